@@ -1,0 +1,229 @@
+package event
+
+import "strings"
+
+// Direction says where events of a type come from and go to.
+type Direction string
+
+const (
+	// Inbound events come over the bus and start or signal workflows.
+	Inbound Direction = "inbound"
+	// Published events are produced here, stand in a stream, and are published after that.
+	Published Direction = "published"
+	// Ledger events stay in the event log: stock and the payment simulator.
+	Ledger Direction = "ledger"
+)
+
+// Inbound types.
+const (
+	OrderCreated               = "order.created"
+	OrderCancellationRequested = "order.cancellation_requested"
+	PaymentSucceeded           = "payment.succeeded"
+	PaymentFailed              = "payment.failed"
+	ShipmentDispatched         = "shipment.dispatched"
+	ShipmentDelivered          = "shipment.delivered"
+	ShipmentLost               = "shipment.lost"
+	StockReceived              = "stock.received"
+)
+
+// Published types.
+const (
+	OrderAccepted             = "order.accepted"
+	InventoryReserved         = "inventory.reserved"
+	InventoryRejected         = "inventory.rejected"
+	InventoryReleased         = "inventory.released"
+	InventoryCommitted        = "inventory.committed"
+	PaymentPending            = "payment.pending"
+	PaymentAuthorized         = "payment.authorized"
+	PaymentDeclined           = "payment.declined"
+	PaymentVoided             = "payment.voided"
+	PaymentCaptured           = "payment.captured"
+	PaymentCaptureRefused     = "payment.capture_refused"
+	OrderConfirmed            = "order.confirmed"
+	OrderShipped              = "order.shipped"
+	OrderFulfillmentWithdrawn = "order.fulfillment_withdrawn"
+	OrderSettling             = "order.settling"
+	OrderCompensating         = "order.compensating"
+	OrderDelivered            = "order.delivered"
+	OrderCompleted            = "order.completed"
+	OrderRejected             = "order.rejected"
+	OrderCancelled            = "order.cancelled"
+	OrderFailed               = "order.failed"
+	OrderCancellationRefused  = "order.cancellation_refused"
+	OrderNeedsAttention       = "order.needs_attention"
+	OrderAttentionResolved    = "order.attention_resolved"
+)
+
+// Ledger types: the stock ledger and the payment simulator's ledger.
+const (
+	StockAdded     = "stock.added"
+	StockAdjusted  = "stock.adjusted"
+	StockReserved  = "stock.reserved"
+	StockRefused   = "stock.refused"
+	StockFenced    = "stock.fenced"
+	StockReleased  = "stock.released"
+	StockCommitted = "stock.committed"
+	StockReturned  = "stock.returned"
+
+	ChargeAuthorized     = "charge.authorized"
+	ChargePending        = "charge.pending"
+	ChargeRefused        = "charge.refused"
+	ChargeFenced         = "charge.fenced"
+	ChargeCaptured       = "charge.captured"
+	ChargeCaptureRefused = "charge.capture_refused"
+	ChargeVoided         = "charge.voided"
+	ChargeRefunded       = "charge.refunded"
+
+	EventLate = "event.late"
+)
+
+// Type describes an event type.
+type Type struct {
+	// Name is the type on the wire and in the log.
+	Name string
+	// Version is the newest version of its data's schema; older ones down to 1 are understood.
+	Version int
+	// Direction says where its events come from and go to.
+	Direction Direction
+	// Aliases are other names under which the same event arrives, such as OrderCreated.
+	Aliases []string
+	// Detail names the data fields that take no part in equality: texts, times and running balances.
+	Detail []string
+	// Meaning is one sentence for readers.
+	Meaning string
+}
+
+// catalog lists every type. Names on the wire are data, never derived from Go identifiers.
+var catalog = []Type{
+	{Name: OrderCreated, Version: 1, Direction: Inbound, Aliases: []string{"OrderCreated"},
+		Meaning: "A shop asks for an order: starts the order saga."},
+	{Name: OrderCancellationRequested, Version: 1, Direction: Inbound, Aliases: []string{"OrderCancellationRequested"},
+		Meaning: "Somebody asks to cancel an order."},
+	{Name: PaymentSucceeded, Version: 1, Direction: Inbound, Aliases: []string{"PaymentSucceeded"},
+		Meaning: "A hint that a pending payment went through; the gateway is asked."},
+	{Name: PaymentFailed, Version: 1, Direction: Inbound, Aliases: []string{"PaymentFailed"},
+		Meaning: "A hint that a pending payment failed; the gateway is asked."},
+	{Name: ShipmentDispatched, Version: 1, Direction: Inbound, Aliases: []string{"ShipmentDispatched"},
+		Meaning: "The warehouse handed the goods to a carrier."},
+	{Name: ShipmentDelivered, Version: 1, Direction: Inbound, Aliases: []string{"ShipmentDelivered"},
+		Meaning: "The carrier delivered the goods; implies that they were dispatched."},
+	{Name: ShipmentLost, Version: 1, Direction: Inbound, Aliases: []string{"ShipmentLost"},
+		Meaning: "The carrier lost the goods."},
+	{Name: StockReceived, Version: 1, Direction: Inbound, Aliases: []string{"StockReceived"},
+		Meaning: "Goods arrived at the warehouse: a receipt in the stock ledger."},
+
+	{Name: OrderAccepted, Version: 1, Direction: Published, Meaning: "The order is taken on; its saga runs."},
+	{Name: InventoryReserved, Version: 1, Direction: Published, Meaning: "Every line is reserved."},
+	{Name: InventoryRejected, Version: 1, Direction: Published, Detail: []string{"lines"},
+		Meaning: "At least one line cannot be reserved."},
+	{Name: InventoryReleased, Version: 1, Direction: Published, Meaning: "No line of the order holds stock, and none ever will."},
+	{Name: InventoryCommitted, Version: 1, Direction: Published, Meaning: "The reserved stock has left for good."},
+	{Name: PaymentPending, Version: 1, Direction: Published, Meaning: "The payment waits for its payer."},
+	{Name: PaymentAuthorized, Version: 1, Direction: Published, Detail: []string{"authorizedUntil"},
+		Meaning: "The money is set aside."},
+	{Name: PaymentDeclined, Version: 1, Direction: Published, Detail: []string{"code"},
+		Meaning: "The payment was definitely refused."},
+	{Name: PaymentVoided, Version: 1, Direction: Published, Meaning: "No authorization of the order stands, and none ever will."},
+	{Name: PaymentCaptured, Version: 1, Direction: Published, Meaning: "The money is taken."},
+	{Name: PaymentCaptureRefused, Version: 1, Direction: Published, Detail: []string{"code"},
+		Meaning: "The gateway definitely refused to take the money."},
+	{Name: OrderConfirmed, Version: 1, Direction: Published, Meaning: "The warehouse is asked to dispatch the goods."},
+	{Name: OrderShipped, Version: 1, Direction: Published, Detail: []string{"carrier", "trackingNumber"},
+		Meaning: "The goods are on their way."},
+	{Name: OrderFulfillmentWithdrawn, Version: 1, Direction: Published, Meaning: "The warehouse is asked not to dispatch the goods."},
+	{Name: OrderSettling, Version: 1, Direction: Published, Meaning: "The pivot: from here on the order goes forward."},
+	{Name: OrderCompensating, Version: 1, Direction: Published, Detail: []string{"detail"},
+		Meaning: "The pivot: from here on everything that was done is undone."},
+	{Name: OrderDelivered, Version: 1, Direction: Published, Meaning: "The goods arrived."},
+	{Name: OrderCompleted, Version: 1, Direction: Published, Meaning: "Terminal: goods and money changed hands."},
+	{Name: OrderRejected, Version: 1, Direction: Published, Detail: []string{"detail"},
+		Meaning: "Terminal: the order could not be fulfilled; nothing is held."},
+	{Name: OrderCancelled, Version: 1, Direction: Published, Detail: []string{"detail"},
+		Meaning: "Terminal: the order was cancelled on request; nothing is held."},
+	{Name: OrderFailed, Version: 1, Direction: Published, Detail: []string{"detail"},
+		Meaning: "Terminal: a participant did not answer in time; nothing is held."},
+	{Name: OrderCancellationRefused, Version: 1, Direction: Published, Detail: []string{"reason", "detail"},
+		Meaning: "A cancellation came too late."},
+	{Name: OrderNeedsAttention, Version: 1, Direction: Published, Detail: []string{"error", "attempts", "nextTry"},
+		Meaning: "A step is stuck; an operator should look. It keeps trying slowly."},
+	{Name: OrderAttentionResolved, Version: 1, Direction: Published, Detail: []string{"note"},
+		Meaning: "What an operator was asked to look at is resolved."},
+
+	{Name: StockAdded, Version: 1, Direction: Ledger, Detail: []string{"onHand", "reserved"}, Meaning: "Goods came in."},
+	{Name: StockAdjusted, Version: 1, Direction: Ledger, Detail: []string{"onHand", "reserved"},
+		Meaning: "A correction after counting, up or down."},
+	{Name: StockReserved, Version: 1, Direction: Ledger, Detail: []string{"onHand", "reserved"}, Meaning: "An order holds stock."},
+	{Name: StockRefused, Version: 1, Direction: Ledger, Detail: []string{"onHand", "reserved", "reason"},
+		Meaning: "An order asked for more than was available."},
+	{Name: StockFenced, Version: 1, Direction: Ledger, Detail: []string{"onHand", "reserved"},
+		Meaning: "A reservation was undone before it was made: it can never be made."},
+	{Name: StockReleased, Version: 1, Direction: Ledger, Detail: []string{"onHand", "reserved"}, Meaning: "A reservation was given back."},
+	{Name: StockCommitted, Version: 1, Direction: Ledger, Detail: []string{"onHand", "reserved"}, Meaning: "Reserved stock left for good."},
+	{Name: StockReturned, Version: 1, Direction: Ledger, Detail: []string{"onHand", "reserved"}, Meaning: "Committed stock came back."},
+
+	{Name: ChargeAuthorized, Version: 1, Direction: Ledger, Meaning: "Simulator: an authorization stands."},
+	{Name: ChargePending, Version: 1, Direction: Ledger, Meaning: "Simulator: the payer is asked."},
+	{Name: ChargeRefused, Version: 1, Direction: Ledger, Meaning: "Simulator: the payment was refused."},
+	{Name: ChargeFenced, Version: 1, Direction: Ledger, Meaning: "Simulator: voided before it was authorized: it can never be authorized."},
+	{Name: ChargeCaptured, Version: 1, Direction: Ledger, Meaning: "Simulator: the money was taken."},
+	{Name: ChargeCaptureRefused, Version: 1, Direction: Ledger, Meaning: "Simulator: the capture was refused."},
+	{Name: ChargeVoided, Version: 1, Direction: Ledger, Meaning: "Simulator: the authorization was given back."},
+	{Name: ChargeRefunded, Version: 1, Direction: Ledger, Meaning: "Simulator: captured money was given back."},
+
+	{Name: EventLate, Version: 1, Direction: Ledger, Detail: []string{"detail"},
+		Meaning: "The verdict on an event that came after its order had ended."},
+}
+
+// byName finds types by name and alias.
+var byName = func() map[string]Type {
+	index := make(map[string]Type, 2*len(catalog))
+	for _, t := range catalog {
+		for _, name := range append([]string{t.Name}, t.Aliases...) {
+			if _, taken := index[name]; taken {
+				panic("event: the catalog names " + name + " twice")
+			}
+			index[name] = t
+		}
+	}
+	return index
+}()
+
+// Find returns the type that a name or alias stands for.
+func Find(name string) (Type, bool) {
+	t, ok := byName[name]
+	return t, ok
+}
+
+// Types returns the types of one direction, in the catalog's order.
+func Types(d Direction) []Type {
+	var types []Type
+	for _, t := range catalog {
+		if t.Direction == d {
+			types = append(types, t)
+		}
+	}
+	return types
+}
+
+// Stream names begin with what they are about.
+const (
+	orderPrefix   = "order-"
+	stockPrefix   = "sku-"
+	paymentPrefix = "payment-"
+	latePrefix    = "late-"
+)
+
+// OrderStream names the stream of an order.
+func OrderStream(orderID string) string { return orderPrefix + orderID }
+
+// StockStream names the stock ledger of a SKU.
+func StockStream(sku string) string { return stockPrefix + sku }
+
+// PaymentStream names the payment simulator's ledger of an order.
+func PaymentStream(orderID string) string { return paymentPrefix + orderID }
+
+// LateStream names the verdicts on events that came after an order had ended.
+func LateStream(orderID string) string { return latePrefix + orderID }
+
+// OrderIDOf returns the order id that an order stream is about.
+func OrderIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, orderPrefix) }

@@ -1,0 +1,177 @@
+package eventlog
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+
+	"github.com/gowebpki/jcs"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// Prefixes separate the domains of the hashes: a record can never pass for a genesis, nor for something that
+// another program hashed.
+const (
+	genesisPrefix = "ordersaga/genesis/v1\n"
+	recordPrefix  = "ordersaga/record/v1\n"
+)
+
+// maxSafeInteger is the largest integer that RFC 8785 (JSON numbers as IEEE 754 doubles) keeps exactly.
+const maxSafeInteger = 1<<53 - 1
+
+// Genesis returns the PrevHash of the first record of stream. It is bound to the stream's name, so that a
+// record cannot be moved to another stream.
+func Genesis(stream string) string {
+	sum := sha256.Sum256([]byte(genesisPrefix + stream))
+	return hex.EncodeToString(sum[:])
+}
+
+// canonicalTime is the form of times in the canonical envelope: RFC 3339, UTC, always three decimals.
+const canonicalTime = "2006-01-02T15:04:05.000Z"
+
+// envelope is what the hash covers besides PrevHash. Its names are part of the format.
+type envelope struct {
+	Stream        string          `json:"stream"`
+	Version       int64           `json:"version"`
+	Key           string          `json:"key"`
+	ID            string          `json:"id"`
+	Type          string          `json:"type"`
+	Source        string          `json:"source"`
+	Subject       string          `json:"subject"`
+	Time          string          `json:"time"`
+	CorrelationID string          `json:"correlationId"`
+	CausationID   string          `json:"causationId"`
+	SchemaVersion int             `json:"schemaVersion"`
+	Data          json.RawMessage `json:"data"`
+}
+
+// Hash returns the hash of r, which covers r.PrevHash and everything else but r.Hash:
+//
+//	SHA-256("ordersaga/record/v1\n" ‖ prevHash (hex) ‖ "\n" ‖ RFC 8785 of the envelope)
+//
+// The error is Invalid when the data is not a JSON object of safe numbers.
+func Hash(r event.Record) (string, error) {
+	if err := checkData(r.Data); err != nil {
+		return "", fault.Wrap(err, fault.Invalid, "hash %s of stream %s", r.Key, r.Stream)
+	}
+	raw, err := json.Marshal(envelope{
+		Stream: r.Stream, Version: r.Version, Key: r.Key, ID: r.ID, Type: r.Type, Source: r.Source,
+		Subject: r.Subject, Time: r.Time.UTC().Truncate(event.TimeResolution).Format(canonicalTime),
+		CorrelationID: r.CorrelationID, CausationID: r.CausationID, SchemaVersion: r.SchemaVersion, Data: r.Data,
+	})
+	if err != nil {
+		return "", fault.Wrap(err, fault.Invalid, "marshal %s of stream %s", r.Key, r.Stream)
+	}
+	canonical, err := jcs.Transform(raw)
+	if err != nil {
+		return "", fault.Wrap(err, fault.Invalid, "canonical form of %s of stream %s", r.Key, r.Stream)
+	}
+	sum := sha256.New()
+	sum.Write([]byte(recordPrefix))
+	sum.Write([]byte(r.PrevHash))
+	sum.Write([]byte{'\n'})
+	sum.Write(canonical)
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// Seal makes the records that entries become behind head: versions, hashes, normal form of times. It is the
+// one place where records are made; adapters only store what it returns. The error is Invalid.
+func Seal(stream string, head event.Head, entries []event.Entry) ([]event.Record, error) {
+	if len(entries) == 0 || len(entries) > MaxBatch {
+		return nil, fault.New(fault.Invalid, "an append takes 1 to %d entries, not %d", MaxBatch, len(entries))
+	}
+	prev := head.Hash
+	if head.Version == 0 {
+		prev = Genesis(stream)
+	}
+	records := make([]event.Record, len(entries))
+	for i, e := range entries {
+		if e.Key == "" || e.Type == "" || e.ID == "" {
+			return nil, fault.New(fault.Invalid, "an entry of stream %s lacks key, type or id", stream)
+		}
+		e.Time = e.Time.UTC().Truncate(event.TimeResolution)
+		r := event.Record{Stream: stream, Version: head.Version + int64(i) + 1, Entry: e, PrevHash: prev}
+		hash, err := Hash(r)
+		if err != nil {
+			return nil, err
+		}
+		r.Hash, prev = hash, hash
+		records[i] = r
+	}
+	return records, nil
+}
+
+// Verify checks that records are a stream, or the part of one that follows head: no gap, no fork, every hash
+// right. The error is Corrupt and names the first record that is not.
+func Verify(stream string, head event.Head, records []event.Record) error {
+	prev, version := head.Hash, head.Version
+	if version == 0 {
+		prev = Genesis(stream)
+	}
+	for _, r := range records {
+		version++
+		switch {
+		case r.Stream != stream:
+			return fault.New(fault.Corrupt, "version %d belongs to stream %s, not %s", r.Version, r.Stream, stream)
+		case r.Version != version:
+			return fault.New(fault.Corrupt, "stream %s has version %d where %d should be", stream, r.Version, version)
+		case r.PrevHash != prev:
+			return fault.New(fault.Corrupt, "version %d of stream %s does not follow the record before it", version, stream)
+		}
+		hash, err := Hash(r)
+		if err != nil {
+			return fault.Wrap(err, fault.Corrupt, "verify version %d of stream %s", version, stream)
+		}
+		if hash != r.Hash {
+			return fault.New(fault.Corrupt, "version %d of stream %s does not have the hash that it claims", version, stream)
+		}
+		prev = r.Hash
+	}
+	return nil
+}
+
+// checkData accepts JSON objects whose numbers are integers that survive RFC 8785 exactly.
+func checkData(data json.RawMessage) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	var fields map[string]any
+	if err := decoder.Decode(&fields); err != nil {
+		return err
+	}
+	if fields == nil {
+		return fault.New(fault.Invalid, "data must be a JSON object")
+	}
+	return checkValue(fields)
+}
+
+func checkValue(value any) error {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, item := range v {
+			if err := checkValue(item); err != nil {
+				return err
+			}
+		}
+	case []any:
+		for _, item := range v {
+			if err := checkValue(item); err != nil {
+				return err
+			}
+		}
+	case json.Number:
+		n, err := v.Int64()
+		if err != nil || n > maxSafeInteger || n < -maxSafeInteger {
+			return fault.New(fault.Invalid, "number %s is not an integer between -2^53 and 2^53", v)
+		}
+	}
+	return nil
+}
+
+// FormatTime returns t as it stands in the canonical envelope and on the wire.
+func FormatTime(t time.Time) string {
+	return t.UTC().Truncate(event.TimeResolution).Format(canonicalTime)
+}

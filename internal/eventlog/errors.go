@@ -1,0 +1,22 @@
+package eventlog
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// Error names the slot and what stands there.
+func (e *TakenError) Error() string {
+	return fmt.Sprintf("key %s of stream %s holds %s at version %d", e.Key, e.Stream, e.Standing.Type, e.Standing.Version)
+}
+
+// Is makes errors.Is(err, fault.KeyTaken) true.
+func (e *TakenError) Is(target error) bool { return target == fault.KeyTaken }
+
+// Lost reports whether an append failed because somebody else was there first, so that the returned head and
+// tail are true and the caller may fold them and decide again.
+func Lost(err error) bool {
+	return errors.Is(err, fault.Concurrency) || errors.Is(err, fault.KeyTaken)
+}

@@ -1,0 +1,72 @@
+// Package eventlog is the contract of the append-only event log: what Append promises, how streams are
+// chained by hashes, and what a verifier checks. Adapters are in the packages below it (mongolog for every
+// server that speaks MongoDB's wire protocol, memlog for unit tests); eventlogtest is the suite that each of
+// them must pass.
+//
+// It may import internal/event and internal/fault; it imports no driver.
+//
+// # Contract
+//
+// A stream is a list of records with versions from 1 without gaps. A record is never changed and never
+// removed. Every record takes a key, and a stream holds a key once.
+//
+// Threads: a Log may be used by any number of goroutines and processes at once.
+//
+// Order: a record of version n is visible only when 1 … n-1 are.
+//
+// Durability: when Append returns without an error, the records survive the failover of a minority.
+//
+// Unknown outcomes: when Append returns Unavailable, any prefix of the entries may have been written, now or
+// later. Calling it again with the same head and entries finds out and writes the rest.
+package eventlog
+
+import (
+	"context"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+)
+
+// MaxBatch is the largest number of entries of one Append. FerretDB 1 goes on after an error in the first
+// hundred documents of an ordered insert with the next hundred: a batch must not be longer.
+const MaxBatch = 100
+
+// Log is the append-only event log.
+type Log interface {
+	Reader
+
+	// Append writes entries behind head, all of them or a prefix.
+	//
+	// It returns the stream's head after the call and the tail: every record behind the head that the caller
+	// gave, oldest first, whoever wrote it. Both are valid with a nil, Concurrency or KeyTaken error.
+	//
+	// Errors: nil when every entry stands in the stream, written by this call or, the same (event.Same), by an
+	// earlier one behind head. KeyTaken (a *TakenError) when the key of an entry holds something else, or
+	// stands at head or before it, where the caller should have seen it; then Standing may still be the same.
+	// Nothing or a prefix was written. Concurrency when
+	// another writer's record took a version that was meant for an entry: fold the tail and decide again.
+	// Corrupt when head is not part of the stream. Unavailable when the outcome is unknown. Invalid when an
+	// entry has no key, its data is not a JSON object of safe numbers, or there are none or over MaxBatch.
+	Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error)
+}
+
+// Reader reads streams.
+type Reader interface {
+	// Read returns the records of stream with versions above after, oldest first, at most limit of them; 0 is
+	// no limit. A stream that does not exist is empty. Errors: Unavailable, Corrupt.
+	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
+
+	// Head returns the newest record of stream; ok is false when the stream is empty. Errors: Unavailable.
+	Head(ctx context.Context, stream string) (record event.Record, ok bool, err error)
+
+	// Find returns the record that holds key in stream. It may be slow: use it after a KeyTaken only, or where
+	// nobody waits. Errors: Unavailable.
+	Find(ctx context.Context, stream, key string) (record event.Record, ok bool, err error)
+}
+
+// TakenError says which entry found its slot taken, and by what. It matches fault.KeyTaken.
+type TakenError struct {
+	// Stream and Key name the slot.
+	Stream, Key string
+	// Standing is the record that holds the slot.
+	Standing event.Record
+}

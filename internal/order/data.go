@@ -1,0 +1,165 @@
+package order
+
+// Slots: the keys of an order's stream. A key is written once; the first writer wins.
+const (
+	SlotAccept    = "accept"
+	SlotReserve   = "reserve"
+	SlotPending   = "authorize/pending"
+	SlotAuthorize = "authorize"
+	SlotConfirm   = "confirm"
+	SlotShip      = "ship"
+	SlotDecide    = "decide"
+	// SlotTurn holds the order.compensating of an order whose capture was definitely refused before anything
+	// was shipped: the one way back after order.settling.
+	SlotTurn    = "decide/refused"
+	SlotCapture = "capture"
+	SlotCommit  = "commit"
+	SlotDeliver = "deliver"
+	SlotEnd     = "end"
+	// slotUndo, slotCancel and slotAttention are prefixes: of the undone step, of the id of the cancellation,
+	// of the count.
+	slotUndo      = "undo/"
+	slotCancel    = "cancel/"
+	slotAttention = "attention/"
+	slotResolved  = "attention/resolved/"
+)
+
+// Step names a step of the saga, in keys, events, reasons and the Temporal Web UI.
+type Step string
+
+// The steps.
+const (
+	StepAccept    Step = "accept"
+	StepReserve   Step = "reserve"
+	StepAuthorize Step = "authorize"
+	StepConfirm   Step = "confirm"
+	StepDecide    Step = "decide"
+	StepCapture   Step = "capture"
+	StepCommit    Step = "commit"
+	StepDeliver   Step = "deliver"
+	StepComplete  Step = "complete"
+)
+
+// Reasons why an order did not complete.
+const (
+	ReasonOutOfStock      = "out_of_stock"
+	ReasonUnknownSKU      = "unknown_sku"
+	ReasonPaymentDeclined = "payment_declined"
+	ReasonPaymentFailed   = "payment_failed"
+	ReasonCaptureRefused  = "capture_refused"
+	ReasonRequested       = "requested"
+	ReasonPaymentTimeout  = "payment_timeout"
+	ReasonShipmentTimeout = "shipment_timeout"
+)
+
+// Unavailable is the reason of an order that failed because a step was unavailable past its deadline.
+func Unavailable(s Step) string { return string(s) + "_unavailable" }
+
+// Item is a SKU and how many of it.
+type Item struct {
+	SKU      string `json:"sku"`
+	Quantity int64  `json:"quantity"`
+}
+
+// LineOutcome says what became of the reservation of one line.
+type LineOutcome struct {
+	SKU      string `json:"sku"`
+	Quantity int64  `json:"quantity"`
+	// Reserved is true when the line holds stock.
+	Reserved bool `json:"reserved"`
+	// Reason is set when it does not: out_of_stock or unknown_sku.
+	Reason string `json:"reason,omitempty"`
+	// Available is how many there were when it was refused.
+	Available int64 `json:"available"`
+}
+
+// Items is the data of inventory.reserved, inventory.released and inventory.committed.
+type Items struct {
+	OrderID string `json:"orderId"`
+	Lines   []Item `json:"lines"`
+}
+
+// Rejection is the data of inventory.rejected.
+type Rejection struct {
+	OrderID string        `json:"orderId"`
+	Reason  string        `json:"reason"`
+	Lines   []LineOutcome `json:"lines"`
+	// Held tells that at least one line holds stock that must be released.
+	Held bool `json:"held"`
+}
+
+// PaymentData is the data of payment.pending, payment.authorized, payment.voided and payment.captured.
+type PaymentData struct {
+	OrderID   string `json:"orderId"`
+	PaymentID string `json:"paymentId,omitempty"`
+	// Amount is in minor units of Currency.
+	Amount   int64  `json:"amount"`
+	Currency string `json:"currency"`
+}
+
+// PaymentRefusal is the data of payment.declined and payment.capture_refused.
+type PaymentRefusal struct {
+	OrderID   string `json:"orderId"`
+	PaymentID string `json:"paymentId,omitempty"`
+	// Reason is payment_declined, payment_failed or capture_refused.
+	Reason string `json:"reason"`
+	// Code is the provider's word.
+	Code string `json:"code,omitempty"`
+}
+
+// Ref is the data of events that say nothing but which order they are about.
+type Ref struct {
+	OrderID string `json:"orderId"`
+}
+
+// Dispatch is the data of order.shipped and order.delivered.
+type Dispatch struct {
+	OrderID        string `json:"orderId"`
+	Carrier        string `json:"carrier,omitempty"`
+	TrackingNumber string `json:"trackingNumber,omitempty"`
+}
+
+// Ending is the data of order.compensating and of the terminal events: how the order ends and why.
+type Ending struct {
+	OrderID string `json:"orderId"`
+	// Outcome is completed, rejected, cancelled or failed.
+	Outcome Status `json:"outcome"`
+	// Reason is one of the Reason constants or Unavailable; empty for a completed order.
+	Reason string `json:"reason,omitempty"`
+	// Detail is for people.
+	Detail string `json:"detail,omitempty"`
+	// TotalAmount and Currency say what a completed order took, in minor units.
+	TotalAmount int64  `json:"totalAmount,omitempty"`
+	Currency    string `json:"currency,omitempty"`
+}
+
+// CancellationRefusal is the data of order.cancellation_refused.
+type CancellationRefusal struct {
+	OrderID   string `json:"orderId"`
+	RequestID string `json:"requestId"`
+	// Reason is what the requester gave.
+	Reason string `json:"reason,omitempty"`
+	// Detail says why it was refused.
+	Detail string `json:"detail"`
+}
+
+// Attention is the data of order.needs_attention.
+type Attention struct {
+	OrderID string `json:"orderId"`
+	Step    Step   `json:"step"`
+	// Undo tells that it is the step's compensation that is stuck.
+	Undo bool `json:"undo,omitempty"`
+	// Error is the last error, in words that are safe to show.
+	Error string `json:"error"`
+	// Attempts counts the attempts so far.
+	Attempts int `json:"attempts"`
+	// NextTry says when it is tried again: RFC 3339, empty when nothing is tried.
+	NextTry string `json:"nextTry,omitempty"`
+}
+
+// AttentionResolution is the data of order.attention_resolved.
+type AttentionResolution struct {
+	OrderID string `json:"orderId"`
+	Step    Step   `json:"step"`
+	Note    string `json:"note,omitempty"`
+}

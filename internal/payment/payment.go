@@ -1,0 +1,113 @@
+// Package payment is the port to payment providers: what a gateway must do so that a saga can rely on it.
+// Adapters are in the packages below it; paymenttest is the suite that each of them must pass.
+//
+// The package is a leaf: it holds types and rules only, no I/O.
+//
+// # Contract
+//
+// One order has one payment. It has two slots: the Do slot (authorized, pending, refused or fenced) and the
+// settle slot (captured or voided). Each is written once, and answers never change:
+//
+//   - Authorize after Void answers Undone, also when it never ran before: the void fenced it.
+//   - Void after Capture, and Capture after Void, fail with EffectSettled.
+//   - A refusal is recorded: asked again, it is the same refusal.
+//
+// Three outcomes: a Result says what is (done, refused, undone), an error with fault.OutcomeUnknown or
+// fault.Unavailable says that nobody knows: ask again with the same key, or Lookup. A refusal is never an
+// error, and an unknown outcome is never a refusal.
+//
+// Threads: a Gateway may be used by any number of goroutines at once.
+package payment
+
+import (
+	"context"
+	"time"
+)
+
+// State says what is known of a payment.
+type State string
+
+const (
+	// Absent means that the provider has never heard of the payment.
+	Absent State = "absent"
+	// Pending means that the payer was asked and has not answered.
+	Pending State = "pending"
+	// Authorized means that the money is set aside.
+	Authorized State = "authorized"
+	// Refused means that the payment was definitely refused; Code says why.
+	Refused State = "refused"
+	// Undone means that the payment was voided, or fenced before it happened: it will never stand.
+	Undone State = "undone"
+	// Captured means that the money is taken.
+	Captured State = "captured"
+	// CaptureRefused means that the provider definitely refused to take the authorized money; Code says why.
+	CaptureRefused State = "capture_refused"
+	// Refunded means that captured money was given back, in part or whole.
+	Refunded State = "refunded"
+)
+
+// Payment names a payment to a gateway. Every call carries it whole, so that an adapter can find or repeat the
+// creation of a payment whose outcome nobody knows.
+type Payment struct {
+	// OrderID is the order that is paid.
+	OrderID string `json:"orderId"`
+	// ID is the provider's id, empty as long as it is not known.
+	ID string `json:"paymentId,omitempty"`
+	// Amount is in minor units of Currency, above zero.
+	Amount int64 `json:"amount"`
+	// Currency is an ISO 4217 code.
+	Currency string `json:"currency"`
+	// Method is the payer's token, such as tok_visa.
+	Method string `json:"method"`
+}
+
+// Key returns the idempotency key of a step on the payment: derived, never random.
+func (p Payment) Key(step string) string { return p.OrderID + "/" + step }
+
+// Result is a definite answer.
+type Result struct {
+	// State says what is.
+	State State `json:"state"`
+	// PaymentID is the provider's id of the payment.
+	PaymentID string `json:"paymentId,omitempty"`
+	// Code is the provider's word for a refusal, such as insufficient_funds.
+	Code string `json:"code,omitempty"`
+	// Asynchronous tells that a refusal came after the payment had been pending.
+	Asynchronous bool `json:"asynchronous,omitempty"`
+}
+
+// Traits describe a gateway.
+type Traits struct {
+	// Name is the gateway's name in configuration and logs.
+	Name string
+	// AuthorizationLifetime is how long an authorization stands without a capture.
+	AuthorizationLifetime time.Duration
+	// Fast tells that calls take milliseconds, so that they may run inside a workflow task.
+	Fast bool
+}
+
+// Gateway moves money. Errors of every method: Unavailable, OutcomeUnknown, EffectSettled, Invalid.
+type Gateway interface {
+	// Traits describe the gateway.
+	Traits() Traits
+	// Authorize sets the money aside. States: Authorized, Pending, Refused, Undone; Captured when that happened already.
+	Authorize(ctx context.Context, key string, p Payment) (Result, error)
+	// Capture takes authorized money. States: Captured, CaptureRefused. EffectSettled after a Void.
+	Capture(ctx context.Context, key string, p Payment) (Result, error)
+	// Void makes it so that no authorization stands, whether or not one was made, and keeps it so. States:
+	// Undone, and Refused where a refusal stands. EffectSettled after a Capture.
+	Void(ctx context.Context, key string, p Payment) (Result, error)
+	// Refund gives back amount minor units of captured money, once a key. State: Refunded. Invalid when more
+	// would be given back than was taken.
+	Refund(ctx context.Context, key string, p Payment, amount int64) (Result, error)
+	// Lookup asks what is, and changes nothing.
+	Lookup(ctx context.Context, p Payment) (Result, error)
+}
+
+// Settler is a gateway whose pending payments are settled from outside by the hints of the bus, because no
+// provider stands behind it: the simulator.
+type Settler interface {
+	// Settle decides a pending payment, once; later calls change nothing. It does nothing to a payment that is
+	// not pending. Code is for a refusal.
+	Settle(ctx context.Context, p Payment, succeeded bool, code string) error
+}

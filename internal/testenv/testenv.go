@@ -1,0 +1,58 @@
+// Package testenv tells tests where the servers are that they run against. The environment comes from
+// devstack; `make test` sets ORDERSAGA_REQUIRE_STACK, so that a missing server fails there. A plain `go test`
+// without servers skips these tests and says so.
+//
+// Only tests import it.
+package testenv
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// serial makes names unique within the process.
+var serial atomic.Int64
+
+// need returns the variable's value, or ends the test.
+func need(t testing.TB, name string) string {
+	t.Helper()
+	value := os.Getenv(name)
+	if value != "" {
+		return value
+	}
+	if os.Getenv("ORDERSAGA_REQUIRE_STACK") != "" {
+		t.Fatalf("%s is not set: run the tests with `make test` or `devstack exec -- go test ./...`", name)
+	}
+	t.Skipf("%s is not set: this test needs servers; run it with `devstack exec -- go test ./...`", name)
+	return ""
+}
+
+// MongoDB returns the URI of a server and the name of a database that no other test uses. The test drops the
+// database when it is done with it.
+func MongoDB(t testing.TB) (uri, database string) {
+	t.Helper()
+	return need(t, "MONGODB_URI"), Unique("test")
+}
+
+// AMQP returns the URL of a RabbitMQ broker. Names of what a test declares there must come from Unique.
+func AMQP(t testing.TB) string { t.Helper(); return need(t, "AMQP_URL") }
+
+// Temporal returns the address of a Temporal server.
+func Temporal(t testing.TB) string { t.Helper(); return need(t, "TEMPORAL_ADDRESS") }
+
+// Control reports whether a devstack is there whose components the test may stop, kill and start, and returns
+// its binary.
+func Control(t testing.TB) string {
+	t.Helper()
+	need(t, "DEVSTACK_CONTROL")
+	return need(t, "DEVSTACK_BIN")
+}
+
+// Unique returns a name that no other test of this or another process uses: lower-case letters, digits and _.
+func Unique(prefix string) string {
+	return strings.ToLower(fmt.Sprintf("%s_%s_%d_%d", prefix, time.Now().UTC().Format("150405"), os.Getpid(), serial.Add(1)))
+}
