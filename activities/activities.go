@@ -1,0 +1,146 @@
+// Package activities holds what a saga does to the world: reserve stock, move money, record outcomes in the
+// event log and publish them.
+//
+// Activities are structs with their dependencies as fields. The interfaces that they need stand here, beside
+// them; adapters in internal/ implement them and cmd/ wires the two. The package may import internal/order,
+// internal/event, internal/fault and the payment port; it reaches no driver.
+//
+// # Contract
+//
+// Every activity may run any number of times, at once with itself, and late: effects have slots with derived
+// keys, and outcomes have slots in the order's stream. An activity that did its effect records the outcome
+// before it answers; what it answers is what stands in the log, whoever wrote it.
+//
+// Errors are converted once, in toTemporal: the type of the application error is the fault code.
+package activities
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/payment"
+)
+
+// Registered names of the activities. They are part of running workflows' histories: never rename one.
+const (
+	NameOpen    = "order.Open"
+	NameRecord  = "order.Record"
+	NamePublish = "order.Publish"
+
+	NameReserve = "inventory.Reserve"
+	NameRelease = "inventory.Release"
+	NameCommit  = "inventory.Commit"
+
+	NameAuthorize = "payment.Authorize"
+	NameLookup    = "payment.Lookup"
+	NameCapture   = "payment.Capture"
+	NameVoid      = "payment.Void"
+)
+
+// Log is the part of the event log that activities need; see eventlog.Log for its contract.
+type Log interface {
+	Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error)
+	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
+}
+
+// Publisher puts records on the bus, in their order. It returns how many of them, from the first on, the broker
+// has confirmed; all of them when the error is nil.
+type Publisher interface {
+	Publish(ctx context.Context, records []event.Record) (confirmed int, err error)
+}
+
+// ReadModel keeps the list of orders. Project never replaces a newer state by an older one.
+type ReadModel interface {
+	Project(ctx context.Context, s order.State) error
+}
+
+// Stock is the stock ledger. Answers are immutable; see internal/inventory for the algebra of its slots.
+type Stock interface {
+	Reserve(ctx context.Context, orderID, sku string, quantity int64) (order.Reservation, error)
+	Release(ctx context.Context, orderID, sku string) error
+	Commit(ctx context.Context, orderID, sku string) error
+}
+
+// StepInput is what every step gets.
+type StepInput struct {
+	// State is the order as far as the run has folded it. The step appends behind its head.
+	State order.State `json:"state"`
+	// Timing is the run's.
+	Timing order.Timing `json:"timing"`
+	// Inline tells that the step runs inside a workflow task, where no signal can be seen: the decisions that
+	// follow from its outcome are recorded with it, in one append.
+	Inline bool `json:"inline,omitempty"`
+	// Unpublished are records that the step publishes while it works.
+	Unpublished []event.Record `json:"unpublished,omitempty"`
+	// Entries are what to append; for Record.
+	Entries []event.Entry `json:"entries,omitempty"`
+	// Hint is what the bus said of a pending payment; for Lookup.
+	Hint *order.PaymentHint `json:"hint,omitempty"`
+}
+
+// StepResult is what every step answers.
+type StepResult struct {
+	// Tail are the records behind the input's head, as they stand in the log.
+	Tail []event.Record `json:"tail,omitempty"`
+	// Published is the version up to which the broker has confirmed the input's unpublished records; 0 when none.
+	Published int64 `json:"published,omitempty"`
+}
+
+// OpenInput opens an order's stream.
+type OpenInput struct {
+	Order         order.Order `json:"order"`
+	CorrelationID string      `json:"correlationId,omitempty"`
+	CausationID   string      `json:"causationId,omitempty"`
+}
+
+// OpenResult is the stream as it stands, and the settings of the worker that opened it: a run keeps them, so
+// that it stays deterministic when workers with other settings go on with it.
+type OpenResult struct {
+	StepResult
+	Timing order.Timing `json:"timing"`
+	// InlinePayment tells that the gateway is fast enough to be called inside a workflow task.
+	InlinePayment bool `json:"inlinePayment,omitempty"`
+}
+
+// PublishInput are records to publish, in order.
+type PublishInput struct {
+	Records []event.Record `json:"records"`
+}
+
+// PublishResult says up to which version the broker has confirmed.
+type PublishResult struct {
+	Published int64 `json:"published"`
+}
+
+// Recorder records the outcomes of steps. It is shared by all activities.
+type Recorder struct {
+	Log       Log
+	Publisher Publisher
+	ReadModel ReadModel
+	// Clock tells the time of events.
+	Clock  func() time.Time
+	Logger *slog.Logger
+}
+
+// Outcomes are the activities that only record and publish.
+type Outcomes struct {
+	*Recorder
+	// Timing and InlinePayment are handed to runs when they open.
+	Timing        order.Timing
+	InlinePayment bool
+}
+
+// Inventory are the activities of the stock ledger.
+type Inventory struct {
+	*Recorder
+	Stock Stock
+}
+
+// Payment are the activities of the payment gateway.
+type Payment struct {
+	*Recorder
+	Gateway payment.Gateway
+}

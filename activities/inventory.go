@@ -1,0 +1,85 @@
+package activities
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// linesAtOnce bounds how many lines of one order are worked on at the same time.
+const linesAtOnce = 16
+
+// Reserve reserves every line. Lines are independent: when one is refused, the others may hold stock, which
+// the outcome says and the compensation gives back.
+func (i *Inventory) Reserve(ctx context.Context, in StepInput) (StepResult, error) {
+	return i.step(ctx, in, func(ctx context.Context) ([]event.Entry, error) {
+		lines := in.State.Order.Lines
+		outcomes := make([]order.LineOutcome, len(lines))
+		undone := make([]bool, len(lines))
+		err := eachLine(ctx, lines, func(ctx context.Context, n int, l order.Line) error {
+			r, err := i.Stock.Reserve(ctx, in.State.Order.ID, l.SKU, l.Quantity)
+			if err != nil {
+				return fault.Wrap(err, fault.CodeOf(err), "reserve %d of sku %s", l.Quantity, l.SKU)
+			}
+			undone[n] = r.Effect == order.Undone
+			outcomes[n] = order.LineOutcome{
+				SKU: l.SKU, Quantity: l.Quantity, Reserved: r.Effect == order.Done, Reason: r.Reason, Available: r.Available,
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range undone {
+			if u {
+				return nil, nil
+			}
+		}
+		return []event.Entry{in.State.Reserved(outcomes, i.Clock())}, nil
+	})
+}
+
+// Release makes it so that no line of the order holds stock, and keeps it so.
+func (i *Inventory) Release(ctx context.Context, in StepInput) (StepResult, error) {
+	return i.step(ctx, in, func(ctx context.Context) ([]event.Entry, error) {
+		err := eachLine(ctx, in.State.Order.Lines, func(ctx context.Context, _ int, l order.Line) error {
+			err := i.Stock.Release(ctx, in.State.Order.ID, l.SKU)
+			return fault.Wrap(err, fault.CodeOf(err), "release sku %s", l.SKU)
+		})
+		if err != nil {
+			return nil, err
+		}
+		return []event.Entry{in.State.Undone(order.StepReserve, i.Clock())}, nil
+	})
+}
+
+// Commit makes the reservation final: the stock has left.
+func (i *Inventory) Commit(ctx context.Context, in StepInput) (StepResult, error) {
+	return i.step(ctx, in, func(ctx context.Context) ([]event.Entry, error) {
+		err := eachLine(ctx, in.State.Order.Lines, func(ctx context.Context, _ int, l order.Line) error {
+			err := i.Stock.Commit(ctx, in.State.Order.ID, l.SKU)
+			return fault.Wrap(err, fault.CodeOf(err), "commit sku %s", l.SKU)
+		})
+		if err != nil {
+			return nil, err
+		}
+		return []event.Entry{in.State.CommittedStock(i.Clock())}, nil
+	})
+}
+
+// eachLine works on the lines at the same time and returns the first error.
+func eachLine(ctx context.Context, lines []order.Line, work func(ctx context.Context, n int, l order.Line) error) error {
+	if len(lines) == 1 {
+		return work(ctx, 0, lines[0])
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(linesAtOnce)
+	for n, l := range lines {
+		group.Go(func() error { return work(ctx, n, l) })
+	}
+	return group.Wait()
+}

@@ -1,0 +1,40 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// Open appends order.accepted, or finds that the stream has it already, and returns the whole stream: a run
+// starts from what the log knows.
+func (o *Outcomes) Open(ctx context.Context, in OpenInput) (OpenResult, error) {
+	accept := order.Accept(in.Order, in.CorrelationID, in.CausationID, o.Clock())
+	_, tail, err := o.Log.Append(ctx, event.OrderStream(in.Order.ID), event.Head{}, []event.Entry{accept})
+	if err != nil && !lost(err) {
+		return OpenResult{}, toTemporal(err)
+	}
+	if err := o.project(ctx, order.State{}, tail); err != nil {
+		return OpenResult{}, toTemporal(err)
+	}
+	return OpenResult{StepResult: StepResult{Tail: tail}, Timing: o.Timing, InlinePayment: o.InlinePayment}, nil
+}
+
+// Record appends events that a run has decided on.
+func (o *Outcomes) Record(ctx context.Context, in StepInput) (StepResult, error) {
+	if len(in.Entries) == 0 {
+		return StepResult{}, toTemporal(fault.New(fault.Invalid, "nothing to record for order %s", in.State.Order.ID))
+	}
+	return o.step(ctx, in, func(context.Context) ([]event.Entry, error) { return in.Entries, nil })
+}
+
+// Publish publishes records in order. It fails, retryably, when the broker has not confirmed all of them.
+func (o *Outcomes) Publish(ctx context.Context, in PublishInput) (PublishResult, error) {
+	n, err := o.Publisher.Publish(ctx, in.Records)
+	if err != nil {
+		return PublishResult{}, toTemporal(fault.Wrap(err, fault.Unavailable, "publish: %d of %d confirmed", n, len(in.Records)))
+	}
+	return PublishResult{Published: versionOf(in.Records, n)}, nil
+}

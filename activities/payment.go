@@ -1,0 +1,96 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/payment"
+)
+
+// Authorize sets the order's money aside.
+func (p *Payment) Authorize(ctx context.Context, in StepInput) (StepResult, error) {
+	return p.step(ctx, in, func(ctx context.Context) ([]event.Entry, error) {
+		pay := paymentOf(in.State)
+		result, err := p.Gateway.Authorize(ctx, pay.Key(string(order.StepAuthorize)), pay)
+		if err != nil {
+			return nil, fault.Wrap(err, fault.CodeOf(err), "authorize payment of order %s", pay.OrderID)
+		}
+		return p.outcome(in.State, result)
+	})
+}
+
+// Lookup asks the gateway what became of a payment whose outcome nobody knows, or that was pending. It adopts
+// what it finds; an empty tail says that nothing definite is known.
+func (p *Payment) Lookup(ctx context.Context, in StepInput) (StepResult, error) {
+	pay := paymentOf(in.State)
+	if settler, ok := p.Gateway.(payment.Settler); ok && in.Hint != nil {
+		if err := settler.Settle(ctx, pay, in.Hint.Succeeded, in.Hint.Code); err != nil {
+			return StepResult{}, toTemporal(fault.Wrap(err, fault.CodeOf(err), "settle payment of order %s", pay.OrderID))
+		}
+	}
+	result, err := p.Gateway.Lookup(ctx, pay)
+	if err != nil {
+		return StepResult{}, toTemporal(fault.Wrap(err, fault.CodeOf(err), "look up payment of order %s", pay.OrderID))
+	}
+	switch {
+	case result.State == payment.Absent, result.State == payment.Undone,
+		result.State == payment.Pending && in.State.Payment == order.PaymentPending:
+		return StepResult{}, nil
+	}
+	return p.step(ctx, in, func(context.Context) ([]event.Entry, error) { return p.outcome(in.State, result) })
+}
+
+// outcome makes the event of what an authorization came to.
+func (p *Payment) outcome(s order.State, result payment.Result) ([]event.Entry, error) {
+	now := p.Clock()
+	switch result.State {
+	case payment.Authorized, payment.Captured:
+		return []event.Entry{s.Authorized(result.PaymentID, now)}, nil
+	case payment.Pending:
+		return []event.Entry{s.PaymentPending(result.PaymentID, now)}, nil
+	case payment.Refused:
+		return []event.Entry{s.Declined(result.PaymentID, result.Code, result.Asynchronous, now)}, nil
+	case payment.Undone:
+		return nil, nil
+	}
+	return nil, fault.New(fault.Internal, "gateway %s answered an authorization with %q", p.Gateway.Traits().Name, result.State)
+}
+
+// Capture takes the money that was set aside.
+func (p *Payment) Capture(ctx context.Context, in StepInput) (StepResult, error) {
+	return p.step(ctx, in, func(ctx context.Context) ([]event.Entry, error) {
+		pay := paymentOf(in.State)
+		result, err := p.Gateway.Capture(ctx, pay.Key(string(order.StepCapture)), pay)
+		if err != nil {
+			return nil, fault.Wrap(err, fault.CodeOf(err), "capture payment of order %s", pay.OrderID)
+		}
+		switch result.State {
+		case payment.Captured:
+			return []event.Entry{in.State.Captured(pay.ID, p.Clock())}, nil
+		case payment.CaptureRefused:
+			return []event.Entry{in.State.CaptureRefused(result.Code, p.Clock())}, nil
+		}
+		return nil, fault.New(fault.Internal, "gateway %s answered a capture with %q", p.Gateway.Traits().Name, result.State)
+	})
+}
+
+// Void makes it so that no authorization of the order stands, and keeps it so.
+func (p *Payment) Void(ctx context.Context, in StepInput) (StepResult, error) {
+	return p.step(ctx, in, func(ctx context.Context) ([]event.Entry, error) {
+		pay := paymentOf(in.State)
+		if _, err := p.Gateway.Void(ctx, pay.Key("void"), pay); err != nil {
+			return nil, fault.Wrap(err, fault.CodeOf(err), "void payment of order %s", pay.OrderID)
+		}
+		return []event.Entry{in.State.Undone(order.StepAuthorize, p.Clock())}, nil
+	})
+}
+
+// paymentOf is the order's payment as a gateway knows it.
+func paymentOf(s order.State) payment.Payment {
+	return payment.Payment{
+		OrderID: s.Order.ID, ID: s.PaymentID, Amount: s.Order.TotalAmount,
+		Currency: s.Order.Currency, Method: s.Order.Payment.Method,
+	}
+}

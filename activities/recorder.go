@@ -1,0 +1,137 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// publishMeanwhileBudget bounds how long a step waits for the broker after its own work is done. Publishing
+// never stops an order: what is not confirmed by then is published later.
+const publishMeanwhileBudget = 250 * time.Millisecond
+
+// effect does something to the world and returns the outcome to record; nothing when somebody else has undone
+// the step already.
+type effect func(ctx context.Context) ([]event.Entry, error)
+
+// step does an effect, records its outcome, and publishes earlier records meanwhile.
+func (r *Recorder) step(ctx context.Context, in StepInput, do effect) (StepResult, error) {
+	published := r.publishMeanwhile(ctx, in.Unpublished)
+	entries, err := do(ctx)
+	var tail []event.Record
+	if err == nil {
+		tail, err = r.record(ctx, in, entries)
+	}
+	through := published()
+	if err != nil {
+		return StepResult{}, toTemporal(err)
+	}
+	return StepResult{Tail: tail, Published: through}, nil
+}
+
+// record appends the outcome of a step, together with the decisions that follow from it, and returns what
+// stands behind the input's head. Losing a race is no error: what stands there is the answer.
+func (r *Recorder) record(ctx context.Context, in StepInput, entries []event.Entry) ([]event.Record, error) {
+	stream := event.OrderStream(in.State.Order.ID)
+	if len(entries) == 0 {
+		tail, err := r.Log.Read(ctx, stream, in.State.Head.Version, 0)
+		if err == nil && len(tail) == 0 {
+			// The effect is undone and the log does not say so yet: its writer has not come that far.
+			err = fault.New(fault.Concurrency, "order %s is being undone by another run", in.State.Order.ID)
+		}
+		return tail, err
+	}
+	entries, err := r.withDecisions(in, entries)
+	if err != nil {
+		return nil, err
+	}
+	_, tail, err := r.Log.Append(ctx, stream, in.State.Head, entries)
+	if err != nil && !lost(err) {
+		return nil, err
+	}
+	if len(tail) == 0 {
+		return nil, fault.Wrap(err, fault.Internal, "append %s behind version %d of %s, which knows of it", entries[0].Key, in.State.Head.Version, stream)
+	}
+	return tail, r.project(ctx, in.State, tail)
+}
+
+// withDecisions adds the decisions that follow from the outcome, where the step may decide.
+func (r *Recorder) withDecisions(in StepInput, entries []event.Entry) ([]event.Entry, error) {
+	s := in.State
+	for _, e := range entries {
+		next, err := s.Fold([]event.Record{{
+			Stream: event.OrderStream(s.Order.ID), Version: s.Head.Version + 1, Entry: e,
+		}})
+		if err != nil {
+			return nil, err
+		}
+		s = next
+	}
+	if !in.Inline && s.Decision == "" {
+		return entries, nil
+	}
+	return append(entries, order.Decisions(s, order.Facts{}, r.Clock(), in.Timing)...), nil
+}
+
+// project writes the read model when the tail brought the order to a status that is listed.
+func (r *Recorder) project(ctx context.Context, before order.State, tail []event.Record) error {
+	after, err := before.Fold(tail)
+	if err != nil {
+		return err
+	}
+	if !after.Status.Listed() {
+		return nil
+	}
+	if err := r.ReadModel.Project(ctx, after); err != nil {
+		return fault.Wrap(err, fault.CodeOf(err), "list order %s as %s", after.Order.ID, after.Status)
+	}
+	return nil
+}
+
+// publishMeanwhile publishes records in the background. The returned function waits for it, briefly, and says
+// up to which version the broker has confirmed.
+func (r *Recorder) publishMeanwhile(ctx context.Context, records []event.Record) func() int64 {
+	if len(records) == 0 {
+		return func() int64 { return 0 }
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	confirmed := make(chan int, 1)
+	go func() {
+		n, err := r.Publisher.Publish(ctx, records)
+		if err != nil {
+			r.Logger.LogAttrs(ctx, slog.LevelDebug, "publish later",
+				slog.String("stream", records[0].Stream), slog.Int("confirmed", n), slog.Any("error", err))
+		}
+		confirmed <- n
+	}()
+	return func() int64 {
+		defer cancel()
+		timer := time.NewTimer(publishMeanwhileBudget)
+		defer timer.Stop()
+		select {
+		case n := <-confirmed:
+			return versionOf(records, n)
+		case <-timer.C:
+			cancel()
+			return versionOf(records, <-confirmed)
+		}
+	}
+}
+
+// versionOf returns the version of the last of the first n records.
+func versionOf(records []event.Record, n int) int64 {
+	if n == 0 {
+		return 0
+	}
+	return records[n-1].Version
+}
+
+// lost reports whether an append found that somebody else was there first.
+func lost(err error) bool {
+	return errors.Is(err, fault.Concurrency) || errors.Is(err, fault.KeyTaken)
+}

@@ -1,0 +1,160 @@
+package order
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+)
+
+// Accept makes the first event of an order's stream.
+func Accept(o Order, correlationID, causationID string, at time.Time) event.Entry {
+	return event.New(event.OrderStream(o.ID), SlotAccept, event.OrderAccepted, o.ID, at, o).
+		CausedBy(correlationID, causationID)
+}
+
+// entry makes an event behind the state. Times never go back in a stream, whichever clock is behind.
+func (s State) entry(slot, eventType string, at time.Time, data any) event.Entry {
+	if at.Before(s.UpdatedAt) {
+		at = s.UpdatedAt
+	}
+	return event.New(event.OrderStream(s.Order.ID), slot, eventType, s.Order.ID, at, data).
+		CausedBy(s.CorrelationID, s.LastEventID)
+}
+
+// items are the order's lines without prices.
+func (s State) items() Items {
+	lines := make([]Item, len(s.Order.Lines))
+	for i, l := range s.Order.Lines {
+		lines[i] = Item{SKU: l.SKU, Quantity: l.Quantity}
+	}
+	return Items{OrderID: s.Order.ID, Lines: lines}
+}
+
+func (s State) paymentData(paymentID string) PaymentData {
+	return PaymentData{OrderID: s.Order.ID, PaymentID: paymentID, Amount: s.Order.TotalAmount, Currency: s.Order.Currency}
+}
+
+// Reserved makes the outcome of a reservation out of the outcomes of its lines: inventory.reserved when all of
+// them hold stock, else inventory.rejected with the reason of the first line that does not.
+func (s State) Reserved(lines []LineOutcome, at time.Time) event.Entry {
+	d := Rejection{OrderID: s.Order.ID, Lines: lines}
+	for _, l := range lines {
+		if l.Reserved {
+			d.Held = true
+		} else if d.Reason == "" {
+			d.Reason = l.Reason
+		}
+	}
+	if d.Reason == "" {
+		return s.entry(SlotReserve, event.InventoryReserved, at, s.items())
+	}
+	return s.entry(SlotReserve, event.InventoryRejected, at, d)
+}
+
+// PaymentPending makes the interim outcome of an authorization that waits for its payer.
+func (s State) PaymentPending(paymentID string, at time.Time) event.Entry {
+	return s.entry(SlotPending, event.PaymentPending, at, s.paymentData(paymentID))
+}
+
+// Authorized makes the outcome of an authorization that stands.
+func (s State) Authorized(paymentID string, at time.Time) event.Entry {
+	return s.entry(SlotAuthorize, event.PaymentAuthorized, at, s.paymentData(paymentID))
+}
+
+// Declined makes the outcome of an authorization that was definitely refused. Asynchronous tells that it was
+// pending before.
+func (s State) Declined(paymentID, code string, asynchronous bool, at time.Time) event.Entry {
+	reason := ReasonPaymentDeclined
+	if asynchronous || s.Payment == PaymentPending {
+		reason = ReasonPaymentFailed
+	}
+	return s.entry(SlotAuthorize, event.PaymentDeclined, at,
+		PaymentRefusal{OrderID: s.Order.ID, PaymentID: paymentID, Reason: reason, Code: code})
+}
+
+// Captured makes the outcome of a capture.
+func (s State) Captured(paymentID string, at time.Time) event.Entry {
+	return s.entry(SlotCapture, event.PaymentCaptured, at, s.paymentData(paymentID))
+}
+
+// CaptureRefused makes the outcome of a capture that was definitely refused.
+func (s State) CaptureRefused(code string, at time.Time) event.Entry {
+	return s.entry(SlotCapture, event.PaymentCaptureRefused, at,
+		PaymentRefusal{OrderID: s.Order.ID, PaymentID: s.PaymentID, Reason: ReasonCaptureRefused, Code: code})
+}
+
+// Undone makes the outcome of a compensation.
+func (s State) Undone(step Step, at time.Time) event.Entry {
+	slot := slotUndo + string(step)
+	switch step {
+	case StepReserve:
+		return s.entry(slot, event.InventoryReleased, at, s.items())
+	case StepAuthorize:
+		return s.entry(slot, event.PaymentVoided, at, s.paymentData(s.PaymentID))
+	default:
+		return s.entry(slot, event.OrderFulfillmentWithdrawn, at, Ref{OrderID: s.Order.ID})
+	}
+}
+
+// CommittedStock makes the outcome of committing the reservation.
+func (s State) CommittedStock(at time.Time) event.Entry {
+	return s.entry(SlotCommit, event.InventoryCommitted, at, s.items())
+}
+
+// compensating decides that everything is undone, and how the order ends then.
+func (s State) compensating(slot string, e Ending, at time.Time) event.Entry {
+	e.OrderID = s.Order.ID
+	return s.entry(slot, event.OrderCompensating, at, e)
+}
+
+// terminalType is the terminal event of each terminal status.
+var terminalType = map[Status]string{
+	StatusCompleted: event.OrderCompleted,
+	StatusRejected:  event.OrderRejected,
+	StatusCancelled: event.OrderCancelled,
+	StatusFailed:    event.OrderFailed,
+}
+
+// ended makes the terminal event.
+func (s State) ended(e Ending, at time.Time) event.Entry {
+	e.OrderID = s.Order.ID
+	return s.entry(SlotEnd, terminalType[e.Outcome], at, e)
+}
+
+// refused answers a cancellation that came too late.
+func (s State) refused(c Cancellation, at time.Time) event.Entry {
+	return s.entry(slotCancel+c.ID, event.OrderCancellationRefused, at, CancellationRefusal{
+		OrderID: s.Order.ID, RequestID: c.ID, Reason: c.Reason, Detail: s.WhyNotCancellable(),
+	})
+}
+
+// attention asks an operator to look.
+func (s State) attention(f Stuck, at time.Time) event.Entry {
+	d := Attention{OrderID: s.Order.ID, Step: f.Step, Undo: f.Undo, Error: f.Error, Attempts: f.Attempts}
+	if !f.NextTry.IsZero() {
+		d.NextTry = f.NextTry.UTC().Format(time.RFC3339)
+	}
+	return s.entry(slotAttention+strconv.Itoa(s.Attention.Count+1), event.OrderNeedsAttention, at, d)
+}
+
+// attentionResolved says that what an operator was asked to look at is resolved.
+func (s State) attentionResolved(note string, at time.Time) event.Entry {
+	return s.entry(slotResolved+strconv.Itoa(s.Attention.Count), event.OrderAttentionResolved, at,
+		AttentionResolution{OrderID: s.Order.ID, Step: s.Attention.Step, Note: note})
+}
+
+// WhyNotCancellable says for people why a cancellation cannot be honoured any more, or "" when it can.
+func (s State) WhyNotCancellable() string {
+	switch {
+	case s.Ended:
+		return "the order has ended: it is " + string(s.Status)
+	case s.Decision == Forward && !s.ShippedAt.IsZero():
+		return "the goods have been dispatched"
+	case s.Decision == Forward:
+		return "the order is being settled"
+	case s.Decision == Back && !s.Cancelling():
+		return "the order is already being undone: " + s.Ending.Reason
+	}
+	return ""
+}

@@ -1,0 +1,318 @@
+package order
+
+import (
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+)
+
+// Timing is how long an order waits. The zero value is not useful; see DefaultTiming.
+type Timing struct {
+	// PaymentPending is how long a pending payment may wait for its payer.
+	PaymentPending time.Duration `json:"paymentPending"`
+	// Shipment is how long a confirmed order may wait for its dispatch. It must stay below the lifetime of the
+	// gateway's authorizations, else goods leave and the capture is refused.
+	Shipment time.Duration `json:"shipment"`
+	// Delivery is how long a dispatched order may wait for its delivery before somebody has to look.
+	Delivery time.Duration `json:"delivery"`
+	// Reserve and Authorize are the deadlines of the steps before the pivot: a step that has been unavailable
+	// for that long is given up and undone.
+	Reserve   time.Duration `json:"reserve"`
+	Authorize time.Duration `json:"authorize"`
+	// Attention is how long a step that must succeed may be stuck before somebody has to look.
+	Attention time.Duration `json:"attention"`
+}
+
+// DefaultTiming is what a service without configuration uses.
+func DefaultTiming() Timing {
+	return Timing{
+		PaymentPending: 30 * time.Minute,
+		Shipment:       6 * 24 * time.Hour,
+		Delivery:       30 * 24 * time.Hour,
+		Reserve:        2 * time.Minute,
+		Authorize:      2 * time.Minute,
+		Attention:      5 * time.Minute,
+	}
+}
+
+// Cancellation is a request to cancel.
+type Cancellation struct {
+	// ID makes the request the same when it comes again.
+	ID string `json:"id"`
+	// Reason is what the requester gave; for people.
+	Reason string `json:"reason,omitempty"`
+}
+
+// PaymentHint is a word of the bus about a pending payment. It is not believed: the gateway is asked.
+type PaymentHint struct {
+	ID        string `json:"id"`
+	Succeeded bool   `json:"succeeded"`
+	Code      string `json:"code,omitempty"`
+}
+
+// ShipmentFact is a word of the bus about the parcel.
+type ShipmentFact struct {
+	ID             string `json:"id"`
+	Carrier        string `json:"carrier,omitempty"`
+	TrackingNumber string `json:"trackingNumber,omitempty"`
+	Reason         string `json:"reason,omitempty"`
+}
+
+// Stuck tells that a step which must succeed does not.
+type Stuck struct {
+	Step     Step      `json:"step"`
+	Undo     bool      `json:"undo"`
+	Error    string    `json:"error"`
+	Attempts int       `json:"attempts"`
+	NextTry  time.Time `json:"nextTry"`
+}
+
+// Facts are what a run has seen besides the log: signals, and the fate of its own attempts. They are kept by
+// the id of the event that brought them, so that a duplicate changes nothing.
+type Facts struct {
+	Cancellations []Cancellation `json:"cancellations,omitempty"`
+	// Hint is the newest word about a pending payment that the gateway has not been asked about yet.
+	Hint       *PaymentHint  `json:"hint,omitempty"`
+	Dispatched *ShipmentFact `json:"dispatched,omitempty"`
+	Delivered  *ShipmentFact `json:"delivered,omitempty"`
+	Lost       *ShipmentFact `json:"lost,omitempty"`
+	// GivenUp is the step before the pivot that was unavailable past its deadline.
+	GivenUp Step `json:"givenUp,omitempty"`
+	// LookedUp tells that the gateway was asked after the authorization was given up, or after a pending
+	// payment's time was over, and knew of nothing that stands.
+	LookedUp bool `json:"lookedUp,omitempty"`
+	// Stuck is the step that must succeed and does not.
+	Stuck *Stuck `json:"stuck,omitempty"`
+}
+
+// ActionKind says what kind of thing is to be done.
+type ActionKind string
+
+// The kinds of actions.
+const (
+	// Record appends Entry to the order's stream.
+	Record ActionKind = "record"
+	// Do attempts Step.
+	Do ActionKind = "do"
+	// Undo makes it so that Step has not happened, and keeps it so.
+	Undo ActionKind = "undo"
+	// Lookup asks the gateway what became of the payment.
+	Lookup ActionKind = "lookup"
+	// Wait waits for a signal, until Until.
+	Wait ActionKind = "wait"
+	// Close ends the run: the stream has its terminal event.
+	Close ActionKind = "close"
+)
+
+// Action is what to do next.
+type Action struct {
+	Kind ActionKind
+	Step Step
+	// Entry is what to append; for Record.
+	Entry event.Entry
+	// Until ends a Wait; for people, For says what it waits for.
+	Until time.Time
+	For   string
+}
+
+// Next decides what to do about an order. It is pure: the same state, facts and time give the same action, in
+// the workflow, in a second run of it, and in a test.
+//
+// The order of the checks is the order of precedence. What the log has recorded comes before what a signal
+// says, and what is decided is never decided again.
+func Next(s State, f Facts, now time.Time, t Timing) Action {
+	switch {
+	case s.Ended:
+		return Action{Kind: Close}
+	case s.Attention.Open && !s.stuck(f):
+		return record(s.attentionResolved("the step went through", now))
+	case f.Stuck != nil && !s.attends(*f.Stuck):
+		return record(s.attention(*f.Stuck, now))
+	}
+	if c, late := s.tooLate(f); late {
+		return record(s.refused(c, now))
+	}
+	switch {
+	case s.Decision == "":
+		return s.beforePivot(f, now, t)
+	case s.Decision == Forward && s.Capture == CaptureRefused && s.ShippedAt.IsZero():
+		return record(s.compensating(SlotTurn, Ending{Outcome: StatusRejected, Reason: ReasonCaptureRefused}, now))
+	case s.Decision == Forward:
+		return s.forward(f, now, t)
+	default:
+		return s.back(now)
+	}
+}
+
+// Decisions returns the events that Next wants recorded one after the other, from s on: they can be appended
+// together.
+func Decisions(s State, f Facts, now time.Time, t Timing) []event.Entry {
+	var entries []event.Entry
+	for {
+		a := Next(s, f, now, t)
+		if a.Kind != Record {
+			return entries
+		}
+		entries = append(entries, a.Entry)
+		next, err := s.Fold([]event.Record{{
+			Stream: event.OrderStream(s.Order.ID), Version: s.Head.Version + 1, Entry: a.Entry,
+		}})
+		if err != nil {
+			return entries
+		}
+		s = next
+	}
+}
+
+func record(e event.Entry) Action { return Action{Kind: Record, Entry: e} }
+
+// beforePivot: everything can still be undone.
+func (s State) beforePivot(f Facts, now time.Time, t Timing) Action {
+	turn := func(outcome Status, reason, detail string) Action {
+		return record(s.compensating(SlotDecide, Ending{Outcome: outcome, Reason: reason, Detail: detail}, now))
+	}
+	switch {
+	case s.Inventory == InventoryRejected && !s.Held:
+		return record(s.ended(Ending{Outcome: StatusRejected, Reason: s.Reason}, now))
+	case s.Inventory == InventoryRejected:
+		return turn(StatusRejected, s.Reason, "")
+	case s.Payment == PaymentDeclined:
+		return turn(StatusRejected, s.PaymentReason, "")
+	case len(f.Cancellations) > 0:
+		return turn(StatusCancelled, ReasonRequested, f.Cancellations[0].Reason)
+	case s.Inventory == "" && f.GivenUp == StepReserve:
+		return turn(StatusFailed, Unavailable(StepReserve), "")
+	case s.Inventory == "":
+		return Action{Kind: Do, Step: StepReserve}
+	case s.Payment == "" && f.GivenUp == StepAuthorize && !f.LookedUp:
+		return Action{Kind: Lookup, Step: StepAuthorize}
+	case s.Payment == "" && f.GivenUp == StepAuthorize:
+		return turn(StatusFailed, Unavailable(StepAuthorize), "")
+	case s.Payment == "":
+		return Action{Kind: Do, Step: StepAuthorize}
+	case s.Payment == PaymentPending && (f.Hint != nil || due(s.PendingSince, t.PaymentPending, now) && !f.LookedUp):
+		return Action{Kind: Lookup, Step: StepAuthorize}
+	case s.Payment == PaymentPending && due(s.PendingSince, t.PaymentPending, now):
+		return turn(StatusFailed, ReasonPaymentTimeout, "")
+	case s.Payment == PaymentPending:
+		return Action{Kind: Wait, Step: StepAuthorize, Until: s.PendingSince.Add(t.PaymentPending), For: "the payer"}
+	case s.Order.Fulfillment == Immediate, !s.ShippedAt.IsZero():
+		return record(s.entry(SlotDecide, event.OrderSettling, now, Ref{OrderID: s.Order.ID}))
+	case s.ConfirmedAt.IsZero():
+		return record(s.entry(SlotConfirm, event.OrderConfirmed, now, s.items()))
+	case f.Dispatched != nil:
+		return record(s.shipped(*f.Dispatched, now))
+	case f.Delivered != nil:
+		return record(s.shipped(*f.Delivered, now))
+	case f.Lost != nil:
+		return record(s.shipped(*f.Lost, now))
+	case due(s.ConfirmedAt, t.Shipment, now):
+		return turn(StatusFailed, ReasonShipmentTimeout, "")
+	default:
+		return Action{Kind: Wait, Step: StepConfirm, Until: s.ConfirmedAt.Add(t.Shipment), For: "the dispatch of the goods"}
+	}
+}
+
+// forward: the pivot decided that the order goes through. Nothing is undone any more.
+func (s State) forward(f Facts, now time.Time, t Timing) Action {
+	switch {
+	case s.Capture == "":
+		return Action{Kind: Do, Step: StepCapture}
+	case s.Capture == CaptureRefused:
+		return s.look(Stuck{Step: StepCapture, Error: "the capture was refused after the goods had been dispatched"}, now, t)
+	case !s.Committed:
+		return Action{Kind: Do, Step: StepCommit}
+	case s.Order.Fulfillment == Shipment && s.DeliveredAt.IsZero() && f.Delivered != nil:
+		return record(s.entry(SlotDeliver, event.OrderDelivered, now, s.dispatch(*f.Delivered)))
+	case s.Order.Fulfillment == Shipment && s.DeliveredAt.IsZero():
+		return s.awaitDelivery(f, now, t)
+	default:
+		return record(s.ended(Ending{
+			Outcome: StatusCompleted, TotalAmount: s.Order.TotalAmount, Currency: s.Order.Currency,
+		}, now))
+	}
+}
+
+// awaitDelivery waits for the parcel. A parcel that is lost or late is for people to look at; that it may
+// still arrive is waited for.
+func (s State) awaitDelivery(f Facts, now time.Time, t Timing) Action {
+	deadline := s.ShippedAt.Add(t.Delivery)
+	switch {
+	case f.Lost != nil:
+		return s.look(Stuck{Step: StepDeliver, Error: "the carrier lost the goods"}, now, t)
+	case !now.Before(deadline):
+		return s.look(Stuck{Step: StepDeliver, Error: "the goods were not delivered in time"}, now, t)
+	}
+	return Action{Kind: Wait, Step: StepDeliver, Until: deadline, For: "the delivery of the goods"}
+}
+
+// look asks an operator to look, once, and waits.
+func (s State) look(what Stuck, now time.Time, t Timing) Action {
+	if !s.attends(what) {
+		return record(s.attention(what, now))
+	}
+	return Action{Kind: Wait, Step: what.Step, Until: now.Add(t.Delivery), For: "somebody to look at it"}
+}
+
+// back: the pivot decided that everything is undone, newest first. A step that may have been attempted is
+// undone whether or not the log knows its outcome; only a recorded refusal, or the certainty that an earlier
+// step never finished, leaves an undo out.
+func (s State) back(now time.Time) Action {
+	switch {
+	case !s.ConfirmedAt.IsZero() && !s.Withdrawn:
+		return Action{Kind: Undo, Step: StepConfirm}
+	case s.Inventory == InventoryReserved && s.Payment != PaymentDeclined && !s.Voided:
+		return Action{Kind: Undo, Step: StepAuthorize}
+	case (s.Inventory != InventoryRejected || s.Held) && !s.Released:
+		return Action{Kind: Undo, Step: StepReserve}
+	}
+	return record(s.ended(Ending{Outcome: s.Ending.Outcome, Reason: s.Ending.Reason, Detail: s.Ending.Detail}, now))
+}
+
+// tooLate returns the first cancellation that can no longer be honoured and has no answer yet.
+func (s State) tooLate(f Facts) (Cancellation, bool) {
+	if s.Decision == "" || s.Cancelling() {
+		return Cancellation{}, false
+	}
+	for _, c := range f.Cancellations {
+		if !s.Refused(c.ID) {
+			return c, true
+		}
+	}
+	return Cancellation{}, false
+}
+
+// attends reports whether an operator is being asked to look at exactly this.
+func (s State) attends(what Stuck) bool {
+	return s.Attention.Open && s.Attention.Step == what.Step && s.Attention.Undo == what.Undo
+}
+
+// stuck reports whether what an operator was asked to look at has not gone through yet.
+func (s State) stuck(f Facts) bool {
+	switch {
+	case s.Attention.Undo && s.Attention.Step == StepReserve:
+		return !s.Released
+	case s.Attention.Undo && s.Attention.Step == StepAuthorize:
+		return !s.Voided
+	case s.Attention.Undo:
+		return !s.Withdrawn
+	case s.Attention.Step == StepCapture:
+		return s.Capture != CaptureDone
+	case s.Attention.Step == StepCommit:
+		return !s.Committed
+	case s.Attention.Step == StepDeliver:
+		return s.DeliveredAt.IsZero() && f.Delivered == nil
+	}
+	return f.Stuck != nil
+}
+
+func (s State) shipped(f ShipmentFact, now time.Time) event.Entry {
+	return s.entry(SlotShip, event.OrderShipped, now, s.dispatch(f))
+}
+
+func (s State) dispatch(f ShipmentFact) Dispatch {
+	return Dispatch{OrderID: s.Order.ID, Carrier: f.Carrier, TrackingNumber: f.TrackingNumber}
+}
+
+// due reports whether a wait that began at start and may last for d is over.
+func due(start time.Time, d time.Duration, now time.Time) bool { return !now.Before(start.Add(d)) }

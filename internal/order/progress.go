@@ -1,0 +1,94 @@
+package order
+
+// StepState says how far a step is.
+type StepState string
+
+// The states of a step.
+const (
+	StepToDo    StepState = "to do"
+	StepNow     StepState = "now"
+	StepDone    StepState = "done"
+	StepRefused StepState = "refused"
+	StepUndone  StepState = "undone"
+	StepSkipped StepState = "not needed"
+)
+
+// StepProgress is a step and how far it is.
+type StepProgress struct {
+	Step  Step
+	State StepState
+}
+
+// Steps lists the steps of an order, in their order.
+func (o Order) Steps() []Step {
+	if o.Fulfillment == Shipment {
+		return []Step{StepAccept, StepReserve, StepAuthorize, StepConfirm, StepDecide, StepCapture, StepCommit, StepDeliver, StepComplete}
+	}
+	return []Step{StepAccept, StepReserve, StepAuthorize, StepDecide, StepCapture, StepCommit, StepComplete}
+}
+
+// Progress says how far each step of the order is: what is done, what runs now, what is to come, what was
+// undone. It is for people.
+func (s State) Progress() []StepProgress {
+	steps := s.Order.Steps()
+	progress := make([]StepProgress, len(steps))
+	running := false
+	for i, step := range steps {
+		state := s.stepState(step)
+		if state == StepToDo {
+			switch {
+			case s.Ended || s.goesBack():
+				state = StepSkipped
+			case !running:
+				state, running = StepNow, true
+			}
+		}
+		progress[i] = StepProgress{Step: step, State: state}
+	}
+	return progress
+}
+
+// goesBack reports whether the order is being undone, or will be.
+func (s State) goesBack() bool {
+	return s.Decision == Back || s.Inventory == InventoryRejected || s.Payment == PaymentDeclined
+}
+
+func (s State) stepState(step Step) StepState {
+	switch step {
+	case StepAccept:
+		return doneIf(s.Opened())
+	case StepReserve:
+		return undoable(s.Inventory == InventoryReserved, s.Inventory == InventoryRejected && !s.Held, s.Released)
+	case StepAuthorize:
+		return undoable(s.Payment == PaymentAuthorized, s.Payment == PaymentDeclined, s.Voided)
+	case StepConfirm:
+		return undoable(!s.ShippedAt.IsZero(), false, s.Withdrawn)
+	case StepDecide:
+		return doneIf(s.Decision != "")
+	case StepCapture:
+		return undoable(s.Capture == CaptureDone, s.Capture == CaptureRefused, false)
+	case StepCommit:
+		return doneIf(s.Committed)
+	case StepDeliver:
+		return doneIf(!s.DeliveredAt.IsZero())
+	default:
+		return doneIf(s.Ended && s.Decision == Forward && s.Status == StatusCompleted)
+	}
+}
+
+func undoable(done, refused, undone bool) StepState {
+	switch {
+	case undone:
+		return StepUndone
+	case refused:
+		return StepRefused
+	}
+	return doneIf(done)
+}
+
+func doneIf(done bool) StepState {
+	if done {
+		return StepDone
+	}
+	return StepToDo
+}

@@ -1,0 +1,253 @@
+package order
+
+import (
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// InventoryState is what the log knows of the reservation.
+type InventoryState string
+
+// The states of the reservation; empty while nothing is recorded.
+const (
+	InventoryReserved InventoryState = "reserved"
+	InventoryRejected InventoryState = "rejected"
+)
+
+// PaymentState is what the log knows of the authorization.
+type PaymentState string
+
+// The states of the authorization; empty while nothing is recorded.
+const (
+	PaymentPending    PaymentState = "pending"
+	PaymentAuthorized PaymentState = "authorized"
+	PaymentDeclined   PaymentState = "declined"
+)
+
+// CaptureState is what the log knows of the capture.
+type CaptureState string
+
+// The states of the capture; empty while nothing is recorded.
+const (
+	CaptureDone    CaptureState = "captured"
+	CaptureRefused CaptureState = "refused"
+)
+
+// Decision is what the pivot decided.
+type Decision string
+
+// The decisions; empty before the pivot.
+const (
+	Forward Decision = "forward"
+	Back    Decision = "back"
+)
+
+// State is an order as its events tell it. It is a value: Fold makes it, nothing else changes it.
+type State struct {
+	Order Order `json:"order"`
+	// Head is the newest record that was folded.
+	Head event.Head `json:"head"`
+	// Status, Reason and Detail are what the API shows.
+	Status Status `json:"status"`
+	Reason string `json:"reason,omitempty"`
+	Detail string `json:"detail,omitempty"`
+	// CreatedAt is the time of the first event, UpdatedAt of the newest.
+	CreatedAt time.Time `json:"createdAt"`
+	UpdatedAt time.Time `json:"updatedAt"`
+	// CorrelationID is the one of the first event; LastEventID is the cause of what comes next.
+	CorrelationID string `json:"correlationId,omitempty"`
+	LastEventID   string `json:"lastEventId,omitempty"`
+
+	Inventory InventoryState `json:"inventory,omitempty"`
+	// Held tells that a rejected reservation left lines that hold stock.
+	Held bool `json:"held,omitempty"`
+
+	Payment       PaymentState `json:"payment,omitempty"`
+	PaymentID     string       `json:"paymentId,omitempty"`
+	PaymentReason string       `json:"paymentReason,omitempty"`
+	PendingSince  time.Time    `json:"pendingSince,omitzero"`
+
+	ConfirmedAt time.Time `json:"confirmedAt,omitzero"`
+	ShippedAt   time.Time `json:"shippedAt,omitzero"`
+	DeliveredAt time.Time `json:"deliveredAt,omitzero"`
+
+	Decision Decision `json:"decision,omitempty"`
+	// Ending says how a compensated order ends; set when Decision is Back.
+	Ending    Ending       `json:"ending,omitzero"`
+	Capture   CaptureState `json:"capture,omitempty"`
+	Committed bool         `json:"committed,omitempty"`
+
+	Withdrawn bool `json:"withdrawn,omitempty"`
+	Voided    bool `json:"voided,omitempty"`
+	Released  bool `json:"released,omitempty"`
+	Ended     bool `json:"ended,omitempty"`
+
+	// Refusals are the ids of the cancellations that were refused.
+	Refusals []string `json:"refusals,omitempty"`
+	// Attention is what an operator was last asked to look at.
+	Attention AttentionState `json:"attention,omitzero"`
+	// flow is the status without regard to attention.
+	Flow Status `json:"flow,omitempty"`
+}
+
+// AttentionState is what the log knows of the attention desk.
+type AttentionState struct {
+	Open  bool `json:"open"`
+	Step  Step `json:"step,omitempty"`
+	Undo  bool `json:"undo,omitempty"`
+	Count int  `json:"count"`
+}
+
+// Opened reports whether the order's stream has its first event.
+func (s State) Opened() bool { return s.Head.Version > 0 }
+
+// Fold makes the state that records tell. They must be a stream from its first version, or the part of one
+// from there. Errors: Corrupt for a gap, Malformed for data that cannot be read.
+func Fold(records []event.Record) (State, error) {
+	var s State
+	return s.Fold(records)
+}
+
+// FoldAt makes the state as it stood at a time: the events after it have not happened yet.
+func FoldAt(records []event.Record, at time.Time) (State, error) {
+	for i, r := range records {
+		if r.Time.After(at) {
+			return Fold(records[:i])
+		}
+	}
+	return Fold(records)
+}
+
+// Fold returns the state that records make of s. Records that s knows already are passed over.
+func (s State) Fold(records []event.Record) (State, error) {
+	next := s
+	next.Refusals = append([]string(nil), s.Refusals...)
+	for _, r := range records {
+		if r.Version <= next.Head.Version {
+			continue
+		}
+		if r.Version != next.Head.Version+1 {
+			return s, fault.New(fault.Corrupt, "stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
+		}
+		if err := next.apply(r); err != nil {
+			return s, err
+		}
+	}
+	return next, nil
+}
+
+// apply folds one record. Types that it does not know change nothing but the head, so that an older binary can
+// read a newer stream.
+func (s *State) apply(r event.Record) error {
+	if err := s.applyData(r); err != nil {
+		return err
+	}
+	if s.Head.Version == 0 {
+		s.CreatedAt, s.CorrelationID = r.Time, r.CorrelationID
+	}
+	s.Head, s.UpdatedAt, s.LastEventID = r.HeadOf(), r.Time, r.ID
+	if status, ok := statusAfter[r.Type]; ok && status != StatusNeedsAttention {
+		// Shipped orders stay shipped while they settle: that is what their customers want to read.
+		if status != StatusSettling || s.ShippedAt.IsZero() {
+			s.Flow = status
+		}
+	}
+	s.Status = s.Flow
+	if s.Attention.Open && !s.Flow.Terminal() {
+		s.Status = StatusNeedsAttention
+	}
+	return nil
+}
+
+// applyData folds what the event says besides the status.
+func (s *State) applyData(r event.Record) error {
+	switch r.Type {
+	case event.OrderAccepted:
+		return decodeInto(r, func(o Order) { s.Order = o })
+	case event.InventoryReserved:
+		s.Inventory = InventoryReserved
+	case event.InventoryRejected:
+		return decodeInto(r, func(d Rejection) { s.Inventory, s.Held, s.Reason = InventoryRejected, d.Held, d.Reason })
+	case event.InventoryReleased:
+		s.Released = true
+	case event.InventoryCommitted:
+		s.Committed = true
+	case event.OrderConfirmed:
+		s.ConfirmedAt = r.Time
+	case event.OrderShipped:
+		s.ShippedAt = r.Time
+	case event.OrderFulfillmentWithdrawn:
+		s.Withdrawn = true
+	case event.OrderDelivered:
+		s.DeliveredAt = r.Time
+	case event.OrderSettling:
+		s.Decision = Forward
+	case event.OrderCompensating:
+		return decodeInto(r, func(d Ending) { s.Decision, s.Ending, s.Reason, s.Detail = Back, d, d.Reason, d.Detail })
+	case event.OrderCompleted, event.OrderRejected, event.OrderCancelled, event.OrderFailed:
+		return decodeInto(r, func(d Ending) { s.Ended, s.Reason, s.Detail = true, d.Reason, d.Detail })
+	case event.OrderCancellationRefused:
+		return decodeInto(r, func(d CancellationRefusal) { s.Refusals = append(s.Refusals, d.RequestID) })
+	case event.OrderNeedsAttention:
+		return decodeInto(r, func(d Attention) {
+			s.Attention = AttentionState{Open: true, Step: d.Step, Undo: d.Undo, Count: s.Attention.Count + 1}
+		})
+	case event.OrderAttentionResolved:
+		s.Attention.Open = false
+	default:
+		return s.applyPayment(r)
+	}
+	return nil
+}
+
+// applyPayment folds the payment's events.
+func (s *State) applyPayment(r event.Record) error {
+	switch r.Type {
+	case event.PaymentPending:
+		s.PendingSince = r.Time
+		return decodeInto(r, func(d PaymentData) { s.Payment, s.PaymentID = PaymentPending, d.PaymentID })
+	case event.PaymentAuthorized:
+		return decodeInto(r, func(d PaymentData) { s.Payment, s.PaymentID = PaymentAuthorized, d.PaymentID })
+	case event.PaymentDeclined:
+		return decodeInto(r, func(d PaymentRefusal) { s.Payment, s.PaymentReason = PaymentDeclined, d.Reason })
+	case event.PaymentVoided:
+		s.Voided = true
+	case event.PaymentCaptured:
+		s.Capture = CaptureDone
+	case event.PaymentCaptureRefused:
+		s.Capture = CaptureRefused
+	}
+	return nil
+}
+
+// decodeInto reads the record's data and hands it on.
+func decodeInto[T any](r event.Record, use func(T)) error {
+	data, err := event.Decode[T](r.Event)
+	if err != nil {
+		return fault.Wrap(err, fault.Malformed, "fold version %d of stream %s", r.Version, r.Stream)
+	}
+	use(data)
+	return nil
+}
+
+// Refused reports whether the cancellation of that id was refused.
+func (s State) Refused(requestID string) bool {
+	for _, id := range s.Refusals {
+		if id == requestID {
+			return true
+		}
+	}
+	return false
+}
+
+// Cancelled reports whether the order is, or will be, cancelled on request.
+func (s State) Cancelled() bool {
+	return s.Cancelling() || s.Status == StatusCancelled
+}
+
+// Cancelling reports whether the order was cancelled on request, or is about to be.
+func (s State) Cancelling() bool {
+	return s.Decision == Back && s.Ending.Reason == ReasonRequested
+}

@@ -1,0 +1,194 @@
+// Package sagaclient starts, signals, cancels and finds order sagas. It is what the REST API and the event
+// consumer have in common: both know orders, neither knows Temporal.
+//
+// It may import workflows, the Temporal SDK and internal/{order,event,fault}; it reads the event log through
+// the small interface Log.
+//
+// # Contract
+//
+// Threads: a Client may be used by any number of goroutines. Idempotency: every method may be called again
+// with the same ids. Errors: fault codes; Unavailable when Temporal or the log does not answer.
+//
+// Any open order whose workflow is gone (terminated, deleted, lost with its namespace) gets a new run as soon
+// as somebody mentions it here: the new run starts from the log.
+package sagaclient
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"reflect"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// Log is the part of the event log that is needed here.
+type Log interface {
+	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
+}
+
+// Config is what a Client needs. All fields are mandatory but Eager.
+type Config struct {
+	Temporal client.Client
+	Log      Log
+	Logger   *slog.Logger
+	// Eager tells that a worker for orders runs in this process: the first workflow task is handed to it in the
+	// answer to the start.
+	Eager bool
+}
+
+// Client starts, signals, cancels and finds order sagas.
+type Client struct {
+	temporal client.Client
+	log      Log
+	logger   *slog.Logger
+	eager    bool
+}
+
+// New returns a Client. It does no I/O.
+func New(c Config) *Client {
+	return &Client{temporal: c.Temporal, log: c.Log, logger: c.Logger, eager: c.Eager}
+}
+
+// Placement is a request to place an order.
+type Placement struct {
+	// Order is valid, normalized and has its id.
+	Order order.Order
+	// CorrelationID and CausationID are for the order's first event.
+	CorrelationID string
+	CausationID   string
+	// Fresh tells that the id was made for this request: nobody can have used it before, so the log is not asked.
+	Fresh bool
+}
+
+// Place starts the order's saga. Replayed is true when the order was there already, with the same content; the
+// error is Conflict when it was there with other content. An order that has ended stays as it is; an open one
+// whose workflow is gone gets a new run.
+func (c *Client) Place(ctx context.Context, p Placement) (replayed bool, err error) {
+	reuse := enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+	if !p.Fresh {
+		state, err := c.state(ctx, p.Order.ID)
+		switch {
+		case err != nil:
+			return false, err
+		case state.Opened() && !reflect.DeepEqual(state.Order, p.Order):
+			return false, conflict(p.Order.ID)
+		case state.Ended:
+			return true, nil
+		case state.Opened():
+			// Running, most likely; else the new run finishes it.
+			replayed, reuse = true, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
+		}
+	}
+	in := workflows.OrderInput{Order: p.Order, CorrelationID: p.CorrelationID, CausationID: p.CausationID}
+	err = c.start(ctx, in, reuse)
+	if !errors.Is(err, fault.Conflict) {
+		return replayed, err
+	}
+	if replayed {
+		return true, nil
+	}
+	return true, c.sameOrder(ctx, in)
+}
+
+// sameOrder is called when a workflow of the order's id is there, or was. It compares the contents, and starts
+// a new run when the workflow is closed and the order is not.
+func (c *Client) sameOrder(ctx context.Context, in workflows.OrderInput) error {
+	standing, err := c.find(ctx, in.Order.ID)
+	if err != nil {
+		return err
+	}
+	if !reflect.DeepEqual(standing.Input.Order, in.Order) {
+		return conflict(in.Order.ID)
+	}
+	if standing.Running {
+		return nil
+	}
+	state, err := c.state(ctx, in.Order.ID)
+	if err != nil || state.Ended {
+		return err
+	}
+	return ignoreConflict(c.start(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE))
+}
+
+// Resume starts a new run of an open order whose workflow is gone. It does nothing to an order that runs. It
+// returns the order's state; the error is OrderUnknown when the log has never heard of it.
+func (c *Client) Resume(ctx context.Context, orderID string) (order.State, error) {
+	state, err := c.state(ctx, orderID)
+	switch {
+	case err != nil:
+		return state, err
+	case !state.Opened():
+		return state, fault.New(fault.OrderUnknown, "order %s is not known", orderID)
+	case state.Ended:
+		return state, nil
+	}
+	in := workflows.OrderInput{Order: state.Order, CorrelationID: state.CorrelationID}
+	err = c.start(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
+	if err == nil {
+		c.logger.LogAttrs(ctx, slog.LevelWarn, "an open order had no workflow: a new run goes on with it",
+			slog.String("order_id", orderID), slog.Int64("version", state.Head.Version))
+	}
+	return state, ignoreConflict(err)
+}
+
+// start starts a run. The error is Conflict when a run of that id is there, or was and the policy minds.
+func (c *Client) start(ctx context.Context, in workflows.OrderInput, reuse enumspb.WorkflowIdReusePolicy) error {
+	_, err := c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                                       workflows.OrderWorkflowID(in.Order.ID),
+		TaskQueue:                                workflows.QueueOrders,
+		WorkflowIDReusePolicy:                    reuse,
+		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		EnableEagerStart:                         c.eager,
+		StaticSummary:                            summary(in.Order),
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			workflows.OrderStatus.ValueSet(string(order.StatusAccepted)),
+			workflows.CustomerID.ValueSet(in.Order.CustomerID),
+			workflows.NeedsAttention.ValueSet(false),
+		),
+	}, workflows.NameOrder, in)
+	var already *serviceerror.WorkflowExecutionAlreadyStarted
+	if errors.As(err, &already) {
+		return conflict(in.Order.ID)
+	}
+	return fault.Wrap(err, fault.Unavailable, "start the saga of order %s", in.Order.ID)
+}
+
+// state folds the order's stream; the zero State when there is none.
+func (c *Client) state(ctx context.Context, orderID string) (order.State, error) {
+	records, err := c.log.Read(ctx, event.OrderStream(orderID), 0, 0)
+	if err != nil {
+		return order.State{}, err
+	}
+	return order.Fold(records)
+}
+
+func conflict(orderID string) error {
+	return fault.New(fault.Conflict, "order %s exists with other content", orderID)
+}
+
+func ignoreConflict(err error) error {
+	if errors.Is(err, fault.Conflict) {
+		return nil
+	}
+	return err
+}
+
+// summary is the order in one line, for the Temporal Web UI.
+func summary(o order.Order) string {
+	first := o.Lines[0]
+	text := itoa(first.Quantity) + " × " + first.SKU
+	if len(o.Lines) > 1 {
+		text += " and " + itoa(int64(len(o.Lines)-1)) + " more"
+	}
+	return text + ", " + itoa(o.TotalAmount) + " " + o.Currency + " (minor units), " + string(o.Fulfillment)
+}

@@ -1,0 +1,151 @@
+package sagaclient
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// cancelAttempts bounds how often a cancellation is sent again after its run closed under it.
+const cancelAttempts = 4
+
+// Late is returned for a signal to an order that has ended.
+type Late struct {
+	// State is the order as it ended.
+	State order.State
+}
+
+// Signal tells a saga a fact. Errors: OrderUnknown when nobody has heard of the order yet; Unavailable. Late is
+// not nil when the order has ended: the fact came too late, and nobody was told.
+func (c *Client) Signal(ctx context.Context, orderID, name string, payload any) (*Late, error) {
+	for attempt := 1; ; attempt++ {
+		err := c.temporal.SignalWorkflow(ctx, workflows.OrderWorkflowID(orderID), "", name, payload)
+		if err == nil {
+			return nil, nil
+		}
+		if !isNotFound(err) {
+			return nil, fault.Wrap(err, fault.Unavailable, "signal order %s", orderID)
+		}
+		state, err := c.Resume(ctx, orderID)
+		switch {
+		case err != nil:
+			return nil, err
+		case state.Ended:
+			return &Late{State: state}, nil
+		case attempt == cancelAttempts:
+			return nil, fault.New(fault.Unavailable, "the saga of order %s closes as soon as it runs", orderID)
+		}
+	}
+}
+
+// Cancel asks to cancel an order and waits for the verdict, which is in the log then. Errors: NotFound;
+// Unavailable when no worker answers in time: ask again with the same id.
+func (c *Client) Cancel(ctx context.Context, orderID string, request order.Cancellation) (workflows.CancelVerdict, error) {
+	for attempt := 1; attempt <= cancelAttempts; attempt++ {
+		verdict, err := c.update(ctx, orderID, request)
+		if err == nil {
+			return verdict, nil
+		}
+		if ctx.Err() != nil || !isNotFound(err) && !isAborted(err) {
+			return verdict, fault.Wrap(err, fault.Unavailable, "cancel order %s", orderID)
+		}
+		state, err := c.Resume(ctx, orderID)
+		switch {
+		case errors.Is(err, fault.OrderUnknown):
+			return verdict, fault.New(fault.NotFound, "there is no order %s", orderID)
+		case err != nil:
+			return verdict, err
+		case state.Ended:
+			return workflows.CancelVerdict{
+				Accepted: state.Cancelled(), Status: state.Status, Detail: state.WhyNotCancellable(),
+			}, nil
+		}
+		c.logger.LogAttrs(ctx, slog.LevelInfo, "ask to cancel again", slog.String("order_id", orderID), slog.Int("attempt", attempt))
+	}
+	return workflows.CancelVerdict{}, fault.New(fault.Unavailable, "the saga of order %s does not answer", orderID)
+}
+
+// update sends the cancellation and waits for its verdict.
+func (c *Client) update(ctx context.Context, orderID string, request order.Cancellation) (workflows.CancelVerdict, error) {
+	var verdict workflows.CancelVerdict
+	handle, err := c.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: workflows.OrderWorkflowID(orderID), UpdateID: request.ID, UpdateName: workflows.UpdateCancel,
+		WaitForStage: client.WorkflowUpdateStageCompleted, Args: []any{request},
+	})
+	if err != nil {
+		return verdict, err
+	}
+	return verdict, handle.Get(ctx, &verdict)
+}
+
+// Found is an order's workflow as Temporal has it.
+type Found struct {
+	Input workflows.OrderInput
+	// Running tells that the workflow has not closed.
+	Running bool
+	// StartedAt is when its newest run started.
+	StartedAt time.Time
+}
+
+// Find asks Temporal about an order that the log does not know yet. The error is NotFound when Temporal does
+// not know it either.
+func (c *Client) Find(ctx context.Context, orderID string) (Found, error) { return c.find(ctx, orderID) }
+
+func (c *Client) find(ctx context.Context, orderID string) (Found, error) {
+	id := workflows.OrderWorkflowID(orderID)
+	described, err := c.temporal.DescribeWorkflowExecution(ctx, id, "")
+	if err != nil {
+		return Found{}, notFoundOr(err, orderID)
+	}
+	info := described.GetWorkflowExecutionInfo()
+	found := Found{
+		Running:   info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
+		StartedAt: info.GetStartTime().AsTime(),
+	}
+	history := c.temporal.GetWorkflowHistory(ctx, id, info.GetExecution().GetRunId(), false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	if !history.HasNext() {
+		return Found{}, fault.New(fault.NotFound, "order %s has no history", orderID)
+	}
+	first, err := history.Next()
+	if err != nil {
+		return Found{}, notFoundOr(err, orderID)
+	}
+	input := first.GetWorkflowExecutionStartedEventAttributes().GetInput()
+	if err := converter.GetDefaultDataConverter().FromPayloads(input, &found.Input); err != nil {
+		return Found{}, fault.Wrap(err, fault.Corrupt, "read the input of order %s", orderID)
+	}
+	return found, nil
+}
+
+func notFoundOr(err error, orderID string) error {
+	if isNotFound(err) {
+		return fault.New(fault.NotFound, "there is no order %s", orderID)
+	}
+	return fault.Wrap(err, fault.Unavailable, "find the saga of order %s", orderID)
+}
+
+// isNotFound reports that no open run is there: never started, closed, or deleted.
+func isNotFound(err error) bool {
+	var notFound *serviceerror.NotFound
+	return errors.As(err, &notFound)
+}
+
+// isAborted reports that an Update was thrown away because its run closed or its workflow task failed.
+func isAborted(err error) bool {
+	var aborted *serviceerror.Aborted
+	var notReady *serviceerror.WorkflowNotReady
+	return errors.As(err, &aborted) || errors.As(err, &notReady)
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }

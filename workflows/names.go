@@ -1,0 +1,103 @@
+// Package workflows holds the flows: decision code only. A flow asks the pure functions of internal/order what
+// to do, runs one activity, folds what it returns, and goes on until the order's stream has its terminal event.
+//
+// It may import activities, internal/order, internal/event, internal/fault and the Temporal SDK. It reaches no
+// driver, reads no clock but workflow.Now and makes no random ids; workflowcheck holds it to that.
+package workflows
+
+import (
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// Registered names. They are part of running workflows' histories and of their clients: never rename one.
+const (
+	// NameOrder is the order saga's workflow type.
+	NameOrder = "OrderSaga"
+
+	// SignalCancel, SignalPayment and SignalShipment bring events of the bus.
+	SignalCancel   = "cancel"
+	SignalPayment  = "payment"
+	SignalShipment = "shipment"
+
+	// UpdateCancel asks to cancel and waits for the verdict.
+	UpdateCancel = "cancel"
+)
+
+// Task queues.
+const (
+	// QueueOrders is for workflows and our own steps.
+	QueueOrders = "orders"
+	// QueuePayments is for the calls to payment providers.
+	QueuePayments = "payments"
+	// QueueNotifications is for messages to people.
+	QueueNotifications = "notifications"
+)
+
+// Search attributes. Correctness never depends on them.
+var (
+	OrderStatus    = temporal.NewSearchAttributeKeyKeyword("OrderStatus")
+	CustomerID     = temporal.NewSearchAttributeKeyKeyword("CustomerId")
+	NeedsAttention = temporal.NewSearchAttributeKeyBool("NeedsAttention")
+)
+
+// workflowPrefix begins the workflow id of every order saga.
+const workflowPrefix = "order-"
+
+// OrderWorkflowID is the workflow id of an order's saga.
+func OrderWorkflowID(orderID string) string { return workflowPrefix + orderID }
+
+// OrderInput starts an order's saga, or goes on with it: what the log has comes first.
+type OrderInput struct {
+	Order order.Order `json:"order"`
+	// CorrelationID and CausationID are for the order's first event.
+	CorrelationID string `json:"correlationId,omitempty"`
+	CausationID   string `json:"causationId,omitempty"`
+	// Resume is set when a run continues as new.
+	Resume *Resume `json:"resume,omitempty"`
+}
+
+// Resume is what a run that continues as new hands to the next besides the log.
+type Resume struct {
+	Facts order.Facts `json:"facts"`
+	// Seen are the ids of the signals that the facts were made from.
+	Seen []string `json:"seen,omitempty"`
+	// Published is the version up to which the broker has confirmed.
+	Published int64 `json:"published,omitempty"`
+}
+
+// OrderResult is what an order came to.
+type OrderResult struct {
+	OrderID string       `json:"orderId"`
+	Status  order.Status `json:"status"`
+	Reason  string       `json:"reason,omitempty"`
+	Version int64        `json:"version"`
+	// Conflict tells that the stream belongs to an order of other content: the run did nothing.
+	Conflict bool `json:"conflict,omitempty"`
+}
+
+// ShipmentKind says what a shipment signal tells.
+type ShipmentKind string
+
+// The kinds of shipment signals.
+const (
+	ShipmentDispatched ShipmentKind = "dispatched"
+	ShipmentDelivered  ShipmentKind = "delivered"
+	ShipmentLost       ShipmentKind = "lost"
+)
+
+// ShipmentSignal tells what the warehouse or the carrier said.
+type ShipmentSignal struct {
+	Kind ShipmentKind `json:"kind"`
+	order.ShipmentFact
+}
+
+// CancelVerdict answers a cancellation.
+type CancelVerdict struct {
+	// Accepted tells that the order is being cancelled, or was.
+	Accepted bool         `json:"accepted"`
+	Status   order.Status `json:"status"`
+	// Detail says why not.
+	Detail string `json:"detail,omitempty"`
+}

@@ -1,0 +1,175 @@
+package workflows
+
+import (
+	"reflect"
+
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// Order is the order saga. It is a driver: order.Next decides, activities act, the log remembers.
+//
+// Any run can finish any order. A run begins with what the order's stream knows, so it does not matter whether
+// it is the first, one that took over from a terminated one, or one whose workflow task was thrown away after
+// its effects had happened.
+func Order(ctx workflow.Context, in OrderInput) (OrderResult, error) {
+	run, err := setup(ctx, in)
+	if err != nil {
+		return OrderResult{}, err
+	}
+	return run.run()
+}
+
+// orderRun is one run of an order's saga.
+type orderRun struct {
+	// ctx is disconnected from the workflow's cancellation: a cancellation is a fact, not an interruption.
+	ctx workflow.Context
+	log log.Logger
+	in  OrderInput
+
+	state  order.State
+	facts  order.Facts
+	timing order.Timing
+	// inlinePayment tells that the gateway may be called inside a workflow task.
+	inlinePayment bool
+	// seen are the ids of signals, so that a duplicate changes nothing.
+	seen map[string]bool
+	// changes counts facts; a wait ends when it moves.
+	changes int
+
+	outbox outbox
+	shown  order.Status
+}
+
+// setup registers the handlers. It does nothing else: what a handler sets is looked at by run.
+func setup(ctx workflow.Context, in OrderInput) (*orderRun, error) {
+	disconnected, _ := workflow.NewDisconnectedContext(ctx)
+	r := &orderRun{
+		ctx: disconnected, log: workflow.GetLogger(ctx), in: in,
+		timing: order.DefaultTiming(), seen: make(map[string]bool), shown: order.StatusAccepted,
+	}
+	if in.Resume != nil {
+		r.facts, r.outbox.confirmed = in.Resume.Facts, in.Resume.Published
+		for _, id := range in.Resume.Seen {
+			r.seen[id] = true
+		}
+	}
+	if err := r.handle(ctx); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// run drives the order to its end.
+func (r *orderRun) run() (OrderResult, error) {
+	if err := r.open(); err != nil {
+		return OrderResult{}, err
+	}
+	if !reflect.DeepEqual(r.state.Order, r.in.Order) {
+		r.log.Error("the stream belongs to an order of other content", "order_id", r.in.Order.ID)
+		return OrderResult{OrderID: r.in.Order.ID, Status: r.state.Status, Conflict: true}, r.finishHandlers()
+	}
+	for {
+		if workflow.GetInfo(r.ctx).GetContinueAsNewSuggested() && !r.state.Ended {
+			return OrderResult{}, r.continueAsNew()
+		}
+		a := order.Next(r.state, r.facts, workflow.Now(r.ctx), r.timing)
+		var err error
+		switch a.Kind {
+		case order.Close:
+			return r.close()
+		case order.Record:
+			err = r.record()
+		case order.Wait:
+			err = r.wait(a)
+		default:
+			err = r.step(a)
+		}
+		if err != nil {
+			return OrderResult{}, err
+		}
+	}
+}
+
+// open appends order.accepted, or finds the stream as another run left it.
+func (r *orderRun) open() error {
+	in := activities.OpenInput{Order: r.in.Order, CorrelationID: r.in.CorrelationID, CausationID: r.in.CausationID}
+	var result activities.OpenResult
+	err := r.untilDone(policy{activity: activities.NameOpen, queue: QueueOrders, summary: "open the order's stream"}, in, &result)
+	if err != nil {
+		return err
+	}
+	r.timing, r.inlinePayment = result.Timing, result.InlinePayment
+	return r.fold(result.StepResult)
+}
+
+// record appends what order.Next decided, and everything that it decides right after it, in one append.
+func (r *orderRun) record() error {
+	entries := order.Decisions(r.state, r.facts, workflow.Now(r.ctx), r.timing)
+	in := r.stepInput()
+	in.Entries = entries
+	var result activities.StepResult
+	p := policy{activity: activities.NameRecord, queue: QueueOrders, summary: "record " + types(entries)}
+	if err := r.untilDone(p, in, &result); err != nil {
+		return err
+	}
+	r.facts.Stuck = nil
+	return r.fold(result)
+}
+
+// fold takes in what a step found in the log.
+func (r *orderRun) fold(result activities.StepResult) error {
+	state, err := r.state.Fold(result.Tail)
+	if err != nil {
+		return err
+	}
+	r.outbox.add(result.Tail)
+	r.outbox.confirm(result.Published)
+	r.state = state
+	return nil
+}
+
+// close ends the run once everything is published and every caller has its answer.
+func (r *orderRun) close() (OrderResult, error) {
+	r.show("")
+	if err := r.flush(); err != nil {
+		return OrderResult{}, err
+	}
+	if err := r.finishHandlers(); err != nil {
+		return OrderResult{}, err
+	}
+	return OrderResult{
+		OrderID: r.state.Order.ID, Status: r.state.Status, Reason: r.state.Reason, Version: r.state.Head.Version,
+	}, nil
+}
+
+// continueAsNew bounds the history of a run that waits for long.
+func (r *orderRun) continueAsNew() error {
+	if err := r.finishHandlers(); err != nil {
+		return err
+	}
+	next := r.in
+	next.Resume = &Resume{Facts: r.facts, Seen: workflow.DeterministicKeys(r.seen), Published: r.outbox.confirmed}
+	return workflow.NewContinueAsNewError(r.ctx, NameOrder, next)
+}
+
+// finishHandlers waits until every Update has its answer.
+func (r *orderRun) finishHandlers() error {
+	return workflow.Await(r.ctx, func() bool { return workflow.AllHandlersFinished(r.ctx) })
+}
+
+// types lists the types of events, for people.
+func types(entries []event.Entry) string {
+	list := ""
+	for i, e := range entries {
+		if i > 0 {
+			list += ", "
+		}
+		list += e.Type
+	}
+	return list
+}

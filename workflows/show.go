@@ -1,0 +1,50 @@
+package workflows
+
+import (
+	"fmt"
+	"strings"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// marks are how a step's state is drawn in the Temporal Web UI.
+var marks = map[order.StepState]string{
+	order.StepDone: "✅", order.StepNow: "▶️", order.StepToDo: "⬜",
+	order.StepRefused: "⛔", order.StepUndone: "↩️", order.StepSkipped: "➖",
+}
+
+// show tells readers of the Temporal Web UI how far the order is. It is called where a run stays for a while:
+// what is passed in milliseconds is not worth a write.
+func (r *orderRun) show(note string) {
+	workflow.SetCurrentDetails(r.ctx, details(r.state, note))
+	if r.state.Status == r.shown {
+		return
+	}
+	err := workflow.UpsertTypedSearchAttributes(r.ctx,
+		OrderStatus.ValueSet(string(r.state.Status)),
+		NeedsAttention.ValueSet(r.state.Status == order.StatusNeedsAttention))
+	if err != nil {
+		r.log.Warn("search attributes are not written", "order_id", r.state.Order.ID, "error", err)
+		return
+	}
+	r.shown = r.state.Status
+}
+
+// details is the order as markdown: its status, and each step with how far it is.
+func details(s order.State, note string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "**%s**", s.Status)
+	if s.Reason != "" {
+		fmt.Fprintf(&b, " (%s)", s.Reason)
+	}
+	if note != "" {
+		fmt.Fprintf(&b, ", %s", note)
+	}
+	b.WriteString("\n\n")
+	for _, p := range s.Progress() {
+		fmt.Fprintf(&b, "- %s %s: %s\n", marks[p.State], p.Step, p.State)
+	}
+	return b.String()
+}

@@ -1,0 +1,182 @@
+package workflows
+
+import (
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// step attempts, undoes or looks up a step and folds what came of it.
+func (r *orderRun) step(a order.Action) error {
+	if a.Kind == order.Undo && a.Step == order.StepConfirm {
+		// The warehouse is asked by an event, so it is taken back by one: the record is the effect.
+		return r.withdraw()
+	}
+	p := policies[action{a.Kind, a.Step}]
+	in := r.stepInput()
+	if a.Kind == order.Lookup {
+		in.Hint, r.facts.Hint = r.facts.Hint, nil
+	}
+	var result activities.StepResult
+	err := r.attempt(p, a, in, &result)
+	switch {
+	case errors.Is(err, errInterrupted):
+		return nil
+	case err != nil:
+		return r.failed(p, a, in, err)
+	}
+	r.facts.Stuck = nil
+	if a.Kind == order.Lookup && in.Hint == nil && len(result.Tail) == 0 {
+		r.facts.LookedUp = true
+	}
+	return r.fold(result)
+}
+
+// withdraw records that the warehouse is asked not to dispatch.
+func (r *orderRun) withdraw() error {
+	in := r.stepInput()
+	in.Entries = append(in.Entries, r.state.Undone(order.StepConfirm, workflow.Now(r.ctx)))
+	var result activities.StepResult
+	p := policy{activity: activities.NameRecord, queue: QueueOrders, summary: "undo: recall the goods"}
+	if err := r.untilDone(p, in, &result); err != nil {
+		return err
+	}
+	return r.fold(result)
+}
+
+// failed decides what a step that could not be finished means. Nobody knows whether its effect happened.
+func (r *orderRun) failed(p policy, a order.Action, in activities.StepInput, err error) error {
+	var broken *workflowError
+	switch {
+	case errors.As(err, &broken):
+		return broken.err
+	case a.Kind == order.Lookup && in.Hint != nil:
+		// The hint could not be checked. It comes again, or the payment's time runs out.
+		r.log.Warn("a payment hint could not be checked", "order_id", r.state.Order.ID, "error", err)
+	case a.Kind == order.Lookup:
+		r.facts.LookedUp = true
+	case p.deadline != nil:
+		r.log.Warn("a step is given up", "order_id", r.state.Order.ID, "step", a.Step, "error", err)
+		r.facts.GivenUp = a.Step
+	default:
+		return r.stuck(a, err)
+	}
+	return nil
+}
+
+// stuck asks an operator to look at a step that must succeed, once, and waits before it is tried again.
+func (r *orderRun) stuck(a order.Action, cause error) error {
+	attempts := 1
+	if r.facts.Stuck != nil {
+		attempts = r.facts.Stuck.Attempts + 1
+	}
+	r.facts.Stuck = &order.Stuck{
+		Step: a.Step, Undo: a.Kind == order.Undo, Error: activities.Describe(cause), Attempts: attempts,
+		NextTry: workflow.Now(r.ctx).Add(slowRetry),
+	}
+	if order.Next(r.state, r.facts, workflow.Now(r.ctx), r.timing).Kind == order.Record {
+		if err := r.record(); err != nil {
+			return err
+		}
+	}
+	r.show("stuck: " + activities.Describe(cause))
+	r.publishLater()
+	return r.sleep(slowRetry, "try again: "+words(a))
+}
+
+// errInterrupted ends the wait for a step that a cancellation has made pointless. The step may still happen:
+// the undo fences it.
+var errInterrupted = errors.New("interrupted by a cancellation")
+
+// workflowError marks errors that are the workflow's own, not a step's.
+type workflowError struct{ err error }
+
+func (e *workflowError) Error() string { return e.err.Error() }
+
+// attempt runs a step: inside the workflow task first, where that is allowed, and as a regular activity with
+// durable retry when that did not come through.
+func (r *orderRun) attempt(p policy, a order.Action, in activities.StepInput, result *activities.StepResult) error {
+	if !p.payment || r.inlinePayment {
+		in.Inline = true
+		err := r.inline(p, in, result)
+		if err == nil || !fault.Lookup(activities.CodeOf(err)).Retryable {
+			return err
+		}
+		in.Inline = false
+	}
+	r.show("retrying: " + p.summary)
+	r.publishLater()
+	limit := r.batch()
+	if p.deadline != nil {
+		limit = p.deadline(r.timing)
+	}
+	ctx, cancel := workflow.WithCancel(r.ctx)
+	defer cancel()
+	future := r.regular(ctx, p, in, limit)
+	undecided := r.state.Decision == "" && a.Kind == order.Do
+	err := workflow.Await(r.ctx, func() bool {
+		return future.IsReady() || undecided && len(r.facts.Cancellations) > 0
+	})
+	if err != nil {
+		return &workflowError{err}
+	}
+	if !future.IsReady() {
+		return errInterrupted
+	}
+	return future.Get(r.ctx, result)
+}
+
+// batch bounds the attempts of a step that must succeed, until somebody should look; later it is short.
+func (r *orderRun) batch() time.Duration {
+	if r.facts.Stuck != nil || r.state.Attention.Open {
+		return slowBatch
+	}
+	return r.timing.Attention
+}
+
+// untilDone runs an activity of our own that needs nothing but our own stores, until it succeeds.
+func (r *orderRun) untilDone(p policy, in, result any) error {
+	if err := r.inline(p, in, result); err == nil {
+		return nil
+	}
+	return r.regular(r.ctx, p, in, 0).Get(r.ctx, result)
+}
+
+// inline runs a local activity.
+func (r *orderRun) inline(p policy, in, result any) error {
+	ctx := workflow.WithLocalActivityOptions(r.ctx, workflow.LocalActivityOptions{
+		ScheduleToCloseTimeout: inlineBudget, StartToCloseTimeout: inlineAttempt,
+		RetryPolicy: inlineRetry, Summary: p.summary,
+	})
+	return workflow.ExecuteLocalActivity(ctx, p.activity, in).Get(ctx, result)
+}
+
+// regular starts a regular activity; a limit of 0 is none.
+func (r *orderRun) regular(ctx workflow.Context, p policy, in any, limit time.Duration) workflow.Future {
+	attempt := attemptTimeout
+	if limit > 0 && limit < attempt {
+		attempt = limit
+	}
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue: p.queue, ScheduleToCloseTimeout: limit, StartToCloseTimeout: attempt,
+		RetryPolicy: durableRetry, Summary: p.summary,
+	})
+	return workflow.ExecuteActivity(ctx, p.activity, in)
+}
+
+// stepInput is what every step gets.
+func (r *orderRun) stepInput() activities.StepInput {
+	in := activities.StepInput{State: r.state, Timing: r.timing}
+	if !r.outbox.pending {
+		in.Unpublished = r.outbox.unpublished
+	}
+	return in
+}
+
+// words names an action for people.
+func words(a order.Action) string { return string(a.Kind) + " " + string(a.Step) }
