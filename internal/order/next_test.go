@@ -1,0 +1,256 @@
+package order_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// script answers one step in its own way, everything else happily.
+type script struct {
+	happy
+	step   order.Step
+	answer order.Effect
+	lost   bool
+	pend   bool
+}
+
+func (s script) effect(step order.Step) (order.Effect, bool) {
+	if step == s.step {
+		return s.answer, s.lost
+	}
+	return order.Done, false
+}
+func (s script) pending() bool { return s.pend }
+
+// drive acts until the order ends; at a wait, and before the first act, it calls meanwhile.
+func drive(w *world, draw answers, meanwhile func(a order.Action)) {
+	for range 100 {
+		a := w.act(draw)
+		switch a.Kind {
+		case order.Close:
+			return
+		case order.Wait:
+			meanwhile(a)
+		}
+	}
+	require.FailNow(w.t, "the order does not end")
+}
+
+func timeline(w *world) []string {
+	names := make([]string, len(w.records))
+	for i, r := range w.records {
+		names[i] = r.Type
+	}
+	return names
+}
+
+func TestTimelines(t *testing.T) {
+	noWait := func(*world) func(order.Action) {
+		return func(a order.Action) { panic(fmt.Sprintf("waits for %s", a.For)) }
+	}
+	overdue := func(w *world) func(order.Action) { return func(a order.Action) { w.now = a.Until } }
+	cases := []struct {
+		name        string
+		fulfillment order.Fulfillment
+		draw        answers
+		prepare     func(*world)
+		wait        func(*world) func(order.Action)
+		status      order.Status
+		reason      string
+		timeline    []string
+	}{
+		{"immediate", order.Immediate, happy{}, nil, noWait, order.StatusCompleted, "", []string{
+			"order.accepted", "inventory.reserved", "payment.authorized", "order.settling", "payment.captured",
+			"inventory.committed", "order.completed"}},
+		{"shipment", order.Shipment, happy{}, nil, func(w *world) func(order.Action) {
+			return func(a order.Action) {
+				if w.facts.Dispatched == nil {
+					w.facts.Dispatched = &order.ShipmentFact{ID: "e1", Carrier: "dhl"}
+				} else {
+					w.facts.Delivered = &order.ShipmentFact{ID: "e2"}
+				}
+			}
+		}, order.StatusCompleted, "", []string{
+			"order.accepted", "inventory.reserved", "payment.authorized", "order.confirmed", "order.shipped",
+			"order.settling", "payment.captured", "inventory.committed", "order.delivered", "order.completed"}},
+		{"delivered implies dispatched", order.Shipment, happy{}, nil, func(w *world) func(order.Action) {
+			return func(order.Action) { w.facts.Delivered = &order.ShipmentFact{ID: "e2"} }
+		}, order.StatusCompleted, "", []string{
+			"order.accepted", "inventory.reserved", "payment.authorized", "order.confirmed", "order.shipped",
+			"order.settling", "payment.captured", "inventory.committed", "order.delivered", "order.completed"}},
+		{"out of stock", order.Immediate, script{step: order.StepReserve, answer: order.Refused}, nil, noWait,
+			order.StatusRejected, order.ReasonOutOfStock,
+			[]string{"order.accepted", "inventory.rejected", "order.rejected"}},
+		{"reserve unavailable", order.Immediate, script{step: order.StepReserve, answer: order.Done, lost: true}, nil, noWait,
+			order.StatusFailed, "reserve_unavailable",
+			[]string{"order.accepted", "order.compensating", "inventory.released", "order.failed"}},
+		{"declined", order.Immediate, script{step: order.StepAuthorize, answer: order.Refused}, nil, noWait,
+			order.StatusRejected, order.ReasonPaymentDeclined, []string{"order.accepted", "inventory.reserved",
+				"payment.declined", "order.compensating", "inventory.released", "order.rejected"}},
+		{"unknown authorization is adopted", order.Immediate, script{step: order.StepAuthorize, answer: order.Done, lost: true}, nil, noWait,
+			order.StatusCompleted, "", []string{"order.accepted", "inventory.reserved", "payment.authorized", "order.settling",
+				"payment.captured", "inventory.committed", "order.completed"}},
+		{"capture refused before shipping", order.Immediate, script{step: order.StepCapture, answer: order.Refused}, nil, noWait,
+			order.StatusRejected, order.ReasonCaptureRefused, []string{"order.accepted", "inventory.reserved",
+				"payment.authorized", "order.settling", "payment.capture_refused", "order.compensating", "payment.voided",
+				"inventory.released", "order.rejected"}},
+		{"cancelled before anything", order.Immediate, happy{}, func(w *world) {
+			w.facts.Cancellations = []order.Cancellation{{ID: "c1", Reason: "changed my mind"}}
+		}, noWait, order.StatusCancelled, order.ReasonRequested,
+			[]string{"order.accepted", "order.compensating", "inventory.released", "order.cancelled"}},
+		{"pending too long", order.Immediate, script{pend: true}, nil, overdue, order.StatusFailed, order.ReasonPaymentTimeout,
+			[]string{"order.accepted", "inventory.reserved", "payment.pending", "order.compensating", "payment.voided",
+				"inventory.released", "order.failed"}},
+		{"pending then paid", order.Immediate, script{pend: true}, nil, func(w *world) func(order.Action) {
+			return func(order.Action) { w.facts.Hint = &order.PaymentHint{ID: "h", Succeeded: true} }
+		}, order.StatusCompleted, "", []string{"order.accepted", "inventory.reserved", "payment.pending", "payment.authorized",
+			"order.settling", "payment.captured", "inventory.committed", "order.completed"}},
+		{"pending then failed", order.Immediate, script{pend: true}, nil, func(w *world) func(order.Action) {
+			return func(order.Action) { w.facts.Hint = &order.PaymentHint{ID: "h"} }
+		}, order.StatusRejected, order.ReasonPaymentFailed, []string{"order.accepted", "inventory.reserved", "payment.pending",
+			"payment.declined", "order.compensating", "inventory.released", "order.rejected"}},
+		{"never dispatched", order.Shipment, happy{}, nil, overdue, order.StatusFailed, order.ReasonShipmentTimeout,
+			[]string{"order.accepted", "inventory.reserved", "payment.authorized", "order.confirmed", "order.compensating",
+				"order.fulfillment_withdrawn", "payment.voided", "inventory.released", "order.failed"}},
+		{"cancelled while it waits for the warehouse", order.Shipment, happy{}, nil, func(w *world) func(order.Action) {
+			return func(order.Action) { w.facts.Cancellations = []order.Cancellation{{ID: "c1"}} }
+		}, order.StatusCancelled, order.ReasonRequested,
+			[]string{"order.accepted", "inventory.reserved", "payment.authorized", "order.confirmed", "order.compensating",
+				"order.fulfillment_withdrawn", "payment.voided", "inventory.released", "order.cancelled"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, c.fulfillment)
+			if c.prepare != nil {
+				c.prepare(w)
+			}
+			drive(w, c.draw, c.wait(w))
+			require.Equal(t, c.timeline, timeline(w))
+			require.Equal(t, c.status, w.state().Status)
+			require.Equal(t, c.reason, w.state().Reason)
+			w.check()
+		})
+	}
+}
+
+func TestALateCancellationIsRefusedWithAnEvent(t *testing.T) {
+	w := newWorld(t, order.Shipment)
+	w.facts.Dispatched = &order.ShipmentFact{ID: "e1"}
+	drive(w, happy{}, func(order.Action) {
+		if len(w.facts.Cancellations) == 0 {
+			w.facts.Cancellations = []order.Cancellation{{ID: "c1", Reason: "too slow"}, {ID: "c2"}}
+			return
+		}
+		w.facts.Delivered = &order.ShipmentFact{ID: "e2"}
+	})
+	s := w.state()
+	require.Equal(t, order.StatusCompleted, s.Status)
+	require.Equal(t, []string{"c1", "c2"}, s.Refusals, "each request has one answer")
+	require.Contains(t, timeline(w), event.OrderCancellationRefused)
+}
+
+func TestALostParcelNeedsAttentionAndMayStillArrive(t *testing.T) {
+	w := newWorld(t, order.Shipment)
+	w.facts.Dispatched = &order.ShipmentFact{ID: "e1"}
+	drive(w, happy{}, func(order.Action) {
+		if w.facts.Lost == nil {
+			w.facts.Lost = &order.ShipmentFact{ID: "e2"}
+			return
+		}
+		require.Equal(t, order.StatusNeedsAttention, w.state().Status)
+		w.facts.Delivered = &order.ShipmentFact{ID: "e3"}
+	})
+	require.Equal(t, order.StatusCompleted, w.state().Status)
+	require.Contains(t, timeline(w), event.OrderAttentionResolved)
+}
+
+func TestFoldAtTellsHowItStood(t *testing.T) {
+	w := newWorld(t, order.Shipment)
+	start := w.now
+	w.now = w.now.Add(time.Second)
+	for range 4 {
+		w.act(happy{})
+	}
+	require.Equal(t, order.StatusAwaitingShipment, w.state().Status)
+	then, err := order.FoldAt(w.records, start)
+	require.NoError(t, err)
+	require.Equal(t, order.StatusAccepted, then.Status)
+	before, err := order.FoldAt(w.records, start.Add(-time.Second))
+	require.NoError(t, err)
+	require.False(t, before.Opened())
+}
+
+func TestFoldRefusesAGap(t *testing.T) {
+	w := newWorld(t, order.Immediate)
+	w.act(happy{})
+	w.records[1].Version = 3
+	_, err := order.Fold(w.records)
+	require.Error(t, err)
+}
+
+// TestEverySagaEndsAndAddsUp runs sagas through random answers, lost answers, signals at random moments, and
+// runs that lose everything but the log.
+func TestEverySagaEndsAndAddsUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t, rapid.SampledFrom([]order.Fulfillment{order.Immediate, order.Shipment}).Draw(t, "fulfillment"))
+		for n := range 400 {
+			if n > 200 {
+				// Enough of trouble: from here on everybody answers, so that the saga can end.
+				w.settleDown()
+				if w.act(happy{}).Kind == order.Close {
+					w.check()
+					return
+				}
+				continue
+			}
+			w.meddle(t, n)
+			if w.act(drawn{t}).Kind == order.Close {
+				w.check()
+				return
+			}
+		}
+		t.Fatalf("the saga does not end: %v", timeline(w))
+	})
+}
+
+// meddle makes something happen, or nothing.
+func (w *world) meddle(t *rapid.T, n int) {
+	id := fmt.Sprintf("e%d", n)
+	switch rapid.IntRange(0, 15).Draw(t, "meddle") {
+	case 0:
+		w.facts.Cancellations = append(w.facts.Cancellations, order.Cancellation{ID: id})
+	case 1:
+		w.facts.Dispatched = &order.ShipmentFact{ID: id}
+	case 2:
+		w.facts.Delivered = &order.ShipmentFact{ID: id}
+	case 3:
+		w.facts.Lost = &order.ShipmentFact{ID: id}
+	case 4:
+		w.facts.Hint = &order.PaymentHint{ID: id, Succeeded: rapid.Bool().Draw(t, "paid")}
+	case 5:
+		w.now = w.now.Add(time.Duration(rapid.IntRange(1, 40*24).Draw(t, "hours")) * time.Hour)
+	case 6, 7:
+		w.facts = order.Facts{}
+	}
+}
+
+// settleDown lets what is waited for come.
+func (w *world) settleDown() {
+	s := w.state()
+	if s.Capture == order.CaptureRefused && !s.ShippedAt.IsZero() && !s.Ended {
+		// Capture refused after dispatch is for an operator; nothing in this model decides for one.
+		w.records = append(w.records, event.Record{
+			Stream: event.OrderStream("42"), Version: int64(len(w.records)) + 1, Entry: s.Captured("other", w.now),
+		})
+		w.money.settle, w.captured = "committed", true
+	}
+	w.facts.Delivered = &order.ShipmentFact{ID: "delivered"}
+	w.now = w.now.Add(time.Hour)
+}

@@ -1,0 +1,62 @@
+package workers
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// decode reads an event's data strictly: unknown fields are refused, because nothing here could keep personal
+// data safe yet. The error is Invalid and names the field.
+func decode(e event.Event, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(e.Data))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(into)
+	if err == nil {
+		return nil
+	}
+	var wrongType *json.UnmarshalTypeError
+	if errors.As(err, &wrongType) {
+		pointer := "/data/" + strings.ReplaceAll(wrongType.Field, ".", "/")
+		return fault.NewInvalid("event", []fault.Field{fault.Fieldf(pointer, "must not be a %s", wrongType.Value)})
+	}
+	if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
+		return fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/"+strings.Trim(name, `"`), "is not a known field")})
+	}
+	return fault.Wrap(err, fault.Malformed, "data of %s", e.Type)
+}
+
+// decodeOrder reads the order of an order.created event.
+func decodeOrder(e event.Event) (order.Order, error) {
+	var d struct {
+		OrderID     string              `json:"orderId"`
+		CustomerID  string              `json:"customerId"`
+		Currency    string              `json:"currency"`
+		Lines       []order.Line        `json:"lines"`
+		Payment     order.PaymentMethod `json:"payment"`
+		Fulfillment order.Fulfillment   `json:"fulfillment"`
+	}
+	if err := decode(e, &d); err != nil {
+		return order.Order{}, err
+	}
+	o := order.Order{
+		ID: e.Subject, CustomerID: d.CustomerID, Currency: d.Currency, Lines: d.Lines,
+		Payment: d.Payment, Fulfillment: d.Fulfillment,
+	}
+	var fields []fault.Field
+	if !event.ValidID(o.ID) {
+		fields = append(fields, fault.Fieldf("/data/orderId", "%s", event.IDRule))
+	}
+	for _, f := range fault.FieldsOf(o.Validate()) {
+		fields = append(fields, fault.Field{Pointer: "/data" + f.Pointer, Detail: f.Detail})
+	}
+	if err := fault.NewInvalid("event", fields); err != nil {
+		return order.Order{}, err
+	}
+	return o.Normalize(), nil
+}

@@ -1,0 +1,158 @@
+package workers
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// Sagas starts and signals order sagas; see sagaclient.Client.
+type Sagas interface {
+	Place(ctx context.Context, p sagaclient.Placement) (replayed bool, err error)
+	Signal(ctx context.Context, orderID, name string, payload any) (*sagaclient.Late, error)
+}
+
+// Receiver books goods that came in, once an id.
+type Receiver interface {
+	Receive(ctx context.Context, sku string, quantity int64, id string) error
+}
+
+// Verdicts is the part of the event log that keeps the verdicts on late events.
+type Verdicts interface {
+	Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error)
+}
+
+// Router turns events of the bus into starts, signals and receipts. Everything that it does is idempotent by
+// the event's id or the order's: a duplicate changes nothing.
+type Router struct {
+	Sagas    Sagas
+	Stock    Receiver
+	Verdicts Verdicts
+	Clock    func() time.Time
+	Logger   *slog.Logger
+}
+
+// route handles the events of one type.
+type route func(r *Router, ctx context.Context, e event.Event) error
+
+// routes is the routing table: a row for each inbound type.
+var routes = map[string]route{
+	event.OrderCreated:               (*Router).place,
+	event.OrderCancellationRequested: (*Router).cancel,
+	event.PaymentSucceeded:           (*Router).payment,
+	event.PaymentFailed:              (*Router).payment,
+	event.ShipmentDispatched:         shipment(workflows.ShipmentDispatched),
+	event.ShipmentDelivered:          shipment(workflows.ShipmentDelivered),
+	event.ShipmentLost:               shipment(workflows.ShipmentLost),
+	event.StockReceived:              (*Router).receive,
+}
+
+// Handle handles one event. The code of the error says what is to become of its message; see fault.Disposition.
+func (r *Router) Handle(ctx context.Context, e event.Event) error {
+	handle, ok := routes[e.Type]
+	if !ok {
+		return fault.New(fault.UnknownType, "nothing here listens to %q", e.Type)
+	}
+	err := handle(r, ctx, e)
+	r.Logger.LogAttrs(ctx, slog.LevelDebug, "event handled", slog.String("event_id", e.ID), slog.String("type", e.Type),
+		slog.String("order_id", e.Subject), slog.String("correlation_id", e.CorrelationID), slog.Any("error", err))
+	return err
+}
+
+// place starts an order saga.
+func (r *Router) place(ctx context.Context, e event.Event) error {
+	o, err := decodeOrder(e)
+	if err != nil {
+		return err
+	}
+	_, err = r.Sagas.Place(ctx, sagaclient.Placement{
+		Order: o, CorrelationID: correlation(e), CausationID: e.ID,
+	})
+	return err
+}
+
+// cancel passes on a request to cancel.
+func (r *Router) cancel(ctx context.Context, e event.Event) error {
+	var d struct {
+		OrderID string `json:"orderId"`
+		Reason  string `json:"reason"`
+	}
+	if err := decode(e, &d); err != nil {
+		return err
+	}
+	return r.signal(ctx, e, workflows.SignalCancel, order.Cancellation{ID: e.ID, Reason: d.Reason})
+}
+
+// payment passes on a hint about a pending payment.
+func (r *Router) payment(ctx context.Context, e event.Event) error {
+	var d struct {
+		OrderID   string `json:"orderId"`
+		PaymentID string `json:"paymentId"`
+		Code      string `json:"code"`
+	}
+	if err := decode(e, &d); err != nil {
+		return err
+	}
+	return r.signal(ctx, e, workflows.SignalPayment, order.PaymentHint{
+		ID: e.ID, Succeeded: e.Type == event.PaymentSucceeded, Code: d.Code,
+	})
+}
+
+// shipment passes on what the warehouse or the carrier said.
+func shipment(kind workflows.ShipmentKind) route {
+	return func(r *Router, ctx context.Context, e event.Event) error {
+		var d struct {
+			OrderID        string `json:"orderId"`
+			Carrier        string `json:"carrier"`
+			TrackingNumber string `json:"trackingNumber"`
+			Reason         string `json:"reason"`
+		}
+		if err := decode(e, &d); err != nil {
+			return err
+		}
+		return r.signal(ctx, e, workflows.SignalShipment, workflows.ShipmentSignal{
+			Kind: kind,
+			ShipmentFact: order.ShipmentFact{
+				ID: e.ID, Carrier: d.Carrier, TrackingNumber: d.TrackingNumber, Reason: d.Reason,
+			},
+		})
+	}
+}
+
+// receive books a receipt in the stock ledger.
+func (r *Router) receive(ctx context.Context, e event.Event) error {
+	var d struct {
+		SKU      string `json:"sku"`
+		Quantity int64  `json:"quantity"`
+	}
+	if err := decode(e, &d); err != nil {
+		return err
+	}
+	return r.Stock.Receive(ctx, d.SKU, d.Quantity, e.ID)
+}
+
+// signal tells the saga, or writes a verdict when the order has ended.
+func (r *Router) signal(ctx context.Context, e event.Event, name string, payload any) error {
+	if !event.ValidID(e.Subject) {
+		return fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/orderId", "%s", event.IDRule)})
+	}
+	late, err := r.Sagas.Signal(ctx, e.Subject, name, payload)
+	if err != nil || late == nil {
+		return err
+	}
+	return r.verdict(ctx, e, late.State)
+}
+
+// correlation is the event's correlation id; an event without one begins a correlation of its own.
+func correlation(e event.Event) string {
+	if e.CorrelationID != "" {
+		return e.CorrelationID
+	}
+	return e.ID
+}

@@ -1,0 +1,120 @@
+// Package workers runs what does the work: the Temporal workers with their task queues, and the router that
+// turns events of the bus into starts, signals and receipts.
+//
+// It may import workflows, activities, the Temporal SDK and internal/{event,event/wire,fault,order}; brokers and
+// databases reach it through small interfaces.
+package workers
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// Queues lists every task queue.
+var Queues = []string{workflows.QueueOrders, workflows.QueuePayments, workflows.QueueNotifications}
+
+// Config is what the workers need. All fields are mandatory.
+type Config struct {
+	Client client.Client
+	// Queues are the task queues that this process works on.
+	Queues    []string
+	Outcomes  *activities.Outcomes
+	Inventory *activities.Inventory
+	Payment   *activities.Payment
+	// Grace is how long running activities may take when the process stops.
+	Grace time.Duration
+}
+
+// Validate names what is missing or wrong.
+func (c Config) Validate() error {
+	var fields []fault.Field
+	if c.Client == nil || c.Outcomes == nil || c.Inventory == nil || c.Payment == nil {
+		fields = append(fields, fault.Fieldf("/", "client and activities are mandatory"))
+	}
+	if len(c.Queues) == 0 {
+		fields = append(fields, fault.Fieldf("/queues", "must name at least one task queue"))
+	}
+	for _, q := range c.Queues {
+		if !slices.Contains(Queues, q) {
+			fields = append(fields, fault.Fieldf("/queues", "%q is none of %v", q, Queues))
+		}
+	}
+	return fault.NewInvalid("workers", fields)
+}
+
+// Workers are the Temporal workers of a process.
+type Workers struct{ workers []worker.Worker }
+
+// New makes the workers. It does no I/O.
+func New(c Config) (*Workers, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	w := &Workers{}
+	for _, queue := range c.Queues {
+		one := worker.New(c.Client, queue, worker.Options{
+			WorkerStopTimeout: c.Grace,
+			// Workflows live on the orders queue only; the others poll for activities.
+			DisableWorkflowWorker: queue != workflows.QueueOrders,
+		})
+		Register(one, c.Outcomes, c.Inventory, c.Payment)
+		w.workers = append(w.workers, one)
+	}
+	return w, nil
+}
+
+// Registry is what workflows and activities are registered with: a worker, a replayer, a test environment.
+type Registry interface {
+	RegisterWorkflowWithOptions(w any, options workflow.RegisterOptions)
+	RegisterActivityWithOptions(a any, options activity.RegisterOptions)
+}
+
+// Register registers everything. Every worker knows every activity, because steps run as local activities
+// beside the workflow; which queue a regular activity runs on is the workflow's choice.
+func Register(r Registry, o *activities.Outcomes, i *activities.Inventory, p *activities.Payment) {
+	r.RegisterWorkflowWithOptions(workflows.Order, workflow.RegisterOptions{Name: workflows.NameOrder})
+	for name, fn := range map[string]any{
+		activities.NameOpen:      o.Open,
+		activities.NameRecord:    o.Record,
+		activities.NamePublish:   o.Publish,
+		activities.NameReserve:   i.Reserve,
+		activities.NameRelease:   i.Release,
+		activities.NameCommit:    i.Commit,
+		activities.NameAuthorize: p.Authorize,
+		activities.NameLookup:    p.Lookup,
+		activities.NameCapture:   p.Capture,
+		activities.NameVoid:      p.Void,
+	} {
+		r.RegisterActivityWithOptions(fn, activity.RegisterOptions{Name: name})
+	}
+}
+
+// Start starts polling. It does not block.
+func (w *Workers) Start() error {
+	for i, one := range w.workers {
+		if err := one.Start(); err != nil {
+			for _, started := range w.workers[:i] {
+				started.Stop()
+			}
+			return fmt.Errorf("start worker: %w", err)
+		}
+	}
+	return nil
+}
+
+// Stop stops polling and waits for running activities, up to Config.Grace.
+func (w *Workers) Stop() {
+	for _, one := range slices.Backward(w.workers) {
+		one.Stop()
+	}
+}
