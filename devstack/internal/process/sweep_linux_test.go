@@ -1,0 +1,41 @@
+package process
+
+import (
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestSweepFindsWhatAKilledKeeperLeft is the case that no pipe covers.
+func TestSweepFindsWhatAKilledKeeperLeft(t *testing.T) {
+	mark := "test." + strconv.FormatInt(time.Now().UnixNano(), 36)
+	log, lines := output(t)
+	p := start(t, Spec{
+		Args:    []string{"sh", "-c", `setsid sh -c 'echo $$; sleep 1000; :' & wait`},
+		Env:     []string{MarkVariable + "=" + mark},
+		Foreign: true, Log: log,
+	})
+	orphan := readPID(t, lines)
+	p.Signal(syscall.SIGKILL) // the keeper
+	await(t, p)
+	if !slices.Contains(Marked(mark), orphan) {
+		t.Fatal("the orphan is gone already: the test proves nothing")
+	}
+	Sweep(mark, patience)
+	if left := Marked(mark); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+	awaitGone(t, orphan)
+}
+
+func TestParentOf(t *testing.T) {
+	parent, ok := parentOf(syscall.Getpid())
+	if !ok || parent != syscall.Getppid() {
+		t.Errorf("parentOf(self) = %d, %t, want %d", parent, ok, syscall.Getppid())
+	}
+	if _, ok := parentOf(-1); ok {
+		t.Error("a process that cannot be has a parent")
+	}
+}

@@ -1,0 +1,137 @@
+// Package rabbitmq runs a private RabbitMQ node: found on this machine or
+// installed, configured for one user's stack, started as any user, and out of
+// the way of a system broker.
+//
+// The package imports the standard library only.
+package rabbitmq
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Ports of a node, all on loopback.
+type Ports struct {
+	AMQP, Management, Prometheus, Distribution, EPMD int
+}
+
+// Node is the configuration of a private node.
+type Node struct {
+	// Server is the path of the rabbitmq-server script.
+	Server string
+	// Dir holds the data, the cookie and the configuration.
+	Dir   string
+	Ports Ports
+}
+
+// places are where packages put the script besides the PATH: Debian's and
+// Fedora's wrapper in /usr/sbin insists on a system user, so the script behind
+// it comes first; then Homebrew on Apple silicon and on Intel, and the generic
+// Unix archive.
+var places = []string{
+	"/usr/lib/rabbitmq/bin/rabbitmq-server",
+	"/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server",
+	"/usr/lib64/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server",
+	"/opt/homebrew/sbin/rabbitmq-server",
+	"/opt/homebrew/opt/rabbitmq/sbin/rabbitmq-server",
+	"/usr/local/sbin/rabbitmq-server",
+	"/usr/local/opt/rabbitmq/sbin/rabbitmq-server",
+	"/opt/rabbitmq/sbin/rabbitmq-server",
+	"/opt/rabbitmq_server-*/sbin/rabbitmq-server",
+}
+
+// Find returns the path of the rabbitmq-server script, or false.
+func Find() (string, bool) { return find(places) }
+
+func find(patterns []string) (string, bool) {
+	for _, pattern := range patterns {
+		matches, _ := filepath.Glob(pattern)
+		for i := len(matches) - 1; i >= 0; i-- { // the newest version sorts last
+			if info, err := os.Stat(matches[i]); err == nil && info.Mode()&0o111 != 0 {
+				return matches[i], true
+			}
+		}
+	}
+	path, err := exec.LookPath("rabbitmq-server")
+	return path, err == nil
+}
+
+// nodeName is short and local: a host name that does not resolve cannot stop
+// the node, and the data stays valid when the machine is renamed.
+const nodeName = "devstack@localhost"
+
+// Prepare writes the node's configuration files.
+func (n Node) Prepare() error {
+	// Watermarks far away: a publisher that the broker blocks because a
+	// developer's disk is nearly full would look like a bug of the service.
+	configuration := fmt.Sprintf(`listeners.tcp.1 = 127.0.0.1:%d
+management.tcp.ip = 127.0.0.1
+management.tcp.port = %d
+prometheus.tcp.ip = 127.0.0.1
+prometheus.tcp.port = %d
+log.file = false
+log.console = true
+log.console.level = info
+vm_memory_high_watermark.relative = 0.9
+disk_free_limit.absolute = 1MB
+collect_statistics_interval = 1000
+`, n.Ports.AMQP, n.Ports.Management, n.Ports.Prometheus)
+	files := map[string]string{
+		n.file("rabbitmq.conf"):   configuration,
+		n.file("enabled_plugins"): "[rabbitmq_management,rabbitmq_prometheus].\n",
+		n.file("advanced.config"): "[].\n",
+		n.file("environment.sh"):  "",
+	}
+	if err := os.MkdirAll(n.Dir, 0o700); err != nil {
+		return fmt.Errorf("prepare rabbitmq: %w", err)
+	}
+	for name, content := range files {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			return fmt.Errorf("prepare rabbitmq: %w", err)
+		}
+	}
+	return nil
+}
+
+func (n Node) file(name string) string { return filepath.Join(n.Dir, name) }
+
+// Command is the command line. The shell starts epmd, Erlang's name server, in
+// the foreground as a child of its own, because the node would start it as a
+// daemon; without one on the PATH the node does so all the same.
+func (n Node) Command() []string {
+	const script = `command -v epmd >/dev/null 2>&1 && epmd &
+exec "$0"`
+	return []string{"/bin/sh", "-c", script, n.Server}
+}
+
+// Environment is what the node needs besides a PATH.
+func (n Node) Environment() []string {
+	return []string{
+		"HOME=" + n.Dir, // the cookie
+		"ERL_EPMD_ADDRESS=127.0.0.1",
+		fmt.Sprintf("ERL_EPMD_PORT=%d", n.Ports.EPMD),
+		"RABBITMQ_NODENAME=" + nodeName,
+		fmt.Sprintf("RABBITMQ_DIST_PORT=%d", n.Ports.Distribution),
+		"RABBITMQ_MNESIA_BASE=" + n.file("data"),
+		"RABBITMQ_LOG_BASE=" + n.file("log"),
+		"RABBITMQ_PID_FILE=" + n.file("pid"),
+		// Each of these would otherwise be looked for in /etc/rabbitmq.
+		"RABBITMQ_CONFIG_FILE=" + n.file("rabbitmq.conf"),
+		"RABBITMQ_CONFIG_FILES=" + n.file("conf.d"),
+		"RABBITMQ_ADVANCED_CONFIG_FILE=" + n.file("advanced.config"),
+		"RABBITMQ_ENABLED_PLUGINS_FILE=" + n.file("enabled_plugins"),
+		"RABBITMQ_CONF_ENV_FILE=" + n.file("environment.sh"),
+		// The distribution port is the one listener that the configuration
+		// file does not know.
+		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1}",
+	}
+}
+
+// Foreign reports whether a variable of the surrounding environment would
+// change the node: it must not be passed on.
+func Foreign(name string) bool {
+	return strings.HasPrefix(name, "RABBITMQ_") || strings.HasPrefix(name, "ERL_") || name == "NOTIFY_SOCKET"
+}
