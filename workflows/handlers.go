@@ -29,9 +29,9 @@ func (r *orderRun) handle(ctx workflow.Context) error {
 		}
 	})
 	listen(r, SignalShipment, r.addShipment)
-	workflow.Go(r.ctx, func(workflow.Context) {
+	workflow.Go(r.ctx, func(waiting workflow.Context) {
 		// The Web UI's Cancel button: the workflow's own context ends.
-		ctx.Done().Receive(r.ctx, nil)
+		ctx.Done().Receive(waiting, nil)
 		if ctx.Err() != nil {
 			r.addCancellation(order.Cancellation{
 				ID: "temporal-" + workflow.GetInfo(ctx).WorkflowExecution.RunID, Reason: "cancelled in Temporal",
@@ -56,9 +56,10 @@ func listen[T any](r *orderRun, name string, take func(T)) {
 }
 
 // cancel asks to cancel and waits for the verdict, which is an event.
-func (r *orderRun) cancel(_ workflow.Context, c order.Cancellation) (CancelVerdict, error) {
+func (r *orderRun) cancel(ctx workflow.Context, c order.Cancellation) (CancelVerdict, error) {
 	r.addCancellation(c)
-	err := workflow.Await(r.ctx, func() bool {
+	disconnected, _ := workflow.NewDisconnectedContext(ctx)
+	err := workflow.Await(disconnected, func() bool {
 		return r.state.Ended || r.state.Cancelling() || r.state.Refused(c.ID)
 	})
 	if err != nil {

@@ -59,8 +59,12 @@ func (r *orderRun) publishLater() {
 	workflow.Go(r.ctx, func(ctx workflow.Context) {
 		defer func() { r.outbox.pending = false }()
 		for len(r.outbox.unpublished) > 0 {
-			if r.publish(ctx) != nil {
-				return
+			if err := r.publish(ctx); err != nil {
+				// Not an outage, which the activity outlasts, but something that somebody has to mend.
+				r.log.Error("events cannot be published", "order_id", r.in.Order.ID, "error", err)
+				if workflow.Sleep(ctx, slowRetry) != nil {
+					return
+				}
 			}
 		}
 	})

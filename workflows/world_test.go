@@ -1,0 +1,318 @@
+package workflows_test
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/payment"
+	"github.com/ordersaga/ordersaga/workers"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// world is a saga's surroundings in memory: a log, participants that do as they are told, a bus.
+type world struct {
+	t       *testing.T
+	env     *testsuite.TestWorkflowEnvironment
+	log     *memlog.Log
+	stock   *stock
+	gateway *gateway
+	bus     *bus
+	list    *list
+	timing  order.Timing
+	// inlinePayment tells that the gateway is fast.
+	inlinePayment bool
+}
+
+func newWorld(t *testing.T) *world {
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(quiet{})
+	w := &world{
+		t: t, env: suite.NewTestWorkflowEnvironment(), log: memlog.New(), stock: &stock{}, gateway: &gateway{},
+		bus: &bus{}, list: &list{}, timing: order.DefaultTiming(), inlinePayment: true,
+	}
+	w.env.SetStartTime(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	// Time is mocked; this bounds a workflow that never ends.
+	w.env.SetTestTimeout(20 * time.Second)
+	return w
+}
+
+// run runs the saga of o to its end.
+func (w *world) run(o order.Order) workflows.OrderResult {
+	w.t.Helper()
+	recorder := &activities.Recorder{
+		Log: w.log, Publisher: w.bus, ReadModel: w.list, Clock: w.env.Now, Logger: slog.New(slog.DiscardHandler),
+	}
+	workers.Register(w.env,
+		&activities.Outcomes{Recorder: recorder, Timing: w.timing, InlinePayment: w.inlinePayment},
+		&activities.Inventory{Recorder: recorder, Stock: w.stock},
+		&activities.Payment{Recorder: recorder, Gateway: w.gateway})
+	w.env.ExecuteWorkflow(workflows.NameOrder, workflows.OrderInput{Order: o, CorrelationID: "corr", CausationID: "cause"})
+	require.True(w.t, w.env.IsWorkflowCompleted())
+	require.NoError(w.t, w.env.GetWorkflowError())
+	var result workflows.OrderResult
+	require.NoError(w.t, w.env.GetWorkflowResult(&result))
+	return result
+}
+
+// timeline lists the types of the order's events.
+func (w *world) timeline() []string {
+	records, err := w.log.Read(context.Background(), event.OrderStream("42"), 0, 0)
+	require.NoError(w.t, err)
+	types := make([]string, len(records))
+	for i, r := range records {
+		types[i] = r.Type
+	}
+	return types
+}
+
+// record appends entries to the order's stream, as an earlier run did.
+func (w *world) record(entries ...event.Entry) order.State {
+	w.t.Helper()
+	head, ok, err := w.log.Head(context.Background(), event.OrderStream("42"))
+	require.NoError(w.t, err)
+	at := event.Head{}
+	if ok {
+		at = head.HeadOf()
+	}
+	if len(entries) > 0 {
+		_, _, err = w.log.Append(context.Background(), event.OrderStream("42"), at, entries)
+		require.NoError(w.t, err)
+	}
+	records, err := w.log.Read(context.Background(), event.OrderStream("42"), 0, 0)
+	require.NoError(w.t, err)
+	s, err := order.Fold(records)
+	require.NoError(w.t, err)
+	return s
+}
+
+func tea(f order.Fulfillment) order.Order {
+	return order.Order{
+		ID: "42", CustomerID: "c-7", Currency: "EUR", Lines: []order.Line{{SKU: "tea", Quantity: 2, UnitAmount: 450}},
+		Payment: order.PaymentMethod{Method: "tok_visa"}, Fulfillment: f,
+	}.Normalize()
+}
+
+// stock is a participant with slots.
+type stock struct {
+	mu     sync.Mutex
+	refuse string
+	// fail makes the next calls fail, a name of a method each.
+	fail  []string
+	do    order.Effect
+	end   string
+	calls []string
+}
+
+func (s *stock) call(name string) error {
+	s.calls = append(s.calls, name)
+	for i, f := range s.fail {
+		if f == name {
+			s.fail = append(s.fail[:i:i], s.fail[i+1:]...)
+			return fault.New(fault.Unavailable, "stock is away")
+		}
+	}
+	return nil
+}
+
+func (s *stock) Reserve(context.Context, string, string, int64) (order.Reservation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.call("reserve"); err != nil {
+		return order.Reservation{}, err
+	}
+	if s.do == "" {
+		s.do = order.Done
+		if s.refuse != "" {
+			s.do = order.Refused
+		}
+	}
+	if s.end == "released" {
+		return order.Reservation{Effect: order.Undone}, nil
+	}
+	return order.Reservation{Effect: s.do, Reason: s.refuse}, nil
+}
+
+func (s *stock) Release(context.Context, string, string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.call("release"); err != nil {
+		return err
+	}
+	if s.end == "committed" {
+		return fault.New(fault.EffectSettled, "committed")
+	}
+	s.end = "released"
+	return nil
+}
+
+func (s *stock) Commit(context.Context, string, string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.call("commit"); err != nil {
+		return err
+	}
+	if s.end == "released" {
+		return fault.New(fault.EffectSettled, "released")
+	}
+	s.end = "committed"
+	return nil
+}
+
+// gateway is a payment provider that does as it is told.
+type gateway struct {
+	mu sync.Mutex
+	// answer is what an authorization comes to; Authorized by default.
+	answer payment.State
+	// captureRefused tells that captures are refused.
+	captureRefused bool
+	// down counts how many more calls of a method fail; a negative number is for ever.
+	down map[string]int
+	// doThenFail makes failing calls have their effect first.
+	doThenFail bool
+	state      payment.State
+	calls      []string
+}
+
+func (g *gateway) Traits() payment.Traits { return payment.Traits{Name: "fake", Fast: true} }
+
+// call counts a call, and fails it after the effect or before.
+func (g *gateway) call(name string, effect func()) error {
+	g.calls = append(g.calls, name)
+	if g.down[name] == 0 {
+		effect()
+		return nil
+	}
+	g.down[name]--
+	if g.doThenFail {
+		effect()
+	}
+	return fault.New(fault.OutcomeUnknown, "the line went dead")
+}
+
+func (g *gateway) Authorize(context.Context, string, payment.Payment) (payment.Result, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	err := g.call("authorize", func() {
+		if g.state == "" {
+			g.state = payment.Authorized
+			if g.answer != "" {
+				g.state = g.answer
+			}
+		}
+	})
+	return payment.Result{State: g.state, PaymentID: "p-1"}, err
+}
+
+func (g *gateway) Capture(context.Context, string, payment.Payment) (payment.Result, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.captureRefused {
+		return payment.Result{State: payment.CaptureRefused, Code: "expired"}, nil
+	}
+	err := g.call("capture", func() { g.state = payment.Captured })
+	return payment.Result{State: g.state}, err
+}
+
+func (g *gateway) Void(context.Context, string, payment.Payment) (payment.Result, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.state == payment.Captured {
+		return payment.Result{}, fault.New(fault.EffectSettled, "captured")
+	}
+	err := g.call("void", func() { g.state = payment.Undone })
+	return payment.Result{State: g.state}, err
+}
+
+func (g *gateway) Refund(context.Context, string, payment.Payment, int64) (payment.Result, error) {
+	return payment.Result{State: payment.Refunded}, nil
+}
+
+func (g *gateway) Lookup(context.Context, payment.Payment) (payment.Result, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.calls = append(g.calls, "lookup")
+	if g.state == "" {
+		return payment.Result{State: payment.Absent}, nil
+	}
+	return payment.Result{State: g.state, PaymentID: "p-1", Asynchronous: g.answer == payment.Pending}, nil
+}
+
+// Settle settles a pending payment, as a payer does.
+func (g *gateway) Settle(_ context.Context, _ payment.Payment, succeeded bool, _ string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.state != payment.Pending:
+	case succeeded:
+		g.state = payment.Authorized
+	default:
+		g.state = payment.Refused
+	}
+	return nil
+}
+
+// bus collects what is published, each version once, and checks the order.
+type bus struct {
+	mu   sync.Mutex
+	down int
+	got  []event.Record
+}
+
+func (b *bus) Publish(_ context.Context, records []event.Record) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.down != 0 {
+		b.down--
+		return 0, fault.New(fault.Unavailable, "no broker")
+	}
+	for _, r := range records {
+		if n := len(b.got); n == 0 || r.Version == b.got[n-1].Version+1 {
+			b.got = append(b.got, r)
+		} else if r.Version > b.got[n-1].Version {
+			panic("events are published out of order")
+		}
+	}
+	return len(records), nil
+}
+
+func (b *bus) types() []string {
+	types := make([]string, len(b.got))
+	for i, r := range b.got {
+		types[i] = r.Type
+	}
+	return types
+}
+
+// list is the read model.
+type list struct {
+	mu       sync.Mutex
+	statuses []order.Status
+}
+
+func (l *list) Project(_ context.Context, s order.State) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.statuses); n == 0 || l.statuses[n-1] != s.Status {
+		l.statuses = append(l.statuses, s.Status)
+	}
+	return nil
+}
+
+// quiet is a logger for the test environment.
+type quiet struct{}
+
+func (quiet) Debug(string, ...any) {}
+func (quiet) Info(string, ...any)  {}
+func (quiet) Warn(string, ...any)  {}
+func (quiet) Error(string, ...any) {}
