@@ -67,7 +67,10 @@ func New(c Config) (*Workers, error) {
 			// Workflows live on the orders queue only; the others poll for activities.
 			DisableWorkflowWorker: queue != workflows.QueueOrders,
 		})
-		Register(one, c.Outcomes, c.Inventory, c.Payment)
+		if queue == workflows.QueueOrders {
+			RegisterWorkflows(one)
+		}
+		RegisterActivities(one, c.Outcomes, c.Inventory, c.Payment)
 		w.workers = append(w.workers, one)
 	}
 	return w, nil
@@ -79,10 +82,14 @@ type Registry interface {
 	RegisterActivityWithOptions(a any, options activity.RegisterOptions)
 }
 
-// Register registers everything. Every worker knows every activity, because steps run as local activities
-// beside the workflow; which queue a regular activity runs on is the workflow's choice.
-func Register(r Registry, o *activities.Outcomes, i *activities.Inventory, p *activities.Payment) {
+// RegisterWorkflows registers every flow.
+func RegisterWorkflows(r Registry) {
 	r.RegisterWorkflowWithOptions(workflows.Order, workflow.RegisterOptions{Name: workflows.NameOrder})
+}
+
+// RegisterActivities registers every activity. Every worker knows all of them, because steps run as local
+// activities beside the workflow; which queue a regular activity runs on is the workflow's choice.
+func RegisterActivities(r Registry, o *activities.Outcomes, i *activities.Inventory, p *activities.Payment) {
 	for name, fn := range map[string]any{
 		activities.NameOpen:      o.Open,
 		activities.NameRecord:    o.Record,

@@ -53,7 +53,8 @@ func (w *world) run(o order.Order) workflows.OrderResult {
 	recorder := &activities.Recorder{
 		Log: w.log, Publisher: w.bus, ReadModel: w.list, Clock: w.env.Now, Logger: slog.New(slog.DiscardHandler),
 	}
-	workers.Register(w.env,
+	workers.RegisterWorkflows(w.env)
+	workers.RegisterActivities(w.env,
 		&activities.Outcomes{Recorder: recorder, Timing: w.timing, InlinePayment: w.inlinePayment},
 		&activities.Inventory{Recorder: recorder, Stock: w.stock},
 		&activities.Payment{Recorder: recorder, Gateway: w.gateway})

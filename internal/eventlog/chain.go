@@ -1,7 +1,6 @@
 package eventlog
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -20,14 +19,19 @@ const (
 	recordPrefix  = "ordersaga/record/v1\n"
 )
 
-// maxSafeInteger is the largest integer that RFC 8785 (JSON numbers as IEEE 754 doubles) keeps exactly.
-const maxSafeInteger = 1<<53 - 1
-
 // Genesis returns the PrevHash of the first record of stream. It is bound to the stream's name, so that a
 // record cannot be moved to another stream.
 func Genesis(stream string) string {
 	sum := sha256.Sum256([]byte(genesisPrefix + stream))
 	return hex.EncodeToString(sum[:])
+}
+
+// PrevHash returns the PrevHash of the record that follows head in stream.
+func PrevHash(stream string, head event.Head) string {
+	if head.Version == 0 {
+		return Genesis(stream)
+	}
+	return head.Hash
 }
 
 // canonicalTime is the form of times in the canonical envelope: RFC 3339, UTC, always three decimals.
@@ -53,10 +57,10 @@ type envelope struct {
 //
 //	SHA-256("ordersaga/record/v1\n" ‖ prevHash (hex) ‖ "\n" ‖ RFC 8785 of the envelope)
 //
-// The error is Invalid when the data is not a JSON object of safe numbers.
+// The error is Invalid or TooLarge when the data is not what checkData accepts.
 func Hash(r event.Record) (string, error) {
 	if err := checkData(r.Data); err != nil {
-		return "", fault.Wrap(err, fault.Invalid, "hash %s of stream %s", r.Key, r.Stream)
+		return "", fault.Wrap(err, fault.CodeOf(err), "hash %s of stream %s", r.Key, r.Stream)
 	}
 	raw, err := json.Marshal(envelope{
 		Stream: r.Stream, Version: r.Version, Key: r.Key, ID: r.ID, Type: r.Type, Source: r.Source,
@@ -79,20 +83,30 @@ func Hash(r event.Record) (string, error) {
 }
 
 // Seal makes the records that entries become behind head: versions, hashes, normal form of times. It is the
-// one place where records are made; adapters only store what it returns. The error is Invalid.
+// one place where records are made, and the door at which entries are refused; adapters only store what it
+// returns. The same arguments make the same records, byte for byte: an insert that is executed late and again
+// collides with itself. Errors: Invalid, TooLarge.
 func Seal(stream string, head event.Head, entries []event.Entry) ([]event.Record, error) {
 	if len(entries) == 0 || len(entries) > MaxBatch {
 		return nil, fault.New(fault.Invalid, "an append takes 1 to %d entries, not %d", MaxBatch, len(entries))
 	}
-	prev := head.Hash
-	if head.Version == 0 {
-		prev = Genesis(stream)
+	if err := checkStream(stream); err != nil {
+		return nil, err
 	}
+	if head.Version < 0 || head.Version > maxVersion-int64(len(entries)) {
+		return nil, fault.New(fault.Invalid, "nothing can stand behind version %d of stream %s", head.Version, stream)
+	}
+	prev := PrevHash(stream, head)
 	records := make([]event.Record, len(entries))
+	keys := make(map[string]struct{}, len(entries))
 	for i, e := range entries {
-		if e.Key == "" || e.Type == "" || e.ID == "" {
-			return nil, fault.New(fault.Invalid, "an entry of stream %s lacks key, type or id", stream)
+		if err := checkEntry(stream, e); err != nil {
+			return nil, err
 		}
+		if _, twice := keys[e.Key]; twice {
+			return nil, fault.New(fault.Invalid, "an append to stream %s has key %s twice", stream, e.Key)
+		}
+		keys[e.Key] = struct{}{}
 		e.Time = e.Time.UTC().Truncate(event.TimeResolution)
 		r := event.Record{Stream: stream, Version: head.Version + int64(i) + 1, Entry: e, PrevHash: prev}
 		hash, err := Hash(r)
@@ -108,10 +122,7 @@ func Seal(stream string, head event.Head, entries []event.Entry) ([]event.Record
 // Verify checks that records are a stream, or the part of one that follows head: no gap, no fork, every hash
 // right. The error is Corrupt and names the first record that is not.
 func Verify(stream string, head event.Head, records []event.Record) error {
-	prev, version := head.Hash, head.Version
-	if version == 0 {
-		prev = Genesis(stream)
-	}
+	prev, version := PrevHash(stream, head), head.Version
 	for _, r := range records {
 		version++
 		switch {
@@ -130,43 +141,6 @@ func Verify(stream string, head event.Head, records []event.Record) error {
 			return fault.New(fault.Corrupt, "version %d of stream %s does not have the hash that it claims", version, stream)
 		}
 		prev = r.Hash
-	}
-	return nil
-}
-
-// checkData accepts JSON objects whose numbers are integers that survive RFC 8785 exactly.
-func checkData(data json.RawMessage) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber()
-	var fields map[string]any
-	if err := decoder.Decode(&fields); err != nil {
-		return err
-	}
-	if fields == nil {
-		return fault.New(fault.Invalid, "data must be a JSON object")
-	}
-	return checkValue(fields)
-}
-
-func checkValue(value any) error {
-	switch v := value.(type) {
-	case map[string]any:
-		for _, item := range v {
-			if err := checkValue(item); err != nil {
-				return err
-			}
-		}
-	case []any:
-		for _, item := range v {
-			if err := checkValue(item); err != nil {
-				return err
-			}
-		}
-	case json.Number:
-		n, err := v.Int64()
-		if err != nil || n > maxSafeInteger || n < -maxSafeInteger {
-			return fault.New(fault.Invalid, "number %s is not an integer between -2^53 and 2^53", v)
-		}
 	}
 	return nil
 }

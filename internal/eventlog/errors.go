@@ -12,8 +12,8 @@ func (e *TakenError) Error() string {
 	return fmt.Sprintf("key %s of stream %s holds %s at version %d", e.Key, e.Stream, e.Standing.Type, e.Standing.Version)
 }
 
-// Is makes errors.Is(err, fault.KeyTaken) true.
-func (e *TakenError) Is(target error) bool { return target == fault.KeyTaken }
+// Unwrap gives the error its code, for errors.Is and fault.CodeOf.
+func (e *TakenError) Unwrap() error { return fault.KeyTaken }
 
 // Lost reports whether an append failed because somebody else was there first, so that the returned head and
 // tail are true and the caller may fold them and decide again.

@@ -22,6 +22,7 @@ package eventlog
 
 import (
 	"context"
+	"iter"
 
 	"github.com/ordersaga/ordersaga/internal/event"
 )
@@ -45,7 +46,9 @@ type Log interface {
 	// Nothing or a prefix was written. Concurrency when
 	// another writer's record took a version that was meant for an entry: fold the tail and decide again.
 	// Corrupt when head is not part of the stream. Unavailable when the outcome is unknown. Invalid when an
-	// entry has no key, its data is not a JSON object of safe numbers, or there are none or over MaxBatch.
+	// entry has no key or one that another entry of the call has, its data is not a JSON object that every
+	// server keeps unchanged (see data.go), the stream's name is not fit, or there are none or over MaxBatch.
+	// TooLarge when data is over MaxDataBytes.
 	Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error)
 }
 
@@ -61,6 +64,14 @@ type Reader interface {
 	// Find returns the record that holds key in stream. It may be slow: use it after a KeyTaken only, or where
 	// nobody waits. Errors: Unavailable.
 	Find(ctx context.Context, stream, key string) (record event.Record, ok bool, err error)
+}
+
+// Lister enumerates streams, for rebuilds and checks.
+type Lister interface {
+	// Streams yields the names of the streams that begin with prefix and come behind after, in the order of
+	// their bytes. It reads while it is iterated; streams that are begun meanwhile may be missing. An error ends
+	// it, with the last name that came before it as the place to go on from. Errors: Unavailable.
+	Streams(ctx context.Context, prefix, after string) iter.Seq2[string, error]
 }
 
 // TakenError says which entry found its slot taken, and by what. It matches fault.KeyTaken.

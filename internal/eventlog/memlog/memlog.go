@@ -3,8 +3,11 @@
 package memlog
 
 import (
+	"bytes"
 	"context"
-	"sort"
+	"iter"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -26,7 +29,10 @@ type stream struct {
 // New returns an empty log.
 func New() *Log { return &Log{streams: make(map[string]*stream)} }
 
-var _ eventlog.Log = (*Log)(nil)
+var (
+	_ eventlog.Log    = (*Log)(nil)
+	_ eventlog.Lister = (*Log)(nil)
+)
 
 // Append implements eventlog.Log.
 func (l *Log) Append(ctx context.Context, name string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
@@ -50,33 +56,41 @@ func (l *Log) Append(ctx context.Context, name string, head event.Head, entries 
 	if err != nil {
 		return settled.Head, clone(tail), err
 	}
-	for _, e := range settled.Remaining {
-		if at, taken := s.keys[e.Key]; taken && int64(at) < head.Version {
-			standing := s.records[at]
-			return settled.Head, clone(tail), &eventlog.TakenError{Stream: name, Key: e.Key, Standing: standing}
-		}
-	}
+	newest, taken := settled.Head, (*eventlog.TakenError)(nil)
 	if len(settled.Remaining) > 0 {
 		records, err := eventlog.Seal(name, settled.Head, settled.Remaining)
 		if err != nil {
 			return event.Head{}, nil, err
 		}
-		for _, r := range records {
-			s.keys[r.Key] = len(s.records)
-			s.records = append(s.records, r)
-		}
+		newest, taken = s.write(name, settled.Head, records)
 		l.streams[name] = s
 	}
-	tail = s.records[head.Version:]
-	newest := head
-	if n := len(tail); n > 0 {
-		newest = tail[n-1].HeadOf()
+	tail = clone(s.records[head.Version:])
+	if taken != nil {
+		return newest, tail, taken
 	}
-	return newest, clone(tail), nil
+	return newest, tail, nil
+}
+
+// write does what an ordered insert does: it stops at the first record whose key is taken.
+func (s *stream) write(name string, head event.Head, records []event.Record) (event.Head, *eventlog.TakenError) {
+	for _, r := range records {
+		if at, taken := s.keys[r.Key]; taken {
+			return head, &eventlog.TakenError{Stream: name, Key: r.Key, Standing: clone(s.records[at : at+1])[0]}
+		}
+		r.Data = bytes.Clone(r.Data)
+		s.keys[r.Key] = len(s.records)
+		s.records = append(s.records, r)
+		head = r.HeadOf()
+	}
+	return head, nil
 }
 
 // Read implements eventlog.Reader.
-func (l *Log) Read(_ context.Context, name string, after int64, limit int) ([]event.Record, error) {
+func (l *Log) Read(ctx context.Context, name string, after int64, limit int) ([]event.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable, "read %s", name)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.streams[name]
@@ -91,18 +105,24 @@ func (l *Log) Read(_ context.Context, name string, after int64, limit int) ([]ev
 }
 
 // Head implements eventlog.Reader.
-func (l *Log) Head(_ context.Context, name string) (event.Record, bool, error) {
+func (l *Log) Head(ctx context.Context, name string) (event.Record, bool, error) {
+	if err := ctx.Err(); err != nil {
+		return event.Record{}, false, fault.Wrap(err, fault.Unavailable, "read head of %s", name)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.streams[name]
 	if s == nil || len(s.records) == 0 {
 		return event.Record{}, false, nil
 	}
-	return s.records[len(s.records)-1], true, nil
+	return clone(s.records[len(s.records)-1:])[0], true, nil
 }
 
 // Find implements eventlog.Reader.
-func (l *Log) Find(_ context.Context, name, key string) (event.Record, bool, error) {
+func (l *Log) Find(ctx context.Context, name, key string) (event.Record, bool, error) {
+	if err := ctx.Err(); err != nil {
+		return event.Record{}, false, fault.Wrap(err, fault.Unavailable, "find %s in %s", key, name)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.streams[name]
@@ -113,21 +133,44 @@ func (l *Log) Find(_ context.Context, name, key string) (event.Record, bool, err
 	if !ok {
 		return event.Record{}, false, nil
 	}
-	return s.records[at], true, nil
+	return clone(s.records[at : at+1])[0], true, nil
 }
 
-// Streams returns the names of all streams, sorted; for assertions.
-func (l *Log) Streams() []string {
+// Streams implements eventlog.Lister. It yields the streams that were there when the iteration began.
+func (l *Log) Streams(ctx context.Context, prefix, after string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for _, name := range l.Names() {
+			if !strings.HasPrefix(name, prefix) || name <= after {
+				continue
+			}
+			if err := ctx.Err(); err != nil {
+				yield("", fault.Wrap(err, fault.Unavailable, "list streams"))
+				return
+			}
+			if !yield(name, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Names returns the names of all streams, sorted; for assertions.
+func (l *Log) Names() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	names := make([]string, 0, len(l.streams))
 	for name := range l.streams {
 		names = append(names, name)
 	}
-	sort.Strings(names)
+	slices.Sort(names)
 	return names
 }
 
+// clone copies records, so that nobody who changes what they were given changes the log.
 func clone(records []event.Record) []event.Record {
-	return append([]event.Record(nil), records...)
+	copies := slices.Clone(records)
+	for i := range copies {
+		copies[i].Data = bytes.Clone(copies[i].Data)
+	}
+	return copies
 }

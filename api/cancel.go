@@ -1,0 +1,81 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// maxReason is the most characters that the reason of a cancellation may have. It becomes part of events.
+const maxReason = 500
+
+// cancelOrder is POST /v1/orders/{id}/cancellation. It answers with the saga's verdict: the order as it stands
+// after it, or CancellationRefused. An order that is cancelled already is cancelled.
+func (s *Server) cancelOrder(c echo.Context) error {
+	id, err := orderID(c)
+	if err != nil {
+		return err
+	}
+	key, err := idempotencyKey(c)
+	if err != nil {
+		return err
+	}
+	body, err := s.readBody(c)
+	if err != nil {
+		return err
+	}
+	reason, err := decodeReason(body)
+	if err != nil {
+		return err
+	}
+	request := order.Cancellation{ID: s.requestID(c, key, "cancellation", id), Reason: reason}
+	if err := s.cancel(c, id, request); err != nil {
+		return err
+	}
+	state, err := s.loadOrder(c, id)
+	if err != nil {
+		return err
+	}
+	return writeJSON(c, http.StatusOK, s.resource(state))
+}
+
+// cancel asks for the verdict. Errors: CancellationRefused, NotFound, Unavailable when no worker answers.
+func (s *Server) cancel(c echo.Context, id string, request order.Cancellation) error {
+	ctx, cancel := s.ask(c)
+	defer cancel()
+	verdict, err := s.cfg.Sagas.Cancel(ctx, id, request)
+	if err != nil {
+		return err
+	}
+	if !verdict.Accepted {
+		return &fault.Error{Code: fault.CancellationRefused, Message: verdict.Detail, Err: refusedError{verdict.Status}}
+	}
+	return nil
+}
+
+// requestID is the id of what a POST makes: derived from the caller's key, or made anew.
+func (s *Server) requestID(c echo.Context, key string, parts ...string) string {
+	if key == "" {
+		return s.cfg.NewID()
+	}
+	return event.DerivedID(append(parts, caller(c.Request().Context()), key)...)
+}
+
+// decodeReason reads the body of a cancellation, which may be missing.
+func decodeReason(body []byte) (string, error) {
+	if len(body) == 0 {
+		return "", nil
+	}
+	root, err := parseDocument(body)
+	if err != nil {
+		return "", err
+	}
+	var d document
+	reason := d.text(d.object(root, "reason"), "reason")
+	d.people("/reason", reason, maxReason)
+	return reason, d.invalid("cancellation")
+}

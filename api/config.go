@@ -1,0 +1,174 @@
+package api
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/inventory"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// Sagas starts, cancels and finds order sagas. internal/sagaclient has it.
+type Sagas interface {
+	// Place starts the saga of an order. Replayed is true when the order was there already. Errors: Conflict
+	// when it was there with other content, Unavailable.
+	Place(ctx context.Context, p sagaclient.Placement) (replayed bool, err error)
+	// Cancel asks to cancel an order and waits for the verdict. Errors: NotFound, Unavailable.
+	Cancel(ctx context.Context, orderID string, request order.Cancellation) (workflows.CancelVerdict, error)
+	// Find tells what was asked for in an order that the log does not know yet. Errors: NotFound, Unavailable.
+	Find(ctx context.Context, orderID string) (sagaclient.Found, error)
+}
+
+// Log reads streams and follows them. The Follower of internal/eventlog has it.
+type Log interface {
+	// Read returns the records of stream with versions above after, at most limit of them; 0 is no limit.
+	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
+	// Head returns the newest record of stream; ok is false when the stream is empty.
+	Head(ctx context.Context, stream string) (record event.Record, ok bool, err error)
+	// Follow yields the records of stream with versions above after, those that stand there and those that
+	// come, until the context ends or a read fails: both yield an error at the end.
+	Follow(ctx context.Context, stream string, after int64) iter.Seq2[event.Record, error]
+}
+
+// Orders lists orders. The read model has it.
+type Orders interface {
+	// List returns a page of the orders that match, newest first, and where to go on: empty behind the last
+	// page. Errors: Invalid for a cursor that is none, Unavailable.
+	List(ctx context.Context, filter OrderFilter) (orders []order.State, next string, err error)
+}
+
+// OrderFilter says which orders are listed. Zero fields do not filter.
+type OrderFilter struct {
+	Statuses   []order.Status
+	CustomerID string
+	// From and To bound when the order was created: from is part of the span, to is not.
+	From, To time.Time
+	// Cursor is where an earlier page ended.
+	Cursor string
+	// Limit is from 1 to MaxPage.
+	Limit int
+}
+
+// Stock is the stock ledger. internal/inventory has it.
+type Stock interface {
+	Balance(ctx context.Context, sku string) (inventory.Balance, error)
+	List(ctx context.Context, after string, limit int) (balances []inventory.Balance, next string, err error)
+	Receive(ctx context.Context, sku string, quantity int64, id string) (inventory.Balance, error)
+	Adjust(ctx context.Context, sku string, quantity int64, id, note string) (inventory.Balance, error)
+}
+
+// Check is what became of looking at one dependency.
+type Check struct {
+	// Name is the dependency, such as mongodb.
+	Name string
+	// Err is nil when it answers. It is logged; clients see no more than its safe message.
+	Err error
+}
+
+// Defaults of Config.
+const (
+	DefaultMaxBody           = 1 << 20
+	DefaultHeartbeat         = 15 * time.Second
+	DefaultMaxStreams        = 1024
+	DefaultDependencyTimeout = 10 * time.Second
+)
+
+// Config is what a Server needs. Sagas, Log, Orders, Stock and Ready are mandatory.
+type Config struct {
+	Sagas  Sagas
+	Log    Log
+	Orders Orders
+	Stock  Stock
+	// Ready looks at every dependency, for /readyz. Its context is bounded.
+	Ready func(ctx context.Context) []Check
+
+	// TemporalUIURL is where people find the Temporal Web UI. Resources have no link to it when it is empty.
+	TemporalUIURL string
+	// TemporalNamespace is part of that link. Default: default.
+	TemporalNamespace string
+
+	// Registry gets the metrics, and is served as /metrics. Default: one of its own.
+	Registry *prometheus.Registry
+	// Logger gets one line a request, and every error that clients do not see. Default: nothing is logged.
+	Logger *slog.Logger
+	// Clock tells the time. Default: time.Now.
+	Clock func() time.Time
+	// NewID makes ids of orders, cancellations, stock changes and correlations. Default: random UUIDs.
+	NewID func() string
+
+	// MaxBody is the most bytes that a request's body may have. Default: 1 MiB.
+	MaxBody int64
+	// Heartbeat is the time between the comments that keep idle event streams open. Default: 15 s.
+	Heartbeat time.Duration
+	// MaxStreams is the most event streams that are open at once. Default: 1024.
+	MaxStreams int
+	// DependencyTimeout bounds what is asked of the saga client, the log, the read model and the ledger, the
+	// wait for a worker's verdict on a cancellation included. Default: 10 s.
+	DependencyTimeout time.Duration
+}
+
+// Validate fills in the defaults. The error is Invalid and names every field that is wrong.
+func (c *Config) Validate() error {
+	c.setDefaults()
+	var wrong []fault.Field
+	for _, need := range []struct {
+		pointer string
+		missing bool
+	}{
+		{"/sagas", c.Sagas == nil}, {"/log", c.Log == nil}, {"/orders", c.Orders == nil},
+		{"/stock", c.Stock == nil}, {"/ready", c.Ready == nil},
+	} {
+		if need.missing {
+			wrong = append(wrong, fault.Fieldf(need.pointer, "is missing"))
+		}
+	}
+	if c.TemporalUIURL != "" {
+		if u, err := url.Parse(c.TemporalUIURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			wrong = append(wrong, fault.Fieldf("/temporalUIURL", "must be an http or https URL"))
+		}
+	}
+	if c.MaxBody < 0 || c.Heartbeat < 0 || c.MaxStreams < 0 || c.DependencyTimeout < 0 {
+		wrong = append(wrong, fault.Fieldf("", "limits must not be negative"))
+	}
+	return fault.NewInvalid("api configuration", wrong)
+}
+
+func (c *Config) setDefaults() {
+	if c.TemporalNamespace == "" {
+		c.TemporalNamespace = "default"
+	}
+	if c.Registry == nil {
+		c.Registry = prometheus.NewRegistry()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.NewID == nil {
+		c.NewID = uuid.NewString
+	}
+	if c.MaxBody == 0 {
+		c.MaxBody = DefaultMaxBody
+	}
+	if c.Heartbeat == 0 {
+		c.Heartbeat = DefaultHeartbeat
+	}
+	if c.MaxStreams == 0 {
+		c.MaxStreams = DefaultMaxStreams
+	}
+	if c.DependencyTimeout == 0 {
+		c.DependencyTimeout = DefaultDependencyTimeout
+	}
+}

@@ -1,0 +1,204 @@
+package api
+
+import (
+	"bytes"
+	_ "embed" // the two files below
+	"fmt"
+	"html/template"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// specification is the OpenAPI document. It is written by hand, and a test holds the routes to it.
+//
+//go:embed openapi.yaml
+var specification []byte
+
+//go:embed docs.html
+var docsTemplate string
+
+// docsPolicy lets the page of /docs do nothing but show itself.
+const docsPolicy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// openAPI is the part of the specification that /docs shows.
+type openAPI struct {
+	Info struct {
+		Title       string `yaml:"title"`
+		Version     string `yaml:"version"`
+		Description string `yaml:"description"`
+	} `yaml:"info"`
+	Tags []struct {
+		Name        string `yaml:"name"`
+		Description string `yaml:"description"`
+	} `yaml:"tags"`
+	Paths      yaml.Node `yaml:"paths"`
+	Components struct {
+		Parameters map[string]parameter `yaml:"parameters"`
+		Responses  map[string]response  `yaml:"responses"`
+	} `yaml:"components"`
+}
+
+type pathItem struct {
+	Parameters []parameter `yaml:"parameters"`
+	Get        *operation  `yaml:"get"`
+	Post       *operation  `yaml:"post"`
+}
+
+type operation struct {
+	Tags        []string    `yaml:"tags"`
+	Summary     string      `yaml:"summary"`
+	Description string      `yaml:"description"`
+	Parameters  []parameter `yaml:"parameters"`
+	RequestBody struct {
+		Content map[string]media `yaml:"content"`
+	} `yaml:"requestBody"`
+	Responses map[string]response `yaml:"responses"`
+
+	// Method and Path are filled in.
+	Method, Path string `yaml:"-"`
+}
+
+type media struct {
+	Example yaml.Node `yaml:"example"`
+}
+
+type parameter struct {
+	Ref         string `yaml:"$ref"`
+	Name        string `yaml:"name"`
+	In          string `yaml:"in"`
+	Description string `yaml:"description"`
+}
+
+type response struct {
+	Ref         string           `yaml:"$ref"`
+	Description string           `yaml:"description"`
+	Content     map[string]media `yaml:"content"`
+}
+
+// problemDoc is a code and what it means.
+type problemDoc struct {
+	Code fault.Code
+	Spec fault.Spec
+}
+
+// renderDocs makes the page of /docs: every operation of the specification and every problem, without scripts,
+// fonts or styles from elsewhere.
+func renderDocs(spec []byte) ([]byte, error) {
+	var doc openAPI
+	if err := yaml.Unmarshal(spec, &doc); err != nil {
+		return nil, fmt.Errorf("read openapi.yaml: %w", err)
+	}
+	operations, err := doc.operations()
+	if err != nil {
+		return nil, fmt.Errorf("read the paths of openapi.yaml: %w", err)
+	}
+	page, err := template.New("docs").Funcs(template.FuncMap{
+		"example": example, "tagged": func(tag string) []operation { return tagged(operations, tag) },
+		"problems": problemDocs, "anchor": anchor,
+	}).Parse(docsTemplate)
+	if err != nil {
+		return nil, fmt.Errorf("parse docs.html: %w", err)
+	}
+	var out bytes.Buffer
+	if err := page.Execute(&out, doc); err != nil {
+		return nil, fmt.Errorf("render docs.html: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// operations lists the operations in the order of the file, with their references resolved.
+func (d *openAPI) operations() ([]operation, error) {
+	var all []operation
+	for i := 0; i+1 < len(d.Paths.Content); i += 2 {
+		var item pathItem
+		if err := d.Paths.Content[i+1].Decode(&item); err != nil {
+			return nil, err
+		}
+		for _, m := range []struct {
+			method string
+			op     *operation
+		}{{http.MethodPost, item.Post}, {http.MethodGet, item.Get}} {
+			if m.op == nil {
+				continue
+			}
+			op := *m.op
+			op.Method, op.Path = m.method, d.Paths.Content[i].Value
+			op.Parameters = append(slices.Clone(item.Parameters), op.Parameters...)
+			for k, p := range op.Parameters {
+				if name, isRef := strings.CutPrefix(p.Ref, "#/components/parameters/"); isRef {
+					op.Parameters[k] = d.Components.Parameters[name]
+				}
+			}
+			for status, r := range op.Responses {
+				if name, isRef := strings.CutPrefix(r.Ref, "#/components/responses/"); isRef {
+					op.Responses[status] = d.Components.Responses[name]
+				}
+			}
+			all = append(all, op)
+		}
+	}
+	return all, nil
+}
+
+func tagged(operations []operation, tag string) []operation {
+	var some []operation
+	for _, op := range operations {
+		if slices.Contains(op.Tags, tag) {
+			some = append(some, op)
+		}
+	}
+	return some
+}
+
+// example shows a medium's example as JSON, in the order of the file.
+func example(m media) string {
+	if m.Example.Kind == 0 {
+		return ""
+	}
+	var b strings.Builder
+	writeExample(&b, &m.Example, "")
+	return b.String()
+}
+
+func anchor(op operation) string { return strings.ToLower(op.Method) + op.Path }
+
+// problemDocs lists the codes by status and name.
+func problemDocs() []problemDoc {
+	var docs []problemDoc
+	for _, code := range fault.Codes() {
+		docs = append(docs, problemDoc{Code: code, Spec: fault.Lookup(code)})
+	}
+	slices.SortFunc(docs, func(a, b problemDoc) int {
+		if a.Spec.HTTPStatus != b.Spec.HTTPStatus {
+			return a.Spec.HTTPStatus - b.Spec.HTTPStatus
+		}
+		return strings.Compare(string(a.Code), string(b.Code))
+	})
+	return docs
+}
+
+func (s *Server) serveSpecification(c echo.Context) error {
+	return c.Blob(http.StatusOK, "application/yaml", specification)
+}
+
+func (s *Server) serveDocs(c echo.Context) error {
+	c.Response().Header().Set(echo.HeaderContentSecurityPolicy, docsPolicy)
+	return c.HTMLBlob(http.StatusOK, s.docs)
+}
+
+func (s *Server) toDocs(c echo.Context) error { return c.Redirect(http.StatusFound, "/docs") }
+
+// explainProblem is GET /problems/{code}, the type of every problem: it leads to its section of /docs.
+func (s *Server) explainProblem(c echo.Context) error {
+	code := fault.Code(c.Param("code"))
+	if !slices.Contains(fault.Codes(), code) {
+		return fault.New(fault.NotFound, "there is no such problem")
+	}
+	return c.Redirect(http.StatusSeeOther, "/docs#problem-"+string(code))
+}

@@ -1,0 +1,24 @@
+package api
+
+import "github.com/ordersaga/ordersaga/internal/order"
+
+// Routes lists what is served, as "GET /v1/orders/{id}".
+func (s *Server) Routes() []string {
+	var routes []string
+	for _, r := range s.routes() {
+		routes = append(routes, r.method+" "+pathOf(r.path))
+	}
+	return routes
+}
+
+// Specification is openapi.yaml.
+var Specification = specification
+
+// DecodeOrder is the decoder of POST /v1/orders.
+func DecodeOrder(body []byte) (order.Order, error) { return decodeOrder(body) }
+
+// Functions that tables test directly.
+var (
+	PreferredWait = preferredWait
+	PreferredType = preferredType
+)

@@ -1,0 +1,88 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics counts requests. Labels are routes, never paths: their number is bounded.
+type metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	streams  prometheus.Gauge
+	handler  http.Handler
+}
+
+// newMetrics registers the metrics, and Go's and the process's own unless somebody has done so.
+func newMetrics(registry *prometheus.Registry) (*metrics, error) {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ordersaga_http_requests_total",
+			Help: "HTTP requests that were answered, by method, route and status.",
+		}, []string{"method", "route", "status"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "ordersaga_http_request_duration_seconds",
+			Help: "Time from a request to the end of its answer, by method and route. Event streams are left out.",
+			// To the longest Prefer: wait.
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+		}, []string{"method", "route"}),
+		streams: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "ordersaga_http_event_streams",
+			Help: "Event streams that are open now.",
+		}),
+		handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+	}
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.streams} {
+		if err := registry.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics of the api: %w", err)
+		}
+	}
+	for _, c := range []prometheus.Collector{
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	} {
+		var already prometheus.AlreadyRegisteredError
+		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
+			return nil, fmt.Errorf("register metrics of the process: %w", err)
+		}
+	}
+	return m, nil
+}
+
+// observe counts a request that was answered.
+func (m *metrics) observe(c echo.Context, took time.Duration) {
+	method, route := methodLabel(c.Request().Method), routeLabel(c)
+	m.requests.WithLabelValues(method, route, strconv.Itoa(c.Response().Status)).Inc()
+	if c.Response().Header().Get(echo.HeaderContentType) != typeEventStream {
+		m.duration.WithLabelValues(method, route).Observe(took.Seconds())
+	}
+}
+
+// methodLabel keeps made-up methods out of the labels.
+func methodLabel(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "other"
+}
+
+// routeLabel is the route of the request, and one label for all that have none.
+func routeLabel(c echo.Context) string {
+	if c.Response().Status == http.StatusNotFound && c.Path() == "" {
+		return "none"
+	}
+	return pathOf(c.Path())
+}
+
+func (s *Server) serveMetrics(c echo.Context) error {
+	s.metrics.handler.ServeHTTP(c.Response(), c.Request())
+	return nil
+}

@@ -1,0 +1,112 @@
+package api_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/legacy"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// specified is the specification and a router over it, read once.
+var specified = sync.OnceValues(func() (*openapi3.T, routers.Router) {
+	doc, err := openapi3.NewLoader().LoadFromData(api.Specification)
+	if err != nil {
+		panic(err)
+	}
+	router, err := legacy.NewRouter(doc, openapi3.IsOpenAPI31OrLater())
+	if err != nil {
+		panic(err)
+	}
+	return doc, router
+})
+
+// checkAgainstSpecification holds an answer to the specification, and the specification to a request that was
+// served.
+func checkAgainstSpecification(t *testing.T, r *http.Request, body string, a answer) {
+	t.Helper()
+	_, router := specified()
+	r = r.Clone(t.Context())
+	r.Body = io.NopCloser(strings.NewReader(body))
+	r.URL = &url.URL{Path: r.URL.Path, RawQuery: r.URL.RawQuery}
+	route, parameters, err := router.FindRoute(r)
+	if err != nil {
+		return // a path or a method that is none: there is nothing to hold it to
+	}
+	options := &openapi3filter.Options{IncludeResponseStatus: true}
+	contentType, _, _ := strings.Cut(a.header.Get("Content-Type"), ";")
+	if !slices.Contains([]string{"application/json", "application/problem+json"}, contentType) {
+		options.ExcludeResponseBody = true
+	}
+	request := &openapi3filter.RequestValidationInput{Request: r, PathParams: parameters, Route: route, Options: options}
+	if a.status < http.StatusBadRequest {
+		require.NoError(t, openapi3filter.ValidateRequest(t.Context(), request))
+	}
+	require.NoError(t, openapi3filter.ValidateResponse(t.Context(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: request, Status: a.status, Header: a.header,
+		Body: io.NopCloser(bytes.NewReader([]byte(a.body))), Options: options,
+	}), a.body)
+}
+
+func TestSpecificationIsValid(t *testing.T) {
+	doc, _ := specified()
+	require.NoError(t, doc.Validate(t.Context(), openapi3.IsOpenAPI31OrLater()))
+}
+
+func TestSpecificationHasEveryRouteAndNoOther(t *testing.T) {
+	doc, _ := specified()
+	var described []string
+	for path, item := range doc.Paths.Map() {
+		for method := range item.Operations() {
+			described = append(described, method+" "+path)
+		}
+	}
+	require.ElementsMatch(t, newFixture(t).server.Routes(), described)
+}
+
+func TestSpecificationHasEveryStatus(t *testing.T) {
+	doc, _ := specified()
+	var described []order.Status
+	for _, status := range doc.Components.Schemas["Status"].Value.Enum {
+		described = append(described, order.Status(status.(string)))
+	}
+	require.Equal(t, order.Statuses, described)
+}
+
+func TestDocsShowEveryOperationAndNothingFromElsewhere(t *testing.T) {
+	f := newFixture(t)
+	page := f.do(http.MethodGet, "/docs", "")
+	require.Equal(t, http.StatusOK, page.status)
+	require.Contains(t, page.header.Get("Content-Security-Policy"), "default-src 'none'")
+	for _, route := range f.server.Routes() {
+		method, path, _ := strings.Cut(route, " ")
+		require.Contains(t, page.body, `<section id="`+strings.ToLower(method)+path+`">`)
+	}
+	require.Contains(t, page.body, "{&#34;sku&#34;: ")
+	require.Contains(t, page.body, `id="problem-cancellation_refused"`)
+	require.NotContains(t, page.body, "<script")
+	require.NotRegexp(t, regexp.MustCompile(`(src|href)="(https?:)?//`), page.body)
+
+	require.Equal(t, "/docs", f.do(http.MethodGet, "/", "").header.Get("Location"))
+	spec := f.do(http.MethodGet, "/openapi.yaml", "")
+	require.Equal(t, string(api.Specification), spec.body)
+}
+
+func TestProblemTypesLeadToDocs(t *testing.T) {
+	f := newFixture(t)
+	require.Equal(t, "/docs#problem-not_found", f.do(http.MethodGet, "/problems/not_found", "").header.Get("Location"))
+	require.Equal(t, "not_found", f.do(http.MethodGet, "/problems/made_up", "").problem(t).Code)
+}

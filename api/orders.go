@@ -1,0 +1,137 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// getOrder is GET /v1/orders/{id}: the order, folded from its stream; with ?at= as it stood then.
+func (s *Server) getOrder(c echo.Context) error {
+	q := queryOf(c, "at")
+	at, past := q.time("at")
+	if err := q.err(); err != nil {
+		return err
+	}
+	id, err := orderID(c)
+	if err != nil {
+		return err
+	}
+	var state order.State
+	if past {
+		state, err = s.loadOrderAt(c, id, at)
+	} else {
+		state, err = s.loadOrder(c, id)
+	}
+	if err != nil {
+		return err
+	}
+	return writeJSON(c, http.StatusOK, s.resource(state))
+}
+
+// listOrders is GET /v1/orders: a page of the read model.
+func (s *Server) listOrders(c echo.Context) error {
+	q := queryOf(c, "status", "customerId", "from", "to", "limit", "cursor")
+	filter := OrderFilter{
+		Statuses: q.statuses(), CustomerID: q.id("customerId"), Limit: q.limit(defaultPage), Cursor: q.cursor(),
+	}
+	filter.From, _ = q.time("from")
+	filter.To, _ = q.time("to")
+	if !filter.From.IsZero() && !filter.To.IsZero() && !filter.From.Before(filter.To) {
+		q.add("to", "must be after from")
+	}
+	if err := q.err(); err != nil {
+		return err
+	}
+	ctx, cancel := s.ask(c)
+	defer cancel()
+	states, next, err := s.cfg.Orders.List(ctx, filter)
+	if err != nil {
+		return fromList(err)
+	}
+	items := make([]orderResource, len(states))
+	for i, state := range states {
+		items[i] = s.resource(state)
+	}
+	return writeJSON(c, http.StatusOK, pageOf(items, next))
+}
+
+// orderID returns the id of the path. What cannot be an id names no order: the error is NotFound.
+func orderID(c echo.Context) (string, error) {
+	id := c.Param("id")
+	if !event.ValidID(id) {
+		return "", noOrder(id)
+	}
+	c.Set(contextOrderID, id)
+	return id, nil
+}
+
+func noOrder(id string) error {
+	return fault.New(fault.NotFound, "there is no order %s", shortened(id))
+}
+
+// loadOrder returns where an order stands. Between its placement and its first event only Temporal knows it.
+// The error is NotFound when nobody does.
+func (s *Server) loadOrder(c echo.Context, id string) (order.State, error) {
+	ctx, cancel := s.ask(c)
+	defer cancel()
+	records, err := s.cfg.Log.Read(ctx, event.OrderStream(id), 0, 0)
+	if err != nil {
+		return order.State{}, err
+	}
+	if len(records) == 0 {
+		return s.findAccepted(ctx, id)
+	}
+	return order.Fold(records)
+}
+
+// loadOrderAt returns where an order stood. The error is NotFound when there was none at that time.
+func (s *Server) loadOrderAt(c echo.Context, id string, at time.Time) (order.State, error) {
+	ctx, cancel := s.ask(c)
+	defer cancel()
+	records, err := s.cfg.Log.Read(ctx, event.OrderStream(id), 0, 0)
+	if err != nil {
+		return order.State{}, err
+	}
+	state, err := order.FoldAt(records, at)
+	if err == nil && len(records) == 0 {
+		state, err = s.findAccepted(ctx, id)
+	}
+	if err != nil {
+		return order.State{}, err
+	}
+	if state.CreatedAt.IsZero() || state.CreatedAt.After(at) {
+		return order.State{}, fault.New(fault.NotFound, "there was no order %s at that time", id)
+	}
+	return state, nil
+}
+
+// findAccepted asks Temporal about an order that the log does not know.
+func (s *Server) findAccepted(ctx context.Context, id string) (order.State, error) {
+	found, err := s.cfg.Sagas.Find(ctx, id)
+	if errors.Is(err, fault.NotFound) {
+		return order.State{}, noOrder(id)
+	}
+	if err != nil {
+		return order.State{}, err
+	}
+	return acceptedState(found.Input.Order, found.Input.CorrelationID, found.StartedAt), nil
+}
+
+// logStopped logs why an order is not followed any further. That the time is over, or the client gone, is no
+// news.
+func (s *Server) logStopped(ctx context.Context, message, orderID string, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	s.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, message, slog.String("order_id", orderID),
+		slog.String("correlation_id", correlationOf(ctx)), slog.Any("error", err))
+}

@@ -1,0 +1,135 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/sagaclient"
+)
+
+// placeOrder is POST /v1/orders. The status depends on the request and on time alone: 201 when the client waits
+// and the order has ended, else 202; a replay is answered in the same way.
+func (s *Server) placeOrder(c echo.Context) error {
+	key, err := idempotencyKey(c)
+	if err != nil {
+		return err
+	}
+	body, err := s.readBody(c)
+	if err != nil {
+		return err
+	}
+	o, err := decodeOrder(body)
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	if key == "" {
+		o.ID = s.cfg.NewID()
+	} else {
+		o.ID = event.DerivedID("order", caller(ctx), key)
+	}
+	c.Set(contextOrderID, o.ID)
+	replayed, err := s.place(c, sagaclient.Placement{Order: o, CorrelationID: correlationOf(ctx), Fresh: key == ""})
+	if err != nil {
+		return err
+	}
+	state, err := s.placed(c, o, replayed)
+	if err != nil {
+		return err
+	}
+	wait := preferredWait(c.Request().Header)
+	if wait > 0 && !state.Status.Terminal() {
+		state = s.awaitEnd(ctx, state, wait)
+	}
+	return s.writePlaced(c, state, wait, replayed)
+}
+
+// place starts the order's saga. What caused it is no event, so its first event has a correlation and no cause.
+func (s *Server) place(c echo.Context, p sagaclient.Placement) (replayed bool, err error) {
+	ctx, cancel := s.ask(c)
+	defer cancel()
+	replayed, err = s.cfg.Sagas.Place(ctx, p)
+	if errors.Is(err, fault.Conflict) {
+		return false, &fault.Error{Code: fault.IdempotencyConflict, Err: err,
+			Message: "this Idempotency-Key was used for another order"}
+	}
+	return replayed, err
+}
+
+// placed is where an order stands right after it was placed: accepted, without a look at the log, unless it was
+// there before.
+func (s *Server) placed(c echo.Context, o order.Order, replayed bool) (order.State, error) {
+	if replayed {
+		return s.loadOrder(c, o.ID)
+	}
+	return acceptedState(o, correlationOf(c.Request().Context()), s.cfg.Clock().Truncate(time.Millisecond)), nil
+}
+
+func (s *Server) writePlaced(c echo.Context, state order.State, wait time.Duration, replayed bool) error {
+	h := c.Response().Header()
+	h.Set(echo.HeaderLocation, orderPath(state.Order.ID))
+	if replayed {
+		h.Set(headerIdempotentReplay, "true")
+	}
+	if wait > 0 && state.Status.Terminal() {
+		h.Set(headerPreferenceApplied, "wait="+seconds(wait))
+		return writeJSON(c, http.StatusCreated, s.resource(state))
+	}
+	h.Set(echo.HeaderRetryAfter, "1")
+	return writeJSON(c, http.StatusAccepted, s.resource(state))
+}
+
+// awaitEnd follows the order until it has ended, the time is over, the client is gone or the server drains, and
+// returns where it stands then. The order is placed: what goes wrong here only makes the answer an earlier one.
+func (s *Server) awaitEnd(ctx context.Context, state order.State, wait time.Duration) order.State {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	defer s.cancelOnDrain(cancel)()
+	for r, err := range s.cfg.Log.Follow(ctx, event.OrderStream(state.Order.ID), state.Head.Version) {
+		if err != nil {
+			s.logStopped(ctx, "stopped waiting for the end of an order", state.Order.ID, err)
+			break
+		}
+		next, err := foldOnto(state, r)
+		if err != nil {
+			s.logStopped(ctx, "cannot fold an order", state.Order.ID, err)
+			break
+		}
+		state = next
+		if state.Status.Terminal() {
+			break
+		}
+	}
+	return state
+}
+
+// foldOnto folds a record onto a state. The state of an order without events is made anew: its times are those
+// of its first event.
+func foldOnto(state order.State, r event.Record) (order.State, error) {
+	if !state.Opened() {
+		return order.Fold([]event.Record{r})
+	}
+	return state.Fold([]event.Record{r})
+}
+
+// cancelOnDrain calls cancel when the server drains, until the returned function is called.
+func (s *Server) cancelOnDrain(cancel context.CancelFunc) (stop func()) {
+	done := make(chan struct{})
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		select {
+		case <-s.draining:
+			cancel()
+		case <-done:
+		}
+	}()
+	return func() { close(done); <-finished }
+}

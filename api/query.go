@@ -1,0 +1,160 @@
+package api
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+const (
+	// MaxPage is the most items that a page has.
+	MaxPage = 500
+	// defaultPage is how many it has when nobody says.
+	defaultPage = 50
+	// maxCursor is the most characters of a cursor.
+	maxCursor = 512
+)
+
+// query reads the parameters of a query and collects what is wrong with them. A parameter that is not known is
+// refused: a filter with a typing error would otherwise list everything.
+type query struct {
+	values url.Values
+	wrong  []complaint
+}
+
+func queryOf(c echo.Context, known ...string) *query {
+	q := &query{}
+	var err error
+	// Unlike URL.Query this says what it cannot read.
+	if q.values, err = url.ParseQuery(c.Request().URL.RawQuery); err != nil {
+		q.wrong = append(q.wrong, complaint{Parameter: "?", Detail: "the query cannot be parsed"})
+	}
+	for name := range q.values {
+		if !slices.Contains(known, name) {
+			q.add(shortened(name), "is not a known parameter")
+		}
+	}
+	slices.SortFunc(q.wrong, func(a, b complaint) int { return strings.Compare(a.Parameter, b.Parameter) })
+	return q
+}
+
+func (q *query) add(name, detail string) {
+	q.wrong = append(q.wrong, complaint{Parameter: name, Detail: detail})
+}
+
+// err returns what is wrong, or nil.
+func (q *query) err() error { return invalidOutside(q.wrong...) }
+
+// one returns a parameter that may be given once.
+func (q *query) one(name string) string {
+	values := q.values[name]
+	if len(values) > 1 {
+		q.add(name, "must be given once")
+	}
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
+func (q *query) limit(unset int) int {
+	text := q.one("limit")
+	if text == "" {
+		return unset
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > MaxPage {
+		q.add("limit", "must be an integer from 1 to "+strconv.Itoa(MaxPage))
+		return unset
+	}
+	return n
+}
+
+func (q *query) cursor() string {
+	cursor := q.one("cursor")
+	if cursor != "" && !isVisible(cursor, maxCursor) {
+		q.add("cursor", "is no cursor that was given out here")
+	}
+	return cursor
+}
+
+// version returns a cursor that is the version of an event; 0 when there is none.
+func (q *query) version() int64 {
+	cursor := q.one("cursor")
+	if cursor == "" {
+		return 0
+	}
+	version, err := strconv.ParseInt(cursor, 10, 64)
+	if err != nil || version < 0 {
+		q.add("cursor", "is no cursor that was given out here")
+	}
+	return version
+}
+
+// time returns a parameter that is a time; ok is false when it is not given or wrong. A plus sign that was not
+// escaped arrives as a blank.
+func (q *query) time(name string) (at time.Time, ok bool) {
+	text := q.one(name)
+	if text == "" {
+		return time.Time{}, false
+	}
+	at, err := time.Parse(time.RFC3339Nano, strings.ReplaceAll(text, " ", "+"))
+	if err != nil {
+		q.add(name, "must be a time as in RFC 3339, such as 2026-01-31T12:00:00Z")
+	}
+	return at.UTC(), err == nil
+}
+
+func (q *query) id(name string) string {
+	id := q.one(name)
+	if id != "" && !event.ValidID(id) {
+		q.add(name, event.IDRule)
+	}
+	return id
+}
+
+// statuses returns the statuses of ?status=a,b&status=c, each once.
+func (q *query) statuses() []order.Status {
+	var statuses []order.Status
+	for _, value := range q.values["status"] {
+		for name := range strings.SplitSeq(value, ",") {
+			status := order.Status(strings.TrimSpace(name))
+			switch {
+			case slices.Contains(statuses, status):
+			case slices.Contains(order.Statuses, status):
+				statuses = append(statuses, status)
+			default:
+				q.add("status", "has a status that does not exist")
+				return nil
+			}
+		}
+	}
+	return statuses
+}
+
+// fromList turns what a list says about its filter into complaints about the parameters of the same names.
+func fromList(err error) error {
+	if !errors.Is(err, fault.Invalid) {
+		return err
+	}
+	var complaints []complaint
+	for _, f := range fault.FieldsOf(err) {
+		complaints = append(complaints, complaint{Parameter: strings.TrimPrefix(f.Pointer, "/"), Detail: f.Detail})
+	}
+	if len(complaints) == 0 {
+		return err
+	}
+	return invalidOutside(complaints...)
+}
+
+// shortened cuts a name of the sender.
+func shortened(name string) string { return strings.ToValidUTF8(name[:min(len(name), 64)], "") }

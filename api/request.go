@@ -1,0 +1,165 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// Headers of requests and answers.
+const (
+	headerCorrelationID     = "X-Correlation-Id"
+	headerTraceParent       = "Traceparent"
+	headerIdempotencyKey    = "Idempotency-Key"
+	headerIdempotentReplay  = "Idempotent-Replayed"
+	headerPrefer            = "Prefer"
+	headerPreferenceApplied = "Preference-Applied"
+	headerLastEventID       = "Last-Event-Id"
+)
+
+// maxCorrelationID is the most characters of a correlation id.
+const maxCorrelationID = 128
+
+// writeTimeout bounds how long an answer may take, the longest Prefer: wait included. Event streams renew it.
+const writeTimeout = maxWait + 30*time.Second
+
+// traceParent is the form of a W3C Trace Context header, version 00.
+var traceParent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+
+// contextOrderID is where echo's context has the id of the order that the request is about, for its line.
+const contextOrderID = "order_id"
+
+type correlationKey struct{}
+type traceParentKey struct{}
+
+// correlationOf returns the correlation id of the request.
+func correlationOf(ctx context.Context) string {
+	id, _ := ctx.Value(correlationKey{}).(string)
+	return id
+}
+
+// TraceParent returns the W3C traceparent that came with the request, or "" when none did or it was none.
+func TraceParent(ctx context.Context) string {
+	parent, _ := ctx.Value(traceParentKey{}).(string)
+	return parent
+}
+
+// observe gives the request its correlation id, turns its error into an answer, and logs and counts it.
+func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		started := s.cfg.Clock()
+		ctx := s.identify(c)
+		// Not every ResponseWriter has deadlines: those of tests have none.
+		_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(writeTimeout))
+		if err := next(c); err != nil {
+			c.Error(err)
+		}
+		took := s.cfg.Clock().Sub(started)
+		s.metrics.observe(c, took)
+		s.logRequest(ctx, c, took)
+		return nil
+	}
+}
+
+// logRequest writes the request's line. Neither path nor query are in it: clients put anything there.
+func (s *Server) logRequest(ctx context.Context, c echo.Context, took time.Duration) {
+	level := slog.LevelInfo
+	switch c.Path() {
+	case "/livez", "/readyz", "/metrics":
+		level = slog.LevelDebug // they come every few seconds
+	}
+	attrs := []slog.Attr{
+		slog.String("method", methodLabel(c.Request().Method)), slog.String("route", pathOf(c.Path())),
+		slog.Int("status", c.Response().Status), slog.Float64("duration_ms", float64(took.Microseconds())/1000),
+		slog.Int64("bytes", c.Response().Size), slog.String("correlation_id", correlationOf(ctx)),
+	}
+	if id, ok := c.Get(contextOrderID).(string); ok {
+		attrs = append(attrs, slog.String("order_id", id))
+	}
+	s.cfg.Logger.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// identify takes or makes the correlation id, and puts what identifies the request into its context.
+func (s *Server) identify(c echo.Context) context.Context {
+	id := c.Request().Header.Get(headerCorrelationID)
+	if !isVisible(id, maxCorrelationID) {
+		id = s.cfg.NewID()
+	}
+	c.Response().Header().Set(headerCorrelationID, id)
+	ctx := context.WithValue(c.Request().Context(), correlationKey{}, id)
+	if parent := c.Request().Header.Get(headerTraceParent); traceParent.MatchString(parent) {
+		ctx = context.WithValue(ctx, traceParentKey{}, parent)
+	}
+	c.SetRequest(c.Request().WithContext(ctx))
+	return ctx
+}
+
+// recoverPanics turns a panic into an Internal error. http.ErrAbortHandler is net/http's own.
+func (s *Server) recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			r := recover()
+			if r == nil {
+				return
+			}
+			if r == http.ErrAbortHandler { //nolint:errorlint // net/http compares it in the same way
+				panic(r)
+			}
+			err = fault.Wrap(fmt.Errorf("panic: %v\n%s", r, debug.Stack()), fault.Internal, "handle %s", c.Path())
+		}()
+		return next(c)
+	}
+}
+
+// secureHeaders sets what every answer has.
+func secureHeaders(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
+		h.Set(echo.HeaderReferrerPolicy, "no-referrer")
+		return next(c)
+	}
+}
+
+// ask bounds what a dependency is asked on behalf of the request.
+func (s *Server) ask(c echo.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(c.Request().Context(), s.cfg.DependencyTimeout)
+}
+
+// caller names who asks. Everybody is the same until callers are authenticated.
+func caller(context.Context) string { return "anonymous" }
+
+// isVisible reports whether text has 1 to most characters, all of them visible ASCII.
+func isVisible(text string, most int) bool {
+	if text == "" || len(text) > most {
+		return false
+	}
+	for i := range len(text) {
+		if text[i] <= ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// idempotencyKey returns the request's Idempotency-Key, "" when it has none. The error is Invalid.
+func idempotencyKey(c echo.Context) (string, error) {
+	values := c.Request().Header.Values(headerIdempotencyKey)
+	if len(values) == 0 {
+		return "", nil
+	}
+	if len(values) > 1 || !isVisible(values[0], 255) {
+		return "", invalidOutside(complaint{
+			Header: headerIdempotencyKey, Detail: "must be given once, with 1 to 255 visible ASCII characters",
+		})
+	}
+	return values[0], nil
+}

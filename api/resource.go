@@ -1,0 +1,164 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// instant is a time in the form that the API has: RFC 3339, UTC, milliseconds.
+type instant time.Time
+
+const instantLayout = "2006-01-02T15:04:05.000Z07:00"
+
+// MarshalJSON implements json.Marshaler.
+func (i instant) MarshalJSON() ([]byte, error) {
+	return []byte(`"` + time.Time(i).UTC().Format(instantLayout) + `"`), nil
+}
+
+// orderResource is an order as clients see it.
+type orderResource struct {
+	ID            string              `json:"id"`
+	Status        order.Status        `json:"status"`
+	Reason        *string             `json:"reason"`
+	Version       int64               `json:"version"`
+	CustomerID    string              `json:"customerId"`
+	Currency      string              `json:"currency"`
+	Lines         []order.Line        `json:"lines"`
+	Payment       order.PaymentMethod `json:"payment"`
+	Fulfillment   order.Fulfillment   `json:"fulfillment"`
+	TotalAmount   int64               `json:"totalAmount"`
+	CreatedAt     instant             `json:"createdAt"`
+	UpdatedAt     instant             `json:"updatedAt"`
+	CorrelationID string              `json:"correlationId"`
+	Links         orderLinks          `json:"links"`
+}
+
+type orderLinks struct {
+	Self   string `json:"self"`
+	Events string `json:"events"`
+	// Saga is the order's page in the Temporal Web UI.
+	Saga string `json:"saga,omitempty"`
+}
+
+// resource makes the resource of an order.
+func (s *Server) resource(state order.State) orderResource {
+	o := state.Order
+	r := orderResource{
+		ID: o.ID, Status: state.Status, Version: state.Head.Version,
+		CustomerID: o.CustomerID, Currency: o.Currency, Lines: o.Lines, Payment: o.Payment,
+		Fulfillment: o.Fulfillment, TotalAmount: o.TotalAmount,
+		CreatedAt: instant(state.CreatedAt), UpdatedAt: instant(state.UpdatedAt), CorrelationID: state.CorrelationID,
+		Links: orderLinks{Self: orderPath(o.ID), Events: orderPath(o.ID) + "/events"},
+	}
+	if state.Reason != "" {
+		r.Reason = &state.Reason
+	}
+	if s.cfg.TemporalUIURL != "" {
+		r.Links.Saga = s.sagaURL(o.ID)
+	}
+	return r
+}
+
+// sagaURL is the address of an order's page in the Temporal Web UI.
+func (s *Server) sagaURL(orderID string) string {
+	page, err := url.JoinPath(s.cfg.TemporalUIURL, "namespaces", url.PathEscape(s.cfg.TemporalNamespace),
+		"workflows", workflows.OrderWorkflowID(orderID))
+	if err != nil {
+		return ""
+	}
+	return page
+}
+
+// orderPath is the path of an order. Ids need no escaping.
+func orderPath(id string) string { return "/v1/orders/" + id }
+
+// acceptedState is an order that was accepted and has no event yet.
+func acceptedState(o order.Order, correlationID string, at time.Time) order.State {
+	return order.State{
+		Order: o, Status: order.StatusAccepted, CreatedAt: at, UpdatedAt: at, CorrelationID: correlationID,
+	}
+}
+
+// timelineItem is an event of an order as clients see it.
+type timelineItem struct {
+	Version       int64           `json:"version"`
+	Type          string          `json:"type"`
+	Key           string          `json:"key"`
+	ID            string          `json:"id"`
+	Source        string          `json:"source"`
+	Subject       string          `json:"subject"`
+	Time          instant         `json:"time"`
+	CorrelationID string          `json:"correlationId,omitempty"`
+	CausationID   string          `json:"causationId,omitempty"`
+	SchemaVersion int             `json:"schemaVersion"`
+	Data          json.RawMessage `json:"data"`
+	Hash          string          `json:"hash"`
+	PrevHash      string          `json:"prevHash"`
+}
+
+func itemOf(r event.Record) timelineItem {
+	return timelineItem{
+		Version: r.Version, Type: r.Type, Key: r.Key, ID: r.ID, Source: r.Source, Subject: r.Subject,
+		Time: instant(r.Time), CorrelationID: r.CorrelationID, CausationID: r.CausationID,
+		SchemaVersion: r.SchemaVersion, Data: r.Data, Hash: r.Hash, PrevHash: r.PrevHash,
+	}
+}
+
+// page is a page of a list. NextCursor is null behind the last one.
+type page[T any] struct {
+	Items      []T     `json:"items"`
+	NextCursor *string `json:"nextCursor"`
+}
+
+// pageOf makes a page. The list may be nil, next may be empty.
+func pageOf[T any](items []T, next string) page[T] {
+	p := page[T]{Items: items}
+	if items == nil {
+		p.Items = []T{}
+	}
+	if next != "" {
+		p.NextCursor = &next
+	}
+	return p
+}
+
+// writeJSON answers with a resource. Resources change: no cache may keep them.
+func writeJSON(c echo.Context, status int, resource any) error {
+	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+	return writeJSONAs(c, echo.MIMEApplicationJSON, status, resource)
+}
+
+// writeJSONAs writes JSON without the escapes that only HTML needs.
+func writeJSONAs(c echo.Context, contentType string, status int, value any) error {
+	body, err := encodeJSON(value)
+	if err != nil {
+		return err
+	}
+	return c.Blob(status, contentType, body)
+}
+
+// encodeJSON returns value as one line of JSON, with its line end.
+func encodeJSON(value any) ([]byte, error) {
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(value)
+	return buffer.Bytes(), err
+}
+
+// created is the status of a POST that made something, or had made it before.
+func created(replayed bool) int {
+	if replayed {
+		return http.StatusOK
+	}
+	return http.StatusCreated
+}

@@ -1,0 +1,136 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/inventory"
+)
+
+// maxNote is the most characters that the note of an adjustment may have.
+const maxNote = 250
+
+// listStock is GET /v1/stock.
+func (s *Server) listStock(c echo.Context) error {
+	q := queryOf(c, "limit", "cursor")
+	// The cursor is the last SKU of the page before.
+	after, limit := q.id("cursor"), q.limit(defaultPage)
+	if err := q.err(); err != nil {
+		return err
+	}
+	ctx, cancel := s.ask(c)
+	defer cancel()
+	balances, next, err := s.cfg.Stock.List(ctx, after, limit)
+	if err != nil {
+		return fromList(err)
+	}
+	return writeJSON(c, http.StatusOK, pageOf(balances, next))
+}
+
+// getStock is GET /v1/stock/{sku}.
+func (s *Server) getStock(c echo.Context) error {
+	sku := c.Param("sku")
+	if !event.ValidID(sku) {
+		return fault.New(fault.NotFound, "sku %s is not known", shortened(sku))
+	}
+	ctx, cancel := s.ask(c)
+	defer cancel()
+	balance, err := s.cfg.Stock.Balance(ctx, sku)
+	if err != nil {
+		return err
+	}
+	return writeJSON(c, http.StatusOK, balance)
+}
+
+// receiveStock is POST /v1/stock/{sku}/receipts.
+func (s *Server) receiveStock(c echo.Context) error {
+	return s.changeStock(c, "receipt", []string{"quantity"}, func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error) {
+		return s.cfg.Stock.Receive(ctx, sku, change.quantity, id)
+	})
+}
+
+// adjustStock is POST /v1/stock/{sku}/adjustments.
+func (s *Server) adjustStock(c echo.Context) error {
+	return s.changeStock(c, "adjustment", []string{"quantity", "note"}, func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error) {
+		return s.cfg.Stock.Adjust(ctx, sku, change.quantity, id, change.note)
+	})
+}
+
+// stockChange is the body of a receipt or an adjustment.
+type stockChange struct {
+	quantity int64
+	note     string
+}
+
+// changeStock reads a change of the stock and makes it once for each Idempotency-Key.
+func (s *Server) changeStock(c echo.Context, what string, known []string,
+	change func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error),
+) error {
+	sku := c.Param("sku")
+	if !event.ValidID(sku) {
+		return fault.New(fault.Invalid, "the sku %s", event.IDRule)
+	}
+	key, err := idempotencyKey(c)
+	if err != nil {
+		return err
+	}
+	body, err := s.readBody(c)
+	if err != nil {
+		return err
+	}
+	wanted, err := decodeStockChange(body, what, known)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := s.ask(c)
+	defer cancel()
+	before, err := s.stockVersion(ctx, sku, key)
+	if err != nil {
+		return err
+	}
+	balance, err := change(ctx, sku, s.requestID(c, key, what, sku), wanted)
+	if errors.Is(err, fault.Conflict) {
+		return &fault.Error{Code: fault.IdempotencyConflict, Err: err,
+			Message: "this Idempotency-Key was used for another quantity"}
+	}
+	if err != nil {
+		return err
+	}
+	replayed := key != "" && balance.Version <= before
+	if replayed {
+		c.Response().Header().Set(headerIdempotentReplay, "true")
+	}
+	return writeJSON(c, created(replayed), balance)
+}
+
+// stockVersion is the version of the SKU before a change with a key. The ledger answers a replay with the
+// balance right after the first time, whose version is not above it.
+func (s *Server) stockVersion(ctx context.Context, sku, key string) (int64, error) {
+	if key == "" {
+		return 0, nil
+	}
+	balance, err := s.cfg.Stock.Balance(ctx, sku)
+	if errors.Is(err, fault.NotFound) {
+		return 0, nil
+	}
+	return balance.Version, err
+}
+
+// decodeStockChange reads the body of a receipt or an adjustment. What quantities are allowed is the ledger's
+// rule.
+func decodeStockChange(body []byte, what string, known []string) (stockChange, error) {
+	root, err := parseDocument(body)
+	if err != nil {
+		return stockChange{}, err
+	}
+	var d document
+	fields := d.object(root, known...)
+	change := stockChange{quantity: d.integer(fields, "", "quantity", ""), note: d.text(fields, "note")}
+	d.people("/note", change.note, maxNote)
+	return change, d.invalid(what)
+}

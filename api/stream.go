@@ -1,0 +1,183 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+const (
+	// streamWriteTimeout is how long a client of an event stream may leave a write unread.
+	streamWriteTimeout = 10 * time.Second
+	// reconnectAfter tells clients how long to wait before they come again.
+	reconnectAfter = "retry: 1000\n\n"
+	heartbeat      = ": heartbeat\n\n"
+)
+
+// streamEvents writes the order's events as they are appended (HTML, server-sent events): id is the version, so
+// that a client that comes again with Last-Event-ID misses nothing. It ends behind the terminal event, when the
+// server drains, and when the client is gone or too slow. Who comes again behind the terminal event is answered
+// 204, which tells an EventSource to stop.
+func (s *Server) streamEvents(c echo.Context, id string, after int64) error {
+	after, err := lastEventID(c, after)
+	if err != nil {
+		return err
+	}
+	if s.isDraining() {
+		return fault.New(fault.Unavailable, "the server shuts down")
+	}
+	defer s.streams.Add(-1)
+	if s.streams.Add(1) > int64(s.cfg.MaxStreams) {
+		return fault.New(fault.Unavailable, "too many event streams are open")
+	}
+	over, err := s.nothingFollows(c, id, after)
+	if err != nil {
+		return err
+	}
+	if over {
+		return c.NoContent(http.StatusNoContent)
+	}
+	s.metrics.streams.Inc()
+	defer s.metrics.streams.Dec()
+	w, err := openStream(c)
+	if err != nil {
+		return nil // the client is gone
+	}
+	s.pump(c.Request().Context(), w, id, after)
+	return nil
+}
+
+// lastEventID returns the version after which the stream goes on. The header wins over the cursor: a browser
+// repeats the address that it began with.
+func lastEventID(c echo.Context, after int64) (int64, error) {
+	text := c.Request().Header.Get(headerLastEventID)
+	if text == "" {
+		return after, nil
+	}
+	version, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || version < 0 {
+		return 0, invalidOutside(complaint{Header: "Last-Event-ID", Detail: "must be the id of an event of this stream"})
+	}
+	return version, nil
+}
+
+// nothingFollows reports whether the client has seen the order's terminal event. The error is NotFound when
+// nobody knows the order.
+func (s *Server) nothingFollows(c echo.Context, id string, after int64) (bool, error) {
+	ctx, cancel := s.ask(c)
+	defer cancel()
+	head, ok, err := s.cfg.Log.Head(ctx, event.OrderStream(id))
+	if err != nil {
+		return false, err
+	}
+	if !ok {
+		_, err = s.findAccepted(ctx, id)
+		return false, err
+	}
+	return isTerminal(head) && head.Version <= after, nil
+}
+
+// isTerminal reports whether the record closes its order's stream.
+func isTerminal(r event.Record) bool { return r.Key == order.SlotEnd }
+
+// streamWriter writes to a client, and gives it a new deadline each time.
+type streamWriter struct {
+	w          http.ResponseWriter
+	controller *http.ResponseController
+}
+
+func openStream(c echo.Context) (*streamWriter, error) {
+	h := c.Response().Header()
+	h.Set(echo.HeaderContentType, typeEventStream)
+	h.Set(echo.HeaderCacheControl, "no-store")
+	// Proxies that gather answers would hold events back.
+	h.Set("X-Accel-Buffering", "no")
+	c.Response().WriteHeader(http.StatusOK)
+	// Not echo's Response: its Flush keeps the error to itself.
+	w := &streamWriter{w: c.Response(), controller: http.NewResponseController(c.Response().Writer)}
+	// A server's ReadTimeout would end the stream: net/http reads on, to learn when the client is gone.
+	_ = w.controller.SetReadDeadline(time.Time{})
+	return w, w.write([]byte(reconnectAfter))
+}
+
+func (w *streamWriter) write(block []byte) error {
+	_ = w.controller.SetWriteDeadline(time.Now().Add(streamWriteTimeout))
+	if _, err := w.w.Write(block); err != nil {
+		return err
+	}
+	return w.controller.Flush()
+}
+
+// writeEvent writes one event. JSON has no line ends, so that one data line holds it.
+func (w *streamWriter) writeEvent(r event.Record) error {
+	item, err := encodeJSON(itemOf(r))
+	if err != nil {
+		return err
+	}
+	block := strconv.AppendInt([]byte("id: "), r.Version, 10)
+	block = append(append(block, "\ndata: "...), item...)
+	return w.write(append(block, '\n'))
+}
+
+// pump follows the order and writes until the stream is over. It returns when nothing of it runs any more.
+func (s *Server) pump(ctx context.Context, w *streamWriter, id string, after int64) {
+	ctx, cancel := context.WithCancel(ctx)
+	records := make(chan event.Record)
+	go func() {
+		defer close(records)
+		for r, err := range s.cfg.Log.Follow(ctx, event.OrderStream(id), after) {
+			if err != nil {
+				s.logStopped(ctx, "an event stream broke off", id, err)
+				return
+			}
+			select {
+			case records <- r:
+			case <-ctx.Done():
+				return
+			}
+			if isTerminal(r) {
+				return
+			}
+		}
+	}()
+	defer func() {
+		cancel()
+		for range records { //nolint:revive // until the goroutine is gone
+		}
+	}()
+	s.forward(ctx, w, records)
+}
+
+// forward writes records, and comments while none come, until the channel is closed, the client is gone or the
+// server drains.
+func (s *Server) forward(ctx context.Context, w *streamWriter, records <-chan event.Record) {
+	idle := time.NewTicker(s.cfg.Heartbeat)
+	defer idle.Stop()
+	for {
+		var err error
+		select {
+		case r, open := <-records:
+			if !open {
+				return
+			}
+			err = w.writeEvent(r)
+			idle.Reset(s.cfg.Heartbeat)
+		case <-idle.C:
+			err = w.write([]byte(heartbeat))
+		case <-ctx.Done():
+			return
+		case <-s.draining:
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}

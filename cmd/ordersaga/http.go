@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// listener is the process's HTTP server. It listens from the start, so that a taken port is found at once, and
+// serves when the process is ready.
+type listener struct {
+	net    net.Listener
+	server *http.Server
+	failed chan error
+}
+
+// listen opens the address.
+func listen(ctx context.Context, addr string) (*listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("HTTP_ADDR: %w", err)
+	}
+	return &listener{net: l, failed: make(chan error, 1)}, nil
+}
+
+func (l *listener) addr() string { return l.net.Addr().String() }
+
+// serve starts serving. It does not block. Reading is bounded; writing is not, because event streams last.
+func (l *listener) serve(handler http.Handler) {
+	l.server = &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+	}
+	go func() {
+		if err := l.server.Serve(l.net); !errors.Is(err, http.ErrServerClosed) {
+			l.failed <- err
+		}
+	}()
+}
+
+// shutdown stops accepting and waits for what runs.
+func (l *listener) shutdown(ctx context.Context) error {
+	if l.server == nil {
+		return l.net.Close()
+	}
+	return l.server.Shutdown(ctx)
+}
+
+// startHTTP serves the API, or what a process without it is asked by its orchestrator.
+func (s *service) startHTTP() (err error) {
+	if !s.roles.api {
+		s.http.serve(s.probes())
+		return nil
+	}
+	s.api, err = api.New(api.Config{
+		Sagas: s.sagas, Log: s.stores.log, Orders: listing{s.stores.orders}, Stock: s.stores.ledger, Ready: s.checks,
+		TemporalUIURL: s.cfg.TemporalUIURL, TemporalNamespace: s.cfg.TemporalNamespace,
+		Registry: s.registry, Logger: s.logger,
+	})
+	if err != nil {
+		return err
+	}
+	s.http.serve(s.api)
+	return nil
+}
+
+// probes answers /livez, /readyz and /metrics.
+func (s *service) probes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, "alive") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), probeTimeout)
+		defer cancel()
+		for _, check := range s.checks(ctx) {
+			if check.Err != nil {
+				writeJSON(w, http.StatusServiceUnavailable, check.Name+": "+fault.SafeMessage(check.Err))
+				return
+			}
+		}
+		writeJSON(w, http.StatusOK, "ready")
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
+	return mux
+}
+
+func writeJSON(w http.ResponseWriter, code int, status string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(map[string]string{"status": status})
+}

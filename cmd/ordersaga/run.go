@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/internal/broker"
+	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/payment"
+	"github.com/ordersaga/ordersaga/internal/payment/simulator"
+	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/workers"
+)
+
+// roles say what a process does.
+type roles struct{ api, worker, consumer bool }
+
+// service is a running process: its dependencies, and what it runs.
+type service struct {
+	cfg      config.Config
+	roles    roles
+	logger   *slog.Logger
+	registry *prometheus.Registry
+
+	stores    *stores
+	gateway   payment.Gateway
+	temporal  client.Client
+	publisher *broker.Publisher
+	sagas     *sagaclient.Client
+
+	workers  *workers.Workers
+	consumer *broker.Consumer
+	api      *api.Server
+	http     *listener
+}
+
+// run runs the roles until the context ends, then drains: nothing that was accepted is lost.
+func run(ctx context.Context, r roles) error {
+	cfg, err := config.Load(os.Environ())
+	if err != nil {
+		return err
+	}
+	s := &service{cfg: cfg, roles: r, logger: newLogger(cfg), registry: prometheus.NewRegistry()}
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "ordersaga starts", slog.String("version", version), slog.Any("config", cfg))
+	defer s.close()
+	if err := s.connect(ctx); err != nil {
+		return ended(ctx, err)
+	}
+	if err := s.start(ctx); err != nil {
+		return ended(ctx, err)
+	}
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "ready", slog.String("http", "http://"+s.http.addr()))
+	select {
+	case <-ctx.Done():
+		s.logger.LogAttrs(ctx, slog.LevelInfo, "draining", slog.Duration("grace", cfg.ShutdownGrace))
+		return nil
+	case err := <-s.http.failed:
+		return fmt.Errorf("serve %s: %w", cfg.HTTPAddr, err)
+	}
+}
+
+// ended hides the error of a start that was broken off by a signal: that is no failure.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
+// connect makes the connections, and waits for each dependency.
+func (s *service) connect(ctx context.Context) (err error) {
+	if s.http, err = listen(ctx, s.cfg.HTTPAddr); err != nil {
+		return err
+	}
+	if s.stores, err = openStores(ctx, s.cfg, s.logger); err != nil {
+		return err
+	}
+	if s.gateway, err = newGateway(s.cfg, s.stores); err != nil {
+		return err
+	}
+	if err = s.connectTemporal(ctx); err != nil {
+		return err
+	}
+	s.sagas = sagaclient.New(sagaclient.Config{
+		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Eager: s.roles.worker && s.roles.api,
+	})
+	if !s.roles.worker && !s.roles.consumer {
+		return nil
+	}
+	if s.publisher, err = broker.NewPublisher(broker.PublisherConfig{Config: s.broker()}); err != nil {
+		return err
+	}
+	s.publisher.Start()
+	return await(ctx, s.logger, "rabbitmq", hostOf(s.cfg.AMQPURL.Reveal()), func(context.Context) error { return s.publisher.Ready() })
+}
+
+// connectTemporal connects to Temporal and makes its namespace ready for sagas.
+func (s *service) connectTemporal(ctx context.Context) error {
+	options, err := s.cfg.TemporalOptions()
+	if err != nil {
+		return err
+	}
+	options.Logger = temporalLogger(s.logger)
+	if s.temporal, err = client.NewLazyClient(options); err != nil {
+		return fmt.Errorf("temporal client: %w", err)
+	}
+	return await(ctx, s.logger, "temporal", s.cfg.TemporalAddress, func(ctx context.Context) error {
+		_, err := s.temporal.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{
+			Namespace: s.cfg.TemporalNamespace,
+		})
+		if err != nil {
+			return fmt.Errorf("namespace %s: %w", s.cfg.TemporalNamespace, err)
+		}
+		return workers.RegisterSearchAttributes(ctx, s.temporal, s.cfg.TemporalNamespace)
+	})
+}
+
+// newGateway makes the payment gateway that the settings name.
+func newGateway(c config.Config, s *stores) (payment.Gateway, error) {
+	// config has refused every other name.
+	gateway, err := simulator.New(simulator.Config{Log: s.log, Outage: c.SimulatorOutage})
+	if err != nil {
+		return nil, err
+	}
+	return gateway, c.CheckGateway(gateway.Traits())
+}
+
+// broker is what publisher and consumer have in common.
+func (s *service) broker() broker.Config {
+	return broker.Config{
+		URL: s.cfg.AMQPURL.Reveal(), Logger: s.logger,
+		Topology: broker.Topology{Exchange: s.cfg.EventExchange, Prefix: s.cfg.BrokerPrefix},
+	}
+}
+
+// start starts what the roles need, workers first: what is accepted is worked on at once.
+func (s *service) start(ctx context.Context) error {
+	if s.roles.worker {
+		if err := s.startWorkers(); err != nil {
+			return err
+		}
+	}
+	if s.roles.consumer {
+		if err := s.startConsumer(ctx); err != nil {
+			return err
+		}
+	}
+	return s.startHTTP()
+}
+
+func (s *service) startWorkers() (err error) {
+	recorder := &activities.Recorder{
+		Log: s.stores.log, Publisher: recordPublisher(s.publisher.PublishRecords),
+		ReadModel: projection{s.stores.orders}, Clock: time.Now, Logger: s.logger,
+	}
+	s.workers, err = workers.New(workers.Config{
+		Client: s.temporal, Queues: s.cfg.WorkerQueues, Grace: s.cfg.ShutdownGrace,
+		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: s.cfg.Timing(), InlinePayment: s.gateway.Traits().Fast},
+		Inventory: &activities.Inventory{Recorder: recorder, Stock: s.stores.ledger},
+		Payment:   &activities.Payment{Recorder: recorder, Gateway: s.gateway},
+	})
+	if err != nil {
+		return err
+	}
+	return s.workers.Start()
+}
+
+func (s *service) startConsumer(ctx context.Context) (err error) {
+	router := &workers.Router{
+		Sagas: s.sagas, Stock: receiver{s.stores.ledger}, Verdicts: s.stores.log, Clock: time.Now, Logger: s.logger,
+	}
+	s.consumer, err = broker.NewConsumer(broker.ConsumerConfig{
+		Config: s.broker(), Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, ParkMax: s.cfg.SignalParkMax,
+		Handler: func(ctx context.Context, d broker.Delivery) error {
+			e, err := wire.Decode(d.Message)
+			if err != nil {
+				return err
+			}
+			return router.Handle(ctx, e)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	s.consumer.Start()
+	return s.consumer.WaitReady(ctx)
+}
+
+// close drains and ends everything, in the order of dependence: first what lets work in.
+func (s *service) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownGrace)
+	defer cancel()
+	var failed []error
+	if s.api != nil {
+		s.api.Drain()
+	}
+	if s.http != nil {
+		failed = append(failed, s.http.shutdown(ctx))
+	}
+	if s.consumer != nil {
+		failed = append(failed, s.consumer.Stop(ctx))
+	}
+	if s.workers != nil {
+		s.workers.Stop()
+	}
+	if s.publisher != nil {
+		failed = append(failed, s.publisher.Stop(ctx))
+	}
+	if s.temporal != nil {
+		s.temporal.Close()
+	}
+	if s.stores != nil {
+		s.stores.close(ctx)
+	}
+	if err := errors.Join(failed...); err != nil {
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "not everything drained in time", slog.Any("error", err))
+	}
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "ended")
+}
+
+// checks looks at every dependency, for /readyz.
+func (s *service) checks(ctx context.Context) []api.Check {
+	_, temporal := s.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
+	checks := []api.Check{
+		{Name: "mongodb", Err: s.stores.ping(ctx)},
+		{Name: "temporal", Err: temporal},
+	}
+	if s.publisher != nil {
+		checks = append(checks, api.Check{Name: "rabbitmq", Err: s.publisher.Ready()})
+	}
+	if s.consumer != nil {
+		checks = append(checks, api.Check{Name: "consumer", Err: s.consumer.Ready()})
+	}
+	return checks
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+
+	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog"
+	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/inventory"
+	"github.com/ordersaga/ordersaga/internal/inventory/mongoregistry"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
+)
+
+// stores are everything that lives in MongoDB.
+type stores struct {
+	client *mongo.Client
+	raw    *mongolog.Log
+	// log is raw with watchers: what this process appends is seen at once.
+	log    *eventlog.Follower
+	orders *readmodel.Store
+	ledger *inventory.Ledger
+}
+
+// openStores connects and makes collections and indexes ready; it waits for the server.
+func openStores(ctx context.Context, c config.Config, logger *slog.Logger) (*stores, error) {
+	client, err := mongo.Connect(options.Client().ApplyURI(c.MongoDBURI.Reveal()).
+		SetAppName("ordersaga").SetServerSelectionTimeout(3 * time.Second).SetConnectTimeout(5 * time.Second))
+	if err != nil {
+		return nil, err
+	}
+	db := client.Database(c.MongoDBDatabase)
+	s := &stores{client: client}
+	if s.raw, err = mongolog.New(mongolog.Config{Database: db, Logger: logger}); err != nil {
+		return nil, err
+	}
+	if s.log, err = eventlog.NewFollower(eventlog.FollowerConfig{Log: s.raw}); err != nil {
+		return nil, err
+	}
+	if s.orders, err = readmodel.New(readmodel.Config{Database: db}); err != nil {
+		return nil, err
+	}
+	if s.ledger, err = inventory.New(inventory.Config{Log: s.log, Registry: mongoregistry.New(db), Logger: logger}); err != nil {
+		return nil, err
+	}
+	return s, await(ctx, logger, "mongodb", hostOf(c.MongoDBURI.Reveal()), func(ctx context.Context) error {
+		return errors.Join(s.raw.Setup(ctx), s.orders.Setup(ctx))
+	})
+}
+
+// ping asks whether the primary answers.
+func (s *stores) ping(ctx context.Context) error {
+	return fault.Wrap(s.client.Ping(ctx, readpref.Primary()), fault.Unavailable, "ping mongodb")
+}
+
+func (s *stores) close(ctx context.Context) {
+	s.ledger.Close()
+	_ = s.client.Disconnect(ctx)
+}
+
+// hostOf returns the address in a URL without its credentials, for logs.
+func hostOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "(unreadable)"
+	}
+	return u.Host
+}
+
+// projection makes the read model what activities need.
+type projection struct{ orders *readmodel.Store }
+
+func (p projection) Project(ctx context.Context, s order.State) error {
+	return p.orders.Put(ctx, readmodel.FromState(s))
+}
+
+// listing makes the read model what the API needs.
+type listing struct{ orders *readmodel.Store }
+
+func (l listing) List(ctx context.Context, f api.OrderFilter) ([]order.State, string, error) {
+	items, next, err := l.orders.List(ctx, readmodel.Filter{
+		Statuses: f.Statuses, CustomerID: f.CustomerID, CreatedFrom: f.From, CreatedTo: f.To,
+		Limit: f.Limit, Cursor: f.Cursor,
+	})
+	states := make([]order.State, len(items))
+	for i, item := range items {
+		states[i] = order.State{
+			Order: item.Order, Status: item.Status, Reason: item.Reason, Head: event.Head{Version: item.Version},
+			CreatedAt: item.CreatedAt, UpdatedAt: item.UpdatedAt, CorrelationID: item.CorrelationID,
+		}
+	}
+	return states, next, err
+}
+
+// receiver makes the ledger what the event router needs.
+type receiver struct{ ledger *inventory.Ledger }
+
+func (r receiver) Receive(ctx context.Context, sku string, quantity int64, id string) error {
+	_, err := r.ledger.Receive(ctx, sku, quantity, id)
+	return err
+}
+
+// recordPublisher is a publisher of records, as activities need it.
+type recordPublisher func(ctx context.Context, records []event.Record) (int, error)
+
+func (p recordPublisher) Publish(ctx context.Context, records []event.Record) (int, error) {
+	return p(ctx, records)
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// rebuildCommand makes the read model anew from the event log.
+func rebuildCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "rebuild", Short: "Rebuild the read model of orders from the event log", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			cfg, err := config.Load(os.Environ())
+			if err != nil {
+				return err
+			}
+			s, err := openStores(ctx, cfg, newLogger(cfg))
+			if err != nil {
+				return err
+			}
+			defer s.close(context.WithoutCancel(ctx))
+			started := time.Now()
+			rebuilt, err := s.orders.Rebuild(ctx, s.raw, func(done int) {
+				if done%1000 == 0 {
+					fmt.Fprintf(cmd.ErrOrStderr(), "%d orders\n", done)
+				}
+			})
+			fmt.Fprintf(cmd.OutOrStdout(), "%d order streams, %d documents written, %d removed, %d streams damaged, in %s\n",
+				rebuilt.Streams, rebuilt.Written, rebuilt.Removed, rebuilt.Failed, time.Since(started).Round(time.Millisecond))
+			for _, f := range rebuilt.Failures {
+				fmt.Fprintf(cmd.OutOrStdout(), "  %s: %v\n", f.Stream, f.Err)
+			}
+			if err == nil && rebuilt.Failed > 0 {
+				err = fault.New(fault.Corrupt, "%d streams are damaged", rebuilt.Failed)
+			}
+			return err
+		},
+	}
+}
+
+// healthCommand asks a running process on this host whether it is ready: for container health checks, whose
+// images have no curl.
+func healthCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "health", Short: "Ask the process that listens on HTTP_ADDR whether it is ready", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.Load(os.Environ())
+			if err != nil {
+				return err
+			}
+			host, port, err := net.SplitHostPort(cfg.HTTPAddr)
+			if err != nil {
+				return fmt.Errorf("HTTP_ADDR: %w", err)
+			}
+			if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+				host = "127.0.0.1"
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), probeTimeout)
+			defer cancel()
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
+			if err != nil {
+				return err
+			}
+			response, err := http.DefaultClient.Do(request)
+			if err != nil {
+				return err
+			}
+			defer response.Body.Close()
+			if response.StatusCode != http.StatusOK {
+				return fmt.Errorf("not ready: %s", response.Status)
+			}
+			return nil
+		},
+	}
+}

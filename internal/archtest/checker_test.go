@@ -1,0 +1,98 @@
+package archtest
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+const mongo = "go.mongodb.org/mongo-driver/v2/mongo"
+
+// sound is a graph that keeps every rule.
+func sound() graph {
+	return graph{module: module, packages: map[string]pkg{
+		module + "/workflows": {imports: []string{
+			"strings", "go.temporal.io/sdk/workflow", module + "/activities", module + "/internal/order",
+		}, testImports: []string{module + "/internal/eventlog/memlog", "github.com/stretchr/testify/require"}},
+		module + "/activities":                 {imports: []string{"context", module + "/internal/payment", module + "/internal/fault"}},
+		module + "/internal/fault":             {imports: []string{"fmt", "net/http"}},
+		module + "/internal/event":             {imports: []string{"github.com/google/uuid", module + "/internal/fault"}},
+		module + "/internal/order":             {imports: []string{module + "/internal/event", module + "/internal/fault"}},
+		module + "/internal/payment":           {imports: []string{"context"}},
+		module + "/internal/payment/simulator": {imports: []string{module + "/internal/eventlog", module + "/internal/payment"}},
+		module + "/internal/eventlog":          {imports: []string{module + "/internal/event", module + "/internal/fault"}},
+		module + "/internal/eventlog/mongolog": {imports: []string{mongo, module + "/internal/eventlog"}},
+		module + "/internal/broker":            {imports: []string{"github.com/rabbitmq/amqp091-go"}},
+		module + "/api":                        {imports: []string{"github.com/labstack/echo/v4"}},
+		module + "/cmd/ordersaga":              {imports: []string{mongo, module + "/internal/eventlog/mongolog", module + "/workflows"}},
+		mongo:                                  {},
+		"go.temporal.io/sdk/workflow":          {},
+	}}
+}
+
+func TestASoundGraphBreaksNoRule(t *testing.T) {
+	assert.Empty(t, check(sound(), rules))
+}
+
+// Each of these imports, added to the sound graph, must be found, with these words.
+func TestEveryRuleCanBreak(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		from, imports string
+		want          []string
+	}{
+		{
+			"a driver from afar", "internal/order", module + "/internal/eventlog/mongolog",
+			[]string{
+				"workflows must not reach go.mongodb.org/mongo-driver: " + module + "/workflows -> " + module + "/internal/order -> " +
+					module + "/internal/eventlog/mongolog -> " + mongo,
+				"internal/order must not import internal/eventlog/mongolog",
+			},
+		},
+		{"the log from a workflow", "workflows", module + "/internal/eventlog", []string{"workflows must not import internal/eventlog"}},
+		{"a library from a workflow", "workflows", "github.com/google/uuid", []string{"workflows must not import github.com/google/uuid"}},
+		{"the flows from an activity", "activities", module + "/workflows", []string{"activities must not import workflows"}},
+		{"the saga kit knows nobody", "workflows/saga", module + "/internal/order", []string{"workflows/saga must not import internal/order"}},
+		{"a leaf grows", "internal/fault", module + "/internal/event", []string{"internal/fault must not import internal/event"}},
+		{"a leaf with a library", "internal/fault", "github.com/google/uuid", []string{"internal/fault must not import github.com/google/uuid"}},
+		{"event knows the order", "internal/event", module + "/internal/order", []string{"internal/event must not import internal/order"}},
+		{"the order knows the log", "internal/order", module + "/internal/eventlog", []string{"internal/order must not import internal/eventlog"}},
+		{"the port knows an adapter", "internal/payment", module + "/internal/payment/simulator", []string{"internal/payment must not import internal/payment/simulator"}},
+		{"the contract knows its adapter", "internal/eventlog", module + "/internal/eventlog/memlog", []string{"internal/eventlog must not import internal/eventlog/memlog"}},
+		{"MongoDB in the API", "api", mongo, []string{"api must not import " + mongo + ": that is for internal/eventlog/mongolog, internal/readmodel, internal/inventory/mongoregistry, cmd, test"}},
+		{"AMQP in the workers", "workers", "github.com/rabbitmq/amqp091-go", []string{"workers must not import github.com/rabbitmq/amqp091-go: that is for internal/broker, test"}},
+		{"Echo in cmd", "cmd/ordersaga", "github.com/labstack/echo/v4/middleware", []string{"cmd/ordersaga must not import github.com/labstack/echo/v4/middleware: that is for api"}},
+		{"Stripe in the port's neighbour", "internal/inventory", "github.com/stripe/stripe-go/v83", []string{"internal/inventory must not import github.com/stripe/stripe-go/v83: that is for internal/payment/stripe"}},
+		{"devstack", "cmd/ordersaga", module + "/devstack/internal/ports", []string{module + "/cmd/ordersaga must not import " + module + "/devstack/internal/ports, nor may its tests"}},
+		{"a Temporal server", "internal/config", "go.temporal.io/server/temporal", []string{module + "/internal/config must not import go.temporal.io/server/temporal, nor may its tests"}},
+	} {
+		g := sound()
+		from := module + "/" + c.from
+		p := g.packages[from]
+		p.imports = append(p.imports, c.imports)
+		g.packages[from] = p
+		assert.Equal(t, c.want, check(g, rules), c.name)
+	}
+}
+
+func TestDevstackIsOutOfReachOfTests(t *testing.T) {
+	g := sound()
+	g.packages[module+"/test/e2e"] = pkg{testImports: []string{module + "/devstack"}}
+	assert.Equal(t, []string{module + "/test/e2e must not import " + module + "/devstack, nor may its tests"}, check(g, rules))
+}
+
+func TestNamesThatSayNothing(t *testing.T) {
+	g := sound()
+	g.packages[module+"/internal/utils"] = pkg{}
+	g.packages["example.com/utils"] = pkg{}
+	assert.Equal(t, []string{"internal/utils has a name that says nothing"}, check(g, rules))
+}
+
+func TestAWayThatGoesInCirclesEnds(t *testing.T) {
+	g := graph{module: module, packages: map[string]pkg{
+		"a": {imports: []string{"b"}}, "b": {imports: []string{"a", "c"}}, "c": {imports: []string{"c/d"}},
+	}}
+	assert.Nil(t, g.way("a", "x"))
+	assert.Equal(t, []string{"a", "b", "c", "c/d"}, g.way("a", "c/d"))
+	assert.Equal(t, []string{"a", "b", "c"}, g.way("a", "c"))
+}

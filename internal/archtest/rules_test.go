@@ -1,0 +1,137 @@
+package archtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/ordersaga/ordersaga"
+
+// drivers are what the flows must never depend on.
+var drivers = []string{
+	"go.mongodb.org/mongo-driver",
+	"github.com/rabbitmq/amqp091-go",
+	"github.com/labstack/echo",
+	"github.com/stripe",
+}
+
+// rules are the import rules of the repository.
+var rules = []rule{
+	// The flows decide, adapters do, cmd wires: a workflow or an activity that reaches a driver cannot be tested
+	// without one, and sooner or later does I/O where only decisions belong.
+	unreachable{from: []string{"workflows", "activities"}, forbidden: drivers},
+	mayImport{from: "workflows/saga", outside: []string{"go.temporal.io"}},
+	mayImport{
+		from: "workflows", exactly: true,
+		local: []string{
+			"workflows/saga", "activities", "internal/order", "internal/event", "internal/fault", "internal/payment",
+		},
+		outside: []string{"go.temporal.io"},
+	},
+	mayImport{
+		from:    "activities",
+		local:   []string{"internal/order", "internal/event", "internal/fault", "internal/payment"},
+		outside: []string{"go.temporal.io", "golang.org/x/sync"},
+	},
+
+	// The leaves: everybody may know them, they know next to nobody.
+	mayImport{from: "internal/fault", outside: []string{}},
+	mayImport{from: "internal/event", exactly: true, local: []string{"internal/fault"}, outside: []string{"github.com/google/uuid"}},
+	mayImport{from: "internal/order", local: []string{"internal/event", "internal/fault"}, outside: []string{}},
+	mayImport{from: "internal/payment", exactly: true, outside: []string{}},
+	mayImport{
+		from: "internal/event/wire", local: []string{"internal/event", "internal/fault"}, outside: []string{"github.com/google/uuid"},
+	},
+	mayImport{
+		from: "internal/eventlog", exactly: true, local: []string{"internal/event", "internal/fault"},
+		outside: []string{"github.com/gowebpki/jcs", "golang.org/x/sync"},
+	},
+
+	// One place for each driver, and cmd, which wires them.
+	onlyIn{imported: "go.mongodb.org/mongo-driver", places: []string{
+		"internal/eventlog/mongolog", "internal/readmodel", "internal/inventory/mongoregistry", "cmd", "test",
+	}},
+	onlyIn{imported: "github.com/rabbitmq/amqp091-go", places: []string{"internal/broker", "test"}},
+	onlyIn{imported: "github.com/labstack/echo", places: []string{"api"}},
+	onlyIn{imported: "github.com/stripe", places: []string{"internal/payment/stripe"}},
+	onlyIn{imported: module + "/cmd", places: []string{"cmd"}},
+
+	// A user's build never compiles a Temporal server.
+	nobody{imported: module + "/devstack"},
+	nobody{imported: module + "/tools"},
+	nobody{imported: "go.temporal.io/server"},
+
+	noName{"util", "utils", "common", "helper", "helpers", "model", "models", "misc", "shared"},
+}
+
+func TestImports(t *testing.T) {
+	if testing.Short() {
+		t.Skip("lists the packages of the module with the go command")
+	}
+	g := listPackages(t, filepath.Join("..", ".."))
+	require.Contains(t, g.packages, module+"/workflows", "the packages were not listed")
+	for _, sentence := range check(g, rules) {
+		t.Error(sentence)
+	}
+}
+
+// A rule about a path that is not there keeps nothing. Paths that are still to come are named here.
+func TestRulesNameWhatIsThere(t *testing.T) {
+	later := map[string]bool{"workflows/saga": true, "internal/payment/stripe": true}
+	var paths []string
+	for _, r := range rules {
+		switch r := r.(type) {
+		case unreachable:
+			paths = append(paths, r.from...)
+		case mayImport:
+			paths = append(append(paths, r.from), r.local...)
+		case onlyIn:
+			paths = append(paths, r.places...)
+		}
+	}
+	for _, p := range paths {
+		if !later[p] {
+			require.DirExists(t, filepath.Join("..", "..", filepath.FromSlash(p)))
+		}
+	}
+}
+
+// listPackages asks the go command for the packages of the module in dir and everything that they import. A package
+// that does not build is listed with the imports that it states: whether it builds is for other tests to say.
+func listPackages(t *testing.T, dir string) graph {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "go", "list", "-e", "-deps",
+		"-json=ImportPath,Imports,TestImports,XTestImports", "./...")
+	command.Dir = dir
+	command.Env = append(os.Environ(), "GOWORK=off")
+	var stderr strings.Builder
+	command.Stderr = &stderr
+	output, err := command.Output()
+	require.NoError(t, err, stderr.String())
+
+	g := graph{module: module, packages: make(map[string]pkg)}
+	for decoder := json.NewDecoder(bytes.NewReader(output)); ; {
+		var listed struct {
+			ImportPath                         string
+			Imports, TestImports, XTestImports []string
+		}
+		if err := decoder.Decode(&listed); errors.Is(err, io.EOF) {
+			return g
+		} else {
+			require.NoError(t, err)
+		}
+		g.packages[listed.ImportPath] = pkg{
+			imports:     listed.Imports,
+			testImports: append(listed.TestImports, listed.XTestImports...),
+		}
+	}
+}

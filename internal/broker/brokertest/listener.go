@@ -1,0 +1,131 @@
+package brokertest
+
+import (
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/broker"
+	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/testenv"
+)
+
+// Patience is how long the helpers wait for something that must happen.
+const Patience = 20 * time.Second
+
+// Topology returns names that no other test uses. What is declared under them is deleted when the test ends.
+func Topology(t testing.TB, url string, delays ...time.Duration) broker.Topology {
+	t.Helper()
+	topology := broker.Topology{Exchange: testenv.Unique("events"), Prefix: testenv.Unique("saga"), WaitDelays: delays}
+	t.Cleanup(func() {
+		ch := channel(t, url)
+		for _, queue := range topology.Queues() {
+			_, err := ch.QueueDelete(queue, false, false, false)
+			require.NoError(t, err)
+		}
+		for _, exchange := range []string{topology.Exchange, topology.DeadLetterExchange()} {
+			require.NoError(t, ch.ExchangeDelete(exchange, false, false))
+		}
+	})
+	return topology
+}
+
+// channel opens a connection for the time of the test.
+func channel(t testing.TB, url string) *amqp.Channel {
+	t.Helper()
+	conn, err := amqp.Dial(url)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	ch, err := conn.Channel()
+	require.NoError(t, err)
+	return ch
+}
+
+// Listener hears what is published to an exchange, from its creation on.
+type Listener struct{ messages <-chan amqp.Delivery }
+
+// Listen binds a queue of its own to the exchange, which is declared where it does not exist. Without keys it
+// hears everything.
+func Listen(t testing.TB, url, exchange string, keys ...string) *Listener {
+	t.Helper()
+	ch := channel(t, url)
+	require.NoError(t, ch.ExchangeDeclare(exchange, amqp.ExchangeTopic, true, false, false, false, nil))
+	queue, err := ch.QueueDeclare("", false, true, true, false, nil)
+	require.NoError(t, err)
+	if len(keys) == 0 {
+		keys = []string{"#"}
+	}
+	for _, key := range keys {
+		require.NoError(t, ch.QueueBind(queue.Name, key, exchange, false, nil))
+	}
+	messages, err := ch.Consume(queue.Name, "", true, true, false, false, nil)
+	require.NoError(t, err)
+	return &Listener{messages: messages}
+}
+
+// Queue hears, and removes, what is in a queue, such as the dead letters.
+func Queue(t testing.TB, url, queue string) *Listener {
+	t.Helper()
+	messages, err := channel(t, url).Consume(queue, "", true, false, false, false, nil)
+	require.NoError(t, err)
+	return &Listener{messages: messages}
+}
+
+// Next returns the next message. The test ends when none comes.
+func (l *Listener) Next(t testing.TB) wire.Message {
+	t.Helper()
+	select {
+	case d, ok := <-l.messages:
+		require.True(t, ok, "the listener's connection was lost")
+		return broker.FromDelivery(&d)
+	case <-time.After(Patience):
+		require.FailNow(t, "no message came")
+		return wire.Message{}
+	}
+}
+
+// Collect returns the next n messages.
+func (l *Listener) Collect(t testing.TB, n int) []wire.Message {
+	t.Helper()
+	messages := make([]wire.Message, 0, n)
+	for range n {
+		messages = append(messages, l.Next(t))
+	}
+	return messages
+}
+
+// Until returns the messages up to the first that done accepts, that one included.
+func (l *Listener) Until(t testing.TB, done func(wire.Message) bool) []wire.Message {
+	t.Helper()
+	for messages := []wire.Message{}; ; {
+		messages = append(messages, l.Next(t))
+		if done(messages[len(messages)-1]) {
+			return messages
+		}
+	}
+}
+
+// Send publishes a message as a stranger would, and returns when it is confirmed.
+func Send(t testing.TB, url, exchange, key string, m wire.Message) {
+	t.Helper()
+	ch := channel(t, url)
+	require.NoError(t, ch.Confirm(false))
+	p, err := broker.ToPublishing(m)
+	require.NoError(t, err)
+	confirmation, err := ch.PublishWithDeferredConfirm(exchange, key, false, false, p)
+	require.NoError(t, err)
+	require.True(t, confirmation.Wait())
+}
+
+// Depth returns how many messages wait in a queue, without those that somebody has and did not acknowledge.
+func Depth(t testing.TB, url, queue string) int {
+	t.Helper()
+	q, err := channel(t, url).QueueDeclarePassive(queue, true, false, false, false, nil)
+	require.NoError(t, err)
+	return q.Messages
+}
+
+// Exec gives a test a channel for what the other helpers cannot do.
+func Exec(t testing.TB, url string, do func(*amqp.Channel)) { t.Helper(); do(channel(t, url)) }

@@ -1,0 +1,365 @@
+package broker_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/broker"
+	"github.com/ordersaga/ordersaga/internal/broker/brokertest"
+	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/testenv"
+)
+
+// quick are wait queues that a test can wait for.
+var quick = []time.Duration{20 * time.Millisecond, 40 * time.Millisecond, 80 * time.Millisecond}
+
+// bench is a consumer with its publisher and its queues.
+type bench struct {
+	url      string
+	topology broker.Topology
+	consumer *broker.Consumer
+}
+
+func startConsumer(t *testing.T, url string, change func(*broker.ConsumerConfig)) *bench {
+	t.Helper()
+	b := &bench{url: url, topology: brokertest.Topology(t, url, quick...)}
+	cfg := broker.ConsumerConfig{Config: config(url, b.topology), RequeueDelay: 10 * time.Millisecond,
+		Publisher: startPublisher(t, broker.PublisherConfig{Config: config(url, b.topology)})}
+	change(&cfg)
+	b.consumer = start(t, cfg)
+	return b
+}
+
+func start(t *testing.T, cfg broker.ConsumerConfig) *broker.Consumer {
+	t.Helper()
+	c, err := broker.NewConsumer(cfg)
+	require.NoError(t, err)
+	c.Start()
+	t.Cleanup(func() { require.NoError(t, c.Stop(patient(t))) })
+	require.NoError(t, c.WaitReady(patient(t)))
+	return c
+}
+
+// stats waits until the counts are as wanted: settling happens behind the handler's back.
+func (b *bench) stats(t *testing.T, want func(broker.ConsumerStats) bool) {
+	t.Helper()
+	require.Eventually(t, func() bool { return want(b.consumer.Stats()) }, brokertest.Patience, 5*time.Millisecond, "%+v", b.consumer.Stats())
+}
+
+func order(id string) wire.Message {
+	return wire.Message{MessageID: id, Type: "", Headers: map[string]any{"traceparent": "00-1", "list": []any{"a"}},
+		CorrelationID: "corr", AppID: "shop", ContentType: "application/json", Body: []byte(`{"data":{"orderId":"` + id + `"}}`)}
+}
+
+func TestTheInboxGetsInboundEventsByNameAndAliasOnly(t *testing.T) {
+	url := testenv.AMQP(t)
+	got := make(chan broker.Delivery, 16)
+	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		c.Handler = func(_ context.Context, d broker.Delivery) error { got <- d; return nil }
+	})
+	for _, key := range []string{"order.accepted", "user.profile_updated", "order.created", "PaymentFailed"} {
+		brokertest.Send(t, url, b.topology.Exchange, key, order("o-1"))
+	}
+	keys := []string{receive(t, got).Message.RoutingKey, receive(t, got).Message.RoutingKey}
+	require.ElementsMatch(t, []string{"order.created", "PaymentFailed"}, keys)
+	b.stats(t, func(s broker.ConsumerStats) bool { return s.Acknowledged == 2 })
+	require.Empty(t, got)
+}
+
+func receive[T any](t *testing.T, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(brokertest.Patience):
+		require.FailNow(t, "nothing came")
+		panic("unreachable")
+	}
+}
+
+func TestADeadLetterKeepsEverythingAndSaysWhy(t *testing.T) {
+	url := testenv.AMQP(t)
+	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		c.Handler = func(context.Context, broker.Delivery) error {
+			return fault.NewInvalid("order", []fault.Field{fault.Fieldf("/lines/0/quantity", "must be at least 1")})
+		}
+	})
+	dead := brokertest.Queue(t, url, b.topology.Dead())
+	sent := order("o-1")
+	sent.Headers["CC"] = []any{b.topology.Inbox()} // would be routed again by every copy
+	brokertest.Send(t, url, "", "nowhere-"+b.topology.Prefix, sent)
+	m := dead.Next(t)
+	require.Equal(t, sent.Body, m.Body)
+	require.Equal(t, sent.MessageID, m.MessageID)
+	require.Equal(t, sent.CorrelationID, m.CorrelationID)
+	require.Equal(t, sent.AppID, m.AppID)
+	require.Equal(t, sent.ContentType, m.ContentType)
+	require.Equal(t, "00-1", m.Headers["traceparent"])
+	require.Equal(t, []any{"a"}, m.Headers["list"])
+	require.NotContains(t, m.Headers, "CC")
+	d := broker.DeadLetterOf(m)
+	require.WithinDuration(t, time.Now(), d.FirstSeen, time.Minute)
+	require.WithinDuration(t, time.Now(), d.FailedAt, time.Minute)
+	d.FirstSeen, d.FailedAt = time.Time{}, time.Time{}
+	require.Equal(t, broker.DeadLetter{Reason: fault.Invalid, Detail: "order is invalid; /lines/0/quantity: must be at least 1",
+		OriginRoutingKey: "nowhere-" + b.topology.Prefix, Attempts: 1}, d)
+}
+
+func TestAFailingMessageComesBackAndThenIsDead(t *testing.T) {
+	url := testenv.AMQP(t)
+	var attempts []int
+	var mu sync.Mutex
+	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		c.MaxAttempts = 5
+		c.Handler = func(_ context.Context, d broker.Delivery) error {
+			mu.Lock()
+			defer mu.Unlock()
+			attempts = append(attempts, d.Attempts)
+			// The wait queue changed the routing key on the wire; the type is still known from the original one.
+			e, err := wire.Decode(d.Message)
+			if err != nil || e.Type != "order.created" {
+				return fault.New(fault.Malformed, "lost its type: %v", err)
+			}
+			if d.Attempts == 2 {
+				panic("a bug")
+			}
+			return fault.New(fault.Unavailable, "down")
+		}
+	})
+	dead := brokertest.Queue(t, url, b.topology.Dead())
+	brokertest.Send(t, url, b.topology.Exchange, "OrderCreated", order("o-1"))
+	d := broker.DeadLetterOf(dead.Next(t))
+	require.Equal(t, fault.Unavailable, d.Reason)
+	require.Equal(t, 5, d.Attempts)
+	require.Equal(t, "OrderCreated", d.OriginRoutingKey)
+	require.Equal(t, b.topology.Exchange, d.OriginExchange)
+	require.Equal(t, []int{0, 1, 2, 3, 4}, attempts)
+	b.stats(t, func(s broker.ConsumerStats) bool {
+		return s.Redelivered == 4 && s.DeadLettered == 1 && s.Acknowledged == 0
+	})
+}
+
+func TestAParkedMessageWaitsForItsOrder(t *testing.T) {
+	url := testenv.AMQP(t)
+	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		c.ParkMax, c.MaxAttempts = 300*time.Millisecond, 1
+		c.Handler = func(_ context.Context, d broker.Delivery) error {
+			if d.Message.MessageID == "comes" && d.Parked == 3 {
+				return nil
+			}
+			return fault.New(fault.OrderUnknown, "which order?")
+		}
+	})
+	dead := brokertest.Queue(t, url, b.topology.Dead())
+	for _, id := range []string{"comes", "never"} {
+		brokertest.Send(t, url, b.topology.Exchange, "payment.succeeded", order(id))
+	}
+	m := dead.Next(t)
+	require.Equal(t, "never", m.MessageID)
+	d := broker.DeadLetterOf(m)
+	require.Equal(t, fault.OrderUnknown, d.Reason)
+	require.Zero(t, d.Attempts)
+	require.GreaterOrEqual(t, d.FailedAt.Sub(d.FirstSeen), 300*time.Millisecond)
+	b.stats(t, func(s broker.ConsumerStats) bool { return s.Acknowledged == 1 && s.DeadLettered == 1 })
+}
+
+func TestABodyOverTheLimitIsDeadUnread(t *testing.T) {
+	url := testenv.AMQP(t)
+	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		c.Handler = func(context.Context, broker.Delivery) error { t.Error("handled"); return nil }
+	})
+	dead := brokertest.Queue(t, url, b.topology.Dead())
+	m := order("o-1")
+	m.Body = bytes.Repeat([]byte("x"), 2<<20)
+	brokertest.Send(t, url, b.topology.Exchange, "order.created", m)
+	got := dead.Next(t)
+	require.Equal(t, m.Body, got.Body)
+	require.Equal(t, fault.TooLarge, broker.DeadLetterOf(got).Reason)
+}
+
+func TestADeadLetterReplayedIsHandledAsIfNew(t *testing.T) {
+	url := testenv.AMQP(t)
+	var fixed atomic.Bool
+	got := make(chan broker.Delivery, 1)
+	var publisher *broker.Publisher
+	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		publisher = c.Publisher
+		c.Handler = func(_ context.Context, d broker.Delivery) error {
+			if fixed.Load() {
+				got <- d
+				return nil
+			}
+			return fault.New(fault.Conflict, "no")
+		}
+	})
+	brokertest.Send(t, url, b.topology.Exchange, "order.created", order("o-1"))
+	m := brokertest.Queue(t, url, b.topology.Dead()).Next(t)
+	fixed.Store(true)
+	require.NoError(t, publisher.Send(patient(t), b.topology.Inbox(), broker.Fresh(m)))
+	d := receive(t, got)
+	require.Equal(t, "order.created", d.Message.RoutingKey)
+	require.Zero(t, d.Attempts)
+}
+
+// The queue to put a message into is gone: the message stays in the inbox until there is one again.
+func TestWhatCannotBePutAsideStays(t *testing.T) {
+	url := testenv.AMQP(t)
+	var give atomic.Bool
+	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		c.Handler = func(context.Context, broker.Delivery) error {
+			if give.Load() {
+				return nil
+			}
+			return fault.New(fault.Invalid, "no")
+		}
+	})
+	brokertest.Exec(t, url, func(ch *amqp.Channel) {
+		_, err := ch.QueueDelete(b.topology.Dead(), false, false, false)
+		require.NoError(t, err)
+	})
+	brokertest.Send(t, url, b.topology.Exchange, "order.created", order("o-1"))
+	b.stats(t, func(s broker.ConsumerStats) bool { return s.Requeued >= 2 })
+	give.Store(true)
+	b.stats(t, func(s broker.ConsumerStats) bool { return s.Acknowledged == 1 })
+}
+
+func TestWithoutAPublisherMessagesStay(t *testing.T) {
+	url := testenv.AMQP(t)
+	never, err := broker.NewPublisher(broker.PublisherConfig{Config: config("amqp://127.0.0.1:1", broker.Topology{})})
+	require.NoError(t, err)
+	never.Start()
+	t.Cleanup(func() { require.NoError(t, never.Stop(context.Background())) })
+	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		c.Publisher, c.SettleTimeout = never, 10*time.Millisecond
+		c.Handler = func(context.Context, broker.Delivery) error { return errors.New("down") }
+	})
+	brokertest.Send(t, url, b.topology.Exchange, "order.created", order("o-1"))
+	b.stats(t, func(s broker.ConsumerStats) bool { return s.Requeued >= 2 })
+	require.NoError(t, b.consumer.Stop(patient(t)))
+	require.Equal(t, 1, brokertest.Depth(t, url, b.topology.Inbox()))
+}
+
+// The connection breaks while a handler works: what it says afterwards must not reach the next session, where
+// the same delivery tag is somebody else's.
+func TestAStaleAcknowledgementIsDropped(t *testing.T) {
+	url := testenv.AMQP(t)
+	proxy := brokertest.NewProxy(t, url)
+	entered, release := make(chan broker.Delivery, 8), make(chan struct{})
+	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		c.URL = proxy.URL
+		c.Handler = func(_ context.Context, d broker.Delivery) error {
+			entered <- d
+			<-release
+			return nil
+		}
+	})
+	brokertest.Send(t, url, b.topology.Exchange, "order.created", order("o-1"))
+	first := receive(t, entered)
+	proxy.Cut()
+	again := receive(t, entered)
+	require.Equal(t, first.Message.MessageID, again.Message.MessageID)
+	require.Greater(t, again.Session, first.Session)
+	require.True(t, again.Message.Redelivered)
+	close(release)
+	b.stats(t, func(s broker.ConsumerStats) bool { return s.Stale == 1 && s.Acknowledged == 1 })
+	require.NoError(t, b.consumer.Ready())
+}
+
+// Connections break again and again: every message is handled at least once, and none is left.
+func TestLostConnectionsLoseNoMessage(t *testing.T) {
+	url := testenv.AMQP(t)
+	proxy := brokertest.NewProxy(t, url)
+	var seen sync.Map
+	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		c.URL = proxy.URL
+		c.Handler = func(_ context.Context, d broker.Delivery) error {
+			_, again := seen.LoadOrStore(d.Message.MessageID, true)
+			if !again {
+				return fault.New(fault.Unavailable, "once more")
+			}
+			return nil
+		}
+	})
+	const messages = 200
+	for i := range messages {
+		if i%40 == 20 {
+			proxy.Cut()
+		}
+		brokertest.Send(t, url, b.topology.Exchange, "order.created", order(fmt.Sprintf("o-%d", i)))
+	}
+	b.stats(t, func(s broker.ConsumerStats) bool { return s.Acknowledged >= messages })
+	require.NoError(t, b.consumer.Stop(patient(t)))
+	for i := range messages {
+		_, ok := seen.Load(fmt.Sprintf("o-%d", i))
+		require.True(t, ok, i)
+	}
+}
+
+func TestTheKeeperOfTheDeadLettersPutsNothingAside(t *testing.T) {
+	url := testenv.AMQP(t)
+	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		c.Handler = func(context.Context, broker.Delivery) error { return fault.New(fault.Conflict, "no") }
+	})
+	reasons := make(chan fault.Code, 8)
+	var calls atomic.Int64
+	keeper := start(t, broker.ConsumerConfig{Config: config(url, b.topology), Dead: true, RequeueDelay: time.Millisecond,
+		Handler: func(_ context.Context, d broker.Delivery) error {
+			if calls.Add(1) <= 3 {
+				return fault.New(fault.Invalid, "the database says no")
+			}
+			reasons <- broker.DeadLetterOf(d.Message).Reason
+			return nil
+		}})
+	brokertest.Send(t, url, b.topology.Exchange, "order.created", order("o-1"))
+	require.Equal(t, fault.Conflict, receive(t, reasons))
+	require.Eventually(t, func() bool { return keeper.Stats().Acknowledged == 1 }, brokertest.Patience, 5*time.Millisecond)
+	require.EqualValues(t, 3, keeper.Stats().Requeued)
+}
+
+// What is never acknowledged is dead-lettered by the broker itself, and its story is still known.
+func TestTheDeliveryLimitLeadsToTheDeadLetters(t *testing.T) {
+	url := testenv.AMQP(t)
+	topology := brokertest.Topology(t, url, quick...)
+	topology.DeliveryLimit = 2
+	startPublisher(t, broker.PublisherConfig{Config: config(url, topology)})
+	brokertest.Send(t, url, topology.Exchange, "OrderCreated", order("o-1"))
+	brokertest.Exec(t, url, func(ch *amqp.Channel) {
+		deliveries, err := ch.Consume(topology.Inbox(), "", false, false, false, false, nil)
+		require.NoError(t, err)
+		for range 3 {
+			d := receive(t, deliveries)
+			require.NoError(t, d.Reject(true))
+		}
+	})
+	d := broker.DeadLetterOf(brokertest.Queue(t, url, topology.Dead()).Next(t))
+	require.Equal(t, broker.ReasonDeliveryLimit, d.Reason)
+	require.Equal(t, "OrderCreated", d.OriginRoutingKey)
+	require.Equal(t, topology.Exchange, d.OriginExchange)
+}
+
+func TestAConsumerSurvivesTheLossOfItsQueue(t *testing.T) {
+	url := testenv.AMQP(t)
+	got := make(chan broker.Delivery, 1)
+	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		c.Handler = func(_ context.Context, d broker.Delivery) error { got <- d; return nil }
+	})
+	brokertest.Exec(t, url, func(ch *amqp.Channel) {
+		_, err := ch.QueueDelete(b.topology.Inbox(), false, false, false)
+		require.NoError(t, err)
+	})
+	require.Eventually(t, func() bool {
+		brokertest.Send(t, url, b.topology.Exchange, "order.created", order("o-1"))
+		return len(got) > 0
+	}, brokertest.Patience, 50*time.Millisecond, "it is declared again with the next session")
+	require.Greater(t, receive(t, got).Session, uint64(1))
+}

@@ -1,0 +1,63 @@
+package broker_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/broker"
+	"github.com/ordersaga/ordersaga/internal/broker/brokertest"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/testenv"
+)
+
+func TestStopDrains(t *testing.T) {
+	url := testenv.AMQP(t)
+	entered, release := make(chan struct{}, 8), make(chan struct{})
+	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		c.Prefetch, c.Handlers = 8, 2
+		c.Handler = func(context.Context, broker.Delivery) error {
+			entered <- struct{}{}
+			<-release
+			return nil
+		}
+	})
+	for i := range 6 {
+		brokertest.Send(t, url, b.topology.Exchange, "order.created", order(fmt.Sprintf("o-%d", i)))
+	}
+	receive(t, entered)
+	receive(t, entered)
+	stopped := make(chan error, 2)
+	for range 2 {
+		go func() { stopped <- b.consumer.Stop(patient(t)) }()
+	}
+	require.Eventually(t, func() bool { return brokertest.Depth(t, url, b.topology.Inbox()) == 4 }, brokertest.Patience, 20*time.Millisecond,
+		"what nobody works on goes back at once")
+	close(release)
+	require.NoError(t, receive(t, stopped))
+	require.NoError(t, receive(t, stopped))
+	require.EqualValues(t, 2, b.consumer.Stats().Acknowledged)
+	require.Equal(t, 4, brokertest.Depth(t, url, b.topology.Inbox()))
+	require.ErrorIs(t, b.consumer.Ready(), fault.Unavailable)
+}
+
+func TestADrainThatTakesTooLongEndsTheHandlers(t *testing.T) {
+	url := testenv.AMQP(t)
+	entered := make(chan struct{}, 1)
+	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		c.Handler = func(ctx context.Context, _ broker.Delivery) error {
+			entered <- struct{}{}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+	})
+	brokertest.Send(t, url, b.topology.Exchange, "order.created", order("o-1"))
+	receive(t, entered)
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, b.consumer.Stop(ctx), context.DeadlineExceeded)
+	require.Equal(t, 1, brokertest.Depth(t, url, b.topology.Inbox()), "it is tried by the next one, and no attempt is counted")
+}

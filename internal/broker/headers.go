@@ -1,0 +1,180 @@
+package broker
+
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// Headers that travel with a message from its first failure on. Times are RFC 3339.
+const (
+	headerPrefix = "x-ordersaga-"
+	// HeaderAttempts counts how often handling failed.
+	HeaderAttempts = headerPrefix + "attempts"
+	// HeaderParked counts how often the message was parked because its order was not known.
+	HeaderParked = headerPrefix + "parked"
+	// HeaderFirstSeen is when the message was handled for the first time.
+	HeaderFirstSeen = headerPrefix + "first-seen"
+	// HeaderOriginExchange and HeaderOriginRoutingKey say how the message first came: on its way through a wait
+	// queue it loses both.
+	HeaderOriginExchange   = headerPrefix + "origin-exchange"
+	HeaderOriginRoutingKey = headerPrefix + "origin-routing-key"
+	// HeaderReason is the fault code of a dead letter.
+	HeaderReason = headerPrefix + "reason"
+	// HeaderDetail says more, in words that are safe to show, with JSON pointers.
+	HeaderDetail = headerPrefix + "detail"
+	// HeaderFailedAt is when the message became a dead letter.
+	HeaderFailedAt = headerPrefix + "failed-at"
+	// HeaderDropped says that the sender's headers were too large to travel on.
+	HeaderDropped = headerPrefix + "headers-dropped"
+)
+
+// ReasonDeliveryLimit is the reason of a dead letter that the broker itself gave up on: it was delivered again
+// and again and never acknowledged.
+const ReasonDeliveryLimit fault.Code = "delivery_limit"
+
+// maxDetail bounds HeaderDetail, in bytes.
+const maxDetail = 1024
+
+// brokerHeaders are not passed on: CC and BCC would send copies to other queues, and the rest is the broker's
+// own bookkeeping, which from 3.13 it ignores in what clients publish.
+var brokerHeaders = []string{"CC", "BCC", "x-death", "x-delivery-count", "x-acquired-count",
+	"x-first-death-exchange", "x-first-death-queue", "x-first-death-reason",
+	"x-last-death-exchange", "x-last-death-queue", "x-last-death-reason"}
+
+// DeadLetter is what is known about a message in the dead letter queue besides the message.
+type DeadLetter struct {
+	// Reason is a fault code or ReasonDeliveryLimit; empty when a stranger put the message there.
+	Reason fault.Code
+	// Detail says more, in words that are safe to show.
+	Detail string
+	// OriginExchange and OriginRoutingKey are those that the sender used.
+	OriginExchange, OriginRoutingKey string
+	// Attempts and Parked count how often the message was handled and waited.
+	Attempts, Parked int
+	// FirstSeen and FailedAt are zero when unknown.
+	FirstSeen, FailedAt time.Time
+}
+
+// DeadLetterOf reads what the headers of a message from the dead letter queue tell.
+func DeadLetterOf(m wire.Message) DeadLetter {
+	d := DeadLetter{
+		OriginExchange: m.Exchange, OriginRoutingKey: m.RoutingKey,
+		Attempts: count(m, HeaderAttempts), Parked: count(m, HeaderParked),
+		FirstSeen: moment(m, HeaderFirstSeen), FailedAt: moment(m, HeaderFailedAt),
+	}
+	if reason, ok := m.Headers[HeaderReason].(string); ok {
+		d.Reason = fault.Code(reason)
+	}
+	d.Detail, _ = m.Headers[HeaderDetail].(string)
+	if d.Reason == "" {
+		d.readDeath(m)
+	}
+	if key, ok := m.Headers[HeaderOriginRoutingKey].(string); ok {
+		d.OriginRoutingKey = key
+		d.OriginExchange, _ = m.Headers[HeaderOriginExchange].(string)
+	}
+	return d
+}
+
+// readDeath reads the newest entry of the broker's own x-death.
+func (d *DeadLetter) readDeath(m wire.Message) {
+	deaths, _ := m.Headers["x-death"].([]any)
+	if len(deaths) == 0 {
+		return
+	}
+	newest, _ := deaths[0].(map[string]any)
+	reason, _ := newest["reason"].(string)
+	d.Reason = fault.Code(reason)
+	d.OriginExchange, _ = newest["exchange"].(string)
+	if keys, _ := newest["routing-keys"].([]any); len(keys) > 0 {
+		d.OriginRoutingKey, _ = keys[0].(string)
+	}
+	d.FailedAt, _ = newest["time"].(time.Time)
+}
+
+// Fresh returns a dead letter as a message that can be sent to the inbox again: as it first came, with a new
+// count of attempts. The original routing key stays in the headers, so that its type is still known.
+func Fresh(m wire.Message) wire.Message {
+	origin := DeadLetterOf(m)
+	headers := map[string]any{HeaderOriginExchange: origin.OriginExchange, HeaderOriginRoutingKey: origin.OriginRoutingKey}
+	for name, value := range senderHeaders(m) {
+		headers[name] = value
+	}
+	m.Headers = headers
+	m.Exchange, m.RoutingKey, m.Redelivered = origin.OriginExchange, origin.OriginRoutingKey, false
+	return m
+}
+
+// senderHeaders returns the headers without ours and the broker's.
+func senderHeaders(m wire.Message) map[string]any {
+	headers := make(map[string]any, len(m.Headers))
+	for name, value := range m.Headers {
+		if !strings.HasPrefix(name, headerPrefix) {
+			headers[name] = value
+		}
+	}
+	for _, name := range brokerHeaders {
+		delete(headers, name)
+	}
+	return headers
+}
+
+// marked returns the copy of a delivered message that waits or is dead: the sender's body, properties and
+// headers, and ours.
+func marked(d Delivery, attempts, parked int) wire.Message {
+	m := d.Message
+	m.Headers = senderHeaders(m)
+	if sizeOf(m.Headers) > maxHeaders-8*maxDetail {
+		m.Headers = map[string]any{HeaderDropped: "too large"}
+	}
+	return withHeaders(m, map[string]any{
+		HeaderAttempts: int64(attempts), HeaderParked: int64(parked), HeaderFirstSeen: stamp(d.FirstSeen),
+		HeaderOriginExchange: d.Message.Exchange, HeaderOriginRoutingKey: d.Message.RoutingKey,
+	})
+}
+
+// count reads a counter; what is no sensible number counts as none.
+func count(m wire.Message, name string) int {
+	const most = 1 << 20
+	var n int64
+	switch v := m.Headers[name].(type) {
+	case int64:
+		n = v
+	case int32:
+		n = int64(v)
+	case int16:
+		n = int64(v)
+	}
+	return int(min(max(n, 0), most))
+}
+
+// moment reads a time; what is none counts as zero.
+func moment(m wire.Message, name string) time.Time {
+	text, _ := m.Headers[name].(string)
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return at.UTC()
+}
+
+// detailOf returns what may be said about an error, with the fields that are wrong.
+func detailOf(err error) string {
+	detail := fault.SafeMessage(err)
+	for _, f := range fault.FieldsOf(err) {
+		detail += "; " + f.Pointer + ": " + f.Detail
+	}
+	detail = strings.ToValidUTF8(detail, "\uFFFD")
+	if len(detail) <= maxDetail {
+		return detail
+	}
+	cut := maxDetail
+	for !utf8.RuneStart(detail[cut]) {
+		cut--
+	}
+	return detail[:cut]
+}

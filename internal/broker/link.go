@@ -1,0 +1,213 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// closeTimeout bounds the farewell to a broker that may not answer any more.
+const closeTimeout = 2 * time.Second
+
+// link is a supervised connection. Each of its sessions has a number and a connection of its own; serve lives
+// exactly as long as the session.
+type link struct {
+	cfg Config
+	log *slog.Logger
+	// serve sets the session up, calls up, and returns when the session is over or ctx is done, nil in the
+	// latter case. The topology is declared already. It closes the connection itself only where it must.
+	serve func(ctx context.Context, conn *amqp.Connection, session uint64) error
+
+	start  sync.Once
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu      sync.Mutex
+	state   error         // nil while a session is up
+	changed chan struct{} // closed and replaced at each change of state
+}
+
+var (
+	errNotStarted = errors.New("not started")
+	errConnecting = errors.New("connecting")
+	errStopped    = errors.New("stopped")
+	errBlocked    = errors.New("the broker blocks publishers: it is short of memory or disk")
+)
+
+func newLink(cfg Config, role string) *link {
+	l := &link{cfg: cfg, log: cfg.Logger.With("component", "broker", "role", role),
+		done: make(chan struct{}), state: errNotStarted, changed: make(chan struct{})}
+	l.cfg.Name += " " + role
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	return l
+}
+
+// run starts the supervisor, once.
+func (l *link) run() {
+	l.start.Do(func() {
+		l.set(errConnecting)
+		go l.supervise()
+	})
+}
+
+// stop ends the session and waits for the supervisor.
+func (l *link) stop() {
+	l.cancel()
+	l.start.Do(func() { close(l.done) }) // it never ran and never will
+	<-l.done
+	l.set(errStopped)
+}
+
+// supervise holds one session after the other.
+func (l *link) supervise() {
+	defer close(l.done)
+	failures := 0
+	for session := uint64(1); l.ctx.Err() == nil; session++ {
+		began := time.Now()
+		err := l.hold(session)
+		if l.ctx.Err() != nil {
+			return
+		}
+		l.set(err)
+		if time.Since(began) > l.cfg.ReconnectMax {
+			failures = 0 // it had worked for a while
+		}
+		delay := backoff(l.cfg.ReconnectMin, l.cfg.ReconnectMax, failures, rand.Float64())
+		failures++
+		l.log.LogAttrs(l.ctx, slog.LevelWarn, "no connection to the broker", slog.Uint64("session", session),
+			slog.Duration("retry_in", delay), slog.Any("error", err))
+		pause(l.ctx, delay)
+	}
+}
+
+// hold holds one session from connecting to closing.
+func (l *link) hold(session uint64) error {
+	conn, settled, err := l.dial()
+	if err != nil {
+		return err
+	}
+	closed := conn.NotifyClose(make(chan *amqp.Error, 1))
+	defer func() {
+		_ = conn.CloseDeadline(time.Now().Add(closeTimeout)) // what it answers changes nothing
+		for range closed {
+		} // closed when every resource of the connection is gone
+	}()
+	if err := l.declare(conn); err != nil {
+		return err
+	}
+	if !settled() {
+		return l.ctx.Err()
+	}
+	err = l.serve(l.ctx, conn, session)
+	if err == nil && l.ctx.Err() == nil {
+		err = errors.New("the session ended")
+	}
+	return err
+}
+
+// dial connects. Unlike the client's own dialling it gives up when the link is stopped, and so does everything
+// on the connection until settled is called, which reports whether that has not happened.
+func (l *link) dial() (conn *amqp.Connection, settled func() bool, err error) {
+	properties := amqp.NewConnectionProperties()
+	properties.SetClientConnectionName(l.cfg.Name)
+	var socket net.Conn
+	conn, err = amqp.DialConfig(l.cfg.URL, amqp.Config{
+		Heartbeat: l.cfg.Heartbeat, TLSClientConfig: l.cfg.TLS.Clone(), Properties: properties,
+		Dial: func(network, address string) (net.Conn, error) {
+			c, err := (&net.Dialer{Timeout: l.cfg.DialTimeout}).DialContext(l.ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			socket = c
+			settled = context.AfterFunc(l.ctx, func() { _ = c.SetDeadline(time.Now().Add(closeTimeout)) })
+			return c, c.SetDeadline(time.Now().Add(l.cfg.DialTimeout)) // the client takes it off after the handshake
+		},
+	})
+	if err != nil {
+		if socket != nil {
+			_ = socket.Close()
+		}
+		return nil, nil, fault.Wrap(err, fault.Unavailable, "connect")
+	}
+	return conn, settled, nil
+}
+
+// declare declares the topology on a channel of its own: a refusal closes the channel.
+func (l *link) declare(conn *amqp.Connection) error {
+	ch, err := conn.Channel()
+	if err != nil {
+		return fault.Wrap(err, fault.Unavailable, "open channel")
+	}
+	if err := l.cfg.Topology.Declare(ch); err != nil {
+		return err
+	}
+	return fault.Wrap(ch.Close(), fault.Unavailable, "close channel")
+}
+
+// up tells that the session works.
+func (l *link) up(session uint64) {
+	l.log.LogAttrs(l.ctx, slog.LevelInfo, "connected to the broker", slog.Uint64("session", session))
+	l.set(nil)
+}
+
+func (l *link) set(state error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state = state
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// ready returns nil while a session is up, else why not, and a channel that is closed when that changes.
+func (l *link) ready() (error, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state == nil {
+		return nil, l.changed
+	}
+	return fault.Wrap(l.state, fault.Unavailable, "broker"), l.changed
+}
+
+// wait waits until ready returns nil. The error is Unavailable and has the reason.
+func (l *link) wait(ctx context.Context) error {
+	for {
+		err, changed := l.ready()
+		if err == nil || errors.Is(err, errStopped) {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fault.Wrap(errors.Join(ctx.Err(), err), fault.Unavailable, "wait for the broker")
+		}
+	}
+}
+
+// backoff returns a delay that doubles with each failure from least to most, of which the random part is up to
+// a half.
+func backoff(least, most time.Duration, failures int, random float64) time.Duration {
+	delay := most
+	if failures < 32 && least<<failures > 0 {
+		delay = min(most, least<<failures)
+	}
+	return delay - time.Duration(random*float64(delay)/2)
+}
+
+// pause waits for d or for ctx, whatever comes first.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,252 @@
+package broker_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/broker"
+	"github.com/ordersaga/ordersaga/internal/broker/brokertest"
+	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/testenv"
+)
+
+// config is quick to reconnect.
+func config(url string, topology broker.Topology) broker.Config {
+	return broker.Config{URL: url, Topology: topology, ReconnectMin: 10 * time.Millisecond, ReconnectMax: 200 * time.Millisecond}
+}
+
+// patient is the context for what must succeed.
+func patient(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*brokertest.Patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func startPublisher(t testing.TB, cfg broker.PublisherConfig) *broker.Publisher {
+	t.Helper()
+	p, err := broker.NewPublisher(cfg)
+	require.NoError(t, err)
+	p.Start()
+	t.Cleanup(func() { require.NoError(t, p.Stop(patient(t))) })
+	require.NoError(t, p.WaitReady(patient(t)))
+	require.NoError(t, p.Ready())
+	return p
+}
+
+func TestPublisherContract(t *testing.T) {
+	url := testenv.AMQP(t)
+	brokertest.Run(t, func(t *testing.T) brokertest.Subject {
+		topology := brokertest.Topology(t, url)
+		ears := brokertest.Listen(t, url, topology.Exchange)
+		return brokertest.Subject{Publisher: startPublisher(t, broker.PublisherConfig{Config: config(url, topology)}), Collect: ears.Collect}
+	})
+}
+
+func TestWhatIsPublishedIsWhatTheDocsSay(t *testing.T) {
+	url := testenv.AMQP(t)
+	topology := brokertest.Topology(t, url)
+	ears := brokertest.Listen(t, url, topology.Exchange, "order.*")
+	p := startPublisher(t, broker.PublisherConfig{Config: config(url, topology),
+		Headers: func(context.Context) map[string]string {
+			return map[string]string{wire.HeaderTraceparent: "00-ab-cd-01"}
+		}})
+	_, err := p.PublishRecords(patient(t), brokertest.Records("order-1", 1))
+	require.NoError(t, err)
+	m := ears.Next(t)
+	require.Equal(t, topology.Exchange, m.Exchange)
+	require.Equal(t, "order.needs_attention", m.RoutingKey)
+	require.Equal(t, wire.ContentType, m.ContentType)
+	require.Equal(t, wire.AppID, m.AppID)
+	trace, _ := m.Header(wire.HeaderTraceparent)
+	require.Equal(t, "00-ab-cd-01", trace)
+}
+
+// Nobody wants it, and it is published: the exchange has no other queue than the inbox.
+func TestAnOutcomeThatNoQueueWantsIsPublished(t *testing.T) {
+	url := testenv.AMQP(t)
+	topology := brokertest.Topology(t, url)
+	n, err := startPublisher(t, broker.PublisherConfig{Config: config(url, topology)}).
+		PublishRecords(patient(t), brokertest.Records("order-1", 3))
+	require.NoError(t, err)
+	require.Equal(t, 3, n)
+	require.Zero(t, brokertest.Depth(t, url, topology.Inbox()), "what goes out does not come in")
+}
+
+func TestSendToAQueueThatIsNotThere(t *testing.T) {
+	url := testenv.AMQP(t)
+	topology := brokertest.Topology(t, url)
+	p := startPublisher(t, broker.PublisherConfig{Config: config(url, topology)})
+	var wg sync.WaitGroup
+	for range 20 { // the ones that come back do not disturb the others
+		wg.Go(func() {
+			if err := p.Send(patient(t), "nowhere", wire.Message{}); fault.CodeOf(err) != fault.NotFound {
+				t.Errorf("nowhere: %v", err)
+			}
+		})
+		wg.Go(func() {
+			if err := p.Send(patient(t), topology.Dead(), wire.Message{}); err != nil {
+				t.Errorf("dead: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestWithoutAConnectionPublishingFailsAtOnce(t *testing.T) {
+	p, err := broker.NewPublisher(broker.PublisherConfig{Config: config("amqp://127.0.0.1:1", broker.Topology{})})
+	require.NoError(t, err)
+	require.ErrorIs(t, p.Ready(), fault.Unavailable)
+	p.Start()
+	n, err := p.PublishRecords(context.Background(), brokertest.Records("order-1", 1))
+	require.ErrorIs(t, err, fault.Unavailable)
+	require.Zero(t, n)
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, p.WaitReady(ctx), fault.Unavailable)
+	require.NoError(t, p.Stop(context.Background()))
+	require.NoError(t, p.Stop(context.Background()), "again")
+	require.ErrorIs(t, p.WaitReady(context.Background()), fault.Unavailable, "nobody waits for what is stopped")
+}
+
+func TestStopWithoutStart(t *testing.T) {
+	p, err := broker.NewPublisher(broker.PublisherConfig{Config: config("amqp://127.0.0.1:1", broker.Topology{})})
+	require.NoError(t, err)
+	require.NoError(t, p.Stop(context.Background()))
+	p.Start()
+	require.ErrorIs(t, p.Ready(), fault.Unavailable)
+}
+
+// The connection breaks again and again while streams are published: everything arrives, in order once
+// duplicates are dropped.
+func TestLostConnectionsLoseAndReorderNothing(t *testing.T) {
+	url := testenv.AMQP(t)
+	topology := brokertest.Topology(t, url)
+	ears := brokertest.Listen(t, url, topology.Exchange)
+	proxy := brokertest.NewProxy(t, url)
+	p := startPublisher(t, broker.PublisherConfig{Config: config(proxy.URL, topology)})
+	publishThrough(t, p, ears, func() {
+		for range 5 {
+			require.NoError(t, p.WaitReady(patient(t)))
+			proxy.Cut()
+		}
+		proxy.Refuse()
+		proxy.Serve()
+	})
+}
+
+// publishThrough publishes 60 streams of 10 while disturb runs, as a background activity would: what is not
+// confirmed goes again.
+func publishThrough(t *testing.T, p *broker.Publisher, ears *brokertest.Listener, disturb func()) {
+	const streams, each = 60, 10
+	ctx := patient(t)
+	var wg sync.WaitGroup
+	for i := range streams {
+		wg.Go(func() {
+			records := brokertest.Records(fmt.Sprintf("order-%d", i), each)
+			for len(records) > 0 {
+				if err := p.WaitReady(ctx); err != nil {
+					t.Errorf("stream %d: %v", i, err)
+					return
+				}
+				n, err := p.PublishRecords(ctx, records)
+				if err != nil && fault.CodeOf(err) != fault.Unavailable {
+					t.Errorf("stream %d: %v", i, err)
+				}
+				records = records[n:]
+			}
+		})
+	}
+	disturb()
+	wg.Wait()
+	brokertest.RequireOrdered(t, collectUntilComplete(t, ears, streams, each), each)
+}
+
+// collectUntilComplete collects until the last event of every stream was seen.
+func collectUntilComplete(t *testing.T, ears *brokertest.Listener, streams int, each int64) []wire.Message {
+	complete := make(map[string]bool)
+	return ears.Until(t, func(m wire.Message) bool {
+		e, err := wire.Decode(m)
+		require.NoError(t, err)
+		if sequence, _ := wire.Sequence(m); sequence == each {
+			complete[e.Subject] = true
+		}
+		return len(complete) == streams
+	})
+}
+
+func TestAQueueWithOtherArgumentsIsAClearError(t *testing.T) {
+	url := testenv.AMQP(t)
+	topology := brokertest.Topology(t, url)
+	startPublisher(t, broker.PublisherConfig{Config: config(url, topology)})
+	other := topology
+	other.DeliveryLimit = 7
+	p, err := broker.NewPublisher(broker.PublisherConfig{Config: config(url, other)})
+	require.NoError(t, err)
+	p.Start()
+	defer func() { require.NoError(t, p.Stop(patient(t))) }()
+	require.Eventually(t, func() bool {
+		err := p.Ready()
+		return err != nil && strings.Contains(err.Error(), topology.Inbox()+" exists with other arguments")
+	}, brokertest.Patience, 10*time.Millisecond)
+}
+
+// The broker hangs: nothing is answered and nothing is closed. Callers get away when their context ends, and
+// Stop does too.
+func TestABrokerThatHangsHoldsNobody(t *testing.T) {
+	proxy := brokertest.NewProxy(t, testenv.AMQP(t))
+	topology := brokertest.Topology(t, testenv.AMQP(t), quick...)
+	p, err := broker.NewPublisher(broker.PublisherConfig{Config: config(proxy.URL, topology)})
+	require.NoError(t, err)
+	p.Start()
+	require.NoError(t, p.WaitReady(patient(t)))
+	c, err := broker.NewConsumer(broker.ConsumerConfig{Config: config(proxy.URL, topology), Publisher: p,
+		Handler: func(context.Context, broker.Delivery) error { return nil }})
+	require.NoError(t, err)
+	c.Start()
+	require.NoError(t, c.WaitReady(patient(t)))
+
+	proxy.Freeze()
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	n, err := p.PublishRecords(ctx, brokertest.Records("order-1", 1))
+	require.ErrorIs(t, err, fault.Unavailable)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Zero(t, n)
+	began := time.Now()
+	_ = c.Stop(ctx) // nothing was being handled: whether it calls that late does not matter
+	require.NoError(t, p.Stop(ctx))
+	require.Less(t, time.Since(began), 10*time.Second, "well before the heartbeat would notice")
+}
+
+func TestAPublisherSurvivesTheLossOfItsExchange(t *testing.T) {
+	url := testenv.AMQP(t)
+	topology := brokertest.Topology(t, url)
+	p := startPublisher(t, broker.PublisherConfig{Config: config(url, topology)})
+	brokertest.Exec(t, url, func(ch *amqp.Channel) { require.NoError(t, ch.ExchangeDelete(topology.Exchange, false, false)) })
+	n, err := p.PublishRecords(patient(t), brokertest.Records("order-1", 2))
+	require.NoError(t, err, "it is declared again with the next session")
+	require.Equal(t, 2, n)
+}
+
+func BenchmarkPublishRecords(b *testing.B) {
+	url := testenv.AMQP(b)
+	topology := brokertest.Topology(b, url)
+	p := startPublisher(b, broker.PublisherConfig{Config: config(url, topology)})
+	b.SetParallelism(32)
+	b.RunParallel(func(pb *testing.PB) {
+		records := brokertest.Records("order-1", 7)
+		for pb.Next() {
+			if _, err := p.PublishRecords(context.Background(), records); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}

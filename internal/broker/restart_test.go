@@ -1,0 +1,85 @@
+package broker_test
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/broker"
+	"github.com/ordersaga/ordersaga/internal/broker/brokertest"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/testenv"
+)
+
+// The broker itself is stopped, killed and started while streams are published and messages wait: nothing is
+// lost or out of order, in either direction.
+func TestABrokerRestartLosesAndReordersNothing(t *testing.T) {
+	url, devstack := testenv.AMQP(t), testenv.Control(t)
+	const each, inbound = 3, 50
+	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		c.MaxAttempts = 1000
+		c.Handler = func(_ context.Context, d broker.Delivery) error {
+			if d.Attempts < 3 {
+				return fault.New(fault.Unavailable, "later")
+			}
+			return nil
+		}
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	p := startPublisher(t, broker.PublisherConfig{Config: config(url, b.topology)})
+	name := b.topology.Prefix + ".listens" // durable: it outlives the broker
+	brokertest.Exec(t, url, func(ch *amqp.Channel) {
+		_, err := ch.QueueDeclare(name, true, false, false, false, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum})
+		require.NoError(t, err)
+		require.NoError(t, ch.QueueBind(name, "order.needs_attention", b.topology.Exchange, false, nil))
+	})
+	for i := range inbound {
+		brokertest.Send(t, url, b.topology.Exchange, "order.created", order(fmt.Sprintf("o-%d", i)))
+	}
+
+	restarted, streams := make(chan struct{}), make(chan int)
+	var progress atomic.Int64
+	go func() {
+		for i := 0; ; i++ {
+			for records := brokertest.Records(fmt.Sprintf("order-%d", i), each); len(records) > 0 && ctx.Err() == nil; {
+				if p.WaitReady(ctx) == nil {
+					n, _ := p.PublishRecords(ctx, records)
+					records = records[n:]
+				}
+			}
+			progress.Add(1)
+			select {
+			case <-restarted:
+				streams <- i + 1
+				return
+			default:
+			}
+		}
+	}()
+	for _, how := range []string{"stop", "kill"} {
+		goal := progress.Load() + 20
+		require.Eventually(t, func() bool { return progress.Load() >= goal }, brokertest.Patience, time.Millisecond)
+		for _, command := range []string{how, "start"} {
+			out, err := exec.CommandContext(ctx, devstack, command, "rabbitmq").CombinedOutput()
+			require.NoError(t, err, "%s", out)
+		}
+		require.NoError(t, p.WaitReady(ctx))
+	}
+	close(restarted)
+	published := <-streams
+	require.NoError(t, ctx.Err())
+	t.Logf("%d streams", published)
+	brokertest.RequireOrdered(t, collectUntilComplete(t, brokertest.Queue(t, url, name), published, each), each)
+	b.stats(t, func(s broker.ConsumerStats) bool { return s.Acknowledged >= inbound })
+	brokertest.Exec(t, url, func(ch *amqp.Channel) {
+		_, err := ch.QueueDelete(name, false, false, false)
+		require.NoError(t, err)
+	})
+}

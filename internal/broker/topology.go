@@ -1,0 +1,180 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// defaultDeliveryLimit is how often the broker delivers one message before it goes to the dead letters by
+// itself. It is a net below our own count of attempts: every message that was unacknowledged when a process
+// died is counted, not only the one that killed it, so that a tight limit buries the innocent. Explicit, because
+// the broker's own default is none up to 3.13 and 20 from 4.0.
+const defaultDeliveryLimit = 1000
+
+// deadDeliveryLimit keeps the broker's default away from the dead letter queue: what it drops is gone. "No
+// limit" cannot be said to RabbitMQ before 4.0.
+const deadDeliveryLimit = 1 << 30
+
+// Topology names the exchanges and queues and gives their arguments.
+//
+// All queues are quorum queues. Dead-lettering is at least once everywhere, which needs reject-publish as
+// overflow behaviour and otherwise silently is not. Every declaration is idempotent; RabbitMQ 3.10 to 4.x
+// understand them all. A queue that exists with other arguments is never changed: the error says so.
+type Topology struct {
+	// Exchange is the durable topic exchange that events are published to, everybody's. Default domain_events.
+	Exchange string
+	// Prefix begins the names of everything that belongs to this service alone. Default ordersaga.
+	Prefix string
+	// WaitDelays are the delays before a message is tried again, growing; the last one repeats. A delay is part
+	// of its queue's name. Default 5 s, 30 s, 5 min.
+	WaitDelays []time.Duration
+	// DeliveryLimit is the inbox's x-delivery-limit. Default 1000.
+	DeliveryLimit int64
+}
+
+func (t Topology) withDefaults() Topology {
+	setDefault(&t.Exchange, wire.Exchange)
+	setDefault(&t.Prefix, "ordersaga")
+	setDefault(&t.DeliveryLimit, defaultDeliveryLimit)
+	if len(t.WaitDelays) == 0 {
+		t.WaitDelays = []time.Duration{5 * time.Second, 30 * time.Second, 5 * time.Minute}
+	}
+	return t
+}
+
+func (t Topology) problems() []fault.Field {
+	var fields []fault.Field
+	for at, name := range map[string]string{"/topology/exchange": t.Exchange, "/topology/prefix": t.Prefix} {
+		if len(name) > 128 || strings.HasPrefix(name, "amq.") {
+			fields = append(fields, fault.Fieldf(at, "must have at most 128 bytes and not begin with amq."))
+		}
+	}
+	if t.DeliveryLimit < 1 {
+		fields = append(fields, fault.Fieldf("/topology/deliveryLimit", "must be at least 1"))
+	}
+	for i, delay := range t.WaitDelays {
+		if delay < time.Millisecond || delay%time.Millisecond != 0 || i > 0 && delay <= t.WaitDelays[i-1] {
+			fields = append(fields, fault.Fieldf(fmt.Sprintf("/topology/waitDelays/%d", i), "must be whole milliseconds, and growing"))
+		}
+	}
+	return fields
+}
+
+// Inbox is the queue of the events that start and signal workflows.
+func (t Topology) Inbox() string { return t.withDefaults().Prefix + ".inbox" }
+
+// Dead is the queue of the dead letters.
+func (t Topology) Dead() string { return t.withDefaults().Prefix + ".dead" }
+
+// DeadLetterExchange is where the broker sends what it gives up on.
+func (t Topology) DeadLetterExchange() string { return t.withDefaults().Prefix + ".dlx" }
+
+// Wait is the queue in which messages wait for delay before they return to the inbox.
+func (t Topology) Wait(delay time.Duration) string {
+	name := delay.String() // 5m0s
+	if strings.HasSuffix(name, "m0s") {
+		name = strings.TrimSuffix(name, "0s")
+	}
+	if strings.HasSuffix(name, "h0m") {
+		name = strings.TrimSuffix(name, "0m")
+	}
+	return t.Inbox() + ".wait." + name
+}
+
+// Queues lists every queue.
+func (t Topology) Queues() []string {
+	t = t.withDefaults()
+	queues := []string{t.Inbox(), t.Dead()}
+	for _, delay := range t.WaitDelays {
+		queues = append(queues, t.Wait(delay))
+	}
+	return queues
+}
+
+// Keys lists the routing keys that the inbox is bound to: the inbound types and their aliases, nothing else.
+func (t Topology) Keys() []string {
+	var keys []string
+	for _, typ := range event.Types(event.Inbound) {
+		keys = append(append(keys, typ.Name), typ.Aliases...)
+	}
+	return keys
+}
+
+// atLeastOnce returns the arguments of a quorum queue that loses nothing when it dead-letters.
+func atLeastOnce(exchange string, more amqp.Table) amqp.Table {
+	args := amqp.Table{
+		amqp.QueueTypeArg:        amqp.QueueTypeQuorum,
+		"x-dead-letter-exchange": exchange,
+		"x-dead-letter-strategy": "at-least-once",
+		"x-overflow":             "reject-publish",
+	}
+	for name, value := range more {
+		args[name] = value
+	}
+	return args
+}
+
+// Declare makes everything that is not there yet. Publishers and consumers do it in each session. Errors: Conflict
+// for what exists with other arguments, which closes the channel; Unavailable. The dead letters come first: nothing may be able to fail
+// before it has a place to go.
+func (t Topology) Declare(ch *amqp.Channel) error {
+	t = t.withDefaults()
+	if err := ch.ExchangeDeclare(t.Exchange, amqp.ExchangeTopic, true, false, false, false, nil); err != nil {
+		return declareError("exchange", t.Exchange, err)
+	}
+	dlx := t.DeadLetterExchange()
+	if err := ch.ExchangeDeclare(dlx, amqp.ExchangeFanout, true, false, false, false, nil); err != nil {
+		return declareError("exchange", dlx, err)
+	}
+	if err := declareQueue(ch, t.Dead(), amqp.Table{
+		amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-delivery-limit": int64(deadDeliveryLimit),
+	}); err != nil {
+		return err
+	}
+	if err := ch.QueueBind(t.Dead(), "", dlx, false, nil); err != nil {
+		return declareError("binding of queue", t.Dead(), err)
+	}
+	if err := declareQueue(ch, t.Inbox(), atLeastOnce(dlx, amqp.Table{"x-delivery-limit": t.DeliveryLimit})); err != nil {
+		return err
+	}
+	for _, delay := range t.WaitDelays {
+		// Through the default exchange, by the inbox's name: the original routing key is not wanted on the bus again.
+		if err := declareQueue(ch, t.Wait(delay), atLeastOnce("", amqp.Table{
+			"x-dead-letter-routing-key": t.Inbox(), "x-message-ttl": delay.Milliseconds(),
+		})); err != nil {
+			return err
+		}
+	}
+	for _, key := range t.Keys() {
+		if err := ch.QueueBind(t.Inbox(), key, t.Exchange, false, nil); err != nil {
+			return declareError("binding of queue", t.Inbox(), err)
+		}
+	}
+	return nil
+}
+
+func declareQueue(ch *amqp.Channel, name string, args amqp.Table) error {
+	_, err := ch.QueueDeclare(name, true, false, false, false, args)
+	return declareError("queue", name, err)
+}
+
+// declareError says what to do about a declaration that the broker refuses.
+func declareError(kind, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var refused *amqp.Error
+	if errors.As(err, &refused) && refused.Code == amqp.PreconditionFailed {
+		return &fault.Error{Code: fault.Conflict, Err: err, Message: fmt.Sprintf(
+			"%s %s exists with other arguments than this version declares; drain and delete it, or configure another prefix", kind, name)}
+	}
+	return fault.Wrap(err, fault.Unavailable, "declare %s %s", kind, name)
+}

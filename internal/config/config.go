@@ -1,0 +1,101 @@
+package config
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/payment"
+)
+
+// Names of the payment gateways that PAYMENT_GATEWAY may name.
+const (
+	GatewaySimulator = "simulator"
+)
+
+// gateways are the values of PAYMENT_GATEWAY.
+var gateways = []string{GatewaySimulator}
+
+// queues are the values of WORKER_QUEUES: the task queues of package workflows. A test holds them together.
+var queues = []string{"orders", "payments", "notifications"}
+
+// Config is what the environment says, checked. Load makes it; variables.go says what each field means.
+type Config struct {
+	MongoDBURI      Secret
+	MongoDBDatabase string
+
+	AMQPURL          Secret
+	EventExchange    string
+	BrokerPrefix     string
+	ConsumerPrefetch int
+
+	HTTPAddr string
+
+	TemporalAddress   string
+	TemporalNamespace string
+	TemporalUIURL     string
+
+	PaymentGateway  string
+	SimulatorOutage time.Duration
+
+	PaymentPendingDeadline time.Duration
+	ShipmentDeadline       time.Duration
+	DeliveryDeadline       time.Duration
+	ReserveDeadline        time.Duration
+	AuthorizeDeadline      time.Duration
+	AttentionAfter         time.Duration
+	SignalParkMax          time.Duration
+
+	WorkerQueues  []string
+	ShutdownGrace time.Duration
+
+	LogLevel  slog.Level
+	LogFormat LogFormat
+
+	// settings are the effective settings, in the order of the table.
+	settings []Setting
+	// temporal is what the SDK's envconfig gets to see: TEMPORAL_* with files read and defaults filled in.
+	temporal environment
+}
+
+// Timing is how long orders wait.
+func (c Config) Timing() order.Timing {
+	return order.Timing{
+		PaymentPending: c.PaymentPendingDeadline,
+		Shipment:       c.ShipmentDeadline,
+		Delivery:       c.DeliveryDeadline,
+		Reserve:        c.ReserveDeadline,
+		Authorize:      c.AuthorizeDeadline,
+		Attention:      c.AttentionAfter,
+	}
+}
+
+// CheckGateway holds the settings against the gateway that they name: goods must not leave for an authorization
+// that has lapsed, so SHIPMENT_DEADLINE must be below the lifetime of the gateway's authorizations. A lifetime
+// of zero says that authorizations do not lapse. The error is an *Error.
+func (c Config) CheckGateway(traits payment.Traits) error {
+	if traits.AuthorizationLifetime == 0 || c.ShipmentDeadline < traits.AuthorizationLifetime {
+		return nil
+	}
+	return &Error{Problems: []Problem{{
+		Name:  "SHIPMENT_DEADLINE",
+		Value: FormatDuration(c.ShipmentDeadline),
+		Expected: "less than " + FormatDuration(traits.AuthorizationLifetime) + ", which is how long an authorization of the gateway " +
+			traits.Name + " stands",
+	}}}
+}
+
+// Settings returns the effective settings in the order of the table, secrets masked.
+func (c Config) Settings() []Setting { return append([]Setting(nil), c.settings...) }
+
+// String returns the effective settings, secrets masked.
+func (c Config) String() string { return render(c.settings) }
+
+// LogValue keeps secrets out of logs.
+func (c Config) LogValue() slog.Value {
+	attrs := make([]slog.Attr, 0, len(c.settings))
+	for _, s := range c.settings {
+		attrs = append(attrs, slog.String(s.Name, s.Value))
+	}
+	return slog.GroupValue(attrs...)
+}

@@ -1,0 +1,84 @@
+package wire
+
+import (
+	"mime"
+	"strings"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// Decode returns the event that a message carries.
+//
+// Where the body is silent the message's properties speak: the type falls back to the AMQP type and then to the
+// routing key, the id to message_id, the time to the timestamp, the source to app_id, the correlation to
+// correlation_id and then to the header x-correlation-id. An event without any id gets one that is derived from
+// its type and body: the same bytes have the same id, so that a redelivery is still recognized, and two events
+// that are meant to be different must carry ids.
+//
+// Type is the catalog's name, whatever alias the message used. Any type of the catalog is decoded; whether it
+// may come from the bus is the caller's question. Time is zero when the message says none. Data is compact JSON,
+// an object; its meaning is not checked here.
+//
+// Errors: TooLarge over MaxBody; UnsupportedMediaType for compressed bodies, batches and data that is not JSON;
+// Malformed; UnknownType; UnknownVersion; Invalid for ids that break event.IDRule or are missing.
+func Decode(m Message) (event.Event, error) {
+	if len(m.Body) > MaxBody {
+		return event.Event{}, fault.New(fault.TooLarge, "the body has %d bytes; at most %d are read", len(m.Body), MaxBody)
+	}
+	structured, err := checkContent(m)
+	if err != nil {
+		return event.Event{}, err
+	}
+	body, err := parse(m.Body)
+	if err != nil {
+		return event.Event{}, err
+	}
+	attributes := binaryAttributes(m.Headers)
+	var d draft
+	switch {
+	case structured || body.has("specversion"):
+		d, err = fromCloudEvent(body)
+	case len(attributes) > 0:
+		d, err = fromBinary(attributes, m.ContentType, body, m.Body)
+	case body.has("pattern"):
+		d, err = fromNest(body)
+	default:
+		d, err = fromPlain(body)
+	}
+	if err != nil {
+		return event.Event{}, err
+	}
+	return d.finish(m)
+}
+
+// plainEncodings are content encodings that leave the bytes as they are; utf-8 is a common mistake for one.
+var plainEncodings = map[string]bool{"": true, "identity": true, "utf-8": true, "utf8": true, "8bit": true, "binary": true}
+
+// checkContent reads content type and encoding; structured tells that the body must be a CloudEvent. Other
+// content types say nothing: most senders set none, or a wrong one.
+func checkContent(m Message) (structured bool, err error) {
+	if !plainEncodings[strings.ToLower(strings.TrimSpace(m.ContentEncoding))] {
+		return false, fault.New(fault.UnsupportedMediaType, "content encoding %q is not supported", shorten(m.ContentEncoding))
+	}
+	kind := mediaType(m.ContentType)
+	if strings.HasPrefix(kind, "application/cloudevents") && kind != ContentType {
+		return false, fault.New(fault.UnsupportedMediaType, "content type %q is not supported", shorten(m.ContentType))
+	}
+	return kind == ContentType, nil
+}
+
+// mediaType returns a content type without its parameters, in lower case.
+func mediaType(contentType string) string {
+	if kind, _, err := mime.ParseMediaType(contentType); err == nil {
+		return kind
+	}
+	kind, _, _ := strings.Cut(contentType, ";")
+	return strings.ToLower(strings.TrimSpace(kind))
+}
+
+// isJSON reports whether data of this content type is read; nothing said means JSON.
+func isJSON(contentType string) bool {
+	kind := mediaType(contentType)
+	return kind == "" || kind == "application/json" || kind == "text/json" || strings.HasSuffix(kind, "+json")
+}

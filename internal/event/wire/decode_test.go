@@ -1,0 +1,202 @@
+package wire_test
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+var update = flag.Bool("update", false, "write what is decoded into the golden files")
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// golden is a file of testdata/decode: a message, its body as JSON or, when that is not possible, as a string,
+// and what comes of it.
+type golden struct {
+	Message struct {
+		ContentType     string         `json:"contentType,omitempty"`
+		ContentEncoding string         `json:"contentEncoding,omitempty"`
+		MessageID       string         `json:"messageId,omitempty"`
+		CorrelationID   string         `json:"correlationId,omitempty"`
+		Type            string         `json:"type,omitempty"`
+		AppID           string         `json:"appId,omitempty"`
+		Timestamp       *time.Time     `json:"timestamp,omitempty"`
+		Headers         map[string]any `json:"headers,omitempty"`
+		RoutingKey      string         `json:"routingKey,omitempty"`
+	} `json:"message"`
+	Body  json.RawMessage `json:"body"`
+	Event *event.Event    `json:"event,omitempty"`
+	Error *goldenError    `json:"error,omitempty"`
+}
+
+type goldenError struct {
+	Code    fault.Code    `json:"code"`
+	Message string        `json:"message"`
+	Fields  []fault.Field `json:"fields,omitempty"`
+}
+
+func (g golden) message() wire.Message {
+	m := wire.Message{
+		ContentType: g.Message.ContentType, ContentEncoding: g.Message.ContentEncoding, MessageID: g.Message.MessageID,
+		CorrelationID: g.Message.CorrelationID, Type: g.Message.Type, AppID: g.Message.AppID,
+		Headers: g.Message.Headers, RoutingKey: g.Message.RoutingKey, Body: g.Body,
+	}
+	if g.Message.Timestamp != nil {
+		m.Timestamp = *g.Message.Timestamp
+	}
+	var text string
+	if json.Unmarshal(g.Body, &text) == nil {
+		m.Body = []byte(text)
+	}
+	return m
+}
+
+func readGolden(t testing.TB) map[string]golden {
+	t.Helper()
+	files, err := filepath.Glob("testdata/decode/*.json")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	cases := make(map[string]golden, len(files))
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		var g golden
+		require.NoError(t, json.Unmarshal(raw, &g), file)
+		cases[file] = g
+	}
+	return cases
+}
+
+func TestDecodeGolden(t *testing.T) {
+	for file, g := range readGolden(t) {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
+			e, err := wire.Decode(g.message())
+			got := g
+			got.Event, got.Error = &e, nil
+			if err != nil {
+				got.Event = nil
+				got.Error = &goldenError{Code: fault.CodeOf(err), Message: fault.SafeMessage(err), Fields: fault.FieldsOf(err)}
+				require.Zero(t, e)
+			}
+			raw, err := json.MarshalIndent(got, "", "  ")
+			require.NoError(t, err)
+			raw = append(raw, '\n')
+			if *update {
+				require.NoError(t, os.WriteFile(file, raw, 0o600))
+			}
+			want, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.Equal(t, string(want), string(raw))
+		})
+	}
+}
+
+// Every format of the same order must give the same data, and every alias its catalog name.
+func TestEveryInboundTypeIsFoundByNameAndAlias(t *testing.T) {
+	for _, typ := range event.Types(event.Inbound) {
+		for _, name := range append([]string{typ.Name}, typ.Aliases...) {
+			e, err := wire.Decode(wire.Message{RoutingKey: name, Body: []byte(`{"data":{"orderId":"o-1","sku":"A-1"}}`)})
+			require.NoError(t, err, name)
+			require.Equal(t, typ.Name, e.Type)
+		}
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	body := `{"id":"a","type":"order.created","data":{"orderId":"o","note":"` + strings.Repeat("x", wire.MaxBody) + `"}}`
+	_, err := wire.Decode(wire.Message{Body: []byte(body)})
+	require.ErrorIs(t, err, fault.TooLarge)
+}
+
+func TestNotUTF8(t *testing.T) {
+	_, err := wire.Decode(wire.Message{Body: []byte("{\"id\":\"\xff\",\"type\":\"order.created\",\"data\":{\"orderId\":\"o\"}}")})
+	require.ErrorIs(t, err, fault.Malformed)
+}
+
+func TestAnEventWithoutIDHasTheSameIDEachTime(t *testing.T) {
+	decode := func(body string) event.Event {
+		e, err := wire.Decode(wire.Message{RoutingKey: "stock.received", Body: []byte(body)})
+		require.NoError(t, err)
+		return e
+	}
+	a := decode(`{"data":{"sku":"A-1","quantity":1}}`)
+	require.Equal(t, a.ID, decode(`{"data":{"sku":"A-1","quantity":1}}`).ID)
+	require.NotEqual(t, a.ID, decode(`{"data":{"sku":"A-1","quantity":2}}`).ID)
+}
+
+func TestUnusableCorrelationHintsAreLeftOut(t *testing.T) {
+	e, err := wire.Decode(wire.Message{RoutingKey: "order.created", CorrelationID: "a\x00b",
+		Headers: map[string]any{"x-correlation-id": []byte("from-header")}, Body: []byte(`{"orderId":"o-1"}`)})
+	require.NoError(t, err)
+	require.Equal(t, "from-header", e.CorrelationID)
+}
+
+func TestTheDataIsACopy(t *testing.T) {
+	body := []byte(`{"id":"a","type":"order.created","data":{"orderId":"o"}}`)
+	e, err := wire.Decode(wire.Message{Body: body})
+	require.NoError(t, err)
+	clear(body)
+	require.JSONEq(t, `{"orderId":"o"}`, string(e.Data))
+}
+
+// permitted are the codes that Decode promises.
+func permitted(err error) bool {
+	for _, code := range []fault.Code{fault.TooLarge, fault.UnsupportedMediaType, fault.Malformed, fault.UnknownType,
+		fault.UnknownVersion, fault.Invalid} {
+		if errors.Is(err, code) {
+			return fault.Lookup(code).Disposition == fault.DeadLetter
+		}
+	}
+	return false
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, g := range readGolden(f) {
+		m := g.message()
+		text := func(name string) string { s, _ := m.Header(name); return s }
+		f.Add(m.ContentType, m.RoutingKey, m.MessageID, text("cloudEvents:specversion"), text("cloudEvents:type"), m.Body)
+	}
+	f.Fuzz(func(t *testing.T, contentType, routingKey, messageID, spec, typ string, body []byte) {
+		m := wire.Message{ContentType: contentType, RoutingKey: routingKey, MessageID: messageID, Body: body}
+		if spec != "" {
+			m.Headers = map[string]any{"cloudEvents:specversion": spec, "cloudEvents_type": typ}
+		}
+		e, err := wire.Decode(m)
+		again, errAgain := wire.Decode(m)
+		require.Equal(t, e, again)
+		require.Equal(t, err, errAgain)
+		if err != nil {
+			require.True(t, permitted(err), "%v", err)
+			require.Zero(t, e)
+			return
+		}
+		found, ok := event.Find(e.Type)
+		require.True(t, ok && found.Name == e.Type)
+		require.True(t, event.ValidID(e.Subject))
+		require.NotEmpty(t, e.ID)
+		require.True(t, json.Valid(e.Data) && e.Data[0] == '{', "%s", e.Data)
+		require.True(t, e.SchemaVersion >= 1 && e.SchemaVersion <= found.Version)
+
+		// What was read can be said again in our own words, and is the same then.
+		if e.Time.IsZero() || e.Source == "" || len(body) > wire.MaxBody/2 {
+			return
+		}
+		out, err := wire.Encode(event.Record{Version: 1, Entry: event.Entry{Event: e}})
+		require.NoError(t, err)
+		back, err := wire.Decode(out)
+		require.NoError(t, err)
+		require.Equal(t, e, back)
+	})
+}

@@ -1,0 +1,239 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// maxID bounds ids that are not part of stream names: an AMQP short string has at most 255 bytes, and ids
+// travel in them.
+const maxID = 255
+
+// maxSource bounds the source, which is a URI.
+const maxSource = 4 * maxID
+
+// draft is what one of the formats says, before the message's properties fill the gaps. The fields that end in
+// At are JSON pointers for complaints.
+type draft struct {
+	typ, typeAt                string
+	id, idAt                   string
+	source                     string
+	subject, subjectAt         string
+	time                       json.RawMessage
+	timeAt                     string
+	correlationID, causationID string
+	schema                     string // dataschema
+	version                    int    // when versioned
+	versioned                  bool
+	data                       object
+	raw                        json.RawMessage
+}
+
+// setData takes the data, which must be an object.
+func (d *draft) setData(at string, raw json.RawMessage) (err error) {
+	if len(raw) == 0 {
+		return malformed(at, "is missing")
+	}
+	d.data, err = open(at, raw)
+	d.raw = raw
+	return err
+}
+
+// setHeaderTime takes a time from a header: text, or what AMQP calls a timestamp.
+func (d *draft) setHeaderTime(value any) error {
+	if value == nil {
+		return nil
+	}
+	if at, ok := value.(time.Time); ok {
+		value = at.UTC().Format(time.RFC3339Nano)
+	}
+	text, ok := headerText(value)
+	if !ok {
+		return malformed(d.timeAt, "must be a time")
+	}
+	raw, err := json.Marshal(text)
+	d.time = raw
+	return err
+}
+
+// finish fills the gaps from the message's properties and checks what every event must have.
+func (d draft) finish(m Message) (event.Event, error) {
+	typ, err := d.findType(m)
+	if err != nil {
+		return event.Event{}, err
+	}
+	e := event.Event{Type: typ.Name, Source: first(d.source, m.AppID), CausationID: d.causationID}
+	if e.SchemaVersion, err = d.findVersion(typ); err != nil {
+		return event.Event{}, err
+	}
+	if e.Subject, err = d.findSubject(typ); err != nil {
+		return event.Event{}, err
+	}
+	if e.ID, err = d.findID(typ, m); err != nil {
+		return event.Event{}, err
+	}
+	if e.Time, err = d.findTime(m); err != nil {
+		return event.Event{}, err
+	}
+	if e.CorrelationID, err = d.findCorrelation(m); err != nil {
+		return event.Event{}, err
+	}
+	if len(e.CausationID) > maxID || len(e.Source) > maxSource {
+		return event.Event{}, invalid("", "the causation id or the source is too long")
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, d.raw); err != nil {
+		return event.Event{}, malformed(d.data.at, "is not valid JSON")
+	}
+	e.Data = compact.Bytes()
+	return e, nil
+}
+
+// findType looks the type up: the body's, the AMQP type, the routing key. The body has the last word: a name
+// that it gives and that is not known is not replaced by another.
+func (d draft) findType(m Message) (event.Type, error) {
+	if name := first(d.typ, m.Type); name != "" {
+		if typ, ok := event.Find(name); ok {
+			return typ, nil
+		}
+		return event.Type{}, fault.New(fault.UnknownType, "the event type %q is not known", shorten(name))
+	}
+	if typ, ok := event.Find(m.RoutingKey); ok {
+		return typ, nil
+	}
+	return event.Type{}, malformed(d.typeAt, "is missing, and the routing key names no event type")
+}
+
+// findVersion returns the version of the data's schema, 1 unless the message says so. A dataschema that is not
+// of this service's form says nothing about versions.
+func (d draft) findVersion(typ event.Type) (int, error) {
+	version := 1
+	if d.versioned {
+		version = d.version
+	}
+	if _, tail, ok := strings.Cut(d.schema, "/schemas/"); ok {
+		name, number, _ := strings.Cut(tail, "/")
+		if named, known := event.Find(name); known && named.Name == typ.Name {
+			version, _ = strconv.Atoi(number) // what is no number becomes 0, which no type has
+		}
+	}
+	if version < 1 || version > typ.Version {
+		return 0, fault.New(fault.UnknownVersion, "the version of %s is not known: 1 to %d are", typ.Name, typ.Version)
+	}
+	return version, nil
+}
+
+// findSubject returns what the event is about. Senders put the order id into the data; what this service says
+// about its own events stands in the subject.
+func (d draft) findSubject(typ event.Type) (string, error) {
+	name := "orderId"
+	if typ.Name == event.StockReceived {
+		name = "sku"
+	}
+	subject, at := d.subject, d.subjectAt
+	if subject == "" || typ.Direction == event.Inbound {
+		inData, err := d.data.text(name)
+		if err != nil {
+			return "", err
+		}
+		if inData != "" {
+			subject, at = inData, d.data.pointer(name)
+		}
+	}
+	switch {
+	case subject == "":
+		return "", invalid(d.data.pointer(name), "is missing")
+	case !event.ValidID(subject):
+		return "", invalid(at, event.IDRule)
+	}
+	return subject, nil
+}
+
+// findID returns the event's id, or derives one.
+func (d draft) findID(typ event.Type, m Message) (string, error) {
+	id := first(d.id, m.MessageID)
+	if id == "" {
+		return event.DerivedID(typ.Name, string(m.Body)), nil
+	}
+	if !printable(id) {
+		return "", invalid(first(d.idAt, "/id"), "must be at most 255 bytes without control characters")
+	}
+	return id, nil
+}
+
+// findCorrelation returns the correlation id. What the body says must be usable; elsewhere it is a hint, and
+// one that is not is left out.
+func (d draft) findCorrelation(m Message) (string, error) {
+	if d.correlationID != "" {
+		if !printable(d.correlationID) {
+			return "", invalid("/correlationid", "must be at most 255 bytes without control characters")
+		}
+		return d.correlationID, nil
+	}
+	header, _ := m.Header(HeaderCorrelationID)
+	for _, id := range []string{m.CorrelationID, header} {
+		if id != "" && printable(id) {
+			return id, nil
+		}
+	}
+	return "", nil
+}
+
+// findTime returns when it happened: RFC 3339, or a number of seconds or milliseconds since 1970.
+func (d draft) findTime(m Message) (time.Time, error) {
+	if len(d.time) == 0 || string(d.time) == "null" {
+		if m.Timestamp.IsZero() || !sane(m.Timestamp) {
+			return time.Time{}, nil
+		}
+		return m.Timestamp.UTC().Truncate(event.TimeResolution), nil
+	}
+	var text string
+	if json.Unmarshal(d.time, &text) == nil {
+		at, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil || !sane(at) {
+			return time.Time{}, malformed(d.timeAt, "must be an RFC 3339 time such as 2026-01-31T12:00:00Z")
+		}
+		return at.UTC().Truncate(event.TimeResolution), nil
+	}
+	var number float64
+	if json.Unmarshal(d.time, &number) == nil {
+		// 1e11 as milliseconds is March 1973, as seconds the year 5138: no event is mistaken.
+		if number < 1e11 {
+			number *= 1000
+		}
+		if at := time.UnixMilli(int64(math.Round(number))).UTC(); number > 0 && number < 1e14 && sane(at) {
+			return at, nil
+		}
+	}
+	return time.Time{}, malformed(d.timeAt, "must be an RFC 3339 time, or seconds or milliseconds since 1970")
+}
+
+// sane reports whether a time has four digits for its year in UTC, as RFC 3339 wants.
+func sane(t time.Time) bool { year := t.UTC().Year(); return year >= 1 && year <= 9999 }
+
+// printable reports whether an id can travel in AMQP properties and logs. U+FFFD is what unpaired surrogates
+// become: two ids that differ only there would be one.
+func printable(id string) bool {
+	return len(id) <= maxID && utf8.ValidString(id) && !strings.ContainsFunc(id, func(r rune) bool {
+		return r == utf8.RuneError || unicode.IsControl(r)
+	})
+}
+
+// first returns the first of its arguments that is not empty.
+func first(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}

@@ -1,0 +1,149 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// maxDepth bounds the nesting of a body. Nothing in the catalog is deeper than five.
+const maxDepth = 64
+
+// object is a JSON object and where it stands in the body. Names are compared exactly: encoding/json alone
+// would take "ID" for "id".
+type object struct {
+	at     string // JSON pointer, without a slash at its end
+	fields map[string]json.RawMessage
+}
+
+// parse checks the whole body and returns it as an object. What two readers could read differently is refused:
+// bytes that are not UTF-8, a name that occurs twice in one object, anything behind the object.
+func parse(body []byte) (object, error) { return parseAt(body, 0) }
+
+// parseAt is parse for an object that will stand depth levels deep.
+func parseAt(body []byte, depth int) (object, error) {
+	switch {
+	case !utf8.Valid(body):
+		return object{}, malformed("", "is not valid UTF-8")
+	case !json.Valid(body):
+		return object{}, malformed("", "is not valid JSON")
+	case bytes.TrimLeft(body, " \t\r\n")[0] != '{':
+		return object{}, malformed("", "must be a JSON object")
+	}
+	if err := checkNames(json.NewDecoder(bytes.NewReader(body)), "", depth); err != nil {
+		return object{}, err
+	}
+	return open("", body)
+}
+
+// open reads one level of an object that parse has checked.
+func open(at string, raw json.RawMessage) (object, error) {
+	o := object{at: at}
+	if err := json.Unmarshal(raw, &o.fields); err != nil || o.fields == nil {
+		return object{}, malformed(at, "must be an object")
+	}
+	return o, nil
+}
+
+// checkNames reads one value and refuses names that occur twice. The input is valid JSON.
+func checkNames(d *json.Decoder, at string, depth int) error {
+	token, err := d.Token()
+	if err != nil {
+		return malformed(at, "is not valid JSON")
+	}
+	delim, nested := token.(json.Delim)
+	if !nested {
+		return nil
+	}
+	if depth >= maxDepth {
+		return malformed(at, "is nested too deeply")
+	}
+	seen := make(map[string]bool)
+	for d.More() {
+		name := "-" // of every element of an array: its index is not worth the counting
+		if delim == '{' {
+			token, err = d.Token()
+			if err != nil {
+				return malformed(at, "is not valid JSON")
+			}
+			name, _ = token.(string)
+			if seen[name] {
+				return malformed(at+pointer(name), "occurs twice")
+			}
+			seen[name] = true
+		}
+		if err = checkNames(d, at+pointer(name), depth+1); err != nil {
+			return err
+		}
+	}
+	_, err = d.Token()
+	return err
+}
+
+// has reports whether the field is there and not null.
+func (o object) has(name string) bool {
+	raw, ok := o.fields[name]
+	return ok && string(raw) != "null"
+}
+
+// text returns a field that must be a string where it is there.
+func (o object) text(name string) (string, error) {
+	if !o.has(name) {
+		return "", nil
+	}
+	var s string
+	if err := json.Unmarshal(o.fields[name], &s); err != nil {
+		return "", malformed(o.pointer(name), "must be a string")
+	}
+	return s, nil
+}
+
+// textField is a field to read and where to put it.
+type textField struct {
+	name string
+	to   *string
+}
+
+// texts reads fields that must be strings where they are there, in the order given.
+func (o object) texts(fields ...textField) (err error) {
+	for _, f := range fields {
+		if *f.to, err = o.text(f.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pointer returns the JSON pointer of a field.
+func (o object) pointer(name string) string { return o.at + pointer(name) }
+
+var escaper = strings.NewReplacer("~", "~0", "/", "~1")
+
+// pointer returns the reference token of a name, RFC 6901. Names are the sender's: they are cut short.
+func pointer(name string) string { return "/" + escaper.Replace(shorten(name)) }
+
+// shorten cuts a text of the sender to a length that an error message can take.
+func shorten(s string) string {
+	const most = 64
+	if len(s) <= most {
+		return s
+	}
+	cut := most
+	for !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}
+
+func malformed(at, detail string) error {
+	return &fault.Error{Code: fault.Malformed, Message: "the message cannot be read",
+		Fields: []fault.Field{{Pointer: at, Detail: detail}}}
+}
+
+func invalid(at, detail string) error {
+	return &fault.Error{Code: fault.Invalid, Message: "the event is invalid",
+		Fields: []fault.Field{{Pointer: at, Detail: detail}}}
+}

@@ -1,0 +1,160 @@
+package eventlog
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// MaxDataBytes is the most that the data of one entry may take, as JSON. It leaves room for the envelope below
+// the 16 MiB that a MongoDB document may have.
+const MaxDataBytes = 4 << 20
+
+// maxDepth is how deep objects and arrays may nest, the data itself counted. MongoDB's limit is 100.
+const maxDepth = 32
+
+// maxNameBytes is the most that a stream's name or a key may take: both are in an index.
+const maxNameBytes = 512
+
+// maxVersion is the largest version: adapters write it with ten digits.
+const maxVersion = 9_999_999_999
+
+// maxSafeInteger is the largest integer that RFC 8785 (JSON numbers as IEEE 754 doubles) keeps exactly.
+const maxSafeInteger = 1<<53 - 1
+
+// checkData accepts what every server that speaks MongoDB's protocol stores and gives back unchanged, so that
+// hashes verify after the round trip: one JSON object; numbers that are integers and survive RFC 8785 exactly;
+// no NUL in strings; names that are unique in their object, not empty, not _id, without a leading $ and without
+// a dot; no array directly in an array (FerretDB 1 has none; wrap the inner one in an object).
+func checkData(data json.RawMessage) error {
+	if len(data) > MaxDataBytes {
+		return fault.New(fault.TooLarge, "data takes %d bytes, more than %d", len(data), MaxDataBytes)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	token, err := decoder.Token()
+	if err != nil || token != json.Delim('{') {
+		return fault.New(fault.Invalid, "data must be a JSON object")
+	}
+	if err := checkObject(decoder, 1); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return fault.New(fault.Invalid, "data must be one JSON object and nothing behind it")
+	}
+	return nil
+}
+
+// checkObject reads the rest of an object whose { was read.
+func checkObject(decoder *json.Decoder, depth int) error {
+	names := make(map[string]struct{})
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return fault.Wrap(err, fault.Invalid, "read data")
+		}
+		name, _ := token.(string)
+		if err := checkFieldName(name); err != nil {
+			return err
+		}
+		if _, twice := names[name]; twice {
+			return fault.New(fault.Invalid, "data has the name %q twice in one object", name)
+		}
+		names[name] = struct{}{}
+		if err := checkValue(decoder, depth, false); err != nil {
+			return err
+		}
+	}
+	return closeDelim(decoder)
+}
+
+// checkArray reads the rest of an array whose [ was read.
+func checkArray(decoder *json.Decoder, depth int) error {
+	for decoder.More() {
+		if err := checkValue(decoder, depth, true); err != nil {
+			return err
+		}
+	}
+	return closeDelim(decoder)
+}
+
+// checkValue reads the next value.
+func checkValue(decoder *json.Decoder, depth int, inArray bool) error {
+	token, err := decoder.Token()
+	if err != nil {
+		return fault.Wrap(err, fault.Invalid, "read data")
+	}
+	switch v := token.(type) {
+	case json.Delim:
+		if depth >= maxDepth {
+			return fault.New(fault.Invalid, "data nests deeper than %d", maxDepth)
+		}
+		if v == '{' {
+			return checkObject(decoder, depth+1)
+		}
+		if inArray {
+			return fault.New(fault.Invalid, "data has an array directly in an array")
+		}
+		return checkArray(decoder, depth+1)
+	case json.Number:
+		n, err := v.Int64()
+		if err != nil || n > maxSafeInteger || n < -maxSafeInteger || v == "-0" {
+			return fault.New(fault.Invalid, "number %s is not an integer between -2^53 and 2^53", v)
+		}
+	case string:
+		if strings.ContainsRune(v, 0) {
+			return fault.New(fault.Invalid, "data has a string with a NUL character")
+		}
+	}
+	return nil
+}
+
+// closeDelim reads the } or ] that More saw.
+func closeDelim(decoder *json.Decoder) error {
+	if _, err := decoder.Token(); err != nil {
+		return fault.Wrap(err, fault.Invalid, "read data")
+	}
+	return nil
+}
+
+func checkFieldName(name string) error {
+	if name == "" || name == "_id" || name[0] == '$' || strings.ContainsAny(name, ".\x00") {
+		return fault.New(fault.Invalid, "data has a field named %q: names are not empty, not _id, without leading $, dots and NUL", name)
+	}
+	return nil
+}
+
+// checkEntry accepts entries whose envelope every server stores unchanged.
+func checkEntry(stream string, e event.Entry) error {
+	if e.Key == "" || e.Type == "" || e.ID == "" {
+		return fault.New(fault.Invalid, "an entry of stream %s lacks key, type or id", stream)
+	}
+	if len(e.Key) > maxNameBytes {
+		return fault.New(fault.Invalid, "key of %d bytes in stream %s: %d is the most", len(e.Key), stream, maxNameBytes)
+	}
+	for _, text := range []string{e.Key, e.ID, e.Type, e.Source, e.Subject, e.CorrelationID, e.CausationID} {
+		if !isText(text) {
+			return fault.New(fault.Invalid, "entry %q of stream %s has text that is not UTF-8, or NUL in it", e.Key, stream)
+		}
+	}
+	if y := e.Time.Year(); y < 1 || y > 9999 {
+		return fault.New(fault.Invalid, "entry %s of stream %s is of the year %d: RFC 3339 has 4 digits", e.Key, stream, y)
+	}
+	return nil
+}
+
+// checkStream accepts names of streams. The @ is what separates stream and version in ids of documents.
+func checkStream(stream string) error {
+	if stream == "" || len(stream) > maxNameBytes || !isText(stream) || strings.Contains(stream, "@") {
+		return fault.New(fault.Invalid, "%q cannot name a stream: 1 to %d bytes of UTF-8 without @ and NUL", stream, maxNameBytes)
+	}
+	return nil
+}
+
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }

@@ -1,0 +1,176 @@
+// Package eventlogtest is the contract suite of eventlog.Log. Every adapter runs it, against every server that
+// it supports:
+//
+//	func TestContract(t *testing.T) {
+//		eventlogtest.Run(t, func(t *testing.T) eventlogtest.Opener { … })
+//	}
+//
+// The suite uses no sleeps and no clock. Each subtest verifies the hash chain of every stream that it touched,
+// at the end, through a handle of its own.
+package eventlogtest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog"
+)
+
+// Store is what an adapter gives.
+type Store interface {
+	eventlog.Log
+	eventlog.Lister
+}
+
+// Opener opens a handle on the data of one log, as another process would: what a handle remembers, another one
+// does not know.
+type Opener func(t *testing.T) Store
+
+// Factory makes the data of an empty log that no other test uses, and cleans up when t ends.
+type Factory func(t *testing.T) Opener
+
+// Run runs the whole suite.
+func Run(t *testing.T, fresh Factory) {
+	t.Helper()
+	groups := map[string][]testCase{
+		"append": appendCases, "settle": settleCases, "race": raceCases, "read": readCases, "refuse": refuseCases,
+	}
+	names := make([]string, 0, len(groups))
+	for name := range groups {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, group := range names {
+		for _, c := range groups[group] {
+			t.Run(group+"/"+strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
+				open := fresh(t)
+				s := &scene{T: t, ctx: t.Context(), open: open, log: open(t), stream: "order-1", streams: make(map[string]struct{})}
+				c.run(s)
+				s.verifyAll()
+			})
+		}
+	}
+	t.Run("model", func(t *testing.T) { runModel(t, fresh) })
+}
+
+// testCase is one clause of the contract.
+type testCase struct {
+	name string
+	run  func(s *scene)
+}
+
+// scene is what a case works with.
+type scene struct {
+	*testing.T
+	ctx  context.Context
+	open Opener
+	// log is the handle that most cases use.
+	log Store
+	// stream is the stream that most cases use.
+	stream string
+
+	mu      sync.Mutex
+	streams map[string]struct{}
+}
+
+// start is the time of the suite's first event.
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// entry makes an entry of slot key that says what.
+func entry(key, what string) event.Entry {
+	return event.Entry{Key: key, Event: event.Event{
+		ID: event.DerivedID("eventlogtest", key, what), Type: event.OrderAccepted, Source: event.Source,
+		Subject: "1", Time: start, CorrelationID: "c-1", CausationID: "e-0", SchemaVersion: 1,
+		Data: fmt.Appendf(nil, `{"orderId":"1","what":%q,"lines":[{"sku":"A-1","quantity":2,"note":null}]}`, what),
+	}}
+}
+
+// entries makes an entry for each key; all say the same.
+func entries(keys ...string) []event.Entry {
+	list := make([]event.Entry, len(keys))
+	for i, key := range keys {
+		list[i] = entry(key, "it")
+	}
+	return list
+}
+
+// retold is the same decision, told again by a later attempt: other id, time and cause.
+func retold(list []event.Entry) []event.Entry {
+	again := slices.Clone(list)
+	for i := range again {
+		again[i].ID += "-again"
+		again[i].Time = again[i].Time.Add(time.Hour)
+		again[i].CorrelationID, again[i].CausationID = "c-2", "e-9"
+		again[i].Data = []byte(strings.ReplaceAll(string(again[i].Data), ",", " , "))
+	}
+	return again
+}
+
+// keysOf lists the keys of records.
+func keysOf(records []event.Record) []string {
+	keys := make([]string, len(records))
+	for i, r := range records {
+		keys[i] = r.Key
+	}
+	return keys
+}
+
+// touch remembers a stream for verifyAll.
+func (s *scene) touch(stream string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.streams[stream] = struct{}{}
+}
+
+// append calls Append of the main handle on the main stream.
+func (s *scene) append(head event.Head, list []event.Entry) (event.Head, []event.Record, error) {
+	s.touch(s.stream)
+	return s.log.Append(s.ctx, s.stream, head, list)
+}
+
+// must appends what is not in doubt, through a handle of its own, and returns the new head.
+func (s *scene) must(stream string, head event.Head, list []event.Entry) event.Head {
+	s.Helper()
+	s.touch(stream)
+	newest, _, err := s.open(s.T).Append(s.ctx, stream, head, list)
+	require.NoError(s, err)
+	return newest
+}
+
+// whole reads a stream through a new handle and verifies it.
+func (s *scene) whole(stream string) []event.Record {
+	s.Helper()
+	records, err := s.open(s.T).Read(s.ctx, stream, 0, 0)
+	require.NoError(s, err)
+	require.NoError(s, eventlog.Verify(stream, event.Head{}, records))
+	return records
+}
+
+// verifyAll verifies every stream that the case touched, and that no key is there twice.
+func (s *scene) verifyAll() {
+	s.Helper()
+	for stream := range s.streams {
+		keys := keysOf(s.whole(stream))
+		slices.Sort(keys)
+		require.Len(s, slices.Compact(slices.Clone(keys)), len(keys), "stream %s holds a key twice: %v", stream, keys)
+	}
+}
+
+// headOf reads the head through a new handle.
+func (s *scene) headOf(stream string) event.Head {
+	s.Helper()
+	r, ok, err := s.open(s.T).Head(s.ctx, stream)
+	require.NoError(s, err)
+	if !ok {
+		return event.Head{}
+	}
+	return r.HeadOf()
+}

@@ -1,0 +1,180 @@
+package mongolog
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// maxRounds bounds how often one append inserts. More than one round means a race, half a batch or trouble
+// with the server.
+const maxRounds = 10
+
+// errRemembered stands for the duplicate that an insert would have met: the cache knows a record there.
+var errRemembered = errors.New("the stream is known to have gone on")
+
+// Append implements eventlog.Log.
+func (l *Log) Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
+	records, err := eventlog.Seal(stream, head, entries)
+	if err != nil {
+		return event.Head{}, nil, err
+	}
+	a := appending{log: l, stream: stream, head: head, entries: entries}
+	return a.run(ctx, records)
+}
+
+// appending is one call of Append.
+type appending struct {
+	log     *Log
+	stream  string
+	head    event.Head
+	entries []event.Entry
+	// tail is what was last read behind head.
+	tail []event.Record
+}
+
+// run inserts records, which are entries sealed behind head, and settles what comes of it.
+func (a *appending) run(ctx context.Context, records []event.Record) (event.Head, []event.Record, error) {
+	var cause error
+	if a.log.heads.get(a.stream).Version > a.head.Version {
+		cause = errRemembered
+	} else if err := a.checkHead(ctx); err != nil {
+		return event.Head{}, nil, err
+	}
+	for round := range maxRounds {
+		if cause == nil {
+			cause = a.insert(ctx, records)
+		}
+		if cause == nil {
+			a.tail = append(a.tail, records...)
+			newest := records[len(records)-1].HeadOf()
+			a.log.heads.put(a.stream, newest)
+			return newest, a.tail, nil
+		}
+		if errors.Is(cause, fault.Invalid) {
+			return event.Head{}, nil, cause
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		a.log.logger.LogAttrs(ctx, slog.LevelDebug, "append is settled from the tail", slog.String("stream", a.stream),
+			slog.Int("round", round), slog.String("cause", cause.Error()))
+		sealedAt := records[0].Version - 1
+		settled, err := a.settle(ctx)
+		if err != nil || len(settled.Remaining) == 0 {
+			return settled.Head, a.tail, err
+		}
+		if settled.Head.Version == sealedAt {
+			// Nobody wrote there: a key is taken further up, or nothing happened, or what happened is not
+			// yet at a majority. Only what is found counts.
+			if err := a.findTaken(ctx, cause, settled.Remaining); err != nil {
+				return settled.Head, a.tail, err
+			}
+			pause(ctx, round)
+		}
+		if records, err = eventlog.Seal(a.stream, settled.Head, settled.Remaining); err != nil {
+			return event.Head{}, nil, err
+		}
+		cause = a.last(round, cause)
+	}
+	return event.Head{}, nil, unavailable(ctx, cause, "append to %s", a.stream)
+}
+
+// last keeps the cause of the last round, for the error; before it the next insert starts afresh.
+func (a *appending) last(round int, cause error) error {
+	if round == maxRounds-1 {
+		return cause
+	}
+	return nil
+}
+
+// checkHead makes sure that the caller's head is a record of the stream: a chain that starts from a wrong head
+// is a fork. It is free for heads that this process has seen.
+func (a *appending) checkHead(ctx context.Context) error {
+	if a.head.Version == 0 || a.log.heads.get(a.stream) == a.head {
+		return nil
+	}
+	r, ok, err := a.log.get(ctx, a.stream, a.head.Version)
+	if err != nil {
+		return err
+	}
+	if !ok || r.Hash != a.head.Hash {
+		return a.wrongHead()
+	}
+	a.log.heads.put(a.stream, a.head)
+	return nil
+}
+
+func (a *appending) wrongHead() error {
+	return fault.New(fault.Corrupt, "head %d is not part of stream %s", a.head.Version, a.stream)
+}
+
+// settle reads the tail and compares. The settlement's head and a.tail are valid with the errors of Append
+// that say so.
+func (a *appending) settle(ctx context.Context) (eventlog.Settlement, error) {
+	tail, err := a.log.Read(ctx, a.stream, a.head.Version, 0)
+	if err != nil {
+		a.tail = nil
+		return eventlog.Settlement{}, err
+	}
+	a.tail = tail
+	if len(tail) > 0 {
+		if tail[0].PrevHash != eventlog.PrevHash(a.stream, a.head) {
+			a.tail = nil
+			return eventlog.Settlement{}, a.wrongHead()
+		}
+	} else if known := a.log.heads.get(a.stream); known.Version > a.head.Version {
+		// The cache knows more than the server: the collection was emptied under this process.
+		a.log.heads.forget(a.stream)
+		if err := a.checkHead(ctx); err != nil {
+			return eventlog.Settlement{}, err
+		}
+	}
+	return eventlog.Settle(a.stream, a.head, tail, a.entries)
+}
+
+// findTaken looks for the first entry whose key stands at the caller's head or before it.
+func (a *appending) findTaken(ctx context.Context, cause error, remaining []event.Entry) error {
+	if !mongo.IsDuplicateKeyError(cause) {
+		return nil
+	}
+	keys := make([]string, len(remaining))
+	for i, e := range remaining {
+		keys[i] = e.Key
+	}
+	standing, err := a.log.findKeys(ctx, a.stream, keys)
+	if err != nil {
+		a.tail = nil
+		return err
+	}
+	for _, key := range keys {
+		if r, taken := standing[key]; taken && r.Version <= a.head.Version {
+			return &eventlog.TakenError{Stream: a.stream, Key: key, Standing: r}
+		}
+	}
+	return nil
+}
+
+// insert writes records. The error is Invalid for records that cannot be stored, else the driver's.
+func (a *appending) insert(ctx context.Context, records []event.Record) error {
+	docs, err := toDocuments(records)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.log.timeout)
+	defer cancel()
+	return a.log.insert(ctx, docs)
+}
+
+// insertMany is the one write of this package. The batch is ordered: it stops at the first duplicate.
+func (l *Log) insertMany(ctx context.Context, docs []document) error {
+	_, err := l.events.InsertMany(ctx, docs, options.InsertMany().SetOrdered(true))
+	return err
+}

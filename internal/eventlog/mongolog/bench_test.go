@@ -1,0 +1,83 @@
+package mongolog
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog"
+)
+
+// BenchmarkAppend: one record behind a head that this process knows.
+func BenchmarkAppend(b *testing.B) {
+	log := newLog(b)
+	var head event.Head
+	for n := 0; b.Loop(); n++ {
+		newest, _, err := log.Append(b.Context(), "order-1", head, entries(fmt.Sprint(n)))
+		require.NoError(b, err)
+		head = newest
+	}
+}
+
+// BenchmarkAppendLost: one record that stands there already, told again.
+func BenchmarkAppendLost(b *testing.B) {
+	log := newLog(b)
+	_, _, err := log.Append(b.Context(), "order-1", event.Head{}, entries("a"))
+	require.NoError(b, err)
+	for b.Loop() {
+		log.heads.forget("order-1")
+		_, _, err := log.Append(b.Context(), "order-1", event.Head{}, entries("a"))
+		require.NoError(b, err)
+	}
+}
+
+// BenchmarkAppendHundred: a full batch, each in a stream of its own.
+func BenchmarkAppendHundred(b *testing.B) {
+	log := newLog(b)
+	var keys []string
+	for i := range 100 {
+		keys = append(keys, fmt.Sprint(i))
+	}
+	for n := 0; b.Loop(); n++ {
+		_, _, err := log.Append(b.Context(), fmt.Sprintf("order-%d", n), event.Head{}, entries(keys...))
+		require.NoError(b, err)
+	}
+}
+
+// BenchmarkTimeline: the seven records of a happy order.
+func BenchmarkTimeline(b *testing.B) {
+	log := newLog(b)
+	_, _, err := log.Append(b.Context(), "order-1", event.Head{}, entries("1", "2", "3", "4", "5", "6", "7"))
+	require.NoError(b, err)
+	for b.Loop() {
+		log.heads.forget("order-1")
+		records, err := log.Read(b.Context(), "order-1", 0, 0)
+		require.NoError(b, err)
+		require.Len(b, records, 7)
+	}
+}
+
+// BenchmarkHead: the head of a stream that is remembered.
+func BenchmarkHead(b *testing.B) {
+	log := newLog(b)
+	_, _, err := log.Append(b.Context(), "order-1", event.Head{}, entries("1", "2", "3", "4", "5", "6", "7"))
+	require.NoError(b, err)
+	for b.Loop() {
+		_, ok, err := log.Head(b.Context(), "order-1")
+		require.NoError(b, err)
+		require.True(b, ok)
+	}
+}
+
+// BenchmarkSeal: what an append costs without a server.
+func BenchmarkSeal(b *testing.B) {
+	list := entries("a")
+	for b.Loop() {
+		records, err := eventlog.Seal("order-1", event.Head{}, list)
+		require.NoError(b, err)
+		_, err = toDocuments(records)
+		require.NoError(b, err)
+	}
+}

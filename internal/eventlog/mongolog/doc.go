@@ -1,0 +1,55 @@
+// Package mongolog keeps the event log in a collection of a server that speaks MongoDB's wire protocol: MongoDB
+// (replica set or sharded), FerretDB 2, FerretDB 1. It implements eventlog.Log and eventlog.Lister.
+//
+// It may import the MongoDB driver, internal/event, internal/eventlog and internal/fault.
+//
+// # Documents
+//
+// The collection is insert-only. One record is one document:
+//
+//	_id            string    <stream>@<version, 10 digits>
+//	stream         string
+//	version        int64     from 1, without gaps
+//	key            string    the slot, unique in its stream
+//	id             string    the event's id
+//	type           string
+//	source         string
+//	subject        string
+//	time           date      UTC, milliseconds
+//	correlationId  string    empty when there is none
+//	causationId    string    empty when there is none
+//	schemaVersion  int64
+//	data           document  the event's data; numbers are int64, never doubles
+//	hash           string    lower-case hexadecimal, see eventlog.Hash
+//	prevHash       string
+//
+// # Indexes
+//
+// Setup makes them; New does no I/O. (stream, key) is unique: that is what makes a slot a slot. (stream,
+// version) is unique too, and serves heads and timelines; FerretDB 1 does not get it, because there only
+// equality of _id uses an index. _id says the same as (stream, version), so that optimistic concurrency stands
+// on _id alone, on every server.
+//
+// On a sharded cluster the shard key is {stream: 1}. Unique indexes must begin with the shard key, and these
+// do. _id is unique for each shard only, and that is enough: all documents of a stream have the same shard key,
+// so they are in one chunk, which is on one shard.
+//
+// # How an append works
+//
+// An append is one ordered InsertMany at write concern majority, journaled, and nothing else when nobody was
+// faster. Ordered inserts stop at the first duplicate, and every document of a batch names its predecessor's
+// version, so that whatever part of a batch was written is a prefix, and a batch that is executed late collides
+// with what stands there. After a duplicate, and after an error that leaves the outcome unknown, the tail of the
+// stream is read (primary, read concern majority) and eventlog.Settle says how to go on. Nothing is concluded
+// from the absence of a record but to try again, and nothing is read out of the texts of errors.
+//
+// A head that this process has not seen itself costs one look-up by _id, so that a wrong one is Corrupt and not
+// a fork. Heads that it has seen are remembered in a small cache of facts: records never change, so a remembered
+// head can be old but not wrong. A database that is dropped or restored to an earlier time under a running
+// process breaks that; restart the process.
+//
+// # Errors
+//
+// fault.Unavailable for everything that the server or the network does, ended contexts included (then the error
+// also matches the context's error); the others as in eventlog.Log.
+package mongolog

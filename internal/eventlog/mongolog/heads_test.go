@@ -1,0 +1,33 @@
+package mongolog
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+)
+
+func TestHeadCacheIsBoundedAndNeverGoesBack(t *testing.T) {
+	const size = 10
+	c := newHeadCache(size)
+	for round := range 3 {
+		for i := range 100 {
+			stream := fmt.Sprintf("s%d", i)
+			c.put(stream, event.Head{Version: int64(100 - round), Hash: "h"})
+			require.Equal(t, "h", c.get(stream).Hash)
+			require.LessOrEqual(t, len(c.young)+len(c.old), 2*size)
+		}
+	}
+	c.put("s", event.Head{Version: 7})
+	c.put("s", event.Head{Version: 6})
+	require.Equal(t, int64(7), c.get("s").Version)
+	for i := range size {
+		c.put(fmt.Sprint(i), event.Head{Version: 1})
+	}
+	c.put("s", event.Head{Version: 5})
+	require.Equal(t, int64(7), c.get("s").Version, "the older generation counts too")
+	c.forget("s")
+	require.Zero(t, c.get("s"))
+}

@@ -1,0 +1,175 @@
+package mongolog
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+
+	"github.com/ordersaga/ordersaga/internal/eventlog"
+)
+
+// Defaults of Config.
+const (
+	DefaultCollection = "events"
+	DefaultTimeout    = 10 * time.Second
+	DefaultHeads      = 8192
+)
+
+// Lookup says how records are found.
+type Lookup int
+
+const (
+	// LookupAuto asks the server once which of the others fits it.
+	LookupAuto Lookup = iota
+	// LookupRange asks for ranges of (stream, version): MongoDB and FerretDB 2.
+	LookupRange
+	// LookupProbe asks for one _id after the other: FerretDB 1, where nothing else uses an index.
+	LookupProbe
+)
+
+// Config configures a Log.
+type Config struct {
+	// Database holds the collection. Mandatory. Its concerns do not matter: the log sets its own.
+	Database *mongo.Database
+	// Collection is the collection's name. Default "events".
+	Collection string
+	// Timeout bounds each round trip to the server, whatever deadline the caller's context has. Default 10 s.
+	Timeout time.Duration
+	// Lookup is LookupAuto by default.
+	Lookup Lookup
+	// Heads is about how many streams' heads are remembered. Default 8192.
+	Heads int
+	// Logger hears of retries, at debug level, and of servers that are only stand-ins. Default: silence.
+	Logger *slog.Logger
+}
+
+// Validate fills in defaults and names what is wrong.
+func (c *Config) Validate() error {
+	if c.Collection == "" {
+		c.Collection = DefaultCollection
+	}
+	if c.Timeout == 0 {
+		c.Timeout = DefaultTimeout
+	}
+	if c.Heads == 0 {
+		c.Heads = DefaultHeads
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case c.Database == nil:
+		return fmt.Errorf("mongolog: Database is missing")
+	case c.Timeout < 0 || c.Heads < 0:
+		return fmt.Errorf("mongolog: Timeout %s and Heads %d must be positive", c.Timeout, c.Heads)
+	case c.Lookup < LookupAuto || c.Lookup > LookupProbe:
+		return fmt.Errorf("mongolog: there is no Lookup %d", c.Lookup)
+	}
+	return nil
+}
+
+// Log is the event log in a collection. It is safe for concurrent use and needs no closing; the client
+// behind Config.Database is the caller's.
+type Log struct {
+	events  *mongo.Collection
+	timeout time.Duration
+	logger  *slog.Logger
+	heads   *headCache
+	// lookup is LookupAuto until the server was asked.
+	lookup atomic.Int32
+	// insert is insertMany; tests put a saboteur in its place.
+	insert func(ctx context.Context, docs []document) error
+}
+
+var (
+	_ eventlog.Log    = (*Log)(nil)
+	_ eventlog.Lister = (*Log)(nil)
+)
+
+// New returns a log. It does no I/O. The error says what is wrong with the configuration.
+func New(cfg Config) (*Log, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	journaled := true
+	collection := options.Collection().
+		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: &journaled}).
+		SetReadConcern(readconcern.Majority()).
+		SetReadPreference(readpref.Primary())
+	l := &Log{
+		events:  cfg.Database.Collection(cfg.Collection, collection),
+		timeout: cfg.Timeout,
+		logger:  cfg.Logger,
+		heads:   newHeadCache(cfg.Heads),
+	}
+	l.lookup.Store(int32(cfg.Lookup))
+	l.insert = l.insertMany
+	return l, nil
+}
+
+// Setup makes the indexes; call it once before the first append of a new database. It may be called again and
+// by several processes at once. Errors: Unavailable.
+func (l *Log) Setup(ctx context.Context) error {
+	lookup, err := l.how(ctx)
+	if err != nil {
+		return err
+	}
+	indexes := []mongo.IndexModel{{
+		Keys:    bson.D{{Key: "stream", Value: 1}, {Key: "key", Value: 1}},
+		Options: options.Index().SetUnique(true).SetName("stream_key"),
+	}}
+	if lookup == LookupRange {
+		indexes = append(indexes, mongo.IndexModel{
+			Keys:    bson.D{{Key: "stream", Value: 1}, {Key: "version", Value: 1}},
+			Options: options.Index().SetUnique(true).SetName("stream_version"),
+		})
+	}
+	// An index is built over what is there: that may take longer than a round trip.
+	if _, err := l.events.Indexes().CreateMany(ctx, indexes); err != nil {
+		return unavailable(ctx, err, "make the indexes of %s", l.events.Name())
+	}
+	return nil
+}
+
+// how returns how records are found, after asking the server when nobody said.
+func (l *Log) how(ctx context.Context) (Lookup, error) {
+	if known := Lookup(l.lookup.Load()); known != LookupAuto {
+		return known, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
+	lookup, err := DetectLookup(ctx, l.events.Database())
+	if err != nil {
+		return LookupAuto, err
+	}
+	if lookup == LookupProbe {
+		l.logger.LogAttrs(ctx, slog.LevelInfo, "the event log is on FerretDB 1: a stand-in for development and tests")
+	}
+	l.lookup.Store(int32(lookup))
+	return lookup, nil
+}
+
+// DetectLookup asks the server what it is and returns LookupProbe for FerretDB 1, LookupRange for all others.
+// Errors: Unavailable.
+func DetectLookup(ctx context.Context, db *mongo.Database) (Lookup, error) {
+	var info struct {
+		// FerretDBVersion is what FerretDB 1 adds; FerretDB 2 has a subdocument "ferretdb" instead.
+		FerretDBVersion string `bson:"ferretdbVersion"`
+	}
+	if err := db.RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info); err != nil {
+		return LookupAuto, unavailable(ctx, err, "ask the server what it is")
+	}
+	if info.FerretDBVersion != "" {
+		return LookupProbe, nil
+	}
+	return LookupRange, nil
+}

@@ -1,0 +1,154 @@
+package mongolog
+
+import (
+	"context"
+	"errors"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// Read implements eventlog.Reader.
+func (l *Log) Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error) {
+	lookup, err := l.how(ctx)
+	if err != nil {
+		return nil, err
+	}
+	after = max(after, 0)
+	read := l.readRange
+	if lookup == LookupProbe {
+		read = l.readProbe
+	}
+	records, err := read(ctx, stream, after, limit)
+	if errors.Is(err, fault.Corrupt) {
+		// A query that sorts after it has scanned another index may miss a record that is written meanwhile
+		// and see the next one. Only a gap that stays is one.
+		records, err = read(ctx, stream, after, limit)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if n := len(records); n > 0 {
+		l.heads.put(stream, records[n-1].HeadOf())
+	}
+	return records, nil
+}
+
+// Head implements eventlog.Reader.
+func (l *Log) Head(ctx context.Context, stream string) (event.Record, bool, error) {
+	lookup, err := l.how(ctx)
+	if err != nil {
+		return event.Record{}, false, err
+	}
+	head := l.headRange
+	if lookup == LookupProbe {
+		head = l.headProbe
+	}
+	r, ok, err := head(ctx, stream)
+	if err != nil || !ok {
+		return event.Record{}, false, err
+	}
+	l.heads.put(stream, r.HeadOf())
+	return r, true, nil
+}
+
+// Find implements eventlog.Reader.
+func (l *Log) Find(ctx context.Context, stream, key string) (event.Record, bool, error) {
+	found, err := l.findKeys(ctx, stream, []string{key})
+	if err != nil {
+		return event.Record{}, false, err
+	}
+	r, ok := found[key]
+	return r, ok, nil
+}
+
+// findKeys returns the records of stream that hold one of keys.
+func (l *Log) findKeys(ctx context.Context, stream string, keys []string) (map[string]event.Record, error) {
+	lookup, err := l.how(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if lookup == LookupProbe {
+		found, complete, err := l.findProbe(ctx, stream, keys)
+		if err != nil || complete {
+			return found, err
+		}
+	}
+	filter := bson.D{{Key: "stream", Value: stream}, {Key: "key", Value: bson.D{{Key: "$in", Value: keys}}}}
+	records, err := l.query(ctx, stream, filter, options.Find())
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]event.Record, len(records))
+	for _, r := range records {
+		found[r.Key] = r
+	}
+	return found, nil
+}
+
+// get returns one version of a stream. Every server looks it up by an index.
+func (l *Log) get(ctx context.Context, stream string, version int64) (event.Record, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
+	raw, err := l.events.FindOne(ctx, bson.D{{Key: "_id", Value: documentID(stream, version)}}).Raw()
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return event.Record{}, false, nil
+	}
+	if err != nil {
+		return event.Record{}, false, unavailable(ctx, err, "read version %d of %s", version, stream)
+	}
+	r, err := decode(raw)
+	return r, err == nil, err
+}
+
+// readRange reads by (stream, version). The error is Corrupt when there is a gap.
+func (l *Log) readRange(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error) {
+	filter := bson.D{{Key: "stream", Value: stream}, {Key: "version", Value: bson.D{{Key: "$gt", Value: after}}}}
+	sorted := options.Find().SetSort(bson.D{{Key: "version", Value: 1}}).SetLimit(int64(limit))
+	records, err := l.query(ctx, stream, filter, sorted)
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range records {
+		if want := after + int64(i) + 1; r.Version != want {
+			return nil, fault.New(fault.Corrupt, "stream %s has version %d where %d should be", stream, r.Version, want)
+		}
+	}
+	return records, nil
+}
+
+// headRange reads the largest (stream, version).
+func (l *Log) headRange(ctx context.Context, stream string) (event.Record, bool, error) {
+	newest := options.Find().SetSort(bson.D{{Key: "version", Value: -1}}).SetLimit(1)
+	records, err := l.query(ctx, stream, bson.D{{Key: "stream", Value: stream}}, newest)
+	if err != nil || len(records) == 0 {
+		return event.Record{}, false, err
+	}
+	return records[0], true, nil
+}
+
+// query reads records.
+func (l *Log) query(ctx context.Context, stream string, filter bson.D, opts *options.FindOptionsBuilder) (records []event.Record, err error) {
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
+	cursor, err := l.events.Find(ctx, filter, opts)
+	if err != nil {
+		return nil, unavailable(ctx, err, "read stream %s", stream)
+	}
+	defer func() { _ = cursor.Close(context.WithoutCancel(ctx)) }()
+	for cursor.Next(ctx) {
+		r, err := decode(cursor.Current)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, r)
+	}
+	if err := cursor.Err(); err != nil {
+		return nil, unavailable(ctx, err, "read stream %s", stream)
+	}
+	return records, nil
+}

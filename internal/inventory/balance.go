@@ -1,0 +1,155 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+const (
+	// maxIDBytes bounds the idempotency ids of receipts and adjustments. They come from clients and from other
+	// teams' events, so they may be any text.
+	maxIDBytes = 256
+	// maxNoteBytes bounds the note of an adjustment.
+	maxNoteBytes = 1024
+	// defaultPage and maxPage bound a page of List.
+	defaultPage, maxPage = 100, 500
+	// listReads is how many heads List reads at once.
+	listReads = 8
+)
+
+// Balance is how much there is of a SKU.
+type Balance struct {
+	SKU string `json:"sku"`
+	// OnHand includes what is reserved.
+	OnHand   int64 `json:"onHand"`
+	Reserved int64 `json:"reserved"`
+	// Available is OnHand minus Reserved.
+	Available int64 `json:"available"`
+	// Version is the version of the SKU's stream that says so.
+	Version int64 `json:"version"`
+}
+
+// Balance returns how much there is of the SKU now. Errors: NotFound when nothing was ever received or adjusted,
+// Invalid, Unavailable, Corrupt.
+func (l *Ledger) Balance(ctx context.Context, sku string) (Balance, error) {
+	if !event.ValidID(sku) {
+		return Balance{}, fault.NewInvalid("sku", []fault.Field{fault.Fieldf("/sku", "%s", event.IDRule)})
+	}
+	at, err := l.head(ctx, sku)
+	if err != nil {
+		return Balance{}, fmt.Errorf("balance of sku %s: %w", sku, err)
+	}
+	if !at.known {
+		return Balance{}, fault.New(fault.NotFound, "sku %s is not known", sku)
+	}
+	return Balance{
+		SKU: sku, OnHand: at.onHand, Reserved: at.reserved, Available: at.available(), Version: at.head.Version,
+	}, nil
+}
+
+// List returns the balances of the SKUs that come after the given one, in the order of their bytes, and where to
+// go on: next is empty behind the last page. Limit is from 1 to 500, 0 is 100; a page may be shorter although
+// others follow. Errors: Invalid, Unavailable, Corrupt.
+func (l *Ledger) List(ctx context.Context, after string, limit int) ([]Balance, string, error) {
+	if limit < 0 || limit > maxPage {
+		return nil, "", fault.NewInvalid("page", []fault.Field{fault.Fieldf("/limit", "must be from 1 to %d", maxPage)})
+	}
+	if limit == 0 {
+		limit = defaultPage
+	}
+	skus, err := l.cfg.Registry.List(ctx, after, limit)
+	if err != nil {
+		return nil, "", fmt.Errorf("list skus after %q: %w", after, err)
+	}
+	positions := make([]position, len(skus))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(listReads)
+	for i, sku := range skus {
+		group.Go(func() (err error) {
+			positions[i], err = l.head(ctx, sku)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, "", fmt.Errorf("list balances after %q: %w", after, err)
+	}
+	balances := make([]Balance, 0, len(skus))
+	for i, at := range positions {
+		if at.known {
+			balances = append(balances, Balance{
+				SKU: skus[i], OnHand: at.onHand, Reserved: at.reserved, Available: at.available(), Version: at.head.Version,
+			})
+		}
+	}
+	next := ""
+	if len(skus) == limit {
+		next = skus[limit-1]
+	}
+	return balances, next, nil
+}
+
+// head reads where the SKU's stream ends now.
+func (l *Ledger) head(ctx context.Context, sku string) (position, error) {
+	at := position{valid: true, readAt: l.cfg.Clock()}
+	r, ok, err := l.cfg.Log.Head(ctx, event.StockStream(sku))
+	if err != nil || !ok {
+		return at, err
+	}
+	s, err := readSlot(r)
+	if err != nil {
+		return at, err
+	}
+	at.head, at.balance = r.HeadOf(), s.balance()
+	return at, nil
+}
+
+// validate checks what an order's call names. The error is Invalid.
+func validate(sku, orderID string, quantity, least int64) error {
+	var wrong []fault.Field
+	if !event.ValidID(sku) {
+		wrong = append(wrong, fault.Fieldf("/sku", "%s", event.IDRule))
+	}
+	if !event.ValidID(orderID) {
+		wrong = append(wrong, fault.Fieldf("/orderId", "%s", event.IDRule))
+	}
+	return fault.NewInvalid("stock change", append(wrong, wrongQuantity(quantity, least)...))
+}
+
+// validateCount checks a receipt or an adjustment. The error is Invalid.
+func validateCount(sku string, c change, least int64) error {
+	var wrong []fault.Field
+	if !event.ValidID(sku) {
+		wrong = append(wrong, fault.Fieldf("/sku", "%s", event.IDRule))
+	}
+	if c.id == "" || len(c.id) > maxIDBytes || !printable(c.id) {
+		wrong = append(wrong, fault.Fieldf("/id", "must be 1 to %d bytes of printable text", maxIDBytes))
+	}
+	if len(c.note) > maxNoteBytes || !printable(strings.ReplaceAll(c.note, "\n", "")) {
+		wrong = append(wrong, fault.Fieldf("/note", "must be at most %d bytes of printable text", maxNoteBytes))
+	}
+	return fault.NewInvalid("stock change", append(wrong, wrongQuantity(c.quantity, least)...))
+}
+
+func wrongQuantity(quantity, least int64) []fault.Field {
+	if quantity < least || quantity > MaxQuantity || quantity == 0 {
+		return []fault.Field{fault.Fieldf("/quantity", "must be from %d to %d and not 0", least, MaxQuantity)}
+	}
+	return nil
+}
+
+func printable(text string) bool {
+	for _, r := range text {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,137 @@
+package inventory
+
+import (
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+const (
+	// MaxQuantity is the most that one call moves.
+	MaxQuantity = 1_000_000
+	// MaxOnHand is the most that a SKU holds: JSON numbers are exact up to it.
+	MaxOnHand = 1<<53 - 1
+)
+
+// Movement is the data of every stock event.
+type Movement struct {
+	SKU string `json:"sku"`
+	// OrderID is the order whose slot the event takes; empty for receipts and adjustments.
+	OrderID string `json:"orderId,omitempty"`
+	// ID is the idempotency id of a receipt or an adjustment.
+	ID string `json:"id,omitempty"`
+	// Quantity is how many the event is about: for stock.adjusted with its sign, for stock.refused what was
+	// asked for, for stock.fenced 0.
+	Quantity int64 `json:"quantity"`
+	// OnHand and Reserved are the balance after the event. OnHand includes what is reserved.
+	OnHand   int64 `json:"onHand"`
+	Reserved int64 `json:"reserved"`
+	// Reason is out_of_stock or unknown_sku. The latter stands in every event from before the SKU was known.
+	Reason string `json:"reason,omitempty"`
+	// Note is what a person said about an adjustment.
+	Note string `json:"note,omitempty"`
+}
+
+// ReserveKey is the Do slot of an order in a SKU's stream.
+func ReserveKey(orderID string) string { return orderID + "/reserve" }
+
+// SettleKey is the settle slot of an order in a SKU's stream.
+func SettleKey(orderID string) string { return orderID + "/settle" }
+
+// receiptKey and adjustmentKey name the slots of what does not belong to an order. What kind of slot it is
+// stands last, so that no id can be mistaken for an order's.
+func receiptKey(id string) string    { return id + "/receipt" }
+func adjustmentKey(id string) string { return id + "/adjustment" }
+
+// change is what a caller asks for: something to write under key, unless the key is taken.
+type change struct {
+	key string
+	// kind is the event type; a stock.reserved may become a stock.refused.
+	kind     string
+	orderID  string
+	id       string
+	note     string
+	quantity int64
+}
+
+// balance is what a SKU's stream says at some version.
+type balance struct {
+	onHand, reserved int64
+	// known is false before the first stock.added or stock.adjusted.
+	known bool
+}
+
+func (b balance) available() int64 { return b.onHand - b.reserved }
+
+// makesKnown reports whether the SKU is heard of through the change.
+func (c change) makesKnown() bool { return c.kind == event.StockAdded || c.kind == event.StockAdjusted }
+
+// apply decides the change against the balance before it. It returns the event to write and the balance after
+// it, or why nothing can be written: StockInsufficient, Invalid, Corrupt.
+func (c change) apply(sku string, b balance, at time.Time) (event.Entry, balance, error) {
+	kind, reason := c.kind, ""
+	if !b.known && !c.makesKnown() {
+		reason = order.ReasonUnknownSKU
+	}
+	switch c.kind {
+	case event.StockReserved:
+		if !b.known || b.available() < c.quantity {
+			kind = event.StockRefused
+			if b.known {
+				reason = order.ReasonOutOfStock
+			}
+			break
+		}
+		b.reserved += c.quantity
+	case event.StockReleased:
+		b.reserved -= c.quantity
+	case event.StockCommitted:
+		b.reserved -= c.quantity
+		b.onHand -= c.quantity
+	case event.StockAdded, event.StockAdjusted:
+		if c.quantity < 0 && b.available() < -c.quantity {
+			return event.Entry{}, b, fault.New(fault.StockInsufficient, "only %d of sku %s are available", b.available(), sku)
+		}
+		if c.quantity > MaxOnHand-b.onHand {
+			return event.Entry{}, b, fault.New(fault.Invalid, "sku %s cannot hold more than %d", sku, int64(MaxOnHand))
+		}
+		b.onHand += c.quantity
+		b.known = true
+	}
+	if b.reserved < 0 || b.onHand < b.reserved {
+		return event.Entry{}, b, fault.New(fault.Corrupt, "%s of %d would leave sku %s with %d on hand and %d reserved",
+			kind, c.quantity, sku, b.onHand, b.reserved)
+	}
+	return event.New(event.StockStream(sku), c.key, kind, sku, at, Movement{
+		SKU: sku, OrderID: c.orderID, ID: c.id, Quantity: c.quantity, OnHand: b.onHand, Reserved: b.reserved,
+		Reason: reason, Note: c.note,
+	}), b, nil
+}
+
+// slot is what stands under a key: a record, read.
+type slot struct {
+	kind    string
+	version int64
+	Movement
+}
+
+// readSlot decodes a record of a stock stream. The error is Corrupt.
+func readSlot(r event.Record) (slot, error) {
+	m, err := event.Decode[Movement](r.Event)
+	if err != nil {
+		return slot{}, fault.Wrap(err, fault.Corrupt, "version %d of stream %s", r.Version, r.Stream)
+	}
+	return slot{kind: r.Type, version: r.Version, Movement: m}, nil
+}
+
+// balance returns the running balance that the record carries.
+func (s slot) balance() balance {
+	return balance{onHand: s.OnHand, reserved: s.Reserved, known: s.Reason != order.ReasonUnknownSKU}
+}
+
+// public returns the running balance in the form that callers see.
+func (s slot) public() Balance {
+	return Balance{SKU: s.SKU, OnHand: s.OnHand, Reserved: s.Reserved, Available: s.OnHand - s.Reserved, Version: s.version}
+}

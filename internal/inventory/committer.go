@@ -1,0 +1,375 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+const (
+	// maxQueue bounds the changes of one SKU that wait in a process.
+	maxQueue = 10_000
+	// maxUnknown is how often in a row the log may leave open what became of a batch before the callers are told.
+	maxUnknown = 3
+	// headLifetime is how long a remembered head is used. Behind an old one there may be a long tail, which costs
+	// more than asking for the newest record.
+	headLifetime = 10 * time.Second
+	// firstPause and lastPause limit the random pause after a lost race; it doubles from one to the other.
+	firstPause, lastPause = time.Millisecond, 32 * time.Millisecond
+)
+
+// position is a place in a SKU's stream and the balance there.
+type position struct {
+	head event.Head
+	balance
+	// valid tells that the log said so at readAt; the zero position says nothing.
+	valid  bool
+	readAt time.Time
+}
+
+// request is a change that a caller waits for.
+type request struct {
+	ctx context.Context
+	change
+	// checked tells that the log said after the request came where the stream stands: what must not be recorded
+	// may be refused on that ground.
+	checked bool
+	// done has room for the answer, so that a committer never waits for a caller who left.
+	done chan answer
+}
+
+// answer says what stands under the key that a request is about.
+type answer struct {
+	standing slot
+	// settle is what stands in the order's settle slot, if upToDate says that it was looked for during the call.
+	settle   slot
+	upToDate bool
+	err      error
+}
+
+func (r *request) answer(a answer) { r.done <- a }
+
+// put hands the change to the SKU's committer and waits for it.
+func (l *Ledger) put(ctx context.Context, sku string, c change) (answer, error) {
+	r := &request{ctx: ctx, change: c, done: make(chan answer, 1)}
+	if err := l.enqueue(sku, r); err != nil {
+		return answer{}, err
+	}
+	select {
+	case a := <-r.done:
+		return a, a.err
+	case <-ctx.Done():
+	}
+	select {
+	case a := <-r.done:
+		return a, a.err
+	default:
+		return answer{}, fault.Wrap(ctx.Err(), fault.OutcomeUnknown, "wait for %s", c.kind)
+	}
+}
+
+// enqueue gives the request to the SKU's committer, and starts one where none runs.
+func (l *Ledger) enqueue(sku string, r *request) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return fault.New(fault.Unavailable, "the stock ledger is closed")
+	}
+	c, running := l.committers[sku]
+	if !running {
+		c = &committer{ledger: l, sku: sku, stream: event.StockStream(sku)}
+		l.committers[sku] = c
+	}
+	if len(c.queue) >= maxQueue {
+		return fault.New(fault.Unavailable, "too many changes wait for sku %s", sku)
+	}
+	c.queue = append(c.queue, r)
+	if !running {
+		l.wg.Go(c.run)
+	}
+	return nil
+}
+
+// committer writes the changes of one SKU, as many at once as wait. It runs as long as there are any.
+type committer struct {
+	ledger      *Ledger
+	sku, stream string
+	// queue is guarded by the ledger's mutex; everything below belongs to the committer's goroutine.
+	queue []*request
+	// at is where the stream ends as far as this committer knows.
+	at position
+	// registered tells that the registry knows the SKU.
+	registered bool
+	// lost and unknown count the races lost, and the appends of unknown outcome, in a row.
+	lost, unknown int
+}
+
+func (c *committer) run() {
+	if at, ok := c.ledger.heads.get(c.sku); ok && c.ledger.cfg.Clock().Sub(at.readAt) < headLifetime {
+		c.at = at
+	}
+	var pending []*request
+	for {
+		pending = c.fill(pending)
+		if len(pending) == 0 {
+			return
+		}
+		pending = c.round(pending)
+	}
+}
+
+// fill drops the requests whose callers left and takes others from the queue, up to a batch. When there is
+// nothing to do, the committer is gone on return.
+func (c *committer) fill(pending []*request) []*request {
+	pending = keep(pending, func(r *request) bool { return r.ctx.Err() == nil })
+	c.ledger.mu.Lock()
+	defer c.ledger.mu.Unlock()
+	for len(c.queue) > 0 && len(pending) < eventlog.MaxBatch {
+		if r := c.queue[0]; r.ctx.Err() == nil {
+			pending = append(pending, r)
+		}
+		c.queue = c.queue[1:]
+	}
+	if len(pending) == 0 {
+		if c.at.valid {
+			c.ledger.heads.put(c.sku, c.at)
+		}
+		delete(c.ledger.committers, c.sku)
+	}
+	return pending
+}
+
+// round writes what can be written at once, and returns the requests that have no answer yet.
+func (c *committer) round(pending []*request) []*request {
+	if !c.at.valid {
+		if err := c.load(pending); err != nil {
+			return c.fail(pending, fault.Wrap(err, fault.CodeOf(err), "read where %s stands", c.stream))
+		}
+	}
+	entries, pending := c.decide(pending)
+	if len(entries) == 0 {
+		return pending
+	}
+	ctx, cancel := context.WithTimeout(c.ledger.ctx, c.ledger.cfg.AppendTimeout)
+	defer cancel()
+	before := c.ledger.cfg.Clock()
+	head, tail, err := c.ledger.cfg.Log.Append(ctx, c.stream, c.at.head, entries)
+	switch {
+	case err == nil || eventlog.Lost(err):
+		c.unknown = 0
+		return c.learn(pending, tail, head, err, before)
+	case errors.Is(err, fault.Corrupt) || errors.Is(err, fault.Invalid):
+		return c.fail(pending, err)
+	}
+	return c.find(pending, err)
+}
+
+// load reads where the stream ends.
+func (c *committer) load(pending []*request) error {
+	ctx, cancel := context.WithTimeout(c.ledger.ctx, c.ledger.cfg.AppendTimeout)
+	defer cancel()
+	at, err := c.ledger.head(ctx, c.sku)
+	if err != nil {
+		return err
+	}
+	c.at = at
+	check(pending)
+	return nil
+}
+
+// decide makes the entries of a batch, each against the balance behind the one before it, and answers the
+// requests that cannot become one. Of two requests for one slot, the second waits for the next round.
+func (c *committer) decide(pending []*request) ([]event.Entry, []*request) {
+	var entries []event.Entry
+	taken := make(map[string]bool, len(pending))
+	at, reload := c.at.balance, false
+	waiting := keep(pending, func(r *request) bool {
+		if taken[r.key] || reload {
+			return true
+		}
+		if s, ok := c.ledger.slots.get(slotName{c.sku, r.key}); ok {
+			// The slot was filled, by whomever, while the request waited.
+			r.answer(answer{standing: s})
+			return false
+		}
+		entry, next, err := r.apply(c.sku, at, c.ledger.cfg.Clock())
+		switch {
+		case err != nil && len(entries) > 0:
+			// It was decided on entries that may not come to stand: it is decided again behind them.
+			return true
+		case err != nil && !r.checked:
+			reload = true
+			return true
+		case err == nil && !at.known && next.known:
+			err = c.register()
+		}
+		if err != nil {
+			r.answer(answer{err: err})
+			return false
+		}
+		taken[r.key] = true
+		entries, at = append(entries, entry), next
+		return true
+	})
+	if reload {
+		c.at = position{}
+	}
+	return entries, waiting
+}
+
+// register adds the SKU to the registry before the record that makes it known.
+func (c *committer) register() error {
+	if c.registered {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(c.ledger.ctx, c.ledger.cfg.AppendTimeout)
+	defer cancel()
+	if err := c.ledger.cfg.Registry.Add(ctx, c.sku); err != nil {
+		return fault.Wrap(err, fault.Unavailable, "register sku %s", c.sku)
+	}
+	c.registered = true
+	return nil
+}
+
+// find goes on after an append whose outcome is unknown: what stands now is answered, the rest is written behind
+// it. What the append may still write later has the same keys, and versions that are taken then.
+func (c *committer) find(pending []*request, cause error) []*request {
+	c.unknown++
+	c.ledger.cfg.Logger.LogAttrs(c.ledger.ctx, slog.LevelWarn, "outcome of a stock append is unknown",
+		slog.String("sku", c.sku), slog.Int("changes", len(pending)), slog.Int("in_a_row", c.unknown), slog.Any("error", cause))
+	ctx, cancel := context.WithTimeout(c.ledger.ctx, c.ledger.cfg.AppendTimeout)
+	defer cancel()
+	before := c.ledger.cfg.Clock()
+	tail, err := c.ledger.cfg.Log.Read(ctx, c.stream, c.at.head.Version, 0)
+	if err != nil {
+		return c.fail(pending, fault.Wrap(errors.Join(cause, err), fault.OutcomeUnknown, "append to %s", c.stream))
+	}
+	head := c.at.head
+	if len(tail) > 0 {
+		head = tail[len(tail)-1].HeadOf()
+	}
+	pending = c.learn(pending, tail, head, nil, before)
+	switch {
+	case len(tail) > 0:
+		c.unknown = 0
+	case c.unknown >= maxUnknown:
+		return c.fail(pending, fault.Wrap(cause, fault.OutcomeUnknown, "append to %s", c.stream))
+	default:
+		c.pause(c.unknown)
+	}
+	return pending
+}
+
+// learn takes in the tail: the stream's new end, what stands under keys, the answers that are in it. Taken is the
+// error of an append that lost.
+func (c *committer) learn(pending []*request, tail []event.Record, head event.Head, lost error, asked time.Time) []*request {
+	standing := make(map[string]slot, len(tail))
+	at := position{head: c.at.head, balance: c.at.balance, valid: true, readAt: asked}
+	for i, r := range tail {
+		s, err := readSlot(r)
+		if err == nil && i == 0 && at.head.Version > 0 && r.PrevHash != at.head.Hash {
+			err = fault.New(fault.Corrupt, "version %d of %s does not follow version %d", r.Version, c.stream, at.head.Version)
+		}
+		if err != nil {
+			return c.fail(pending, err)
+		}
+		standing[r.Key] = s
+		c.ledger.slots.put(slotName{c.sku, r.Key}, s)
+		at.head, at.balance = r.HeadOf(), s.balance()
+	}
+	if at.head != head {
+		return c.fail(pending, fault.New(fault.Internal, "the tail of %s ends at version %d, not at its head %d",
+			c.stream, at.head.Version, head.Version))
+	}
+	c.at = at
+	check(pending)
+	answered := len(pending)
+	pending = c.answerStanding(pending, standing)
+	var taken *eventlog.TakenError
+	if errors.As(lost, &taken) {
+		pending = c.answerTaken(pending, taken)
+	}
+	answered -= len(pending)
+	if answered == 0 && len(tail) == 0 && lost != nil {
+		return c.fail(pending, fault.Wrap(lost, fault.Internal, "append to %s failed without a reason", c.stream))
+	}
+	c.lost++
+	if !errors.Is(lost, fault.Concurrency) {
+		c.lost = 0
+	}
+	if len(pending) > 0 && c.lost > 0 {
+		c.pause(c.lost)
+	}
+	return pending
+}
+
+// answerStanding answers the requests whose slots are filled in the tail. The tail reaches to the stream's end,
+// so it says as well whether what it holds has been settled.
+func (c *committer) answerStanding(pending []*request, standing map[string]slot) []*request {
+	return keep(pending, func(r *request) bool {
+		s, ok := standing[r.key]
+		if ok {
+			r.answer(answer{standing: s, settle: standing[SettleKey(r.orderID)], upToDate: true})
+		}
+		return !ok
+	})
+}
+
+// answerTaken answers the requests for a slot that was taken before the tail began.
+func (c *committer) answerTaken(pending []*request, taken *eventlog.TakenError) []*request {
+	s, err := readSlot(taken.Standing)
+	if err == nil {
+		c.ledger.slots.put(slotName{c.sku, taken.Key}, s)
+	}
+	return keep(pending, func(r *request) bool {
+		if r.key == taken.Key {
+			r.answer(answer{standing: s, err: err})
+		}
+		return r.key != taken.Key
+	})
+}
+
+// fail answers every request with err and forgets where the stream stands.
+func (c *committer) fail(pending []*request, err error) []*request {
+	c.at, c.lost, c.unknown = position{}, 0, 0
+	for _, r := range pending {
+		r.answer(answer{err: err})
+	}
+	return nil
+}
+
+// pause waits a random time that grows with the attempts, so that committers of several processes do not meet
+// again and again.
+func (c *committer) pause(attempt int) {
+	limit := min(firstPause<<min(attempt-1, 10), lastPause)
+	timer := time.NewTimer(c.ledger.cfg.Jitter(limit))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.ledger.ctx.Done():
+	}
+}
+
+// check marks the requests: what the log said now was said after they came.
+func check(pending []*request) {
+	for _, r := range pending {
+		r.checked = true
+	}
+}
+
+// keep returns the requests for which the test holds, in their order, in the same array.
+func keep(pending []*request, test func(*request) bool) []*request {
+	kept := pending[:0]
+	for _, r := range pending {
+		if test(r) {
+			kept = append(kept, r)
+		}
+	}
+	clear(pending[len(kept):])
+	return kept
+}

@@ -1,0 +1,97 @@
+package inventorytest
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog"
+	"github.com/ordersaga/ordersaga/internal/inventory"
+)
+
+// Totals is what a SKU's records add up to.
+type Totals struct {
+	Added, Adjusted, Returned, Committed, OnHand int64
+	// Held are the reservations that are not settled, by order.
+	Held map[string]int64
+}
+
+// Reserved is the sum of what is held.
+func (s Totals) Reserved() int64 {
+	var sum int64
+	for _, quantity := range s.Held {
+		sum += quantity
+	}
+	return sum
+}
+
+// Audit adds up the records of a SKU without the ledger's help, and fails the test when they break a rule: the
+// chain of hashes, the slots, the running balance, "never negative", and
+// added + adjusted + returned = on hand + committed.
+func Audit(t require.TestingT, log eventlog.Reader, sku string) Totals {
+	if helper, ok := t.(testing.TB); ok {
+		helper.Helper()
+	}
+	records, err := log.Read(context.Background(), event.StockStream(sku), 0, 0)
+	require.NoError(t, err)
+	require.NoError(t, eventlog.Verify(event.StockStream(sku), event.Head{}, records))
+	sums := Totals{Held: make(map[string]int64)}
+	do := make(map[string]string)
+	keys := make(map[string]bool)
+	for _, r := range records {
+		m, err := event.Decode[inventory.Movement](r.Event)
+		require.NoError(t, err)
+		require.False(t, keys[r.Key], "key %s stands twice", r.Key)
+		keys[r.Key] = true
+		require.Equal(t, sku, m.SKU)
+		sums.add(t, r, m, do)
+		require.Equal(t, sums.OnHand, m.OnHand, "on hand at version %d (%s)", r.Version, r.Type)
+		require.Equal(t, sums.Reserved(), m.Reserved, "reserved at version %d (%s)", r.Version, r.Type)
+		require.GreaterOrEqual(t, m.Reserved, int64(0), "version %d", r.Version)
+		require.GreaterOrEqual(t, m.OnHand, m.Reserved, "version %d", r.Version)
+	}
+	require.Equal(t, sums.Added+sums.Adjusted+sums.Returned, sums.OnHand+sums.Committed)
+	return sums
+}
+
+// add takes in one record. Do holds what stands in the orders' Do slots.
+func (s *Totals) add(t require.TestingT, r event.Record, m inventory.Movement, do map[string]string) {
+	suffix := "/reserve"
+	switch r.Type {
+	case event.StockAdded:
+		suffix = "/receipt"
+		s.Added += m.Quantity
+		s.OnHand += m.Quantity
+	case event.StockAdjusted:
+		suffix = "/adjustment"
+		s.Adjusted += m.Quantity
+		s.OnHand += m.Quantity
+	case event.StockReturned:
+		suffix = ""
+		s.Returned += m.Quantity
+		s.OnHand += m.Quantity
+	case event.StockReserved:
+		s.Held[m.OrderID] = m.Quantity
+	case event.StockRefused, event.StockFenced:
+	case event.StockReleased, event.StockCommitted:
+		suffix = "/settle"
+		held, holds := s.Held[m.OrderID]
+		require.True(t, holds, "version %d settles what order %s does not hold", r.Version, m.OrderID)
+		require.Equal(t, held, m.Quantity, "version %d", r.Version)
+		delete(s.Held, m.OrderID)
+		if r.Type == event.StockCommitted {
+			s.Committed += m.Quantity
+			s.OnHand -= m.Quantity
+		}
+	default:
+		require.Fail(t, "a stock stream holds "+r.Type)
+	}
+	require.True(t, strings.HasSuffix(r.Key, suffix), "%s stands under %s", r.Type, r.Key)
+	if suffix == "/reserve" {
+		require.Empty(t, do[m.OrderID], "the Do slot of order %s is filled twice", m.OrderID)
+		do[m.OrderID] = r.Type
+	}
+}

@@ -1,0 +1,99 @@
+// Package inventorytest is the contract suite of the stock ledger: Run it over every event log that ledgers are
+// to be used on. It holds two ledgers over one log against each other throughout, because that is how services
+// run, and audits the raw records at the end of each test.
+//
+// It imports internal/inventory, internal/eventlog and test libraries; only tests import it.
+package inventorytest
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/eventlog"
+	"github.com/ordersaga/ordersaga/internal/inventory"
+	"github.com/ordersaga/ordersaga/internal/inventory/inventorytest/gatelog"
+)
+
+// Subject is what the suite runs over.
+type Subject struct {
+	// Log returns an event log; streams of other tests may stand in it.
+	Log func(t *testing.T) eventlog.Log
+	// Registry returns an empty registry. Default: one in memory.
+	Registry func(t *testing.T) inventory.Registry
+	// Slow tells that a call takes a round trip: the suite tries fewer cases of the generated ones.
+	Slow bool
+}
+
+// Run runs the suite.
+func Run(t *testing.T, s Subject) {
+	if s.Registry == nil {
+		s.Registry = func(*testing.T) inventory.Registry { return new(inventory.MemoryRegistry) }
+	}
+	t.Run("Algebra", func(t *testing.T) { testAlgebra(t, s) })
+	t.Run("Answers", func(t *testing.T) { testAnswers(t, s) })
+	t.Run("Counts", func(t *testing.T) { testCounts(t, s) })
+	t.Run("Limits", func(t *testing.T) { testLimits(t, s) })
+	t.Run("List", func(t *testing.T) { testList(t, s) })
+	t.Run("Race", func(t *testing.T) { testRace(t, s) })
+	t.Run("Writers", func(t *testing.T) { testWriters(t, s) })
+	t.Run("Model", func(t *testing.T) { testModel(t, s) })
+}
+
+// bench is two ledgers over one log, each behind a gate of its own.
+type bench struct {
+	log      eventlog.Log
+	registry inventory.Registry
+	gates    [2]*gatelog.Log
+	ledgers  [2]*inventory.Ledger
+}
+
+// open returns a bench; tweak changes the ledgers' configuration.
+func open(t *testing.T, s Subject, tweak func(*inventory.Config)) *bench {
+	t.Helper()
+	b := &bench{log: s.Log(t), registry: s.Registry(t)}
+	for i := range b.ledgers {
+		b.gates[i] = gatelog.Wrap(b.log)
+		config := inventory.Config{Log: b.gates[i], Registry: b.registry}
+		if tweak != nil {
+			tweak(&config)
+		}
+		ledger, err := inventory.New(config)
+		require.NoError(t, err)
+		t.Cleanup(ledger.Close)
+		b.ledgers[i] = ledger
+	}
+	return b
+}
+
+// a and b are the two ledgers.
+func (b *bench) a() *inventory.Ledger { return b.ledgers[0] }
+func (b *bench) b() *inventory.Ledger { return b.ledgers[1] }
+
+// serial makes SKUs unique within a process; logs are not shared between processes.
+var serial atomic.Int64
+
+// newSKU returns a SKU that no other test uses.
+func newSKU() string { return fmt.Sprintf("A-%d", serial.Add(1)) }
+
+// stocked returns a new SKU of which there are quantity.
+func (b *bench) stocked(t *testing.T, quantity int64) string {
+	t.Helper()
+	sku := newSKU()
+	_, err := b.a().Receive(context.Background(), sku, quantity, "first")
+	require.NoError(t, err)
+	return sku
+}
+
+// available fails the test unless the SKU's balance is this.
+func (b *bench) balance(t require.TestingT, sku string, onHand, reserved int64) {
+	for i, ledger := range b.ledgers {
+		got, err := ledger.Balance(context.Background(), sku)
+		require.NoError(t, err)
+		want := inventory.Balance{SKU: sku, OnHand: onHand, Reserved: reserved, Available: onHand - reserved, Version: got.Version}
+		require.Equal(t, want, got, "ledger %d", i)
+	}
+}

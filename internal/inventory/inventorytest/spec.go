@@ -1,0 +1,105 @@
+package inventorytest
+
+import (
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// sku is what the ledger promises about a SKU, without a log: the table of the package, as simply as possible.
+type sku struct {
+	known            bool
+	onHand, reserved int64
+	orders           map[string]*slots
+	counts           map[string]int64
+}
+
+// slots are an order's two slots.
+type slots struct {
+	do, settle        string
+	quantity          int64
+	reason            string
+	availableAtAnswer int64
+}
+
+func newSpec() *sku { return &sku{orders: make(map[string]*slots), counts: make(map[string]int64)} }
+
+func (s *sku) of(orderID string) *slots {
+	if s.orders[orderID] == nil {
+		s.orders[orderID] = &slots{}
+	}
+	return s.orders[orderID]
+}
+
+// reserve returns the answer, or the code of the error.
+func (s *sku) reserve(orderID string, quantity int64) (order.Reservation, fault.Code) {
+	o := s.of(orderID)
+	if o.do == "" {
+		o.do, o.quantity = event.StockReserved, quantity
+		switch {
+		case !s.known:
+			o.do, o.reason = event.StockRefused, order.ReasonUnknownSKU
+		case s.onHand-s.reserved < quantity:
+			o.do, o.reason, o.availableAtAnswer = event.StockRefused, order.ReasonOutOfStock, s.onHand-s.reserved
+		default:
+			s.reserved += quantity
+		}
+	}
+	switch {
+	case o.do == event.StockFenced:
+		return order.Reservation{Effect: order.Undone}, ""
+	case o.quantity != quantity:
+		return order.Reservation{}, fault.Conflict
+	case o.do == event.StockRefused:
+		return order.Reservation{Effect: order.Refused, Reason: o.reason, Available: o.availableAtAnswer}, ""
+	case o.settle == event.StockReleased:
+		return order.Reservation{Effect: order.Undone}, ""
+	}
+	return order.Reservation{Effect: order.Done}, ""
+}
+
+func (s *sku) release(orderID string) fault.Code {
+	o := s.of(orderID)
+	switch {
+	case o.do == "":
+		o.do = event.StockFenced
+	case o.settle == event.StockCommitted:
+		return fault.EffectSettled
+	case o.do == event.StockReserved && o.settle == "":
+		o.settle = event.StockReleased
+		s.reserved -= o.quantity
+	}
+	return ""
+}
+
+func (s *sku) commit(orderID string) fault.Code {
+	o := s.of(orderID)
+	switch {
+	case o.do == "":
+		return fault.Invalid
+	case o.do != event.StockReserved || o.settle == event.StockReleased:
+		return fault.EffectSettled
+	case o.settle == "":
+		o.settle = event.StockCommitted
+		s.reserved -= o.quantity
+		s.onHand -= o.quantity
+	}
+	return ""
+}
+
+// count is a receipt or an adjustment: slot is its kind and id.
+func (s *sku) count(slot string, quantity int64) fault.Code {
+	if before, taken := s.counts[slot]; taken {
+		if before != quantity {
+			return fault.Conflict
+		}
+		return ""
+	}
+	if quantity < 0 && s.onHand-s.reserved < -quantity {
+		return fault.StockInsufficient
+	}
+	s.counts[slot] = quantity
+	s.onHand += quantity
+	s.known = true
+	return ""
+}

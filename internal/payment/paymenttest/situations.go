@@ -1,0 +1,159 @@
+package paymenttest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/payment"
+)
+
+// testPending is about payments that wait for their payer.
+func testPending(t *testing.T, s Subject) {
+	need(t, s.Methods.Pending != "", "pending payments")
+	ctx := context.Background()
+	provider := s.Open(t)
+	a, b := provider.Gateways[0], provider.Gateways[1]
+	settler, ok := b.(payment.Settler)
+	require.True(t, ok, "a gateway with pending payments is a Settler")
+	hint := func(p payment.Payment) payment.Payment { return payment.Payment{OrderID: p.OrderID} }
+	pending := func(t *testing.T) payment.Payment {
+		p := newPayment(s.Methods.Pending)
+		got, err := a.Authorize(ctx, p.Key("authorize"), p)
+		is(t, payment.Pending, got, err)
+		require.NotEmpty(t, got.PaymentID)
+		return p
+	}
+
+	t.Run("succeeds", func(t *testing.T) {
+		p := pending(t)
+		require.NoError(t, settler.Settle(ctx, hint(p), true, ""))
+		require.NoError(t, settler.Settle(ctx, hint(p), false, "too_late"), "the first answer counts")
+		got, err := a.Lookup(ctx, p)
+		is(t, payment.Authorized, got, err)
+		got, err = a.Authorize(ctx, p.Key("authorize"), p)
+		is(t, payment.Authorized, got, err)
+		got, err = a.Capture(ctx, p.Key("capture"), p)
+		is(t, payment.Captured, got, err)
+	})
+	t.Run("fails", func(t *testing.T) {
+		p := pending(t)
+		require.NoError(t, settler.Settle(ctx, hint(p), false, "abandoned"))
+		require.NoError(t, settler.Settle(ctx, hint(p), true, ""), "the first answer counts")
+		for _, gateway := range provider.Gateways {
+			got, err := gateway.Authorize(ctx, p.Key("authorize"), p)
+			is(t, payment.Refused, got, err)
+			require.Equal(t, "abandoned", got.Code)
+			require.True(t, got.Asynchronous)
+			found, err := gateway.Lookup(ctx, p)
+			require.NoError(t, err)
+			require.Equal(t, got, found)
+		}
+	})
+	t.Run("is voided before the payer answers", func(t *testing.T) {
+		p := pending(t)
+		got, err := b.Void(ctx, p.Key("void"), p)
+		is(t, payment.Undone, got, err)
+		require.NoError(t, settler.Settle(ctx, hint(p), true, ""))
+		got, err = a.Lookup(ctx, p)
+		is(t, payment.Undone, got, err)
+	})
+	t.Run("a hint about what is not pending does nothing", func(t *testing.T) {
+		p := newPayment(s.Methods.Pending)
+		require.NoError(t, settler.Settle(ctx, hint(p), true, ""))
+		got, err := a.Lookup(ctx, p)
+		is(t, payment.Absent, got, err)
+		approved := newPayment(s.Methods.Approve)
+		got, err = a.Authorize(ctx, approved.Key("authorize"), approved)
+		is(t, payment.Authorized, got, err)
+		require.NoError(t, settler.Settle(ctx, hint(approved), false, "no"))
+		got, err = a.Lookup(ctx, approved)
+		is(t, payment.Authorized, got, err)
+	})
+	t.Run("a hint about another payment id is not followed", func(t *testing.T) {
+		p := pending(t)
+		wrong := hint(p)
+		wrong.ID = "another"
+		require.ErrorIs(t, settler.Settle(ctx, wrong, true, ""), fault.Conflict)
+		got, err := a.Lookup(ctx, p)
+		is(t, payment.Pending, got, err)
+	})
+}
+
+// testStuck is about calls that fail for good, and leave no trace.
+func testStuck(t *testing.T, s Subject) {
+	ctx := context.Background()
+	authorized := func(t *testing.T, method string) (Provider, payment.Payment) {
+		need(t, method != "", "method that gets stuck there")
+		provider, p := s.Open(t), newPayment(method)
+		got, err := provider.Gateways[0].Authorize(ctx, p.Key("authorize"), p)
+		is(t, payment.Authorized, got, err)
+		return provider, p
+	}
+	t.Run("capture", func(t *testing.T) {
+		provider, p := authorized(t, s.Methods.CaptureStuck)
+		for _, gateway := range provider.Gateways {
+			got, err := gateway.Capture(ctx, p.Key("capture"), p)
+			fails(t, fault.Unavailable, got, err)
+		}
+		got, err := provider.Gateways[0].Lookup(ctx, p)
+		is(t, payment.Authorized, got, err)
+		got, err = provider.Gateways[1].Void(ctx, p.Key("void"), p)
+		is(t, payment.Undone, got, err)
+	})
+	t.Run("void", func(t *testing.T) {
+		provider, p := authorized(t, s.Methods.VoidStuck)
+		for _, gateway := range provider.Gateways {
+			got, err := gateway.Void(ctx, p.Key("void"), p)
+			fails(t, fault.Unavailable, got, err)
+		}
+		got, err := provider.Gateways[0].Lookup(ctx, p)
+		is(t, payment.Authorized, got, err)
+		got, err = provider.Gateways[1].Capture(ctx, p.Key("capture"), p)
+		is(t, payment.Captured, got, err)
+	})
+	t.Run("refund", func(t *testing.T) {
+		provider, p := authorized(t, s.Methods.RefundStuck)
+		got, err := provider.Gateways[0].Capture(ctx, p.Key("capture"), p)
+		is(t, payment.Captured, got, err)
+		for _, gateway := range provider.Gateways {
+			got, err = gateway.Refund(ctx, p.Key("refund/1"), p, 1)
+			fails(t, fault.Unavailable, got, err)
+		}
+		got, err = provider.Gateways[1].Lookup(ctx, p)
+		is(t, payment.Captured, got, err)
+	})
+}
+
+// testUnknown is about an authorization that happened and was not heard of.
+func testUnknown(t *testing.T, s Subject) {
+	need(t, s.Methods.Timeout != "", "method that times out")
+	ctx := context.Background()
+	t.Run("asking again by the same key finds it", func(t *testing.T) {
+		provider, p := s.Open(t), newPayment(s.Methods.Timeout)
+		got, err := provider.Gateways[0].Authorize(ctx, p.Key("authorize"), p)
+		fails(t, fault.OutcomeUnknown, got, err)
+		for _, gateway := range provider.Gateways {
+			got, err = gateway.Authorize(ctx, p.Key("authorize"), p)
+			is(t, payment.Authorized, got, err)
+		}
+	})
+	t.Run("looking it up finds it", func(t *testing.T) {
+		provider, p := s.Open(t), newPayment(s.Methods.Timeout)
+		got, err := provider.Gateways[0].Authorize(ctx, p.Key("authorize"), p)
+		fails(t, fault.OutcomeUnknown, got, err)
+		got, err = provider.Gateways[1].Lookup(ctx, p)
+		is(t, payment.Authorized, got, err)
+	})
+	t.Run("voiding it undoes it", func(t *testing.T) {
+		provider, p := s.Open(t), newPayment(s.Methods.Timeout)
+		got, err := provider.Gateways[0].Authorize(ctx, p.Key("authorize"), p)
+		fails(t, fault.OutcomeUnknown, got, err)
+		got, err = provider.Gateways[1].Void(ctx, p.Key("void"), p)
+		is(t, payment.Undone, got, err)
+		got, err = provider.Gateways[0].Authorize(ctx, p.Key("authorize"), p)
+		is(t, payment.Undone, got, err)
+	})
+}

@@ -1,0 +1,66 @@
+package readmodel
+
+import (
+	"context"
+	"iter"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+)
+
+// removeBatch is how many ids one round trip brings.
+const removeBatch = 1000
+
+// removeStrays removes the documents that have no stream. It walks both lists side by side, in the order of
+// their bytes; what is on one list only is looked up once more before it goes, because it may be younger than
+// the other list. A server that sorts otherwise costs look-ups, not documents.
+func (r *rebuild) removeStrays(ctx context.Context) error {
+	nextStream, stop := iter.Pull2(r.source.Streams(ctx, event.OrderStream(""), ""))
+	defer stop()
+	cursor, err := r.store.orders.Find(ctx, bson.D{}, options.Find().
+		SetProjection(bson.D{{Key: "_id", Value: 1}}).
+		SetSort(bson.D{{Key: "_id", Value: 1}}).
+		SetBatchSize(removeBatch))
+	if err != nil {
+		return unavailable(ctx, err, "list list entries")
+	}
+	defer func() { _ = cursor.Close(context.WithoutCancel(ctx)) }()
+	name, err, more := nextStream()
+	for cursor.Next(ctx) {
+		id, ok := cursor.Current.Lookup("_id").StringValueOK()
+		if !ok {
+			continue // not one of ours
+		}
+		for more && err == nil && name < event.OrderStream(id) {
+			name, err, more = nextStream()
+		}
+		if err != nil {
+			return err
+		}
+		if more && name == event.OrderStream(id) {
+			continue
+		}
+		if err := r.removeStray(ctx, id); err != nil {
+			return err
+		}
+	}
+	return unavailable(ctx, cursor.Err(), "list list entries")
+}
+
+// removeStray removes the document of id, if the log really has no such order.
+func (r *rebuild) removeStray(ctx context.Context, id string) error {
+	_, exists, err := r.source.Head(ctx, event.OrderStream(id))
+	if err != nil || exists {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.store.timeout)
+	defer cancel()
+	result, err := r.store.orders.DeleteOne(ctx, byID(id))
+	if err != nil {
+		return unavailable(ctx, err, "remove list entry of order %s", id)
+	}
+	r.result.Removed += int(result.DeletedCount)
+	return nil
+}

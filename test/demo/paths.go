@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/ordersaga/ordersaga/test/harness"
+)
+
+// path is one way through the saga.
+type path struct {
+	name        string
+	method      string
+	fulfillment string
+	stock       int64
+	byEvent     bool
+	script      []scene
+	status      string
+	reason      string
+	// timeline is what the order's events must be, without their prefixes being cut.
+	timeline []string
+}
+
+// scene does something when the order has a status.
+type scene struct {
+	when string
+	do   func(ctx context.Context, g *guide, orderID string) error
+}
+
+// sku gives each path stock of its own.
+func (p path) sku() string {
+	return strings.Map(func(r rune) rune {
+		if r == ' ' || r == ',' {
+			return '-'
+		}
+		return r
+	}, p.name)
+}
+
+// judge compares what happened with what must.
+func (p path) judge(end harness.Resource, items []harness.Item, err error) error {
+	if err != nil {
+		return err
+	}
+	types := make([]string, len(items))
+	for i, item := range items {
+		types[i] = item.Type
+	}
+	switch {
+	case end.Status != p.status || end.Reason != p.reason:
+		return fmt.Errorf("it ended as %s (%s), not as %s (%s)", end.Status, end.Reason, p.status, p.reason)
+	case !slices.Equal(types, p.timeline):
+		return fmt.Errorf("its timeline is %v, not %v", types, p.timeline)
+	}
+	return nil
+}
+
+// publish is a scene in which a neighbour publishes an event about the order.
+func publish(when, eventType string, data map[string]any) scene {
+	return scene{when, func(ctx context.Context, g *guide, orderID string) error {
+		full := map[string]any{"orderId": orderID}
+		for k, v := range data {
+			full[k] = v
+		}
+		_, err := g.bus.Publish(ctx, eventType, orderID, full)
+		return err
+	}}
+}
+
+// cancel is a scene in which somebody cancels over REST.
+func cancel(when string, want int) scene {
+	return scene{when, func(ctx context.Context, g *guide, orderID string) error {
+		response, err := g.client.Cancel(ctx, orderID, "changed my mind")
+		if err != nil {
+			return err
+		}
+		return response.Into(want, nil)
+	}}
+}
+
+var (
+	taken     = []string{"order.accepted", "inventory.reserved"}
+	completed = append(slices.Clone(taken), "payment.authorized", "order.settling", "payment.captured", "inventory.committed", "order.completed")
+	shipped   = append(slices.Clone(taken), "payment.authorized", "order.confirmed", "order.shipped", "order.settling",
+		"payment.captured", "inventory.committed")
+)
+
+// after is a timeline: taken, and then these.
+func after(types ...string) []string { return append(slices.Clone(taken), types...) }
+
+// paths are every way through the saga.
+var paths = []path{
+	{name: "immediate", method: "tok_visa", stock: 10, status: "completed", timeline: completed},
+	{name: "immediate by event", method: "tok_visa", stock: 10, byEvent: true, status: "completed", timeline: completed},
+	{name: "shipment", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "completed",
+		script: []scene{
+			publish("awaiting_shipment", "shipment.dispatched", map[string]any{"carrier": "dhl", "trackingNumber": "JD0001"}),
+			publish("shipped", "shipment.delivered", nil),
+		},
+		timeline: append(slices.Clone(shipped), "order.delivered", "order.completed")},
+	{name: "delivered before dispatched", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "completed",
+		script:   []scene{publish("awaiting_shipment", "ShipmentDelivered", nil)},
+		timeline: append(slices.Clone(shipped), "order.delivered", "order.completed")},
+	{name: "gateway timed out", method: "tok_timeout", stock: 10, status: "completed", timeline: completed},
+	{name: "paid later", method: "tok_pending", stock: 10, status: "completed",
+		script: []scene{publish("awaiting_payment", "payment.succeeded", nil)},
+		timeline: after("payment.pending", "payment.authorized", "order.settling", "payment.captured",
+			"inventory.committed", "order.completed")},
+	{name: "out of stock", method: "tok_visa", stock: 1, status: "rejected", reason: "out_of_stock",
+		timeline: []string{"order.accepted", "inventory.rejected", "order.rejected"}},
+	{name: "unknown sku", method: "tok_visa", status: "rejected", reason: "unknown_sku",
+		timeline: []string{"order.accepted", "inventory.rejected", "order.rejected"}},
+	{name: "declined", method: "tok_declined", stock: 10, status: "rejected", reason: "payment_declined",
+		timeline: after("payment.declined", "order.compensating", "inventory.released", "order.rejected")},
+	{name: "insufficient funds", method: "tok_insufficient_funds", stock: 10, status: "rejected", reason: "payment_declined",
+		timeline: after("payment.declined", "order.compensating", "inventory.released", "order.rejected")},
+	{name: "payment failed later", method: "tok_pending", stock: 10, status: "rejected", reason: "payment_failed",
+		script:   []scene{publish("awaiting_payment", "PaymentFailed", map[string]any{"code": "expired_card"})},
+		timeline: after("payment.pending", "payment.declined", "order.compensating", "inventory.released", "order.rejected")},
+	{name: "never paid", method: "tok_pending", stock: 10, status: "failed", reason: "payment_timeout",
+		timeline: after("payment.pending", "order.compensating", "payment.voided", "inventory.released", "order.failed")},
+	{name: "gateway down", method: "tok_unavailable", stock: 10, status: "failed", reason: "authorize_unavailable",
+		timeline: after("order.compensating", "payment.voided", "inventory.released", "order.failed")},
+	{name: "capture refused", method: "tok_capture_refused", stock: 10, status: "rejected", reason: "capture_refused",
+		timeline: after("payment.authorized", "order.settling", "payment.capture_refused", "order.compensating",
+			"payment.voided", "inventory.released", "order.rejected")},
+	{name: "cancelled while unpaid", method: "tok_pending", stock: 10, status: "cancelled", reason: "requested",
+		script:   []scene{cancel("awaiting_payment", http.StatusOK)},
+		timeline: after("payment.pending", "order.compensating", "payment.voided", "inventory.released", "order.cancelled")},
+	{name: "cancelled by event before dispatch", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "cancelled", reason: "requested",
+		script: []scene{publish("awaiting_shipment", "order.cancellation_requested", map[string]any{"reason": "too slow"})},
+		timeline: after("payment.authorized", "order.confirmed", "order.compensating", "order.fulfillment_withdrawn",
+			"payment.voided", "inventory.released", "order.cancelled")},
+	{name: "never dispatched", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "failed", reason: "shipment_timeout",
+		timeline: after("payment.authorized", "order.confirmed", "order.compensating", "order.fulfillment_withdrawn",
+			"payment.voided", "inventory.released", "order.failed")},
+	{name: "cancelled too late", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "completed",
+		script: []scene{
+			publish("awaiting_shipment", "shipment.dispatched", map[string]any{"carrier": "ups"}),
+			cancel("shipped", http.StatusConflict),
+			publish("shipped", "shipment.delivered", nil),
+		},
+		timeline: append(slices.Clone(shipped), "order.cancellation_refused", "order.delivered", "order.completed")},
+}

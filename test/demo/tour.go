@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/ordersaga/ordersaga/test/audit"
+	"github.com/ordersaga/ordersaga/test/harness"
+)
+
+// pathTimeout bounds one order.
+const pathTimeout = time.Minute
+
+// guide is what the paths of the tour share.
+type guide struct {
+	client harness.Client
+	bus    *harness.Bus
+	tap    *harness.Tap
+	log    *mongo.Database
+}
+
+// tour sends one order down every path, prints each timeline, and checks what must hold over the raw documents.
+func tour(ctx context.Context, binary string) error {
+	service, err := harness.Start(ctx, harness.Options{Binary: binary, Env: []string{
+		"LOG_LEVEL=error", "PAYMENT_PENDING_DEADLINE=4s", "SHIPMENT_DEADLINE=6s", "AUTHORIZE_DEADLINE=3s",
+	}})
+	if err != nil {
+		return err
+	}
+	defer service.Kill()
+	g := &guide{client: harness.Client{URL: service.URL}}
+	if g.bus, err = harness.Dial(os.Getenv("AMQP_URL")); err != nil {
+		return err
+	}
+	defer g.bus.Close()
+	if g.tap, err = g.bus.Tap("#"); err != nil {
+		return err
+	}
+	client, err := mongo.Connect(options.Client().ApplyURI(os.Getenv("MONGODB_URI")))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Disconnect(context.WithoutCancel(ctx)) }()
+	g.log = client.Database(environment("MONGODB_DATABASE", "ordersaga"))
+
+	failures := g.walk(ctx)
+	failures = append(failures, g.check(ctx)...)
+	if len(failures) > 0 {
+		return fmt.Errorf("%d things do not hold:\n  %s", len(failures), strings.Join(failures, "\n  "))
+	}
+	fmt.Printf("\n%d orders, %d paths: every one ended as it must; stock, money and events add up.\n", len(paths), len(paths))
+	return nil
+}
+
+// walk walks every path at the same time and prints them in order.
+func (g *guide) walk(ctx context.Context) []string {
+	type walked struct {
+		items []harness.Item
+		end   harness.Resource
+		err   error
+	}
+	results := make([]walked, len(paths))
+	var all sync.WaitGroup
+	for i, p := range paths {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, pathTimeout)
+			defer cancel()
+			end, err := g.run(ctx, p)
+			items, timelineErr := g.client.Timeline(ctx, end.ID)
+			if err == nil {
+				err = timelineErr
+			}
+			results[i] = walked{items, end, err}
+		})
+	}
+	all.Wait()
+	var failures []string
+	for i, p := range paths {
+		r := results[i]
+		fmt.Printf("\n%s\n  ends as %s", p.name, r.end.Status)
+		if r.end.Reason != "" {
+			fmt.Printf(" (%s)", r.end.Reason)
+		}
+		fmt.Println()
+		printTimeline(os.Stdout, r.items)
+		if err := p.judge(r.end, r.items, r.err); err != nil {
+			failures = append(failures, p.name+": "+err.Error())
+			fmt.Println("  ✗", err)
+		}
+	}
+	return failures
+}
+
+// run sends one order down its path.
+func (g *guide) run(ctx context.Context, p path) (harness.Resource, error) {
+	if p.stock > 0 {
+		if err := g.client.Receive(ctx, p.sku(), p.stock); err != nil {
+			return harness.Resource{}, err
+		}
+	}
+	o := harness.NewOrder(p.sku(), 2, p.method)
+	o.Fulfillment = p.fulfillment
+	var placed harness.Resource
+	if p.byEvent {
+		o.ID = "by-event-" + p.sku()
+		if _, err := g.bus.Publish(ctx, "order.created", o.ID, o); err != nil {
+			return placed, err
+		}
+		placed.ID = o.ID
+	} else {
+		var err error
+		if placed, err = g.client.Place(ctx, o, 0); err != nil {
+			return placed, err
+		}
+	}
+	for _, s := range p.script {
+		if _, err := g.client.AwaitStatus(ctx, placed.ID, s.when); err != nil {
+			return placed, err
+		}
+		if err := s.do(ctx, g, placed.ID); err != nil {
+			return placed, err
+		}
+	}
+	end, err := g.client.AwaitEnd(ctx, placed.ID)
+	if end.ID == "" {
+		end.ID = placed.ID
+	}
+	return end, err
+}
+
+// check holds the raw documents, and what the bus got, against what must hold.
+func (g *guide) check(ctx context.Context) []string {
+	ctx, cancel := context.WithTimeout(ctx, pathTimeout)
+	defer cancel()
+	report, err := audit.Run(ctx, g.log)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	failures := slices.Clone(report.Violations)
+	for id := range report.Orders {
+		stream := report.Streams["order-"+id]
+		got, err := g.tap.Await(ctx, id, func(m []harness.Message) bool { return len(outbound(m)) >= len(stream) })
+		if err != nil {
+			failures = append(failures, fmt.Sprintf("the bus did not get every event of order %s: %v", id, err))
+			continue
+		}
+		for i, m := range outbound(got) {
+			if m.ID != stream[i].EventID {
+				failures = append(failures, fmt.Sprintf("order %s: event %d on the bus is %s, in the log %s", id, i+1, m.Type, stream[i].Type))
+			}
+		}
+	}
+	return failures
+}
+
+// outbound are the messages that the service published.
+func outbound(messages []harness.Message) []harness.Message {
+	return slices.DeleteFunc(slices.Clone(messages), func(m harness.Message) bool { return m.Sequence == "" })
+}

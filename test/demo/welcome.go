@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/ordersaga/ordersaga/test/harness"
+)
+
+// stayGrace is how long the service may drain when the demo is stopped.
+const stayGrace = 40 * time.Second
+
+// welcome runs the service where everybody expects it, shows one order, and stays until it is stopped.
+func welcome(ctx context.Context, binary string) error {
+	fmt.Println("starting ordersaga …")
+	service, err := harness.Start(ctx, harness.Options{
+		Binary: binary, Addr: environment("HTTP_ADDR", "127.0.0.1:8080"), Output: os.Stderr,
+		Env: []string{"LOG_LEVEL=" + environment("LOG_LEVEL", "warn"), "LOG_FORMAT=text"},
+	})
+	if err != nil {
+		return err
+	}
+	if err := greet(ctx, service.URL); err != nil {
+		service.Kill()
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		fmt.Println("\nstopping: what was accepted is finished or goes on at the next start …")
+		err := service.Stop(stayGrace)
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			return fmt.Errorf("the service: %w", err)
+		}
+		return err
+	case <-service.Done():
+		return fmt.Errorf("the service ended:\n%s", service.Log())
+	}
+}
+
+// greet loads stock once, places an order and says what to try next.
+func greet(ctx context.Context, url string) error {
+	client := harness.Client{URL: url}
+	for _, sku := range []string{"tea", "pot"} {
+		response, err := client.Do(ctx, http.MethodPost, "/v1/stock/"+sku+"/receipts",
+			map[string]int64{"quantity": 100}, "Idempotency-Key", "demo-stock-"+sku)
+		if err != nil {
+			return err
+		}
+		if response.Status/100 != 2 {
+			return fmt.Errorf("load demo stock: %s", response.Body)
+		}
+	}
+	placed, err := client.Place(ctx, harness.NewOrder("tea", 2, "tok_visa"), 20*time.Second)
+	if err != nil {
+		return fmt.Errorf("place the first order: %w", err)
+	}
+	items, err := client.Timeline(ctx, placed.ID)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\nyour first order is %s: %s\n\n", placed.Status, placed.ID)
+	printTimeline(os.Stdout, items)
+	fmt.Printf(`
+  API and docs         %[1]s/docs
+  this order           %[1]s/v1/orders/%[2]s
+  its saga             %[3]s
+  Temporal Web UI      %[4]s
+  RabbitMQ management  %[5]s
+  event log            %[6]s, database %[7]s, collection events
+
+place the next one:
+
+  curl -s %[1]s/v1/orders -H 'Content-Type: application/json' -H 'Prefer: wait=10' -d '{
+    "customerId": "c-1", "currency": "EUR",
+    "lines": [{"sku": "tea", "quantity": 1, "unitAmount": 450}],
+    "payment": {"method": "tok_declined"}}'
+
+Ctrl-C stops everything; orders and stock are kept for the next start.
+`, url, placed.ID, placed.Links["saga"], os.Getenv("TEMPORAL_UI_URL"), os.Getenv("RABBITMQ_MANAGEMENT_URL"),
+		os.Getenv("MONGODB_URI"), environment("MONGODB_DATABASE", "ordersaga"))
+	return nil
+}

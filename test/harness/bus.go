@@ -1,0 +1,222 @@
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// Names of the topology, as documented.
+const (
+	Exchange   = "domain_events"
+	Inbox      = "ordersaga.inbox"
+	DeadLetter = "ordersaga.dead"
+)
+
+// Bus is a connection to the broker, as a neighbouring service has one.
+type Bus struct {
+	conn *amqp.Connection
+	mu   sync.Mutex
+	pub  *amqp.Channel
+}
+
+// Dial connects to the broker.
+func Dial(url string) (*Bus, error) {
+	conn, err := amqp.Dial(url)
+	if err != nil {
+		return nil, fmt.Errorf("dial broker: %w", err)
+	}
+	channel, err := conn.Channel()
+	if err == nil {
+		err = channel.Confirm(false)
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("open channel: %w", err)
+	}
+	return &Bus{conn: conn, pub: channel}, nil
+}
+
+// Close closes the connection.
+func (b *Bus) Close() { _ = b.conn.Close() }
+
+// Event is an event as this bus's neighbours send it: CloudEvents 1.0, structured.
+func Event(id, eventType, subject string, data any) map[string]any {
+	return map[string]any{
+		"specversion": "1.0", "id": id, "type": eventType, "source": "/shop", "subject": subject,
+		"time": time.Now().UTC().Format(time.RFC3339Nano), "datacontenttype": "application/json", "data": data,
+	}
+}
+
+// Publish publishes an event with a new id by its type, and returns the id.
+func (b *Bus) Publish(ctx context.Context, eventType, subject string, data any) (string, error) {
+	id := uuid.NewString()
+	return id, b.PublishJSON(ctx, Exchange, eventType, "application/cloudevents+json", Event(id, eventType, subject, data))
+}
+
+// PublishJSON publishes any body as JSON and waits for the broker's confirm.
+func (b *Bus) PublishJSON(ctx context.Context, exchange, key, contentType string, body any) error {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return b.PublishRaw(ctx, exchange, key, amqp.Publishing{ContentType: contentType, DeliveryMode: amqp.Persistent, Body: raw})
+}
+
+// PublishRaw publishes a message as it is and waits for the broker's confirm.
+func (b *Bus) PublishRaw(ctx context.Context, exchange, key string, message amqp.Publishing) error {
+	b.mu.Lock()
+	confirm, err := b.pub.PublishWithDeferredConfirmWithContext(ctx, exchange, key, false, false, message)
+	b.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("publish %s: %w", key, err)
+	}
+	confirmed, err := confirm.WaitContext(ctx)
+	if err != nil {
+		return fmt.Errorf("publish %s: %w", key, err)
+	}
+	if !confirmed {
+		return fmt.Errorf("publish %s: the broker refused", key)
+	}
+	return nil
+}
+
+// Message is a message that a tap or a queue got.
+type Message struct {
+	amqp.Delivery
+	// ID, Type, Subject and Sequence are of the CloudEvent in the body.
+	ID       string          `json:"id"`
+	Type     string          `json:"type"`
+	Subject  string          `json:"subject"`
+	Sequence string          `json:"sequence"`
+	Data     json.RawMessage `json:"data"`
+}
+
+// Tap collects everything that is published to domain_events, by subject, in the order of its arrival.
+type Tap struct {
+	mu     sync.Mutex
+	bySubj map[string][]Message
+	change chan struct{}
+	done   chan struct{}
+}
+
+// Tap binds a queue of its own to the exchange, with the given keys; "#" is everything.
+func (b *Bus) Tap(keys ...string) (*Tap, error) {
+	channel, err := b.conn.Channel()
+	if err != nil {
+		return nil, fmt.Errorf("open channel: %w", err)
+	}
+	if err := channel.ExchangeDeclare(Exchange, "topic", true, false, false, false, nil); err != nil {
+		return nil, fmt.Errorf("declare exchange: %w", err)
+	}
+	queue, err := channel.QueueDeclare("", false, true, true, false, nil)
+	if err != nil {
+		return nil, fmt.Errorf("declare queue: %w", err)
+	}
+	for _, key := range keys {
+		if err := channel.QueueBind(queue.Name, key, Exchange, false, nil); err != nil {
+			return nil, fmt.Errorf("bind %s: %w", key, err)
+		}
+	}
+	deliveries, err := channel.Consume(queue.Name, "", true, true, false, false, nil)
+	if err != nil {
+		return nil, fmt.Errorf("consume: %w", err)
+	}
+	t := &Tap{bySubj: map[string][]Message{}, change: make(chan struct{}), done: make(chan struct{})}
+	go t.collect(deliveries)
+	return t, nil
+}
+
+func (t *Tap) collect(deliveries <-chan amqp.Delivery) {
+	defer close(t.done)
+	for d := range deliveries {
+		m := Message{Delivery: d}
+		if err := json.Unmarshal(d.Body, &m); err != nil {
+			m.Type = "unreadable: " + err.Error()
+		}
+		t.mu.Lock()
+		t.bySubj[m.Subject] = append(t.bySubj[m.Subject], m)
+		close(t.change)
+		t.change = make(chan struct{})
+		t.mu.Unlock()
+	}
+}
+
+// Of returns what was published about a subject, duplicates of a sequence dropped, as a consumer does.
+func (t *Tap) Of(subject string) []Message {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return unique(t.bySubj[subject])
+}
+
+// unique drops messages whose sequence has been seen.
+func unique(messages []Message) []Message {
+	seen := map[string]bool{}
+	var kept []Message
+	for _, m := range messages {
+		if !seen[m.Sequence] {
+			seen[m.Sequence] = true
+			kept = append(kept, m)
+		}
+	}
+	return kept
+}
+
+// Await waits until enough messages about a subject have come.
+func (t *Tap) Await(ctx context.Context, subject string, enough func([]Message) bool) ([]Message, error) {
+	for {
+		t.mu.Lock()
+		messages, change := unique(t.bySubj[subject]), t.change
+		t.mu.Unlock()
+		if enough(messages) {
+			return messages, nil
+		}
+		select {
+		case <-change:
+		case <-t.done:
+			return messages, fmt.Errorf("the tap closed")
+		case <-ctx.Done():
+			return messages, fmt.Errorf("%d messages about %s: %w", len(messages), subject, ctx.Err())
+		}
+	}
+}
+
+// Get takes one message from a queue and acknowledges it; ok is false when there is none.
+func (b *Bus) Get(queue string) (Message, bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	d, ok, err := b.pub.Get(queue, true)
+	m := Message{Delivery: d}
+	if ok {
+		_ = json.Unmarshal(d.Body, &m)
+	}
+	return m, ok, err
+}
+
+// AwaitDead takes messages from the dead-letter queue until one satisfies the test. Others are dropped.
+func (b *Bus) AwaitDead(ctx context.Context, want func(Message) bool) (Message, error) {
+	ticker := time.NewTicker(30 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		m, ok, err := b.Get(DeadLetter)
+		if err != nil {
+			return m, fmt.Errorf("get dead letter: %w", err)
+		}
+		if ok && want(m) {
+			return m, nil
+		}
+		if ok {
+			continue
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return m, fmt.Errorf("no such dead letter: %w", ctx.Err())
+		}
+	}
+}

@@ -1,0 +1,232 @@
+package harness
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Line is a line of an order.
+type Line struct {
+	SKU        string `json:"sku"`
+	Quantity   int64  `json:"quantity"`
+	UnitAmount int64  `json:"unitAmount"`
+}
+
+// Order is the body of an order, as REST and order.created take it.
+type Order struct {
+	// ID is for events only.
+	ID         string `json:"orderId,omitempty"`
+	CustomerID string `json:"customerId"`
+	Currency   string `json:"currency"`
+	Lines      []Line `json:"lines"`
+	Payment    struct {
+		Method string `json:"method"`
+	} `json:"payment"`
+	Fulfillment string `json:"fulfillment,omitempty"`
+}
+
+// NewOrder makes an order of quantity times sku at 1000 minor units each.
+func NewOrder(sku string, quantity int64, method string) Order {
+	o := Order{CustomerID: "c-1", Currency: "EUR", Lines: []Line{{SKU: sku, Quantity: quantity, UnitAmount: 1000}}}
+	o.Payment.Method = method
+	return o
+}
+
+// Resource is an order as the API shows it.
+type Resource struct {
+	ID          string            `json:"id"`
+	Status      string            `json:"status"`
+	Reason      string            `json:"reason"`
+	Version     int64             `json:"version"`
+	TotalAmount int64             `json:"totalAmount"`
+	CreatedAt   time.Time         `json:"createdAt"`
+	UpdatedAt   time.Time         `json:"updatedAt"`
+	Links       map[string]string `json:"links"`
+}
+
+// Item is an event of a timeline.
+type Item struct {
+	Version int64           `json:"version"`
+	Type    string          `json:"type"`
+	ID      string          `json:"id"`
+	Time    time.Time       `json:"time"`
+	Data    json.RawMessage `json:"data"`
+}
+
+// Stock is the stock of a SKU.
+type Stock struct {
+	SKU       string `json:"sku"`
+	OnHand    int64  `json:"onHand"`
+	Reserved  int64  `json:"reserved"`
+	Available int64  `json:"available"`
+	Version   int64  `json:"version"`
+}
+
+// Problem is an RFC 9457 problem.
+type Problem struct {
+	Status int    `json:"status"`
+	Code   string `json:"code"`
+	Title  string `json:"title"`
+	Detail string `json:"detail"`
+	Errors []struct {
+		Pointer string `json:"pointer"`
+		Detail  string `json:"detail"`
+	} `json:"errors"`
+}
+
+// Client talks to the API.
+type Client struct {
+	URL  string
+	HTTP *http.Client
+}
+
+// Response is an answer of the API.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Into decodes the body; it fails when the status is not the one that was expected.
+func (r Response) Into(status int, into any) error {
+	if r.Status != status {
+		return fmt.Errorf("status %d instead of %d: %s", r.Status, status, r.Body)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.Unmarshal(r.Body, into)
+}
+
+// Do sends a request. A body that is not []byte is marshalled. Headers are pairs.
+func (c Client) Do(ctx context.Context, method, path string, body any, headers ...string) (Response, error) {
+	var reader io.Reader
+	switch b := body.(type) {
+	case nil:
+	case []byte:
+		reader = bytes.NewReader(b)
+	default:
+		raw, err := json.Marshal(b)
+		if err != nil {
+			return Response{}, err
+		}
+		reader = bytes.NewReader(raw)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, c.URL+path, reader)
+	if err != nil {
+		return Response{}, err
+	}
+	if reader != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	client := c.HTTP
+	if client == nil {
+		client = http.DefaultClient
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return Response{}, err
+	}
+	defer response.Body.Close()
+	raw, err := io.ReadAll(response.Body)
+	return Response{Status: response.StatusCode, Header: response.Header, Body: raw}, err
+}
+
+// Place places an order and waits up to wait for its end; 0 does not wait.
+func (c Client) Place(ctx context.Context, o Order, wait time.Duration, headers ...string) (Resource, error) {
+	want := http.StatusAccepted
+	if wait > 0 {
+		headers, want = append(headers, "Prefer", fmt.Sprintf("wait=%d", int(wait.Seconds()))), http.StatusCreated
+	}
+	var r Resource
+	response, err := c.Do(ctx, http.MethodPost, "/v1/orders", o, headers...)
+	if err != nil {
+		return r, err
+	}
+	return r, response.Into(want, &r)
+}
+
+// Order returns an order.
+func (c Client) Order(ctx context.Context, id string) (Resource, error) {
+	var r Resource
+	response, err := c.Do(ctx, http.MethodGet, "/v1/orders/"+url.PathEscape(id), nil)
+	if err != nil {
+		return r, err
+	}
+	return r, response.Into(http.StatusOK, &r)
+}
+
+// Timeline returns the events of an order.
+func (c Client) Timeline(ctx context.Context, id string) ([]Item, error) {
+	var list struct {
+		Items []Item `json:"items"`
+	}
+	response, err := c.Do(ctx, http.MethodGet, "/v1/orders/"+url.PathEscape(id)+"/events", nil)
+	if err != nil {
+		return nil, err
+	}
+	return list.Items, response.Into(http.StatusOK, &list)
+}
+
+// Cancel asks to cancel an order.
+func (c Client) Cancel(ctx context.Context, id, reason string) (Response, error) {
+	return c.Do(ctx, http.MethodPost, "/v1/orders/"+url.PathEscape(id)+"/cancellation", map[string]string{"reason": reason})
+}
+
+// Receive books goods that came in.
+func (c Client) Receive(ctx context.Context, sku string, quantity int64) error {
+	response, err := c.Do(ctx, http.MethodPost, "/v1/stock/"+url.PathEscape(sku)+"/receipts", map[string]int64{"quantity": quantity})
+	if err != nil {
+		return err
+	}
+	if response.Status/100 != 2 {
+		return fmt.Errorf("receive %d of %s: status %d: %s", quantity, sku, response.Status, response.Body)
+	}
+	return nil
+}
+
+// Stock returns the stock of a SKU.
+func (c Client) Stock(ctx context.Context, sku string) (Stock, error) {
+	var s Stock
+	response, err := c.Do(ctx, http.MethodGet, "/v1/stock/"+url.PathEscape(sku), nil)
+	if err != nil {
+		return s, err
+	}
+	return s, response.Into(http.StatusOK, &s)
+}
+
+// AwaitStatus waits until an order has one of the statuses. It polls: the service is another process.
+func (c Client) AwaitStatus(ctx context.Context, id string, statuses ...string) (Resource, error) {
+	ticker := time.NewTicker(30 * time.Millisecond)
+	defer ticker.Stop()
+	var last Resource
+	for {
+		if r, err := c.Order(ctx, id); err == nil {
+			last = r
+			for _, s := range statuses {
+				if r.Status == s {
+					return r, nil
+				}
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return last, fmt.Errorf("order %s is %q (%s), not %v: %w", id, last.Status, last.Reason, statuses, ctx.Err())
+		}
+	}
+}
+
+// AwaitEnd waits until an order has ended.
+func (c Client) AwaitEnd(ctx context.Context, id string) (Resource, error) {
+	return c.AwaitStatus(ctx, id, "completed", "rejected", "cancelled", "failed")
+}

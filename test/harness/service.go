@@ -1,0 +1,187 @@
+// Package harness runs the service as its users do: as a process, over HTTP, over RabbitMQ. The end-to-end
+// tests and the demo share it. It imports nothing of the service.
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Service is a running ordersaga process.
+type Service struct {
+	// URL is where its API listens.
+	URL string
+
+	cmd  *exec.Cmd
+	done chan struct{}
+	err  error
+	log  *tail
+}
+
+// Options say how to run the service.
+type Options struct {
+	// Binary is the path of ordersaga. Mandatory.
+	Binary string
+	// Role is the subcommand; "serve" by default.
+	Role string
+	// Env are variables in addition to those of this process.
+	Env []string
+	// Addr is where the API listens; a free port of loopback by default.
+	Addr string
+	// Output gets what the service writes; it is kept for Log in any case.
+	Output io.Writer
+	// NoWait tells Start not to wait until the service is ready.
+	NoWait bool
+}
+
+// readyTimeout bounds how long a service may take to become ready. Cold servers on small machines are slow.
+const readyTimeout = 2 * time.Minute
+
+// Start runs the service and waits until it is ready.
+func Start(ctx context.Context, o Options) (*Service, error) {
+	if o.Addr == "" {
+		addr, err := FreeAddr()
+		if err != nil {
+			return nil, err
+		}
+		o.Addr = addr
+	}
+	if o.Role == "" {
+		o.Role = "serve"
+	}
+	s := &Service{URL: "http://" + o.Addr, done: make(chan struct{}), log: &tail{also: o.Output}}
+	s.cmd = exec.Command(o.Binary, o.Role)
+	s.cmd.Env = append(append(os.Environ(), "HTTP_ADDR="+o.Addr), o.Env...)
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	if err := s.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", o.Binary, err)
+	}
+	go func() {
+		s.err = s.cmd.Wait()
+		close(s.done)
+	}()
+	if o.NoWait {
+		return s, nil
+	}
+	if err := s.waitReady(ctx); err != nil {
+		s.Kill()
+		return nil, err
+	}
+	return s, nil
+}
+
+// waitReady polls /readyz: the service is another process, there is no signal to wait for.
+func (s *Service) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		if s.Ready(ctx) == nil {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-s.done:
+			return fmt.Errorf("the service ended: %w\n%s", s.err, s.Log())
+		case <-ctx.Done():
+			return fmt.Errorf("the service is not ready: %w\n%s", ctx.Err(), s.Log())
+		}
+	}
+}
+
+// Ready asks /readyz.
+func (s *Service) Ready(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("not ready: %s", response.Status)
+	}
+	return nil
+}
+
+// Kill ends the service at once, as a power cut does, and returns when it is gone.
+func (s *Service) Kill() {
+	_ = s.cmd.Process.Kill()
+	<-s.done
+}
+
+// Signal sends a signal to the service.
+func (s *Service) Signal(sig syscall.Signal) error { return s.cmd.Process.Signal(sig) }
+
+// Stop asks the service to drain, and returns its exit error when it has ended.
+func (s *Service) Stop(timeout time.Duration) error {
+	if err := s.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	select {
+	case <-s.done:
+		return s.err
+	case <-timer.C:
+		s.Kill()
+		return fmt.Errorf("the service did not drain within %s\n%s", timeout, s.Log())
+	}
+}
+
+// Done is closed when the service has ended.
+func (s *Service) Done() <-chan struct{} { return s.done }
+
+// Log returns the end of what the service wrote.
+func (s *Service) Log() string { return s.log.String() }
+
+// FreeAddr returns an address of loopback that nobody listens on.
+func FreeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// tail keeps the end of what is written to it.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+	also io.Writer
+}
+
+const tailBytes = 32 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	if extra := len(t.text) - tailBytes; extra > 0 {
+		t.text = append([]byte(nil), t.text[extra:]...)
+	}
+	if t.also != nil {
+		return t.also.Write(p)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.TrimSpace(string(t.text))
+}
