@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/ordersaga/ordersaga/test/tour"
 )
 
 func main() {
@@ -23,7 +25,7 @@ func main() {
 	case "welcome":
 		err = welcome(ctx, *binary)
 	case "tour":
-		err = tour(ctx, *binary)
+		err = tour.Run(ctx, *binary, os.Stdout)
 	default:
 		err = fmt.Errorf("say welcome or tour, not %q", flag.Arg(0))
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/test/harness"
+	"github.com/ordersaga/ordersaga/test/tour"
 )
 
 // stayGrace is how long the service may drain when the demo is stopped.
@@ -65,7 +66,7 @@ func greet(ctx context.Context, url string) error {
 		return err
 	}
 	fmt.Printf("\nyour first order is %s: %s\n\n", placed.Status, placed.ID)
-	printTimeline(os.Stdout, items)
+	tour.PrintTimeline(os.Stdout, items)
 	fmt.Printf(`
   API and docs         %[1]s/docs
   this order           %[1]s/v1/orders/%[2]s

@@ -106,24 +106,51 @@ type Tap struct {
 }
 
 // Tap binds a queue of its own to the exchange, with the given keys; "#" is everything.
-func (b *Bus) Tap(keys ...string) (*Tap, error) {
+func (b *Bus) Tap(keys ...string) (*Tap, error) { return b.tap("", keys) }
+
+// Keep binds a durable queue to the exchange that keeps everything, also over a restart of the broker. Drain
+// collects from it.
+func (b *Bus) Keep(queue string, keys ...string) error {
+	channel, err := b.conn.Channel()
+	if err != nil {
+		return fmt.Errorf("open channel: %w", err)
+	}
+	defer channel.Close()
+	_, err = declare(channel, queue, keys)
+	return err
+}
+
+// Drain collects what a queue that was made with Keep has got and will get.
+func (b *Bus) Drain(queue string) (*Tap, error) { return b.tap(queue, nil) }
+
+// declare declares a queue, a temporary one when it has no name, and binds it.
+func declare(channel *amqp.Channel, queue string, keys []string) (string, error) {
+	if err := channel.ExchangeDeclare(Exchange, "topic", true, false, false, false, nil); err != nil {
+		return "", fmt.Errorf("declare exchange: %w", err)
+	}
+	durable := queue != ""
+	q, err := channel.QueueDeclare(queue, durable, !durable, !durable, false, nil)
+	if err != nil {
+		return "", fmt.Errorf("declare queue: %w", err)
+	}
+	for _, key := range keys {
+		if err := channel.QueueBind(q.Name, key, Exchange, false, nil); err != nil {
+			return "", fmt.Errorf("bind %s: %w", key, err)
+		}
+	}
+	return q.Name, nil
+}
+
+func (b *Bus) tap(queue string, keys []string) (*Tap, error) {
 	channel, err := b.conn.Channel()
 	if err != nil {
 		return nil, fmt.Errorf("open channel: %w", err)
 	}
-	if err := channel.ExchangeDeclare(Exchange, "topic", true, false, false, false, nil); err != nil {
-		return nil, fmt.Errorf("declare exchange: %w", err)
-	}
-	queue, err := channel.QueueDeclare("", false, true, true, false, nil)
+	name, err := declare(channel, queue, keys)
 	if err != nil {
-		return nil, fmt.Errorf("declare queue: %w", err)
+		return nil, err
 	}
-	for _, key := range keys {
-		if err := channel.QueueBind(queue.Name, key, Exchange, false, nil); err != nil {
-			return nil, fmt.Errorf("bind %s: %w", key, err)
-		}
-	}
-	deliveries, err := channel.Consume(queue.Name, "", true, true, false, false, nil)
+	deliveries, err := channel.Consume(name, "", true, queue == "", false, false, nil)
 	if err != nil {
 		return nil, fmt.Errorf("consume: %w", err)
 	}

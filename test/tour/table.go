@@ -1,4 +1,4 @@
-package main
+package tour
 
 import (
 	"encoding/json"
@@ -11,8 +11,8 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// printTimeline draws an order's events as a table.
-func printTimeline(w io.Writer, items []harness.Item) {
+// PrintTimeline draws an order's events as a table.
+func PrintTimeline(w io.Writer, items []harness.Item) {
 	if len(items) == 0 {
 		return
 	}

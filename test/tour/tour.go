@@ -1,8 +1,11 @@
-package main
+// Package tour sends an order down every path of the saga, on the real stack, and holds what happened against what
+// must hold. The demo prints it, the end-to-end tests run it.
+package tour
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -25,10 +28,12 @@ type guide struct {
 	bus    *harness.Bus
 	tap    *harness.Tap
 	log    *mongo.Database
+	out    io.Writer
 }
 
-// tour sends one order down every path, prints each timeline, and checks what must hold over the raw documents.
-func tour(ctx context.Context, binary string) error {
+// Run runs the service, sends one order down every path, prints each timeline, and checks what must hold over the
+// raw documents. The environment says where the servers are.
+func Run(ctx context.Context, binary string, out io.Writer) error {
 	service, err := harness.Start(ctx, harness.Options{Binary: binary, Env: []string{
 		"LOG_LEVEL=error", "PAYMENT_PENDING_DEADLINE=4s", "SHIPMENT_DEADLINE=6s", "AUTHORIZE_DEADLINE=3s",
 	}})
@@ -36,7 +41,7 @@ func tour(ctx context.Context, binary string) error {
 		return err
 	}
 	defer service.Kill()
-	g := &guide{client: harness.Client{URL: service.URL}}
+	g := &guide{client: harness.Client{URL: service.URL}, out: out}
 	if g.bus, err = harness.Dial(os.Getenv("AMQP_URL")); err != nil {
 		return err
 	}
@@ -49,14 +54,14 @@ func tour(ctx context.Context, binary string) error {
 		return err
 	}
 	defer func() { _ = client.Disconnect(context.WithoutCancel(ctx)) }()
-	g.log = client.Database(environment("MONGODB_DATABASE", "ordersaga"))
+	g.log = client.Database(os.Getenv("MONGODB_DATABASE"))
 
 	failures := g.walk(ctx)
 	failures = append(failures, g.check(ctx)...)
 	if len(failures) > 0 {
 		return fmt.Errorf("%d things do not hold:\n  %s", len(failures), strings.Join(failures, "\n  "))
 	}
-	fmt.Printf("\n%d orders, %d paths: every one ended as it must; stock, money and events add up.\n", len(paths), len(paths))
+	fmt.Fprintf(out, "\n%d orders, %d paths: every one ended as it must; stock, money and events add up.\n", len(paths), len(paths))
 	return nil
 }
 
@@ -85,15 +90,15 @@ func (g *guide) walk(ctx context.Context) []string {
 	var failures []string
 	for i, p := range paths {
 		r := results[i]
-		fmt.Printf("\n%s\n  ends as %s", p.name, r.end.Status)
+		fmt.Fprintf(g.out, "\n%s\n  ends as %s", p.name, r.end.Status)
 		if r.end.Reason != "" {
-			fmt.Printf(" (%s)", r.end.Reason)
+			fmt.Fprintf(g.out, " (%s)", r.end.Reason)
 		}
-		fmt.Println()
-		printTimeline(os.Stdout, r.items)
+		fmt.Fprintln(g.out)
+		PrintTimeline(g.out, r.items)
 		if err := p.judge(r.end, r.items, r.err); err != nil {
 			failures = append(failures, p.name+": "+err.Error())
-			fmt.Println("  ✗", err)
+			fmt.Fprintln(g.out, "  ✗", err)
 		}
 	}
 	return failures

@@ -1,0 +1,190 @@
+// Package e2e runs the service as its users do, on real servers, and pulls plugs. Run it with `make test`, or with
+// `devstack exec -- go test ./test/e2e`.
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.temporal.io/sdk/client"
+	tlog "go.temporal.io/sdk/log"
+	"go.uber.org/goleak"
+
+	"github.com/ordersaga/ordersaga/internal/testenv"
+	"github.com/ordersaga/ordersaga/test/audit"
+	"github.com/ordersaga/ordersaga/test/harness"
+)
+
+// binary is the service, built once for all tests, with the race detector when the tests have it.
+var binary string
+
+func TestMain(m *testing.M) {
+	code, err := runAll(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runAll(m *testing.M) (int, error) {
+	folder, err := os.MkdirTemp("", "ordersaga-e2e-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(folder)
+	binary = filepath.Join(folder, "ordersaga")
+	if os.Getenv("MONGODB_URI") != "" {
+		args := append([]string{"build", "-o", binary}, raceFlags...)
+		build := exec.Command("go", append(args, "../../cmd/ordersaga")...)
+		build.Stdout, build.Stderr = os.Stdout, os.Stderr
+		if err := build.Run(); err != nil {
+			return 1, fmt.Errorf("build the service: %w", err)
+		}
+	}
+	code := m.Run()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			return 1, err
+		}
+	}
+	return code, nil
+}
+
+// stack is what a test has around it.
+type stack struct {
+	t        *testing.T
+	ctx      context.Context
+	service  *harness.Service
+	client   harness.Client
+	bus      *harness.Bus
+	tap      *harness.Tap
+	db       *mongo.Database
+	temporal client.Client
+	database string
+}
+
+// testTimeout bounds one test.
+const testTimeout = 4 * time.Minute
+
+// newStack connects to the servers. The database is the test's own; tests run one after the other, because a
+// service works on everything in the namespace.
+func newStack(t *testing.T) *stack {
+	t.Helper()
+	uri, database := testenv.MongoDB(t)
+	amqp, address := testenv.AMQP(t), testenv.Temporal(t)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
+	t.Cleanup(cancel)
+	mongoClient, err := mongo.Connect(options.Client().ApplyURI(uri))
+	require.NoError(t, err)
+	s := &stack{t: t, ctx: ctx, db: mongoClient.Database(database), database: database}
+	t.Cleanup(func() {
+		clean, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		_ = s.db.Drop(clean)
+		_ = mongoClient.Disconnect(clean)
+	})
+	s.temporal, err = client.Dial(client.Options{HostPort: address, Logger: tlog.NewStructuredLogger(discard)})
+	require.NoError(t, err)
+	t.Cleanup(s.temporal.Close)
+	s.bus, err = harness.Dial(amqp)
+	require.NoError(t, err)
+	t.Cleanup(func() { s.bus.Close() })
+	s.tap, err = s.bus.Tap("#")
+	require.NoError(t, err)
+	return s
+}
+
+// start runs the service and makes sure that it is gone when the test ends.
+func (s *stack) start(env ...string) *harness.Service {
+	s.t.Helper()
+	service, err := harness.Start(s.ctx, harness.Options{
+		Binary: binary, Env: append([]string{"MONGODB_DATABASE=" + s.database, "LOG_LEVEL=info", "LOG_FORMAT=json"}, env...),
+	})
+	require.NoError(s.t, err)
+	s.service, s.client = service, harness.Client{URL: service.URL}
+	var once sync.Once
+	s.t.Cleanup(func() {
+		once.Do(func() {
+			service.Kill()
+			if s.t.Failed() {
+				s.t.Logf("the end of the service's log:\n%s", service.Log())
+			}
+		})
+	})
+	return service
+}
+
+// sku makes a SKU with stock.
+func (s *stack) sku(quantity int64) string {
+	s.t.Helper()
+	sku := "sku-" + uuid.NewString()[:8]
+	if quantity > 0 {
+		require.NoError(s.t, s.client.Receive(s.ctx, sku, quantity))
+	}
+	return sku
+}
+
+// place places an order and waits for its end.
+func (s *stack) place(o harness.Order) harness.Resource {
+	s.t.Helper()
+	placed, err := s.client.Place(s.ctx, o, 30*time.Second)
+	require.NoError(s.t, err)
+	return placed
+}
+
+// audit checks the raw documents and expects that every order has ended.
+func (s *stack) audit() *audit.Report {
+	s.t.Helper()
+	report, err := audit.Run(s.ctx, s.db)
+	require.NoError(s.t, err)
+	require.Empty(s.t, report.Violations)
+	require.Empty(s.t, report.Open(), "every order has ended")
+	return report
+}
+
+// published waits until the bus has got every event of an order, and compares ids and order with the log.
+func (s *stack) published(report *audit.Report, orderID string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.ctx, 30*time.Second)
+	defer cancel()
+	stream := report.Streams["order-"+orderID]
+	messages, err := s.tap.Await(ctx, orderID, func(m []harness.Message) bool { return len(outbound(m)) >= len(stream) })
+	require.NoError(s.t, err)
+	var ids, got []string
+	for _, d := range stream {
+		ids = append(ids, d.EventID)
+	}
+	for _, m := range outbound(messages) {
+		got = append(got, m.ID)
+	}
+	require.Equal(s.t, ids, got, "the bus got the same events by id, in order")
+}
+
+// outbound are the messages that the service published.
+func outbound(messages []harness.Message) []harness.Message {
+	var own []harness.Message
+	for _, m := range messages {
+		if m.Sequence != "" {
+			own = append(own, m)
+		}
+	}
+	return own
+}
+
+// devstack stops, starts or kills a component.
+func (s *stack) devstack(verb, component string) {
+	s.t.Helper()
+	out, err := exec.CommandContext(s.ctx, testenv.Control(s.t), verb, component).CombinedOutput()
+	require.NoError(s.t, err, "%s", out)
+}

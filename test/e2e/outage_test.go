@@ -1,0 +1,135 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/testenv"
+	"github.com/ordersaga/ordersaga/test/harness"
+)
+
+// TestServersAreKilledUnderOrders kills each server while orders run. Whatever was accepted ends.
+func TestServersAreKilledUnderOrders(t *testing.T) {
+	for _, component := range []string{"mongodb", "temporal", "rabbitmq"} {
+		t.Run(component, func(t *testing.T) {
+			s := newStack(t)
+			s.start()
+			sku := s.sku(1_000_000)
+			ids := s.burst(sku, 0, rand.New(rand.NewPCG(11, 11)))
+			s.devstack("kill", component)
+			s.devstack("start", component)
+			if component == "rabbitmq" {
+				// The test's own connections died with the broker.
+				s.bus.Close()
+				bus, err := harness.Dial(amqpURL())
+				require.NoError(t, err)
+				s.bus = bus
+				t.Cleanup(bus.Close)
+			}
+			for _, id := range ids {
+				_, err := s.client.AwaitEnd(s.ctx, id)
+				require.NoError(t, err)
+			}
+			require.Len(t, s.audit().Orders, len(ids))
+			require.Eventually(t, func() bool { return s.service.Ready(s.ctx) == nil }, 30*time.Second, 50*time.Millisecond)
+			require.Equal(t, "completed", s.place(harness.NewOrder(sku, 1, "tok_visa")).Status, "new orders go through")
+		})
+	}
+}
+
+// TestPublishingNeverStopsAnOrder: the broker is away; orders end all the same, and their events are published, in
+// order, when it is back.
+func TestPublishingNeverStopsAnOrder(t *testing.T) {
+	s := newStack(t)
+	s.start()
+	sku := s.sku(100)
+	keep := testenv.Unique("keep")
+	require.NoError(t, s.bus.Keep(keep, "#"))
+	s.devstack("stop", "rabbitmq")
+	var once sync.Once
+	restore := func() { once.Do(func() { s.devstack("start", "rabbitmq") }) }
+	t.Cleanup(restore)
+	end := s.place(harness.NewOrder(sku, 1, "tok_visa"))
+	require.Equal(t, "completed", end.Status, "Prefer: wait waits for the order, not for the broker")
+	restore()
+	s.bus.Close()
+	bus, err := harness.Dial(amqpURL())
+	require.NoError(t, err)
+	s.bus = bus
+	t.Cleanup(bus.Close)
+	require.Eventually(t, func() bool {
+		d, err := s.temporal.DescribeWorkflowExecution(s.ctx, "order-"+end.ID, "")
+		return err == nil && d.GetWorkflowExecutionInfo().GetStatus().String() == "Completed"
+	}, time.Minute, 50*time.Millisecond, "the run closes once everything is published")
+	s.tap, err = bus.Drain(keep)
+	require.NoError(t, err)
+	s.published(s.audit(), end.ID)
+}
+
+// TestSignalsComeEarlyAndLate: an early one waits for its order, one without an order becomes a dead letter, a late
+// one gets a verdict.
+func TestSignalsComeEarlyAndLate(t *testing.T) {
+	s := newStack(t)
+	s.start("SIGNAL_PARK_MAX=12s")
+	sku := s.sku(10)
+	early, lost := "early-"+sku, "lost-"+sku
+	_, err := s.bus.Publish(s.ctx, "shipment.dispatched", early, map[string]any{"orderId": early, "carrier": "dhl"})
+	require.NoError(t, err)
+	lostID, err := s.bus.Publish(s.ctx, "shipment.dispatched", lost, map[string]any{"orderId": lost})
+	require.NoError(t, err)
+	o := harness.NewOrder(sku, 1, "tok_visa")
+	o.ID, o.Fulfillment = early, "shipment"
+	_, err = s.bus.Publish(s.ctx, "order.created", early, o)
+	require.NoError(t, err)
+	_, err = s.client.AwaitStatus(s.ctx, early, "shipped")
+	require.NoError(t, err)
+	_, err = s.bus.Publish(s.ctx, "shipment.delivered", early, map[string]any{"orderId": early})
+	require.NoError(t, err)
+	_, err = s.client.AwaitEnd(s.ctx, early)
+	require.NoError(t, err)
+	dead, err := s.bus.AwaitDead(s.ctx, func(m harness.Message) bool { return m.ID == lostID })
+	require.NoError(t, err)
+	require.Equal(t, "order_unknown", dead.Headers["x-ordersaga-reason"])
+
+	lateID, err := s.bus.Publish(s.ctx, "order.cancellation_requested", early, map[string]any{"orderId": early})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return s.has(fmt.Sprintf("late-%s@%010d", early, 1)) }, 20*time.Second, 20*time.Millisecond)
+	report := s.audit()
+	require.Equal(t, lateID, report.Streams["late-"+early][0].Key)
+	require.Equal(t, "order.completed", report.Orders[early])
+}
+
+// TestTheReadModelIsRebuilt from the log alone.
+func TestTheReadModelIsRebuilt(t *testing.T) {
+	s := newStack(t)
+	s.start()
+	sku := s.sku(3)
+	for range 5 {
+		s.place(harness.NewOrder(sku, 1, "tok_visa"))
+	}
+	list := func(query string) []harness.Resource {
+		var page struct {
+			Items []harness.Resource `json:"items"`
+		}
+		response, err := s.client.Do(s.ctx, http.MethodGet, "/v1/orders"+query, nil)
+		require.NoError(t, err)
+		require.NoError(t, response.Into(http.StatusOK, &page))
+		return page.Items
+	}
+	before := list("?limit=500")
+	require.Len(t, before, 5)
+	require.Len(t, list("?status=completed"), 3)
+	require.Len(t, list("?status=rejected"), 2)
+	require.NoError(t, s.db.Collection("orders").Drop(s.ctx))
+	require.Empty(t, list(""))
+	out, err := command(t, append(environ(), "MONGODB_DATABASE="+s.database), "rebuild")
+	require.NoError(t, err, out)
+	require.Contains(t, out, "5 order streams")
+	require.Equal(t, before, list("?limit=500"), "the list is what it was")
+}

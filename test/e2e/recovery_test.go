@@ -1,0 +1,132 @@
+package e2e
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"github.com/ordersaga/ordersaga/test/harness"
+)
+
+// forget deletes an order's workflow from Temporal, as retention does.
+func (s *stack) forget(orderID string) {
+	s.t.Helper()
+	id := "order-" + orderID
+	_, err := s.temporal.WorkflowService().DeleteWorkflowExecution(s.ctx, &workflowservice.DeleteWorkflowExecutionRequest{
+		Namespace: "default", WorkflowExecution: &common.WorkflowExecution{WorkflowId: id},
+	})
+	require.NoError(s.t, err)
+	require.Eventually(s.t, func() bool {
+		_, err := s.temporal.DescribeWorkflowExecution(s.ctx, id, "")
+		var gone *serviceerror.NotFound
+		return err != nil && isA(err, &gone)
+	}, 30*time.Second, 50*time.Millisecond, "the workflow is gone")
+}
+
+// TestAnOrderSentAgainAfterItsWorkflowIsGone changes nothing, over REST and over the bus; other content is refused
+// by the log alone.
+func TestAnOrderSentAgainAfterItsWorkflowIsGone(t *testing.T) {
+	s := newStack(t)
+	s.start()
+	sku, key := s.sku(10), uuid.NewString()
+	o := harness.NewOrder(sku, 1, "tok_visa")
+	first, err := s.client.Place(s.ctx, o, 20*time.Second, "Idempotency-Key", key)
+	require.NoError(t, err)
+	byEvent := o
+	byEvent.ID = "gone-" + sku
+	_, err = s.bus.Publish(s.ctx, "order.created", byEvent.ID, byEvent)
+	require.NoError(t, err)
+	_, err = s.client.AwaitEnd(s.ctx, byEvent.ID)
+	require.NoError(t, err)
+	before := s.audit()
+	s.published(before, first.ID)
+	s.published(before, byEvent.ID)
+	s.forget(first.ID)
+	s.forget(byEvent.ID)
+
+	again, err := s.client.Do(s.ctx, http.MethodPost, "/v1/orders", o, "Idempotency-Key", key, "Prefer", "wait=10")
+	require.NoError(t, err)
+	var resource harness.Resource
+	require.NoError(t, again.Into(http.StatusCreated, &resource))
+	require.Equal(t, first.ID, resource.ID)
+	require.Equal(t, "completed", resource.Status)
+	require.Equal(t, "true", again.Header.Get("Idempotent-Replayed"))
+	_, err = s.bus.Publish(s.ctx, "order.created", byEvent.ID, byEvent)
+	require.NoError(t, err)
+	changed := byEvent
+	changed.Currency = "USD"
+	id, err := s.bus.Publish(s.ctx, "order.created", byEvent.ID, changed)
+	require.NoError(t, err)
+	dead, err := s.bus.AwaitDead(s.ctx, func(m harness.Message) bool { return m.ID == id })
+	require.NoError(t, err)
+	require.Equal(t, "conflict", dead.Headers["x-ordersaga-reason"])
+
+	after := s.audit()
+	require.Equal(t, before.Streams, after.Streams, "not one document more")
+	_, err = s.temporal.DescribeWorkflowExecution(s.ctx, "order-"+byEvent.ID, "")
+	require.Error(t, err, "no workflow was started for it")
+}
+
+// TestATerminatedOrderIsFinishedByANewRun: somebody terminates an open order's workflow; whoever mentions the order
+// next starts a run that goes on from the log.
+func TestATerminatedOrderIsFinishedByANewRun(t *testing.T) {
+	mentions := map[string]func(s *stack, o harness.Order, key string){
+		"sent again over REST": func(s *stack, o harness.Order, key string) {
+			_, err := s.client.Place(s.ctx, o, 0, "Idempotency-Key", key)
+			require.NoError(s.t, err)
+		},
+		"a signal over the bus": func(s *stack, o harness.Order, _ string) {
+			_, err := s.bus.Publish(s.ctx, "shipment.dispatched", o.ID, map[string]any{"orderId": o.ID, "carrier": "dhl"})
+			require.NoError(s.t, err)
+		},
+		"a cancellation": func(s *stack, o harness.Order, _ string) {
+			response, err := s.client.Cancel(s.ctx, o.ID, "enough")
+			require.NoError(s.t, err)
+			require.NoError(s.t, response.Into(http.StatusOK, nil))
+		},
+	}
+	s := newStack(t)
+	s.start()
+	sku := s.sku(100)
+	for name, mention := range mentions {
+		t.Run(name, func(t *testing.T) {
+			key := uuid.NewString()
+			o := harness.NewOrder(sku, 1, "tok_visa")
+			o.Fulfillment = "shipment"
+			placed, err := s.client.Place(s.ctx, o, 0, "Idempotency-Key", key)
+			require.NoError(t, err)
+			_, err = s.client.AwaitStatus(s.ctx, placed.ID, "awaiting_shipment")
+			require.NoError(t, err)
+			require.NoError(t, s.temporal.TerminateWorkflow(s.ctx, "order-"+placed.ID, "", "somebody was careless"))
+			known := o
+			known.ID = placed.ID
+			if name == "sent again over REST" {
+				known.ID = ""
+			}
+			mention(s, known, key)
+			if name != "a cancellation" {
+				require.Eventually(t, func() bool {
+					d, err := s.temporal.DescribeWorkflowExecution(s.ctx, "order-"+placed.ID, "")
+					return err == nil && d.GetWorkflowExecutionInfo().GetStatus().String() == "Running"
+				}, 20*time.Second, 50*time.Millisecond, "a new run goes on")
+				for _, step := range []string{"shipment.dispatched", "shipment.delivered"} {
+					_, err = s.bus.Publish(s.ctx, step, placed.ID, map[string]any{"orderId": placed.ID})
+					require.NoError(t, err)
+				}
+			}
+			_, err = s.client.AwaitEnd(s.ctx, placed.ID)
+			require.NoError(t, err)
+		})
+	}
+	report := s.audit()
+	require.Zero(t, report.Reserved[sku])
+	for id := range report.Orders {
+		s.published(report, id)
+	}
+}

@@ -1,0 +1,96 @@
+package harness
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"sync"
+)
+
+// Stall is a TCP proxy before a server that stalls the connection over which a client sends a certain text: what
+// carries the text, and everything after it, never reaches the server. It makes "after this, before that" a
+// place where a test can pull the plug.
+type Stall struct {
+	listener net.Listener
+	target   string
+	text     []byte
+
+	mu      sync.Mutex
+	conns   []net.Conn
+	stalled chan struct{}
+	once    sync.Once
+	all     sync.WaitGroup
+}
+
+// NewStall listens on loopback before target.
+func NewStall(target, text string) (*Stall, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := &Stall{listener: l, target: target, text: []byte(text), stalled: make(chan struct{})}
+	s.all.Go(s.accept)
+	return s, nil
+}
+
+// Addr is where clients connect.
+func (s *Stall) Addr() string { return s.listener.Addr().String() }
+
+// Stalled is closed when the text was seen.
+func (s *Stall) Stalled() <-chan struct{} { return s.stalled }
+
+// Close cuts every connection.
+func (s *Stall) Close() {
+	_ = s.listener.Close()
+	s.mu.Lock()
+	for _, c := range s.conns {
+		_ = c.Close()
+	}
+	s.mu.Unlock()
+	s.all.Wait()
+}
+
+func (s *Stall) accept() {
+	for {
+		client, err := s.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", s.target)
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		s.mu.Lock()
+		s.conns = append(s.conns, client, server)
+		s.mu.Unlock()
+		s.all.Go(func() { s.forward(server, client) })
+		s.all.Go(func() {
+			_, _ = io.Copy(client, server)
+			_ = client.Close()
+		})
+	}
+}
+
+// forward copies what the client sends, until the text comes. A driver writes a message in one piece, and a read
+// here is larger than the messages of the tests: a text that is cut by a read is not looked for.
+func (s *Stall) forward(server, client net.Conn) {
+	defer server.Close()
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := client.Read(buffer)
+		if bytes.Contains(buffer[:n], s.text) {
+			s.once.Do(func() { close(s.stalled) })
+			_, _ = io.Copy(io.Discard, client)
+			return
+		}
+		if n > 0 {
+			if _, writeErr := server.Write(buffer[:n]); writeErr != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
