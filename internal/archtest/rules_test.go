@@ -124,11 +124,11 @@ func listPackages(t *testing.T, dir string) graph {
 			ImportPath                         string
 			Imports, TestImports, XTestImports []string
 		}
-		if err := decoder.Decode(&listed); errors.Is(err, io.EOF) {
+		err := decoder.Decode(&listed)
+		if errors.Is(err, io.EOF) {
 			return g
-		} else {
-			require.NoError(t, err)
 		}
+		require.NoError(t, err)
 		g.packages[listed.ImportPath] = pkg{
 			imports:     listed.Imports,
 			testImports: append(listed.TestImports, listed.XTestImports...),

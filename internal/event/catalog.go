@@ -67,6 +67,7 @@ const (
 
 	ChargeAuthorized     = "charge.authorized"
 	ChargePending        = "charge.pending"
+	ChargeUnavailable    = "charge.unavailable"
 	ChargeRefused        = "charge.refused"
 	ChargeFenced         = "charge.fenced"
 	ChargeCaptured       = "charge.captured"
@@ -163,6 +164,7 @@ var catalog = []Type{
 
 	{Name: ChargeAuthorized, Version: 1, Direction: Ledger, Meaning: "Simulator: an authorization stands."},
 	{Name: ChargePending, Version: 1, Direction: Ledger, Meaning: "Simulator: the payer is asked."},
+	{Name: ChargeUnavailable, Version: 1, Direction: Ledger, Meaning: "Simulator: the provider went down for a while; nothing was charged."},
 	{Name: ChargeRefused, Version: 1, Direction: Ledger, Meaning: "Simulator: the payment was refused."},
 	{Name: ChargeFenced, Version: 1, Direction: Ledger, Meaning: "Simulator: voided before it was authorized: it can never be authorized."},
 	{Name: ChargeCaptured, Version: 1, Direction: Ledger, Meaning: "Simulator: the money was taken."},

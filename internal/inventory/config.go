@@ -51,7 +51,7 @@ func (c *Config) Validate() error {
 		c.AppendTimeout = 5 * time.Second
 	}
 	if c.Jitter == nil {
-		c.Jitter = func(limit time.Duration) time.Duration { return rand.N(limit) }
+		c.Jitter = rand.N[time.Duration]
 	}
 	if c.SlotCache == 0 {
 		c.SlotCache = 16384

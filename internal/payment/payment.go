@@ -10,7 +10,10 @@
 //
 //   - Authorize after Void answers Undone, also when it never ran before: the void fenced it.
 //   - Void after Capture, and Capture after Void, fail with EffectSettled.
-//   - A refusal is recorded: asked again, it is the same refusal.
+//   - A refusal is recorded: asked again, it is the same refusal. A refused capture leaves the authorization
+//     standing; it can be voided.
+//   - Void of a pending payment fences it: what the payer says later changes nothing.
+//   - Another amount, currency, method or payment id for the same order is a Conflict.
 //
 // Three outcomes: a Result says what is (done, refused, undone), an error with fault.OutcomeUnknown or
 // fault.Unavailable says that nobody knows: ask again with the same key, or Lookup. A refusal is never an
@@ -86,19 +89,21 @@ type Traits struct {
 	Fast bool
 }
 
-// Gateway moves money. Errors of every method: Unavailable, OutcomeUnknown, EffectSettled, Invalid.
+// Gateway moves money. Errors of every method: Unavailable, OutcomeUnknown, EffectSettled, Invalid, Conflict.
 type Gateway interface {
 	// Traits describe the gateway.
 	Traits() Traits
-	// Authorize sets the money aside. States: Authorized, Pending, Refused, Undone; Captured when that happened already.
+	// Authorize sets the money aside. States: Authorized, Pending, Refused, Undone; Captured when that happened
+	// already, whatever was refunded since.
 	Authorize(ctx context.Context, key string, p Payment) (Result, error)
-	// Capture takes authorized money. States: Captured, CaptureRefused. EffectSettled after a Void.
+	// Capture takes authorized money. States: Captured, CaptureRefused. EffectSettled after a Void; Invalid when
+	// nothing is authorized: absent, pending or refused.
 	Capture(ctx context.Context, key string, p Payment) (Result, error)
 	// Void makes it so that no authorization stands, whether or not one was made, and keeps it so. States:
 	// Undone, and Refused where a refusal stands. EffectSettled after a Capture.
 	Void(ctx context.Context, key string, p Payment) (Result, error)
 	// Refund gives back amount minor units of captured money, once a key. State: Refunded. Invalid when more
-	// would be given back than was taken.
+	// would be given back than was taken, Conflict when the key was used for another amount.
 	Refund(ctx context.Context, key string, p Payment, amount int64) (Result, error)
 	// Lookup asks what is, and changes nothing.
 	Lookup(ctx context.Context, p Payment) (Result, error)
@@ -108,6 +113,7 @@ type Gateway interface {
 // provider stands behind it: the simulator.
 type Settler interface {
 	// Settle decides a pending payment, once; later calls change nothing. It does nothing to a payment that is
-	// not pending. Code is for a refusal.
+	// not pending. Code is for a refusal. Of p it looks at the order's id, and at the payment's id if there is one:
+	// another one is a Conflict.
 	Settle(ctx context.Context, p Payment, succeeded bool, code string) error
 }

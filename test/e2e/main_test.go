@@ -72,6 +72,18 @@ type stack struct {
 	db       *mongo.Database
 	temporal client.Client
 	database string
+	// accepted is how many orders were sent before; see waitForSagas.
+	accepted int
+
+	mu      sync.Mutex
+	changed chan struct{}
+}
+
+// current returns the client of the running service, and a channel that is closed when another one takes over.
+func (s *stack) current() (harness.Client, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.client, s.changed
 }
 
 // testTimeout bounds one test.
@@ -87,7 +99,7 @@ func newStack(t *testing.T) *stack {
 	t.Cleanup(cancel)
 	mongoClient, err := mongo.Connect(options.Client().ApplyURI(uri))
 	require.NoError(t, err)
-	s := &stack{t: t, ctx: ctx, db: mongoClient.Database(database), database: database}
+	s := &stack{t: t, ctx: ctx, db: mongoClient.Database(database), database: database, changed: make(chan struct{})}
 	t.Cleanup(func() {
 		clean, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
@@ -112,7 +124,11 @@ func (s *stack) start(env ...string) *harness.Service {
 		Binary: binary, Env: append([]string{"MONGODB_DATABASE=" + s.database, "LOG_LEVEL=info", "LOG_FORMAT=json"}, env...),
 	})
 	require.NoError(s.t, err)
+	s.mu.Lock()
 	s.service, s.client = service, harness.Client{URL: service.URL}
+	close(s.changed)
+	s.changed = make(chan struct{})
+	s.mu.Unlock()
 	var once sync.Once
 	s.t.Cleanup(func() {
 		once.Do(func() {

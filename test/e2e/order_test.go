@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/sdk/v1"
 
 	"github.com/ordersaga/ordersaga/test/harness"
 	"github.com/ordersaga/ordersaga/test/tour"
@@ -98,12 +99,10 @@ func TestTheWebUIHasWhatItNeeds(t *testing.T) {
 	require.Contains(t, string(described.GetExecutionConfig().GetUserMetadata().GetSummary().GetData()), "1 × ")
 	answer, err := s.temporal.QueryWorkflow(s.ctx, id, "", "__temporal_workflow_metadata")
 	require.NoError(t, err)
-	var metadata struct {
-		CurrentDetails string `json:"currentDetails"`
-	}
+	var metadata sdk.WorkflowMetadata
 	require.NoError(t, answer.Get(&metadata))
-	require.Contains(t, metadata.CurrentDetails, "awaiting_shipment")
-	require.Contains(t, metadata.CurrentDetails, "capture: to do")
+	require.Contains(t, metadata.GetCurrentDetails(), "awaiting_shipment")
+	require.Contains(t, metadata.GetCurrentDetails(), "capture: to do")
 	response, err := s.client.Cancel(s.ctx, placed.ID, "done looking")
 	require.NoError(t, err)
 	require.NoError(t, response.Into(200, nil))

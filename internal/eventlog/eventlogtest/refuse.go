@@ -19,6 +19,10 @@ var refuseCases = []testCase{
 		head := s.must(s.stream, event.Head{}, entries("a", "b"))
 		s.must("order-2", event.Head{}, entries("a", "b", "c"))
 		foreign := s.headOf("order-2")
+		// What a handle has seen must not make it trust its caller.
+		informed := s.open(s.T)
+		_, err := informed.Read(s.ctx, s.stream, 0, 0)
+		require.NoError(s, err)
 		for name, wrong := range map[string]event.Head{
 			"hash":             {Version: 2, Hash: foreign.Hash},
 			"hash before":      {Version: 1, Hash: head.Hash},
@@ -27,12 +31,12 @@ var refuseCases = []testCase{
 			"far away":         {Version: 1000, Hash: head.Hash},
 			"no hash":          {Version: 2},
 		} {
-			for handle, log := range map[string]Store{"same": s.log, "new": s.open(s.T)} {
+			for handle, log := range map[string]Store{"same": s.log, "new": s.open(s.T), "informed": informed} {
 				_, _, err := log.Append(s.ctx, s.stream, wrong, entries("c"))
 				require.ErrorIs(s, err, fault.Corrupt, "%s, %s handle", name, handle)
 			}
 		}
-		_, _, err := s.append(event.Head{Version: 1, Hash: head.Hash}, entries("a"))
+		_, _, err = s.append(event.Head{Version: 1, Hash: head.Hash}, entries("a"))
 		require.Error(s, err)
 		_, _, err = s.log.Append(s.ctx, "order-empty", head, entries("c"))
 		require.ErrorIs(s, err, fault.Corrupt)

@@ -52,6 +52,19 @@ func TestAppendIsOneInsertWhenNothingGoesWrong(t *testing.T) {
 	}
 }
 
+func TestAHeadThatIsKnownToBeOldIsNotTried(t *testing.T) {
+	log := newLog(t)
+	head, _, err := log.Append(t.Context(), "order-1", event.Head{}, entries("a"))
+	require.NoError(t, err)
+	_, _, err = log.Append(t.Context(), "order-1", head, entries("b"))
+	require.NoError(t, err)
+	calls := sabotage(log, func(_ int, insert func([]document) error, docs []document) error { return insert(docs) })
+	_, tail, err := log.Append(t.Context(), "order-1", head, entries("c"))
+	require.ErrorIs(t, err, fault.Concurrency)
+	require.Equal(t, []string{"b"}, keysOf(tail))
+	require.Zero(t, calls.Load(), "the insert could only meet a duplicate")
+}
+
 func TestTheAnswerIsLost(t *testing.T) {
 	for _, written := range []int{0, 1, 2, 3} {
 		t.Run(fmt.Sprintf("after %d of 3", written), func(t *testing.T) {

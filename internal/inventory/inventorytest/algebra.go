@@ -41,7 +41,7 @@ func runSequence(t *testing.T, b *bench, situation string, stock int64, calls []
 	if stock > 0 {
 		_, err := b.ledgers[first].Receive(ctx, name, stock, "first")
 		require.NoError(t, err)
-		spec.count("first", stock)
+		require.Empty(t, spec.count("first", stock))
 	}
 	for i, call := range calls {
 		ledger := b.ledgers[(first+i)%len(b.ledgers)]
