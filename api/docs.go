@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 	"go.yaml.in/yaml/v3"
@@ -51,6 +52,7 @@ type pathItem struct {
 }
 
 type operation struct {
+	ID          string      `yaml:"operationId"`
 	Tags        []string    `yaml:"tags"`
 	Summary     string      `yaml:"summary"`
 	Description string      `yaml:"description"`
@@ -87,6 +89,9 @@ type problemDoc struct {
 	Spec fault.Spec
 }
 
+// docsPage is the page of /docs, made once a process.
+var docsPage = sync.OnceValues(func() ([]byte, error) { return renderDocs(specification) })
+
 // renderDocs makes the page of /docs: every operation of the specification and every problem, without scripts,
 // fonts or styles from elsewhere.
 func renderDocs(spec []byte) ([]byte, error) {
@@ -100,7 +105,7 @@ func renderDocs(spec []byte) ([]byte, error) {
 	}
 	page, err := template.New("docs").Funcs(template.FuncMap{
 		"example": example, "tagged": func(tag string) []operation { return tagged(operations, tag) },
-		"problems": problemDocs, "anchor": anchor,
+		"problems": problemDocs,
 	}).Parse(docsTemplate)
 	if err != nil {
 		return nil, fmt.Errorf("parse docs.html: %w", err)
@@ -165,8 +170,6 @@ func example(m media) string {
 	writeExample(&b, &m.Example, "")
 	return b.String()
 }
-
-func anchor(op operation) string { return strings.ToLower(op.Method) + op.Path }
 
 // problemDocs lists the codes by status and name.
 func problemDocs() []problemDoc {

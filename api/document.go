@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"strconv"
 	"strings"
@@ -44,7 +45,7 @@ func parseDocument(body []byte) (node, error) {
 	if err != nil {
 		return node{}, err
 	}
-	if _, err := decoder.Token(); err != io.EOF { //nolint:errorlint // Token returns io.EOF itself
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return node{}, malformed("", "has something behind the JSON object")
 	}
 	if _, isObject := value.(map[string]any); !isObject {
@@ -112,7 +113,7 @@ func closeNested(d *json.Decoder, at string) error {
 }
 
 func notJSON(d *json.Decoder, at string, err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF { //nolint:errorlint // the decoder returns them as they are
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return malformed(at, "the JSON ends too early")
 	}
 	return malformed(at, "is not valid JSON, near byte "+strconv.FormatInt(d.InputOffset(), 10))

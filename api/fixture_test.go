@@ -267,7 +267,7 @@ func golden(t *testing.T, name, got string) {
 	if *update {
 		require.NoError(t, os.WriteFile(file, []byte(indented.String()), 0o600))
 	}
-	want, err := os.ReadFile(file) //nolint:gosec // a file of the test
+	want, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Equal(t, string(want), indented.String())
 }

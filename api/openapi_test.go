@@ -41,7 +41,8 @@ func checkAgainstSpecification(t *testing.T, r *http.Request, body string, a ans
 	_, router := specified()
 	r = r.Clone(t.Context())
 	r.Body = io.NopCloser(strings.NewReader(body))
-	r.URL = &url.URL{Path: r.URL.Path, RawQuery: r.URL.RawQuery}
+	// The server reads a plus sign that was not escaped, a router need not.
+	r.URL = &url.URL{Path: r.URL.Path, RawQuery: strings.ReplaceAll(r.URL.RawQuery, "+", "%2B")}
 	route, parameters, err := router.FindRoute(r)
 	if err != nil {
 		return // a path or a method that is none: there is nothing to hold it to
@@ -93,7 +94,7 @@ func TestDocsShowEveryOperationAndNothingFromElsewhere(t *testing.T) {
 	require.Contains(t, page.header.Get("Content-Security-Policy"), "default-src 'none'")
 	for _, route := range f.server.Routes() {
 		method, path, _ := strings.Cut(route, " ")
-		require.Contains(t, page.body, `<section id="`+strings.ToLower(method)+path+`">`)
+		require.Contains(t, page.body, `<h3><code><span class="method">`+method+`</span> `+path+`</code></h3>`)
 	}
 	require.Contains(t, page.body, "{&#34;sku&#34;: ")
 	require.Contains(t, page.body, `id="problem-cancellation_refused"`)

@@ -91,7 +91,7 @@ func (s *Server) writePlaced(c echo.Context, state order.State, wait time.Durati
 func (s *Server) awaitEnd(ctx context.Context, state order.State, wait time.Duration) order.State {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	defer s.cancelOnDrain(cancel)()
+	defer context.AfterFunc(s.draining, cancel)()
 	for r, err := range s.cfg.Log.Follow(ctx, event.OrderStream(state.Order.ID), state.Head.Version) {
 		if err != nil {
 			s.logStopped(ctx, "stopped waiting for the end of an order", state.Order.ID, err)
@@ -117,19 +117,4 @@ func foldOnto(state order.State, r event.Record) (order.State, error) {
 		return order.Fold([]event.Record{r})
 	}
 	return state.Fold([]event.Record{r})
-}
-
-// cancelOnDrain calls cancel when the server drains, until the returned function is called.
-func (s *Server) cancelOnDrain(cancel context.CancelFunc) (stop func()) {
-	done := make(chan struct{})
-	finished := make(chan struct{})
-	go func() {
-		defer close(finished)
-		select {
-		case <-s.draining:
-			cancel()
-		case <-done:
-		}
-	}()
-	return func() { close(done); <-finished }
 }

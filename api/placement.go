@@ -1,6 +1,8 @@
 package api
 
 import (
+	"strconv"
+
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
@@ -26,8 +28,14 @@ func decodeOrder(body []byte) (order.Order, error) {
 		d.add("/lines", "must have at most %d lines", order.MaxLines)
 		lines = lines[:order.MaxLines]
 	}
-	for _, n := range lines {
-		o.Lines = append(o.Lines, d.line(n))
+	for i, n := range lines {
+		before := len(d.fields)
+		line := d.line(n)
+		if len(d.fields) > before {
+			// A line that could not be read takes no part in the rules about several lines.
+			line = order.Line{SKU: "unread.line." + strconv.Itoa(i), Quantity: 1}
+		}
+		o.Lines = append(o.Lines, line)
 	}
 	if err := d.merge(o.Validate()); err != nil {
 		return order.Order{}, err
@@ -42,6 +50,9 @@ func (d *document) line(n node) order.Line {
 	fields := d.object(n, "sku", "quantity", "unitAmount")
 	if fields == nil {
 		return order.Line{}
+	}
+	if _, there := fields["sku"]; !there {
+		d.add(n.at+"/sku", "is missing")
 	}
 	return order.Line{
 		SKU:        d.text(fields, "sku"),

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -110,7 +111,7 @@ func (s *Server) recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
 			if r == nil {
 				return
 			}
-			if r == http.ErrAbortHandler { //nolint:errorlint // net/http compares it in the same way
+			if cause, isError := r.(error); isError && errors.Is(cause, http.ErrAbortHandler) {
 				panic(r)
 			}
 			err = fault.Wrap(fmt.Errorf("panic: %v\n%s", r, debug.Stack()), fault.Internal, "handle %s", c.Path())

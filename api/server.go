@@ -1,9 +1,9 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,8 +38,9 @@ type Server struct {
 	// streams counts the event streams that are open.
 	streams atomic.Int64
 
-	draining  chan struct{}
-	drainOnce sync.Once
+	// draining ends with Drain.
+	draining context.Context
+	drain    context.CancelFunc
 }
 
 // New returns a Server. It does no I/O. The error says what is wrong with the configuration.
@@ -47,12 +48,13 @@ func New(c Config) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: c, draining: make(chan struct{})}
+	s := &Server{cfg: c}
+	s.draining, s.drain = context.WithCancel(context.Background())
 	var err error
 	if s.metrics, err = newMetrics(c.Registry); err != nil {
 		return nil, err
 	}
-	if s.docs, err = renderDocs(specification); err != nil {
+	if s.docs, err = docsPage(); err != nil {
 		return nil, err
 	}
 	e := echo.New()
@@ -79,16 +81,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Drain makes /readyz answer 503, ends event streams, and answers those who wait for an order's end with where
 // it stands. Everything else is served as before, until the HTTP server is shut down. It returns at once.
-func (s *Server) Drain() { s.drainOnce.Do(func() { close(s.draining) }) }
+func (s *Server) Drain() { s.drain() }
 
-func (s *Server) isDraining() bool {
-	select {
-	case <-s.draining:
-		return true
-	default:
-		return false
-	}
-}
+func (s *Server) isDraining() bool { return s.draining.Err() != nil }
 
 // route is a method, a path and who handles it.
 type route struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -130,7 +131,10 @@ func (w *streamWriter) writeEvent(r event.Record) error {
 func (s *Server) pump(ctx context.Context, w *streamWriter, id string, after int64) {
 	ctx, cancel := context.WithCancel(ctx)
 	records := make(chan event.Record)
-	go func() {
+	var following sync.WaitGroup
+	defer following.Wait()
+	defer cancel()
+	following.Go(func() {
 		defer close(records)
 		for r, err := range s.cfg.Log.Follow(ctx, event.OrderStream(id), after) {
 			if err != nil {
@@ -146,12 +150,7 @@ func (s *Server) pump(ctx context.Context, w *streamWriter, id string, after int
 				return
 			}
 		}
-	}()
-	defer func() {
-		cancel()
-		for range records { //nolint:revive // until the goroutine is gone
-		}
-	}()
+	})
 	s.forward(ctx, w, records)
 }
 
@@ -173,7 +172,7 @@ func (s *Server) forward(ctx context.Context, w *streamWriter, records <-chan ev
 			err = w.write([]byte(heartbeat))
 		case <-ctx.Done():
 			return
-		case <-s.draining:
+		case <-s.draining.Done():
 			return
 		}
 		if err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -34,11 +33,10 @@ func listen(ctx context.Context, addr string) (*listener, error) {
 
 func (l *listener) addr() string { return l.net.Addr().String() }
 
-// serve starts serving. It does not block. Reading is bounded; writing is not, because event streams last.
+// serve starts serving. It does not block.
 func (l *listener) serve(handler http.Handler) {
-	l.server = &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
-	}
+	l.server = &http.Server{Handler: handler}
+	api.ConfigureServer(l.server)
 	go func() {
 		if err := l.server.Serve(l.net); !errors.Is(err, http.ErrServerClosed) {
 			l.failed <- err

@@ -86,7 +86,8 @@ func (c *Client) update(ctx context.Context, orderID string, request order.Cance
 	if err != nil {
 		return verdict, err
 	}
-	return verdict, handle.Get(ctx, &verdict)
+	err = handle.Get(ctx, &verdict)
+	return verdict, err
 }
 
 // Found is an order's workflow as Temporal has it.
@@ -100,7 +101,9 @@ type Found struct {
 
 // Find asks Temporal about an order that the log does not know yet. The error is NotFound when Temporal does
 // not know it either.
-func (c *Client) Find(ctx context.Context, orderID string) (Found, error) { return c.find(ctx, orderID) }
+func (c *Client) Find(ctx context.Context, orderID string) (Found, error) {
+	return c.find(ctx, orderID)
+}
 
 func (c *Client) find(ctx context.Context, orderID string) (Found, error) {
 	id := workflows.OrderWorkflowID(orderID)

@@ -152,7 +152,8 @@ func (c Client) Place(ctx context.Context, o Order, wait time.Duration, headers 
 	if err != nil {
 		return r, err
 	}
-	return r, response.Into(want, &r)
+	err = response.Into(want, &r)
+	return r, err
 }
 
 // Order returns an order.
@@ -162,7 +163,8 @@ func (c Client) Order(ctx context.Context, id string) (Resource, error) {
 	if err != nil {
 		return r, err
 	}
-	return r, response.Into(http.StatusOK, &r)
+	err = response.Into(http.StatusOK, &r)
+	return r, err
 }
 
 // Timeline returns the events of an order.
@@ -174,7 +176,8 @@ func (c Client) Timeline(ctx context.Context, id string) ([]Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	return list.Items, response.Into(http.StatusOK, &list)
+	err = response.Into(http.StatusOK, &list)
+	return list.Items, err
 }
 
 // Cancel asks to cancel an order.
@@ -201,7 +204,8 @@ func (c Client) Stock(ctx context.Context, sku string) (Stock, error) {
 	if err != nil {
 		return s, err
 	}
-	return s, response.Into(http.StatusOK, &s)
+	err = response.Into(http.StatusOK, &s)
+	return s, err
 }
 
 // AwaitStatus waits until an order has one of the statuses. It polls: the service is another process.

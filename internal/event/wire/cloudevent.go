@@ -32,7 +32,8 @@ func fromCloudEvent(o object) (draft, error) {
 	if !isJSON(dataType) {
 		return draft{}, fault.New(fault.UnsupportedMediaType, "data content type %q is not supported", shorten(dataType))
 	}
-	return d, d.setData(o.pointer("data"), o.fields["data"])
+	err = d.setData(o.pointer("data"), o.fields["data"])
+	return d, err
 }
 
 // attributes lists the CloudEvents attributes that are read and are strings.
@@ -91,5 +92,6 @@ func fromBinary(attributes map[string]any, contentType string, body object, raw 
 		}
 		*f.to = text
 	}
-	return d, d.setHeaderTime(attributes["time"])
+	err := d.setHeaderTime(attributes["time"])
+	return d, err
 }

@@ -42,7 +42,8 @@ func fromPlain(o object) (draft, error) {
 		d.versioned = true
 	}
 	if _, ok := o.fields["data"]; ok {
-		return d, d.setData(o.pointer("data"), o.fields["data"])
+		err := d.setData(o.pointer("data"), o.fields["data"])
+		return d, err
 	}
 	d.data = object{at: o.at, fields: make(map[string]json.RawMessage)}
 	for name, value := range o.fields {

@@ -30,9 +30,9 @@
 // equality of _id uses an index. _id says the same as (stream, version), so that optimistic concurrency stands
 // on _id alone, on every server.
 //
-// On a sharded cluster the shard key is {stream: 1}; shard the collection after Setup, whose indexes support it. Unique indexes must begin with the shard key, and these
-// do. _id is unique for each shard only, and that is enough: all documents of a stream have the same shard key,
-// so they are in one chunk, which is on one shard.
+// On a sharded cluster the shard key is {stream: 1}; shard the collection after Setup, whose indexes support it.
+// Unique indexes must begin with the shard key, and these do. _id is unique for each shard only, and that is
+// enough: all documents of a stream have the same shard key, so they are in one chunk, which is on one shard.
 //
 // # How an append works
 //

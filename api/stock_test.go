@@ -1,0 +1,76 @@
+package api_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestStock(t *testing.T) {
+	f := newFixture(t)
+	require.Equal(t, http.StatusNotFound, f.do(http.MethodGet, "/v1/stock/coffee", "").status)
+
+	a := f.do(http.MethodPost, "/v1/stock/coffee/receipts", `{"quantity":100}`)
+	require.Equal(t, http.StatusCreated, a.status)
+	require.JSONEq(t, `{"sku":"coffee","onHand":100,"reserved":0,"available":100,"version":1}`, a.body)
+	a = f.do(http.MethodPost, "/v1/stock/coffee/adjustments", `{"quantity":-40,"note":"damaged"}`)
+	require.Equal(t, http.StatusCreated, a.status)
+	require.JSONEq(t, `{"sku":"coffee","onHand":60,"reserved":0,"available":60,"version":2}`, a.body)
+	require.JSONEq(t, a.body, f.do(http.MethodGet, "/v1/stock/coffee", "").body)
+
+	a = f.do(http.MethodPost, "/v1/stock/coffee/adjustments", `{"quantity":-61}`)
+	require.Equal(t, http.StatusConflict, a.status)
+	require.Equal(t, "stock_insufficient", a.problem(t).Code)
+	require.Equal(t, "only 60 of sku coffee are available", a.problem(t).Detail)
+
+	for _, sku := range []string{"a", "b"} {
+		f.do(http.MethodPost, "/v1/stock/"+sku+"/receipts", `{"quantity":1}`)
+	}
+	require.JSONEq(t, `{"items":[{"sku":"a","onHand":1,"reserved":0,"available":1,"version":1},
+		{"sku":"b","onHand":1,"reserved":0,"available":1,"version":1}],"nextCursor":"b"}`, f.do(http.MethodGet, "/v1/stock?limit=2", "").body)
+	require.JSONEq(t, `{"items":[{"sku":"coffee","onHand":60,"reserved":0,"available":60,"version":2}],"nextCursor":null}`,
+		f.do(http.MethodGet, "/v1/stock?limit=2&cursor=b", "").body)
+}
+
+func TestStockChangesOnceAKey(t *testing.T) {
+	for _, what := range []string{"receipts", "adjustments"} {
+		f := newFixture(t)
+		path := "/v1/stock/coffee/" + what
+		first := f.do(http.MethodPost, path, `{"quantity":5}`, "Idempotency-Key", "key-1")
+		require.Equal(t, http.StatusCreated, first.status)
+		require.Empty(t, first.header.Get("Idempotent-Replayed"))
+		require.Equal(t, http.StatusCreated, f.do(http.MethodPost, path, `{"quantity":5}`, "Idempotency-Key", "key-2").status)
+
+		again := f.do(http.MethodPost, path, `{"quantity":5}`, "Idempotency-Key", "key-1")
+		require.Equal(t, http.StatusOK, again.status)
+		require.Equal(t, "true", again.header.Get("Idempotent-Replayed"))
+		require.JSONEq(t, first.body, again.body)
+
+		other := f.do(http.MethodPost, path, `{"quantity":6}`, "Idempotency-Key", "key-1")
+		require.Equal(t, http.StatusUnprocessableEntity, other.status)
+		require.Equal(t, "idempotency_conflict", other.problem(t).Code)
+		require.Contains(t, f.do(http.MethodGet, "/v1/stock/coffee", "").body, `"onHand":10`)
+		require.Equal(t, http.StatusCreated, f.do(http.MethodPost, "/v1/stock/tea/"+what, `{"quantity":6}`, "Idempotency-Key", "key-1").status)
+	}
+}
+
+func TestStockRefusesBadBodies(t *testing.T) {
+	f := newFixture(t)
+	for _, test := range []struct{ what, body, place string }{
+		{"receipts", `{"quantity":0}`, "/quantity"}, {"receipts", `{"quantity":-1}`, "/quantity"},
+		{"receipts", `{"quantity":1000001}`, "/quantity"}, {"receipts", `{"quantity":"1"}`, "/quantity"},
+		{"receipts", `{}`, "/quantity"}, {"receipts", `{"quantity":1,"note":"x"}`, "/note"},
+		{"adjustments", `{"quantity":0}`, "/quantity"}, {"adjustments", `{"quantity":1.0}`, "/quantity"},
+		{"adjustments", `{"quantity":1,"note":2}`, "/note"},
+		{"adjustments", `{"quantity":1,"note":"` + strings.Repeat("x", 251) + `"}`, "/note"},
+	} {
+		a := f.do(http.MethodPost, "/v1/stock/coffee/"+test.what, test.body)
+		require.Equal(t, http.StatusUnprocessableEntity, a.status, test.body)
+		require.Equal(t, test.place, *a.problem(t).Errors[0].Pointer, test.body)
+	}
+	require.Equal(t, http.StatusUnprocessableEntity, f.do(http.MethodPost, "/v1/stock/a%20b/receipts", `{"quantity":1}`).status)
+	require.Equal(t, http.StatusUnprocessableEntity, f.do(http.MethodGet, "/v1/stock?cursor=a%20b", "").status)
+	require.Equal(t, http.StatusNotFound, f.do(http.MethodGet, "/v1/stock/a%20b", "").status)
+}
