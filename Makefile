@@ -1,0 +1,73 @@
+# ordersaga. `make run` and `make test` need Go, git and make; the rest they get themselves or ask for.
+
+SHELL := /bin/sh
+GO    ?= go
+BIN   := bin
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# The race detector needs cgo and a C compiler; the go command knows whether it has them.
+RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
+
+# Everything but the end-to-end tests, which run alone: they stop and kill servers.
+UNIT = $$($(GO) list ./... | grep -v /test/e2e$$)
+
+.PHONY: help run demo build service devstack test test-unit test-e2e test-devstack check fix tools docs clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+run: build ## everything on this machine: stack, service, demo stock, a first order; Ctrl-C stops it
+	@$(BIN)/devstack up -- $(BIN)/demo -binary $(BIN)/ordersaga welcome
+
+demo: build ## throw-away stack: one order down every path, each timeline as a table
+	@$(BIN)/devstack exec -- $(BIN)/demo -binary $(BIN)/ordersaga tour
+
+build: service devstack ## bin/ordersaga, bin/demo and bin/devstack
+
+service:
+	@test -e $(BIN)/ordersaga || echo "ordersaga: building the service; the first build takes a minute or two" >&2
+	@CGO_ENABLED=0 $(GO) build -ldflags '-X main.version=$(VERSION)' -o $(BIN)/ordersaga ./cmd/ordersaga
+	@CGO_ENABLED=0 $(GO) build -o $(BIN)/demo ./test/demo
+
+devstack:
+	@devstack/build
+
+test: devstack ## every test, on the real stack; with -race where a C compiler is
+	@$(if $(RACE),:,echo "make test: no C compiler, so the tests run without -race")
+	@$(BIN)/devstack exec -- $(MAKE) --no-print-directory test-unit test-e2e
+	@$(MAKE) --no-print-directory test-devstack
+
+# These two run under devstack, which sets the environment.
+test-unit:
+	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 20m $(UNIT)
+
+test-e2e:
+	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 40m -count=1 ./test/e2e
+
+# With other settings of cgo and -race the servers would be compiled once more.
+test-devstack:
+	cd devstack && CGO_ENABLED=0 $(GO) test -timeout 15m ./...
+
+check: tools ## format, vet, lint, workflow determinism, import rules, tidy modules, generated files
+	$(BIN)/golangci-lint fmt --diff ./...
+	$(GO) vet ./...
+	$(BIN)/golangci-lint run ./...
+	$(BIN)/workflowcheck -config tools/workflowcheck.yaml ./workflows/...
+	$(GO) test ./internal/archtest
+	cd devstack && test -z "$$(gofmt -l .)" && CGO_ENABLED=0 $(GO) vet ./...
+	$(GO) mod tidy -diff
+	$(GO) run ./cmd/ordersaga config --markdown | diff -u docs/configuration.md -
+
+fix: tools ## format, and write generated files
+	$(BIN)/golangci-lint fmt ./...
+	$(MAKE) --no-print-directory docs
+
+docs:
+	$(GO) run ./cmd/ordersaga config --markdown > docs/configuration.md
+
+tools:
+	@test -e $(BIN)/golangci-lint || echo "ordersaga: building the linters; the first build takes a few minutes" >&2
+	@$(GO) -C tools build -o ../$(BIN)/ tool
+
+clean: ## remove what was built, and the state of make run
+	rm -rf $(BIN) .devstack
