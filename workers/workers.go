@@ -31,6 +31,9 @@ type Config struct {
 	Outcomes  *activities.Outcomes
 	Inventory *activities.Inventory
 	Payment   *activities.Payment
+	// Concurrency is how many workflow tasks, and how many activities of each queue, run at once. A workflow task
+	// holds its place while its local activities run, so this bounds the load on the stores as well. At least 2.
+	Concurrency int
 	// Grace is how long running activities may take when the process stops.
 	Grace time.Duration
 }
@@ -40,6 +43,9 @@ func (c Config) Validate() error {
 	var fields []fault.Field
 	if c.Client == nil || c.Outcomes == nil || c.Inventory == nil || c.Payment == nil {
 		fields = append(fields, fault.Fieldf("/", "client and activities are mandatory"))
+	}
+	if c.Concurrency < 2 {
+		fields = append(fields, fault.Fieldf("/concurrency", "must be at least 2"))
 	}
 	if len(c.Queues) == 0 {
 		fields = append(fields, fault.Fieldf("/queues", "must name at least one task queue"))
@@ -63,7 +69,9 @@ func New(c Config) (*Workers, error) {
 	w := &Workers{}
 	for _, queue := range c.Queues {
 		one := worker.New(c.Client, queue, worker.Options{
-			WorkerStopTimeout: c.Grace,
+			WorkerStopTimeout:                      c.Grace,
+			MaxConcurrentWorkflowTaskExecutionSize: c.Concurrency,
+			MaxConcurrentActivityExecutionSize:     c.Concurrency,
 			// Workflows live on the orders queue only; the others poll for activities.
 			DisableWorkflowWorker: queue != workflows.QueueOrders,
 		})

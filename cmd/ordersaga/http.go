@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -14,41 +15,52 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// listener is the process's HTTP server. It listens from the start, so that a taken port is found at once, and
-// serves when the process is ready.
+// listener is the process's HTTP server. It serves from the start, so that a taken port is found at once and an
+// orchestrator that probes is answered: while the process waits for its dependencies it is alive and not ready.
 type listener struct {
-	net    net.Listener
-	server *http.Server
-	failed chan error
+	net     net.Listener
+	server  *http.Server
+	handler atomic.Pointer[http.Handler]
+	failed  chan error
 }
 
-// listen opens the address.
+// listen opens the address and begins to serve.
 func listen(ctx context.Context, addr string) (*listener, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	open, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("HTTP_ADDR: %w", err)
 	}
-	return &listener{net: l, failed: make(chan error, 1)}, nil
+	l := &listener{net: open, failed: make(chan error, 1)}
+	l.serve(http.HandlerFunc(starting))
+	l.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		(*l.handler.Load()).ServeHTTP(w, r)
+	})}
+	api.ConfigureServer(l.server)
+	go func() {
+		if err := l.server.Serve(open); !errors.Is(err, http.ErrServerClosed) {
+			l.failed <- err
+		}
+	}()
+	return l, nil
 }
 
 func (l *listener) addr() string { return l.net.Addr().String() }
 
-// serve starts serving. It does not block.
-func (l *listener) serve(handler http.Handler) {
-	l.server = &http.Server{Handler: handler}
-	api.ConfigureServer(l.server)
-	go func() {
-		if err := l.server.Serve(l.net); !errors.Is(err, http.ErrServerClosed) {
-			l.failed <- err
-		}
-	}()
+// serve hands requests to the handler from now on.
+func (l *listener) serve(handler http.Handler) { l.handler.Store(&handler) }
+
+// starting answers while the process is not ready.
+func starting(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/livez" {
+		writeJSON(w, http.StatusOK, "alive")
+		return
+	}
+	w.Header().Set("Retry-After", "1")
+	writeJSON(w, http.StatusServiceUnavailable, "starting")
 }
 
 // shutdown stops accepting and waits for what runs.
 func (l *listener) shutdown(ctx context.Context) error {
-	if l.server == nil {
-		return l.net.Close()
-	}
 	return l.server.Shutdown(ctx)
 }
 

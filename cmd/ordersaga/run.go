@@ -165,7 +165,7 @@ func (s *service) startWorkers() (err error) {
 		ReadModel: projection{s.stores.orders}, Clock: time.Now, Logger: s.logger,
 	}
 	s.workers, err = workers.New(workers.Config{
-		Client: s.temporal, Queues: s.cfg.WorkerQueues, Grace: s.cfg.ShutdownGrace,
+		Client: s.temporal, Queues: s.cfg.WorkerQueues, Grace: s.cfg.ShutdownGrace, Concurrency: s.cfg.WorkerConcurrency,
 		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: s.cfg.Timing(), InlinePayment: s.gateway.Traits().Fast},
 		Inventory: &activities.Inventory{Recorder: recorder, Stock: s.stores.ledger},
 		Payment:   &activities.Payment{Recorder: recorder, Gateway: s.gateway},

@@ -46,8 +46,9 @@ type Config struct {
 	AttentionAfter         time.Duration
 	SignalParkMax          time.Duration
 
-	WorkerQueues  []string
-	ShutdownGrace time.Duration
+	WorkerQueues      []string
+	WorkerConcurrency int
+	ShutdownGrace     time.Duration
 
 	LogLevel  slog.Level
 	LogFormat LogFormat

@@ -37,11 +37,11 @@ func TestKilledInTheMiddle(t *testing.T) {
 	for round := range 5 {
 		moment := time.Duration(random.IntN(100)) * time.Millisecond
 		burst := s.burst(sku, round, random)
-		s.waitForSagas(burst, inFlight+20, moment)
+		burst.await(t, 80, moment)
 		s.service.Kill()
-		open := s.openOrders()
+		open := s.open(burst)
 		require.GreaterOrEqual(t, open, inFlight, "round %d: too few sagas were open when the plug was pulled", round)
-		t.Logf("round %d: killed with %d sagas open in the log", round, open)
+		t.Logf("round %d: killed with %d sagas open", round, open)
 		s.start()
 		ids = append(ids, burst.placed()...)
 	}
@@ -61,6 +61,38 @@ func TestKilledInTheMiddle(t *testing.T) {
 type burst struct {
 	ids []string
 	all sync.WaitGroup
+
+	mu sync.Mutex
+	// accepted are the orders that the service has said 202 to.
+	accepted []string
+	change   chan struct{}
+}
+
+func (b *burst) accept(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.accepted = append(b.accepted, id)
+	close(b.change)
+	b.change = make(chan struct{})
+}
+
+// await waits until the service has accepted so many orders of the burst over REST, and then for a moment.
+func (b *burst) await(t *testing.T, n int, moment time.Duration) {
+	t.Helper()
+	for {
+		b.mu.Lock()
+		have, change := len(b.accepted), b.change
+		b.mu.Unlock()
+		if have >= n {
+			break
+		}
+		select {
+		case <-change:
+		case <-t.Context().Done():
+			t.Fatal("the burst is not accepted")
+		}
+	}
+	<-time.NewTimer(moment).C
 }
 
 // placed waits until every order is accepted and returns the ids.
@@ -73,12 +105,13 @@ func (b *burst) placed() []string {
 func (s *stack) burst(sku string, round int, random *rand.Rand) *burst {
 	s.t.Helper()
 	methods := []string{"tok_visa", "tok_visa", "tok_declined", "tok_timeout", "tok_capture_refused"}
-	b := &burst{ids: make([]string, burstSize)}
+	b := &burst{ids: make([]string, burstSize), change: make(chan struct{})}
 	for i := range b.ids {
 		o := harness.NewOrder(sku, 1+int64(random.IntN(3)), methods[random.IntN(len(methods))])
 		b.all.Go(func() {
 			if i%2 == 0 {
 				b.ids[i] = s.insist(o, fmt.Sprintf("%s-%d-%d", sku, round, i))
+				b.accept(b.ids[i])
 				return
 			}
 			o.ID = fmt.Sprintf("crash-%s-%d-%d", sku, round, i)
@@ -109,15 +142,6 @@ func (s *stack) insist(o harness.Order, key string) string {
 	}
 }
 
-// waitForSagas waits until so many of the orders have been accepted by a saga, and then for a moment.
-func (s *stack) waitForSagas(b *burst, want int, moment time.Duration) {
-	s.t.Helper()
-	before := s.accepted
-	require.NoError(s.t, s.tap.AwaitType(s.ctx, "order.accepted", before+want))
-	s.accepted = before + len(b.ids)
-	<-time.NewTimer(moment).C
-}
-
 // has reports whether a document is there.
 func (s *stack) has(id string) bool {
 	n, err := s.db.Collection("events").CountDocuments(s.ctx, bson.D{{Key: "_id", Value: id}})
@@ -125,9 +149,9 @@ func (s *stack) has(id string) bool {
 	return n == 1
 }
 
-// openOrders counts the orders in the log that have no terminal event, and the running sagas that are not in the
-// log yet are not counted: this is the careful number.
-func (s *stack) openOrders() int {
+// open counts the sagas without a terminal event: orders of the burst that the service had accepted, and every order
+// that the log has.
+func (s *stack) open(b *burst) int {
 	cursor, err := s.db.Collection("events").Find(s.ctx, bson.D{})
 	require.NoError(s.t, err)
 	var documents []struct {
@@ -136,6 +160,11 @@ func (s *stack) openOrders() int {
 	}
 	require.NoError(s.t, cursor.All(s.ctx, &documents))
 	open := map[string]bool{}
+	b.mu.Lock()
+	for _, id := range b.accepted {
+		open["order-"+id] = true
+	}
+	b.mu.Unlock()
 	for _, d := range documents {
 		if strings.HasPrefix(d.Stream, "order-") && d.Key == "accept" {
 			open[d.Stream] = true
@@ -197,7 +226,7 @@ func TestDrain(t *testing.T) {
 	s.start()
 	sku := s.sku(1_000_000)
 	burst := s.burst(sku, 0, rand.New(rand.NewPCG(7, 7)))
-	s.waitForSagas(burst, inFlight, 0)
+	burst.await(t, inFlight, 0)
 	require.NoError(t, s.service.Stop(60*time.Second), "it drains and exits without an error")
 	s.start()
 	ids := burst.placed()

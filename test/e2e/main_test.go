@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	tlog "go.temporal.io/sdk/log"
 	"go.uber.org/goleak"
@@ -72,8 +73,6 @@ type stack struct {
 	db       *mongo.Database
 	temporal client.Client
 	database string
-	// accepted is how many orders were sent before; see waitForSagas.
-	accepted int
 
 	mu      sync.Mutex
 	changed chan struct{}
@@ -114,7 +113,23 @@ func newStack(t *testing.T) *stack {
 	t.Cleanup(func() { s.bus.Close() })
 	s.tap, err = s.bus.Tap("#")
 	require.NoError(t, err)
+	t.Cleanup(s.leaveNothing)
 	return s
+}
+
+// leaveNothing terminates what a test that failed left running, so that the next one is not disturbed by sagas
+// whose log is gone.
+func (s *stack) leaveNothing() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	open, err := s.temporal.ListOpenWorkflow(ctx, &workflowservice.ListOpenWorkflowExecutionsRequest{Namespace: "default", MaximumPageSize: 1000})
+	if err != nil {
+		s.t.Logf("list what runs: %v", err)
+		return
+	}
+	for _, w := range open.GetExecutions() {
+		_ = s.temporal.TerminateWorkflow(ctx, w.GetExecution().GetWorkflowId(), w.GetExecution().GetRunId(), "its test is over")
+	}
 }
 
 // start runs the service and makes sure that it is gone when the test ends.

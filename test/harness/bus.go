@@ -194,33 +194,6 @@ func unique(messages []Message) []Message {
 	return kept
 }
 
-// AwaitType waits until messages of a type have come about so many subjects.
-func (t *Tap) AwaitType(ctx context.Context, eventType string, subjects int) error {
-	for {
-		t.mu.Lock()
-		change, n := t.change, 0
-		for _, messages := range t.bySubj {
-			for _, m := range messages {
-				if m.Type == eventType {
-					n++
-					break
-				}
-			}
-		}
-		t.mu.Unlock()
-		if n >= subjects {
-			return nil
-		}
-		select {
-		case <-change:
-		case <-t.done:
-			return fmt.Errorf("the tap closed")
-		case <-ctx.Done():
-			return fmt.Errorf("%s about %d subjects, not %d: %w", eventType, n, subjects, ctx.Err())
-		}
-	}
-}
-
 // Await waits until enough messages about a subject have come.
 func (t *Tap) Await(ctx context.Context, subject string, enough func([]Message) bool) ([]Message, error) {
 	for {

@@ -86,6 +86,8 @@ type Log struct {
 	heads   *headCache
 	// lookup is LookupAuto until the server was asked.
 	lookup atomic.Int32
+	// keys is for LookupProbe alone.
+	keys keyCache
 	// insert is insertMany; tests put a saboteur in its place.
 	insert func(ctx context.Context, docs []document) error
 }

@@ -15,9 +15,6 @@ const (
 	// windowFirst and windowLast are how many versions are asked for at once, at first and at most.
 	windowFirst = 2
 	windowLast  = 16
-	// findProbes is how much of a stream is read for a key before the whole collection is scanned instead: a
-	// probe costs about as much as the scan of ten documents.
-	findProbes = 512
 )
 
 // readProbe reads successive versions, some at once.
@@ -109,22 +106,4 @@ func (l *Log) gallop(ctx context.Context, stream string, start int64) (event.Rec
 	// low is there, low+step is not.
 	sort.Search(int(step-1), func(i int) bool { return !there(low + int64(i) + 1) })
 	return newest, failed
-}
-
-// findProbe reads the first findProbes records of a stream for keys. Complete tells that the stream has no more,
-// or that every key was found.
-func (l *Log) findProbe(ctx context.Context, stream string, keys []string) (found map[string]event.Record, complete bool, err error) {
-	records, err := l.readProbe(ctx, stream, 0, findProbes)
-	if err != nil {
-		return nil, false, err
-	}
-	found = make(map[string]event.Record, len(keys))
-	for _, key := range keys {
-		for _, r := range records {
-			if r.Key == key {
-				found[key] = r
-			}
-		}
-	}
-	return found, len(records) < findProbes || len(found) == len(keys), nil
 }

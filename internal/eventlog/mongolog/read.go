@@ -73,10 +73,7 @@ func (l *Log) findKeys(ctx context.Context, stream string, keys []string) (map[s
 		return nil, err
 	}
 	if lookup == LookupProbe {
-		found, complete, err := l.findProbe(ctx, stream, keys)
-		if err != nil || complete {
-			return found, err
-		}
+		return l.findProbe(ctx, stream, keys)
 	}
 	filter := bson.D{{Key: "stream", Value: stream}, {Key: "key", Value: bson.D{{Key: "$in", Value: keys}}}}
 	records, err := l.query(ctx, stream, filter, options.Find())

@@ -1,0 +1,119 @@
+package mongolog
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+const (
+	// findProbes is how much of a stream is read version by version before the whole collection is scanned instead:
+	// a probe costs about as much as the scan of ten documents.
+	findProbes = 512
+	// keyStreams is how many streams' keys are remembered.
+	keyStreams = 256
+)
+
+// keyCache is the index over keys that FerretDB 1 does not have: for streams in which keys were looked for, the
+// version of each key, as far as the stream was read. Records never change, so what it says is true, and what it does
+// not say is read behind it. It is for a stand-in with small streams: it holds every key of a stream.
+type keyCache struct {
+	mu      sync.Mutex
+	streams map[string]*streamKeys
+}
+
+// streamKeys are the keys of one stream up to a version.
+type streamKeys struct {
+	mu       sync.Mutex
+	through  int64
+	versions map[string]int64
+}
+
+// of returns the keys of a stream. When there are too many streams, all are forgotten.
+func (c *keyCache) of(stream string) *streamKeys {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k, ok := c.streams[stream]; ok {
+		return k
+	}
+	if c.streams == nil || len(c.streams) >= keyStreams {
+		c.streams = make(map[string]*streamKeys)
+	}
+	k := &streamKeys{versions: make(map[string]int64)}
+	c.streams[stream] = k
+	return k
+}
+
+func (c *keyCache) forget(stream string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.streams, stream)
+}
+
+// findProbe returns the records of stream that hold one of keys.
+func (l *Log) findProbe(ctx context.Context, stream string, keys []string) (map[string]event.Record, error) {
+	known := l.keys.of(stream)
+	versions, err := known.find(ctx, l, stream, keys)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]event.Record, len(keys))
+	for key, version := range versions {
+		r, ok, err := l.get(ctx, stream, version)
+		if err != nil {
+			return nil, err
+		}
+		if !ok || r.Key != key {
+			// The collection was emptied under this process.
+			l.keys.forget(stream)
+			return l.findProbe(ctx, stream, keys)
+		}
+		found[key] = r
+	}
+	return found, nil
+}
+
+// find returns the versions of those keys that stand in the stream now. Callers that look at the same time read on
+// together: one reads, the others wait.
+func (k *streamKeys) find(ctx context.Context, l *Log, stream string, keys []string) (map[string]int64, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	found := k.pick(keys)
+	if len(found) == len(keys) {
+		return found, nil
+	}
+	records, err := l.readProbe(ctx, stream, k.through, findProbes)
+	if err == nil && len(records) == findProbes {
+		k.add(records)
+		records, err = l.readRange(ctx, stream, k.through, 0)
+		if errors.Is(err, fault.Corrupt) {
+			// A scan may miss a record that is written meanwhile and see the next one; see Read.
+			records, err = l.readRange(ctx, stream, k.through, 0)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	k.add(records)
+	return k.pick(keys), nil
+}
+
+func (k *streamKeys) add(records []event.Record) {
+	for _, r := range records {
+		k.versions[r.Key] = r.Version
+		k.through = r.Version
+	}
+}
+
+func (k *streamKeys) pick(keys []string) map[string]int64 {
+	found := make(map[string]int64, len(keys))
+	for _, key := range keys {
+		if version, ok := k.versions[key]; ok {
+			found[key] = version
+		}
+	}
+	return found
+}

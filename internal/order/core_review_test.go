@@ -1,0 +1,55 @@
+package order_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// The goods left although the order was being cancelled: that is for the attention desk, never for nobody.
+func TestReviewADispatchAfterACancelNeedsAttention(t *testing.T) {
+	w := newWorld(t, order.Shipment)
+	for w.state().ConfirmedAt.IsZero() {
+		w.act(happy{})
+	}
+	w.facts.Cancellations = []order.Cancellation{{ID: "c1"}}
+	require.Equal(t, order.Record, w.act(happy{}).Kind)
+	require.Equal(t, order.Back, w.state().Decision)
+	w.facts.Dispatched = &order.ShipmentFact{ID: "e1"}
+	for range 20 {
+		if kind := w.act(happy{}).Kind; kind == order.Close || kind == order.Wait {
+			break
+		}
+	}
+	require.Contains(t, timeline(w), event.OrderNeedsAttention)
+}
+
+// What is known at the moment of the decision: the goods have left. Nothing can be undone then.
+func TestReviewAKnownDispatchIsNotCancelled(t *testing.T) {
+	w := newWorld(t, order.Shipment)
+	for w.state().ConfirmedAt.IsZero() {
+		w.act(happy{})
+	}
+	w.facts.Dispatched = &order.ShipmentFact{ID: "e1"}
+	w.facts.Cancellations = []order.Cancellation{{ID: "c1"}}
+	w.act(happy{})
+	require.Equal(t, order.Forward, w.state().Decision, "%v", timeline(w))
+	require.True(t, w.state().Refused("c1"))
+}
+
+// One append takes a limited number of entries.
+func TestReviewDecisionsFitOneAppend(t *testing.T) {
+	w := newWorld(t, order.Immediate)
+	for w.state().Decision == "" {
+		w.act(script{step: order.StepCapture, lost: true})
+	}
+	for n := range 150 {
+		w.facts.Cancellations = append(w.facts.Cancellations, order.Cancellation{ID: string(rune('a'+n%26)) + string(rune('a'+n/26))})
+	}
+	entries := order.Decisions(w.state(), w.facts, w.now, w.timing)
+	require.NotEmpty(t, entries)
+	require.LessOrEqual(t, len(entries), 100)
+}
