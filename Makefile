@@ -11,7 +11,7 @@ RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 # Everything but the end-to-end tests, which run alone: they stop and kill servers.
 UNIT = $$($(GO) list ./... | grep -v /test/e2e$$)
 
-.PHONY: help run demo build service devstack test test-unit test-e2e test-devstack check fix tools docs clean
+.PHONY: golden help run demo build service devstack test test-unit test-e2e test-devstack check fix tools docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ check: tools ## format, vet, lint, workflow determinism, import rules, tidy modu
 fix: tools ## format, and write generated files
 	$(BIN)/golangci-lint fmt ./...
 	$(MAKE) --no-print-directory docs
+
+golden: build ## record the golden histories anew, after a change that running workflows may see
+	@$(BIN)/devstack exec -- $(BIN)/demo -binary $(BIN)/ordersaga record
 
 docs:
 	$(GO) run ./cmd/ordersaga config --markdown > docs/configuration.md

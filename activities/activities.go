@@ -29,6 +29,8 @@ const (
 	NameOpen    = "order.Open"
 	NameRecord  = "order.Record"
 	NamePublish = "order.Publish"
+	NameList    = "order.List"
+	NameLate    = "order.Late"
 
 	NameReserve = "inventory.Reserve"
 	NameRelease = "inventory.Release"
@@ -40,9 +42,14 @@ const (
 	NameVoid      = "payment.Void"
 )
 
-// Log is the part of the event log that activities need; see eventlog.Log for its contract.
-type Log interface {
+// Appender appends to streams; see eventlog.Log for its contract.
+type Appender interface {
 	Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error)
+}
+
+// Log is the part of the event log that activities need.
+type Log interface {
+	Appender
 	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
 }
 
@@ -57,7 +64,7 @@ type ReadModel interface {
 	Project(ctx context.Context, s order.State) error
 }
 
-// Stock is the stock ledger. Answers are immutable; see internal/inventory for the algebra of its slots.
+// Stock is the stock ledger. Its errors say which SKU they are about. Answers are immutable; see internal/inventory for the algebra of its slots.
 type Stock interface {
 	Reserve(ctx context.Context, orderID, sku string, quantity int64) (order.Reservation, error)
 	Release(ctx context.Context, orderID, sku string) error
@@ -87,6 +94,13 @@ type StepResult struct {
 	Tail []event.Record `json:"tail,omitempty"`
 	// Published is the version up to which the broker has confirmed the input's unpublished records; 0 when none.
 	Published int64 `json:"published,omitempty"`
+	// Unlisted tells that the read model does not show the order's end yet.
+	Unlisted bool `json:"unlisted,omitempty"`
+}
+
+// ListInput is an order that the read model is to show.
+type ListInput struct {
+	State order.State `json:"state"`
 }
 
 // OpenInput opens an order's stream.

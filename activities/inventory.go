@@ -6,7 +6,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ordersaga/ordersaga/internal/event"
-	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
@@ -23,7 +22,7 @@ func (i *Inventory) Reserve(ctx context.Context, in StepInput) (StepResult, erro
 		err := eachLine(ctx, lines, func(ctx context.Context, n int, l order.Line) error {
 			r, err := i.Stock.Reserve(ctx, in.State.Order.ID, l.SKU, l.Quantity)
 			if err != nil {
-				return fault.Wrap(err, fault.CodeOf(err), "reserve %d of sku %s", l.Quantity, l.SKU)
+				return err
 			}
 			undone[n] = r.Effect == order.Undone
 			outcomes[n] = order.LineOutcome{
@@ -47,8 +46,7 @@ func (i *Inventory) Reserve(ctx context.Context, in StepInput) (StepResult, erro
 func (i *Inventory) Release(ctx context.Context, in StepInput) (StepResult, error) {
 	return i.step(ctx, in, func(ctx context.Context) ([]event.Entry, error) {
 		err := eachLine(ctx, in.State.Order.Lines, func(ctx context.Context, _ int, l order.Line) error {
-			err := i.Stock.Release(ctx, in.State.Order.ID, l.SKU)
-			return fault.Wrap(err, fault.CodeOf(err), "release sku %s", l.SKU)
+			return i.Stock.Release(ctx, in.State.Order.ID, l.SKU)
 		})
 		if err != nil {
 			return nil, err
@@ -61,8 +59,7 @@ func (i *Inventory) Release(ctx context.Context, in StepInput) (StepResult, erro
 func (i *Inventory) Commit(ctx context.Context, in StepInput) (StepResult, error) {
 	return i.step(ctx, in, func(ctx context.Context) ([]event.Entry, error) {
 		err := eachLine(ctx, in.State.Order.Lines, func(ctx context.Context, _ int, l order.Line) error {
-			err := i.Stock.Commit(ctx, in.State.Order.ID, l.SKU)
-			return fault.Wrap(err, fault.CodeOf(err), "commit sku %s", l.SKU)
+			return i.Stock.Commit(ctx, in.State.Order.ID, l.SKU)
 		})
 		if err != nil {
 			return nil, err

@@ -16,10 +16,8 @@ func (o *Outcomes) Open(ctx context.Context, in OpenInput) (OpenResult, error) {
 	if err != nil && !lost(err) {
 		return OpenResult{}, toTemporal(err)
 	}
-	if err := o.project(ctx, order.State{}, tail); err != nil {
-		return OpenResult{}, toTemporal(err)
-	}
-	return OpenResult{StepResult: StepResult{Tail: tail}, Timing: o.Timing, InlinePayment: o.InlinePayment}, nil
+	result := StepResult{Tail: tail, Unlisted: o.project(ctx, order.State{}, tail)}
+	return OpenResult{StepResult: result, Timing: o.Timing, InlinePayment: o.InlinePayment}, nil
 }
 
 // Record appends events that a run has decided on.
@@ -28,6 +26,12 @@ func (o *Outcomes) Record(ctx context.Context, in StepInput) (StepResult, error)
 		return StepResult{}, toTemporal(fault.New(fault.Invalid, "nothing to record for order %s", in.State.Order.ID))
 	}
 	return o.step(ctx, in, func(context.Context) ([]event.Entry, error) { return in.Entries, nil })
+}
+
+// List writes the read model.
+func (o *Outcomes) List(ctx context.Context, in ListInput) error {
+	err := o.ReadModel.Project(ctx, in.State)
+	return toTemporal(fault.Wrap(err, fault.CodeOf(err), "list order %s as %s", in.State.Order.ID, in.State.Status))
 }
 
 // Publish publishes records in order. It fails, retryably, when the broker has not confirmed all of them.

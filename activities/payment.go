@@ -15,7 +15,7 @@ func (p *Payment) Authorize(ctx context.Context, in StepInput) (StepResult, erro
 		pay := paymentOf(in.State)
 		result, err := p.Gateway.Authorize(ctx, pay.Key(string(order.StepAuthorize)), pay)
 		if err != nil {
-			return nil, fault.Wrap(err, fault.CodeOf(err), "authorize payment of order %s", pay.OrderID)
+			return nil, err
 		}
 		return p.outcome(in.State, result)
 	})
@@ -27,19 +27,25 @@ func (p *Payment) Lookup(ctx context.Context, in StepInput) (StepResult, error) 
 	pay := paymentOf(in.State)
 	if settler, ok := p.Gateway.(payment.Settler); ok && in.Hint != nil {
 		if err := settler.Settle(ctx, pay, in.Hint.Succeeded, in.Hint.Code); err != nil {
-			return StepResult{}, toTemporal(fault.Wrap(err, fault.CodeOf(err), "settle payment of order %s", pay.OrderID))
+			return StepResult{}, toTemporal(err)
 		}
 	}
 	result, err := p.Gateway.Lookup(ctx, pay)
 	if err != nil {
-		return StepResult{}, toTemporal(fault.Wrap(err, fault.CodeOf(err), "look up payment of order %s", pay.OrderID))
+		return StepResult{}, toTemporal(err)
 	}
 	switch {
 	case result.State == payment.Absent, result.State == payment.Undone,
 		result.State == payment.Pending && in.State.Payment == order.PaymentPending:
 		return StepResult{}, nil
 	}
-	return p.step(ctx, in, func(context.Context) ([]event.Entry, error) { return p.outcome(in.State, result) })
+	return p.step(ctx, in, func(context.Context) ([]event.Entry, error) {
+		entries, err := p.outcome(in.State, result)
+		if err == nil && in.Hint != nil && in.Hint.Cause != "" {
+			entries[0] = entries[0].CausedBy(in.State.CorrelationID, in.Hint.Cause)
+		}
+		return entries, err
+	})
 }
 
 // outcome makes the event of what an authorization came to.
@@ -64,7 +70,7 @@ func (p *Payment) Capture(ctx context.Context, in StepInput) (StepResult, error)
 		pay := paymentOf(in.State)
 		result, err := p.Gateway.Capture(ctx, pay.Key(string(order.StepCapture)), pay)
 		if err != nil {
-			return nil, fault.Wrap(err, fault.CodeOf(err), "capture payment of order %s", pay.OrderID)
+			return nil, err
 		}
 		switch result.State {
 		case payment.Captured:
@@ -81,7 +87,7 @@ func (p *Payment) Void(ctx context.Context, in StepInput) (StepResult, error) {
 	return p.step(ctx, in, func(ctx context.Context) ([]event.Entry, error) {
 		pay := paymentOf(in.State)
 		if _, err := p.Gateway.Void(ctx, pay.Key("void"), pay); err != nil {
-			return nil, fault.Wrap(err, fault.CodeOf(err), "void payment of order %s", pay.OrderID)
+			return nil, err
 		}
 		return []event.Entry{in.State.Undone(order.StepAuthorize, p.Clock())}, nil
 	})

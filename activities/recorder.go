@@ -23,20 +23,20 @@ type effect func(ctx context.Context) ([]event.Entry, error)
 func (r *Recorder) step(ctx context.Context, in StepInput, do effect) (StepResult, error) {
 	published := r.publishMeanwhile(ctx, in.Unpublished)
 	entries, err := do(ctx)
-	var tail []event.Record
+	var result StepResult
 	if err == nil {
-		tail, err = r.record(ctx, in, entries)
+		result, err = r.record(ctx, in, entries)
 	}
-	through := published()
+	result.Published = published()
 	if err != nil {
 		return StepResult{}, toTemporal(err)
 	}
-	return StepResult{Tail: tail, Published: through}, nil
+	return result, nil
 }
 
 // record appends the outcome of a step, together with the decisions that follow from it, and returns what
 // stands behind the input's head. Losing a race is no error: what stands there is the answer.
-func (r *Recorder) record(ctx context.Context, in StepInput, entries []event.Entry) ([]event.Record, error) {
+func (r *Recorder) record(ctx context.Context, in StepInput, entries []event.Entry) (StepResult, error) {
 	stream := event.OrderStream(in.State.Order.ID)
 	if len(entries) == 0 {
 		tail, err := r.Log.Read(ctx, stream, in.State.Head.Version, 0)
@@ -44,20 +44,20 @@ func (r *Recorder) record(ctx context.Context, in StepInput, entries []event.Ent
 			// The effect is undone and the log does not say so yet: its writer has not come that far.
 			err = fault.New(fault.Concurrency, "order %s is being undone by another run", in.State.Order.ID)
 		}
-		return tail, err
+		return StepResult{Tail: tail}, err
 	}
 	entries, err := r.withDecisions(in, entries)
 	if err != nil {
-		return nil, err
+		return StepResult{}, err
 	}
 	_, tail, err := r.Log.Append(ctx, stream, in.State.Head, entries)
 	if err != nil && !lost(err) {
-		return nil, err
+		return StepResult{}, err
 	}
 	if len(tail) == 0 {
-		return nil, fault.Wrap(err, fault.Internal, "append %s behind version %d of %s, which knows of it", entries[0].Key, in.State.Head.Version, stream)
+		return StepResult{}, fault.Wrap(err, fault.Internal, "append %s behind version %d of %s, which knows of it", entries[0].Key, in.State.Head.Version, stream)
 	}
-	return tail, r.project(ctx, in.State, tail)
+	return StepResult{Tail: tail, Unlisted: r.project(ctx, in.State, tail)}, nil
 }
 
 // withDecisions adds the decisions that follow from the outcome, where the step may decide.
@@ -78,19 +78,20 @@ func (r *Recorder) withDecisions(in StepInput, entries []event.Entry) ([]event.E
 	return append(entries, order.Decisions(s, order.Facts{}, r.Clock(), in.Timing)...), nil
 }
 
-// project writes the read model when the tail brought the order to a status that is listed.
-func (r *Recorder) project(ctx context.Context, before order.State, tail []event.Record) error {
+// project writes the read model when the tail brought the order to a status that is listed. A list that cannot be
+// written never stops an order: an interim status is written again with the next one, and the end, which nothing comes
+// after, is reported as unlisted.
+func (r *Recorder) project(ctx context.Context, before order.State, tail []event.Record) (unlisted bool) {
 	after, err := before.Fold(tail)
-	if err != nil {
-		return err
-	}
-	if !after.Status.Listed() {
-		return nil
+	if err != nil || !after.Status.Listed() {
+		return false
 	}
 	if err := r.ReadModel.Project(ctx, after); err != nil {
-		return fault.Wrap(err, fault.CodeOf(err), "list order %s as %s", after.Order.ID, after.Status)
+		r.Logger.LogAttrs(ctx, slog.LevelWarn, "the list of orders is behind",
+			slog.String("order_id", after.Order.ID), slog.String("status", string(after.Status)), slog.Any("error", err))
+		return after.Ended
 	}
-	return nil
+	return false
 }
 
 // publishMeanwhile publishes records in the background. The returned function waits for it, briefly, and says

@@ -5,17 +5,45 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
-// decode reads an event's data strictly: unknown fields are refused, because nothing here could keep personal
-// data safe yet. The error is Invalid and names the field.
+// maxText is how many characters a text of an event may have.
+const maxText = 500
+
+// printable checks a text that becomes part of the order's events. The error is Invalid and names the field.
+func printable(name, text string) error {
+	if utf8.RuneCountInString(text) > maxText {
+		return fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/"+name, "must have at most %d characters", maxText)})
+	}
+	for _, r := range text {
+		if !unicode.IsPrint(r) {
+			return fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/"+name, "must be printable")})
+		}
+	}
+	return nil
+}
+
+// decode reads an event's data. Fields that it does not know are passed over: what a warehouse or a provider adds to
+// its events is no reason to lose them. The error is Invalid and names the field.
 func decode(e event.Event, into any) error {
+	return decodeWith(json.NewDecoder(bytes.NewReader(e.Data)), e, into)
+}
+
+// decodeStrictly refuses unknown fields, because everything in an order is kept, and nothing here could keep personal
+// data safe yet.
+func decodeStrictly(e event.Event, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(e.Data))
 	decoder.DisallowUnknownFields()
+	return decodeWith(decoder, e, into)
+}
+
+func decodeWith(decoder *json.Decoder, e event.Event, into any) error {
 	err := decoder.Decode(into)
 	if err == nil {
 		return nil
@@ -41,7 +69,7 @@ func decodeOrder(e event.Event) (order.Order, error) {
 		Payment     order.PaymentMethod `json:"payment"`
 		Fulfillment order.Fulfillment   `json:"fulfillment"`
 	}
-	if err := decode(e, &d); err != nil {
+	if err := decodeStrictly(e, &d); err != nil {
 		return order.Order{}, err
 	}
 	o := order.Order{

@@ -2,9 +2,11 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
+	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
@@ -23,17 +25,13 @@ type Receiver interface {
 	Receive(ctx context.Context, sku string, quantity int64, id string) error
 }
 
-// Verdicts is the part of the event log that keeps the verdicts on late events.
-type Verdicts interface {
-	Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error)
-}
-
 // Router turns events of the bus into starts, signals and receipts. Everything that it does is idempotent by
 // the event's id or the order's: a duplicate changes nothing.
 type Router struct {
-	Sagas    Sagas
-	Stock    Receiver
-	Verdicts Verdicts
+	Sagas Sagas
+	Stock Receiver
+	// Verdicts is the event log, for the verdicts on late events.
+	Verdicts activities.Appender
 	Clock    func() time.Time
 	Logger   *slog.Logger
 }
@@ -86,7 +84,10 @@ func (r *Router) cancel(ctx context.Context, e event.Event) error {
 	if err := decode(e, &d); err != nil {
 		return err
 	}
-	return r.signal(ctx, e, workflows.SignalCancel, order.Cancellation{ID: e.ID, Reason: d.Reason})
+	if err := printable("reason", d.Reason); err != nil {
+		return err
+	}
+	return r.signal(ctx, e, workflows.SignalCancel, order.Cancellation{ID: unique(e), Cause: e.ID, Reason: d.Reason})
 }
 
 // payment passes on a hint about a pending payment.
@@ -100,7 +101,7 @@ func (r *Router) payment(ctx context.Context, e event.Event) error {
 		return err
 	}
 	return r.signal(ctx, e, workflows.SignalPayment, order.PaymentHint{
-		ID: e.ID, Succeeded: e.Type == event.PaymentSucceeded, Code: d.Code,
+		ID: unique(e), Cause: e.ID, Succeeded: e.Type == event.PaymentSucceeded, Code: d.Code,
 	})
 }
 
@@ -116,10 +117,14 @@ func shipment(kind workflows.ShipmentKind) route {
 		if err := decode(e, &d); err != nil {
 			return err
 		}
+		err := errors.Join(printable("carrier", d.Carrier), printable("trackingNumber", d.TrackingNumber), printable("reason", d.Reason))
+		if err != nil {
+			return err
+		}
 		return r.signal(ctx, e, workflows.SignalShipment, workflows.ShipmentSignal{
 			Kind: kind,
 			ShipmentFact: order.ShipmentFact{
-				ID: e.ID, Carrier: d.Carrier, TrackingNumber: d.TrackingNumber, Reason: d.Reason,
+				ID: unique(e), Cause: e.ID, Carrier: d.Carrier, TrackingNumber: d.TrackingNumber, Reason: d.Reason,
 			},
 		})
 	}
@@ -134,7 +139,7 @@ func (r *Router) receive(ctx context.Context, e event.Event) error {
 	if err := decode(e, &d); err != nil {
 		return err
 	}
-	return r.Stock.Receive(ctx, d.SKU, d.Quantity, e.ID)
+	return r.Stock.Receive(ctx, d.SKU, d.Quantity, unique(e))
 }
 
 // signal tells the saga, or writes a verdict when the order has ended.
@@ -146,8 +151,19 @@ func (r *Router) signal(ctx context.Context, e event.Event, name string, payload
 	if err != nil || late == nil {
 		return err
 	}
-	return r.verdict(ctx, e, late.State)
+	if late.Caused(e.ID) {
+		// It came in time once: this is a duplicate.
+		return nil
+	}
+	r.Logger.LogAttrs(ctx, slog.LevelInfo, "an event came late", slog.String("event_id", e.ID), slog.String("type", e.Type),
+		slog.String("order_id", e.Subject), slog.String("status", string(late.State.Status)))
+	return activities.WriteVerdict(ctx, r.Verdicts, activities.Verdict{
+		OrderID: e.Subject, EventID: e.ID, Type: e.Type, Status: late.State.Status,
+	}, correlation(e), r.Clock())
 }
+
+// unique is the id by which everything that an event causes is done once. Ids are unique for their source only.
+func unique(e event.Event) string { return event.DerivedID(e.Source, e.ID) }
 
 // correlation is the event's correlation id; an event without one begins a correlation of its own.
 func correlation(e event.Event) string {

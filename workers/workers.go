@@ -8,6 +8,7 @@ package workers
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -23,7 +24,7 @@ import (
 // Queues lists every task queue.
 var Queues = []string{workflows.QueueOrders, workflows.QueuePayments, workflows.QueueNotifications}
 
-// Config is what the workers need. All fields are mandatory.
+// Config is what the workers need. All fields but OnFatal are mandatory.
 type Config struct {
 	Client client.Client
 	// Queues are the task queues that this process works on.
@@ -36,6 +37,8 @@ type Config struct {
 	Concurrency int
 	// Grace is how long running activities may take when the process stops.
 	Grace time.Duration
+	// OnFatal hears of the error with which a worker gave up. It must not block.
+	OnFatal func(error)
 }
 
 // Validate names what is missing or wrong.
@@ -72,6 +75,7 @@ func New(c Config) (*Workers, error) {
 			WorkerStopTimeout:                      c.Grace,
 			MaxConcurrentWorkflowTaskExecutionSize: c.Concurrency,
 			MaxConcurrentActivityExecutionSize:     c.Concurrency,
+			OnFatalError:                           c.OnFatal,
 			// Workflows live on the orders queue only; the others poll for activities.
 			DisableWorkflowWorker: queue != workflows.QueueOrders,
 		})
@@ -84,24 +88,30 @@ func New(c Config) (*Workers, error) {
 	return w, nil
 }
 
-// Registry is what workflows and activities are registered with: a worker, a replayer, a test environment.
-type Registry interface {
+// WorkflowRegistry is what workflows are registered with: a worker, a replayer, a test environment.
+type WorkflowRegistry interface {
 	RegisterWorkflowWithOptions(w any, options workflow.RegisterOptions)
+}
+
+// ActivityRegistry is what activities are registered with: a worker, a test environment.
+type ActivityRegistry interface {
 	RegisterActivityWithOptions(a any, options activity.RegisterOptions)
 }
 
 // RegisterWorkflows registers every flow.
-func RegisterWorkflows(r Registry) {
+func RegisterWorkflows(r WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.Order, workflow.RegisterOptions{Name: workflows.NameOrder})
 }
 
 // RegisterActivities registers every activity. Every worker knows all of them, because steps run as local
 // activities beside the workflow; which queue a regular activity runs on is the workflow's choice.
-func RegisterActivities(r Registry, o *activities.Outcomes, i *activities.Inventory, p *activities.Payment) {
+func RegisterActivities(r ActivityRegistry, o *activities.Outcomes, i *activities.Inventory, p *activities.Payment) {
 	for name, fn := range map[string]any{
 		activities.NameOpen:      o.Open,
 		activities.NameRecord:    o.Record,
 		activities.NamePublish:   o.Publish,
+		activities.NameList:      o.List,
+		activities.NameLate:      o.Late,
 		activities.NameReserve:   i.Reserve,
 		activities.NameRelease:   i.Release,
 		activities.NameCommit:    i.Commit,
@@ -129,7 +139,9 @@ func (w *Workers) Start() error {
 
 // Stop stops polling and waits for running activities, up to Config.Grace.
 func (w *Workers) Stop() {
-	for _, one := range slices.Backward(w.workers) {
-		one.Stop()
+	var all sync.WaitGroup
+	for _, one := range w.workers {
+		all.Go(one.Stop)
 	}
+	all.Wait()
 }

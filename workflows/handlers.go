@@ -3,14 +3,15 @@ package workflows
 import (
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
-// handle registers the handlers of signals, Updates and of Temporal's own cancellation. They only set facts.
+// handle registers the Update. It only sets a fact and waits for the verdict.
 func (r *orderRun) handle(ctx workflow.Context) error {
-	err := workflow.SetUpdateHandlerWithOptions(ctx, UpdateCancel, r.cancel, workflow.UpdateHandlerOptions{
+	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateCancel, r.cancel, workflow.UpdateHandlerOptions{
 		Validator: func(_ workflow.Context, c order.Cancellation) error {
 			if !event.ValidID(c.ID) {
 				return fault.New(fault.Invalid, "the id of a cancellation %s", event.IDRule)
@@ -19,48 +20,14 @@ func (r *orderRun) handle(ctx workflow.Context) error {
 		},
 		Description: "Asks to cancel the order and waits for the verdict.",
 	})
-	if err != nil {
-		return err
-	}
-	listen(r, SignalCancel, func(c order.Cancellation) { r.addCancellation(c) })
-	listen(r, SignalPayment, func(h order.PaymentHint) {
-		if r.firstSight(h.ID) {
-			r.facts.Hint = &h
-		}
-	})
-	listen(r, SignalShipment, r.addShipment)
-	workflow.Go(r.ctx, func(waiting workflow.Context) {
-		// The Web UI's Cancel button: the workflow's own context ends.
-		ctx.Done().Receive(waiting, nil)
-		if ctx.Err() != nil {
-			r.addCancellation(order.Cancellation{
-				ID: "temporal-" + workflow.GetInfo(ctx).WorkflowExecution.RunID, Reason: "cancelled in Temporal",
-			})
-		}
-	})
-	return nil
-}
-
-// listen takes in every signal of a name for as long as the run lasts.
-func listen[T any](r *orderRun, name string, take func(T)) {
-	channel := workflow.GetSignalChannel(r.ctx, name)
-	workflow.Go(r.ctx, func(ctx workflow.Context) {
-		for {
-			var signal T
-			if !channel.Receive(ctx, &signal) {
-				return
-			}
-			take(signal)
-		}
-	})
 }
 
 // cancel asks to cancel and waits for the verdict, which is an event.
 func (r *orderRun) cancel(ctx workflow.Context, c order.Cancellation) (CancelVerdict, error) {
-	r.addCancellation(c)
+	r.addCancellation(UpdateCancel, c)
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
 	err := workflow.Await(disconnected, func() bool {
-		return r.state.Ended || r.state.Cancelling() || r.state.Refused(c.ID)
+		return r.conflict || r.state.Ended || r.state.Cancelling() || r.state.Refused(c.ID)
 	})
 	if err != nil {
 		return CancelVerdict{}, err
@@ -70,14 +37,49 @@ func (r *orderRun) cancel(ctx workflow.Context, c order.Cancellation) (CancelVer
 	}, nil
 }
 
-func (r *orderRun) addCancellation(c order.Cancellation) {
-	if r.firstSight(c.ID) {
+// takeIn takes in every signal that has arrived, and Temporal's own cancellation. The loop calls it before it decides
+// and while it waits: a signal that is in view when a task begins is never decided over, and none is left behind when
+// the run continues as new. Coroutines that receive would run after the loop has decided.
+func (r *orderRun) takeIn() {
+	receive(r, SignalCancel, func(c order.Cancellation) { r.addCancellation(SignalCancel, c) })
+	receive(r, SignalPayment, func(h order.PaymentHint) {
+		if r.firstSight(SignalPayment, h.ID, h.Cause) {
+			r.facts.Hint = &h
+		}
+	})
+	receive(r, SignalShipment, r.addShipment)
+	if r.own.Err() != nil {
+		// The Web UI's Cancel button: the workflow's own context has ended.
+		r.addCancellation("temporal", order.Cancellation{
+			ID: "temporal-" + workflow.GetInfo(r.own).WorkflowExecution.RunID, Reason: "cancelled in Temporal",
+		})
+	}
+}
+
+// receive takes in the signals of a name.
+func receive[T any](r *orderRun, name string, take func(T)) {
+	channel := workflow.GetSignalChannel(r.ctx, name)
+	for {
+		var signal T
+		if !channel.ReceiveAsync(&signal) {
+			return
+		}
+		take(signal)
+	}
+}
+
+func (r *orderRun) addCancellation(source string, c order.Cancellation) {
+	if !event.ValidID(c.ID) {
+		// It becomes part of a slot's name.
+		c.ID = event.DerivedID(source, c.ID)
+	}
+	if r.firstSight(source, c.ID, c.Cause) {
 		r.facts.Cancellations = append(r.facts.Cancellations, c)
 	}
 }
 
 func (r *orderRun) addShipment(s ShipmentSignal) {
-	if !r.firstSight(s.ID) {
+	if !r.firstSight(SignalShipment, s.ID, s.Cause) {
 		return
 	}
 	fact := s.ShipmentFact
@@ -91,12 +93,20 @@ func (r *orderRun) addShipment(s ShipmentSignal) {
 	}
 }
 
-// firstSight reports whether a signal of that id is new, and remembers it.
-func (r *orderRun) firstSight(id string) bool {
-	if r.seen[id] {
+// firstSight reports whether something of that id is new, and remembers it. Ids are unique for each source only. What
+// comes when the order has ended is late, and gets a verdict before the run closes.
+func (r *orderRun) firstSight(source, id, cause string) bool {
+	key := source + "/" + id
+	if r.seen[key] {
 		return false
 	}
-	r.seen[id] = true
+	r.seen[key] = true
 	r.changes++
-	return true
+	if !r.state.Ended {
+		return true
+	}
+	if cause != "" {
+		r.late = append(r.late, activities.LateEvent{EventID: cause, Type: source})
+	}
+	return false
 }

@@ -28,6 +28,8 @@ func Order(ctx workflow.Context, in OrderInput) (OrderResult, error) {
 type orderRun struct {
 	// ctx is disconnected from the workflow's cancellation: a cancellation is a fact, not an interruption.
 	ctx workflow.Context
+	// own is the workflow's own context, looked at for that fact.
+	own workflow.Context
 	log log.Logger
 	in  OrderInput
 
@@ -40,6 +42,14 @@ type orderRun struct {
 	seen map[string]bool
 	// changes counts facts; a wait ends when it moves.
 	changes int
+	// late are events that came when the order had ended.
+	late []activities.LateEvent
+	// conflict tells that the stream belongs to an order of other content.
+	conflict bool
+	// unlisted tells that the read model does not show the order's end yet.
+	unlisted bool
+	// batches counts the batches of attempts of a step that is stuck.
+	batches int
 
 	outbox outbox
 	shown  order.Status
@@ -49,7 +59,7 @@ type orderRun struct {
 func setup(ctx workflow.Context, in OrderInput) (*orderRun, error) {
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
 	r := &orderRun{
-		ctx: disconnected, log: workflow.GetLogger(ctx), in: in,
+		ctx: disconnected, own: ctx, log: workflow.GetLogger(ctx), in: in,
 		timing: order.DefaultTiming(), seen: make(map[string]bool), shown: order.StatusAccepted,
 	}
 	if in.Resume != nil {
@@ -69,12 +79,13 @@ func (r *orderRun) run() (OrderResult, error) {
 	if err := r.open(); err != nil {
 		return OrderResult{}, err
 	}
-	if !reflect.DeepEqual(r.state.Order, r.in.Order) {
+	if r.conflict = !reflect.DeepEqual(r.state.Order, r.in.Order); r.conflict {
 		r.log.Error("the stream belongs to an order of other content", "order_id", r.in.Order.ID)
 		return OrderResult{OrderID: r.in.Order.ID, Status: r.state.Status, Conflict: true}, r.finishHandlers()
 	}
 	for {
-		if workflow.GetInfo(r.ctx).GetContinueAsNewSuggested() && !r.state.Ended {
+		r.takeIn()
+		if r.mayContinueAsNew() {
 			return OrderResult{}, r.continueAsNew()
 		}
 		a := order.Next(r.state, r.facts, workflow.Now(r.ctx), r.timing)
@@ -121,6 +132,13 @@ func (r *orderRun) record() error {
 	return r.fold(result)
 }
 
+// mayContinueAsNew reports whether the history is long enough, and nothing would be lost by a new run. An Update that
+// waits for its verdict keeps this run going: only this loop can give it one.
+func (r *orderRun) mayContinueAsNew() bool {
+	return workflow.GetInfo(r.ctx).GetContinueAsNewSuggested() && !r.state.Ended && !r.outbox.pending &&
+		workflow.AllHandlersFinished(r.ctx)
+}
+
 // fold takes in what a step found in the log.
 func (r *orderRun) fold(result activities.StepResult) error {
 	state, err := r.state.Fold(result.Tail)
@@ -129,17 +147,30 @@ func (r *orderRun) fold(result activities.StepResult) error {
 	}
 	r.outbox.add(result.Tail)
 	r.outbox.confirm(result.Published)
-	r.state = state
+	if state.Payment != r.state.Payment {
+		// What was found out about an earlier attempt says nothing about this one.
+		r.facts.GivenUp, r.facts.LookedUp = "", false
+	}
+	r.state, r.unlisted = state, result.Unlisted
 	return nil
 }
 
 // close ends the run once everything is published and every caller has its answer.
 func (r *orderRun) close() (OrderResult, error) {
 	r.show("")
+	if r.unlisted {
+		list := policy{activity: activities.NameList, queue: QueueOrders, summary: "list the order"}
+		if err := r.untilDone(list, activities.ListInput{State: r.state}, nil); err != nil {
+			return OrderResult{}, err
+		}
+	}
 	if err := r.flush(); err != nil {
 		return OrderResult{}, err
 	}
 	if err := r.finishHandlers(); err != nil {
+		return OrderResult{}, err
+	}
+	if err := r.judgeLate(); err != nil {
 		return OrderResult{}, err
 	}
 	return OrderResult{
@@ -149,12 +180,24 @@ func (r *orderRun) close() (OrderResult, error) {
 
 // continueAsNew bounds the history of a run that waits for long.
 func (r *orderRun) continueAsNew() error {
-	if err := r.finishHandlers(); err != nil {
-		return err
-	}
 	next := r.in
 	next.Resume = &Resume{Facts: r.facts, Seen: workflow.DeterministicKeys(r.seen), Published: r.outbox.confirmed}
 	return workflow.NewContinueAsNewError(r.ctx, NameOrder, next)
+}
+
+// judgeLate writes a verdict on every event that came when the order had ended, until no other one has come meanwhile.
+func (r *orderRun) judgeLate() error {
+	for r.takeIn(); len(r.late) > 0; r.takeIn() {
+		in := activities.LateInput{
+			OrderID: r.state.Order.ID, Status: r.state.Status, CorrelationID: r.state.CorrelationID, Events: r.late,
+		}
+		r.late = nil
+		late := policy{activity: activities.NameLate, queue: QueueOrders, summary: "write down what came late"}
+		if err := r.untilDone(late, in, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // finishHandlers waits until every Update has its answer.

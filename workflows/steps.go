@@ -30,7 +30,7 @@ func (r *orderRun) step(a order.Action) error {
 	case err != nil:
 		return r.failed(p, a, in, err)
 	}
-	r.facts.Stuck = nil
+	r.facts.Stuck, r.batches = nil, 0
 	if a.Kind == order.Lookup && in.Hint == nil && len(result.Tail) == 0 {
 		r.facts.LookedUp = true
 	}
@@ -56,8 +56,11 @@ func (r *orderRun) failed(p policy, a order.Action, in activities.StepInput, err
 	case errors.As(err, &broken):
 		return broken.err
 	case a.Kind == order.Lookup && in.Hint != nil:
-		// The hint could not be checked. It comes again, or the payment's time runs out.
 		r.log.Warn("a payment hint could not be checked", "order_id", r.state.Order.ID, "error", err)
+		if r.facts.Hint == nil && retryable(err) && workflow.Now(r.ctx).Before(r.state.PendingSince.Add(r.timing.PaymentPending)) {
+			// It will not come again: its message was acknowledged.
+			r.facts.Hint = in.Hint
+		}
 	case a.Kind == order.Lookup:
 		r.facts.LookedUp = true
 	case p.deadline != nil:
@@ -71,14 +74,12 @@ func (r *orderRun) failed(p policy, a order.Action, in activities.StepInput, err
 
 // stuck asks an operator to look at a step that must succeed, once, and waits before it is tried again.
 func (r *orderRun) stuck(a order.Action, cause error) error {
-	attempts := 1
-	if r.facts.Stuck != nil {
-		attempts = r.facts.Stuck.Attempts + 1
-	}
+	r.batches++
 	r.facts.Stuck = &order.Stuck{
-		Step: a.Step, Undo: a.Kind == order.Undo, Error: activities.Describe(cause), Attempts: attempts,
+		Step: a.Step, Undo: a.Kind == order.Undo, Error: activities.Describe(cause), Attempts: r.batches,
 		NextTry: workflow.Now(r.ctx).Add(slowRetry),
 	}
+	r.takeIn()
 	if order.Next(r.state, r.facts, workflow.Now(r.ctx), r.timing).Kind == order.Record {
 		if err := r.record(); err != nil {
 			return err
@@ -86,7 +87,7 @@ func (r *orderRun) stuck(a order.Action, cause error) error {
 	}
 	r.show("stuck: " + activities.Describe(cause))
 	r.publishLater()
-	return r.sleep(slowRetry, "try again: "+words(a))
+	return r.pause(slowRetry, "try again: "+words(a))
 }
 
 // errInterrupted ends the wait for a step that a cancellation has made pointless. The step may still happen:
@@ -104,13 +105,15 @@ func (r *orderRun) attempt(p policy, a order.Action, in activities.StepInput, re
 	if !p.payment || r.inlinePayment {
 		in.Inline = true
 		err := r.inline(p, in, result)
-		if err == nil || !fault.Lookup(activities.CodeOf(err)).Retryable {
+		if err == nil || !retryable(err) {
 			return err
 		}
 		in.Inline = false
 	}
 	r.show("retrying: " + p.summary)
 	r.publishLater()
+	// The background publishes from here on: every attempt would publish the same again.
+	in.Unpublished = nil
 	limit := r.batch()
 	if p.deadline != nil {
 		limit = p.deadline(r.timing)
@@ -120,6 +123,7 @@ func (r *orderRun) attempt(p policy, a order.Action, in activities.StepInput, re
 	future := r.regular(ctx, p, in, limit)
 	undecided := r.state.Decision == "" && a.Kind == order.Do
 	err := workflow.Await(r.ctx, func() bool {
+		r.takeIn()
 		return future.IsReady() || undecided && len(r.facts.Cancellations) > 0
 	})
 	if err != nil {
@@ -139,13 +143,26 @@ func (r *orderRun) batch() time.Duration {
 	return r.timing.Attention
 }
 
-// untilDone runs an activity of our own that needs nothing but our own stores, until it succeeds.
+// untilDone runs an activity of our own that needs nothing but our own stores, until it succeeds. It never ends a run:
+// an error that no retry mends is shown, and tried again slowly, for somebody to mend.
 func (r *orderRun) untilDone(p policy, in, result any) error {
-	if err := r.inline(p, in, result); err == nil {
-		return nil
+	err := r.inline(p, in, result)
+	for err != nil {
+		r.show("retrying: " + p.summary)
+		if err = r.regular(r.ctx, p, in, 0).Get(r.ctx, result); err == nil {
+			break
+		}
+		r.log.Error("a step of our own fails for good", "order_id", r.in.Order.ID, "step", p.activity, "error", err)
+		r.show("stuck: " + activities.Describe(err))
+		if err := workflow.Sleep(r.ctx, slowRetry); err != nil {
+			return err
+		}
 	}
-	return r.regular(r.ctx, p, in, 0).Get(r.ctx, result)
+	return nil
 }
+
+// retryable reports whether the same attempt may succeed later.
+func retryable(err error) bool { return fault.Lookup(activities.CodeOf(err)).Retryable }
 
 // inline runs a local activity.
 func (r *orderRun) inline(p policy, in, result any) error {

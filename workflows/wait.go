@@ -12,15 +12,18 @@ import (
 func (r *orderRun) wait(a order.Action) error {
 	r.show("waiting for " + a.For)
 	r.publishLater()
-	changes := r.changes
-	_, err := workflow.AwaitWithOptions(r.ctx, workflow.AwaitOptions{
-		Timeout:      max(a.Until.Sub(workflow.Now(r.ctx)), time.Millisecond),
-		TimerOptions: workflow.TimerOptions{Summary: "wait for " + a.For},
-	}, func() bool { return r.changes != changes })
-	return err
+	return r.pause(max(a.Until.Sub(workflow.Now(r.ctx)), time.Millisecond), "wait for "+a.For)
 }
 
-// sleep waits for a time. Facts do not end it: what waits here is tried again soon anyway.
-func (r *orderRun) sleep(d time.Duration, summary string) error {
-	return workflow.NewTimerWithOptions(r.ctx, d, workflow.TimerOptions{Summary: summary}).Get(r.ctx, nil)
+// pause waits until a fact comes, at most for d. The timer ends with it: a saga that waits often does not collect
+// timers, and the Temporal Web UI shows none that nobody waits for.
+func (r *orderRun) pause(d time.Duration, summary string) error {
+	changes := r.changes
+	ctx, cancel := workflow.WithCancel(r.ctx)
+	defer cancel()
+	timer := workflow.NewTimerWithOptions(ctx, d, workflow.TimerOptions{Summary: summary})
+	return workflow.Await(r.ctx, func() bool {
+		r.takeIn()
+		return timer.IsReady() || r.changes != changes
+	})
 }

@@ -43,7 +43,12 @@ type service struct {
 	consumer *broker.Consumer
 	api      *api.Server
 	http     *listener
+	// fatal gets the error of a worker that has given up.
+	fatal chan error
 }
+
+// publisherGrace is how long the publisher may wait for confirms when the process stops.
+const publisherGrace = 5 * time.Second
 
 // run runs the roles until the context ends, then drains: nothing that was accepted is lost.
 func run(ctx context.Context, r roles) error {
@@ -51,7 +56,7 @@ func run(ctx context.Context, r roles) error {
 	if err != nil {
 		return err
 	}
-	s := &service{cfg: cfg, roles: r, logger: newLogger(cfg), registry: prometheus.NewRegistry()}
+	s := &service{cfg: cfg, roles: r, logger: newLogger(cfg), registry: prometheus.NewRegistry(), fatal: make(chan error, 1)}
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "ordersaga starts", slog.String("version", version), slog.Any("config", cfg))
 	defer s.close()
 	if err := s.connect(ctx); err != nil {
@@ -63,10 +68,13 @@ func run(ctx context.Context, r roles) error {
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "ready", slog.String("http", "http://"+s.http.addr()))
 	select {
 	case <-ctx.Done():
-		s.logger.LogAttrs(ctx, slog.LevelInfo, "draining", slog.Duration("grace", cfg.ShutdownGrace))
+		s.logger.LogAttrs(ctx, slog.LevelInfo, "draining", slog.Int64("grace_ms", cfg.ShutdownGrace.Milliseconds()))
 		return nil
 	case err := <-s.http.failed:
 		return fmt.Errorf("serve %s: %w", cfg.HTTPAddr, err)
+	case err := <-s.fatal:
+		// A worker that has given up polls nothing: another process should take over.
+		return fmt.Errorf("temporal worker: %w", err)
 	}
 }
 
@@ -166,6 +174,12 @@ func (s *service) startWorkers() (err error) {
 	}
 	s.workers, err = workers.New(workers.Config{
 		Client: s.temporal, Queues: s.cfg.WorkerQueues, Grace: s.cfg.ShutdownGrace, Concurrency: s.cfg.WorkerConcurrency,
+		OnFatal: func(err error) {
+			select {
+			case s.fatal <- err:
+			default:
+			}
+		},
 		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: s.cfg.Timing(), InlinePayment: s.gateway.Traits().Fast},
 		Inventory: &activities.Inventory{Recorder: recorder, Stock: s.stores.ledger},
 		Payment:   &activities.Payment{Recorder: recorder, Gateway: s.gateway},
@@ -215,7 +229,10 @@ func (s *service) close() {
 		s.workers.Stop()
 	}
 	if s.publisher != nil {
-		failed = append(failed, s.publisher.Stop(ctx))
+		// Whatever the others took: what is on its way to the broker gets its own time.
+		last, cancel := context.WithTimeout(context.Background(), publisherGrace)
+		failed = append(failed, s.publisher.Stop(last))
+		cancel()
 	}
 	if s.temporal != nil {
 		s.temporal.Close()

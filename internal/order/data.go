@@ -38,6 +38,8 @@ const (
 	StepCommit    Step = "commit"
 	StepDeliver   Step = "deliver"
 	StepComplete  Step = "complete"
+	// StepDispatch is no step: it names the goods that were dispatched although the order is being undone.
+	StepDispatch Step = "dispatch"
 )
 
 // Reasons why an order did not complete.
@@ -151,9 +153,9 @@ type Attention struct {
 	Undo bool `json:"undo,omitempty"`
 	// Error is the last error, in words that are safe to show.
 	Error string `json:"error"`
-	// Attempts counts the attempts so far.
+	// Attempts counts the rounds of attempts so far: the first lasts until ATTENTION_AFTER, later ones are short.
 	Attempts int `json:"attempts"`
-	// NextTry says when it is tried again: RFC 3339, empty when nothing is tried.
+	// NextTry says when it is tried again: RFC 3339 with milliseconds, empty when nothing is tried.
 	NextTry string `json:"nextTry,omitempty"`
 }
 

@@ -22,6 +22,14 @@ func (s State) entry(slot, eventType string, at time.Time, data any) event.Entry
 		CausedBy(s.CorrelationID, s.LastEventID)
 }
 
+// causedBy says which event from outside caused an entry; without one it is the event before it.
+func (s State) causedBy(cause string, e event.Entry) event.Entry {
+	if cause == "" {
+		return e
+	}
+	return e.CausedBy(s.CorrelationID, cause)
+}
+
 // items are the order's lines without prices.
 func (s State) items() Items {
 	lines := make([]Item, len(s.Order.Lines))
@@ -104,7 +112,7 @@ func (s State) CommittedStock(at time.Time) event.Entry {
 
 // compensating decides that everything is undone, and how the order ends then.
 func (s State) compensating(slot string, e Ending, at time.Time) event.Entry {
-	e.OrderID = s.Order.ID
+	e.OrderID, e.Detail = s.Order.ID, text(e.Detail)
 	return s.entry(slot, event.OrderCompensating, at, e)
 }
 
@@ -124,16 +132,16 @@ func (s State) ended(e Ending, at time.Time) event.Entry {
 
 // refused answers a cancellation that came too late.
 func (s State) refused(c Cancellation, at time.Time) event.Entry {
-	return s.entry(slotCancel+c.ID, event.OrderCancellationRefused, at, CancellationRefusal{
-		OrderID: s.Order.ID, RequestID: c.ID, Reason: c.Reason, Detail: s.WhyNotCancellable(),
-	})
+	return s.causedBy(c.Cause, s.entry(slotCancel+c.ID, event.OrderCancellationRefused, at, CancellationRefusal{
+		OrderID: s.Order.ID, RequestID: c.ID, Reason: text(c.Reason), Detail: s.WhyNotCancellable(),
+	}))
 }
 
 // attention asks an operator to look.
 func (s State) attention(f Stuck, at time.Time) event.Entry {
-	d := Attention{OrderID: s.Order.ID, Step: f.Step, Undo: f.Undo, Error: f.Error, Attempts: f.Attempts}
+	d := Attention{OrderID: s.Order.ID, Step: f.Step, Undo: f.Undo, Error: text(f.Error), Attempts: f.Attempts}
 	if !f.NextTry.IsZero() {
-		d.NextTry = f.NextTry.UTC().Format(time.RFC3339)
+		d.NextTry = f.NextTry.UTC().Format("2006-01-02T15:04:05.000Z")
 	}
 	return s.entry(slotAttention+strconv.Itoa(s.Attention.Count+1), event.OrderNeedsAttention, at, d)
 }

@@ -39,6 +39,8 @@ func DefaultTiming() Timing {
 type Cancellation struct {
 	// ID makes the request the same when it comes again.
 	ID string `json:"id"`
+	// Cause is the id of the event that brought it, if one did.
+	Cause string `json:"cause,omitempty"`
 	// Reason is what the requester gave; for people.
 	Reason string `json:"reason,omitempty"`
 }
@@ -46,6 +48,7 @@ type Cancellation struct {
 // PaymentHint is a word of the bus about a pending payment. It is not believed: the gateway is asked.
 type PaymentHint struct {
 	ID        string `json:"id"`
+	Cause     string `json:"cause,omitempty"`
 	Succeeded bool   `json:"succeeded"`
 	Code      string `json:"code,omitempty"`
 }
@@ -53,6 +56,7 @@ type PaymentHint struct {
 // ShipmentFact is a word of the bus about the parcel.
 type ShipmentFact struct {
 	ID             string `json:"id"`
+	Cause          string `json:"cause,omitempty"`
 	Carrier        string `json:"carrier,omitempty"`
 	TrackingNumber string `json:"trackingNumber,omitempty"`
 	Reason         string `json:"reason,omitempty"`
@@ -140,15 +144,17 @@ func Next(s State, f Facts, now time.Time, t Timing) Action {
 	case s.Decision == Forward:
 		return s.forward(f, now, t)
 	default:
-		return s.back(now)
+		return s.back(f, now, t)
 	}
 }
 
-// Decisions returns the events that Next wants recorded one after the other, from s on: they can be appended
-// together.
+// maxDecisions bounds what is appended together, far below what one append takes.
+const maxDecisions = 50
+
+// Decisions returns the events that Next wants recorded one after the other, from s on, as many as one append takes.
 func Decisions(s State, f Facts, now time.Time, t Timing) []event.Entry {
 	var entries []event.Entry
-	for {
+	for len(entries) < maxDecisions {
 		a := Next(s, f, now, t)
 		if a.Kind != Record {
 			return entries
@@ -162,6 +168,7 @@ func Decisions(s State, f Facts, now time.Time, t Timing) []event.Entry {
 		}
 		s = next
 	}
+	return entries
 }
 
 func record(e event.Entry) Action { return Action{Kind: Record, Entry: e} }
@@ -178,8 +185,10 @@ func (s State) beforePivot(f Facts, now time.Time, t Timing) Action {
 		return turn(StatusRejected, s.Reason, "")
 	case s.Payment == PaymentDeclined:
 		return turn(StatusRejected, s.PaymentReason, "")
-	case len(f.Cancellations) > 0:
-		return turn(StatusCancelled, ReasonRequested, f.Cancellations[0].Reason)
+	case len(f.Cancellations) > 0 && !s.dispatched(f):
+		c := f.Cancellations[0]
+		return record(s.causedBy(c.Cause, s.compensating(SlotDecide,
+			Ending{Outcome: StatusCancelled, Reason: ReasonRequested, Detail: c.Reason}, now)))
 	case s.Inventory == "" && f.GivenUp == StepReserve:
 		return turn(StatusFailed, Unavailable(StepReserve), "")
 	case s.Inventory == "":
@@ -223,7 +232,7 @@ func (s State) forward(f Facts, now time.Time, t Timing) Action {
 	case !s.Committed:
 		return Action{Kind: Do, Step: StepCommit}
 	case s.Order.Fulfillment == Shipment && s.DeliveredAt.IsZero() && f.Delivered != nil:
-		return record(s.entry(SlotDeliver, event.OrderDelivered, now, s.dispatch(*f.Delivered)))
+		return record(s.causedBy(f.Delivered.Cause, s.entry(SlotDeliver, event.OrderDelivered, now, s.dispatch(*f.Delivered))))
 	case s.Order.Fulfillment == Shipment && s.DeliveredAt.IsZero():
 		return s.awaitDelivery(f, now, t)
 	default:
@@ -257,14 +266,18 @@ func (s State) look(what Stuck, now time.Time, t Timing) Action {
 // back: the pivot decided that everything is undone, newest first. A step that may have been attempted is
 // undone whether or not the log knows its outcome; only a recorded refusal, or the certainty that an earlier
 // step never finished, leaves an undo out.
-func (s State) back(now time.Time) Action {
+func (s State) back(f Facts, now time.Time, t Timing) Action {
 	switch {
+	case !s.AtLarge && s.dispatched(f):
+		return record(s.attention(atLarge, now))
 	case !s.ConfirmedAt.IsZero() && !s.Withdrawn:
 		return Action{Kind: Undo, Step: StepConfirm}
 	case s.Inventory == InventoryReserved && s.Payment != PaymentDeclined && !s.Voided:
 		return Action{Kind: Undo, Step: StepAuthorize}
 	case (s.Inventory != InventoryRejected || s.Held) && !s.Released:
 		return Action{Kind: Undo, Step: StepReserve}
+	case s.AtLarge:
+		return s.look(atLarge, now, t)
 	}
 	return record(s.ended(Ending{Outcome: s.Ending.Outcome, Reason: s.Ending.Reason, Detail: s.Ending.Detail}, now))
 }
@@ -282,6 +295,14 @@ func (s State) tooLate(f Facts) (Cancellation, bool) {
 	return Cancellation{}, false
 }
 
+// atLarge is what an operator is asked to look at when goods are dispatched although their order is being undone.
+var atLarge = Stuck{Step: StepDispatch, Error: "the goods were dispatched although the order is being undone"}
+
+// dispatched reports whether a fact says that the goods of a confirmed order are on their way, or were.
+func (s State) dispatched(f Facts) bool {
+	return !s.ConfirmedAt.IsZero() && (f.Dispatched != nil || f.Delivered != nil || f.Lost != nil)
+}
+
 // attends reports whether an operator is being asked to look at exactly this.
 func (s State) attends(what Stuck) bool {
 	return s.Attention.Open && s.Attention.Step == what.Step && s.Attention.Undo == what.Undo
@@ -290,6 +311,8 @@ func (s State) attends(what Stuck) bool {
 // stuck reports whether what an operator was asked to look at has not gone through yet.
 func (s State) stuck(f Facts) bool {
 	switch {
+	case s.Attention.Step == StepDispatch:
+		return true
 	case s.Attention.Undo && s.Attention.Step == StepReserve:
 		return !s.Released
 	case s.Attention.Undo && s.Attention.Step == StepAuthorize:
@@ -307,11 +330,11 @@ func (s State) stuck(f Facts) bool {
 }
 
 func (s State) shipped(f ShipmentFact, now time.Time) event.Entry {
-	return s.entry(SlotShip, event.OrderShipped, now, s.dispatch(f))
+	return s.causedBy(f.Cause, s.entry(SlotShip, event.OrderShipped, now, s.dispatch(f)))
 }
 
 func (s State) dispatch(f ShipmentFact) Dispatch {
-	return Dispatch{OrderID: s.Order.ID, Carrier: f.Carrier, TrackingNumber: f.TrackingNumber}
+	return Dispatch{OrderID: s.Order.ID, Carrier: text(f.Carrier), TrackingNumber: text(f.TrackingNumber)}
 }
 
 // due reports whether a wait that began at start and may last for d is over.

@@ -84,6 +84,10 @@ type State struct {
 	Released  bool `json:"released,omitempty"`
 	Ended     bool `json:"ended,omitempty"`
 
+	// AtLarge tells that goods were dispatched although the order is being undone: it does not end before somebody
+	// has looked.
+	AtLarge bool `json:"atLarge,omitempty"`
+
 	// Refusals are the ids of the cancellations that were refused.
 	Refusals []string `json:"refusals,omitempty"`
 	// Attention is what an operator was last asked to look at.
@@ -192,6 +196,7 @@ func (s *State) applyData(r event.Record) error {
 		return decodeInto(r, func(d CancellationRefusal) { s.Refusals = append(s.Refusals, d.RequestID) })
 	case event.OrderNeedsAttention:
 		return decodeInto(r, func(d Attention) {
+			s.AtLarge = s.AtLarge || d.Step == StepDispatch
 			s.Attention = AttentionState{Open: true, Step: d.Step, Undo: d.Undo, Count: s.Attention.Count + 1}
 		})
 	case event.OrderAttentionResolved:

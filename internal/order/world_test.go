@@ -212,11 +212,16 @@ func (w *world) check() {
 		return
 	}
 	require.NotEmpty(w.t, s.Reason)
+	w.checkUndone()
+}
+
+// checkUndone asserts that nothing is held and nothing was taken.
+func (w *world) checkUndone() {
 	require.False(w.t, w.captured, "an order that did not complete has taken no money")
 	require.False(w.t, w.stock.do == order.Done && w.stock.settle != "undone", "stock is held for ever")
 	require.False(w.t, w.money.do == order.Done && w.money.settle != "undone", "an authorization stands for ever")
 	for i := 1; i < len(w.undos); i++ {
-		require.True(w.t, rank(w.undos[i]) < rank(w.undos[i-1]), "undos run newest first: %v", w.undos)
+		require.Less(w.t, rank(w.undos[i]), rank(w.undos[i-1]), "undos run newest first: %v", w.undos)
 	}
 }
 

@@ -104,7 +104,8 @@ func (c *Client) Place(ctx context.Context, p Placement) (replayed bool, err err
 func (c *Client) sameOrder(ctx context.Context, in workflows.OrderInput) error {
 	standing, err := c.find(ctx, in.Order.ID)
 	if err != nil {
-		return err
+		// It was there a moment ago: whatever this is, asking again will tell.
+		return fault.Wrap(err, fault.Unavailable, "compare order %s", in.Order.ID)
 	}
 	if !reflect.DeepEqual(standing.Input.Order, in.Order) {
 		return conflict(in.Order.ID)
@@ -169,7 +170,8 @@ func (c *Client) state(ctx context.Context, orderID string) (order.State, error)
 	if err != nil {
 		return order.State{}, err
 	}
-	return order.Fold(records)
+	s, err := order.Fold(records)
+	return s, fault.Wrap(err, fault.Corrupt, "fold order %s", orderID)
 }
 
 func conflict(orderID string) error {

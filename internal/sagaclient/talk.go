@@ -11,7 +11,9 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 
+	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
@@ -24,7 +26,12 @@ const cancelAttempts = 4
 type Late struct {
 	// State is the order as it ended.
 	State order.State
+	// causes are the ids of what caused the order's events.
+	causes map[string]bool
 }
+
+// Caused reports whether an event of that id has caused one of the order's: it is not late then, but a duplicate.
+func (l Late) Caused(eventID string) bool { return l.causes[eventID] }
 
 // Signal tells a saga a fact. Errors: OrderUnknown when nobody has heard of the order yet; Unavailable. Late is
 // not nil when the order has ended: the fact came too late, and nobody was told.
@@ -42,11 +49,24 @@ func (c *Client) Signal(ctx context.Context, orderID, name string, payload any) 
 		case err != nil:
 			return nil, err
 		case state.Ended:
-			return &Late{State: state}, nil
+			return c.late(ctx, state)
 		case attempt == cancelAttempts:
 			return nil, fault.New(fault.Unavailable, "the saga of order %s closes as soon as it runs", orderID)
 		}
 	}
+}
+
+// late reads what caused the events of an order that has ended.
+func (c *Client) late(ctx context.Context, s order.State) (*Late, error) {
+	records, err := c.log.Read(ctx, event.OrderStream(s.Order.ID), 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	l := &Late{State: s, causes: make(map[string]bool, len(records))}
+	for _, r := range records {
+		l.causes[r.CausationID] = true
+	}
+	return l, nil
 }
 
 // Cancel asks to cancel an order and waits for the verdict, which is in the log then. Errors: NotFound;
@@ -148,7 +168,9 @@ func isNotFound(err error) bool {
 func isAborted(err error) bool {
 	var aborted *serviceerror.Aborted
 	var notReady *serviceerror.WorkflowNotReady
-	return errors.As(err, &aborted) || errors.As(err, &notReady)
+	var failed *temporal.ApplicationError
+	return errors.As(err, &aborted) || errors.As(err, &notReady) ||
+		errors.As(err, &failed) && failed.Type() == "AcceptedUpdateCompletedWorkflow"
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

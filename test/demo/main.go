@@ -1,6 +1,7 @@
 // Command demo shows ordersaga at work. `make run` and `make demo` call it under devstack.
 //
 //	demo welcome   runs the service, loads stock, places one order, says what to try next, and stays
+//	demo record    does the same, and writes the histories of all paths to workflows/testdata/histories
 //	demo tour      runs the service, sends an order down every path, and checks what must hold
 package main
 
@@ -8,6 +9,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -25,9 +27,11 @@ func main() {
 	case "welcome":
 		err = welcome(ctx, *binary)
 	case "tour":
-		err = tour.Run(ctx, *binary, os.Stdout)
+		err = tour.Run(ctx, *binary, os.Stdout, "")
+	case "record":
+		err = tour.Run(ctx, *binary, io.Discard, "workflows/testdata/histories")
 	default:
-		err = fmt.Errorf("say welcome or tour, not %q", flag.Arg(0))
+		err = fmt.Errorf("say welcome, tour or record, not %q", flag.Arg(0))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)

@@ -28,7 +28,7 @@ func TestTour(t *testing.T) {
 	s := newStack(t)
 	t.Setenv("MONGODB_DATABASE", s.database)
 	var out bytes.Buffer
-	err := tour.Run(s.ctx, binary, &out)
+	err := tour.Run(s.ctx, binary, &out, "")
 	if err != nil || testing.Verbose() {
 		t.Log(out.String())
 	}

@@ -29,11 +29,15 @@ type guide struct {
 	tap    *harness.Tap
 	log    *mongo.Database
 	out    io.Writer
+	// orders are the ids of the orders, by path.
+	orders map[string]string
 }
 
 // Run runs the service, sends one order down every path, prints each timeline, and checks what must hold over the
 // raw documents. The environment says where the servers are.
-func Run(ctx context.Context, binary string, out io.Writer) error {
+//
+// A folder that is not empty gets the history of each path's workflow.
+func Run(ctx context.Context, binary string, out io.Writer, folder string) error {
 	service, err := harness.Start(ctx, harness.Options{Binary: binary, Env: []string{
 		"LOG_LEVEL=error", "PAYMENT_PENDING_DEADLINE=4s", "SHIPMENT_DEADLINE=6s", "AUTHORIZE_DEADLINE=3s",
 	}})
@@ -41,7 +45,7 @@ func Run(ctx context.Context, binary string, out io.Writer) error {
 		return err
 	}
 	defer service.Kill()
-	g := &guide{client: harness.Client{URL: service.URL}, out: out}
+	g := &guide{client: harness.Client{URL: service.URL}, out: out, orders: map[string]string{}}
 	if g.bus, err = harness.Dial(os.Getenv("AMQP_URL")); err != nil {
 		return err
 	}
@@ -58,6 +62,11 @@ func Run(ctx context.Context, binary string, out io.Writer) error {
 
 	failures := g.walk(ctx)
 	failures = append(failures, g.check(ctx)...)
+	if folder != "" {
+		if err := g.record(ctx, folder, g.orders); err != nil {
+			failures = append(failures, err.Error())
+		}
+	}
 	if len(failures) > 0 {
 		return fmt.Errorf("%d things do not hold:\n  %s", len(failures), strings.Join(failures, "\n  "))
 	}
@@ -90,6 +99,7 @@ func (g *guide) walk(ctx context.Context) []string {
 	var failures []string
 	for i, p := range paths {
 		r := results[i]
+		g.orders[p.sku()] = r.end.ID
 		fmt.Fprintf(g.out, "\n%s\n  ends as %s", p.name, r.end.Status)
 		if r.end.Reason != "" {
 			fmt.Fprintf(g.out, " (%s)", r.end.Reason)

@@ -2,17 +2,14 @@ package mongolog
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"github.com/ordersaga/ordersaga/internal/event"
-	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
 const (
-	// findProbes is how much of a stream is read version by version before the whole collection is scanned instead:
-	// a probe costs about as much as the scan of ten documents.
-	findProbes = 512
+	// keysPage is how many records of a stream are read for their keys at a time.
+	keysPage = 256
 	// keyStreams is how many streams' keys are remembered.
 	keyStreams = 256
 )
@@ -85,19 +82,18 @@ func (k *streamKeys) find(ctx context.Context, l *Log, stream string, keys []str
 	if len(found) == len(keys) {
 		return found, nil
 	}
-	records, err := l.readProbe(ctx, stream, k.through, findProbes)
-	if err == nil && len(records) == findProbes {
+	for {
+		// A page at a time, so that what a caller with little time has read is kept for the next one. A scan of the
+		// collection would be no quicker for any stream of a size that this server can bear.
+		records, err := l.readProbe(ctx, stream, k.through, keysPage)
+		if err != nil {
+			return nil, err
+		}
 		k.add(records)
-		records, err = l.readRange(ctx, stream, k.through, 0)
-		if errors.Is(err, fault.Corrupt) {
-			// A scan may miss a record that is written meanwhile and see the next one; see Read.
-			records, err = l.readRange(ctx, stream, k.through, 0)
+		if len(records) < keysPage {
+			break
 		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	k.add(records)
 	return k.pick(keys), nil
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // The goods left although the order was being cancelled: that is for the attention desk, never for nobody.
-func TestReviewADispatchAfterACancelNeedsAttention(t *testing.T) {
+func TestADispatchAfterACancelNeedsAttention(t *testing.T) {
 	w := newWorld(t, order.Shipment)
 	for w.state().ConfirmedAt.IsZero() {
 		w.act(happy{})
@@ -28,7 +28,7 @@ func TestReviewADispatchAfterACancelNeedsAttention(t *testing.T) {
 }
 
 // What is known at the moment of the decision: the goods have left. Nothing can be undone then.
-func TestReviewAKnownDispatchIsNotCancelled(t *testing.T) {
+func TestAKnownDispatchIsNotCancelled(t *testing.T) {
 	w := newWorld(t, order.Shipment)
 	for w.state().ConfirmedAt.IsZero() {
 		w.act(happy{})
@@ -41,7 +41,7 @@ func TestReviewAKnownDispatchIsNotCancelled(t *testing.T) {
 }
 
 // One append takes a limited number of entries.
-func TestReviewDecisionsFitOneAppend(t *testing.T) {
+func TestDecisionsFitOneAppend(t *testing.T) {
 	w := newWorld(t, order.Immediate)
 	for w.state().Decision == "" {
 		w.act(script{step: order.StepCapture, lost: true})

@@ -1,0 +1,71 @@
+package workflows_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/sdk/worker"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/ordersaga/ordersaga/workers"
+)
+
+// histories are the golden histories, recorded by `make golden`: one of every path.
+func histories(t *testing.T) map[string]*historypb.History {
+	t.Helper()
+	files, err := filepath.Glob("testdata/histories/*.json")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	golden := map[string]*historypb.History{}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		var history historypb.History
+		require.NoError(t, protojson.Unmarshal(raw, &history), file)
+		golden[filepath.Base(file)] = &history
+	}
+	return golden
+}
+
+func replay(history *historypb.History) error {
+	replayer := worker.NewWorkflowReplayer()
+	workers.RegisterWorkflows(replayer)
+	return replayer.ReplayWorkflowHistory(quiet{}, history)
+}
+
+// TestGoldenHistoriesReplay: workflows that were started by the code that recorded them go on with this code. The
+// test environment never replays: this is where nondeterminism shows.
+func TestGoldenHistoriesReplay(t *testing.T) {
+	for name, history := range histories(t) {
+		t.Run(name, func(t *testing.T) { require.NoError(t, replay(history)) })
+	}
+}
+
+// TestBadHistoriesDoNotReplay: a history in which an activity is not the one that this code would have started must
+// fail, or the test above says nothing.
+func TestBadHistoriesDoNotReplay(t *testing.T) {
+	spoiled := 0
+	for name, history := range histories(t) {
+		for _, e := range history.Events {
+			if e.GetEventType() != enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED && e.GetEventType() != enumspb.EVENT_TYPE_TIMER_STARTED {
+				continue
+			}
+			if a := e.GetActivityTaskScheduledEventAttributes(); a != nil {
+				a.ActivityType.Name = "somebody.Else"
+			} else {
+				e.EventType = enumspb.EVENT_TYPE_MARKER_RECORDED
+				e.Attributes = &historypb.HistoryEvent_MarkerRecordedEventAttributes{
+					MarkerRecordedEventAttributes: &historypb.MarkerRecordedEventAttributes{MarkerName: "SideEffect"},
+				}
+			}
+			require.Error(t, replay(history), name)
+			spoiled++
+			break
+		}
+	}
+	require.GreaterOrEqual(t, spoiled, 5, "enough histories have something to spoil")
+}

@@ -1,0 +1,159 @@
+package workflows_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/payment"
+	"github.com/ordersaga/ordersaga/workers"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// start runs the saga of o with a gateway and a publisher of the caller's, and returns its error.
+func (w *world) start(o order.Order, g payment.Gateway, p activities.Publisher) error {
+	recorder := &activities.Recorder{
+		Log: w.log, Publisher: p, ReadModel: w.list, Clock: w.env.Now, Logger: slog.New(slog.DiscardHandler),
+	}
+	workers.RegisterWorkflows(w.env)
+	workers.RegisterActivities(w.env,
+		&activities.Outcomes{Recorder: recorder, Timing: w.timing, InlinePayment: w.inlinePayment},
+		&activities.Inventory{Recorder: recorder, Stock: w.stock},
+		&activities.Payment{Recorder: recorder, Gateway: g})
+	w.env.ExecuteWorkflow(workflows.NameOrder, workflows.OrderInput{Order: o, CorrelationID: "corr", CausationID: "cause"})
+	require.True(w.t, w.env.IsWorkflowCompleted())
+	return w.env.GetWorkflowError()
+}
+
+// What a signal carries ends up in events, and the log refuses some of it: the saga must not die of that, with
+// stock held and money set aside.
+func TestASignalThatTheLogRefusesDoesNotKillTheSaga(t *testing.T) {
+	for name, signal := range map[string]func(w *world){
+		"the reason of a cancellation": func(w *world) {
+			w.env.SignalWorkflow(workflows.SignalCancel, order.Cancellation{ID: "c1", Reason: "changed\x00my mind"})
+		},
+		"a tracking number": func(w *world) {
+			w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
+				Kind: workflows.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1", TrackingNumber: "7\x00"},
+			})
+			w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
+				Kind: workflows.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e2"},
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.env.RegisterDelayedCallback(func() { signal(w) }, time.Hour)
+			require.NoError(t, w.start(tea(order.Shipment), w.gateway, w.bus))
+			require.True(t, w.record().Ended)
+		})
+	}
+}
+
+// A run that is to continue as new has an Update waiting for its verdict, which only the run can give.
+func TestAnUpdateAndContinueAsNewDoNotWaitForEachOther(t *testing.T) {
+	w := newWorld(t)
+	answered := false
+	w.env.RegisterDelayedCallback(func() {
+		w.env.SetContinueAsNewSuggested(true)
+		w.env.UpdateWorkflow(workflows.UpdateCancel, "c1", &updateCallbacks{
+			reject:   func(err error) { t.Errorf("the Update is rejected: %v", err) },
+			complete: func(any, error) { answered = true },
+		}, order.Cancellation{ID: "c1"})
+	}, time.Hour)
+	err := w.start(tea(order.Shipment), w.gateway, w.bus)
+	var again *workflow.ContinueAsNewError
+	if !errors.As(err, &again) {
+		require.NoError(t, err)
+	}
+	require.True(t, answered)
+}
+
+// A crowd of cancellations that come too late is more than one append takes.
+func TestManyLateCancellations(t *testing.T) {
+	w := newWorld(t)
+	w.gateway.down = map[string]int{"capture": 20}
+	w.env.RegisterDelayedCallback(func() {
+		for n := range 120 {
+			w.env.SignalWorkflow(workflows.SignalCancel, order.Cancellation{ID: fmt.Sprintf("c%d", n)})
+		}
+	}, 20*time.Second)
+	require.NoError(t, w.start(tea(order.Immediate), w.gateway, w.bus))
+}
+
+// deafGateway does not answer for a while after it was asked to settle.
+type deafGateway struct {
+	*gateway
+	deaf int
+}
+
+func (g *deafGateway) Settle(ctx context.Context, p payment.Payment, ok bool, code string) error {
+	if g.deaf != 0 {
+		g.deaf--
+		return fault.New(fault.Unavailable, "no line")
+	}
+	return g.gateway.Settle(ctx, p, ok, code)
+}
+
+// A hint was taken from the bus and acknowledged: that the gateway is away for some minutes must not lose it.
+func TestAHintOutlastsAnOutageOfTheGateway(t *testing.T) {
+	w := newWorld(t)
+	w.gateway.answer = payment.Pending
+	g := &deafGateway{gateway: w.gateway, deaf: 18}
+	w.env.RegisterDelayedCallback(func() {
+		w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: "h1", Succeeded: true})
+	}, time.Minute)
+	require.NoError(t, w.start(tea(order.Immediate), g, w.bus))
+	require.Equal(t, order.StatusCompleted, w.record().Status, "deaf left: %d", g.deaf)
+}
+
+// countingBus counts how often each version is published.
+type countingBus struct{ times map[int64]int }
+
+func (b *countingBus) Publish(_ context.Context, records []event.Record) (int, error) {
+	for _, r := range records {
+		b.times[r.Version]++
+	}
+	return len(records), nil
+}
+
+// What the broker has confirmed is not published again by each attempt of a step that is retried.
+func TestRetriesOfAStepDoNotPublishAgain(t *testing.T) {
+	w := newWorld(t)
+	w.gateway.down = map[string]int{"capture": 20}
+	b := &countingBus{times: make(map[int64]int)}
+	require.NoError(t, w.start(tea(order.Immediate), w.gateway, b))
+	for version, times := range b.times {
+		require.LessOrEqual(t, times, 3, "version %d", version)
+	}
+}
+
+// Ids are unique for their source only: a payment provider and a warehouse may both count from one.
+func TestEventsOfDifferentSendersMayHaveTheSameID(t *testing.T) {
+	w := newWorld(t)
+	w.env.RegisterDelayedCallback(func() {
+		w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: "17", Succeeded: true})
+	}, time.Hour)
+	w.env.RegisterDelayedCallback(func() {
+		w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
+			Kind: workflows.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "17"},
+		})
+	}, 2*time.Hour)
+	w.env.RegisterDelayedCallback(func() {
+		w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
+			Kind: workflows.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "18"},
+		})
+	}, 7*24*time.Hour)
+	require.NoError(t, w.start(tea(order.Shipment), w.gateway, w.bus))
+	require.Equal(t, order.StatusCompleted, w.record().Status, "%v", w.timeline())
+}
