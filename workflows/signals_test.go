@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,12 +96,11 @@ func TestManyLateCancellations(t *testing.T) {
 // deafGateway does not answer for a while after it was asked to settle.
 type deafGateway struct {
 	*gateway
-	deaf int
+	deaf atomic.Int64
 }
 
 func (g *deafGateway) Settle(ctx context.Context, p payment.Payment, ok bool, code string) error {
-	if g.deaf != 0 {
-		g.deaf--
+	if g.deaf.Add(-1) >= 0 {
 		return fault.New(fault.Unavailable, "no line")
 	}
 	return g.gateway.Settle(ctx, p, ok, code)
@@ -109,18 +110,24 @@ func (g *deafGateway) Settle(ctx context.Context, p payment.Payment, ok bool, co
 func TestAHintOutlastsAnOutageOfTheGateway(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.answer = payment.Pending
-	g := &deafGateway{gateway: w.gateway, deaf: 18}
+	g := &deafGateway{gateway: w.gateway}
+	g.deaf.Store(18)
 	w.env.RegisterDelayedCallback(func() {
 		w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: "h1", Succeeded: true})
 	}, time.Minute)
 	require.NoError(t, w.start(tea(order.Immediate), g, w.bus))
-	require.Equal(t, order.StatusCompleted, w.record().Status, "deaf left: %d", g.deaf)
+	require.Equal(t, order.StatusCompleted, w.record().Status)
 }
 
 // countingBus counts how often each version is published.
-type countingBus struct{ times map[int64]int }
+type countingBus struct {
+	mu    sync.Mutex
+	times map[int64]int
+}
 
 func (b *countingBus) Publish(_ context.Context, records []event.Record) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for _, r := range records {
 		b.times[r.Version]++
 	}
