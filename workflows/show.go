@@ -19,7 +19,7 @@ var marks = map[order.StepState]string{
 // what is passed in milliseconds is not worth a write.
 func (r *orderRun) show(note string) {
 	workflow.SetCurrentDetails(r.ctx, details(r.state, note))
-	if r.state.Status == r.shown {
+	if r.state.Status == r.shown || !r.state.Opened() {
 		return
 	}
 	err := workflow.UpsertTypedSearchAttributes(r.ctx,

@@ -35,8 +35,9 @@ type stores struct {
 
 // openStores connects and makes collections and indexes ready; it waits for the server.
 func openStores(ctx context.Context, c config.Config, logger *slog.Logger) (*stores, error) {
-	client, err := mongo.Connect(options.Client().ApplyURI(c.MongoDBURI.Reveal()).
-		SetAppName("ordersaga").SetServerSelectionTimeout(3 * time.Second).SetConnectTimeout(5 * time.Second))
+	// More at once would not be quicker, and would let an overload reach the server; the URI may say otherwise.
+	client, err := mongo.Connect(options.Client().SetMaxPoolSize(32).ApplyURI(c.MongoDBURI.Reveal()).
+		SetAppName("ordersaga").SetMonitor(slowCommands(logger)).SetServerSelectionTimeout(3 * time.Second).SetConnectTimeout(5 * time.Second))
 	if err != nil {
 		return nil, err
 	}

@@ -64,6 +64,9 @@ type Reader interface {
 	// Find returns the record that holds key in stream. It may be slow: use it after a KeyTaken only, or where
 	// nobody waits. Errors: Unavailable.
 	Find(ctx context.Context, stream, key string) (record event.Record, ok bool, err error)
+
+	// FindAll is Find for many keys at once. It returns what stands, by key. Errors: Unavailable.
+	FindAll(ctx context.Context, stream string, keys []string) (map[string]event.Record, error)
 }
 
 // Lister enumerates streams, for rebuilds and checks.

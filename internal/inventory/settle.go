@@ -103,18 +103,43 @@ func (c *committer) answerStanding(pending []*request, standing map[string]slot)
 	})
 }
 
-// answerTaken answers the requests for a slot that was taken before the tail began.
+// answerTaken answers the requests for slots that were taken before the tail began. Where one is, more are likely: after
+// a restart, a crowd asks for what it asked for before. They are all looked for at once, instead of losing one append
+// for each.
 func (c *committer) answerTaken(pending []*request, taken *eventlog.TakenError) []*request {
-	s, err := readSlot(taken.Standing)
-	if err == nil {
-		c.ledger.slots.put(slotName{c.sku, taken.Key}, s)
-	}
+	found := c.lookUp(pending)
+	found[taken.Key] = taken.Standing
 	return keep(pending, func(r *request) bool {
-		if r.key == taken.Key {
-			r.answer(answer{standing: s, err: err})
+		record, ok := found[r.key]
+		if !ok {
+			return true
 		}
-		return r.key != taken.Key
+		s, err := readSlot(record)
+		if err == nil {
+			c.ledger.slots.put(slotName{c.sku, r.key}, s)
+		}
+		r.answer(answer{standing: s, err: err})
+		return false
 	})
+}
+
+// lookUp returns what stands under the keys of the requests. What it cannot find out, the next append will.
+func (c *committer) lookUp(pending []*request) map[string]event.Record {
+	keys := make([]string, len(pending))
+	for i, r := range pending {
+		keys[i] = r.key
+	}
+	ctx, cancel := context.WithTimeout(c.ledger.ctx, c.ledger.cfg.AppendTimeout)
+	defer cancel()
+	found, err := c.ledger.cfg.Log.FindAll(ctx, c.stream, keys)
+	if err != nil {
+		c.ledger.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "taken slots are looked for one by one",
+			slog.String("sku", c.sku), slog.Any("error", err))
+	}
+	if found == nil {
+		found = make(map[string]event.Record)
+	}
+	return found
 }
 
 // fail answers every request with err and forgets where the stream stands.

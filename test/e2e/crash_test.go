@@ -20,7 +20,7 @@ import (
 // sent at once for that.
 const (
 	inFlight  = 40
-	burstSize = 110
+	burstSize = 160
 )
 
 // TestKilledInTheMiddle kills the service at five seeded moments while at least forty sagas have no terminal event.
@@ -35,9 +35,10 @@ func TestKilledInTheMiddle(t *testing.T) {
 	skus := s.skus()
 	var ids []string
 	for round := range 5 {
-		moment := time.Duration(random.IntN(100)) * time.Millisecond
+		moment := time.Duration(random.IntN(60)) * time.Millisecond
 		burst := s.burst(skus, round, random)
-		burst.await(t, inFlight+8, moment)
+		s.awaitOpen(burst, inFlight+15)
+		<-time.NewTimer(moment).C
 		s.service.Kill()
 		open := s.open(burst)
 		require.GreaterOrEqual(t, open, inFlight, "round %d: too few sagas were open when the plug was pulled", round)
@@ -78,23 +79,28 @@ func (b *burst) accept(id string) {
 	b.change = make(chan struct{})
 }
 
-// await waits until the service has accepted so many orders of the burst over REST, and then for a moment.
-func (b *burst) await(t *testing.T, n int, moment time.Duration) {
-	t.Helper()
+// awaitOpen waits until so many sagas are open: accepted by the service, over REST or by their first event on the bus,
+// and not ended as far as the bus knows.
+func (s *stack) awaitOpen(b *burst, n int) {
+	s.t.Helper()
+	before := s.ended
 	for {
+		moved := s.tap.Changed()
 		b.mu.Lock()
-		have, change := len(b.accepted), b.change
+		accepted, change := len(b.accepted), b.change
 		b.mu.Unlock()
-		if have >= n {
-			break
+		ended := s.tap.Count("order.completed", "order.rejected", "order.cancelled", "order.failed")
+		if max(accepted, s.tap.Count("order.accepted")-before)-(ended-before) >= n {
+			s.ended = ended
+			return
 		}
 		select {
 		case <-change:
-		case <-t.Context().Done():
-			t.Fatal("the burst is not accepted")
+		case <-moved:
+		case <-s.ctx.Done():
+			s.t.Fatal("too few sagas are ever open")
 		}
 	}
-	<-time.NewTimer(moment).C
 }
 
 // placed waits until every order is accepted and returns the ids.
@@ -237,7 +243,7 @@ func TestDrain(t *testing.T) {
 	s := newStack(t)
 	s.start()
 	burst := s.burst(s.skus(), 0, rand.New(rand.NewPCG(7, 7)))
-	burst.await(t, inFlight, 0)
+	s.awaitOpen(burst, inFlight)
 	require.NoError(t, s.service.Stop(60*time.Second), "it drains and exits without an error")
 	s.start()
 	ids := burst.placed()

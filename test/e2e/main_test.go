@@ -74,6 +74,9 @@ type stack struct {
 	temporal client.Client
 	database string
 
+	// ended is how many sagas had ended when awaitOpen returned last.
+	ended int
+
 	mu      sync.Mutex
 	changed chan struct{}
 }
@@ -117,8 +120,8 @@ func newStack(t *testing.T) *stack {
 	return s
 }
 
-// leaveNothing terminates what a test that failed left running, so that the next one is not disturbed by sagas
-// whose log is gone.
+// leaveNothing takes away what a test that failed left behind, so that the next one is not disturbed by sagas whose
+// log is gone.
 func (s *stack) leaveNothing() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -126,6 +129,9 @@ func (s *stack) leaveNothing() {
 	if err != nil {
 		s.t.Logf("list what runs: %v", err)
 		return
+	}
+	for _, delay := range []string{"", ".wait.5s", ".wait.30s", ".wait.5m"} {
+		s.bus.Purge(harness.Inbox + delay)
 	}
 	for _, w := range open.GetExecutions() {
 		_ = s.temporal.TerminateWorkflow(ctx, w.GetExecution().GetWorkflowId(), w.GetExecution().GetRunId(), "its test is over")

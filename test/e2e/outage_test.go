@@ -22,7 +22,7 @@ func TestServersAreKilledUnderOrders(t *testing.T) {
 			s.start()
 			sku := s.sku(1_000_000)
 			burst := s.burst(s.skus(), 0, rand.New(rand.NewPCG(11, 11)))
-			burst.await(t, inFlight, 0)
+			s.awaitOpen(burst, inFlight)
 			if component == "rabbitmq" {
 				// What the test publishes itself is confirmed before the broker dies.
 				burst.placed()

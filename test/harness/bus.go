@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -223,6 +224,36 @@ func (b *Bus) Get(queue string) (Message, bool, error) {
 		_ = json.Unmarshal(d.Body, &m)
 	}
 	return m, ok, err
+}
+
+// Purge drops what waits in a queue; a queue that is not there is empty.
+func (b *Bus) Purge(queue string) {
+	channel, err := b.conn.Channel()
+	if err != nil {
+		return
+	}
+	defer channel.Close()
+	_, _ = channel.QueuePurge(queue, false)
+}
+
+// Count counts the subjects about which a message of one of the types has come.
+func (t *Tap) Count(types ...string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := 0
+	for _, messages := range t.bySubj {
+		if slices.ContainsFunc(messages, func(m Message) bool { return slices.Contains(types, m.Type) }) {
+			n++
+		}
+	}
+	return n
+}
+
+// Changed returns a channel that is closed when the next message comes.
+func (t *Tap) Changed() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.change
 }
 
 // AwaitDead takes messages from the dead-letter queue until one satisfies the test. Others are dropped.

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/FerretDB/FerretDB/ferretdb"
 )
@@ -38,6 +39,12 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("make mongodb wire server: %w", err)
 	}
+	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	indexing, stop := context.WithCancel(ctx)
+	var indexed sync.WaitGroup
+	indexed.Go(func() { (&indexer{dir: cfg.Dir, log: logger}).run(indexing) })
+	defer indexed.Wait()
+	defer stop()
 	if err := server.Run(ctx); err != nil {
 		return fmt.Errorf("run mongodb wire server: %w", err)
 	}

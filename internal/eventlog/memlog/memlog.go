@@ -118,6 +118,21 @@ func (l *Log) Head(ctx context.Context, name string) (event.Record, bool, error)
 	return clone(s.records[len(s.records)-1:])[0], true, nil
 }
 
+// FindAll implements eventlog.Reader.
+func (l *Log) FindAll(ctx context.Context, name string, keys []string) (map[string]event.Record, error) {
+	found := make(map[string]event.Record, len(keys))
+	for _, key := range keys {
+		r, ok, err := l.Find(ctx, name, key)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			found[key] = r
+		}
+	}
+	return found, nil
+}
+
 // Find implements eventlog.Reader.
 func (l *Log) Find(ctx context.Context, name, key string) (event.Record, bool, error) {
 	if err := ctx.Err(); err != nil {

@@ -66,6 +66,11 @@ func (l *Log) Find(ctx context.Context, stream, key string) (event.Record, bool,
 	return r, ok, nil
 }
 
+// FindAll implements eventlog.Reader.
+func (l *Log) FindAll(ctx context.Context, stream string, keys []string) (map[string]event.Record, error) {
+	return l.findKeys(ctx, stream, keys)
+}
+
 // findKeys returns the records of stream that hold one of keys.
 func (l *Log) findKeys(ctx context.Context, stream string, keys []string) (map[string]event.Record, error) {
 	lookup, err := l.how(ctx)
