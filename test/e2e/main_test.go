@@ -74,9 +74,6 @@ type stack struct {
 	temporal client.Client
 	database string
 
-	// ended is how many sagas had ended when awaitOpen returned last.
-	ended int
-
 	mu      sync.Mutex
 	changed chan struct{}
 }

@@ -236,17 +236,17 @@ func (b *Bus) Purge(queue string) {
 	_, _ = channel.QueuePurge(queue, false)
 }
 
-// Count counts the subjects about which a message of one of the types has come.
-func (t *Tap) Count(types ...string) int {
+// Subjects are the subjects about which a message of one of the types has come.
+func (t *Tap) Subjects(types ...string) []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n := 0
-	for _, messages := range t.bySubj {
+	var subjects []string
+	for subject, messages := range t.bySubj {
 		if slices.ContainsFunc(messages, func(m Message) bool { return slices.Contains(types, m.Type) }) {
-			n++
+			subjects = append(subjects, subject)
 		}
 	}
-	return n
+	return subjects
 }
 
 // Changed returns a channel that is closed when the next message comes.
