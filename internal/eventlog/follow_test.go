@@ -2,7 +2,6 @@ package eventlog_test
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -158,7 +157,7 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 			last = err
 		}
 		require.ErrorIs(t, last, fault.Unavailable)
-		require.True(t, errors.Is(last, context.DeadlineExceeded))
+		require.ErrorIs(t, last, context.DeadlineExceeded)
 	})
 }
 

@@ -17,7 +17,9 @@ import (
 	"github.com/ordersaga/ordersaga/test/tour"
 )
 
-func main() {
+func main() { os.Exit(run()) }
+
+func run() int {
 	binary := flag.String("binary", "bin/ordersaga", "path of the service's binary")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -35,9 +37,9 @@ func main() {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
-		stop()
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 // environment returns a variable, or a default.

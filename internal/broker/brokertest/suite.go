@@ -41,9 +41,9 @@ func Records(orderID string, n int) []event.Record {
 }
 
 // Run runs the contract of Publisher. New makes a subject for one test.
-func Run(t *testing.T, make func(t *testing.T) Subject) {
+func Run(t *testing.T, open func(t *testing.T) Subject) {
 	t.Run("a stream arrives whole and in order", func(t *testing.T) {
-		s := make(t)
+		s := open(t)
 		records := Records("order-1", 20)
 		n, err := s.Publisher.PublishRecords(t.Context(), records)
 		require.NoError(t, err)
@@ -60,7 +60,7 @@ func Run(t *testing.T, make func(t *testing.T) Subject) {
 		}
 	})
 	t.Run("many streams at once, each in order", func(t *testing.T) {
-		s := make(t)
+		s := open(t)
 		const streams, each = 40, 5
 		var wg sync.WaitGroup
 		for i := range streams {
@@ -75,12 +75,12 @@ func Run(t *testing.T, make func(t *testing.T) Subject) {
 		RequireOrdered(t, s.Collect(t, streams*each), each)
 	})
 	t.Run("nothing is nothing", func(t *testing.T) {
-		n, err := make(t).Publisher.PublishRecords(t.Context(), nil)
+		n, err := open(t).Publisher.PublishRecords(t.Context(), nil)
 		require.NoError(t, err)
 		require.Zero(t, n)
 	})
 	t.Run("what stands before a record that cannot be sent is published", func(t *testing.T) {
-		s := make(t)
+		s := open(t)
 		records := Records("order-1", 3)
 		records[2].Type = "order.exploded"
 		n, err := s.Publisher.PublishRecords(t.Context(), records)
@@ -91,7 +91,7 @@ func Run(t *testing.T, make func(t *testing.T) Subject) {
 	t.Run("a context that is over publishes nothing", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		n, err := make(t).Publisher.PublishRecords(ctx, Records("order-1", 2))
+		n, err := open(t).Publisher.PublishRecords(ctx, Records("order-1", 2))
 		require.ErrorIs(t, err, fault.Unavailable)
 		require.Zero(t, n)
 	})

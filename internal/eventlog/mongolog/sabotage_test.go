@@ -19,12 +19,12 @@ import (
 // errLost is what the driver says when the connection breaks before the answer.
 var errLost = mongo.CommandError{Message: "connection reset", Labels: []string{"NetworkError"}}
 
-// sabotage puts f before the insert of log; f gets the real insert. It returns the number of calls.
+// sabotage puts f before the insert of log; f gets the insert insert. It returns the number of calls.
 func sabotage(log *Log, f func(call int, insert func(docs []document) error, docs []document) error) *atomic.Int32 {
 	var calls atomic.Int32
 	log.insert = func(ctx context.Context, docs []document) error {
-		real := func(docs []document) error { return log.insertMany(ctx, docs) }
-		return f(int(calls.Add(1)), real, docs)
+		insert := func(docs []document) error { return log.insertMany(ctx, docs) }
+		return f(int(calls.Add(1)), insert, docs)
 	}
 	return &calls
 }
