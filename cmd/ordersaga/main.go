@@ -51,12 +51,29 @@ func root() *cobra.Command {
 		{"worker", "Run the Temporal workers of WORKER_QUEUES", roles{worker: true}},
 		{"consumer", "Run the event consumer", roles{consumer: true}},
 	} {
-		cmd.AddCommand(&cobra.Command{
-			Use: r.use, Short: r.short, Args: cobra.NoArgs,
-			RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), r.roles) },
-		})
+		cmd.AddCommand(roleCommand(r.use, r.short, r.roles))
 	}
 	cmd.AddCommand(configCommand(), rebuildCommand(), healthCommand())
+	return cmd
+}
+
+// roleCommand runs roles until it is stopped.
+func roleCommand(use, short string, does roles) *cobra.Command {
+	var queues string
+	cmd := &cobra.Command{
+		Use: use, Short: short, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			environ := os.Environ()
+			// Of two lines of one name the first counts.
+			if queues != "" {
+				environ = append([]string{"WORKER_QUEUES=" + queues}, environ...)
+			}
+			return run(cmd.Context(), does, environ)
+		},
+	}
+	if does.worker {
+		cmd.Flags().StringVar(&queues, "queues", "", "the task queues to work on, separated by commas; WORKER_QUEUES otherwise")
+	}
 	return cmd
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,8 +50,8 @@ type service struct {
 const publisherGrace = 5 * time.Second
 
 // run runs the roles until the context ends, then drains: nothing that was accepted is lost.
-func run(ctx context.Context, r roles) error {
-	cfg, err := config.Load(os.Environ())
+func run(ctx context.Context, r roles, environ []string) error {
+	cfg, err := config.Load(environ)
 	if err != nil {
 		return err
 	}

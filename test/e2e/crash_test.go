@@ -245,6 +245,29 @@ func TestTheLogDecidesAfterACrash(t *testing.T) {
 	s.published(report, placed.ID)
 }
 
+// TestAStoreThatIsAwayFailsTheReservation: no reservation reaches the ledger within its deadline. The order fails, the
+// slot is fenced, and nothing is held.
+func TestAStoreThatIsAwayFailsTheReservation(t *testing.T) {
+	s := newStack(t)
+	mongo, err := url.Parse(os.Getenv("MONGODB_URI"))
+	require.NoError(t, err)
+	stall, err := harness.NewStall(mongo.Host, "stock.reserved")
+	require.NoError(t, err)
+	t.Cleanup(stall.Close)
+	s.start("MONGODB_URI=mongodb://"+stall.Addr()+"/?directConnection=true", "RESERVE_DEADLINE=4s")
+	sku := s.sku(5)
+	placed, err := s.client.Place(s.ctx, harness.NewOrder(sku, 2, "tok_visa"), 0)
+	require.NoError(t, err)
+	end, err := s.client.AwaitEnd(s.ctx, placed.ID)
+	require.NoError(t, err)
+	require.Equal(t, "failed", end.Status)
+	require.Equal(t, "reserve_unavailable", end.Reason)
+	report := s.audit()
+	require.Equal(t, []string{"order.accepted", "order.compensating", "inventory.released", "order.failed"}, report.Timeline(placed.ID))
+	require.Equal(t, int64(5), report.OnHand[sku])
+	require.Zero(t, report.Reserved[sku])
+}
+
 // TestDrain: a service that is asked to stop while orders run and requests wait loses nothing.
 func TestDrain(t *testing.T) {
 	s := newStack(t)
