@@ -202,7 +202,7 @@ func (c *Consumer) awaitHandlers() {
 
 // Ready returns nil while messages are consumed, else Unavailable with the reason.
 func (c *Consumer) Ready() error {
-	err, _ := c.link.ready()
+	_, err := c.link.ready()
 	return err
 }
 

@@ -167,20 +167,20 @@ func (l *link) set(state error) {
 	l.changed = make(chan struct{})
 }
 
-// ready returns nil while a session is up, else why not, and a channel that is closed when that changes.
-func (l *link) ready() (error, <-chan struct{}) { //nolint:revive // the error is the state, not a failure of the call
+// ready returns a channel that is closed when the state changes, and the state: nil while a session is up, else why not.
+func (l *link) ready() (<-chan struct{}, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.state == nil {
-		return nil, l.changed
+		return l.changed, nil
 	}
-	return fault.Wrap(l.state, fault.Unavailable, "broker"), l.changed
+	return l.changed, fault.Wrap(l.state, fault.Unavailable, "broker")
 }
 
 // wait waits until ready returns nil. The error is Unavailable and has the reason.
 func (l *link) wait(ctx context.Context) error {
 	for {
-		err, changed := l.ready()
+		changed, err := l.ready()
 		if err == nil || errors.Is(err, errStopped) {
 			return err
 		}

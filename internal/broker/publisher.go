@@ -207,7 +207,7 @@ func (p *Publisher) current() (*lane, error) {
 	if p.stopping.Err() != nil {
 		return nil, fault.Wrap(errStopped, fault.Unavailable, "broker")
 	}
-	if err, _ := p.link.ready(); err != nil {
+	if _, err := p.link.ready(); err != nil {
 		return nil, err
 	}
 	lane := p.laneNow()
