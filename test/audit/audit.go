@@ -68,6 +68,11 @@ func Run(ctx context.Context, db *mongo.Database) (*Report, error) {
 	if err := cursor.All(ctx, &documents); err != nil {
 		return nil, fmt.Errorf("read events: %w", err)
 	}
+	return Examine(documents), nil
+}
+
+// Examine checks documents, in any order.
+func Examine(documents []Document) *Report {
 	r := &Report{
 		Streams: map[string][]Document{}, Orders: map[string]string{}, Net: map[string]int64{},
 		Authorizations: map[string]int{}, OnHand: map[string]int64{}, Reserved: map[string]int64{}, Committed: map[string]int64{},
@@ -92,7 +97,7 @@ func Run(ctx context.Context, db *mongo.Database) (*Report, error) {
 		}
 	}
 	r.money()
-	return r, nil
+	return r
 }
 
 // Open lists the orders without a terminal event.
