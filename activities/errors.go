@@ -23,8 +23,9 @@ func toTemporal(err error) error {
 // CodeOf returns the fault code of an error that came back through Temporal: a timeout, a lost worker and
 // everything else without a code of its own is an unknown outcome.
 func CodeOf(err error) fault.Code {
+	var timeout *temporal.TimeoutError
 	var application *temporal.ApplicationError
-	if errors.As(err, &application) && application.Type() != "" {
+	if !errors.As(err, &timeout) && errors.As(err, &application) && application.Type() != "" {
 		return fault.Code(application.Type())
 	}
 	return fault.OutcomeUnknown

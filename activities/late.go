@@ -15,6 +15,8 @@ const verdictAttempts = 10
 
 // Verdict is the data of event.late.
 type Verdict struct {
+	// ID makes the verdict one, however often and on whichever way the event comes. It is the slot, not part of the data.
+	ID      string `json:"-"`
 	OrderID string `json:"orderId"`
 	// EventID and Type name the late event.
 	EventID string `json:"eventId"`
@@ -27,6 +29,8 @@ type Verdict struct {
 
 // LateEvent is an event that came after its order had ended.
 type LateEvent struct {
+	// ID is the one by which everything that the event causes is done once.
+	ID      string `json:"id"`
 	EventID string `json:"eventId"`
 	Type    string `json:"type"`
 }
@@ -42,7 +46,7 @@ type LateInput struct {
 // Late writes the verdicts on late events.
 func (o *Outcomes) Late(ctx context.Context, in LateInput) error {
 	for _, e := range in.Events {
-		v := Verdict{OrderID: in.OrderID, EventID: e.EventID, Type: e.Type, Status: in.Status}
+		v := Verdict{ID: e.ID, OrderID: in.OrderID, EventID: e.EventID, Type: e.Type, Status: in.Status}
 		if err := WriteVerdict(ctx, o.Log, v, in.CorrelationID, o.Clock()); err != nil {
 			return toTemporal(err)
 		}
@@ -55,7 +59,7 @@ func (o *Outcomes) Late(ctx context.Context, in LateInput) error {
 func WriteVerdict(ctx context.Context, log Appender, v Verdict, correlationID string, at time.Time) error {
 	stream := event.LateStream(v.OrderID)
 	v.Detail = "the order had ended; the event changed nothing"
-	entry := event.New(stream, event.DerivedID(v.Type, v.EventID), event.EventLate, v.OrderID, at, v).
+	entry := event.New(stream, v.ID, event.EventLate, v.OrderID, at, v).
 		CausedBy(correlationID, v.EventID)
 	var head event.Head
 	for range verdictAttempts {

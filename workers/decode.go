@@ -13,20 +13,30 @@ import (
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
-// maxText is how many characters a text of an event may have.
-const maxText = 500
+// maxText and maxCode are how many characters a text and a code of an event may have.
+const (
+	maxText = 500
+	maxCode = 64
+)
 
-// printable checks a text that becomes part of the order's events. The error is Invalid and names the field.
-func printable(name, text string) error {
-	if utf8.RuneCountInString(text) > maxText {
-		return fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/"+name, "must have at most %d characters", maxText)})
-	}
-	for _, r := range text {
-		if !unicode.IsPrint(r) {
-			return fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/"+name, "must be printable")})
+// text is a text of an event's data that becomes part of the order's events.
+type text struct {
+	name, value string
+	limit       int
+}
+
+// checkTexts names every text that is too long or not printable. The error is Invalid.
+func checkTexts(texts ...text) error {
+	var fields []fault.Field
+	for _, t := range texts {
+		switch {
+		case utf8.RuneCountInString(t.value) > t.limit:
+			fields = append(fields, fault.Fieldf("/data/"+t.name, "must have at most %d characters", t.limit))
+		case strings.ContainsFunc(t.value, func(r rune) bool { return !unicode.IsPrint(r) }):
+			fields = append(fields, fault.Fieldf("/data/"+t.name, "must be printable"))
 		}
 	}
-	return nil
+	return fault.NewInvalid("event", fields)
 }
 
 // decode reads an event's data. Fields that it does not know are passed over: what a warehouse or a provider adds to
@@ -50,7 +60,8 @@ func decodeWith(decoder *json.Decoder, e event.Event, into any) error {
 	}
 	var wrongType *json.UnmarshalTypeError
 	if errors.As(err, &wrongType) {
-		pointer := "/data/" + strings.ReplaceAll(wrongType.Field, ".", "/")
+		// encoding/json does not tell which element of a list it was.
+		pointer := strings.TrimSuffix("/data/"+strings.ReplaceAll(wrongType.Field, ".", "/"), "/")
 		return fault.NewInvalid("event", []fault.Field{fault.Fieldf(pointer, "must not be a %s", wrongType.Value)})
 	}
 	if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {

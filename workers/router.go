@@ -2,7 +2,6 @@ package workers
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -84,7 +83,7 @@ func (r *Router) cancel(ctx context.Context, e event.Event) error {
 	if err := decode(e, &d); err != nil {
 		return err
 	}
-	if err := printable("reason", d.Reason); err != nil {
+	if err := checkTexts(text{"reason", d.Reason, maxText}); err != nil {
 		return err
 	}
 	return r.signal(ctx, e, workflows.SignalCancel, order.Cancellation{ID: unique(e), Cause: e.ID, Reason: d.Reason})
@@ -100,9 +99,15 @@ func (r *Router) payment(ctx context.Context, e event.Event) error {
 	if err := decode(e, &d); err != nil {
 		return err
 	}
-	return r.signal(ctx, e, workflows.SignalPayment, order.PaymentHint{
-		ID: unique(e), Cause: e.ID, Succeeded: e.Type == event.PaymentSucceeded, Code: d.Code,
-	})
+	hint := order.PaymentHint{ID: unique(e), Cause: e.ID, Succeeded: e.Type == event.PaymentSucceeded}
+	if !hint.Succeeded {
+		// The code of a refusal is kept by the gateway, which takes less than a text for people.
+		if err := checkTexts(text{"code", d.Code, maxCode}); err != nil {
+			return err
+		}
+		hint.Code = d.Code
+	}
+	return r.signal(ctx, e, workflows.SignalPayment, hint)
 }
 
 // shipment passes on what the warehouse or the carrier said.
@@ -117,7 +122,7 @@ func shipment(kind workflows.ShipmentKind) route {
 		if err := decode(e, &d); err != nil {
 			return err
 		}
-		err := errors.Join(printable("carrier", d.Carrier), printable("trackingNumber", d.TrackingNumber), printable("reason", d.Reason))
+		err := checkTexts(text{"carrier", d.Carrier, maxText}, text{"trackingNumber", d.TrackingNumber, maxText}, text{"reason", d.Reason, maxText})
 		if err != nil {
 			return err
 		}
@@ -158,7 +163,7 @@ func (r *Router) signal(ctx context.Context, e event.Event, name string, payload
 	r.Logger.LogAttrs(ctx, slog.LevelInfo, "an event came late", slog.String("event_id", e.ID), slog.String("type", e.Type),
 		slog.String("order_id", e.Subject), slog.String("status", string(late.State.Status)))
 	return activities.WriteVerdict(ctx, r.Verdicts, activities.Verdict{
-		OrderID: e.Subject, EventID: e.ID, Type: e.Type, Status: late.State.Status,
+		ID: unique(e), OrderID: e.Subject, EventID: e.ID, Type: e.Type, Status: late.State.Status,
 	}, correlation(e), r.Clock())
 }
 

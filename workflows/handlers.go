@@ -32,9 +32,7 @@ func (r *orderRun) cancel(ctx workflow.Context, c order.Cancellation) (CancelVer
 	if err != nil {
 		return CancelVerdict{}, err
 	}
-	return CancelVerdict{
-		Accepted: r.state.Cancelled(), Status: r.state.Status, Detail: r.state.WhyNotCancellable(),
-	}, nil
+	return VerdictOf(r.state), nil
 }
 
 // takeIn takes in every signal that has arrived, and Temporal's own cancellation. The loop calls it before it decides
@@ -43,7 +41,11 @@ func (r *orderRun) cancel(ctx workflow.Context, c order.Cancellation) (CancelVer
 func (r *orderRun) takeIn() {
 	receive(r, SignalCancel, func(c order.Cancellation) { r.addCancellation(SignalCancel, c) })
 	receive(r, SignalPayment, func(h order.PaymentHint) {
-		if r.firstSight(SignalPayment, h.ID, h.Cause) {
+		eventType := event.PaymentFailed
+		if h.Succeeded {
+			eventType = event.PaymentSucceeded
+		}
+		if r.firstSight(SignalPayment, h.ID, h.Cause, eventType) {
 			r.facts.Hint = &h
 		}
 	})
@@ -73,13 +75,16 @@ func (r *orderRun) addCancellation(source string, c order.Cancellation) {
 		// It becomes part of a slot's name.
 		c.ID = event.DerivedID(source, c.ID)
 	}
-	if r.firstSight(source, c.ID, c.Cause) {
+	if r.firstSight(source, c.ID, c.Cause, event.OrderCancellationRequested) {
 		r.facts.Cancellations = append(r.facts.Cancellations, c)
 	}
 }
 
 func (r *orderRun) addShipment(s ShipmentSignal) {
-	if !r.firstSight(SignalShipment, s.ID, s.Cause) {
+	eventTypes := map[ShipmentKind]string{
+		ShipmentDispatched: event.ShipmentDispatched, ShipmentDelivered: event.ShipmentDelivered, ShipmentLost: event.ShipmentLost,
+	}
+	if !r.firstSight(SignalShipment, s.ID, s.Cause, eventTypes[s.Kind]) {
 		return
 	}
 	fact := s.ShipmentFact
@@ -94,8 +99,8 @@ func (r *orderRun) addShipment(s ShipmentSignal) {
 }
 
 // firstSight reports whether something of that id is new, and remembers it. Ids are unique for each source only. What
-// comes when the order has ended is late, and gets a verdict before the run closes.
-func (r *orderRun) firstSight(source, id, cause string) bool {
+// comes when the order has ended is late, and gets a verdict before the run closes: cause and eventType are for that.
+func (r *orderRun) firstSight(source, id, cause, eventType string) bool {
 	key := source + "/" + id
 	if r.seen[key] {
 		return false
@@ -106,7 +111,7 @@ func (r *orderRun) firstSight(source, id, cause string) bool {
 		return true
 	}
 	if cause != "" {
-		r.late = append(r.late, activities.LateEvent{EventID: cause, Type: source})
+		r.late = append(r.late, activities.LateEvent{ID: id, EventID: cause, Type: eventType})
 	}
 	return false
 }

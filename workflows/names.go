@@ -93,6 +93,15 @@ type ShipmentSignal struct {
 	order.ShipmentFact
 }
 
+// VerdictOf is the answer to a cancellation of an order that has been decided about.
+func VerdictOf(s order.State) CancelVerdict {
+	v := CancelVerdict{Accepted: s.Cancelled(), Status: s.Status}
+	if !v.Accepted {
+		v.Detail = s.WhyNotCancellable()
+	}
+	return v
+}
+
 // CancelVerdict answers a cancellation.
 type CancelVerdict struct {
 	// Accepted tells that the order is being cancelled, or was.

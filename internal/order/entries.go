@@ -47,14 +47,17 @@ func (s State) paymentData(paymentID string) PaymentData {
 // them hold stock, else inventory.rejected with the reason of the first line that does not.
 func (s State) Reserved(lines []LineOutcome, at time.Time) event.Entry {
 	d := Rejection{OrderID: s.Order.ID, Lines: lines}
+	all := true
 	for _, l := range lines {
 		if l.Reserved {
 			d.Held = true
-		} else if d.Reason == "" {
-			d.Reason = l.Reason
+			continue
+		}
+		if all {
+			all, d.Reason = false, l.Reason
 		}
 	}
-	if d.Reason == "" {
+	if all {
 		return s.entry(SlotReserve, event.InventoryReserved, at, s.items())
 	}
 	return s.entry(SlotReserve, event.InventoryRejected, at, d)

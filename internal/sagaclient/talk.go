@@ -87,9 +87,7 @@ func (c *Client) Cancel(ctx context.Context, orderID string, request order.Cance
 		case err != nil:
 			return verdict, err
 		case state.Ended:
-			return workflows.CancelVerdict{
-				Accepted: state.Cancelled(), Status: state.Status, Detail: state.WhyNotCancellable(),
-			}, nil
+			return workflows.VerdictOf(state), nil
 		}
 		c.logger.LogAttrs(ctx, slog.LevelInfo, "ask to cancel again", slog.String("order_id", orderID), slog.Int("attempt", attempt))
 	}

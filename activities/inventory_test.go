@@ -1,0 +1,207 @@
+package activities_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// stock is a ledger that answers as it is told, by SKU; what it is not told of is done.
+type stock struct {
+	mu      sync.Mutex
+	answers map[string]order.Reservation
+	errs    map[string]error
+	calls   []string
+}
+
+func (s *stock) call(what, orderID, sku string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, fmt.Sprintf("%s %s of %s", what, sku, orderID))
+	return s.errs[sku]
+}
+
+func (s *stock) Reserve(_ context.Context, orderID, sku string, quantity int64) (order.Reservation, error) {
+	if err := s.call(fmt.Sprintf("reserve %d", quantity), orderID, sku); err != nil {
+		return order.Reservation{}, err
+	}
+	if answer, told := s.answers[sku]; told {
+		return answer, nil
+	}
+	return order.Reservation{Effect: order.Done}, nil
+}
+
+func (s *stock) Release(_ context.Context, orderID, sku string) error {
+	return s.call("release", orderID, sku)
+}
+
+func (s *stock) Commit(_ context.Context, orderID, sku string) error {
+	return s.call("commit", orderID, sku)
+}
+
+// inventory is a world's, with a ledger that answers as it is told.
+func (w *world) inventory(s activities.Stock) *activities.Inventory {
+	return &activities.Inventory{Recorder: w.recorder, Stock: s}
+}
+
+func TestReserveAsksForEveryLine(t *testing.T) {
+	w := newWorld(t)
+	s := w.accepted()
+	ledger := &stock{}
+	result, err := w.inventory(ledger).Reserve(t.Context(), in(s))
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"reserve 2 tea of 42", "reserve 1 cup of 42"}, ledger.calls)
+	require.Equal(t, []string{event.InventoryReserved}, types(result.Tail))
+	items, err := event.Decode[order.Items](result.Tail[0].Event)
+	require.NoError(t, err)
+	require.Equal(t, order.Items{
+		OrderID: "42", Lines: []order.Item{{SKU: "tea", Quantity: 2}, {SKU: "cup", Quantity: 1}},
+	}, items)
+}
+
+func TestReserveOfALineThatIsRefused(t *testing.T) {
+	out := order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock, Available: 1}
+	unknown := order.Reservation{Effect: order.Refused, Reason: order.ReasonUnknownSKU}
+	for name, test := range map[string]struct {
+		answers map[string]order.Reservation
+		want    order.Rejection
+		follows string
+	}{
+		"the other one holds stock": {
+			map[string]order.Reservation{"cup": out},
+			order.Rejection{OrderID: "42", Reason: order.ReasonOutOfStock, Held: true, Lines: []order.LineOutcome{
+				{SKU: "tea", Quantity: 2, Reserved: true},
+				{SKU: "cup", Quantity: 1, Reason: order.ReasonOutOfStock, Available: 1},
+			}},
+			event.OrderCompensating,
+		},
+		"and the other one, too": {
+			map[string]order.Reservation{"tea": unknown, "cup": out},
+			order.Rejection{OrderID: "42", Reason: order.ReasonUnknownSKU, Lines: []order.LineOutcome{
+				{SKU: "tea", Quantity: 2, Reason: order.ReasonUnknownSKU},
+				{SKU: "cup", Quantity: 1, Reason: order.ReasonOutOfStock, Available: 1},
+			}},
+			event.OrderRejected,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			result, err := w.inventory(&stock{answers: test.answers}).Reserve(t.Context(), inline(w.accepted()))
+			require.NoError(t, err, "a refusal is an outcome")
+			require.Equal(t, []string{event.InventoryRejected, test.follows}, types(result.Tail))
+			rejection, err := event.Decode[order.Rejection](result.Tail[0].Event)
+			require.NoError(t, err)
+			require.Equal(t, test.want, rejection)
+		})
+	}
+}
+
+func TestReserveThatWasUndoneAdoptsTheLog(t *testing.T) {
+	undone := &stock{answers: map[string]order.Reservation{"cup": {Effect: order.Undone}}}
+	w := newWorld(t)
+	s := w.accepted()
+
+	_, err := w.inventory(undone).Reserve(t.Context(), in(s))
+	requireFault(t, fault.Concurrency, err)
+	require.True(t, fault.Lookup(activities.CodeOf(err)).Retryable, "who undoes it writes it down soon")
+	require.Empty(t, w.behind(s))
+
+	later := w.cancel(s)
+	w.write(later, later.Undone(order.StepReserve, now))
+	result, err := w.inventory(undone).Reserve(t.Context(), in(s))
+	require.NoError(t, err)
+	require.Equal(t, []string{event.OrderCompensating, event.InventoryReleased}, types(result.Tail))
+	require.Len(t, w.behind(s), 2, "nothing is written")
+
+	w.log.readErr = fault.New(fault.Unavailable, "no log")
+	_, err = w.inventory(undone).Reserve(t.Context(), in(s))
+	requireFault(t, fault.Unavailable, err)
+}
+
+func TestReleaseAndCommitTouchEveryLine(t *testing.T) {
+	ledger := &stock{}
+	w := newWorld(t)
+	result, err := w.inventory(ledger).Release(t.Context(), in(w.cancel(w.accepted())))
+	require.NoError(t, err)
+	require.Equal(t, []string{event.InventoryReleased, event.OrderCancelled}, types(result.Tail))
+	require.ElementsMatch(t, []string{"release tea of 42", "release cup of 42"}, ledger.calls)
+
+	ledger = &stock{}
+	w = newWorld(t)
+	result, err = w.inventory(ledger).Commit(t.Context(), in(w.captured()))
+	require.NoError(t, err)
+	require.Equal(t, []string{event.InventoryCommitted, event.OrderCompleted}, types(result.Tail))
+	require.ElementsMatch(t, []string{"commit tea of 42", "commit cup of 42"}, ledger.calls)
+}
+
+func TestALedgerThatFailsRecordsNothing(t *testing.T) {
+	type step = func(*activities.Inventory, context.Context, activities.StepInput) (activities.StepResult, error)
+	for name, test := range map[string]struct {
+		state func(w *world) order.State
+		step  step
+	}{
+		"reserve": {(*world).accepted, (*activities.Inventory).Reserve},
+		"release": {(*world).compensating, (*activities.Inventory).Release},
+		"commit":  {(*world).captured, (*activities.Inventory).Commit},
+	} {
+		for _, code := range []fault.Code{fault.Unavailable, fault.OutcomeUnknown, fault.EffectSettled, fault.Corrupt} {
+			t.Run(name+" with "+string(code), func(t *testing.T) {
+				w := newWorld(t)
+				s := test.state(w)
+				ledger := &stock{errs: map[string]error{"cup": fault.New(code, "as told")}}
+				_, err := test.step(w.inventory(ledger), t.Context(), in(s))
+				requireFault(t, code, err)
+				require.Empty(t, w.behind(s))
+			})
+		}
+	}
+}
+
+// counter counts how many lines are worked on at once.
+type counter struct {
+	activities.Stock
+	mu        sync.Mutex
+	now, most int
+}
+
+func (c *counter) add(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now += n
+	c.most = max(c.most, c.now)
+}
+
+func (c *counter) Reserve(context.Context, string, string, int64) (order.Reservation, error) {
+	c.add(1)
+	defer c.add(-1)
+	<-time.After(time.Second)
+	return order.Reservation{Effect: order.Done}, nil
+}
+
+func TestLinesAreWorkedOnTogetherButNotAllAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		o := tea()
+		o.Lines = nil
+		for i := range 33 {
+			o.Lines = append(o.Lines, order.Line{SKU: fmt.Sprintf("sku-%d", i), Quantity: 1, UnitAmount: 1})
+		}
+		s := w.write(order.State{}, order.Accept(o.Normalize(), "corr", "cause", now))
+		ledger, began := &counter{}, time.Now()
+		result, err := w.inventory(ledger).Reserve(t.Context(), in(s))
+		require.NoError(t, err)
+		require.Equal(t, []string{event.InventoryReserved}, types(result.Tail))
+		require.Equal(t, 16, ledger.most)
+		require.Equal(t, 3*time.Second, time.Since(began))
+	})
+}

@@ -1,0 +1,98 @@
+package activities_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+var late = activities.LateInput{
+	OrderID: "42", Status: order.StatusCompleted, CorrelationID: "corr",
+	Events: []activities.LateEvent{{ID: "evt-1", EventID: "evt-1", Type: "shipment"}, {ID: "evt-2", EventID: "evt-2", Type: "payment"}},
+}
+
+func TestLateEventsGetAVerdictEach(t *testing.T) {
+	w := newWorld(t)
+	for range 2 {
+		require.NoError(t, w.outcomes.Late(t.Context(), late), "running it again changes nothing")
+	}
+	require.Equal(t, []string{event.LateStream("42")}, w.log.Names(), "the order's stream is closed")
+	records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
+	require.NoError(t, err)
+	require.Len(t, records, len(late.Events))
+	for i, r := range records {
+		require.Equal(t, event.EventLate, r.Type)
+		require.Equal(t, "42", r.Subject)
+		require.Equal(t, now, r.Time)
+		require.Equal(t, "corr", r.CorrelationID)
+		require.Equal(t, late.Events[i].EventID, r.CausationID)
+		v, err := event.Decode[activities.Verdict](r.Event)
+		require.NoError(t, err)
+		require.NotEmpty(t, v.Detail)
+		v.Detail = ""
+		require.Equal(t, activities.Verdict{
+			OrderID: "42", EventID: late.Events[i].EventID, Type: late.Events[i].Type, Status: order.StatusCompleted,
+		}, v)
+	}
+}
+
+func TestAVerdictStaysAsItWasWrittenFirst(t *testing.T) {
+	w := newWorld(t)
+	v := activities.Verdict{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
+	require.NoError(t, activities.WriteVerdict(t.Context(), w.log, v, "corr", now))
+	before, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
+	require.NoError(t, err)
+	v.Status = order.StatusFailed
+	require.NoError(t, activities.WriteVerdict(t.Context(), w.log, v, "other", now.AddDate(0, 0, 1)))
+	after, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+}
+
+func TestVerdictErrorsKeepTheirCode(t *testing.T) {
+	for _, code := range []fault.Code{fault.Unavailable, fault.Corrupt, fault.Invalid} {
+		w := newWorld(t)
+		w.log.appendErr = fault.New(code, "as told")
+		requireFault(t, code, w.outcomes.Late(t.Context(), late))
+	}
+}
+
+// crowded is a stream that grows by one record before each append.
+type crowded struct {
+	activities.Appender
+	grows, appends int
+}
+
+func (c *crowded) Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
+	c.appends++
+	if c.appends > c.grows {
+		return c.Appender.Append(ctx, stream, head, entries)
+	}
+	other := event.New(stream, event.DerivedID(stream, string(rune('a'+c.appends))), event.EventLate, "42", now, struct{}{})
+	if _, _, err := c.Appender.Append(ctx, stream, head, []event.Entry{other}); err != nil {
+		return event.Head{}, nil, err
+	}
+	return c.Appender.Append(ctx, stream, head, entries)
+}
+
+func TestAVerdictGoesAfterAStreamThatGrows(t *testing.T) {
+	v := activities.Verdict{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
+	w := newWorld(t)
+	log := &crowded{Appender: w.log, grows: 9}
+	require.NoError(t, activities.WriteVerdict(t.Context(), log, v, "corr", now))
+	records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
+	require.NoError(t, err)
+	require.Len(t, records, 10)
+	require.Equal(t, "evt-1", records[9].CausationID)
+
+	log = &crowded{Appender: newWorld(t).log, grows: 1000}
+	err = activities.WriteVerdict(t.Context(), log, v, "corr", now)
+	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
+	require.Equal(t, 10, log.appends, "but not for ever")
+}

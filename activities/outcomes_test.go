@@ -1,0 +1,101 @@
+package activities_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+var open = activities.OpenInput{Order: tea(), CorrelationID: "corr", CausationID: "evt-1"}
+
+func TestOpenAcceptsTheOrder(t *testing.T) {
+	w := newWorld(t)
+	result, err := w.outcomes.Open(t.Context(), open)
+	require.NoError(t, err)
+	require.Equal(t, []string{event.OrderAccepted}, types(result.Tail))
+	require.Equal(t, "corr", result.Tail[0].CorrelationID)
+	require.Equal(t, "evt-1", result.Tail[0].CausationID)
+	require.Equal(t, order.DefaultTiming(), result.Timing, "a run keeps the settings that it began with")
+	require.True(t, result.InlinePayment)
+	require.Equal(t, order.StatusAccepted, w.list.states[0].Status)
+	state, err := order.Fold(result.Tail)
+	require.NoError(t, err)
+	require.Equal(t, tea(), state.Order)
+}
+
+func TestOpenOfAnOpenOrderReturnsItsWholeStream(t *testing.T) {
+	w := newWorld(t)
+	w.pending()
+	result, err := w.outcomes.Open(t.Context(), open)
+	require.NoError(t, err)
+	require.Equal(t, []string{event.OrderAccepted, event.InventoryReserved, event.PaymentPending}, types(result.Tail))
+	require.Equal(t, "cause", result.Tail[0].CausationID, "the first writer wins")
+}
+
+func TestOpenOfAnOrderOfOtherContentReturnsWhatStands(t *testing.T) {
+	w := newWorld(t)
+	s := w.reserved()
+	other := open
+	other.Order.CustomerID = "c-8"
+	result, err := w.outcomes.Open(t.Context(), other)
+	require.NoError(t, err)
+	require.Equal(t, w.behind(order.State{}), result.Tail)
+	state, err := order.Fold(result.Tail)
+	require.NoError(t, err)
+	require.Equal(t, s, state)
+}
+
+func TestOpenDoesNotWaitForTheList(t *testing.T) {
+	w := newWorld(t)
+	w.list.err = fault.New(fault.Unavailable, "no list")
+	result, err := w.outcomes.Open(t.Context(), open)
+	require.NoError(t, err)
+	require.False(t, result.Unlisted)
+
+	w = newWorld(t)
+	w.list.err = fault.New(fault.Unavailable, "no list")
+	s := w.captured()
+	s = w.write(s, s.CommittedStock(now))
+	w.decide(s, order.Facts{})
+	result, err = w.outcomes.Open(t.Context(), open)
+	require.NoError(t, err)
+	require.True(t, result.Unlisted, "the order has ended and is not listed so")
+}
+
+func TestOpenNeedsTheLog(t *testing.T) {
+	w := newWorld(t)
+	w.log.appendErr = fault.New(fault.Unavailable, "no log")
+	_, err := w.outcomes.Open(t.Context(), open)
+	requireFault(t, fault.Unavailable, err)
+	require.Empty(t, w.list.states)
+}
+
+func TestListWritesTheState(t *testing.T) {
+	w := newWorld(t)
+	s := w.pending()
+	require.NoError(t, w.outcomes.List(t.Context(), activities.ListInput{State: s}))
+	require.Equal(t, []order.State{s}, w.list.states)
+}
+
+// Every activity leaves through one door; this one lets every code through.
+func TestTemporalKeepsEveryCodeAndWhetherARetryHelps(t *testing.T) {
+	for _, code := range fault.Codes() {
+		w := newWorld(t)
+		w.list.err = fault.New(code, "as told")
+		requireFault(t, code, w.outcomes.List(t.Context(), activities.ListInput{State: w.accepted()}))
+	}
+}
+
+func TestAnErrorWithoutACodeIsInternalAndTriedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.list.err = errors.New("out of luck")
+	err := w.outcomes.List(t.Context(), activities.ListInput{State: w.accepted()})
+	requireFault(t, fault.Internal, err)
+	require.ErrorContains(t, err, "list order 42 as accepted: out of luck")
+}

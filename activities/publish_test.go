@@ -1,0 +1,173 @@
+package activities_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// budget is how long a step waits for the broker after its own work.
+const budget = 250 * time.Millisecond
+
+// unpublished is the input of a step that records an authorization and publishes two records meanwhile.
+func unpublished(w *world) activities.StepInput {
+	s := w.reserved()
+	input := in(s, s.Authorized("p-1", now))
+	input.Unpublished = w.behind(order.State{})
+	require.Len(w.t, input.Unpublished, 2)
+	return input
+}
+
+func TestAStepPublishesMeanwhile(t *testing.T) {
+	failure := fault.New(fault.Unavailable, "no broker")
+	for name, test := range map[string]struct {
+		confirmed int
+		err       error
+		published int64
+	}{
+		"all":  {2, nil, 2},
+		"some": {1, failure, 1},
+		"none": {0, failure, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			input := unpublished(w)
+			w.bus.publish = func(context.Context, []event.Record) (int, error) { return test.confirmed, test.err }
+			result, err := w.outcomes.Record(t.Context(), input)
+			require.NoError(t, err, "a broker that is away stops no order")
+			require.Equal(t, test.published, result.Published)
+			require.Equal(t, []string{event.PaymentAuthorized}, types(result.Tail))
+			require.Equal(t, input.Unpublished, w.bus.got)
+		})
+	}
+}
+
+func TestPublishedIsAVersionAndNoCount(t *testing.T) {
+	w := newWorld(t)
+	input := unpublished(w)
+	input.Unpublished = input.Unpublished[1:]
+	result, err := w.outcomes.Record(t.Context(), input)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, result.Published)
+}
+
+func TestNothingToPublishTroublesNobody(t *testing.T) {
+	w := newWorld(t)
+	w.bus.publish = func(context.Context, []event.Record) (int, error) { panic("there is nothing to publish") }
+	s := w.reserved()
+	result, err := w.outcomes.Record(t.Context(), in(s, s.Authorized("p-1", now)))
+	require.NoError(t, err)
+	require.Zero(t, result.Published)
+}
+
+func TestAPublisherThatHangsIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		input := unpublished(w)
+		w.bus.publish = func(ctx context.Context, _ []event.Record) (int, error) {
+			<-ctx.Done()
+			return 1, ctx.Err()
+		}
+		began := time.Now()
+		result, err := w.outcomes.Record(t.Context(), input)
+		require.NoError(t, err)
+		require.Equal(t, budget, time.Since(began))
+		require.EqualValues(t, 1, result.Published, "what was confirmed until then counts")
+		require.Equal(t, []string{event.PaymentAuthorized}, types(result.Tail))
+	})
+}
+
+// slow is stock that takes a second for each line.
+type slow struct{ activities.Stock }
+
+func (slow) Commit(ctx context.Context, _, _ string) error {
+	select {
+	case <-time.After(time.Second):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func TestTheBudgetBeginsWhenTheWorkIsDone(t *testing.T) {
+	for name, test := range map[string]struct {
+		publishing, took time.Duration
+		published        int64
+	}{
+		"published before":         {500 * time.Millisecond, time.Second, 2},
+		"published within":         {1200 * time.Millisecond, 1200 * time.Millisecond, 2},
+		"not published after that": {time.Minute, time.Second + budget, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				s := w.captured()
+				input := in(s)
+				input.Unpublished = w.behind(order.State{})[:2]
+				w.bus.publish = func(ctx context.Context, records []event.Record) (int, error) {
+					select {
+					case <-time.After(test.publishing):
+						return len(records), nil
+					case <-ctx.Done():
+						return 0, ctx.Err()
+					}
+				}
+				inventory := &activities.Inventory{Recorder: w.recorder, Stock: slow{}}
+				began := time.Now()
+				result, err := inventory.Commit(t.Context(), input)
+				require.NoError(t, err)
+				require.Equal(t, test.took, time.Since(began))
+				require.Equal(t, test.published, result.Published)
+			})
+		})
+	}
+}
+
+func TestAStepThatFailsLeavesNoPublisherBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		input := unpublished(w)
+		w.log.appendErr = fault.New(fault.Unavailable, "no log")
+		returned := false
+		w.bus.publish = func(ctx context.Context, _ []event.Record) (int, error) {
+			<-ctx.Done()
+			returned = true
+			return 1, ctx.Err()
+		}
+		result, err := w.outcomes.Record(t.Context(), input)
+		requireFault(t, fault.Unavailable, err)
+		require.Empty(t, result)
+		require.True(t, returned, "it publishes nothing behind the back of the next attempt")
+	})
+}
+
+func TestPublishSaysHowFarTheBrokerHasConfirmed(t *testing.T) {
+	w := newWorld(t)
+	w.reserved()
+	records := w.behind(order.State{})
+	result, err := w.outcomes.Publish(t.Context(), activities.PublishInput{Records: records})
+	require.NoError(t, err)
+	require.EqualValues(t, 2, result.Published)
+	require.Equal(t, records, w.bus.got)
+
+	result, err = w.outcomes.Publish(t.Context(), activities.PublishInput{})
+	require.NoError(t, err)
+	require.Zero(t, result.Published)
+}
+
+func TestPublishIsTriedAgainUntilAllIsConfirmed(t *testing.T) {
+	w := newWorld(t)
+	w.reserved()
+	w.bus.publish = func(context.Context, []event.Record) (int, error) { return 1, fault.New(fault.Invalid, "nack") }
+	_, err := w.outcomes.Publish(t.Context(), activities.PublishInput{Records: w.behind(order.State{})})
+	requireFault(t, fault.Unavailable, err)
+	require.ErrorContains(t, err, "1 of 2 confirmed")
+}

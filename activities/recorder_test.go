@@ -1,0 +1,191 @@
+package activities_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+func TestDecisionsAreRecordedInlineOrAfterThePivotOnly(t *testing.T) {
+	authorized := func(s order.State) event.Entry { return s.Authorized("p-1", now) }
+	committed := func(s order.State) event.Entry { return s.CommittedStock(now) }
+	released := func(s order.State) event.Entry { return s.Undone(order.StepReserve, now) }
+	rejected := func(s order.State) event.Entry {
+		return s.Reserved([]order.LineOutcome{{SKU: "tea", Reason: order.ReasonUnknownSKU}}, now)
+	}
+	for name, test := range map[string]struct {
+		state   func(w *world) order.State
+		outcome func(order.State) event.Entry
+		in      func(order.State, ...event.Entry) activities.StepInput
+		tail    []string
+	}{
+		"inline before the pivot": {
+			(*world).reserved, authorized, inline, []string{event.PaymentAuthorized, event.OrderSettling},
+		},
+		"a refusal inline": {
+			(*world).accepted, rejected, inline, []string{event.InventoryRejected, event.OrderRejected},
+		},
+		"before the pivot, where signals may be waiting": {
+			(*world).reserved, authorized, in, []string{event.PaymentAuthorized},
+		},
+		"a refusal, where signals may be waiting": {
+			(*world).accepted, rejected, in, []string{event.InventoryRejected},
+		},
+		"after the pivot, inline": {
+			(*world).captured, committed, inline, []string{event.InventoryCommitted, event.OrderCompleted},
+		},
+		"after the pivot": {
+			(*world).captured, committed, in, []string{event.InventoryCommitted, event.OrderCompleted},
+		},
+		"on the way back, with more to undo": {
+			(*world).compensating, released, in, []string{event.InventoryReleased},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			s := test.state(w)
+			result, err := w.outcomes.Record(t.Context(), test.in(s, test.outcome(s)))
+			require.NoError(t, err)
+			require.Equal(t, test.tail, types(result.Tail))
+			require.Equal(t, w.behind(s), result.Tail, "it answers what stands in the log")
+		})
+	}
+}
+
+func TestWhatARunHasDecidedIsRecordedOnce(t *testing.T) {
+	w := newWorld(t)
+	s := w.accepted()
+	s = w.write(s, s.Reserved([]order.LineOutcome{{SKU: "tea", Reason: order.ReasonOutOfStock}}, now))
+	decided := order.Decisions(s, order.Facts{}, now, order.DefaultTiming())
+	result, err := w.outcomes.Record(t.Context(), in(s, decided...))
+	require.NoError(t, err)
+	require.Equal(t, []string{event.OrderRejected}, types(result.Tail), "nothing follows from the end")
+}
+
+func TestAStepThatIsRunAgainAnswersTheSame(t *testing.T) {
+	w := newWorld(t)
+	s := w.reserved()
+	input := inline(s, s.Authorized("p-1", now))
+	first, err := w.outcomes.Record(t.Context(), input)
+	require.NoError(t, err)
+	again, err := w.outcomes.Record(t.Context(), input)
+	require.NoError(t, err)
+	require.Equal(t, first, again)
+	require.Len(t, w.behind(s), 2)
+
+	later, err := s.Fold(first.Tail)
+	require.NoError(t, err)
+	w.write(later, later.Captured("p-1", now))
+	again, err = w.outcomes.Record(t.Context(), input)
+	require.NoError(t, err)
+	require.Equal(t, []string{event.PaymentAuthorized, event.OrderSettling, event.PaymentCaptured}, types(again.Tail))
+}
+
+func TestLosingARaceReturnsWhatStands(t *testing.T) {
+	t.Run("the slot holds another outcome", func(t *testing.T) {
+		w := newWorld(t)
+		s := w.accepted()
+		refused := s.Reserved([]order.LineOutcome{{SKU: "tea", Reason: order.ReasonOutOfStock}}, now)
+		w.write(s, s.Reserved(held("tea", "cup"), now))
+		result, err := w.outcomes.Record(t.Context(), inline(s, refused))
+		require.NoError(t, err)
+		require.Equal(t, []string{event.InventoryReserved}, types(result.Tail))
+		require.Equal(t, w.behind(s), result.Tail)
+	})
+	t.Run("somebody decided meanwhile", func(t *testing.T) {
+		w := newWorld(t)
+		s := w.accepted()
+		w.cancel(s)
+		result, err := w.outcomes.Record(t.Context(), inline(s, s.Reserved(held("tea", "cup"), now)))
+		require.NoError(t, err)
+		require.Equal(t, []string{event.OrderCompensating}, types(result.Tail))
+		require.Len(t, w.behind(s), 1, "the outcome is decided upon again")
+	})
+}
+
+func TestRecordNeedsSomethingToRecord(t *testing.T) {
+	w := newWorld(t)
+	s := w.accepted()
+	_, err := w.outcomes.Record(t.Context(), in(s))
+	requireFault(t, fault.Invalid, err)
+}
+
+func TestASlotBeforeTheHeadIsABug(t *testing.T) {
+	w := newWorld(t)
+	s := w.reserved()
+	_, err := w.outcomes.Record(t.Context(), in(s, s.Reserved([]order.LineOutcome{{Reason: order.ReasonOutOfStock}}, now)))
+	requireFault(t, fault.Internal, err)
+	require.ErrorContains(t, err, "reserve")
+	require.Empty(t, w.behind(s))
+}
+
+func TestDataThatCannotBeFoldedIsNotWritten(t *testing.T) {
+	w := newWorld(t)
+	s := w.reserved()
+	e := s.Authorized("p-1", now)
+	e.Data = json.RawMessage(`{"paymentId":1}`)
+	_, err := w.outcomes.Record(t.Context(), in(s, e))
+	requireFault(t, fault.Malformed, err)
+	require.Empty(t, w.behind(s))
+}
+
+func TestAppendErrorsKeepTheirCode(t *testing.T) {
+	for _, code := range []fault.Code{fault.Unavailable, fault.Corrupt, fault.Invalid, fault.TooLarge} {
+		w := newWorld(t)
+		s := w.reserved()
+		w.log.appendErr = fault.New(code, "as told")
+		_, err := w.outcomes.Record(t.Context(), in(s, s.Authorized("p-1", now)))
+		requireFault(t, code, err)
+		require.Empty(t, w.list.states)
+	}
+}
+
+func TestTheListFollowsStatusesThatLast(t *testing.T) {
+	w := newWorld(t)
+	s := w.accepted()
+	result, err := w.outcomes.Record(t.Context(), in(s, s.Reserved(held("tea", "cup"), now)))
+	require.NoError(t, err)
+	require.Empty(t, w.list.states, "nobody sees a status that is over in milliseconds")
+
+	s, err = s.Fold(result.Tail)
+	require.NoError(t, err)
+	_, err = w.outcomes.Record(t.Context(), in(s, s.PaymentPending("p-1", now)))
+	require.NoError(t, err)
+	require.Len(t, w.list.states, 1)
+	require.Equal(t, order.StatusAwaitingPayment, w.list.states[0].Status)
+	require.EqualValues(t, 3, w.list.states[0].Head.Version)
+}
+
+func TestAListThatFailsStopsNoStep(t *testing.T) {
+	t.Run("on the way", func(t *testing.T) {
+		w := newWorld(t)
+		s := w.reserved()
+		w.list.err = fault.New(fault.Unavailable, "no list")
+		result, err := w.outcomes.Record(t.Context(), in(s, s.PaymentPending("p-1", now)))
+		require.NoError(t, err)
+		require.Len(t, w.list.states, 1)
+		require.False(t, result.Unlisted, "the next status is written as well")
+	})
+	t.Run("at the end", func(t *testing.T) {
+		w := newWorld(t)
+		s := w.captured()
+		input := in(s, s.CommittedStock(now))
+		w.list.err = fault.New(fault.Corrupt, "no list")
+		result, err := w.outcomes.Record(t.Context(), input)
+		require.NoError(t, err)
+		require.Equal(t, []string{event.InventoryCommitted, event.OrderCompleted}, types(result.Tail))
+		require.True(t, result.Unlisted, "nothing comes after the end")
+
+		w.list.err = nil
+		result, err = w.outcomes.Record(t.Context(), input)
+		require.NoError(t, err)
+		require.False(t, result.Unlisted)
+		require.Equal(t, order.StatusCompleted, w.list.states[1].Status)
+	})
+}

@@ -1,0 +1,105 @@
+package workers_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/sagaclient"
+)
+
+// closed is a Temporal server whose sagas have all closed.
+type closed struct{ client.Client }
+
+func (closed) SignalWorkflow(context.Context, string, string, string, any) error {
+	return serviceerror.NewNotFound("workflow execution already completed")
+}
+
+func TestALateEventGetsOneVerdict(t *testing.T) {
+	for _, eventType := range []string{
+		event.OrderCancellationRequested, event.PaymentSucceeded, event.PaymentFailed,
+		event.ShipmentDispatched, event.ShipmentDelivered, event.ShipmentLost,
+	} {
+		t.Run(eventType, func(t *testing.T) {
+			w := newWorld()
+			w.sagas.late = &sagaclient.Late{State: order.State{Status: order.StatusRejected}}
+			for range 2 {
+				require.NoError(t, w.router.Handle(t.Context(), arrived(eventType, `{"orderId":"42"}`)))
+			}
+			require.Equal(t, []string{event.LateStream("42")}, w.log.Names())
+			records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
+			require.NoError(t, err)
+			require.Len(t, records, 1, "the same event twice is one verdict")
+			r := records[0]
+			require.Equal(t, event.EventLate, r.Type)
+			require.Equal(t, "42", r.Subject)
+			require.Equal(t, "corr", r.CorrelationID)
+			require.Equal(t, "evt-1", r.CausationID)
+			require.Equal(t, now, r.Time)
+			verdict, err := event.Decode[activities.Verdict](r.Event)
+			require.NoError(t, err)
+			require.NotEmpty(t, verdict.Detail)
+			verdict.Detail = ""
+			require.Equal(t, activities.Verdict{
+				OrderID: "42", EventID: "evt-1", Type: eventType, Status: order.StatusRejected,
+			}, verdict)
+		})
+	}
+}
+
+func TestEachLateEventGetsAVerdictOfItsOwn(t *testing.T) {
+	w := newWorld()
+	w.sagas.late = &sagaclient.Late{State: order.State{Status: order.StatusCompleted}}
+	for _, id := range []string{"evt-1", "evt-2", "evt-1", "evt-3"} {
+		e := arrived(event.ShipmentDelivered, `{}`)
+		e.ID, e.CorrelationID = id, ""
+		require.NoError(t, w.router.Handle(t.Context(), e))
+	}
+	records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
+	require.NoError(t, err)
+	require.Len(t, records, 3)
+	for i, id := range []string{"evt-1", "evt-2", "evt-3"} {
+		require.Equal(t, id, records[i].CausationID)
+		require.Equal(t, id, records[i].CorrelationID, "without a correlation the event begins one")
+	}
+}
+
+func TestADuplicateOfWhatEndedTheOrderIsNotLate(t *testing.T) {
+	w := newWorld()
+	cancelled(t, w.log, "evt-1")
+	w.router.Sagas = sagaclient.New(sagaclient.Config{
+		Temporal: closed{}, Log: w.log, Logger: slog.New(slog.DiscardHandler),
+	})
+
+	require.NoError(t, w.router.Handle(t.Context(), arrived(event.OrderCancellationRequested, `{}`)))
+	require.NotContains(t, w.log.Names(), event.LateStream("42"), "it came in time once")
+
+	other := arrived(event.OrderCancellationRequested, `{}`)
+	other.ID = "evt-2"
+	require.NoError(t, w.router.Handle(t.Context(), other))
+	require.Contains(t, w.log.Names(), event.LateStream("42"))
+}
+
+// shut is a log that does not answer.
+type shut struct{}
+
+func (shut) Append(context.Context, string, event.Head, []event.Entry) (event.Head, []event.Record, error) {
+	return event.Head{}, nil, fault.New(fault.Unavailable, "no log")
+}
+
+func TestAVerdictThatCannotBeWrittenIsTriedAgain(t *testing.T) {
+	w := newWorld()
+	w.sagas.late = &sagaclient.Late{State: order.State{Status: order.StatusCompleted}}
+	w.router.Verdicts = shut{}
+	err := w.router.Handle(t.Context(), arrived(event.ShipmentLost, `{}`))
+	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
+	require.Equal(t, fault.Redeliver, fault.Lookup(fault.CodeOf(err)).Disposition)
+}

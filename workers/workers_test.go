@@ -1,0 +1,81 @@
+package workers_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/mocks"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/workers"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+func complete() workers.Config {
+	return workers.Config{
+		Client: &mocks.Client{}, Queues: workers.Queues, Concurrency: 2,
+		Outcomes: &activities.Outcomes{}, Inventory: &activities.Inventory{}, Payment: &activities.Payment{},
+	}
+}
+
+func TestACompleteConfigIsValid(t *testing.T) {
+	require.NoError(t, complete().Validate())
+	c := complete()
+	c.Queues = []string{workflows.QueuePayments}
+	require.NoError(t, c.Validate(), "a process may work on some queues only")
+}
+
+func TestConfigNamesWhatIsWrong(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil    func(*workers.Config)
+		pointers []string
+	}{
+		"no client":         {func(c *workers.Config) { c.Client = nil }, []string{"/"}},
+		"no outcomes":       {func(c *workers.Config) { c.Outcomes = nil }, []string{"/"}},
+		"no inventory":      {func(c *workers.Config) { c.Inventory = nil }, []string{"/"}},
+		"no payment":        {func(c *workers.Config) { c.Payment = nil }, []string{"/"}},
+		"one at once":       {func(c *workers.Config) { c.Concurrency = 1 }, []string{"/concurrency"}},
+		"no queue":          {func(c *workers.Config) { c.Queues = nil }, []string{"/queues"}},
+		"a queue of nobody": {func(c *workers.Config) { c.Queues = []string{"orders", "order"} }, []string{"/queues"}},
+		"nothing":           {func(c *workers.Config) { *c = workers.Config{} }, []string{"/", "/concurrency", "/queues"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := complete()
+			test.spoil(&c)
+			err := c.Validate()
+			require.Equal(t, fault.Invalid, fault.CodeOf(err))
+			require.Equal(t, test.pointers, pointers(err))
+			_, err = workers.New(c)
+			require.Equal(t, fault.Invalid, fault.CodeOf(err), "no workers are made of it")
+		})
+	}
+}
+
+// registry remembers names.
+type registry struct{ workflows, activities []string }
+
+func (r *registry) RegisterWorkflowWithOptions(_ any, o workflow.RegisterOptions) {
+	r.workflows = append(r.workflows, o.Name)
+}
+
+func (r *registry) RegisterActivityWithOptions(_ any, o activity.RegisterOptions) {
+	r.activities = append(r.activities, o.Name)
+}
+
+func TestNamesThatHistoriesDependOnAreRegistered(t *testing.T) {
+	var r registry
+	c := complete()
+	workers.RegisterWorkflows(&r)
+	workers.RegisterActivities(&r, c.Outcomes, c.Inventory, c.Payment)
+	slices.Sort(r.activities)
+	require.Equal(t, []string{"OrderSaga"}, r.workflows)
+	require.Equal(t, []string{
+		"inventory.Commit", "inventory.Release", "inventory.Reserve",
+		"order.Late", "order.List", "order.Open", "order.Publish", "order.Record",
+		"payment.Authorize", "payment.Capture", "payment.Lookup", "payment.Void",
+	}, r.activities)
+}
