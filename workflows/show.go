@@ -9,10 +9,10 @@ import (
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
-// marks are how a step's state is drawn in the Temporal Web UI.
+// marks are how a step's state is drawn in the Temporal Web UI: characters that every font has.
 var marks = map[order.StepState]string{
-	order.StepDone: "✅", order.StepNow: "▶️", order.StepToDo: "⬜",
-	order.StepRefused: "⛔", order.StepUndone: "↩️", order.StepSkipped: "➖",
+	order.StepDone: "✓", order.StepNow: "▶", order.StepToDo: "○",
+	order.StepRefused: "✗", order.StepUndone: "↩", order.StepSkipped: "–",
 }
 
 // show tells readers of the Temporal Web UI how far the order is. It is called where a run stays for a while:

@@ -16,8 +16,10 @@ package sagaclient
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"reflect"
+	"strings"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
@@ -151,6 +153,7 @@ func (c *Client) start(ctx context.Context, in workflows.OrderInput, reuse enums
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		EnableEagerStart:                         c.eager,
 		StaticSummary:                            summary(in.Order),
+		StaticDetails:                            details(in.Order),
 		TypedSearchAttributes: temporal.NewSearchAttributes(
 			workflows.OrderStatus.ValueSet(string(order.StatusAccepted)),
 			workflows.CustomerID.ValueSet(in.Order.CustomerID),
@@ -183,6 +186,18 @@ func ignoreConflict(err error) error {
 		return nil
 	}
 	return err
+}
+
+// details is the order as markdown, for the Temporal Web UI.
+func details(o order.Order) string {
+	var b strings.Builder
+	b.WriteString("| sku | quantity | unit amount |\n|---|---|---|\n")
+	for _, l := range o.Lines {
+		fmt.Fprintf(&b, "| %s | %d | %d |\n", l.SKU, l.Quantity, l.UnitAmount)
+	}
+	fmt.Fprintf(&b, "\nTotal %d %s in minor units, paid with %s, by customer %s.\n\nEvents: stream `%s`, or `/v1/orders/%s/events`.\n",
+		o.TotalAmount, o.Currency, o.Payment.Method, o.CustomerID, event.OrderStream(o.ID), o.ID)
+	return b.String()
 }
 
 // summary is the order in one line, for the Temporal Web UI.

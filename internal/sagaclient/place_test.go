@@ -50,7 +50,10 @@ func TestANewOrderStartsItsSaga(t *testing.T) {
 			ID: "order-42", TaskQueue: "orders", WorkflowIDReusePolicy: rejectDuplicate,
 			WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 			WorkflowExecutionErrorWhenAlreadyStarted: true, EnableEagerStart: eager,
-			StaticSummary: "2 × tea, 900 EUR (minor units), immediate", TypedSearchAttributes: o.TypedSearchAttributes,
+			StaticSummary: "2 × tea, 900 EUR (minor units), immediate",
+			StaticDetails: "| sku | quantity | unit amount |\n|---|---|---|\n| tea | 2 | 450 |\n\n" +
+				"Total 900 EUR in minor units, paid with tok_visa, by customer c-7.\n\n" +
+				"Events: stream `order-42`, or `/v1/orders/42/events`.\n", TypedSearchAttributes: o.TypedSearchAttributes,
 		}, o, "no timeout may end a saga, no policy may run it again")
 	}
 }
