@@ -35,6 +35,8 @@ type Config struct {
 	// Concurrency is how many workflow tasks, and how many activities of each queue, run at once. A workflow task
 	// holds its place while its local activities run, so this bounds the load on the stores as well. At least 2.
 	Concurrency int
+	// Cache is how many running workflows the process remembers between their tasks. The SDK keeps one cache a process.
+	Cache int
 	// Grace is how long running activities may take when the process stops.
 	Grace time.Duration
 	// OnFatal hears of the error with which a worker gave up. It must not block.
@@ -69,6 +71,7 @@ func New(c Config) (*Workers, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	worker.SetStickyWorkflowCacheSize(c.Cache)
 	w := &Workers{}
 	for _, queue := range c.Queues {
 		one := worker.New(c.Client, queue, worker.Options{

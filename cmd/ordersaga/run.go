@@ -172,7 +172,7 @@ func (s *service) startWorkers() (err error) {
 		ReadModel: projection{s.stores.orders}, Clock: time.Now, Logger: s.logger,
 	}
 	s.workers, err = workers.New(workers.Config{
-		Client: s.temporal, Queues: s.cfg.WorkerQueues, Grace: s.cfg.ShutdownGrace, Concurrency: s.cfg.WorkerConcurrency,
+		Client: s.temporal, Queues: s.cfg.WorkerQueues, Grace: s.cfg.ShutdownGrace, Concurrency: s.cfg.WorkerConcurrency, Cache: s.cfg.WorkerCache,
 		OnFatal: func(err error) {
 			select {
 			case s.fatal <- err:

@@ -48,6 +48,7 @@ type Config struct {
 
 	WorkerQueues      []string
 	WorkerConcurrency int
+	WorkerCache       int
 	ShutdownGrace     time.Duration
 
 	LogLevel  slog.Level

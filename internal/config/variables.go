@@ -100,6 +100,8 @@ var table = []row{
 		list(func(c *Config) *[]string { return &c.WorkerQueues }, queues)},
 	{Variable{"WORKER_CONCURRENCY", "32", false, "tasks", "How many workflow tasks, and how many activities of each queue, run at once in this process. What is over waits in Temporal, where it costs nothing; in here it would only slow the database down."},
 		count(func(c *Config) *int { return &c.WorkerConcurrency }, 2, 10000)},
+	{Variable{"WORKER_CACHE", "2000", false, "sagas", "How many running sagas this process remembers between their tasks. One that it has forgotten is replayed from its history; 0 replays always, for tests."},
+		count(func(c *Config) *int { return &c.WorkerCache }, 0, 1000000)},
 	{Variable{"SHUTDOWN_GRACE", "30s", false, unitDuration, "How long a stopping process may finish what it has begun."},
 		duration(func(c *Config) *time.Duration { return &c.ShutdownGrace })},
 

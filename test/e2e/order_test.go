@@ -23,17 +23,23 @@ var completed = []string{
 }
 
 // TestTour sends an order down every path: every cause of the saga ends in its status and reason, over REST and over
-// the bus, with stock, money and events adding up over the raw documents.
+// the bus, with stock, money and events adding up over the raw documents. Once as it is, and once with a worker that
+// forgets every saga between two tasks, so that each is replayed from its history again and again.
 func TestTour(t *testing.T) {
-	s := newStack(t)
-	t.Setenv("MONGODB_DATABASE", s.database)
-	var out bytes.Buffer
-	err := tour.Run(s.ctx, binary, &out, "")
-	if err != nil || testing.Verbose() {
-		t.Log(out.String())
+	for name, cache := range map[string]string{"as it is": "2000", "replayed at every task": "0"} {
+		t.Run(name, func(t *testing.T) {
+			s := newStack(t)
+			t.Setenv("MONGODB_DATABASE", s.database)
+			t.Setenv("WORKER_CACHE", cache)
+			var out bytes.Buffer
+			err := tour.Run(s.ctx, binary, &out, "")
+			if err != nil || testing.Verbose() {
+				t.Log(out.String())
+			}
+			require.NoError(t, err)
+			s.audit()
+		})
 	}
-	require.NoError(t, err)
-	s.audit()
 }
 
 func TestRESTAndEvent(t *testing.T) {
