@@ -123,18 +123,29 @@ func (c *Client) sameOrder(ctx context.Context, in workflows.OrderInput) error {
 }
 
 // Resume starts a new run of an open order whose workflow is gone. It does nothing to an order that runs. It
-// returns the order's state; the error is OrderUnknown when the log has never heard of it.
+// returns the order's state, which is zero for an order whose workflow ended before its first event; the error is
+// OrderUnknown when neither the log nor Temporal has ever heard of it.
 func (c *Client) Resume(ctx context.Context, orderID string) (order.State, error) {
 	state, err := c.state(ctx, orderID)
 	switch {
 	case err != nil:
 		return state, err
-	case !state.Opened():
-		return state, fault.New(fault.OrderUnknown, "order %s is not known", orderID)
 	case state.Ended:
 		return state, nil
 	}
 	in := workflows.OrderInput{Order: state.Order, CorrelationID: state.CorrelationID}
+	if !state.Opened() {
+		// It may have been accepted all the same: its workflow was terminated before it had done anything.
+		found, err := c.find(ctx, orderID)
+		switch {
+		case errors.Is(err, fault.NotFound):
+			return state, fault.New(fault.OrderUnknown, "order %s is not known", orderID)
+		case err != nil:
+			return state, err
+		}
+		in = found.Input
+		in.Resume = nil
+	}
 	err = c.start(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
 	if err == nil {
 		c.logger.LogAttrs(ctx, slog.LevelWarn, "an open order had no workflow: a new run goes on with it",

@@ -35,6 +35,18 @@ func TestASignalToAnOrderThatNobodyKnows(t *testing.T) {
 	require.Empty(t, w.temporal.starts)
 }
 
+// TestAnAcceptedOrderIsNotLost: its workflow was terminated before the first event was written, so Temporal alone
+// knows of it.
+func TestAnAcceptedOrderIsNotLost(t *testing.T) {
+	w := newWorld(t)
+	w.ran(tea(), false)
+	late, err := w.client.Signal(t.Context(), "42", workflows.SignalPayment, hint)
+	require.NoError(t, err)
+	require.Nil(t, late)
+	require.Equal(t, tea(), w.temporal.began(t).Order, "a new run begins with what the first was given")
+	require.Len(t, w.temporal.signals, 1, "and gets the signal")
+}
+
 func TestASignalToAnOrderThatHasEndedIsLate(t *testing.T) {
 	w := newWorld(t)
 	state := w.cancelled(tea(), "evt-7")
