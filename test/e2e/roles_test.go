@@ -1,0 +1,73 @@
+package e2e
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/test/harness"
+)
+
+// role starts one role as a process of its own.
+func (s *stack) role(name string) *harness.Service {
+	s.t.Helper()
+	service, err := harness.Start(s.ctx, harness.Options{
+		Binary: binary, Role: name, Env: []string{"MONGODB_DATABASE=" + s.database, "LOG_FORMAT=json"},
+	})
+	require.NoError(s.t, err)
+	s.t.Cleanup(service.Kill)
+	return service
+}
+
+// TestRolesApart: each role runs alone. What the API accepts without a worker waits for one; a cancellation that no
+// worker answers is a 503; an order whose workflow was terminated before its first event is not lost.
+func TestRolesApart(t *testing.T) {
+	s := newStack(t)
+	api := s.role("api")
+	s.client = harness.Client{URL: api.URL}
+	sku := s.sku(10)
+
+	waiting, err := s.client.Place(s.ctx, harness.NewOrder(sku, 1, "tok_visa"), 0)
+	require.NoError(t, err)
+	seen, err := s.client.Order(s.ctx, waiting.ID)
+	require.NoError(t, err)
+	require.Equal(t, "accepted", seen.Status)
+	require.Zero(t, seen.Version, "nothing is in the log yet")
+	refused, err := s.client.Cancel(s.ctx, waiting.ID, "nobody is there")
+	require.NoError(t, err)
+	var problem harness.Problem
+	require.NoError(t, refused.Into(http.StatusServiceUnavailable, &problem))
+	require.Equal(t, "unavailable", problem.Code)
+
+	careless := harness.NewOrder(sku, 1, "tok_visa")
+	careless.Fulfillment = "shipment"
+	lost, err := s.client.Place(s.ctx, careless, 0)
+	require.NoError(t, err)
+	require.NoError(t, s.temporal.TerminateWorkflow(s.ctx, "order-"+lost.ID, "", "somebody was careless"))
+
+	worker := s.role("worker")
+	end, err := s.client.AwaitEnd(s.ctx, waiting.ID)
+	require.NoError(t, err)
+	require.Contains(t, []string{"completed", "cancelled"}, end.Status, "the cancellation may have waited with the order")
+
+	consumer := s.role("consumer")
+	byEvent := harness.NewOrder(sku, 1, "tok_visa")
+	byEvent.ID = "apart-" + sku
+	_, err = s.bus.Publish(s.ctx, "order.created", byEvent.ID, byEvent)
+	require.NoError(t, err)
+	_, err = s.bus.Publish(s.ctx, "order.cancellation_requested", lost.ID, map[string]any{"orderId": lost.ID, "reason": "enough"})
+	require.NoError(t, err)
+	_, err = s.client.AwaitStatus(s.ctx, byEvent.ID, "completed")
+	require.NoError(t, err)
+	end, err = s.client.AwaitEnd(s.ctx, lost.ID)
+	require.NoError(t, err)
+	require.Equal(t, "cancelled", end.Status)
+	for _, service := range []*harness.Service{api, consumer, worker} {
+		require.NoError(t, service.Stop(time.Minute))
+	}
+	report := s.audit()
+	require.Len(t, report.Orders, 3)
+	require.Zero(t, report.Reserved[sku])
+}
