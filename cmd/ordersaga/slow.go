@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/event"
 )
 
@@ -14,6 +16,8 @@ const (
 	slowCommand = 500 * time.Millisecond
 	// slowText is how much of the command the line shows: what it looks for stands at its beginning.
 	slowText = 300
+	// slowBytes is how large a command may be to be kept until it has finished; a larger one is an insert.
+	slowBytes = 4 << 10
 )
 
 // slowCommands logs what MongoDB took long for: a missing index shows here first.
@@ -24,14 +28,20 @@ func slowCommands(logger *slog.Logger) *event.CommandMonitor {
 		if e.Duration < slowCommand {
 			return
 		}
-		text, _ := command.(string)
+		text := ""
+		if raw, kept := command.(bson.Raw); kept {
+			text = raw.String()
+			text = text[:min(len(text), slowText)]
+		}
 		logger.LogAttrs(ctx, slog.LevelWarn, "slow database command", slog.String("command", e.CommandName),
 			slog.Int64("duration_ms", e.Duration.Milliseconds()), slog.String("text", text))
 	}
 	return &event.CommandMonitor{
 		Started: func(_ context.Context, e *event.CommandStartedEvent) {
-			text := e.Command.String()
-			started.Store(e.RequestID, text[:min(len(text), slowText)])
+			// A copy, because the driver uses its buffer again; it becomes text only when it turns out to be slow.
+			if len(e.Command) <= slowBytes {
+				started.Store(e.RequestID, slices.Clone(e.Command))
+			}
 		},
 		Succeeded: func(ctx context.Context, e *event.CommandSucceededEvent) { finished(ctx, e.CommandFinishedEvent) },
 		Failed:    func(ctx context.Context, e *event.CommandFailedEvent) { finished(ctx, e.CommandFinishedEvent) },
