@@ -58,8 +58,8 @@ type Order struct {
 }
 
 // Normalize merges the lines of one SKU, in the order of their first appearance, fills in the default
-// fulfillment and computes the total. Lines of one SKU with different prices stay apart in no way: their
-// amounts would not add up, so Validate refuses them before.
+// fulfillment and computes the total. A merged line has one price: Validate has refused lines of one SKU with
+// different ones before.
 func (o Order) Normalize() Order {
 	merged := make([]Line, 0, len(o.Lines))
 	at := make(map[string]int, len(o.Lines))

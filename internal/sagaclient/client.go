@@ -104,7 +104,7 @@ func (c *Client) Place(ctx context.Context, p Placement) (replayed bool, err err
 // sameOrder is called when a workflow of the order's id is there, or was. It compares the contents, and starts
 // a new run when the workflow is closed and the order is not.
 func (c *Client) sameOrder(ctx context.Context, in workflows.OrderInput) error {
-	standing, err := c.find(ctx, in.Order.ID)
+	standing, err := c.Find(ctx, in.Order.ID)
 	if err != nil {
 		// It was there a moment ago: whatever this is, asking again will tell.
 		return fault.Wrap(err, fault.Unavailable, "compare order %s", in.Order.ID)
@@ -136,7 +136,7 @@ func (c *Client) Resume(ctx context.Context, orderID string) (order.State, error
 	in := workflows.OrderInput{Order: state.Order, CorrelationID: state.CorrelationID}
 	if !state.Opened() {
 		// It may have been accepted all the same: its workflow was terminated before it had done anything.
-		found, err := c.find(ctx, orderID)
+		found, err := c.Find(ctx, orderID)
 		switch {
 		case errors.Is(err, fault.NotFound):
 			return state, fault.New(fault.OrderUnknown, "order %s is not known", orderID)

@@ -120,10 +120,6 @@ type Found struct {
 // Find asks Temporal about an order that the log does not know yet. The error is NotFound when Temporal does
 // not know it either.
 func (c *Client) Find(ctx context.Context, orderID string) (Found, error) {
-	return c.find(ctx, orderID)
-}
-
-func (c *Client) find(ctx context.Context, orderID string) (Found, error) {
 	id := workflows.OrderWorkflowID(orderID)
 	described, err := c.temporal.DescribeWorkflowExecution(ctx, id, "")
 	if err != nil {
