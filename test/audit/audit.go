@@ -7,6 +7,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -60,15 +61,38 @@ var terminal = map[string]bool{
 
 // Run reads the whole event log of a database and checks it. It reads everything at once: it is for tests.
 func Run(ctx context.Context, db *mongo.Database) (*Report, error) {
+	for attempt := 1; ; attempt++ {
+		documents, err := read(ctx, db)
+		switch {
+		case err == nil:
+			return Examine(documents), nil
+		case attempt == readAttempts || !cursorLost(err):
+			return nil, fmt.Errorf("read events: %w", err)
+		}
+	}
+}
+
+// readAttempts bounds how often reading begins again after its cursor was lost.
+const readAttempts = 5
+
+// codeCursorNotFound is the server's code for a cursor that it does not have any more.
+const codeCursorNotFound = 43
+
+// cursorLost reports whether the server has forgotten where reading stood. A driver that notices late that a server was
+// restarted closes its connections, and a cursor ends with the connection that it was opened on.
+func cursorLost(err error) bool {
+	var command mongo.CommandError
+	return errors.As(err, &command) && command.Code == codeCursorNotFound
+}
+
+func read(ctx context.Context, db *mongo.Database) ([]Document, error) {
 	cursor, err := db.Collection("events").Find(ctx, bson.D{})
 	if err != nil {
-		return nil, fmt.Errorf("read events: %w", err)
+		return nil, err
 	}
 	var documents []Document
-	if err := cursor.All(ctx, &documents); err != nil {
-		return nil, fmt.Errorf("read events: %w", err)
-	}
-	return Examine(documents), nil
+	err = cursor.All(ctx, &documents)
+	return documents, err
 }
 
 // Examine checks documents, in any order.
