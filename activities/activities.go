@@ -103,6 +103,12 @@ type ListInput struct {
 	State order.State `json:"state"`
 }
 
+// ListResult is what List answers: nothing yet.
+type ListResult struct{}
+
+// LateResult is what Late answers: nothing yet.
+type LateResult struct{}
+
 // OpenInput opens an order's stream.
 type OpenInput struct {
 	Order         order.Order `json:"order"`

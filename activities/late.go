@@ -44,14 +44,14 @@ type LateInput struct {
 }
 
 // Late writes the verdicts on late events.
-func (o *Outcomes) Late(ctx context.Context, in LateInput) error {
+func (o *Outcomes) Late(ctx context.Context, in LateInput) (LateResult, error) {
 	for _, e := range in.Events {
 		v := Verdict{ID: e.ID, OrderID: in.OrderID, EventID: e.EventID, Type: e.Type, Status: in.Status}
 		if err := WriteVerdict(ctx, o.Log, v, in.CorrelationID, o.Clock()); err != nil {
-			return toTemporal(err)
+			return LateResult{}, toTemporal(err)
 		}
 	}
-	return nil
+	return LateResult{}, nil
 }
 
 // WriteVerdict writes down that an event came after its order had ended, once an event, in a stream of its own: the

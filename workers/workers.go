@@ -7,6 +7,7 @@ package workers
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -71,6 +72,10 @@ func New(c Config) (*Workers, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	all := activityTable(c.Outcomes, c.Inventory, c.Payment)
+	if err := workflows.Check(slices.Collect(maps.Keys(all))); err != nil {
+		return nil, fmt.Errorf("workers: %w", err)
+	}
 	worker.SetStickyWorkflowCacheSize(c.Cache)
 	w := &Workers{}
 	for _, queue := range c.Queues {
@@ -109,7 +114,14 @@ func RegisterWorkflows(r WorkflowRegistry) {
 // RegisterActivities registers every activity. Every worker knows all of them, because steps run as local
 // activities beside the workflow; which queue a regular activity runs on is the workflow's choice.
 func RegisterActivities(r ActivityRegistry, o *activities.Outcomes, i *activities.Inventory, p *activities.Payment) {
-	for name, fn := range map[string]any{
+	for name, fn := range activityTable(o, i, p) {
+		r.RegisterActivityWithOptions(fn, activity.RegisterOptions{Name: name})
+	}
+}
+
+// activityTable is every activity by its name.
+func activityTable(o *activities.Outcomes, i *activities.Inventory, p *activities.Payment) map[string]any {
+	return map[string]any{
 		activities.NameOpen:      o.Open,
 		activities.NameRecord:    o.Record,
 		activities.NamePublish:   o.Publish,
@@ -122,8 +134,6 @@ func RegisterActivities(r ActivityRegistry, o *activities.Outcomes, i *activitie
 		activities.NameLookup:    p.Lookup,
 		activities.NameCapture:   p.Capture,
 		activities.NameVoid:      p.Void,
-	} {
-		r.RegisterActivityWithOptions(fn, activity.RegisterOptions{Name: name})
 	}
 }
 

@@ -35,10 +35,10 @@ func (r *orderRun) cancel(ctx workflow.Context, c order.Cancellation) (CancelVer
 	return VerdictOf(r.state), nil
 }
 
-// takeIn takes in every signal that has arrived, and Temporal's own cancellation. The loop calls it before it decides
+// TakeIn takes in every signal that has arrived, and Temporal's own cancellation. The loop calls it before it decides
 // and while it waits: a signal that is in view when a task begins is never decided over, and none is left behind when
 // the run continues as new. Coroutines that receive would run after the loop has decided.
-func (r *orderRun) takeIn() {
+func (r *orderRun) TakeIn() {
 	receive(r, SignalCancel, func(c order.Cancellation) { r.addCancellation(SignalCancel, c) })
 	receive(r, SignalPayment, func(h order.PaymentHint) {
 		eventType := event.PaymentFailed

@@ -97,7 +97,7 @@ func (s State) CaptureRefused(code string, at time.Time) event.Entry {
 
 // Undone makes the outcome of a compensation.
 func (s State) Undone(step Step, at time.Time) event.Entry {
-	slot := slotUndo + string(step)
+	slot := UndoSlot(step)
 	switch step {
 	case StepReserve:
 		return s.entry(slot, event.InventoryReleased, at, s.items())
