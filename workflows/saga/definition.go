@@ -52,7 +52,8 @@ type Step[In, Out any] struct {
 	Slot, UndoSlot string
 	// Do attempts the step. A step without Do is recorded by the flow, or waited for.
 	Do *Call[In, Out]
-	// Lookup asks what became of an attempt whose outcome nobody knows. Optional.
+	// Lookup asks what is: what became of an attempt whose outcome nobody knows, or what a decision is to be based on.
+	// Optional.
 	Lookup *Call[In, Out]
 	// Undo makes it so that the step has not happened, whether or not it had, and keeps it so.
 	Undo *Call[In, Out]
@@ -124,11 +125,10 @@ func checkKind[In, Out any](c *checker, s Step[In, Out], pivots int) {
 		c.require(pivots == 0, "a compensable step stands before the pivot")
 		c.require(s.Undo != nil, "a compensable step has an undo")
 	case Pivot:
-		c.require(s.Do == nil && s.Lookup == nil && s.Undo == nil, "the pivot is an event: it has no activity")
+		c.require(s.Do == nil && s.Undo == nil, "the pivot is an event: nothing is done but to record it")
 	case Forward:
 		c.require(pivots > 0, "a forward step stands after the pivot")
 		c.require(s.Undo == nil, "a forward step is never undone")
-		c.require(s.Lookup == nil, "a forward step is tried until it succeeds: there is nothing to look up")
 	default:
 		c.require(false, "%q is no kind", s.Kind)
 	}
@@ -139,9 +139,10 @@ func checkCall[In, Out any](c *checker, action ActionKind, kind Kind, call *Call
 	c.require(call.activity != "", "%s names its activity", action)
 	c.require(call.Queue != "", "%s names its task queue", action)
 	c.require(call.Summary != "", "%s has a summary", action)
-	if mustSucceed := action == Undo || kind == Forward; mustSucceed {
+	switch {
+	case action == Undo, action == Do && kind == Forward:
 		c.require(call.Deadline == nil, "%s must succeed: it has no deadline", action)
-	} else {
+	case kind == Compensable:
 		c.require(call.Deadline != nil, "%s has a deadline: nothing waits for ever before the pivot", action)
 	}
 }

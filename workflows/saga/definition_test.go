@@ -80,6 +80,8 @@ func TestABrokenSagaIsRefused(t *testing.T) {
 		"a deadline after the pivot": {
 			func(s []step) []step { s[send].Do = doing("Send"); return s }, `step "send": do must succeed`},
 		"an undo with a deadline": {func(s []step) []step { s[pack].Undo = doing("Unpack"); return s }, `step "pack": undo must succeed`},
+		"a look-up without a deadline": {
+			func(s []step) []step { s[pack].Lookup = must("FindPack"); return s }, `step "pack": lookup has a deadline`},
 		"no task queue": {
 			func(s []step) []step { s[pack].Do.Queue = ""; return s }, `step "pack": do names its task queue`},
 		"no summary":  {func(s []step) []step { s[pack].Do.Summary = ""; return s }, `step "pack": do has a summary`},
