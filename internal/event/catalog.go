@@ -73,6 +73,7 @@ const (
 	ChargeCaptured       = "charge.captured"
 	ChargeCaptureRefused = "charge.capture_refused"
 	ChargeVoided         = "charge.voided"
+	ChargeArrived        = "charge.arrived"
 	ChargeRefunded       = "charge.refunded"
 
 	EventLate = "event.late"
@@ -170,7 +171,9 @@ var catalog = []Type{
 	{Name: ChargeCaptured, Version: 1, Direction: Ledger, Meaning: "Simulator: the money was taken."},
 	{Name: ChargeCaptureRefused, Version: 1, Direction: Ledger, Meaning: "Simulator: the capture was refused."},
 	{Name: ChargeVoided, Version: 1, Direction: Ledger, Meaning: "Simulator: the authorization was given back."},
-	{Name: ChargeRefunded, Version: 1, Direction: Ledger, Meaning: "Simulator: captured money was given back."},
+	{Name: ChargeArrived, Version: 1, Direction: Ledger,
+		Meaning: "Simulator: the payer's money came after the payment had been voided; it is there to be given back."},
+	{Name: ChargeRefunded, Version: 1, Direction: Ledger, Meaning: "Simulator: money that was captured or has arrived was given back."},
 
 	{Name: EventLate, Version: 1, Direction: Ledger, Detail: []string{"detail"},
 		Meaning: "The verdict on an event that came after its order had ended."},
