@@ -40,6 +40,11 @@ const (
 	NameLookup    = "payment.Lookup"
 	NameCapture   = "payment.Capture"
 	NameVoid      = "payment.Void"
+
+	NameLateOpen   = "late.Open"
+	NameLateRecord = "late.Record"
+	NameLateJudge  = "late.Judge"
+	NameLateRefund = "late.Refund"
 )
 
 // Appender appends to streams; see eventlog.Log for its contract.
@@ -105,9 +110,6 @@ type ListInput struct {
 
 // ListResult is what List answers: nothing yet.
 type ListResult struct{}
-
-// LateResult is what Late answers: nothing yet.
-type LateResult struct{}
 
 // OpenInput opens an order's stream.
 type OpenInput struct {

@@ -29,7 +29,9 @@ func TestTheSequenceIsTheOrders(t *testing.T) {
 func TestAWorkerDoesNotStartWithoutAnUndo(t *testing.T) {
 	sequence, err := workflows.OrderSaga(order.Shipment)
 	require.NoError(t, err)
-	all := sequence.Activities()
+	late, err := workflows.LateSaga()
+	require.NoError(t, err)
+	all := append(sequence.Activities(), late.Activities()...)
 	require.NoError(t, workflows.Check(all))
 	without := slices.DeleteFunc(all, func(name string) bool { return name == activities.NameVoid })
 	require.ErrorContains(t, workflows.Check(without), "payment.Void")

@@ -46,7 +46,7 @@ func (r *orderRun) TakeIn() {
 			eventType = event.PaymentSucceeded
 		}
 		if r.firstSight(SignalPayment, h.ID, h.Cause, eventType) {
-			r.facts.Hint = &h
+			r.hint(h)
 		}
 	})
 	receive(r, SignalShipment, r.addShipment)
@@ -55,6 +55,14 @@ func (r *orderRun) TakeIn() {
 		r.addCancellation("temporal", order.Cancellation{
 			ID: "temporal-" + workflow.GetInfo(r.own).WorkflowExecution.RunID, Reason: "cancelled in Temporal",
 		})
+	}
+}
+
+// hint keeps the newest word about the payment. When everything is being undone, a word that the payer has paid is not
+// replaced by another: it is about money.
+func (r *orderRun) hint(h order.PaymentHint) {
+	if old := r.facts.Hint; old == nil || !old.Succeeded || r.state.Decision != order.Back {
+		r.facts.Hint = &h
 	}
 }
 

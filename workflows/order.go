@@ -121,14 +121,20 @@ func (r *orderRun) fold(result activities.StepResult) error {
 	return nil
 }
 
-// judgeLate writes a verdict on every event that came when the order had ended, until no other one has come meanwhile.
+// judgeLate writes a verdict on every event that came when the order had ended, until no other one has come meanwhile,
+// and has settled what follows from them.
 func (r *orderRun) judgeLate() error {
+	r.unheard()
 	for r.TakeIn(); len(r.late) > 0; r.TakeIn() {
 		in := activities.LateInput{
 			OrderID: r.state.Order.ID, Status: r.state.Status, CorrelationID: r.state.CorrelationID, Events: r.late,
 		}
 		r.late = nil
-		if _, err := saga.UntilDone(r.ctx, callLate, in, r.show); err != nil {
+		result, err := saga.UntilDone(r.ctx, callLate, in, r.show)
+		if err == nil && result.Consequential {
+			err = r.settleLate()
+		}
+		if err != nil {
 			return err
 		}
 	}

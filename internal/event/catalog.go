@@ -76,6 +76,10 @@ const (
 	ChargeArrived        = "charge.arrived"
 	ChargeRefunded       = "charge.refunded"
 
+	PaymentArrivedLate    = "payment.arrived_late"
+	PaymentNothingArrived = "payment.nothing_arrived"
+	PaymentRefunded       = "payment.refunded"
+
 	EventLate = "event.late"
 )
 
@@ -175,6 +179,9 @@ var catalog = []Type{
 		Meaning: "Simulator: the payer's money came after the payment had been voided; it is there to be given back."},
 	{Name: ChargeRefunded, Version: 1, Direction: Ledger, Meaning: "Simulator: money that was captured or has arrived was given back."},
 
+	{Name: PaymentArrivedLate, Version: 1, Direction: Ledger, Meaning: "Money came after its order had ended; it is given back."},
+	{Name: PaymentNothingArrived, Version: 1, Direction: Ledger, Meaning: "Somebody said that a payment had succeeded after its order had ended; the gateway knows of no money."},
+	{Name: PaymentRefunded, Version: 1, Direction: Ledger, Meaning: "Money that came late was given back."},
 	{Name: EventLate, Version: 1, Direction: Ledger, Detail: []string{"detail"},
 		Meaning: "The verdict on an event that came after its order had ended."},
 }

@@ -140,13 +140,18 @@ func (s State) refused(c Cancellation, at time.Time) event.Entry {
 	}))
 }
 
-// attention asks an operator to look.
-func (s State) attention(f Stuck, at time.Time) event.Entry {
-	d := Attention{OrderID: s.Order.ID, Step: f.Step, Undo: f.Undo, Error: text(f.Error), Attempts: f.Attempts}
+// NewAttention makes the data of order.needs_attention.
+func NewAttention(orderID string, f Stuck) Attention {
+	d := Attention{OrderID: orderID, Step: f.Step, Undo: f.Undo, Error: text(f.Error), Attempts: f.Attempts}
 	if !f.NextTry.IsZero() {
 		d.NextTry = f.NextTry.UTC().Format("2006-01-02T15:04:05.000Z")
 	}
-	return s.entry(slotAttention+strconv.Itoa(s.Attention.Count+1), event.OrderNeedsAttention, at, d)
+	return d
+}
+
+// attention asks an operator to look.
+func (s State) attention(f Stuck, at time.Time) event.Entry {
+	return s.entry(slotAttention+strconv.Itoa(s.Attention.Count+1), event.OrderNeedsAttention, at, NewAttention(s.Order.ID, f))
 }
 
 // attentionResolved says that what an operator was asked to look at is resolved.

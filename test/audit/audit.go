@@ -44,7 +44,7 @@ type Report struct {
 	Streams map[string][]Document
 	// Orders says how each order ended: the type of its terminal event, or "" while it is open.
 	Orders map[string]string
-	// Net is the captured minus the refunded amount of each order, in minor units.
+	// Net is what was captured or came late, minus what was refunded, of each order, in minor units.
 	Net map[string]int64
 	// Authorizations counts the authorizations that were made for each order.
 	Authorizations map[string]int
@@ -189,7 +189,7 @@ func (r *Report) pivot(id string, stream []Document) {
 
 // payment adds up the simulator's ledger of one order.
 func (r *Report) payment(id string, stream []Document) {
-	captured, refunded, voided := int64(0), int64(0), false
+	captured, arrived, refunded, voided := int64(0), int64(0), int64(0), false
 	for _, d := range stream {
 		switch d.Type {
 		case "charge.authorized":
@@ -199,6 +199,8 @@ func (r *Report) payment(id string, stream []Document) {
 				r.violate("payment %s is captured again, or after it was voided", id)
 			}
 			captured += number(d.Data, "amount")
+		case "charge.arrived":
+			arrived += number(d.Data, "amount")
 		case "charge.refunded":
 			refunded += number(d.Data, "amount")
 		case "charge.voided", "charge.fenced":
@@ -208,7 +210,8 @@ func (r *Report) payment(id string, stream []Document) {
 			voided = true
 		}
 	}
-	r.Net[id] = captured - refunded
+	// Money that came after a void is nobody's: it has to go back like money that was taken.
+	r.Net[id] = captured + arrived - refunded
 	if n := r.Authorizations[id]; n > 1 {
 		r.violate("payment %s has %d authorizations", id, n)
 	}
