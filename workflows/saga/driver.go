@@ -157,7 +157,8 @@ func (d *Driver[In, Out]) step(a Action) error {
 // raise asks an operator to look at a call that must succeed, and waits before it is tried again.
 func (d *Driver[In, Out]) raise(a Action, cause error) error {
 	d.batches++
-	d.flow.Raise(Stuck{Action: a, Cause: cause, Attempts: d.batches, NextTry: workflow.Now(d.ctx).Add(SlowRetry)})
+	pause := slowRetry(d.batches, workflow.GetInfo(d.ctx).OriginalRunID)
+	d.flow.Raise(Stuck{Action: a, Cause: cause, Attempts: d.batches, NextTry: workflow.Now(d.ctx).Add(pause)})
 	d.flow.TakeIn()
 	if d.flow.Next(workflow.Now(d.ctx)).Kind == Record {
 		if err := d.flow.Record(); err != nil {
@@ -165,5 +166,5 @@ func (d *Driver[In, Out]) raise(a Action, cause error) error {
 		}
 	}
 	d.flow.Idle("stuck: " + Describe(cause))
-	return Pause(d.ctx, d.flow, SlowRetry, "try again: "+a.String())
+	return Pause(d.ctx, d.flow, pause, "try again: "+a.String())
 }

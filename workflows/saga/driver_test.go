@@ -104,7 +104,7 @@ func (p *play) Raise(s saga.Stuck) {
 func (p *play) Patience() time.Duration { return p.patience }
 func (p *play) Idle(note string)        { p.tell("idle:", note) }
 func (p *play) MayContinueAsNew() bool  { return true }
-func (p *play) ContinueAsNew() error    { return errors.New("no new run is needed here") }
+func (p *play) ContinueAsNew() error    { return errors.New("a new run") }
 func (p *play) Close() error            { p.tell("close"); return nil }
 
 // stage runs a play.
@@ -212,6 +212,33 @@ func TestWhatMustSucceedIsRaisedAndTriedAgain(t *testing.T) {
 		require.GreaterOrEqual(t, s.env.Now().Sub(before), 3*saga.SlowRetry, "slowly")
 		require.Len(t, s.calls, 4, "not in a hot loop")
 	}
+}
+
+// A saga may be parked for months: what it tries, and what its history holds, is bounded.
+func TestAParkedSagaIsTriedLessAndLess(t *testing.T) {
+	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "pack"}}}
+	s.errs["Unpack"] = times(100_000, errNo)
+	const parked = 90 * 24 * time.Hour
+	s.env.RegisterDelayedCallback(func() { s.errs["Unpack"] = nil }, parked)
+	began := s.env.Now()
+	require.NoError(t, s.run(t, p, false))
+	require.Equal(t, "undo pack answered ok", p.told[len(p.told)-2])
+	require.WithinDuration(t, began.Add(parked), s.env.Now(), 2*saga.SlowestRetry)
+	require.Less(t, len(p.raisedAt), int(parked/saga.SlowestRetry)+10)
+	first, second := p.raisedAt[1].Sub(p.raisedAt[0]), p.raisedAt[2].Sub(p.raisedAt[1])
+	require.InDelta(t, saga.SlowRetry.Seconds(), first.Seconds(), 7)
+	require.InDelta(t, (2 * saga.SlowRetry).Seconds(), second.Seconds(), 13)
+	last := p.raisedAt[len(p.raisedAt)-1].Sub(p.raisedAt[len(p.raisedAt)-2])
+	require.GreaterOrEqual(t, last, saga.SlowestRetry)
+	require.Less(t, last, saga.SlowestRetry*11/10+time.Second)
+}
+
+func TestAParkedSagaContinuesAsNew(t *testing.T) {
+	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "pack"}}}
+	s.errs["Unpack"] = times(100_000, errNo)
+	s.env.RegisterDelayedCallback(func() { s.env.SetContinueAsNewSuggested(true) }, 24*time.Hour)
+	require.ErrorContains(t, s.run(t, p, false), "a new run")
+	require.NotContains(t, p.told, "close")
 }
 
 func TestPatienceBoundsTheFirstRoundOnly(t *testing.T) {

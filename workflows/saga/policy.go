@@ -1,6 +1,7 @@
 package saga
 
 import (
+	"hash/fnv"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -17,8 +18,10 @@ const (
 	// same key.
 	AttemptTimeout = 10 * time.Second
 
-	// SlowRetry is how often a step that an operator was asked to look at is tried again.
-	SlowRetry = time.Minute
+	// SlowRetry is how soon a step that an operator was asked to look at is tried again. The pause doubles up to
+	// SlowestRetry: a saga may be parked for months, and thousands of them may wait for the same service.
+	SlowRetry    = time.Minute
+	SlowestRetry = time.Hour
 	// SlowBatch bounds the attempts of one such try.
 	SlowBatch = 30 * time.Second
 )
@@ -32,4 +35,17 @@ func InlineRetry() *temporal.RetryPolicy {
 // ten seconds later. Attempts are bounded by the deadline of the activity alone.
 func DurableRetry() *temporal.RetryPolicy {
 	return &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second}
+}
+
+// slowRetry is the pause behind a round of attempts, the first being 1. It is up to a tenth longer, each run by its own
+// share: what got stuck together does not come back together.
+func slowRetry(round int, runID string) time.Duration {
+	pause := SlowRetry
+	for n := 1; n < round && pause < SlowestRetry; n++ {
+		pause *= 2
+	}
+	pause = min(pause, SlowestRetry)
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(runID))
+	return pause + pause/10*time.Duration(h.Sum32()%1000)/1000
 }
