@@ -113,7 +113,7 @@ func (r *orderRun) fold(result activities.StepResult) error {
 	}
 	r.outbox.add(result.Tail)
 	r.outbox.confirm(result.Published)
-	if state.Payment != r.state.Payment {
+	if state.Payment != r.state.Payment || state.Inventory != r.state.Inventory {
 		// What was found out about an earlier attempt says nothing about this one.
 		r.facts.GivenUp, r.facts.LookedUp = "", false
 	}
