@@ -40,6 +40,8 @@ const (
 	NameLookup    = "payment.Lookup"
 	NameCapture   = "payment.Capture"
 	NameVoid      = "payment.Void"
+	// NameLookupCapture asks whether the payment was captured.
+	NameLookupCapture = "payment.LookupCapture"
 )
 
 // Appender appends to streams; see eventlog.Log for its contract.

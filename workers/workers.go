@@ -110,18 +110,19 @@ func RegisterWorkflows(r WorkflowRegistry) {
 // activities beside the workflow; which queue a regular activity runs on is the workflow's choice.
 func RegisterActivities(r ActivityRegistry, o *activities.Outcomes, i *activities.Inventory, p *activities.Payment) {
 	for name, fn := range map[string]any{
-		activities.NameOpen:      o.Open,
-		activities.NameRecord:    o.Record,
-		activities.NamePublish:   o.Publish,
-		activities.NameList:      o.List,
-		activities.NameLate:      o.Late,
-		activities.NameReserve:   i.Reserve,
-		activities.NameRelease:   i.Release,
-		activities.NameCommit:    i.Commit,
-		activities.NameAuthorize: p.Authorize,
-		activities.NameLookup:    p.Lookup,
-		activities.NameCapture:   p.Capture,
-		activities.NameVoid:      p.Void,
+		activities.NameOpen:          o.Open,
+		activities.NameRecord:        o.Record,
+		activities.NamePublish:       o.Publish,
+		activities.NameList:          o.List,
+		activities.NameLate:          o.Late,
+		activities.NameReserve:       i.Reserve,
+		activities.NameRelease:       i.Release,
+		activities.NameCommit:        i.Commit,
+		activities.NameAuthorize:     p.Authorize,
+		activities.NameLookup:        p.Lookup,
+		activities.NameCapture:       p.Capture,
+		activities.NameVoid:          p.Void,
+		activities.NameLookupCapture: p.LookupCapture,
 	} {
 		r.RegisterActivityWithOptions(fn, activity.RegisterOptions{Name: name})
 	}

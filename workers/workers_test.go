@@ -76,6 +76,6 @@ func TestNamesThatHistoriesDependOnAreRegistered(t *testing.T) {
 	require.Equal(t, []string{
 		"inventory.Commit", "inventory.Release", "inventory.Reserve",
 		"order.Late", "order.List", "order.Open", "order.Publish", "order.Record",
-		"payment.Authorize", "payment.Capture", "payment.Lookup", "payment.Void",
+		"payment.Authorize", "payment.Capture", "payment.Lookup", "payment.LookupCapture", "payment.Void",
 	}, r.activities)
 }

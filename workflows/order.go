@@ -42,6 +42,7 @@ type orderRun struct {
 	seen map[string]bool
 	// changes counts facts; a wait ends when it moves.
 	changes int
+	desk    desk
 	// late are events that came when the order had ended.
 	late []activities.LateEvent
 	// conflict tells that the stream belongs to an order of other content.

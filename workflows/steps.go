@@ -17,6 +17,9 @@ func (r *orderRun) step(a order.Action) error {
 		// The warehouse is asked by an event, so it is taken back by one: the record is the effect.
 		return r.withdraw()
 	}
+	if a.Kind == order.Lookup && a.Step == order.StepCapture {
+		return r.proveNotCaptured(a)
+	}
 	p := policies[action{a.Kind, a.Step}]
 	in := r.stepInput()
 	if a.Kind == order.Lookup {
@@ -74,6 +77,10 @@ func (r *orderRun) failed(p policy, a order.Action, in activities.StepInput, err
 
 // stuck asks an operator to look at a step that must succeed, once, and waits before it is tried again.
 func (r *orderRun) stuck(a order.Action, cause error) error {
+	if r.decided() {
+		// An operator was faster: the decision comes first.
+		return nil
+	}
 	r.batches++
 	r.facts.Stuck = &order.Stuck{
 		Step: a.Step, Undo: a.Kind == order.Undo, Error: activities.Describe(cause), Attempts: r.batches,
@@ -90,9 +97,9 @@ func (r *orderRun) stuck(a order.Action, cause error) error {
 	return r.pause(slowRetry, "try again: "+words(a))
 }
 
-// errInterrupted ends the wait for a step that a cancellation has made pointless. The step may still happen:
-// the undo fences it.
-var errInterrupted = errors.New("interrupted by a cancellation")
+// errInterrupted ends the wait for a step that a cancellation or an operator's decision has made pointless. The step may
+// still happen: the undo fences it, or the decision has its slot.
+var errInterrupted = errors.New("interrupted by a decision")
 
 // workflowError marks errors that are the workflow's own, not a step's.
 type workflowError struct{ err error }
@@ -121,10 +128,10 @@ func (r *orderRun) attempt(p policy, a order.Action, in activities.StepInput, re
 	ctx, cancel := workflow.WithCancel(r.ctx)
 	defer cancel()
 	future := r.regular(ctx, p, in, limit)
-	undecided := r.state.Decision == "" && a.Kind == order.Do
+	undecided, settles := r.state.Decision == "" && a.Kind == order.Do, a.Kind != order.Lookup
 	err := workflow.Await(r.ctx, func() bool {
 		r.takeIn()
-		return future.IsReady() || undecided && len(r.facts.Cancellations) > 0
+		return future.IsReady() || undecided && len(r.facts.Cancellations) > 0 || settles && r.decided()
 	})
 	if err != nil {
 		return &workflowError{err}
