@@ -42,6 +42,11 @@ const (
 	NameVoid      = "payment.Void"
 	// NameLookupCapture asks whether the payment was captured.
 	NameLookupCapture = "payment.LookupCapture"
+
+	NameLateOpen   = "late.Open"
+	NameLateRecord = "late.Record"
+	NameLateJudge  = "late.Judge"
+	NameLateRefund = "late.Refund"
 )
 
 // Appender appends to streams; see eventlog.Log for its contract.
@@ -104,6 +109,9 @@ type StepResult struct {
 type ListInput struct {
 	State order.State `json:"state"`
 }
+
+// ListResult is what List answers: nothing yet.
+type ListResult struct{}
 
 // OpenInput opens an order's stream.
 type OpenInput struct {

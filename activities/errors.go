@@ -1,8 +1,6 @@
 package activities
 
 import (
-	"errors"
-
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -18,24 +16,4 @@ func toTemporal(err error) error {
 	return temporal.NewApplicationErrorWithOptions(err.Error(), string(code), temporal.ApplicationErrorOptions{
 		NonRetryable: !fault.Lookup(code).Retryable,
 	})
-}
-
-// CodeOf returns the fault code of an error that came back through Temporal: a timeout, a lost worker and
-// everything else without a code of its own is an unknown outcome.
-func CodeOf(err error) fault.Code {
-	var timeout *temporal.TimeoutError
-	var application *temporal.ApplicationError
-	if !errors.As(err, &timeout) && errors.As(err, &application) && application.Type() != "" {
-		return fault.Code(application.Type())
-	}
-	return fault.OutcomeUnknown
-}
-
-// Describe returns the innermost words of an error that came back through Temporal, for operators.
-func Describe(err error) string {
-	var application *temporal.ApplicationError
-	if errors.As(err, &application) {
-		return application.Message()
-	}
-	return err.Error()
 }

@@ -113,7 +113,8 @@ func TestReserveThatWasUndoneAdoptsTheLog(t *testing.T) {
 
 	_, err := w.inventory(undone).Reserve(t.Context(), in(s))
 	requireFault(t, fault.Concurrency, err)
-	require.True(t, fault.Lookup(activities.CodeOf(err)).Retryable, "who undoes it writes it down soon")
+	requireFault(t, fault.Concurrency, err)
+	require.True(t, fault.Lookup(fault.Concurrency).Retryable, "who undoes it writes it down soon")
 	require.Empty(t, w.behind(s))
 
 	later := w.cancel(s)

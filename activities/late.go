@@ -7,25 +7,13 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/payment"
 )
 
-// verdictAttempts bounds how often a verdict goes after a tail that keeps growing.
-const verdictAttempts = 10
-
-// Verdict is the data of event.late.
-type Verdict struct {
-	// ID makes the verdict one, however often and on whichever way the event comes. It is the slot, not part of the data.
-	ID      string `json:"-"`
-	OrderID string `json:"orderId"`
-	// EventID and Type name the late event.
-	EventID string `json:"eventId"`
-	Type    string `json:"type"`
-	// Status is what the order had ended as.
-	Status order.Status `json:"status"`
-	// Detail is for people.
-	Detail string `json:"detail"`
-}
+// lateAttempts bounds how often an append goes after a tail that keeps growing.
+const lateAttempts = 10
 
 // LateEvent is an event that came after its order had ended.
 type LateEvent struct {
@@ -43,34 +31,131 @@ type LateInput struct {
 	Events        []LateEvent  `json:"events"`
 }
 
+// LateResult says what the verdicts came to.
+type LateResult struct {
+	// Consequential tells that something follows from one of them: the late saga has to run.
+	Consequential bool `json:"consequential,omitempty"`
+}
+
 // Late writes the verdicts on late events.
-func (o *Outcomes) Late(ctx context.Context, in LateInput) error {
+func (o *Outcomes) Late(ctx context.Context, in LateInput) (LateResult, error) {
+	var result LateResult
 	for _, e := range in.Events {
-		v := Verdict{ID: e.ID, OrderID: in.OrderID, EventID: e.EventID, Type: e.Type, Status: in.Status}
+		v := late.Verdict{ID: e.ID, OrderID: in.OrderID, EventID: e.EventID, Type: e.Type, Status: in.Status}
 		if err := WriteVerdict(ctx, o.Log, v, in.CorrelationID, o.Clock()); err != nil {
-			return toTemporal(err)
+			return LateResult{}, toTemporal(err)
 		}
+		result.Consequential = result.Consequential || v.Consequential()
 	}
-	return nil
+	return result, nil
 }
 
 // WriteVerdict writes down that an event came after its order had ended, once an event, in a stream of its own: the
 // order's stream is closed by its terminal event.
-func WriteVerdict(ctx context.Context, log Appender, v Verdict, correlationID string, at time.Time) error {
-	stream := event.LateStream(v.OrderID)
-	v.Detail = "the order had ended; the event changed nothing"
-	entry := event.New(stream, v.ID, event.EventLate, v.OrderID, at, v).
-		CausedBy(correlationID, v.EventID)
-	var head event.Head
-	for range verdictAttempts {
-		next, _, err := log.Append(ctx, stream, head, []event.Entry{entry})
+func WriteVerdict(ctx context.Context, log Appender, v late.Verdict, correlationID string, at time.Time) error {
+	_, err := appendLate(ctx, log, v.OrderID, event.Head{}, v.Entry(correlationID, at))
+	return fault.Wrap(err, fault.CodeOf(err), "write the verdict on event %s", v.EventID)
+}
+
+// appendLate appends to the late stream of an order, where verdicts may come in between. It returns what stands behind
+// head then; what stands in the entry's slot already is as good.
+func appendLate(ctx context.Context, log Appender, orderID string, head event.Head, entry event.Entry) ([]event.Record, error) {
+	stream := event.LateStream(orderID)
+	var all []event.Record
+	for range lateAttempts {
+		next, tail, err := log.Append(ctx, stream, head, []event.Entry{entry})
+		all = append(all, tail...)
 		switch {
 		case err == nil, errors.Is(err, fault.KeyTaken):
-			return nil
+			return all, nil
 		case !errors.Is(err, fault.Concurrency):
-			return fault.Wrap(err, fault.CodeOf(err), "write the verdict on event %s", v.EventID)
+			return nil, err
 		}
 		head = next
 	}
-	return fault.New(fault.Unavailable, "stream %s grows faster than a verdict can be written", stream)
+	return nil, fault.New(fault.Unavailable, "stream %s grows faster than it can be written", stream)
+}
+
+// LateStepInput is what every step of the late saga gets.
+type LateStepInput struct {
+	State late.State `json:"state"`
+	// Order is the order that has ended.
+	Order order.Order `json:"order"`
+	// Payment is the one that the step is about.
+	Payment late.Matter `json:"payment,omitzero"`
+	// Entry is what to append; for Record.
+	Entry event.Entry `json:"entry,omitzero"`
+}
+
+// LateStepResult is what every step of the late saga answers.
+type LateStepResult struct {
+	// Tail are the records behind the input's head, as they stand in the log.
+	Tail []event.Record `json:"tail,omitempty"`
+	// Order is the order that has ended, and Fast tells that the gateway may be called inside a workflow task; of Open.
+	Order order.Order `json:"order,omitzero"`
+	Fast  bool        `json:"fast,omitempty"`
+}
+
+// LateMoney are the activities of the late saga.
+type LateMoney struct {
+	Log     Log
+	Gateway payment.Gateway
+	// Clock tells the time of events.
+	Clock func() time.Time
+}
+
+// Open reads what came late, and the order that it came for.
+func (l *LateMoney) Open(ctx context.Context, in LateStepInput) (LateStepResult, error) {
+	records, err := l.Log.Read(ctx, event.OrderStream(in.State.OrderID), 0, 0)
+	if err != nil {
+		return LateStepResult{}, toTemporal(err)
+	}
+	ended, err := order.Fold(records)
+	if err != nil {
+		return LateStepResult{}, toTemporal(err)
+	}
+	tail, err := l.Log.Read(ctx, event.LateStream(in.State.OrderID), in.State.Head.Version, 0)
+	return LateStepResult{Tail: tail, Order: ended.Order, Fast: l.Gateway.Traits().Fast}, toTemporal(err)
+}
+
+// Record appends an event that the run has decided on.
+func (l *LateMoney) Record(ctx context.Context, in LateStepInput) (LateStepResult, error) {
+	return l.append(ctx, in, in.Entry)
+}
+
+// Judge asks the gateway whether money has arrived.
+func (l *LateMoney) Judge(ctx context.Context, in LateStepInput) (LateStepResult, error) {
+	pay := latePayment(in)
+	if settler, ok := l.Gateway.(payment.Settler); ok {
+		if err := settler.Settle(ctx, pay, true, ""); err != nil {
+			return LateStepResult{}, toTemporal(err)
+		}
+	}
+	found, err := l.Gateway.Lookup(ctx, pay)
+	if err != nil {
+		return LateStepResult{}, toTemporal(err)
+	}
+	return l.append(ctx, in, in.State.Judged(in.Payment, found.PaymentID, pay.Currency, found.Arrived, l.Clock()))
+}
+
+// Refund gives back the money that has arrived.
+func (l *LateMoney) Refund(ctx context.Context, in LateStepInput) (LateStepResult, error) {
+	pay := latePayment(in)
+	if _, err := l.Gateway.Refund(ctx, pay.Key("late/"+in.Payment.ID), pay, in.Payment.Amount); err != nil {
+		return LateStepResult{}, toTemporal(err)
+	}
+	return l.append(ctx, in, in.State.Refunded(in.Payment, pay.Currency, l.Clock()))
+}
+
+func (l *LateMoney) append(ctx context.Context, in LateStepInput, entry event.Entry) (LateStepResult, error) {
+	tail, err := appendLate(ctx, l.Log, in.State.OrderID, in.State.Head, entry)
+	return LateStepResult{Tail: tail}, toTemporal(err)
+}
+
+// latePayment is the order's payment as a gateway knows it.
+func latePayment(in LateStepInput) payment.Payment {
+	return payment.Payment{
+		OrderID: in.Order.ID, ID: in.Payment.PaymentID, Amount: in.Order.TotalAmount,
+		Currency: in.Order.Currency, Method: in.Order.Payment.Method,
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	verdicts "github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
@@ -20,7 +21,8 @@ var late = activities.LateInput{
 func TestLateEventsGetAVerdictEach(t *testing.T) {
 	w := newWorld(t)
 	for range 2 {
-		require.NoError(t, w.outcomes.Late(t.Context(), late), "running it again changes nothing")
+		_, err := w.outcomes.Late(t.Context(), late)
+		require.NoError(t, err, "running it again changes nothing")
 	}
 	require.Equal(t, []string{event.LateStream("42")}, w.log.Names(), "the order's stream is closed")
 	records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
@@ -32,11 +34,11 @@ func TestLateEventsGetAVerdictEach(t *testing.T) {
 		require.Equal(t, now, r.Time)
 		require.Equal(t, "corr", r.CorrelationID)
 		require.Equal(t, late.Events[i].EventID, r.CausationID)
-		v, err := event.Decode[activities.Verdict](r.Event)
+		v, err := event.Decode[verdicts.Verdict](r.Event)
 		require.NoError(t, err)
 		require.NotEmpty(t, v.Detail)
 		v.Detail = ""
-		require.Equal(t, activities.Verdict{
+		require.Equal(t, verdicts.Verdict{
 			OrderID: "42", EventID: late.Events[i].EventID, Type: late.Events[i].Type, Status: order.StatusCompleted,
 		}, v)
 	}
@@ -44,7 +46,7 @@ func TestLateEventsGetAVerdictEach(t *testing.T) {
 
 func TestAVerdictStaysAsItWasWrittenFirst(t *testing.T) {
 	w := newWorld(t)
-	v := activities.Verdict{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
+	v := verdicts.Verdict{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
 	require.NoError(t, activities.WriteVerdict(t.Context(), w.log, v, "corr", now))
 	before, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
 	require.NoError(t, err)
@@ -59,7 +61,8 @@ func TestVerdictErrorsKeepTheirCode(t *testing.T) {
 	for _, code := range []fault.Code{fault.Unavailable, fault.Corrupt, fault.Invalid} {
 		w := newWorld(t)
 		w.log.appendErr = fault.New(code, "as told")
-		requireFault(t, code, w.outcomes.Late(t.Context(), late))
+		_, err := w.outcomes.Late(t.Context(), late)
+		requireFault(t, code, err)
 	}
 }
 
@@ -82,7 +85,7 @@ func (c *crowded) Append(ctx context.Context, stream string, head event.Head, en
 }
 
 func TestAVerdictGoesAfterAStreamThatGrows(t *testing.T) {
-	v := activities.Verdict{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
+	v := verdicts.Verdict{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
 	w := newWorld(t)
 	log := &crowded{Appender: w.log, grows: 9}
 	require.NoError(t, activities.WriteVerdict(t.Context(), log, v, "corr", now))

@@ -29,9 +29,9 @@ func (o *Outcomes) Record(ctx context.Context, in StepInput) (StepResult, error)
 }
 
 // List writes the read model.
-func (o *Outcomes) List(ctx context.Context, in ListInput) error {
+func (o *Outcomes) List(ctx context.Context, in ListInput) (ListResult, error) {
 	err := o.ReadModel.Project(ctx, in.State)
-	return toTemporal(fault.Wrap(err, fault.CodeOf(err), "list order %s as %s", in.State.Order.ID, in.State.Status))
+	return ListResult{}, toTemporal(fault.Wrap(err, fault.CodeOf(err), "list order %s as %s", in.State.Order.ID, in.State.Status))
 }
 
 // Publish publishes records in order. It fails, retryably, when the broker has not confirmed all of them.

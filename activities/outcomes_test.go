@@ -79,7 +79,8 @@ func TestOpenNeedsTheLog(t *testing.T) {
 func TestListWritesTheState(t *testing.T) {
 	w := newWorld(t)
 	s := w.pending()
-	require.NoError(t, w.outcomes.List(t.Context(), activities.ListInput{State: s}))
+	_, err := w.outcomes.List(t.Context(), activities.ListInput{State: s})
+	require.NoError(t, err)
 	require.Equal(t, []order.State{s}, w.list.states)
 }
 
@@ -88,14 +89,15 @@ func TestTemporalKeepsEveryCodeAndWhetherARetryHelps(t *testing.T) {
 	for _, code := range fault.Codes() {
 		w := newWorld(t)
 		w.list.err = fault.New(code, "as told")
-		requireFault(t, code, w.outcomes.List(t.Context(), activities.ListInput{State: w.accepted()}))
+		_, err := w.outcomes.List(t.Context(), activities.ListInput{State: w.accepted()})
+		requireFault(t, code, err)
 	}
 }
 
 func TestAnErrorWithoutACodeIsInternalAndTriedAgain(t *testing.T) {
 	w := newWorld(t)
 	w.list.err = errors.New("out of luck")
-	err := w.outcomes.List(t.Context(), activities.ListInput{State: w.accepted()})
+	_, err := w.outcomes.List(t.Context(), activities.ListInput{State: w.accepted()})
 	requireFault(t, fault.Internal, err)
 	require.ErrorContains(t, err, "list order 42 as accepted: out of luck")
 }

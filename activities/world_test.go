@@ -208,5 +208,4 @@ func requireFault(t *testing.T, code fault.Code, err error) {
 	require.ErrorAs(t, err, &application, "this is what Temporal keeps")
 	require.Equal(t, string(code), application.Type(), "%v", err)
 	require.Equal(t, fault.Lookup(code).Retryable, !application.NonRetryable())
-	require.Equal(t, code, activities.CodeOf(err))
 }

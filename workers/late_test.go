@@ -3,15 +3,16 @@ package workers_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	verdicts "github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 )
@@ -44,14 +45,37 @@ func TestALateEventGetsOneVerdict(t *testing.T) {
 			require.Equal(t, "corr", r.CorrelationID)
 			require.Equal(t, "evt-1", r.CausationID)
 			require.Equal(t, now, r.Time)
-			verdict, err := event.Decode[activities.Verdict](r.Event)
+			verdict, err := event.Decode[verdicts.Verdict](r.Event)
 			require.NoError(t, err)
 			require.NotEmpty(t, verdict.Detail)
 			verdict.Detail = ""
-			require.Equal(t, activities.Verdict{
+			require.Equal(t, verdicts.Verdict{
 				OrderID: "42", EventID: "evt-1", Type: eventType, Status: order.StatusRejected,
 			}, verdict)
 		})
+	}
+}
+
+// Money and goods are settled by a saga of their own; everything else needs no more than its verdict.
+func TestWhatFollowsFromALateEventIsSettled(t *testing.T) {
+	for eventType, statuses := range map[string][]order.Status{
+		event.PaymentSucceeded:           {order.StatusFailed, order.StatusCompleted},
+		event.PaymentFailed:              nil,
+		event.OrderCancellationRequested: nil,
+		event.ShipmentDispatched:         {order.StatusFailed},
+		event.ShipmentDelivered:          {order.StatusFailed},
+		event.ShipmentLost:               {order.StatusFailed},
+	} {
+		for _, status := range []order.Status{order.StatusFailed, order.StatusCompleted} {
+			w := newWorld()
+			w.sagas.late = &sagaclient.Late{State: order.State{Order: order.Order{ID: "42"}, Status: status}}
+			require.NoError(t, w.router.Handle(t.Context(), arrived(eventType, `{"orderId":"42"}`)))
+			want := []string(nil)
+			if slices.Contains(statuses, status) {
+				want = []string{"42"}
+			}
+			require.Equal(t, want, w.sagas.settled, "%s for an order that is %s", eventType, status)
+		}
 	}
 }
 

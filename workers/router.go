@@ -8,6 +8,7 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	verdicts "github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/workflows"
@@ -17,6 +18,7 @@ import (
 type Sagas interface {
 	Place(ctx context.Context, p sagaclient.Placement) (replayed bool, err error)
 	Signal(ctx context.Context, orderID, name string, payload any) (*sagaclient.Late, error)
+	SettleLate(ctx context.Context, o order.Order) error
 }
 
 // Receiver books goods that came in, once an id.
@@ -162,9 +164,11 @@ func (r *Router) signal(ctx context.Context, e event.Event, name string, payload
 	}
 	r.Logger.LogAttrs(ctx, slog.LevelInfo, "an event came late", slog.String("event_id", e.ID), slog.String("type", e.Type),
 		slog.String("order_id", e.Subject), slog.String("status", string(late.State.Status)))
-	return activities.WriteVerdict(ctx, r.Verdicts, activities.Verdict{
-		ID: unique(e), OrderID: e.Subject, EventID: e.ID, Type: e.Type, Status: late.State.Status,
-	}, correlation(e), r.Clock())
+	verdict := verdicts.Verdict{ID: unique(e), OrderID: e.Subject, EventID: e.ID, Type: e.Type, Status: late.State.Status}
+	if err := activities.WriteVerdict(ctx, r.Verdicts, verdict, correlation(e), r.Clock()); err != nil || !verdict.Consequential() {
+		return err
+	}
+	return r.Sagas.SettleLate(ctx, late.State.Order)
 }
 
 // unique is the id by which everything that an event causes is done once. Ids are unique for their source only.

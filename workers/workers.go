@@ -7,6 +7,7 @@ package workers
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -32,6 +33,7 @@ type Config struct {
 	Outcomes  *activities.Outcomes
 	Inventory *activities.Inventory
 	Payment   *activities.Payment
+	LateMoney *activities.LateMoney
 	// Concurrency is how many workflow tasks, and how many activities of each queue, run at once. A workflow task
 	// holds its place while its local activities run, so this bounds the load on the stores as well. At least 2.
 	Concurrency int
@@ -46,7 +48,7 @@ type Config struct {
 // Validate names what is missing or wrong.
 func (c Config) Validate() error {
 	var fields []fault.Field
-	if c.Client == nil || c.Outcomes == nil || c.Inventory == nil || c.Payment == nil {
+	if c.Client == nil || c.Outcomes == nil || c.Inventory == nil || c.Payment == nil || c.LateMoney == nil {
 		fields = append(fields, fault.Fieldf("/", "client and activities are mandatory"))
 	}
 	if c.Concurrency < 2 {
@@ -71,6 +73,10 @@ func New(c Config) (*Workers, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	all := activityTable(c.Outcomes, c.Inventory, c.Payment, c.LateMoney)
+	if err := workflows.Check(slices.Collect(maps.Keys(all))); err != nil {
+		return nil, fmt.Errorf("workers: %w", err)
+	}
 	worker.SetStickyWorkflowCacheSize(c.Cache)
 	w := &Workers{}
 	for _, queue := range c.Queues {
@@ -85,7 +91,7 @@ func New(c Config) (*Workers, error) {
 		if queue == workflows.QueueOrders {
 			RegisterWorkflows(one)
 		}
-		RegisterActivities(one, c.Outcomes, c.Inventory, c.Payment)
+		RegisterActivities(one, c.Outcomes, c.Inventory, c.Payment, c.LateMoney)
 		w.workers = append(w.workers, one)
 	}
 	return w, nil
@@ -104,27 +110,43 @@ type ActivityRegistry interface {
 // RegisterWorkflows registers every flow.
 func RegisterWorkflows(r WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.Order, workflow.RegisterOptions{Name: workflows.NameOrder})
+	r.RegisterWorkflowWithOptions(workflows.Late, workflow.RegisterOptions{Name: workflows.NameLate})
 }
 
 // RegisterActivities registers every activity. Every worker knows all of them, because steps run as local
 // activities beside the workflow; which queue a regular activity runs on is the workflow's choice.
-func RegisterActivities(r ActivityRegistry, o *activities.Outcomes, i *activities.Inventory, p *activities.Payment) {
-	for name, fn := range map[string]any{
-		activities.NameOpen:          o.Open,
-		activities.NameRecord:        o.Record,
-		activities.NamePublish:       o.Publish,
-		activities.NameList:          o.List,
-		activities.NameLate:          o.Late,
-		activities.NameReserve:       i.Reserve,
-		activities.NameRelease:       i.Release,
-		activities.NameCommit:        i.Commit,
-		activities.NameAuthorize:     p.Authorize,
-		activities.NameLookup:        p.Lookup,
-		activities.NameCapture:       p.Capture,
-		activities.NameVoid:          p.Void,
-		activities.NameLookupCapture: p.LookupCapture,
-	} {
+func RegisterActivities(
+	r ActivityRegistry, o *activities.Outcomes, i *activities.Inventory, p *activities.Payment, l *activities.LateMoney,
+) {
+	for name, fn := range activityTable(o, i, p, l) {
 		r.RegisterActivityWithOptions(fn, activity.RegisterOptions{Name: name})
+	}
+}
+
+// activityTable is every activity by its name.
+func activityTable(
+	o *activities.Outcomes, i *activities.Inventory, p *activities.Payment, l *activities.LateMoney,
+) map[string]any {
+	return map[string]any{
+		activities.NameOpen:      o.Open,
+		activities.NameRecord:    o.Record,
+		activities.NamePublish:   o.Publish,
+		activities.NameList:      o.List,
+		activities.NameLate:      o.Late,
+		activities.NameReserve:   i.Reserve,
+		activities.NameRelease:   i.Release,
+		activities.NameCommit:    i.Commit,
+		activities.NameAuthorize: p.Authorize,
+		activities.NameLookup:    p.Lookup,
+		activities.NameCapture:   p.Capture,
+		activities.NameVoid:      p.Void,
+
+		activities.NameLookupCapture: p.LookupCapture,
+
+		activities.NameLateOpen:   l.Open,
+		activities.NameLateRecord: l.Record,
+		activities.NameLateJudge:  l.Judge,
+		activities.NameLateRefund: l.Refund,
 	}
 }
 

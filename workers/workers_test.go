@@ -19,6 +19,7 @@ func complete() workers.Config {
 	return workers.Config{
 		Client: &mocks.Client{}, Queues: workers.Queues, Concurrency: 2,
 		Outcomes: &activities.Outcomes{}, Inventory: &activities.Inventory{}, Payment: &activities.Payment{},
+		LateMoney: &activities.LateMoney{},
 	}
 }
 
@@ -70,11 +71,12 @@ func TestNamesThatHistoriesDependOnAreRegistered(t *testing.T) {
 	var r registry
 	c := complete()
 	workers.RegisterWorkflows(&r)
-	workers.RegisterActivities(&r, c.Outcomes, c.Inventory, c.Payment)
+	workers.RegisterActivities(&r, c.Outcomes, c.Inventory, c.Payment, c.LateMoney)
 	slices.Sort(r.activities)
-	require.Equal(t, []string{"OrderSaga"}, r.workflows)
+	require.Equal(t, []string{"OrderSaga", "LateSaga"}, r.workflows)
 	require.Equal(t, []string{
 		"inventory.Commit", "inventory.Release", "inventory.Reserve",
+		"late.Judge", "late.Open", "late.Record", "late.Refund",
 		"order.Late", "order.List", "order.Open", "order.Publish", "order.Record",
 		"payment.Authorize", "payment.Capture", "payment.Lookup", "payment.LookupCapture", "payment.Void",
 	}, r.activities)

@@ -35,7 +35,14 @@ type sagas struct {
 	placed  []sagaclient.Placement
 	signals []signal
 	late    *sagaclient.Late
+	// settled are the orders for which something late is settled.
+	settled []string
 	err     error
+}
+
+func (s *sagas) SettleLate(_ context.Context, o order.Order) error {
+	s.settled = append(s.settled, o.ID)
+	return s.err
 }
 
 func (s *sagas) Place(_ context.Context, p sagaclient.Placement) (bool, error) {

@@ -1,16 +1,14 @@
 package workflows
 
 import (
-	"errors"
 	"slices"
-	"time"
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // ResolveVerdict answers an operator's decision.
@@ -29,15 +27,6 @@ func ResolveVerdictOf(s order.State, d order.Resolution) ResolveVerdict {
 		v.Detail = s.WhyNotResolvable(d)
 	}
 	return v
-}
-
-// captureLookupDeadline bounds how long a gateway is asked on behalf of an operator, who waits for the answer.
-const captureLookupDeadline = 5 * time.Second
-
-// lookupCapture is how the gateway is asked whether a payment was captured.
-var lookupCapture = policy{
-	activity: activities.NameLookupCapture, queue: QueuePayments, summary: "ask the gateway whether it was captured", payment: true,
-	deadline: func(order.Timing) time.Duration { return captureLookupDeadline },
 }
 
 // desk is what a run knows of the operators' decisions besides order.Facts.
@@ -129,25 +118,22 @@ func (r *orderRun) decided() bool {
 	return decided
 }
 
-// proveNotCaptured asks the gateway whether the payment was captured, because an operator wants the order to be undone.
-// What was captured is adopted, and the decision does not fit any more.
-func (r *orderRun) proveNotCaptured(a order.Action) error {
-	d, decided := r.state.Decided(r.facts)
-	if !decided {
-		return nil
-	}
-	var result activities.StepResult
-	err := r.attempt(lookupCapture, a, r.stepInput(), &result)
-	var broken *workflowError
-	switch {
-	case errors.As(err, &broken):
-		return broken.err
-	case err != nil:
-		r.refuse(d.ID, "the gateway does not say whether the payment was captured: "+activities.Describe(err)+
-			"; decide again, with another note, when it does")
-		return nil
-	case len(result.Tail) == 0:
+// proves reports whether an action asks the gateway whether the payment was captured, because an operator wants the order
+// to be undone.
+func proves(a saga.Action) bool { return a.Kind == saga.Lookup && a.Step == string(order.StepCapture) }
+
+// notCaptured keeps in mind for which decision the gateway has said that nothing was captured. What was captured is
+// adopted instead, and the decision does not fit any more.
+func (r *orderRun) notCaptured() {
+	if d, decided := r.state.Decided(r.facts); decided {
 		r.facts.NotCaptured = d.ID
 	}
-	return r.fold(result)
+}
+
+// notProven refuses a decision about which the gateway does not say what it needs.
+func (r *orderRun) notProven(cause error) {
+	if d, decided := r.state.Decided(r.facts); decided {
+		r.refuse(d.ID, "the gateway does not say whether the payment was captured: "+saga.Describe(cause)+
+			"; decide again, with another note, when it does")
+	}
 }

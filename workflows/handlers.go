@@ -38,10 +38,10 @@ func (r *orderRun) cancel(ctx workflow.Context, c order.Cancellation) (CancelVer
 	return VerdictOf(r.state), nil
 }
 
-// takeIn takes in every signal that has arrived, and Temporal's own cancellation. The loop calls it before it decides
+// TakeIn takes in every signal that has arrived, and Temporal's own cancellation. The loop calls it before it decides
 // and while it waits: a signal that is in view when a task begins is never decided over, and none is left behind when
 // the run continues as new. Coroutines that receive would run after the loop has decided.
-func (r *orderRun) takeIn() {
+func (r *orderRun) TakeIn() {
 	receive(r, SignalCancel, func(c order.Cancellation) { r.addCancellation(SignalCancel, c) })
 	receive(r, SignalPayment, func(h order.PaymentHint) {
 		eventType := event.PaymentFailed
@@ -49,7 +49,7 @@ func (r *orderRun) takeIn() {
 			eventType = event.PaymentSucceeded
 		}
 		if r.firstSight(SignalPayment, h.ID, h.Cause, eventType) {
-			r.facts.Hint = &h
+			r.hint(h)
 		}
 	})
 	receive(r, SignalShipment, r.addShipment)
@@ -58,6 +58,14 @@ func (r *orderRun) takeIn() {
 		r.addCancellation("temporal", order.Cancellation{
 			ID: "temporal-" + workflow.GetInfo(r.own).WorkflowExecution.RunID, Reason: "cancelled in Temporal",
 		})
+	}
+}
+
+// hint keeps the newest word about the payment. When everything is being undone, a word that the payer has paid is not
+// replaced by another: it is about money.
+func (r *orderRun) hint(h order.PaymentHint) {
+	if old := r.facts.Hint; old == nil || !old.Succeeded || r.state.Decision != order.Back {
+		r.facts.Hint = &h
 	}
 }
 

@@ -15,11 +15,16 @@ import (
 const (
 	// NameOrder is the order saga's workflow type.
 	NameOrder = "OrderSaga"
+	// NameLate is the late saga's workflow type.
+	NameLate = "LateSaga"
 
 	// SignalCancel, SignalPayment and SignalShipment bring events of the bus.
 	SignalCancel   = "cancel"
 	SignalPayment  = "payment"
 	SignalShipment = "shipment"
+
+	// SignalLate tells a late saga that there is more.
+	SignalLate = "late"
 
 	// UpdateCancel asks to cancel and waits for the verdict.
 	UpdateCancel = "cancel"
@@ -49,6 +54,23 @@ const workflowPrefix = "order-"
 
 // OrderWorkflowID is the workflow id of an order's saga.
 func OrderWorkflowID(orderID string) string { return workflowPrefix + orderID }
+
+// latePrefix begins the workflow id of every late saga.
+const latePrefix = "late-"
+
+// LateWorkflowID is the workflow id of the saga that settles what came after an order had ended.
+func LateWorkflowID(orderID string) string { return latePrefix + orderID }
+
+// LateInput starts a late saga, or goes on with it: what came late is in the log.
+type LateInput struct {
+	OrderID string `json:"orderId"`
+}
+
+// LateResult is what a late saga came to.
+type LateResult struct {
+	OrderID string `json:"orderId"`
+	Version int64  `json:"version"`
+}
 
 // OrderInput starts an order's saga, or goes on with it: what the log has comes first.
 type OrderInput struct {

@@ -7,11 +7,12 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/ordersaga/ordersaga/activities"
-	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// Order is the order saga. It is a driver: order.Next decides, activities act, the log remembers.
+// Order is the order saga: OrderSaga is its sequence, order.Next decides where in it the order stands, the kit drives,
+// activities act, the log remembers.
 //
 // Any run can finish any order. A run begins with what the order's stream knows, so it does not matter whether
 // it is the first, one that took over from a terminated one, or one whose workflow task was thrown away after
@@ -49,8 +50,6 @@ type orderRun struct {
 	conflict bool
 	// unlisted tells that the read model does not show the order's end yet.
 	unlisted bool
-	// batches counts the batches of attempts of a step that is stuck.
-	batches int
 
 	outbox outbox
 	shown  order.Status
@@ -84,60 +83,27 @@ func (r *orderRun) run() (OrderResult, error) {
 		r.log.Error("the stream belongs to an order of other content", "order_id", r.in.Order.ID)
 		return OrderResult{OrderID: r.in.Order.ID, Status: r.state.Status, Conflict: true}, r.finishHandlers()
 	}
-	for {
-		r.takeIn()
-		if r.mayContinueAsNew() {
-			return OrderResult{}, r.continueAsNew()
-		}
-		a := order.Next(r.state, r.facts, workflow.Now(r.ctx), r.timing)
-		var err error
-		switch a.Kind {
-		case order.Close:
-			return r.close()
-		case order.Record:
-			err = r.record()
-		case order.Wait:
-			err = r.wait(a)
-		default:
-			err = r.step(a)
-		}
-		if err != nil {
-			return OrderResult{}, err
-		}
+	sequence, err := OrderSaga(r.state.Order.Fulfillment)
+	if err != nil {
+		return OrderResult{}, err
 	}
+	if err := saga.NewDriver(r.ctx, sequence, r).Run(); err != nil {
+		return OrderResult{}, err
+	}
+	return OrderResult{
+		OrderID: r.state.Order.ID, Status: r.state.Status, Reason: r.state.Reason, Version: r.state.Head.Version,
+	}, nil
 }
 
 // open appends order.accepted, or finds the stream as another run left it.
 func (r *orderRun) open() error {
 	in := activities.OpenInput{Order: r.in.Order, CorrelationID: r.in.CorrelationID, CausationID: r.in.CausationID}
-	var result activities.OpenResult
-	err := r.untilDone(policy{activity: activities.NameOpen, queue: QueueOrders, summary: "open the order's stream"}, in, &result)
+	result, err := saga.UntilDone(r.ctx, callOpen, in, r.show)
 	if err != nil {
 		return err
 	}
 	r.timing, r.inlinePayment = result.Timing, result.InlinePayment
 	return r.fold(result.StepResult)
-}
-
-// record appends what order.Next decided, and everything that it decides right after it, in one append.
-func (r *orderRun) record() error {
-	entries := order.Decisions(r.state, r.facts, workflow.Now(r.ctx), r.timing)
-	in := r.stepInput()
-	in.Entries = entries
-	var result activities.StepResult
-	p := policy{activity: activities.NameRecord, queue: QueueOrders, summary: "record " + types(entries)}
-	if err := r.untilDone(p, in, &result); err != nil {
-		return err
-	}
-	r.facts.Stuck = nil
-	return r.fold(result)
-}
-
-// mayContinueAsNew reports whether the history is long enough, and nothing would be lost by a new run. An Update that
-// waits for its verdict keeps this run going: only this loop can give it one.
-func (r *orderRun) mayContinueAsNew() bool {
-	return workflow.GetInfo(r.ctx).GetContinueAsNewSuggested() && !r.state.Ended && !r.outbox.pending &&
-		workflow.AllHandlersFinished(r.ctx)
 }
 
 // fold takes in what a step found in the log.
@@ -156,45 +122,20 @@ func (r *orderRun) fold(result activities.StepResult) error {
 	return nil
 }
 
-// close ends the run once everything is published and every caller has its answer.
-func (r *orderRun) close() (OrderResult, error) {
-	r.show("")
-	if r.unlisted {
-		list := policy{activity: activities.NameList, queue: QueueOrders, summary: "list the order"}
-		if err := r.untilDone(list, activities.ListInput{State: r.state}, nil); err != nil {
-			return OrderResult{}, err
-		}
-	}
-	if err := r.flush(); err != nil {
-		return OrderResult{}, err
-	}
-	if err := r.finishHandlers(); err != nil {
-		return OrderResult{}, err
-	}
-	if err := r.judgeLate(); err != nil {
-		return OrderResult{}, err
-	}
-	return OrderResult{
-		OrderID: r.state.Order.ID, Status: r.state.Status, Reason: r.state.Reason, Version: r.state.Head.Version,
-	}, nil
-}
-
-// continueAsNew bounds the history of a run that waits for long.
-func (r *orderRun) continueAsNew() error {
-	next := r.in
-	next.Resume = &Resume{Facts: r.facts, Seen: workflow.DeterministicKeys(r.seen), Published: r.outbox.confirmed}
-	return workflow.NewContinueAsNewError(r.ctx, NameOrder, next)
-}
-
-// judgeLate writes a verdict on every event that came when the order had ended, until no other one has come meanwhile.
+// judgeLate writes a verdict on every event that came when the order had ended, until no other one has come meanwhile,
+// and has settled what follows from them.
 func (r *orderRun) judgeLate() error {
-	for r.takeIn(); len(r.late) > 0; r.takeIn() {
+	r.unheard()
+	for r.TakeIn(); len(r.late) > 0; r.TakeIn() {
 		in := activities.LateInput{
 			OrderID: r.state.Order.ID, Status: r.state.Status, CorrelationID: r.state.CorrelationID, Events: r.late,
 		}
 		r.late = nil
-		late := policy{activity: activities.NameLate, queue: QueueOrders, summary: "write down what came late"}
-		if err := r.untilDone(late, in, nil); err != nil {
+		result, err := saga.UntilDone(r.ctx, callLate, in, r.show)
+		if err == nil && result.Consequential {
+			err = r.settleLate()
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -204,16 +145,4 @@ func (r *orderRun) judgeLate() error {
 // finishHandlers waits until every Update has its answer.
 func (r *orderRun) finishHandlers() error {
 	return workflow.Await(r.ctx, func() bool { return workflow.AllHandlersFinished(r.ctx) })
-}
-
-// types lists the types of events, for people.
-func types(entries []event.Entry) string {
-	list := ""
-	for i, e := range entries {
-		if i > 0 {
-			list += ", "
-		}
-		list += e.Type
-	}
-	return list
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // outbox are the records that stand in the log and are not known to be on the bus. Publishing never stops an
@@ -62,7 +63,7 @@ func (r *orderRun) publishLater() {
 			if err := r.publish(ctx); err != nil {
 				// Not an outage, which the activity outlasts, but something that somebody has to mend.
 				r.log.Error("events cannot be published", "order_id", r.in.Order.ID, "error", err)
-				if workflow.Sleep(ctx, slowRetry) != nil {
+				if workflow.Sleep(ctx, saga.SlowRetry) != nil {
 					return
 				}
 			}
@@ -75,13 +76,13 @@ func (r *orderRun) publish(ctx workflow.Context) error {
 	in := activities.PublishInput{Records: r.outbox.unpublished}
 	var result activities.PublishResult
 	local := workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
-		ScheduleToCloseTimeout: publishInline, RetryPolicy: inlineRetry, Summary: "publish",
+		ScheduleToCloseTimeout: publishInline, RetryPolicy: saga.InlineRetry(), Summary: "publish",
 	})
 	err := workflow.ExecuteLocalActivity(local, activities.NamePublish, in).Get(local, &result)
 	if err != nil {
 		durable := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-			TaskQueue: QueueOrders, StartToCloseTimeout: attemptTimeout + time.Duration(len(in.Records))*time.Second,
-			RetryPolicy: durableRetry, Summary: "publish when the broker is back",
+			TaskQueue: QueueOrders, StartToCloseTimeout: saga.AttemptTimeout + time.Duration(len(in.Records))*time.Second,
+			RetryPolicy: saga.DurableRetry(), Summary: "publish when the broker is back",
 		})
 		err = workflow.ExecuteActivity(durable, activities.NamePublish, in).Get(durable, &result)
 	}

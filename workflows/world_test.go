@@ -57,7 +57,8 @@ func (w *world) run(o order.Order) workflows.OrderResult {
 	workers.RegisterActivities(w.env,
 		&activities.Outcomes{Recorder: recorder, Timing: w.timing, InlinePayment: w.inlinePayment},
 		&activities.Inventory{Recorder: recorder, Stock: w.stock},
-		&activities.Payment{Recorder: recorder, Gateway: w.gateway})
+		&activities.Payment{Recorder: recorder, Gateway: w.gateway},
+		&activities.LateMoney{Log: w.log, Gateway: w.gateway, Clock: w.env.Now})
 	w.env.ExecuteWorkflow(workflows.NameOrder, workflows.OrderInput{Order: o, CorrelationID: "corr", CausationID: "cause"})
 	require.True(w.t, w.env.IsWorkflowCompleted())
 	require.NoError(w.t, w.env.GetWorkflowError())

@@ -182,6 +182,7 @@ func (s *service) startWorkers() (err error) {
 		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: s.cfg.Timing(), InlinePayment: s.gateway.Traits().Fast},
 		Inventory: &activities.Inventory{Recorder: recorder, Stock: s.stores.ledger},
 		Payment:   &activities.Payment{Recorder: recorder, Gateway: s.gateway},
+		LateMoney: &activities.LateMoney{Log: s.stores.log, Gateway: s.gateway, Clock: time.Now},
 	})
 	if err != nil {
 		return err

@@ -33,13 +33,13 @@ var rules = []rule{
 	mayImport{
 		from: "workflows", exactly: true,
 		local: []string{
-			"workflows/saga", "activities", "internal/order", "internal/event", "internal/fault", "internal/payment",
+			"workflows/saga", "activities", "internal/order", "internal/late", "internal/event", "internal/fault", "internal/payment",
 		},
 		outside: []string{"go.temporal.io"},
 	},
 	mayImport{
 		from:    "activities",
-		local:   []string{"internal/order", "internal/event", "internal/fault", "internal/payment"},
+		local:   []string{"internal/order", "internal/late", "internal/event", "internal/fault", "internal/payment"},
 		outside: []string{"go.temporal.io", "golang.org/x/sync"},
 	},
 
@@ -47,6 +47,9 @@ var rules = []rule{
 	mayImport{from: "internal/fault", outside: []string{}},
 	mayImport{from: "internal/event", exactly: true, local: []string{"internal/fault"}, outside: []string{"github.com/google/uuid"}},
 	mayImport{from: "internal/order", local: []string{"internal/event", "internal/fault"}, outside: []string{}},
+	mayImport{
+		from: "internal/late", local: []string{"internal/order", "internal/event", "internal/fault"}, outside: []string{},
+	},
 	mayImport{from: "internal/payment", exactly: true, outside: []string{}},
 	mayImport{
 		from: "internal/event/wire", local: []string{"internal/event", "internal/fault"}, outside: []string{"github.com/google/uuid"},
@@ -86,7 +89,7 @@ func TestImports(t *testing.T) {
 
 // A rule about a path that is not there keeps nothing. Paths that are still to come are named here.
 func TestRulesNameWhatIsThere(t *testing.T) {
-	later := map[string]bool{"workflows/saga": true, "internal/payment/stripe": true}
+	later := map[string]bool{"internal/payment/stripe": true}
 	var paths []string
 	for _, r := range rules {
 		switch r := r.(type) {

@@ -76,7 +76,12 @@ const (
 	ChargeCaptured       = "charge.captured"
 	ChargeCaptureRefused = "charge.capture_refused"
 	ChargeVoided         = "charge.voided"
+	ChargeArrived        = "charge.arrived"
 	ChargeRefunded       = "charge.refunded"
+
+	PaymentArrivedLate    = "payment.arrived_late"
+	PaymentNothingArrived = "payment.nothing_arrived"
+	PaymentRefunded       = "payment.refunded"
 
 	EventLate = "event.late"
 )
@@ -179,8 +184,13 @@ var catalog = []Type{
 	{Name: ChargeCaptured, Version: 1, Direction: Ledger, Meaning: "Simulator: the money was taken."},
 	{Name: ChargeCaptureRefused, Version: 1, Direction: Ledger, Meaning: "Simulator: the capture was refused."},
 	{Name: ChargeVoided, Version: 1, Direction: Ledger, Meaning: "Simulator: the authorization was given back."},
-	{Name: ChargeRefunded, Version: 1, Direction: Ledger, Meaning: "Simulator: captured money was given back."},
+	{Name: ChargeArrived, Version: 1, Direction: Ledger,
+		Meaning: "Simulator: the payer's money came after the payment had been voided; it is there to be given back."},
+	{Name: ChargeRefunded, Version: 1, Direction: Ledger, Meaning: "Simulator: money that was captured or has arrived was given back."},
 
+	{Name: PaymentArrivedLate, Version: 1, Direction: Ledger, Meaning: "Money came after its order had ended; it is given back."},
+	{Name: PaymentNothingArrived, Version: 1, Direction: Ledger, Meaning: "Somebody said that a payment had succeeded after its order had ended; the gateway knows of no money."},
+	{Name: PaymentRefunded, Version: 1, Direction: Ledger, Meaning: "Money that came late was given back."},
 	{Name: EventLate, Version: 1, Direction: Ledger, Detail: []string{"detail"},
 		Meaning: "The verdict on an event that came after its order had ended."},
 }

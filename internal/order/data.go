@@ -29,6 +29,9 @@ const (
 	slotResolved  = "attention/resolved/"
 )
 
+// UndoSlot is the slot of a step's compensation.
+func UndoSlot(s Step) string { return slotUndo + string(s) }
+
 // Step names a step of the saga, in keys, events, reasons and the Temporal Web UI.
 type Step string
 

@@ -97,7 +97,7 @@ func (s State) CaptureRefused(code string, at time.Time) event.Entry {
 
 // Undone makes the outcome of a compensation.
 func (s State) Undone(step Step, at time.Time) event.Entry {
-	slot := slotUndo + string(step)
+	slot := UndoSlot(step)
 	switch step {
 	case StepReserve:
 		return s.entry(slot, event.InventoryReleased, at, s.items())
@@ -140,13 +140,18 @@ func (s State) refused(c Cancellation, at time.Time) event.Entry {
 	}))
 }
 
-// attention asks an operator to look.
-func (s State) attention(f Stuck, at time.Time) event.Entry {
-	d := Attention{OrderID: s.Order.ID, Step: f.Step, Undo: f.Undo, Error: text(f.Error), Attempts: f.Attempts}
+// NewAttention makes the data of order.needs_attention.
+func NewAttention(orderID string, f Stuck) Attention {
+	d := Attention{OrderID: orderID, Step: f.Step, Undo: f.Undo, Error: text(f.Error), Attempts: f.Attempts}
 	if !f.NextTry.IsZero() {
 		d.NextTry = f.NextTry.UTC().Format(nextTryLayout)
 	}
-	return s.entry(slotAttention+strconv.Itoa(s.Attention.Count+1), event.OrderNeedsAttention, at, d)
+	return d
+}
+
+// attention asks an operator to look.
+func (s State) attention(f Stuck, at time.Time) event.Entry {
+	return s.entry(slotAttention+strconv.Itoa(s.Attention.Count+1), event.OrderNeedsAttention, at, NewAttention(s.Order.ID, f))
 }
 
 // nextTryLayout is the form of Attention.NextTry.

@@ -12,7 +12,8 @@
 //   - Void after Capture, and Capture after Void, fail with EffectSettled.
 //   - A refusal is recorded: asked again, it is the same refusal. A refused capture leaves the authorization
 //     standing; it can be voided.
-//   - Void of a pending payment fences it: what the payer says later changes nothing.
+//   - Void of a pending payment fences it: the payment will never stand. A payer who has sent the money already
+//     cannot be fenced: what comes all the same is not taken but has arrived, and is there to be given back.
 //   - Another amount, currency, method or payment id for the same order is a Conflict.
 //
 // Three outcomes: a Result says what is (done, refused, undone), an error with fault.OutcomeUnknown or
@@ -77,6 +78,9 @@ type Result struct {
 	Code string `json:"code,omitempty"`
 	// Asynchronous tells that a refusal came after the payment had been pending.
 	Asynchronous bool `json:"asynchronous,omitempty"`
+	// Arrived is money that came although the payment does not stand, less what was given back of it, in minor units.
+	// Lookup says it.
+	Arrived int64 `json:"arrived,omitempty"`
 }
 
 // Traits describe a gateway.
@@ -102,8 +106,8 @@ type Gateway interface {
 	// Void makes it so that no authorization stands, whether or not one was made, and keeps it so. States:
 	// Undone, and Refused where a refusal stands. EffectSettled after a Capture.
 	Void(ctx context.Context, key string, p Payment) (Result, error)
-	// Refund gives back amount minor units of captured money, once a key. State: Refunded. Invalid when more
-	// would be given back than was taken, Conflict when the key was used for another amount.
+	// Refund gives back amount minor units of money that was captured or has arrived, once a key. State: Refunded.
+	// Invalid when more would be given back than that, Conflict when the key was used for another amount.
 	Refund(ctx context.Context, key string, p Payment, amount int64) (Result, error)
 	// Lookup asks what is, and changes nothing.
 	Lookup(ctx context.Context, p Payment) (Result, error)
@@ -112,8 +116,8 @@ type Gateway interface {
 // Settler is a gateway whose pending payments are settled from outside by the hints of the bus, because no
 // provider stands behind it: the simulator.
 type Settler interface {
-	// Settle decides a pending payment, once; later calls change nothing. It does nothing to a payment that is
-	// not pending. Code is for a refusal. Of p it looks at the order's id, and at the payment's id if there is one:
+	// Settle decides a pending payment, once; later calls change nothing. The success of a payment that was voided
+	// while it was pending makes its money arrive. It does nothing to a payment that was never pending. Code is for a refusal. Of p it looks at the order's id, and at the payment's id if there is one:
 	// another one is a Conflict.
 	Settle(ctx context.Context, p Payment, succeeded bool, code string) error
 }

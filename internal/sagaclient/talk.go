@@ -56,6 +56,22 @@ func (c *Client) Signal(ctx context.Context, orderID, name string, payload any) 
 	}
 }
 
+// SettleLate has a saga of its own settle what came after the order had ended. What came is in the log already. Errors:
+// Unavailable.
+func (c *Client) SettleLate(ctx context.Context, o order.Order) error {
+	_, err := c.temporal.SignalWithStartWorkflow(ctx, workflows.LateWorkflowID(o.ID), workflows.SignalLate, nil, client.StartWorkflowOptions{
+		TaskQueue: workflows.QueueOrders,
+		// A saga that has settled everything closes; the next event that is late starts another.
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		StaticSummary:            workflows.LateSummary(o.ID),
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			workflows.CustomerID.ValueSet(o.CustomerID), workflows.NeedsAttention.ValueSet(false),
+		),
+	}, workflows.NameLate, workflows.LateInput{OrderID: o.ID})
+	return fault.Wrap(err, fault.Unavailable, "settle what came late for order %s", o.ID)
+}
+
 // late reads what caused the events of an order that has ended.
 func (c *Client) late(ctx context.Context, s order.State) (*Late, error) {
 	records, err := c.log.Read(ctx, event.OrderStream(s.Order.ID), 0, 0)

@@ -7,6 +7,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -43,7 +44,7 @@ type Report struct {
 	Streams map[string][]Document
 	// Orders says how each order ended: the type of its terminal event, or "" while it is open.
 	Orders map[string]string
-	// Net is the captured minus the refunded amount of each order, in minor units.
+	// Net is what was captured or came late, minus what was refunded, of each order, in minor units.
 	Net map[string]int64
 	// Authorizations counts the authorizations that were made for each order.
 	Authorizations map[string]int
@@ -60,15 +61,38 @@ var terminal = map[string]bool{
 
 // Run reads the whole event log of a database and checks it. It reads everything at once: it is for tests.
 func Run(ctx context.Context, db *mongo.Database) (*Report, error) {
+	for attempt := 1; ; attempt++ {
+		documents, err := read(ctx, db)
+		switch {
+		case err == nil:
+			return Examine(documents), nil
+		case attempt == readAttempts || !cursorLost(err):
+			return nil, fmt.Errorf("read events: %w", err)
+		}
+	}
+}
+
+// readAttempts bounds how often reading begins again after its cursor was lost.
+const readAttempts = 5
+
+// codeCursorNotFound is the server's code for a cursor that it does not have any more.
+const codeCursorNotFound = 43
+
+// cursorLost reports whether the server has forgotten where reading stood. A driver that notices late that a server was
+// restarted closes its connections, and a cursor ends with the connection that it was opened on.
+func cursorLost(err error) bool {
+	var command mongo.CommandError
+	return errors.As(err, &command) && command.Code == codeCursorNotFound
+}
+
+func read(ctx context.Context, db *mongo.Database) ([]Document, error) {
 	cursor, err := db.Collection("events").Find(ctx, bson.D{})
 	if err != nil {
-		return nil, fmt.Errorf("read events: %w", err)
+		return nil, err
 	}
 	var documents []Document
-	if err := cursor.All(ctx, &documents); err != nil {
-		return nil, fmt.Errorf("read events: %w", err)
-	}
-	return Examine(documents), nil
+	err = cursor.All(ctx, &documents)
+	return documents, err
 }
 
 // Examine checks documents, in any order.
@@ -165,7 +189,7 @@ func (r *Report) pivot(id string, stream []Document) {
 
 // payment adds up the simulator's ledger of one order.
 func (r *Report) payment(id string, stream []Document) {
-	captured, refunded, voided := int64(0), int64(0), false
+	captured, arrived, refunded, voided := int64(0), int64(0), int64(0), false
 	for _, d := range stream {
 		switch d.Type {
 		case "charge.authorized":
@@ -175,6 +199,8 @@ func (r *Report) payment(id string, stream []Document) {
 				r.violate("payment %s is captured again, or after it was voided", id)
 			}
 			captured += number(d.Data, "amount")
+		case "charge.arrived":
+			arrived += number(d.Data, "amount")
 		case "charge.refunded":
 			refunded += number(d.Data, "amount")
 		case "charge.voided", "charge.fenced":
@@ -184,7 +210,8 @@ func (r *Report) payment(id string, stream []Document) {
 			voided = true
 		}
 	}
-	r.Net[id] = captured - refunded
+	// Money that came after a void is nobody's: it has to go back like money that was taken.
+	r.Net[id] = captured + arrived - refunded
 	if n := r.Authorizations[id]; n > 1 {
 		r.violate("payment %s has %d authorizations", id, n)
 	}

@@ -66,6 +66,7 @@ func step(t require.TestingT, g payment.Gateway, p payment.Payment, model *spec,
 	}
 	found, err := g.Lookup(ctx, p)
 	is(t, model.lookup(), found, err, where)
+	require.Equal(t, model.toGiveBack(), found.Arrived, where)
 	if got.State == found.State {
 		require.Equal(t, got, found, "%s: the look-up says the same", where)
 	}

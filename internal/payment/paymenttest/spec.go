@@ -12,6 +12,8 @@ type spec struct {
 	declineCode                    string
 
 	asked bool
+	// asking tells that the payer was asked, and arrived that the money came although it was not wanted any more.
+	asking, arrived bool
 	// do is empty, authorized, refused, or undone where it was fenced.
 	do payment.State
 	// settled is empty, captured or undone.
@@ -46,6 +48,7 @@ func (s *spec) authorize() (payment.State, fault.Code) {
 	}
 	switch {
 	case s.do == "":
+		s.asking = true
 		return payment.Pending, ""
 	case s.settled != "":
 		return s.settled, ""
@@ -89,7 +92,7 @@ func (s *spec) refund(key string, amount int64) (payment.State, fault.Code) {
 	case again && before != amount:
 		return "", fault.Conflict
 	case again:
-	case s.settled != payment.Captured || amount > s.left:
+	case s.settled != payment.Captured && !s.arrived || amount > s.left:
 		return "", fault.Invalid
 	default:
 		s.refunds[key] = amount
@@ -100,6 +103,9 @@ func (s *spec) refund(key string, amount int64) (payment.State, fault.Code) {
 
 // settle is the answer of the payer.
 func (s *spec) settle(succeeded bool) {
+	if succeeded && s.asking && s.do == payment.Undone {
+		s.arrived = true
+	}
 	if s.waits && s.asked && s.do == "" {
 		s.do = payment.Refused
 		if succeeded {
@@ -108,9 +114,17 @@ func (s *spec) settle(succeeded bool) {
 	}
 }
 
+// toGiveBack is what a look-up says has arrived.
+func (s *spec) toGiveBack() int64 {
+	if s.arrived {
+		return s.left
+	}
+	return 0
+}
+
 func (s *spec) lookup() payment.State {
 	switch {
-	case len(s.refunds) > 0:
+	case s.settled == payment.Captured && len(s.refunds) > 0:
 		return payment.Refunded
 	case s.settled != "":
 		return s.settled

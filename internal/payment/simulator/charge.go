@@ -19,6 +19,7 @@ const (
 	keyUnavailable    = "authorize/unavailable"
 	keySettle         = "settle"
 	keyCaptureRefused = "capture/refused"
+	keyArrive         = "arrive"
 	refundPrefix      = "refund/"
 )
 
@@ -54,6 +55,8 @@ type book struct {
 	downSince time.Time
 	// captureCode is the code of a refused capture; empty when there was none.
 	captureCode string
+	// arrived is what came although the payment had been voided.
+	arrived int64
 	// refunds are the amounts given back, by key; refunded is their sum.
 	refunds  map[string]int64
 	refunded int64
@@ -83,6 +86,8 @@ func (b book) fold(records []event.Record) (book, error) {
 			b.settle = r.Type
 		case event.ChargeCaptureRefused:
 			b.captureCode = c.Code
+		case event.ChargeArrived:
+			b.arrived = c.Amount
 		case event.ChargeRefunded:
 			b.addRefund(strings.TrimPrefix(r.Key, refundPrefix), c.Amount)
 		}
@@ -104,11 +109,22 @@ func (b *book) addRefund(key string, amount int64) {
 // undone reports whether the payment will never stand.
 func (b book) undone() bool { return b.do == event.ChargeFenced || b.settle == event.ChargeVoided }
 
+// taken is what may be given back, refunds not counted.
+func (b book) taken() int64 {
+	if b.settle == event.ChargeCaptured {
+		return b.terms.Amount
+	}
+	return b.arrived
+}
+
 // result says what is.
 func (b book) result() payment.Result {
 	r := payment.Result{State: payment.Absent, PaymentID: b.terms.PaymentID}
+	if b.arrived > 0 {
+		r.Arrived = b.arrived - b.refunded
+	}
 	switch {
-	case b.refunded > 0:
+	case b.settle == event.ChargeCaptured && b.refunded > 0:
 		r.State = payment.Refunded
 	case b.settle == event.ChargeCaptured:
 		r.State = payment.Captured

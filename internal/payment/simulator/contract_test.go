@@ -49,6 +49,9 @@ func audit(t *testing.T, log eventlog.Reader, stream string) {
 			if r.Type == event.ChargeCaptured {
 				left += c.Amount
 			}
+		case event.ChargeArrived:
+			require.Equal(t, 1, count[event.ChargePending]+count[event.ChargeFenced]-1, "only what was voided while pending arrives")
+			left += c.Amount
 		case event.ChargeRefunded:
 			left -= c.Amount
 			require.GreaterOrEqual(t, left, int64(0), "version %d of %s", r.Version, stream)
@@ -56,6 +59,7 @@ func audit(t *testing.T, log eventlog.Reader, stream string) {
 	}
 	require.LessOrEqual(t, count[event.ChargeAuthorized]+count[event.ChargeRefused]+count[event.ChargeFenced], 1, stream)
 	require.LessOrEqual(t, count[event.ChargeCaptured]+count[event.ChargeVoided], 1, stream)
+	require.LessOrEqual(t, count[event.ChargeCaptured]+count[event.ChargeArrived], 1, stream)
 }
 
 func TestContractInMemory(t *testing.T) { paymenttest.Run(t, subject(audited, nil)) }

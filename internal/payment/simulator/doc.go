@@ -14,10 +14,11 @@
 //	authorize/unavailable  charge.unavailable                                   when the outage began
 //	settle                 charge.captured | charge.voided                      the settle slot, behind an authorization
 //	capture/refused        charge.capture_refused                               the authorization still stands
+//	arrive                 charge.arrived                                       money that came after the void of a pending payment
 //	refund/<key>           charge.refunded                                      amount is what was given back
 //
-// An authorization without a settle slot stands. What an order has paid is the amount of its charge.captured minus
-// the amounts of its charge.refunded. The payment's id is derived from the order's.
+// An authorization without a settle slot stands. What an order has paid is the amount of its charge.captured, or of its
+// charge.arrived, minus the amounts of its charge.refunded. The payment's id is derived from the order's.
 //
 // # Methods
 //
@@ -26,7 +27,8 @@
 //	tok_insufficient_funds  refuses: insufficient_funds
 //	tok_timeout             approves, and the call that wrote it fails with OutcomeUnknown
 //	tok_unavailable         fails with Unavailable for Config.Outage since the first call, then approves
-//	tok_pending             is pending until Settle; Void undoes it
+//	tok_pending             is pending until Settle; Void undoes it, and what is paid after that arrives
+//	tok_late_refund_stuck   as tok_pending; Refund fails with Unavailable for good
 //	tok_void_stuck          approves; Void fails with Unavailable for good
 //	tok_refund_stuck        approves; Refund fails with Unavailable for good
 //	tok_capture_stuck       approves; Capture fails with Unavailable for good

@@ -30,6 +30,7 @@ var behaviours = map[string]behaviour{
 	"tok_pending":            {pending: true},
 	"tok_void_stuck":         {voidStuck: true},
 	"tok_refund_stuck":       {refundStuck: true},
+	"tok_late_refund_stuck":  {pending: true, refundStuck: true},
 	"tok_capture_stuck":      {captureStuck: true},
 	"tok_capture_refused":    {captureRefused: "capture_declined"},
 }
@@ -138,18 +139,22 @@ func (s *Simulator) refund(key string, p payment.Payment, amount int64, b book) 
 		return move{}, fault.New(fault.Conflict, "the key was used for a refund of %d before", before)
 	case again:
 		return say(payment.Result{State: payment.Refunded, PaymentID: charge.PaymentID})
-	case b.settle != event.ChargeCaptured:
+	case b.taken() == 0:
 		return move{}, fault.New(fault.Invalid, "the payment of order %s is %s, not captured", p.OrderID, b.result().State)
-	case amount > p.Amount-b.refunded:
-		return move{}, fault.New(fault.Invalid, "only %d of the payment of order %s are left", p.Amount-b.refunded, p.OrderID)
+	case amount > b.taken()-b.refunded:
+		return move{}, fault.New(fault.Invalid, "only %d of the payment of order %s are left", b.taken()-b.refunded, p.OrderID)
 	case behaviourOf(p.Method).refundStuck:
 		return move{}, fault.New(fault.Unavailable, "the simulator does not refund this method")
 	}
 	return s.write(refundPrefix+key, event.ChargeRefunded, charge), nil
 }
 
-// settle decides a pending payment.
-func (s *Simulator) settle(b book, orderID string, succeeded bool, code string) move {
+// settle decides a pending payment. One that was voided meanwhile has its money come all the same: a transfer cannot
+// be fenced.
+func (s *Simulator) settle(b book, succeeded bool, code string) move {
+	if succeeded && b.pending && b.do == event.ChargeFenced && b.arrived == 0 {
+		return s.write(keyArrive, event.ChargeArrived, b.terms)
+	}
 	if !b.pending || b.do != "" {
 		r := b.result()
 		return move{result: &r}

@@ -135,7 +135,7 @@ func (s *Simulator) Settle(ctx context.Context, p payment.Payment, succeeded boo
 		if p.ID != "" && p.ID != paymentID(p.OrderID) {
 			return move{}, fault.New(fault.Conflict, "the payment of order %s has another id", p.OrderID)
 		}
-		return s.settle(b, p.OrderID, succeeded, code), nil
+		return s.settle(b, succeeded, code), nil
 	})
 	if err != nil {
 		return fmt.Errorf("settle the payment of order %s: %w", p.OrderID, err)

@@ -1,0 +1,221 @@
+// Package late is what becomes of events that come after their order has ended, pure: verdicts, what follows from
+// them, and the decisions of the saga that settles it.
+//
+// An order's stream is closed by its terminal event, so there is a stream of its own, late-<orderId>. Every late event
+// gets a verdict there. Two kinds of them have consequences: money that was paid, which is looked for and given back,
+// and goods that left although the order did not complete, which only people can find.
+//
+// Nothing here does I/O, reads a clock or makes a random id. It may import internal/{order,event,fault}.
+package late
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// Steps of the saga, in events and in the Temporal Web UI.
+const (
+	// StepJudge asks the gateway whether money has arrived.
+	StepJudge order.Step = "judge"
+	// StepRefund gives it back.
+	StepRefund order.Step = "refund"
+	// StepDispatch is what people do about goods that left.
+	StepDispatch = order.StepDispatch
+)
+
+// Slots of the stream. Verdicts stand under the id of their event; these are prefixes of that id, SlotGoods is not.
+const (
+	slotJudge     = "judge/"
+	slotRefund    = "refund/"
+	SlotGoods     = "goods"
+	slotAttention = "attention/"
+	slotResolved  = "attention/resolved/"
+)
+
+// Verdict is the data of event.late.
+type Verdict struct {
+	// ID makes the verdict one, however often and on whichever way the event comes. It is the slot, not part of the data.
+	ID      string `json:"-"`
+	OrderID string `json:"orderId"`
+	// EventID and Type name the late event.
+	EventID string `json:"eventId"`
+	Type    string `json:"type"`
+	// Status is what the order had ended as.
+	Status order.Status `json:"status"`
+	// Detail is for people.
+	Detail string `json:"detail"`
+}
+
+// Consequential reports whether something follows from the late event: then somebody starts the saga.
+func (v Verdict) Consequential() bool { return v.money() || v.goods() }
+
+// money reports whether the event says that somebody has paid.
+func (v Verdict) money() bool { return v.Type == event.PaymentSucceeded }
+
+// goods reports whether the event says that goods have left although the order did not complete.
+func (v Verdict) goods() bool {
+	switch v.Type {
+	case event.ShipmentDispatched, event.ShipmentDelivered, event.ShipmentLost:
+		return v.Status != order.StatusCompleted
+	}
+	return false
+}
+
+// Entry writes the verdict down.
+func (v Verdict) Entry(correlationID string, at time.Time) event.Entry {
+	v.Detail = "the order had ended; the event changed nothing"
+	switch {
+	case v.money():
+		v.Detail = "the order had ended; money that arrived is given back"
+	case v.goods():
+		v.Detail = "the order had ended; somebody has to look after the goods"
+	}
+	return event.New(event.LateStream(v.OrderID), v.ID, event.EventLate, v.OrderID, at, v).CausedBy(correlationID, v.EventID)
+}
+
+// Money is the data of payment.arrived_late, payment.nothing_arrived and payment.refunded.
+type Money struct {
+	OrderID string `json:"orderId"`
+	// EventID names the late event.
+	EventID   string `json:"eventId"`
+	PaymentID string `json:"paymentId,omitempty"`
+	// Amount is in minor units of Currency.
+	Amount   int64  `json:"amount"`
+	Currency string `json:"currency"`
+}
+
+// Matter is a payment that came late.
+type Matter struct {
+	// ID is the verdict's slot, Cause the id of the late event.
+	ID    string `json:"id"`
+	Cause string `json:"cause"`
+	// Judged tells that the gateway was asked; Amount is what had arrived, and Refunded that it was given back.
+	Judged    bool   `json:"judged,omitempty"`
+	Amount    int64  `json:"amount,omitempty"`
+	PaymentID string `json:"paymentId,omitempty"`
+	Refunded  bool   `json:"refunded,omitempty"`
+}
+
+// State is what a late stream tells. Fold makes it.
+type State struct {
+	OrderID string `json:"orderId"`
+	// Head is the newest record that was folded.
+	Head          event.Head `json:"head"`
+	UpdatedAt     time.Time  `json:"updatedAt,omitzero"`
+	CorrelationID string     `json:"correlationId,omitempty"`
+	// LastEventID is the cause of what comes next.
+	LastEventID string `json:"lastEventId,omitempty"`
+	// Payments are the payments that came late, oldest first.
+	Payments []Matter `json:"payments,omitempty"`
+	// Goods tells that goods have left; GoodsSettled that somebody has looked after them.
+	Goods        bool `json:"goods,omitempty"`
+	GoodsSettled bool `json:"goodsSettled,omitempty"`
+	// Attention is what an operator was last asked to look at.
+	Attention order.AttentionState `json:"attention,omitzero"`
+}
+
+// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Corrupt for a
+// gap, Malformed for data that cannot be read.
+func (s State) Fold(records []event.Record) (State, error) {
+	next := s
+	next.Payments = append([]Matter(nil), s.Payments...)
+	for _, r := range records {
+		if r.Version <= next.Head.Version {
+			continue
+		}
+		if r.Version != next.Head.Version+1 {
+			return s, fault.New(fault.Corrupt, "stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
+		}
+		if err := next.apply(r); err != nil {
+			return s, fault.Wrap(err, fault.Malformed, "fold version %d of stream %s", r.Version, r.Stream)
+		}
+	}
+	return next, nil
+}
+
+// apply folds one record. Types that it does not know change nothing but the head.
+func (s *State) apply(r event.Record) error {
+	if s.CorrelationID == "" {
+		s.CorrelationID = r.CorrelationID
+	}
+	s.Head, s.UpdatedAt, s.LastEventID, s.OrderID = r.HeadOf(), r.Time, r.ID, r.Subject
+	switch r.Type {
+	case event.EventLate:
+		return decodeInto(r, func(v Verdict) {
+			if v.money() {
+				s.Payments = append(s.Payments, Matter{ID: r.Key, Cause: v.EventID})
+			}
+			s.Goods = s.Goods || v.goods()
+		})
+	case event.PaymentArrivedLate, event.PaymentNothingArrived:
+		return decodeInto(r, func(m Money) {
+			s.payment(slotJudge, r.Key, func(p *Matter) { p.Judged, p.Amount, p.PaymentID = true, m.Amount, m.PaymentID })
+		})
+	case event.PaymentRefunded:
+		s.payment(slotRefund, r.Key, func(p *Matter) { p.Refunded = true })
+	case event.OrderNeedsAttention:
+		return decodeInto(r, func(a order.Attention) {
+			s.Attention = order.AttentionState{Open: true, Step: a.Step, Count: s.Attention.Count + 1}
+		})
+	case event.OrderAttentionResolved:
+		s.Attention.Open = false
+	}
+	return nil
+}
+
+// payment changes the payment that a key is about.
+func (s *State) payment(prefix, key string, change func(*Matter)) {
+	for i := range s.Payments {
+		if prefix+s.Payments[i].ID == key {
+			change(&s.Payments[i])
+		}
+	}
+}
+
+func decodeInto[T any](r event.Record, use func(T)) error {
+	data, err := event.Decode[T](r.Event)
+	if err != nil {
+		return err
+	}
+	use(data)
+	return nil
+}
+
+// entry makes an event behind the state. Times never go back in a stream, whichever clock is behind.
+func (s State) entry(slot, eventType string, at time.Time, data any) event.Entry {
+	if at.Before(s.UpdatedAt) {
+		at = s.UpdatedAt
+	}
+	return event.New(event.LateStream(s.OrderID), slot, eventType, s.OrderID, at, data).CausedBy(s.CorrelationID, s.LastEventID)
+}
+
+// Judged writes down what the gateway said of a late payment: how much has arrived.
+func (s State) Judged(m Matter, paymentID, currency string, amount int64, at time.Time) event.Entry {
+	d := Money{OrderID: s.OrderID, EventID: m.Cause, PaymentID: paymentID, Amount: amount, Currency: currency}
+	if amount == 0 {
+		return s.entry(slotJudge+m.ID, event.PaymentNothingArrived, at, d)
+	}
+	return s.entry(slotJudge+m.ID, event.PaymentArrivedLate, at, d)
+}
+
+// Refunded writes down that the money of a late payment was given back.
+func (s State) Refunded(m Matter, currency string, at time.Time) event.Entry {
+	return s.entry(slotRefund+m.ID, event.PaymentRefunded, at,
+		Money{OrderID: s.OrderID, EventID: m.Cause, PaymentID: m.PaymentID, Amount: m.Amount, Currency: currency})
+}
+
+// attention asks an operator to look.
+func (s State) attention(f order.Stuck, at time.Time) event.Entry {
+	d := order.NewAttention(s.OrderID, f)
+	return s.entry(slotAttention+strconv.Itoa(s.Attention.Count+1), event.OrderNeedsAttention, at, d)
+}
+
+// attentionResolved says that what an operator was asked to look at is resolved.
+func (s State) attentionResolved(at time.Time) event.Entry {
+	return s.entry(slotResolved+strconv.Itoa(s.Attention.Count), event.OrderAttentionResolved, at,
+		order.AttentionResolution{OrderID: s.OrderID, Step: s.Attention.Step, Note: "it went through"})
+}

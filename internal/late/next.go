@@ -1,0 +1,86 @@
+package late
+
+import (
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// Facts are what a run has seen besides the log.
+type Facts struct {
+	// Stuck is the step that must succeed and does not.
+	Stuck *order.Stuck `json:"stuck,omitempty"`
+}
+
+// Action is what to do next; Payment is what it is about.
+type Action struct {
+	Kind    order.ActionKind
+	Step    order.Step
+	Payment Matter
+	// Entry is what to append; for Record.
+	Entry event.Entry
+	// Until ends a Wait; for people, For says what it waits for.
+	Until time.Time
+	For   string
+}
+
+// lookAgain is how long a run waits for people before it looks at the clock again.
+const lookAgain = 30 * 24 * time.Hour
+
+// atLarge is what an operator is asked to look at when goods have left.
+var atLarge = order.Stuck{Step: StepDispatch, Error: "the goods were dispatched although the order had ended without them"}
+
+// Next decides what to do about what came late. It is pure.
+func Next(s State, f Facts, now time.Time) Action {
+	p, open := s.open()
+	switch {
+	case s.Attention.Open && s.settled():
+		return Action{Kind: order.Record, Entry: s.attentionResolved(now)}
+	case f.Stuck != nil && !s.attends(f.Stuck.Step):
+		return Action{Kind: order.Record, Entry: s.attention(*f.Stuck, now)}
+	case open && !p.Judged:
+		return Action{Kind: order.Lookup, Step: StepJudge, Payment: p}
+	case open:
+		return Action{Kind: order.Do, Step: StepRefund, Payment: p}
+	case s.goodsOpen() && !s.attends(StepDispatch):
+		return Action{Kind: order.Record, Entry: s.attention(atLarge, now)}
+	case s.goodsOpen():
+		return Action{Kind: order.Wait, Step: StepDispatch, Until: now.Add(lookAgain), For: "somebody to look after the goods"}
+	}
+	return Action{Kind: order.Close}
+}
+
+// Open reports whether something is left to be settled.
+func (s State) Open() bool {
+	_, payment := s.open()
+	return payment || s.goodsOpen() || s.Attention.Open
+}
+
+// open returns the oldest payment that is not settled.
+func (s State) open() (Matter, bool) {
+	for _, p := range s.Payments {
+		if !p.Judged || p.Amount > 0 && !p.Refunded {
+			return p, true
+		}
+	}
+	return Matter{}, false
+}
+
+func (s State) goodsOpen() bool { return s.Goods && !s.GoodsSettled }
+
+// attends reports whether an operator is being asked to look at the step.
+func (s State) attends(step order.Step) bool { return s.Attention.Open && s.Attention.Step == step }
+
+// settled reports whether what an operator was asked to look at has gone through. Payments are settled one after the
+// other, so a step that comes after the one that was stuck tells.
+func (s State) settled() bool {
+	p, open := s.open()
+	switch s.Attention.Step {
+	case StepJudge:
+		return !open || p.Judged
+	case StepRefund:
+		return !open || !p.Judged
+	}
+	return !s.goodsOpen()
+}

@@ -1,0 +1,167 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+// orderRun is the order's part of a run, as the kit asks for it.
+var _ saga.Flow[activities.StepInput, activities.StepResult] = (*orderRun)(nil)
+
+// Facts counts what signals have brought.
+func (r *orderRun) Facts() int { return r.changes }
+
+// Next asks order.Next.
+func (r *orderRun) Next(now time.Time) saga.Action {
+	a := order.Next(r.state, r.facts, now, r.timing)
+	return saga.Action{Kind: saga.ActionKind(a.Kind), Step: string(a.Step), Until: a.Until, For: a.For}
+}
+
+// Record appends what order.Next decided, and everything that it decides right after it, in one append.
+func (r *orderRun) Record() error {
+	entries := order.Decisions(r.state, r.facts, workflow.Now(r.ctx), r.timing)
+	in := r.stepInput()
+	in.Entries = entries
+	result, err := saga.UntilDone(r.ctx, callRecord("record "+types(entries)), in, r.show)
+	if err != nil {
+		return err
+	}
+	r.facts.Stuck = nil
+	return r.fold(result)
+}
+
+// Input is the order as far as it is folded, with what the step needs besides.
+func (r *orderRun) Input(a saga.Action, inline bool) activities.StepInput {
+	in := r.stepInput()
+	in.Inline = inline
+	switch {
+	case proves(a):
+	case a.Kind == saga.Lookup:
+		in.Hint, r.facts.Hint = r.facts.Hint, nil
+	case a.Kind == saga.Undo && a.Step == string(order.StepConfirm):
+		in.Entries = []event.Entry{r.state.Undone(order.StepConfirm, workflow.Now(r.ctx))}
+	}
+	return in
+}
+
+// Durable leaves out what only an inline step does. The background publishes from here on: every attempt would publish
+// the same again.
+func (r *orderRun) Durable(in activities.StepInput) activities.StepInput {
+	in.Inline, in.Unpublished = false, nil
+	return in
+}
+
+// Fast reports whether the gateway may be called inside a workflow task.
+func (r *orderRun) Fast() bool { return r.inlinePayment }
+
+// Interrupts reports whether a cancellation or an operator's decision has made an attempt pointless.
+func (r *orderRun) Interrupts(a saga.Action) bool {
+	return r.state.Decision == "" && a.Kind == saga.Do && len(r.facts.Cancellations) > 0 || a.Kind != saga.Lookup && r.decided()
+}
+
+// Fold takes in what a step has answered.
+func (r *orderRun) Fold(a saga.Action, in activities.StepInput, out activities.StepResult) error {
+	r.facts.Stuck = nil
+	switch {
+	case a.Kind != saga.Lookup || len(out.Tail) > 0:
+	case proves(a):
+		r.notCaptured()
+	case in.Hint == nil:
+		r.facts.LookedUp = true
+	}
+	return r.fold(out)
+}
+
+// GiveUp keeps in mind that nobody knows whether a step happened: order.Next has it looked up, or undone.
+func (r *orderRun) GiveUp(a saga.Action, in activities.StepInput, cause error) {
+	r.log.Warn("a step is given up", "order_id", r.state.Order.ID, "step", a.Step, "error", cause)
+	switch {
+	case proves(a):
+		r.notProven(cause)
+	case a.Kind != saga.Lookup:
+		r.facts.GivenUp = order.Step(a.Step)
+	case in.Hint == nil:
+		r.facts.LookedUp = true
+	case r.facts.Hint == nil && saga.Retryable(cause) && workflow.Now(r.ctx).Before(r.state.PendingSince.Add(r.timing.PaymentPending)):
+		// It will not come again: its message was acknowledged.
+		r.facts.Hint = in.Hint
+	}
+}
+
+// Raise has order.Next ask an operator to look.
+func (r *orderRun) Raise(s saga.Stuck) {
+	r.facts.Stuck = &order.Stuck{
+		Step: order.Step(s.Step), Undo: s.Kind == saga.Undo, Error: saga.Describe(s.Cause), Attempts: s.Attempts, NextTry: s.NextTry,
+	}
+}
+
+// Patience is ATTENTION_AFTER, and short once an operator is being asked to look.
+func (r *orderRun) Patience() time.Duration {
+	if r.state.Attention.Open {
+		return saga.SlowBatch
+	}
+	return r.timing.Attention
+}
+
+// Idle shows why the run stays where it is, and publishes what is left meanwhile.
+func (r *orderRun) Idle(note string) {
+	r.show(note)
+	r.publishLater()
+}
+
+// MayContinueAsNew reports whether nothing would be lost by a new run. An Update that waits for its verdict keeps this
+// run going: only this one can give it.
+func (r *orderRun) MayContinueAsNew() bool {
+	return !r.state.Ended && !r.outbox.pending && workflow.AllHandlersFinished(r.ctx)
+}
+
+// ContinueAsNew bounds the history of a run that waits for long.
+func (r *orderRun) ContinueAsNew() error {
+	next := r.in
+	next.Resume = &Resume{Facts: r.facts, Seen: workflow.DeterministicKeys(r.seen), Published: r.outbox.confirmed}
+	return workflow.NewContinueAsNewError(r.ctx, NameOrder, next)
+}
+
+// Close ends the run once everything is published and every caller has its answer.
+func (r *orderRun) Close() error {
+	r.show("")
+	if r.unlisted {
+		if _, err := saga.UntilDone(r.ctx, callList, activities.ListInput{State: r.state}, r.show); err != nil {
+			return err
+		}
+	}
+	if err := r.flush(); err != nil {
+		return err
+	}
+	if err := r.finishHandlers(); err != nil {
+		return err
+	}
+	return r.judgeLate()
+}
+
+// stepInput is what every step gets.
+func (r *orderRun) stepInput() activities.StepInput {
+	in := activities.StepInput{State: r.state, Timing: r.timing}
+	if !r.outbox.pending {
+		in.Unpublished = r.outbox.unpublished
+	}
+	return in
+}
+
+// types lists the types of events, for people.
+func types(entries []event.Entry) string {
+	list := ""
+	for i, e := range entries {
+		if i > 0 {
+			list += ", "
+		}
+		list += e.Type
+	}
+	return list
+}

@@ -1,0 +1,269 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/late"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+type lateCall = saga.Call[activities.LateStepInput, activities.LateStepResult]
+
+// LateSaga is the sequence for what comes after an order has ended: find the money, give it back, have somebody look
+// after the goods. late.Next decides where in it a late stream stands.
+func LateSaga() (*saga.Definition[activities.LateStepInput, activities.LateStepResult], error) {
+	type step = saga.Step[activities.LateStepInput, activities.LateStepResult]
+	return saga.Define("late events",
+		step{
+			Name: string(late.StepJudge), Kind: saga.Pivot, Slot: string(late.StepJudge),
+			Lookup: saga.Activity(activities.NameLateJudge, (*activities.LateMoney).Judge, lateCall{
+				Queue: QueuePayments, Summary: "ask the gateway whether money has arrived", Remote: true,
+			}),
+		},
+		step{
+			Name: string(late.StepRefund), Kind: saga.Forward, Slot: string(late.StepRefund),
+			Do: saga.Activity(activities.NameLateRefund, (*activities.LateMoney).Refund, lateCall{
+				Queue: QueuePayments, Summary: "give back the money that came late", Remote: true,
+			}),
+		},
+		step{Name: string(late.StepDispatch), Kind: saga.Forward, Slot: late.SlotGoods},
+	)
+}
+
+var (
+	callLateOpen = saga.Activity(activities.NameLateOpen, (*activities.LateMoney).Open, lateCall{
+		Queue: QueueOrders, Summary: "read what came late",
+	})
+	callLateRecord = saga.Activity(activities.NameLateRecord, (*activities.LateMoney).Record, lateCall{
+		Queue: QueueOrders, Summary: "record",
+	})
+)
+
+// Late is the saga that settles what came after an order had ended. What came is in the log: a signal only says that
+// there is more, and any run can finish it.
+func Late(ctx workflow.Context, in LateInput) (LateResult, error) {
+	disconnected, _ := workflow.NewDisconnectedContext(ctx)
+	r := &lateRun{ctx: disconnected, in: in, state: late.State{OrderID: in.OrderID}}
+	sequence, err := LateSaga()
+	if err != nil {
+		return LateResult{}, err
+	}
+	if err := r.read(); err != nil {
+		return LateResult{}, err
+	}
+	if err := saga.NewDriver(ctx, sequence, r).Run(); err != nil {
+		return LateResult{}, err
+	}
+	return LateResult{OrderID: in.OrderID, Version: r.state.Head.Version}, nil
+}
+
+// lateRun is one run of a late saga.
+type lateRun struct {
+	ctx   workflow.Context
+	in    LateInput
+	order order.Order
+	fast  bool
+	state late.State
+	facts late.Facts
+	// changes counts signals; unread tells that the log has more.
+	changes int
+	unread  bool
+	// shown is what the search attribute says.
+	shown bool
+}
+
+var _ saga.Flow[activities.LateStepInput, activities.LateStepResult] = (*lateRun)(nil)
+
+// read folds what the log has behind what the run knows.
+func (r *lateRun) read() error {
+	r.unread = false
+	result, err := saga.UntilDone(r.ctx, callLateOpen, activities.LateStepInput{State: r.state}, r.Idle)
+	if err != nil {
+		return err
+	}
+	r.order, r.fast = result.Order, result.Fast
+	return r.fold(result)
+}
+
+func (r *lateRun) fold(result activities.LateStepResult) (err error) {
+	r.state, err = r.state.Fold(result.Tail)
+	return err
+}
+
+// TakeIn takes in the signals.
+func (r *lateRun) TakeIn() {
+	for workflow.GetSignalChannel(r.ctx, SignalLate).ReceiveAsync(nil) {
+		r.changes++
+		r.unread = true
+	}
+}
+
+// Facts counts the signals.
+func (r *lateRun) Facts() int { return r.changes }
+
+// Next asks late.Next, once everything is read.
+func (r *lateRun) Next(now time.Time) saga.Action {
+	if r.unread {
+		return saga.Action{Kind: saga.Record}
+	}
+	a := late.Next(r.state, r.facts, now)
+	return saga.Action{Kind: saga.ActionKind(a.Kind), Step: string(a.Step), Until: a.Until, For: a.For}
+}
+
+// Record appends what late.Next decided, or reads what somebody else has appended.
+func (r *lateRun) Record() error {
+	if r.unread {
+		return r.read()
+	}
+	in := r.input()
+	in.Entry = late.Next(r.state, r.facts, workflow.Now(r.ctx)).Entry
+	result, err := saga.UntilDone(r.ctx, callLateRecord, in, r.Idle)
+	if err != nil {
+		return err
+	}
+	r.facts.Stuck = nil
+	return r.fold(result)
+}
+
+func (r *lateRun) input() activities.LateStepInput {
+	return activities.LateStepInput{State: r.state, Order: r.order}
+}
+
+// Input is the payment that the step is about.
+func (r *lateRun) Input(saga.Action, bool) activities.LateStepInput {
+	in := r.input()
+	in.Payment = late.Next(r.state, r.facts, workflow.Now(r.ctx)).Payment
+	return in
+}
+
+// Durable returns the same input: nothing of it is for an inline step only.
+func (r *lateRun) Durable(in activities.LateStepInput) activities.LateStepInput { return in }
+
+// Fast reports whether the gateway may be called inside a workflow task.
+func (r *lateRun) Fast() bool { return r.fast }
+
+// Interrupts reports that nothing makes giving money back pointless.
+func (r *lateRun) Interrupts(saga.Action) bool { return false }
+
+// Fold takes in what a step has answered.
+func (r *lateRun) Fold(_ saga.Action, _ activities.LateStepInput, out activities.LateStepResult) error {
+	r.facts.Stuck = nil
+	return r.fold(out)
+}
+
+// GiveUp is never called: no step has a deadline.
+func (r *lateRun) GiveUp(saga.Action, activities.LateStepInput, error) {}
+
+// Raise has late.Next ask an operator to look.
+func (r *lateRun) Raise(s saga.Stuck) {
+	r.facts.Stuck = &order.Stuck{
+		Step: order.Step(s.Step), Error: saga.Describe(s.Cause), Attempts: s.Attempts, NextTry: s.NextTry,
+	}
+}
+
+// Patience is short once an operator is being asked to look.
+func (r *lateRun) Patience() time.Duration {
+	if r.state.Attention.Open {
+		return saga.SlowBatch
+	}
+	return order.DefaultTiming().Attention
+}
+
+// Idle shows why the run stays where it is.
+func (r *lateRun) Idle(note string) {
+	workflow.SetCurrentDetails(r.ctx, lateDetails(r.state, note))
+	if r.state.Attention.Open == r.shown {
+		return
+	}
+	if err := workflow.UpsertTypedSearchAttributes(r.ctx, NeedsAttention.ValueSet(r.state.Attention.Open)); err != nil {
+		workflow.GetLogger(r.ctx).Warn("search attributes are not written", "order_id", r.in.OrderID, "error", err)
+		return
+	}
+	r.shown = r.state.Attention.Open
+}
+
+// MayContinueAsNew reports that a new run knows as much: everything is in the log.
+func (r *lateRun) MayContinueAsNew() bool { return workflow.AllHandlersFinished(r.ctx) }
+
+// ContinueAsNew bounds the history of a run that waits for long.
+func (r *lateRun) ContinueAsNew() error { return workflow.NewContinueAsNewError(r.ctx, NameLate, r.in) }
+
+// Close ends the run.
+func (r *lateRun) Close() error {
+	r.Idle("settled")
+	return nil
+}
+
+// lateDetails is what came late as markdown.
+func lateDetails(s late.State, note string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Events that came after order %s had ended: **%s**\n\n", s.OrderID, note)
+	for _, p := range s.Payments {
+		mark, text := "▶", "the gateway is asked"
+		switch {
+		case p.Judged && p.Amount == 0:
+			mark, text = "✓", "no money has arrived"
+		case p.Refunded:
+			mark, text = "✓", fmt.Sprintf("%d given back", p.Amount)
+		case p.Judged:
+			text = fmt.Sprintf("%d to be given back", p.Amount)
+		}
+		fmt.Fprintf(&b, "- %s payment %s: %s\n", mark, p.Cause, text)
+	}
+	if s.Goods {
+		mark, text := "▶", "somebody has to look after them"
+		if s.GoodsSettled {
+			mark, text = "✓", "looked after"
+		}
+		fmt.Fprintf(&b, "- %s goods that left: %s\n", mark, text)
+	}
+	return b.String()
+}
+
+// settleLate has a saga of its own settle what follows from late events. It outlives the order's.
+func (r *orderRun) settleLate() error {
+	id := LateWorkflowID(r.state.Order.ID)
+	child := workflow.WithChildOptions(r.ctx, workflow.ChildWorkflowOptions{
+		WorkflowID: id, TaskQueue: QueueOrders, ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		StaticSummary:         LateSummary(r.state.Order.ID),
+		TypedSearchAttributes: temporal.NewSearchAttributes(CustomerID.ValueSet(r.state.Order.CustomerID), NeedsAttention.ValueSet(false)),
+	})
+	for {
+		err := workflow.ExecuteChildWorkflow(child, NameLate, LateInput{OrderID: r.state.Order.ID}).
+			GetChildWorkflowExecution().Get(r.ctx, nil)
+		var already *temporal.ChildWorkflowExecutionAlreadyStartedError
+		if !errors.As(err, &already) {
+			return err
+		}
+		if workflow.SignalExternalWorkflow(r.ctx, id, "", SignalLate, nil).Get(r.ctx, nil) == nil {
+			return nil
+		}
+		// It has closed between the two: the next one is started.
+		if err := workflow.Sleep(r.ctx, time.Second); err != nil {
+			return err
+		}
+	}
+}
+
+// LateSummary is the late saga in one line, for the Temporal Web UI.
+func LateSummary(orderID string) string { return "what came after order " + orderID + " had ended" }
+
+// unheard are late payments among the facts: somebody said that the payer has paid, when it was decided already that
+// everything is undone.
+func (r *orderRun) unheard() {
+	if h := r.facts.Hint; h != nil && h.Succeeded && r.state.Decision == order.Back && h.Cause != "" {
+		r.late = append(r.late, activities.LateEvent{ID: h.ID, EventID: h.Cause, Type: event.PaymentSucceeded})
+	}
+	r.facts.Hint = nil
+}

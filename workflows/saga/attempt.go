@@ -1,0 +1,134 @@
+package saga
+
+import (
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// fate says what an attempt came to, besides its error.
+type fate int
+
+const (
+	// answered: the call has answered, or has failed.
+	answered fate = iota
+	// interrupted: a fact has made it pointless to wait. It may still happen: the undo fences it.
+	interrupted
+	// broken: the workflow itself cannot go on; the error is its own.
+	broken
+)
+
+// attempt runs a call: inside the workflow task first, where that is allowed, and as a regular activity with durable
+// retry when that did not come through.
+func (d *Driver[In, Out]) attempt(a Action, call *Call[In, Out], in In, inline bool) (out Out, f fate, err error) {
+	if inline {
+		err = callInline(d.ctx, call, in, &out)
+		if err == nil || !Retryable(err) {
+			return out, answered, err
+		}
+	}
+	d.flow.Idle("retrying: " + call.Summary)
+	limit := d.batch()
+	if call.Deadline != nil {
+		limit = call.Deadline(in)
+	}
+	ctx, cancel := workflow.WithCancel(d.ctx)
+	defer cancel()
+	future := callDurable(ctx, call, d.flow.Durable(in), limit)
+	err = workflow.Await(d.ctx, func() bool {
+		d.flow.TakeIn()
+		return future.IsReady() || d.flow.Interrupts(a)
+	})
+	switch {
+	case err != nil:
+		return out, broken, err
+	case !future.IsReady():
+		return out, interrupted, nil
+	}
+	err = future.Get(d.ctx, &out)
+	return out, answered, err
+}
+
+// batch bounds the attempts of a call that must succeed, until somebody should look; later it is short.
+func (d *Driver[In, Out]) batch() time.Duration {
+	if d.batches > 0 {
+		return SlowBatch
+	}
+	return d.flow.Patience()
+}
+
+// UntilDone runs a call that needs nothing but the flow's own stores, until it succeeds. It never ends a run: an error
+// that no retry mends is shown, and tried again slowly, for somebody to mend. The error is the workflow's own.
+func UntilDone[In, Out any](ctx workflow.Context, call *Call[In, Out], in In, idle func(note string)) (out Out, err error) {
+	err = callInline(ctx, call, in, &out)
+	for err != nil {
+		idle("retrying: " + call.Summary)
+		if err = callDurable(ctx, call, in, 0).Get(ctx, &out); err == nil {
+			break
+		}
+		workflow.GetLogger(ctx).Error("a step of our own fails for good", "step", call.activity, "error", err)
+		idle("stuck: " + Describe(err))
+		if err := workflow.Sleep(ctx, SlowRetry); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// callInline runs a call as a local activity.
+func callInline[In, Out any](ctx workflow.Context, call *Call[In, Out], in In, out *Out) error {
+	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		ScheduleToCloseTimeout: InlineBudget, StartToCloseTimeout: InlineAttempt,
+		RetryPolicy: InlineRetry(), Summary: call.Summary,
+	})
+	return workflow.ExecuteLocalActivity(ctx, call.activity, in).Get(ctx, out)
+}
+
+// callDurable starts a call as a regular activity; a limit of 0 is none.
+func callDurable[In, Out any](ctx workflow.Context, call *Call[In, Out], in In, limit time.Duration) workflow.Future {
+	attempt := AttemptTimeout
+	if limit > 0 && limit < attempt {
+		attempt = limit
+	}
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue: call.Queue, ScheduleToCloseTimeout: limit, StartToCloseTimeout: attempt,
+		RetryPolicy: DurableRetry(), Summary: call.Summary,
+	})
+	return workflow.ExecuteActivity(ctx, call.activity, in)
+}
+
+// Pause waits until a fact comes, at most for d. The timer ends with it: a saga that waits often does not collect
+// timers, and the Temporal Web UI shows none that nobody waits for.
+func Pause(ctx workflow.Context, f interface {
+	TakeIn()
+	Facts() int
+}, d time.Duration, summary string,
+) error {
+	facts := f.Facts()
+	timed, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	timer := workflow.NewTimerWithOptions(timed, d, workflow.TimerOptions{Summary: summary})
+	return workflow.Await(ctx, func() bool {
+		f.TakeIn()
+		return timer.IsReady() || f.Facts() != facts
+	})
+}
+
+// Retryable reports whether the same call may succeed later. A timeout may; so may everything that does not say that it
+// is for good.
+func Retryable(err error) bool {
+	var timeout *temporal.TimeoutError
+	var application *temporal.ApplicationError
+	return errors.As(err, &timeout) || !errors.As(err, &application) || !application.NonRetryable()
+}
+
+// Describe returns the innermost words of an error that came back through Temporal, for operators.
+func Describe(err error) string {
+	var application *temporal.ApplicationError
+	if errors.As(err, &application) {
+		return application.Message()
+	}
+	return err.Error()
+}

@@ -1,0 +1,203 @@
+package saga
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Kind says what a step means to the saga.
+type Kind string
+
+// The kinds of steps, in the order in which they may stand in a saga.
+const (
+	// Compensable steps come before the pivot. They may have happened as soon as they are attempted, and are undone,
+	// newest first, when the saga turns back.
+	Compensable Kind = "compensable"
+	// Pivot is the step that decides. There is one.
+	Pivot Kind = "pivot"
+	// Forward steps come after the pivot. They are never undone and tried until they succeed.
+	Forward Kind = "forward"
+)
+
+// Call is an activity as a step uses it. In and Out are what it takes and gives.
+type Call[In, Out any] struct {
+	activity string
+	// Queue is the task queue on which the activity runs when it does not run inside a workflow task.
+	Queue string
+	// Summary is one line for the Temporal Web UI.
+	Summary string
+	// Remote marks calls to somebody else's service: they run inside a workflow task only when the flow says that the
+	// service is fast.
+	Remote bool
+	// Deadline is how long the call may be unavailable before it is given up; nil for calls that must succeed.
+	Deadline func(In) time.Duration
+}
+
+// Activity makes a Call of a registered activity: its name, and its method for the types.
+func Activity[T, In, Out any](name string, _ func(T, context.Context, In) (Out, error), c Call[In, Out]) *Call[In, Out] {
+	c.activity = name
+	return &c
+}
+
+// Activity is the registered name.
+func (c *Call[In, Out]) Activity() string { return c.activity }
+
+// Step is a step of a saga.
+type Step[In, Out any] struct {
+	Name string
+	Kind Kind
+	// Slot is the key under which the outcome stands in the saga's stream; UndoSlot is that of the compensation.
+	Slot, UndoSlot string
+	// Do attempts the step. A step without Do is recorded by the flow, or waited for.
+	Do *Call[In, Out]
+	// Lookup asks what is: what became of an attempt whose outcome nobody knows, or what a decision is to be based on.
+	// Optional.
+	Lookup *Call[In, Out]
+	// Undo makes it so that the step has not happened, whether or not it had, and keeps it so.
+	Undo *Call[In, Out]
+}
+
+// call is the step's call for an action.
+func (s Step[In, Out]) call(kind ActionKind) *Call[In, Out] {
+	switch kind {
+	case Do:
+		return s.Do
+	case Lookup:
+		return s.Lookup
+	case Undo:
+		return s.Undo
+	}
+	return nil
+}
+
+// Definition is a saga whose steps have been checked.
+type Definition[In, Out any] struct {
+	name  string
+	steps []Step[In, Out]
+	calls map[callKey]*Call[In, Out]
+}
+
+type callKey struct {
+	kind ActionKind
+	step string
+}
+
+// Define checks the steps of a saga and returns it. The error names everything that is wrong: a saga has one pivot,
+// compensable steps before it and forward steps after it; each compensable step has an undo, no other step has one;
+// names and slots are unique; what can be undone has a deadline, what must succeed has none.
+func Define[In, Out any](name string, steps ...Step[In, Out]) (*Definition[In, Out], error) {
+	d := &Definition[In, Out]{name: name, steps: steps, calls: make(map[callKey]*Call[In, Out])}
+	var c checker
+	c.require(name != "", "a saga has a name")
+	pivots := 0
+	for _, s := range steps {
+		c.step = s.Name
+		if s.Kind == Pivot {
+			pivots++
+		}
+		c.unique("name", s.Name)
+		c.unique("slot", s.Slot)
+		if s.Undo != nil || s.UndoSlot != "" {
+			c.unique("slot", s.UndoSlot)
+		}
+		checkKind(&c, s, pivots)
+		for _, kind := range []ActionKind{Do, Lookup, Undo} {
+			if call := s.call(kind); call != nil {
+				checkCall(&c, kind, s.Kind, call)
+				d.calls[callKey{kind, s.Name}] = call
+			}
+		}
+	}
+	c.step = ""
+	c.require(pivots == 1, "a saga has one pivot, not %d", pivots)
+	if err := errors.Join(c.errs...); err != nil {
+		return nil, fmt.Errorf("saga %q: %w", name, err)
+	}
+	return d, nil
+}
+
+// checkKind checks what a step of its kind must and must not have, and where it stands.
+func checkKind[In, Out any](c *checker, s Step[In, Out], pivots int) {
+	switch s.Kind {
+	case Compensable:
+		c.require(pivots == 0, "a compensable step stands before the pivot")
+		c.require(s.Undo != nil, "a compensable step has an undo")
+	case Pivot:
+		c.require(s.Do == nil && s.Undo == nil, "the pivot is an event: nothing is done but to record it")
+	case Forward:
+		c.require(pivots > 0, "a forward step stands after the pivot")
+		c.require(s.Undo == nil, "a forward step is never undone")
+	default:
+		c.require(false, "%q is no kind", s.Kind)
+	}
+}
+
+// checkCall checks one activity of a step.
+func checkCall[In, Out any](c *checker, action ActionKind, kind Kind, call *Call[In, Out]) {
+	c.require(call.activity != "", "%s names its activity", action)
+	c.require(call.Queue != "", "%s names its task queue", action)
+	c.require(call.Summary != "", "%s has a summary", action)
+	switch {
+	case action == Undo, action == Do && kind == Forward:
+		c.require(call.Deadline == nil, "%s must succeed: it has no deadline", action)
+	case kind == Compensable:
+		c.require(call.Deadline != nil, "%s has a deadline: nothing waits for ever before the pivot", action)
+	}
+}
+
+// checker collects what is wrong.
+type checker struct {
+	step string
+	seen map[string]bool
+	errs []error
+}
+
+func (c *checker) require(ok bool, format string, args ...any) {
+	if ok {
+		return
+	}
+	err := fmt.Errorf(format, args...)
+	if c.step != "" {
+		err = fmt.Errorf("step %q: %w", c.step, err)
+	}
+	c.errs = append(c.errs, err)
+}
+
+// unique requires that a value is there and has not been seen under its label.
+func (c *checker) unique(label, value string) {
+	key := label + "/" + value
+	c.require(value != "", "a step has a %s", label)
+	c.require(!c.seen[key] || value == "", "the %s %q is taken", label, value)
+	if c.seen == nil {
+		c.seen = make(map[string]bool)
+	}
+	c.seen[key] = true
+}
+
+// Name is the saga's name.
+func (d *Definition[In, Out]) Name() string { return d.name }
+
+// Steps are the saga's steps, in their order.
+func (d *Definition[In, Out]) Steps() []Step[In, Out] {
+	return append([]Step[In, Out](nil), d.steps...)
+}
+
+// Activities are the registered names of every activity that the saga uses, in the order of their steps.
+func (d *Definition[In, Out]) Activities() []string {
+	var names []string
+	for _, s := range d.steps {
+		for _, kind := range []ActionKind{Do, Lookup, Undo} {
+			if c := s.call(kind); c != nil {
+				names = append(names, c.activity)
+			}
+		}
+	}
+	return names
+}
+
+// Find returns the call for an action; nil when the step has none of that kind.
+func (d *Definition[In, Out]) Find(kind ActionKind, step string) *Call[In, Out] {
+	return d.calls[callKey{kind, step}]
+}

@@ -1,0 +1,174 @@
+package saga
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+)
+
+// ActionKind says what kind of thing is to be done.
+type ActionKind string
+
+// The kinds of actions.
+const (
+	// Record appends what the flow has decided to its stream.
+	Record ActionKind = "record"
+	// Do attempts a step.
+	Do ActionKind = "do"
+	// Undo makes it so that a step has not happened, and keeps it so.
+	Undo ActionKind = "undo"
+	// Lookup asks what became of a step.
+	Lookup ActionKind = "lookup"
+	// Wait waits for a fact, until Until.
+	Wait ActionKind = "wait"
+	// Close ends the run.
+	Close ActionKind = "close"
+)
+
+// Action is what to do next.
+type Action struct {
+	Kind ActionKind
+	Step string
+	// Until ends a Wait; for people, For says what it waits for.
+	Until time.Time
+	For   string
+}
+
+// String names the action for people.
+func (a Action) String() string { return string(a.Kind) + " " + a.Step }
+
+// Stuck tells of a call that must succeed and does not.
+type Stuck struct {
+	Action
+	// Cause is the last error.
+	Cause error
+	// Attempts counts the rounds of attempts so far: the first lasts until Flow.Patience is over, later ones are short.
+	Attempts int
+	// NextTry says when it is tried again.
+	NextTry time.Time
+}
+
+// Flow is a saga's own part of a run: it knows the log, the kit does not.
+type Flow[In, Out any] interface {
+	// TakeIn takes in every signal that has arrived. It is called before each decision and while the run waits. Facts
+	// counts what was taken in: a wait ends when it moves.
+	TakeIn()
+	Facts() int
+
+	// Next decides what to do. It is pure: it looks at nothing but what was folded and taken in.
+	Next(now time.Time) Action
+	// Record appends what Next has decided, and folds it.
+	Record() error
+
+	// Input makes the input of an action's call. Inline tells that it runs inside a workflow task, where no signal can
+	// be seen. Durable makes the input of the same call as a regular activity.
+	Input(a Action, inline bool) In
+	Durable(in In) In
+	// Fast reports whether remote calls may run inside a workflow task.
+	Fast() bool
+	// Interrupts reports whether a fact has made the attempt pointless. It may happen all the same.
+	Interrupts(a Action) bool
+
+	// Fold takes in what a call has answered.
+	Fold(a Action, in In, out Out) error
+	// GiveUp hears that a call with a deadline was unavailable past it, or fails for good. Nobody knows whether it
+	// happened.
+	GiveUp(a Action, in In, cause error)
+	// Raise hears that a call which must succeed does not.
+	Raise(s Stuck)
+	// Patience is how long a call that must succeed may be stuck before it is raised.
+	Patience() time.Duration
+
+	// Idle says for people why the run stays where it is for a while. The flow shows it, and does what it likes to do
+	// meanwhile.
+	Idle(note string)
+	// MayContinueAsNew reports whether nothing would be lost by a new run; ContinueAsNew is the error that makes one.
+	MayContinueAsNew() bool
+	ContinueAsNew() error
+	// Close ends the run.
+	Close() error
+}
+
+// Driver runs a flow.
+type Driver[In, Out any] struct {
+	ctx  workflow.Context
+	def  *Definition[In, Out]
+	flow Flow[In, Out]
+	// batches counts the rounds of attempts of a call that is stuck.
+	batches int
+}
+
+// NewDriver returns a driver. The context is disconnected from the workflow's cancellation.
+func NewDriver[In, Out any](ctx workflow.Context, d *Definition[In, Out], f Flow[In, Out]) *Driver[In, Out] {
+	disconnected, _ := workflow.NewDisconnectedContext(ctx)
+	return &Driver[In, Out]{ctx: disconnected, def: d, flow: f}
+}
+
+// Run drives the flow to its end: decide, do one thing, fold what came of it.
+func (d *Driver[In, Out]) Run() error {
+	for {
+		d.flow.TakeIn()
+		if workflow.GetInfo(d.ctx).GetContinueAsNewSuggested() && d.flow.MayContinueAsNew() {
+			return d.flow.ContinueAsNew()
+		}
+		var err error
+		switch a := d.flow.Next(workflow.Now(d.ctx)); a.Kind {
+		case Close:
+			return d.flow.Close()
+		case Record:
+			err = d.flow.Record()
+		case Wait:
+			d.flow.Idle("waiting for " + a.For)
+			err = Pause(d.ctx, d.flow, max(a.Until.Sub(workflow.Now(d.ctx)), time.Millisecond), "wait for "+a.For)
+		default:
+			err = d.step(a)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// step runs an action's call and tells the flow what came of it.
+func (d *Driver[In, Out]) step(a Action) error {
+	call := d.def.Find(a.Kind, a.Step)
+	if call == nil {
+		return fmt.Errorf("saga %q has no way to %s", d.def.name, a)
+	}
+	inline := !call.Remote || d.flow.Fast()
+	in := d.flow.Input(a, inline)
+	out, fate, err := d.attempt(a, call, in, inline)
+	switch {
+	case fate == broken:
+		return err
+	case fate == interrupted:
+		return nil
+	case err == nil:
+		d.batches = 0
+		return d.flow.Fold(a, in, out)
+	case call.Deadline != nil:
+		d.flow.GiveUp(a, in, err)
+		return nil
+	}
+	return d.raise(a, err)
+}
+
+// raise asks an operator to look at a call that must succeed, and waits before it is tried again.
+func (d *Driver[In, Out]) raise(a Action, cause error) error {
+	if d.flow.Interrupts(a) {
+		// Somebody was faster: what was decided comes first.
+		return nil
+	}
+	d.batches++
+	pause := slowRetry(d.batches, workflow.GetInfo(d.ctx).OriginalRunID)
+	d.flow.Raise(Stuck{Action: a, Cause: cause, Attempts: d.batches, NextTry: workflow.Now(d.ctx).Add(pause)})
+	d.flow.TakeIn()
+	if d.flow.Next(workflow.Now(d.ctx)).Kind == Record {
+		if err := d.flow.Record(); err != nil {
+			return err
+		}
+	}
+	d.flow.Idle("stuck: " + Describe(cause))
+	return Pause(d.ctx, d.flow, pause, "try again: "+a.String())
+}

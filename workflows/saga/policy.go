@@ -1,0 +1,51 @@
+package saga
+
+import (
+	"hash/fnv"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+)
+
+// How calls are run: one table for every flow. What differs from step to step, its deadline, stands with the step.
+const (
+	// InlineBudget bounds a local activity with its retries. It stays well under the 10 s of a workflow task.
+	InlineBudget = 3 * time.Second
+	// InlineAttempt bounds one attempt, so that a hung connection leaves room for a second one.
+	InlineAttempt = 2 * time.Second
+
+	// AttemptTimeout bounds one attempt of a regular activity. A service that takes longer is asked again with the
+	// same key.
+	AttemptTimeout = 10 * time.Second
+
+	// SlowRetry is how soon a step that an operator was asked to look at is tried again. The pause doubles up to
+	// SlowestRetry: a saga may be parked for months, and thousands of them may wait for the same service.
+	SlowRetry    = time.Minute
+	SlowestRetry = time.Hour
+	// SlowBatch bounds the attempts of one such try.
+	SlowBatch = 30 * time.Second
+)
+
+// InlineRetry is for local activities: one more attempt at once; everything longer is for regular activities.
+func InlineRetry() *temporal.RetryPolicy {
+	return &temporal.RetryPolicy{InitialInterval: 50 * time.Millisecond, BackoffCoefficient: 2, MaximumAttempts: 2}
+}
+
+// DurableRetry is for regular activities: quick at first, because most outages are short, and never faster than every
+// ten seconds later. Attempts are bounded by the deadline of the activity alone.
+func DurableRetry() *temporal.RetryPolicy {
+	return &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second}
+}
+
+// slowRetry is the pause behind a round of attempts, the first being 1. It is up to a tenth longer, each run by its own
+// share: what got stuck together does not come back together.
+func slowRetry(round int, runID string) time.Duration {
+	pause := SlowRetry
+	for n := 1; n < round && pause < SlowestRetry; n++ {
+		pause *= 2
+	}
+	pause = min(pause, SlowestRetry)
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(runID))
+	return pause + pause/10*time.Duration(h.Sum32()%1000)/1000
+}
