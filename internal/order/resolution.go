@@ -48,16 +48,22 @@ type Resolution struct {
 	Attention int `json:"attention,omitempty"`
 }
 
-// Identified gives the decision the id that follows from what it says: the same decision about the same attention is
-// one, however often it is sent. Key tells decisions apart that say the same. Without one, a step is tried again as
-// often as somebody asks for it after the time before.
+// Identified gives the decision the number of the open attention, if it has none, and the id that follows from what it
+// says: the same decision about the same attention is one, however often it is sent. A step is tried again as often as
+// somebody asks for it after the time before. A key makes it one whatever has been asked since, and tells decisions apart
+// that say the same.
 func (r Resolution) Identified(s State, key string) Resolution {
-	r.Attention = s.Attention.Count
-	attempt := ""
-	if r.Action == Retry && key == "" {
-		attempt = strconv.Itoa(s.Attention.Retries)
+	if r.Attention == 0 {
+		r.Attention = s.Attention.Count
 	}
-	r.ID = event.DerivedID("resolution", s.Order.ID, strconv.Itoa(r.Attention), string(r.Action), r.Reference, r.Note, key, attempt)
+	about := ""
+	if key == "" {
+		about = strconv.Itoa(r.Attention)
+		if r.Action == Retry {
+			about += "/" + strconv.Itoa(s.Attention.Retries)
+		}
+	}
+	r.ID = event.DerivedID("resolution", s.Order.ID, about, string(r.Action), r.Reference, r.Note, key)
 	return r
 }
 
@@ -81,6 +87,9 @@ func (r Resolution) Validate() error {
 	}
 	if utf8.RuneCountInString(r.Reference) > MaxReference {
 		add("/reference", "must have at most %d characters", MaxReference)
+	}
+	if r.Attention < 0 {
+		add("/attention", "must be the number of an attention, from 1")
 	}
 	if r.By != "" && !event.ValidID(r.By) {
 		add("/by", "%s", event.IDRule)
@@ -155,8 +164,8 @@ func (s State) WhyNotResolvable(r Resolution) string {
 	case situation == "":
 		return "nothing is stuck: the order is " + string(s.Flow)
 	case r.Attention != 0 && r.Attention != s.Attention.Count:
-		return "attention " + strconv.Itoa(r.Attention) + " is over; attention " + strconv.Itoa(s.Attention.Count) +
-			" is open: " + string(situation)
+		return "attention " + strconv.Itoa(r.Attention) + " is not open; attention " + strconv.Itoa(s.Attention.Count) +
+			" is: " + string(situation)
 	case !slices.Contains(Allowed[situation], r.Action):
 		return string(situation) + ": that allows " + words(Allowed[situation]) + ", not " + strconv.Quote(string(r.Action))
 	case r.Action == Skip && r.Note == "":

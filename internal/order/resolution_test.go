@@ -178,7 +178,7 @@ func TestWhyNotResolvable(t *testing.T) {
 	}{
 		"no note":           {order.Resolution{Action: order.Skip}, "the note is missing: who skips a step says why"},
 		"no reference":      {order.Resolution{Action: order.Substitute, Note: "done"}, "the reference is missing: who substitutes a step says what was done instead"},
-		"another attention": {order.Resolution{Action: order.Retry, Attention: 2}, "attention 2 is over; attention 1 is open: the capture is stuck"},
+		"another attention": {order.Resolution{Action: order.Retry, Attention: 2}, "attention 2 is not open; attention 1 is: the capture is stuck"},
 		"no such action": {order.Resolution{Action: "pray"},
 			`the capture is stuck: that allows retry, skip, substitute and compensate, not "pray"`},
 		"fits":            {order.Resolution{Action: order.Retry}, ""},
@@ -306,6 +306,12 @@ func TestTheSameDecisionIsOne(t *testing.T) {
 		require.NotEqual(t, first.ID, d.ID)
 	}
 
+	about := skip
+	about.Attention = 2
+	require.NotEqual(t, first.ID, about.Identified(s, "").ID, "another attention")
+	require.Equal(t, 2, about.Identified(s, "").Attention)
+	require.Equal(t, skip.Identified(s, "k").ID, about.Identified(s, "k").ID, "a key makes it one")
+
 	retry := order.Resolution{Action: order.Retry}.Identified(s, "")
 	require.Equal(t, retry, order.Resolution{Action: order.Retry}.Identified(s, ""), "not yet tried again")
 	require.True(t, w.decide(retry))
@@ -323,8 +329,8 @@ func TestValidateNamesEveryField(t *testing.T) {
 		}
 		return list
 	}
-	require.Equal(t, []string{"/action", "/note", "/reference", "/by"}, pointers(order.Resolution{
-		Action: "pray", Note: strings.Repeat("é", order.MaxNote+1), Reference: strings.Repeat("é", order.MaxReference+1), By: "a b",
+	require.Equal(t, []string{"/action", "/note", "/reference", "/attention", "/by"}, pointers(order.Resolution{
+		Action: "pray", Attention: -1, Note: strings.Repeat("é", order.MaxNote+1), Reference: strings.Repeat("é", order.MaxReference+1), By: "a b",
 	}))
 	require.Equal(t, []string{"/note"}, pointers(order.Resolution{Action: order.Skip}))
 	require.Equal(t, []string{"/reference"}, pointers(order.Resolution{Action: order.Substitute}))
