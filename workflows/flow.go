@@ -104,7 +104,7 @@ func (r *orderRun) Raise(s saga.Stuck) {
 // Patience is ATTENTION_AFTER, and short once an operator is being asked to look.
 func (r *orderRun) Patience() time.Duration {
 	if r.state.Attention.Open {
-		return saga.SlowBatch
+		return min(saga.SlowBatch, r.timing.Attention)
 	}
 	return r.timing.Attention
 }
