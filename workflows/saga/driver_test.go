@@ -241,9 +241,15 @@ func TestAParkedSagaContinuesAsNew(t *testing.T) {
 	require.NotContains(t, p.told, "close")
 }
 
-func TestPatienceBoundsTheFirstRoundOnly(t *testing.T) {
+func TestPatienceBoundsTheFirstRound(t *testing.T) {
 	// The test environment gives up after ten attempts: within 42 s.
-	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "pack"}}, patience: 12 * time.Second}
+	for patience, later := range map[time.Duration]time.Duration{12 * time.Second: 12 * time.Second, 40 * time.Second: saga.SlowBatch} {
+		testPatience(t, patience, later)
+	}
+}
+
+func testPatience(t *testing.T, patience, later time.Duration) {
+	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "pack"}}, patience: patience}
 	s.errs["Unpack"] = times(60, errAway)
 	began := s.env.Now()
 	require.NoError(t, s.run(t, p, false))
@@ -251,7 +257,7 @@ func TestPatienceBoundsTheFirstRoundOnly(t *testing.T) {
 	require.Greater(t, len(p.raisedAt), 1)
 	first, second := p.raisedAt[0].Sub(began), p.raisedAt[1].Sub(p.raisedAt[0])
 	require.InDelta(t, p.patience.Seconds(), first.Seconds(), 10)
-	require.InDelta(t, (saga.SlowRetry + saga.SlowBatch).Seconds(), second.Seconds(), 15)
+	require.InDelta(t, (saga.SlowRetry + later).Seconds(), second.Seconds(), 15)
 }
 
 func TestAFactInterruptsAnAttempt(t *testing.T) {
