@@ -35,10 +35,9 @@ func (o Order) Steps() []Step {
 // Progress says how far each step of the order is: what is done, what runs now, what is to come, what was
 // undone. It is for people.
 func (s State) Progress() []StepProgress {
-	steps := s.Order.Steps()
-	progress := make([]StepProgress, len(steps))
+	var progress []StepProgress
 	running := false
-	for i, step := range steps {
+	for _, step := range s.Order.Steps() {
 		state := s.stepState(step)
 		if state == StepToDo {
 			switch {
@@ -48,7 +47,7 @@ func (s State) Progress() []StepProgress {
 				state, running = StepNow, true
 			}
 		}
-		progress[i] = StepProgress{Step: step, State: state}
+		progress = append(progress, StepProgress{Step: step, State: state})
 	}
 	if s.AtLarge {
 		progress = append(progress, StepProgress{Step: StepDispatch, State: s.atLargeState()})

@@ -282,6 +282,7 @@ func (c Client) AwaitStuck(ctx context.Context, id, step string) (DeskItem, erro
 // Decision is what an operator decides.
 type Decision struct {
 	Action    string `json:"action"`
+	Attention int    `json:"attention,omitempty"`
 	By        string `json:"by,omitempty"`
 	Note      string `json:"note,omitempty"`
 	Reference string `json:"reference,omitempty"`
