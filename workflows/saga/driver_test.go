@@ -31,9 +31,9 @@ type play struct {
 	// fast tells that remote calls may run inline; patience is how long before something is raised.
 	fast     bool
 	patience time.Duration
-	// stop makes attempts pointless; moved counts facts.
-	stop  bool
-	moved int
+	// stop makes attempts pointless; moved counts facts. overtaken tells that it comes while an attempt runs.
+	stop, overtaken bool
+	moved           int
 	// raised tells that Record is for what was raised; raisedAt is when.
 	raised   bool
 	raisedAt []time.Time
@@ -74,6 +74,7 @@ func (p *play) Record() error {
 }
 
 func (p *play) Input(a saga.Action, inline bool) input {
+	p.stop = p.stop || p.overtaken
 	mode := "durable"
 	if inline {
 		mode = "inline"
@@ -270,6 +271,16 @@ func TestAFactInterruptsAnAttempt(t *testing.T) {
 	require.Equal(t, "close", p.told[len(p.told)-1])
 	require.Less(t, s.env.Now().Sub(before), time.Minute)
 	require.NotContains(t, strings.Join(p.told, "\n"), "gave up", "nobody was told what became of it")
+}
+
+// Nobody waits for a pause when a fact came together with the failure.
+func TestAFactThatComesWithTheFailureComesFirst(t *testing.T) {
+	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "pack"}}, overtaken: true}
+	s.errs["Unpack"] = []error{errNo}
+	before := s.env.Now()
+	require.NoError(t, s.run(t, p, false))
+	require.Equal(t, []string{"close"}, p.told)
+	require.Equal(t, before, s.env.Now())
 }
 
 func TestAFactEndsAWait(t *testing.T) {
