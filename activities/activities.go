@@ -33,6 +33,7 @@ const (
 	NameLate    = "order.Late"
 
 	NameReserve = "inventory.Reserve"
+	NameFind    = "inventory.Find"
 	NameRelease = "inventory.Release"
 	NameCommit  = "inventory.Commit"
 
@@ -74,6 +75,8 @@ type ReadModel interface {
 // Stock is the stock ledger. Its errors say which SKU they are about. Answers are immutable; see internal/inventory for the algebra of its slots.
 type Stock interface {
 	Reserve(ctx context.Context, orderID, sku string, quantity int64) (order.Reservation, error)
+	// Lookup says what became of a reservation; the Effect is empty when nothing is known of it.
+	Lookup(ctx context.Context, orderID, sku string) (order.Reservation, error)
 	Release(ctx context.Context, orderID, sku string) error
 	Commit(ctx context.Context, orderID, sku string) error
 }

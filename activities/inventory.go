@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,30 +17,48 @@ const linesAtOnce = 16
 // the outcome says and the compensation gives back.
 func (i *Inventory) Reserve(ctx context.Context, in StepInput) (StepResult, error) {
 	return i.step(ctx, in, func(ctx context.Context) ([]event.Entry, error) {
-		lines := in.State.Order.Lines
-		outcomes := make([]order.LineOutcome, len(lines))
-		undone := make([]bool, len(lines))
-		err := eachLine(ctx, lines, func(ctx context.Context, n int, l order.Line) error {
-			r, err := i.Stock.Reserve(ctx, in.State.Order.ID, l.SKU, l.Quantity)
-			if err != nil {
-				return err
-			}
-			undone[n] = r.Effect == order.Undone
-			outcomes[n] = order.LineOutcome{
-				SKU: l.SKU, Quantity: l.Quantity, Reserved: r.Effect == order.Done, Reason: r.Reason, Available: r.Available,
-			}
-			return nil
+		outcomes, effects, err := i.lines(ctx, in, func(ctx context.Context, l order.Line) (order.Reservation, error) {
+			return i.Stock.Reserve(ctx, in.State.Order.ID, l.SKU, l.Quantity)
 		})
-		if err != nil {
+		if err != nil || slices.Contains(effects, order.Undone) {
 			return nil, err
-		}
-		for _, u := range undone {
-			if u {
-				return nil, nil
-			}
 		}
 		return []event.Entry{in.State.Reserved(outcomes, i.Clock())}, nil
 	})
+}
+
+// Find asks the ledger what became of a reservation whose outcome nobody knows. It adopts what it finds; an empty tail
+// says that at least one line has no outcome.
+func (i *Inventory) Find(ctx context.Context, in StepInput) (StepResult, error) {
+	outcomes, effects, err := i.lines(ctx, in, func(ctx context.Context, l order.Line) (order.Reservation, error) {
+		return i.Stock.Lookup(ctx, in.State.Order.ID, l.SKU)
+	})
+	if err != nil || slices.Contains(effects, order.Undone) || slices.Contains(effects, "") {
+		return StepResult{}, toTemporal(err)
+	}
+	return i.step(ctx, in, func(context.Context) ([]event.Entry, error) {
+		return []event.Entry{in.State.Reserved(outcomes, i.Clock())}, nil
+	})
+}
+
+// lines asks about every line, and returns what became of each.
+func (i *Inventory) lines(
+	ctx context.Context, in StepInput, ask func(context.Context, order.Line) (order.Reservation, error),
+) ([]order.LineOutcome, []order.Effect, error) {
+	lines := in.State.Order.Lines
+	outcomes, effects := make([]order.LineOutcome, len(lines)), make([]order.Effect, len(lines))
+	err := eachLine(ctx, lines, func(ctx context.Context, n int, l order.Line) error {
+		r, err := ask(ctx, l)
+		if err != nil {
+			return err
+		}
+		effects[n] = r.Effect
+		outcomes[n] = order.LineOutcome{
+			SKU: l.SKU, Quantity: l.Quantity, Reserved: r.Effect == order.Done, Reason: r.Reason, Available: r.Available,
+		}
+		return nil
+	})
+	return outcomes, effects, err
 }
 
 // Release makes it so that no line of the order holds stock, and keeps it so.

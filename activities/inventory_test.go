@@ -41,6 +41,10 @@ func (s *stock) Reserve(_ context.Context, orderID, sku string, quantity int64) 
 	return order.Reservation{Effect: order.Done}, nil
 }
 
+func (s *stock) Lookup(_ context.Context, orderID, sku string) (order.Reservation, error) {
+	return s.answers[sku], s.call("look up", orderID, sku)
+}
+
 func (s *stock) Release(_ context.Context, orderID, sku string) error {
 	return s.call("release", orderID, sku)
 }
@@ -113,7 +117,6 @@ func TestReserveThatWasUndoneAdoptsTheLog(t *testing.T) {
 
 	_, err := w.inventory(undone).Reserve(t.Context(), in(s))
 	requireFault(t, fault.Concurrency, err)
-	requireFault(t, fault.Concurrency, err)
 	require.True(t, fault.Lookup(fault.Concurrency).Retryable, "who undoes it writes it down soon")
 	require.Empty(t, w.behind(s))
 
@@ -127,6 +130,31 @@ func TestReserveThatWasUndoneAdoptsTheLog(t *testing.T) {
 	w.log.readErr = fault.New(fault.Unavailable, "no log")
 	_, err = w.inventory(undone).Reserve(t.Context(), in(s))
 	requireFault(t, fault.Unavailable, err)
+}
+
+// What turns out to have happened is adopted; one line without an outcome, and nothing is.
+func TestFindAdoptsWhatHappened(t *testing.T) {
+	done, out := order.Reservation{Effect: order.Done}, order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock}
+	for name, test := range map[string]struct {
+		tea, cup order.Reservation
+		want     []string
+	}{
+		"every line holds stock": {done, done, []string{event.InventoryReserved}},
+		"one was refused":        {done, out, []string{event.InventoryRejected}},
+		"one was never asked":    {done, order.Reservation{}, nil},
+		"one is undone":          {done, order.Reservation{Effect: order.Undone}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			s := w.accepted()
+			ledger := &stock{answers: map[string]order.Reservation{"tea": test.tea, "cup": test.cup}}
+			result, err := w.inventory(ledger).Find(t.Context(), in(s))
+			require.NoError(t, err)
+			require.ElementsMatch(t, []string{"look up tea of 42", "look up cup of 42"}, ledger.calls)
+			require.Equal(t, test.want, types(result.Tail))
+			require.Len(t, w.behind(s), len(test.want))
+		})
+	}
 }
 
 func TestReleaseAndCommitTouchEveryLine(t *testing.T) {

@@ -134,6 +134,7 @@ func activityTable(
 		activities.NameList:      o.List,
 		activities.NameLate:      o.Late,
 		activities.NameReserve:   i.Reserve,
+		activities.NameFind:      i.Find,
 		activities.NameRelease:   i.Release,
 		activities.NameCommit:    i.Commit,
 		activities.NameAuthorize: p.Authorize,

@@ -75,7 +75,7 @@ func TestNamesThatHistoriesDependOnAreRegistered(t *testing.T) {
 	slices.Sort(r.activities)
 	require.Equal(t, []string{"OrderSaga", "LateSaga"}, r.workflows)
 	require.Equal(t, []string{
-		"inventory.Commit", "inventory.Release", "inventory.Reserve",
+		"inventory.Commit", "inventory.Find", "inventory.Release", "inventory.Reserve",
 		"late.Judge", "late.Open", "late.Record", "late.Refund",
 		"order.Late", "order.List", "order.Open", "order.Publish", "order.Record",
 		"payment.Authorize", "payment.Capture", "payment.Lookup", "payment.LookupCapture", "payment.Void",

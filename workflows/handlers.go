@@ -3,7 +3,6 @@ package workflows
 import (
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
@@ -121,8 +120,6 @@ func (r *orderRun) firstSight(source, id, cause, eventType string) bool {
 	if !r.state.Ended {
 		return true
 	}
-	if cause != "" {
-		r.late = append(r.late, activities.LateEvent{ID: id, EventID: cause, Type: eventType})
-	}
+	r.cameLate(id, cause, eventType)
 	return false
 }

@@ -11,7 +11,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/ordersaga/ordersaga/activities"
-	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
@@ -258,12 +257,3 @@ func (r *orderRun) settleLate() error {
 
 // LateSummary is the late saga in one line, for the Temporal Web UI.
 func LateSummary(orderID string) string { return "what came after order " + orderID + " had ended" }
-
-// unheard are late payments among the facts: somebody said that the payer has paid, when it was decided already that
-// everything is undone.
-func (r *orderRun) unheard() {
-	if h := r.facts.Hint; h != nil && h.Succeeded && r.state.Decision == order.Back && h.Cause != "" {
-		r.late = append(r.late, activities.LateEvent{ID: h.ID, EventID: h.Cause, Type: event.PaymentSucceeded})
-	}
-	r.facts.Hint = nil
-}

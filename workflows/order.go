@@ -43,9 +43,11 @@ type orderRun struct {
 	seen map[string]bool
 	// changes counts facts; a wait ends when it moves.
 	changes int
-	desk    desk
-	// late are events that came when the order had ended.
-	late []activities.LateEvent
+	// desk is what it knows of operators' decisions.
+	desk desk
+	// late are events that came when the order had ended; caused are the causes of the order's own events, which are not.
+	late   []activities.LateEvent
+	caused map[string]bool
 	// conflict tells that the stream belongs to an order of other content.
 	conflict bool
 	// unlisted tells that the read model does not show the order's end yet.
@@ -60,7 +62,7 @@ func setup(ctx workflow.Context, in OrderInput) (*orderRun, error) {
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
 	r := &orderRun{
 		ctx: disconnected, own: ctx, log: workflow.GetLogger(ctx), in: in,
-		timing: order.DefaultTiming(), seen: make(map[string]bool), shown: order.StatusAccepted,
+		timing: order.DefaultTiming(), seen: make(map[string]bool), caused: make(map[string]bool), shown: order.StatusAccepted,
 	}
 	if in.Resume != nil {
 		r.facts, r.outbox.confirmed = in.Resume.Facts, in.Resume.Published
@@ -112,33 +114,16 @@ func (r *orderRun) fold(result activities.StepResult) error {
 	if err != nil {
 		return err
 	}
+	for _, record := range result.Tail {
+		r.caused[record.CausationID] = true
+	}
 	r.outbox.add(result.Tail)
 	r.outbox.confirm(result.Published)
-	if state.Payment != r.state.Payment {
+	if state.Payment != r.state.Payment || state.Inventory != r.state.Inventory {
 		// What was found out about an earlier attempt says nothing about this one.
 		r.facts.GivenUp, r.facts.LookedUp = "", false
 	}
 	r.state, r.unlisted = state, result.Unlisted
-	return nil
-}
-
-// judgeLate writes a verdict on every event that came when the order had ended, until no other one has come meanwhile,
-// and has settled what follows from them.
-func (r *orderRun) judgeLate() error {
-	r.unheard()
-	for r.TakeIn(); len(r.late) > 0; r.TakeIn() {
-		in := activities.LateInput{
-			OrderID: r.state.Order.ID, Status: r.state.Status, CorrelationID: r.state.CorrelationID, Events: r.late,
-		}
-		r.late = nil
-		result, err := saga.UntilDone(r.ctx, callLate, in, r.show)
-		if err == nil && result.Consequential {
-			err = r.settleLate()
-		}
-		if err != nil {
-			return err
-		}
-	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -292,4 +293,14 @@ func TestRefusals(t *testing.T) {
 		require.Equal(t, payment.Undone, w.gateway.state)
 		require.Equal(t, "released", w.stock.end)
 	})
+}
+
+// The ledger has done what it was asked and never said so: that is found out, not undone.
+func TestAnUnknownReservationIsLookedUpAndAdopted(t *testing.T) {
+	w := newWorld(t)
+	w.stock.do = order.Done
+	w.stock.fail = slices.Repeat([]string{"reserve"}, 100)
+	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
+	require.Equal(t, happyImmediate, w.timeline())
+	require.Contains(t, w.stock.calls, "lookup")
 }

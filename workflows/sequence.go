@@ -27,6 +27,10 @@ func OrderSaga(f order.Fulfillment) (*orderSaga, error) {
 			Queue: QueueOrders, Summary: "reserve every line",
 			Deadline: func(in activities.StepInput) time.Duration { return in.Timing.Reserve },
 		}),
+		Lookup: saga.Activity(activities.NameFind, (*activities.Inventory).Find, orderCall{
+			Queue: QueueOrders, Summary: "ask the ledger what became of the reservation",
+			Deadline: func(activities.StepInput) time.Duration { return lookupDeadline },
+		}),
 		Undo: saga.Activity(activities.NameRelease, (*activities.Inventory).Release, orderCall{
 			Queue: QueueOrders, Summary: "undo: release the stock",
 		}),
@@ -81,7 +85,7 @@ func OrderSaga(f order.Fulfillment) (*orderSaga, error) {
 }
 
 const (
-	// lookupDeadline bounds how long a gateway is asked about an unknown outcome before the step is undone. The
+	// lookupDeadline bounds how long a participant is asked about an unknown outcome before the step is undone. The
 	// undo fences whatever happened, so waiting longer would only hold the stock for longer.
 	lookupDeadline = time.Minute
 	// captureLookupDeadline bounds how long it is asked on behalf of an operator, who waits for the verdict.

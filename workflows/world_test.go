@@ -145,6 +145,18 @@ func (s *stock) Reserve(context.Context, string, string, int64) (order.Reservati
 	return order.Reservation{Effect: s.do, Reason: s.refuse}, nil
 }
 
+func (s *stock) Lookup(context.Context, string, string) (order.Reservation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.call("lookup"); err != nil {
+		return order.Reservation{}, err
+	}
+	if s.end == "released" {
+		return order.Reservation{Effect: order.Undone}, nil
+	}
+	return order.Reservation{Effect: s.do, Reason: s.refuse}, nil
+}
+
 func (s *stock) Release(context.Context, string, string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -96,6 +96,37 @@ func (l *Ledger) Reserve(ctx context.Context, orderID, sku string, quantity int6
 	return order.Reservation{Effect: order.Done}, nil
 }
 
+// Lookup says what became of an order's reservation and changes nothing; the Effect is empty when nothing was asked or
+// undone. Errors: Invalid, Unavailable, Corrupt.
+func (l *Ledger) Lookup(ctx context.Context, orderID, sku string) (order.Reservation, error) {
+	fail := func(err error) (order.Reservation, error) {
+		return order.Reservation{}, fmt.Errorf("look up sku %s for order %s: %w", sku, orderID, err)
+	}
+	if err := validate(sku, orderID, 1, 1); err != nil {
+		return fail(err)
+	}
+	do, err := l.find(ctx, sku, ReserveKey(orderID))
+	if err != nil {
+		return fail(err)
+	}
+	switch do.kind {
+	case "":
+		return order.Reservation{}, nil
+	case event.StockFenced:
+		return order.Reservation{Effect: order.Undone}, nil
+	case event.StockRefused:
+		return order.Reservation{Effect: order.Refused, Reason: do.Reason, Available: do.balance().available()}, nil
+	}
+	settle, err := l.find(ctx, sku, SettleKey(orderID))
+	if err != nil {
+		return fail(err)
+	}
+	if settle.kind == event.StockReleased {
+		return order.Reservation{Effect: order.Undone}, nil
+	}
+	return order.Reservation{Effect: order.Done}, nil
+}
+
 // Release makes it so that the order holds nothing of the SKU, whether or not it ever did, and keeps it so.
 // Errors: EffectSettled after a Commit, Invalid, OutcomeUnknown, Unavailable, Corrupt.
 func (l *Ledger) Release(ctx context.Context, orderID, sku string) error {

@@ -82,8 +82,8 @@ type Facts struct {
 	Lost       *ShipmentFact `json:"lost,omitempty"`
 	// GivenUp is the step before the pivot that was unavailable past its deadline.
 	GivenUp Step `json:"givenUp,omitempty"`
-	// LookedUp tells that the gateway was asked after the authorization was given up, or after a pending
-	// payment's time was over, and knew of nothing that stands.
+	// LookedUp tells that the participant was asked after a step was given up, or after a pending payment's time was
+	// over, and knew of nothing that stands.
 	LookedUp bool `json:"lookedUp,omitempty"`
 	// Stuck is the step that must succeed and does not.
 	Stuck *Stuck `json:"stuck,omitempty"`
@@ -104,7 +104,7 @@ const (
 	Do ActionKind = "do"
 	// Undo makes it so that Step has not happened, and keeps it so.
 	Undo ActionKind = "undo"
-	// Lookup asks the gateway what became of the payment; with StepCapture, whether it was captured.
+	// Lookup asks the participant what became of the step; of a capture, whether it happened.
 	Lookup ActionKind = "lookup"
 	// Wait waits for a signal, until Until.
 	Wait ActionKind = "wait"
@@ -196,6 +196,8 @@ func (s State) beforePivot(f Facts, now time.Time, t Timing) Action {
 		c := f.Cancellations[0]
 		return record(s.causedBy(c.Cause, s.compensating(SlotDecide,
 			Ending{Outcome: StatusCancelled, Reason: ReasonRequested, Detail: c.Reason}, now)))
+	case s.Inventory == "" && f.GivenUp == StepReserve && !f.LookedUp:
+		return Action{Kind: Lookup, Step: StepReserve}
 	case s.Inventory == "" && f.GivenUp == StepReserve:
 		return turn(StatusFailed, Unavailable(StepReserve), "")
 	case s.Inventory == "":

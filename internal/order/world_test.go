@@ -35,7 +35,8 @@ type slots struct {
 	settle string
 }
 
-// attempt is what a participant answers to a Do: what stands, or what it is told to answer now.
+// attempt is what a participant answers to a Do: what stands, or what it is told to answer now. It never hears of an
+// attempt without an answer.
 func (s *slots) attempt(answer order.Effect) order.Effect {
 	if s.settle == "undone" {
 		return order.Undone
@@ -119,7 +120,7 @@ func (w *world) act(draw answers) order.Action {
 			w.proveNotCaptured(s, draw)
 			return a
 		}
-		w.lookup(s, draw)
+		w.lookup(s, a.Step, draw)
 	}
 	return a
 }
@@ -180,11 +181,7 @@ func (w *world) do(s order.State, step order.Step, draw answers) {
 		if effect == order.Undone {
 			return
 		}
-		lines := []order.LineOutcome{{SKU: "tea", Quantity: 2, Reserved: effect == order.Done}}
-		if effect == order.Refused {
-			lines[0].Reason = order.ReasonOutOfStock
-		}
-		w.outcome(draw.inline(), s.Reserved(lines, w.now))
+		w.reserved(s, effect, draw)
 	case order.StepAuthorize:
 		if draw.pending() && w.money.do == "" {
 			w.outcome(draw.inline(), s.PaymentPending("p1", w.now))
@@ -263,7 +260,11 @@ func (w *world) undo(s order.State, step order.Step, draw answers) {
 	}
 }
 
-func (w *world) lookup(s order.State, draw answers) {
+func (w *world) lookup(s order.State, step order.Step, draw answers) {
+	if step == order.StepReserve {
+		w.findReservation(s, draw)
+		return
+	}
 	hint := w.facts.Hint
 	w.facts.Hint = nil
 	if hint != nil && w.money.do == "" {
@@ -280,6 +281,24 @@ func (w *world) lookup(s order.State, draw answers) {
 	case hint == nil:
 		w.facts.LookedUp = true
 	}
+}
+
+func (w *world) findReservation(s order.State, draw answers) {
+	if w.stock.settle == "undone" || w.stock.do != order.Done && w.stock.do != order.Refused {
+		w.facts.LookedUp = true
+		return
+	}
+	w.facts.GivenUp = ""
+	w.reserved(s, w.stock.do, draw)
+}
+
+// reserved records what a reservation came to.
+func (w *world) reserved(s order.State, effect order.Effect, draw answers) {
+	lines := []order.LineOutcome{{SKU: "tea", Quantity: 2, Reserved: effect == order.Done}}
+	if effect == order.Refused {
+		lines[0].Reason = order.ReasonOutOfStock
+	}
+	w.outcome(draw.inline(), s.Reserved(lines, w.now))
 }
 
 // check asserts what must hold at the end.

@@ -57,6 +57,11 @@ func runSequence(t *testing.T, b *bench, situation string, stock int64, calls []
 		case "commit":
 			require.Equal(t, spec.commit("o-1"), fault.CodeOf(ledger.Commit(ctx, "o-1", name)), where)
 		}
+		for _, ledger := range b.ledgers {
+			found, err := ledger.Lookup(ctx, "o-1", name)
+			require.NoError(t, err, where)
+			require.Equal(t, spec.lookup("o-1"), found, where)
+		}
 	}
 	sums := Audit(t, b.log, name)
 	require.Equal(t, spec.onHand, sums.OnHand)

@@ -58,6 +58,15 @@ func (s *sku) reserve(orderID string, quantity int64) (order.Reservation, fault.
 	return order.Reservation{Effect: order.Done}, ""
 }
 
+// lookup returns what is, and changes nothing.
+func (s *sku) lookup(orderID string) order.Reservation {
+	if o := s.of(orderID); o.do != "" {
+		answer, _ := s.reserve(orderID, o.quantity)
+		return answer
+	}
+	return order.Reservation{}
+}
+
 func (s *sku) release(orderID string) fault.Code {
 	o := s.of(orderID)
 	switch {

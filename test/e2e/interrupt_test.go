@@ -1,0 +1,150 @@
+package e2e
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"github.com/ordersaga/ordersaga/test/harness"
+)
+
+// cancels are the ways to cancel an order.
+var cancels = map[string]func(s *stack, orderID string){
+	"REST": func(s *stack, orderID string) {
+		response, err := s.client.Cancel(s.ctx, orderID, "changed my mind")
+		require.NoError(s.t, err)
+		require.NoError(s.t, response.Into(http.StatusOK, nil))
+	},
+	"event": func(s *stack, orderID string) {
+		_, err := s.bus.Publish(s.ctx, "order.cancellation_requested", orderID, map[string]any{"orderId": orderID, "reason": "changed my mind"})
+		require.NoError(s.t, err)
+	},
+	"the Web UI's button": func(s *stack, orderID string) {
+		require.NoError(s.t, s.temporal.CancelWorkflow(s.ctx, "order-"+orderID, ""))
+	},
+}
+
+// TestACancellationIsTheSameEverywhere: whoever asks, and whatever the saga does at that moment, the order ends the
+// same way, by the same events.
+func TestACancellationIsTheSameEverywhere(t *testing.T) {
+	s := newStack(t)
+	s.start("SIMULATOR_OUTAGE=10m", "AUTHORIZE_DEADLINE=10m")
+	sku := s.sku(100)
+	for moment, c := range map[string]struct {
+		fulfillment, method string
+		// reached waits until the saga is there.
+		reached  func(orderID string)
+		timeline []string
+	}{
+		"it waits for the warehouse": {"shipment", "tok_visa", func(id string) { s.awaitStatus(id, "awaiting_shipment") }, []string{
+			"order.accepted", "inventory.reserved", "payment.authorized", "order.confirmed", "order.compensating",
+			"order.fulfillment_withdrawn", "payment.voided", "inventory.released", "order.cancelled",
+		}},
+		"it waits for the payer": {"immediate", "tok_pending", func(id string) { s.awaitStatus(id, "awaiting_payment") }, []string{
+			"order.accepted", "inventory.reserved", "payment.pending", "order.compensating", "payment.voided", "inventory.released", "order.cancelled",
+		}},
+		"a step is being retried": {"immediate", "tok_unavailable", s.awaitRetries, []string{
+			"order.accepted", "inventory.reserved", "order.compensating", "payment.voided", "inventory.released", "order.cancelled",
+		}},
+	} {
+		for way, cancel := range cancels {
+			t.Run(moment+", "+way, func(t *testing.T) {
+				o := harness.NewOrder(sku, 1, c.method)
+				o.Fulfillment = c.fulfillment
+				placed, err := s.client.Place(s.ctx, o, 0)
+				require.NoError(t, err)
+				c.reached(placed.ID)
+				cancel(s, placed.ID)
+				end, err := s.client.AwaitEnd(s.ctx, placed.ID)
+				require.NoError(t, err)
+				require.Equal(t, "cancelled", end.Status)
+				require.Equal(t, "requested", end.Reason)
+				require.Equal(t, c.timeline, s.audit().Timeline(placed.ID))
+			})
+		}
+	}
+}
+
+// awaitStatus waits until an order has a status.
+func (s *stack) awaitStatus(orderID, status string) {
+	s.t.Helper()
+	_, err := s.client.AwaitStatus(s.ctx, orderID, status)
+	require.NoError(s.t, err)
+}
+
+// awaitRetries waits until a regular activity of the order's saga has been tried twice.
+func (s *stack) awaitRetries(orderID string) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		d, err := s.temporal.DescribeWorkflowExecution(s.ctx, "order-"+orderID, "")
+		return err == nil && len(d.GetPendingActivities()) == 1 && d.GetPendingActivities()[0].GetAttempt() > 1
+	}, 30*time.Second, 20*time.Millisecond)
+}
+
+// TestAResetOrderGoesOnFromTheLog: an order that waits is reset to each point of its history, and an order that has
+// ended too. What the log knows is not done again.
+func TestAResetOrderGoesOnFromTheLog(t *testing.T) {
+	s := newStack(t)
+	s.start()
+	sku := s.sku(10)
+	o := harness.NewOrder(sku, 2, "tok_visa")
+	o.Fulfillment = "shipment"
+	placed, err := s.client.Place(s.ctx, o, 0)
+	require.NoError(t, err)
+	s.awaitStatus(placed.ID, "awaiting_shipment")
+	s.resetEverywhere(placed.ID)
+	_, err = s.bus.Publish(s.ctx, "shipment.dispatched", placed.ID, map[string]any{"orderId": placed.ID})
+	require.NoError(t, err)
+	s.awaitStatus(placed.ID, "shipped")
+	s.resetEverywhere(placed.ID)
+	_, err = s.bus.Publish(s.ctx, "shipment.delivered", placed.ID, map[string]any{"orderId": placed.ID})
+	require.NoError(t, err)
+	_, err = s.client.AwaitEnd(s.ctx, placed.ID)
+	require.NoError(t, err)
+	require.NoError(t, s.temporal.GetWorkflow(s.ctx, "order-"+placed.ID, "").Get(s.ctx, nil))
+	before := s.audit()
+	require.Equal(t, []string{
+		"order.accepted", "inventory.reserved", "payment.authorized", "order.confirmed", "order.shipped", "order.settling",
+		"payment.captured", "inventory.committed", "order.delivered", "order.completed",
+	}, before.Timeline(placed.ID))
+	s.published(before, placed.ID)
+
+	s.resetEverywhere(placed.ID)
+	require.NoError(t, s.temporal.GetWorkflow(s.ctx, "order-"+placed.ID, "").Get(s.ctx, nil))
+	require.Equal(t, before.Streams, s.audit().Streams, "not one document more")
+	s.published(before, placed.ID)
+}
+
+// resetEverywhere resets an order's workflow to every point of its newest run's history that it can be reset to, one
+// after the other.
+func (s *stack) resetEverywhere(orderID string) {
+	s.t.Helper()
+	id := "order-" + orderID
+	described, err := s.temporal.DescribeWorkflowExecution(s.ctx, id, "")
+	require.NoError(s.t, err)
+	run := described.GetWorkflowExecutionInfo().GetExecution().GetRunId()
+	var points []int64
+	history := s.temporal.GetWorkflowHistory(s.ctx, id, run, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for history.HasNext() {
+		e, err := history.Next()
+		require.NoError(s.t, err)
+		if e.GetEventType() == enums.EVENT_TYPE_WORKFLOW_TASK_COMPLETED {
+			points = append(points, e.GetEventId())
+		}
+	}
+	require.NotEmpty(s.t, points)
+	for _, point := range points {
+		_, err := s.temporal.ResetWorkflowExecution(s.ctx, &workflowservice.ResetWorkflowExecutionRequest{
+			Namespace: "default", WorkflowExecution: &common.WorkflowExecution{WorkflowId: id, RunId: run},
+			Reason: "as the Web UI does", WorkflowTaskFinishEventId: point, RequestId: uuid.NewString(),
+		})
+		require.NoError(s.t, err, "reset to event %d of %v", point, points)
+	}
+	s.t.Logf("reset to events %v", points)
+}

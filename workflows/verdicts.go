@@ -1,0 +1,66 @@
+package workflows
+
+import (
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+// judgeLate writes a verdict on every event that came when the order had ended, until no other one has come meanwhile,
+// and has settled what follows from them.
+func (r *orderRun) judgeLate() error {
+	r.unanswered()
+	for r.TakeIn(); len(r.late) > 0; r.TakeIn() {
+		in := activities.LateInput{
+			OrderID: r.state.Order.ID, Status: r.state.Status, CorrelationID: r.state.CorrelationID, Events: r.late,
+		}
+		r.late = nil
+		result, err := saga.UntilDone(r.ctx, callLate, in, r.show)
+		if err == nil && result.Consequential {
+			err = r.settleLate()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cameLate keeps an event for its verdict. What has caused one of the order's events came in time, and again, as it does
+// when a workflow is reset.
+func (r *orderRun) cameLate(id, cause, eventType string) {
+	if cause != "" && !r.caused[cause] {
+		r.late = append(r.late, activities.LateEvent{ID: id, EventID: cause, Type: eventType})
+	}
+}
+
+// unanswered finds what the run took for a fact before it knew that the order had ended, or was decided: it came late
+// too. A workflow task is discarded when a signal arrives while it runs, and runs again with the signal in view; then the
+// log knows more than the run.
+func (r *orderRun) unanswered() {
+	for _, c := range r.facts.Cancellations {
+		if !r.state.Cancelled() && !r.state.Refused(c.ID) {
+			r.cameLate(c.ID, c.Cause, event.OrderCancellationRequested)
+		}
+	}
+	if h := r.facts.Hint; h != nil && r.state.Decision != order.Forward {
+		eventType := event.PaymentFailed
+		if h.Succeeded {
+			eventType = event.PaymentSucceeded
+		}
+		r.cameLate(h.ID, h.Cause, eventType)
+	}
+	if r.state.Decision == order.Forward || r.state.AtLarge {
+		return
+	}
+	r.shipmentLate(event.ShipmentDispatched, r.facts.Dispatched)
+	r.shipmentLate(event.ShipmentDelivered, r.facts.Delivered)
+	r.shipmentLate(event.ShipmentLost, r.facts.Lost)
+}
+
+func (r *orderRun) shipmentLate(eventType string, f *order.ShipmentFact) {
+	if f != nil {
+		r.cameLate(f.ID, f.Cause, eventType)
+	}
+}
