@@ -41,6 +41,8 @@ const (
 	NameLookup    = "payment.Lookup"
 	NameCapture   = "payment.Capture"
 	NameVoid      = "payment.Void"
+	// NameLookupCapture asks whether the payment was captured.
+	NameLookupCapture = "payment.LookupCapture"
 
 	NameLateOpen   = "late.Open"
 	NameLateRecord = "late.Record"

@@ -82,6 +82,22 @@ func (p *Payment) Capture(ctx context.Context, in StepInput) (StepResult, error)
 	})
 }
 
+// LookupCapture asks the gateway whether the payment was captured, and adopts it if it was; an empty tail says that it
+// was not. A capture that is on its way, and comes after the answer, is for the void to find.
+func (p *Payment) LookupCapture(ctx context.Context, in StepInput) (StepResult, error) {
+	pay := paymentOf(in.State)
+	result, err := p.Gateway.Lookup(ctx, pay)
+	if err != nil {
+		return StepResult{}, toTemporal(err)
+	}
+	if result.State != payment.Captured && result.State != payment.Refunded {
+		return StepResult{}, nil
+	}
+	return p.step(ctx, in, func(context.Context) ([]event.Entry, error) {
+		return []event.Entry{in.State.Captured(pay.ID, p.Clock())}, nil
+	})
+}
+
 // Void makes it so that no authorization of the order stands, and keeps it so.
 func (p *Payment) Void(ctx context.Context, in StepInput) (StepResult, error) {
 	return p.step(ctx, in, func(ctx context.Context) ([]event.Entry, error) {

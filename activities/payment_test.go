@@ -277,3 +277,31 @@ func TestASettlementThatFailsIsTold(t *testing.T) {
 	require.NotContains(t, g.calls, "look up")
 	require.Empty(t, w.behind(s))
 }
+
+func TestWhetherItWasCaptured(t *testing.T) {
+	for name, test := range map[string]struct {
+		state payment.State
+		want  []string
+	}{
+		"authorized":      {payment.Authorized, nil},
+		"capture refused": {payment.CaptureRefused, nil},
+		"undone":          {payment.Undone, nil},
+		"captured":        {payment.Captured, []string{event.PaymentCaptured}},
+		"refunded":        {payment.Refunded, []string{event.PaymentCaptured}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			s := w.settling()
+			g := &gateway{result: payment.Result{State: test.state, PaymentID: "p-1"}}
+			result, err := w.payment(g).LookupCapture(t.Context(), in(s))
+			require.NoError(t, err)
+			require.Equal(t, []string{"look up"}, g.calls)
+			require.Equal(t, test.want, types(result.Tail))
+			require.Equal(t, test.want, types(w.behind(s)))
+		})
+	}
+	w := newWorld(t)
+	g := &gateway{err: fault.New(fault.Unavailable, "down")}
+	_, err := w.payment(g).LookupCapture(t.Context(), in(w.settling()))
+	requireFault(t, fault.Unavailable, err)
+}

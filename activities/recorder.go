@@ -78,12 +78,13 @@ func (r *Recorder) withDecisions(in StepInput, entries []event.Entry) ([]event.E
 	return append(entries, order.Decisions(s, order.Facts{}, r.Clock(), in.Timing)...), nil
 }
 
-// project writes the read model when the tail brought the order to a status that is listed. A list that cannot be
+// project writes the read model when the tail brought the order to a status that is listed, or away from the attention
+// desk. A list that cannot be
 // written never stops an order: an interim status is written again with the next one, and the end, which nothing comes
 // after, is reported as unlisted.
 func (r *Recorder) project(ctx context.Context, before order.State, tail []event.Record) (unlisted bool) {
 	after, err := before.Fold(tail)
-	if err != nil || !after.Status.Listed() {
+	if err != nil || !after.Status.Listed() && before.Status != order.StatusNeedsAttention {
 		return false
 	}
 	if err := r.ReadModel.Project(ctx, after); err != nil {

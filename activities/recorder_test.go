@@ -189,3 +189,15 @@ func TestAListThatFailsStopsNoStep(t *testing.T) {
 		require.Equal(t, order.StatusCompleted, w.list.states[1].Status)
 	})
 }
+
+// Who looks at the desk does not find there what is over.
+func TestWhatLeavesTheDeskIsListed(t *testing.T) {
+	w := newWorld(t)
+	s := w.decide(w.settling(), order.Facts{Stuck: &order.Stuck{Step: order.StepCapture, Error: "no answer"}})
+	require.Equal(t, order.StatusNeedsAttention, s.Status)
+	skip := order.Facts{Resolutions: []order.Resolution{{ID: "d-1", Action: order.Skip, Note: "paid in cash"}}}
+	_, err := w.outcomes.Record(t.Context(), in(s, order.Decisions(s, skip, now, order.DefaultTiming())...))
+	require.NoError(t, err)
+	require.Len(t, w.list.states, 1)
+	require.Equal(t, order.StatusSettling, w.list.states[0].Status)
+}

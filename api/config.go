@@ -25,6 +25,8 @@ type Sagas interface {
 	Place(ctx context.Context, p sagaclient.Placement) (replayed bool, err error)
 	// Cancel asks to cancel an order and waits for the verdict. Errors: NotFound, Unavailable.
 	Cancel(ctx context.Context, orderID string, request order.Cancellation) (workflows.CancelVerdict, error)
+	// Resolve brings an operator's decision and waits for the verdict. Errors: NotFound, Unavailable.
+	Resolve(ctx context.Context, orderID string, d order.Resolution) (workflows.ResolveVerdict, error)
 	// Find tells what was asked for in an order that the log does not know yet. Errors: NotFound, Unavailable.
 	Find(ctx context.Context, orderID string) (sagaclient.Found, error)
 }
@@ -45,6 +47,16 @@ type Orders interface {
 	// List returns a page of the orders that match, newest first, and where to go on: empty behind the last
 	// page. Errors: Invalid for a cursor that is none, Unavailable.
 	List(ctx context.Context, filter OrderFilter) (orders []order.State, next string, err error)
+	// Desk returns a page of the orders that need attention. Errors: as of List.
+	Desk(ctx context.Context, cursor string, limit int) (items []DeskItem, next string, err error)
+}
+
+// DeskItem is an order that needs attention, and what may be decided about it.
+type DeskItem struct {
+	OrderID   string
+	Status    order.Status
+	Attention order.AttentionState
+	Actions   []order.ResolutionAction
 }
 
 // OrderFilter says which orders are listed. Zero fields do not filter.

@@ -46,7 +46,12 @@ type sagas struct {
 	// started is called once an order, outside of the lock.
 	started func(sagaclient.Placement)
 	cancel  func(ctx context.Context, id string, request order.Cancellation) (workflows.CancelVerdict, error)
+	resolve func(ctx context.Context, id string, d order.Resolution) (workflows.ResolveVerdict, error)
 	fail    error
+}
+
+func (s *sagas) Resolve(ctx context.Context, id string, d order.Resolution) (workflows.ResolveVerdict, error) {
+	return s.resolve(ctx, id, d)
 }
 
 func (s *sagas) Place(_ context.Context, p sagaclient.Placement) (bool, error) {
@@ -88,8 +93,14 @@ func (s *sagas) Find(_ context.Context, id string) (sagaclient.Found, error) {
 type list struct {
 	filter api.OrderFilter
 	states []order.State
+	desk   []api.DeskItem
 	next   string
 	err    error
+}
+
+func (l *list) Desk(_ context.Context, cursor string, limit int) ([]api.DeskItem, string, error) {
+	l.filter = api.OrderFilter{Cursor: cursor, Limit: limit}
+	return l.desk, l.next, l.err
 }
 
 func (l *list) List(_ context.Context, f api.OrderFilter) ([]order.State, string, error) {

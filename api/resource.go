@@ -57,15 +57,20 @@ func (s *Server) resource(state order.State) orderResource {
 		CustomerID: o.CustomerID, Currency: o.Currency, Lines: o.Lines, Payment: o.Payment,
 		Fulfillment: o.Fulfillment, TotalAmount: o.TotalAmount,
 		CreatedAt: instant(state.CreatedAt), UpdatedAt: instant(state.UpdatedAt), CorrelationID: state.CorrelationID,
-		Links: orderLinks{Self: orderPath(o.ID), Events: orderPath(o.ID) + "/events"},
+		Links: s.links(o.ID),
 	}
 	if state.Reason != "" {
 		r.Reason = &state.Reason
 	}
-	if s.cfg.TemporalUIURL != "" {
-		r.Links.Saga = s.sagaURL(o.ID)
-	}
 	return r
+}
+
+func (s *Server) links(orderID string) orderLinks {
+	l := orderLinks{Self: orderPath(orderID), Events: orderPath(orderID) + "/events"}
+	if s.cfg.TemporalUIURL != "" {
+		l.Saga = s.sagaURL(orderID)
+	}
+	return l
 }
 
 // sagaURL is the address of an order's page in the Temporal Web UI.

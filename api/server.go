@@ -99,6 +99,8 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/v1/orders/:id", s.getOrder},
 		{http.MethodGet, "/v1/orders/:id/events", s.getEvents},
 		{http.MethodPost, "/v1/orders/:id/cancellation", s.cancelOrder},
+		{http.MethodPost, "/v1/orders/:id/resolutions", s.resolveOrder},
+		{http.MethodGet, "/v1/attention", s.listDesk},
 
 		{http.MethodGet, "/v1/stock", s.listStock},
 		{http.MethodGet, "/v1/stock/:sku", s.getStock},

@@ -142,6 +142,8 @@ func activityTable(
 		activities.NameCapture:   p.Capture,
 		activities.NameVoid:      p.Void,
 
+		activities.NameLookupCapture: p.LookupCapture,
+
 		activities.NameLateOpen:   l.Open,
 		activities.NameLateRecord: l.Record,
 		activities.NameLateJudge:  l.Judge,

@@ -78,6 +78,6 @@ func TestNamesThatHistoriesDependOnAreRegistered(t *testing.T) {
 		"inventory.Commit", "inventory.Find", "inventory.Release", "inventory.Reserve",
 		"late.Judge", "late.Open", "late.Record", "late.Refund",
 		"order.Late", "order.List", "order.Open", "order.Publish", "order.Record",
-		"payment.Authorize", "payment.Capture", "payment.Lookup", "payment.Void",
+		"payment.Authorize", "payment.Capture", "payment.Lookup", "payment.LookupCapture", "payment.Void",
 	}, r.activities)
 }

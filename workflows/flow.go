@@ -41,6 +41,7 @@ func (r *orderRun) Input(a saga.Action, inline bool) activities.StepInput {
 	in := r.stepInput()
 	in.Inline = inline
 	switch {
+	case proves(a):
 	case a.Kind == saga.Lookup:
 		in.Hint, r.facts.Hint = r.facts.Hint, nil
 	case a.Kind == saga.Undo && a.Step == string(order.StepConfirm):
@@ -59,15 +60,19 @@ func (r *orderRun) Durable(in activities.StepInput) activities.StepInput {
 // Fast reports whether the gateway may be called inside a workflow task.
 func (r *orderRun) Fast() bool { return r.inlinePayment }
 
-// Interrupts reports whether a cancellation has made an attempt pointless.
+// Interrupts reports whether a cancellation or an operator's decision has made an attempt pointless.
 func (r *orderRun) Interrupts(a saga.Action) bool {
-	return r.state.Decision == "" && a.Kind == saga.Do && len(r.facts.Cancellations) > 0
+	return r.state.Decision == "" && a.Kind == saga.Do && len(r.facts.Cancellations) > 0 || a.Kind != saga.Lookup && r.decided()
 }
 
 // Fold takes in what a step has answered.
 func (r *orderRun) Fold(a saga.Action, in activities.StepInput, out activities.StepResult) error {
 	r.facts.Stuck = nil
-	if a.Kind == saga.Lookup && in.Hint == nil && len(out.Tail) == 0 {
+	switch {
+	case a.Kind != saga.Lookup || len(out.Tail) > 0:
+	case proves(a):
+		r.notCaptured()
+	case in.Hint == nil:
 		r.facts.LookedUp = true
 	}
 	return r.fold(out)
@@ -77,6 +82,8 @@ func (r *orderRun) Fold(a saga.Action, in activities.StepInput, out activities.S
 func (r *orderRun) GiveUp(a saga.Action, in activities.StepInput, cause error) {
 	r.log.Warn("a step is given up", "order_id", r.state.Order.ID, "step", a.Step, "error", cause)
 	switch {
+	case proves(a):
+		r.notProven(cause)
 	case a.Kind != saga.Lookup:
 		r.facts.GivenUp = order.Step(a.Step)
 	case in.Hint == nil:
@@ -97,7 +104,7 @@ func (r *orderRun) Raise(s saga.Stuck) {
 // Patience is ATTENTION_AFTER, and short once an operator is being asked to look.
 func (r *orderRun) Patience() time.Duration {
 	if r.state.Attention.Open {
-		return saga.SlowBatch
+		return min(saga.SlowBatch, r.timing.Attention)
 	}
 	return r.timing.Attention
 }

@@ -8,8 +8,11 @@ import (
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
-// handle registers the Update. It only sets a fact and waits for the verdict.
+// handle registers the Updates. They only set a fact and wait for the verdict.
 func (r *orderRun) handle(ctx workflow.Context) error {
+	if err := r.handleResolve(ctx); err != nil {
+		return err
+	}
 	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateCancel, r.cancel, workflow.UpdateHandlerOptions{
 		Validator: func(_ workflow.Context, c order.Cancellation) error {
 			if !event.ValidID(c.ID) {

@@ -28,6 +28,8 @@ const (
 
 	// UpdateCancel asks to cancel and waits for the verdict.
 	UpdateCancel = "cancel"
+	// UpdateResolve brings an operator's decision and waits for the verdict.
+	UpdateResolve = "resolve"
 )
 
 // Task queues.

@@ -43,6 +43,8 @@ type orderRun struct {
 	seen map[string]bool
 	// changes counts facts; a wait ends when it moves.
 	changes int
+	// desk is what it knows of operators' decisions.
+	desk desk
 	// late are events that came when the order had ended; caused are the causes of the order's own events, which are not.
 	late   []activities.LateEvent
 	caused map[string]bool

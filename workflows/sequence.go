@@ -64,6 +64,11 @@ func OrderSaga(f order.Fulfillment) (*orderSaga, error) {
 		Do: saga.Activity(activities.NameCapture, (*activities.Payment).Capture, orderCall{
 			Queue: QueuePayments, Summary: "capture the payment", Remote: true,
 		}),
+		// For an operator who wants the order to be undone.
+		Lookup: saga.Activity(activities.NameLookupCapture, (*activities.Payment).LookupCapture, orderCall{
+			Queue: QueuePayments, Summary: "ask the gateway whether the payment was captured", Remote: true,
+			Deadline: func(activities.StepInput) time.Duration { return captureLookupDeadline },
+		}),
 	}
 	commit := orderStep{
 		Name: string(order.StepCommit), Kind: saga.Forward, Slot: order.SlotCommit,
@@ -83,6 +88,8 @@ const (
 	// lookupDeadline bounds how long a participant is asked about an unknown outcome before the step is undone. The
 	// undo fences whatever happened, so waiting longer would only hold the stock for longer.
 	lookupDeadline = time.Minute
+	// captureLookupDeadline bounds how long it is asked on behalf of an operator, who waits for the verdict.
+	captureLookupDeadline = 5 * time.Second
 
 	// publishInline bounds the first attempt to publish what a run left behind.
 	publishInline = 2 * time.Second

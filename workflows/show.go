@@ -13,6 +13,7 @@ import (
 var marks = map[order.StepState]string{
 	order.StepDone: "✓", order.StepNow: "▶", order.StepToDo: "○",
 	order.StepRefused: "✗", order.StepUndone: "↩", order.StepSkipped: "–",
+	order.StepSkippedByHand: "»", order.StepSubstituted: "≈", order.StepUndoSkippedByHand: "»", order.StepUndoSubstituted: "≈",
 }
 
 // show tells readers of the Temporal Web UI how far the order is. It is called where a run stays for a while:

@@ -255,7 +255,9 @@ func (g *gateway) Refund(context.Context, string, payment.Payment, int64) (payme
 func (g *gateway) Lookup(context.Context, payment.Payment) (payment.Result, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.calls = append(g.calls, "lookup")
+	if err := g.call("lookup", func() {}); err != nil {
+		return payment.Result{}, err
+	}
 	if g.state == "" {
 		return payment.Result{State: payment.Absent}, nil
 	}

@@ -104,6 +104,20 @@ func (l listing) List(ctx context.Context, f api.OrderFilter) ([]order.State, st
 	return states, next, err
 }
 
+func (l listing) Desk(ctx context.Context, cursor string, limit int) ([]api.DeskItem, string, error) {
+	orders, next, err := l.orders.List(ctx, readmodel.Filter{
+		Statuses: []order.Status{order.StatusNeedsAttention}, Limit: limit, Cursor: cursor,
+	})
+	items := make([]api.DeskItem, len(orders))
+	for i, o := range orders {
+		items[i] = api.DeskItem{OrderID: o.ID, Status: o.Status}
+		if o.Attention != nil {
+			items[i].Attention, items[i].Actions = o.Attention.AttentionState, o.Attention.Actions
+		}
+	}
+	return items, next, err
+}
+
 // receiver makes the ledger what the event router needs.
 type receiver struct{ ledger *inventory.Ledger }
 

@@ -52,6 +52,9 @@ const (
 	OrderCancellationRefused  = "order.cancellation_refused"
 	OrderNeedsAttention       = "order.needs_attention"
 	OrderAttentionResolved    = "order.attention_resolved"
+	OrderStepRetried          = "order.step_retried"
+	OrderStepSkipped          = "order.step_skipped"
+	OrderStepSubstituted      = "order.step_substituted"
 )
 
 // Ledger types: the stock ledger and the payment simulator's ledger.
@@ -154,6 +157,12 @@ var catalog = []Type{
 		Meaning: "A step is stuck; an operator should look. It keeps trying slowly."},
 	{Name: OrderAttentionResolved, Version: 1, Direction: Published, Detail: []string{"note"},
 		Meaning: "What an operator was asked to look at is resolved."},
+	{Name: OrderStepRetried, Version: 1, Direction: Published, Detail: []string{"note"},
+		Meaning: "An operator had a stuck step tried again at once."},
+	{Name: OrderStepSkipped, Version: 1, Direction: Published, Detail: []string{"note"},
+		Meaning: "An operator decided that the order goes on without a stuck step."},
+	{Name: OrderStepSubstituted, Version: 1, Direction: Published, Detail: []string{"note"},
+		Meaning: "An operator did by other means what a stuck step should have done."},
 
 	{Name: StockAdded, Version: 1, Direction: Ledger, Detail: []string{"onHand", "reserved"}, Meaning: "Goods came in."},
 	{Name: StockAdjusted, Version: 1, Direction: Ledger, Detail: []string{"onHand", "reserved"},

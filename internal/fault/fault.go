@@ -48,6 +48,8 @@ const (
 	IdempotencyConflict Code = "idempotency_conflict"
 	// CancellationRefused means that the order can no longer be cancelled; the message says why.
 	CancellationRefused Code = "cancellation_refused"
+	// ResolutionRefused means that an operator's decision does not fit; the message says why.
+	ResolutionRefused Code = "resolution_refused"
 	// StockInsufficient means that an adjustment would make available stock negative.
 	StockInsufficient Code = "stock_insufficient"
 	// Concurrency means that an append lost a race: its version was taken. The tail that came with it is true.

@@ -42,6 +42,7 @@ var table = map[Code]Spec{
 	Conflict:             {"The same id was used with other content", false, http.StatusConflict, DeadLetter},
 	IdempotencyConflict:  {"The Idempotency-Key was used with another request", false, http.StatusUnprocessableEntity, DeadLetter},
 	CancellationRefused:  {"The order can no longer be cancelled", false, http.StatusConflict, Acknowledge},
+	ResolutionRefused:    {"The decision does not fit", false, http.StatusConflict, DeadLetter},
 	StockInsufficient:    {"There is not enough stock for that", false, http.StatusConflict, DeadLetter},
 	Concurrency:          {"Somebody else was faster", true, http.StatusServiceUnavailable, Redeliver},
 	KeyTaken:             {"The slot is taken", false, http.StatusConflict, DeadLetter},

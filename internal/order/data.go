@@ -15,7 +15,12 @@ const (
 	SlotCapture = "capture"
 	SlotCommit  = "commit"
 	SlotDeliver = "deliver"
-	SlotEnd     = "end"
+	// SlotDispatch holds what was decided about goods that were dispatched after a cancellation.
+	SlotDispatch = "dispatch"
+	// SlotRefusalSettled holds what was decided about a capture that was refused after the dispatch: the capture's
+	// own slot has the refusal.
+	SlotRefusalSettled = "capture/settled"
+	SlotEnd            = "end"
 	// slotUndo, slotCancel and slotAttention are prefixes: of the undone step, of the id of the cancellation,
 	// of the count.
 	slotUndo      = "undo/"
@@ -133,6 +138,9 @@ type Ending struct {
 	Reason string `json:"reason,omitempty"`
 	// Detail is for people.
 	Detail string `json:"detail,omitempty"`
+	// By and RequestID name the operator who decided that the order is undone, if one did, and the decision.
+	By        string `json:"by,omitempty"`
+	RequestID string `json:"requestId,omitempty"`
 	// TotalAmount and Currency say what a completed order took, in minor units.
 	TotalAmount int64  `json:"totalAmount,omitempty"`
 	Currency    string `json:"currency,omitempty"`
@@ -167,4 +175,20 @@ type AttentionResolution struct {
 	OrderID string `json:"orderId"`
 	Step    Step   `json:"step"`
 	Note    string `json:"note,omitempty"`
+}
+
+// ResolutionData is the data of order.step_retried, order.step_skipped and order.step_substituted.
+type ResolutionData struct {
+	OrderID   string `json:"orderId"`
+	RequestID string `json:"requestId"`
+	// Attention is the number of the attention that was decided about.
+	Attention int  `json:"attention"`
+	Step      Step `json:"step"`
+	// Undo tells that it is the step's compensation.
+	Undo   bool             `json:"undo,omitempty"`
+	Action ResolutionAction `json:"action"`
+	// By is who decided; Note says why, Reference what was done instead.
+	By        string `json:"by,omitempty"`
+	Note      string `json:"note,omitempty"`
+	Reference string `json:"reference,omitempty"`
 }

@@ -144,7 +144,7 @@ func (s State) refused(c Cancellation, at time.Time) event.Entry {
 func NewAttention(orderID string, f Stuck) Attention {
 	d := Attention{OrderID: orderID, Step: f.Step, Undo: f.Undo, Error: text(f.Error), Attempts: f.Attempts}
 	if !f.NextTry.IsZero() {
-		d.NextTry = f.NextTry.UTC().Format("2006-01-02T15:04:05.000Z")
+		d.NextTry = f.NextTry.UTC().Format(nextTryLayout)
 	}
 	return d
 }
@@ -154,10 +154,22 @@ func (s State) attention(f Stuck, at time.Time) event.Entry {
 	return s.entry(slotAttention+strconv.Itoa(s.Attention.Count+1), event.OrderNeedsAttention, at, NewAttention(s.Order.ID, f))
 }
 
-// attentionResolved says that what an operator was asked to look at is resolved.
-func (s State) attentionResolved(note string, at time.Time) event.Entry {
+// nextTryLayout is the form of Attention.NextTry.
+const nextTryLayout = "2006-01-02T15:04:05.000Z"
+
+// nextTry is when it is tried again; zero when nothing is tried.
+func (d Attention) nextTry() time.Time {
+	at, err := time.Parse(nextTryLayout, d.NextTry)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
+// attentionResolved says that what an operator was asked to look at is resolved, and how.
+func (s State) attentionResolved(at time.Time) event.Entry {
 	return s.entry(slotResolved+strconv.Itoa(s.Attention.Count), event.OrderAttentionResolved, at,
-		AttentionResolution{OrderID: s.Order.ID, Step: s.Attention.Step, Note: note})
+		AttentionResolution{OrderID: s.Order.ID, Step: s.Attention.Step, Note: s.howResolved()})
 }
 
 // WhyNotCancellable says for people why a cancellation cannot be honoured any more, or "" when it can.

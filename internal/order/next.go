@@ -87,6 +87,10 @@ type Facts struct {
 	LookedUp bool `json:"lookedUp,omitempty"`
 	// Stuck is the step that must succeed and does not.
 	Stuck *Stuck `json:"stuck,omitempty"`
+	// Resolutions are operators' decisions, until they are recorded or refused.
+	Resolutions []Resolution `json:"resolutions,omitempty"`
+	// NotCaptured is the id of the decision for which the gateway said that nothing was captured.
+	NotCaptured string `json:"notCaptured,omitempty"`
 }
 
 // ActionKind says what kind of thing is to be done.
@@ -100,7 +104,7 @@ const (
 	Do ActionKind = "do"
 	// Undo makes it so that Step has not happened, and keeps it so.
 	Undo ActionKind = "undo"
-	// Lookup asks the participant what became of the step.
+	// Lookup asks the participant what became of the step; of a capture, whether it happened.
 	Lookup ActionKind = "lookup"
 	// Wait waits for a signal, until Until.
 	Wait ActionKind = "wait"
@@ -129,9 +133,12 @@ func Next(s State, f Facts, now time.Time, t Timing) Action {
 	case s.Ended:
 		return Action{Kind: Close}
 	case s.Attention.Open && !s.stuck(f):
-		return record(s.attentionResolved("the step went through", now))
-	case f.Stuck != nil && !s.attends(*f.Stuck):
+		return record(s.attentionResolved(now))
+	case f.Stuck != nil && !s.attends(*f.Stuck) && !s.settled(f.Stuck.Step, f.Stuck.Undo):
 		return record(s.attention(*f.Stuck, now))
+	}
+	if r, open := s.Decided(f); open {
+		return s.resolve(r, f, now)
 	}
 	if c, late := s.tooLate(f); late {
 		return record(s.refused(c, now))
@@ -227,21 +234,28 @@ func (s State) beforePivot(f Facts, now time.Time, t Timing) Action {
 // forward: the pivot decided that the order goes through. Nothing is undone any more.
 func (s State) forward(f Facts, now time.Time, t Timing) Action {
 	switch {
-	case s.Capture == "":
+	case s.Capture == "" && !s.settled(StepCapture, false):
 		return Action{Kind: Do, Step: StepCapture}
-	case s.Capture == CaptureRefused:
+	case s.Capture == CaptureRefused && !s.settled(StepCapture, false):
 		return s.look(Stuck{Step: StepCapture, Error: "the capture was refused after the goods had been dispatched"}, now, t)
-	case !s.Committed:
+	case !s.settled(StepCommit, false):
 		return Action{Kind: Do, Step: StepCommit}
-	case s.Order.Fulfillment == Shipment && s.DeliveredAt.IsZero() && f.Delivered != nil:
+	case s.Order.Fulfillment == Shipment && !s.settled(StepDeliver, false) && f.Delivered != nil:
 		return record(s.causedBy(f.Delivered.Cause, s.entry(SlotDeliver, event.OrderDelivered, now, s.dispatch(*f.Delivered))))
-	case s.Order.Fulfillment == Shipment && s.DeliveredAt.IsZero():
+	case s.Order.Fulfillment == Shipment && !s.settled(StepDeliver, false):
 		return s.awaitDelivery(f, now, t)
 	default:
-		return record(s.ended(Ending{
-			Outcome: StatusCompleted, TotalAmount: s.Order.TotalAmount, Currency: s.Order.Currency,
-		}, now))
+		return record(s.ended(s.completed(), now))
 	}
+}
+
+// completed is how an order ends that went through. What was skipped was not taken.
+func (s State) completed() Ending {
+	e := Ending{Outcome: StatusCompleted, TotalAmount: s.Order.TotalAmount, Currency: s.Order.Currency}
+	if hand, ok := s.byHand(StepCapture, false); ok && hand.Action == Skip {
+		e.TotalAmount, e.Currency = 0, ""
+	}
+	return e
 }
 
 // awaitDelivery waits for the parcel. A parcel that is lost or late is for people to look at; that it may
@@ -272,13 +286,13 @@ func (s State) back(f Facts, now time.Time, t Timing) Action {
 	switch {
 	case !s.AtLarge && s.dispatched(f):
 		return record(s.attention(atLarge, now))
-	case !s.ConfirmedAt.IsZero() && !s.Withdrawn:
+	case !s.ConfirmedAt.IsZero() && !s.settled(StepConfirm, true):
 		return Action{Kind: Undo, Step: StepConfirm}
-	case s.Inventory == InventoryReserved && s.Payment != PaymentDeclined && !s.Voided:
+	case s.Inventory == InventoryReserved && s.Payment != PaymentDeclined && !s.settled(StepAuthorize, true):
 		return Action{Kind: Undo, Step: StepAuthorize}
-	case (s.Inventory != InventoryRejected || s.Held) && !s.Released:
+	case (s.Inventory != InventoryRejected || s.Held) && !s.settled(StepReserve, true):
 		return Action{Kind: Undo, Step: StepReserve}
-	case s.AtLarge:
+	case s.AtLarge && !s.settled(StepDispatch, false):
 		return s.look(atLarge, now, t)
 	}
 	return record(s.ended(Ending{Outcome: s.Ending.Outcome, Reason: s.Ending.Reason, Detail: s.Ending.Detail}, now))
@@ -312,23 +326,32 @@ func (s State) attends(what Stuck) bool {
 
 // stuck reports whether what an operator was asked to look at has not gone through yet.
 func (s State) stuck(f Facts) bool {
-	switch {
-	case s.Attention.Step == StepDispatch:
-		return true
-	case s.Attention.Undo && s.Attention.Step == StepReserve:
-		return !s.Released
-	case s.Attention.Undo && s.Attention.Step == StepAuthorize:
-		return !s.Voided
-	case s.Attention.Undo:
-		return !s.Withdrawn
-	case s.Attention.Step == StepCapture:
-		return s.Capture != CaptureDone
-	case s.Attention.Step == StepCommit:
-		return !s.Committed
-	case s.Attention.Step == StepDeliver:
-		return s.DeliveredAt.IsZero() && f.Delivered == nil
+	if !s.Attention.Undo && s.Attention.Step == StepDeliver && f.Delivered != nil {
+		return false
 	}
-	return f.Stuck != nil
+	return !s.settled(s.Attention.Step, s.Attention.Undo)
+}
+
+// settled reports whether something that must come about has: by itself, by hand, or because it is not wanted any more.
+func (s State) settled(step Step, undo bool) bool {
+	if _, byHand := s.byHand(step, undo); byHand {
+		return true
+	}
+	switch {
+	case undo && step == StepReserve:
+		return s.Released
+	case undo && step == StepAuthorize:
+		return s.Voided
+	case undo:
+		return s.Withdrawn
+	case step == StepCapture:
+		return s.Capture == CaptureDone || s.Decision == Back
+	case step == StepCommit:
+		return s.Committed
+	case step == StepDeliver:
+		return !s.DeliveredAt.IsZero()
+	}
+	return false
 }
 
 func (s State) shipped(f ShipmentFact, now time.Time) event.Entry {

@@ -11,6 +11,11 @@ const (
 	StepRefused StepState = "refused"
 	StepUndone  StepState = "undone"
 	StepSkipped StepState = "not needed"
+
+	StepSkippedByHand     StepState = "skipped by hand"
+	StepSubstituted       StepState = "substituted"
+	StepUndoSkippedByHand StepState = "undo skipped by hand"
+	StepUndoSubstituted   StepState = "undo substituted"
 )
 
 // StepProgress is a step and how far it is.
@@ -30,10 +35,9 @@ func (o Order) Steps() []Step {
 // Progress says how far each step of the order is: what is done, what runs now, what is to come, what was
 // undone. It is for people.
 func (s State) Progress() []StepProgress {
-	steps := s.Order.Steps()
-	progress := make([]StepProgress, len(steps))
+	var progress []StepProgress
 	running := false
-	for i, step := range steps {
+	for _, step := range s.Order.Steps() {
 		state := s.stepState(step)
 		if state == StepToDo {
 			switch {
@@ -43,9 +47,38 @@ func (s State) Progress() []StepProgress {
 				state, running = StepNow, true
 			}
 		}
-		progress[i] = StepProgress{Step: step, State: state}
+		progress = append(progress, StepProgress{Step: step, State: state})
+	}
+	if s.AtLarge {
+		progress = append(progress, StepProgress{Step: StepDispatch, State: s.atLargeState()})
 	}
 	return progress
+}
+
+// atLargeState is what became of goods that were dispatched although the order is being undone.
+func (s State) atLargeState() StepState {
+	if state, ok := s.handState(StepDispatch); ok {
+		return state
+	}
+	return StepNow
+}
+
+// handState is the state of a step that an operator has settled.
+func (s State) handState(step Step) (StepState, bool) {
+	for _, h := range s.ByHand {
+		switch {
+		case h.Step != step:
+		case h.Undo && h.Action == Skip:
+			return StepUndoSkippedByHand, true
+		case h.Undo:
+			return StepUndoSubstituted, true
+		case h.Action == Skip:
+			return StepSkippedByHand, true
+		default:
+			return StepSubstituted, true
+		}
+	}
+	return "", false
 }
 
 // goesBack reports whether the order is being undone, or will be.
@@ -54,6 +87,9 @@ func (s State) goesBack() bool {
 }
 
 func (s State) stepState(step Step) StepState {
+	if state, ok := s.handState(step); ok {
+		return state
+	}
 	switch step {
 	case StepAccept:
 		return doneIf(s.Opened())

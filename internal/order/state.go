@@ -1,6 +1,7 @@
 package order
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -90,6 +91,9 @@ type State struct {
 
 	// Refusals are the ids of the cancellations that were refused.
 	Refusals []string `json:"refusals,omitempty"`
+	// Resolutions are the ids of the operators' decisions that were recorded; ByHand are the steps that they settled.
+	Resolutions []string `json:"resolutions,omitempty"`
+	ByHand      []ByHand `json:"byHand,omitempty"`
 	// Attention is what an operator was last asked to look at.
 	Attention AttentionState `json:"attention,omitzero"`
 	// flow is the status without regard to attention.
@@ -98,10 +102,20 @@ type State struct {
 
 // AttentionState is what the log knows of the attention desk.
 type AttentionState struct {
-	Open  bool `json:"open"`
-	Step  Step `json:"step,omitempty"`
-	Undo  bool `json:"undo,omitempty"`
-	Count int  `json:"count"`
+	Open bool `json:"open"`
+	Step Step `json:"step,omitempty"`
+	Undo bool `json:"undo,omitempty"`
+	// Count is the number of the newest attention; they count from 1.
+	Count int `json:"count"`
+	// Error, Attempts and NextTry are what the event said; a retry by hand moves NextTry. It is zero when nothing
+	// is tried.
+	Error    string    `json:"error,omitempty"`
+	Attempts int       `json:"attempts,omitempty"`
+	NextTry  time.Time `json:"nextTry,omitzero"`
+	// Since is when somebody was asked.
+	Since time.Time `json:"since,omitzero"`
+	// Retries counts the retries by hand.
+	Retries int `json:"retries,omitempty"`
 }
 
 // Opened reports whether the order's stream has its first event.
@@ -127,7 +141,7 @@ func FoldAt(records []event.Record, at time.Time) (State, error) {
 // Fold returns the state that records make of s. Records that s knows already are passed over.
 func (s State) Fold(records []event.Record) (State, error) {
 	next := s
-	next.Refusals = append([]string(nil), s.Refusals...)
+	next.Refusals, next.Resolutions, next.ByHand = slices.Clone(s.Refusals), slices.Clone(s.Resolutions), slices.Clone(s.ByHand)
 	for _, r := range records {
 		if r.Version <= next.Head.Version {
 			continue
@@ -189,7 +203,12 @@ func (s *State) applyData(r event.Record) error {
 	case event.OrderSettling:
 		s.Decision = Forward
 	case event.OrderCompensating:
-		return decodeInto(r, func(d Ending) { s.Decision, s.Ending, s.Reason, s.Detail = Back, d, d.Reason, d.Detail })
+		return decodeInto(r, func(d Ending) {
+			s.Decision, s.Ending, s.Reason, s.Detail = Back, d, d.Reason, d.Detail
+			if d.RequestID != "" {
+				s.Resolutions = append(s.Resolutions, d.RequestID)
+			}
+		})
 	case event.OrderCompleted, event.OrderRejected, event.OrderCancelled, event.OrderFailed:
 		return decodeInto(r, func(d Ending) { s.Ended, s.Reason, s.Detail = true, d.Reason, d.Detail })
 	case event.OrderCancellationRefused:
@@ -197,8 +216,13 @@ func (s *State) applyData(r event.Record) error {
 	case event.OrderNeedsAttention:
 		return decodeInto(r, func(d Attention) {
 			s.AtLarge = s.AtLarge || d.Step == StepDispatch
-			s.Attention = AttentionState{Open: true, Step: d.Step, Undo: d.Undo, Count: s.Attention.Count + 1}
+			s.Attention = AttentionState{
+				Open: true, Step: d.Step, Undo: d.Undo, Count: s.Attention.Count + 1,
+				Error: d.Error, Attempts: d.Attempts, NextTry: d.nextTry(), Since: r.Time,
+			}
 		})
+	case event.OrderStepRetried, event.OrderStepSkipped, event.OrderStepSubstituted:
+		return s.applyResolution(r)
 	case event.OrderAttentionResolved:
 		s.Attention.Open = false
 	default:

@@ -20,6 +20,9 @@
 //	createdAt      date
 //	updatedAt      date
 //	correlationId  string
+//	attention      object   what an operator is asked to look at; missing when nothing is:
+//	                        {number (int64), step, undo (bool), error, attempts (int64), nextTry (date or missing),
+//	                        since (date), actions (array of string: what may be decided)}
 //
 // # Contract
 //

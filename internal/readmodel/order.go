@@ -19,14 +19,26 @@ type Order struct {
 	// CreatedAt and UpdatedAt are in UTC and milliseconds.
 	CreatedAt, UpdatedAt time.Time
 	CorrelationID        string
+	// Attention is what an operator is asked to look at; nil when nothing is.
+	Attention *Attention
+}
+
+// Attention is what an operator is asked to look at, and what may be decided about it.
+type Attention struct {
+	order.AttentionState
+	Actions []order.ResolutionAction
 }
 
 // FromState makes the document of an order out of its folded state.
 func FromState(s order.State) Order {
-	return Order{
+	o := Order{
 		Order: s.Order, Status: s.Status, Reason: s.Reason, Version: s.Head.Version,
 		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, CorrelationID: s.CorrelationID,
 	}
+	if s.Status == order.StatusNeedsAttention {
+		o.Attention = &Attention{AttentionState: s.Attention, Actions: s.Actions()}
+	}
+	return o
 }
 
 // document is an Order as it stands in the collection; see the package comment.
@@ -44,6 +56,18 @@ type document struct {
 	CreatedAt     bson.DateTime `bson:"createdAt"`
 	UpdatedAt     bson.DateTime `bson:"updatedAt"`
 	CorrelationID string        `bson:"correlationId"`
+	Attention     *attention    `bson:"attention,omitempty"`
+}
+
+type attention struct {
+	Number   int64          `bson:"number"`
+	Step     string         `bson:"step"`
+	Undo     bool           `bson:"undo"`
+	Error    string         `bson:"error"`
+	Attempts int64          `bson:"attempts"`
+	NextTry  *bson.DateTime `bson:"nextTry,omitempty"`
+	Since    bson.DateTime  `bson:"since"`
+	Actions  []string       `bson:"actions"`
 }
 
 type line struct {
@@ -61,7 +85,7 @@ func toDocument(o Order) document {
 		ID: o.ID, CustomerID: o.CustomerID, Status: string(o.Status), Reason: o.Reason, Version: o.Version,
 		Currency: o.Currency, TotalAmount: o.TotalAmount, Fulfillment: string(o.Fulfillment), Lines: lines,
 		PaymentMethod: o.Payment.Method, CreatedAt: bson.NewDateTimeFromTime(o.CreatedAt),
-		UpdatedAt: bson.NewDateTimeFromTime(o.UpdatedAt), CorrelationID: o.CorrelationID,
+		UpdatedAt: bson.NewDateTimeFromTime(o.UpdatedAt), CorrelationID: o.CorrelationID, Attention: toAttention(o.Attention),
 	}
 }
 
@@ -76,6 +100,41 @@ func (d document) order() Order {
 			Payment: order.PaymentMethod{Method: d.PaymentMethod}, Fulfillment: order.Fulfillment(d.Fulfillment),
 		},
 		Status: order.Status(d.Status), Reason: d.Reason, Version: d.Version, CreatedAt: d.CreatedAt.Time().UTC(),
-		UpdatedAt: d.UpdatedAt.Time().UTC(), CorrelationID: d.CorrelationID,
+		UpdatedAt: d.UpdatedAt.Time().UTC(), CorrelationID: d.CorrelationID, Attention: d.Attention.attention(),
 	}
+}
+
+func toAttention(a *Attention) *attention {
+	if a == nil {
+		return nil
+	}
+	doc := &attention{
+		Number: int64(a.Count), Step: string(a.Step), Undo: a.Undo, Error: a.Error, Attempts: int64(a.Attempts),
+		Since: bson.NewDateTimeFromTime(a.Since), Actions: make([]string, len(a.Actions)),
+	}
+	if !a.NextTry.IsZero() {
+		next := bson.NewDateTimeFromTime(a.NextTry)
+		doc.NextTry = &next
+	}
+	for i, action := range a.Actions {
+		doc.Actions[i] = string(action)
+	}
+	return doc
+}
+
+func (d *attention) attention() *Attention {
+	if d == nil {
+		return nil
+	}
+	a := &Attention{AttentionState: order.AttentionState{
+		Open: true, Step: order.Step(d.Step), Undo: d.Undo, Count: int(d.Number), Error: d.Error,
+		Attempts: int(d.Attempts), Since: d.Since.Time().UTC(),
+	}}
+	if d.NextTry != nil {
+		a.NextTry = d.NextTry.Time().UTC()
+	}
+	for _, action := range d.Actions {
+		a.Actions = append(a.Actions, order.ResolutionAction(action))
+	}
+	return a
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/ordersaga/ordersaga/workflows"
 )
 
-// cancelAttempts bounds how often a cancellation is sent again after its run closed under it.
-const cancelAttempts = 4
+// askAttempts bounds how often something is sent again after its run closed under it.
+const askAttempts = 4
 
 // Late is returned for a signal to an order that has ended.
 type Late struct {
@@ -50,7 +50,7 @@ func (c *Client) Signal(ctx context.Context, orderID, name string, payload any) 
 			return nil, err
 		case state.Ended:
 			return c.late(ctx, state)
-		case attempt == cancelAttempts:
+		case attempt == askAttempts:
 			return nil, fault.New(fault.Unavailable, "the saga of order %s closes as soon as it runs", orderID)
 		}
 	}
@@ -88,34 +88,54 @@ func (c *Client) late(ctx context.Context, s order.State) (*Late, error) {
 // Cancel asks to cancel an order and waits for the verdict, which is in the log then. Errors: NotFound;
 // Unavailable when no worker answers in time: ask again with the same id.
 func (c *Client) Cancel(ctx context.Context, orderID string, request order.Cancellation) (workflows.CancelVerdict, error) {
-	for attempt := 1; attempt <= cancelAttempts; attempt++ {
-		verdict, err := c.update(ctx, orderID, request)
+	return ask(ctx, c, orderID, question{workflows.UpdateCancel, request.ID, request}, workflows.VerdictOf)
+}
+
+// Resolve brings an operator's decision and waits for the verdict. What was accepted is in the log then. Errors:
+// NotFound; Unavailable when no worker answers in time: ask again with the same id.
+func (c *Client) Resolve(ctx context.Context, orderID string, d order.Resolution) (workflows.ResolveVerdict, error) {
+	return ask(ctx, c, orderID, question{workflows.UpdateResolve, d.ID, d}, func(s order.State) workflows.ResolveVerdict {
+		return workflows.ResolveVerdictOf(s, d)
+	})
+}
+
+// question is an Update of an order's saga.
+type question struct {
+	name, id string
+	request  any
+}
+
+// ask sends a question and waits for the answer. Ended answers for an order that has ended.
+func ask[V any](ctx context.Context, c *Client, orderID string, q question, ended func(order.State) V) (V, error) {
+	var none V
+	for attempt := 1; attempt <= askAttempts; attempt++ {
+		verdict, err := update[V](ctx, c, orderID, q)
 		if err == nil {
 			return verdict, nil
 		}
 		if ctx.Err() != nil || !isNotFound(err) && !isAborted(err) {
-			return verdict, fault.Wrap(err, fault.Unavailable, "cancel order %s", orderID)
+			return none, fault.Wrap(err, fault.Unavailable, "%s order %s", q.name, orderID)
 		}
 		state, err := c.Resume(ctx, orderID)
 		switch {
 		case errors.Is(err, fault.OrderUnknown):
-			return verdict, fault.New(fault.NotFound, "there is no order %s", orderID)
+			return none, fault.New(fault.NotFound, "there is no order %s", orderID)
 		case err != nil:
-			return verdict, err
+			return none, err
 		case state.Ended:
-			return workflows.VerdictOf(state), nil
+			return ended(state), nil
 		}
-		c.logger.LogAttrs(ctx, slog.LevelInfo, "ask to cancel again", slog.String("order_id", orderID), slog.Int("attempt", attempt))
+		c.logger.LogAttrs(ctx, slog.LevelInfo, "ask the saga again", slog.String("order_id", orderID),
+			slog.String("update", q.name), slog.Int("attempt", attempt))
 	}
-	return workflows.CancelVerdict{}, fault.New(fault.Unavailable, "the saga of order %s does not answer", orderID)
+	return none, fault.New(fault.Unavailable, "the saga of order %s does not answer", orderID)
 }
 
-// update sends the cancellation and waits for its verdict.
-func (c *Client) update(ctx context.Context, orderID string, request order.Cancellation) (workflows.CancelVerdict, error) {
-	var verdict workflows.CancelVerdict
+// update sends a question once and waits for the answer.
+func update[V any](ctx context.Context, c *Client, orderID string, q question) (verdict V, err error) {
 	handle, err := c.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: workflows.OrderWorkflowID(orderID), UpdateID: request.ID, UpdateName: workflows.UpdateCancel,
-		WaitForStage: client.WorkflowUpdateStageCompleted, Args: []any{request},
+		WorkflowID: workflows.OrderWorkflowID(orderID), UpdateID: q.id, UpdateName: q.name,
+		WaitForStage: client.WorkflowUpdateStageCompleted, Args: []any{q.request},
 	})
 	if err != nil {
 		return verdict, err

@@ -3,6 +3,7 @@ package sagaclient_test
 import (
 	"context"
 	"log/slog"
+	"reflect"
 	"testing"
 	"time"
 
@@ -130,7 +131,7 @@ func (h handle) Get(_ context.Context, to any) error {
 	if err, failed := h.answer.(error); failed {
 		return err
 	}
-	*to.(*workflows.CancelVerdict) = h.answer.(workflows.CancelVerdict)
+	reflect.ValueOf(to).Elem().Set(reflect.ValueOf(h.answer))
 	return nil
 }
 
@@ -242,6 +243,16 @@ func (w *world) cancelled(o order.Order, cause string) order.State {
 	s := w.open(o)
 	s = w.write(s, order.Decisions(s, facts, now, order.DefaultTiming())...)
 	s = w.write(s, s.Undone(order.StepReserve, now))
+	return w.write(s, order.Decisions(s, facts, now, order.DefaultTiming())...)
+}
+
+// stuck writes the stream of an order whose reservation cannot be released.
+func (w *world) stuck(o order.Order) order.State {
+	w.t.Helper()
+	facts := order.Facts{Cancellations: []order.Cancellation{{ID: "c-1"}}}
+	s := w.open(o)
+	s = w.write(s, order.Decisions(s, facts, now, order.DefaultTiming())...)
+	facts.Stuck = &order.Stuck{Step: order.StepReserve, Undo: true, Error: "no answer"}
 	return w.write(s, order.Decisions(s, facts, now, order.DefaultTiming())...)
 }
 

@@ -145,6 +145,59 @@ func TestEveryKindOfViolationIsFound(t *testing.T) {
 	}
 }
 
+// What an operator has decided is an exception, as long as it is recorded, in the slot of the step, with its reason.
+func TestOnlyRecordedResolutionsAreExceptions(t *testing.T) {
+	undone := func(o []fact) {
+		o[3].kind, o[4].kind, o[5].kind, o[6].kind = "order.compensating", "payment.voided", "inventory.released", "order.cancelled"
+		o[4].key, o[5].key = "undo/authorize", "undo/reserve"
+	}
+	exceptions := map[string]struct {
+		plant func(order, stock, money []fact) (o, s, m []fact)
+		// by is the place of the resolution in the order's stream.
+		by    int
+		found string
+	}{
+		"the capture": {func(o, s, m []fact) ([]fact, []fact, []fact) { return o, s, m[:1] }, 4, "was charged 0 instead of 500"},
+		"the commit":  {func(o, s, m []fact) ([]fact, []fact, []fact) { return o, s[:2], m }, 5, "holds 2 of tea"},
+		"the void of an authorization": {func(o, s, m []fact) ([]fact, []fact, []fact) {
+			undone(o)
+			s[2] = fact{"42/settle", "stock.released", map[string]any{"orderId": "42", "quantity": 2, "onHand": 5, "reserved": 0}}
+			return o, s, m[:1]
+		}, 4, "stands after order.cancelled"},
+		"the void of money that was taken": {func(o, s, m []fact) ([]fact, []fact, []fact) {
+			undone(o)
+			s[2] = fact{"42/settle", "stock.released", map[string]any{"orderId": "42", "quantity": 2, "onHand": 5, "reserved": 0}}
+			return o, s, m
+		}, 4, "was charged 500 instead of 0"},
+		"the release": {func(o, s, m []fact) ([]fact, []fact, []fact) {
+			undone(o)
+			m[1].kind = "charge.voided"
+			return o, s[:2], m
+		}, 5, "holds 2 of tea"},
+	}
+	for name, e := range exceptions {
+		t.Run(name, func(t *testing.T) {
+			found := func(change func(f *fact)) string {
+				order, stock, money := e.plant(shop(t))
+				change(&order[e.by])
+				return strings.Join(examine(t, order, stock, money).Violations, "; ")
+			}
+			skip := func(f *fact) { f.kind, f.data = "order.step_skipped", map[string]any{"note": "looked at it"} }
+			substitute := func(f *fact) { f.kind, f.data = "order.step_substituted", map[string]any{"reference": "T-7"} }
+			require.Empty(t, found(skip))
+			require.Empty(t, found(substitute))
+			require.Contains(t, found(func(*fact) {}), e.found, "nobody decided")
+			require.Contains(t, found(func(f *fact) { skip(f); f.data["note"] = "" }), e.found, "nobody said why")
+			require.Contains(t, found(func(f *fact) { substitute(f); f.key = "elsewhere" }), e.found, "that was another step")
+		})
+	}
+	order, stock, money := shop(t)
+	order[4].kind, order[4].data = "order.step_skipped", map[string]any{"note": "looked at it"}
+	require.Empty(t, examine(t, order, stock, money).Violations, "it may have happened all the same")
+	money[1].data["amount"] = 300
+	require.Contains(t, strings.Join(examine(t, order, stock, money).Violations, "; "), "was charged 300", "no decision makes half a capture right")
+}
+
 func TestAChainThatWasTouchedIsFound(t *testing.T) {
 	order, _, _ := shop(t)
 	touches := map[string]struct {

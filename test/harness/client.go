@@ -234,3 +234,61 @@ func (c Client) AwaitStatus(ctx context.Context, id string, statuses ...string) 
 func (c Client) AwaitEnd(ctx context.Context, id string) (Resource, error) {
 	return c.AwaitStatus(ctx, id, "completed", "rejected", "cancelled", "failed")
 }
+
+// DeskItem is an order on the attention desk.
+type DeskItem struct {
+	ID        string            `json:"id"`
+	Attention int               `json:"attention"`
+	Step      string            `json:"step"`
+	Undo      bool              `json:"undo"`
+	Error     string            `json:"error"`
+	Actions   []string          `json:"actions"`
+	Links     map[string]string `json:"links"`
+}
+
+// Desk returns the first page of the attention desk.
+func (c Client) Desk(ctx context.Context) ([]DeskItem, error) {
+	var list struct {
+		Items []DeskItem `json:"items"`
+	}
+	response, err := c.Do(ctx, http.MethodGet, "/v1/attention?limit=500", nil)
+	if err != nil {
+		return nil, err
+	}
+	err = response.Into(http.StatusOK, &list)
+	return list.Items, err
+}
+
+// AwaitStuck waits until an order is on the attention desk because of a step. It polls: the service is another process.
+func (c Client) AwaitStuck(ctx context.Context, id, step string) (DeskItem, error) {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		if items, err := c.Desk(ctx); err == nil {
+			for _, item := range items {
+				if item.ID == id && item.Step == step {
+					return item, nil
+				}
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return DeskItem{}, fmt.Errorf("order %s does not come to the desk because of %s: %w", id, step, ctx.Err())
+		}
+	}
+}
+
+// Decision is what an operator decides.
+type Decision struct {
+	Action    string `json:"action"`
+	Attention int    `json:"attention,omitempty"`
+	By        string `json:"by,omitempty"`
+	Note      string `json:"note,omitempty"`
+	Reference string `json:"reference,omitempty"`
+}
+
+// Resolve decides about what is stuck in an order.
+func (c Client) Resolve(ctx context.Context, id string, d Decision) (Response, error) {
+	return c.Do(ctx, http.MethodPost, "/v1/orders/"+url.PathEscape(id)+"/resolutions", d)
+}

@@ -81,6 +81,21 @@ func cancel(when string, want int) scene {
 	}}
 }
 
+// decide is a scene in which an operator decides about a step that is stuck.
+func decide(step string, d harness.Decision) scene {
+	return scene{"needs_attention", func(ctx context.Context, g *guide, orderID string) error {
+		if _, err := g.client.AwaitStuck(ctx, orderID, step); err != nil {
+			return err
+		}
+		d.By = "ada"
+		response, err := g.client.Resolve(ctx, orderID, d)
+		if err != nil {
+			return err
+		}
+		return response.Into(http.StatusOK, nil)
+	}}
+}
+
 var (
 	taken     = []string{"order.accepted", "inventory.reserved"}
 	completed = append(slices.Clone(taken), "payment.authorized", "order.settling", "payment.captured", "inventory.committed", "order.completed")
@@ -144,4 +159,36 @@ var paths = []path{
 			publish("shipped", "shipment.delivered", nil),
 		},
 		timeline: append(slices.Clone(shipped), "order.cancellation_refused", "order.delivered", "order.completed")},
+	{name: "stuck void, substituted", method: "tok_void_stuck", fulfillment: "shipment", stock: 10, status: "cancelled", reason: "requested",
+		script: []scene{
+			cancel("awaiting_shipment", http.StatusOK),
+			decide("authorize", harness.Decision{Action: "substitute", Reference: "console-4711", Note: "voided in the provider's console"}),
+		},
+		timeline: after("payment.authorized", "order.confirmed", "order.compensating", "order.fulfillment_withdrawn",
+			"order.needs_attention", "order.step_substituted", "order.attention_resolved", "inventory.released", "order.cancelled")},
+	{name: "stuck capture, skipped", method: "tok_capture_stuck", stock: 10, status: "completed",
+		script: []scene{decide("capture", harness.Decision{Action: "skip", Note: "paid in cash at the counter"})},
+		timeline: after("payment.authorized", "order.settling", "order.needs_attention", "order.step_skipped",
+			"order.attention_resolved", "inventory.committed", "order.completed")},
+	{name: "stuck capture, turned back", method: "tok_capture_stuck", stock: 10, status: "failed", reason: "capture_unavailable",
+		script: []scene{decide("capture", harness.Decision{Action: "compensate", Note: "the customer would not wait"})},
+		timeline: after("payment.authorized", "order.settling", "order.needs_attention", "order.compensating",
+			"order.attention_resolved", "payment.voided", "inventory.released", "order.failed")},
+	{name: "lost parcel, written off", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "completed",
+		script: []scene{
+			publish("awaiting_shipment", "shipment.dispatched", map[string]any{"carrier": "dhl"}),
+			publish("shipped", "shipment.lost", map[string]any{"reason": "fell off the truck"}),
+			decide("deliver", harness.Decision{Action: "skip", Note: "the carrier's insurance pays"}),
+		},
+		timeline: append(slices.Clone(shipped), "order.needs_attention", "order.step_skipped", "order.attention_resolved", "order.completed")},
+	{name: "dispatched after the cancellation", method: "tok_void_stuck", fulfillment: "shipment", stock: 10, status: "cancelled", reason: "requested",
+		script: []scene{
+			cancel("awaiting_shipment", http.StatusOK),
+			publish("needs_attention", "shipment.dispatched", map[string]any{"carrier": "dhl"}),
+			decide("dispatch", harness.Decision{Action: "substitute", Reference: "recalled on the road"}),
+			decide("authorize", harness.Decision{Action: "substitute", Reference: "console-4712"}),
+		},
+		timeline: after("payment.authorized", "order.confirmed", "order.compensating", "order.fulfillment_withdrawn",
+			"order.needs_attention", "order.needs_attention", "order.step_substituted", "order.attention_resolved",
+			"order.needs_attention", "order.step_substituted", "order.attention_resolved", "inventory.released", "order.cancelled")},
 }

@@ -39,7 +39,7 @@ type guide struct {
 // A folder that is not empty gets the history of each path's workflow.
 func Run(ctx context.Context, binary string, out io.Writer, folder string) error {
 	service, err := harness.Start(ctx, harness.Options{Binary: binary, Env: []string{
-		"LOG_LEVEL=error", "PAYMENT_PENDING_DEADLINE=4s", "SHIPMENT_DEADLINE=6s", "AUTHORIZE_DEADLINE=3s",
+		"LOG_LEVEL=error", "PAYMENT_PENDING_DEADLINE=4s", "SHIPMENT_DEADLINE=6s", "AUTHORIZE_DEADLINE=3s", "ATTENTION_AFTER=4s",
 	}})
 	if err != nil {
 		return err

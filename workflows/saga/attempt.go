@@ -54,7 +54,7 @@ func (d *Driver[In, Out]) attempt(a Action, call *Call[In, Out], in In, inline b
 // batch bounds the attempts of a call that must succeed, until somebody should look; later it is short.
 func (d *Driver[In, Out]) batch() time.Duration {
 	if d.batches > 0 {
-		return SlowBatch
+		return min(SlowBatch, d.flow.Patience())
 	}
 	return d.flow.Patience()
 }

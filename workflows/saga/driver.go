@@ -156,6 +156,10 @@ func (d *Driver[In, Out]) step(a Action) error {
 
 // raise asks an operator to look at a call that must succeed, and waits before it is tried again.
 func (d *Driver[In, Out]) raise(a Action, cause error) error {
+	if d.flow.Interrupts(a) {
+		// Somebody was faster: what was decided comes first.
+		return nil
+	}
 	d.batches++
 	pause := slowRetry(d.batches, workflow.GetInfo(d.ctx).OriginalRunID)
 	d.flow.Raise(Stuck{Action: a, Cause: cause, Attempts: d.batches, NextTry: workflow.Now(d.ctx).Add(pause)})

@@ -31,9 +31,9 @@ type play struct {
 	// fast tells that remote calls may run inline; patience is how long before something is raised.
 	fast     bool
 	patience time.Duration
-	// stop makes attempts pointless; moved counts facts.
-	stop  bool
-	moved int
+	// stop makes attempts pointless; moved counts facts. overtaken tells that it comes while an attempt runs.
+	stop, overtaken bool
+	moved           int
 	// raised tells that Record is for what was raised; raisedAt is when.
 	raised   bool
 	raisedAt []time.Time
@@ -74,6 +74,7 @@ func (p *play) Record() error {
 }
 
 func (p *play) Input(a saga.Action, inline bool) input {
+	p.stop = p.stop || p.overtaken
 	mode := "durable"
 	if inline {
 		mode = "inline"
@@ -241,9 +242,15 @@ func TestAParkedSagaContinuesAsNew(t *testing.T) {
 	require.NotContains(t, p.told, "close")
 }
 
-func TestPatienceBoundsTheFirstRoundOnly(t *testing.T) {
+func TestPatienceBoundsTheFirstRound(t *testing.T) {
 	// The test environment gives up after ten attempts: within 42 s.
-	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "pack"}}, patience: 12 * time.Second}
+	for patience, later := range map[time.Duration]time.Duration{12 * time.Second: 12 * time.Second, 40 * time.Second: saga.SlowBatch} {
+		testPatience(t, patience, later)
+	}
+}
+
+func testPatience(t *testing.T, patience, later time.Duration) {
+	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "pack"}}, patience: patience}
 	s.errs["Unpack"] = times(60, errAway)
 	began := s.env.Now()
 	require.NoError(t, s.run(t, p, false))
@@ -251,7 +258,7 @@ func TestPatienceBoundsTheFirstRoundOnly(t *testing.T) {
 	require.Greater(t, len(p.raisedAt), 1)
 	first, second := p.raisedAt[0].Sub(began), p.raisedAt[1].Sub(p.raisedAt[0])
 	require.InDelta(t, p.patience.Seconds(), first.Seconds(), 10)
-	require.InDelta(t, (saga.SlowRetry + saga.SlowBatch).Seconds(), second.Seconds(), 15)
+	require.InDelta(t, (saga.SlowRetry + later).Seconds(), second.Seconds(), 15)
 }
 
 func TestAFactInterruptsAnAttempt(t *testing.T) {
@@ -264,6 +271,16 @@ func TestAFactInterruptsAnAttempt(t *testing.T) {
 	require.Equal(t, "close", p.told[len(p.told)-1])
 	require.Less(t, s.env.Now().Sub(before), time.Minute)
 	require.NotContains(t, strings.Join(p.told, "\n"), "gave up", "nobody was told what became of it")
+}
+
+// Nobody waits for a pause when a fact came together with the failure.
+func TestAFactThatComesWithTheFailureComesFirst(t *testing.T) {
+	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "pack"}}, overtaken: true}
+	s.errs["Unpack"] = []error{errNo}
+	before := s.env.Now()
+	require.NoError(t, s.run(t, p, false))
+	require.Equal(t, []string{"close"}, p.told)
+	require.Equal(t, before, s.env.Now())
 }
 
 func TestAFactEndsAWait(t *testing.T) {

@@ -1,0 +1,159 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// deskItem is an order on the attention desk as clients see it.
+type deskItem struct {
+	ID     string       `json:"id"`
+	Status order.Status `json:"status"`
+	// Attention is the number of the attention: they count from 1 in each order.
+	Attention int                      `json:"attention"`
+	Step      order.Step               `json:"step"`
+	Undo      bool                     `json:"undo"`
+	Error     string                   `json:"error"`
+	Attempts  int                      `json:"attempts"`
+	NextTry   *instant                 `json:"nextTry"`
+	Since     instant                  `json:"since"`
+	Actions   []order.ResolutionAction `json:"actions"`
+	Links     deskLinks                `json:"links"`
+}
+
+type deskLinks struct {
+	orderLinks
+	// Resolutions is where decisions go.
+	Resolutions string `json:"resolutions"`
+}
+
+// listDesk is GET /v1/attention: a page of the orders that need attention.
+func (s *Server) listDesk(c echo.Context) error {
+	q := queryOf(c, "limit", "cursor")
+	limit, cursor := q.limit(defaultPage), q.cursor()
+	if err := q.err(); err != nil {
+		return err
+	}
+	ctx, cancel := s.ask(c)
+	defer cancel()
+	found, next, err := s.cfg.Orders.Desk(ctx, cursor, limit)
+	if err != nil {
+		return fromList(err)
+	}
+	items := make([]deskItem, len(found))
+	for i, item := range found {
+		items[i] = s.deskItem(item)
+	}
+	return writeJSON(c, http.StatusOK, pageOf(items, next))
+}
+
+func (s *Server) deskItem(d DeskItem) deskItem {
+	a := d.Attention
+	item := deskItem{
+		ID: d.OrderID, Status: d.Status, Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error, Attempts: a.Attempts,
+		NextTry: instantOf(a.NextTry), Since: instant(a.Since), Actions: d.Actions,
+		Links: deskLinks{orderLinks: s.links(d.OrderID), Resolutions: orderPath(d.OrderID) + "/resolutions"},
+	}
+	if item.Actions == nil {
+		item.Actions = []order.ResolutionAction{}
+	}
+	return item
+}
+
+// instantOf is nil for the zero time.
+func instantOf(t time.Time) *instant {
+	if t.IsZero() {
+		return nil
+	}
+	i := instant(t)
+	return &i
+}
+
+// resolution is a decision that was accepted, and the order as it stands after it.
+type resolution struct {
+	ID        string                 `json:"id"`
+	Accepted  bool                   `json:"accepted"`
+	Action    order.ResolutionAction `json:"action"`
+	Attention int                    `json:"attention"`
+	Order     orderResource          `json:"order"`
+}
+
+// resolveOrder is POST /v1/orders/{id}/resolutions: an operator's decision about what is stuck. It answers with the saga's
+// verdict: the order as it stands after it, or ResolutionRefused.
+func (s *Server) resolveOrder(c echo.Context) error {
+	id, err := orderID(c)
+	if err != nil {
+		return err
+	}
+	key, err := idempotencyKey(c)
+	if err != nil {
+		return err
+	}
+	body, err := s.readBody(c)
+	if err != nil {
+		return err
+	}
+	decision, err := decodeResolution(body)
+	if err != nil {
+		return err
+	}
+	before, err := s.loadOrder(c, id)
+	if err != nil {
+		return err
+	}
+	decision = decision.Identified(before, key)
+	if err := s.resolve(c, id, decision); err != nil {
+		return err
+	}
+	after, err := s.loadOrder(c, id)
+	if err != nil {
+		return err
+	}
+	return writeJSON(c, http.StatusOK, resolution{
+		ID: decision.ID, Accepted: true, Action: decision.Action, Attention: decision.Attention, Order: s.resource(after),
+	})
+}
+
+// resolve asks for the verdict. Errors: ResolutionRefused, NotFound, Unavailable when no worker answers.
+func (s *Server) resolve(c echo.Context, id string, decision order.Resolution) error {
+	ctx, cancel := s.ask(c)
+	defer cancel()
+	verdict, err := s.cfg.Sagas.Resolve(ctx, id, decision)
+	if err != nil {
+		return err
+	}
+	if !verdict.Accepted {
+		return &fault.Error{Code: fault.ResolutionRefused, Message: verdict.Detail, Err: refusedError{verdict.Status}}
+	}
+	return nil
+}
+
+// decodeResolution reads the body of a decision. Errors: Malformed, Invalid.
+func decodeResolution(body []byte) (order.Resolution, error) {
+	root, err := parseDocument(body)
+	if err != nil {
+		return order.Resolution{}, err
+	}
+	var d document
+	fields := d.object(root, "action", "attention", "by", "note", "reference")
+	r := order.Resolution{
+		Action: order.ResolutionAction(d.text(fields, "action")), By: d.text(fields, "by"),
+		Note: d.text(fields, "note"), Reference: d.text(fields, "reference"),
+	}
+	if _, there := fields["attention"]; there {
+		if r.Attention = int(d.integer(fields, "", "attention", "")); r.Attention == 0 {
+			r.Attention = -1
+		}
+	}
+	d.people("/note", r.Note, order.MaxNote)
+	d.people("/reference", r.Reference, order.MaxReference)
+	if err := d.merge(r.Validate()); err != nil {
+		return order.Resolution{}, err
+	}
+	return r, d.invalid("resolution")
+}

@@ -1,0 +1,138 @@
+package api_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// stuck writes the timeline of an order whose capture is stuck.
+func (f *fixture) stuck(id string) {
+	f.append(id, timeline(id)[:4]...)
+	f.append(id, event.New(event.OrderStream(id), "attention/1", event.OrderNeedsAttention, id, at.Add(time.Minute),
+		order.Attention{OrderID: id, Step: order.StepCapture, Error: "no answer"}))
+}
+
+func TestDesk(t *testing.T) {
+	f := newFixture(t)
+	f.orders.desk = []api.DeskItem{
+		{OrderID: "o-2", Status: order.StatusNeedsAttention, Attention: order.AttentionState{
+			Open: true, Step: order.StepAuthorize, Undo: true, Count: 2, Error: "no answer", Attempts: 1,
+			NextTry: at.Add(time.Minute), Since: at,
+		}, Actions: []order.ResolutionAction{order.Retry, order.Skip, order.Substitute}},
+		{OrderID: "o-1", Status: order.StatusNeedsAttention, Attention: order.AttentionState{
+			Open: true, Step: order.StepDeliver, Count: 1, Error: "the carrier lost the goods", Since: at,
+		}, Actions: []order.ResolutionAction{order.Skip, order.Substitute}},
+	}
+	f.orders.next = "more"
+	a := f.do(http.MethodGet, "/v1/attention?limit=2&cursor=abc", "")
+	require.Equal(t, http.StatusOK, a.status)
+	require.Equal(t, api.OrderFilter{Limit: 2, Cursor: "abc"}, f.orders.filter)
+	golden(t, "desk.json", a.body)
+
+	f.orders.desk, f.orders.next = nil, ""
+	require.JSONEq(t, `{"items":[],"nextCursor":null}`, f.do(http.MethodGet, "/v1/attention", "").body)
+	require.Equal(t, 50, f.orders.filter.Limit)
+	require.Equal(t, http.StatusUnprocessableEntity, f.do(http.MethodGet, "/v1/attention?status=shipped", "").status)
+	f.orders.err = fault.New(fault.Unavailable, "no list")
+	require.Equal(t, http.StatusServiceUnavailable, f.do(http.MethodGet, "/v1/attention", "").status)
+	f.orders.err = fault.NewInvalid("list", []fault.Field{fault.Fieldf("/cursor", "is none")})
+	require.Equal(t, "cursor", f.do(http.MethodGet, "/v1/attention?cursor=x", "").problem(t).Errors[0].Parameter)
+}
+
+func TestResolve(t *testing.T) {
+	f := newFixture(t)
+	f.stuck("o-1")
+	var asked []order.Resolution
+	f.sagas.resolve = func(_ context.Context, id string, d order.Resolution) (workflows.ResolveVerdict, error) {
+		if asked = append(asked, d); len(asked) == 1 {
+			records, err := f.log.Read(t.Context(), event.OrderStream(id), 0, 0)
+			require.NoError(t, err)
+			s, err := order.Fold(records)
+			require.NoError(t, err)
+			f.append(id, order.Decisions(s, order.Facts{Resolutions: []order.Resolution{d}}, at, order.DefaultTiming())...)
+		}
+		return workflows.ResolveVerdict{Accepted: true, Status: order.StatusSettling}, nil
+	}
+	const body = `{"action":"skip","by":"ada","note":"paid in cash","reference":"R-7"}`
+	a := f.do(http.MethodPost, "/v1/orders/o-1/resolutions", body)
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	golden(t, "resolution.json", a.body)
+	require.Equal(t, order.Resolution{
+		ID: asked[0].ID, Action: order.Skip, By: "ada", Note: "paid in cash", Reference: "R-7", Attention: 1,
+	}, asked[0])
+	require.True(t, event.ValidID(asked[0].ID))
+
+	require.Equal(t, http.StatusOK, f.do(http.MethodPost, "/v1/orders/o-1/resolutions", body).status)
+	require.Equal(t, asked[0], asked[1], "the same decision is one")
+	require.Equal(t, http.StatusOK, f.do(http.MethodPost, "/v1/orders/o-1/resolutions", `{"action":"retry","attention":7}`).status)
+	require.Equal(t, 7, asked[2].Attention, "what the client has seen")
+	asked = asked[:2]
+	f.do(http.MethodPost, "/v1/orders/o-1/resolutions", body, "Idempotency-Key", "k-1")
+	f.do(http.MethodPost, "/v1/orders/o-1/resolutions", body, "Idempotency-Key", "k-1")
+	require.NotEqual(t, asked[0].ID, asked[2].ID)
+	require.Equal(t, asked[2], asked[3])
+}
+
+func TestResolveRefused(t *testing.T) {
+	f := newFixture(t)
+	f.append("o-1", timeline("o-1")[0])
+	f.sagas.resolve = func(_ context.Context, _ string, d order.Resolution) (workflows.ResolveVerdict, error) {
+		require.Zero(t, d.Attention)
+		return workflows.ResolveVerdict{Status: order.StatusAccepted, Detail: "nothing is stuck: the order is accepted"}, nil
+	}
+	a := f.do(http.MethodPost, "/v1/orders/o-1/resolutions", `{"action":"retry"}`, "X-Correlation-Id", "correlation-1")
+	require.Equal(t, http.StatusConflict, a.status)
+	p := a.problem(t)
+	require.Equal(t, "resolution_refused", p.Code)
+	require.Equal(t, "nothing is stuck: the order is accepted", p.Detail)
+	require.Equal(t, "accepted", p.OrderStatus)
+}
+
+func TestResolveErrors(t *testing.T) {
+	f := newFixture(t)
+	f.stuck("o-1")
+	var fails error
+	f.sagas.resolve = func(context.Context, string, order.Resolution) (workflows.ResolveVerdict, error) {
+		return workflows.ResolveVerdict{}, fails
+	}
+	fails = fault.New(fault.Unavailable, "nobody works")
+	a := f.do(http.MethodPost, "/v1/orders/o-1/resolutions", `{"action":"retry"}`)
+	require.Equal(t, http.StatusServiceUnavailable, a.status)
+	require.Equal(t, "1", a.header.Get("Retry-After"))
+	require.Equal(t, http.StatusNotFound, f.do(http.MethodPost, "/v1/orders/o-9/resolutions", `{"action":"retry"}`).status)
+	require.Equal(t, http.StatusNotFound, f.do(http.MethodPost, "/v1/orders/a%20b/resolutions", `{"action":"retry"}`).status)
+	require.Equal(t, http.StatusBadRequest, f.do(http.MethodPost, "/v1/orders/o-1/resolutions", "").status)
+	require.Equal(t, http.StatusBadRequest, f.do(http.MethodPost, "/v1/orders/o-1/resolutions", "[]").status)
+	require.Equal(t, http.StatusUnsupportedMediaType,
+		f.do(http.MethodPost, "/v1/orders/o-1/resolutions", `{"action":"retry"}`, "Content-Type", "text/plain").status)
+	for body, pointer := range map[string]string{
+		`{}`:                                    "/action",
+		`{"action":"pray"}`:                     "/action",
+		`{"action":"retry","attention":0}`:      "/attention",
+		`{"action":"retry","attention":"1"}`:    "/attention",
+		`{"action":3}`:                          "/action",
+		`{"action":"skip"}`:                     "/note",
+		`{"action":"substitute","note":"done"}`: "/reference",
+		`{"action":"retry","by":"a b"}`:         "/by",
+		`{"action":"retry","why":"x"}`:          "/why",
+		`{"action":"skip","note":"a\u0007"}`:    "/note",
+		`{"action":"skip","note":"` + strings.Repeat("n", 501) + `"}`:            "/note",
+		`{"action":"substitute","reference":"` + strings.Repeat("n", 201) + `"}`: "/reference",
+	} {
+		a := f.do(http.MethodPost, "/v1/orders/o-1/resolutions", body)
+		require.Equal(t, http.StatusUnprocessableEntity, a.status, body)
+		require.Len(t, a.problem(t).Errors, 1, a.body)
+		require.Equal(t, pointer, *a.problem(t).Errors[0].Pointer, body)
+	}
+}

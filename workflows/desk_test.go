@@ -1,0 +1,322 @@
+package workflows_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/payment"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// forever is more often than any step is tried before the last decision of a test; it bounds a test that fails.
+const forever = 300
+
+// decide sends a decision at a time after the start. The verdict is there when the run has ended.
+func (w *world) decide(after time.Duration, d order.Resolution) *workflows.ResolveVerdict {
+	verdict := &workflows.ResolveVerdict{}
+	w.env.RegisterDelayedCallback(func() { w.update(d, verdict) }, after)
+	return verdict
+}
+
+// update sends a decision now.
+func (w *world) update(d order.Resolution, verdict *workflows.ResolveVerdict) {
+	w.env.UpdateWorkflow(workflows.UpdateResolve, d.ID, &updateCallbacks{
+		reject: func(err error) { w.t.Errorf("the Update is rejected: %v", err) },
+		complete: func(result any, err error) {
+			require.NoError(w.t, err)
+			*verdict = result.(workflows.ResolveVerdict)
+		},
+	}, d)
+}
+
+func (w *world) shipment(after time.Duration, kind workflows.ShipmentKind) {
+	w.env.RegisterDelayedCallback(func() {
+		w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
+			Kind: kind, ShipmentFact: order.ShipmentFact{ID: string(kind)},
+		})
+	}, after)
+}
+
+func (w *world) cancel(after time.Duration) {
+	w.env.RegisterDelayedCallback(func() {
+		w.env.SignalWorkflow(workflows.SignalCancel, order.Cancellation{ID: "c1"})
+	}, after)
+}
+
+// find returns the first event of a type.
+func (w *world) find(eventType string) event.Record {
+	w.t.Helper()
+	records, err := w.log.Read(context.Background(), event.OrderStream("42"), 0, 0)
+	require.NoError(w.t, err)
+	for _, r := range records {
+		if r.Type == eventType {
+			return r
+		}
+	}
+	require.FailNow(w.t, "there is no "+eventType)
+	return event.Record{}
+}
+
+// stuck are the situations of the desk: how an order comes to be stuck there. Each is by decideAt.
+var stuck = map[order.Situation]struct {
+	fulfillment order.Fulfillment
+	prepare     func(w *world)
+}{
+	order.UndoStuck: {order.Shipment, func(w *world) {
+		w.gateway.down = map[string]int{"void": forever}
+		w.cancel(time.Minute)
+	}},
+	order.CaptureStuck: {order.Immediate, func(w *world) { w.gateway.down = map[string]int{"capture": forever} }},
+	order.ShippedCaptureStuck: {order.Shipment, func(w *world) {
+		w.gateway.down = map[string]int{"capture": forever}
+		w.shipment(time.Minute, workflows.ShipmentDispatched)
+	}},
+	order.ShippedCaptureRefused: {order.Shipment, func(w *world) {
+		w.gateway.captureRefused = true
+		w.shipment(time.Minute, workflows.ShipmentDispatched)
+	}},
+	order.CommitStuck: {order.Immediate, func(w *world) {
+		for range 200 {
+			w.stock.fail = append(w.stock.fail, "commit")
+		}
+	}},
+	order.DeliveryMissing: {order.Shipment, func(w *world) { w.shipment(time.Minute, workflows.ShipmentLost) }},
+	order.GoodsAtLarge: {order.Shipment, func(w *world) {
+		// The void takes a while, and the goods leave meanwhile.
+		w.gateway.down = map[string]int{"void": 10}
+		w.cancel(time.Minute)
+		w.shipment(time.Minute+5*time.Second, workflows.ShipmentDispatched)
+	}},
+}
+
+// decideAt is when every situation is there.
+const decideAt = 7 * time.Minute
+
+func decision(action order.ResolutionAction) order.Resolution {
+	return order.Resolution{ID: "d-1", Action: action, By: "ada", Note: "called the provider", Reference: "T-7"}
+}
+
+func TestEveryStuckOrderIsResolvedInEveryAllowedWay(t *testing.T) {
+	types := map[order.ResolutionAction]string{
+		order.Retry: event.OrderStepRetried, order.Skip: event.OrderStepSkipped,
+		order.Substitute: event.OrderStepSubstituted, order.Compensate: event.OrderCompensating,
+	}
+	for situation, actions := range order.Allowed {
+		for _, action := range actions {
+			for _, inline := range []bool{true, false} {
+				t.Run(string(situation)+"/"+string(action), func(t *testing.T) {
+					s := stuck[situation]
+					w := newWorld(t)
+					w.inlinePayment = inline
+					s.prepare(w)
+					var decided time.Time
+					verdict := &workflows.ResolveVerdict{}
+					w.env.RegisterDelayedCallback(func() {
+						require.Equal(t, situation, w.record().Situation())
+						decided = w.env.Now()
+						if action == order.Retry {
+							// What was down is there again.
+							w.gateway.down, w.stock.fail = nil, nil
+						}
+						w.update(decision(action), verdict)
+					}, decideAt)
+					w.shipment(2*decideAt, workflows.ShipmentDelivered)
+					result := w.run(tea(s.fulfillment))
+					require.True(t, verdict.Accepted, verdict.Detail)
+					require.Equal(t, w.timeline(), w.bus.types())
+					e := w.find(types[action])
+					require.Less(t, e.Time.Sub(decided), 2*time.Second, "it takes effect at once")
+					require.Contains(t, string(e.Data), `"by":"ada"`)
+					require.Contains(t, w.timeline(), event.OrderAttentionResolved)
+					switch {
+					case action == order.Compensate:
+						require.Equal(t, order.StatusFailed, result.Status)
+						require.Equal(t, "capture_unavailable", result.Reason)
+						require.Equal(t, payment.Undone, w.gateway.state)
+						require.Equal(t, "released", w.stock.end)
+					case situation == order.UndoStuck, situation == order.GoodsAtLarge:
+						require.Equal(t, order.StatusCancelled, result.Status)
+						require.Equal(t, "released", w.stock.end)
+					default:
+						require.Equal(t, order.StatusCompleted, result.Status)
+					}
+				})
+			}
+		}
+	}
+}
+
+// Whatever the run does at that moment, trying or pausing, the decision takes effect.
+func TestADecisionInterruptsTriesAndPauses(t *testing.T) {
+	for _, inline := range []bool{true, false} {
+		// The pause after the first batch, the batch after it, and so on: the test environment gives a batch up after
+		// ten attempts.
+		for after := 50 * time.Second; after < 290*time.Second; after += 7 * time.Second {
+			w := newWorld(t)
+			w.inlinePayment = inline
+			w.gateway.down = map[string]int{"capture": forever}
+			verdict := w.decide(after, decision(order.Skip))
+			require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
+			require.True(t, verdict.Accepted, "after %s: %s", after, verdict.Detail)
+			at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Add(after)
+			require.WithinDuration(t, at, w.find(event.OrderStepSkipped).Time, 2*time.Second)
+		}
+	}
+}
+
+// A retry that fails leaves it open, and may be asked for again.
+func TestARetryThatFailsLeavesItOpen(t *testing.T) {
+	w := newWorld(t)
+	w.gateway.down = map[string]int{"capture": forever}
+	var calls int
+	w.env.RegisterDelayedCallback(func() { calls = len(w.gateway.calls) }, decideAt)
+	first := w.decide(decideAt+time.Second, order.Resolution{ID: "r-1", Action: order.Retry})
+	w.env.RegisterDelayedCallback(func() {
+		require.Greater(t, len(w.gateway.calls), calls, "it was tried again")
+		require.Equal(t, order.CaptureStuck, w.record().Situation())
+		w.gateway.down = nil
+	}, decideAt+3*time.Second)
+	second := w.decide(decideAt+4*time.Second, order.Resolution{ID: "r-2", Action: order.Retry})
+	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
+	require.True(t, first.Accepted)
+	require.Equal(t, order.StatusNeedsAttention, first.Status)
+	require.True(t, second.Accepted)
+}
+
+func TestDecisionsThatDoNotFitAreRefusedAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.gateway.down = map[string]int{"capture": forever}
+	early := w.decide(10*time.Second, order.Resolution{ID: "d-0", Action: order.Retry})
+	other := w.decide(decideAt, order.Resolution{ID: "d-3", Action: order.Skip, Note: "why", Attention: 2})
+	bare := w.decide(decideAt, order.Resolution{ID: "d-2", Action: order.Skip})
+	again := w.decide(decideAt+time.Second, order.Resolution{ID: "d-2", Action: order.Skip, Note: "the id is used"})
+	skip := w.decide(decideAt+2*time.Second, decision(order.Skip))
+	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
+	require.Equal(t, workflows.ResolveVerdict{Status: order.StatusSettling, Detail: "nothing is stuck: the order is settling"}, *early)
+	require.Equal(t, "attention 2 is not open; attention 1 is: the capture is stuck", other.Detail)
+	require.Equal(t, "the note is missing: who skips a step says why", bare.Detail)
+	require.Equal(t, *bare, *again, "the same id has the same verdict")
+	require.False(t, bare.Accepted)
+	require.True(t, skip.Accepted)
+}
+
+// Two operators: the second is told that it is over.
+func TestOfTwoDecisionsOneIsFollowed(t *testing.T) {
+	w := newWorld(t)
+	w.gateway.down = map[string]int{"capture": forever}
+	first := w.decide(decideAt, order.Resolution{ID: "d-1", Action: order.Skip, Note: "paid in cash"})
+	same := w.decide(decideAt, order.Resolution{ID: "d-1", Action: order.Skip, Note: "paid in cash"})
+	second := w.decide(decideAt, order.Resolution{ID: "d-2", Action: order.Substitute, Reference: "T-7"})
+	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
+	require.True(t, first.Accepted)
+	require.True(t, same.Accepted, "the same decision is one")
+	require.False(t, second.Accepted)
+	require.NotEmpty(t, second.Detail)
+	require.NotContains(t, w.timeline(), event.OrderStepSubstituted)
+}
+
+// The step goes through while the decision is on its way: the log has its success, and the decision stops to fit.
+func TestALateSuccessWinsAgainstASkip(t *testing.T) {
+	w := newWorld(t)
+	w.gateway.down = map[string]int{"capture": forever}
+	verdict := &workflows.ResolveVerdict{}
+	w.env.RegisterDelayedCallback(func() {
+		// An attempt of another worker, of which this run has not heard.
+		s := w.record()
+		w.record(s.Captured("p-1", w.env.Now()))
+		w.gateway.state = payment.Captured
+		w.update(decision(order.Skip), verdict)
+	}, decideAt)
+	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
+	require.False(t, verdict.Accepted)
+	require.Equal(t, "nothing is stuck: the order is settling", verdict.Detail)
+	require.NotContains(t, w.timeline(), event.OrderStepSkipped)
+	require.Contains(t, w.timeline(), event.PaymentCaptured)
+}
+
+// The skip was first: whatever the step still does, the log does not say that it did.
+func TestASkipWinsAgainstALateSuccess(t *testing.T) {
+	w := newWorld(t)
+	w.gateway.down = map[string]int{"void": forever}
+	w.cancel(time.Minute)
+	verdict := w.decide(decideAt, decision(order.Skip))
+	var s order.State
+	w.env.RegisterDelayedCallback(func() { s = w.record() }, decideAt-time.Second)
+	require.Equal(t, order.StatusCancelled, w.run(tea(order.Shipment)).Status)
+	require.True(t, verdict.Accepted)
+	_, tail, err := w.log.Append(context.Background(), event.OrderStream("42"), s.Head, []event.Entry{s.Undone(order.StepAuthorize, w.env.Now())})
+	require.Error(t, err)
+	require.NotEmpty(t, tail)
+	require.Equal(t, event.OrderStepSkipped, tail[0].Type)
+	require.NotContains(t, w.timeline(), event.PaymentVoided)
+}
+
+func TestCompensateAsksTheGateway(t *testing.T) {
+	t.Run("captured behind our back", func(t *testing.T) {
+		w := newWorld(t)
+		w.gateway.down, w.gateway.doThenFail = map[string]int{"capture": forever}, true
+		verdict := w.decide(decideAt, decision(order.Compensate))
+		require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
+		require.False(t, verdict.Accepted)
+		require.Equal(t, "nothing is stuck: the order is settling", verdict.Detail)
+		require.Equal(t, happyImmediate[:4], w.timeline()[:4])
+		require.Contains(t, w.timeline(), event.PaymentCaptured, "what was found is adopted")
+	})
+	t.Run("the gateway does not answer", func(t *testing.T) {
+		for _, inline := range []bool{true, false} {
+			w := newWorld(t)
+			w.inlinePayment = inline
+			w.gateway.down = map[string]int{"capture": forever, "lookup": forever}
+			var answered time.Time
+			w.env.RegisterDelayedCallback(func() {
+				w.env.UpdateWorkflow(workflows.UpdateResolve, "d-1", &updateCallbacks{complete: func(result any, err error) {
+					require.NoError(t, err)
+					answered = w.env.Now()
+					require.Contains(t, result.(workflows.ResolveVerdict).Detail, "does not say whether the payment was captured")
+				}}, decision(order.Compensate))
+			}, decideAt)
+			skip := decision(order.Skip)
+			skip.ID = "d-2"
+			verdict := w.decide(decideAt+time.Minute, skip)
+			require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
+			require.WithinDuration(t, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Add(decideAt), answered, 10*time.Second)
+			require.True(t, verdict.Accepted, "another decision is heard")
+		}
+	})
+}
+
+// A decision that comes with the first task of a run waits until the run knows the order.
+func TestADecisionFindsTheStuckOrderOfAnEarlierRun(t *testing.T) {
+	w := newWorld(t)
+	o := tea(order.Immediate)
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	s := w.record(order.Accept(o, "corr", "cause", at))
+	s = w.record(s.Reserved([]order.LineOutcome{{SKU: "tea", Quantity: 2, Reserved: true}}, at))
+	s = w.record(s.Authorized("p-1", at))
+	s = w.record(order.Decisions(s, order.Facts{}, at, w.timing)...)
+	w.record(order.Decisions(s, order.Facts{Stuck: &order.Stuck{Step: order.StepCapture, Error: "down"}}, at, w.timing)...)
+	w.stock.do, w.gateway.state = order.Done, payment.Authorized
+	w.gateway.down = map[string]int{"capture": forever}
+	verdict := w.decide(0, decision(order.Skip))
+	require.Equal(t, order.StatusCompleted, w.run(o).Status)
+	require.True(t, verdict.Accepted, verdict.Detail)
+}
+
+func TestADecisionNeedsAnID(t *testing.T) {
+	w := newWorld(t)
+	rejected := false
+	w.env.RegisterDelayedCallback(func() {
+		w.env.UpdateWorkflow(workflows.UpdateResolve, "u-1", &updateCallbacks{
+			reject:   func(error) { rejected = true },
+			complete: func(any, error) {},
+		}, order.Resolution{ID: "a b", Action: order.Retry})
+	}, time.Minute)
+	w.shipment(2*time.Minute, workflows.ShipmentDelivered)
+	w.run(tea(order.Shipment))
+	require.True(t, rejected)
+}
