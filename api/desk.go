@@ -6,6 +6,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 )
@@ -106,7 +107,7 @@ func (s *Server) resolveOrder(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	decision = decision.Identified(before, key)
+	decision = decision.Identified(event.OrderStream(id), before.Attention, key)
 	if err := s.resolve(c, id, decision); err != nil {
 		return err
 	}

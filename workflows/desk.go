@@ -29,17 +29,32 @@ func ResolveVerdictOf(s order.State, d order.Resolution) ResolveVerdict {
 	return v
 }
 
-// desk is what a run knows of the operators' decisions besides order.Facts.
+// desk is where operators' decisions come to a run.
 type desk struct {
+	// ready reports whether it is known what is stuck, and over that the run has nothing to do with it.
+	ready func() (known, over bool)
+	// state is what the log knows; open is the number of the attention that is open, or was last.
+	state func() (s deskState, open int)
+	// facts are the decisions that are not recorded yet; changed tells the run of a new one.
+	facts   *[]order.Resolution
+	changed func()
+	// verdict answers a decision.
+	verdict func(d order.Resolution) ResolveVerdict
 	// refused are the reasons of the decisions that were refused, by id: a duplicate gets the same answer.
 	refused map[string]string
 }
 
-// handleResolve registers the Update. It only sets a fact and waits for the verdict.
-func (r *orderRun) handleResolve(ctx workflow.Context) error {
-	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateResolve, r.resolve, workflow.UpdateHandlerOptions{
-		Validator: func(_ workflow.Context, d order.Resolution) error {
-			if !event.ValidID(d.ID) {
+// deskState is what a desk has to know of a saga.
+type deskState interface {
+	Recorded(resolutionID string) bool
+	WhyNotResolvable(d order.Resolution) string
+}
+
+// handle registers the Update. It only sets a fact and waits for the verdict.
+func (d *desk) handle(ctx workflow.Context) error {
+	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateResolve, d.resolve, workflow.UpdateHandlerOptions{
+		Validator: func(_ workflow.Context, r order.Resolution) error {
+			if !event.ValidID(r.ID) {
 				return fault.New(fault.Invalid, "the id of a decision %s", event.IDRule)
 			}
 			return nil
@@ -50,65 +65,86 @@ func (r *orderRun) handleResolve(ctx workflow.Context) error {
 
 // resolve takes in a decision and waits until it stands in the log, or does not fit any more. What does not fit when it
 // comes is refused at once.
-func (r *orderRun) resolve(ctx workflow.Context, d order.Resolution) (ResolveVerdict, error) {
+func (d *desk) resolve(ctx workflow.Context, r order.Resolution) (ResolveVerdict, error) {
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
-	// Before that it is not known what is stuck.
-	if err := workflow.Await(disconnected, func() bool { return r.conflict || r.state.Opened() }); err != nil {
+	err := workflow.Await(disconnected, func() bool {
+		known, over := d.ready()
+		return known || over
+	})
+	if err != nil {
 		return ResolveVerdict{}, err
 	}
-	r.addResolution(d)
-	if err := workflow.Await(disconnected, func() bool { return r.conflict || r.judged(d.ID) }); err != nil {
+	d.add(r)
+	err = workflow.Await(disconnected, func() bool {
+		_, over := d.ready()
+		return over || d.judged(r.ID)
+	})
+	if err != nil {
 		return ResolveVerdict{}, err
 	}
-	verdict := ResolveVerdictOf(r.state, d)
+	verdict := d.verdict(r)
 	if !verdict.Accepted {
-		verdict.Detail = r.desk.refused[d.ID]
+		verdict.Detail = d.refused[r.ID]
 	}
 	return verdict, nil
 }
 
-// addResolution makes a decision a fact, once an id, or refuses it.
-func (r *orderRun) addResolution(d order.Resolution) {
-	if _, refused := r.desk.refused[d.ID]; refused || r.state.Recorded(d.ID) || r.pending(d.ID) >= 0 {
+// add makes a decision a fact, once an id, or refuses it.
+func (d *desk) add(r order.Resolution) {
+	state, open := d.state()
+	if _, refused := d.refused[r.ID]; refused || state.Recorded(r.ID) || d.pending(r.ID) >= 0 {
 		return
 	}
-	if why := r.state.WhyNotResolvable(d); why != "" {
-		r.refuse(d.ID, why)
+	if why := state.WhyNotResolvable(r); why != "" {
+		d.refuse(r.ID, why)
 		return
 	}
 	// It is about what is open now, and not about what may come after it.
-	d.Attention = r.state.Attention.Count
-	r.facts.Resolutions = append(r.facts.Resolutions, d)
-	r.changes++
+	r.Attention = open
+	*d.facts = append(*d.facts, r)
+	d.changed()
 }
 
 // judged reports whether a decision has its verdict, and refuses it when it has stopped to fit.
-func (r *orderRun) judged(id string) bool {
-	if n := r.pending(id); n >= 0 {
-		switch why := r.state.WhyNotResolvable(r.facts.Resolutions[n]); {
-		case r.state.Recorded(id):
-			r.facts.Resolutions = slices.Delete(r.facts.Resolutions, n, n+1)
+func (d *desk) judged(id string) bool {
+	if n := d.pending(id); n >= 0 {
+		state, _ := d.state()
+		switch why := state.WhyNotResolvable((*d.facts)[n]); {
+		case state.Recorded(id):
+			*d.facts = slices.Delete(*d.facts, n, n+1)
 		case why != "":
-			r.refuse(id, why)
+			d.refuse(id, why)
 		}
 	}
-	return r.pending(id) < 0
+	return d.pending(id) < 0
 }
 
 // refuse refuses a decision.
-func (r *orderRun) refuse(id, why string) {
-	if r.desk.refused == nil {
-		r.desk.refused = make(map[string]string)
+func (d *desk) refuse(id, why string) {
+	if d.refused == nil {
+		d.refused = make(map[string]string)
 	}
-	r.desk.refused[id] = why
-	if n := r.pending(id); n >= 0 {
-		r.facts.Resolutions = slices.Delete(r.facts.Resolutions, n, n+1)
+	d.refused[id] = why
+	if n := d.pending(id); n >= 0 {
+		*d.facts = slices.Delete(*d.facts, n, n+1)
 	}
 }
 
 // pending returns the place of the decision of that id among the facts, -1 when it is not there.
-func (r *orderRun) pending(id string) int {
-	return slices.IndexFunc(r.facts.Resolutions, func(d order.Resolution) bool { return d.ID == id })
+func (d *desk) pending(id string) int {
+	return slices.IndexFunc(*d.facts, func(r order.Resolution) bool { return r.ID == id })
+}
+
+// newDesk is the desk of an order's run.
+func (r *orderRun) newDesk() desk {
+	return desk{
+		// Before the stream is open it is not known what is stuck.
+		ready:   func() (known, over bool) { return r.state.Opened(), r.conflict },
+		state:   func() (deskState, int) { return r.state, r.state.Attention.Count },
+		facts:   &r.facts.Resolutions,
+		changed: func() { r.changes++ },
+		verdict: func(d order.Resolution) ResolveVerdict { return ResolveVerdictOf(r.state, d) },
+	}
 }
 
 // decided reports whether an operator has decided something that is to be followed now: no attempt and no pause is worth
@@ -133,7 +169,7 @@ func (r *orderRun) notCaptured() {
 // notProven refuses a decision about which the gateway does not say what it needs.
 func (r *orderRun) notProven(cause error) {
 	if d, decided := r.state.Decided(r.facts); decided {
-		r.refuse(d.ID, "the gateway does not say whether the payment was captured: "+saga.Describe(cause)+
+		r.desk.refuse(d.ID, "the gateway does not say whether the payment was captured: "+saga.Describe(cause)+
 			"; decide again, with another note, when it does")
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // handle registers the Updates. They only set a fact and wait for the verdict.
 func (r *orderRun) handle(ctx workflow.Context) error {
-	if err := r.handleResolve(ctx); err != nil {
+	if err := r.desk.handle(ctx); err != nil {
 		return err
 	}
 	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateCancel, r.cancel, workflow.UpdateHandlerOptions{

@@ -53,6 +53,10 @@ var (
 func Late(ctx workflow.Context, in LateInput) (LateResult, error) {
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
 	r := &lateRun{ctx: disconnected, in: in, state: late.State{OrderID: in.OrderID}}
+	r.desk = r.newDesk()
+	if err := r.desk.handle(ctx); err != nil {
+		return LateResult{}, err
+	}
 	sequence, err := LateSaga()
 	if err != nil {
 		return LateResult{}, err
@@ -61,6 +65,9 @@ func Late(ctx workflow.Context, in LateInput) (LateResult, error) {
 		return LateResult{}, err
 	}
 	if err := saga.NewDriver(ctx, sequence, r).Run(); err != nil {
+		return LateResult{}, err
+	}
+	if err := workflow.Await(r.ctx, func() bool { return workflow.AllHandlersFinished(r.ctx) }); err != nil {
 		return LateResult{}, err
 	}
 	return LateResult{OrderID: in.OrderID, Version: r.state.Head.Version}, nil
@@ -74,9 +81,12 @@ type lateRun struct {
 	fast  bool
 	state late.State
 	facts late.Facts
+	desk  desk
 	// changes counts signals; unread tells that the log has more.
 	changes int
 	unread  bool
+	// known tells that the stream was read.
+	known bool
 	// shown is what the search attribute says.
 	shown bool
 }
@@ -90,7 +100,7 @@ func (r *lateRun) read() error {
 	if err != nil {
 		return err
 	}
-	r.order, r.fast = result.Order, result.Fast
+	r.order, r.fast, r.known = result.Order, result.Fast, true
 	return r.fold(result)
 }
 
@@ -151,8 +161,31 @@ func (r *lateRun) Durable(in activities.LateStepInput) activities.LateStepInput 
 // Fast reports whether the gateway may be called inside a workflow task.
 func (r *lateRun) Fast() bool { return r.fast }
 
-// Interrupts reports that nothing makes giving money back pointless.
-func (r *lateRun) Interrupts(saga.Action) bool { return false }
+// Interrupts reports whether an operator has decided.
+func (r *lateRun) Interrupts(saga.Action) bool {
+	_, decided := r.state.Decided(r.facts)
+	return decided
+}
+
+// newDesk is the desk of a late saga's run.
+func (r *lateRun) newDesk() desk {
+	return desk{
+		ready:   func() (known, over bool) { return r.known, false },
+		state:   func() (deskState, int) { return r.state, r.state.Attention.Count },
+		facts:   &r.facts.Resolutions,
+		changed: func() { r.changes++ },
+		verdict: func(d order.Resolution) ResolveVerdict { return LateVerdictOf(r.state, d) },
+	}
+}
+
+// LateVerdictOf is the answer to a decision about what came late, as far as the log knows it.
+func LateVerdictOf(s late.State, d order.Resolution) ResolveVerdict {
+	v := ResolveVerdict{Accepted: s.Recorded(d.ID)}
+	if !v.Accepted {
+		v.Detail = s.WhyNotResolvable(d)
+	}
+	return v
+}
 
 // Fold takes in what a step has answered.
 func (r *lateRun) Fold(_ saga.Action, _ activities.LateStepInput, out activities.LateStepResult) error {

@@ -43,8 +43,7 @@ type orderRun struct {
 	seen map[string]bool
 	// changes counts facts; a wait ends when it moves.
 	changes int
-	// desk is what it knows of operators' decisions.
-	desk desk
+	desk    desk
 	// late are events that came when the order had ended; caused are the causes of the order's own events, which are not.
 	late   []activities.LateEvent
 	caused map[string]bool
@@ -70,6 +69,7 @@ func setup(ctx workflow.Context, in OrderInput) (*orderRun, error) {
 			r.seen[id] = true
 		}
 	}
+	r.desk = r.newDesk()
 	if err := r.handle(ctx); err != nil {
 		return nil, err
 	}

@@ -185,7 +185,7 @@ func decide(ctx context.Context, logger *slog.Logger, orderID string, d order.Re
 	if err != nil {
 		return state, err
 	}
-	verdict, err := sagas.Resolve(ctx, orderID, d.Identified(state, ""))
+	verdict, err := sagas.Resolve(ctx, orderID, d.Identified(event.OrderStream(orderID), state.Attention, ""))
 	switch {
 	case err != nil:
 		return state, err

@@ -114,8 +114,11 @@ type State struct {
 	// Goods tells that goods have left; GoodsSettled that somebody has looked after them.
 	Goods        bool `json:"goods,omitempty"`
 	GoodsSettled bool `json:"goodsSettled,omitempty"`
-	// Attention is what an operator was last asked to look at.
-	Attention order.AttentionState `json:"attention,omitzero"`
+	// Attention is what an operator was last asked to look at; Resolutions are the ids of the decisions.
+	Attention   order.AttentionState `json:"attention,omitzero"`
+	Resolutions []string             `json:"resolutions,omitempty"`
+	// ByHand is how the newest decision settled what is open, for people; empty when none did.
+	ByHand string `json:"byHand,omitempty"`
 }
 
 // Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Corrupt for a
@@ -123,6 +126,7 @@ type State struct {
 func (s State) Fold(records []event.Record) (State, error) {
 	next := s
 	next.Payments = append([]Matter(nil), s.Payments...)
+	next.Resolutions = append([]string(nil), s.Resolutions...)
 	for _, r := range records {
 		if r.Version <= next.Head.Version {
 			continue
@@ -158,13 +162,32 @@ func (s *State) apply(r event.Record) error {
 	case event.PaymentRefunded:
 		s.payment(slotRefund, r.Key, func(p *Matter) { p.Refunded = true })
 	case event.OrderNeedsAttention:
-		return decodeInto(r, func(a order.Attention) {
-			s.Attention = order.AttentionState{Open: true, Step: a.Step, Count: s.Attention.Count + 1}
-		})
+		return decodeInto(r, func(a order.Attention) { s.Attention, s.ByHand = a.Opened(s.Attention, r.Time), "" })
+	case event.OrderStepRetried, event.OrderStepSkipped, event.OrderStepSubstituted:
+		return decodeInto(r, func(d order.ResolutionData) { s.decided(r, d) })
 	case event.OrderAttentionResolved:
 		s.Attention.Open = false
 	}
 	return nil
+}
+
+// decided folds an operator's decision: it stands under the slot of what it settles.
+func (s *State) decided(r event.Record, d order.ResolutionData) {
+	s.Resolutions = append(s.Resolutions, d.RequestID)
+	if d.Action == order.Retry {
+		s.Attention.Retries++
+		s.Attention.NextTry = r.Time
+		return
+	}
+	s.ByHand = string(d.Action) + " by hand"
+	if d.By != "" {
+		s.ByHand += " by " + d.By
+	}
+	if r.Key == SlotGoods {
+		s.GoodsSettled = true
+	}
+	s.payment(slotJudge, r.Key, func(p *Matter) { p.Judged = true })
+	s.payment(slotRefund, r.Key, func(p *Matter) { p.Refunded = true })
 }
 
 // payment changes the payment that a key is about.
@@ -216,6 +239,10 @@ func (s State) attention(f order.Stuck, at time.Time) event.Entry {
 
 // attentionResolved says that what an operator was asked to look at is resolved.
 func (s State) attentionResolved(at time.Time) event.Entry {
+	how := "it went through"
+	if s.ByHand != "" {
+		how = s.ByHand
+	}
 	return s.entry(slotResolved+strconv.Itoa(s.Attention.Count), event.OrderAttentionResolved, at,
-		order.AttentionResolution{OrderID: s.OrderID, Step: s.Attention.Step, Note: "it went through"})
+		order.AttentionResolution{OrderID: s.OrderID, Step: s.Attention.Step, Note: how})
 }

@@ -9,6 +9,8 @@ import (
 
 // Facts are what a run has seen besides the log.
 type Facts struct {
+	// Resolutions are operators' decisions that are not recorded yet.
+	Resolutions []order.Resolution `json:"resolutions,omitempty"`
 	// Stuck is the step that must succeed and does not.
 	Stuck *order.Stuck `json:"stuck,omitempty"`
 }
@@ -34,7 +36,10 @@ var atLarge = order.Stuck{Step: StepDispatch, Error: "the goods were dispatched 
 // Next decides what to do about what came late. It is pure.
 func Next(s State, f Facts, now time.Time) Action {
 	p, open := s.open()
+	decision, decided := s.Decided(f)
 	switch {
+	case decided:
+		return Action{Kind: order.Record, Entry: s.resolution(decision, now)}
 	case s.Attention.Open && s.settled():
 		return Action{Kind: order.Record, Entry: s.attentionResolved(now)}
 	case f.Stuck != nil && !s.attends(f.Stuck.Step):

@@ -1,5 +1,7 @@
 package order
 
+import "time"
+
 // Slots: the keys of an order's stream. A key is written once; the first writer wins.
 const (
 	SlotAccept    = "accept"
@@ -154,6 +156,14 @@ type CancellationRefusal struct {
 	Reason string `json:"reason,omitempty"`
 	// Detail says why it was refused.
 	Detail string `json:"detail"`
+}
+
+// Opened is what the record that carries the data makes of what was open before it.
+func (d Attention) Opened(before AttentionState, at time.Time) AttentionState {
+	return AttentionState{
+		Open: true, Step: d.Step, Undo: d.Undo, Count: before.Count + 1,
+		Error: d.Error, Attempts: d.Attempts, NextTry: d.nextTry(), Since: at,
+	}
 }
 
 // Attention is the data of order.needs_attention.

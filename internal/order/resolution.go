@@ -52,18 +52,18 @@ type Resolution struct {
 // says: the same decision about the same attention is one, however often it is sent. A step is tried again as often as
 // somebody asks for it after the time before. A key makes it one whatever has been asked since, and tells decisions apart
 // that say the same.
-func (r Resolution) Identified(s State, key string) Resolution {
+func (r Resolution) Identified(stream string, open AttentionState, key string) Resolution {
 	if r.Attention == 0 {
-		r.Attention = s.Attention.Count
+		r.Attention = open.Count
 	}
 	about := ""
 	if key == "" {
 		about = strconv.Itoa(r.Attention)
 		if r.Action == Retry {
-			about += "/" + strconv.Itoa(s.Attention.Retries)
+			about += "/" + strconv.Itoa(open.Retries)
 		}
 	}
-	r.ID = event.DerivedID("resolution", s.Order.ID, about, string(r.Action), r.Reference, r.Note, key)
+	r.ID = event.DerivedID("resolution", stream, about, string(r.Action), r.Reference, r.Note, key)
 	return r
 }
 
@@ -163,11 +163,18 @@ func (s State) WhyNotResolvable(r Resolution) string {
 		return "the order has ended: it is " + string(s.Status)
 	case situation == "":
 		return "nothing is stuck: the order is " + string(s.Flow)
-	case r.Attention != 0 && r.Attention != s.Attention.Count:
-		return "attention " + strconv.Itoa(r.Attention) + " is not open; attention " + strconv.Itoa(s.Attention.Count) +
-			" is: " + string(situation)
-	case !slices.Contains(Allowed[situation], r.Action):
-		return string(situation) + ": that allows " + words(Allowed[situation]) + ", not " + strconv.Quote(string(r.Action))
+	}
+	return r.WhyNotIn(situation, Allowed[situation], s.Attention.Count)
+}
+
+// WhyNotIn says for people why a decision does not fit a situation, or "" when it does. Open is the number of the
+// attention that is open.
+func (r Resolution) WhyNotIn(situation Situation, allowed []ResolutionAction, open int) string {
+	switch {
+	case r.Attention != 0 && r.Attention != open:
+		return "attention " + strconv.Itoa(r.Attention) + " is not open; attention " + strconv.Itoa(open) + " is: " + string(situation)
+	case !slices.Contains(allowed, r.Action):
+		return string(situation) + ": that allows " + words(allowed) + ", not " + strconv.Quote(string(r.Action))
 	case r.Action == Skip && r.Note == "":
 		return "the note is missing: " + noteMissing
 	case r.Action == Substitute && r.Reference == "":
@@ -258,10 +265,16 @@ func (s State) resolution(r Resolution, at time.Time) event.Entry {
 	case a.Step == StepCapture && s.Capture == CaptureRefused:
 		slot = SlotRefusalSettled
 	}
-	return s.entry(slot, resolutionType[r.Action], at, ResolutionData{
-		OrderID: s.Order.ID, RequestID: r.ID, Attention: a.Count, Step: a.Step, Undo: a.Undo, Action: r.Action,
+	eventType, data := r.Event(s.Order.ID, a)
+	return s.entry(slot, eventType, at, data)
+}
+
+// Event is the type and the data of a decision about what is open, for all but Compensate.
+func (r Resolution) Event(orderID string, open AttentionState) (string, ResolutionData) {
+	return resolutionType[r.Action], ResolutionData{
+		OrderID: orderID, RequestID: r.ID, Attention: open.Count, Step: open.Step, Undo: open.Undo, Action: r.Action,
 		By: r.By, Note: text(r.Note), Reference: text(r.Reference),
-	})
+	}
 }
 
 // applyResolution folds a decision.

@@ -291,17 +291,17 @@ func TestTheSameDecisionIsOne(t *testing.T) {
 	w := situations[order.CaptureStuck](t)
 	s := w.state()
 	skip := order.Resolution{Action: order.Skip, Note: "paid in cash"}
-	first := skip.Identified(s, "")
+	first := skip.Identified("order-42", s.Attention, "")
 	require.Equal(t, 1, first.Attention)
 	require.True(t, event.ValidID(first.ID))
-	require.Equal(t, first, skip.Identified(s, ""))
+	require.Equal(t, first, skip.Identified("order-42", s.Attention, ""))
 	by := skip
 	by.By = "ada"
-	require.Equal(t, first.ID, by.Identified(s, "").ID, "whoever sends it")
+	require.Equal(t, first.ID, by.Identified("order-42", s.Attention, "").ID, "whoever sends it")
 
-	other := []order.Resolution{skip.Identified(s, "k"), {Action: order.Skip, Note: "paid"}, {Action: order.Substitute, Reference: "paid in cash"}}
+	other := []order.Resolution{skip.Identified("order-42", s.Attention, "k"), {Action: order.Skip, Note: "paid"}, {Action: order.Substitute, Reference: "paid in cash"}}
 	for i, d := range other[1:] {
-		other[i+1] = d.Identified(s, "")
+		other[i+1] = d.Identified("order-42", s.Attention, "")
 	}
 	for _, d := range other {
 		require.NotEqual(t, first.ID, d.ID)
@@ -309,17 +309,17 @@ func TestTheSameDecisionIsOne(t *testing.T) {
 
 	about := skip
 	about.Attention = 2
-	require.NotEqual(t, first.ID, about.Identified(s, "").ID, "another attention")
-	require.Equal(t, 2, about.Identified(s, "").Attention)
-	require.Equal(t, skip.Identified(s, "k").ID, about.Identified(s, "k").ID, "a key makes it one")
+	require.NotEqual(t, first.ID, about.Identified("order-42", s.Attention, "").ID, "another attention")
+	require.Equal(t, 2, about.Identified("order-42", s.Attention, "").Attention)
+	require.Equal(t, skip.Identified("order-42", s.Attention, "k").ID, about.Identified("order-42", s.Attention, "k").ID, "a key makes it one")
 
-	retry := order.Resolution{Action: order.Retry}.Identified(s, "")
-	require.Equal(t, retry, order.Resolution{Action: order.Retry}.Identified(s, ""), "not yet tried again")
+	retry := order.Resolution{Action: order.Retry}.Identified("order-42", s.Attention, "")
+	require.Equal(t, retry, order.Resolution{Action: order.Retry}.Identified("order-42", s.Attention, ""), "not yet tried again")
 	require.True(t, w.decide(retry))
 	w.act(happy{})
-	require.NotEqual(t, retry.ID, order.Resolution{Action: order.Retry}.Identified(w.state(), "").ID, "again, after it was")
-	require.Equal(t, order.Resolution{Action: order.Retry}.Identified(s, "k").ID,
-		order.Resolution{Action: order.Retry}.Identified(w.state(), "k").ID, "a key makes it one")
+	require.NotEqual(t, retry.ID, order.Resolution{Action: order.Retry}.Identified("order-42", w.state().Attention, "").ID, "again, after it was")
+	require.Equal(t, order.Resolution{Action: order.Retry}.Identified("order-42", s.Attention, "k").ID,
+		order.Resolution{Action: order.Retry}.Identified("order-42", w.state().Attention, "k").ID, "a key makes it one")
 }
 
 func TestValidateNamesEveryField(t *testing.T) {

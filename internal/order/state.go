@@ -216,10 +216,7 @@ func (s *State) applyData(r event.Record) error {
 	case event.OrderNeedsAttention:
 		return decodeInto(r, func(d Attention) {
 			s.AtLarge = s.AtLarge || d.Step == StepDispatch
-			s.Attention = AttentionState{
-				Open: true, Step: d.Step, Undo: d.Undo, Count: s.Attention.Count + 1,
-				Error: d.Error, Attempts: d.Attempts, NextTry: d.nextTry(), Since: r.Time,
-			}
+			s.Attention = d.Opened(s.Attention, r.Time)
 		})
 	case event.OrderStepRetried, event.OrderStepSkipped, event.OrderStepSubstituted:
 		return s.applyResolution(r)
