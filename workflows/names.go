@@ -6,6 +6,8 @@
 package workflows
 
 import (
+	"strings"
+
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/ordersaga/ordersaga/internal/order"
@@ -47,6 +49,9 @@ const workflowPrefix = "order-"
 
 // OrderWorkflowID is the workflow id of an order's saga.
 func OrderWorkflowID(orderID string) string { return workflowPrefix + orderID }
+
+// OrderIDOf returns the order id that a workflow id is about.
+func OrderIDOf(workflowID string) (string, bool) { return strings.CutPrefix(workflowID, workflowPrefix) }
 
 // OrderInput starts an order's saga, or goes on with it: what the log has comes first.
 type OrderInput struct {

@@ -53,7 +53,7 @@ func root() *cobra.Command {
 	} {
 		cmd.AddCommand(roleCommand(r.use, r.short, r.roles))
 	}
-	cmd.AddCommand(configCommand(), rebuildCommand(), healthCommand())
+	cmd.AddCommand(configCommand(), rebuildCommand(), reconcileCommand(), healthCommand())
 	return cmd
 }
 
