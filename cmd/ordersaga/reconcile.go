@@ -135,7 +135,7 @@ func writeReport(out io.Writer, r reconcile.Report) error {
 		fmt.Fprintf(out, "%d more are not listed: mend these first, then check again\n", r.Unlisted)
 	}
 	_, err := fmt.Fprintf(out, "%d orders, %d streams, %d SKUs, %d payments looked at; %d violations, %d repaired, %d notes; in %s\n",
-		r.Orders, r.Streams, r.SKUs, r.Payments, r.Violations+r.Unlisted, r.Repaired, r.Notes, r.Took.Round(time.Millisecond))
+		r.Orders, r.Streams, r.SKUs, r.Payments, r.Violations+r.Unlisted, r.Repaired, r.Notes, time.Duration(r.TookMillis)*time.Millisecond)
 	return err
 }
 
@@ -202,7 +202,7 @@ func (s scheduled) Reconcile(ctx context.Context, in activities.ReconcileInput, 
 	}
 	result := activities.ReconcileResult{
 		Violations: report.Violations + report.Unlisted, Repaired: report.Repaired, Notes: report.Notes, Orders: report.Orders,
-		Streams: report.Streams, SKUs: report.SKUs, Payments: report.Payments, TookMillis: report.Took.Milliseconds(),
+		Streams: report.Streams, SKUs: report.SKUs, Payments: report.Payments, TookMillis: report.TookMillis,
 	}
 	for _, f := range report.Findings[:min(len(report.Findings), shownFindings)] {
 		result.Findings = append(result.Findings, activities.ReconcileFinding{

@@ -174,10 +174,11 @@ type Report struct {
 	// Unlisted counts what the first look found beyond MaxFindings: it was not looked at again.
 	Unlisted int `json:"unlisted,omitempty"`
 	// Violations counts the findings that are no notes, Repaired those of them that were repaired.
-	Violations int           `json:"violations"`
-	Repaired   int           `json:"repaired"`
-	Notes      int           `json:"notes"`
-	Took       time.Duration `json:"took"`
+	Violations int `json:"violations"`
+	Repaired   int `json:"repaired"`
+	Notes      int `json:"notes"`
+	// TookMillis is how long the run took.
+	TookMillis int64 `json:"tookMillis"`
 }
 
 // Left is how many violations are left.
@@ -193,7 +194,7 @@ func (r *Reconciler) Run(ctx context.Context, o Options) (Report, error) {
 	if err := first.run(ctx); err != nil {
 		return Report{}, err
 	}
-	report := Report{Counts: first.counts, Unlisted: first.unlisted}
+	report := Report{Counts: first.counts, Unlisted: first.unlisted, Findings: []Finding{}}
 	confirmed, err := r.confirm(ctx, o, first)
 	if err != nil {
 		return Report{}, err
@@ -211,7 +212,7 @@ func (r *Reconciler) Run(ctx context.Context, o Options) (Report, error) {
 		}
 		report.Findings = append(report.Findings, f)
 	}
-	report.Took = r.cfg.Clock().Sub(began)
+	report.TookMillis = r.cfg.Clock().Sub(began).Milliseconds()
 	return report, nil
 }
 

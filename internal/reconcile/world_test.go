@@ -94,14 +94,18 @@ func shown(s order.State) reconcile.Listed {
 // check runs the check.
 func (w *world) check(o reconcile.Options) reconcile.Report {
 	w.t.Helper()
-	r, err := reconcile.New(reconcile.Config{
-		Log: w.log, List: w, Sagas: w, Gateway: w.gateway, Timing: order.DefaultTiming(),
-		Clock: func() time.Time { return w.at }, Logger: slog.New(slog.DiscardHandler), Pause: time.Millisecond,
-	})
+	r, err := reconcile.New(w.config())
 	require.NoError(w.t, err)
 	report, err := r.Run(w.t.Context(), o)
 	require.NoError(w.t, err)
 	return report
+}
+
+func (w *world) config() reconcile.Config {
+	return reconcile.Config{
+		Log: w.log, List: w, Sagas: w, Gateway: w.gateway, Timing: order.DefaultTiming(),
+		Clock: func() time.Time { return w.at }, Logger: slog.New(slog.DiscardHandler), Pause: time.Millisecond,
+	}
 }
 
 func (w *world) All(context.Context) iter.Seq2[reconcile.Listed, error] {
