@@ -28,6 +28,11 @@ func (c *chain) found(k Kind, version int64, format string, args ...any) {
 	c.look.found(k, c.stream, c.stream, version, format, args...)
 }
 
+func (c *chain) breaks() {
+	c.broken = true
+	c.look.breaks(c.stream)
+}
+
 func (c *chain) record(r event.Record, damaged error) { c.follows(r, damaged) }
 
 func (c *chain) end(context.Context) error { return nil }
@@ -39,7 +44,7 @@ func (c *chain) follows(r event.Record, damaged error) bool {
 	}
 	if r.Hash == "" && damaged != nil {
 		// Nothing of it could be read.
-		c.broken = true
+		c.breaks()
 		c.head = event.Head{Version: r.Version}
 		return false
 	}
@@ -49,7 +54,7 @@ func (c *chain) follows(r event.Record, damaged error) bool {
 		return false
 	case r.Version != c.head.Version+1:
 		c.found(StreamGap, r.Version, "version %d stands where %d should be", r.Version, c.head.Version+1)
-		c.broken = true
+		c.breaks()
 	case c.head.Hash != "" || c.head.Version == 0:
 		if r.PrevHash != eventlog.PrevHash(c.stream, c.head) {
 			c.found(StreamFork, r.Version, "version %d does not follow the record before it", r.Version)

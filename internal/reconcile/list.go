@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"fmt"
 	"reflect"
 
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -44,5 +45,9 @@ func (u *unit) list() {
 
 // orphan is a list entry without an order.
 func (l *look) orphan(orderID string, e Listed) {
-	l.found(ListOrphan, orderID, event.OrderStream(orderID), e.Version, "the list shows it as %s at version %d", e.Status, e.Version)
+	what := "an entry that cannot be read"
+	if e.Version > 0 {
+		what = fmt.Sprintf("it as %s at version %d", e.Status, e.Version)
+	}
+	l.found(ListOrphan, orderID, event.OrderStream(orderID), e.Version, "the log has no such order, and the list shows %s", what)
 }

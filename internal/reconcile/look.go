@@ -40,6 +40,10 @@ type look struct {
 
 	mu       sync.Mutex
 	findings map[place]Finding
+	// broken are the streams of which parts are missing; needs says which stream a finding was read from besides its own.
+	// On a server that looks for one version after the other, what stands behind a gap cannot be looked up.
+	broken   map[string]bool
+	needs    map[place]string
 	unlisted int
 	counts   Counts
 }
@@ -54,7 +58,8 @@ type place struct {
 func (f Finding) at() place { return place{f.Kind, f.stream, f.version} }
 
 func newLook(r *Reconciler, o Options, streams map[string]bool) *look {
-	return &look{Reconciler: r, o: o, streams: streams, now: r.cfg.Clock(), seed: maphash.MakeSeed(), findings: make(map[place]Finding)}
+	return &look{Reconciler: r, o: o, streams: streams, now: r.cfg.Clock(), seed: maphash.MakeSeed(), findings: make(map[place]Finding),
+		broken: make(map[string]bool), needs: make(map[place]string)}
 }
 
 // found notes a finding about a version of a stream.
@@ -72,11 +77,27 @@ func (l *look) found(k Kind, subject, stream string, version int64, format strin
 	l.findings[f.at()] = f
 }
 
+// need says that a finding is none if parts of another stream are missing.
+func (l *look) need(k Kind, stream string, version int64, other string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.needs[place{k, stream, version}] = other
+}
+
+// breaks notes that parts of a stream are missing.
+func (l *look) breaks(stream string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.broken[stream] = true
+}
+
 // sorted returns the findings by stream.
 func (l *look) sorted() []Finding {
 	list := make([]Finding, 0, len(l.findings))
-	for _, f := range l.findings {
-		list = append(list, f)
+	for at, f := range l.findings {
+		if !l.broken[l.needs[at]] {
+			list = append(list, f)
+		}
 	}
 	slices.SortFunc(list, func(a, b Finding) int {
 		return cmp.Or(strings.Compare(a.stream, b.stream), cmp.Compare(a.version, b.version), strings.Compare(string(a.Kind), string(b.Kind)))

@@ -101,6 +101,7 @@ func (l *look) unrecorded(ctx context.Context) error {
 
 func (l *look) unrecordedOrder(ctx context.Context, orderID string) error {
 	stream := event.OrderStream(orderID)
+	l.need(OrderUnrecorded, stream, 0, stream)
 	records, err := l.cfg.Log.Read(ctx, stream, 0, 1)
 	if damagedOr(err) != nil {
 		return err

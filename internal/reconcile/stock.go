@@ -95,6 +95,7 @@ func (v *stockVisitor) end(ctx context.Context) error {
 
 // held checks that the order that holds stock is open.
 func (v *stockVisitor) held(ctx context.Context, orderID string, held hold) error {
+	v.look.need(StockHeld, v.stream, held.version, event.OrderStream(orderID))
 	records, err := v.look.cfg.Log.Read(ctx, event.OrderStream(orderID), 0, 0)
 	if damagedOr(err) != nil {
 		return err
@@ -140,10 +141,14 @@ func (l *look) outcome(ctx context.Context, u *unit) error {
 			}
 		}
 		completed := u.state.Status == order.StatusCompleted
-		switch end := standing[settle].Type; {
-		case completed && (end != event.StockCommitted || reserved.Quantity != line.Quantity):
+		committed := standing[settle].Type == event.StockCommitted
+		if completed == committed && (!completed || reserved.Quantity == line.Quantity) {
+			continue
+		}
+		l.need(StockOutcome, u.stream, u.state.Head.Version, event.StockStream(line.SKU))
+		if completed {
 			u.unlessExcepted(StockOutcome, excepted, "it has completed, and of its %d of sku %s the ledger says %q", line.Quantity, line.SKU, slots(standing, do, settle))
-		case !completed && end == event.StockCommitted:
+		} else {
 			u.unlessExcepted(StockOutcome, excepted, "it ended as %s, and its %d of sku %s have left", u.state.Status, line.Quantity, line.SKU)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/sdk/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
@@ -37,7 +38,11 @@ func (s *stack) ownNamespace(env ...string) {
 	require.NoError(s.t, err)
 	own, err := client.Dial(client.Options{HostPort: testenv.Temporal(s.t), Namespace: s.namespace, Logger: tlog.NewStructuredLogger(discard)})
 	require.NoError(s.t, err)
-	s.t.Cleanup(own.Close)
+	shared := s.temporal
+	s.t.Cleanup(func() {
+		own.Close()
+		s.temporal, s.namespace = shared, "default"
+	})
 	s.temporal = own
 	require.Eventually(s.t, func() bool {
 		_, err := own.ListWorkflow(s.ctx, &workflowservice.ListWorkflowExecutionsRequest{})
@@ -306,10 +311,8 @@ func (s *stack) trigger() (result struct{ Violations, Repaired int }) {
 	require.NoError(s.t, s.temporal.GetWorkflow(s.ctx, workflowID, "").Get(s.ctx, &result))
 	metadata, err := s.temporal.QueryWorkflow(s.ctx, workflowID, "", "__temporal_workflow_metadata")
 	require.NoError(s.t, err)
-	var details struct {
-		CurrentDetails string `json:"currentDetails"`
-	}
+	var details sdk.WorkflowMetadata
 	require.NoError(s.t, metadata.Get(&details))
-	require.Contains(s.t, details.CurrentDetails, fmt.Sprintf("**%d violations**", result.Violations), "the Web UI shows it")
+	require.Contains(s.t, details.GetCurrentDetails(), fmt.Sprintf("**%d violations**", result.Violations), "the Web UI shows it")
 	return result
 }
