@@ -135,13 +135,17 @@ func (l *look) run(ctx context.Context) error {
 	return err
 }
 
+// walk reads the log on two tapes: the orders, and beside them the payments; behind the payments are the SKUs.
 func (l *look) walk(ctx context.Context) error {
-	if err := l.open(ctx); err != nil {
+	orders, others := l.tape(ctx, "", paymentsFrom), l.tape(ctx, paymentsFrom, "")
+	defer orders.stop()
+	defer others.stop()
+	if err := l.open(ctx, others); err != nil {
 		return err
 	}
 	defer l.payments.close()
 	defer l.listed.close()
-	if err := l.visit(ctx, "", paymentsFrom); err != nil {
+	if err := streams(ctx, orders.upTo(""), l.visitorOf); err != nil {
 		return err
 	}
 	// What is left on the shelves has no order.
@@ -151,31 +155,30 @@ func (l *look) walk(ctx context.Context) error {
 	if err := l.listed.rest(); err != nil {
 		return err
 	}
-	if err := l.visit(ctx, paymentsTo, ""); err != nil {
+	if err := streams(ctx, others.upTo(""), l.visitorOf); err != nil {
 		return err
 	}
 	return l.unrecorded(ctx)
 }
 
-// open takes payments and list entries to hand. In a first look they are walked beside the orders, in the same order;
-// a second look has them by name.
-func (l *look) open(ctx context.Context) error {
+// open takes payments and list entries to hand. In a first look they are read beside the orders, in the same order; a
+// second look has them by name.
+func (l *look) open(ctx context.Context, others *tape) error {
 	strayPayment := func(id string, b books) { l.paymentWithoutOrder(id, b) }
 	strayEntry := func(id string, e Listed) { l.orphan(id, e) }
 	if l.streams == nil {
-		l.payments = newRow(l.books(ctx, eventlog.Selection{From: paymentsFrom, To: paymentsTo}), strayPayment)
+		l.payments = newRow(l.books(ctx, others.upTo(paymentsTo)), strayPayment)
 		l.listed = newRow(entries(l.cfg.List.All(ctx)), strayEntry)
 		return nil
 	}
 	payments, listed := byName[books]{stray: strayPayment}, byName[Listed]{stray: strayEntry}
 	payments.items, listed.items = make(map[string]books), make(map[string]Listed)
-	if s, any := l.selection(paymentsFrom, paymentsTo); any {
-		for p, err := range l.books(ctx, s) {
-			if err != nil {
-				return err
-			}
-			payments.items[p.id] = p.item
+	l.payments, l.listed = payments, listed
+	for p, err := range l.books(ctx, others.upTo(paymentsTo)) {
+		if err != nil {
+			return err
 		}
+		payments.items[p.id] = p.item
 	}
 	for name := range l.streams {
 		id, isOrder := event.OrderIDOf(name)
@@ -190,7 +193,6 @@ func (l *look) open(ctx context.Context) error {
 			listed.items[id] = e
 		}
 	}
-	l.payments, l.listed = payments, listed
 	return nil
 }
 
@@ -205,11 +207,11 @@ func entries(all iter.Seq2[Listed, error]) iter.Seq2[named[Listed], error] {
 	}
 }
 
-// selection selects what is looked at between two names; any is false when there is nothing.
-func (l *look) selection(from, to string) (s eventlog.Selection, any bool) {
-	s = eventlog.Selection{From: from, To: to}
+// tape walks what is looked at between two names.
+func (l *look) tape(ctx context.Context, from, to string) *tape {
+	s := eventlog.Selection{From: from, To: to}
 	if l.streams == nil {
-		return s, true
+		return newTape(l.cfg.Log.Walk(ctx, s))
 	}
 	var names []string
 	for name := range l.streams {
@@ -219,9 +221,12 @@ func (l *look) selection(from, to string) (s eventlog.Selection, any bool) {
 			}
 		}
 	}
+	if len(names) == 0 {
+		return newTape(func(func(event.Record, error) bool) {})
+	}
 	slices.Sort(names)
 	s.Names = slices.Compact(names)
-	return s, len(s.Names) > 0
+	return newTape(l.cfg.Log.Walk(ctx, s))
 }
 
 // partners are a stream and what must be looked at together with it.
@@ -243,15 +248,7 @@ type visitor interface {
 	end(ctx context.Context) error
 }
 
-// visit visits the streams between two names.
-func (l *look) visit(ctx context.Context, from, to string) error {
-	s, any := l.selection(from, to)
-	if !any {
-		return nil
-	}
-	return streams(ctx, l.cfg.Log.Walk(ctx, s), l.visitorOf)
-}
-
+// visitorOf returns who takes the records of a stream.
 func (l *look) visitorOf(stream string) visitor {
 	if id, ok := event.OrderIDOf(stream); ok {
 		l.count(func(c *Counts) { c.Streams++; c.Orders++ })

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/ordersaga/ordersaga/internal/event"
-	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/payment"
@@ -38,9 +37,9 @@ type bookVisitor struct {
 var errEnough = errors.New("enough")
 
 // books reads the ledgers of payments, by order id.
-func (l *look) books(ctx context.Context, s eventlog.Selection) iter.Seq2[named[books], error] {
+func (l *look) books(ctx context.Context, records iter.Seq2[event.Record, error]) iter.Seq2[named[books], error] {
 	return func(yield func(named[books], error) bool) {
-		err := streams(ctx, l.cfg.Log.Walk(ctx, s), func(stream string) visitor {
+		err := streams(ctx, records, func(stream string) visitor {
 			l.count(func(c *Counts) { c.Streams++; c.Payments++ })
 			return &bookVisitor{chain: l.chain(stream), books: books{stream: stream}, done: func(b books) error {
 				if !yield(named[books]{strings.TrimPrefix(stream, paymentsFrom), b}, nil) {
@@ -113,7 +112,8 @@ func (l *look) paymentWithoutOrder(orderID string, b books) {
 	}
 }
 
-// money checks what an order has cost.
+// money checks what an order has cost. The simulator's books stand in the log, and were added up on the way; another
+// gateway is asked.
 func (l *look) money(ctx context.Context, u *unit) error {
 	if len(u.books.wrong) > 0 {
 		u.found(PaymentContradiction, "%s", strings.Join(u.books.wrong, "; "))
@@ -125,39 +125,58 @@ func (l *look) money(ctx context.Context, u *unit) error {
 		return nil
 	}
 	o := u.state.Order
-	result, err := l.cfg.Gateway.Lookup(ctx, payment.Payment{
-		OrderID: o.ID, ID: u.state.PaymentID, Amount: o.TotalAmount, Currency: o.Currency, Method: o.Payment.Method,
-	})
-	if errors.Is(err, fault.Conflict) || errors.Is(err, fault.Invalid) {
-		u.found(PaymentContradiction, "the gateway does not know the order's payment: %s", fault.SafeMessage(err))
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	switch result.State {
-	case payment.Authorized, payment.CaptureRefused, payment.Pending:
-		u.moneyFound(AuthorizationStands, "it ended as %s, and the payment is %s", u.state.Status, result.State)
+	net, stands := u.books.captured-u.books.refund, u.books.stands()
+	if u.books.stream == "" {
+		result, err := l.cfg.Gateway.Lookup(ctx, payment.Payment{
+			OrderID: o.ID, ID: u.state.PaymentID, Amount: o.TotalAmount, Currency: o.Currency, Method: o.Payment.Method,
+		})
+		if errors.Is(err, fault.Conflict) || errors.Is(err, fault.Invalid) {
+			u.found(PaymentContradiction, "the gateway does not know the order's payment: %s", fault.SafeMessage(err))
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		net, stands = told(result, o.TotalAmount)
 	}
 	want := int64(0)
 	if u.state.Status == order.StatusCompleted {
 		want = o.TotalAmount
 	}
-	if net, known := u.net(result); known && net != want {
+	if stands != "" {
+		u.moneyFound(AuthorizationStands, "it ended as %s, and the payment is %s", u.state.Status, stands)
+	}
+	if net != unknown && net != want {
 		u.moneyFound(MoneyWrong, "it ended as %s and cost %d %s instead of %d", u.state.Status, net, o.Currency, want)
 	}
 	return nil
 }
 
-// net is what the order has cost; it is not known of a partly refunded payment whose books are elsewhere.
-func (u *unit) net(r payment.Result) (amount int64, known bool) {
+// stands names what is not settled, if anything.
+func (b books) stands() payment.State {
 	switch {
-	case u.books.stream != "":
-		return u.books.captured - u.books.refund, true
-	case r.State == payment.Captured:
-		return u.state.Order.TotalAmount, true
+	case b.standing:
+		return payment.Authorized
+	case b.pending:
+		return payment.Pending
 	}
-	return 0, r.State != payment.Refunded
+	return ""
+}
+
+// unknown is what a partly refunded payment has cost whose books are elsewhere.
+const unknown = -1
+
+// told is what a gateway's answer says: what the order has cost, and what is not settled.
+func told(r payment.Result, total int64) (net int64, stands payment.State) {
+	switch r.State {
+	case payment.Captured:
+		return total, ""
+	case payment.Refunded:
+		return unknown, ""
+	case payment.Authorized, payment.CaptureRefused, payment.Pending:
+		return 0, r.State
+	}
+	return 0, ""
 }
 
 // moneyFound is found, unless an operator decided so, on record.
