@@ -51,7 +51,9 @@ const workflowPrefix = "order-"
 func OrderWorkflowID(orderID string) string { return workflowPrefix + orderID }
 
 // OrderIDOf returns the order id that a workflow id is about.
-func OrderIDOf(workflowID string) (string, bool) { return strings.CutPrefix(workflowID, workflowPrefix) }
+func OrderIDOf(workflowID string) (string, bool) {
+	return strings.CutPrefix(workflowID, workflowPrefix)
+}
 
 // OrderInput starts an order's saga, or goes on with it: what the log has comes first.
 type OrderInput struct {
