@@ -28,12 +28,6 @@ const (
 	serviceAlone  = "what the data of an event looks like is the service's own"
 )
 
-// last returns the newest record of a stream.
-func (s *store) last(stream string) event.Record {
-	records := s.streams[stream]
-	return records[len(records)-1]
-}
-
 // add appends an event whose data are those of the newest one, changed.
 func (s *store) add(stream, key, kind string, change func(data map[string]any)) {
 	s.edit(stream, func(r []event.Record) []event.Record {

@@ -184,7 +184,7 @@ func TestTheDocumentationHasTheTable(t *testing.T) {
 		if k.Note {
 			what = "note"
 		}
-		line := fmt.Sprintf("| `%s` | %d | %s | %s | %s |", k.Kind, k.Invariant, what, strings.TrimSuffix(k.Means, "."), k.Repair)
+		line := fmt.Sprintf("| %#q | %d | %s | %s | %s |", k.Kind, k.Invariant, what, strings.TrimSuffix(k.Means, "."), k.Repair)
 		require.Contains(t, string(raw), line)
 	}
 }

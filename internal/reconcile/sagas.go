@@ -103,11 +103,11 @@ func (l *look) unrecordedOrder(ctx context.Context, orderID string) error {
 	stream := event.OrderStream(orderID)
 	l.need(OrderUnrecorded, stream, 0, stream)
 	records, err := l.cfg.Log.Read(ctx, stream, 0, 1)
-	if damagedOr(err) != nil {
-		return err
-	}
-	if len(records) > 0 || err != nil {
+	if len(records) > 0 || damaged(err) {
 		return nil
+	}
+	if err != nil {
+		return err
 	}
 	run, err := l.cfg.Sagas.Look(ctx, orderID)
 	switch {

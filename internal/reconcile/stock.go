@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -97,11 +98,11 @@ func (v *stockVisitor) end(ctx context.Context) error {
 func (v *stockVisitor) held(ctx context.Context, orderID string, held hold) error {
 	v.look.need(StockHeld, v.stream, held.version, event.OrderStream(orderID))
 	records, err := v.look.cfg.Log.Read(ctx, event.OrderStream(orderID), 0, 0)
-	if damagedOr(err) != nil {
-		return err
+	if damaged(err) {
+		return nil
 	}
 	if err != nil {
-		return nil
+		return err
 	}
 	if len(records) == 0 {
 		v.says(StockHeld, held.version, "order %s holds %d, and nobody knows it", orderID, held.quantity)
@@ -128,11 +129,11 @@ func (l *look) outcome(ctx context.Context, u *unit) error {
 	for _, line := range u.state.Order.Lines {
 		do, settle := u.id+"/reserve", u.id+"/settle"
 		standing, err := l.cfg.Log.FindAll(ctx, event.StockStream(line.SKU), []string{do, settle})
-		if damagedOr(err) != nil {
-			return err
+		if damaged(err) {
+			continue
 		}
 		if err != nil {
-			continue
+			return err
 		}
 		var reserved movement
 		if r, there := standing[do]; there {
@@ -164,10 +165,5 @@ func slots(standing map[string]event.Record, keys ...string) []string {
 	return slices.DeleteFunc(types, func(s string) bool { return s == "" })
 }
 
-// damagedOr returns nil for a stream that is damaged, which is found where it is walked, else the error.
-func damagedOr(err error) error {
-	if fault.CodeOf(err) == fault.Corrupt {
-		return nil
-	}
-	return err
-}
+// damaged reports whether a stream could not be read because of what stands in it, which is found where it is walked.
+func damaged(err error) bool { return errors.Is(err, fault.Corrupt) }

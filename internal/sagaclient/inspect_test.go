@@ -2,7 +2,6 @@ package sagaclient_test
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"strings"
 	"testing"
@@ -113,7 +112,9 @@ func TestUnfinishedListsOrdersOnly(t *testing.T) {
 	require.Len(t, d.listed, 3, "page by page")
 	require.Contains(t, d.listed[0], "WorkflowType = 'OrderSaga'")
 
-	for range d.client().Unfinished(t.Context()) {
+	for id, err := range d.client().Unfinished(t.Context()) {
+		require.NoError(t, err)
+		require.Equal(t, "1", id)
 		break
 	}
 	d.err = errNoWay
@@ -143,5 +144,5 @@ func TestRepublishStartsARunOfAnOrderThatHasEnded(t *testing.T) {
 	w.temporal.down["start"] = errNoWay
 	require.ErrorIs(t, w.client.Republish(t.Context(), "42"), fault.Unavailable)
 	w.log.down = true
-	require.True(t, errors.Is(w.client.Republish(t.Context(), "42"), fault.Unavailable))
+	require.ErrorIs(t, w.client.Republish(t.Context(), "42"), fault.Unavailable)
 }
