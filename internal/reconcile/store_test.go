@@ -108,6 +108,8 @@ func (s *store) Append(ctx context.Context, stream string, head event.Head, entr
 
 // edit changes a stream as somebody does who knows how records are sealed: the chain is whole afterwards.
 func (s *store) edit(stream string, change func([]event.Record) []event.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	head := event.Head{}
 	records := change(slices.Clone(s.streams[stream]))
 	sealed := make([]event.Record, 0, len(records))
@@ -123,5 +125,7 @@ func (s *store) edit(stream string, change func([]event.Record) []event.Record) 
 
 // damage changes a stream as it stands.
 func (s *store) damage(stream string, change func([]event.Record) []event.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.streams[stream] = change(slices.Clone(s.streams[stream]))
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os/exec"
 	"slices"
 	"strings"
@@ -320,4 +321,24 @@ func (s *stack) trigger() (result struct{ Violations, Repaired int }) {
 	require.NoError(s.t, metadata.Get(&details))
 	require.Contains(s.t, details.GetCurrentDetails(), fmt.Sprintf("**%d violations**", result.Violations), "the Web UI shows it")
 	return result
+}
+
+// TestReconcileCriesOverNothing: orders of all kinds are in flight, and everything holds.
+func TestReconcileCriesOverNothing(t *testing.T) {
+	s := newStack(t)
+	s.ownNamespace()
+	skus := s.skus()
+	require.Equal(t, "completed", s.place(harness.NewOrder(skus[0], 1, "tok_visa")).Status)
+	for round := range 3 {
+		burst := s.burst(skus, round, rand.New(rand.NewPCG(5, uint64(round))))
+		s.awaitOpen(burst, inFlight)
+		found, content := s.reconcile("--repair")
+		require.Empty(t, found)
+		require.True(t, content)
+		for _, id := range burst.placed() {
+			_, err := s.client.AwaitEnd(s.ctx, id)
+			require.NoError(t, err)
+		}
+	}
+	s.audit()
 }
