@@ -25,7 +25,7 @@ import (
 // Queues lists every task queue.
 var Queues = []string{workflows.QueueOrders, workflows.QueuePayments, workflows.QueueNotifications}
 
-// Config is what the workers need. All fields but OnFatal are mandatory.
+// Config is what the workers need. All fields but OnFatal are mandatory, unless they say otherwise.
 type Config struct {
 	Client client.Client
 	// Queues are the task queues that this process works on.
@@ -34,6 +34,8 @@ type Config struct {
 	Inventory *activities.Inventory
 	Payment   *activities.Payment
 	LateMoney *activities.LateMoney
+	// Reconciliation is mandatory where QueueOrders is worked on.
+	Reconciliation *activities.Reconciliation
 	// Concurrency is how many workflow tasks, and how many activities of each queue, run at once. A workflow task
 	// holds its place while its local activities run, so this bounds the load on the stores as well. At least 2.
 	Concurrency int
@@ -50,6 +52,9 @@ func (c Config) Validate() error {
 	var fields []fault.Field
 	if c.Client == nil || c.Outcomes == nil || c.Inventory == nil || c.Payment == nil || c.LateMoney == nil {
 		fields = append(fields, fault.Fieldf("/", "client and activities are mandatory"))
+	}
+	if slices.Contains(c.Queues, workflows.QueueOrders) && c.Reconciliation == nil {
+		fields = append(fields, fault.Fieldf("/reconciliation", "is mandatory for queue %s", workflows.QueueOrders))
 	}
 	if c.Concurrency < 2 {
 		fields = append(fields, fault.Fieldf("/concurrency", "must be at least 2"))
@@ -90,6 +95,7 @@ func New(c Config) (*Workers, error) {
 		})
 		if queue == workflows.QueueOrders {
 			RegisterWorkflows(one)
+			RegisterReconcile(one, one, c.Reconciliation)
 		}
 		RegisterActivities(one, c.Outcomes, c.Inventory, c.Payment, c.LateMoney)
 		w.workers = append(w.workers, one)
@@ -107,10 +113,16 @@ type ActivityRegistry interface {
 	RegisterActivityWithOptions(a any, options activity.RegisterOptions)
 }
 
-// RegisterWorkflows registers every flow.
+// RegisterWorkflows registers every flow of orders.
 func RegisterWorkflows(r WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.Order, workflow.RegisterOptions{Name: workflows.NameOrder})
 	r.RegisterWorkflowWithOptions(workflows.Late, workflow.RegisterOptions{Name: workflows.NameLate})
+}
+
+// RegisterReconcile registers the check of what must hold: its workflow and its activity.
+func RegisterReconcile(w WorkflowRegistry, a ActivityRegistry, r *activities.Reconciliation) {
+	w.RegisterWorkflowWithOptions(workflows.Reconcile, workflow.RegisterOptions{Name: workflows.NameReconcile})
+	a.RegisterActivityWithOptions(r.Reconcile, activity.RegisterOptions{Name: activities.NameReconcile})
 }
 
 // RegisterActivities registers every activity. Every worker knows all of them, because steps run as local

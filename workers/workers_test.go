@@ -19,7 +19,8 @@ func complete() workers.Config {
 	return workers.Config{
 		Client: &mocks.Client{}, Queues: workers.Queues, Concurrency: 2,
 		Outcomes: &activities.Outcomes{}, Inventory: &activities.Inventory{}, Payment: &activities.Payment{},
-		LateMoney: &activities.LateMoney{},
+		LateMoney:      &activities.LateMoney{},
+		Reconciliation: &activities.Reconciliation{},
 	}
 }
 
@@ -27,6 +28,7 @@ func TestACompleteConfigIsValid(t *testing.T) {
 	require.NoError(t, complete().Validate())
 	c := complete()
 	c.Queues = []string{workflows.QueuePayments}
+	c.Reconciliation = nil
 	require.NoError(t, c.Validate(), "a process may work on some queues only")
 }
 
@@ -39,6 +41,7 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 		"no outcomes":       {func(c *workers.Config) { c.Outcomes = nil }, []string{"/"}},
 		"no inventory":      {func(c *workers.Config) { c.Inventory = nil }, []string{"/"}},
 		"no payment":        {func(c *workers.Config) { c.Payment = nil }, []string{"/"}},
+		"no reconciler":     {func(c *workers.Config) { c.Reconciliation = nil }, []string{"/reconciliation"}},
 		"one at once":       {func(c *workers.Config) { c.Concurrency = 1 }, []string{"/concurrency"}},
 		"no queue":          {func(c *workers.Config) { c.Queues = nil }, []string{"/queues"}},
 		"a queue of nobody": {func(c *workers.Config) { c.Queues = []string{"orders", "order"} }, []string{"/queues"}},
@@ -72,12 +75,13 @@ func TestNamesThatHistoriesDependOnAreRegistered(t *testing.T) {
 	c := complete()
 	workers.RegisterWorkflows(&r)
 	workers.RegisterActivities(&r, c.Outcomes, c.Inventory, c.Payment, c.LateMoney)
+	workers.RegisterReconcile(&r, &r, c.Reconciliation)
 	slices.Sort(r.activities)
-	require.Equal(t, []string{"OrderSaga", "LateSaga"}, r.workflows)
+	require.Equal(t, []string{"OrderSaga", "LateSaga", "Reconcile"}, r.workflows)
 	require.Equal(t, []string{
 		"inventory.Commit", "inventory.Find", "inventory.Release", "inventory.Reserve",
 		"late.Judge", "late.Open", "late.Record", "late.Refund",
-		"order.Late", "order.List", "order.Open", "order.Publish", "order.Record",
+		"order.Late", "order.List", "order.Open", "order.Publish", "order.Reconcile", "order.Record",
 		"payment.Authorize", "payment.Capture", "payment.Lookup", "payment.LookupCapture", "payment.Void",
 	}, r.activities)
 }

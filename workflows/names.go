@@ -6,6 +6,8 @@
 package workflows
 
 import (
+	"strings"
+
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/ordersaga/ordersaga/internal/order"
@@ -70,6 +72,11 @@ type LateInput struct {
 type LateResult struct {
 	OrderID string `json:"orderId"`
 	Version int64  `json:"version"`
+}
+
+// OrderIDOf returns the order id that a workflow id is about.
+func OrderIDOf(workflowID string) (string, bool) {
+	return strings.CutPrefix(workflowID, workflowPrefix)
 }
 
 // OrderInput starts an order's saga, or goes on with it: what the log has comes first.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +21,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/payment/simulator"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/workers"
+	"github.com/ordersaga/ordersaga/workflows"
 )
 
 // roles say what a process does.
@@ -154,7 +156,7 @@ func (s *service) broker() broker.Config {
 // start starts what the roles need, workers first: what is accepted is worked on at once.
 func (s *service) start(ctx context.Context) error {
 	if s.roles.worker {
-		if err := s.startWorkers(); err != nil {
+		if err := s.startWorkers(ctx); err != nil {
 			return err
 		}
 	}
@@ -166,7 +168,11 @@ func (s *service) start(ctx context.Context) error {
 	return s.startHTTP()
 }
 
-func (s *service) startWorkers() (err error) {
+func (s *service) startWorkers(ctx context.Context) (err error) {
+	reconciler, err := s.reconciler()
+	if err != nil {
+		return err
+	}
 	recorder := &activities.Recorder{
 		Log: s.stores.log, Publisher: recordPublisher(s.publisher.PublishRecords),
 		ReadModel: projection{s.stores.orders}, Clock: time.Now, Logger: s.logger,
@@ -179,15 +185,23 @@ func (s *service) startWorkers() (err error) {
 			default:
 			}
 		},
-		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: s.cfg.Timing(), InlinePayment: s.gateway.Traits().Fast},
-		Inventory: &activities.Inventory{Recorder: recorder, Stock: s.stores.ledger},
-		Payment:   &activities.Payment{Recorder: recorder, Gateway: s.gateway},
-		LateMoney: &activities.LateMoney{Log: s.stores.log, Gateway: s.gateway, Clock: time.Now},
+		Outcomes:       &activities.Outcomes{Recorder: recorder, Timing: s.cfg.Timing(), InlinePayment: s.gateway.Traits().Fast},
+		Inventory:      &activities.Inventory{Recorder: recorder, Stock: s.stores.ledger},
+		Payment:        &activities.Payment{Recorder: recorder, Gateway: s.gateway},
+		LateMoney:      &activities.LateMoney{Log: s.stores.log, Gateway: s.gateway, Clock: time.Now},
+		Reconciliation: &activities.Reconciliation{Reconciler: scheduled{reconciler}},
 	})
 	if err != nil {
 		return err
 	}
-	return s.workers.Start()
+	if err := s.workers.Start(); err != nil || !slices.Contains(s.cfg.WorkerQueues, workflows.QueueOrders) {
+		return err
+	}
+	if err := workers.ScheduleReconcile(ctx, s.temporal, s.cfg.ReconcileEvery, s.cfg.ReconcileRepair); err != nil {
+		// Orders do not wait for their inspector.
+		s.logger.LogAttrs(ctx, slog.LevelError, "the check of what must hold is not scheduled", slog.Any("error", err))
+	}
+	return nil
 }
 
 func (s *service) startConsumer(ctx context.Context) (err error) {

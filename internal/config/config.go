@@ -51,6 +51,10 @@ type Config struct {
 	WorkerCache       int
 	ShutdownGrace     time.Duration
 
+	// ReconcileEvery is 0 when nothing is scheduled.
+	ReconcileEvery  time.Duration
+	ReconcileRepair bool
+
 	LogLevel  slog.Level
 	LogFormat LogFormat
 

@@ -44,6 +44,8 @@ func TestAnEmptyEnvironmentLoadsTheDefaults(t *testing.T) {
 	assert.Equal(t, 5*time.Minute, c.SignalParkMax)
 	assert.Equal(t, 30*time.Second, c.ShutdownGrace)
 	assert.Equal(t, 64, c.ConsumerPrefetch)
+	assert.Equal(t, time.Hour, c.ReconcileEvery)
+	assert.True(t, c.ReconcileRepair)
 	assert.Equal(t, "domain_events", c.EventExchange)
 	assert.Equal(t, "ordersaga", c.BrokerPrefix)
 	assert.Equal(t, slog.LevelInfo, c.LogLevel)
@@ -76,6 +78,7 @@ func TestValuesAreTaken(t *testing.T) {
 		"PAYMENT_PENDING_DEADLINE=1s", "SHIPMENT_DEADLINE=1d12h", "DELIVERY_DEADLINE=3d", "RESERVE_DEADLINE=4s",
 		"AUTHORIZE_DEADLINE=5s", "ATTENTION_AFTER=6s", "SIGNAL_PARK_MAX=7s", "SIMULATOR_OUTAGE=8s", "SHUTDOWN_GRACE=9s",
 		"WORKER_QUEUES=payments, orders", "LOG_LEVEL=warn", "LOG_FORMAT=json", "TEMPORAL_NAMESPACE=shop",
+		"RECONCILE_EVERY=0", "RECONCILE_REPAIR=False",
 	})
 	require.NoError(t, err)
 	assert.Equal(t, "mongodb://u:p@a:27017,b:27017/?replicaSet=rs0", c.MongoDBURI.Reveal())
@@ -88,6 +91,8 @@ func TestValuesAreTaken(t *testing.T) {
 	assert.Equal(t, slog.LevelWarn, c.LogLevel)
 	assert.Equal(t, config.LogJSON, c.LogFormat)
 	assert.Equal(t, 8, c.ConsumerPrefetch)
+	assert.Zero(t, c.ReconcileEvery)
+	assert.False(t, c.ReconcileRepair)
 	assert.Equal(t, "shop", c.TemporalNamespace)
 }
 
@@ -122,6 +127,8 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		"DELIVERY_DEADLINE":                      {"30 d"},
 		"ATTENTION_AFTER":                        {"5"},
 		"SIGNAL_PARK_MAX":                        {"-5m"},
+		"RECONCILE_EVERY":                        {"-1h", "1", "500ms", "hourly"},
+		"RECONCILE_REPAIR":                       {"yes", "2"},
 		"SHUTDOWN_GRACE":                         {"0d"},
 		"WORKER_QUEUES":                          {"order", "orders,orders", "orders,", ","},
 		"LOG_LEVEL":                              {"trace", "info+2"},

@@ -35,6 +35,16 @@ func boolean(_ *Config, value string) string {
 	return unitBool
 }
 
+func flag(field func(*Config) *bool) rule {
+	return func(c *Config, value string) string {
+		if expected := boolean(c, value); expected != "" {
+			return expected
+		}
+		*field(c) = value == "1" || strings.EqualFold(value, "true")
+		return ""
+	}
+}
+
 func text(field func(*Config) *string) rule {
 	return func(c *Config, value string) string {
 		if strings.TrimSpace(value) != value {
@@ -75,6 +85,21 @@ func duration(field func(*Config) *time.Duration) rule {
 		d, err := ParseDuration(value)
 		if err != nil || d <= 0 {
 			return "a duration above zero, such as 90s, 5m, 2h30m or 6d"
+		}
+		*field(c) = d
+		return ""
+	}
+}
+
+// durationOrOff takes 0 for off. Temporal's schedules have seconds.
+func durationOrOff(field func(*Config) *time.Duration) rule {
+	return func(c *Config, value string) string {
+		if value == "0" {
+			value = "0s"
+		}
+		d, err := ParseDuration(value)
+		if err != nil || d < 0 || d > 0 && d < time.Second {
+			return "0, or a duration of at least 1s, such as 90s, 5m, 2h30m or 6d"
 		}
 		*field(c) = d
 		return ""

@@ -105,6 +105,11 @@ var table = []row{
 	{Variable{"SHUTDOWN_GRACE", "30s", false, unitDuration, "How long a stopping process may finish what it has begun."},
 		duration(func(c *Config) *time.Duration { return &c.ShutdownGrace })},
 
+	{Variable{"RECONCILE_EVERY", "1h", false, unitDuration, "How often everything that must hold is checked, on a schedule of Temporal's; 0 removes the schedule."},
+		durationOrOff(func(c *Config) *time.Duration { return &c.ReconcileEvery })},
+	{Variable{"RECONCILE_REPAIR", "true", false, unitBool, "Whether the scheduled check starts recovery runs and rewrites list entries, or only reports."},
+		flag(func(c *Config) *bool { return &c.ReconcileRepair })},
+
 	{Variable{"LOG_LEVEL", "info", false, "debug, info, warn or error", "The lowest level that is logged."}, logLevel},
 	{Variable{"LOG_FORMAT", string(LogAuto), false, oneOf(logFormats), "How log lines are written; auto is text on a terminal and JSON elsewhere."},
 		logFormat},

@@ -10,7 +10,7 @@ const (
 	Inbound Direction = "inbound"
 	// Published events are produced here, stand in a stream, and are published after that.
 	Published Direction = "published"
-	// Ledger events stay in the event log: stock and the payment simulator.
+	// Ledger events stay in the event log: stock, the payment simulator, verdicts and violations.
 	Ledger Direction = "ledger"
 )
 
@@ -84,6 +84,8 @@ const (
 	PaymentRefunded       = "payment.refunded"
 
 	EventLate = "event.late"
+
+	ReconcileViolationFound = "reconcile.violation_found"
 )
 
 // Type describes an event type.
@@ -193,6 +195,9 @@ var catalog = []Type{
 	{Name: PaymentRefunded, Version: 1, Direction: Ledger, Meaning: "Money that came late was given back."},
 	{Name: EventLate, Version: 1, Direction: Ledger, Detail: []string{"detail"},
 		Meaning: "The verdict on an event that came after its order had ended."},
+
+	{Name: ReconcileViolationFound, Version: 1, Direction: Ledger, Detail: []string{"detail"},
+		Meaning: "Something that must hold does not, and people have to mend it."},
 }
 
 // byName finds types by name and alias.
@@ -228,10 +233,11 @@ func Types(d Direction) []Type {
 
 // Stream names begin with what they are about.
 const (
-	orderPrefix   = "order-"
-	stockPrefix   = "sku-"
-	paymentPrefix = "payment-"
-	latePrefix    = "late-"
+	orderPrefix     = "order-"
+	stockPrefix     = "sku-"
+	paymentPrefix   = "payment-"
+	latePrefix      = "late-"
+	reconcilePrefix = "reconcile-"
 )
 
 // OrderStream names the stream of an order.
@@ -245,6 +251,9 @@ func PaymentStream(orderID string) string { return paymentPrefix + orderID }
 
 // LateStream names the verdicts on events that came after an order had ended.
 func LateStream(orderID string) string { return latePrefix + orderID }
+
+// ReconcileStream names what was found about a stream that people have to mend.
+func ReconcileStream(stream string) string { return reconcilePrefix + stream }
 
 // OrderIDOf returns the order id that an order stream is about.
 func OrderIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, orderPrefix) }

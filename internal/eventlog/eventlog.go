@@ -23,6 +23,7 @@ package eventlog
 import (
 	"context"
 	"iter"
+	"slices"
 
 	"github.com/ordersaga/ordersaga/internal/event"
 )
@@ -75,6 +76,33 @@ type Lister interface {
 	// their bytes. It reads while it is iterated; streams that are begun meanwhile may be missing. An error ends
 	// it, with the last name that came before it as the place to go on from. Errors: Unavailable.
 	Streams(ctx context.Context, prefix, after string) iter.Seq2[string, error]
+}
+
+// Walker reads many streams in one go, for checks.
+type Walker interface {
+	// Walk yields every record of the selected streams: streams in the order of the bytes of their names, the records
+	// of a stream by version. It takes what is stored as it is: gaps, forks and wrong hashes are for the reader to see.
+	//
+	// A document that is no record, or not where its stream and version say, comes with a Corrupt error and as much of
+	// the record as could be read, and the walk goes on; any other error ends it. It reads while it is iterated: what
+	// is written meanwhile may be missing, a record also when one behind it is not. Errors: Corrupt, Unavailable.
+	Walk(ctx context.Context, s Selection) iter.Seq2[event.Record, error]
+}
+
+// Selection selects streams. The zero Selection selects all of them.
+type Selection struct {
+	// From (inclusive) and To (exclusive) bound the names by their bytes; an empty To is no bound.
+	From, To string
+	// Names selects the streams of these names alone, whatever From and To say.
+	Names []string
+}
+
+// Selects reports whether a stream of that name is selected.
+func (s Selection) Selects(name string) bool {
+	if len(s.Names) > 0 {
+		return slices.Contains(s.Names, name)
+	}
+	return name >= s.From && (s.To == "" || name < s.To)
 }
 
 // TakenError says which entry found its slot taken, and by what. It matches fault.KeyTaken.

@@ -17,6 +17,10 @@ func (r *Report) chain(name string, stream []Document) {
 	keys := map[string]bool{}
 	for i, d := range stream {
 		want := int64(i) + 1
+		if d.Version < want {
+			r.violate("stream %s has version %d twice", name, d.Version)
+			return
+		}
 		if d.Version != want {
 			r.violate("stream %s has version %d where %d should be", name, d.Version, want)
 			return

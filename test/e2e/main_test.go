@@ -75,6 +75,8 @@ type stack struct {
 	db       *mongo.Database
 	temporal client.Client
 	database string
+	// namespace is the Temporal namespace that the test works in.
+	namespace string
 
 	mu      sync.Mutex
 	changed chan struct{}
@@ -100,7 +102,7 @@ func newStack(t *testing.T) *stack {
 	t.Cleanup(cancel)
 	mongoClient, err := mongo.Connect(options.Client().ApplyURI(uri))
 	require.NoError(t, err)
-	s := &stack{t: t, ctx: ctx, db: mongoClient.Database(database), database: database, changed: make(chan struct{})}
+	s := &stack{t: t, ctx: ctx, db: mongoClient.Database(database), database: database, namespace: "default", changed: make(chan struct{})}
 	t.Cleanup(func() {
 		clean, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
@@ -124,7 +126,7 @@ func newStack(t *testing.T) *stack {
 func (s *stack) leaveNothing() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	open, err := s.temporal.ListOpenWorkflow(ctx, &workflowservice.ListOpenWorkflowExecutionsRequest{Namespace: "default", MaximumPageSize: 1000})
+	open, err := s.temporal.ListOpenWorkflow(ctx, &workflowservice.ListOpenWorkflowExecutionsRequest{Namespace: s.namespace, MaximumPageSize: 1000})
 	if err != nil {
 		s.t.Logf("list what runs: %v", err)
 		return
@@ -141,7 +143,8 @@ func (s *stack) leaveNothing() {
 func (s *stack) start(env ...string) *harness.Service {
 	s.t.Helper()
 	service, err := harness.Start(s.ctx, harness.Options{
-		Binary: binary, Env: append([]string{"MONGODB_DATABASE=" + s.database, "LOG_LEVEL=info", "LOG_FORMAT=json"}, env...),
+		// Tests share Temporal, and a check would take the sagas of the others for its own.
+		Binary: binary, Env: append([]string{"MONGODB_DATABASE=" + s.database, "LOG_LEVEL=info", "LOG_FORMAT=json", "RECONCILE_EVERY=0"}, env...),
 	})
 	require.NoError(s.t, err)
 	s.mu.Lock()

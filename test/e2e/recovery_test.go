@@ -29,7 +29,7 @@ func (s *stack) forget(orderID string) {
 		if time.Since(asked) > 3*time.Second {
 			asked = time.Now()
 			_, err := s.temporal.WorkflowService().DeleteWorkflowExecution(s.ctx, &workflowservice.DeleteWorkflowExecutionRequest{
-				Namespace: "default", WorkflowExecution: &common.WorkflowExecution{WorkflowId: id},
+				Namespace: s.namespace, WorkflowExecution: &common.WorkflowExecution{WorkflowId: id},
 			})
 			return isA(err, &gone)
 		}

@@ -28,6 +28,7 @@ import (
 type Store interface {
 	eventlog.Log
 	eventlog.Lister
+	eventlog.Walker
 }
 
 // Opener opens a handle on the data of one log, as another process would: what a handle remembers, another one
@@ -41,7 +42,7 @@ type Factory func(t *testing.T) Opener
 func Run(t *testing.T, fresh Factory) {
 	t.Helper()
 	groups := map[string][]testCase{
-		"append": appendCases, "settle": settleCases, "race": raceCases, "read": readCases, "refuse": refuseCases,
+		"append": appendCases, "settle": settleCases, "race": raceCases, "read": readCases, "refuse": refuseCases, "walk": walkCases,
 	}
 	names := make([]string, 0, len(groups))
 	for name := range groups {

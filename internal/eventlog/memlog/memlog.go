@@ -32,6 +32,7 @@ func New() *Log { return &Log{streams: make(map[string]*stream)} }
 var (
 	_ eventlog.Log    = (*Log)(nil)
 	_ eventlog.Lister = (*Log)(nil)
+	_ eventlog.Walker = (*Log)(nil)
 )
 
 // Append implements eventlog.Log.
@@ -164,6 +165,27 @@ func (l *Log) Streams(ctx context.Context, prefix, after string) iter.Seq2[strin
 			}
 			if !yield(name, nil) {
 				return
+			}
+		}
+	}
+}
+
+// Walk implements eventlog.Walker. It yields the streams that were there when the iteration began.
+func (l *Log) Walk(ctx context.Context, s eventlog.Selection) iter.Seq2[event.Record, error] {
+	return func(yield func(event.Record, error) bool) {
+		for _, name := range l.Names() {
+			if !s.Selects(name) {
+				continue
+			}
+			records, err := l.Read(ctx, name, 0, 0)
+			if err != nil {
+				yield(event.Record{}, err)
+				return
+			}
+			for _, r := range records {
+				if !yield(r, nil) {
+					return
+				}
 			}
 		}
 	}

@@ -95,6 +95,7 @@ type Log struct {
 var (
 	_ eventlog.Log    = (*Log)(nil)
 	_ eventlog.Lister = (*Log)(nil)
+	_ eventlog.Walker = (*Log)(nil)
 )
 
 // New returns a log. It does no I/O. The error says what is wrong with the configuration.

@@ -1,0 +1,33 @@
+package reconcile_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/reconcile"
+	"github.com/ordersaga/ordersaga/test/audit"
+)
+
+func TestNothingIsFoundWhereEverythingHolds(t *testing.T) {
+	w := newWorld(t)
+	statuses := map[string]order.Status{}
+	for id, e := range w.list {
+		statuses[id] = e.Status
+	}
+	require.Equal(t, map[string]order.Status{
+		"done": order.StatusCompleted, "sent": order.StatusCompleted, "back": order.StatusCancelled, "poor": order.StatusRejected,
+		"turn": order.StatusRejected, "none": order.StatusRejected, "open": order.StatusAwaitingShipment, "desk": order.StatusNeedsAttention,
+	}, statuses, "the shop has an order at every kind of end")
+
+	report := w.check(reconcile.Options{Repair: true})
+	require.Empty(t, report.Findings)
+	require.Equal(t, reconcile.Counts{Streams: 8 + 8 + 7, Orders: 8, SKUs: 8, Payments: 7}, report.Counts)
+	require.Zero(t, report.Left())
+
+	checked := audit.Examine(w.documents(t))
+	checked.CompareList(w.entries())
+	require.Empty(t, checked.Violations)
+	require.Empty(t, checked.Exceptions)
+}

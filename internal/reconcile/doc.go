@@ -1,0 +1,24 @@
+// Package reconcile checks everything that must always hold over the event log, the stock ledger, the payments, the
+// list of orders and Temporal, and mends what a new run or a rewritten list entry mends.
+//
+// It may import internal/{order,event,eventlog,payment,fault}; it reaches no driver: what it looks at stands in small
+// interfaces, whose adapters cmd wires.
+//
+// # Contract
+//
+// Races: it runs while orders run. Nothing is a finding that was seen once: what a first look finds is looked at again
+// after a pause, and only what is found again, about the same version of the same stream, is reported.
+//
+// Memory: streams are read one by one, by their names; payments and list entries are walked beside the orders' streams.
+// What is held is the longest stream of an order, 8 bytes for each record of the longest stream, and at most MaxFindings
+// findings.
+//
+// Writes: without Options.Repair there are none. With it, runs are started, list entries are written, and what nobody
+// but people can mend is recorded, once, in a stream of its own (event.ReconcileStream). Money, stock and damaged
+// streams are never touched.
+//
+// Threads: Run may be called by any number of goroutines and processes at once; it is only more work then.
+//
+// Errors: Unavailable when a store, the gateway or Temporal does not answer. Then nothing is known, and nothing was
+// repaired unless the report says so.
+package reconcile

@@ -1,0 +1,123 @@
+package reconcile
+
+// Kind is a kind of finding. It is a name that people search for and other programs compare: it never changes.
+type Kind string
+
+// The kinds. What each one means stands in the table.
+const (
+	WorkflowGone     Kind = "workflow_gone"
+	WorkflowClosed   Kind = "workflow_closed"
+	OrderUnrecorded  Kind = "order_unrecorded"
+	WorkflowFailing  Kind = "workflow_failing"
+	OrderStalled     Kind = "order_stalled"
+	AttentionForLong Kind = "attention_for_long"
+
+	MoneyWrong           Kind = "money_wrong"
+	AuthorizationStands  Kind = "authorization_stands"
+	AuthorizedTwice      Kind = "authorized_twice"
+	PaymentContradiction Kind = "payment_contradiction"
+	PaymentWithoutOrder  Kind = "payment_without_order"
+	ExceptionOnRecord    Kind = "exception_on_record"
+	StockBalance         Kind = "stock_balance"
+	StockNegative        Kind = "stock_negative"
+	StockSlots           Kind = "stock_slots"
+	StockHeld            Kind = "stock_held"
+	StockOutcome         Kind = "stock_outcome"
+	StreamGap            Kind = "stream_gap"
+	StreamFork           Kind = "stream_fork"
+	StreamHash           Kind = "stream_hash"
+	StreamKey            Kind = "stream_key"
+	StreamDocument       Kind = "stream_document"
+	StreamBeginning      Kind = "stream_beginning"
+	StreamAfterEnd       Kind = "stream_after_end"
+	StreamPivot          Kind = "stream_pivot"
+	StreamFold           Kind = "stream_fold"
+	ListMissing          Kind = "list_missing"
+	ListBehind           Kind = "list_behind"
+	ListAhead            Kind = "list_ahead"
+	ListDifferent        Kind = "list_different"
+	ListOrphan           Kind = "list_orphan"
+	EndUnpublished       Kind = "end_unpublished"
+)
+
+// Repair says what is done about a finding.
+type Repair string
+
+// The repairs.
+const (
+	// RepairResume starts a run that goes on with the order from the log.
+	RepairResume Repair = "starts a run that goes on from the log"
+	// RepairRepublish starts a run that publishes every event of an ended order again, and closes.
+	RepairRepublish Repair = "starts a run that publishes every event again"
+	// RepairList makes the list entry anew from the log.
+	RepairList Repair = "makes the list entry anew"
+	// RepairRecord touches nothing: the violation is recorded, for people.
+	RepairRecord Repair = "recorded, for people to mend"
+	// RepairNone does nothing: the finding is for people, and Temporal remembers it.
+	RepairNone Repair = "nothing: for people to mend"
+)
+
+// Meaning is a row of the table of kinds.
+type Meaning struct {
+	Kind Kind
+	// Invariant is the number of the invariant that is broken; see the documentation of operations.
+	Invariant int
+	// Note tells that it is worth a look and no violation.
+	Note bool
+	// Means is one sentence.
+	Means  string
+	Repair Repair
+}
+
+// Kinds is the table of everything that can be found, in the order of the invariants. The documentation repeats it; a
+// test holds the two together.
+var Kinds = []Meaning{
+	{WorkflowGone, 1, false, "The order is open and Temporal has no workflow of it: deleted, or lost with its namespace.", RepairResume},
+	{WorkflowClosed, 1, false, "The order is open and its newest run has closed: terminated, timed out, failed.", RepairResume},
+	{OrderUnrecorded, 1, false, "Temporal alone knows the order: its run closed before it had recorded anything.", RepairResume},
+	{WorkflowFailing, 1, false, "The order's workflow task fails again and again: the code or its input is broken.", RepairNone},
+	{OrderStalled, 1, false, "The order's run is there, and for too long nothing has come of it, nor is anything due.", RepairNone},
+	{AttentionForLong, 1, true, "The order has waited on the attention desk for more than a day.", RepairNone},
+
+	{MoneyWrong, 2, false, "An ended order has cost its customer another amount than it should.", RepairRecord},
+	{AuthorizationStands, 2, false, "The order has ended, and money is still set aside or waited for.", RepairRecord},
+	{AuthorizedTwice, 2, false, "The order has been authorized more than once.", RepairRecord},
+	{PaymentContradiction, 2, false, "The payment contradicts itself or its order: captured twice or after a void, refunded beyond what was taken.", RepairRecord},
+	{PaymentWithoutOrder, 2, false, "A payment was asked for, and nobody knows its order.", RepairRecord},
+	{ExceptionOnRecord, 2, true, "Money or stock of an ended order differ, as an operator's recorded resolution says.", RepairNone},
+
+	{StockBalance, 3, false, "A movement claims another balance than the one before it and its quantity make.", RepairRecord},
+	{StockNegative, 3, false, "Stock on hand, reserved or available is below zero.", RepairRecord},
+	{StockSlots, 3, false, "An order reserved twice, or settled what it does not hold.", RepairRecord},
+	{StockHeld, 3, false, "An order holds stock that has ended, or that nobody knows.", RepairRecord},
+	{StockOutcome, 3, false, "A completed order's stock has not left, or that of another ended order has.", RepairRecord},
+
+	{StreamGap, 4, false, "A version is missing.", RepairRecord},
+	{StreamFork, 4, false, "A version is there twice, or does not follow the one before it.", RepairRecord},
+	{StreamHash, 4, false, "A record does not have the hash that it claims: it was changed.", RepairRecord},
+	{StreamKey, 4, false, "A slot is empty or taken twice.", RepairRecord},
+	{StreamDocument, 4, false, "A document cannot be read, or does not stand where its stream and version say.", RepairRecord},
+	{StreamBeginning, 4, false, "An order's stream does not begin with its order.accepted.", RepairRecord},
+	{StreamAfterEnd, 4, false, "An order's stream goes on after its terminal event.", RepairRecord},
+	{StreamPivot, 4, false, "Something happened that the order had not decided, or had decided otherwise.", RepairRecord},
+	{StreamFold, 4, false, "The stream cannot be folded.", RepairRecord},
+	{ListMissing, 4, false, "The list does not show the order.", RepairList},
+	{ListBehind, 4, false, "The list shows an older state of the order.", RepairList},
+	{ListAhead, 4, false, "The list shows a version that the log does not have.", RepairList},
+	{ListDifferent, 4, false, "The list says otherwise than the log does at the same version.", RepairList},
+	{ListOrphan, 4, false, "The list shows an order that the log does not know.", RepairList},
+
+	{EndUnpublished, 5, false, "The order has ended and its last run was broken off: nobody knows which of its events were published.", RepairRepublish},
+}
+
+// meanings finds rows by kind.
+var meanings = func() map[Kind]Meaning {
+	index := make(map[Kind]Meaning, len(Kinds))
+	for _, m := range Kinds {
+		index[m.Kind] = m
+	}
+	return index
+}()
+
+// MeaningOf returns the row of a kind.
+func MeaningOf(k Kind) Meaning { return meanings[k] }

@@ -1,0 +1,193 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"strings"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/payment"
+)
+
+// books are what the simulator's ledger of one order adds up to. Other gateways keep their books themselves.
+type books struct {
+	stream  string
+	version int64
+	// authorizations counts those that were ever made; standing tells that one is not settled, pending that the payer
+	// is asked.
+	authorizations   int
+	standing         bool
+	pending, voided  bool
+	captured, refund int64
+	// arrived is what came although the payment had been voided.
+	arrived int64
+	// wrong are contradictions.
+	wrong []string
+}
+
+// bookVisitor adds up the ledger of one payment.
+type bookVisitor struct {
+	*chain
+	books books
+	done  func(books) error
+}
+
+// errEnough ends a walk whose reader has enough.
+var errEnough = errors.New("enough")
+
+// books reads the ledgers of payments, by order id.
+func (l *look) books(ctx context.Context, records iter.Seq2[event.Record, error]) iter.Seq2[named[books], error] {
+	return func(yield func(named[books], error) bool) {
+		err := streams(ctx, records, func(stream string) visitor {
+			l.count(func(c *Counts) { c.Streams++; c.Payments++ })
+			return &bookVisitor{chain: l.chain(stream), books: books{stream: stream}, done: func(b books) error {
+				if !yield(named[books]{strings.TrimPrefix(stream, paymentsFrom), b}, nil) {
+					return errEnough
+				}
+				return nil
+			}}
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			yield(named[books]{}, err)
+		}
+	}
+}
+
+func (v *bookVisitor) record(r event.Record, damaged error) {
+	if !v.follows(r, damaged) {
+		return
+	}
+	var c struct {
+		Amount int64 `json:"amount"`
+	}
+	if err := decode(r, &c); err != nil {
+		v.found(StreamFold, r.Version, "%v", err)
+		return
+	}
+	v.books.add(r, c.Amount)
+}
+
+func (v *bookVisitor) end(context.Context) error { return v.done(v.books) }
+
+// add takes in one record.
+func (b *books) add(r event.Record, amount int64) {
+	b.version = r.Version
+	contradict := func(when bool, what string) {
+		if when {
+			b.wrong = append(b.wrong, what)
+		}
+	}
+	switch r.Type {
+	case event.ChargePending:
+		b.pending = b.authorizations == 0
+	case event.ChargeAuthorized:
+		contradict(b.voided, "authorized after it was voided")
+		b.authorizations++
+		b.standing, b.pending = true, false
+	case event.ChargeRefused, event.ChargeFenced:
+		contradict(b.standing || b.captured > 0, "refused or fenced after it was authorized")
+		b.pending, b.voided = false, b.voided || r.Type == event.ChargeFenced
+	case event.ChargeCaptured:
+		contradict(b.captured > 0, "captured twice")
+		contradict(b.voided, "captured after it was voided")
+		contradict(b.authorizations == 0, "captured without an authorization")
+		b.captured += amount
+		b.standing = false
+	case event.ChargeVoided:
+		contradict(b.captured > 0, "voided after it was captured")
+		b.voided, b.standing = true, false
+	case event.ChargeRefunded:
+		b.refund += amount
+		contradict(b.refund > b.captured+b.arrived, "more is refunded than was captured or has arrived")
+	case event.ChargeArrived:
+		contradict(!b.voided || b.arrived > 0, "arrived twice, or without having been voided")
+		b.arrived += amount
+	}
+}
+
+// moved reports whether the payment took money, set it aside or asks for it.
+func (b books) moved() bool { return b.authorizations > 0 || b.pending || b.captured > 0 }
+
+func (l *look) paymentWithoutOrder(orderID string, b books) {
+	if b.moved() {
+		l.found(PaymentWithoutOrder, orderID, b.stream, b.version, "the ledger has %d captured and %d authorizations", b.net(), b.authorizations)
+	}
+}
+
+// money checks what an order has cost. The simulator's books stand in the log, and were added up on the way; another
+// gateway is asked.
+func (l *look) money(ctx context.Context, u *unit) error {
+	if len(u.books.wrong) > 0 {
+		u.found(PaymentContradiction, "%s", strings.Join(u.books.wrong, "; "))
+	}
+	if u.books.authorizations > 1 {
+		u.found(AuthorizedTwice, "%d authorizations were made", u.books.authorizations)
+	}
+	if !u.state.Ended || !l.recent(u.state) {
+		return nil
+	}
+	o := u.state.Order
+	net, stands := u.books.net(), u.books.stands()
+	if u.books.stream == "" {
+		result, err := l.cfg.Gateway.Lookup(ctx, payment.Payment{
+			OrderID: o.ID, ID: u.state.PaymentID, Amount: o.TotalAmount, Currency: o.Currency, Method: o.Payment.Method,
+		})
+		if errors.Is(err, fault.Conflict) || errors.Is(err, fault.Invalid) {
+			u.found(PaymentContradiction, "the gateway does not know the order's payment: %s", fault.SafeMessage(err))
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		net, stands = told(result, o.TotalAmount)
+	}
+	want := int64(0)
+	if u.state.Status == order.StatusCompleted {
+		want = o.TotalAmount
+	}
+	if stands != "" {
+		u.moneyFound(AuthorizationStands, "it ended as %s, and the payment is %s", u.state.Status, stands)
+	}
+	if net != unknown && net != want {
+		u.moneyFound(MoneyWrong, "it ended as %s and cost %d %s instead of %d", u.state.Status, net, o.Currency, want)
+	}
+	return nil
+}
+
+// net is what the payer has paid. Money that came after a void is nobody's: it has to go back like money that was taken.
+func (b books) net() int64 { return b.captured + b.arrived - b.refund }
+
+// stands names what is not settled, if anything.
+func (b books) stands() payment.State {
+	switch {
+	case b.standing:
+		return payment.Authorized
+	case b.pending:
+		return payment.Pending
+	}
+	return ""
+}
+
+// unknown is what a partly refunded payment has cost whose books are elsewhere.
+const unknown = -1
+
+// told is what a gateway's answer says: what the order has cost, and what is not settled.
+func told(r payment.Result, total int64) (net int64, stands payment.State) {
+	switch r.State {
+	case payment.Captured:
+		return total, ""
+	case payment.Refunded:
+		return unknown, ""
+	case payment.Authorized, payment.CaptureRefused, payment.Pending:
+		return 0, r.State
+	}
+	return 0, ""
+}
+
+// moneyFound is found, unless an operator decided so, on record.
+func (u *unit) moneyFound(k Kind, format string, args ...any) {
+	u.unlessExcepted(k, []exception{{order.StepCapture, false}, {order.StepAuthorize, true}}, format, args...)
+}

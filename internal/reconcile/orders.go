@@ -1,0 +1,257 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// Types of the events with which an operator ends the tries of a step that is stuck. They stand in the slot of the step's
+// own outcome.
+const (
+	typeSkipped     = "order.step_skipped"
+	typeSubstituted = "order.step_substituted"
+)
+
+// exception is a step, or its undo, that an operator decided about.
+type exception struct {
+	Step order.Step `json:"step"`
+	Undo bool       `json:"undo"`
+}
+
+// orderVisitor collects the stream of one order.
+type orderVisitor struct {
+	*chain
+	id      string
+	records []event.Record
+}
+
+func (v *orderVisitor) record(r event.Record, damaged error) {
+	if v.follows(r, damaged) {
+		v.records = append(v.records, r)
+	}
+}
+
+// end takes what belongs to the order and has it examined.
+func (v *orderVisitor) end(ctx context.Context) error {
+	l := v.look
+	b, _, err := l.payments.take(v.id)
+	if err != nil {
+		return err
+	}
+	e, shown, err := l.listed.take(v.id)
+	if err != nil {
+		return err
+	}
+	if v.broken || len(v.records) == 0 {
+		// What the stream says cannot be believed before it is mended.
+		return nil
+	}
+	u := &unit{look: l, id: v.id, stream: v.stream, records: v.records, books: b, entry: e, shown: shown}
+	l.work.Go(func() error { return u.examine(ctx) })
+	return ctx.Err()
+}
+
+// unit is an order with everything that belongs to it.
+type unit struct {
+	look    *look
+	id      string
+	stream  string
+	records []event.Record
+	books   books
+	entry   Listed
+	shown   bool
+
+	state order.State
+	// atEntry is the state at the list entry's version; listedAt is the version at which the order reached the status
+	// that the list should show at least.
+	atEntry  order.State
+	listedAt int64
+	// exceptions are what operators decided about.
+	exceptions map[exception]bool
+}
+
+// found is a finding about the order as it stands.
+func (u *unit) found(k Kind, format string, args ...any) {
+	u.look.found(k, u.id, u.stream, u.records[len(u.records)-1].Version, format, args...)
+}
+
+// unlessExcepted is found, unless an operator decided about one of the steps: then it is a note.
+func (u *unit) unlessExcepted(k Kind, steps []exception, format string, args ...any) {
+	for _, s := range steps {
+		if u.exceptions[s] {
+			u.found(ExceptionOnRecord, "%s", fmt.Sprintf(format, args...)+", as an operator decided about "+s.String())
+			return
+		}
+	}
+	u.found(k, format, args...)
+}
+
+func (e exception) String() string {
+	if e.Undo {
+		return "undoing " + string(e.Step)
+	}
+	return string(e.Step)
+}
+
+// examine checks the order.
+func (u *unit) examine(ctx context.Context) error {
+	if !u.begins() || !u.fold() {
+		return nil
+	}
+	u.pivot()
+	u.list()
+	if err := u.look.money(ctx, u); err != nil {
+		return err
+	}
+	if err := u.look.outcome(ctx, u); err != nil {
+		return err
+	}
+	return u.look.saga(ctx, u)
+}
+
+// begins checks that the stream is that of its order.
+func (u *unit) begins() bool {
+	first := u.records[0]
+	if first.Type != event.OrderAccepted {
+		u.look.found(StreamBeginning, u.stream, u.stream, first.Version, "it begins with %s", first.Type)
+		return false
+	}
+	var d struct {
+		OrderID string `json:"orderId"`
+	}
+	if err := decode(first, &d); err != nil || d.OrderID != u.id {
+		u.look.found(StreamBeginning, u.stream, u.stream, first.Version, "it tells of order %q", d.OrderID)
+		return false
+	}
+	return true
+}
+
+// fold folds the stream, record by record, and remembers what the list is held against.
+func (u *unit) fold() bool {
+	u.exceptions = make(map[exception]bool)
+	var shown order.Status
+	for _, r := range u.records {
+		if u.state.Ended {
+			u.look.found(StreamAfterEnd, u.stream, u.stream, r.Version, "%s stands behind its end as %s", r.Type, u.state.Status)
+		}
+		next, err := u.state.Fold([]event.Record{r})
+		if err != nil {
+			u.look.found(StreamFold, u.stream, u.stream, r.Version, "%v", err)
+			return false
+		}
+		u.state = next
+		if r.Version == u.entry.Version {
+			u.atEntry = next
+		}
+		if next.Status.Listed() && next.Status != shown {
+			shown, u.listedAt = next.Status, r.Version
+		}
+		u.except(r)
+	}
+	return true
+}
+
+// quietFold folds a stream that is examined elsewhere.
+func (u *unit) quietFold() bool {
+	u.exceptions = make(map[exception]bool)
+	state, err := order.Fold(u.records)
+	if err != nil {
+		return false
+	}
+	u.state = state
+	for _, r := range u.records {
+		u.except(r)
+	}
+	return true
+}
+
+// except notes what an operator decided.
+func (u *unit) except(r event.Record) {
+	if r.Type != typeSkipped && r.Type != typeSubstituted {
+		return
+	}
+	var e exception
+	if err := decode(r, &e); err == nil {
+		u.exceptions[e] = true
+	}
+}
+
+// pivot checks that nothing was done that the order had not decided.
+func (u *unit) pivot() {
+	var decision order.Decision
+	refused, held, rejected := false, false, false
+	for _, r := range u.records {
+		wants := order.Decision("")
+		switch r.Type {
+		case event.OrderSettling:
+			if decision != "" {
+				u.turned(r, decision)
+			}
+			decision = order.Forward
+		case event.OrderCompensating:
+			// A refused capture turns the order back, once, and so does an operator.
+			var d order.Ending
+			byHand := decode(r, &d) == nil && d.RequestID != ""
+			if decision == order.Back || decision == order.Forward && !refused && !byHand {
+				u.turned(r, decision)
+			}
+			decision = order.Back
+		case event.InventoryRejected:
+			var d order.Rejection
+			rejected = decode(r, &d) == nil
+			held = d.Held
+		case event.PaymentCaptureRefused:
+			refused, wants = true, order.Forward
+		default:
+			wants = needs(r)
+		}
+		if r.Type == event.OrderRejected && rejected && !held {
+			// Nothing was held, so nothing had to be decided.
+			continue
+		}
+		if wants != "" && wants != decision {
+			u.look.found(StreamPivot, u.stream, u.stream, r.Version, "%s needs the decision %q, and it is %q", r.Type, wants, decision)
+		}
+	}
+}
+
+func (u *unit) turned(r event.Record, decision order.Decision) {
+	u.look.found(StreamPivot, u.stream, u.stream, r.Version, "%s comes when the order has decided %q", r.Type, decision)
+}
+
+// needs is the decision that an event needs before it.
+func needs(r event.Record) order.Decision {
+	switch r.Type {
+	case event.PaymentCaptured, event.InventoryCommitted, event.OrderDelivered, event.OrderCompleted:
+		return order.Forward
+	case event.PaymentVoided, event.InventoryReleased, event.OrderFulfillmentWithdrawn,
+		event.OrderRejected, event.OrderCancelled, event.OrderFailed:
+		return order.Back
+	case typeSkipped, typeSubstituted:
+		var e exception
+		switch err := decode(r, &e); {
+		case err != nil:
+		case e.Undo:
+			return order.Back
+		case e.Step == order.StepCapture || e.Step == order.StepCommit:
+			return order.Forward
+		}
+	}
+	return ""
+}
+
+// recent reports whether an order is asked about at the gateway, Temporal and the stock ledger.
+func (l *look) recent(s order.State) bool {
+	return !s.Ended || l.o.Since == 0 || l.now.Sub(s.UpdatedAt) <= l.o.Since
+}
+
+// decode reads a record's data. The error is Malformed.
+func decode(r event.Record, into any) error {
+	err := json.Unmarshal(r.Data, into)
+	return fault.Wrap(err, fault.Malformed, "data of version %d of stream %s", r.Version, r.Stream)
+}

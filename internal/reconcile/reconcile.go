@@ -1,0 +1,266 @@
+package reconcile
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/payment"
+)
+
+const (
+	// MaxFindings bounds how many findings one run holds; what is over is counted only.
+	MaxFindings = 10_000
+	// DefaultStale is how long nothing may come of a run before it is looked at closely.
+	DefaultStale = 15 * time.Minute
+	// attentionForLong is how long an order may wait for an operator before it is worth a note.
+	attentionForLong = 24 * time.Hour
+	// failingAttempts is how often a workflow task may fail in a row: a deployment takes some.
+	failingAttempts = 5
+)
+
+// Log is the event log as a check reads it.
+type Log interface {
+	eventlog.Walker
+	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
+	FindAll(ctx context.Context, stream string, keys []string) (map[string]event.Record, error)
+	Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error)
+}
+
+// Listed is an order as the list of orders shows it. One that cannot be read has an id and version 0.
+type Listed struct {
+	order.Order
+	Status               order.Status
+	Reason               string
+	Version              int64
+	CreatedAt, UpdatedAt time.Time
+	CorrelationID        string
+}
+
+// List is the read model.
+type List interface {
+	// All yields every entry in the order of the bytes of the ids.
+	All(ctx context.Context) iter.Seq2[Listed, error]
+	Get(ctx context.Context, orderID string) (Listed, bool, error)
+	// Mend makes one entry anew from the log.
+	Mend(ctx context.Context, orderID string) error
+}
+
+// Run is the newest run of an order's workflow.
+type Run struct {
+	// Found is false when Temporal has none.
+	Found bool
+	// Running tells that it has not closed; else Status says how it closed, and Completed that it came to its own end.
+	Running, Completed bool
+	Status             string
+	StartedAt          time.Time
+	// TaskAttempts counts the attempts of the workflow task that is pending; 0 when none is. TaskSince is when it was
+	// scheduled.
+	TaskAttempts int
+	TaskSince    time.Time
+	// Activities counts what the run waits for.
+	Activities int
+}
+
+// Sagas are the runs of the orders.
+type Sagas interface {
+	// Look returns the newest run of an order.
+	Look(ctx context.Context, orderID string) (Run, error)
+	// Unfinished yields the ids of the orders whose newest runs, as far as Temporal lists them, run or did not complete.
+	Unfinished(ctx context.Context) iter.Seq2[string, error]
+	// Resume starts a run of an open order that has none.
+	Resume(ctx context.Context, orderID string) error
+	// Republish starts a run of an ended order that publishes all its events.
+	Republish(ctx context.Context, orderID string) error
+}
+
+// Lookup is the part of payment.Gateway that is needed: it asks and changes nothing.
+type Lookup interface {
+	Lookup(ctx context.Context, p payment.Payment) (payment.Result, error)
+}
+
+// Config is what a Reconciler needs. All fields are mandatory but the last two.
+type Config struct {
+	Log     Log
+	List    List
+	Sagas   Sagas
+	Gateway Lookup
+	// Timing is how long orders wait.
+	Timing order.Timing
+	Clock  func() time.Time
+	Logger *slog.Logger
+	// Pause lies between the two looks at a finding: what is on its way may arrive. Default 2 s.
+	Pause time.Duration
+	// Workers is how many orders are asked about at once. Default 8.
+	Workers int
+}
+
+// Validate fills in the defaults. The error is Invalid.
+func (c *Config) Validate() error {
+	if c.Log == nil || c.List == nil || c.Sagas == nil || c.Gateway == nil || c.Clock == nil || c.Logger == nil {
+		return fault.NewInvalid("reconcile", []fault.Field{fault.Fieldf("/", "log, list, sagas, gateway, clock and logger are mandatory")})
+	}
+	if c.Pause < 0 || c.Workers < 0 {
+		return fault.NewInvalid("reconcile", []fault.Field{fault.Fieldf("/", "pause and workers must not be negative")})
+	}
+	if c.Pause == 0 {
+		c.Pause = 2 * time.Second
+	}
+	if c.Workers == 0 {
+		c.Workers = 8
+	}
+	return nil
+}
+
+// Reconciler checks what must hold.
+type Reconciler struct{ cfg Config }
+
+// New returns a Reconciler. It does no I/O. The error is Invalid.
+func New(c Config) (*Reconciler, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	return &Reconciler{cfg: c}, nil
+}
+
+// Options say what one run does.
+type Options struct {
+	// Repair mends what can be mended, and records the rest.
+	Repair bool
+	// Stale is how long nothing may come of a run before it counts as stalled; 0 is DefaultStale.
+	Stale time.Duration
+	// Since spares the gateway, Temporal and the stock ledger questions about orders that ended longer ago than that;
+	// 0 asks about every order. Their streams are verified all the same.
+	Since time.Duration
+	// Progress, if not nil, hears how far the run is, by one goroutine at a time. It must not block.
+	Progress func(Counts)
+}
+
+// Counts say what was looked at.
+type Counts struct {
+	Streams  int `json:"streams"`
+	Orders   int `json:"orders"`
+	SKUs     int `json:"skus"`
+	Payments int `json:"payments"`
+}
+
+// Finding is something that does not hold, or a note.
+type Finding struct {
+	Kind Kind `json:"kind"`
+	// Subject is the order id or the SKU that it is about; for other streams the stream's name.
+	Subject string `json:"subject"`
+	Detail  string `json:"detail"`
+	// Repair says what would be done, or was.
+	Repair   string `json:"repair"`
+	Repaired bool   `json:"repaired,omitempty"`
+	// Note tells that it is no violation.
+	Note bool `json:"note,omitempty"`
+
+	// stream and version are what it was seen at: the second look must see it at the same.
+	stream  string
+	version int64
+}
+
+// Report is what a run found and did.
+type Report struct {
+	Counts
+	// Findings are in the order of subjects.
+	Findings []Finding `json:"findings"`
+	// Unlisted counts what the first look found beyond MaxFindings: it was not looked at again.
+	Unlisted int `json:"unlisted,omitempty"`
+	// Violations counts the findings that are no notes, Repaired those of them that were repaired.
+	Violations int `json:"violations"`
+	Repaired   int `json:"repaired"`
+	Notes      int `json:"notes"`
+	// TookMillis is how long the run took.
+	TookMillis int64 `json:"tookMillis"`
+}
+
+// Left is how many violations are left.
+func (r Report) Left() int { return r.Violations + r.Unlisted - r.Repaired }
+
+// Run checks everything. The report is valid with a nil error only.
+func (r *Reconciler) Run(ctx context.Context, o Options) (Report, error) {
+	if o.Stale == 0 {
+		o.Stale = DefaultStale
+	}
+	began := r.cfg.Clock()
+	first := newLook(r, o, nil)
+	if err := first.run(ctx); err != nil {
+		return Report{}, err
+	}
+	report := Report{Counts: first.counts, Unlisted: first.unlisted, Findings: []Finding{}}
+	confirmed, err := r.confirm(ctx, o, first)
+	if err != nil {
+		return Report{}, err
+	}
+	for _, f := range confirmed {
+		r.mend(ctx, o, &f)
+		switch {
+		case f.Note:
+			report.Notes++
+		case f.Repaired:
+			report.Repaired++
+			fallthrough
+		default:
+			report.Violations++
+		}
+		report.Findings = append(report.Findings, f)
+	}
+	report.TookMillis = r.cfg.Clock().Sub(began).Milliseconds()
+	return report, nil
+}
+
+// confirmBatch is how many subjects are looked at again together.
+const confirmBatch = 500
+
+// confirm looks at everything that was found again, and returns what was found both times at the same version.
+func (r *Reconciler) confirm(ctx context.Context, o Options, first *look) ([]Finding, error) {
+	candidates := first.sorted()
+	if len(candidates) == 0 {
+		return nil, nil
+	}
+	if err := pause(ctx, r.cfg.Pause); err != nil {
+		return nil, err
+	}
+	var confirmed []Finding
+	for len(candidates) > 0 {
+		batch := candidates
+		subjects := make(map[string]bool)
+		for i, f := range candidates {
+			if subjects[f.stream] = true; len(subjects) > confirmBatch {
+				delete(subjects, f.stream)
+				batch = candidates[:i]
+				break
+			}
+		}
+		candidates = candidates[len(batch):]
+		second := newLook(r, o, subjects)
+		if err := second.run(ctx); err != nil {
+			return nil, err
+		}
+		for _, f := range batch {
+			if again, found := second.findings[f.at()]; found {
+				confirmed = append(confirmed, again)
+			}
+		}
+	}
+	return confirmed, nil
+}
+
+// pause waits, unless the context ends.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return fault.Wrap(ctx.Err(), fault.Unavailable, "reconcile")
+	}
+}

@@ -1,0 +1,126 @@
+package reconcile
+
+import (
+	"context"
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// saga holds the order against its newest run.
+func (l *look) saga(ctx context.Context, u *unit) error {
+	if !l.recent(u.state) {
+		return nil
+	}
+	run, err := l.cfg.Sagas.Look(ctx, u.id)
+	if err != nil {
+		return err
+	}
+	ended := u.state.Ended
+	switch {
+	case run.Found && run.Running:
+		u.progress(run)
+	case !run.Found && !ended:
+		u.found(WorkflowGone, "it is %s at version %d, and Temporal has no workflow of it", u.state.Status, u.state.Head.Version)
+	case !ended:
+		u.found(WorkflowClosed, "it is %s at version %d, and its newest run is %s", u.state.Status, u.state.Head.Version, run.Status)
+	case run.Found && !run.Completed:
+		u.found(EndUnpublished, "it ended as %s, and its newest run is %s", u.state.Status, run.Status)
+	}
+	return nil
+}
+
+// progress looks for a run that is there and comes to nothing.
+func (u *unit) progress(run Run) {
+	l := u.look
+	if u.state.Attention.Open && l.now.Sub(u.state.UpdatedAt) > attentionForLong {
+		u.found(AttentionForLong, "%s since %s", u.state.Attention.Step, u.state.UpdatedAt.UTC().Format(time.RFC3339))
+	}
+	switch why, failing := l.stalled(u.state, run); {
+	case failing:
+		u.found(WorkflowFailing, "%s", why)
+	case why != "":
+		u.found(OrderStalled, "%s", why)
+	}
+}
+
+// stalled says why nothing comes of a run; "" when something does, or may. Failing tells that it is the workflow task.
+func (l *look) stalled(s order.State, run Run) (why string, failing bool) {
+	if run.TaskAttempts >= failingAttempts {
+		return "its workflow task has failed " + itoa(run.TaskAttempts-1) + " times in a row", true
+	}
+	since := s.UpdatedAt
+	if run.StartedAt.After(since) {
+		since = run.StartedAt
+	}
+	if l.now.Sub(since) <= l.o.Stale {
+		return "", false
+	}
+	quiet := "nothing has come of it since " + since.UTC().Format(time.RFC3339)
+	switch {
+	case run.TaskAttempts > 0:
+		if l.now.Sub(run.TaskSince) <= l.o.Stale {
+			return "", false
+		}
+		return quiet + "; no worker takes its workflow task", false
+	case run.Activities > 0, s.Attention.Open:
+		return "", false
+	case !s.Opened():
+		return quiet + "; it has not recorded anything", false
+	case s.Ended:
+		return quiet + "; it has ended and its run does not close", false
+	}
+	next := order.Next(s, order.Facts{}, l.now, l.cfg.Timing)
+	if next.Kind == order.Wait {
+		return "", false
+	}
+	return quiet + "; what is to be done is: " + string(next.Kind) + " " + string(next.Step), false
+}
+
+// unrecorded looks for orders that Temporal alone knows.
+func (l *look) unrecorded(ctx context.Context) error {
+	if l.streams != nil {
+		for stream := range l.streams {
+			if id, ok := event.OrderIDOf(stream); ok {
+				if err := l.unrecordedOrder(ctx, id); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	for id, err := range l.cfg.Sagas.Unfinished(ctx) {
+		if err != nil {
+			return err
+		}
+		l.work.Go(func() error { return l.unrecordedOrder(ctx, id) })
+	}
+	return nil
+}
+
+func (l *look) unrecordedOrder(ctx context.Context, orderID string) error {
+	stream := event.OrderStream(orderID)
+	l.need(OrderUnrecorded, stream, 0, stream)
+	records, err := l.cfg.Log.Read(ctx, stream, 0, 1)
+	if len(records) > 0 || damaged(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	run, err := l.cfg.Sagas.Look(ctx, orderID)
+	switch {
+	case err != nil:
+		return err
+	case run.Found && run.Running:
+		if why, failing := l.stalled(order.State{}, run); failing {
+			l.found(WorkflowFailing, orderID, stream, 0, "%s", why)
+		} else if why != "" {
+			l.found(OrderStalled, orderID, stream, 0, "%s", why)
+		}
+	case run.Found && !run.Completed:
+		l.found(OrderUnrecorded, orderID, stream, 0, "its newest run is %s", run.Status)
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// movement is the data of every stock event.
+type movement struct {
+	OrderID  string `json:"orderId"`
+	Quantity int64  `json:"quantity"`
+	OnHand   int64  `json:"onHand"`
+	Reserved int64  `json:"reserved"`
+}
+
+// hold is what an order holds of a SKU.
+type hold struct{ quantity, version int64 }
+
+// stockVisitor adds up the ledger of one SKU.
+type stockVisitor struct {
+	*chain
+	sku              string
+	onHand, reserved int64
+	// holds are the reservations that are not settled yet, by order.
+	holds map[string]hold
+}
+
+func (l *look) stock(sku, stream string) visitor {
+	return &stockVisitor{chain: l.chain(stream), sku: sku, holds: make(map[string]hold)}
+}
+
+func (v *stockVisitor) says(k Kind, version int64, format string, args ...any) {
+	v.look.found(k, v.sku, v.stream, version, format, args...)
+}
+
+func (v *stockVisitor) record(r event.Record, damaged error) {
+	if !v.follows(r, damaged) || v.broken {
+		return
+	}
+	var m movement
+	if err := decode(r, &m); err != nil {
+		v.found(StreamFold, r.Version, "%v", err)
+		return
+	}
+	v.move(r, m)
+	if v.onHand < 0 || v.reserved < 0 || v.onHand < v.reserved {
+		v.says(StockNegative, r.Version, "version %d (%s) leaves %d on hand and %d reserved", r.Version, r.Type, v.onHand, v.reserved)
+	}
+	if m.OnHand != v.onHand || m.Reserved != v.reserved {
+		v.says(StockBalance, r.Version, "version %d (%s) claims %d on hand and %d reserved; the movements make it %d and %d",
+			r.Version, r.Type, m.OnHand, m.Reserved, v.onHand, v.reserved)
+		// What comes behind it was made from what it claims: one lie is one finding.
+		v.onHand, v.reserved = m.OnHand, m.Reserved
+	}
+}
+
+// move adds the movement to the balance.
+func (v *stockVisitor) move(r event.Record, m movement) {
+	switch r.Type {
+	case event.StockAdded, event.StockAdjusted, event.StockReturned:
+		v.onHand += m.Quantity
+	case event.StockReserved:
+		if _, twice := v.holds[m.OrderID]; twice {
+			v.says(StockSlots, r.Version, "version %d reserves for order %s a second time", r.Version, m.OrderID)
+		}
+		v.reserved += m.Quantity
+		v.holds[m.OrderID] = hold{m.Quantity, r.Version}
+	case event.StockReleased, event.StockCommitted:
+		if held := v.holds[m.OrderID]; held.quantity != m.Quantity {
+			v.says(StockSlots, r.Version, "version %d (%s) settles %d for order %s, which holds %d", r.Version, r.Type, m.Quantity, m.OrderID, held.quantity)
+		}
+		delete(v.holds, m.OrderID)
+		v.reserved -= m.Quantity
+		if r.Type == event.StockCommitted {
+			v.onHand -= m.Quantity
+		}
+	}
+}
+
+// end asks about the orders that still hold stock: they must be open. An order releases or commits before it ends, so
+// one that had ended before the second look read this stream holds it for good.
+func (v *stockVisitor) end(ctx context.Context) error {
+	if v.broken {
+		return nil
+	}
+	for orderID, held := range v.holds {
+		v.look.work.Go(func() error { return v.held(ctx, orderID, held) })
+	}
+	return ctx.Err()
+}
+
+// held checks that the order that holds stock is open.
+func (v *stockVisitor) held(ctx context.Context, orderID string, held hold) error {
+	v.look.need(StockHeld, v.stream, held.version, event.OrderStream(orderID))
+	records, err := v.look.cfg.Log.Read(ctx, event.OrderStream(orderID), 0, 0)
+	if damaged(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if len(records) == 0 {
+		v.says(StockHeld, held.version, "order %s holds %d, and nobody knows it", orderID, held.quantity)
+		return nil
+	}
+	u := &unit{look: v.look, id: orderID, stream: event.OrderStream(orderID), records: records}
+	if !u.quietFold() || !u.state.Ended {
+		return nil
+	}
+	if u.exceptions[exception{order.StepCommit, false}] || u.exceptions[exception{order.StepReserve, true}] {
+		v.look.found(ExceptionOnRecord, v.sku, v.stream, held.version, "order %s has ended as %s and holds %d, as an operator decided", orderID, u.state.Status, held.quantity)
+		return nil
+	}
+	v.says(StockHeld, held.version, "order %s has ended as %s and holds %d", orderID, u.state.Status, held.quantity)
+	return nil
+}
+
+// outcome checks that the stock of an ended order went where its end says.
+func (l *look) outcome(ctx context.Context, u *unit) error {
+	if !u.state.Ended || !l.recent(u.state) {
+		return nil
+	}
+	excepted := []exception{{order.StepCommit, false}, {order.StepReserve, true}}
+	for _, line := range u.state.Order.Lines {
+		do, settle := u.id+"/reserve", u.id+"/settle"
+		standing, err := l.cfg.Log.FindAll(ctx, event.StockStream(line.SKU), []string{do, settle})
+		if damaged(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		var reserved movement
+		if r, there := standing[do]; there {
+			if err := decode(r, &reserved); err != nil {
+				continue
+			}
+		}
+		completed := u.state.Status == order.StatusCompleted
+		committed := standing[settle].Type == event.StockCommitted
+		if completed == committed && (!completed || reserved.Quantity == line.Quantity) {
+			continue
+		}
+		l.need(StockOutcome, u.stream, u.state.Head.Version, event.StockStream(line.SKU))
+		if completed {
+			u.unlessExcepted(StockOutcome, excepted, "it has completed, and of its %d of sku %s the ledger says %q", line.Quantity, line.SKU, slots(standing, do, settle))
+		} else {
+			u.unlessExcepted(StockOutcome, excepted, "it ended as %s, and its %d of sku %s have left", u.state.Status, line.Quantity, line.SKU)
+		}
+	}
+	return nil
+}
+
+// slots names what stands in an order's slots.
+func slots(standing map[string]event.Record, keys ...string) []string {
+	types := make([]string, 0, len(keys))
+	for _, key := range keys {
+		types = append(types, standing[key].Type)
+	}
+	return slices.DeleteFunc(types, func(s string) bool { return s == "" })
+}
+
+// damaged reports whether a stream could not be read because of what stands in it, which is found where it is walked.
+func damaged(err error) bool { return errors.Is(err, fault.Corrupt) }

@@ -1,0 +1,299 @@
+package reconcile_test
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog"
+	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
+	"github.com/ordersaga/ordersaga/internal/inventory"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/payment"
+	"github.com/ordersaga/ordersaga/internal/payment/simulator"
+	"github.com/ordersaga/ordersaga/internal/reconcile"
+)
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// world is a shop in which everything holds, until something is planted: a log, a list, runs and a gateway.
+type world struct {
+	*store
+	t       testing.TB
+	log     reconcile.Log
+	gateway payment.Gateway
+	// at is the time of the check.
+	at time.Time
+
+	mu   sync.Mutex
+	list map[string]reconcile.Listed
+	runs map[string]reconcile.Run
+	// seen is called at each look at a run.
+	seen func(orderID string)
+	// resumed, republished and mended are the orders for which that was asked.
+	resumed, republished, mended []string
+}
+
+// newWorld makes a shop with an order at every kind of end, one that waits, and one on the attention desk. Each has a SKU
+// of its own, which is called as it is.
+func newWorld(t testing.TB) *world {
+	w := &world{
+		store: &store{streams: map[string][]event.Record{}, ids: map[string]string{}}, t: t, at: now.Add(time.Second),
+		list: map[string]reconcile.Listed{}, runs: map[string]reconcile.Run{}, seen: func(string) {},
+	}
+	s := newShop(t)
+	for _, o := range []struct {
+		id, method string
+		sends      order.Fulfillment
+		then       []order.Facts
+	}{
+		{"done", "tok_visa", order.Immediate, nil},
+		{"sent", "tok_visa", order.Shipment, []order.Facts{{Dispatched: &order.ShipmentFact{}}, {Delivered: &order.ShipmentFact{}}}},
+		{"back", "tok_visa", order.Shipment, []order.Facts{{Cancellations: []order.Cancellation{{ID: "c"}}}}},
+		{"poor", "tok_declined", order.Immediate, nil},
+		{"turn", "tok_capture_refused", order.Immediate, nil},
+		{"none", "tok_visa", order.Immediate, nil},
+		{"open", "tok_visa", order.Shipment, nil},
+		{"desk", "tok_capture_stuck", order.Immediate, nil},
+	} {
+		state := s.drive(order.Order{
+			ID: o.id, CustomerID: "c-1", Currency: "EUR", Lines: []order.Line{{SKU: o.id, Quantity: 2, UnitAmount: 250}},
+			Payment: order.PaymentMethod{Method: o.method}, Fulfillment: o.sends,
+		}.Normalize(), o.then)
+		w.list[o.id] = shown(state)
+		w.runs[o.id] = reconcile.Run{Found: true, Running: !state.Ended, Completed: state.Ended, Status: "completed", StartedAt: now}
+	}
+	for _, name := range s.log.Names() {
+		records, err := s.log.Read(t.Context(), name, 0, 0)
+		require.NoError(t, err)
+		w.streams[name] = records
+	}
+	w.log = w.store
+	gateway, err := simulator.New(simulator.Config{Log: w.store})
+	require.NoError(t, err)
+	w.gateway = gateway
+	return w
+}
+
+// shown is an order as the list shows it.
+func shown(s order.State) reconcile.Listed {
+	return reconcile.Listed{
+		Order: s.Order, Status: s.Status, Reason: s.Reason, Version: s.Head.Version,
+		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, CorrelationID: s.CorrelationID,
+	}
+}
+
+// check runs the check.
+func (w *world) check(o reconcile.Options) reconcile.Report {
+	w.t.Helper()
+	r, err := reconcile.New(w.config())
+	require.NoError(w.t, err)
+	report, err := r.Run(w.t.Context(), o)
+	require.NoError(w.t, err)
+	return report
+}
+
+func (w *world) config() reconcile.Config {
+	return reconcile.Config{
+		Log: w.log, List: w, Sagas: w, Gateway: w.gateway, Timing: order.DefaultTiming(),
+		Clock: func() time.Time { return w.at }, Logger: slog.New(slog.DiscardHandler), Pause: time.Millisecond,
+	}
+}
+
+func (w *world) All(context.Context) iter.Seq2[reconcile.Listed, error] {
+	return func(yield func(reconcile.Listed, error) bool) {
+		w.mu.Lock()
+		ids := slices.Sorted(maps.Keys(w.list))
+		w.mu.Unlock()
+		for _, id := range ids {
+			if e, there, _ := w.Get(context.Background(), id); there && !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (w *world) Get(_ context.Context, id string) (reconcile.Listed, bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e, there := w.list[id]
+	return e, there, nil
+}
+
+// Mend makes an entry anew.
+func (w *world) Mend(ctx context.Context, id string) error {
+	records, err := w.Read(ctx, event.OrderStream(id), 0, 0)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mended = append(w.mended, id)
+	if len(records) == 0 {
+		delete(w.list, id)
+		return nil
+	}
+	state, err := order.Fold(records)
+	w.list[id] = shown(state)
+	return err
+}
+
+func (w *world) Look(_ context.Context, id string) (reconcile.Run, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen(id)
+	return w.runs[id], nil
+}
+
+func (w *world) Unfinished(context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		w.mu.Lock()
+		ids := slices.Sorted(maps.Keys(w.runs))
+		w.mu.Unlock()
+		for _, id := range ids {
+			if !w.runs[id].Completed && !yield(id, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (w *world) Resume(_ context.Context, id string) error {
+	w.resumed = append(w.resumed, id)
+	return nil
+}
+
+func (w *world) Republish(_ context.Context, id string) error {
+	w.republished = append(w.republished, id)
+	return nil
+}
+
+// shop drives orders through the real ledger and the real simulator, as the workflow does.
+type shop struct {
+	t      testing.TB
+	log    *memlog.Log
+	ledger *inventory.Ledger
+	money  *simulator.Simulator
+}
+
+func newShop(t testing.TB) *shop {
+	s := &shop{t: t, log: memlog.New()}
+	var err error
+	clock := func() time.Time { return now }
+	s.ledger, err = inventory.New(inventory.Config{Log: s.log, Registry: &inventory.MemoryRegistry{}, Clock: clock})
+	require.NoError(t, err)
+	t.Cleanup(s.ledger.Close)
+	s.money, err = simulator.New(simulator.Config{Log: s.log, Clock: clock})
+	require.NoError(t, err)
+	return s
+}
+
+// drive takes an order as far as it goes, then again with each of the facts. The SKU of order none is never received.
+func (s *shop) drive(o order.Order, then []order.Facts) order.State {
+	s.t.Helper()
+	if o.ID != "none" {
+		_, err := s.ledger.Receive(s.t.Context(), o.Lines[0].SKU, 10, "r-"+o.ID)
+		require.NoError(s.t, err)
+	}
+	state := s.append(order.State{Order: o}, order.Accept(o, "corr", "cause", now))
+	state = s.run(state, order.Facts{})
+	for _, f := range then {
+		state = s.run(state, f)
+	}
+	return state
+}
+
+func (s *shop) append(state order.State, entries ...event.Entry) order.State {
+	s.t.Helper()
+	_, tail, err := s.log.Append(s.t.Context(), event.OrderStream(state.Order.ID), state.Head, entries)
+	require.NoError(s.t, err)
+	state, err = state.Fold(tail)
+	require.NoError(s.t, err)
+	return state
+}
+
+func (s *shop) run(state order.State, f order.Facts) order.State {
+	s.t.Helper()
+	timing := order.DefaultTiming()
+	for {
+		switch a := order.Next(state, f, now, timing); a.Kind {
+		case order.Wait, order.Close:
+			return state
+		case order.Record:
+			state = s.append(state, order.Decisions(state, f, now, timing)...)
+			if state.Attention.Open {
+				return state
+			}
+		case order.Do:
+			entry, stuck := s.do(state, a.Step)
+			if stuck {
+				f.Stuck = &order.Stuck{Step: a.Step, Error: "it is stuck", Attempts: 1}
+				continue
+			}
+			state = s.append(state, entry)
+		default:
+			state = s.append(state, s.undo(state, a.Step))
+		}
+	}
+}
+
+func (s *shop) payment(state order.State) payment.Payment {
+	o := state.Order
+	return payment.Payment{OrderID: o.ID, ID: state.PaymentID, Amount: o.TotalAmount, Currency: o.Currency, Method: o.Payment.Method}
+}
+
+func (s *shop) do(state order.State, step order.Step) (e event.Entry, stuck bool) {
+	s.t.Helper()
+	ctx, o, p := s.t.Context(), state.Order, s.payment(state)
+	switch step {
+	case order.StepReserve:
+		line := o.Lines[0]
+		r, err := s.ledger.Reserve(ctx, o.ID, line.SKU, line.Quantity)
+		require.NoError(s.t, err)
+		return state.Reserved([]order.LineOutcome{{
+			SKU: line.SKU, Quantity: line.Quantity, Reserved: r.Effect == order.Done, Reason: r.Reason,
+		}}, now), false
+	case order.StepAuthorize:
+		r, err := s.money.Authorize(ctx, p.Key("authorize"), p)
+		require.NoError(s.t, err)
+		if r.State == payment.Refused {
+			return state.Declined(r.PaymentID, r.Code, false, now), false
+		}
+		return state.Authorized(r.PaymentID, now), false
+	case order.StepCapture:
+		r, err := s.money.Capture(ctx, p.Key("capture"), p)
+		if err != nil {
+			return e, true
+		}
+		if r.State == payment.CaptureRefused {
+			return state.CaptureRefused(r.Code, now), false
+		}
+		return state.Captured(r.PaymentID, now), false
+	default:
+		require.NoError(s.t, s.ledger.Commit(ctx, o.ID, o.Lines[0].SKU))
+		return state.CommittedStock(now), false
+	}
+}
+
+func (s *shop) undo(state order.State, step order.Step) event.Entry {
+	s.t.Helper()
+	switch step {
+	case order.StepReserve:
+		require.NoError(s.t, s.ledger.Release(s.t.Context(), state.Order.ID, state.Order.Lines[0].SKU))
+	case order.StepAuthorize:
+		p := s.payment(state)
+		_, err := s.money.Void(s.t.Context(), p.Key("void"), p)
+		require.NoError(s.t, err)
+	}
+	return state.Undone(step, now)
+}
+
+var _ eventlog.Log = (*store)(nil)

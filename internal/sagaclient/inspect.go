@@ -1,0 +1,111 @@
+package sagaclient
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"strings"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// Run is the newest run of an order's workflow.
+type Run struct {
+	// Found is false when Temporal has none.
+	Found bool
+	// Running tells that it has not closed; else Status says how it closed, and Completed that it came to its own end.
+	Running, Completed bool
+	Status             string
+	StartedAt          time.Time
+	// TaskAttempts counts the attempts of the workflow task that is pending; 0 when none is. TaskSince is when it was
+	// scheduled first.
+	TaskAttempts int
+	TaskSince    time.Time
+	// Activities counts the activities that the run waits for.
+	Activities int
+}
+
+// Inspect describes the newest run of an order's workflow. Errors: Unavailable.
+func (c *Client) Inspect(ctx context.Context, orderID string) (Run, error) {
+	d, err := c.temporal.DescribeWorkflowExecution(ctx, workflows.OrderWorkflowID(orderID), "")
+	if isNotFound(err) {
+		return Run{}, nil
+	}
+	if err != nil {
+		return Run{}, fault.Wrap(err, fault.Unavailable, "describe the saga of order %s", orderID)
+	}
+	info := d.GetWorkflowExecutionInfo()
+	run := Run{
+		Found: true, Status: strings.ToLower(info.GetStatus().String()), StartedAt: info.GetStartTime().AsTime(),
+		Running:    info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
+		Completed:  info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED,
+		Activities: len(d.GetPendingActivities()),
+	}
+	if task := d.GetPendingWorkflowTask(); task != nil {
+		run.TaskAttempts, run.TaskSince = int(task.GetAttempt()), task.GetScheduledTime().AsTime()
+		if first := task.GetOriginalScheduledTime(); first != nil {
+			run.TaskSince = first.AsTime()
+		}
+	}
+	return run, nil
+}
+
+// unfinished selects the sagas that run or closed without having come to their end.
+const unfinished = "WorkflowType = '" + workflows.NameOrder +
+	"' AND ExecutionStatus IN ('Running', 'Failed', 'Canceled', 'Terminated', 'TimedOut')"
+
+// unfinishedPage is how many runs one round trip brings.
+const unfinishedPage = 1000
+
+// Unfinished yields the ids of the orders of which Temporal lists a run that runs, or closed without having come to its
+// end; an order of several such runs comes several times. The list follows with a delay: it is for finding what nothing
+// else tells of. An error ends it. Errors: Unavailable.
+func (c *Client) Unfinished(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		request := &workflowservice.ListWorkflowExecutionsRequest{Query: unfinished, PageSize: unfinishedPage}
+		for {
+			page, err := c.temporal.ListWorkflow(ctx, request)
+			if err != nil {
+				yield("", fault.Wrap(err, fault.Unavailable, "list the sagas that have not completed"))
+				return
+			}
+			for _, e := range page.GetExecutions() {
+				id, ours := workflows.OrderIDOf(e.GetExecution().GetWorkflowId())
+				if ours && event.ValidID(id) && !yield(id, nil) {
+					return
+				}
+			}
+			if request.NextPageToken = page.GetNextPageToken(); len(request.NextPageToken) == 0 {
+				return
+			}
+		}
+	}
+}
+
+// Republish starts a run of an order that has ended: it publishes every event of the order again and closes. It is for
+// orders whose run was broken off behind their end, so that nobody knows what was published. It does nothing while a run
+// is there. Errors: NotFound for an order without events, Invalid for one that has not ended, Unavailable.
+func (c *Client) Republish(ctx context.Context, orderID string) error {
+	state, err := c.state(ctx, orderID)
+	switch {
+	case err != nil:
+		return err
+	case !state.Opened():
+		return fault.New(fault.NotFound, "there is no order %s", orderID)
+	case !state.Ended:
+		return fault.New(fault.Invalid, "order %s has not ended", orderID)
+	}
+	in := workflows.OrderInput{Order: state.Order, CorrelationID: state.CorrelationID}
+	err = c.start(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
+	if err == nil {
+		c.logger.LogAttrs(ctx, slog.LevelWarn, "an ended order's run was broken off: a new one publishes its events again",
+			slog.String("order_id", orderID), slog.Int64("version", state.Head.Version))
+	}
+	return ignoreConflict(err)
+}

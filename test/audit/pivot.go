@@ -1,0 +1,40 @@
+package audit
+
+// decided is the decision that an event needs before it.
+var decided = map[string]string{
+	"payment.captured": "order.settling", "payment.capture_refused": "order.settling", "inventory.committed": "order.settling",
+	"order.delivered": "order.settling", "order.completed": "order.settling",
+	"payment.voided": "order.compensating", "inventory.released": "order.compensating",
+	"order.fulfillment_withdrawn": "order.compensating", "order.rejected": "order.compensating",
+	"order.cancelled": "order.compensating", "order.failed": "order.compensating",
+}
+
+// pivot checks that an order was decided once before anything was captured or undone; only a refused capture, or an operator,
+// turns it back afterwards.
+func (r *Report) pivot(id string, stream []Document) {
+	decision, refused, nothingHeld := "", false, false
+	for _, d := range stream {
+		want := decided[d.Type]
+		switch d.Type {
+		case "order.settling", "order.compensating":
+			if turns := d.Type == "order.compensating" && (refused || text(d.Data, "requestId") != "") && decision == "order.settling"; decision != "" && !turns {
+				r.violate("order %s: %s after %q", id, d.Type, decision)
+			}
+			decision = d.Type
+		case "inventory.rejected":
+			nothingHeld = !flag(d.Data, "held")
+		case "payment.capture_refused":
+			refused = true
+		case "order.step_skipped", "order.step_substituted":
+			if step := text(d.Data, "step"); flag(d.Data, "undo") {
+				want = "order.compensating"
+			} else if step == "capture" || step == "commit" {
+				want = "order.settling"
+			}
+		}
+		if want == "" || want == decision || d.Type == "order.rejected" && nothingHeld {
+			continue
+		}
+		r.violate("order %s: %s after %q", id, d.Type, decision)
+	}
+}

@@ -1,0 +1,344 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/sdk/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	tlog "go.temporal.io/sdk/log"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/ordersaga/ordersaga/internal/testenv"
+	"github.com/ordersaga/ordersaga/test/audit"
+	"github.com/ordersaga/ordersaga/test/harness"
+)
+
+// ownNamespace gives the test a Temporal namespace of its own, so that no other test's sagas are in it, and runs the
+// service there.
+func (s *stack) ownNamespace(env ...string) {
+	s.t.Helper()
+	s.namespace = testenv.Unique("reconcile")
+	_, err := s.temporal.WorkflowService().RegisterNamespace(s.ctx, &workflowservice.RegisterNamespaceRequest{
+		Namespace: s.namespace, WorkflowExecutionRetentionPeriod: durationpb.New(24 * time.Hour),
+	})
+	require.NoError(s.t, err)
+	own, err := client.Dial(client.Options{HostPort: testenv.Temporal(s.t), Namespace: s.namespace, Logger: tlog.NewStructuredLogger(discard)})
+	require.NoError(s.t, err)
+	shared := s.temporal
+	s.t.Cleanup(func() {
+		own.Close()
+		s.temporal, s.namespace = shared, "default"
+	})
+	s.temporal = own
+	require.Eventually(s.t, func() bool {
+		_, err := own.ListWorkflow(s.ctx, &workflowservice.ListWorkflowExecutionsRequest{})
+		return err == nil
+	}, time.Minute, 100*time.Millisecond, "the namespace is known everywhere")
+	s.start(append([]string{"TEMPORAL_NAMESPACE=" + s.namespace}, env...)...)
+}
+
+// finding is a finding of the command's report.
+type finding struct {
+	Kind     string `json:"kind"`
+	Subject  string `json:"subject"`
+	Detail   string `json:"detail"`
+	Repair   string `json:"repair"`
+	Repaired bool   `json:"repaired"`
+}
+
+// reconcile runs the command and returns its findings, "kind subject", and whether it was content.
+func (s *stack) reconcile(flags ...string) (found []string, content bool) {
+	s.t.Helper()
+	cmd := exec.CommandContext(s.ctx, binary, append([]string{"reconcile", "--json"}, flags...)...)
+	cmd.Env = append(environ(), "MONGODB_DATABASE="+s.database, "TEMPORAL_NAMESPACE="+s.namespace)
+	out, err := cmd.Output()
+	var report struct {
+		Findings []finding `json:"findings"`
+	}
+	require.NoError(s.t, json.Unmarshal(out, &report), "%s", out)
+	for _, f := range report.Findings {
+		s.t.Logf("%s %s: %s; %s", f.Kind, f.Subject, f.Detail, f.Repair)
+		require.NotContains(s.t, f.Repair, "failed", "%+v", f)
+		found = append(found, f.Kind+" "+f.Subject)
+	}
+	slices.Sort(found)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		require.Equal(s.t, 1, exit.ExitCode())
+		return found, false
+	}
+	require.NoError(s.t, err)
+	return found, true
+}
+
+// parcel places a shipment and waits until the warehouse is asked.
+func (s *stack) parcel(sku string) string {
+	s.t.Helper()
+	o := harness.NewOrder(sku, 1, "tok_visa")
+	o.Fulfillment = "shipment"
+	placed, err := s.client.Place(s.ctx, o, 0)
+	require.NoError(s.t, err)
+	_, err = s.client.AwaitStatus(s.ctx, placed.ID, "awaiting_shipment")
+	require.NoError(s.t, err)
+	return placed.ID
+}
+
+func (s *stack) terminate(orderID string) {
+	s.t.Helper()
+	require.NoError(s.t, s.temporal.TerminateWorkflow(s.ctx, "order-"+orderID, "", "somebody was careless"))
+}
+
+// TestReconcile breaks whatever can be broken from outside, has it found, and has what can be mended mended: first by the
+// command, then by Temporal's schedule.
+func TestReconcile(t *testing.T) {
+	s := newStack(t)
+	s.ownNamespace("RECONCILE_EVERY=1h")
+	sku := s.sku(100)
+	keep := testenv.Unique("keep")
+	require.NoError(t, s.bus.Keep(keep, "#"))
+	require.Equal(t, "completed", s.place(harness.NewOrder(sku, 1, "tok_visa")).Status)
+
+	unpublished := s.brokenOffBehindTheEnd(sku)
+	terminated, deleted, failing := s.parcel(sku), s.parcel(sku), s.parcel(sku)
+	altered := s.place(harness.NewOrder(sku, 1, "tok_visa")).ID
+	missing := s.place(harness.NewOrder(sku, 1, "tok_declined")).ID
+	s.settled(altered, missing)
+	found, content := s.reconcile()
+	require.Equal(t, []string{"end_unpublished " + unpublished}, found)
+	require.False(t, content)
+	table, err := command(t, append(environ(), "MONGODB_DATABASE="+s.database, "TEMPORAL_NAMESPACE="+s.namespace), "reconcile")
+	require.Error(t, err)
+	t.Log(table)
+	require.Regexp(t, `(?m)^KIND +SUBJECT +DETAIL +REPAIR\n^end_unpublished +`+unpublished+` `, table)
+	require.Regexp(t, `(?m)^7 orders, \d+ streams, 1 SKUs, 7 payments looked at; 1 violations, 0 repaired, 0 notes; in `, table)
+
+	s.terminate(terminated)
+	s.drop(deleted)
+	s.fails(failing)
+	early := s.acceptedByTemporalAlone(sku)
+	_, err = s.db.Collection("orders").UpdateByID(s.ctx, altered, bson.D{{Key: "$set", Value: bson.D{{Key: "status", Value: "failed"}}}})
+	require.NoError(t, err)
+	_, err = s.db.Collection("orders").DeleteOne(s.ctx, bson.D{{Key: "_id", Value: missing}})
+	require.NoError(t, err)
+	_, err = s.db.Collection("orders").InsertOne(s.ctx, bson.D{{Key: "_id", Value: "ghost"}, {Key: "version", Value: "?"}})
+	require.NoError(t, err)
+	damaged := s.damagedStock()
+
+	people := sortedOf("stock_balance "+damaged, "stream_hash sku-"+damaged, "workflow_failing "+failing)
+	everything := sortedOf(append(people, "workflow_closed "+terminated, "workflow_gone "+deleted, "order_unrecorded "+early,
+		"end_unpublished "+unpublished, "list_different "+altered, "list_missing "+missing, "list_orphan ghost")...)
+	// Temporal lists what it knows a moment later.
+	require.Eventually(t, func() bool {
+		found, content = s.reconcile()
+		return slices.Equal(everything, found)
+	}, time.Minute, 100*time.Millisecond, "everything is found, and nothing else")
+	require.False(t, content)
+
+	found, content = s.reconcile("--repair")
+	require.Equal(t, everything, found)
+	require.False(t, content, "people have something to mend")
+	s.deliver(terminated, deleted)
+	_, err = s.client.AwaitEnd(s.ctx, early)
+	require.NoError(t, err)
+	s.settled(unpublished, terminated, deleted, early)
+	found, _ = s.reconcile("--repair")
+	require.Equal(t, people, found, "what can be mended is mended")
+
+	// Somebody mends what failed; the schedule does the rest.
+	s.terminate(failing)
+	result := s.trigger()
+	require.Equal(t, 3, result.Violations)
+	require.Equal(t, 1, result.Repaired)
+	s.deliver(failing)
+	s.settled(failing)
+	found, content = s.reconcile()
+	require.Equal(t, sortedOf("stock_balance "+damaged, "stream_hash sku-"+damaged), found)
+	require.False(t, content)
+
+	s.tap, err = s.bus.Drain(keep)
+	require.NoError(t, err)
+	report, err := audit.RunAll(s.ctx, s.db)
+	require.NoError(t, err)
+	require.Empty(t, report.Open(), "every order has ended")
+	for _, v := range report.Violations {
+		require.Contains(t, v, damaged)
+	}
+	require.Len(t, report.Orders, 8)
+	for id := range report.Orders {
+		s.published(report, id)
+	}
+	require.Len(t, report.Streams["reconcile-sku-"+damaged], 2, "what people have to mend is recorded once")
+
+	// Without the setting there is no schedule.
+	require.NoError(t, s.service.Stop(time.Minute))
+	s.start("TEMPORAL_NAMESPACE=" + s.namespace)
+	_, err = s.temporal.ScheduleClient().GetHandle(s.ctx, "ordersaga-reconcile").Describe(s.ctx)
+	var gone *serviceerror.NotFound
+	require.True(t, isA(err, &gone), "%v", err)
+}
+
+func sortedOf(list ...string) []string {
+	slices.Sort(list)
+	return list
+}
+
+// settled waits until the runs of orders have closed: then everything about them is where it belongs.
+func (s *stack) settled(orderIDs ...string) {
+	s.t.Helper()
+	for _, id := range orderIDs {
+		require.NoError(s.t, s.temporal.GetWorkflow(s.ctx, "order-"+id, "").Get(s.ctx, nil), "the run of order %s closes", id)
+	}
+}
+
+// deliver takes parcels to their end.
+func (s *stack) deliver(orderIDs ...string) {
+	s.t.Helper()
+	for _, id := range orderIDs {
+		for _, step := range []string{"shipment.dispatched", "shipment.delivered"} {
+			_, err := s.bus.Publish(s.ctx, step, id, map[string]any{"orderId": id})
+			require.NoError(s.t, err)
+		}
+		_, err := s.client.AwaitEnd(s.ctx, id)
+		require.NoError(s.t, err)
+	}
+}
+
+// brokenOffBehindTheEnd terminates a run between its order's terminal event and the publication.
+func (s *stack) brokenOffBehindTheEnd(sku string) string {
+	s.t.Helper()
+	s.devstack("stop", "rabbitmq")
+	end := s.place(harness.NewOrder(sku, 1, "tok_visa"))
+	require.Equal(s.t, "completed", end.Status)
+	s.terminate(end.ID)
+	s.devstack("start", "rabbitmq")
+	s.bus.Close()
+	bus, err := harness.Dial(amqpURL())
+	require.NoError(s.t, err)
+	s.bus = bus
+	s.t.Cleanup(bus.Close)
+	require.Eventually(s.t, func() bool { return s.service.Ready(s.ctx) == nil }, time.Minute, 50*time.Millisecond)
+	return end.ID
+}
+
+// drop deletes an order's running workflow.
+func (s *stack) drop(orderID string) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		var gone *serviceerror.NotFound
+		_, err := s.temporal.WorkflowService().DeleteWorkflowExecution(s.ctx, &workflowservice.DeleteWorkflowExecutionRequest{
+			Namespace: s.namespace, WorkflowExecution: &common.WorkflowExecution{WorkflowId: "order-" + orderID},
+		})
+		return isA(err, &gone)
+	}, 2*time.Minute, 500*time.Millisecond, "the workflow is gone")
+}
+
+// fails puts a workflow whose tasks fail into the place of an order's.
+func (s *stack) fails(orderID string) {
+	s.t.Helper()
+	s.terminate(orderID)
+	_, err := s.temporal.ExecuteWorkflow(s.ctx, client.StartWorkflowOptions{ID: "order-" + orderID, TaskQueue: "orders"}, "NobodyKnowsThisFlow")
+	require.NoError(s.t, err)
+	require.Eventually(s.t, func() bool {
+		d, err := s.temporal.DescribeWorkflowExecution(s.ctx, "order-"+orderID, "")
+		return err == nil && d.GetPendingWorkflowTask().GetAttempt() >= 5
+	}, 2*time.Minute, 200*time.Millisecond, "its workflow task fails again and again")
+}
+
+// acceptedByTemporalAlone is an order whose workflow was terminated before it had done anything.
+func (s *stack) acceptedByTemporalAlone(sku string) string {
+	s.t.Helper()
+	o := harness.NewOrder(sku, 1, "tok_visa")
+	o.ID, o.Fulfillment = "early-"+uuid.NewString()[:8], "immediate"
+	raw, err := json.Marshal(o)
+	require.NoError(s.t, err)
+	var order map[string]any
+	require.NoError(s.t, json.Unmarshal(raw, &order))
+	order["totalAmount"] = 1000
+	_, err = s.temporal.ExecuteWorkflow(s.ctx, client.StartWorkflowOptions{ID: "order-" + o.ID, TaskQueue: "nobody-listens"}, "OrderSaga",
+		map[string]any{"order": order})
+	require.NoError(s.t, err)
+	s.terminate(o.ID)
+	return o.ID
+}
+
+// damagedStock is a SKU in whose ledger somebody wrote by hand.
+func (s *stack) damagedStock() string {
+	s.t.Helper()
+	sku := s.sku(7)
+	stream := "sku-" + sku
+	var standing bson.M
+	require.NoError(s.t, s.db.Collection("events").FindOne(s.ctx, bson.D{{Key: "_id", Value: stream + "@0000000001"}}).Decode(&standing))
+	forged := bson.M{}
+	for name, v := range standing {
+		forged[name] = v
+	}
+	forged["_id"], forged["version"], forged["key"], forged["id"] = stream+"@0000000002", int64(2), "more/receipt", uuid.NewString()
+	forged["prevHash"], forged["hash"] = standing["hash"], strings.Repeat("0", 64)
+	_, err := s.db.Collection("events").InsertOne(s.ctx, forged)
+	require.NoError(s.t, err)
+	return sku
+}
+
+// trigger has the schedule take its action now, and returns what came of it.
+func (s *stack) trigger() (result struct{ Violations, Repaired int }) {
+	s.t.Helper()
+	handle := s.temporal.ScheduleClient().GetHandle(s.ctx, "ordersaga-reconcile")
+	described, err := handle.Describe(s.ctx)
+	require.NoError(s.t, err)
+	require.Equal(s.t, time.Hour, described.Schedule.Spec.Intervals[0].Every)
+	require.Equal(s.t, enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, described.Schedule.Policy.Overlap)
+	before := described.Info.NumActions
+	require.NoError(s.t, handle.Trigger(s.ctx, client.ScheduleTriggerOptions{}))
+	var workflowID string
+	require.Eventually(s.t, func() bool {
+		described, err := handle.Describe(s.ctx)
+		if err != nil || described.Info.NumActions <= before {
+			return false
+		}
+		workflowID = described.Info.RecentActions[len(described.Info.RecentActions)-1].StartWorkflowResult.WorkflowID
+		return true
+	}, time.Minute, 100*time.Millisecond, "the schedule takes its action")
+	require.True(s.t, strings.HasPrefix(workflowID, "ordersaga-reconcile"), workflowID)
+	require.NoError(s.t, s.temporal.GetWorkflow(s.ctx, workflowID, "").Get(s.ctx, &result))
+	metadata, err := s.temporal.QueryWorkflow(s.ctx, workflowID, "", "__temporal_workflow_metadata")
+	require.NoError(s.t, err)
+	var details sdk.WorkflowMetadata
+	require.NoError(s.t, metadata.Get(&details))
+	require.Contains(s.t, details.GetCurrentDetails(), fmt.Sprintf("**%d violations**", result.Violations), "the Web UI shows it")
+	return result
+}
+
+// TestReconcileCriesOverNothing: orders of all kinds are in flight, and everything holds.
+func TestReconcileCriesOverNothing(t *testing.T) {
+	s := newStack(t)
+	s.ownNamespace()
+	skus := s.skus()
+	require.Equal(t, "completed", s.place(harness.NewOrder(skus[0], 1, "tok_visa")).Status)
+	for round := range 3 {
+		burst := s.burst(skus, round, rand.New(rand.NewPCG(5, uint64(round))))
+		s.awaitOpen(burst, inFlight)
+		found, content := s.reconcile("--repair")
+		require.Empty(t, found)
+		require.True(t, content)
+		for _, id := range burst.placed() {
+			_, err := s.client.AwaitEnd(s.ctx, id)
+			require.NoError(t, err)
+		}
+	}
+	s.audit()
+}

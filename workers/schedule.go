@@ -1,0 +1,57 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// reconcileCatchup is how late a check may start after an outage of Temporal: the next one finds the same.
+const reconcileCatchup = time.Minute
+
+// reconcileSinceLeast is the least that a scheduled check looks back at ended orders.
+const reconcileSinceLeast = 24 * time.Hour
+
+// ScheduleReconcile makes sure that Temporal's schedule of the check is as the settings say: there, changed, or gone when
+// every is 0. It may be called by several processes at once; the last one's settings count. Errors: Unavailable.
+func ScheduleReconcile(ctx context.Context, c client.Client, every time.Duration, repair bool) error {
+	schedules := c.ScheduleClient()
+	handle := schedules.GetHandle(ctx, workflows.ReconcileID)
+	if every == 0 {
+		err := handle.Delete(ctx)
+		var gone *serviceerror.NotFound
+		if errors.As(err, &gone) {
+			return nil
+		}
+		return fault.Wrap(err, fault.Unavailable, "remove schedule %s", workflows.ReconcileID)
+	}
+	action := &client.ScheduleWorkflowAction{
+		ID: workflows.ReconcileID, Workflow: workflows.NameReconcile, TaskQueue: workflows.QueueOrders,
+		Args: []any{activities.ReconcileInput{Repair: repair, Since: max(2*every, reconcileSinceLeast)}},
+	}
+	spec := client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: every}}}
+	_, err := schedules.Create(ctx, client.ScheduleOptions{
+		ID: workflows.ReconcileID, Spec: spec, Action: action,
+		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: reconcileCatchup,
+	})
+	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
+		err = handle.Update(ctx, client.ScheduleUpdateOptions{
+			DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+				// Whether it is paused, and why, is the operators' to say.
+				standing := in.Description.Schedule
+				standing.Spec, standing.Action = &spec, action
+				return &client.ScheduleUpdate{Schedule: &standing}, nil
+			},
+		})
+	}
+	return fault.Wrap(err, fault.Unavailable, "schedule %s", workflows.ReconcileID)
+}

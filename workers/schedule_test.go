@@ -1,0 +1,107 @@
+package workers_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/workers"
+)
+
+// schedules is a server with at most one schedule.
+type schedules struct {
+	client.Client
+	// standing is the schedule; paused is what an operator did to it.
+	standing *client.Schedule
+	created  *client.ScheduleOptions
+	down     error
+}
+
+func (s *schedules) ScheduleClient() client.ScheduleClient { return scheduler{schedules: s} }
+
+type scheduler struct {
+	client.ScheduleClient
+	*schedules
+}
+
+func (s scheduler) GetHandle(_ context.Context, id string) client.ScheduleHandle {
+	if id != "ordersaga-reconcile" {
+		panic("another schedule")
+	}
+	return handle{schedules: s.schedules}
+}
+
+func (s scheduler) Create(_ context.Context, o client.ScheduleOptions) (client.ScheduleHandle, error) {
+	if s.down != nil {
+		return nil, s.down
+	}
+	if s.standing != nil {
+		return nil, temporal.ErrScheduleAlreadyRunning
+	}
+	s.created = &o
+	s.standing = &client.Schedule{Action: o.Action, Spec: &o.Spec, State: &client.ScheduleState{}}
+	return handle{schedules: s.schedules}, nil
+}
+
+type handle struct {
+	client.ScheduleHandle
+	*schedules
+}
+
+func (h handle) Update(_ context.Context, o client.ScheduleUpdateOptions) error {
+	update, err := o.DoUpdate(client.ScheduleUpdateInput{Description: client.ScheduleDescription{Schedule: *h.standing}})
+	if err == nil {
+		h.standing = update.Schedule
+	}
+	return err
+}
+
+func (h handle) Delete(context.Context) error {
+	if h.down != nil {
+		return h.down
+	}
+	if h.standing == nil {
+		return serviceerror.NewNotFound("no such schedule")
+	}
+	h.standing = nil
+	return nil
+}
+
+func TestTheScheduleIsAsTheSettingsSay(t *testing.T) {
+	s := &schedules{}
+	says := func() (time.Duration, activities.ReconcileInput) {
+		action := s.standing.Action.(*client.ScheduleWorkflowAction)
+		require.Equal(t, "Reconcile", action.Workflow)
+		require.Equal(t, "orders", action.TaskQueue)
+		return s.standing.Spec.Intervals[0].Every, action.Args[0].(activities.ReconcileInput)
+	}
+	require.NoError(t, workers.ScheduleReconcile(t.Context(), s, time.Hour, true))
+	require.Equal(t, "ordersaga-reconcile", s.created.ID)
+	require.Equal(t, enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, s.created.Overlap)
+	every, in := says()
+	require.Equal(t, time.Hour, every)
+	require.Equal(t, activities.ReconcileInput{Repair: true, Since: 24 * time.Hour}, in)
+
+	s.standing.State.Paused = true
+	require.NoError(t, workers.ScheduleReconcile(t.Context(), s, 48*time.Hour, false))
+	every, in = says()
+	require.Equal(t, 48*time.Hour, every)
+	require.Equal(t, activities.ReconcileInput{Since: 96 * time.Hour}, in, "twice the interval: nothing falls between two checks")
+	require.True(t, s.standing.State.Paused, "an operator's pause stays")
+
+	for range 2 {
+		require.NoError(t, workers.ScheduleReconcile(t.Context(), s, 0, true))
+		require.Nil(t, s.standing)
+	}
+	s.down = serviceerror.NewUnavailable("no way")
+	require.ErrorIs(t, workers.ScheduleReconcile(t.Context(), s, 0, true), fault.Unavailable)
+	require.ErrorIs(t, workers.ScheduleReconcile(t.Context(), s, time.Hour, true), fault.Unavailable)
+}
