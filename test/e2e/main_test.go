@@ -90,7 +90,12 @@ func (s *stack) current() (harness.Client, <-chan struct{}) {
 }
 
 // testTimeout bounds one test.
-const testTimeout = 4 * time.Minute
+func testTimeout() time.Duration {
+	if os.Getenv("ORDERSAGA_LONG") != "" {
+		return 40 * time.Minute
+	}
+	return 4 * time.Minute
+}
 
 // newStack connects to the servers. The database is the test's own; tests run one after the other, because a
 // service works on everything in the namespace.
@@ -98,7 +103,7 @@ func newStack(t *testing.T) *stack {
 	t.Helper()
 	uri, database := testenv.MongoDB(t)
 	amqp, address := testenv.AMQP(t), testenv.Temporal(t)
-	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout())
 	t.Cleanup(cancel)
 	mongoClient, err := mongo.Connect(options.Client().ApplyURI(uri))
 	require.NoError(t, err)

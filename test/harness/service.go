@@ -142,6 +142,9 @@ func (s *Service) Stop(timeout time.Duration) error {
 	}
 }
 
+// Pid is the id of the service's process.
+func (s *Service) Pid() int { return s.cmd.Process.Pid }
+
 // Done is closed when the service has ended.
 func (s *Service) Done() <-chan struct{} { return s.done }
 
