@@ -1,0 +1,21 @@
+package matrix
+
+import (
+	"flag"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// Lanes by whether the gateway is called inside workflow tasks. They mostly wait: many of them share two cores.
+const (
+	fastLanes = 24
+	slowLanes = 10
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// A cell runs as long as it has a lane.
+	_ = flag.Set("test.parallel", "64")
+	goleak.VerifyTestMain(m)
+}
