@@ -187,6 +187,7 @@ func (r *orderRun) continueAsNew() error {
 
 // judgeLate writes a verdict on every event that came when the order had ended, until no other one has come meanwhile.
 func (r *orderRun) judgeLate() error {
+	r.unanswered()
 	for r.takeIn(); len(r.late) > 0; r.takeIn() {
 		in := activities.LateInput{
 			OrderID: r.state.Order.ID, Status: r.state.Status, CorrelationID: r.state.CorrelationID, Events: r.late,
@@ -198,6 +199,39 @@ func (r *orderRun) judgeLate() error {
 		}
 	}
 	return nil
+}
+
+// unanswered finds what the run took for a fact before it knew that another attempt had ended the order: it came late too.
+func (r *orderRun) unanswered() {
+	late := func(id, cause, eventType string) {
+		if cause != "" {
+			r.late = append(r.late, activities.LateEvent{ID: id, EventID: cause, Type: eventType})
+		}
+	}
+	for _, c := range r.facts.Cancellations {
+		if !r.state.Cancelled() && !r.state.Refused(c.ID) {
+			late(c.ID, c.Cause, event.OrderCancellationRequested)
+		}
+	}
+	if r.state.Decision == order.Forward || r.state.AtLarge {
+		return
+	}
+	if f := r.facts.Dispatched; f != nil {
+		late(f.ID, f.Cause, event.ShipmentDispatched)
+	}
+	if f := r.facts.Delivered; f != nil {
+		late(f.ID, f.Cause, event.ShipmentDelivered)
+	}
+	if f := r.facts.Lost; f != nil {
+		late(f.ID, f.Cause, event.ShipmentLost)
+	}
+	if h := r.facts.Hint; h != nil {
+		eventType := event.PaymentFailed
+		if h.Succeeded {
+			eventType = event.PaymentSucceeded
+		}
+		late(h.ID, h.Cause, eventType)
+	}
 }
 
 // finishHandlers waits until every Update has its answer.
