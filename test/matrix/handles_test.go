@@ -228,6 +228,13 @@ func (b *bus) publish(records []event.Record) {
 	}
 }
 
+// of says how far an order's stream was published.
+func (b *bus) of(orderID string) int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.newest[event.OrderStream(orderID)]
+}
+
 // list is the read model: it never replaces a newer state by an older one.
 type list struct {
 	mu     sync.Mutex

@@ -8,6 +8,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/worker"
 	"google.golang.org/grpc"
 
 	"github.com/ordersaga/ordersaga/activities"
@@ -59,6 +60,7 @@ func incarnate(l *lane) (*incarnation, error) {
 		HostPort: l.address, Namespace: l.namespace, Logger: quiet{},
 		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(inc.wire)}},
 		Interceptors:      []interceptor.ClientInterceptor{&census{inc: inc}},
+		Plugins:           []client.Plugin{patient{}},
 	})
 	if err != nil {
 		return nil, err
@@ -164,6 +166,25 @@ func (c *counted) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteAc
 	c.inc.busy.Add(1)
 	defer c.inc.busy.Done()
 	return c.Next.ExecuteActivity(ctx, in)
+}
+
+// patient takes a coroutine that gets no processor for a second for what it is: many workers share a small machine, with
+// the race detector. The SDK would take it for a deadlock.
+type patient struct {
+	clientPlugin
+	workerPlugin
+}
+
+type (
+	clientPlugin = client.PluginBase
+	workerPlugin = worker.PluginBase
+)
+
+func (patient) Name() string { return "patient" }
+
+func (patient) ConfigureWorker(_ context.Context, o worker.PluginConfigureWorkerOptions) error {
+	o.WorkerOptions.DeadlockDetectionTimeout = patience
+	return nil
 }
 
 // quiet is the SDK's logger.

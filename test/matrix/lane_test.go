@@ -54,8 +54,14 @@ type lane struct {
 	traps   []*trap
 	placed  map[string]workflows.OrderInput
 	cancels map[string][]string
-	serial  int
-	broken  []error
+	// dispatches are the ids of events that say that an order's goods have left.
+	dispatches map[string][]string
+	// said is the last event about each order.
+	said map[string]event.Event
+	// runs counts how often an order's run was terminated.
+	runs   map[string]int
+	serial int
+	broken []error
 	// births are incarnations that are being started, strikes are faults that are being done.
 	births, strikes sync.WaitGroup
 }
@@ -71,6 +77,7 @@ func newLane(ctx context.Context, address string, fast bool, cache int) (*lane, 
 		log: memlog.New(), registry: &inventory.MemoryRegistry{}, changed: make(chan struct{}),
 		bus: &bus{newest: map[string]int64{}}, list: &list{states: map[string]order.State{}},
 		placed: map[string]workflows.OrderInput{}, cancels: map[string][]string{},
+		dispatches: map[string][]string{}, said: map[string]event.Event{}, runs: map[string]int{},
 	}
 	var err error
 	l.control, err = client.DialContext(ctx, client.Options{
@@ -226,12 +233,32 @@ func (l *lane) records(stream string) []event.Record {
 
 // say lets a neighbour say something about an order on the bus, as the consumer handles it.
 func (l *lane) say(ctx context.Context, eventType, id, orderID string) {
+	if eventType == event.ShipmentDispatched {
+		l.mu.Lock()
+		l.dispatches[orderID] = append(l.dispatches[orderID], id)
+		l.mu.Unlock()
+	}
 	data, _ := json.Marshal(map[string]string{"orderId": orderID})
-	err := l.router.Handle(ctx, event.Event{
+	e := event.Event{
 		ID: id, Type: eventType, Source: "/neighbour", Subject: orderID, Time: time.Now(), SchemaVersion: 1, Data: data,
-	})
-	if err != nil {
-		l.fail(fmt.Errorf("say %s: %w", eventType, err))
+	}
+	l.mu.Lock()
+	l.said[orderID] = e
+	l.mu.Unlock()
+	l.handle(ctx, e)
+}
+
+// again says the last thing that was said about an order once more.
+func (l *lane) again(ctx context.Context, orderID string) {
+	l.mu.Lock()
+	e := l.said[orderID]
+	l.mu.Unlock()
+	l.handle(ctx, e)
+}
+
+func (l *lane) handle(ctx context.Context, e event.Event) {
+	if err := l.router.Handle(ctx, e); err != nil {
+		l.fail(fmt.Errorf("say %s: %w", e.Type, err))
 	}
 }
 
@@ -244,23 +271,24 @@ func (l *lane) place(ctx context.Context, o order.Order) error {
 	return err
 }
 
-// drive says what the order waits for, until it has ended or somebody has to look at it, and its run has closed.
+// drive says what the order waits for, until it has ended and its run has closed, or until somebody has to look at it.
 func (l *lane) drive(ctx context.Context, orderID string, script []scene) error {
-	done := make([]bool, len(script))
+	told := map[int]int{}
 	for {
 		l.mu.Lock()
-		changed := l.changed
+		changed, runs := l.changed, l.runs[orderID]
 		l.mu.Unlock()
 		s := l.state(orderID)
-		if s.Ended {
+		switch {
+		case s.Ended:
 			return l.closed(ctx, orderID)
-		}
-		if s.Status == order.StatusNeedsAttention && s.Attention.Step == order.StepDispatch && s.Released {
+		case atDesk(s) && l.bus.of(orderID) == s.Head.Version:
 			return nil
 		}
 		for i, scene := range script {
-			if !done[i] && scene.when(s) {
-				done[i] = true
+			// What was told to a run that was terminated is told again.
+			if told[i] <= runs && scene.when(s) {
+				told[i] = runs + 1
 				scene.do(ctx, l, orderID)
 			}
 		}
@@ -270,6 +298,11 @@ func (l *lane) drive(ctx context.Context, orderID string, script []scene) error 
 			return fmt.Errorf("the order has not ended: it is %s", s.Status)
 		}
 	}
+}
+
+// atDesk reports whether the order waits for an operator and for nothing else.
+func atDesk(s order.State) bool {
+	return s.Attention.Open && (s.AtLarge && s.Released || s.Attention.Step == order.StepCapture && s.Capture == order.CaptureRefused)
 }
 
 // closed returns when the order's current run has completed. Runs that were terminated or reset have others behind them.

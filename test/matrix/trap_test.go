@@ -149,14 +149,14 @@ func (h harm) strike(l *lane, inc *incarnation, t *trap) error {
 
 // reset resets the order's workflow to where its first or its last task began.
 func (l *lane) reset(ctx context.Context, orderID string, last bool) {
-	id, at, runID := workflows.OrderWorkflowID(orderID), int64(0), ""
+	id := workflows.OrderWorkflowID(orderID)
 	current, err := l.control.DescribeWorkflowExecution(ctx, id, "")
 	if err != nil {
 		l.fail(fmt.Errorf("describe before a reset: %w", err))
 		return
 	}
-	runID = current.GetWorkflowExecutionInfo().GetExecution().GetRunId()
-	started := int64(0)
+	runID := current.GetWorkflowExecutionInfo().GetExecution().GetRunId()
+	started, at := int64(0), int64(0)
 	for history := l.control.GetWorkflowHistory(ctx, id, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); history.HasNext(); {
 		e, err := history.Next()
 		if err != nil {
@@ -164,7 +164,7 @@ func (l *lane) reset(ctx context.Context, orderID string, last bool) {
 			return
 		}
 		switch e.GetEventType() {
-		case enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+		case enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED, enumspb.EVENT_TYPE_WORKFLOW_TASK_FAILED, enumspb.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT:
 			if at == 0 || last {
 				at = e.GetEventId()
 			}
@@ -173,6 +173,7 @@ func (l *lane) reset(ctx context.Context, orderID string, last bool) {
 		}
 	}
 	if at == 0 {
+		// The first task is running.
 		at = started
 	}
 	_, err = l.control.ResetWorkflowExecution(ctx, &workflowservice.ResetWorkflowExecutionRequest{
@@ -192,7 +193,9 @@ func (l *lane) terminate(ctx context.Context, orderID string) {
 	}
 	l.mu.Lock()
 	in := l.placed[orderID]
+	l.runs[orderID]++
 	l.mu.Unlock()
+	defer l.moved()
 	_, err := l.control.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: workflows.OrderWorkflowID(orderID), TaskQueue: workflows.QueueOrders,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
