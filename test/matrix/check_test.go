@@ -109,10 +109,13 @@ func (l *lane) unanswered(orderID string) []string {
 			wrong = append(wrong, fmt.Sprintf("the cancellation %s has no answer: the order is %s", id, s.Status))
 		}
 	}
+	// A second dispatch of the same goods tells nothing new.
+	heard := s.Decision != order.Back || s.AtLarge || runs > 0 || len(dispatches) == 0
 	for _, id := range dispatches {
-		if s.Decision == order.Back && !s.AtLarge && !answers[id] && runs == 0 {
-			wrong = append(wrong, fmt.Sprintf("nobody hears of the dispatch %s: the order is %s", id, s.Status))
-		}
+		heard = heard || answers[id]
+	}
+	if !heard {
+		wrong = append(wrong, fmt.Sprintf("nobody hears of the dispatch of %s: the order is %s", orderID, s.Status))
 	}
 	return wrong
 }

@@ -56,14 +56,14 @@ func newPlan(seed uint64, prefix string) *plan {
 	p.note("seed %d, fast gateway %t", seed, p.fast)
 	skus := []string{prefix + "-tea", prefix + "-cup", prefix + "-pot", prefix + "-tin"}
 	for _, sku := range skus {
-		p.stock[sku] = 1 + random.Int64N(8)
+		p.stock[sku] = 2 + random.Int64N(14)
 		p.note("  %d of %s", p.stock[sku], sku)
 	}
 	for n := range ordersAtOnce {
 		o := drawOrder(random, fmt.Sprintf("%s-%d", prefix, n), skus)
 		p.orders = append(p.orders, o)
 		p.note("  order %s: %s, %s, %v", o.ID, o.Fulfillment, o.Payment.Method, o.Lines)
-		for range random.IntN(4) {
+		for range 1 + random.IntN(4) {
 			t := drawTrap(random, o.ID)
 			p.traps = append(p.traps, t)
 			p.note("    %s: %s, after %t, %s", t.harm, t.what, t.after, t.wire)
