@@ -282,7 +282,7 @@ func (l *lane) drive(ctx context.Context, orderID string, script []scene) error 
 		switch {
 		case s.Ended:
 			return l.closed(ctx, orderID)
-		case atDesk(s) && l.bus.of(orderID) == s.Head.Version:
+		case atDesk(s) && l.bus.of(orderID) == s.Head.Version && len(l.unanswered(orderID)) == 0:
 			return nil
 		}
 		for i, scene := range script {

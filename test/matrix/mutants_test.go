@@ -84,7 +84,7 @@ func (m mutant) mustBeNoticed(t *testing.T) {
 	began := time.Now()
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	require.NoError(t, err)
-	args := append([]string{"test", "-count=1", "-timeout=8m", "-overlay=" + m.overlay(t, root), "-run=" + m.run, "-v"}, raceFlags...)
+	args := append([]string{"test", "-count=1", "-timeout=3m", "-overlay=" + m.overlay(t, root), "-run=" + m.run, "-v"}, raceFlags...)
 	command := exec.CommandContext(t.Context(), "go", append(args, "./"+m.dir)...)
 	command.Dir = root
 	output, err := command.CombinedOutput()

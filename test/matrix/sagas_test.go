@@ -23,11 +23,14 @@ const ordersAtOnce = 5
 
 // rounds are how many rounds are run: 300 sagas, or 10,000 when there is time.
 func rounds() int {
-	if os.Getenv("ORDERSAGA_LONG") != "" {
+	if long() {
 		return 10_000 / ordersAtOnce
 	}
 	return 300 / ordersAtOnce
 }
+
+// long reports whether there is time.
+func long() bool { return os.Getenv("ORDERSAGA_LONG") != "" }
 
 // plan is a round: what is ordered, what is said, and what goes wrong.
 type plan struct {
@@ -245,11 +248,15 @@ func (p *plan) run(t *testing.T, l *lane, all *counts) {
 			}
 			l.say(ctx, eventType, l.unique("late"), o.ID)
 		}
+		// A run that was reset at its end is there once more, and hears it.
+		assert.NoError(t, l.closed(ctx, o.ID))
 	}
 	for n, o := range p.orders {
 		assert.NoError(t, errs[n], "order %s", o.ID)
 	}
-	assert.Empty(t, l.take(), "a fault could not be planted")
+	for _, err := range l.take() {
+		assert.ErrorIs(t, err, errTooLate, "a fault could not be planted")
+	}
 	assert.Empty(t, l.examine(p.orders))
 	if t.Failed() {
 		t.Logf("run it again with ORDERSAGA_SEED=%d\n%s", p.seed, p.wordy())

@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -31,6 +32,9 @@ const (
 	harmResetFirst harm = "reset to the first task"
 	harmResetLast  harm = "reset to the last task"
 	harmTerminate  harm = "terminate"
+
+	// harmEnd terminates the workflow and kills the process, and nobody starts another run.
+	harmEnd harm = "end"
 
 	harmErrorCancel     harm = "error+cancel"
 	harmKillCancel      harm = "kill+cancel"
@@ -128,6 +132,11 @@ func (h harm) strike(l *lane, inc *incarnation, t *trap) error {
 		l.reset(ctx, t.orderID, h == harmResetLast)
 	case harmTerminate:
 		l.terminate(ctx, t.orderID)
+	case harmEnd:
+		if err := l.control.TerminateWorkflow(ctx, workflows.OrderWorkflowID(t.orderID), "", "planted"); err != nil {
+			l.fail(err)
+		}
+		l.replace(inc, dead)
 	case harmErrorCancel:
 		l.cancel(ctx, t.orderID)
 		return fault.New(fault.Unavailable, "planted")
@@ -176,6 +185,10 @@ func (l *lane) reset(ctx context.Context, orderID string, last bool) {
 		// The first task is running.
 		at = started
 	}
+	if at == 0 {
+		l.fail(fmt.Errorf("reset before the first task: %w", errTooLate))
+		return
+	}
 	_, err = l.control.ResetWorkflowExecution(ctx, &workflowservice.ResetWorkflowExecutionRequest{
 		Namespace: l.namespace, WorkflowExecution: &common.WorkflowExecution{WorkflowId: id, RunId: runID},
 		Reason: "planted", RequestId: l.unique("reset"), WorkflowTaskFinishEventId: at,
@@ -185,10 +198,14 @@ func (l *lane) reset(ctx context.Context, orderID string, last bool) {
 	}
 }
 
+// errTooLate tells that there is no run, or none yet, to which a fault could be done. It is an error where the point is
+// exact, and may happen where it is random: two faults meet.
+var errTooLate = errors.New("no run to strike")
+
 // terminate ends the order's workflow and starts another run.
 func (l *lane) terminate(ctx context.Context, orderID string) {
 	if err := l.control.TerminateWorkflow(ctx, workflows.OrderWorkflowID(orderID), "", "planted"); err != nil {
-		l.fail(fmt.Errorf("terminate: %w", err))
+		l.fail(fmt.Errorf("terminate: %w", errors.Join(err, errTooLate)))
 		return
 	}
 	l.mu.Lock()
