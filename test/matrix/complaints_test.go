@@ -133,7 +133,7 @@ var complaintMutants = []mutant{
 		}},
 	},
 	{
-		name: "terminate skips compensation: conductor-oss/conductor#1169", dir: "test/matrix", run: "TestComplaints/terminate",
+		name: "terminate skips compensation: conductor-oss/conductor#1169", dir: "test/matrix", run: "^TestComplaints$/terminate",
 		edits: []edit{{
 			"internal/sagaclient/client.go", "	case state.Ended:\n		return state, nil\n	}\n	in :=",
 			"	case state.Ended, state.Decision == order.Back:\n		return state, nil\n	}\n	in :=",
@@ -205,7 +205,7 @@ var complaintMutants = []mutant{
 		edits: []edit{{"workflows/handlers.go", "			r.facts.Hint = &h\n", "			if r.state.Payment == order.PaymentPending {\n				r.facts.Hint = &h\n			}\n"}},
 	},
 	{
-		name: "fast events are skipped: MassTransit/MassTransit#573", dir: "test/matrix", run: "TestComplaints/fast",
+		name: "fast events are skipped: MassTransit/MassTransit#573", dir: "test/matrix", run: "^TestComplaints$/fast",
 		edits: []edit{{"workflows/handlers.go", "	fact := s.ShipmentFact\n", "	fact := s.ShipmentFact\n	if r.state.ConfirmedAt.IsZero() {\n		return\n	}\n"}},
 	},
 	{
@@ -217,7 +217,7 @@ var complaintMutants = []mutant{
 		edits: []edit{{"workflows/order.go", "	if err := r.flush(); err != nil {\n		return OrderResult{}, err\n	}\n", ""}},
 	},
 	{
-		name: "no view of the remaining steps: Particular/ServicePulse#2691", dir: "test/matrix", run: "TestComplaints/no_view",
+		name: "no view of the remaining steps: Particular/ServicePulse#2691", dir: "test/matrix", run: "^TestComplaints$/no_view",
 		edits: []edit{{"internal/order/progress.go", "	for i, step := range steps {", "	for i, step := range steps[:3] {"}},
 	},
 }
