@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"encoding/json"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -41,22 +43,53 @@ func (r *orderRun) cancel(ctx workflow.Context, c order.Cancellation) (CancelVer
 // and while it waits: a signal that is in view when a task begins is never decided over, and none is left behind when
 // the run continues as new. Coroutines that receive would run after the loop has decided.
 func (r *orderRun) TakeIn() {
-	receive(r, SignalCancel, func(c order.Cancellation) { r.addCancellation(SignalCancel, c) })
-	receive(r, SignalPayment, func(h order.PaymentHint) {
-		eventType := event.PaymentFailed
-		if h.Succeeded {
-			eventType = event.PaymentSucceeded
-		}
-		if r.firstSight(SignalPayment, h.ID, h.Cause, eventType) {
-			r.hint(h)
-		}
-	})
+	receive(r, SignalCancel, r.signalled)
+	receive(r, SignalPayment, r.addHint)
 	receive(r, SignalShipment, r.addShipment)
 	if r.own.Err() != nil {
 		// The Web UI's Cancel button: the workflow's own context has ended.
-		r.addCancellation("temporal", order.Cancellation{
-			ID: "temporal-" + workflow.GetInfo(r.own).WorkflowExecution.RunID, Reason: "cancelled in Temporal",
-		})
+		r.addCancellation("temporal", CancelledInTemporal(workflow.GetInfo(r.own).WorkflowExecution.RunID))
+	}
+}
+
+// takeOver takes in the signals of the run that was broken off before this one.
+func (r *orderRun) takeOver(missed []Missed) {
+	for _, m := range missed {
+		var err error
+		switch m.Name {
+		case SignalCancel:
+			err = again(m, r.signalled)
+		case SignalPayment:
+			err = again(m, r.addHint)
+		case SignalShipment:
+			err = again(m, r.addShipment)
+		}
+		if err != nil {
+			r.log.Error("a signal cannot be read", "order_id", r.in.Order.ID, "signal", m.Name, "error", err)
+		}
+	}
+}
+
+// again takes in a signal that an earlier run had got.
+func again[T any](m Missed, take func(T)) error {
+	var signal T
+	if err := json.Unmarshal(m.Payload, &signal); err != nil {
+		return err
+	}
+	take(signal)
+	return nil
+}
+
+// signalled takes in a cancellation that came as a signal.
+func (r *orderRun) signalled(c order.Cancellation) { r.addCancellation(SignalCancel, c) }
+
+func (r *orderRun) addHint(h order.PaymentHint) {
+	eventType := event.PaymentFailed
+	if h.Succeeded {
+		eventType = event.PaymentSucceeded
+	}
+	if r.firstSight(SignalPayment, h.ID, h.Cause, eventType) {
+		r.hint(h)
 	}
 }
 

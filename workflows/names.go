@@ -6,6 +6,7 @@
 package workflows
 
 import (
+	"encoding/json"
 	"strings"
 
 	"go.temporal.io/sdk/temporal"
@@ -89,13 +90,41 @@ type OrderInput struct {
 	Resume *Resume `json:"resume,omitempty"`
 }
 
-// Resume is what a run that continues as new hands to the next besides the log.
+// Resume is what a run that continues as new hands to the next besides the log, and what a run that takes over from one
+// that was broken off finds of it.
 type Resume struct {
 	Facts order.Facts `json:"facts"`
 	// Seen are the ids of the signals that the facts were made from.
 	Seen []string `json:"seen,omitempty"`
 	// Published is the version up to which the broker has confirmed.
 	Published int64 `json:"published,omitempty"`
+	// Missed are the signals of the run that was broken off, oldest first.
+	Missed []Missed `json:"missed,omitempty"`
+}
+
+// Missed is a signal that was acknowledged to its sender, and perhaps not written down.
+type Missed struct {
+	Name    string          `json:"name"`
+	Payload json.RawMessage `json:"payload"`
+}
+
+// Empty reports whether there is nothing to hand on.
+func (r Resume) Empty() bool {
+	f := r.Facts
+	return len(r.Missed) == 0 && len(f.Cancellations) == 0 && f.Hint == nil && f.Dispatched == nil && f.Delivered == nil && f.Lost == nil
+}
+
+// CancelledInTemporal is the cancellation that the Temporal Web UI's button makes of a run.
+func CancelledInTemporal(runID string) order.Cancellation {
+	return order.Cancellation{ID: "temporal-" + runID, Reason: "cancelled in Temporal"}
+}
+
+// Inherit takes over what an earlier run had been handed: what others have told it, not what it found out itself.
+func (r *Resume) Inherit(before Resume) {
+	r.Facts.Cancellations, r.Facts.Hint = before.Facts.Cancellations, before.Facts.Hint
+	r.Facts.Dispatched, r.Facts.Delivered, r.Facts.Lost = before.Facts.Dispatched, before.Facts.Delivered, before.Facts.Lost
+	r.Seen = before.Seen
+	r.Missed = append(append([]Missed(nil), before.Missed...), r.Missed...)
 }
 
 // OrderResult is what an order came to.

@@ -69,6 +69,9 @@ func setup(ctx workflow.Context, in OrderInput) (*orderRun, error) {
 			r.seen[id] = true
 		}
 	}
+	if in.Resume != nil {
+		r.takeOver(in.Resume.Missed)
+	}
 	r.desk = r.newDesk()
 	if err := r.handle(ctx); err != nil {
 		return nil, err

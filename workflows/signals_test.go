@@ -165,3 +165,23 @@ func TestEventsOfDifferentSendersMayHaveTheSameID(t *testing.T) {
 	require.NoError(t, w.start(tea(order.Shipment), w.gateway, w.bus))
 	require.Equal(t, order.StatusCompleted, w.record().Status, "%v", w.timeline())
 }
+
+// A run that takes over from one that was broken off does what that one was told.
+func TestARunDoesWhatTheOneBeforeWasTold(t *testing.T) {
+	for name, missed := range map[string]struct {
+		signal workflows.Missed
+		status order.Status
+	}{
+		"a cancellation": {workflows.Missed{Name: workflows.SignalCancel, Payload: []byte(`{"id":"c-1","cause":"e-1"}`)}, order.StatusCancelled},
+		"a delivery": {workflows.Missed{
+			Name: workflows.SignalShipment, Payload: []byte(`{"kind":"delivered","id":"d-1","cause":"e-1"}`),
+		}, order.StatusCompleted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.resume = &workflows.Resume{Missed: []workflows.Missed{missed.signal, missed.signal}}
+			require.Equal(t, missed.status, w.run(tea(order.Shipment)).Status)
+			require.NotContains(t, w.timeline(), "event.late")
+		})
+	}
+}

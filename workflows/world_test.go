@@ -32,6 +32,8 @@ type world struct {
 	timing  order.Timing
 	// inlinePayment tells that the gateway is fast.
 	inlinePayment bool
+	// resume is what an earlier run hands on.
+	resume *workflows.Resume
 }
 
 func newWorld(t *testing.T) *world {
@@ -59,7 +61,7 @@ func (w *world) run(o order.Order) workflows.OrderResult {
 		&activities.Inventory{Recorder: recorder, Stock: w.stock},
 		&activities.Payment{Recorder: recorder, Gateway: w.gateway},
 		&activities.LateMoney{Log: w.log, Gateway: w.gateway, Clock: w.env.Now})
-	w.env.ExecuteWorkflow(workflows.NameOrder, workflows.OrderInput{Order: o, CorrelationID: "corr", CausationID: "cause"})
+	w.env.ExecuteWorkflow(workflows.NameOrder, workflows.OrderInput{Order: o, CorrelationID: "corr", CausationID: "cause", Resume: w.resume})
 	require.True(w.t, w.env.IsWorkflowCompleted())
 	require.NoError(w.t, w.env.GetWorkflowError())
 	var result workflows.OrderResult

@@ -155,8 +155,13 @@ func (c *Client) Resume(ctx context.Context, orderID string) (order.State, error
 }
 
 // start starts a run. The error is Conflict when a run of that id is there, or was and the policy minds.
-func (c *Client) start(ctx context.Context, in workflows.OrderInput, reuse enumspb.WorkflowIdReusePolicy) error {
-	_, err := c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+func (c *Client) start(ctx context.Context, in workflows.OrderInput, reuse enumspb.WorkflowIdReusePolicy) (err error) {
+	if reuse == enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE {
+		if in, err = c.inherit(ctx, in); err != nil {
+			return err
+		}
+	}
+	_, err = c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       workflows.OrderWorkflowID(in.Order.ID),
 		TaskQueue:                                workflows.QueueOrders,
 		WorkflowIDReusePolicy:                    reuse,

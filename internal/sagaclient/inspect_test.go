@@ -141,6 +141,7 @@ func TestRepublishStartsARunOfAnOrderThatHasEnded(t *testing.T) {
 	require.Nil(t, w.temporal.began(t).Resume, "it knows of nothing that was published")
 	require.NoError(t, w.client.Republish(t.Context(), "42"), "while a run is there, nothing is to be done")
 
+	w.temporal.running, w.temporal.closed = false, true
 	w.temporal.down["start"] = errNoWay
 	require.ErrorIs(t, w.client.Republish(t.Context(), "42"), fault.Unavailable)
 	w.log.down = true

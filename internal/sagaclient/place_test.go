@@ -109,7 +109,7 @@ func TestPlaceAgain(t *testing.T) {
 		"a run of other content, not written yet":  {silent, &other, true, true, fault.Conflict, policies{rejectDuplicate}, false},
 		"a closed run that has never written":      {silent, &same, false, true, "", policies{rejectDuplicate, allowDuplicate}, true},
 		"a closed run of other content":            {silent, &other, false, true, fault.Conflict, policies{rejectDuplicate}, false},
-		"an open order that runs":                  {open, &same, true, true, "", policies{allowDuplicate}, false},
+		"an open order that runs":                  {open, &same, true, true, "", nil, false},
 		"an open order whose workflow closed":      {open, &same, false, true, "", policies{allowDuplicate}, true},
 		"an open order whose workflow is deleted":  {open, nil, false, true, "", policies{allowDuplicate}, true},
 		"an open order of other content":           {openOther, &other, true, false, fault.Conflict, nil, false},

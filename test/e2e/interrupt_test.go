@@ -157,3 +157,43 @@ func (s *stack) completedTasks(id, run string) (events []int64) {
 	}
 	return events
 }
+
+// TestATerminatedRunHandsOnWhatItWasTold: a cancellation is acknowledged while no worker runs, and the workflow is
+// terminated before one has seen it. Nobody sends the event again.
+func TestATerminatedRunHandsOnWhatItWasTold(t *testing.T) {
+	s := newStack(t)
+	s.start()
+	o := harness.NewOrder(s.sku(5), 2, "tok_visa")
+	o.Fulfillment, o.ID = "shipment", "told-"+uuid.NewString()
+	_, err := s.bus.Publish(s.ctx, "order.created", o.ID, o)
+	require.NoError(t, err)
+	s.awaitStatus(o.ID, "awaiting_shipment")
+	s.service.Kill()
+
+	consumer := s.role("consumer")
+	_, err = s.bus.Publish(s.ctx, "order.cancellation_requested", o.ID, map[string]any{"orderId": o.ID, "reason": "changed my mind"})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return s.signalled("order-" + o.ID) }, 20*time.Second, 20*time.Millisecond)
+	require.NoError(t, consumer.Stop(20*time.Second))
+	require.NoError(t, s.temporal.TerminateWorkflow(s.ctx, "order-"+o.ID, "", "as the Web UI does"))
+
+	s.start()
+	_, err = s.bus.Publish(s.ctx, "order.created", o.ID, o)
+	require.NoError(t, err)
+	end, err := s.client.AwaitEnd(s.ctx, o.ID)
+	require.NoError(t, err)
+	require.Equal(t, "cancelled", end.Status)
+	s.published(s.audit(), o.ID)
+}
+
+// signalled reports whether a workflow has got a signal.
+func (s *stack) signalled(id string) bool {
+	history := s.temporal.GetWorkflowHistory(s.ctx, id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for history.HasNext() {
+		e, err := history.Next()
+		if err == nil && e.GetEventType() == enums.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED {
+			return true
+		}
+	}
+	return false
+}
