@@ -93,7 +93,7 @@ func (l *lane) examineOne(o order.Order, report *audit.Report) []string {
 // is being undone are for somebody to look at, or came late.
 func (l *lane) unanswered(orderID string) []string {
 	l.mu.Lock()
-	cancels, dispatches, runs := l.cancels[orderID], l.dispatches[orderID], l.runs[orderID]
+	cancels, dispatches := l.cancels[orderID], l.dispatches[orderID]
 	l.mu.Unlock()
 	s := l.state(orderID)
 	answers := map[string]bool{}
@@ -104,13 +104,12 @@ func (l *lane) unanswered(orderID string) []string {
 	}
 	var wrong []string
 	for _, id := range cancels {
-		// What was told to a run that was terminated died with it.
-		if !s.Cancelled() && !answers[id] && runs == 0 {
+		if !s.Cancelled() && !answers[id] {
 			wrong = append(wrong, fmt.Sprintf("the cancellation %s has no answer: the order is %s", id, s.Status))
 		}
 	}
 	// A second dispatch of the same goods tells nothing new.
-	heard := s.Decision != order.Back || s.AtLarge || runs > 0 || len(dispatches) == 0
+	heard := s.Decision != order.Back || s.AtLarge || len(dispatches) == 0
 	for _, id := range dispatches {
 		heard = heard || answers[id]
 	}

@@ -206,7 +206,7 @@ var complaintMutants = []mutant{
 	},
 	{
 		name: "a webhook races the synchronous answer: vendurehq/vendure#3749", dir: "workflows", run: "TestHints/early",
-		edits: []edit{{"workflows/handlers.go", "			r.hint(h)\n", "			if r.state.Payment == order.PaymentPending {\n				r.hint(h)\n			}\n"}},
+		edits: []edit{{"workflows/handlers.go", "		r.hint(h)\n", "		if r.state.Payment == order.PaymentPending {\n			r.hint(h)\n		}\n"}},
 	},
 	{
 		name: "fast events are skipped: MassTransit/MassTransit#573", dir: "test/matrix", run: "^TestComplaints$/fast",

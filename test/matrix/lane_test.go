@@ -20,6 +20,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/inventory"
+	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/internal/testenv"
@@ -57,9 +58,7 @@ type lane struct {
 	// dispatches are the ids of events that say that an order's goods have left.
 	dispatches map[string][]string
 	// said is the last event about each order.
-	said map[string]event.Event
-	// runs counts how often an order's run was terminated.
-	runs   map[string]int
+	said   map[string]event.Event
 	serial int
 	broken []error
 	// births are incarnations that are being started, strikes are faults that are being done.
@@ -77,7 +76,7 @@ func newLane(ctx context.Context, address string, fast bool, cache int) (*lane, 
 		log: memlog.New(), registry: &inventory.MemoryRegistry{}, changed: make(chan struct{}),
 		bus: &bus{newest: map[string]int64{}}, list: &list{states: map[string]order.State{}},
 		placed: map[string]workflows.OrderInput{}, cancels: map[string][]string{},
-		dispatches: map[string][]string{}, said: map[string]event.Event{}, runs: map[string]int{},
+		dispatches: map[string][]string{}, said: map[string]event.Event{},
 	}
 	var err error
 	l.control, err = client.DialContext(ctx, client.Options{
@@ -273,10 +272,10 @@ func (l *lane) place(ctx context.Context, o order.Order) error {
 
 // drive says what the order waits for, until it has ended and its run has closed, or until somebody has to look at it.
 func (l *lane) drive(ctx context.Context, orderID string, script []scene) error {
-	told := map[int]int{}
+	told := map[int]bool{}
 	for {
 		l.mu.Lock()
-		changed, runs := l.changed, l.runs[orderID]
+		changed := l.changed
 		l.mu.Unlock()
 		s := l.state(orderID)
 		switch {
@@ -286,9 +285,9 @@ func (l *lane) drive(ctx context.Context, orderID string, script []scene) error 
 			return nil
 		}
 		for i, scene := range script {
-			// What was told to a run that was terminated is told again.
-			if told[i] <= runs && scene.when(s) {
-				told[i] = runs + 1
+			// Nothing is told twice: a run that is terminated hands on what it was told.
+			if !told[i] && scene.when(s) {
+				told[i] = true
 				scene.do(ctx, l, orderID)
 			}
 		}
@@ -303,6 +302,23 @@ func (l *lane) drive(ctx context.Context, orderID string, script []scene) error 
 // atDesk reports whether the order waits for an operator and for nothing else.
 func atDesk(s order.State) bool {
 	return s.Attention.Open && (s.AtLarge && s.Released || s.Attention.Step == order.StepCapture && s.Capture == order.CaptureRefused)
+}
+
+// settled returns when nothing of what came after the order's end is left to be done, but by people.
+func (l *lane) settled(ctx context.Context, orderID string) error {
+	ticks := time.NewTicker(20 * time.Millisecond)
+	defer ticks.Stop()
+	for {
+		s, err := late.State{OrderID: orderID}.Fold(l.records(event.LateStream(orderID)))
+		if err != nil || !s.Open() || s.Attention.Open && s.Attention.Step == late.StepDispatch {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("what came late is not settled: %w", ctx.Err())
+		case <-ticks.C:
+		}
+	}
 }
 
 // closed returns when the order's current run has completed. Runs that were terminated or reset have others behind them.

@@ -103,9 +103,11 @@ func (c cell) run(t *testing.T, l *lane) []string {
 	require.NoError(t, l.place(ctx, o))
 	driven := l.drive(ctx, id, c.journey.script)
 	l.thaw()
+	settled := l.settled(ctx, id)
 	lost := l.take()
 
 	assert.NoError(t, driven)
+	assert.NoError(t, settled)
 	assert.Empty(t, lost, "the fault could not be planted")
 	assert.True(t, planted.fired, "the fault did not strike at its point")
 	assert.Empty(t, l.examine([]order.Order{o}))

@@ -250,6 +250,7 @@ func (p *plan) run(t *testing.T, l *lane, all *counts) {
 		}
 		// A run that was reset at its end is there once more, and hears it.
 		assert.NoError(t, l.closed(ctx, o.ID))
+		assert.NoError(t, l.settled(ctx, o.ID))
 	}
 	for n, o := range p.orders {
 		assert.NoError(t, errs[n], "order %s", o.ID)

@@ -9,7 +9,6 @@ import (
 	"go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/client"
 
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -202,21 +201,17 @@ func (l *lane) reset(ctx context.Context, orderID string, last bool) {
 // exact, and may happen where it is random: two faults meet.
 var errTooLate = errors.New("no run to strike")
 
-// terminate ends the order's workflow and starts another run.
+// terminate ends the order's workflow and has another run started, as whoever mentions an order does, or a check.
 func (l *lane) terminate(ctx context.Context, orderID string) {
 	if err := l.control.TerminateWorkflow(ctx, workflows.OrderWorkflowID(orderID), "", "planted"); err != nil {
 		l.fail(fmt.Errorf("terminate: %w", errors.Join(err, errTooLate)))
 		return
 	}
-	l.mu.Lock()
-	in := l.placed[orderID]
-	l.runs[orderID]++
-	l.mu.Unlock()
 	defer l.moved()
-	_, err := l.control.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: workflows.OrderWorkflowID(orderID), TaskQueue: workflows.QueueOrders,
-		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-	}, workflows.NameOrder, in)
+	s, err := l.sagas.Resume(ctx, orderID)
+	if err == nil && s.Ended {
+		err = l.sagas.Republish(ctx, orderID)
+	}
 	if err != nil {
 		l.fail(fmt.Errorf("start another run: %w", err))
 	}
