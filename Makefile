@@ -8,10 +8,10 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # The race detector needs cgo and a C compiler; the go command knows whether it has them.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 
-# Everything but the end-to-end tests, which run alone: they stop and kill servers.
-UNIT = $$($(GO) list ./... | grep -v /test/e2e$$)
+# Everything but what runs alone: the crash matrix needs the processors, the end-to-end tests stop and kill servers.
+UNIT = $$($(GO) list ./... | grep -v -e /test/e2e$$ -e /test/matrix$$)
 
-.PHONY: golden help run demo build service devstack test test-unit test-e2e test-devstack check fix tools docs clean
+.PHONY: golden help run demo build service devstack test test-unit test-matrix matrix long test-e2e test-devstack check fix tools docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -34,12 +34,22 @@ devstack:
 
 test: devstack ## every test, on the real stack; with -race where a C compiler is
 	@$(if $(RACE),:,echo "make test: no C compiler, so the tests run without -race")
-	@$(BIN)/devstack exec -- $(MAKE) --no-print-directory test-unit test-e2e
+	@$(BIN)/devstack exec -- $(MAKE) --no-print-directory test-unit test-matrix test-e2e
 	@$(MAKE) --no-print-directory test-devstack
 
-# These two run under devstack, which sets the environment.
+matrix: devstack ## the crash matrix, some random sagas, and the mutants that must turn it red
+	@$(BIN)/devstack exec --only temporal -- $(MAKE) --no-print-directory test-matrix VERBOSE=-v
+
+long: devstack ## 10,000 random sagas, and a mutant for each complaint about other orchestrators; ORDERSAGA_SEED=n repeats one
+	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
+	  $(GO) test -timeout 90m -count=1 -v -run 'TestRandomSagas|TestComplaints' ./test/matrix
+
+# These three run under devstack, which sets the environment.
 test-unit:
 	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 20m $(UNIT)
+
+test-matrix:
+	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) $(VERBOSE) -timeout 20m -count=1 ./test/matrix
 
 test-e2e:
 	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 40m -count=1 ./test/e2e

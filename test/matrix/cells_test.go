@@ -1,0 +1,245 @@
+package matrix
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+// stage is one thing that a step does and records: what a fault can strike.
+type stage struct {
+	// name is the step's, and what about it.
+	name string
+	// slot is where the outcome is recorded.
+	slot string
+	// effect is the call that does it; empty where recording is the doing.
+	effect op
+	// open tells that the step can still be undone when this happens.
+	open bool
+}
+
+// effects are the calls that the sagas' activities are about. Recording has no effect but itself. An activity that is not
+// here has no cells, which TestEveryStepHasCells notices.
+var effects = map[string]op{
+	activities.NameReserve: opReserve, activities.NameRelease: opRelease, activities.NameCommit: opCommit,
+	activities.NameAuthorize: opAuthorize, activities.NameCapture: opCapture, activities.NameVoid: opVoid,
+	activities.NameRecord: "",
+}
+
+// sequence is the saga of an order, as the service drives it.
+func sequence(f order.Fulfillment) []sagaStep {
+	definition, err := workflows.OrderSaga(f)
+	if err != nil {
+		panic(err)
+	}
+	return definition.Steps()
+}
+
+type sagaStep = saga.Step[activities.StepInput, activities.StepResult]
+
+// doing are the stages of a step's attempt, undoing that of its undo.
+func doing(s sagaStep) []stage {
+	did := stage{name: s.Name, slot: s.Slot, open: s.Kind == saga.Compensable}
+	if s.Do != nil {
+		did.effect = effects[s.Do.Activity()]
+	}
+	if s.Slot == order.SlotConfirm {
+		// What the warehouse answers is recorded under a slot of its own.
+		return []stage{did, {name: s.Name + " ship", slot: order.SlotShip}}
+	}
+	return []stage{did}
+}
+
+func undoing(s sagaStep) []stage {
+	if s.Undo == nil {
+		return nil
+	}
+	return []stage{{name: "undo " + s.Name, slot: s.UndoSlot, effect: effects[s.Undo.Activity()]}}
+}
+
+// gatewayCalls are the effects that are regular activities where the gateway is slow.
+var gatewayCalls = []op{opAuthorize, opCapture, opVoid, opLookup}
+
+// point is where a fault strikes, relative to a step's effect.
+type point string
+
+const (
+	// before the effect; where recording is the effect, before the append.
+	before point = "before"
+	// done: after the effect, before the append of its outcome.
+	done point = "done"
+	// recorded: right after the append.
+	recorded point = "recorded"
+	// completed: after the append, when the workflow task or the activity is about to be completed.
+	completed point = "completed"
+)
+
+var points = []point{before, done, recorded, completed}
+
+// journey is an order with what its neighbours say, and the stages that it goes through.
+type journey struct {
+	name        string
+	fulfillment order.Fulfillment
+	method      string
+	// scarce tells that a second line has too little stock.
+	scarce bool
+	script []scene
+	stages []stage
+	// end is how it ends when nobody cancels and nobody says anything early.
+	end order.Status
+}
+
+var (
+	dispatch = says(event.ShipmentDispatched, func(s order.State) bool { return !s.ConfirmedAt.IsZero() })
+	deliver  = says(event.ShipmentDelivered, func(s order.State) bool { return s.Committed })
+	pay      = says(event.PaymentSucceeded, func(s order.State) bool { return s.Payment == order.PaymentPending })
+	recall   = scene{
+		when: func(s order.State) bool { return !s.ConfirmedAt.IsZero() },
+		do:   func(ctx context.Context, l *lane, orderID string) { l.cancel(ctx, orderID) },
+	}
+)
+
+// says is a scene in which a neighbour says something.
+func says(eventType string, when func(order.State) bool) scene {
+	return scene{when, func(ctx context.Context, l *lane, orderID string) { l.say(ctx, eventType, l.unique("say"), orderID) }}
+}
+
+// forward are the stages of an order that completes, backward those of one that is undone, newest first.
+func forward(f order.Fulfillment) []stage {
+	stages := []stage{{name: string(order.StepAccept), slot: order.SlotAccept}}
+	for _, s := range sequence(f) {
+		stages = append(stages, doing(s)...)
+	}
+	return append(stages, stage{name: string(order.StepComplete), slot: order.SlotEnd})
+}
+
+func backward(f order.Fulfillment) []stage {
+	var stages []stage
+	for _, s := range slices.Backward(sequence(f)) {
+		stages = append(stages, undoing(s)...)
+	}
+	return stages
+}
+
+// turn are the stages of an order that turns back: the decision, the undos, the end.
+func turn(slot string, f order.Fulfillment) []stage {
+	stages := append([]stage{{name: "turn", slot: slot}}, backward(f)...)
+	return append(stages, stage{name: "end", slot: order.SlotEnd})
+}
+
+// journeys are the sagas with every way back that has undos of its own.
+func journeys() []journey {
+	return []journey{
+		{name: "immediate", fulfillment: order.Immediate, method: "tok_visa", stages: forward(order.Immediate), end: order.StatusCompleted},
+		{
+			name: "shipment", fulfillment: order.Shipment, method: "tok_visa", script: []scene{dispatch, deliver},
+			stages: forward(order.Shipment), end: order.StatusCompleted,
+		},
+		{
+			name: "capture refused", fulfillment: order.Immediate, method: "tok_capture_refused",
+			stages: append([]stage{{name: "capture", slot: order.SlotCapture, effect: opCapture}}, turn(order.SlotTurn, order.Immediate)...),
+			end:    order.StatusRejected,
+		},
+		{
+			name: "recalled", fulfillment: order.Shipment, method: "tok_visa", script: []scene{recall},
+			stages: turn(order.SlotDecide, order.Shipment), end: order.StatusCancelled,
+		},
+		{
+			name: "pending", fulfillment: order.Immediate, method: "tok_pending", script: []scene{pay},
+			stages: []stage{
+				{name: "ask the payer", slot: order.SlotPending, effect: opAuthorize, open: true},
+				{name: "look up", slot: order.SlotAuthorize, effect: opLookup, open: true},
+			},
+			end: order.StatusCompleted,
+		},
+		{
+			name: "scarce", fulfillment: order.Immediate, method: "tok_visa", scarce: true,
+			stages: []stage{
+				{name: "reserve", slot: order.SlotReserve, effect: opReserve, open: true},
+				{name: "turn", slot: order.SlotDecide},
+				{name: "undo reserve", slot: "undo/reserve", effect: opRelease},
+				{name: "end", slot: order.SlotEnd},
+			},
+			end: order.StatusRejected,
+		},
+	}
+}
+
+// cell is one fault at one point of one stage of a journey.
+type cell struct {
+	journey journey
+	stage   stage
+	point   point
+	harm    harm
+	// fast tells that the gateway is called inside workflow tasks.
+	fast bool
+}
+
+func (c cell) name() string {
+	gateway := ""
+	if !c.fast {
+		gateway = ", slow gateway"
+	}
+	return fmt.Sprintf("%s%s/%s/%s/%s", c.journey.name, gateway, c.stage.name, c.point, c.harm)
+}
+
+// impossible says why a cell cannot be, or "".
+func (c cell) impossible() string {
+	if c.point == done && c.stage.effect == "" {
+		return "the append is the effect: nothing lies between the two"
+	}
+	return ""
+}
+
+// trap is where the cell's fault waits.
+func (c cell) trap(orderID string) *trap {
+	t := &trap{orderID: orderID, harm: c.harm, what: record(c.stage.slot)}
+	switch {
+	case c.point == before && c.stage.effect != "":
+		t.what = c.stage.effect
+	case c.point == done:
+		t.what, t.after = c.stage.effect, true
+	case c.point == recorded:
+		t.after = true
+	case c.point == completed:
+		t.after, t.wire = true, wireTask
+		if !c.fast && slices.Contains(gatewayCalls, c.stage.effect) {
+			t.wire = wireActivity
+		}
+	}
+	return t
+}
+
+// cells generates the matrix. Where the gateway is slow only the stages that call it differ.
+func cells() (possible, impossible []cell) {
+	for _, j := range journeys() {
+		for _, fast := range []bool{true, false} {
+			for _, s := range j.stages {
+				if !fast && !slices.Contains(gatewayCalls, s.effect) {
+					continue
+				}
+				strikes := harms
+				if s.open {
+					strikes = slices.Concat(harms, overtaking)
+				}
+				for _, p := range points {
+					for _, h := range strikes {
+						c := cell{journey: j, stage: s, point: p, harm: h, fast: fast}
+						if c.impossible() == "" {
+							possible = append(possible, c)
+						} else {
+							impossible = append(impossible, c)
+						}
+					}
+				}
+			}
+		}
+	}
+	return possible, impossible
+}

@@ -1,0 +1,179 @@
+package matrix
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/test/audit"
+)
+
+// examine says what does not hold of orders that have the lane's SKUs of their names for themselves.
+func (l *lane) examine(orders []order.Order) []string {
+	var documents []audit.Document
+	want := map[string]int64{}
+	for _, o := range orders {
+		for _, stream := range []string{event.OrderStream(o.ID), event.PaymentStream(o.ID), event.LateStream(o.ID)} {
+			documents = append(documents, l.documents(stream)...)
+		}
+		for _, line := range o.Lines {
+			if _, seen := want[line.SKU]; !seen {
+				documents = append(documents, l.documents(event.StockStream(line.SKU))...)
+				want[line.SKU] = 0
+			}
+			if l.state(o.ID).Status == order.StatusCompleted {
+				want[line.SKU] += line.Quantity
+			}
+		}
+	}
+	report := audit.Examine(documents)
+	wrong := report.Violations
+	for sku, quantity := range want {
+		if report.Committed[sku] != quantity {
+			wrong = append(wrong, fmt.Sprintf("%d of %s have left, and the completed orders are about %d", report.Committed[sku], sku, quantity))
+		}
+	}
+	for _, o := range orders {
+		wrong = append(wrong, l.examineOne(o, report)...)
+	}
+	for _, o := range orders {
+		wrong = append(wrong, l.unanswered(o.ID)...)
+	}
+	l.bus.mu.Lock()
+	defer l.bus.mu.Unlock()
+	wrong = append(wrong, l.bus.skipped...)
+	l.bus.skipped = nil
+	return wrong
+}
+
+// examineOne says what does not hold of one order beyond what the audit finds in the documents.
+func (l *lane) examineOne(o order.Order, report *audit.Report) []string {
+	var wrong []string
+	complain := func(format string, args ...any) {
+		wrong = append(wrong, fmt.Sprintf("order %s ", o.ID)+fmt.Sprintf(format, args...))
+	}
+	s := l.state(o.ID)
+	if report.Orders[o.ID] == "" && s.Status != order.StatusNeedsAttention {
+		complain("has neither ended nor is at the desk: %s", s.Status)
+	}
+	if s.AtLarge && report.Net[o.ID] != 0 {
+		complain("is being undone and was charged")
+	}
+	// Undos run newest first.
+	last := -1
+	for _, eventType := range report.Timeline(o.ID) {
+		for n, undo := range []string{event.OrderFulfillmentWithdrawn, event.PaymentVoided, event.InventoryReleased} {
+			if eventType == undo {
+				if n < last {
+					complain("was undone in another order than newest first: %v", report.Timeline(o.ID))
+				}
+				last = n
+			}
+		}
+	}
+	if published := l.bus.of(o.ID); published != s.Head.Version {
+		complain("has %d events, and the bus got %d of them", s.Head.Version, published)
+	}
+	l.list.mu.Lock()
+	listed := l.list.states[o.ID]
+	l.list.mu.Unlock()
+	if listed.Status != s.Status || listed.Head != s.Head {
+		complain("is %s at version %d, and is listed as %s at version %d", s.Status, s.Head.Version, listed.Status, listed.Head.Version)
+	}
+	return wrong
+}
+
+// unanswered says what was told about an order and has no answer. A cancellation is answered by the order's being
+// cancelled, by the event that says why not, or by the verdict that it came late. Goods that have left although the order
+// is being undone are for somebody to look at, or came late.
+func (l *lane) unanswered(orderID string) []string {
+	l.mu.Lock()
+	cancels, dispatches := l.cancels[orderID], l.dispatches[orderID]
+	l.mu.Unlock()
+	s := l.state(orderID)
+	answers := map[string]bool{}
+	for _, stream := range []string{event.OrderStream(orderID), event.LateStream(orderID)} {
+		for _, r := range l.records(stream) {
+			answers[r.CausationID] = true
+		}
+	}
+	var wrong []string
+	for _, id := range cancels {
+		if !s.Cancelled() && !answers[id] {
+			wrong = append(wrong, fmt.Sprintf("the cancellation %s has no answer: the order is %s", id, s.Status))
+		}
+	}
+	// A second dispatch of the same goods tells nothing new.
+	heard := s.Decision != order.Back || s.AtLarge || len(dispatches) == 0
+	for _, id := range dispatches {
+		heard = heard || answers[id]
+	}
+	if !heard {
+		wrong = append(wrong, fmt.Sprintf("nobody hears of the dispatch of %s: the order is %s", orderID, s.Status))
+	}
+	return wrong
+}
+
+// story is everything that the log has about an order, for people.
+func (l *lane) story(o order.Order) string {
+	streams := []string{event.OrderStream(o.ID), event.PaymentStream(o.ID), event.LateStream(o.ID)}
+	for _, line := range o.Lines {
+		streams = append(streams, event.StockStream(line.SKU))
+	}
+	var b strings.Builder
+	for _, stream := range streams {
+		for _, r := range l.records(stream) {
+			fmt.Fprintf(&b, "\n%s %s %d %s %s %s", r.Time.Format("05.000"), r.Stream, r.Version, r.Key, r.Type, r.Data)
+		}
+	}
+	return b.String()
+}
+
+// documents are the raw documents that a stream would be in the collection.
+func (l *lane) documents(stream string) []audit.Document {
+	var documents []audit.Document
+	for _, r := range l.records(stream) {
+		data, _ := raw(r.Data).(bson.D)
+		documents = append(documents, audit.Document{
+			ID: fmt.Sprintf("%s@%010d", r.Stream, r.Version), Stream: r.Stream, Version: r.Version, Key: r.Key,
+			EventID: r.ID, Type: r.Type, Source: r.Source, Subject: r.Subject, Time: r.Time,
+			CorrelationID: r.CorrelationID, CausationID: r.CausationID, SchemaVersion: int32(r.SchemaVersion),
+			Data: data, Hash: r.Hash, PrevHash: r.PrevHash,
+		})
+	}
+	return documents
+}
+
+// raw makes of JSON what a driver reads from the collection.
+func raw(data json.RawMessage) any {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(data, &fields) == nil && fields != nil {
+		d := bson.D{}
+		for name, value := range fields {
+			d = append(d, bson.E{Key: name, Value: raw(value)})
+		}
+		return d
+	}
+	var items []json.RawMessage
+	if json.Unmarshal(data, &items) == nil && items != nil {
+		a := bson.A{}
+		for _, item := range items {
+			a = append(a, raw(item))
+		}
+		return a
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	var value any
+	_ = decoder.Decode(&value)
+	if n, ok := value.(json.Number); ok {
+		i, _ := n.Int64()
+		return i
+	}
+	return value
+}

@@ -1,0 +1,246 @@
+package matrix
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/sdk/v1"
+
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// What users of other orchestrators report, and what cannot happen here. Complaints that a test elsewhere answers are in
+// the table of complaintMutants, with the test's name.
+func TestComplaints(t *testing.T) {
+	lanes := newPool(t, 1, 1, 1000)
+	l := <-lanes.fast
+	// conductor-oss/conductor#1169
+	t.Run("terminate skips compensation", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), shortly)
+		defer cancel()
+		o := l.tea(ctx, order.Shipment)
+		l.set()
+		require.NoError(t, l.place(ctx, o))
+		l.until(t, o.ID, func(s order.State) bool { return !s.ConfirmedAt.IsZero() })
+		// The run ends in the middle of the undos: the payment is void, the stock is held.
+		l.set(&trap{orderID: o.ID, what: opRelease, harm: harmEnd})
+		l.cancel(ctx, o.ID)
+		l.until(t, o.ID, func(s order.State) bool { return s.Voided })
+		l.strikesAreOver(t)
+		// Somebody mentions the order.
+		l.cancel(ctx, o.ID)
+		require.NoError(t, l.drive(ctx, o.ID, nil))
+		assert.Equal(t, order.StatusCancelled, l.state(o.ID).Status)
+		assert.Empty(t, l.examine([]order.Order{o}))
+	})
+	// MassTransit/MassTransit#573
+	t.Run("fast events are skipped", func(t *testing.T) {
+		// Where the gateway is slow the run sees the event before the order is confirmed.
+		l := <-lanes.slow
+		ctx, cancel := context.WithTimeout(t.Context(), shortly)
+		defer cancel()
+		o := l.tea(ctx, order.Shipment)
+		// The dispatch is told before the order's first event is recorded, and the delivery before the warehouse was asked.
+		l.set(
+			&trap{orderID: o.ID, what: record(order.SlotAccept), harm: harmSignal},
+			&trap{orderID: o.ID, what: record(order.SlotShip), after: true, harm: harmSignal},
+		)
+		require.NoError(t, l.place(ctx, o))
+		require.NoError(t, l.drive(ctx, o.ID, nil), "nobody says it again")
+		assert.Equal(t, order.StatusCompleted, l.state(o.ID).Status)
+		assert.Empty(t, l.examine([]order.Order{o}))
+	})
+	// Particular/ServicePulse#2691
+	t.Run("no view of the remaining steps", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), shortly)
+		defer cancel()
+		o := l.tea(ctx, order.Shipment)
+		l.set()
+		require.NoError(t, l.place(ctx, o))
+		l.until(t, o.ID, func(s order.State) bool { return !s.ConfirmedAt.IsZero() })
+		answer, err := l.control.QueryWorkflow(ctx, workflows.OrderWorkflowID(o.ID), "", "__temporal_workflow_metadata")
+		require.NoError(t, err)
+		var metadata sdk.WorkflowMetadata
+		require.NoError(t, answer.Get(&metadata))
+		for _, line := range []string{"✓ authorize: done", "▶ confirm: now", "○ capture: to do", "○ commit: to do", "○ deliver: to do"} {
+			assert.Contains(t, metadata.GetCurrentDetails(), line)
+		}
+		require.NoError(t, l.drive(ctx, o.ID, []scene{dispatch, deliver}))
+	})
+}
+
+// shortly bounds what takes no second when it works.
+const shortly = 20 * time.Second
+
+// tea is an order of a SKU that it has for itself.
+func (l *lane) tea(ctx context.Context, f order.Fulfillment) order.Order {
+	id := l.unique("c")
+	l.receive(ctx, "tea-"+id, 5)
+	return order.Order{
+		ID: id, CustomerID: "c-1", Currency: "EUR", Fulfillment: f, Payment: order.PaymentMethod{Method: "tok_visa"},
+		Lines: []order.Line{{SKU: "tea-" + id, Quantity: 2, UnitAmount: 450}},
+	}.Normalize()
+}
+
+// until returns when the order is somewhere.
+func (l *lane) until(t *testing.T, orderID string, there func(order.State) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), shortly)
+	defer cancel()
+	for {
+		l.mu.Lock()
+		changed := l.changed
+		l.mu.Unlock()
+		if there(l.state(orderID)) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			require.FailNow(t, "the order does not get there")
+		}
+	}
+}
+
+// strikesAreOver returns when the lane's traps have struck.
+func (l *lane) strikesAreOver(t *testing.T) {
+	t.Helper()
+	l.until(t, "", func(order.State) bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return !slices.ContainsFunc(l.traps, func(t *trap) bool { return !t.fired })
+	})
+	l.strikes.Wait()
+	require.Empty(t, l.take())
+}
+
+// complaintMutants are what the answers to the complaints hang on: without it, the test named must fail.
+var complaintMutants = []mutant{
+	{
+		name: "no undo on cancel: temporalio/sdk-java#305", dir: "workflows", run: "TestCancellation$",
+		edits: []edit{
+			{"workflows/order.go", "	disconnected, _ := workflow.NewDisconnectedContext(ctx)\n	r :=", "	disconnected := ctx\n	r :="},
+			{"workflows/saga/driver.go", "	disconnected, _ := workflow.NewDisconnectedContext(ctx)\n", "	disconnected := ctx\n"},
+		},
+	},
+	{
+		name: "an undo is tried in a hot loop: dtm-labs/dtm#306", dir: "workflows", run: "TestAnUndoThatFailsIsNotTriedInAHotLoop",
+		edits: []edit{{
+			"workflows/saga/policy.go", "InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second",
+			"InitialInterval: time.Millisecond, BackoffCoefficient: 1",
+		}},
+	},
+	{
+		name: "terminate skips compensation: conductor-oss/conductor#1169", dir: "test/matrix", run: "^TestComplaints$/terminate",
+		edits: []edit{{
+			"internal/sagaclient/client.go", "	case state.Ended:\n		return state, nil\n	}\n	in :=",
+			"	case state.Ended, state.Decision == order.Back:\n		return state, nil\n	}\n	in :=",
+		}},
+	},
+	{
+		name: "a late undo takes back a good capture: medusajs/medusa#15527", dir: "internal/order", run: "TestEverySagaEndsAndAddsUp",
+		edits: []edit{
+			{"internal/order/next.go", "	if s.Decision == \"\" || s.Cancelling() {", "	if len(f.Cancellations) >= 0 {"},
+			{
+				"internal/order/next.go", "	case s.Decision == Forward:\n		return s.forward(f, now, t)",
+				"	case s.Decision == Forward && len(f.Cancellations) == 0:\n		return s.forward(f, now, t)",
+			},
+		},
+	},
+	{
+		name: "a void takes back a good capture: medusajs/medusa#15527", dir: "internal/payment/simulator", run: "TestContractInMemory/Algebra",
+		edits: []edit{{
+			"internal/payment/simulator/moves.go",
+			"		return move{}, fault.New(fault.EffectSettled, \"the payment of order %s was captured\", p.OrderID)",
+			"		return s.write(refundPrefix+\"void\", event.ChargeRefunded, charge), nil",
+		}},
+	},
+	{
+		name: "a failed refund counts as refunded: vendurehq/vendure#3152", dir: "internal/payment/simulator", run: "TestContractInMemory/Stuck",
+		edits: []edit{{
+			"internal/payment/simulator/moves.go",
+			"		return move{}, fault.New(fault.Unavailable, \"the simulator does not refund this method\")",
+			"		return say(payment.Result{State: payment.Refunded, PaymentID: charge.PaymentID})",
+		}},
+	},
+	{
+		name: "a failed void counts as void: vendurehq/vendure#3152", dir: "activities", run: "TestAGatewayThatFailsRecordsNothing",
+		edits: []edit{{
+			"activities/payment.go", "		if _, err := p.Gateway.Void(ctx, pay.Key(\"void\"), pay); err != nil {\n			return nil, err\n		}",
+			"		_, _ = p.Gateway.Void(ctx, pay.Key(\"void\"), pay)",
+		}},
+	},
+	{
+		name: "captured twice: medusajs/medusa#13301", dir: "test/matrix", run: `TestMatrix/cell/^immediate$/^capture$/done/(kill|timeout)$`,
+		edits: []edit{
+			{
+				"internal/payment/simulator/moves.go",
+				"	case b.settle == event.ChargeCaptured:\n		return say(payment.Result{State: payment.Captured, PaymentID: charge.PaymentID})\n	case b.captureCode",
+				"	case b.settle == event.ChargeCaptured && fresh:\n		return say(payment.Result{State: payment.Captured, PaymentID: charge.PaymentID})\n	case b.captureCode",
+			},
+			{"internal/payment/simulator/moves.go", "func (s *Simulator) capture(p payment.Payment, b book) (move, error) {", "func (s *Simulator) capture(p payment.Payment, b book, fresh bool, key string) (move, error) {"},
+			{"internal/payment/simulator/moves.go", "	return s.write(keySettle, event.ChargeCaptured, charge), nil", "	return s.write(key, event.ChargeCaptured, charge), nil"},
+			{
+				"internal/payment/simulator/simulator.go",
+				"	return s.move(ctx, \"capture\", p, false, func(b book) (move, error) { return s.capture(p, b) })",
+				"	mine := fmt.Sprint(keySettle, time.Now().UnixNano())\n	wrote := false\n	return s.move(ctx, \"capture\", p, false, func(b book) (move, error) {\n		m, err := s.capture(p, b, wrote, mine)\n		wrote = wrote || m.entry != nil\n		return m, err\n	})",
+			},
+		},
+	},
+	{
+		name: "oversold: vendurehq/vendure#3508", dir: "internal/inventory", run: "TestLedgerInMemory/(Race|Model)",
+		edits: []edit{{"internal/inventory/change.go", "		if !b.known || b.available() < c.quantity {", "		if !b.known || b.available() <= 0 {"}},
+	},
+	{
+		name: "paid for and out of stock: vendurehq/vendure#3065", dir: "workflows", run: "TestRefusals/out_of_stock",
+		edits: []edit{
+			{"internal/order/next.go", "	case s.Inventory == InventoryRejected && !s.Held:\n", "	case s.Payment != \"\" && s.Inventory == InventoryRejected && !s.Held:\n"},
+			{"internal/order/next.go", "	case s.Inventory == InventoryRejected:\n", "	case s.Payment != \"\" && s.Inventory == InventoryRejected:\n"},
+		},
+	},
+	{
+		name: "a webhook races the synchronous answer: vendurehq/vendure#3749", dir: "workflows", run: "TestHints/early",
+		edits: []edit{{"workflows/handlers.go", "		r.hint(h)\n", "		if r.state.Payment == order.PaymentPending {\n			r.hint(h)\n		}\n"}},
+	},
+	{
+		name: "fast events are skipped: MassTransit/MassTransit#573", dir: "test/matrix", run: "^TestComplaints$/fast",
+		edits: []edit{{"workflows/handlers.go", "	fact := s.ShipmentFact\n", "	fact := s.ShipmentFact\n	if r.state.ConfirmedAt.IsZero() {\n		return\n	}\n"}},
+	},
+	{
+		name: "the outbox publishes twice: MassTransit/MassTransit#3791", dir: "workflows", run: "TestRetriesOfAStepDoNotPublishAgain",
+		edits: []edit{{"workflows/flow.go", "	in.Inline, in.Unpublished = false, nil\n", "	in.Inline = false\n"}},
+	},
+	{
+		name: "no notice on completion: dtm-labs/dtm#373", dir: "workflows", run: "TestImmediateOrderCompletes",
+		edits: []edit{{"workflows/flow.go", "	if err := r.flush(); err != nil {\n		return err\n	}\n", ""}},
+	},
+	{
+		name: "no view of the remaining steps: Particular/ServicePulse#2691", dir: "test/matrix", run: "^TestComplaints$/no_view",
+		edits: []edit{{"internal/order/progress.go", "	for _, step := range s.Order.Steps() {", "	for _, step := range s.Order.Steps()[:3] {"}},
+	},
+}
+
+// TestMutantsApply notices a mutant that has nothing to mutate any more, without compiling it.
+func TestMutantsApply(t *testing.T) {
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	require.NoError(t, err)
+	for _, m := range slices.Concat(mutants, complaintMutants) {
+		m.overlay(t, root)
+	}
+}
+
+// TestComplaintsNeedTheirGuards breaks what each answer hangs on, and wants its test to notice.
+func TestComplaintsNeedTheirGuards(t *testing.T) {
+	if !long() {
+		t.Skip("takes minutes: make long")
+	}
+	for _, m := range complaintMutants {
+		t.Run(m.name, m.mustBeNoticed)
+	}
+}

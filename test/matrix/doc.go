@@ -1,0 +1,19 @@
+// Package matrix kills, pauses, resets and terminates order sagas between any two of their effects, and checks that
+// every order comes out right. It holds tests only; it may import every package of the service.
+//
+// # What runs
+//
+// The real workers, workflows and activities against a real Temporal server, because the SDK's test environment never
+// replays a workflow and knows neither kills nor resets. Everything else is in memory: the event log, the stock
+// ledger and the payment simulator on it, the bus. The log outlives a kill, as a database does.
+//
+// A lane is a namespace with workers of its own. An incarnation is what a process would be: a Temporal client with
+// workers, a ledger, a simulator and handles to log and bus. A kill cuts all handles of an incarnation at one exact call:
+// nothing that it does later has an effect, and nothing that it sends reaches the server. Another incarnation goes on. A
+// pause cuts it likewise, but the attempt that was under way goes on when all is over: the zombie's late requests.
+//
+// # The matrix
+//
+// Cells are generated from the steps of the sagas: each step, at each point, with each fault (cells_test.go). A step
+// without cells fails a test, and so does a cell whose fault does not fire at its point.
+package matrix

@@ -1,0 +1,130 @@
+package matrix
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/testenv"
+)
+
+// mutant is the service with a mistake in it, and the tests that must notice. The mistake is made in a copy of the
+// source, with which the tests are compiled (go test -overlay): the service itself has no switches for it.
+type mutant struct {
+	name  string
+	edits []edit
+	// dir is the package of the tests, run the tests: a pattern as -run takes it.
+	dir, run string
+}
+
+// edit replaces text in a file. The text must be there exactly once: a mutant that mutates nothing proves nothing.
+type edit struct{ file, from, to string }
+
+// The mistakes that orchestrations of this kind are made with. Each must turn the matrix red.
+var mutants = []mutant{
+	{
+		name: "an undo is owed only for what is recorded", dir: "test/matrix",
+		edits: []edit{
+			{
+				"internal/order/next.go", "case s.Inventory == InventoryReserved && s.Payment != PaymentDeclined && !s.settled(StepAuthorize, true):",
+				"case s.Payment == PaymentAuthorized && !s.settled(StepAuthorize, true):",
+			},
+			{
+				"internal/order/next.go", "case (s.Inventory != InventoryRejected || s.Held) && !s.settled(StepReserve, true):",
+				"case (s.Inventory == InventoryReserved || s.Held) && !s.settled(StepReserve, true):",
+			},
+		},
+		run: `TestMatrix/cell/^immediate$/^(reserve|authorize)$/done/(kill|pause)\+cancel`,
+	},
+	{
+		name: "the undo of what was never done writes no fence", dir: "test/matrix",
+		edits: []edit{
+			{"internal/inventory/ledger.go", "	if kind == event.StockReleased {\n		a, err := l.stand(", "	if false {\n		a, err := l.stand("},
+			{
+				"internal/payment/simulator/moves.go", "	return s.write(keyAuthorize, event.ChargeFenced, charge), nil",
+				"	return say(payment.Result{State: payment.Undone})",
+			},
+		},
+		run: `TestMatrix/cell/^immediate$/^(reserve|authorize)$/before/pause\+cancel`,
+	},
+	{
+		name: "forward or back is not recorded before the capture", dir: "test/matrix",
+		edits: []edit{{
+			"internal/order/next.go",
+			"		return record(s.entry(SlotDecide, event.OrderSettling, now, Ref{OrderID: s.Order.ID}))",
+			"		return s.forward(f, now, t)",
+		}},
+		run: `TestMatrix/cell/^immediate$/^(authorize|capture)$/(done|recorded)/(kill|cancel)$`,
+	},
+}
+
+func TestMutantsTurnTheMatrixRed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles the tests anew for each mutant")
+	}
+	testenv.Temporal(t)
+	for _, m := range mutants {
+		t.Run(m.name, m.mustBeNoticed)
+	}
+}
+
+// failed finds the tests in the output of go test that failed and have no failed test below them.
+var failed = regexp.MustCompile(`(?m)^ *--- FAIL: (\S+)`)
+
+// mustBeNoticed compiles the mutant with the tests and wants one of them to fail.
+func (m mutant) mustBeNoticed(t *testing.T) {
+	began := time.Now()
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	require.NoError(t, err)
+	args := append([]string{"test", "-count=1", "-timeout=3m", "-overlay=" + m.overlay(t, root), "-run=" + m.run, "-v"}, raceFlags...)
+	command := exec.CommandContext(t.Context(), "go", append(args, "./"+m.dir)...)
+	command.Dir = root
+	output, err := command.CombinedOutput()
+	require.Error(t, err, "nobody noticed")
+
+	var red []string
+	for _, match := range failed.FindAllStringSubmatch(string(output), -1) {
+		if name := match[1]; !strings.Contains(string(output), "--- FAIL: "+name+"/") {
+			red = append(red, name)
+		}
+	}
+	assert.NotEmpty(t, red, "no test failed, and yet: %s", output)
+	t.Logf("red after %s:\n  %s", time.Since(began).Round(time.Second), strings.Join(red, "\n  "))
+}
+
+// overlay writes the mutated files and what go test must know of them.
+func (m mutant) overlay(t *testing.T, root string) string {
+	t.Helper()
+	mutated := map[string]string{}
+	for _, e := range m.edits {
+		path := filepath.Join(root, filepath.FromSlash(e.file))
+		if mutated[path] == "" {
+			source, err := os.ReadFile(path)
+			require.NoError(t, err)
+			mutated[path] = string(source)
+		}
+		require.Equal(t, 1, strings.Count(mutated[path], e.from), "%s does not have once: %s", e.file, e.from)
+		mutated[path] = strings.Replace(mutated[path], e.from, e.to, 1)
+	}
+	dir := t.TempDir()
+	replace := map[string]string{}
+	for path, source := range mutated {
+		copied := filepath.Join(dir, filepath.Base(path))
+		require.NotContains(t, replace, copied)
+		require.NoError(t, os.WriteFile(copied, []byte(source), 0o600))
+		replace[path] = copied
+	}
+	list, err := json.Marshal(map[string]any{"Replace": replace})
+	require.NoError(t, err)
+	file := filepath.Join(dir, "overlay.json")
+	require.NoError(t, os.WriteFile(file, list, 0o600))
+	return file
+}

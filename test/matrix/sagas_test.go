@@ -1,0 +1,279 @@
+package matrix
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// ordersAtOnce are the orders of a round: they share SKUs of which there is too little, and processes that are killed.
+const ordersAtOnce = 5
+
+// rounds are how many rounds are run: 300 sagas, or 10,000 when there is time.
+func rounds() int {
+	if long() {
+		return 10_000 / ordersAtOnce
+	}
+	return 300 / ordersAtOnce
+}
+
+// long reports whether there is time.
+func long() bool { return os.Getenv("ORDERSAGA_LONG") != "" }
+
+// plan is a round: what is ordered, what is said, and what goes wrong.
+type plan struct {
+	seed   uint64
+	fast   bool
+	stock  map[string]int64
+	orders []order.Order
+	traps  []*trap
+	// scripts are what the neighbours say about each order while it is open, afterwards what they say when it is over.
+	scripts [][]scene
+	after   [][]string
+	words   []string
+}
+
+// wordy prints the plan, so that a failure tells what was tried.
+func (p *plan) wordy() string { return strings.Join(p.words, "\n") }
+
+func (p *plan) note(format string, args ...any) {
+	p.words = append(p.words, fmt.Sprintf(format, args...))
+}
+
+// newPlan draws a plan. The prefix makes its names unique in a lane; nothing else depends on it.
+func newPlan(seed uint64, prefix string) *plan {
+	random := rand.New(rand.NewPCG(seed, 1))
+	p := &plan{seed: seed, fast: random.IntN(3) > 0, stock: map[string]int64{}}
+	p.note("seed %d, fast gateway %t", seed, p.fast)
+	skus := []string{prefix + "-tea", prefix + "-cup", prefix + "-pot", prefix + "-tin"}
+	for _, sku := range skus {
+		p.stock[sku] = 2 + random.Int64N(14)
+		p.note("  %d of %s", p.stock[sku], sku)
+	}
+	for n := range ordersAtOnce {
+		o := drawOrder(random, fmt.Sprintf("%s-%d", prefix, n), skus)
+		p.orders = append(p.orders, o)
+		p.note("  order %s: %s, %s, %v", o.ID, o.Fulfillment, o.Payment.Method, o.Lines)
+		for range 1 + random.IntN(4) {
+			t := drawTrap(random, o.ID)
+			p.traps = append(p.traps, t)
+			p.note("    %s: %s, after %t, %s", t.harm, t.what, t.after, t.wire)
+		}
+		p.scripts = append(p.scripts, p.drawScript(random, o))
+		p.after = append(p.after, p.drawAfter(random))
+	}
+	return p
+}
+
+// methods are drawn by weight: each is there as often as it shall be.
+var methods = []string{
+	"tok_visa", "tok_visa", "tok_visa", "tok_visa", "tok_timeout", "tok_timeout", "tok_pending", "tok_pending",
+	"tok_declined", "tok_capture_refused",
+}
+
+func drawOrder(random *rand.Rand, id string, skus []string) order.Order {
+	o := order.Order{
+		ID: id, CustomerID: "c-1", Currency: "EUR", Fulfillment: order.Immediate,
+		Payment: order.PaymentMethod{Method: methods[random.IntN(len(methods))]},
+	}
+	if random.IntN(2) == 0 {
+		o.Fulfillment = order.Shipment
+	}
+	for range 1 + random.IntN(4) {
+		n := random.IntN(len(skus))
+		o.Lines = append(o.Lines, order.Line{SKU: skus[n], Quantity: 1 + random.Int64N(2), UnitAmount: int64(100 * (n + 1))})
+	}
+	return o.Normalize()
+}
+
+// wild are the calls that are struck at random besides those of the matrix.
+var wild = []op{opReserve, opRelease, opCommit, opAuthorize, opCapture, opVoid, opLookup, opPublish, opProject}
+
+func drawTrap(random *rand.Rand, orderID string) *trap {
+	all := append([]harm(nil), harms...)
+	all = append(all, overtaking...)
+	// What only loses an answer is drawn more often: it costs nothing.
+	all = append(all, harmError, harmError, harmTimeout, harmTimeout, harmCancel, harmSignal)
+	t := &trap{orderID: orderID, harm: all[random.IntN(len(all))], after: random.IntN(2) == 0}
+	if random.IntN(2) == 0 {
+		t.what = wild[random.IntN(len(wild))]
+	} else {
+		stages := append(forward(order.Shipment), turn(order.SlotTurn, order.Shipment)...)
+		t.what = record(stages[random.IntN(len(stages))].slot)
+	}
+	if random.IntN(4) == 0 {
+		t.after, t.wire = true, []op{wireTask, wireActivity}[random.IntN(2)]
+	}
+	return t
+}
+
+// drawScript draws what the neighbours say. It always leads the order somewhere.
+func (p *plan) drawScript(random *rand.Rand, o order.Order) []scene {
+	var script []scene
+	add := func(what string, s scene) {
+		if random.IntN(4) == 0 {
+			what, s = what+" twice", twice(s)
+		}
+		p.note("    %s", what)
+		script = append(script, s)
+	}
+	opened := func(s order.State) bool { return s.Opened() }
+	if random.IntN(5) == 0 {
+		add("cancelled at once", scene{opened, cancelScene})
+	}
+	if o.Payment.Method == "tok_pending" {
+		switch random.IntN(4) {
+		case 0:
+			add("the payment fails", says(event.PaymentFailed, func(s order.State) bool { return s.Payment == order.PaymentPending }))
+		case 1:
+			add("paid early", says(event.PaymentSucceeded, opened))
+			fallthrough
+		default:
+			add("paid", pay)
+		}
+	}
+	if o.Fulfillment != order.Shipment {
+		return script
+	}
+	switch random.IntN(5) {
+	case 0:
+		add("cancelled before the dispatch", recall)
+	case 1:
+		add("dispatched early", says(event.ShipmentDispatched, opened))
+		fallthrough
+	default:
+		add("dispatched", dispatch)
+	}
+	if random.IntN(4) == 0 {
+		add("delivered early", says(event.ShipmentDelivered, func(s order.State) bool { return !s.ShippedAt.IsZero() }))
+	}
+	add("delivered", deliver)
+	return script
+}
+
+// drawAfter draws what is said when the order is over.
+func (p *plan) drawAfter(random *rand.Rand) []string {
+	var late []string
+	for _, eventType := range []string{event.OrderCancellationRequested, event.ShipmentDispatched, event.PaymentSucceeded} {
+		if random.IntN(6) == 0 {
+			p.note("    late: %s", eventType)
+			late = append(late, eventType)
+		}
+	}
+	return late
+}
+
+func cancelScene(ctx context.Context, l *lane, orderID string) { l.cancel(ctx, orderID) }
+
+// twice says the same again, as a broker does that got no acknowledgement.
+func twice(s scene) scene {
+	return scene{s.when, func(ctx context.Context, l *lane, orderID string) {
+		s.do(ctx, l, orderID)
+		l.again(ctx, orderID)
+	}}
+}
+
+// counts are what happened in all rounds.
+type counts struct {
+	mu    sync.Mutex
+	sagas int
+	fired map[harm]int
+	ends  map[order.Status]int
+}
+
+func TestRandomSagas(t *testing.T) {
+	first, last := uint64(time.Now().UnixNano()), uint64(rounds())
+	if given := os.Getenv("ORDERSAGA_SEED"); given != "" {
+		seed, err := strconv.ParseUint(given, 10, 64)
+		require.NoError(t, err)
+		first, last = seed, 1
+	}
+	// Without a cache every workflow task replays its run from the beginning.
+	lanes := newPool(t, 14, 8, 0)
+	began := time.Now()
+	all := &counts{fired: map[harm]int{}, ends: map[order.Status]int{}}
+	t.Run("seed", func(t *testing.T) {
+		for n := range last {
+			t.Run(strconv.FormatUint(first+n, 10), func(t *testing.T) {
+				t.Parallel()
+				fast := newPlan(first+n, "").fast
+				l := <-lanes.of(fast)
+				defer func() { lanes.of(fast) <- l }()
+				newPlan(first+n, l.unique("r")).run(t, l, all)
+			})
+		}
+	})
+	t.Logf("%d sagas from seed %d in %s; faults: %v; ends: %v", all.sagas, first, time.Since(began).Round(time.Second), all.fired, all.ends)
+}
+
+// run runs the round.
+func (p *plan) run(t *testing.T, l *lane, all *counts) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for sku, quantity := range p.stock {
+		l.receive(ctx, sku, quantity)
+	}
+	l.set(p.traps...)
+	errs := make([]error, len(p.orders))
+	var driven sync.WaitGroup
+	for n, o := range p.orders {
+		driven.Go(func() {
+			if errs[n] = l.place(ctx, o); errs[n] == nil {
+				errs[n] = l.drive(ctx, o.ID, p.scripts[n])
+			}
+		})
+	}
+	driven.Wait()
+	l.thaw()
+	for n, o := range p.orders {
+		if !l.state(o.ID).Ended {
+			continue
+		}
+		for _, eventType := range p.after[n] {
+			if eventType == event.OrderCancellationRequested {
+				l.cancel(ctx, o.ID)
+				continue
+			}
+			l.say(ctx, eventType, l.unique("late"), o.ID)
+		}
+		// A run that was reset at its end is there once more, and hears it.
+		assert.NoError(t, l.closed(ctx, o.ID))
+		assert.NoError(t, l.settled(ctx, o.ID))
+	}
+	for n, o := range p.orders {
+		assert.NoError(t, errs[n], "order %s", o.ID)
+	}
+	for _, err := range l.take() {
+		assert.ErrorIs(t, err, errTooLate, "a fault could not be planted")
+	}
+	assert.Empty(t, l.examine(p.orders))
+	if t.Failed() {
+		t.Logf("run it again with ORDERSAGA_SEED=%d\n%s", p.seed, p.wordy())
+		for _, o := range p.orders {
+			t.Log(l.story(o))
+		}
+	}
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.sagas += len(p.orders)
+	for _, o := range p.orders {
+		all.ends[l.state(o.ID).Status]++
+	}
+	for _, t := range p.traps {
+		if t.fired {
+			all.fired[t.harm]++
+		}
+	}
+}
