@@ -40,9 +40,11 @@ test: devstack ## every test, on the real stack; with -race where a C compiler i
 matrix: devstack ## the crash matrix, some random sagas, and the mutants that must turn it red
 	@$(BIN)/devstack exec --only temporal -- $(MAKE) --no-print-directory test-matrix VERBOSE=-v
 
-long: devstack ## 10,000 random sagas, and a mutant for each complaint about other orchestrators; ORDERSAGA_SEED=n repeats one
+long: devstack ## 10,000 random sagas, a mutant for each complaint about other orchestrators, 10,000 parked sagas
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
 	  $(GO) test -timeout 90m -count=1 -v -run 'TestRandomSagas|TestComplaints' ./test/matrix
+	@$(BIN)/devstack exec -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
+	  $(GO) test -timeout 60m -count=1 -v -run 'TestParkedSagas' ./test/e2e
 
 # These three run under devstack, which sets the environment.
 test-unit:
