@@ -96,6 +96,8 @@ type Resume struct {
 	Seen []string `json:"seen,omitempty"`
 	// Published is the version up to which the broker has confirmed.
 	Published int64 `json:"published,omitempty"`
+	// Unasked is what the bus said of a payment, and the gateway could not be asked about in time.
+	Unasked *order.PaymentHint `json:"unasked,omitempty"`
 }
 
 // OrderResult is what an order came to.
