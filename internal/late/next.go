@@ -62,6 +62,12 @@ func (s State) Open() bool {
 	return payment || s.goodsOpen() || s.Attention.Open
 }
 
+// Unsettled reports whether a payment is left to be looked up or given back.
+func (s State) Unsettled() bool {
+	_, open := s.open()
+	return open
+}
+
 // open returns the oldest payment that is not settled.
 func (s State) open() (Matter, bool) {
 	for _, p := range s.Payments {

@@ -72,6 +72,19 @@ func (c *Client) SettleLate(ctx context.Context, o order.Order) error {
 	return fault.Wrap(err, fault.Unavailable, "settle what came late for order %s", o.ID)
 }
 
+// ResumeLate is SettleLate for somebody who knows the order's id alone. Errors: NotFound for an order without events,
+// Unavailable.
+func (c *Client) ResumeLate(ctx context.Context, orderID string) error {
+	state, err := c.state(ctx, orderID)
+	switch {
+	case err != nil:
+		return err
+	case !state.Opened():
+		return fault.New(fault.NotFound, "there is no order %s", orderID)
+	}
+	return c.SettleLate(ctx, state.Order)
+}
+
 // causes reads what caused the events of an order that has ended.
 func (c *Client) causes(ctx context.Context, s order.State) (*Late, error) {
 	records, err := c.log.Read(ctx, event.OrderStream(s.Order.ID), 0, 0)
