@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -292,8 +291,7 @@ func (r *orderRun) settleLate() error {
 	for {
 		err := workflow.ExecuteChildWorkflow(child, NameLate, LateInput{OrderID: r.state.Order.ID}).
 			GetChildWorkflowExecution().Get(r.ctx, nil)
-		var already *temporal.ChildWorkflowExecutionAlreadyStartedError
-		if !errors.As(err, &already) {
+		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 			return err
 		}
 		if workflow.SignalExternalWorkflow(r.ctx, id, "", SignalLate, nil).Get(r.ctx, nil) == nil {

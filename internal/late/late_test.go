@@ -88,9 +88,9 @@ func TestWhatAnOperatorGaveBackIsNotGivenBackAgain(t *testing.T) {
 		decision order.Resolution
 		refunds  int
 	}{
-		"given back by hand":                 {late.StepRefund, order.Resolution{Action: order.Substitute, Reference: "transfer 4711"}, 0},
-		"kept":                               {late.StepRefund, order.Resolution{Action: order.Skip, Note: "the customer ordered again"}, 0},
-		"given back without asking":          {late.StepJudge, order.Resolution{Action: order.Substitute, Reference: "transfer 4712"}, 0},
+		"given back by hand":              {late.StepRefund, order.Resolution{Action: order.Substitute, Reference: "transfer 4711"}, 0},
+		"kept":                            {late.StepRefund, order.Resolution{Action: order.Skip, Note: "the customer ordered again"}, 0},
+		"given back without asking":       {late.StepJudge, order.Resolution{Action: order.Substitute, Reference: "transfer 4712"}, 0},
 		"not asked about, and then there": {late.StepJudge, order.Resolution{Action: order.Skip, Note: "the provider is gone"}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
