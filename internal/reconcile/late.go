@@ -121,8 +121,8 @@ func (l *look) lateMoney(ctx context.Context, u *unit, surplus int64) (open bool
 	if err != nil {
 		return false, "", err
 	}
-	s, err := late.State{}.Fold(records)
-	if err != nil || s.Unsettled() {
+	s, unfolded := late.State{}.Fold(records)
+	if unfolded != nil || s.Unsettled() {
 		// What does not fold is found where it is walked.
 		return true, "", nil
 	}

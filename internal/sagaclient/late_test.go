@@ -2,7 +2,6 @@ package sagaclient_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -185,5 +184,5 @@ func TestALateStreamThatCannotBeReadIsNoAnswer(t *testing.T) {
 	w.log.down = true
 	_, _, err = w.client.Resolve(t.Context(), "42", said, "")
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
-	require.False(t, errors.Is(err, fault.NotFound))
+	require.NotErrorIs(t, err, fault.NotFound)
 }
