@@ -181,7 +181,9 @@ func TestALateSagaRefusesWhatDoesNotFit(t *testing.T) {
 		w.update(order.Resolution{ID: "d1", Action: order.Retry}, retry)
 		w.update(order.Resolution{ID: "d2", Action: order.Skip, Note: "n", Attention: 3}, wrong)
 	}, time.Hour)
-	w.env.RegisterDelayedCallback(func() { w.update(order.Resolution{ID: "d3", Action: order.Substitute, Reference: "back in the warehouse"}, fits) }, 40*24*time.Hour)
+	w.env.RegisterDelayedCallback(func() {
+		w.update(order.Resolution{ID: "d3", Action: order.Substitute, Reference: "back in the warehouse"}, fits)
+	}, 40*24*time.Hour)
 	require.NoError(t, w.settle())
 	require.False(t, early.Accepted)
 	require.NotEmpty(t, early.Detail)
