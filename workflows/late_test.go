@@ -48,11 +48,14 @@ func (w *world) more(after time.Duration, id, eventType string) {
 	}, after)
 }
 
-// settle runs the late saga and returns its error.
-func (w *world) settle() error {
+// settle runs the late saga and returns its error. Expect is called once everything is registered.
+func (w *world) settle(expect ...func()) error {
 	w.t.Helper()
 	w.env.RegisterWorkflowWithOptions(workflows.Late, workflow.RegisterOptions{Name: workflows.NameLate})
 	workers.RegisterActivities(w.env, &activities.Outcomes{}, &activities.Inventory{}, &activities.Payment{}, w.lateMoney(w.gateway))
+	for _, e := range expect {
+		e()
+	}
 	w.env.ExecuteWorkflow(workflows.NameLate, workflows.LateInput{OrderID: "42"})
 	require.True(w.t, w.env.IsWorkflowCompleted())
 	return w.env.GetWorkflowError()
@@ -249,6 +252,24 @@ func TestALateSagaContinuesAsNew(t *testing.T) {
 	verdict := next.decide(time.Hour, order.Resolution{ID: "d1", Action: order.Skip, Note: "gone"})
 	require.NoError(t, next.settle())
 	require.True(t, verdict.Accepted)
+}
+
+// A run that goes on where another one asked somebody takes that back from its page, also when it has nothing to wait for.
+func TestAContinuedRunTakesBackWhatItsPageShows(t *testing.T) {
+	w := newWorld(t)
+	w.unpaid()
+	w.came("e1", event.PaymentSucceeded)
+	_, s := w.lateStream()
+	stuck := late.Facts{Stuck: &order.Stuck{Step: late.StepJudge, Error: "no answer"}}
+	_, _, err := w.log.Append(context.Background(), event.LateStream("42"), s.Head, []event.Entry{late.Next(s, stuck, w.env.Now()).Entry})
+	require.NoError(t, err)
+	require.NoError(t, w.env.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(workflows.NeedsAttention.ValueSet(true))))
+	require.NoError(t, w.settle(func() {
+		w.env.OnUpsertTypedSearchAttributes(temporal.NewSearchAttributes(workflows.NeedsAttention.ValueSet(false))).Return(nil).Once()
+	}))
+	require.True(t, w.env.AssertExpectations(t))
+	require.Len(t, w.gateway.refunds, 1)
+	require.Equal(t, []string{"judge", "nothing"}, w.desk.shown, "the desk is told, whatever the run before had done")
 }
 
 // A payer pays at the worst moment: the order is being undone, and cannot turn round any more.
