@@ -15,15 +15,15 @@ import (
 )
 
 // showLate waits for what must follow from what came when the order had ended, and prints it. It is in the log only, so that
-// is looked at again and again.
-func (g *guide) showLate(ctx context.Context, p path, orderID string) error {
+// is looked at again and again; once, when something has failed already.
+func (g *guide) showLate(ctx context.Context, p path, orderID string, wait bool) error {
 	ctx, cancel := context.WithTimeout(ctx, pathTimeout)
 	defer cancel()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	for {
 		items, err := g.lateItems(ctx, orderID)
-		if err == nil && len(items) >= len(p.late) {
+		if err == nil && (!wait || len(items) >= len(p.late)) {
 			fmt.Fprintln(g.out, "  and when it had ended")
 			PrintTimeline(g.out, items)
 			return p.judgeLate(items)

@@ -4,6 +4,7 @@ package tour
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -106,8 +107,8 @@ func (g *guide) walk(ctx context.Context) []string {
 		}
 		fmt.Fprintln(g.out)
 		PrintTimeline(g.out, r.items)
-		if r.err == nil && len(p.late) > 0 {
-			r.err = g.showLate(ctx, p, r.end.ID)
+		if len(p.late) > 0 {
+			r.err = errors.Join(r.err, g.showLate(ctx, p, r.end.ID, r.err == nil))
 		}
 		if err := p.judge(r.end, r.items, r.err); err != nil {
 			failures = append(failures, p.name+": "+err.Error())
