@@ -121,8 +121,8 @@ func (l *look) lateMoney(ctx context.Context, u *unit, surplus int64) (open bool
 	if err != nil {
 		return false, "", err
 	}
-	s, unfolded := late.State{}.Fold(records)
-	if unfolded != nil || s.Unsettled() {
+	s, ok := foldLate(records)
+	if !ok || s.Unsettled() {
 		// What does not fold is found where it is walked.
 		return true, "", nil
 	}
@@ -143,4 +143,10 @@ func (l *look) lateMoney(ctx context.Context, u *unit, surplus int64) (open bool
 		why = ""
 	}
 	return false, why, nil
+}
+
+// foldLate reports whether the stream folds.
+func foldLate(records []event.Record) (late.State, bool) {
+	s, err := late.State{}.Fold(records)
+	return s, err == nil
 }
