@@ -94,17 +94,29 @@ type LateStepResult struct {
 	// Order is the order that has ended, and Fast tells that the gateway may be called inside a workflow task; of Open.
 	Order order.Order `json:"order,omitzero"`
 	Fast  bool        `json:"fast,omitempty"`
+	// Patience is how long a step may be stuck before somebody is asked to look: the setting of the worker that opened the
+	// run; of Open.
+	Patience time.Duration `json:"patience,omitempty"`
+}
+
+// LateDesk keeps the list of what came late and needs somebody. Show never replaces a newer state by an older one.
+type LateDesk interface {
+	Show(ctx context.Context, s late.State) error
 }
 
 // LateMoney are the activities of the late saga.
 type LateMoney struct {
 	Log     Log
 	Gateway payment.Gateway
+	Desk    LateDesk
+	// Patience is how long a step may be stuck before somebody is asked to look.
+	Patience time.Duration
 	// Clock tells the time of events.
 	Clock func() time.Time
 }
 
-// Open reads what came late, and the order that it came for.
+// Open reads what came late, and the order that it came for. The run before may have ended between asking somebody to
+// look and putting that on the desk.
 func (l *LateMoney) Open(ctx context.Context, in LateStepInput) (LateStepResult, error) {
 	records, err := l.Log.Read(ctx, event.OrderStream(in.State.OrderID), 0, 0)
 	if err != nil {
@@ -115,7 +127,13 @@ func (l *LateMoney) Open(ctx context.Context, in LateStepInput) (LateStepResult,
 		return LateStepResult{}, toTemporal(err)
 	}
 	tail, err := l.Log.Read(ctx, event.LateStream(in.State.OrderID), in.State.Head.Version, 0)
-	return LateStepResult{Tail: tail, Order: ended.Order, Fast: l.Gateway.Traits().Fast}, toTemporal(err)
+	if err == nil {
+		err = l.show(ctx, in.State, tail)
+	}
+	if err != nil {
+		return LateStepResult{}, toTemporal(err)
+	}
+	return LateStepResult{Tail: tail, Order: ended.Order, Fast: l.Gateway.Traits().Fast, Patience: l.Patience}, nil
 }
 
 // Record appends an event that the run has decided on.
@@ -135,7 +153,8 @@ func (l *LateMoney) Judge(ctx context.Context, in LateStepInput) (LateStepResult
 	if err != nil {
 		return LateStepResult{}, toTemporal(err)
 	}
-	return l.append(ctx, in, in.State.Judged(in.Payment, found.PaymentID, pay.Currency, found.Arrived, l.Clock()))
+	due := in.State.Due(found.Arrived, pay.Amount)
+	return l.append(ctx, in, in.State.Judged(in.Payment, found.PaymentID, pay.Currency, due, l.Clock()))
 }
 
 // Refund gives back the money that has arrived.
@@ -149,7 +168,23 @@ func (l *LateMoney) Refund(ctx context.Context, in LateStepInput) (LateStepResul
 
 func (l *LateMoney) append(ctx context.Context, in LateStepInput, entry event.Entry) (LateStepResult, error) {
 	tail, err := appendLate(ctx, l.Log, in.State.OrderID, in.State.Head, entry)
-	return LateStepResult{Tail: tail}, toTemporal(err)
+	if err == nil {
+		err = l.show(ctx, in.State, tail)
+	}
+	if err != nil {
+		return LateStepResult{}, toTemporal(err)
+	}
+	return LateStepResult{Tail: tail}, nil
+}
+
+// show puts what came late on the desk when somebody is asked to look, and takes it away when that is over. What is not
+// shown is shown by the next attempt: nothing else would tell people.
+func (l *LateMoney) show(ctx context.Context, before late.State, tail []event.Record) error {
+	after, err := before.Fold(tail)
+	if err != nil || after.Attention.Count == 0 || after.Attention == before.Attention {
+		return err
+	}
+	return l.Desk.Show(ctx, after)
 }
 
 // latePayment is the order's payment as a gateway knows it.

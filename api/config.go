@@ -25,8 +25,9 @@ type Sagas interface {
 	Place(ctx context.Context, p sagaclient.Placement) (replayed bool, err error)
 	// Cancel asks to cancel an order and waits for the verdict. Errors: NotFound, Unavailable.
 	Cancel(ctx context.Context, orderID string, request order.Cancellation) (workflows.CancelVerdict, error)
-	// Resolve brings an operator's decision and waits for the verdict. Errors: NotFound, Unavailable.
-	Resolve(ctx context.Context, orderID string, d order.Resolution) (workflows.ResolveVerdict, error)
+	// Resolve brings an operator's decision and waits for the verdict. It returns the decision with its id and the number
+	// of the attention that it is about. Errors: NotFound, Unavailable.
+	Resolve(ctx context.Context, orderID string, d order.Resolution, key string) (order.Resolution, workflows.ResolveVerdict, error)
 	// Find tells what was asked for in an order that the log does not know yet. Errors: NotFound, Unavailable.
 	Find(ctx context.Context, orderID string) (sagaclient.Found, error)
 }
@@ -51,9 +52,11 @@ type Orders interface {
 	Desk(ctx context.Context, cursor string, limit int) (items []DeskItem, next string, err error)
 }
 
-// DeskItem is an order that needs attention, and what may be decided about it.
+// DeskItem is an order that needs attention, and what may be decided about it. Late tells that the order has ended, and
+// that it is about what came later.
 type DeskItem struct {
 	OrderID   string
+	Late      bool
 	Status    order.Status
 	Attention order.AttentionState
 	Actions   []order.ResolutionAction

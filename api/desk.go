@@ -6,9 +6,9 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows"
 )
 
 // deskItem is an order on the attention desk as clients see it.
@@ -33,7 +33,8 @@ type deskLinks struct {
 	Resolutions string `json:"resolutions"`
 }
 
-// listDesk is GET /v1/attention: a page of the orders that need attention.
+// listDesk is GET /v1/attention: a page of the orders that need attention, and of those that have ended and need it
+// because of what came later.
 func (s *Server) listDesk(c echo.Context) error {
 	q := queryOf(c, "limit", "cursor")
 	limit, cursor := q.limit(defaultPage), q.cursor()
@@ -59,6 +60,9 @@ func (s *Server) deskItem(d DeskItem) deskItem {
 		ID: d.OrderID, Status: d.Status, Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error, Attempts: a.Attempts,
 		NextTry: instantOf(a.NextTry), Since: instant(a.Since), Actions: d.Actions,
 		Links: deskLinks{orderLinks: s.links(d.OrderID), Resolutions: orderPath(d.OrderID) + "/resolutions"},
+	}
+	if d.Late && item.Links.Saga != "" {
+		item.Links.Saga = s.sagaURL(workflows.LateWorkflowID(d.OrderID))
 	}
 	if item.Actions == nil {
 		item.Actions = []order.ResolutionAction{}
@@ -103,12 +107,10 @@ func (s *Server) resolveOrder(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	before, err := s.loadOrder(c, id)
-	if err != nil {
+	if _, err := s.loadOrder(c, id); err != nil {
 		return err
 	}
-	decision = decision.Identified(event.OrderStream(id), before.Attention, key)
-	if err := s.resolve(c, id, decision); err != nil {
+	if decision, err = s.resolve(c, id, decision, key); err != nil {
 		return err
 	}
 	after, err := s.loadOrder(c, id)
@@ -121,17 +123,17 @@ func (s *Server) resolveOrder(c echo.Context) error {
 }
 
 // resolve asks for the verdict. Errors: ResolutionRefused, NotFound, Unavailable when no worker answers.
-func (s *Server) resolve(c echo.Context, id string, decision order.Resolution) error {
+func (s *Server) resolve(c echo.Context, id string, decision order.Resolution, key string) (order.Resolution, error) {
 	ctx, cancel := s.ask(c)
 	defer cancel()
-	verdict, err := s.cfg.Sagas.Resolve(ctx, id, decision)
+	decision, verdict, err := s.cfg.Sagas.Resolve(ctx, id, decision, key)
 	if err != nil {
-		return err
+		return decision, err
 	}
 	if !verdict.Accepted {
-		return &fault.Error{Code: fault.ResolutionRefused, Message: verdict.Detail, Err: refusedError{verdict.Status}}
+		return decision, &fault.Error{Code: fault.ResolutionRefused, Message: verdict.Detail, Err: refusedError{verdict.Status}}
 	}
-	return nil
+	return decision, nil
 }
 
 // decodeResolution reads the body of a decision. Errors: Malformed, Invalid.

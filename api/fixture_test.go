@@ -46,12 +46,12 @@ type sagas struct {
 	// started is called once an order, outside of the lock.
 	started func(sagaclient.Placement)
 	cancel  func(ctx context.Context, id string, request order.Cancellation) (workflows.CancelVerdict, error)
-	resolve func(ctx context.Context, id string, d order.Resolution) (workflows.ResolveVerdict, error)
+	resolve func(ctx context.Context, id string, d order.Resolution, key string) (order.Resolution, workflows.ResolveVerdict, error)
 	fail    error
 }
 
-func (s *sagas) Resolve(ctx context.Context, id string, d order.Resolution) (workflows.ResolveVerdict, error) {
-	return s.resolve(ctx, id, d)
+func (s *sagas) Resolve(ctx context.Context, id string, d order.Resolution, key string) (order.Resolution, workflows.ResolveVerdict, error) {
+	return s.resolve(ctx, id, d, key)
 }
 
 func (s *sagas) Place(_ context.Context, p sagaclient.Placement) (bool, error) {

@@ -68,15 +68,15 @@ func (s *Server) resource(state order.State) orderResource {
 func (s *Server) links(orderID string) orderLinks {
 	l := orderLinks{Self: orderPath(orderID), Events: orderPath(orderID) + "/events"}
 	if s.cfg.TemporalUIURL != "" {
-		l.Saga = s.sagaURL(orderID)
+		l.Saga = s.sagaURL(workflows.OrderWorkflowID(orderID))
 	}
 	return l
 }
 
-// sagaURL is the address of an order's page in the Temporal Web UI.
-func (s *Server) sagaURL(orderID string) string {
+// sagaURL is the address of a workflow's page in the Temporal Web UI.
+func (s *Server) sagaURL(workflowID string) string {
 	page, err := url.JoinPath(s.cfg.TemporalUIURL, "namespaces", url.PathEscape(s.cfg.TemporalNamespace),
-		"workflows", workflows.OrderWorkflowID(orderID))
+		"workflows", workflowID)
 	if err != nil {
 		return ""
 	}

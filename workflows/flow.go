@@ -88,7 +88,10 @@ func (r *orderRun) GiveUp(a saga.Action, in activities.StepInput, cause error) {
 		r.facts.GivenUp = order.Step(a.Step)
 	case in.Hint == nil:
 		r.facts.LookedUp = true
-	case r.facts.Hint == nil && saga.Retryable(cause) && workflow.Now(r.ctx).Before(r.state.PendingSince.Add(r.timing.PaymentPending)):
+	case !workflow.Now(r.ctx).Before(r.state.PendingSince.Add(r.timing.PaymentPending)):
+		// Nobody waits for the payer any more. If the order is undone, what was said is late.
+		r.unasked = in.Hint
+	case r.facts.Hint == nil && saga.Retryable(cause):
 		// It will not come again: its message was acknowledged.
 		r.facts.Hint = in.Hint
 	}
@@ -124,7 +127,7 @@ func (r *orderRun) MayContinueAsNew() bool {
 // ContinueAsNew bounds the history of a run that waits for long.
 func (r *orderRun) ContinueAsNew() error {
 	next := r.in
-	next.Resume = &Resume{Facts: r.facts, Seen: workflow.DeterministicKeys(r.seen), Published: r.outbox.confirmed}
+	next.Resume = &Resume{Facts: r.facts, Seen: workflow.DeterministicKeys(r.seen), Published: r.outbox.confirmed, Unasked: r.unasked}
 	return workflow.NewContinueAsNewError(r.ctx, NameOrder, next)
 }
 

@@ -1,7 +1,7 @@
 package workflows
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -61,16 +61,23 @@ func Late(ctx workflow.Context, in LateInput) (LateResult, error) {
 	if err != nil {
 		return LateResult{}, err
 	}
+	// A continued run inherits what the one before it has shown.
+	r.shown, _ = workflow.GetTypedSearchAttributes(ctx).GetBool(NeedsAttention)
 	if err := r.read(); err != nil {
 		return LateResult{}, err
 	}
-	if err := saga.NewDriver(ctx, sequence, r).Run(); err != nil {
-		return LateResult{}, err
+	for {
+		if err := saga.NewDriver(ctx, sequence, r).Run(); err != nil {
+			return LateResult{}, err
+		}
+		if err := workflow.Await(r.ctx, func() bool { return workflow.AllHandlersFinished(r.ctx) }); err != nil {
+			return LateResult{}, err
+		}
+		// What came while the last answers were given is not left behind.
+		if r.TakeIn(); !r.unread {
+			return LateResult{OrderID: in.OrderID, Version: r.state.Head.Version}, nil
+		}
 	}
-	if err := workflow.Await(r.ctx, func() bool { return workflow.AllHandlersFinished(r.ctx) }); err != nil {
-		return LateResult{}, err
-	}
-	return LateResult{OrderID: in.OrderID, Version: r.state.Head.Version}, nil
 }
 
 // lateRun is one run of a late saga.
@@ -78,15 +85,16 @@ type lateRun struct {
 	ctx   workflow.Context
 	in    LateInput
 	order order.Order
-	fast  bool
 	state late.State
 	facts late.Facts
 	desk  desk
 	// changes counts signals; unread tells that the log has more.
 	changes int
 	unread  bool
-	// known tells that the stream was read.
-	known bool
+	// known tells that the stream was read. Fast and patience are of the worker that did so first.
+	known    bool
+	fast     bool
+	patience time.Duration
 	// shown is what the search attribute says.
 	shown bool
 }
@@ -100,7 +108,10 @@ func (r *lateRun) read() error {
 	if err != nil {
 		return err
 	}
-	r.order, r.fast, r.known = result.Order, result.Fast, true
+	if !r.known {
+		r.order, r.fast, r.patience = result.Order, result.Fast, cmp.Or(result.Patience, order.DefaultTiming().Attention)
+	}
+	r.known = true
 	return r.fold(result)
 }
 
@@ -129,13 +140,19 @@ func (r *lateRun) Next(now time.Time) saga.Action {
 	return saga.Action{Kind: saga.ActionKind(a.Kind), Step: string(a.Step), Until: a.Until, For: a.For}
 }
 
-// Record appends what late.Next decided, or reads what somebody else has appended.
+// Record reads what somebody else has appended, and appends what late.Next decides then.
 func (r *lateRun) Record() error {
 	if r.unread {
-		return r.read()
+		if err := r.read(); err != nil {
+			return err
+		}
+	}
+	next := late.Next(r.state, r.facts, workflow.Now(r.ctx))
+	if next.Kind != order.Record {
+		return nil
 	}
 	in := r.input()
-	in.Entry = late.Next(r.state, r.facts, workflow.Now(r.ctx)).Entry
+	in.Entry = next.Entry
 	result, err := saga.UntilDone(r.ctx, callLateRecord, in, r.Idle)
 	if err != nil {
 		return err
@@ -180,7 +197,7 @@ func (r *lateRun) newDesk() desk {
 
 // LateVerdictOf is the answer to a decision about what came late, as far as the log knows it.
 func LateVerdictOf(s late.State, d order.Resolution) ResolveVerdict {
-	v := ResolveVerdict{Accepted: s.Recorded(d.ID)}
+	v := ResolveVerdict{Accepted: s.Recorded(d.ID), Status: s.Status}
 	if !v.Accepted {
 		v.Detail = s.WhyNotResolvable(d)
 	}
@@ -206,9 +223,9 @@ func (r *lateRun) Raise(s saga.Stuck) {
 // Patience is short once an operator is being asked to look.
 func (r *lateRun) Patience() time.Duration {
 	if r.state.Attention.Open {
-		return saga.SlowBatch
+		return min(saga.SlowBatch, r.patience)
 	}
-	return order.DefaultTiming().Attention
+	return r.patience
 }
 
 // Idle shows why the run stays where it is.
@@ -274,8 +291,7 @@ func (r *orderRun) settleLate() error {
 	for {
 		err := workflow.ExecuteChildWorkflow(child, NameLate, LateInput{OrderID: r.state.Order.ID}).
 			GetChildWorkflowExecution().Get(r.ctx, nil)
-		var already *temporal.ChildWorkflowExecutionAlreadyStartedError
-		if !errors.As(err, &already) {
+		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 			return err
 		}
 		if workflow.SignalExternalWorkflow(r.ctx, id, "", SignalLate, nil).Get(r.ctx, nil) == nil {

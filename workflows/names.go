@@ -100,6 +100,8 @@ type Resume struct {
 	Published int64 `json:"published,omitempty"`
 	// Missed are the signals of the run that was broken off, oldest first.
 	Missed []Missed `json:"missed,omitempty"`
+	// Unasked is what the bus said of a payment, and the gateway could not be asked about in time.
+	Unasked *order.PaymentHint `json:"unasked,omitempty"`
 }
 
 // Missed is a signal that was acknowledged to its sender, and perhaps not written down.
@@ -111,7 +113,7 @@ type Missed struct {
 // Empty reports whether there is nothing to hand on.
 func (r Resume) Empty() bool {
 	f := r.Facts
-	return len(r.Missed) == 0 && len(f.Cancellations) == 0 && f.Hint == nil && f.Dispatched == nil && f.Delivered == nil && f.Lost == nil
+	return len(r.Missed) == 0 && r.Unasked == nil && len(f.Cancellations) == 0 && f.Hint == nil && f.Dispatched == nil && f.Delivered == nil && f.Lost == nil
 }
 
 // CancelledInTemporal is the cancellation that the Temporal Web UI's button makes of a run.
@@ -123,7 +125,7 @@ func CancelledInTemporal(runID string) order.Cancellation {
 func (r *Resume) Inherit(before Resume) {
 	r.Facts.Cancellations, r.Facts.Hint = before.Facts.Cancellations, before.Facts.Hint
 	r.Facts.Dispatched, r.Facts.Delivered, r.Facts.Lost = before.Facts.Dispatched, before.Facts.Delivered, before.Facts.Lost
-	r.Seen = before.Seen
+	r.Seen, r.Unasked = before.Seen, before.Unasked
 	r.Missed = append(append([]Missed(nil), before.Missed...), r.Missed...)
 }
 

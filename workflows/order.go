@@ -47,6 +47,8 @@ type orderRun struct {
 	// late are events that came when the order had ended; caused are the causes of the order's own events, which are not.
 	late   []activities.LateEvent
 	caused map[string]bool
+	// unasked is what the bus said of a payment, and the gateway could not be asked about in time.
+	unasked *order.PaymentHint
 	// conflict tells that the stream belongs to an order of other content.
 	conflict bool
 	// unlisted tells that the read model does not show the order's end yet.
@@ -64,12 +66,10 @@ func setup(ctx workflow.Context, in OrderInput) (*orderRun, error) {
 		timing: order.DefaultTiming(), seen: make(map[string]bool), caused: make(map[string]bool), shown: order.StatusAccepted,
 	}
 	if in.Resume != nil {
-		r.facts, r.outbox.confirmed = in.Resume.Facts, in.Resume.Published
+		r.facts, r.outbox.confirmed, r.unasked = in.Resume.Facts, in.Resume.Published, in.Resume.Unasked
 		for _, id := range in.Resume.Seen {
 			r.seen[id] = true
 		}
-	}
-	if in.Resume != nil {
 		r.takeOver(in.Resume.Missed)
 	}
 	r.desk = r.newDesk()

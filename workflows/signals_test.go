@@ -32,7 +32,7 @@ func (w *world) start(o order.Order, g payment.Gateway, p activities.Publisher) 
 		&activities.Outcomes{Recorder: recorder, Timing: w.timing, InlinePayment: w.inlinePayment},
 		&activities.Inventory{Recorder: recorder, Stock: w.stock},
 		&activities.Payment{Recorder: recorder, Gateway: g},
-		&activities.LateMoney{Log: w.log, Gateway: g, Clock: w.env.Now})
+		w.lateMoney(g))
 	w.env.ExecuteWorkflow(workflows.NameOrder, workflows.OrderInput{Order: o, CorrelationID: "corr", CausationID: "cause"})
 	require.True(w.t, w.env.IsWorkflowCompleted())
 	return w.env.GetWorkflowError()

@@ -44,19 +44,25 @@ func (r *orderRun) unanswered() {
 			r.cameLate(c.ID, c.Cause, event.OrderCancellationRequested)
 		}
 	}
-	if h := r.facts.Hint; h != nil && r.state.Decision != order.Forward {
-		eventType := event.PaymentFailed
-		if h.Succeeded {
-			eventType = event.PaymentSucceeded
-		}
-		r.cameLate(h.ID, h.Cause, eventType)
-	}
+	r.paymentLate(r.unasked)
+	r.paymentLate(r.facts.Hint)
 	if r.state.Decision == order.Forward || r.state.AtLarge {
 		return
 	}
 	r.shipmentLate(event.ShipmentDispatched, r.facts.Dispatched)
 	r.shipmentLate(event.ShipmentDelivered, r.facts.Delivered)
 	r.shipmentLate(event.ShipmentLost, r.facts.Lost)
+}
+
+func (r *orderRun) paymentLate(h *order.PaymentHint) {
+	if h == nil || r.state.Decision == order.Forward {
+		return
+	}
+	eventType := event.PaymentFailed
+	if h.Succeeded {
+		eventType = event.PaymentSucceeded
+	}
+	r.cameLate(h.ID, h.Cause, eventType)
 }
 
 func (r *orderRun) shipmentLate(eventType string, f *order.ShipmentFact) {

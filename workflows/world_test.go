@@ -14,6 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/payment"
 	"github.com/ordersaga/ordersaga/workers"
@@ -29,6 +30,7 @@ type world struct {
 	gateway *gateway
 	bus     *bus
 	list    *list
+	desk    *lateDesk
 	timing  order.Timing
 	// inlinePayment tells that the gateway is fast.
 	inlinePayment bool
@@ -41,7 +43,7 @@ func newWorld(t *testing.T) *world {
 	suite.SetLogger(quiet{})
 	w := &world{
 		t: t, env: suite.NewTestWorkflowEnvironment(), log: memlog.New(), stock: &stock{}, gateway: &gateway{},
-		bus: &bus{}, list: &list{}, timing: order.DefaultTiming(), inlinePayment: true,
+		bus: &bus{}, list: &list{}, desk: &lateDesk{}, timing: order.DefaultTiming(), inlinePayment: true,
 	}
 	w.env.SetStartTime(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 	// Time is mocked; this bounds a workflow that never ends.
@@ -60,13 +62,18 @@ func (w *world) run(o order.Order) workflows.OrderResult {
 		&activities.Outcomes{Recorder: recorder, Timing: w.timing, InlinePayment: w.inlinePayment},
 		&activities.Inventory{Recorder: recorder, Stock: w.stock},
 		&activities.Payment{Recorder: recorder, Gateway: w.gateway},
-		&activities.LateMoney{Log: w.log, Gateway: w.gateway, Clock: w.env.Now})
+		w.lateMoney(w.gateway))
 	w.env.ExecuteWorkflow(workflows.NameOrder, workflows.OrderInput{Order: o, CorrelationID: "corr", CausationID: "cause", Resume: w.resume})
 	require.True(w.t, w.env.IsWorkflowCompleted())
 	require.NoError(w.t, w.env.GetWorkflowError())
 	var result workflows.OrderResult
 	require.NoError(w.t, w.env.GetWorkflowResult(&result))
 	return result
+}
+
+// lateMoney are the activities of the late saga.
+func (w *world) lateMoney(g payment.Gateway) *activities.LateMoney {
+	return &activities.LateMoney{Log: w.log, Gateway: g, Desk: w.desk, Patience: w.timing.Attention, Clock: w.env.Now}
 }
 
 // timeline lists the types of the order's events.
@@ -198,6 +205,11 @@ type gateway struct {
 	doThenFail bool
 	state      payment.State
 	calls      []string
+	// asked tells that the payer was asked; arrived is what came when the payment had been voided, refunds what was given
+	// back, by key.
+	asked   bool
+	arrived int64
+	refunds map[string]int64
 }
 
 func (g *gateway) Traits() payment.Traits { return payment.Traits{Name: "fake", Fast: true} }
@@ -225,6 +237,7 @@ func (g *gateway) Authorize(context.Context, string, payment.Payment) (payment.R
 			if g.answer != "" {
 				g.state = g.answer
 			}
+			g.asked = g.state == payment.Pending
 		}
 	})
 	return payment.Result{State: g.state, PaymentID: "p-1"}, err
@@ -250,8 +263,25 @@ func (g *gateway) Void(context.Context, string, payment.Payment) (payment.Result
 	return payment.Result{State: g.state}, err
 }
 
-func (g *gateway) Refund(context.Context, string, payment.Payment, int64) (payment.Result, error) {
-	return payment.Result{State: payment.Refunded}, nil
+func (g *gateway) Refund(_ context.Context, key string, _ payment.Payment, amount int64) (payment.Result, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	err := g.call("refund", func() {
+		if g.refunds == nil {
+			g.refunds = map[string]int64{}
+		}
+		g.refunds[key] = amount
+	})
+	return payment.Result{State: payment.Refunded}, err
+}
+
+// there is what has arrived and is not given back.
+func (g *gateway) there() int64 {
+	left := g.arrived
+	for _, amount := range g.refunds {
+		left -= amount
+	}
+	return left
 }
 
 func (g *gateway) Lookup(context.Context, payment.Payment) (payment.Result, error) {
@@ -263,14 +293,18 @@ func (g *gateway) Lookup(context.Context, payment.Payment) (payment.Result, erro
 	if g.state == "" {
 		return payment.Result{State: payment.Absent}, nil
 	}
-	return payment.Result{State: g.state, PaymentID: "p-1", Asynchronous: g.answer == payment.Pending}, nil
+	return payment.Result{
+		State: g.state, PaymentID: "p-1", Asynchronous: g.answer == payment.Pending, Arrived: g.there(),
+	}, nil
 }
 
-// Settle settles a pending payment, as a payer does.
-func (g *gateway) Settle(_ context.Context, _ payment.Payment, succeeded bool, _ string) error {
+// Settle settles a pending payment, as a payer does. The money of one that was voided arrives all the same.
+func (g *gateway) Settle(_ context.Context, p payment.Payment, succeeded bool, _ string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
+	case g.asked && succeeded && g.state == payment.Undone && g.arrived == 0:
+		g.arrived = p.Amount
 	case g.state != payment.Pending:
 	case succeeded:
 		g.state = payment.Authorized
@@ -323,6 +357,30 @@ func (l *list) Project(_ context.Context, s order.State) error {
 	defer l.mu.Unlock()
 	if n := len(l.statuses); n == 0 || l.statuses[n-1] != s.Status {
 		l.statuses = append(l.statuses, s.Status)
+	}
+	return nil
+}
+
+// lateDesk is the list of what came late and needs somebody.
+type lateDesk struct {
+	mu    sync.Mutex
+	fail  int
+	shown []string
+}
+
+func (d *lateDesk) Show(_ context.Context, s late.State) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fail > 0 {
+		d.fail--
+		return fault.New(fault.Unavailable, "no list")
+	}
+	what := "nothing"
+	if s.Attention.Open {
+		what = string(s.Attention.Step)
+	}
+	if n := len(d.shown); n == 0 || d.shown[n-1] != what {
+		d.shown = append(d.shown, what)
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ const verdictTimeout = 30 * time.Second
 // deskLine is an order that needs attention, for programs.
 type deskLine struct {
 	ID        string                   `json:"id"`
+	Status    order.Status             `json:"status"`
 	Attention int                      `json:"attention"`
 	Step      order.Step               `json:"step"`
 	Undo      bool                     `json:"undo"`
@@ -52,7 +53,7 @@ func attentionCommand() *cobra.Command {
 				return err
 			}
 			defer s.close(context.WithoutCancel(cmd.Context()))
-			lines, err := deskLines(cmd.Context(), s.orders)
+			lines, err := deskLines(cmd.Context(), listing{s.orders, s.late})
 			if err != nil {
 				return err
 			}
@@ -69,30 +70,30 @@ func attentionCommand() *cobra.Command {
 }
 
 // deskLines reads every page.
-func deskLines(ctx context.Context, orders *readmodel.Store) ([]deskLine, error) {
-	lines := []deskLine{}
-	filter := readmodel.Filter{Statuses: []order.Status{order.StatusNeedsAttention}, Limit: readmodel.MaxLimit}
+func deskLines(ctx context.Context, desk listing) ([]deskLine, error) {
+	lines, cursor := []deskLine{}, ""
 	for {
-		items, next, err := orders.List(ctx, filter)
+		items, next, err := desk.Desk(ctx, cursor, readmodel.MaxLimit)
 		if err != nil {
 			return nil, err
 		}
-		for _, o := range items {
-			if a := o.Attention; a != nil {
-				line := deskLine{
-					ID: o.ID, Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error, Attempts: a.Attempts,
-					Since: a.Since, Actions: a.Actions,
-				}
-				if !a.NextTry.IsZero() {
-					line.NextTry = &a.NextTry
-				}
-				lines = append(lines, line)
+		for _, item := range items {
+			a := item.Attention
+			if !a.Open {
+				continue
 			}
+			line := deskLine{
+				ID: item.OrderID, Status: item.Status, Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error,
+				Attempts: a.Attempts, Since: a.Since, Actions: item.Actions,
+			}
+			if !a.NextTry.IsZero() {
+				line.NextTry = &a.NextTry
+			}
+			lines = append(lines, line)
 		}
-		if next == "" {
+		if cursor = next; cursor == "" {
 			return lines, nil
 		}
-		filter.Cursor = next
 	}
 }
 
@@ -185,7 +186,7 @@ func decide(ctx context.Context, logger *slog.Logger, orderID string, d order.Re
 	if err != nil {
 		return state, err
 	}
-	verdict, err := sagas.Resolve(ctx, orderID, d.Identified(event.OrderStream(orderID), state.Attention, ""))
+	_, verdict, err := sagas.Resolve(ctx, orderID, d, "")
 	switch {
 	case err != nil:
 		return state, err

@@ -71,7 +71,7 @@ func (s *service) startHTTP() (err error) {
 		return nil
 	}
 	s.api, err = api.New(api.Config{
-		Sagas: s.sagas, Log: s.stores.log, Orders: listing{s.stores.orders}, Stock: s.stores.ledger, Ready: s.checks,
+		Sagas: s.sagas, Log: s.stores.log, Orders: listing{s.stores.orders, s.stores.late}, Stock: s.stores.ledger, Ready: s.checks,
 		TemporalUIURL: s.cfg.TemporalUIURL, TemporalNamespace: s.cfg.TemporalNamespace,
 		Registry: s.registry, Logger: s.logger,
 	})

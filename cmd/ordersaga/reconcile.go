@@ -161,6 +161,15 @@ func (r runs) Republish(ctx context.Context, orderID string) error {
 	return r.sagas.Republish(ctx, orderID)
 }
 
+func (r runs) LookLate(ctx context.Context, orderID string) (reconcile.Run, error) {
+	run, err := r.sagas.InspectLate(ctx, orderID)
+	return reconcile.Run(run), err
+}
+
+func (r runs) SettleLate(ctx context.Context, orderID string) error {
+	return r.sagas.ResumeLate(ctx, orderID)
+}
+
 // entries makes the read model what the check needs.
 type entries struct{ stores *stores }
 

@@ -185,10 +185,12 @@ func (s *service) startWorkers(ctx context.Context) (err error) {
 			default:
 			}
 		},
-		Outcomes:       &activities.Outcomes{Recorder: recorder, Timing: s.cfg.Timing(), InlinePayment: s.gateway.Traits().Fast},
-		Inventory:      &activities.Inventory{Recorder: recorder, Stock: s.stores.ledger},
-		Payment:        &activities.Payment{Recorder: recorder, Gateway: s.gateway},
-		LateMoney:      &activities.LateMoney{Log: s.stores.log, Gateway: s.gateway, Clock: time.Now},
+		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: s.cfg.Timing(), InlinePayment: s.gateway.Traits().Fast},
+		Inventory: &activities.Inventory{Recorder: recorder, Stock: s.stores.ledger},
+		Payment:   &activities.Payment{Recorder: recorder, Gateway: s.gateway},
+		LateMoney: &activities.LateMoney{
+			Log: s.stores.log, Gateway: s.gateway, Desk: lateDesk{s.stores.late}, Patience: s.cfg.Timing().Attention, Clock: time.Now,
+		},
 		Reconciliation: &activities.Reconciliation{Reconciler: scheduled{reconciler}},
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
+	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -19,6 +20,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/inventory/mongoregistry"
+	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 )
@@ -30,6 +32,8 @@ type stores struct {
 	// log is raw with watchers: what this process appends is seen at once.
 	log    *eventlog.Follower
 	orders *readmodel.Store
+	// late is what came after its order had ended and needs somebody.
+	late   *readmodel.Store
 	ledger *inventory.Ledger
 }
 
@@ -52,11 +56,14 @@ func openStores(ctx context.Context, c config.Config, logger *slog.Logger) (*sto
 	if s.orders, err = readmodel.New(readmodel.Config{Database: db}); err != nil {
 		return nil, err
 	}
+	if s.late, err = readmodel.New(readmodel.LateConfig(db)); err != nil {
+		return nil, err
+	}
 	if s.ledger, err = inventory.New(inventory.Config{Log: s.log, Registry: mongoregistry.New(db), Logger: logger}); err != nil {
 		return nil, err
 	}
 	return s, await(ctx, logger, "mongodb", hostOf(c.MongoDBURI.Reveal()), func(ctx context.Context) error {
-		return errors.Join(s.raw.Setup(ctx), s.orders.Setup(ctx))
+		return errors.Join(s.raw.Setup(ctx), s.orders.Setup(ctx), s.late.Setup(ctx))
 	})
 }
 
@@ -86,8 +93,15 @@ func (p projection) Project(ctx context.Context, s order.State) error {
 	return p.orders.Put(ctx, readmodel.FromState(s))
 }
 
+// lateDesk makes the read model what the activities of the late saga need.
+type lateDesk struct{ store *readmodel.Store }
+
+func (d lateDesk) Show(ctx context.Context, s late.State) error {
+	return d.store.Put(ctx, readmodel.FromLate(s))
+}
+
 // listing makes the read model what the API needs.
-type listing struct{ orders *readmodel.Store }
+type listing struct{ orders, late *readmodel.Store }
 
 func (l listing) List(ctx context.Context, f api.OrderFilter) ([]order.State, string, error) {
 	items, next, err := l.orders.List(ctx, readmodel.Filter{
@@ -104,13 +118,47 @@ func (l listing) List(ctx context.Context, f api.OrderFilter) ([]order.State, st
 	return states, next, err
 }
 
+// lateCursor begins the cursors of the desk's second part: first the orders that are open come, then those that have ended.
+const lateCursor = "late."
+
+// Desk returns a page of the desk.
 func (l listing) Desk(ctx context.Context, cursor string, limit int) ([]api.DeskItem, string, error) {
-	orders, next, err := l.orders.List(ctx, readmodel.Filter{
+	behind, inLate := strings.CutPrefix(cursor, lateCursor)
+	if !inLate {
+		behind = ""
+	}
+	var items []api.DeskItem
+	if !inLate {
+		var next string
+		var err error
+		items, next, err = deskPage(ctx, l.orders, cursor, limit)
+		if err != nil || next != "" {
+			return items, next, err
+		}
+	}
+	// A page that is full already leads on to one more: what it begins with is asked for there.
+	left := limit - len(items)
+	if left == 0 {
+		return items, lateCursor, nil
+	}
+	more, next, err := deskPage(ctx, l.late, behind, left)
+	if next != "" {
+		next = lateCursor + next
+	}
+	return append(items, more...), next, err
+}
+
+// deskPage is a page of one of the desk's parts.
+func deskPage(ctx context.Context, store *readmodel.Store, cursor string, limit int) ([]api.DeskItem, string, error) {
+	found, next, err := store.List(ctx, readmodel.Filter{
 		Statuses: []order.Status{order.StatusNeedsAttention}, Limit: limit, Cursor: cursor,
 	})
-	items := make([]api.DeskItem, len(orders))
-	for i, o := range orders {
-		items[i] = api.DeskItem{OrderID: o.ID, Status: o.Status}
+	items := make([]api.DeskItem, len(found))
+	for i, o := range found {
+		items[i] = api.DeskItem{OrderID: o.ID, Status: o.Status, Late: o.EndedAs != ""}
+		if items[i].Late {
+			items[i].Status = o.EndedAs
+		}
 		if o.Attention != nil {
 			items[i].Attention, items[i].Actions = o.Attention.AttentionState, o.Attention.Actions
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
 )
 
 // rebuildCommand makes the read model anew from the event log.
@@ -35,17 +37,29 @@ func rebuildCommand() *cobra.Command {
 					fmt.Fprintf(cmd.ErrOrStderr(), "%d orders\n", done)
 				}
 			})
-			fmt.Fprintf(cmd.OutOrStdout(), "%d order streams, %d documents written, %d removed, %d streams damaged, in %s\n",
-				rebuilt.Streams, rebuilt.Written, rebuilt.Removed, rebuilt.Failed, time.Since(started).Round(time.Millisecond))
-			for _, f := range rebuilt.Failures {
-				fmt.Fprintf(cmd.OutOrStdout(), "  %s: %v\n", f.Stream, f.Err)
+			damaged := printRebuilt(cmd.OutOrStdout(), "order", rebuilt, started)
+			if err != nil {
+				return err
 			}
-			if err == nil && rebuilt.Failed > 0 {
-				err = fault.New(fault.Corrupt, "%d streams are damaged", rebuilt.Failed)
+			started = time.Now()
+			rebuilt, err = s.late.Rebuild(ctx, s.raw, nil)
+			damaged += printRebuilt(cmd.OutOrStdout(), "late", rebuilt, started)
+			if err == nil && damaged > 0 {
+				err = fault.New(fault.Corrupt, "%d streams are damaged", damaged)
 			}
 			return err
 		},
 	}
+}
+
+// printRebuilt says what a rebuild did, and returns how many streams are damaged.
+func printRebuilt(out io.Writer, kind string, r readmodel.Rebuilt, started time.Time) int {
+	fmt.Fprintf(out, "%d %s streams, %d documents written, %d removed, %d streams damaged, in %s\n",
+		r.Streams, kind, r.Written, r.Removed, r.Failed, time.Since(started).Round(time.Millisecond))
+	for _, f := range r.Failures {
+		fmt.Fprintf(out, "  %s: %v\n", f.Stream, f.Err)
+	}
+	return r.Failed
 }
 
 // healthCommand asks a running process on this host whether it is ready: for container health checks, whose

@@ -47,7 +47,7 @@ var rules = []rule{
 	unreachable{from: []string{"internal/reconcile"}, forbidden: drivers},
 	mayImport{
 		from: "internal/reconcile", exactly: true,
-		local:   []string{"internal/order", "internal/event", "internal/eventlog", "internal/fault", "internal/payment"},
+		local:   []string{"internal/order", "internal/late", "internal/event", "internal/eventlog", "internal/fault", "internal/payment"},
 		outside: []string{"golang.org/x/sync"},
 	},
 

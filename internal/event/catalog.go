@@ -252,6 +252,9 @@ func PaymentStream(orderID string) string { return paymentPrefix + orderID }
 // LateStream names the verdicts on events that came after an order had ended.
 func LateStream(orderID string) string { return latePrefix + orderID }
 
+// LateOrderIDOf returns the order id that a late stream is about.
+func LateOrderIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, latePrefix) }
+
 // ReconcileStream names what was found about a stream that people have to mend.
 func ReconcileStream(stream string) string { return reconcilePrefix + stream }
 

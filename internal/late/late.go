@@ -98,13 +98,29 @@ type Matter struct {
 	Amount    int64  `json:"amount,omitempty"`
 	PaymentID string `json:"paymentId,omitempty"`
 	Refunded  bool   `json:"refunded,omitempty"`
+	// ByHand is what an operator decided instead of being told by the gateway; empty when nobody did.
+	ByHand order.ResolutionAction `json:"byHand,omitempty"`
+}
+
+// open reports whether the payment is not settled.
+func (m Matter) open() bool { return !m.Judged || m.Amount > 0 && !m.Refunded }
+
+// step is what is to be done about a payment that is open.
+func (m Matter) step() order.Step {
+	if !m.Judged {
+		return StepJudge
+	}
+	return StepRefund
 }
 
 // State is what a late stream tells. Fold makes it.
 type State struct {
 	OrderID string `json:"orderId"`
+	// Status is what the order had ended as.
+	Status order.Status `json:"status,omitempty"`
 	// Head is the newest record that was folded.
 	Head          event.Head `json:"head"`
+	CreatedAt     time.Time  `json:"createdAt,omitzero"`
 	UpdatedAt     time.Time  `json:"updatedAt,omitzero"`
 	CorrelationID string     `json:"correlationId,omitempty"`
 	// LastEventID is the cause of what comes next.
@@ -114,9 +130,11 @@ type State struct {
 	// Goods tells that goods have left; GoodsSettled that somebody has looked after them.
 	Goods        bool `json:"goods,omitempty"`
 	GoodsSettled bool `json:"goodsSettled,omitempty"`
-	// Attention is what an operator was last asked to look at; Resolutions are the ids of the decisions.
-	Attention   order.AttentionState `json:"attention,omitzero"`
-	Resolutions []string             `json:"resolutions,omitempty"`
+	// Attention is what an operator was last asked to look at, About the payment that it is about, if it is about one.
+	Attention order.AttentionState `json:"attention,omitzero"`
+	About     string               `json:"about,omitempty"`
+	// Resolutions are the ids of the decisions.
+	Resolutions []string `json:"resolutions,omitempty"`
 	// ByHand is how the newest decision settled what is open, for people; empty when none did.
 	ByHand string `json:"byHand,omitempty"`
 }
@@ -143,13 +161,14 @@ func (s State) Fold(records []event.Record) (State, error) {
 
 // apply folds one record. Types that it does not know change nothing but the head.
 func (s *State) apply(r event.Record) error {
-	if s.CorrelationID == "" {
-		s.CorrelationID = r.CorrelationID
+	if s.Head.Version == 0 {
+		s.CreatedAt, s.CorrelationID = r.Time, r.CorrelationID
 	}
 	s.Head, s.UpdatedAt, s.LastEventID, s.OrderID = r.HeadOf(), r.Time, r.ID, r.Subject
 	switch r.Type {
 	case event.EventLate:
 		return decodeInto(r, func(v Verdict) {
+			s.Status = v.Status
 			if v.money() {
 				s.Payments = append(s.Payments, Matter{ID: r.Key, Cause: v.EventID})
 			}
@@ -162,13 +181,24 @@ func (s *State) apply(r event.Record) error {
 	case event.PaymentRefunded:
 		s.payment(slotRefund, r.Key, func(p *Matter) { p.Refunded = true })
 	case event.OrderNeedsAttention:
-		return decodeInto(r, func(a order.Attention) { s.Attention, s.ByHand = a.Opened(s.Attention, r.Time), "" })
+		return decodeInto(r, s.asked(r.Time))
 	case event.OrderStepRetried, event.OrderStepSkipped, event.OrderStepSubstituted:
 		return decodeInto(r, func(d order.ResolutionData) { s.decided(r, d) })
 	case event.OrderAttentionResolved:
 		s.Attention.Open = false
 	}
 	return nil
+}
+
+// asked folds that an operator is asked to look. Payments are settled one after the other, so it is about the oldest one
+// that is open.
+func (s *State) asked(at time.Time) func(order.Attention) {
+	return func(a order.Attention) {
+		s.Attention, s.About, s.ByHand = a.Opened(s.Attention, at), "", ""
+		if p, open := s.open(); open && a.Step == p.step() {
+			s.About = p.ID
+		}
+	}
 }
 
 // decided folds an operator's decision: it stands under the slot of what it settles.
@@ -186,8 +216,8 @@ func (s *State) decided(r event.Record, d order.ResolutionData) {
 	if r.Key == SlotGoods {
 		s.GoodsSettled = true
 	}
-	s.payment(slotJudge, r.Key, func(p *Matter) { p.Judged = true })
-	s.payment(slotRefund, r.Key, func(p *Matter) { p.Refunded = true })
+	s.payment(slotJudge, r.Key, func(p *Matter) { p.Judged, p.ByHand = true, d.Action })
+	s.payment(slotRefund, r.Key, func(p *Matter) { p.Refunded, p.ByHand = true, d.Action })
 }
 
 // payment changes the payment that a key is about.
@@ -214,6 +244,22 @@ func (s State) entry(slot, eventType string, at time.Time, data any) event.Entry
 		at = s.UpdatedAt
 	}
 	return event.New(event.LateStream(s.OrderID), slot, eventType, s.OrderID, at, data).CausedBy(s.CorrelationID, s.LastEventID)
+}
+
+// Due is what is to be given back of the money that the gateway says is there. What an operator has looked after is not
+// given back a second time: the gateway does not know that it was. Total is what a payment comes to whose amount nobody
+// has asked the gateway about.
+func (s State) Due(arrived, total int64) int64 {
+	for _, p := range s.Payments {
+		switch {
+		case p.ByHand == "":
+		case p.Amount > 0:
+			arrived -= p.Amount
+		case p.ByHand == order.Substitute:
+			arrived -= total
+		}
+	}
+	return max(arrived, 0)
 }
 
 // Judged writes down what the gateway said of a late payment: how much has arrived.

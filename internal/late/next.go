@@ -42,7 +42,7 @@ func Next(s State, f Facts, now time.Time) Action {
 		return Action{Kind: order.Record, Entry: s.resolution(decision, now)}
 	case s.Attention.Open && s.settled():
 		return Action{Kind: order.Record, Entry: s.attentionResolved(now)}
-	case f.Stuck != nil && !s.attends(f.Stuck.Step):
+	case f.Stuck != nil && open && f.Stuck.Step == p.step() && !s.attends(f.Stuck.Step):
 		return Action{Kind: order.Record, Entry: s.attention(*f.Stuck, now)}
 	case open && !p.Judged:
 		return Action{Kind: order.Lookup, Step: StepJudge, Payment: p}
@@ -62,10 +62,16 @@ func (s State) Open() bool {
 	return payment || s.goodsOpen() || s.Attention.Open
 }
 
+// Unsettled reports whether a payment is left to be looked up or given back.
+func (s State) Unsettled() bool {
+	_, open := s.open()
+	return open
+}
+
 // open returns the oldest payment that is not settled.
 func (s State) open() (Matter, bool) {
 	for _, p := range s.Payments {
-		if !p.Judged || p.Amount > 0 && !p.Refunded {
+		if p.open() {
 			return p, true
 		}
 	}
@@ -77,15 +83,15 @@ func (s State) goodsOpen() bool { return s.Goods && !s.GoodsSettled }
 // attends reports whether an operator is being asked to look at the step.
 func (s State) attends(step order.Step) bool { return s.Attention.Open && s.Attention.Step == step }
 
-// settled reports whether what an operator was asked to look at has gone through. Payments are settled one after the
-// other, so a step that comes after the one that was stuck tells.
+// settled reports whether what an operator was asked to look at has gone through.
 func (s State) settled() bool {
-	p, open := s.open()
-	switch s.Attention.Step {
-	case StepJudge:
-		return !open || p.Judged
-	case StepRefund:
-		return !open || !p.Judged
+	if s.Attention.Step == StepDispatch {
+		return !s.goodsOpen()
 	}
-	return !s.goodsOpen()
+	for _, p := range s.Payments {
+		if p.ID == s.About {
+			return !p.open() || p.step() != s.Attention.Step
+		}
+	}
+	return true
 }

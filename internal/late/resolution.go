@@ -69,15 +69,14 @@ func (s State) Decided(f Facts) (order.Resolution, bool) {
 // resolution writes a decision down, under the slot of what it settles: a late success of the step cannot be recorded
 // any more.
 func (s State) resolution(r order.Resolution, at time.Time) event.Entry {
-	p, _ := s.open()
 	slot := SlotGoods
 	switch {
 	case r.Action == order.Retry:
 		slot = slotAttention + strconv.Itoa(s.Attention.Count) + "/retry/" + r.ID
 	case s.Attention.Step == StepJudge:
-		slot = slotJudge + p.ID
+		slot = slotJudge + s.About
 	case s.Attention.Step == StepRefund:
-		slot = slotRefund + p.ID
+		slot = slotRefund + s.About
 	}
 	eventType, data := r.Event(s.OrderID, s.Attention)
 	return s.entry(slot, eventType, at, data)

@@ -21,6 +21,8 @@ type Order struct {
 	CorrelationID        string
 	// Attention is what an operator is asked to look at; nil when nothing is.
 	Attention *Attention
+	// EndedAs is what the order had ended as when something came late that needs somebody; else empty.
+	EndedAs order.Status
 }
 
 // Attention is what an operator is asked to look at, and what may be decided about it.
@@ -57,6 +59,7 @@ type document struct {
 	UpdatedAt     bson.DateTime `bson:"updatedAt"`
 	CorrelationID string        `bson:"correlationId"`
 	Attention     *attention    `bson:"attention,omitempty"`
+	EndedAs       string        `bson:"endedAs,omitempty"`
 }
 
 type attention struct {
@@ -86,6 +89,7 @@ func toDocument(o Order) document {
 		Currency: o.Currency, TotalAmount: o.TotalAmount, Fulfillment: string(o.Fulfillment), Lines: lines,
 		PaymentMethod: o.Payment.Method, CreatedAt: bson.NewDateTimeFromTime(o.CreatedAt),
 		UpdatedAt: bson.NewDateTimeFromTime(o.UpdatedAt), CorrelationID: o.CorrelationID, Attention: toAttention(o.Attention),
+		EndedAs: string(o.EndedAs),
 	}
 }
 
@@ -101,6 +105,7 @@ func (d document) order() Order {
 		},
 		Status: order.Status(d.Status), Reason: d.Reason, Version: d.Version, CreatedAt: d.CreatedAt.Time().UTC(),
 		UpdatedAt: d.UpdatedAt.Time().UTC(), CorrelationID: d.CorrelationID, Attention: d.Attention.attention(),
+		EndedAs: order.Status(d.EndedAs),
 	}
 }
 

@@ -72,7 +72,7 @@ type rebuild struct {
 func (r *rebuild) writeAll(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(rebuildWorkers)
-	for stream, err := range r.source.Streams(ctx, event.OrderStream(""), "") {
+	for stream, err := range r.source.Streams(ctx, r.store.stream(""), "") {
 		if err != nil {
 			// A worker that failed has ended the context; its error is the cause.
 			if failed := group.Wait(); failed != nil {
@@ -111,8 +111,8 @@ func (r *rebuild) stream(ctx context.Context, stream string) error {
 
 // write reports whether it wrote. A stored version that the log has never had is replaced, too.
 func (r *rebuild) write(ctx context.Context, stream string) (bool, error) {
-	o, err := r.fold(ctx, stream)
-	if err != nil {
+	o, listed, err := r.fold(ctx, stream)
+	if err != nil || !listed {
 		return false, err
 	}
 	wrote, err := r.store.put(ctx, o, olderOrSame)
@@ -124,7 +124,7 @@ func (r *rebuild) write(ctx context.Context, stream string) (bool, error) {
 		return false, err
 	}
 	// The saga may have gone on since, or the log was restored to an earlier time.
-	if o, err = r.fold(ctx, stream); err != nil {
+	if o, listed, err = r.fold(ctx, stream); err != nil || !listed {
 		return false, err
 	}
 	if found && stored.Version > o.Version {
@@ -133,21 +133,24 @@ func (r *rebuild) write(ctx context.Context, stream string) (bool, error) {
 	return r.store.put(ctx, o, olderOrSame)
 }
 
-// fold reads a stream, verifies it and folds it.
-func (r *rebuild) fold(ctx context.Context, stream string) (Order, error) {
+// fold reads a stream, verifies it and folds it. It reports whether the stream has a document.
+func (r *rebuild) fold(ctx context.Context, stream string) (o Order, listed bool, err error) {
 	records, err := r.source.Read(ctx, stream, 0, 0)
 	if err != nil {
-		return Order{}, err
+		return Order{}, false, err
 	}
 	if err := eventlog.Verify(stream, event.Head{}, records); err != nil {
-		return Order{}, err
+		return Order{}, false, err
 	}
+	o, listed, err = r.store.fold(records)
+	if err == nil && (o.Version == 0 || r.store.stream(o.ID) != stream) {
+		err = fault.New(fault.Corrupt, "stream %s tells of order %q", stream, o.ID)
+	}
+	return o, listed && err == nil, err
+}
+
+// foldOrder makes the document of an order out of its stream.
+func foldOrder(records []event.Record) (Order, bool, error) {
 	state, err := order.Fold(records)
-	if err != nil {
-		return Order{}, err
-	}
-	if id, _ := event.OrderIDOf(stream); id != state.Order.ID || !state.Opened() {
-		return Order{}, fault.New(fault.Corrupt, "stream %s tells of order %q", stream, state.Order.ID)
-	}
-	return FromState(state), nil
+	return FromState(state), true, err
 }

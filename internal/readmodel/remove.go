@@ -6,8 +6,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
-
-	"github.com/ordersaga/ordersaga/internal/event"
 )
 
 // removeBatch is how many ids one round trip brings.
@@ -17,7 +15,7 @@ const removeBatch = 1000
 // their bytes; what is on one list only is looked up once more before it goes, because it may be younger than
 // the other list. A server that sorts otherwise costs look-ups, not documents.
 func (r *rebuild) removeStrays(ctx context.Context) error {
-	nextStream, stop := iter.Pull2(r.source.Streams(ctx, event.OrderStream(""), ""))
+	nextStream, stop := iter.Pull2(r.source.Streams(ctx, r.store.stream(""), ""))
 	defer stop()
 	cursor, err := r.store.orders.Find(ctx, bson.D{}, options.Find().
 		SetProjection(bson.D{{Key: "_id", Value: 1}}).
@@ -33,13 +31,13 @@ func (r *rebuild) removeStrays(ctx context.Context) error {
 		if !ok {
 			continue // not one of ours
 		}
-		for more && err == nil && name < event.OrderStream(id) {
+		for more && err == nil && name < r.store.stream(id) {
 			name, err, more = nextStream()
 		}
 		if err != nil {
 			return err
 		}
-		if more && name == event.OrderStream(id) {
+		if more && name == r.store.stream(id) {
 			continue
 		}
 		if err := r.removeStray(ctx, id); err != nil {
@@ -51,7 +49,7 @@ func (r *rebuild) removeStrays(ctx context.Context) error {
 
 // removeStray removes the document of id, if the log really has no such order.
 func (r *rebuild) removeStray(ctx context.Context, id string) error {
-	_, exists, err := r.source.Head(ctx, event.OrderStream(id))
+	_, exists, err := r.source.Head(ctx, r.store.stream(id))
 	if err != nil || exists {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
+	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
@@ -31,6 +32,10 @@ type Config struct {
 	Database *mongo.Database
 	// Collection is the collection's name. Default "orders".
 	Collection string
+	// Stream names the stream of an order that its document is made from. Default: the order's own.
+	Stream func(orderID string) string
+	// Fold makes the document out of that stream; listed is false when the stream has none. Default: FromState, always.
+	Fold func(records []event.Record) (o Order, listed bool, err error)
 	// Timeout bounds each round trip to the server, whatever deadline the caller's context has. Default 10 s.
 	Timeout time.Duration
 }
@@ -39,6 +44,12 @@ type Config struct {
 func (c *Config) Validate() error {
 	if c.Collection == "" {
 		c.Collection = DefaultCollection
+	}
+	if c.Stream == nil {
+		c.Stream = event.OrderStream
+	}
+	if c.Fold == nil {
+		c.Fold = foldOrder
 	}
 	if c.Timeout == 0 {
 		c.Timeout = DefaultTimeout
@@ -58,6 +69,8 @@ const stripes = 64
 // Store is the read model. It needs no closing; the client behind Config.Database is the caller's.
 type Store struct {
 	orders  *mongo.Collection
+	stream  func(orderID string) string
+	fold    func(records []event.Record) (Order, bool, error)
 	timeout time.Duration
 	// lookup is mongolog.LookupAuto until the server was asked.
 	lookup atomic.Int32
@@ -73,6 +86,8 @@ func New(cfg Config) (*Store, error) {
 	collection := options.Collection().SetWriteConcern(writeconcern.Majority()).SetReadPreference(readpref.Primary())
 	return &Store{
 		orders:  cfg.Database.Collection(cfg.Collection, collection),
+		stream:  cfg.Stream,
+		fold:    cfg.Fold,
 		timeout: cfg.Timeout,
 		seed:    maphash.MakeSeed(),
 	}, nil

@@ -9,7 +9,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
@@ -70,7 +69,7 @@ func readable(raw bson.Raw) (o Order, ours bool) {
 // cannot be folded, and then nothing is changed.
 func (s *Store) Mend(ctx context.Context, source Source, id string) error {
 	r := rebuild{store: s, source: source}
-	_, exists, err := source.Head(ctx, event.OrderStream(id))
+	_, exists, err := source.Head(ctx, s.stream(id))
 	if err != nil {
 		return err
 	}
@@ -83,13 +82,13 @@ func (s *Store) Mend(ctx context.Context, source Source, id string) error {
 	}
 	if found && stored.Version == 0 {
 		// It cannot be read, so nothing could be compared with it.
-		o, err := r.fold(ctx, event.OrderStream(id))
-		if err != nil {
+		o, listed, err := r.fold(ctx, s.stream(id))
+		if err != nil || !listed {
 			return err
 		}
 		_, err = s.orders.ReplaceOne(ctx, byID(id), toDocument(o))
 		return unavailable(ctx, err, "write list entry of order %s", id)
 	}
-	_, err = r.write(ctx, event.OrderStream(id))
+	_, err = r.write(ctx, s.stream(id))
 	return fault.Wrap(err, fault.CodeOf(err), "mend list entry of order %s", id)
 }

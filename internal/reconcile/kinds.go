@@ -11,6 +11,8 @@ const (
 	WorkflowFailing  Kind = "workflow_failing"
 	OrderStalled     Kind = "order_stalled"
 	AttentionForLong Kind = "attention_for_long"
+	LateUnsettled    Kind = "late_unsettled"
+	LateUnfounded    Kind = "late_unfounded"
 
 	MoneyWrong           Kind = "money_wrong"
 	AuthorizationStands  Kind = "authorization_stands"
@@ -49,6 +51,8 @@ const (
 	RepairResume Repair = "starts a run that goes on from the log"
 	// RepairRepublish starts a run that publishes every event of an ended order again, and closes.
 	RepairRepublish Repair = "starts a run that publishes every event again"
+	// RepairSettle starts a run that settles what came late.
+	RepairSettle Repair = "starts a run that settles it"
 	// RepairList makes the list entry anew from the log.
 	RepairList Repair = "makes the list entry anew"
 	// RepairRecord touches nothing: the violation is recorded, for people.
@@ -77,7 +81,9 @@ var Kinds = []Meaning{
 	{OrderUnrecorded, 1, false, "Temporal alone knows the order: its run closed before it had recorded anything.", RepairResume},
 	{WorkflowFailing, 1, false, "The order's workflow task fails again and again: the code or its input is broken.", RepairNone},
 	{OrderStalled, 1, false, "The order's run is there, and for too long nothing has come of it, nor is anything due.", RepairNone},
-	{AttentionForLong, 1, true, "The order has waited on the attention desk for more than a day.", RepairNone},
+	{AttentionForLong, 1, true, "The order, or what came after it, has waited on the attention desk for more than a day.", RepairNone},
+	{LateUnsettled, 1, false, "Money or goods came after the order had ended, and the saga that settles that is not running.", RepairSettle},
+	{LateUnfounded, 1, false, "Something is recorded as late for an order that nobody knows, or that has not ended.", RepairRecord},
 
 	{MoneyWrong, 2, false, "An ended order has cost its customer another amount than it should.", RepairRecord},
 	{AuthorizationStands, 2, false, "The order has ended, and money is still set aside or waited for.", RepairRecord},

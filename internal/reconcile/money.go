@@ -151,6 +151,16 @@ func (l *look) money(ctx context.Context, u *unit) error {
 	if stands != "" {
 		u.moneyFound(AuthorizationStands, "it ended as %s, and the payment is %s", u.state.Status, stands)
 	}
+	if net != unknown && net > want {
+		open, why, err := l.lateMoney(ctx, u, net-want)
+		if err != nil || open {
+			return err
+		}
+		if why != "" {
+			u.found(ExceptionOnRecord, "it ended as %s and cost %d %s instead of %d, as an operator decided about %s", u.state.Status, net, o.Currency, want, why)
+			return nil
+		}
+	}
 	if net != unknown && net != want {
 		u.moneyFound(MoneyWrong, "it ended as %s and cost %d %s instead of %d", u.state.Status, net, o.Currency, want)
 	}
@@ -182,9 +192,9 @@ func told(r payment.Result, total int64) (net int64, stands payment.State) {
 	case payment.Refunded:
 		return unknown, ""
 	case payment.Authorized, payment.CaptureRefused, payment.Pending:
-		return 0, r.State
+		return r.Arrived, r.State
 	}
-	return 0, ""
+	return r.Arrived, ""
 }
 
 // moneyFound is found, unless an operator decided so, on record.

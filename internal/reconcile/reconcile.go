@@ -77,6 +77,10 @@ type Sagas interface {
 	Resume(ctx context.Context, orderID string) error
 	// Republish starts a run of an ended order that publishes all its events.
 	Republish(ctx context.Context, orderID string) error
+	// LookLate returns the newest run of the saga that settles what came after an order had ended.
+	LookLate(ctx context.Context, orderID string) (Run, error)
+	// SettleLate starts a run of that saga, if there is none.
+	SettleLate(ctx context.Context, orderID string) error
 }
 
 // Lookup is the part of payment.Gateway that is needed: it asks and changes nothing.

@@ -41,6 +41,9 @@ func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
 	case RepairRepublish:
 		err = r.cfg.Sagas.Republish(ctx, f.Subject)
 		f.Repair = "a run was started that publishes every event again"
+	case RepairSettle:
+		err = r.cfg.Sagas.SettleLate(ctx, f.Subject)
+		f.Repair = "a run was started that settles it"
 	case RepairList:
 		err = r.cfg.List.Mend(ctx, f.Subject)
 		f.Repair = "the list entry was made anew"

@@ -12,10 +12,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/inventory"
+	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/payment"
 	"github.com/ordersaga/ordersaga/internal/payment/simulator"
@@ -36,18 +38,21 @@ type world struct {
 	mu   sync.Mutex
 	list map[string]reconcile.Listed
 	runs map[string]reconcile.Run
+	// lates are the sagas of what came late, by order.
+	lates map[string]reconcile.Run
 	// seen is called at each look at a run.
 	seen func(orderID string)
 	// resumed, republished and mended are the orders for which that was asked.
-	resumed, republished, mended []string
+	resumed, republished, mended, settled []string
 }
 
-// newWorld makes a shop with an order at every kind of end, one that waits, and one on the attention desk. Each has a SKU
+// newWorld makes a shop with an order at every kind of end, one that waits, one on the attention desk, and one whose money
+// came when it had ended. Each has a SKU
 // of its own, which is called as it is.
 func newWorld(t testing.TB) *world {
 	w := &world{
 		store: &store{streams: map[string][]event.Record{}, ids: map[string]string{}}, t: t, at: now.Add(time.Second),
-		list: map[string]reconcile.Listed{}, runs: map[string]reconcile.Run{}, seen: func(string) {},
+		list: map[string]reconcile.Listed{}, runs: map[string]reconcile.Run{}, lates: map[string]reconcile.Run{}, seen: func(string) {},
 	}
 	s := newShop(t)
 	for _, o := range []struct {
@@ -63,6 +68,7 @@ func newWorld(t testing.TB) *world {
 		{"none", "tok_visa", order.Immediate, nil},
 		{"open", "tok_visa", order.Shipment, nil},
 		{"desk", "tok_capture_stuck", order.Immediate, nil},
+		{"late", "tok_pending", order.Immediate, []order.Facts{{Cancellations: []order.Cancellation{{ID: "c"}}}}},
 	} {
 		state := s.drive(order.Order{
 			ID: o.id, CustomerID: "c-1", Currency: "EUR", Lines: []order.Line{{SKU: o.id, Quantity: 2, UnitAmount: 250}},
@@ -71,6 +77,8 @@ func newWorld(t testing.TB) *world {
 		w.list[o.id] = shown(state)
 		w.runs[o.id] = reconcile.Run{Found: true, Running: !state.Ended, Completed: state.Ended, Status: "completed", StartedAt: now}
 	}
+	s.paidLate("late")
+	w.lates["late"] = reconcile.Run{Found: true, Completed: true, Status: "completed", StartedAt: now}
 	for _, name := range s.log.Names() {
 		records, err := s.log.Read(t.Context(), name, 0, 0)
 		require.NoError(t, err)
@@ -149,8 +157,9 @@ func (w *world) Mend(ctx context.Context, id string) error {
 func (w *world) Look(_ context.Context, id string) (reconcile.Run, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	run := w.runs[id]
 	w.seen(id)
-	return w.runs[id], nil
+	return run, nil
 }
 
 func (w *world) Unfinished(context.Context) iter.Seq2[string, error] {
@@ -173,6 +182,17 @@ func (w *world) Resume(_ context.Context, id string) error {
 
 func (w *world) Republish(_ context.Context, id string) error {
 	w.republished = append(w.republished, id)
+	return nil
+}
+
+func (w *world) LookLate(_ context.Context, id string) (reconcile.Run, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lates[id], nil
+}
+
+func (w *world) SettleLate(_ context.Context, id string) error {
+	w.settled = append(w.settled, id)
 	return nil
 }
 
@@ -245,6 +265,26 @@ func (s *shop) run(state order.State, f order.Facts) order.State {
 	}
 }
 
+// paidLate has the payer of an order that has ended pay, and gives that back, as the late saga does.
+func (s *shop) paidLate(id string) {
+	s.t.Helper()
+	ctx := s.t.Context()
+	v := late.Verdict{ID: "evt-1", OrderID: id, EventID: "evt-1", Type: event.PaymentSucceeded, Status: order.StatusCancelled}
+	require.NoError(s.t, activities.WriteVerdict(ctx, s.log, v, "corr", now))
+	money := &activities.LateMoney{Log: s.log, Gateway: s.money, Clock: func() time.Time { return now }}
+	in := activities.LateStepInput{State: late.State{OrderID: id}}
+	out, err := money.Open(ctx, in)
+	require.NoError(s.t, err)
+	in.Order = out.Order
+	for _, step := range []func(context.Context, activities.LateStepInput) (activities.LateStepResult, error){money.Judge, money.Refund} {
+		in.State, err = in.State.Fold(out.Tail)
+		require.NoError(s.t, err)
+		in.Payment = late.Next(in.State, late.Facts{}, now).Payment
+		out, err = step(ctx, in)
+		require.NoError(s.t, err)
+	}
+}
+
 func (s *shop) payment(state order.State) payment.Payment {
 	o := state.Order
 	return payment.Payment{OrderID: o.ID, ID: state.PaymentID, Amount: o.TotalAmount, Currency: o.Currency, Method: o.Payment.Method}
@@ -264,6 +304,9 @@ func (s *shop) do(state order.State, step order.Step) (e event.Entry, stuck bool
 	case order.StepAuthorize:
 		r, err := s.money.Authorize(ctx, p.Key("authorize"), p)
 		require.NoError(s.t, err)
+		if r.State == payment.Pending {
+			return state.PaymentPending(r.PaymentID, now), false
+		}
 		if r.State == payment.Refused {
 			return state.Declined(r.PaymentID, r.Code, false, now), false
 		}

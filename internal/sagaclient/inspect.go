@@ -33,7 +33,16 @@ type Run struct {
 
 // Inspect describes the newest run of an order's workflow. Errors: Unavailable.
 func (c *Client) Inspect(ctx context.Context, orderID string) (Run, error) {
-	d, err := c.temporal.DescribeWorkflowExecution(ctx, workflows.OrderWorkflowID(orderID), "")
+	return c.inspect(ctx, workflows.OrderWorkflowID(orderID), orderID)
+}
+
+// InspectLate describes the newest run of the saga that settles what came after the order had ended. Errors: Unavailable.
+func (c *Client) InspectLate(ctx context.Context, orderID string) (Run, error) {
+	return c.inspect(ctx, workflows.LateWorkflowID(orderID), orderID)
+}
+
+func (c *Client) inspect(ctx context.Context, workflowID, orderID string) (Run, error) {
+	d, err := c.temporal.DescribeWorkflowExecution(ctx, workflowID, "")
 	if isNotFound(err) {
 		return Run{}, nil
 	}

@@ -7,12 +7,17 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
+	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
 )
 
-var decision = order.Resolution{ID: "d-1", Action: order.Skip, By: "ada", Note: "counted by hand", Attention: 1}
+// said is what an operator says; decision is that about the first attention of the order.
+var (
+	said     = order.Resolution{Action: order.Skip, By: "ada", Note: "counted by hand"}
+	decision = said.Identified(event.OrderStream("42"), order.AttentionState{Count: 1}, "")
+)
 
 func TestResolveReturnsTheVerdict(t *testing.T) {
 	for _, verdict := range []workflows.ResolveVerdict{
@@ -20,23 +25,24 @@ func TestResolveReturnsTheVerdict(t *testing.T) {
 		{Status: order.StatusCompensating, Detail: "nothing is stuck: the order is compensating"},
 	} {
 		w := newWorld(t)
+		w.stuck(tea())
 		w.ran(tea(), true)
 		w.temporal.verdicts = []any{verdict}
-		got, err := w.client.Resolve(t.Context(), "42", decision)
+		about, got, err := w.client.Resolve(t.Context(), "42", said, "")
 		require.NoError(t, err)
 		require.Equal(t, verdict, got)
+		require.Equal(t, decision, about)
 		require.Equal(t, []client.UpdateWorkflowOptions{{
-			UpdateID: "d-1", WorkflowID: "order-42", UpdateName: "resolve", Args: []any{decision},
+			UpdateID: decision.ID, WorkflowID: "order-42", UpdateName: "resolve", Args: []any{decision},
 			WaitForStage: client.WorkflowUpdateStageCompleted,
 		}}, w.temporal.updates)
-		require.Zero(t, w.log.reads)
 	}
 }
 
 func TestResolveOfAnOrderThatHasEndedTellsWhetherItWasFollowed(t *testing.T) {
 	w := newWorld(t)
 	w.cancelled(tea(), "evt-7")
-	verdict, err := w.client.Resolve(t.Context(), "42", decision)
+	_, verdict, err := w.client.Resolve(t.Context(), "42", said, "")
 	require.NoError(t, err)
 	require.Equal(t, workflows.ResolveVerdict{Status: order.StatusCancelled, Detail: "the order has ended: it is cancelled"}, verdict)
 	require.Empty(t, w.temporal.starts)
@@ -44,14 +50,14 @@ func TestResolveOfAnOrderThatHasEndedTellsWhetherItWasFollowed(t *testing.T) {
 	w = newWorld(t)
 	s := w.stuck(tea())
 	w.write(s, order.Decisions(s, order.Facts{Resolutions: []order.Resolution{decision}}, now, order.DefaultTiming())...)
-	verdict, err = w.client.Resolve(t.Context(), "42", decision)
+	_, verdict, err = w.client.Resolve(t.Context(), "42", said, "")
 	require.NoError(t, err)
 	require.Equal(t, workflows.ResolveVerdict{Accepted: true, Status: order.StatusCancelled}, verdict)
 }
 
 func TestResolveOfAnOrderThatNobodyKnowsIsNotFound(t *testing.T) {
 	w := newWorld(t)
-	_, err := w.client.Resolve(t.Context(), "42", decision)
+	_, _, err := w.client.Resolve(t.Context(), "42", said, "")
 	require.Equal(t, fault.NotFound, fault.CodeOf(err))
 }
 
@@ -60,7 +66,7 @@ func TestResolveOfAStuckOrderWithoutARunGetsOne(t *testing.T) {
 	w.stuck(tea())
 	w.ran(tea(), false)
 	w.temporal.verdicts = []any{serviceerror.NewAborted("the workflow task failed"), workflows.ResolveVerdict{Accepted: true}}
-	verdict, err := w.client.Resolve(t.Context(), "42", decision)
+	_, verdict, err := w.client.Resolve(t.Context(), "42", said, "")
 	require.NoError(t, err)
 	require.True(t, verdict.Accepted)
 	require.Len(t, w.temporal.starts, 1, "the second time a run is there")
@@ -71,6 +77,6 @@ func TestResolveOfAStuckOrderWithoutARunGetsOne(t *testing.T) {
 func TestResolveIsUnavailable(t *testing.T) {
 	w := newWorld(t)
 	w.temporal.down["update"] = errNoWay
-	_, err := w.client.Resolve(t.Context(), "42", decision)
+	_, _, err := w.client.Resolve(t.Context(), "42", said, "")
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 }

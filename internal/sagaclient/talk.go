@@ -49,7 +49,7 @@ func (c *Client) Signal(ctx context.Context, orderID, name string, payload any) 
 		case err != nil:
 			return nil, err
 		case state.Ended:
-			return c.late(ctx, state)
+			return c.causes(ctx, state)
 		case attempt == askAttempts:
 			return nil, fault.New(fault.Unavailable, "the saga of order %s closes as soon as it runs", orderID)
 		}
@@ -72,8 +72,21 @@ func (c *Client) SettleLate(ctx context.Context, o order.Order) error {
 	return fault.Wrap(err, fault.Unavailable, "settle what came late for order %s", o.ID)
 }
 
-// late reads what caused the events of an order that has ended.
-func (c *Client) late(ctx context.Context, s order.State) (*Late, error) {
+// ResumeLate is SettleLate for somebody who knows the order's id alone. Errors: NotFound for an order without events,
+// Unavailable.
+func (c *Client) ResumeLate(ctx context.Context, orderID string) error {
+	state, err := c.state(ctx, orderID)
+	switch {
+	case err != nil:
+		return err
+	case !state.Opened():
+		return fault.New(fault.NotFound, "there is no order %s", orderID)
+	}
+	return c.SettleLate(ctx, state.Order)
+}
+
+// causes reads what caused the events of an order that has ended.
+func (c *Client) causes(ctx context.Context, s order.State) (*Late, error) {
 	records, err := c.log.Read(ctx, event.OrderStream(s.Order.ID), 0, 0)
 	if err != nil {
 		return nil, err
@@ -88,32 +101,25 @@ func (c *Client) late(ctx context.Context, s order.State) (*Late, error) {
 // Cancel asks to cancel an order and waits for the verdict, which is in the log then. Errors: NotFound;
 // Unavailable when no worker answers in time: ask again with the same id.
 func (c *Client) Cancel(ctx context.Context, orderID string, request order.Cancellation) (workflows.CancelVerdict, error) {
-	return ask(ctx, c, orderID, question{workflows.UpdateCancel, request.ID, request}, workflows.VerdictOf)
+	q := question{workflows.OrderWorkflowID(orderID), workflows.UpdateCancel, request.ID, request}
+	return ask(ctx, c, orderID, q, workflows.VerdictOf)
 }
 
-// Resolve brings an operator's decision and waits for the verdict. What was accepted is in the log then. Errors:
-// NotFound; Unavailable when no worker answers in time: ask again with the same id.
-func (c *Client) Resolve(ctx context.Context, orderID string, d order.Resolution) (workflows.ResolveVerdict, error) {
-	return ask(ctx, c, orderID, question{workflows.UpdateResolve, d.ID, d}, func(s order.State) workflows.ResolveVerdict {
-		return workflows.ResolveVerdictOf(s, d)
-	})
-}
-
-// question is an Update of an order's saga.
+// question is an Update of a saga.
 type question struct {
-	name, id string
-	request  any
+	workflowID, name, id string
+	request              any
 }
 
 // ask sends a question and waits for the answer. Ended answers for an order that has ended.
 func ask[V any](ctx context.Context, c *Client, orderID string, q question, ended func(order.State) V) (V, error) {
 	var none V
 	for attempt := 1; attempt <= askAttempts; attempt++ {
-		verdict, err := update[V](ctx, c, orderID, q)
+		verdict, err := update[V](ctx, c, q)
 		if err == nil {
 			return verdict, nil
 		}
-		if ctx.Err() != nil || !isNotFound(err) && !isAborted(err) {
+		if ctx.Err() != nil || !gone(err) {
 			return none, fault.Wrap(err, fault.Unavailable, "%s order %s", q.name, orderID)
 		}
 		state, err := c.Resume(ctx, orderID)
@@ -132,9 +138,9 @@ func ask[V any](ctx context.Context, c *Client, orderID string, q question, ende
 }
 
 // update sends a question once and waits for the answer.
-func update[V any](ctx context.Context, c *Client, orderID string, q question) (verdict V, err error) {
+func update[V any](ctx context.Context, c *Client, q question) (verdict V, err error) {
 	handle, err := c.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: workflows.OrderWorkflowID(orderID), UpdateID: q.id, UpdateName: q.name,
+		WorkflowID: q.workflowID, UpdateID: q.id, UpdateName: q.name,
 		WaitForStage: client.WorkflowUpdateStageCompleted, Args: []any{q.request},
 	})
 	if err != nil {
@@ -202,5 +208,8 @@ func isAborted(err error) bool {
 	return errors.As(err, &aborted) || errors.As(err, &notReady) ||
 		errors.As(err, &failed) && failed.Type() == "AcceptedUpdateCompletedWorkflow"
 }
+
+// gone reports that the run which was asked does not answer any more: another one may.
+func gone(err error) bool { return isNotFound(err) || isAborted(err) }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -61,6 +61,8 @@ type temporal struct {
 	// starts are the options of all attempts to start.
 	starts  []client.StartWorkflowOptions
 	signals []signal
+	// settled are the starts of late sagas.
+	settled []settled
 	// updates are the options of all Updates; verdicts answer them, one each, and fail with an error.
 	updates  []client.UpdateWorkflowOptions
 	verdicts []any

@@ -46,6 +46,8 @@ type Report struct {
 	Streams map[string][]Document
 	// Orders says how each order ended: the type of its terminal event, or "" while it is open.
 	Orders map[string]string
+	// Late lists what came after each order had ended and is not settled: "money" or "goods".
+	Late map[string][]string
 	// Net is what was captured or came late, minus what was refunded, of each order, in minor units.
 	Net map[string]int64
 	// Authorizations counts the authorizations that were made for each order.
@@ -107,7 +109,7 @@ func read(ctx context.Context, db *mongo.Database) ([]Document, error) {
 // Examine checks documents, in any order.
 func Examine(documents []Document) *Report {
 	r := &Report{
-		Streams: map[string][]Document{}, Orders: map[string]string{}, Net: map[string]int64{},
+		Streams: map[string][]Document{}, Orders: map[string]string{}, Late: map[string][]string{}, Net: map[string]int64{},
 		Authorizations: map[string]int{}, OnHand: map[string]int64{}, Reserved: map[string]int64{}, Committed: map[string]int64{},
 		excepted: map[string]bool{}, settled: map[string]settlement{}, standing: map[string]bool{}, pending: map[string]bool{},
 	}
@@ -126,6 +128,9 @@ func Examine(documents []Document) *Report {
 		}
 	}
 	for _, name := range sorted(r.Streams) {
+		if id, ok := strings.CutPrefix(name, "late-"); ok {
+			r.late(id, r.Streams[name])
+		}
 		if sku, ok := strings.CutPrefix(name, "sku-"); ok {
 			r.stock(sku, r.Streams[name])
 		}
@@ -158,9 +163,7 @@ func (r *Report) Timeline(orderID string) []string {
 // except notes what an operator has decided about a step of an order, and said why or what was done instead: that is the
 // only exception to what must hold.
 func (r *Report) except(id string, d Document) {
-	said := d.Type == "order.step_skipped" && text(d.Data, "note") != "" ||
-		d.Type == "order.step_substituted" && text(d.Data, "reference") != ""
-	if !said {
+	if !said(d) {
 		return
 	}
 	// It stands in the slot of the step, so that the step cannot say something else.

@@ -1,5 +1,7 @@
 package audit
 
+import "slices"
+
 // payment adds up the simulator's ledger of one order.
 func (r *Report) payment(id string, stream []Document) {
 	captured, arrived, refunded, voided := int64(0), int64(0), int64(0), false
@@ -52,8 +54,8 @@ func (r *Report) payment(id string, stream []Document) {
 
 // money checks what each ended order was charged.
 func (r *Report) money() {
-	excepted := []string{"capture", "undo authorize"}
 	for _, id := range sorted(r.Orders) {
+		excepted := []string{"capture", "undo authorize"}
 		ended, want := r.Orders[id], int64(0)
 		if ended == "" {
 			continue
@@ -66,7 +68,10 @@ func (r *Report) money() {
 		}
 		if total := number(r.Streams["order-"+id][0].Data, "totalAmount"); r.Net[id] != 0 && r.Net[id] != total {
 			r.violate("order %s ended as %s and was charged %d instead of %d", id, ended, r.Net[id], want)
-		} else if r.Net[id] != want {
+		} else if late := r.Net[id] > want && slices.Contains(r.Late[id], "money"); r.Net[id] != want && !late {
+			if r.Net[id] > want {
+				excepted = append(excepted, "late payment")
+			}
 			r.unlessExcepted(id, excepted, "order %s ended as %s and was charged %d instead of %d", id, ended, r.Net[id], want)
 		}
 	}

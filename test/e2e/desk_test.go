@@ -83,7 +83,7 @@ func (s *stack) refused(orderID, why string, d harness.Decision) {
 // cli runs a command on the test's database.
 func (s *stack) cli(args ...string) (string, error) {
 	s.t.Helper()
-	return command(s.t, append(environ(), "MONGODB_DATABASE="+s.database, "USER=grace"), args...)
+	return command(s.t, append(environ(), "MONGODB_DATABASE="+s.database, "TEMPORAL_NAMESPACE="+s.namespace, "USER=grace"), args...)
 }
 
 // ship places a shipment order and waits until it is at the warehouse.

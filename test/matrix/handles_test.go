@@ -7,6 +7,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/payment"
 	"github.com/ordersaga/ordersaga/internal/payment/simulator"
@@ -221,6 +222,11 @@ func (h handleList) Project(_ context.Context, s order.State) error {
 	})
 	return err
 }
+
+// handleLateDesk is an incarnation's handle to the list of what came late.
+type handleLateDesk struct{ inc *incarnation }
+
+func (h handleLateDesk) Show(context.Context, late.State) error { return h.inc.pass() }
 
 // bus is the broker: it remembers how far each stream was published, and what came out of order.
 type bus struct {

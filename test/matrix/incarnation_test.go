@@ -82,7 +82,10 @@ func incarnate(l *lane) (*incarnation, error) {
 		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: l.timing, InlinePayment: l.fast},
 		Inventory: &activities.Inventory{Recorder: recorder, Stock: handleStock{inc: inc}},
 		Payment:   &activities.Payment{Recorder: recorder, Gateway: handleGateway{inc: inc, Simulator: sim}},
-		LateMoney: &activities.LateMoney{Log: log, Gateway: handleGateway{inc: inc, Simulator: sim}, Clock: time.Now},
+		LateMoney: &activities.LateMoney{
+			Log: log, Gateway: handleGateway{inc: inc, Simulator: sim}, Desk: handleLateDesk{inc: inc},
+			Patience: l.timing.Attention, Clock: time.Now,
+		},
 		// Nobody starts a check here: it would look at the lanes' logs from outside.
 		Reconciliation: &activities.Reconciliation{},
 		// Concurrency and grace are small: there are many incarnations.

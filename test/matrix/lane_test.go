@@ -310,7 +310,9 @@ func (l *lane) settled(ctx context.Context, orderID string) error {
 	defer ticks.Stop()
 	for {
 		s, err := late.State{OrderID: orderID}.Fold(l.records(event.LateStream(orderID)))
-		if err != nil || !s.Open() || s.Attention.Open && s.Attention.Step == late.StepDispatch {
+		payments := slices.ContainsFunc(s.Payments, func(p late.Matter) bool { return !p.Judged || p.Amount > 0 && !p.Refunded })
+		goods := s.Goods && !s.GoodsSettled && !s.Attention.Open
+		if err != nil || !payments && !goods {
 			return err
 		}
 		select {

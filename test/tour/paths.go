@@ -22,6 +22,9 @@ type path struct {
 	reason      string
 	// timeline is what the order's events must be, without their prefixes being cut.
 	timeline []string
+	// behind is what happens when the order has ended, late what the events of that must be.
+	behind []scene
+	late   []string
 }
 
 // scene does something when the order has a status.
@@ -82,8 +85,13 @@ func cancel(when string, want int) scene {
 }
 
 // decide is a scene in which an operator decides about a step that is stuck.
-func decide(step string, d harness.Decision) scene {
-	return scene{"needs_attention", func(ctx context.Context, g *guide, orderID string) error {
+func decide(step string, d harness.Decision) scene { return decideWhen("needs_attention", step, d) }
+
+// decideLate is a scene in which an operator decides about what came when the order had ended.
+func decideLate(step string, d harness.Decision) scene { return decideWhen("", step, d) }
+
+func decideWhen(when, step string, d harness.Decision) scene {
+	return scene{when, func(ctx context.Context, g *guide, orderID string) error {
 		if _, err := g.client.AwaitStuck(ctx, orderID, step); err != nil {
 			return err
 		}
@@ -137,6 +145,17 @@ var paths = []path{
 		timeline: after("payment.pending", "payment.declined", "order.compensating", "inventory.released", "order.rejected")},
 	{name: "never paid", method: "tok_pending", stock: 10, status: "failed", reason: "payment_timeout",
 		timeline: after("payment.pending", "order.compensating", "payment.voided", "inventory.released", "order.failed")},
+	{name: "paid too late", method: "tok_pending", stock: 10, status: "failed", reason: "payment_timeout",
+		timeline: after("payment.pending", "order.compensating", "payment.voided", "inventory.released", "order.failed"),
+		behind:   []scene{publish("failed", "payment.succeeded", nil)},
+		late:     []string{"event.late", "payment.arrived_late", "payment.refunded"}},
+	{name: "paid too late, refund stuck", method: "tok_late_refund_stuck", stock: 10, status: "failed", reason: "payment_timeout",
+		timeline: after("payment.pending", "order.compensating", "payment.voided", "inventory.released", "order.failed"),
+		behind: []scene{
+			publish("failed", "payment.succeeded", nil),
+			decideLate("refund", harness.Decision{Action: "substitute", Reference: "transfer 4711", Note: "given back by the bank"}),
+		},
+		late: []string{"event.late", "payment.arrived_late", "order.needs_attention", "order.step_substituted", "order.attention_resolved"}},
 	{name: "gateway down", method: "tok_unavailable", stock: 10, status: "failed", reason: "authorize_unavailable",
 		timeline: after("order.compensating", "payment.voided", "inventory.released", "order.failed")},
 	{name: "capture refused", method: "tok_capture_refused", stock: 10, status: "rejected", reason: "capture_refused",
@@ -152,6 +171,15 @@ var paths = []path{
 	{name: "never dispatched", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "failed", reason: "shipment_timeout",
 		timeline: after("payment.authorized", "order.confirmed", "order.compensating", "order.fulfillment_withdrawn",
 			"payment.voided", "inventory.released", "order.failed")},
+	{name: "dispatched behind the end", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "cancelled", reason: "requested",
+		script: []scene{cancel("awaiting_shipment", http.StatusOK)},
+		timeline: after("payment.authorized", "order.confirmed", "order.compensating", "order.fulfillment_withdrawn",
+			"payment.voided", "inventory.released", "order.cancelled"),
+		behind: []scene{
+			publish("cancelled", "shipment.dispatched", map[string]any{"carrier": "dhl"}),
+			decideLate("dispatch", harness.Decision{Action: "skip", Note: "a gift"}),
+		},
+		late: []string{"event.late", "order.needs_attention", "order.step_skipped", "order.attention_resolved"}},
 	{name: "cancelled too late", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "completed",
 		script: []scene{
 			publish("awaiting_shipment", "shipment.dispatched", map[string]any{"carrier": "ups"}),

@@ -11,8 +11,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
-// record writes the histories of the paths' workflows as JSON files, one a path: golden histories, which the code of
-// the workflow must be able to replay for as long as such workflows may run.
+// record writes the histories of the paths' workflows as JSON files, one a path and one for what came late: golden histories, which the code of
+// the workflows must be able to replay for as long as such workflows may run.
 func (g *guide) record(ctx context.Context, folder string, orders map[string]string) error {
 	temporal, err := client.Dial(client.Options{HostPort: os.Getenv("TEMPORAL_ADDRESS")})
 	if err != nil {
@@ -22,27 +22,39 @@ func (g *guide) record(ctx context.Context, folder string, orders map[string]str
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	for name, orderID := range orders {
-		// The workflow closes after its last event was published.
-		if err := temporal.GetWorkflow(ctx, "order-"+orderID, "").Get(ctx, nil); err != nil {
-			return fmt.Errorf("wait for the workflow of %s: %w", name, err)
+	for _, p := range paths {
+		orderID := orders[p.sku()]
+		if err := recordOne(ctx, temporal, "order-"+orderID, filepath.Join(folder, p.sku()+".json")); err != nil {
+			return err
 		}
-		var history historypb.History
-		events := temporal.GetWorkflowHistory(ctx, "order-"+orderID, "", false, 0)
-		for events.HasNext() {
-			e, err := events.Next()
-			if err != nil {
-				return fmt.Errorf("read the history of %s: %w", name, err)
-			}
-			history.Events = append(history.Events, e)
+		if len(p.late) == 0 {
+			continue
 		}
-		raw, err := protojson.MarshalOptions{Indent: " "}.Marshal(&history)
-		if err != nil {
-			return fmt.Errorf("marshal the history of %s: %w", name, err)
-		}
-		if err := os.WriteFile(filepath.Join(folder, name+".json"), append(raw, '\n'), 0o644); err != nil {
+		if err := recordOne(ctx, temporal, "late-"+orderID, filepath.Join(folder, p.sku()+".late.json")); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// recordOne writes the history of one workflow.
+func recordOne(ctx context.Context, temporal client.Client, workflowID, file string) error {
+	// The workflow closes after its last event was published.
+	if err := temporal.GetWorkflow(ctx, workflowID, "").Get(ctx, nil); err != nil {
+		return fmt.Errorf("wait for workflow %s: %w", workflowID, err)
+	}
+	var history historypb.History
+	events := temporal.GetWorkflowHistory(ctx, workflowID, "", false, 0)
+	for events.HasNext() {
+		e, err := events.Next()
+		if err != nil {
+			return fmt.Errorf("read the history of %s: %w", workflowID, err)
+		}
+		history.Events = append(history.Events, e)
+	}
+	raw, err := protojson.MarshalOptions{Indent: " "}.Marshal(&history)
+	if err != nil {
+		return fmt.Errorf("marshal the history of %s: %w", workflowID, err)
+	}
+	return os.WriteFile(file, append(raw, '\n'), 0o644)
 }

@@ -4,6 +4,7 @@ package tour
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -106,6 +107,9 @@ func (g *guide) walk(ctx context.Context) []string {
 		}
 		fmt.Fprintln(g.out)
 		PrintTimeline(g.out, r.items)
+		if len(p.late) > 0 {
+			r.err = errors.Join(r.err, g.showLate(ctx, p, r.end.ID, r.err == nil))
+		}
 		if err := p.judge(r.end, r.items, r.err); err != nil {
 			failures = append(failures, p.name+": "+err.Error())
 			fmt.Fprintln(g.out, "  ✗", err)
@@ -136,19 +140,32 @@ func (g *guide) run(ctx context.Context, p path) (harness.Resource, error) {
 			return placed, err
 		}
 	}
-	for _, s := range p.script {
-		if _, err := g.client.AwaitStatus(ctx, placed.ID, s.when); err != nil {
-			return placed, err
-		}
-		if err := s.do(ctx, g, placed.ID); err != nil {
-			return placed, err
-		}
+	if err := g.play(ctx, placed.ID, p.script); err != nil {
+		return placed, err
 	}
 	end, err := g.client.AwaitEnd(ctx, placed.ID)
 	if end.ID == "" {
 		end.ID = placed.ID
 	}
+	if err == nil {
+		err = g.play(ctx, placed.ID, p.behind)
+	}
 	return end, err
+}
+
+// play plays scenes in turn.
+func (g *guide) play(ctx context.Context, orderID string, scenes []scene) error {
+	for _, s := range scenes {
+		if s.when != "" {
+			if _, err := g.client.AwaitStatus(ctx, orderID, s.when); err != nil {
+				return err
+			}
+		}
+		if err := s.do(ctx, g, orderID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // check holds the raw documents, and what the bus got, against what must hold.
@@ -160,6 +177,9 @@ func (g *guide) check(ctx context.Context) []string {
 		return []string{err.Error()}
 	}
 	failures := slices.Clone(report.Violations)
+	for id, open := range report.Late {
+		failures = append(failures, fmt.Sprintf("what came late for order %s is not settled: %v", id, open))
+	}
 	for id := range report.Orders {
 		stream := report.Streams["order-"+id]
 		got, err := g.tap.Await(ctx, id, func(m []harness.Message) bool { return len(outbound(m)) >= len(stream) })

@@ -1,0 +1,207 @@
+package activities_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	verdicts "github.com/ordersaga/ordersaga/internal/late"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/payment"
+)
+
+// lateDesk remembers what it is shown.
+type lateDesk struct {
+	err   error
+	shown []verdicts.State
+}
+
+func (d *lateDesk) Show(_ context.Context, s verdicts.State) error {
+	d.shown = append(d.shown, s)
+	return d.err
+}
+
+// refunder is a gateway that gives back.
+type refunder struct {
+	settler
+	amounts []int64
+}
+
+func (r *refunder) Refund(_ context.Context, key string, p payment.Payment, amount int64) (payment.Result, error) {
+	r.amounts = append(r.amounts, amount)
+	return r.call("refund as "+key, p)
+}
+
+// lateWorld is the late saga's activities and what they reach.
+type lateWorld struct {
+	*world
+	gateway *refunder
+	desk    *lateDesk
+	money   *activities.LateMoney
+	in      activities.LateStepInput
+}
+
+// paidLate is an order that was undone and has ended, and a payment that came when it had.
+func paidLate(t *testing.T) *lateWorld {
+	t.Helper()
+	w := &lateWorld{world: newWorld(t), gateway: &refunder{settler: settler{gateway: &gateway{}}}, desk: &lateDesk{}}
+	w.money = &activities.LateMoney{Log: w.log, Gateway: w.gateway, Desk: w.desk, Patience: time.Minute, Clock: func() time.Time { return now }}
+	s := w.cancel(w.accepted())
+	w.decide(w.write(s, s.Undone(order.StepReserve, now)), order.Facts{})
+	w.came("evt-1")
+	out, err := w.money.Open(t.Context(), activities.LateStepInput{State: verdicts.State{OrderID: "42"}})
+	require.NoError(t, err)
+	require.Equal(t, tea(), out.Order)
+	require.Equal(t, time.Minute, out.Patience)
+	require.False(t, out.Fast)
+	w.in = activities.LateStepInput{State: verdicts.State{OrderID: "42"}, Order: out.Order}
+	w.fold(out)
+	return w
+}
+
+func (w *lateWorld) came(id string) {
+	w.t.Helper()
+	v := verdicts.Verdict{ID: id, OrderID: "42", EventID: id, Type: event.PaymentSucceeded, Status: order.StatusCancelled}
+	require.NoError(w.t, activities.WriteVerdict(w.t.Context(), w.log, v, "corr", now))
+}
+
+// fold takes in what an activity answered.
+func (w *lateWorld) fold(out activities.LateStepResult) {
+	w.t.Helper()
+	var err error
+	w.in.State, err = w.in.State.Fold(out.Tail)
+	require.NoError(w.t, err)
+	w.in.Payment = verdicts.Next(w.in.State, verdicts.Facts{}, now).Payment
+}
+
+// judge has the gateway find an amount.
+func (w *lateWorld) judge(arrived int64) {
+	w.t.Helper()
+	w.gateway.result = payment.Result{State: payment.Undone, PaymentID: "p-1", Arrived: arrived}
+	out, err := w.money.Judge(w.t.Context(), w.in)
+	require.NoError(w.t, err)
+	w.fold(out)
+}
+
+// ask asks somebody about what is stuck.
+func (w *lateWorld) ask() event.Entry {
+	f := verdicts.Facts{Stuck: &order.Stuck{Step: verdicts.StepRefund, Error: "no answer"}}
+	return verdicts.Next(w.in.State, f, now).Entry
+}
+
+func TestLateMoneyIsJudgedAndGivenBack(t *testing.T) {
+	w := paidLate(t)
+	w.judge(1800)
+	require.Equal(t, []string{"settle : true ", "look up"}, w.gateway.calls)
+	before := w.in
+	out, err := w.money.Refund(t.Context(), w.in)
+	require.NoError(t, err)
+	require.Equal(t, []string{event.PaymentRefunded}, types(out.Tail))
+	requireData(t, verdicts.Money{OrderID: "42", EventID: "evt-1", PaymentID: "p-1", Amount: 1800, Currency: "EUR"}, out.Tail[0])
+	require.Equal(t, "refund as 42/late/evt-1", w.gateway.calls[2])
+	require.Equal(t, []int64{1800}, w.gateway.amounts)
+	again, err := w.money.Refund(t.Context(), before)
+	require.NoError(t, err)
+	require.Equal(t, out, again, "running it again changes nothing")
+	w.fold(out)
+	require.False(t, w.in.State.Open())
+	require.Empty(t, w.desk.shown)
+}
+
+func TestALatePaymentThatBroughtNothing(t *testing.T) {
+	w := paidLate(t)
+	w.judge(0)
+	require.False(t, w.in.State.Open())
+	require.Equal(t, int64(2), w.in.State.Head.Version)
+}
+
+func TestAnAnswerGoesAfterVerdictsThatComeMeanwhile(t *testing.T) {
+	w := paidLate(t)
+	w.came("evt-2")
+	w.judge(1800)
+	require.Len(t, w.in.State.Payments, 2)
+	require.True(t, w.in.State.Payments[0].Judged)
+	require.Equal(t, int64(3), w.in.State.Head.Version)
+}
+
+func TestWhatAGatewayCannotSayIsTriedAgain(t *testing.T) {
+	for _, code := range []fault.Code{fault.Unavailable, fault.OutcomeUnknown, fault.Invalid} {
+		w := paidLate(t)
+		w.gateway.err = fault.New(code, "as told")
+		_, err := w.money.Judge(t.Context(), w.in)
+		requireFault(t, code, err)
+		_, err = w.money.Refund(t.Context(), w.in)
+		requireFault(t, code, err)
+		w.gateway.settleErr = fault.New(code, "as told")
+		_, err = w.money.Judge(t.Context(), w.in)
+		requireFault(t, code, err)
+		w = paidLate(t)
+		w.log.appendErr = fault.New(code, "as told")
+		_, err = w.money.Record(t.Context(), w.in)
+		requireFault(t, code, err)
+		w.log.readErr = fault.New(code, "as told")
+		_, err = w.money.Open(t.Context(), w.in)
+		requireFault(t, code, err)
+	}
+}
+
+func TestTheDeskShowsWhatCameLate(t *testing.T) {
+	w := paidLate(t)
+	w.judge(1800)
+	w.in.Entry = w.ask()
+	w.desk.err = fault.New(fault.Unavailable, "no list")
+	_, err := w.money.Record(t.Context(), w.in)
+	requireFault(t, fault.Unavailable, err)
+
+	// What is not shown is shown by the next attempt, and by the next run.
+	w.desk.err = nil
+	out, err := w.money.Record(t.Context(), w.in)
+	require.NoError(t, err)
+	require.Len(t, w.desk.shown, 2)
+	require.Equal(t, w.desk.shown[0], w.desk.shown[1])
+	require.Equal(t, verdicts.RefundStuck, w.desk.shown[1].Situation())
+	_, err = w.money.Open(t.Context(), activities.LateStepInput{State: verdicts.State{OrderID: "42"}})
+	require.NoError(t, err)
+	require.Len(t, w.desk.shown, 3)
+
+	w.fold(out)
+	_, err = w.money.Open(t.Context(), w.in)
+	require.NoError(t, err)
+	refunded, err := w.money.Refund(t.Context(), w.in)
+	require.NoError(t, err)
+	require.Len(t, w.desk.shown, 3, "nothing has changed for people")
+	w.fold(refunded)
+	w.in.Entry = verdicts.Next(w.in.State, verdicts.Facts{}, now).Entry
+	_, err = w.money.Record(t.Context(), w.in)
+	require.NoError(t, err)
+	require.Len(t, w.desk.shown, 4)
+	require.False(t, w.desk.shown[3].Attention.Open)
+}
+
+func TestWhatWasGivenBackByHandIsNotFoundAgain(t *testing.T) {
+	w := paidLate(t)
+	w.judge(1800)
+	record := func(e event.Entry) {
+		w.in.Entry = e
+		out, err := w.money.Record(t.Context(), w.in)
+		require.NoError(t, err)
+		w.fold(out)
+	}
+	record(w.ask())
+	d := order.Resolution{ID: "d-1", Action: order.Substitute, Reference: "transfer 4711"}
+	record(verdicts.Next(w.in.State, verdicts.Facts{Resolutions: []order.Resolution{d}}, now).Entry)
+	record(verdicts.Next(w.in.State, verdicts.Facts{}, now).Entry)
+	require.False(t, w.in.State.Open())
+	w.came("evt-2")
+	out, err := w.money.Open(t.Context(), w.in)
+	require.NoError(t, err)
+	w.fold(out)
+	w.judge(1800)
+	require.False(t, w.in.State.Open(), "the gateway still has it")
+	require.Empty(t, w.gateway.amounts)
+}

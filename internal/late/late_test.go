@@ -1,0 +1,292 @@
+package late_test
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/late"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+func TestWhatFollowsFromALateEvent(t *testing.T) {
+	for _, c := range []struct {
+		eventType     string
+		status        order.Status
+		consequential bool
+		detail        string
+	}{
+		{event.PaymentSucceeded, order.StatusFailed, true, "money that arrived is given back"},
+		{event.PaymentSucceeded, order.StatusCompleted, true, "money that arrived is given back"},
+		{event.PaymentFailed, order.StatusFailed, false, "changed nothing"},
+		{event.OrderCancellationRequested, order.StatusCompleted, false, "changed nothing"},
+		{event.ShipmentDispatched, order.StatusCancelled, true, "look after the goods"},
+		{event.ShipmentDelivered, order.StatusFailed, true, "look after the goods"},
+		{event.ShipmentLost, order.StatusRejected, true, "look after the goods"},
+		{event.ShipmentDispatched, order.StatusCompleted, false, "changed nothing"},
+	} {
+		w := newWorld(t)
+		v := w.came(c.eventType, c.status)
+		require.Equal(t, c.consequential, v.Consequential(), c)
+		require.Equal(t, c.consequential, w.state.Open(), c)
+		require.Equal(t, c.status, w.state.Status)
+		data, err := event.Decode[late.Verdict](v.Entry("corr", start).Event)
+		require.NoError(t, err)
+		require.Contains(t, data.Detail, c.detail)
+		if !c.consequential {
+			require.Equal(t, order.Close, w.next().Kind)
+		}
+	}
+}
+
+func TestMoneyIsLookedForAndGivenBack(t *testing.T) {
+	w := newWorld(t)
+	w.paid()
+	require.Equal(t, late.StepJudge, w.next().Step)
+	w.settle()
+	require.False(t, w.state.Open())
+	require.Equal(t, map[string]int64{"evt-1": total}, w.refunds)
+	require.Equal(t, []string{event.EventLate, event.PaymentArrivedLate, event.PaymentRefunded}, w.types())
+
+	// The same payment under another event's id, and one more.
+	w.came(event.PaymentSucceeded, order.StatusFailed)
+	w.paid()
+	require.True(t, w.state.Unsettled())
+	w.settle()
+	require.Equal(t, map[string]int64{"evt-1": total, "evt-2": total}, w.refunds)
+	require.Equal(t, event.PaymentNothingArrived, w.types()[7], "the second event found the money of the third")
+	require.Zero(t, w.there())
+}
+
+func TestTheNextPaymentIsNotWhatSomebodyWasAskedAbout(t *testing.T) {
+	w := newWorld(t)
+	w.came(event.PaymentSucceeded, order.StatusFailed)
+	w.came(event.PaymentSucceeded, order.StatusFailed)
+	w.stuck()
+	require.Equal(t, late.LookupStuck, w.state.Situation())
+	w.decide(order.Resolution{Action: order.Skip, Note: "the provider knows nothing"})
+	require.True(t, w.do(true))
+	require.Empty(t, w.state.Situation(), "the second payment has not been asked about yet")
+	require.True(t, w.do(true))
+	require.False(t, w.state.Attention.Open)
+	w.stuck()
+	require.Equal(t, 2, w.state.Attention.Count, "but when it is stuck too")
+	require.Equal(t, late.LookupStuck, w.state.Situation())
+}
+
+func TestWhatAnOperatorGaveBackIsNotGivenBackAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		step     order.Step
+		decision order.Resolution
+		refunds  int
+	}{
+		"given back by hand":              {late.StepRefund, order.Resolution{Action: order.Substitute, Reference: "transfer 4711"}, 0},
+		"kept":                            {late.StepRefund, order.Resolution{Action: order.Skip, Note: "the customer ordered again"}, 0},
+		"given back without asking":       {late.StepJudge, order.Resolution{Action: order.Substitute, Reference: "transfer 4712"}, 0},
+		"not asked about, and then there": {late.StepJudge, order.Resolution{Action: order.Skip, Note: "the provider is gone"}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.paid()
+			if c.step == late.StepRefund {
+				require.True(t, w.do(false))
+			}
+			w.stuck()
+			require.Equal(t, c.step, w.state.Attention.Step)
+			w.decide(c.decision)
+			w.settle()
+			require.False(t, w.state.Open())
+			require.Empty(t, w.refunds)
+			w.came(event.PaymentSucceeded, order.StatusFailed)
+			w.settle()
+			require.Len(t, w.refunds, c.refunds, "the money is still at the provider")
+		})
+	}
+}
+
+func TestGoodsWaitForPeopleBehindMoney(t *testing.T) {
+	w := newWorld(t)
+	w.came(event.ShipmentDispatched, order.StatusCancelled)
+	w.settle()
+	require.Equal(t, late.GoodsLeft, w.state.Situation())
+	require.Equal(t, order.Wait, w.next().Kind)
+	require.True(t, w.next().Until.After(w.at))
+	w.paid()
+	w.came(event.ShipmentDelivered, order.StatusCancelled)
+	w.settle()
+	require.Len(t, w.refunds, 1, "money does not wait for them")
+	require.Equal(t, 1, w.state.Attention.Count)
+	w.decide(order.Resolution{Action: order.Substitute, By: "ada", Reference: "they came back"})
+	w.settle()
+	require.False(t, w.state.Open())
+	require.Equal(t, "substitute by hand by ada", w.state.ByHand)
+}
+
+// Every row of the table, what it allows and what it does not.
+func TestTheTableOfTheLateDesk(t *testing.T) {
+	situations := map[order.Situation]func(w *world){
+		late.LookupStuck: func(w *world) { w.paid(); w.stuck() },
+		late.RefundStuck: func(w *world) { w.paid(); w.do(false); w.stuck() },
+		late.GoodsLeft:   func(w *world) { w.came(event.ShipmentLost, order.StatusCancelled); w.settle() },
+	}
+	require.Len(t, late.Allowed, len(situations))
+	for situation, prepare := range situations {
+		for _, action := range order.ResolutionActions {
+			t.Run(string(situation)+"/"+string(action), func(t *testing.T) {
+				w := newWorld(t)
+				require.Empty(t, w.state.Actions())
+				prepare(w)
+				require.Equal(t, situation, w.state.Situation())
+				require.Equal(t, late.Allowed[situation], w.state.Actions())
+				d := order.Resolution{Action: action, Note: "why", Reference: "what"}
+				require.NotEmpty(t, w.state.WhyNotResolvable(order.Resolution{Action: action, Note: "why", Reference: "what", Attention: 7}))
+				if !slices.Contains(late.Allowed[situation], action) {
+					require.Contains(t, w.state.WhyNotResolvable(d), string(situation))
+					w.decide(d)
+					_, decided := w.state.Decided(w.facts)
+					require.False(t, decided)
+					return
+				}
+				if action != order.Retry {
+					require.NotEmpty(t, w.state.WhyNotResolvable(order.Resolution{Action: action}), "it needs a note or a reference")
+				}
+				d = w.decide(d)
+				require.True(t, w.do(true))
+				require.True(t, w.state.Recorded(d.ID))
+				_, again := w.state.Decided(w.facts)
+				require.False(t, again, "it is followed once")
+				require.Equal(t, action == order.Retry, w.state.Situation() != "", "a retry leaves it open")
+				w.settle()
+				require.False(t, w.state.Open())
+				require.NotEmpty(t, w.state.WhyNotResolvable(d), "nothing is stuck any more")
+			})
+		}
+	}
+}
+
+// The table in the documentation is the one in the code.
+func TestTheDocumentedTableIsTheOne(t *testing.T) {
+	text, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	rows := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		if cells := strings.Split(line, "|"); len(cells) == 6 {
+			rows[strings.TrimSpace(cells[1])] = strings.TrimSpace(cells[3])
+		}
+	}
+	for situation, actions := range late.Allowed {
+		list := make([]string, len(actions))
+		for i, a := range actions {
+			list[i] = string(a)
+		}
+		require.Equal(t, strings.Join(list, ", "), rows[string(situation)], situation)
+	}
+}
+
+func TestFoldRefusesGapsAndNonsense(t *testing.T) {
+	w := newWorld(t)
+	w.paid()
+	records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
+	require.NoError(t, err)
+	_, err = late.State{}.Fold(append(slices.Clone(records), records...))
+	require.NoError(t, err, "what is known is passed over")
+	gap := slices.Clone(records)
+	gap[0].Version = 2
+	_, err = late.State{}.Fold(gap)
+	require.Equal(t, fault.Corrupt, fault.CodeOf(err))
+	nonsense := slices.Clone(records)
+	nonsense[0].Data = json.RawMessage(`{"type":7}`)
+	_, err = late.State{}.Fold(nonsense)
+	require.Equal(t, fault.Malformed, fault.CodeOf(err))
+}
+
+// Whatever comes, fails and is decided: all money that came is given back or was looked after by hand, none of it twice,
+// goods are looked after by hand, and nothing stays open.
+func TestEverythingIsSettledOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		skippedLookup := false
+		for range rapid.IntRange(1, 40).Draw(t, "moves") {
+			switch rapid.IntRange(0, 5).Draw(t, "move") {
+			case 0:
+				if w.events < 6 {
+					w.paid()
+				}
+			case 1:
+				eventType := rapid.SampledFrom([]string{event.PaymentSucceeded, event.ShipmentDispatched, event.PaymentFailed}).Draw(t, "event")
+				if w.events < 6 {
+					w.came(eventType, order.StatusCancelled)
+				}
+			case 2:
+				w.at = w.at.Add(time.Hour)
+				w.do(true)
+			case 3:
+				before := w.state
+				d := w.decide(order.Resolution{
+					Action:    rapid.SampledFrom(order.ResolutionActions).Draw(t, "action"),
+					Attention: rapid.IntRange(0, 3).Draw(t, "attention"), Note: "why", Reference: "what",
+				})
+				if before.Situation() == late.LookupStuck && d.Action == order.Substitute && w.there()-w.hand < total {
+					// Nobody gives back by hand what has not come.
+					w.facts.Resolutions = nil
+					continue
+				}
+				if before.WhyNotResolvable(d) != "" {
+					w.facts.Resolutions = nil
+					continue
+				}
+				w.do(true)
+				w.facts.Resolutions = nil
+				if !w.state.Recorded(d.ID) {
+					t.Fatalf("a decision that fits is not recorded: %+v", d)
+				}
+				if d.Action == order.Retry {
+					continue
+				}
+				switch before.Situation() {
+				case late.LookupStuck:
+					skippedLookup = skippedLookup || d.Action == order.Skip
+					if d.Action == order.Substitute {
+						w.hand += total
+					}
+				case late.RefundStuck:
+					for _, p := range before.Payments {
+						if p.ID == before.About {
+							w.hand += p.Amount
+						}
+					}
+				}
+			default:
+				w.do(false)
+			}
+		}
+		w.settle()
+		if w.state.Situation() == late.GoodsLeft {
+			w.decide(order.Resolution{Action: order.Skip, Note: "they are gone"})
+			w.settle()
+		}
+		if w.state.Open() || w.state.Goods != w.state.GoodsSettled {
+			t.Fatalf("something is open: %+v", w.state)
+		}
+		left := w.there() - w.hand
+		if left < 0 || left > 0 && !skippedLookup {
+			t.Fatalf("%d came, %v was given back, %d looked after by hand", w.arrived, w.refunds, w.hand)
+		}
+		records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := late.State{OrderID: "42"}.Fold(records)
+		if err != nil || again.Open() || again.Head != w.state.Head {
+			t.Fatalf("the stream tells another story: %v", err)
+		}
+	})
+}

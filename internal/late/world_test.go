@@ -1,0 +1,158 @@
+package late_test
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
+	"github.com/ordersaga/ordersaga/internal/late"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// total is what the order comes to.
+const total = 500
+
+var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// tb is what a test and a property have in common.
+type tb interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// world is a late stream and the provider behind it, without a workflow.
+type world struct {
+	t     tb
+	log   *memlog.Log
+	state late.State
+	facts late.Facts
+	at    time.Time
+	// arrived is the money that came, refunds what was given back, by key.
+	arrived int64
+	refunds map[string]int64
+	// hand is what operators have looked after.
+	hand      int64
+	events    int
+	decisions int
+}
+
+func newWorld(t tb) *world {
+	return &world{t: t, log: memlog.New(), state: late.State{OrderID: "42"}, at: start, refunds: map[string]int64{}}
+}
+
+// came writes the verdict on a late event, as another process does: the run reads it.
+func (w *world) came(eventType string, status order.Status) late.Verdict {
+	w.t.Helper()
+	w.events++
+	id := "evt-" + strconv.Itoa(w.events)
+	v := late.Verdict{ID: id, OrderID: "42", EventID: "cause-" + id, Type: eventType, Status: status}
+	w.append(v.Entry("corr", w.at))
+	return v
+}
+
+// paid has money arrive, and its event.
+func (w *world) paid() {
+	w.arrived += total
+	w.came(event.PaymentSucceeded, order.StatusFailed)
+}
+
+func (w *world) append(e event.Entry) {
+	w.t.Helper()
+	w.at = w.at.Add(time.Second)
+	_, tail, err := w.log.Append(context.Background(), event.LateStream("42"), w.state.Head, []event.Entry{e})
+	if err != nil {
+		w.t.Fatalf("append %s under %s: %v", e.Type, e.Key, err)
+	}
+	w.fold(tail)
+}
+
+func (w *world) fold(tail []event.Record) {
+	w.t.Helper()
+	next, err := w.state.Fold(tail)
+	if err != nil {
+		w.t.Fatalf("fold: %v", err)
+	}
+	w.state = next
+}
+
+func (w *world) next() late.Action { return late.Next(w.state, w.facts, w.at) }
+
+// there is what the provider has.
+func (w *world) there() int64 {
+	left := w.arrived
+	for _, amount := range w.refunds {
+		left -= amount
+	}
+	return left
+}
+
+// do does what is to be done; fails makes the provider not answer. It reports false when nothing is left for a run.
+func (w *world) do(fails bool) bool {
+	w.t.Helper()
+	a := w.next()
+	if fails && (a.Kind == order.Lookup || a.Kind == order.Do) {
+		w.facts.Stuck = &order.Stuck{Step: a.Step, Error: "no answer", Attempts: 1, NextTry: w.at.Add(time.Minute)}
+		return true
+	}
+	switch a.Kind {
+	case order.Record:
+		w.facts.Stuck = nil
+		w.append(a.Entry)
+	case order.Lookup:
+		w.facts.Stuck = nil
+		w.append(w.state.Judged(a.Payment, "p-1", "EUR", w.state.Due(w.there(), total), w.at))
+	case order.Do:
+		w.facts.Stuck = nil
+		if w.refunds[a.Payment.ID] = a.Payment.Amount; w.there() < 0 {
+			w.t.Fatalf("more is given back than came")
+		}
+		w.append(w.state.Refunded(a.Payment, "EUR", w.at))
+	default:
+		return false
+	}
+	return true
+}
+
+// settle does everything that a run can do.
+func (w *world) settle() {
+	w.t.Helper()
+	for n := 0; w.do(false); n++ {
+		if n == 100 {
+			w.t.Fatalf("it never comes to rest: %+v", w.state)
+		}
+	}
+}
+
+// stuck tries once and asks somebody.
+func (w *world) stuck() {
+	w.t.Helper()
+	w.do(true)
+	w.do(true)
+}
+
+// decide makes a decision a fact; it is about what is open.
+func (w *world) decide(d order.Resolution) order.Resolution {
+	w.decisions++
+	d.ID = "d-" + strconv.Itoa(w.decisions)
+	if d.Attention == 0 {
+		d.Attention = w.state.Attention.Count
+	}
+	w.facts.Resolutions = append(w.facts.Resolutions, d)
+	return d
+}
+
+// types lists the types of the stream's events.
+func (w *world) types() []string {
+	w.t.Helper()
+	records, err := w.log.Read(context.Background(), event.LateStream("42"), 0, 0)
+	if err != nil {
+		w.t.Fatalf("read: %v", err)
+	}
+	types := make([]string, len(records))
+	for i, r := range records {
+		types[i] = r.Type
+	}
+	return types
+}

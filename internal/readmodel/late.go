@@ -1,0 +1,38 @@
+package readmodel
+
+import (
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/late"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// LateCollection is the collection for what came after its order had ended.
+const LateCollection = "late"
+
+// LateConfig configures the store of what came after its order had ended and needs somebody, or did. Its documents are
+// guarded by the version of the late stream.
+func LateConfig(db *mongo.Database) Config {
+	return Config{Database: db, Collection: LateCollection, Stream: event.LateStream, Fold: foldLate}
+}
+
+// FromLate makes the document of what came late out of its folded state. It says nothing of the order but its id and what
+// it had ended as.
+func FromLate(s late.State) Order {
+	o := Order{
+		Order: order.Order{ID: s.OrderID}, Status: s.Status, EndedAs: s.Status, Version: s.Head.Version,
+		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, CorrelationID: s.CorrelationID,
+	}
+	if s.Attention.Open {
+		o.Status = order.StatusNeedsAttention
+		o.Attention = &Attention{AttentionState: s.Attention, Actions: s.Actions()}
+	}
+	return o
+}
+
+// foldLate makes the document of what came late. Most of it never needs anybody, and has none.
+func foldLate(records []event.Record) (Order, bool, error) {
+	s, err := late.State{}.Fold(records)
+	return FromLate(s), s.Attention.Count > 0, err
+}

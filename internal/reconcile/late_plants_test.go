@@ -1,0 +1,104 @@
+package reconcile_test
+
+import (
+	"slices"
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/late"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/reconcile"
+)
+
+// owes makes it so that money that came late has not been given back yet.
+func (w *world) owes(id string) {
+	w.cut("payment-"+id, 1)
+	w.cut("late-"+id, 1)
+}
+
+// left makes goods leave when an order had ended.
+func (w *world) left(id string, status order.Status) {
+	v := late.Verdict{ID: "evt-2", OrderID: id, EventID: "evt-2", Type: event.ShipmentDispatched, Status: status}.Entry("corr", now)
+	w.edit("late-"+id, func(r []event.Record) []event.Record {
+		return append(r, event.Record{Stream: "late-" + id, Version: int64(len(r) + 1), Entry: v})
+	})
+}
+
+// asks makes the late saga of an order ask somebody about the goods that have left.
+func (w *world) asks(id string) {
+	w.left(id, order.StatusCancelled)
+	w.add("late-"+id, "attention/1", event.OrderNeedsAttention, func(data map[string]any) {
+		clear(data)
+		data["orderId"], data["step"], data["error"], data["attempts"] = id, order.StepDispatch, "the goods have left", 0
+	})
+}
+
+func (w *world) works(id string) {
+	w.lates[id] = reconcile.Run{Found: true, Running: true, Status: "running", StartedAt: now}
+}
+
+var latePlants = []plant{
+	{name: "money to be given back by a saga that was terminated", kind: reconcile.LateUnsettled, subject: "late", why: temporalAlone,
+		plant: func(w *world) {
+			w.owes("late")
+			w.lates["late"] = reconcile.Run{Found: true, Status: "terminated"}
+		}},
+	{name: "goods that nobody looks after", kind: reconcile.LateUnsettled, subject: "back", why: temporalAlone,
+		plant: func(w *world) { w.left("back", order.StatusCancelled) }},
+	{name: "a late saga whose workflow task fails", kind: reconcile.WorkflowFailing, subject: "late", why: temporalAlone,
+		plant: func(w *world) {
+			w.owes("late")
+			w.lates["late"] = reconcile.Run{Found: true, Running: true, TaskAttempts: 7}
+		}},
+	{name: "a late saga that comes to nothing", kind: reconcile.OrderStalled, subject: "late", why: temporalAlone,
+		plant: func(w *world) {
+			w.owes("late")
+			w.works("late")
+			w.at = now.Add(time.Hour)
+		}},
+	{name: "goods that nobody decides about", kind: reconcile.AttentionForLong, subject: "back", why: temporalAlone,
+		plant: func(w *world) {
+			w.asks("back")
+			w.works("back")
+			w.at = now.Add(25 * time.Hour)
+		}},
+	{name: "late for nobody", kind: reconcile.LateUnfounded, subject: "ghost", audit: "something came late for order ghost",
+		plant: func(w *world) {
+			w.left("ghost", order.StatusCompleted)
+		}},
+	{name: "late for an order that is open", kind: reconcile.LateUnfounded, subject: "open", audit: "something came late for order open",
+		plant: func(w *world) { w.left("open", order.StatusCompleted) }},
+	{name: "a late stream that cannot be read", kind: reconcile.StreamFold, subject: "late-late", why: serviceAlone,
+		plant: func(w *world) {
+			w.alter("late-late", 2, func(r *event.Record) {
+				r.Data = changed(r.Data, with(map[string]any{"amount": "much"}))
+			})
+		}},
+	{name: "money that came late and is still there", kind: reconcile.MoneyWrong, subject: "late", audit: "was charged 500 instead of 0",
+		plant: func(w *world) { w.cut("payment-late", 1) }},
+	{name: "money that came and nobody has said so", kind: reconcile.MoneyWrong, subject: "late", audit: "was charged 500 instead of 0",
+		plant: func(w *world) {
+			w.cut("payment-late", 1)
+			delete(w.streams, "late-late")
+		}},
+	{name: "money that came late and that an operator decided about", kind: reconcile.ExceptionOnRecord, subject: "late", audit: "was charged 500 instead of 0",
+		plant: func(w *world) {
+			w.cut("payment-late", 1)
+			w.skip("late-late", event.PaymentRefunded, late.StepRefund, false)
+		}},
+	{name: "money that nobody could ask about and that an operator decided about", kind: reconcile.ExceptionOnRecord, subject: "late", audit: "was charged 500 instead of 0",
+		plant: func(w *world) {
+			w.owes("late")
+			w.skip("late-late", event.PaymentArrivedLate, late.StepJudge, false)
+		}},
+	{name: "more than came late was decided about", kind: reconcile.MoneyWrong, subject: "late", audit: "was charged 700 instead of 0",
+		plant: func(w *world) {
+			w.cut("payment-late", 1)
+			w.edit("payment-late", func(r []event.Record) []event.Record {
+				i := slices.IndexFunc(r, func(r event.Record) bool { return r.Type == event.ChargeArrived })
+				r[i].Data = changed(r[i].Data, with(map[string]any{"amount": 700}))
+				return r
+			})
+			w.skip("late-late", event.PaymentRefunded, late.StepRefund, false)
+		}},
+}
