@@ -29,6 +29,8 @@ type LateInput struct {
 	Status        order.Status `json:"status"`
 	CorrelationID string       `json:"correlationId,omitempty"`
 	Events        []LateEvent  `json:"events"`
+	// Unsettled has what stands in the late stream looked at, too.
+	Unsettled bool `json:"unsettled,omitempty"`
 }
 
 // LateResult says what the verdicts came to.
@@ -47,7 +49,15 @@ func (o *Outcomes) Late(ctx context.Context, in LateInput) (LateResult, error) {
 		}
 		result.Consequential = result.Consequential || v.Consequential()
 	}
-	return result, nil
+	if !in.Unsettled || result.Consequential {
+		return result, nil
+	}
+	records, err := o.Log.Read(ctx, event.LateStream(in.OrderID), 0, 0)
+	if err != nil {
+		return LateResult{}, toTemporal(err)
+	}
+	state, err := late.State{OrderID: in.OrderID}.Fold(records)
+	return LateResult{Consequential: state.Open()}, toTemporal(err)
 }
 
 // WriteVerdict writes down that an event came after its order had ended, once an event, in a stream of its own: the

@@ -397,3 +397,22 @@ func count(types []string, eventType string) int {
 	}
 	return n
 }
+
+// A workflow task that has given a verdict is discarded before it starts the saga, and runs again with the signal in view
+// from its beginning: now it looks like a fact that came in time. What the verdict began is done all the same.
+func TestAVerdictOfADiscardedTaskIsFollowed(t *testing.T) {
+	w := newWorld(t)
+	verdict := late.Verdict{ID: "h-1", OrderID: "42", EventID: "e-1", Type: event.PaymentSucceeded, Status: order.StatusCompleted}
+	_, _, err := w.log.Append(t.Context(), event.LateStream("42"), event.Head{}, []event.Entry{verdict.Entry("corr", w.env.Now())})
+	require.NoError(t, err)
+	w.resume = &workflows.Resume{Missed: []workflows.Missed{
+		{Name: workflows.SignalPayment, Payload: []byte(`{"id":"h-1","cause":"e-1","succeeded":true}`)},
+	}}
+	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
+	records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
+	require.NoError(t, err)
+	state, err := late.State{OrderID: "42"}.Fold(records)
+	require.NoError(t, err)
+	require.False(t, state.Open(), "the late saga has looked at it")
+	require.Len(t, records, 2)
+}

@@ -45,8 +45,10 @@ type orderRun struct {
 	changes int
 	desk    desk
 	// late are events that came when the order had ended; caused are the causes of the order's own events, which are not.
-	late   []activities.LateEvent
-	caused map[string]bool
+	// Unsettled tells that an earlier attempt may have given verdicts from which something follows.
+	late      []activities.LateEvent
+	unsettled bool
+	caused    map[string]bool
 	// unasked is what the bus said of a payment, and the gateway could not be asked about in time.
 	unasked *order.PaymentHint
 	// conflict tells that the stream belongs to an order of other content.

@@ -11,11 +11,12 @@ import (
 // and has settled what follows from them.
 func (r *orderRun) judgeLate() error {
 	r.unanswered()
-	for r.TakeIn(); len(r.late) > 0; r.TakeIn() {
+	for r.TakeIn(); len(r.late) > 0 || r.unsettled; r.TakeIn() {
 		in := activities.LateInput{
 			OrderID: r.state.Order.ID, Status: r.state.Status, CorrelationID: r.state.CorrelationID, Events: r.late,
+			Unsettled: r.unsettled,
 		}
-		r.late = nil
+		r.late, r.unsettled = nil, false
 		result, err := saga.UntilDone(r.ctx, callLate, in, r.show)
 		if err == nil && result.Consequential {
 			err = r.settleLate()
@@ -55,7 +56,13 @@ func (r *orderRun) unanswered() {
 }
 
 func (r *orderRun) paymentLate(h *order.PaymentHint) {
-	if h == nil || r.state.Decision == order.Forward {
+	switch {
+	case h == nil:
+		return
+	case r.state.Decision == order.Forward:
+		// It came in time and says nothing new, or an earlier attempt has taken it for late, and what it began is still
+		// to be done.
+		r.unsettled = r.unsettled || h.Succeeded
 		return
 	}
 	eventType := event.PaymentFailed
