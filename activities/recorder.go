@@ -75,7 +75,14 @@ func (r *Recorder) withDecisions(in StepInput, entries []event.Entry) ([]event.E
 	if !in.Inline && s.Decision == "" {
 		return entries, nil
 	}
-	return append(entries, order.Decisions(s, order.Facts{}, r.Clock(), in.Timing)...), nil
+	for _, e := range order.Decisions(s, order.Facts{}, r.Clock(), in.Timing) {
+		if e.Type == event.OrderNeedsAttention {
+			// The run knows more: it may have heard already what somebody would be asked to find out.
+			break
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
 }
 
 // project writes the read model when the tail brought the order to a status that is listed, or away from the attention

@@ -42,7 +42,7 @@ func (r *orderRun) Input(a saga.Action, inline bool) activities.StepInput {
 	in.Inline = inline
 	switch {
 	case proves(a):
-	case a.Kind == saga.Lookup:
+	case a.Kind == saga.Lookup && a.Step == string(order.StepAuthorize):
 		in.Hint, r.facts.Hint = r.facts.Hint, nil
 	case a.Kind == saga.Undo && a.Step == string(order.StepConfirm):
 		in.Entries = []event.Entry{r.state.Undone(order.StepConfirm, workflow.Now(r.ctx))}
@@ -74,6 +74,9 @@ func (r *orderRun) Fold(a saga.Action, in activities.StepInput, out activities.S
 		r.notCaptured()
 	case in.Hint == nil:
 		r.facts.LookedUp = true
+	default:
+		// The gateway does not know of it yet. If the order is undone, what was said is late.
+		r.keep(in.Hint)
 	}
 	return r.fold(out)
 }
@@ -90,10 +93,17 @@ func (r *orderRun) GiveUp(a saga.Action, in activities.StepInput, cause error) {
 		r.facts.LookedUp = true
 	case !workflow.Now(r.ctx).Before(r.state.PendingSince.Add(r.timing.PaymentPending)):
 		// Nobody waits for the payer any more. If the order is undone, what was said is late.
-		r.unasked = in.Hint
-	case r.facts.Hint == nil && saga.Retryable(cause):
+		r.keep(in.Hint)
+	case saga.Retryable(cause) && (r.facts.Hint == nil || in.Hint.Succeeded):
 		// It will not come again: its message was acknowledged.
 		r.facts.Hint = in.Hint
+	}
+}
+
+// keep remembers a word about the payment that nobody could confirm. A word that the payer has paid is not replaced.
+func (r *orderRun) keep(h *order.PaymentHint) {
+	if r.unasked == nil || !r.unasked.Succeeded {
+		r.unasked = h
 	}
 }
 

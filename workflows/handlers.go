@@ -2,6 +2,9 @@ package workflows
 
 import (
 	"encoding/json"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -84,6 +87,7 @@ func again[T any](m Missed, take func(T)) error {
 func (r *orderRun) signalled(c order.Cancellation) { r.addCancellation(SignalCancel, c) }
 
 func (r *orderRun) addHint(h order.PaymentHint) {
+	h.ID, h.Cause = tidy(SignalPayment, h.ID, h.Cause)
 	eventType := event.PaymentFailed
 	if h.Succeeded {
 		eventType = event.PaymentSucceeded
@@ -93,10 +97,10 @@ func (r *orderRun) addHint(h order.PaymentHint) {
 	}
 }
 
-// hint keeps the newest word about the payment. When everything is being undone, a word that the payer has paid is not
-// replaced by another: it is about money.
+// hint keeps the newest word about the payment. A word that the payer has paid is about money: it is not replaced by one
+// that the payment failed, and by none when everything is being undone.
 func (r *orderRun) hint(h order.PaymentHint) {
-	if old := r.facts.Hint; old == nil || !old.Succeeded || r.state.Decision != order.Back {
+	if old := r.facts.Hint; old == nil || !old.Succeeded || h.Succeeded && r.state.Decision != order.Back {
 		r.facts.Hint = &h
 	}
 }
@@ -113,17 +117,30 @@ func receive[T any](r *orderRun, name string, take func(T)) {
 	}
 }
 
-func (r *orderRun) addCancellation(source string, c order.Cancellation) {
-	if !event.ValidID(c.ID) {
-		// It becomes part of a slot's name.
-		c.ID = event.DerivedID(source, c.ID)
+// maxCause is how long the id of an event may be that becomes a cause in the log.
+const maxCause = 256
+
+// tidy makes id and cause of a signal fit for the log. What comes over the bus fits; anybody may send a signal with
+// Temporal's tools, and no order must be stuck for what cannot be written. The id becomes part of a slot's name.
+func tidy(source, id, cause string) (string, string) {
+	if !event.ValidID(id) {
+		id = event.DerivedID(source, id)
 	}
+	if len(cause) > maxCause || !utf8.ValidString(cause) || strings.ContainsFunc(cause, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		cause = event.DerivedID(source, cause)
+	}
+	return id, cause
+}
+
+func (r *orderRun) addCancellation(source string, c order.Cancellation) {
+	c.ID, c.Cause = tidy(source, c.ID, c.Cause)
 	if r.firstSight(source, c.ID, c.Cause, event.OrderCancellationRequested) {
 		r.facts.Cancellations = append(r.facts.Cancellations, c)
 	}
 }
 
 func (r *orderRun) addShipment(s ShipmentSignal) {
+	s.ID, s.Cause = tidy(SignalShipment, s.ID, s.Cause)
 	eventTypes := map[ShipmentKind]string{
 		ShipmentDispatched: event.ShipmentDispatched, ShipmentDelivered: event.ShipmentDelivered, ShipmentLost: event.ShipmentLost,
 	}

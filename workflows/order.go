@@ -72,7 +72,6 @@ func setup(ctx workflow.Context, in OrderInput) (*orderRun, error) {
 		for _, id := range in.Resume.Seen {
 			r.seen[id] = true
 		}
-		r.takeOver(in.Resume.Missed)
 	}
 	r.desk = r.newDesk()
 	if err := r.handle(ctx); err != nil {
@@ -89,6 +88,10 @@ func (r *orderRun) run() (OrderResult, error) {
 	if r.conflict = !reflect.DeepEqual(r.state.Order, r.in.Order); r.conflict {
 		r.log.Error("the stream belongs to an order of other content", "order_id", r.in.Order.ID)
 		return OrderResult{OrderID: r.in.Order.ID, Status: r.state.Status, Conflict: true}, r.finishHandlers()
+	}
+	if r.in.Resume != nil {
+		// Now it is known whether the order has ended: each of them is judged like one that comes now.
+		r.takeOver(r.in.Resume.Missed)
 	}
 	sequence, err := OrderSaga(r.state.Order.Fulfillment)
 	if err != nil {

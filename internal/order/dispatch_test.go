@@ -2,6 +2,7 @@ package order_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -52,4 +53,21 @@ func TestDecisionsFitOneAppend(t *testing.T) {
 	entries := order.Decisions(w.state(), w.facts, w.now, w.timing)
 	require.NotEmpty(t, entries)
 	require.LessOrEqual(t, len(entries), 100)
+}
+
+// Half of the append stands in the log, and the run that knew of the dispatch is gone with its facts.
+func TestARecordedDispatchIsNotCancelled(t *testing.T) {
+	w := newWorld(t, order.Shipment)
+	for range 10 {
+		if w.act(happy{}).Kind == order.Wait {
+			break
+		}
+	}
+	w.facts.Dispatched = &order.ShipmentFact{ID: "d", Cause: "d"}
+	entries := order.Decisions(w.state(), w.facts, w.now, w.timing)
+	require.Equal(t, event.OrderShipped, entries[0].Type)
+	w.append(entries[0])
+	w.facts = order.Facts{Cancellations: []order.Cancellation{{ID: "c"}}}
+	a := order.Next(w.state(), w.facts, w.now.Add(time.Minute), w.timing)
+	require.Equal(t, event.OrderSettling, a.Entry.Type)
 }

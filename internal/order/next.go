@@ -314,9 +314,9 @@ func (s State) tooLate(f Facts) (Cancellation, bool) {
 // atLarge is what an operator is asked to look at when goods are dispatched although their order is being undone.
 var atLarge = Stuck{Step: StepDispatch, Error: "the goods were dispatched although the order is being undone"}
 
-// dispatched reports whether a fact says that the goods of a confirmed order are on their way, or were.
+// dispatched reports whether the log or a fact says that the goods of a confirmed order are on their way, or were.
 func (s State) dispatched(f Facts) bool {
-	return !s.ConfirmedAt.IsZero() && (f.Dispatched != nil || f.Delivered != nil || f.Lost != nil)
+	return !s.ShippedAt.IsZero() || !s.ConfirmedAt.IsZero() && (f.Dispatched != nil || f.Delivered != nil || f.Lost != nil)
 }
 
 // attends reports whether an operator is being asked to look at exactly this.

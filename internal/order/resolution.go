@@ -136,6 +136,9 @@ func (s State) Situation() Situation {
 		return ""
 	case a.Undo:
 		return UndoStuck
+	case a.Step == StepCapture && s.Capture == CaptureRefused && s.ShippedAt.IsZero():
+		// It turns back by itself.
+		return ""
 	case a.Step == StepCapture && s.Capture == CaptureRefused:
 		return ShippedCaptureRefused
 	case a.Step == StepCapture && !s.ShippedAt.IsZero():

@@ -8,14 +8,15 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/converter"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/workflows"
 )
 
-// maxInherited bounds how many signals a run takes over: with the input's other parts they stay far below what a
+// maxInherited bounds how many bytes of signals a run takes over: with the input's other parts they stay below what a
 // payload may take. An order gets a handful.
-const maxInherited = 1000
+const maxInherited = 1 << 20
 
 // inherit adds to the input of a run that takes over what the one before it was told and may not have written down: its
 // signals were acknowledged to their senders, so nobody sends them again. The error is Conflict when a run is there.
@@ -47,7 +48,8 @@ func (c *Client) inherit(ctx context.Context, in workflows.OrderInput) (workflow
 func (c *Client) told(ctx context.Context, orderID, runID string) (workflows.Resume, error) {
 	var told workflows.Resume
 	history := c.temporal.GetWorkflowHistory(ctx, workflows.OrderWorkflowID(orderID), runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	for history.HasNext() && len(told.Missed) < maxInherited {
+	bytes := 0
+	for history.HasNext() {
 		e, err := history.Next()
 		if isNotFound(err) {
 			// It is being deleted: nothing is left to be read.
@@ -55,6 +57,10 @@ func (c *Client) told(ctx context.Context, orderID, runID string) (workflows.Res
 		}
 		if err != nil {
 			return told, fault.Wrap(err, fault.Unavailable, "read what the saga of order %s was told", orderID)
+		}
+		if bytes += proto.Size(e.GetWorkflowExecutionSignaledEventAttributes()); bytes > maxInherited {
+			c.logger.LogAttrs(ctx, slog.LevelError, "a broken-off saga was told more than another one can be handed", slog.String("order_id", orderID))
+			return told, nil
 		}
 		if err := hear(&told, e, runID); err != nil {
 			c.logger.LogAttrs(ctx, slog.LevelError, "an event of a broken-off saga cannot be read", slog.String("order_id", orderID),

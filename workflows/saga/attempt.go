@@ -63,14 +63,14 @@ func (d *Driver[In, Out]) batch() time.Duration {
 // that no retry mends is shown, and tried again slowly, for somebody to mend. The error is the workflow's own.
 func UntilDone[In, Out any](ctx workflow.Context, call *Call[In, Out], in In, idle func(note string)) (out Out, err error) {
 	err = callInline(ctx, call, in, &out)
-	for err != nil {
+	for round := 1; err != nil; round++ {
 		idle("retrying: " + call.Summary)
 		if err = callDurable(ctx, call, in, 0).Get(ctx, &out); err == nil {
 			break
 		}
 		workflow.GetLogger(ctx).Error("a step of our own fails for good", "step", call.activity, "error", err)
 		idle("stuck: " + Describe(err))
-		if err := workflow.Sleep(ctx, SlowRetry); err != nil {
+		if err := workflow.Sleep(ctx, slowRetry(round, workflow.GetInfo(ctx).OriginalRunID)); err != nil {
 			return out, err
 		}
 	}

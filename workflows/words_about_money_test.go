@@ -1,0 +1,123 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/payment"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// late lists the types and causes of what stands in the late stream.
+func (w *world) late() []string {
+	records, err := w.log.Read(w.t.Context(), event.LateStream("42"), 0, 0)
+	require.NoError(w.t, err)
+	var types []string
+	for _, r := range records {
+		types = append(types, r.Type+" "+r.CausationID)
+	}
+	return types
+}
+
+// paidThenFailed are the signals of a run that was broken off: somebody paid, then somebody said that it had failed.
+var paidThenFailed = []workflows.Missed{
+	{Name: workflows.SignalPayment, Payload: []byte(`{"id":"p-1","cause":"e-1","succeeded":true}`)},
+	{Name: workflows.SignalPayment, Payload: []byte(`{"id":"p-2","cause":"e-2"}`)},
+}
+
+// A word that the payer has paid is about money: nothing that is said after it takes its place.
+func TestAWordAboutMoneyIsNotReplaced(t *testing.T) {
+	paid := order.PaymentHint{ID: "p-1", Cause: "e-1", Succeeded: true}
+	failed := order.PaymentHint{ID: "p-2", Cause: "e-2"}
+	say := func(w *world, after time.Duration, h order.PaymentHint) {
+		w.env.RegisterDelayedCallback(func() { w.env.SignalWorkflow(workflows.SignalPayment, h) }, after)
+	}
+	t.Run("by a run that takes over while everything is undone", func(t *testing.T) {
+		w := newWorld(t)
+		w.gateway.answer = payment.Pending
+		w.resume = &workflows.Resume{Missed: append([]workflows.Missed{
+			{Name: workflows.SignalCancel, Payload: []byte(`{"id":"c-1","cause":"e-0"}`)},
+		}, paidThenFailed...)}
+		w.run(tea(order.Immediate))
+		require.Contains(t, w.late(), "event.late e-1")
+	})
+	t.Run("by a run that takes over when the order has ended", func(t *testing.T) {
+		first := newWorld(t)
+		first.gateway.answer = payment.Pending
+		first.env.RegisterDelayedCallback(first.env.CancelWorkflow, time.Minute)
+		require.Equal(t, order.StatusCancelled, first.run(tea(order.Immediate)).Status)
+		w := newWorld(t)
+		w.log = first.log
+		w.resume = &workflows.Resume{Missed: paidThenFailed}
+		w.run(tea(order.Immediate))
+		require.Contains(t, w.late(), "event.late e-1")
+	})
+	t.Run("while the gateway is asked in vain", func(t *testing.T) {
+		w := newWorld(t)
+		w.gateway.answer = payment.Pending
+		g := &deafGateway{gateway: w.gateway}
+		g.deaf.Store(1000)
+		say(w, time.Minute, paid)
+		say(w, 80*time.Second, failed)
+		w.env.RegisterDelayedCallback(func() { g.deaf.Store(0) }, 5*time.Minute)
+		require.NoError(t, w.start(tea(order.Immediate), g, w.bus))
+		require.Contains(t, w.timeline(), event.PaymentAuthorized)
+	})
+	t.Run("when nobody could be asked in time", func(t *testing.T) {
+		w := newWorld(t)
+		w.gateway.answer = payment.Pending
+		g := &deafGateway{gateway: w.gateway}
+		g.deaf.Store(1000)
+		say(w, 29*time.Minute+30*time.Second, paid)
+		say(w, 30*time.Minute+10*time.Second, failed)
+		w.env.RegisterDelayedCallback(func() { g.deaf.Store(0) }, 34*time.Minute)
+		require.NoError(t, w.start(tea(order.Immediate), g, w.bus))
+		require.Contains(t, w.late(), "event.late e-1")
+	})
+}
+
+// The delivery is known; the commit comes through after the deadline of the delivery.
+func TestNobodyIsAskedAboutAParcelThatHasArrived(t *testing.T) {
+	w := newWorld(t)
+	w.timing.Delivery = 10 * time.Minute
+	w.gateway.down = map[string]int{"capture": 60}
+	w.env.RegisterDelayedCallback(func() {
+		w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
+			Kind: workflows.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "d", Cause: "d"},
+		})
+	}, time.Minute)
+	require.Equal(t, order.StatusCompleted, w.run(tea(order.Shipment)).Status)
+	asked := 0
+	for _, eventType := range w.timeline() {
+		if eventType == event.OrderNeedsAttention {
+			asked++
+		}
+	}
+	require.Equal(t, 1, asked, "about the capture: %v", w.timeline())
+}
+
+// Anybody may send a signal with Temporal's tools: what cannot be written down as it is does not keep an order open.
+func TestASignalByHandDoesNotParkAnOrder(t *testing.T) {
+	t.Run("with a cause that cannot be written", func(t *testing.T) {
+		w := newWorld(t)
+		w.env.RegisterDelayedCallback(func() {
+			w.env.SignalWorkflow(workflows.SignalCancel, order.Cancellation{ID: "c1", Cause: "e\x001"})
+		}, time.Hour)
+		require.Equal(t, order.StatusCancelled, w.run(tea(order.Shipment)).Status)
+	})
+	t.Run("with no id, late", func(t *testing.T) {
+		w := newWorld(t)
+		w.gateway.answer = payment.Pending
+		w.gateway.down = map[string]int{"void": 60}
+		w.env.RegisterDelayedCallback(w.env.CancelWorkflow, time.Minute)
+		w.env.RegisterDelayedCallback(func() {
+			w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{Cause: "e-1", Succeeded: true})
+		}, 2*time.Minute)
+		require.Equal(t, order.StatusCancelled, w.run(tea(order.Immediate)).Status)
+		require.Contains(t, w.late(), "event.late e-1")
+	})
+}
