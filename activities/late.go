@@ -29,6 +29,8 @@ type LateInput struct {
 	Status        order.Status `json:"status"`
 	CorrelationID string       `json:"correlationId,omitempty"`
 	Events        []LateEvent  `json:"events"`
+	// Handled tells that goods which had left were looked after before the order ended.
+	Handled bool `json:"handled,omitempty"`
 	// Unsettled has what stands in the late stream looked at, too.
 	Unsettled bool `json:"unsettled,omitempty"`
 }
@@ -43,7 +45,7 @@ type LateResult struct {
 func (o *Outcomes) Late(ctx context.Context, in LateInput) (LateResult, error) {
 	var result LateResult
 	for _, e := range in.Events {
-		v := late.Verdict{ID: e.ID, OrderID: in.OrderID, EventID: e.EventID, Type: e.Type, Status: in.Status}
+		v := late.Verdict{ID: e.ID, OrderID: in.OrderID, EventID: e.EventID, Type: e.Type, Status: in.Status, Handled: in.Handled}
 		if err := WriteVerdict(ctx, o.Log, v, in.CorrelationID, o.Clock()); err != nil {
 			return LateResult{}, toTemporal(err)
 		}

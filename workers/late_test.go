@@ -79,6 +79,15 @@ func TestWhatFollowsFromALateEventIsSettled(t *testing.T) {
 	}
 }
 
+// Goods that somebody has looked after are not asked about again when the carrier delivers them.
+func TestGoodsAreAskedAboutOnce(t *testing.T) {
+	w := newWorld()
+	w.sagas.late = &sagaclient.Late{State: order.State{Order: order.Order{ID: "42"}, Status: order.StatusCancelled, AtLarge: true}}
+	require.NoError(t, w.router.Handle(t.Context(), arrived(event.ShipmentDelivered, `{"orderId":"42"}`)))
+	require.Empty(t, w.sagas.settled)
+	require.Equal(t, []string{event.LateStream("42")}, w.log.Names(), "it has a verdict all the same")
+}
+
 func TestEachLateEventGetsAVerdictOfItsOwn(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Status: order.StatusCompleted}}

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -137,7 +138,10 @@ func (r *orderRun) MayContinueAsNew() bool {
 // ContinueAsNew bounds the history of a run that waits for long.
 func (r *orderRun) ContinueAsNew() error {
 	next := r.in
-	next.Resume = &Resume{Facts: r.facts, Seen: workflow.DeterministicKeys(r.seen), Published: r.outbox.confirmed, Unasked: r.unasked}
+	facts := r.facts
+	// What has its answer needs none again: senders may be many, and a run may wait for months.
+	facts.Cancellations = slices.DeleteFunc(slices.Clone(facts.Cancellations), func(c order.Cancellation) bool { return r.state.Refused(c.ID) })
+	next.Resume = &Resume{Facts: facts, Seen: workflow.DeterministicKeys(r.seen), Published: r.outbox.confirmed, Unasked: r.unasked}
 	return workflow.NewContinueAsNewError(r.ctx, NameOrder, next)
 }
 

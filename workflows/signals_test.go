@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/ordersaga/ordersaga/activities"
@@ -80,6 +81,31 @@ func TestAnUpdateAndContinueAsNewDoNotWaitForEachOther(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.True(t, answered)
+}
+
+// What has its answer is not handed on: senders may be many, and a run may wait for months.
+func TestARunThatContinuesAsNewForgetsWhatItHasAnswered(t *testing.T) {
+	w := newWorld(t)
+	w.env.RegisterDelayedCallback(func() {
+		w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
+			Kind: workflows.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "d", Cause: "d"},
+		})
+	}, time.Hour)
+	w.env.RegisterDelayedCallback(func() {
+		w.env.SignalWorkflow(workflows.SignalCancel, order.Cancellation{ID: "c1", Cause: "c1"})
+	}, 2*time.Hour)
+	w.env.RegisterDelayedCallback(func() {
+		w.env.SetContinueAsNewSuggested(true)
+		w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: "h", Cause: "h"})
+	}, 3*time.Hour)
+	var again *workflow.ContinueAsNewError
+	require.ErrorAs(t, w.start(tea(order.Shipment), w.gateway, w.bus), &again)
+	require.Equal(t, []string{"c1"}, w.record().Refusals)
+	var next workflows.OrderInput
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
+	require.NotNil(t, next.Resume)
+	require.Empty(t, next.Resume.Facts.Cancellations)
+	require.NotNil(t, next.Resume.Facts.Dispatched)
 }
 
 // A crowd of cancellations that come too late is more than one append takes.

@@ -14,7 +14,7 @@ func (r *orderRun) judgeLate() error {
 	for r.TakeIn(); len(r.late) > 0 || r.unsettled; r.TakeIn() {
 		in := activities.LateInput{
 			OrderID: r.state.Order.ID, Status: r.state.Status, CorrelationID: r.state.CorrelationID, Events: r.late,
-			Unsettled: r.unsettled,
+			Handled: r.state.AtLarge, Unsettled: r.unsettled,
 		}
 		r.late, r.unsettled = nil, false
 		result, err := saga.UntilDone(r.ctx, callLate, in, r.show)

@@ -46,6 +46,8 @@ type Verdict struct {
 	Type    string `json:"type"`
 	// Status is what the order had ended as.
 	Status order.Status `json:"status"`
+	// Handled tells that goods which had left were looked after before the order ended.
+	Handled bool `json:"handled,omitempty"`
 	// Detail is for people.
 	Detail string `json:"detail"`
 }
@@ -60,7 +62,7 @@ func (v Verdict) money() bool { return v.Type == event.PaymentSucceeded }
 func (v Verdict) goods() bool {
 	switch v.Type {
 	case event.ShipmentDispatched, event.ShipmentDelivered, event.ShipmentLost:
-		return v.Status != order.StatusCompleted
+		return v.Status != order.StatusCompleted && !v.Handled
 	}
 	return false
 }
