@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,12 +15,16 @@ import (
 // timedGateway notes when it is asked to void.
 type timedGateway struct {
 	*gateway
-	now   func() time.Time
+	now func() time.Time
+
+	mu    sync.Mutex
 	voids []time.Time
 }
 
 func (g *timedGateway) Void(ctx context.Context, key string, p payment.Payment) (payment.Result, error) {
+	g.mu.Lock()
 	g.voids = append(g.voids, g.now())
+	g.mu.Unlock()
 	return g.gateway.Void(ctx, key, p)
 }
 
