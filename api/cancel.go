@@ -16,15 +16,7 @@ const maxReason = 500
 // cancelOrder is POST /v1/orders/{id}/cancellation. It answers with the saga's verdict: the order as it stands
 // after it, or CancellationRefused. An order that is cancelled already is cancelled.
 func (s *Server) cancelOrder(c echo.Context) error {
-	id, err := orderID(c)
-	if err != nil {
-		return err
-	}
-	key, err := idempotencyKey(c)
-	if err != nil {
-		return err
-	}
-	body, err := s.readBody(c)
+	id, key, body, err := s.orderRequest(c)
 	if err != nil {
 		return err
 	}
@@ -41,6 +33,18 @@ func (s *Server) cancelOrder(c echo.Context) error {
 		return err
 	}
 	return writeJSON(c, http.StatusOK, s.resource(state))
+}
+
+// orderRequest is what a POST about an order brings: the order's id, the caller's key, and the body.
+func (s *Server) orderRequest(c echo.Context) (id, key string, body []byte, err error) {
+	if id, err = orderID(c); err != nil {
+		return "", "", nil, err
+	}
+	if key, err = idempotencyKey(c); err != nil {
+		return "", "", nil, err
+	}
+	body, err = s.readBody(c)
+	return id, key, body, err
 }
 
 // cancel asks for the verdict. Errors: CancellationRefused, NotFound, Unavailable when no worker answers.

@@ -91,23 +91,12 @@ type resolution struct {
 // resolveOrder is POST /v1/orders/{id}/resolutions: an operator's decision about what is stuck. It answers with the saga's
 // verdict: the order as it stands after it, or ResolutionRefused.
 func (s *Server) resolveOrder(c echo.Context) error {
-	id, err := orderID(c)
-	if err != nil {
-		return err
-	}
-	key, err := idempotencyKey(c)
-	if err != nil {
-		return err
-	}
-	body, err := s.readBody(c)
+	id, key, body, err := s.orderRequest(c)
 	if err != nil {
 		return err
 	}
 	decision, err := decodeResolution(body)
 	if err != nil {
-		return err
-	}
-	if _, err := s.loadOrder(c, id); err != nil {
 		return err
 	}
 	if decision, err = s.resolve(c, id, decision, key); err != nil {

@@ -105,7 +105,10 @@ func TestResolveErrors(t *testing.T) {
 	f := newFixture(t)
 	f.stuck("o-1")
 	var fails error
-	f.sagas.resolve = func(_ context.Context, _ string, d order.Resolution, _ string) (order.Resolution, workflows.ResolveVerdict, error) {
+	f.sagas.resolve = func(_ context.Context, id string, d order.Resolution, _ string) (order.Resolution, workflows.ResolveVerdict, error) {
+		if id != "o-1" {
+			return d, workflows.ResolveVerdict{}, fault.New(fault.NotFound, "there is no order %s", id)
+		}
 		return d, workflows.ResolveVerdict{}, fails
 	}
 	fails = fault.New(fault.Unavailable, "nobody works")
