@@ -1,7 +1,6 @@
 package order_test
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -337,24 +336,5 @@ func TestValidateNamesEveryField(t *testing.T) {
 	require.Equal(t, []string{"/reference"}, pointers(order.Resolution{Action: order.Substitute}))
 	for _, action := range order.ResolutionActions {
 		require.NoError(t, complete(action).Validate())
-	}
-}
-
-// The table in the documentation is the one in the code.
-func TestTheDocumentedTableIsTheOne(t *testing.T) {
-	text, err := os.ReadFile("../../docs/operations.md")
-	require.NoError(t, err)
-	rows := map[string]string{}
-	for line := range strings.Lines(string(text)) {
-		if cells := strings.Split(line, "|"); len(cells) == 6 {
-			rows[strings.TrimSpace(cells[1])] = strings.TrimSpace(cells[3])
-		}
-	}
-	for situation, actions := range order.Allowed {
-		list := make([]string, len(actions))
-		for i, a := range actions {
-			list[i] = string(a)
-		}
-		require.Equal(t, strings.Join(list, ", "), rows[string(situation)], situation)
 	}
 }
