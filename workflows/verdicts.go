@@ -1,6 +1,12 @@
 package workflows
 
 import (
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/order"
@@ -77,3 +83,34 @@ func (r *orderRun) shipmentLate(eventType string, f *order.ShipmentFact) {
 		r.cameLate(f.ID, f.Cause, eventType)
 	}
 }
+
+// settleLate has a saga of its own settle what follows from late events. It outlives the order's.
+func (r *orderRun) settleLate() error {
+	id := LateWorkflowID(r.state.Order.ID)
+	child := workflow.WithChildOptions(r.ctx, workflow.ChildWorkflowOptions{
+		WorkflowID: id, TaskQueue: QueueOrders, ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		StaticSummary:         LateSummary(r.state.Order.ID),
+		TypedSearchAttributes: temporal.NewSearchAttributes(CustomerID.ValueSet(r.state.Order.CustomerID), NeedsAttention.ValueSet(false)),
+	})
+	for range settleAttempts {
+		err := workflow.ExecuteChildWorkflow(child, NameLate, LateInput{OrderID: r.state.Order.ID}).
+			GetChildWorkflowExecution().Get(r.ctx, nil)
+		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+			return err
+		}
+		if workflow.SignalExternalWorkflow(r.ctx, id, "", SignalLate, nil).Get(r.ctx, nil) == nil {
+			return nil
+		}
+		// It has closed between the two: the next one is started.
+		if err := workflow.Sleep(r.ctx, time.Second); err != nil {
+			return err
+		}
+	}
+	// What came stands in the log: a check finds that nobody looks after it.
+	r.log.Error("the saga for what came late neither starts nor listens", "order_id", r.state.Order.ID)
+	return nil
+}
+
+// settleAttempts bounds how often a saga that closes just then is asked.
+const settleAttempts = 30
