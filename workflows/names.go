@@ -100,7 +100,7 @@ type Resume struct {
 	Published int64 `json:"published,omitempty"`
 	// Missed are the signals of the run that was broken off, oldest first.
 	Missed []Missed `json:"missed,omitempty"`
-	// Unasked is what the bus said of a payment, and the gateway could not be asked about in time.
+	// Unasked is what the bus said of a payment, and the gateway did not confirm.
 	Unasked *order.PaymentHint `json:"unasked,omitempty"`
 }
 

@@ -45,11 +45,11 @@ type orderRun struct {
 	changes int
 	desk    desk
 	// late are events that came when the order had ended; caused are the causes of the order's own events, which are not.
-	// Unsettled tells that an earlier attempt may have given verdicts from which something follows.
+	// unsettled tells that an earlier attempt may have given verdicts from which something follows.
 	late      []activities.LateEvent
 	unsettled bool
 	caused    map[string]bool
-	// unasked is what the bus said of a payment, and the gateway could not be asked about in time.
+	// unasked is what the bus said of a payment, and the gateway did not confirm: not asked in time, or asked too early.
 	unasked *order.PaymentHint
 	// conflict tells that the stream belongs to an order of other content.
 	conflict bool
