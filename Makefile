@@ -45,9 +45,9 @@ test: devstack ## every test, on the real stack; with -race where a C compiler i
 matrix: devstack ## the crash matrix, some random sagas, and the mutants that must turn it red
 	@$(BIN)/devstack exec --only temporal -- $(MAKE) --no-print-directory test-matrix VERBOSE=-v
 
-long: devstack ## 10,000 random sagas, a mutant for each complaint about other orchestrators, 10,000 parked sagas
+long: devstack ## 10,000 random sagas and 10,000 parked ones
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
-	  $(GO) test -timeout 90m -count=1 -v -run 'TestRandomSagas|TestComplaints' ./test/matrix
+	  $(GO) test -timeout 90m -count=1 -v -run TestRandomSagas ./test/matrix
 	@$(BIN)/devstack exec -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
 	  $(GO) test -timeout 60m -count=1 -v -run 'TestParkedSagas' ./test/e2e
 

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/api/sdk/v1"
 
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 	"github.com/ordersaga/ordersaga/workflows"
 )
 
@@ -237,9 +238,10 @@ func TestMutantsApply(t *testing.T) {
 
 // TestComplaintsNeedTheirGuards breaks what each answer hangs on, and wants its test to notice.
 func TestComplaintsNeedTheirGuards(t *testing.T) {
-	if !long() {
-		t.Skip("takes minutes: make long")
+	if testing.Short() {
+		t.Skip("compiles the tests anew for each mutant")
 	}
+	testenv.Temporal(t)
 	for _, m := range complaintMutants {
 		t.Run(m.name, m.mustBeNoticed)
 	}
