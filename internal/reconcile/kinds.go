@@ -59,6 +59,8 @@ const (
 	RepairRecord Repair = "recorded, for people to mend"
 	// RepairNone does nothing: the finding is for people, and Temporal remembers it.
 	RepairNone Repair = "nothing: for people to mend"
+	// RepairDecided does nothing: somebody has decided that it stays so.
+	RepairDecided Repair = "nothing: it was decided"
 )
 
 // Meaning is a row of the table of kinds.
@@ -90,7 +92,7 @@ var Kinds = []Meaning{
 	{AuthorizedTwice, 2, false, "The order has been authorized more than once.", RepairRecord},
 	{PaymentContradiction, 2, false, "The payment contradicts itself or its order: captured twice or after a void, refunded beyond what was taken.", RepairRecord},
 	{PaymentWithoutOrder, 2, false, "A payment was asked for, and nobody knows its order.", RepairRecord},
-	{ExceptionOnRecord, 2, true, "Money or stock of an ended order differ, as an operator's recorded resolution says.", RepairNone},
+	{ExceptionOnRecord, 2, true, "Money or stock of an ended order differ, as an operator's recorded resolution says.", RepairDecided},
 
 	{StockBalance, 3, false, "A movement claims another balance than the one before it and its quantity make.", RepairRecord},
 	{StockNegative, 3, false, "Stock on hand, reserved or available is below zero.", RepairRecord},
