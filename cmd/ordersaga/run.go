@@ -20,6 +20,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/payment"
 	"github.com/ordersaga/ordersaga/internal/payment/simulator"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/internal/trace"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
 )
@@ -107,7 +108,7 @@ func (s *service) connect(ctx context.Context) (err error) {
 	if !s.roles.worker && !s.roles.consumer {
 		return nil
 	}
-	if s.publisher, err = broker.NewPublisher(broker.PublisherConfig{Config: s.broker()}); err != nil {
+	if s.publisher, err = broker.NewPublisher(broker.PublisherConfig{Config: s.broker(), Headers: trace.Headers}); err != nil {
 		return err
 	}
 	s.publisher.Start()
@@ -121,6 +122,7 @@ func (s *service) connectTemporal(ctx context.Context) error {
 		return err
 	}
 	options.Logger = temporalLogger(s.logger)
+	options.ContextPropagators = append(options.ContextPropagators, workflows.TraceParent{})
 	if s.temporal, err = client.NewLazyClient(options); err != nil {
 		return fmt.Errorf("temporal client: %w", err)
 	}
@@ -217,7 +219,8 @@ func (s *service) startConsumer(ctx context.Context) (err error) {
 			if err != nil {
 				return err
 			}
-			return router.Handle(ctx, e)
+			parent, _ := d.Message.Header(trace.Header)
+			return router.Handle(trace.With(ctx, parent), e)
 		},
 	})
 	if err != nil {

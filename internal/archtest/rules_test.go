@@ -34,6 +34,7 @@ var rules = []rule{
 		from: "workflows", exactly: true,
 		local: []string{
 			"workflows/saga", "activities", "internal/order", "internal/late", "internal/event", "internal/fault", "internal/payment",
+			"internal/trace",
 		},
 		outside: []string{"go.temporal.io"},
 	},
@@ -53,6 +54,7 @@ var rules = []rule{
 
 	// The leaves: everybody may know them, they know next to nobody.
 	mayImport{from: "internal/fault", outside: []string{}},
+	mayImport{from: "internal/trace", exactly: true, outside: []string{}},
 	mayImport{from: "internal/event", exactly: true, local: []string{"internal/fault"}, outside: []string{"github.com/google/uuid"}},
 	mayImport{from: "internal/order", local: []string{"internal/event", "internal/fault"}, outside: []string{}},
 	mayImport{
