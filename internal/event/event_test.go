@@ -79,6 +79,7 @@ func TestTheCatalog(t *testing.T) {
 		require.NotEmpty(t, event.Types(d))
 		for _, typ := range event.Types(d) {
 			require.NotEmpty(t, typ.Meaning, typ.Name)
+			require.NotEmpty(t, typ.Producer, typ.Name)
 			require.GreaterOrEqual(t, typ.Version, 1, typ.Name)
 			for _, name := range append([]string{typ.Name}, typ.Aliases...) {
 				found, ok := event.Find(name)

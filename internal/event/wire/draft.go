@@ -132,26 +132,29 @@ func (d draft) findVersion(typ event.Type) (int, error) {
 	return version, nil
 }
 
-// findSubject returns what the event is about. Senders put the order id into the data; what this service says
-// about its own events stands in the subject.
+// findSubject returns what the event is about. Senders put the order id into the data, which the catalog knows by field;
+// what this service says about its own events stands in the subject.
 func (d draft) findSubject(typ event.Type) (string, error) {
-	name := "orderId"
-	if typ.Name == event.StockReceived {
-		name = "sku"
+	fields := typ.SubjectFields
+	if fields == nil {
+		fields = []string{"orderId"}
 	}
 	subject, at := d.subject, d.subjectAt
 	if subject == "" || typ.Direction == event.Inbound {
-		inData, err := d.data.text(name)
-		if err != nil {
-			return "", err
-		}
-		if inData != "" {
-			subject, at = inData, d.data.pointer(name)
+		for _, name := range fields {
+			inData, err := d.data.text(name)
+			if err != nil {
+				return "", err
+			}
+			if inData != "" {
+				subject, at = inData, d.data.pointer(name)
+				break
+			}
 		}
 	}
 	switch {
 	case subject == "":
-		return "", invalid(d.data.pointer(name), "is missing")
+		return "", invalid(d.data.pointer(fields[0]), "is missing")
 	case !event.ValidID(subject):
 		return "", invalid(at, event.IDRule)
 	}
