@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"mime"
 	"strings"
 
@@ -26,6 +27,8 @@ func Decode(m Message) (event.Event, error) {
 	if len(m.Body) > MaxBody {
 		return event.Event{}, fault.New(fault.TooLarge, "the body has %d bytes; at most %d are read", len(m.Body), MaxBody)
 	}
+	// RFC 8259 lets a reader pass over a byte order mark, which senders on Windows like to put there.
+	m.Body = bytes.TrimPrefix(m.Body, byteOrderMark)
 	structured, err := checkContent(m)
 	if err != nil {
 		return event.Event{}, err
@@ -51,6 +54,8 @@ func Decode(m Message) (event.Event, error) {
 	}
 	return d.finish(m)
 }
+
+var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // plainEncodings are content encodings that leave the bytes as they are; utf-8 is a common mistake for one.
 var plainEncodings = map[string]bool{"": true, "identity": true, "utf-8": true, "utf8": true, "8bit": true, "binary": true}

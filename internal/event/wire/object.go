@@ -30,10 +30,14 @@ func parseAt(body []byte, depth int) (object, error) {
 		return object{}, malformed("", "is not valid UTF-8")
 	case !json.Valid(body):
 		return object{}, malformed("", "is not valid JSON")
+	case bytes.TrimLeft(body, " \t\r\n")[0] == '[':
+		return object{}, malformed("", "must be a JSON object, not a list: events are read one by one")
 	case bytes.TrimLeft(body, " \t\r\n")[0] != '{':
 		return object{}, malformed("", "must be a JSON object")
 	}
-	if err := checkNames(json.NewDecoder(bytes.NewReader(body)), "", depth); err != nil {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber() // 1e400 is valid JSON, whoever may be able to use it
+	if err := checkNames(decoder, "", depth); err != nil {
 		return object{}, err
 	}
 	return open("", body)
