@@ -58,8 +58,12 @@ func TestSameLooksAtTheDecisionAlone(t *testing.T) {
 }
 
 func TestDecodeNamesTheEvent(t *testing.T) {
-	_, err := event.Decode[struct{ A int }](event.Event{ID: "e1", Type: "order.accepted", Data: json.RawMessage(`{"A":"x"}`)})
+	_, err := event.Decode[struct{ A int }](event.Event{ID: "e1", Type: "order.accepted", SchemaVersion: 1, Data: json.RawMessage(`{"A":"x"}`)})
 	require.ErrorIs(t, err, fault.Malformed)
+	require.ErrorContains(t, err, "e1")
+
+	_, err = event.Decode[struct{}](event.Event{ID: "e1", Type: "order.accepted", SchemaVersion: 99, Data: json.RawMessage(`{}`)})
+	require.Equal(t, fault.UnknownVersion, fault.CodeOf(err), "an older binary does not guess")
 	require.ErrorContains(t, err, "e1")
 }
 

@@ -19,7 +19,7 @@ import (
 //
 // Type is the catalog's name, whatever alias the message used. Any type of the catalog is decoded; whether it
 // may come from the bus is the caller's question. Time is zero when the message says none. Data is compact JSON,
-// an object; its meaning is not checked here.
+// an object, in the newest version of the type; its meaning is not checked here.
 //
 // Errors: TooLarge over MaxBody; UnsupportedMediaType for compressed bodies, batches and data that is not JSON;
 // Malformed; UnknownType; UnknownVersion; Invalid for ids that break event.IDRule or are missing.

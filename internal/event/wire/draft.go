@@ -95,7 +95,7 @@ func (d draft) finish(m Message) (event.Event, error) {
 		return event.Event{}, malformed(d.data.at, "is not valid JSON")
 	}
 	e.Data = compact.Bytes()
-	return e, nil
+	return e.Newest()
 }
 
 // findType looks the type up: the body's, the AMQP type, the routing key. The body has the last word: a name
