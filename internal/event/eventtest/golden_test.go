@@ -229,18 +229,19 @@ func write(t *testing.T, file string, typ event.Type) []byte {
 // seal makes the record of an event in a stream of its kind, behind the stream's first event.
 func seal(t *testing.T, typ event.Type, about, sku string, at time.Time, data json.RawMessage) *event.Record {
 	var stream, opens string
-	switch family, _, _ := strings.Cut(typ.Name, "."); {
-	case typ.Producer == event.ProducerOrderSaga:
+	switch typ.Producer {
+	case event.ProducerOrderSaga:
 		stream, opens = event.OrderStream(about), event.OrderAccepted
-	case typ.Producer == event.ProducerLateSaga:
+	case event.ProducerLateSaga:
 		stream, opens = event.LateStream(about), event.EventLate
-	case typ.Producer == event.ProducerStock:
+	case event.ProducerStock:
 		stream, about = event.StockStream(sku), sku
-	case typ.Producer == event.ProducerSimulator:
+	case event.ProducerSimulator:
 		stream = event.PaymentStream(about)
-	case typ.Producer == event.ProducerReconcile:
+	case event.ProducerReconcile:
 		stream = event.ReconcileStream(about)
 	default:
+		family, _, _ := strings.Cut(typ.Name, ".")
 		stream = family + "-" + about
 	}
 	var head event.Head
