@@ -67,6 +67,9 @@ func checkContent(m Message) (structured bool, err error) {
 		return false, fault.New(fault.UnsupportedMediaType, "content encoding %q is not supported", shorten(m.ContentEncoding))
 	}
 	kind := mediaType(m.ContentType)
+	if kind == "application/cloudevents-batch+json" {
+		return false, fault.New(fault.UnsupportedMediaType, "batches are not read: send events one by one")
+	}
 	if strings.HasPrefix(kind, "application/cloudevents") && kind != ContentType {
 		return false, fault.New(fault.UnsupportedMediaType, "content type %q is not supported", shorten(m.ContentType))
 	}

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -26,14 +27,16 @@ const maxSource = 4 * maxID
 type draft struct {
 	typ, typeAt                string
 	id, idAt                   string
-	source                     string
+	source, sourceAt           string
 	subject, subjectAt         string
 	time                       json.RawMessage
 	timeAt                     string
 	correlationID, causationID string
+	correlationAt, causationAt string
 	schema                     string // dataschema
 	version                    int    // when versioned
 	versioned                  bool
+	versionAt                  string
 	data                       object
 	raw                        json.RawMessage
 }
@@ -87,8 +90,11 @@ func (d draft) finish(m Message) (event.Event, error) {
 	if e.CorrelationID, err = d.findCorrelation(m); err != nil {
 		return event.Event{}, err
 	}
-	if len(e.CausationID) > maxID || len(e.Source) > maxSource {
-		return event.Event{}, invalid("", "the causation id or the source is too long")
+	if len(e.CausationID) > maxID {
+		return event.Event{}, invalid(d.causationAt, "must be at most 255 bytes")
+	}
+	if len(e.Source) > maxSource {
+		return event.Event{}, invalid(d.sourceAt, "must be at most 1020 bytes")
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, d.raw); err != nil {
@@ -105,7 +111,11 @@ func (d draft) findType(m Message) (event.Type, error) {
 		if typ, ok := event.Find(name); ok {
 			return typ, nil
 		}
-		return event.Type{}, fault.New(fault.UnknownType, "the event type %q is not known", shorten(name))
+		unknown := &fault.Error{Code: fault.UnknownType, Message: fmt.Sprintf("the event type %q is not known", shorten(name))}
+		if d.typ != "" {
+			unknown.Fields = []fault.Field{{Pointer: d.typeAt, Detail: "is no type that is known"}}
+		}
+		return event.Type{}, unknown
 	}
 	if typ, ok := event.Find(m.RoutingKey); ok {
 		return typ, nil
@@ -127,7 +137,8 @@ func (d draft) findVersion(typ event.Type) (int, error) {
 		}
 	}
 	if version < 1 || version > typ.Version {
-		return 0, fault.New(fault.UnknownVersion, "the version of %s is not known: 1 to %d are", typ.Name, typ.Version)
+		return 0, &fault.Error{Code: fault.UnknownVersion, Message: fmt.Sprintf("the version of %s is not known: 1 to %d are", typ.Name, typ.Version),
+			Fields: []fault.Field{{Pointer: d.versionAt, Detail: "is no version that is known"}}}
 	}
 	return version, nil
 }
@@ -178,7 +189,7 @@ func (d draft) findID(typ event.Type, m Message) (string, error) {
 func (d draft) findCorrelation(m Message) (string, error) {
 	if d.correlationID != "" {
 		if !printable(d.correlationID) {
-			return "", invalid("/correlationid", "must be at most 255 bytes without control characters")
+			return "", invalid(d.correlationAt, "must be at most 255 bytes without control characters")
 		}
 		return d.correlationID, nil
 	}

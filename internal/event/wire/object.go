@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -66,8 +67,8 @@ func checkNames(d *json.Decoder, at string, depth int) error {
 		return malformed(at, "is nested too deeply")
 	}
 	seen := make(map[string]bool)
-	for d.More() {
-		name := "-" // of every element of an array: its index is not worth the counting
+	for index := 0; d.More(); index++ {
+		name := strconv.Itoa(index)
 		if delim == '{' {
 			token, err = d.Token()
 			if err != nil {
