@@ -112,7 +112,7 @@ func (e Entry) CausedBy(correlationID, causationID string) Entry {
 }
 
 // Decode unmarshals the event's data, in the newest version of its type, into a value of type T. The error is Malformed, or
-// UnknownVersion as for Newest, and names the event.
+// Unavailable as for Newest, and names the event.
 func Decode[T any](e Event) (T, error) {
 	var v T
 	e, err := e.Newest()

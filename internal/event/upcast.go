@@ -2,6 +2,7 @@ package event
 
 import (
 	"encoding/json"
+	"errors"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
@@ -24,14 +25,18 @@ type oldVersion struct {
 var upcasters = map[oldVersion]Upcaster{}
 
 // Newest returns the event in the newest version of its type: what every reader works with. A type that is not in the
-// catalog is returned as it is. The error is UnknownVersion for a version that is newer than this code, or none;
-// Malformed for data that cannot be upcast.
+// catalog is returned as it is. The error is Malformed for data that cannot be upcast; for a version that is newer than this
+// code it is Unavailable, because of UnknownVersion: what stands in a log can be read, by a process that is up to date.
 func (e Event) Newest() (Event, error) {
 	t, ok := Find(e.Type)
 	if !ok || e.SchemaVersion == t.Version {
 		return e, nil
 	}
-	return upcast(e, t.Version, upcasters)
+	newest, err := upcast(e, t.Version, upcasters)
+	if errors.Is(err, fault.UnknownVersion) {
+		return Event{}, fault.Wrap(err, fault.Unavailable, "read an event")
+	}
+	return newest, err
 }
 
 // upcast takes an event to a version, step by step.

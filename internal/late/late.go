@@ -142,7 +142,7 @@ type State struct {
 }
 
 // Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Corrupt for a
-// gap, Malformed for data that cannot be read, UnknownVersion for an event whose version is newer than this code.
+// gap, Malformed for data that cannot be read, Unavailable for an event whose version is newer than this code.
 func (s State) Fold(records []event.Record) (State, error) {
 	next := s
 	next.Payments = append([]Matter(nil), s.Payments...)

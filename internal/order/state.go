@@ -139,7 +139,7 @@ func FoldAt(records []event.Record, at time.Time) (State, error) {
 }
 
 // Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Corrupt for a gap,
-// Malformed for data that cannot be read, UnknownVersion for an event whose version is newer than this code.
+// Malformed for data that cannot be read, Unavailable for an event whose version is newer than this code.
 func (s State) Fold(records []event.Record) (State, error) {
 	next := s
 	next.Refusals, next.Resolutions, next.ByHand = slices.Clone(s.Refusals), slices.Clone(s.Resolutions), slices.Clone(s.ByHand)

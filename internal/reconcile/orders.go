@@ -250,7 +250,7 @@ func (l *look) recent(s order.State) bool {
 	return !s.Ended || l.o.Since == 0 || l.now.Sub(s.UpdatedAt) <= l.o.Since
 }
 
-// decode reads a record's data in the newest version of its type. The error is Malformed, or UnknownVersion.
+// decode reads a record's data in the newest version of its type. The error is Malformed, or Unavailable.
 func decode(r event.Record, into any) error {
 	e, err := r.Newest()
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/event/wire"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
+	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
@@ -101,22 +102,21 @@ func checkStored(t *testing.T, r event.Record) {
 	require.NoError(t, err)
 	eventtest.Check(t, newest)
 
-	stream := []event.Record{r}
+	newer := r
+	newer.SchemaVersion = newest.SchemaVersion + 1
 	switch {
 	case strings.HasPrefix(r.Stream, event.OrderStream("")):
-		if r.Type != event.OrderAccepted {
-			stream = append([]event.Record{*read(t, find(t, event.OrderAccepted), 1).Stored}, r)
-		}
-		s, err := order.Fold(stream)
+		s, err := order.Fold(behind(t, event.OrderAccepted, r))
 		require.NoError(t, err)
 		require.Equal(t, r.HeadOf(), s.Head)
+		_, err = order.Fold(behind(t, event.OrderAccepted, newer))
+		requireTooNew(t, err)
 	case strings.HasPrefix(r.Stream, event.LateStream("")):
-		if r.Type != event.EventLate {
-			stream = append([]event.Record{*read(t, find(t, event.EventLate), 1).Stored}, r)
-		}
-		s, err := late.State{}.Fold(stream)
+		s, err := late.State{}.Fold(behind(t, event.EventLate, r))
 		require.NoError(t, err)
 		require.Equal(t, r.HeadOf(), s.Head)
+		_, err = late.State{}.Fold(behind(t, event.EventLate, newer))
+		requireTooNew(t, err)
 	case strings.HasPrefix(r.Stream, event.StockStream("")):
 		sameData[inventory.Movement](t, newest)
 	case strings.HasPrefix(r.Stream, event.PaymentStream("")):
@@ -124,6 +124,20 @@ func checkStored(t *testing.T, r event.Record) {
 	case strings.HasPrefix(r.Stream, event.ReconcileStream("")):
 		sameData[reconcile.Violation](t, newest)
 	}
+}
+
+// behind is the stream of a record, which begins with the first type's golden event.
+func behind(t *testing.T, first string, r event.Record) []event.Record {
+	if r.Type == first {
+		return []event.Record{r}
+	}
+	return []event.Record{*read(t, find(t, first), 1).Stored, r}
+}
+
+// requireTooNew: an older process does not guess, and a newer one can go on.
+func requireTooNew(t *testing.T, err error) {
+	require.ErrorIs(t, err, fault.UnknownVersion)
+	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 }
 
 // sameData reads an event's data into the value that the service makes of it, of which nothing may be missing.
