@@ -20,8 +20,12 @@ Every event that ordersaga reads, publishes or keeps: what it means, who sends i
 ` + "`/asyncapi.yaml`" + `, and a JSON Schema (draft 2020-12) of the data of every version at ` + "`/schemas/{type}/{version}`" + `, which is what
 ` + "`dataschema`" + ` names.
 
-An *id* has 1 to 64 characters of ` + "`A-Z a-z 0-9 . _ -`" + ` and begins with a letter or digit. Amounts are integers in minor units of the
-currency: 1999 is 19.99 EUR. Times are RFC 3339 in UTC. A field that is not *always* there is left out when there is nothing to say.
+An *id* has 1 to 64 characters of ` + "`A-Z a-z 0-9 . _ -`" + ` and begins with a letter or digit; a *text* is printable, on one line. Amounts are
+integers in minor units of the currency: 1999 is 19.99 EUR. Times are RFC 3339 in UTC. A field that is not *always* there is left out
+when there is nothing to say.
+
+An immediate order that goes well is told by ` + "`order.accepted`, `inventory.reserved`, `payment.authorized`, `order.settling`,\n`payment.captured`, `inventory.committed` and `order.completed`" + `. One that does not go well turns back with ` + "`order.compensating`" + ` and ends as
+` + "`order.rejected`, `order.cancelled` or `order.failed`" + `; [architecture.md](architecture.md) has every path.
 `
 
 // part is a direction and what is to be said about it.
@@ -42,14 +46,13 @@ var parts = []part{
 		"sent by", "required",
 	},
 	{
-		event.Published, "Published", "What happens to orders, in their streams `order-<orderId>` and then on `domain_events`, with the type as routing key.\n" +
-			"The data is exactly as described: nothing is left out of the tables.",
+		event.Published, "Published", "What happened. Each is appended to a stream of the event log first and published to `domain_events` after that, with the\n" +
+			"type as routing key. The data is exactly as described: nothing is left out of the tables.",
 		"written by", "always",
 	},
 	{
-		event.Ledger, "Kept in the log", "What is not published: the stock ledger, the payment simulator's books, what came after an order had ended, and what\n" +
-			"does not hold. Some types of the section above stand in such streams as well and are not published from there. The data is\n" +
-			"exactly as described.",
+		event.Ledger, "Kept in the log", "What is not published: ledgers, what came after an order had ended, what does not hold. Some types of the section above\n" +
+			"stand in such streams as well and are not published from there. The data is exactly as described.",
 		"written by", "always",
 	},
 }

@@ -24,7 +24,6 @@ type schema struct {
 	Const       yaml.Node `yaml:"const"`
 	Pattern     string    `yaml:"pattern"`
 	Format      string    `yaml:"format"`
-	MinLength   *int64    `yaml:"minLength"`
 	MaxLength   *int64    `yaml:"maxLength"`
 	Minimum     *int64    `yaml:"minimum"`
 	Maximum     *int64    `yaml:"maximum"`
@@ -105,6 +104,8 @@ func (s schema) types() []string {
 const (
 	idPattern      = `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`
 	idOrNotPattern = `^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$`
+	// printablePattern is unicode.IsPrint.
+	printablePattern = `^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$`
 )
 
 // kind says in words what a value is.
@@ -129,10 +130,10 @@ func (s schema) kind() string {
 	case "integer":
 		return "integer" + between(s.Minimum, s.Maximum, "")
 	case "string":
-		if s.MaxLength != nil {
-			return "string" + between(nil, s.MaxLength, " characters")
+		if s.Pattern == printablePattern {
+			kind = "text"
 		}
-		return kind
+		return kind + between(nil, s.MaxLength, " characters")
 	case "array":
 		of := "values"
 		if s.Items != nil && slices.Equal(s.Items.types(), []string{"object"}) {

@@ -221,10 +221,10 @@ func write(t *testing.T, file string, typ event.Type) []byte {
 		g.Message = &message{ContentType: wire.ContentType, Exchange: wire.Exchange, RoutingKey: typ.Name, Body: body}
 	} else {
 		var about struct {
-			OrderID, SKU, Stream string
+			OrderID, SKU, CustomerID, Stream string
 		}
 		require.NoError(t, json.Unmarshal(data, &about))
-		g.Stored = seal(t, typ, first(about.OrderID, about.SKU, about.Stream, "about-1"), about.SKU, at, data)
+		g.Stored = seal(t, typ, first(about.OrderID, about.SKU, about.CustomerID, about.Stream, "about-1"), about.SKU, at, data)
 	}
 	if typ.Direction == event.Published {
 		m, err := wire.Encode(*g.Stored)
