@@ -69,6 +69,20 @@ func TestEveryVersionOfEveryTypeHasItsSchema(t *testing.T) {
 			for _, field := range o.Required {
 				require.Contains(t, o.Properties, field, name)
 			}
+			if version == typ.Version {
+				for _, field := range typ.Detail {
+					require.Contains(t, o.Properties, field, "%s: the catalog calls %s a detail", name, field)
+				}
+			}
+			if typ.Direction == event.Inbound {
+				subjects := typ.SubjectFields
+				if subjects == nil {
+					subjects = []string{"orderId"}
+				}
+				for _, field := range subjects {
+					require.Contains(t, o.Properties, field, "%s: the catalog finds the subject there", name)
+				}
+			}
 			if typ.Direction != event.Inbound {
 				require.NotNil(t, o.AdditionalProperties, "%s: what this service writes is described exactly", name)
 				require.False(t, *o.AdditionalProperties, name)
