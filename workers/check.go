@@ -1,0 +1,39 @@
+package workers
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/inventory"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/sagaclient"
+)
+
+// Check tells what the router would say of an event's type and data, before it is sent: the same code reads it, and
+// nothing happens. Whether its order exists, or has ended, is not looked at. Errors: UnknownType, Invalid, Malformed.
+func Check(ctx context.Context, e event.Event) error {
+	r := &Router{Sagas: nowhere{}, Stock: nowhere{}, Clock: time.Now, Logger: slog.New(slog.DiscardHandler)}
+	return r.Handle(ctx, e)
+}
+
+// nowhere accepts everything and does nothing.
+type nowhere struct{}
+
+func (nowhere) Place(context.Context, sagaclient.Placement) (bool, error) { return false, nil }
+
+func (nowhere) Signal(context.Context, string, string, any) (*sagaclient.Late, error) {
+	return nil, nil //nolint:nilnil // no verdict: what is asked about is open
+}
+
+func (nowhere) SettleLate(context.Context, order.Order) error { return nil }
+
+// Receive has the ledger's rule of what a receipt may say.
+func (nowhere) Receive(_ context.Context, _ string, quantity int64, _ string) error {
+	if quantity < 1 || quantity > inventory.MaxQuantity {
+		return fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/quantity", "must be 1 to %d", inventory.MaxQuantity)})
+	}
+	return nil
+}
