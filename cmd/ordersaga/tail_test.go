@@ -137,7 +137,7 @@ func TestWhatIsShown(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	require.Len(t, lines, 5)
 	require.Regexp(t, `^TIME {10}TYPE {25}SUBJECT {9}#  DATA$`, lines[0])
-	require.Regexp(t, `^\d\d:\d\d:00\.500  order\.created {16}shop-1001 {9}c-7, EUR, 2 × tea$`, lines[1])
+	require.Regexp(t, `^\d\d:\d\d:00\.500  order\.created {16}shop-1001 {10}c-7, EUR, 2 × tea$`, lines[1])
 	require.Regexp(t, `parcel\.weighed +p-1 +\{"grams":12\}$`, lines[2])
 	require.Regexp(t, `evil\.event +·\[2Jgone$`, lines[3])
 	require.NotContains(t, out.String(), "\x1b")
