@@ -70,8 +70,10 @@ func nestShop(t *testing.T) string {
 	if err != nil {
 		lackingNode(t, "npm ci failed twice: "+out)
 	}
-	out, err = npm(ctx, folder, "run", "build")
-	require.NoError(t, err, out)
+	for _, script := range []string{"build", "test"} {
+		out, err = npm(ctx, folder, "run", script)
+		require.NoError(t, err, out)
+	}
 	return folder
 }
 
@@ -190,6 +192,13 @@ func TestANestJSShopGetsSagas(t *testing.T) {
 	for _, o := range []string{placed.OrderID, refused.OrderID, parcel.ID, missed.ID} {
 		s.published(report, o)
 	}
+
+	// The shop outlives its broker: what it publishes in between waits.
+	s.devstack("stop", "rabbitmq")
+	s.devstack("start", "rabbitmq")
+	after := nest.place(ordered("nest-after", sku, "tok_visa"))
+	require.Equal(t, "completed", nest.awaits(after.OrderID, ends).Status)
+	s.audit()
 }
 
 // registers has the shop publish UserRegistered, where the catalog knows what that means.

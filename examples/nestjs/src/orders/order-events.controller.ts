@@ -59,10 +59,11 @@ export class OrderEventsController {
     const message = context.getMessage();
     try {
       await this.book.once(event, work);
-      channel.ack(message);
     } catch (error) {
       this.logger.error(`${event.type} of ${event.subject}: ${error}`);
       channel.reject(message, true);
+      return;
     }
+    channel.ack(message);
   }
 }
