@@ -179,7 +179,8 @@ func (t *tailer) message(ctx context.Context, m wire.Message) {
 		t.print(s) // a neighbour's
 		return
 	}
-	if t.seen > 0 && sequence > t.seen+1 {
+	// Without a log the first event that comes is where this tail begins.
+	if sequence > t.seen+1 && (t.seen > 0 || t.log != nil) {
 		t.catchUp(ctx)
 		if sequence > t.seen+1 {
 			fmt.Fprintf(t.say, "events %d to %d are missing\n", t.seen+1, sequence-1)

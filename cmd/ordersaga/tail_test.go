@@ -65,24 +65,25 @@ func TestTheSeamBetweenLogAndBusHasNoGapAndNoDuplicate(t *testing.T) {
 		var published []wire.Message
 		next, connected := 0, false
 		for session := uint64(1); len(s.records) < 12; {
-			switch rapid.IntRange(0, 4).Draw(t, "what") {
-			case 0:
+			switch rapid.IntRange(0, 9).Draw(t, "what") {
+			case 0, 1, 2:
 				published = append(published, s.grow(t))
-			case 1:
-				tail.connected(t.Context(), "here", session)
-				session++
-				connected = true
-			case 2:
-				connected = false
-				tail.disconnected(errors.New("gone"), 0)
-			case 3: // the next one is published; without a connection, or too far behind, the tail does not hear it
+			case 3:
+				if connected {
+					tail.disconnected(errors.New("gone"), 0)
+				} else {
+					tail.connected(t.Context(), "here", session)
+					session++
+				}
+				connected = !connected
+			case 4, 5, 6, 7: // the next one is published; without a connection, or too far behind, the tail does not hear it
 				if next < len(published) {
 					if connected && rapid.IntRange(0, 4).Draw(t, "dropped") > 0 {
 						tail.message(t.Context(), published[next])
 					}
 					next++
 				}
-			case 4: // and an old one again
+			default: // and an old one again
 				if connected && next > 0 {
 					tail.message(t.Context(), published[rapid.IntRange(0, next-1).Draw(t, "again")])
 				}
