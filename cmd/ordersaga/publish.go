@@ -119,7 +119,7 @@ func (o publishOutput) publish(ctx context.Context, cfg config.Config, messages 
 		Topology: broker.Topology{Exchange: cfg.EventExchange, Prefix: cfg.BrokerPrefix},
 	})
 	if err != nil {
-		return fmt.Errorf("the broker at %s cannot be reached: %w", hostOf(cfg.AMQPURL.Reveal()), err)
+		return fmt.Errorf("no connection to the broker at %s: %w", hostOf(cfg.AMQPURL.Reveal()), err)
 	}
 	defer n.Close()
 	said := began

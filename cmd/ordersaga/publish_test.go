@@ -60,7 +60,7 @@ func TestPublishRefusesWhatTheServiceWouldRefuse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want := c.want
 			if want == "" {
-				want = "the broker at 127.0.0.1:1 cannot be reached"
+				want = "no connection to the broker at 127.0.0.1:1"
 			}
 			require.ErrorContains(t, publishArgs(t, c.stdin, c.args...), want)
 		})

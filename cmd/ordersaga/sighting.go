@@ -126,8 +126,9 @@ func (s *show) line(e sighting) error {
 			end = "\x1b[0m"
 		}
 	}
-	_, err := fmt.Fprintf(s.to, "%s  %s%-*s%s  %-*s  %3s  %s\n", e.Time.Local().Format("15:04:05.000"), colour, typeWidth, printable(e.Type), end,
+	text := fmt.Sprintf("%s  %s%-*s%s  %-*s  %3s  %s", e.Time.Local().Format("15:04:05.000"), colour, typeWidth, printable(e.Type), end,
 		s.subject, subject, e.Sequence, gist(e.Data))
+	_, err := fmt.Fprintln(s.to, strings.TrimRight(text, " "))
 	return err
 }
 
