@@ -2,6 +2,9 @@ module github.com/ordersaga/ordersaga
 
 go 1.26.0
 
+// npm packages may have Go files in them.
+ignore ./examples/nestjs/node_modules
+
 require (
 	github.com/chromedp/chromedp v0.23.0
 	github.com/getkin/kin-openapi v0.152.0
