@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/ordersaga/ordersaga/api"
-	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
 // listener is the process's HTTP server. It serves from the start, so that a taken port is found at once and an
@@ -89,20 +88,19 @@ func (s *service) probes() http.Handler {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), probeTimeout)
 		defer cancel()
-		for _, check := range s.checks(ctx) {
-			if check.Err != nil {
-				writeJSON(w, http.StatusServiceUnavailable, check.Name+": "+fault.SafeMessage(check.Err))
-				return
-			}
-		}
-		writeJSON(w, http.StatusOK, "ready")
+		readiness, status := api.ReadinessOf(s.checks(ctx))
+		writeAny(w, status, readiness)
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
 	return mux
 }
 
 func writeJSON(w http.ResponseWriter, code int, status string) {
+	writeAny(w, code, map[string]string{"status": status})
+}
+
+func writeAny(w http.ResponseWriter, code int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(map[string]string{"status": status})
+	_ = json.NewEncoder(w).Encode(body)
 }

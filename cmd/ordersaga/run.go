@@ -38,7 +38,9 @@ type service struct {
 	gateway   payment.Gateway
 	temporal  client.Client
 	publisher *broker.Publisher
-	sagas     *sagaclient.Client
+	// busMetrics are shared by everything that is connected to the broker.
+	busMetrics *broker.Metrics
+	sagas      *sagaclient.Client
 
 	workers  *workers.Workers
 	consumer *broker.Consumer
@@ -107,6 +109,9 @@ func (s *service) connect(ctx context.Context) (err error) {
 	if !s.roles.worker && !s.roles.consumer {
 		return nil
 	}
+	if s.busMetrics, err = broker.NewMetrics(s.registry); err != nil {
+		return err
+	}
 	if s.publisher, err = broker.NewPublisher(broker.PublisherConfig{Config: s.broker()}); err != nil {
 		return err
 	}
@@ -148,7 +153,7 @@ func newGateway(c config.Config, s *stores) (payment.Gateway, error) {
 // broker is what publisher and consumer have in common.
 func (s *service) broker() broker.Config {
 	return broker.Config{
-		URL: s.cfg.AMQPURL.Reveal(), Logger: s.logger,
+		URL: s.cfg.AMQPURL.Reveal(), Logger: s.logger, Metrics: s.busMetrics,
 		Topology: broker.Topology{Exchange: s.cfg.EventExchange, Prefix: s.cfg.BrokerPrefix},
 	}
 }
@@ -270,10 +275,19 @@ func (s *service) checks(ctx context.Context) []api.Check {
 		{Name: "temporal", Err: temporal},
 	}
 	if s.publisher != nil {
-		checks = append(checks, api.Check{Name: "rabbitmq", Err: s.publisher.Ready()})
+		checks = append(checks, api.Check{Name: "rabbitmq", Err: s.publisher.Ready(), Connection: connection(s.publisher.Status())})
 	}
 	if s.consumer != nil {
-		checks = append(checks, api.Check{Name: "consumer", Err: s.consumer.Ready()})
+		checks = append(checks, api.Check{Name: "consumer", Err: s.consumer.Ready(), Connection: connection(s.consumer.Status())})
 	}
 	return checks
+}
+
+// connection shows where a connection to the broker stands.
+func connection(s broker.Status) *api.Connection {
+	c := &api.Connection{State: string(s.State), Since: s.Since.UTC(), Session: s.Session, LastError: s.LastError, Remedy: s.Remedy}
+	if at := s.LastErrorAt.UTC(); !at.IsZero() {
+		c.LastErrorAt = &at
+	}
+	return c
 }

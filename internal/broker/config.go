@@ -22,6 +22,8 @@ type Config struct {
 	Topology Topology
 	// Logger is where the package writes. Default: nowhere.
 	Logger *slog.Logger
+	// Metrics counts what happens. Default: nobody reads them.
+	Metrics *Metrics
 	// DialTimeout bounds connecting: TCP, TLS and AMQP handshake. Default 10 s.
 	DialTimeout time.Duration
 	// Heartbeat is how often each side shows that it lives; three missed ones end a connection. Default 10 s; a
@@ -38,6 +40,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Metrics == nil {
+		c.Metrics = unregistered()
 	}
 	setDefault(&c.DialTimeout, 10*time.Second)
 	setDefault(&c.Heartbeat, 10*time.Second)

@@ -73,9 +73,9 @@ func DeadLetterOf(m wire.Message) DeadLetter {
 	if d.Reason == "" {
 		d.readDeath(m)
 	}
-	if key, ok := m.Headers[HeaderOriginRoutingKey].(string); ok {
-		d.OriginRoutingKey = key
-		d.OriginExchange, _ = m.Headers[HeaderOriginExchange].(string)
+	if _, ok := m.Headers[HeaderOriginRoutingKey]; ok {
+		m.Exchange, m.RoutingKey = d.OriginExchange, d.OriginRoutingKey
+		d.OriginExchange, d.OriginRoutingKey = originOf(m)
 	}
 	return d
 }
