@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/internal/broker"
@@ -154,7 +155,7 @@ func TestPoisonBlocksNobody(t *testing.T) {
 			case "hangs":
 				<-ctx.Done()
 				return ctx.Err()
-			case "absurd":
+			case "absurd", "deep", "wide":
 				calls.Add(1)
 				return fault.New(fault.Unavailable, "down")
 			}
@@ -163,13 +164,16 @@ func TestPoisonBlocksNobody(t *testing.T) {
 		}
 	})
 	dead := brokertest.Queue(t, url, b.topology.Dead())
-	absurd := order("absurd")
 	// A stranger's own idea of where it came from, in a length that no routing key has, beside headers that fill a frame.
-	absurd.Headers = map[string]any{
-		broker.HeaderOriginRoutingKey: strings.Repeat("k", 40<<10), broker.HeaderOriginExchange: strings.Repeat("e", 20<<10),
-		broker.HeaderAttempts: "many", broker.HeaderFirstSeen: "tomorrow", "big": strings.Repeat("x", 30<<10),
-		"deep": nested(500), "list": []any{nil, []byte{0, 255}, 1.5, true},
-	}
+	absurd := amqp.Publishing{MessageId: "absurd", DeliveryMode: amqp.Persistent, Body: []byte("{}"), Headers: amqp.Table{
+		broker.HeaderOriginRoutingKey: strings.Repeat("k", 30<<10), broker.HeaderOriginExchange: strings.Repeat("e", 10<<10),
+		broker.HeaderAttempts: "many", broker.HeaderFirstSeen: "tomorrow", "big": strings.Repeat("x", 70<<10),
+		"deep": nested(30), "list": []any{nil, []byte{0, 255}, 1.5, true},
+	}}
+	// What the client cannot read at all, and ends the connection for.
+	deep, wide := absurd, absurd
+	deep.MessageId, deep.Headers = "deep", amqp.Table{"deep": nested(40)}
+	wide.MessageId, wide.Headers = "wide", amqp.Table{"wide": make([]any, 10_000)}
 	large := order("large")
 	large.Body = make([]byte, wire.MaxBody+1)
 	const messages = 100
@@ -179,35 +183,40 @@ func TestPoisonBlocksNobody(t *testing.T) {
 			brokertest.Send(t, url, b.topology.Exchange, "order.created", order("panics"))
 			brokertest.Send(t, url, b.topology.Exchange, "order.created", order("hangs"))
 		case 10, 30:
-			brokertest.Send(t, url, b.topology.Exchange, "order.created", absurd)
+			brokertest.Exec(t, url, func(ch *amqp.Channel) {
+				for _, m := range []amqp.Publishing{absurd, deep, wide} {
+					require.NoError(t, ch.PublishWithContext(t.Context(), b.topology.Exchange, "order.created", false, false, m))
+				}
+			})
 			brokertest.Send(t, url, b.topology.Exchange, "order.created", large)
 		}
 		brokertest.Send(t, url, b.topology.Exchange, "order.created", order(fmt.Sprintf("o-%d", i)))
 	}
 	reasons := map[string]fault.Code{}
-	for range 8 {
+	for range 12 {
 		m := dead.Next(t)
 		reasons[m.MessageID] = broker.DeadLetterOf(m).Reason
 	}
 	require.Equal(t, map[string]fault.Code{
-		"panics": fault.Internal, "hangs": fault.CodeOf(context.DeadlineExceeded), "absurd": fault.Unavailable, "large": fault.TooLarge,
+		"panics": fault.Internal, "hangs": fault.CodeOf(context.DeadlineExceeded), "absurd": fault.Unavailable, "deep": fault.Unavailable, "wide": fault.Unavailable, "large": fault.TooLarge,
 	}, reasons)
 	require.EqualValues(t, messages, good.Load())
-	require.EqualValues(t, 6, calls.Load(), "twice three attempts")
-	b.stats(t, func(s broker.ConsumerStats) bool { return s.DeadLettered == 8 && s.Acknowledged == messages })
+	require.EqualValues(t, 18, calls.Load(), "three of them, twice, three attempts")
+	b.stats(t, func(s broker.ConsumerStats) bool { return s.DeadLettered == 12 && s.Acknowledged == messages })
 	require.Zero(t, b.consumer.Stats().Requeued)
+	require.EqualValues(t, 1, b.consumer.Status().Session, "no message costs the connection")
 	require.InDelta(t, messages, counter(t, registry, "ordersaga_broker_deliveries_total", "acknowledged", "consumer"), 0)
-	require.InDelta(t, 8, counter(t, registry, "ordersaga_broker_deliveries_total", "dead_lettered", "consumer"), 0)
-	require.InDelta(t, 12, counter(t, registry, "ordersaga_broker_deliveries_total", "redelivered", "consumer"), 0)
+	require.InDelta(t, 12, counter(t, registry, "ordersaga_broker_deliveries_total", "dead_lettered", "consumer"), 0)
+	require.InDelta(t, 20, counter(t, registry, "ordersaga_broker_deliveries_total", "redelivered", "consumer"), 0)
 	require.InDelta(t, 0, gauge(t, registry, "ordersaga_broker_in_hand", "consumer"), 0)
 	require.EqualValues(t, b.consumer.Stats().Handled, metric(t, registry, "ordersaga_broker_handler_seconds", "consumer").GetHistogram().GetSampleCount())
 }
 
 // nested is a table in a table in a table …
-func nested(depth int) map[string]any {
-	table := map[string]any{}
+func nested(depth int) amqp.Table {
+	table := amqp.Table{}
 	for range depth {
-		table = map[string]any{"t": table}
+		table = amqp.Table{"t": table}
 	}
 	return table
 }

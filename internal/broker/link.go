@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"sync"
 	"time"
 
@@ -122,33 +121,6 @@ func (l *link) hold(session uint64) error {
 		err = errors.New("the session ended")
 	}
 	return err
-}
-
-// dial connects. Unlike the client's own dialling it gives up when the link is stopped, and so does everything
-// on the connection until settled is called, which reports whether that has not happened.
-func (l *link) dial() (conn *amqp.Connection, settled func() bool, err error) {
-	properties := amqp.NewConnectionProperties()
-	properties.SetClientConnectionName(l.cfg.Name)
-	var socket net.Conn
-	conn, err = amqp.DialConfig(l.cfg.URL, amqp.Config{
-		Heartbeat: l.cfg.Heartbeat, TLSClientConfig: l.cfg.TLS.Clone(), Properties: properties,
-		Dial: func(network, address string) (net.Conn, error) {
-			c, err := (&net.Dialer{Timeout: l.cfg.DialTimeout}).DialContext(l.ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			socket = c
-			settled = context.AfterFunc(l.ctx, func() { _ = c.SetDeadline(time.Now().Add(closeTimeout)) })
-			return c, c.SetDeadline(time.Now().Add(l.cfg.DialTimeout)) // the client takes it off after the handshake
-		},
-	})
-	if err != nil {
-		if socket != nil {
-			_ = socket.Close()
-		}
-		return nil, nil, fault.Wrap(err, fault.Unavailable, "connect")
-	}
-	return conn, settled, nil
 }
 
 // declare declares the topology on a channel of its own: a refusal closes the channel.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -68,13 +69,14 @@ func (n *Node) ConsumerTimeout(t testing.TB, timeout time.Duration) {
 }
 
 // LoseDeadLetterWorkers brings about the state of RabbitMQ 3.10 in which the supervisor of its dead-letter workers is gone,
-// until the test ends.
-func (n *Node) LoseDeadLetterWorkers(t testing.TB) (mend func()) {
+// until the node is started anew, at the latest when the test ends.
+func (n *Node) LoseDeadLetterWorkers(t testing.TB) (restart func()) {
 	t.Helper()
-	mend = func() { n.Eval(t, "supervisor:restart_child(rabbit_sup, rabbit_fifo_dlx_sup).") }
-	t.Cleanup(mend)
+	var once sync.Once
+	restart = func() { once.Do(func() { n.Stop(t); n.Start(t) }) }
+	t.Cleanup(restart)
 	n.Eval(t, "supervisor:terminate_child(rabbit_sup, rabbit_fifo_dlx_sup).")
-	return mend
+	return restart
 }
 
 // CloseConnections has the broker close the connections of a name, as an operator does with the management API, and
