@@ -209,7 +209,7 @@ func TestPoisonBlocksNobody(t *testing.T) {
 	require.InDelta(t, 12, counter(t, registry, "ordersaga_broker_deliveries_total", "dead_lettered", "consumer"), 0)
 	require.InDelta(t, 20, counter(t, registry, "ordersaga_broker_deliveries_total", "redelivered", "consumer"), 0)
 	require.InDelta(t, 0, gauge(t, registry, "ordersaga_broker_in_hand", "consumer"), 0)
-	require.EqualValues(t, b.consumer.Stats().Handled, metric(t, registry, "ordersaga_broker_handler_seconds", "consumer").GetHistogram().GetSampleCount())
+	require.Equal(t, b.consumer.Stats().Handled, metric(t, registry, "ordersaga_broker_handler_seconds", "consumer").GetHistogram().GetSampleCount())
 }
 
 // nested is a table in a table in a table …

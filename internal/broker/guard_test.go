@@ -14,9 +14,9 @@ import (
 
 // header makes the frame of a content header with a content type, a table, and a message id behind it.
 func header(table []byte) []byte {
-	payload := make([]byte, propertiesAt)
-	binary.BigEndian.PutUint16(payload, 60)
-	binary.BigEndian.PutUint16(payload[propertiesAt-2:], hasType|hasHeaderList|1<<7)
+	payload := binary.BigEndian.AppendUint32(nil, 60<<16)
+	payload = binary.BigEndian.AppendUint64(payload, 0)
+	payload = binary.BigEndian.AppendUint16(payload, hasType|hasHeaderList|1<<7)
 	payload = append(append(payload, 4), "json"...)
 	payload = append(binary.BigEndian.AppendUint32(payload, uint32(len(table))), table...)
 	payload = append(append(payload, 2), "id"...)

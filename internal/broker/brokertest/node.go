@@ -38,9 +38,10 @@ func run(t testing.TB, name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// Stop, Kill and Start act on the node's process.
-func (n *Node) Stop(t testing.TB)  { t.Helper(); run(t, n.devstack, "stop", "rabbitmq") }
-func (n *Node) Kill(t testing.TB)  { t.Helper(); run(t, n.devstack, "kill", "rabbitmq") }
+// Stop stops the node and returns when it is gone.
+func (n *Node) Stop(t testing.TB) { t.Helper(); run(t, n.devstack, "stop", "rabbitmq") }
+
+// Start starts the node and returns when it is ready.
 func (n *Node) Start(t testing.TB) { t.Helper(); run(t, n.devstack, "start", "rabbitmq") }
 
 // Eval evaluates an Erlang expression on the node.
