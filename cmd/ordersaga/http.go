@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/internal/broker"
 )
 
 // listener is the process's HTTP server. It serves from the start, so that a taken port is found at once and an
@@ -56,6 +57,36 @@ func starting(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Retry-After", "1")
 	writeJSON(w, http.StatusServiceUnavailable, "starting")
+}
+
+// startingWith is starting, and says where the connection to the broker stands: what is wrong with it may be wrong for good.
+func startingWith(publisher *broker.Publisher) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/readyz" {
+			starting(w, r)
+			return
+		}
+		readiness, _ := api.ReadinessOf([]api.Check{brokerCheck("rabbitmq", publisher)})
+		readiness.Status = "starting"
+		w.Header().Set("Retry-After", "1")
+		writeAny(w, http.StatusServiceUnavailable, readiness)
+	})
+}
+
+// supervised is a publisher or a consumer.
+type supervised interface {
+	Ready() error
+	Status() broker.Status
+}
+
+// brokerCheck looks at a connection to the broker.
+func brokerCheck(name string, c supervised) api.Check {
+	s := c.Status()
+	shown := &api.Connection{State: string(s.State), Since: s.Since.UTC(), Session: s.Session, LastError: s.LastError, Remedy: s.Remedy}
+	if at := s.LastErrorAt.UTC(); !at.IsZero() {
+		shown.LastErrorAt = &at
+	}
+	return api.Check{Name: name, Err: c.Ready(), Connection: shown}
 }
 
 // shutdown stops accepting and waits for what runs.

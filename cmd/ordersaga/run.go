@@ -116,6 +116,7 @@ func (s *service) connect(ctx context.Context) (err error) {
 		return err
 	}
 	s.publisher.Start()
+	s.http.serve(startingWith(s.publisher))
 	return await(ctx, s.logger, "rabbitmq", hostOf(s.cfg.AMQPURL.Reveal()), func(context.Context) error { return s.publisher.Ready() })
 }
 
@@ -275,19 +276,10 @@ func (s *service) checks(ctx context.Context) []api.Check {
 		{Name: "temporal", Err: temporal},
 	}
 	if s.publisher != nil {
-		checks = append(checks, api.Check{Name: "rabbitmq", Err: s.publisher.Ready(), Connection: connection(s.publisher.Status())})
+		checks = append(checks, brokerCheck("rabbitmq", s.publisher))
 	}
 	if s.consumer != nil {
-		checks = append(checks, api.Check{Name: "consumer", Err: s.consumer.Ready(), Connection: connection(s.consumer.Status())})
+		checks = append(checks, brokerCheck("consumer", s.consumer))
 	}
 	return checks
-}
-
-// connection shows where a connection to the broker stands.
-func connection(s broker.Status) *api.Connection {
-	c := &api.Connection{State: string(s.State), Since: s.Since.UTC(), Session: s.Session, LastError: s.LastError, Remedy: s.Remedy}
-	if at := s.LastErrorAt.UTC(); !at.IsZero() {
-		c.LastErrorAt = &at
-	}
-	return c
 }

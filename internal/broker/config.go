@@ -29,7 +29,7 @@ type Config struct {
 	// Heartbeat is how often each side shows that it lives; three missed ones end a connection. Default 10 s; a
 	// heartbeat in the URL wins.
 	Heartbeat time.Duration
-	// ReconnectMin and ReconnectMax bound the delay before the next attempt to connect. Default 100 ms and 10 s.
+	// ReconnectMin and ReconnectMax bound the delay before the next attempt to connect. Default 100 ms and 5 s.
 	ReconnectMin, ReconnectMax time.Duration
 }
 
@@ -47,7 +47,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.DialTimeout, 10*time.Second)
 	setDefault(&c.Heartbeat, 10*time.Second)
 	setDefault(&c.ReconnectMin, 100*time.Millisecond)
-	setDefault(&c.ReconnectMax, 10*time.Second)
+	setDefault(&c.ReconnectMax, 5*time.Second)
 	return c
 }
 

@@ -220,3 +220,25 @@ func nested(depth int) amqp.Table {
 	}
 	return table
 }
+
+// A broker that was away for long is there again and works: when it is lost once more, it is looked for at once.
+func TestTheDelayBeginsAnewBehindASessionThatWorked(t *testing.T) {
+	url := testenv.AMQP(t)
+	proxy := brokertest.NewProxy(t, url)
+	proxy.Refuse()
+	cfg := config(proxy.URL, brokertest.Topology(t, url))
+	cfg.ReconnectMax = time.Minute
+	p, err := broker.NewPublisher(broker.PublisherConfig{Config: cfg})
+	require.NoError(t, err)
+	p.Start()
+	t.Cleanup(func() { require.NoError(t, p.Stop(patient(t))) })
+	require.Eventually(t, func() bool { return p.Status().Session == 8 }, brokertest.Patience, time.Millisecond)
+	proxy.Serve()
+	require.NoError(t, p.WaitReady(patient(t)))
+	<-time.NewTimer(1100 * time.Millisecond).C
+	session := p.Status().Session
+	proxy.Cut()
+	began := time.Now()
+	require.Eventually(t, func() bool { s := p.Status(); return s.Session > session && s.State == broker.StateConnected }, brokertest.Patience, time.Millisecond)
+	require.Less(t, time.Since(began), time.Second, "after as many failures as before it would be more than one")
+}

@@ -128,6 +128,7 @@ func TestTheConsumerTimeoutIsSurvived(t *testing.T) {
 			mu.Unlock()
 			if d.Message.MessageID == "slow" && first {
 				<-release
+				return fault.New(fault.Invalid, "nobody asks any more")
 			}
 			return nil
 		}
@@ -148,6 +149,7 @@ func TestTheConsumerTimeoutIsSurvived(t *testing.T) {
 	b.stats(t, func(s broker.ConsumerStats) bool { return s.Acknowledged == messages+2 })
 	require.NoError(t, b.consumer.Stop(patient(t)))
 	require.Zero(t, brokertest.Depth(t, url, b.topology.Inbox()), "nothing is left")
+	require.Zero(t, brokertest.Depth(t, url, b.topology.Dead()), "an outcome of a session that is over moves nothing")
 	mu.Lock()
 	defer mu.Unlock()
 	require.Len(t, calls["slow"], 2, "not lost, and not again and again")

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,15 +28,16 @@ type readiness struct {
 			Since     time.Time `json:"since"`
 			Session   uint64    `json:"session"`
 			LastError string    `json:"lastError"`
+			Remedy    string    `json:"remedy"`
 		} `json:"connection"`
 	} `json:"checks"`
 }
 
 // readyz asks a process of the service where it stands.
-func (s *stack) readyz(url string) readiness {
+func (s *stack) readyz(address string) readiness {
 	s.t.Helper()
 	var r readiness
-	response, err := harness.Client{URL: url}.Do(s.ctx, http.MethodGet, "/readyz", nil)
+	response, err := harness.Client{URL: address}.Do(s.ctx, http.MethodGet, "/readyz", nil)
 	require.NoError(s.t, err)
 	require.NoError(s.t, json.Unmarshal(response.Body, &r), "%s", response.Body)
 	return r
@@ -82,7 +85,7 @@ func TestTheBrokerIsAwayForLong(t *testing.T) {
 		_, err := s.client.AwaitStatus(s.ctx, id, j.waits)
 		require.NoError(t, err, "publishing never stops an order")
 	}
-	// From 100 ms to 10 s it is seven times the double; the pauses behind that are as long as they get.
+	// From 100 ms to 5 s it is six times the double; the pauses behind that are as long as they get.
 	require.Eventually(t, func() bool {
 		for _, c := range s.readyz(s.client.URL).Checks {
 			if c.Name == "rabbitmq" && c.Connection != nil && c.Connection.Session > 9 {
@@ -206,5 +209,33 @@ func TestTwoConsumersAnyOrderAndEverythingTwice(t *testing.T) {
 		if c.Name == "consumer" {
 			require.Equal(t, "connected", c.Connection.State)
 		}
+	}
+}
+
+// TestWrongCredentialsAreSaidAtTheStart: a process that can never start says why, where it is asked whether it is ready,
+// and shows no password.
+func TestWrongCredentialsAreSaidAtTheStart(t *testing.T) {
+	s := newStack(t)
+	broker, err := url.Parse(amqpURL())
+	require.NoError(t, err)
+	broker.User = url.UserPassword("guest", "hunter2")
+	for _, role := range []string{"serve", "consumer"} {
+		service, err := harness.Start(s.ctx, harness.Options{
+			Binary: binary, Role: role, NoWait: true, Env: []string{"MONGODB_DATABASE=" + s.database, "AMQP_URL=" + broker.String()},
+		})
+		require.NoError(t, err)
+		t.Cleanup(service.Kill)
+		require.Eventually(t, func() bool {
+			response, err := harness.Client{URL: service.URL}.Do(s.ctx, http.MethodGet, "/readyz", nil)
+			if err != nil || response.Status != http.StatusServiceUnavailable {
+				return false
+			}
+			require.NotContains(t, string(response.Body), "hunter2")
+			var r readiness
+			require.NoError(t, json.Unmarshal(response.Body, &r))
+			return r.Status == "starting" && len(r.Checks) == 1 && strings.Contains(r.Checks[0].Connection.Remedy, "AMQP_URL")
+		}, 30*time.Second, 100*time.Millisecond)
+		require.NotContains(t, service.Log(), "hunter2")
+		require.NoError(t, service.Stop(20*time.Second))
 	}
 }

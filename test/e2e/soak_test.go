@@ -15,7 +15,7 @@ func TestSoak(t *testing.T) {
 	testenv.Control(t) // its broker is stopped and killed
 	namespace := s.registerNamespace()
 	require.NoError(t, soak.Run(s.ctx, soak.Options{
-		Binary: binary, Orders: 150, Outages: 3, Rate: 4, Seed: 20261122, Database: s.database,
+		Binary: binary, Orders: 150, Outages: 3, Rate: 3, Seed: 20261122, Database: s.database,
 		Env: []string{"TEMPORAL_NAMESPACE=" + namespace}, Out: t.Output(),
 	}))
 }
