@@ -39,7 +39,9 @@ type service struct {
 	gateway   payment.Gateway
 	temporal  client.Client
 	publisher *broker.Publisher
-	sagas     *sagaclient.Client
+	// busMetrics are shared by everything that is connected to the broker.
+	busMetrics *broker.Metrics
+	sagas      *sagaclient.Client
 
 	workers  *workers.Workers
 	consumer *broker.Consumer
@@ -108,10 +110,14 @@ func (s *service) connect(ctx context.Context) (err error) {
 	if !s.roles.worker && !s.roles.consumer {
 		return nil
 	}
+	if s.busMetrics, err = broker.NewMetrics(s.registry); err != nil {
+		return err
+	}
 	if s.publisher, err = broker.NewPublisher(broker.PublisherConfig{Config: s.broker(), Headers: trace.Headers}); err != nil {
 		return err
 	}
 	s.publisher.Start()
+	s.http.serve(startingWith(s.publisher))
 	return await(ctx, s.logger, "rabbitmq", hostOf(s.cfg.AMQPURL.Reveal()), func(context.Context) error { return s.publisher.Ready() })
 }
 
@@ -150,7 +156,7 @@ func newGateway(c config.Config, s *stores) (payment.Gateway, error) {
 // broker is what publisher and consumer have in common.
 func (s *service) broker() broker.Config {
 	return broker.Config{
-		URL: s.cfg.AMQPURL.Reveal(), Logger: s.logger,
+		URL: s.cfg.AMQPURL.Reveal(), Logger: s.logger, Metrics: s.busMetrics,
 		Topology: broker.Topology{Exchange: s.cfg.EventExchange, Prefix: s.cfg.BrokerPrefix},
 	}
 }
@@ -273,10 +279,10 @@ func (s *service) checks(ctx context.Context) []api.Check {
 		{Name: "temporal", Err: temporal},
 	}
 	if s.publisher != nil {
-		checks = append(checks, api.Check{Name: "rabbitmq", Err: s.publisher.Ready()})
+		checks = append(checks, brokerCheck("rabbitmq", s.publisher))
 	}
 	if s.consumer != nil {
-		checks = append(checks, api.Check{Name: "consumer", Err: s.consumer.Ready()})
+		checks = append(checks, brokerCheck("consumer", s.consumer))
 	}
 	return checks
 }

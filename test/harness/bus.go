@@ -236,6 +236,17 @@ func (b *Bus) Purge(queue string) {
 	_, _ = channel.QueuePurge(queue, false)
 }
 
+// Depth is how many messages a queue has, without those that somebody holds.
+func (b *Bus) Depth(queue string) (int, error) {
+	channel, err := b.conn.Channel()
+	if err != nil {
+		return 0, err
+	}
+	defer channel.Close()
+	q, err := channel.QueueDeclarePassive(queue, true, false, false, false, nil)
+	return q.Messages, err
+}
+
 // Subjects are the subjects about which a message of one of the types has come.
 func (t *Tap) Subjects(types ...string) []string {
 	t.mu.Lock()
