@@ -112,7 +112,7 @@ var cloudEventTrait = object{
 	{"headers", object{
 		{"type", "object"},
 		{"properties", object{
-			{wire.HeaderTraceparent, object{{"type", "string"}, {"description", "W3C trace context."}}},
+			{"traceparent", object{{"type", "string"}, {"description", "W3C trace context."}}},
 			{wire.HeaderCorrelationID, object{{"type", "string"}, {"description", "Read where neither the event nor correlation_id says a correlation."}}},
 		}},
 	}},
