@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -152,14 +153,18 @@ func (d draft) findSubject(typ event.Type) (string, error) {
 	}
 	subject, at := d.subject, d.subjectAt
 	if subject == "" || typ.Direction == event.Inbound {
-		for _, name := range fields {
+		// The first one counts, and none may be wrong: fields are read backwards.
+		for _, name := range slices.Backward(fields) {
 			inData, err := d.data.text(name)
 			if err != nil {
 				return "", err
 			}
-			if inData != "" {
-				subject, at = inData, d.data.pointer(name)
-				break
+			if inData == "" {
+				continue
+			}
+			subject, at = inData, d.data.pointer(name)
+			if !event.ValidID(subject) {
+				return "", invalid(at, event.IDRule)
 			}
 		}
 	}
