@@ -53,7 +53,7 @@ func root() *cobra.Command {
 	} {
 		cmd.AddCommand(roleCommand(r.use, r.short, r.roles))
 	}
-	cmd.AddCommand(configCommand(), rebuildCommand(), reconcileCommand(), attentionCommand(), resolveCommand(), healthCommand())
+	cmd.AddCommand(configCommand(), rebuildCommand(), reconcileCommand(), attentionCommand(), resolveCommand(), deadLettersCommand(), healthCommand())
 	return cmd
 }
 

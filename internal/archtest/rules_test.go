@@ -44,10 +44,10 @@ var rules = []rule{
 	},
 
 	// The check looks through small interfaces, so that what it finds does not depend on what it looks through.
-	unreachable{from: []string{"internal/reconcile"}, forbidden: drivers},
+	unreachable{from: []string{"internal/reconcile", "internal/deadletter"}, forbidden: drivers},
 	mayImport{
 		from: "internal/reconcile", exactly: true,
-		local:   []string{"internal/order", "internal/late", "internal/event", "internal/eventlog", "internal/fault", "internal/payment"},
+		local:   []string{"internal/order", "internal/late", "internal/deadletter", "internal/event", "internal/eventlog", "internal/fault", "internal/payment"},
 		outside: []string{"golang.org/x/sync"},
 	},
 
@@ -57,6 +57,9 @@ var rules = []rule{
 	mayImport{from: "internal/order", local: []string{"internal/event", "internal/fault"}, outside: []string{}},
 	mayImport{
 		from: "internal/late", local: []string{"internal/order", "internal/event", "internal/fault"}, outside: []string{},
+	},
+	mayImport{
+		from: "internal/deadletter", exactly: true, local: []string{"internal/event", "internal/event/wire", "internal/fault"}, outside: []string{},
 	},
 	mayImport{from: "internal/payment", exactly: true, outside: []string{}},
 	mayImport{
@@ -69,7 +72,7 @@ var rules = []rule{
 
 	// One place for each driver, and cmd, which wires them.
 	onlyIn{imported: "go.mongodb.org/mongo-driver", places: []string{
-		"internal/eventlog/mongolog", "internal/readmodel", "internal/inventory/mongoregistry", "cmd", "test",
+		"internal/eventlog/mongolog", "internal/readmodel", "internal/inventory/mongoregistry", "internal/deadletter/mongoletters", "cmd", "test",
 	}},
 	onlyIn{imported: "github.com/rabbitmq/amqp091-go", places: []string{"internal/broker", "test"}},
 	onlyIn{imported: "github.com/labstack/echo", places: []string{"api"}},
