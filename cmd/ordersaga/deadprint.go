@@ -118,7 +118,9 @@ func cutTo(text string, most int) string {
 // printLetter prints everything about a letter.
 func printLetter(w io.Writer, d deadletter.Detail, run deadletter.DryRun) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(name, format string, args ...any) { fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
+	}
 	row("letter", "%s", d.ID)
 	row("status", "%s", d.Status)
 	row("reason", "%s", d.Reason)
