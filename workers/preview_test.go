@@ -214,7 +214,8 @@ func TestAPreviewIsWhatHandleDoes(t *testing.T) {
 			for stream, n := range w.streams() {
 				written += n - before[stream]
 			}
-			require.Equal(t, c.did, did{w.temporal.starts, w.temporal.signals, w.temporal.late, written})
+			got := did{w.temporal.starts, w.temporal.signals, w.temporal.late, written}
+			require.Equal(t, c.did, got)
 			if c.outcome == "late" || c.outcome == "book" {
 				again, err := w.preview.Preview(t.Context(), message)
 				require.NoError(t, err)

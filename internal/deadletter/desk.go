@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/event/wire"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -75,17 +77,19 @@ func (d *Desk) List(ctx context.Context, f Filter) ([]Summary, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	work, within := errgroup.WithContext(ctx)
+	work.SetLimit(refreshes)
 	for i := range items {
 		// What is settled stays so, unless somebody insists.
-		if !slices.Contains(Unsettled, items[i].Status) {
-			continue
-		}
-		if err := d.refresh(ctx, &items[i]); err != nil {
-			return nil, "", err
+		if slices.Contains(Unsettled, items[i].Status) {
+			work.Go(func() error { return d.refresh(within, &items[i]) })
 		}
 	}
-	return items, next, nil
+	return items, next, work.Wait()
 }
+
+// refreshes is how many letters of a page are held against their streams at once.
+const refreshes = 16
 
 // refresh makes a status right.
 func (d *Desk) refresh(ctx context.Context, item *Summary) error {

@@ -85,7 +85,7 @@ func (k *Keeper) keep(ctx context.Context, l Letter) (State, error) {
 func (k *Keeper) retry(ctx context.Context, l Letter, s State) error {
 	k.alone.Lock()
 	defer k.alone.Unlock()
-	attempt, mine := k.cfg.NewID(), false
+	attempt := k.cfg.NewID()
 	s, mine, err := k.record(ctx, l.ID, s, func(s State) (*event.Entry, error) {
 		if s.Retry != nil || s.Status != StatusOpen {
 			return nil, nil
