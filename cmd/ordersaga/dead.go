@@ -40,8 +40,8 @@ func (s *service) startKeeper(handle func(context.Context, wire.Message) error) 
 	}
 	keeper := deadletter.NewKeeper(deadletter.KeeperConfig{
 		Store: s.stores.letters, Log: s.stores.log, Inbox: inbox{s.publisher, s.cfg}, Handle: handle,
-		Count: func(reason fault.Code) { kept.WithLabelValues(deadletter.Label(reason)).Inc() },
-		Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
+		Count:      func(reason fault.Code) { kept.WithLabelValues(deadletter.Label(reason)).Inc() },
+		MaxReplays: s.cfg.DeadLetterMaxReplays, Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
 	})
 	s.keeper, err = broker.NewConsumer(broker.ConsumerConfig{
 		Config: s.broker(), Dead: true, Prefetch: keeperPrefetch, Handlers: keeperHandlers, HandlerTimeout: keeperTimeout,
@@ -90,6 +90,7 @@ func (s *service) deadLetters() *deadletter.Desk {
 	preview := &workers.Previewer{Log: s.stores.log, Receipts: s.stores.ledger, Timing: s.cfg.Timing(), Clock: time.Now}
 	return deadletter.NewDesk(deadletter.DeskConfig{
 		Store: s.stores.letters, Log: s.stores.log, Inbox: inbox{s.publisher, s.cfg}, Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
+		MaxReplays: s.cfg.DeadLetterMaxReplays,
 		Foresee: func(ctx context.Context, m wire.Message) (deadletter.Foresight, error) {
 			f, err := preview.Preview(ctx, m)
 			return deadletter.Foresight(f), err

@@ -19,6 +19,8 @@ type book struct {
 	log    Log
 	clock  func() time.Time
 	logger *slog.Logger
+	// maxReplays is how often a message is replayed before somebody has to insist.
+	maxReplays int
 }
 
 // state folds a letter's stream; the zero State when there is none.

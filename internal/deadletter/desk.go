@@ -1,6 +1,7 @@
 package deadletter
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -20,9 +21,11 @@ type DeskConfig struct {
 	Inbox Inbox
 	// Foresee tells what would come of a message, without any effect.
 	Foresee func(ctx context.Context, m wire.Message) (Foresight, error)
-	Clock   func() time.Time
-	NewID   func() string
-	Logger  *slog.Logger
+	// MaxReplays is how often a message is replayed before somebody has to insist. Default 3.
+	MaxReplays int
+	Clock      func() time.Time
+	NewID      func() string
+	Logger     *slog.Logger
 }
 
 // Foresight is what would come of a message.
@@ -62,7 +65,7 @@ type Desk struct {
 
 // NewDesk returns a Desk. It does no I/O.
 func NewDesk(c DeskConfig) *Desk {
-	return &Desk{book: book{c.Store, c.Log, c.Clock, c.Logger}, inbox: c.Inbox, foresee: c.Foresee, newID: c.NewID}
+	return &Desk{book: book{c.Store, c.Log, c.Clock, c.Logger, cmp.Or(c.MaxReplays, DefaultMaxReplays)}, inbox: c.Inbox, foresee: c.Foresee, newID: c.NewID}
 }
 
 // headReader reads the newest record of a stream.
@@ -154,7 +157,7 @@ func (d *Desk) DryRun(ctx context.Context, id string, r Request) (DryRun, error)
 		m = item.mended(body)
 	}
 	run := DryRun{}
-	if refused := s.refuseReplay(item.Letter, r); refused != nil {
+	if refused := s.refuseReplay(item.Letter, r, d.maxReplays); refused != nil {
 		run.Refusal = fault.SafeMessage(refused)
 	}
 	run.Foresight, err = d.foresee(ctx, m)

@@ -113,7 +113,7 @@ func TestLettersThatGoRoundAreStopped(t *testing.T) {
 	w := newWorld(t)
 	p := post(fault.Invalid, "x")
 	p.ReplayOf = "letter-1"
-	for p.Replays = 1; p.Replays < deadletter.MaxReplays; p.Replays++ {
+	for p.Replays = 1; p.Replays < deadletter.DefaultMaxReplays; p.Replays++ {
 		_, err := w.desk.Replay(t.Context(), w.kept(p), deadletter.Request{})
 		require.NoError(t, err)
 		require.Equal(t, p.Replays+1, w.sent[len(w.sent)-1].replays)

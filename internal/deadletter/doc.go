@@ -17,7 +17,7 @@
 // dead.replayed is appended. What breaks off in between is a letter that is replaying, and replaying it again finishes
 // it: the message may be sent twice then, which changes nothing, because every handler is idempotent by the event's id.
 // What was replayed, retried or discarded is not sent again unless it is insisted on, nor is what has come back from
-// MaxReplays replays.
+// MaxReplays replays, 3 by default.
 //
 // What the broker gave up on: a message that was delivered too often without being acknowledged may be healthy. A process
 // that is killed counts against every message that it held, not only against the one that killed it. So a Keeper handles

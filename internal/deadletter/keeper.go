@@ -1,6 +1,7 @@
 package deadletter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ const KeeperName = "keeper"
 // outcomeTimeout bounds writing down what came of a retry whose own time is over.
 const outcomeTimeout = 10 * time.Second
 
-// KeeperConfig is what a Keeper needs. All fields are mandatory.
+// KeeperConfig is what a Keeper needs. All fields are mandatory but MaxReplays.
 type KeeperConfig struct {
 	Store Store
 	Log   Log
@@ -28,10 +29,12 @@ type KeeperConfig struct {
 	// Handle handles a message as if it came from the inbox.
 	Handle func(ctx context.Context, m wire.Message) error
 	// Count hears of every letter that is new, with its reason.
-	Count  func(reason fault.Code)
-	Clock  func() time.Time
-	NewID  func() string
-	Logger *slog.Logger
+	Count func(reason fault.Code)
+	// MaxReplays is how often a message is replayed before somebody has to insist. Default 3.
+	MaxReplays int
+	Clock      func() time.Time
+	NewID      func() string
+	Logger     *slog.Logger
 }
 
 // Keeper keeps dead letters.
@@ -44,7 +47,7 @@ type Keeper struct {
 
 // NewKeeper returns a Keeper. It does no I/O.
 func NewKeeper(c KeeperConfig) *Keeper {
-	return &Keeper{book: book{c.Store, c.Log, c.Clock, c.Logger}, cfg: c}
+	return &Keeper{book: book{c.Store, c.Log, c.Clock, c.Logger, cmp.Or(c.MaxReplays, DefaultMaxReplays)}, cfg: c}
 }
 
 // Keep keeps a message; it may be called again with the same one. With a nil error the message may be acknowledged.

@@ -123,7 +123,7 @@ func TestTheHandOnIsFinished(t *testing.T) {
 	id := w.kept(p)
 	require.Equal(t, deadletter.StatusReplayed, w.status(id))
 
-	p.Replays, p.ReplayOf = deadletter.MaxReplays, "letter-1"
+	p.Replays, p.ReplayOf = deadletter.DefaultMaxReplays, "letter-1"
 	id = w.kept(p)
 	require.Equal(t, deadletter.StatusOpen, w.status(id))
 }

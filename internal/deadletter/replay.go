@@ -48,7 +48,7 @@ func (d *Desk) request(l Letter, r Request, replacement string) func(State) (*ev
 		if slices.Contains(s.Requests, r.ID) {
 			return nil, nil
 		}
-		if err := s.refuseReplay(l, r); err != nil {
+		if err := s.refuseReplay(l, r, d.maxReplays); err != nil {
 			return nil, err
 		}
 		if p, pending := s.Pending(); pending && (r.Body == nil || p.Hash == replacement) {

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// MaxReplays is how often a message is replayed before somebody has to insist.
-	MaxReplays = 3
+	// DefaultMaxReplays is how often a message is replayed before somebody has to insist, when nobody says otherwise.
+	DefaultMaxReplays = 3
 	// MaxNote is the most characters of a note.
 	MaxNote = 500
 )
@@ -54,7 +54,7 @@ func (r Request) ValidateDiscard() error {
 }
 
 // refuseReplay says why a letter is not replayed; nil when it may be. The error is ResolutionRefused.
-func (s State) refuseReplay(l Letter, r Request) error {
+func (s State) refuseReplay(l Letter, r Request, most int) error {
 	switch _, pending := s.Pending(); {
 	case r.Force, pending && r.Body == nil:
 		return nil
@@ -64,7 +64,7 @@ func (s State) refuseReplay(l Letter, r Request) error {
 		return refusal("it has been handled already: the automatic retry succeeded")
 	case s.Status == StatusDiscarded:
 		return refusal("it has been discarded")
-	case l.Replays >= MaxReplays:
+	case l.Replays >= most:
 		return refusal("the message has been replayed %d times and has died again each time", l.Replays)
 	}
 	return nil
