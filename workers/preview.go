@@ -97,7 +97,11 @@ func (p *Previewer) event(ctx context.Context, e event.Event) (f Foresight, err 
 func refused(err error) Foresight {
 	sentence := fmt.Sprintf("would be refused again because of %s: %s", fault.CodeOf(err), fault.SafeMessage(err))
 	for _, f := range fault.FieldsOf(err) {
-		sentence += "; " + f.Pointer + ": " + f.Detail
+		sentence += "; "
+		if f.Pointer != "" {
+			sentence += f.Pointer + ": "
+		}
+		sentence += f.Detail
 	}
 	return Foresight{Outcome: OutcomeRefuse, Sentence: sentence}
 }

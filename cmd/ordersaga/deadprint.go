@@ -275,13 +275,16 @@ func (r *replayReport) table(w io.Writer) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, l := range r.Letters {
 		// Of a long list of what went well, the count is enough.
-		if l.bad || r.DryRun || len(r.Letters) == 1 {
+		switch {
+		case l.Detail != "" && (l.bad || r.DryRun):
 			fmt.Fprintf(table, "%s\t%s\t%s\n", l.ID, l.Outcome, l.Detail)
+		case len(r.Letters) == 1:
+			fmt.Fprintf(table, "%s\t%s\n", l.ID, l.Outcome)
 		}
 	}
 	_ = table.Flush()
 	if r.DryRun {
-		fmt.Fprintf(w, "%d letters looked at; nothing was done\n", len(r.Letters))
+		fmt.Fprintf(w, "letters looked at: %d; nothing was done\n", len(r.Letters))
 		return
 	}
 	fmt.Fprintf(w, "%d replayed, %d refused, %d failed", r.Replayed, r.Refused, r.Failed)

@@ -192,7 +192,11 @@ func moment(m wire.Message, name string) time.Time {
 func detailOf(err error) string {
 	detail := fault.SafeMessage(err)
 	for _, f := range fault.FieldsOf(err) {
-		detail += "; " + f.Pointer + ": " + f.Detail
+		detail += "; "
+		if f.Pointer != "" {
+			detail += f.Pointer + ": "
+		}
+		detail += f.Detail
 	}
 	detail = strings.ToValidUTF8(detail, "\uFFFD")
 	if len(detail) <= maxDetail {
