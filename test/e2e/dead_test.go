@@ -218,14 +218,14 @@ func TestDeadLettersOfAllKinds(t *testing.T) {
 
 	// More than a MongoDB document takes.
 	large := uuid.NewString()
-	huge := bytes.Repeat([]byte("0123456789abcdef"), 20<<16)
+	huge := bytes.Repeat([]byte("0123456789abcdef"), 17<<16)
 	require.NoError(t, s.bus.PublishRaw(s.ctx, harness.Exchange, "order.created", amqp.Publishing{MessageId: large, Body: huge, DeliveryMode: amqp.Persistent}))
 	l = s.dead(large)
 	require.Equal(t, "too_large", l.Reason)
 	require.Equal(t, "omitted", l.PayloadEncoding)
 	out, err = s.cli("dead-letters", "show", l.ID, "--body")
 	require.NoError(t, err)
-	require.True(t, string(huge) == out, "%d bytes instead of %d", len(out), len(huge))
+	require.True(t, strings.Contains(out, string(huge)), "%d bytes instead of %d, and what is said about slow commands", len(out), len(huge))
 	s.audit()
 }
 
