@@ -225,7 +225,7 @@ func TestDeadLettersOfAllKinds(t *testing.T) {
 	require.Equal(t, "omitted", l.PayloadEncoding)
 	out, err = s.cli("dead-letters", "show", l.ID, "--body")
 	require.NoError(t, err)
-	require.True(t, strings.Contains(out, string(huge)), "%d bytes instead of %d, and what is said about slow commands", len(out), len(huge))
+	require.GreaterOrEqual(t, strings.Index(out, string(huge)), 0, "%d bytes instead of %d, and what is said about slow commands", len(out), len(huge))
 	s.audit()
 }
 
