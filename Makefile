@@ -74,6 +74,8 @@ check: tools ## format, vet, lint, workflow determinism, import rules, tidy modu
 	cd devstack && test -z "$$(gofmt -l .)" && CGO_ENABLED=0 $(GO) vet ./...
 	$(GO) mod tidy -diff
 	$(GO) run ./cmd/ordersaga config --markdown | diff -u docs/configuration.md -
+	$(GO) run ./internal/catalogdoc/print markdown | diff -u docs/events.md -
+	$(GO) run ./internal/catalogdoc/print asyncapi | diff -u api/asyncapi.yaml -
 
 fix: tools ## format, and write generated files
 	$(BIN)/golangci-lint fmt ./...
@@ -82,7 +84,9 @@ fix: tools ## format, and write generated files
 golden: build ## record the golden histories anew, after a change that running workflows may see
 	@$(BIN)/devstack exec -- $(BIN)/demo -binary $(BIN)/ordersaga record
 
-docs:
+docs: ## write what is generated: settings, events, asyncapi.yaml
+	$(GO) run ./internal/catalogdoc/print markdown > docs/events.md
+	$(GO) run ./internal/catalogdoc/print asyncapi > api/asyncapi.yaml
 	$(GO) run ./cmd/ordersaga config --markdown > docs/configuration.md
 
 tools:

@@ -6,19 +6,18 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"regexp"
 	"runtime/debug"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/trace"
 )
 
 // Headers of requests and answers.
 const (
 	headerCorrelationID     = "X-Correlation-Id"
-	headerTraceParent       = "Traceparent"
 	headerIdempotencyKey    = "Idempotency-Key"
 	headerIdempotentReplay  = "Idempotent-Replayed"
 	headerPrefer            = "Prefer"
@@ -32,25 +31,15 @@ const maxCorrelationID = 128
 // writeTimeout bounds how long an answer may take, the longest Prefer: wait included. Event streams renew it.
 const writeTimeout = maxWait + 30*time.Second
 
-// traceParent is the form of a W3C Trace Context header, version 00.
-var traceParent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
-
 // contextOrderID is where echo's context has the id of the order that the request is about, for its line.
 const contextOrderID = "order_id"
 
 type correlationKey struct{}
-type traceParentKey struct{}
 
 // correlationOf returns the correlation id of the request.
 func correlationOf(ctx context.Context) string {
 	id, _ := ctx.Value(correlationKey{}).(string)
 	return id
-}
-
-// TraceParent returns the W3C traceparent that came with the request, or "" when none did or it was none.
-func TraceParent(ctx context.Context) string {
-	parent, _ := ctx.Value(traceParentKey{}).(string)
-	return parent
 }
 
 // observe gives the request its correlation id, turns its error into an answer, and logs and counts it.
@@ -96,9 +85,7 @@ func (s *Server) identify(c echo.Context) context.Context {
 	}
 	c.Response().Header().Set(headerCorrelationID, id)
 	ctx := context.WithValue(c.Request().Context(), correlationKey{}, id)
-	if parent := c.Request().Header.Get(headerTraceParent); traceParent.MatchString(parent) {
-		ctx = context.WithValue(ctx, traceParentKey{}, parent)
-	}
+	ctx = trace.With(ctx, c.Request().Header.Get(trace.Header))
 	c.SetRequest(c.Request().WithContext(ctx))
 	return ctx
 }

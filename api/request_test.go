@@ -22,6 +22,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/internal/trace"
 	"github.com/ordersaga/ordersaga/workflows"
 )
 
@@ -54,7 +55,7 @@ func TestTraceParentIsCarried(t *testing.T) {
 	f := newFixture(t)
 	var got []string
 	f.sagas.cancel = func(ctx context.Context, _ string, _ order.Cancellation) (workflows.CancelVerdict, error) {
-		got = append(got, api.TraceParent(ctx))
+		got = append(got, trace.Parent(ctx))
 		return workflows.CancelVerdict{}, fault.New(fault.NotFound, "none")
 	}
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

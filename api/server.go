@@ -116,6 +116,8 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/readyz", s.readyz},
 		{http.MethodGet, "/metrics", s.serveMetrics},
 		{http.MethodGet, "/openapi.yaml", s.serveSpecification},
+		{http.MethodGet, "/asyncapi.yaml", s.serveAsyncAPI},
+		{http.MethodGet, "/schemas/:type/:version", s.serveSchema},
 		{http.MethodGet, "/docs", s.serveDocs},
 		{http.MethodGet, "/problems/:code", s.explainProblem},
 		{http.MethodGet, "/", s.toDocs},

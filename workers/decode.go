@@ -3,7 +3,8 @@ package workers
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
+	"reflect"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -40,61 +41,66 @@ func checkTexts(texts ...text) error {
 }
 
 // decode reads an event's data. Fields that it does not know are passed over: what a warehouse or a provider adds to
-// its events is no reason to lose them. The error is Invalid and names the field.
-func decode(e event.Event, into any) error {
-	return decodeWith(json.NewDecoder(bytes.NewReader(e.Data)), e, into)
-}
+// its events is no reason to lose them. The error is Invalid and names every field that does not fit.
+func decode(e event.Event, into any) error { return decodeWith(fitter{}, e, into) }
 
 // decodeStrictly refuses unknown fields, because everything in an order is kept, and nothing here could keep personal
 // data safe yet.
-func decodeStrictly(e event.Event, into any) error {
+func decodeStrictly(e event.Event, into any) error { return decodeWith(fitter{strict: true}, e, into) }
+
+func decodeWith(f fitter, e event.Event, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(e.Data))
-	decoder.DisallowUnknownFields()
-	return decodeWith(decoder, e, into)
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		return fault.Wrap(err, fault.Malformed, "data of %s", e.Type)
+	}
+	f.fit("/data", value, reflect.ValueOf(into).Elem())
+	return fault.NewInvalid("event", f.wrong)
 }
 
-func decodeWith(decoder *json.Decoder, e event.Event, into any) error {
-	err := decoder.Decode(into)
-	if err == nil {
-		return nil
-	}
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) {
-		// encoding/json does not tell which element of a list it was.
-		pointer := strings.TrimSuffix("/data/"+strings.ReplaceAll(wrongType.Field, ".", "/"), "/")
-		return fault.NewInvalid("event", []fault.Field{fault.Fieldf(pointer, "must not be a %s", wrongType.Value)})
-	}
-	if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
-		return fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/"+strings.Trim(name, `"`), "is not a known field")})
-	}
-	return fault.Wrap(err, fault.Malformed, "data of %s", e.Type)
+// orderData is the data of order.created. A price that is left out is no price of zero.
+type orderData struct {
+	OrderID    string `json:"orderId"`
+	CustomerID string `json:"customerId"`
+	Currency   string `json:"currency"`
+	Lines      []struct {
+		SKU        string `json:"sku"`
+		Quantity   int64  `json:"quantity"`
+		UnitAmount *int64 `json:"unitAmount"`
+	} `json:"lines"`
+	Payment struct {
+		Method string `json:"method"`
+	} `json:"payment"`
+	Fulfillment string `json:"fulfillment"`
 }
 
 // decodeOrder reads the order of an order.created event.
 func decodeOrder(e event.Event) (order.Order, error) {
-	var d struct {
-		OrderID     string              `json:"orderId"`
-		CustomerID  string              `json:"customerId"`
-		Currency    string              `json:"currency"`
-		Lines       []order.Line        `json:"lines"`
-		Payment     order.PaymentMethod `json:"payment"`
-		Fulfillment order.Fulfillment   `json:"fulfillment"`
-	}
+	var d orderData
 	if err := decodeStrictly(e, &d); err != nil {
 		return order.Order{}, err
 	}
 	o := order.Order{
-		ID: e.Subject, CustomerID: d.CustomerID, Currency: d.Currency, Lines: d.Lines,
-		Payment: d.Payment, Fulfillment: d.Fulfillment,
+		ID: e.Subject, CustomerID: d.CustomerID, Currency: d.Currency, Lines: make([]order.Line, len(d.Lines)),
+		Payment: order.PaymentMethod{Method: d.Payment.Method}, Fulfillment: order.Fulfillment(d.Fulfillment),
 	}
 	var fields []fault.Field
 	if !event.ValidID(o.ID) {
 		fields = append(fields, fault.Fieldf("/data/orderId", "%s", event.IDRule))
 	}
+	for i, l := range d.Lines {
+		o.Lines[i] = order.Line{SKU: l.SKU, Quantity: l.Quantity}
+		if l.UnitAmount != nil {
+			o.Lines[i].UnitAmount = *l.UnitAmount
+		} else {
+			fields = append(fields, fault.Fieldf("/data/lines/"+strconv.Itoa(i)+"/unitAmount", "is missing"))
+		}
+	}
 	for _, f := range fault.FieldsOf(o.Validate()) {
 		fields = append(fields, fault.Field{Pointer: "/data" + f.Pointer, Detail: f.Detail})
 	}
-	if err := fault.NewInvalid("event", fields); err != nil {
+	if err := fault.NewInvalid("event", fields[:min(len(fields), maxComplaints)]); err != nil {
 		return order.Order{}, err
 	}
 	return o.Normalize(), nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
 )
 
 func TestOrderCreatedIsStrict(t *testing.T) {
@@ -32,6 +33,10 @@ func TestOrderCreatedIsStrict(t *testing.T) {
 		{"a quantity of zero in the second line", with(`"cup","quantity":1`, `"cup","quantity":0`), []string{"/data/lines/1/quantity"}},
 		{"two prices of one sku", with(`2,"unitAmount":450`, `2,"unitAmount":451`), []string{"/data/lines/2/unitAmount"}},
 		{"a sku that cannot name a stream", with(`"cup"`, `"a cup"`), []string{"/data/lines/1/sku"}},
+		{"no price in the second line", with(`"cup","quantity":1,"unitAmount":900`, `"cup","quantity":1`), []string{"/data/lines/1/unitAmount"}},
+		{"a fraction", with(`"cup","quantity":1`, `"cup","quantity":1.5`), []string{"/data/lines/1/quantity"}},
+		{"a field of another case", with(`"customerId"`, `"CustomerID"`), []string{"/data/CustomerID"}},
+		{"an unknown field within", with(`"cup"`, `"cup","a/b~":1`), []string{"/data/lines/1/a~1b~0"}},
 		{"no way to pay", with(`"tok_visa"`, `""`), []string{"/data/payment/method"}},
 		{"a fulfillment that nobody knows", with(`"shipment"`, `"pigeon"`), []string{"/data/fulfillment"}},
 		{
@@ -74,6 +79,36 @@ func TestTheOrderIDKeepsTheRuleOfIDs(t *testing.T) {
 			w.untouched(t)
 		}
 	}
+}
+
+func TestASignalIsNotReadFromAFieldOfAnotherCase(t *testing.T) {
+	w := newWorld()
+	require.NoError(t, w.router.Handle(t.Context(), arrived(event.OrderCancellationRequested, `{"reason":"ordered twice","Reason":7,"REASON":"no"}`)))
+	require.Equal(t, "ordered twice", w.sagas.signals[0].payload.(order.Cancellation).Reason)
+}
+
+// TestAnErrorNamesSoManyFields: it travels in a header.
+func TestAnErrorNamesSoManyFields(t *testing.T) {
+	lines := strings.TrimSuffix(strings.Repeat(`{"sku":"-"},`, 100), ",")
+	for _, data := range []string{`{"lines":[` + strings.ReplaceAll(lines, `"-"`, "1") + `]}`, `{"lines":[` + lines + `]}`} {
+		w := newWorld()
+		require.Len(t, fault.FieldsOf(w.router.Handle(t.Context(), arrived(event.OrderCreated, data))), 20)
+	}
+}
+
+func TestReceiptsNameTheirFields(t *testing.T) {
+	for data, at := range map[string]string{
+		`{"quantity":0}`: "/data/quantity", `{}`: "/data/quantity", `{"quantity":1000001}`: "/data/quantity", `{"quantity":"1"}`: "/data/quantity",
+	} {
+		w := newWorld()
+		require.Equal(t, []string{at}, pointers(w.router.Handle(t.Context(), arrived(event.StockReceived, data))), data)
+		w.untouched(t)
+	}
+	w := newWorld()
+	e := arrived(event.StockReceived, `{"quantity":1}`)
+	e.Subject = "-"
+	require.Equal(t, []string{"/data/sku"}, pointers(w.router.Handle(t.Context(), e)))
+	w.untouched(t)
 }
 
 func TestSignalsPassOverUnknownFields(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/inventory"
 	verdicts "github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
@@ -146,7 +147,13 @@ func (r *Router) receive(ctx context.Context, e event.Event) error {
 	if err := decode(e, &d); err != nil {
 		return err
 	}
-	return r.Stock.Receive(ctx, d.SKU, d.Quantity, unique(e))
+	if !event.ValidID(e.Subject) {
+		return fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/sku", "%s", event.IDRule)})
+	}
+	if d.Quantity < 1 || d.Quantity > inventory.MaxQuantity {
+		return fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/quantity", "must be from 1 to %d", inventory.MaxQuantity)})
+	}
+	return r.Stock.Receive(ctx, e.Subject, d.Quantity, unique(e))
 }
 
 // signal tells the saga, or writes a verdict when the order has ended.

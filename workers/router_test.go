@@ -74,6 +74,7 @@ func TestEventsBecomeSignalsWithDerivedIDs(t *testing.T) {
 func TestStockReceivedIsBookedOnceAnEvent(t *testing.T) {
 	w := newWorld()
 	e := arrived(event.StockReceived, `{"sku":"tea","quantity":7,"dock":"north"}`)
+	e.Subject = "tea"
 	require.NoError(t, w.router.Handle(t.Context(), e))
 	require.Equal(t, []receipt{{"tea", 7, derived}}, w.stock.receipts)
 	require.Empty(t, w.sagas.signals)

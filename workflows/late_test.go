@@ -13,6 +13,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/payment"
@@ -66,6 +67,7 @@ func (w *world) lateStream() ([]string, late.State) {
 	w.t.Helper()
 	records, err := w.log.Read(context.Background(), event.LateStream("42"), 0, 0)
 	require.NoError(w.t, err)
+	eventtest.CheckRecords(w.t, records...)
 	s, err := late.State{OrderID: "42"}.Fold(records)
 	require.NoError(w.t, err)
 	types := make([]string, len(records))

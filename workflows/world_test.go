@@ -12,6 +12,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/late"
@@ -80,6 +81,7 @@ func (w *world) lateMoney(g payment.Gateway) *activities.LateMoney {
 func (w *world) timeline() []string {
 	records, err := w.log.Read(context.Background(), event.OrderStream("42"), 0, 0)
 	require.NoError(w.t, err)
+	eventtest.CheckRecords(w.t, records...)
 	types := make([]string, len(records))
 	for i, r := range records {
 		types[i] = r.Type

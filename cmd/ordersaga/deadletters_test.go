@@ -84,10 +84,10 @@ func TestTheSummaryOfAReplay(t *testing.T) {
 
 // A payload never takes a terminal over.
 func TestAPayloadIsShownAsText(t *testing.T) {
-	require.Equal(t, "{\n\t1}", printable([]byte("{\n\t1}")))
-	require.Equal(t, "\uFFFD[2J", printable([]byte("\x1b[2J")))
-	require.Contains(t, printable([]byte{0xff}), "1 bytes that are no text")
-	require.Contains(t, printable(bytes.Repeat([]byte("é"), 64<<10)), "(65536 bytes more")
+	require.Equal(t, "{\n\t1}", payloadText([]byte("{\n\t1}")))
+	require.Equal(t, "\uFFFD[2J", payloadText([]byte("\x1b[2J")))
+	require.Contains(t, payloadText([]byte{0xff}), "1 bytes that are no text")
+	require.Contains(t, payloadText(bytes.Repeat([]byte("é"), 64<<10)), "(65536 bytes more")
 	require.True(t, strings.HasSuffix(cutTo(strings.Repeat("x", 100), 10), "x…"))
 }
 

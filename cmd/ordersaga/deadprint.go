@@ -152,7 +152,7 @@ func printLetter(w io.Writer, d deadletter.Detail, run deadletter.DryRun) error 
 		return err
 	}
 	fmt.Fprintln(w, "\npayload")
-	_, err := fmt.Fprintln(w, printable(d.Message.Body))
+	_, err := fmt.Fprintln(w, payloadText(d.Message.Body))
 	return err
 }
 
@@ -184,8 +184,8 @@ func decisionOf(r event.Record) string {
 	return text
 }
 
-// printable is a payload as a terminal may show it.
-func printable(body []byte) string {
+// payloadText is a payload as a terminal may show it.
+func payloadText(body []byte) string {
 	if !utf8.Valid(body) {
 		return fmt.Sprintf("(%d bytes that are no text; --body writes them)", len(body))
 	}

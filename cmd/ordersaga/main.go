@@ -53,7 +53,9 @@ func root() *cobra.Command {
 	} {
 		cmd.AddCommand(roleCommand(r.use, r.short, r.roles))
 	}
-	cmd.AddCommand(configCommand(), rebuildCommand(), reconcileCommand(), attentionCommand(), resolveCommand(), deadLettersCommand(), healthCommand())
+	cmd.AddCommand(configCommand(), rebuildCommand(), reconcileCommand(), attentionCommand(), resolveCommand(), healthCommand())
+	cmd.AddCommand(publishCommand(), tailCommand())
+	cmd.AddCommand(deadLettersCommand())
 	return cmd
 }
 

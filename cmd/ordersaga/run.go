@@ -20,6 +20,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/payment"
 	"github.com/ordersaga/ordersaga/internal/payment/simulator"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/internal/trace"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
 )
@@ -105,7 +106,7 @@ func (s *service) connect(ctx context.Context) (err error) {
 	s.sagas = sagaclient.New(sagaclient.Config{
 		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Eager: s.roles.worker && s.roles.api,
 	})
-	if s.publisher, err = broker.NewPublisher(broker.PublisherConfig{Config: s.broker()}); err != nil {
+	if s.publisher, err = broker.NewPublisher(broker.PublisherConfig{Config: s.broker(), Headers: trace.Headers}); err != nil {
 		return err
 	}
 	s.publisher.Start()
@@ -123,6 +124,7 @@ func (s *service) connectTemporal(ctx context.Context) error {
 		return err
 	}
 	options.Logger = temporalLogger(s.logger)
+	options.ContextPropagators = append(options.ContextPropagators, workflows.TraceParent{})
 	if s.temporal, err = client.NewLazyClient(options); err != nil {
 		return fmt.Errorf("temporal client: %w", err)
 	}
@@ -217,7 +219,8 @@ func (s *service) startConsumer(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		return router.Handle(ctx, e)
+		parent, _ := m.Header(trace.Header)
+		return router.Handle(trace.With(ctx, parent), e)
 	}
 	s.consumer, err = broker.NewConsumer(broker.ConsumerConfig{
 		Config: s.broker(), Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, ParkMax: s.cfg.SignalParkMax,

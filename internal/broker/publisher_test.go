@@ -56,7 +56,7 @@ func TestWhatIsPublishedIsWhatTheDocsSay(t *testing.T) {
 	ears := brokertest.Listen(t, url, topology.Exchange, "order.*")
 	p := startPublisher(t, broker.PublisherConfig{Config: config(url, topology),
 		Headers: func(context.Context) map[string]string {
-			return map[string]string{wire.HeaderTraceparent: "00-ab-cd-01"}
+			return map[string]string{"traceparent": "00-ab-cd-01"}
 		}})
 	_, err := p.PublishRecords(patient(t), brokertest.Records("order-1", 1))
 	require.NoError(t, err)
@@ -65,7 +65,7 @@ func TestWhatIsPublishedIsWhatTheDocsSay(t *testing.T) {
 	require.Equal(t, "order.needs_attention", m.RoutingKey)
 	require.Equal(t, wire.ContentType, m.ContentType)
 	require.Equal(t, wire.AppID, m.AppID)
-	trace, _ := m.Header(wire.HeaderTraceparent)
+	trace, _ := m.Header("traceparent")
 	require.Equal(t, "00-ab-cd-01", trace)
 }
 

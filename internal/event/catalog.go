@@ -57,7 +57,7 @@ const (
 	OrderStepSubstituted      = "order.step_substituted"
 )
 
-// Ledger types: the stock ledger and the payment simulator's ledger.
+// Ledger types: the stock ledger, the payment simulator's ledger, verdicts and violations.
 const (
 	StockAdded     = "stock.added"
 	StockAdjusted  = "stock.adjusted"
@@ -96,6 +96,21 @@ const (
 	DeadDiscarded       = "dead.discarded"
 )
 
+// Producers, for readers.
+const (
+	ProducerShop      = "a shop"
+	ProducerPayments  = "the payment provider's side"
+	ProducerWarehouse = "the warehouse"
+	ProducerCarrier   = "the carrier"
+	ProducerOrderSaga = "the order saga"
+	ProducerLateSaga  = "what settles late events"
+	ProducerStock     = "the stock ledger"
+	ProducerSimulator = "the payment simulator"
+	ProducerReconcile = "`ordersaga reconcile`"
+	ProducerKeeper    = "the keeper of dead letters"
+	ProducerOperator  = "an operator"
+)
+
 // Type describes an event type.
 type Type struct {
 	// Name is the type on the wire and in the log.
@@ -104,8 +119,13 @@ type Type struct {
 	Version int
 	// Direction says where its events come from and go to.
 	Direction Direction
+	// Producer says who sends or writes its events, for readers.
+	Producer string
 	// Aliases are other names under which the same event arrives, such as OrderCreated.
 	Aliases []string
+	// SubjectFields names the data fields in which senders say what the event is about: the first that has a text counts.
+	// Nil means orderId. The envelope's subject stands in where the data is silent.
+	SubjectFields []string
 	// Detail names the data fields that take no part in equality: texts, times and running balances.
 	Detail []string
 	// Meaning is one sentence for readers.
@@ -114,109 +134,127 @@ type Type struct {
 
 // catalog lists every type. Names on the wire are data, never derived from Go identifiers.
 var catalog = []Type{
-	{Name: OrderCreated, Version: 1, Direction: Inbound, Aliases: []string{"OrderCreated"},
+	{Name: OrderCreated, Version: 1, Direction: Inbound, Producer: ProducerShop, Aliases: []string{"OrderCreated"},
 		Meaning: "A shop asks for an order: starts the order saga."},
-	{Name: OrderCancellationRequested, Version: 1, Direction: Inbound, Aliases: []string{"OrderCancellationRequested"},
+	{Name: OrderCancellationRequested, Version: 1, Direction: Inbound, Producer: ProducerShop, Aliases: []string{"OrderCancellationRequested"},
 		Meaning: "Somebody asks to cancel an order."},
-	{Name: PaymentSucceeded, Version: 1, Direction: Inbound, Aliases: []string{"PaymentSucceeded"},
+	{Name: PaymentSucceeded, Version: 1, Direction: Inbound, Producer: ProducerPayments, Aliases: []string{"PaymentSucceeded"},
 		Meaning: "A hint that a pending payment went through; the gateway is asked."},
-	{Name: PaymentFailed, Version: 1, Direction: Inbound, Aliases: []string{"PaymentFailed"},
+	{Name: PaymentFailed, Version: 1, Direction: Inbound, Producer: ProducerPayments, Aliases: []string{"PaymentFailed"},
 		Meaning: "A hint that a pending payment failed; the gateway is asked."},
-	{Name: ShipmentDispatched, Version: 1, Direction: Inbound, Aliases: []string{"ShipmentDispatched"},
+	{Name: ShipmentDispatched, Version: 1, Direction: Inbound, Producer: ProducerWarehouse, Aliases: []string{"ShipmentDispatched"},
 		Meaning: "The warehouse handed the goods to a carrier."},
-	{Name: ShipmentDelivered, Version: 1, Direction: Inbound, Aliases: []string{"ShipmentDelivered"},
+	{Name: ShipmentDelivered, Version: 1, Direction: Inbound, Producer: ProducerCarrier, Aliases: []string{"ShipmentDelivered"},
 		Meaning: "The carrier delivered the goods; implies that they were dispatched."},
-	{Name: ShipmentLost, Version: 1, Direction: Inbound, Aliases: []string{"ShipmentLost"},
+	{Name: ShipmentLost, Version: 1, Direction: Inbound, Producer: ProducerCarrier, Aliases: []string{"ShipmentLost"},
 		Meaning: "The carrier lost the goods."},
-	{Name: StockReceived, Version: 1, Direction: Inbound, Aliases: []string{"StockReceived"},
+	{Name: StockReceived, Version: 1, Direction: Inbound, Producer: ProducerWarehouse, Aliases: []string{"StockReceived"}, SubjectFields: []string{"sku"},
 		Meaning: "Goods arrived at the warehouse: a receipt in the stock ledger."},
 
-	{Name: OrderAccepted, Version: 1, Direction: Published, Meaning: "The order is taken on; its saga runs."},
-	{Name: InventoryReserved, Version: 1, Direction: Published, Meaning: "Every line is reserved."},
-	{Name: InventoryRejected, Version: 1, Direction: Published, Detail: []string{"lines"},
+	{Name: OrderAccepted, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "The order is taken on; its saga runs."},
+	{Name: InventoryReserved, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "Every line is reserved."},
+	{Name: InventoryRejected, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"lines"},
 		Meaning: "At least one line cannot be reserved."},
-	{Name: InventoryReleased, Version: 1, Direction: Published, Meaning: "No line of the order holds stock, and none ever will."},
-	{Name: InventoryCommitted, Version: 1, Direction: Published, Meaning: "The reserved stock has left for good."},
-	{Name: PaymentPending, Version: 1, Direction: Published, Meaning: "The payment waits for its payer."},
-	{Name: PaymentAuthorized, Version: 1, Direction: Published, Detail: []string{"authorizedUntil"},
-		Meaning: "The money is set aside."},
-	{Name: PaymentDeclined, Version: 1, Direction: Published, Detail: []string{"code"},
+	{Name: InventoryReleased, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
+		Meaning: "No line of the order holds stock, and none ever will."},
+	{Name: InventoryCommitted, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
+		Meaning: "The reserved stock has left for good."},
+	{Name: PaymentPending, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "The payment waits for its payer."},
+	{Name: PaymentAuthorized, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "The money is set aside."},
+	{Name: PaymentDeclined, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"code"},
 		Meaning: "The payment was definitely refused."},
-	{Name: PaymentVoided, Version: 1, Direction: Published, Meaning: "No authorization of the order stands, and none ever will."},
-	{Name: PaymentCaptured, Version: 1, Direction: Published, Meaning: "The money is taken."},
-	{Name: PaymentCaptureRefused, Version: 1, Direction: Published, Detail: []string{"code"},
+	{Name: PaymentVoided, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
+		Meaning: "No authorization of the order stands, and none ever will."},
+	{Name: PaymentCaptured, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "The money is taken."},
+	{Name: PaymentCaptureRefused, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"code"},
 		Meaning: "The gateway definitely refused to take the money."},
-	{Name: OrderConfirmed, Version: 1, Direction: Published, Meaning: "The warehouse is asked to dispatch the goods."},
-	{Name: OrderShipped, Version: 1, Direction: Published, Detail: []string{"carrier", "trackingNumber"},
+	{Name: OrderConfirmed, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
+		Meaning: "The warehouse is asked to dispatch the goods."},
+	{Name: OrderShipped, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"carrier", "trackingNumber"},
 		Meaning: "The goods are on their way."},
-	{Name: OrderFulfillmentWithdrawn, Version: 1, Direction: Published, Meaning: "The warehouse is asked not to dispatch the goods."},
-	{Name: OrderSettling, Version: 1, Direction: Published, Meaning: "The pivot: from here on the order goes forward."},
-	{Name: OrderCompensating, Version: 1, Direction: Published, Detail: []string{"detail"},
+	{Name: OrderFulfillmentWithdrawn, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
+		Meaning: "The warehouse is asked not to dispatch the goods."},
+	{Name: OrderSettling, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
+		Meaning: "The pivot: from here on the order goes forward."},
+	{Name: OrderCompensating, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"detail"},
 		Meaning: "The pivot: from here on everything that was done is undone."},
-	{Name: OrderDelivered, Version: 1, Direction: Published, Meaning: "The goods arrived."},
-	{Name: OrderCompleted, Version: 1, Direction: Published, Meaning: "Terminal: goods and money changed hands."},
-	{Name: OrderRejected, Version: 1, Direction: Published, Detail: []string{"detail"},
+	{Name: OrderDelivered, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "The goods arrived."},
+	{Name: OrderCompleted, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
+		Meaning: "Terminal: goods and money changed hands."},
+	{Name: OrderRejected, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"detail"},
 		Meaning: "Terminal: the order could not be fulfilled; nothing is held."},
-	{Name: OrderCancelled, Version: 1, Direction: Published, Detail: []string{"detail"},
+	{Name: OrderCancelled, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"detail"},
 		Meaning: "Terminal: the order was cancelled on request; nothing is held."},
-	{Name: OrderFailed, Version: 1, Direction: Published, Detail: []string{"detail"},
+	{Name: OrderFailed, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"detail"},
 		Meaning: "Terminal: a participant did not answer in time; nothing is held."},
-	{Name: OrderCancellationRefused, Version: 1, Direction: Published, Detail: []string{"reason", "detail"},
+	{Name: OrderCancellationRefused, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"reason", "detail"},
 		Meaning: "A cancellation came too late."},
-	{Name: OrderNeedsAttention, Version: 1, Direction: Published, Detail: []string{"error", "attempts", "nextTry"},
+	{Name: OrderNeedsAttention, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"error", "attempts", "nextTry"},
 		Meaning: "A step is stuck; an operator should look. It keeps trying slowly."},
-	{Name: OrderAttentionResolved, Version: 1, Direction: Published, Detail: []string{"note"},
+	{Name: OrderAttentionResolved, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"note"},
 		Meaning: "What an operator was asked to look at is resolved."},
-	{Name: OrderStepRetried, Version: 1, Direction: Published, Detail: []string{"note"},
+	{Name: OrderStepRetried, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"note"},
 		Meaning: "An operator had a stuck step tried again at once."},
-	{Name: OrderStepSkipped, Version: 1, Direction: Published, Detail: []string{"note"},
+	{Name: OrderStepSkipped, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"note"},
 		Meaning: "An operator decided that the order goes on without a stuck step."},
-	{Name: OrderStepSubstituted, Version: 1, Direction: Published, Detail: []string{"note"},
+	{Name: OrderStepSubstituted, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"note"},
 		Meaning: "An operator did by other means what a stuck step should have done."},
 
-	{Name: StockAdded, Version: 1, Direction: Ledger, Detail: []string{"onHand", "reserved"}, Meaning: "Goods came in."},
-	{Name: StockAdjusted, Version: 1, Direction: Ledger, Detail: []string{"onHand", "reserved"},
+	{Name: StockAdded, Version: 1, Direction: Ledger, Producer: ProducerStock, Detail: []string{"onHand", "reserved"},
+		Meaning: "Goods came in."},
+	{Name: StockAdjusted, Version: 1, Direction: Ledger, Producer: ProducerStock, Detail: []string{"onHand", "reserved"},
 		Meaning: "A correction after counting, up or down."},
-	{Name: StockReserved, Version: 1, Direction: Ledger, Detail: []string{"onHand", "reserved"}, Meaning: "An order holds stock."},
-	{Name: StockRefused, Version: 1, Direction: Ledger, Detail: []string{"onHand", "reserved", "reason"},
+	{Name: StockReserved, Version: 1, Direction: Ledger, Producer: ProducerStock, Detail: []string{"onHand", "reserved"},
+		Meaning: "An order holds stock."},
+	{Name: StockRefused, Version: 1, Direction: Ledger, Producer: ProducerStock, Detail: []string{"onHand", "reserved", "reason"},
 		Meaning: "An order asked for more than was available."},
-	{Name: StockFenced, Version: 1, Direction: Ledger, Detail: []string{"onHand", "reserved"},
+	{Name: StockFenced, Version: 1, Direction: Ledger, Producer: ProducerStock, Detail: []string{"onHand", "reserved"},
 		Meaning: "A reservation was undone before it was made: it can never be made."},
-	{Name: StockReleased, Version: 1, Direction: Ledger, Detail: []string{"onHand", "reserved"}, Meaning: "A reservation was given back."},
-	{Name: StockCommitted, Version: 1, Direction: Ledger, Detail: []string{"onHand", "reserved"}, Meaning: "Reserved stock left for good."},
-	{Name: StockReturned, Version: 1, Direction: Ledger, Detail: []string{"onHand", "reserved"}, Meaning: "Committed stock came back."},
+	{Name: StockReleased, Version: 1, Direction: Ledger, Producer: ProducerStock, Detail: []string{"onHand", "reserved"},
+		Meaning: "A reservation was given back."},
+	{Name: StockCommitted, Version: 1, Direction: Ledger, Producer: ProducerStock, Detail: []string{"onHand", "reserved"},
+		Meaning: "Reserved stock left for good."},
+	{Name: StockReturned, Version: 1, Direction: Ledger, Producer: ProducerStock, Detail: []string{"onHand", "reserved"},
+		Meaning: "Committed stock came back."},
 
-	{Name: ChargeAuthorized, Version: 1, Direction: Ledger, Meaning: "Simulator: an authorization stands."},
-	{Name: ChargePending, Version: 1, Direction: Ledger, Meaning: "Simulator: the payer is asked."},
-	{Name: ChargeUnavailable, Version: 1, Direction: Ledger, Meaning: "Simulator: the provider went down for a while; nothing was charged."},
-	{Name: ChargeRefused, Version: 1, Direction: Ledger, Meaning: "Simulator: the payment was refused."},
-	{Name: ChargeFenced, Version: 1, Direction: Ledger, Meaning: "Simulator: voided before it was authorized: it can never be authorized."},
-	{Name: ChargeCaptured, Version: 1, Direction: Ledger, Meaning: "Simulator: the money was taken."},
-	{Name: ChargeCaptureRefused, Version: 1, Direction: Ledger, Meaning: "Simulator: the capture was refused."},
-	{Name: ChargeVoided, Version: 1, Direction: Ledger, Meaning: "Simulator: the authorization was given back."},
-	{Name: ChargeArrived, Version: 1, Direction: Ledger,
+	{Name: ChargeAuthorized, Version: 1, Direction: Ledger, Producer: ProducerSimulator, Meaning: "Simulator: an authorization stands."},
+	{Name: ChargePending, Version: 1, Direction: Ledger, Producer: ProducerSimulator, Meaning: "Simulator: the payer is asked."},
+	{Name: ChargeUnavailable, Version: 1, Direction: Ledger, Producer: ProducerSimulator,
+		Meaning: "Simulator: the provider went down for a while; nothing was charged."},
+	{Name: ChargeRefused, Version: 1, Direction: Ledger, Producer: ProducerSimulator, Meaning: "Simulator: the payment was refused."},
+	{Name: ChargeFenced, Version: 1, Direction: Ledger, Producer: ProducerSimulator,
+		Meaning: "Simulator: voided before it was authorized: it can never be authorized."},
+	{Name: ChargeCaptured, Version: 1, Direction: Ledger, Producer: ProducerSimulator, Meaning: "Simulator: the money was taken."},
+	{Name: ChargeCaptureRefused, Version: 1, Direction: Ledger, Producer: ProducerSimulator,
+		Meaning: "Simulator: the capture was refused."},
+	{Name: ChargeVoided, Version: 1, Direction: Ledger, Producer: ProducerSimulator,
+		Meaning: "Simulator: the authorization was given back."},
+	{Name: ChargeArrived, Version: 1, Direction: Ledger, Producer: ProducerSimulator,
 		Meaning: "Simulator: the payer's money came after the payment had been voided; it is there to be given back."},
-	{Name: ChargeRefunded, Version: 1, Direction: Ledger, Meaning: "Simulator: money that was captured or has arrived was given back."},
+	{Name: ChargeRefunded, Version: 1, Direction: Ledger, Producer: ProducerSimulator,
+		Meaning: "Simulator: money that was captured or has arrived was given back."},
 
-	{Name: PaymentArrivedLate, Version: 1, Direction: Ledger, Meaning: "Money came after its order had ended; it is given back."},
-	{Name: PaymentNothingArrived, Version: 1, Direction: Ledger, Meaning: "Somebody said that a payment had succeeded after its order had ended; the gateway knows of no money."},
-	{Name: PaymentRefunded, Version: 1, Direction: Ledger, Meaning: "Money that came late was given back."},
-	{Name: EventLate, Version: 1, Direction: Ledger, Detail: []string{"detail"},
+	{Name: PaymentArrivedLate, Version: 1, Direction: Ledger, Producer: ProducerLateSaga,
+		Meaning: "Money came after its order had ended; it is given back."},
+	{Name: PaymentNothingArrived, Version: 1, Direction: Ledger, Producer: ProducerLateSaga,
+		Meaning: "Somebody said that a payment had succeeded after its order had ended; the gateway knows of no money."},
+	{Name: PaymentRefunded, Version: 1, Direction: Ledger, Producer: ProducerLateSaga, Meaning: "Money that came late was given back."},
+	{Name: EventLate, Version: 1, Direction: Ledger, Producer: ProducerLateSaga, Detail: []string{"detail"},
 		Meaning: "The verdict on an event that came after its order had ended."},
 
-	{Name: ReconcileViolationFound, Version: 1, Direction: Ledger, Detail: []string{"detail"},
+	{Name: ReconcileViolationFound, Version: 1, Direction: Ledger, Producer: ProducerReconcile, Detail: []string{"detail"},
 		Meaning: "Something that must hold does not, and people have to mend it."},
 
-	{Name: DeadReceived, Version: 1, Direction: Ledger, Meaning: "A message became a dead letter, and is kept."},
-	{Name: DeadRetryBegun, Version: 1, Direction: Ledger,
+	{Name: DeadReceived, Version: 1, Direction: Ledger, Producer: ProducerKeeper, Meaning: "A message became a dead letter, and is kept."},
+	{Name: DeadRetryBegun, Version: 1, Direction: Ledger, Producer: ProducerKeeper,
 		Meaning: "A message that the broker gave up on is about to be handled once more, alone."},
-	{Name: DeadRetried, Version: 1, Direction: Ledger, Meaning: "Handled alone, the message did what it should: the letter is settled."},
-	{Name: DeadRetryFailed, Version: 1, Direction: Ledger,
+	{Name: DeadRetried, Version: 1, Direction: Ledger, Producer: ProducerKeeper, Meaning: "Handled alone, the message did what it should: the letter is settled."},
+	{Name: DeadRetryFailed, Version: 1, Direction: Ledger, Producer: ProducerKeeper,
 		Meaning: "Handled alone, the message failed again, or ended the process: it is for people now."},
-	{Name: DeadReplayRequested, Version: 1, Direction: Ledger, Detail: []string{"by", "note"},
+	{Name: DeadReplayRequested, Version: 1, Direction: Ledger, Producer: ProducerOperator, Detail: []string{"by", "note"},
 		Meaning: "Somebody has decided that a dead letter is sent to the inbox again; it is about to be."},
-	{Name: DeadReplayed, Version: 1, Direction: Ledger, Meaning: "The broker has the replayed message in the inbox."},
-	{Name: DeadDiscarded, Version: 1, Direction: Ledger, Detail: []string{"by", "note"},
+	{Name: DeadReplayed, Version: 1, Direction: Ledger, Producer: ProducerOperator, Meaning: "The broker has the replayed message in the inbox."},
+	{Name: DeadDiscarded, Version: 1, Direction: Ledger, Producer: ProducerOperator, Detail: []string{"by", "note"},
 		Meaning: "Somebody has decided that nothing is to come of a dead letter."},
 }
 

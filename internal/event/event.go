@@ -111,23 +111,31 @@ func (e Entry) CausedBy(correlationID, causationID string) Entry {
 	return e
 }
 
-// Decode unmarshals the event's data into a value of type T. The error is Malformed and names the event.
+// Decode unmarshals the event's data, in the newest version of its type, into a value of type T. The error is Malformed, or
+// Unavailable as for Newest, and names the event.
 func Decode[T any](e Event) (T, error) {
 	var v T
+	e, err := e.Newest()
+	if err != nil {
+		return v, err
+	}
 	if err := json.Unmarshal(e.Data, &v); err != nil {
 		return v, fault.Wrap(err, fault.Malformed, "data of event %s (%s)", e.ID, e.Type)
 	}
 	return v, nil
 }
 
-// Same reports whether two entries say the same: equal key, type and decision fields. Times, ids, causes and
-// the fields that the catalog marks as detail take no part: a retry may tell them differently.
+// Same reports whether two entries say the same: equal key, type and decision fields, in the newest version. Times, ids,
+// causes and the fields that the catalog marks as detail take no part: a retry may tell them differently.
 func Same(a, b Entry) bool {
 	return a.Key == b.Key && a.Type == b.Type && bytes.Equal(decision(a.Event), decision(b.Event))
 }
 
 // decision returns the event's data without its detail fields, in one form: encoding/json sorts map keys.
 func decision(e Event) []byte {
+	if newest, err := e.Newest(); err == nil {
+		e = newest
+	}
 	decoder := json.NewDecoder(bytes.NewReader(e.Data))
 	decoder.UseNumber()
 	var fields map[string]any

@@ -58,8 +58,13 @@ func TestSameLooksAtTheDecisionAlone(t *testing.T) {
 }
 
 func TestDecodeNamesTheEvent(t *testing.T) {
-	_, err := event.Decode[struct{ A int }](event.Event{ID: "e1", Type: "order.accepted", Data: json.RawMessage(`{"A":"x"}`)})
+	_, err := event.Decode[struct{ A int }](event.Event{ID: "e1", Type: "order.accepted", SchemaVersion: 1, Data: json.RawMessage(`{"A":"x"}`)})
 	require.ErrorIs(t, err, fault.Malformed)
+	require.ErrorContains(t, err, "e1")
+
+	_, err = event.Decode[struct{}](event.Event{ID: "e1", Type: "order.accepted", SchemaVersion: 99, Data: json.RawMessage(`{}`)})
+	require.ErrorIs(t, err, fault.UnknownVersion, "an older binary does not guess")
+	require.Equal(t, fault.Unavailable, fault.CodeOf(err), "a newer one can read it")
 	require.ErrorContains(t, err, "e1")
 }
 
@@ -79,6 +84,7 @@ func TestTheCatalog(t *testing.T) {
 		require.NotEmpty(t, event.Types(d))
 		for _, typ := range event.Types(d) {
 			require.NotEmpty(t, typ.Meaning, typ.Name)
+			require.NotEmpty(t, typ.Producer, typ.Name)
 			require.GreaterOrEqual(t, typ.Version, 1, typ.Name)
 			for _, name := range append([]string{typ.Name}, typ.Aliases...) {
 				found, ok := event.Find(name)

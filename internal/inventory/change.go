@@ -117,9 +117,12 @@ type slot struct {
 	Movement
 }
 
-// readSlot decodes a record of a stock stream. The error is Corrupt.
+// readSlot decodes a record of a stock stream. The error is Corrupt, or Unavailable for one that is newer than this code.
 func readSlot(r event.Record) (slot, error) {
 	m, err := event.Decode[Movement](r.Event)
+	if fault.CodeOf(err) == fault.Unavailable {
+		return slot{}, fault.Wrap(err, fault.Unavailable, "version %d of stream %s", r.Version, r.Stream)
+	}
 	if err != nil {
 		return slot{}, fault.Wrap(err, fault.Corrupt, "version %d of stream %s", r.Version, r.Stream)
 	}

@@ -142,7 +142,7 @@ type State struct {
 }
 
 // Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Corrupt for a
-// gap, Malformed for data that cannot be read.
+// gap, Malformed for data that cannot be read, Unavailable for an event whose version is newer than this code.
 func (s State) Fold(records []event.Record) (State, error) {
 	next := s
 	next.Payments = append([]Matter(nil), s.Payments...)
@@ -155,14 +155,17 @@ func (s State) Fold(records []event.Record) (State, error) {
 			return s, fault.New(fault.Corrupt, "stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
 		}
 		if err := next.apply(r); err != nil {
-			return s, fault.Wrap(err, fault.Malformed, "fold version %d of stream %s", r.Version, r.Stream)
+			return s, fault.Wrap(err, fault.CodeOf(err), "fold version %d of stream %s", r.Version, r.Stream)
 		}
 	}
 	return next, nil
 }
 
 // apply folds one record. Types that it does not know change nothing but the head.
-func (s *State) apply(r event.Record) error {
+func (s *State) apply(r event.Record) (err error) {
+	if r.Event, err = r.Newest(); err != nil {
+		return err
+	}
 	if s.Head.Version == 0 {
 		s.CreatedAt, s.CorrelationID = r.Time, r.CorrelationID
 	}

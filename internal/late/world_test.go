@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
@@ -19,6 +20,8 @@ var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // tb is what a test and a property have in common.
 type tb interface {
 	Helper()
+	Errorf(format string, args ...any)
+	FailNow()
 	Fatalf(format string, args ...any)
 }
 
@@ -150,6 +153,7 @@ func (w *world) types() []string {
 	if err != nil {
 		w.t.Fatalf("read: %v", err)
 	}
+	eventtest.CheckRecords(w.t, records...)
 	types := make([]string, len(records))
 	for i, r := range records {
 		types[i] = r.Type

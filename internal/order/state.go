@@ -138,7 +138,8 @@ func FoldAt(records []event.Record, at time.Time) (State, error) {
 	return Fold(records)
 }
 
-// Fold returns the state that records make of s. Records that s knows already are passed over.
+// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Corrupt for a gap,
+// Malformed for data that cannot be read, Unavailable for an event whose version is newer than this code.
 func (s State) Fold(records []event.Record) (State, error) {
 	next := s
 	next.Refusals, next.Resolutions, next.ByHand = slices.Clone(s.Refusals), slices.Clone(s.Resolutions), slices.Clone(s.ByHand)
@@ -150,7 +151,7 @@ func (s State) Fold(records []event.Record) (State, error) {
 			return s, fault.New(fault.Corrupt, "stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
 		}
 		if err := next.apply(r); err != nil {
-			return s, err
+			return s, fault.Wrap(err, fault.CodeOf(err), "fold version %d of stream %s", r.Version, r.Stream)
 		}
 	}
 	return next, nil
@@ -158,7 +159,10 @@ func (s State) Fold(records []event.Record) (State, error) {
 
 // apply folds one record. Types that it does not know change nothing but the head, so that an older binary can
 // read a newer stream.
-func (s *State) apply(r event.Record) error {
+func (s *State) apply(r event.Record) (err error) {
+	if r.Event, err = r.Newest(); err != nil {
+		return err
+	}
 	if err := s.applyData(r); err != nil {
 		return err
 	}
@@ -252,7 +256,7 @@ func (s *State) applyPayment(r event.Record) error {
 func decodeInto[T any](r event.Record, use func(T)) error {
 	data, err := event.Decode[T](r.Event)
 	if err != nil {
-		return fault.Wrap(err, fault.Malformed, "fold version %d of stream %s", r.Version, r.Stream)
+		return err
 	}
 	use(data)
 	return nil

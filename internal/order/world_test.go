@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
@@ -84,6 +85,7 @@ func (w *world) state() order.State {
 
 // append writes entries as a log does: a key is written once.
 func (w *world) append(entries ...event.Entry) {
+	eventtest.CheckEntries(w.t, entries...)
 	for _, e := range entries {
 		for _, r := range w.records {
 			require.NotEqual(w.t, r.Key, e.Key, "slot %s is written twice", e.Key)

@@ -250,8 +250,12 @@ func (l *look) recent(s order.State) bool {
 	return !s.Ended || l.o.Since == 0 || l.now.Sub(s.UpdatedAt) <= l.o.Since
 }
 
-// decode reads a record's data. The error is Malformed.
+// decode reads a record's data in the newest version of its type. The error is Malformed, or Unavailable.
 func decode(r event.Record, into any) error {
-	err := json.Unmarshal(r.Data, into)
+	e, err := r.Newest()
+	if err != nil {
+		return fault.Wrap(err, fault.CodeOf(err), "version %d of stream %s", r.Version, r.Stream)
+	}
+	err = json.Unmarshal(e.Data, into)
 	return fault.Wrap(err, fault.Malformed, "data of version %d of stream %s", r.Version, r.Stream)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
@@ -94,6 +95,7 @@ func TestRepairDoesWhatItSaysAndNothingElse(t *testing.T) {
 	for stream, records := range w.streams {
 		require.NoError(t, eventlog.Verify(stream, event.Head{}, records))
 		require.Len(t, records, 1, "each violation is recorded once")
+		eventtest.CheckRecords(t, records...)
 		v, err := event.Decode[reconcile.Violation](records[0].Event)
 		require.NoError(t, err)
 		require.Equal(t, "reconcile-"+v.Stream, stream)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/inventory"
@@ -82,6 +83,7 @@ func newWorld(t testing.TB) *world {
 	for _, name := range s.log.Names() {
 		records, err := s.log.Read(t.Context(), name, 0, 0)
 		require.NoError(t, err)
+		eventtest.CheckRecords(t, records...)
 		w.streams[name] = records
 	}
 	w.log = w.store

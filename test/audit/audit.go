@@ -1,6 +1,6 @@
 // Package audit checks what must always hold, over the raw documents of the event log. It is written against
 // the documented format alone and shares no code with the service: what the service believes of itself is not
-// asked.
+// asked. The catalog's schemas are part of that format; every document's data is held to its own.
 //
 // Only tests and the demo import it.
 package audit
@@ -76,7 +76,9 @@ func Run(ctx context.Context, db *mongo.Database) (*Report, error) {
 		documents, err := read(ctx, db)
 		switch {
 		case err == nil:
-			return Examine(documents), nil
+			r := Examine(documents)
+			r.Described()
+			return r, nil
 		case attempt == readAttempts || !cursorLost(err):
 			return nil, fmt.Errorf("read events: %w", err)
 		}

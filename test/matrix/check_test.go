@@ -32,6 +32,7 @@ func (l *lane) examine(orders []order.Order) []string {
 		}
 	}
 	report := audit.Examine(documents)
+	report.Described()
 	wrong := report.Violations
 	for sku, quantity := range want {
 		if report.Committed[sku] != quantity {

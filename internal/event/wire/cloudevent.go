@@ -23,8 +23,8 @@ func fromCloudEvent(o object) (draft, error) {
 	if o.has("data_base64") {
 		return draft{}, malformed(o.pointer("data_base64"), "is not supported: send data")
 	}
-	d := draft{typeAt: o.pointer("type"), idAt: o.pointer("id"), timeAt: o.pointer("time"), time: o.fields["time"],
-		subjectAt: o.pointer("subject")}
+	d := pointed(o.pointer)
+	d.time = o.fields["time"]
 	var dataType string
 	if err = o.texts(append(d.attributes(), textField{"datacontenttype", &dataType})...); err != nil {
 		return draft{}, err
@@ -34,6 +34,14 @@ func fromCloudEvent(o object) (draft, error) {
 	}
 	err = d.setData(o.pointer("data"), o.fields["data"])
 	return d, err
+}
+
+// pointed is a draft whose attributes stand where pointer says.
+func pointed(pointer func(attribute string) string) draft {
+	return draft{
+		typeAt: pointer("type"), idAt: pointer("id"), sourceAt: pointer("source"), subjectAt: pointer("subject"), timeAt: pointer("time"),
+		versionAt: pointer("dataschema"), correlationAt: pointer("correlationid"), causationAt: pointer("causationid"),
+	}
 }
 
 // attributes lists the CloudEvents attributes that are read and are strings.
@@ -48,21 +56,39 @@ func (d *draft) attributes() []textField {
 // form for brokers and clients that cannot have colons.
 var binaryPrefixes = []string{"cloudEvents:", "cloudEvents_"}
 
+// header is a header of a message.
+type header struct {
+	name  string
+	value any
+}
+
+// headers are headers by the names of the CloudEvents attributes in them.
+type headers map[string]header
+
+// pointer returns the place of an attribute. Headers are no part of the body: what comes before their names says so.
+func (h headers) pointer(attribute string) string {
+	name := h[attribute].name
+	if name == "" {
+		name = binaryPrefixes[0] + attribute
+	}
+	return "/headers" + pointer(name)
+}
+
 // binaryAttributes returns the CloudEvents attributes in the headers, or none when the message is not in binary
 // mode, which specversion decides. When both prefixes name an attribute, the colon wins.
-func binaryAttributes(headers map[string]any) map[string]any {
-	var attributes map[string]any
+func binaryAttributes(of map[string]any) headers {
+	var attributes headers
 	for i := len(binaryPrefixes) - 1; i >= 0; i-- {
 		prefix := binaryPrefixes[i]
-		for name, value := range headers {
+		for name, value := range of {
 			attribute, ok := strings.CutPrefix(name, prefix)
 			if !ok {
 				continue
 			}
 			if attributes == nil {
-				attributes = make(map[string]any)
+				attributes = make(headers)
 			}
-			attributes[attribute] = value
+			attributes[attribute] = header{name, value}
 		}
 	}
 	if _, ok := attributes["specversion"]; !ok {
@@ -72,26 +98,26 @@ func binaryAttributes(headers map[string]any) map[string]any {
 }
 
 // fromBinary reads the binary mode: attributes in the headers, the data in the body.
-func fromBinary(attributes map[string]any, contentType string, body object, raw json.RawMessage) (draft, error) {
+func fromBinary(attributes headers, contentType string, body object, raw json.RawMessage) (draft, error) {
 	if !isJSON(contentType) {
 		return draft{}, fault.New(fault.UnsupportedMediaType, "content type %q is not supported", shorten(contentType))
 	}
-	const at = "/headers/cloudEvents:"
-	if version, _ := headerText(attributes["specversion"]); version != specVersion {
-		return draft{}, malformed(at+"specversion", "must be "+specVersion)
+	if version, _ := headerText(attributes["specversion"].value); version != specVersion {
+		return draft{}, malformed(attributes.pointer("specversion"), "must be "+specVersion)
 	}
-	d := draft{typeAt: at + "type", idAt: at + "id", timeAt: at + "time", subjectAt: at + "subject", data: body, raw: raw}
+	d := pointed(attributes.pointer)
+	d.data, d.raw = body, raw
 	for _, f := range d.attributes() {
-		value, ok := attributes[f.name]
-		if !ok || value == nil {
+		value := attributes[f.name].value
+		if value == nil {
 			continue
 		}
 		text, isText := headerText(value)
 		if !isText || !utf8.ValidString(text) {
-			return draft{}, malformed(at+f.name, "must be a string")
+			return draft{}, malformed(attributes.pointer(f.name), "must be a string")
 		}
 		*f.to = text
 	}
-	err := d.setHeaderTime(attributes["time"])
+	err := d.setHeaderTime(attributes["time"].value)
 	return d, err
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"mime"
 	"strings"
 
@@ -18,7 +19,7 @@ import (
 //
 // Type is the catalog's name, whatever alias the message used. Any type of the catalog is decoded; whether it
 // may come from the bus is the caller's question. Time is zero when the message says none. Data is compact JSON,
-// an object; its meaning is not checked here.
+// an object, in the newest version of the type; its meaning is not checked here.
 //
 // Errors: TooLarge over MaxBody; UnsupportedMediaType for compressed bodies, batches and data that is not JSON;
 // Malformed; UnknownType; UnknownVersion; Invalid for ids that break event.IDRule or are missing.
@@ -26,6 +27,8 @@ func Decode(m Message) (event.Event, error) {
 	if len(m.Body) > MaxBody {
 		return event.Event{}, fault.New(fault.TooLarge, "the body has %d bytes; at most %d are read", len(m.Body), MaxBody)
 	}
+	// RFC 8259 lets a reader pass over a byte order mark, which senders on Windows like to put there.
+	m.Body = bytes.TrimPrefix(m.Body, byteOrderMark)
 	structured, err := checkContent(m)
 	if err != nil {
 		return event.Event{}, err
@@ -52,6 +55,8 @@ func Decode(m Message) (event.Event, error) {
 	return d.finish(m)
 }
 
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
 // plainEncodings are content encodings that leave the bytes as they are; utf-8 is a common mistake for one.
 var plainEncodings = map[string]bool{"": true, "identity": true, "utf-8": true, "utf8": true, "8bit": true, "binary": true}
 
@@ -62,6 +67,9 @@ func checkContent(m Message) (structured bool, err error) {
 		return false, fault.New(fault.UnsupportedMediaType, "content encoding %q is not supported", shorten(m.ContentEncoding))
 	}
 	kind := mediaType(m.ContentType)
+	if kind == "application/cloudevents-batch+json" {
+		return false, fault.New(fault.UnsupportedMediaType, "batches are not read: send events one by one")
+	}
 	if strings.HasPrefix(kind, "application/cloudevents") && kind != ContentType {
 		return false, fault.New(fault.UnsupportedMediaType, "content type %q is not supported", shorten(m.ContentType))
 	}

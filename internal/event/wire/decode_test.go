@@ -2,7 +2,6 @@ package wire_test
 
 import (
 	"encoding/json"
-	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -149,54 +148,4 @@ func TestTheDataIsACopy(t *testing.T) {
 	require.NoError(t, err)
 	clear(body)
 	require.JSONEq(t, `{"orderId":"o"}`, string(e.Data))
-}
-
-// permitted are the codes that Decode promises.
-func permitted(err error) bool {
-	for _, code := range []fault.Code{fault.TooLarge, fault.UnsupportedMediaType, fault.Malformed, fault.UnknownType,
-		fault.UnknownVersion, fault.Invalid} {
-		if errors.Is(err, code) {
-			return fault.Lookup(code).Disposition == fault.DeadLetter
-		}
-	}
-	return false
-}
-
-func FuzzDecode(f *testing.F) {
-	for _, g := range readGolden(f) {
-		m := g.message()
-		text := func(name string) string { s, _ := m.Header(name); return s }
-		f.Add(m.ContentType, m.RoutingKey, m.MessageID, text("cloudEvents:specversion"), text("cloudEvents:type"), m.Body)
-	}
-	f.Fuzz(func(t *testing.T, contentType, routingKey, messageID, spec, typ string, body []byte) {
-		m := wire.Message{ContentType: contentType, RoutingKey: routingKey, MessageID: messageID, Body: body}
-		if spec != "" {
-			m.Headers = map[string]any{"cloudEvents:specversion": spec, "cloudEvents_type": typ}
-		}
-		e, err := wire.Decode(m)
-		again, errAgain := wire.Decode(m)
-		require.Equal(t, e, again)
-		require.Equal(t, err, errAgain)
-		if err != nil {
-			require.True(t, permitted(err), "%v", err)
-			require.Zero(t, e)
-			return
-		}
-		found, ok := event.Find(e.Type)
-		require.True(t, ok && found.Name == e.Type)
-		require.True(t, event.ValidID(e.Subject))
-		require.NotEmpty(t, e.ID)
-		require.True(t, json.Valid(e.Data) && e.Data[0] == '{', "%s", e.Data)
-		require.True(t, e.SchemaVersion >= 1 && e.SchemaVersion <= found.Version)
-
-		// What was read can be said again in our own words, and is the same then.
-		if e.Time.IsZero() || e.Source == "" || len(body) > wire.MaxBody/2 {
-			return
-		}
-		out, err := wire.Encode(event.Record{Version: 1, Entry: event.Entry{Event: e}})
-		require.NoError(t, err)
-		back, err := wire.Decode(out)
-		require.NoError(t, err)
-		require.Equal(t, e, back)
-	})
 }

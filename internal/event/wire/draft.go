@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -26,14 +27,16 @@ const maxSource = 4 * maxID
 type draft struct {
 	typ, typeAt                string
 	id, idAt                   string
-	source                     string
+	source, sourceAt           string
 	subject, subjectAt         string
 	time                       json.RawMessage
 	timeAt                     string
 	correlationID, causationID string
+	correlationAt, causationAt string
 	schema                     string // dataschema
 	version                    int    // when versioned
 	versioned                  bool
+	versionAt                  string
 	data                       object
 	raw                        json.RawMessage
 }
@@ -87,15 +90,18 @@ func (d draft) finish(m Message) (event.Event, error) {
 	if e.CorrelationID, err = d.findCorrelation(m); err != nil {
 		return event.Event{}, err
 	}
-	if len(e.CausationID) > maxID || len(e.Source) > maxSource {
-		return event.Event{}, invalid("", "the causation id or the source is too long")
+	if len(e.CausationID) > maxID {
+		return event.Event{}, invalid(d.causationAt, "must be at most 255 bytes")
+	}
+	if len(e.Source) > maxSource {
+		return event.Event{}, invalid(d.sourceAt, "must be at most 1020 bytes")
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, d.raw); err != nil {
 		return event.Event{}, malformed(d.data.at, "is not valid JSON")
 	}
 	e.Data = compact.Bytes()
-	return e, nil
+	return e.Newest()
 }
 
 // findType looks the type up: the body's, the AMQP type, the routing key. The body has the last word: a name
@@ -105,7 +111,11 @@ func (d draft) findType(m Message) (event.Type, error) {
 		if typ, ok := event.Find(name); ok {
 			return typ, nil
 		}
-		return event.Type{}, fault.New(fault.UnknownType, "the event type %q is not known", shorten(name))
+		unknown := &fault.Error{Code: fault.UnknownType, Message: fmt.Sprintf("the event type %q is not known", shorten(name))}
+		if d.typ != "" {
+			unknown.Fields = []fault.Field{{Pointer: d.typeAt, Detail: "is no type that is known"}}
+		}
+		return event.Type{}, unknown
 	}
 	if typ, ok := event.Find(m.RoutingKey); ok {
 		return typ, nil
@@ -127,31 +137,35 @@ func (d draft) findVersion(typ event.Type) (int, error) {
 		}
 	}
 	if version < 1 || version > typ.Version {
-		return 0, fault.New(fault.UnknownVersion, "the version of %s is not known: 1 to %d are", typ.Name, typ.Version)
+		return 0, &fault.Error{Code: fault.UnknownVersion, Message: fmt.Sprintf("the version of %s is not known: 1 to %d are", typ.Name, typ.Version),
+			Fields: []fault.Field{{Pointer: d.versionAt, Detail: "is no version that is known"}}}
 	}
 	return version, nil
 }
 
-// findSubject returns what the event is about. Senders put the order id into the data; what this service says
-// about its own events stands in the subject.
+// findSubject returns what the event is about. Senders put the order id into the data, which the catalog knows by field;
+// what this service says about its own events stands in the subject.
 func (d draft) findSubject(typ event.Type) (string, error) {
-	name := "orderId"
-	if typ.Name == event.StockReceived {
-		name = "sku"
+	fields := typ.SubjectFields
+	if fields == nil {
+		fields = []string{"orderId"}
 	}
 	subject, at := d.subject, d.subjectAt
 	if subject == "" || typ.Direction == event.Inbound {
-		inData, err := d.data.text(name)
-		if err != nil {
-			return "", err
-		}
-		if inData != "" {
-			subject, at = inData, d.data.pointer(name)
+		for _, name := range fields {
+			inData, err := d.data.text(name)
+			if err != nil {
+				return "", err
+			}
+			if inData != "" {
+				subject, at = inData, d.data.pointer(name)
+				break
+			}
 		}
 	}
 	switch {
 	case subject == "":
-		return "", invalid(d.data.pointer(name), "is missing")
+		return "", invalid(d.data.pointer(fields[0]), "is missing")
 	case !event.ValidID(subject):
 		return "", invalid(at, event.IDRule)
 	}
@@ -175,7 +189,7 @@ func (d draft) findID(typ event.Type, m Message) (string, error) {
 func (d draft) findCorrelation(m Message) (string, error) {
 	if d.correlationID != "" {
 		if !printable(d.correlationID) {
-			return "", invalid("/correlationid", "must be at most 255 bytes without control characters")
+			return "", invalid(d.correlationAt, "must be at most 255 bytes without control characters")
 		}
 		return d.correlationID, nil
 	}

@@ -36,8 +36,8 @@ func SchemaOf(eventType string, version int) string {
 }
 
 // Encode returns the message for a record. The record's version travels as sequence, with which consumers drop
-// duplicates and find gaps; its hashes do not travel. Headers is nil: HeaderTraceparent is the publisher's to
-// set.
+// duplicates and find gaps; its hashes do not travel. Headers is nil: the trace parent is the
+// publisher's to set.
 //
 // Errors: UnknownType for a type that is not in the catalog; TooLarge over MaxBody; Invalid for a record that
 // Decode would refuse.

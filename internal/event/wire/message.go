@@ -22,9 +22,6 @@ const Exchange = "domain_events"
 const (
 	// HeaderCorrelationID is the last place where a correlation id is looked for.
 	HeaderCorrelationID = "x-correlation-id"
-	// HeaderTraceparent carries the W3C trace context. Decode and Encode leave it alone: whoever publishes sets
-	// it, whoever handles reads it.
-	HeaderTraceparent = "traceparent"
 )
 
 // Message is a message of a broker that speaks AMQP 0-9-1: its properties, where it came from or goes to, and

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -30,10 +31,14 @@ func parseAt(body []byte, depth int) (object, error) {
 		return object{}, malformed("", "is not valid UTF-8")
 	case !json.Valid(body):
 		return object{}, malformed("", "is not valid JSON")
+	case bytes.TrimLeft(body, " \t\r\n")[0] == '[':
+		return object{}, malformed("", "must be a JSON object, not a list: events are read one by one")
 	case bytes.TrimLeft(body, " \t\r\n")[0] != '{':
 		return object{}, malformed("", "must be a JSON object")
 	}
-	if err := checkNames(json.NewDecoder(bytes.NewReader(body)), "", depth); err != nil {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber() // 1e400 is valid JSON, whoever may be able to use it
+	if err := checkNames(decoder, "", depth); err != nil {
 		return object{}, err
 	}
 	return open("", body)
@@ -62,8 +67,8 @@ func checkNames(d *json.Decoder, at string, depth int) error {
 		return malformed(at, "is nested too deeply")
 	}
 	seen := make(map[string]bool)
-	for d.More() {
-		name := "-" // of every element of an array: its index is not worth the counting
+	for index := 0; d.More(); index++ {
+		name := strconv.Itoa(index)
 		if delim == '{' {
 			token, err = d.Token()
 			if err != nil {

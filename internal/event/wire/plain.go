@@ -13,8 +13,9 @@ var plainFields = []string{"id", "type", "eventType", "timestamp", "occurredAt",
 
 // fromPlain reads the plain event.
 func fromPlain(o object) (draft, error) {
-	d := draft{typeAt: o.pointer("type"), idAt: o.pointer("id"), timeAt: o.pointer("timestamp"), time: o.fields["timestamp"],
-		subjectAt: o.pointer("aggregateId")}
+	d := draft{typeAt: o.pointer("type"), idAt: o.pointer("id"), sourceAt: o.pointer("source"), subjectAt: o.pointer("aggregateId"),
+		timeAt: o.pointer("timestamp"), time: o.fields["timestamp"], versionAt: o.pointer("schemaVersion"),
+		correlationAt: o.pointer("correlationId"), causationAt: o.pointer("causationId")}
 	if !o.has("timestamp") {
 		d.timeAt, d.time = o.pointer("occurredAt"), o.fields["occurredAt"]
 	}
@@ -27,8 +28,8 @@ func fromPlain(o object) (draft, error) {
 	if err != nil {
 		return draft{}, err
 	}
-	if d.typ == "" {
-		d.typ = eventType
+	if d.typ == "" && eventType != "" {
+		d.typ, d.typeAt = eventType, o.pointer("eventType")
 	}
 	if d.subject == "" {
 		d.subject = aggregateID

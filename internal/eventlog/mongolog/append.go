@@ -168,13 +168,11 @@ func (a *appending) insert(ctx context.Context, records []event.Record) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.log.timeout)
-	defer cancel()
 	return a.log.insert(ctx, docs)
 }
 
-// insertMany is the one write of this package. The batch is ordered: it stops at the first duplicate.
-func (l *Log) insertMany(ctx context.Context, docs []document) error {
-	_, err := l.events.InsertMany(ctx, docs, options.InsertMany().SetOrdered(true))
+// write is the one write of this package. An ordered batch stops at the first duplicate.
+func (l *Log) write(ctx context.Context, docs []document, ordered bool) error {
+	_, err := l.events.InsertMany(ctx, docs, options.InsertMany().SetOrdered(ordered))
 	return err
 }

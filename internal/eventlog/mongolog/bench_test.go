@@ -2,12 +2,14 @@ package mongolog
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
 // BenchmarkAppend: one record behind a head that this process knows.
@@ -80,4 +82,49 @@ func BenchmarkSeal(b *testing.B) {
 		_, err = toDocuments(records)
 		require.NoError(b, err)
 	}
+}
+
+// BenchmarkAppendAtOnce: 64 writers, each with streams of its own, one record at a time; the lanes say how many round
+// trips share the load.
+func BenchmarkAppendAtOnce(b *testing.B) {
+	for _, lanes := range []int{1, 2, 4, 8, 64} {
+		for _, docs := range []int{1, 2} {
+			b.Run(fmt.Sprintf("%d lanes, %d records", lanes, docs), func(b *testing.B) {
+				uri, name := testenv.MongoDB(b)
+				db := connect(b, uri, name)
+				log, err := New(Config{Database: db, Lanes: lanes})
+				require.NoError(b, err)
+				require.NoError(b, log.Setup(b.Context()))
+				var streams atomic.Int64
+				b.SetParallelism(32)
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						list := entries("a", "b")[:docs]
+						if _, _, err := log.Append(b.Context(), fmt.Sprintf("order-%d", streams.Add(1)), event.Head{}, list); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// BenchmarkInsertMany: the floor, the same documents in hundreds.
+func BenchmarkInsertMany(b *testing.B) {
+	log := newLog(b)
+	n := 0
+	for b.Loop() {
+		var docs []document
+		for range 100 {
+			n++
+			records, err := eventlog.Seal(fmt.Sprintf("order-%d", n), event.Head{}, entries("a"))
+			require.NoError(b, err)
+			one, err := toDocuments(records)
+			require.NoError(b, err)
+			docs = append(docs, one...)
+		}
+		require.NoError(b, log.write(b.Context(), docs, true))
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/record")
 }

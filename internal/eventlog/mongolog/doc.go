@@ -36,8 +36,10 @@
 //
 // # How an append works
 //
-// An append is one ordered InsertMany at write concern majority, journaled, and nothing else when nobody was
-// faster. Ordered inserts stop at the first duplicate, and every document of a batch names its predecessor's
+// An append is one InsertMany at write concern majority, journaled, and nothing else when nobody was faster.
+// Appends that come while others are under way share a round trip, each whole, in all at most a hundred documents:
+// ordered, unless each document has a stream of its own. A duplicate fails its own append; those behind it in an
+// ordered batch were not tried and go again; whatever else goes wrong is unknown to all of them. Ordered inserts stop at the first duplicate, and every document of a batch names its predecessor's
 // version, so that whatever part of a batch was written is a prefix, and a batch that is executed late collides
 // with what stands there. After a duplicate, and after an error that leaves the outcome unknown, the tail of the
 // stream is read (primary, read concern majority) and eventlog.Settle says how to go on. Nothing is concluded

@@ -22,6 +22,7 @@ const (
 	DefaultCollection = "events"
 	DefaultTimeout    = 10 * time.Second
 	DefaultHeads      = 8192
+	DefaultLanes      = 2
 )
 
 // Lookup says how records are found.
@@ -48,6 +49,8 @@ type Config struct {
 	Lookup Lookup
 	// Heads is about how many streams' heads are remembered. Default 8192.
 	Heads int
+	// Lanes is how many round trips that write are under way at once; what comes meanwhile shares the next. Default 2.
+	Lanes int
 	// Logger hears of retries, at debug level, and of servers that are only stand-ins. Default: silence.
 	Logger *slog.Logger
 }
@@ -63,14 +66,17 @@ func (c *Config) Validate() error {
 	if c.Heads == 0 {
 		c.Heads = DefaultHeads
 	}
+	if c.Lanes == 0 {
+		c.Lanes = DefaultLanes
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	switch {
 	case c.Database == nil:
 		return fmt.Errorf("mongolog: Database is missing")
-	case c.Timeout < 0 || c.Heads < 0:
-		return fmt.Errorf("mongolog: Timeout %s and Heads %d must be positive", c.Timeout, c.Heads)
+	case c.Timeout < 0 || c.Heads < 0 || c.Lanes < 0:
+		return fmt.Errorf("mongolog: Timeout %s, Heads %d and Lanes %d must be positive", c.Timeout, c.Heads, c.Lanes)
 	case c.Lookup < LookupAuto || c.Lookup > LookupProbe:
 		return fmt.Errorf("mongolog: there is no Lookup %d", c.Lookup)
 	}
@@ -88,7 +94,7 @@ type Log struct {
 	lookup atomic.Int32
 	// keys is for LookupProbe alone.
 	keys keyCache
-	// insert is insertMany; tests put a saboteur in its place.
+	// insert inserts documents, perhaps together with those of others; tests put a saboteur in its place.
 	insert func(ctx context.Context, docs []document) error
 }
 
@@ -115,7 +121,7 @@ func New(cfg Config) (*Log, error) {
 		heads:   newHeadCache(cfg.Heads),
 	}
 	l.lookup.Store(int32(cfg.Lookup))
-	l.insert = l.insertMany
+	l.insert = newCommits(cfg.Lanes, cfg.Timeout, l.write).insert
 	return l, nil
 }
 

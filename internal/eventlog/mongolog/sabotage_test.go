@@ -23,7 +23,7 @@ var errLost = mongo.CommandError{Message: "connection reset", Labels: []string{"
 func sabotage(log *Log, f func(call int, insert func(docs []document) error, docs []document) error) *atomic.Int32 {
 	var calls atomic.Int32
 	log.insert = func(ctx context.Context, docs []document) error {
-		insert := func(docs []document) error { return log.insertMany(ctx, docs) }
+		insert := func(docs []document) error { return log.write(ctx, docs, true) }
 		return f(int(calls.Add(1)), insert, docs)
 	}
 	return &calls
@@ -119,7 +119,7 @@ func TestALateInsertCollidesWithItself(t *testing.T) {
 	_, tail, err := log.Append(t.Context(), "order-1", event.Head{}, entries("a", "b", "c"))
 	require.NoError(t, err)
 	require.Equal(t, []string{"a", "b", "c"}, keysOf(tail))
-	require.True(t, mongo.IsDuplicateKeyError(log.insertMany(t.Context(), late)), "and once more, much later")
+	require.True(t, mongo.IsDuplicateKeyError(log.write(t.Context(), late, true)), "and once more, much later")
 	require.Len(t, whole(t, log), 3)
 }
 
@@ -138,7 +138,7 @@ func TestALateInsertMeetsAnotherWriter(t *testing.T) {
 	other := open(t, log.events.Database(), LookupAuto)
 	_, _, err = other.Append(t.Context(), "order-1", event.Head{}, entries("a", "x"))
 	require.NoError(t, err)
-	require.True(t, mongo.IsDuplicateKeyError(log.insertMany(t.Context(), late)))
+	require.True(t, mongo.IsDuplicateKeyError(log.write(t.Context(), late, true)))
 	require.Equal(t, []string{"a", "x"}, keysOf(whole(t, log)))
 }
 
@@ -290,7 +290,7 @@ func TestConfig(t *testing.T) {
 	_, err := New(Config{})
 	require.ErrorContains(t, err, "Database")
 	db := newLog(t).events.Database()
-	for _, bad := range []Config{{Database: db, Timeout: -1}, {Database: db, Heads: -1}, {Database: db, Lookup: 9}} {
+	for _, bad := range []Config{{Database: db, Timeout: -1}, {Database: db, Heads: -1}, {Database: db, Lanes: -1}, {Database: db, Lookup: 9}} {
 		_, err := New(bad)
 		require.Error(t, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/inventory"
 )
@@ -38,6 +39,7 @@ func Audit(t require.TestingT, log eventlog.Reader, sku string) Totals {
 	records, err := log.Read(context.Background(), event.StockStream(sku), 0, 0)
 	require.NoError(t, err)
 	require.NoError(t, eventlog.Verify(event.StockStream(sku), event.Head{}, records))
+	eventtest.CheckRecords(t, records...)
 	sums := Totals{Held: make(map[string]int64)}
 	do := make(map[string]string)
 	keys := make(map[string]bool)

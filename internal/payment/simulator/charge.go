@@ -62,10 +62,14 @@ type book struct {
 	refunded int64
 }
 
-// fold takes in records that follow the book's head. The error is Corrupt.
+// fold takes in records that follow the book's head. The error is Corrupt, or Unavailable for a record that is newer than this
+// code.
 func (b book) fold(records []event.Record) (book, error) {
 	for _, r := range records {
 		c, err := event.Decode[Charge](r.Event)
+		if fault.CodeOf(err) == fault.Unavailable {
+			return b, fault.Wrap(err, fault.Unavailable, "version %d of stream %s", r.Version, r.Stream)
+		}
 		if err != nil {
 			return b, fault.Wrap(err, fault.Corrupt, "version %d of stream %s", r.Version, r.Stream)
 		}

@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
@@ -36,6 +37,7 @@ func audit(t *testing.T, log eventlog.Reader, stream string) {
 	records, err := log.Read(context.WithoutCancel(t.Context()), stream, 0, 0)
 	require.NoError(t, err)
 	require.NoError(t, eventlog.Verify(stream, event.Head{}, records))
+	eventtest.CheckRecords(t, records...)
 	count, left := make(map[string]int), int64(0)
 	for _, r := range records {
 		c, err := event.Decode[simulator.Charge](r.Event)

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -158,6 +159,7 @@ func charges(t *testing.T, log eventlog.Reader) []charge {
 	records, err := log.Read(t.Context(), event.PaymentStream("o-1"), 0, 0)
 	require.NoError(t, err)
 	require.NoError(t, eventlog.Verify(event.PaymentStream("o-1"), event.Head{}, records))
+	eventtest.CheckRecords(t, records...)
 	list := make([]charge, len(records))
 	for i, r := range records {
 		list[i].Type = r.Type

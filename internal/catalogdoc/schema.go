@@ -1,0 +1,174 @@
+package catalogdoc
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+)
+
+// schema is what of a JSON Schema is shown. It is read as YAML, of which JSON is a part, because a yaml.Node keeps the order
+// of the members: the author's order is the best one to read.
+type schema struct {
+	Description string    `yaml:"description"`
+	Type        yaml.Node `yaml:"type"`
+	Properties  yaml.Node `yaml:"properties"`
+	Required    []string  `yaml:"required"`
+	Items       *schema   `yaml:"items"`
+	Enum        []*string `yaml:"enum"`
+	Const       yaml.Node `yaml:"const"`
+	Pattern     string    `yaml:"pattern"`
+	Format      string    `yaml:"format"`
+	MaxLength   *int64    `yaml:"maxLength"`
+	Minimum     *int64    `yaml:"minimum"`
+	Maximum     *int64    `yaml:"maximum"`
+	MinItems    *int64    `yaml:"minItems"`
+	MaxItems    *int64    `yaml:"maxItems"`
+}
+
+// field is a row of a table of fields.
+type field struct {
+	// path is the field's name; lines[].sku is the field sku of every element of lines.
+	path, kind, means string
+	required          bool
+}
+
+// described returns the newest schema of a type.
+func described(t event.Type) (schema, error) {
+	raw, ok := event.Schema(t.Name, t.Version)
+	if !ok {
+		return schema{}, fmt.Errorf("%s has no schema of version %d", t.Name, t.Version)
+	}
+	var s schema
+	if err := yaml.Unmarshal(raw, &s); err != nil {
+		return schema{}, fmt.Errorf("schema of %s: %w", t.Name, err)
+	}
+	return s, nil
+}
+
+// examples returns the data that the newest schema of a type shows.
+func examples(t event.Type) ([]json.RawMessage, error) {
+	raw, _ := event.Schema(t.Name, t.Version)
+	var shown struct {
+		Examples []json.RawMessage `json:"examples"`
+	}
+	if err := json.Unmarshal(raw, &shown); err != nil {
+		return nil, fmt.Errorf("schema of %s: %w", t.Name, err)
+	}
+	return shown.Examples, nil
+}
+
+// fields lists the fields of an object and of what is in it.
+func (s schema) fields(under string) ([]field, error) {
+	var all []field
+	for i := 0; i+1 < len(s.Properties.Content); i += 2 {
+		name := s.Properties.Content[i].Value
+		var p schema
+		if err := s.Properties.Content[i+1].Decode(&p); err != nil {
+			return nil, fmt.Errorf("field %s%s: %w", under, name, err)
+		}
+		all = append(all, field{path: under + name, kind: p.kind(), means: p.Description, required: slices.Contains(s.Required, name)})
+		below, path := p, under+name+"."
+		if p.Items != nil {
+			below, path = *p.Items, under+name+"[]."
+		}
+		inner, err := below.fields(path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, inner...)
+	}
+	return all, nil
+}
+
+// types lists the types that a value may have, null left out: that is the same as not there.
+func (s schema) types() []string {
+	if s.Type.Kind == yaml.ScalarNode {
+		return []string{s.Type.Value}
+	}
+	var types []string
+	for _, n := range s.Type.Content {
+		if n.Value != "null" {
+			types = append(types, n.Value)
+		}
+	}
+	return types
+}
+
+// idPattern is how the schemas write event.IDRule; the second form may be empty as well.
+const (
+	idPattern      = `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`
+	idOrNotPattern = `^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$`
+	// printablePattern is unicode.IsPrint.
+	printablePattern = `^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$`
+)
+
+// kind says in words what a value is.
+func (s schema) kind() string {
+	switch {
+	case s.Const.Kind != 0:
+		return code(s.Const.Value)
+	case s.Enum != nil:
+		var words []string
+		for _, word := range s.Enum {
+			if word != nil && *word != "" {
+				words = append(words, code(*word))
+			}
+		}
+		return strings.Join(words, ", ")
+	case s.Pattern == idPattern, s.Pattern == idOrNotPattern:
+		return "id"
+	case s.Format == "date-time":
+		return "time"
+	}
+	switch kind := strings.Join(s.types(), " or "); kind {
+	case "integer":
+		return "integer" + between(s.Minimum, s.Maximum, "")
+	case "string":
+		if s.Pattern == printablePattern {
+			kind = "text"
+		}
+		return kind + between(nil, s.MaxLength, " characters")
+	case "array":
+		of := "values"
+		if s.Items != nil && slices.Equal(s.Items.types(), []string{"object"}) {
+			of = "objects"
+		} else if s.Items != nil && slices.Equal(s.Items.types(), []string{"string"}) {
+			of = "strings"
+		}
+		return "list of " + of + between(s.MinItems, s.MaxItems, "")
+	default:
+		return kind
+	}
+}
+
+// between says a range in words.
+func between(least, most *int64, unit string) string {
+	switch {
+	case least != nil && most != nil:
+		return ", " + number(*least) + " to " + number(*most) + unit
+	case least != nil:
+		return ", at least " + number(*least) + unit
+	case most != nil:
+		return ", at most " + number(*most) + unit
+	}
+	return ""
+}
+
+// number writes the limits as people say them.
+func number(n int64) string {
+	switch n {
+	case 1_000_000_000_000:
+		return "10^12"
+	case 1<<53 - 1:
+		return "2^53-1"
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+func code(s string) string { return "`" + s + "`" }

@@ -1,0 +1,236 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/testenv"
+	"github.com/ordersaga/ordersaga/test/harness"
+)
+
+const (
+	// leastNode is what NestJS 12 needs.
+	leastNode = 20
+	// npmTimeout bounds installing and building the example.
+	npmTimeout = 8 * time.Minute
+)
+
+// lackingNode ends a test that needs Node.js: where it was promised the test fails, elsewhere it is skipped.
+func lackingNode(t *testing.T, reason string) {
+	t.Helper()
+	if os.Getenv("ORDERSAGA_REQUIRE_NODE") != "" {
+		t.Fatal(reason)
+	}
+	t.Skip(reason)
+}
+
+// nestShop installs and builds examples/nestjs in a folder of its own, from its lock file and without running any
+// package's scripts.
+func nestShop(t *testing.T) string {
+	t.Helper()
+	version, err := exec.CommandContext(t.Context(), "node", "--version").Output()
+	if err != nil {
+		lackingNode(t, "no Node.js: the NestJS example is not run")
+	}
+	major, _, _ := strings.Cut(strings.TrimPrefix(string(version), "v"), ".")
+	if n, err := strconv.Atoi(major); err != nil || n < leastNode {
+		lackingNode(t, "the NestJS example needs Node.js 20, and this is "+strings.TrimSpace(string(version)))
+	}
+	if _, err := exec.LookPath("npm"); err != nil {
+		lackingNode(t, "no npm: the NestJS example is not run")
+	}
+	folder := t.TempDir()
+	const source = "../../examples/nestjs"
+	for _, name := range []string{"package.json", "package-lock.json", "tsconfig.json"} {
+		content, err := os.ReadFile(filepath.Join(source, name))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), content, 0o600))
+	}
+	require.NoError(t, os.CopyFS(filepath.Join(folder, "src"), os.DirFS(filepath.Join(source, "src"))))
+
+	ctx, cancel := context.WithTimeout(t.Context(), npmTimeout)
+	defer cancel()
+	install := []string{"ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"}
+	out, err := npm(ctx, folder, install...)
+	if err != nil {
+		out, err = npm(ctx, folder, install...)
+	}
+	if err != nil {
+		lackingNode(t, "npm ci failed twice: "+out)
+	}
+	for _, script := range []string{"build", "test"} {
+		out, err = npm(ctx, folder, "run", script)
+		require.NoError(t, err, out)
+	}
+	return folder
+}
+
+func npm(ctx context.Context, folder string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "npm", args...)
+	cmd.Dir = folder
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// shopOrder is an order as the NestJS shop shows it.
+type shopOrder struct {
+	OrderID       string   `json:"orderId"`
+	EventID       string   `json:"eventId"`
+	Status        string   `json:"status"`
+	Reason        string   `json:"reason"`
+	CorrelationID string   `json:"correlationId"`
+	Handled       []string `json:"handled"`
+	Duplicates    int      `json:"duplicates"`
+}
+
+// shop is a running NestJS shop.
+type shop struct {
+	s *stack
+	*program
+	http harness.Client
+}
+
+// startShop runs the shop and waits until its queue stands and it listens.
+func (s *stack) startShop(folder, queue string) shop {
+	s.t.Helper()
+	p := startProgram(s.t, []string{"PORT=0", "SHOP_QUEUE=" + queue, "NO_COLOR=1"}, "node", filepath.Join(folder, "dist", "main.js"))
+	return shop{s: s, program: p, http: harness.Client{URL: p.await(`the shop listens on (http://\S+)$`)}}
+}
+
+// place places an order with the shop.
+func (n shop) place(o harness.Order, headers ...string) shopOrder {
+	n.s.t.Helper()
+	response, err := n.http.Do(n.s.ctx, http.MethodPost, "/orders", o, headers...)
+	require.NoError(n.s.t, err)
+	var placed shopOrder
+	require.NoError(n.s.t, response.Into(http.StatusAccepted, &placed))
+	return placed
+}
+
+// awaits waits until what the shop knows about an order satisfies the test. It polls: the shop is another process.
+func (n shop) awaits(orderID string, enough func(shopOrder) bool) shopOrder {
+	n.s.t.Helper()
+	var seen shopOrder
+	require.Eventually(n.s.t, func() bool {
+		response, err := n.http.Do(n.s.ctx, http.MethodGet, "/orders/"+orderID, nil)
+		return err == nil && response.Into(http.StatusOK, &seen) == nil && enough(seen)
+	}, time.Minute, 30*time.Millisecond, "the shop knows of order %s: %+v", orderID, &seen)
+	return seen
+}
+
+func ends(o shopOrder) bool { return o.Status == "completed" || o.Status == "rejected" }
+
+// TestANestJSShopGetsSagas: the shop of examples/nestjs publishes its plain events and CamelCase classes, listens with
+// @EventPattern on a queue of its own, and sends to the inbox with its ClientProxy. Nothing here knows that it is not
+// another service of ours.
+func TestANestJSShopGetsSagas(t *testing.T) {
+	folder := nestShop(t)
+	s := newStack(t)
+	s.start()
+	queue := testenv.Unique("shop")
+	s.deletes(queue)
+	nest := s.startShop(folder, queue)
+	sku := s.sku(20)
+
+	// An order that completes, under the correlation of the request that placed it.
+	placed := nest.place(ordered("nest", sku, "tok_visa"), "x-correlation-id", "checkout-42")
+	require.Equal(t, "checkout-42", placed.CorrelationID)
+	seen := nest.awaits(placed.OrderID, ends)
+	require.Equal(t, shopOrder{
+		OrderID: placed.OrderID, Status: "completed", CorrelationID: "checkout-42", Handled: []string{"order.completed"},
+	}, seen)
+	created := s.heard("", "order.created") // a plain event has no subject
+	require.Equal(t, placed.EventID, created.ID)
+	for _, m := range outbound(s.tap.Of(placed.OrderID)) {
+		require.Equal(t, "checkout-42", m.CorrelationId, "%s", m.Type)
+	}
+
+	// What is sent twice, either way, happens once.
+	s.republish(created)
+	s.republish(s.heard(placed.OrderID, "order.completed"))
+	seen = nest.awaits(placed.OrderID, func(o shopOrder) bool { return o.Duplicates > 0 })
+	require.Equal(t, []string{"order.completed"}, seen.Handled)
+
+	// One that is rejected, and one that the shop ships when it hears that the warehouse shall.
+	refused := nest.place(ordered("nest-declined", sku, "tok_declined"))
+	seen = nest.awaits(refused.OrderID, ends)
+	require.Equal(t, []string{"rejected", "payment_declined", refused.CorrelationID}, []string{seen.Status, seen.Reason, seen.CorrelationID})
+	parcel := ordered("nest-parcel", sku, "tok_visa")
+	parcel.Fulfillment = "shipment"
+	nest.place(parcel)
+	seen = nest.awaits(parcel.ID, ends)
+	require.Equal(t, []string{"order.confirmed", "order.completed"}, seen.Handled)
+	timeline, err := s.client.Timeline(s.ctx, parcel.ID)
+	require.NoError(t, err)
+	require.Contains(t, marshal(t, timeline), `"trackingNumber":"SW-`+parcel.ID+`"`)
+
+	// What comes while the shop is down is heard when it is back.
+	nest.kill()
+	missed := ordered("nest-missed", sku, "tok_visa")
+	_, err = s.bus.Publish(s.ctx, "order.created", missed.ID, missed)
+	require.NoError(t, err)
+	_, err = s.client.AwaitStatus(s.ctx, missed.ID, "completed")
+	require.NoError(t, err)
+	nest = s.startShop(folder, queue)
+	require.Equal(t, []string{"order.completed"}, nest.awaits(missed.ID, ends).Handled)
+
+	s.registers(nest)
+	report := s.audit()
+	require.Len(t, report.Orders, 4)
+	for _, o := range []string{placed.OrderID, refused.OrderID, parcel.ID, missed.ID} {
+		s.published(report, o)
+	}
+
+	// The shop outlives its broker: what it publishes in between waits.
+	s.devstack("stop", "rabbitmq")
+	s.devstack("start", "rabbitmq")
+	after := nest.place(ordered("nest-after", sku, "tok_visa"))
+	require.Equal(t, "completed", nest.awaits(after.OrderID, ends).Status)
+	s.audit()
+}
+
+// registers has the shop publish UserRegistered, where the catalog knows what that means.
+func (s *stack) registers(nest shop) {
+	s.t.Helper()
+	if _, known := event.Find("UserRegistered"); !known {
+		s.t.Log("the catalog knows no user.registered")
+		return
+	}
+	user := map[string]string{"userId": uuid.NewString(), "email": "ada@example.com", "username": "ada"}
+	response, err := nest.http.Do(s.ctx, http.MethodPost, "/users", user)
+	require.NoError(s.t, err)
+	require.NoError(s.t, response.Into(http.StatusAccepted, nil))
+	ctx, cancel := context.WithTimeout(s.ctx, 30*time.Second)
+	defer cancel()
+	_, err = s.tap.Await(ctx, user["userId"], func(m []harness.Message) bool { return len(outbound(m)) > 0 })
+	require.NoError(s.t, err, "something becomes of it")
+}
+
+// TestTheNestJSLockNamesNoRegistry: the example is installed from whatever registry its user has.
+func TestTheNestJSLockNamesNoRegistry(t *testing.T) {
+	raw, err := os.ReadFile("../../examples/nestjs/package-lock.json")
+	require.NoError(t, err)
+	var lock struct {
+		Packages map[string]struct{ Resolved, Integrity string }
+	}
+	require.NoError(t, json.Unmarshal(raw, &lock))
+	require.Greater(t, len(lock.Packages), 50)
+	for name, p := range lock.Packages {
+		require.Empty(t, p.Resolved, name)
+		if name != "" {
+			require.NotEmpty(t, p.Integrity, name)
+		}
+	}
+}
