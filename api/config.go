@@ -88,6 +88,21 @@ type Check struct {
 	Name string
 	// Err is nil when it answers. It is logged; clients see no more than its safe message.
 	Err error
+	// Connection tells more about a supervised connection. Optional.
+	Connection *Connection
+}
+
+// Connection is where a supervised connection stands, without credentials: all of it is shown.
+type Connection struct {
+	State string    `json:"state"`
+	Since time.Time `json:"since"`
+	// Session is the number of the newest attempt to connect, from 1.
+	Session uint64 `json:"session"`
+	// LastError is why the last session ended or was not reached; it stays when the connection is up again.
+	LastError   string     `json:"lastError,omitempty"`
+	LastErrorAt *time.Time `json:"lastErrorAt,omitempty"`
+	// Remedy says what to do where that is known.
+	Remedy string `json:"remedy,omitempty"`
 }
 
 // Defaults of Config.

@@ -14,18 +14,34 @@ import (
 // readyTimeout bounds a look at the dependencies: shorter than the patience of the usual prober.
 const readyTimeout = 3 * time.Second
 
-// readiness is the answer of /readyz.
-type readiness struct {
+// Readiness is the answer of /readyz.
+type Readiness struct {
 	// Status is ready, not_ready or draining.
 	Status string       `json:"status"`
-	Checks []checkState `json:"checks"`
+	Checks []CheckState `json:"checks"`
 }
 
-type checkState struct {
+// CheckState is what /readyz says of one dependency.
+type CheckState struct {
 	Name string `json:"name"`
 	// Status is ok or failing.
-	Status string `json:"status"`
-	Detail string `json:"detail,omitempty"`
+	Status     string      `json:"status"`
+	Detail     string      `json:"detail,omitempty"`
+	Connection *Connection `json:"connection,omitempty"`
+}
+
+// ReadinessOf turns what became of looking at the dependencies into an answer and its HTTP status.
+func ReadinessOf(checks []Check) (Readiness, int) {
+	r, status := Readiness{Status: "ready", Checks: []CheckState{}}, http.StatusOK
+	for _, check := range checks {
+		state := CheckState{Name: check.Name, Status: "ok", Connection: check.Connection}
+		if check.Err != nil {
+			state.Status, state.Detail, r.Status = "failing", fault.SafeMessage(check.Err), "not_ready"
+			status = http.StatusServiceUnavailable
+		}
+		r.Checks = append(r.Checks, state)
+	}
+	return r, status
 }
 
 // livez is GET /livez: the process answers. It says nothing about dependencies: a restart would not mend them.
@@ -37,22 +53,16 @@ func (s *Server) livez(c echo.Context) error {
 func (s *Server) readyz(c echo.Context) error {
 	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
 	defer cancel()
-	r := readiness{Status: "ready", Checks: []checkState{}}
-	for _, check := range s.cfg.Ready(ctx) {
-		state := checkState{Name: check.Name, Status: "ok"}
+	checks := s.cfg.Ready(ctx)
+	for _, check := range checks {
 		if check.Err != nil {
-			state.Status, state.Detail, r.Status = "failing", fault.SafeMessage(check.Err), "not_ready"
 			s.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "a dependency is not ready",
 				slog.String("dependency", check.Name), slog.Any("error", check.Err))
 		}
-		r.Checks = append(r.Checks, state)
 	}
+	r, status := ReadinessOf(checks)
 	if s.isDraining() {
-		r.Status = "draining"
-	}
-	status := http.StatusOK
-	if r.Status != "ready" {
-		status = http.StatusServiceUnavailable
+		r.Status, status = "draining", http.StatusServiceUnavailable
 	}
 	return writeJSON(c, status, r)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/ordersaga/ordersaga/api"
-	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/broker"
 )
 
 // listener is the process's HTTP server. It serves from the start, so that a taken port is found at once and an
@@ -59,6 +59,36 @@ func starting(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusServiceUnavailable, "starting")
 }
 
+// startingWith is starting, and says where the connection to the broker stands: what is wrong with it may be wrong for good.
+func startingWith(publisher *broker.Publisher) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/readyz" {
+			starting(w, r)
+			return
+		}
+		readiness, _ := api.ReadinessOf([]api.Check{brokerCheck("rabbitmq", publisher)})
+		readiness.Status = "starting"
+		w.Header().Set("Retry-After", "1")
+		writeAny(w, http.StatusServiceUnavailable, readiness)
+	})
+}
+
+// supervised is a publisher or a consumer.
+type supervised interface {
+	Ready() error
+	Status() broker.Status
+}
+
+// brokerCheck looks at a connection to the broker.
+func brokerCheck(name string, c supervised) api.Check {
+	s := c.Status()
+	shown := &api.Connection{State: string(s.State), Since: s.Since.UTC(), Session: s.Session, LastError: s.LastError, Remedy: s.Remedy}
+	if at := s.LastErrorAt.UTC(); !at.IsZero() {
+		shown.LastErrorAt = &at
+	}
+	return api.Check{Name: name, Err: c.Ready(), Connection: shown}
+}
+
 // shutdown stops accepting and waits for what runs.
 func (l *listener) shutdown(ctx context.Context) error {
 	return l.server.Shutdown(ctx)
@@ -90,20 +120,19 @@ func (s *service) probes() http.Handler {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), probeTimeout)
 		defer cancel()
-		for _, check := range s.checks(ctx) {
-			if check.Err != nil {
-				writeJSON(w, http.StatusServiceUnavailable, check.Name+": "+fault.SafeMessage(check.Err))
-				return
-			}
-		}
-		writeJSON(w, http.StatusOK, "ready")
+		readiness, status := api.ReadinessOf(s.checks(ctx))
+		writeAny(w, status, readiness)
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
 	return mux
 }
 
 func writeJSON(w http.ResponseWriter, code int, status string) {
+	writeAny(w, code, map[string]string{"status": status})
+}
+
+func writeAny(w http.ResponseWriter, code int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(map[string]string{"status": status})
+	_ = json.NewEncoder(w).Encode(body)
 }

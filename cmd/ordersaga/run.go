@@ -39,7 +39,9 @@ type service struct {
 	gateway   payment.Gateway
 	temporal  client.Client
 	publisher *broker.Publisher
-	sagas     *sagaclient.Client
+	// busMetrics are shared by everything that is connected to the broker.
+	busMetrics *broker.Metrics
+	sagas      *sagaclient.Client
 
 	workers  *workers.Workers
 	consumer *broker.Consumer
@@ -106,6 +108,9 @@ func (s *service) connect(ctx context.Context) (err error) {
 	s.sagas = sagaclient.New(sagaclient.Config{
 		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Eager: s.roles.worker && s.roles.api,
 	})
+	if s.busMetrics, err = broker.NewMetrics(s.registry); err != nil {
+		return err
+	}
 	if s.publisher, err = broker.NewPublisher(broker.PublisherConfig{Config: s.broker(), Headers: trace.Headers}); err != nil {
 		return err
 	}
@@ -114,6 +119,7 @@ func (s *service) connect(ctx context.Context) (err error) {
 		// The API alone needs the broker for replays of dead letters, and serves everything else without it.
 		return nil
 	}
+	s.http.serve(startingWith(s.publisher))
 	return await(ctx, s.logger, "rabbitmq", hostOf(s.cfg.AMQPURL.Reveal()), func(context.Context) error { return s.publisher.Ready() })
 }
 
@@ -152,7 +158,7 @@ func newGateway(c config.Config, s *stores) (payment.Gateway, error) {
 // broker is what publisher and consumer have in common.
 func (s *service) broker() broker.Config {
 	return broker.Config{
-		URL: s.cfg.AMQPURL.Reveal(), Logger: s.logger,
+		URL: s.cfg.AMQPURL.Reveal(), Logger: s.logger, Metrics: s.busMetrics,
 		Topology: broker.Topology{Exchange: s.cfg.EventExchange, Prefix: s.cfg.BrokerPrefix},
 	}
 }
@@ -282,13 +288,13 @@ func (s *service) checks(ctx context.Context) []api.Check {
 		{Name: "temporal", Err: temporal},
 	}
 	if s.roles.worker || s.roles.consumer {
-		checks = append(checks, api.Check{Name: "rabbitmq", Err: s.publisher.Ready()})
+		checks = append(checks, brokerCheck("rabbitmq", s.publisher))
 	}
 	if s.consumer != nil {
-		checks = append(checks, api.Check{Name: "consumer", Err: s.consumer.Ready()})
+		checks = append(checks, brokerCheck("consumer", s.consumer))
 	}
 	if s.keeper != nil {
-		checks = append(checks, api.Check{Name: "keeper of dead letters", Err: s.keeper.Ready()})
+		checks = append(checks, brokerCheck("keeper", s.keeper))
 	}
 	return checks
 }

@@ -22,12 +22,14 @@ type Config struct {
 	Topology Topology
 	// Logger is where the package writes. Default: nowhere.
 	Logger *slog.Logger
+	// Metrics counts what happens. Default: nobody reads them.
+	Metrics *Metrics
 	// DialTimeout bounds connecting: TCP, TLS and AMQP handshake. Default 10 s.
 	DialTimeout time.Duration
 	// Heartbeat is how often each side shows that it lives; three missed ones end a connection. Default 10 s; a
 	// heartbeat in the URL wins.
 	Heartbeat time.Duration
-	// ReconnectMin and ReconnectMax bound the delay before the next attempt to connect. Default 100 ms and 10 s.
+	// ReconnectMin and ReconnectMax bound the delay before the next attempt to connect. Default 100 ms and 5 s.
 	ReconnectMin, ReconnectMax time.Duration
 }
 
@@ -39,10 +41,13 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.Metrics == nil {
+		c.Metrics = unregistered()
+	}
 	setDefault(&c.DialTimeout, 10*time.Second)
 	setDefault(&c.Heartbeat, 10*time.Second)
 	setDefault(&c.ReconnectMin, 100*time.Millisecond)
-	setDefault(&c.ReconnectMax, 10*time.Second)
+	setDefault(&c.ReconnectMax, 5*time.Second)
 	return c
 }
 

@@ -206,5 +206,8 @@ func (c *Consumer) Ready() error {
 	return err
 }
 
+// Status tells where the connection stands.
+func (c *Consumer) Status() Status { return c.link.at() }
+
 // WaitReady waits until messages are consumed, or for ctx.
 func (c *Consumer) WaitReady(ctx context.Context) error { return c.link.wait(ctx) }

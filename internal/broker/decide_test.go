@@ -72,6 +72,12 @@ func TestBackoff(t *testing.T) {
 	require.Equal(t, 5*time.Second, backoff(100*time.Millisecond, 10*time.Second, 1_000_000, 1))
 }
 
+func TestNoCredentialsAreShown(t *testing.T) {
+	const url = "amqp://shop:hunter2@broker:5672/orders"
+	require.Equal(t, "dial the broker: *** is wrong", scrub("dial "+url+": hunter2 is wrong", url))
+	require.Equal(t, "as it is", scrub("as it is", "amqp://broker"))
+}
+
 func TestTopologyNames(t *testing.T) {
 	require.Equal(t, []string{"ordersaga.inbox", "ordersaga.dead", "ordersaga.inbox.wait.5s", "ordersaga.inbox.wait.30s",
 		"ordersaga.inbox.wait.5m"}, Topology{}.Queues())

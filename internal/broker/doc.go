@@ -1,7 +1,7 @@
 // Package broker carries events over RabbitMQ: the topology, a publisher with confirms, and a consumer that
 // decides what becomes of a message.
 //
-// It may import internal/event, internal/event/wire, internal/fault and amqp091-go. brokertest has what tests of
+// It may import internal/event, internal/event/wire, internal/fault, amqp091-go and Prometheus's client. brokertest has what tests of
 // other packages need.
 //
 // # Contract
@@ -23,6 +23,9 @@
 //
 // Failure: a message is acknowledged only when its handler is done with it, or when a copy of it is confirmed in
 // a wait queue or in the dead letter queue. What an error means is decided by the table of internal/fault alone.
+//
+// What can be seen: Status says where a connection stands, since when, and why the last session ended; Metrics counts.
+// Neither has anything of a message's content, or credentials.
 //
 // Errors: Unavailable when the broker is not there or did not confirm in time; Invalid for what cannot be sent,
 // ever; NotFound for a queue that does not exist.

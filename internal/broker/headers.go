@@ -28,12 +28,18 @@ const (
 	HeaderDetail = headerPrefix + "detail"
 	// HeaderFailedAt is when the message became a dead letter.
 	HeaderFailedAt = headerPrefix + "failed-at"
-	// HeaderDropped says that the sender's headers were too large to travel on.
+	// HeaderDropped says that the sender's headers were too large to travel on, or could not be read.
 	HeaderDropped = headerPrefix + "headers-dropped"
 	// HeaderReplayOf is the id of the dead letter that a message was sent again from, and HeaderReplays counts how often it
 	// was: a letter that goes round is known by them.
 	HeaderReplayOf = headerPrefix + "replay-of"
 	HeaderReplays  = headerPrefix + "replays"
+)
+
+// Values of HeaderDropped.
+const (
+	droppedTooLarge   = "too large"
+	droppedUnreadable = "unreadable"
 )
 
 // ReasonDeliveryLimit is the reason of a dead letter that the broker itself gave up on: it was delivered again
@@ -85,9 +91,9 @@ func DeadLetterOf(m wire.Message) DeadLetter {
 	if d.Reason == "" {
 		d.readDeath(m)
 	}
-	if key, ok := m.Headers[HeaderOriginRoutingKey].(string); ok {
-		d.OriginRoutingKey = key
-		d.OriginExchange, _ = m.Headers[HeaderOriginExchange].(string)
+	if _, ok := m.Headers[HeaderOriginRoutingKey]; ok {
+		m.Exchange, m.RoutingKey = d.OriginExchange, d.OriginRoutingKey
+		d.OriginExchange, d.OriginRoutingKey = originOf(m)
 	}
 	return d
 }
@@ -148,9 +154,13 @@ func senderHeaders(m wire.Message) map[string]any {
 // headers, and ours.
 func marked(d Delivery, attempts, parked int) wire.Message {
 	m := d.Message
+	dropped := m.Headers[HeaderDropped]
 	m.Headers = senderHeaders(m)
+	if dropped == droppedUnreadable {
+		m.Headers[HeaderDropped] = dropped
+	}
 	if sizeOf(m.Headers) > maxHeaders-8*maxDetail {
-		m.Headers = map[string]any{HeaderDropped: "too large"}
+		m.Headers = map[string]any{HeaderDropped: droppedTooLarge}
 	}
 	for _, name := range []string{HeaderReplayOf, HeaderReplays} {
 		if value, replayed := d.Message.Headers[name]; replayed {

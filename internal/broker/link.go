@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"sync"
 	"time"
 
@@ -17,11 +16,17 @@ import (
 // closeTimeout bounds the farewell to a broker that may not answer any more.
 const closeTimeout = 2 * time.Second
 
+// steady is how long a session must have worked for the next delay to be the shortest again. A broker that comes and goes
+// is met as soon as it is there; one that throws everybody out at once is not hammered.
+const steady = time.Second
+
 // link is a supervised connection. Each of its sessions has a number and a connection of its own; serve lives
 // exactly as long as the session.
 type link struct {
 	cfg Config
 	log *slog.Logger
+	// role names the connection in logs, metrics and readiness.
+	role string
 	// serve sets the session up, calls up, and returns when the session is over or ctx is done, nil in the
 	// latter case. The topology is declared already. It closes the connection itself only where it must.
 	serve func(ctx context.Context, conn *amqp.Connection, session uint64) error
@@ -34,6 +39,9 @@ type link struct {
 	mu      sync.Mutex
 	state   error         // nil while a session is up
 	changed chan struct{} // closed and replaced at each change of state
+	status  Status
+	// internals counts the sessions that ended in an internal error of the broker, one after the other.
+	internals int
 }
 
 var (
@@ -45,7 +53,9 @@ var (
 
 func newLink(cfg Config, role string) *link {
 	l := &link{cfg: cfg, log: cfg.Logger.With("component", "broker", "role", role),
-		done: make(chan struct{}), state: errNotStarted, changed: make(chan struct{})}
+		role: role, done: make(chan struct{}), state: errNotStarted, changed: make(chan struct{}),
+		status: Status{Role: role, State: StateNotStarted, Since: time.Now()}}
+	l.cfg.Metrics.at(role, l.status)
 	l.cfg.Name += " " + role
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
@@ -72,14 +82,13 @@ func (l *link) supervise() {
 	defer close(l.done)
 	failures := 0
 	for session := uint64(1); l.ctx.Err() == nil; session++ {
-		began := time.Now()
+		l.number(session)
 		err := l.hold(session)
 		if l.ctx.Err() != nil {
 			return
 		}
-		l.set(err)
-		if time.Since(began) > l.cfg.ReconnectMax {
-			failures = 0 // it had worked for a while
+		if l.lost(err) >= steady {
+			failures = 0
 		}
 		delay := backoff(l.cfg.ReconnectMin, l.cfg.ReconnectMax, failures, rand.Float64())
 		failures++
@@ -114,33 +123,6 @@ func (l *link) hold(session uint64) error {
 	return err
 }
 
-// dial connects. Unlike the client's own dialling it gives up when the link is stopped, and so does everything
-// on the connection until settled is called, which reports whether that has not happened.
-func (l *link) dial() (conn *amqp.Connection, settled func() bool, err error) {
-	properties := amqp.NewConnectionProperties()
-	properties.SetClientConnectionName(l.cfg.Name)
-	var socket net.Conn
-	conn, err = amqp.DialConfig(l.cfg.URL, amqp.Config{
-		Heartbeat: l.cfg.Heartbeat, TLSClientConfig: l.cfg.TLS.Clone(), Properties: properties,
-		Dial: func(network, address string) (net.Conn, error) {
-			c, err := (&net.Dialer{Timeout: l.cfg.DialTimeout}).DialContext(l.ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			socket = c
-			settled = context.AfterFunc(l.ctx, func() { _ = c.SetDeadline(time.Now().Add(closeTimeout)) })
-			return c, c.SetDeadline(time.Now().Add(l.cfg.DialTimeout)) // the client takes it off after the handshake
-		},
-	})
-	if err != nil {
-		if socket != nil {
-			_ = socket.Close()
-		}
-		return nil, nil, fault.Wrap(err, fault.Unavailable, "connect")
-	}
-	return conn, settled, nil
-}
-
 // declare declares the topology on a channel of its own: a refusal closes the channel.
 func (l *link) declare(conn *amqp.Connection) error {
 	ch, err := conn.Channel()
@@ -155,16 +137,82 @@ func (l *link) declare(conn *amqp.Connection) error {
 
 // up tells that the session works.
 func (l *link) up(session uint64) {
+	l.cfg.Metrics.sessions.WithLabelValues(l.role).Inc()
 	l.log.LogAttrs(l.ctx, slog.LevelInfo, "connected to the broker", slog.Uint64("session", session))
 	l.set(nil)
 }
 
+// set changes the state: nil while the session works.
 func (l *link) set(state error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.change(state)
+}
+
+// change is set under the lock.
+func (l *link) change(state error) {
 	l.state = state
 	close(l.changed)
 	l.changed = make(chan struct{})
+	if to := stateOf(state); to != l.status.State {
+		l.status.State, l.status.Since = to, time.Now()
+	}
+	if state == nil {
+		l.internals, l.status.Remedy = 0, ""
+	}
+	l.cfg.Metrics.at(l.role, l.status)
+}
+
+// stateOf names the state.
+func stateOf(state error) State {
+	switch {
+	case state == nil:
+		return StateConnected
+	case errors.Is(state, errNotStarted):
+		return StateNotStarted
+	case errors.Is(state, errConnecting):
+		return StateConnecting
+	case errors.Is(state, errBlocked):
+		return StateBlocked
+	case errors.Is(state, errStopped):
+		return StateStopped
+	}
+	return StateDisconnected
+}
+
+// number notes the session that is about to begin.
+func (l *link) number(session uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.status.Session = session
+	l.cfg.Metrics.at(l.role, l.status)
+}
+
+// lost notes why a session ended or was not reached, and returns for how long it had worked.
+func (l *link) lost(reason error) (worked time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if l.status.State == StateConnected || l.status.State == StateBlocked {
+		worked = now.Sub(l.status.Since)
+		l.cfg.Metrics.lost.WithLabelValues(l.role).Inc()
+	}
+	internals := 0
+	if isInternal(reason) {
+		internals = l.internals + 1
+	}
+	l.change(reason)
+	l.internals = internals
+	l.status.LastError, l.status.LastErrorAt = scrub(reason.Error(), l.cfg.URL), now
+	l.status.Remedy = remedyOf(reason, internals)
+	return worked
+}
+
+// at returns what is known about the connection.
+func (l *link) at() Status {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.status
 }
 
 // ready returns a channel that is closed when the state changes, and the state: nil while a session is up, else why not.

@@ -54,6 +54,7 @@ type Publisher struct {
 	link *link
 	// slots holds one token for each message that is being published.
 	slots chan struct{}
+	stall stall
 	// lane is the current session's, nil between sessions; guarded by the link's mutex.
 	lane *lane
 	// stopping ends when Stop is called: nothing new is taken then.
@@ -102,10 +103,25 @@ func (p *Publisher) drain(ctx context.Context) error {
 	return nil
 }
 
-// Ready returns nil while messages can be published, else Unavailable with the reason.
+// Ready returns nil while messages can be published, else Unavailable with the reason. A broker that takes messages and
+// confirms none is not ready either.
 func (p *Publisher) Ready() error {
-	_, err := p.current()
-	return err
+	if _, err := p.current(); err != nil {
+		return err
+	}
+	if _, stalled := p.stall.since(p.cfg.ConfirmTimeout); stalled {
+		return fault.Wrap(errStalled, fault.Unavailable, "broker")
+	}
+	return nil
+}
+
+// Status tells where the connection stands.
+func (p *Publisher) Status() Status {
+	s := p.link.at()
+	if since, stalled := p.stall.since(p.cfg.ConfirmTimeout); stalled && s.State == StateConnected {
+		s.State, s.Since, s.Remedy = StateStalled, since, remedyStalled
+	}
+	return s
 }
 
 // WaitReady waits until messages can be published, or for ctx.
@@ -182,10 +198,14 @@ func (p *Publisher) deliver(ctx context.Context, exchange, key string, mandatory
 	if ctx.Err() != nil {
 		return fault.Wrap(ctx.Err(), fault.Unavailable, "publish %s", m.Type)
 	}
+	p.cfg.Metrics.inFlight.Inc()
+	defer p.cfg.Metrics.inFlight.Dec()
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Patience)
 	defer cancel()
 	for failures := 0; ; failures++ {
+		began := time.Now()
 		err := lane.publish(ctx, p.cfg.ConfirmTimeout, exchange, key, mandatory, message)
+		p.count(targetOf(exchange), began, err)
 		if err == nil || errors.Is(err, fault.NotFound) {
 			return err
 		}
@@ -199,6 +219,27 @@ func (p *Publisher) deliver(ctx context.Context, exchange, key string, mandatory
 		if next := p.laneNow(); next != nil {
 			lane = next
 		}
+	}
+}
+
+// count counts an attempt to publish.
+func (p *Publisher) count(target string, began time.Time, err error) {
+	m := p.cfg.Metrics
+	if target == toExchange {
+		p.stall.note(began, err)
+	}
+	if errors.Is(err, errBlocked) {
+		return // it was not handed over
+	}
+	m.published.WithLabelValues(target).Inc()
+	switch {
+	case err == nil:
+		m.confirmed.WithLabelValues(target).Inc()
+		m.confirm.Observe(time.Since(began).Seconds())
+	case errors.Is(err, fault.NotFound):
+		m.returned.WithLabelValues(target).Inc()
+	default:
+		m.unconfirmed.WithLabelValues(target).Inc()
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/ordersaga/ordersaga/internal/event/wire"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
@@ -66,8 +67,17 @@ func ended(closed <-chan *amqp.Error) error {
 	}
 }
 
-func (c *Consumer) begin() { c.handling.Add(1); c.running.Add(1) }
-func (c *Consumer) end()   { c.running.Add(-1); c.handling.Done() }
+func (c *Consumer) begin() {
+	c.handling.Add(1)
+	c.running.Add(1)
+	c.cfg.Metrics.inHand.WithLabelValues(c.link.role).Inc()
+}
+
+func (c *Consumer) end() {
+	c.cfg.Metrics.inHand.WithLabelValues(c.link.role).Dec()
+	c.running.Add(-1)
+	c.handling.Done()
+}
 
 // finish drains the session: nothing new, what nobody works on goes back, what is worked on is awaited while the
 // channel is still there to acknowledge it. A broker that does not answer any more is left when the drain is over.
@@ -103,9 +113,16 @@ func (c *Consumer) deliveryOf(raw *amqp.Delivery, session uint64) Delivery {
 	if c.cfg.Dead {
 		return d // DeadLetterOf reads the rest
 	}
-	if key, ok := d.Message.Headers[HeaderOriginRoutingKey].(string); ok {
-		d.Message.RoutingKey = key
-		d.Message.Exchange, _ = d.Message.Headers[HeaderOriginExchange].(string)
-	}
+	d.Message.Exchange, d.Message.RoutingKey = originOf(d.Message)
 	return d
+}
+
+// originOf returns how a message first came. What cannot be an exchange or a routing key is a stranger's header.
+func originOf(m wire.Message) (exchange, key string) {
+	key, ok := m.Headers[HeaderOriginRoutingKey].(string)
+	exchange, _ = m.Headers[HeaderOriginExchange].(string)
+	if !ok || len(key) > maxShort || len(exchange) > maxShort {
+		return m.Exchange, m.RoutingKey
+	}
+	return exchange, key
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync/atomic"
+	"time"
 
 	"github.com/ordersaga/ordersaga/internal/event/wire"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -64,6 +65,8 @@ func (c *Consumer) call(d Delivery) (err error) {
 		}
 	}()
 	c.stats.handled.Add(1)
+	began := time.Now()
+	defer func() { c.cfg.Metrics.handled(c.link.role, time.Since(began)) }()
 	return c.cfg.Handler(ctx, d)
 }
 
@@ -80,19 +83,19 @@ func (c *Consumer) settle(it item, err error) {
 	}
 	now := c.cfg.Now()
 	v := c.policy.decide(it.Delivery, err, now)
-	counter := &c.stats.acknowledged
+	counter, outcome := &c.stats.acknowledged, outcomeAcknowledged
 	var moved error
 	switch v.action {
 	case acknowledge:
 	case wait:
-		counter = &c.stats.redelivered
+		counter, outcome = &c.stats.redelivered, outcomeRedelivered
 		if v.parked > it.Parked {
-			counter = &c.stats.parked
+			counter, outcome = &c.stats.parked, outcomeParked
 		}
 		c.log(slog.LevelWarn, "message is tried again later", it.Delivery, slog.Duration("retry_in", v.delay), slog.Any("error", err))
 		moved = c.move(c.cfg.Topology.Wait(v.delay), marked(it.Delivery, v.attempts, v.parked))
 	case bury:
-		counter = &c.stats.deadLettered
+		counter, outcome = &c.stats.deadLettered, outcomeDeadLettered
 		c.log(slog.LevelError, "message goes to the dead letters", it.Delivery, slog.String("reason", string(v.reason)), slog.Any("error", err))
 		moved = c.move(c.cfg.Topology.Dead(), withHeaders(marked(it.Delivery, v.attempts, v.parked), map[string]any{
 			HeaderReason: string(v.reason), HeaderDetail: v.detail, HeaderFailedAt: stamp(now),
@@ -107,7 +110,13 @@ func (c *Consumer) settle(it item, err error) {
 		c.stale(it)
 		return
 	}
+	c.tally(counter, outcome)
+}
+
+// tally counts what became of a delivery.
+func (c *Consumer) tally(counter *atomic.Uint64, outcome string) {
 	counter.Add(1)
+	c.cfg.Metrics.deliveries.WithLabelValues(c.link.role, outcome).Inc()
 }
 
 // move puts a copy into another queue and returns when it is confirmed there. It waits for the publisher's
@@ -135,13 +144,13 @@ func (c *Consumer) requeue(it item) {
 		c.stale(it)
 		return
 	}
-	c.stats.requeued.Add(1)
+	c.tally(&c.stats.requeued, outcomeRequeued)
 }
 
 // stale drops a settlement whose session is over. Its tag means nothing on another channel, and the broker has
 // the message back already.
 func (c *Consumer) stale(it item) {
-	c.stats.stale.Add(1)
+	c.tally(&c.stats.stale, outcomeStale)
 	c.log(slog.LevelDebug, "the session of a message is over: it comes again", it.Delivery)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/trace"
 )
 
 // asyncAPIVersion is the version of the specification, bindingVersion that of its AMQP binding.
@@ -112,7 +113,7 @@ var cloudEventTrait = object{
 	{"headers", object{
 		{"type", "object"},
 		{"properties", object{
-			{wire.HeaderTraceparent, object{{"type", "string"}, {"description", "W3C trace context."}}},
+			{trace.Header, object{{"type", "string"}, {"description", "W3C trace context."}}},
 			{wire.HeaderCorrelationID, object{{"type", "string"}, {"description", "Read where neither the event nor correlation_id says a correlation."}}},
 		}},
 	}},

@@ -134,7 +134,7 @@ func TestFoldOfAnyHistory(t *testing.T) {
 
 func TestFoldRefuses(t *testing.T) {
 	record := func(version int64, kind, data string) event.Record {
-		return event.Record{Stream: "dead-a", Version: version, Entry: event.Entry{Event: event.Event{Type: kind, Subject: "a", Data: []byte(data)}}}
+		return event.Record{Stream: "dead-a", Version: version, Entry: event.Entry{Event: event.Event{Type: kind, Subject: "a", SchemaVersion: 1, Data: []byte(data)}}}
 	}
 	_, err := deadletter.State{}.Fold([]event.Record{record(2, event.DeadReceived, "{}")})
 	require.ErrorIs(t, err, fault.Corrupt, "a gap")

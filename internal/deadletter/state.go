@@ -84,7 +84,8 @@ func (s State) Pending() (Replay, bool) {
 }
 
 // Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Corrupt for a
-// gap or a replay that nobody asked for, Malformed for data that cannot be read.
+// gap or a replay that nobody asked for, Malformed for data that cannot be read, Unavailable for a version that only a newer
+// process knows.
 func (s State) Fold(records []event.Record) (State, error) {
 	next := s
 	next.Replays, next.Requests = slices.Clone(s.Replays), slices.Clone(s.Requests)
@@ -103,7 +104,10 @@ func (s State) Fold(records []event.Record) (State, error) {
 }
 
 // apply folds one record. Types that it does not know change nothing but the head.
-func (s *State) apply(r event.Record) error {
+func (s *State) apply(r event.Record) (err error) {
+	if r.Event, err = r.Newest(); err != nil {
+		return err
+	}
 	s.Head, s.UpdatedAt, s.ID = r.HeadOf(), r.Time, r.Subject
 	switch r.Type {
 	case event.DeadReceived:

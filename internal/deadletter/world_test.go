@@ -12,6 +12,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/event/wire"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -115,6 +116,7 @@ func (w *world) types(id string) []string {
 	w.t.Helper()
 	records, err := w.log.Read(w.t.Context(), event.DeadStream(id), 0, 0)
 	require.NoError(w.t, err)
+	eventtest.CheckRecords(w.t, records...)
 	var types []string
 	for _, r := range records {
 		types = append(types, r.Type)

@@ -52,6 +52,12 @@ func Control(t testing.TB) string {
 	return need(t, "DEVSTACK_BIN")
 }
 
+// RabbitMQControl returns the path of rabbitmqctl for the private node that the test runs against.
+func RabbitMQControl(t testing.TB) string { t.Helper(); return need(t, "DEVSTACK_RABBITMQCTL") }
+
+// Management returns the URL of the broker's management API, with user and password.
+func Management(t testing.TB) string { t.Helper(); return need(t, "RABBITMQ_MANAGEMENT_URL") }
+
 // Unique returns a name that no other test of this or another process uses: lower-case letters, digits and _.
 func Unique(prefix string) string {
 	return strings.ToLower(fmt.Sprintf("%s_%s_%d_%d", prefix, time.Now().UTC().Format("150405"), os.Getpid(), serial.Add(1)))

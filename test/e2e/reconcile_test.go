@@ -32,6 +32,12 @@ import (
 // service there.
 func (s *stack) ownNamespace(env ...string) {
 	s.t.Helper()
+	s.start(append([]string{"TEMPORAL_NAMESPACE=" + s.registerNamespace()}, env...)...)
+}
+
+// registerNamespace makes a Temporal namespace that no other test works in.
+func (s *stack) registerNamespace() string {
+	s.t.Helper()
 	s.namespace = testenv.Unique("reconcile")
 	_, err := s.temporal.WorkflowService().RegisterNamespace(s.ctx, &workflowservice.RegisterNamespaceRequest{
 		Namespace: s.namespace, WorkflowExecutionRetentionPeriod: durationpb.New(24 * time.Hour),
@@ -49,7 +55,7 @@ func (s *stack) ownNamespace(env ...string) {
 		_, err := own.ListWorkflow(s.ctx, &workflowservice.ListWorkflowExecutionsRequest{})
 		return err == nil
 	}, time.Minute, 100*time.Millisecond, "the namespace is known everywhere")
-	s.start(append([]string{"TEMPORAL_NAMESPACE=" + s.namespace}, env...)...)
+	return s.namespace
 }
 
 // finding is a finding of the command's report.

@@ -226,17 +226,6 @@ func (b *Bus) Get(queue string) (Message, bool, error) {
 	return m, ok, err
 }
 
-// Depth is how many messages are ready in a queue.
-func (b *Bus) Depth(queue string) (int, error) {
-	channel, err := b.conn.Channel()
-	if err != nil {
-		return 0, err
-	}
-	defer channel.Close()
-	q, err := channel.QueueDeclarePassive(queue, true, false, false, false, nil)
-	return q.Messages, err
-}
-
 // Purge drops what waits in a queue; a queue that is not there is empty.
 func (b *Bus) Purge(queue string) {
 	channel, err := b.conn.Channel()
@@ -245,6 +234,17 @@ func (b *Bus) Purge(queue string) {
 	}
 	defer channel.Close()
 	_, _ = channel.QueuePurge(queue, false)
+}
+
+// Depth is how many messages a queue has, without those that somebody holds.
+func (b *Bus) Depth(queue string) (int, error) {
+	channel, err := b.conn.Channel()
+	if err != nil {
+		return 0, err
+	}
+	defer channel.Close()
+	q, err := channel.QueueDeclarePassive(queue, true, false, false, false, nil)
+	return q.Messages, err
 }
 
 // Subjects are the subjects about which a message of one of the types has come.

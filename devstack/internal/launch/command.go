@@ -26,11 +26,12 @@ func (l *launcher) environmentContext() (stack.Context, error) {
 		return stack.Context{}, fmt.Errorf("write empty temporal.toml: %w", err)
 	}
 	return stack.Context{
-		Control:        l.control.Path(),
-		Executable:     l.executable,
-		EmptyFile:      empty,
-		MongoDBQuery:   stack.MongoDBQuery(),
-		KeepAPIAddress: l.durable(),
+		Control:         l.control.Path(),
+		Executable:      l.executable,
+		EmptyFile:       empty,
+		MongoDBQuery:    stack.MongoDBQuery(),
+		RabbitMQControl: stack.RabbitMQControl(l.folder),
+		KeepAPIAddress:  l.durable(),
 	}, nil
 }
 

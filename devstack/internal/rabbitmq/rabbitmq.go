@@ -93,7 +93,21 @@ collect_statistics_interval = 1000
 			return fmt.Errorf("prepare rabbitmq: %w", err)
 		}
 	}
+	if err := os.WriteFile(Control(n.Dir), []byte(n.control()), 0o700); err != nil {
+		return fmt.Errorf("prepare rabbitmq: %w", err)
+	}
 	return nil
+}
+
+// Control is the path of a script that is rabbitmqctl for the node in a folder. Tests bring about with it what
+// no client can: alarms, short timeouts.
+func Control(dir string) string { return filepath.Join(dir, "rabbitmqctl") }
+
+// control is that script: the name server and the cookie are the node's own.
+func (n Node) control() string {
+	quote := func(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+	return fmt.Sprintf("#!/bin/sh\nHOME=%s ERL_EPMD_PORT=%d RABBITMQ_CONF_ENV_FILE=%s exec %s -n %s \"$@\"\n", quote(n.Dir), n.Ports.EPMD,
+		quote(n.file("environment.sh")), quote(filepath.Join(filepath.Dir(n.Server), "rabbitmqctl")), nodeName)
 }
 
 func (n Node) file(name string) string { return filepath.Join(n.Dir, name) }

@@ -179,6 +179,11 @@ func (b Builder) mongodb() (supervise.Component, error) {
 	return component, err
 }
 
+// RabbitMQControl is the path of the private node's rabbitmqctl, once the node is prepared.
+func RabbitMQControl(folder *state.Folder) string {
+	return rabbitmq.Control(filepath.Join(folder.Dir, "data", "rabbitmq"))
+}
+
 func (b Builder) rabbitmq() (supervise.Component, error) {
 	dir, err := b.Folder.Sub("data", "rabbitmq")
 	if err != nil {

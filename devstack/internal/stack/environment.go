@@ -16,6 +16,8 @@ type Context struct {
 	EmptyFile string
 	// MongoDBQuery is appended to the URI.
 	MongoDBQuery string
+	// RabbitMQControl is the path of the private node's rabbitmqctl.
+	RabbitMQControl string
 	// KeepAPIAddress leaves an address for the API that the user has chosen.
 	KeepAPIAddress bool
 }
@@ -37,7 +39,7 @@ func owned(component, variable string) bool {
 	case MongoDB:
 		return strings.HasPrefix(variable, "MONGODB_")
 	case RabbitMQ:
-		return variable == "AMQP_URL" || variable == "RABBITMQ_MANAGEMENT_URL"
+		return variable == "AMQP_URL" || variable == "RABBITMQ_MANAGEMENT_URL" || variable == "DEVSTACK_RABBITMQCTL"
 	}
 	return false
 }
@@ -90,6 +92,7 @@ func Settings(base []string, s Selection, e Endpoints, c Context) []string {
 	if s.Started(RabbitMQ) {
 		set("AMQP_URL", e.AMQPURL())
 		set("RABBITMQ_MANAGEMENT_URL", e.ManagementURL())
+		set("DEVSTACK_RABBITMQCTL", c.RabbitMQControl)
 	}
 	set("DEVSTACK", "1")
 	set("DEVSTACK_BIN", c.Executable)

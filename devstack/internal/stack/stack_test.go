@@ -82,7 +82,7 @@ func values(environment []string) map[string]string {
 
 var (
 	endpoints = Endpoints{API: 1, Temporal: 2, UI: 3, MongoDB: 4, AMQP: 5, Management: 6}
-	context   = Context{Control: "/c", Executable: "/e", EmptyFile: "/empty"}
+	context   = Context{Control: "/c", Executable: "/e", EmptyFile: "/empty", RabbitMQControl: "/ctl"}
 )
 
 func TestEnvironmentReplacesWhatWasThere(t *testing.T) {
@@ -96,6 +96,7 @@ func TestEnvironmentReplacesWhatWasThere(t *testing.T) {
 		"TEMPORAL_UI_URL": "http://127.0.0.1:3", "MONGODB_URI": "mongodb://127.0.0.1:4/", "MONGODB_DATABASE": "ordersaga",
 		"AMQP_URL": "amqp://guest:guest@127.0.0.1:5/", "RABBITMQ_MANAGEMENT_URL": "http://guest:guest@127.0.0.1:6",
 		"HTTP_ADDR": "127.0.0.1:1", "DEVSTACK": "1", "DEVSTACK_BIN": "/e", "DEVSTACK_CONTROL": "/c",
+		"DEVSTACK_RABBITMQCTL": "/ctl",
 	} {
 		if got[variable] != want {
 			t.Errorf("%s = %q, want %q", variable, got[variable], want)

@@ -21,6 +21,7 @@ type Proxy struct {
 	mu      sync.Mutex
 	refuse  bool
 	gate    chan struct{} // closed while bytes pass
+	answers chan struct{} // closed while the broker's bytes pass
 	sockets map[net.Conn]struct{}
 }
 
@@ -31,8 +32,9 @@ func NewProxy(t testing.TB, brokerURL string) *Proxy {
 	require.NoError(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	p := &Proxy{listener: listener, target: u.Host, sockets: make(map[net.Conn]struct{}), gate: make(chan struct{})}
+	p := &Proxy{listener: listener, target: u.Host, sockets: make(map[net.Conn]struct{}), gate: make(chan struct{}), answers: make(chan struct{})}
 	close(p.gate)
+	close(p.answers)
 	if u.Port() == "" {
 		p.target = net.JoinHostPort(u.Hostname(), "5672")
 	}
@@ -65,8 +67,8 @@ func (p *Proxy) accept() {
 			continue
 		}
 		p.wg.Add(2)
-		go p.pump(client, server)
-		go p.pump(server, client)
+		go p.pump(client, server, true)
+		go p.pump(server, client, false)
 	}
 }
 
@@ -82,13 +84,13 @@ func (p *Proxy) keep(sockets ...net.Conn) bool {
 	return true
 }
 
-func (p *Proxy) pump(to, from net.Conn) {
+func (p *Proxy) pump(to, from net.Conn, answers bool) {
 	defer p.wg.Done()
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {
-			p.pass()
+			p.pass(answers)
 			if _, err := to.Write(buffer[:n]); err != nil {
 				break
 			}
@@ -105,11 +107,14 @@ func (p *Proxy) pump(to, from net.Conn) {
 }
 
 // pass waits while the proxy is frozen.
-func (p *Proxy) pass() {
+func (p *Proxy) pass(answer bool) {
 	p.mu.Lock()
-	gate := p.gate
+	gate, answers := p.gate, p.answers
 	p.mu.Unlock()
 	<-gate
+	if answer {
+		<-answers
+	}
 }
 
 // Freeze lets no byte through, and breaks nothing, as a broker does that hangs. Thaw ends it.
@@ -119,14 +124,23 @@ func (p *Proxy) Freeze() {
 	p.gate = make(chan struct{})
 }
 
-// Thaw ends Freeze.
+// FreezeAnswers lets nothing through that the broker says, while it hears everything. Thaw ends it.
+func (p *Proxy) FreezeAnswers() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answers = make(chan struct{})
+}
+
+// Thaw ends Freeze and FreezeAnswers.
 func (p *Proxy) Thaw() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	select {
-	case <-p.gate:
-	default:
-		close(p.gate)
+	for _, gate := range []chan struct{}{p.gate, p.answers} {
+		select {
+		case <-gate:
+		default:
+			close(gate)
+		}
 	}
 }
 

@@ -1,0 +1,123 @@
+package brokertest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/testenv"
+)
+
+// Node is the private RabbitMQ node that the tests run against, for what no client of it can bring about.
+type Node struct{ devstack, control, management string }
+
+// NewNode returns the node of the surrounding devstack.
+func NewNode(t testing.TB) *Node {
+	t.Helper()
+	return &Node{devstack: testenv.Control(t), control: testenv.RabbitMQControl(t), management: testenv.Management(t)}
+}
+
+// nodeTimeout bounds one command; a start takes long on a small machine.
+const nodeTimeout = 90 * time.Second
+
+func run(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), nodeTimeout)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	require.NoError(t, err, "%s %v: %s", name, args, out)
+	return strings.TrimSpace(string(out))
+}
+
+// Stop stops the node and returns when it is gone.
+func (n *Node) Stop(t testing.TB) { t.Helper(); run(t, n.devstack, "stop", "rabbitmq") }
+
+// Start starts the node and returns when it is ready.
+func (n *Node) Start(t testing.TB) { t.Helper(); run(t, n.devstack, "start", "rabbitmq") }
+
+// Eval evaluates an Erlang expression on the node.
+func (n *Node) Eval(t testing.TB, expression string) string {
+	t.Helper()
+	return run(t, n.control, "eval", expression)
+}
+
+// MemoryAlarm raises the memory alarm until the test ends or the returned function is called.
+func (n *Node) MemoryAlarm(t testing.TB) (calm func()) {
+	t.Helper()
+	calm = func() { run(t, n.control, "set_vm_memory_high_watermark", "0.9") }
+	t.Cleanup(calm)
+	run(t, n.control, "set_vm_memory_high_watermark", "absolute", "1MB")
+	return calm
+}
+
+// ConsumerTimeout lowers the broker's consumer_timeout for channels that are opened from now on, until the test ends.
+func (n *Node) ConsumerTimeout(t testing.TB, timeout time.Duration) {
+	t.Helper()
+	t.Cleanup(func() {
+		n.Eval(t, "application:set_env(rabbit, consumer_timeout, 1800000), application:unset_env(rabbit, channel_tick_interval).")
+	})
+	n.Eval(t, fmt.Sprintf("application:set_env(rabbit, consumer_timeout, %d), application:set_env(rabbit, channel_tick_interval, %d).",
+		timeout.Milliseconds(), timeout.Milliseconds()/2))
+}
+
+// LoseDeadLetterWorkers brings about the state of RabbitMQ 3.10 in which the supervisor of its dead-letter workers is gone,
+// until the node is started anew, at the latest when the test ends.
+func (n *Node) LoseDeadLetterWorkers(t testing.TB) (restart func()) {
+	t.Helper()
+	var once sync.Once
+	restart = func() { once.Do(func() { n.Stop(t); n.Start(t) }) }
+	t.Cleanup(restart)
+	n.Eval(t, "supervisor:terminate_child(rabbit_sup, rabbit_fifo_dlx_sup).")
+	return restart
+}
+
+// CloseConnections has the broker close the connections of a name, as an operator does with the management API, and
+// returns when it has closed at least one.
+func (n *Node) CloseConnections(t testing.TB, name string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		var connections []struct {
+			Name  string `json:"name"`
+			Given string `json:"user_provided_name"`
+		}
+		raw := n.ask(t, http.MethodGet, "/api/connections")
+		require.NoError(t, json.Unmarshal(raw, &connections))
+		closed := 0
+		for _, c := range connections {
+			if strings.HasPrefix(c.Given, name) {
+				n.ask(t, http.MethodDelete, "/api/connections/"+url.PathEscape(c.Name))
+				closed++
+			}
+		}
+		return closed > 0
+	}, Patience, 100*time.Millisecond, "the broker lists its connections with a delay")
+}
+
+// ask asks the management API. A connection that is gone already is as good as closed.
+func (n *Node) ask(t testing.TB, method, path string) []byte {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(n.management, "/")+path, nil)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	var body json.RawMessage
+	if response.StatusCode == http.StatusOK {
+		require.NoError(t, json.NewDecoder(response.Body).Decode(&body))
+	} else {
+		require.Contains(t, []int{http.StatusNoContent, http.StatusNotFound}, response.StatusCode)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	return body
+}

@@ -1,0 +1,207 @@
+package broker_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/broker"
+	"github.com/ordersaga/ordersaga/internal/broker/brokertest"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/testenv"
+)
+
+// Whatever ends or holds up the connections while streams are published and messages are handled: nothing is lost, in
+// either direction, and what is published stays in order.
+func TestOutagesLoseAndReorderNothing(t *testing.T) {
+	node := brokertest.NewNode(t)
+	for name, disturb := range map[string]func(t *testing.T, name string, proxy *brokertest.Proxy){
+		"the broker closes the connections": func(t *testing.T, name string, _ *brokertest.Proxy) {
+			for range 3 {
+				node.CloseConnections(t, name)
+			}
+		},
+		"memory alarm": func(t *testing.T, _ string, _ *brokertest.Proxy) {
+			node.MemoryAlarm(t)()
+		},
+		"the network stalls until the heartbeats are missed": func(t *testing.T, _ string, proxy *brokertest.Proxy) {
+			proxy.Freeze()
+			<-time.NewTimer(4 * time.Second).C // longer than three heartbeats
+			proxy.Thaw()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url := testenv.AMQP(t)
+			proxy := brokertest.NewProxy(t, url)
+			own := testenv.Unique("client")
+			change := func(c *broker.Config) { c.URL, c.Name, c.Heartbeat = proxy.URL, own, time.Second }
+			const messages = 100
+			var handled sync.Map
+			b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+				change(&c.Config)
+				c.Handler = func(_ context.Context, d broker.Delivery) error { handled.Store(d.Message.MessageID, true); return nil }
+			})
+			cfg := config(url, b.topology)
+			change(&cfg)
+			p := startPublisher(t, broker.PublisherConfig{Config: cfg})
+			ears := brokertest.Listen(t, url, b.topology.Exchange, "order.needs_attention")
+			var sent sync.WaitGroup
+			// Through a supervised publisher, which blocks and reconnects as a good neighbour's does.
+			inbound := startPublisher(t, broker.PublisherConfig{Config: config(url, b.topology), Patience: brokertest.Patience})
+			sent.Go(func() {
+				for i := range messages {
+					if err := inbound.Send(patient(t), b.topology.Inbox(), order(fmt.Sprintf("o-%d", i))); err != nil {
+						t.Errorf("message %d: %v", i, err)
+					}
+				}
+			})
+			publishThrough(t, p, ears, func() { disturb(t, own, proxy) })
+			sent.Wait()
+			require.Eventually(t, func() bool {
+				for i := range messages {
+					if _, ok := handled.Load(fmt.Sprintf("o-%d", i)); !ok {
+						return false
+					}
+				}
+				return true
+			}, brokertest.Patience, 10*time.Millisecond, "every message is handled")
+			require.Eventually(t, func() bool { return brokertest.Depth(t, url, b.topology.Inbox()) == 0 }, brokertest.Patience, 50*time.Millisecond)
+		})
+	}
+}
+
+// The broker is short of memory before anybody connects. Consumers go on; a publisher says that it is blocked, and what it
+// was given is published when the alarm is over.
+func TestASessionThatComesUpInAnAlarm(t *testing.T) {
+	url, node := testenv.AMQP(t), brokertest.NewNode(t)
+	handled := make(chan string, 1)
+	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		c.Handler = func(_ context.Context, d broker.Delivery) error { handled <- d.Message.MessageID; return nil }
+	})
+	ears := brokertest.Listen(t, url, b.topology.Exchange, "order.needs_attention")
+	calm := node.MemoryAlarm(t)
+	metrics := prometheus.NewRegistry()
+	cfg := config(url, b.topology)
+	cfg.Metrics = newMetrics(t, metrics)
+	p := startPublisher(t, broker.PublisherConfig{Config: cfg, ConfirmTimeout: 500 * time.Millisecond, Patience: brokertest.Patience})
+	require.Equal(t, broker.StateConnected, p.Status().State, "the broker says nothing before something is published")
+	published := make(chan error, 1)
+	go func() {
+		_, err := p.PublishRecords(patient(t), brokertest.Records("order-1", 3))
+		published <- err
+	}()
+	require.Eventually(t, func() bool { return p.Status().State == broker.StateBlocked }, brokertest.Patience, 5*time.Millisecond)
+	require.ErrorIs(t, p.Ready(), fault.Unavailable)
+	require.InDelta(t, 1, gauge(t, metrics, "ordersaga_broker_blocked", "publisher"), 0)
+	require.InDelta(t, 1, gauge(t, metrics, "ordersaga_broker_connected", "publisher"), 0)
+	require.NoError(t, b.consumer.Ready(), "consumers are not blocked")
+	require.Empty(t, published)
+	calm()
+	require.NoError(t, receive(t, published))
+	brokertest.RequireOrdered(t, ears.Until(t, last(3)), 3)
+	require.NoError(t, p.Ready())
+	require.InDelta(t, 0, gauge(t, metrics, "ordersaga_broker_blocked", "publisher"), 0)
+	brokertest.Send(t, url, b.topology.Exchange, "order.created", order("o-1"))
+	require.Equal(t, "o-1", receive(t, handled))
+}
+
+// A handler takes longer than the broker waits for an acknowledgement: the broker closes the channel. The message comes
+// again, its first outcome is dropped, and everything else goes on.
+func TestTheConsumerTimeoutIsSurvived(t *testing.T) {
+	url, node := testenv.AMQP(t), brokertest.NewNode(t)
+	node.ConsumerTimeout(t, time.Second)
+	release := make(chan struct{})
+	var mu sync.Mutex
+	calls := map[string][]uint64{}
+	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		c.Handler = func(_ context.Context, d broker.Delivery) error {
+			mu.Lock()
+			calls[d.Message.MessageID] = append(calls[d.Message.MessageID], d.Session)
+			first := len(calls[d.Message.MessageID]) == 1
+			mu.Unlock()
+			if d.Message.MessageID == "slow" && first {
+				<-release
+				return fault.New(fault.Invalid, "nobody asks any more")
+			}
+			return nil
+		}
+	})
+	brokertest.Send(t, url, b.topology.Exchange, "order.created", order("slow"))
+	const messages = 50
+	for i := range messages {
+		brokertest.Send(t, url, b.topology.Exchange, "order.created", order(fmt.Sprintf("o-%d", i)))
+	}
+	b.stats(t, func(s broker.ConsumerStats) bool { return s.Acknowledged == messages+1 })
+	status := b.consumer.Status()
+	require.Equal(t, broker.StateConnected, status.State)
+	require.Greater(t, status.Session, uint64(1))
+	require.Contains(t, status.LastError, "PRECONDITION_FAILED")
+	close(release)
+	b.stats(t, func(s broker.ConsumerStats) bool { return s.Stale == 1 })
+	brokertest.Send(t, url, b.topology.Exchange, "order.created", order("after"))
+	b.stats(t, func(s broker.ConsumerStats) bool { return s.Acknowledged == messages+2 })
+	require.NoError(t, b.consumer.Stop(patient(t)))
+	require.Zero(t, brokertest.Depth(t, url, b.topology.Inbox()), "nothing is left")
+	require.Zero(t, brokertest.Depth(t, url, b.topology.Dead()), "an outcome of a session that is over moves nothing")
+	mu.Lock()
+	defer mu.Unlock()
+	require.Len(t, calls["slow"], 2, "not lost, and not again and again")
+	require.Greater(t, calls["slow"][1], calls["slow"][0])
+	for i := range messages {
+		require.NotEmpty(t, calls[fmt.Sprintf("o-%d", i)])
+	}
+}
+
+func TestWrongCredentialsAreSaidAndNotShown(t *testing.T) {
+	url := testenv.AMQP(t)
+	wrong := strings.Replace(url, "guest:guest@", "guest:hunter2@", 1)
+	require.NotEqual(t, url, wrong)
+	registry := prometheus.NewRegistry()
+	cfg := config(wrong, broker.Topology{})
+	cfg.Metrics = newMetrics(t, registry)
+	p, err := broker.NewPublisher(broker.PublisherConfig{Config: cfg})
+	require.NoError(t, err)
+	require.Equal(t, broker.StateNotStarted, p.Status().State)
+	p.Start()
+	require.Eventually(t, func() bool { return p.Status().Session >= 3 }, brokertest.Patience, 5*time.Millisecond, "it goes on trying")
+	s := p.Status()
+	require.Equal(t, broker.StateDisconnected, s.State)
+	require.Contains(t, s.LastError, "username or password not allowed")
+	require.Contains(t, s.Remedy, "AMQP_URL")
+	require.WithinDuration(t, time.Now(), s.Since, time.Minute)
+	require.WithinDuration(t, time.Now(), s.LastErrorAt, time.Minute)
+	require.NotContains(t, fmt.Sprint(s, p.Ready()), "hunter2")
+	require.InDelta(t, 0, gauge(t, registry, "ordersaga_broker_connected", "publisher"), 0)
+	require.NoError(t, p.Stop(context.Background()))
+	require.Equal(t, broker.StateStopped, p.Status().State)
+}
+
+// RabbitMQ 3.10 has lost the supervisor of its dead-letter workers: it refuses queues that dead-letter at least once, for
+// good. Readiness says what to do, and that helps.
+func TestTheLostDeadLetterWorkersAreRecognized(t *testing.T) {
+	url, node := testenv.AMQP(t), brokertest.NewNode(t)
+	topology := brokertest.Topology(t, url, quick...)
+	restart := node.LoseDeadLetterWorkers(t)
+	cfg := config(url, topology)
+	cfg.ReconnectMin, cfg.ReconnectMax = 500*time.Millisecond, time.Second // such a node does not bear more
+	p, err := broker.NewPublisher(broker.PublisherConfig{Config: cfg})
+	require.NoError(t, err)
+	p.Start()
+	t.Cleanup(func() { require.NoError(t, p.Stop(patient(t))) })
+	recognized := func() bool { return strings.Contains(p.Status().Remedy, "rabbit_fifo_dlx_sup") }
+	if !assert.Eventually(t, recognized, 2*brokertest.Patience, 10*time.Millisecond) {
+		t.Fatalf("%+v", p.Status())
+	}
+	require.Contains(t, p.Status().LastError, "INTERNAL_ERROR")
+	restart()
+	require.NoError(t, p.WaitReady(patient(t)))
+	require.Empty(t, p.Status().Remedy)
+	require.NotEmpty(t, p.Status().LastError, "it stays, with its time")
+}
