@@ -4,7 +4,8 @@
 #
 #   publish.sh TYPE SUBJECT DATA [ID]
 #
-# RABBITMQ_MANAGEMENT_URL names the API, with user and password. Sent again under the same ID it is the same event.
+# RABBITMQ_MANAGEMENT_URL names the API, with user and password, and RABBITMQ_VHOST the virtual host, percent-encoded. Sent
+# again under the same ID it is the same event.
 set -eu
 
 if [ $# -lt 3 ]; then
@@ -23,7 +24,7 @@ quoted() {
 event=$(printf '{"specversion": "1.0", "id": %s, "source": "/scripts", "type": %s, "subject": %s, "data": %s}' \
   "$(quoted "$id")" "$(quoted "$type")" "$(quoted "$subject")" "$data")
 
-answer=$(curl -sS --max-time 30 --fail-with-body -X POST "${url%/}/api/exchanges/%2F/domain_events/publish" \
+answer=$(curl -sS --max-time 30 --fail-with-body -X POST "${url%/}/api/exchanges/${RABBITMQ_VHOST:-%2F}/domain_events/publish" \
   -H 'Content-Type: application/json' -d @- <<JSON
 {"routing_key": $(quoted "$type"), "payload_encoding": "string", "payload": $(quoted "$event"), "properties": {
   "delivery_mode": 2, "content_type": "application/cloudevents+json", "message_id": $(quoted "$id"), "type": $(quoted "$type")}}

@@ -8,7 +8,7 @@ import { BaseEvent } from './base-event.js';
 import type { DomainEvent } from './domain-event.js';
 
 /** How long the broker may take to confirm, reconnects included. */
-const CONFIRM_TIMEOUT_MS = 10_000;
+const CONFIRM_TIMEOUT_MS = 30_000;
 
 /** Publishes this shop's events: persistent, mandatory and confirmed. */
 @Injectable()
