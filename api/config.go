@@ -119,6 +119,8 @@ type Config struct {
 	Log    Log
 	Orders Orders
 	Stock  Stock
+	// DeadLetters is mandatory, too.
+	DeadLetters DeadLetters
 	// Ready looks at every dependency, for /readyz. Its context is bounded.
 	Ready func(ctx context.Context) []Check
 
@@ -156,7 +158,7 @@ func (c *Config) Validate() error {
 		missing bool
 	}{
 		{"/sagas", c.Sagas == nil}, {"/log", c.Log == nil}, {"/orders", c.Orders == nil},
-		{"/stock", c.Stock == nil}, {"/ready", c.Ready == nil},
+		{"/stock", c.Stock == nil}, {"/deadLetters", c.DeadLetters == nil}, {"/ready", c.Ready == nil},
 	} {
 		if need.missing {
 			wrong = append(wrong, fault.Fieldf(need.pointer, "is missing"))

@@ -135,7 +135,7 @@ func newFixture(t *testing.T, change ...func(*api.Config)) *fixture {
 	var mu sync.Mutex
 	ids := 0
 	c := api.Config{
-		Sagas: f.sagas, Log: log, Orders: f.orders, Stock: ledger,
+		Sagas: f.sagas, Log: log, Orders: f.orders, Stock: ledger, DeadLetters: &letters{},
 		Ready:         func(context.Context) []api.Check { return f.checks },
 		TemporalUIURL: "http://127.0.0.1:8233/", TemporalNamespace: "shop",
 		Clock: func() time.Time { return at },

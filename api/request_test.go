@@ -129,7 +129,7 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 	for _, f := range fault.FieldsOf(err) {
 		places = append(places, f.Pointer)
 	}
-	require.Equal(t, []string{"/sagas", "/log", "/orders", "/stock", "/ready", "/temporalUIURL", ""}, places)
+	require.Equal(t, []string{"/sagas", "/log", "/orders", "/stock", "/deadLetters", "/ready", "/temporalUIURL", ""}, places)
 }
 
 func TestTooLargeBodies(t *testing.T) {

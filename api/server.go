@@ -102,6 +102,11 @@ func (s *Server) routes() []route {
 		{http.MethodPost, "/v1/orders/:id/resolutions", s.resolveOrder},
 		{http.MethodGet, "/v1/attention", s.listDesk},
 
+		{http.MethodGet, "/v1/dead-letters", s.listDead},
+		{http.MethodGet, "/v1/dead-letters/:id", s.getDead},
+		{http.MethodPost, "/v1/dead-letters/:id/replay", s.replayDead},
+		{http.MethodPost, "/v1/dead-letters/:id/discard", s.discardDead},
+
 		{http.MethodGet, "/v1/stock", s.listStock},
 		{http.MethodGet, "/v1/stock/:sku", s.getStock},
 		{http.MethodPost, "/v1/stock/:sku/receipts", s.receiveStock},

@@ -102,6 +102,7 @@ func (s *service) startHTTP() (err error) {
 	}
 	s.api, err = api.New(api.Config{
 		Sagas: s.sagas, Log: s.stores.log, Orders: listing{s.stores.orders, s.stores.late}, Stock: s.stores.ledger, Ready: s.checks,
+		DeadLetters:   s.deadLetters(),
 		TemporalUIURL: s.cfg.TemporalUIURL, TemporalNamespace: s.cfg.TemporalNamespace,
 		Registry: s.registry, Logger: s.logger,
 	})

@@ -55,6 +55,7 @@ func root() *cobra.Command {
 	}
 	cmd.AddCommand(configCommand(), rebuildCommand(), reconcileCommand(), attentionCommand(), resolveCommand(), healthCommand())
 	cmd.AddCommand(publishCommand(), tailCommand())
+	cmd.AddCommand(deadLettersCommand())
 	return cmd
 }
 

@@ -45,6 +45,7 @@ type service struct {
 
 	workers  *workers.Workers
 	consumer *broker.Consumer
+	keeper   *broker.Consumer
 	api      *api.Server
 	http     *listener
 	// fatal gets the error of a worker that has given up.
@@ -107,9 +108,6 @@ func (s *service) connect(ctx context.Context) (err error) {
 	s.sagas = sagaclient.New(sagaclient.Config{
 		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Eager: s.roles.worker && s.roles.api,
 	})
-	if !s.roles.worker && !s.roles.consumer {
-		return nil
-	}
 	if s.busMetrics, err = broker.NewMetrics(s.registry); err != nil {
 		return err
 	}
@@ -117,6 +115,10 @@ func (s *service) connect(ctx context.Context) (err error) {
 		return err
 	}
 	s.publisher.Start()
+	if !s.roles.worker && !s.roles.consumer {
+		// The API alone needs the broker for replays of dead letters, and serves everything else without it.
+		return nil
+	}
 	s.http.serve(startingWith(s.publisher))
 	return await(ctx, s.logger, "rabbitmq", hostOf(s.cfg.AMQPURL.Reveal()), func(context.Context) error { return s.publisher.Ready() })
 }
@@ -218,21 +220,25 @@ func (s *service) startConsumer(ctx context.Context) (err error) {
 	router := &workers.Router{
 		Sagas: s.sagas, Stock: receiver{s.stores.ledger}, Verdicts: s.stores.log, Clock: time.Now, Logger: s.logger,
 	}
+	handle := func(ctx context.Context, m wire.Message) error {
+		e, err := wire.Decode(m)
+		if err != nil {
+			return err
+		}
+		parent, _ := m.Header(trace.Header)
+		return router.Handle(trace.With(ctx, parent), e)
+	}
 	s.consumer, err = broker.NewConsumer(broker.ConsumerConfig{
 		Config: s.broker(), Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, ParkMax: s.cfg.SignalParkMax,
-		Handler: func(ctx context.Context, d broker.Delivery) error {
-			e, err := wire.Decode(d.Message)
-			if err != nil {
-				return err
-			}
-			parent, _ := d.Message.Header(trace.Header)
-			return router.Handle(trace.With(ctx, parent), e)
-		},
+		Handler: func(ctx context.Context, d broker.Delivery) error { return handle(ctx, d.Message) },
 	})
 	if err != nil {
 		return err
 	}
 	s.consumer.Start()
+	if err := s.startKeeper(handle); err != nil {
+		return err
+	}
 	return s.consumer.WaitReady(ctx)
 }
 
@@ -249,6 +255,9 @@ func (s *service) close() {
 	}
 	if s.consumer != nil {
 		failed = append(failed, s.consumer.Stop(ctx))
+	}
+	if s.keeper != nil {
+		failed = append(failed, s.keeper.Stop(ctx))
 	}
 	if s.workers != nil {
 		s.workers.Stop()
@@ -278,11 +287,14 @@ func (s *service) checks(ctx context.Context) []api.Check {
 		{Name: "mongodb", Err: s.stores.ping(ctx)},
 		{Name: "temporal", Err: temporal},
 	}
-	if s.publisher != nil {
+	if s.roles.worker || s.roles.consumer {
 		checks = append(checks, brokerCheck("rabbitmq", s.publisher))
 	}
 	if s.consumer != nil {
 		checks = append(checks, brokerCheck("consumer", s.consumer))
+	}
+	if s.keeper != nil {
+		checks = append(checks, brokerCheck("keeper", s.keeper))
 	}
 	return checks
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/deadletter/mongoletters"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
@@ -35,6 +36,8 @@ type stores struct {
 	// late is what came after its order had ended and needs somebody.
 	late   *readmodel.Store
 	ledger *inventory.Ledger
+	// letters are the dead letters.
+	letters *mongoletters.Store
 }
 
 // openStores connects and makes collections and indexes ready; it waits for the server.
@@ -46,7 +49,7 @@ func openStores(ctx context.Context, c config.Config, logger *slog.Logger) (*sto
 		return nil, err
 	}
 	db := client.Database(c.MongoDBDatabase)
-	s := &stores{client: client}
+	s := &stores{client: client, letters: mongoletters.New(db)}
 	if s.raw, err = mongolog.New(mongolog.Config{Database: db, Logger: logger}); err != nil {
 		return nil, err
 	}
@@ -63,7 +66,7 @@ func openStores(ctx context.Context, c config.Config, logger *slog.Logger) (*sto
 		return nil, err
 	}
 	return s, await(ctx, logger, "mongodb", hostOf(c.MongoDBURI.Reveal()), func(ctx context.Context) error {
-		return errors.Join(s.raw.Setup(ctx), s.orders.Setup(ctx), s.late.Setup(ctx))
+		return errors.Join(s.raw.Setup(ctx), s.orders.Setup(ctx), s.late.Setup(ctx), s.letters.Setup(ctx))
 	})
 }
 

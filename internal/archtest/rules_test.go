@@ -48,7 +48,7 @@ var rules = []rule{
 	unreachable{from: []string{"internal/reconcile"}, forbidden: drivers},
 	mayImport{
 		from: "internal/reconcile", exactly: true,
-		local:   []string{"internal/order", "internal/late", "internal/event", "internal/eventlog", "internal/fault", "internal/payment"},
+		local:   []string{"internal/order", "internal/late", "internal/deadletter", "internal/event", "internal/eventlog", "internal/fault", "internal/payment"},
 		outside: []string{"golang.org/x/sync"},
 	},
 
@@ -59,6 +59,10 @@ var rules = []rule{
 	mayImport{from: "internal/order", local: []string{"internal/event", "internal/fault"}, outside: []string{}},
 	mayImport{
 		from: "internal/late", local: []string{"internal/order", "internal/event", "internal/fault"}, outside: []string{},
+	},
+	mayImport{
+		from: "internal/deadletter", exactly: true, local: []string{"internal/event", "internal/event/wire", "internal/fault"},
+		outside: []string{"golang.org/x/sync"},
 	},
 	mayImport{from: "internal/payment", exactly: true, outside: []string{}},
 	mayImport{
@@ -71,7 +75,7 @@ var rules = []rule{
 
 	// One place for each driver, and cmd, which wires them.
 	onlyIn{imported: "go.mongodb.org/mongo-driver", places: []string{
-		"internal/eventlog/mongolog", "internal/readmodel", "internal/inventory/mongoregistry", "cmd", "test",
+		"internal/eventlog/mongolog", "internal/readmodel", "internal/inventory/mongoregistry", "internal/deadletter/mongoletters", "cmd", "test",
 	}},
 	onlyIn{imported: "github.com/rabbitmq/amqp091-go", places: []string{"internal/broker", "test", "examples/go"}},
 	// The examples are other teams' services: they know names on the bus and nothing of this module.

@@ -164,6 +164,24 @@ func TestDeadLettersTellTheirStory(t *testing.T) {
 	fresh := Fresh(byUs)
 	require.Equal(t, wire.Message{Exchange: "domain_events", RoutingKey: "OrderCreated", MessageID: "m", Headers: map[string]any{
 		"traceparent": "00", HeaderOriginExchange: "domain_events", HeaderOriginRoutingKey: "OrderCreated"}}, fresh)
+	require.Equal(t, map[string]any{"traceparent": "00"}, Original(byUs).Headers, "as its sender sent it")
+}
+
+// A replayed message says which letter it comes from and how often it was replayed, also when it waits and dies again;
+// the next replay says so of the new letter.
+func TestAReplayIsTold(t *testing.T) {
+	m := Replay(wire.Message{Exchange: "domain_events", RoutingKey: "OrderCreated", Headers: map[string]any{"traceparent": "00"}}, "letter-1", 2)
+	for range 2 {
+		m = marked(Delivery{Message: m, FirstSeen: start}, 1, 0)
+	}
+	d := DeadLetterOf(m)
+	require.Equal(t, []any{"letter-1", 2, false}, []any{d.ReplayOf, d.Replays, d.HeadersDropped})
+	large := Replay(wire.Message{Headers: map[string]any{"x": strings.Repeat("x", maxHeaders)}}, "letter-1", 2)
+	d = DeadLetterOf(marked(Delivery{Message: large, FirstSeen: start}, 1, 0))
+	require.Equal(t, []any{"letter-1", 2, true}, []any{d.ReplayOf, d.Replays, d.HeadersDropped})
+	d = DeadLetterOf(Replay(m, "letter-2", 3))
+	require.Equal(t, []any{"letter-2", 3}, []any{d.ReplayOf, d.Replays})
+	require.Equal(t, map[string]any{"traceparent": "00"}, Original(m).Headers)
 }
 
 func TestDetailIsSafeAndBounded(t *testing.T) {

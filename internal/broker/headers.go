@@ -30,6 +30,10 @@ const (
 	HeaderFailedAt = headerPrefix + "failed-at"
 	// HeaderDropped says that the sender's headers were too large to travel on, or could not be read.
 	HeaderDropped = headerPrefix + "headers-dropped"
+	// HeaderReplayOf is the id of the dead letter that a message was sent again from, and HeaderReplays counts how often it
+	// was: a letter that goes round is known by them.
+	HeaderReplayOf = headerPrefix + "replay-of"
+	HeaderReplays  = headerPrefix + "replays"
 )
 
 // Values of HeaderDropped.
@@ -63,6 +67,11 @@ type DeadLetter struct {
 	Attempts, Parked int
 	// FirstSeen and FailedAt are zero when unknown.
 	FirstSeen, FailedAt time.Time
+	// ReplayOf is the id of the dead letter that the message was sent again from, Replays how often that has happened.
+	ReplayOf string
+	Replays  int
+	// HeadersDropped tells that the sender's headers were too large to travel on.
+	HeadersDropped bool
 }
 
 // DeadLetterOf reads what the headers of a message from the dead letter queue tell.
@@ -71,7 +80,10 @@ func DeadLetterOf(m wire.Message) DeadLetter {
 		OriginExchange: m.Exchange, OriginRoutingKey: m.RoutingKey,
 		Attempts: count(m, HeaderAttempts), Parked: count(m, HeaderParked),
 		FirstSeen: moment(m, HeaderFirstSeen), FailedAt: moment(m, HeaderFailedAt),
+		Replays: count(m, HeaderReplays),
 	}
+	d.ReplayOf, _ = m.Headers[HeaderReplayOf].(string)
+	_, d.HeadersDropped = m.Headers[HeaderDropped]
 	if reason, ok := m.Headers[HeaderReason].(string); ok {
 		d.Reason = fault.Code(reason)
 	}
@@ -102,17 +114,26 @@ func (d *DeadLetter) readDeath(m wire.Message) {
 	d.FailedAt, _ = newest["time"].(time.Time)
 }
 
+// Original returns a dead letter as its sender sent it: without our headers and the broker's, under the exchange and
+// routing key of then.
+func Original(m wire.Message) wire.Message {
+	origin := DeadLetterOf(m)
+	m.Headers = senderHeaders(m)
+	m.Exchange, m.RoutingKey, m.Redelivered = origin.OriginExchange, origin.OriginRoutingKey, false
+	return m
+}
+
 // Fresh returns a dead letter as a message that can be sent to the inbox again: as it first came, with a new
 // count of attempts. The original routing key stays in the headers, so that its type is still known.
 func Fresh(m wire.Message) wire.Message {
-	origin := DeadLetterOf(m)
-	headers := map[string]any{HeaderOriginExchange: origin.OriginExchange, HeaderOriginRoutingKey: origin.OriginRoutingKey}
-	for name, value := range senderHeaders(m) {
-		headers[name] = value
-	}
-	m.Headers = headers
-	m.Exchange, m.RoutingKey, m.Redelivered = origin.OriginExchange, origin.OriginRoutingKey, false
-	return m
+	m = Original(m)
+	return withHeaders(m, map[string]any{HeaderOriginExchange: m.Exchange, HeaderOriginRoutingKey: m.RoutingKey})
+}
+
+// Replay is Fresh for the letter of an id, which is sent again for the given time, from 1: both travel with the message,
+// and are told by the letter that it becomes when it dies again.
+func Replay(m wire.Message, letterID string, replays int) wire.Message {
+	return withHeaders(Fresh(m), map[string]any{HeaderReplayOf: letterID, HeaderReplays: int64(replays)})
 }
 
 // senderHeaders returns the headers without ours and the broker's.
@@ -140,6 +161,11 @@ func marked(d Delivery, attempts, parked int) wire.Message {
 	}
 	if sizeOf(m.Headers) > maxHeaders-8*maxDetail {
 		m.Headers = map[string]any{HeaderDropped: droppedTooLarge}
+	}
+	for _, name := range []string{HeaderReplayOf, HeaderReplays} {
+		if value, replayed := d.Message.Headers[name]; replayed {
+			m.Headers[name] = value
+		}
 	}
 	return withHeaders(m, map[string]any{
 		HeaderAttempts: int64(attempts), HeaderParked: int64(parked), HeaderFirstSeen: stamp(d.FirstSeen),
@@ -176,7 +202,11 @@ func moment(m wire.Message, name string) time.Time {
 func detailOf(err error) string {
 	detail := fault.SafeMessage(err)
 	for _, f := range fault.FieldsOf(err) {
-		detail += "; " + f.Pointer + ": " + f.Detail
+		detail += "; "
+		if f.Pointer != "" {
+			detail += f.Pointer + ": "
+		}
+		detail += f.Detail
 	}
 	detail = strings.ToValidUTF8(detail, "\uFFFD")
 	if len(detail) <= maxDetail {

@@ -55,6 +55,8 @@ type Config struct {
 	ReconcileEvery  time.Duration
 	ReconcileRepair bool
 
+	DeadLetterMaxReplays int
+
 	LogLevel  slog.Level
 	LogFormat LogFormat
 

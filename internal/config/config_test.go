@@ -46,6 +46,7 @@ func TestAnEmptyEnvironmentLoadsTheDefaults(t *testing.T) {
 	assert.Equal(t, 64, c.ConsumerPrefetch)
 	assert.Equal(t, time.Hour, c.ReconcileEvery)
 	assert.True(t, c.ReconcileRepair)
+	assert.Equal(t, 3, c.DeadLetterMaxReplays)
 	assert.Equal(t, "domain_events", c.EventExchange)
 	assert.Equal(t, "ordersaga", c.BrokerPrefix)
 	assert.Equal(t, slog.LevelInfo, c.LogLevel)
@@ -127,6 +128,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		"DELIVERY_DEADLINE":                      {"30 d"},
 		"ATTENTION_AFTER":                        {"5"},
 		"SIGNAL_PARK_MAX":                        {"-5m"},
+		"DEAD_LETTER_MAX_REPLAYS":                {"0", "1001", "thrice"},
 		"RECONCILE_EVERY":                        {"-1h", "1", "500ms", "hourly"},
 		"RECONCILE_REPAIR":                       {"yes", "2"},
 		"SHUTDOWN_GRACE":                         {"0d"},

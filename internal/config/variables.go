@@ -96,6 +96,9 @@ var table = []row{
 	{Variable{"SIGNAL_PARK_MAX", "5m", false, unitDuration, "How long an event for an order that is not known yet is kept before it becomes a dead letter."},
 		duration(func(c *Config) *time.Duration { return &c.SignalParkMax })},
 
+	{Variable{"DEAD_LETTER_MAX_REPLAYS", "3", false, "replays", "How often a message that dies again and again is replayed before somebody has to insist."},
+		count(func(c *Config) *int { return &c.DeadLetterMaxReplays }, 1, 1000)},
+
 	{Variable{"WORKER_QUEUES", strings.Join(queues, ","), false, "list of " + oneOf(queues), "The task queues that this process works on."},
 		list(func(c *Config) *[]string { return &c.WorkerQueues }, queues)},
 	{Variable{"WORKER_CONCURRENCY", "32", false, "tasks", "How many workflow tasks, and how many activities of each queue, run at once in this process. What is over waits in Temporal, where it costs nothing; in here it would only slow the database down."},

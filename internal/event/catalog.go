@@ -86,6 +86,14 @@ const (
 	EventLate = "event.late"
 
 	ReconcileViolationFound = "reconcile.violation_found"
+
+	DeadReceived        = "dead.received"
+	DeadRetryBegun      = "dead.retry_begun"
+	DeadRetried         = "dead.retried"
+	DeadRetryFailed     = "dead.retry_failed"
+	DeadReplayRequested = "dead.replay_requested"
+	DeadReplayed        = "dead.replayed"
+	DeadDiscarded       = "dead.discarded"
 )
 
 // Producers, for readers.
@@ -99,6 +107,8 @@ const (
 	ProducerStock     = "the stock ledger"
 	ProducerSimulator = "the payment simulator"
 	ProducerReconcile = "`ordersaga reconcile`"
+	ProducerKeeper    = "the keeper of dead letters"
+	ProducerOperator  = "an operator"
 )
 
 // Type describes an event type.
@@ -234,6 +244,18 @@ var catalog = []Type{
 
 	{Name: ReconcileViolationFound, Version: 1, Direction: Ledger, Producer: ProducerReconcile, Detail: []string{"detail"},
 		Meaning: "Something that must hold does not, and people have to mend it."},
+
+	{Name: DeadReceived, Version: 1, Direction: Ledger, Producer: ProducerKeeper, Meaning: "A message became a dead letter, and is kept."},
+	{Name: DeadRetryBegun, Version: 1, Direction: Ledger, Producer: ProducerKeeper,
+		Meaning: "A message that the broker gave up on is about to be handled once more, alone."},
+	{Name: DeadRetried, Version: 1, Direction: Ledger, Producer: ProducerKeeper, Meaning: "Handled alone, the message did what it should: the letter is settled."},
+	{Name: DeadRetryFailed, Version: 1, Direction: Ledger, Producer: ProducerKeeper,
+		Meaning: "Handled alone, the message failed again, or ended the process: it is for people now."},
+	{Name: DeadReplayRequested, Version: 1, Direction: Ledger, Producer: ProducerOperator, Detail: []string{"by", "note"},
+		Meaning: "Somebody has decided that a dead letter is sent to the inbox again; it is about to be."},
+	{Name: DeadReplayed, Version: 1, Direction: Ledger, Producer: ProducerOperator, Meaning: "The broker has the replayed message in the inbox."},
+	{Name: DeadDiscarded, Version: 1, Direction: Ledger, Producer: ProducerOperator, Detail: []string{"by", "note"},
+		Meaning: "Somebody has decided that nothing is to come of a dead letter."},
 }
 
 // byName finds types by name and alias.
@@ -274,6 +296,7 @@ const (
 	paymentPrefix   = "payment-"
 	latePrefix      = "late-"
 	reconcilePrefix = "reconcile-"
+	deadPrefix      = "dead-"
 )
 
 // OrderStream names the stream of an order.
@@ -293,6 +316,12 @@ func LateOrderIDOf(stream string) (string, bool) { return strings.CutPrefix(stre
 
 // ReconcileStream names what was found about a stream that people have to mend.
 func ReconcileStream(stream string) string { return reconcilePrefix + stream }
+
+// DeadStream names what was decided about a dead letter.
+func DeadStream(letterID string) string { return deadPrefix + letterID }
+
+// DeadLetterIDOf returns the id of the dead letter that a stream is about.
+func DeadLetterIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, deadPrefix) }
 
 // OrderIDOf returns the order id that an order stream is about.
 func OrderIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, orderPrefix) }

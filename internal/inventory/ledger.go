@@ -189,6 +189,23 @@ func (l *Ledger) Receive(ctx context.Context, sku string, quantity int64, id str
 	return l.count(ctx, sku, change{key: receiptKey(id), kind: event.StockAdded, id: id, quantity: quantity}, 1)
 }
 
+// Receipt tells what Receive would do, and does nothing: booked is true when the receipt is in the ledger already. Errors:
+// those of Receive.
+func (l *Ledger) Receipt(ctx context.Context, sku string, quantity int64, id string) (booked bool, err error) {
+	c := change{key: receiptKey(id), kind: event.StockAdded, id: id, quantity: quantity}
+	if err := validateCount(sku, c, 1); err != nil {
+		return false, fmt.Errorf("look up %s %s of sku %s: %w", c.kind, c.id, sku, err)
+	}
+	s, err := l.find(ctx, sku, c.key)
+	if err != nil {
+		return false, fmt.Errorf("look up %s %s of sku %s: %w", c.kind, c.id, sku, err)
+	}
+	if s.kind != "" && s.Quantity != quantity {
+		return true, fault.New(fault.Conflict, "the id was used for %d before", s.Quantity)
+	}
+	return s.kind != "", nil
+}
+
 // Adjust corrects what is on hand by quantity, up or down, once an id. It returns the balance right after that,
 // also when it is asked again; the note of the first call stays. Errors: StockInsufficient when more would be
 // taken than is available, and as for Receive.

@@ -13,6 +13,7 @@ const (
 	AttentionForLong Kind = "attention_for_long"
 	LateUnsettled    Kind = "late_unsettled"
 	LateUnfounded    Kind = "late_unfounded"
+	DeadUnfinished   Kind = "dead_unfinished"
 
 	MoneyWrong           Kind = "money_wrong"
 	AuthorizationStands  Kind = "authorization_stands"
@@ -86,6 +87,7 @@ var Kinds = []Meaning{
 	{AttentionForLong, 1, true, "The order, or what came after it, has waited on the attention desk for more than a day.", RepairNone},
 	{LateUnsettled, 1, false, "Money or goods came after the order had ended, and the saga that settles that is not running.", RepairSettle},
 	{LateUnfounded, 1, false, "Something is recorded as late for an order that nobody knows, or that has not ended.", RepairRecord},
+	{DeadUnfinished, 1, false, "A dead letter was about to be replayed or retried, and nobody knows whether it was: replay it again.", RepairNone},
 
 	{MoneyWrong, 2, false, "An ended order has cost its customer another amount than it should.", RepairRecord},
 	{AuthorizationStands, 2, false, "The order has ended, and money is still set aside or waited for.", RepairRecord},

@@ -258,6 +258,10 @@ func (l *look) visitorOf(stream string) visitor {
 		l.count(func(c *Counts) { c.Streams++ })
 		return &lateVisitor{chain: l.chain(stream), id: id}
 	}
+	if id, ok := event.DeadLetterIDOf(stream); ok {
+		l.count(func(c *Counts) { c.Streams++ })
+		return &deadVisitor{chain: l.chain(stream), id: id}
+	}
 	if sku, ok := strings.CutPrefix(stream, event.StockStream("")); ok {
 		l.count(func(c *Counts) { c.Streams++; c.SKUs++ })
 		return l.stock(sku, stream)

@@ -91,11 +91,16 @@ func (c *Client) causes(ctx context.Context, s order.State) (*Late, error) {
 	if err != nil {
 		return nil, err
 	}
+	return LateOf(s, records), nil
+}
+
+// LateOf is what a signal to an order that has ended is answered with; records are the order's stream.
+func LateOf(s order.State, records []event.Record) *Late {
 	l := &Late{State: s, causes: make(map[string]bool, len(records))}
 	for _, r := range records {
 		l.causes[r.CausationID] = true
 	}
-	return l, nil
+	return l
 }
 
 // Cancel asks to cancel an order and waits for the verdict, which is in the log then. Errors: NotFound;

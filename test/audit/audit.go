@@ -133,6 +133,9 @@ func Examine(documents []Document) *Report {
 		if id, ok := strings.CutPrefix(name, "late-"); ok {
 			r.late(id, r.Streams[name])
 		}
+		if id, ok := strings.CutPrefix(name, "dead-"); ok {
+			r.dead(id, r.Streams[name])
+		}
 		if sku, ok := strings.CutPrefix(name, "sku-"); ok {
 			r.stock(sku, r.Streams[name])
 		}

@@ -74,9 +74,9 @@ func TestTheSameEventTwentyTimesIsOneSaga(t *testing.T) {
 	o.Lines[0].Quantity = 2
 	id, err := s.bus.Publish(s.ctx, "order.created", o.ID, o)
 	require.NoError(t, err)
-	dead, err := s.bus.AwaitDead(s.ctx, func(m harness.Message) bool { return m.ID == id })
+	dead, err := s.client.AwaitDead(s.ctx, func(l harness.DeadLetter) bool { return l.EventID == id })
 	require.NoError(t, err)
-	require.Equal(t, "conflict", dead.Headers["x-ordersaga-reason"])
+	require.Equal(t, "conflict", dead.Reason)
 
 	report := s.audit()
 	require.Equal(t, completed, report.Timeline(o.ID))

@@ -90,11 +90,11 @@ func TestBadInput(t *testing.T) {
 				require.NoError(t, s.bus.PublishRaw(s.ctx, exchange, c.key, amqp.Publishing{
 					ContentType: "application/cloudevents+json", DeliveryMode: amqp.Persistent, MessageId: id, Body: c.body,
 				}))
-				dead, err := s.bus.AwaitDead(s.ctx, func(m harness.Message) bool { return m.MessageId == id })
+				dead, err := s.client.AwaitDead(s.ctx, func(l harness.DeadLetter) bool { return l.Properties.MessageID == id })
 				require.NoError(t, err)
-				require.Equal(t, c.reason, dead.Headers["x-ordersaga-reason"])
-				require.Contains(t, dead.Headers["x-ordersaga-detail"], c.detail)
-				require.Equal(t, c.body, dead.Body, "the dead letter is what was sent")
+				require.Equal(t, c.reason, dead.Reason)
+				require.Contains(t, dead.Detail, c.detail)
+				require.Equal(t, string(c.body), dead.Payload, "the dead letter is what was sent")
 			})
 		}
 	})

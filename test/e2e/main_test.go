@@ -139,6 +139,7 @@ func (s *stack) leaveNothing() {
 	for _, delay := range []string{"", ".wait.5s", ".wait.30s", ".wait.5m"} {
 		s.bus.Purge(harness.Inbox + delay)
 	}
+	s.bus.Purge(harness.DeadQueue)
 	for _, w := range open.GetExecutions() {
 		_ = s.temporal.TerminateWorkflow(ctx, w.GetExecution().GetWorkflowId(), w.GetExecution().GetRunId(), "its test is over")
 	}

@@ -99,9 +99,9 @@ func TestSignalsComeEarlyAndLate(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.client.AwaitEnd(s.ctx, early)
 	require.NoError(t, err)
-	dead, err := s.bus.AwaitDead(s.ctx, func(m harness.Message) bool { return m.ID == lostID })
+	dead, err := s.client.AwaitDead(s.ctx, func(l harness.DeadLetter) bool { return l.EventID == lostID })
 	require.NoError(t, err)
-	require.Equal(t, "order_unknown", dead.Headers["x-ordersaga-reason"])
+	require.Equal(t, "order_unknown", dead.Reason)
 
 	lateID, err := s.bus.Publish(s.ctx, "order.cancellation_requested", early, map[string]any{"orderId": early})
 	require.NoError(t, err)

@@ -14,9 +14,9 @@ import (
 
 // Names of the topology, as documented.
 const (
-	Exchange   = "domain_events"
-	Inbox      = "ordersaga.inbox"
-	DeadLetter = "ordersaga.dead"
+	Exchange  = "domain_events"
+	Inbox     = "ordersaga.inbox"
+	DeadQueue = "ordersaga.dead"
 )
 
 // Bus is a connection to the broker, as a neighbouring service has one.
@@ -265,27 +265,4 @@ func (t *Tap) Changed() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.change
-}
-
-// AwaitDead takes messages from the dead-letter queue until one satisfies the test. Others are dropped.
-func (b *Bus) AwaitDead(ctx context.Context, want func(Message) bool) (Message, error) {
-	ticker := time.NewTicker(30 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		m, ok, err := b.Get(DeadLetter)
-		if err != nil {
-			return m, fmt.Errorf("get dead letter: %w", err)
-		}
-		if ok && want(m) {
-			return m, nil
-		}
-		if ok {
-			continue
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return m, fmt.Errorf("no such dead letter: %w", ctx.Err())
-		}
-	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/event/wire"
@@ -123,6 +124,22 @@ func checkStored(t *testing.T, r event.Record) {
 		sameData[simulator.Charge](t, newest)
 	case strings.HasPrefix(r.Stream, event.ReconcileStream("")):
 		sameData[reconcile.Violation](t, newest)
+	case strings.HasPrefix(r.Stream, event.DeadStream("")):
+		sameDecision(t, newest)
+	}
+}
+
+// sameDecision is sameData for what was decided about a dead letter.
+func sameDecision(t *testing.T, e event.Event) {
+	switch e.Type {
+	case event.DeadReceived:
+		sameData[deadletter.ReceivedData](t, e)
+	case event.DeadReplayRequested, event.DeadReplayed:
+		sameData[deadletter.ReplayData](t, e)
+	case event.DeadDiscarded:
+		sameData[deadletter.DiscardData](t, e)
+	default:
+		sameData[deadletter.RetryData](t, e)
 	}
 }
 

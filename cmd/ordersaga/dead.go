@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ordersaga/ordersaga/internal/broker"
+	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/deadletter"
+	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/workers"
+)
+
+// How many dead letters the keeper holds and keeps at once. More than one, so that a letter that cannot be kept does not
+// hold up the others.
+const (
+	keeperPrefetch = 8
+	keeperHandlers = 4
+)
+
+// keeperTimeout bounds keeping one letter, the retry of what the broker gave up on included.
+const keeperTimeout = time.Minute
+
+// inboxPatience bounds how long a replay waits for the broker before it begins.
+const inboxPatience = 5 * time.Second
+
+// startKeeper begins to empty the queue of the dead letters. It does not wait: a service works without it.
+func (s *service) startKeeper(handle func(context.Context, wire.Message) error) (err error) {
+	kept := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ordersaga_dead_letters_total", Help: "Dead letters that were kept, by reason.",
+	}, []string{"reason"})
+	if err := s.registry.Register(kept); err != nil {
+		return err
+	}
+	keeper := deadletter.NewKeeper(deadletter.KeeperConfig{
+		Store: s.stores.letters, Log: s.stores.log, Inbox: inbox{s.publisher, s.cfg}, Handle: handle,
+		Count:      func(reason fault.Code) { kept.WithLabelValues(deadletter.Label(reason)).Inc() },
+		MaxReplays: s.cfg.DeadLetterMaxReplays, Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
+	})
+	s.keeper, err = broker.NewConsumer(broker.ConsumerConfig{
+		Config: s.broker(), Dead: true, Prefetch: keeperPrefetch, Handlers: keeperHandlers, HandlerTimeout: keeperTimeout,
+		Handler: func(ctx context.Context, d broker.Delivery) error { return keeper.Keep(ctx, postOf(d.Message)) },
+	})
+	if err == nil {
+		s.keeper.Start()
+	}
+	return err
+}
+
+// postOf is a message of the dead letter queue with what its headers tell.
+func postOf(m wire.Message) deadletter.Post {
+	d := broker.DeadLetterOf(m)
+	p := deadletter.Post{
+		Message: broker.Original(m), Reason: d.Reason, Detail: d.Detail, Attempts: d.Attempts, Parked: d.Parked,
+		FirstSeen: d.FirstSeen, FailedAt: d.FailedAt, ReplayOf: d.ReplayOf, Replays: d.Replays, HeadersDropped: d.HeadersDropped,
+	}
+	if deaths, there := m.Headers["x-death"]; there {
+		// The broker's record has the time of the death and its count.
+		raw, _ := json.Marshal(deaths)
+		p.Mark = deadletter.HashOf(raw)
+	}
+	return p
+}
+
+// inbox is the way back for replayed letters.
+type inbox struct {
+	publisher *broker.Publisher
+	cfg       config.Config
+}
+
+func (i inbox) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, inboxPatience)
+	defer cancel()
+	return i.publisher.WaitReady(ctx)
+}
+
+func (i inbox) Replay(ctx context.Context, m wire.Message, letterID string, replays int) error {
+	topology := broker.Topology{Exchange: i.cfg.EventExchange, Prefix: i.cfg.BrokerPrefix}
+	return i.publisher.Send(ctx, topology.Inbox(), broker.Replay(m, letterID, replays))
+}
+
+// deadLetters is the desk of the dead letters.
+func (s *service) deadLetters() *deadletter.Desk {
+	preview := &workers.Previewer{Log: s.stores.log, Receipts: s.stores.ledger, Timing: s.cfg.Timing(), Clock: time.Now}
+	return deadletter.NewDesk(deadletter.DeskConfig{
+		Store: s.stores.letters, Log: s.stores.log, Inbox: inbox{s.publisher, s.cfg}, Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
+		MaxReplays: s.cfg.DeadLetterMaxReplays,
+		Foresee: func(ctx context.Context, m wire.Message) (deadletter.Foresight, error) {
+			f, err := preview.Preview(ctx, m)
+			return deadletter.Foresight(f), err
+		},
+	})
+}
+
+// openDesk connects a command to what it looks at; with replays it connects to the broker, too.
+func openDesk(ctx context.Context, logger *slog.Logger, cfg config.Config, replays bool) (*deadletter.Desk, func(), error) {
+	s := &service{cfg: cfg, logger: logger}
+	var err error
+	if s.stores, err = openStores(ctx, cfg, logger); err != nil {
+		return nil, nil, err
+	}
+	end := func() { s.stores.close(context.WithoutCancel(ctx)) }
+	if !replays {
+		return s.deadLetters(), end, nil
+	}
+	if s.publisher, err = broker.NewPublisher(broker.PublisherConfig{Config: s.broker()}); err != nil {
+		end()
+		return nil, nil, err
+	}
+	s.publisher.Start()
+	return s.deadLetters(), func() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), publisherGrace)
+		defer cancel()
+		_ = s.publisher.Stop(last)
+		end()
+	}, nil
+}

@@ -1,0 +1,223 @@
+// Package deadlettertest is what every deadletter.Store must do. Only tests import it.
+package deadlettertest
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/deadletter"
+	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// start is when the first letter of the suite failed.
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// Letter makes letter number n. Three of them share each moment.
+func Letter(n int, body []byte) deadletter.Letter {
+	reasons := []fault.Code{fault.Invalid, fault.Conflict, deadletter.ReasonDeliveryLimit}
+	at := start.Add(time.Duration(n/3) * time.Second)
+	return deadletter.New(deadletter.Post{
+		Message: wire.Message{
+			ContentType: "application/json", ContentEncoding: "identity", MessageID: fmt.Sprintf("evt-%d", n), CorrelationID: "corr", Type: "order.created",
+			AppID: "shop", Timestamp: at, RoutingKey: "order.created", Exchange: "domain_events", Body: body,
+			Headers: map[string]any{"x-tenant": "blue", "n": int32(7)},
+		},
+		Reason: reasons[n%3], Detail: "because", Attempts: n, Parked: 1, FirstSeen: at.Add(-time.Minute), FailedAt: at,
+	}, at.Add(time.Second))
+}
+
+// Run runs the suite against stores of their own.
+func Run(t *testing.T, open func(t *testing.T) deadletter.Store) {
+	t.Run("a letter is kept once and as it is", func(t *testing.T) { kept(t, open(t)) })
+	t.Run("bodies and headers of any kind", func(t *testing.T) { anything(t, open(t)) })
+	t.Run("one of many inserts is the first", func(t *testing.T) { race(t, open(t)) })
+	t.Run("marks", func(t *testing.T) { marks(t, open(t)) })
+	t.Run("lists", func(t *testing.T) { lists(t, open(t)) })
+	t.Run("replaced payloads", func(t *testing.T) { replaced(t, open(t)) })
+}
+
+func kept(t *testing.T, s deadletter.Store) {
+	l := Letter(1, []byte(`{"a":1}`))
+	_, ok, err := s.Get(t.Context(), l.ID)
+	require.NoError(t, err)
+	require.False(t, ok)
+	inserted, err := s.Insert(t.Context(), l)
+	require.NoError(t, err)
+	require.True(t, inserted)
+	again := l
+	again.KeptAt, again.Detail = again.KeptAt.Add(time.Hour), "otherwise"
+	inserted, err = s.Insert(t.Context(), again)
+	require.NoError(t, err)
+	require.False(t, inserted, "what stands stays")
+	got, ok, err := s.Get(t.Context(), l.ID)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, deadletter.Summary{Letter: l, Status: deadletter.StatusOpen}, got)
+}
+
+func anything(t *testing.T, s deadletter.Store) {
+	big := bytes.Repeat([]byte{0, 1, 0xff, 'x'}, 5<<20) // more than a document takes
+	for name, m := range map[string]wire.Message{
+		"nothing":        {},
+		"binary":         {Body: []byte{0xff, 0, 1}, MessageID: "b"},
+		"20 MiB":         {Body: big, MessageID: "c"},
+		"no UTF-8":       {Body: []byte("x"), MessageID: "\xff\xfe", Type: "a\x00b", Exchange: "\xf0", RoutingKey: "r\x00", CorrelationID: "\xc3("},
+		"every header":   {Body: []byte("x"), Headers: everyHeader()},
+		"no JSON at all": {Body: []byte("<xml/>"), ContentType: "text/xml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := deadletter.New(deadletter.Post{Message: m, Reason: fault.Malformed, FailedAt: start}, start)
+			_, err := s.Insert(t.Context(), l)
+			require.NoError(t, err)
+			got, ok, err := s.Get(t.Context(), l.ID)
+			require.NoError(t, err)
+			require.True(t, ok)
+			require.True(t, bytes.Equal(m.Body, got.Message.Body), "%d bytes instead of %d", len(got.Message.Body), len(m.Body))
+			m.Body, got.Message.Body = nil, nil
+			require.Equal(t, m, got.Message)
+			require.Equal(t, l.PayloadHash, got.PayloadHash)
+		})
+	}
+	items, _, err := s.List(t.Context(), deadletter.Filter{})
+	require.NoError(t, err)
+	require.Len(t, items, 6, "parts of payloads are no letters")
+}
+
+// everyHeader has a value of every type that AMQP has for clients.
+func everyHeader() map[string]any {
+	return map[string]any{
+		"nil": nil, "string": "s", "latin1": "caf\xe9", "bytes": []byte{0, 0xff}, "bool": true, "time": start,
+		"float32": float32(1.5), "float64": 2.25, "int8": int8(-1), "uint8": byte(200), "int16": int16(-2), "uint16": uint16(3),
+		"int32": int32(-4), "uint32": uint32(5), "int64": int64(1) << 60, "int": int64(7), "list": []any{"a", int32(1), map[string]any{"deep": true}},
+		"table": map[string]any{"a.b": "c", "$d": nil}, "": "no name",
+	}
+}
+
+func race(t *testing.T, s deadletter.Store) {
+	l := Letter(1, []byte("x"))
+	var all sync.WaitGroup
+	won := make(chan bool, 16)
+	for range cap(won) {
+		all.Go(func() {
+			inserted, err := s.Insert(t.Context(), l)
+			won <- inserted && err == nil
+		})
+	}
+	all.Wait()
+	close(won)
+	winners := 0
+	for w := range won {
+		if w {
+			winners++
+		}
+	}
+	require.Equal(t, 1, winners)
+}
+
+func marks(t *testing.T, s deadletter.Store) {
+	l := Letter(1, []byte("x"))
+	require.NoError(t, s.Mark(t.Context(), l.ID, deadletter.StatusReplayed, 3), "what is not there needs no mark")
+	_, err := s.Insert(t.Context(), l)
+	require.NoError(t, err)
+	status := func() deadletter.Status {
+		got, _, err := s.Get(t.Context(), l.ID)
+		require.NoError(t, err)
+		return got.Status
+	}
+	require.Equal(t, deadletter.StatusOpen, status())
+	require.NoError(t, s.Mark(t.Context(), l.ID, deadletter.StatusReplayed, 3))
+	require.NoError(t, s.Mark(t.Context(), l.ID, deadletter.StatusReplaying, 2))
+	require.Equal(t, deadletter.StatusReplayed, status(), "an older version never wins")
+	require.NoError(t, s.Mark(t.Context(), l.ID, deadletter.StatusDiscarded, 4))
+	require.Equal(t, deadletter.StatusDiscarded, status())
+}
+
+func lists(t *testing.T, s deadletter.Store) {
+	items, next, err := s.List(t.Context(), deadletter.Filter{})
+	require.NoError(t, err)
+	require.NotNil(t, items, "an empty list, not null")
+	require.Empty(t, next)
+	var all []deadletter.Summary
+	for n := range 20 {
+		l := Letter(n, []byte("x"))
+		_, err := s.Insert(t.Context(), l)
+		require.NoError(t, err)
+		item := deadletter.Summary{Letter: l, Status: deadletter.StatusOpen}
+		if n%4 == 0 {
+			item.Status, item.Version = deadletter.StatusReplayed, 3
+			require.NoError(t, s.Mark(t.Context(), l.ID, item.Status, item.Version))
+		}
+		item.Message.Body, item.Message.Headers = nil, nil
+		all = append(all, item)
+	}
+	slices.SortFunc(all, func(a, b deadletter.Summary) int {
+		if deadletter.PositionOf(a.Letter).Before(b.Letter) {
+			return -1
+		}
+		return 1
+	})
+	for name, f := range map[string]deadletter.Filter{
+		"all":     {},
+		"reason":  {Reasons: []fault.Code{fault.Conflict}},
+		"reasons": {Reasons: []fault.Code{fault.Conflict, deadletter.ReasonDeliveryLimit}},
+		"type":    {Types: []string{"order.created"}},
+		"none":    {Types: []string{"stock.received"}},
+		"status":  {Statuses: deadletter.Unsettled},
+		"time":    {From: start.Add(time.Second), To: start.Add(4 * time.Second)},
+		"between": {From: start.Add(time.Second + 1), To: start.Add(4*time.Second + 1)},
+		"several": {Reasons: []fault.Code{fault.Invalid}, Statuses: []deadletter.Status{deadletter.StatusOpen}, From: start.Add(time.Second)},
+	} {
+		want := []deadletter.Summary{}
+		for _, item := range all {
+			if f.Matches(item) {
+				want = append(want, item)
+			}
+		}
+		for _, limit := range []int{1, 3, 20, 500} {
+			f.Limit, f.Cursor = limit, ""
+			got := []deadletter.Summary{}
+			for {
+				items, next, err := s.List(t.Context(), f)
+				require.NoError(t, err)
+				require.LessOrEqual(t, len(items), limit)
+				got = append(got, items...)
+				if f.Cursor = next; next == "" {
+					break
+				}
+			}
+			require.Equal(t, want, got, "%s, limit %d", name, limit)
+		}
+	}
+	for name, f := range map[string]deadletter.Filter{
+		"/status": {Statuses: []deadletter.Status{"lost"}}, "/limit": {Limit: -1}, "/cursor": {Cursor: "?"},
+	} {
+		_, _, err := s.List(t.Context(), f)
+		require.ErrorIs(t, err, fault.Invalid)
+		require.Equal(t, name, fault.FieldsOf(err)[0].Pointer)
+	}
+}
+
+func replaced(t *testing.T, s deadletter.Store) {
+	l := Letter(1, []byte("x"))
+	_, err := s.Insert(t.Context(), l)
+	require.NoError(t, err)
+	for _, body := range [][]byte{[]byte("better"), {}, bytes.Repeat([]byte("y"), 9<<20)} {
+		require.NoError(t, s.Keep(t.Context(), l.ID, body))
+		require.NoError(t, s.Keep(t.Context(), l.ID, body))
+		got, err := s.Kept(t.Context(), l.ID, deadletter.HashOf(body))
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(body, got))
+	}
+	_, err = s.Kept(t.Context(), l.ID, deadletter.HashOf([]byte("nobody kept this")))
+	require.ErrorIs(t, err, fault.NotFound)
+	items, _, err := s.List(t.Context(), deadletter.Filter{})
+	require.NoError(t, err)
+	require.Len(t, items, 1)
+}

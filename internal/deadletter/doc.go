@@ -1,0 +1,33 @@
+// Package deadletter is what becomes of messages that nobody could handle: they are kept, shown, replayed and discarded,
+// and none is lost, whatever dies meanwhile.
+//
+// It may import internal/{event,event/wire,fault}; it reaches no driver: the store, the log and the way back to the
+// inbox stand in small interfaces, whose adapters are in mongoletters, internal/broker and cmd.
+//
+// # Contract
+//
+// Keeping: a Keeper inserts a letter before its message is acknowledged. The letter's id is made from what the message
+// says of itself: body, ids, origin, reason, and when it died. The same message delivered again is the same letter; the
+// same event that dies again later is another one.
+//
+// Events: what was decided about a letter stands in the stream dead-<id>, and Fold of that is its state. Events carry the
+// SHA-256 of a payload, never the payload: payloads are in the store alone.
+//
+// Replaying: first dead.replay_requested is appended, then the message is sent to the inbox and confirmed, then
+// dead.replayed is appended. What breaks off in between is a letter that is replaying, and replaying it again finishes
+// it: the message may be sent twice then, which changes nothing, because every handler is idempotent by the event's id.
+// What was replayed, retried or discarded is not sent again unless it is insisted on, nor is what has come back from
+// MaxReplays replays, 3 by default.
+//
+// What the broker gave up on: a message that was delivered too often without being acknowledged may be healthy. A process
+// that is killed counts against every message that it held, not only against the one that killed it. So a Keeper handles
+// such a message once more by itself: alone, with nothing else on its way through this keeper; not through the inbox,
+// where it would stand among others again. dead.retry_begun is appended before, with an id of this attempt, and only
+// whoever wrote it makes the attempt. A message that ends the process a second time finds the slot taken when it is
+// delivered again, and is left for people (dead.retry_failed, reason interrupted). When the answer asks for another try,
+// because a server is down or the order is not known yet, the message does no harm, and is replayed into the inbox.
+//
+// Threads: Keeper and Desk may be used by any number of goroutines and processes at once.
+//
+// Errors: NotFound, Invalid, ResolutionRefused with the reason, Unavailable.
+package deadletter

@@ -1,0 +1,173 @@
+package deadletter
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// KeeperName is who replays what a keeper replays.
+const KeeperName = "keeper"
+
+// outcomeTimeout bounds writing down what came of a retry whose own time is over.
+const outcomeTimeout = 10 * time.Second
+
+// KeeperConfig is what a Keeper needs. All fields are mandatory but MaxReplays.
+type KeeperConfig struct {
+	Store Store
+	Log   Log
+	Inbox Inbox
+	// Handle handles a message as if it came from the inbox.
+	Handle func(ctx context.Context, m wire.Message) error
+	// Count hears of every letter that is new, with its reason.
+	Count func(reason fault.Code)
+	// MaxReplays is how often a message is replayed before somebody has to insist. Default 3.
+	MaxReplays int
+	Clock      func() time.Time
+	NewID      func() string
+	Logger     *slog.Logger
+}
+
+// Keeper keeps dead letters.
+type Keeper struct {
+	book
+	cfg KeeperConfig
+	// alone is held for reading while a letter is kept, and for writing while one is handled.
+	alone sync.RWMutex
+}
+
+// NewKeeper returns a Keeper. It does no I/O.
+func NewKeeper(c KeeperConfig) *Keeper {
+	return &Keeper{book: book{c.Store, c.Log, c.Clock, c.Logger, cmp.Or(c.MaxReplays, DefaultMaxReplays)}, cfg: c}
+}
+
+// Keep keeps a message; it may be called again with the same one. With a nil error the message may be acknowledged.
+func (k *Keeper) Keep(ctx context.Context, p Post) error {
+	l := New(p, k.clock())
+	s, err := k.keep(ctx, l)
+	if err != nil || l.Reason != ReasonDeliveryLimit {
+		return err
+	}
+	return k.retry(ctx, l, s)
+}
+
+// keep inserts the letter and opens its stream.
+func (k *Keeper) keep(ctx context.Context, l Letter) (State, error) {
+	k.alone.RLock()
+	defer k.alone.RUnlock()
+	inserted, err := k.store.Insert(ctx, l)
+	if err != nil {
+		return State{}, err
+	}
+	var s State
+	if !inserted {
+		if s, err = k.state(ctx, l.ID); err != nil {
+			return s, err
+		}
+	}
+	s, opened, err := k.open(ctx, l, s)
+	if err == nil && opened {
+		k.cfg.Count(l.Reason)
+		k.logger.LogAttrs(ctx, slog.LevelWarn, "dead letter kept", slog.String("letter_id", l.ID), slog.String("reason", string(l.Reason)),
+			slog.String("event_id", l.EventID), slog.String("event_type", l.Type), slog.String("replay_of", l.ReplayOf), slog.Int("replays", l.Replays))
+	}
+	return s, err
+}
+
+// retry handles what the broker gave up on once more, alone. Nothing is done twice: what an earlier delivery of the same
+// message has begun stands in the letter's stream.
+func (k *Keeper) retry(ctx context.Context, l Letter, s State) error {
+	k.alone.Lock()
+	defer k.alone.Unlock()
+	attempt := k.cfg.NewID()
+	s, mine, err := k.record(ctx, l.ID, s, func(s State) (*event.Entry, error) {
+		if s.Retry != nil || s.Status != StatusOpen {
+			return nil, nil
+		}
+		e := l.retryBegun(s, attempt, k.clock())
+		return &e, nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case mine:
+		s, err = k.ended(ctx, l, s, outcome(k.handle(ctx, l)))
+	case s.Retry != nil && !s.Retry.Ended:
+		// The process that began it is gone, or has lost its connection: it is not tried again.
+		s, err = k.ended(ctx, l, s, ReasonInterrupted)
+	}
+	if err != nil || !handOn(s) {
+		return err
+	}
+	return k.handOn(ctx, l)
+}
+
+// ended writes down what came of the retry, however long it has taken.
+func (k *Keeper) ended(ctx context.Context, l Letter, s State, failure fault.Code) (State, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
+	defer cancel()
+	s, _, err := k.record(ctx, l.ID, s, func(s State) (*event.Entry, error) {
+		if s.Retry.Ended {
+			return nil, nil
+		}
+		e := l.retryEnded(s, failure, k.clock())
+		return &e, nil
+	})
+	k.logger.LogAttrs(ctx, slog.LevelWarn, "handled alone what the broker gave up on", slog.String("letter_id", l.ID),
+		slog.String("event_id", l.EventID), slog.String("failure", string(failure)))
+	return s, err
+}
+
+// handle handles the letter's message.
+func (k *Keeper) handle(ctx context.Context, l Letter) (err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			k.logger.LogAttrs(ctx, slog.LevelError, "handler panicked", slog.String("letter_id", l.ID),
+				slog.Any("panic", reason), slog.String("stack", string(debug.Stack())))
+			err = fault.Wrap(fmt.Errorf("panic: %v", reason), fault.Internal, "handle letter %s", l.ID)
+		}
+	}()
+	return k.cfg.Handle(ctx, l.Message)
+}
+
+// outcome is the code of what a handler answered, empty when the message did what it should.
+func outcome(err error) fault.Code {
+	code := fault.CodeOf(err)
+	if err == nil || fault.Lookup(code).Disposition == fault.Acknowledge {
+		return ""
+	}
+	return code
+}
+
+// handOn reports whether the answer asked for another try: the message does no harm then, and belongs into the inbox.
+func handOn(s State) bool {
+	if s.Retry == nil || !s.Retry.Ended {
+		return false
+	}
+	switch s.Retry.Failure {
+	case fault.Unavailable, fault.OutcomeUnknown, fault.Concurrency, fault.OrderUnknown:
+	default:
+		return false
+	}
+	p, pending := s.Pending()
+	return s.Status == StatusOpen && len(s.Replays) == 0 || pending && p.By == KeeperName
+}
+
+// handOn replays the letter. What is refused is for people.
+func (k *Keeper) handOn(ctx context.Context, l Letter) error {
+	d := Desk{book: k.book, inbox: k.cfg.Inbox}
+	_, err := d.replay(ctx, l, Request{ID: event.DerivedID(KeeperName, l.ID), By: KeeperName, Note: "its handler asked for another try"})
+	if errors.Is(err, fault.ResolutionRefused) {
+		return nil
+	}
+	return err
+}

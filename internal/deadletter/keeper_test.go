@@ -1,0 +1,163 @@
+package deadletter_test
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/deadletter"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+func TestKeepingIsOnce(t *testing.T) {
+	w := newWorld(t)
+	p := post(fault.Invalid, "secret")
+	id := w.kept(p)
+	w.kept(p)
+	require.Equal(t, []string{event.DeadReceived}, w.types(id))
+	require.Equal(t, map[fault.Code]int{fault.Invalid: 1}, w.counted)
+	require.Equal(t, deadletter.StatusOpen, w.status(id))
+	d, err := w.desk.Show(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, "secret", string(d.Message.Body))
+}
+
+// A keeper that dies between the letter and its stream finishes when the message comes again.
+func TestKeepingIsFinished(t *testing.T) {
+	w := newWorld(t)
+	p := post(fault.Invalid, "x")
+	w.fail = func(event.Entry) error { return fault.New(fault.Unavailable, "away") }
+	require.ErrorIs(t, w.keeper.Keep(t.Context(), p), fault.Unavailable, "the message stays in its queue")
+	w.fail = nil
+	id := w.kept(p)
+	require.Equal(t, []string{event.DeadReceived}, w.types(id))
+	require.Equal(t, 1, w.counted[fault.Invalid])
+}
+
+// TestTheRetry: what the broker gave up on is handled once more, and what comes of it is on record.
+func TestTheRetry(t *testing.T) {
+	received, begun := event.DeadReceived, event.DeadRetryBegun
+	for name, c := range map[string]struct {
+		handle func(context.Context, wire.Message) error
+		status deadletter.Status
+		types  []string
+		sent   int
+	}{
+		"it did what it should": {func(context.Context, wire.Message) error { return nil },
+			deadletter.StatusRetried, []string{received, begun, event.DeadRetried}, 0},
+		"its effect was there": {func(context.Context, wire.Message) error { return fault.New(fault.CancellationRefused, "late") },
+			deadletter.StatusRetried, []string{received, begun, event.DeadRetried}, 0},
+		"it is refused": {func(context.Context, wire.Message) error { return fault.New(fault.Conflict, "secret") },
+			deadletter.StatusOpen, []string{received, begun, event.DeadRetryFailed}, 0},
+		"it panics": {func(context.Context, wire.Message) error { panic("secret") },
+			deadletter.StatusOpen, []string{received, begun, event.DeadRetryFailed}, 0},
+		"a server is down": {func(context.Context, wire.Message) error { return fault.New(fault.Unavailable, "away") },
+			deadletter.StatusReplayed, []string{received, begun, event.DeadRetryFailed, event.DeadReplayRequested, event.DeadReplayed}, 1},
+		"its order is not known": {func(context.Context, wire.Message) error { return fault.New(fault.OrderUnknown, "who?") },
+			deadletter.StatusReplayed, []string{received, begun, event.DeadRetryFailed, event.DeadReplayRequested, event.DeadReplayed}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			calls := 0
+			w.handle = func(ctx context.Context, m wire.Message) error { calls++; return c.handle(ctx, m) }
+			p := post(deadletter.ReasonDeliveryLimit, "x")
+			id := w.kept(p)
+			w.kept(p)
+			require.Equal(t, 1, calls, "once, however often the message comes")
+			require.Equal(t, c.types, w.types(id))
+			require.Equal(t, c.status, w.status(id))
+			require.Len(t, w.sent, c.sent)
+		})
+	}
+}
+
+func TestOtherReasonsAreNotRetried(t *testing.T) {
+	for _, reason := range append(fault.Codes(), deadletter.ReasonUnknown, "expired") {
+		w := newWorld(t)
+		w.handle = func(context.Context, wire.Message) error { t.Errorf("%s is retried", reason); return nil }
+		w.kept(post(reason, "x"))
+	}
+}
+
+// A message that ends the process in the middle of its retry is not tried again.
+func TestAPoisonMessageIsNotTriedTwice(t *testing.T) {
+	w := newWorld(t)
+	calls := 0
+	w.handle = func(context.Context, wire.Message) error { calls++; return nil }
+	died := fault.New(fault.Unavailable, "the process is gone")
+	w.fail = func(e event.Entry) error {
+		if e.Type == event.DeadRetried {
+			return died
+		}
+		return nil
+	}
+	p := post(deadletter.ReasonDeliveryLimit, "x")
+	require.ErrorIs(t, w.keeper.Keep(t.Context(), p), died)
+	w.fail = nil
+	id := w.kept(p)
+	require.Equal(t, 1, calls)
+	require.Equal(t, []string{event.DeadReceived, event.DeadRetryBegun, event.DeadRetryFailed}, w.types(id))
+	require.Equal(t, deadletter.StatusOpen, w.status(id), "it is for people now")
+}
+
+// A hand-on that breaks off is finished when the message comes again; what is refused is for people.
+func TestTheHandOnIsFinished(t *testing.T) {
+	w := newWorld(t)
+	w.handle = func(context.Context, wire.Message) error { return fault.New(fault.Unavailable, "away") }
+	p := post(deadletter.ReasonDeliveryLimit, "x")
+	w.fail = func(e event.Entry) error {
+		if e.Type == event.DeadReplayed {
+			return fault.New(fault.Unavailable, "away")
+		}
+		return nil
+	}
+	require.Error(t, w.keeper.Keep(t.Context(), p))
+	w.fail = nil
+	id := w.kept(p)
+	require.Equal(t, deadletter.StatusReplayed, w.status(id))
+
+	p.Replays, p.ReplayOf = deadletter.DefaultMaxReplays, "letter-1"
+	id = w.kept(p)
+	require.Equal(t, deadletter.StatusOpen, w.status(id))
+}
+
+// A retry runs alone, and two keepers make one attempt.
+func TestTheRetryIsAlone(t *testing.T) {
+	w := newWorld(t)
+	var running, most, calls atomic.Int64
+	w.handle = func(context.Context, wire.Message) error {
+		calls.Add(1)
+		most.Store(max(most.Load(), running.Add(1)))
+		running.Add(-1)
+		return nil
+	}
+	keeper := func() *deadletter.Keeper {
+		return deadletter.NewKeeper(deadletter.KeeperConfig{
+			Store: w.store, Log: w, Inbox: w, Clock: func() time.Time { return now }, NewID: w.newID,
+			Logger: slog.New(slog.DiscardHandler), Handle: w.handle, Count: func(fault.Code) {},
+		})
+	}
+	first, second := keeper(), keeper()
+	var all sync.WaitGroup
+	const letters = 20
+	for n := range letters {
+		p := post(deadletter.ReasonDeliveryLimit, string(rune('a'+n)))
+		for _, k := range []*deadletter.Keeper{first, second} {
+			all.Go(func() {
+				if err := k.Keep(t.Context(), p); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	all.Wait()
+	require.Equal(t, int64(letters), calls.Load())
+	require.LessOrEqual(t, most.Load(), int64(2), "one at a time in each keeper")
+}

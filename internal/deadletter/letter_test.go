@@ -1,0 +1,151 @@
+package deadletter_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/ordersaga/ordersaga/internal/deadletter"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// The same message delivered again is the same letter, whenever it is kept; everything that tells one death from another
+// makes another letter.
+func TestTheIDIsTheMessagesAndItsDeaths(t *testing.T) {
+	base := post(fault.Invalid, "x")
+	id := deadletter.New(base, now).ID
+	require.True(t, event.ValidID(id))
+	require.Equal(t, id, deadletter.New(base, now.Add(time.Hour)).ID)
+	seen := map[string]string{id: "base"}
+	for name, change := range map[string]func(*deadletter.Post){
+		"body":        func(p *deadletter.Post) { p.Message.Body = []byte("y") },
+		"message id":  func(p *deadletter.Post) { p.Message.MessageID = "evt-2" },
+		"routing key": func(p *deadletter.Post) { p.Message.RoutingKey = "order.created" },
+		"reason":      func(p *deadletter.Post) { p.Reason = fault.Conflict },
+		"died later":  func(p *deadletter.Post) { p.FailedAt = p.FailedAt.Add(time.Microsecond) },
+		"replayed":    func(p *deadletter.Post) { p.ReplayOf, p.Replays = "letter-1", 1 },
+		"the broker":  func(p *deadletter.Post) { p.Mark = "another x-death" },
+	} {
+		p := base
+		change(&p)
+		other := deadletter.New(p, now).ID
+		require.Empty(t, seen[other], "%s is told apart from %s", name, seen[other])
+		seen[other] = name
+	}
+}
+
+func TestALetterTellsWhatCanBeRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		message                wire.Message
+		eventType, id, subject string
+	}{
+		"an event": {wire.Message{RoutingKey: "StockReceived", MessageID: "m", Body: []byte(`{"id":"evt-9","data":{"sku":"tea"}}`)}, "stock.received", "evt-9", "tea"},
+		"no JSON":  {wire.Message{RoutingKey: "OrderCreated", MessageID: "m", Body: []byte("no")}, "order.created", "m", ""},
+		"a claim":  {wire.Message{RoutingKey: "ordersaga.inbox", Type: "order.teleported", Body: []byte("{}")}, "order.teleported", "", ""},
+		"nothing":  {wire.Message{RoutingKey: "somewhere"}, "somewhere", "", ""},
+		"controls": {wire.Message{Type: "a\x1b[2Jb", MessageID: "\xff"}, "a\uFFFD[2Jb", "\uFFFD", ""},
+		"long":     {wire.Message{Type: strings.Repeat("é", 2000)}, strings.Repeat("é", deadletter.MaxText/2), "", ""},
+	} {
+		l := deadletter.New(deadletter.Post{Message: c.message}, now)
+		require.Equal(t, []string{c.eventType, c.id, c.subject}, []string{l.Type, l.EventID, l.Subject}, name)
+		require.Equal(t, deadletter.ReasonUnknown, l.Reason, "nobody says why")
+		require.Equal(t, now, l.FailedAt, "when it died is not known: it is listed by when it was kept")
+	}
+}
+
+func TestReasonsAreBounded(t *testing.T) {
+	for reason, label := range map[fault.Code]string{
+		fault.Invalid: "invalid", fault.Internal: "internal", deadletter.ReasonDeliveryLimit: "delivery_limit",
+		deadletter.ReasonUnknown: "other", "made_up": "other", "": "other",
+	} {
+		require.Equal(t, label, deadletter.Label(reason))
+	}
+	l := deadletter.New(deadletter.Post{Reason: "<script>"}, now)
+	require.Equal(t, deadletter.ReasonUnknown, l.Reason)
+}
+
+func FuzzCursor(f *testing.F) {
+	f.Add(deadletter.Position{Millis: 1772366400123, ID: "o-1"}.String())
+	f.Add("ZC4xLm8")
+	f.Fuzz(func(t *testing.T, cursor string) {
+		if p, ok := deadletter.ParseCursor(cursor); ok {
+			require.Equal(t, cursor, p.String(), "one cursor a position")
+		}
+	})
+}
+
+// Whatever is asked for in whatever order, the stream folds, what is settled waits for nobody, and a replay that is sent
+// was asked for.
+func TestFoldOfAnyHistory(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(t)
+		id := w.kept(post(fault.Conflict, "secret"))
+		for range rapid.IntRange(0, 12).Draw(rt, "steps") {
+			r := deadletter.Request{Force: rapid.Bool().Draw(rt, "force"), Note: "why"}
+			switch rapid.IntRange(0, 3).Draw(rt, "what") {
+			case 0:
+				_, _ = w.desk.Discard(t.Context(), id, r)
+			case 1:
+				r.Body = []byte(rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "body"))
+				fallthrough
+			case 2:
+				_, _ = w.desk.Replay(t.Context(), id, r)
+			default:
+				// A replay that breaks off behind its decision.
+				w.fail = func(e event.Entry) error {
+					if e.Type == event.DeadReplayed {
+						return fault.New(fault.Unavailable, "away")
+					}
+					return nil
+				}
+				_, _ = w.desk.Replay(t.Context(), id, r)
+				w.fail = nil
+			}
+		}
+		records, err := w.log.Read(t.Context(), event.DeadStream(id), 0, 0)
+		require.NoError(rt, err)
+		all, err := deadletter.State{}.Fold(records)
+		require.NoError(rt, err)
+		var stepwise deadletter.State
+		for _, r := range records {
+			stepwise, err = stepwise.Fold([]event.Record{r})
+			require.NoError(rt, err)
+		}
+		require.Equal(rt, all, stepwise)
+		outcomes := 0
+		for _, r := range all.Replays {
+			if r.Sent {
+				outcomes++
+			}
+		}
+		require.LessOrEqual(rt, outcomes, len(w.sent), "what is said to be sent was sent")
+		_, pending := all.Pending()
+		require.Equal(rt, all.Status == deadletter.StatusReplaying, pending)
+		d, err := w.desk.Show(t.Context(), id)
+		require.NoError(rt, err)
+		require.Equal(rt, all.Status, d.Status)
+	})
+}
+
+func TestFoldRefuses(t *testing.T) {
+	record := func(version int64, kind, data string) event.Record {
+		return event.Record{Stream: "dead-a", Version: version, Entry: event.Entry{Event: event.Event{Type: kind, Subject: "a", SchemaVersion: 1, Data: []byte(data)}}}
+	}
+	_, err := deadletter.State{}.Fold([]event.Record{record(2, event.DeadReceived, "{}")})
+	require.ErrorIs(t, err, fault.Corrupt, "a gap")
+	_, err = deadletter.State{}.Fold([]event.Record{record(1, event.DeadReplayed, `{"replay":1}`)})
+	require.ErrorIs(t, err, fault.Corrupt, "nobody asked for it")
+	for _, kind := range []string{event.DeadRetryFailed, event.DeadReplayRequested, event.DeadReplayed, event.DeadDiscarded} {
+		_, err = deadletter.State{}.Fold([]event.Record{record(1, kind, `{"replay":"x","requestId":1,"reason":1}`)})
+		require.ErrorIs(t, err, fault.Malformed, kind)
+	}
+	s, err := deadletter.State{}.Fold([]event.Record{record(1, event.DeadReceived, "{}"), record(2, "dead.of_the_future", "{}")})
+	require.NoError(t, err)
+	require.Equal(t, deadletter.StatusOpen, s.Status)
+	require.Equal(t, int64(2), s.Head.Version)
+}

@@ -1,0 +1,102 @@
+package deadletter
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// Memory is a Store in memory, for tests. The zero value is ready to use.
+type Memory struct {
+	mu      sync.Mutex
+	letters map[string]Summary
+	bodies  map[string][]byte
+}
+
+var _ Store = (*Memory)(nil)
+
+// Insert implements Store.
+func (m *Memory) Insert(_ context.Context, l Letter) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, there := m.letters[l.ID]; there {
+		return false, nil
+	}
+	if m.letters == nil {
+		m.letters, m.bodies = make(map[string]Summary), make(map[string][]byte)
+	}
+	l.Message.Body = bytes.Clone(l.Message.Body)
+	m.letters[l.ID] = Summary{Letter: l, Status: StatusOpen}
+	return true, nil
+}
+
+// Get implements Store.
+func (m *Memory) Get(_ context.Context, id string) (Summary, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, ok := m.letters[id]
+	return s, ok, nil
+}
+
+// List implements Store.
+func (m *Memory) List(_ context.Context, f Filter) ([]Summary, string, error) {
+	if err := f.Validate(); err != nil {
+		return nil, "", err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	after, paging := ParseCursor(f.Cursor)
+	items := []Summary{}
+	for _, s := range m.letters {
+		if f.Matches(s) && (!paging || after.Before(s.Letter)) {
+			s.Message.Body, s.Message.Headers = nil, nil
+			items = append(items, s)
+		}
+	}
+	slices.SortFunc(items, func(a, b Summary) int {
+		return cmp.Or(b.FailedAt.Compare(a.FailedAt), strings.Compare(b.ID, a.ID))
+	})
+	limit := cmp.Or(f.Limit, DefaultLimit)
+	if len(items) <= limit {
+		return items, "", nil
+	}
+	return items[:limit], PositionOf(items[limit-1].Letter).String(), nil
+}
+
+// Mark implements Store.
+func (m *Memory) Mark(_ context.Context, id string, status Status, version int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s, there := m.letters[id]; there && s.Version < version {
+		s.Status, s.Version = status, version
+		m.letters[id] = s
+	}
+	return nil
+}
+
+// Keep implements Store.
+func (m *Memory) Keep(_ context.Context, id string, body []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.bodies == nil {
+		m.bodies = make(map[string][]byte)
+	}
+	m.bodies[id+"/"+HashOf(body)] = bytes.Clone(body)
+	return nil
+}
+
+// Kept implements Store.
+func (m *Memory) Kept(_ context.Context, id, hash string) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	body, ok := m.bodies[id+"/"+hash]
+	if !ok {
+		return nil, fault.New(fault.NotFound, "the replaced payload of letter %s is not there", id)
+	}
+	return body, nil
+}

@@ -1,0 +1,83 @@
+package deadletter
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+const (
+	// DefaultMaxReplays is how often a message is replayed before somebody has to insist, when nobody says otherwise.
+	DefaultMaxReplays = 3
+	// MaxNote is the most characters of a note.
+	MaxNote = 500
+)
+
+// Request is what somebody wants done about a letter.
+type Request struct {
+	// ID makes the request the same when it comes again.
+	ID string
+	// By is who asks; an id, or empty.
+	By string
+	// Note is why. Both become part of events.
+	Note string
+	// Force insists where a replay is refused.
+	Force bool
+	// Body replaces the payload; nil leaves it.
+	Body []byte
+}
+
+// Validate names every field that is wrong. The error is Invalid.
+func (r Request) Validate() error {
+	var fields []fault.Field
+	if r.By != "" && !event.ValidID(r.By) {
+		fields = append(fields, fault.Fieldf("/by", "%s", event.IDRule))
+	}
+	if utf8.RuneCountInString(r.Note) > MaxNote {
+		fields = append(fields, fault.Fieldf("/note", "must have at most %d characters", MaxNote))
+	}
+	if !utf8.ValidString(r.Note) || strings.ContainsFunc(r.Note, func(c rune) bool { return !unicode.IsPrint(c) }) {
+		fields = append(fields, fault.Fieldf("/note", "must have printable characters only"))
+	}
+	return fault.NewInvalid("request about a dead letter", fields)
+}
+
+// ValidateDiscard is Validate for a discard, which needs a note.
+func (r Request) ValidateDiscard() error {
+	if strings.TrimSpace(r.Note) == "" {
+		return fault.NewInvalid("request about a dead letter", []fault.Field{fault.Fieldf("/note", "is missing: say why nothing is to come of it")})
+	}
+	return r.Validate()
+}
+
+// refuseReplay says why a letter is not replayed; nil when it may be. The error is ResolutionRefused.
+func (s State) refuseReplay(l Letter, r Request, most int) error {
+	switch _, pending := s.Pending(); {
+	case r.Force, pending && r.Body == nil:
+		return nil
+	case s.Status == StatusReplayed:
+		return refusal("it has been replayed already")
+	case s.Status == StatusRetried:
+		return refusal("it has been handled already: the automatic retry succeeded")
+	case s.Status == StatusDiscarded:
+		return refusal("it has been discarded")
+	case l.Replays >= most:
+		return refusal("the message has been replayed %d times and has died again each time", l.Replays)
+	}
+	return nil
+}
+
+// refuseDiscard says why a letter is not discarded.
+func (s State) refuseDiscard() error {
+	if s.Status == StatusDiscarded {
+		return refusal("it has been discarded already")
+	}
+	return nil
+}
+
+func refusal(format string, args ...any) error {
+	return fault.New(fault.ResolutionRefused, format, args...)
+}

@@ -1,0 +1,133 @@
+package deadletter
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// Store keeps letters. mongoletters and Memory have it; deadlettertest is the suite that each of them must pass.
+type Store interface {
+	// Insert keeps a letter, body and all, and reports whether it was new. What stands there stays as it is. When it
+	// returns without an error, the letter survives the failover of a minority. Errors: Unavailable, then it may be called
+	// again.
+	Insert(ctx context.Context, l Letter) (inserted bool, err error)
+	// Get returns a letter; ok is false when there is none. Errors: Unavailable.
+	Get(ctx context.Context, id string) (s Summary, ok bool, err error)
+	// List returns a page of the letters that match, those that failed last first, without bodies, and where to go on:
+	// empty behind the last page. Errors: Invalid, Unavailable.
+	List(ctx context.Context, f Filter) (items []Summary, next string, err error)
+	// Mark tells what a letter's stream has come to, for lists. An older version never replaces a newer one. Errors:
+	// Unavailable.
+	Mark(ctx context.Context, id string, status Status, version int64) error
+	// Keep keeps a payload that is sent instead of the letter's own, by its hash. Errors: Unavailable.
+	Keep(ctx context.Context, id string, body []byte) error
+	// Kept returns what Keep kept. Errors: NotFound, Unavailable.
+	Kept(ctx context.Context, id, hash string) ([]byte, error)
+}
+
+// Log is the part of the event log that is needed here.
+type Log interface {
+	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
+	Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error)
+}
+
+// Inbox is the way back.
+type Inbox interface {
+	// Ready waits until messages can be sent, or for ctx. Errors: Unavailable.
+	Ready(ctx context.Context) error
+	// Replay puts a message into the inbox and returns when the broker has it there. It carries the id of its letter, and
+	// which replay of the message this is. Errors: Unavailable when it may have arrived or not; Invalid.
+	Replay(ctx context.Context, m wire.Message, letterID string, replays int) error
+}
+
+// Limits of a page.
+const (
+	DefaultLimit = 50
+	MaxLimit     = 500
+)
+
+// Filter selects letters. The zero Filter selects all of them.
+type Filter struct {
+	// Reasons, Types and Statuses select letters that have one of them; empty means any.
+	Reasons  []fault.Code
+	Types    []string
+	Statuses []Status
+	// From (inclusive) and To (exclusive) select by when the letter failed; the zero time is no bound.
+	From, To time.Time
+	// Limit is the size of a page, 1 to MaxLimit; 0 means DefaultLimit.
+	Limit int
+	// Cursor is where the page begins: what the page before it said. Empty for the first page.
+	Cursor string
+}
+
+// Validate names every field that is wrong; the pointers are the names of the query's parameters. The error is Invalid.
+func (f Filter) Validate() error {
+	var fields []fault.Field
+	for _, s := range f.Statuses {
+		if !slices.Contains(Statuses, s) {
+			fields = append(fields, fault.Fieldf("/status", "%q is not a status", s))
+		}
+	}
+	if f.Limit < 0 || f.Limit > MaxLimit {
+		fields = append(fields, fault.Fieldf("/limit", "must be from 1 to %d", MaxLimit))
+	}
+	if _, ok := ParseCursor(f.Cursor); !ok && f.Cursor != "" {
+		fields = append(fields, fault.Fieldf("/cursor", "is not a nextCursor of this list"))
+	}
+	return fault.NewInvalid("list of dead letters", fields)
+}
+
+// Matches reports whether a letter is selected, wherever the page begins.
+func (f Filter) Matches(s Summary) bool {
+	return (len(f.Reasons) == 0 || slices.Contains(f.Reasons, s.Reason)) &&
+		(len(f.Types) == 0 || slices.Contains(f.Types, s.Type)) &&
+		(len(f.Statuses) == 0 || slices.Contains(f.Statuses, s.Status)) &&
+		(f.From.IsZero() || !s.FailedAt.Before(f.From)) && (f.To.IsZero() || s.FailedAt.Before(f.To))
+}
+
+// Position is a place in the list: behind this letter.
+type Position struct {
+	// Millis is when the letter failed, since 1970.
+	Millis int64
+	ID     string
+}
+
+// PositionOf is the place behind a letter.
+func PositionOf(l Letter) Position { return Position{l.FailedAt.UnixMilli(), l.ID} }
+
+const cursorVersion = "d"
+
+// String returns the cursor of the position.
+func (p Position) String() string {
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%s.%s.%s", cursorVersion, strconv.FormatInt(p.Millis, 36), p.ID))
+}
+
+// Before reports whether a letter comes behind the position: lists begin with what failed last.
+func (p Position) Before(l Letter) bool {
+	at := l.FailedAt.UnixMilli()
+	return at < p.Millis || at == p.Millis && l.ID < p.ID
+}
+
+// ParseCursor reverses String; ok is false for everything that String does not make.
+func ParseCursor(cursor string) (p Position, ok bool) {
+	text, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil {
+		return Position{}, false
+	}
+	parts := strings.SplitN(string(text), ".", 3)
+	if len(parts) != 3 || parts[0] != cursorVersion || !event.ValidID(parts[2]) {
+		return Position{}, false
+	}
+	millis, err := strconv.ParseInt(parts[1], 36, 64)
+	p = Position{millis, parts[2]}
+	return p, err == nil && p.String() == cursor
+}

@@ -1,0 +1,141 @@
+package deadletter_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/deadletter"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/eventtest"
+	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// sent is a message that was replayed.
+type sent struct {
+	message  wire.Message
+	letterID string
+	replays  int
+}
+
+// world is a keeper and a desk, and what is around them.
+type world struct {
+	t     *testing.T
+	store *deadletter.Memory
+	// log is what keeper and desk see: fail is asked before each append.
+	log  *memlog.Log
+	fail func(entry event.Entry) error
+	// handle is what the keeper's handler does.
+	handle func(ctx context.Context, m wire.Message) error
+	keeper *deadletter.Keeper
+	desk   *deadletter.Desk
+
+	mu      sync.Mutex
+	sent    []sent
+	away    error
+	counted map[fault.Code]int
+	ids     int
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, store: new(deadletter.Memory), log: memlog.New(), counted: map[fault.Code]int{}}
+	logger, clock := slog.New(slog.DiscardHandler), func() time.Time { return now }
+	w.keeper = deadletter.NewKeeper(deadletter.KeeperConfig{
+		Store: w.store, Log: w, Inbox: w, Clock: clock, NewID: w.newID, Logger: logger,
+		Handle: func(ctx context.Context, m wire.Message) error { return w.handle(ctx, m) },
+		Count:  func(reason fault.Code) { w.counted[reason]++ },
+	})
+	w.desk = deadletter.NewDesk(deadletter.DeskConfig{
+		Store: w.store, Log: w, Inbox: w, Clock: clock, NewID: w.newID, Logger: logger,
+		Foresee: func(_ context.Context, m wire.Message) (deadletter.Foresight, error) {
+			return deadletter.Foresight{Outcome: "handle", Sentence: "would handle " + string(m.Body)}, nil
+		},
+	})
+	return w
+}
+
+func (w *world) newID() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ids++
+	return fmt.Sprintf("id-%d", w.ids)
+}
+
+// Read implements deadletter.Log.
+func (w *world) Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error) {
+	return w.log.Read(ctx, stream, after, limit)
+}
+
+// Append implements deadletter.Log.
+func (w *world) Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
+	if w.fail != nil {
+		if err := w.fail(entries[0]); err != nil {
+			return event.Head{}, nil, err
+		}
+	}
+	return w.log.Append(ctx, stream, head, entries)
+}
+
+// Ready implements deadletter.Inbox.
+func (w *world) Ready(context.Context) error { return w.away }
+
+// Replay implements deadletter.Inbox.
+func (w *world) Replay(_ context.Context, m wire.Message, letterID string, replays int) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sent = append(w.sent, sent{m, letterID, replays})
+	return nil
+}
+
+// post is a message that died.
+func post(reason fault.Code, body string) deadletter.Post {
+	return deadletter.Post{
+		Message: wire.Message{MessageID: "evt-1", RoutingKey: "stock.received", Exchange: "domain_events", Body: []byte(body)},
+		Reason:  reason, Attempts: 1, FirstSeen: now.Add(-time.Minute), FailedAt: now,
+	}
+}
+
+// kept keeps a post and returns its letter's id.
+func (w *world) kept(p deadletter.Post) string {
+	w.t.Helper()
+	require.NoError(w.t, w.keeper.Keep(w.t.Context(), p))
+	return deadletter.New(p, now).ID
+}
+
+// types are the types of a letter's events.
+func (w *world) types(id string) []string {
+	w.t.Helper()
+	records, err := w.log.Read(w.t.Context(), event.DeadStream(id), 0, 0)
+	require.NoError(w.t, err)
+	eventtest.CheckRecords(w.t, records...)
+	var types []string
+	for _, r := range records {
+		types = append(types, r.Type)
+		require.NotContains(w.t, string(r.Data), "secret", "no payload in events")
+	}
+	return types
+}
+
+// status is where a letter stands, by its stream and by the list.
+func (w *world) status(id string) deadletter.Status {
+	w.t.Helper()
+	d, err := w.desk.Show(w.t.Context(), id)
+	require.NoError(w.t, err)
+	items, _, err := w.desk.List(w.t.Context(), deadletter.Filter{Statuses: []deadletter.Status{d.Status}})
+	require.NoError(w.t, err)
+	listed := false
+	for _, item := range items {
+		listed = listed || item.ID == id && item.Status == d.Status
+	}
+	require.True(w.t, listed, "%s is listed as %s", id, d.Status)
+	return d.Status
+}

@@ -1,0 +1,287 @@
+package workers
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// Outcomes of a Foresight, for programs.
+const (
+	OutcomeNothing = "nothing"
+	OutcomeStart   = "start"
+	OutcomeMove    = "move"
+	OutcomeAsk     = "ask"
+	OutcomeBook    = "book"
+	OutcomeLate    = "late"
+	OutcomeWait    = "wait"
+	OutcomeRefuse  = "refuse"
+	// OutcomeHandle is for types whose handlers reach for more than can be foreseen.
+	OutcomeHandle = "handle"
+)
+
+// Foresight is what would come of a message.
+type Foresight struct {
+	// Outcome is one of the words above.
+	Outcome string
+	// Sentence is for people: would start order 42.
+	Sentence string
+	// OrderID is the order that it is about, if it is about one; From and To are where it stands, and would.
+	OrderID, From, To string
+}
+
+// StreamReader reads the event log.
+type StreamReader interface {
+	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
+}
+
+// Receipts tell whether goods that came in are booked; see inventory.Ledger.
+type Receipts interface {
+	Receipt(ctx context.Context, sku string, quantity int64, id string) (booked bool, err error)
+}
+
+// Previewer tells what would come of a message, from the log and without any effect. It goes the way that the message
+// would: the Router's own handlers, with doubles behind them that look where the others act. What an order would do is
+// decided by order.Fold and order.Next, as in its workflow.
+//
+// An order that Temporal has and that has not recorded anything yet is not known here.
+type Previewer struct {
+	Log      StreamReader
+	Receipts Receipts
+	Timing   order.Timing
+	Clock    func() time.Time
+}
+
+// Preview tells what would come of a message. Errors: Unavailable, Corrupt.
+func (p *Previewer) Preview(ctx context.Context, m wire.Message) (Foresight, error) {
+	e, err := wire.Decode(m)
+	if err != nil {
+		return refused(err), nil
+	}
+	return p.event(ctx, e)
+}
+
+// event tells what would come of an event.
+func (p *Previewer) event(ctx context.Context, e event.Event) (f Foresight, err error) {
+	s := &seer{Previewer: p, event: e}
+	defer func() {
+		if recover() != nil {
+			f, err = Foresight{Outcome: OutcomeHandle, Sentence: "would be handled as every " + e.Type}, nil
+		}
+	}()
+	router := Router{Sagas: s, Stock: s, Verdicts: s, Clock: p.Clock, Logger: slog.New(slog.DiscardHandler)}
+	err = router.Handle(ctx, e)
+	switch disposition := fault.Lookup(fault.CodeOf(err)).Disposition; {
+	case err == nil || disposition == fault.Acknowledge:
+		return s.foresight(), nil
+	case disposition == fault.Park:
+		return Foresight{Outcome: OutcomeWait, OrderID: e.Subject, Sentence: fmt.Sprintf("would wait for order %s, which is not known", e.Subject)}, nil
+	case disposition == fault.DeadLetter:
+		return refused(err), nil
+	}
+	return Foresight{}, err
+}
+
+// refused says that a message would be a dead letter again.
+func refused(err error) Foresight {
+	sentence := fmt.Sprintf("would be refused again because of %s: %s", fault.CodeOf(err), fault.SafeMessage(err))
+	for _, f := range fault.FieldsOf(err) {
+		sentence += "; "
+		if f.Pointer != "" {
+			sentence += f.Pointer + ": "
+		}
+		sentence += f.Detail
+	}
+	return Foresight{Outcome: OutcomeRefuse, Sentence: sentence}
+}
+
+// seer stands where the router expects those who act, and notes what they would do.
+type seer struct {
+	*Previewer
+	event event.Event
+	seen  Foresight
+	// late is the order that has ended; verdict tells that a verdict would be written, standing that it stands, and
+	// settles that something follows from it.
+	late                       *order.State
+	verdict, standing, settles bool
+}
+
+// order reads where an order stands.
+func (s *seer) order(ctx context.Context, orderID string) (order.State, []event.Record, error) {
+	records, err := s.Log.Read(ctx, event.OrderStream(orderID), 0, 0)
+	if err != nil {
+		return order.State{}, nil, err
+	}
+	state, err := order.Fold(records)
+	return state, records, err
+}
+
+// Place implements Sagas.
+func (s *seer) Place(ctx context.Context, p sagaclient.Placement) (bool, error) {
+	id := p.Order.ID
+	state, _, err := s.order(ctx, id)
+	switch {
+	case err != nil:
+		return false, err
+	case !state.Opened():
+		s.seen = Foresight{Outcome: OutcomeStart, OrderID: id, Sentence: "would start order " + id}
+		return false, nil
+	case !reflect.DeepEqual(state.Order, p.Order):
+		return false, fault.New(fault.Conflict, "order %s exists with other content", id)
+	}
+	s.nothing(state, "order %s exists with the same content", id)
+	return true, nil
+}
+
+// nothing notes that nothing would happen, and why.
+func (s *seer) nothing(state order.State, format string, args ...any) {
+	s.seen = Foresight{Outcome: OutcomeNothing, OrderID: state.Order.ID, From: string(state.Status), To: string(state.Status),
+		Sentence: fmt.Sprintf(format, args...) + ": nothing would happen"}
+}
+
+// Signal implements Sagas.
+func (s *seer) Signal(ctx context.Context, orderID, _ string, payload any) (*sagaclient.Late, error) {
+	state, records, err := s.order(ctx, orderID)
+	switch {
+	case err != nil:
+		return nil, err
+	case !state.Opened():
+		return nil, fault.New(fault.OrderUnknown, "order %s is not known", orderID)
+	case state.Ended:
+		s.late = &state
+		return sagaclient.LateOf(state, records), nil
+	case slices.ContainsFunc(records, func(r event.Record) bool { return r.CausationID == s.event.ID }):
+		s.nothing(state, "order %s has got this event", orderID)
+		return nil, nil
+	}
+	s.tell(state, factsOf(payload))
+	return nil, nil
+}
+
+// factsOf is what a saga would know from a signal.
+func factsOf(payload any) order.Facts {
+	var f order.Facts
+	switch p := payload.(type) {
+	case order.Cancellation:
+		f.Cancellations = []order.Cancellation{p}
+	case order.PaymentHint:
+		f.Hint = &p
+	case workflows.ShipmentSignal:
+		switch p.Kind {
+		case workflows.ShipmentDispatched:
+			f.Dispatched = &p.ShipmentFact
+		case workflows.ShipmentDelivered:
+			f.Delivered = &p.ShipmentFact
+		case workflows.ShipmentLost:
+			f.Lost = &p.ShipmentFact
+		}
+	}
+	return f
+}
+
+// tell notes what an open order would make of facts.
+func (s *seer) tell(state order.State, f order.Facts) {
+	id, now := state.Order.ID, s.Clock()
+	before := order.Decisions(state, order.Facts{}, now, s.Timing)
+	after := order.Decisions(state, f, now, s.Timing)
+	s.seen = Foresight{OrderID: id, From: string(state.Status), To: string(state.Status)}
+	switch kind := order.Next(state, f, now, s.Timing).Kind; {
+	case slices.EqualFunc(before, after, event.Same) && kind == order.Lookup && f.Hint != nil:
+		s.seen.Outcome, s.seen.Sentence = OutcomeAsk, fmt.Sprintf("would have the gateway asked about the payment of order %s", id)
+		return
+	case slices.EqualFunc(before, after, event.Same):
+		s.nothing(state, "order %s is %s", id, state.Status)
+		s.seen.Sentence += " now"
+		return
+	}
+	s.seen.Outcome = OutcomeMove
+	s.seen.To = string(folded(state, after).Status)
+	types := make([]string, len(after))
+	for i, e := range after {
+		types[i] = e.Type
+	}
+	switch {
+	case slices.Contains(types, event.OrderCancellationRefused):
+		s.seen.Outcome = OutcomeRefuse
+		s.seen.Sentence = fmt.Sprintf("order %s is %s: the cancellation would be refused", id, state.Status)
+	case s.seen.To != s.seen.From:
+		s.seen.Sentence = fmt.Sprintf("would move order %s from %s to %s", id, s.seen.From, s.seen.To)
+	default:
+		s.seen.Sentence = fmt.Sprintf("would add %s to order %s, which stays %s", strings.Join(types, ", "), id, s.seen.From)
+	}
+}
+
+// folded is where an order would stand with more events.
+func folded(state order.State, entries []event.Entry) order.State {
+	for _, e := range entries {
+		next, err := state.Fold([]event.Record{{Stream: event.OrderStream(state.Order.ID), Version: state.Head.Version + 1, Entry: e}})
+		if err != nil {
+			return state
+		}
+		state = next
+	}
+	return state
+}
+
+// SettleLate implements Sagas.
+func (s *seer) SettleLate(context.Context, order.Order) error {
+	s.settles = true
+	return nil
+}
+
+// Append implements activities.Appender: a verdict would be written.
+func (s *seer) Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
+	records, err := s.Log.Read(ctx, stream, 0, 0)
+	if err != nil {
+		return head, nil, err
+	}
+	s.verdict = true
+	s.standing = slices.ContainsFunc(records, func(r event.Record) bool { return r.Key == entries[0].Key })
+	return head, nil, nil
+}
+
+// Receive implements Receiver.
+func (s *seer) Receive(ctx context.Context, sku string, quantity int64, id string) error {
+	booked, err := s.Receipts.Receipt(ctx, sku, quantity, id)
+	switch {
+	case err != nil:
+		return err
+	case booked:
+		s.seen = Foresight{Outcome: OutcomeNothing, Sentence: fmt.Sprintf("%d of %s are booked already: nothing would happen", quantity, sku)}
+	default:
+		s.seen = Foresight{Outcome: OutcomeBook, Sentence: fmt.Sprintf("would book %d of %s", quantity, sku)}
+	}
+	return nil
+}
+
+// foresight is what was noted.
+func (s *seer) foresight() Foresight {
+	if s.late == nil {
+		return s.seen
+	}
+	id, status := s.late.Order.ID, s.late.Status
+	switch {
+	case !s.verdict:
+		s.nothing(*s.late, "order %s got this event before it ended as %s", id, status)
+	case s.standing:
+		s.nothing(*s.late, "order %s has ended as %s, and a late verdict on this event is written", id, status)
+	default:
+		s.seen = Foresight{Outcome: OutcomeLate, OrderID: id, From: string(status), To: string(status),
+			Sentence: fmt.Sprintf("order %s has ended as %s: a late verdict would be written", id, status)}
+		if s.settles {
+			s.seen.Sentence += ", and what follows from it would be settled"
+		}
+	}
+	return s.seen
+}
