@@ -20,6 +20,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/payment"
 	"github.com/ordersaga/ordersaga/internal/payment/simulator"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
 )
@@ -42,8 +43,10 @@ type service struct {
 
 	workers  *workers.Workers
 	consumer *broker.Consumer
-	api      *api.Server
-	http     *listener
+	// announcer consumes the events that customers hear of; nil when they are not notified.
+	announcer *broker.Consumer
+	api       *api.Server
+	http      *listener
 	// fatal gets the error of a worker that has given up.
 	fatal chan error
 }
@@ -149,7 +152,7 @@ func newGateway(c config.Config, s *stores) (payment.Gateway, error) {
 func (s *service) broker() broker.Config {
 	return broker.Config{
 		URL: s.cfg.AMQPURL.Reveal(), Logger: s.logger,
-		Topology: broker.Topology{Exchange: s.cfg.EventExchange, Prefix: s.cfg.BrokerPrefix},
+		Topology: broker.Topology{Exchange: s.cfg.EventExchange, Prefix: s.cfg.BrokerPrefix, Subscriptions: s.subscriptions()},
 	}
 }
 
@@ -173,8 +176,13 @@ func (s *service) startWorkers(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	notices, err := s.notices()
+	if err != nil {
+		return err
+	}
+	publisher := recordPublisher(s.publisher.PublishRecords)
 	recorder := &activities.Recorder{
-		Log: s.stores.log, Publisher: recordPublisher(s.publisher.PublishRecords),
+		Log: s.stores.log, Publisher: publisher,
 		ReadModel: projection{s.stores.orders}, Clock: time.Now, Logger: s.logger,
 	}
 	s.workers, err = workers.New(workers.Config{
@@ -191,6 +199,8 @@ func (s *service) startWorkers(ctx context.Context) (err error) {
 		LateMoney: &activities.LateMoney{
 			Log: s.stores.log, Gateway: s.gateway, Desk: lateDesk{s.stores.late}, Patience: s.cfg.Timing().Attention, Clock: time.Now,
 		},
+		Customers:      &activities.Customers{Log: s.stores.log, Publisher: publisher, Welcome: s.notifies()},
+		Notices:        notices,
 		Reconciliation: &activities.Reconciliation{Reconciler: scheduled{reconciler}},
 	})
 	if err != nil {
@@ -209,6 +219,7 @@ func (s *service) startWorkers(ctx context.Context) (err error) {
 func (s *service) startConsumer(ctx context.Context) (err error) {
 	router := &workers.Router{
 		Sagas: s.sagas, Stock: receiver{s.stores.ledger}, Verdicts: s.stores.log, Clock: time.Now, Logger: s.logger,
+		Log: s.stores.log, Sealer: sealed.NewBox(s.stores.keys),
 	}
 	s.consumer, err = broker.NewConsumer(broker.ConsumerConfig{
 		Config: s.broker(), Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, ParkMax: s.cfg.SignalParkMax,
@@ -224,7 +235,10 @@ func (s *service) startConsumer(ctx context.Context) (err error) {
 		return err
 	}
 	s.consumer.Start()
-	return s.consumer.WaitReady(ctx)
+	if err := s.consumer.WaitReady(ctx); err != nil {
+		return err
+	}
+	return s.startAnnouncer(ctx)
 }
 
 // close drains and ends everything, in the order of dependence: first what lets work in.
@@ -240,6 +254,9 @@ func (s *service) close() {
 	}
 	if s.consumer != nil {
 		failed = append(failed, s.consumer.Stop(ctx))
+	}
+	if s.announcer != nil {
+		failed = append(failed, s.announcer.Stop(ctx))
 	}
 	if s.workers != nil {
 		s.workers.Stop()
@@ -274,6 +291,9 @@ func (s *service) checks(ctx context.Context) []api.Check {
 	}
 	if s.consumer != nil {
 		checks = append(checks, api.Check{Name: "consumer", Err: s.consumer.Ready()})
+	}
+	if s.announcer != nil {
+		checks = append(checks, api.Check{Name: "announcer", Err: s.announcer.Ready()})
 	}
 	return checks
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
+	"github.com/ordersaga/ordersaga/internal/sealed/mongokeys"
 )
 
 // stores are everything that lives in MongoDB.
@@ -35,6 +36,8 @@ type stores struct {
 	// late is what came after its order had ended and needs somebody.
 	late   *readmodel.Store
 	ledger *inventory.Ledger
+	// keys are the customers'.
+	keys *mongokeys.Keys
 }
 
 // openStores connects and makes collections and indexes ready; it waits for the server.
@@ -46,7 +49,7 @@ func openStores(ctx context.Context, c config.Config, logger *slog.Logger) (*sto
 		return nil, err
 	}
 	db := client.Database(c.MongoDBDatabase)
-	s := &stores{client: client}
+	s := &stores{client: client, keys: mongokeys.New(db)}
 	if s.raw, err = mongolog.New(mongolog.Config{Database: db, Logger: logger}); err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ var drivers = []string{
 	"github.com/rabbitmq/amqp091-go",
 	"github.com/labstack/echo",
 	"github.com/stripe",
+	"github.com/wneessen/go-mail",
 }
 
 // rules are the import rules of the repository.
@@ -34,12 +35,16 @@ var rules = []rule{
 		from: "workflows", exactly: true,
 		local: []string{
 			"workflows/saga", "activities", "internal/order", "internal/late", "internal/event", "internal/fault", "internal/payment",
+			"internal/customer", "internal/notice",
 		},
 		outside: []string{"go.temporal.io"},
 	},
 	mayImport{
-		from:    "activities",
-		local:   []string{"internal/order", "internal/late", "internal/event", "internal/fault", "internal/payment"},
+		from: "activities",
+		local: []string{
+			"internal/order", "internal/late", "internal/event", "internal/fault", "internal/payment",
+			"internal/customer", "internal/notice", "internal/notify", "internal/sealed",
+		},
 		outside: []string{"go.temporal.io", "golang.org/x/sync"},
 	},
 
@@ -47,7 +52,10 @@ var rules = []rule{
 	unreachable{from: []string{"internal/reconcile"}, forbidden: drivers},
 	mayImport{
 		from: "internal/reconcile", exactly: true,
-		local:   []string{"internal/order", "internal/late", "internal/event", "internal/eventlog", "internal/fault", "internal/payment"},
+		local: []string{
+			"internal/order", "internal/late", "internal/event", "internal/eventlog", "internal/fault", "internal/payment",
+			"internal/customer", "internal/notice",
+		},
 		outside: []string{"golang.org/x/sync"},
 	},
 
@@ -58,6 +66,17 @@ var rules = []rule{
 	mayImport{
 		from: "internal/late", local: []string{"internal/order", "internal/event", "internal/fault"}, outside: []string{},
 	},
+	mayImport{
+		from: "internal/customer", local: []string{"internal/order", "internal/event", "internal/fault", "internal/sealed"}, outside: []string{},
+	},
+	mayImport{
+		from: "internal/notice", local: []string{"internal/order", "internal/event", "internal/fault"}, outside: []string{},
+	},
+	// Personal data: what seals it knows neither the log nor the bus, and what says it to people knows no store.
+	mayImport{
+		from: "internal/sealed", exactly: true, local: []string{"internal/fault"}, outside: []string{"github.com/google/uuid"},
+	},
+	mayImport{from: "internal/notify", exactly: true, local: []string{"internal/fault"}, outside: []string{}},
 	mayImport{from: "internal/payment", exactly: true, outside: []string{}},
 	mayImport{
 		from: "internal/event/wire", local: []string{"internal/event", "internal/fault"}, outside: []string{"github.com/google/uuid"},
@@ -69,9 +88,10 @@ var rules = []rule{
 
 	// One place for each driver, and cmd, which wires them.
 	onlyIn{imported: "go.mongodb.org/mongo-driver", places: []string{
-		"internal/eventlog/mongolog", "internal/readmodel", "internal/inventory/mongoregistry", "cmd", "test",
+		"internal/eventlog/mongolog", "internal/readmodel", "internal/inventory/mongoregistry", "internal/sealed/mongokeys", "cmd", "test",
 	}},
 	onlyIn{imported: "github.com/rabbitmq/amqp091-go", places: []string{"internal/broker", "test"}},
+	onlyIn{imported: "github.com/wneessen/go-mail", places: []string{"internal/notify/smtpmail"}},
 	onlyIn{imported: "github.com/labstack/echo", places: []string{"api"}},
 	onlyIn{imported: "github.com/stripe", places: []string{"internal/payment/stripe"}},
 	onlyIn{imported: module + "/cmd", places: []string{"cmd"}},

@@ -135,27 +135,38 @@ func (d draft) findVersion(typ event.Type) (int, error) {
 // findSubject returns what the event is about. Senders put the order id into the data; what this service says
 // about its own events stands in the subject.
 func (d draft) findSubject(typ event.Type) (string, error) {
-	name := "orderId"
-	if typ.Name == event.StockReceived {
-		name = "sku"
-	}
+	names := subjectNames(typ)
 	subject, at := d.subject, d.subjectAt
 	if subject == "" || typ.Direction == event.Inbound {
-		inData, err := d.data.text(name)
-		if err != nil {
-			return "", err
-		}
-		if inData != "" {
-			subject, at = inData, d.data.pointer(name)
+		for _, name := range names {
+			inData, err := d.data.text(name)
+			if err != nil {
+				return "", err
+			}
+			if inData != "" {
+				subject, at = inData, d.data.pointer(name)
+				break
+			}
 		}
 	}
 	switch {
 	case subject == "":
-		return "", invalid(d.data.pointer(name), "is missing")
+		return "", invalid(d.data.pointer(names[0]), "is missing")
 	case !event.ValidID(subject):
 		return "", invalid(at, event.IDRule)
 	}
 	return subject, nil
+}
+
+// subjectNames are the fields of the data that may hold the id of what an event is about, the first one first.
+func subjectNames(typ event.Type) []string {
+	switch typ.Name {
+	case event.StockReceived:
+		return []string{"sku"}
+	case event.UserRegistered:
+		return []string{"customerId", "userId"}
+	}
+	return []string{"orderId"}
 }
 
 // findID returns the event's id, or derives one.
