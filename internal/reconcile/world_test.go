@@ -40,7 +40,7 @@ type world struct {
 	runs map[string]reconcile.Run
 	// lates are the sagas of what came late, by order.
 	lates map[string]reconcile.Run
-	// others are the newest runs of customers and notices, by workflow id.
+	// others are the newest runs of customers and messages, by workflow id.
 	others map[string]reconcile.Run
 	// seen is called at each look at a run.
 	seen func(orderID string)
@@ -54,7 +54,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	w := &world{
 		store: &store{streams: map[string][]event.Record{}, ids: map[string]string{}}, t: t, at: now.Add(time.Second),
-		list: map[string]reconcile.Listed{}, runs: map[string]reconcile.Run{}, lates: map[string]reconcile.Run{}, seen: func(string) {},
+		list: map[string]reconcile.Listed{}, runs: map[string]reconcile.Run{}, lates: map[string]reconcile.Run{}, others: map[string]reconcile.Run{}, seen: func(string) {},
 	}
 	s := newShop(t)
 	for _, o := range []struct {
