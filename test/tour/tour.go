@@ -62,16 +62,18 @@ func Run(ctx context.Context, binary string, out io.Writer, folder string) error
 	g.log = client.Database(os.Getenv("MONGODB_DATABASE"))
 
 	failures := g.walk(ctx)
-	failures = append(failures, g.check(ctx)...)
+	adas, wrong := g.onboard(ctx)
+	failures = append(append(failures, wrong...), g.check(ctx)...)
+	failures = append(failures, g.sealed(ctx)...)
 	if folder != "" {
-		if err := g.record(ctx, folder, g.orders); err != nil {
+		if err := g.record(ctx, folder, g.orders, adas); err != nil {
 			failures = append(failures, err.Error())
 		}
 	}
 	if len(failures) > 0 {
 		return fmt.Errorf("%d things do not hold:\n  %s", len(failures), strings.Join(failures, "\n  "))
 	}
-	fmt.Fprintf(out, "\n%d orders, %d paths: every one ended as it must; stock, money and events add up.\n", len(paths), len(paths))
+	fmt.Fprintf(out, "\n%d orders, %d paths, and a customer: every one ended as it must; stock, money and events add up.\n", len(paths)+1, len(paths))
 	return nil
 }
 
