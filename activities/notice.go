@@ -139,7 +139,7 @@ func (n *Notices) Send(ctx context.Context, in NoticeStepInput) (NoticeStepResul
 	switch {
 	case foldErr != nil:
 		return NoticeStepResult{}, toTemporal(foldErr)
-	case err != nil, after.Token != token, !after.Open():
+	case after.Token != token, !after.Open():
 		// Somebody else was about to send: what is known of that stands in the log.
 		return NoticeStepResult{Tail: tail}, nil
 	}

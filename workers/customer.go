@@ -121,7 +121,7 @@ func (a *Announcer) Handle(ctx context.Context, e event.Event) error {
 	if err != nil || len(known) == 0 {
 		return err
 	}
-	err = a.Sagas.Notify(ctx, notice.Subject{Kind: kind, OrderID: e.Subject})
+	err = a.Sagas.Notify(ctx, notice.Subject{Kind: kind, OrderID: e.Subject, CustomerID: who.CustomerID})
 	a.Logger.LogAttrs(ctx, slog.LevelDebug, "customer is to be notified", slog.String("order_id", e.Subject), slog.String("type", e.Type), slog.Any("error", err))
 	return err
 }

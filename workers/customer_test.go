@@ -145,7 +145,7 @@ func TestOnlyKnownCustomersAreTold(t *testing.T) {
 	registered.Subject = "c-7"
 	require.NoError(t, w.router.Handle(t.Context(), registered))
 	require.NoError(t, announcer.Handle(t.Context(), e))
-	require.Equal(t, []notice.Subject{{Kind: notice.Cancelled, OrderID: "42"}}, w.sagas.told)
+	require.Equal(t, []notice.Subject{{Kind: notice.Cancelled, OrderID: "42", CustomerID: "c-7"}}, w.sagas.told)
 
 	e.Type = event.OrderAccepted
 	require.ErrorIs(t, announcer.Handle(t.Context(), e), fault.UnknownType)

@@ -171,6 +171,15 @@ func TestACustomerIsWelcomedAndPublished(t *testing.T) {
 	require.NotContains(t, strings.Join(p.everything(), "\n"), "ada@example.com")
 }
 
+func TestABrokerThatIsAwayHoldsUpNoWelcome(t *testing.T) {
+	p := newPeople(t)
+	p.bus.down = 9
+	p.registers("e1", "ada@example.com", p.env.Now())
+	p.execute(workflows.NameCustomer, workflows.CustomerInput{CustomerID: "c-7"})
+	require.Len(t, p.mailer.sent, 1)
+	require.Equal(t, []string{event.CustomerRegistered, event.CustomerOnboarded}, p.bus.types())
+}
+
 // everything is what the log and the bus have got, as text.
 func (p *people) everything() []string {
 	var all []string

@@ -124,7 +124,7 @@ var table = []row{
 		choice(func(c *Config) *string { return &c.SMTPTLS }, tlsPolicies)},
 	{Variable{"SMTP_TIMEOUT", "10s", false, unitDuration, "How long sending one message may take; at most 25s."},
 		smtpTimeout},
-	{Variable{"MAIL_FROM", "", false, "address", "The sender of e-mail, such as Shop <orders@example.com>; mandatory with NOTIFICATIONS=smtp."},
+	{Variable{"MAIL_FROM", "", false, "address", "The sender of e-mail, an address with or without a name; mandatory with NOTIFICATIONS=smtp."},
 		mailAddress(func(c *Config) *string { return &c.MailFrom })},
 
 	{Variable{"LOG_LEVEL", "info", false, "debug, info, warn or error", "The lowest level that is logged."}, logLevel},

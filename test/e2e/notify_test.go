@@ -110,7 +110,7 @@ func accepted(server *notifytest.Server) map[string]int {
 func TestACustomerIsOnboarded(t *testing.T) {
 	s := newMailed(t)
 	// Two of each role, and every workflow task is replayed from its history.
-	env := append(s.env, "WORKER_CACHE=0", "PAYMENT_PENDING_DEADLINE=1s")
+	env := append([]string{"WORKER_CACHE=0", "PAYMENT_PENDING_DEADLINE=1s"}, s.env...)
 	s.ownNamespace(env...)
 	service := s.service
 	second := s.start(append(env, "TEMPORAL_NAMESPACE="+s.namespace)...)

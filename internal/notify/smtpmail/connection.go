@@ -29,7 +29,10 @@ func (c *connection) dial(ctx context.Context, n *Notifier, network, address str
 		return plain, nil
 	}
 	encrypted := tls.Client(plain, n.tls())
-	return encrypted, encrypted.HandshakeContext(ctx)
+	if err := encrypted.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	return encrypted, nil
 }
 
 // keep takes a connection into hand, unless it is over.
