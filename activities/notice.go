@@ -53,7 +53,7 @@ type Notices struct {
 	Profiles  Opener
 	Templates Renderer
 	Notifier  notify.Notifier
-	// Window is how long a message is tried that is not accepted.
+	// Window is for how long after an event its message is of use.
 	Window time.Duration
 	// Clock tells the time of events.
 	Clock  func() time.Time
@@ -76,6 +76,7 @@ func (n *Notices) Open(ctx context.Context, in NoticeStepInput) (NoticeStepResul
 // request asks the log whether what the message is about has happened, and to whom: nobody else is believed.
 func (n *Notices) request(ctx context.Context, s notice.Subject) (*event.Entry, error) {
 	var correlationID, causationID string
+	var happened time.Time
 	if s.OrderID != "" {
 		records, err := n.Log.Read(ctx, event.OrderStream(s.OrderID), 0, 0)
 		if err != nil {
@@ -87,7 +88,7 @@ func (n *Notices) request(ctx context.Context, s notice.Subject) (*event.Entry, 
 		}
 		for _, r := range records {
 			if kind, told := notice.KindOf(r.Type); told && kind == s.Kind {
-				causationID = r.ID
+				causationID, happened = r.ID, r.Time
 			}
 		}
 		if causationID == "" {
@@ -100,10 +101,14 @@ func (n *Notices) request(ctx context.Context, s notice.Subject) (*event.Entry, 
 		return nil, err
 	}
 	if s.OrderID == "" {
-		correlationID, causationID = known.CorrelationID, known.LastEventID
+		correlationID, causationID, happened = known.CorrelationID, known.LastEventID, known.UpdatedAt
 	}
-	now := n.Clock()
-	entry := s.Request(correlationID, causationID, now.Add(n.Window), now)
+	now, until := n.Clock(), happened.Add(n.Window)
+	if !now.Before(until) {
+		// Events of old orders are published again when their runs are made up for: that is no news.
+		return nil, nil
+	}
+	entry := s.Request(correlationID, causationID, until, now)
 	return &entry, nil
 }
 

@@ -262,6 +262,17 @@ func TestWhatDidNotHappenIsNotTold(t *testing.T) {
 	}
 }
 
+// TestOldNewsIsNotTold: events of old orders may be published again.
+func TestOldNewsIsNotTold(t *testing.T) {
+	p := newPeople(t)
+	p.registers("e1", "ada@example.com", p.env.Now())
+	p.completes()
+	p.env.SetStartTime(p.env.Now().Add(time.Hour))
+	p.execute(workflows.NameNotice, told)
+	require.Empty(t, p.types("notice-completed-42"))
+	require.Empty(t, p.mailer.sent)
+}
+
 // TestKillsAroundSending kills the process at each of the three points, and breaks the log at each.
 func TestKillsAroundSending(t *testing.T) {
 	for name, test := range map[string]struct {

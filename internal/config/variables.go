@@ -114,7 +114,7 @@ var table = []row{
 		choice(func(c *Config) *string { return &c.Notifications }, notifications)},
 	{Variable{"NOTIFICATION_TEMPLATES", "", false, unitPath, "A folder of templates that take the place of the built-in ones of the same names."},
 		folder(func(c *Config) *string { return &c.NotificationTemplates })},
-	{Variable{"NOTIFICATION_WINDOW", "1d", false, unitDuration, "How long a message is tried again that the mail server does not accept."},
+	{Variable{"NOTIFICATION_WINDOW", "1d", false, unitDuration, "For how long after an event its message is tried; what is older is not told."},
 		duration(func(c *Config) *time.Duration { return &c.NotificationWindow })},
 	{Variable{"SMTP_URL", "", true, unitURI, "The mail server, with the user if it wants one: smtp://user@mail.example.com:587, or smtps:// for TLS from the first byte."},
 		uri(func(c *Config) *Secret { return &c.SMTPURL }, "smtp", "smtps")},
