@@ -15,15 +15,13 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// ada is a customer of the tour. Everybody else's orders are of somebody who has never registered.
-const ada = "ada"
-
 // secrets are what ada says about herself.
 var secrets = []string{"ada@example.com", "Lovelace"}
 
 // onboard has a customer register, as the guides' user service says so, and change her address; she orders something. It
 // prints the streams of all that, and returns the id of the order.
 func (g *guide) onboard(ctx context.Context) (orderID string, failures []string) {
+	ada := g.ada
 	ctx, cancel := context.WithTimeout(ctx, pathTimeout)
 	defer cancel()
 	fmt.Fprintf(g.out, "\na customer registers, and orders\n")
@@ -41,14 +39,14 @@ func (g *guide) onboard(ctx context.Context) (orderID string, failures []string)
 		})
 	}
 	now := time.Now()
-	if fail(registered("ada-1", "ada@example.com", now)) {
+	if fail(registered(ada+"-1", "ada@example.com", now)) {
 		return "", failures
 	}
 	if fail(g.awaitStream(ctx, "notice-welcome-"+ada, "notice.requested", "notice.intended", "notice.sent")) ||
 		fail(g.awaitStream(ctx, "customer-"+ada, "customer.registered", "customer.onboarded")) {
 		return "", failures
 	}
-	if fail(registered("ada-2", "ada@example.com", now.Add(time.Second))) || fail(g.client.Receive(ctx, "tea", 10)) {
+	if fail(registered(ada+"-2", "ada@example.com", now.Add(time.Second))) || fail(g.client.Receive(ctx, "tea", 10)) {
 		return "", failures
 	}
 	o := harness.NewOrder("tea", 2, "tok_visa")
@@ -130,7 +128,7 @@ func (g *guide) sealed(ctx context.Context) []string {
 		return []string{err.Error()}
 	}
 	text := fmt.Sprint(documents)
-	for _, m := range outbound(g.tap.Of(ada)) {
+	for _, m := range outbound(g.tap.Of(g.ada)) {
 		text += string(m.Body)
 	}
 	var failures []string

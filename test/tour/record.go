@@ -35,7 +35,7 @@ func (g *guide) record(ctx context.Context, folder string, orders map[string]str
 		}
 	}
 	for workflowID, file := range map[string]string{
-		"customer-" + ada: "customer.json", "notice-welcome-" + ada: "notice.welcome.json", "notice-completed-" + adas: "notice.completed.json",
+		"customer-" + g.ada: "customer.json", "notice-welcome-" + g.ada: "notice.welcome.json", "notice-completed-" + adas: "notice.completed.json",
 	} {
 		if err := recordOne(ctx, temporal, workflowID, filepath.Join(folder, file)); err != nil {
 			return err

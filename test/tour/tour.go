@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
@@ -32,6 +33,9 @@ type guide struct {
 	out    io.Writer
 	// orders are the ids of the orders, by path.
 	orders map[string]string
+	// ada is a customer of the tour: a new one each time, because Temporal remembers who was welcomed. Everybody else's
+	// orders are of somebody who has never registered.
+	ada string
 }
 
 // Run runs the service, sends one order down every path, prints each timeline, and checks what must hold over the
@@ -46,7 +50,7 @@ func Run(ctx context.Context, binary string, out io.Writer, folder string) error
 		return err
 	}
 	defer service.Kill()
-	g := &guide{client: harness.Client{URL: service.URL}, out: out, orders: map[string]string{}}
+	g := &guide{client: harness.Client{URL: service.URL}, out: out, orders: map[string]string{}, ada: "ada-" + uuid.NewString()[:8]}
 	if g.bus, err = harness.Dial(os.Getenv("AMQP_URL")); err != nil {
 		return err
 	}
