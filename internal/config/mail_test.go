@@ -1,7 +1,6 @@
 package config_test
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -56,7 +55,7 @@ func TestSettingsOfNotifications(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := config.Load(test.environ)
 			var wrong *config.Error
-			require.True(t, errors.As(err, &wrong))
+			require.ErrorAs(t, err, &wrong)
 			var names []string
 			for _, p := range wrong.Problems {
 				names = append(names, p.Name)
