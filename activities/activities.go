@@ -48,6 +48,14 @@ const (
 	NameLateRecord = "late.Record"
 	NameLateJudge  = "late.Judge"
 	NameLateRefund = "late.Refund"
+
+	NameCustomerOpen    = "customer.Open"
+	NameCustomerRecord  = "customer.Record"
+	NameCustomerPublish = "customer.Publish"
+
+	NameNoticeOpen   = "notice.Open"
+	NameNoticeRecord = "notice.Record"
+	NameNoticeSend   = "notice.Send"
 )
 
 // Appender appends to streams; see eventlog.Log for its contract.

@@ -41,6 +41,7 @@ type deadItem struct {
 	OriginRoutingKey string            `json:"originRoutingKey"`
 	Attempts         int               `json:"attempts"`
 	Parked           int               `json:"parked"`
+	Queue            string            `json:"queue"`
 	ReplayOf         *string           `json:"replayOf"`
 	Replays          int               `json:"replays"`
 	PayloadHash      string            `json:"payloadHash"`
@@ -139,7 +140,7 @@ func deadItemOf(l deadletter.Summary) deadItem {
 	self := "/v1/dead-letters/" + l.ID
 	i := deadItem{
 		ID: l.ID, Status: l.Status, Reason: l.Reason, Detail: l.Detail, Type: l.Type, EventID: l.EventID, Subject: l.Subject,
-		OriginExchange: l.Message.Exchange, OriginRoutingKey: l.Message.RoutingKey, Attempts: l.Attempts, Parked: l.Parked,
+		OriginExchange: l.Message.Exchange, OriginRoutingKey: l.Message.RoutingKey, Queue: l.Queue, Attempts: l.Attempts, Parked: l.Parked,
 		Replays: l.Replays, PayloadHash: l.PayloadHash, Size: l.Size, FirstSeen: instantOf(l.FirstSeen),
 		FailedAt: instant(l.FailedAt), KeptAt: instant(l.KeptAt), CorrelationID: l.CorrelationID,
 		Links: deadLinks{self, self + "/replay", self + "/discard"},

@@ -11,6 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/internal/sealed"
 )
 
 // errReached is what nowhere answers: the router has read an event and would act now.
@@ -19,7 +20,7 @@ var errReached = errors.New("nothing is wrong with the event")
 // Check tells what the router would say of an event's type and data, before it is sent: the same code reads it, and
 // nothing happens. Whether its order exists, or has ended, is not looked at. Errors: UnknownType, Invalid, Malformed.
 func Check(ctx context.Context, e event.Event) error {
-	r := &Router{Sagas: nowhere{}, Stock: nowhere{}, Clock: time.Now, Logger: slog.New(slog.DiscardHandler)}
+	r := &Router{Sagas: nowhere{}, Stock: nowhere{}, Sealer: nowhere{}, Clock: time.Now, Logger: slog.New(slog.DiscardHandler)}
 	if err := r.Handle(ctx, e); !errors.Is(err, errReached) {
 		return err
 	}
@@ -36,6 +37,12 @@ func (nowhere) Signal(context.Context, string, string, any) (*sagaclient.Late, e
 }
 
 func (nowhere) SettleLate(context.Context, order.Order) error { return errReached }
+
+func (nowhere) Onboard(context.Context, string, bool) error { return errReached }
+
+func (nowhere) Seal(context.Context, string, []byte) (sealed.Sealed, error) {
+	return sealed.Sealed{}, errReached
+}
 
 // Receive has the ledger's rule of what a receipt may say.
 func (nowhere) Receive(_ context.Context, _ string, quantity int64, _ string) error {

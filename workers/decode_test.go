@@ -118,9 +118,9 @@ func TestSignalsPassOverUnknownFields(t *testing.T) {
 		}
 		t.Run(typ.Name, func(t *testing.T) {
 			w := newWorld()
-			e := arrived(typ.Name, `{"orderId":"42","sku":"tea","quantity":1,"depot":{"gate":[1,2]}}`)
+			e := arrived(typ.Name, `{"orderId":"42","sku":"tea","quantity":1,"email":"ada@example.com","depot":{"gate":[1,2]}}`)
 			require.NoError(t, w.router.Handle(t.Context(), e))
-			require.Equal(t, 1, len(w.sagas.signals)+len(w.stock.receipts))
+			require.Equal(t, 1, len(w.sagas.signals)+len(w.stock.receipts)+len(w.sagas.onboarded))
 		})
 	}
 }

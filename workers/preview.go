@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -12,8 +13,10 @@ import (
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/event/wire"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/workflows"
 )
 
@@ -80,8 +83,11 @@ func (p *Previewer) event(ctx context.Context, e event.Event) (f Foresight, err 
 			f, err = Foresight{Outcome: OutcomeHandle, Sentence: "would be handled as every " + e.Type}, nil
 		}
 	}()
-	router := Router{Sagas: s, Stock: s, Verdicts: s, Clock: p.Clock, Logger: slog.New(slog.DiscardHandler)}
+	router := Router{Sagas: s, Stock: s, Verdicts: s, Sealer: s, Clock: p.Clock, Logger: slog.New(slog.DiscardHandler)}
 	err = router.Handle(ctx, e)
+	if errors.Is(err, errReached) {
+		err = nil
+	}
 	switch disposition := fault.Lookup(fault.CodeOf(err)).Disposition; {
 	case err == nil || disposition == fault.Acknowledge:
 		return s.foresight(), nil
@@ -264,6 +270,53 @@ func (s *seer) Receive(ctx context.Context, sku string, quantity int64, id strin
 	}
 	return nil
 }
+
+// Seal implements Sealer. What a customer says of themselves goes no further than here.
+func (s *seer) Seal(ctx context.Context, customerID string, _ []byte) (sealed.Sealed, error) {
+	records, err := s.Log.Read(ctx, event.CustomerStream(customerID), 0, 0)
+	switch {
+	case err != nil:
+		return sealed.Sealed{}, err
+	case len(records) == 0:
+		s.seen = Foresight{Outcome: OutcomeStart, Sentence: "would register customer " + customerID}
+	case slices.ContainsFunc(records, func(r event.Record) bool { return r.CausationID == s.event.ID }):
+		s.seen = Foresight{Outcome: OutcomeNothing, Sentence: fmt.Sprintf("customer %s has got this event: nothing would happen", customerID)}
+	default:
+		s.seen = Foresight{Outcome: OutcomeMove, Sentence: fmt.Sprintf("would update the profile of customer %s, unless a newer one is known", customerID)}
+	}
+	return sealed.Sealed{}, errReached
+}
+
+// Onboard implements Sagas; Seal has answered before.
+func (s *seer) Onboard(context.Context, string, bool) error { return errReached }
+
+// Announcement tells what would come of a message that customers are told of. Errors: Unavailable, Corrupt.
+func (p *Previewer) Announcement(ctx context.Context, m wire.Message) (Foresight, error) {
+	e, err := wire.Decode(m)
+	if err != nil {
+		return refused(err), nil
+	}
+	f := Foresight{Outcome: OutcomeNothing, OrderID: e.Subject, Sentence: fmt.Sprintf("nobody is to be told of order %s: nothing would happen", e.Subject)}
+	announcer := Announcer{Log: p.Log, Logger: slog.New(slog.DiscardHandler), Sagas: telling(func(ctx context.Context, s notice.Subject) error {
+		told, err := p.Log.Read(ctx, event.NoticeStream(s.ID()), 0, 1)
+		if len(told) > 0 {
+			f.Sentence = fmt.Sprintf("the message to customer %s that order %s is %s stands in the log: nothing would happen", s.CustomerID, e.Subject, s.Kind)
+			return err
+		}
+		f.Outcome, f.Sentence = OutcomeStart, fmt.Sprintf("would tell customer %s that order %s is %s", s.CustomerID, e.Subject, s.Kind)
+		return err
+	})}
+	err = announcer.Handle(ctx, e)
+	if fault.Lookup(fault.CodeOf(err)).Disposition == fault.DeadLetter && err != nil {
+		return refused(err), nil
+	}
+	return f, err
+}
+
+// telling is a Teller.
+type telling func(ctx context.Context, s notice.Subject) error
+
+func (t telling) Notify(ctx context.Context, s notice.Subject) error { return t(ctx, s) }
 
 // foresight is what was noted.
 func (s *seer) foresight() Foresight {

@@ -20,6 +20,7 @@ type Sagas interface {
 	Place(ctx context.Context, p sagaclient.Placement) (replayed bool, err error)
 	Signal(ctx context.Context, orderID, name string, payload any) (*sagaclient.Late, error)
 	SettleLate(ctx context.Context, o order.Order) error
+	Onboard(ctx context.Context, customerID string, known bool) error
 }
 
 // Receiver books goods that came in, once an id.
@@ -34,8 +35,11 @@ type Router struct {
 	Stock Receiver
 	// Verdicts is the event log, for the verdicts on late events.
 	Verdicts activities.Appender
-	Clock    func() time.Time
-	Logger   *slog.Logger
+	// Log is the event log, and Sealer seals what must not stand there in the clear, for customers.
+	Log    activities.Log
+	Sealer Sealer
+	Clock  func() time.Time
+	Logger *slog.Logger
 }
 
 // route handles the events of one type.
@@ -51,6 +55,7 @@ var routes = map[string]route{
 	event.ShipmentDelivered:          shipment(workflows.ShipmentDelivered),
 	event.ShipmentLost:               shipment(workflows.ShipmentLost),
 	event.StockReceived:              (*Router).receive,
+	event.UserRegistered:             (*Router).register,
 }
 
 // Handle handles one event. The code of the error says what is to become of its message; see fault.Disposition.

@@ -101,7 +101,8 @@ func TestAnEventWithoutCorrelationBeginsOne(t *testing.T) {
 }
 
 func TestEveryInboundTypeHasARoute(t *testing.T) {
-	data := map[string]string{event.OrderCreated: placeable, event.StockReceived: `{"sku":"tea","quantity":1}`}
+	data := map[string]string{event.OrderCreated: placeable, event.StockReceived: `{"sku":"tea","quantity":1}`,
+		event.UserRegistered: `{"email":"ada@example.com"}`}
 	for _, typ := range event.Types(event.Inbound) {
 		t.Run(typ.Name, func(t *testing.T) {
 			w := newWorld()
@@ -110,7 +111,7 @@ func TestEveryInboundTypeHasARoute(t *testing.T) {
 				e = arrived(typ.Name, d)
 			}
 			require.NoError(t, w.router.Handle(t.Context(), e))
-			require.Equal(t, 1, len(w.sagas.placed)+len(w.sagas.signals)+len(w.stock.receipts), "somebody is told, once")
+			require.Equal(t, 1, len(w.sagas.placed)+len(w.sagas.signals)+len(w.stock.receipts)+len(w.sagas.onboarded), "somebody is told, once")
 		})
 	}
 }

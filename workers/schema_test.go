@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
+	"net/mail"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,10 +75,17 @@ func accept(t *rapid.T, typ string, data json.RawMessage) error {
 
 // beyondSchema tells that data which its schema takes is refused for a reason that a schema cannot give:
 //   - JSON Schema takes 1.0 for an integer. Here an integer has no point and no exponent.
+//   - What an e-mail address is, is said by RFC 5322.
 //   - The sums of an order: a total of 0 or above the limit, lines of one SKU that come to too many or differ in price.
 func beyondSchema(typ string, data []byte) bool {
 	if bytes.Contains(data, []byte(`:1.0`)) {
 		return true
+	}
+	if typ == event.UserRegistered {
+		var d struct{ Email string }
+		_ = json.Unmarshal(data, &d)
+		address, err := mail.ParseAddress(d.Email)
+		return err != nil || address.Address != d.Email
 	}
 	if typ != event.OrderCreated {
 		return false

@@ -34,6 +34,8 @@ type Config struct {
 	Inventory *activities.Inventory
 	Payment   *activities.Payment
 	LateMoney *activities.LateMoney
+	Customers *activities.Customers
+	Notices   *activities.Notices
 	// Reconciliation is mandatory where QueueOrders is worked on.
 	Reconciliation *activities.Reconciliation
 	// Concurrency is how many workflow tasks, and how many activities of each queue, run at once. A workflow task
@@ -50,7 +52,7 @@ type Config struct {
 // Validate names what is missing or wrong.
 func (c Config) Validate() error {
 	var fields []fault.Field
-	if c.Client == nil || c.Outcomes == nil || c.Inventory == nil || c.Payment == nil || c.LateMoney == nil {
+	if c.Client == nil || c.Outcomes == nil || c.Inventory == nil || c.Payment == nil || c.LateMoney == nil || c.Customers == nil || c.Notices == nil {
 		fields = append(fields, fault.Fieldf("/", "client and activities are mandatory"))
 	}
 	if slices.Contains(c.Queues, workflows.QueueOrders) && c.Reconciliation == nil {
@@ -79,6 +81,7 @@ func New(c Config) (*Workers, error) {
 		return nil, err
 	}
 	all := activityTable(c.Outcomes, c.Inventory, c.Payment, c.LateMoney)
+	maps.Copy(all, customerTable(c.Customers, c.Notices))
 	if err := workflows.Check(slices.Collect(maps.Keys(all))); err != nil {
 		return nil, fmt.Errorf("workers: %w", err)
 	}
@@ -98,6 +101,7 @@ func New(c Config) (*Workers, error) {
 			RegisterReconcile(one, one, c.Reconciliation)
 		}
 		RegisterActivities(one, c.Outcomes, c.Inventory, c.Payment, c.LateMoney)
+		RegisterCustomerActivities(one, c.Customers, c.Notices)
 		w.workers = append(w.workers, one)
 	}
 	return w, nil
@@ -113,10 +117,12 @@ type ActivityRegistry interface {
 	RegisterActivityWithOptions(a any, options activity.RegisterOptions)
 }
 
-// RegisterWorkflows registers every flow of orders.
+// RegisterWorkflows registers every flow.
 func RegisterWorkflows(r WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.Order, workflow.RegisterOptions{Name: workflows.NameOrder})
 	r.RegisterWorkflowWithOptions(workflows.Late, workflow.RegisterOptions{Name: workflows.NameLate})
+	r.RegisterWorkflowWithOptions(workflows.Customer, workflow.RegisterOptions{Name: workflows.NameCustomer})
+	r.RegisterWorkflowWithOptions(workflows.Notice, workflow.RegisterOptions{Name: workflows.NameNotice})
 }
 
 // RegisterReconcile registers the check of what must hold: its workflow and its activity.
@@ -125,7 +131,7 @@ func RegisterReconcile(w WorkflowRegistry, a ActivityRegistry, r *activities.Rec
 	a.RegisterActivityWithOptions(r.Reconcile, activity.RegisterOptions{Name: activities.NameReconcile})
 }
 
-// RegisterActivities registers every activity. Every worker knows all of them, because steps run as local
+// RegisterActivities registers every activity that is about orders. Every worker knows all of them, because steps run as local
 // activities beside the workflow; which queue a regular activity runs on is the workflow's choice.
 func RegisterActivities(
 	r ActivityRegistry, o *activities.Outcomes, i *activities.Inventory, p *activities.Payment, l *activities.LateMoney,
@@ -135,7 +141,27 @@ func RegisterActivities(
 	}
 }
 
-// activityTable is every activity by its name.
+// RegisterCustomerActivities registers the activities that are about customers.
+func RegisterCustomerActivities(r ActivityRegistry, c *activities.Customers, n *activities.Notices) {
+	for name, fn := range customerTable(c, n) {
+		r.RegisterActivityWithOptions(fn, activity.RegisterOptions{Name: name})
+	}
+}
+
+// customerTable is every activity that is about customers, by its name.
+func customerTable(c *activities.Customers, n *activities.Notices) map[string]any {
+	return map[string]any{
+		activities.NameCustomerOpen:    c.Open,
+		activities.NameCustomerRecord:  c.Record,
+		activities.NameCustomerPublish: c.Publish,
+
+		activities.NameNoticeOpen:   n.Open,
+		activities.NameNoticeRecord: n.Record,
+		activities.NameNoticeSend:   n.Send,
+	}
+}
+
+// activityTable is every activity that is about orders, by its name.
 func activityTable(
 	o *activities.Outcomes, i *activities.Inventory, p *activities.Payment, l *activities.LateMoney,
 ) map[string]any {

@@ -19,7 +19,7 @@ func complete() workers.Config {
 	return workers.Config{
 		Client: &mocks.Client{}, Queues: workers.Queues, Concurrency: 2,
 		Outcomes: &activities.Outcomes{}, Inventory: &activities.Inventory{}, Payment: &activities.Payment{},
-		LateMoney:      &activities.LateMoney{},
+		LateMoney: &activities.LateMoney{}, Customers: &activities.Customers{}, Notices: &activities.Notices{},
 		Reconciliation: &activities.Reconciliation{},
 	}
 }
@@ -40,6 +40,8 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 		"no client":         {func(c *workers.Config) { c.Client = nil }, []string{"/"}},
 		"no outcomes":       {func(c *workers.Config) { c.Outcomes = nil }, []string{"/"}},
 		"no inventory":      {func(c *workers.Config) { c.Inventory = nil }, []string{"/"}},
+		"no customers":      {func(c *workers.Config) { c.Customers = nil }, []string{"/"}},
+		"no notices":        {func(c *workers.Config) { c.Notices = nil }, []string{"/"}},
 		"no payment":        {func(c *workers.Config) { c.Payment = nil }, []string{"/"}},
 		"no reconciler":     {func(c *workers.Config) { c.Reconciliation = nil }, []string{"/reconciliation"}},
 		"one at once":       {func(c *workers.Config) { c.Concurrency = 1 }, []string{"/concurrency"}},
@@ -75,12 +77,15 @@ func TestNamesThatHistoriesDependOnAreRegistered(t *testing.T) {
 	c := complete()
 	workers.RegisterWorkflows(&r)
 	workers.RegisterActivities(&r, c.Outcomes, c.Inventory, c.Payment, c.LateMoney)
+	workers.RegisterCustomerActivities(&r, c.Customers, c.Notices)
 	workers.RegisterReconcile(&r, &r, c.Reconciliation)
 	slices.Sort(r.activities)
-	require.Equal(t, []string{"OrderSaga", "LateSaga", "Reconcile"}, r.workflows)
+	require.Equal(t, []string{"OrderSaga", "LateSaga", "CustomerSaga", "NoticeSaga", "Reconcile"}, r.workflows)
 	require.Equal(t, []string{
+		"customer.Open", "customer.Publish", "customer.Record",
 		"inventory.Commit", "inventory.Find", "inventory.Release", "inventory.Reserve",
 		"late.Judge", "late.Open", "late.Record", "late.Refund",
+		"notice.Open", "notice.Record", "notice.Send",
 		"order.Late", "order.List", "order.Open", "order.Publish", "order.Reconcile", "order.Record",
 		"payment.Authorize", "payment.Capture", "payment.Lookup", "payment.LookupCapture", "payment.Void",
 	}, r.activities)

@@ -11,8 +11,11 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
+	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/internal/sealed"
+	"github.com/ordersaga/ordersaga/internal/sealed/sealedtest"
 	"github.com/ordersaga/ordersaga/workers"
 )
 
@@ -35,6 +38,10 @@ type sagas struct {
 	placed  []sagaclient.Placement
 	signals []signal
 	late    *sagaclient.Late
+	// onboarded are the customers that were handed on, each with whether they were known.
+	onboarded []onboarding
+	// told are the messages that were started.
+	told []notice.Subject
 	// settled are the orders for which something late is settled.
 	settled []string
 	err     error
@@ -42,6 +49,22 @@ type sagas struct {
 
 func (s *sagas) SettleLate(_ context.Context, o order.Order) error {
 	s.settled = append(s.settled, o.ID)
+	return s.err
+}
+
+// onboarding is a customer that was handed on.
+type onboarding struct {
+	customerID string
+	known      bool
+}
+
+func (s *sagas) Onboard(_ context.Context, customerID string, known bool) error {
+	s.onboarded = append(s.onboarded, onboarding{customerID, known})
+	return s.err
+}
+
+func (s *sagas) Notify(_ context.Context, n notice.Subject) error {
+	s.told = append(s.told, n)
 	return s.err
 }
 
@@ -78,12 +101,16 @@ type world struct {
 	stock  *receiver
 	log    *memlog.Log
 	router *workers.Router
+	keys   *sealedtest.Keys
+	box    *sealed.Box
 }
 
 func newWorld() *world {
-	w := &world{sagas: &sagas{}, stock: &receiver{}, log: memlog.New()}
+	w := &world{sagas: &sagas{}, stock: &receiver{}, log: memlog.New(), keys: sealedtest.NewKeys()}
+	w.box = sealed.NewBox(w.keys)
 	w.router = &workers.Router{
 		Sagas: w.sagas, Stock: w.stock, Verdicts: w.log, Clock: func() time.Time { return now },
+		Log: w.log, Sealer: w.box,
 		Logger: slog.New(slog.DiscardHandler),
 	}
 	return w

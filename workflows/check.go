@@ -15,8 +15,11 @@ func Check(registered []string) error {
 	immediate, errImmediate := OrderSaga(order.Immediate)
 	shipment, errShipment := OrderSaga(order.Shipment)
 	late, errLate := LateSaga()
+	customer, errCustomer := CustomerSaga()
+	notice, errNotice := NoticeSaga()
 	return errors.Join(
 		checkSaga(registered, immediate, errImmediate), checkSaga(registered, shipment, errShipment), checkSaga(registered, late, errLate),
+		checkSaga(registered, customer, errCustomer), checkSaga(registered, notice, errNotice),
 	)
 }
 

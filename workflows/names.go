@@ -20,6 +20,9 @@ const (
 	NameOrder = "OrderSaga"
 	// NameLate is the late saga's workflow type.
 	NameLate = "LateSaga"
+	// NameCustomer is the workflow type of customers' onboarding, NameNotice that of messages to customers.
+	NameCustomer = "CustomerSaga"
+	NameNotice   = "NoticeSaga"
 
 	// SignalCancel, SignalPayment and SignalShipment bring events of the bus.
 	SignalCancel   = "cancel"
@@ -28,6 +31,9 @@ const (
 
 	// SignalLate tells a late saga that there is more.
 	SignalLate = "late"
+
+	// SignalCustomer tells a customer's saga that there is more.
+	SignalCustomer = "customer"
 
 	// UpdateCancel asks to cancel and waits for the verdict.
 	UpdateCancel = "cancel"

@@ -31,7 +31,7 @@ const keeperTimeout = time.Minute
 const inboxPatience = 5 * time.Second
 
 // startKeeper begins to empty the queue of the dead letters. It does not wait: a service works without it.
-func (s *service) startKeeper(handle func(context.Context, wire.Message) error) (err error) {
+func (s *service) startKeeper(handle func(ctx context.Context, queue string, m wire.Message) error) (err error) {
 	kept := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ordersaga_dead_letters_total", Help: "Dead letters that were kept, by reason.",
 	}, []string{"reason"})
@@ -57,7 +57,7 @@ func (s *service) startKeeper(handle func(context.Context, wire.Message) error) 
 func postOf(m wire.Message) deadletter.Post {
 	d := broker.DeadLetterOf(m)
 	p := deadletter.Post{
-		Message: broker.Original(m), Reason: d.Reason, Detail: d.Detail, Attempts: d.Attempts, Parked: d.Parked,
+		Message: broker.Original(m), Reason: d.Reason, Detail: d.Detail, Queue: d.Queue, Attempts: d.Attempts, Parked: d.Parked,
 		FirstSeen: d.FirstSeen, FailedAt: d.FailedAt, ReplayOf: d.ReplayOf, Replays: d.Replays, HeadersDropped: d.HeadersDropped,
 	}
 	if deaths, there := m.Headers["x-death"]; there {
@@ -80,9 +80,13 @@ func (i inbox) Ready(ctx context.Context) error {
 	return i.publisher.WaitReady(ctx)
 }
 
-func (i inbox) Replay(ctx context.Context, m wire.Message, letterID string, replays int) error {
+func (i inbox) Replay(ctx context.Context, m wire.Message, queue, letterID string, replays int) error {
+	// What a letter says of its queue may be anybody's word: only queues that are consumed are sent to.
 	topology := broker.Topology{Exchange: i.cfg.EventExchange, Prefix: i.cfg.BrokerPrefix}
-	return i.publisher.Send(ctx, topology.Inbox(), broker.Replay(m, letterID, replays))
+	if queue != topology.Queue(notificationQueue) {
+		queue = topology.Inbox()
+	}
+	return i.publisher.Send(ctx, queue, broker.Replay(m, letterID, replays))
 }
 
 // deadLetters is the desk of the dead letters.
@@ -91,8 +95,12 @@ func (s *service) deadLetters() *deadletter.Desk {
 	return deadletter.NewDesk(deadletter.DeskConfig{
 		Store: s.stores.letters, Log: s.stores.log, Inbox: inbox{s.publisher, s.cfg}, Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
 		MaxReplays: s.cfg.DeadLetterMaxReplays,
-		Foresee: func(ctx context.Context, m wire.Message) (deadletter.Foresight, error) {
-			f, err := preview.Preview(ctx, m)
+		Foresee: func(ctx context.Context, queue string, m wire.Message) (deadletter.Foresight, error) {
+			look := preview.Preview
+			if queue == (broker.Topology{Prefix: s.cfg.BrokerPrefix}).Queue(notificationQueue) {
+				look = preview.Announcement
+			}
+			f, err := look(ctx, m)
 			return deadletter.Foresight(f), err
 		},
 	})

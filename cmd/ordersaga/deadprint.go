@@ -31,6 +31,7 @@ type letterLine struct {
 	OriginRoutingKey string            `json:"originRoutingKey"`
 	Attempts         int               `json:"attempts"`
 	Parked           int               `json:"parked"`
+	Queue            string            `json:"queue"`
 	ReplayOf         string            `json:"replayOf,omitempty"`
 	Replays          int               `json:"replays"`
 	PayloadHash      string            `json:"payloadHash"`
@@ -54,7 +55,7 @@ type letterDetail struct {
 func letterLineOf(l deadletter.Summary) letterLine {
 	return letterLine{
 		ID: l.ID, Status: l.Status, Reason: l.Reason, Detail: l.Detail, Type: l.Type, EventID: l.EventID, Subject: l.Subject,
-		OriginExchange: l.Message.Exchange, OriginRoutingKey: l.Message.RoutingKey, Attempts: l.Attempts, Parked: l.Parked,
+		OriginExchange: l.Message.Exchange, OriginRoutingKey: l.Message.RoutingKey, Queue: l.Queue, Attempts: l.Attempts, Parked: l.Parked,
 		ReplayOf: l.ReplayOf, Replays: l.Replays, PayloadHash: l.PayloadHash, Size: l.Size, FirstSeen: l.FirstSeen,
 		FailedAt: l.FailedAt, KeptAt: l.KeptAt,
 	}

@@ -170,6 +170,24 @@ func (r runs) SettleLate(ctx context.Context, orderID string) error {
 	return r.sagas.ResumeLate(ctx, orderID)
 }
 
+func (r runs) LookCustomer(ctx context.Context, customerID string) (reconcile.Run, error) {
+	run, err := r.sagas.InspectCustomer(ctx, customerID)
+	return reconcile.Run(run), err
+}
+
+func (r runs) LookNotice(ctx context.Context, noticeID string) (reconcile.Run, error) {
+	run, err := r.sagas.InspectNotice(ctx, noticeID)
+	return reconcile.Run(run), err
+}
+
+func (r runs) Onboard(ctx context.Context, customerID string) error {
+	return r.sagas.Onboard(ctx, customerID, true)
+}
+
+func (r runs) Notify(ctx context.Context, noticeID string) error {
+	return r.sagas.ResumeNotice(ctx, noticeID)
+}
+
 // entries makes the read model what the check needs.
 type entries struct{ stores *stores }
 

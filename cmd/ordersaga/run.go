@@ -20,6 +20,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/payment"
 	"github.com/ordersaga/ordersaga/internal/payment/simulator"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/trace"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
@@ -46,8 +47,10 @@ type service struct {
 	workers  *workers.Workers
 	consumer *broker.Consumer
 	keeper   *broker.Consumer
-	api      *api.Server
-	http     *listener
+	// announcer consumes the events that customers hear of; nil when they are not notified.
+	announcer *broker.Consumer
+	api       *api.Server
+	http      *listener
 	// fatal gets the error of a worker that has given up.
 	fatal chan error
 }
@@ -159,7 +162,7 @@ func newGateway(c config.Config, s *stores) (payment.Gateway, error) {
 func (s *service) broker() broker.Config {
 	return broker.Config{
 		URL: s.cfg.AMQPURL.Reveal(), Logger: s.logger, Metrics: s.busMetrics,
-		Topology: broker.Topology{Exchange: s.cfg.EventExchange, Prefix: s.cfg.BrokerPrefix},
+		Topology: broker.Topology{Exchange: s.cfg.EventExchange, Prefix: s.cfg.BrokerPrefix, Subscriptions: s.subscriptions()},
 	}
 }
 
@@ -183,8 +186,13 @@ func (s *service) startWorkers(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	notices, err := s.notices()
+	if err != nil {
+		return err
+	}
+	publisher := recordPublisher(s.publisher.PublishRecords)
 	recorder := &activities.Recorder{
-		Log: s.stores.log, Publisher: recordPublisher(s.publisher.PublishRecords),
+		Log: s.stores.log, Publisher: publisher,
 		ReadModel: projection{s.stores.orders}, Clock: time.Now, Logger: s.logger,
 	}
 	s.workers, err = workers.New(workers.Config{
@@ -201,6 +209,8 @@ func (s *service) startWorkers(ctx context.Context) (err error) {
 		LateMoney: &activities.LateMoney{
 			Log: s.stores.log, Gateway: s.gateway, Desk: lateDesk{s.stores.late}, Patience: s.cfg.Timing().Attention, Clock: time.Now,
 		},
+		Customers:      &activities.Customers{Log: s.stores.log, Publisher: publisher, Welcome: s.notifies()},
+		Notices:        notices,
 		Reconciliation: &activities.Reconciliation{Reconciler: scheduled{reconciler}},
 	})
 	if err != nil {
@@ -219,6 +229,7 @@ func (s *service) startWorkers(ctx context.Context) (err error) {
 func (s *service) startConsumer(ctx context.Context) (err error) {
 	router := &workers.Router{
 		Sagas: s.sagas, Stock: receiver{s.stores.ledger}, Verdicts: s.stores.log, Clock: time.Now, Logger: s.logger,
+		Log: s.stores.log, Sealer: sealed.NewBox(s.stores.keys),
 	}
 	handle := func(ctx context.Context, m wire.Message) error {
 		e, err := wire.Decode(m)
@@ -236,10 +247,19 @@ func (s *service) startConsumer(ctx context.Context) (err error) {
 		return err
 	}
 	s.consumer.Start()
-	if err := s.startKeeper(handle); err != nil {
+	announce := s.announcement()
+	if err := s.startKeeper(func(ctx context.Context, queue string, m wire.Message) error {
+		if queue == s.broker().Topology.Queue(notificationQueue) {
+			return announce(ctx, m)
+		}
+		return handle(ctx, m)
+	}); err != nil {
 		return err
 	}
-	return s.consumer.WaitReady(ctx)
+	if err := s.consumer.WaitReady(ctx); err != nil {
+		return err
+	}
+	return s.startAnnouncer(ctx, announce)
 }
 
 // close drains and ends everything, in the order of dependence: first what lets work in.
@@ -258,6 +278,9 @@ func (s *service) close() {
 	}
 	if s.keeper != nil {
 		failed = append(failed, s.keeper.Stop(ctx))
+	}
+	if s.announcer != nil {
+		failed = append(failed, s.announcer.Stop(ctx))
 	}
 	if s.workers != nil {
 		s.workers.Stop()
@@ -295,6 +318,9 @@ func (s *service) checks(ctx context.Context) []api.Check {
 	}
 	if s.keeper != nil {
 		checks = append(checks, brokerCheck("keeper", s.keeper))
+	}
+	if s.announcer != nil {
+		checks = append(checks, brokerCheck("announcer", s.announcer))
 	}
 	return checks
 }

@@ -9,6 +9,8 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/event"
+
+	"github.com/ordersaga/ordersaga/internal/sealed/mongokeys"
 )
 
 const (
@@ -38,12 +40,19 @@ func slowCommands(logger *slog.Logger) *event.CommandMonitor {
 	}
 	return &event.CommandMonitor{
 		Started: func(_ context.Context, e *event.CommandStartedEvent) {
-			// A copy, because the driver uses its buffer again; it becomes text only when it turns out to be slow.
-			if len(e.Command) <= slowBytes {
+			// A copy, because the driver uses its buffer again; it becomes text only when it turns out to be slow. Keys of
+			// customers must not.
+			if len(e.Command) <= slowBytes && !aboutKeys(e) {
 				started.Store(e.RequestID, slices.Clone(e.Command))
 			}
 		},
 		Succeeded: func(ctx context.Context, e *event.CommandSucceededEvent) { finished(ctx, e.CommandFinishedEvent) },
 		Failed:    func(ctx context.Context, e *event.CommandFailedEvent) { finished(ctx, e.CommandFinishedEvent) },
 	}
+}
+
+// aboutKeys reports whether a command is about the customers' keys.
+func aboutKeys(e *event.CommandStartedEvent) bool {
+	collection, _ := e.Command.Lookup(e.CommandName).StringValueOK()
+	return collection == mongokeys.Collection
 }

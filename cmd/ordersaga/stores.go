@@ -24,6 +24,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
+	"github.com/ordersaga/ordersaga/internal/sealed/mongokeys"
 )
 
 // stores are everything that lives in MongoDB.
@@ -38,6 +39,8 @@ type stores struct {
 	ledger *inventory.Ledger
 	// letters are the dead letters.
 	letters *mongoletters.Store
+	// keys are the customers'.
+	keys *mongokeys.Keys
 }
 
 // openStores connects and makes collections and indexes ready; it waits for the server.
@@ -49,7 +52,7 @@ func openStores(ctx context.Context, c config.Config, logger *slog.Logger) (*sto
 		return nil, err
 	}
 	db := client.Database(c.MongoDBDatabase)
-	s := &stores{client: client, letters: mongoletters.New(db)}
+	s := &stores{client: client, letters: mongoletters.New(db), keys: mongokeys.New(db)}
 	if s.raw, err = mongolog.New(mongolog.Config{Database: db, Logger: logger}); err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func TestEveryRuleCanBreak(t *testing.T) {
 		{"the order knows the log", "internal/order", module + "/internal/eventlog", []string{"internal/order must not import internal/eventlog"}},
 		{"the port knows an adapter", "internal/payment", module + "/internal/payment/simulator", []string{"internal/payment must not import internal/payment/simulator"}},
 		{"the contract knows its adapter", "internal/eventlog", module + "/internal/eventlog/memlog", []string{"internal/eventlog must not import internal/eventlog/memlog"}},
-		{"MongoDB in the API", "api", mongo, []string{"api must not import " + mongo + ": that is for internal/eventlog/mongolog, internal/readmodel, internal/inventory/mongoregistry, internal/deadletter/mongoletters, cmd, test"}},
+		{"MongoDB in the API", "api", mongo, []string{"api must not import " + mongo + ": that is for internal/eventlog/mongolog, internal/readmodel, internal/inventory/mongoregistry, internal/deadletter/mongoletters, internal/sealed/mongokeys, cmd, test"}},
 		{"AMQP in the workers", "workers", "github.com/rabbitmq/amqp091-go", []string{"workers must not import github.com/rabbitmq/amqp091-go: that is for internal/broker, test, examples/go"}},
 		{"Echo in cmd", "cmd/ordersaga", "github.com/labstack/echo/v4/middleware", []string{"cmd/ordersaga must not import github.com/labstack/echo/v4/middleware: that is for api"}},
 		{"Stripe in the port's neighbour", "internal/inventory", "github.com/stripe/stripe-go/v83", []string{"internal/inventory must not import github.com/stripe/stripe-go/v83: that is for internal/payment/stripe"}},

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,6 +43,8 @@ type ConsumerConfig struct {
 	// Publisher puts messages into the wait and dead letter queues. Required unless Dead is set. The caller starts
 	// it, and stops it after the consumer.
 	Publisher *Publisher
+	// Subscription names the subscription of the topology whose queue is consumed; the inbox when it is empty.
+	Subscription string
 	// Dead consumes the dead letter queue instead of the inbox. Nothing is put aside from there: whatever the
 	// error, the message stays in the queue and comes again.
 	Dead bool
@@ -89,6 +92,9 @@ func (c ConsumerConfig) Validate() error {
 	}
 	if c.Publisher == nil && !c.Dead {
 		fields = append(fields, fault.Fieldf("/publisher", "is missing"))
+	}
+	if c.Subscription != "" && !slices.ContainsFunc(c.Topology.Subscriptions, func(s Subscription) bool { return s.Name == c.Subscription }) {
+		fields = append(fields, fault.Fieldf("/subscription", "%q is not in the topology", c.Subscription))
 	}
 	if c.Handlers < 1 || c.Prefetch < c.Handlers || c.Prefetch > 65535 {
 		fields = append(fields, fault.Fieldf("/prefetch", "must be at least handlers, which must be at least 1"))
@@ -145,6 +151,9 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 		policy: policy{delays: cfg.Topology.WaitDelays, maxAttempts: cfg.MaxAttempts, parkMax: cfg.ParkMax},
 	}
 	role := "consumer"
+	if cfg.Subscription != "" {
+		c.queue, role = cfg.Topology.Queue(cfg.Subscription), cfg.Subscription
+	}
 	if cfg.Dead {
 		c.queue, role = cfg.Topology.Dead(), "keeper"
 	}

@@ -112,7 +112,7 @@ func TestADeadLetterKeepsEverythingAndSaysWhy(t *testing.T) {
 	require.WithinDuration(t, time.Now(), d.FailedAt, time.Minute)
 	d.FirstSeen, d.FailedAt = time.Time{}, time.Time{}
 	require.Equal(t, broker.DeadLetter{Reason: fault.Invalid, Detail: "order is invalid; /lines/0/quantity: must be at least 1",
-		OriginRoutingKey: "nowhere-" + b.topology.Prefix, Attempts: 1}, d)
+		OriginRoutingKey: "nowhere-" + b.topology.Prefix, Queue: b.topology.Inbox(), Attempts: 1}, d)
 }
 
 func TestAFailingMessageComesBackAndThenIsDead(t *testing.T) {

@@ -84,6 +84,8 @@ func TestTopologyNames(t *testing.T) {
 	require.Equal(t, "ordersaga.inbox.wait.1h", Topology{}.Wait(time.Hour))
 	require.Equal(t, "ordersaga.inbox.wait.1h30m", Topology{}.Wait(90*time.Minute))
 	require.Equal(t, "ordersaga.inbox.wait.50ms", Topology{}.Wait(50*time.Millisecond))
+	require.Equal(t, []string{"p.inbox", "p.dead", "p.news", "p.inbox.wait.1s", "p.news.wait.1s"}, Topology{Prefix: "p",
+		WaitDelays: []time.Duration{time.Second}, Subscriptions: []Subscription{{Name: "news", Keys: []string{"a"}}}}.Queues())
 	require.Contains(t, Topology{}.Keys(), "OrderCreated")
 	require.NotContains(t, Topology{}.Keys(), "order.accepted", "what goes out never comes in")
 }
@@ -153,14 +155,14 @@ func TestDeadLettersTellTheirStory(t *testing.T) {
 		map[string]any{"reason": "delivery_limit", "queue": "ordersaga.inbox", "exchange": "domain_events",
 			"routing-keys": []any{"order.created"}, "time": at}}}}
 	require.Equal(t, DeadLetter{Reason: ReasonDeliveryLimit, OriginExchange: "domain_events", OriginRoutingKey: "order.created",
-		FailedAt: at}, DeadLetterOf(byTheBroker))
+		Queue: "ordersaga.inbox", FailedAt: at}, DeadLetterOf(byTheBroker))
 
 	d := Delivery{FirstSeen: start, Message: wire.Message{Exchange: "domain_events", RoutingKey: "OrderCreated", MessageID: "m",
 		Headers: map[string]any{"traceparent": "00"}}}
-	byUs := withHeaders(marked(d, 2, 1), map[string]any{HeaderReason: "invalid", HeaderDetail: "no", HeaderFailedAt: stamp(at)})
+	byUs := withHeaders(marked(d, 2, 1), map[string]any{HeaderQueue: "ordersaga.notifications", HeaderReason: "invalid", HeaderDetail: "no", HeaderFailedAt: stamp(at)})
 	byUs.Exchange, byUs.RoutingKey = "", "ordersaga.dead"
 	require.Equal(t, DeadLetter{Reason: fault.Invalid, Detail: "no", OriginExchange: "domain_events", OriginRoutingKey: "OrderCreated",
-		Attempts: 2, Parked: 1, FirstSeen: start, FailedAt: at}, DeadLetterOf(byUs))
+		Queue: "ordersaga.notifications", Attempts: 2, Parked: 1, FirstSeen: start, FailedAt: at}, DeadLetterOf(byUs))
 	fresh := Fresh(byUs)
 	require.Equal(t, wire.Message{Exchange: "domain_events", RoutingKey: "OrderCreated", MessageID: "m", Headers: map[string]any{
 		"traceparent": "00", HeaderOriginExchange: "domain_events", HeaderOriginRoutingKey: "OrderCreated"}}, fresh)

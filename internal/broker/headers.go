@@ -22,6 +22,8 @@ const (
 	// queue it loses both.
 	HeaderOriginExchange   = headerPrefix + "origin-exchange"
 	HeaderOriginRoutingKey = headerPrefix + "origin-routing-key"
+	// HeaderQueue is the queue that the message was handled from: that is where it is to be sent when it is replayed.
+	HeaderQueue = headerPrefix + "queue"
 	// HeaderReason is the fault code of a dead letter.
 	HeaderReason = headerPrefix + "reason"
 	// HeaderDetail says more, in words that are safe to show, with JSON pointers.
@@ -63,6 +65,8 @@ type DeadLetter struct {
 	Detail string
 	// OriginExchange and OriginRoutingKey are those that the sender used.
 	OriginExchange, OriginRoutingKey string
+	// Queue is the queue that it was handled from, and is replayed to; empty when that is not known.
+	Queue string
 	// Attempts and Parked count how often the message was handled and waited.
 	Attempts, Parked int
 	// FirstSeen and FailedAt are zero when unknown.
@@ -88,6 +92,7 @@ func DeadLetterOf(m wire.Message) DeadLetter {
 		d.Reason = fault.Code(reason)
 	}
 	d.Detail, _ = m.Headers[HeaderDetail].(string)
+	d.Queue, _ = m.Headers[HeaderQueue].(string)
 	if d.Reason == "" {
 		d.readDeath(m)
 	}
@@ -106,6 +111,7 @@ func (d *DeadLetter) readDeath(m wire.Message) {
 	}
 	newest, _ := deaths[0].(map[string]any)
 	reason, _ := newest["reason"].(string)
+	d.Queue, _ = newest["queue"].(string)
 	d.Reason = fault.Code(reason)
 	d.OriginExchange, _ = newest["exchange"].(string)
 	if keys, _ := newest["routing-keys"].([]any); len(keys) > 0 {

@@ -93,11 +93,11 @@ func (c *Consumer) settle(it item, err error) {
 			counter, outcome = &c.stats.parked, outcomeParked
 		}
 		c.log(slog.LevelWarn, "message is tried again later", it.Delivery, slog.Duration("retry_in", v.delay), slog.Any("error", err))
-		moved = c.move(c.cfg.Topology.Wait(v.delay), marked(it.Delivery, v.attempts, v.parked))
+		moved = c.move(WaitOf(c.queue, v.delay), c.marked(it.Delivery, v))
 	case bury:
 		counter, outcome = &c.stats.deadLettered, outcomeDeadLettered
 		c.log(slog.LevelError, "message goes to the dead letters", it.Delivery, slog.String("reason", string(v.reason)), slog.Any("error", err))
-		moved = c.move(c.cfg.Topology.Dead(), withHeaders(marked(it.Delivery, v.attempts, v.parked), map[string]any{
+		moved = c.move(c.cfg.Topology.Dead(), withHeaders(c.marked(it.Delivery, v), map[string]any{
 			HeaderReason: string(v.reason), HeaderDetail: v.detail, HeaderFailedAt: stamp(now),
 		}))
 	}
@@ -117,6 +117,11 @@ func (c *Consumer) settle(it item, err error) {
 func (c *Consumer) tally(counter *atomic.Uint64, outcome string) {
 	counter.Add(1)
 	c.cfg.Metrics.deliveries.WithLabelValues(c.link.role, outcome).Inc()
+}
+
+// marked is the copy of a message that waits or is dead, with the queue that it was handled from.
+func (c *Consumer) marked(d Delivery, v verdict) wire.Message {
+	return withHeaders(marked(d, v.attempts, v.parked), map[string]any{HeaderQueue: c.queue})
 }
 
 // move puts a copy into another queue and returns when it is confirmed there. It waits for the publisher's

@@ -36,8 +36,18 @@ type Topology struct {
 	// WaitDelays are the delays before a message is tried again, growing; the last one repeats. A delay is part
 	// of its queue's name. Default 5 s, 30 s, 5 min.
 	WaitDelays []time.Duration
-	// DeliveryLimit is the inbox's x-delivery-limit. Default 1000.
+	// DeliveryLimit is the inbox's x-delivery-limit, and that of every other queue that is consumed. Default 1000.
 	DeliveryLimit int64
+	// Subscriptions are queues besides the inbox, each with wait queues of its own.
+	Subscriptions []Subscription
+}
+
+// Subscription is a queue that hears of events which this service publishes. The inbox never does: no echo.
+type Subscription struct {
+	// Name is the end of the queue's name, behind the prefix and a dot.
+	Name string
+	// Keys are the routing keys that it is bound to.
+	Keys []string
 }
 
 func (t Topology) withDefaults() Topology {
@@ -60,6 +70,11 @@ func (t Topology) problems() []fault.Field {
 	if t.DeliveryLimit < 1 {
 		fields = append(fields, fault.Fieldf("/topology/deliveryLimit", "must be at least 1"))
 	}
+	for i, s := range t.Subscriptions {
+		if s.Name == "" || s.Name == "inbox" || s.Name == "dead" || len(s.Name) > 64 || len(s.Keys) == 0 {
+			fields = append(fields, fault.Fieldf(fmt.Sprintf("/topology/subscriptions/%d", i), "must have keys, and a name of its own of at most 64 bytes"))
+		}
+	}
 	for i, delay := range t.WaitDelays {
 		if delay < time.Millisecond || delay%time.Millisecond != 0 || i > 0 && delay <= t.WaitDelays[i-1] {
 			fields = append(fields, fault.Fieldf(fmt.Sprintf("/topology/waitDelays/%d", i), "must be whole milliseconds, and growing"))
@@ -77,8 +92,16 @@ func (t Topology) Dead() string { return t.withDefaults().Prefix + ".dead" }
 // DeadLetterExchange is where the broker sends what it gives up on.
 func (t Topology) DeadLetterExchange() string { return t.withDefaults().Prefix + ".dlx" }
 
+// Queue is the queue of a subscription.
+func (t Topology) Queue(subscription string) string {
+	return t.withDefaults().Prefix + "." + subscription
+}
+
 // Wait is the queue in which messages wait for delay before they return to the inbox.
-func (t Topology) Wait(delay time.Duration) string {
+func (t Topology) Wait(delay time.Duration) string { return WaitOf(t.Inbox(), delay) }
+
+// WaitOf is the queue in which messages wait for delay before they return to a queue.
+func WaitOf(queue string, delay time.Duration) string {
 	name := delay.String() // 5m0s
 	if strings.HasSuffix(name, "m0s") {
 		name = strings.TrimSuffix(name, "0s")
@@ -86,17 +109,27 @@ func (t Topology) Wait(delay time.Duration) string {
 	if strings.HasSuffix(name, "h0m") {
 		name = strings.TrimSuffix(name, "0m")
 	}
-	return t.Inbox() + ".wait." + name
+	return queue + ".wait." + name
 }
 
 // Queues lists every queue.
 func (t Topology) Queues() []string {
 	t = t.withDefaults()
 	queues := []string{t.Inbox(), t.Dead()}
-	for _, delay := range t.WaitDelays {
-		queues = append(queues, t.Wait(delay))
+	for _, s := range t.Subscriptions {
+		queues = append(queues, t.Queue(s.Name))
+	}
+	for _, s := range t.consumed() {
+		for _, delay := range t.WaitDelays {
+			queues = append(queues, WaitOf(t.Queue(s.Name), delay))
+		}
 	}
 	return queues
+}
+
+// consumed are the queues that are consumed: the inbox, and the subscriptions.
+func (t Topology) consumed() []Subscription {
+	return append([]Subscription{{Name: "inbox", Keys: t.Keys()}}, t.Subscriptions...)
 }
 
 // Keys lists the routing keys that the inbox is bound to: the inbound types and their aliases, nothing else.
@@ -142,20 +175,30 @@ func (t Topology) Declare(ch *amqp.Channel) error {
 	if err := ch.QueueBind(t.Dead(), "", dlx, false, nil); err != nil {
 		return declareError("binding of queue", t.Dead(), err)
 	}
-	if err := declareQueue(ch, t.Inbox(), atLeastOnce(dlx, amqp.Table{"x-delivery-limit": t.DeliveryLimit})); err != nil {
+	for _, s := range t.consumed() {
+		if err := t.declareConsumed(ch, t.Queue(s.Name), s.Keys); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// declareConsumed declares a queue that is consumed, its wait queues and its bindings.
+func (t Topology) declareConsumed(ch *amqp.Channel, queue string, keys []string) error {
+	if err := declareQueue(ch, queue, atLeastOnce(t.DeadLetterExchange(), amqp.Table{"x-delivery-limit": t.DeliveryLimit})); err != nil {
 		return err
 	}
 	for _, delay := range t.WaitDelays {
-		// Through the default exchange, by the inbox's name: the original routing key is not wanted on the bus again.
-		if err := declareQueue(ch, t.Wait(delay), atLeastOnce("", amqp.Table{
-			"x-dead-letter-routing-key": t.Inbox(), "x-message-ttl": delay.Milliseconds(),
+		// Through the default exchange, by the queue's name: the original routing key is not wanted on the bus again.
+		if err := declareQueue(ch, WaitOf(queue, delay), atLeastOnce("", amqp.Table{
+			"x-dead-letter-routing-key": queue, "x-message-ttl": delay.Milliseconds(),
 		})); err != nil {
 			return err
 		}
 	}
-	for _, key := range t.Keys() {
-		if err := ch.QueueBind(t.Inbox(), key, t.Exchange, false, nil); err != nil {
-			return declareError("binding of queue", t.Inbox(), err)
+	for _, key := range keys {
+		if err := ch.QueueBind(queue, key, t.Exchange, false, nil); err != nil {
+			return declareError("binding of queue", queue, err)
 		}
 	}
 	return nil

@@ -16,6 +16,19 @@ const (
 // gateways are the values of PAYMENT_GATEWAY.
 var gateways = []string{GatewaySimulator}
 
+// Names of the ways to notify customers that NOTIFICATIONS may name.
+const (
+	NotificationsLog  = "log"
+	NotificationsSMTP = "smtp"
+	NotificationsOff  = "off"
+)
+
+var (
+	notifications = []string{NotificationsLog, NotificationsSMTP, NotificationsOff}
+	// tlsPolicies are the values of SMTP_TLS: what smtpmail knows besides implicit, which is what smtps means.
+	tlsPolicies = []string{"mandatory", "opportunistic", "none"}
+)
+
 // queues are the values of WORKER_QUEUES: the task queues of package workflows. A test holds them together.
 var queues = []string{"orders", "payments", "notifications"}
 
@@ -55,7 +68,15 @@ type Config struct {
 	ReconcileEvery  time.Duration
 	ReconcileRepair bool
 
-	DeadLetterMaxReplays int
+	DeadLetterMaxReplays  int
+	Notifications         string
+	NotificationTemplates string
+	NotificationWindow    time.Duration
+	SMTPURL               Secret
+	SMTPPassword          Secret
+	SMTPTLS               string
+	SMTPTimeout           time.Duration
+	MailFrom              string
 
 	LogLevel  slog.Level
 	LogFormat LogFormat

@@ -48,6 +48,7 @@ func Load(environ []string) (Config, error) {
 	}
 	l.checkGateway()
 	l.checkTemporal()
+	l.checkMail()
 	if len(l.problems) > 0 {
 		return Config{}, &Error{Problems: l.problems}
 	}

@@ -20,7 +20,7 @@ type DeskConfig struct {
 	Log   Log
 	Inbox Inbox
 	// Foresee tells what would come of a message, without any effect.
-	Foresee func(ctx context.Context, m wire.Message) (Foresight, error)
+	Foresee func(ctx context.Context, queue string, m wire.Message) (Foresight, error)
 	// MaxReplays is how often a message is replayed before somebody has to insist. Default 3.
 	MaxReplays int
 	Clock      func() time.Time
@@ -59,7 +59,7 @@ type Detail struct {
 type Desk struct {
 	book
 	inbox   Inbox
-	foresee func(ctx context.Context, m wire.Message) (Foresight, error)
+	foresee func(ctx context.Context, queue string, m wire.Message) (Foresight, error)
 	newID   func() string
 }
 
@@ -160,7 +160,7 @@ func (d *Desk) DryRun(ctx context.Context, id string, r Request) (DryRun, error)
 	if refused := s.refuseReplay(item.Letter, r, d.maxReplays); refused != nil {
 		run.Refusal = fault.SafeMessage(refused)
 	}
-	run.Foresight, err = d.foresee(ctx, m)
+	run.Foresight, err = d.foresee(ctx, item.Queue, m)
 	return run, err
 }
 

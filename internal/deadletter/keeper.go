@@ -26,8 +26,8 @@ type KeeperConfig struct {
 	Store Store
 	Log   Log
 	Inbox Inbox
-	// Handle handles a message as if it came from the inbox.
-	Handle func(ctx context.Context, m wire.Message) error
+	// Handle handles a message as if it came from the queue, or from the inbox when none is named.
+	Handle func(ctx context.Context, queue string, m wire.Message) error
 	// Count hears of every letter that is new, with its reason.
 	Count func(reason fault.Code)
 	// MaxReplays is how often a message is replayed before somebody has to insist. Default 3.
@@ -136,7 +136,7 @@ func (k *Keeper) handle(ctx context.Context, l Letter) (err error) {
 			err = fault.Wrap(fmt.Errorf("panic: %v", reason), fault.Internal, "handle letter %s", l.ID)
 		}
 	}()
-	return k.cfg.Handle(ctx, l.Message)
+	return k.cfg.Handle(ctx, l.Queue, l.Message)
 }
 
 // outcome is the code of what a handler answered, empty when the message did what it should.

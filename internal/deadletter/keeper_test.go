@@ -141,7 +141,7 @@ func TestTheRetryIsAlone(t *testing.T) {
 	keeper := func() *deadletter.Keeper {
 		return deadletter.NewKeeper(deadletter.KeeperConfig{
 			Store: w.store, Log: w, Inbox: w, Clock: func() time.Time { return now }, NewID: w.newID,
-			Logger: slog.New(slog.DiscardHandler), Handle: w.handle, Count: func(fault.Code) {},
+			Logger: slog.New(slog.DiscardHandler), Handle: func(ctx context.Context, _ string, m wire.Message) error { return w.handle(ctx, m) }, Count: func(fault.Code) {},
 		})
 	}
 	first, second := keeper(), keeper()

@@ -37,6 +37,8 @@ type Post struct {
 	Attempts, Parked int
 	// FirstSeen and FailedAt are zero when unknown.
 	FirstSeen, FailedAt time.Time
+	// Queue is the queue that it was handled from, and goes back to; empty when that is not known, and then it is the inbox.
+	Queue string
 	// ReplayOf is the id of the letter that the message was replayed from, Replays how often it had been.
 	ReplayOf string
 	Replays  int

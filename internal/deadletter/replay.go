@@ -69,7 +69,7 @@ func (d *Desk) send(ctx context.Context, l Letter, s State, p Replay) (State, er
 		}
 		m = l.mended(body)
 	}
-	if err := d.inbox.Replay(ctx, m, l.ID, l.Replays+1); err != nil {
+	if err := d.inbox.Replay(ctx, m, l.Queue, l.ID, l.Replays+1); err != nil {
 		return s, err
 	}
 	s, _, err := d.record(ctx, l.ID, s, func(s State) (*event.Entry, error) {

@@ -44,9 +44,9 @@ type Log interface {
 type Inbox interface {
 	// Ready waits until messages can be sent, or for ctx. Errors: Unavailable.
 	Ready(ctx context.Context) error
-	// Replay puts a message into the inbox and returns when the broker has it there. It carries the id of its letter, and
+	// Replay puts a message into its queue and returns when the broker has it there. It carries the id of its letter, and
 	// which replay of the message this is. Errors: Unavailable when it may have arrived or not; Invalid.
-	Replay(ctx context.Context, m wire.Message, letterID string, replays int) error
+	Replay(ctx context.Context, m wire.Message, queue, letterID string, replays int) error
 }
 
 // Limits of a page.

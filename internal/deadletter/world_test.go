@@ -23,6 +23,7 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // sent is a message that was replayed.
 type sent struct {
 	message  wire.Message
+	queue    string
 	letterID string
 	replays  int
 }
@@ -51,12 +52,12 @@ func newWorld(t *testing.T) *world {
 	logger, clock := slog.New(slog.DiscardHandler), func() time.Time { return now }
 	w.keeper = deadletter.NewKeeper(deadletter.KeeperConfig{
 		Store: w.store, Log: w, Inbox: w, Clock: clock, NewID: w.newID, Logger: logger,
-		Handle: func(ctx context.Context, m wire.Message) error { return w.handle(ctx, m) },
+		Handle: func(ctx context.Context, _ string, m wire.Message) error { return w.handle(ctx, m) },
 		Count:  func(reason fault.Code) { w.counted[reason]++ },
 	})
 	w.desk = deadletter.NewDesk(deadletter.DeskConfig{
 		Store: w.store, Log: w, Inbox: w, Clock: clock, NewID: w.newID, Logger: logger,
-		Foresee: func(_ context.Context, m wire.Message) (deadletter.Foresight, error) {
+		Foresee: func(_ context.Context, _ string, m wire.Message) (deadletter.Foresight, error) {
 			return deadletter.Foresight{Outcome: "handle", Sentence: "would handle " + string(m.Body)}, nil
 		},
 	})
@@ -89,10 +90,10 @@ func (w *world) Append(ctx context.Context, stream string, head event.Head, entr
 func (w *world) Ready(context.Context) error { return w.away }
 
 // Replay implements deadletter.Inbox.
-func (w *world) Replay(_ context.Context, m wire.Message, letterID string, replays int) error {
+func (w *world) Replay(_ context.Context, m wire.Message, queue, letterID string, replays int) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.sent = append(w.sent, sent{m, letterID, replays})
+	w.sent = append(w.sent, sent{m, queue, letterID, replays})
 	return nil
 }
 

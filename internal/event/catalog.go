@@ -24,6 +24,7 @@ const (
 	ShipmentDelivered          = "shipment.delivered"
 	ShipmentLost               = "shipment.lost"
 	StockReceived              = "stock.received"
+	UserRegistered             = "user.registered"
 )
 
 // Published types.
@@ -55,6 +56,11 @@ const (
 	OrderStepRetried          = "order.step_retried"
 	OrderStepSkipped          = "order.step_skipped"
 	OrderStepSubstituted      = "order.step_substituted"
+
+	CustomerRegistered      = "customer.registered"
+	CustomerProfileUpdated  = "customer.profile_updated"
+	CustomerProfileOutdated = "customer.profile_outdated"
+	CustomerOnboarded       = "customer.onboarded"
 )
 
 // Ledger types: the stock ledger, the payment simulator's ledger, verdicts and violations.
@@ -87,6 +93,13 @@ const (
 
 	ReconcileViolationFound = "reconcile.violation_found"
 
+	NoticeRequested     = "notice.requested"
+	NoticeIntended      = "notice.intended"
+	NoticeSent          = "notice.sent"
+	NoticeRefused       = "notice.refused"
+	NoticeNotAccepted   = "notice.not_accepted"
+	NoticeUnknown       = "notice.unknown"
+	NoticeGivenUp       = "notice.given_up"
 	DeadReceived        = "dead.received"
 	DeadRetryBegun      = "dead.retry_begun"
 	DeadRetried         = "dead.retried"
@@ -108,6 +121,9 @@ const (
 	ProducerSimulator = "the payment simulator"
 	ProducerReconcile = "`ordersaga reconcile`"
 	ProducerKeeper    = "the keeper of dead letters"
+	ProducerUsers     = "the service that customers register with"
+	ProducerCustomers = "the customer saga"
+	ProducerNotices   = "the notification saga"
 	ProducerOperator  = "an operator"
 )
 
@@ -256,6 +272,27 @@ var catalog = []Type{
 	{Name: DeadReplayed, Version: 1, Direction: Ledger, Producer: ProducerOperator, Meaning: "The broker has the replayed message in the inbox."},
 	{Name: DeadDiscarded, Version: 1, Direction: Ledger, Producer: ProducerOperator, Detail: []string{"by", "note"},
 		Meaning: "Somebody has decided that nothing is to come of a dead letter."},
+	{Name: UserRegistered, Version: 1, Direction: Inbound, Producer: ProducerUsers, Aliases: []string{"UserRegistered"}, SubjectFields: []string{"customerId", "userId"},
+		Meaning: "Somebody has registered, or changed their profile: starts the onboarding, or updates the profile."},
+	{Name: CustomerRegistered, Version: 1, Direction: Published, Producer: ProducerCustomers, Detail: []string{"keyId", "sealed"},
+		Meaning: "A customer is known; e-mail and name are sealed."},
+	{Name: CustomerProfileUpdated, Version: 1, Direction: Published, Producer: ProducerCustomers, Detail: []string{"keyId", "sealed"},
+		Meaning: "The customer's profile is another one from here on; e-mail and name are sealed."},
+	{Name: CustomerProfileOutdated, Version: 1, Direction: Published, Producer: ProducerCustomers,
+		Meaning: "A profile came that is older than the one that is known; it changes nothing and is not kept."},
+	{Name: CustomerOnboarded, Version: 1, Direction: Published, Producer: ProducerCustomers,
+		Meaning: "Everything that a registration starts is started."},
+	{Name: NoticeRequested, Version: 1, Direction: Ledger, Producer: ProducerNotices, Detail: []string{"until"},
+		Meaning: "Somebody is to be told something."},
+	{Name: NoticeIntended, Version: 1, Direction: Ledger, Producer: ProducerNotices,
+		Meaning: "A message is about to be sent: whoever finds this without an outcome does not send it again."},
+	{Name: NoticeSent, Version: 1, Direction: Ledger, Producer: ProducerNotices, Detail: []string{"code"}, Meaning: "Terminal: the message was accepted."},
+	{Name: NoticeRefused, Version: 1, Direction: Ledger, Producer: ProducerNotices, Detail: []string{"code"}, Meaning: "Terminal: the message was refused for good."},
+	{Name: NoticeNotAccepted, Version: 1, Direction: Ledger, Producer: ProducerNotices, Detail: []string{"code"},
+		Meaning: "The message was definitely not accepted; it is tried again."},
+	{Name: NoticeUnknown, Version: 1, Direction: Ledger, Producer: ProducerNotices, Detail: []string{"code"},
+		Meaning: "Terminal: nobody knows whether the message was accepted, so it is not sent again."},
+	{Name: NoticeGivenUp, Version: 1, Direction: Ledger, Producer: ProducerNotices, Meaning: "Terminal: the message was not sent and will not be."},
 }
 
 // byName finds types by name and alias.
@@ -297,6 +334,8 @@ const (
 	latePrefix      = "late-"
 	reconcilePrefix = "reconcile-"
 	deadPrefix      = "dead-"
+	customerPrefix  = "customer-"
+	noticePrefix    = "notice-"
 )
 
 // OrderStream names the stream of an order.
@@ -325,3 +364,15 @@ func DeadLetterIDOf(stream string) (string, bool) { return strings.CutPrefix(str
 
 // OrderIDOf returns the order id that an order stream is about.
 func OrderIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, orderPrefix) }
+
+// CustomerStream names the stream of a customer.
+func CustomerStream(customerID string) string { return customerPrefix + customerID }
+
+// CustomerIDOf returns the customer id that a customer stream is about.
+func CustomerIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, customerPrefix) }
+
+// NoticeStream names the stream of a message to a customer.
+func NoticeStream(noticeID string) string { return noticePrefix + noticeID }
+
+// NoticeIDOf returns the id of the message that a notice stream is about.
+func NoticeIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, noticePrefix) }

@@ -15,6 +15,9 @@ const (
 	LateUnfounded    Kind = "late_unfounded"
 	DeadUnfinished   Kind = "dead_unfinished"
 
+	CustomerUnsettled Kind = "customer_unsettled"
+	NoticeUnsettled   Kind = "notice_unsettled"
+
 	MoneyWrong           Kind = "money_wrong"
 	AuthorizationStands  Kind = "authorization_stands"
 	AuthorizedTwice      Kind = "authorized_twice"
@@ -54,6 +57,9 @@ const (
 	RepairRepublish Repair = "starts a run that publishes every event again"
 	// RepairSettle starts a run that settles what came late.
 	RepairSettle Repair = "starts a run that settles it"
+	// RepairOnboard starts a run that goes on with a customer, RepairNotify one that goes on with a message.
+	RepairOnboard Repair = "starts a run that goes on with the customer"
+	RepairNotify  Repair = "starts a run that goes on with the message"
 	// RepairList makes the list entry anew from the log.
 	RepairList Repair = "makes the list entry anew"
 	// RepairRecord touches nothing: the violation is recorded, for people.
@@ -88,6 +94,8 @@ var Kinds = []Meaning{
 	{LateUnsettled, 1, false, "Money or goods came after the order had ended, and the saga that settles that is not running.", RepairSettle},
 	{LateUnfounded, 1, false, "Something is recorded as late for an order that nobody knows, or that has not ended.", RepairRecord},
 	{DeadUnfinished, 1, false, "A dead letter was about to be replayed or retried, and nobody knows whether it was: replay it again.", RepairNone},
+	{CustomerUnsettled, 1, false, "A customer has registered, or changed, and the saga that welcomes and publishes has not come to its end.", RepairOnboard},
+	{NoticeUnsettled, 1, false, "A message to a customer is to be sent, or was about to be, and its saga is not running.", RepairNotify},
 
 	{MoneyWrong, 2, false, "An ended order has cost its customer another amount than it should.", RepairRecord},
 	{AuthorizationStands, 2, false, "The order has ended, and money is still set aside or waited for.", RepairRecord},

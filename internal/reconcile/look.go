@@ -262,6 +262,14 @@ func (l *look) visitorOf(stream string) visitor {
 		l.count(func(c *Counts) { c.Streams++ })
 		return &deadVisitor{chain: l.chain(stream), id: id}
 	}
+	if id, ok := event.CustomerIDOf(stream); ok {
+		l.count(func(c *Counts) { c.Streams++ })
+		return l.customerVisitor(id, stream)
+	}
+	if id, ok := event.NoticeIDOf(stream); ok {
+		l.count(func(c *Counts) { c.Streams++ })
+		return l.noticeVisitor(id, stream)
+	}
 	if sku, ok := strings.CutPrefix(stream, event.StockStream("")); ok {
 		l.count(func(c *Counts) { c.Streams++; c.SKUs++ })
 		return l.stock(sku, stream)

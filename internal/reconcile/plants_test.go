@@ -89,7 +89,7 @@ func (w *world) entry(id string, change func(*reconcile.Listed)) {
 }
 
 // plants has every kind at least once.
-var plants = slices.Concat(temporalPlants, latePlants, moneyPlants, stockPlants, streamPlants, listPlants)
+var plants = slices.Concat(temporalPlants, latePlants, customerPlants, moneyPlants, stockPlants, streamPlants, listPlants)
 
 var temporalPlants = []plant{
 	{name: "a workflow that was deleted", kind: reconcile.WorkflowGone, subject: "open", why: temporalAlone,

@@ -81,6 +81,12 @@ type Sagas interface {
 	LookLate(ctx context.Context, orderID string) (Run, error)
 	// SettleLate starts a run of that saga, if there is none.
 	SettleLate(ctx context.Context, orderID string) error
+	// LookCustomer and LookNotice return the newest run of a customer's saga, and of a message's.
+	LookCustomer(ctx context.Context, customerID string) (Run, error)
+	LookNotice(ctx context.Context, noticeID string) (Run, error)
+	// Onboard and Notify start a run of that saga, if there is none.
+	Onboard(ctx context.Context, customerID string) error
+	Notify(ctx context.Context, noticeID string) error
 }
 
 // Lookup is the part of payment.Gateway that is needed: it asks and changes nothing.

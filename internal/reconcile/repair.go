@@ -44,6 +44,12 @@ func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
 	case RepairSettle:
 		err = r.cfg.Sagas.SettleLate(ctx, f.Subject)
 		f.Repair = "a run was started that settles it"
+	case RepairOnboard:
+		err = r.cfg.Sagas.Onboard(ctx, f.Subject)
+		f.Repair = "a run was started that goes on with the customer"
+	case RepairNotify:
+		err = r.cfg.Sagas.Notify(ctx, f.Subject)
+		f.Repair = "a run was started that goes on with the message"
 	case RepairList:
 		err = r.cfg.List.Mend(ctx, f.Subject)
 		f.Repair = "the list entry was made anew"

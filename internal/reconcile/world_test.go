@@ -41,6 +41,8 @@ type world struct {
 	runs map[string]reconcile.Run
 	// lates are the sagas of what came late, by order.
 	lates map[string]reconcile.Run
+	// others are the newest runs of customers and messages, by workflow id.
+	others map[string]reconcile.Run
 	// seen is called at each look at a run.
 	seen func(orderID string)
 	// resumed, republished and mended are the orders for which that was asked.
@@ -53,7 +55,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	w := &world{
 		store: &store{streams: map[string][]event.Record{}, ids: map[string]string{}}, t: t, at: now.Add(time.Second),
-		list: map[string]reconcile.Listed{}, runs: map[string]reconcile.Run{}, lates: map[string]reconcile.Run{}, seen: func(string) {},
+		list: map[string]reconcile.Listed{}, runs: map[string]reconcile.Run{}, lates: map[string]reconcile.Run{}, others: map[string]reconcile.Run{}, seen: func(string) {},
 	}
 	s := newShop(t)
 	for _, o := range []struct {
@@ -195,6 +197,28 @@ func (w *world) LookLate(_ context.Context, id string) (reconcile.Run, error) {
 
 func (w *world) SettleLate(_ context.Context, id string) error {
 	w.settled = append(w.settled, id)
+	return nil
+}
+
+func (w *world) LookCustomer(_ context.Context, id string) (reconcile.Run, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.others["customer-"+id], nil
+}
+
+func (w *world) LookNotice(_ context.Context, id string) (reconcile.Run, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.others["notice-"+id], nil
+}
+
+func (w *world) Onboard(_ context.Context, id string) error {
+	w.settled = append(w.settled, "customer-"+id)
+	return nil
+}
+
+func (w *world) Notify(_ context.Context, id string) error {
+	w.settled = append(w.settled, "notice-"+id)
 	return nil
 }
 

@@ -48,6 +48,8 @@ type Report struct {
 	Orders map[string]string
 	// Late lists what came after each order had ended and is not settled: "money" or "goods".
 	Late map[string][]string
+	// Notices lists the messages to customers that have not come to an end.
+	Notices []string
 	// Net is what was captured or came late, minus what was refunded, of each order, in minor units.
 	Net map[string]int64
 	// Authorizations counts the authorizations that were made for each order.
@@ -127,6 +129,10 @@ func Examine(documents []Document) *Report {
 			r.order(strings.TrimPrefix(name, "order-"), stream)
 		case strings.HasPrefix(name, "payment-"):
 			r.payment(strings.TrimPrefix(name, "payment-"), stream)
+		case strings.HasPrefix(name, "customer-"):
+			r.customer(strings.TrimPrefix(name, "customer-"), stream)
+		case strings.HasPrefix(name, "notice-"):
+			r.notice(strings.TrimPrefix(name, "notice-"), stream)
 		}
 	}
 	for _, name := range sorted(r.Streams) {

@@ -18,6 +18,7 @@ type DeadLetter struct {
 	Subject          string  `json:"subject"`
 	OriginExchange   string  `json:"originExchange"`
 	OriginRoutingKey string  `json:"originRoutingKey"`
+	Queue            string  `json:"queue"`
 	Attempts         int     `json:"attempts"`
 	ReplayOf         *string `json:"replayOf"`
 	Replays          int     `json:"replays"`

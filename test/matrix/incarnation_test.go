@@ -86,6 +86,8 @@ func incarnate(l *lane) (*incarnation, error) {
 			Log: log, Gateway: handleGateway{inc: inc, Simulator: sim}, Desk: handleLateDesk{inc: inc},
 			Patience: l.timing.Attention, Clock: time.Now,
 		},
+		// Nobody registers here, and nobody is notified.
+		Customers: &activities.Customers{}, Notices: &activities.Notices{},
 		// Nobody starts a check here: it would look at the lanes' logs from outside.
 		Reconciliation: &activities.Reconciliation{},
 		// Concurrency and grace are small: there are many incarnations.

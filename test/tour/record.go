@@ -13,7 +13,7 @@ import (
 
 // record writes the histories of the paths' workflows as JSON files, one a path and one for what came late: golden histories, which the code of
 // the workflows must be able to replay for as long as such workflows may run.
-func (g *guide) record(ctx context.Context, folder string, orders map[string]string) error {
+func (g *guide) record(ctx context.Context, folder string, orders map[string]string, adas string) error {
 	temporal, err := client.Dial(client.Options{HostPort: os.Getenv("TEMPORAL_ADDRESS")})
 	if err != nil {
 		return fmt.Errorf("dial temporal: %w", err)
@@ -31,6 +31,13 @@ func (g *guide) record(ctx context.Context, folder string, orders map[string]str
 			continue
 		}
 		if err := recordOne(ctx, temporal, "late-"+orderID, filepath.Join(folder, p.sku()+".late.json")); err != nil {
+			return err
+		}
+	}
+	for workflowID, file := range map[string]string{
+		"customer-" + g.ada: "customer.json", "notice-welcome-" + g.ada: "notice.welcome.json", "notice-completed-" + adas: "notice.completed.json",
+	} {
+		if err := recordOne(ctx, temporal, workflowID, filepath.Join(folder, file)); err != nil {
 			return err
 		}
 	}

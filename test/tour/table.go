@@ -32,7 +32,7 @@ func gist(data json.RawMessage) string {
 		return ""
 	}
 	var parts []string
-	for _, name := range []string{"step", "action", "by", "reference", "note", "error", "outcome", "reason", "code", "paymentId", "carrier", "trackingNumber", "amount", "totalAmount", "currency", "detail"} {
+	for _, name := range []string{"kind", "step", "action", "by", "reference", "note", "error", "outcome", "reason", "code", "paymentId", "carrier", "trackingNumber", "amount", "totalAmount", "currency", "detail"} {
 		switch v := fields[name].(type) {
 		case string:
 			if v != "" {

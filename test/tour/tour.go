@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
@@ -32,6 +33,9 @@ type guide struct {
 	out    io.Writer
 	// orders are the ids of the orders, by path.
 	orders map[string]string
+	// ada is a customer of the tour: a new one each time, because Temporal remembers who was welcomed. Everybody else's
+	// orders are of somebody who has never registered.
+	ada string
 }
 
 // Run runs the service, sends one order down every path, prints each timeline, and checks what must hold over the
@@ -46,7 +50,7 @@ func Run(ctx context.Context, binary string, out io.Writer, folder string) error
 		return err
 	}
 	defer service.Kill()
-	g := &guide{client: harness.Client{URL: service.URL}, out: out, orders: map[string]string{}}
+	g := &guide{client: harness.Client{URL: service.URL}, out: out, orders: map[string]string{}, ada: "ada-" + uuid.NewString()[:8]}
 	if g.bus, err = harness.Dial(os.Getenv("AMQP_URL")); err != nil {
 		return err
 	}
@@ -62,16 +66,18 @@ func Run(ctx context.Context, binary string, out io.Writer, folder string) error
 	g.log = client.Database(os.Getenv("MONGODB_DATABASE"))
 
 	failures := g.walk(ctx)
-	failures = append(failures, g.check(ctx)...)
+	adas, wrong := g.onboard(ctx)
+	failures = append(append(failures, wrong...), g.check(ctx)...)
+	failures = append(failures, g.sealed(ctx)...)
 	if folder != "" {
-		if err := g.record(ctx, folder, g.orders); err != nil {
+		if err := g.record(ctx, folder, g.orders, adas); err != nil {
 			failures = append(failures, err.Error())
 		}
 	}
 	if len(failures) > 0 {
 		return fmt.Errorf("%d things do not hold:\n  %s", len(failures), strings.Join(failures, "\n  "))
 	}
-	fmt.Fprintf(out, "\n%d orders, %d paths: every one ended as it must; stock, money and events add up.\n", len(paths), len(paths))
+	fmt.Fprintf(out, "\n%d orders, %d paths, and a customer: every one ended as it must; stock, money and events add up.\n", len(paths)+1, len(paths))
 	return nil
 }
 

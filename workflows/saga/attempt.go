@@ -1,6 +1,7 @@
 package saga
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -88,7 +89,7 @@ func callInline[In, Out any](ctx workflow.Context, call *Call[In, Out], in In, o
 
 // callDurable starts a call as a regular activity; a limit of 0 is none.
 func callDurable[In, Out any](ctx workflow.Context, call *Call[In, Out], in In, limit time.Duration) workflow.Future {
-	attempt := AttemptTimeout
+	attempt := cmp.Or(call.Timeout, AttemptTimeout)
 	if limit > 0 && limit < attempt {
 		attempt = limit
 	}

@@ -31,6 +31,8 @@ type Call[In, Out any] struct {
 	// Remote marks calls to somebody else's service: they run inside a workflow task only when the flow says that the
 	// service is fast.
 	Remote bool
+	// Timeout bounds one attempt of the regular activity; 0 is AttemptTimeout.
+	Timeout time.Duration
 	// Deadline is how long the call may be unavailable before it is given up; nil for calls that must succeed.
 	Deadline func(In) time.Duration
 }

@@ -30,10 +30,12 @@ type document struct {
 	FirstSeen  bson.DateTime `bson:"firstSeen"`
 	FailedAt   bson.DateTime `bson:"failedAt"`
 	KeptAt     bson.DateTime `bson:"keptAt"`
-	ReplayOf   string        `bson:"replayOf"`
-	Replays    int64         `bson:"replays"`
-	Mark       string        `bson:"mark"`
-	Dropped    bool          `bson:"headersDropped"`
+	// Queue is empty in letters that do not say.
+	Queue    string `bson:"queue"`
+	ReplayOf string `bson:"replayOf"`
+	Replays  int64  `bson:"replays"`
+	Mark     string `bson:"mark"`
+	Dropped  bool   `bson:"headersDropped"`
 	// CorrelationID is the event's.
 	CorrelationID string `bson:"correlationId"`
 	PayloadHash   string `bson:"payloadHash"`
@@ -111,7 +113,7 @@ func (d document) summary() deadletter.Summary {
 		PayloadHash: d.PayloadHash, Size: int(d.Size), KeptAt: timeOf(d.KeptAt),
 		Post: deadletter.Post{
 			Reason: fault.Code(d.Reason), Detail: d.Detail, Attempts: int(d.Attempts), Parked: int(d.Parked),
-			FirstSeen: timeOf(d.FirstSeen), FailedAt: timeOf(d.FailedAt), ReplayOf: d.ReplayOf, Replays: int(d.Replays), Mark: d.Mark,
+			FirstSeen: timeOf(d.FirstSeen), FailedAt: timeOf(d.FailedAt), Queue: d.Queue, ReplayOf: d.ReplayOf, Replays: int(d.Replays), Mark: d.Mark,
 			HeadersDropped: d.Dropped,
 		},
 	}

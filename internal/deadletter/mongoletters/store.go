@@ -224,7 +224,7 @@ func (s *Store) document(l deadletter.Letter) (document, error) {
 		ID: l.ID, Kind: kindLetter, Reason: string(l.Reason), Detail: l.Detail, Type: l.Type, EventID: l.EventID, Subject: l.Subject,
 		Exchange: deadletter.Tidy(l.Message.Exchange), RoutingKey: deadletter.Tidy(l.Message.RoutingKey),
 		Attempts: int64(l.Attempts), Parked: int64(l.Parked), FirstSeen: dateOf(l.FirstSeen), FailedAt: dateOf(l.FailedAt),
-		KeptAt: dateOf(l.KeptAt), ReplayOf: l.ReplayOf, Replays: int64(l.Replays), Mark: deadletter.Tidy(l.Mark), Dropped: l.HeadersDropped,
+		KeptAt: dateOf(l.KeptAt), Queue: deadletter.Tidy(l.Queue), ReplayOf: l.ReplayOf, Replays: int64(l.Replays), Mark: deadletter.Tidy(l.Mark), Dropped: l.HeadersDropped,
 		CorrelationID: l.CorrelationID, PayloadHash: l.PayloadHash, Size: int64(l.Size), Properties: string(props), Headers: headers,
 		Body: l.Message.Body, Status: string(deadletter.StatusOpen),
 	}, nil

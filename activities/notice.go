@@ -1,0 +1,246 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/ordersaga/ordersaga/internal/customer"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/notice"
+	"github.com/ordersaga/ordersaga/internal/notify"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/sealed"
+)
+
+// NoticeStepInput is what every step of a notice's saga gets.
+type NoticeStepInput struct {
+	State notice.State `json:"state"`
+	// Entry is what to append; for Record.
+	Entry event.Entry `json:"entry,omitzero"`
+}
+
+// NoticeStepResult is what every step of a notice's saga answers. No personal data is in it.
+type NoticeStepResult struct {
+	// Tail are the records behind the input's head, as they stand in the log.
+	Tail []event.Record `json:"tail,omitempty"`
+	// Answer is what an attempt came to; of Send.
+	Answer *notice.Answer `json:"answer,omitempty"`
+	// Requested is how the stream begins, when it has not begun; nil when there is nobody to be told; of Open.
+	Requested *event.Entry `json:"requested,omitempty"`
+}
+
+// Opener opens what was sealed; see sealed.Box.
+type Opener interface {
+	Open(ctx context.Context, customerID string, s sealed.Sealed) ([]byte, error)
+}
+
+// Renderer makes what a message says; see notify.Templates.
+type Renderer interface {
+	Render(kind string, f notify.Facts) (notify.Message, error)
+}
+
+// Notices are the activities of the notices' saga. Notifier and Templates may be missing: then nothing is requested, and what
+// was is left for a worker that has them.
+type Notices struct {
+	Log       Log
+	Profiles  Opener
+	Templates Renderer
+	Notifier  notify.Notifier
+	// Window is for how long after an event its message is of use.
+	Window time.Duration
+	// Clock tells the time of events.
+	Clock  func() time.Time
+	Logger *slog.Logger
+}
+
+// Open reads a notice's stream; when it is empty, it finds out how it begins.
+func (n *Notices) Open(ctx context.Context, in NoticeStepInput) (NoticeStepResult, error) {
+	tail, err := n.Log.Read(ctx, event.NoticeStream(in.State.ID()), in.State.Head.Version, 0)
+	if err != nil || len(tail) > 0 || in.State.Requested() {
+		return NoticeStepResult{Tail: tail}, toTemporal(err)
+	}
+	if n.Notifier == nil {
+		return NoticeStepResult{}, nil
+	}
+	requested, err := n.request(ctx, in.State.Subject)
+	return NoticeStepResult{Requested: requested}, toTemporal(err)
+}
+
+// request asks the log whether what the message is about has happened, and to whom: nobody else is believed.
+func (n *Notices) request(ctx context.Context, s notice.Subject) (*event.Entry, error) {
+	var correlationID, causationID string
+	var happened time.Time
+	if s.OrderID != "" {
+		records, err := n.Log.Read(ctx, event.OrderStream(s.OrderID), 0, 0)
+		if err != nil {
+			return nil, err
+		}
+		state, err := order.Fold(records)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range records {
+			if kind, told := notice.KindOf(r.Type); told && kind == s.Kind {
+				causationID, happened = r.ID, r.Time
+			}
+		}
+		if causationID == "" {
+			return nil, nil
+		}
+		s.CustomerID, correlationID = state.Order.CustomerID, state.CorrelationID
+	}
+	known, err := n.customer(ctx, s.CustomerID)
+	if err != nil || !known.Known() {
+		return nil, err
+	}
+	if s.OrderID == "" {
+		correlationID, causationID, happened = known.CorrelationID, known.LastEventID, known.UpdatedAt
+	}
+	now, until := n.Clock(), happened.Add(n.Window)
+	if !now.Before(until) {
+		// Events of old orders are published again when their runs are made up for: that is no news.
+		return nil, nil
+	}
+	entry := s.Request(correlationID, causationID, until, now)
+	return &entry, nil
+}
+
+// Record appends an event that the run has decided on. Losing a race is no error: what stands there is the answer.
+func (n *Notices) Record(ctx context.Context, in NoticeStepInput) (NoticeStepResult, error) {
+	_, tail, err := n.Log.Append(ctx, event.NoticeStream(in.State.ID()), in.State.Head, []event.Entry{in.Entry})
+	if err != nil && !lost(err) {
+		return NoticeStepResult{}, toTemporal(err)
+	}
+	return NoticeStepResult{Tail: tail}, nil
+}
+
+// Send writes down that it is about to send, sends, and says what came of it. Every attempt of Temporal's has a token of its
+// own: one that finds the intent of another does not send.
+func (n *Notices) Send(ctx context.Context, in NoticeStepInput) (NoticeStepResult, error) {
+	if n.Notifier == nil {
+		return NoticeStepResult{}, toTemporal(fault.New(fault.Unavailable, "this worker does not send notifications"))
+	}
+	message, reason, err := n.message(ctx, in.State)
+	switch {
+	case err != nil:
+		return NoticeStepResult{}, toTemporal(err)
+	case reason != "":
+		return NoticeStepResult{Answer: &notice.Answer{Outcome: notice.GivenUp, Reason: reason}}, nil
+	}
+	info := activity.GetInfo(ctx)
+	token := info.WorkflowExecution.RunID + "/" + info.ActivityID + "/" + strconv.Itoa(int(info.Attempt))
+	_, tail, err := n.Log.Append(ctx, event.NoticeStream(in.State.ID()), in.State.Head, []event.Entry{in.State.Intent(token, n.Clock())})
+	if err != nil && !lost(err) {
+		return NoticeStepResult{}, toTemporal(err)
+	}
+	after, foldErr := in.State.Fold(tail)
+	switch {
+	case foldErr != nil:
+		return NoticeStepResult{}, toTemporal(foldErr)
+	case after.Token != token, !after.Open():
+		// Somebody else was about to send: what is known of that stands in the log.
+		return NoticeStepResult{Tail: tail}, nil
+	}
+	result := n.Notifier.Send(ctx, message)
+	n.Logger.LogAttrs(ctx, slog.LevelInfo, "a notification was tried", slog.String("notice_id", after.ID()), slog.String("kind", string(after.Kind)),
+		slog.String("customer_id", after.CustomerID), slog.String("order_id", after.OrderID), slog.Int("attempt", after.Attempt),
+		slog.String("outcome", string(result.Outcome)), slog.String("code", result.Code))
+	return NoticeStepResult{Tail: tail, Answer: &notice.Answer{Attempt: after.Attempt, Outcome: outcomeOf(result.Outcome), Code: result.Code}}, nil
+}
+
+// outcomeOf is what a notifier's outcome means to the log; in doubt nobody knows.
+func outcomeOf(o notify.Outcome) notice.Outcome {
+	switch o {
+	case notify.Accepted:
+		return notice.Sent
+	case notify.Refused:
+		return notice.Refused
+	case notify.NotAccepted:
+		return notice.NotAccepted
+	}
+	return notice.Unknown
+}
+
+// message makes the message, or says why there never will be one.
+func (n *Notices) message(ctx context.Context, s notice.State) (notify.Message, string, error) {
+	known, err := n.customer(ctx, s.CustomerID)
+	if err != nil {
+		return notify.Message{}, "", err
+	}
+	raw, err := n.Profiles.Open(ctx, s.CustomerID, known.Profile)
+	switch {
+	case errors.Is(err, fault.NotFound):
+		return notify.Message{}, notice.ReasonErased, nil
+	case err != nil:
+		return notify.Message{}, "", err
+	}
+	var profile customer.Profile
+	if json.Unmarshal(raw, &profile) != nil {
+		// The error would quote the data.
+		return notify.Message{}, "", fault.New(fault.Corrupt, "the profile of customer %s cannot be read", s.CustomerID)
+	}
+	facts, err := n.facts(ctx, s)
+	if err != nil {
+		return notify.Message{}, "", err
+	}
+	facts.Name = profile.Username
+	message, err := n.Templates.Render(string(s.Kind), facts)
+	if err != nil {
+		n.Logger.LogAttrs(ctx, slog.LevelError, "a template cannot be used", slog.String("notice_id", s.ID()), slog.Any("error", err))
+		return notify.Message{}, notice.ReasonTemplate, nil
+	}
+	message.Key, message.CustomerID, message.To = s.ID(), s.CustomerID, profile.Email
+	return message, "", nil
+}
+
+// customer folds a customer's stream.
+func (n *Notices) customer(ctx context.Context, customerID string) (customer.State, error) {
+	records, err := n.Log.Read(ctx, event.CustomerStream(customerID), 0, 0)
+	if err != nil {
+		return customer.State{}, err
+	}
+	return customer.State{CustomerID: customerID}.Fold(records)
+}
+
+// facts are what the order's stream says about the order.
+func (n *Notices) facts(ctx context.Context, s notice.State) (notify.Facts, error) {
+	if s.OrderID == "" {
+		return notify.Facts{}, nil
+	}
+	records, err := n.Log.Read(ctx, event.OrderStream(s.OrderID), 0, 0)
+	if err != nil {
+		return notify.Facts{}, err
+	}
+	state, err := order.Fold(records)
+	if err != nil {
+		return notify.Facts{}, err
+	}
+	o := state.Order
+	f := notify.Facts{OrderID: o.ID, Total: order.Money(o.TotalAmount, o.Currency), Reason: state.Reason, Why: why(state.Reason)}
+	for _, l := range o.Lines {
+		f.Lines = append(f.Lines, notify.Item{SKU: l.SKU, Quantity: l.Quantity, Amount: order.Money(l.Quantity*l.UnitAmount, o.Currency)})
+	}
+	return f, nil
+}
+
+// whys say to a customer why an order did not complete.
+var whys = map[string]string{
+	order.ReasonOutOfStock: "something in it is out of stock", order.ReasonUnknownSKU: "something in it is not sold here",
+	order.ReasonPaymentDeclined: "the payment was declined", order.ReasonPaymentFailed: "the payment failed",
+	order.ReasonCaptureRefused: "the payment was refused", order.ReasonRequested: "it was cancelled",
+	order.ReasonPaymentTimeout: "the payment did not arrive in time", order.ReasonShipmentTimeout: "it could not be sent in time",
+}
+
+func why(reason string) string {
+	if words, known := whys[reason]; known {
+		return words
+	}
+	return "something that it needs was not available"
+}

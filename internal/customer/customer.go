@@ -1,0 +1,189 @@
+// Package customer is a customer, pure: what their events mean, and the decisions of the saga that takes them on.
+//
+// A customer's profile is personal data and only ever sealed here. The bus promises no order: the newest profile counts, by
+// the time at which the event says that it happened, then by id.
+//
+// Nothing here does I/O, reads a clock or makes a random id. It may import internal/{order,event,fault,sealed}.
+package customer
+
+import (
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/sealed"
+)
+
+// Slots of the stream. A profile stands under the id of its event, behind SlotProfile.
+const (
+	SlotProfile   = "profile/"
+	SlotOnboarded = "onboarded"
+)
+
+// Steps of the saga.
+const (
+	// StepRegister is the pivot: it stands in the log before the saga starts.
+	StepRegister order.Step = "register"
+	// StepWelcome has the customer welcomed.
+	StepWelcome order.Step = "welcome"
+	// StepPublish publishes the customer's events.
+	StepPublish order.Step = "publish"
+)
+
+// Profile is the personal data of a customer, as it is sealed.
+type Profile struct {
+	Email    string `json:"email"`
+	Username string `json:"username,omitempty"`
+}
+
+// Registration is an event that says who a customer is.
+type Registration struct {
+	// ID makes it one, however often it comes.
+	ID         string
+	CustomerID string
+	// OccurredAt is when the customer said so.
+	OccurredAt time.Time
+	Profile    sealed.Sealed
+	// CorrelationID and CausationID are for the customer's event.
+	CorrelationID, CausationID string
+}
+
+// ProfileData is the data of customer.registered and customer.profile_updated; customer.profile_outdated has nothing
+// sealed.
+type ProfileData struct {
+	CustomerID string    `json:"customerId"`
+	OccurredAt time.Time `json:"occurredAt"`
+	KeyID      string    `json:"keyId,omitempty"`
+	Sealed     string    `json:"sealed,omitempty"`
+}
+
+// Onboarded is the data of customer.onboarded.
+type Onboarded struct {
+	CustomerID string `json:"customerId"`
+	// Welcome tells that a welcome message is on its way.
+	Welcome bool `json:"welcome"`
+}
+
+// State is what a customer's stream tells. Fold makes it.
+type State struct {
+	CustomerID string `json:"customerId"`
+	// Head is the newest record that was folded.
+	Head          event.Head `json:"head"`
+	UpdatedAt     time.Time  `json:"updatedAt,omitzero"`
+	CorrelationID string     `json:"correlationId,omitempty"`
+	LastEventID   string     `json:"lastEventId,omitempty"`
+	// Profile is the newest one; Since and ProfileID are what makes it so.
+	Profile   sealed.Sealed `json:"profile,omitzero"`
+	Since     time.Time     `json:"since,omitzero"`
+	ProfileID string        `json:"profileId,omitempty"`
+	// Onboarded tells that everything that a registration starts is started.
+	Onboarded bool `json:"onboarded,omitempty"`
+}
+
+// Known reports whether the customer has registered.
+func (s State) Known() bool { return s.Head.Version > 0 }
+
+// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Corrupt for a gap,
+// Malformed for data that cannot be read.
+func (s State) Fold(records []event.Record) (State, error) {
+	next := s
+	for _, r := range records {
+		if r.Version <= next.Head.Version {
+			continue
+		}
+		if r.Version != next.Head.Version+1 {
+			return s, fault.New(fault.Corrupt, "stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
+		}
+		if err := next.apply(r); err != nil {
+			return s, fault.Wrap(err, fault.Malformed, "fold version %d of stream %s", r.Version, r.Stream)
+		}
+	}
+	return next, nil
+}
+
+// apply folds one record. Types that it does not know change nothing but the head.
+func (s *State) apply(r event.Record) error {
+	s.Head, s.UpdatedAt, s.LastEventID, s.CustomerID = r.HeadOf(), r.Time, r.ID, r.Subject
+	s.CorrelationID = r.CorrelationID
+	switch r.Type {
+	case event.CustomerRegistered, event.CustomerProfileUpdated:
+		d, err := event.Decode[ProfileData](r.Event)
+		if err != nil {
+			return err
+		}
+		s.Profile, s.Since, s.ProfileID = sealed.Sealed{KeyID: d.KeyID, Text: d.Sealed}, d.OccurredAt, r.Key[len(SlotProfile):]
+	case event.CustomerOnboarded:
+		s.Onboarded = true
+	}
+	return nil
+}
+
+// Registered is the event that a registration becomes: the first one makes the customer known, a newer one updates the
+// profile, and an older one changes nothing, and nothing of it is kept.
+func (s State) Registered(r Registration, at time.Time) event.Entry {
+	d := ProfileData{CustomerID: r.CustomerID, OccurredAt: r.OccurredAt.UTC(), KeyID: r.Profile.KeyID, Sealed: r.Profile.Text}
+	eventType := event.CustomerProfileUpdated
+	switch {
+	case !s.Known():
+		eventType = event.CustomerRegistered
+	case !s.olderThan(r):
+		eventType, d.KeyID, d.Sealed = event.CustomerProfileOutdated, "", ""
+	}
+	return event.New(event.CustomerStream(r.CustomerID), SlotProfile+r.ID, eventType, r.CustomerID, s.notBefore(at), d).
+		CausedBy(r.CorrelationID, r.CausationID)
+}
+
+// olderThan reports whether the standing profile is older than a registration.
+func (s State) olderThan(r Registration) bool {
+	if s.Since.Equal(r.OccurredAt) {
+		return s.ProfileID < r.ID
+	}
+	return s.Since.Before(r.OccurredAt)
+}
+
+// notBefore keeps times from going back in a stream, whichever clock is behind.
+func (s State) notBefore(at time.Time) time.Time {
+	if at.Before(s.UpdatedAt) {
+		return s.UpdatedAt
+	}
+	return at
+}
+
+// onboarded says that everything is started.
+func (s State) onboarded(welcome bool, at time.Time) event.Entry {
+	return event.New(event.CustomerStream(s.CustomerID), SlotOnboarded, event.CustomerOnboarded, s.CustomerID, s.notBefore(at),
+		Onboarded{CustomerID: s.CustomerID, Welcome: welcome}).CausedBy(s.CorrelationID, s.LastEventID)
+}
+
+// Facts are what a run knows besides the log.
+type Facts struct {
+	// Published is the version up to which the broker has confirmed.
+	Published int64 `json:"published,omitempty"`
+	// Welcome tells that customers are welcomed; Welcomed that the message for this one is on its way.
+	Welcome  bool `json:"welcome,omitempty"`
+	Welcomed bool `json:"welcomed,omitempty"`
+}
+
+// Action is what to do next.
+type Action struct {
+	Kind order.ActionKind
+	Step order.Step
+	// Entry is what to append; for Record. An empty one with StepWelcome has the message started.
+	Entry event.Entry
+}
+
+// Next decides what to do about a customer. It is pure.
+func Next(s State, f Facts, now time.Time) Action {
+	switch {
+	case !s.Known():
+		return Action{Kind: order.Close}
+	case !s.Onboarded && f.Welcome && !f.Welcomed:
+		return Action{Kind: order.Record, Step: StepWelcome}
+	case !s.Onboarded:
+		return Action{Kind: order.Record, Entry: s.onboarded(f.Welcome, now)}
+	case f.Published < s.Head.Version:
+		return Action{Kind: order.Do, Step: StepPublish}
+	}
+	return Action{Kind: order.Close}
+}

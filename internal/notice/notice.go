@@ -1,0 +1,261 @@
+// Package notice is a message to a customer, pure: what its events mean, and the decisions of the saga that sends it.
+//
+// Sending cannot be undone and, over SMTP, not be asked about. So an intent is written down first, by whoever is about to
+// send, and its outcome behind it. An intent without an outcome means that nobody knows: such a message is never sent
+// again. Only one that was definitely not accepted is tried again, until a deadline.
+//
+// Nothing here does I/O, reads a clock or makes a random id. It may import internal/{order,event,fault}.
+package notice
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// Kind is what a message is about. Its text is part of streams' names and of the names of templates.
+type Kind string
+
+// The kinds.
+const (
+	Welcome   Kind = "welcome"
+	Confirmed Kind = "confirmed"
+	Completed Kind = "completed"
+	Cancelled Kind = "cancelled"
+	Rejected  Kind = "rejected"
+	Failed    Kind = "failed"
+)
+
+// Kinds are all of them.
+var Kinds = []Kind{Welcome, Confirmed, Completed, Cancelled, Rejected, Failed}
+
+// events are the events of an order that its customer hears of. An order has at most one of each.
+var events = map[string]Kind{
+	event.OrderConfirmed: Confirmed, event.OrderCompleted: Completed, event.OrderCancelled: Cancelled,
+	event.OrderRejected: Rejected, event.OrderFailed: Failed,
+}
+
+// EventTypes are the types of events that customers hear of, in one order.
+func EventTypes() []string {
+	return []string{event.OrderConfirmed, event.OrderCompleted, event.OrderCancelled, event.OrderRejected, event.OrderFailed}
+}
+
+// KindOf returns the kind of message that an event of an order leads to.
+func KindOf(eventType string) (Kind, bool) {
+	k, ok := events[eventType]
+	return k, ok
+}
+
+// Steps of the saga.
+const (
+	// StepRequest is the pivot: it says who is to be told what, and how long it is tried.
+	StepRequest order.Step = "request"
+	// StepSend sends.
+	StepSend order.Step = "send"
+)
+
+// Slots of the stream. SlotIntent and slotOutcome are prefixes of the attempt's number.
+const (
+	SlotRequest = "request"
+	SlotIntent  = "intent/"
+	slotOutcome = "outcome/"
+	slotEnd     = "end"
+)
+
+// Subject says what a message is about.
+type Subject struct {
+	Kind       Kind   `json:"kind"`
+	CustomerID string `json:"customerId,omitempty"`
+	// OrderID is empty for a welcome.
+	OrderID string `json:"orderId,omitempty"`
+}
+
+// ID is the message's id: there is one of each kind for each order, and one welcome for each customer.
+func (s Subject) ID() string {
+	if s.Kind == Welcome {
+		return string(s.Kind) + "-" + s.CustomerID
+	}
+	return string(s.Kind) + "-" + s.OrderID
+}
+
+// SubjectOf returns what the message of an id is about; the customer of an order is not known then.
+func SubjectOf(id string) (Subject, bool) {
+	kind, about, ok := strings.Cut(id, "-")
+	for _, k := range Kinds {
+		switch {
+		case !ok || string(k) != kind || !event.ValidID(about):
+		case k == Welcome:
+			return Subject{Kind: k, CustomerID: about}, true
+		default:
+			return Subject{Kind: k, OrderID: about}, true
+		}
+	}
+	return Subject{}, false
+}
+
+// Outcome is what an attempt came to.
+type Outcome string
+
+// The outcomes.
+const (
+	Sent        Outcome = "sent"
+	Refused     Outcome = "refused"
+	NotAccepted Outcome = "not_accepted"
+	Unknown     Outcome = "unknown"
+	// GivenUp is no outcome of an attempt: the message will not be sent.
+	GivenUp Outcome = "given_up"
+)
+
+// types are the types of the outcomes' events.
+var types = map[Outcome]string{
+	Sent: event.NoticeSent, Refused: event.NoticeRefused, NotAccepted: event.NoticeNotAccepted, Unknown: event.NoticeUnknown,
+}
+
+// outcomes finds an outcome by its event's type.
+var outcomes = map[string]Outcome{
+	event.NoticeSent: Sent, event.NoticeRefused: Refused, event.NoticeNotAccepted: NotAccepted, event.NoticeUnknown: Unknown,
+	event.NoticeGivenUp: GivenUp,
+}
+
+// Reasons why a message is given up.
+const (
+	ReasonDeadline = "deadline"
+	ReasonErased   = "erased"
+	ReasonTemplate = "template"
+)
+
+// Request is the data of notice.requested.
+type Request struct {
+	NoticeID string `json:"noticeId"`
+	Subject
+	// Until is how long it is tried.
+	Until time.Time `json:"until"`
+}
+
+// Intent is the data of notice.intended.
+type Intent struct {
+	NoticeID string `json:"noticeId"`
+	Attempt  int    `json:"attempt"`
+	// Token names the one who is about to send.
+	Token string `json:"token"`
+}
+
+// Result is the data of an outcome's event.
+type Result struct {
+	NoticeID string `json:"noticeId"`
+	Attempt  int    `json:"attempt"`
+	// Code is what the mail server answered, its code alone: what it says besides may quote the address.
+	Code string `json:"code,omitempty"`
+}
+
+// End is the data of notice.given_up.
+type End struct {
+	NoticeID string `json:"noticeId"`
+	Attempts int    `json:"attempts"`
+	Reason   string `json:"reason"`
+}
+
+// State is what a notice's stream tells. Fold makes it.
+type State struct {
+	Subject
+	Head          event.Head `json:"head"`
+	UpdatedAt     time.Time  `json:"updatedAt,omitzero"`
+	CorrelationID string     `json:"correlationId,omitempty"`
+	LastEventID   string     `json:"lastEventId,omitempty"`
+	RequestedAt   time.Time  `json:"requestedAt,omitzero"`
+	Until         time.Time  `json:"until,omitzero"`
+	// Attempt is the newest attempt that was intended, Token who intended it, Outcome what it came to: empty when nobody
+	// has said, or the last thing that is known of the message.
+	Attempt int     `json:"attempt,omitempty"`
+	Token   string  `json:"token,omitempty"`
+	Outcome Outcome `json:"outcome,omitempty"`
+}
+
+// Requested reports whether the message is to be sent at all.
+func (s State) Requested() bool { return s.Head.Version > 0 }
+
+// Ended reports whether nothing comes any more.
+func (s State) Ended() bool { return s.Outcome != "" && s.Outcome != NotAccepted }
+
+// Open reports whether an intent has no outcome.
+func (s State) Open() bool { return s.Attempt > 0 && s.Outcome == "" }
+
+// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Corrupt for a gap,
+// Malformed for data that cannot be read.
+func (s State) Fold(records []event.Record) (State, error) {
+	next := s
+	for _, r := range records {
+		if r.Version <= next.Head.Version {
+			continue
+		}
+		if r.Version != next.Head.Version+1 {
+			return s, fault.New(fault.Corrupt, "stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
+		}
+		if err := next.apply(r); err != nil {
+			return s, fault.Wrap(err, fault.Malformed, "fold version %d of stream %s", r.Version, r.Stream)
+		}
+	}
+	return next, nil
+}
+
+// apply folds one record. Types that it does not know change nothing but the head.
+func (s *State) apply(r event.Record) error {
+	s.Head, s.UpdatedAt, s.LastEventID, s.CorrelationID = r.HeadOf(), r.Time, r.ID, r.CorrelationID
+	switch r.Type {
+	case event.NoticeRequested:
+		d, err := event.Decode[Request](r.Event)
+		s.Subject, s.RequestedAt, s.Until = d.Subject, r.Time, d.Until
+		return err
+	case event.NoticeIntended:
+		d, err := event.Decode[Intent](r.Event)
+		s.Attempt, s.Token, s.Outcome = d.Attempt, d.Token, ""
+		return err
+	}
+	if outcome, ok := outcomes[r.Type]; ok {
+		s.Outcome = outcome
+	}
+	return nil
+}
+
+// Request writes down that somebody is to be told something.
+func (s Subject) Request(correlationID, causationID string, until, at time.Time) event.Entry {
+	until = until.UTC().Truncate(event.TimeResolution)
+	return event.New(event.NoticeStream(s.ID()), SlotRequest, event.NoticeRequested, s.about(), at, Request{s.ID(), s, until}).
+		CausedBy(correlationID, causationID)
+}
+
+// about is the id of what the message is about.
+func (s Subject) about() string {
+	if s.OrderID != "" {
+		return s.OrderID
+	}
+	return s.CustomerID
+}
+
+// Intent writes down that the next attempt is about to be made by the one who has the token.
+func (s State) Intent(token string, at time.Time) event.Entry {
+	n := s.Attempt + 1
+	return s.entry(SlotIntent+strconv.Itoa(n), event.NoticeIntended, at, Intent{s.ID(), n, token})
+}
+
+// result writes down what the newest attempt came to.
+func (s State) result(o Outcome, code string, at time.Time) event.Entry {
+	return s.entry(slotOutcome+strconv.Itoa(s.Attempt), types[o], at, Result{s.ID(), s.Attempt, code})
+}
+
+// end writes down that the message is given up.
+func (s State) end(reason string, at time.Time) event.Entry {
+	return s.entry(slotEnd, event.NoticeGivenUp, at, End{s.ID(), s.Attempt, reason})
+}
+
+// entry makes an event behind the state. Times never go back in a stream, whichever clock is behind.
+func (s State) entry(slot, eventType string, at time.Time, data any) event.Entry {
+	if at.Before(s.UpdatedAt) {
+		at = s.UpdatedAt
+	}
+	return event.New(event.NoticeStream(s.ID()), slot, eventType, s.about(), at, data).CausedBy(s.CorrelationID, s.LastEventID)
+}

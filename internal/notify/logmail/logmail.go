@@ -1,0 +1,30 @@
+// Package logmail is the Notifier that writes a line to the log instead of sending anything: for trying things out. The
+// line names the message, its kind and the customer's id; neither address nor text.
+//
+// It imports internal/notify and the standard library.
+package logmail
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/ordersaga/ordersaga/internal/notify"
+)
+
+// Notifier implements notify.Notifier. Every message is accepted.
+type Notifier struct{ logger *slog.Logger }
+
+var _ notify.Notifier = (*Notifier)(nil)
+
+// New returns a Notifier.
+func New(logger *slog.Logger) *Notifier { return &Notifier{logger: logger} }
+
+// Send implements notify.Notifier.
+func (n *Notifier) Send(ctx context.Context, m notify.Message) notify.Result {
+	if ctx.Err() != nil {
+		return notify.Result{Outcome: notify.NotAccepted}
+	}
+	n.logger.LogAttrs(ctx, slog.LevelInfo, "a customer is notified", slog.String("notice_id", m.Key),
+		slog.String("template", m.Kind), slog.String("customer_id", m.CustomerID))
+	return notify.Result{Outcome: notify.Accepted}
+}

@@ -1,0 +1,177 @@
+package smtpmail_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"math/big"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/notify"
+	"github.com/ordersaga/ordersaga/internal/notify/notifytest"
+	"github.com/ordersaga/ordersaga/internal/notify/smtpmail"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// config is for a server on loopback.
+func config(s *notifytest.Server) smtpmail.Config {
+	return smtpmail.Config{
+		Host: "127.0.0.1", Port: s.Port(), TLS: smtpmail.None, From: "Shop <orders@example.org>", Timeout: 300 * time.Millisecond,
+	}
+}
+
+func notifier(t *testing.T, c smtpmail.Config) *smtpmail.Notifier {
+	t.Helper()
+	n, err := smtpmail.New(c)
+	require.NoError(t, err)
+	return n
+}
+
+func TestContract(t *testing.T) {
+	var server *notifytest.Server
+	notifytest.Run(t, notifytest.Subject{
+		Server: func() *notifytest.Server { return server },
+		New: func(t *testing.T) (notify.Notifier, func() string) {
+			server = notifytest.Start(t, nil)
+			c := config(server)
+			if strings.Contains(t.Name(), "many") {
+				c.Timeout = 10 * time.Second
+			}
+			return notifier(t, c), func() string { return "" }
+		},
+	})
+}
+
+func TestAMessageIsWhatItSays(t *testing.T) {
+	server := notifytest.Start(t, nil)
+	n := notifier(t, config(server))
+	require.Equal(t, notify.Accepted, n.Send(t.Context(), notifytest.Message()).Outcome)
+	require.Equal(t, notify.Accepted, n.Send(t.Context(), notifytest.Message()).Outcome)
+	mails := server.Mails()
+	require.Len(t, mails, 2)
+	m := mails[0]
+	require.Equal(t, "orders@example.org", m.From)
+	require.Equal(t, notifytest.Address, m.To)
+	require.Equal(t, "Your order 42 is complete", m.Header("Subject"))
+	require.Equal(t, `"Shop" <orders@example.org>`, m.Header("From"))
+	require.Equal(t, "<"+n.MessageID("completed-42")+">", m.Header("Message-ID"))
+	require.Equal(t, m.Header("Message-ID"), mails[1].Header("Message-ID"), "whoever gets it twice can tell")
+	require.NotEqual(t, n.MessageID("completed-42"), n.MessageID("completed-43"))
+	require.NotContains(t, m.Header("Message-ID"), "42", "the id tells strangers nothing")
+	require.Equal(t, "auto-generated", m.Header("Auto-Submitted"))
+	require.Contains(t, m.Header("Content-Type"), "multipart/alternative")
+	require.Contains(t, m.Data, "Hello Ada Lovelace")
+}
+
+// TestNothingGetsIntoTheHeaders: a line break in what people say about themselves begins no header and no recipient.
+func TestNothingGetsIntoTheHeaders(t *testing.T) {
+	server := notifytest.Start(t, nil)
+	n := notifier(t, config(server))
+	m := notifytest.Message()
+	m.Subject = "Hello Ada\r\nBcc: everybody@example.com\r\n\r\n<script>"
+	require.Equal(t, notify.Accepted, n.Send(t.Context(), m).Outcome)
+	got := server.Mails()[0]
+	require.Empty(t, got.Header("Bcc"))
+	require.Equal(t, "Hello Ada Bcc: everybody@example.com <script>", got.Header("Subject"))
+	for _, to := range []string{"ada@example.com\r\nRCPT TO:<bob@example.com>", "ada@example.com, bob@example.com", "Ada <ada@example.com>", "nobody", ""} {
+		m.To = to
+		require.Equal(t, notify.Refused, n.Send(t.Context(), m).Outcome, to)
+	}
+	require.Len(t, server.Mails(), 1)
+}
+
+func TestAServerThatIsNotThere(t *testing.T) {
+	server := notifytest.Start(t, nil)
+	n := notifier(t, config(server))
+	server.Close()
+	require.Equal(t, notify.Result{Outcome: notify.NotAccepted}, n.Send(t.Context(), notifytest.Message()))
+}
+
+// certificate is one for loopback, and who trusts it.
+func certificate(t *testing.T) (server, client *tls.Config) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	trusted, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	pool.AddCert(trusted)
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}},
+		&tls.Config{RootCAs: pool, ServerName: "127.0.0.1"}
+}
+
+func TestTLSPolicies(t *testing.T) {
+	certified, trusting := certificate(t)
+	for name, test := range map[string]struct {
+		policy    smtpmail.TLSPolicy
+		offered   *tls.Config
+		trusted   *tls.Config
+		want      notify.Outcome
+		encrypted bool
+	}{
+		"mandatory":                        {smtpmail.Mandatory, certified, trusting, notify.Accepted, true},
+		"mandatory and not offered":        {smtpmail.Mandatory, nil, trusting, notify.NotAccepted, false},
+		"mandatory and nobody's":           {smtpmail.Mandatory, certified, nil, notify.NotAccepted, false},
+		"opportunistic":                    {smtpmail.Opportunistic, certified, trusting, notify.Accepted, true},
+		"opportunistic and not offered":    {smtpmail.Opportunistic, nil, trusting, notify.Accepted, false},
+		"none":                             {smtpmail.None, certified, trusting, notify.Accepted, false},
+		"implicit, and the server is not ": {smtpmail.Implicit, certified, trusting, notify.NotAccepted, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := notifytest.Start(t, test.offered)
+			c := config(server)
+			c.TLS, c.TLSConfig, c.Timeout = test.policy, test.trusted, time.Second
+			require.Equal(t, test.want, notifier(t, c).Send(t.Context(), notifytest.Message()).Outcome)
+			for _, m := range server.Mails() {
+				require.Equal(t, test.encrypted, m.Encrypted)
+			}
+		})
+	}
+}
+
+func TestLogin(t *testing.T) {
+	certified, trusting := certificate(t)
+	server := notifytest.Start(t, certified)
+	c := config(server)
+	c.TLS, c.TLSConfig, c.User, c.Password, c.Timeout = smtpmail.Mandatory, trusting, "shop", "secret", time.Second
+	require.Equal(t, notify.Accepted, notifier(t, c).Send(t.Context(), notifytest.Message()).Outcome)
+	said, err := base64.StdEncoding.DecodeString(server.Mails()[0].User)
+	require.NoError(t, err)
+	require.Equal(t, "\x00shop\x00secret", string(said))
+
+	server.Answer(notifytest.Script{"auth": "535 5.7.8 wrong"})
+	require.Equal(t, notify.Result{Outcome: notify.NotAccepted, Code: "535 5.7.8"}, notifier(t, c).Send(t.Context(), notifytest.Message()),
+		"a wrong password is mended, and then the message goes through")
+}
+
+func TestSettingsAreChecked(t *testing.T) {
+	good := smtpmail.Config{Host: "mail", Port: 25, From: "a@b.example"}
+	_, err := smtpmail.New(good)
+	require.NoError(t, err)
+	for _, spoil := range []func(*smtpmail.Config){
+		func(c *smtpmail.Config) { c.Host = "" }, func(c *smtpmail.Config) { c.Port = 0 }, func(c *smtpmail.Config) { c.From = "nobody" },
+		func(c *smtpmail.Config) { c.TLS = "perhaps" }, func(c *smtpmail.Config) { c.Timeout = -1 },
+	} {
+		c := good
+		spoil(&c)
+		_, err := smtpmail.New(c)
+		require.ErrorIs(t, err, fault.Invalid)
+	}
+}

@@ -1,0 +1,125 @@
+package notify
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"os"
+	"path"
+	text "text/template"
+
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// builtIn are the templates that come with the service.
+//
+//go:embed templates/*.tmpl
+var builtIn embed.FS
+
+// maxTemplate bounds a template's file.
+const maxTemplate = 1 << 20
+
+// Facts are what templates may use.
+type Facts struct {
+	// Name is what the customer wants to be called; it may be empty.
+	Name string
+	// OrderID and the following are empty for a welcome.
+	OrderID string
+	Lines   []Item
+	// Total is an amount with its currency, for people.
+	Total string
+	// Reason says why an order did not complete: a name such as out_of_stock. Why says it in words.
+	Reason, Why string
+}
+
+// Item is a line of an order.
+type Item struct {
+	SKU      string
+	Quantity int64
+	// Amount is what the line costs, for people.
+	Amount string
+}
+
+// Templates are the templates of every kind of message. They may be used by any number of goroutines.
+type Templates struct {
+	texts map[string]*text.Template
+	htmls map[string]*template.Template
+}
+
+// LoadTemplates parses the templates of the kinds: <kind>.txt.tmpl, which defines "subject" and "body", and
+// <kind>.html.tmpl, which is optional. A file in the folder takes the place of the built-in one of its name; an empty
+// folder name is none. Each is tried on samples. The error names every problem.
+func LoadTemplates(folder string, kinds []string) (*Templates, error) {
+	t := &Templates{texts: make(map[string]*text.Template), htmls: make(map[string]*template.Template)}
+	var wrong []error
+	for _, kind := range kinds {
+		wrong = append(wrong, t.load(folder, kind))
+	}
+	return t, errors.Join(wrong...)
+}
+
+func (t *Templates) load(folder, kind string) error {
+	plain, err := source(folder, kind+".txt.tmpl")
+	if err != nil {
+		return err
+	}
+	if t.texts[kind], err = text.New(kind).Option("missingkey=error").Parse(plain); err != nil {
+		return fmt.Errorf("template %s.txt.tmpl: %w", kind, err)
+	}
+	html, err := source(folder, kind+".html.tmpl")
+	if err == nil {
+		if t.htmls[kind], err = template.New(kind).Parse(html); err != nil {
+			return fmt.Errorf("template %s.html.tmpl: %w", kind, err)
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	_, err = t.Render(kind, Facts{Name: "Ada", OrderID: "42", Lines: []Item{{"tea", 2, "9.00 EUR"}}, Total: "9.00 EUR", Reason: "requested", Why: "it was cancelled"})
+	return err
+}
+
+// source reads a template from the folder, or the built-in one.
+func source(folder, name string) (string, error) {
+	if folder != "" {
+		info, err := os.Stat(path.Join(folder, name))
+		switch {
+		case err == nil && info.Size() > maxTemplate:
+			return "", fmt.Errorf("template %s has more than %d bytes", name, maxTemplate)
+		case err == nil:
+			raw, err := os.ReadFile(path.Join(folder, name))
+			return string(raw), err
+		case !errors.Is(err, fs.ErrNotExist):
+			return "", err
+		}
+	}
+	raw, err := builtIn.ReadFile("templates/" + name)
+	return string(raw), err
+}
+
+// Render makes what a message says. The subject is one line; names and the like are escaped in HTML. The error does not
+// quote the facts.
+func (t *Templates) Render(kind string, f Facts) (Message, error) {
+	m := Message{Kind: kind}
+	plain, ok := t.texts[kind]
+	if !ok {
+		return m, fault.New(fault.Invalid, "there is no template for %q", kind)
+	}
+	var subject, body, html bytes.Buffer
+	if plain.ExecuteTemplate(&subject, "subject", f) != nil || plain.ExecuteTemplate(&body, "body", f) != nil {
+		return m, fault.New(fault.Invalid, "template %s.txt.tmpl does not define a subject and a body that can be made", kind)
+	}
+	m.Subject, m.Text = Line(subject.String()), body.String()
+	if m.Subject == "" {
+		return m, fault.New(fault.Invalid, "template %s.txt.tmpl makes an empty subject", kind)
+	}
+	if page, ok := t.htmls[kind]; ok {
+		if page.Execute(&html, f) != nil {
+			return m, fault.New(fault.Invalid, "template %s.html.tmpl cannot be made", kind)
+		}
+		m.HTML = html.String()
+	}
+	return m, nil
+}

@@ -1,0 +1,101 @@
+package sagaclient
+
+import (
+	"context"
+	"errors"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/notice"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// Onboard has a customer's saga do what the log says is to be done: welcome and publish. Known tells that the customer is
+// not new. Errors: Unavailable.
+func (c *Client) Onboard(ctx context.Context, customerID string, known bool) error {
+	in := workflows.CustomerInput{CustomerID: customerID}
+	if known {
+		var err error
+		if in.Published, err = c.published(ctx, customerID); err != nil {
+			return err
+		}
+	}
+	_, err := c.temporal.SignalWithStartWorkflow(ctx, workflows.CustomerWorkflowID(customerID), workflows.SignalCustomer, nil, client.StartWorkflowOptions{
+		TaskQueue: workflows.QueueOrders,
+		// A saga that has nothing left to do closes; the next event about the customer starts another.
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		StaticSummary:            workflows.CustomerSummary(customerID),
+		TypedSearchAttributes:    temporal.NewSearchAttributes(workflows.CustomerID.ValueSet(customerID)),
+	}, workflows.NameCustomer, in)
+	return fault.Wrap(err, fault.Unavailable, "onboard customer %s", customerID)
+}
+
+// published returns the version up to which the newest run of a customer's saga has published: 0 when it did not come to
+// its end, or is forgotten. Then everything is published once more.
+func (c *Client) published(ctx context.Context, customerID string) (int64, error) {
+	id := workflows.CustomerWorkflowID(customerID)
+	described, err := c.temporal.DescribeWorkflowExecution(ctx, id, "")
+	switch {
+	case isNotFound(err):
+		return 0, nil
+	case err != nil:
+		return 0, fault.Wrap(err, fault.Unavailable, "describe the saga of customer %s", customerID)
+	}
+	info := described.GetWorkflowExecutionInfo()
+	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
+		return 0, nil
+	}
+	var result workflows.CustomerResult
+	err = c.temporal.GetWorkflow(ctx, id, info.GetExecution().GetRunId()).Get(ctx, &result)
+	if isNotFound(err) {
+		return 0, nil
+	}
+	return result.Version, fault.Wrap(err, fault.Unavailable, "read what the saga of customer %s came to", customerID)
+}
+
+// Notify has a customer told something, once. Errors: Unavailable.
+func (c *Client) Notify(ctx context.Context, s notice.Subject) error {
+	return c.notify(ctx, s, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
+}
+
+// ResumeNotice starts a run of a message's saga that has none. The log keeps it from sending twice. Errors: NotFound for what
+// is no id of a message, Unavailable.
+func (c *Client) ResumeNotice(ctx context.Context, noticeID string) error {
+	s, ok := notice.SubjectOf(noticeID)
+	if !ok {
+		return fault.New(fault.NotFound, "there is no message %s", noticeID)
+	}
+	return c.notify(ctx, s, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
+}
+
+func (c *Client) notify(ctx context.Context, s notice.Subject, reuse enumspb.WorkflowIdReusePolicy) error {
+	options := client.StartWorkflowOptions{
+		ID: workflows.NoticeWorkflowID(s.ID()), TaskQueue: workflows.QueueOrders, WorkflowIDReusePolicy: reuse,
+		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowExecutionErrorWhenAlreadyStarted: true, StaticSummary: workflows.NoticeSummary(s),
+	}
+	if s.CustomerID != "" {
+		options.TypedSearchAttributes = temporal.NewSearchAttributes(workflows.CustomerID.ValueSet(s.CustomerID))
+	}
+	_, err := c.temporal.ExecuteWorkflow(ctx, options, workflows.NameNotice, workflows.NoticeInput{Subject: s})
+	var already *serviceerror.WorkflowExecutionAlreadyStarted
+	if errors.As(err, &already) {
+		return nil
+	}
+	return fault.Wrap(err, fault.Unavailable, "notify %s", s.ID())
+}
+
+// InspectCustomer describes the newest run of a customer's saga. Errors: Unavailable.
+func (c *Client) InspectCustomer(ctx context.Context, customerID string) (Run, error) {
+	return c.inspect(ctx, workflows.CustomerWorkflowID(customerID), customerID)
+}
+
+// InspectNotice describes the newest run of a message's saga. Errors: Unavailable.
+func (c *Client) InspectNotice(ctx context.Context, noticeID string) (Run, error) {
+	return c.inspect(ctx, workflows.NoticeWorkflowID(noticeID), noticeID)
+}

@@ -1,0 +1,127 @@
+package workers
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/mail"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/customer"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/notice"
+	"github.com/ordersaga/ordersaga/internal/sealed"
+)
+
+const (
+	// maxEmail is how long an address may be that can be sent to (RFC 5321).
+	maxEmail = 254
+	// maxName is how many characters a name may have.
+	maxName = 100
+)
+
+// Sealer seals personal data; see sealed.Box.
+type Sealer interface {
+	Seal(ctx context.Context, customerID string, data []byte) (sealed.Sealed, error)
+}
+
+// register seals what somebody says about themselves, writes it down, and has it published. Behind this line nobody sees
+// it in the clear but who sends a message.
+func (r *Router) register(ctx context.Context, e event.Event) error {
+	var d struct {
+		Email    string `json:"email"`
+		Username string `json:"username"`
+	}
+	if err := decode(e, &d); err != nil {
+		return err
+	}
+	if err := checkProfile(d.Email, d.Username); err != nil {
+		return err
+	}
+	raw, err := json.Marshal(customer.Profile{Email: d.Email, Username: d.Username})
+	if err != nil {
+		return fault.New(fault.Internal, "the profile of customer %s cannot be written", e.Subject)
+	}
+	profile, err := r.Sealer.Seal(ctx, e.Subject, raw)
+	if err != nil {
+		return err
+	}
+	now := r.Clock()
+	at := e.Time
+	if at.IsZero() || at.After(now.Add(maxAhead)) {
+		// A clock that is ahead must not shut out what comes after it.
+		at = now
+	}
+	state, err := activities.Register(ctx, r.Log, customer.Registration{
+		ID: unique(e), CustomerID: e.Subject, OccurredAt: at.UTC().Truncate(event.TimeResolution), Profile: profile,
+		CorrelationID: correlation(e), CausationID: e.ID,
+	}, now)
+	if err != nil {
+		return err
+	}
+	return r.Sagas.Onboard(ctx, e.Subject, state.Head.Version != 1)
+}
+
+// maxAhead is how far a sender's clock may be ahead.
+const maxAhead = time.Hour
+
+// checkProfile names what cannot be used. It quotes nothing.
+func checkProfile(email, username string) error {
+	var fields []fault.Field
+	address, err := mail.ParseAddress(email)
+	if err != nil || address.Address != email || len(email) > maxEmail || !printable(email) {
+		fields = append(fields, fault.Fieldf("/data/email", "must be an e-mail address"))
+	}
+	if utf8.RuneCountInString(username) > maxName || !printable(username) {
+		fields = append(fields, fault.Fieldf("/data/username", "must be printable and have at most %d characters", maxName))
+	}
+	return fault.NewInvalid("event", fields)
+}
+
+func printable(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+// Teller starts messages to customers; see sagaclient.Client.
+type Teller interface {
+	Notify(ctx context.Context, s notice.Subject) error
+}
+
+// Announcer turns events of orders into messages to their customers. It only starts them: whether an event is true, and what
+// the message says, is read from the log by the message's saga.
+type Announcer struct {
+	Log    StreamReader
+	Sagas  Teller
+	Logger *slog.Logger
+}
+
+// Handle handles one event of an order. The code of the error says what is to become of its message.
+func (a *Announcer) Handle(ctx context.Context, e event.Event) error {
+	kind, ok := notice.KindOf(e.Type)
+	if !ok {
+		return fault.New(fault.UnknownType, "customers do not hear of %q", e.Type)
+	}
+	accepted, err := a.Log.Read(ctx, event.OrderStream(e.Subject), 0, 1)
+	if err != nil || len(accepted) == 0 {
+		// An order that is not in this log is somebody else's.
+		return err
+	}
+	who, err := event.Decode[struct {
+		CustomerID string `json:"customerId"`
+	}](accepted[0].Event)
+	if err != nil {
+		return err
+	}
+	known, err := a.Log.Read(ctx, event.CustomerStream(who.CustomerID), 0, 1)
+	if err != nil || len(known) == 0 {
+		return err
+	}
+	err = a.Sagas.Notify(ctx, notice.Subject{Kind: kind, OrderID: e.Subject, CustomerID: who.CustomerID})
+	a.Logger.LogAttrs(ctx, slog.LevelDebug, "customer is to be notified", slog.String("order_id", e.Subject), slog.String("type", e.Type), slog.Any("error", err))
+	return err
+}

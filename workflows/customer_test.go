@@ -1,0 +1,352 @@
+package workflows_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/customer"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/notice"
+	"github.com/ordersaga/ordersaga/internal/notify"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/sealed"
+	"github.com/ordersaga/ordersaga/internal/sealed/sealedtest"
+	"github.com/ordersaga/ordersaga/workers"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// mailer is a notifier that does as it is told: one fate an attempt, accepted at last.
+type mailer struct {
+	mu    sync.Mutex
+	fates []string
+	sent  []notify.Message
+}
+
+// Fates besides notify's outcomes: the process dies before or after the message is sent.
+const (
+	diesBefore = "dies before"
+	diesAfter  = "dies after"
+)
+
+func (m *mailer) Send(_ context.Context, message notify.Message) notify.Result {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	fate := string(notify.Accepted)
+	if len(m.fates) > 0 {
+		fate, m.fates = m.fates[0], m.fates[1:]
+	}
+	switch fate {
+	case diesBefore:
+		panic("killed")
+	case diesAfter, string(notify.Accepted), string(notify.Unknown):
+		m.sent = append(m.sent, message)
+	}
+	if fate == diesAfter {
+		panic("killed")
+	}
+	return notify.Result{Outcome: notify.Outcome(fate), Code: "250"}
+}
+
+// people is a world with customers.
+type people struct {
+	*world
+	keys   *sealedtest.Keys
+	box    *sealed.Box
+	mailer *mailer
+	// broken makes so many appends of an event's type fail.
+	broken map[string]int
+}
+
+func newPeople(t *testing.T) *people {
+	keys := sealedtest.NewKeys()
+	return &people{world: newWorld(t), keys: keys, box: sealed.NewBox(keys), mailer: &mailer{}, broken: map[string]int{}}
+}
+
+// Append fails as often as it is told to, before anything is written.
+func (p *people) Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
+	for _, e := range entries {
+		if p.broken[e.Type] > 0 {
+			p.broken[e.Type]--
+			return event.Head{}, nil, fault.New(fault.Unavailable, "the log is away")
+		}
+	}
+	return p.log.Append(ctx, stream, head, entries)
+}
+
+func (p *people) Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error) {
+	return p.log.Read(ctx, stream, after, limit)
+}
+
+// registers seals and writes down what a customer says.
+func (p *people) registers(id, email string, at time.Time) {
+	p.t.Helper()
+	raw, err := json.Marshal(customer.Profile{Email: email, Username: "Ada"})
+	require.NoError(p.t, err)
+	profile, err := p.box.Seal(context.Background(), "c-7", raw)
+	require.NoError(p.t, err)
+	_, err = activities.Register(context.Background(), p.log, customer.Registration{
+		ID: id, CustomerID: "c-7", OccurredAt: at, Profile: profile, CorrelationID: "corr", CausationID: id,
+	}, p.env.Now())
+	require.NoError(p.t, err)
+}
+
+// completes writes the stream of an order that completed.
+func (p *people) completes() {
+	p.t.Helper()
+	at := p.env.Now()
+	s := p.record(order.Accept(tea(order.Immediate), "corr", "cause", at))
+	s = p.record(s.Reserved([]order.LineOutcome{{SKU: "tea", Quantity: 2, Reserved: true}}, at))
+	s = p.record(s.Authorized("p-1", at))
+	s = p.record(order.Decisions(s, order.Facts{}, at, p.timing)...)
+	s = p.record(s.Captured("p-1", at))
+	s = p.record(s.CommittedStock(at))
+	require.Equal(p.t, order.StatusCompleted, p.record(order.Decisions(s, order.Facts{}, at, p.timing)...).Status)
+}
+
+// execute runs a workflow to its end.
+func (p *people) execute(name string, in any) {
+	p.t.Helper()
+	workers.RegisterWorkflows(p.env)
+	workers.RegisterCustomerActivities(p.env, &activities.Customers{Log: p, Publisher: p.bus, Welcome: p.mailer != nil}, p.notices())
+	p.env.ExecuteWorkflow(name, in)
+	require.True(p.t, p.env.IsWorkflowCompleted())
+	require.NoError(p.t, p.env.GetWorkflowError())
+}
+
+func (p *people) notices() *activities.Notices {
+	kinds := make([]string, len(notice.Kinds))
+	for i, k := range notice.Kinds {
+		kinds[i] = string(k)
+	}
+	templates, err := notify.LoadTemplates("", kinds)
+	require.NoError(p.t, err)
+	n := &activities.Notices{
+		Log: p, Profiles: p.box, Templates: templates, Window: time.Hour, Clock: p.env.Now, Logger: slog.New(slog.DiscardHandler),
+	}
+	if p.mailer != nil {
+		n.Notifier = p.mailer
+	}
+	return n
+}
+
+// types lists the types of a stream's events.
+func (p *people) types(stream string) []string {
+	records, err := p.log.Read(context.Background(), stream, 0, 0)
+	require.NoError(p.t, err)
+	var types []string
+	for _, r := range records {
+		types = append(types, r.Type)
+	}
+	return types
+}
+
+var (
+	sentOnce = []string{event.NoticeRequested, event.NoticeIntended, event.NoticeSent}
+	lostOnce = []string{event.NoticeRequested, event.NoticeIntended, event.NoticeUnknown}
+)
+
+func TestACustomerIsWelcomedAndPublished(t *testing.T) {
+	p := newPeople(t)
+	p.registers("e1", "ada@example.com", p.env.Now())
+	p.execute(workflows.NameCustomer, workflows.CustomerInput{CustomerID: "c-7"})
+	require.Equal(t, []string{event.CustomerRegistered, event.CustomerOnboarded}, p.types("customer-c-7"))
+	require.Equal(t, sentOnce, p.types("notice-welcome-c-7"))
+	require.Len(t, p.mailer.sent, 1)
+	require.Equal(t, "ada@example.com", p.mailer.sent[0].To)
+	require.Contains(t, p.mailer.sent[0].Text, "Hello Ada,")
+	require.Equal(t, []string{event.CustomerRegistered, event.CustomerOnboarded}, p.bus.types())
+	var result workflows.CustomerResult
+	require.NoError(t, p.env.GetWorkflowResult(&result))
+	require.Equal(t, workflows.CustomerResult{CustomerID: "c-7", Version: 2}, result)
+	require.NotContains(t, strings.Join(p.everything(), "\n"), "ada@example.com")
+}
+
+func TestABrokerThatIsAwayHoldsUpNoWelcome(t *testing.T) {
+	p := newPeople(t)
+	p.bus.down = 9
+	p.registers("e1", "ada@example.com", p.env.Now())
+	p.execute(workflows.NameCustomer, workflows.CustomerInput{CustomerID: "c-7"})
+	require.Len(t, p.mailer.sent, 1)
+	require.Equal(t, []string{event.CustomerRegistered, event.CustomerOnboarded}, p.bus.types())
+}
+
+// everything is what the log and the bus have got, as text.
+func (p *people) everything() []string {
+	var all []string
+	for _, name := range p.log.Names() {
+		records, err := p.log.Read(context.Background(), name, 0, 0)
+		require.NoError(p.t, err)
+		raw, err := json.Marshal(records)
+		require.NoError(p.t, err)
+		all = append(all, string(raw))
+	}
+	return all
+}
+
+func TestALaterProfileIsPublishedAndNobodyIsWelcomedAgain(t *testing.T) {
+	p := newPeople(t)
+	at := p.env.Now()
+	p.registers("e1", "ada@example.com", at)
+	p.env.RegisterDelayedCallback(func() {
+		p.registers("e2", "ada@example.org", at.Add(time.Minute))
+		p.registers("e0", "ada@example.net", at.Add(-time.Minute))
+		p.env.SignalWorkflow(workflows.SignalCustomer, nil)
+	}, 0)
+	p.execute(workflows.NameCustomer, workflows.CustomerInput{CustomerID: "c-7"})
+	want := []string{event.CustomerRegistered, event.CustomerOnboarded, event.CustomerProfileUpdated, event.CustomerProfileOutdated}
+	got := p.types("customer-c-7")
+	require.ElementsMatch(t, want, got)
+	require.Equal(t, got, p.bus.types())
+	require.Len(t, p.mailer.sent, 1)
+}
+
+func TestARunKnowsWhatAnEarlierOneHasPublished(t *testing.T) {
+	p := newPeople(t)
+	p.registers("e1", "ada@example.com", p.env.Now())
+	p.execute(workflows.NameCustomer, workflows.CustomerInput{CustomerID: "c-7", Published: 1})
+	require.Equal(t, []string{event.CustomerOnboarded}, p.bus.types())
+}
+
+func TestNobodyIsWelcomedWhenNotificationsAreOff(t *testing.T) {
+	p := newPeople(t)
+	p.mailer = nil
+	p.registers("e1", "ada@example.com", p.env.Now())
+	p.execute(workflows.NameCustomer, workflows.CustomerInput{CustomerID: "c-7"})
+	require.Equal(t, []string{event.CustomerRegistered, event.CustomerOnboarded}, p.types("customer-c-7"))
+	require.Empty(t, p.types("notice-welcome-c-7"))
+}
+
+// told is the message about an order that completed.
+var told = workflows.NoticeInput{Subject: notice.Subject{Kind: notice.Completed, OrderID: "42"}}
+
+// TestAMessageAboutAnOrder says what the order's stream says.
+func TestAMessageAboutAnOrder(t *testing.T) {
+	p := newPeople(t)
+	p.registers("e1", "ada@example.com", p.env.Now())
+	p.completes()
+	p.execute(workflows.NameNotice, told)
+	require.Equal(t, sentOnce, p.types("notice-completed-42"))
+	require.Len(t, p.mailer.sent, 1)
+	m := p.mailer.sent[0]
+	require.Equal(t, "completed-42", m.Key)
+	require.Equal(t, "Your order 42 is complete", m.Subject)
+	require.Contains(t, m.Text, "2 × tea: 9.00 EUR")
+	require.Contains(t, m.Text, "Total: 9.00 EUR")
+}
+
+// TestWhatDidNotHappenIsNotTold: the bus is not believed.
+func TestWhatDidNotHappenIsNotTold(t *testing.T) {
+	for name, s := range map[string]notice.Subject{
+		"another end":   {Kind: notice.Cancelled, OrderID: "42"},
+		"another order": {Kind: notice.Completed, OrderID: "43"},
+		"no customer":   {Kind: notice.Welcome, CustomerID: "nobody"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPeople(t)
+			p.registers("e1", "ada@example.com", p.env.Now())
+			p.completes()
+			p.execute(workflows.NameNotice, workflows.NoticeInput{Subject: s})
+			require.Empty(t, p.types("notice-"+s.ID()))
+			require.Empty(t, p.mailer.sent)
+		})
+	}
+}
+
+// TestOldNewsIsNotTold: events of old orders may be published again.
+func TestOldNewsIsNotTold(t *testing.T) {
+	p := newPeople(t)
+	p.registers("e1", "ada@example.com", p.env.Now())
+	p.completes()
+	p.env.SetStartTime(p.env.Now().Add(time.Hour))
+	p.execute(workflows.NameNotice, told)
+	require.Empty(t, p.types("notice-completed-42"))
+	require.Empty(t, p.mailer.sent)
+}
+
+// TestKillsAroundSending kills the process at each of the three points, and breaks the log at each.
+func TestKillsAroundSending(t *testing.T) {
+	for name, test := range map[string]struct {
+		fates  []string
+		broken map[string]int
+		want   []string
+		sent   int
+	}{
+		"the log is away before the intent":  {broken: map[string]int{event.NoticeIntended: 3}, want: sentOnce, sent: 1},
+		"a kill behind the intent":           {fates: []string{diesBefore}, want: lostOnce},
+		"a kill behind the sending":          {fates: []string{diesAfter}, want: lostOnce, sent: 1},
+		"the log is away behind the sending": {broken: map[string]int{event.NoticeSent: 9}, want: sentOnce, sent: 1},
+		"nobody knows":                       {fates: []string{"unknown"}, want: lostOnce, sent: 1},
+		"refused":                            {fates: []string{"refused"}, want: []string{event.NoticeRequested, event.NoticeIntended, event.NoticeRefused}},
+		"twice not accepted": {fates: []string{"not_accepted", "not_accepted"}, sent: 1, want: []string{
+			event.NoticeRequested, event.NoticeIntended, event.NoticeNotAccepted, event.NoticeIntended, event.NoticeNotAccepted,
+			event.NoticeIntended, event.NoticeSent,
+		}},
+		"not accepted, and then a kill": {fates: []string{"not_accepted", diesBefore}, want: []string{
+			event.NoticeRequested, event.NoticeIntended, event.NoticeNotAccepted, event.NoticeIntended, event.NoticeUnknown,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPeople(t)
+			p.mailer.fates, p.broken = test.fates, test.broken
+			p.registers("e1", "ada@example.com", p.env.Now())
+			p.completes()
+			p.execute(workflows.NameNotice, told)
+			require.Equal(t, test.want, p.types("notice-completed-42"))
+			require.Len(t, p.mailer.sent, test.sent)
+		})
+	}
+}
+
+// TestARunThatFindsAnIntentDoesNotSend: the one before it was broken off, and nobody knows how far it came.
+func TestARunThatFindsAnIntentDoesNotSend(t *testing.T) {
+	p := newPeople(t)
+	p.registers("e1", "ada@example.com", p.env.Now())
+	p.completes()
+	at, s := p.env.Now(), notice.State{Subject: notice.Subject{Kind: notice.Completed, OrderID: "42", CustomerID: "c-7"}}
+	for _, e := range []func() event.Entry{
+		func() event.Entry { return s.Request("corr", "cause", at.Add(time.Hour), at) },
+		func() event.Entry { return s.Intent("another run", at) },
+	} {
+		_, tail, err := p.log.Append(context.Background(), "notice-completed-42", s.Head, []event.Entry{e()})
+		require.NoError(t, err)
+		s, err = s.Fold(tail)
+		require.NoError(t, err)
+	}
+	p.execute(workflows.NameNotice, told)
+	require.Equal(t, lostOnce, p.types("notice-completed-42"))
+	require.Empty(t, p.mailer.sent)
+}
+
+// TestAMailServerThatStaysAwayIsGivenUp at the deadline.
+func TestAMailServerThatStaysAwayIsGivenUp(t *testing.T) {
+	p := newPeople(t)
+	p.mailer.fates = slices.Repeat([]string{"not_accepted"}, 100)
+	p.registers("e1", "ada@example.com", p.env.Now())
+	p.execute(workflows.NameNotice, workflows.NoticeInput{Subject: notice.Subject{Kind: notice.Welcome, CustomerID: "c-7"}})
+	types := p.types("notice-welcome-c-7")
+	require.Equal(t, event.NoticeGivenUp, types[len(types)-1])
+	require.Empty(t, p.mailer.sent)
+	var result workflows.NoticeResult
+	require.NoError(t, p.env.GetWorkflowResult(&result))
+	require.Equal(t, notice.GivenUp, result.Outcome)
+}
+
+// TestAnErasedCustomerIsNotTold.
+func TestAnErasedCustomerIsNotTold(t *testing.T) {
+	p := newPeople(t)
+	p.registers("e1", "ada@example.com", p.env.Now())
+	require.NoError(t, p.keys.Erase(context.Background(), "c-7"))
+	p.execute(workflows.NameNotice, workflows.NoticeInput{Subject: notice.Subject{Kind: notice.Welcome, CustomerID: "c-7"}})
+	require.Equal(t, []string{event.NoticeRequested, event.NoticeGivenUp}, p.types("notice-welcome-c-7"))
+	require.Empty(t, p.mailer.sent)
+}

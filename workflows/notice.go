@@ -1,0 +1,193 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/notice"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+type (
+	noticeStep = saga.Step[activities.NoticeStepInput, activities.NoticeStepResult]
+	noticeCall = saga.Call[activities.NoticeStepInput, activities.NoticeStepResult]
+	noticeSaga = saga.Definition[activities.NoticeStepInput, activities.NoticeStepResult]
+)
+
+// sendTimeout bounds one attempt to send. A worker that dies while it sends is noticed after it.
+const sendTimeout = 30 * time.Second
+
+// NoticeSaga is the sequence of a message to a customer. notice.Next decides where in it a message stands. Sending is always a
+// regular activity: an activity inside a workflow task is repeated when the task is discarded, and nobody would know.
+func NoticeSaga() (*noticeSaga, error) {
+	return saga.Define("notice",
+		noticeStep{Name: string(notice.StepRequest), Kind: saga.Pivot, Slot: notice.SlotRequest},
+		noticeStep{
+			Name: string(notice.StepSend), Kind: saga.Forward, Slot: notice.SlotIntent,
+			Do: saga.Activity(activities.NameNoticeSend, (*activities.Notices).Send, noticeCall{
+				Queue: QueueNotifications, Summary: "send the message", Remote: true, Timeout: sendTimeout,
+			}),
+		},
+	)
+}
+
+var (
+	callNoticeOpen = saga.Activity(activities.NameNoticeOpen, (*activities.Notices).Open, noticeCall{
+		Queue: QueueOrders, Summary: "read the notice's stream",
+	})
+	callNoticeRecord = saga.Activity(activities.NameNoticeRecord, (*activities.Notices).Record, noticeCall{
+		Queue: QueueOrders, Summary: "record",
+	})
+)
+
+// NoticeWorkflowID is the workflow id of a message's saga.
+func NoticeWorkflowID(noticeID string) string { return "notice-" + noticeID }
+
+// NoticeInput starts a message's saga, or goes on with it: what is known is in the log.
+type NoticeInput struct {
+	notice.Subject
+}
+
+// NoticeResult is what a message came to. Outcome is empty when there was nobody to be told.
+type NoticeResult struct {
+	NoticeID string         `json:"noticeId"`
+	Outcome  notice.Outcome `json:"outcome,omitempty"`
+	Version  int64          `json:"version"`
+}
+
+// Notice is the saga of a message to a customer. Any run can finish it; none sends what another was about to send.
+func Notice(ctx workflow.Context, in NoticeInput) (NoticeResult, error) {
+	disconnected, _ := workflow.NewDisconnectedContext(ctx)
+	r := &noticeRun{ctx: disconnected, in: in, state: notice.State{Subject: in.Subject}}
+	sequence, err := NoticeSaga()
+	if err != nil {
+		return NoticeResult{}, err
+	}
+	if err := r.open(); err != nil {
+		return NoticeResult{}, err
+	}
+	if err := saga.NewDriver(ctx, sequence, r).Run(); err != nil {
+		return NoticeResult{}, err
+	}
+	return NoticeResult{NoticeID: in.ID(), Outcome: r.state.Outcome, Version: r.state.Head.Version}, nil
+}
+
+// noticeRun is one run of a message's saga.
+type noticeRun struct {
+	ctx   workflow.Context
+	in    NoticeInput
+	state notice.State
+	facts notice.Facts
+}
+
+var _ saga.Flow[activities.NoticeStepInput, activities.NoticeStepResult] = (*noticeRun)(nil)
+
+// open reads the stream, and begins it when there is somebody to be told.
+func (r *noticeRun) open() error {
+	result, err := saga.UntilDone(r.ctx, callNoticeOpen, activities.NoticeStepInput{State: r.state}, r.Idle)
+	if err != nil {
+		return err
+	}
+	if result.Requested == nil {
+		return r.fold(result)
+	}
+	in := activities.NoticeStepInput{State: r.state, Entry: *result.Requested}
+	if result, err = saga.UntilDone(r.ctx, callNoticeRecord, in, r.Idle); err != nil {
+		return err
+	}
+	return r.fold(result)
+}
+
+func (r *noticeRun) fold(result activities.NoticeStepResult) (err error) {
+	r.state, err = r.state.Fold(result.Tail)
+	return err
+}
+
+// TakeIn takes in nothing: nobody signals a message.
+func (r *noticeRun) TakeIn() {}
+
+// Facts counts nothing.
+func (r *noticeRun) Facts() int { return 0 }
+
+// Next asks notice.Next.
+func (r *noticeRun) Next(now time.Time) saga.Action {
+	a := notice.Next(r.state, r.facts, now)
+	return saga.Action{Kind: saga.ActionKind(a.Kind), Step: string(a.Step), Until: a.Until, For: a.For}
+}
+
+// Record appends what notice.Next decides.
+func (r *noticeRun) Record() error {
+	next := notice.Next(r.state, r.facts, workflow.Now(r.ctx))
+	if next.Kind != order.Record {
+		return nil
+	}
+	in := activities.NoticeStepInput{State: r.state, Entry: next.Entry}
+	result, err := saga.UntilDone(r.ctx, callNoticeRecord, in, r.Idle)
+	if err != nil {
+		return err
+	}
+	if len(result.Tail) > 0 {
+		r.facts.Answer = nil
+	}
+	return r.fold(result)
+}
+
+// Input is the message as far as it is folded.
+func (r *noticeRun) Input(saga.Action, bool) activities.NoticeStepInput {
+	return activities.NoticeStepInput{State: r.state}
+}
+
+// Durable returns the same input: nothing of it is for an inline step only.
+func (r *noticeRun) Durable(in activities.NoticeStepInput) activities.NoticeStepInput { return in }
+
+// Fast reports that a mail server never is.
+func (r *noticeRun) Fast() bool { return false }
+
+// Interrupts reports that nothing makes an attempt pointless.
+func (r *noticeRun) Interrupts(saga.Action) bool { return false }
+
+// Fold takes in what an attempt came to.
+func (r *noticeRun) Fold(_ saga.Action, _ activities.NoticeStepInput, out activities.NoticeStepResult) error {
+	r.facts.Answer = out.Answer
+	return r.fold(out)
+}
+
+// GiveUp is never called: no step has a deadline. A message has one, which notice.Next looks at.
+func (r *noticeRun) GiveUp(saga.Action, activities.NoticeStepInput, error) {}
+
+// Raise does nothing: the step goes on being tried, and the kit shows why it is stuck.
+func (r *noticeRun) Raise(saga.Stuck) {}
+
+// Patience is long: see calmWeather.
+func (r *noticeRun) Patience() time.Duration { return calmWeather }
+
+// Idle shows why the run stays where it is.
+func (r *noticeRun) Idle(note string) {
+	workflow.SetCurrentDetails(r.ctx, fmt.Sprintf("Message %s: **%s**, %d attempts %s\n", r.in.ID(), note, r.state.Attempt, r.state.Outcome))
+}
+
+// MayContinueAsNew reports whether nothing would be lost by a new run: an answer that is not recorded would be.
+func (r *noticeRun) MayContinueAsNew() bool { return r.facts.Answer == nil }
+
+// ContinueAsNew bounds the history of a run that waits for long.
+func (r *noticeRun) ContinueAsNew() error {
+	return workflow.NewContinueAsNewError(r.ctx, NameNotice, r.in)
+}
+
+// Close ends the run.
+func (r *noticeRun) Close() error {
+	r.Idle("done")
+	return nil
+}
+
+// NoticeSummary is a message's saga in one line, for the Temporal Web UI.
+func NoticeSummary(s notice.Subject) string {
+	if s.OrderID == "" {
+		return string(s.Kind) + " for customer " + s.CustomerID
+	}
+	return "order " + s.OrderID + " is " + string(s.Kind)
+}
