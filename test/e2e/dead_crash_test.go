@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net/http"
 	"net/url"
 	"os"
 	"testing"
@@ -131,4 +132,43 @@ func TestKilledWhileADeadLetterIsReplayed(t *testing.T) {
 			require.Equal(t, int64(5), s.audit().OnHand[sku], "once")
 		})
 	}
+}
+
+// TestTheAPIAloneReplays: without a broker it is ready and shows letters, and a replay is no decision; with one it sends.
+func TestTheAPIAloneReplays(t *testing.T) {
+	s := newStack(t)
+	s.start()
+	sku := s.sku(1)
+	id, err := s.bus.Publish(s.ctx, "stock.received", sku, map[string]any{"sku": sku, "quantity": 0})
+	require.NoError(t, err)
+	letter := s.dead(id)
+	s.service.Kill()
+	alone := func(env ...string) harness.Client {
+		api, err := harness.Start(s.ctx, harness.Options{
+			Binary: binary, Role: "api", Env: append([]string{"MONGODB_DATABASE=" + s.database, "RECONCILE_EVERY=0"}, env...),
+		})
+		require.NoError(t, err, "it is ready")
+		t.Cleanup(api.Kill)
+		return harness.Client{URL: api.URL}
+	}
+	client := alone("AMQP_URL=amqp://guest:guest@127.0.0.1:1/")
+	response, err := client.Replay(s.ctx, letter.ID, nil)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusServiceUnavailable, response.Status)
+	shown, err := client.DeadLetter(s.ctx, letter.ID)
+	require.NoError(t, err)
+	require.Equal(t, "open", shown.Status)
+	require.Equal(t, []string{"dead.received"}, types(shown.History))
+
+	client = alone()
+	response, err = client.Replay(s.ctx, letter.ID, nil)
+	require.NoError(t, err)
+	require.NoError(t, response.Into(http.StatusOK, &shown))
+	require.Equal(t, "replayed", shown.Status)
+	require.Equal(t, 1, s.depth(harness.Inbox), "it waits for a consumer")
+	s.start()
+	again, err := s.client.AwaitDead(s.ctx, func(l harness.DeadLetter) bool { return l.Replays == 1 })
+	require.NoError(t, err)
+	require.Equal(t, letter.ID, *again.ReplayOf)
+	s.audit()
 }
