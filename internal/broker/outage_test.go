@@ -42,7 +42,7 @@ func TestOutagesLoseAndReorderNothing(t *testing.T) {
 			proxy := brokertest.NewProxy(t, url)
 			own := testenv.Unique("client")
 			change := func(c *broker.Config) { c.URL, c.Name, c.Heartbeat = proxy.URL, own, time.Second }
-			const messages = 100
+			const atLeast = 100
 			var handled sync.Map
 			b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
 				change(&c.Config)
@@ -52,18 +52,27 @@ func TestOutagesLoseAndReorderNothing(t *testing.T) {
 			change(&cfg)
 			p := startPublisher(t, broker.PublisherConfig{Config: cfg})
 			ears := brokertest.Listen(t, url, b.topology.Exchange, "order.needs_attention")
-			var sent sync.WaitGroup
 			// Through a supervised publisher, which blocks and reconnects as a good neighbour's does.
 			inbound := startPublisher(t, broker.PublisherConfig{Config: config(url, b.topology), Patience: brokertest.Patience})
-			sent.Go(func() {
-				for i := range messages {
-					if err := inbound.Send(patient(t), b.topology.Inbox(), order(fmt.Sprintf("o-%d", i))); err != nil {
-						t.Errorf("message %d: %v", i, err)
+			over, sent := make(chan struct{}), make(chan int)
+			go func() {
+				for i := 0; ; i++ {
+					select {
+					case <-over:
+						if i >= atLeast {
+							sent <- i
+							return
+						}
+					default:
+					}
+					for inbound.Send(t.Context(), b.topology.Inbox(), order(fmt.Sprintf("o-%d", i))) != nil && t.Context().Err() == nil {
+						_ = inbound.WaitReady(t.Context())
 					}
 				}
-			})
+			}()
 			publishThrough(t, p, ears, func() { disturb(t, own, proxy) })
-			sent.Wait()
+			close(over)
+			messages := <-sent
 			require.Eventually(t, func() bool {
 				for i := range messages {
 					if _, ok := handled.Load(fmt.Sprintf("o-%d", i)); !ok {
@@ -71,7 +80,7 @@ func TestOutagesLoseAndReorderNothing(t *testing.T) {
 					}
 				}
 				return true
-			}, brokertest.Patience, 10*time.Millisecond, "every message is handled")
+			}, brokertest.Patience, 50*time.Millisecond, "every message is handled")
 			require.Eventually(t, func() bool { return brokertest.Depth(t, url, b.topology.Inbox()) == 0 }, brokertest.Patience, 50*time.Millisecond)
 		})
 	}
@@ -90,11 +99,11 @@ func TestASessionThatComesUpInAnAlarm(t *testing.T) {
 	metrics := prometheus.NewRegistry()
 	cfg := config(url, b.topology)
 	cfg.Metrics = newMetrics(t, metrics)
-	p := startPublisher(t, broker.PublisherConfig{Config: cfg, ConfirmTimeout: 500 * time.Millisecond, Patience: brokertest.Patience})
+	p := startPublisher(t, broker.PublisherConfig{Config: cfg, ConfirmTimeout: 500 * time.Millisecond, Patience: 3 * time.Minute})
 	require.Equal(t, broker.StateConnected, p.Status().State, "the broker says nothing before something is published")
 	published := make(chan error, 1)
 	go func() {
-		_, err := p.PublishRecords(patient(t), brokertest.Records("order-1", 3))
+		_, err := p.PublishRecords(t.Context(), brokertest.Records("order-1", 3))
 		published <- err
 	}()
 	require.Eventually(t, func() bool { return p.Status().State == broker.StateBlocked }, brokertest.Patience, 5*time.Millisecond)

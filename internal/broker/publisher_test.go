@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -142,31 +143,44 @@ func TestLostConnectionsLoseAndReorderNothing(t *testing.T) {
 	})
 }
 
-// publishThrough publishes 60 streams of 10 while disturb runs, as a background activity would: what is not
-// confirmed goes again.
+// publishThrough publishes streams of 10 events, as many at once, for as long as disturb runs and at least one each, as a
+// background activity would: what is not confirmed goes again.
 func publishThrough(t *testing.T, p *broker.Publisher, ears *brokertest.Listener, disturb func()) {
-	const streams, each = 60, 10
-	ctx := patient(t)
+	const lanes, each = 20, 10
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute) // some ways to disturb take their time
+	defer cancel()
+	var streams atomic.Int64
+	over := make(chan struct{})
 	var wg sync.WaitGroup
-	for i := range streams {
+	for range lanes {
 		wg.Go(func() {
-			records := brokertest.Records(fmt.Sprintf("order-%d", i), each)
-			for len(records) > 0 {
-				if err := p.WaitReady(ctx); err != nil {
-					t.Errorf("stream %d: %v", i, err)
+			for {
+				records := brokertest.Records(fmt.Sprintf("order-%d", streams.Add(1)), each)
+				for len(records) > 0 {
+					if err := p.WaitReady(ctx); err != nil {
+						t.Errorf("%s: %v", records[0].Stream, err)
+						return
+					}
+					n, err := p.PublishRecords(ctx, records)
+					if err != nil && fault.CodeOf(err) != fault.Unavailable {
+						t.Errorf("%s: %v", records[0].Stream, err)
+					}
+					records = records[n:]
+				}
+				select {
+				case <-over:
 					return
+				default:
 				}
-				n, err := p.PublishRecords(ctx, records)
-				if err != nil && fault.CodeOf(err) != fault.Unavailable {
-					t.Errorf("stream %d: %v", i, err)
-				}
-				records = records[n:]
 			}
 		})
 	}
+	before := streams.Load()
 	disturb()
+	t.Logf("%d streams, %d of them while it was disturbed", streams.Load(), streams.Load()-before)
+	close(over)
 	wg.Wait()
-	brokertest.RequireOrdered(t, collectUntilComplete(t, ears, streams, each), each)
+	brokertest.RequireOrdered(t, collectUntilComplete(t, ears, int(streams.Load()), each), each)
 }
 
 // collectUntilComplete collects until the last event of every stream was seen.

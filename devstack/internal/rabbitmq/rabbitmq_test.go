@@ -79,3 +79,23 @@ func TestForeignVariables(t *testing.T) {
 		}
 	}
 }
+
+func TestControlTalksToThePrivateNode(t *testing.T) {
+	n := Node{Server: "/opt/it's/sbin/rabbitmq-server", Dir: filepath.Join(t.TempDir(), "node"), Ports: Ports{EPMD: 4370}}
+	if err := n.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(Control(n.Dir))
+	if err != nil || info.Mode()&0o100 == 0 {
+		t.Fatalf("%v, %v: not executable", info, err)
+	}
+	text, err := os.ReadFile(Control(n.Dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"HOME='" + n.Dir + "'", "ERL_EPMD_PORT=4370", `'/opt/it'\''s/sbin/rabbitmqctl' -n ` + nodeName} {
+		if !strings.Contains(string(text), part) {
+			t.Errorf("no %q in:\n%s", part, text)
+		}
+	}
+}

@@ -63,7 +63,7 @@ func (n *Node) MemoryAlarm(t testing.TB) (calm func()) {
 func (n *Node) ConsumerTimeout(t testing.TB, timeout time.Duration) {
 	t.Helper()
 	t.Cleanup(func() {
-		n.Eval(t, "application:set_env(rabbit, consumer_timeout, 1800000), application:unset_env(rabbit, channel_tick_interval).")
+		n.Eval(t, "application:set_env(rabbit, consumer_timeout, 1800000), application:set_env(rabbit, channel_tick_interval, 60000).")
 	})
 	n.Eval(t, fmt.Sprintf("application:set_env(rabbit, consumer_timeout, %d), application:set_env(rabbit, channel_tick_interval, %d).",
 		timeout.Milliseconds(), timeout.Milliseconds()/2))
