@@ -1,0 +1,145 @@
+// Package report is what a run of the benchmark comes to: the results as data, and how they are shown: JSON, a Markdown
+// table, a plot. It does no I/O.
+package report
+
+import (
+	"time"
+
+	"github.com/ordersaga/ordersaga/bench/internal/stats"
+)
+
+// Report is a whole run.
+type Report struct {
+	Run     string        `json:"run"`
+	Began   time.Time     `json:"began"`
+	Took    time.Duration `json:"tookNanos"`
+	Command string        `json:"command"`
+	// Quick tells that the run was too short for its numbers to mean anything.
+	Quick    bool   `json:"quick"`
+	Seed     uint64 `json:"seed"`
+	Rounds   int    `json:"rounds"`
+	Orders   int    `json:"ordersARound"`
+	InFlight int    `json:"inFlight"`
+	Commit   string `json:"commit,omitempty"`
+	Machine  string `json:"machine"`
+	// Servers name what ran: temporal, mongodb, rabbitmq.
+	Servers map[string]string `json:"servers"`
+	Payment string            `json:"payment"`
+	// Verdict says what was checked about everything that was placed.
+	Verdict   string     `json:"verdict"`
+	Notes     []string   `json:"notes,omitempty"`
+	Scenarios []Scenario `json:"scenarios"`
+}
+
+// Scenario is what was measured of one scenario.
+type Scenario struct {
+	Name  string `json:"name"`
+	Title string `json:"title"`
+	// Unit is what is counted: orders, or documents.
+	Unit string `json:"unit"`
+	// Paced tells that the load was given: the rate says nothing about the maximum.
+	Paced  bool    `json:"paced,omitempty"`
+	Rounds []Round `json:"rounds"`
+
+	PerSecond stats.Spread `json:"perSecond"`
+	// Latency is over the samples of all rounds.
+	Latency stats.Latency `json:"latency"`
+	// P50 and P99 are those of the rounds, in milliseconds: how far they went apart.
+	P50 stats.Spread `json:"p50Millis"`
+	P99 stats.Spread `json:"p99Millis"`
+	// ToFloor and ToNaive compare with the same round's floor and naive saga.
+	ToFloor stats.Spread `json:"toFloor"`
+	ToNaive stats.Spread `json:"toNaive"`
+	// CPU is in milliseconds an order, Resident the largest memory in bytes, by process.
+	CPU      map[string]stats.Spread `json:"cpuMillisAnOrder,omitempty"`
+	Resident map[string]int64        `json:"residentBytes,omitempty"`
+	// Wire is what was counted in the counting round; nil when there was none.
+	Wire *Wire `json:"wire,omitempty"`
+}
+
+// Round is one round of a scenario.
+type Round struct {
+	Round     int                `json:"round"`
+	Count     int                `json:"count"`
+	Elapsed   time.Duration      `json:"elapsedNanos"`
+	PerSecond float64            `json:"perSecond"`
+	Latency   stats.Latency      `json:"latency"`
+	CPU       map[string]float64 `json:"cpuMillisAnOrder,omitempty"`
+	Resident  map[string]int64   `json:"residentBytes,omitempty"`
+	// Samples are the latencies themselves, for the percentiles over all rounds.
+	Samples []time.Duration `json:"-"`
+}
+
+// Wire is what an order costs on the wire, and in Temporal's history.
+type Wire struct {
+	// Orders is over how many it was counted.
+	Orders int `json:"orders"`
+	// HistoryEvents is the median of some workflows; 0 when unknown.
+	HistoryEvents float64  `json:"historyEvents,omitempty"`
+	Temporal      *Traffic `json:"temporal,omitempty"`
+	MongoDB       *Traffic `json:"mongodb,omitempty"`
+	Broker        *Traffic `json:"broker,omitempty"`
+}
+
+// Traffic is what one server got and gave, an order.
+type Traffic struct {
+	Requests float64            `json:"requests"`
+	Bytes    float64            `json:"bytes"`
+	ByName   map[string]float64 `json:"byName"`
+}
+
+// Names of the scenarios that others are compared with.
+const (
+	Floor = "floor"
+	Naive = "naive"
+)
+
+// Finish computes what follows from the rounds.
+func (r *Report) Finish() {
+	rates := map[string]map[int]float64{}
+	for i := range r.Scenarios {
+		s := &r.Scenarios[i]
+		s.finish()
+		rates[s.Name] = map[int]float64{}
+		for _, round := range s.Rounds {
+			rates[s.Name][round.Round] = round.PerSecond
+		}
+	}
+	for i := range r.Scenarios {
+		s := &r.Scenarios[i]
+		if s.Paced || s.Unit != UnitOrders {
+			continue
+		}
+		s.ToFloor = stats.Ratios(rates[s.Name], rates[Floor])
+		s.ToNaive = stats.Ratios(rates[s.Name], rates[Naive])
+	}
+}
+
+// UnitOrders is the unit of what can be compared with the floor.
+const UnitOrders = "orders"
+
+func (s *Scenario) finish() {
+	var rates, p50, p99 []float64
+	var samples []time.Duration
+	cpu := map[string][]float64{}
+	s.Resident = map[string]int64{}
+	for _, r := range s.Rounds {
+		rates = append(rates, r.PerSecond)
+		samples = append(samples, r.Samples...)
+		p50, p99 = append(p50, millis(r.Latency.P50)), append(p99, millis(r.Latency.P99))
+		for process, used := range r.CPU {
+			cpu[process] = append(cpu[process], used)
+		}
+		for process, bytes := range r.Resident {
+			s.Resident[process] = max(s.Resident[process], bytes)
+		}
+	}
+	s.PerSecond, s.Latency = stats.SpreadOf(rates), stats.LatencyOf(samples)
+	s.P50, s.P99 = stats.SpreadOf(p50), stats.SpreadOf(p99)
+	s.CPU = map[string]stats.Spread{}
+	for process, used := range cpu {
+		s.CPU[process] = stats.SpreadOf(used)
+	}
+}
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
