@@ -50,6 +50,8 @@ type Scenario struct {
 	// ToFloor and ToNaive compare with the same round's floor and naive saga.
 	ToFloor stats.Spread `json:"toFloor"`
 	ToNaive stats.Spread `json:"toNaive"`
+	// ToRaw compares documents through the log with the same documents inserted raw.
+	ToRaw stats.Spread `json:"toRaw,omitzero"`
 	// CPU is in milliseconds an order, Resident the largest memory in bytes, by process.
 	CPU      map[string]stats.Spread `json:"cpuMillisAnOrder,omitempty"`
 	Resident map[string]int64        `json:"residentBytes,omitempty"`
@@ -92,6 +94,7 @@ type Traffic struct {
 const (
 	Floor = "floor"
 	Naive = "naive"
+	Raw   = "raw"
 )
 
 // Finish computes what follows from the rounds.
@@ -107,11 +110,14 @@ func (r *Report) Finish() {
 	}
 	for i := range r.Scenarios {
 		s := &r.Scenarios[i]
-		if s.Paced || s.Unit != UnitOrders {
-			continue
+		switch {
+		case s.Paced:
+		case s.Unit == UnitOrders:
+			s.ToFloor = stats.Ratios(rates[s.Name], rates[Floor])
+			s.ToNaive = stats.Ratios(rates[s.Name], rates[Naive])
+		default:
+			s.ToRaw = stats.Ratios(rates[s.Name], rates[Raw])
 		}
-		s.ToFloor = stats.Ratios(rates[s.Name], rates[Floor])
-		s.ToNaive = stats.Ratios(rates[s.Name], rates[Naive])
 	}
 }
 

@@ -51,6 +51,7 @@ func example() *report.Report {
 			}},
 			{Name: "half", Title: "at half the maximum", Unit: "orders", Paced: true, Rounds: rounds(30, 30, 30)},
 			{Name: "append", Title: "appended", Unit: "documents", Rounds: rounds(1000, 900, 1100)},
+			{Name: "raw", Title: "raw", Unit: "documents", Rounds: rounds(4000, 3000, 4400)},
 		},
 	}
 	r.Finish()
@@ -64,6 +65,7 @@ func TestRatiosAreThoseOfTheRounds(t *testing.T) {
 	require.Equal(t, 3, r.Scenarios[2].ToNaive.Rounds)
 	require.Zero(t, r.Scenarios[3].ToFloor.Rounds, "a given rate is no maximum")
 	require.Zero(t, r.Scenarios[4].ToFloor.Rounds, "documents are no orders")
+	require.Equal(t, stats.Spread{Median: 0.25, Min: 0.25, Max: 0.3, Rounds: 3}, r.Scenarios[4].ToRaw)
 	require.Equal(t, 6, r.Scenarios[2].Latency.Samples)
 	require.Equal(t, 7*time.Millisecond, r.Scenarios[2].Latency.Max)
 	require.Equal(t, stats.Spread{Median: 2.5, Min: 1.5, Max: 3.5, Rounds: 3}, r.Scenarios[2].CPU["bench"])

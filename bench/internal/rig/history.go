@@ -6,6 +6,7 @@ import (
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 )
 
@@ -29,4 +30,17 @@ func HistoryEvents(ctx context.Context, c client.Client, workflowID string) (eve
 		return nil
 	})
 	return events, err
+}
+
+var errOpen = errors.New("workflows still run")
+
+// Quiet waits until no workflow runs in a namespace.
+func Quiet(ctx context.Context, c client.Client, namespace string) error {
+	return until(ctx, closing, "namespace "+namespace+" does not come to rest", func(ctx context.Context) error {
+		open, err := c.ListOpenWorkflow(ctx, &workflowservice.ListOpenWorkflowExecutionsRequest{Namespace: namespace, MaximumPageSize: 1})
+		if err == nil && len(open.GetExecutions()) > 0 {
+			err = errOpen
+		}
+		return err
+	})
 }
