@@ -99,17 +99,17 @@ func (r *round) insideSide(ctx context.Context, todo []scenario) error {
 		return err
 	}
 	base := turn{inside: in, appends: appends, naive: r.naive}
-	if err := r.warm(ctx, base, floor, naiveBy(naive.NameCompact)); err != nil {
+	if err := r.warm(ctx, inside, base, floor, naiveBy(naive.NameCompact)); err != nil {
 		return err
 	}
 	return r.turns(ctx, todo, base)
 }
 
 // warm runs a few orders that nobody measures.
-func (r *round) warm(ctx context.Context, base turn, runs ...func(context.Context, *turn) (load.Sample, int, error)) error {
+func (r *round) warm(ctx context.Context, s side, base turn, runs ...func(context.Context, *turn) (load.Sample, int, error)) error {
 	for i, run := range runs {
 		t := base
-		t.id = fmt.Sprintf("%s-warm%d-%d-%d", r.stack.Run, i, r.number, len(r.placed))
+		t.id = fmt.Sprintf("%s-warm%d-%s-%d", r.stack.Run, i, s, r.number)
 		t.n, t.inFlight, t.seed = 2*r.o.inFlight, r.o.inFlight, r.o.seed
 		t.began, t.workflow, t.progress = func() {}, func(string) {}, func() {}
 		if _, _, err := run(ctx, &t); err != nil {
@@ -133,7 +133,7 @@ func (r *round) serviceSide(ctx context.Context, s side, todo []scenario) error 
 	}
 	defer front.Close()
 	defer func() { maps.Copy(r.placed, front.Placed()) }()
-	if err := r.drive(ctx, front, todo); err != nil {
+	if err := r.drive(ctx, s, front, todo); err != nil {
 		return running.explain(err)
 	}
 	if err := errors.Join(front.Doubled(), rig.Quiet(ctx, r.control, r.stack.Namespace)); err != nil {
@@ -142,7 +142,7 @@ func (r *round) serviceSide(ctx context.Context, s side, todo []scenario) error 
 	return running.stop()
 }
 
-func (r *round) drive(ctx context.Context, front *shop.Shop, todo []scenario) error {
+func (r *round) drive(ctx context.Context, s side, front *shop.Shop, todo []scenario) error {
 	if !r.stocked {
 		if err := front.Stock(ctx); err != nil {
 			return err
@@ -153,7 +153,7 @@ func (r *round) drive(ctx context.Context, front *shop.Shop, todo []scenario) er
 		return err
 	}
 	base := turn{shop: front}
-	if err := r.warm(ctx, base, placed((*shop.Shop).ByREST), placed((*shop.Shop).ByEvent)); err != nil {
+	if err := r.warm(ctx, s, base, placed((*shop.Shop).ByREST), placed((*shop.Shop).ByEvent)); err != nil {
 		return err
 	}
 	return r.turns(ctx, todo, base)

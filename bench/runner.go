@@ -57,7 +57,7 @@ func newRunner(o options) (*runner, error) {
 			s.unit = report.UnitOrders
 		}
 		r.chosen = append(r.chosen, s)
-		r.results[s.name] = &report.Scenario{Name: s.name, Title: s.title, Unit: s.unit, Paced: s.paced}
+		r.results[s.name] = &report.Scenario{Name: s.name, Title: s.title, Unit: s.unit, Paced: s.paced, Part: s.part}
 	}
 	return r, nil
 }

@@ -35,7 +35,9 @@ type scenario struct {
 	// last scenarios come last in their side: they need what another has measured or written.
 	last bool
 	// paced scenarios are given their load.
-	paced  bool
+	paced bool
+	// part scenarios measure only a part of an order's life.
+	part   bool
 	basket shop.Basket
 	// run does it and answers what was measured, and of how many.
 	run func(ctx context.Context, t *turn) (load.Sample, int, error)
@@ -47,7 +49,7 @@ type scenario struct {
 var scenarios = []scenario{
 	{name: report.Floor, title: "floor: an empty workflow", side: inside, run: floor},
 	{name: report.Naive, title: "naive: 11 activities", side: inside, share: 0.4, run: naiveBy(naive.NameSteps)},
-	{name: "naive-6", title: "naive: 6 activities", side: inside, share: 0.6, run: naiveBy(naive.NameCompact)},
+	{name: report.Naive6, title: "naive: 6 activities", side: inside, share: 0.6, run: naiveBy(naive.NameCompact)},
 	{name: "rest", title: "ordersaga, by REST", side: serve, run: placed((*shop.Shop).ByREST)},
 	{name: "keyed", title: "by REST with an Idempotency-Key", side: serve, run: placed((*shop.Shop).ByRESTWithKey)},
 	{name: "event", title: "by event", side: serve, run: placed((*shop.Shop).ByEvent)},
@@ -57,7 +59,7 @@ var scenarios = []scenario{
 	{name: "declined-1", title: "1 % declined", side: serve, basket: shop.Basket{Declined: 0.01}, run: placed((*shop.Shop).ByREST)},
 	{name: "declined-10", title: "10 % declined", side: serve, basket: shop.Basket{Declined: 0.1}, run: placed((*shop.Shop).ByREST)},
 	{name: "declined", title: "all declined, until undone", side: serve, basket: shop.Basket{Declined: 1}, run: placed((*shop.Shop).ByREST)},
-	{name: "cancelled", title: "waiting shipments cancelled, until undone", side: serve, share: 0.5, basket: shop.Basket{Shipment: true}, run: cancelled},
+	{name: "cancelled", title: "waiting shipments cancelled: until undone", side: serve, share: 0.5, part: true, basket: shop.Basket{Shipment: true}, run: cancelled},
 	{name: "hot", title: "everybody wants one SKU", side: serve, basket: shop.Basket{Hot: true}, run: placed((*shop.Shop).ByREST)},
 	{name: "lines-20", title: "20 lines an order", side: serve, share: 0.25, basket: shop.Basket{Lines: 20}, run: placed((*shop.Shop).ByREST)},
 	{name: "half", title: "at half of the maximum by REST", side: serve, last: true, paced: true, run: atHalf},

@@ -44,16 +44,20 @@ func (r *Report) Markdown() string {
 func (r *Report) speed(b *strings.Builder) {
 	b.WriteString("## Orders\n\nMedians of the rounds, with the least and the most in brackets; ratios are taken within each round. " +
 		"Percentiles are over all rounds, in milliseconds.\n\n" +
-		"| scenario | orders/s | to the floor | to naive | p50 | p95 | p99 | max |\n|---|---|---|---|---|---|---|---|\n")
+		"| scenario | orders/s | to the floor | to naive, 11 activities | to naive, 6 | p50 | p95 | p99 | max |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, s := range r.Scenarios {
 		if s.Unit != UnitOrders {
 			continue
 		}
 		rate := spread(s.PerSecond, 1)
-		if s.Paced {
+		switch {
+		case s.Paced:
 			rate += " (given)"
+		case s.Part:
+			rate += " (the last part only)"
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", s.Title, rate, spread(s.ToFloor, 2), spread(s.ToNaive, 2), latencies(s.Latency))
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", s.Title, rate, spread(s.ToFloor, 2), spread(s.ToNaive, 1), spread(s.ToNaive6, 1),
+			latencies(s.Latency))
 	}
 	b.WriteString("\n")
 }

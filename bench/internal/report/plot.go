@@ -15,7 +15,7 @@ const (
 	rowHeight  = 26
 	barHeight  = 14
 	topMargin  = 56
-	footMargin = 34
+	footMargin = 58
 )
 
 // style makes the plot readable on light and dark pages: whoever shows it says which of the two it is.
@@ -46,13 +46,18 @@ func (r *Report) SVG() string {
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">`+"\n",
 		plotWidth, height, plotWidth, height)
 	fmt.Fprintf(&b, "<title>%s</title>\n%s", escape("Orders a second as a share of empty workflows a second"), style)
+	hint := ""
+	if r.Quick {
+		hint = "; a quick run, whose numbers mean nothing"
+	}
 	b.WriteString(`<text class="title" x="12" y="22">Orders a second, empty workflows a second = 1</text>` + "\n")
 	fmt.Fprintf(&b, `<text class="small" x="12" y="40">%s</text>`+"\n",
-		escape(fmt.Sprintf("median of %d rounds, whiskers from the least to the most; %s", r.Rounds, r.Machine)))
+		escape(fmt.Sprintf("median of %d rounds, whiskers from the least to the most%s", r.Rounds, hint)))
 	grid(&b, top, scale, len(rows))
 	for i, s := range rows {
 		row(&b, s, scale, topMargin+i*rowHeight)
 	}
+	fmt.Fprintf(&b, `<text class="small" x="12" y="%d">%s</text>`+"\n", height-24, escape(r.Machine))
 	fmt.Fprintf(&b, `<text class="small" x="12" y="%d">%s</text>`+"\n</svg>\n", height-8, escape(r.Servers["temporal"]+"; "+r.Servers["mongodb"]))
 	return b.String()
 }

@@ -38,7 +38,9 @@ type Scenario struct {
 	// Unit is what is counted: orders, or documents.
 	Unit string `json:"unit"`
 	// Paced tells that the load was given: the rate says nothing about the maximum.
-	Paced  bool    `json:"paced,omitempty"`
+	Paced bool `json:"paced,omitempty"`
+	// Part tells that only a part of the orders' lives was measured: the rate cannot be compared with that of whole ones.
+	Part   bool    `json:"part,omitempty"`
 	Rounds []Round `json:"rounds"`
 
 	PerSecond stats.Spread `json:"perSecond"`
@@ -47,9 +49,10 @@ type Scenario struct {
 	// P50 and P99 are those of the rounds, in milliseconds: how far they went apart.
 	P50 stats.Spread `json:"p50Millis"`
 	P99 stats.Spread `json:"p99Millis"`
-	// ToFloor and ToNaive compare with the same round's floor and naive saga.
-	ToFloor stats.Spread `json:"toFloor"`
-	ToNaive stats.Spread `json:"toNaive"`
+	// ToFloor, ToNaive and ToNaive6 compare with the same round's floor and naive sagas.
+	ToFloor  stats.Spread `json:"toFloor"`
+	ToNaive  stats.Spread `json:"toNaive"`
+	ToNaive6 stats.Spread `json:"toNaive6"`
 	// ToRaw compares documents through the log with the same documents inserted raw.
 	ToRaw stats.Spread `json:"toRaw,omitzero"`
 	// CPU is in milliseconds an order, Resident the largest memory in bytes, by process.
@@ -92,9 +95,10 @@ type Traffic struct {
 
 // Names of the scenarios that others are compared with.
 const (
-	Floor = "floor"
-	Naive = "naive"
-	Raw   = "raw"
+	Floor  = "floor"
+	Naive  = "naive"
+	Naive6 = "naive-6"
+	Raw    = "raw"
 )
 
 // Finish computes what follows from the rounds.
@@ -111,10 +115,11 @@ func (r *Report) Finish() {
 	for i := range r.Scenarios {
 		s := &r.Scenarios[i]
 		switch {
-		case s.Paced:
+		case s.Paced || s.Part:
 		case s.Unit == UnitOrders:
 			s.ToFloor = stats.Ratios(rates[s.Name], rates[Floor])
 			s.ToNaive = stats.Ratios(rates[s.Name], rates[Naive])
+			s.ToNaive6 = stats.Ratios(rates[s.Name], rates[Naive6])
 		default:
 			s.ToRaw = stats.Ratios(rates[s.Name], rates[Raw])
 		}

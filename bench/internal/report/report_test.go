@@ -45,11 +45,13 @@ func example() *report.Report {
 		Scenarios: []report.Scenario{
 			{Name: "floor", Title: "empty workflow", Unit: "orders", Rounds: rounds(100, 50, 80)},
 			{Name: "naive", Title: "naive saga", Unit: "orders", Rounds: rounds(20, 11, 15)},
+			{Name: "naive-6", Title: "shorter naive saga", Unit: "orders", Rounds: rounds(30, 15, 25)},
 			{Name: "rest", Title: "by REST & one process", Unit: "orders", Rounds: rounds(60, 30, 40), Wire: &report.Wire{
 				Orders: 2, HistoryEvents: 12, Temporal: &report.Traffic{Requests: 2, Bytes: 1234, ByName: map[string]float64{"StartWorkflowExecution": 1}},
 				Broker: &report.Traffic{Requests: 7, Bytes: 7000, ByName: map[string]float64{"publish": 7}},
 			}},
 			{Name: "half", Title: "at half the maximum", Unit: "orders", Paced: true, Rounds: rounds(30, 30, 30)},
+			{Name: "cancelled", Title: "cancelled", Unit: "orders", Part: true, Rounds: rounds(70, 70, 70)},
 			{Name: "append", Title: "appended", Unit: "documents", Rounds: rounds(1000, 900, 1100)},
 			{Name: "raw", Title: "raw", Unit: "documents", Rounds: rounds(4000, 3000, 4400)},
 		},
@@ -61,15 +63,17 @@ func example() *report.Report {
 func TestRatiosAreThoseOfTheRounds(t *testing.T) {
 	r := example()
 	require.Equal(t, stats.Spread{Median: 1, Min: 1, Max: 1, Rounds: 3}, r.Scenarios[0].ToFloor)
-	require.Equal(t, stats.Spread{Median: 0.6, Min: 0.5, Max: 0.6, Rounds: 3}, r.Scenarios[2].ToFloor)
-	require.Equal(t, 3, r.Scenarios[2].ToNaive.Rounds)
-	require.Zero(t, r.Scenarios[3].ToFloor.Rounds, "a given rate is no maximum")
-	require.Zero(t, r.Scenarios[4].ToFloor.Rounds, "documents are no orders")
-	require.Equal(t, stats.Spread{Median: 0.25, Min: 0.25, Max: 0.3, Rounds: 3}, r.Scenarios[4].ToRaw)
-	require.Equal(t, 6, r.Scenarios[2].Latency.Samples)
-	require.Equal(t, 7*time.Millisecond, r.Scenarios[2].Latency.Max)
-	require.Equal(t, stats.Spread{Median: 2.5, Min: 1.5, Max: 3.5, Rounds: 3}, r.Scenarios[2].CPU["bench"])
-	require.Equal(t, int64(50_000_002), r.Scenarios[2].Resident["bench"])
+	require.Equal(t, stats.Spread{Median: 0.6, Min: 0.5, Max: 0.6, Rounds: 3}, r.Scenarios[3].ToFloor)
+	require.Equal(t, 3, r.Scenarios[3].ToNaive.Rounds)
+	require.Equal(t, stats.Spread{Median: 2, Min: 1.6, Max: 2, Rounds: 3}, r.Scenarios[3].ToNaive6)
+	require.Zero(t, r.Scenarios[4].ToFloor.Rounds, "a given rate is no maximum")
+	require.Zero(t, r.Scenarios[5].ToFloor.Rounds, "neither is a part of an order")
+	require.Zero(t, r.Scenarios[6].ToFloor.Rounds, "documents are no orders")
+	require.Equal(t, stats.Spread{Median: 0.25, Min: 0.25, Max: 0.3, Rounds: 3}, r.Scenarios[6].ToRaw)
+	require.Equal(t, 6, r.Scenarios[3].Latency.Samples)
+	require.Equal(t, 7*time.Millisecond, r.Scenarios[3].Latency.Max)
+	require.Equal(t, stats.Spread{Median: 2.5, Min: 1.5, Max: 3.5, Rounds: 3}, r.Scenarios[3].CPU["bench"])
+	require.Equal(t, int64(50_000_002), r.Scenarios[3].Resident["bench"])
 }
 
 func TestGolden(t *testing.T) {
@@ -99,7 +103,7 @@ func TestThePlotIsXMLAndForBothSchemes(t *testing.T) {
 			bars++
 		}
 	}
-	require.Equal(t, 3, bars, "what cannot be compared with the floor has no bar")
+	require.Equal(t, 4, bars, "what cannot be compared with the floor has no bar")
 	require.Contains(t, svg, "prefers-color-scheme:dark")
 	require.Contains(t, svg, "2 cores &lt;test&gt;")
 	require.NotContains(t, (&report.Report{}).SVG(), "NaN")
@@ -110,6 +114,6 @@ func TestAReportIsData(t *testing.T) {
 	require.NoError(t, err)
 	var back report.Report
 	require.NoError(t, json.Unmarshal(raw, &back))
-	require.Equal(t, example().Scenarios[2].ToFloor, back.Scenarios[2].ToFloor)
+	require.Equal(t, example().Scenarios[3].ToFloor, back.Scenarios[3].ToFloor)
 	require.NotContains(t, string(raw), "NaN")
 }

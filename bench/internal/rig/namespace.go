@@ -122,14 +122,13 @@ func mongoVersion(ctx context.Context, db *mongo.Database) (string, error) {
 		FerretDB        struct {
 			Version string `bson:"version"`
 		} `bson:"ferretdb"`
-		Engines []string `bson:"storageEngines"`
 	}
 	if err := db.RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info); err != nil {
 		return "", err
 	}
 	switch {
 	case info.FerretDBVersion != "":
-		return "FerretDB " + info.FerretDBVersion + ", a stand-in for MongoDB", nil
+		return "FerretDB 1, a stand-in for MongoDB", nil
 	case info.FerretDB.Version != "":
 		return "FerretDB " + info.FerretDB.Version + " on DocumentDB", nil
 	}
