@@ -25,7 +25,7 @@ run: build ## everything on this machine: stack, service, demo stock, a first or
 demo: build ## throw-away stack: one order down every path, each timeline as a table
 	@$(BIN)/devstack exec -- $(BIN)/demo -binary $(BIN)/ordersaga tour
 
-bench: service devstack ## measure floor, naive saga and ordersaga in one run; QUICK=1 only looks whether it works, ARGS="--help" lists flags
+bench: service devstack ## measure floor, naive saga and ordersaga in one run; QUICK=1 only looks whether it works
 	@CGO_ENABLED=0 $(GO) build -o $(BIN)/bench ./bench
 	@$(BIN)/devstack exec -- $(BIN)/bench -binary $(BIN)/ordersaga $(if $(filter 1,$(QUICK)),--quick) $(ARGS)
 

@@ -190,6 +190,12 @@ func (r *round) measure(ctx context.Context, t *turn) error {
 	if err != nil {
 		return err
 	}
+	if r.taps != nil {
+		// The last workflows may still be saying that they are done.
+		if err := rig.Quiet(ctx, r.control, r.stack.Namespace); err != nil {
+			return err
+		}
+	}
 	after, counts := begin()
 	result := r.results[t.scenario.name]
 	rate := float64(n) / sample.Elapsed.Seconds()

@@ -78,10 +78,8 @@ func (r *runner) run(ctx context.Context) (_ *report.Report, err error) {
 		r.tidy(last)
 	}()
 	fmt.Fprintf(os.Stderr, "bench: run %s, seed %d; %s\n", r.stack.Run, r.o.seed, r.o)
-	if r.o.namespace == "" {
-		if err := rig.MakeNamespace(ctx, r.control, r.stack.Namespace); err != nil {
-			return nil, err
-		}
+	if err := r.namespace(ctx); err != nil {
+		return nil, err
 	}
 	versions, err := rig.Versions(ctx, r.stack, r.control, r.mongo.Database(r.stack.Database(0)))
 	if err != nil {
@@ -99,6 +97,14 @@ func (r *runner) run(ctx context.Context) (_ *report.Report, err error) {
 		}
 	}
 	return r.report(began, versions), nil
+}
+
+// namespace makes the run's namespace, or makes sure that the one that was given is nobody else's.
+func (r *runner) namespace(ctx context.Context) error {
+	if r.o.namespace == "" {
+		return rig.MakeNamespace(ctx, r.control, r.stack.Namespace)
+	}
+	return rig.Alone(ctx, r.control, r.stack.Namespace)
 }
 
 // watchServers finds the servers' processes, where they are on this machine.

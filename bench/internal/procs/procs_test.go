@@ -29,9 +29,9 @@ func fake(t *testing.T) procs.Reader {
 	write("net/tcp", "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"+
 		"   0: 0100007F:1C49 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 5511 1 0\n"+
 		"   1: 0100007F:1C4A 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 5512 1 0\n")
-	require.NoError(t, os.MkdirAll(filepath.Join(root, "42/fd"), 0o750))
-	require.NoError(t, os.Symlink("socket:[5511]", filepath.Join(root, "42/fd/3")))
-	require.NoError(t, os.Symlink("socket:[5512]", filepath.Join(root, "42/fd/4")))
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "42", "fd"), 0o750))
+	require.NoError(t, os.Symlink("socket:[5511]", filepath.Join(root, "42", "fd", "3")))
+	require.NoError(t, os.Symlink("socket:[5512]", filepath.Join(root, "42", "fd", "4")))
 	return procs.Reader{Root: root}
 }
 

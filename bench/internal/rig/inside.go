@@ -91,7 +91,8 @@ func StartInside(ctx context.Context, s Stack, database string) (in *Inside, err
 	if err = in.publisher.WaitReady(ctx); err != nil {
 		return in, err
 	}
-	return in, in.work(&naive.Activities{Log: in.Log, Publisher: in.publisher, Stock: in.Ledger, Gateway: gateway})
+	err = in.work(&naive.Activities{Log: in.Log, Publisher: in.publisher, Stock: in.Ledger, Gateway: gateway})
+	return in, err
 }
 
 // work starts the workers.
@@ -113,7 +114,10 @@ func NewLog(ctx context.Context, db *mongo.Database, collection string) (*mongol
 	if err != nil {
 		return nil, err
 	}
-	return log, log.Setup(ctx)
+	if err := log.Setup(ctx); err != nil {
+		return nil, err
+	}
+	return log, nil
 }
 
 // Dial connects to Temporal as the service does, with the interceptors.

@@ -44,6 +44,34 @@ func MakeNamespace(ctx context.Context, c client.Client, name string) error {
 	})
 }
 
+// inUse is how recently a worker must have asked for work to be taken for one that is there.
+const inUse = 2 * time.Minute
+
+// serviceQueue is the task queue of the service's sagas. A worker of somebody else's would take them.
+const serviceQueue = "orders"
+
+// Alone is an error when somebody else works in a namespace.
+func Alone(ctx context.Context, c client.Client, namespace string) error {
+	open, err := c.ListOpenWorkflow(ctx, &workflowservice.ListOpenWorkflowExecutionsRequest{Namespace: namespace, MaximumPageSize: 1})
+	if err != nil {
+		return err
+	}
+	if len(open.GetExecutions()) > 0 {
+		return fmt.Errorf("workflows run in namespace %s: give the benchmark one that nobody else uses", namespace)
+	}
+	queue, err := c.DescribeTaskQueue(ctx, serviceQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+	if err != nil {
+		return err
+	}
+	for _, poller := range queue.GetPollers() {
+		if time.Since(poller.GetLastAccessTime().AsTime()) < inUse {
+			return fmt.Errorf("worker %s works on queue %s of namespace %s: give the benchmark one that nobody else uses",
+				poller.GetIdentity(), serviceQueue, namespace)
+		}
+	}
+	return nil
+}
+
 // DropNamespace deletes the run's namespace with everything in it, as far as that is allowed.
 func DropNamespace(ctx context.Context, c client.Client, name string) error {
 	_, err := c.OperatorService().DeleteNamespace(ctx, &operatorservice.DeleteNamespaceRequest{Namespace: name})

@@ -6,6 +6,7 @@
 package wiretap
 
 import (
+	"context"
 	"errors"
 	"io"
 	"maps"
@@ -59,6 +60,8 @@ func (c Counts) Total() int64 {
 // Proxy listens on loopback before a server.
 type Proxy struct {
 	listener net.Listener
+	ctx      context.Context
+	cancel   context.CancelFunc
 	target   string
 	protocol Protocol
 	all      sync.WaitGroup
@@ -71,11 +74,13 @@ type Proxy struct {
 
 // Listen makes a proxy before target, host:port.
 func Listen(protocol Protocol, target string) (*Proxy, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ctx, cancel := context.WithCancel(context.Background())
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
+		cancel()
 		return nil, err
 	}
-	p := &Proxy{listener: l, target: target, protocol: protocol, conns: map[net.Conn]bool{}, counts: Counts{Requests: map[string]int64{}}}
+	p := &Proxy{listener: l, ctx: ctx, cancel: cancel, target: target, protocol: protocol, conns: map[net.Conn]bool{}, counts: Counts{Requests: map[string]int64{}}}
 	p.all.Go(p.accept)
 	return p, nil
 }
@@ -94,6 +99,7 @@ func (p *Proxy) Counts() Counts {
 
 // Close cuts every connection and waits until all is over.
 func (p *Proxy) Close() {
+	p.cancel()
 	_ = p.listener.Close()
 	p.mu.Lock()
 	p.closed = true
@@ -145,7 +151,7 @@ func (p *Proxy) serve(client net.Conn) {
 		return
 	}
 	defer p.drop(client)
-	server, err := net.Dial("tcp", p.target)
+	server, err := (&net.Dialer{}).DialContext(p.ctx, "tcp", p.target)
 	if err != nil || !p.keep(server) {
 		return
 	}

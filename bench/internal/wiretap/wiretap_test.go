@@ -64,7 +64,7 @@ func talk(t *testing.T, protocol wiretap.Protocol, greeting []byte, pieces ...[]
 // message is an OP_MSG with a command and the documents that belong to it.
 func message(t *testing.T, command bson.D, documents ...bson.D) []byte {
 	t.Helper()
-	body := make([]byte, 4)
+	body := []byte{0, 0, 0, 0}
 	raw, err := bson.Marshal(command)
 	require.NoError(t, err)
 	body = append(append(body, 0), raw...)
