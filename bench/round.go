@@ -208,11 +208,11 @@ func (r *round) measure(ctx context.Context, t *turn) error {
 	}
 	one := report.Round{
 		Round: r.number, Count: n, Elapsed: sample.Elapsed, PerSecond: rate, Samples: sample.Latencies, Latency: stats.LatencyOf(sample.Latencies),
-		CPU: map[string]float64{}, Resident: map[string]int64{},
+		CPU: map[string]float64{}, Resident: map[string]int64{}, Foreign: after.Foreign(before),
 	}
 	for process, used := range after.Since(before) {
 		one.CPU[process] = float64(used) / float64(time.Millisecond) / float64(n)
-		one.Resident[process] = after[process].Resident
+		one.Resident[process] = after.Processes[process].Resident
 	}
 	result.Rounds = append(result.Rounds, one)
 	r.bar.done(r.number, t.scenario.name, one)

@@ -110,7 +110,7 @@ func (r *runner) namespace(ctx context.Context) error {
 // watchServers finds the servers' processes, where they are on this machine.
 func (r *runner) watchServers() {
 	r.watch.Process("bench", os.Getpid())
-	if _, ok := r.watch.Now()["bench"]; !ok {
+	if _, ok := r.watch.Now().Processes["bench"]; !ok {
 		r.notes = append(r.notes, "CPU and memory are read from /proc, which is not there")
 		return
 	}

@@ -52,6 +52,41 @@ func (r Reader) Of(pid int) (u Usage, ok bool) {
 	}, true
 }
 
+// Machine is what all processors have done together since the machine began.
+type Machine struct {
+	// Busy is the time in which they worked, or others on the same hardware did.
+	Busy time.Duration
+	// Total is all time.
+	Total time.Duration
+}
+
+// Machine returns the usage of the whole machine; ok is false when nothing is known of it.
+func (r Reader) Machine() (m Machine, ok bool) {
+	stat, err := os.ReadFile(filepath.Join(r.Root, "stat"))
+	if err != nil {
+		return m, false
+	}
+	line, _, _ := strings.Cut(string(stat), "\n")
+	fields := strings.Fields(line)
+	// user nice system idle iowait irq softirq steal, see proc(5); guests are in user already.
+	const idle, iowait, counted = 3, 4, 8
+	if len(fields) <= counted || fields[0] != "cpu" {
+		return m, false
+	}
+	for i, field := range fields[1 : counted+1] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return Machine{}, false
+		}
+		spent := time.Duration(n) * time.Second / ticks
+		m.Total += spent
+		if i != idle && i != iowait {
+			m.Busy += spent
+		}
+	}
+	return m, true
+}
+
 // Listener returns the process that listens on a TCP port of this machine; ok is false when there is none, or it is not
 // ours to look at. Addr is host:port; a host that is not loopback is another machine for all that is known here.
 func (r Reader) Listener(addr string) (pid int, ok bool) {

@@ -26,6 +26,7 @@ func fake(t *testing.T) procs.Reader {
 	}
 	write("42/stat", "42 (a) b (c) S 1 42 42 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 9 0 1000 900000 1024 1844674407 1 1 0")
 	write("7/stat", "7 (short) S 1 2")
+	write("stat", "cpu  100 10 50 700 40 5 5 90 3 3\ncpu0 1 2 3\n")
 	write("net/tcp", "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"+
 		"   0: 0100007F:1C49 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 5511 1 0\n"+
 		"   1: 0100007F:1C4A 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 5512 1 0\n")
@@ -47,6 +48,23 @@ func TestUsage(t *testing.T) {
 	}
 }
 
+func TestTheMachine(t *testing.T) {
+	m, ok := fake(t).Machine()
+	require.True(t, ok)
+	require.Equal(t, procs.Machine{Busy: 2600 * time.Millisecond, Total: 10 * time.Second}, m)
+	_, ok = procs.Reader{Root: t.TempDir()}.Machine()
+	require.False(t, ok)
+}
+
+// Ten seconds of processor time, of which six were worked, four of them by whom we watch.
+func TestWhatOthersUse(t *testing.T) {
+	used := func(cpu time.Duration) map[string]procs.Usage { return map[string]procs.Usage{"service": {CPU: cpu}} }
+	before := procs.Snapshot{Processes: used(time.Second), Machine: procs.Machine{Busy: 20 * time.Second, Total: 100 * time.Second}}
+	after := procs.Snapshot{Processes: used(5 * time.Second), Machine: procs.Machine{Busy: 26 * time.Second, Total: 110 * time.Second}}
+	require.InDelta(t, 0.2, after.Foreign(before), 1e-9)
+	require.Zero(t, procs.Snapshot{Processes: used(5 * time.Second)}.Foreign(procs.Snapshot{Processes: used(0)}), "nothing is known")
+}
+
 func TestTheListenerOfAPort(t *testing.T) {
 	r := fake(t)
 	pid, ok := r.Listener("127.0.0.1:7241")
@@ -62,7 +80,7 @@ func TestWithoutProcNothingIsKnown(t *testing.T) {
 	w := procs.NewWatch(procs.Reader{Root: filepath.Join(t.TempDir(), "missing")})
 	require.False(t, w.Server("mongodb", "127.0.0.1:27017"))
 	w.Process("service", os.Getpid())
-	require.Empty(t, w.Now())
+	require.Empty(t, w.Now().Processes)
 }
 
 func TestAWatchOverThisProcess(t *testing.T) {
@@ -75,9 +93,9 @@ func TestAWatchOverThisProcess(t *testing.T) {
 	w := procs.NewWatch(procs.Reader{Root: "/proc"})
 	require.True(t, w.Server("me", l.Addr().String()))
 	before := w.Now()
-	require.Positive(t, before["me"].Resident)
+	require.Positive(t, before.Processes["me"].Resident)
 	used := w.Now().Since(before)
 	require.Contains(t, used, "me")
 	w.Process("me", 0)
-	require.Empty(t, w.Now())
+	require.Empty(t, w.Now().Processes)
 }

@@ -2,7 +2,7 @@ package procs
 
 import "time"
 
-// Watch looks at named processes.
+// Watch looks at named processes, and at the machine.
 type Watch struct {
 	Reader
 	pids map[string]int
@@ -29,27 +29,46 @@ func (w *Watch) Server(name, addr string) bool {
 	return ok
 }
 
-// Snapshot is the usage of all watched processes at one moment.
-type Snapshot map[string]Usage
+// Snapshot is what was used up to one moment.
+type Snapshot struct {
+	// Processes are the watched ones; those of which nothing is known are left out.
+	Processes map[string]Usage
+	// Machine is that of the whole machine; zero when it is not known.
+	Machine Machine
+}
 
-// Now takes a snapshot; processes of which nothing is known are left out.
+// Now takes a snapshot.
 func (w *Watch) Now() Snapshot {
-	s := Snapshot{}
+	s := Snapshot{Processes: map[string]Usage{}}
 	for name, pid := range w.pids {
 		if u, ok := w.Of(pid); ok {
-			s[name] = u
+			s.Processes[name] = u
 		}
 	}
+	s.Machine, _ = w.Machine()
 	return s
 }
 
 // Since returns the CPU time that each process has used since an earlier snapshot.
 func (s Snapshot) Since(earlier Snapshot) map[string]time.Duration {
 	used := map[string]time.Duration{}
-	for name, u := range s {
-		if before, ok := earlier[name]; ok {
+	for name, u := range s.Processes {
+		if before, ok := earlier.Processes[name]; ok {
 			used[name] = u.CPU - before.CPU
 		}
 	}
 	return used
+}
+
+// Foreign is the share of the machine, 0 to 1, that since an earlier snapshot went to nobody who is watched: other
+// programs, other machines on the same hardware, and what the kernel does for everybody. It is 0 when it is not known.
+func (s Snapshot) Foreign(earlier Snapshot) float64 {
+	total, foreign := s.Machine.Total-earlier.Machine.Total, s.Machine.Busy-earlier.Machine.Busy
+	for _, used := range s.Since(earlier) {
+		foreign -= used
+	}
+	if total <= 0 || foreign <= 0 {
+		return 0
+	}
+	return float64(foreign) / float64(total)
 }

@@ -139,10 +139,11 @@ func (r *Report) processes(b *strings.Builder) {
 	}
 	columns := slices.Sorted(maps.Keys(names))
 	fmt.Fprintf(b, "## CPU and memory\n\nCPU milliseconds an order (a document, for the log by itself), then the most memory in MB, by process; "+
-		"`bench` drives the load and runs the floor and the naive sagas.\n\n| scenario | %s |\n|---|%s\n",
+		"`bench` drives the load and runs the floor and the naive sagas. What the floor needs of the CPU, as a share of what an order needs, is what the "+
+		"ratio to the floor would be if processors were all that counts.\n\n| scenario | all together | the floor's share | %s |\n|---|---|---|%s\n",
 		strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
 	for _, s := range r.Scenarios {
-		fmt.Fprintf(b, "| %s |", s.Title)
+		fmt.Fprintf(b, "| %s | %s | %s |", s.Title, spread(s.CPUAll, 1), spread(s.CPUToFloor, 2))
 		for _, process := range columns {
 			cell := nothing
 			if used, ok := s.CPU[process]; ok {

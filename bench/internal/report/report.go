@@ -3,6 +3,7 @@
 package report
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/ordersaga/ordersaga/bench/internal/stats"
@@ -55,6 +56,10 @@ type Scenario struct {
 	ToNaive6 stats.Spread `json:"toNaive6"`
 	// ToRaw compares documents through the log with the same documents inserted raw.
 	ToRaw stats.Spread `json:"toRaw,omitzero"`
+	// CPUAll is the CPU time of all processes together, in milliseconds an order; CPUToFloor is the floor's share of it, which is
+	// what the ratio to the floor would be if processors were all that counts. It hardly depends on who else uses the machine.
+	CPUAll     stats.Spread `json:"cpuMillisAnOrderAll,omitzero"`
+	CPUToFloor stats.Spread `json:"cpuToFloor,omitzero"`
 	// CPU is in milliseconds an order, Resident the largest memory in bytes, by process.
 	CPU      map[string]stats.Spread `json:"cpuMillisAnOrder,omitempty"`
 	Resident map[string]int64        `json:"residentBytes,omitempty"`
@@ -71,6 +76,8 @@ type Round struct {
 	Latency   stats.Latency      `json:"latency"`
 	CPU       map[string]float64 `json:"cpuMillisAnOrder,omitempty"`
 	Resident  map[string]int64   `json:"residentBytes,omitempty"`
+	// Foreign is the share of the machine that others used meanwhile, 0 to 1.
+	Foreign float64 `json:"foreign"`
 	// Samples are the latencies themselves, for the percentiles over all rounds.
 	Samples []time.Duration `json:"-"`
 }
@@ -101,15 +108,24 @@ const (
 	Raw    = "raw"
 )
 
+// foreignTooMuch is the share of the machine from which on a report says that it was not alone. The kernel's work for the
+// network is a part of what nobody in particular has used.
+const foreignTooMuch = 0.2
+
 // Finish computes what follows from the rounds.
 func (r *Report) Finish() {
-	rates := map[string]map[int]float64{}
+	rates, work := map[string]map[int]float64{}, map[string]map[int]float64{}
+	var foreign []float64
 	for i := range r.Scenarios {
 		s := &r.Scenarios[i]
 		s.finish()
-		rates[s.Name] = map[int]float64{}
+		rates[s.Name], work[s.Name] = map[int]float64{}, map[int]float64{}
 		for _, round := range s.Rounds {
 			rates[s.Name][round.Round] = round.PerSecond
+			if all := round.cpu(); all > 0 {
+				work[s.Name][round.Round] = 1 / all
+			}
+			foreign = append(foreign, round.Foreign)
 		}
 	}
 	for i := range r.Scenarios {
@@ -118,24 +134,40 @@ func (r *Report) Finish() {
 		case s.Paced || s.Part:
 		case s.Unit == UnitOrders:
 			s.ToFloor = stats.Ratios(rates[s.Name], rates[Floor])
+			s.CPUToFloor = stats.Ratios(work[s.Name], work[Floor])
 			s.ToNaive = stats.Ratios(rates[s.Name], rates[Naive])
 			s.ToNaive6 = stats.Ratios(rates[s.Name], rates[Naive6])
 		default:
 			s.ToRaw = stats.Ratios(rates[s.Name], rates[Raw])
 		}
 	}
+	if others := stats.SpreadOf(foreign); others.Median > foreignTooMuch {
+		r.Notes = append(r.Notes, fmt.Sprintf("The machine was not alone: others used %.0f %% of it (median of all turns; up to %.0f %%). "+
+			"Rates and latencies are lower bounds; CPU times stand.", 100*others.Median, 100*others.Max))
+	}
+}
+
+// cpu is the CPU time of all processes together.
+func (r Round) cpu() (all float64) {
+	for _, used := range r.CPU {
+		all += used
+	}
+	return all
 }
 
 // UnitOrders is the unit of what can be compared with the floor.
 const UnitOrders = "orders"
 
 func (s *Scenario) finish() {
-	var rates, p50, p99 []float64
+	var rates, p50, p99, together []float64
 	var samples []time.Duration
 	cpu := map[string][]float64{}
 	s.Resident = map[string]int64{}
 	for _, r := range s.Rounds {
 		rates = append(rates, r.PerSecond)
+		if all := r.cpu(); all > 0 {
+			together = append(together, all)
+		}
 		samples = append(samples, r.Samples...)
 		p50, p99 = append(p50, millis(r.Latency.P50)), append(p99, millis(r.Latency.P99))
 		for process, used := range r.CPU {
@@ -147,7 +179,7 @@ func (s *Scenario) finish() {
 	}
 	s.PerSecond, s.Latency = stats.SpreadOf(rates), stats.LatencyOf(samples)
 	s.P50, s.P99 = stats.SpreadOf(p50), stats.SpreadOf(p99)
-	s.CPU = map[string]stats.Spread{}
+	s.CPUAll, s.CPU = stats.SpreadOf(together), map[string]stats.Spread{}
 	for process, used := range cpu {
 		s.CPU[process] = stats.SpreadOf(used)
 	}

@@ -76,6 +76,29 @@ func TestRatiosAreThoseOfTheRounds(t *testing.T) {
 	require.Equal(t, int64(50_000_002), r.Scenarios[3].Resident["bench"])
 }
 
+// A CPU bound machine would do as many orders as its processors have time for.
+func TestTheFloorsShareOfTheCPU(t *testing.T) {
+	r := example()
+	r.Scenarios[3].Rounds[0].CPU = map[string]float64{"bench": 0.5, "service": 2.5}
+	r.Scenarios[3].Rounds[1].CPU = map[string]float64{"service": 5}
+	r.Scenarios[3].Rounds[2].CPU = nil
+	r.Finish()
+	require.Equal(t, stats.Spread{Median: 4, Min: 3, Max: 5, Rounds: 2}, r.Scenarios[3].CPUAll)
+	require.Equal(t, stats.Spread{Median: 0.5, Min: 0.5, Max: 0.5, Rounds: 2}, r.Scenarios[3].CPUToFloor)
+}
+
+func TestAReportSaysWhenTheMachineWasNotAlone(t *testing.T) {
+	r := example()
+	require.Len(t, r.Notes, 1)
+	for i := range r.Scenarios {
+		for n := range r.Scenarios[i].Rounds {
+			r.Scenarios[i].Rounds[n].Foreign = 0.25
+		}
+	}
+	r.Finish()
+	require.Contains(t, r.Notes[1], "others used 25 %")
+}
+
 func TestGolden(t *testing.T) {
 	r := example()
 	for name, text := range map[string]string{"report.svg": r.SVG(), "report.md": r.Markdown()} {
