@@ -139,6 +139,8 @@ func (r *round) serviceSide(ctx context.Context, s side, todo []scenario) error 
 	if err := errors.Join(front.Doubled(), rig.Quiet(ctx, r.control, r.stack.Namespace)); err != nil {
 		return running.explain(err)
 	}
+	// A connection that is open and unused would keep the service from ending for five seconds.
+	front.Close()
 	return running.stop()
 }
 

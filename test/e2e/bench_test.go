@@ -8,8 +8,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
 // TestTheBenchmarkRuns: every scenario once, with a handful of orders. It says nothing about speed; it says that the
@@ -21,6 +19,12 @@ func TestTheBenchmarkRuns(t *testing.T) {
 	build := exec.CommandContext(s.ctx, "go", "build", "-o", bench, "../../bench")
 	text, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", text)
+
+	lost := exec.CommandContext(s.ctx, bench, "--binary", binary, "--quick")
+	lost.Env = append(os.Environ(), "TEMPORAL_ADDRESS=")
+	text, err = lost.CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(text), "make bench", "it says what is missing before it does anything")
 
 	before, err := s.db.Client().ListDatabaseNames(s.ctx, struct{}{})
 	require.NoError(t, err)
@@ -71,14 +75,4 @@ func TestTheBenchmarkRuns(t *testing.T) {
 	for _, name := range []string{"bench.md", "bench.svg"} {
 		require.FileExists(t, filepath.Join(out, name))
 	}
-}
-
-// TestTheBenchmarkNeedsItsServers: it says what is missing before it does anything.
-func TestTheBenchmarkNeedsItsServers(t *testing.T) {
-	testenv.Temporal(t)
-	run := exec.CommandContext(t.Context(), "go", "run", "../../bench", "--quick")
-	run.Env = append(os.Environ(), "TEMPORAL_ADDRESS=")
-	text, err := run.CombinedOutput()
-	require.Error(t, err)
-	require.Contains(t, string(text), "make bench")
 }

@@ -40,7 +40,7 @@ func Open(serviceURL, amqpURL, exchange string, inFlight int) (*Shop, error) {
 	}, nil
 }
 
-// Close ends the connections.
+// Close ends the connections. It may be called again.
 func (s *Shop) Close() {
 	s.client.HTTP.CloseIdleConnections()
 	s.bus.close()
