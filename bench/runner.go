@@ -34,7 +34,9 @@ type runner struct {
 	chosen  []scenario
 	results map[string]*report.Scenario
 	placed  int
-	notes   []string
+	// alone tells that every server was found on this machine.
+	alone bool
+	notes []string
 }
 
 func newRunner(o options) (*runner, error) {
@@ -114,10 +116,12 @@ func (r *runner) watchServers() {
 		r.notes = append(r.notes, "CPU and memory are read from /proc, which is not there")
 		return
 	}
+	r.alone = true
 	for name, addr := range map[string]string{
 		"temporal": r.stack.Temporal, "mongodb": r.stack.MongoAddress(), "rabbitmq": r.stack.AMQPAddress(),
 	} {
 		if !r.watch.Server(name, addr) {
+			r.alone = false
 			r.notes = append(r.notes, name+" is not a process of this machine that can be looked at: its CPU and memory are not known")
 		}
 	}

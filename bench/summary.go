@@ -15,7 +15,7 @@ import (
 func (r *runner) report(began time.Time, versions map[string]string) *report.Report {
 	result := &report.Report{
 		Run: r.stack.Run, Began: began, Took: time.Since(began), Command: r.o.String(), Quick: r.o.quick, Seed: r.o.seed, Rounds: r.o.rounds,
-		Orders: r.o.orders, InFlight: r.o.inFlight, Commit: commit(), Machine: machine(), Servers: versions, Payment: gateway(),
+		Orders: r.o.orders, InFlight: r.o.inFlight, Commit: commit(), Machine: machine(r.alone), Servers: versions, Payment: gateway(),
 		Verdict: fmt.Sprintf("%d orders, each by the audit over the raw documents, those of the service by `ordersaga reconcile` too: "+
 			"none is lost, doubled, or ended as it must not", r.placed),
 		Notes: append(r.notes,
@@ -41,8 +41,8 @@ func gateway() string {
 	return named + " for ordersaga, the simulator for the naive sagas"
 }
 
-// machine is what the run ran on.
-func machine() string {
+// machine is what the run ran on. Alone tells that every server ran there too.
+func machine(alone bool) string {
 	model := "unknown processor"
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		for line := range strings.Lines(string(info)) {
@@ -52,7 +52,11 @@ func machine() string {
 			}
 		}
 	}
-	return fmt.Sprintf("%d × %s, %s/%s, %s; load and servers share it", runtime.NumCPU(), model, runtime.GOOS, runtime.GOARCH, runtime.Version())
+	text := fmt.Sprintf("%d × %s, %s/%s, %s", runtime.NumCPU(), model, runtime.GOOS, runtime.GOARCH, runtime.Version())
+	if alone {
+		text += "; load, service and servers share it"
+	}
+	return text
 }
 
 // commit is the revision that this binary was built from.
