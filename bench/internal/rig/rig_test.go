@@ -1,6 +1,8 @@
 package rig
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -79,4 +81,16 @@ func TestTheVerdict(t *testing.T) {
 	}
 	many := orders(map[string]string{})
 	require.ErrorContains(t, judge(many, map[string]string{"x": "order.completed"}), "1 things do not hold")
+}
+
+func TestReconcileDecidesToo(t *testing.T) {
+	script := func(text string) string {
+		path := filepath.Join(t.TempDir(), "ordersaga")
+		require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700))
+		return path
+	}
+	content := script(`test "$1" = reconcile -a "$MONGODB_DATABASE" = bench_r1_2 -a "$TEMPORAL_NAMESPACE" = bench-r1`)
+	s := Stack{Run: "r1", Namespace: "bench-r1"}
+	require.NoError(t, Reconcile(t.Context(), s, content, s.Database(2)))
+	require.ErrorContains(t, Reconcile(t.Context(), s, script("echo chain_broken; exit 1"), s.Database(2)), "chain_broken")
 }
