@@ -60,7 +60,7 @@ func letter(body []byte) deadletter.Detail {
 		Message: wire.Message{ContentType: "application/json", MessageID: "evt-1", RoutingKey: "stock.received", Exchange: "domain_events", Timestamp: at,
 			Headers: map[string]any{"x-tenant": "blue", "at": at, "raw": []byte{1, 2}, "deep": []any{map[string]any{"n": int32(7)}}}, Body: body},
 		Reason: fault.Invalid, Detail: "event is invalid; /data/quantity: is missing", Attempts: 1, FirstSeen: at, FailedAt: at.Add(time.Second),
-		ReplayOf: "letter-0", Replays: 1,
+		Queue: "ordersaga.inbox", ReplayOf: "letter-0", Replays: 1,
 	}, at.Add(2*time.Second))
 	record := event.Record{Stream: event.DeadStream(l.ID), Version: 1, Hash: "h1", PrevHash: "h0",
 		Entry: event.New(event.DeadStream(l.ID), "receive", event.DeadReceived, l.ID, at, deadletter.ReceivedData{LetterID: l.ID, Reason: l.Reason, PayloadHash: l.PayloadHash, Size: l.Size})}

@@ -49,7 +49,7 @@ func TestPublishRefusesWhatTheServiceWouldRefuse(t *testing.T) {
 		"our own type":        {args: []string{"order.completed", "--data", `{}`}, want: "not a type that the service listens to"},
 		"another type":        {args: []string{"order.created", "--data", `{"type":"stock.received","data":{"sku":"tea","quantity":1}}`}, want: "of type stock.received, not order.created"},
 		"a field is missing":  {args: []string{"stock.received", "--data", `{"quantity":3}`}, want: "/data/sku: is missing"},
-		"a field is wrong":    {args: []string{"stock.received", "--data", `{"sku":"tea","quantity":0}`}, want: "/data/quantity: must be 1 to"},
+		"a field is wrong":    {args: []string{"stock.received", "--data", `{"sku":"tea","quantity":0}`}, want: "/data/quantity: must be from 1 to"},
 		"a field is unknown":  {args: []string{"order.created", "--file", "-"}, stdin: strings.Replace(order, "{", `{"vip":true,`, 1), want: "/data/vip: is not a known field"},
 		"the second is wrong": {args: []string{"stock.received", "--file", "-"}, stdin: `{"sku":"tea","quantity":1} {"sku":"tea"}`, want: "event 2 would be refused"},
 		"one id for two":      {args: []string{"stock.received", "--id", "1", "--file", "-"}, stdin: `{"sku":"tea","quantity":1} {"sku":"tea","quantity":1}`, want: "--id names one event"},

@@ -94,15 +94,29 @@ var rules = []rule{
 	// One place for each driver, and cmd, which wires them.
 	onlyIn{imported: "go.mongodb.org/mongo-driver", places: []string{
 		"internal/eventlog/mongolog", "internal/readmodel", "internal/inventory/mongoregistry", "internal/deadletter/mongoletters",
-		"internal/sealed/mongokeys", "cmd", "test",
+		"internal/sealed/mongokeys", "cmd", "test", "bench",
 	}},
-	onlyIn{imported: "github.com/rabbitmq/amqp091-go", places: []string{"internal/broker", "test", "examples/go"}},
+	onlyIn{imported: "github.com/rabbitmq/amqp091-go", places: []string{"internal/broker", "test", "bench", "examples/go"}},
 	onlyIn{imported: "github.com/wneessen/go-mail", places: []string{"internal/notify/smtpmail"}},
 	// The examples are other teams' services: they know names on the bus and nothing of this module.
 	mayImport{from: "examples/go", outside: []string{"github.com/rabbitmq/amqp091-go", "github.com/google/uuid"}},
 	onlyIn{imported: "github.com/labstack/echo", places: []string{"api"}},
 	onlyIn{imported: "github.com/stripe", places: []string{"internal/payment/stripe"}},
 	onlyIn{imported: module + "/cmd", places: []string{"cmd"}},
+
+	// The benchmark measures the service; nothing depends on it. Its naive saga owes nothing to the flows that it is compared
+	// with, its shop knows the service from outside only, and its arithmetic is nobody's business.
+	onlyIn{imported: module + "/bench", places: []string{"bench"}},
+	unreachable{from: []string{"bench"}, forbidden: []string{module + "/workflows", module + "/activities", module + "/workers"}},
+	mayImport{
+		from: "bench/naive", local: []string{"internal/order", "internal/event", "internal/payment"}, outside: []string{"go.temporal.io"},
+	},
+	mayImport{from: "bench/internal/shop", local: []string{"test/harness"}},
+	mayImport{from: "bench/internal/report", local: []string{"bench/internal/stats"}, outside: []string{}},
+	mayImport{from: "bench/internal/stats", outside: []string{}},
+	mayImport{from: "bench/internal/load", outside: []string{}},
+	mayImport{from: "bench/internal/procs", outside: []string{}},
+	mayImport{from: "bench/internal/wiretap", outside: []string{"golang.org/x/net"}},
 
 	// A user's build never compiles a Temporal server.
 	nobody{imported: module + "/devstack"},

@@ -21,7 +21,7 @@ func TestReplay(t *testing.T) {
 	d, err := w.desk.Replay(t.Context(), id, deadletter.Request{By: "ada", Note: "fixed"})
 	require.NoError(t, err)
 	require.Equal(t, deadletter.StatusReplayed, d.Status)
-	require.Equal(t, []sent{{p.Message, id, 1}}, w.sent, "as it first came")
+	require.Equal(t, []sent{{p.Message, p.Queue, id, 1}}, w.sent, "as it first came")
 	require.Equal(t, []string{event.DeadReceived, event.DeadReplayRequested, event.DeadReplayed}, w.types(id))
 	require.Equal(t, deadletter.StatusReplayed, w.status(id))
 

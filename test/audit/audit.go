@@ -2,7 +2,7 @@
 // the documented format alone and shares no code with the service: what the service believes of itself is not
 // asked. The catalog's schemas are part of that format; every document's data is held to its own.
 //
-// Only tests and the demo import it.
+// Only tests, the demo and the benchmark import it.
 package audit
 
 import (

@@ -1,5 +1,5 @@
 // Package harness runs the service as its users do: as a process, over HTTP, over RabbitMQ. The end-to-end
-// tests and the demo share it. It imports nothing of the service.
+// tests, the demo and the benchmark share it. It imports nothing of the service.
 package harness
 
 import (

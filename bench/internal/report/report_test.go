@@ -1,0 +1,142 @@
+package report_test
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/ordersaga/ordersaga/bench/internal/report"
+	"github.com/ordersaga/ordersaga/bench/internal/stats"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// rounds are rounds at the given rates, with CPU and memory.
+func rounds(perSecond ...float64) []report.Round {
+	list := make([]report.Round, len(perSecond))
+	for i, rate := range perSecond {
+		samples := []time.Duration{time.Duration(i+1) * time.Millisecond, time.Duration(i+5) * time.Millisecond}
+		list[i] = report.Round{
+			Round: i + 1, Count: 2, PerSecond: rate, Latency: stats.LatencyOf(samples), Samples: samples,
+			CPU: map[string]float64{"bench": 1.5 + float64(i)}, Resident: map[string]int64{"bench": 50_000_000 + int64(i)},
+		}
+	}
+	return list
+}
+
+func example() *report.Report {
+	r := &report.Report{
+		Run: "r1", Began: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Took: 61 * time.Second, Command: "bench --rounds 3",
+		Seed: 7, Rounds: 3, Orders: 2, InFlight: 32, Machine: "2 cores <test>", Payment: "simulator",
+		Servers: map[string]string{"temporal": "Temporal on sqlite", "mongodb": "MongoDB 8", "rabbitmq": "RabbitMQ 4"},
+		Verdict: "nothing lost", Notes: []string{"a note"},
+		Scenarios: []report.Scenario{
+			{Name: "floor", Title: "empty workflow", Unit: "orders", Rounds: rounds(100, 50, 80)},
+			{Name: "naive", Title: "naive saga", Unit: "orders", Rounds: rounds(20, 11, 15)},
+			{Name: "naive-6", Title: "shorter naive saga", Unit: "orders", Rounds: rounds(30, 15, 25)},
+			{Name: "rest", Title: "by REST & one process", Unit: "orders", Rounds: rounds(60, 30, 40), Wire: &report.Wire{
+				Orders: 2, HistoryEvents: 12, Temporal: &report.Traffic{Requests: 2, Bytes: 1234, ByName: map[string]float64{"StartWorkflowExecution": 1}},
+				Broker: &report.Traffic{Requests: 7, Bytes: 7000, ByName: map[string]float64{"publish": 7}},
+			}},
+			{Name: "half", Title: "at half the maximum", Unit: "orders", Paced: true, Rounds: rounds(30, 30, 30)},
+			{Name: "cancelled", Title: "cancelled", Unit: "orders", Part: true, Rounds: rounds(70, 70, 70)},
+			{Name: "append", Title: "appended", Unit: "documents", Rounds: rounds(1000, 900, 1100)},
+			{Name: "raw", Title: "raw", Unit: "documents", Rounds: rounds(4000, 3000, 4400)},
+		},
+	}
+	r.Finish()
+	return r
+}
+
+func TestRatiosAreThoseOfTheRounds(t *testing.T) {
+	r := example()
+	require.Equal(t, stats.Spread{Median: 1, Min: 1, Max: 1, Rounds: 3}, r.Scenarios[0].ToFloor)
+	require.Equal(t, stats.Spread{Median: 0.6, Min: 0.5, Max: 0.6, Rounds: 3}, r.Scenarios[3].ToFloor)
+	require.Equal(t, 3, r.Scenarios[3].ToNaive.Rounds)
+	require.Equal(t, stats.Spread{Median: 2, Min: 1.6, Max: 2, Rounds: 3}, r.Scenarios[3].ToNaive6)
+	require.Zero(t, r.Scenarios[4].ToFloor.Rounds, "a given rate is no maximum")
+	require.Zero(t, r.Scenarios[5].ToFloor.Rounds, "neither is a part of an order")
+	require.Zero(t, r.Scenarios[6].ToFloor.Rounds, "documents are no orders")
+	require.Equal(t, stats.Spread{Median: 0.25, Min: 0.25, Max: 0.3, Rounds: 3}, r.Scenarios[6].ToRaw)
+	require.Equal(t, 6, r.Scenarios[3].Latency.Samples)
+	require.Equal(t, 7*time.Millisecond, r.Scenarios[3].Latency.Max)
+	require.Equal(t, stats.Spread{Median: 2.5, Min: 1.5, Max: 3.5, Rounds: 3}, r.Scenarios[3].CPU["bench"])
+	require.Equal(t, int64(50_000_002), r.Scenarios[3].Resident["bench"])
+}
+
+// A CPU bound machine would do as many orders as its processors have time for.
+func TestTheFloorsShareOfTheCPU(t *testing.T) {
+	r := example()
+	r.Scenarios[3].Rounds[0].CPU = map[string]float64{"bench": 0.5, "service": 2.5}
+	r.Scenarios[3].Rounds[1].CPU = map[string]float64{"service": 5}
+	r.Scenarios[3].Rounds[2].CPU = nil
+	r.Finish()
+	require.Equal(t, stats.Spread{Median: 4, Min: 3, Max: 5, Rounds: 2}, r.Scenarios[3].CPUAll)
+	require.Equal(t, stats.Spread{Median: 0.5, Min: 0.5, Max: 0.5, Rounds: 2}, r.Scenarios[3].CPUToFloor)
+}
+
+func TestAReportSaysWhenTheMachineWasNotAlone(t *testing.T) {
+	r := example()
+	require.Len(t, r.Notes, 1)
+	for i := range r.Scenarios {
+		for n := range r.Scenarios[i].Rounds {
+			r.Scenarios[i].Rounds[n].Foreign = 0.25
+		}
+	}
+	r.Finish()
+	require.Contains(t, r.Notes[1], "others used 25 %")
+}
+
+func TestGolden(t *testing.T) {
+	r := example()
+	for name, text := range map[string]string{"report.svg": r.SVG(), "report.md": r.Markdown()} {
+		path := filepath.Join("testdata", name)
+		if *update {
+			require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		}
+		want, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, string(want), text, "write it anew with -update after a change that is meant")
+	}
+}
+
+func TestThePlotIsXMLAndForBothSchemes(t *testing.T) {
+	svg := example().SVG()
+	decoder := xml.NewDecoder(strings.NewReader(svg))
+	bars := 0
+	for {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		if start, ok := token.(xml.StartElement); ok && start.Name.Local == "rect" {
+			bars++
+		}
+	}
+	require.Equal(t, 4, bars, "what cannot be compared with the floor has no bar")
+	require.Contains(t, svg, "prefers-color-scheme:dark")
+	require.Contains(t, svg, "2 cores &lt;test&gt;")
+	require.NotContains(t, (&report.Report{}).SVG(), "NaN")
+}
+
+func TestAReportIsData(t *testing.T) {
+	raw, err := json.Marshal(example())
+	require.NoError(t, err)
+	var back report.Report
+	require.NoError(t, json.Unmarshal(raw, &back))
+	require.Equal(t, example().Scenarios[3].ToFloor, back.Scenarios[3].ToFloor)
+	require.NotContains(t, string(raw), "NaN")
+}

@@ -1,0 +1,198 @@
+package rig
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.temporal.io/sdk/client"
+	tlog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+	"google.golang.org/grpc"
+
+	"github.com/ordersaga/ordersaga/bench/naive"
+	"github.com/ordersaga/ordersaga/internal/broker"
+	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/eventlog"
+	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
+	"github.com/ordersaga/ordersaga/internal/inventory"
+	"github.com/ordersaga/ordersaga/internal/inventory/mongoregistry"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/payment/simulator"
+)
+
+// Task queues of what runs in this process.
+const (
+	queueFloor = "bench-floor"
+	queueNaive = "bench-naive"
+)
+
+// poolSize is the service's limit of connections to MongoDB.
+const poolSize = 32
+
+// patience bounds one workflow of this process.
+const patience = 2 * time.Minute
+
+// Inside is what runs in this process: the floor, the naive sagas, and the log by itself. Its stores are wired as the
+// service wires its own.
+type Inside struct {
+	Temporal client.Client
+	DB       *mongo.Database
+	Log      eventlog.Log
+	Ledger   *inventory.Ledger
+
+	mongo       *mongo.Client
+	publisher   *broker.Publisher
+	completions *completions
+	workers     []worker.Worker
+}
+
+// StartInside connects and starts the workers.
+func StartInside(ctx context.Context, s Stack, database string) (in *Inside, err error) {
+	in = &Inside{completions: &completions{waiting: map[string]chan struct{}{}}}
+	defer func() {
+		if err != nil {
+			in.Stop(ctx)
+		}
+	}()
+	if in.Temporal, err = Dial(s, in.completions.intercept); err != nil {
+		return in, err
+	}
+	in.mongo, err = mongo.Connect(options.Client().SetMaxPoolSize(poolSize).ApplyURI(s.MongoDB).SetAppName("bench"))
+	if err != nil {
+		return in, err
+	}
+	in.DB = in.mongo.Database(database)
+	raw, err := NewLog(ctx, in.DB, "")
+	if err != nil {
+		return in, err
+	}
+	if in.Log, err = eventlog.NewFollower(eventlog.FollowerConfig{Log: raw}); err != nil {
+		return in, err
+	}
+	if in.Ledger, err = inventory.New(inventory.Config{Log: in.Log, Registry: mongoregistry.New(in.DB)}); err != nil {
+		return in, err
+	}
+	gateway, err := simulator.New(simulator.Config{Log: in.Log})
+	if err != nil {
+		return in, err
+	}
+	in.publisher, err = broker.NewPublisher(broker.PublisherConfig{Config: broker.Config{
+		URL: s.AMQP, Topology: broker.Topology{Exchange: s.Exchange(), Prefix: s.Prefix()},
+	}})
+	if err != nil {
+		return in, err
+	}
+	in.publisher.Start()
+	if err = in.publisher.WaitReady(ctx); err != nil {
+		return in, err
+	}
+	err = in.work(&naive.Activities{Log: in.Log, Publisher: in.publisher, Stock: in.Ledger, Gateway: gateway})
+	return in, err
+}
+
+// work starts the workers.
+func (in *Inside) work(a *naive.Activities) error {
+	floor := worker.New(in.Temporal, queueFloor, worker.Options{LocalActivityWorkerOnly: true})
+	floor.RegisterWorkflowWithOptions(empty, workflow.RegisterOptions{Name: nameEmpty})
+	for _, w := range []worker.Worker{floor, naive.NewWorker(in.Temporal, queueNaive, a)} {
+		if err := w.Start(); err != nil {
+			return err
+		}
+		in.workers = append(in.workers, w)
+	}
+	return nil
+}
+
+// NewLog returns a log in a collection, "" for the usual one, with its indexes.
+func NewLog(ctx context.Context, db *mongo.Database, collection string) (*mongolog.Log, error) {
+	log, err := mongolog.New(mongolog.Config{Database: db, Collection: collection})
+	if err != nil {
+		return nil, err
+	}
+	if err := log.Setup(ctx); err != nil {
+		return nil, err
+	}
+	return log, nil
+}
+
+// Dial connects to Temporal as the service does, with the interceptors.
+func Dial(s Stack, interceptors ...grpc.UnaryClientInterceptor) (client.Client, error) {
+	cfg, err := config.Load(s.Environ("bench"))
+	if err != nil {
+		return nil, err
+	}
+	o, err := cfg.TemporalOptions()
+	if err != nil {
+		return nil, err
+	}
+	o.Logger = tlog.NewStructuredLogger(slog.New(slog.DiscardHandler))
+	o.ConnectionOptions.DialOptions = append(o.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(interceptors...))
+	return client.NewLazyClient(o)
+}
+
+// nameEmpty is the registered name of the floor's workflow.
+const nameEmpty = "bench.Empty"
+
+// empty is the floor: a workflow that does nothing.
+func empty(_ workflow.Context, id string) (string, error) { return id, nil }
+
+// Floor runs one empty workflow, started eagerly.
+func (in *Inside) Floor(ctx context.Context, id string) error {
+	return in.run(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: queueFloor, EnableEagerStart: true}, nameEmpty, id)
+}
+
+// Naive takes an order through one of the naive sagas.
+func (in *Inside) Naive(ctx context.Context, flow string, o order.Order) error {
+	return in.run(ctx, client.StartWorkflowOptions{ID: NaiveWorkflowID(o.ID), TaskQueue: queueNaive}, flow, o)
+}
+
+// NaiveWorkflowID is the id of the workflow that takes an order through a naive saga. Its result is the order's id.
+func NaiveWorkflowID(orderID string) string { return "naive-" + orderID }
+
+// run runs a workflow whose result is the id that it takes or that its order has.
+func (in *Inside) run(ctx context.Context, o client.StartWorkflowOptions, name string, arg any) error {
+	result := o.ID
+	if given, ok := arg.(order.Order); ok {
+		result = given.ID
+	}
+	done := in.completions.expect(result)
+	defer in.completions.forget(result)
+	if _, err := in.Temporal.ExecuteWorkflow(ctx, o, name, arg); err != nil {
+		return err
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return nil
+	case <-timer.C:
+		return fmt.Errorf("workflow %s has not completed within %s", o.ID, patience)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Stop ends the workers and the connections.
+func (in *Inside) Stop(ctx context.Context) {
+	for _, w := range in.workers {
+		w.Stop()
+	}
+	// Nothing is measured any more: what fails now changes nothing.
+	if in.publisher != nil {
+		_ = in.publisher.Stop(ctx)
+	}
+	if in.Ledger != nil {
+		in.Ledger.Close()
+	}
+	if in.Temporal != nil {
+		in.Temporal.Close()
+	}
+	if in.mongo != nil {
+		_ = in.mongo.Disconnect(ctx)
+	}
+}

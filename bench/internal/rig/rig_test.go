@@ -1,0 +1,96 @@
+package rig
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/ordersaga/ordersaga/test/audit"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestAddresses(t *testing.T) {
+	for uri, want := range map[string]string{
+		"mongodb://127.0.0.1:27017/":                        "127.0.0.1:27017",
+		"mongodb://user:p%40ss@db.example:7000/x?tls=false": "db.example:7000",
+		"mongodb://db.example":                              "db.example:27017",
+		"mongodb://a:1,b:2/?replicaSet=rs":                  "a:1",
+		"nonsense":                                          "",
+	} {
+		require.Equal(t, want, Stack{MongoDB: uri}.MongoAddress(), uri)
+	}
+	require.Equal(t, "localhost:5672", Stack{AMQP: "amqp://guest:guest@localhost/%2F"}.AMQPAddress())
+}
+
+// A tap must be what the driver talks to, and only where it can read.
+func TestWhereTapsGo(t *testing.T) {
+	require.Equal(t, "mongodb://u:p@127.0.0.1:1/x?directConnection=true", mongoVia("mongodb://u:p@db:27017/x?replicaSet=rs", "127.0.0.1:1"))
+	require.Equal(t, "amqp://guest:guest@127.0.0.1:1/%2F", via("amqp://guest:guest@broker/%2F", "127.0.0.1:1"))
+	require.Empty(t, mongoBlind("mongodb://127.0.0.1:27017/"))
+	require.NotEmpty(t, mongoBlind("mongodb+srv://cluster.example/"))
+	require.NotEmpty(t, mongoBlind("mongodb://a:1,b:2/"))
+	require.NotEmpty(t, mongoBlind("mongodb://a:1/?tls=true"))
+	require.NotEmpty(t, amqpBlind("amqps://broker/"))
+	require.Empty(t, temporalBlind())
+	t.Setenv("TEMPORAL_API_KEY", "secret")
+	require.NotEmpty(t, temporalBlind())
+}
+
+func TestARunHasNamesOfItsOwn(t *testing.T) {
+	for _, name := range []string{"TEMPORAL_ADDRESS", "MONGODB_URI", "AMQP_URL"} {
+		t.Setenv(name, "")
+	}
+	_, err := FromEnvironment("r1")
+	require.ErrorContains(t, err, "make bench")
+	t.Setenv("TEMPORAL_ADDRESS", "127.0.0.1:7233")
+	t.Setenv("MONGODB_URI", "mongodb://127.0.0.1:27017/")
+	t.Setenv("AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/")
+	t.Setenv("MONGODB_DATABASE", "precious")
+	s, err := FromEnvironment("r1")
+	require.NoError(t, err)
+	require.Equal(t, "bench_r1_2", s.Database(2))
+	env := s.Env(s.Database(2))
+	for _, line := range []string{
+		"TEMPORAL_NAMESPACE=bench-r1", "MONGODB_DATABASE=bench_r1_2", "EVENT_EXCHANGE=bench.r1", "BROKER_PREFIX=bench.r1", "RECONCILE_EVERY=0",
+	} {
+		require.Contains(t, env, line)
+	}
+	require.NotContains(t, env, "MONGODB_DATABASE=precious")
+	require.Equal(t, env, s.Environ(s.Database(2))[:len(env)], "what the run says comes first, and counts")
+}
+
+// A benchmark that loses or doubles an order fails.
+func TestTheVerdict(t *testing.T) {
+	orders := func(ends map[string]string) *audit.Report { return &audit.Report{Orders: ends} }
+	placed := map[string]string{"a": "order.completed", "b": "order.rejected"}
+	require.NoError(t, judge(orders(map[string]string{"a": "order.completed", "b": "order.rejected"}), placed))
+	for complaint, report := range map[string]*audit.Report{
+		"order b is lost":              orders(map[string]string{"a": "order.completed"}),
+		`order b ended as ""`:          orders(map[string]string{"a": "order.completed", "b": ""}),
+		`order b ended as "order.fail`: orders(map[string]string{"a": "order.completed", "b": "order.failed"}),
+		"order c was never placed":     orders(map[string]string{"a": "order.completed", "b": "order.rejected", "c": "order.completed"}),
+		"sku tea has a gap":            {Orders: placed, Violations: []string{"sku tea has a gap"}},
+		"has something late":           {Orders: placed, Late: map[string][]string{"a": {"money"}}},
+		"nobody decided here":          {Orders: placed, Exceptions: []string{"order a was charged 0 instead of 5"}},
+	} {
+		require.ErrorContains(t, judge(report, placed), complaint)
+	}
+	many := orders(map[string]string{})
+	require.ErrorContains(t, judge(many, map[string]string{"x": "order.completed"}), "1 things do not hold")
+}
+
+func TestReconcileDecidesToo(t *testing.T) {
+	script := func(text string) string {
+		path := filepath.Join(t.TempDir(), "ordersaga")
+		require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700))
+		return path
+	}
+	content := script(`test "$1" = reconcile -a "$MONGODB_DATABASE" = bench_r1_2 -a "$TEMPORAL_NAMESPACE" = bench-r1`)
+	s := Stack{Run: "r1", Namespace: "bench-r1"}
+	require.NoError(t, Reconcile(t.Context(), s, content, s.Database(2)))
+	require.ErrorContains(t, Reconcile(t.Context(), s, script("echo chain_broken; exit 1"), s.Database(2)), "chain_broken")
+}

@@ -1,0 +1,198 @@
+package shop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ordersaga/ordersaga/test/harness"
+)
+
+// patience bounds what the shop waits for: an order's end, or an event about it.
+const patience = time.Minute
+
+// Shop places orders with a running service.
+type Shop struct {
+	client harness.Client
+	bus    *bus
+
+	mu     sync.Mutex
+	placed map[string]string // order id -> terminal event
+}
+
+// Open opens a shop before a service.
+func Open(serviceURL, amqpURL, exchange string, inFlight int) (*Shop, error) {
+	b, err := dial(amqpURL, exchange)
+	if err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{MaxIdleConns: 4 * inFlight, MaxIdleConnsPerHost: 4 * inFlight, DisableCompression: true}
+	return &Shop{
+		client: harness.Client{URL: serviceURL, HTTP: &http.Client{Transport: transport, Timeout: 2 * patience}},
+		bus:    b, placed: map[string]string{},
+	}, nil
+}
+
+// Close ends the connections. It may be called again.
+func (s *Shop) Close() {
+	s.client.HTTP.CloseIdleConnections()
+	s.bus.close()
+}
+
+// Placed are the orders that were placed so far, with the terminal event that each must have.
+func (s *Shop) Placed() map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.placed)
+}
+
+// Doubled is an error when the bus has told two different events of one type about an order.
+func (s *Shop) Doubled() error {
+	if doubled := s.bus.news.doubles(); len(doubled) > 0 {
+		return errors.New(strings.Join(doubled, "\n"))
+	}
+	return nil
+}
+
+// Stock has goods come in.
+func (s *Shop) Stock(ctx context.Context) error {
+	for _, sku := range SKUs() {
+		if err := s.client.Receive(ctx, sku, Pieces); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Shop) note(id, end string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.placed[id] = end
+}
+
+// Settled waits until the bus has told the end of every order that was placed: with it, everything about them was
+// published.
+func (s *Shop) Settled(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for id, end := range s.Placed() {
+		if err := s.bus.news.await(ctx, id, end); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Begin places an order that must work sooner or later: right after its start, a service may have to wait for what its
+// servers tell each other. The key makes it one order, however often it is sent.
+func (s *Shop) Begin(ctx context.Context, o Order) error {
+	key := uuid.NewString()
+	ctx, cancel := context.WithTimeout(ctx, 2*patience)
+	defer cancel()
+	ticks := time.NewTicker(100 * time.Millisecond)
+	defer ticks.Stop()
+	for {
+		id, err := s.post(ctx, o, "Idempotency-Key", key)
+		if err == nil {
+			return s.bus.news.await(ctx, id, o.End)
+		}
+		select {
+		case <-ticks.C:
+		case <-ctx.Done():
+			return fmt.Errorf("the service does not take orders: %w", err)
+		}
+	}
+}
+
+// ByREST places an order with a POST that waits for the end.
+func (s *Shop) ByREST(ctx context.Context, o Order) (id string, err error) { return s.post(ctx, o) }
+
+// ByRESTWithKey does the same with an Idempotency-Key.
+func (s *Shop) ByRESTWithKey(ctx context.Context, o Order) (id string, err error) {
+	return s.post(ctx, o, "Idempotency-Key", uuid.NewString())
+}
+
+// statusOf is the status that a terminal event leads to.
+func statusOf(end string) string { return strings.TrimPrefix(end, "order.") }
+
+func (s *Shop) post(ctx context.Context, o Order, headers ...string) (id string, err error) {
+	body := o.Order
+	body.ID = ""
+	placed, err := s.client.Place(ctx, body, patience, headers...)
+	if err != nil {
+		return "", err
+	}
+	s.note(placed.ID, o.End)
+	if placed.Status != statusOf(o.End) {
+		return placed.ID, fmt.Errorf("order %s is %s (%s), not %s", placed.ID, placed.Status, placed.Reason, statusOf(o.End))
+	}
+	return placed.ID, nil
+}
+
+// ByEvent places an order with order.created and waits until the bus says how it ended.
+func (s *Shop) ByEvent(ctx context.Context, o Order) (id string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	s.note(o.ID, o.End)
+	if err := s.bus.publish(ctx, "order.created", o.ID, o.Order); err != nil {
+		return o.ID, err
+	}
+	return o.ID, s.bus.news.await(ctx, o.ID, o.End)
+}
+
+// Park places a shipment order and waits until the warehouse is asked.
+func (s *Shop) Park(ctx context.Context, o Order) (id string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	body := o.Order
+	body.ID = ""
+	placed, err := s.client.Place(ctx, body, 0)
+	if err != nil {
+		return "", err
+	}
+	s.note(placed.ID, o.End)
+	return placed.ID, s.bus.news.await(ctx, placed.ID, confirmed)
+}
+
+// ByShipment places a shipment order, plays the warehouse and the carrier, and waits for the end.
+func (s *Shop) ByShipment(ctx context.Context, o Order) (id string, err error) {
+	id, err = s.Park(ctx, o)
+	if err != nil {
+		return id, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	parcel := map[string]string{"orderId": id, "carrier": "bench", "trackingNumber": "t-1"}
+	if err := s.bus.publish(ctx, "shipment.dispatched", id, parcel); err != nil {
+		return id, err
+	}
+	if err := s.bus.news.await(ctx, id, shipped); err != nil {
+		return id, err
+	}
+	if err := s.bus.publish(ctx, "shipment.delivered", id, map[string]string{"orderId": id}); err != nil {
+		return id, err
+	}
+	return id, s.bus.news.await(ctx, id, o.End)
+}
+
+// Cancel cancels a parked order and waits until everything is undone.
+func (s *Shop) Cancel(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	s.note(id, Cancelled)
+	response, err := s.client.Cancel(ctx, id, "the benchmark changed its mind")
+	if err != nil {
+		return err
+	}
+	if err := response.Into(http.StatusOK, nil); err != nil {
+		return err
+	}
+	return s.bus.news.await(ctx, id, Cancelled)
+}

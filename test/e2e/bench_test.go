@@ -1,0 +1,78 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestTheBenchmarkRuns: every scenario once, with a handful of orders. It says nothing about speed; it says that the
+// benchmark works, that its verdict agrees, and that it leaves nothing behind.
+func TestTheBenchmarkRuns(t *testing.T) {
+	s := newStack(t)
+	out := t.TempDir()
+	bench := filepath.Join(out, "bench")
+	build := exec.CommandContext(s.ctx, "go", "build", "-o", bench, "../../bench")
+	text, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", text)
+
+	lost := exec.CommandContext(s.ctx, bench, "--binary", binary, "--quick")
+	lost.Env = append(os.Environ(), "TEMPORAL_ADDRESS=")
+	text, err = lost.CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(text), "make bench", "it says what is missing before it does anything")
+
+	before, err := s.db.Client().ListDatabaseNames(s.ctx, struct{}{})
+	require.NoError(t, err)
+	run := exec.CommandContext(s.ctx, bench, "--binary", binary, "--out", out, "--quick", "--rounds", "1", "--orders", "4", "--in-flight", "2", "--seed", "7")
+	text, err = run.CombinedOutput()
+	require.NoError(t, err, "%s", text)
+	after, err := s.db.Client().ListDatabaseNames(s.ctx, struct{}{})
+	require.NoError(t, err)
+	require.Equal(t, before, after, "its databases are gone")
+
+	raw, err := os.ReadFile(filepath.Join(out, "bench.json"))
+	require.NoError(t, err)
+	var report struct {
+		Verdict   string `json:"verdict"`
+		Scenarios []struct {
+			Name    string `json:"name"`
+			Unit    string `json:"unit"`
+			Paced   bool   `json:"paced"`
+			Part    bool   `json:"part"`
+			Rounds  []struct{ PerSecond float64 }
+			Latency struct{ Samples int }
+			ToFloor struct{ Rounds int }
+			Wire    *struct {
+				HistoryEvents float64
+				Temporal      *struct{ Requests float64 }
+				Broker        *struct{ ByName map[string]float64 }
+			} `json:"wire"`
+		} `json:"scenarios"`
+	}
+	require.NoError(t, json.Unmarshal(raw, &report))
+	require.Contains(t, report.Verdict, "none is lost")
+	require.Greater(t, len(report.Scenarios), 15)
+	for _, scenario := range report.Scenarios {
+		require.Len(t, scenario.Rounds, 1, scenario.Name)
+		require.Positive(t, scenario.Rounds[0].PerSecond, scenario.Name)
+		require.Positive(t, scenario.Latency.Samples, scenario.Name)
+		if scenario.Unit != "orders" {
+			continue
+		}
+		require.Equal(t, !scenario.Paced && !scenario.Part, scenario.ToFloor.Rounds == 1, scenario.Name)
+		require.NotNil(t, scenario.Wire, scenario.Name)
+		require.Positive(t, scenario.Wire.HistoryEvents, scenario.Name)
+		require.GreaterOrEqual(t, scenario.Wire.Temporal.Requests, 1.0, "%s starts a workflow for each order", scenario.Name)
+		if scenario.Name == "rest" || scenario.Name == "naive" {
+			require.InDelta(t, 7, scenario.Wire.Broker.ByName["publish"], 0.01, "%s publishes the seven events of an order", scenario.Name)
+		}
+	}
+	for _, name := range []string{"bench.md", "bench.svg"} {
+		require.FileExists(t, filepath.Join(out, name))
+	}
+}
