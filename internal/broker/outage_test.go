@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/internal/broker"
@@ -190,27 +189,4 @@ func TestWrongCredentialsAreSaidAndNotShown(t *testing.T) {
 	require.InDelta(t, 0, gauge(t, registry, "ordersaga_broker_connected", "publisher"), 0)
 	require.NoError(t, p.Stop(context.Background()))
 	require.Equal(t, broker.StateStopped, p.Status().State)
-}
-
-// RabbitMQ 3.10 has lost the supervisor of its dead-letter workers: it refuses queues that dead-letter at least once, for
-// good. Readiness says what to do, and that helps.
-func TestTheLostDeadLetterWorkersAreRecognized(t *testing.T) {
-	url, node := testenv.AMQP(t), brokertest.NewNode(t)
-	topology := brokertest.Topology(t, url, quick...)
-	restart := node.LoseDeadLetterWorkers(t)
-	cfg := config(url, topology)
-	cfg.ReconnectMin, cfg.ReconnectMax = 500*time.Millisecond, time.Second // such a node does not bear more
-	p, err := broker.NewPublisher(broker.PublisherConfig{Config: cfg})
-	require.NoError(t, err)
-	p.Start()
-	t.Cleanup(func() { require.NoError(t, p.Stop(patient(t))) })
-	recognized := func() bool { return strings.Contains(p.Status().Remedy, "rabbit_fifo_dlx_sup") }
-	if !assert.Eventually(t, recognized, 2*brokertest.Patience, 10*time.Millisecond) {
-		t.Fatalf("%+v", p.Status())
-	}
-	require.Contains(t, p.Status().LastError, "INTERNAL_ERROR")
-	restart()
-	require.NoError(t, p.WaitReady(patient(t)))
-	require.Empty(t, p.Status().Remedy)
-	require.NotEmpty(t, p.Status().LastError, "it stays, with its time")
 }

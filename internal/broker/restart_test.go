@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/internal/broker"
@@ -16,6 +18,9 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
+
+// The tests that start the node anew are the last ones of the package: when queues are deleted right after that, RabbitMQ
+// 3.10 may lose its dead-letter workers.
 
 // The broker itself is stopped, killed and started while streams are published and messages wait: nothing is
 // lost or out of order, in either direction.
@@ -82,4 +87,28 @@ func TestABrokerRestartLosesAndReordersNothing(t *testing.T) {
 		_, err := ch.QueueDelete(name, false, false, false)
 		require.NoError(t, err)
 	})
+}
+
+// RabbitMQ 3.10 has lost the supervisor of its dead-letter workers: it refuses queues that dead-letter at least once, for
+// good. Readiness says what to do, and that helps.
+func TestTheLostDeadLetterWorkersAreRecognized(t *testing.T) {
+	url, node := testenv.AMQP(t), brokertest.NewNode(t)
+	// Its queues stay: RabbitMQ 3.10 gets into this state by itself when queues are deleted right after a start.
+	topology := broker.Topology{Exchange: testenv.Unique("events"), Prefix: testenv.Unique("saga"), WaitDelays: quick}
+	restart := node.LoseDeadLetterWorkers(t)
+	cfg := config(url, topology)
+	cfg.ReconnectMin, cfg.ReconnectMax = 500*time.Millisecond, time.Second // such a node does not bear more
+	p, err := broker.NewPublisher(broker.PublisherConfig{Config: cfg})
+	require.NoError(t, err)
+	p.Start()
+	t.Cleanup(func() { require.NoError(t, p.Stop(patient(t))) })
+	recognized := func() bool { return strings.Contains(p.Status().Remedy, "rabbit_fifo_dlx_sup") }
+	if !assert.Eventually(t, recognized, 2*brokertest.Patience, 10*time.Millisecond) {
+		t.Fatalf("%+v", p.Status())
+	}
+	require.Contains(t, p.Status().LastError, "INTERNAL_ERROR")
+	restart()
+	require.NoError(t, p.WaitReady(patient(t)))
+	require.Empty(t, p.Status().Remedy)
+	require.NotEmpty(t, p.Status().LastError, "it stays, with its time")
 }
