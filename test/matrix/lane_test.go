@@ -12,6 +12,7 @@ import (
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"google.golang.org/grpc"
@@ -102,16 +103,17 @@ func newLane(ctx context.Context, address string, fast bool, cache int) (*lane, 
 
 // register makes the namespace and returns when every part of the server knows it.
 func (l *lane) register(ctx context.Context) error {
-	_, err := l.control.WorkflowService().RegisterNamespace(ctx, &workflowservice.RegisterNamespaceRequest{
-		Namespace: l.namespace, WorkflowExecutionRetentionPeriod: durationpb.New(24 * time.Hour),
-	})
-	if err != nil {
-		return err
-	}
 	ticks := time.NewTicker(100 * time.Millisecond)
 	defer ticks.Stop()
 	for {
-		err := workers.RegisterSearchAttributes(ctx, l.control, l.namespace)
+		// A server takes a few new namespaces a second, and all lanes want theirs at once.
+		_, err := l.control.WorkflowService().RegisterNamespace(ctx, &workflowservice.RegisterNamespaceRequest{
+			Namespace: l.namespace, WorkflowExecutionRetentionPeriod: durationpb.New(24 * time.Hour),
+		})
+		var there *serviceerror.NamespaceAlreadyExists
+		if err == nil || errors.As(err, &there) {
+			err = workers.RegisterSearchAttributes(ctx, l.control, l.namespace)
+		}
 		if err == nil {
 			// A start with search attributes is what must work.
 			if err = l.probe(ctx); err == nil {

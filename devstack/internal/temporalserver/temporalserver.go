@@ -100,12 +100,13 @@ func dynamicConfig() dynamicconfig.Client {
 		dynamicconfig.MatchingShutdownDrainDuration.Key():           time.Duration(0),
 		dynamicconfig.HistoryShutdownDrainDuration.Key():            time.Duration(0),
 		// Limits that a burst on one machine would hit.
-		dynamicconfig.FrontendRPS.Key():                               100_000,
-		dynamicconfig.FrontendMaxNamespaceRPSPerInstance.Key():        100_000,
-		dynamicconfig.FrontendMaxNamespaceBurstRatioPerInstance.Key(): 2.0,
-		dynamicconfig.HistoryPersistenceMaxQPS.Key():                  1_000_000,
-		dynamicconfig.FrontendPersistenceMaxQPS.Key():                 1_000_000,
-		dynamicconfig.MatchingPersistenceMaxQPS.Key():                 1_000_000,
+		dynamicconfig.FrontendRPS.Key():                                 100_000,
+		dynamicconfig.FrontendMaxNamespaceRPSPerInstance.Key():          100_000,
+		dynamicconfig.FrontendMaxNamespaceBurstRatioPerInstance.Key():   2.0,
+		dynamicconfig.FrontendNamespaceReplicationInducingAPIsRPS.Key(): 1_000,
+		dynamicconfig.HistoryPersistenceMaxQPS.Key():                    1_000_000,
+		dynamicconfig.FrontendPersistenceMaxQPS.Key():                   1_000_000,
+		dynamicconfig.MatchingPersistenceMaxQPS.Key():                   1_000_000,
 	}
 }
 
