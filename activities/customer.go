@@ -24,6 +24,9 @@ type CustomerStepInput struct {
 
 // CustomerStepResult is what every step of a customer's saga answers.
 type CustomerStepResult struct {
+	// State is what the whole stream tells; of Open. A customer's stream grows for as long as the customer stays, and what a
+	// workflow is handed does not.
+	State *customer.State `json:"state,omitempty"`
 	// Tail are the records behind the input's head, as they stand in the log.
 	Tail []event.Record `json:"tail,omitempty"`
 	// Published is the version up to which the broker has confirmed; of Publish.
@@ -46,7 +49,11 @@ func (c *Customers) Open(ctx context.Context, in CustomerStepInput) (CustomerSte
 	if err != nil {
 		return CustomerStepResult{}, toTemporal(err)
 	}
-	return CustomerStepResult{Tail: tail, Welcome: c.Welcome}, nil
+	state, err := in.State.Fold(tail)
+	if err != nil {
+		return CustomerStepResult{}, toTemporal(err)
+	}
+	return CustomerStepResult{State: &state, Welcome: c.Welcome}, nil
 }
 
 // Record appends an event that the run has decided on. Losing a race is no error: what stands there is the answer.

@@ -129,6 +129,9 @@ func (n *Notices) Send(ctx context.Context, in NoticeStepInput) (NoticeStepResul
 	}
 	message, reason, err := n.message(ctx, in.State)
 	switch {
+	case !n.Clock().Before(in.State.Until):
+		// It waited for somebody who sends until nobody wants to know any more.
+		return NoticeStepResult{Answer: &notice.Answer{Outcome: notice.GivenUp, Reason: notice.ReasonDeadline}}, nil
 	case err != nil:
 		return NoticeStepResult{}, toTemporal(err)
 	case reason != "":
@@ -136,7 +139,7 @@ func (n *Notices) Send(ctx context.Context, in NoticeStepInput) (NoticeStepResul
 	}
 	info := activity.GetInfo(ctx)
 	token := info.WorkflowExecution.RunID + "/" + info.ActivityID + "/" + strconv.Itoa(int(info.Attempt))
-	_, tail, err := n.Log.Append(ctx, event.NoticeStream(in.State.ID()), in.State.Head, []event.Entry{in.State.Intent(token, n.Clock())})
+	tail, err := n.intend(ctx, in.State, in.State.Intent(token, n.Clock()))
 	if err != nil && !lost(err) {
 		return NoticeStepResult{}, toTemporal(err)
 	}
@@ -153,6 +156,32 @@ func (n *Notices) Send(ctx context.Context, in NoticeStepInput) (NoticeStepResul
 		slog.String("customer_id", after.CustomerID), slog.String("order_id", after.OrderID), slog.Int("attempt", after.Attempt),
 		slog.String("outcome", string(result.Outcome)), slog.String("code", result.Code))
 	return NoticeStepResult{Tail: tail, Answer: &notice.Answer{Attempt: after.Attempt, Outcome: outcomeOf(result.Outcome), Code: result.Code}}, nil
+}
+
+// intendPause is the pause before the log is asked again whether an intent stands; intendReserve is what has to be left of
+// the attempt's time, for the mail server.
+const (
+	intendPause   = 250 * time.Millisecond
+	intendReserve = 30 * time.Second
+)
+
+// intend writes an intent down. While the log is away it is asked again: the next attempt has another token, and would take
+// an intent of this one for a message that may have been sent.
+func (n *Notices) intend(ctx context.Context, s notice.State, intent event.Entry) ([]event.Record, error) {
+	for {
+		_, tail, err := n.Log.Append(ctx, event.NoticeStream(s.ID()), s.Head, []event.Entry{intent})
+		deadline, bounded := ctx.Deadline()
+		if !errors.Is(err, fault.Unavailable) || bounded && time.Until(deadline) < intendReserve {
+			return tail, err
+		}
+		timer := time.NewTimer(intendPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, err
+		}
+	}
 }
 
 // outcomeOf is what a notifier's outcome means to the log; in doubt nobody knows.

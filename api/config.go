@@ -88,7 +88,9 @@ type Check struct {
 	Name string
 	// Err is nil when it answers. It is logged; clients see no more than its safe message.
 	Err error
-	// Connection tells more about a supervised connection. Optional.
+	// Optional dependencies are shown, and do not count: the service does what it is there for without them.
+	Optional bool
+	// Connection tells more about a supervised connection. It may be left out.
 	Connection *Connection
 }
 

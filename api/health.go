@@ -36,8 +36,10 @@ func ReadinessOf(checks []Check) (Readiness, int) {
 	for _, check := range checks {
 		state := CheckState{Name: check.Name, Status: "ok", Connection: check.Connection}
 		if check.Err != nil {
-			state.Status, state.Detail, r.Status = "failing", fault.SafeMessage(check.Err), "not_ready"
-			status = http.StatusServiceUnavailable
+			state.Status, state.Detail = "failing", fault.SafeMessage(check.Err)
+			if !check.Optional {
+				r.Status, status = "not_ready", http.StatusServiceUnavailable
+			}
 		}
 		r.Checks = append(r.Checks, state)
 	}

@@ -44,8 +44,8 @@ func checkTexts(texts ...text) error {
 // its events is no reason to lose them. The error is Invalid and names every field that does not fit.
 func decode(e event.Event, into any) error { return decodeWith(fitter{}, e, into) }
 
-// decodeStrictly refuses unknown fields, because everything in an order is kept, and nothing here could keep personal
-// data safe yet.
+// decodeStrictly refuses unknown fields, because everything in an order is kept, and an order is no place for personal
+// data.
 func decodeStrictly(e event.Event, into any) error { return decodeWith(fitter{strict: true}, e, into) }
 
 func decodeWith(f fitter, e event.Event, into any) error {

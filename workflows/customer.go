@@ -108,8 +108,8 @@ func (r *customerRun) read() error {
 	if err != nil {
 		return err
 	}
-	r.facts.Welcome = result.Welcome
-	return r.fold(result)
+	r.facts.Welcome, r.state = result.Welcome, *result.State
+	return nil
 }
 
 func (r *customerRun) fold(result activities.CustomerStepResult) (err error) {

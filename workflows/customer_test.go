@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/customer"
@@ -65,6 +68,8 @@ type people struct {
 	mailer *mailer
 	// broken makes so many appends of an event's type fail.
 	broken map[string]int
+	// loses is the type of an event that is written once without its writer being told.
+	loses string
 }
 
 func newPeople(t *testing.T) *people {
@@ -79,6 +84,11 @@ func (p *people) Append(ctx context.Context, stream string, head event.Head, ent
 			p.broken[e.Type]--
 			return event.Head{}, nil, fault.New(fault.Unavailable, "the log is away")
 		}
+	}
+	if p.loses == entries[0].Type {
+		p.loses = ""
+		_, _, err := p.log.Append(ctx, stream, head, entries)
+		return event.Head{}, nil, errors.Join(err, fault.New(fault.Unavailable, "the answer is lost"))
 	}
 	return p.log.Append(ctx, stream, head, entries)
 }
@@ -339,6 +349,42 @@ func TestAMailServerThatStaysAwayIsGivenUp(t *testing.T) {
 	var result workflows.NoticeResult
 	require.NoError(t, p.env.GetWorkflowResult(&result))
 	require.Equal(t, notice.GivenUp, result.Outcome)
+}
+
+// TestAMessageThatNobodySentInTimeIsNotSent: what counts is the hour at which somebody can send, not the one at which the
+// saga asked for it.
+func TestAMessageThatNobodySentInTimeIsNotSent(t *testing.T) {
+	p := newPeople(t)
+	p.registers("e1", "ada@example.com", p.env.Now())
+	p.completes()
+	var late bool
+	p.env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
+		late = late || info.ActivityType.Name == activities.NameNoticeSend
+	})
+	n := p.notices()
+	n.Clock = func() time.Time {
+		if late {
+			return p.env.Now().Add(2 * n.Window)
+		}
+		return p.env.Now()
+	}
+	workers.RegisterWorkflows(p.env)
+	workers.RegisterCustomerActivities(p.env, &activities.Customers{Log: p, Publisher: p.bus}, n)
+	p.env.ExecuteWorkflow(workflows.NameNotice, told)
+	require.NoError(t, p.env.GetWorkflowError())
+	require.Equal(t, []string{event.NoticeRequested, event.NoticeGivenUp}, p.types("notice-completed-42"))
+	require.Empty(t, p.mailer.sent)
+}
+
+// TestALogThatIsAwayForAMomentCostsNoMessage: the intent is asked for again by the same attempt, before anything is sent.
+func TestALogThatIsAwayForAMomentCostsNoMessage(t *testing.T) {
+	p := newPeople(t)
+	p.registers("e1", "ada@example.com", p.env.Now())
+	p.completes()
+	p.loses = event.NoticeIntended
+	p.execute(workflows.NameNotice, told)
+	require.Equal(t, sentOnce, p.types("notice-completed-42"))
+	require.Len(t, p.mailer.sent, 1)
 }
 
 // TestAnErasedCustomerIsNotTold.

@@ -19,7 +19,7 @@ type (
 )
 
 // sendTimeout bounds one attempt to send. A worker that dies while it sends is noticed after it.
-const sendTimeout = 30 * time.Second
+const sendTimeout = 45 * time.Second
 
 // NoticeSaga is the sequence of a message to a customer. notice.Next decides where in it a message stands. Sending is always a
 // regular activity: an activity inside a workflow task is repeated when the task is discarded, and nobody would know.

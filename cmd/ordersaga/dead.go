@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -83,10 +84,17 @@ func (i inbox) Ready(ctx context.Context) error {
 func (i inbox) Replay(ctx context.Context, m wire.Message, queue, letterID string, replays int) error {
 	// What a letter says of its queue may be anybody's word: only queues that are consumed are sent to.
 	topology := broker.Topology{Exchange: i.cfg.EventExchange, Prefix: i.cfg.BrokerPrefix}
-	if queue != topology.Queue(notificationQueue) {
+	switch {
+	case queue != topology.Queue(notificationQueue):
 		queue = topology.Inbox()
+	case i.cfg.Notifications == config.NotificationsOff:
+		return fault.New(fault.ResolutionRefused, "customers are not notified: NOTIFICATIONS is %s", config.NotificationsOff)
 	}
-	return i.publisher.Send(ctx, queue, broker.Replay(m, letterID, replays))
+	err := i.publisher.Send(ctx, queue, broker.Replay(m, letterID, replays))
+	if errors.Is(err, fault.NotFound) {
+		return fault.New(fault.ResolutionRefused, "there is no queue %s any more", queue)
+	}
+	return err
 }
 
 // deadLetters is the desk of the dead letters.

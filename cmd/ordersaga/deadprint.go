@@ -70,7 +70,13 @@ func letterLines(letters []deadletter.Summary) []letterLine {
 }
 
 func letterDetailOf(d deadletter.Detail, run deadletter.DryRun) letterDetail {
-	out := letterDetail{letterLine: letterLineOf(d.Summary), Headers: d.Message.Headers, History: d.History, Replay: run}
+	out := letterDetail{letterLine: letterLineOf(d.Summary), Headers: make(map[string]any, len(d.Message.Headers)), History: d.History, Replay: run}
+	for name, value := range d.Message.Headers {
+		if _, err := json.Marshal(value); err != nil {
+			value = fmt.Sprint(value) // a number that is none, a time that JSON does not know
+		}
+		out.Headers[name] = value
+	}
 	if out.Payload, out.PayloadEncoding = string(d.Message.Body), "text"; !utf8.Valid(d.Message.Body) {
 		out.Payload, out.PayloadEncoding = base64.StdEncoding.EncodeToString(d.Message.Body), "base64"
 	}
@@ -128,6 +134,7 @@ func printLetter(w io.Writer, d deadletter.Detail, run deadletter.DryRun) error 
 	row("detail", "%s", orDash(d.Detail))
 	row("event", "%s, id %s, about %s", orDash(d.Type), orDash(d.EventID), orDash(d.Subject))
 	row("origin", "exchange %q, routing key %q", d.Message.Exchange, d.Message.RoutingKey)
+	row("queue", "%s", orDash(printable(d.Queue)))
 	row("attempts", "%d failed, %d times parked", d.Attempts, d.Parked)
 	if !d.FirstSeen.IsZero() {
 		row("first seen", "%s", d.FirstSeen.Format(time.RFC3339))
@@ -137,9 +144,9 @@ func printLetter(w io.Writer, d deadletter.Detail, run deadletter.DryRun) error 
 		row("replay of", "%s; replayed %d times before it died", d.ReplayOf, d.Replays)
 	}
 	row("payload", "%d bytes, SHA-256 %s", d.Size, d.PayloadHash)
-	row("a replay", "%s", run.Sentence)
+	row("a replay", "%s", printable(run.Sentence))
 	if run.Refusal != "" {
-		row("", "is refused without --force: %s", run.Refusal)
+		row("", "is refused without --force: %s", printable(run.Refusal))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -278,7 +285,7 @@ func (r *replayReport) table(w io.Writer) {
 		// Of a long list of what went well, the count is enough.
 		switch {
 		case l.Detail != "" && (l.bad || r.DryRun):
-			fmt.Fprintf(table, "%s\t%s\t%s\n", l.ID, l.Outcome, l.Detail)
+			fmt.Fprintf(table, "%s\t%s\t%s\n", l.ID, l.Outcome, printable(l.Detail))
 		case len(r.Letters) == 1:
 			fmt.Fprintf(table, "%s\t%s\n", l.ID, l.Outcome)
 		}

@@ -89,6 +89,12 @@ func brokerCheck(name string, c supervised) api.Check {
 	return api.Check{Name: name, Err: c.Ready(), Connection: shown}
 }
 
+// optional is a check that is shown and does not count.
+func optional(c api.Check) api.Check {
+	c.Optional = true
+	return c
+}
+
 // shutdown stops accepting and waits for what runs.
 func (l *listener) shutdown(ctx context.Context) error {
 	return l.server.Shutdown(ctx)

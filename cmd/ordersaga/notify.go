@@ -23,14 +23,6 @@ const notificationQueue = "notifications"
 // notifies reports whether customers are notified.
 func (s *service) notifies() bool { return s.cfg.Notifications != config.NotificationsOff }
 
-// subscriptions are the queues besides the inbox.
-func (s *service) subscriptions() []broker.Subscription {
-	if !s.notifies() {
-		return nil
-	}
-	return []broker.Subscription{{Name: notificationQueue, Keys: notice.EventTypes()}}
-}
-
 // newTemplates loads the templates of every kind of message.
 func newTemplates(c config.Config) (*notify.Templates, error) {
 	kinds := make([]string, len(notice.Kinds))
@@ -84,18 +76,20 @@ func (s *service) announcement() func(context.Context, wire.Message) error {
 	}
 }
 
-// startAnnouncer starts the consumer of the events that customers hear of.
-func (s *service) startAnnouncer(ctx context.Context, announce func(context.Context, wire.Message) error) (err error) {
+// startAnnouncer starts the consumer of the events that customers hear of. It does not wait, and it alone declares their
+// queue: whatever is wrong with that, orders go on.
+func (s *service) startAnnouncer(announce func(context.Context, wire.Message) error) (err error) {
 	if !s.notifies() {
 		return nil
 	}
+	cfg := s.broker()
+	cfg.Topology.Subscriptions = []broker.Subscription{{Name: notificationQueue, Keys: notice.EventTypes()}}
 	s.announcer, err = broker.NewConsumer(broker.ConsumerConfig{
-		Config: s.broker(), Subscription: notificationQueue, Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch,
+		Config: cfg, Subscription: notificationQueue, Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch,
 		Handler: func(ctx context.Context, d broker.Delivery) error { return announce(ctx, d.Message) },
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		s.announcer.Start()
 	}
-	s.announcer.Start()
-	return s.announcer.WaitReady(ctx)
+	return err
 }

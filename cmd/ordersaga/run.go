@@ -162,7 +162,7 @@ func newGateway(c config.Config, s *stores) (payment.Gateway, error) {
 func (s *service) broker() broker.Config {
 	return broker.Config{
 		URL: s.cfg.AMQPURL.Reveal(), Logger: s.logger, Metrics: s.busMetrics,
-		Topology: broker.Topology{Exchange: s.cfg.EventExchange, Prefix: s.cfg.BrokerPrefix, Subscriptions: s.subscriptions()},
+		Topology: broker.Topology{Exchange: s.cfg.EventExchange, Prefix: s.cfg.BrokerPrefix},
 	}
 }
 
@@ -256,10 +256,10 @@ func (s *service) startConsumer(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
-	if err := s.consumer.WaitReady(ctx); err != nil {
+	if err := s.startAnnouncer(announce); err != nil {
 		return err
 	}
-	return s.startAnnouncer(ctx, announce)
+	return s.consumer.WaitReady(ctx)
 }
 
 // close drains and ends everything, in the order of dependence: first what lets work in.
@@ -316,11 +316,12 @@ func (s *service) checks(ctx context.Context) []api.Check {
 	if s.consumer != nil {
 		checks = append(checks, brokerCheck("consumer", s.consumer))
 	}
+	// Orders do not wait for dead letters, nor for messages to people.
 	if s.keeper != nil {
-		checks = append(checks, brokerCheck("keeper", s.keeper))
+		checks = append(checks, optional(brokerCheck("keeper", s.keeper)))
 	}
 	if s.announcer != nil {
-		checks = append(checks, brokerCheck("announcer", s.announcer))
+		checks = append(checks, optional(brokerCheck("announcer", s.announcer)))
 	}
 	return checks
 }

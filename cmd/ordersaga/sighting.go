@@ -127,7 +127,7 @@ func (s *show) line(e sighting) error {
 		}
 	}
 	text := fmt.Sprintf("%s  %s%-*s%s  %-*s  %3s  %s", e.Time.Local().Format("15:04:05.000"), colour, typeWidth, printable(e.Type), end,
-		s.subject, subject, e.Sequence, gist(e.Data))
+		s.subject, subject, e.Sequence, gistOf(e.Type, e.Data))
 	_, err := fmt.Fprintln(s.to, strings.TrimRight(text, " "))
 	return err
 }
@@ -154,6 +154,14 @@ func colourOf(name string) string {
 // telling are the fields of data that tell most, in the order in which they are read best.
 var telling = []string{"step", "action", "by", "outcome", "reason", "code", "error", "note", "reference", "customerId", "sku", "quantity",
 	"totalAmount", "amount", "currency", "fulfillment", "paymentId", "carrier", "trackingNumber", "detail"}
+
+// gistOf leaves out what people say about themselves.
+func gistOf(name string, data json.RawMessage) string {
+	if typ, _ := event.Find(name); typ.Name == event.UserRegistered {
+		return "(personal data)"
+	}
+	return gist(data)
+}
 
 // gist is what matters of an event's data, in one line; all of it, shortened, where nothing is known to matter.
 func gist(data json.RawMessage) string {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,7 +59,12 @@ AMQP_URL and EVENT_EXCHANGE say where; --from-start needs MONGODB_URI and MONGOD
 				defer s.close(context.WithoutCancel(cmd.Context()))
 				t.log = s.log
 			}
-			return t.run(cmd.Context(), cfg, bindings(types))
+			keys := bindings(types)
+			if orderID != "" {
+				// All of an order's events come, so that a gap is one; what is shown of them is chosen here.
+				t.only, keys = keys, nil
+			}
+			return t.run(cmd.Context(), cfg, keys)
 		},
 	}
 	flags := cmd.Flags()
@@ -92,6 +99,8 @@ type streamReader interface {
 type tailer struct {
 	// order is the only order whose events are shown; empty for everything.
 	order string
+	// only are the types of the order's events that are shown, as routing keys; empty for all of them.
+	only []string
 	// log fills what the bus does not bring; nil where it is not to be asked.
 	log  streamReader
 	show *show
@@ -171,8 +180,8 @@ func (t *tailer) message(ctx context.Context, m wire.Message) {
 		t.print(s)
 		return
 	}
-	if s.Subject != t.order {
-		return
+	if s.Subject != t.order || strings.HasPrefix(s.Type, "customer.") {
+		return // a customer may have the id of an order, and has a stream of their own
 	}
 	sequence, ok := wire.Sequence(m)
 	if !ok || s.Source != event.Source {
@@ -193,6 +202,9 @@ func (t *tailer) message(ctx context.Context, m wire.Message) {
 }
 
 func (t *tailer) print(s sighting) {
+	if len(t.only) > 0 && !slices.ContainsFunc(t.only, func(pattern string) bool { return matches(pattern, s.Type) }) {
+		return
+	}
 	if err := t.show.line(s); err != nil {
 		t.fail(err)
 	}
@@ -203,4 +215,20 @@ func (t *tailer) fail(err error) {
 		t.failed = err
 	}
 	t.stop()
+}
+
+// matches reports whether a topic exchange would bring a routing key to a binding: * is one word, # is any number of them
+// (https://www.rabbitmq.com/tutorials/tutorial-five-go).
+func matches(pattern, key string) bool {
+	return matchWords(strings.Split(pattern, "."), strings.Split(key, "."))
+}
+
+func matchWords(pattern, words []string) bool {
+	if len(pattern) == 0 {
+		return len(words) == 0
+	}
+	if pattern[0] == "#" {
+		return matchWords(pattern[1:], words) || len(words) > 0 && matchWords(pattern, words[1:])
+	}
+	return len(words) > 0 && (pattern[0] == "*" || pattern[0] == words[0]) && matchWords(pattern[1:], words[1:])
 }

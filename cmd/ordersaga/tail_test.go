@@ -149,3 +149,17 @@ func TestTypesAreBoundWithTheirAliases(t *testing.T) {
 	require.Equal(t, []string{"order.created", "OrderCreated", "order.*", "parcel.weighed"}, bindings([]string{"OrderCreated", "order.*", "parcel.weighed"}))
 	require.Empty(t, bindings(nil))
 }
+
+func TestPatternsMatchAsTheBrokerDoes(t *testing.T) {
+	for pattern, keys := range map[string]map[string]bool{
+		"order.*":     {"order.completed": true, "order": false, "order.a.b": false, "payment.captured": false},
+		"order.#":     {"order.completed": true, "order": true, "order.a.b": true, "orders.a": false},
+		"#":           {"order.completed": true, "": true},
+		"*.completed": {"order.completed": true, "completed": false},
+		"#.completed": {"order.completed": true, "completed": true, "a.b.completed": true, "completed.a": false},
+	} {
+		for key, want := range keys {
+			require.Equal(t, want, matches(pattern, key), "%s %s", pattern, key)
+		}
+	}
+}

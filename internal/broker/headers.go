@@ -5,6 +5,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/event/wire"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
@@ -93,7 +94,8 @@ func DeadLetterOf(m wire.Message) DeadLetter {
 	}
 	d.Detail, _ = m.Headers[HeaderDetail].(string)
 	d.Queue, _ = m.Headers[HeaderQueue].(string)
-	if d.Reason == "" {
+	// Our own dead letters have no x-death: where there is one, the broker has given up on what was put back by hand.
+	if _, byBroker := m.Headers["x-death"]; byBroker || d.Reason == "" {
 		d.readDeath(m)
 	}
 	if _, ok := m.Headers[HeaderOriginRoutingKey]; ok {
@@ -162,16 +164,17 @@ func marked(d Delivery, attempts, parked int) wire.Message {
 	m := d.Message
 	dropped := m.Headers[HeaderDropped]
 	m.Headers = senderHeaders(m)
-	if dropped == droppedUnreadable {
+	if dropped == droppedUnreadable || dropped == droppedTooLarge {
 		m.Headers[HeaderDropped] = dropped
 	}
 	if sizeOf(m.Headers) > maxHeaders-8*maxDetail {
 		m.Headers = map[string]any{HeaderDropped: droppedTooLarge}
 	}
-	for _, name := range []string{HeaderReplayOf, HeaderReplays} {
-		if value, replayed := d.Message.Headers[name]; replayed {
-			m.Headers[name] = value
-		}
+	if of, ok := d.Message.Headers[HeaderReplayOf].(string); ok && event.ValidID(of) {
+		m.Headers[HeaderReplayOf] = of // a stranger's may be as large as a frame
+	}
+	if replays := count(d.Message, HeaderReplays); replays > 0 {
+		m.Headers[HeaderReplays] = int64(replays)
 	}
 	return withHeaders(m, map[string]any{
 		HeaderAttempts: int64(attempts), HeaderParked: int64(parked), HeaderFirstSeen: stamp(d.FirstSeen),

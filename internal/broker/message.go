@@ -79,6 +79,8 @@ func plainValue(value any) any {
 			plain[i] = plainValue(v[i])
 		}
 		return plain
+	case time.Time:
+		return v.UTC() // the client has it in the zone of this machine
 	}
 	return value
 }

@@ -7,6 +7,7 @@
 package customer
 
 import (
+	"strings"
 	"time"
 
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -112,7 +113,7 @@ func (s *State) apply(r event.Record) error {
 		if err != nil {
 			return err
 		}
-		s.Profile, s.Since, s.ProfileID = sealed.Sealed{KeyID: d.KeyID, Text: d.Sealed}, d.OccurredAt, r.Key[len(SlotProfile):]
+		s.Profile, s.Since, s.ProfileID = sealed.Sealed{KeyID: d.KeyID, Text: d.Sealed}, d.OccurredAt, strings.TrimPrefix(r.Key, SlotProfile)
 	case event.CustomerOnboarded:
 		s.Onboarded = true
 	}

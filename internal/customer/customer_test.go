@@ -117,6 +117,9 @@ func TestADamagedStreamIsNotFolded(t *testing.T) {
 	_, err := customer.State{}.Fold([]event.Record{{Version: 2}})
 	require.ErrorIs(t, err, fault.Corrupt)
 	entry := customer.State{}.Registered(said("e", 1, 1), start)
+	entry.Key = "x"
+	_, err = customer.State{}.Fold([]event.Record{{Version: 1, Entry: entry}})
+	require.NoError(t, err, "a slot that is none is for the check of the chain")
 	entry.Data = []byte(`{"occurredAt":5}`)
 	_, err = customer.State{}.Fold([]event.Record{{Version: 1, Entry: entry}})
 	require.ErrorIs(t, err, fault.Malformed)

@@ -3,7 +3,10 @@ package deadletter
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -80,15 +83,33 @@ func New(p Post, now time.Time) Letter {
 		l.ReplayOf = ""
 	}
 	m := p.Message
-	l.ID = event.DerivedID("dead letter", l.PayloadHash, m.MessageID, m.CorrelationID, m.Type, m.AppID, m.ContentType,
+	parts := []string{"dead letter", l.PayloadHash, m.MessageID, m.CorrelationID, m.Type, m.AppID, m.ContentType,
 		m.Exchange, m.RoutingKey, string(p.Reason), p.Detail, strconv.Itoa(p.Attempts), strconv.Itoa(p.Parked), stamp(p.FirstSeen),
-		stamp(p.FailedAt), p.ReplayOf, strconv.Itoa(p.Replays), p.Mark)
-	if l.FailedAt.IsZero() {
+		stamp(p.FailedAt), p.ReplayOf, strconv.Itoa(p.Replays), p.Mark}
+	l.ID = event.DerivedID(append(parts, binaryAttributes(m.Headers)...)...)
+	if y := l.FailedAt.Year(); l.FailedAt.IsZero() || y < 1 || y > 9999 { // a stranger's: JSON has no such time
 		l.FailedAt = l.KeptAt
 	}
 	l.FirstSeen, l.FailedAt = l.FirstSeen.Truncate(event.TimeResolution), l.FailedAt.Truncate(event.TimeResolution)
 	l.read()
 	return l
+}
+
+// binaryAttributes are the headers in which the binary mode of CloudEvents has an event's id and subject: two events may
+// differ in nothing else. No other headers: those that the broker adds at a redelivery must not make another letter.
+func binaryAttributes(headers map[string]any) []string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		if !strings.HasPrefix(name, "cloudEvents") {
+			continue
+		}
+		value := headers[name]
+		if at, isTime := value.(time.Time); isTime {
+			value = at.Unix() // whatever the location
+		}
+		parts = append(parts, name, fmt.Sprint(value))
+	}
+	return parts
 }
 
 // read takes from the message what it says about itself.

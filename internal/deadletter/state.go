@@ -115,13 +115,13 @@ func (s *State) apply(r event.Record) (err error) {
 	case event.DeadRetryBegun:
 		s.Status, s.Retry = StatusRetrying, &Retry{}
 	case event.DeadRetried:
-		s.Status, s.Retry = StatusRetried, &Retry{Ended: true}
+		s.retryEnded(StatusRetried, Retry{Ended: true})
 	case event.DeadRetryFailed:
 		d, err := event.Decode[RetryData](r.Event)
 		if err != nil {
 			return err
 		}
-		s.Status, s.Retry = StatusOpen, &Retry{Ended: true, Failure: d.Reason}
+		s.retryEnded(StatusOpen, Retry{Ended: true, Failure: d.Reason})
 	case event.DeadReplayRequested:
 		d, err := event.Decode[ReplayData](r.Event)
 		if err != nil {
@@ -139,6 +139,14 @@ func (s *State) apply(r event.Record) (err error) {
 		s.Status, s.Discards, s.Requests = StatusDiscarded, s.Discards+1, append(s.Requests, d.RequestID)
 	}
 	return nil
+}
+
+// retryEnded notes what came of the retry. What somebody has decided meanwhile stands.
+func (s *State) retryEnded(to Status, r Retry) {
+	s.Retry = &r
+	if s.Status == StatusRetrying {
+		s.Status = to
+	}
 }
 
 // replayed notes that a replay was sent. Somebody may have decided otherwise since.

@@ -64,29 +64,41 @@ type part struct {
 
 // properties are what of a message is in no field of its own.
 type properties struct {
-	ContentType     []byte    `json:"contentType,omitempty"`
-	ContentEncoding []byte    `json:"contentEncoding,omitempty"`
-	MessageID       []byte    `json:"messageId,omitempty"`
-	CorrelationID   []byte    `json:"correlationId,omitempty"`
-	Type            []byte    `json:"type,omitempty"`
-	AppID           []byte    `json:"appId,omitempty"`
-	Timestamp       time.Time `json:"timestamp,omitzero"`
-	RoutingKey      []byte    `json:"routingKey,omitempty"`
-	Exchange        []byte    `json:"exchange,omitempty"`
+	ContentType     []byte `json:"contentType,omitempty"`
+	ContentEncoding []byte `json:"contentEncoding,omitempty"`
+	MessageID       []byte `json:"messageId,omitempty"`
+	CorrelationID   []byte `json:"correlationId,omitempty"`
+	Type            []byte `json:"type,omitempty"`
+	AppID           []byte `json:"appId,omitempty"`
+	// Timestamp is in letters of older versions; Seconds is since 1970. JSON has no times beyond the year 9999, and senders
+	// who write milliseconds where AMQP has seconds are there at once.
+	Timestamp  time.Time `json:"timestamp,omitzero"`
+	Seconds    *int64    `json:"seconds,omitempty"`
+	RoutingKey []byte    `json:"routingKey,omitempty"`
+	Exchange   []byte    `json:"exchange,omitempty"`
 }
 
 func propertiesOf(m wire.Message) properties {
-	return properties{
+	p := properties{
 		ContentType: []byte(m.ContentType), ContentEncoding: []byte(m.ContentEncoding), MessageID: []byte(m.MessageID),
-		CorrelationID: []byte(m.CorrelationID), Type: []byte(m.Type), AppID: []byte(m.AppID), Timestamp: m.Timestamp.UTC(),
+		CorrelationID: []byte(m.CorrelationID), Type: []byte(m.Type), AppID: []byte(m.AppID),
 		RoutingKey: []byte(m.RoutingKey), Exchange: []byte(m.Exchange),
 	}
+	if !m.Timestamp.IsZero() {
+		seconds := m.Timestamp.Unix()
+		p.Seconds = &seconds
+	}
+	return p
 }
 
 func (p properties) message() wire.Message {
+	at := p.Timestamp
+	if p.Seconds != nil {
+		at = time.Unix(*p.Seconds, 0).UTC()
+	}
 	return wire.Message{
 		ContentType: string(p.ContentType), ContentEncoding: string(p.ContentEncoding), MessageID: string(p.MessageID),
-		CorrelationID: string(p.CorrelationID), Type: string(p.Type), AppID: string(p.AppID), Timestamp: p.Timestamp,
+		CorrelationID: string(p.CorrelationID), Type: string(p.Type), AppID: string(p.AppID), Timestamp: at,
 		RoutingKey: string(p.RoutingKey), Exchange: string(p.Exchange),
 	}
 }

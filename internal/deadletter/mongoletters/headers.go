@@ -48,7 +48,7 @@ func tag(value any) (tagged, error) {
 	case bool:
 		return plain("bool", v)
 	case time.Time:
-		return plain("time", v.UTC())
+		return plain("seconds", v.Unix()) // AMQP has no fractions, and JSON no years beyond 9999
 	case float32:
 		return plain("float32", math.Float32bits(v))
 	case float64:
@@ -111,8 +111,11 @@ func untag(t tagged) (any, error) {
 		return as[[]byte](t)
 	case "bool":
 		return as[bool](t)
-	case "time":
+	case "time": // older letters
 		return as[time.Time](t)
+	case "seconds":
+		seconds, err := as[int64](t)
+		return time.Unix(seconds, 0).UTC(), err
 	case "float32":
 		bits, err := as[uint32](t)
 		return math.Float32frombits(bits), err

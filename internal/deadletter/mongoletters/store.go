@@ -101,7 +101,8 @@ func (s *Store) insert(ctx context.Context, d any, format string, args ...any) (
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	_, err := s.letters.InsertOne(ctx, d)
-	if mongo.IsDuplicateKeyError(err) {
+	var refused mongo.WriteException
+	if mongo.IsDuplicateKeyError(err) && (!errors.As(err, &refused) || refused.WriteConcernError == nil) {
 		return false, nil
 	}
 	return err == nil, unavailable(ctx, err, format, args...)

@@ -47,6 +47,7 @@ var situations = []situation{
 	{"it is not there", Script{"connect": Hangup}, notify.Result{Outcome: notify.NotAccepted}, false},
 	{"it is closed", Script{"connect": "554 5.3.2 closed to " + Address}, notify.Result{Outcome: notify.NotAccepted, Code: "554 5.3.2"}, false},
 	{"it is busy", Script{"mail": "421 4.3.2 busy"}, notify.Result{Outcome: notify.NotAccepted, Code: "421 4.3.2"}, false},
+	{"it does not want the sender", Script{"mail": "553 5.7.1 no"}, notify.Result{Outcome: notify.NotAccepted, Code: "553 5.7.1"}, false},
 	{"it wants a login", Script{"mail": "530 5.7.0 log in"}, notify.Result{Outcome: notify.NotAccepted, Code: "530 5.7.0"}, false},
 	{"the box is full", Script{"rcpt": "452 4.2.2 " + Address + " is full"}, notify.Result{Outcome: notify.NotAccepted, Code: "452 4.2.2"}, false},
 	{"nobody has that address", Script{"rcpt": "550 5.1.1 " + Address + " is nobody"}, notify.Result{Outcome: notify.Refused, Code: "550 5.1.1"}, false},

@@ -6,7 +6,7 @@
 //
 // Before the end of the data nothing can have been delivered: no connection, no TLS, a refused login or a temporary answer
 // mean that the message was definitely not accepted. So does a temporary answer to the data. A permanent answer about the
-// message, its sender or its recipient refuses it for good; one about the connection or the login may be somebody's mistake
+// message or its recipient refuses it for good; one about the connection, the login or the sender may be somebody's mistake
 // that is mended, so the message is tried again. A connection that is lost while the data is on its way, or that gives no
 // answer to its end, leaves it unknown.
 //
@@ -142,7 +142,8 @@ func (n *Notifier) Send(ctx context.Context, m notify.Message) notify.Result {
 	return judge(err)
 }
 
-// aboutLogin are permanent answers that are not about the message: who may send is somebody's setting.
+// aboutLogin are permanent answers that are not about the message: who may send is somebody's setting. So is any answer to
+// MAIL FROM, before the recipient is mentioned.
 var aboutLogin = []int{530, 534, 535, 538}
 
 // judge says what a failure to send means.
@@ -155,7 +156,7 @@ func judge(err error) notify.Result {
 	answer := statusOf(err)
 	switch {
 	case failed.Reason == mail.ErrWriteContent:
-	case slices.Contains(aboutLogin, answer):
+	case slices.Contains(aboutLogin, answer), failed.Reason == mail.ErrSMTPMailFrom:
 		r.Outcome = notify.NotAccepted
 	case answer >= 500 && answer < 600:
 		r.Outcome = notify.Refused

@@ -1,0 +1,26 @@
+package mongoletters
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/deadletter"
+	"github.com/ordersaga/ordersaga/internal/event/wire"
+)
+
+// Senders write milliseconds where AMQP has seconds.
+func TestTimesBeyondTheYear9999AreKept(t *testing.T) {
+	s := &Store{inline: MaxInline}
+	for _, seconds := range []int64{0, -1, 1_732_240_000, 1_732_240_000_000, 1 << 62} {
+		at := time.Unix(seconds, 0).UTC()
+		m := wire.Message{Body: []byte("{"), Timestamp: at, Headers: map[string]any{"at": at}}
+		d, err := s.document(deadletter.New(deadletter.Post{Message: m, FailedAt: at}, time.Now()))
+		require.NoError(t, err, seconds)
+		got, err := d.message()
+		require.NoError(t, err)
+		require.Equal(t, at, got.Timestamp)
+		require.Equal(t, at, got.Headers["at"])
+	}
+}
