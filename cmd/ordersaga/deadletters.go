@@ -24,7 +24,7 @@ func deadLettersCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "dead-letters", Short: "List, show, replay and discard messages that could not be handled",
 		Long: `List, show, replay and discard messages that could not be handled. Works on MongoDB and RabbitMQ directly; the service need
-not run, but what is replayed waits for it in the inbox.`,
+not run, but what is replayed waits for it in its queue.`,
 	}
 	cmd.AddCommand(deadListCommand(), deadShowCommand(), deadReplayCommand(), deadDiscardCommand())
 	return cmd
@@ -180,8 +180,8 @@ type replayFlags struct {
 func deadReplayCommand() *cobra.Command {
 	var f replayFlags
 	cmd := &cobra.Command{
-		Use: "replay [ID...]", Short: "Send dead letters to the inbox again, as they came or mended",
-		Long: `Send dead letters to the inbox again: those that are named, or those that a filter selects, oldest first. What becomes of
+		Use: "replay [ID...]", Short: "Send dead letters to their queues again, as they came or mended",
+		Long: `Send dead letters to their queues again: those that are named, or those that a filter selects, oldest first. What becomes of
 them there is up to their handlers; one that dies again is a new letter. The exit code is 1 when one was not replayed.`,
 		Example: `  ordersaga dead-letters replay 6f0c4a1e-… --body event.json --note "the quantity was missing"
   ordersaga dead-letters replay --reason unavailable --older-than 10m --dry-run`,

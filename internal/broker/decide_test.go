@@ -193,3 +193,26 @@ func TestDetailIsSafeAndBounded(t *testing.T) {
 		detailOf(fault.NewInvalid("order", []fault.Field{fault.Fieldf("/lines/0", "must be there")})))
 	require.LessOrEqual(t, len(detailOf(fault.New(fault.Invalid, "%s", strings.Repeat("ü", maxDetail)))), maxDetail)
 }
+
+// What a stranger writes into our headers never makes a message impossible to put aside.
+func TestForgedHeadersAreNotCarried(t *testing.T) {
+	d := Delivery{FirstSeen: start, Message: wire.Message{Headers: map[string]any{HeaderReplayOf: strings.Repeat("x", 100<<10), HeaderReplays: "many"}}}
+	m := marked(d, 1, 0)
+	_, err := ToPublishing(m)
+	require.NoError(t, err)
+	require.NotContains(t, m.Headers, HeaderReplayOf)
+
+	d.Message.Headers = map[string]any{"large": strings.Repeat("x", maxHeaders)}
+	for attempt := range 3 {
+		d.Message = marked(d, attempt, 0)
+		require.True(t, DeadLetterOf(d.Message).HeadersDropped, "it is said again at attempt %d", attempt)
+	}
+}
+
+// The broker has given up on what somebody has put back by hand: that is why it is dead now.
+func TestTheBrokersRecordHasTheLastWord(t *testing.T) {
+	d := DeadLetterOf(wire.Message{Headers: map[string]any{HeaderReason: "invalid", "x-death": []any{
+		map[string]any{"reason": "delivery_limit", "queue": "ordersaga.inbox"}}}})
+	require.Equal(t, ReasonDeliveryLimit, d.Reason)
+	require.Equal(t, "ordersaga.inbox", d.Queue)
+}
