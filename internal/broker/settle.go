@@ -115,8 +115,8 @@ func (c *Consumer) settle(it item, err error) {
 
 // tally counts what became of a delivery.
 func (c *Consumer) tally(counter *atomic.Uint64, outcome string) {
-	counter.Add(1)
 	c.cfg.Metrics.deliveries.WithLabelValues(c.link.role, outcome).Inc()
+	counter.Add(1) // last: whoever has seen it finds the metric there
 }
 
 // marked is the copy of a message that waits or is dead, with the queue that it was handled from.
