@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,6 +67,8 @@ type people struct {
 	keys   *sealedtest.Keys
 	box    *sealed.Box
 	mailer *mailer
+	// mu guards what follows.
+	mu sync.Mutex
 	// broken makes so many appends of an event's type fail.
 	broken map[string]int
 	// loses is the type of an event that is written once without its writer being told.
@@ -79,6 +82,8 @@ func newPeople(t *testing.T) *people {
 
 // Append fails as often as it is told to, before anything is written.
 func (p *people) Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, e := range entries {
 		if p.broken[e.Type] > 0 {
 			p.broken[e.Type]--
@@ -357,13 +362,15 @@ func TestAMessageThatNobodySentInTimeIsNotSent(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.completes()
-	var late bool
+	var late atomic.Bool
 	p.env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
-		late = late || info.ActivityType.Name == activities.NameNoticeSend
+		if info.ActivityType.Name == activities.NameNoticeSend {
+			late.Store(true)
+		}
 	})
 	n := p.notices()
 	n.Clock = func() time.Time {
-		if late {
+		if late.Load() {
 			return p.env.Now().Add(2 * n.Window)
 		}
 		return p.env.Now()

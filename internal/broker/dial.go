@@ -37,8 +37,9 @@ func (l *link) dial() (conn *amqp.Connection, settled func() bool, err error) {
 			if err := c.SetDeadline(time.Now().Add(l.cfg.DialTimeout)); err != nil { // the client takes it off after the handshake
 				return nil, err
 			}
+			// c stays what it is: the function above may run at any time.
 			if tlsConfig != nil {
-				c = tls.Client(c, tlsConfig)
+				return newGuard(tls.Client(c, tlsConfig)), nil
 			}
 			return newGuard(c), nil
 		},
