@@ -13,7 +13,7 @@ type folder[S any] interface {
 	Fold(records []event.Record) (S, error)
 }
 
-// sagaVisitor folds a stream that has a saga of its own, and hands the state to judge.
+// sagaVisitor folds a stream, and hands the state that it comes to to judge.
 type sagaVisitor[S folder[S]] struct {
 	*chain
 	state S

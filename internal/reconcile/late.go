@@ -11,37 +11,20 @@ import (
 
 // lateVisitor folds what came after an order had ended.
 type lateVisitor struct {
-	*chain
-	id    string
-	state late.State
-	// lost tells that the stream does not fold.
-	lost bool
+	sagaVisitor[late.State]
+	id string
 }
 
-func (v *lateVisitor) record(r event.Record, damaged error) {
-	if !v.follows(r, damaged) || v.broken || v.lost {
-		return
-	}
-	next, err := v.state.Fold([]event.Record{r})
-	if v.lost = err != nil; v.lost {
-		v.found(StreamFold, r.Version, "%v", err)
-		return
-	}
-	v.state = next
-}
-
-// end asks about the order, and about the saga that settles what is open.
-func (v *lateVisitor) end(ctx context.Context) error {
-	if v.broken || v.lost {
-		return nil
-	}
-	v.look.work.Go(func() error {
+// lateVisitor asks about the order, and about the saga that settles what is open.
+func (l *look) lateVisitor(id, stream string) visitor {
+	v := &lateVisitor{id: id}
+	v.chain, v.judge = l.chain(stream), func(ctx context.Context, _ late.State) error {
 		if err := v.founded(ctx); err != nil {
 			return err
 		}
 		return v.settles(ctx)
-	})
-	return ctx.Err()
+	}
+	return v
 }
 
 // says is a finding about the order as far as the late stream knows it.

@@ -256,11 +256,11 @@ func (l *look) visitorOf(stream string) visitor {
 	}
 	if id, ok := event.LateOrderIDOf(stream); ok {
 		l.count(func(c *Counts) { c.Streams++ })
-		return &lateVisitor{chain: l.chain(stream), id: id}
+		return l.lateVisitor(id, stream)
 	}
 	if id, ok := event.DeadLetterIDOf(stream); ok {
 		l.count(func(c *Counts) { c.Streams++ })
-		return &deadVisitor{chain: l.chain(stream), id: id}
+		return l.deadVisitor(id, stream)
 	}
 	if id, ok := event.CustomerIDOf(stream); ok {
 		l.count(func(c *Counts) { c.Streams++ })
