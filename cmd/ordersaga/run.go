@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"time"
 
@@ -51,6 +52,8 @@ type service struct {
 	announcer *broker.Consumer
 	api       *api.Server
 	http      *listener
+	// debug is Go's profiler; nil when it is off.
+	debug *http.Server
 	// fatal gets the error of a worker that has given up.
 	fatal chan error
 }
@@ -97,6 +100,9 @@ func ended(ctx context.Context, err error) error {
 // connect makes the connections, and waits for each dependency.
 func (s *service) connect(ctx context.Context) (err error) {
 	if s.http, err = listen(ctx, s.cfg.HTTPAddr); err != nil {
+		return err
+	}
+	if s.debug, err = listenDebug(ctx, s.cfg.DebugAddr); err != nil {
 		return err
 	}
 	if s.stores, err = openStores(ctx, s.cfg, s.logger); err != nil {
@@ -151,7 +157,7 @@ func (s *service) connectTemporal(ctx context.Context) error {
 // newGateway makes the payment gateway that the settings name.
 func newGateway(c config.Config, s *stores) (payment.Gateway, error) {
 	// config has refused every other name.
-	gateway, err := simulator.New(simulator.Config{Log: s.log, Outage: c.SimulatorOutage})
+	gateway, err := simulator.New(simulator.Config{Log: s.log, Outage: c.SimulatorOutage, Slow: !c.SimulatorFast})
 	if err != nil {
 		return nil, err
 	}
@@ -296,6 +302,9 @@ func (s *service) close() {
 	}
 	if s.stores != nil {
 		s.stores.close(ctx)
+	}
+	if s.debug != nil {
+		failed = append(failed, s.debug.Close())
 	}
 	if err := errors.Join(failed...); err != nil {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "not everything drained in time", slog.Any("error", err))

@@ -43,6 +43,8 @@ type Config struct {
 	ConsumerPrefetch int
 
 	HTTPAddr string
+	// DebugAddr is empty when there is no profiler.
+	DebugAddr string
 
 	TemporalAddress   string
 	TemporalNamespace string
@@ -50,6 +52,7 @@ type Config struct {
 
 	PaymentGateway  string
 	SimulatorOutage time.Duration
+	SimulatorFast   bool
 
 	PaymentPendingDeadline time.Duration
 	ShipmentDeadline       time.Duration

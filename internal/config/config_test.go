@@ -107,6 +107,8 @@ func TestAnEmptyValueCountsAsNotSet(t *testing.T) {
 // Every rule of every variable must be able to fail, and say so under the variable's name.
 func TestWrongValuesAreRefused(t *testing.T) {
 	for name, values := range map[string][]string{
+		"DEBUG_ADDR":                             {"6060", "0.0.0.0:6060", ":6060", "10.0.0.1:6060"},
+		"SIMULATOR_FAST":                         {"yes"},
 		"HTTP_ADDR":                              {"8080", "localhost", "127.0.0.1:http", "127.0.0.1:70000", "http://127.0.0.1:8080"},
 		"MONGODB_URI":                            {"localhost:27017", "http://localhost", "mongodb://", "mongodb://u:p@/db", "mongodb://a b"},
 		"MONGODB_DATABASE":                       {"a b", "a.b", "a$b", strings.Repeat("x", 64)},

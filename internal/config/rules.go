@@ -129,6 +129,19 @@ func address(field func(*Config) *string) rule {
 	}
 }
 
+// loopback takes an address that only this machine can reach.
+func loopback(field func(*Config) *string) rule {
+	return func(c *Config, value string) string {
+		if expected := address(field)(c, value); expected != "" {
+			return expected
+		}
+		if !isLoopback(value) {
+			return "an address that only this machine can reach, such as 127.0.0.1:6060"
+		}
+		return ""
+	}
+}
+
 // target takes what a gRPC client dials: host:port, or that behind dns:/// or passthrough:///.
 func target(field func(*Config) *string) rule {
 	return func(c *Config, value string) string {

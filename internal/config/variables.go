@@ -42,6 +42,8 @@ const (
 var table = []row{
 	{Variable{"HTTP_ADDR", "127.0.0.1:8080", false, unitAddress, "Where the API listens."},
 		address(func(c *Config) *string { return &c.HTTPAddr })},
+	{Variable{"DEBUG_ADDR", "", false, unitAddress, "Where Go's profiler listens, on loopback only; nowhere by default."},
+		loopback(func(c *Config) *string { return &c.DebugAddr })},
 
 	{Variable{"MONGODB_URI", "mongodb://127.0.0.1:27017", true, unitURI, "The MongoDB deployment that holds the event log."},
 		uri(func(c *Config) *Secret { return &c.MongoDBURI }, "mongodb", "mongodb+srv")},
@@ -80,6 +82,8 @@ var table = []row{
 		choice(func(c *Config) *string { return &c.PaymentGateway }, gateways)},
 	{Variable{"SIMULATOR_OUTAGE", "10s", false, unitDuration, "How long the simulator is down for a payment with tok_unavailable."},
 		duration(func(c *Config) *time.Duration { return &c.SimulatorOutage })},
+	{Variable{"SIMULATOR_FAST", "true", false, unitBool, "Whether the simulator says that it is fast enough to be called inside a workflow task, or is called like a provider far away."},
+		flag(func(c *Config) *bool { return &c.SimulatorFast })},
 
 	{Variable{"RESERVE_DEADLINE", "2m", false, unitDuration, "How long reserving stock may be unavailable before the order fails."},
 		duration(func(c *Config) *time.Duration { return &c.ReserveDeadline })},

@@ -22,6 +22,8 @@ type Config struct {
 	// Books is how many payments are remembered, about 1 kB each. It changes what is read, never what is
 	// answered. Default: 4096.
 	Books int
+	// Slow has it say that it is too slow to be called inside a workflow task, like a provider far away.
+	Slow bool
 }
 
 // Validate fills in the defaults. The error is Invalid.
@@ -69,7 +71,7 @@ const authorizationLifetime = 7 * 24 * time.Hour
 
 // Traits implements payment.Gateway.
 func (s *Simulator) Traits() payment.Traits {
-	return payment.Traits{Name: "simulator", AuthorizationLifetime: authorizationLifetime, Fast: true}
+	return payment.Traits{Name: "simulator", AuthorizationLifetime: authorizationLifetime, Fast: !s.cfg.Slow}
 }
 
 // Authorize implements payment.Gateway.
