@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/order"
@@ -41,6 +42,8 @@ type Log interface {
 	// Follow yields the records of stream with versions above after, those that stand there and those that
 	// come, until the context ends or a read fails: both yield an error at the end.
 	Follow(ctx context.Context, stream string, after int64) iter.Seq2[event.Record, error]
+	// Watch begins to hear what this process appends to stream, for who is about to start what appends to it.
+	Watch(stream string) *eventlog.Watch
 }
 
 // Orders lists orders. The read model has it.

@@ -3,12 +3,14 @@ package api
 import (
 	"context"
 	"errors"
+	"iter"
 	"net/http"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
@@ -36,6 +38,9 @@ func (s *Server) placeOrder(c echo.Context) error {
 		o.ID = event.DerivedID("order", caller(ctx), key)
 	}
 	c.Set(contextOrderID, o.ID)
+	wait := preferredWait(c.Request().Header)
+	follow := s.follower(o.ID, wait)
+	defer follow.stop()
 	replayed, err := s.place(c, sagaclient.Placement{Order: o, CorrelationID: correlationOf(ctx), Fresh: key == ""})
 	if err != nil {
 		return err
@@ -44,9 +49,8 @@ func (s *Server) placeOrder(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	wait := preferredWait(c.Request().Header)
 	if wait > 0 && !state.Status.Terminal() {
-		state = s.awaitEnd(ctx, state, wait)
+		state = s.awaitEnd(ctx, follow.from(replayed), state, wait)
 	}
 	return s.writePlaced(c, state, wait, replayed)
 }
@@ -86,13 +90,49 @@ func (s *Server) writePlaced(c echo.Context, state order.State, wait time.Durati
 	return writeJSON(c, http.StatusAccepted, s.resource(state))
 }
 
+// following is how the records of an order that is being placed are followed.
+type following struct {
+	log    Log
+	stream string
+	// watch is nil when nobody waits.
+	watch *eventlog.Watch
+}
+
+// follower begins to watch the order's stream before its saga can have appended to it, if the client waits.
+func (s *Server) follower(orderID string, wait time.Duration) following {
+	f := following{log: s.cfg.Log, stream: event.OrderStream(orderID)}
+	if wait > 0 {
+		f.watch = s.cfg.Log.Watch(f.stream)
+	}
+	return f
+}
+
+func (f following) stop() {
+	if f.watch != nil {
+		f.watch.Close()
+	}
+}
+
+// from returns what follows the order. A new one's stream was empty when the watch began.
+func (f following) from(replayed bool) follow {
+	if replayed {
+		return func(ctx context.Context, after int64) iter.Seq2[event.Record, error] {
+			return f.log.Follow(ctx, f.stream, after)
+		}
+	}
+	return f.watch.Follow
+}
+
+// follow yields the records behind a version as they come.
+type follow func(ctx context.Context, after int64) iter.Seq2[event.Record, error]
+
 // awaitEnd follows the order until it has ended, the time is over, the client is gone or the server drains, and
 // returns where it stands then. The order is placed: what goes wrong here only makes the answer an earlier one.
-func (s *Server) awaitEnd(ctx context.Context, state order.State, wait time.Duration) order.State {
+func (s *Server) awaitEnd(ctx context.Context, follow follow, state order.State, wait time.Duration) order.State {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	defer context.AfterFunc(s.draining, cancel)()
-	for r, err := range s.cfg.Log.Follow(ctx, event.OrderStream(state.Order.ID), state.Head.Version) {
+	for r, err := range follow(ctx, state.Head.Version) {
 		if err != nil {
 			s.logStopped(ctx, "stopped waiting for the end of an order", state.Order.ID, err)
 			break

@@ -61,6 +61,9 @@ type service struct {
 // publisherGrace is how long the publisher may wait for confirms when the process stops.
 const publisherGrace = 5 * time.Second
 
+// localPoll is how soon a stream is looked at for what other processes append, where most of it is appended in this one.
+const localPoll = 250 * time.Millisecond
+
 // run runs the roles until the context ends, then drains: nothing that was accepted is lost.
 func run(ctx context.Context, r roles, environ []string) error {
 	cfg, err := config.Load(environ)
@@ -105,7 +108,11 @@ func (s *service) connect(ctx context.Context) (err error) {
 	if s.debug, err = listenDebug(ctx, s.cfg.DebugAddr); err != nil {
 		return err
 	}
-	if s.stores, err = openStores(ctx, s.cfg, s.logger); err != nil {
+	var poll time.Duration
+	if s.roles.worker {
+		poll = localPoll
+	}
+	if s.stores, err = openStoresPolling(ctx, s.cfg, poll, s.logger); err != nil {
 		return err
 	}
 	if s.gateway, err = newGateway(s.cfg, s.stores); err != nil {

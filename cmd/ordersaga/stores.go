@@ -45,6 +45,11 @@ type stores struct {
 
 // openStores connects and makes collections and indexes ready; it waits for the server.
 func openStores(ctx context.Context, c config.Config, logger *slog.Logger) (*stores, error) {
+	return openStoresPolling(ctx, c, 0, logger)
+}
+
+// openStoresPolling is openStores with a log that looks every so often for what other processes append; 0 is the default.
+func openStoresPolling(ctx context.Context, c config.Config, poll time.Duration, logger *slog.Logger) (*stores, error) {
 	// More at once would not be quicker, and would let an overload reach the server; the URI may say otherwise.
 	client, err := mongo.Connect(options.Client().SetMaxPoolSize(32).ApplyURI(c.MongoDBURI.Reveal()).
 		SetAppName("ordersaga").SetMonitor(slowCommands(logger)).SetServerSelectionTimeout(3 * time.Second).SetConnectTimeout(5 * time.Second))
@@ -56,7 +61,7 @@ func openStores(ctx context.Context, c config.Config, logger *slog.Logger) (*sto
 	if s.raw, err = mongolog.New(mongolog.Config{Database: db, Logger: logger}); err != nil {
 		return nil, err
 	}
-	if s.log, err = eventlog.NewFollower(eventlog.FollowerConfig{Log: s.raw}); err != nil {
+	if s.log, err = eventlog.NewFollower(eventlog.FollowerConfig{Log: s.raw, PollMin: poll}); err != nil {
 		return nil, err
 	}
 	if s.orders, err = readmodel.New(readmodel.Config{Database: db}); err != nil {

@@ -29,6 +29,9 @@ var (
 	tlsPolicies = []string{"mandatory", "opportunistic", "none"}
 )
 
+// compressions are the values of TEMPORAL_COMPRESSION.
+var compressions = []string{"none", "gzip"}
+
 // queues are the values of WORKER_QUEUES: the task queues of package workflows. A test holds them together.
 var queues = []string{"orders", "payments", "notifications"}
 
@@ -49,6 +52,8 @@ type Config struct {
 	TemporalAddress   string
 	TemporalNamespace string
 	TemporalUIURL     string
+	// TemporalCompression is one of compressions.
+	TemporalCompression string
 
 	PaymentGateway  string
 	SimulatorOutage time.Duration

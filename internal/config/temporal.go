@@ -19,6 +19,9 @@ func (c Config) TemporalOptions() (client.Options, error) {
 	if err != nil {
 		return client.Options{}, &Error{Problems: []Problem{temporalProblem(err)}}
 	}
+	if c.TemporalCompression == "none" {
+		options.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
+	}
 	return options, nil
 }
 

@@ -75,6 +75,8 @@ var table = []row{
 	{Variable{"TEMPORAL_TLS_DISABLE_HOST_VERIFICATION", "", false, unitBool, "Whether to believe any certificate; for tests."}, boolean},
 	{Variable{"TEMPORAL_CLIENT_AUTHORITY", "", false, unitName, "The :authority of the calls to Temporal."}, accept},
 	{Variable{"TEMPORAL_GRPC_META_*", "", true, "", "Headers of the calls to Temporal."}, accept},
+	{Variable{"TEMPORAL_COMPRESSION", compressions[0], false, oneOf(compressions), "How calls to Temporal are compressed. gzip costs processor time here and at the server, and pays where the way between them is long or narrow."},
+		choice(func(c *Config) *string { return &c.TemporalCompression }, compressions)},
 	{Variable{"TEMPORAL_UI_URL", "", false, unitURI, "The Temporal Web UI, for the links that the API returns; without it there are none."},
 		webURL(func(c *Config) *string { return &c.TemporalUIURL })},
 
@@ -105,7 +107,7 @@ var table = []row{
 
 	{Variable{"WORKER_QUEUES", strings.Join(queues, ","), false, "list of " + oneOf(queues), "The task queues that this process works on."},
 		list(func(c *Config) *[]string { return &c.WorkerQueues }, queues)},
-	{Variable{"WORKER_CONCURRENCY", "32", false, "tasks", "How many workflow tasks, and how many activities of each queue, run at once in this process. What is over waits in Temporal, where it costs nothing; in here it would only slow the database down."},
+	{Variable{"WORKER_CONCURRENCY", "96", false, "tasks", "How many workflow tasks, and how many activities of each queue, run at once in this process. What is over waits in Temporal, where it costs nothing; in here it would only slow the database down."},
 		count(func(c *Config) *int { return &c.WorkerConcurrency }, 2, 10000)},
 	{Variable{"WORKER_CACHE", "2000", false, "sagas", "How many running sagas this process remembers between their tasks. One that it has forgotten is replayed from its history; 0 replays always, for tests."},
 		count(func(c *Config) *int { return &c.WorkerCache }, 0, 1000000)},

@@ -84,35 +84,66 @@ func (f *Follower) Append(ctx context.Context, stream string, head event.Head, e
 func (f *Follower) Follow(ctx context.Context, stream string, after int64) iter.Seq2[event.Record, error] {
 	return func(yield func(event.Record, error) bool) {
 		// First subscribe, then read: nothing falls between.
-		sub := f.hub.subscribe(stream)
-		defer f.hub.unsubscribe(stream, sub)
-		timer := time.NewTimer(0)
-		defer timer.Stop()
-		interval := f.pollMin
-		for {
-			records, polled, err := f.next(ctx, stream, after, sub, timer)
-			if err != nil {
-				yield(event.Record{}, err)
+		w := f.Watch(stream)
+		defer w.Close()
+		w.follow(ctx, after, 0, yield)
+	}
+}
+
+// Watch begins to hear what this process appends to stream; Close ends it. Who is about to start something that appends
+// watches first, and need not read what it cannot have missed.
+func (f *Follower) Watch(stream string) *Watch {
+	return &Watch{follower: f, stream: stream, sub: f.hub.subscribe(stream)}
+}
+
+// Watch hears what is appended to a stream. It is for one goroutine.
+type Watch struct {
+	follower *Follower
+	stream   string
+	sub      *subscription
+}
+
+// Close ends the watch. It must be called.
+func (w *Watch) Close() { w.follower.hub.unsubscribe(w.stream, w.sub) }
+
+// Follow is Follower.Follow for a caller who knows that nothing stood behind after when the watch began: what this process
+// has appended since is told without a read, and only what others append is looked for.
+func (w *Watch) Follow(ctx context.Context, after int64) iter.Seq2[event.Record, error] {
+	return func(yield func(event.Record, error) bool) { w.follow(ctx, after, w.follower.pollMin, yield) }
+}
+
+// follow looks at the log after first, and then again and again.
+func (w *Watch) follow(ctx context.Context, after int64, first time.Duration, yield func(event.Record, error) bool) {
+	f := w.follower
+	timer := time.NewTimer(first)
+	defer timer.Stop()
+	interval := f.pollMin
+	for {
+		records, polled, err := f.next(ctx, w.stream, after, w.sub, timer)
+		if err != nil {
+			yield(event.Record{}, err)
+			return
+		}
+		for _, r := range records {
+			if !yield(r, nil) {
 				return
 			}
-			for _, r := range records {
-				if !yield(r, nil) {
-					return
-				}
-				after = r.Version
-			}
-			switch {
-			case len(records) == followPage:
-				timer.Reset(0)
-				continue
-			case polled && len(records) > 0:
-				interval = f.pollMin
-			case polled:
-				interval = min(2*interval, f.pollMax)
-			}
-			// What was told by the hub leaves the interval alone: who appends is in this process.
-			timer.Reset(interval)
+			after = r.Version
 		}
+		switch {
+		case len(records) == followPage:
+			timer.Reset(0)
+			continue
+		case polled && len(records) > 0:
+			interval = f.pollMin
+		case polled:
+			interval = min(2*interval, f.pollMax)
+		default:
+			// What was told by the hub says that who appends is in this process: others need not be looked for soon.
+			timer.Reset(f.pollMax)
+			continue
+		}
+		timer.Reset(interval)
 	}
 }
 

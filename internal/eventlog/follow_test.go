@@ -213,3 +213,36 @@ func TestFollowerConfig(t *testing.T) {
 		require.Error(t, err)
 	}
 }
+
+func TestAWatchNeedsNoReadForWhatItHears(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, log := newFollower(t)
+		w := f.Watch("order-1")
+		defer w.Close()
+		// Appended after the watch began, and before anybody follows.
+		head, _, err := f.Append(t.Context(), "order-1", event.Head{}, numbered(1, 2))
+		require.NoError(t, err)
+		versions := make(chan int64, 4)
+		go func() {
+			for r, err := range w.Follow(t.Context(), 0) {
+				if err != nil {
+					return
+				}
+				if versions <- r.Version; r.Version == 4 {
+					return
+				}
+			}
+		}()
+		require.Equal(t, int64(1), <-versions)
+		require.Equal(t, int64(2), <-versions)
+		time.Sleep(eventlog.DefaultPollMax - 1) // of the bubble's clock
+		require.Zero(t, log.reads.Load(), "who appends is here: others are not looked for soon")
+		head, _, err = log.Append(t.Context(), "order-1", head, numbered(3, 3))
+		require.NoError(t, err)
+		require.Equal(t, int64(3), <-versions, "what others append is found all the same")
+		require.NotZero(t, log.reads.Load())
+		_, _, err = f.Append(t.Context(), "order-1", head, numbered(4, 4))
+		require.NoError(t, err)
+		require.Equal(t, int64(4), <-versions)
+	})
+}

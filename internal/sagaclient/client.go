@@ -77,7 +77,7 @@ type Placement struct {
 func (c *Client) Place(ctx context.Context, p Placement) (replayed bool, err error) {
 	reuse := enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
 	if !p.Fresh {
-		state, err := c.state(ctx, p.Order.ID)
+		state, err := c.placed(ctx, p.Order.ID)
 		switch {
 		case err != nil:
 			return false, err
@@ -191,6 +191,15 @@ func (c *Client) state(ctx context.Context, orderID string) (order.State, error)
 	}
 	s, err := order.Fold(records)
 	return s, fault.Wrap(err, fault.Corrupt, "fold order %s", orderID)
+}
+
+// placed is state for an order that most likely is not there yet: that costs a look at one record.
+func (c *Client) placed(ctx context.Context, orderID string) (order.State, error) {
+	first, err := c.log.Read(ctx, event.OrderStream(orderID), 0, 1)
+	if err != nil || len(first) == 0 {
+		return order.State{}, err
+	}
+	return c.state(ctx, orderID)
 }
 
 func conflict(orderID string) error {

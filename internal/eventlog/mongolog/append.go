@@ -56,6 +56,7 @@ func (a *appending) run(ctx context.Context, records []event.Record) (event.Head
 			a.tail = append(a.tail, records...)
 			newest := records[len(records)-1].HeadOf()
 			a.log.heads.put(a.stream, newest)
+			a.log.firsts.put(a.tail)
 			return newest, a.tail, nil
 		}
 		if errors.Is(cause, fault.Invalid) {
@@ -133,6 +134,7 @@ func (a *appending) settle(ctx context.Context) (eventlog.Settlement, error) {
 	} else if known := a.log.heads.get(a.stream); known.Version > a.head.Version {
 		// The cache knows more than the server: the collection was emptied under this process.
 		a.log.heads.forget(a.stream)
+		a.log.firsts.forget(a.stream)
 		if err := a.checkHead(ctx); err != nil {
 			return eventlog.Settlement{}, err
 		}

@@ -31,3 +31,20 @@ func TestHeadCacheIsBoundedAndNeverGoesBack(t *testing.T) {
 	c.forget("s")
 	require.Zero(t, c.get("s"))
 }
+
+func TestFirstCacheHoldsFirstRecordsOnly(t *testing.T) {
+	c := newFirstCache(2)
+	c.put(nil)
+	c.put([]event.Record{{Stream: "a", Version: 2}, {Stream: "a", Version: 3}})
+	_, known := c.get("a")
+	require.False(t, known)
+	c.put([]event.Record{{Stream: "a", Version: 1, Hash: "h"}, {Stream: "a", Version: 2}})
+	first, known := c.get("a")
+	require.True(t, known)
+	require.Equal(t, "h", first.Hash)
+	for i := range 4 {
+		c.put([]event.Record{{Stream: fmt.Sprint(i), Version: 1}})
+	}
+	_, known = c.get("a")
+	require.False(t, known, "it is bounded")
+}

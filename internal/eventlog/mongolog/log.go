@@ -22,6 +22,7 @@ const (
 	DefaultCollection = "events"
 	DefaultTimeout    = 10 * time.Second
 	DefaultHeads      = 8192
+	DefaultFirsts     = 2048
 	DefaultLanes      = 2
 )
 
@@ -49,6 +50,9 @@ type Config struct {
 	Lookup Lookup
 	// Heads is about how many streams' heads are remembered. Default 8192.
 	Heads int
+	// Firsts is about how many of the streams that this process has begun keep their first record in memory, some kB each.
+	// Default 2048.
+	Firsts int
 	// Lanes is how many round trips that write are under way at once; what comes meanwhile shares the next. Default 2.
 	Lanes int
 	// Logger hears of retries, at debug level, and of servers that are only stand-ins. Default: silence.
@@ -66,6 +70,9 @@ func (c *Config) Validate() error {
 	if c.Heads == 0 {
 		c.Heads = DefaultHeads
 	}
+	if c.Firsts == 0 {
+		c.Firsts = DefaultFirsts
+	}
 	if c.Lanes == 0 {
 		c.Lanes = DefaultLanes
 	}
@@ -75,8 +82,8 @@ func (c *Config) Validate() error {
 	switch {
 	case c.Database == nil:
 		return fmt.Errorf("mongolog: Database is missing")
-	case c.Timeout < 0 || c.Heads < 0 || c.Lanes < 0:
-		return fmt.Errorf("mongolog: Timeout %s, Heads %d and Lanes %d must be positive", c.Timeout, c.Heads, c.Lanes)
+	case c.Timeout < 0 || c.Heads < 0 || c.Firsts < 0 || c.Lanes < 0:
+		return fmt.Errorf("mongolog: Timeout %s, Heads %d, Firsts %d and Lanes %d must be positive", c.Timeout, c.Heads, c.Firsts, c.Lanes)
 	case c.Lookup < LookupAuto || c.Lookup > LookupProbe:
 		return fmt.Errorf("mongolog: there is no Lookup %d", c.Lookup)
 	}
@@ -90,6 +97,7 @@ type Log struct {
 	timeout time.Duration
 	logger  *slog.Logger
 	heads   *headCache
+	firsts  *firstCache
 	// lookup is LookupAuto until the server was asked.
 	lookup atomic.Int32
 	// keys is for LookupProbe alone.
@@ -119,9 +127,14 @@ func New(cfg Config) (*Log, error) {
 		timeout: cfg.Timeout,
 		logger:  cfg.Logger,
 		heads:   newHeadCache(cfg.Heads),
+		firsts:  newFirstCache(cfg.Firsts),
 	}
 	l.lookup.Store(int32(cfg.Lookup))
-	l.insert = newCommits(cfg.Lanes, cfg.Timeout, l.write).insert
+	commits, err := newCommits(cfg.Lanes, cfg.Timeout, l.write)
+	if err != nil {
+		return nil, err
+	}
+	l.insert = commits.insert
 	return l, nil
 }
 

@@ -19,6 +19,12 @@ func (l *Log) Read(ctx context.Context, stream string, after int64, limit int) (
 		return nil, err
 	}
 	after = max(after, 0)
+	if after == 0 && limit == 1 {
+		// Records do not change.
+		if first, known := l.firsts.get(stream); known {
+			return []event.Record{first}, nil
+		}
+	}
 	read := l.readRange
 	if lookup == LookupProbe {
 		read = l.readProbe

@@ -1,0 +1,121 @@
+package groupcommit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"github.com/ordersaga/ordersaga/internal/groupcommit"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var errEven = errors.New("even")
+
+// Whatever comes with whatever: each item is tried to its end exactly once, each caller hears its own result, and bounds hold.
+func TestEachGetsItsOwnResult(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		lanes, most := rapid.IntRange(1, 4).Draw(rt, "lanes"), rapid.IntRange(1, 20).Draw(rt, "most")
+		leaveOut := rapid.Bool().Draw(rt, "leaves out what is behind a failure")
+		places := rapid.IntRange(1, 40).Draw(rt, "places")
+		var mu sync.Mutex
+		tried, underWay := map[int]int{}, 0
+		g, err := groupcommit.New(groupcommit.Config[int]{
+			Lanes: lanes, Most: most, Places: places, Timeout: time.Minute, Weight: func(n int) int { return n%3 + 1 },
+			Write: func(_ context.Context, items []int) []error {
+				mu.Lock()
+				defer mu.Unlock()
+				underWay++
+				defer func() { underWay-- }()
+				weight, failed := 0, false
+				errs := make([]error, len(items))
+				for i, n := range items {
+					weight += n%3 + 1
+					if failed && leaveOut {
+						errs[i] = groupcommit.ErrUntried
+						continue
+					}
+					tried[n]++
+					if n%2 == 0 {
+						errs[i], failed = fmt.Errorf("%d: %w", n, errEven), true
+					}
+				}
+				if weight > most && len(items) > 1 || underWay > lanes {
+					panic("bounds")
+				}
+				return errs
+			},
+		})
+		require.NoError(rt, err)
+		n := rapid.IntRange(1, 80).Draw(rt, "callers")
+		errs := make([]error, n)
+		var all sync.WaitGroup
+		for i := range n {
+			all.Go(func() { errs[i] = g.Do(context.Background(), i) })
+		}
+		all.Wait()
+		for i, err := range errs {
+			require.Equal(rt, 1, tried[i])
+			if i%2 == 0 {
+				require.EqualError(rt, err, fmt.Sprintf("%d: even", i))
+			} else {
+				require.NoError(rt, err)
+			}
+		}
+	})
+}
+
+func TestWhoFindsNoPlaceWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		g, err := groupcommit.New(groupcommit.Config[int]{Places: 2, Timeout: time.Minute, Write: func(_ context.Context, items []int) []error {
+			<-gate
+			return make([]error, len(items))
+		}})
+		require.NoError(t, err)
+		results := make(chan error, 3)
+		for i := range 2 {
+			go func() { results <- g.Do(t.Context(), i) }()
+		}
+		synctest.Wait()
+		ctx, leave := context.WithCancel(t.Context())
+		go func() { results <- g.Do(ctx, 3) }()
+		synctest.Wait()
+		leave()
+		require.ErrorIs(t, <-results, context.Canceled, "it had no place")
+		close(gate)
+		require.NoError(t, <-results)
+		require.NoError(t, <-results)
+		require.NoError(t, g.Do(t.Context(), 4), "places are given back")
+	})
+}
+
+func TestARoundTripIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, err := groupcommit.New(groupcommit.Config[int]{Timeout: time.Second, Write: func(ctx context.Context, items []int) []error {
+			<-ctx.Done()
+			return []error{ctx.Err()}
+		}})
+		require.NoError(t, err)
+		require.ErrorIs(t, g.Do(t.Context(), 1), context.DeadlineExceeded)
+	})
+}
+
+func TestConfig(t *testing.T) {
+	write := func(context.Context, []int) []error { return nil }
+	for _, bad := range []groupcommit.Config[int]{
+		{Timeout: 1}, {Write: write}, {Write: write, Timeout: -1}, {Write: write, Timeout: 1, Lanes: -1},
+		{Write: write, Timeout: 1, Most: -1}, {Write: write, Timeout: 1, Places: -1},
+	} {
+		_, err := groupcommit.New(bad)
+		require.Error(t, err)
+	}
+}
