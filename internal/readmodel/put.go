@@ -2,10 +2,12 @@ package readmodel
 
 import (
 	"context"
+	"errors"
 	"hash/maphash"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
@@ -40,17 +42,85 @@ func (g guard) filter(d document) bson.D {
 	return byID(d.ID)
 }
 
-// Put writes the document of an order, unless the same or a newer version of it stands there. Errors: Invalid
-// for an order without id or version, Unavailable; then it may be called again.
+// errStands says that the same or a newer version of an order stands there: its write has nothing to do.
+var errStands = errors.New("the same or a newer version stands")
+
+// Put writes the document of an order, unless the same or a newer version of it stands there. Puts that come at the same
+// time share round trips. Errors: Invalid for an order without id or version, Unavailable; then it may be called again.
 func (s *Store) Put(ctx context.Context, o Order) error {
-	_, err := s.put(ctx, o, older)
-	return err
+	if err := valid(o); err != nil {
+		return err
+	}
+	standIn, err := s.standIn(ctx)
+	if err != nil {
+		return err
+	}
+	d := toDocument(o)
+	if standIn && d.Version > 1 {
+		// Nothing but an insert is atomic there.
+		_, err := s.put(ctx, o, older)
+		return err
+	}
+	err = s.group.Do(ctx, d)
+	if errors.Is(err, errStands) && d.Version > 1 {
+		// An upsert that meets an insert of the same moment fails as well, whatever that one's version: once more, and
+		// there is something for the filter to find.
+		err = s.group.Do(ctx, d)
+	}
+	if errors.Is(err, errStands) {
+		return nil
+	}
+	return unavailable(ctx, err, "write list entry of order %s", d.ID)
+}
+
+// together writes documents in one round trip, where nothing newer stands.
+func (s *Store) together(ctx context.Context, docs []document) []error {
+	// Group.Do is called when it is known what the server is.
+	var err error
+	if standIn, _ := s.standIn(ctx); standIn {
+		_, err = s.orders.InsertMany(ctx, docs, options.InsertMany().SetOrdered(false))
+	} else {
+		// Where the filter finds nothing because something newer stands there, the upsert meets its _id.
+		models := make([]mongo.WriteModel, len(docs))
+		for i, d := range docs {
+			models[i] = mongo.NewReplaceOneModel().SetFilter(older.filter(d)).SetReplacement(d).SetUpsert(true)
+		}
+		_, err = s.orders.BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
+	}
+	return resultsOf(len(docs), err)
+}
+
+// resultsOf is what the error of an unordered write of n documents says about each of them.
+func resultsOf(n int, err error) []error {
+	results := make([]error, n)
+	var bulk mongo.BulkWriteException
+	if err == nil || errors.As(err, &bulk) && bulk.WriteConcernError == nil && len(bulk.WriteErrors) > 0 {
+		for _, e := range bulk.WriteErrors {
+			results[e.Index] = e
+			if mongo.IsDuplicateKeyError(e.WriteError) {
+				results[e.Index] = errStands
+			}
+		}
+		return results
+	}
+	for i := range results {
+		results[i] = err
+	}
+	return results
+}
+
+// valid checks what is to be written. The error is Invalid.
+func valid(o Order) error {
+	if o.ID == "" || o.Version < 1 {
+		return fault.New(fault.Invalid, "a list entry needs the id and the version of its order")
+	}
+	return nil
 }
 
 // put returns whether it wrote.
 func (s *Store) put(ctx context.Context, o Order, g guard) (bool, error) {
-	if o.ID == "" || o.Version < 1 {
-		return false, fault.New(fault.Invalid, "a list entry needs the id and the version of its order")
+	if err := valid(o); err != nil {
+		return false, err
 	}
 	standIn, err := s.standIn(ctx)
 	if err != nil {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/groupcommit"
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
@@ -98,4 +101,57 @@ func TestPutRefuses(t *testing.T) {
 	require.Error(t, err)
 	_, err = New(Config{Database: s.orders.Database(), Timeout: -1})
 	require.Error(t, err)
+}
+
+func TestPutsShareRoundTripsAndEachGetsItsOwnResult(t *testing.T) {
+	db := connect(t)
+	s := open(t, db)
+	var trips, together atomic.Int64
+	gate := make(chan struct{})
+	write := s.together
+	var err error
+	s.group, err = groupcommit.New(groupcommit.Config[document]{Timeout: s.timeout, Write: func(ctx context.Context, docs []document) []error {
+		<-gate
+		trips.Add(1)
+		together.Store(max(together.Load(), int64(len(docs))))
+		return write(ctx, docs)
+	}})
+	require.NoError(t, err)
+	standing := sample(7, 5, order.StatusCompleted)
+	_, err = s.put(t.Context(), standing, older)
+	require.NoError(t, err)
+	const orders = 60
+	var all sync.WaitGroup
+	for n := range orders {
+		all.Go(func() {
+			if err := s.Put(t.Context(), sample(n, 1, order.StatusAccepted)); err != nil {
+				t.Errorf("put %d: %v", n, err)
+			}
+		})
+	}
+	close(gate)
+	all.Wait()
+	for n := range orders {
+		want := sample(n, 1, order.StatusAccepted)
+		if n == 7 {
+			want = standing
+		}
+		requireStored(t, s, want)
+	}
+	require.Less(t, trips.Load(), int64(orders))
+	require.Greater(t, together.Load(), int64(1))
+}
+
+func TestResultsOf(t *testing.T) {
+	duplicate := mongo.BulkWriteError{WriteError: mongo.WriteError{Index: 1, Code: 11000}}
+	other := mongo.BulkWriteError{WriteError: mongo.WriteError{Index: 2, Code: 1}}
+	got := resultsOf(3, mongo.BulkWriteException{WriteErrors: []mongo.BulkWriteError{duplicate, other}})
+	require.NoError(t, got[0])
+	require.ErrorIs(t, got[1], errStands)
+	require.Equal(t, error(other), got[2])
+	require.Equal(t, []error{nil, nil}, resultsOf(2, nil))
+	unsure := mongo.BulkWriteException{WriteErrors: []mongo.BulkWriteError{duplicate}, WriteConcernError: &mongo.WriteConcernError{Code: 64}}
+	for _, err := range []error{context.DeadlineExceeded, unsure, mongo.BulkWriteException{}} {
+		require.Equal(t, []error{err, err}, resultsOf(2, err), "nobody's success")
+	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/groupcommit"
 )
 
 // Defaults of Config.
@@ -66,6 +67,9 @@ func (c *Config) Validate() error {
 // stripes is the number of locks that put the writes of one process in a row on FerretDB 1.
 const stripes = 64
 
+// lanes is how many round trips that write are under way at once; what comes meanwhile shares the next.
+const lanes = 2
+
 // Store is the read model. It needs no closing; the client behind Config.Database is the caller's.
 type Store struct {
 	orders  *mongo.Collection
@@ -76,6 +80,8 @@ type Store struct {
 	lookup atomic.Int32
 	seed   maphash.Seed
 	locks  [stripes]sync.Mutex
+	// group shares the round trips of Put.
+	group *groupcommit.Group[document]
 }
 
 // New returns a store. It does no I/O. The error says what is wrong with the configuration.
@@ -84,13 +90,16 @@ func New(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	collection := options.Collection().SetWriteConcern(writeconcern.Majority()).SetReadPreference(readpref.Primary())
-	return &Store{
+	s := &Store{
 		orders:  cfg.Database.Collection(cfg.Collection, collection),
 		stream:  cfg.Stream,
 		fold:    cfg.Fold,
 		timeout: cfg.Timeout,
 		seed:    maphash.MakeSeed(),
-	}, nil
+	}
+	var err error
+	s.group, err = groupcommit.New(groupcommit.Config[document]{Write: s.together, Timeout: cfg.Timeout, Lanes: lanes})
+	return s, err
 }
 
 // Setup makes the indexes of List; FerretDB 1 would not use them and gets none. It may be called again and by
