@@ -50,8 +50,10 @@ type service struct {
 	keeper   *broker.Consumer
 	// announcer consumes the events that customers hear of; nil when they are not notified.
 	announcer *broker.Consumer
-	api       *api.Server
-	http      *listener
+	// ends is nil where sagas run, or nobody waits.
+	ends *ends
+	api  *api.Server
+	http *listener
 	// debug is Go's profiler; nil when it is off.
 	debug *http.Server
 	// fatal gets the error of a worker that has given up.
@@ -70,6 +72,7 @@ func run(ctx context.Context, r roles, environ []string) error {
 	if err != nil {
 		return err
 	}
+	loadBallast()
 	s := &service{cfg: cfg, roles: r, logger: newLogger(cfg), registry: prometheus.NewRegistry(), fatal: make(chan error, 1)}
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "ordersaga starts", slog.String("version", version), slog.Any("config", cfg))
 	defer s.close()
@@ -191,6 +194,12 @@ func (s *service) start(ctx context.Context) error {
 			return err
 		}
 	}
+	if s.roles.api && !s.roles.worker {
+		var err error
+		if s.ends, err = hearEnds(s.broker(), s.stores.log, s.logger); err != nil {
+			return err
+		}
+	}
 	return s.startHTTP()
 }
 
@@ -285,6 +294,9 @@ func (s *service) close() {
 	}
 	if s.http != nil {
 		failed = append(failed, s.http.shutdown(ctx))
+	}
+	if s.ends != nil {
+		s.ends.stop()
 	}
 	if s.consumer != nil {
 		failed = append(failed, s.consumer.Stop(ctx))

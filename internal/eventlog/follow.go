@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"sync/atomic"
 	"time"
 
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -56,6 +57,8 @@ type Follower struct {
 	log              Log
 	pollMin, pollMax time.Duration
 	hub              hub
+	// told tells that Nudge is called for what other processes append.
+	told atomic.Bool
 }
 
 var _ Log = (*Follower)(nil)
@@ -77,6 +80,13 @@ func (f *Follower) Append(ctx context.Context, stream string, head event.Head, e
 	return newest, tail, err
 }
 
+// Nudge has the watchers of stream look at the log: somebody says that another process has appended to it.
+func (f *Follower) Nudge(stream string) { f.hub.nudge(stream) }
+
+// Told says whether Nudge is called for the ends of streams. Then a Watch looks by itself only every PollMax, in case that
+// nobody says anything after all.
+func (f *Follower) Told(told bool) { f.told.Store(told) }
+
 // Follow yields the records of stream with versions above after, each once and in order, first those that
 // stand there and then each one soon after it was appended. It goes on until the caller breaks off, the
 // context ends or a read fails; the last two yield an error at the end: Unavailable, which matches the
@@ -86,7 +96,7 @@ func (f *Follower) Follow(ctx context.Context, stream string, after int64) iter.
 		// First subscribe, then read: nothing falls between.
 		w := f.Watch(stream)
 		defer w.Close()
-		w.follow(ctx, after, 0, yield)
+		w.follow(ctx, after, 0, f.pollMin, yield)
 	}
 }
 
@@ -107,17 +117,22 @@ type Watch struct {
 func (w *Watch) Close() { w.follower.hub.unsubscribe(w.stream, w.sub) }
 
 // Follow is Follower.Follow for a caller who knows that nothing stood behind after when the watch began: what this process
-// has appended since is told without a read, and only what others append is looked for.
+// has appended since is told without a read, and only what others append is looked for. It is for who waits for the stream's
+// end: see Told.
 func (w *Watch) Follow(ctx context.Context, after int64) iter.Seq2[event.Record, error] {
-	return func(yield func(event.Record, error) bool) { w.follow(ctx, after, w.follower.pollMin, yield) }
+	poll := w.follower.pollMin
+	if w.follower.told.Load() {
+		poll = w.follower.pollMax
+	}
+	return func(yield func(event.Record, error) bool) { w.follow(ctx, after, poll, poll, yield) }
 }
 
-// follow looks at the log after first, and then again and again.
-func (w *Watch) follow(ctx context.Context, after int64, first time.Duration, yield func(event.Record, error) bool) {
+// follow looks at the log after first, and then again and again, after poll at the soonest.
+func (w *Watch) follow(ctx context.Context, after int64, first, poll time.Duration, yield func(event.Record, error) bool) {
 	f := w.follower
 	timer := time.NewTimer(first)
 	defer timer.Stop()
-	interval := f.pollMin
+	interval := poll
 	for {
 		records, polled, err := f.next(ctx, w.stream, after, w.sub, timer)
 		if err != nil {
@@ -135,7 +150,7 @@ func (w *Watch) follow(ctx context.Context, after int64, first time.Duration, yi
 			timer.Reset(0)
 			continue
 		case polled && len(records) > 0:
-			interval = f.pollMin
+			interval = poll
 		case polled:
 			interval = min(2*interval, f.pollMax)
 		default:

@@ -246,3 +246,38 @@ func TestAWatchNeedsNoReadForWhatItHears(t *testing.T) {
 		require.Equal(t, int64(4), <-versions)
 	})
 }
+
+func TestWhoIsToldLooksSeldomAndAtOnceWhenNudged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, log := newFollower(t)
+		f.Told(true)
+		w := f.Watch("order-1")
+		defer w.Close()
+		versions := make(chan int64, 4)
+		go func() {
+			for r, err := range w.Follow(t.Context(), 0) {
+				if err != nil {
+					return
+				}
+				if versions <- r.Version; r.Version == 3 {
+					return
+				}
+			}
+		}()
+		head, _, err := log.Append(t.Context(), "order-1", event.Head{}, numbered(1, 2))
+		require.NoError(t, err)
+		time.Sleep(eventlog.DefaultPollMax - 1) // of the bubble's clock
+		require.Zero(t, log.reads.Load())
+		f.Nudge("order-2")
+		synctest.Wait()
+		require.Zero(t, log.reads.Load(), "another stream's")
+		before := time.Now()
+		f.Nudge("order-1")
+		require.Equal(t, int64(1), <-versions)
+		require.Equal(t, int64(2), <-versions)
+		require.Zero(t, time.Since(before))
+		_, _, err = log.Append(t.Context(), "order-1", head, numbered(3, 3))
+		require.NoError(t, err)
+		require.Equal(t, int64(3), <-versions, "what nobody tells of is found all the same")
+	})
+}

@@ -71,6 +71,19 @@ func (h *hub) publish(stream string, records []event.Record) {
 	}
 }
 
+// nudge wakes the watchers of a stream, and has them read the log.
+func (h *hub) nudge(stream string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.subs[stream] {
+		s.missed = true
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // take returns the pending records that follow after without a gap. Complete is false when there are records
 // that it does not know, so that the log must be read.
 func (h *hub) take(s *subscription, after int64) (records []event.Record, complete bool) {

@@ -41,6 +41,13 @@ func (l *Log) readProbe(ctx context.Context, stream string, after int64, limit i
 
 // window returns the records of versions from first on, at most n, up to the first that is not there.
 func (l *Log) window(ctx context.Context, stream string, first int64, n int) ([]event.Record, error) {
+	if n == 1 {
+		r, ok, err := l.get(ctx, stream, first)
+		if err != nil || !ok {
+			return nil, err
+		}
+		return []event.Record{r}, nil
+	}
 	records := make([]event.Record, n)
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range records {
