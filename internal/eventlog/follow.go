@@ -83,8 +83,11 @@ func (f *Follower) Append(ctx context.Context, stream string, head event.Head, e
 // Nudge has the watchers of stream look at the log: somebody says that another process has appended to it.
 func (f *Follower) Nudge(stream string) { f.hub.nudge(stream) }
 
-// Told says whether Nudge is called for the ends of streams. Then a Watch looks by itself only every PollMax, in case that
-// nobody says anything after all.
+// toldPolls is how many times PollMax lie between the looks of who is told when there is something to see.
+const toldPolls = 4
+
+// Told says whether Nudge is called for the ends of streams. Then a Watch looks by itself only every four times PollMax, in
+// case that nobody says anything after all.
 func (f *Follower) Told(told bool) { f.told.Store(told) }
 
 // Follow yields the records of stream with versions above after, each once and in order, first those that
@@ -122,7 +125,7 @@ func (w *Watch) Close() { w.follower.hub.unsubscribe(w.stream, w.sub) }
 func (w *Watch) Follow(ctx context.Context, after int64) iter.Seq2[event.Record, error] {
 	poll := w.follower.pollMin
 	if w.follower.told.Load() {
-		poll = w.follower.pollMax
+		poll = toldPolls * w.follower.pollMax
 	}
 	return func(yield func(event.Record, error) bool) { w.follow(ctx, after, poll, poll, yield) }
 }
@@ -152,10 +155,10 @@ func (w *Watch) follow(ctx context.Context, after int64, first, poll time.Durati
 		case polled && len(records) > 0:
 			interval = poll
 		case polled:
-			interval = min(2*interval, f.pollMax)
+			interval = min(2*interval, max(f.pollMax, poll))
 		default:
 			// What was told by the hub says that who appends is in this process: others need not be looked for soon.
-			timer.Reset(f.pollMax)
+			timer.Reset(max(f.pollMax, poll))
 			continue
 		}
 		timer.Reset(interval)

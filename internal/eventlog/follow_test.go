@@ -266,7 +266,7 @@ func TestWhoIsToldLooksSeldomAndAtOnceWhenNudged(t *testing.T) {
 		}()
 		head, _, err := log.Append(t.Context(), "order-1", event.Head{}, numbered(1, 2))
 		require.NoError(t, err)
-		time.Sleep(eventlog.DefaultPollMax - 1) // of the bubble's clock
+		time.Sleep(3 * eventlog.DefaultPollMax) // of the bubble's clock
 		require.Zero(t, log.reads.Load())
 		f.Nudge("order-2")
 		synctest.Wait()
