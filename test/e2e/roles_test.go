@@ -52,6 +52,11 @@ func TestRolesApart(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, []string{"completed", "cancelled"}, end.Status, "the cancellation may have waited with the order")
 
+	// A client that waits is answered with the end, which comes from another process.
+	waited, err := s.client.Place(s.ctx, harness.NewOrder(sku, 1, "tok_visa"), 20*time.Second)
+	require.NoError(t, err)
+	require.Equal(t, "completed", waited.Status)
+
 	consumer := s.role("consumer")
 	byEvent := harness.NewOrder(sku, 1, "tok_visa")
 	byEvent.ID = "apart-" + sku
@@ -68,6 +73,6 @@ func TestRolesApart(t *testing.T) {
 		require.NoError(t, service.Stop(time.Minute))
 	}
 	report := s.audit()
-	require.Len(t, report.Orders, 3)
+	require.Len(t, report.Orders, 4)
 	require.Zero(t, report.Reserved[sku])
 }
