@@ -135,6 +135,9 @@ func (r *runner) watchServers() {
 		}
 	}
 	slices.Sort(r.notes)
+	// What these store elsewhere is their work too.
+	r.watch.Stores("temporal")
+	r.watch.Stores("mongodb")
 }
 
 // pieces is how much there is to do, for the progress bar.

@@ -88,5 +88,5 @@ func TestProgressWithoutATerminal(t *testing.T) {
 	p.end()
 	text, err := os.ReadFile(out.Name())
 	require.NoError(t, err)
-	require.Equal(t, "round 2   rest             41.2/s  p50     0.0 ms  p99     0.0 ms    6.0 s\n", string(text))
+	require.Equal(t, "round 2   rest               41.2/s  p50     0.0 ms  p99     0.0 ms    6.0 s\n", string(text))
 }

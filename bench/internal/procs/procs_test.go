@@ -103,6 +103,8 @@ func TestTheStoreBehindAServer(t *testing.T) {
 
 	w := procs.NewWatch(r)
 	require.True(t, w.Server("temporal", "127.0.0.1:7241"))
+	w.Stores("temporal")
+	w.Stores("nobody")
 	now := w.Now()
 	require.Equal(t, 3*time.Second, now.Processes["temporal"].CPU)
 	require.Equal(t, 8*time.Second, now.Processes["temporal's postgres"].CPU)

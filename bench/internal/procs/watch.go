@@ -27,19 +27,23 @@ func (w *Watch) Processes(name string, pids ...int) {
 	w.watched[name] = watched{pids: pids}
 }
 
-// Server watches the process that listens on an address, when it can be found, and the databases of this machine that it is
-// connected to now.
+// Server watches the process that listens on an address, when it can be found.
 func (w *Watch) Server(name, addr string) bool {
 	pid, ok := w.Listener(addr)
-	if !ok {
-		return false
+	if ok {
+		w.Processes(name, pid)
 	}
-	w.watched[name] = watched{pids: []int{pid}}
-	for store, called := range w.Behind(pid) {
-		under := name + "'s " + called
-		w.watched[under] = watched{pids: append(w.watched[under].pids, store), families: true}
+	return ok
+}
+
+// Stores watches the databases of this machine that the processes of a name are connected to now.
+func (w *Watch) Stores(name string) {
+	for _, pid := range w.watched[name].pids {
+		for store, called := range w.Behind(pid) {
+			under := name + "'s " + called
+			w.watched[under] = watched{pids: append(w.watched[under].pids, store), families: true}
+		}
 	}
-	return true
 }
 
 // Snapshot is what was used up to one moment.
