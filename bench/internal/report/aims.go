@@ -73,9 +73,9 @@ func (r *Report) aims(b *strings.Builder) {
 
 func (a Aim) what() string {
 	if a.Against == "" {
-		return fmt.Sprintf("history events of a workflow, `%s`", a.Scenario)
+		return fmt.Sprintf("history events of a workflow, %#q", a.Scenario)
 	}
-	return fmt.Sprintf("`%s` to `%s`", a.Scenario, a.Against)
+	return fmt.Sprintf("%#q to %#q", a.Scenario, a.Against)
 }
 
 func (a Aim) want() string {

@@ -132,7 +132,9 @@ func (s *Shop) begin(ctx context.Context, c harness.Client, o Order) error {
 }
 
 // ByREST places an order with a POST that waits for the end.
-func (s *Shop) ByREST(ctx context.Context, o Order) (id string, err error) { return s.post(ctx, s.client(), o) }
+func (s *Shop) ByREST(ctx context.Context, o Order) (id string, err error) {
+	return s.post(ctx, s.client(), o)
+}
 
 // ByRESTWithKey does the same with an Idempotency-Key.
 func (s *Shop) ByRESTWithKey(ctx context.Context, o Order) (id string, err error) {
