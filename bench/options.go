@@ -27,8 +27,8 @@ type options struct {
 
 // Defaults of a run, and of a quick one.
 const (
-	defaultRounds, quickRounds     = 5, 2
-	defaultOrders, quickOrders     = 240, 24
+	defaultRounds, quickRounds     = 5, 1
+	defaultOrders, quickOrders     = 240, 16
 	defaultInFlight, quickInFlight = 32, 8
 )
 
