@@ -20,14 +20,15 @@ type options struct {
 	quick     bool
 	binary    string
 	out       string
+	profile   string
 	namespace string
 	keep      bool
 }
 
 // Defaults of a run, and of a quick one.
 const (
-	defaultRounds, quickRounds     = 5, 2
-	defaultOrders, quickOrders     = 240, 24
+	defaultRounds, quickRounds     = 5, 1
+	defaultOrders, quickOrders     = 240, 16
 	defaultInFlight, quickInFlight = 32, 8
 )
 
@@ -45,6 +46,7 @@ func parse(args []string, output io.Writer) (options, error) {
 	flags.BoolVar(&o.quick, "quick", false, "look whether everything works, in under two minutes: the numbers mean nothing")
 	flags.StringVar(&o.binary, "binary", "bin/ordersaga", "path of the service's binary")
 	flags.StringVar(&o.out, "out", "bench/results", "folder for bench.json, bench.md and bench.svg")
+	flags.StringVar(&o.profile, "profile", "", "folder for CPU profiles of the service, and of the floor and the naive sagas, in the first timed round")
 	flags.StringVar(&o.namespace, "namespace", "", "a Temporal namespace that is there and that nobody else uses (default: make one)")
 	flags.BoolVar(&o.keep, "keep", false, "leave databases, queues and namespace behind")
 	if err := flags.Parse(args); err != nil {

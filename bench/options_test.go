@@ -24,7 +24,7 @@ func TestOptions(t *testing.T) {
 	require.True(t, o.quick)
 	require.Equal(t, [3]int{quickRounds, 7, quickInFlight}, [3]int{o.rounds, o.orders, o.inFlight})
 	require.Equal(t, []string{"floor", "rest", "half"}, o.scenarios)
-	require.Equal(t, "bench --rounds 2 --orders 7 --in-flight 8 --seed 3 --scenarios floor,rest,half", o.String())
+	require.Equal(t, "bench --rounds 1 --orders 7 --in-flight 8 --seed 3 --scenarios floor,rest,half", o.String())
 }
 
 // The command that a run prints repeats it.
@@ -32,7 +32,7 @@ func TestOptionsReadWhatTheyPrint(t *testing.T) {
 	o, err := parse([]string{"-quick", "-scenarios", "append,raw"}, io.Discard)
 	require.NoError(t, err)
 	again, err := parse([]string{
-		"--rounds", "2", "--orders", "24", "--in-flight", "8", "--seed", "9", "--scenarios", "append,raw",
+		"--rounds", "1", "--orders", "16", "--in-flight", "8", "--seed", "9", "--scenarios", "append,raw",
 	}, io.Discard)
 	require.NoError(t, err)
 	o.seed = 9

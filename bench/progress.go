@@ -77,7 +77,7 @@ func (p *progress) done(round int, scenario string, r report.Round) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wipe()
-	fmt.Fprintf(p.out, "%-9s %-12s %8.1f/s  p50 %7.1f ms  p99 %7.1f ms  %5.1f s\n", name(round), scenario, r.PerSecond,
+	fmt.Fprintf(p.out, "%-9s %-14s %8.1f/s  p50 %7.1f ms  p99 %7.1f ms  %5.1f s\n", name(round), scenario, r.PerSecond,
 		r.Latency.P50.Seconds()*1000, r.Latency.P99.Seconds()*1000, r.Elapsed.Seconds())
 }
 

@@ -33,7 +33,7 @@ type round struct {
 // each round, so that none of them always comes first.
 func (r *runner) round(ctx context.Context, number int, stack rig.Stack, taps *rig.Taps) error {
 	now := &round{runner: r, number: number, stack: stack, taps: taps, placed: map[string]string{}, naive: map[string]string{}}
-	for _, s := range rotated([]side{inside, serve, apart}, number) {
+	for _, s := range rotated(sides, number) {
 		todo := now.of(s)
 		if len(todo) == 0 {
 			continue
@@ -127,13 +127,13 @@ func (r *round) serviceSide(ctx context.Context, s side, todo []scenario) error 
 	}
 	defer running.kill()
 	// The shop is not tapped: what it hears on the bus is not the service's traffic.
-	front, err := shop.Open(running.url, r.runner.stack.AMQP, r.stack.Exchange(), r.o.inFlight)
+	front, err := shop.Open(running.urls, r.runner.stack.AMQP, r.stack.Exchange(), r.o.inFlight)
 	if err != nil {
 		return err
 	}
 	defer front.Close()
 	defer func() { maps.Copy(r.placed, front.Placed()) }()
-	if err := r.drive(ctx, s, front, todo); err != nil {
+	if err := r.drive(ctx, s, running, front, todo); err != nil {
 		return running.explain(err)
 	}
 	if err := errors.Join(front.Doubled(), rig.Quiet(ctx, r.control, r.stack.Namespace)); err != nil {
@@ -144,7 +144,7 @@ func (r *round) serviceSide(ctx context.Context, s side, todo []scenario) error 
 	return running.stop()
 }
 
-func (r *round) drive(ctx context.Context, s side, front *shop.Shop, todo []scenario) error {
+func (r *round) drive(ctx context.Context, s side, running *service, front *shop.Shop, todo []scenario) error {
 	if !r.stocked {
 		if err := front.Stock(ctx); err != nil {
 			return err
@@ -154,7 +154,7 @@ func (r *round) drive(ctx context.Context, s side, front *shop.Shop, todo []scen
 	if err := front.Begin(ctx, (shop.Basket{}).Orders(1, r.o.seed, "begin")[0]); err != nil {
 		return err
 	}
-	base := turn{shop: front}
+	base := turn{shop: front, service: running}
 	if err := r.warm(ctx, s, base, placed((*shop.Shop).ByREST), placed((*shop.Shop).ByEvent)); err != nil {
 		return err
 	}
@@ -187,7 +187,15 @@ func (r *round) measure(ctx context.Context, t *turn) error {
 		return r.watch.Now(), r.taps.Counts()
 	}
 	before, counted := begin()
-	t.began = func() { before, counted = begin() }
+	profile := r.newProfile(t)
+	defer profile.drop()
+	if !t.scenario.part {
+		profile.start(ctx)
+	}
+	t.began = func() {
+		before, counted = begin()
+		profile.start(ctx)
+	}
 	sample, n, err := t.scenario.run(ctx, t)
 	if err != nil {
 		return err
@@ -205,6 +213,7 @@ func (r *round) measure(ctx context.Context, t *turn) error {
 		r.rate = rate
 	}
 	if r.taps != nil {
+		r.paces[t.scenario.name] = sample.Elapsed / time.Duration(t.n)
 		result.Wire, err = r.wire(ctx, counts.Minus(counted), n, mine.list)
 		return err
 	}
@@ -218,7 +227,7 @@ func (r *round) measure(ctx context.Context, t *turn) error {
 	}
 	result.Rounds = append(result.Rounds, one)
 	r.bar.done(r.number, t.scenario.name, one)
-	return nil
+	return profile.finish()
 }
 
 // verify holds the raw documents against what was placed, and has the service check itself.

@@ -34,6 +34,8 @@ type runner struct {
 	chosen  []scenario
 	results map[string]*report.Scenario
 	placed  int
+	// paces are how long an order took in the counting round, by scenario.
+	paces map[string]time.Duration
 	// alone tells that every server was found on this machine.
 	alone bool
 	notes []string
@@ -50,7 +52,14 @@ func newRunner(o options) (*runner, error) {
 	if _, err := os.Stat(o.binary); err != nil {
 		return nil, fmt.Errorf("the service is not built: %w", err)
 	}
-	r := &runner{o: o, stack: stack, watch: procs.NewWatch(procs.Reader{Root: "/proc"}), results: map[string]*report.Scenario{}}
+	if o.profile != "" {
+		if err := os.MkdirAll(o.profile, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	r := &runner{
+		o: o, stack: stack, watch: procs.NewWatch(procs.Reader{Root: "/proc"}), results: map[string]*report.Scenario{}, paces: map[string]time.Duration{},
+	}
 	for _, s := range scenarios {
 		if !slices.Contains(o.scenarios, s.name) {
 			continue
@@ -59,7 +68,7 @@ func newRunner(o options) (*runner, error) {
 			s.unit = report.UnitOrders
 		}
 		r.chosen = append(r.chosen, s)
-		r.results[s.name] = &report.Scenario{Name: s.name, Title: s.title, Unit: s.unit, Paced: s.paced, Part: s.part}
+		r.results[s.name] = &report.Scenario{Name: s.name, Title: s.title, Unit: s.unit, Paced: s.paced, Part: s.part, Payment: payment(s), Undone: s.undone}
 	}
 	return r, nil
 }
@@ -111,7 +120,7 @@ func (r *runner) namespace(ctx context.Context) error {
 
 // watchServers finds the servers' processes, where they are on this machine.
 func (r *runner) watchServers() {
-	r.watch.Process("bench", os.Getpid())
+	r.watch.Processes("bench", os.Getpid())
 	if _, ok := r.watch.Now().Processes["bench"]; !ok {
 		r.notes = append(r.notes, "CPU and memory are read from /proc, which is not there")
 		return
@@ -126,6 +135,9 @@ func (r *runner) watchServers() {
 		}
 	}
 	slices.Sort(r.notes)
+	// What these store elsewhere is their work too.
+	r.watch.Stores("temporal")
+	r.watch.Stores("mongodb")
 }
 
 // pieces is how much there is to do, for the progress bar.

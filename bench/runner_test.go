@@ -21,12 +21,36 @@ func TestEveryScenarioHasWhatItNeeds(t *testing.T) {
 		seen[s.name] = true
 		require.NotEmpty(t, s.title)
 		require.NotNil(t, s.run)
-		require.Contains(t, []side{inside, serve, apart}, s.side)
+		require.Contains(t, sides, s.side)
+		require.Equal(t, s.side != inside, len(casts[s.side].roles) > 0)
 		require.LessOrEqual(t, len("mwr4l3gf-"+s.name+"-99-100000"), 64, "its order ids are fit")
 	}
 	for _, named := range []string{report.Floor, report.Naive, report.Naive6, report.Raw, "rest", "half", "append"} {
 		require.True(t, seen[named], "%s is named elsewhere", named)
 	}
+	for _, aim := range report.Aims() {
+		require.True(t, seen[aim.Scenario], "%s has an aim", aim.Scenario)
+		require.True(t, aim.Against == "" || seen[aim.Against], "%s is compared with", aim.Against)
+	}
+}
+
+// The report says of each scenario how its orders are paid, whatever the environment says of the others.
+func TestHowOrdersArePaid(t *testing.T) {
+	ways := map[string]string{}
+	for _, s := range scenarios {
+		ways[s.name] = payment(s)
+	}
+	require.Equal(t, "in the workflow task", ways["rest"])
+	require.Equal(t, "in the workflow task", ways["replicas-3-hot"])
+	require.Equal(t, "regular activities", ways["regular"])
+	require.Equal(t, "regular activities", ways[report.Naive6])
+	require.Empty(t, ways[report.Floor])
+	for _, c := range casts {
+		require.Len(t, c.env, 1, "no side leaves it to the environment")
+	}
+	t.Setenv("PAYMENT_GATEWAY", "stripe")
+	require.Equal(t, "as stripe says", payment(scenario{name: "rest", side: serve}))
+	require.Contains(t, gateway(), "stripe for ordersaga")
 }
 
 // Each round begins somewhere else; what needs another scenario comes behind it.
@@ -88,5 +112,5 @@ func TestProgressWithoutATerminal(t *testing.T) {
 	p.end()
 	text, err := os.ReadFile(out.Name())
 	require.NoError(t, err)
-	require.Equal(t, "round 2   rest             41.2/s  p50     0.0 ms  p99     0.0 ms    6.0 s\n", string(text))
+	require.Equal(t, "round 2   rest               41.2/s  p50     0.0 ms  p99     0.0 ms    6.0 s\n", string(text))
 }

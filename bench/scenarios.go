@@ -24,7 +24,14 @@ const (
 	serve side = "serve"
 	// apart is the service as an api, a worker and a consumer.
 	apart side = "apart"
+	// regular is the service in one process, with a payment gateway that is too slow to be called inside of a workflow task.
+	regular side = "regular"
+	// replicas are three of the service behind a load balancer: its workers race for every SKU that they share.
+	replicas side = "replicas"
 )
+
+// sides are all of them.
+var sides = []side{inside, serve, apart, regular, replicas}
 
 // scenario is one thing to measure.
 type scenario struct {
@@ -37,7 +44,9 @@ type scenario struct {
 	// paced scenarios are given their load.
 	paced bool
 	// part scenarios measure only a part of an order's life.
-	part   bool
+	part bool
+	// undone says from when to when a latency goes that ends with everything undone.
+	undone string
 	basket shop.Basket
 	// run does it and answers what was measured, and of how many.
 	run func(ctx context.Context, t *turn) (load.Sample, int, error)
@@ -55,11 +64,20 @@ var scenarios = []scenario{
 	{name: "event", title: "by event", side: serve, run: placed((*shop.Shop).ByEvent)},
 	{name: "apart-rest", title: "by REST, roles apart", side: apart, run: placed((*shop.Shop).ByREST)},
 	{name: "apart-event", title: "by event, roles apart", side: apart, run: placed((*shop.Shop).ByEvent)},
+	{name: "regular", title: "by REST, payments by regular activities", side: regular, run: placed((*shop.Shop).ByREST)},
+	{name: "replicas-3", title: "by REST, three of the service", side: replicas, run: placed((*shop.Shop).ByREST)},
+	{name: "replicas-3-hot", title: "three of the service, everybody wants one SKU", side: replicas, basket: shop.Basket{Hot: true}, run: placed((*shop.Shop).ByREST)},
 	{name: "shipment", title: "shipment: packed, sent, delivered", side: serve, basket: shop.Basket{Shipment: true}, run: placed((*shop.Shop).ByShipment)},
 	{name: "declined-1", title: "1 % declined", side: serve, basket: shop.Basket{Declined: 0.01}, run: placed((*shop.Shop).ByREST)},
 	{name: "declined-10", title: "10 % declined", side: serve, basket: shop.Basket{Declined: 0.1}, run: placed((*shop.Shop).ByREST)},
-	{name: "declined", title: "all declined, until undone", side: serve, basket: shop.Basket{Declined: 1}, run: placed((*shop.Shop).ByREST)},
-	{name: "cancelled", title: "waiting shipments cancelled: until undone", side: serve, share: 0.5, part: true, basket: shop.Basket{Shipment: true}, run: cancelled},
+	{
+		name: "declined", title: "all declined", side: serve, basket: shop.Basket{Declined: 1}, run: placed((*shop.Shop).ByREST),
+		undone: "from the order's request to its answer: declined, the stock released, the end in the log",
+	},
+	{
+		name: "cancelled", title: "waiting shipments cancelled", side: serve, share: 0.5, part: true, basket: shop.Basket{Shipment: true}, run: cancelled,
+		undone: "from the cancellation's request to the end on the bus: recalled, the payment voided, the stock released",
+	},
 	{name: "hot", title: "everybody wants one SKU", side: serve, basket: shop.Basket{Hot: true}, run: placed((*shop.Shop).ByREST)},
 	{name: "lines-20", title: "20 lines an order", side: serve, share: 0.25, basket: shop.Basket{Lines: 20}, run: placed((*shop.Shop).ByREST)},
 	{name: "half", title: "at half of the maximum by REST", side: serve, last: true, paced: true, run: atHalf},
@@ -89,6 +107,8 @@ type turn struct {
 	appends *rig.Appends
 	naive   map[string]string
 	shop    *shop.Shop
+	// service are the processes that the shop buys from; nil where the scenario runs in this process.
+	service *service
 
 	// began is called when the measured part begins; without a call it is the whole turn.
 	began func()

@@ -15,7 +15,7 @@ import (
 func (r *runner) report(began time.Time, versions map[string]string) *report.Report {
 	result := &report.Report{
 		Run: r.stack.Run, Began: began, Took: time.Since(began), Command: r.o.String(), Quick: r.o.quick, Seed: r.o.seed, Rounds: r.o.rounds,
-		Orders: r.o.orders, InFlight: r.o.inFlight, Commit: commit(), Machine: machine(r.alone), Servers: versions, Payment: gateway(),
+		Orders: r.o.orders, InFlight: r.o.inFlight, Commit: commit(), Machine: machine(r.alone), Servers: versions, Payment: gateway(), Aims: report.Aims(),
 		Verdict: fmt.Sprintf("%d orders, each by the audit over the raw documents, those of the service by `ordersaga reconcile` too: "+
 			"none is lost, doubled, or ended as it must not", r.placed),
 		Notes: append(r.notes,
@@ -28,17 +28,40 @@ func (r *runner) report(began time.Time, versions map[string]string) *report.Rep
 	for _, s := range r.chosen {
 		result.Scenarios = append(result.Scenarios, *r.results[s.name])
 	}
+	if r.o.profile != "" {
+		result.Notes = append(result.Notes, "Round 1 was profiled: its rates are a little lower for it.")
+	}
 	result.Finish()
 	return result
 }
 
 // gateway is how orders are paid.
 func gateway() string {
-	named := os.Getenv("PAYMENT_GATEWAY")
-	if named == "" || named == "simulator" {
-		return "simulator, whose books are in the event log; ordersaga calls it inside the workflow task"
+	if named := otherGateway(); named != "" {
+		return named + " for ordersaga, the simulator for the naive sagas"
 	}
-	return named + " for ordersaga, the simulator for the naive sagas"
+	return "simulator, whose books are in the event log"
+}
+
+// otherGateway is the gateway that the environment names, when it is not the simulator.
+func otherGateway() string {
+	if named := os.Getenv("PAYMENT_GATEWAY"); named != "simulator" {
+		return named
+	}
+	return ""
+}
+
+// payment is how the orders of a scenario are paid.
+func payment(s scenario) string {
+	switch {
+	case s.side == inside && s.name != report.Naive && s.name != report.Naive6:
+		return "" // nobody pays
+	case s.side != inside && otherGateway() != "":
+		return "as " + otherGateway() + " says"
+	case s.side == inside || s.side == regular:
+		return "regular activities"
+	}
+	return "in the workflow task"
 }
 
 // machine is what the run ran on. Alone tells that every server ran there too.

@@ -116,7 +116,7 @@ var rules = []rule{
 	mayImport{from: "bench/internal/stats", outside: []string{}},
 	mayImport{from: "bench/internal/load", outside: []string{}},
 	mayImport{from: "bench/internal/procs", outside: []string{}},
-	mayImport{from: "bench/internal/wiretap", outside: []string{"golang.org/x/net"}},
+	mayImport{from: "bench/internal/wiretap", outside: []string{"golang.org/x/net", "go.mongodb.org/mongo-driver/v2/bson"}},
 
 	// A user's build never compiles a Temporal server.
 	nobody{imported: module + "/devstack"},

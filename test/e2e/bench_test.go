@@ -28,7 +28,7 @@ func TestTheBenchmarkRuns(t *testing.T) {
 
 	before, err := s.db.Client().ListDatabaseNames(s.ctx, struct{}{})
 	require.NoError(t, err)
-	run := exec.CommandContext(s.ctx, bench, "--binary", binary, "--out", out, "--quick", "--rounds", "1", "--orders", "4", "--in-flight", "2", "--seed", "7")
+	run := exec.CommandContext(s.ctx, bench, "--binary", binary, "--out", out, "--profile", filepath.Join(out, "profiles"), "--quick", "--rounds", "1", "--orders", "4", "--in-flight", "2", "--seed", "7")
 	text, err = run.CombinedOutput()
 	require.NoError(t, err, "%s", text)
 	after, err := s.db.Client().ListDatabaseNames(s.ctx, struct{}{})
@@ -51,12 +51,18 @@ func TestTheBenchmarkRuns(t *testing.T) {
 				HistoryEvents float64
 				Temporal      *struct{ Requests float64 }
 				Broker        *struct{ ByName map[string]float64 }
+				MongoDB       *struct{ ByName map[string]float64 }
 			} `json:"wire"`
 		} `json:"scenarios"`
+		Aims []struct {
+			Scenario, Against string
+			Want              float64
+			Reached           *bool
+		} `json:"aims"`
 	}
 	require.NoError(t, json.Unmarshal(raw, &report))
 	require.Contains(t, report.Verdict, "none is lost")
-	require.Greater(t, len(report.Scenarios), 15)
+	require.Greater(t, len(report.Scenarios), 20)
 	for _, scenario := range report.Scenarios {
 		require.Len(t, scenario.Rounds, 1, scenario.Name)
 		require.Positive(t, scenario.Rounds[0].PerSecond, scenario.Name)
@@ -70,7 +76,17 @@ func TestTheBenchmarkRuns(t *testing.T) {
 		require.GreaterOrEqual(t, scenario.Wire.Temporal.Requests, 1.0, "%s starts a workflow for each order", scenario.Name)
 		if scenario.Name == "rest" || scenario.Name == "naive" {
 			require.InDelta(t, 7, scenario.Wire.Broker.ByName["publish"], 0.01, "%s publishes the seven events of an order", scenario.Name)
+			require.Positive(t, scenario.Wire.MongoDB.ByName["insert events"], scenario.Name)
 		}
+		if scenario.Name == "regular" {
+			require.Greater(t, scenario.Wire.HistoryEvents, 20.0, "its payments are activities of the history")
+		}
+	}
+	for _, aim := range report.Aims {
+		require.Equal(t, aim.Want > 0, aim.Reached != nil, "%s to %s", aim.Scenario, aim.Against)
+	}
+	for _, name := range []string{"floor-bench", "rest-serve", "apart-event-worker", "regular-serve", "replicas-3-hot-serve-3"} {
+		require.FileExists(t, filepath.Join(out, "profiles", name+".pprof"))
 	}
 	for _, name := range []string{"bench.md", "bench.svg"} {
 		require.FileExists(t, filepath.Join(out, name))

@@ -4,7 +4,6 @@ package procs
 
 import (
 	"bufio"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -29,26 +28,46 @@ type Reader struct{ Root string }
 
 // Of returns the usage of a process; ok is false when nothing is known of it.
 func (r Reader) Of(pid int) (u Usage, ok bool) {
-	stat, err := os.ReadFile(filepath.Join(r.Root, strconv.Itoa(pid), "stat"))
+	s, ok := r.stat(pid)
+	return Usage{CPU: s.cpu, Resident: s.resident}, ok
+}
+
+// stat is what /proc says of a process.
+type stat struct {
+	name   string
+	parent int
+	// cpu is its own time, buried that of its children that have ended.
+	cpu, buried time.Duration
+	resident    int64
+}
+
+func (r Reader) stat(pid int) (s stat, ok bool) {
+	raw, err := os.ReadFile(filepath.Join(r.Root, strconv.Itoa(pid), "stat"))
 	if err != nil {
-		return Usage{}, false
+		return s, false
 	}
 	// The name in parentheses may hold anything, parentheses too. Behind it stand fields 3 and up, see proc(5).
-	end := strings.LastIndexByte(string(stat), ')')
-	fields := strings.Fields(string(stat[end+1:]))
-	const utime, stime, rss = 14 - 3, 15 - 3, 24 - 3
-	if end < 0 || len(fields) <= rss {
-		return Usage{}, false
+	text := string(raw)
+	begin, end := strings.IndexByte(text, '('), strings.LastIndexByte(text, ')')
+	if begin < 0 || end < begin {
+		return s, false
 	}
-	var numbers [3]int64
-	for i, field := range []int{utime, stime, rss} {
+	fields := strings.Fields(text[end+1:])
+	const ppid, utime, stime, cutime, cstime, rss = 4 - 3, 14 - 3, 15 - 3, 16 - 3, 17 - 3, 24 - 3
+	if len(fields) <= rss {
+		return s, false
+	}
+	var numbers [6]int64
+	for i, field := range []int{ppid, utime, stime, cutime, cstime, rss} {
 		if numbers[i], err = strconv.ParseInt(fields[field], 10, 64); err != nil {
-			return Usage{}, false
+			return s, false
 		}
 	}
-	return Usage{
-		CPU:      time.Duration(numbers[0]+numbers[1]) * time.Second / ticks,
-		Resident: numbers[2] * int64(os.Getpagesize()),
+	return stat{
+		name: text[begin+1 : end], parent: int(numbers[0]),
+		cpu:      time.Duration(numbers[1]+numbers[2]) * time.Second / ticks,
+		buried:   time.Duration(numbers[3]+numbers[4]) * time.Second / ticks,
+		resident: numbers[5] * int64(os.Getpagesize()),
 	}, true
 }
 
@@ -99,8 +118,10 @@ func (r Reader) Listener(addr string) (pid int, ok bool) {
 		return 0, false
 	}
 	sockets := map[string]bool{}
-	for _, table := range []string{"tcp", "tcp6"} {
-		r.listening(table, fmt.Sprintf(":%04X", n), sockets)
+	for _, c := range r.connections() {
+		if c.state == listening && c.localPort == int(n) {
+			sockets[c.socket] = true
+		}
 	}
 	if len(sockets) == 0 {
 		return 0, false
@@ -108,43 +129,83 @@ func (r Reader) Listener(addr string) (pid int, ok bool) {
 	return r.owner(sockets)
 }
 
-// listening adds the sockets of a table that listen on a port.
-func (r Reader) listening(table, port string, sockets map[string]bool) {
-	f, err := os.Open(filepath.Join(r.Root, "net", table))
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	const local, state, inode, listen = 1, 3, 9, "0A"
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		fields := strings.Fields(lines.Text())
-		if len(fields) > inode && strings.HasSuffix(fields[local], port) && fields[state] == listen {
-			sockets["socket:["+fields[inode]+"]"] = true
+// connection is a row of the kernel's tables of TCP.
+type connection struct {
+	localPort, remotePort int
+	state, socket         string
+}
+
+// States of a connection, see include/net/tcp_states.h of the kernel.
+const (
+	established = "01"
+	listening   = "0A"
+)
+
+// connections are all of this machine.
+func (r Reader) connections() (list []connection) {
+	for _, table := range []string{"tcp", "tcp6"} {
+		f, err := os.Open(filepath.Join(r.Root, "net", table))
+		if err != nil {
+			continue
 		}
+		const local, remote, state, inode = 1, 2, 3, 9
+		for lines := bufio.NewScanner(f); lines.Scan(); {
+			if fields := strings.Fields(lines.Text()); len(fields) > inode {
+				list = append(list, connection{portIn(fields[local]), portIn(fields[remote]), fields[state], "socket:[" + fields[inode] + "]"})
+			}
+		}
+		_ = f.Close()
 	}
+	return list
+}
+
+// portIn is the port of an address in hexadecimal; 0 when there is none.
+func portIn(address string) int {
+	_, port, _ := strings.Cut(address, ":")
+	n, err := strconv.ParseUint(port, 16, 16)
+	if err != nil {
+		return 0
+	}
+	return int(n)
 }
 
 // owner finds the process that holds one of the sockets.
 func (r Reader) owner(sockets map[string]bool) (int, bool) {
-	folders, err := os.ReadDir(r.Root)
-	if err != nil {
-		return 0, false
-	}
-	for _, folder := range folders {
-		pid, err := strconv.Atoi(folder.Name())
-		if err != nil {
-			continue
-		}
-		files := filepath.Join(r.Root, folder.Name(), "fd")
-		open, err := os.ReadDir(files)
-		if err != nil {
-			continue // somebody else's, or gone
-		}
-		for _, file := range open {
-			if target, err := os.Readlink(filepath.Join(files, file.Name())); err == nil && sockets[target] {
+	for _, pid := range r.all() {
+		for _, socket := range r.sockets(pid) {
+			if sockets[socket] {
 				return pid, true
 			}
 		}
 	}
 	return 0, false
+}
+
+// all are the processes of this machine.
+func (r Reader) all() (pids []int) {
+	folders, err := os.ReadDir(r.Root)
+	if err != nil {
+		return nil
+	}
+	for _, folder := range folders {
+		if pid, err := strconv.Atoi(folder.Name()); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// sockets are the open sockets of a process; none when it is somebody else's, or gone.
+func (r Reader) sockets(pid int) (list []string) {
+	files := filepath.Join(r.Root, strconv.Itoa(pid), "fd")
+	open, err := os.ReadDir(files)
+	if err != nil {
+		return nil
+	}
+	for _, file := range open {
+		if target, err := os.Readlink(filepath.Join(files, file.Name())); err == nil && strings.HasPrefix(target, "socket:") {
+			list = append(list, target)
+		}
+	}
+	return list
 }

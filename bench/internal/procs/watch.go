@@ -5,28 +5,45 @@ import "time"
 // Watch looks at named processes, and at the machine.
 type Watch struct {
 	Reader
-	pids map[string]int
+	watched map[string]watched
+}
+
+// watched are the processes of one name. What they have used is added up.
+type watched struct {
+	pids []int
+	// families tells that children count too.
+	families bool
 }
 
 // NewWatch returns a watch over nothing yet.
-func NewWatch(r Reader) *Watch { return &Watch{Reader: r, pids: map[string]int{}} }
+func NewWatch(r Reader) *Watch { return &Watch{Reader: r, watched: map[string]watched{}} }
 
-// Process watches a process under a name; a pid of 0 ends it.
-func (w *Watch) Process(name string, pid int) {
-	if pid == 0 {
-		delete(w.pids, name)
+// Processes watches processes under one name; without any it ends.
+func (w *Watch) Processes(name string, pids ...int) {
+	if len(pids) == 0 {
+		delete(w.watched, name)
 		return
 	}
-	w.pids[name] = pid
+	w.watched[name] = watched{pids: pids}
 }
 
 // Server watches the process that listens on an address, when it can be found.
 func (w *Watch) Server(name, addr string) bool {
 	pid, ok := w.Listener(addr)
 	if ok {
-		w.pids[name] = pid
+		w.Processes(name, pid)
 	}
 	return ok
+}
+
+// Stores watches the databases of this machine that the processes of a name are connected to now.
+func (w *Watch) Stores(name string) {
+	for _, pid := range w.watched[name].pids {
+		for store, called := range w.Behind(pid) {
+			under := name + "'s " + called
+			w.watched[under] = watched{pids: append(w.watched[under].pids, store), families: true}
+		}
+	}
 }
 
 // Snapshot is what was used up to one moment.
@@ -40,8 +57,12 @@ type Snapshot struct {
 // Now takes a snapshot.
 func (w *Watch) Now() Snapshot {
 	s := Snapshot{Processes: map[string]Usage{}}
-	for name, pid := range w.pids {
-		if u, ok := w.Of(pid); ok {
+	for name, group := range w.watched {
+		of := w.Of
+		if group.families {
+			of = w.OfFamily
+		}
+		if u, ok := w.usage(group.pids, of); ok {
 			s.Processes[name] = u
 		}
 	}
@@ -54,7 +75,7 @@ func (s Snapshot) Since(earlier Snapshot) map[string]time.Duration {
 	used := map[string]time.Duration{}
 	for name, u := range s.Processes {
 		if before, ok := earlier.Processes[name]; ok {
-			used[name] = u.CPU - before.CPU
+			used[name] = max(u.CPU-before.CPU, 0)
 		}
 	}
 	return used

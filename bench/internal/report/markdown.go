@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,7 +33,9 @@ func (r *Report) Markdown() string {
 		fmt.Fprintf(&b, "| commit | %s |\n", r.Commit)
 	}
 	fmt.Fprintf(&b, "| took | %s |\n| checked | %s |\n\n", r.Took.Round(time.Second), r.Verdict)
+	r.aims(&b)
 	r.speed(&b)
+	r.undone(&b)
 	r.documents(&b)
 	r.wire(&b)
 	r.processes(&b)
@@ -44,7 +47,7 @@ func (r *Report) Markdown() string {
 func (r *Report) speed(b *strings.Builder) {
 	b.WriteString("## Orders\n\nMedians of the rounds, with the least and the most in brackets; ratios are taken within each round. " +
 		"Percentiles are over all rounds, in milliseconds.\n\n" +
-		"| scenario | orders/s | to the floor | to naive, 11 activities | to naive, 6 | p50 | p95 | p99 | max |\n|---|---|---|---|---|---|---|---|---|\n")
+		"| scenario | payment | orders/s | to the floor | to naive, 11 activities | to naive, 6 | p50 | p95 | p99 | max |\n|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, s := range r.Scenarios {
 		if s.Unit != UnitOrders {
 			continue
@@ -56,10 +59,27 @@ func (r *Report) speed(b *strings.Builder) {
 		case s.Part:
 			rate += " (the last part only)"
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", s.Title, rate, spread(s.ToFloor, 2), spread(s.ToNaive, 1), spread(s.ToNaive6, 1),
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", s.Title, cmp.Or(s.Payment, nothing), rate, spread(s.ToFloor, 2), spread(s.ToNaive, 1), spread(s.ToNaive6, 1),
 			latencies(s.Latency))
 	}
 	b.WriteString("\n")
+}
+
+// undone is the table of how long it takes until everything is undone.
+func (r *Report) undone(b *strings.Builder) {
+	head := "## Until everything is undone\n\nIn milliseconds, over all rounds.\n\n" +
+		"| scenario | from, to | orders | p50 | p95 | p99 | max |\n|---|---|---|---|---|---|---|\n"
+	for _, s := range r.Scenarios {
+		if s.Undone == "" {
+			continue
+		}
+		b.WriteString(head)
+		head = ""
+		fmt.Fprintf(b, "| %s | %s | %d | %s |\n", s.Title, s.Undone, s.Latency.Samples, latencies(s.Latency))
+	}
+	if head == "" {
+		b.WriteString("\n")
+	}
 }
 
 // documents is the table of the log by itself.
@@ -82,9 +102,9 @@ func (r *Report) documents(b *strings.Builder) {
 // wire is the table of what an order costs at the servers.
 func (r *Report) wire(b *strings.Builder) {
 	head := "## What an order costs at the servers\n\nCounted on the wire by a proxy before each server, in a round of its own that is not timed. " +
-		"kB are both ways.\n\n" +
-		"| scenario | history events | Temporal requests | kB | MongoDB commands | documents inserted | kB | published | delivered | kB |\n" +
-		"|---|---|---|---|---|---|---|---|---|---|\n"
+		"kB are both ways. The finds, inserts and updates (findAndModify among them) are some of MongoDB's commands; bench.json has them by collection.\n\n" +
+		"| scenario | history events | Temporal requests | kB | MongoDB commands | finds | inserts | updates | documents inserted | kB | published | delivered | kB |\n" +
+		"|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
 	for _, s := range r.Scenarios {
 		if s.Wire == nil || s.Unit != UnitOrders {
 			continue
@@ -96,9 +116,12 @@ func (r *Report) wire(b *strings.Builder) {
 		if w.HistoryEvents > 0 {
 			history = number(w.HistoryEvents, 0)
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", s.Title, history,
-			w.Temporal.requests(), w.Temporal.kilobytes(), w.MongoDB.requests(), w.MongoDB.named("insert: documents"), w.MongoDB.kilobytes(),
-			w.Broker.named("publish"), w.Broker.named("deliver"), w.Broker.kilobytes())
+		fmt.Fprintf(b, "| %s |\n", strings.Join([]string{
+			s.Title, history, w.Temporal.requests(), w.Temporal.kilobytes(),
+			w.MongoDB.requests(), w.MongoDB.named("find"), w.MongoDB.named("insert"), w.MongoDB.named("update", "findAndModify"),
+			w.MongoDB.named("insert: documents"), w.MongoDB.kilobytes(),
+			w.Broker.named("publish"), w.Broker.named("deliver"), w.Broker.kilobytes(),
+		}, " | "))
 	}
 	if head == "" {
 		b.WriteString("\n")
@@ -119,11 +142,16 @@ func (t *Traffic) kilobytes() string {
 	return number(t.Bytes/1000, 1)
 }
 
-func (t *Traffic) named(name string) string {
+// named is how many there are of some names together.
+func (t *Traffic) named(names ...string) string {
 	if t == nil {
 		return nothing
 	}
-	return number(t.ByName[name], 1)
+	all := 0.0
+	for _, name := range names {
+		all += t.ByName[name]
+	}
+	return number(all, 1)
 }
 
 // processes is the table of CPU and memory.

@@ -30,6 +30,7 @@ type Report struct {
 	Verdict   string     `json:"verdict"`
 	Notes     []string   `json:"notes,omitempty"`
 	Scenarios []Scenario `json:"scenarios"`
+	Aims      []Aim      `json:"aims,omitempty"`
 }
 
 // Scenario is what was measured of one scenario.
@@ -41,7 +42,11 @@ type Scenario struct {
 	// Paced tells that the load was given: the rate says nothing about the maximum.
 	Paced bool `json:"paced,omitempty"`
 	// Part tells that only a part of the orders' lives was measured: the rate cannot be compared with that of whole ones.
-	Part   bool    `json:"part,omitempty"`
+	Part bool `json:"part,omitempty"`
+	// Payment is how its orders are paid: in the workflow task or by regular activities; empty where nobody pays.
+	Payment string `json:"payment,omitempty"`
+	// Undone says from when to when a latency goes where it ends with everything undone; empty elsewhere.
+	Undone string  `json:"undone,omitempty"`
 	Rounds []Round `json:"rounds"`
 
 	PerSecond stats.Spread `json:"perSecond"`
@@ -114,12 +119,15 @@ const foreignTooMuch = 0.2
 
 // Finish computes what follows from the rounds.
 func (r *Report) Finish() {
-	rates, work := map[string]map[int]float64{}, map[string]map[int]float64{}
+	rates, work, history := map[string]map[int]float64{}, map[string]map[int]float64{}, map[string]float64{}
 	var foreign []float64
 	for i := range r.Scenarios {
 		s := &r.Scenarios[i]
 		s.finish()
 		rates[s.Name], work[s.Name] = map[int]float64{}, map[int]float64{}
+		if s.Wire != nil {
+			history[s.Name] = s.Wire.HistoryEvents
+		}
 		for _, round := range s.Rounds {
 			rates[s.Name][round.Round] = round.PerSecond
 			if all := round.cpu(); all > 0 {
@@ -140,6 +148,9 @@ func (r *Report) Finish() {
 		default:
 			s.ToRaw = stats.Ratios(rates[s.Name], rates[Raw])
 		}
+	}
+	for i := range r.Aims {
+		r.Aims[i].measure(rates, history)
 	}
 	if others := stats.SpreadOf(foreign); others.Median > foreignTooMuch {
 		r.Notes = append(r.Notes, fmt.Sprintf("The machine was not alone: others used %.0f %% of it (median of all turns; up to %.0f %%). "+

@@ -46,14 +46,28 @@ func example() *report.Report {
 			{Name: "floor", Title: "empty workflow", Unit: "orders", Rounds: rounds(100, 50, 80)},
 			{Name: "naive", Title: "naive saga", Unit: "orders", Rounds: rounds(20, 11, 15)},
 			{Name: "naive-6", Title: "shorter naive saga", Unit: "orders", Rounds: rounds(30, 15, 25)},
-			{Name: "rest", Title: "by REST & one process", Unit: "orders", Rounds: rounds(60, 30, 40), Wire: &report.Wire{
+			{Name: "rest", Title: "by REST & one process", Unit: "orders", Payment: "in the task", Rounds: rounds(60, 30, 40), Wire: &report.Wire{
 				Orders: 2, HistoryEvents: 12, Temporal: &report.Traffic{Requests: 2, Bytes: 1234, ByName: map[string]float64{"StartWorkflowExecution": 1}},
+				MongoDB: &report.Traffic{Requests: 4.5, Bytes: 9000, ByName: map[string]float64{
+					"find": 1, "find events": 1, "insert": 2.5, "insert: documents": 10, "update": 0.5, "findAndModify": 0.5,
+				}},
 				Broker: &report.Traffic{Requests: 7, Bytes: 7000, ByName: map[string]float64{"publish": 7}},
 			}},
 			{Name: "half", Title: "at half the maximum", Unit: "orders", Paced: true, Rounds: rounds(30, 30, 30)},
-			{Name: "cancelled", Title: "cancelled", Unit: "orders", Part: true, Rounds: rounds(70, 70, 70)},
+			{
+				Name: "cancelled", Title: "cancelled", Unit: "orders", Part: true, Payment: "by activities", Undone: "from the request to order.cancelled",
+				Rounds: rounds(70, 70, 70),
+			},
 			{Name: "append", Title: "appended", Unit: "documents", Rounds: rounds(1000, 900, 1100)},
 			{Name: "raw", Title: "raw", Unit: "documents", Rounds: rounds(4000, 3000, 4400)},
+		},
+		Aims: []report.Aim{
+			{Scenario: "rest", Against: report.Floor, Want: 0.6},
+			{Scenario: "rest", Against: report.Naive, Want: 3},
+			{Scenario: "rest", Want: 12},
+			{Scenario: "half", Against: "rest"},
+			{Scenario: "nobody", Against: report.Floor, Want: 0.5},
+			{Scenario: "floor", Want: 4},
 		},
 	}
 	r.Finish()
@@ -74,6 +88,29 @@ func TestRatiosAreThoseOfTheRounds(t *testing.T) {
 	require.Equal(t, 7*time.Millisecond, r.Scenarios[3].Latency.Max)
 	require.Equal(t, stats.Spread{Median: 2.5, Min: 1.5, Max: 3.5, Rounds: 3}, r.Scenarios[3].CPU["bench"])
 	require.Equal(t, int64(50_000_002), r.Scenarios[3].Resident["bench"])
+}
+
+// The median decides; what was not measured is neither reached nor missed.
+func TestAims(t *testing.T) {
+	var verdicts []string
+	for _, a := range example().Aims {
+		switch {
+		case a.Reached == nil:
+			verdicts = append(verdicts, "nothing")
+		case *a.Reached:
+			verdicts = append(verdicts, "reached")
+		default:
+			verdicts = append(verdicts, "missed")
+		}
+	}
+	require.Equal(t, []string{"reached", "missed", "reached", "nothing", "nothing", "nothing"}, verdicts)
+	require.Equal(t, stats.Spread{Median: 12, Min: 12, Max: 12, Rounds: 1}, example().Aims[2].Measured)
+	require.Equal(t, stats.Spread{Median: 0.75, Min: 0.5, Max: 1, Rounds: 3}, example().Aims[3].Measured, "a ratio without an aim is shown")
+
+	r := example()
+	r.Scenarios[3].Wire.HistoryEvents = 13
+	r.Finish()
+	require.False(t, *r.Aims[2].Reached, "events are to be few")
 }
 
 // A CPU bound machine would do as many orders as its processors have time for.

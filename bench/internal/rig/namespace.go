@@ -7,7 +7,6 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
-	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	enumspb "go.temporal.io/api/enums/v1"
@@ -120,45 +119,4 @@ func DropQueues(s Stack) error {
 // Connect connects to MongoDB, for what is not measured.
 func Connect(s Stack) (*mongo.Client, error) {
 	return mongo.Connect(options.Client().ApplyURI(s.MongoDB).SetAppName("bench"))
-}
-
-// Versions names the servers: what they are, and on what they store.
-func Versions(ctx context.Context, s Stack, temporal client.Client, db *mongo.Database) (map[string]string, error) {
-	cluster, err := temporal.WorkflowService().GetClusterInfo(ctx, &workflowservice.GetClusterInfoRequest{})
-	if err != nil {
-		return nil, err
-	}
-	versions := map[string]string{
-		"temporal": fmt.Sprintf("Temporal %s on %s, visibility on %s", cluster.GetServerVersion(), cluster.GetPersistenceStore(), cluster.GetVisibilityStore()),
-	}
-	if versions["mongodb"], err = mongoVersion(ctx, db); err != nil {
-		return nil, err
-	}
-	conn, err := amqp.Dial(s.AMQP)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	versions["rabbitmq"] = fmt.Sprintf("%v %v", conn.Properties["product"], conn.Properties["version"])
-	return versions, nil
-}
-
-func mongoVersion(ctx context.Context, db *mongo.Database) (string, error) {
-	var info struct {
-		Version         string `bson:"version"`
-		FerretDBVersion string `bson:"ferretdbVersion"`
-		FerretDB        struct {
-			Version string `bson:"version"`
-		} `bson:"ferretdb"`
-	}
-	if err := db.RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info); err != nil {
-		return "", err
-	}
-	switch {
-	case info.FerretDBVersion != "":
-		return "FerretDB 1, a stand-in for MongoDB", nil
-	case info.FerretDB.Version != "":
-		return "FerretDB " + info.FerretDB.Version + " on DocumentDB", nil
-	}
-	return "MongoDB " + info.Version, nil
 }

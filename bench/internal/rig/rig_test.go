@@ -94,3 +94,24 @@ func TestReconcileDecidesToo(t *testing.T) {
 	require.NoError(t, Reconcile(t.Context(), s, content, s.Database(2)))
 	require.ErrorContains(t, Reconcile(t.Context(), s, script("echo chain_broken; exit 1"), s.Database(2)), "chain_broken")
 }
+
+// A stand-in is never called by the name of what it stands in for.
+func TestTheNameOfTheServer(t *testing.T) {
+	var build buildInfo
+	var status serverStatus
+	build.Version = "8.0.4"
+	require.Equal(t, "MongoDB 8.0.4", mongoName(build, status))
+	status.StorageEngine.Name = "wiredTiger"
+	require.Equal(t, "MongoDB 8.0.4 on wiredTiger", mongoName(build, status))
+	build.FerretDB.Version = "v2.7.0"
+	require.Equal(t, "FerretDB 2.7.0 on DocumentDB, a stand-in: mongod itself was not among the servers", mongoName(build, status))
+	status.FerretDB.PostgreSQL = "PostgreSQL 18.1 (Debian 18.1-1) on x86_64-pc-linux-gnu, compiled by gcc"
+	status.FerretDB.DocumentDB = "1.0.0 gitref: unknown"
+	require.Equal(t, "FerretDB 2.7.0 on PostgreSQL 18.1 with DocumentDB 1.0.0, a stand-in: mongod itself was not among the servers", mongoName(build, status))
+	build.FerretDBVersion = "v1.24.2"
+	require.Contains(t, mongoName(build, status), "FerretDB 1, a stand-in")
+
+	require.Empty(t, told(temporalStore))
+	t.Setenv(temporalStore, "PostgreSQL 17, fsync on")
+	require.Equal(t, "; PostgreSQL 17, fsync on", told(temporalStore))
+}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,29 +21,38 @@ const patience = time.Minute
 
 // Shop places orders with a running service.
 type Shop struct {
-	client harness.Client
-	bus    *bus
+	// clients are those of the processes that take orders, in turn, as a load balancer does.
+	clients []harness.Client
+	turn    atomic.Uint64
+	http    *http.Client
+	bus     *bus
 
 	mu     sync.Mutex
 	placed map[string]string // order id -> terminal event
 }
 
-// Open opens a shop before a service.
-func Open(serviceURL, amqpURL, exchange string, inFlight int) (*Shop, error) {
+// Open opens a shop before the processes of a service that take orders.
+func Open(services []string, amqpURL, exchange string, inFlight int) (*Shop, error) {
 	b, err := dial(amqpURL, exchange)
 	if err != nil {
 		return nil, err
 	}
 	transport := &http.Transport{MaxIdleConns: 4 * inFlight, MaxIdleConnsPerHost: 4 * inFlight, DisableCompression: true}
-	return &Shop{
-		client: harness.Client{URL: serviceURL, HTTP: &http.Client{Transport: transport, Timeout: 2 * patience}},
-		bus:    b, placed: map[string]string{},
-	}, nil
+	s := &Shop{http: &http.Client{Transport: transport, Timeout: 2 * patience}, bus: b, placed: map[string]string{}}
+	for _, url := range services {
+		s.clients = append(s.clients, harness.Client{URL: url, HTTP: s.http})
+	}
+	return s, nil
+}
+
+// client is whose turn it is.
+func (s *Shop) client() harness.Client {
+	return s.clients[s.turn.Add(1)%uint64(len(s.clients))]
 }
 
 // Close ends the connections. It may be called again.
 func (s *Shop) Close() {
-	s.client.HTTP.CloseIdleConnections()
+	s.http.CloseIdleConnections()
 	s.bus.close()
 }
 
@@ -64,7 +74,7 @@ func (s *Shop) Doubled() error {
 // Stock has goods come in.
 func (s *Shop) Stock(ctx context.Context) error {
 	for _, sku := range SKUs() {
-		if err := s.client.Receive(ctx, sku, Pieces); err != nil {
+		if err := s.client().Receive(ctx, sku, Pieces); err != nil {
 			return err
 		}
 	}
@@ -90,16 +100,26 @@ func (s *Shop) Settled(ctx context.Context) error {
 	return nil
 }
 
-// Begin places an order that must work sooner or later: right after its start, a service may have to wait for what its
-// servers tell each other. The key makes it one order, however often it is sent.
+// Begin places an order with each process; it must work sooner or later: right after its start, a service may have to wait for
+// what its servers tell each other.
 func (s *Shop) Begin(ctx context.Context, o Order) error {
+	for _, c := range s.clients {
+		if err := s.begin(ctx, c, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin is Begin with one of them. The key makes it one order, however often it is sent.
+func (s *Shop) begin(ctx context.Context, c harness.Client, o Order) error {
 	key := uuid.NewString()
 	ctx, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
 	ticks := time.NewTicker(100 * time.Millisecond)
 	defer ticks.Stop()
 	for {
-		id, err := s.post(ctx, o, "Idempotency-Key", key)
+		id, err := s.post(ctx, c, o, "Idempotency-Key", key)
 		if err == nil {
 			return s.bus.news.await(ctx, id, o.End)
 		}
@@ -112,20 +132,22 @@ func (s *Shop) Begin(ctx context.Context, o Order) error {
 }
 
 // ByREST places an order with a POST that waits for the end.
-func (s *Shop) ByREST(ctx context.Context, o Order) (id string, err error) { return s.post(ctx, o) }
+func (s *Shop) ByREST(ctx context.Context, o Order) (id string, err error) {
+	return s.post(ctx, s.client(), o)
+}
 
 // ByRESTWithKey does the same with an Idempotency-Key.
 func (s *Shop) ByRESTWithKey(ctx context.Context, o Order) (id string, err error) {
-	return s.post(ctx, o, "Idempotency-Key", uuid.NewString())
+	return s.post(ctx, s.client(), o, "Idempotency-Key", uuid.NewString())
 }
 
 // statusOf is the status that a terminal event leads to.
 func statusOf(end string) string { return strings.TrimPrefix(end, "order.") }
 
-func (s *Shop) post(ctx context.Context, o Order, headers ...string) (id string, err error) {
+func (s *Shop) post(ctx context.Context, c harness.Client, o Order, headers ...string) (id string, err error) {
 	body := o.Order
 	body.ID = ""
-	placed, err := s.client.Place(ctx, body, patience, headers...)
+	placed, err := c.Place(ctx, body, patience, headers...)
 	if err != nil {
 		return "", err
 	}
@@ -153,7 +175,7 @@ func (s *Shop) Park(ctx context.Context, o Order) (id string, err error) {
 	defer cancel()
 	body := o.Order
 	body.ID = ""
-	placed, err := s.client.Place(ctx, body, 0)
+	placed, err := s.client().Place(ctx, body, 0)
 	if err != nil {
 		return "", err
 	}
@@ -187,7 +209,7 @@ func (s *Shop) Cancel(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	s.note(id, Cancelled)
-	response, err := s.client.Cancel(ctx, id, "the benchmark changed its mind")
+	response, err := s.client().Cancel(ctx, id, "the benchmark changed its mind")
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/ordersaga/ordersaga/test/harness"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,6 +42,16 @@ func TestTheSeedDecidesAboutEveryOrder(t *testing.T) {
 		require.Equal(t, Completed, o.End)
 	}
 	require.Subset(t, SKUs(), []string{orders[0].Lines[0].SKU, hot})
+}
+
+// Each process of the service that takes orders has its turn.
+func TestTheShopGoesFromDoorToDoor(t *testing.T) {
+	s := &Shop{clients: []harness.Client{{URL: "a"}, {URL: "b"}, {URL: "c"}}}
+	turns := map[string]int{}
+	for range 9 {
+		turns[s.client().URL]++
+	}
+	require.Equal(t, map[string]int{"a": 3, "b": 3, "c": 3}, turns)
 }
 
 func TestNewsComesBeforeOrAfterSomebodyWaits(t *testing.T) {

@@ -6,6 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
 // Opcodes of the MongoDB wire protocol:
@@ -16,8 +19,12 @@ const (
 	opQuery      = 2004
 )
 
-// insertedDocuments counts the documents inside of inserts.
-const insertedDocuments = "insert: documents"
+// documentsOf ends the names that count the documents inside of commands: "insert: documents", "insert events: documents".
+const documentsOf = ": documents"
+
+// detail tells that a name says more about requests that are counted under another one: of which collection they are, how
+// many documents were inside.
+func detail(name string) bool { return strings.Contains(name, " ") }
 
 // maxMessage bounds one message of any protocol here, at what an HTTP/2 frame may have; what is longer is not read on.
 const maxMessage = 16<<20 - 1
@@ -58,7 +65,7 @@ func countCommand(body []byte, count func(string, int64)) {
 	if len(body) < 4 {
 		return
 	}
-	var name string
+	var command bson.Raw
 	var documents int64
 	for rest := body[4:]; len(rest) >= 5; {
 		kind, section := rest[0], rest[1:]
@@ -68,7 +75,7 @@ func countCommand(body []byte, count func(string, int64)) {
 		}
 		switch kind {
 		case 0:
-			name = firstField(section[:size])
+			command = bson.Raw(section[:size])
 		case 1:
 			documents += documentsIn(section[4:size])
 		default:
@@ -76,26 +83,38 @@ func countCommand(body []byte, count func(string, int64)) {
 		}
 		rest = section[size:]
 	}
+	name, collection := commandIn(command)
 	switch name {
 	case "", "hello", "isMaster", "ismaster", "endSessions":
 		return
 	}
 	count(name, 1)
-	if name == "insert" && documents > 0 {
-		count(insertedDocuments, documents)
+	if collection != "" {
+		count(name+" "+collection, 1)
+	}
+	if documents == 0 {
+		return
+	}
+	// An insert has documents, an update statements: what a group commit saves is seen in how many come at once.
+	count(name+documentsOf, documents)
+	if collection != "" {
+		count(name+" "+collection+documentsOf, documents)
 	}
 }
 
-// firstField is the name of the first element of a BSON document.
-func firstField(document []byte) string {
-	if len(document) < 6 {
-		return ""
+// commandIn is the name of a command and the collection that it is about; "" where there is none.
+func commandIn(command bson.Raw) (name, collection string) {
+	first, err := command.IndexErr(0)
+	if err != nil {
+		return "", ""
 	}
-	name, _, found := bytes.Cut(document[5:], []byte{0})
-	if !found {
-		return ""
+	name = first.Key()
+	collection, named := first.Value().StringValueOK()
+	if !named {
+		// The first field of a getMore is its cursor.
+		collection, _ = command.Lookup("collection").StringValueOK()
 	}
-	return string(name)
+	return name, collection
 }
 
 // documentsIn counts the documents behind the identifier of a section.

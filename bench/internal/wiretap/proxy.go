@@ -18,7 +18,8 @@ import (
 type Protocol int
 
 const (
-	// MongoDB is the wire protocol of MongoDB: commands are counted by name, and the documents that are inserted.
+	// MongoDB is the wire protocol of MongoDB: commands are counted by name ("insert"), by name and collection ("insert events"),
+	// and so are the documents and the statements inside of them ("insert: documents", "insert events: documents").
 	MongoDB Protocol = iota
 	// AMQP is AMQP 0-9-1: publishes, deliveries, acknowledgements and confirms.
 	AMQP
@@ -46,11 +47,11 @@ func (c Counts) Minus(earlier Counts) Counts {
 	return difference
 }
 
-// Total is the number of requests that are counted, except the ones that say how much was in another.
+// Total is the number of requests that are counted. Names that say more about requests with another name do not count again.
 func (c Counts) Total() int64 {
 	var total int64
 	for name, n := range c.Requests {
-		if name != insertedDocuments {
+		if !detail(name) {
 			total += n
 		}
 	}

@@ -87,11 +87,31 @@ func message(t *testing.T, command bson.D, documents ...bson.D) []byte {
 func TestMongoCommandsAreCounted(t *testing.T) {
 	all := append(message(t, bson.D{{Key: "hello", Value: 1}}), message(t, bson.D{{Key: "insert", Value: "events"}},
 		bson.D{{Key: "_id", Value: "a"}}, bson.D{{Key: "_id", Value: "b"}}, bson.D{{Key: "_id", Value: "c"}})...)
-	all = append(all, message(t, bson.D{{Key: "find", Value: "events"}, {Key: "filter", Value: bson.D{}}})...)
+	for _, command := range []bson.D{
+		{{Key: "find", Value: "events"}, {Key: "filter", Value: bson.D{}}},
+		{{Key: "find", Value: "orders"}},
+		{{Key: "getMore", Value: int64(7)}, {Key: "collection", Value: "orders"}},
+		{{Key: "ping", Value: 1}},
+	} {
+		all = append(all, message(t, command)...)
+	}
+	all = append(all, message(t, bson.D{{Key: "update", Value: "orders"}}, bson.D{{Key: "q", Value: bson.D{}}}, bson.D{{Key: "q", Value: bson.D{}}})...)
 	// However the bytes are cut.
 	counts := talk(t, wiretap.MongoDB, nil, all[:30], all[30:31], all[31:])
-	require.Equal(t, map[string]int64{"insert": 1, "insert: documents": 3, "find": 1}, counts.Requests)
-	require.Equal(t, int64(2), counts.Total(), "documents are no requests")
+	require.Equal(t, map[string]int64{
+		"insert": 1, "insert events": 1, "insert: documents": 3, "insert events: documents": 3,
+		"find": 2, "find events": 1, "find orders": 1, "getMore": 1, "getMore orders": 1, "ping": 1,
+		"update": 1, "update orders": 1, "update: documents": 2, "update orders: documents": 2,
+	}, counts.Requests)
+	require.Equal(t, int64(6), counts.Total(), "neither collections nor documents are requests of their own")
+}
+
+// What is no BSON at the place of a command is not counted, and harms nobody.
+func TestACommandThatIsNone(t *testing.T) {
+	broken := message(t, bson.D{{Key: "find", Value: "events"}})
+	broken[25] = 0x20 // the type of its first element
+	counts := talk(t, wiretap.MongoDB, nil, broken)
+	require.Empty(t, counts.Requests)
 }
 
 func frame(kind byte, payload []byte) []byte {
