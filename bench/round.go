@@ -99,7 +99,7 @@ func (r *round) insideSide(ctx context.Context, todo []scenario) error {
 		return err
 	}
 	base := turn{inside: in, appends: appends, naive: r.naive}
-	if err := r.warm(ctx, inside, base, floor, naiveBy(naive.NameCompact)); err != nil {
+	if err := r.warm(ctx, inside, base, floorBy((*rig.Inside).Floor), naiveBy(naive.NameCompact)); err != nil {
 		return err
 	}
 	return r.turns(ctx, todo, base)

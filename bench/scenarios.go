@@ -56,7 +56,8 @@ type scenario struct {
 
 // scenarios are everything that is measured, in the order of the report.
 var scenarios = []scenario{
-	{name: report.Floor, title: "floor: an empty workflow", side: inside, run: floor},
+	{name: report.Floor, title: "floor: an empty workflow", side: inside, run: floorBy((*rig.Inside).Floor)},
+	{name: report.FloorDefaults, title: "floor, with the SDK's defaults", side: inside, run: floorBy((*rig.Inside).FloorDefaults)},
 	{name: report.Naive, title: "naive: 11 activities", side: inside, share: 0.4, run: naiveBy(naive.NameSteps)},
 	{name: report.Naive6, title: "naive: 6 activities", side: inside, share: 0.6, run: naiveBy(naive.NameCompact)},
 	{name: "rest", title: "ordersaga, by REST", side: serve, run: placed((*shop.Shop).ByREST)},
@@ -127,13 +128,15 @@ func (t *turn) step(do load.Work) load.Work {
 
 func (t *turn) orders() []shop.Order { return t.scenario.basket.Orders(t.n, t.seed, t.id) }
 
-func floor(ctx context.Context, t *turn) (load.Sample, int, error) {
-	sample, err := load.Closed(ctx, t.n, t.inFlight, t.step(func(ctx context.Context, i int) error {
-		id := fmt.Sprintf("%s-%d", t.id, i)
-		t.workflow(id)
-		return t.inside.Floor(ctx, id)
-	}))
-	return sample, t.n, err
+func floorBy(run func(*rig.Inside, context.Context, string) error) func(context.Context, *turn) (load.Sample, int, error) {
+	return func(ctx context.Context, t *turn) (load.Sample, int, error) {
+		sample, err := load.Closed(ctx, t.n, t.inFlight, t.step(func(ctx context.Context, i int) error {
+			id := fmt.Sprintf("%s-%d", t.id, i)
+			t.workflow(id)
+			return run(t.inside, ctx, id)
+		}))
+		return sample, t.n, err
+	}
 }
 
 func naiveBy(flow string) func(context.Context, *turn) (load.Sample, int, error) {

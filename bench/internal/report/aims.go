@@ -24,6 +24,7 @@ type Aim struct {
 func Aims() []Aim {
 	return []Aim{
 		{Scenario: "rest", Against: Floor, Want: 0.6},
+		{Scenario: "rest", Against: FloorDefaults},
 		{Scenario: "rest", Against: Naive, Want: 3},
 		{Scenario: "rest", Against: Naive6, Want: 3},
 		{Scenario: "rest", Want: 12},

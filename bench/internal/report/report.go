@@ -107,10 +107,12 @@ type Traffic struct {
 
 // Names of the scenarios that others are compared with.
 const (
-	Floor  = "floor"
-	Naive  = "naive"
-	Naive6 = "naive-6"
-	Raw    = "raw"
+	Floor = "floor"
+	// FloorDefaults is the floor with what the SDK does when nobody says anything.
+	FloorDefaults = "floor-defaults"
+	Naive         = "naive"
+	Naive6        = "naive-6"
+	Raw           = "raw"
 )
 
 // foreignTooMuch is the share of the machine from which on a report says that it was not alone. The kernel's work for the

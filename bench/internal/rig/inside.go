@@ -27,8 +27,9 @@ import (
 
 // Task queues of what runs in this process.
 const (
-	queueFloor = "bench-floor"
-	queueNaive = "bench-naive"
+	queueFloor         = "bench-floor"
+	queueFloorDefaults = "bench-floor-defaults"
+	queueNaive         = "bench-naive"
 )
 
 // poolSize is the service's limit of connections to MongoDB.
@@ -40,10 +41,12 @@ const patience = 2 * time.Minute
 // Inside is what runs in this process: the floor, the naive sagas, and the log by itself. Its stores are wired as the
 // service wires its own.
 type Inside struct {
-	Temporal client.Client
-	DB       *mongo.Database
-	Log      eventlog.Log
-	Ledger   *inventory.Ledger
+	// Temporal calls the server as the service does, Defaults with the options that the SDK has when nobody says anything: it
+	// compresses its calls.
+	Temporal, Defaults client.Client
+	DB                 *mongo.Database
+	Log                eventlog.Log
+	Ledger             *inventory.Ledger
 
 	mongo       *mongo.Client
 	publisher   *broker.Publisher
@@ -60,6 +63,9 @@ func StartInside(ctx context.Context, s Stack, database string) (in *Inside, err
 		}
 	}()
 	if in.Temporal, err = Dial(s, in.completions.intercept); err != nil {
+		return in, err
+	}
+	if in.Defaults, err = dial(s, nil, in.completions.intercept); err != nil {
 		return in, err
 	}
 	in.mongo, err = mongo.Connect(options.Client().SetMaxPoolSize(poolSize).ApplyURI(s.MongoDB).SetAppName("bench"))
@@ -97,9 +103,14 @@ func StartInside(ctx context.Context, s Stack, database string) (in *Inside, err
 
 // work starts the workers.
 func (in *Inside) work(a *naive.Activities) error {
-	floor := worker.New(in.Temporal, queueFloor, worker.Options{LocalActivityWorkerOnly: true})
-	floor.RegisterWorkflowWithOptions(empty, workflow.RegisterOptions{Name: nameEmpty})
-	for _, w := range []worker.Worker{floor, naive.NewWorker(in.Temporal, queueNaive, a)} {
+	floors := []worker.Worker{
+		worker.New(in.Temporal, queueFloor, worker.Options{LocalActivityWorkerOnly: true}),
+		worker.New(in.Defaults, queueFloorDefaults, worker.Options{LocalActivityWorkerOnly: true}),
+	}
+	for _, w := range floors {
+		w.RegisterWorkflowWithOptions(empty, workflow.RegisterOptions{Name: nameEmpty})
+	}
+	for _, w := range append(floors, naive.NewWorker(in.Defaults, queueNaive, a)) {
 		if err := w.Start(); err != nil {
 			return err
 		}
@@ -122,6 +133,10 @@ func NewLog(ctx context.Context, db *mongo.Database, collection string) (*mongol
 
 // Dial connects to Temporal as the service does, with the interceptors.
 func Dial(s Stack, interceptors ...grpc.UnaryClientInterceptor) (client.Client, error) {
+	return dial(s, &client.GrpcCompressionNone{}, interceptors...)
+}
+
+func dial(s Stack, compression client.GrpcCompression, interceptors ...grpc.UnaryClientInterceptor) (client.Client, error) {
 	cfg, err := config.Load(s.Environ("bench"))
 	if err != nil {
 		return nil, err
@@ -131,6 +146,7 @@ func Dial(s Stack, interceptors ...grpc.UnaryClientInterceptor) (client.Client, 
 		return nil, err
 	}
 	o.Logger = tlog.NewStructuredLogger(slog.New(slog.DiscardHandler))
+	o.ConnectionOptions.GrpcCompression = compression
 	o.ConnectionOptions.DialOptions = append(o.ConnectionOptions.DialOptions, grpc.WithChainUnaryInterceptor(interceptors...))
 	return client.NewLazyClient(o)
 }
@@ -143,26 +159,31 @@ func empty(_ workflow.Context, id string) (string, error) { return id, nil }
 
 // Floor runs one empty workflow, started eagerly.
 func (in *Inside) Floor(ctx context.Context, id string) error {
-	return in.run(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: queueFloor, EnableEagerStart: true}, nameEmpty, id)
+	return in.run(ctx, in.Temporal, client.StartWorkflowOptions{ID: id, TaskQueue: queueFloor, EnableEagerStart: true}, nameEmpty, id)
+}
+
+// FloorDefaults is Floor with the SDK's defaults.
+func (in *Inside) FloorDefaults(ctx context.Context, id string) error {
+	return in.run(ctx, in.Defaults, client.StartWorkflowOptions{ID: id, TaskQueue: queueFloorDefaults, EnableEagerStart: true}, nameEmpty, id)
 }
 
 // Naive takes an order through one of the naive sagas.
 func (in *Inside) Naive(ctx context.Context, flow string, o order.Order) error {
-	return in.run(ctx, client.StartWorkflowOptions{ID: NaiveWorkflowID(o.ID), TaskQueue: queueNaive}, flow, o)
+	return in.run(ctx, in.Defaults, client.StartWorkflowOptions{ID: NaiveWorkflowID(o.ID), TaskQueue: queueNaive}, flow, o)
 }
 
 // NaiveWorkflowID is the id of the workflow that takes an order through a naive saga. Its result is the order's id.
 func NaiveWorkflowID(orderID string) string { return "naive-" + orderID }
 
 // run runs a workflow whose result is the id that it takes or that its order has.
-func (in *Inside) run(ctx context.Context, o client.StartWorkflowOptions, name string, arg any) error {
+func (in *Inside) run(ctx context.Context, temporal client.Client, o client.StartWorkflowOptions, name string, arg any) error {
 	result := o.ID
 	if given, ok := arg.(order.Order); ok {
 		result = given.ID
 	}
 	done := in.completions.expect(result)
 	defer in.completions.forget(result)
-	if _, err := in.Temporal.ExecuteWorkflow(ctx, o, name, arg); err != nil {
+	if _, err := temporal.ExecuteWorkflow(ctx, o, name, arg); err != nil {
 		return err
 	}
 	timer := time.NewTimer(patience)
@@ -189,8 +210,10 @@ func (in *Inside) Stop(ctx context.Context) {
 	if in.Ledger != nil {
 		in.Ledger.Close()
 	}
-	if in.Temporal != nil {
-		in.Temporal.Close()
+	for _, c := range []client.Client{in.Temporal, in.Defaults} {
+		if c != nil {
+			c.Close()
+		}
 	}
 	if in.mongo != nil {
 		_ = in.mongo.Disconnect(ctx)
