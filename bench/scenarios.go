@@ -218,8 +218,11 @@ func cancelled(ctx context.Context, t *turn) (load.Sample, int, error) {
 	return sample, t.n, err
 }
 
+// appendWriters is how many writers append at once: as many as fill the batches that the raw inserts have filled beforehand.
+const appendWriters = 256
+
 func appendAll(ctx context.Context, t *turn) (load.Sample, int, error) {
-	sample, n, err := t.appends.Append(ctx, t.n, t.inFlight)
+	sample, n, err := t.appends.Append(ctx, t.n, appendWriters)
 	for range t.n {
 		t.progress()
 	}
