@@ -74,8 +74,10 @@ type Store struct {
 	timeout time.Duration
 	// lookup is mongolog.LookupAuto until the server was asked.
 	lookup atomic.Int32
-	seed   maphash.Seed
-	locks  [stripes]sync.Mutex
+	// ordered is what is known about the order in which the server reads.
+	ordered atomic.Int32
+	seed    maphash.Seed
+	locks   [stripes]sync.Mutex
 }
 
 // New returns a store. It does no I/O. The error says what is wrong with the configuration.
