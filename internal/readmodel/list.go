@@ -91,27 +91,22 @@ func (s *Store) page(ctx context.Context, f Filter) ([]document, error) {
 	if err != nil {
 		return nil, err
 	}
+	newest := func(within span, limit int) ([]document, error) {
+		return s.find(ctx, f.query(within), options.Find().SetLimit(int64(limit)).
+			SetSort(bson.D{{Key: "createdAt", Value: -1}, {Key: "_id", Value: -1}}))
+	}
 	if !sorts {
-		return s.newest(ctx, f.query(f.span()), f.Limit+1)
+		return newest(f.span(), f.Limit+1)
 	}
-	var docs []document
-	for window := range f.span().windows(time.Now()) {
-		found, err := s.newest(ctx, f.query(window), f.Limit+1-len(docs))
-		if err != nil {
-			return nil, err
-		}
-		if docs = append(docs, found...); len(docs) > f.Limit {
-			break
-		}
+	some := func(within span, limit int) ([]document, error) {
+		return s.find(ctx, f.query(within), options.Find().SetLimit(int64(limit)))
 	}
-	return docs, nil
+	return gather(f.span(), time.Now(), f.Limit+1, some, newest)
 }
 
-// newest reads the newest documents of a query.
-func (s *Store) newest(ctx context.Context, query bson.D, limit int) ([]document, error) {
-	cursor, err := s.orders.Find(ctx, query, options.Find().
-		SetSort(bson.D{{Key: "createdAt", Value: -1}, {Key: "_id", Value: -1}}).
-		SetLimit(int64(limit)))
+// find reads documents.
+func (s *Store) find(ctx context.Context, query bson.D, opts *options.FindOptionsBuilder) ([]document, error) {
+	cursor, err := s.orders.Find(ctx, query, opts)
 	if err != nil {
 		return nil, unavailable(ctx, err, "list orders")
 	}
