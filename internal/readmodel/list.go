@@ -92,21 +92,21 @@ func (s *Store) page(ctx context.Context, f Filter) ([]document, error) {
 		return nil, err
 	}
 	newest := func(within span, limit int) ([]document, error) {
-		return s.find(ctx, f.query(within), options.Find().SetLimit(int64(limit)).
+		return s.find(ctx, f.query(within), limit, options.Find().
 			SetSort(bson.D{{Key: "createdAt", Value: -1}, {Key: "_id", Value: -1}}))
 	}
 	if !sorts {
 		return newest(f.span(), f.Limit+1)
 	}
 	some := func(within span, limit int) ([]document, error) {
-		return s.find(ctx, f.query(within), options.Find().SetLimit(int64(limit)))
+		return s.find(ctx, f.query(within), limit, options.Find())
 	}
 	return gather(f.span(), time.Now(), f.Limit+1, some, newest)
 }
 
-// find reads documents.
-func (s *Store) find(ctx context.Context, query bson.D, opts *options.FindOptionsBuilder) ([]document, error) {
-	cursor, err := s.orders.Find(ctx, query, opts)
+// find reads at most limit documents, in one round trip.
+func (s *Store) find(ctx context.Context, query bson.D, limit int, opts *options.FindOptionsBuilder) ([]document, error) {
+	cursor, err := s.orders.Find(ctx, query, opts.SetLimit(int64(limit)).SetBatchSize(int32(limit)))
 	if err != nil {
 		return nil, unavailable(ctx, err, "list orders")
 	}

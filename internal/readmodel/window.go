@@ -24,7 +24,7 @@ const (
 	longestWindow = 10 * 365 * 24 * time.Hour
 	// A window with more than crowdPages pages and crowdBase orders is cut down to a part, and from there on windows grow
 	// slowly: behind a quiet night stands a busy day.
-	crowdPages, crowdBase = 4, 100
+	crowdPages, crowdBase = 2, 50
 	slowGrowth            = 2
 )
 
