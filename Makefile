@@ -14,7 +14,7 @@ RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 # Everything but what runs alone: the crash matrix needs the processors, the end-to-end tests stop and kill servers.
 UNIT = $$($(GO) list ./... | grep -v -e /test/e2e$$ -e /test/matrix$$)
 
-.PHONY: golden help run demo bench build service devstack soak test test-unit test-matrix matrix long test-e2e test-devstack check fix tools docs clean
+.PHONY: golden help run demo bench bench-growth build service devstack soak test test-unit test-matrix matrix long test-e2e test-devstack check fix tools docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -28,6 +28,10 @@ demo: build ## throw-away stack: one order down every path, each timeline as a t
 bench: service devstack ## measure floor, naive saga and ordersaga in one run; QUICK=1 only looks whether it works
 	@CGO_ENABLED=0 $(GO) build -o $(BIN)/bench ./bench
 	@$(BIN)/devstack exec -- $(BIN)/bench -binary $(BIN)/ordersaga $(if $(filter 1,$(QUICK)),--quick) $(ARGS)
+
+bench-growth: devstack ## what operations cost at 10 thousand, 100 thousand and 1 million events; name a server with DEVSTACK_EXTERNAL=mongodb MONGODB_URI=…
+	@CGO_ENABLED=0 $(GO) build -o $(BIN)/growth ./bench/growth
+	@$(BIN)/devstack exec --only mongodb -- $(BIN)/growth $(ARGS)
 
 build: service devstack ## bin/ordersaga, bin/demo and bin/devstack
 

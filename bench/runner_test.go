@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -90,14 +89,6 @@ func TestTheNaiveSagaGetsTheSameOrder(t *testing.T) {
 	require.Len(t, v.Lines, 3)
 	require.NoError(t, v.Validate())
 	require.Positive(t, v.TotalAmount)
-}
-
-func TestTheBar(t *testing.T) {
-	text := bar(50, 100, 10*time.Second, "round 1, rest")
-	require.Contains(t, text, " 50 %, 10s left, round 1, rest")
-	require.Equal(t, barWidth/2, strings.Count(text, "█"))
-	require.Equal(t, barWidth, strings.Count(bar(200, 100, time.Second, ""), "█"), "more than was thought is no accident")
-	require.Contains(t, bar(0, 0, 0, ""), "? left")
 }
 
 // Without a terminal there is a line for each result and nothing that moves.

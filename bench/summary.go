@@ -3,9 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"runtime"
-	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/ordersaga/ordersaga/bench/internal/report"
@@ -15,7 +12,7 @@ import (
 func (r *runner) report(began time.Time, versions map[string]string) *report.Report {
 	result := &report.Report{
 		Run: r.stack.Run, Began: began, Took: time.Since(began), Command: r.o.String(), Quick: r.o.quick, Seed: r.o.seed, Rounds: r.o.rounds,
-		Orders: r.o.orders, InFlight: r.o.inFlight, Commit: commit(), Machine: machine(r.alone), Servers: versions, Payment: gateway(), Aims: report.Aims(),
+		Orders: r.o.orders, InFlight: r.o.inFlight, Commit: report.Commit(), Machine: report.Machine(r.alone), Servers: versions, Payment: gateway(), Aims: report.Aims(),
 		Verdict: fmt.Sprintf("%d orders, each by the audit over the raw documents, those of the service by `ordersaga reconcile` too: "+
 			"none is lost, doubled, or ended as it must not", r.placed),
 		Notes: append(r.notes,
@@ -62,40 +59,4 @@ func payment(s scenario) string {
 		return "regular activities"
 	}
 	return "in the workflow task"
-}
-
-// machine is what the run ran on. Alone tells that every server ran there too.
-func machine(alone bool) string {
-	model := "unknown processor"
-	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(info)) {
-			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-				model = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	text := fmt.Sprintf("%d × %s, %s/%s, %s", runtime.NumCPU(), model, runtime.GOOS, runtime.GOARCH, runtime.Version())
-	if alone {
-		text += "; load, service and servers share it"
-	}
-	return text
-}
-
-// commit is the revision that this binary was built from.
-func commit() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	var revision, changed string
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			revision = s.Value
-		case s.Key == "vcs.modified" && s.Value == "true":
-			changed = ", changed"
-		}
-	}
-	return revision + changed
 }

@@ -114,6 +114,7 @@ var rules = []rule{
 	mayImport{from: "bench/internal/shop", local: []string{"test/harness"}},
 	mayImport{from: "bench/internal/report", local: []string{"bench/internal/stats"}, outside: []string{}},
 	mayImport{from: "bench/internal/stats", outside: []string{}},
+	mayImport{from: "bench/internal/bar", outside: []string{}},
 	mayImport{from: "bench/internal/load", outside: []string{}},
 	mayImport{from: "bench/internal/procs", outside: []string{}},
 	mayImport{from: "bench/internal/wiretap", outside: []string{"golang.org/x/net", "go.mongodb.org/mongo-driver/v2/bson"}},

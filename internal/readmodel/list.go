@@ -69,15 +69,9 @@ func (s *Store) List(ctx context.Context, f Filter) (items []Order, nextCursor s
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	cursor, err := s.orders.Find(ctx, f.query(), options.Find().
-		SetSort(bson.D{{Key: "createdAt", Value: -1}, {Key: "_id", Value: -1}}).
-		SetLimit(int64(f.Limit)+1))
+	docs, err := s.page(ctx, f)
 	if err != nil {
-		return nil, "", unavailable(ctx, err, "list orders")
-	}
-	var docs []document
-	if err := cursor.All(ctx, &docs); err != nil {
-		return nil, "", unavailable(ctx, err, "list orders")
+		return nil, "", err
 	}
 	if len(docs) > f.Limit {
 		docs = docs[:f.Limit]
@@ -91,8 +85,55 @@ func (s *Store) List(ctx context.Context, f Filter) (items []Order, nextCursor s
 	return items, nextCursor, nil
 }
 
-// query is the filter in the server's language.
-func (f Filter) query() bson.D {
+// page reads a page and, to see that others follow, one more.
+func (s *Store) page(ctx context.Context, f Filter) ([]document, error) {
+	sorts, err := s.sorts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	newest := func(within span, limit int) ([]document, error) {
+		return s.find(ctx, f.query(within), limit, options.Find().
+			SetSort(bson.D{{Key: "createdAt", Value: -1}, {Key: "_id", Value: -1}}))
+	}
+	if !sorts {
+		return newest(f.span(), f.Limit+1)
+	}
+	some := func(within span, limit int) ([]document, error) {
+		return s.find(ctx, f.query(within), limit, options.Find())
+	}
+	return gather(f.span(), time.Now(), f.Limit+1, some, newest)
+}
+
+// find reads at most limit documents, in one round trip.
+func (s *Store) find(ctx context.Context, query bson.D, limit int, opts *options.FindOptionsBuilder) ([]document, error) {
+	cursor, err := s.orders.Find(ctx, query, opts.SetLimit(int64(limit)).SetBatchSize(int32(limit)))
+	if err != nil {
+		return nil, unavailable(ctx, err, "list orders")
+	}
+	var docs []document
+	if err := cursor.All(ctx, &docs); err != nil {
+		return nil, unavailable(ctx, err, "list orders")
+	}
+	return docs, nil
+}
+
+// span is the time that the filter selects, behind its cursor.
+func (f Filter) span() span {
+	s := always
+	if !f.CreatedFrom.IsZero() {
+		s.from = ceil(f.CreatedFrom)
+	}
+	if !f.CreatedTo.IsZero() {
+		s.to = ceil(f.CreatedTo) - 1
+	}
+	if after, paging := parseCursor(f.Cursor); paging {
+		s.to = min(s.to, after.createdAt)
+	}
+	return s
+}
+
+// query is the filter in the server's language, for a part of its span.
+func (f Filter) query(within span) bson.D {
 	query := bson.D{}
 	switch len(f.Statuses) {
 	case 0:
@@ -104,23 +145,14 @@ func (f Filter) query() bson.D {
 	if f.CustomerID != "" {
 		query = append(query, bson.E{Key: "customerId", Value: f.CustomerID})
 	}
-	bounds := bson.D{}
-	if !f.CreatedFrom.IsZero() {
-		bounds = append(bounds, bson.E{Key: "$gte", Value: ceil(f.CreatedFrom)})
-	}
-	if !f.CreatedTo.IsZero() {
-		bounds = append(bounds, bson.E{Key: "$lt", Value: ceil(f.CreatedTo)})
-	}
-	after, paging := parseCursor(f.Cursor)
-	if paging {
-		// Says nothing that the $or does not, but bounds the scan of the index.
-		bounds = append(bounds, bson.E{Key: "$lte", Value: after.createdAt})
+	if after, paging := parseCursor(f.Cursor); paging && within.to >= after.createdAt {
+		// The span says almost the same, and bounds the scan of the index.
 		query = append(query, bson.E{Key: "$or", Value: bson.A{
 			bson.D{{Key: "createdAt", Value: bson.D{{Key: "$lt", Value: after.createdAt}}}},
 			bson.D{{Key: "createdAt", Value: after.createdAt}, {Key: "_id", Value: bson.D{{Key: "$lt", Value: after.id}}}},
 		}})
 	}
-	if len(bounds) > 0 {
+	if bounds := within.bounds(); len(bounds) > 0 {
 		query = append(query, bson.E{Key: "createdAt", Value: bounds})
 	}
 	return query

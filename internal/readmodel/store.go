@@ -78,8 +78,10 @@ type Store struct {
 	timeout time.Duration
 	// lookup is mongolog.LookupAuto until the server was asked.
 	lookup atomic.Int32
-	seed   maphash.Seed
-	locks  [stripes]sync.Mutex
+	// ordered is what is known about the order in which the server reads.
+	ordered atomic.Int32
+	seed    maphash.Seed
+	locks   [stripes]sync.Mutex
 	// group shares the round trips of Put.
 	group *groupcommit.Group[document]
 }

@@ -10,8 +10,8 @@
 // after a pause, and only what is found again, about the same version of the same stream, is reported.
 //
 // Memory: streams are read one by one, by their names; payments and list entries are walked beside the orders' streams.
-// What is held is the longest stream of an order, 8 bytes for each record of the longest stream, and at most MaxFindings
-// findings.
+// What is held is the longest stream of an order, 8 bytes for each record of the longest stream, the reservations of one SKU
+// that are not settled, and at most MaxFindings findings.
 //
 // Writes: without Options.Repair there are none. With it, runs are started, list entries are written, and what nobody
 // but people can mend is recorded, once, in a stream of its own (event.ReconcileStream). Money, stock and damaged

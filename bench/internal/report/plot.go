@@ -18,8 +18,8 @@ const (
 	footMargin = 58
 )
 
-// style makes the plot readable on light and dark pages: whoever shows it says which of the two it is.
-const style = `<style>
+// Style makes a plot readable on light and dark pages: whoever shows it says which of the two it is.
+const Style = `<style>
 text{font:12px system-ui,-apple-system,"Segoe UI",sans-serif;fill:#1f2328}
 .title{font-size:15px;font-weight:600}.small{font-size:11px;fill:#59636e}
 .grid{stroke:#d1d9e0}.whisker{stroke:#1f2328;stroke-width:1.5}
@@ -45,20 +45,20 @@ func (r *Report) SVG() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">`+"\n",
 		plotWidth, height, plotWidth, height)
-	fmt.Fprintf(&b, "<title>%s</title>\n%s", escape("Orders a second as a share of empty workflows a second"), style)
+	fmt.Fprintf(&b, "<title>%s</title>\n%s", Escape("Orders a second as a share of empty workflows a second"), Style)
 	hint := ""
 	if r.Quick {
 		hint = "; a quick run, whose numbers mean nothing"
 	}
 	b.WriteString(`<text class="title" x="12" y="22">Orders a second, empty workflows a second = 1</text>` + "\n")
 	fmt.Fprintf(&b, `<text class="small" x="12" y="40">%s</text>`+"\n",
-		escape(fmt.Sprintf("median of %d rounds, whiskers from the least to the most%s", r.Rounds, hint)))
+		Escape(fmt.Sprintf("median of %d rounds, whiskers from the least to the most%s", r.Rounds, hint)))
 	grid(&b, top, scale, len(rows))
 	for i, s := range rows {
 		row(&b, s, scale, topMargin+i*rowHeight)
 	}
-	fmt.Fprintf(&b, `<text class="small" x="12" y="%d">%s</text>`+"\n", height-24, escape(r.Machine))
-	fmt.Fprintf(&b, `<text class="small" x="12" y="%d">%s</text>`+"\n</svg>\n", height-8, escape(r.Servers["temporal"]+"; "+r.Servers["mongodb"]))
+	fmt.Fprintf(&b, `<text class="small" x="12" y="%d">%s</text>`+"\n", height-24, Escape(r.Machine))
+	fmt.Fprintf(&b, `<text class="small" x="12" y="%d">%s</text>`+"\n</svg>\n", height-8, Escape(r.Servers["temporal"]+"; "+r.Servers["mongodb"]))
 	return b.String()
 }
 
@@ -83,7 +83,7 @@ func row(b *strings.Builder, s Scenario, scale float64, y int) {
 		class = "naive"
 	}
 	ratio := s.ToFloor
-	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="end">%s</text>`, labelWidth-8, middle+4, escape(s.Title))
+	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="end">%s</text>`, labelWidth-8, middle+4, Escape(s.Title))
 	fmt.Fprintf(b, `<rect class="%s" x="%d" y="%d" width="%.1f" height="%d" rx="2"/>`, class, labelWidth, middle-barHeight/2, ratio.Median*scale, barHeight)
 	if ratio.Max > ratio.Min {
 		from, to := float64(labelWidth)+ratio.Min*scale, float64(labelWidth)+ratio.Max*scale
@@ -92,7 +92,8 @@ func row(b *strings.Builder, s Scenario, scale float64, y int) {
 	fmt.Fprintf(b, `<text x="%d" y="%d">%.2f  (%.0f/s)</text>`+"\n", plotWidth-valueWidth+12, middle+4, ratio.Median, s.PerSecond.Median)
 }
 
-func escape(text string) string {
+// Escape makes text fit for an SVG.
+func Escape(text string) string {
 	var b strings.Builder
 	_ = xml.EscapeText(&b, []byte(text))
 	return b.String()

@@ -26,9 +26,10 @@
 // # Indexes
 //
 // Setup makes them; New does no I/O. (stream, key) is unique: that is what makes a slot a slot. (stream,
-// version) is unique too, and serves heads and timelines; FerretDB 1 does not get it, because there only
+// version) is unique too, and serves walks and lists of streams; FerretDB 1 does not get it, because there only
 // equality of _id uses an index. _id says the same as (stream, version), so that optimistic concurrency stands
-// on _id alone, on every server.
+// on _id alone, on every server. Heads and timelines are ranges of _id, too: the versions of a stream are neighbours in
+// that index and stand in their order, so that what a head costs does not depend on how long the stream is.
 //
 // On a sharded cluster the shard key is {stream: 1}; shard the collection after Setup, whose indexes support it.
 // Unique indexes must begin with the shard key, and these do. _id is unique for each shard only, and that is

@@ -32,7 +32,7 @@ type Lookup int
 const (
 	// LookupAuto asks the server once which of the others fits it.
 	LookupAuto Lookup = iota
-	// LookupRange asks for ranges of (stream, version): MongoDB and FerretDB 2.
+	// LookupRange asks for ranges of _id and of (stream, version): MongoDB and FerretDB 2.
 	LookupRange
 	// LookupProbe asks for one _id after the other: FerretDB 1, where nothing else uses an index.
 	LookupProbe

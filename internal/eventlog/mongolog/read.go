@@ -113,11 +113,23 @@ func (l *Log) get(ctx context.Context, stream string, version int64) (event.Reco
 	return r, err == nil, err
 }
 
-// readRange reads by (stream, version). The error is Corrupt when there is a gap.
+// above selects the versions of a stream behind after, by the order of their _ids: that order is read from the
+// index of _id, forwards and backwards, where FerretDB 2 would sort all of a stream for any other. The stream tells a
+// sharded cluster which shard to ask.
+func above(stream string, after int64) bson.D {
+	return bson.D{
+		{Key: "stream", Value: stream},
+		{Key: "_id", Value: bson.D{{Key: "$gt", Value: documentID(stream, after)}, {Key: "$lt", Value: stream + behindVersions}}},
+	}
+}
+
+// behindVersions follows the name of a stream in an _id that would stand behind all of its versions.
+const behindVersions = "@:"
+
+// readRange reads successive versions. The error is Corrupt when there is a gap.
 func (l *Log) readRange(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error) {
-	filter := bson.D{{Key: "stream", Value: stream}, {Key: "version", Value: bson.D{{Key: "$gt", Value: after}}}}
-	sorted := options.Find().SetSort(bson.D{{Key: "version", Value: 1}}).SetLimit(int64(limit))
-	records, err := l.query(ctx, stream, filter, sorted)
+	sorted := options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(limit))
+	records, err := l.query(ctx, stream, above(stream, after), sorted)
 	if err != nil {
 		return nil, err
 	}
@@ -129,10 +141,10 @@ func (l *Log) readRange(ctx context.Context, stream string, after int64, limit i
 	return records, nil
 }
 
-// headRange reads the largest (stream, version).
+// headRange reads the newest version.
 func (l *Log) headRange(ctx context.Context, stream string) (event.Record, bool, error) {
-	newest := options.Find().SetSort(bson.D{{Key: "version", Value: -1}}).SetLimit(1)
-	records, err := l.query(ctx, stream, bson.D{{Key: "stream", Value: stream}}, newest)
+	newest := options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(1)
+	records, err := l.query(ctx, stream, above(stream, 0), newest)
 	if err != nil || len(records) == 0 {
 		return event.Record{}, false, err
 	}

@@ -1,0 +1,306 @@
+package plans
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/event"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	ours "github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog"
+	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/inventory/mongoregistry"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
+	"github.com/ordersaga/ordersaga/internal/testenv"
+)
+
+// How much there is: enough for an index to be worth it.
+const (
+	streams = 100
+	long    = 400
+	orders  = 2000
+	skus    = 300
+)
+
+// began is when the newest of the orders was placed.
+var began = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// recorder keeps what was asked of the server.
+type recorder struct {
+	mu      sync.Mutex
+	queries []bson.D
+}
+
+// explainable are the fields of a find that say what is looked for; the others say how the answer travels.
+var explainable = []string{"find", "filter", "sort", "limit", "projection"}
+
+func (r *recorder) started(_ context.Context, e *event.CommandStartedEvent) {
+	var command bson.D
+	if bson.Unmarshal(e.Command, &command) != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch e.CommandName {
+	case "find":
+		r.queries = append(r.queries, slices.DeleteFunc(command, func(f bson.E) bool { return !slices.Contains(explainable, f.Key) }))
+	case "update":
+		// What is to be replaced is looked for as a find looks for it.
+		for _, f := range command {
+			updates, _ := f.Value.(bson.A)
+			for _, u := range updates {
+				for _, part := range u.(bson.D) {
+					if part.Key == "q" {
+						r.queries = append(r.queries, bson.D{{Key: "find", Value: command[0].Value}, {Key: "filter", Value: part.Value}})
+					}
+				}
+			}
+		}
+	}
+}
+
+// of returns the queries that do sends, each shape once.
+func (r *recorder) of(t *testing.T, do func(t *testing.T)) []bson.D {
+	t.Helper()
+	r.mu.Lock()
+	r.queries = nil
+	r.mu.Unlock()
+	do(t)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.queries)
+}
+
+// world is a database with something in it.
+type world struct {
+	db       *mongo.Database
+	asked    *recorder
+	log      *mongolog.Log
+	list     *readmodel.Store
+	registry *mongoregistry.Registry
+	head     ours.Head
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	uri, name := testenv.MongoDB(t)
+	w := &world{asked: &recorder{}}
+	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetMonitor(&event.CommandMonitor{Started: w.asked.started}))
+	require.NoError(t, err)
+	w.db = client.Database(name)
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		require.NoError(t, w.db.Drop(ctx))
+		require.NoError(t, client.Disconnect(ctx))
+	})
+	lookup, err := mongolog.DetectLookup(t.Context(), w.db)
+	require.NoError(t, err)
+	if lookup == mongolog.LookupProbe {
+		t.Skip("FerretDB 1 uses no index but that of _id, and cannot tell: run this test with the MONGODB_URI of MongoDB or FerretDB 2")
+	}
+	w.log = w.coldLog(t)
+	require.NoError(t, w.log.Setup(t.Context()))
+	w.list, err = readmodel.New(readmodel.Config{Database: w.db})
+	require.NoError(t, err)
+	require.NoError(t, w.list.Setup(t.Context()))
+	w.registry = mongoregistry.New(w.db)
+	w.fill(t)
+	return w
+}
+
+// coldLog is a log that remembers nothing.
+func (w *world) coldLog(t *testing.T) *mongolog.Log {
+	t.Helper()
+	log, err := mongolog.New(mongolog.Config{Database: w.db})
+	require.NoError(t, err)
+	return log
+}
+
+func entry(stream string, n int) ours.Entry {
+	return ours.New(stream, fmt.Sprintf("slot-%d", n), ours.OrderAccepted, stream, began, map[string]any{"orderId": stream, "n": n})
+}
+
+func listed(n int, version int64) readmodel.Order {
+	return readmodel.Order{
+		Order:  order.Order{ID: fmt.Sprintf("o-%05d", n), CustomerID: fmt.Sprintf("c-%d", n%200), Currency: "EUR"},
+		Status: order.Statuses[n%len(order.Statuses)], Version: version, CreatedAt: began.Add(-time.Duration(n) * time.Second), UpdatedAt: began,
+	}
+}
+
+func (w *world) fill(t *testing.T) {
+	t.Helper()
+	write := func(stream string, n int) {
+		var head ours.Head
+		for from := 0; from < n; from += eventlog.MaxBatch {
+			var entries []ours.Entry
+			for i := from; i < min(from+eventlog.MaxBatch, n); i++ {
+				entries = append(entries, entry(stream, i))
+			}
+			var err error
+			head, _, err = w.log.Append(t.Context(), stream, head, entries)
+			require.NoError(t, err)
+		}
+		w.head = head
+	}
+	for i := range streams {
+		write(fmt.Sprintf("order-%d", i), 7)
+	}
+	write("sku-long", long)
+	var all sync.WaitGroup
+	for worker := range 16 {
+		all.Go(func() {
+			for i := worker; i < orders; i += 16 {
+				if !t.Failed() && w.list.Put(t.Context(), listed(i, 1)) != nil {
+					t.Errorf("order %d is not listed", i)
+				}
+			}
+			for i := worker; i < skus; i += 16 {
+				if !t.Failed() && w.registry.Add(t.Context(), fmt.Sprintf("sku-%d", i)) != nil {
+					t.Errorf("sku %d is not registered", i)
+				}
+			}
+		})
+	}
+	all.Wait()
+	require.False(t, t.Failed())
+}
+
+// page returns the cursor behind the first page of a filter.
+func (w *world) page(t *testing.T, f readmodel.Filter) readmodel.Filter {
+	t.Helper()
+	f.Limit = 20
+	items, next, err := w.list.List(t.Context(), f)
+	require.NoError(t, err)
+	require.NotEmpty(t, items)
+	f.Cursor = next
+	return f
+}
+
+// question is something that is asked of the database, often or by people who wait.
+type question struct {
+	name string
+	ask  func(t *testing.T)
+	// sorted says why it may be that FerretDB 2, which reads in the order of _id alone, sorts what it has found.
+	sorted string
+	// windows tells that FerretDB 2 is asked for one stretch of creation time after the other.
+	windows bool
+}
+
+const manyStreams = "it goes through all of them anyway, and nobody waits"
+
+func (w *world) questions(t *testing.T) []question {
+	ok := func(do func(ctx context.Context) error) func(*testing.T) {
+		return func(t *testing.T) { require.NoError(t, do(t.Context())) }
+	}
+	all := []question{
+		{name: "the head of a stream", ask: ok(func(ctx context.Context) error { _, _, err := w.coldLog(t).Head(ctx, "sku-long"); return err })},
+		{name: "a timeline", ask: ok(func(ctx context.Context) error { _, err := w.coldLog(t).Read(ctx, "order-7", 0, 0); return err })},
+		{name: "a page of a timeline", ask: ok(func(ctx context.Context) error { _, err := w.coldLog(t).Read(ctx, "sku-long", 50, 20); return err })},
+		{name: "an append behind a head that was never seen", ask: ok(func(ctx context.Context) error {
+			_, _, err := w.coldLog(t).Append(ctx, "sku-long", w.head, []ours.Entry{entry("sku-long", long)})
+			return err
+		})},
+		{name: "an append to a slot that is taken", ask: func(t *testing.T) {
+			log := w.coldLog(t)
+			newest, _, err := log.Head(t.Context(), "sku-long")
+			require.NoError(t, err)
+			taken := entry("sku-long", 3)
+			taken.Type = ours.OrderCompleted
+			_, _, err = log.Append(t.Context(), "sku-long", newest.HeadOf(), []ours.Entry{taken})
+			require.ErrorIs(t, err, fault.KeyTaken)
+		}},
+		{name: "slots by their keys", ask: ok(func(ctx context.Context) error {
+			_, err := w.log.FindAll(ctx, "sku-long", []string{"slot-5", "slot-200", "nothing"})
+			return err
+		})},
+		{name: "the names of streams", sorted: manyStreams, ask: func(t *testing.T) {
+			for _, err := range w.log.Streams(t.Context(), "order-", "order-5") {
+				require.NoError(t, err)
+			}
+		}},
+		{name: "a walk through named streams", sorted: manyStreams, ask: func(t *testing.T) {
+			for _, err := range w.log.Walk(t.Context(), eventlog.Selection{Names: []string{"order-1", "order-2"}}) {
+				require.NoError(t, err)
+			}
+		}},
+		{name: "the list entry of an order", ask: ok(func(ctx context.Context) error { _, _, err := w.list.Get(ctx, "o-00007"); return err })},
+		{name: "a newer list entry", ask: ok(func(ctx context.Context) error { return w.list.Put(ctx, listed(7, 2)) })},
+		{name: "a page of SKUs", ask: ok(func(ctx context.Context) error { _, err := w.registry.List(ctx, "sku-1", 50); return err })},
+	}
+	return append(all, w.lists(t)...)
+}
+
+// lists are the lists of orders: every filter, the first page and the one behind it.
+func (w *world) lists(t *testing.T) []question {
+	var all []question
+	for name, f := range map[string]readmodel.Filter{
+		"all":           {},
+		"one status":    {Statuses: order.Statuses[:1]},
+		"two statuses":  {Statuses: order.Statuses[:2]},
+		"one customer":  {CustomerID: "c-5"},
+		"some time":     {CreatedFrom: began.Add(-10 * time.Minute), CreatedTo: began.Add(-time.Minute)},
+		"all of it":     {Statuses: order.Statuses, CustomerID: "c-5", CreatedFrom: began.Add(-time.Hour)},
+		"since a while": {CreatedFrom: began.Add(-20 * time.Minute)},
+	} {
+		for behind, f := range map[string]readmodel.Filter{"first page": f, "next page": w.page(t, f)} {
+			all = append(all, question{name: "list of orders, " + name + ", " + behind, windows: true, ask: func(t *testing.T) {
+				f.Limit = 5
+				_, _, err := w.list.List(t.Context(), f)
+				require.NoError(t, err)
+			}})
+		}
+	}
+	return all
+}
+
+// begins reports whether a query leaves out what was created before some moment.
+func begins(query bson.D) bool {
+	for _, field := range query {
+		filter, _ := field.Value.(bson.D)
+		for _, condition := range filter {
+			bounds, _ := condition.Value.(bson.D)
+			if condition.Key == "createdAt" && slices.ContainsFunc(bounds, func(b bson.E) bool { return b.Key == "$gte" }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// TestEveryQueryUsesAnIndex: nothing that is asked often, or by people who wait, reads a collection from one end to the
+// other or sorts what it finds, but where it says why.
+func TestEveryQueryUsesAnIndex(t *testing.T) {
+	w := newWorld(t)
+	sorting, err := mongolog.SortsWhatIsIndexed(t.Context(), w.db)
+	require.NoError(t, err)
+	for _, q := range w.questions(t) {
+		t.Run(q.name, func(t *testing.T) {
+			queries := w.asked.of(t, q.ask)
+			require.NotEmpty(t, queries, "it asks nothing")
+			if sorting && q.windows {
+				require.True(t, begins(queries[0]), "a page begins with a window that has no beginning: %v", queries[0])
+			}
+			for _, query := range queries {
+				var explained bson.D
+				err := w.db.RunCommand(t.Context(), bson.D{{Key: "explain", Value: query}, {Key: "verbosity", Value: "queryPlanner"}}).Decode(&explained)
+				require.NoError(t, err, "%v", query)
+				p := Read(explained)
+				require.NotEmpty(t, p.Indexes, "%v\n%v", query, explained)
+				require.False(t, p.Scans, "%v\n%v", query, explained)
+				if !sorting || q.sorted == "" {
+					require.False(t, p.Sorts, "%v\n%v", query, explained)
+				}
+			}
+		})
+	}
+}
