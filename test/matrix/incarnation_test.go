@@ -152,7 +152,7 @@ func (inc *incarnation) pass() error {
 	return nil
 }
 
-// census counts the activities that are under way, local ones too.
+// census counts the activities that are under way, and knows the local ones.
 type census struct {
 	interceptor.ClientInterceptorBase
 	interceptor.WorkerInterceptorBase
@@ -173,7 +173,7 @@ type counted struct {
 func (c *counted) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
 	c.inc.busy.Add(1)
 	defer c.inc.busy.Done()
-	return c.Next.ExecuteActivity(ctx, in)
+	return visited(ctx, in, c.Next)
 }
 
 // patient takes a coroutine that gets no processor for a second for what it is: many workers share a small machine, with

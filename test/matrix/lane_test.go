@@ -54,6 +54,7 @@ type lane struct {
 	current *incarnation
 	all     []*incarnation
 	traps   []*trap
+	detour  detour
 	placed  map[string]workflows.OrderInput
 	cancels map[string][]string
 	// dispatches are the ids of events that say that an order's goods have left.

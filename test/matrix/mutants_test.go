@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,8 @@ type mutant struct {
 	edits []edit
 	// dir is the package of the tests, run the tests: a pattern as -run takes it.
 	dir, run string
+	// journey is the saga of whose cells one must turn red in every mode; "" where modes do not matter.
+	journey string
 }
 
 // edit replaces text in a file. The text must be there exactly once: a mutant that mutates nothing proves nothing.
@@ -42,7 +45,7 @@ var mutants = []mutant{
 				"case (s.Inventory == InventoryReserved || s.Held) && !s.settled(StepReserve, true):",
 			},
 		},
-		run: `TestMatrix/cell/^immediate$/^(reserve|authorize)$/done/(kill|pause)\+cancel`,
+		run: `TestMatrix/cell/^immediate(, regular.*)?$/^(reserve|authorize)$/^done$/(kill|pause)\+cancel`, journey: "immediate",
 	},
 	{
 		name: "the undo of what was never done writes no fence", dir: "test/matrix",
@@ -53,7 +56,7 @@ var mutants = []mutant{
 				"	return say(payment.Result{State: payment.Undone})",
 			},
 		},
-		run: `TestMatrix/cell/^immediate$/^(reserve|authorize)$/before/pause\+cancel`,
+		run: `TestMatrix/cell/^immediate(, regular.*)?$/^(reserve|authorize)$/before/pause\+cancel`, journey: "immediate",
 	},
 	{
 		name: "forward or back is not recorded before the capture", dir: "test/matrix",
@@ -62,7 +65,7 @@ var mutants = []mutant{
 			"		return record(s.entry(SlotDecide, event.OrderSettling, now, Ref{OrderID: s.Order.ID}))",
 			"		return s.forward(f, now, t)",
 		}},
-		run: `TestMatrix/cell/^immediate$/^(authorize|capture)$/(done|recorded)/(kill|cancel)$`,
+		run: `TestMatrix/cell/^immediate(, regular.*)?$/^(authorize|capture)$/(done|recorded)/(kill|cancel)$`, journey: "immediate",
 	},
 }
 
@@ -86,7 +89,7 @@ func (m mutant) mustBeNoticed(t *testing.T) {
 	require.NoError(t, err)
 	args := append([]string{"test", "-count=1", "-timeout=3m", "-overlay=" + m.overlay(t, root), "-run=" + m.run, "-v"}, raceFlags...)
 	command := exec.CommandContext(t.Context(), "go", append(args, "./"+m.dir)...)
-	command.Dir = root
+	command.Dir, command.Env = root, append(command.Environ(), wholeMatrix+"=1")
 	output, err := command.CombinedOutput()
 	require.Error(t, err, "nobody noticed")
 
@@ -97,6 +100,11 @@ func (m mutant) mustBeNoticed(t *testing.T) {
 		}
 	}
 	assert.NotEmpty(t, red, "no test failed, and yet: %s", output)
+	for _, mode := range modes {
+		world := strings.ReplaceAll("/"+cell{journey: journey{name: m.journey}, mode: mode, fast: true}.world()+"/", " ", "_")
+		assert.True(t, m.journey == "" || slices.ContainsFunc(red, func(name string) bool { return strings.Contains(name, world) }),
+			"nobody noticed in mode %q:\n  %s", mode, strings.Join(red, "\n  "))
+	}
 	t.Logf("red after %s:\n  %s", time.Since(began).Round(time.Second), strings.Join(red, "\n  "))
 }
 
