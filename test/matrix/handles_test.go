@@ -56,6 +56,11 @@ func (inc *incarnation) reach(ctx context.Context, orderID string, what op, afte
 	if err := inc.pass(); err != nil {
 		return err
 	}
+	if !after {
+		if err := inc.lane.delay(ctx, what); err != nil {
+			return err
+		}
+	}
 	if diverted, err := inc.divert(ctx, what); diverted {
 		return err
 	}

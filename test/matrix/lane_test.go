@@ -55,8 +55,12 @@ type lane struct {
 	all     []*incarnation
 	traps   []*trap
 	detour  detour
-	placed  map[string]workflows.OrderInput
-	cancels map[string][]string
+	// drag delays calls of activities; nil for none.
+	drag func(ctx context.Context, what op) error
+	// taskTimeout is that of the next sagas' workflow tasks.
+	taskTimeout time.Duration
+	placed      map[string]workflows.OrderInput
+	cancels     map[string][]string
 	// dispatches are the ids of events that say that an order's goods have left.
 	dispatches map[string][]string
 	// said is the last event about each order.
@@ -75,7 +79,8 @@ func newLane(ctx context.Context, address string, fast bool, cache int) (*lane, 
 			PaymentPending: time.Minute, Shipment: time.Minute, Delivery: time.Minute,
 			Reserve: 20 * time.Second, Authorize: 20 * time.Second, Attention: 30 * time.Second,
 		},
-		log: memlog.New(), registry: &inventory.MemoryRegistry{}, changed: make(chan struct{}),
+		taskTimeout: workflowTaskTimeout,
+		log:         memlog.New(), registry: &inventory.MemoryRegistry{}, changed: make(chan struct{}),
 		bus: &bus{newest: map[string]int64{}}, list: &list{states: map[string]order.State{}},
 		placed: map[string]workflows.OrderInput{}, cancels: map[string][]string{},
 		dispatches: map[string][]string{}, said: map[string]event.Event{},
@@ -83,7 +88,7 @@ func newLane(ctx context.Context, address string, fast bool, cache int) (*lane, 
 	var err error
 	l.control, err = client.DialContext(ctx, client.Options{
 		HostPort: address, Namespace: l.namespace, Logger: quiet{},
-		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(hurryStarts)}},
+		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(l.hurryStarts)}},
 	})
 	if err != nil {
 		return nil, err

@@ -64,17 +64,19 @@ func visited(ctx context.Context, in *interceptor.ExecuteActivityInput, next int
 	return answer, err
 }
 
+// local reports whether a call is that of a local activity.
+func local(ctx context.Context) bool { return ctx.Value(visitKey{}) != nil }
+
 // divert reports whether a call is a local activity's that no fault is to strike: that waits for the regular one. The error
 // is what the call fails with.
 func (inc *incarnation) divert(ctx context.Context, what op) (bool, error) {
-	v, local := ctx.Value(visitKey{}).(*visit)
 	d := inc.lane.detours()
 	switch {
-	case !local || !d.takes(what):
+	case !local(ctx) || !d.takes(what):
 		return false, nil
 	case d.mode == regular:
 		return true, fault.New(fault.Unavailable, "not inside a workflow task")
 	}
-	v.detoured.Store(true)
+	ctx.Value(visitKey{}).(*visit).detoured.Store(true)
 	return true, nil
 }

@@ -60,6 +60,8 @@ type trap struct {
 	after bool
 	wires []op
 	harm  harm
+	// meanwhile is done before the harm; optional.
+	meanwhile func(context.Context)
 
 	// The rest is guarded by the lane.
 	armed, fired bool
@@ -134,6 +136,9 @@ func (h harm) strike(l *lane, inc *incarnation, t *trap) error {
 	defer l.strikes.Done()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	if t.meanwhile != nil {
+		t.meanwhile(ctx)
+	}
 	switch h {
 	case harmError:
 		return fault.New(fault.Unavailable, "planted")

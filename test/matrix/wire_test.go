@@ -101,9 +101,11 @@ func hurry(r *workflowservice.RespondWorkflowTaskCompletedRequest) {
 }
 
 // hurryStarts is for the client that starts workflows.
-func hurryStarts(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+func (l *lane) hurryStarts(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
 	if r, ok := req.(*workflowservice.StartWorkflowExecutionRequest); ok {
-		r.WorkflowTaskTimeout = durationpb.New(workflowTaskTimeout)
+		l.mu.Lock()
+		r.WorkflowTaskTimeout = durationpb.New(l.taskTimeout)
+		l.mu.Unlock()
 	}
 	return invoke(ctx, method, req, reply, conn, options...)
 }
