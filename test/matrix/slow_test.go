@@ -51,7 +51,7 @@ func TestSlowStoresTimeOutNoWorkflowTask(t *testing.T) {
 			require.Equal(t, order.StatusCompleted, l.state(o.ID).Status)
 			require.Empty(t, l.examine([]order.Order{o}))
 
-			history := l.history(t, ctx, o.ID)
+			history := l.history(ctx, t, o.ID)
 			tasks := count(history, enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED)
 			assert.Zero(t, count(history, enumspb.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT))
 			assert.Zero(t, count(history, enumspb.EVENT_TYPE_WORKFLOW_TASK_FAILED))

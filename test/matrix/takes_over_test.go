@@ -73,7 +73,7 @@ func TestTheRegularActivityTakesOverVisibly(t *testing.T) {
 				assert.True(t, told[words], "nobody is told of %q, but of %v", words, told)
 			}
 
-			history := l.history(t, ctx, o.ID)
+			history := l.history(ctx, t, o.ID)
 			failed, over := takeOvers(t, history)
 			assert.Equal(t, c.failed, failed)
 			if c.over == nil {
@@ -116,7 +116,7 @@ func note(details string) string {
 }
 
 // history is what the server has of an order's saga.
-func (l *lane) history(t *testing.T, ctx context.Context, orderID string) *historypb.History {
+func (l *lane) history(ctx context.Context, t *testing.T, orderID string) *historypb.History {
 	t.Helper()
 	history := &historypb.History{}
 	for events := l.control.GetWorkflowHistory(ctx, workflows.OrderWorkflowID(orderID), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
