@@ -158,9 +158,11 @@ func (l *lane) close() {
 	l.control.Close()
 }
 
-// replace ends an incarnation and starts another one.
-func (l *lane) replace(inc *incarnation, how vitality) {
-	if !inc.end(how) {
+// replace ends an incarnation and starts another one, which finds what was done between the two.
+func (l *lane) replace(inc *incarnation, how vitality, between func()) {
+	ended := inc.end(how)
+	between()
+	if !ended {
 		return
 	}
 	l.births.Go(func() {

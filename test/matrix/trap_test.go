@@ -146,9 +146,9 @@ func (h harm) strike(l *lane, inc *incarnation, t *trap) error {
 		<-time.After(lag)
 		return fault.New(fault.OutcomeUnknown, "planted")
 	case harmKill:
-		l.replace(inc, dead)
+		l.replace(inc, dead, func() {})
 	case harmPause:
-		l.replace(inc, frozen)
+		l.replace(inc, frozen, func() {})
 	case harmCancel:
 		l.cancel(ctx, t.orderID)
 	case harmSignal:
@@ -161,16 +161,14 @@ func (h harm) strike(l *lane, inc *incarnation, t *trap) error {
 		if err := l.control.TerminateWorkflow(ctx, workflows.OrderWorkflowID(t.orderID), "", "planted"); err != nil {
 			l.fail(err)
 		}
-		l.replace(inc, dead)
+		l.replace(inc, dead, func() {})
 	case harmErrorCancel:
 		l.cancel(ctx, t.orderID)
 		return fault.New(fault.Unavailable, "planted")
 	case harmKillCancel:
-		l.cancel(ctx, t.orderID)
-		l.replace(inc, dead)
+		l.replace(inc, dead, func() { l.cancel(ctx, t.orderID) })
 	case harmPauseCancel:
-		l.cancel(ctx, t.orderID)
-		l.replace(inc, frozen)
+		l.replace(inc, frozen, func() { l.cancel(ctx, t.orderID) })
 	case harmResetCancel:
 		l.cancel(ctx, t.orderID)
 		l.reset(ctx, t.orderID, true)
