@@ -58,7 +58,11 @@ func incarnate(l *lane) (*incarnation, error) {
 	var err error
 	inc.client, err = client.Dial(client.Options{
 		HostPort: l.address, Namespace: l.namespace, Logger: quiet{},
-		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(inc.wire)}},
+		ConnectionOptions: client.ConnectionOptions{
+			DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(inc.wire)},
+			// A lane without a process fails every cell that comes after.
+			GetSystemInfoTimeout: patience,
+		},
 		Interceptors:      []interceptor.ClientInterceptor{&census{inc: inc}},
 		Plugins:           []client.Plugin{patient{}},
 	})
