@@ -63,8 +63,8 @@ func incarnate(l *lane) (*incarnation, error) {
 			// A lane without a process fails every cell that comes after.
 			GetSystemInfoTimeout: patience,
 		},
-		Interceptors:      []interceptor.ClientInterceptor{&census{inc: inc}},
-		Plugins:           []client.Plugin{patient{}},
+		Interceptors: []interceptor.ClientInterceptor{&census{inc: inc}},
+		Plugins:      []client.Plugin{patient{}},
 	})
 	if err != nil {
 		return nil, err
