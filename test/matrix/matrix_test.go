@@ -168,7 +168,7 @@ func (c cell) ends(decided order.Decision) []order.Status {
 		return []order.Status{c.journey.end}
 	case decided == order.Back:
 		return []order.Status{c.journey.end}
-	case c.stage.open && (c.harm == harmKillCancel || c.harm == harmPauseCancel) && (c.point == before || c.point == done):
+	case c.stage.open && c.mode != again && (c.harm == harmKillCancel || c.harm == harmPauseCancel) && (c.point == before || c.point == done):
 		// Nothing has been recorded, and whoever goes on sees the cancellation first. Only a regular activity may have been
 		// tried again before, and refused.
 		if c.regular() && c.journey.scarce {
