@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -68,4 +69,35 @@ func TestBadHistoriesDoNotReplay(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, spoiled, 5, "enough histories have something to spoil")
+}
+
+// TestWhatFailsInlineIsTakenOverUnderItsName: in the history, where the Temporal Web UI reads, a step that failed inside
+// the workflow task is followed by a regular activity of the same type and summary, scheduled by that very task.
+func TestWhatFailsInlineIsTakenOverUnderItsName(t *testing.T) {
+	taken, through := 0, 0
+	for name, history := range histories(t) {
+		for n, e := range history.Events {
+			marker := e.GetMarkerRecordedEventAttributes()
+			if marker.GetFailure() == nil || string(e.GetUserMetadata().GetSummary().GetData()) == `"publish"` {
+				continue
+			}
+			next := slices.IndexFunc(history.Events[n:], func(later *historypb.HistoryEvent) bool {
+				return later.GetActivityTaskScheduledEventAttributes() != nil
+			})
+			require.Positive(t, next, "%s: nothing takes over after event %d", name, e.GetEventId())
+			regular := history.Events[n+next]
+			require.Equal(t, e.GetUserMetadata().GetSummary().GetData(), regular.GetUserMetadata().GetSummary().GetData(), name)
+			scheduled := regular.GetActivityTaskScheduledEventAttributes()
+			require.Equal(t, marker.GetWorkflowTaskCompletedEventId(), scheduled.GetWorkflowTaskCompletedEventId(), name)
+			require.Contains(t, string(marker.GetDetails()["data"].GetPayloads()[0].GetData()), scheduled.GetActivityType().GetName(), name)
+			taken++
+			if slices.ContainsFunc(history.Events, func(end *historypb.HistoryEvent) bool {
+				return end.GetActivityTaskCompletedEventAttributes().GetScheduledEventId() == regular.GetEventId()
+			}) {
+				through++
+			}
+		}
+	}
+	require.GreaterOrEqual(t, taken, 10, "enough histories in which a step goes regular")
+	require.GreaterOrEqual(t, through, 5, "and comes through")
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/converter"
 
 	"github.com/ordersaga/ordersaga/test/harness"
 )
@@ -43,15 +44,75 @@ func TestTheWebUITellsTheStory(t *testing.T) {
 			require.Equal(t, c.status, end.Status)
 			run := s.temporal.GetWorkflow(s.ctx, "order-"+end.ID, "")
 			require.NoError(t, run.Get(s.ctx, nil))
-			page := fmt.Sprintf("%s/namespaces/default/workflows/%s/%s", os.Getenv("TEMPORAL_UI_URL"), run.GetID(), run.GetRunID())
-			for view, texts := range map[string][]string{"/history": c.history, "/user-metadata": c.details} {
-				require.NoError(t, chromedp.Do(browser, chromedp.Navigate(page+view)))
-				missing, err := look(browser, texts)
-				require.NoError(t, err)
-				require.Empty(t, missing, "%s does not say this", page+view)
-			}
+			// Every step ran inside the workflow task: what the page calls it is the summary of a marker.
+			require.Empty(t, s.regular(end.ID))
+			s.says(browser, end.ID, c.history, c.details)
 		})
 	}
+}
+
+// TestTheWebUIShowsWhatGoesRegular opens the page of an order while a step that failed inside its workflow task is being
+// retried, and when the order has ended; and that of an order whose gateway is never called inside workflow tasks.
+func TestTheWebUIShowsWhatGoesRegular(t *testing.T) {
+	s := newStack(t)
+	browser := s.browser()
+	service := s.start("SIMULATOR_OUTAGE=10m", "AUTHORIZE_DEADLINE=10m")
+	down, err := s.client.Place(s.ctx, harness.NewOrder(s.sku(5), 2, "tok_unavailable"), 0)
+	require.NoError(t, err)
+	s.awaitRetries(down.ID)
+	s.says(browser, down.ID, []string{"reserve every line", "authorize the payment"}, []string{
+		"retrying: authorize the payment", "✓ reserve: done", "▶ authorize: now", "○ capture: to do",
+	})
+	answer, err := s.client.Cancel(s.ctx, down.ID, "enough")
+	require.NoError(t, err)
+	require.NoError(t, answer.Into(200, nil))
+	s.ends(down.ID, "cancelled", "requested")
+	require.NoError(t, s.temporal.GetWorkflow(s.ctx, "order-"+down.ID, "").Get(s.ctx, nil))
+	s.says(browser, down.ID, []string{"authorize the payment", "undo: void the payment", "undo: release the stock"},
+		[]string{"↩ reserve: undone", "requested"})
+
+	service.Kill()
+	s.start("SIMULATOR_FAST=false")
+	away := s.place(harness.NewOrder(s.sku(5), 2, "tok_visa"))
+	require.Equal(t, "completed", away.Status)
+	require.NoError(t, s.temporal.GetWorkflow(s.ctx, "order-"+away.ID, "").Get(s.ctx, nil))
+	// There are no markers of these: what the page calls them is the summary of the regular activities.
+	regular := s.regular(away.ID)
+	require.Equal(t, []string{"authorize the payment", "capture the payment"}, regular)
+	s.says(browser, away.ID, append(regular, "reserve every line", "commit the stock"), []string{
+		"✓ authorize: done", "✓ capture: done", "✓ complete: done",
+	})
+}
+
+// says opens the page of an order's saga, and wants both views to come to say all of it.
+func (s *stack) says(browser context.Context, orderID string, history, details []string) {
+	s.t.Helper()
+	run := s.temporal.GetWorkflow(s.ctx, "order-"+orderID, "")
+	page := fmt.Sprintf("%s/namespaces/default/workflows/%s/%s", os.Getenv("TEMPORAL_UI_URL"), run.GetID(), run.GetRunID())
+	for view, texts := range map[string][]string{"/history": history, "/user-metadata": details} {
+		require.NoError(s.t, chromedp.Do(browser, chromedp.Navigate(page+view)))
+		missing, err := look(browser, texts)
+		require.NoError(s.t, err)
+		require.Empty(s.t, missing, "%s does not say this", page+view)
+	}
+}
+
+// regular returns the summaries of the regular activities of an order's saga, but those that publish.
+func (s *stack) regular(orderID string) (summaries []string) {
+	s.t.Helper()
+	for events := s.temporal.GetWorkflowHistory(s.ctx, "order-"+orderID, "", false, 0); events.HasNext(); {
+		e, err := events.Next()
+		require.NoError(s.t, err)
+		if e.GetActivityTaskScheduledEventAttributes() == nil {
+			continue
+		}
+		var summary string
+		require.NoError(s.t, converter.GetDefaultDataConverter().FromPayload(e.GetUserMetadata().GetSummary(), &summary))
+		if summary != "publish when the broker is back" {
+			summaries = append(summaries, summary)
+		}
+	}
+	return summaries
 }
 
 // browser starts a headless browser.

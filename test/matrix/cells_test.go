@@ -22,6 +22,9 @@ type stage struct {
 	effect op
 	// open tells that the step can still be undone when this happens.
 	open bool
+	// along tells that an attempt inside the workflow task records it along with the outcome before it. A regular
+	// activity leaves it to the run, which may have heard more.
+	along bool
 }
 
 // effects are the calls that the sagas' activities are about. Recording has no effect but itself. An activity that is not
@@ -78,9 +81,12 @@ const (
 	recorded point = "recorded"
 	// completed: after the append, when the workflow task or the activity is about to be completed.
 	completed point = "completed"
+	// taken: after the append and the completion of the regular activity, when the workflow task that takes in its answer
+	// is about to be completed.
+	taken point = "taken"
 )
 
-var points = []point{before, done, recorded, completed}
+var points = []point{before, done, recorded, completed, taken}
 
 // journey is an order with what its neighbours say, and the stages that it goes through.
 type journey struct {
@@ -114,7 +120,9 @@ func says(eventType string, when func(order.State) bool) scene {
 func forward(f order.Fulfillment) []stage {
 	stages := []stage{{name: string(order.StepAccept), slot: order.SlotAccept}}
 	for _, s := range sequence(f) {
-		stages = append(stages, doing(s)...)
+		did := doing(s)
+		did[0].along = s.Do == nil && s.Kind != saga.Forward && stages[len(stages)-1].effect != ""
+		stages = append(stages, did...)
 	}
 	return append(stages, stage{name: string(order.StepComplete), slot: order.SlotEnd})
 }
@@ -162,7 +170,7 @@ func journeys() []journey {
 			name: "scarce", fulfillment: order.Immediate, method: "tok_visa", scarce: true,
 			stages: []stage{
 				{name: "reserve", slot: order.SlotReserve, effect: opReserve, open: true},
-				{name: "turn", slot: order.SlotDecide},
+				{name: "turn", slot: order.SlotDecide, along: true},
 				{name: "undo reserve", slot: "undo/reserve", effect: opRelease},
 				{name: "end", slot: order.SlotEnd},
 			},
@@ -177,16 +185,29 @@ type cell struct {
 	stage   stage
 	point   point
 	harm    harm
-	// fast tells that the gateway is called inside workflow tasks.
+	// mode is how its steps come through; fast tells that the gateway may be called inside workflow tasks.
+	mode mode
 	fast bool
 }
 
 func (c cell) name() string {
-	gateway := ""
-	if !c.fast {
-		gateway = ", slow gateway"
+	return fmt.Sprintf("%s/%s/%s/%s", c.world(), c.stage.name, c.point, c.harm)
+}
+
+// world is the cell's journey, and what differs from the usual on it.
+func (c cell) world() string {
+	switch {
+	case !c.fast:
+		return c.journey.name + ", slow gateway"
+	case c.mode != inline:
+		return c.journey.name + ", " + string(c.mode)
 	}
-	return fmt.Sprintf("%s%s/%s/%s/%s", c.journey.name, gateway, c.stage.name, c.point, c.harm)
+	return c.journey.name
+}
+
+// regular reports whether what the cell strikes runs as a regular activity.
+func (c cell) regular() bool {
+	return c.mode != inline || !c.fast && slices.Contains(gatewayCalls, c.stage.effect)
 }
 
 // impossible says why a cell cannot be, or "".
@@ -194,7 +215,18 @@ func (c cell) impossible() string {
 	if c.point == done && c.stage.effect == "" {
 		return "the append is the effect: nothing lies between the two"
 	}
+	if c.point == taken && !c.regular() {
+		return "the workflow task that takes it in is the one in which it was done"
+	}
+	if c.mode == again && c.stage.along {
+		return "the local activity has recorded it, and no regular one does"
+	}
 	return ""
+}
+
+// detour makes what the cell strikes a regular activity.
+func (c cell) detour() detour {
+	return detour{c.mode, []op{c.stage.effect, record(c.stage.slot)}}
 }
 
 // trap is where the cell's fault waits.
@@ -208,10 +240,12 @@ func (c cell) trap(orderID string) *trap {
 	case c.point == recorded:
 		t.after = true
 	case c.point == completed:
-		t.after, t.wire = true, wireTask
-		if !c.fast && slices.Contains(gatewayCalls, c.stage.effect) {
-			t.wire = wireActivity
+		t.after, t.wires = true, []op{wireTask}
+		if c.regular() {
+			t.wires = []op{wireActivity}
 		}
+	case c.point == taken:
+		t.after, t.wires = true, []op{wireActivity, wireTask}
 	}
 	return t
 }
@@ -219,25 +253,49 @@ func (c cell) trap(orderID string) *trap {
 // cells generates the matrix. Where the gateway is slow only the stages that call it differ.
 func cells() (possible, impossible []cell) {
 	for _, j := range journeys() {
-		for _, fast := range []bool{true, false} {
+		for _, m := range modes {
 			for _, s := range j.stages {
-				if !fast && !slices.Contains(gatewayCalls, s.effect) {
-					continue
+				possible, impossible = cell{journey: j, stage: s, mode: m, fast: true}.strikes(possible, impossible)
+				if m == inline && slices.Contains(gatewayCalls, s.effect) {
+					possible, impossible = cell{journey: j, stage: s, mode: m}.strikes(possible, impossible)
 				}
-				strikes := harms
-				if s.open {
-					strikes = slices.Concat(harms, overtaking)
-				}
-				for _, p := range points {
-					for _, h := range strikes {
-						c := cell{journey: j, stage: s, point: p, harm: h, fast: fast}
-						if c.impossible() == "" {
-							possible = append(possible, c)
-						} else {
-							impossible = append(impossible, c)
-						}
-					}
-				}
+			}
+		}
+	}
+	return possible, impossible
+}
+
+// samples says which part of the cells with regular activities runs unless all of them shall: one of so many.
+const samples = 4
+
+// sampled reports whether the cell runs in any case: each inline, and of the others as many of each stage, point and fault,
+// so that every fault meets every stage in every mode.
+func (c cell) sampled() bool {
+	if c.mode == inline {
+		return true
+	}
+	at := slices.Index(points, c.point)
+	if c.stage.effect == "" && c.point != before {
+		// There is no point done.
+		at--
+	}
+	strikes := slices.Index(slices.Concat(harms, overtaking), c.harm)
+	stages := slices.IndexFunc(c.journey.stages, func(s stage) bool { return s.slot == c.stage.slot })
+	return (at+strikes+stages+slices.Index(modes, c.mode))%samples == 0
+}
+
+// strikes adds the cells of every point and fault.
+func (c cell) strikes(possible, impossible []cell) (more, never []cell) {
+	strikes := harms
+	if c.stage.open {
+		strikes = slices.Concat(harms, overtaking)
+	}
+	for _, c.point = range points {
+		for _, c.harm = range strikes {
+			if c.impossible() == "" {
+				possible = append(possible, c)
+			} else {
+				impossible = append(impossible, c)
 			}
 		}
 	}

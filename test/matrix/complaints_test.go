@@ -26,11 +26,11 @@ func TestComplaints(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), shortly)
 		defer cancel()
 		o := l.tea(ctx, order.Shipment)
-		l.set()
+		l.set(detour{mode: inline})
 		require.NoError(t, l.place(ctx, o))
 		l.until(t, o.ID, func(s order.State) bool { return !s.ConfirmedAt.IsZero() })
 		// The run ends in the middle of the undos: the payment is void, the stock is held.
-		l.set(&trap{orderID: o.ID, what: opRelease, harm: harmEnd})
+		l.set(detour{mode: inline}, &trap{orderID: o.ID, what: opRelease, harm: harmEnd})
 		l.cancel(ctx, o.ID)
 		l.until(t, o.ID, func(s order.State) bool { return s.Voided })
 		l.strikesAreOver(t)
@@ -49,6 +49,7 @@ func TestComplaints(t *testing.T) {
 		o := l.tea(ctx, order.Shipment)
 		// The dispatch is told before the order's first event is recorded, and the delivery before the warehouse was asked.
 		l.set(
+			detour{mode: inline},
 			&trap{orderID: o.ID, what: record(order.SlotAccept), harm: harmSignal},
 			&trap{orderID: o.ID, what: record(order.SlotShip), after: true, harm: harmSignal},
 		)
@@ -62,7 +63,7 @@ func TestComplaints(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), shortly)
 		defer cancel()
 		o := l.tea(ctx, order.Shipment)
-		l.set()
+		l.set(detour{mode: inline})
 		require.NoError(t, l.place(ctx, o))
 		l.until(t, o.ID, func(s order.State) bool { return !s.ConfirmedAt.IsZero() })
 		answer, err := l.control.QueryWorkflow(ctx, workflows.OrderWorkflowID(o.ID), "", "__temporal_workflow_metadata")

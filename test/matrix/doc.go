@@ -14,6 +14,8 @@
 //
 // # The matrix
 //
-// Cells are generated from the steps of the sagas: each step, at each point, with each fault (cells_test.go). A step
-// without cells fails a test, and so does a cell whose fault does not fire at its point.
+// Cells are generated from the steps of the sagas: each step, at each point, with each fault (cells_test.go), inside its
+// workflow task and as the regular activity that takes over (mode_test.go). A step without cells fails a test, and so does
+// a cell whose fault does not fire at its point, or in an activity of the other kind. ORDERSAGA_WHOLE_MATRIX=1 runs all
+// of them; without it the cells of regular activities are a sample.
 package matrix

@@ -36,27 +36,35 @@ func record(slot string) op { return op("record " + slot) }
 
 // call makes a call of an incarnation, and strikes before and after it. Once a call has begun nothing cancels it: a
 // request that is on its way goes on when its sender has given up.
-func call[T any](inc *incarnation, orderID string, what op, do func() (T, error)) (T, error) {
+func call[T any](ctx context.Context, inc *incarnation, orderID string, what op, do func() (T, error)) (T, error) {
 	var zero T
-	if err := inc.reach(orderID, what, false); err != nil {
+	if err := inc.reach(ctx, orderID, what, false); err != nil {
 		return zero, err
 	}
 	v, err := do()
 	if err != nil {
 		return v, err
 	}
-	if err := inc.reach(orderID, what, true); err != nil {
+	if err := inc.reach(ctx, orderID, what, true); err != nil {
 		return zero, err
 	}
 	return v, nil
 }
 
 // reach is where faults strike: right before or right after a call.
-func (inc *incarnation) reach(orderID string, what op, after bool) error {
+func (inc *incarnation) reach(ctx context.Context, orderID string, what op, after bool) error {
 	if err := inc.pass(); err != nil {
 		return err
 	}
-	if err := inc.lane.strike(inc, orderID, what, after); err != nil {
+	if !after {
+		if err := inc.lane.delay(ctx, what); err != nil {
+			return err
+		}
+	}
+	if diverted, err := inc.divert(ctx, what); diverted {
+		return err
+	}
+	if err := inc.lane.strike(ctx, inc, orderID, what, after); err != nil {
 		return err
 	}
 	return inc.pass()
@@ -75,7 +83,7 @@ func (h handleLog) Append(ctx context.Context, stream string, head event.Head, e
 		return log.Append(context.WithoutCancel(ctx), stream, head, entries)
 	}
 	for _, e := range entries {
-		if err := h.inc.reach(orderID, record(e.Key), false); err != nil {
+		if err := h.inc.reach(ctx, orderID, record(e.Key), false); err != nil {
 			return event.Head{}, nil, err
 		}
 	}
@@ -85,7 +93,7 @@ func (h handleLog) Append(ctx context.Context, stream string, head event.Head, e
 		return next, tail, err
 	}
 	for _, e := range entries {
-		if err := h.inc.reach(orderID, record(e.Key), true); err != nil {
+		if err := h.inc.reach(ctx, orderID, record(e.Key), true); err != nil {
 			return event.Head{}, nil, err
 		}
 	}
@@ -124,26 +132,26 @@ func (h handleLog) FindAll(ctx context.Context, stream string, keys []string) (m
 type handleStock struct{ inc *incarnation }
 
 func (h handleStock) Reserve(ctx context.Context, orderID, sku string, quantity int64) (order.Reservation, error) {
-	return call(h.inc, orderID, opReserve, func() (order.Reservation, error) {
+	return call(ctx, h.inc, orderID, opReserve, func() (order.Reservation, error) {
 		return h.inc.ledger.Reserve(context.WithoutCancel(ctx), orderID, sku, quantity)
 	})
 }
 
 func (h handleStock) Lookup(ctx context.Context, orderID, sku string) (order.Reservation, error) {
-	return call(h.inc, orderID, opFind, func() (order.Reservation, error) {
+	return call(ctx, h.inc, orderID, opFind, func() (order.Reservation, error) {
 		return h.inc.ledger.Lookup(context.WithoutCancel(ctx), orderID, sku)
 	})
 }
 
 func (h handleStock) Release(ctx context.Context, orderID, sku string) error {
-	_, err := call(h.inc, orderID, opRelease, func() (struct{}, error) {
+	_, err := call(ctx, h.inc, orderID, opRelease, func() (struct{}, error) {
 		return struct{}{}, h.inc.ledger.Release(context.WithoutCancel(ctx), orderID, sku)
 	})
 	return err
 }
 
 func (h handleStock) Commit(ctx context.Context, orderID, sku string) error {
-	_, err := call(h.inc, orderID, opCommit, func() (struct{}, error) {
+	_, err := call(ctx, h.inc, orderID, opCommit, func() (struct{}, error) {
 		return struct{}{}, h.inc.ledger.Commit(context.WithoutCancel(ctx), orderID, sku)
 	})
 	return err
@@ -162,31 +170,31 @@ func (h handleGateway) Traits() payment.Traits {
 }
 
 func (h handleGateway) Authorize(ctx context.Context, key string, p payment.Payment) (payment.Result, error) {
-	return call(h.inc, p.OrderID, opAuthorize, func() (payment.Result, error) {
+	return call(ctx, h.inc, p.OrderID, opAuthorize, func() (payment.Result, error) {
 		return h.Simulator.Authorize(context.WithoutCancel(ctx), key, p)
 	})
 }
 
 func (h handleGateway) Capture(ctx context.Context, key string, p payment.Payment) (payment.Result, error) {
-	return call(h.inc, p.OrderID, opCapture, func() (payment.Result, error) {
+	return call(ctx, h.inc, p.OrderID, opCapture, func() (payment.Result, error) {
 		return h.Simulator.Capture(context.WithoutCancel(ctx), key, p)
 	})
 }
 
 func (h handleGateway) Void(ctx context.Context, key string, p payment.Payment) (payment.Result, error) {
-	return call(h.inc, p.OrderID, opVoid, func() (payment.Result, error) {
+	return call(ctx, h.inc, p.OrderID, opVoid, func() (payment.Result, error) {
 		return h.Simulator.Void(context.WithoutCancel(ctx), key, p)
 	})
 }
 
 func (h handleGateway) Refund(ctx context.Context, key string, p payment.Payment, amount int64) (payment.Result, error) {
-	return call(h.inc, p.OrderID, opRefund, func() (payment.Result, error) {
+	return call(ctx, h.inc, p.OrderID, opRefund, func() (payment.Result, error) {
 		return h.Simulator.Refund(context.WithoutCancel(ctx), key, p, amount)
 	})
 }
 
 func (h handleGateway) Lookup(ctx context.Context, p payment.Payment) (payment.Result, error) {
-	return call(h.inc, p.OrderID, opLookup, func() (payment.Result, error) {
+	return call(ctx, h.inc, p.OrderID, opLookup, func() (payment.Result, error) {
 		return h.Simulator.Lookup(context.WithoutCancel(ctx), p)
 	})
 }
@@ -201,11 +209,11 @@ func (h handleGateway) Settle(ctx context.Context, p payment.Payment, succeeded 
 // handleBus is an incarnation's handle to the bus.
 type handleBus struct{ inc *incarnation }
 
-func (h handleBus) Publish(_ context.Context, records []event.Record) (int, error) {
+func (h handleBus) Publish(ctx context.Context, records []event.Record) (int, error) {
 	if len(records) == 0 {
 		return 0, nil
 	}
-	return call(h.inc, strings.TrimPrefix(records[0].Stream, "order-"), opPublish, func() (int, error) {
+	return call(ctx, h.inc, strings.TrimPrefix(records[0].Stream, "order-"), opPublish, func() (int, error) {
 		h.inc.lane.bus.publish(records)
 		h.inc.lane.moved()
 		return len(records), nil
@@ -215,8 +223,8 @@ func (h handleBus) Publish(_ context.Context, records []event.Record) (int, erro
 // handleList is an incarnation's handle to the read model.
 type handleList struct{ inc *incarnation }
 
-func (h handleList) Project(_ context.Context, s order.State) error {
-	_, err := call(h.inc, s.Order.ID, opProject, func() (struct{}, error) {
+func (h handleList) Project(ctx context.Context, s order.State) error {
+	_, err := call(ctx, h.inc, s.Order.ID, opProject, func() (struct{}, error) {
 		h.inc.lane.list.project(s)
 		return struct{}{}, nil
 	})

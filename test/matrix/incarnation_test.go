@@ -58,9 +58,13 @@ func incarnate(l *lane) (*incarnation, error) {
 	var err error
 	inc.client, err = client.Dial(client.Options{
 		HostPort: l.address, Namespace: l.namespace, Logger: quiet{},
-		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(inc.wire)}},
-		Interceptors:      []interceptor.ClientInterceptor{&census{inc: inc}},
-		Plugins:           []client.Plugin{patient{}},
+		ConnectionOptions: client.ConnectionOptions{
+			DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(inc.wire)},
+			// A lane without a process fails every cell that comes after.
+			GetSystemInfoTimeout: patience,
+		},
+		Interceptors: []interceptor.ClientInterceptor{&census{inc: inc}},
+		Plugins:      []client.Plugin{patient{}},
 	})
 	if err != nil {
 		return nil, err
@@ -152,7 +156,7 @@ func (inc *incarnation) pass() error {
 	return nil
 }
 
-// census counts the activities that are under way, local ones too.
+// census counts the activities that are under way, and knows the local ones.
 type census struct {
 	interceptor.ClientInterceptorBase
 	interceptor.WorkerInterceptorBase
@@ -173,7 +177,7 @@ type counted struct {
 func (c *counted) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
 	c.inc.busy.Add(1)
 	defer c.inc.busy.Done()
-	return c.Next.ExecuteActivity(ctx, in)
+	return visited(ctx, in, c.Next)
 }
 
 // patient takes a coroutine that gets no processor for a second for what it is: many workers share a small machine, with

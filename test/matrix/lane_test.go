@@ -54,8 +54,13 @@ type lane struct {
 	current *incarnation
 	all     []*incarnation
 	traps   []*trap
-	placed  map[string]workflows.OrderInput
-	cancels map[string][]string
+	detour  detour
+	// drag delays calls of activities; nil for none.
+	drag func(ctx context.Context, what op) error
+	// taskTimeout is that of the next sagas' workflow tasks.
+	taskTimeout time.Duration
+	placed      map[string]workflows.OrderInput
+	cancels     map[string][]string
 	// dispatches are the ids of events that say that an order's goods have left.
 	dispatches map[string][]string
 	// said is the last event about each order.
@@ -74,7 +79,8 @@ func newLane(ctx context.Context, address string, fast bool, cache int) (*lane, 
 			PaymentPending: time.Minute, Shipment: time.Minute, Delivery: time.Minute,
 			Reserve: 20 * time.Second, Authorize: 20 * time.Second, Attention: 30 * time.Second,
 		},
-		log: memlog.New(), registry: &inventory.MemoryRegistry{}, changed: make(chan struct{}),
+		taskTimeout: workflowTaskTimeout,
+		log:         memlog.New(), registry: &inventory.MemoryRegistry{}, changed: make(chan struct{}),
 		bus: &bus{newest: map[string]int64{}}, list: &list{states: map[string]order.State{}},
 		placed: map[string]workflows.OrderInput{}, cancels: map[string][]string{},
 		dispatches: map[string][]string{}, said: map[string]event.Event{},
@@ -82,7 +88,7 @@ func newLane(ctx context.Context, address string, fast bool, cache int) (*lane, 
 	var err error
 	l.control, err = client.DialContext(ctx, client.Options{
 		HostPort: address, Namespace: l.namespace, Logger: quiet{},
-		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(hurryStarts)}},
+		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(l.hurryStarts)}},
 	})
 	if err != nil {
 		return nil, err
@@ -152,9 +158,11 @@ func (l *lane) close() {
 	l.control.Close()
 }
 
-// replace ends an incarnation and starts another one.
-func (l *lane) replace(inc *incarnation, how vitality) {
-	if !inc.end(how) {
+// replace ends an incarnation and starts another one, which finds what was done between the two.
+func (l *lane) replace(inc *incarnation, how vitality, between func()) {
+	ended := inc.end(how)
+	between()
+	if !ended {
 		return
 	}
 	l.births.Go(func() {

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,10 +24,16 @@ type mutant struct {
 	edits []edit
 	// dir is the package of the tests, run the tests: a pattern as -run takes it.
 	dir, run string
+	// worlds are parts of the matrix of which each must turn red; none where any test will do.
+	worlds []string
 }
 
 // edit replaces text in a file. The text must be there exactly once: a mutant that mutates nothing proves nothing.
 type edit struct{ file, from, to string }
+
+// bothModes are the parts in which a mistake about what is not recorded shows: where a local activity has recorded
+// everything, no regular one can miss it.
+var bothModes = []string{"immediate", "immediate, regular"}
 
 // The mistakes that orchestrations of this kind are made with. Each must turn the matrix red.
 var mutants = []mutant{
@@ -42,7 +49,7 @@ var mutants = []mutant{
 				"case (s.Inventory == InventoryReserved || s.Held) && !s.settled(StepReserve, true):",
 			},
 		},
-		run: `TestMatrix/cell/^immediate$/^(reserve|authorize)$/done/(kill|pause)\+cancel`,
+		run: `TestMatrix/cell/^immediate(, regular)?$/^(reserve|authorize)$/^done$/(kill|pause)\+cancel`, worlds: bothModes,
 	},
 	{
 		name: "the undo of what was never done writes no fence", dir: "test/matrix",
@@ -53,7 +60,7 @@ var mutants = []mutant{
 				"	return say(payment.Result{State: payment.Undone})",
 			},
 		},
-		run: `TestMatrix/cell/^immediate$/^(reserve|authorize)$/before/pause\+cancel`,
+		run: `TestMatrix/cell/^immediate(, regular)?$/^(reserve|authorize)$/before/pause\+cancel`, worlds: bothModes,
 	},
 	{
 		name: "forward or back is not recorded before the capture", dir: "test/matrix",
@@ -62,7 +69,7 @@ var mutants = []mutant{
 			"		return record(s.entry(SlotDecide, event.OrderSettling, now, Ref{OrderID: s.Order.ID}))",
 			"		return s.forward(f, now, t)",
 		}},
-		run: `TestMatrix/cell/^immediate$/^(authorize|capture)$/(done|recorded)/(kill|cancel)$`,
+		run: `TestMatrix/cell/^immediate(, regular)?$/^(authorize|capture)$/(done|recorded)/(kill|cancel)$`, worlds: bothModes,
 	},
 }
 
@@ -84,9 +91,9 @@ func (m mutant) mustBeNoticed(t *testing.T) {
 	began := time.Now()
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	require.NoError(t, err)
-	args := append([]string{"test", "-count=1", "-timeout=3m", "-overlay=" + m.overlay(t, root), "-run=" + m.run, "-v"}, raceFlags...)
+	args := append([]string{"test", "-count=1", "-timeout=5m", "-overlay=" + m.overlay(t, root), "-run=" + m.run, "-v"}, raceFlags...)
 	command := exec.CommandContext(t.Context(), "go", append(args, "./"+m.dir)...)
-	command.Dir = root
+	command.Dir, command.Env = root, append(command.Environ(), wholeMatrix+"=1")
 	output, err := command.CombinedOutput()
 	require.Error(t, err, "nobody noticed")
 
@@ -97,6 +104,11 @@ func (m mutant) mustBeNoticed(t *testing.T) {
 		}
 	}
 	assert.NotEmpty(t, red, "no test failed, and yet: %s", output)
+	assert.NotContains(t, string(output), "panic: test timed out")
+	for _, world := range m.worlds {
+		part := "/cell/" + strings.ReplaceAll(world, " ", "_") + "/"
+		assert.True(t, slices.ContainsFunc(red, func(name string) bool { return strings.Contains(name, part) }), "nobody noticed in %s", world)
+	}
 	t.Logf("red after %s:\n  %s", time.Since(began).Round(time.Second), strings.Join(red, "\n  "))
 }
 

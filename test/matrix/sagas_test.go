@@ -32,10 +32,16 @@ func rounds() int {
 // long reports whether there is time.
 func long() bool { return os.Getenv("ORDERSAGA_LONG") != "" }
 
+// whole reports whether every cell of the matrix is run.
+func whole() bool { return long() || os.Getenv(wholeMatrix) != "" }
+
+const wholeMatrix = "ORDERSAGA_WHOLE_MATRIX"
+
 // plan is a round: what is ordered, what is said, and what goes wrong.
 type plan struct {
 	seed   uint64
 	fast   bool
+	mode   mode
 	stock  map[string]int64
 	orders []order.Order
 	traps  []*trap
@@ -56,7 +62,8 @@ func (p *plan) note(format string, args ...any) {
 func newPlan(seed uint64, prefix string) *plan {
 	random := rand.New(rand.NewPCG(seed, 1))
 	p := &plan{seed: seed, fast: random.IntN(3) > 0, stock: map[string]int64{}}
-	p.note("seed %d, fast gateway %t", seed, p.fast)
+	p.mode = drawMode(random)
+	p.note("seed %d, fast gateway %t, %s", seed, p.fast, p.mode)
 	skus := []string{prefix + "-tea", prefix + "-cup", prefix + "-pot", prefix + "-tin"}
 	for _, sku := range skus {
 		p.stock[sku] = 2 + random.Int64N(14)
@@ -69,12 +76,20 @@ func newPlan(seed uint64, prefix string) *plan {
 		for range 1 + random.IntN(4) {
 			t := drawTrap(random, o.ID)
 			p.traps = append(p.traps, t)
-			p.note("    %s: %s, after %t, %s", t.harm, t.what, t.after, t.wire)
+			p.note("    %s: %s, after %t, %v", t.harm, t.what, t.after, t.wires)
 		}
 		p.scripts = append(p.scripts, p.drawScript(random, o))
 		p.after = append(p.after, p.drawAfter(random))
 	}
 	return p
+}
+
+// drawMode draws how every step of a round comes through: in one of four as a regular activity.
+func drawMode(random *rand.Rand) mode {
+	if random.IntN(4) > 0 {
+		return inline
+	}
+	return modes[1+random.IntN(len(modes)-1)]
 }
 
 // methods are drawn by weight: each is there as often as it shall be.
@@ -114,7 +129,7 @@ func drawTrap(random *rand.Rand, orderID string) *trap {
 		t.what = record(stages[random.IntN(len(stages))].slot)
 	}
 	if random.IntN(4) == 0 {
-		t.after, t.wire = true, []op{wireTask, wireActivity}[random.IntN(2)]
+		t.after, t.wires = true, []op{[]op{wireTask, wireActivity}[random.IntN(2)]}
 	}
 	return t
 }
@@ -225,7 +240,7 @@ func (p *plan) run(t *testing.T, l *lane, all *counts) {
 	for sku, quantity := range p.stock {
 		l.receive(ctx, sku, quantity)
 	}
-	l.set(p.traps...)
+	l.set(detour{mode: p.mode}, p.traps...)
 	errs := make([]error, len(p.orders))
 	var driven sync.WaitGroup
 	for n, o := range p.orders {

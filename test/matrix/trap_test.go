@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/activity"
 
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -53,26 +54,33 @@ var (
 // trap is a fault that waits for its point.
 type trap struct {
 	orderID string
-	// what and after say at which call it strikes; wire, that it strikes at the completion behind that call.
+	// what and after say at which call it strikes; wires, that it strikes at the last of these completions behind that
+	// call.
 	what  op
 	after bool
-	wire  op
+	wires []op
 	harm  harm
+	// meanwhile is done before the harm; optional.
+	meanwhile func(context.Context)
 
 	// The rest is guarded by the lane.
 	armed, fired bool
+	// token is the regular activity's whose call it waited for, "" in a local one.
+	token string
+	// passed counts the wires behind it.
+	passed int
 	// decided is what had been decided when it fired.
 	decided order.Decision
 }
 
 // strike springs the trap that waits at a call.
-func (l *lane) strike(inc *incarnation, orderID string, what op, after bool) error {
+func (l *lane) strike(ctx context.Context, inc *incarnation, orderID string, what op, after bool) error {
 	t := l.spring(inc, func(t *trap) bool {
-		if t.orderID != orderID || t.what != what || t.after != after {
+		if t.orderID != orderID || t.what != what || t.after != after || t.passed > 0 {
 			return false
 		}
-		t.armed = true
-		return t.wire == ""
+		t.armed, t.token = true, tokenOf(ctx)
+		return len(t.wires) == 0
 	})
 	if t == nil {
 		return nil
@@ -80,9 +88,24 @@ func (l *lane) strike(inc *incarnation, orderID string, what op, after bool) err
 	return t.harm.strike(l, inc, t)
 }
 
-// triggered returns the trap that waits for the completion of a task.
-func (l *lane) triggered(inc *incarnation, orderID string, what op) *trap {
-	return l.spring(inc, func(t *trap) bool { return t.orderID == orderID && t.wire == what && t.armed })
+// triggered returns the trap that waits for the completion of a task. The completion of an activity is that of the one
+// in which the trap was armed, if it was one: others are under way beside it.
+func (l *lane) triggered(inc *incarnation, orderID string, what op, token []byte) *trap {
+	return l.spring(inc, func(t *trap) bool {
+		if t.orderID != orderID || !t.armed || t.wires[t.passed] != what || what == wireActivity && t.token != "" && t.token != string(token) {
+			return false
+		}
+		t.passed++
+		return t.passed == len(t.wires)
+	})
+}
+
+// tokenOf is the token of the regular activity that makes a call; "" in a local one.
+func tokenOf(ctx context.Context) string {
+	if !activity.IsActivity(ctx) {
+		return ""
+	}
+	return string(activity.GetInfo(ctx).TaskToken)
 }
 
 func (l *lane) spring(inc *incarnation, fits func(*trap) bool) *trap {
@@ -113,6 +136,9 @@ func (h harm) strike(l *lane, inc *incarnation, t *trap) error {
 	defer l.strikes.Done()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	if t.meanwhile != nil {
+		t.meanwhile(ctx)
+	}
 	switch h {
 	case harmError:
 		return fault.New(fault.Unavailable, "planted")
@@ -120,9 +146,9 @@ func (h harm) strike(l *lane, inc *incarnation, t *trap) error {
 		<-time.After(lag)
 		return fault.New(fault.OutcomeUnknown, "planted")
 	case harmKill:
-		l.replace(inc, dead)
+		l.replace(inc, dead, func() {})
 	case harmPause:
-		l.replace(inc, frozen)
+		l.replace(inc, frozen, func() {})
 	case harmCancel:
 		l.cancel(ctx, t.orderID)
 	case harmSignal:
@@ -135,16 +161,14 @@ func (h harm) strike(l *lane, inc *incarnation, t *trap) error {
 		if err := l.control.TerminateWorkflow(ctx, workflows.OrderWorkflowID(t.orderID), "", "planted"); err != nil {
 			l.fail(err)
 		}
-		l.replace(inc, dead)
+		l.replace(inc, dead, func() {})
 	case harmErrorCancel:
 		l.cancel(ctx, t.orderID)
 		return fault.New(fault.Unavailable, "planted")
 	case harmKillCancel:
-		l.cancel(ctx, t.orderID)
-		l.replace(inc, dead)
+		l.replace(inc, dead, func() { l.cancel(ctx, t.orderID) })
 	case harmPauseCancel:
-		l.cancel(ctx, t.orderID)
-		l.replace(inc, frozen)
+		l.replace(inc, frozen, func() { l.cancel(ctx, t.orderID) })
 	case harmResetCancel:
 		l.cancel(ctx, t.orderID)
 		l.reset(ctx, t.orderID, true)

@@ -33,18 +33,18 @@ func (inc *incarnation) wire(ctx context.Context, method string, req, reply any,
 	defer context.AfterFunc(inc.cut, cancel)()
 	send := func() error { return invoke(ctx, method, req, reply, conn, options...) }
 
-	orderID, what := "", wireTask
+	orderID, what, token := "", wireTask, []byte(nil)
 	switch r := req.(type) {
 	case *workflowservice.RespondWorkflowTaskCompletedRequest:
 		hurry(r)
 		orderID = orderOf(r.GetResourceId())
 	case *workflowservice.RespondActivityTaskCompletedRequest:
-		orderID, what = orderOf(r.GetResourceId()), wireActivity
+		orderID, what, token = orderOf(r.GetResourceId()), wireActivity, r.GetTaskToken()
 	}
 	if orderID == "" {
 		return send()
 	}
-	t := inc.lane.triggered(inc, orderID, what)
+	t := inc.lane.triggered(inc, orderID, what, token)
 	if t == nil {
 		return send()
 	}
@@ -101,9 +101,11 @@ func hurry(r *workflowservice.RespondWorkflowTaskCompletedRequest) {
 }
 
 // hurryStarts is for the client that starts workflows.
-func hurryStarts(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+func (l *lane) hurryStarts(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
 	if r, ok := req.(*workflowservice.StartWorkflowExecutionRequest); ok {
-		r.WorkflowTaskTimeout = durationpb.New(workflowTaskTimeout)
+		l.mu.Lock()
+		r.WorkflowTaskTimeout = durationpb.New(l.taskTimeout)
+		l.mu.Unlock()
 	}
 	return invoke(ctx, method, req, reply, conn, options...)
 }

@@ -24,13 +24,15 @@ const (
 // attempt runs a call: inside the workflow task first, where that is allowed, and as a regular activity with durable
 // retry when that did not come through.
 func (d *Driver[In, Out]) attempt(a Action, call *Call[In, Out], in In, inline bool) (out Out, f fate, err error) {
+	note := call.Summary
 	if inline {
 		err = callInline(d.ctx, call, in, &out)
 		if err == nil || !Retryable(err) {
 			return out, answered, err
 		}
+		note = "retrying: " + note
 	}
-	d.flow.Idle("retrying: " + call.Summary)
+	d.flow.Idle(note)
 	limit := d.batch()
 	if call.Deadline != nil {
 		limit = call.Deadline(in)

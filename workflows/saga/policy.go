@@ -9,7 +9,8 @@ import (
 
 // How calls are run: one table for every flow. What differs from step to step, its deadline, stands with the step.
 const (
-	// InlineBudget bounds a local activity with its retries. It stays well under the 10 s of a workflow task.
+	// InlineBudget bounds a local activity with its retries. Meanwhile it holds one of the worker's places for workflow
+	// tasks. The task's own 10 s are no bound: the worker renews the task when local activities take longer.
 	InlineBudget = 3 * time.Second
 	// InlineAttempt bounds one attempt, so that a hung connection leaves room for a second one.
 	InlineAttempt = 2 * time.Second
