@@ -138,6 +138,9 @@ type OpenResult struct {
 	Timing order.Timing `json:"timing"`
 	// InlinePayment tells that the gateway is fast enough to be called inside a workflow task.
 	InlinePayment bool `json:"inlinePayment,omitempty"`
+	// Quiet tells that search attributes follow the statuses that the read model follows, and no others. Runs that were opened
+	// before this was so do not have it, and go on as they began.
+	Quiet bool `json:"quiet,omitempty"`
 }
 
 // PublishInput are records to publish, in order.

@@ -17,7 +17,7 @@ func (o *Outcomes) Open(ctx context.Context, in OpenInput) (OpenResult, error) {
 		return OpenResult{}, toTemporal(err)
 	}
 	result := StepResult{Tail: tail, Unlisted: o.project(ctx, order.State{}, tail)}
-	return OpenResult{StepResult: result, Timing: o.Timing, InlinePayment: o.InlinePayment}, nil
+	return OpenResult{StepResult: result, Timing: o.Timing, InlinePayment: o.InlinePayment, Quiet: true}, nil
 }
 
 // Record appends events that a run has decided on.

@@ -39,6 +39,8 @@ type orderRun struct {
 	timing order.Timing
 	// inlinePayment tells that the gateway may be called inside a workflow task.
 	inlinePayment bool
+	// quiet tells that search attributes follow the listed statuses only.
+	quiet bool
 	// seen are the ids of signals, so that a duplicate changes nothing.
 	seen map[string]bool
 	// changes counts facts; a wait ends when it moves.
@@ -112,7 +114,7 @@ func (r *orderRun) open() error {
 	if err != nil {
 		return err
 	}
-	r.timing, r.inlinePayment = result.Timing, result.InlinePayment
+	r.timing, r.inlinePayment, r.quiet = result.Timing, result.InlinePayment, result.Quiet
 	return r.fold(result.StepResult)
 }
 

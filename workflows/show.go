@@ -17,10 +17,11 @@ var marks = map[order.StepState]string{
 }
 
 // show tells readers of the Temporal Web UI how far the order is. It is called where a run stays for a while:
-// what is passed in milliseconds is not worth a write.
+// what is passed in milliseconds is not worth a write, nor is the status of an order that only waits for the answer of a
+// gateway: Temporal writes each change into its history and its index.
 func (r *orderRun) show(note string) {
 	workflow.SetCurrentDetails(r.ctx, details(r.state, note))
-	if r.state.Status == r.shown || !r.state.Opened() {
+	if r.state.Status == r.shown || !r.state.Opened() || r.quiet && !r.state.Status.Listed() {
 		return
 	}
 	err := workflow.UpsertTypedSearchAttributes(r.ctx,
