@@ -168,12 +168,8 @@ func (c cell) ends(decided order.Decision) []order.Status {
 		return []order.Status{c.journey.end}
 	case decided == order.Back:
 		return []order.Status{c.journey.end}
-	case c.stage.open && c.mode != again && (c.harm == harmKillCancel || c.harm == harmPauseCancel) && (c.point == before || c.point == done):
-		// Nothing has been recorded, and whoever goes on sees the cancellation first. Only a regular activity may have been
-		// tried again before, and refused.
-		if c.regular() && c.journey.scarce {
-			return []order.Status{order.StatusCancelled, c.journey.end}
-		}
+	case c.stage.open && !c.goesOn() && (c.harm == harmKillCancel || c.harm == harmPauseCancel) && (c.point == before || c.point == done):
+		// Nothing has been recorded, and whoever goes on sees the cancellation first.
 		return []order.Status{order.StatusCancelled}
 	}
 	ends := []order.Status{c.journey.end, order.StatusCancelled}
@@ -182,6 +178,12 @@ func (c cell) ends(decided order.Decision) []order.Status {
 		ends = append(ends, order.StatusNeedsAttention)
 	}
 	return ends
+}
+
+// goesOn reports whether the order may get further before anybody sees a cancellation: a local activity has recorded the
+// outcome, or a regular one is tried again and records without being interrupted, or is refused.
+func (c cell) goesOn() bool {
+	return c.mode == again || c.regular() && (c.stage.effect == "" || c.journey.scarce)
 }
 
 // set says what of the next orders comes through inside workflow tasks, and plants their traps.
