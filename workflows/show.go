@@ -21,7 +21,7 @@ var marks = map[order.StepState]string{
 // gateway: Temporal writes each change into its history and its index.
 func (r *orderRun) show(note string) {
 	workflow.SetCurrentDetails(r.ctx, details(r.state, note))
-	if r.state.Status == r.shown || !r.state.Opened() || r.quiet && !r.state.Status.Listed() {
+	if r.state.Status == r.shown || !r.state.Opened() || r.quiet && !worthShowing(r.state.Status) && !r.flagged() {
 		return
 	}
 	err := workflow.UpsertTypedSearchAttributes(r.ctx,
@@ -32,6 +32,24 @@ func (r *orderRun) show(note string) {
 		return
 	}
 	r.shown = r.state.Status
+}
+
+// flagged reports whether the attributes say that somebody is asked to look; a continued run inherits what the one before it
+// has shown.
+func (r *orderRun) flagged() bool {
+	flagged, _ := workflow.GetTypedSearchAttributes(r.ctx).GetBool(NeedsAttention)
+	return flagged
+}
+
+// worthShowing are the statuses at which a quiet run writes its attributes: those that last. Running workflows are replayed by
+// this table: it stays as it is, whatever the list of orders does.
+func worthShowing(s order.Status) bool {
+	switch s {
+	case order.StatusAccepted, order.StatusAwaitingPayment, order.StatusAwaitingShipment, order.StatusShipped, order.StatusNeedsAttention,
+		order.StatusCompleted, order.StatusRejected, order.StatusCancelled, order.StatusFailed:
+		return true
+	}
+	return false
 }
 
 // details is the order as markdown: its status, and each step with how far it is.

@@ -52,8 +52,8 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// run runs the saga of o to its end.
-func (w *world) run(o order.Order) workflows.OrderResult {
+// run runs the saga of o to its end. What is mocked is mocked by before, when everything is registered.
+func (w *world) run(o order.Order, before ...func()) workflows.OrderResult {
 	w.t.Helper()
 	recorder := &activities.Recorder{
 		Log: w.log, Publisher: w.bus, ReadModel: w.list, Clock: w.env.Now, Logger: slog.New(slog.DiscardHandler),
@@ -64,6 +64,9 @@ func (w *world) run(o order.Order) workflows.OrderResult {
 		&activities.Inventory{Recorder: recorder, Stock: w.stock},
 		&activities.Payment{Recorder: recorder, Gateway: w.gateway},
 		w.lateMoney(w.gateway))
+	for _, mock := range before {
+		mock()
+	}
 	w.env.ExecuteWorkflow(workflows.NameOrder, workflows.OrderInput{Order: o, CorrelationID: "corr", CausationID: "cause", Resume: w.resume})
 	require.True(w.t, w.env.IsWorkflowCompleted())
 	require.NoError(w.t, w.env.GetWorkflowError())

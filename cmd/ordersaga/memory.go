@@ -1,8 +1,11 @@
 package main
 
 import (
+	"math"
 	"os"
 	"runtime"
+	"strconv"
+	"strings"
 )
 
 // ballastBytes is how much the heap seems to hold at least. The collector runs when the heap has doubled: with the few dozen
@@ -13,10 +16,26 @@ const ballastBytes = 64 << 20
 
 var ballast []byte
 
-// loadBallast is called once. GOGC=off and small limits are left alone.
+// roomy is how much memory a container must have for a ballast: it doubles what a small service takes.
+const roomy = 512 << 20
+
+// loadBallast is called once.
 func loadBallast() {
-	if os.Getenv("GOMEMLIMIT") == "" && os.Getenv("GOGC") == "" {
+	if os.Getenv("GOMEMLIMIT") == "" && os.Getenv("GOGC") == "" && memoryLimit("/sys/fs/cgroup/memory.max") >= roomy {
 		ballast = make([]byte, ballastBytes)
 		runtime.KeepAlive(&ballast)
 	}
+}
+
+// memoryLimit is the limit of the control group (Linux, cgroup v2: memory.max); the largest number where there is none.
+func memoryLimit(path string) int64 {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return math.MaxInt64
+	}
+	limit, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64)
+	if err != nil { // "max"
+		return math.MaxInt64
+	}
+	return limit
 }

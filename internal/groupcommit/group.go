@@ -2,7 +2,8 @@
 // goes together as soon as one of those is done. Nobody waits when nothing is under way, and nothing is delayed in the hope
 // for company.
 //
-// Each caller gets its own result. What waits is bounded: whoever finds no place waits for one, which is the back-pressure.
+// Each caller gets its own result. The callers that wait are bounded: whoever finds no place waits for one, which is the
+// back-pressure.
 //
 // A Group starts goroutines only while there is something to do, and needs no closing.
 package groupcommit
@@ -32,7 +33,7 @@ type Config[T any] struct {
 	Most int
 	// Weight is what an item weighs. Default 1 each.
 	Weight func(T) int
-	// Places bounds what waits and is under way. Default 10,000.
+	// Places bounds the callers that wait; what those leave behind who give up goes when a lane comes to it. Default 10,000.
 	Places int
 }
 

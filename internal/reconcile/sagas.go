@@ -102,7 +102,8 @@ func (l *look) unrecorded(ctx context.Context) error {
 func (l *look) unrecordedOrder(ctx context.Context, orderID string) error {
 	stream := event.OrderStream(orderID)
 	l.need(OrderUnrecorded, stream, 0, stream)
-	records, err := l.cfg.Log.Read(ctx, stream, 0, 1)
+	// Two, because the first one alone may be remembered by this process, and the server may have lost it.
+	records, err := l.cfg.Log.Read(ctx, stream, 0, 2)
 	if len(records) > 0 || damaged(err) {
 		return nil
 	}

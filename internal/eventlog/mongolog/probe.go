@@ -81,6 +81,7 @@ func (l *Log) headProbe(ctx context.Context, stream string) (event.Record, bool,
 	}
 	// What is known is not there: the collection was emptied under this process.
 	l.heads.forget(stream)
+	l.firsts.forget(stream)
 	head, err = l.gallop(ctx, stream, 0)
 	return head, head.Version > 0, err
 }

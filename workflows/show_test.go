@@ -1,0 +1,51 @@
+package workflows_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// shows are the attributes that a run writes, one after the other.
+func (w *world) shows() *[]string {
+	shown := &[]string{}
+	w.env.OnUpsertTypedSearchAttributes(mock.Anything).Return(nil).Maybe().Run(func(args mock.Arguments) {
+		attributes := args.Get(0).(temporal.SearchAttributes)
+		status, _ := attributes.GetKeyword(workflows.OrderStatus)
+		if asked, _ := attributes.GetBool(workflows.NeedsAttention); asked {
+			status += "!"
+		}
+		*shown = append(*shown, status)
+	})
+	return shown
+}
+
+// What lasts only as long as a gateway takes to answer is not written. That somebody is asked to look is, and so is that
+// nobody is any more, whatever the order does then.
+func TestAttributesFollowWhatLasts(t *testing.T) {
+	for name, c := range map[string]struct {
+		prepare func(*world)
+		want    []string
+	}{
+		"at once":            {func(*world) {}, []string{"completed"}},
+		"a gateway far away": {func(w *world) { w.inlinePayment = false }, []string{"completed"}},
+		"stuck capture, then a slow commit": {func(w *world) {
+			w.inlinePayment = false
+			w.gateway.down = map[string]int{"capture": 60}
+			w.stock.fail = []string{"commit", "commit", "commit"}
+		}, []string{"needs_attention!", "settling", "completed"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			c.prepare(w)
+			var shown *[]string
+			require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate), func() { shown = w.shows() }).Status)
+			require.Equal(t, c.want, *shown)
+		})
+	}
+}
