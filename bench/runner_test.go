@@ -27,9 +27,9 @@ func TestEveryScenarioHasWhatItNeeds(t *testing.T) {
 	for _, named := range []string{report.Floor, report.Naive, report.Naive6, report.Raw, "rest", "half", "append"} {
 		require.True(t, seen[named], "%s is named elsewhere", named)
 	}
-	for _, aim := range report.Aims() {
-		require.True(t, seen[aim.Scenario], "%s has an aim", aim.Scenario)
-		require.True(t, aim.Against == "" || seen[aim.Against], "%s is compared with", aim.Against)
+	for _, a := range report.Aims() {
+		require.True(t, seen[a.Scenario], "%s is aimed at", a.Scenario)
+		require.True(t, a.Against == "" || seen[a.Against], "%s is compared with", a.Against)
 	}
 }
 

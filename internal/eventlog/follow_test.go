@@ -235,12 +235,13 @@ func TestAWatchNeedsNoReadForWhatItHears(t *testing.T) {
 		}()
 		require.Equal(t, int64(1), <-versions)
 		require.Equal(t, int64(2), <-versions)
-		time.Sleep(eventlog.DefaultPollMax - 1) // of the bubble's clock
-		require.Zero(t, log.reads.Load(), "who appends is here: others are not looked for soon")
+		require.Zero(t, log.reads.Load())
+		told := time.Now()
 		head, _, err = log.Append(t.Context(), "order-1", head, numbered(3, 3))
 		require.NoError(t, err)
 		require.Equal(t, int64(3), <-versions, "what others append is found all the same")
-		require.NotZero(t, log.reads.Load())
+		require.Equal(t, eventlog.DefaultPollMax, time.Since(told), "who appends is here: others are not looked for soon")
+		require.Equal(t, int32(1), log.reads.Load())
 		_, _, err = f.Append(t.Context(), "order-1", head, numbered(4, 4))
 		require.NoError(t, err)
 		require.Equal(t, int64(4), <-versions)
@@ -264,20 +265,27 @@ func TestWhoIsToldLooksSeldomAndAtOnceWhenNudged(t *testing.T) {
 				}
 			}
 		}()
-		head, _, err := log.Append(t.Context(), "order-1", event.Head{}, numbered(1, 2))
+		seldom := 4 * eventlog.DefaultPollMax
+		before := time.Now()
+		head, _, err := log.Append(t.Context(), "order-1", event.Head{}, numbered(1, 1))
 		require.NoError(t, err)
-		time.Sleep(3 * eventlog.DefaultPollMax) // of the bubble's clock
-		require.Zero(t, log.reads.Load())
+		require.Equal(t, int64(1), <-versions, "what nobody tells of is found all the same")
+		require.Equal(t, seldom, time.Since(before))
+		require.Equal(t, int32(1), log.reads.Load())
+
+		head, _, err = log.Append(t.Context(), "order-1", head, numbered(2, 2))
+		require.NoError(t, err)
 		f.Nudge("order-2")
 		synctest.Wait()
-		require.Zero(t, log.reads.Load(), "another stream's")
-		before := time.Now()
+		require.Equal(t, int32(1), log.reads.Load(), "another stream's")
+		before = time.Now()
 		f.Nudge("order-1")
-		require.Equal(t, int64(1), <-versions)
 		require.Equal(t, int64(2), <-versions)
 		require.Zero(t, time.Since(before))
+
 		_, _, err = log.Append(t.Context(), "order-1", head, numbered(3, 3))
 		require.NoError(t, err)
-		require.Equal(t, int64(3), <-versions, "what nobody tells of is found all the same")
+		require.Equal(t, int64(3), <-versions)
+		require.Equal(t, seldom, time.Since(before), "who was told is told again")
 	})
 }
