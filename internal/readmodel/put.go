@@ -135,34 +135,17 @@ func (s *Store) put(ctx context.Context, o Order, g guard) (bool, error) {
 	return s.putGuarded(ctx, d, g)
 }
 
-// putGuarded is for servers whose updates are atomic. The first version of an order is usually new, later ones
-// usually find one to replace: one round trip each.
+// putGuarded is for servers whose updates are atomic: an upsert. Where its filter finds nothing because something stands
+// there that the guard keeps, it meets the _id; so it does when it meets an insert of the same moment, whatever the guard says of
+// that one: once more, and there is something for the filter to find.
 func (s *Store) putGuarded(ctx context.Context, d document, g guard) (bool, error) {
-	isNew := d.Version == 1
-	for range putRounds {
-		if isNew {
-			inserted, err := s.insert(ctx, d)
-			if err != nil || inserted {
-				return inserted, err
-			}
+	for range 2 {
+		_, err := s.orders.ReplaceOne(ctx, g.filter(d), d, options.Replace().SetUpsert(true))
+		if !mongo.IsDuplicateKeyError(err) {
+			return err == nil, unavailable(ctx, err, "write list entry of order %s", d.ID)
 		}
-		result, err := s.orders.ReplaceOne(ctx, g.filter(d), d)
-		if err != nil {
-			return false, unavailable(ctx, err, "write list entry of order %s", d.ID)
-		}
-		if result.MatchedCount > 0 {
-			return true, nil
-		}
-		stored, found, err := s.Get(ctx, d.ID)
-		if err != nil {
-			return false, err
-		}
-		if found && !g.allows(stored.Version, d.Version) {
-			return false, nil
-		}
-		isNew = !found
 	}
-	return false, fault.New(fault.Unavailable, "the list entry of order %s does not hold still", d.ID)
+	return false, nil
 }
 
 // putInRow is for FerretDB 1: there a filter on more than _id scans the collection, and updates are lost. The
