@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/ordersaga/ordersaga/bench/internal/command"
 	"github.com/ordersaga/ordersaga/bench/internal/stats"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
@@ -47,7 +48,7 @@ func TestGrowth(t *testing.T) {
 	}
 	require.NotContains(t, r.Server, "does not say")
 	folder := filepath.Join(t.TempDir(), "results")
-	require.NoError(t, write(folder, r))
+	require.NoError(t, command.Leave(folder, "growth", r))
 	for _, name := range []string{"growth.json", "growth.md", "growth.svg"} {
 		require.FileExists(t, filepath.Join(folder, name))
 	}
@@ -151,7 +152,7 @@ func TestOptions(t *testing.T) {
 	_, err = parse([]string{"-h"}, io.Discard)
 	require.ErrorIs(t, err, flag.ErrHelp)
 	t.Setenv("MONGODB_URI", "")
-	require.ErrorContains(t, command(context.Background(), nil), "MONGODB_URI")
+	require.ErrorContains(t, do(context.Background(), nil), "MONGODB_URI")
 }
 
 func TestNumbers(t *testing.T) {

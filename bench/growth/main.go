@@ -7,14 +7,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
-	"os/signal"
-	"path/filepath"
-	"syscall"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -22,23 +17,14 @@ import (
 	moptions "go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ordersaga/ordersaga/bench/internal/bar"
+	"github.com/ordersaga/ordersaga/bench/internal/command"
 	"github.com/ordersaga/ordersaga/bench/internal/report"
 	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := command(ctx, os.Args[1:])
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "growth:", err)
-		os.Exit(1)
-	}
-}
+func main() { command.Main("growth", do) }
 
-func command(ctx context.Context, args []string) error {
+func do(ctx context.Context, args []string) error {
 	o, err := parse(args, os.Stderr)
 	if err != nil {
 		return err
@@ -51,11 +37,9 @@ func command(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := write(o.out, result); err != nil {
+	if err := command.Leave(o.out, "growth", result); err != nil {
 		return err
 	}
-	fmt.Println(result.Markdown())
-	fmt.Fprintf(os.Stderr, "written to %s: growth.json, growth.md, growth.svg\n", o.out)
 	return result.verdict()
 }
 
@@ -155,21 +139,4 @@ func server(ctx context.Context, db *mongo.Database) string {
 		return "FerretDB " + info.FerretDB.Version + " on PostgreSQL with DocumentDB"
 	}
 	return "MongoDB " + info.Version
-}
-
-// write writes the result in all its forms.
-func write(folder string, r *Result) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	data, err := json.MarshalIndent(r, "", " ")
-	if err != nil {
-		return err
-	}
-	for name, text := range map[string]string{"growth.json": string(data) + "\n", "growth.md": r.Markdown(), "growth.svg": r.SVG()} {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
 }
