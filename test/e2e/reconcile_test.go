@@ -114,6 +114,7 @@ func (s *stack) terminate(orderID string) {
 func TestReconcile(t *testing.T) {
 	s := newStack(t)
 	s.ownNamespace("RECONCILE_EVERY=1h")
+	s.pauseSchedule()
 	sku := s.sku(100)
 	keep := testenv.Unique("keep")
 	require.NoError(t, s.bus.Keep(keep, "#"))
@@ -300,7 +301,21 @@ func (s *stack) damagedStock() string {
 	return sku
 }
 
-// trigger has the schedule take its action now, and returns what came of it.
+// pauseSchedule leaves the check to the test: an interval begins with the clock's hour, and a test that crosses it would find
+// repaired what it has just broken.
+func (s *stack) pauseSchedule() {
+	s.t.Helper()
+	handle := s.temporal.ScheduleClient().GetHandle(s.ctx, "ordersaga-reconcile")
+	require.Eventually(s.t, func() bool {
+		return handle.Pause(s.ctx, client.SchedulePauseOptions{Note: "what is broken here stays broken until it is told to"}) == nil
+	}, time.Minute, 100*time.Millisecond, "the service has made its schedule")
+	require.Eventually(s.t, func() bool {
+		described, err := handle.Describe(s.ctx)
+		return err == nil && described.Schedule.State.Paused && len(described.Info.RunningWorkflows) == 0
+	}, time.Minute, 100*time.Millisecond, "the schedule rests")
+}
+
+// trigger has the schedule take its action now, and returns what came of it. Triggers count while it is paused, too.
 func (s *stack) trigger() (result struct{ Violations, Repaired int }) {
 	s.t.Helper()
 	handle := s.temporal.ScheduleClient().GetHandle(s.ctx, "ordersaga-reconcile")
