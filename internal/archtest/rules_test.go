@@ -84,11 +84,12 @@ var rules = []rule{
 	mayImport{from: "internal/notify", exactly: true, local: []string{"internal/fault"}, outside: []string{}},
 	mayImport{from: "internal/payment", exactly: true, outside: []string{}},
 	mayImport{
-		from: "internal/event/wire", local: []string{"internal/event", "internal/fault"}, outside: []string{"github.com/google/uuid"},
+		from: "internal/event/wire", local: []string{"internal/event", "internal/fault"},
+		outside: []string{"github.com/google/uuid", "github.com/go-json-experiment/json"},
 	},
 	mayImport{
 		from: "internal/eventlog", exactly: true, local: []string{"internal/event", "internal/fault"},
-		outside: []string{"github.com/gowebpki/jcs", "golang.org/x/sync"},
+		outside: []string{"github.com/go-json-experiment/json", "golang.org/x/sync"},
 	},
 
 	// One place for each driver, and cmd, which wires them.

@@ -3,10 +3,7 @@ package eventlog
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"time"
-
-	"github.com/gowebpki/jcs"
 
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -37,22 +34,6 @@ func PrevHash(stream string, head event.Head) string {
 // canonicalTime is the form of times in the canonical envelope: RFC 3339, UTC, always three decimals.
 const canonicalTime = "2006-01-02T15:04:05.000Z"
 
-// envelope is what the hash covers besides PrevHash. Its names are part of the format.
-type envelope struct {
-	Stream        string          `json:"stream"`
-	Version       int64           `json:"version"`
-	Key           string          `json:"key"`
-	ID            string          `json:"id"`
-	Type          string          `json:"type"`
-	Source        string          `json:"source"`
-	Subject       string          `json:"subject"`
-	Time          string          `json:"time"`
-	CorrelationID string          `json:"correlationId"`
-	CausationID   string          `json:"causationId"`
-	SchemaVersion int             `json:"schemaVersion"`
-	Data          json.RawMessage `json:"data"`
-}
-
 // Hash returns the hash of r, which covers r.PrevHash and everything else but r.Hash:
 //
 //	SHA-256("ordersaga/record/v1\n" ‖ prevHash (hex) ‖ "\n" ‖ RFC 8785 of the envelope)
@@ -62,24 +43,14 @@ func Hash(r event.Record) (string, error) {
 	if err := checkData(r.Data); err != nil {
 		return "", fault.Wrap(err, fault.CodeOf(err), "hash %s of stream %s", r.Key, r.Stream)
 	}
-	raw, err := json.Marshal(envelope{
-		Stream: r.Stream, Version: r.Version, Key: r.Key, ID: r.ID, Type: r.Type, Source: r.Source,
-		Subject: r.Subject, Time: r.Time.UTC().Truncate(event.TimeResolution).Format(canonicalTime),
-		CorrelationID: r.CorrelationID, CausationID: r.CausationID, SchemaVersion: r.SchemaVersion, Data: r.Data,
-	})
-	if err != nil {
-		return "", fault.Wrap(err, fault.Invalid, "marshal %s of stream %s", r.Key, r.Stream)
-	}
-	canonical, err := jcs.Transform(raw)
+	covered := make([]byte, 0, len(recordPrefix)+len(r.PrevHash)+len(r.Data)+envelopeBytes)
+	covered = append(append(append(covered, recordPrefix...), r.PrevHash...), '\n')
+	covered, err := appendEnvelope(covered, r)
 	if err != nil {
 		return "", fault.Wrap(err, fault.Invalid, "canonical form of %s of stream %s", r.Key, r.Stream)
 	}
-	sum := sha256.New()
-	sum.Write([]byte(recordPrefix))
-	sum.Write([]byte(r.PrevHash))
-	sum.Write([]byte{'\n'})
-	sum.Write(canonical)
-	return hex.EncodeToString(sum.Sum(nil)), nil
+	sum := sha256.Sum256(covered)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // Seal makes the records that entries become behind head: versions, hashes, normal form of times. It is the

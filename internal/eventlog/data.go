@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -36,89 +39,64 @@ func checkData(data json.RawMessage) error {
 	if len(data) > MaxDataBytes {
 		return fault.New(fault.TooLarge, "data takes %d bytes, more than %d", len(data), MaxDataBytes)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber()
-	token, err := decoder.Token()
-	if err != nil || token != json.Delim('{') {
+	if jsontext.Value(data).Kind() != '{' {
 		return fault.New(fault.Invalid, "data must be a JSON object")
 	}
-	if err := checkObject(decoder, 1); err != nil {
-		return err
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(data))
+	for {
+		switch err := checkToken(decoder); {
+		case err != nil:
+			return err
+		case decoder.StackDepth() > 0:
+		default:
+			return checkEnd(decoder)
+		}
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return fault.New(fault.Invalid, "data must be one JSON object and nothing behind it")
-	}
-	return nil
 }
 
-// checkObject reads the rest of an object whose { was read.
-func checkObject(decoder *json.Decoder, depth int) error {
-	names := make(map[string]struct{})
-	for decoder.More() {
-		token, err := decoder.Token()
-		if err != nil {
-			return fault.Wrap(err, fault.Invalid, "read data")
-		}
-		name, _ := token.(string)
-		if err := checkFieldName(name); err != nil {
-			return err
-		}
-		if _, twice := names[name]; twice {
-			return fault.New(fault.Invalid, "data has the name %q twice in one object", name)
-		}
-		names[name] = struct{}{}
-		if err := checkValue(decoder, depth, false); err != nil {
-			return err
-		}
+// checkToken reads the next token and checks it where it stands.
+func checkToken(decoder *jsontext.Decoder) error {
+	token, err := decoder.ReadToken()
+	var wrong *jsontext.SyntacticError
+	if errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &wrong) {
+		return fault.New(fault.Invalid, "data has the name %q twice in one object", wrong.JSONPointer.LastToken())
 	}
-	return closeDelim(decoder)
-}
-
-// checkArray reads the rest of an array whose [ was read.
-func checkArray(decoder *json.Decoder, depth int) error {
-	for decoder.More() {
-		if err := checkValue(decoder, depth, true); err != nil {
-			return err
-		}
-	}
-	return closeDelim(decoder)
-}
-
-// checkValue reads the next value.
-func checkValue(decoder *json.Decoder, depth int, inArray bool) error {
-	token, err := decoder.Token()
 	if err != nil {
 		return fault.Wrap(err, fault.Invalid, "read data")
 	}
-	switch v := token.(type) {
-	case json.Delim:
-		if depth >= maxDepth {
+	depth := decoder.StackDepth()
+	switch token.Kind() {
+	case '{', '[':
+		if depth > maxDepth {
 			return fault.New(fault.Invalid, "data nests deeper than %d", maxDepth)
 		}
-		if v == '{' {
-			return checkObject(decoder, depth+1)
-		}
-		if inArray {
+		// The array is the inner one; what it stands in is one below.
+		if outer, _ := decoder.StackIndex(depth - 1); token.Kind() == '[' && outer == '[' {
 			return fault.New(fault.Invalid, "data has an array directly in an array")
 		}
-		return checkArray(decoder, depth+1)
-	case json.Number:
-		n, err := v.Int64()
-		if err != nil || n > maxSafeInteger || n < -maxSafeInteger || v == "-0" {
-			return fault.New(fault.Invalid, "number %s is not an integer between -2^53 and 2^53", v)
+	case '0':
+		number := token.String()
+		n, err := strconv.ParseInt(number, 10, 64)
+		if err != nil || n > maxSafeInteger || n < -maxSafeInteger || number == "-0" {
+			return fault.New(fault.Invalid, "number %s is not an integer between -2^53 and 2^53", number)
 		}
-	case string:
-		if strings.ContainsRune(v, 0) {
+	case '"':
+		// In an object, names and values take turns.
+		text := token.String()
+		if in, length := decoder.StackIndex(depth); in == '{' && length%2 == 1 {
+			return checkFieldName(text)
+		}
+		if strings.IndexByte(text, 0) >= 0 {
 			return fault.New(fault.Invalid, "data has a string with a NUL character")
 		}
 	}
 	return nil
 }
 
-// closeDelim reads the } or ] that More saw.
-func closeDelim(decoder *json.Decoder) error {
-	if _, err := decoder.Token(); err != nil {
-		return fault.Wrap(err, fault.Invalid, "read data")
+// checkEnd accepts whitespace behind the object.
+func checkEnd(decoder *jsontext.Decoder) error {
+	if _, err := decoder.ReadToken(); !errors.Is(err, io.EOF) {
+		return fault.New(fault.Invalid, "data must be one JSON object and nothing behind it")
 	}
 	return nil
 }

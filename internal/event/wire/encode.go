@@ -88,7 +88,7 @@ func check(r event.Record, typ event.Type) error {
 	require(printable(r.CausationID), "/causationid", "must be at most 255 bytes without control characters")
 	require(r.Version >= 1, "/sequence", "must be at least 1")
 	require(r.SchemaVersion >= 1 && r.SchemaVersion <= typ.Version, "/dataschema", "must be a known version")
-	if _, err := parseAt(r.Data, 1); err != nil {
+	if err := checkObject(r.Data, 1); err != nil {
 		fields = append(fields, fault.Fieldf("/data", "must be a JSON object: %v", err))
 	}
 	return fault.NewInvalid("event "+shorten(r.ID), fields)

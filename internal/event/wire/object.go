@@ -3,9 +3,12 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
-	"strconv"
+	"errors"
+	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
@@ -20,28 +23,28 @@ type object struct {
 	fields map[string]json.RawMessage
 }
 
-// parse checks the whole body and returns it as an object. What two readers could read differently is refused:
-// bytes that are not UTF-8, a name that occurs twice in one object, anything behind the object.
-func parse(body []byte) (object, error) { return parseAt(body, 0) }
-
-// parseAt is parse for an object that will stand depth levels deep.
-func parseAt(body []byte, depth int) (object, error) {
-	switch {
-	case !utf8.Valid(body):
-		return object{}, malformed("", "is not valid UTF-8")
-	case !json.Valid(body):
-		return object{}, malformed("", "is not valid JSON")
-	case bytes.TrimLeft(body, " \t\r\n")[0] == '[':
-		return object{}, malformed("", "must be a JSON object, not a list: events are read one by one")
-	case bytes.TrimLeft(body, " \t\r\n")[0] != '{':
-		return object{}, malformed("", "must be a JSON object")
-	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber() // 1e400 is valid JSON, whoever may be able to use it
-	if err := checkNames(decoder, "", depth); err != nil {
+// parse checks the whole body and returns it as an object.
+func parse(body []byte) (object, error) {
+	if err := checkObject(body, 0); err != nil {
 		return object{}, err
 	}
 	return open("", body)
+}
+
+// checkObject checks an object that will stand depth levels deep. What two readers could read differently is refused:
+// bytes that are not UTF-8, a name that occurs twice in one object, anything behind the object.
+func checkObject(body []byte, depth int) error {
+	switch {
+	case !utf8.Valid(body):
+		return malformed("", "is not valid UTF-8")
+	case !json.Valid(body):
+		return malformed("", "is not valid JSON")
+	case jsontext.Value(body).Kind() == '[':
+		return malformed("", "must be a JSON object, not a list: events are read one by one")
+	case jsontext.Value(body).Kind() != '{':
+		return malformed("", "must be a JSON object")
+	}
+	return checkNames(body, depth)
 }
 
 // open reads one level of an object that parse has checked.
@@ -53,39 +56,35 @@ func open(at string, raw json.RawMessage) (object, error) {
 	return o, nil
 }
 
-// checkNames reads one value and refuses names that occur twice. The input is valid JSON.
-func checkNames(d *json.Decoder, at string, depth int) error {
-	token, err := d.Token()
-	if err != nil {
-		return malformed(at, "is not valid JSON")
-	}
-	delim, nested := token.(json.Delim)
-	if !nested {
-		return nil
-	}
-	if depth >= maxDepth {
-		return malformed(at, "is nested too deeply")
-	}
-	seen := make(map[string]bool)
-	for index := 0; d.More(); index++ {
-		name := strconv.Itoa(index)
-		if delim == '{' {
-			token, err = d.Token()
-			if err != nil {
-				return malformed(at, "is not valid JSON")
-			}
-			name, _ = token.(string)
-			if seen[name] {
-				return malformed(at+pointer(name), "occurs twice")
-			}
-			seen[name] = true
+// checkNames refuses names that occur twice in one object, and what is nested too deeply. The body is valid JSON and will
+// stand depth levels deep.
+func checkNames(body []byte, depth int) error {
+	// Half a surrogate pair is valid JSON, whoever may be able to use it.
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true))
+	for {
+		token, err := decoder.ReadToken()
+		var wrong *jsontext.SyntacticError
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &wrong):
+			return malformed(place(wrong.JSONPointer), "occurs twice")
+		case err != nil:
+			return malformed("", "is not valid JSON")
 		}
-		if err = checkNames(d, at+pointer(name), depth+1); err != nil {
-			return err
+		if kind := token.Kind(); (kind == '{' || kind == '[') && depth+decoder.StackDepth() > maxDepth {
+			return malformed(place(decoder.StackPointer()), "is nested too deeply")
 		}
 	}
-	_, err = d.Token()
-	return err
+}
+
+// place is a pointer as error messages tell it.
+func place(p jsontext.Pointer) string {
+	at := ""
+	for name := range p.Tokens() {
+		at += pointer(name)
+	}
+	return at
 }
 
 // has reports whether the field is there and not null.

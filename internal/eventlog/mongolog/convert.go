@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
@@ -146,11 +147,7 @@ func writeValue(out *bytes.Buffer, value bson.RawValue) error {
 }
 
 func writeString(out *bytes.Buffer, s string) error {
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(s); err != nil {
-		return err
-	}
-	out.Truncate(out.Len() - 1) // the line end that Encode adds
-	return nil
+	quoted, err := jsontext.AppendQuote(out.AvailableBuffer(), s)
+	out.Write(quoted)
+	return err
 }
