@@ -20,6 +20,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
+	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
@@ -266,8 +267,17 @@ func (l *lane) again(ctx context.Context, orderID string) {
 }
 
 func (l *lane) handle(ctx context.Context, e event.Event) {
-	if err := l.router.Handle(ctx, e); err != nil {
+	if err := insist(ctx, func() error { return l.router.Handle(ctx, e) }); err != nil {
 		l.fail(fmt.Errorf("say %s: %w", e.Type, err))
+	}
+}
+
+// insist does again what clients and consumers do again: a server that did not answer in time may have done it.
+func insist(ctx context.Context, do func() error) error {
+	for {
+		if err := do(); !errors.Is(err, fault.Unavailable) || ctx.Err() != nil {
+			return err
+		}
 	}
 }
 
@@ -276,8 +286,10 @@ func (l *lane) place(ctx context.Context, o order.Order) error {
 	l.mu.Lock()
 	l.placed[o.ID] = workflows.OrderInput{Order: o, CorrelationID: "corr"}
 	l.mu.Unlock()
-	_, err := l.sagas.Place(ctx, sagaclient.Placement{Order: o, CorrelationID: "corr", Fresh: true})
-	return err
+	return insist(ctx, func() error {
+		_, err := l.sagas.Place(ctx, sagaclient.Placement{Order: o, CorrelationID: "corr", Fresh: true})
+		return err
+	})
 }
 
 // drive says what the order waits for, until it has ended and its run has closed, or until somebody has to look at it.
