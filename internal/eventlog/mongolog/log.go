@@ -32,7 +32,7 @@ type Lookup int
 const (
 	// LookupAuto asks the server once which of the others fits it.
 	LookupAuto Lookup = iota
-	// LookupRange asks for ranges of _id and of (stream, version): MongoDB and FerretDB 2.
+	// LookupRange asks for ranges of _id: MongoDB and FerretDB 2.
 	LookupRange
 	// LookupProbe asks for one _id after the other: FerretDB 1, where nothing else uses an index.
 	LookupProbe
@@ -145,11 +145,15 @@ func (l *Log) Setup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	sorts, err := SortsWhatIsIndexed(ctx, l.events.Database())
+	if err != nil {
+		return err
+	}
 	indexes := []mongo.IndexModel{{
 		Keys:    bson.D{{Key: "stream", Value: 1}, {Key: "key", Value: 1}},
 		Options: options.Index().SetUnique(true).SetName("stream_key"),
 	}}
-	if lookup == LookupRange {
+	if lookup == LookupRange && !sorts {
 		indexes = append(indexes, mongo.IndexModel{
 			Keys:    bson.D{{Key: "stream", Value: 1}, {Key: "version", Value: 1}},
 			Options: options.Index().SetUnique(true).SetName("stream_version"),

@@ -18,7 +18,7 @@ const streamsBatch = 1000
 const lastRune = "\U0010FFFF"
 
 // Streams implements eventlog.Lister. Every stream has one document of version 1; these are read in one scan of
-// the index (stream, version). FerretDB 1 scans and sorts the collection.
+// the index (stream, version). FerretDB 2 finds them by another index and sorts; FerretDB 1 scans and sorts the collection.
 func (l *Log) Streams(ctx context.Context, prefix, after string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		filter := bson.D{

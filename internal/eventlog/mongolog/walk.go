@@ -15,8 +15,8 @@ import (
 // walkBatch is how many documents one round trip brings.
 const walkBatch = 1000
 
-// Walk implements eventlog.Walker: one scan along the index (stream, version). FerretDB 1 scans and sorts the
-// collection.
+// Walk implements eventlog.Walker: one scan along the index (stream, version). FerretDB 2 finds the streams by another index
+// and sorts them; FerretDB 1 scans and sorts the collection.
 func (l *Log) Walk(ctx context.Context, s eventlog.Selection) iter.Seq2[event.Record, error] {
 	return func(yield func(event.Record, error) bool) {
 		cursor, err := l.events.Find(ctx, selected(s), options.Find().
