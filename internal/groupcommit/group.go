@@ -1,6 +1,6 @@
 // Package groupcommit shares round trips between concurrent callers: what comes while round trips are under way waits, and
-// goes together as soon as one of those is done. Nobody waits when nothing is under way, and nothing is delayed in the hope
-// for company.
+// goes together as soon as one of those is done, or when they take too long. Nobody waits when nothing is under way, and
+// nothing is delayed in the hope for company.
 //
 // Each caller gets its own result. The callers that wait are bounded: whoever finds no place waits for one, which is the
 // back-pressure.
@@ -29,6 +29,10 @@ type Config[T any] struct {
 	Timeout time.Duration
 	// Lanes is how many round trips are under way at once. Default 1.
 	Lanes int
+	// Overtake is how long somebody waits for the round trips that are under way before another lane is opened, unless what
+	// waits fills a round trip. The longer, the more callers share one, and the longer they wait for one that hangs. By default
+	// nobody waits while there is a lane.
+	Overtake time.Duration
 	// Most is the most weight that goes in one round trip; one item goes, whatever its weight. Default 100.
 	Most int
 	// Weight is what an item weighs. Default 1 each.
@@ -56,8 +60,8 @@ func (c *Config[T]) Validate() error {
 		return errors.New("groupcommit: Write is missing")
 	case c.Timeout <= 0:
 		return fmt.Errorf("groupcommit: Timeout %s must be positive", c.Timeout)
-	case c.Lanes < 0 || c.Most < 0 || c.Places < 0:
-		return fmt.Errorf("groupcommit: Lanes %d, Most %d and Places %d must be positive", c.Lanes, c.Most, c.Places)
+	case c.Lanes < 0 || c.Most < 0 || c.Places < 0 || c.Overtake < 0:
+		return fmt.Errorf("groupcommit: Lanes %d, Most %d, Places %d and Overtake %s must be positive", c.Lanes, c.Most, c.Places, c.Overtake)
 	}
 	return nil
 }
@@ -71,12 +75,17 @@ type Group[T any] struct {
 	mu    sync.Mutex
 	queue []*member[T]
 	busy  int
+	// waiting is what those in the queue weigh.
+	waiting int
+	// watched tells that somebody will look whether those who wait have waited long enough.
+	watched bool
 }
 
 // member is one caller's item.
 type member[T any] struct {
-	item T
-	ctx  context.Context
+	item  T
+	ctx   context.Context
+	since time.Time
 	// done has room for the result: nobody waits for a caller who left.
 	done chan error
 }
@@ -98,7 +107,7 @@ func (g *Group[T]) Do(ctx context.Context, item T) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	one := &member[T]{item: item, ctx: ctx, done: make(chan error, 1)}
+	one := &member[T]{item: item, ctx: ctx, since: time.Now(), done: make(chan error, 1)}
 	g.add(one)
 	select {
 	case err := <-one.done:
@@ -108,15 +117,45 @@ func (g *Group[T]) Do(ctx context.Context, item T) error {
 	}
 }
 
-// add queues a member, and opens a lane for it where one is free.
+// add queues a member, and opens a lane for it where it need not wait.
 func (g *Group[T]) add(one *member[T]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.queue = append(g.queue, one)
-	if g.busy < g.cfg.Lanes {
-		g.busy++
-		go g.lane()
+	g.waiting += g.cfg.Weight(one.item)
+	switch {
+	case g.busy == 0, g.busy < g.cfg.Lanes && (g.cfg.Overtake == 0 || g.waiting >= g.cfg.Most):
+		g.open()
+	case g.cfg.Overtake > 0 && !g.watched:
+		g.watch(g.cfg.Overtake)
 	}
+}
+
+// open opens a lane. It needs the lock.
+func (g *Group[T]) open() {
+	g.busy++
+	go g.lane()
+}
+
+// watch looks after a while whether the first of those who wait has waited long enough. It needs the lock.
+func (g *Group[T]) watch(after time.Duration) {
+	g.watched = true
+	time.AfterFunc(after, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.watched = false
+		if len(g.queue) == 0 {
+			return
+		}
+		left := g.cfg.Overtake - time.Since(g.queue[0].since)
+		if left <= 0 {
+			left = g.cfg.Overtake
+			if g.busy < g.cfg.Lanes {
+				g.open()
+			}
+		}
+		g.watch(left)
+	})
 }
 
 // lane writes what waits, until nothing does.
@@ -137,16 +176,18 @@ func (g *Group[T]) take() []*member[T] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var members []*member[T]
-	for weight := 0; len(g.queue) > 0; {
+	for taken := 0; len(g.queue) > 0; {
 		one := g.queue[0]
+		weight := g.cfg.Weight(one.item)
 		if one.ctx.Err() == nil {
-			if weight += g.cfg.Weight(one.item); weight > g.cfg.Most && len(members) > 0 {
+			if taken += weight; taken > g.cfg.Most && len(members) > 0 {
 				return members
 			}
 			members = append(members, one)
 		} // else its caller has left, and nothing of it was sent
 		g.queue[0] = nil
 		g.queue = g.queue[1:]
+		g.waiting -= weight
 	}
 	if len(members) == 0 {
 		g.busy--

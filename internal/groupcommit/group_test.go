@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
@@ -24,12 +25,13 @@ var errEven = errors.New("even")
 func TestEachGetsItsOwnResult(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		lanes, most := rapid.IntRange(1, 4).Draw(rt, "lanes"), rapid.IntRange(1, 20).Draw(rt, "most")
+		overtake := time.Duration(rapid.IntRange(0, 3).Draw(rt, "microseconds to overtake")) * time.Microsecond
 		leaveOut := rapid.Bool().Draw(rt, "leaves out what is behind a failure")
 		places := rapid.IntRange(1, 40).Draw(rt, "places")
 		var mu sync.Mutex
 		tried, underWay := map[int]int{}, 0
 		g, err := groupcommit.New(groupcommit.Config[int]{
-			Lanes: lanes, Most: most, Places: places, Timeout: time.Minute, Weight: func(n int) int { return n%3 + 1 },
+			Lanes: lanes, Overtake: overtake, Most: most, Places: places, Timeout: time.Minute, Weight: func(n int) int { return n%3 + 1 },
 			Write: func(_ context.Context, items []int) []error {
 				mu.Lock()
 				defer mu.Unlock()
@@ -109,11 +111,76 @@ func TestARoundTripIsBounded(t *testing.T) {
 	})
 }
 
+// What comes while a round trip is under way shares the next one, though there is another lane; when that one hangs, nobody
+// waits for it longer than is allowed.
+func TestWhatTakesTooLongIsOvertaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const overtake = 50 * time.Millisecond
+		type trip struct {
+			items []int
+			after time.Duration
+		}
+		began := time.Now()
+		trips, answer := make(chan trip), make(chan struct{})
+		g, err := groupcommit.New(groupcommit.Config[int]{Lanes: 2, Most: 4, Overtake: overtake, Timeout: time.Minute,
+			Write: func(_ context.Context, items []int) []error {
+				trips <- trip{items, time.Since(began)}
+				<-answer
+				return make([]error, len(items))
+			}})
+		require.NoError(t, err)
+		var all sync.WaitGroup
+		do := func(items ...int) {
+			for _, item := range items {
+				all.Go(func() { assert.NoError(t, g.Do(t.Context(), item)) })
+				synctest.Wait()
+			}
+		}
+		do(1)
+		require.Equal(t, trip{[]int{1}, 0}, <-trips, "nobody waits when nothing is under way")
+		do(2, 3, 4)
+		answer <- struct{}{}
+		require.Equal(t, trip{[]int{2, 3, 4}, 0}, <-trips, "they share it")
+		do(5, 6)
+		require.Equal(t, trip{[]int{5, 6}, overtake}, <-trips, "the one before them hangs")
+		do(7)
+		for range 2 {
+			answer <- struct{}{}
+		}
+		require.Equal(t, trip{[]int{7}, overtake}, <-trips, "there are no more lanes than these")
+		answer <- struct{}{}
+		all.Wait()
+		synctest.Wait()
+		do(8)
+		require.Equal(t, trip{[]int{8}, overtake}, <-trips)
+		// Who comes late in the wait of another waits as long.
+		do(9)
+		<-time.After(overtake - time.Millisecond)
+		answer <- struct{}{}
+		require.Equal(t, trip{[]int{9}, 2*overtake - time.Millisecond}, <-trips)
+		do(10)
+		require.Equal(t, trip{[]int{10}, 3*overtake - time.Millisecond}, <-trips)
+		for range 2 {
+			answer <- struct{}{}
+		}
+		all.Wait()
+		synctest.Wait()
+		do(11)
+		require.Equal(t, trip{[]int{11}, 3*overtake - time.Millisecond}, <-trips)
+		do(12, 13, 14, 15)
+		require.Equal(t, trip{[]int{12, 13, 14, 15}, 3*overtake - time.Millisecond}, <-trips, "more company cannot come")
+		for range 2 {
+			answer <- struct{}{}
+		}
+		all.Wait()
+	})
+}
+
 func TestConfig(t *testing.T) {
 	write := func(context.Context, []int) []error { return nil }
 	for _, bad := range []groupcommit.Config[int]{
 		{Timeout: 1}, {Write: write}, {Write: write, Timeout: -1}, {Write: write, Timeout: 1, Lanes: -1},
-		{Write: write, Timeout: 1, Most: -1}, {Write: write, Timeout: 1, Places: -1},
+		{Write: write, Timeout: 1, Most: -1}, {Write: write, Timeout: 1, Places: -1}, {Write: write, Timeout: 1, Overtake: -1},
 	} {
 		_, err := groupcommit.New(bad)
 		require.Error(t, err)

@@ -67,8 +67,12 @@ func (c *Config) Validate() error {
 // stripes is the number of locks that put the writes of one process in a row on FerretDB 1.
 const stripes = 64
 
-// lanes is how many round trips that write are under way at once; what comes meanwhile shares the next.
-const lanes = 2
+// lanes is how many round trips that write are under way at once; what comes meanwhile shares the next, unless it has waited
+// for overtake.
+const (
+	lanes    = 4
+	overtake = 200 * time.Millisecond
+)
 
 // Store is the read model. It needs no closing; the client behind Config.Database is the caller's.
 type Store struct {
@@ -100,7 +104,7 @@ func New(cfg Config) (*Store, error) {
 		seed:    maphash.MakeSeed(),
 	}
 	var err error
-	s.group, err = groupcommit.New(groupcommit.Config[document]{Write: s.together, Timeout: cfg.Timeout, Lanes: lanes})
+	s.group, err = groupcommit.New(groupcommit.Config[document]{Write: s.together, Timeout: cfg.Timeout, Lanes: lanes, Overtake: overtake})
 	return s, err
 }
 

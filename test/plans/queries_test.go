@@ -207,6 +207,18 @@ func (w *world) questions(t *testing.T) []question {
 	all := []question{
 		{name: "the head of a stream", ask: ok(func(ctx context.Context) error { _, _, err := w.coldLog(t).Head(ctx, "sku-long"); return err })},
 		{name: "a timeline", ask: ok(func(ctx context.Context) error { _, err := w.coldLog(t).Read(ctx, "order-7", 0, 0); return err })},
+		{name: "what streams are about", ask: func(t *testing.T) {
+			log := w.coldLog(t)
+			var all sync.WaitGroup
+			for i := range 8 {
+				all.Go(func() {
+					if first, err := log.Read(t.Context(), fmt.Sprintf("order-%d", i), 0, 1); err != nil || len(first) != 1 {
+						t.Errorf("the first record of order %d: %v, %v", i, first, err)
+					}
+				})
+			}
+			all.Wait()
+		}},
 		{name: "a page of a timeline", ask: ok(func(ctx context.Context) error { _, err := w.coldLog(t).Read(ctx, "sku-long", 50, 20); return err })},
 		{name: "an append behind a head that was never seen", ask: ok(func(ctx context.Context) error {
 			_, _, err := w.coldLog(t).Append(ctx, "sku-long", w.head, []ours.Entry{entry("sku-long", long)})

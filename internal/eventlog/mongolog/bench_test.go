@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -92,7 +93,7 @@ func BenchmarkAppendAtOnce(b *testing.B) {
 			b.Run(fmt.Sprintf("%d lanes, %d records", lanes, docs), func(b *testing.B) {
 				uri, name := testenv.MongoDB(b)
 				db := connect(b, uri, name)
-				log, err := New(Config{Database: db, Lanes: lanes})
+				log, err := New(Config{Database: db, Lanes: lanes, Overtake: time.Nanosecond})
 				require.NoError(b, err)
 				require.NoError(b, log.Setup(b.Context()))
 				var streams atomic.Int64

@@ -20,11 +20,11 @@ type commits struct {
 	group *groupcommit.Group[[]document]
 }
 
-func newCommits(lanes int, timeout time.Duration, write func(context.Context, []document, bool) error) (*commits, error) {
+func newCommits(lanes int, overtake, timeout time.Duration, write func(context.Context, []document, bool) error) (*commits, error) {
 	c := &commits{write: write}
 	var err error
 	c.group, err = groupcommit.New(groupcommit.Config[[]document]{
-		Write: c.together, Timeout: timeout, Lanes: lanes,
+		Write: c.together, Timeout: timeout, Lanes: lanes, Overtake: overtake,
 		Most: eventlog.MaxBatch, Weight: func(docs []document) int { return len(docs) },
 	})
 	return c, err

@@ -87,7 +87,7 @@ func newCollection() *collection {
 }
 
 func group(t require.TestingT, c *collection, lanes int, timeout time.Duration) *commits {
-	commits, err := newCommits(lanes, timeout, c.write)
+	commits, err := newCommits(lanes, 0, timeout, c.write)
 	require.NoError(t, err)
 	return commits
 }

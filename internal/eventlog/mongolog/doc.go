@@ -47,6 +47,8 @@
 // stream is read (primary, read concern majority) and eventlog.Settle says how to go on. Nothing is concluded
 // from the absence of a record but to try again, and nothing is read out of the texts of errors.
 //
+// Questions for the first record of a stream share round trips as well.
+//
 // A head that this process has not seen itself costs one look-up by _id, so that a wrong one is Corrupt and not
 // a fork. Heads that it has seen are remembered in a small cache of facts: records never change, so a remembered
 // head can be old but not wrong. A database that is dropped or restored to an earlier time under a running

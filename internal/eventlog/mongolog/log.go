@@ -15,6 +15,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
 	"github.com/ordersaga/ordersaga/internal/eventlog"
+	"github.com/ordersaga/ordersaga/internal/groupcommit"
 )
 
 // Defaults of Config.
@@ -23,7 +24,9 @@ const (
 	DefaultTimeout    = 10 * time.Second
 	DefaultHeads      = 8192
 	DefaultFirsts     = 2048
-	DefaultLanes      = 2
+	DefaultLanes      = 4
+	// DefaultOvertake is longer than an insert takes on a server that is well, and shorter than anybody minds.
+	DefaultOvertake = 200 * time.Millisecond
 )
 
 // Lookup says how records are found.
@@ -53,8 +56,10 @@ type Config struct {
 	// Firsts is about how many of the streams that this process has begun keep their first record in memory, some kB each.
 	// Default 2048.
 	Firsts int
-	// Lanes is how many round trips that write are under way at once; what comes meanwhile shares the next. Default 2.
+	// Lanes is how many round trips that write are under way at once; what comes meanwhile shares the next. Default 4.
 	Lanes int
+	// Overtake is how long an append waits for a round trip that is under way before it gets one of its own. Default 200 ms.
+	Overtake time.Duration
 	// Logger hears of retries, at debug level, and of servers that are only stand-ins. Default: silence.
 	Logger *slog.Logger
 }
@@ -76,14 +81,18 @@ func (c *Config) Validate() error {
 	if c.Lanes == 0 {
 		c.Lanes = DefaultLanes
 	}
+	if c.Overtake == 0 {
+		c.Overtake = DefaultOvertake
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	switch {
 	case c.Database == nil:
 		return fmt.Errorf("mongolog: Database is missing")
-	case c.Timeout < 0 || c.Heads < 0 || c.Firsts < 0 || c.Lanes < 0:
-		return fmt.Errorf("mongolog: Timeout %s, Heads %d, Firsts %d and Lanes %d must be positive", c.Timeout, c.Heads, c.Firsts, c.Lanes)
+	case c.Timeout < 0 || c.Heads < 0 || c.Firsts < 0 || c.Lanes < 0 || c.Overtake < 0:
+		return fmt.Errorf("mongolog: Timeout %s, Heads %d, Firsts %d, Lanes %d and Overtake %s must be positive",
+			c.Timeout, c.Heads, c.Firsts, c.Lanes, c.Overtake)
 	case c.Lookup < LookupAuto || c.Lookup > LookupProbe:
 		return fmt.Errorf("mongolog: there is no Lookup %d", c.Lookup)
 	}
@@ -104,6 +113,8 @@ type Log struct {
 	keys keyCache
 	// insert inserts documents, perhaps together with those of others; tests put a saboteur in its place.
 	insert func(ctx context.Context, docs []document) error
+	// beginnings are questions for first records.
+	beginnings *groupcommit.Group[*beginning]
 }
 
 var (
@@ -130,12 +141,15 @@ func New(cfg Config) (*Log, error) {
 		firsts:  newFirstCache(cfg.Firsts),
 	}
 	l.lookup.Store(int32(cfg.Lookup))
-	commits, err := newCommits(cfg.Lanes, cfg.Timeout, l.write)
+	commits, err := newCommits(cfg.Lanes, cfg.Overtake, cfg.Timeout, l.write)
 	if err != nil {
 		return nil, err
 	}
 	l.insert = commits.insert
-	return l, nil
+	l.beginnings, err = groupcommit.New(groupcommit.Config[*beginning]{
+		Write: l.readFirsts, Timeout: cfg.Timeout, Lanes: cfg.Lanes, Overtake: cfg.Overtake,
+	})
+	return l, err
 }
 
 // Setup makes the indexes; call it once before the first append of a new database. It may be called again and

@@ -26,8 +26,11 @@ func (l *Log) Read(ctx context.Context, stream string, after int64, limit int) (
 		}
 	}
 	read := l.readRange
-	if lookup == LookupProbe {
+	switch {
+	case lookup == LookupProbe:
 		read = l.readProbe
+	case after == 0 && limit == 1:
+		read = l.readFirst
 	}
 	records, err := read(ctx, stream, after, limit)
 	if errors.Is(err, fault.Corrupt) {
@@ -139,6 +142,15 @@ func (l *Log) readRange(ctx context.Context, stream string, after int64, limit i
 		}
 	}
 	return records, nil
+}
+
+// readFirst reads the first version alone.
+func (l *Log) readFirst(ctx context.Context, stream string, _ int64, _ int) ([]event.Record, error) {
+	r, found, err := l.first(ctx, stream)
+	if err != nil || !found {
+		return nil, err
+	}
+	return []event.Record{r}, nil
 }
 
 // headRange reads the newest version.

@@ -290,7 +290,7 @@ func TestConfig(t *testing.T) {
 	_, err := New(Config{})
 	require.ErrorContains(t, err, "Database")
 	db := newLog(t).events.Database()
-	for _, bad := range []Config{{Database: db, Timeout: -1}, {Database: db, Heads: -1}, {Database: db, Lanes: -1}, {Database: db, Lookup: 9}} {
+	for _, bad := range []Config{{Database: db, Timeout: -1}, {Database: db, Heads: -1}, {Database: db, Lanes: -1}, {Database: db, Overtake: -1}, {Database: db, Lookup: 9}} {
 		_, err := New(bad)
 		require.Error(t, err)
 	}

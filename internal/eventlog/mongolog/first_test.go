@@ -1,0 +1,56 @@
+package mongolog
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/testenv"
+)
+
+// Questions for first records share round trips, and each gets its own answer: there, not there, damaged.
+func TestFirstRecordsAreReadTogether(t *testing.T) {
+	uri, name := testenv.MongoDB(t)
+	db := connect(t, uri, name)
+	writer, err := New(Config{Database: db, Lookup: LookupRange})
+	require.NoError(t, err)
+	const streams = 12
+	for i := range streams {
+		_, _, err := writer.Append(t.Context(), fmt.Sprintf("order-%d", i), event.Head{}, entries("a", "b", "c"))
+		require.NoError(t, err)
+	}
+	_, err = writer.events.DeleteOne(t.Context(), bson.D{{Key: "_id", Value: documentID("order-3", 1)}})
+	require.NoError(t, err)
+	_, err = writer.events.UpdateByID(t.Context(), documentID("order-5", 1), bson.D{{Key: "$set", Value: bson.D{{Key: "data", Value: 1.5}}}})
+	require.NoError(t, err)
+
+	log, err := New(Config{Database: db, Lookup: LookupRange, Lanes: 1})
+	require.NoError(t, err)
+	var all sync.WaitGroup
+	for i := range 2 * streams {
+		for range 3 {
+			all.Go(func() {
+				stream := fmt.Sprintf("order-%d", i)
+				records, err := log.Read(t.Context(), stream, 0, 1)
+				switch {
+				case i == 3, i == 5:
+					assert.ErrorIs(t, err, fault.Corrupt, stream)
+					assert.ErrorContains(t, err, stream)
+				case i >= streams:
+					assert.NoError(t, err, stream)
+					assert.Empty(t, records, stream)
+				case assert.NoError(t, err, stream) && assert.Len(t, records, 1, stream):
+					assert.Equal(t, stream, records[0].Stream)
+					assert.EqualValues(t, 1, records[0].Version, stream)
+				}
+			})
+		}
+	}
+	all.Wait()
+}
