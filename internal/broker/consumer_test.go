@@ -247,6 +247,7 @@ func TestWithoutAPublisherMessagesStay(t *testing.T) {
 	b.stats(t, func(s broker.ConsumerStats) bool { return s.Requeued >= 2 })
 	require.NoError(t, b.consumer.Stop(patient(t)))
 	require.Equal(t, "o-1", brokertest.Queue(t, url, b.topology.Inbox()).Next(t).MessageID)
+	require.Zero(t, brokertest.Depth(t, url, b.topology.Inbox()), "it is there once")
 }
 
 // The connection breaks while a handler works: what it says afterwards must not reach the next session, where

@@ -63,4 +63,5 @@ func TestADrainThatTakesTooLongEndsTheHandlers(t *testing.T) {
 	again := brokertest.Queue(t, url, b.topology.Inbox()).Next(t)
 	require.Equal(t, "o-1", again.MessageID, "it is tried by the next one")
 	require.NotContains(t, again.Headers, broker.HeaderAttempts, "no attempt is counted")
+	require.Zero(t, brokertest.Depth(t, url, b.topology.Inbox()), "once")
 }

@@ -121,6 +121,9 @@ func checkEntry(stream string, e event.Entry) error {
 			return fault.New(fault.Invalid, "entry %q of stream %s has text that is not UTF-8, or NUL in it", e.Key, stream)
 		}
 	}
+	if e.SchemaVersion < 0 || e.SchemaVersion > maxSafeInteger {
+		return fault.New(fault.Invalid, "entry %s of stream %s has schema version %d: RFC 8785 keeps 0 to 2^53", e.Key, stream, e.SchemaVersion)
+	}
 	if y := e.Time.Year(); y < 1 || y > 9999 {
 		return fault.New(fault.Invalid, "entry %s of stream %s is of the year %d: RFC 3339 has 4 digits", e.Key, stream, y)
 	}

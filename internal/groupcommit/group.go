@@ -1,6 +1,5 @@
-// Package groupcommit shares round trips between concurrent callers: what comes while round trips are under way waits, and
-// goes together as soon as one of those is done, or when they take too long. Nobody waits when nothing is under way, and
-// nothing is delayed in the hope for company.
+// Package groupcommit shares round trips between concurrent callers: what comes while a round trip is under way waits, and
+// goes together as soon as it is done, or when it takes too long. Nobody waits when nothing is under way.
 //
 // Each caller gets its own result. The callers that wait are bounded: whoever finds no place waits for one, which is the
 // back-pressure.
@@ -12,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,9 +29,9 @@ type Config[T any] struct {
 	Timeout time.Duration
 	// Lanes is how many round trips are under way at once. Default 1.
 	Lanes int
-	// Overtake is how long somebody waits for the round trips that are under way before another lane is opened, unless what
-	// waits fills a round trip. The longer, the more callers share one, and the longer they wait for one that hangs. By default
-	// nobody waits while there is a lane.
+	// Overtake is how long a round trip may take before those who wait get another lane beside it, unless they fill a round
+	// trip before. The longer, the more callers share one, and the longer they wait for one that hangs. By default nobody
+	// waits while there is a lane.
 	Overtake time.Duration
 	// Most is the most weight that goes in one round trip; one item goes, whatever its weight. Default 100.
 	Most int
@@ -74,18 +74,20 @@ type Group[T any] struct {
 
 	mu    sync.Mutex
 	queue []*member[T]
-	busy  int
 	// waiting is what those in the queue weigh.
 	waiting int
-	// watched tells that somebody will look whether those who wait have waited long enough.
+	// busy are the lanes that are open; opened those of them that have not taken anything yet.
+	busy, opened int
+	// underWay is when the round trips that are under way began, the oldest first.
+	underWay []time.Time
+	// watched tells that somebody will look whether these take too long.
 	watched bool
 }
 
 // member is one caller's item.
 type member[T any] struct {
-	item  T
-	ctx   context.Context
-	since time.Time
+	item T
+	ctx  context.Context
 	// done has room for the result: nobody waits for a caller who left.
 	done chan error
 }
@@ -107,7 +109,7 @@ func (g *Group[T]) Do(ctx context.Context, item T) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	one := &member[T]{item: item, ctx: ctx, since: time.Now(), done: make(chan error, 1)}
+	one := &member[T]{item: item, ctx: ctx, done: make(chan error, 1)}
 	g.add(one)
 	select {
 	case err := <-one.done:
@@ -123,36 +125,44 @@ func (g *Group[T]) add(one *member[T]) {
 	defer g.mu.Unlock()
 	g.queue = append(g.queue, one)
 	g.waiting += g.cfg.Weight(one.item)
-	switch {
-	case g.busy == 0, g.busy < g.cfg.Lanes && (g.cfg.Overtake == 0 || g.waiting >= g.cfg.Most):
+	switch left := g.overtakeIn(); {
+	case g.busy == 0, g.busy < g.cfg.Lanes && (left <= 0 || g.waiting >= (g.opened+1)*g.cfg.Most):
 		g.open()
-	case g.cfg.Overtake > 0 && !g.watched:
-		g.watch(g.cfg.Overtake)
+	case g.busy < g.cfg.Lanes && !g.watched:
+		g.watch(left)
 	}
+}
+
+// overtakeIn is after what time whoever waits may have another lane: when every round trip takes too long. It needs the lock.
+func (g *Group[T]) overtakeIn() time.Duration {
+	if g.opened > 0 || len(g.underWay) == 0 {
+		return g.cfg.Overtake
+	}
+	return g.cfg.Overtake - time.Since(g.underWay[len(g.underWay)-1])
 }
 
 // open opens a lane. It needs the lock.
 func (g *Group[T]) open() {
 	g.busy++
+	g.opened++
 	go g.lane()
 }
 
-// watch looks after a while whether the first of those who wait has waited long enough. It needs the lock.
+// watch looks after a while whether those who wait may have another lane. It needs the lock.
 func (g *Group[T]) watch(after time.Duration) {
 	g.watched = true
 	time.AfterFunc(after, func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.watched = false
-		if len(g.queue) == 0 {
+		if len(g.queue) == 0 || g.busy == g.cfg.Lanes {
+			// No lane closes while somebody waits.
 			return
 		}
-		left := g.cfg.Overtake - time.Since(g.queue[0].since)
+		left := g.overtakeIn()
 		if left <= 0 {
+			g.open()
 			left = g.cfg.Overtake
-			if g.busy < g.cfg.Lanes {
-				g.open()
-			}
 		}
 		g.watch(left)
 	})
@@ -160,28 +170,32 @@ func (g *Group[T]) watch(after time.Duration) {
 
 // lane writes what waits, until nothing does.
 func (g *Group[T]) lane() {
-	for {
-		members := g.take()
+	for first := true; ; first = false {
+		members, began := g.take(first)
 		if len(members) == 0 {
 			return
 		}
 		for len(members) > 0 {
 			members = g.together(members)
 		}
+		g.end(began)
 	}
 }
 
-// take takes what goes in one round trip. When there is nothing, the lane is closed on return.
-func (g *Group[T]) take() []*member[T] {
+// take takes what goes in one round trip of a lane, perhaps its first, which begins. When there is nothing, the lane is closed
+// on return.
+func (g *Group[T]) take(first bool) (members []*member[T], began time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var members []*member[T]
+	if first {
+		g.opened--
+	}
 	for taken := 0; len(g.queue) > 0; {
 		one := g.queue[0]
 		weight := g.cfg.Weight(one.item)
 		if one.ctx.Err() == nil {
 			if taken += weight; taken > g.cfg.Most && len(members) > 0 {
-				return members
+				break
 			}
 			members = append(members, one)
 		} // else its caller has left, and nothing of it was sent
@@ -191,8 +205,19 @@ func (g *Group[T]) take() []*member[T] {
 	}
 	if len(members) == 0 {
 		g.busy--
+		return nil, began
 	}
-	return members
+	began = time.Now()
+	g.underWay = append(g.underWay, began)
+	return members, began
+}
+
+// end notes that a round trip is over.
+func (g *Group[T]) end(began time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	at := slices.Index(g.underWay, began)
+	g.underWay = slices.Delete(g.underWay, at, at+1)
 }
 
 // together makes one round trip, and returns the members of which is known that nothing was tried.

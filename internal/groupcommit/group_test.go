@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -173,6 +174,66 @@ func TestWhatTakesTooLongIsOvertaken(t *testing.T) {
 			answer <- struct{}{}
 		}
 		all.Wait()
+	})
+}
+
+// As long as a round trip hangs, nobody else waits for it.
+func TestWhatHangsIsWaitedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const overtake = 50 * time.Millisecond
+		began, hung := time.Now(), make(chan struct{})
+		g, err := groupcommit.New(groupcommit.Config[string]{Lanes: 3, Overtake: overtake, Timeout: time.Minute,
+			Write: func(_ context.Context, items []string) []error {
+				if items[0] == "hangs" {
+					<-hung
+				}
+				return make([]error, len(items))
+			}})
+		require.NoError(t, err)
+		var all sync.WaitGroup
+		all.Go(func() { assert.NoError(t, g.Do(t.Context(), "hangs")) })
+		synctest.Wait()
+		for range 10 {
+			require.NoError(t, g.Do(t.Context(), "well"))
+			require.Equal(t, overtake, time.Since(began))
+		}
+		close(hung)
+		all.Wait()
+	})
+}
+
+// A burst gets as many round trips as it fills, and no more.
+func TestABurstFillsItsRoundTrips(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const most = 10
+		var mu sync.Mutex
+		var sizes []int
+		answer := make(chan struct{})
+		g, err := groupcommit.New(groupcommit.Config[int]{Lanes: 4, Most: most, Overtake: time.Hour, Timeout: 2 * time.Hour,
+			Write: func(_ context.Context, items []int) []error {
+				mu.Lock()
+				sizes = append(sizes, len(items))
+				mu.Unlock()
+				<-answer
+				return make([]error, len(items))
+			}})
+		require.NoError(t, err)
+		var all sync.WaitGroup
+		do := func(n int) {
+			for i := range n {
+				all.Go(func() { assert.NoError(t, g.Do(t.Context(), i)) })
+			}
+			synctest.Wait()
+		}
+		do(1)
+		do(2*most + 5)
+		mu.Lock()
+		slices.Sort(sizes)
+		assert.Equal(t, []int{1, most, most}, sizes)
+		mu.Unlock()
+		close(answer)
+		all.Wait()
+		assert.Equal(t, []int{1, most, most, 5}, sizes)
 	})
 }
 

@@ -274,9 +274,17 @@ func (l *lane) handle(ctx context.Context, e event.Event) {
 
 // insist does again what clients and consumers do again: a server that did not answer in time may have done it.
 func insist(ctx context.Context, do func() error) error {
+	ticks := time.NewTicker(50 * time.Millisecond)
+	defer ticks.Stop()
 	for {
-		if err := do(); !errors.Is(err, fault.Unavailable) || ctx.Err() != nil {
+		err := do()
+		if !errors.Is(err, fault.Unavailable) {
 			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-ticks.C:
 		}
 	}
 }

@@ -92,6 +92,7 @@ var refuseCases = []testCase{
 			"long key": func(e *event.Entry) { e.Key = strings.Repeat("k", 513) },
 			"NUL":      func(e *event.Entry) { e.Subject = "a\x00b" },
 			"no UTF-8": func(e *event.Entry) { e.CorrelationID = "\xff" },
+			"schema":   func(e *event.Entry) { e.SchemaVersion = 1 << 53 },
 			"year":     func(e *event.Entry) { e.Time = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
 		} {
 			e := entry("k", "it")

@@ -1,7 +1,7 @@
 // Package mongolog keeps the event log in a collection of a server that speaks MongoDB's wire protocol: MongoDB
 // (replica set or sharded), FerretDB 2, FerretDB 1. It implements eventlog.Log and eventlog.Lister.
 //
-// It may import the MongoDB driver, internal/event, internal/eventlog and internal/fault.
+// It may import the MongoDB driver, jsontext, internal/event, internal/eventlog, internal/groupcommit and internal/fault.
 //
 // # Documents
 //
@@ -47,7 +47,8 @@
 // stream is read (primary, read concern majority) and eventlog.Settle says how to go on. Nothing is concluded
 // from the absence of a record but to try again, and nothing is read out of the texts of errors.
 //
-// Questions for the first record of a stream share round trips as well.
+// Questions for the first record of a stream share round trips as well. They ask for the second one too: a stream that has
+// lost its first record is Corrupt there, one that has lost both looks as if it had never been. Reconcile sees more.
 //
 // A head that this process has not seen itself costs one look-up by _id, so that a wrong one is Corrupt and not
 // a fork. Heads that it has seen are remembered in a small cache of facts: records never change, so a remembered

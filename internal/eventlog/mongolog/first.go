@@ -30,41 +30,63 @@ func (l *Log) first(ctx context.Context, stream string) (event.Record, bool, err
 	return q.record, q.found, q.err
 }
 
-// readFirsts answers questions in one round trip. It asks for second records too: a stream without its first is damaged.
+// readFirsts answers questions in one round trip. It asks for second records too: a stream that has one and no first is
+// damaged.
 func (l *Log) readFirsts(ctx context.Context, asked []*beginning) []error {
-	of := make(map[string][]*beginning, len(asked))
-	for _, q := range asked {
-		of[q.stream] = append(of[q.stream], q)
+	type place struct {
+		stream  string
+		version int64
 	}
+	of, places := make(map[string][]*beginning, len(asked)), make(map[string]place, 2*len(asked))
 	var ids, streams []string
-	for stream := range of {
-		ids, streams = append(ids, documentID(stream, 1), documentID(stream, 2)), append(streams, stream)
-	}
-	err := l.findFirsts(ctx, ids, streams, func(stream string, r event.Record, err error) {
-		for _, q := range of[stream] {
-			if !q.found {
-				q.record, q.found, q.err = r, err == nil, err
+	for _, q := range asked {
+		if of[q.stream] == nil {
+			streams = append(streams, q.stream)
+			for _, version := range []int64{1, 2} {
+				id := documentID(q.stream, version)
+				ids, places[id] = append(ids, id), place{q.stream, version}
 			}
 		}
+		of[q.stream] = append(of[q.stream], q)
+	}
+	headless := make(map[string]bool)
+	err := l.findByID(ctx, ids, streams, func(raw bson.Raw) {
+		id, _ := raw.Lookup("_id").StringValueOK()
+		at := places[id]
+		if at.version == 2 {
+			headless[at.stream] = true
+			return
+		}
+		r, err := stored(raw)
+		if err == nil && r.Stream != at.stream {
+			err = fault.New(fault.Corrupt, "version %d of stream %s has the _id %q", r.Version, r.Stream, id)
+		}
+		for _, q := range of[at.stream] {
+			q.record, q.found, q.err = r, err == nil, err
+		}
 	})
+	for stream := range headless {
+		for _, q := range of[stream] {
+			if !q.found && q.err == nil {
+				q.err = fault.New(fault.Corrupt, "stream %s has version 2 where 1 should be", stream)
+			}
+		}
+	}
 	return slices.Repeat([]error{err}, len(asked))
 }
 
-// findFirsts tells what is found. The streams tell a sharded cluster which shards to ask.
-func (l *Log) findFirsts(ctx context.Context, ids, streams []string, tell func(stream string, r event.Record, err error)) error {
-	cursor, err := l.events.Find(ctx, bson.D{{Key: "_id", Value: oneOf(ids)}, {Key: "stream", Value: oneOf(streams)}},
-		options.Find().SetBatchSize(int32(len(ids))+1)) // all in one answer
+// findByID finds documents by the index of _id: any other would read all of a stream, which may be long. The streams tell a
+// sharded cluster which shards to ask.
+func (l *Log) findByID(ctx context.Context, ids, streams []string, take func(bson.Raw)) error {
+	filter := bson.D{{Key: "_id", Value: oneOf(ids)}, {Key: "stream", Value: oneOf(streams)}}
+	opts := options.Find().SetHint(bson.D{{Key: "_id", Value: 1}}).SetBatchSize(int32(len(ids)) + 1)
+	cursor, err := l.events.Find(ctx, filter, opts)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = cursor.Close(context.WithoutCancel(ctx)) }()
 	for cursor.Next(ctx) {
-		stream, _ := cursor.Current.Lookup("stream").StringValueOK()
-		r, err := decode(cursor.Current)
-		if err == nil && r.Version != 1 {
-			err = fault.New(fault.Corrupt, "stream %s has version %d where 1 should be", stream, r.Version)
-		}
-		tell(stream, r, err)
+		take(cursor.Current)
 	}
 	return cursor.Err()
 }

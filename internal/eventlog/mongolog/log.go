@@ -56,9 +56,10 @@ type Config struct {
 	// Firsts is about how many of the streams that this process has begun keep their first record in memory, some kB each.
 	// Default 2048.
 	Firsts int
-	// Lanes is how many round trips that write are under way at once; what comes meanwhile shares the next. Default 4.
+	// Lanes is how many inserts are under way at once, and how many questions for first records; what comes meanwhile shares the
+	// next. Default 4.
 	Lanes int
-	// Overtake is how long an append waits for a round trip that is under way before it gets one of its own. Default 200 ms.
+	// Overtake is how long one of those may take before what comes meanwhile gets another beside it. Default 200 ms.
 	Overtake time.Duration
 	// Logger hears of retries, at debug level, and of servers that are only stand-ins. Default: silence.
 	Logger *slog.Logger
@@ -159,7 +160,7 @@ func (l *Log) Setup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sorts, err := SortsWhatIsIndexed(ctx, l.events.Database())
+	sorts, err := l.sorts(ctx)
 	if err != nil {
 		return err
 	}
@@ -178,6 +179,13 @@ func (l *Log) Setup(ctx context.Context) error {
 		return unavailable(ctx, err, "make the indexes of %s", l.events.Name())
 	}
 	return nil
+}
+
+// sorts is SortsWhatIsIndexed within the bounds of a round trip.
+func (l *Log) sorts(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
+	return SortsWhatIsIndexed(ctx, l.events.Database())
 }
 
 // how returns how records are found, after asking the server when nobody said.
