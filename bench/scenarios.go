@@ -218,11 +218,10 @@ func cancelled(ctx context.Context, t *turn) (load.Sample, int, error) {
 	return sample, t.n, err
 }
 
-// appendWriters is how many writers append at once: as many as fill the batches that the raw inserts have filled beforehand.
-const appendWriters = 256
-
+// appendAll compares like with like: it has as many documents on their way as the raw inserts, which have filled their batches
+// beforehand. That takes more streams than there may be orders.
 func appendAll(ctx context.Context, t *turn) (load.Sample, int, error) {
-	sample, n, err := t.appends.Append(ctx, t.n, appendWriters)
+	sample, n, err := t.appends.Append(ctx, max(t.n, 2*rig.AppendWriters), rig.AppendWriters)
 	for range t.n {
 		t.progress()
 	}

@@ -23,6 +23,8 @@ const (
 	batch = 100
 	// rawWriters is how many raw batches are on their way at once: more did not help any server that was tried.
 	rawWriters = 4
+	// AppendWriters is how many writers have as many documents on their way, one each.
+	AppendWriters = rawWriters * batch
 )
 
 // Appends compares the log with what lies under it: the same documents, appended event by event through the log by many
