@@ -11,13 +11,18 @@ import (
 // envelopeBytes is about what the envelope takes besides the data.
 const envelopeBytes = 768
 
+// rfc8785 has JSON written in the canonical form.
+var rfc8785 = []jsontext.Options{
+	jsontext.CanonicalizeRawInts(true), jsontext.CanonicalizeRawFloats(true), jsontext.ReorderRawObjects(true),
+}
+
 // appendEnvelope appends what a hash covers besides PrevHash, in its canonical form (RFC 8785): the names, which are part
 // of the format, stand in their order.
 func appendEnvelope(dst []byte, r event.Record) ([]byte, error) {
 	f := form{dst: dst}
 	f.text(`{"causationId":`, r.CausationID)
 	f.text(`,"correlationId":`, r.CorrelationID)
-	f.value(`,"data":`, jsontext.Value(r.Data))
+	f.value(`,"data":`, r.Data)
 	f.text(`,"id":`, r.ID)
 	f.text(`,"key":`, r.Key)
 	f.number(`,"schemaVersion":`, int64(r.SchemaVersion))
@@ -46,10 +51,10 @@ func (f *form) number(name string, value int64) {
 	f.dst = strconv.AppendInt(append(f.dst, name...), value, 10)
 }
 
-func (f *form) value(name string, value jsontext.Value) {
-	value = value.Clone()
-	f.note(value.Canonicalize())
-	f.dst = append(append(f.dst, name...), value...)
+func (f *form) value(name string, value []byte) {
+	var err error
+	f.dst, err = jsontext.AppendFormat(append(f.dst, name...), value, rfc8785...)
+	f.note(err)
 }
 
 func (f *form) note(err error) {

@@ -30,70 +30,56 @@ func (l *Log) first(ctx context.Context, stream string) (event.Record, bool, err
 	return q.record, q.found, q.err
 }
 
-// readFirsts answers questions in one round trip. It asks for second records too: a stream that has one and no first is
-// damaged.
+// readFirsts answers questions in one round trip.
 func (l *Log) readFirsts(ctx context.Context, asked []*beginning) []error {
-	type place struct {
-		stream  string
-		version int64
+	streams := make([]string, len(asked))
+	for i, q := range asked {
+		streams[i] = q.stream
 	}
-	of, places := make(map[string][]*beginning, len(asked)), make(map[string]place, 2*len(asked))
-	var ids, streams []string
+	found, err := l.findBeginnings(ctx, streams)
 	for _, q := range asked {
-		if of[q.stream] == nil {
-			streams = append(streams, q.stream)
-			for _, version := range []int64{1, 2} {
-				id := documentID(q.stream, version)
-				ids, places[id] = append(ids, id), place{q.stream, version}
-			}
-		}
-		of[q.stream] = append(of[q.stream], q)
-	}
-	headless := make(map[string]bool)
-	err := l.findByID(ctx, ids, streams, func(raw bson.Raw) {
-		id, _ := raw.Lookup("_id").StringValueOK()
-		at := places[id]
-		if at.version == 2 {
-			headless[at.stream] = true
-			return
-		}
-		r, err := stored(raw)
-		if err == nil && r.Stream != at.stream {
-			err = fault.New(fault.Corrupt, "version %d of stream %s has the _id %q", r.Version, r.Stream, id)
-		}
-		for _, q := range of[at.stream] {
-			q.record, q.found, q.err = r, err == nil, err
-		}
-	})
-	for stream := range headless {
-		for _, q := range of[stream] {
-			if !q.found && q.err == nil {
-				q.err = fault.New(fault.Corrupt, "stream %s has version 2 where 1 should be", stream)
-			}
-		}
+		q.record, q.found, q.err = firstOf(q.stream, found)
 	}
 	return slices.Repeat([]error{err}, len(asked))
 }
 
-// findByID finds documents by the index of _id: any other would read all of a stream, which may be long. The streams tell a
-// sharded cluster which shards to ask.
-func (l *Log) findByID(ctx context.Context, ids, streams []string, take func(bson.Raw)) error {
-	filter := bson.D{{Key: "_id", Value: oneOf(ids)}, {Key: "stream", Value: oneOf(streams)}}
-	opts := options.Find().SetHint(bson.D{{Key: "_id", Value: 1}}).SetBatchSize(int32(len(ids)) + 1)
-	cursor, err := l.events.Find(ctx, filter, opts)
+// findBeginnings returns the first and second documents of streams by their _ids. It finds them by that index: any other would
+// read all of a stream, which may be long. The streams tell a sharded cluster which shards to ask.
+func (l *Log) findBeginnings(ctx context.Context, streams []string) (map[string]bson.Raw, error) {
+	ids := make([]string, 0, 2*len(streams))
+	for _, stream := range streams {
+		ids = append(ids, documentID(stream, 1), documentID(stream, 2))
+	}
+	filter := bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, {Key: "stream", Value: bson.D{{Key: "$in", Value: streams}}}}
+	cursor, err := l.events.Find(ctx, filter, options.Find().SetHint(bson.D{{Key: "_id", Value: 1}}).SetBatchSize(int32(len(ids))+1))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { _ = cursor.Close(context.WithoutCancel(ctx)) }()
-	for cursor.Next(ctx) {
-		take(cursor.Current)
+	var documents []bson.Raw
+	if err := cursor.All(ctx, &documents); err != nil {
+		return nil, err
 	}
-	return cursor.Err()
+	found := make(map[string]bson.Raw, len(documents))
+	for _, raw := range documents {
+		id, _ := raw.Lookup("_id").StringValueOK()
+		found[id] = raw
+	}
+	return found, nil
 }
 
-func oneOf(values []string) any {
-	if len(values) == 1 {
-		return values[0]
+// firstOf picks a stream's first record. A stream that has a second one and no first is damaged: Corrupt.
+func firstOf(stream string, found map[string]bson.Raw) (event.Record, bool, error) {
+	id := documentID(stream, 1)
+	raw, there := found[id]
+	if !there {
+		if _, headless := found[documentID(stream, 2)]; headless {
+			return event.Record{}, false, fault.New(fault.Corrupt, "stream %s has version 2 where 1 should be", stream)
+		}
+		return event.Record{}, false, nil
 	}
-	return bson.D{{Key: "$in", Value: values}}
+	r, err := stored(raw)
+	if err == nil && r.Stream != stream {
+		err = fault.New(fault.Corrupt, "version %d of stream %s has the _id %q", r.Version, r.Stream, id)
+	}
+	return r, err == nil, err
 }
