@@ -73,7 +73,7 @@ test-matrix:
 	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) $(VERBOSE) -timeout $(or $(MATRIX_TIMEOUT),20m) -count=1 ./test/matrix
 
 test-e2e:
-	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 40m -count=1 ./test/e2e
+	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 60m -count=1 ./test/e2e
 
 # With other settings of cgo and -race the servers would be compiled once more.
 test-devstack:

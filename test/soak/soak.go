@@ -35,7 +35,7 @@ type Options struct {
 	// Env are more variables for the processes of the service.
 	Env []string
 	// Stall is how long nothing may come of what is open before it is given up. Default 6 min: longer than the
-	// longest wait queue.
+	// longest wait queue. A run needs no deadline besides: on a slow machine it takes its time.
 	Stall time.Duration
 	// Out gets the progress and the summary.
 	Out io.Writer
@@ -138,8 +138,14 @@ func Run(ctx context.Context, o Options) (err error) {
 	ears.Wait()
 	stopLoad()
 	s.crowd.all.Wait()
-	return errors.Join(err, s.judge(ctx))
+	// A run that was given up is judged all the same: what it left is what one wants to know.
+	judging, judged := context.WithTimeout(context.WithoutCancel(ctx), judgeTimeout)
+	defer judged()
+	return errors.Join(err, s.judge(judging))
 }
+
+// judgeTimeout bounds the judgement: it reads the whole log, and reconcile does so again.
+const judgeTimeout = 2 * time.Minute
 
 // stock makes what is sold.
 func (s *soak) stock(ctx context.Context) error {
@@ -244,15 +250,17 @@ func (s *soak) settle(ctx context.Context) error {
 		if now := fmt.Sprint(sent, accepted, w.ended, w.messages, left.total()); now != before {
 			moved, before = time.Now(), now
 		}
+		state := fmt.Sprintf("%d sent, %d accepted, %d ended, in the queues %v; nothing came for %.0f s",
+			sent, accepted, w.ended, left, time.Since(moved).Seconds())
 		if time.Since(moved) > s.Stall {
-			return fmt.Errorf("nothing moves any more: %d sent, %d accepted, %d ended, in the queues %v (%w)", sent, accepted, w.ended, left, err)
+			return errors.Join(fmt.Errorf("nothing moves any more: %s", state), err)
 		}
 		if time.Since(said) >= progressEvery {
 			said = time.Now()
 			s.progress()
 		}
 		if !rest(ctx, 500*time.Millisecond) {
-			return ctx.Err()
+			return errors.Join(fmt.Errorf("not settled: %s: %w", state, ctx.Err()), err)
 		}
 	}
 }
