@@ -67,10 +67,10 @@ long: devstack ## 10,000 random sagas and 10,000 parked ones
 
 # These three run under devstack, which sets the environment.
 test-unit:
-	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 20m $(UNIT)
+	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 30m $(UNIT)
 
 test-matrix:
-	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) $(VERBOSE) -timeout $(or $(MATRIX_TIMEOUT),20m) -count=1 ./test/matrix
+	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) $(VERBOSE) -timeout $(or $(MATRIX_TIMEOUT),30m) -count=1 ./test/matrix
 
 test-e2e:
 	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 60m -count=1 ./test/e2e

@@ -44,7 +44,7 @@ type subscription struct {
 
 func subscribe(t *testing.T, server *httptest.Server, path string, headers ...string) *subscription {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+path, nil)
 	require.NoError(t, err)

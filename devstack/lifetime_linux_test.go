@@ -128,7 +128,7 @@ func (d *devstack) assertNothingLeft() {
 	d.t.Helper()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(patience)
 	for {
 		left := d.left()
 		if len(left) == 0 {

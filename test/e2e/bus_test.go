@@ -96,7 +96,7 @@ func TestTheBrokerIsAwayForLong(t *testing.T) {
 			}
 		}
 		return false
-	}, 90*time.Second, 200*time.Millisecond)
+	}, patience, 200*time.Millisecond)
 
 	restore()
 	s.redial()
@@ -119,7 +119,7 @@ func TestTheBrokerIsAwayForLong(t *testing.T) {
 			}
 		}
 		return true
-	}, time.Minute, 100*time.Millisecond, "the runs close once everything is published")
+	}, patience, 100*time.Millisecond, "the runs close once everything is published")
 	tap, err := s.bus.Drain(keep)
 	require.NoError(t, err)
 	s.tap = tap
@@ -127,7 +127,7 @@ func TestTheBrokerIsAwayForLong(t *testing.T) {
 	for id := range placed {
 		s.published(report, id)
 	}
-	require.Eventually(t, func() bool { return s.readyz(s.client.URL).Status == "ready" }, 30*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return s.readyz(s.client.URL).Status == "ready" }, patience, 100*time.Millisecond)
 }
 
 // redial connects the test to a broker that was away.
@@ -196,7 +196,7 @@ func TestTwoConsumersAnyOrderAndEverythingTwice(t *testing.T) {
 			}
 		}
 		return true
-	}, time.Minute, 100*time.Millisecond)
+	}, patience, 100*time.Millisecond)
 	report := s.audit()
 	require.Len(t, report.Orders, orders)
 	require.Zero(t, report.Reserved[sku])
@@ -234,8 +234,8 @@ func TestWrongCredentialsAreSaidAtTheStart(t *testing.T) {
 			var r readiness
 			require.NoError(t, json.Unmarshal(response.Body, &r))
 			return r.Status == "starting" && len(r.Checks) == 1 && strings.Contains(r.Checks[0].Connection.Remedy, "AMQP_URL")
-		}, 30*time.Second, 100*time.Millisecond)
+		}, patience, 100*time.Millisecond)
 		require.NotContains(t, service.Log(), "hunter2")
-		require.NoError(t, service.Stop(20*time.Second))
+		require.NoError(t, service.Stop(patience))
 	}
 }

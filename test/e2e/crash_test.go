@@ -274,7 +274,7 @@ func TestDrain(t *testing.T) {
 	s.start()
 	burst := s.burst(s.skus(), 0, rand.New(rand.NewPCG(7, 7)))
 	s.awaitOpen(burst, inFlight)
-	require.NoError(t, s.service.Stop(60*time.Second), "it drains and exits without an error")
+	require.NoError(t, s.service.Stop(patience), "it drains and exits without an error")
 	s.start()
 	ids := burst.placed()
 	for _, id := range ids {

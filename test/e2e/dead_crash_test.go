@@ -15,11 +15,8 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// How long something may take, and how often it is looked at.
-const (
-	patience = 20 * time.Second
-	tick     = 50 * time.Millisecond
-)
+// tick is how often something is looked at.
+const tick = 50 * time.Millisecond
 
 // depth is how many messages wait in a queue.
 func (s *stack) depth(queue string) int {

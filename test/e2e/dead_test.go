@@ -324,6 +324,6 @@ func TestWhatTheBrokerGaveUpOnIsTriedOnceAlone(t *testing.T) {
 	require.Eventually(t, func() bool {
 		stock, err := s.client.Stock(s.ctx, sku)
 		return err == nil && stock.OnHand == 12
-	}, 20*time.Second, 50*time.Millisecond)
+	}, patience, 50*time.Millisecond)
 	s.audit()
 }

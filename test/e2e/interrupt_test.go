@@ -84,7 +84,7 @@ func (s *stack) awaitRetries(orderID string) {
 	require.Eventually(s.t, func() bool {
 		d, err := s.temporal.DescribeWorkflowExecution(s.ctx, "order-"+orderID, "")
 		return err == nil && len(d.GetPendingActivities()) == 1 && d.GetPendingActivities()[0].GetAttempt() > 1
-	}, 30*time.Second, 20*time.Millisecond)
+	}, patience, 20*time.Millisecond)
 }
 
 // TestAResetOrderGoesOnFromTheLog: an order that waits is reset to each point of its history, and an order that has
@@ -134,7 +134,7 @@ func (s *stack) resetEverywhere(orderID string) {
 	require.Eventually(s.t, func() bool {
 		points = s.completedTasks(id, run)
 		return len(points) > 0
-	}, 20*time.Second, 20*time.Millisecond)
+	}, patience, 20*time.Millisecond)
 	for _, point := range points {
 		_, err := s.temporal.ResetWorkflowExecution(s.ctx, &workflowservice.ResetWorkflowExecutionRequest{
 			Namespace: "default", WorkflowExecution: &common.WorkflowExecution{WorkflowId: id, RunId: run},
@@ -173,8 +173,8 @@ func TestATerminatedRunHandsOnWhatItWasTold(t *testing.T) {
 	consumer := s.role("consumer")
 	_, err = s.bus.Publish(s.ctx, "order.cancellation_requested", o.ID, map[string]any{"orderId": o.ID, "reason": "changed my mind"})
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return s.signalled("order-" + o.ID) }, 20*time.Second, 20*time.Millisecond)
-	require.NoError(t, consumer.Stop(20*time.Second))
+	require.Eventually(t, func() bool { return s.signalled("order-" + o.ID) }, patience, 20*time.Millisecond)
+	require.NoError(t, consumer.Stop(patience))
 	require.NoError(t, s.temporal.TerminateWorkflow(s.ctx, "order-"+o.ID, "", "as the Web UI does"))
 
 	s.start()

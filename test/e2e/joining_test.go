@@ -44,7 +44,7 @@ func (s *stack) republish(m harness.Message) {
 // heard waits for a message of a type about a subject.
 func (s *stack) heard(subject, eventType string) harness.Message {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
 	var found harness.Message
 	_, err := s.tap.Await(ctx, subject, func(messages []harness.Message) bool {
@@ -242,5 +242,5 @@ func TestPublishAndTail(t *testing.T) {
 	require.Eventually(t, func() bool {
 		stock, err := s.client.Stock(s.ctx, sku)
 		return err == nil && stock.OnHand == 150
-	}, 30*time.Second, 20*time.Millisecond)
+	}, patience, 20*time.Millisecond)
 }

@@ -97,6 +97,13 @@ func testTimeout() time.Duration {
 	return 10 * time.Minute
 }
 
+const (
+	// patience is how long a test waits for what must come. It guards against hanging alone, and is bounded by testTimeout too.
+	patience = 3 * time.Minute
+	// longestWait is the longest that the service lets a client wait for the end of an order.
+	longestWait = time.Minute
+)
+
 // newStack connects to the servers. The database is the test's own; tests run one after the other, because a
 // service works on everything in the namespace.
 func newStack(t *testing.T) *stack {
@@ -109,7 +116,7 @@ func newStack(t *testing.T) *stack {
 	require.NoError(t, err)
 	s := &stack{t: t, ctx: ctx, db: mongoClient.Database(database), database: database, namespace: "default", changed: make(chan struct{})}
 	t.Cleanup(func() {
-		clean, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		clean, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		_ = s.db.Drop(clean)
 		_ = mongoClient.Disconnect(clean)
@@ -129,7 +136,7 @@ func newStack(t *testing.T) *stack {
 // leaveNothing takes away what a test that failed left behind, so that the next one is not disturbed by sagas whose
 // log is gone.
 func (s *stack) leaveNothing() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	open, err := s.temporal.ListOpenWorkflow(ctx, &workflowservice.ListOpenWorkflowExecutionsRequest{Namespace: s.namespace, MaximumPageSize: 1000})
 	if err != nil {
@@ -192,7 +199,7 @@ func (s *stack) sku(quantity int64) string {
 // place places an order and waits for its end.
 func (s *stack) place(o harness.Order) harness.Resource {
 	s.t.Helper()
-	placed, err := s.client.Place(s.ctx, o, 30*time.Second)
+	placed, err := s.client.Place(s.ctx, o, longestWait)
 	require.NoError(s.t, err)
 	return placed
 }
@@ -210,7 +217,7 @@ func (s *stack) audit() *audit.Report {
 // published waits until the bus has got every event of an order, and compares ids and order with the log.
 func (s *stack) published(report *audit.Report, orderID string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
 	stream := report.Streams["order-"+orderID]
 	messages, err := s.tap.Await(ctx, orderID, func(m []harness.Message) bool { return len(outbound(m)) >= len(stream) })

@@ -126,7 +126,7 @@ func (n shop) awaits(orderID string, enough func(shopOrder) bool) shopOrder {
 	require.Eventually(n.s.t, func() bool {
 		response, err := n.http.Do(n.s.ctx, http.MethodGet, "/orders/"+orderID, nil)
 		return err == nil && response.Into(http.StatusOK, &seen) == nil && enough(seen)
-	}, time.Minute, 30*time.Millisecond, "the shop knows of order %s: %+v", orderID, &seen)
+	}, patience, 30*time.Millisecond, "the shop knows of order %s: %+v", orderID, &seen)
 	return seen
 }
 
@@ -212,7 +212,7 @@ func (s *stack) registers(nest shop) {
 	response, err := nest.http.Do(s.ctx, http.MethodPost, "/users", user)
 	require.NoError(s.t, err)
 	require.NoError(s.t, response.Into(http.StatusAccepted, nil))
-	ctx, cancel := context.WithTimeout(s.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
 	_, err = s.tap.Await(ctx, user["userId"], func(m []harness.Message) bool { return len(outbound(m)) > 0 })
 	require.NoError(s.t, err, "something becomes of it")

@@ -287,7 +287,7 @@ func TestAMessageWhoseSagaWasTerminated(t *testing.T) {
 	require.Eventually(t, func() bool {
 		out, err := s.cli("reconcile", "--stale", "1s")
 		return err != nil && strings.Contains(out, "notice_unsettled")
-	}, 30*time.Second, 200*time.Millisecond)
+	}, patience, 200*time.Millisecond)
 	out, err := s.cli("reconcile", "--stale", "1s", "--repair")
 	require.NoError(t, err, out)
 	s.awaitEnds([]string{"notice-welcome-" + who}, "notice.sent", "notice.unknown")
@@ -302,7 +302,7 @@ func TestADeadLetterOfTheNotificationQueueGoesBackThere(t *testing.T) {
 	service := s.start("NOTIFICATIONS=off", prefix)
 	who := customer()
 	o := s.buys(who, s.sku(1), "tok_visa")
-	require.NoError(t, service.Stop(20*time.Second))
+	require.NoError(t, service.Stop(patience))
 	s.start(append(s.env, prefix)...)
 	s.registers(who, who+"-1", who+"@example.com", time.Now())
 	s.awaitEnds([]string{"customer-" + who}, "customer.onboarded")

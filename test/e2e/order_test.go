@@ -135,12 +135,12 @@ func TestWaitsForItsDependencies(t *testing.T) {
 	t.Cleanup(service.Kill)
 	require.Eventually(t, func() bool {
 		return strings.Contains(service.Log(), "waiting for dependency") && strings.Contains(service.Log(), "dependency=rabbitmq")
-	}, 30*time.Second, 20*time.Millisecond, "it says for what it waits")
+	}, patience, 20*time.Millisecond, "it says for what it waits")
 	require.Error(t, service.Ready(s.ctx))
 	restore()
 	started = true
-	require.Eventually(t, func() bool { return service.Ready(s.ctx) == nil }, 30*time.Second, 50*time.Millisecond)
-	require.NoError(t, service.Stop(30*time.Second))
+	require.Eventually(t, func() bool { return service.Ready(s.ctx) == nil }, patience, 50*time.Millisecond)
+	require.NoError(t, service.Stop(patience))
 }
 
 // TestConfigTellsEverythingThatIsWrong: every problem at once, with its variable.

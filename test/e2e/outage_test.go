@@ -43,7 +43,7 @@ func TestServersAreKilledUnderOrders(t *testing.T) {
 				require.NoError(t, err)
 			}
 			require.Len(t, s.audit().Orders, len(ids))
-			require.Eventually(t, func() bool { return s.service.Ready(s.ctx) == nil }, 30*time.Second, 50*time.Millisecond)
+			require.Eventually(t, func() bool { return s.service.Ready(s.ctx) == nil }, patience, 50*time.Millisecond)
 			require.Equal(t, "completed", s.place(harness.NewOrder(sku, 1, "tok_visa")).Status, "new orders go through")
 		})
 	}
@@ -72,7 +72,7 @@ func TestPublishingNeverStopsAnOrder(t *testing.T) {
 	require.Eventually(t, func() bool {
 		d, err := s.temporal.DescribeWorkflowExecution(s.ctx, "order-"+end.ID, "")
 		return err == nil && d.GetWorkflowExecutionInfo().GetStatus().String() == "Completed"
-	}, time.Minute, 50*time.Millisecond, "the run closes once everything is published")
+	}, patience, 50*time.Millisecond, "the run closes once everything is published")
 	s.tap, err = bus.Drain(keep)
 	require.NoError(t, err)
 	s.published(s.audit(), end.ID)
@@ -105,7 +105,7 @@ func TestSignalsComeEarlyAndLate(t *testing.T) {
 
 	lateID, err := s.bus.Publish(s.ctx, "order.cancellation_requested", early, map[string]any{"orderId": early})
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return s.has(fmt.Sprintf("late-%s@%010d", early, 1)) }, 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return s.has(fmt.Sprintf("late-%s@%010d", early, 1)) }, patience, 20*time.Millisecond)
 	report := s.audit()
 	require.Equal(t, lateID, report.Streams["late-"+early][0].CausationID)
 	require.Equal(t, "order.completed", report.Orders[early])
@@ -131,7 +131,7 @@ func TestTheReadModelIsRebuilt(t *testing.T) {
 	// The list follows the log; it does not wait for it.
 	require.Eventually(t, func() bool {
 		return len(list("?status=completed")) == 3 && len(list("?status=rejected")) == 2
-	}, 10*time.Second, 20*time.Millisecond)
+	}, patience, 20*time.Millisecond)
 	before := list("?limit=500")
 	require.Len(t, before, 5)
 	require.NoError(t, s.db.Collection("orders").Drop(s.ctx))

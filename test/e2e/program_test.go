@@ -69,7 +69,7 @@ func (p *program) all() []string {
 func (p *program) await(pattern string) string {
 	p.t.Helper()
 	expr := regexp.MustCompile(pattern)
-	timeout := time.NewTimer(time.Minute)
+	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
 	for {
 		select {
@@ -102,7 +102,7 @@ func (p *program) wait() {
 	p.t.Helper()
 	select {
 	case <-p.done:
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		require.FailNow(p.t, "it does not end")
 	}
 }

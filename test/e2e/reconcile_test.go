@@ -54,7 +54,7 @@ func (s *stack) registerNamespace() string {
 	require.Eventually(s.t, func() bool {
 		_, err := own.ListWorkflow(s.ctx, &workflowservice.ListWorkflowExecutionsRequest{})
 		return err == nil
-	}, time.Minute, 100*time.Millisecond, "the namespace is known everywhere")
+	}, patience, 100*time.Millisecond, "the namespace is known everywhere")
 	return s.namespace
 }
 
@@ -153,7 +153,7 @@ func TestReconcile(t *testing.T) {
 	require.Eventually(t, func() bool {
 		found, content = s.reconcile()
 		return slices.Equal(everything, found)
-	}, time.Minute, 100*time.Millisecond, "everything is found, and nothing else")
+	}, patience, 100*time.Millisecond, "everything is found, and nothing else")
 	require.False(t, content)
 
 	found, content = s.reconcile("--repair")
@@ -192,7 +192,7 @@ func TestReconcile(t *testing.T) {
 	require.Len(t, report.Streams["reconcile-sku-"+damaged], 2, "what people have to mend is recorded once")
 
 	// Without the setting there is no schedule.
-	require.NoError(t, s.service.Stop(time.Minute))
+	require.NoError(t, s.service.Stop(patience))
 	s.start("TEMPORAL_NAMESPACE=" + s.namespace)
 	_, err = s.temporal.ScheduleClient().GetHandle(s.ctx, "ordersaga-reconcile").Describe(s.ctx)
 	var gone *serviceerror.NotFound
@@ -238,7 +238,7 @@ func (s *stack) brokenOffBehindTheEnd(sku string) string {
 	require.NoError(s.t, err)
 	s.bus = bus
 	s.t.Cleanup(bus.Close)
-	require.Eventually(s.t, func() bool { return s.service.Ready(s.ctx) == nil }, time.Minute, 50*time.Millisecond)
+	require.Eventually(s.t, func() bool { return s.service.Ready(s.ctx) == nil }, patience, 50*time.Millisecond)
 	return end.ID
 }
 
@@ -251,7 +251,7 @@ func (s *stack) drop(orderID string) {
 			Namespace: s.namespace, WorkflowExecution: &common.WorkflowExecution{WorkflowId: "order-" + orderID},
 		})
 		return isA(err, &gone)
-	}, 2*time.Minute, 500*time.Millisecond, "the workflow is gone")
+	}, patience, 500*time.Millisecond, "the workflow is gone")
 }
 
 // fails puts a workflow whose tasks fail into the place of an order's.
@@ -263,7 +263,7 @@ func (s *stack) fails(orderID string) {
 	require.Eventually(s.t, func() bool {
 		d, err := s.temporal.DescribeWorkflowExecution(s.ctx, "order-"+orderID, "")
 		return err == nil && d.GetPendingWorkflowTask().GetAttempt() >= 5
-	}, 2*time.Minute, 200*time.Millisecond, "its workflow task fails again and again")
+	}, patience, 200*time.Millisecond, "its workflow task fails again and again")
 }
 
 // acceptedByTemporalAlone is an order whose workflow was terminated before it had done anything.
@@ -308,11 +308,11 @@ func (s *stack) pauseSchedule() {
 	handle := s.temporal.ScheduleClient().GetHandle(s.ctx, "ordersaga-reconcile")
 	require.Eventually(s.t, func() bool {
 		return handle.Pause(s.ctx, client.SchedulePauseOptions{Note: "what is broken here stays broken until it is told to"}) == nil
-	}, time.Minute, 100*time.Millisecond, "the service has made its schedule")
+	}, patience, 100*time.Millisecond, "the service has made its schedule")
 	require.Eventually(s.t, func() bool {
 		described, err := handle.Describe(s.ctx)
 		return err == nil && described.Schedule.State.Paused && len(described.Info.RunningWorkflows) == 0
-	}, time.Minute, 100*time.Millisecond, "the schedule rests")
+	}, patience, 100*time.Millisecond, "the schedule rests")
 }
 
 // trigger has the schedule take its action now, and returns what came of it. Triggers count while it is paused, too.
@@ -333,7 +333,7 @@ func (s *stack) trigger() (result struct{ Violations, Repaired int }) {
 		}
 		workflowID = described.Info.RecentActions[len(described.Info.RecentActions)-1].StartWorkflowResult.WorkflowID
 		return true
-	}, time.Minute, 100*time.Millisecond, "the schedule takes its action")
+	}, patience, 100*time.Millisecond, "the schedule takes its action")
 	require.True(s.t, strings.HasPrefix(workflowID, "ordersaga-reconcile"), workflowID)
 	require.NoError(s.t, s.temporal.GetWorkflow(s.ctx, workflowID, "").Get(s.ctx, &result))
 	metadata, err := s.temporal.QueryWorkflow(s.ctx, workflowID, "", "__temporal_workflow_metadata")

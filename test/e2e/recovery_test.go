@@ -34,7 +34,7 @@ func (s *stack) forget(orderID string) {
 			return isA(err, &gone)
 		}
 		return false
-	}, 2*time.Minute, 50*time.Millisecond, "the workflow is gone")
+	}, patience, 50*time.Millisecond, "the workflow is gone")
 }
 
 // TestAnOrderSentAgainAfterItsWorkflowIsGone changes nothing, over REST and over the bus; other content is refused
@@ -44,7 +44,7 @@ func TestAnOrderSentAgainAfterItsWorkflowIsGone(t *testing.T) {
 	s.start()
 	sku, key := s.sku(10), uuid.NewString()
 	o := harness.NewOrder(sku, 1, "tok_visa")
-	first, err := s.client.Place(s.ctx, o, 20*time.Second, "Idempotency-Key", key)
+	first, err := s.client.Place(s.ctx, o, longestWait, "Idempotency-Key", key)
 	require.NoError(t, err)
 	byEvent := o
 	byEvent.ID = "gone-" + sku
@@ -123,7 +123,7 @@ func TestATerminatedOrderIsFinishedByANewRun(t *testing.T) {
 				require.Eventually(t, func() bool {
 					d, err := s.temporal.DescribeWorkflowExecution(s.ctx, "order-"+placed.ID, "")
 					return err == nil && d.GetWorkflowExecutionInfo().GetStatus().String() == "Running"
-				}, 20*time.Second, 50*time.Millisecond, "a new run goes on")
+				}, patience, 50*time.Millisecond, "a new run goes on")
 				for _, step := range []string{"shipment.dispatched", "shipment.delivered"} {
 					_, err = s.bus.Publish(s.ctx, step, placed.ID, map[string]any{"orderId": placed.ID})
 					require.NoError(t, err)

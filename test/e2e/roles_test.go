@@ -3,7 +3,6 @@ package e2e
 import (
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -53,7 +52,7 @@ func TestRolesApart(t *testing.T) {
 	require.Contains(t, []string{"completed", "cancelled"}, end.Status, "the cancellation may have waited with the order")
 
 	// A client that waits is answered with the end, which comes from another process.
-	waited, err := s.client.Place(s.ctx, harness.NewOrder(sku, 1, "tok_visa"), 20*time.Second)
+	waited, err := s.client.Place(s.ctx, harness.NewOrder(sku, 1, "tok_visa"), longestWait)
 	require.NoError(t, err)
 	require.Equal(t, "completed", waited.Status)
 
@@ -70,7 +69,7 @@ func TestRolesApart(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "cancelled", end.Status)
 	for _, service := range []*harness.Service{api, consumer, worker} {
-		require.NoError(t, service.Stop(time.Minute))
+		require.NoError(t, service.Stop(patience))
 	}
 	report := s.audit()
 	require.Len(t, report.Orders, 4)

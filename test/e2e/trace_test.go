@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"testing"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
@@ -18,7 +17,7 @@ func TestTheTraceIsCarried(t *testing.T) {
 	service := s.start()
 	sku := s.sku(10)
 	const byREST, byEvent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
-	placed, err := s.client.Place(s.ctx, harness.NewOrder(sku, 1, "tok_visa"), 30*time.Second, "Traceparent", byREST)
+	placed, err := s.client.Place(s.ctx, harness.NewOrder(sku, 1, "tok_visa"), longestWait, "Traceparent", byREST)
 	require.NoError(t, err)
 	plain := s.place(harness.NewOrder(sku, 1, "tok_visa"))
 

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -23,7 +22,7 @@ func TestComplaints(t *testing.T) {
 	l := <-lanes.fast
 	// conductor-oss/conductor#1169
 	t.Run("terminate skips compensation", func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), shortly)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		o := l.tea(ctx, order.Shipment)
 		l.set(detour{mode: inline})
@@ -44,7 +43,7 @@ func TestComplaints(t *testing.T) {
 	t.Run("fast events are skipped", func(t *testing.T) {
 		// Where the gateway is slow the run sees the event before the order is confirmed.
 		l := <-lanes.slow
-		ctx, cancel := context.WithTimeout(t.Context(), shortly)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		o := l.tea(ctx, order.Shipment)
 		// The dispatch is told before the order's first event is recorded, and the delivery before the warehouse was asked.
@@ -60,7 +59,7 @@ func TestComplaints(t *testing.T) {
 	})
 	// Particular/ServicePulse#2691
 	t.Run("no view of the remaining steps", func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), shortly)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		o := l.tea(ctx, order.Shipment)
 		l.set(detour{mode: inline})
@@ -77,9 +76,6 @@ func TestComplaints(t *testing.T) {
 	})
 }
 
-// shortly bounds what takes no second when it works.
-const shortly = 20 * time.Second
-
 // tea is an order of a SKU that it has for itself.
 func (l *lane) tea(ctx context.Context, f order.Fulfillment) order.Order {
 	id := l.unique("c")
@@ -93,7 +89,7 @@ func (l *lane) tea(ctx context.Context, f order.Fulfillment) order.Order {
 // until returns when the order is somewhere.
 func (l *lane) until(t *testing.T, orderID string, there func(order.State) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), shortly)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for {
 		l.mu.Lock()

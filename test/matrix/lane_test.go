@@ -31,7 +31,7 @@ import (
 )
 
 // patience bounds everything that a cell waits for.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // lane is a namespace of the Temporal server with everything that outlives a process of the service.
 type lane struct {

@@ -41,7 +41,7 @@ func peer(t *testing.T, answer string) string {
 }
 
 func TestAMQP(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := AMQP(peer(t, "\x01\x00\x00"))(ctx); err != nil {
 		t.Errorf("a broker: %v", err)

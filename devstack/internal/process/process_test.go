@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // output gives a Spec something to write to, and the test its lines.
 func output(t *testing.T) (*os.File, *bufio.Scanner) {

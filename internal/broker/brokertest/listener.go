@@ -13,7 +13,7 @@ import (
 )
 
 // Patience is how long the helpers wait for something that must happen.
-const Patience = 20 * time.Second
+const Patience = 90 * time.Second
 
 // Topology returns names that no other test uses. What is declared under them is deleted when the test ends.
 func Topology(t testing.TB, url string, delays ...time.Duration) broker.Topology {
