@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/internal/testenv"
@@ -76,9 +77,7 @@ func TestTheBrokerIsAwayForLong(t *testing.T) {
 		for range each {
 			o := harness.NewOrder(sku, 1, j.method)
 			o.Fulfillment = j.fulfillment
-			r, err := s.client.Place(s.ctx, o, 0)
-			require.NoError(t, err)
-			placed[r.ID] = j
+			placed[s.insist(o, uuid.NewString())] = j
 		}
 	}
 	for id, j := range placed {

@@ -95,12 +95,7 @@ func TestTwoHundredOrdersRaceForFifty(t *testing.T) {
 		all.Go(func() {
 			o := harness.NewOrder(sku, 1, "tok_visa")
 			o.CustomerID = fmt.Sprintf("c-%d", i)
-			placed, err := s.client.Place(s.ctx, o, 0)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			ids[i] = placed.ID
+			ids[i] = s.insist(o, uuid.NewString())
 		})
 	}
 	all.Wait()
