@@ -11,9 +11,10 @@ import (
 // envelopeBytes is about what the envelope takes besides the data.
 const envelopeBytes = 768
 
-// rfc8785 has JSON written in the canonical form.
+// rfc8785 has JSON written in the canonical form. That no name stands twice in an object is known by then.
 var rfc8785 = []jsontext.Options{
 	jsontext.CanonicalizeRawInts(true), jsontext.CanonicalizeRawFloats(true), jsontext.ReorderRawObjects(true),
+	jsontext.AllowDuplicateNames(true),
 }
 
 // appendEnvelope appends what a hash covers besides PrevHash, in its canonical form (RFC 8785): the names, which are part

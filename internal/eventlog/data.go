@@ -57,12 +57,8 @@ func checkData(data json.RawMessage) error {
 // checkToken reads the next token and checks it where it stands.
 func checkToken(decoder *jsontext.Decoder) error {
 	token, err := decoder.ReadToken()
-	var wrong *jsontext.SyntacticError
-	if errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &wrong) {
-		return fault.New(fault.Invalid, "data has the name %q twice in one object", wrong.JSONPointer.LastToken())
-	}
 	if err != nil {
-		return fault.Wrap(err, fault.Invalid, "read data")
+		return unreadable(err)
 	}
 	depth := decoder.StackDepth()
 	switch token.Kind() {
@@ -91,6 +87,15 @@ func checkToken(decoder *jsontext.Decoder) error {
 		}
 	}
 	return nil
+}
+
+// unreadable says what is wrong with data that is no JSON, or has a name twice.
+func unreadable(err error) error {
+	var wrong *jsontext.SyntacticError
+	if errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &wrong) {
+		return fault.New(fault.Invalid, "data has the name %q twice in one object", wrong.JSONPointer.LastToken())
+	}
+	return fault.Wrap(err, fault.Invalid, "read data")
 }
 
 // checkEnd accepts whitespace behind the object.

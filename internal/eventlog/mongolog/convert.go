@@ -13,66 +13,87 @@ import (
 // dataToBSON converts an event's data, which eventlog.Seal has accepted, to a BSON document. Names keep their
 // order, numbers become int64.
 func dataToBSON(data json.RawMessage) (bson.Raw, error) {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber()
-	value, err := nextValue(decoder)
-	if err != nil {
+	if kind := jsontext.Value(data).Kind(); kind != '{' {
+		return nil, fmt.Errorf("data begins with %q: it is not an object", kind)
+	}
+	var out bytes.Buffer
+	out.Grow(2 * len(data))
+	// That no name stands twice in an object is known.
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true))
+	if err := copyValue(bson.NewDocumentWriter(&out), decoder); err != nil {
 		return nil, err
 	}
-	fields, ok := value.(bson.D)
-	if !ok {
-		return nil, fmt.Errorf("data is %T, not an object", value)
-	}
-	return bson.Marshal(fields)
+	return out.Bytes(), nil
 }
 
-// nextValue reads one JSON value. Its depth is bounded by eventlog.Seal.
-func nextValue(decoder *json.Decoder) (any, error) {
-	token, err := decoder.Token()
+// copyValue copies the next value. Its depth is bounded by eventlog.Seal.
+func copyValue(to bson.ValueWriter, from *jsontext.Decoder) error {
+	token, err := from.ReadToken()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	switch v := token.(type) {
-	case json.Delim:
-		if v == '{' {
-			return restOfObject(decoder)
+	switch token.Kind() {
+	case '{':
+		return copyObject(to, from)
+	case '[':
+		return copyArray(to, from)
+	case '0':
+		n, err := strconv.ParseInt(token.String(), 10, 64)
+		if err != nil {
+			return err
 		}
-		return restOfArray(decoder)
-	case json.Number:
-		return v.Int64()
-	default: // string, bool, nil
-		return v, nil
+		return to.WriteInt64(n)
+	case '"':
+		return to.WriteString(token.String())
+	case 'n':
+		return to.WriteNull()
+	default:
+		return to.WriteBoolean(token.Bool())
 	}
 }
 
-func restOfObject(decoder *json.Decoder) (bson.D, error) {
-	fields := bson.D{}
-	for decoder.More() {
-		name, err := decoder.Token()
-		if err != nil {
-			return nil, err
-		}
-		value, err := nextValue(decoder)
-		if err != nil {
-			return nil, err
-		}
-		fields = append(fields, bson.E{Key: name.(string), Value: value})
+func copyObject(to bson.ValueWriter, from *jsontext.Decoder) error {
+	fields, err := to.WriteDocument()
+	if err != nil {
+		return err
 	}
-	_, err := decoder.Token()
-	return fields, err
+	for from.PeekKind() != '}' {
+		name, err := from.ReadToken()
+		if err != nil {
+			return err
+		}
+		field, err := fields.WriteDocumentElement(name.String())
+		if err != nil {
+			return err
+		}
+		if err := copyValue(field, from); err != nil {
+			return err
+		}
+	}
+	if _, err := from.ReadToken(); err != nil {
+		return err
+	}
+	return fields.WriteDocumentEnd()
 }
 
-func restOfArray(decoder *json.Decoder) (bson.A, error) {
-	items := bson.A{}
-	for decoder.More() {
-		value, err := nextValue(decoder)
-		if err != nil {
-			return nil, err
-		}
-		items = append(items, value)
+func copyArray(to bson.ValueWriter, from *jsontext.Decoder) error {
+	items, err := to.WriteArray()
+	if err != nil {
+		return err
 	}
-	_, err := decoder.Token()
-	return items, err
+	for from.PeekKind() != ']' {
+		item, err := items.WriteArrayElement()
+		if err != nil {
+			return err
+		}
+		if err := copyValue(item, from); err != nil {
+			return err
+		}
+	}
+	if _, err := from.ReadToken(); err != nil {
+		return err
+	}
+	return items.WriteArrayEnd()
 }
 
 // dataToJSON converts back. It refuses what dataToBSON never writes, above all doubles.
