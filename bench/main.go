@@ -11,6 +11,7 @@ import (
 	"os"
 
 	"github.com/ordersaga/ordersaga/bench/internal/command"
+	"github.com/ordersaga/ordersaga/internal/ballast"
 )
 
 func main() { command.Main("bench", run) }
@@ -20,6 +21,8 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	// The floor and the naive sagas run in this process, and the log by itself: they are collected as rarely as the service.
+	ballast.Load()
 	r, err := newRunner(o)
 	if err != nil {
 		return err

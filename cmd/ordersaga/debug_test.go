@@ -1,11 +1,8 @@
 package main
 
 import (
-	"math"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,13 +26,4 @@ func TestTheProfilerIsOffByDefault(t *testing.T) {
 	server, err := listenDebug(t.Context(), "")
 	require.NoError(t, err)
 	require.Nil(t, server)
-}
-
-func TestMemoryLimit(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "memory.max")
-	require.Equal(t, int64(math.MaxInt64), memoryLimit(file))
-	for text, want := range map[string]int64{"max\n": math.MaxInt64, "134217728\n": 128 << 20} {
-		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-		require.Equal(t, want, memoryLimit(file))
-	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/internal/ballast"
 	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/event/wire"
@@ -72,7 +73,7 @@ func run(ctx context.Context, r roles, environ []string) error {
 	if err != nil {
 		return err
 	}
-	loadBallast()
+	ballast.Load()
 	s := &service{cfg: cfg, roles: r, logger: newLogger(cfg), registry: prometheus.NewRegistry(), fatal: make(chan error, 1)}
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "ordersaga starts", slog.String("version", version), slog.Any("config", cfg))
 	defer s.close()
