@@ -15,7 +15,8 @@ const (
 	rowHeight  = 26
 	barHeight  = 14
 	topMargin  = 56
-	footMargin = 58
+	footMargin = 26
+	lineHeight = 16
 )
 
 // Style makes a plot readable on light and dark pages: whoever shows it says which of the two it is.
@@ -40,7 +41,8 @@ func (r *Report) SVG() string {
 		}
 	}
 	top = math.Ceil(top*5) / 5
-	height := topMargin + len(rows)*rowHeight + footMargin
+	foot := []string{r.Machine, r.Servers["temporal"], r.Servers["mongodb"]}
+	height := topMargin + len(rows)*rowHeight + footMargin + len(foot)*lineHeight
 	scale := float64(plotWidth-labelWidth-valueWidth) / top
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">`+"\n",
@@ -57,8 +59,10 @@ func (r *Report) SVG() string {
 	for i, s := range rows {
 		row(&b, s, scale, topMargin+i*rowHeight)
 	}
-	fmt.Fprintf(&b, `<text class="small" x="12" y="%d">%s</text>`+"\n", height-24, Escape(r.Machine))
-	fmt.Fprintf(&b, `<text class="small" x="12" y="%d">%s</text>`+"\n</svg>\n", height-8, Escape(r.Servers["temporal"]+"; "+r.Servers["mongodb"]))
+	for i, line := range foot {
+		fmt.Fprintf(&b, `<text class="small" x="12" y="%d">%s</text>`+"\n", height-8-(len(foot)-1-i)*lineHeight, Escape(line))
+	}
+	b.WriteString("</svg>\n")
 	return b.String()
 }
 
