@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/internal/testenv"
@@ -77,7 +76,9 @@ func TestTheBrokerIsAwayForLong(t *testing.T) {
 		for range each {
 			o := harness.NewOrder(sku, 1, j.method)
 			o.Fulfillment = j.fulfillment
-			placed[s.insist(o, uuid.NewString())] = j
+			r, err := s.client.Place(s.ctx, o, 0)
+			require.NoError(t, err)
+			placed[r.ID] = j
 		}
 	}
 	for id, j := range placed {
