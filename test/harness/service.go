@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -151,14 +152,25 @@ func (s *Service) Done() <-chan struct{} { return s.done }
 // Log returns the end of what the service wrote.
 func (s *Service) Log() string { return s.log.String() }
 
+// The ports that FreeAddr takes from: below those that systems give to outgoing connections, which could take one before the
+// process listens that it is for; and below those that devstack takes for servers.
+const (
+	lowestPort = 10_000
+	ports      = 10_000
+)
+
 // FreeAddr returns an address of loopback that nobody listens on.
 func FreeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	var failed error
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", lowestPort+rand.IntN(ports))
+		l, err := net.Listen("tcp", addr)
+		if err == nil {
+			return addr, l.Close()
+		}
+		failed = err
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", fmt.Errorf("find a free port: %w", failed)
 }
 
 // tail keeps the end of what is written to it.
