@@ -75,7 +75,13 @@ func TestTheBenchmarkRuns(t *testing.T) {
 		require.Positive(t, scenario.Wire.HistoryEvents, scenario.Name)
 		require.GreaterOrEqual(t, scenario.Wire.Temporal.Requests, 1.0, "%s starts a workflow for each order", scenario.Name)
 		if scenario.Name == "rest" || scenario.Name == "naive" {
-			require.InDelta(t, 7, scenario.Wire.Broker.ByName["publish"], 0.01, "%s publishes the seven events of an order", scenario.Name)
+			published := scenario.Wire.Broker.ByName["publish"]
+			require.GreaterOrEqual(t, published, 7.0, "%s publishes the seven events of an order", scenario.Name)
+			// A step of ordersaga waits for the broker for a quarter of a second and leaves to the next one what is not confirmed
+			// then; a naive activity waits until everything is.
+			if scenario.Name == "naive" {
+				require.InDelta(t, 7, published, 0.01)
+			}
 			require.Positive(t, scenario.Wire.MongoDB.ByName["insert events"], scenario.Name)
 		}
 		if scenario.Name == "regular" {
