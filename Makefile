@@ -43,12 +43,16 @@ service:
 devstack:
 	@devstack/build
 
+# A part that fails does not keep the others from running: one run tells everything that is wrong.
 test: devstack ## every test, on the real stack; with -race where a C compiler is
 	@$(if $(RACE),:,echo "make test: no C compiler, so the tests run without -race")
-	@$(BIN)/devstack exec -- $(MAKE) --no-print-directory test-unit
-	@$(BIN)/devstack exec --only temporal -- $(MAKE) --no-print-directory test-matrix
-	@$(BIN)/devstack exec -- $(MAKE) --no-print-directory test-e2e
-	@$(MAKE) --no-print-directory test-devstack
+	@trap 'exit 130' INT TERM; failed=; \
+	part() { name=$$1; shift; "$$@" || failed="$$failed $$name"; }; \
+	part test-unit $(BIN)/devstack exec -- $(MAKE) --no-print-directory test-unit; \
+	part test-matrix $(BIN)/devstack exec --only temporal -- $(MAKE) --no-print-directory test-matrix; \
+	part test-e2e $(BIN)/devstack exec -- $(MAKE) --no-print-directory test-e2e; \
+	part test-devstack $(MAKE) --no-print-directory test-devstack; \
+	if [ -n "$$failed" ]; then echo "make test: failed:$$failed (one alone: bin/devstack exec -- make test-…)" >&2; exit 1; fi
 
 matrix: devstack ## the whole crash matrix, some random sagas, and the mutants that must turn it red
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_WHOLE_MATRIX=1 \
