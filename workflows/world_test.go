@@ -20,6 +20,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/payment"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/saga/sagatest"
 )
 
 // world is a saga's surroundings in memory: a log, participants that do as they are told, a bus.
@@ -47,8 +48,7 @@ func newWorld(t *testing.T) *world {
 		bus: &bus{}, list: &list{}, desk: &lateDesk{}, timing: order.DefaultTiming(), inlinePayment: true,
 	}
 	w.env.SetStartTime(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
-	// Time is mocked; this bounds a workflow that never ends.
-	w.env.SetTestTimeout(20 * time.Second)
+	sagatest.BePatient(w.env)
 	return w
 }
 
