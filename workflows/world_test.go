@@ -141,6 +141,13 @@ func (s *stock) call(name string) error {
 	return nil
 }
 
+// mend has every call come through from now on. The environment may call back while an activity is under way.
+func (s *stock) mend() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = nil
+}
+
 func (s *stock) Reserve(context.Context, string, string, int64) (order.Reservation, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -231,6 +238,27 @@ func (g *gateway) call(name string, effect func()) error {
 		effect()
 	}
 	return fault.New(fault.OutcomeUnknown, "the line went dead")
+}
+
+// mend has every call come through from now on. The environment may call back while an activity is under way.
+func (g *gateway) mend() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.down = nil
+}
+
+// count is how many calls there were.
+func (g *gateway) count() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.calls)
+}
+
+// captured has the payment be captured behind the saga's back.
+func (g *gateway) captured() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.state = payment.Captured
 }
 
 func (g *gateway) Authorize(context.Context, string, payment.Payment) (payment.Result, error) {
