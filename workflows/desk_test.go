@@ -121,7 +121,8 @@ func TestEveryStuckOrderIsResolvedInEveryAllowedWay(t *testing.T) {
 						decided = w.env.Now()
 						if action == order.Retry {
 							// What was down is there again.
-							w.gateway.down, w.stock.fail = nil, nil
+							w.gateway.mend()
+							w.stock.mend()
 						}
 						w.update(decision(action), verdict)
 					}, decideAt)
@@ -169,19 +170,20 @@ func TestADecisionInterruptsTriesAndPauses(t *testing.T) {
 	}
 }
 
-// A retry that fails leaves it open, and may be asked for again.
+// A retry that fails leaves it open, and may be asked for again. It is tried for half a minute, and not again while this
+// test looks.
 func TestARetryThatFailsLeavesItOpen(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"capture": forever}
 	var calls int
-	w.env.RegisterDelayedCallback(func() { calls = len(w.gateway.calls) }, decideAt)
+	w.env.RegisterDelayedCallback(func() { calls = w.gateway.count() }, decideAt)
 	first := w.decide(decideAt+time.Second, order.Resolution{ID: "r-1", Action: order.Retry})
 	w.env.RegisterDelayedCallback(func() {
-		require.Greater(t, len(w.gateway.calls), calls, "it was tried again")
+		require.Greater(t, w.gateway.count(), calls, "it was tried again")
 		require.Equal(t, order.CaptureStuck, w.record().Situation())
-		w.gateway.down = nil
-	}, decideAt+3*time.Second)
-	second := w.decide(decideAt+4*time.Second, order.Resolution{ID: "r-2", Action: order.Retry})
+		w.gateway.mend()
+	}, decideAt+50*time.Second)
+	second := w.decide(decideAt+time.Minute, order.Resolution{ID: "r-2", Action: order.Retry})
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
 	require.True(t, first.Accepted)
 	require.Equal(t, order.StatusNeedsAttention, first.Status)
@@ -229,7 +231,7 @@ func TestALateSuccessWinsAgainstASkip(t *testing.T) {
 		// An attempt of another worker, of which this run has not heard.
 		s := w.record()
 		w.record(s.Captured("p-1", w.env.Now()))
-		w.gateway.state = payment.Captured
+		w.gateway.captured()
 		w.update(decision(order.Skip), verdict)
 	}, decideAt)
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)

@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -155,9 +156,7 @@ func TestALateRefundThatIsStuck(t *testing.T) {
 				require.Equal(t, asked, types, "somebody is asked after ATTENTION_AFTER")
 				require.Equal(t, late.RefundStuck, s.Situation())
 				if c.refunds > 0 {
-					w.gateway.mu.Lock()
-					w.gateway.down["refund"] = 0
-					w.gateway.mu.Unlock()
+					w.gateway.mend()
 				}
 				if c.decision.ID != "" {
 					w.update(c.decision, verdict)
@@ -274,17 +273,26 @@ func TestAContinuedRunTakesBackWhatItsPageShows(t *testing.T) {
 	require.Equal(t, []string{"judge", "nothing"}, w.desk.shown, "the desk is told, whatever the run before had done")
 }
 
+// undoing is how long a release takes that fails ten times. It is long: when an activity is under way in real time, the
+// test environment does not wait longer for it than until the next thing is to happen.
+const undoing = 30 * time.Second
+
+// undoes cancels the order, and has it take a while until it is undone.
+func (w *world) undoes(after time.Duration) {
+	w.stock.fail = slices.Repeat([]string{"release"}, 10)
+	w.cancel(after)
+}
+
 // A payer pays at the worst moment: the order is being undone, and cannot turn round any more.
 func TestAPaymentThatComesWhileItsOrderIsUndone(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.answer = payment.Pending
-	w.stock.fail = []string{"release", "release", "release", "release", "release", "release"}
-	w.cancel(time.Minute)
+	w.undoes(time.Minute)
 	w.env.RegisterDelayedCallback(func() {
 		require.Equal(t, order.Back, w.record().Decision)
 		require.False(t, w.record().Ended)
 		w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: "h1", Cause: "e1", Succeeded: true})
-	}, time.Minute+500*time.Millisecond)
+	}, time.Minute+undoing/2)
 	require.Equal(t, order.StatusCancelled, w.run(tea(order.Immediate)).Status)
 	types, s := w.lateStream()
 	require.Equal(t, event.EventLate, types[0])
@@ -348,13 +356,12 @@ func (i *intruder) Append(ctx context.Context, stream string, head event.Head, e
 func TestALateSagaThatIsThereIsTold(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.answer = payment.Pending
-	w.stock.fail = []string{"release", "release", "release", "release", "release", "release"}
-	w.cancel(time.Minute)
+	w.undoes(time.Minute)
 	w.env.RegisterDelayedCallback(func() {
 		w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
 			Kind: workflows.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "g1", Cause: "g1"},
 		})
-	}, time.Minute+500*time.Millisecond)
+	}, time.Minute+undoing/2)
 	log := &intruder{Log: w.log, tell: func() {
 		w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: "h1", Cause: "e1", Succeeded: true})
 	}}

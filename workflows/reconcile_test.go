@@ -13,6 +13,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/saga/sagatest"
 )
 
 // inspector answers a check, after some that fail.
@@ -41,6 +42,7 @@ func reconcile(t *testing.T, i *inspector) (activities.ReconcileResult, *testsui
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quiet{})
 	env := suite.NewTestWorkflowEnvironment()
+	sagatest.BePatient(env)
 	workers.RegisterReconcile(env, env, &activities.Reconciliation{Reconciler: i})
 	env.ExecuteWorkflow(workflows.NameReconcile, activities.ReconcileInput{Repair: true, Since: 5})
 	require.True(t, env.IsWorkflowCompleted())

@@ -184,7 +184,9 @@ func replayTask(t *testing.T, seen *spy, timerID string, continueAsNew bool) err
 		}
 		e.EventTime = timestamppb.New(when)
 	}
-	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{Interceptors: []interceptor.WorkerInterceptor{seen}})
+	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{
+		Interceptors: []interceptor.WorkerInterceptor{seen}, DisableDeadlockDetection: true,
+	})
 	require.NoError(t, err)
 	replayer.RegisterWorkflowWithOptions(workflows.Order, workflow.RegisterOptions{Name: workflows.NameOrder})
 	return replayer.ReplayWorkflowHistory(quiet{}, &historypb.History{Events: events})

@@ -20,6 +20,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/payment"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/saga/sagatest"
 )
 
 // world is a saga's surroundings in memory: a log, participants that do as they are told, a bus.
@@ -47,8 +48,7 @@ func newWorld(t *testing.T) *world {
 		bus: &bus{}, list: &list{}, desk: &lateDesk{}, timing: order.DefaultTiming(), inlinePayment: true,
 	}
 	w.env.SetStartTime(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
-	// Time is mocked; this bounds a workflow that never ends.
-	w.env.SetTestTimeout(20 * time.Second)
+	sagatest.BePatient(w.env)
 	return w
 }
 
@@ -141,6 +141,13 @@ func (s *stock) call(name string) error {
 	return nil
 }
 
+// mend has every call come through from now on. The environment may call back while an activity is under way.
+func (s *stock) mend() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = nil
+}
+
 func (s *stock) Reserve(context.Context, string, string, int64) (order.Reservation, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -231,6 +238,27 @@ func (g *gateway) call(name string, effect func()) error {
 		effect()
 	}
 	return fault.New(fault.OutcomeUnknown, "the line went dead")
+}
+
+// mend has every call come through from now on. The environment may call back while an activity is under way.
+func (g *gateway) mend() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.down = nil
+}
+
+// count is how many calls there were.
+func (g *gateway) count() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.calls)
+}
+
+// captured has the payment be captured behind the saga's back.
+func (g *gateway) captured() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.state = payment.Captured
 }
 
 func (g *gateway) Authorize(context.Context, string, payment.Payment) (payment.Result, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
 // cameLate has goods leave when an order had ended, and somebody be asked.
@@ -23,6 +24,17 @@ func cameLate(t *testing.T, log *memlog.Log, id string, asked bool) late.State {
 	return s
 }
 
+// openLate opens a store of what came late.
+func openLate(t *testing.T) *Store {
+	t.Helper()
+	cfg := LateConfig(connect(t))
+	cfg.Timeout = testenv.Patience
+	s, err := New(cfg)
+	require.NoError(t, err)
+	require.NoError(t, s.Setup(t.Context()))
+	return s
+}
+
 func goOn(t *testing.T, log *memlog.Log, s late.State, e event.Entry) late.State {
 	t.Helper()
 	_, tail, err := log.Append(t.Context(), event.LateStream(s.OrderID), s.Head, []event.Entry{e})
@@ -33,10 +45,7 @@ func goOn(t *testing.T, log *memlog.Log, s late.State, e event.Entry) late.State
 }
 
 func TestWhatCameLateIsListedWhileSomebodyIsAsked(t *testing.T) {
-	db, log := connect(t), memlog.New()
-	s, err := New(LateConfig(db))
-	require.NoError(t, err)
-	require.NoError(t, s.Setup(t.Context()))
+	s, log := openLate(t), memlog.New()
 	asked := cameLate(t, log, "o-1", true)
 	require.NoError(t, s.Put(t.Context(), FromLate(asked)))
 	desk := Filter{Statuses: []order.Status{order.StatusNeedsAttention}}
@@ -70,10 +79,7 @@ func withoutLines(items []Order) []Order {
 }
 
 func TestRebuildOfWhatCameLate(t *testing.T) {
-	db, log := connect(t), memlog.New()
-	s, err := New(LateConfig(db))
-	require.NoError(t, err)
-	require.NoError(t, s.Setup(t.Context()))
+	s, log := openLate(t), memlog.New()
 	asked := cameLate(t, log, "o-1", true)
 	cameLate(t, log, "o-2", false)
 	accepted(t, log, 7)

@@ -24,7 +24,7 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func connect(t testing.TB) *mongo.Database {
 	t.Helper()
 	uri, name := testenv.MongoDB(t)
-	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(5 * time.Second))
+	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(testenv.Patience))
 	require.NoError(t, err)
 	db := client.Database(name)
 	t.Cleanup(func() {
@@ -38,7 +38,7 @@ func connect(t testing.TB) *mongo.Database {
 // open opens a store on db, as another process would.
 func open(t testing.TB, db *mongo.Database) *Store {
 	t.Helper()
-	s, err := New(Config{Database: db})
+	s, err := New(Config{Database: db, Timeout: testenv.Patience})
 	require.NoError(t, err)
 	require.NoError(t, s.Setup(t.Context()))
 	return s

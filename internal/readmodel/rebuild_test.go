@@ -15,6 +15,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
 // accepted appends the first event of order number n to log and returns its state.
@@ -144,7 +145,7 @@ func TestRebuildEndsWithItsContext(t *testing.T) {
 func TestRebuildFromTheRealLog(t *testing.T) {
 	db := connect(t)
 	s := open(t, db)
-	log, err := mongolog.New(mongolog.Config{Database: db})
+	log, err := mongolog.New(mongolog.Config{Database: db, Timeout: testenv.Patience})
 	require.NoError(t, err)
 	require.NoError(t, log.Setup(t.Context()))
 	for n := range 12 {

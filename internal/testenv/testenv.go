@@ -14,6 +14,9 @@ import (
 	"time"
 )
 
+// Patience is how long a test gives a server that is there and stands still: on a busy machine any process may, for seconds.
+const Patience = 2 * time.Minute
+
 // serial makes names unique within the process.
 var serial atomic.Int64
 

@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/ordersaga/ordersaga/workflows/saga"
+	"github.com/ordersaga/ordersaga/workflows/saga/sagatest"
 )
 
 var (
@@ -120,7 +121,7 @@ func newStage() *stage {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quiet{})
 	s := &stage{env: suite.NewTestWorkflowEnvironment(), errs: map[string][]error{}}
-	s.env.SetTestTimeout(10 * time.Second)
+	sagatest.BePatient(s.env)
 	for _, name := range []string{"Pack", "FindPack", "Unpack", "Hire", "Dismiss", "Send"} {
 		s.env.RegisterActivityWithOptions(func(_ context.Context, in input) (output, error) {
 			s.calls = append(s.calls, name+" "+in.Mode)

@@ -26,7 +26,7 @@ func TestContract(t *testing.T) {
 				open(t, db, LookupAuto)
 				return func(t *testing.T) eventlogtest.Store {
 					// Another handle needs no Setup.
-					log, err := New(Config{Database: db, Lookup: lookup})
+					log, err := New(Config{Database: db, Lookup: lookup, Timeout: testenv.Patience})
 					require.NoError(t, err)
 					return log
 				}

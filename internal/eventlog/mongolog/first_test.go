@@ -19,7 +19,7 @@ import (
 func TestFirstRecordsAreReadTogether(t *testing.T) {
 	uri, name := testenv.MongoDB(t)
 	db := connect(t, uri, name)
-	writer, err := New(Config{Database: db, Lookup: LookupRange})
+	writer, err := New(Config{Database: db, Lookup: LookupRange, Timeout: testenv.Patience})
 	require.NoError(t, err)
 	const streams = 12
 	for i := range streams {
@@ -40,7 +40,7 @@ func TestFirstRecordsAreReadTogether(t *testing.T) {
 		7: "order-7",
 	}
 
-	log, err := New(Config{Database: db, Lookup: LookupRange, Lanes: 1, Overtake: time.Minute})
+	log, err := New(Config{Database: db, Lookup: LookupRange, Lanes: 1, Overtake: time.Minute, Timeout: testenv.Patience})
 	require.NoError(t, err)
 	var all sync.WaitGroup
 	for i := range 2 * streams {

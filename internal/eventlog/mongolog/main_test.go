@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // connect returns a database that is dropped when the test ends.
 func connect(t testing.TB, uri, name string) *mongo.Database {
 	t.Helper()
-	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(5 * time.Second))
+	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(testenv.Patience))
 	require.NoError(t, err)
 	db := client.Database(name)
 	t.Cleanup(func() {
@@ -34,7 +34,7 @@ func connect(t testing.TB, uri, name string) *mongo.Database {
 // open returns a log on db, set up.
 func open(t testing.TB, db *mongo.Database, lookup Lookup) *Log {
 	t.Helper()
-	log, err := New(Config{Database: db, Lookup: lookup})
+	log, err := New(Config{Database: db, Lookup: lookup, Timeout: testenv.Patience})
 	require.NoError(t, err)
 	require.NoError(t, log.Setup(t.Context()))
 	return log

@@ -14,6 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
 // errLost is what the driver says when the connection breaks before the answer.
@@ -32,7 +33,7 @@ func sabotage(log *Log, f func(call int, insert func(docs []document) error, doc
 // whole reads and verifies order-1 through a handle that remembers nothing.
 func whole(t *testing.T, log *Log) []event.Record {
 	t.Helper()
-	fresh, err := New(Config{Database: log.events.Database(), Lookup: Lookup(log.lookup.Load())})
+	fresh, err := New(Config{Database: log.events.Database(), Lookup: Lookup(log.lookup.Load()), Timeout: testenv.Patience})
 	require.NoError(t, err)
 	records, err := fresh.Read(t.Context(), "order-1", 0, 0)
 	require.NoError(t, err)
@@ -274,7 +275,7 @@ func TestAGapIsNeverPassedOver(t *testing.T) {
 	_, err = log.events.DeleteOne(t.Context(), map[string]string{"_id": documentID("order-1", 2)})
 	require.NoError(t, err)
 	for _, lookup := range []Lookup{LookupRange, LookupProbe} {
-		fresh, err := New(Config{Database: log.events.Database(), Lookup: lookup})
+		fresh, err := New(Config{Database: log.events.Database(), Lookup: lookup, Timeout: testenv.Patience})
 		require.NoError(t, err)
 		records, err := fresh.Read(t.Context(), "order-1", 0, 0)
 		if lookup == LookupRange {

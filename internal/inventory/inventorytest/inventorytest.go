@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -51,13 +52,16 @@ type bench struct {
 	ledgers  [2]*inventory.Ledger
 }
 
+// patience bounds a call of the log. Where a test holds an append, nobody gives it up behind the test's back.
+const patience = 2 * time.Minute
+
 // open returns a bench; tweak changes the ledgers' configuration.
 func open(t *testing.T, s Subject, tweak func(*inventory.Config)) *bench {
 	t.Helper()
 	b := &bench{log: s.Log(t), registry: s.Registry(t)}
 	for i := range b.ledgers {
 		b.gates[i] = gatelog.Wrap(b.log)
-		config := inventory.Config{Log: b.gates[i], Registry: b.registry}
+		config := inventory.Config{Log: b.gates[i], Registry: b.registry, AppendTimeout: patience}
 		if tweak != nil {
 			tweak(&config)
 		}

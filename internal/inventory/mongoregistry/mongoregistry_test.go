@@ -3,7 +3,6 @@ package mongoregistry_test
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -26,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func database(t *testing.T) *mongo.Database {
 	t.Helper()
 	uri, name := testenv.MongoDB(t)
-	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(5 * time.Second))
+	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(testenv.Patience))
 	require.NoError(t, err)
 	db := client.Database(name)
 	t.Cleanup(func() {
@@ -72,7 +71,7 @@ func TestLedgerOnMongoDB(t *testing.T) {
 	inventorytest.Run(t, inventorytest.Subject{
 		Log: func(t *testing.T) eventlog.Log {
 			// A collection for each test: FerretDB 1 scans it.
-			log, err := mongolog.New(mongolog.Config{Database: database(t)})
+			log, err := mongolog.New(mongolog.Config{Database: database(t), Timeout: testenv.Patience})
 			require.NoError(t, err)
 			require.NoError(t, log.Setup(t.Context()))
 			return log

@@ -3,7 +3,6 @@ package simulator_test
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -73,7 +72,7 @@ func TestContractWithoutRememberedBooks(t *testing.T) {
 func TestContractOnMongoDB(t *testing.T) {
 	s := subject(func(t *testing.T) eventlog.Log {
 		uri, name := testenv.MongoDB(t)
-		client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(5 * time.Second))
+		client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(testenv.Patience))
 		require.NoError(t, err)
 		db := client.Database(name)
 		t.Cleanup(func() {
@@ -82,7 +81,7 @@ func TestContractOnMongoDB(t *testing.T) {
 			require.NoError(t, db.Drop(ctx))
 			require.NoError(t, client.Disconnect(ctx))
 		})
-		log, err := mongolog.New(mongolog.Config{Database: db})
+		log, err := mongolog.New(mongolog.Config{Database: db, Timeout: testenv.Patience})
 		require.NoError(t, err)
 		require.NoError(t, log.Setup(t.Context()))
 		return log
