@@ -74,10 +74,10 @@ func (s *Supervisor) StartAll(ctx context.Context) error {
 	for _, u := range s.units {
 		go func() {
 			_, err := u.start(ctx)
+			failures <- err // before the others are given up, whose errors it causes
 			if err != nil {
 				cancel()
 			}
-			failures <- err
 		}()
 	}
 	var first error

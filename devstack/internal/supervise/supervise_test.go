@@ -110,7 +110,8 @@ func TestActions(t *testing.T) {
 }
 
 func TestFailureShowsTheEndOfTheLog(t *testing.T) {
-	f := supervisor(t, generous, map[string]string{"good": serving, "bad": failing}, nil)
+	// The slow one is given up when the bad one fails, which is what people must hear of.
+	f := supervisor(t, generous, map[string]string{"good": serving, "slow": hanging, "bad": failing}, nil)
 	err := f.StartAll(t.Context())
 	if err == nil {
 		t.Fatal("no error")
