@@ -117,6 +117,8 @@ type fixture struct {
 	orders *list
 	checks []api.Check
 	output *strings.Builder
+	// connections are those of listen.
+	connections *connections
 }
 
 func newFixture(t *testing.T, change ...func(*api.Config)) *fixture {
