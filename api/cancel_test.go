@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
@@ -72,7 +73,7 @@ func TestCancelErrors(t *testing.T) {
 
 func TestCancelWithoutWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t)
+		f := newFixture(t, func(c *api.Config) { c.DependencyTimeout = 0 })
 		f.sagas.cancel = func(ctx context.Context, _ string, _ order.Cancellation) (workflows.CancelVerdict, error) {
 			<-ctx.Done()
 			return workflows.CancelVerdict{}, fault.Wrap(ctx.Err(), fault.Unavailable, "cancel")

@@ -117,6 +117,8 @@ type fixture struct {
 	orders *list
 	checks []api.Check
 	output *strings.Builder
+	// connections are those of listen.
+	connections *connections
 }
 
 func newFixture(t *testing.T, change ...func(*api.Config)) *fixture {
@@ -138,7 +140,7 @@ func newFixture(t *testing.T, change ...func(*api.Config)) *fixture {
 		Sagas: f.sagas, Log: log, Orders: f.orders, Stock: ledger, DeadLetters: &letters{},
 		Ready:         func(context.Context) []api.Check { return f.checks },
 		TemporalUIURL: "http://127.0.0.1:8233/", TemporalNamespace: "shop",
-		Clock: func() time.Time { return at },
+		Clock: func() time.Time { return at }, DependencyTimeout: time.Minute,
 		NewID: func() string {
 			mu.Lock()
 			defer mu.Unlock()

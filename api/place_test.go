@@ -50,7 +50,7 @@ func TestPlaceWithKeyIsOneOrder(t *testing.T) {
 	later := f.do(http.MethodPost, "/v1/orders", validOrder, "Idempotency-Key", "key-1")
 	require.Equal(t, http.StatusAccepted, later.status, "without Prefer the status depends on nothing")
 	require.Equal(t, "completed", later.resource(t).Status)
-	waited := f.do(http.MethodPost, "/v1/orders", validOrder, "Idempotency-Key", "key-1", "Prefer", "wait=5")
+	waited := f.do(http.MethodPost, "/v1/orders", validOrder, "Idempotency-Key", "key-1", "Prefer", "wait=60")
 	require.Equal(t, http.StatusCreated, waited.status)
 	require.Equal(t, "true", waited.header.Get("Idempotent-Replayed"))
 
@@ -139,7 +139,7 @@ func TestPlaceWaitsForEveryEnd(t *testing.T) {
 		ending := order.Ending{OrderID: id, Outcome: order.StatusRejected, Reason: order.ReasonPaymentDeclined}
 		f.append(id, timeline(id)[0], event.New(event.OrderStream(id), order.SlotEnd, event.OrderRejected, id, at, ending))
 	}
-	a := f.do(http.MethodPost, "/v1/orders", validOrder, "Prefer", "wait=5")
+	a := f.do(http.MethodPost, "/v1/orders", validOrder, "Prefer", "wait=60")
 	require.Equal(t, http.StatusCreated, a.status)
 	require.Equal(t, "rejected", a.resource(t).Status)
 	require.Equal(t, "payment_declined", *a.resource(t).Reason)

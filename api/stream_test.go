@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,18 +23,73 @@ import (
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 )
 
-// listen serves the fixture on loopback.
+// listen serves the fixture on loopback. The deadlines of its connections are over when a test says so: they are not what a slow
+// machine fails.
 func (f *fixture) listen() *httptest.Server {
 	f.t.Helper()
 	server := httptest.NewUnstartedServer(f.server)
 	api.ConfigureServer(server.Config)
 	// A deadline that a stream must outlive.
-	server.Config.ReadTimeout = 100 * time.Millisecond
+	server.Config.ReadTimeout = time.Minute
+	f.connections = &connections{Listener: server.Listener}
+	server.Listener = f.connections
 	server.Start()
 	f.t.Cleanup(server.Close)
 	f.t.Cleanup(server.Client().CloseIdleConnections)
 	return server
 }
+
+// connections are those of a server.
+type connections struct {
+	net.Listener
+	mu   sync.Mutex
+	list []*connection
+}
+
+func (l *connections) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = append(l.list, &connection{TCPConn: c.(*net.TCPConn)})
+	return l.list[len(l.list)-1], nil
+}
+
+// readDeadlinePasses makes it as late as the deadline of every connection that has one.
+func (l *connections) readDeadlinePasses() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.list {
+		c.mu.Lock()
+		if c.bounded {
+			_ = c.TCPConn.SetReadDeadline(over)
+		}
+		c.mu.Unlock()
+	}
+}
+
+// connection keeps to itself that it has a deadline.
+type connection struct {
+	*net.TCPConn
+	mu      sync.Mutex
+	bounded bool
+}
+
+// over is a deadline that is over. net/http interrupts its own reads with such a one.
+var over = time.Unix(1, 0)
+
+func (c *connection) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.bounded = t.After(over); c.bounded {
+		t = time.Time{}
+	}
+	return c.TCPConn.SetReadDeadline(t)
+}
+
+func (c *connection) SetWriteDeadline(time.Time) error { return nil }
 
 // subscription is an open event stream.
 type subscription struct {
@@ -133,11 +190,12 @@ func TestStreamBeforeTheFirstEvent(t *testing.T) {
 	server := f.listen()
 	f.sagas.placed["o-1"] = sagaclient.Placement{Order: placedOrder("o-1")}
 	s := subscribe(t, server, "/v1/orders/o-1/events")
-	// Longer than the server's ReadTimeout: the stream outlives it.
+	// The stream outlives the server's ReadTimeout.
 	for comments := 0; comments < 10; {
-		require.True(t, s.lines.Scan())
+		require.True(t, s.lines.Scan(), "the stream ended: %v", s.lines.Err())
 		if s.lines.Text() == ": heartbeat" {
 			comments++
+			f.connections.readDeadlinePasses()
 		}
 	}
 	f.append("o-1", timeline("o-1")[0])

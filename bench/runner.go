@@ -21,7 +21,7 @@ import (
 const countedOrders = 60
 
 // clean bounds the cleaning up.
-const clean = time.Minute
+const clean = 3 * time.Minute
 
 // runner runs the rounds.
 type runner struct {

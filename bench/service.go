@@ -11,7 +11,7 @@ import (
 )
 
 // drain is how long a process of the service may take to end.
-const drain = 45 * time.Second
+const drain = 2 * time.Minute
 
 // cast is what a side needs of the service: its processes, each by the role that it has, and the settings that this side is
 // about. What takes orders comes last: it comes up when there is who works on them.

@@ -13,48 +13,62 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ordersaga/ordersaga/devstack/internal/ports"
 	"github.com/ordersaga/ordersaga/devstack/internal/rabbitmq"
 )
 
-// patience bounds every wait of these tests, a broker's start included.
-const patience = 3 * time.Minute
+// patience bounds every wait of these tests, a broker's start included: it is
+// longer than devstack's own limits.
+const patience = 12 * time.Minute
 
 // markVariable is set for devstack and inherited by all that it starts.
 const markVariable = "DEVSTACK_TEST_MARK"
 
 // devstack is one run of the real program.
 type devstack struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	mark   string
-	lines  chan string // what the command prints
-	ended  chan struct{}
-	stderr bytes.Buffer
+	t     *testing.T
+	cmd   *exec.Cmd
+	mark  string
+	lines chan string // what the command prints
+	ended chan struct{}
+	log   string // the file that takes what devstack says
 }
 
 func startDevstack(t *testing.T, args ...string) *devstack {
 	t.Helper()
+	tmp := t.TempDir()
 	d := &devstack{
 		t:     t,
 		mark:  strconv.FormatInt(time.Now().UnixNano(), 36) + t.Name(),
 		lines: make(chan string, 100),
 		ended: make(chan struct{}),
+		log:   filepath.Join(tmp, "devstack.log"),
+	}
+	// Whoever runs at the same time must not get the same ports.
+	if err := os.MkdirAll(ports.SharedDir(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(ports.SharedDir(), filepath.Join(tmp, filepath.Base(ports.SharedDir()))); err != nil {
+		t.Fatal(err)
 	}
 	d.cmd = exec.Command(os.Args[0], args...)
-	d.cmd.Env = append(os.Environ(), asDevstack+"=1", markVariable+"="+d.mark, "TMPDIR="+t.TempDir(),
+	d.cmd.Env = append(os.Environ(), asDevstack+"=1", markVariable+"="+d.mark, "TMPDIR="+tmp,
 		"DEVSTACK_CONTROL=", "DEVSTACK_EXTERNAL=", "DEVSTACK_ONLY=", "DEVSTACK_HOME=")
-	d.cmd.Stderr = &d.stderr
-	// A pipe of our own: Wait must not wait for others who hold it.
+	// A file and a pipe of our own: Wait must not wait for others who hold them.
+	log, err := os.Create(d.log)
+	if err != nil {
+		t.Fatal(err)
+	}
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.cmd.Stdout = write
-	d.cmd.WaitDelay = time.Second
+	d.cmd.Stdout, d.cmd.Stderr = write, log
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	write.Close()
+	log.Close()
 	go func() {
 		defer close(d.lines)
 		for scanner := bufio.NewScanner(read); scanner.Scan(); {
@@ -69,11 +83,27 @@ func startDevstack(t *testing.T, args ...string) *devstack {
 	t.Cleanup(func() {
 		_ = d.cmd.Process.Kill()
 		<-d.ended
-		for _, pid := range d.left() {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
+		// What still writes there would keep the folder from being removed.
+		ticker := time.NewTicker(10 * time.Millisecond)
+		defer ticker.Stop()
+		for left := d.left(); len(left) > 0; left = d.left() {
+			for _, pid := range left {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+			<-ticker.C
 		}
 	})
 	return d
+}
+
+// says returns what devstack has said so far.
+func (d *devstack) says() string {
+	d.t.Helper()
+	text, err := os.ReadFile(d.log)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return string(text)
 }
 
 // line returns the next line that the command prints.
@@ -85,9 +115,9 @@ func (d *devstack) line() string {
 			return line
 		}
 		<-d.ended
-		d.t.Fatalf("the command prints nothing more; devstack says:\n%s", &d.stderr)
+		d.t.Fatalf("the command prints nothing more; devstack says:\n%s", d.says())
 	case <-time.After(patience):
-		d.t.Fatal("the command prints nothing")
+		d.t.Fatalf("the command prints nothing; devstack says:\n%s", d.says())
 	}
 	return ""
 }
@@ -98,7 +128,7 @@ func (d *devstack) code() int {
 	select {
 	case <-d.ended:
 	case <-time.After(patience):
-		d.t.Fatal("devstack does not end")
+		d.t.Fatalf("devstack does not end; it says:\n%s", d.says())
 	}
 	status := d.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if status.Signaled() {
@@ -121,6 +151,22 @@ func (d *devstack) left() []int {
 		}
 	}
 	return pids
+}
+
+// awaitRunning waits until at least so many processes run that devstack has
+// started: after a fork, it takes a moment until each is what it will be.
+func (d *devstack) awaitRunning(many int) {
+	d.t.Helper()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(patience)
+	for len(d.left()) < many {
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			d.t.Fatalf("only %d of %d processes carry the mark: the test would prove nothing", len(d.left()), many)
+		}
+	}
 }
 
 // assertNothingLeft allows what was told to end a moment to do so.
@@ -147,7 +193,7 @@ func (d *devstack) assertNothingLeft() {
 }
 
 // family is a command with descendants: in its group, in a session of their
-// own, and deaf to signals. It prints its process id when all run.
+// own, and deaf to signals. It prints its process id when all were begun.
 const family = `sleep 1000 &
 setsid sh -c 'trap "" INT TERM HUP; sleep 1000 & sleep 1000' &
 setsid sh -c 'setsid sleep 1000 & exit 0'
@@ -165,9 +211,7 @@ func TestNothingSurvives(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if started := len(d.left()); started < 8 { // 3 servers, a keeper, a shell, 4 of its family
-					t.Fatalf("only %d processes carry the mark: the test would prove nothing", started)
-				}
+				d.awaitRunning(10) // 3 servers, a keeper, a shell, 5 of its family
 				pid := command
 				if target == "devstack" {
 					pid = d.cmd.Process.Pid
@@ -176,7 +220,7 @@ func TestNothingSurvives(t *testing.T) {
 					t.Fatal(err)
 				}
 				if code := d.code(); code != 128+int(sig) {
-					t.Errorf("exit code %d, want %d; devstack says:\n%s", code, 128+int(sig), &d.stderr)
+					t.Errorf("exit code %d, want %d; devstack says:\n%s", code, 128+int(sig), d.says())
 				}
 				d.assertNothingLeft()
 			})
@@ -207,7 +251,7 @@ func TestBrokerDoesNotSurvive(t *testing.T) {
 func TestCommandDrains(t *testing.T) {
 	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		d := startDevstack(t, "exec", "--only", "mongodb", "--", "sh", "-c",
+		d := startDevstack(t, "exec", "--only", "mongodb", "--drain", patience.String(), "--", "sh", "-c",
 			`trap 'echo told; "$DEVSTACK_BIN" stop mongodb; exit 5' INT TERM; echo up; while :; do sleep 1000 & wait; done`)
 		d.line()
 		if err := d.cmd.Process.Signal(sig); err != nil {
@@ -288,8 +332,8 @@ func TestUnexpectedDeathIsToldAndTheCommandGoesOn(t *testing.T) {
 	if code := d.code(); code != 3 {
 		t.Errorf("exit code %d, want the command's own, 3", code)
 	}
-	if !strings.Contains(d.stderr.String(), "mongodb ended on its own (exit code 137)") {
-		t.Errorf("devstack says nothing of the death:\n%s", &d.stderr)
+	if !strings.Contains(d.says(), "mongodb ended on its own (exit code 137)") {
+		t.Errorf("devstack says nothing of the death:\n%s", d.says())
 	}
 }
 
@@ -310,8 +354,8 @@ func TestUpHoldsItsState(t *testing.T) {
 	}
 
 	second := startDevstack(t, "up", "--home", home, "--only", "mongodb")
-	if code := second.code(); code != 1 || !strings.Contains(second.stderr.String(), "is in use by the devstack with process id "+strconv.Itoa(first.cmd.Process.Pid)) {
-		t.Errorf("second up: exit code %d and\n%s", code, &second.stderr)
+	if code := second.code(); code != 1 || !strings.Contains(second.says(), "is in use by the devstack with process id "+strconv.Itoa(first.cmd.Process.Pid)) {
+		t.Errorf("second up: exit code %d and\n%s", code, second.says())
 	}
 	env := startDevstack(t, "env", "--home", home)
 	for _, want := range exports {

@@ -36,6 +36,8 @@ const (
 	spacing = time.Second
 	// lanes is how many round trips fill at once.
 	lanes = 4
+	// patience bounds each round trip: what is slow is measured, and no error.
+	patience = time.Minute
 	// registered is how many SKUs one round trip makes known.
 	registered = 1000
 )
@@ -68,10 +70,10 @@ type Fill struct {
 func newFill(ctx context.Context, db *mongo.Database, o options, newest time.Time) (*fill, error) {
 	f := &fill{db: db, random: rand.New(rand.NewPCG(o.seed, 0x67726f77)), writers: o.writers, seed: o.seed, newest: newest}
 	var err error
-	if f.log, err = mongolog.New(mongolog.Config{Database: db, Lanes: lanes, Timeout: time.Minute}); err != nil {
+	if f.log, err = mongolog.New(mongolog.Config{Database: db, Lanes: lanes, Timeout: patience}); err != nil {
 		return nil, err
 	}
-	if f.list, err = readmodel.New(readmodel.Config{Database: db, Timeout: time.Minute}); err != nil {
+	if f.list, err = readmodel.New(readmodel.Config{Database: db, Timeout: patience}); err != nil {
 		return nil, err
 	}
 	if err := f.log.Setup(ctx); err != nil {

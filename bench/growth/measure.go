@@ -104,7 +104,7 @@ func sample(ctx context.Context, op operation) (time.Duration, error) {
 
 // coldLog is a log that has seen nothing, as that of a process that has just begun.
 func (m *meter) coldLog() (*mongolog.Log, error) {
-	return mongolog.New(mongolog.Config{Database: m.db, Lookup: m.lookup})
+	return mongolog.New(mongolog.Config{Database: m.db, Lookup: m.lookup, Timeout: patience})
 }
 
 func (m *meter) newLedger(log eventlog.Log) (*inventory.Ledger, error) {

@@ -26,14 +26,17 @@ func TestTheDeskIsPagedThroughBothParts(t *testing.T) {
 	require.NoError(t, err)
 	db := client.Database(database)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		_ = db.Drop(ctx)
 		_ = client.Disconnect(ctx)
 	})
-	orders, err := readmodel.New(readmodel.Config{Database: db})
+	config := readmodel.Config{Database: db, Timeout: time.Minute}
+	orders, err := readmodel.New(config)
 	require.NoError(t, err)
-	late, err := readmodel.New(readmodel.LateConfig(db))
+	config = readmodel.LateConfig(db)
+	config.Timeout = time.Minute
+	late, err := readmodel.New(config)
 	require.NoError(t, err)
 	desk := listing{orders, late}
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
@@ -218,7 +219,7 @@ func (s *service) startWorkers(ctx context.Context) (err error) {
 		Log: s.stores.log, Publisher: publisher,
 		ReadModel: projection{s.stores.orders}, Clock: time.Now, Logger: s.logger,
 	}
-	s.workers, err = workers.New(workers.Config{
+	of := workers.Config{
 		Client: s.temporal, Queues: s.cfg.WorkerQueues, Grace: s.cfg.ShutdownGrace, Concurrency: s.cfg.WorkerConcurrency, Cache: s.cfg.WorkerCache,
 		OnFatal: func(err error) {
 			select {
@@ -235,11 +236,19 @@ func (s *service) startWorkers(ctx context.Context) (err error) {
 		Customers:      &activities.Customers{Log: s.stores.log, Publisher: publisher, Welcome: s.notifies()},
 		Notices:        notices,
 		Reconciliation: &activities.Reconciliation{Reconciler: scheduled{reconciler}},
-	})
-	if err != nil {
-		return err
 	}
-	if err := s.workers.Start(); err != nil || !slices.Contains(s.cfg.WorkerQueues, workflows.QueueOrders) {
+	// New workers each time: those whose start has failed cannot be started again.
+	launch := func(context.Context) (err error) {
+		if s.workers, err = workers.New(of); err != nil {
+			return err
+		}
+		return s.workers.Start()
+	}
+	if err = launch(ctx); unreachable(err) {
+		// Temporal was there a moment ago: it is waited for as at first.
+		err = await(ctx, s.logger, "temporal", s.cfg.TemporalAddress, launch)
+	}
+	if err != nil || !slices.Contains(s.cfg.WorkerQueues, workflows.QueueOrders) {
 		return err
 	}
 	if err := workers.ScheduleReconcile(ctx, s.temporal, s.cfg.ReconcileEvery, s.cfg.ReconcileRepair); err != nil {
@@ -247,6 +256,13 @@ func (s *service) startWorkers(ctx context.Context) (err error) {
 		s.logger.LogAttrs(ctx, slog.LevelError, "the check of what must hold is not scheduled", slog.Any("error", err))
 	}
 	return nil
+}
+
+// unreachable reports whether Temporal did not answer, or not in time.
+func unreachable(err error) bool {
+	var unavailable *serviceerror.Unavailable
+	var late *serviceerror.DeadlineExceeded
+	return errors.As(err, &unavailable) || errors.As(err, &late) || errors.Is(err, context.DeadlineExceeded)
 }
 
 func (s *service) startConsumer(ctx context.Context) (err error) {

@@ -20,7 +20,7 @@ import (
 // TestEveryKindIsFoundInMongoDB plants everything that can stand in documents into a real server.
 func TestEveryKindIsFoundInMongoDB(t *testing.T) {
 	uri, database := testenv.MongoDB(t)
-	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(5 * time.Second))
+	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(time.Minute))
 	require.NoError(t, err)
 	db := client.Database(database)
 	t.Cleanup(func() {
@@ -60,7 +60,7 @@ func (w *world) stored(db *mongo.Database, name string) *mongo.Collection {
 		_, err := collection.InsertOne(w.t.Context(), d)
 		require.NoError(w.t, err)
 	}
-	log, err := mongolog.New(mongolog.Config{Database: db, Collection: name})
+	log, err := mongolog.New(mongolog.Config{Database: db, Collection: name, Timeout: time.Minute})
 	require.NoError(w.t, err)
 	w.log = log
 	w.gateway, err = simulator.New(simulator.Config{Log: log})

@@ -169,10 +169,10 @@ func (w *world) Look(_ context.Context, id string) (reconcile.Run, error) {
 func (w *world) Unfinished(context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		w.mu.Lock()
-		ids := slices.Sorted(maps.Keys(w.runs))
+		runs := maps.Clone(w.runs)
 		w.mu.Unlock()
-		for _, id := range ids {
-			if !w.runs[id].Completed && !yield(id, nil) {
+		for _, id := range slices.Sorted(maps.Keys(runs)) {
+			if !runs[id].Completed && !yield(id, nil) {
 				return
 			}
 		}

@@ -12,8 +12,9 @@ import (
 
 var errRuns = errors.New("it still runs")
 
-// closing bounds how long a workflow may take to close after its order has ended: it publishes what is left.
-const closing = 30 * time.Second
+// closing bounds how long a workflow may take to close after its order has ended: it publishes what is left, which takes long
+// where the broker or the machine stands still for a while.
+const closing = 3 * time.Minute
 
 // HistoryEvents returns how many events the history of a workflow has when it has closed.
 func HistoryEvents(ctx context.Context, c client.Client, workflowID string) (events int64, err error) {

@@ -36,7 +36,7 @@ const (
 const poolSize = 32
 
 // patience bounds one workflow of this process.
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 // Inside is what runs in this process: the floor, the naive sagas, and the log by itself. Its stores are wired as the
 // service wires its own.

@@ -19,7 +19,7 @@ import (
 )
 
 // known bounds how long a server may take to know a new namespace everywhere.
-const known = 90 * time.Second
+const known = 3 * time.Minute
 
 // MakeNamespace makes the run's namespace and returns when workflows can be started in it.
 func MakeNamespace(ctx context.Context, c client.Client, name string) error {

@@ -61,7 +61,7 @@ func (n *news) look(orderID, eventType string) (heard bool, wait <-chan struct{}
 	if _, heard := types[eventType]; heard {
 		return true, nil, nil
 	}
-	for _, terminal := range []string{Completed, Rejected, Cancelled, Failed} {
+	for _, terminal := range terminals {
 		if _, ended := types[terminal]; ended {
 			return false, nil, fmt.Errorf("order %s ended with %s; %s was expected", orderID, terminal, eventType)
 		}

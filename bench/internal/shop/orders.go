@@ -18,6 +18,8 @@ const (
 	Failed    = "order.failed"
 )
 
+var terminals = []string{Completed, Rejected, Cancelled, Failed}
+
 // Basket says what orders are made of.
 type Basket struct {
 	// Lines is how many there are in an order, each of a SKU of its own. 0 is 1.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,8 +17,12 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// patience bounds what the shop waits for: an order's end, or an event about it.
-const patience = time.Minute
+const (
+	// patience bounds what the shop waits for: an order's end, or an event about it. Longer than a machine stands still.
+	patience = 5 * time.Minute
+	// wait is the longest that a POST may wait.
+	wait = time.Minute
+)
 
 // Shop places orders with a running service.
 type Shop struct {
@@ -38,7 +43,7 @@ func Open(services []string, amqpURL, exchange string, inFlight int) (*Shop, err
 		return nil, err
 	}
 	transport := &http.Transport{MaxIdleConns: 4 * inFlight, MaxIdleConnsPerHost: 4 * inFlight, DisableCompression: true}
-	s := &Shop{http: &http.Client{Transport: transport, Timeout: 2 * patience}, bus: b, placed: map[string]string{}}
+	s := &Shop{http: &http.Client{Transport: transport, Timeout: patience}, bus: b, placed: map[string]string{}}
 	for _, url := range services {
 		s.clients = append(s.clients, harness.Client{URL: url, HTTP: s.http})
 	}
@@ -114,7 +119,7 @@ func (s *Shop) Begin(ctx context.Context, o Order) error {
 // begin is Begin with one of them. The key makes it one order, however often it is sent.
 func (s *Shop) begin(ctx context.Context, c harness.Client, o Order) error {
 	key := uuid.NewString()
-	ctx, cancel := context.WithTimeout(ctx, 2*patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ticks := time.NewTicker(100 * time.Millisecond)
 	defer ticks.Stop()
@@ -147,15 +152,28 @@ func statusOf(end string) string { return strings.TrimPrefix(end, "order.") }
 func (s *Shop) post(ctx context.Context, c harness.Client, o Order, headers ...string) (id string, err error) {
 	body := o.Order
 	body.ID = ""
-	placed, err := c.Place(ctx, body, patience, headers...)
+	response, err := c.Do(ctx, http.MethodPost, "/v1/orders", body, append(headers, "Prefer", fmt.Sprintf("wait=%d", int(wait.Seconds())))...)
 	if err != nil {
 		return "", err
 	}
+	want := http.StatusCreated
+	if response.Status == http.StatusAccepted { // the wait was over before the order
+		want = http.StatusAccepted
+	}
+	var placed harness.Resource
+	if err := response.Into(want, &placed); err != nil {
+		return "", err
+	}
 	s.note(placed.ID, o.End)
-	if placed.Status != statusOf(o.End) {
+	switch {
+	case placed.Status == statusOf(o.End):
+		return placed.ID, nil
+	case slices.Contains(terminals, "order."+placed.Status):
 		return placed.ID, fmt.Errorf("order %s is %s (%s), not %s", placed.ID, placed.Status, placed.Reason, statusOf(o.End))
 	}
-	return placed.ID, nil
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return placed.ID, s.bus.news.await(ctx, placed.ID, o.End)
 }
 
 // ByEvent places an order with order.created and waits until the bus says how it ended.

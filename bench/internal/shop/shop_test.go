@@ -2,11 +2,15 @@ package shop
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -89,4 +93,26 @@ func TestTheSameEventTwiceIsFineAndTwoEndsAreNot(t *testing.T) {
 	require.Empty(t, n.doubles())
 	n.tell("a", Completed, "e-2")
 	require.Contains(t, strings.Join(n.doubles(), ""), "two events of type order.completed")
+}
+
+// A POST waits for a minute at most. When the order takes longer, the bus tells its end.
+func TestAPostMayBeOverBeforeItsOrder(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		assert.Equal(t, "wait=60", r.Header.Get("Prefer"))
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, `{"id":"o-1","status":"settling"}`)
+	}))
+	defer server.Close()
+	s := &Shop{clients: []harness.Client{{URL: server.URL, HTTP: server.Client()}}, bus: &bus{news: newNews()}, placed: map[string]string{}}
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.ByREST(t.Context(), Basket{}.Orders(1, 7, "x")[0])
+		done <- err
+	}()
+	s.bus.news.tell("o-1", confirmed, "e-1")
+	s.bus.news.tell("o-1", Completed, "e-2")
+	require.NoError(t, <-done)
+	require.Equal(t, map[string]string{"o-1": Completed}, s.Placed())
+	_, err := s.ByREST(t.Context(), Basket{Declined: 1}.Orders(1, 7, "x")[0])
+	require.ErrorContains(t, err, "ended with order.completed; order.rejected was expected")
 }

@@ -185,7 +185,8 @@ func (p *Proxy) readers() (toServer, fromServer reader) {
 	}
 }
 
-// forward copies from one side to the other. The reader gets a copy; when it gives up, the copying goes on.
+// forward copies from one side to the other. The reader gets a copy first: what a server answers has been counted. When the reader
+// gives up, the copying goes on.
 func (p *Proxy) forward(to io.Writer, from io.Reader, bytes *int64, read reader) {
 	copied, feed := io.Pipe()
 	var reading sync.WaitGroup
@@ -206,10 +207,11 @@ func (p *Proxy) forward(to io.Writer, from io.Reader, bytes *int64, read reader)
 			p.mu.Lock()
 			*bytes += int64(n)
 			p.mu.Unlock()
+			_, _ = feed.Write(buffer[:n])
+			_, _ = feed.Write(nil) // returns when the reader asks for more: it has read all that there is
 			if _, err := to.Write(buffer[:n]); err != nil {
 				return
 			}
-			_, _ = feed.Write(buffer[:n])
 		}
 		if err != nil {
 			return

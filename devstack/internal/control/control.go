@@ -54,8 +54,9 @@ type Server struct {
 	requests sync.WaitGroup
 }
 
-// readLimit bounds the wait for a request that never comes.
-const readLimit = 5 * time.Second
+// readLimit bounds the wait for a request that never comes. A client may stand
+// still between its connection and its request: it is given time.
+const readLimit = time.Minute
 
 // pathLimit is what all systems allow for the path of a socket, in bytes.
 const pathLimit = 100
@@ -115,7 +116,10 @@ func (s *Server) accept(ctx context.Context, handle Handler) {
 		s.requests.Go(func() {
 			defer connection.Close()
 			connection.SetReadDeadline(time.Now().Add(readLimit))
+			// Close does not wait for somebody who says nothing.
+			keep := context.AfterFunc(ctx, func() { connection.SetReadDeadline(time.Unix(1, 0)) })
 			line, err := bufio.NewReader(connection).ReadBytes('\n')
+			keep()
 			if err != nil {
 				return
 			}

@@ -3,10 +3,12 @@ package control
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -83,5 +85,26 @@ func TestCloseEndsRunningRequests(t *testing.T) {
 	server.Close()
 	if err := <-result; err == nil || err.Error() != "the devstack is ending" {
 		t.Errorf("err = %v", err)
+	}
+}
+
+func TestCloseDoesNotWaitForTheSilent(t *testing.T) {
+	server, err := Serve(t.TempDir(), func(context.Context, Request) Response { return Response{} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent, err := net.Dial("unix", server.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	// An answer to who came later tells that the silent one is waited for.
+	if _, err := Call(server.Path(), Request{Action: Env}); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	server.Close()
+	if took := time.Since(began); took >= readLimit {
+		t.Errorf("Close took %v", took)
 	}
 }

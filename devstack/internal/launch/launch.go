@@ -47,8 +47,9 @@ type Config struct {
 }
 
 const (
-	// startLimit covers a broker that starts while the machine compiles.
-	startLimit = 3 * time.Minute
+	// startLimit covers a broker that starts while a small machine compiles. What
+	// cannot start ends before it.
+	startLimit = 10 * time.Minute
 	// exitFailed is the exit code when the stack itself fails.
 	exitFailed = 1
 )

@@ -10,24 +10,38 @@ import (
 
 // TestSweepFindsWhatAKilledKeeperLeft is the case that no pipe covers.
 func TestSweepFindsWhatAKilledKeeperLeft(t *testing.T) {
-	mark := "test." + strconv.FormatInt(time.Now().UnixNano(), 36)
+	mark, orphan := orphaned(t)
+	Sweep(mark, patience)
+	if left := Marked(mark); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+	awaitGone(t, orphan)
+}
+
+// TestSweepKillsHoweverLateItIs: a launcher that stood still has no time left.
+func TestSweepKillsHoweverLateItIs(t *testing.T) {
+	mark, orphan := orphaned(t)
+	Sweep(mark, 0)
+	awaitGone(t, orphan)
+}
+
+// orphaned returns the mark and the id of a process whose keeper was killed.
+func orphaned(t *testing.T) (mark string, orphan int) {
+	t.Helper()
+	mark = "test." + strconv.FormatInt(time.Now().UnixNano(), 36)
 	log, lines := output(t)
 	p := start(t, Spec{
 		Args:    []string{"sh", "-c", `setsid sh -c 'echo $$; sleep 1000; :' & wait`},
 		Env:     []string{MarkVariable + "=" + mark},
 		Foreign: true, Log: log,
 	})
-	orphan := readPID(t, lines)
+	orphan = readPID(t, lines)
 	p.Signal(syscall.SIGKILL) // the keeper
 	await(t, p)
 	if !slices.Contains(Marked(mark), orphan) {
 		t.Fatal("the orphan is gone already: the test proves nothing")
 	}
-	Sweep(mark, patience)
-	if left := Marked(mark); len(left) != 0 {
-		t.Errorf("left: %v", left)
-	}
-	awaitGone(t, orphan)
+	return mark, orphan
 }
 
 func TestParentOf(t *testing.T) {

@@ -85,18 +85,21 @@ func Marked(mark string) []int {
 }
 
 // Sweep kills every process that carries the mark and returns when none is
-// left, or after the limit.
+// left, or after the limit. However late it comes to that, it kills once.
 func Sweep(mark string, limit time.Duration) {
 	deadline := time.Now().Add(limit)
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
-	for time.Now().Before(deadline) {
+	for {
 		pids := Marked(mark)
 		if len(pids) == 0 {
 			return
 		}
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		if time.Now().After(deadline) {
+			return
 		}
 		<-ticker.C
 	}

@@ -38,8 +38,8 @@ func CanInstall() bool {
 	return err == nil && os.Geteuid() == 0
 }
 
-// installLimit covers a slow mirror.
-const installLimit = 10 * time.Minute
+// installLimit covers a slow mirror, and a machine that updates itself first.
+const installLimit = 20 * time.Minute
 
 // Install installs the distribution's package without starting a system
 // broker. progress is called with each step of the package manager.

@@ -28,15 +28,17 @@ printf '#!/bin/sh\nexit 101\n' >"$policy"
 chmod 755 "$policy"
 
 install_packages() {
-	apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=120 rabbitmq-server
+	apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5 rabbitmq-server
 }
 
 # Another run may have done it meanwhile; apt-get then has nothing to do. A fresh
-# container has no package lists, an old one has stale ones.
-if ! apt-cache show rabbitmq-server >/dev/null 2>&1; then
-	apt-get update
-	install_packages
-elif ! install_packages; then
-	apt-get update
-	install_packages
-fi
+# container has no package lists, an old one has stale ones. A download may fail
+# once, and a fresh machine updates itself and holds the locks: apt-get waits for
+# the one of packages, not for the one of their lists.
+if ! apt-cache show rabbitmq-server >/dev/null 2>&1; then apt-get update || true; fi
+for pause in 1 5 20 60; do
+	if install_packages; then exit 0; fi
+	sleep $pause
+	apt-get update -o Acquire::Retries=5 || true
+done
+install_packages

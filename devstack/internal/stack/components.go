@@ -25,6 +25,9 @@ import (
 // embedded server: [ServeCommand, component, configuration as JSON].
 const ServeCommand = "internal-serve"
 
+// stopLimit is how long a graceful stop of a server may take on a slow machine.
+const stopLimit = time.Minute
+
 // replicaSetName is the one of a mongod from the PATH.
 const replicaSetName = "devstack"
 
@@ -98,7 +101,7 @@ func (b Builder) temporal() (supervise.Component, error) {
 	component := supervise.Component{
 		URL:       listen,
 		Ready:     probe.Temporal(listen, namespace),
-		StopLimit: 15 * time.Second,
+		StopLimit: stopLimit,
 	}
 	if cli, err := exec.LookPath("temporal"); err == nil {
 		dir, err := b.Folder.Sub("data", "temporal-cli")
@@ -147,7 +150,7 @@ func (b Builder) ui() (supervise.Component, error) {
 		URL:       b.Endpoints.UIURL(),
 		Spec:      spec,
 		Ready:     probe.HTTP(b.Endpoints.UIURL() + "/healthz"),
-		StopLimit: 5 * time.Second,
+		StopLimit: stopLimit,
 	}, err
 }
 
@@ -155,7 +158,7 @@ func (b Builder) mongodb() (supervise.Component, error) {
 	listen := address(b.Endpoints.MongoDB)
 	component := supervise.Component{
 		URL:       "mongodb://" + listen + "/" + MongoDBQuery(),
-		StopLimit: 15 * time.Second,
+		StopLimit: stopLimit,
 	}
 	if mongod, err := exec.LookPath("mongod"); err == nil {
 		dir, err := b.Folder.Sub("data", "mongod")
@@ -210,6 +213,6 @@ func (b Builder) rabbitmq() (supervise.Component, error) {
 			Foreign: true,
 		},
 		Ready:     probe.All(probe.AMQP(address(b.Endpoints.AMQP)), probe.HTTP(b.Endpoints.ManagementURL()+"/api/overview")),
-		StopLimit: 20 * time.Second,
+		StopLimit: stopLimit,
 	}, nil
 }

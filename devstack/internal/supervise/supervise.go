@@ -74,10 +74,10 @@ func (s *Supervisor) StartAll(ctx context.Context) error {
 	for _, u := range s.units {
 		go func() {
 			_, err := u.start(ctx)
+			failures <- err // before the others are given up, whose errors it causes
 			if err != nil {
 				cancel()
 			}
-			failures <- err
 		}()
 	}
 	var first error
@@ -124,7 +124,7 @@ func (s *Supervisor) Start(ctx context.Context, name string) (string, error) {
 const closeLimit = 3 * time.Second
 
 // Close ends all components at the same time: by SIGKILL, or gracefully for a
-// short while or until hurry is closed.
+// short while or until hurry is closed. Nothing is told any more when it returns.
 func (s *Supervisor) Close(graceful bool, hurry <-chan struct{}) {
 	var all sync.WaitGroup
 	for _, u := range s.units {
@@ -137,6 +137,10 @@ func (s *Supervisor) Close(graceful bool, hurry <-chan struct{}) {
 		})
 	}
 	all.Wait()
+	// What ended on its own is told before the launcher ends too.
+	for _, u := range s.units {
+		u.watching.Wait()
+	}
 }
 
 func (s *Supervisor) unit(name string) (*unit, error) {

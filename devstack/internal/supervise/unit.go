@@ -30,7 +30,8 @@ type unit struct {
 	startLimit time.Duration
 	say        func(string, ...any)
 
-	action sync.Mutex // held during kill, stop and start
+	action   sync.Mutex     // held during kill, stop and start
+	watching sync.WaitGroup // one for each run that is watched
 
 	mu      sync.Mutex
 	running *run // nil when it does not run
@@ -92,7 +93,7 @@ func (u *unit) launch() (*run, error) {
 	u.mu.Lock()
 	u.running = r
 	u.mu.Unlock()
-	go u.watch(r)
+	u.watching.Go(func() { u.watch(r) })
 	return r, nil
 }
 
