@@ -17,6 +17,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/payment/simulator"
+	"github.com/ordersaga/ordersaga/workflows/saga/sagatest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -67,6 +68,7 @@ func TestItIsTheSameSaga(t *testing.T) {
 				var suite testsuite.WorkflowTestSuite
 				suite.SetLogger(tlog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 				env := suite.NewTestWorkflowEnvironment()
+				sagatest.BePatient(env)
 				naive.Register(env, &naive.Activities{Log: log, Publisher: published, Stock: ledger, Gateway: gateway})
 				o := order.Order{
 					ID: "o-1", CustomerID: "c-1", Currency: "EUR", Lines: []order.Line{{SKU: "tea", Quantity: 2, UnitAmount: 100}},
