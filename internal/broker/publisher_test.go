@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -19,10 +20,16 @@ import (
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-// config is quick to reconnect.
+// config is quick to reconnect, and no pause of the machine ends a connection: what was on its way would come again.
 func config(url string, topology broker.Topology) broker.Config {
-	return broker.Config{URL: url, Topology: topology, ReconnectMin: 10 * time.Millisecond, ReconnectMax: 200 * time.Millisecond}
+	return broker.Config{
+		URL: url, Topology: topology, Heartbeat: brokertest.Heartbeat, ReconnectMin: 10 * time.Millisecond, ReconnectMax: 200 * time.Millisecond,
+	}
 }
+
+// confirmTimeout is longer than the broker stands still on a machine that is busy: what is not confirmed until then is
+// published again, and many a test counts.
+const confirmTimeout = 30 * time.Second
 
 // patient is the context for what must succeed.
 func patient(t testing.TB) context.Context {
@@ -33,13 +40,21 @@ func patient(t testing.TB) context.Context {
 
 func startPublisher(t testing.TB, cfg broker.PublisherConfig) *broker.Publisher {
 	t.Helper()
+	cfg.ConfirmTimeout = cmp.Or(cfg.ConfirmTimeout, confirmTimeout)
+	cfg.Patience = cmp.Or(cfg.Patience, brokertest.Patience)
 	p, err := broker.NewPublisher(cfg)
 	require.NoError(t, err)
 	p.Start()
 	t.Cleanup(func() { require.NoError(t, p.Stop(patient(t))) })
 	require.NoError(t, p.WaitReady(patient(t)))
-	require.NoError(t, p.Ready())
+	// With heartbeats of a second the connection may be lost in between.
+	require.Eventually(t, func() bool { return p.Ready() == nil }, brokertest.Patience, 5*time.Millisecond, "%v", status(p))
 	return p
+}
+
+// status is where a connection stands when that is printed.
+func status(of interface{ Status() broker.Status }) testenv.Lately {
+	return func() any { return of.Status() }
 }
 
 func TestPublisherContract(t *testing.T) {
