@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,7 @@ func startConsumer(t *testing.T, url string, change func(*broker.ConsumerConfig)
 
 func start(t *testing.T, cfg broker.ConsumerConfig) *broker.Consumer {
 	t.Helper()
+	cfg.SettleTimeout = cmp.Or(cfg.SettleTimeout, brokertest.Patience) // longer than the broker may take to confirm
 	c, err := broker.NewConsumer(cfg)
 	require.NoError(t, err)
 	c.Start()
@@ -51,10 +53,21 @@ func start(t *testing.T, cfg broker.ConsumerConfig) *broker.Consumer {
 	return c
 }
 
+// hand gives a value to the test. A handler that waited for more than its context would keep the consumer from stopping.
+func hand[T any](ctx context.Context, to chan<- T, value T) error {
+	select {
+	case to <- value:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // stats waits until the counts are as wanted: settling happens behind the handler's back.
 func (b *bench) stats(t *testing.T, want func(broker.ConsumerStats) bool) {
 	t.Helper()
-	require.Eventually(t, func() bool { return want(b.consumer.Stats()) }, brokertest.Patience, 5*time.Millisecond, "%+v", b.consumer.Stats())
+	require.Eventually(t, func() bool { return want(b.consumer.Stats()) }, brokertest.Patience, 5*time.Millisecond, "%v",
+		testenv.Lately(func() any { return b.consumer.Stats() }))
 }
 
 func order(id string) wire.Message {
@@ -66,7 +79,7 @@ func TestTheInboxGetsInboundEventsByNameAndAliasOnly(t *testing.T) {
 	url := testenv.AMQP(t)
 	got := make(chan broker.Delivery, 16)
 	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
-		c.Handler = func(_ context.Context, d broker.Delivery) error { got <- d; return nil }
+		c.Handler = func(ctx context.Context, d broker.Delivery) error { return hand(ctx, got, d) }
 	})
 	for _, key := range []string{"order.accepted", "user.profile_updated", "order.created", "PaymentFailed"} {
 		brokertest.Send(t, url, b.topology.Exchange, key, order("o-1"))
@@ -195,10 +208,9 @@ func TestADeadLetterReplayedIsHandledAsIfNew(t *testing.T) {
 	var publisher *broker.Publisher
 	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
 		publisher = c.Publisher
-		c.Handler = func(_ context.Context, d broker.Delivery) error {
+		c.Handler = func(ctx context.Context, d broker.Delivery) error {
 			if fixed.Load() {
-				got <- d
-				return nil
+				return hand(ctx, got, d)
 			}
 			return fault.New(fault.Conflict, "no")
 		}
@@ -257,14 +269,16 @@ func TestAStaleAcknowledgementIsDropped(t *testing.T) {
 	url := testenv.AMQP(t)
 	proxy := brokertest.NewProxy(t, url)
 	entered, release := make(chan broker.Delivery, 8), make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(release) })
 	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
 		c.URL = proxy.URL
-		c.Handler = func(_ context.Context, d broker.Delivery) error {
-			entered <- d
+		c.Handler = func(ctx context.Context, d broker.Delivery) error {
+			err := hand(ctx, entered, d)
 			<-release
-			return nil
+			return err
 		}
 	})
+	t.Cleanup(letGo) // or a test that fails would not end
 	brokertest.Send(t, url, b.topology.Exchange, "order.created", order("o-1"))
 	first := receive(t, entered)
 	proxy.Cut()
@@ -272,7 +286,7 @@ func TestAStaleAcknowledgementIsDropped(t *testing.T) {
 	require.Equal(t, first.Message.MessageID, again.Message.MessageID)
 	require.Greater(t, again.Session, first.Session)
 	require.True(t, again.Message.Redelivered)
-	close(release)
+	letGo()
 	b.stats(t, func(s broker.ConsumerStats) bool { return s.Stale == 1 && s.Acknowledged == 1 })
 	require.NoError(t, b.consumer.Ready())
 }

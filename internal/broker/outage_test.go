@@ -91,7 +91,7 @@ func TestASessionThatComesUpInAnAlarm(t *testing.T) {
 	url, node := testenv.AMQP(t), brokertest.NewNode(t)
 	handled := make(chan string, 1)
 	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
-		c.Handler = func(_ context.Context, d broker.Delivery) error { handled <- d.Message.MessageID; return nil }
+		c.Handler = func(ctx context.Context, d broker.Delivery) error { return hand(ctx, handled, d.Message.MessageID) }
 	})
 	ears := brokertest.Listen(t, url, b.topology.Exchange, "order.needs_attention")
 	calm := node.MemoryAlarm(t)
