@@ -165,11 +165,18 @@ func TestAFailingMessageComesBackAndThenIsDead(t *testing.T) {
 
 func TestAParkedMessageWaitsForItsOrder(t *testing.T) {
 	url := testenv.AMQP(t)
+	const parkMax = time.Hour
+	var later atomic.Int64 // how far the clock is ahead
+	var waits atomic.Bool
 	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
-		c.ParkMax, c.MaxAttempts = 300*time.Millisecond, 1
+		c.ParkMax, c.MaxAttempts = parkMax, 1
+		c.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
 		c.Handler = func(_ context.Context, d broker.Delivery) error {
 			if d.Message.MessageID == "comes" && d.Parked == 3 {
 				return nil
+			}
+			if d.Message.MessageID == "never" && d.Parked > 0 {
+				waits.Store(true)
 			}
 			return fault.New(fault.OrderUnknown, "which order?")
 		}
@@ -178,12 +185,15 @@ func TestAParkedMessageWaitsForItsOrder(t *testing.T) {
 	for _, id := range []string{"comes", "never"} {
 		brokertest.Send(t, url, b.topology.Exchange, "payment.succeeded", order(id))
 	}
+	b.stats(t, func(s broker.ConsumerStats) bool { return s.Acknowledged == 1 && waits.Load() })
+	require.Zero(t, b.consumer.Stats().DeadLettered)
+	later.Store(int64(parkMax))
 	m := dead.Next(t)
 	require.Equal(t, "never", m.MessageID)
 	d := broker.DeadLetterOf(m)
 	require.Equal(t, fault.OrderUnknown, d.Reason)
 	require.Zero(t, d.Attempts)
-	require.GreaterOrEqual(t, d.FailedAt.Sub(d.FirstSeen), 300*time.Millisecond)
+	require.GreaterOrEqual(t, d.FailedAt.Sub(d.FirstSeen), parkMax)
 	b.stats(t, func(s broker.ConsumerStats) bool { return s.Acknowledged == 1 && s.DeadLettered == 1 })
 }
 
