@@ -25,6 +25,9 @@ import (
 // quick are wait queues that a test can wait for.
 var quick = []time.Duration{20 * time.Millisecond, 40 * time.Millisecond, 80 * time.Millisecond}
 
+// unhurried is a delay with which the broker's delivery limit is far: a thousand times it is longer than any test waits.
+const unhurried = 100 * time.Millisecond
+
 // bench is a consumer with its publisher and its queues.
 type bench struct {
 	url      string
@@ -239,6 +242,7 @@ func TestWhatCannotBePutAsideStays(t *testing.T) {
 	url := testenv.AMQP(t)
 	var give atomic.Bool
 	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		c.RequeueDelay = unhurried
 		c.Handler = func(context.Context, broker.Delivery) error {
 			if give.Load() {
 				return nil
@@ -263,7 +267,7 @@ func TestWithoutAPublisherMessagesStay(t *testing.T) {
 	never.Start()
 	t.Cleanup(func() { require.NoError(t, never.Stop(context.Background())) })
 	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
-		c.Publisher, c.SettleTimeout = never, 10*time.Millisecond
+		c.Publisher, c.SettleTimeout, c.RequeueDelay = never, 10*time.Millisecond, unhurried
 		c.Handler = func(context.Context, broker.Delivery) error { return errors.New("down") }
 	})
 	brokertest.Send(t, url, b.topology.Exchange, "order.created", order("o-1"))
