@@ -362,7 +362,8 @@ func TestTheKeeperOfTheDeadLettersPutsNothingAside(t *testing.T) {
 		}})
 	brokertest.Send(t, url, b.topology.Exchange, "order.created", order("o-1"))
 	require.Equal(t, fault.Conflict, receive(t, reasons))
-	require.Eventually(t, func() bool { return keeper.Stats().Acknowledged == 1 }, brokertest.Patience, 5*time.Millisecond)
+	// A message that is given back may be handled again before it is counted.
+	(&bench{consumer: keeper}).stats(t, func(s broker.ConsumerStats) bool { return s.Acknowledged == 1 && s.Requeued >= 3 })
 	require.EqualValues(t, 3, keeper.Stats().Requeued)
 }
 
