@@ -3,6 +3,7 @@ package broker_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -232,17 +233,49 @@ func TestTheDelayBeginsAnewBehindASessionThatWorked(t *testing.T) {
 	proxy.Refuse()
 	cfg := config(proxy.URL, brokertest.Topology(t, url))
 	cfg.ReconnectMax = time.Minute
+	var log delays
+	cfg.Logger = slog.New(&log)
 	p, err := broker.NewPublisher(broker.PublisherConfig{Config: cfg})
 	require.NoError(t, err)
 	p.Start()
 	t.Cleanup(func() { require.NoError(t, p.Stop(patient(t))) })
-	require.Eventually(t, func() bool { return p.Status().Session == 10 }, brokertest.Patience, time.Millisecond)
+	require.Eventually(t, func() bool { return p.Status().Session >= 10 }, brokertest.Patience, time.Millisecond, "%v", status(p))
+	require.Greater(t, log.behind(9), time.Second)
 	proxy.Serve()
 	require.NoError(t, p.WaitReady(patient(t)))
 	<-time.NewTimer(1100 * time.Millisecond).C
 	session := p.Status().Session
 	proxy.Cut()
-	began := time.Now()
-	require.Eventually(t, func() bool { s := p.Status(); return s.Session > session && s.State == broker.StateConnected }, brokertest.Patience, time.Millisecond)
-	require.Less(t, time.Since(began), 4*time.Second, "after as many failures as before it would be more than five")
+	require.Eventually(t, func() bool { s := p.Status(); return s.Session > session && s.State == broker.StateConnected },
+		brokertest.Patience, time.Millisecond, "%v", status(p))
+	require.LessOrEqual(t, log.behind(session), cfg.ReconnectMin, "after as many failures as before it would be more than five seconds")
+}
+
+// delays is a log handler that notes how long is waited behind each session.
+type delays struct {
+	slog.Handler
+	waited sync.Map
+}
+
+// behind returns how long was waited behind a session.
+func (d *delays) behind(session uint64) time.Duration {
+	waited, _ := d.waited.Load(session)
+	delay, _ := waited.(time.Duration)
+	return delay
+}
+
+// Enabled implements slog.Handler.
+func (d *delays) Enabled(context.Context, slog.Level) bool { return true }
+
+// WithAttrs implements slog.Handler.
+func (d *delays) WithAttrs([]slog.Attr) slog.Handler { return d }
+
+// Handle implements slog.Handler.
+func (d *delays) Handle(_ context.Context, r slog.Record) error {
+	said := map[string]slog.Value{}
+	r.Attrs(func(a slog.Attr) bool { said[a.Key] = a.Value; return true })
+	if delay, ok := said["retry_in"]; ok {
+		d.waited.Store(said["session"].Uint64(), delay.Duration())
+	}
+	return nil
 }
