@@ -76,8 +76,9 @@ func TestOneUnconfirmedEventAStreamAndManyStreamsAtOnce(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	cfg := config(proxy.URL, topology)
 	cfg.Heartbeat, cfg.Metrics = time.Minute, newMetrics(t, registry)
-	p := startPublisher(t, broker.PublisherConfig{Config: cfg, ConfirmTimeout: time.Minute, Patience: time.Minute})
+	p := startPublisher(t, broker.PublisherConfig{Config: cfg, ConfirmTimeout: 2 * brokertest.Patience, Patience: 2 * brokertest.Patience})
 	const streams, each = 50, 4
+	t.Cleanup(proxy.Thaw) // or a test that fails would wait for what is published
 	proxy.FreezeAnswers()
 	var all sync.WaitGroup
 	for i := range streams {
@@ -124,14 +125,15 @@ func TestAPublisherThatGetsNoConfirmsSaysSo(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	cfg := config(proxy.URL, topology)
 	cfg.Heartbeat, cfg.Metrics = time.Minute, newMetrics(t, registry)
-	p := startPublisher(t, broker.PublisherConfig{Config: cfg, ConfirmTimeout: 50 * time.Millisecond, Patience: time.Minute})
+	p := startPublisher(t, broker.PublisherConfig{Config: cfg, ConfirmTimeout: 50 * time.Millisecond, Patience: 2 * brokertest.Patience})
+	t.Cleanup(proxy.Thaw) // or a test that fails would wait for what is published
 	proxy.FreezeAnswers()
 	published := make(chan error, 1)
 	go func() {
 		_, err := p.PublishRecords(patient(t), brokertest.Records("order-1", 2))
 		published <- err
 	}()
-	require.Eventually(t, func() bool { return p.Status().State == broker.StateStalled }, brokertest.Patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return p.Status().State == broker.StateStalled }, brokertest.Patience, 5*time.Millisecond, "%v", status(p))
 	require.ErrorIs(t, p.Ready(), fault.Unavailable)
 	require.Contains(t, p.Status().Remedy, "without a leader")
 	require.GreaterOrEqual(t, counter(t, registry, "ordersaga_broker_unconfirmed_total", "exchange"), 3.0)
