@@ -53,9 +53,9 @@ func TestOutagesLoseAndReorderNothing(t *testing.T) {
 			ears := brokertest.Listen(t, url, b.topology.Exchange, "order.needs_attention")
 			// Through a supervised publisher, which blocks and reconnects as a good neighbour's does.
 			inbound := startPublisher(t, broker.PublisherConfig{Config: config(url, b.topology), Patience: brokertest.Patience})
-			over, sent := make(chan struct{}), make(chan int)
+			over, sent := make(chan struct{}), make(chan int, 1)
 			go func() {
-				for i := 0; ; i++ {
+				for i := 0; t.Context().Err() == nil; i++ {
 					select {
 					case <-over:
 						if i >= atLeast {
@@ -71,18 +71,32 @@ func TestOutagesLoseAndReorderNothing(t *testing.T) {
 			}()
 			publishThrough(t, p, ears, func() { disturb(t, own, proxy) })
 			close(over)
-			messages := <-sent
+			messages := await(t, sent)
+			missing := func() any {
+				var ids []string
+				for i := range messages {
+					if id := fmt.Sprintf("o-%d", i); !has(&handled, id) {
+						ids = append(ids, id)
+					}
+				}
+				return fmt.Sprintf("%d of %d are missing: %q; %+v", len(ids), messages, ids[:min(10, len(ids))], b.consumer.Status())
+			}
 			require.Eventually(t, func() bool {
 				for i := range messages {
-					if _, ok := handled.Load(fmt.Sprintf("o-%d", i)); !ok {
+					if !has(&handled, fmt.Sprintf("o-%d", i)) {
 						return false
 					}
 				}
 				return true
-			}, brokertest.Patience, 50*time.Millisecond, "every message is handled")
+			}, 2*brokertest.Patience, 50*time.Millisecond, "every message is handled: %v", testenv.Lately(missing))
 			require.Eventually(t, func() bool { return brokertest.Depth(t, url, b.topology.Inbox()) == 0 }, brokertest.Patience, 50*time.Millisecond)
 		})
 	}
+}
+
+func has(m *sync.Map, key string) bool {
+	_, ok := m.Load(key)
+	return ok
 }
 
 // The broker is short of memory before anybody connects. Consumers go on; a publisher says that it is blocked, and what it
