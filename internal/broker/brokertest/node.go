@@ -61,14 +61,17 @@ func (n *Node) MemoryAlarm(t testing.TB) (calm func()) {
 	return calm
 }
 
-// ConsumerTimeout lowers the broker's consumer_timeout for channels that are opened from now on, until the test ends.
-func (n *Node) ConsumerTimeout(t testing.TB, timeout time.Duration) {
+// ConsumerTimeout lowers the broker's consumer_timeout for channels that are opened from now on, until the test ends or the
+// returned function is called.
+func (n *Node) ConsumerTimeout(t testing.TB, timeout time.Duration) (usual func()) {
 	t.Helper()
-	t.Cleanup(func() {
+	usual = func() {
 		n.Eval(t, "application:set_env(rabbit, consumer_timeout, 1800000), application:set_env(rabbit, channel_tick_interval, 60000).")
-	})
+	}
+	t.Cleanup(usual)
 	n.Eval(t, fmt.Sprintf("application:set_env(rabbit, consumer_timeout, %d), application:set_env(rabbit, channel_tick_interval, %d).",
 		timeout.Milliseconds(), timeout.Milliseconds()/2))
+	return usual
 }
 
 // LoseDeadLetterWorkers brings about the state of RabbitMQ 3.10 in which the supervisor of its dead-letter workers is gone,
