@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 func database(t *testing.T) *mongo.Database {
 	t.Helper()
 	uri, name := testenv.MongoDB(t)
-	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(5 * time.Second))
+	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(time.Minute))
 	require.NoError(t, err)
 	db := client.Database(name)
 	t.Cleanup(func() {
