@@ -19,7 +19,7 @@ import (
 
 // guides is the event as the guides' class makes it.
 const guides = `{"id":"evt-1","aggregateId":"c-7","eventType":"UserRegistered","occurredAt":"2026-01-02T03:00:00Z",
-	"data":{"email":"ada@example.com","username":"Ada"}}`
+	"data":{"email":"ada@example.com","username":"Ada Lovelace"}}`
 
 func (w *world) customer(t *testing.T, id string) (customer.State, []event.Record) {
 	t.Helper()
@@ -48,7 +48,7 @@ func TestARegistrationIsSealedAtTheDoor(t *testing.T) {
 	e, err := wire.Decode(wire.Message{Body: []byte(guides)})
 	require.NoError(t, err)
 	require.NoError(t, w.router.Handle(t.Context(), e))
-	require.Equal(t, customer.Profile{Email: "ada@example.com", Username: "Ada"}, w.profile(t, "c-7"))
+	require.Equal(t, customer.Profile{Email: "ada@example.com", Username: "Ada Lovelace"}, w.profile(t, "c-7"))
 	require.Equal(t, []onboarding{{"c-7", false}}, w.sagas.onboarded)
 	s, records := w.customer(t, "c-7")
 	require.Len(t, records, 1)
@@ -57,7 +57,8 @@ func TestARegistrationIsSealedAtTheDoor(t *testing.T) {
 	published, err := wire.Encode(records[0])
 	require.NoError(t, err)
 	require.Equal(t, "customer.registered", published.Type)
-	for _, secret := range []string{"ada", "Ada", "example.com"} {
+	// Ciphertext and ids are random: a name of three letters stands there by chance.
+	for _, secret := range []string{"ada@", "example.com", "Lovelace"} {
 		require.NotContains(t, string(records[0].Data), secret)
 		require.NotContains(t, string(published.Body), secret)
 	}

@@ -3,6 +3,7 @@ package broker_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,14 +18,16 @@ import (
 func TestStopDrains(t *testing.T) {
 	url := testenv.AMQP(t)
 	entered, release := make(chan struct{}, 8), make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(release) })
 	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
 		c.Prefetch, c.Handlers = 8, 2
-		c.Handler = func(context.Context, broker.Delivery) error {
-			entered <- struct{}{}
+		c.Handler = func(ctx context.Context, _ broker.Delivery) error {
+			err := hand(ctx, entered, struct{}{})
 			<-release
-			return nil
+			return err
 		}
 	})
+	t.Cleanup(letGo) // or a test that fails would not end
 	for i := range 6 {
 		brokertest.Send(t, url, b.topology.Exchange, "order.created", order(fmt.Sprintf("o-%d", i)))
 	}
@@ -36,7 +39,7 @@ func TestStopDrains(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return brokertest.Depth(t, url, b.topology.Inbox()) == 4 }, brokertest.Patience, 20*time.Millisecond,
 		"what nobody works on goes back at once")
-	close(release)
+	letGo()
 	require.NoError(t, receive(t, stopped))
 	require.NoError(t, receive(t, stopped))
 	require.EqualValues(t, 2, b.consumer.Stats().Acknowledged)
@@ -49,7 +52,9 @@ func TestADrainThatTakesTooLongEndsTheHandlers(t *testing.T) {
 	entered := make(chan struct{}, 1)
 	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
 		c.Handler = func(ctx context.Context, _ broker.Delivery) error {
-			entered <- struct{}{}
+			if err := hand(ctx, entered, struct{}{}); err != nil {
+				return err
+			}
 			<-ctx.Done()
 			return ctx.Err()
 		}

@@ -85,15 +85,18 @@ func (n *Neighbour) Publish(ctx context.Context, m wire.Message) error {
 	select {
 	case <-confirm.Done():
 	case reason := <-n.closed:
-		if reason != nil && reason.Code == amqp.NotFound {
-			return fault.New(fault.NotFound, "there is no exchange %s", exchange)
-		}
-		return fault.Wrap(errors.Join(errUnconfirmed, closeError(reason), ctx.Err()), fault.Unavailable, "publish %s", m.RoutingKey)
+		return n.gone(ctx, reason, m)
 	case <-ctx.Done():
 		return fault.Wrap(errors.Join(errUnconfirmed, ctx.Err()), fault.Unavailable, "publish %s", m.RoutingKey)
 	}
 	if !confirm.Acked() {
-		return fault.Wrap(errUnconfirmed, fault.Unavailable, "publish %s: the broker refused the message", m.RoutingKey)
+		// The client ends what is not confirmed when the channel is closed, and says why before that.
+		select {
+		case reason := <-n.closed:
+			return n.gone(ctx, reason, m)
+		default:
+			return fault.Wrap(errUnconfirmed, fault.Unavailable, "publish %s: the broker refused the message", m.RoutingKey)
+		}
 	}
 	select {
 	case <-n.returns:
@@ -101,6 +104,14 @@ func (n *Neighbour) Publish(ctx context.Context, m wire.Message) error {
 	default:
 		return nil
 	}
+}
+
+// gone says what it means that the channel was closed before a message was confirmed.
+func (n *Neighbour) gone(ctx context.Context, reason *amqp.Error, m wire.Message) error {
+	if reason != nil && reason.Code == amqp.NotFound {
+		return fault.New(fault.NotFound, "there is no exchange %s", n.cfg.Topology.Exchange)
+	}
+	return fault.Wrap(errors.Join(errUnconfirmed, closeError(reason), ctx.Err()), fault.Unavailable, "publish %s", m.RoutingKey)
 }
 
 // Close disconnects. Nothing is left when it returns.

@@ -53,9 +53,9 @@ func TestOutagesLoseAndReorderNothing(t *testing.T) {
 			ears := brokertest.Listen(t, url, b.topology.Exchange, "order.needs_attention")
 			// Through a supervised publisher, which blocks and reconnects as a good neighbour's does.
 			inbound := startPublisher(t, broker.PublisherConfig{Config: config(url, b.topology), Patience: brokertest.Patience})
-			over, sent := make(chan struct{}), make(chan int)
+			over, sent := make(chan struct{}), make(chan int, 1)
 			go func() {
-				for i := 0; ; i++ {
+				for i := 0; t.Context().Err() == nil; i++ {
 					select {
 					case <-over:
 						if i >= atLeast {
@@ -71,18 +71,32 @@ func TestOutagesLoseAndReorderNothing(t *testing.T) {
 			}()
 			publishThrough(t, p, ears, func() { disturb(t, own, proxy) })
 			close(over)
-			messages := <-sent
+			messages := await(t, sent)
+			missing := func() any {
+				var ids []string
+				for i := range messages {
+					if id := fmt.Sprintf("o-%d", i); !has(&handled, id) {
+						ids = append(ids, id)
+					}
+				}
+				return fmt.Sprintf("%d of %d are missing: %q; %+v", len(ids), messages, ids[:min(10, len(ids))], b.consumer.Status())
+			}
 			require.Eventually(t, func() bool {
 				for i := range messages {
-					if _, ok := handled.Load(fmt.Sprintf("o-%d", i)); !ok {
+					if !has(&handled, fmt.Sprintf("o-%d", i)) {
 						return false
 					}
 				}
 				return true
-			}, brokertest.Patience, 50*time.Millisecond, "every message is handled")
+			}, 2*brokertest.Patience, 50*time.Millisecond, "every message is handled: %v", testenv.Lately(missing))
 			require.Eventually(t, func() bool { return brokertest.Depth(t, url, b.topology.Inbox()) == 0 }, brokertest.Patience, 50*time.Millisecond)
 		})
 	}
+}
+
+func has(m *sync.Map, key string) bool {
+	_, ok := m.Load(key)
+	return ok
 }
 
 // The broker is short of memory before anybody connects. Consumers go on; a publisher says that it is blocked, and what it
@@ -91,7 +105,7 @@ func TestASessionThatComesUpInAnAlarm(t *testing.T) {
 	url, node := testenv.AMQP(t), brokertest.NewNode(t)
 	handled := make(chan string, 1)
 	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
-		c.Handler = func(_ context.Context, d broker.Delivery) error { handled <- d.Message.MessageID; return nil }
+		c.Handler = func(ctx context.Context, d broker.Delivery) error { return hand(ctx, handled, d.Message.MessageID) }
 	})
 	ears := brokertest.Listen(t, url, b.topology.Exchange, "order.needs_attention")
 	calm := node.MemoryAlarm(t)
@@ -124,8 +138,9 @@ func TestASessionThatComesUpInAnAlarm(t *testing.T) {
 // again, its first outcome is dropped, and everything else goes on.
 func TestTheConsumerTimeoutIsSurvived(t *testing.T) {
 	url, node := testenv.AMQP(t), brokertest.NewNode(t)
-	node.ConsumerTimeout(t, time.Second)
+	usual := node.ConsumerTimeout(t, time.Second)
 	release := make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(release) })
 	var mu sync.Mutex
 	calls := map[string][]uint64{}
 	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
@@ -141,30 +156,44 @@ func TestTheConsumerTimeoutIsSurvived(t *testing.T) {
 			return nil
 		}
 	})
+	t.Cleanup(letGo) // or a test that fails would not end
+	usual()          // for the next session: there the machine may stand still
 	brokertest.Send(t, url, b.topology.Exchange, "order.created", order("slow"))
 	const messages = 50
 	for i := range messages {
 		brokertest.Send(t, url, b.topology.Exchange, "order.created", order(fmt.Sprintf("o-%d", i)))
 	}
-	b.stats(t, func(s broker.ConsumerStats) bool { return s.Acknowledged == messages+1 })
+	handled := func() any {
+		mu.Lock()
+		defer mu.Unlock()
+		return fmt.Sprintf("%v; %+v; %+v", calls, b.consumer.Stats(), b.consumer.Status())
+	}
+	// What was acknowledged when the channel was closed comes again, too: the number of acknowledgements says little.
+	require.Eventually(t, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(calls) == messages+1 && len(calls["slow"]) > 1
+	}, brokertest.Patience, 5*time.Millisecond, "%v", testenv.Lately(handled))
+	b.stats(t, func(s broker.ConsumerStats) bool { return s.Acknowledged > messages })
 	status := b.consumer.Status()
 	require.Equal(t, broker.StateConnected, status.State)
 	require.Greater(t, status.Session, uint64(1))
 	require.Contains(t, status.LastError, "PRECONDITION_FAILED")
-	close(release)
-	b.stats(t, func(s broker.ConsumerStats) bool { return s.Stale == 1 })
+	letGo()
+	b.stats(t, func(s broker.ConsumerStats) bool { return s.Stale >= 1 })
 	brokertest.Send(t, url, b.topology.Exchange, "order.created", order("after"))
-	b.stats(t, func(s broker.ConsumerStats) bool { return s.Acknowledged == messages+2 })
+	require.Eventually(t, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(calls["after"]) == 1
+	}, brokertest.Patience, 5*time.Millisecond, "%v", testenv.Lately(handled))
 	require.NoError(t, b.consumer.Stop(patient(t)))
+	s := b.consumer.Stats()
+	require.Equal(t, s.Handled, s.Acknowledged+s.Stale, "an outcome of a session that is over moves nothing: %+v", s)
 	require.Zero(t, brokertest.Depth(t, url, b.topology.Inbox()), "nothing is left")
-	require.Zero(t, brokertest.Depth(t, url, b.topology.Dead()), "an outcome of a session that is over moves nothing")
-	mu.Lock()
-	defer mu.Unlock()
+	require.Zero(t, brokertest.Depth(t, url, b.topology.Dead()))
 	require.Len(t, calls["slow"], 2, "not lost, and not again and again")
 	require.Greater(t, calls["slow"][1], calls["slow"][0])
-	for i := range messages {
-		require.NotEmpty(t, calls[fmt.Sprintf("o-%d", i)])
-	}
 }
 
 func TestWrongCredentialsAreSaidAndNotShown(t *testing.T) {
@@ -177,14 +206,17 @@ func TestWrongCredentialsAreSaidAndNotShown(t *testing.T) {
 	p, err := broker.NewPublisher(broker.PublisherConfig{Config: cfg})
 	require.NoError(t, err)
 	require.Equal(t, broker.StateNotStarted, p.Status().State)
+	began := time.Now()
 	p.Start()
-	require.Eventually(t, func() bool { return p.Status().Session >= 3 }, brokertest.Patience, 5*time.Millisecond, "it goes on trying")
-	s := p.Status()
+	var s broker.Status
+	require.Eventually(t, func() bool {
+		s = p.Status() // an attempt may also have run out of time
+		return s.Session >= 3 && strings.Contains(s.LastError, "username or password not allowed")
+	}, brokertest.Patience, 5*time.Millisecond, "it goes on trying: %v", status(p))
 	require.Equal(t, broker.StateDisconnected, s.State)
-	require.Contains(t, s.LastError, "username or password not allowed")
 	require.Contains(t, s.Remedy, "AMQP_URL")
-	require.WithinDuration(t, time.Now(), s.Since, time.Minute)
-	require.WithinDuration(t, time.Now(), s.LastErrorAt, time.Minute)
+	require.WithinRange(t, s.Since, began, time.Now())
+	require.WithinRange(t, s.LastErrorAt, began, time.Now())
 	require.NotContains(t, fmt.Sprint(s, p.Ready()), "hunter2")
 	require.InDelta(t, 0, gauge(t, registry, "ordersaga_broker_connected", "publisher"), 0)
 	require.NoError(t, p.Stop(context.Background()))

@@ -226,7 +226,7 @@ func (p *Publisher) deliver(ctx context.Context, exchange, key string, mandatory
 func (p *Publisher) count(target string, began time.Time, err error) {
 	m := p.cfg.Metrics
 	if target == toExchange {
-		p.stall.note(began, err)
+		defer p.stall.note(began, err) // last: whoever has seen that it is stalled finds the metrics there
 	}
 	if errors.Is(err, errBlocked) {
 		return // it was not handed over

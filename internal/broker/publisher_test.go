@@ -1,7 +1,9 @@
 package broker_test
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -19,10 +21,16 @@ import (
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-// config is quick to reconnect.
+// config is quick to reconnect, and no pause of the machine ends a connection: what was on its way would come again.
 func config(url string, topology broker.Topology) broker.Config {
-	return broker.Config{URL: url, Topology: topology, ReconnectMin: 10 * time.Millisecond, ReconnectMax: 200 * time.Millisecond}
+	return broker.Config{
+		URL: url, Topology: topology, Heartbeat: brokertest.Heartbeat, ReconnectMin: 10 * time.Millisecond, ReconnectMax: 200 * time.Millisecond,
+	}
 }
+
+// confirmTimeout is longer than the broker stands still on a machine that is busy: what is not confirmed until then is
+// published again, and many a test counts.
+const confirmTimeout = 30 * time.Second
 
 // patient is the context for what must succeed.
 func patient(t testing.TB) context.Context {
@@ -33,13 +41,21 @@ func patient(t testing.TB) context.Context {
 
 func startPublisher(t testing.TB, cfg broker.PublisherConfig) *broker.Publisher {
 	t.Helper()
+	cfg.ConfirmTimeout = cmp.Or(cfg.ConfirmTimeout, confirmTimeout)
+	cfg.Patience = cmp.Or(cfg.Patience, brokertest.Patience)
 	p, err := broker.NewPublisher(cfg)
 	require.NoError(t, err)
 	p.Start()
 	t.Cleanup(func() { require.NoError(t, p.Stop(patient(t))) })
 	require.NoError(t, p.WaitReady(patient(t)))
-	require.NoError(t, p.Ready())
+	// With heartbeats of a second the connection may be lost in between.
+	require.Eventually(t, func() bool { return p.Ready() == nil }, brokertest.Patience, 5*time.Millisecond, "%v", status(p))
 	return p
+}
+
+// status is where a connection stands when that is printed.
+func status(of interface{ Status() broker.Status }) testenv.Lately {
+	return func() any { return of.Status() }
 }
 
 func TestPublisherContract(t *testing.T) {
@@ -147,18 +163,18 @@ func TestLostConnectionsLoseAndReorderNothing(t *testing.T) {
 // background activity would: what is not confirmed goes again.
 func publishThrough(t *testing.T, p *broker.Publisher, ears *brokertest.Listener, disturb func()) {
 	const lanes, each = 20, 10
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute) // some ways to disturb take their time
-	defer cancel()
+	ctx, cancel := context.WithCancel(t.Context()) // some ways to disturb take their time
 	var streams atomic.Int64
 	over := make(chan struct{})
 	var wg sync.WaitGroup
+	defer func() { cancel(); wg.Wait() }()
 	for range lanes {
 		wg.Go(func() {
 			for {
 				records := brokertest.Records(fmt.Sprintf("order-%d", streams.Add(1)), each)
 				for len(records) > 0 {
-					if err := p.WaitReady(ctx); err != nil {
-						t.Errorf("%s: %v", records[0].Stream, err)
+					if err := errors.Join(p.WaitReady(ctx), ctx.Err()); err != nil {
+						t.Errorf("%s: %d records are not published: %v", records[0].Stream, len(records), err)
 						return
 					}
 					n, err := p.PublishRecords(ctx, records)
@@ -179,6 +195,7 @@ func publishThrough(t *testing.T, p *broker.Publisher, ears *brokertest.Listener
 	disturb()
 	t.Logf("%d streams, %d of them while it was disturbed", streams.Load(), streams.Load()-before)
 	close(over)
+	defer time.AfterFunc(2*brokertest.Patience, cancel).Stop()
 	wg.Wait()
 	brokertest.RequireOrdered(t, collectUntilComplete(t, ears, int(streams.Load()), each), each)
 }
@@ -209,7 +226,7 @@ func TestAQueueWithOtherArgumentsIsAClearError(t *testing.T) {
 	require.Eventually(t, func() bool {
 		err := p.Ready()
 		return err != nil && strings.Contains(err.Error(), topology.Inbox()+" exists with other arguments")
-	}, brokertest.Patience, 10*time.Millisecond)
+	}, brokertest.Patience, 10*time.Millisecond, "%v", status(p))
 }
 
 // The broker hangs: nothing is answered and nothing is closed. Callers get away when their context ends, and
@@ -237,7 +254,7 @@ func TestABrokerThatHangsHoldsNobody(t *testing.T) {
 	began := time.Now()
 	_ = c.Stop(ctx) // nothing was being handled: whether it calls that late does not matter
 	require.NoError(t, p.Stop(ctx))
-	require.Less(t, time.Since(began), 10*time.Second, "well before the heartbeat would notice")
+	require.Less(t, time.Since(began), 2*brokertest.Heartbeat, "before three missed heartbeats would be noticed")
 }
 
 func TestAPublisherSurvivesTheLossOfItsExchange(t *testing.T) {

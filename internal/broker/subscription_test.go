@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -44,11 +45,10 @@ func TestASubscriptionHasAWayOfItsOwn(t *testing.T) {
 	publisher := startPublisher(t, broker.PublisherConfig{Config: config(url, topology)})
 	inbox, news := make(chan broker.Delivery, 16), make(chan broker.Delivery, 16)
 	start(t, broker.ConsumerConfig{Config: config(url, topology), Publisher: publisher,
-		Handler: func(_ context.Context, d broker.Delivery) error { inbox <- d; return nil }})
+		Handler: func(ctx context.Context, d broker.Delivery) error { return hand(ctx, inbox, d) }})
 	start(t, broker.ConsumerConfig{Config: config(url, topology), Publisher: publisher, Subscription: "news", MaxAttempts: 3,
-		Handler: func(_ context.Context, d broker.Delivery) error {
-			news <- d
-			return fault.New(fault.Unavailable, "not now")
+		Handler: func(ctx context.Context, d broker.Delivery) error {
+			return errors.Join(fault.New(fault.Unavailable, "not now"), hand(ctx, news, d))
 		}})
 	dead := brokertest.Queue(t, url, topology.Dead())
 	brokertest.Send(t, url, topology.Exchange, "order.completed", order("o-1"))

@@ -3,13 +3,12 @@ package deadletter_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/deadletter/deadlettertest"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 func TestMemory(t *testing.T) {
 	deadlettertest.Run(t, func(*testing.T) deadletter.Store { return new(deadletter.Memory) })

@@ -3,12 +3,11 @@ package sealed_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/ordersaga/ordersaga/internal/sealed/sealedtest"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 func TestKeysInMemory(t *testing.T) {
 	sealedtest.Run(t, func(*testing.T) sealedtest.Eraser { return sealedtest.NewKeys() })

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // Patience is how long a test gives a server that is there and stands still: on a busy machine any process may, for seconds.
@@ -65,3 +67,30 @@ func Management(t testing.TB) string { t.Helper(); return need(t, "RABBITMQ_MANA
 func Unique(prefix string) string {
 	return strings.ToLower(fmt.Sprintf("%s_%s_%d_%d", prefix, time.Now().UTC().Format("150405"), os.Getpid(), serial.Add(1)))
 }
+
+// leaving is how long goroutines may take that are on their way out when the last test has ended.
+const leaving = 30 * time.Second
+
+// Main runs the tests of a package and then looks for goroutines that they left behind, as goleak.VerifyTestMain does. That
+// waits for less than half a second, and a goroutine that has nothing left to do takes longer where the machine stands still.
+func Main(m *testing.M) {
+	code := m.Run()
+	if code == 0 {
+		deadline := time.Now().Add(leaving)
+		leaked := goleak.Find()
+		for leaked != nil && time.Now().Before(deadline) {
+			leaked = goleak.Find()
+		}
+		if leaked != nil {
+			fmt.Fprintf(os.Stderr, "goroutines were left behind: %v\n", leaked)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// Lately is formatted when a wait has failed and not when it began: it tells how things stood then.
+type Lately func() any
+
+// String implements fmt.Stringer.
+func (l Lately) String() string { return fmt.Sprintf("%+v", l()) }

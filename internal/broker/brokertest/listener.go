@@ -32,15 +32,28 @@ func Topology(t testing.TB, url string, delays ...time.Duration) broker.Topology
 	return topology
 }
 
+// Heartbeat keeps a pause of the machine from ending a connection: what is in it would be lost, or come again.
+const Heartbeat = time.Minute
+
 // channel opens a connection for the time of the test.
 func channel(t testing.TB, url string) *amqp.Channel {
 	t.Helper()
-	conn, err := amqp.Dial(url)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close() })
-	ch, err := conn.Channel()
-	require.NoError(t, err)
+	ch, done := dial(t, url)
+	t.Cleanup(done)
 	return ch
+}
+
+// dial opens a connection until done is called.
+func dial(t testing.TB, url string) (ch *amqp.Channel, done func()) {
+	t.Helper()
+	conn, err := amqp.DialConfig(url, amqp.Config{Heartbeat: Heartbeat, Locale: "en_US"})
+	require.NoError(t, err)
+	done = func() { _ = conn.Close() }
+	if ch, err = conn.Channel(); err != nil {
+		done()
+	}
+	require.NoError(t, err)
+	return ch, done
 }
 
 // Listener hears what is published to an exchange, from its creation on.
@@ -110,7 +123,8 @@ func (l *Listener) Until(t testing.TB, done func(wire.Message) bool) []wire.Mess
 // Send publishes a message as a stranger would, and returns when it is confirmed.
 func Send(t testing.TB, url, exchange, key string, m wire.Message) {
 	t.Helper()
-	ch := channel(t, url)
+	ch, done := dial(t, url)
+	defer done()
 	require.NoError(t, ch.Confirm(false))
 	p, err := broker.ToPublishing(m)
 	require.NoError(t, err)
@@ -119,10 +133,13 @@ func Send(t testing.TB, url, exchange, key string, m wire.Message) {
 	require.True(t, confirmation.Wait())
 }
 
-// Depth returns how many messages wait in a queue, without those that somebody has and did not acknowledge.
+// Depth returns how many messages wait in a queue, without those that somebody has and did not acknowledge. It may be asked
+// again and again: its connection does not stay.
 func Depth(t testing.TB, url, queue string) int {
 	t.Helper()
-	q, err := channel(t, url).QueueDeclarePassive(queue, true, false, false, false, nil)
+	ch, done := dial(t, url)
+	defer done()
+	q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 	require.NoError(t, err)
 	return q.Messages
 }

@@ -3,12 +3,11 @@ package brokertest_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/ordersaga/ordersaga/internal/broker/brokertest"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 func TestMemory(t *testing.T) {
 	brokertest.Run(t, func(*testing.T) brokertest.Subject {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,8 +28,8 @@ func NewNode(t testing.TB) *Node {
 	return &Node{devstack: testenv.Control(t), control: testenv.RabbitMQControl(t), management: testenv.Management(t)}
 }
 
-// nodeTimeout bounds one command; a start takes long on a small machine.
-const nodeTimeout = 90 * time.Second
+// nodeTimeout bounds one command. A start takes long on a small machine; devstack gives it three minutes.
+const nodeTimeout = 5 * time.Minute
 
 func run(t testing.TB, name string, args ...string) string {
 	t.Helper()
@@ -59,14 +61,17 @@ func (n *Node) MemoryAlarm(t testing.TB) (calm func()) {
 	return calm
 }
 
-// ConsumerTimeout lowers the broker's consumer_timeout for channels that are opened from now on, until the test ends.
-func (n *Node) ConsumerTimeout(t testing.TB, timeout time.Duration) {
+// ConsumerTimeout lowers the broker's consumer_timeout for channels that are opened from now on, until the test ends or the
+// returned function is called.
+func (n *Node) ConsumerTimeout(t testing.TB, timeout time.Duration) (usual func()) {
 	t.Helper()
-	t.Cleanup(func() {
+	usual = func() {
 		n.Eval(t, "application:set_env(rabbit, consumer_timeout, 1800000), application:set_env(rabbit, channel_tick_interval, 60000).")
-	})
+	}
+	t.Cleanup(usual)
 	n.Eval(t, fmt.Sprintf("application:set_env(rabbit, consumer_timeout, %d), application:set_env(rabbit, channel_tick_interval, %d).",
 		timeout.Milliseconds(), timeout.Milliseconds()/2))
+	return usual
 }
 
 // LoseDeadLetterWorkers brings about the state of RabbitMQ 3.10 in which the supervisor of its dead-letter workers is gone,
@@ -84,40 +89,57 @@ func (n *Node) LoseDeadLetterWorkers(t testing.TB) (restart func()) {
 // returns when it has closed at least one.
 func (n *Node) CloseConnections(t testing.TB, name string) {
 	t.Helper()
+	var last atomic.Value // what the API said last
 	require.Eventually(t, func() bool {
-		var connections []struct {
-			Name  string `json:"name"`
-			Given string `json:"user_provided_name"`
-		}
-		raw := n.ask(t, http.MethodGet, "/api/connections")
-		require.NoError(t, json.Unmarshal(raw, &connections))
-		closed := 0
-		for _, c := range connections {
-			if strings.HasPrefix(c.Given, name) {
-				n.ask(t, http.MethodDelete, "/api/connections/"+url.PathEscape(c.Name))
-				closed++
-			}
-		}
+		closed, err := n.closeConnections(name)
+		last.Store(fmt.Sprintf("%d closed, %v", closed, err))
 		return closed > 0
-	}, Patience, 100*time.Millisecond, "the broker lists its connections with a delay")
+	}, 2*Patience, 100*time.Millisecond, "the broker lists its connections with a delay: %v", testenv.Lately(last.Load))
+}
+
+// closeConnections closes what is listed, and tells how many it closed before anything went wrong.
+func (n *Node) closeConnections(name string) (closed int, err error) {
+	var connections []struct {
+		Name  string `json:"name"`
+		Given string `json:"user_provided_name"`
+	}
+	raw, err := n.ask(http.MethodGet, "/api/connections")
+	if err != nil {
+		return 0, err
+	}
+	if err := json.Unmarshal(raw, &connections); err != nil {
+		return 0, err
+	}
+	for _, c := range connections {
+		if !strings.HasPrefix(c.Given, name) {
+			continue
+		}
+		if _, err := n.ask(http.MethodDelete, "/api/connections/"+url.PathEscape(c.Name)); err != nil {
+			return closed, err
+		}
+		closed++
+	}
+	return closed, nil
 }
 
 // ask asks the management API. A connection that is gone already is as good as closed.
-func (n *Node) ask(t testing.TB, method, path string) []byte {
-	t.Helper()
+func (n *Node) ask(method, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(n.management, "/")+path, nil)
-	require.NoError(t, err)
-	response, err := http.DefaultClient.Do(request)
-	require.NoError(t, err)
-	defer response.Body.Close()
-	var body json.RawMessage
-	if response.StatusCode == http.StatusOK {
-		require.NoError(t, json.NewDecoder(response.Body).Decode(&body))
-	} else {
-		require.Contains(t, []int{http.StatusNoContent, http.StatusNotFound}, response.StatusCode)
+	if err != nil {
+		return nil, err
 	}
-	http.DefaultClient.CloseIdleConnections()
-	return body
+	defer http.DefaultClient.CloseIdleConnections()
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	switch response.StatusCode {
+	case http.StatusOK, http.StatusNoContent, http.StatusNotFound:
+		return body, err
+	}
+	return nil, fmt.Errorf("%s %s: %s: %s", method, path, response.Status, body)
 }

@@ -70,10 +70,16 @@ func Run(t *testing.T, s Subject) {
 		}
 		t.Run(one.name, func(t *testing.T) {
 			n, logged := s.New(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
 			if s.Server != nil {
 				s.Server().Answer(one.script)
+				if one.script["end"] == Silence {
+					// The time is over behind the data, and not before, whatever the machine is busy with.
+					defer endAt(s.Server().Changed(), cancel)()
+				}
 			}
-			require.Equal(t, one.want, n.Send(t.Context(), Message()))
+			require.Equal(t, one.want, n.Send(ctx, Message()))
 			for _, secret := range []string{Address, Name} {
 				require.NotContains(t, logged(), secret)
 			}
@@ -108,4 +114,18 @@ func Run(t *testing.T, s Subject) {
 		}
 		all.Wait()
 	})
+}
+
+// endAt calls end when something has come; stop ends the wait for it.
+func endAt(come <-chan struct{}, end func()) (stop func()) {
+	stopped := make(chan struct{})
+	var one sync.WaitGroup
+	one.Go(func() {
+		select {
+		case <-come:
+			end()
+		case <-stopped:
+		}
+	})
+	return func() { close(stopped); one.Wait() }
 }
