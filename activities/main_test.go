@@ -3,7 +3,7 @@ package activities_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.Main(m) }

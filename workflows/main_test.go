@@ -4,13 +4,15 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
 // TestMain looks for leaked goroutines. The test environment leaks those of an activity that a workflow stops
 // waiting for, as a cancelled order does: they are its own, a worker has none of them.
 func TestMain(m *testing.M) {
 	const env = "go.temporal.io/sdk/internal.(*testWorkflowEnvironmentImpl)."
-	goleak.VerifyTestMain(m,
+	testenv.Main(m,
 		goleak.IgnoreAnyFunction(env+"ExecuteActivity.func2"),
 		goleak.IgnoreAnyFunction(env+"executeActivityWithRetryForTest"))
 }

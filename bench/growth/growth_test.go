@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/ordersaga/ordersaga/bench/internal/command"
 	"github.com/ordersaga/ordersaga/bench/internal/stats"
@@ -23,7 +22,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 // TestGrowth fills and measures at sizes that mean nothing, on whatever server there is: it looks whether it works.
 func TestGrowth(t *testing.T) {

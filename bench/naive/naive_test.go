@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 	tlog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
-	"go.uber.org/goleak"
 
 	"github.com/ordersaga/ordersaga/bench/naive"
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -17,10 +16,11 @@ import (
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/payment/simulator"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 	"github.com/ordersaga/ordersaga/workflows/saga/sagatest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 // bus notes what is published.
 type bus struct {

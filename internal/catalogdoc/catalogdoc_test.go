@@ -12,15 +12,15 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/ordersaga/ordersaga/internal/catalogdoc"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 // asyncAPI is the document as JSON.
 func asyncAPI(t *testing.T) any {

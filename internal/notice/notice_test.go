@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -15,9 +14,10 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 var (
 	start   = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

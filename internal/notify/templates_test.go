@@ -7,14 +7,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/notify"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 var kinds = []string{"welcome", "confirmed", "completed", "cancelled", "rejected", "failed"}
 

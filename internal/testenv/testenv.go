@@ -73,20 +73,25 @@ const leaving = 30 * time.Second
 
 // Main runs the tests of a package and then looks for goroutines that they left behind, as goleak.VerifyTestMain does. That
 // waits for less than half a second, and a goroutine that has nothing left to do takes longer where the machine stands still.
-func Main(m *testing.M) {
+func Main(m *testing.M, options ...goleak.Option) {
 	code := m.Run()
 	if code == 0 {
-		deadline := time.Now().Add(leaving)
-		leaked := goleak.Find()
-		for leaked != nil && time.Now().Before(deadline) {
-			leaked = goleak.Find()
-		}
-		if leaked != nil {
-			fmt.Fprintf(os.Stderr, "goroutines were left behind: %v\n", leaked)
+		if err := Leaks(leaving, options...); err != nil {
+			fmt.Fprintf(os.Stderr, "goroutines were left behind: %v\n", err)
 			code = 1
 		}
 	}
 	os.Exit(code)
+}
+
+// Leaks finds goroutines that are still there when they have had so long to leave.
+func Leaks(within time.Duration, options ...goleak.Option) error {
+	deadline := time.Now().Add(within)
+	for {
+		if err := goleak.Find(options...); err == nil || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
 
 // Lately is formatted when a wait has failed and not when it began: it tells how things stood then.

@@ -13,15 +13,15 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/ordersaga/ordersaga/bench/internal/report"
 	"github.com/ordersaga/ordersaga/bench/internal/stats"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 // rounds are rounds at the given rates, with CPU and memory.
 func rounds(perSecond ...float64) []report.Round {

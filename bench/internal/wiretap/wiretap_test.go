@@ -8,16 +8,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/ordersaga/ordersaga/bench/internal/wiretap"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 // talk sends bytes through a proxy to a server that says greeting and reads, and returns what was counted.
 func talk(t *testing.T, protocol wiretap.Protocol, greeting []byte, pieces ...[]byte) wiretap.Counts {

@@ -10,16 +10,16 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/event/wire"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
 var update = flag.Bool("update", false, "write what is decoded into the golden files")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 // golden is a file of testdata/decode: a message, its body as JSON or, when that is not possible, as a string,
 // and what comes of it.

@@ -3,13 +3,12 @@ package memlog_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/ordersaga/ordersaga/internal/eventlog/eventlogtest"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 func TestContract(t *testing.T) {
 	eventlogtest.Run(t, func(*testing.T) eventlogtest.Opener {

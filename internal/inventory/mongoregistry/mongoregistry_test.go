@@ -8,7 +8,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
-	"go.uber.org/goleak"
 
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
@@ -19,7 +18,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 // database returns a database that is dropped when the test ends.
 func database(t *testing.T) *mongo.Database {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/event/eventtest"
@@ -18,9 +17,10 @@ import (
 	"github.com/ordersaga/ordersaga/internal/payment"
 	"github.com/ordersaga/ordersaga/internal/payment/paymenttest"
 	"github.com/ordersaga/ordersaga/internal/payment/simulator"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 // subject is the suite's view of simulators over a log.
 func subject(log func(t *testing.T) eventlog.Log, tweak func(*simulator.Config)) paymenttest.Subject {
