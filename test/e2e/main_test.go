@@ -161,7 +161,7 @@ func (s *stack) start(env ...string) *harness.Service {
 	})
 	require.NoError(s.t, err)
 	s.mu.Lock()
-	s.service, s.client = service, harness.Client{URL: service.URL}
+	s.service, s.client = service, harness.Client{URL: service.URL, Patient: true}
 	close(s.changed)
 	s.changed = make(chan struct{})
 	s.mu.Unlock()

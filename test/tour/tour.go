@@ -51,7 +51,7 @@ func Run(ctx context.Context, binary string, out io.Writer, folder string) error
 		return err
 	}
 	defer service.Kill()
-	g := &guide{client: harness.Client{URL: service.URL}, out: out, orders: map[string]string{}, ada: "ada-" + uuid.NewString()[:8]}
+	g := &guide{client: harness.Client{URL: service.URL, Patient: true}, out: out, orders: map[string]string{}, ada: "ada-" + uuid.NewString()[:8]}
 	if g.bus, err = harness.Dial(os.Getenv("AMQP_URL")); err != nil {
 		return err
 	}
