@@ -77,6 +77,8 @@ type stack struct {
 	database string
 	// namespace is the Temporal namespace that the test works in.
 	namespace string
+	// crowds counts what was sent in crowds, so that no two orders have the same key.
+	crowds int
 
 	mu      sync.Mutex
 	changed chan struct{}

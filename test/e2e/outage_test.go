@@ -21,8 +21,7 @@ func TestServersAreKilledUnderOrders(t *testing.T) {
 			s := newStack(t)
 			s.start()
 			sku := s.sku(1_000_000)
-			burst := s.burst(s.skus(), 0, rand.New(rand.NewPCG(11, 11)))
-			s.awaitOpen(burst, inFlight)
+			burst := s.underway(s.skus(), rand.New(rand.NewPCG(11, 11)), inFlight)
 			if component == "rabbitmq" {
 				// What the test publishes itself is confirmed before the broker dies.
 				burst.placed()

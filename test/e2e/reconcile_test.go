@@ -351,8 +351,7 @@ func TestReconcileCriesOverNothing(t *testing.T) {
 	skus := s.skus()
 	require.Equal(t, "completed", s.place(harness.NewOrder(skus[0], 1, "tok_visa")).Status)
 	for round := range 3 {
-		burst := s.burst(skus, round, rand.New(rand.NewPCG(5, uint64(round))))
-		s.awaitOpen(burst, inFlight)
+		burst := s.underway(skus, rand.New(rand.NewPCG(5, uint64(round))), inFlight)
 		found, content := s.reconcile("--repair")
 		require.Empty(t, found)
 		require.True(t, content)
