@@ -96,12 +96,13 @@ func testTimeout() time.Duration {
 	if os.Getenv("ORDERSAGA_LONG") != "" {
 		return 40 * time.Minute
 	}
-	return 10 * time.Minute
+	return 20 * time.Minute
 }
 
 const (
 	// patience is how long a test waits for what must come. It guards against hanging alone, and is bounded by testTimeout too.
-	patience = 3 * time.Minute
+	// It is longer than the longest wait queue: what the service could not handle three times comes again after five minutes.
+	patience = 6 * time.Minute
 	// longestWait is the longest that the service lets a client wait for the end of an order.
 	longestWait = time.Minute
 )

@@ -46,7 +46,7 @@ type Options struct {
 }
 
 // readyTimeout bounds how long a service may take to become ready. Cold servers on small machines are slow.
-const readyTimeout = 2 * time.Minute
+const readyTimeout = 5 * time.Minute
 
 // Start runs the service and waits until it is ready.
 func Start(ctx context.Context, o Options) (*Service, error) {
