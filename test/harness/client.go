@@ -148,12 +148,9 @@ func (c Client) Do(ctx context.Context, method, path string, body any, headers .
 		if err != nil || !c.Patient || response.Status != http.StatusServiceUnavailable {
 			return response, err
 		}
-		seconds, err := strconv.Atoi(response.Header.Get("Retry-After"))
-		if err != nil {
-			return response, nil
-		}
+		seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))
 		select {
-		case <-time.After(time.Duration(seconds) * time.Second):
+		case <-time.After(time.Duration(max(seconds, 1)) * time.Second):
 		case <-ctx.Done():
 			return response, fmt.Errorf("%s %s was answered with %d, %d times: %s: %w", method, path, response.Status, tries, response.Body, ctx.Err())
 		}
