@@ -221,7 +221,7 @@ func TestWrongCredentialsAreSaidAtTheStart(t *testing.T) {
 	broker.User = url.UserPassword("guest", "hunter2")
 	for _, role := range []string{"serve", "consumer"} {
 		service, err := harness.Start(s.ctx, harness.Options{
-			Binary: binary, Role: role, NoWait: true, Env: []string{"MONGODB_DATABASE=" + s.database, "AMQP_URL=" + broker.String()},
+			Binary: binary, Role: role, NoWait: true, Env: []string{"MONGODB_DATABASE=" + s.database, "RECONCILE_EVERY=0", "AMQP_URL=" + broker.String()},
 		})
 		require.NoError(t, err)
 		t.Cleanup(service.Kill)

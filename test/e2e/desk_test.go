@@ -244,7 +244,7 @@ func TestADecisionWithoutAWorkerOrARun(t *testing.T) {
 
 	// Somebody else's API has nobody who works.
 	first.Kill()
-	api, err := harness.Start(s.ctx, harness.Options{Binary: binary, Role: "api", Env: []string{"MONGODB_DATABASE=" + s.database}})
+	api, err := harness.Start(s.ctx, harness.Options{Binary: binary, Role: "api", Env: []string{"MONGODB_DATABASE=" + s.database, "RECONCILE_EVERY=0"}})
 	require.NoError(t, err)
 	defer api.Kill()
 	d := harness.Decision{Action: "skip", By: "ada", Note: "paid in cash"}

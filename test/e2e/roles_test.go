@@ -13,7 +13,7 @@ import (
 func (s *stack) role(name string) *harness.Service {
 	s.t.Helper()
 	service, err := harness.Start(s.ctx, harness.Options{
-		Binary: binary, Role: name, Env: []string{"MONGODB_DATABASE=" + s.database, "LOG_FORMAT=json"},
+		Binary: binary, Role: name, Env: []string{"MONGODB_DATABASE=" + s.database, "LOG_FORMAT=json", "RECONCILE_EVERY=0"},
 	})
 	require.NoError(s.t, err)
 	s.t.Cleanup(service.Kill)
