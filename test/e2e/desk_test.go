@@ -12,6 +12,10 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
+// soonAtTheDesk has what is stuck come to the desk soon. What is only slow must not come there: it would be an attention more
+// than the tests count, and be tried again after a minute.
+const soonAtTheDesk = "ATTENTION_AFTER=8s"
+
 // resolved is what an event of an operator's decision says.
 type resolved struct {
 	Attention                         int
@@ -115,7 +119,7 @@ func (s *stack) ends(orderID, status, reason string) {
 // TestTheDesk: what is stuck is seen, decided about over REST and from a terminal, and told in the order's events.
 func TestTheDesk(t *testing.T) {
 	s := newStack(t)
-	s.start("ATTENTION_AFTER=1s")
+	s.start(soonAtTheDesk)
 	sku := s.sku(100)
 
 	voids := s.ship(sku, "tok_void_stuck")
@@ -234,7 +238,7 @@ func TestTheDesk(t *testing.T) {
 // TestADecisionWithoutAWorkerOrARun: a decision needs a worker; it does not need the run that asked for it.
 func TestADecisionWithoutAWorkerOrARun(t *testing.T) {
 	s := newStack(t)
-	first := s.start("ATTENTION_AFTER=1s")
+	first := s.start(soonAtTheDesk)
 	sku := s.sku(10)
 	placed, err := s.client.Place(s.ctx, harness.NewOrder(sku, 2, "tok_capture_stuck"), 0)
 	require.NoError(t, err)
@@ -252,7 +256,7 @@ func TestADecisionWithoutAWorkerOrARun(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, http.StatusServiceUnavailable, response.Status, string(response.Body))
 
-	s.start("ATTENTION_AFTER=1s")
+	s.start(soonAtTheDesk)
 	s.resolve(placed.ID, d)
 	s.ends(placed.ID, "completed", "")
 	report := s.audit()

@@ -98,7 +98,7 @@ func TestMoneyThatComesTooLate(t *testing.T) {
 // from a terminal.
 func TestTheDeskOfWhatCameLate(t *testing.T) {
 	s := newStack(t)
-	s.ownNamespace("PAYMENT_PENDING_DEADLINE=1s", "ATTENTION_AFTER=1s")
+	s.ownNamespace("PAYMENT_PENDING_DEADLINE=1s", soonAtTheDesk)
 	sku := s.sku(100)
 	byREST, byCLI := s.unpaid(sku, "tok_late_refund_stuck"), s.unpaid(sku, "tok_late_refund_stuck")
 	s.pays(byREST, "evt-rest", 1)
@@ -163,7 +163,7 @@ func must[T any](v T, err error) T {
 // TestALateSagaThatWasTerminated is started again by the check.
 func TestALateSagaThatWasTerminated(t *testing.T) {
 	s := newStack(t)
-	s.ownNamespace("PAYMENT_PENDING_DEADLINE=1s", "ATTENTION_AFTER=1s")
+	s.ownNamespace("PAYMENT_PENDING_DEADLINE=1s", soonAtTheDesk)
 	id := s.unpaid(s.sku(10), "tok_late_refund_stuck")
 	s.pays(id, "evt-1", 1)
 	_, err := s.client.AwaitStuck(s.ctx, id, "refund")
