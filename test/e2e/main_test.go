@@ -124,8 +124,7 @@ func newStack(t *testing.T) *stack {
 		_ = s.db.Drop(clean)
 		_ = mongoClient.Disconnect(clean)
 	})
-	s.temporal, err = client.Dial(client.Options{HostPort: address, Logger: tlog.NewStructuredLogger(discard)})
-	require.NoError(t, err)
+	s.temporal = s.dialTemporal(address, "default")
 	t.Cleanup(s.temporal.Close)
 	s.bus, err = harness.Dial(amqp)
 	require.NoError(t, err)
@@ -134,6 +133,17 @@ func newStack(t *testing.T) *stack {
 	require.NoError(t, err)
 	t.Cleanup(s.leaveNothing)
 	return s
+}
+
+// dialTemporal connects to a namespace. The SDK gives a server five seconds to say what it can.
+func (s *stack) dialTemporal(address, namespace string) client.Client {
+	s.t.Helper()
+	c, err := client.DialContext(s.ctx, client.Options{
+		HostPort: address, Namespace: namespace, Logger: tlog.NewStructuredLogger(discard),
+		ConnectionOptions: client.ConnectionOptions{GetSystemInfoTimeout: patience},
+	})
+	require.NoError(s.t, err)
+	return c
 }
 
 // leaveNothing takes away what a test that failed left behind, so that the next one is not disturbed by sagas whose
