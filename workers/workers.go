@@ -72,6 +72,11 @@ func (c Config) Validate() error {
 	return fault.NewInvalid("workers", fields)
 }
 
+// stuckAfter is how long a workflow may take between two of its waits until the SDK takes it for stuck, and its task for failed.
+// The flows do no I/O, so it is about processors alone. The SDK's own second is less than a busy machine takes away in one piece;
+// and what it takes for stuck goes on beside what comes after it, on the same memory.
+const stuckAfter = time.Minute
+
 // Workers are the Temporal workers of a process.
 type Workers struct{ workers []worker.Worker }
 
@@ -93,6 +98,7 @@ func New(c Config) (*Workers, error) {
 			MaxConcurrentWorkflowTaskExecutionSize: c.Concurrency,
 			MaxConcurrentActivityExecutionSize:     c.Concurrency,
 			OnFatalError:                           c.OnFatal,
+			DeadlockDetectionTimeout:               stuckAfter,
 			// Workflows live on the orders queue only; the others poll for activities.
 			DisableWorkflowWorker: queue != workflows.QueueOrders,
 		})

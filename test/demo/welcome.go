@@ -46,7 +46,7 @@ func welcome(ctx context.Context, binary string) error {
 
 // greet loads stock once, places an order and says what to try next.
 func greet(ctx context.Context, url string) error {
-	client := harness.Client{URL: url}
+	client := harness.Client{URL: url, Patient: true}
 	for _, sku := range []string{"tea", "pot"} {
 		response, err := client.Do(ctx, http.MethodPost, "/v1/stock/"+sku+"/receipts",
 			map[string]int64{"quantity": 100}, "Idempotency-Key", "demo-stock-"+sku)

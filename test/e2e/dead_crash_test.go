@@ -158,6 +158,7 @@ func TestTheAPIAloneReplays(t *testing.T) {
 	require.Equal(t, []string{"dead.received"}, types(shown.History))
 
 	client = alone()
+	client.Patient = true // it may not be connected to the broker yet
 	response, err = client.Replay(s.ctx, letter.ID, nil)
 	require.NoError(t, err)
 	require.NoError(t, response.Into(http.StatusOK, &shown))

@@ -68,7 +68,7 @@ func TestADeadLetterIsFixedFromTheTerminal(t *testing.T) {
 	letter := s.dead(eventID)
 	require.Equal(t, "invalid", letter.Reason)
 	require.Equal(t, id, letter.Subject)
-	require.NoError(t, s.service.Ready(s.ctx), "dead letters make nobody unready")
+	require.Eventually(t, func() bool { return s.service.Ready(s.ctx) == nil }, patience, tick, "dead letters make nobody unready")
 
 	out, err := s.cli("dead-letters", "list")
 	require.NoError(t, err, out)

@@ -20,19 +20,20 @@ func TestTheSameKeyTwentyTimesAtOnceIsOneOrder(t *testing.T) {
 	s.start()
 	sku, key := s.sku(100), uuid.NewString()
 	o := harness.NewOrder(sku, 1, "tok_visa")
+	wait := fmt.Sprintf("wait=%d", int(longestWait.Seconds()))
 	responses := make([]harness.Response, atOnce)
 	var all sync.WaitGroup
 	for i := range responses {
 		all.Go(func() {
 			var err error
-			responses[i], err = s.client.Do(s.ctx, http.MethodPost, "/v1/orders", o, "Idempotency-Key", key, "Prefer", "wait=20")
+			responses[i], err = s.client.Do(s.ctx, http.MethodPost, "/v1/orders", o, "Idempotency-Key", key, "Prefer", wait)
 			if err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	all.Wait()
-	ids, fresh := map[string]bool{}, 0
+	ids, fresh, unanswered := map[string]bool{}, 0, false
 	for _, r := range responses {
 		var resource harness.Resource
 		require.NoError(t, json.Unmarshal(r.Body, &resource), "%s", r.Body)
@@ -41,9 +42,12 @@ func TestTheSameKeyTwentyTimesAtOnceIsOneOrder(t *testing.T) {
 		if r.Header.Get("Idempotent-Replayed") != "true" {
 			fresh++
 		}
+		unanswered = unanswered || r.Tries > 1
 	}
 	require.Len(t, ids, 1)
-	require.Equal(t, 1, fresh, "one request made the order, the others were told so")
+	require.LessOrEqual(t, fresh, 1, "one request made the order, the others were told so")
+	// A server that took too long may have left the one that made it without its answer: what was sent again found the order.
+	require.True(t, fresh == 1 || unanswered, "one request made the order, and was told so")
 	report := s.audit()
 	require.Len(t, report.Orders, 1)
 	require.Equal(t, int64(1), report.Committed[sku])

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,7 +99,7 @@ func TestMoneyThatComesTooLate(t *testing.T) {
 // from a terminal.
 func TestTheDeskOfWhatCameLate(t *testing.T) {
 	s := newStack(t)
-	s.ownNamespace("PAYMENT_PENDING_DEADLINE=1s", "ATTENTION_AFTER=1s")
+	s.ownNamespace("PAYMENT_PENDING_DEADLINE=1s", soonAtTheDesk)
 	sku := s.sku(100)
 	byREST, byCLI := s.unpaid(sku, "tok_late_refund_stuck"), s.unpaid(sku, "tok_late_refund_stuck")
 	s.pays(byREST, "evt-rest", 1)
@@ -122,10 +123,11 @@ func TestTheDeskOfWhatCameLate(t *testing.T) {
 
 	_, err = s.client.AwaitStuck(s.ctx, byCLI, "refund")
 	require.NoError(t, err)
-	out, err := s.cli("attention")
-	require.NoError(t, err, out)
-	require.Contains(t, out, byCLI)
-	require.NotContains(t, out, byREST)
+	var out string
+	require.Eventually(t, func() bool {
+		out, err = s.cli("attention")
+		return err == nil && strings.Contains(out, byCLI) && !strings.Contains(out, byREST)
+	}, patience, tick, "%s", &out)
 	out, err = s.cli("resolve", byCLI, "--action", "skip", "--note", "the customer ordered again")
 	require.NoError(t, err, out)
 	require.Contains(t, out, "it is failed")
@@ -142,9 +144,7 @@ func TestTheDeskOfWhatCameLate(t *testing.T) {
 	report := s.audit()
 	require.Empty(t, report.Late)
 	require.Len(t, report.Exceptions, 2, "the money is still there")
-	out, err = s.cli("attention")
-	require.NoError(t, err, out)
-	require.Equal(t, "nothing needs attention\n", out)
+	s.nothingNeedsAttention()
 	out, err = s.cli("rebuild")
 	require.NoError(t, err, out)
 	require.Contains(t, out, "3 late streams, 3 documents written")
@@ -163,7 +163,7 @@ func must[T any](v T, err error) T {
 // TestALateSagaThatWasTerminated is started again by the check.
 func TestALateSagaThatWasTerminated(t *testing.T) {
 	s := newStack(t)
-	s.ownNamespace("PAYMENT_PENDING_DEADLINE=1s", "ATTENTION_AFTER=1s")
+	s.ownNamespace("PAYMENT_PENDING_DEADLINE=1s", soonAtTheDesk)
 	id := s.unpaid(s.sku(10), "tok_late_refund_stuck")
 	s.pays(id, "evt-1", 1)
 	_, err := s.client.AwaitStuck(s.ctx, id, "refund")

@@ -77,6 +77,8 @@ type stack struct {
 	database string
 	// namespace is the Temporal namespace that the test works in.
 	namespace string
+	// crowds counts what was sent in crowds, so that no two orders have the same key.
+	crowds int
 
 	mu      sync.Mutex
 	changed chan struct{}
@@ -94,12 +96,13 @@ func testTimeout() time.Duration {
 	if os.Getenv("ORDERSAGA_LONG") != "" {
 		return 40 * time.Minute
 	}
-	return 10 * time.Minute
+	return 20 * time.Minute
 }
 
 const (
 	// patience is how long a test waits for what must come. It guards against hanging alone, and is bounded by testTimeout too.
-	patience = 3 * time.Minute
+	// It is longer than the longest wait queue: what the service could not handle three times comes again after five minutes.
+	patience = 6 * time.Minute
 	// longestWait is the longest that the service lets a client wait for the end of an order.
 	longestWait = time.Minute
 )
@@ -121,8 +124,7 @@ func newStack(t *testing.T) *stack {
 		_ = s.db.Drop(clean)
 		_ = mongoClient.Disconnect(clean)
 	})
-	s.temporal, err = client.Dial(client.Options{HostPort: address, Logger: tlog.NewStructuredLogger(discard)})
-	require.NoError(t, err)
+	s.temporal = s.dialTemporal(address, "default")
 	t.Cleanup(s.temporal.Close)
 	s.bus, err = harness.Dial(amqp)
 	require.NoError(t, err)
@@ -131,6 +133,17 @@ func newStack(t *testing.T) *stack {
 	require.NoError(t, err)
 	t.Cleanup(s.leaveNothing)
 	return s
+}
+
+// dialTemporal connects to a namespace. The SDK gives a server five seconds to say what it can.
+func (s *stack) dialTemporal(address, namespace string) client.Client {
+	s.t.Helper()
+	c, err := client.DialContext(s.ctx, client.Options{
+		HostPort: address, Namespace: namespace, Logger: tlog.NewStructuredLogger(discard),
+		ConnectionOptions: client.ConnectionOptions{GetSystemInfoTimeout: patience},
+	})
+	require.NoError(s.t, err)
+	return c
 }
 
 // leaveNothing takes away what a test that failed left behind, so that the next one is not disturbed by sagas whose
@@ -161,7 +174,7 @@ func (s *stack) start(env ...string) *harness.Service {
 	})
 	require.NoError(s.t, err)
 	s.mu.Lock()
-	s.service, s.client = service, harness.Client{URL: service.URL}
+	s.service, s.client = service, harness.Client{URL: service.URL, Patient: true}
 	close(s.changed)
 	s.changed = make(chan struct{})
 	s.mu.Unlock()

@@ -148,6 +148,7 @@ func TestANestJSShopGetsSagas(t *testing.T) {
 	placed := nest.place(ordered("nest", sku, "tok_visa"), "x-correlation-id", "checkout-42")
 	require.Equal(t, "checkout-42", placed.CorrelationID)
 	seen := nest.awaits(placed.OrderID, ends)
+	seen.Duplicates = 0 // the service publishes again what the broker does not confirm at once
 	require.Equal(t, shopOrder{
 		OrderID: placed.OrderID, Status: "completed", CorrelationID: "checkout-42", Handled: []string{"order.completed"},
 	}, seen)
@@ -158,9 +159,11 @@ func TestANestJSShopGetsSagas(t *testing.T) {
 	}
 
 	// What is sent twice, either way, happens once.
+	s.settled(placed.OrderID) // from here on nobody publishes about it but this test
+	before := nest.awaits(placed.OrderID, ends).Duplicates
 	s.republish(created)
 	s.republish(s.heard(placed.OrderID, "order.completed"))
-	seen = nest.awaits(placed.OrderID, func(o shopOrder) bool { return o.Duplicates > 0 })
+	seen = nest.awaits(placed.OrderID, func(o shopOrder) bool { return o.Duplicates > before })
 	require.Equal(t, []string{"order.completed"}, seen.Handled)
 
 	// One that is rejected, and one that the shop ships when it hears that the warehouse shall.

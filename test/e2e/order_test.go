@@ -129,7 +129,7 @@ func TestWaitsForItsDependencies(t *testing.T) {
 		}
 	})
 	service, err := harness.Start(s.ctx, harness.Options{
-		Binary: binary, NoWait: true, Env: []string{"MONGODB_DATABASE=" + s.database, "LOG_FORMAT=text"},
+		Binary: binary, NoWait: true, Env: []string{"MONGODB_DATABASE=" + s.database, "LOG_FORMAT=text", "RECONCILE_EVERY=0"},
 	})
 	require.NoError(t, err)
 	t.Cleanup(service.Kill)

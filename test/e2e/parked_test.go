@@ -39,7 +39,7 @@ const mostGrowth = 64
 // beside them, the process stays small, and after a restart each of them goes on.
 func TestParkedSagas(t *testing.T) {
 	s := newStack(t)
-	s.start("ATTENTION_AFTER=1s", "LOG_LEVEL=error")
+	s.start(soonAtTheDesk, "LOG_LEVEL=error")
 	n := parked()
 	// FerretDB 1 reads a whole stream to find a key in it: the orders are spread, as a shop's are.
 	var skus []string

@@ -20,7 +20,6 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
-	tlog "go.temporal.io/sdk/log"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/ordersaga/ordersaga/internal/testenv"
@@ -43,8 +42,7 @@ func (s *stack) registerNamespace() string {
 		Namespace: s.namespace, WorkflowExecutionRetentionPeriod: durationpb.New(24 * time.Hour),
 	})
 	require.NoError(s.t, err)
-	own, err := client.Dial(client.Options{HostPort: testenv.Temporal(s.t), Namespace: s.namespace, Logger: tlog.NewStructuredLogger(discard)})
-	require.NoError(s.t, err)
+	own := s.dialTemporal(testenv.Temporal(s.t), s.namespace)
 	shared := s.temporal
 	s.t.Cleanup(func() {
 		own.Close()
@@ -351,8 +349,7 @@ func TestReconcileCriesOverNothing(t *testing.T) {
 	skus := s.skus()
 	require.Equal(t, "completed", s.place(harness.NewOrder(skus[0], 1, "tok_visa")).Status)
 	for round := range 3 {
-		burst := s.burst(skus, round, rand.New(rand.NewPCG(5, uint64(round))))
-		s.awaitOpen(burst, inFlight)
+		burst := s.underway(skus, rand.New(rand.NewPCG(5, uint64(round))), inFlight)
 		found, content := s.reconcile("--repair")
 		require.Empty(t, found)
 		require.True(t, content)

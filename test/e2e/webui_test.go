@@ -40,13 +40,9 @@ func TestTheWebUITellsTheStory(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			end := s.place(harness.NewOrder(s.sku(5), 2, c.method))
-			require.Equal(t, c.status, end.Status)
-			run := s.temporal.GetWorkflow(s.ctx, "order-"+end.ID, "")
-			require.NoError(t, run.Get(s.ctx, nil))
 			// Every step ran inside the workflow task: what the page calls it is the summary of a marker.
-			require.Empty(t, s.regular(end.ID))
-			s.says(browser, end.ID, c.history, c.details)
+			id := s.undisturbed(c.method, c.status)
+			s.says(browser, id, c.history, c.details)
 		})
 	}
 }
@@ -73,15 +69,33 @@ func TestTheWebUIShowsWhatGoesRegular(t *testing.T) {
 
 	service.Kill()
 	s.start("SIMULATOR_FAST=false")
-	away := s.place(harness.NewOrder(s.sku(5), 2, "tok_visa"))
-	require.Equal(t, "completed", away.Status)
-	require.NoError(t, s.temporal.GetWorkflow(s.ctx, "order-"+away.ID, "").Get(s.ctx, nil))
 	// There are no markers of these: what the page calls them is the summary of the regular activities.
-	regular := s.regular(away.ID)
-	require.Equal(t, []string{"authorize the payment", "capture the payment"}, regular)
-	s.says(browser, away.ID, append(regular, "reserve every line", "commit the stock"), []string{
+	regular := []string{"authorize the payment", "capture the payment"}
+	away := s.undisturbed("tok_visa", "completed", regular...)
+	s.says(browser, away, append(regular, "reserve every line", "commit the stock"), []string{
 		"✓ authorize: done", "✓ capture: done", "✓ complete: done",
 	})
+}
+
+// mostOrders bounds how many orders are placed until one comes through undisturbed.
+const mostOrders = 10
+
+// undisturbed places an order that ends in a status, and of whose steps just these go regular. A step for which a busy machine
+// takes longer than three seconds does so, too: then another order is placed.
+func (s *stack) undisturbed(method, status string, regular ...string) (orderID string) {
+	s.t.Helper()
+	var went []string
+	for range mostOrders {
+		end := s.place(harness.NewOrder(s.sku(5), 2, method))
+		require.Equal(s.t, status, end.Status)
+		require.NoError(s.t, s.temporal.GetWorkflow(s.ctx, "order-"+end.ID, "").Get(s.ctx, nil))
+		if went = s.regular(end.ID); slices.Equal(regular, went) {
+			return end.ID
+		}
+		s.t.Logf("order %s: %v went regular", end.ID, went)
+	}
+	require.Equal(s.t, regular, went, "of %d orders none came through as it should", mostOrders)
+	return ""
 }
 
 // says opens the page of an order's saga, and wants both views to come to say all of it.
@@ -132,7 +146,7 @@ func (s *stack) browser() context.Context {
 		s.t.Skip("no Chromium is here; on Debian: apt-get install chromium")
 	}
 	allocator, cancel := chromedp.NewExecAllocator(s.ctx, append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1400, 3000),
+		chromedp.ExecPath(path), chromedp.WSURLReadTimeout(patience), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1400, 3000),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))...)
 	s.t.Cleanup(cancel)
 	ctx, cancel := chromedp.NewContext(allocator)
@@ -141,9 +155,6 @@ func (s *stack) browser() context.Context {
 	return ctx
 }
 
-// viewTimeout bounds how long a view of a page is looked at.
-const viewTimeout = 30 * time.Second
-
 // visible is the text of a page and of the frames in it: markdown is drawn in frames.
 const visible = `[document, ...[...document.querySelectorAll("iframe")].map(f => f.contentDocument)].
 	map(d => d && d.body ? d.body.innerText : "").join("\n")`
@@ -151,7 +162,7 @@ const visible = `[document, ...[...document.querySelectorAll("iframe")].map(f =>
 // look returns the texts that the page in the browser does not come to have. It is drawn by scripts, and nobody hears
 // of it when they are done: it is looked at until everything is there, or the time is over.
 func look(browser context.Context, texts []string) ([]string, error) {
-	ctx, cancel := context.WithTimeout(browser, viewTimeout)
+	ctx, cancel := context.WithTimeout(browser, patience)
 	defer cancel()
 	ticker := time.NewTicker(200 * time.Millisecond)
 	defer ticker.Stop()

@@ -26,9 +26,12 @@ type Bus struct {
 	pub  *amqp.Channel
 }
 
+// heartbeat is longer than the client's own: a tap whose connection is given up because somebody stood still has lost what came.
+const heartbeat = time.Minute
+
 // Dial connects to the broker.
 func Dial(url string) (*Bus, error) {
-	conn, err := amqp.Dial(url)
+	conn, err := amqp.DialConfig(url, amqp.Config{Heartbeat: heartbeat, Locale: "en_US"})
 	if err != nil {
 		return nil, fmt.Errorf("dial broker: %w", err)
 	}

@@ -8,7 +8,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Line is a line of an order.
@@ -84,6 +89,10 @@ type Problem struct {
 type Client struct {
 	URL  string
 	HTTP *http.Client
+	// Patient tells it to do what clients shall do: a request that the service is unavailable for is sent again, under the
+	// same key, until it is answered; and who waits for the end of an order asks again when it takes longer than one answer
+	// may. A server or a process that stands still for some seconds is no failure.
+	Patient bool
 }
 
 // Response is an answer of the API.
@@ -91,6 +100,8 @@ type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
+	// Tries is how often the request was sent.
+	Tries int
 }
 
 // Into decodes the body; it fails when the status is not the one that was expected.
@@ -104,19 +115,53 @@ func (r Response) Into(status int, into any) error {
 	return json.Unmarshal(r.Body, into)
 }
 
+const idempotencyKey = "Idempotency-Key"
+
+// keyed gives what is posted a key, if it has none, so that it can be sent again. A decision is the same without one: what it
+// is about and what it says make it so.
+func keyed(path string, headers []string) []string {
+	if slices.Contains(headers, idempotencyKey) || strings.HasSuffix(path, "/resolutions") {
+		return headers
+	}
+	return append(slices.Clone(headers), idempotencyKey, uuid.NewString())
+}
+
 // Do sends a request. A body that is not []byte is marshalled. Headers are pairs.
 func (c Client) Do(ctx context.Context, method, path string, body any, headers ...string) (Response, error) {
-	var reader io.Reader
+	var raw []byte
 	switch b := body.(type) {
 	case nil:
 	case []byte:
-		reader = bytes.NewReader(b)
+		raw = b
 	default:
-		raw, err := json.Marshal(b)
-		if err != nil {
+		var err error
+		if raw, err = json.Marshal(b); err != nil {
 			return Response{}, err
 		}
-		reader = bytes.NewReader(raw)
+	}
+	if c.Patient && method == http.MethodPost {
+		headers = keyed(path, headers)
+	}
+	for tries := 1; ; tries++ {
+		response, err := c.once(ctx, method, path, raw, headers)
+		response.Tries = tries
+		if err != nil || !c.Patient || response.Status != http.StatusServiceUnavailable {
+			return response, err
+		}
+		seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))
+		select {
+		case <-time.After(time.Duration(max(seconds, 1)) * time.Second):
+		case <-ctx.Done():
+			return response, fmt.Errorf("%s %s was answered with %d, %d times: %s: %w", method, path, response.Status, tries, response.Body, ctx.Err())
+		}
+	}
+}
+
+// once sends a request once.
+func (c Client) once(ctx context.Context, method, path string, body []byte, headers []string) (Response, error) {
+	var reader io.Reader
+	if body != nil {
+		reader = bytes.NewReader(body)
 	}
 	request, err := http.NewRequestWithContext(ctx, method, c.URL+path, reader)
 	if err != nil {
@@ -141,19 +186,27 @@ func (c Client) Do(ctx context.Context, method, path string, body any, headers .
 	return Response{Status: response.StatusCode, Header: response.Header, Body: raw}, err
 }
 
-// Place places an order and waits up to wait for its end; 0 does not wait.
+// Place places an order and waits up to wait for its end, and when it is patient longer; 0 does not wait.
 func (c Client) Place(ctx context.Context, o Order, wait time.Duration, headers ...string) (Resource, error) {
 	want := http.StatusAccepted
 	if wait > 0 {
 		headers, want = append(headers, "Prefer", fmt.Sprintf("wait=%d", int(wait.Seconds()))), http.StatusCreated
 	}
-	var r Resource
-	response, err := c.Do(ctx, http.MethodPost, "/v1/orders", o, headers...)
-	if err != nil {
+	if c.Patient {
+		headers = keyed("", headers)
+	}
+	for {
+		var r Resource
+		response, err := c.Do(ctx, http.MethodPost, "/v1/orders", o, headers...)
+		if err != nil {
+			return r, err
+		}
+		if c.Patient && wait > 0 && response.Status == http.StatusAccepted {
+			continue // it has not ended yet
+		}
+		err = response.Into(want, &r)
 		return r, err
 	}
-	err = response.Into(want, &r)
-	return r, err
 }
 
 // Order returns an order.

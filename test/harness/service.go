@@ -3,6 +3,7 @@
 package harness
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ type Options struct {
 }
 
 // readyTimeout bounds how long a service may take to become ready. Cold servers on small machines are slow.
-const readyTimeout = 2 * time.Minute
+const readyTimeout = 5 * time.Minute
 
 // Start runs the service and waits until it is ready.
 func Start(ctx context.Context, o Options) (*Service, error) {
@@ -173,18 +174,38 @@ func FreeAddr() (string, error) {
 	return "", fmt.Errorf("find a free port: %w", failed)
 }
 
-// tail keeps the end of what is written to it.
+// tail keeps the end of what is written to it, and the first that the race detector says: a service that loses a race goes on,
+// and ends with an exit code that tells nobody which.
 type tail struct {
 	mu   sync.Mutex
 	text []byte
+	race []byte
 	also io.Writer
 }
 
-const tailBytes = 32 << 10
+const (
+	tailBytes = 32 << 10
+	raceBytes = 8 << 10
+)
+
+var raceBegins = []byte("WARNING: DATA RACE")
+
+// noteRace keeps what begins with the first race. The detector writes a report in one piece, or piece by piece.
+func (t *tail) noteRace(p []byte) {
+	if len(t.race) == 0 {
+		at := bytes.Index(p, raceBegins)
+		if at < 0 {
+			return
+		}
+		p = p[at:]
+	}
+	t.race = append(t.race, p[:min(len(p), raceBytes-len(t.race))]...)
+}
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.noteRace(p)
 	t.text = append(t.text, p...)
 	if extra := len(t.text) - tailBytes; extra > 0 {
 		t.text = append([]byte(nil), t.text[extra:]...)
@@ -198,5 +219,9 @@ func (t *tail) Write(p []byte) (int, error) {
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return strings.TrimSpace(string(t.text))
+	text := strings.TrimSpace(string(t.text))
+	if len(t.race) > 0 && !bytes.Contains(t.text, raceBegins) {
+		text = string(t.race) + "\n…\n" + text
+	}
+	return text
 }

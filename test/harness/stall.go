@@ -72,18 +72,21 @@ func (s *Stall) accept() {
 	}
 }
 
-// forward copies what the client sends, until the text comes. A driver writes a message in one piece, and a read
-// here is larger than the messages of the tests: a text that is cut by a read is not looked for.
+// forward copies what the client sends, until the text comes. A read may cut it: what came before it of its message has gone on
+// then, which is no message without the rest.
 func (s *Stall) forward(server, client net.Conn) {
 	defer server.Close()
 	buffer := make([]byte, 64<<10)
+	var seen []byte // the end of what was sent before
 	for {
 		n, err := client.Read(buffer)
-		if bytes.Contains(buffer[:n], s.text) {
+		seen = append(seen, buffer[:n]...)
+		if bytes.Contains(seen, s.text) {
 			s.once.Do(func() { close(s.stalled) })
 			_, _ = io.Copy(io.Discard, client)
 			return
 		}
+		seen = append(seen[:0], seen[max(0, len(seen)-len(s.text)+1):]...)
 		if n > 0 {
 			if _, writeErr := server.Write(buffer[:n]); writeErr != nil {
 				return

@@ -78,7 +78,7 @@ func newLane(ctx context.Context, address string, fast bool, cache int) (*lane, 
 		address: address, namespace: testenv.Unique("matrix"), fast: fast, cache: cache,
 		timing: order.Timing{
 			PaymentPending: time.Minute, Shipment: time.Minute, Delivery: time.Minute,
-			Reserve: 20 * time.Second, Authorize: 20 * time.Second, Attention: 30 * time.Second,
+			Reserve: time.Minute, Authorize: time.Minute, Attention: 30 * time.Second,
 		},
 		taskTimeout: workflowTaskTimeout,
 		log:         memlog.New(), registry: &inventory.MemoryRegistry{}, changed: make(chan struct{}),

@@ -20,6 +20,8 @@ type crowd struct {
 	all    sync.WaitGroup
 
 	mu sync.Mutex
+	// busy counts who is about to send something.
+	busy int
 	// sent counts the orders that are on their way; plans holds those that were accepted, by id.
 	sent  int
 	plans map[string]plan
@@ -32,9 +34,9 @@ type crowd struct {
 // place sends an order, as often as its plan says, and does not wait for it.
 func (c *crowd) place(p plan) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.sent++
-	c.mu.Unlock()
-	c.all.Go(func() {
+	c.begin(func() {
 		if !p.byEvent {
 			c.request(p)
 			return
@@ -115,11 +117,22 @@ func (c *crowd) know(orderID string, p plan) {
 // react does what the neighbours do at an event.
 func (c *crowd) react(p plan, orderID, eventType string) {
 	if types := p.reply[eventType]; len(types) > 0 {
-		c.all.Go(func() { c.tell(p, orderID, types) })
+		c.begin(func() { c.tell(p, orderID, types) })
 	}
 	if p.cancel == eventType {
-		c.all.Go(func() { c.cancelOrder(orderID) })
+		c.begin(func() { c.cancelOrder(orderID) })
 	}
+}
+
+// begin has somebody send something. The caller holds the lock.
+func (c *crowd) begin(do func()) {
+	c.busy++
+	c.all.Go(func() {
+		do()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.busy--
+	})
 }
 
 // cancelOrder asks until there is an answer.
@@ -144,9 +157,10 @@ func (c *crowd) miss(format string, args ...any) {
 	c.lost = append(c.lost, fmt.Sprintf(format, args...))
 }
 
-// counts returns how many orders were sent, and how many of them were accepted.
-func (c *crowd) counts() (sent, accepted int) {
+// counts returns how many orders were sent, how many of them were accepted, and how many have something left to send: who
+// sends everything twice may still do so when the order has ended.
+func (c *crowd) counts() (sent, accepted, busy int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.sent, len(c.plans)
+	return c.sent, len(c.plans), c.busy
 }

@@ -161,7 +161,7 @@ func (s *soak) judgeDead(ctx context.Context, v *verdict) (inQueue, kept int64) 
 
 // summary prints what happened, as a table.
 func (s *soak) summary(report *audit.Report, dead, kept int64, reconciled error) {
-	sent, accepted := s.crowd.counts()
+	sent, accepted, _ := s.crowd.counts()
 	w := s.witness.sight()
 	type row struct {
 		orders, byEvent, repeated int

@@ -145,7 +145,7 @@ func Run(ctx context.Context, o Options) (err error) {
 }
 
 // judgeTimeout bounds the judgement: it reads the whole log, and reconcile does so again.
-const judgeTimeout = 2 * time.Minute
+const judgeTimeout = 10 * time.Minute
 
 // stock makes what is sold.
 func (s *soak) stock(ctx context.Context) error {
@@ -229,29 +229,29 @@ func (s *soak) calm(ctx context.Context) error {
 const progressEvery = 10 * time.Second
 
 func (s *soak) progress() {
-	sent, accepted := s.crowd.counts()
+	sent, accepted, _ := s.crowd.counts()
 	w := s.witness.sight()
 	fmt.Fprintf(s.Out, "%5.0fs  sent %d, accepted %d, seen to end %d; %d messages, %d of them again; broker stopped %d, killed %d times\n",
 		time.Since(s.began).Seconds(), sent, accepted, w.ended, w.messages, w.duplicates, s.plague.restarts.Load(), s.plague.kills.Load())
 }
 
-// settle waits until the witness has seen every order end, and the queues are empty. It polls: all of it is in other
-// processes.
+// settle waits until the witness has seen every order end, nobody has anything left to send, and the queues are empty, in this
+// order: what each is about comes from the one before. It polls: all of it is in other processes.
 func (s *soak) settle(ctx context.Context) error {
 	said := time.Now()
 	moved, before := time.Now(), ""
 	for {
-		sent, accepted := s.crowd.counts()
 		w := s.witness.sight()
+		sent, accepted, busy := s.crowd.counts()
 		left, err := s.queues()
-		if sent == accepted && w.ended >= accepted && err == nil && left.total() == 0 {
+		if sent == accepted && w.ended >= accepted && busy == 0 && err == nil && left.total() == 0 {
 			return nil
 		}
-		if now := fmt.Sprint(sent, accepted, w.ended, w.messages, left.total()); now != before {
+		if now := fmt.Sprint(sent, accepted, busy, w.ended, w.messages, left.total()); now != before {
 			moved, before = time.Now(), now
 		}
-		state := fmt.Sprintf("%d sent, %d accepted, %d ended, in the queues %v; nothing came for %.0f s",
-			sent, accepted, w.ended, left, time.Since(moved).Seconds())
+		state := fmt.Sprintf("%d sent, %d accepted, %d ended, %d who send, in the queues %v; nothing came for %.0f s",
+			sent, accepted, w.ended, busy, left, time.Since(moved).Seconds())
 		if time.Since(moved) > s.Stall {
 			return errors.Join(fmt.Errorf("nothing moves any more: %s", state), err)
 		}

@@ -20,6 +20,8 @@ type path struct {
 	script      []scene
 	status      string
 	reason      string
+	// overdue tells that somebody is too late on it.
+	overdue bool
 	// timeline is what the order's events must be, without their prefixes being cut.
 	timeline []string
 	// behind is what happens when the order has ended, late what the events of that must be.
@@ -143,20 +145,20 @@ var paths = []path{
 	{name: "payment failed later", method: "tok_pending", stock: 10, status: "rejected", reason: "payment_failed",
 		script:   []scene{publish("awaiting_payment", "PaymentFailed", map[string]any{"code": "expired_card"})},
 		timeline: after("payment.pending", "payment.declined", "order.compensating", "inventory.released", "order.rejected")},
-	{name: "never paid", method: "tok_pending", stock: 10, status: "failed", reason: "payment_timeout",
+	{name: "never paid", method: "tok_pending", stock: 10, overdue: true, status: "failed", reason: "payment_timeout",
 		timeline: after("payment.pending", "order.compensating", "payment.voided", "inventory.released", "order.failed")},
-	{name: "paid too late", method: "tok_pending", stock: 10, status: "failed", reason: "payment_timeout",
+	{name: "paid too late", method: "tok_pending", stock: 10, overdue: true, status: "failed", reason: "payment_timeout",
 		timeline: after("payment.pending", "order.compensating", "payment.voided", "inventory.released", "order.failed"),
 		behind:   []scene{publish("failed", "payment.succeeded", nil)},
 		late:     []string{"event.late", "payment.arrived_late", "payment.refunded"}},
-	{name: "paid too late, refund stuck", method: "tok_late_refund_stuck", stock: 10, status: "failed", reason: "payment_timeout",
+	{name: "paid too late, refund stuck", method: "tok_late_refund_stuck", stock: 10, overdue: true, status: "failed", reason: "payment_timeout",
 		timeline: after("payment.pending", "order.compensating", "payment.voided", "inventory.released", "order.failed"),
 		behind: []scene{
 			publish("failed", "payment.succeeded", nil),
 			decideLate("refund", harness.Decision{Action: "substitute", Reference: "transfer 4711", Note: "given back by the bank"}),
 		},
 		late: []string{"event.late", "payment.arrived_late", "order.needs_attention", "order.step_substituted", "order.attention_resolved"}},
-	{name: "gateway down", method: "tok_unavailable", stock: 10, status: "failed", reason: "authorize_unavailable",
+	{name: "gateway down", method: "tok_unavailable", stock: 10, overdue: true, status: "failed", reason: "authorize_unavailable",
 		timeline: after("order.compensating", "payment.voided", "inventory.released", "order.failed")},
 	{name: "capture refused", method: "tok_capture_refused", stock: 10, status: "rejected", reason: "capture_refused",
 		timeline: after("payment.authorized", "order.settling", "payment.capture_refused", "order.compensating",
@@ -168,7 +170,7 @@ var paths = []path{
 		script: []scene{publish("awaiting_shipment", "order.cancellation_requested", map[string]any{"reason": "too slow"})},
 		timeline: after("payment.authorized", "order.confirmed", "order.compensating", "order.fulfillment_withdrawn",
 			"payment.voided", "inventory.released", "order.cancelled")},
-	{name: "never dispatched", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "failed", reason: "shipment_timeout",
+	{name: "never dispatched", method: "tok_visa", fulfillment: "shipment", stock: 10, overdue: true, status: "failed", reason: "shipment_timeout",
 		timeline: after("payment.authorized", "order.confirmed", "order.compensating", "order.fulfillment_withdrawn",
 			"payment.voided", "inventory.released", "order.failed")},
 	{name: "dispatched behind the end", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "cancelled", reason: "requested",
