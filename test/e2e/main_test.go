@@ -21,7 +21,6 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	tlog "go.temporal.io/sdk/log"
-	"go.uber.org/goleak"
 
 	"github.com/ordersaga/ordersaga/internal/testenv"
 	"github.com/ordersaga/ordersaga/test/audit"
@@ -57,7 +56,7 @@ func runAll(m *testing.M) (int, error) {
 	}
 	code := m.Run()
 	if code == 0 {
-		if err := goleak.Find(); err != nil {
+		if err := testenv.Leaks(time.Minute); err != nil {
 			return 1, err
 		}
 	}

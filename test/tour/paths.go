@@ -2,10 +2,12 @@ package tour
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ordersaga/ordersaga/test/harness"
 )
@@ -83,6 +85,26 @@ func cancel(when string, want int) scene {
 			return err
 		}
 		return response.Into(want, nil)
+	}}
+}
+
+// until is a scene in which nothing is done before an order has had an event: what comes beside a step that is under way may
+// be before or behind it. It polls: the service is another process.
+func until(eventType string) scene {
+	return scene{"", func(ctx context.Context, g *guide, orderID string) error {
+		ticker := time.NewTicker(50 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			items, err := g.client.Timeline(ctx, orderID)
+			if slices.ContainsFunc(items, func(i harness.Item) bool { return i.Type == eventType }) {
+				return nil
+			}
+			select {
+			case <-ticker.C:
+			case <-ctx.Done():
+				return errors.Join(fmt.Errorf("order %s has no %s: %w", orderID, eventType, ctx.Err()), err)
+			}
+		}
 	}}
 }
 
@@ -185,6 +207,7 @@ var paths = []path{
 	{name: "cancelled too late", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "completed",
 		script: []scene{
 			publish("awaiting_shipment", "shipment.dispatched", map[string]any{"carrier": "ups"}),
+			until("inventory.committed"),
 			cancel("shipped", http.StatusConflict),
 			publish("shipped", "shipment.delivered", nil),
 		},
