@@ -61,6 +61,35 @@ func TestTheSameKeyTwentyTimesAtOnceIsOneOrder(t *testing.T) {
 	require.Equal(t, "idempotency_conflict", problem.Code)
 }
 
+// TestOrdersWithoutAKeyAreOrdersOfTheirOwn: nothing tells two of them from one that is sent again. A client without a key learns
+// from 503 that it does not know whether its order was placed: what is sent then is one more.
+func TestOrdersWithoutAKeyAreOrdersOfTheirOwn(t *testing.T) {
+	s := newStack(t)
+	s.start()
+	client, sku := harness.Client{URL: s.service.URL}, s.sku(100)
+	o := harness.NewOrder(sku, 1, "tok_visa")
+	ids, unanswered := map[string]bool{}, false
+	for len(ids) < 2 {
+		response, err := client.Do(s.ctx, http.MethodPost, "/v1/orders", o)
+		require.NoError(t, err)
+		if response.Status == http.StatusServiceUnavailable {
+			unanswered = true
+			continue
+		}
+		var placed harness.Resource
+		require.NoError(t, response.Into(http.StatusAccepted, &placed))
+		require.Empty(t, response.Header.Get("Idempotent-Replayed"))
+		require.NotContains(t, ids, placed.ID)
+		ids[placed.ID] = true
+		end, err := s.client.AwaitEnd(s.ctx, placed.ID)
+		require.NoError(t, err)
+		require.Equal(t, "completed", end.Status)
+	}
+	if !unanswered {
+		require.Equal(t, int64(2), s.audit().Committed[sku])
+	}
+}
+
 func TestTheSameEventTwentyTimesIsOneSaga(t *testing.T) {
 	s := newStack(t)
 	s.start()
