@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,7 +48,10 @@ type service struct {
 	busMetrics *broker.Metrics
 	sagas      *sagaclient.Client
 
-	workers  *workers.Workers
+	workers *workers.Workers
+	// giveUpSchedule ends the attempts to schedule the check; nil when there are none.
+	giveUpSchedule func()
+
 	consumer *broker.Consumer
 	keeper   *broker.Consumer
 	// announcer consumes the events that customers hear of; nil when they are not notified.
@@ -251,11 +255,30 @@ func (s *service) startWorkers(ctx context.Context) (err error) {
 	if err != nil || !slices.Contains(s.cfg.WorkerQueues, workflows.QueueOrders) {
 		return err
 	}
-	if err := workers.ScheduleReconcile(ctx, s.temporal, s.cfg.ReconcileEvery, s.cfg.ReconcileRepair); err != nil {
-		// Orders do not wait for their inspector.
-		s.logger.LogAttrs(ctx, slog.LevelError, "the check of what must hold is not scheduled", slog.Any("error", err))
-	}
+	s.scheduleReconcile(ctx)
 	return nil
+}
+
+// scheduleReconcile has the check of what must hold scheduled. Orders do not wait for their inspector: what does not work at
+// once is tried again beside them.
+func (s *service) scheduleReconcile(ctx context.Context) {
+	schedule := func(ctx context.Context) error {
+		return workers.ScheduleReconcile(ctx, s.temporal, s.cfg.ReconcileEvery, s.cfg.ReconcileRepair)
+	}
+	err := schedule(ctx)
+	if err == nil {
+		return
+	}
+	s.logger.LogAttrs(ctx, slog.LevelError, "the check of what must hold is not scheduled yet", slog.Any("error", err))
+	ctx, cancel := context.WithCancel(ctx)
+	var beside sync.WaitGroup
+	beside.Go(func() {
+		_ = await(ctx, s.logger, "temporal, for the schedule of the check", s.cfg.TemporalAddress, schedule)
+	})
+	s.giveUpSchedule = func() {
+		cancel()
+		beside.Wait()
+	}
 }
 
 // unreachable reports whether Temporal did not answer, or not in time.
@@ -323,6 +346,9 @@ func (s *service) close() {
 	}
 	if s.announcer != nil {
 		failed = append(failed, s.announcer.Stop(ctx))
+	}
+	if s.giveUpSchedule != nil {
+		s.giveUpSchedule()
 	}
 	if s.workers != nil {
 		s.workers.Stop()
