@@ -78,9 +78,9 @@ func TestTheBenchmarkRuns(t *testing.T) {
 			published := scenario.Wire.Broker.ByName["publish"]
 			require.GreaterOrEqual(t, published, 7.0, "%s publishes the seven events of an order", scenario.Name)
 			// A step of ordersaga waits for the broker for a quarter of a second and leaves to the next one what is not confirmed
-			// then; a naive activity waits until everything is.
+			// then; a naive activity waits until everything is, unless it is tried again.
 			if scenario.Name == "naive" {
-				require.InDelta(t, 7, published, 0.01)
+				require.InDelta(t, 7, published, 0.5)
 			}
 			require.Positive(t, scenario.Wire.MongoDB.ByName["insert events"], scenario.Name)
 		}
