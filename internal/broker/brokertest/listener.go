@@ -15,18 +15,24 @@ import (
 // Patience is how long the helpers wait for something that must happen.
 const Patience = 90 * time.Second
 
-// Topology returns names that no other test uses. What is declared under them is deleted when the test ends.
+// Topology returns names that no other test uses. What is declared under them is deleted when the test ends, if the broker can:
+// RabbitMQ 3.10 refuses that with an internal error when it was started a moment ago. Nobody uses the names again.
 func Topology(t testing.TB, url string, delays ...time.Duration) broker.Topology {
 	t.Helper()
 	topology := broker.Topology{Exchange: testenv.Unique("events"), Prefix: testenv.Unique("saga"), WaitDelays: delays}
 	t.Cleanup(func() {
 		ch := channel(t, url)
 		for _, queue := range topology.Queues() {
-			_, err := ch.QueueDelete(queue, false, false, false)
-			require.NoError(t, err)
+			if _, err := ch.QueueDelete(queue, false, false, false); err != nil {
+				t.Logf("queue %s and those behind it stay: %v", queue, err)
+				return
+			}
 		}
 		for _, exchange := range []string{topology.Exchange, topology.DeadLetterExchange()} {
-			require.NoError(t, ch.ExchangeDelete(exchange, false, false))
+			if err := ch.ExchangeDelete(exchange, false, false); err != nil {
+				t.Logf("exchange %s stays: %v", exchange, err)
+				return
+			}
 		}
 	})
 	return topology
