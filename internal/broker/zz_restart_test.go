@@ -38,8 +38,8 @@ func TestABrokerRestartLosesAndReordersNothing(t *testing.T) {
 			return nil
 		}
 	})
-	// Two starts, each of which devstack gives three minutes.
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	// Two starts, each of which devstack gives ten minutes.
+	ctx, cancel := context.WithTimeout(context.Background(), 25*time.Minute)
 	defer cancel()
 	p := startPublisher(t, broker.PublisherConfig{Config: config(url, b.topology)})
 	name := b.topology.Prefix + ".listens" // durable: it outlives the broker

@@ -28,8 +28,8 @@ func NewNode(t testing.TB) *Node {
 	return &Node{devstack: testenv.Control(t), control: testenv.RabbitMQControl(t), management: testenv.Management(t)}
 }
 
-// nodeTimeout bounds one command. A start takes long on a small machine; devstack gives it three minutes.
-const nodeTimeout = 5 * time.Minute
+// nodeTimeout bounds one command. A start takes long on a small machine; devstack gives it ten minutes.
+const nodeTimeout = 12 * time.Minute
 
 func run(t testing.TB, name string, args ...string) string {
 	t.Helper()
