@@ -68,11 +68,11 @@ func Run(ctx context.Context, binary string, out io.Writer, folder string) error
 	adas, wrong := g.onboard(ctx)
 	failures = append(failures, wrong...)
 	if err := service.Stop(pathTimeout); err != nil {
-		return err
+		return failed(append(failures, err.Error()))
 	}
 	second, err := g.start(ctx, binary, overdue...)
 	if err != nil {
-		return err
+		return failed(append(failures, err.Error()))
 	}
 	defer second.Kill()
 	failures = append(failures, g.walk(ctx, func(p path) bool { return p.overdue })...)
@@ -84,10 +84,14 @@ func Run(ctx context.Context, binary string, out io.Writer, folder string) error
 		}
 	}
 	if len(failures) > 0 {
-		return fmt.Errorf("%d things do not hold:\n  %s", len(failures), strings.Join(failures, "\n  "))
+		return failed(failures)
 	}
 	fmt.Fprintf(out, "\n%d orders, %d paths, and a customer: every one ended as it must; stock, money and events add up.\n", len(paths)+1, len(paths))
 	return nil
+}
+
+func failed(failures []string) error {
+	return fmt.Errorf("%d things do not hold:\n  %s", len(failures), strings.Join(failures, "\n  "))
 }
 
 // overdue are the settings for the paths on which somebody is too late. On all others nobody is: a service that stands still
