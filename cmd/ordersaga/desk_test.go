@@ -30,11 +30,11 @@ func TestTheDeskIsPagedThroughBothParts(t *testing.T) {
 		_ = db.Drop(ctx)
 		_ = client.Disconnect(ctx)
 	})
-	config := readmodel.Config{Database: db, Timeout: time.Minute}
+	config := readmodel.Config{Database: db, Timeout: testenv.Patience}
 	orders, err := readmodel.New(config)
 	require.NoError(t, err)
 	config = readmodel.LateConfig(db)
-	config.Timeout = time.Minute
+	config.Timeout = testenv.Patience
 	late, err := readmodel.New(config)
 	require.NoError(t, err)
 	desk := listing{orders, late}

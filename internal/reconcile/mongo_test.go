@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -20,7 +19,7 @@ import (
 // TestEveryKindIsFoundInMongoDB plants everything that can stand in documents into a real server.
 func TestEveryKindIsFoundInMongoDB(t *testing.T) {
 	uri, database := testenv.MongoDB(t)
-	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(time.Minute))
+	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(testenv.Patience))
 	require.NoError(t, err)
 	db := client.Database(database)
 	t.Cleanup(func() {
@@ -60,7 +59,7 @@ func (w *world) stored(db *mongo.Database, name string) *mongo.Collection {
 		_, err := collection.InsertOne(w.t.Context(), d)
 		require.NoError(w.t, err)
 	}
-	log, err := mongolog.New(mongolog.Config{Database: db, Collection: name, Timeout: time.Minute})
+	log, err := mongolog.New(mongolog.Config{Database: db, Collection: name, Timeout: testenv.Patience})
 	require.NoError(w.t, err)
 	w.log = log
 	w.gateway, err = simulator.New(simulator.Config{Log: log})

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 func connect(t *testing.T) *mongo.Database {
 	t.Helper()
 	uri, name := testenv.MongoDB(t)
-	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(time.Minute))
+	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(testenv.Patience))
 	require.NoError(t, err)
 	db := client.Database(name)
 	t.Cleanup(func() {

@@ -10,13 +10,13 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/inventory/inventorytest/gatelog"
+	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
 // Subject is what the suite runs over.
@@ -52,16 +52,14 @@ type bench struct {
 	ledgers  [2]*inventory.Ledger
 }
 
-// patience bounds a call of the log. Where a test holds an append, nobody gives it up behind the test's back.
-const patience = 2 * time.Minute
-
 // open returns a bench; tweak changes the ledgers' configuration.
 func open(t *testing.T, s Subject, tweak func(*inventory.Config)) *bench {
 	t.Helper()
 	b := &bench{log: s.Log(t), registry: s.Registry(t)}
 	for i := range b.ledgers {
 		b.gates[i] = gatelog.Wrap(b.log)
-		config := inventory.Config{Log: b.gates[i], Registry: b.registry, AppendTimeout: patience}
+		// Where a test holds an append, nobody gives it up behind the test's back.
+		config := inventory.Config{Log: b.gates[i], Registry: b.registry, AppendTimeout: testenv.Patience}
 		if tweak != nil {
 			tweak(&config)
 		}

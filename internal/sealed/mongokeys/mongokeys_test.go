@@ -3,7 +3,6 @@ package mongokeys_test
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -21,7 +20,7 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 func database(t *testing.T) *mongo.Database {
 	t.Helper()
 	uri, name := testenv.MongoDB(t)
-	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(time.Minute))
+	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(testenv.Patience))
 	require.NoError(t, err)
 	db := client.Database(name)
 	t.Cleanup(func() {
