@@ -22,6 +22,7 @@ func (c *Consumer) serve(ctx context.Context, conn *amqp.Connection, session uin
 		return fault.Wrap(err, fault.Unavailable, "open channel")
 	}
 	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
+	cancelled := ch.NotifyCancel(make(chan string, 1))
 	if err := ch.Qos(c.cfg.Prefetch, 0, false); err != nil {
 		return fault.Wrap(err, fault.Unavailable, "set prefetch")
 	}
@@ -36,6 +37,8 @@ func (c *Consumer) serve(ctx context.Context, conn *amqp.Connection, session uin
 		select {
 		case <-ctx.Done():
 			return c.finish(conn, ch, deliveries)
+		case <-cancelled:
+			return ended(closed)
 		case d, ok := <-deliveries:
 			if !ok {
 				return ended(closed)
@@ -44,9 +47,9 @@ func (c *Consumer) serve(ctx context.Context, conn *amqp.Connection, session uin
 			c.begin()
 			select {
 			case c.work <- it:
-			case reason := <-closed:
+			case <-cancelled: // also when the channel is closed: with all handlers busy, nothing else would say so
 				c.end()
-				return closeError(reason)
+				return ended(closed)
 			case <-ctx.Done():
 				c.end()
 				c.giveBack(d)
@@ -56,14 +59,18 @@ func (c *Consumer) serve(ctx context.Context, conn *amqp.Connection, session uin
 	}
 }
 
-// ended says why deliveries ended: the channel was closed, or the broker cancelled the consumer because its
-// queue is gone.
+// errCancelled is the end of a session whose channel is still open. What the consumer holds is not its own any more, so
+// that the connection is given up like one that was lost.
+var errCancelled = errors.New("the broker cancelled the consumer: its queue is gone, or, from RabbitMQ 4.3, " +
+	"a message was not acknowledged within consumer_timeout")
+
+// ended says why deliveries ended: the channel was closed, or the broker cancelled the consumer.
 func ended(closed <-chan *amqp.Error) error {
 	select {
 	case reason := <-closed:
 		return closeError(reason)
 	default:
-		return errors.New("the broker cancelled the consumer")
+		return errCancelled
 	}
 }
 
