@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -93,7 +94,7 @@ func (c *Consumer) settle(it item, err error) {
 			counter, outcome = &c.stats.parked, outcomeParked
 		}
 		c.log(slog.LevelWarn, "message is tried again later", it.Delivery, slog.Duration("retry_in", v.delay), slog.Any("error", err))
-		moved = c.move(WaitOf(c.queue, v.delay), c.marked(it.Delivery, v))
+		moved = c.move(c.waitQueue(v.delay), c.marked(it.Delivery, v))
 	case bury:
 		counter, outcome = &c.stats.deadLettered, outcomeDeadLettered
 		c.log(slog.LevelError, "message goes to the dead letters", it.Delivery, slog.String("reason", string(v.reason)), slog.Any("error", err))
@@ -127,12 +128,32 @@ func (c *Consumer) marked(d Delivery, v verdict) wire.Message {
 // move puts a copy into another queue and returns when it is confirmed there. It waits for the publisher's
 // connection: the message is safe where it is.
 func (c *Consumer) move(queue string, m wire.Message) error {
+	if err := c.link.unsafe(queue); err != nil { // the publisher need not know the queues of a subscription
+		return err
+	}
 	ctx, cancel := context.WithTimeout(c.lifetime, c.cfg.SettleTimeout)
 	defer cancel()
 	if err := c.cfg.Publisher.WaitReady(ctx); err != nil {
 		return err
 	}
 	return c.cfg.Publisher.Send(ctx, queue, m)
+}
+
+// waitQueue is the queue to wait in for a delay: where that queue cannot be used, the next longer one that can, else the next
+// shorter one.
+func (c *Consumer) waitQueue(delay time.Duration) string {
+	at := slices.Index(c.policy.delays, delay)
+	for _, d := range c.policy.delays[at:] {
+		if c.link.unsafe(WaitOf(c.queue, d)) == nil {
+			return WaitOf(c.queue, d)
+		}
+	}
+	for i := at - 1; i >= 0; i-- {
+		if c.link.unsafe(WaitOf(c.queue, c.policy.delays[i])) == nil {
+			return WaitOf(c.queue, c.policy.delays[i])
+		}
+	}
+	return WaitOf(c.queue, delay) // the error says why
 }
 
 // requeue gives a message back after a pause, so that nothing spins. The inbox counts it as a delivery: reject
