@@ -148,6 +148,13 @@ type Config struct {
 	// TemporalNamespace is part of that link. Default: default.
 	TemporalNamespace string
 
+	// Hosts are the names, besides localhost and IP addresses, under which the service may be addressed, without ports:
+	// a browser would let any web page in that has its own name lead here. *.example.com allows every name below
+	// example.com, * every name.
+	Hosts []string
+	// CORSOrigins are the origins, such as https://shop.example.com, whose web pages may use the API. None by default.
+	CORSOrigins []string
+
 	// Registry gets the metrics, and is served as /metrics. Default: one of its own.
 	Registry *prometheus.Registry
 	// Logger gets one line a request, and every error that clients do not see. Default: nothing is logged.

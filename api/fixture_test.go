@@ -138,7 +138,9 @@ func newFixture(t *testing.T, change ...func(*api.Config)) *fixture {
 	ids := 0
 	c := api.Config{
 		Sagas: f.sagas, Log: log, Orders: f.orders, Stock: ledger, DeadLetters: &letters{},
-		Ready:         func(context.Context) []api.Check { return f.checks },
+		Ready: func(context.Context) []api.Check { return f.checks },
+		// httptest's requests are for this host.
+		Hosts:         []string{"example.com"},
 		TemporalUIURL: "http://127.0.0.1:8233/", TemporalNamespace: "shop",
 		Clock: func() time.Time { return at }, DependencyTimeout: time.Minute,
 		NewID: func() string {

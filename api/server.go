@@ -60,7 +60,7 @@ func New(c Config) (*Server, error) {
 	e := echo.New()
 	e.IPExtractor = echo.ExtractIPDirect()
 	e.HTTPErrorHandler = s.writeError
-	e.Use(s.observe, secureHeaders, s.recoverPanics)
+	e.Use(s.observe, secureHeaders, s.recoverPanics, s.protectBrowsers)
 	for _, r := range s.routes() {
 		e.Add(r.method, r.path, r.handle)
 	}

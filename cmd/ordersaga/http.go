@@ -113,6 +113,7 @@ func (s *service) startHTTP() (err error) {
 		Sagas: s.sagas, Log: s.stores.log, Orders: listing{s.stores.orders, s.stores.late}, Stock: s.stores.ledger, Ready: s.checks,
 		DeadLetters:   s.deadLetters(),
 		TemporalUIURL: s.cfg.TemporalUIURL, TemporalNamespace: s.cfg.TemporalNamespace,
+		Hosts: s.cfg.Hosts(), CORSOrigins: s.cfg.HTTPCORSOrigins,
 		Registry: s.registry, Logger: s.logger,
 	})
 	if err != nil {

@@ -46,6 +46,9 @@ type Config struct {
 	ConsumerPrefetch int
 
 	HTTPAddr string
+	// HTTPHosts is what HTTP_HOSTS lists; see Hosts. HTTPCORSOrigins are origins as browsers send them.
+	HTTPHosts       []string
+	HTTPCORSOrigins []string
 	// DebugAddr is empty when there is no profiler.
 	DebugAddr string
 

@@ -42,6 +42,10 @@ const (
 var table = []row{
 	{Variable{"HTTP_ADDR", "127.0.0.1:8080", false, unitAddress, "Where the API listens."},
 		address(func(c *Config) *string { return &c.HTTPAddr })},
+	{Variable{"HTTP_HOSTS", "", false, "list of host names", "Under which names the API may be addressed, besides localhost, IP addresses and the name in HTTP_ADDR; *.example.com stands for every name below example.com, * for every name. Other names are refused: a web page could have its own name lead here. `/livez`, `/readyz` and `/metrics` answer under every name."},
+		hostNames(func(c *Config) *[]string { return &c.HTTPHosts })},
+	{Variable{"HTTP_CORS_ORIGINS", "", false, "list of origins", "The origins whose web pages may use the API from a browser, such as https://shop.example.com; none by default."},
+		origins(func(c *Config) *[]string { return &c.HTTPCORSOrigins })},
 	{Variable{"DEBUG_ADDR", "", false, unitAddress, "Where Go's profiler listens, on loopback only; nowhere by default."},
 		loopback(func(c *Config) *string { return &c.DebugAddr })},
 

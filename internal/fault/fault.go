@@ -34,6 +34,10 @@ const (
 	UnsupportedMediaType Code = "unsupported_media_type"
 	// MethodNotAllowed means that the resource exists and has no such method.
 	MethodNotAllowed Code = "method_not_allowed"
+	// HostNotAllowed means that the request names a host that this service does not serve.
+	HostNotAllowed Code = "host_not_allowed"
+	// CrossSite means that a web page of another origin made a browser send the request.
+	CrossSite Code = "cross_site"
 	// UnknownType means that no event type of this name is in the catalog.
 	UnknownType Code = "unknown_type"
 	// UnknownVersion means that the event type is known and this version of its schema is not.

@@ -35,6 +35,8 @@ var table = map[Code]Spec{
 	TooLarge:             {"The input is too large", false, http.StatusRequestEntityTooLarge, DeadLetter},
 	UnsupportedMediaType: {"The content type is not supported", false, http.StatusUnsupportedMediaType, DeadLetter},
 	MethodNotAllowed:     {"The method is not allowed here", false, http.StatusMethodNotAllowed, DeadLetter},
+	HostNotAllowed:       {"The host is not served here", false, http.StatusMisdirectedRequest, DeadLetter},
+	CrossSite:            {"Requests of other origins are refused", false, http.StatusForbidden, DeadLetter},
 	UnknownType:          {"The event type is not known", false, http.StatusUnprocessableEntity, DeadLetter},
 	UnknownVersion:       {"The version of the event type is not known", false, http.StatusUnprocessableEntity, DeadLetter},
 	NotFound:             {"There is no such resource", false, http.StatusNotFound, DeadLetter},

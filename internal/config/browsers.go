@@ -1,0 +1,73 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// hostPattern is a host name, or a wildcard over the names below one.
+var hostPattern = regexp.MustCompile(`^(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
+
+// hostNames takes names without ports, in lower case. IP addresses are always allowed and need not be listed.
+func hostNames(field func(*Config) *[]string) rule {
+	return func(c *Config, value string) string {
+		var names []string
+		for name := range strings.SplitSeq(value, ",") {
+			name = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(name)), ".")
+			_, err := netip.ParseAddr(name)
+			if name != "*" && !hostPattern.MatchString(name) || err == nil {
+				return "host names without ports, separated by commas, such as orders.example.com,*.shop.svc.cluster.local, or *"
+			}
+			names = append(names, name)
+		}
+		*field(c) = names
+		return ""
+	}
+}
+
+// origins takes origins as browsers send them: scheme, host, and the port unless it is the scheme's own.
+func origins(field func(*Config) *[]string) rule {
+	return func(c *Config, value string) string {
+		var list []string
+		for item := range strings.SplitSeq(value, ",") {
+			origin, ok := originOf(strings.TrimSpace(item))
+			if !ok {
+				return "origins separated by commas, such as https://shop.example.com,http://localhost:3000"
+			}
+			list = append(list, origin)
+		}
+		*field(c) = list
+		return ""
+	}
+}
+
+func originOf(text string) (string, bool) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.Contains(u.Host, "*") {
+		return "", false
+	}
+	if u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" {
+		return "", false
+	}
+	host := strings.ToLower(u.Host)
+	if port := u.Port(); port == map[string]string{"http": "80", "https": "443"}[u.Scheme] {
+		host = strings.TrimSuffix(host, ":"+port)
+	}
+	return u.Scheme + "://" + host, true
+}
+
+// Hosts returns the names under which the API may be addressed, besides localhost and IP addresses: those of HTTP_HOSTS, and
+// the name in HTTP_ADDR if it has one.
+func (c Config) Hosts() []string {
+	hosts := slices.Clone(c.HTTPHosts)
+	if host, _, err := net.SplitHostPort(c.HTTPAddr); err == nil && host != "" {
+		if _, err := netip.ParseAddr(host); err != nil {
+			hosts = append(hosts, strings.ToLower(host))
+		}
+	}
+	return hosts
+}
