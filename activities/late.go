@@ -135,6 +135,10 @@ func (l *LateMoney) Open(ctx context.Context, in LateStepInput) (LateStepResult,
 		return LateStepResult{}, toTemporal(err)
 	}
 	ended, err := order.Fold(records)
+	if err == nil && !ended.Opened() {
+		// The saga runs for orders that have ended: the stream is there, and was not found.
+		err = fault.Missing("the stream of order %s was not found", in.State.OrderID)
+	}
 	if err != nil {
 		return LateStepResult{}, toTemporal(err)
 	}

@@ -82,14 +82,17 @@ func (n *Notices) request(ctx context.Context, s notice.Subject) (*event.Entry, 
 		if err != nil {
 			return nil, err
 		}
+		causationID, happened = cause(records, s.Kind)
+		if causationID == "" {
+			// The bus says that it happened: the read may have missed it.
+			if records, err = readCertain(ctx, n.Log, event.OrderStream(s.OrderID)); err != nil {
+				return nil, err
+			}
+			causationID, happened = cause(records, s.Kind)
+		}
 		state, err := order.Fold(records)
 		if err != nil {
 			return nil, err
-		}
-		for _, r := range records {
-			if kind, told := notice.KindOf(r.Type); told && kind == s.Kind {
-				causationID, happened = r.ID, r.Time
-			}
 		}
 		if causationID == "" {
 			return nil, nil
@@ -97,6 +100,12 @@ func (n *Notices) request(ctx context.Context, s notice.Subject) (*event.Entry, 
 		s.CustomerID, correlationID = state.Order.CustomerID, state.CorrelationID
 	}
 	known, err := n.customer(ctx, s.CustomerID)
+	if err == nil && !known.Known() {
+		var records []event.Record
+		if records, err = readCertain(ctx, n.Log, event.CustomerStream(s.CustomerID)); err == nil {
+			known, err = customer.State{CustomerID: s.CustomerID}.Fold(records)
+		}
+	}
 	if err != nil || !known.Known() {
 		return nil, err
 	}
@@ -110,6 +119,28 @@ func (n *Notices) request(ctx context.Context, s notice.Subject) (*event.Entry, 
 	}
 	entry := s.Request(correlationID, causationID, until, now)
 	return &entry, nil
+}
+
+// cause returns the ID and the time of the event that a message of the kind is about.
+func cause(records []event.Record, kind notice.Kind) (id string, happened time.Time) {
+	for _, r := range records {
+		if k, told := notice.KindOf(r.Type); told && k == kind {
+			id, happened = r.ID, r.Time
+		}
+	}
+	return id, happened
+}
+
+// readCertain reads a whole stream in the way that misses nothing, where the log has one: something is concluded from what is
+// not there.
+func readCertain(ctx context.Context, log Log, stream string) ([]event.Record, error) {
+	certain, ok := log.(interface {
+		ReadCertain(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
+	})
+	if !ok {
+		return log.Read(ctx, stream, 0, 0)
+	}
+	return certain.ReadCertain(ctx, stream, 0, 0)
 }
 
 // Record appends an event that the run has decided on. Losing a race is no error: what stands there is the answer.
@@ -200,6 +231,10 @@ func outcomeOf(o notify.Outcome) notice.Outcome {
 // message makes the message, or says why there never will be one.
 func (n *Notices) message(ctx context.Context, s notice.State) (notify.Message, string, error) {
 	known, err := n.customer(ctx, s.CustomerID)
+	if err == nil && !known.Known() {
+		// The message was requested for somebody who was known. Without the profile the customer would pass for erased.
+		err = fault.Missing("the stream of customer %s was not found", s.CustomerID)
+	}
 	if err != nil {
 		return notify.Message{}, "", err
 	}
@@ -248,6 +283,9 @@ func (n *Notices) facts(ctx context.Context, s notice.State) (notify.Facts, erro
 		return notify.Facts{}, err
 	}
 	state, err := order.Fold(records)
+	if err == nil && !state.Opened() {
+		err = fault.Missing("the stream of order %s was not found", s.OrderID)
+	}
 	if err != nil {
 		return notify.Facts{}, err
 	}

@@ -115,7 +115,7 @@ func TestEveryRunComesToTheSameEnd(t *testing.T) {
 
 func TestADamagedStreamIsNotFolded(t *testing.T) {
 	_, err := customer.State{}.Fold([]event.Record{{Version: 2}})
-	require.ErrorIs(t, err, fault.Corrupt)
+	require.ErrorIs(t, err, fault.ErrMissing)
 	entry := customer.State{}.Registered(said("e", 1, 1), start)
 	entry.Key = "x"
 	_, err = customer.State{}.Fold([]event.Record{{Version: 1, Entry: entry}})

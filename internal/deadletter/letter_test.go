@@ -137,7 +137,7 @@ func TestFoldRefuses(t *testing.T) {
 		return event.Record{Stream: "dead-a", Version: version, Entry: event.Entry{Event: event.Event{Type: kind, Subject: "a", SchemaVersion: 1, Data: []byte(data)}}}
 	}
 	_, err := deadletter.State{}.Fold([]event.Record{record(2, event.DeadReceived, "{}")})
-	require.ErrorIs(t, err, fault.Corrupt, "a gap")
+	require.ErrorIs(t, err, fault.ErrMissing, "a gap")
 	_, err = deadletter.State{}.Fold([]event.Record{record(1, event.DeadReplayed, `{"replay":1}`)})
 	require.ErrorIs(t, err, fault.Corrupt, "nobody asked for it")
 	for _, kind := range []string{event.DeadRetryFailed, event.DeadReplayRequested, event.DeadReplayed, event.DeadDiscarded} {

@@ -54,6 +54,8 @@ type change struct {
 	id       string
 	note     string
 	quantity int64
+	// after is the version that the change builds on: it cannot be decided on the balance of an earlier one.
+	after int64
 }
 
 // balance is what a SKU's stream says at some version.

@@ -134,8 +134,8 @@ func (l *Ledger) Release(ctx context.Context, orderID, sku string) error {
 }
 
 // Commit makes the reserved stock leave for good. Errors: EffectSettled when the order holds nothing and never
-// will: released, fenced, refused; Invalid when it never asked, and for wrong ids; OutcomeUnknown, Unavailable,
-// Corrupt.
+// will: released, fenced, refused; Invalid for wrong ids; OutcomeUnknown; Unavailable, also when no reservation is
+// found: after a failover it may be missed for a moment; Corrupt.
 func (l *Ledger) Commit(ctx context.Context, orderID, sku string) error {
 	return l.settle(ctx, orderID, sku, event.StockCommitted)
 }
@@ -157,12 +157,13 @@ func (l *Ledger) settle(ctx context.Context, orderID, sku, kind string) error {
 			return nil
 		}
 		if do.kind == "" {
-			return fail(fault.New(fault.Invalid, "the order never asked for sku %s", sku))
+			// It was reserved before it is committed, so the record is there and was not found.
+			return fail(fault.Missing("the reservation of sku %s by the order was not found", sku))
 		}
 		return fail(fault.New(fault.EffectSettled, "the order holds nothing of sku %s: %s", sku, do.kind))
 	}
 	a, err := l.stand(ctx, sku, change{
-		key: SettleKey(orderID), kind: kind, orderID: orderID, quantity: do.Quantity,
+		key: SettleKey(orderID), kind: kind, orderID: orderID, quantity: do.Quantity, after: do.version,
 	})
 	if err != nil {
 		return fail(err)

@@ -141,7 +141,7 @@ type State struct {
 	ByHand string `json:"byHand,omitempty"`
 }
 
-// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Corrupt for a
+// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Unavailable for a
 // gap, Malformed for data that cannot be read, Unavailable for an event whose version is newer than this code.
 func (s State) Fold(records []event.Record) (State, error) {
 	next := s
@@ -152,7 +152,7 @@ func (s State) Fold(records []event.Record) (State, error) {
 			continue
 		}
 		if r.Version != next.Head.Version+1 {
-			return s, fault.New(fault.Corrupt, "stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
+			return s, fault.Missing("stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
 		}
 		if err := next.apply(r); err != nil {
 			return s, fault.Wrap(err, fault.CodeOf(err), "fold version %d of stream %s", r.Version, r.Stream)

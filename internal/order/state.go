@@ -122,7 +122,7 @@ type AttentionState struct {
 func (s State) Opened() bool { return s.Head.Version > 0 }
 
 // Fold makes the state that records tell. They must be a stream from its first version, or the part of one
-// from there. Errors: Corrupt for a gap, Malformed for data that cannot be read.
+// from there. Errors: Unavailable for a gap, Malformed for data that cannot be read.
 func Fold(records []event.Record) (State, error) {
 	var s State
 	return s.Fold(records)
@@ -138,7 +138,7 @@ func FoldAt(records []event.Record, at time.Time) (State, error) {
 	return Fold(records)
 }
 
-// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Corrupt for a gap,
+// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Unavailable for a gap,
 // Malformed for data that cannot be read, Unavailable for an event whose version is newer than this code.
 func (s State) Fold(records []event.Record) (State, error) {
 	next := s
@@ -148,7 +148,7 @@ func (s State) Fold(records []event.Record) (State, error) {
 			continue
 		}
 		if r.Version != next.Head.Version+1 {
-			return s, fault.New(fault.Corrupt, "stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
+			return s, fault.Missing("stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
 		}
 		if err := next.apply(r); err != nil {
 			return s, fault.Wrap(err, fault.CodeOf(err), "fold version %d of stream %s", r.Version, r.Stream)

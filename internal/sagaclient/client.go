@@ -190,7 +190,16 @@ func (c *Client) state(ctx context.Context, orderID string) (order.State, error)
 		return order.State{}, err
 	}
 	s, err := order.Fold(records)
-	return s, fault.Wrap(err, fault.Corrupt, "fold order %s", orderID)
+	return s, fault.Wrap(err, foldCode(err), "fold order %s", orderID)
+}
+
+// foldCode is the code of an error of a fold: Unavailable stays what it is, because a gap may be filled when the stream is read
+// again; what is stored and cannot be folded is Corrupt.
+func foldCode(err error) fault.Code {
+	if errors.Is(err, fault.Unavailable) {
+		return fault.Unavailable
+	}
+	return fault.Corrupt
 }
 
 // placed is state for an order that most likely is not there yet: that costs a look at one record.

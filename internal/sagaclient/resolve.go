@@ -77,5 +77,5 @@ func (c *Client) late(ctx context.Context, orderID string) (late.State, error) {
 		return late.State{}, err
 	}
 	s, err := late.State{OrderID: orderID}.Fold(records)
-	return s, fault.Wrap(err, fault.Corrupt, "fold what came late for order %s", orderID)
+	return s, fault.Wrap(err, foldCode(err), "fold what came late for order %s", orderID)
 }

@@ -43,6 +43,8 @@ const timeout = 20 * time.Second
 // Store keeps letters. It needs no closing; the client behind the database is the caller's.
 type Store struct {
 	letters *mongo.Collection
+	// latest is letters with reads that miss nothing, for what letters did not find.
+	latest *mongo.Collection
 	// inline is MaxInline; tests take less.
 	inline int
 	// marks puts the marks of this process in a row: servers that lose concurrent updates lose none of them then.
@@ -56,7 +58,8 @@ var _ deadletter.Store = (*Store)(nil)
 // New returns a store. It does no I/O. The database's concerns do not matter: the store sets its own.
 func New(db *mongo.Database) *Store {
 	o := options.Collection().SetWriteConcern(writeconcern.Majority()).SetReadPreference(readpref.Primary())
-	return &Store{letters: db.Collection(Collection, o), inline: MaxInline}
+	letters := db.Collection(Collection, o)
+	return &Store{letters: letters, latest: mongolog.Latest(letters), inline: MaxInline}
 }
 
 // Setup makes the indexes of lists; FerretDB 1 would not use them and gets none. It may be called again and by several
@@ -101,8 +104,7 @@ func (s *Store) insert(ctx context.Context, d any, format string, args ...any) (
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	_, err := s.letters.InsertOne(ctx, d)
-	var refused mongo.WriteException
-	if mongo.IsDuplicateKeyError(err) && (!errors.As(err, &refused) || refused.WriteConcernError == nil) {
+	if mongolog.Duplicate(err) {
 		return false, nil
 	}
 	return err == nil, unavailable(ctx, err, format, args...)
@@ -121,12 +123,17 @@ func (s *Store) putParts(ctx context.Context, letter, prefix string, body []byte
 	return count, nil
 }
 
-// parts puts a payload together again. Errors: NotFound, Unavailable.
+// parts puts a payload together again. Parts are written before anything refers to them, so one that is not found is
+// Unavailable: after a failover it may be there the next time. Errors: Unavailable.
 func (s *Store) parts(ctx context.Context, prefix string, count int) ([]byte, error) {
 	body := []byte{}
 	for n := 0; n < max(count, 1); n++ {
 		var p part
-		if err := s.find(ctx, fmt.Sprintf("%s/%04d", prefix, n), &p); err != nil {
+		err := s.find(ctx, fmt.Sprintf("%s/%04d", prefix, n), &p)
+		if errors.Is(err, fault.NotFound) {
+			err = fault.Missing("part %d of %s was not found", n, prefix)
+		}
+		if err != nil {
 			return nil, err
 		}
 		count = p.Parts
@@ -140,6 +147,11 @@ func (s *Store) find(ctx context.Context, id string, into any, o ...options.List
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	err := s.letters.FindOne(ctx, byID(id), o...).Decode(into)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		if again := s.latest.FindOne(ctx, byID(id), o...).Decode(into); !mongolog.NoReplicas(again) {
+			err = again
+		}
+	}
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return fault.New(fault.NotFound, "%s is not kept", id)
 	}

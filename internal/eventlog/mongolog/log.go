@@ -103,7 +103,9 @@ func (c *Config) Validate() error {
 // Log is the event log in a collection. It is safe for concurrent use and needs no closing; the client
 // behind Config.Database is the caller's.
 type Log struct {
-	events  *mongo.Collection
+	events *mongo.Collection
+	// latest is events with reads that are certain, for what events did not find; see Latest.
+	latest  *mongo.Collection
 	timeout time.Duration
 	logger  *slog.Logger
 	heads   *headCache
@@ -122,6 +124,8 @@ var (
 	_ eventlog.Log    = (*Log)(nil)
 	_ eventlog.Lister = (*Log)(nil)
 	_ eventlog.Walker = (*Log)(nil)
+
+	_ eventlog.CertainReader = (*Log)(nil)
 )
 
 // New returns a log. It does no I/O. The error says what is wrong with the configuration.
@@ -141,6 +145,7 @@ func New(cfg Config) (*Log, error) {
 		heads:   newHeadCache(cfg.Heads),
 		firsts:  newFirstCache(cfg.Firsts),
 	}
+	l.latest = Latest(l.events)
 	l.lookup.Store(int32(cfg.Lookup))
 	commits, err := newCommits(cfg.Lanes, cfg.Overtake, cfg.Timeout, l.write)
 	if err != nil {
