@@ -37,10 +37,15 @@ func fromPlain(o object) (draft, error) {
 		d.subjectAt = o.pointer("subject")
 	}
 	if o.has("schemaVersion") {
-		if json.Unmarshal(o.fields["schemaVersion"], &d.version) != nil {
+		var number json.Number
+		if o.fields["schemaVersion"][0] == '"' || json.Unmarshal(o.fields["schemaVersion"], &number) != nil {
 			return draft{}, malformed(o.pointer("schemaVersion"), "must be an integer")
 		}
-		d.versioned = true
+		version, whole, _ := event.Integer(number) // 0, which is no version, when it does not fit
+		if !whole {
+			return draft{}, malformed(o.pointer("schemaVersion"), "must be an integer")
+		}
+		d.version, d.versioned = int(version), true
 	}
 	if hasData(o) {
 		err := d.takeData(o)
