@@ -46,6 +46,7 @@ func TestGetOrderAsItStood(t *testing.T) {
 	for when, want := range map[string]string{
 		"2026-11-21T18:30:00Z": "accepted", "2026-11-21T18:30:00.999Z": "accepted", "2026-11-21T18:30:01Z": "reserved",
 		"2026-11-21T20:30:02+02:00": "authorized", "2030-01-01T00:00:00Z": "completed",
+		"2030-12-31T23:59:60Z": "completed",
 	} {
 		for _, query := range []string{when, url.QueryEscape(when)} {
 			require.Equal(t, want, f.do(http.MethodGet, "/v1/orders/o-1?at="+query, "").resource(t).Status, query)

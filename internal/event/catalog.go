@@ -142,6 +142,9 @@ type Type struct {
 	// SubjectFields names the data fields in which senders say what the event is about: the first that has a text counts.
 	// Nil means orderId. The envelope's subject stands in where the data is silent.
 	SubjectFields []string
+	// TimeUsed reports whether what follows from an inbound event depends on its time: such an event is refused when its time
+	// cannot be read.
+	TimeUsed bool
 	// Detail names the data fields that take no part in equality: texts, times and running balances.
 	Detail []string
 	// Meaning is one sentence for readers.
@@ -272,7 +275,7 @@ var catalog = []Type{
 	{Name: DeadReplayed, Version: 1, Direction: Ledger, Producer: ProducerOperator, Meaning: "The broker has the replayed message in its queue."},
 	{Name: DeadDiscarded, Version: 1, Direction: Ledger, Producer: ProducerOperator, Detail: []string{"by", "note"},
 		Meaning: "Somebody has decided that nothing is to come of a dead letter."},
-	{Name: UserRegistered, Version: 1, Direction: Inbound, Producer: ProducerUsers, Aliases: []string{"UserRegistered"}, SubjectFields: []string{"customerId", "userId"},
+	{Name: UserRegistered, Version: 1, Direction: Inbound, Producer: ProducerUsers, Aliases: []string{"UserRegistered"}, SubjectFields: []string{"customerId", "userId"}, TimeUsed: true,
 		Meaning: "Somebody has registered, or changed their profile: starts the onboarding, or updates the profile."},
 	{Name: CustomerRegistered, Version: 1, Direction: Published, Producer: ProducerCustomers, Detail: []string{"keyId", "sealed"},
 		Meaning: "A customer is known; e-mail and name are sealed."},

@@ -20,19 +20,16 @@ func fromCloudEvent(o object) (draft, error) {
 	if version != specVersion {
 		return draft{}, malformed(o.pointer("specversion"), "must be "+specVersion)
 	}
-	if o.has("data_base64") {
-		return draft{}, malformed(o.pointer("data_base64"), "is not supported: send data")
-	}
 	d := pointed(o.pointer)
 	d.time = o.fields["time"]
 	var dataType string
 	if err = o.texts(append(d.attributes(), textField{"datacontenttype", &dataType})...); err != nil {
 		return draft{}, err
 	}
-	if !isJSON(dataType) {
+	if hasData(o) && !mayBeJSON(dataType) {
 		return draft{}, fault.New(fault.UnsupportedMediaType, "data content type %q is not supported", shorten(dataType))
 	}
-	err = d.setData(o.pointer("data"), o.fields["data"])
+	err = d.takeData(o)
 	return d, err
 }
 
@@ -97,9 +94,10 @@ func binaryAttributes(of map[string]any) headers {
 	return attributes
 }
 
-// fromBinary reads the binary mode: attributes in the headers, the data in the body.
+// fromBinary reads the binary mode: attributes in the headers, the data in the body. Without data the content type does not
+// matter.
 func fromBinary(attributes headers, contentType string, body object, raw json.RawMessage) (draft, error) {
-	if !isJSON(contentType) {
+	if len(body.fields) > 0 && !mayBeJSON(contentType) {
 		return draft{}, fault.New(fault.UnsupportedMediaType, "content type %q is not supported", shorten(contentType))
 	}
 	if version, _ := headerText(attributes["specversion"].value); version != specVersion {
@@ -118,6 +116,6 @@ func fromBinary(attributes headers, contentType string, body object, raw json.Ra
 		}
 		*f.to = text
 	}
-	err := d.setHeaderTime(attributes["time"].value)
-	return d, err
+	d.setHeaderTime(attributes["time"].value)
+	return d, nil
 }

@@ -18,8 +18,9 @@ import (
 // that are meant to be different must carry ids.
 //
 // Type is the catalog's name, whatever alias the message used. Any type of the catalog is decoded; whether it
-// may come from the bus is the caller's question. Time is zero when the message says none. Data is compact JSON,
-// an object, in the newest version of the type; its meaning is not checked here.
+// may come from the bus is the caller's question. Time is zero when the message says none, or none that can be read in an
+// event whose time is not used. Data is compact JSON, an object, in the newest version of the type; it is empty when the
+// message has no data. Its meaning is not checked here.
 //
 // Errors: TooLarge over MaxBody; UnsupportedMediaType for compressed bodies, batches and data that is not JSON;
 // Malformed; UnknownType; UnknownVersion; Invalid for ids that break event.IDRule or are missing.
@@ -33,17 +34,24 @@ func Decode(m Message) (event.Event, error) {
 	if err != nil {
 		return event.Event{}, err
 	}
-	body, err := parse(m.Body)
+	attributes := binaryAttributes(m.Headers)
+	raw, err := jsonIn("", m.Body)
 	if err != nil {
 		return event.Event{}, err
 	}
-	attributes := binaryAttributes(m.Headers)
+	if len(attributes) > 0 && !structured && absent(raw) {
+		raw = emptyObject
+	}
+	body, err := parse(raw)
+	if err != nil {
+		return event.Event{}, err
+	}
 	var d draft
 	switch {
 	case structured || body.has("specversion"):
 		d, err = fromCloudEvent(body)
 	case len(attributes) > 0:
-		d, err = fromBinary(attributes, m.ContentType, body, m.Body)
+		d, err = fromBinary(attributes, m.ContentType, body, raw)
 	case body.has("pattern"):
 		d, err = fromNest(body)
 	default:
@@ -85,8 +93,13 @@ func mediaType(contentType string) string {
 	return strings.ToLower(strings.TrimSpace(kind))
 }
 
-// isJSON reports whether data of this content type is read; nothing said means JSON.
-func isJSON(contentType string) bool {
-	kind := mediaType(contentType)
-	return kind == "" || kind == "application/json" || kind == "text/json" || strings.HasSuffix(kind, "+json")
+// mayBeJSON reports whether data of this content type is read. No content type means JSON. Text and bytes do not say what is
+// in them: Dapr calls JSON so that an application publishes without a content type.
+func mayBeJSON(contentType string) bool {
+	switch kind := mediaType(contentType); kind {
+	case "", "application/json", "text/json", "text/plain", "application/octet-stream":
+		return true
+	default:
+		return strings.HasSuffix(kind, "+json")
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,33 +41,6 @@ type draft struct {
 	raw                        json.RawMessage
 }
 
-// setData takes the data, which must be an object.
-func (d *draft) setData(at string, raw json.RawMessage) (err error) {
-	if len(raw) == 0 {
-		return malformed(at, "is missing")
-	}
-	d.data, err = open(at, raw)
-	d.raw = raw
-	return err
-}
-
-// setHeaderTime takes a time from a header: text, or what AMQP calls a timestamp.
-func (d *draft) setHeaderTime(value any) error {
-	if value == nil {
-		return nil
-	}
-	if at, ok := value.(time.Time); ok {
-		value = at.UTC().Format(time.RFC3339Nano)
-	}
-	text, ok := headerText(value)
-	if !ok {
-		return malformed(d.timeAt, "must be a time")
-	}
-	raw, err := json.Marshal(text)
-	d.time = raw
-	return err
-}
-
 // finish fills the gaps from the message's properties and checks what every event must have.
 func (d draft) finish(m Message) (event.Event, error) {
 	typ, err := d.findType(m)
@@ -85,7 +57,7 @@ func (d draft) finish(m Message) (event.Event, error) {
 	if e.ID, err = d.findID(typ, m); err != nil {
 		return event.Event{}, err
 	}
-	if e.Time, err = d.findTime(m); err != nil {
+	if e.Time, err = d.findTime(typ, m); err != nil {
 		return event.Event{}, err
 	}
 	if e.CorrelationID, err = d.findCorrelation(m); err != nil {
@@ -124,17 +96,17 @@ func (d draft) findType(m Message) (event.Type, error) {
 	return event.Type{}, malformed(d.typeAt, "is missing, and the routing key names no event type")
 }
 
-// findVersion returns the version of the data's schema, 1 unless the message says so. A dataschema that is not
-// of this service's form says nothing about versions.
+// findVersion returns the version of the data's schema, 1 unless the message says so. A dataschema that is not exactly of
+// this service's form belongs to another registry, whose versions mean nothing here.
 func (d draft) findVersion(typ event.Type) (int, error) {
 	version := 1
 	if d.versioned {
 		version = d.version
 	}
-	if _, tail, ok := strings.Cut(d.schema, "/schemas/"); ok {
+	if tail, ours := strings.CutPrefix(d.schema, schemaPrefix); ours {
 		name, number, _ := strings.Cut(tail, "/")
-		if named, known := event.Find(name); known && named.Name == typ.Name {
-			version, _ = strconv.Atoi(number) // what is no number becomes 0, which no type has
+		if named, known := event.Find(name); known && named.Name == typ.Name && isNumber(number) {
+			version, _ = strconv.Atoi(number) // what is too large is no version either
 		}
 	}
 	if version < 1 || version > typ.Version {
@@ -207,34 +179,8 @@ func (d draft) findCorrelation(m Message) (string, error) {
 	return "", nil
 }
 
-// findTime returns when it happened: RFC 3339, or a number of seconds or milliseconds since 1970.
-func (d draft) findTime(m Message) (time.Time, error) {
-	if len(d.time) == 0 || string(d.time) == "null" {
-		if m.Timestamp.IsZero() || !sane(m.Timestamp) {
-			return time.Time{}, nil
-		}
-		return m.Timestamp.UTC().Truncate(event.TimeResolution), nil
-	}
-	var text string
-	if json.Unmarshal(d.time, &text) == nil {
-		at, err := time.Parse(time.RFC3339Nano, text)
-		if err != nil || !sane(at) {
-			return time.Time{}, malformed(d.timeAt, "must be an RFC 3339 time such as 2026-01-31T12:00:00Z")
-		}
-		return at.UTC().Truncate(event.TimeResolution), nil
-	}
-	var number float64
-	if json.Unmarshal(d.time, &number) == nil {
-		// 1e11 as milliseconds is March 1973, as seconds the year 5138: no event is mistaken.
-		if number < 1e11 {
-			number *= 1000
-		}
-		if at := time.UnixMilli(int64(math.Round(number))).UTC(); number > 0 && number < 1e14 && sane(at) {
-			return at, nil
-		}
-	}
-	return time.Time{}, malformed(d.timeAt, "must be an RFC 3339 time, or seconds or milliseconds since 1970")
-}
+// isNumber reports whether a text has digits and nothing else.
+func isNumber(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
 
 // sane reports whether a time has four digits for its year in UTC, as RFC 3339 wants.
 func sane(t time.Time) bool { year := t.UTC().Year(); return year >= 1 && year <= 9999 }

@@ -25,26 +25,26 @@ type object struct {
 
 // parse checks the whole body and returns it as an object.
 func parse(body []byte) (object, error) {
-	if err := checkObject(body, 0); err != nil {
+	if err := checkObject("", body, 0); err != nil {
 		return object{}, err
 	}
 	return open("", body)
 }
 
-// checkObject checks an object that will stand depth levels deep. What two readers could read differently is refused:
-// bytes that are not UTF-8, a name that occurs twice in one object, anything behind the object.
-func checkObject(body []byte, depth int) error {
+// checkObject checks an object at a place of the body, depth levels deep. What two readers could read differently is refused:
+// bytes that are not UTF-8, a name that occurs twice in one object, unexpected data after the object.
+func checkObject(at string, body []byte, depth int) error {
 	switch {
 	case !utf8.Valid(body):
-		return malformed("", "is not valid UTF-8")
+		return malformed(at, "is not valid UTF-8")
 	case !json.Valid(body):
-		return malformed("", "is not valid JSON")
+		return malformed(at, "is not valid JSON")
 	case jsontext.Value(body).Kind() == '[':
-		return malformed("", "must be a JSON object, not a list: events are read one by one")
+		return malformed(at, "must be a JSON object, not a list: events are read one by one")
 	case jsontext.Value(body).Kind() != '{':
-		return malformed("", "must be a JSON object")
+		return malformed(at, "must be a JSON object")
 	}
-	return checkNames(body, depth)
+	return checkNames(at, body, depth)
 }
 
 // open reads one level of an object that parse has checked.
@@ -56,9 +56,9 @@ func open(at string, raw json.RawMessage) (object, error) {
 	return o, nil
 }
 
-// checkNames refuses names that occur twice in one object, and what is nested too deeply. The body is valid JSON and will
-// stand depth levels deep.
-func checkNames(body []byte, depth int) error {
+// checkNames refuses names that occur twice in one object, and what is nested too deeply. The body is valid JSON at a place
+// that is depth levels deep.
+func checkNames(at string, body []byte, depth int) error {
 	// Half a surrogate pair is valid JSON, whoever may be able to use it.
 	decoder := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true))
 	for {
@@ -68,12 +68,12 @@ func checkNames(body []byte, depth int) error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &wrong):
-			return malformed(place(wrong.JSONPointer), "occurs twice")
+			return malformed(at+place(wrong.JSONPointer), "occurs twice")
 		case err != nil:
-			return malformed("", "is not valid JSON")
+			return malformed(at, "is not valid JSON")
 		}
 		if kind := token.Kind(); (kind == '{' || kind == '[') && depth+decoder.StackDepth() > maxDepth {
-			return malformed(place(decoder.StackPointer()), "is nested too deeply")
+			return malformed(at+place(decoder.StackPointer()), "is nested too deeply")
 		}
 	}
 }

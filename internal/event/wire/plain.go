@@ -9,7 +9,7 @@ import (
 
 // plainFields are the names that belong to a plain event itself; in an event without data the others are it.
 var plainFields = []string{"id", "type", "eventType", "timestamp", "occurredAt", "aggregateId", "aggregateType",
-	"subject", "source", "correlationId", "causationId", "schemaVersion"}
+	"subject", "source", "correlationId", "causationId", "schemaVersion", "data", "data_base64"}
 
 // fromPlain reads the plain event.
 func fromPlain(o object) (draft, error) {
@@ -37,13 +37,18 @@ func fromPlain(o object) (draft, error) {
 		d.subjectAt = o.pointer("subject")
 	}
 	if o.has("schemaVersion") {
-		if json.Unmarshal(o.fields["schemaVersion"], &d.version) != nil {
+		var number json.Number
+		if o.fields["schemaVersion"][0] == '"' || json.Unmarshal(o.fields["schemaVersion"], &number) != nil {
 			return draft{}, malformed(o.pointer("schemaVersion"), "must be an integer")
 		}
-		d.versioned = true
+		version, whole, _ := event.Integer(number) // 0, which is no version, when it does not fit
+		if !whole {
+			return draft{}, malformed(o.pointer("schemaVersion"), "must be an integer")
+		}
+		d.version, d.versioned = int(version), true
 	}
-	if _, ok := o.fields["data"]; ok {
-		err := d.setData(o.pointer("data"), o.fields["data"])
+	if hasData(o) {
+		err := d.takeData(o)
 		return d, err
 	}
 	d.data = object{at: o.at, fields: make(map[string]json.RawMessage)}
@@ -69,16 +74,16 @@ func fromNest(o object) (draft, error) {
 		return draft{}, err
 	}
 	var d draft
-	inner, err := open(o.pointer("data"), o.fields["data"])
-	switch {
-	case err != nil:
+	if err = d.takeData(o); err != nil {
 		return draft{}, err
+	}
+	inner := d.data
+	switch {
 	case inner.has("specversion"):
 		d, err = fromCloudEvent(inner)
 	case looksPlain(inner, name):
 		d, err = fromPlain(inner)
 	default:
-		d.data, d.raw = inner, o.fields["data"]
 		d.typeAt, d.subjectAt = o.pointer("pattern"), inner.pointer("orderId")
 	}
 	if err != nil {
@@ -98,7 +103,7 @@ func fromNest(o object) (draft, error) {
 // pattern names an event type, it is a payload.
 func looksPlain(o object, pattern string) bool {
 	about := o.has("aggregateId") || o.has("timestamp") || o.has("occurredAt")
-	if o.has("data") {
+	if _, there := o.fields["data"]; there {
 		return about || o.has("id") || o.has("type") || o.has("eventType")
 	}
 	for _, field := range []string{"type", "eventType"} {
