@@ -148,7 +148,9 @@ type settling struct {
 	sagas *sagas
 }
 
-func (s settling) SettleLate(ctx context.Context, o order.Order) error { return s.sagas.SettleLate(ctx, o) }
+func (s settling) SettleLate(ctx context.Context, o order.Order) error {
+	return s.sagas.SettleLate(ctx, o)
+}
 
 // verdicts reads the late stream of the order.
 func (w *world) verdicts(t *testing.T) []event.Record {

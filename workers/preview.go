@@ -283,12 +283,15 @@ func (s *seer) Seal(ctx context.Context, customerID string, _ []byte) (sealed.Se
 	case len(records) == 0:
 		s.seen = Foresight{Outcome: OutcomeStart, Sentence: "would register customer " + customerID}
 	case slices.ContainsFunc(records, func(r event.Record) bool { return r.Key == customer.SlotProfile+unique(s.event) }):
-		s.seen = Foresight{Outcome: OutcomeNothing, Sentence: fmt.Sprintf("customer %s has got this event: nothing would happen", customerID)}
+		s.seen = Foresight{Outcome: OutcomeNothing, Sentence: fmt.Sprintf("customer %s has got this event: nothing would happen, unless its content was another one then", customerID)}
 	default:
 		s.seen = Foresight{Outcome: OutcomeMove, Sentence: fmt.Sprintf("would update the profile of customer %s, unless a newer one is known", customerID)}
 	}
 	return sealed.Sealed{}, errReached
 }
+
+// Open implements Sealer; Seal has answered before.
+func (s *seer) Open(context.Context, string, sealed.Sealed) ([]byte, error) { return nil, errReached }
 
 // Onboard implements Sagas; Seal has answered before.
 func (s *seer) Onboard(context.Context, string, bool) error { return errReached }

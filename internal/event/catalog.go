@@ -142,6 +142,9 @@ type Type struct {
 	// SubjectFields names the data fields in which senders say what the event is about: the first that has a text counts.
 	// Nil means orderId. The envelope's subject stands in where the data is silent.
 	SubjectFields []string
+	// IDField is set for additive types: each of their events adds something, so that without an id a redelivery cannot be
+	// told from another event. It names the data field in which senders without an envelope give the id.
+	IDField string
 	// Detail names the data fields that take no part in equality: texts, times and running balances.
 	Detail []string
 	// Meaning is one sentence for readers.
@@ -164,7 +167,7 @@ var catalog = []Type{
 		Meaning: "The carrier delivered the goods; implies that they were dispatched."},
 	{Name: ShipmentLost, Version: 1, Direction: Inbound, Producer: ProducerCarrier, Aliases: []string{"ShipmentLost"},
 		Meaning: "The carrier lost the goods."},
-	{Name: StockReceived, Version: 1, Direction: Inbound, Producer: ProducerWarehouse, Aliases: []string{"StockReceived"}, SubjectFields: []string{"sku"},
+	{Name: StockReceived, Version: 1, Direction: Inbound, Producer: ProducerWarehouse, Aliases: []string{"StockReceived"}, SubjectFields: []string{"sku"}, IDField: "receiptId",
 		Meaning: "Goods arrived at the warehouse: a receipt in the stock ledger."},
 
 	{Name: OrderAccepted, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "The order is taken on; its saga runs."},

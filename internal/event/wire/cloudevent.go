@@ -52,9 +52,20 @@ func (d *draft) attributes() []textField {
 	}
 }
 
-// binaryPrefixes begin the headers of the binary mode. The colon is the AMQP binding's; the underscore is its
-// form for brokers and clients that cannot have colons.
-var binaryPrefixes = []string{"cloudEvents:", "cloudEvents_"}
+// binaryPrefixes begin the headers of the binary mode. The colon is the AMQP binding's; the underscore is its form for
+// brokers and clients that cannot have colons. The HTTP binding's prefix is what Spring sends over any transport unless it
+// is told otherwise.
+var binaryPrefixes = []string{"cloudEvents:", "cloudEvents_", "ce-"}
+
+// BinaryAttribute returns the name of the CloudEvents attribute that a header carries in the binary mode.
+func BinaryAttribute(header string) (attribute string, ok bool) {
+	for _, prefix := range binaryPrefixes {
+		if attribute, ok = strings.CutPrefix(header, prefix); ok {
+			return attribute, true
+		}
+	}
+	return "", false
+}
 
 // header is a header of a message.
 type header struct {
@@ -75,7 +86,7 @@ func (h headers) pointer(attribute string) string {
 }
 
 // binaryAttributes returns the CloudEvents attributes in the headers, or none when the message is not in binary
-// mode, which specversion decides. When both prefixes name an attribute, the colon wins.
+// mode, which specversion decides. When several prefixes name an attribute, the first of binaryPrefixes wins.
 func binaryAttributes(of map[string]any) headers {
 	var attributes headers
 	for i := len(binaryPrefixes) - 1; i >= 0; i-- {

@@ -15,7 +15,8 @@ import (
 // routing key, the id to message_id, the time to the timestamp, the source to app_id, the correlation to
 // correlation_id and then to the header x-correlation-id. An event without any id gets one that is derived from
 // its type and body: the same bytes have the same id, so that a redelivery is still recognized, and two events
-// that are meant to be different must carry ids.
+// that are meant to be different must carry ids. Additive events (event.Type.IDField) are refused without one: two receipts
+// of the same quantity are the same bytes.
 //
 // Type is the catalog's name, whatever alias the message used. Any type of the catalog is decoded; whether it
 // may come from the bus is the caller's question. Time is zero when the message says none. Data is compact JSON,

@@ -177,9 +177,15 @@ func (d draft) findSubject(typ event.Type) (string, error) {
 	return subject, nil
 }
 
-// findID returns the event's id, or derives one.
+// findID returns the event's id, or derives one where the same bytes mean the same event.
 func (d draft) findID(typ event.Type, m Message) (string, error) {
 	id := first(d.id, m.MessageID)
+	if id == "" && typ.IDField != "" {
+		id = d.data.scalar(typ.IDField)
+		if d.idAt = d.data.pointer(typ.IDField); id == "" {
+			return "", invalid("/id", "is missing: without an id, or "+d.idAt+", a redelivery cannot be told from another "+typ.Name)
+		}
+	}
 	if id == "" {
 		return event.DerivedID(typ.Name, string(m.Body)), nil
 	}

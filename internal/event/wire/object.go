@@ -105,6 +105,18 @@ func (o object) text(name string) (string, error) {
 	return s, nil
 }
 
+// scalar returns a field as text: a string, or the digits of a number as they were sent. It is empty for everything else.
+func (o object) scalar(name string) string {
+	text, err := o.text(name)
+	if err == nil {
+		return text
+	}
+	if number := string(o.fields[name]); number != "" && strings.ContainsRune("-0123456789", rune(number[0])) {
+		return number
+	}
+	return ""
+}
+
 // textField is a field to read and where to put it.
 type textField struct {
 	name string
