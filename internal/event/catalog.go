@@ -142,6 +142,9 @@ type Type struct {
 	// SubjectFields names the data fields in which senders say what the event is about: the first that has a text counts.
 	// Nil means orderId. The envelope's subject stands in where the data is silent.
 	SubjectFields []string
+	// Fact tells that its events say something about an order that there is. They are refused only when their order or their
+	// type cannot be determined: a remark that cannot be used is no reason to lose a payment or a delivery.
+	Fact bool
 	// IDField is set for additive types: each of their events adds something, so that without an id a redelivery cannot be
 	// told from another event. It names the data field in which senders without an envelope give the id.
 	IDField string
@@ -155,17 +158,17 @@ type Type struct {
 var catalog = []Type{
 	{Name: OrderCreated, Version: 1, Direction: Inbound, Producer: ProducerShop, Aliases: []string{"OrderCreated"},
 		Meaning: "A shop asks for an order: starts the order saga."},
-	{Name: OrderCancellationRequested, Version: 1, Direction: Inbound, Producer: ProducerShop, Aliases: []string{"OrderCancellationRequested"},
+	{Name: OrderCancellationRequested, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerShop, Aliases: []string{"OrderCancellationRequested"},
 		Meaning: "Somebody asks to cancel an order."},
-	{Name: PaymentSucceeded, Version: 1, Direction: Inbound, Producer: ProducerPayments, Aliases: []string{"PaymentSucceeded"},
+	{Name: PaymentSucceeded, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerPayments, Aliases: []string{"PaymentSucceeded"},
 		Meaning: "A hint that a pending payment went through; the gateway is asked."},
-	{Name: PaymentFailed, Version: 1, Direction: Inbound, Producer: ProducerPayments, Aliases: []string{"PaymentFailed"},
+	{Name: PaymentFailed, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerPayments, Aliases: []string{"PaymentFailed"},
 		Meaning: "A hint that a pending payment failed; the gateway is asked."},
-	{Name: ShipmentDispatched, Version: 1, Direction: Inbound, Producer: ProducerWarehouse, Aliases: []string{"ShipmentDispatched"},
+	{Name: ShipmentDispatched, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerWarehouse, Aliases: []string{"ShipmentDispatched"},
 		Meaning: "The warehouse handed the goods to a carrier."},
-	{Name: ShipmentDelivered, Version: 1, Direction: Inbound, Producer: ProducerCarrier, Aliases: []string{"ShipmentDelivered"},
+	{Name: ShipmentDelivered, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerCarrier, Aliases: []string{"ShipmentDelivered"},
 		Meaning: "The carrier delivered the goods; implies that they were dispatched."},
-	{Name: ShipmentLost, Version: 1, Direction: Inbound, Producer: ProducerCarrier, Aliases: []string{"ShipmentLost"},
+	{Name: ShipmentLost, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerCarrier, Aliases: []string{"ShipmentLost"},
 		Meaning: "The carrier lost the goods."},
 	{Name: StockReceived, Version: 1, Direction: Inbound, Producer: ProducerWarehouse, Aliases: []string{"StockReceived"}, SubjectFields: []string{"sku"}, IDField: "receiptId",
 		Meaning: "Goods arrived at the warehouse: a receipt in the stock ledger."},

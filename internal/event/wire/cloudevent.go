@@ -13,27 +13,25 @@ const specVersion = "1.0"
 
 // fromCloudEvent reads the structured mode: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
 func fromCloudEvent(o object) (draft, error) {
+	d := pointed(o.pointer)
 	version, err := o.text("specversion")
-	if err != nil {
-		return draft{}, err
+	if err == nil && version != specVersion {
+		err = malformed(o.pointer("specversion"), "must be "+specVersion)
 	}
-	if version != specVersion {
-		return draft{}, malformed(o.pointer("specversion"), "must be "+specVersion)
+	if err != nil {
+		d.defect("specversion", err)
 	}
 	if o.has("data_base64") {
 		return draft{}, malformed(o.pointer("data_base64"), "is not supported: send data")
 	}
-	d := pointed(o.pointer)
 	d.time = o.fields["time"]
 	var dataType string
-	if err = o.texts(append(d.attributes(), textField{"datacontenttype", &dataType})...); err != nil {
-		return draft{}, err
-	}
+	d.read(o, append(d.attributes(), textField{"datacontenttype", &dataType})...)
 	if !isJSON(dataType) {
 		return draft{}, fault.New(fault.UnsupportedMediaType, "data content type %q is not supported", shorten(dataType))
 	}
-	err = d.setData(o.pointer("data"), o.fields["data"])
-	return d, err
+	d.setData(o.pointer("data"), o.fields["data"])
+	return d, nil
 }
 
 // pointed is a draft whose attributes stand where pointer says.
@@ -113,10 +111,10 @@ func fromBinary(attributes headers, contentType string, body object, raw json.Ra
 	if !isJSON(contentType) {
 		return draft{}, fault.New(fault.UnsupportedMediaType, "content type %q is not supported", shorten(contentType))
 	}
-	if version, _ := headerText(attributes["specversion"].value); version != specVersion {
-		return draft{}, malformed(attributes.pointer("specversion"), "must be "+specVersion)
-	}
 	d := pointed(attributes.pointer)
+	if version, _ := headerText(attributes["specversion"].value); version != specVersion {
+		d.defect("specversion", malformed(attributes.pointer("specversion"), "must be "+specVersion))
+	}
 	d.data, d.raw = body, raw
 	for _, f := range d.attributes() {
 		value := attributes[f.name].value
@@ -125,10 +123,16 @@ func fromBinary(attributes headers, contentType string, body object, raw json.Ra
 		}
 		text, isText := headerText(value)
 		if !isText || !utf8.ValidString(text) {
-			return draft{}, malformed(attributes.pointer(f.name), "must be a string")
+			d.defect(f.name, malformed(attributes.pointer(f.name), "must be a string"))
+			text = strings.ToValidUTF8(text, "\uFFFD")
+			if number, err := json.Marshal(value); err == nil && !isText && isNumber(number) {
+				text = string(number)
+			}
 		}
 		*f.to = text
 	}
-	err := d.setHeaderTime(attributes["time"].value)
-	return d, err
+	if err := d.setHeaderTime(attributes["time"].value); err != nil {
+		d.defect("time", err)
+	}
+	return d, nil
 }

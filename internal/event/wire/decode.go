@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"mime"
+	"slices"
 	"strings"
 
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -19,7 +20,14 @@ import (
 // of the same quantity are the same bytes.
 //
 // Type is the catalog's name, whatever alias the message used. Any type of the catalog is decoded; whether it
-// may come from the bus is the caller's question. Time is zero when the message says none. Data is compact JSON,
+// may come from the bus is the caller's question. A name that is not in the catalog is passed over, wherever it is given:
+// payloads have fields named type, and clients put the names of classes into the AMQP type.
+//
+// Facts about an order (event.Type.Fact) are decoded whenever their type and their order can be determined. What else is
+// wrong with one is mended or passed over: bytes that are not UTF-8, names that occur twice, attributes of another kind than
+// a string, ids and times that cannot be used.
+//
+// Time is zero when the message says none. Data is compact JSON,
 // an object, in the newest version of the type; its meaning is not checked here.
 //
 // Errors: TooLarge over MaxBody; UnsupportedMediaType for compressed bodies, batches and data that is not JSON;
@@ -34,7 +42,7 @@ func Decode(m Message) (event.Event, error) {
 	if err != nil {
 		return event.Event{}, err
 	}
-	body, err := parse(m.Body)
+	body, raw, defect, err := parse(m.Body)
 	if err != nil {
 		return event.Event{}, err
 	}
@@ -44,7 +52,7 @@ func Decode(m Message) (event.Event, error) {
 	case structured || body.has("specversion"):
 		d, err = fromCloudEvent(body)
 	case len(attributes) > 0:
-		d, err = fromBinary(attributes, m.ContentType, body, m.Body)
+		d, err = fromBinary(attributes, m.ContentType, body, raw)
 	case body.has("pattern"):
 		d, err = fromNest(body)
 	default:
@@ -52,6 +60,9 @@ func Decode(m Message) (event.Event, error) {
 	}
 	if err != nil {
 		return event.Event{}, err
+	}
+	if d.outer = body; defect != nil {
+		d.defects = slices.Insert(d.defects, 0, defect)
 	}
 	return d.finish(m)
 }

@@ -20,15 +20,12 @@ func fromPlain(o object) (draft, error) {
 		d.timeAt, d.time = o.pointer("occurredAt"), o.fields["occurredAt"]
 	}
 	var aggregateID, eventType string
-	err := o.texts(
+	d.read(o,
 		textField{"type", &d.typ}, textField{"eventType", &eventType}, textField{"id", &d.id}, textField{"source", &d.source},
 		textField{"subject", &d.subject}, textField{"aggregateId", &aggregateID},
 		textField{"correlationId", &d.correlationID}, textField{"causationId", &d.causationID},
 	)
-	if err != nil {
-		return draft{}, err
-	}
-	if d.typ == "" && eventType != "" {
+	if (d.typ == "" || !known(d.typ) && known(eventType)) && eventType != "" {
 		d.typ, d.typeAt = eventType, o.pointer("eventType")
 	}
 	if d.subject == "" {
@@ -37,14 +34,14 @@ func fromPlain(o object) (draft, error) {
 		d.subjectAt = o.pointer("subject")
 	}
 	if o.has("schemaVersion") {
-		if json.Unmarshal(o.fields["schemaVersion"], &d.version) != nil {
-			return draft{}, malformed(o.pointer("schemaVersion"), "must be an integer")
+		d.versioned = json.Unmarshal(o.fields["schemaVersion"], &d.version) == nil
+		if !d.versioned {
+			d.defect("schemaVersion", malformed(o.pointer("schemaVersion"), "must be an integer"))
 		}
-		d.versioned = true
 	}
 	if _, ok := o.fields["data"]; ok {
-		err := d.setData(o.pointer("data"), o.fields["data"])
-		return d, err
+		d.setData(o.pointer("data"), o.fields["data"])
+		return d, nil
 	}
 	d.data = object{at: o.at, fields: make(map[string]json.RawMessage)}
 	for name, value := range o.fields {
@@ -53,22 +50,17 @@ func fromPlain(o object) (draft, error) {
 		}
 	}
 	// Values of a valid object are valid, and encoding/json sorts the names.
-	d.raw, err = json.Marshal(d.data.fields)
+	raw, err := json.Marshal(d.data.fields)
+	d.raw = raw
 	return d, err
 }
 
 // fromNest reads what NestJS's ClientProxy sends: {"pattern", "data"} and, for requests, an id. A pattern that
 // is not a string travels as JSON inside the string.
 func fromNest(o object) (draft, error) {
-	name, err := patternName(o)
-	if err != nil {
-		return draft{}, err
-	}
-	id, err := o.text("id")
-	if err != nil {
-		return draft{}, err
-	}
-	var d draft
+	name, unnamed := patternName(o)
+	var d, packet draft
+	packet.read(o, textField{"id", &packet.id})
 	inner, err := open(o.pointer("data"), o.fields["data"])
 	switch {
 	case err != nil:
@@ -88,7 +80,10 @@ func fromNest(o object) (draft, error) {
 		d.typ, d.typeAt = name, o.pointer("pattern")
 	}
 	if d.id == "" {
-		d.id, d.idAt = id, o.pointer("id")
+		d.id, d.idAt = packet.id, o.pointer("id")
+	}
+	if d.defects = append(packet.defects, d.defects...); unnamed != nil {
+		d.defect("pattern", unnamed)
 	}
 	return d, nil
 }
