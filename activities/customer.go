@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/internal/customer"
@@ -86,31 +87,39 @@ func (c *Customers) Publish(ctx context.Context, in CustomerStepInput) (Customer
 	return result, nil
 }
 
-// Register writes a registration down, once an id, in the customer's stream. It reports what the stream tells then.
-func Register(ctx context.Context, log Log, r customer.Registration, at time.Time) (customer.State, error) {
+// Register writes a registration down, once an id, in the customer's stream. It reports what the stream tells then, and the
+// record in the registration's slot: an earlier one, when the id was there already. Errors: those of the log.
+func Register(ctx context.Context, log Log, r customer.Registration, at time.Time) (customer.State, event.Record, error) {
 	stream := event.CustomerStream(r.CustomerID)
 	state := customer.State{CustomerID: r.CustomerID}
 	records, err := log.Read(ctx, stream, 0, 0)
+	stored := func(records []event.Record) (event.Record, bool) {
+		i := slices.IndexFunc(records, func(record event.Record) bool { return record.Key == customer.SlotProfile+r.ID })
+		if i < 0 {
+			return event.Record{}, false
+		}
+		return records[i], true
+	}
 	for range registerAttempts {
 		if err != nil {
-			return state, err
+			return state, event.Record{}, err
 		}
-		for _, record := range records {
-			if record.Key == customer.SlotProfile+r.ID {
-				return state, nil
-			}
+		if record, there := stored(records); there {
+			return state, record, nil
 		}
 		if state, err = state.Fold(records); err != nil {
-			return state, err
+			return state, event.Record{}, err
 		}
 		_, tail, err := log.Append(ctx, stream, state.Head, []event.Entry{state.Registered(r, at)})
 		switch {
 		case err == nil, errors.Is(err, fault.KeyTaken):
-			return state.Fold(tail)
+			record, _ := stored(tail)
+			state, err = state.Fold(tail)
+			return state, record, err
 		case !errors.Is(err, fault.Concurrency):
-			return state, fault.Wrap(err, fault.CodeOf(err), "register customer %s", r.CustomerID)
+			return state, event.Record{}, fault.Wrap(err, fault.CodeOf(err), "register customer %s", r.CustomerID)
 		}
 		records = tail
 	}
-	return state, fault.New(fault.Unavailable, "stream %s grows faster than it can be written", stream)
+	return state, event.Record{}, fault.New(fault.Unavailable, "stream %s grows faster than it can be written", stream)
 }

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -21,6 +22,8 @@ type LateEvent struct {
 	ID      string `json:"id"`
 	EventID string `json:"eventId"`
 	Type    string `json:"type"`
+	// Identity names the event; empty in the input of runs that began before there was one.
+	Identity string `json:"identity,omitempty"`
 }
 
 // LateInput are events that reached a run after its order had ended.
@@ -45,7 +48,8 @@ type LateResult struct {
 func (o *Outcomes) Late(ctx context.Context, in LateInput) (LateResult, error) {
 	var result LateResult
 	for _, e := range in.Events {
-		v := late.Verdict{ID: e.ID, OrderID: in.OrderID, EventID: e.EventID, Type: e.Type, Status: in.Status, Handled: in.Handled}
+		v := late.Verdict{ID: e.ID, OrderID: in.OrderID, EventID: e.EventID, Type: e.Type, Identity: e.Identity,
+			Status: in.Status, Handled: in.Handled}
 		if err := WriteVerdict(ctx, o.Log, v, in.CorrelationID, o.Clock()); err != nil {
 			return LateResult{}, toTemporal(err)
 		}
@@ -63,10 +67,20 @@ func (o *Outcomes) Late(ctx context.Context, in LateInput) (LateResult, error) {
 }
 
 // WriteVerdict writes down that an event came after its order had ended, once an event, in a stream of its own: the
-// order's stream is closed by its terminal event.
+// order's stream is closed by its terminal event. Errors: those of the log.
 func WriteVerdict(ctx context.Context, log Appender, v late.Verdict, correlationID string, at time.Time) error {
-	_, err := appendLate(ctx, log, v.OrderID, event.Head{}, v.Entry(correlationID, at))
-	return fault.Wrap(err, fault.CodeOf(err), "write the verdict on event %s", v.EventID)
+	for _, slot := range v.Slots() {
+		v.ID = slot
+		records, err := appendLate(ctx, log, v.OrderID, event.Head{}, v.Entry(correlationID, at))
+		if err != nil {
+			return fault.Wrap(err, fault.CodeOf(err), "write the verdict on event %s", v.EventID)
+		}
+		if i := slices.IndexFunc(records, func(r event.Record) bool { return r.Key == slot }); i >= 0 && v.Of(records[i]) {
+			return nil
+		}
+		// Another event with the same source and id has the slot.
+	}
+	return fault.New(fault.Corrupt, "the slots of the verdict on event %s have other content", v.EventID)
 }
 
 // appendLate appends to the late stream of an order, where verdicts may come in between. It returns what stands behind

@@ -41,8 +41,8 @@ func (p *Payment) Lookup(ctx context.Context, in StepInput) (StepResult, error) 
 	}
 	return p.step(ctx, in, func(context.Context) ([]event.Entry, error) {
 		entries, err := p.outcome(in.State, result)
-		if err == nil && in.Hint != nil && in.Hint.Cause != "" {
-			entries[0] = entries[0].CausedBy(in.State.CorrelationID, in.Hint.Cause)
+		if err == nil && in.Hint != nil && len(entries) > 0 {
+			entries[0] = in.State.Notified(*in.Hint, entries[0])
 		}
 		return entries, err
 	})

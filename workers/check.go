@@ -44,6 +44,8 @@ func (nowhere) Seal(context.Context, string, []byte) (sealed.Sealed, error) {
 	return sealed.Sealed{}, errReached
 }
 
+func (nowhere) Open(context.Context, string, sealed.Sealed) ([]byte, error) { return nil, errReached }
+
 // Receive has the ledger's rule of what a receipt may say.
 func (nowhere) Receive(_ context.Context, _ string, quantity int64, _ string) error {
 	if quantity < 1 || quantity > inventory.MaxQuantity {

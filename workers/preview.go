@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ordersaga/ordersaga/internal/customer"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/event/wire"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -124,19 +125,18 @@ type seer struct {
 }
 
 // order reads where an order stands.
-func (s *seer) order(ctx context.Context, orderID string) (order.State, []event.Record, error) {
+func (s *seer) order(ctx context.Context, orderID string) (order.State, error) {
 	records, err := s.Log.Read(ctx, event.OrderStream(orderID), 0, 0)
 	if err != nil {
-		return order.State{}, nil, err
+		return order.State{}, err
 	}
-	state, err := order.Fold(records)
-	return state, records, err
+	return order.Fold(records)
 }
 
 // Place implements Sagas.
 func (s *seer) Place(ctx context.Context, p sagaclient.Placement) (bool, error) {
 	id := p.Order.ID
-	state, _, err := s.order(ctx, id)
+	state, err := s.order(ctx, id)
 	switch {
 	case err != nil:
 		return false, err
@@ -158,7 +158,7 @@ func (s *seer) nothing(state order.State, format string, args ...any) {
 
 // Signal implements Sagas.
 func (s *seer) Signal(ctx context.Context, orderID, _ string, payload any) (*sagaclient.Late, error) {
-	state, records, err := s.order(ctx, orderID)
+	state, err := s.order(ctx, orderID)
 	switch {
 	case err != nil:
 		return nil, err
@@ -166,8 +166,8 @@ func (s *seer) Signal(ctx context.Context, orderID, _ string, payload any) (*sag
 		return nil, fault.New(fault.OrderUnknown, "order %s is not known", orderID)
 	case state.Ended:
 		s.late = &state
-		return sagaclient.LateOf(state, records), nil
-	case slices.ContainsFunc(records, func(r event.Record) bool { return r.CausationID == s.event.ID }):
+		return &sagaclient.Late{State: state}, nil
+	case workflows.Recorded(state, payload):
 		s.nothing(state, "order %s has got this event", orderID)
 		return nil, nil
 	}
@@ -252,9 +252,12 @@ func (s *seer) Append(ctx context.Context, stream string, head event.Head, entri
 	if err != nil {
 		return head, nil, err
 	}
-	s.verdict = true
-	s.standing = slices.ContainsFunc(records, func(r event.Record) bool { return r.Key == entries[0].Key })
-	return head, nil, nil
+	s.verdict, s.standing = true, slices.ContainsFunc(records, func(r event.Record) bool { return r.Key == entries[0].Key })
+	if s.standing {
+		return head, records, fault.KeyTaken
+	}
+	written := event.Record{Stream: stream, Version: int64(len(records)) + 1, Entry: entries[0]}
+	return written.HeadOf(), append(records, written), nil
 }
 
 // Receive implements Receiver.
@@ -279,13 +282,16 @@ func (s *seer) Seal(ctx context.Context, customerID string, _ []byte) (sealed.Se
 		return sealed.Sealed{}, err
 	case len(records) == 0:
 		s.seen = Foresight{Outcome: OutcomeStart, Sentence: "would register customer " + customerID}
-	case slices.ContainsFunc(records, func(r event.Record) bool { return r.CausationID == s.event.ID }):
-		s.seen = Foresight{Outcome: OutcomeNothing, Sentence: fmt.Sprintf("customer %s has got this event: nothing would happen", customerID)}
+	case slices.ContainsFunc(records, func(r event.Record) bool { return r.Key == customer.SlotProfile+unique(s.event) }):
+		s.seen = Foresight{Outcome: OutcomeNothing, Sentence: fmt.Sprintf("customer %s has got this event: nothing would happen, unless its content was another one then", customerID)}
 	default:
 		s.seen = Foresight{Outcome: OutcomeMove, Sentence: fmt.Sprintf("would update the profile of customer %s, unless a newer one is known", customerID)}
 	}
 	return sealed.Sealed{}, errReached
 }
+
+// Open implements Sealer; Seal has answered before.
+func (s *seer) Open(context.Context, string, sealed.Sealed) ([]byte, error) { return nil, errReached }
 
 // Onboard implements Sagas; Seal has answered before.
 func (s *seer) Onboard(context.Context, string, bool) error { return errReached }

@@ -170,20 +170,22 @@ func (r *Router) signal(ctx context.Context, e event.Event, name string, payload
 	if err != nil || late == nil {
 		return err
 	}
-	if late.Caused(e.ID) {
-		// It came in time once: this is a duplicate.
+	if workflows.Recorded(late.State, payload) {
+		// It came in time once: this is a redelivery.
 		return nil
 	}
 	r.Logger.LogAttrs(ctx, slog.LevelInfo, "an event came late", slog.String("event_id", e.ID), slog.String("type", e.Type),
 		slog.String("order_id", e.Subject), slog.String("status", string(late.State.Status)))
-	verdict := verdicts.Verdict{ID: unique(e), OrderID: e.Subject, EventID: e.ID, Type: e.Type, Status: late.State.Status, Handled: late.State.AtLarge}
+	verdict := verdicts.Verdict{ID: unique(e), OrderID: e.Subject, EventID: e.ID, Type: e.Type,
+		Identity: workflows.IdentityOf(e.Subject, payload), Status: late.State.Status, Handled: late.State.AtLarge}
 	if err := activities.WriteVerdict(ctx, r.Verdicts, verdict, correlation(e), r.Clock()); err != nil || !verdict.Consequential() {
 		return err
 	}
 	return r.Sagas.SettleLate(ctx, late.State.Order)
 }
 
-// unique is the id by which everything that an event causes is done once. Ids are unique for their source only.
+// unique joins the event's source and id: ids are unique for their source only. Slots are named by it. Senders use one id for
+// several events, so where types or subjects meet, the whole identity is compared: see workflows.IdentityOf.
 func unique(e event.Event) string { return event.DerivedID(e.Source, e.ID) }
 
 // correlation is the event's correlation id; an event without one begins a correlation of its own.

@@ -109,7 +109,7 @@ func (p *people) registers(id, email string, at time.Time) {
 	require.NoError(p.t, err)
 	profile, err := p.box.Seal(context.Background(), "c-7", raw)
 	require.NoError(p.t, err)
-	_, err = activities.Register(context.Background(), p.log, customer.Registration{
+	_, _, err = activities.Register(context.Background(), p.log, customer.Registration{
 		ID: id, CustomerID: "c-7", OccurredAt: at, Profile: profile, CorrelationID: "corr", CausationID: id,
 	}, p.env.Now())
 	require.NoError(p.t, err)

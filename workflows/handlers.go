@@ -88,11 +88,7 @@ func (r *orderRun) signalled(c order.Cancellation) { r.addCancellation(SignalCan
 
 func (r *orderRun) addHint(h order.PaymentHint) {
 	h.ID, h.Cause = tidy(SignalPayment, h.ID, h.Cause)
-	eventType := event.PaymentFailed
-	if h.Succeeded {
-		eventType = event.PaymentSucceeded
-	}
-	if r.firstSight(SignalPayment, h.ID, h.Cause, eventType) {
+	if r.firstSight(h) {
 		r.hint(h)
 	}
 }
@@ -134,17 +130,14 @@ func tidy(source, id, cause string) (string, string) {
 
 func (r *orderRun) addCancellation(source string, c order.Cancellation) {
 	c.ID, c.Cause = tidy(source, c.ID, c.Cause)
-	if r.firstSight(source, c.ID, c.Cause, event.OrderCancellationRequested) {
+	if r.firstSight(c) {
 		r.facts.Cancellations = append(r.facts.Cancellations, c)
 	}
 }
 
 func (r *orderRun) addShipment(s ShipmentSignal) {
 	s.ID, s.Cause = tidy(SignalShipment, s.ID, s.Cause)
-	eventTypes := map[ShipmentKind]string{
-		ShipmentDispatched: event.ShipmentDispatched, ShipmentDelivered: event.ShipmentDelivered, ShipmentLost: event.ShipmentLost,
-	}
-	if !r.firstSight(SignalShipment, s.ID, s.Cause, eventTypes[s.Kind]) {
+	if !r.firstSight(s) {
 		return
 	}
 	fact := s.ShipmentFact
@@ -158,18 +151,18 @@ func (r *orderRun) addShipment(s ShipmentSignal) {
 	}
 }
 
-// firstSight reports whether something of that id is new, and remembers it. Ids are unique for each source only. What
-// comes when the order has ended is late, and gets a verdict before the run closes: cause and eventType are for that.
-func (r *orderRun) firstSight(source, id, cause, eventType string) bool {
-	key := source + "/" + id
-	if r.seen[key] {
+// firstSight reports whether a fact is new, and remembers it by the identity of its event. What comes when the order has
+// ended is late, and gets a verdict before the run closes.
+func (r *orderRun) firstSight(fact any) bool {
+	a := arrivalOf(r.in.Order.ID, fact)
+	if r.seen[a.identity] {
 		return false
 	}
-	r.seen[key] = true
+	r.seen[a.identity] = true
 	r.changes++
 	if !r.state.Ended {
 		return true
 	}
-	r.cameLate(id, cause, eventType)
+	r.cameLate(fact)
 	return false
 }

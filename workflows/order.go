@@ -41,16 +41,15 @@ type orderRun struct {
 	inlinePayment bool
 	// quiet tells that search attributes follow the listed statuses only.
 	quiet bool
-	// seen are the ids of signals, so that a duplicate changes nothing.
+	// seen are the identities of the events that signals passed on, so that a duplicate changes nothing.
 	seen map[string]bool
 	// changes counts facts; a wait ends when it moves.
 	changes int
 	desk    desk
-	// late are events that came when the order had ended; caused are the causes of the order's own events, which are not.
-	// unsettled tells that an earlier attempt may have given verdicts from which something follows.
+	// late are events that came when the order had ended. unsettled tells that an earlier attempt may have given verdicts
+	// from which something follows.
 	late      []activities.LateEvent
 	unsettled bool
-	caused    map[string]bool
 	// unasked is what the bus said of a payment, and the gateway did not confirm: not asked in time, or asked too early.
 	unasked *order.PaymentHint
 	// conflict tells that the stream belongs to an order of other content.
@@ -67,12 +66,16 @@ func setup(ctx workflow.Context, in OrderInput) (*orderRun, error) {
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
 	r := &orderRun{
 		ctx: disconnected, own: ctx, log: workflow.GetLogger(ctx), in: in,
-		timing: order.DefaultTiming(), seen: make(map[string]bool), caused: make(map[string]bool), shown: order.StatusAccepted,
+		timing: order.DefaultTiming(), seen: make(map[string]bool), shown: order.StatusAccepted,
 	}
 	if in.Resume != nil {
 		r.facts, r.outbox.confirmed, r.unasked = in.Resume.Facts, in.Resume.Published, in.Resume.Unasked
 		for _, id := range in.Resume.Seen {
 			r.seen[id] = true
+		}
+		for _, fact := range factsOf(in.Resume.Facts) {
+			// The run before may have remembered them by other names.
+			r.seen[IdentityOf(in.Order.ID, fact)] = true
 		}
 	}
 	r.desk = r.newDesk()
@@ -123,9 +126,6 @@ func (r *orderRun) fold(result activities.StepResult) error {
 	state, err := r.state.Fold(result.Tail)
 	if err != nil {
 		return err
-	}
-	for _, record := range result.Tail {
-		r.caused[record.CausationID] = true
 	}
 	r.outbox.add(result.Tail)
 	r.outbox.confirm(result.Published)

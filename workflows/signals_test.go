@@ -211,3 +211,57 @@ func TestARunDoesWhatTheOneBeforeWasTold(t *testing.T) {
 		})
 	}
 }
+
+// A sender that numbers its messages by order, or by nothing, uses one id for events that are not the same.
+func TestEventsOfOneSenderMayHaveTheSameID(t *testing.T) {
+	w := newWorld(t)
+	parcel := func(after time.Duration, kind workflows.ShipmentKind) {
+		w.env.RegisterDelayedCallback(func() {
+			w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
+				Kind: kind, ShipmentFact: order.ShipmentFact{ID: "7", Cause: "7", Carrier: "DHL"},
+			})
+		}, after)
+	}
+	parcel(time.Hour, workflows.ShipmentDispatched)
+	parcel(2*time.Hour, workflows.ShipmentDispatched)
+	parcel(3*time.Hour, workflows.ShipmentDelivered)
+	require.NoError(t, w.start(tea(order.Shipment), w.gateway, w.bus))
+	require.Equal(t, order.StatusCompleted, w.record().Status, "%v", w.timeline())
+	require.NotContains(t, w.late(), "event.late 7")
+}
+
+// The same identity with other content is another fact about the order: the second notification has the gateway asked again.
+func TestAFactWithOtherContentIsAFurtherFact(t *testing.T) {
+	for name, c := range map[string]struct {
+		second order.PaymentHint
+		asked  int
+	}{
+		"the same content": {order.PaymentHint{ID: "7", Cause: "7", Code: "try_again"}, 1},
+		"other content":    {order.PaymentHint{ID: "7", Cause: "7", Code: "card_expired"}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.gateway.answer = payment.Pending
+			g := &countingGateway{gateway: w.gateway}
+			say := func(after time.Duration, h order.PaymentHint) {
+				w.env.RegisterDelayedCallback(func() { w.env.SignalWorkflow(workflows.SignalPayment, h) }, after)
+			}
+			say(time.Minute, order.PaymentHint{ID: "7", Cause: "7", Code: "try_again"})
+			say(2*time.Minute, c.second)
+			w.env.RegisterDelayedCallback(w.env.CancelWorkflow, 20*time.Minute)
+			require.NoError(t, w.start(tea(order.Immediate), g, w.bus))
+			require.Equal(t, int64(c.asked), g.told.Load())
+		})
+	}
+}
+
+// countingGateway believes no notification, and counts them.
+type countingGateway struct {
+	*gateway
+	told atomic.Int64
+}
+
+func (g *countingGateway) Settle(context.Context, payment.Payment, bool, string) error {
+	g.told.Add(1)
+	return nil
+}

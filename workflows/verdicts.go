@@ -8,7 +8,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/ordersaga/ordersaga/activities"
-	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -34,11 +33,12 @@ func (r *orderRun) judgeLate() error {
 	return nil
 }
 
-// cameLate keeps an event for its verdict. What has caused one of the order's events came in time, and again, as it does
-// when a workflow is reset.
-func (r *orderRun) cameLate(id, cause, eventType string) {
-	if cause != "" && !r.caused[cause] {
-		r.late = append(r.late, activities.LateEvent{ID: id, EventID: cause, Type: eventType})
+// cameLate keeps the event that has brought a fact for its verdict. What has caused one of the order's events came in time,
+// and again, as it does when a workflow is reset.
+func (r *orderRun) cameLate(fact any) {
+	a := arrivalOf(r.in.Order.ID, fact)
+	if a.cause != "" && !Recorded(r.state, fact) {
+		r.late = append(r.late, activities.LateEvent{ID: a.id, EventID: a.cause, Type: a.eventType, Identity: a.identity})
 	}
 }
 
@@ -48,7 +48,7 @@ func (r *orderRun) cameLate(id, cause, eventType string) {
 func (r *orderRun) unanswered() {
 	for _, c := range r.facts.Cancellations {
 		if !r.state.Cancelled() && !r.state.Refused(c.ID) {
-			r.cameLate(c.ID, c.Cause, event.OrderCancellationRequested)
+			r.cameLate(c)
 		}
 	}
 	r.paymentLate(r.unasked)
@@ -56,9 +56,9 @@ func (r *orderRun) unanswered() {
 	if r.state.Decision == order.Forward || r.state.AtLarge {
 		return
 	}
-	r.shipmentLate(event.ShipmentDispatched, r.facts.Dispatched)
-	r.shipmentLate(event.ShipmentDelivered, r.facts.Delivered)
-	r.shipmentLate(event.ShipmentLost, r.facts.Lost)
+	r.shipmentLate(ShipmentDispatched, r.facts.Dispatched)
+	r.shipmentLate(ShipmentDelivered, r.facts.Delivered)
+	r.shipmentLate(ShipmentLost, r.facts.Lost)
 }
 
 func (r *orderRun) paymentLate(h *order.PaymentHint) {
@@ -71,16 +71,12 @@ func (r *orderRun) paymentLate(h *order.PaymentHint) {
 		r.unsettled = r.unsettled || h.Succeeded
 		return
 	}
-	eventType := event.PaymentFailed
-	if h.Succeeded {
-		eventType = event.PaymentSucceeded
-	}
-	r.cameLate(h.ID, h.Cause, eventType)
+	r.cameLate(*h)
 }
 
-func (r *orderRun) shipmentLate(eventType string, f *order.ShipmentFact) {
+func (r *orderRun) shipmentLate(kind ShipmentKind, f *order.ShipmentFact) {
 	if f != nil {
-		r.cameLate(f.ID, f.Cause, eventType)
+		r.cameLate(ShipmentSignal{Kind: kind, ShipmentFact: *f})
 	}
 }
 

@@ -100,7 +100,7 @@ func New(p Post, now time.Time) Letter {
 func binaryAttributes(headers map[string]any) []string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
-		if !strings.HasPrefix(name, "cloudEvents") {
+		if _, ok := wire.BinaryAttribute(name); !ok && !strings.HasPrefix(name, "cloudEvents") {
 			continue
 		}
 		value := headers[name]

@@ -145,6 +145,12 @@ type Type struct {
 	// TimeUsed reports whether what follows from an inbound event depends on its time: such an event is refused when its time
 	// cannot be read.
 	TimeUsed bool
+	// Fact tells that its events say something about an order that there is. They are refused only when their order or their
+	// type cannot be determined: a remark that cannot be used is no reason to lose a payment or a delivery.
+	Fact bool
+	// IDField is set for additive types: each of their events adds something, so that without an id a redelivery cannot be
+	// told from another event. It names the data field in which senders without an envelope give the id.
+	IDField string
 	// Detail names the data fields that take no part in equality: texts, times and running balances.
 	Detail []string
 	// Meaning is one sentence for readers.
@@ -155,19 +161,19 @@ type Type struct {
 var catalog = []Type{
 	{Name: OrderCreated, Version: 1, Direction: Inbound, Producer: ProducerShop, Aliases: []string{"OrderCreated"},
 		Meaning: "A shop asks for an order: starts the order saga."},
-	{Name: OrderCancellationRequested, Version: 1, Direction: Inbound, Producer: ProducerShop, Aliases: []string{"OrderCancellationRequested"},
+	{Name: OrderCancellationRequested, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerShop, Aliases: []string{"OrderCancellationRequested"},
 		Meaning: "Somebody asks to cancel an order."},
-	{Name: PaymentSucceeded, Version: 1, Direction: Inbound, Producer: ProducerPayments, Aliases: []string{"PaymentSucceeded"},
+	{Name: PaymentSucceeded, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerPayments, Aliases: []string{"PaymentSucceeded"},
 		Meaning: "A hint that a pending payment went through; the gateway is asked."},
-	{Name: PaymentFailed, Version: 1, Direction: Inbound, Producer: ProducerPayments, Aliases: []string{"PaymentFailed"},
+	{Name: PaymentFailed, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerPayments, Aliases: []string{"PaymentFailed"},
 		Meaning: "A hint that a pending payment failed; the gateway is asked."},
-	{Name: ShipmentDispatched, Version: 1, Direction: Inbound, Producer: ProducerWarehouse, Aliases: []string{"ShipmentDispatched"},
+	{Name: ShipmentDispatched, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerWarehouse, Aliases: []string{"ShipmentDispatched"},
 		Meaning: "The warehouse handed the goods to a carrier."},
-	{Name: ShipmentDelivered, Version: 1, Direction: Inbound, Producer: ProducerCarrier, Aliases: []string{"ShipmentDelivered"},
+	{Name: ShipmentDelivered, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerCarrier, Aliases: []string{"ShipmentDelivered"},
 		Meaning: "The carrier delivered the goods; implies that they were dispatched."},
-	{Name: ShipmentLost, Version: 1, Direction: Inbound, Producer: ProducerCarrier, Aliases: []string{"ShipmentLost"},
+	{Name: ShipmentLost, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerCarrier, Aliases: []string{"ShipmentLost"},
 		Meaning: "The carrier lost the goods."},
-	{Name: StockReceived, Version: 1, Direction: Inbound, Producer: ProducerWarehouse, Aliases: []string{"StockReceived"}, SubjectFields: []string{"sku"},
+	{Name: StockReceived, Version: 1, Direction: Inbound, Producer: ProducerWarehouse, Aliases: []string{"StockReceived"}, SubjectFields: []string{"sku"}, IDField: "receiptId",
 		Meaning: "Goods arrived at the warehouse: a receipt in the stock ledger."},
 
 	{Name: OrderAccepted, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "The order is taken on; its saga runs."},
@@ -179,8 +185,9 @@ var catalog = []Type{
 	{Name: InventoryCommitted, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
 		Meaning: "The reserved stock has left for good."},
 	{Name: PaymentPending, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "The payment waits for its payer."},
-	{Name: PaymentAuthorized, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "The money is set aside."},
-	{Name: PaymentDeclined, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"code"},
+	{Name: PaymentAuthorized, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"eventIdentity"},
+		Meaning: "The money is set aside."},
+	{Name: PaymentDeclined, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"code", "eventIdentity"},
 		Meaning: "The payment was definitely refused."},
 	{Name: PaymentVoided, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
 		Meaning: "No authorization of the order stands, and none ever will."},
@@ -189,15 +196,16 @@ var catalog = []Type{
 		Meaning: "The gateway definitely refused to take the money."},
 	{Name: OrderConfirmed, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
 		Meaning: "The warehouse is asked to dispatch the goods."},
-	{Name: OrderShipped, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"carrier", "trackingNumber"},
+	{Name: OrderShipped, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"carrier", "trackingNumber", "eventIdentity"},
 		Meaning: "The goods are on their way."},
 	{Name: OrderFulfillmentWithdrawn, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
 		Meaning: "The warehouse is asked not to dispatch the goods."},
 	{Name: OrderSettling, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
 		Meaning: "The pivot: from here on the order goes forward."},
-	{Name: OrderCompensating, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"detail"},
+	{Name: OrderCompensating, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"detail", "eventIdentity"},
 		Meaning: "The pivot: from here on everything that was done is undone."},
-	{Name: OrderDelivered, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "The goods arrived."},
+	{Name: OrderDelivered, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"eventIdentity"},
+		Meaning: "The goods arrived."},
 	{Name: OrderCompleted, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
 		Meaning: "Terminal: goods and money changed hands."},
 	{Name: OrderRejected, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"detail"},

@@ -38,12 +38,15 @@ const (
 
 // Verdict is the data of event.late.
 type Verdict struct {
-	// ID makes the verdict one, however often and on whichever way the event comes. It is the slot, not part of the data.
+	// ID is the slot, made from the source and the id of the late event; see Slots. It is not part of the data.
 	ID      string `json:"-"`
 	OrderID string `json:"orderId"`
 	// EventID and Type name the late event.
 	EventID string `json:"eventId"`
 	Type    string `json:"type"`
+	// Identity names the late event by its source, type, subject, id and content. Verdicts that were written before there was
+	// one do not have it.
+	Identity string `json:"identity,omitempty"`
 	// Status is what the order had ended as.
 	Status order.Status `json:"status"`
 	// Handled tells that goods which had left were looked after before the order ended.
@@ -67,7 +70,30 @@ func (v Verdict) goods() bool {
 	return false
 }
 
-// Entry writes the verdict down.
+// Slots are the slots that a verdict may take: ID, and another one when a different event with the same source and id has
+// taken that. ID was the only one once, so that an event which got its verdict then gets no second one now.
+func (v Verdict) Slots() []string {
+	second := v.Identity
+	if second == "" {
+		second = event.DerivedID("late", v.Type, v.ID)
+	}
+	return []string{v.ID, second}
+}
+
+// Of reports whether the record is a verdict on the same event. The slot says which source and id the event has, the stream
+// says its subject, and the data has its type; only the content is not known of a verdict without identity.
+func (v Verdict) Of(r event.Record) bool {
+	stored, err := event.Decode[Verdict](r.Event)
+	if err != nil || r.Type != event.EventLate {
+		return false
+	}
+	if stored.Identity != "" && v.Identity != "" {
+		return stored.Identity == v.Identity
+	}
+	return stored.Type == v.Type
+}
+
+// Entry writes the verdict down, in the slot ID.
 func (v Verdict) Entry(correlationID string, at time.Time) event.Entry {
 	v.Detail = "the order had ended; the event changed nothing"
 	switch {

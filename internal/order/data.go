@@ -107,6 +107,8 @@ type PaymentData struct {
 	// Amount is in minor units of Currency.
 	Amount   int64  `json:"amount"`
 	Currency string `json:"currency"`
+	// EventIdentity names the event of the bus that caused this one, if one did: its source, type, subject, id and content.
+	EventIdentity string `json:"eventIdentity,omitempty"`
 }
 
 // PaymentRefusal is the data of payment.declined and payment.capture_refused.
@@ -117,6 +119,8 @@ type PaymentRefusal struct {
 	Reason string `json:"reason"`
 	// Code is the provider's word.
 	Code string `json:"code,omitempty"`
+	// EventIdentity names the event of the bus that caused this one, if one did: its source, type, subject, id and content.
+	EventIdentity string `json:"eventIdentity,omitempty"`
 }
 
 // Ref is the data of events that say nothing but which order they are about.
@@ -129,6 +133,8 @@ type Dispatch struct {
 	OrderID        string `json:"orderId"`
 	Carrier        string `json:"carrier,omitempty"`
 	TrackingNumber string `json:"trackingNumber,omitempty"`
+	// EventIdentity names the event of the bus that caused this one, if one did: its source, type, subject, id and content.
+	EventIdentity string `json:"eventIdentity,omitempty"`
 }
 
 // Ending is the data of order.compensating and of the terminal events: how the order ends and why.
@@ -143,6 +149,8 @@ type Ending struct {
 	// By and RequestID name the operator who decided that the order is undone, if one did, and the decision.
 	By        string `json:"by,omitempty"`
 	RequestID string `json:"requestId,omitempty"`
+	// EventIdentity names the event of the bus that caused this one, if one did: its source, type, subject, id and content.
+	EventIdentity string `json:"eventIdentity,omitempty"`
 	// TotalAmount and Currency say what a completed order took, in minor units.
 	TotalAmount int64  `json:"totalAmount,omitempty"`
 	Currency    string `json:"currency,omitempty"`

@@ -1,6 +1,7 @@
 package order
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -28,6 +29,34 @@ func (s State) causedBy(cause string, e event.Entry) event.Entry {
 		return e
 	}
 	return e.CausedBy(s.CorrelationID, cause)
+}
+
+// Notified says which notification caused the outcome of an authorization.
+func (s State) Notified(h PaymentHint, e event.Entry) event.Entry {
+	if h.Cause == "" {
+		return e
+	}
+	switch e.Type {
+	case event.PaymentAuthorized:
+		e.Data = withIdentity(e, h.Identity(s.Order.ID), func(d *PaymentData, identity string) { d.EventIdentity = identity })
+	case event.PaymentDeclined:
+		e.Data = withIdentity(e, h.Identity(s.Order.ID), func(d *PaymentRefusal, identity string) { d.EventIdentity = identity })
+	}
+	return e.CausedBy(s.CorrelationID, h.Cause)
+}
+
+// withIdentity returns the data of an entry that was made here with the identity in it.
+func withIdentity[T any](e event.Entry, identity string, set func(*T, string)) json.RawMessage {
+	data, err := event.Decode[T](e.Event)
+	if err != nil {
+		return e.Data
+	}
+	set(&data, identity)
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return e.Data
+	}
+	return raw
 }
 
 // items are the order's lines without prices.

@@ -195,7 +195,8 @@ func (s State) beforePivot(f Facts, now time.Time, t Timing) Action {
 	case len(f.Cancellations) > 0 && !s.dispatched(f):
 		c := f.Cancellations[0]
 		return record(s.causedBy(c.Cause, s.compensating(SlotDecide,
-			Ending{Outcome: StatusCancelled, Reason: ReasonRequested, Detail: c.Reason}, now)))
+			Ending{Outcome: StatusCancelled, Reason: ReasonRequested, Detail: c.Reason,
+				EventIdentity: eventIdentity(c.Cause, c.Identity(s.Order.ID))}, now)))
 	case s.Inventory == "" && f.GivenUp == StepReserve && !f.LookedUp:
 		return Action{Kind: Lookup, Step: StepReserve}
 	case s.Inventory == "" && f.GivenUp == StepReserve:
@@ -219,11 +220,11 @@ func (s State) beforePivot(f Facts, now time.Time, t Timing) Action {
 	case s.ConfirmedAt.IsZero():
 		return record(s.entry(SlotConfirm, event.OrderConfirmed, now, s.items()))
 	case f.Dispatched != nil:
-		return record(s.shipped(*f.Dispatched, now))
+		return record(s.shipped(event.ShipmentDispatched, *f.Dispatched, now))
 	case f.Delivered != nil:
-		return record(s.shipped(*f.Delivered, now))
+		return record(s.shipped(event.ShipmentDelivered, *f.Delivered, now))
 	case f.Lost != nil:
-		return record(s.shipped(*f.Lost, now))
+		return record(s.shipped(event.ShipmentLost, *f.Lost, now))
 	case due(s.ConfirmedAt, t.Shipment, now):
 		return turn(StatusFailed, ReasonShipmentTimeout, "")
 	default:
@@ -241,7 +242,7 @@ func (s State) forward(f Facts, now time.Time, t Timing) Action {
 	case !s.settled(StepCommit, false):
 		return Action{Kind: Do, Step: StepCommit}
 	case s.Order.Fulfillment == Shipment && !s.settled(StepDeliver, false) && f.Delivered != nil:
-		return record(s.causedBy(f.Delivered.Cause, s.entry(SlotDeliver, event.OrderDelivered, now, s.dispatch(*f.Delivered))))
+		return record(s.causedBy(f.Delivered.Cause, s.entry(SlotDeliver, event.OrderDelivered, now, s.dispatch(event.ShipmentDelivered, *f.Delivered))))
 	case s.Order.Fulfillment == Shipment && !s.settled(StepDeliver, false):
 		return s.awaitDelivery(f, now, t)
 	default:
@@ -354,12 +355,13 @@ func (s State) settled(step Step, undo bool) bool {
 	return false
 }
 
-func (s State) shipped(f ShipmentFact, now time.Time) event.Entry {
-	return s.causedBy(f.Cause, s.entry(SlotShip, event.OrderShipped, now, s.dispatch(f)))
+func (s State) shipped(eventType string, f ShipmentFact, now time.Time) event.Entry {
+	return s.causedBy(f.Cause, s.entry(SlotShip, event.OrderShipped, now, s.dispatch(eventType, f)))
 }
 
-func (s State) dispatch(f ShipmentFact) Dispatch {
-	return Dispatch{OrderID: s.Order.ID, Carrier: text(f.Carrier), TrackingNumber: text(f.TrackingNumber)}
+func (s State) dispatch(eventType string, f ShipmentFact) Dispatch {
+	return Dispatch{OrderID: s.Order.ID, Carrier: text(f.Carrier), TrackingNumber: text(f.TrackingNumber),
+		EventIdentity: eventIdentity(f.Cause, f.Identity(s.Order.ID, eventType))}
 }
 
 // due reports whether a wait that began at start and may last for d is over.

@@ -89,6 +89,8 @@ type State struct {
 	// has looked.
 	AtLarge bool `json:"atLarge,omitempty"`
 
+	// Causes are the identities of the events of the bus that caused events of the order; one for each slot at most.
+	Causes []string `json:"causes,omitempty"`
 	// Refusals are the ids of the cancellations that were refused.
 	Refusals []string `json:"refusals,omitempty"`
 	// Resolutions are the ids of the operators' decisions that were recorded; ByHand are the steps that they settled.
@@ -143,6 +145,7 @@ func FoldAt(records []event.Record, at time.Time) (State, error) {
 func (s State) Fold(records []event.Record) (State, error) {
 	next := s
 	next.Refusals, next.Resolutions, next.ByHand = slices.Clone(s.Refusals), slices.Clone(s.Resolutions), slices.Clone(s.ByHand)
+	next.Causes = slices.Clone(s.Causes)
 	for _, r := range records {
 		if r.Version <= next.Head.Version {
 			continue
@@ -200,15 +203,18 @@ func (s *State) applyData(r event.Record) error {
 		s.ConfirmedAt = r.Time
 	case event.OrderShipped:
 		s.ShippedAt = r.Time
+		return decodeInto(r, func(d Dispatch) { s.causedByEvent(d.EventIdentity) })
 	case event.OrderFulfillmentWithdrawn:
 		s.Withdrawn = true
 	case event.OrderDelivered:
 		s.DeliveredAt = r.Time
+		return decodeInto(r, func(d Dispatch) { s.causedByEvent(d.EventIdentity) })
 	case event.OrderSettling:
 		s.Decision = Forward
 	case event.OrderCompensating:
 		return decodeInto(r, func(d Ending) {
 			s.Decision, s.Ending, s.Reason, s.Detail = Back, d, d.Reason, d.Detail
+			s.causedByEvent(d.EventIdentity)
 			if d.RequestID != "" {
 				s.Resolutions = append(s.Resolutions, d.RequestID)
 			}
@@ -239,9 +245,15 @@ func (s *State) applyPayment(r event.Record) error {
 		s.PendingSince = r.Time
 		return decodeInto(r, func(d PaymentData) { s.Payment, s.PaymentID = PaymentPending, d.PaymentID })
 	case event.PaymentAuthorized:
-		return decodeInto(r, func(d PaymentData) { s.Payment, s.PaymentID = PaymentAuthorized, d.PaymentID })
+		return decodeInto(r, func(d PaymentData) {
+			s.Payment, s.PaymentID = PaymentAuthorized, d.PaymentID
+			s.causedByEvent(d.EventIdentity)
+		})
 	case event.PaymentDeclined:
-		return decodeInto(r, func(d PaymentRefusal) { s.Payment, s.PaymentReason = PaymentDeclined, d.Reason })
+		return decodeInto(r, func(d PaymentRefusal) {
+			s.Payment, s.PaymentReason = PaymentDeclined, d.Reason
+			s.causedByEvent(d.EventIdentity)
+		})
 	case event.PaymentVoided:
 		s.Voided = true
 	case event.PaymentCaptured:

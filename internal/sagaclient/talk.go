@@ -13,7 +13,6 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
@@ -26,12 +25,7 @@ const askAttempts = 4
 type Late struct {
 	// State is the order as it ended.
 	State order.State
-	// causes are the ids of what caused the order's events.
-	causes map[string]bool
 }
-
-// Caused reports whether an event of that id has caused one of the order's: it is not late then, but a duplicate.
-func (l Late) Caused(eventID string) bool { return l.causes[eventID] }
 
 // Signal tells a saga a fact. Errors: OrderUnknown when nobody has heard of the order yet; Unavailable. Late is
 // not nil when the order has ended: the fact came too late, and nobody was told.
@@ -49,7 +43,7 @@ func (c *Client) Signal(ctx context.Context, orderID, name string, payload any) 
 		case err != nil:
 			return nil, err
 		case state.Ended:
-			return c.causes(ctx, state)
+			return &Late{State: state}, nil
 		case attempt == askAttempts:
 			return nil, fault.New(fault.Unavailable, "the saga of order %s closes as soon as it runs", orderID)
 		}
@@ -83,24 +77,6 @@ func (c *Client) ResumeLate(ctx context.Context, orderID string) error {
 		return fault.New(fault.NotFound, "there is no order %s", orderID)
 	}
 	return c.SettleLate(ctx, state.Order)
-}
-
-// causes reads what caused the events of an order that has ended.
-func (c *Client) causes(ctx context.Context, s order.State) (*Late, error) {
-	records, err := c.log.Read(ctx, event.OrderStream(s.Order.ID), 0, 0)
-	if err != nil {
-		return nil, err
-	}
-	return LateOf(s, records), nil
-}
-
-// LateOf is what a signal to an order that has ended is answered with; records are the order's stream.
-func LateOf(s order.State, records []event.Record) *Late {
-	l := &Late{State: s, causes: make(map[string]bool, len(records))}
-	for _, r := range records {
-		l.causes[r.CausationID] = true
-	}
-	return l
 }
 
 // Cancel asks to cancel an order and waits for the verdict, which is in the log then. Errors: NotFound;

@@ -55,8 +55,9 @@ func TestASignalToAnOrderThatHasEndedIsLate(t *testing.T) {
 	require.NoError(t, err)
 	require.NotNil(t, late)
 	require.Equal(t, state, late.State)
-	require.True(t, late.Caused("evt-7"))
-	require.False(t, late.Caused("evt-8"))
+	require.True(t, workflows.Recorded(late.State, order.Cancellation{ID: "c-1", Cause: "evt-7"}))
+	require.False(t, workflows.Recorded(late.State, order.Cancellation{ID: "c-2", Cause: "evt-7"}), "the id of another source")
+	require.False(t, workflows.Recorded(late.State, order.PaymentHint{ID: "c-1", Cause: "evt-7"}), "another type")
 	require.Empty(t, w.temporal.starts, "what has ended is not run again")
 	require.Empty(t, w.temporal.signals)
 }

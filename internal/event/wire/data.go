@@ -14,34 +14,48 @@ var emptyObject = json.RawMessage("{}")
 func hasData(o object) bool { return o.has("data") || o.has("data_base64") }
 
 // takeData takes the data of an envelope: an object, or its JSON text, in data, or the base64 of that text in data_base64.
-// An envelope without data has an empty object: which fields must be in it is for those to say who know the type.
-func (d *draft) takeData(o object) (err error) {
-	at, raw := o.pointer("data"), o.fields["data"]
-	if o.has("data_base64") {
-		if o.has("data") {
-			return malformed(o.pointer("data_base64"), "must not be there together with data")
-		}
-		at = o.pointer("data_base64")
-		if raw, err = fromBase64(o); err != nil {
-			return err
-		}
+// An envelope without data has an empty object, and so has one whose data cannot be read, which is a defect: which fields must
+// be in it is for those to say who know the type.
+func (d *draft) takeData(o object) {
+	at, raw, text, err := dataOf(o)
+	var defect error
+	switch {
+	case err != nil:
+	case text:
+		// It was only text when the body was checked.
+		d.data, d.raw, defect, err = parse(at, raw, 1)
+	default:
+		d.data, err = open(at, raw)
+		d.raw = raw
 	}
-	text, err := jsonIn(at, raw)
 	if err != nil {
-		return err
+		d.data, d.raw, defect = object{at: at}, emptyObject, err
 	}
-	if absent(text) {
-		text = emptyObject
+	if defect != nil {
+		d.defect("data", defect)
 	}
-	if len(raw) > 0 && (raw[0] == '"' || o.has("data_base64")) {
-		// It was text when the body was checked.
-		if err = checkObject(at, text, 1); err != nil {
-			return err
+}
+
+// dataOf returns the JSON of an envelope's data, where it is, and whether it was in a text.
+func dataOf(o object) (at string, raw json.RawMessage, text bool, err error) {
+	at, raw = o.pointer("data"), o.fields["data"]
+	text = len(raw) > 0 && raw[0] == '"'
+	if o.has("data_base64") {
+		at, text = o.pointer("data_base64"), true
+		if o.has("data") {
+			return at, nil, text, malformed(at, "must not be there together with data")
+		}
+		if raw, err = fromBase64(o); err != nil {
+			return at, nil, text, err
 		}
 	}
-	d.data, err = open(at, text)
-	d.raw = text
-	return err
+	if raw, err = jsonIn(at, raw); err != nil {
+		return at, nil, text, err
+	}
+	if absent(raw) {
+		raw = emptyObject
+	}
+	return at, raw, text, nil
 }
 
 // jsonIn returns JSON as it is and, for a JSON string, the text in it: senders that serialize twice, and those whose

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"mime"
+	"slices"
 	"strings"
 
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -15,12 +16,20 @@ import (
 // routing key, the id to message_id, the time to the timestamp, the source to app_id, the correlation to
 // correlation_id and then to the header x-correlation-id. An event without any id gets one that is derived from
 // its type and body: the same bytes have the same id, so that a redelivery is still recognized, and two events
-// that are meant to be different must carry ids.
+// that are meant to be different must carry ids. Additive events (event.Type.IDField) are refused without one: two receipts
+// of the same quantity are the same bytes.
 //
 // Type is the catalog's name, whatever alias the message used. Any type of the catalog is decoded; whether it
-// may come from the bus is the caller's question. Time is zero when the message says none, or none that can be read in an
-// event whose time is not used. Data is compact JSON, an object, in the newest version of the type; it is empty when the
-// message has no data. Its meaning is not checked here.
+// may come from the bus is the caller's question. A name that is not in the catalog is passed over, wherever it is given:
+// payloads have fields named type, and clients put the names of classes into the AMQP type.
+//
+// Facts about an order (event.Type.Fact) are decoded whenever their type and their order can be determined. What else is
+// wrong with one is mended or passed over: bytes that are not UTF-8, names that occur twice, attributes of another kind than
+// a string, ids and times that cannot be used.
+//
+// Time is zero when the message says none, or none that can be read in an event whose time is not used. Data is compact
+// JSON, an object, in the newest version of the type; it is empty when the message has no data. Its meaning is not checked
+// here.
 //
 // Errors: TooLarge over MaxBody; UnsupportedMediaType for compressed bodies, batches and data that is not JSON;
 // Malformed; UnknownType; UnknownVersion; Invalid for ids that break event.IDRule or are missing.
@@ -42,7 +51,7 @@ func Decode(m Message) (event.Event, error) {
 	if len(attributes) > 0 && !structured && absent(raw) {
 		raw = emptyObject
 	}
-	body, err := parse(raw)
+	body, raw, defect, err := parse("", raw, 0)
 	if err != nil {
 		return event.Event{}, err
 	}
@@ -59,6 +68,9 @@ func Decode(m Message) (event.Event, error) {
 	}
 	if err != nil {
 		return event.Event{}, err
+	}
+	if d.outer = body; defect != nil {
+		d.defects = slices.Insert(d.defects, 0, defect)
 	}
 	return d.finish(m)
 }

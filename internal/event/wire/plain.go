@@ -20,15 +20,12 @@ func fromPlain(o object) (draft, error) {
 		d.timeAt, d.time = o.pointer("occurredAt"), o.fields["occurredAt"]
 	}
 	var aggregateID, eventType string
-	err := o.texts(
+	d.read(o,
 		textField{"type", &d.typ}, textField{"eventType", &eventType}, textField{"id", &d.id}, textField{"source", &d.source},
 		textField{"subject", &d.subject}, textField{"aggregateId", &aggregateID},
 		textField{"correlationId", &d.correlationID}, textField{"causationId", &d.causationID},
 	)
-	if err != nil {
-		return draft{}, err
-	}
-	if d.typ == "" && eventType != "" {
+	if (d.typ == "" || !known(d.typ) && known(eventType)) && eventType != "" {
 		d.typ, d.typeAt = eventType, o.pointer("eventType")
 	}
 	if d.subject == "" {
@@ -38,18 +35,17 @@ func fromPlain(o object) (draft, error) {
 	}
 	if o.has("schemaVersion") {
 		var number json.Number
-		if o.fields["schemaVersion"][0] == '"' || json.Unmarshal(o.fields["schemaVersion"], &number) != nil {
-			return draft{}, malformed(o.pointer("schemaVersion"), "must be an integer")
+		version, whole := int64(0), false
+		if o.fields["schemaVersion"][0] != '"' && json.Unmarshal(o.fields["schemaVersion"], &number) == nil {
+			version, whole, _ = event.Integer(number) // 0, which is no version, when it does not fit
 		}
-		version, whole, _ := event.Integer(number) // 0, which is no version, when it does not fit
-		if !whole {
-			return draft{}, malformed(o.pointer("schemaVersion"), "must be an integer")
+		if d.version, d.versioned = int(version), whole; !whole {
+			d.defect("schemaVersion", malformed(o.pointer("schemaVersion"), "must be an integer"))
 		}
-		d.version, d.versioned = int(version), true
 	}
 	if hasData(o) {
-		err := d.takeData(o)
-		return d, err
+		d.takeData(o)
+		return d, nil
 	}
 	d.data = object{at: o.at, fields: make(map[string]json.RawMessage)}
 	for name, value := range o.fields {
@@ -58,26 +54,20 @@ func fromPlain(o object) (draft, error) {
 		}
 	}
 	// Values of a valid object are valid, and encoding/json sorts the names.
-	d.raw, err = json.Marshal(d.data.fields)
+	raw, err := json.Marshal(d.data.fields)
+	d.raw = raw
 	return d, err
 }
 
 // fromNest reads what NestJS's ClientProxy sends: {"pattern", "data"} and, for requests, an id. A pattern that
 // is not a string travels as JSON inside the string.
 func fromNest(o object) (draft, error) {
-	name, err := patternName(o)
-	if err != nil {
-		return draft{}, err
-	}
-	id, err := o.text("id")
-	if err != nil {
-		return draft{}, err
-	}
-	var d draft
-	if err = d.takeData(o); err != nil {
-		return draft{}, err
-	}
-	inner := d.data
+	name, unnamed := patternName(o)
+	var d, packet draft
+	packet.read(o, textField{"id", &packet.id})
+	packet.takeData(o)
+	inner := packet.data
+	var err error
 	switch {
 	case inner.has("specversion"):
 		d, err = fromCloudEvent(inner)
@@ -85,6 +75,7 @@ func fromNest(o object) (draft, error) {
 		d, err = fromPlain(inner)
 	default:
 		d.typeAt, d.subjectAt = o.pointer("pattern"), inner.pointer("orderId")
+		d.data, d.raw = packet.data, packet.raw
 	}
 	if err != nil {
 		return draft{}, err
@@ -93,7 +84,10 @@ func fromNest(o object) (draft, error) {
 		d.typ, d.typeAt = name, o.pointer("pattern")
 	}
 	if d.id == "" {
-		d.id, d.idAt = id, o.pointer("id")
+		d.id, d.idAt = packet.id, o.pointer("id")
+	}
+	if d.defects = append(packet.defects, d.defects...); unnamed != nil {
+		d.defect("pattern", unnamed)
 	}
 	return d, nil
 }
