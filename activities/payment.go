@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"time"
 
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -17,7 +18,7 @@ func (p *Payment) Authorize(ctx context.Context, in StepInput) (StepResult, erro
 		if err != nil {
 			return nil, err
 		}
-		return p.outcome(in.State, result)
+		return p.outcome(in, result, p.now(ctx))
 	})
 }
 
@@ -39,8 +40,8 @@ func (p *Payment) Lookup(ctx context.Context, in StepInput) (StepResult, error) 
 		result.State == payment.Pending && in.State.Payment == order.PaymentPending:
 		return StepResult{}, nil
 	}
-	return p.step(ctx, in, func(context.Context) ([]event.Entry, error) {
-		entries, err := p.outcome(in.State, result)
+	return p.step(ctx, in, func(ctx context.Context) ([]event.Entry, error) {
+		entries, err := p.outcome(in, result, p.now(ctx))
 		if err == nil && in.Hint != nil && in.Hint.Cause != "" {
 			entries[0] = entries[0].CausedBy(in.State.CorrelationID, in.Hint.Cause)
 		}
@@ -49,13 +50,13 @@ func (p *Payment) Lookup(ctx context.Context, in StepInput) (StepResult, error) 
 }
 
 // outcome makes the event of what an authorization came to.
-func (p *Payment) outcome(s order.State, result payment.Result) ([]event.Entry, error) {
-	now := p.Clock()
+func (p *Payment) outcome(in StepInput, result payment.Result, now time.Time) ([]event.Entry, error) {
+	s := in.State
 	switch result.State {
 	case payment.Authorized, payment.Captured:
 		return []event.Entry{s.Authorized(result.PaymentID, now)}, nil
 	case payment.Pending:
-		return []event.Entry{s.PaymentPending(result.PaymentID, now)}, nil
+		return []event.Entry{s.PaymentPending(result.PaymentID, now, now.Add(in.Timing.PaymentPending))}, nil
 	case payment.Refused:
 		return []event.Entry{s.Declined(result.PaymentID, result.Code, result.Asynchronous, now)}, nil
 	case payment.Undone:
@@ -74,9 +75,9 @@ func (p *Payment) Capture(ctx context.Context, in StepInput) (StepResult, error)
 		}
 		switch result.State {
 		case payment.Captured:
-			return []event.Entry{in.State.Captured(pay.ID, p.Clock())}, nil
+			return []event.Entry{in.State.Captured(pay.ID, p.now(ctx))}, nil
 		case payment.CaptureRefused:
-			return []event.Entry{in.State.CaptureRefused(result.Code, p.Clock())}, nil
+			return []event.Entry{in.State.CaptureRefused(result.Code, p.now(ctx))}, nil
 		}
 		return nil, fault.New(fault.Internal, "gateway %s answered a capture with %q", p.Gateway.Traits().Name, result.State)
 	})
@@ -93,8 +94,8 @@ func (p *Payment) LookupCapture(ctx context.Context, in StepInput) (StepResult, 
 	if result.State != payment.Captured && result.State != payment.Refunded {
 		return StepResult{}, nil
 	}
-	return p.step(ctx, in, func(context.Context) ([]event.Entry, error) {
-		return []event.Entry{in.State.Captured(pay.ID, p.Clock())}, nil
+	return p.step(ctx, in, func(ctx context.Context) ([]event.Entry, error) {
+		return []event.Entry{in.State.Captured(pay.ID, p.now(ctx))}, nil
 	})
 }
 
@@ -105,7 +106,7 @@ func (p *Payment) Void(ctx context.Context, in StepInput) (StepResult, error) {
 		if _, err := p.Gateway.Void(ctx, pay.Key("void"), pay); err != nil {
 			return nil, err
 		}
-		return []event.Entry{in.State.Undone(order.StepAuthorize, p.Clock())}, nil
+		return []event.Entry{in.State.Undone(order.StepAuthorize, p.now(ctx))}, nil
 	})
 }
 

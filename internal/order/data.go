@@ -85,10 +85,12 @@ type LineOutcome struct {
 	Available int64 `json:"available"`
 }
 
-// Items is the data of inventory.reserved, inventory.released and inventory.committed.
+// Items is the data of inventory.reserved, inventory.released, inventory.committed and order.confirmed.
 type Items struct {
 	OrderID string `json:"orderId"`
 	Lines   []Item `json:"lines"`
+	// ExpiresAt is how long the dispatch is waited for, in the form of TimeLayout; of order.confirmed.
+	ExpiresAt string `json:"expiresAt,omitempty"`
 }
 
 // Rejection is the data of inventory.rejected.
@@ -107,6 +109,8 @@ type PaymentData struct {
 	// Amount is in minor units of Currency.
 	Amount   int64  `json:"amount"`
 	Currency string `json:"currency"`
+	// ExpiresAt is how long the payer is waited for, in the form of TimeLayout; of payment.pending.
+	ExpiresAt string `json:"expiresAt,omitempty"`
 }
 
 // PaymentRefusal is the data of payment.declined and payment.capture_refused.
@@ -129,6 +133,8 @@ type Dispatch struct {
 	OrderID        string `json:"orderId"`
 	Carrier        string `json:"carrier,omitempty"`
 	TrackingNumber string `json:"trackingNumber,omitempty"`
+	// ExpiresAt is how long the delivery is waited for, in the form of TimeLayout; of order.shipped.
+	ExpiresAt string `json:"expiresAt,omitempty"`
 }
 
 // Ending is the data of order.compensating and of the terminal events: how the order ends and why.
@@ -162,7 +168,7 @@ type CancellationRefusal struct {
 func (d Attention) Opened(before AttentionState, at time.Time) AttentionState {
 	return AttentionState{
 		Open: true, Step: d.Step, Undo: d.Undo, Count: before.Count + 1,
-		Error: d.Error, Attempts: d.Attempts, NextTry: d.nextTry(), Since: at,
+		Error: d.Error, Attempts: d.Attempts, NextTry: timeOf(d.NextTry), Since: at,
 	}
 }
 

@@ -72,7 +72,12 @@ type State struct {
 
 	ConfirmedAt time.Time `json:"confirmedAt,omitzero"`
 	ShippedAt   time.Time `json:"shippedAt,omitzero"`
-	DeliveredAt time.Time `json:"deliveredAt,omitzero"`
+	// PaymentExpiresAt, DispatchExpiresAt and DeliveryExpiresAt end the three waits, in workflow time, as the event that
+	// began each of them says; zero for an event of an older version, which does not.
+	PaymentExpiresAt  time.Time `json:"paymentExpiresAt,omitzero"`
+	DispatchExpiresAt time.Time `json:"dispatchExpiresAt,omitzero"`
+	DeliveryExpiresAt time.Time `json:"deliveryExpiresAt,omitzero"`
+	DeliveredAt       time.Time `json:"deliveredAt,omitzero"`
 
 	Decision Decision `json:"decision,omitempty"`
 	// Ending says how a compensated order ends; set when Decision is Back.
@@ -198,8 +203,10 @@ func (s *State) applyData(r event.Record) error {
 		s.Committed = true
 	case event.OrderConfirmed:
 		s.ConfirmedAt = r.Time
+		return decodeInto(r, func(d Items) { s.DispatchExpiresAt = timeOf(d.ExpiresAt) })
 	case event.OrderShipped:
 		s.ShippedAt = r.Time
+		return decodeInto(r, func(d Dispatch) { s.DeliveryExpiresAt = timeOf(d.ExpiresAt) })
 	case event.OrderFulfillmentWithdrawn:
 		s.Withdrawn = true
 	case event.OrderDelivered:
@@ -237,7 +244,9 @@ func (s *State) applyPayment(r event.Record) error {
 	switch r.Type {
 	case event.PaymentPending:
 		s.PendingSince = r.Time
-		return decodeInto(r, func(d PaymentData) { s.Payment, s.PaymentID = PaymentPending, d.PaymentID })
+		return decodeInto(r, func(d PaymentData) {
+			s.Payment, s.PaymentID, s.PaymentExpiresAt = PaymentPending, d.PaymentID, timeOf(d.ExpiresAt)
+		})
 	case event.PaymentAuthorized:
 		return decodeInto(r, func(d PaymentData) { s.Payment, s.PaymentID = PaymentAuthorized, d.PaymentID })
 	case event.PaymentDeclined:

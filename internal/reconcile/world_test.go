@@ -331,7 +331,7 @@ func (s *shop) do(state order.State, step order.Step) (e event.Entry, stuck bool
 		r, err := s.money.Authorize(ctx, p.Key("authorize"), p)
 		require.NoError(s.t, err)
 		if r.State == payment.Pending {
-			return state.PaymentPending(r.PaymentID, now), false
+			return state.PaymentPending(r.PaymentID, now, now.Add(order.DefaultTiming().PaymentPending)), false
 		}
 		if r.State == payment.Refused {
 			return state.Declined(r.PaymentID, r.Code, false, now), false

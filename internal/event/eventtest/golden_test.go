@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -55,21 +56,23 @@ type message struct {
 }
 
 // TestGoldenEventsAreUnderstood: what was written and sent once, in whatever version, is read for ever. A version has its
-// golden event from the day it is written first; the event stays when the version has a successor.
+// golden event from the day it is written first; the event stays when the version has a successor. A field that a version
+// gets later has a golden event beside that, <version>.<field>.json.
 func TestGoldenEventsAreUnderstood(t *testing.T) {
 	for _, d := range []event.Direction{event.Inbound, event.Published, event.Ledger} {
 		for _, typ := range event.Types(d) {
 			for version := 1; version <= typ.Version; version++ {
 				t.Run(typ.Name+"/"+strconv.Itoa(version), func(t *testing.T) {
-					g := read(t, typ, version)
-					if d != event.Inbound {
-						require.NotNil(t, g.Stored)
-						require.Equal(t, version, g.Stored.SchemaVersion)
-						checkStored(t, *g.Stored)
-					}
-					if d != event.Ledger {
-						require.NotNil(t, g.Message)
-						checkMessage(t, typ, g)
+					for _, g := range append(added(t, typ, version), read(t, typ, version)) {
+						if d != event.Inbound {
+							require.NotNil(t, g.Stored)
+							require.Equal(t, version, g.Stored.SchemaVersion)
+							checkStored(t, *g.Stored)
+						}
+						if d != event.Ledger {
+							require.NotNil(t, g.Message)
+							checkMessage(t, typ, g)
+						}
 					}
 				})
 			}
@@ -85,7 +88,8 @@ func TestEveryGoldenEventIsOfAVersion(t *testing.T) {
 		}
 		name, file, _ := strings.Cut(filepath.ToSlash(path), "/")
 		typ, ok := event.Find(name)
-		version, err := strconv.Atoi(strings.TrimSuffix(file, ".json"))
+		number, _, _ := strings.Cut(file, ".")
+		version, err := strconv.Atoi(number)
 		if err != nil || !ok || version < 1 || version > typ.Version {
 			return fmt.Errorf("%s is no version of a type", path)
 		}
@@ -215,7 +219,7 @@ func read(t *testing.T, typ event.Type, version int) golden {
 	file := filepath.Join("testdata", "events", typ.Name, strconv.Itoa(version)+".json")
 	raw, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) && *update && version == typ.Version {
-		raw = write(t, file, typ)
+		raw = write(t, file, typ, eventtest.Examples(t, typ.Name, typ.Version)[0])
 	} else {
 		require.NoError(t, err, "go test ./internal/event/eventtest -update writes the golden event of the newest version, and of no other")
 	}
@@ -224,10 +228,37 @@ func read(t *testing.T, typ event.Type, version int) golden {
 	return g
 }
 
-// write makes the golden event of a type's newest version, from the first example of its schema.
-func write(t *testing.T, file string, typ event.Type) []byte {
+// added returns the golden events of fields that a version got later: an example of the schema that has the field. Update
+// writes those of the fields that are named here.
+func added(t *testing.T, typ event.Type, version int) []golden {
+	var list []golden
+	for field, types := range map[string][]string{
+		"expiresAt": {event.PaymentPending, event.OrderConfirmed, event.OrderShipped},
+	} {
+		if !slices.Contains(types, typ.Name) || version != 1 {
+			continue
+		}
+		file := filepath.Join("testdata", "events", typ.Name, strconv.Itoa(version)+"."+field+".json")
+		raw, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) && *update && version == typ.Version {
+			examples := eventtest.Examples(t, typ.Name, version)
+			n := slices.IndexFunc(examples, func(e json.RawMessage) bool { return strings.Contains(string(e), `"`+field+`"`) })
+			require.GreaterOrEqual(t, n, 0, "%s shows no %s", typ.Name, field)
+			raw = write(t, file, typ, examples[n])
+		} else {
+			require.NoError(t, err)
+		}
+		var g golden
+		require.NoError(t, json.Unmarshal(raw, &g))
+		require.Contains(t, string(g.Stored.Data), `"`+field+`"`)
+		list = append(list, g)
+	}
+	return list
+}
+
+// write makes the golden event of a type's newest version.
+func write(t *testing.T, file string, typ event.Type, data json.RawMessage) []byte {
 	at := time.Date(2026, 11, 21, 19, 17, 4, 749_000_000, time.UTC)
-	data := eventtest.Examples(t, typ.Name, typ.Version)[0]
 	var g golden
 	if typ.Direction == event.Inbound {
 		body, err := json.Marshal(map[string]any{
