@@ -10,6 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/payment"
+	"github.com/ordersaga/ordersaga/internal/refunds"
 )
 
 // lateAttempts bounds how often an append goes after a tail that keeps growing.
@@ -179,7 +180,19 @@ func (l *LateMoney) Judge(ctx context.Context, in LateStepInput) (LateStepResult
 func (l *LateMoney) Refund(ctx context.Context, in LateStepInput) (LateStepResult, error) {
 	ctx = withClock(ctx, in.Now, l.Clock)
 	pay := latePayment(in)
-	if _, err := l.Gateway.Refund(ctx, pay.Key("late/"+in.Payment.ID), pay, in.Payment.Amount); err != nil {
+	key := "late/" + in.Payment.ID
+	reserved, err := refunds.Reserve(ctx, l.Log, refunds.Claim{
+		Reference: pay.OrderID, Key: key, Source: refunds.Arrived, Amount: in.Payment.Amount, Limit: in.State.Arrived(), Currency: pay.Currency,
+	}, now(ctx, l.Clock))
+	switch {
+	case err != nil:
+	case reserved.Amount != in.Payment.Amount:
+		err = fault.New(fault.Conflict, "%d of the %d that came late for order %s are reserved for other refunds",
+			in.Payment.Amount-reserved.Amount, in.Payment.Amount, pay.OrderID)
+	default:
+		_, err = l.Gateway.Refund(ctx, pay.Key(key), pay, reserved.Amount)
+	}
+	if err != nil {
 		return LateStepResult{}, toTemporal(err)
 	}
 	return l.append(ctx, in, in.State.Refunded(in.Payment, pay.Currency, now(ctx, l.Clock)))

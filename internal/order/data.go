@@ -23,6 +23,9 @@ const (
 	// own slot has the refusal.
 	SlotRefusalSettled = "capture/settled"
 	SlotEnd            = "end"
+	// SlotCapturedLate holds the capture that the undo of an authorization finds although the capture's own slot has its
+	// refusal.
+	SlotCapturedLate = "undo/authorize/captured"
 	// slotUndo, slotCancel and slotAttention are prefixes: of the undone step, of the id of the cancellation,
 	// of the count.
 	slotUndo      = "undo/"
@@ -102,7 +105,8 @@ type Rejection struct {
 	Held bool `json:"held"`
 }
 
-// PaymentData is the data of payment.pending, payment.authorized, payment.voided and payment.captured.
+// PaymentData is the data of payment.pending, payment.authorized, payment.voided, payment.captured and, in an order's stream,
+// payment.refunded.
 type PaymentData struct {
 	OrderID   string `json:"orderId"`
 	PaymentID string `json:"paymentId,omitempty"`

@@ -117,6 +117,25 @@ func (s State) Undone(step Step, at time.Time) event.Entry {
 	}
 }
 
+// RefundedCapture makes the outcome of undoing an authorization whose payment turns out to be captured: that it was captured,
+// unless the log says so already, and that amount was given back.
+func (s State) RefundedCapture(paymentID string, amount int64, at time.Time) []event.Entry {
+	var entries []event.Entry
+	switch s.Capture {
+	case "":
+		entries = append(entries, s.Captured(paymentID, at))
+	case CaptureRefused:
+		entries = append(entries, s.entry(SlotCapturedLate, event.PaymentCaptured, at, s.paymentData(paymentID)))
+	}
+	d := s.paymentData(paymentID)
+	d.Amount = amount
+	refunded := s.entry(UndoSlot(StepAuthorize), event.PaymentRefunded, at, d)
+	if len(entries) > 0 {
+		refunded.CausationID = entries[0].ID
+	}
+	return append(entries, refunded)
+}
+
 // CommittedStock makes the outcome of committing the reservation.
 func (s State) CommittedStock(at time.Time) event.Entry {
 	return s.entry(SlotCommit, event.InventoryCommitted, at, s.items())

@@ -332,6 +332,9 @@ func (s State) stuck(f Facts) bool {
 	return !s.settled(s.Attention.Step, s.Attention.Undo)
 }
 
+// IsUndone reports whether a step that is to be undone was, or an operator has decided about it instead.
+func (s State) IsUndone(step Step) bool { return s.settled(step, true) }
+
 // settled reports whether something that must come about has: by itself, by hand, or because it is not wanted any more.
 func (s State) settled(step Step, undo bool) bool {
 	if _, byHand := s.byHand(step, undo); byHand {

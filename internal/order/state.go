@@ -87,8 +87,10 @@ type State struct {
 
 	Withdrawn bool `json:"withdrawn,omitempty"`
 	Voided    bool `json:"voided,omitempty"`
-	Released  bool `json:"released,omitempty"`
-	Ended     bool `json:"ended,omitempty"`
+	// Refunded tells that the money had been captured when the authorization was undone, and was given back.
+	Refunded bool `json:"refunded,omitempty"`
+	Released bool `json:"released,omitempty"`
+	Ended    bool `json:"ended,omitempty"`
 
 	// AtLarge tells that goods were dispatched although the order is being undone: it does not end before somebody
 	// has looked.
@@ -253,6 +255,8 @@ func (s *State) applyPayment(r event.Record) error {
 		return decodeInto(r, func(d PaymentRefusal) { s.Payment, s.PaymentReason = PaymentDeclined, d.Reason })
 	case event.PaymentVoided:
 		s.Voided = true
+	case event.PaymentRefunded:
+		s.Voided, s.Refunded = true, true
 	case event.PaymentCaptured:
 		s.Capture = CaptureDone
 	case event.PaymentCaptureRefused:
