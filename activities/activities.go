@@ -104,6 +104,8 @@ type StepInput struct {
 	Entries []event.Entry `json:"entries,omitempty"`
 	// Hint is what the bus said of a pending payment; for Lookup.
 	Hint *order.PaymentHint `json:"hint,omitempty"`
+	// Now is the workflow's time at which the step was asked for. Runs of older versions do not say it.
+	Now time.Time `json:"now,omitzero"`
 }
 
 // StepResult is what every step answers.
@@ -129,6 +131,8 @@ type OpenInput struct {
 	Order         order.Order `json:"order"`
 	CorrelationID string      `json:"correlationId,omitempty"`
 	CausationID   string      `json:"causationId,omitempty"`
+	// Now is the workflow's time, as in StepInput.
+	Now time.Time `json:"now,omitzero"`
 }
 
 // OpenResult is the stream as it stands, and the settings of the worker that opened it: a run keeps them, so
@@ -158,7 +162,8 @@ type Recorder struct {
 	Log       Log
 	Publisher Publisher
 	ReadModel ReadModel
-	// Clock tells the time of events.
+	// Clock is the worker's clock. It measures how long a step has taken so far, and tells the time of events only for
+	// inputs that do not have the workflow's time.
 	Clock  func() time.Time
 	Logger *slog.Logger
 }

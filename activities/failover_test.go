@@ -46,7 +46,7 @@ func TestMessagesSurviveAFailover(t *testing.T) {
 	box := sealed.NewBox(sealedtest.NewKeys())
 	profile, err := box.Seal(t.Context(), "c-7", []byte(`{"email":"a@example.org","username":"A"}`))
 	require.NoError(t, err)
-	_, err = activities.Register(t.Context(), log, customer.Registration{ID: "r-1", CustomerID: "c-7", OccurredAt: now, Profile: profile}, now)
+	_, _, err = activities.Register(t.Context(), log, customer.Registration{ID: "r-1", CustomerID: "c-7", OccurredAt: now, Profile: profile}, now)
 	require.NoError(t, err)
 	notices := &activities.Notices{
 		Log: log, Profiles: box, Notifier: mute{}, Window: time.Hour, Clock: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler),

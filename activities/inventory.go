@@ -23,7 +23,7 @@ func (i *Inventory) Reserve(ctx context.Context, in StepInput) (StepResult, erro
 		if err != nil || slices.Contains(effects, order.Undone) {
 			return nil, err
 		}
-		return []event.Entry{in.State.Reserved(outcomes, i.Clock())}, nil
+		return []event.Entry{in.State.Reserved(outcomes, i.now(ctx))}, nil
 	})
 }
 
@@ -36,8 +36,8 @@ func (i *Inventory) Find(ctx context.Context, in StepInput) (StepResult, error) 
 	if err != nil || slices.Contains(effects, order.Undone) || slices.Contains(effects, "") {
 		return StepResult{}, toTemporal(err)
 	}
-	return i.step(ctx, in, func(context.Context) ([]event.Entry, error) {
-		return []event.Entry{in.State.Reserved(outcomes, i.Clock())}, nil
+	return i.step(ctx, in, func(ctx context.Context) ([]event.Entry, error) {
+		return []event.Entry{in.State.Reserved(outcomes, i.now(ctx))}, nil
 	})
 }
 
@@ -70,7 +70,7 @@ func (i *Inventory) Release(ctx context.Context, in StepInput) (StepResult, erro
 		if err != nil {
 			return nil, err
 		}
-		return []event.Entry{in.State.Undone(order.StepReserve, i.Clock())}, nil
+		return []event.Entry{in.State.Undone(order.StepReserve, i.now(ctx))}, nil
 	})
 }
 
@@ -83,7 +83,7 @@ func (i *Inventory) Commit(ctx context.Context, in StepInput) (StepResult, error
 		if err != nil {
 			return nil, err
 		}
-		return []event.Entry{in.State.CommittedStock(i.Clock())}, nil
+		return []event.Entry{in.State.CommittedStock(i.now(ctx))}, nil
 	})
 }
 

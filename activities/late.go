@@ -11,6 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/payment"
+	"github.com/ordersaga/ordersaga/internal/refunds"
 )
 
 // lateAttempts bounds how often an append goes after a tail that keeps growing.
@@ -36,6 +37,8 @@ type LateInput struct {
 	Handled bool `json:"handled,omitempty"`
 	// Unsettled has what stands in the late stream looked at, too.
 	Unsettled bool `json:"unsettled,omitempty"`
+	// Now is the workflow's time, as in StepInput.
+	Now time.Time `json:"now,omitzero"`
 }
 
 // LateResult says what the verdicts came to.
@@ -46,11 +49,12 @@ type LateResult struct {
 
 // Late writes the verdicts on late events.
 func (o *Outcomes) Late(ctx context.Context, in LateInput) (LateResult, error) {
+	ctx = withClock(ctx, in.Now, o.Clock)
 	var result LateResult
 	for _, e := range in.Events {
 		v := late.Verdict{ID: e.ID, OrderID: in.OrderID, EventID: e.EventID, Type: e.Type, Identity: e.Identity,
 			Status: in.Status, Handled: in.Handled}
-		if err := WriteVerdict(ctx, o.Log, v, in.CorrelationID, o.Clock()); err != nil {
+		if err := WriteVerdict(ctx, o.Log, v, in.CorrelationID, o.now(ctx)); err != nil {
 			return LateResult{}, toTemporal(err)
 		}
 		result.Consequential = result.Consequential || v.Consequential()
@@ -111,6 +115,8 @@ type LateStepInput struct {
 	Payment late.Matter `json:"payment,omitzero"`
 	// Entry is what to append; for Record.
 	Entry event.Entry `json:"entry,omitzero"`
+	// Now is the workflow's time, as in StepInput.
+	Now time.Time `json:"now,omitzero"`
 }
 
 // LateStepResult is what every step of the late saga answers.
@@ -137,7 +143,7 @@ type LateMoney struct {
 	Desk    LateDesk
 	// Patience is how long a step may be stuck before somebody is asked to look.
 	Patience time.Duration
-	// Clock tells the time of events.
+	// Clock is the worker's clock, as in Recorder.
 	Clock func() time.Time
 }
 
@@ -173,6 +179,7 @@ func (l *LateMoney) Record(ctx context.Context, in LateStepInput) (LateStepResul
 
 // Judge asks the gateway whether money has arrived.
 func (l *LateMoney) Judge(ctx context.Context, in LateStepInput) (LateStepResult, error) {
+	ctx = withClock(ctx, in.Now, l.Clock)
 	pay := latePayment(in)
 	if settler, ok := l.Gateway.(payment.Settler); ok {
 		if err := settler.Settle(ctx, pay, true, ""); err != nil {
@@ -184,16 +191,29 @@ func (l *LateMoney) Judge(ctx context.Context, in LateStepInput) (LateStepResult
 		return LateStepResult{}, toTemporal(err)
 	}
 	due := in.State.Due(found.Arrived, pay.Amount)
-	return l.append(ctx, in, in.State.Judged(in.Payment, found.PaymentID, pay.Currency, due, l.Clock()))
+	return l.append(ctx, in, in.State.Judged(in.Payment, found.PaymentID, pay.Currency, due, now(ctx, l.Clock)))
 }
 
 // Refund gives back the money that has arrived.
 func (l *LateMoney) Refund(ctx context.Context, in LateStepInput) (LateStepResult, error) {
+	ctx = withClock(ctx, in.Now, l.Clock)
 	pay := latePayment(in)
-	if _, err := l.Gateway.Refund(ctx, pay.Key("late/"+in.Payment.ID), pay, in.Payment.Amount); err != nil {
+	key := "late/" + in.Payment.ID
+	reserved, err := refunds.Reserve(ctx, l.Log, refunds.Claim{
+		Reference: pay.OrderID, Key: key, Source: refunds.Arrived, Amount: in.Payment.Amount, Limit: in.State.Arrived(), Currency: pay.Currency,
+	}, now(ctx, l.Clock))
+	switch {
+	case err != nil:
+	case reserved.Amount != in.Payment.Amount:
+		err = fault.New(fault.Conflict, "%d of the %d that came late for order %s are reserved for other refunds",
+			in.Payment.Amount-reserved.Amount, in.Payment.Amount, pay.OrderID)
+	default:
+		_, err = l.Gateway.Refund(ctx, pay.Key(key), pay, reserved.Amount)
+	}
+	if err != nil {
 		return LateStepResult{}, toTemporal(err)
 	}
-	return l.append(ctx, in, in.State.Refunded(in.Payment, pay.Currency, l.Clock()))
+	return l.append(ctx, in, in.State.Refunded(in.Payment, pay.Currency, now(ctx, l.Clock)))
 }
 
 func (l *LateMoney) append(ctx context.Context, in LateStepInput, entry event.Entry) (LateStepResult, error) {

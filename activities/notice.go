@@ -24,6 +24,8 @@ type NoticeStepInput struct {
 	State notice.State `json:"state"`
 	// Entry is what to append; for Record.
 	Entry event.Entry `json:"entry,omitzero"`
+	// Now is the workflow's time, as in StepInput.
+	Now time.Time `json:"now,omitzero"`
 }
 
 // NoticeStepResult is what every step of a notice's saga answers. No personal data is in it.
@@ -55,13 +57,14 @@ type Notices struct {
 	Notifier  notify.Notifier
 	// Window is for how long after an event its message is of use.
 	Window time.Duration
-	// Clock tells the time of events.
+	// Clock is the worker's clock, as in Recorder.
 	Clock  func() time.Time
 	Logger *slog.Logger
 }
 
 // Open reads a notice's stream; when it is empty, it finds out how it begins.
 func (n *Notices) Open(ctx context.Context, in NoticeStepInput) (NoticeStepResult, error) {
+	ctx = withClock(ctx, in.Now, n.Clock)
 	tail, err := n.Log.Read(ctx, event.NoticeStream(in.State.ID()), in.State.Head.Version, 0)
 	if err != nil || len(tail) > 0 || in.State.Requested() {
 		return NoticeStepResult{Tail: tail}, toTemporal(err)
@@ -112,7 +115,7 @@ func (n *Notices) request(ctx context.Context, s notice.Subject) (*event.Entry, 
 	if s.OrderID == "" {
 		correlationID, causationID, happened = known.CorrelationID, known.LastEventID, known.UpdatedAt
 	}
-	now, until := n.Clock(), happened.Add(n.Window)
+	now, until := now(ctx, n.Clock), happened.Add(n.Window)
 	if !now.Before(until) {
 		// Events of old orders are published again when their runs are made up for: that is no news.
 		return nil, nil
@@ -158,9 +161,10 @@ func (n *Notices) Send(ctx context.Context, in NoticeStepInput) (NoticeStepResul
 	if n.Notifier == nil {
 		return NoticeStepResult{}, toTemporal(fault.New(fault.Unavailable, "this worker does not send notifications"))
 	}
+	ctx = withClock(ctx, in.Now, n.Clock)
 	message, reason, err := n.message(ctx, in.State)
 	switch {
-	case !n.Clock().Before(in.State.Until):
+	case !now(ctx, n.Clock).Before(in.State.Until):
 		// It waited for somebody who sends until nobody wants to know any more.
 		return NoticeStepResult{Answer: &notice.Answer{Outcome: notice.GivenUp, Reason: notice.ReasonDeadline}}, nil
 	case err != nil:
@@ -170,7 +174,7 @@ func (n *Notices) Send(ctx context.Context, in NoticeStepInput) (NoticeStepResul
 	}
 	info := activity.GetInfo(ctx)
 	token := info.WorkflowExecution.RunID + "/" + info.ActivityID + "/" + strconv.Itoa(int(info.Attempt))
-	tail, err := n.intend(ctx, in.State, in.State.Intent(token, n.Clock()))
+	tail, err := n.intend(ctx, in.State, in.State.Intent(token, now(ctx, n.Clock)))
 	if err != nil && !lost(err) {
 		return NoticeStepResult{}, toTemporal(err)
 	}

@@ -11,7 +11,8 @@ import (
 // Open appends order.accepted, or finds that the stream has it already, and returns the whole stream: a run
 // starts from what the log knows.
 func (o *Outcomes) Open(ctx context.Context, in OpenInput) (OpenResult, error) {
-	accept := order.Accept(in.Order, in.CorrelationID, in.CausationID, o.Clock())
+	ctx = withClock(ctx, in.Now, o.Clock)
+	accept := order.Accept(in.Order, in.CorrelationID, in.CausationID, o.now(ctx))
 	_, tail, err := o.Log.Append(ctx, event.OrderStream(in.Order.ID), event.Head{}, []event.Entry{accept})
 	if err != nil && !lost(err) {
 		return OpenResult{}, toTemporal(err)

@@ -21,6 +21,7 @@ type effect func(ctx context.Context) ([]event.Entry, error)
 
 // step does an effect, records its outcome, and publishes earlier records meanwhile.
 func (r *Recorder) step(ctx context.Context, in StepInput, do effect) (StepResult, error) {
+	ctx = withClock(ctx, in.Now, r.Clock)
 	published := r.publishMeanwhile(ctx, in.Unpublished)
 	entries, err := do(ctx)
 	var result StepResult
@@ -46,7 +47,7 @@ func (r *Recorder) record(ctx context.Context, in StepInput, entries []event.Ent
 		}
 		return StepResult{Tail: tail}, err
 	}
-	entries, err := r.withDecisions(in, entries)
+	entries, err := r.withDecisions(in, entries, r.now(ctx))
 	if err != nil {
 		return StepResult{}, err
 	}
@@ -61,7 +62,7 @@ func (r *Recorder) record(ctx context.Context, in StepInput, entries []event.Ent
 }
 
 // withDecisions adds the decisions that follow from the outcome, where the step may decide.
-func (r *Recorder) withDecisions(in StepInput, entries []event.Entry) ([]event.Entry, error) {
+func (r *Recorder) withDecisions(in StepInput, entries []event.Entry, now time.Time) ([]event.Entry, error) {
 	s := in.State
 	for _, e := range entries {
 		next, err := s.Fold([]event.Record{{
@@ -75,7 +76,7 @@ func (r *Recorder) withDecisions(in StepInput, entries []event.Entry) ([]event.E
 	if !in.Inline && s.Decision == "" {
 		return entries, nil
 	}
-	for _, e := range order.Decisions(s, order.Facts{}, r.Clock(), in.Timing) {
+	for _, e := range order.Decisions(s, order.Facts{}, now, in.Timing) {
 		if e.Type == event.OrderNeedsAttention {
 			// The run knows more: it may have heard already what somebody would be asked to find out.
 			break

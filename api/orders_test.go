@@ -62,6 +62,30 @@ func TestGetOrderAsItStood(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, f.do(http.MethodGet, "/v1/orders/o-3?at=2026-11-21T18:29:00Z", "").status)
 }
 
+// The clock of the fixture's API is behind the one that timed the order.
+func TestGetOrderFromTheFutureOfTheClock(t *testing.T) {
+	for _, ahead := range []time.Duration{time.Millisecond, time.Minute, 45 * time.Minute} {
+		f := newFixture(t)
+		entries := timeline("o-1")
+		for i := range entries {
+			entries[i].Time = entries[i].Time.Add(ahead)
+		}
+		f.append("o-1", entries...)
+		f.sagas.placed["o-2"] = sagaclient.Placement{Order: placedOrder("o-2"), CorrelationID: "correlation-1"}
+		f.sagas.ahead = ahead
+		for _, when := range []string{"now", "2026-11-21T18:30:00Z", "2026-11-21T18:29:55Z"} {
+			require.Equal(t, "completed", f.do(http.MethodGet, "/v1/orders/o-1?at="+when, "").resource(t).Status, "%s, %s", ahead, when)
+			require.Equal(t, "accepted", f.do(http.MethodGet, "/v1/orders/o-2?at="+when, "").resource(t).Status, "%s, %s", ahead, when)
+		}
+		for _, id := range []string{"o-1", "o-2"} {
+			require.Equal(t, http.StatusNotFound, f.do(http.MethodGet, "/v1/orders/"+id+"?at=2026-11-21T18:29:00Z", "").status)
+		}
+		require.Equal(t, http.StatusNotFound, f.do(http.MethodGet, "/v1/orders/o-3?at=now", "").status)
+	}
+	f := newFixture(t)
+	require.Equal(t, http.StatusUnprocessableEntity, f.do(http.MethodGet, "/v1/orders/o-1?at=now&at=now", "").status)
+}
+
 func TestListOrders(t *testing.T) {
 	f := newFixture(t)
 	state := order.State{Order: placedOrder("o-1"), Status: order.StatusFailed, Reason: "payment_timeout", CreatedAt: at,

@@ -362,15 +362,16 @@ func TestAMessageThatNobodySentInTimeIsNotSent(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.completes()
-	var late atomic.Bool
+	var sending, asked atomic.Bool
 	p.env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
 		if info.ActivityType.Name == activities.NameNoticeSend {
-			late.Store(true)
+			sending.Store(true)
 		}
 	})
 	n := p.notices()
 	n.Clock = func() time.Time {
-		if late.Load() {
+		// The process stands still between the beginning of the attempt and the check.
+		if sending.Load() && asked.Swap(true) {
 			return p.env.Now().Add(2 * n.Window)
 		}
 		return p.env.Now()

@@ -92,7 +92,7 @@ func (r *orderRun) GiveUp(a saga.Action, in activities.StepInput, cause error) {
 		r.facts.GivenUp = order.Step(a.Step)
 	case in.Hint == nil:
 		r.facts.LookedUp = true
-	case !workflow.Now(r.ctx).Before(r.state.PendingSince.Add(r.timing.PaymentPending)):
+	case !workflow.Now(r.ctx).Before(r.state.PaymentDeadline(r.timing)):
 		// Nobody waits for the payer any more. If the order is undone, what was said is late.
 		r.keep(in.Hint)
 	case saga.Retryable(cause) && (r.facts.Hint == nil || in.Hint.Succeeded):
@@ -164,7 +164,7 @@ func (r *orderRun) Close() error {
 
 // stepInput is what every step gets.
 func (r *orderRun) stepInput() activities.StepInput {
-	in := activities.StepInput{State: r.state, Timing: r.timing}
+	in := activities.StepInput{State: r.state, Timing: r.timing, Now: workflow.Now(r.ctx)}
 	if !r.outbox.pending {
 		in.Unpublished = r.outbox.unpublished
 	}

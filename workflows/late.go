@@ -160,7 +160,7 @@ func (r *lateRun) Record() error {
 }
 
 func (r *lateRun) input() activities.LateStepInput {
-	return activities.LateStepInput{State: r.state, Order: r.order}
+	return activities.LateStepInput{State: r.state, Order: r.order, Now: workflow.Now(r.ctx)}
 }
 
 // Input is the payment that the step is about.

@@ -88,7 +88,7 @@ var _ saga.Flow[activities.NoticeStepInput, activities.NoticeStepResult] = (*not
 
 // open reads the stream, and begins it when there is somebody to be told.
 func (r *noticeRun) open() error {
-	result, err := saga.UntilDone(r.ctx, callNoticeOpen, activities.NoticeStepInput{State: r.state}, r.Idle)
+	result, err := saga.UntilDone(r.ctx, callNoticeOpen, activities.NoticeStepInput{State: r.state, Now: workflow.Now(r.ctx)}, r.Idle)
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (r *noticeRun) Record() error {
 
 // Input is the message as far as it is folded.
 func (r *noticeRun) Input(saga.Action, bool) activities.NoticeStepInput {
-	return activities.NoticeStepInput{State: r.state}
+	return activities.NoticeStepInput{State: r.state, Now: workflow.Now(r.ctx)}
 }
 
 // Durable returns the same input: nothing of it is for an inline step only.

@@ -112,7 +112,7 @@ func (r *orderRun) run() (OrderResult, error) {
 
 // open appends order.accepted, or finds the stream as another run left it.
 func (r *orderRun) open() error {
-	in := activities.OpenInput{Order: r.in.Order, CorrelationID: r.in.CorrelationID, CausationID: r.in.CausationID}
+	in := activities.OpenInput{Order: r.in.Order, CorrelationID: r.in.CorrelationID, CausationID: r.in.CausationID, Now: workflow.Now(r.ctx)}
 	result, err := saga.UntilDone(r.ctx, callOpen, in, r.show)
 	if err != nil {
 		return err

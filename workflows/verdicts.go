@@ -19,7 +19,7 @@ func (r *orderRun) judgeLate() error {
 	for r.TakeIn(); len(r.late) > 0 || r.unsettled; r.TakeIn() {
 		in := activities.LateInput{
 			OrderID: r.state.Order.ID, Status: r.state.Status, CorrelationID: r.state.CorrelationID, Events: r.late,
-			Handled: r.state.AtLarge, Unsettled: r.unsettled,
+			Handled: r.state.AtLarge, Unsettled: r.unsettled, Now: workflow.Now(r.ctx),
 		}
 		r.late, r.unsettled = nil, false
 		result, err := saga.UntilDone(r.ctx, callLate, in, r.show)

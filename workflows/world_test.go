@@ -34,6 +34,8 @@ type world struct {
 	list    *list
 	desk    *lateDesk
 	timing  order.Timing
+	// skew is by how much the workers' clocks differ from the workflow's.
+	skew time.Duration
 	// inlinePayment tells that the gateway is fast.
 	inlinePayment bool
 	// resume is what an earlier run hands on.
@@ -56,7 +58,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) run(o order.Order, before ...func()) workflows.OrderResult {
 	w.t.Helper()
 	recorder := &activities.Recorder{
-		Log: w.log, Publisher: w.bus, ReadModel: w.list, Clock: w.env.Now, Logger: slog.New(slog.DiscardHandler),
+		Log: w.log, Publisher: w.bus, ReadModel: w.list, Clock: w.clock, Logger: slog.New(slog.DiscardHandler),
 	}
 	workers.RegisterWorkflows(w.env)
 	workers.RegisterActivities(w.env,
@@ -75,9 +77,12 @@ func (w *world) run(o order.Order, before ...func()) workflows.OrderResult {
 	return result
 }
 
+// clock is what the workers take for the time.
+func (w *world) clock() time.Time { return w.env.Now().Add(w.skew) }
+
 // lateMoney are the activities of the late saga.
 func (w *world) lateMoney(g payment.Gateway) *activities.LateMoney {
-	return &activities.LateMoney{Log: w.log, Gateway: g, Desk: w.desk, Patience: w.timing.Attention, Clock: w.env.Now}
+	return &activities.LateMoney{Log: w.log, Gateway: g, Desk: w.desk, Patience: w.timing.Attention, Clock: w.clock}
 }
 
 // timeline lists the types of the order's events.

@@ -56,6 +56,7 @@ const (
 	OrderStepRetried          = "order.step_retried"
 	OrderStepSkipped          = "order.step_skipped"
 	OrderStepSubstituted      = "order.step_substituted"
+	PaymentRefunded           = "payment.refunded"
 
 	CustomerRegistered      = "customer.registered"
 	CustomerProfileUpdated  = "customer.profile_updated"
@@ -81,13 +82,15 @@ const (
 	ChargeFenced         = "charge.fenced"
 	ChargeCaptured       = "charge.captured"
 	ChargeCaptureRefused = "charge.capture_refused"
+	ChargeCaptureDelayed = "charge.capture_delayed"
 	ChargeVoided         = "charge.voided"
 	ChargeArrived        = "charge.arrived"
 	ChargeRefunded       = "charge.refunded"
 
 	PaymentArrivedLate    = "payment.arrived_late"
 	PaymentNothingArrived = "payment.nothing_arrived"
-	PaymentRefunded       = "payment.refunded"
+
+	RefundsReserved = "refunds.reserved"
 
 	EventLate = "event.late"
 
@@ -119,6 +122,7 @@ const (
 	ProducerLateSaga  = "what settles late events"
 	ProducerStock     = "the stock ledger"
 	ProducerSimulator = "the payment simulator"
+	ProducerRefunds   = "the refund ledger"
 	ProducerReconcile = "`ordersaga reconcile`"
 	ProducerKeeper    = "the keeper of dead letters"
 	ProducerUsers     = "the service that customers register with"
@@ -184,7 +188,8 @@ var catalog = []Type{
 		Meaning: "No line of the order holds stock, and none ever will."},
 	{Name: InventoryCommitted, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
 		Meaning: "The reserved stock has left for good."},
-	{Name: PaymentPending, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "The payment waits for its payer."},
+	{Name: PaymentPending, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"expiresAt"},
+		Meaning: "The payment waits for its payer."},
 	{Name: PaymentAuthorized, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"eventIdentity"},
 		Meaning: "The money is set aside."},
 	{Name: PaymentDeclined, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"code", "eventIdentity"},
@@ -194,9 +199,10 @@ var catalog = []Type{
 	{Name: PaymentCaptured, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "The money is taken."},
 	{Name: PaymentCaptureRefused, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"code"},
 		Meaning: "The gateway definitely refused to take the money."},
-	{Name: OrderConfirmed, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
+	{Name: OrderConfirmed, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"expiresAt"},
 		Meaning: "The warehouse is asked to dispatch the goods."},
-	{Name: OrderShipped, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"carrier", "trackingNumber", "eventIdentity"},
+	{Name: OrderShipped, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
+		Detail:  []string{"carrier", "trackingNumber", "expiresAt", "eventIdentity"},
 		Meaning: "The goods are on their way."},
 	{Name: OrderFulfillmentWithdrawn, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
 		Meaning: "The warehouse is asked not to dispatch the goods."},
@@ -226,6 +232,8 @@ var catalog = []Type{
 		Meaning: "An operator decided that the order goes on without a stuck step."},
 	{Name: OrderStepSubstituted, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"note"},
 		Meaning: "An operator did by other means what a stuck step should have done."},
+	{Name: PaymentRefunded, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
+		Meaning: "Money was given back: what came late, in a late stream; in an order's stream what was captured although the order is undone."},
 
 	{Name: StockAdded, Version: 1, Direction: Ledger, Producer: ProducerStock, Detail: []string{"onHand", "reserved"},
 		Meaning: "Goods came in."},
@@ -254,6 +262,8 @@ var catalog = []Type{
 	{Name: ChargeCaptured, Version: 1, Direction: Ledger, Producer: ProducerSimulator, Meaning: "Simulator: the money was taken."},
 	{Name: ChargeCaptureRefused, Version: 1, Direction: Ledger, Producer: ProducerSimulator,
 		Meaning: "Simulator: the capture was refused."},
+	{Name: ChargeCaptureDelayed, Version: 1, Direction: Ledger, Producer: ProducerSimulator,
+		Meaning: "Simulator: the capture timed out; it happens after the next look-up."},
 	{Name: ChargeVoided, Version: 1, Direction: Ledger, Producer: ProducerSimulator,
 		Meaning: "Simulator: the authorization was given back."},
 	{Name: ChargeArrived, Version: 1, Direction: Ledger, Producer: ProducerSimulator,
@@ -265,7 +275,8 @@ var catalog = []Type{
 		Meaning: "Money came after its order had ended; it is given back."},
 	{Name: PaymentNothingArrived, Version: 1, Direction: Ledger, Producer: ProducerLateSaga,
 		Meaning: "Somebody said that a payment had succeeded after its order had ended; the gateway knows of no money."},
-	{Name: PaymentRefunded, Version: 1, Direction: Ledger, Producer: ProducerLateSaga, Meaning: "Money that came late was given back."},
+	{Name: RefundsReserved, Version: 1, Direction: Ledger, Producer: ProducerRefunds,
+		Meaning: "Money of a payment is about to be given back: no other refund may give it back, too."},
 	{Name: EventLate, Version: 1, Direction: Ledger, Producer: ProducerLateSaga, Detail: []string{"detail"},
 		Meaning: "The verdict on an event that came after its order had ended."},
 
@@ -342,6 +353,7 @@ const (
 	orderPrefix     = "order-"
 	stockPrefix     = "sku-"
 	paymentPrefix   = "payment-"
+	refundsPrefix   = "refunds-"
 	latePrefix      = "late-"
 	reconcilePrefix = "reconcile-"
 	deadPrefix      = "dead-"
@@ -357,6 +369,14 @@ func StockStream(sku string) string { return stockPrefix + sku }
 
 // PaymentStream names the payment simulator's ledger of an order.
 func PaymentStream(orderID string) string { return paymentPrefix + orderID }
+
+// RefundsStream names the refund ledger of a payment.
+func RefundsStream(reference string) string { return refundsPrefix + reference }
+
+// RefundsReferenceOf returns the reference of the payment that a refund ledger is about.
+func RefundsReferenceOf(stream string) (string, bool) {
+	return strings.CutPrefix(stream, refundsPrefix)
+}
 
 // LateStream names the verdicts on events that came after an order had ended.
 func LateStream(orderID string) string { return latePrefix + orderID }

@@ -277,6 +277,15 @@ func (s State) entry(slot, eventType string, at time.Time, data any) event.Entry
 	return event.New(event.LateStream(s.OrderID), slot, eventType, s.OrderID, at, data).CausedBy(s.CorrelationID, s.LastEventID)
 }
 
+// Arrived is how much money has arrived in all, as far as the gateway was asked.
+func (s State) Arrived() int64 {
+	total := int64(0)
+	for _, p := range s.Payments {
+		total += p.Amount
+	}
+	return total
+}
+
 // Due is what is to be given back of the money that the gateway says is there. What an operator has looked after is not
 // given back a second time: the gateway does not know that it was. Total is what a payment comes to whose amount nobody
 // has asked the gateway about.

@@ -23,6 +23,9 @@ const (
 	// own slot has the refusal.
 	SlotRefusalSettled = "capture/settled"
 	SlotEnd            = "end"
+	// SlotCapturedLate holds the capture that the undo of an authorization finds although the capture's own slot has its
+	// refusal.
+	SlotCapturedLate = "undo/authorize/captured"
 	// slotUndo, slotCancel and slotAttention are prefixes: of the undone step, of the id of the cancellation,
 	// of the count.
 	slotUndo      = "undo/"
@@ -85,10 +88,12 @@ type LineOutcome struct {
 	Available int64 `json:"available"`
 }
 
-// Items is the data of inventory.reserved, inventory.released and inventory.committed.
+// Items is the data of inventory.reserved, inventory.released, inventory.committed and order.confirmed.
 type Items struct {
 	OrderID string `json:"orderId"`
 	Lines   []Item `json:"lines"`
+	// ExpiresAt is how long the dispatch is waited for, in the form of TimeLayout; of order.confirmed.
+	ExpiresAt string `json:"expiresAt,omitempty"`
 }
 
 // Rejection is the data of inventory.rejected.
@@ -100,7 +105,8 @@ type Rejection struct {
 	Held bool `json:"held"`
 }
 
-// PaymentData is the data of payment.pending, payment.authorized, payment.voided and payment.captured.
+// PaymentData is the data of payment.pending, payment.authorized, payment.voided, payment.captured and, in an order's stream,
+// payment.refunded.
 type PaymentData struct {
 	OrderID   string `json:"orderId"`
 	PaymentID string `json:"paymentId,omitempty"`
@@ -109,6 +115,8 @@ type PaymentData struct {
 	Currency string `json:"currency"`
 	// EventIdentity names the event of the bus that caused this one, if one did: its source, type, subject, id and content.
 	EventIdentity string `json:"eventIdentity,omitempty"`
+	// ExpiresAt is how long the payer is waited for, in the form of TimeLayout; of payment.pending.
+	ExpiresAt string `json:"expiresAt,omitempty"`
 }
 
 // PaymentRefusal is the data of payment.declined and payment.capture_refused.
@@ -135,6 +143,8 @@ type Dispatch struct {
 	TrackingNumber string `json:"trackingNumber,omitempty"`
 	// EventIdentity names the event of the bus that caused this one, if one did: its source, type, subject, id and content.
 	EventIdentity string `json:"eventIdentity,omitempty"`
+	// ExpiresAt is how long the delivery is waited for, in the form of TimeLayout; of order.shipped.
+	ExpiresAt string `json:"expiresAt,omitempty"`
 }
 
 // Ending is the data of order.compensating and of the terminal events: how the order ends and why.
@@ -170,7 +180,7 @@ type CancellationRefusal struct {
 func (d Attention) Opened(before AttentionState, at time.Time) AttentionState {
 	return AttentionState{
 		Open: true, Step: d.Step, Undo: d.Undo, Count: before.Count + 1,
-		Error: d.Error, Attempts: d.Attempts, NextTry: d.nextTry(), Since: at,
+		Error: d.Error, Attempts: d.Attempts, NextTry: timeOf(d.NextTry), Since: at,
 	}
 }
 

@@ -92,9 +92,18 @@ func (s State) Reserved(lines []LineOutcome, at time.Time) event.Entry {
 	return s.entry(SlotReserve, event.InventoryRejected, at, d)
 }
 
-// PaymentPending makes the interim outcome of an authorization that waits for its payer.
-func (s State) PaymentPending(paymentID string, at time.Time) event.Entry {
-	return s.entry(SlotPending, event.PaymentPending, at, s.paymentData(paymentID))
+// PaymentPending makes the interim outcome of an authorization that waits for its payer, until expiresAt.
+func (s State) PaymentPending(paymentID string, at, expiresAt time.Time) event.Entry {
+	d := s.paymentData(paymentID)
+	d.ExpiresAt = timeText(expiresAt)
+	return s.entry(SlotPending, event.PaymentPending, at, d)
+}
+
+// confirmed asks the warehouse for the goods, and waits for their dispatch until expiresAt.
+func (s State) confirmed(at, expiresAt time.Time) event.Entry {
+	d := s.items()
+	d.ExpiresAt = timeText(expiresAt)
+	return s.entry(SlotConfirm, event.OrderConfirmed, at, d)
 }
 
 // Authorized makes the outcome of an authorization that stands.
@@ -137,6 +146,25 @@ func (s State) Undone(step Step, at time.Time) event.Entry {
 	}
 }
 
+// RefundedCapture makes the outcome of undoing an authorization whose payment turns out to be captured: that it was captured,
+// unless the log says so already, and that amount was given back.
+func (s State) RefundedCapture(paymentID string, amount int64, at time.Time) []event.Entry {
+	var entries []event.Entry
+	switch s.Capture {
+	case "":
+		entries = append(entries, s.Captured(paymentID, at))
+	case CaptureRefused:
+		entries = append(entries, s.entry(SlotCapturedLate, event.PaymentCaptured, at, s.paymentData(paymentID)))
+	}
+	d := s.paymentData(paymentID)
+	d.Amount = amount
+	refunded := s.entry(UndoSlot(StepAuthorize), event.PaymentRefunded, at, d)
+	if len(entries) > 0 {
+		refunded.CausationID = entries[0].ID
+	}
+	return append(entries, refunded)
+}
+
 // CommittedStock makes the outcome of committing the reservation.
 func (s State) CommittedStock(at time.Time) event.Entry {
 	return s.entry(SlotCommit, event.InventoryCommitted, at, s.items())
@@ -172,9 +200,7 @@ func (s State) refused(c Cancellation, at time.Time) event.Entry {
 // NewAttention makes the data of order.needs_attention.
 func NewAttention(orderID string, f Stuck) Attention {
 	d := Attention{OrderID: orderID, Step: f.Step, Undo: f.Undo, Error: text(f.Error), Attempts: f.Attempts}
-	if !f.NextTry.IsZero() {
-		d.NextTry = f.NextTry.UTC().Format(nextTryLayout)
-	}
+	d.NextTry = timeText(f.NextTry)
 	return d
 }
 
@@ -183,12 +209,20 @@ func (s State) attention(f Stuck, at time.Time) event.Entry {
 	return s.entry(slotAttention+strconv.Itoa(s.Attention.Count+1), event.OrderNeedsAttention, at, NewAttention(s.Order.ID, f))
 }
 
-// nextTryLayout is the form of Attention.NextTry.
-const nextTryLayout = "2006-01-02T15:04:05.000Z"
+// TimeLayout is the form of times in the data of events: RFC 3339, UTC, with milliseconds.
+const TimeLayout = "2006-01-02T15:04:05.000Z"
 
-// nextTry is when it is tried again; zero when nothing is tried.
-func (d Attention) nextTry() time.Time {
-	at, err := time.Parse(nextTryLayout, d.NextTry)
+// timeText writes a time in the data of an event; the zero time is "".
+func timeText(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.UTC().Format(TimeLayout)
+}
+
+// timeOf reads a time in the data of an event; zero when there is none.
+func timeOf(text string) time.Time {
+	at, err := time.Parse(TimeLayout, text)
 	if err != nil {
 		return time.Time{}
 	}

@@ -209,26 +209,26 @@ func (s State) beforePivot(f Facts, now time.Time, t Timing) Action {
 		return turn(StatusFailed, Unavailable(StepAuthorize), "")
 	case s.Payment == "":
 		return Action{Kind: Do, Step: StepAuthorize}
-	case s.Payment == PaymentPending && (f.Hint != nil || due(s.PendingSince, t.PaymentPending, now) && !f.LookedUp):
+	case s.Payment == PaymentPending && (f.Hint != nil || due(s.PaymentDeadline(t), now) && !f.LookedUp):
 		return Action{Kind: Lookup, Step: StepAuthorize}
-	case s.Payment == PaymentPending && due(s.PendingSince, t.PaymentPending, now):
+	case s.Payment == PaymentPending && due(s.PaymentDeadline(t), now):
 		return turn(StatusFailed, ReasonPaymentTimeout, "")
 	case s.Payment == PaymentPending:
-		return Action{Kind: Wait, Step: StepAuthorize, Until: s.PendingSince.Add(t.PaymentPending), For: "the payer"}
+		return Action{Kind: Wait, Step: StepAuthorize, Until: s.PaymentDeadline(t), For: "the payer"}
 	case s.Order.Fulfillment == Immediate, !s.ShippedAt.IsZero():
 		return record(s.entry(SlotDecide, event.OrderSettling, now, Ref{OrderID: s.Order.ID}))
 	case s.ConfirmedAt.IsZero():
-		return record(s.entry(SlotConfirm, event.OrderConfirmed, now, s.items()))
+		return record(s.confirmed(now, now.Add(t.Shipment)))
 	case f.Dispatched != nil:
-		return record(s.shipped(event.ShipmentDispatched, *f.Dispatched, now))
+		return record(s.shipped(event.ShipmentDispatched, *f.Dispatched, now, t))
 	case f.Delivered != nil:
-		return record(s.shipped(event.ShipmentDelivered, *f.Delivered, now))
+		return record(s.shipped(event.ShipmentDelivered, *f.Delivered, now, t))
 	case f.Lost != nil:
-		return record(s.shipped(event.ShipmentLost, *f.Lost, now))
-	case due(s.ConfirmedAt, t.Shipment, now):
+		return record(s.shipped(event.ShipmentLost, *f.Lost, now, t))
+	case due(s.dispatchDeadline(t), now):
 		return turn(StatusFailed, ReasonShipmentTimeout, "")
 	default:
-		return Action{Kind: Wait, Step: StepConfirm, Until: s.ConfirmedAt.Add(t.Shipment), For: "the dispatch of the goods"}
+		return Action{Kind: Wait, Step: StepConfirm, Until: s.dispatchDeadline(t), For: "the dispatch of the goods"}
 	}
 }
 
@@ -262,11 +262,11 @@ func (s State) completed() Ending {
 // awaitDelivery waits for the parcel. A parcel that is lost or late is for people to look at; that it may
 // still arrive is waited for.
 func (s State) awaitDelivery(f Facts, now time.Time, t Timing) Action {
-	deadline := s.ShippedAt.Add(t.Delivery)
+	deadline := s.deliveryDeadline(t)
 	switch {
 	case f.Lost != nil:
 		return s.look(Stuck{Step: StepDeliver, Error: "the carrier lost the goods"}, now, t)
-	case !now.Before(deadline):
+	case due(deadline, now):
 		return s.look(Stuck{Step: StepDeliver, Error: "the goods were not delivered in time"}, now, t)
 	}
 	return Action{Kind: Wait, Step: StepDeliver, Until: deadline, For: "the delivery of the goods"}
@@ -333,6 +333,9 @@ func (s State) stuck(f Facts) bool {
 	return !s.settled(s.Attention.Step, s.Attention.Undo)
 }
 
+// IsUndone reports whether a step that is to be undone was, or an operator has decided about it instead.
+func (s State) IsUndone(step Step) bool { return s.settled(step, true) }
+
 // settled reports whether something that must come about has: by itself, by hand, or because it is not wanted any more.
 func (s State) settled(step Step, undo bool) bool {
 	if _, byHand := s.byHand(step, undo); byHand {
@@ -355,8 +358,11 @@ func (s State) settled(step Step, undo bool) bool {
 	return false
 }
 
-func (s State) shipped(eventType string, f ShipmentFact, now time.Time) event.Entry {
-	return s.causedBy(f.Cause, s.entry(SlotShip, event.OrderShipped, now, s.dispatch(eventType, f)))
+// shipped says that the goods are on their way, and waits for their delivery.
+func (s State) shipped(eventType string, f ShipmentFact, now time.Time, t Timing) event.Entry {
+	d := s.dispatch(eventType, f)
+	d.ExpiresAt = timeText(now.Add(t.Delivery))
+	return s.causedBy(f.Cause, s.entry(SlotShip, event.OrderShipped, now, d))
 }
 
 func (s State) dispatch(eventType string, f ShipmentFact) Dispatch {
@@ -364,5 +370,26 @@ func (s State) dispatch(eventType string, f ShipmentFact) Dispatch {
 		EventIdentity: eventIdentity(f.Cause, f.Identity(s.Order.ID, eventType))}
 }
 
-// due reports whether a wait that began at start and may last for d is over.
-func due(start time.Time, d time.Duration, now time.Time) bool { return !now.Before(start.Add(d)) }
+// due reports whether a deadline is over. Both are workflow time.
+func due(deadline, now time.Time) bool { return !now.Before(deadline) }
+
+// PaymentDeadline is until when a pending payment waits for its payer.
+func (s State) PaymentDeadline(t Timing) time.Time {
+	return deadline(s.PaymentExpiresAt, s.PendingSince, t.PaymentPending)
+}
+
+func (s State) dispatchDeadline(t Timing) time.Time {
+	return deadline(s.DispatchExpiresAt, s.ConfirmedAt, t.Shipment)
+}
+
+func (s State) deliveryDeadline(t Timing) time.Time {
+	return deadline(s.DeliveryExpiresAt, s.ShippedAt, t.Delivery)
+}
+
+// deadline is what the event says that began the wait; one of an older version does not, and the wait begins at its time.
+func deadline(expiresAt, began time.Time, wait time.Duration) time.Time {
+	if !expiresAt.IsZero() {
+		return expiresAt
+	}
+	return began.Add(wait)
+}

@@ -72,7 +72,12 @@ type State struct {
 
 	ConfirmedAt time.Time `json:"confirmedAt,omitzero"`
 	ShippedAt   time.Time `json:"shippedAt,omitzero"`
-	DeliveredAt time.Time `json:"deliveredAt,omitzero"`
+	// PaymentExpiresAt, DispatchExpiresAt and DeliveryExpiresAt end the three waits, in workflow time, as the event that
+	// began each of them says; zero for an event of an older version, which does not.
+	PaymentExpiresAt  time.Time `json:"paymentExpiresAt,omitzero"`
+	DispatchExpiresAt time.Time `json:"dispatchExpiresAt,omitzero"`
+	DeliveryExpiresAt time.Time `json:"deliveryExpiresAt,omitzero"`
+	DeliveredAt       time.Time `json:"deliveredAt,omitzero"`
 
 	Decision Decision `json:"decision,omitempty"`
 	// Ending says how a compensated order ends; set when Decision is Back.
@@ -82,8 +87,10 @@ type State struct {
 
 	Withdrawn bool `json:"withdrawn,omitempty"`
 	Voided    bool `json:"voided,omitempty"`
-	Released  bool `json:"released,omitempty"`
-	Ended     bool `json:"ended,omitempty"`
+	// Refunded tells that the money had been captured when the authorization was undone, and was given back.
+	Refunded bool `json:"refunded,omitempty"`
+	Released bool `json:"released,omitempty"`
+	Ended    bool `json:"ended,omitempty"`
 
 	// AtLarge tells that goods were dispatched although the order is being undone: it does not end before somebody
 	// has looked.
@@ -201,9 +208,13 @@ func (s *State) applyData(r event.Record) error {
 		s.Committed = true
 	case event.OrderConfirmed:
 		s.ConfirmedAt = r.Time
+		return decodeInto(r, func(d Items) { s.DispatchExpiresAt = timeOf(d.ExpiresAt) })
 	case event.OrderShipped:
 		s.ShippedAt = r.Time
-		return decodeInto(r, func(d Dispatch) { s.causedByEvent(d.EventIdentity) })
+		return decodeInto(r, func(d Dispatch) {
+			s.DeliveryExpiresAt = timeOf(d.ExpiresAt)
+			s.causedByEvent(d.EventIdentity)
+		})
 	case event.OrderFulfillmentWithdrawn:
 		s.Withdrawn = true
 	case event.OrderDelivered:
@@ -243,7 +254,9 @@ func (s *State) applyPayment(r event.Record) error {
 	switch r.Type {
 	case event.PaymentPending:
 		s.PendingSince = r.Time
-		return decodeInto(r, func(d PaymentData) { s.Payment, s.PaymentID = PaymentPending, d.PaymentID })
+		return decodeInto(r, func(d PaymentData) {
+			s.Payment, s.PaymentID, s.PaymentExpiresAt = PaymentPending, d.PaymentID, timeOf(d.ExpiresAt)
+		})
 	case event.PaymentAuthorized:
 		return decodeInto(r, func(d PaymentData) {
 			s.Payment, s.PaymentID = PaymentAuthorized, d.PaymentID
@@ -256,6 +269,8 @@ func (s *State) applyPayment(r event.Record) error {
 		})
 	case event.PaymentVoided:
 		s.Voided = true
+	case event.PaymentRefunded:
+		s.Voided, s.Refunded = true, true
 	case event.PaymentCaptured:
 		s.Capture = CaptureDone
 	case event.PaymentCaptureRefused:
