@@ -82,7 +82,9 @@ type ReadModel interface {
 
 // Stock is the stock ledger. Its errors say which SKU they are about. Answers are immutable; see internal/inventory for the algebra of its slots.
 type Stock interface {
-	Reserve(ctx context.Context, orderID, sku string, quantity int64) (order.Reservation, error)
+	// Acquire reserves what an order needs, SKU by SKU, and answers for each item: Done, Refused, Undone, Short when other
+	// orders hold it for now, or an empty Effect for what was not asked for.
+	Acquire(ctx context.Context, r order.ReserveRequest) ([]order.Reservation, error)
 	// Lookup says what became of a reservation; the Effect is empty when nothing is known of it.
 	Lookup(ctx context.Context, orderID, sku string) (order.Reservation, error)
 	Release(ctx context.Context, orderID, sku string) error
@@ -106,6 +108,10 @@ type StepInput struct {
 	Hint *order.PaymentHint `json:"hint,omitempty"`
 	// Now is the workflow's time at which the step was asked for. Runs of older versions do not say it.
 	Now time.Time `json:"now,omitzero"`
+	// ShortOf is the SKU at which the attempt before this one found too little, and LastTry has a shortage refused; for
+	// Reserve.
+	ShortOf string `json:"shortOf,omitempty"`
+	LastTry bool   `json:"lastTry,omitempty"`
 }
 
 // StepResult is what every step answers.
@@ -116,6 +122,9 @@ type StepResult struct {
 	Published int64 `json:"published,omitempty"`
 	// Unlisted tells that the read model does not show the order's end yet.
 	Unlisted bool `json:"unlisted,omitempty"`
+	// ShortOf is the SKU of which there is too little because other orders hold it for now: nothing was recorded, and the
+	// step may be tried again; of Reserve.
+	ShortOf string `json:"shortOf,omitempty"`
 }
 
 // ListInput is an order that the read model is to show.

@@ -19,13 +19,19 @@ const publishMeanwhileBudget = 250 * time.Millisecond
 // the step already.
 type effect func(ctx context.Context) ([]event.Entry, error)
 
+// errShort ends an effect that has nothing to record because it is to be tried again later.
+var errShort = errors.New("other orders hold the stock for now")
+
 // step does an effect, records its outcome, and publishes earlier records meanwhile.
 func (r *Recorder) step(ctx context.Context, in StepInput, do effect) (StepResult, error) {
 	ctx = withClock(ctx, in.Now, r.Clock)
 	published := r.publishMeanwhile(ctx, in.Unpublished)
 	entries, err := do(ctx)
 	var result StepResult
-	if err == nil {
+	switch {
+	case errors.Is(err, errShort):
+		err = nil
+	case err == nil:
 		result, err = r.record(ctx, in, entries)
 	}
 	result.Published = published()

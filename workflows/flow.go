@@ -45,11 +45,18 @@ func (r *orderRun) Input(a saga.Action, inline bool) activities.StepInput {
 	case proves(a):
 	case a.Kind == saga.Lookup && a.Step == string(order.StepAuthorize):
 		in.Hint, r.facts.Hint = r.facts.Hint, nil
+	case reserves(a):
+		if w := r.facts.Shortage; w != nil {
+			in.ShortOf, in.LastTry = w.SKU, w.Over(workflow.Now(r.ctx), r.timing)
+		}
 	case a.Kind == saga.Undo && a.Step == string(order.StepConfirm):
 		in.Entries = []event.Entry{r.state.Undone(order.StepConfirm, workflow.Now(r.ctx))}
 	}
 	return in
 }
+
+// reserves reports whether an action attempts to reserve stock.
+func reserves(a saga.Action) bool { return a.Kind == saga.Do && a.Step == string(order.StepReserve) }
 
 // Durable leaves out what only an inline step does. The background publishes from here on: every attempt would publish
 // the same again.
@@ -70,6 +77,8 @@ func (r *orderRun) Interrupts(a saga.Action) bool {
 func (r *orderRun) Fold(a saga.Action, in activities.StepInput, out activities.StepResult) error {
 	r.facts.Stuck = nil
 	switch {
+	case reserves(a):
+		r.facts.Shortage = r.facts.Shortage.After(r.state.Order.ID, out.ShortOf, workflow.Now(r.ctx), r.timing)
 	case a.Kind != saga.Lookup || len(out.Tail) > 0:
 	case proves(a):
 		r.notCaptured()

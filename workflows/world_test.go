@@ -133,6 +133,9 @@ type stock struct {
 	do    order.Effect
 	end   string
 	calls []string
+	// short reports whether other orders hold the stock for now; requests are what was asked for.
+	short    func(order.ReserveRequest) bool
+	requests []order.ReserveRequest
 }
 
 func (s *stock) call(name string) error {
@@ -153,11 +156,15 @@ func (s *stock) mend() {
 	s.fail = nil
 }
 
-func (s *stock) Reserve(context.Context, string, string, int64) (order.Reservation, error) {
+func (s *stock) Acquire(_ context.Context, r order.ReserveRequest) ([]order.Reservation, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.call("reserve"); err != nil {
-		return order.Reservation{}, err
+		return nil, err
+	}
+	s.requests = append(s.requests, r)
+	if s.do == "" && s.end == "" && s.short != nil && s.short(r) {
+		return []order.Reservation{{Effect: order.Short}}, nil
 	}
 	if s.do == "" {
 		s.do = order.Done
@@ -166,9 +173,9 @@ func (s *stock) Reserve(context.Context, string, string, int64) (order.Reservati
 		}
 	}
 	if s.end == "released" {
-		return order.Reservation{Effect: order.Undone}, nil
+		return []order.Reservation{{Effect: order.Undone}}, nil
 	}
-	return order.Reservation{Effect: s.do, Reason: s.refuse}, nil
+	return []order.Reservation{{Effect: s.do, Reason: s.refuse}}, nil
 }
 
 func (s *stock) Lookup(context.Context, string, string) (order.Reservation, error) {

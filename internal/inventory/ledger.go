@@ -29,6 +29,8 @@ type Ledger struct {
 	slots *lru[slotName, slot]
 	// heads remembers where streams of idle SKUs ended; they may have gone on.
 	heads *lru[string, position]
+	// lookers look at the holders of SKUs that are short. They are guarded by mu, too.
+	lookers *lru[string, *looker]
 }
 
 type slotName struct{ sku, key string }
@@ -43,6 +45,7 @@ func New(c Config) (*Ledger, error) {
 		committers: make(map[string]*committer),
 		slots:      newLRU[slotName, slot](c.SlotCache),
 		heads:      newLRU[string, position](c.HeadCache),
+		lookers:    newLRU[string, *looker](holderCache),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l, nil
@@ -62,15 +65,19 @@ func (l *Ledger) Close() {
 // was Done is Undone after a Release. Errors: Invalid, Conflict when the order asked for another quantity
 // before, OutcomeUnknown, Unavailable, Corrupt.
 func (l *Ledger) Reserve(ctx context.Context, orderID, sku string, quantity int64) (order.Reservation, error) {
+	return l.reserve(ctx, orderID, sku, quantity, change{mode: reserveOrRefuse})
+}
+
+// reserve is Reserve in a mode; in the others the error may be StockInsufficient, and then nothing was written.
+func (l *Ledger) reserve(ctx context.Context, orderID, sku string, quantity int64, c change) (order.Reservation, error) {
 	fail := func(err error) (order.Reservation, error) {
 		return order.Reservation{}, fmt.Errorf("reserve sku %s for order %s: %w", sku, orderID, err)
 	}
 	if err := validate(sku, orderID, quantity, 1); err != nil {
 		return fail(err)
 	}
-	a, err := l.stand(ctx, sku, change{
-		key: ReserveKey(orderID), kind: event.StockReserved, orderID: orderID, quantity: quantity,
-	})
+	c.key, c.kind, c.orderID, c.quantity = ReserveKey(orderID), event.StockReserved, orderID, quantity
+	a, err := l.stand(ctx, sku, c)
 	if err != nil {
 		return fail(err)
 	}

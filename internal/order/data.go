@@ -101,7 +101,7 @@ type Rejection struct {
 	OrderID string        `json:"orderId"`
 	Reason  string        `json:"reason"`
 	Lines   []LineOutcome `json:"lines"`
-	// Held tells that at least one line holds stock that must be released.
+	// Held tells that at least one line holds stock, or may hold some, that must be released.
 	Held bool `json:"held"`
 }
 

@@ -1,6 +1,7 @@
 package order
 
 import (
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"time"
@@ -59,32 +60,32 @@ func withIdentity[T any](e event.Entry, identity string, set func(*T, string)) j
 	return raw
 }
 
-// items are the order's lines without prices.
-func (s State) items() Items {
-	lines := make([]Item, len(s.Order.Lines))
-	for i, l := range s.Order.Lines {
+// Items are the order's lines without prices.
+func (o Order) Items() []Item {
+	lines := make([]Item, len(o.Lines))
+	for i, l := range o.Lines {
 		lines[i] = Item{SKU: l.SKU, Quantity: l.Quantity}
 	}
-	return Items{OrderID: s.Order.ID, Lines: lines}
+	return lines
 }
+
+// items are the order's lines without prices, as events have them.
+func (s State) items() Items { return Items{OrderID: s.Order.ID, Lines: s.Order.Items()} }
 
 func (s State) paymentData(paymentID string) PaymentData {
 	return PaymentData{OrderID: s.Order.ID, PaymentID: paymentID, Amount: s.Order.TotalAmount, Currency: s.Order.Currency}
 }
 
 // Reserved makes the outcome of a reservation out of the outcomes of its lines: inventory.reserved when all of
-// them hold stock, else inventory.rejected with the reason of the first line that does not.
+// them hold stock, else inventory.rejected with the reason of the first line that was refused. A line without a reason was
+// not asked for, or has no answer yet: it may hold stock in the end, and is released with the others.
 func (s State) Reserved(lines []LineOutcome, at time.Time) event.Entry {
 	d := Rejection{OrderID: s.Order.ID, Lines: lines}
 	all := true
 	for _, l := range lines {
-		if l.Reserved {
-			d.Held = true
-			continue
-		}
-		if all {
-			all, d.Reason = false, l.Reason
-		}
+		all = all && l.Reserved
+		d.Held = d.Held || l.Reserved || l.Reason == ""
+		d.Reason = cmp.Or(d.Reason, l.Reason)
 	}
 	if all {
 		return s.entry(SlotReserve, event.InventoryReserved, at, s.items())

@@ -16,7 +16,7 @@ type Timing struct {
 	// Delivery is how long a dispatched order may wait for its delivery before somebody has to look.
 	Delivery time.Duration `json:"delivery"`
 	// Reserve and Authorize are the deadlines of the steps before the pivot: a step that has been unavailable
-	// for that long is given up and undone.
+	// for that long is given up and undone. Reserve is also how long an order waits for stock that others hold for now.
 	Reserve   time.Duration `json:"reserve"`
 	Authorize time.Duration `json:"authorize"`
 	// Attention is how long a step that must succeed may be stuck before somebody has to look.
@@ -85,6 +85,8 @@ type Facts struct {
 	// LookedUp tells that the participant was asked after a step was given up, or after a pending payment's time was
 	// over, and knew of nothing that stands.
 	LookedUp bool `json:"lookedUp,omitempty"`
+	// Shortage is set while the reservation waits for stock that other orders hold for now.
+	Shortage *Shortage `json:"shortage,omitempty"`
 	// Stuck is the step that must succeed and does not.
 	Stuck *Stuck `json:"stuck,omitempty"`
 	// Resolutions are operators' decisions, until they are recorded or refused.
@@ -201,6 +203,8 @@ func (s State) beforePivot(f Facts, now time.Time, t Timing) Action {
 		return Action{Kind: Lookup, Step: StepReserve}
 	case s.Inventory == "" && f.GivenUp == StepReserve:
 		return turn(StatusFailed, Unavailable(StepReserve), "")
+	case s.Inventory == "" && f.Shortage.waits(now):
+		return Action{Kind: Wait, Step: StepReserve, Until: f.Shortage.RetryAt, For: "stock that other orders hold for now"}
 	case s.Inventory == "":
 		return Action{Kind: Do, Step: StepReserve}
 	case s.Payment == "" && f.GivenUp == StepAuthorize && !f.LookedUp:
