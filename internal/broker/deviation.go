@@ -17,7 +17,7 @@ type Deviation struct {
 	// Kind is exchange, queue or binding.
 	Kind string
 	Name string
-	// Differences says what is different: "x-delivery-limit: 7 (declared: 1000)".
+	// Differences says what is different, "x-delivery-limit: 7 (declared: 1000)", or the first of it where that is enough to know.
 	Differences []string
 	// Unsafe says why nothing is put into it: messages could be lost. Empty when it is used.
 	Unsafe string
@@ -226,7 +226,7 @@ func remedyExchange(actual entity, unsafe string, ofDeadLetters bool) string {
 // judgeExchange judges an exchange.
 func judgeExchange(ofDeadLetters bool) judge {
 	unsafe := func(actual entity) string { return unsafeExchange(actual, ofDeadLetters) }
-	return judge{unsafe: unsafe, blind: "it could not be found out how it routes",
+	return judge{first: true, unsafe: unsafe, blind: "it could not be found out how it routes",
 		remedy: func(actual entity) string { return remedyExchange(actual, unsafe(actual), ofDeadLetters) }}
 }
 
@@ -236,6 +236,7 @@ func judgeQueue(r role, target string) judge {
 		unsafe: func(actual entity) string { return unsafeQueue(r, actual, target) },
 		remedy: func(actual entity) string { return remedyQueue(r, actual.name) },
 	}
+	j.first = r == consumed
 	if r != consumed {
 		j.blind = "it could not be found out whether it keeps what is put into it"
 	}
