@@ -142,11 +142,8 @@ func declare(ch *amqp.Channel, e entity, passive bool) error {
 // correct changes an argument to what exists; a nil value is none. What the other types of queues have no use for goes with
 // the type.
 func (e entity) correct(name string, value any) {
-	switch {
-	case value == nil:
+	if e.args[name] = value; value == nil {
 		delete(e.args, name)
-	default:
-		e.args[name] = value
 	}
 	if name == amqp.QueueTypeArg && e.queueType() != amqp.QueueTypeQuorum {
 		delete(e.args, argDeliveryLimit)
