@@ -302,7 +302,7 @@ func (s *service) startConsumer(ctx context.Context) (err error) {
 		return router.Handle(trace.With(ctx, parent), e)
 	}
 	s.consumer, err = broker.NewConsumer(broker.ConsumerConfig{
-		Config: s.broker(), Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, ParkMax: s.cfg.SignalParkMax,
+		Config: s.broker(), Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, ParkMax: s.cfg.SignalParkMax, Probe: s.probe,
 		Handler: func(ctx context.Context, d broker.Delivery) error { return handle(ctx, d.Message) },
 	})
 	if err != nil {
@@ -372,6 +372,12 @@ func (s *service) close() {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "not everything drained in time", slog.Any("error", err))
 	}
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "ended")
+}
+
+// probe reports whether everything answers that the handlers of messages depend on.
+func (s *service) probe(ctx context.Context) error {
+	_, err := s.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
+	return errors.Join(err, s.stores.ping(ctx))
 }
 
 // checks looks at every dependency, for /readyz.

@@ -17,7 +17,7 @@ type Deviation struct {
 	// Kind is exchange, queue or binding.
 	Kind string
 	Name string
-	// Differences says what is different: "x-delivery-limit: 7 (declared: 1000)".
+	// Differences says what is different, "x-delivery-limit: 7 (declared: 1000)", or the first of it where that is enough to know.
 	Differences []string
 	// Unsafe says why nothing is put into it: messages could be lost. Empty when it is used.
 	Unsafe string
@@ -139,8 +139,8 @@ const (
 	consumed role = iota
 	// waiting queues get copies of messages that are acknowledged then, and must give each of them back.
 	waiting
-	// dead is the queue of the dead letters, which must keep every one until it is taken out.
-	dead
+	// deadLetters is the queue of the dead letters, which must keep every one until it is taken out.
+	deadLetters
 )
 
 // unsafeQueue returns why messages could be lost in a queue, or an empty string. target is where a waiting queue's messages
@@ -161,7 +161,7 @@ func unsafeQueue(r role, actual entity, target string) string {
 	case (actual.has(argMaxLength) || actual.has(argMaxBytes)) && actual.text(argOverflow) != "reject-publish":
 		return "it drops messages when it is full"
 	}
-	if r == dead {
+	if r == deadLetters {
 		limit, limited := actual.args[argDeliveryLimit].(int64)
 		switch {
 		case actual.has(argMessageTTL):
@@ -189,19 +189,19 @@ func remedyQueue(r role, name string) string {
 	switch r {
 	case waiting:
 		return "Messages that are in it return by their time to live: " + again
-	case dead:
+	case deadLetters:
 		return "The service takes out what is in it: " + again
 	}
 	return "It is consumed as it is. To get it as it is declared, stop what publishes to it and " + again
 }
 
 // unsafeExchange returns why an exchange cannot be used, or an empty string.
-func unsafeExchange(actual entity, deadLetters bool) string {
+func unsafeExchange(actual entity, ofDeadLetters bool) string {
 	kind := actual.text(argType)
 	switch {
-	case deadLetters && kind != amqp.ExchangeFanout:
+	case ofDeadLetters && kind != amqp.ExchangeFanout:
 		return "it would not route every dead letter to its queue"
-	case deadLetters:
+	case ofDeadLetters:
 		return ""
 	case actual.flag(argInternal):
 		return "an internal exchange takes no messages from clients"
@@ -212,9 +212,9 @@ func unsafeExchange(actual entity, deadLetters bool) string {
 }
 
 // remedyExchange says what to do about an exchange.
-func remedyExchange(actual entity, unsafe string, deadLetters bool) string {
+func remedyExchange(actual entity, unsafe string, ofDeadLetters bool) string {
 	switch {
-	case deadLetters:
+	case ofDeadLetters:
 		return fmt.Sprintf("Delete it (rabbitmqadmin delete exchange name=%s): it has no messages. Restart the service, which declares and binds it as it should be", actual.name)
 	case unsafe != "":
 		return "Set EVENT_EXCHANGE to the name of a durable topic exchange, or delete this one when its other users agree: the service declares it anew"
@@ -224,10 +224,10 @@ func remedyExchange(actual entity, unsafe string, deadLetters bool) string {
 }
 
 // judgeExchange judges an exchange.
-func judgeExchange(deadLetters bool) judge {
-	unsafe := func(actual entity) string { return unsafeExchange(actual, deadLetters) }
-	return judge{unsafe: unsafe, blind: "it could not be found out how it routes",
-		remedy: func(actual entity) string { return remedyExchange(actual, unsafe(actual), deadLetters) }}
+func judgeExchange(ofDeadLetters bool) judge {
+	unsafe := func(actual entity) string { return unsafeExchange(actual, ofDeadLetters) }
+	return judge{first: true, unsafe: unsafe, blind: "it could not be found out how it routes",
+		remedy: func(actual entity) string { return remedyExchange(actual, unsafe(actual), ofDeadLetters) }}
 }
 
 // judgeQueue judges a queue.
@@ -236,6 +236,7 @@ func judgeQueue(r role, target string) judge {
 		unsafe: func(actual entity) string { return unsafeQueue(r, actual, target) },
 		remedy: func(actual entity) string { return remedyQueue(r, actual.name) },
 	}
+	j.first = r == consumed
 	if r != consumed {
 		j.blind = "it could not be found out whether it keeps what is put into it"
 	}

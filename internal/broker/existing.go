@@ -44,8 +44,9 @@ const maxRounds = 32
 // ensure declares an entity that is not there yet, and otherwise finds out how it exists. The deviation is zero when nothing
 // is different.
 //
-// The protocol cannot ask for arguments: the broker names the first that is different, which is corrected in the next
-// declaration, until one is accepted. Only what is deleted within these few milliseconds would be made that way.
+// The protocol cannot ask for arguments: the broker names the first that is different. Where one says enough, it is the only one
+// that is found out. Otherwise it is corrected in the next declaration, until one is accepted or it is known to be unsafe. What is
+// deleted meanwhile must not be made like that, so that each of those comes right after a look whether it still exists.
 func (d *declarer) ensure(declared entity, judge judge) (Deviation, error) {
 	actual := entity{kind: declared.kind, name: declared.name, args: maps.Clone(declared.args)}
 	seen := make(map[string]bool)
@@ -67,8 +68,11 @@ func (d *declarer) ensure(declared entity, judge judge) (Deviation, error) {
 		}
 		seen[name] = true
 		actual.correct(name, value)
-		if name == argAlternate { // the last that is compared, and its value may be too long to be given whole
-			return d.note(actual, differences(declared, actual), judge.unsafe(actual), judge.remedy(actual)), nil
+		if unsafe := judge.unsafe(actual); judge.first || unsafe != "" {
+			return d.note(actual, differences(declared, actual), unsafe, judge.remedy(actual)), nil
+		}
+		if d.do(func(ch *amqp.Channel) error { return declare(ch, declared, true) }) != nil {
+			actual, seen = entity{kind: declared.kind, name: declared.name, args: maps.Clone(declared.args)}, make(map[string]bool)
 		}
 	}
 	return d.note(actual, differences(declared, actual), judge.blind, judge.remedy(actual)), nil
@@ -78,6 +82,8 @@ func (d *declarer) ensure(declared entity, judge judge) (Deviation, error) {
 type judge struct {
 	// unsafe says why what exists cannot be used, or nothing; remedy says what to do.
 	unsafe, remedy func(actual entity) string
+	// first: the first difference says enough.
+	first bool
 	// blind is said instead of unsafe when it cannot be found out how something exists.
 	blind string
 }
@@ -136,11 +142,8 @@ func declare(ch *amqp.Channel, e entity, passive bool) error {
 // correct changes an argument to what exists; a nil value is none. What the other types of queues have no use for goes with
 // the type.
 func (e entity) correct(name string, value any) {
-	switch {
-	case value == nil:
+	if e.args[name] = value; value == nil {
 		delete(e.args, name)
-	default:
-		e.args[name] = value
 	}
 	if name == amqp.QueueTypeArg && e.queueType() != amqp.QueueTypeQuorum {
 		delete(e.args, argDeliveryLimit)

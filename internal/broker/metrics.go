@@ -36,6 +36,7 @@ const (
 	outcomeRedelivered  = "redelivered"
 	outcomeParked       = "parked"
 	outcomeDeadLettered = "dead_lettered"
+	outcomeReturned     = "returned"
 	outcomeRequeued     = "requeued"
 	outcomeStale        = "stale"
 )
@@ -70,7 +71,8 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 		}),
 
 		deliveries: counters("deliveries_total",
-			"Deliveries by what became of them: acknowledged, redelivered, parked, dead_lettered, requeued or stale.", "role", "outcome"),
+			"Deliveries by what became of them: acknowledged, redelivered, parked, dead_lettered, requeued or stale; "+
+				"returned counts those that left a wait queue before their time.", "role", "outcome"),
 		inHand: gauges("in_hand", "Deliveries that are being handled or wait for a free handler."),
 		handler: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "ordersaga_broker_handler_seconds", Help: "Time that the handler of the role took for a message.",

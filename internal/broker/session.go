@@ -32,6 +32,8 @@ func (c *Consumer) serve(ctx context.Context, conn *amqp.Connection, session uin
 	}
 	c.session.Store(session)
 	defer c.session.Store(0)
+	c.conn.Store(conn)
+	defer c.conn.Store(nil)
 	c.link.up(session)
 	for {
 		select {
@@ -112,6 +114,7 @@ func (c *Consumer) giveBack(d amqp.Delivery) {
 func (c *Consumer) deliveryOf(raw *amqp.Delivery, session uint64) Delivery {
 	d := Delivery{Message: FromDelivery(raw), Session: session}
 	d.Attempts, d.Parked = count(d.Message, HeaderAttempts), count(d.Message, HeaderParked)
+	d.Early = count(d.Message, HeaderEarly)
 	d.FirstSeen = moment(d.Message, HeaderFirstSeen)
 	now := c.cfg.Now()
 	if d.FirstSeen.IsZero() || d.FirstSeen.After(now) {

@@ -23,6 +23,8 @@ type ConsumerStats struct {
 	Redelivered, Parked uint64
 	// DeadLettered counts copies to the dead letter queue.
 	DeadLettered uint64
+	// Returned counts messages that were returned from wait queues before their time.
+	Returned uint64
 	// Requeued counts messages that went back to their queue because nothing better could be done.
 	Requeued uint64
 	// Stale counts settlements that were dropped because the session of the delivery was over; the broker delivers
@@ -31,14 +33,14 @@ type ConsumerStats struct {
 }
 
 type counters struct {
-	handled, acknowledged, redelivered, parked, deadLettered, requeued, stale atomic.Uint64
+	handled, acknowledged, redelivered, parked, deadLettered, returned, requeued, stale atomic.Uint64
 }
 
 // Stats returns the counts so far.
 func (c *Consumer) Stats() ConsumerStats {
 	return ConsumerStats{
 		Handled: c.stats.handled.Load(), Acknowledged: c.stats.acknowledged.Load(), Redelivered: c.stats.redelivered.Load(),
-		Parked: c.stats.parked.Load(), DeadLettered: c.stats.deadLettered.Load(), Requeued: c.stats.requeued.Load(),
+		Parked: c.stats.parked.Load(), DeadLettered: c.stats.deadLettered.Load(), Returned: c.stats.returned.Load(), Requeued: c.stats.requeued.Load(),
 		Stale: c.stats.stale.Load(),
 	}
 }
@@ -112,6 +114,9 @@ func (c *Consumer) settle(it item, err error) {
 		return
 	}
 	c.tally(counter, outcome)
+	if c.recovery != nil && v.action == wait && v.parked == it.Parked && v.delay > c.policy.delays[0] {
+		c.recovery.note()
+	}
 }
 
 // tally counts what became of a delivery.

@@ -177,7 +177,7 @@ func (t Topology) declare(d *declarer) error {
 	}
 	if _, err := d.ensure(queue(t.Dead(), amqp.Table{
 		amqp.QueueTypeArg: amqp.QueueTypeQuorum, argDeliveryLimit: int64(deadDeliveryLimit),
-	}), judgeQueue(dead, "")); err != nil {
+	}), judgeQueue(deadLetters, "")); err != nil {
 		return err
 	}
 	if err := d.bind(t.Dead(), "", dlx); err != nil {
