@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	// bodyTimeout is how long a client may take to send its body.
-	bodyTimeout = 15 * time.Second
 	// drainFactor is how many times the limit is read from a body that is over it, so that a client that is
 	// still sending reads the 413 and no reset.
 	drainFactor = 8
@@ -36,8 +34,6 @@ func (s *Server) readBody(c echo.Context) ([]byte, error) {
 	if r.ContentLength > s.cfg.MaxBody {
 		return nil, s.tooLarge(c)
 	}
-	// net/http sets the deadline anew for the next request of the connection.
-	_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Now().Add(bodyTimeout))
 	body, err := io.ReadAll(io.LimitReader(r.Body, s.cfg.MaxBody+1))
 	if err != nil {
 		return nil, &fault.Error{Code: fault.Malformed, Message: "the body did not arrive completely", Err: err}
@@ -45,7 +41,6 @@ func (s *Server) readBody(c echo.Context) ([]byte, error) {
 	if int64(len(body)) > s.cfg.MaxBody {
 		return nil, s.tooLarge(c)
 	}
-	_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Time{})
 	return body, nil
 }
 

@@ -2,7 +2,9 @@ package api
 
 import (
 	"bytes"
+	"crypto/sha256"
 	_ "embed" // the two files below
+	"encoding/hex"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -187,12 +189,28 @@ func problemDocs() []problemDoc {
 }
 
 func (s *Server) serveSpecification(c echo.Context) error {
-	return c.Blob(http.StatusOK, "application/yaml", specification)
+	return writeDocument(c, "application/yaml", specification)
+}
+
+// writeDocument answers with a document that changes only with the version of the service: caches may keep it, and ask each
+// time whether it is still the same.
+func writeDocument(c echo.Context, contentType string, document []byte) error {
+	hash := sha256.Sum256(document)
+	tag := `"` + hex.EncodeToString(hash[:16]) + `"`
+	h := c.Response().Header()
+	h.Set(echo.HeaderCacheControl, "no-cache")
+	h.Set("ETag", tag)
+	for _, known := range c.Request().Header.Values("If-None-Match") {
+		if known == "*" || strings.Contains(known, tag) {
+			return c.NoContent(http.StatusNotModified)
+		}
+	}
+	return c.Blob(http.StatusOK, contentType, document)
 }
 
 func (s *Server) serveDocs(c echo.Context) error {
 	c.Response().Header().Set(echo.HeaderContentSecurityPolicy, docsPolicy)
-	return c.HTMLBlob(http.StatusOK, s.docs)
+	return writeDocument(c, echo.MIMETextHTMLCharsetUTF8, s.docs)
 }
 
 func (s *Server) toDocs(c echo.Context) error { return c.Redirect(http.StatusFound, "/docs") }

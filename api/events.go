@@ -2,7 +2,6 @@ package api
 
 import (
 	_ "embed" // the file below
-	"net/http"
 	"strconv"
 
 	"github.com/labstack/echo/v4"
@@ -17,7 +16,7 @@ import (
 var asyncAPI []byte
 
 func (s *Server) serveAsyncAPI(c echo.Context) error {
-	return c.Blob(http.StatusOK, "application/yaml", asyncAPI)
+	return writeDocument(c, "application/yaml", asyncAPI)
 }
 
 // serveSchema is GET /schemas/{type}/{version}, which is what the dataschema of every event names.
@@ -25,7 +24,7 @@ func (s *Server) serveSchema(c echo.Context) error {
 	version, err := strconv.Atoi(c.Param("version"))
 	if err == nil && strconv.Itoa(version) == c.Param("version") {
 		if schema, ok := event.Schema(c.Param("type"), version); ok {
-			return c.Blob(http.StatusOK, "application/schema+json", schema)
+			return writeDocument(c, "application/schema+json", schema)
 		}
 	}
 	return fault.New(fault.NotFound, "there is no such schema")

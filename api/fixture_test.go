@@ -177,6 +177,8 @@ type answer struct {
 	status int
 	header http.Header
 	body   string
+	// closes tells that the server closes the connection; it is known of answers over a connection only.
+	closes bool
 }
 
 // problem reads the answer as a problem.

@@ -16,7 +16,7 @@ const readyTimeout = 3 * time.Second
 
 // Readiness is the answer of /readyz.
 type Readiness struct {
-	// Status is ready, not_ready or draining.
+	// Status is ready, not_ready, starting or draining.
 	Status string       `json:"status"`
 	Checks []CheckState `json:"checks"`
 }

@@ -19,11 +19,14 @@ type metrics struct {
 	duration *prometheus.HistogramVec
 	streams  prometheus.Gauge
 	handler  http.Handler
+	// routes are the labels that routes may have.
+	routes map[string]bool
 }
 
 // newMetrics registers the metrics, and Go's and the process's own unless somebody has done so.
-func newMetrics(registry *prometheus.Registry) (*metrics, error) {
+func newMetrics(registry *prometheus.Registry, routes []route) (*metrics, error) {
 	m := &metrics{
+		routes: make(map[string]bool, len(routes)),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ordersaga_http_requests_total",
 			Help: "HTTP requests that were answered, by method, route and status.",
@@ -39,6 +42,9 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 			Help: "Event streams that are open now.",
 		}),
 		handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+	}
+	for _, r := range routes {
+		m.routes[pathOf(r.path)] = true
 	}
 	for _, c := range []prometheus.Collector{m.requests, m.duration, m.streams} {
 		if err := registry.Register(c); err != nil {
@@ -58,7 +64,7 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 
 // observe counts a request that was answered.
 func (m *metrics) observe(c echo.Context, took time.Duration) {
-	method, route := methodLabel(c.Request().Method), routeLabel(c)
+	method, route := methodLabel(c.Request().Method), m.routeLabel(c)
 	m.requests.WithLabelValues(method, route, strconv.Itoa(c.Response().Status)).Inc()
 	if c.Response().Header().Get(echo.HeaderContentType) != typeEventStream {
 		m.duration.WithLabelValues(method, route).Observe(took.Seconds())
@@ -74,12 +80,15 @@ func methodLabel(method string) string {
 	return "other"
 }
 
-// routeLabel is the route of the request, and one label for all that have none.
-func routeLabel(c echo.Context) string {
-	if c.Response().Status == http.StatusNotFound && c.Path() == "" {
-		return "none"
+// noRoute is the label of all requests that have no route.
+const noRoute = "none"
+
+// routeLabel is the route of the request. It is one of the routes that are served, whatever the router makes of a path.
+func (m *metrics) routeLabel(c echo.Context) string {
+	if label := pathOf(c.Path()); m.routes[label] {
+		return label
 	}
-	return pathOf(c.Path())
+	return noRoute
 }
 
 func (s *Server) serveMetrics(c echo.Context) error {

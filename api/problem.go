@@ -139,6 +139,6 @@ func (s *Server) logError(ctx context.Context, c echo.Context, p problem, err er
 		level = slog.LevelWarn
 	}
 	s.cfg.Logger.LogAttrs(ctx, level, "request failed",
-		slog.String("route", pathOf(c.Path())), slog.String("code", string(p.Code)),
+		slog.String("route", s.metrics.routeLabel(c)), slog.String("code", string(p.Code)),
 		slog.String("correlation_id", correlationOf(ctx)), slog.Any("error", err))
 }

@@ -28,9 +28,6 @@ const (
 // maxCorrelationID is the most characters of a correlation id.
 const maxCorrelationID = 128
 
-// writeTimeout bounds how long an answer may take, the longest Prefer: wait included. Event streams renew it.
-const writeTimeout = maxWait + 30*time.Second
-
 // contextOrderID is where echo's context has the id of the order that the request is about, for its line.
 const contextOrderID = "order_id"
 
@@ -47,8 +44,6 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		started := s.cfg.Clock()
 		ctx := s.identify(c)
-		// Not every ResponseWriter has deadlines: those of tests have none.
-		_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(writeTimeout))
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
@@ -67,7 +62,7 @@ func (s *Server) logRequest(ctx context.Context, c echo.Context, took time.Durat
 		level = slog.LevelDebug // they come every few seconds
 	}
 	attrs := []slog.Attr{
-		slog.String("method", methodLabel(c.Request().Method)), slog.String("route", pathOf(c.Path())),
+		slog.String("method", methodLabel(c.Request().Method)), slog.String("route", s.metrics.routeLabel(c)),
 		slog.Int("status", c.Response().Status), slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 		slog.Int64("bytes", c.Response().Size), slog.String("correlation_id", correlationOf(ctx)),
 	}
@@ -110,11 +105,16 @@ func (s *Server) recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
 // secureHeaders sets what every answer has.
 func secureHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		h := c.Response().Header()
-		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
-		h.Set(echo.HeaderReferrerPolicy, "no-referrer")
+		setAnswerHeaders(c.Response().Header())
 		return next(c)
 	}
+}
+
+// setAnswerHeaders sets what every answer has. No cache may keep it unless its handler says otherwise.
+func setAnswerHeaders(h http.Header) {
+	h.Set(echo.HeaderXContentTypeOptions, "nosniff")
+	h.Set(echo.HeaderReferrerPolicy, "no-referrer")
+	h.Set(echo.HeaderCacheControl, "no-store")
 }
 
 // ask bounds what a dependency is asked on behalf of the request.

@@ -5,27 +5,9 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/labstack/echo/v4"
 )
-
-// Bounds of a connection, for ConfigureServer.
-const (
-	// ReadHeaderTimeout is how long a client may take to send its headers.
-	ReadHeaderTimeout = 5 * time.Second
-	// IdleTimeout is how long a connection may wait for its next request: longer than the usual proxy keeps it,
-	// so that it is the proxy who closes.
-	IdleTimeout = 120 * time.Second
-	// MaxHeaderBytes is the most that a request's headers may take.
-	MaxHeaderBytes = 64 << 10
-)
-
-// ConfigureServer sets the bounds of an HTTP server for a Server. ReadTimeout and WriteTimeout stay zero: both
-// would cut event streams and Prefer: wait; bodies and answers have deadlines of their own.
-func ConfigureServer(s *http.Server) {
-	s.ReadHeaderTimeout, s.IdleTimeout, s.MaxHeaderBytes = ReadHeaderTimeout, IdleTimeout, MaxHeaderBytes
-}
 
 // Server is the REST API. Call New.
 type Server struct {
@@ -51,7 +33,7 @@ func New(c Config) (*Server, error) {
 	s := &Server{cfg: c}
 	s.draining, s.drain = context.WithCancel(context.Background())
 	var err error
-	if s.metrics, err = newMetrics(c.Registry); err != nil {
+	if s.metrics, err = newMetrics(c.Registry, s.routes()); err != nil {
 		return nil, err
 	}
 	if s.docs, err = docsPage(); err != nil {
@@ -69,14 +51,32 @@ func New(c Config) (*Server, error) {
 }
 
 // ServeHTTP implements http.Handler. A HEAD is answered as the GET of the same path, whose body net/http leaves
-// out; it never opens an event stream.
+// out; it never opens an event stream. A slash at the end of a path means nothing.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.RequestURI == "*" && r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent) // RFC 9110, 9.3.7: the server answers, no more
+		return
+	}
+	r = withoutTrailingSlash(r)
 	if r.Method == http.MethodHead {
 		r = r.Clone(r.Context())
 		r.Method = http.MethodGet
 		r.Header.Del(echo.HeaderAccept)
 	}
 	s.echo.ServeHTTP(w, r)
+}
+
+// withoutTrailingSlash returns the request, or one whose path does not end with a slash.
+func withoutTrailingSlash(r *http.Request) *http.Request {
+	path, found := strings.CutSuffix(r.URL.Path, "/")
+	if !found || path == "" {
+		return r
+	}
+	trimmed := *r.URL
+	trimmed.Path, trimmed.RawPath = path, strings.TrimSuffix(trimmed.RawPath, "/")
+	r = r.WithContext(r.Context())
+	r.URL = &trimmed
+	return r
 }
 
 // Drain makes /readyz answer 503, ends event streams, and answers those who wait for an order's end with where

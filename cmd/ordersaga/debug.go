@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// profileTimeout bounds how long a profile may take, and be read.
+const profileTimeout = 10 * time.Minute
+
 // listenDebug serves Go's profiler; nil when there is no address. It has a listener of its own: who may place orders may
 // not look into the process.
 func listenDebug(ctx context.Context, addr string) (*http.Server, error) {
@@ -23,7 +26,8 @@ func listenDebug(ctx context.Context, addr string) (*http.Server, error) {
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	server := &http.Server{Handler: fromHere(mux), ReadHeaderTimeout: 5 * time.Second}
+	// pprof refuses profiles that would take longer than the write timeout.
+	server := &http.Server{Handler: fromHere(mux), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: profileTimeout, WriteTimeout: profileTimeout, IdleTimeout: 2 * time.Minute}
 	go func() { _ = server.Serve(open) }()
 	return server, nil
 }

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -25,19 +25,19 @@ type listener struct {
 }
 
 // listen opens the address and begins to serve.
-func listen(ctx context.Context, addr string) (*listener, error) {
+func listen(ctx context.Context, addr string, handler http.Handler) (*listener, error) {
 	open, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("HTTP_ADDR: %w", err)
 	}
 	l := &listener{net: open, failed: make(chan error, 1)}
-	l.serve(http.HandlerFunc(starting))
+	l.serve(handler)
 	l.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		(*l.handler.Load()).ServeHTTP(w, r)
 	})}
 	api.ConfigureServer(l.server)
 	go func() {
-		if err := l.server.Serve(open); !errors.Is(err, http.ErrServerClosed) {
+		if err := l.server.Serve(api.ProblemListener(open)); !errors.Is(err, http.ErrServerClosed) {
 			l.failed <- err
 		}
 	}()
@@ -49,28 +49,23 @@ func (l *listener) addr() string { return l.net.Addr().String() }
 // serve hands requests to the handler from now on.
 func (l *listener) serve(handler http.Handler) { l.handler.Store(&handler) }
 
-// starting answers while the process is not ready.
-func starting(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/livez" {
-		writeJSON(w, http.StatusOK, "alive")
-		return
+// starting answers while the process is not ready. Once there is a publisher, /readyz shows its connection to the broker: what
+// is wrong with it may not go away by waiting.
+func (s *service) starting(publisher *broker.Publisher) http.Handler {
+	return api.Probes{
+		Ready: func(context.Context) (api.Readiness, int) {
+			if publisher == nil {
+				return api.ReadinessOf(nil)
+			}
+			return api.ReadinessOf([]api.Check{brokerCheck("rabbitmq", publisher)})
+		},
+		Metrics: s.metrics(), Starting: true, Logger: s.logger,
 	}
-	w.Header().Set("Retry-After", "1")
-	writeJSON(w, http.StatusServiceUnavailable, "starting")
 }
 
-// startingWith is starting, and says where the connection to the broker stands: what is wrong with it may be wrong for good.
-func startingWith(publisher *broker.Publisher) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/readyz" {
-			starting(w, r)
-			return
-		}
-		readiness, _ := api.ReadinessOf([]api.Check{brokerCheck("rabbitmq", publisher)})
-		readiness.Status = "starting"
-		w.Header().Set("Retry-After", "1")
-		writeAny(w, http.StatusServiceUnavailable, readiness)
-	})
+// metrics serves the process's metrics.
+func (s *service) metrics() http.Handler {
+	return promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{})
 }
 
 // supervised is a publisher or a consumer.
@@ -98,9 +93,19 @@ func optional(c api.Check) api.Check {
 	return c
 }
 
-// shutdown stops accepting and waits for what runs.
+// httpGrace is how long requests may still run when the process stops: longer than the API waits for a dependency. Clients
+// that do not read their answers have no part in the time that everything else may take to stop.
+const httpGrace = api.DefaultDependencyTimeout + 5*time.Second
+
+// shutdown stops accepting, waits for what runs, and closes what is left.
 func (l *listener) shutdown(ctx context.Context) error {
-	return l.server.Shutdown(ctx)
+	ctx, cancel := context.WithTimeout(ctx, httpGrace)
+	defer cancel()
+	err := l.server.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("stop serving HTTP: %w", err), l.server.Close())
+	}
+	return err
 }
 
 // startHTTP serves the API, or what a process without it is asked by its orchestrator.
@@ -125,24 +130,8 @@ func (s *service) startHTTP() (err error) {
 
 // probes answers /livez, /readyz and /metrics.
 func (s *service) probes() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, "alive") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), probeTimeout)
-		defer cancel()
-		readiness, status := api.ReadinessOf(s.checks(ctx))
-		writeAny(w, status, readiness)
-	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
-	return mux
-}
-
-func writeJSON(w http.ResponseWriter, code int, status string) {
-	writeAny(w, code, map[string]string{"status": status})
-}
-
-func writeAny(w http.ResponseWriter, code int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(body)
+	return api.Probes{
+		Ready:   func(ctx context.Context) (api.Readiness, int) { return api.ReadinessOf(s.checks(ctx)) },
+		Metrics: s.metrics(), Logger: s.logger,
+	}
 }

@@ -111,7 +111,7 @@ func ended(ctx context.Context, err error) error {
 
 // connect makes the connections, and waits for each dependency.
 func (s *service) connect(ctx context.Context) (err error) {
-	if s.http, err = listen(ctx, s.cfg.HTTPAddr); err != nil {
+	if s.http, err = listen(ctx, s.cfg.HTTPAddr, s.starting(nil)); err != nil {
 		return err
 	}
 	if s.debug, err = listenDebug(ctx, s.cfg.DebugAddr); err != nil {
@@ -144,7 +144,7 @@ func (s *service) connect(ctx context.Context) (err error) {
 		// The API alone needs the broker for replays of dead letters, and serves everything else without it.
 		return nil
 	}
-	s.http.serve(startingWith(s.publisher))
+	s.http.serve(s.starting(s.publisher))
 	return await(ctx, s.logger, "rabbitmq", hostOf(s.cfg.AMQPURL.Reveal()), func(context.Context) error { return s.publisher.Ready() })
 }
 

@@ -38,6 +38,14 @@ const (
 	HostNotAllowed Code = "host_not_allowed"
 	// CrossSite means that a web page of another origin made a browser send the request.
 	CrossSite Code = "cross_site"
+	// ExpectationFailed means that the Expect header of a request asks for something that is not supported.
+	ExpectationFailed Code = "expectation_failed"
+	// HeadersTooLarge means that the headers of a request are over their size limit.
+	HeadersTooLarge Code = "headers_too_large"
+	// NotImplemented means that a request is sent in a way that is not supported.
+	NotImplemented Code = "not_implemented"
+	// VersionNotSupported means that a request is of another version of HTTP.
+	VersionNotSupported Code = "http_version_not_supported"
 	// UnknownType means that no event type of this name is in the catalog.
 	UnknownType Code = "unknown_type"
 	// UnknownVersion means that the event type is known and this version of its schema is not.

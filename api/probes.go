@@ -1,0 +1,81 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// Probes answers what an orchestrator asks of a process that does not serve the API, or not yet: /livez, /readyz and
+// /metrics, as a Server does. Every other request is answered with a problem. All fields but Starting are mandatory.
+type Probes struct {
+	// Ready is the answer to /readyz, and its HTTP status. Its context is bounded.
+	Ready func(ctx context.Context) (Readiness, int)
+	// Metrics answers /metrics.
+	Metrics http.Handler
+	// Starting tells that the process will serve the API: requests for anything else are answered Unavailable, not NotFound.
+	Starting bool
+	Logger   *slog.Logger
+}
+
+// ServeHTTP implements http.Handler.
+func (p Probes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	setAnswerHeaders(h)
+	correlationID := r.Header.Get(headerCorrelationID)
+	if !isVisible(correlationID, maxCorrelationID) {
+		correlationID = uuid.NewString()
+	}
+	h.Set(headerCorrelationID, correlationID)
+	r = withoutTrailingSlash(r)
+	isProbe := slices.Contains(probePaths, r.URL.Path)
+	switch {
+	case !isProbe && p.Starting:
+		p.writeProblem(w, correlationID, fault.New(fault.Unavailable, "the service is starting"))
+	case !isProbe:
+		p.writeProblem(w, correlationID, fault.New(fault.NotFound, "this process does not serve the API, only /livez, /readyz and /metrics"))
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		h.Set(echo.HeaderAllow, "GET, HEAD")
+		p.writeProblem(w, correlationID, fault.New(fault.MethodNotAllowed, "the Allow header lists the methods of this path"))
+	case r.URL.Path == "/livez":
+		p.write(w, echo.MIMEApplicationJSON, http.StatusOK, map[string]string{"status": "alive"})
+	case r.URL.Path == "/readyz":
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		readiness, status := p.Ready(ctx)
+		if p.Starting {
+			readiness.Status, status = "starting", http.StatusServiceUnavailable
+			h.Set(echo.HeaderRetryAfter, "1")
+		}
+		p.write(w, echo.MIMEApplicationJSON, status, readiness)
+	default:
+		p.Metrics.ServeHTTP(w, r)
+	}
+}
+
+func (p Probes) writeProblem(w http.ResponseWriter, correlationID string, err error) {
+	problem := problemOf(err)
+	problem.CorrelationID = correlationID
+	if problem.Status == http.StatusServiceUnavailable {
+		w.Header().Set(echo.HeaderRetryAfter, "1")
+	}
+	p.write(w, problemType, problem.Status, problem)
+}
+
+func (p Probes) write(w http.ResponseWriter, contentType string, status int, value any) {
+	body, err := encodeJSON(value)
+	if err == nil {
+		w.Header().Set(echo.HeaderContentType, contentType)
+		w.WriteHeader(status)
+		_, err = w.Write(body)
+	}
+	if err != nil {
+		p.Logger.LogAttrs(context.Background(), slog.LevelDebug, "write an answer", slog.Any("error", err))
+	}
+}
