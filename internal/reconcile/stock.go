@@ -167,4 +167,6 @@ func slots(standing map[string]event.Record, keys ...string) []string {
 
 // damaged reports whether a stream could not be read because of what is stored in it, or missing from it: that is found where
 // the stream is walked.
-func damaged(err error) bool { return errors.Is(err, fault.Corrupt) || errors.Is(err, fault.ErrMissing) }
+func damaged(err error) bool {
+	return errors.Is(err, fault.Corrupt) || errors.Is(err, fault.ErrMissing)
+}
