@@ -48,7 +48,8 @@ type service struct {
 	busMetrics *broker.Metrics
 	sagas      *sagaclient.Client
 
-	workers *workers.Workers
+	attributes *attributeRegistration
+	workers    *workers.Workers
 	// giveUpSchedule ends the attempts to schedule the check; nil when there are none.
 	giveUpSchedule func()
 
@@ -121,7 +122,7 @@ func (s *service) connect(ctx context.Context) (err error) {
 	if s.roles.worker {
 		poll = localPoll
 	}
-	if s.stores, err = openStoresPolling(ctx, s.cfg, poll, s.logger); err != nil {
+	if s.stores, err = openStoresPolling(ctx, s.cfg, poll, true, s.logger); err != nil {
 		return err
 	}
 	if s.gateway, err = newGateway(s.cfg, s.stores); err != nil {
@@ -159,15 +160,22 @@ func (s *service) connectTemporal(ctx context.Context) error {
 	if s.temporal, err = client.NewLazyClient(options); err != nil {
 		return fmt.Errorf("temporal client: %w", err)
 	}
-	return await(ctx, s.logger, "temporal", s.cfg.TemporalAddress, func(ctx context.Context) error {
+	err = await(ctx, s.logger, "temporal", s.cfg.TemporalAddress, func(ctx context.Context) error {
 		_, err := s.temporal.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{
 			Namespace: s.cfg.TemporalNamespace,
 		})
 		if err != nil {
 			return fmt.Errorf("namespace %s: %w", s.cfg.TemporalNamespace, err)
 		}
-		return workers.RegisterSearchAttributes(ctx, s.temporal, s.cfg.TemporalNamespace)
+		return nil
 	})
+	if err != nil {
+		return err
+	}
+	s.attributes = &attributeRegistration{
+		temporal: s.temporal, namespace: s.cfg.TemporalNamespace, where: s.cfg.TemporalAddress, logger: s.logger, patience: attributesPatience,
+	}
+	return s.attributes.run(ctx)
 }
 
 // newGateway makes the payment gateway that the settings name.
@@ -349,6 +357,9 @@ func (s *service) close() {
 	}
 	if s.giveUpSchedule != nil {
 		s.giveUpSchedule()
+	}
+	if s.attributes != nil {
+		s.attributes.close()
 	}
 	if s.workers != nil {
 		s.workers.Stop()

@@ -49,8 +49,8 @@ type Store struct {
 	inline int
 	// marks puts the marks of this process in a row: servers that lose concurrent updates lose none of them then.
 	marks sync.Mutex
-	// standIn tells that the server is FerretDB 1: there a filter on more than _id reads the whole collection.
-	standIn atomic.Bool
+	// lookup is mongolog.LookupAuto until the server was asked.
+	lookup atomic.Int32
 }
 
 var _ deadletter.Store = (*Store)(nil)
@@ -62,26 +62,46 @@ func New(db *mongo.Database) *Store {
 	return &Store{letters: letters, latest: mongolog.Latest(letters), inline: MaxInline}
 }
 
-// Setup makes the indexes of lists; FerretDB 1 would not use them and gets none. It may be called again and by several
-// processes at once. Errors: Unavailable.
+// Setup makes the indexes of lists. It may be called again and by several processes at once. See mongolog.Index.Build for the
+// context. Errors: Unavailable.
 func (s *Store) Setup(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	lookup, err := mongolog.DetectLookup(ctx, s.letters.Database())
-	s.standIn.Store(lookup == mongolog.LookupProbe)
-	if err != nil || s.standIn.Load() {
+	indexes, err := s.Indexes(ctx)
+	if err != nil {
 		return err
 	}
+	return mongolog.Ensure(ctx, indexes)
+}
+
+// Indexes returns the indexes of lists; FerretDB 1 would not use them and gets none. Errors: Unavailable.
+func (s *Store) Indexes(ctx context.Context) ([]mongolog.Index, error) {
+	ferretDB1, err := s.isFerretDB1(ctx)
+	if err != nil || ferretDB1 {
+		return nil, err
+	}
 	newest := bson.D{{Key: "failedAt", Value: -1}, {Key: "_id", Value: -1}}
-	by := func(field string) mongo.IndexModel {
+	by := func(field string) mongolog.Index {
 		keys := append(bson.D{{Key: "kind", Value: 1}}, newest...)
 		if field != "kind" {
 			keys = append(bson.D{{Key: "kind", Value: 1}, {Key: field, Value: 1}}, newest...)
 		}
-		return mongo.IndexModel{Keys: keys, Options: options.Index().SetName(field + "_newest")}
+		return mongolog.Index{Collection: s.letters, Name: field + "_newest", Keys: keys}
 	}
-	_, err = s.letters.Indexes().CreateMany(ctx, []mongo.IndexModel{by("kind"), by("status"), by("reason"), by("type")})
-	return unavailable(ctx, err, "make the indexes of %s", s.letters.Name())
+	return []mongolog.Index{by("kind"), by("status"), by("reason"), by("type")}, nil
+}
+
+// isFerretDB1 asks the server once. There a filter on more than _id reads the whole collection.
+func (s *Store) isFerretDB1(ctx context.Context) (bool, error) {
+	if known := mongolog.Lookup(s.lookup.Load()); known != mongolog.LookupAuto {
+		return known == mongolog.LookupProbe, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	lookup, err := mongolog.DetectLookup(ctx, s.letters.Database())
+	if err != nil {
+		return false, err
+	}
+	s.lookup.Store(int32(lookup))
+	return lookup == mongolog.LookupProbe, nil
 }
 
 // Insert implements deadletter.Store.
@@ -201,14 +221,18 @@ func (s *Store) Mark(ctx context.Context, id string, status deadletter.Status, v
 }
 
 func (s *Store) set(ctx context.Context, id string, status deadletter.Status, version int64) error {
+	ferretDB1, err := s.isFerretDB1(ctx)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	filter := byID(id)
-	if !s.standIn.Load() {
+	if !ferretDB1 {
 		// Keeps an older version from replacing a newer one.
 		filter = append(filter, bson.E{Key: "version", Value: bson.D{{Key: "$lt", Value: version}}})
 	}
-	_, err := s.letters.UpdateOne(ctx, filter, bson.D{{Key: "$set", Value: bson.D{{Key: "status", Value: string(status)}, {Key: "version", Value: version}}}})
+	_, err = s.letters.UpdateOne(ctx, filter, bson.D{{Key: "$set", Value: bson.D{{Key: "status", Value: string(status)}, {Key: "version", Value: version}}}})
 	return unavailable(ctx, err, "mark dead letter %s", id)
 }
 

@@ -45,20 +45,24 @@ type Handler func(c Command) bson.D
 // answers anything.
 func Connect(t testing.TB, handle Handler) *mongo.Database {
 	t.Helper()
+	client, err := mongo.Connect(options.Client().ApplyURI(Start(t, handle)).SetServerSelectionTimeout(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Disconnect(context.WithoutCancel(t.Context())) })
+	return client.Database("fake")
+}
+
+// Start starts a server that ends with the test, and returns its URI.
+func Start(t testing.TB, handle Handler) string {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &server{listener: listener, handle: handle}
 	s.done.Go(s.serve)
-	// A declared API makes the driver greet in the newer form.
-	client, err := mongo.Connect(options.Client().ApplyURI("mongodb://" + listener.Addr().String() + "/?directConnection=true").
-		SetServerAPIOptions(options.ServerAPI(options.ServerAPIVersion1)).SetServerSelectionTimeout(time.Minute))
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
-		_ = client.Disconnect(context.WithoutCancel(t.Context()))
 		_ = listener.Close()
 		s.mu.Lock()
 		for _, conn := range s.conns {
@@ -67,7 +71,7 @@ func Connect(t testing.TB, handle Handler) *mongo.Database {
 		s.mu.Unlock()
 		s.done.Wait()
 	})
-	return client.Database("fake")
+	return "mongodb://" + listener.Addr().String() + "/?directConnection=true"
 }
 
 // Found answers a find with documents.
@@ -122,6 +126,8 @@ func (s *server) serve() {
 
 const (
 	headerBytes     = 16
+	opReply         = 1
+	opQuery         = 2004
 	opMessage       = 2013
 	maxMessageBytes = 48 << 20
 	moreToCome      = 1 << 1
@@ -134,12 +140,17 @@ func (s *server) answer(conn net.Conn) error {
 		return err
 	}
 	size, id := binary.LittleEndian.Uint32(header[:]), header[4:8]
-	if code := binary.LittleEndian.Uint32(header[12:]); code != opMessage || size > maxMessageBytes {
+	code := binary.LittleEndian.Uint32(header[12:])
+	if code != opMessage && code != opQuery || size > maxMessageBytes {
 		return fmt.Errorf("message %d of %d bytes", code, size)
 	}
 	payload := make([]byte, size-headerBytes)
 	if _, err := io.ReadFull(conn, payload); err != nil {
 		return err
+	}
+	if code == opQuery {
+		// The first greeting of a driver has the old form.
+		return write(conn, id, opReply, append(make([]byte, 16), 1, 0, 0, 0), s.reply(Command{Name: "hello"}))
 	}
 	command, err := parse(payload[4:])
 	if err != nil {
@@ -148,15 +159,19 @@ func (s *server) answer(conn net.Conn) error {
 	if binary.LittleEndian.Uint32(payload)&moreToCome != 0 {
 		return nil
 	}
-	body, err := bson.Marshal(s.reply(command))
+	return write(conn, id, opMessage, make([]byte, 5), s.reply(command))
+}
+
+// write writes an answer; before is what the form of the message has between header and document.
+func write(conn net.Conn, id []byte, code uint32, before []byte, answer bson.D) error {
+	body, err := bson.Marshal(answer)
 	if err != nil {
 		return err
 	}
-	out := binary.LittleEndian.AppendUint32(nil, uint32(headerBytes+4+1+len(body)))
+	out := binary.LittleEndian.AppendUint32(nil, uint32(headerBytes+len(before)+len(body)))
 	out = append(append(out, 0, 0, 0, 0), id...)
-	out = binary.LittleEndian.AppendUint32(out, opMessage)
-	out = append(append(out, 0, 0, 0, 0, 0), body...)
-	_, err = conn.Write(out)
+	out = binary.LittleEndian.AppendUint32(out, code)
+	_, err = conn.Write(append(append(out, before...), body...))
 	return err
 }
 
@@ -202,7 +217,7 @@ func (s *server) reply(c Command) bson.D {
 	switch c.Name {
 	case "hello":
 		answer = bson.D{
-			{Key: "isWritablePrimary", Value: true}, {Key: "setName", Value: "fake"}, {Key: "setVersion", Value: 1},
+			{Key: "helloOk", Value: true}, {Key: "isWritablePrimary", Value: true}, {Key: "setName", Value: "fake"}, {Key: "setVersion", Value: 1},
 			{Key: "hosts", Value: bson.A{s.listener.Addr().String()}}, {Key: "me", Value: s.listener.Addr().String()},
 			{Key: "maxBsonObjectSize", Value: 16 << 20}, {Key: "maxMessageSizeBytes", Value: maxMessageBytes}, {Key: "maxWriteBatchSize", Value: 100_000},
 			{Key: "minWireVersion", Value: 0}, {Key: "maxWireVersion", Value: 21},
