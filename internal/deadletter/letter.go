@@ -119,15 +119,8 @@ func (l *Letter) read() {
 		l.Type, l.EventID, l.Subject, l.CorrelationID = e.Type, Tidy(e.ID), Tidy(e.Subject), Tidy(e.CorrelationID)
 		return
 	}
-	l.Type, l.EventID, l.CorrelationID = Tidy(m.Type), Tidy(m.MessageID), Tidy(m.CorrelationID)
-	for _, name := range []string{m.RoutingKey, m.Type} {
-		if t, known := event.Find(name); known {
-			l.Type = t.Name
-		}
-	}
-	if l.Type == "" {
-		l.Type = Tidy(m.RoutingKey)
-	}
+	id := wire.Identify(m)
+	l.Type, l.EventID, l.Subject, l.CorrelationID = Tidy(id.Type), Tidy(id.ID), Tidy(id.Subject), Tidy(id.CorrelationID)
 }
 
 // HashOf is the SHA-256 of a payload, in hexadecimal.
