@@ -30,7 +30,12 @@ func Check(ctx context.Context, e event.Event) error {
 // nowhere is where a checked event leads.
 type nowhere struct{}
 
-func (nowhere) Place(context.Context, sagaclient.Placement) (bool, error) { return false, errReached }
+func (nowhere) Place(_ context.Context, p sagaclient.Placement) (bool, error) {
+	if err := p.Order.ValidateNew(); err != nil {
+		return false, err
+	}
+	return false, errReached
+}
 
 func (nowhere) Signal(context.Context, string, string, any) (*sagaclient.Late, error) {
 	return nil, errReached

@@ -2,6 +2,7 @@ package workers
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,6 +18,7 @@ func TestCheckReadsWhatTheRouterReads(t *testing.T) {
 		{event.OrderCreated, `{"orderId":"o-1",` + order + `}`, ""},
 		{event.OrderCreated, `{"orderId":"o-1"}`, "/data/customerId"},
 		{event.OrderCreated, `{"orderId":"o-1","colour":"red",` + order + `}`, "/data/colour"},
+		{event.OrderCreated, `{"orderId":"o-1",` + strings.Replace(order, "EUR", "XYZ", 1) + `}`, "/data/currency"},
 		{event.OrderCancellationRequested, `{"reason":"ordered twice"}`, ""},
 		{event.OrderCancellationRequested, `{"reason":4}`, "/data/reason"},
 		{event.PaymentSucceeded, `{}`, ""},

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"net/mail"
 	"strings"
 	"time"
 	"unicode"
@@ -17,15 +16,12 @@ import (
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/notice"
+	"github.com/ordersaga/ordersaga/internal/notify"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 )
 
-const (
-	// maxEmail is how long an address may be that can be sent to (RFC 5321).
-	maxEmail = 254
-	// maxName is how many characters a name may have.
-	maxName = 100
-)
+// maxName is how many characters a name may have.
+const maxName = 100
 
 // Sealer seals personal data, and opens it; see sealed.Box.
 type Sealer interface {
@@ -105,8 +101,7 @@ const maxAhead = time.Hour
 // checkProfile names what cannot be used. It quotes nothing.
 func checkProfile(email, username string) error {
 	var fields []fault.Field
-	address, err := mail.ParseAddress(email)
-	if err != nil || address.Address != email || len(email) > maxEmail || !printable(email) {
+	if _, err := notify.ParseAddress(email); err != nil {
 		fields = append(fields, fault.Fieldf("/data/email", "must be an e-mail address"))
 	}
 	if utf8.RuneCountInString(username) > maxName || !printable(username) {

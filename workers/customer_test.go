@@ -128,6 +128,18 @@ func TestAProfileThatCannotBeUsedIsNotQuoted(t *testing.T) {
 	}
 }
 
+func TestUnusualAddressesAreAccepted(t *testing.T) {
+	for _, email := range []string{"a..b@docomo.example", "a.@docomo.example", "üser.näme@exämple.com", `"a b"@example.com`} {
+		w := newWorld()
+		data, err := json.Marshal(map[string]string{"email": email})
+		require.NoError(t, err)
+		e := arrived(event.UserRegistered, string(data))
+		e.Subject = "c-7"
+		require.NoError(t, w.router.Handle(t.Context(), e), email)
+		require.Equal(t, email, w.profile(t, "c-7").Email)
+	}
+}
+
 func TestAClockThatIsAheadDoesNotShutOutWhatComesAfter(t *testing.T) {
 	w := newWorld()
 	e := arrived(event.UserRegistered, `{"email":"ada@example.com"}`)

@@ -140,6 +140,8 @@ func (s *seer) Place(ctx context.Context, p sagaclient.Placement) (bool, error) 
 	switch {
 	case err != nil:
 		return false, err
+	case !state.Opened() && p.Order.ValidateNew() != nil:
+		return false, p.Order.ValidateNew()
 	case !state.Opened():
 		s.seen = Foresight{Outcome: OutcomeStart, OrderID: id, Sentence: "would start order " + id}
 		return false, nil

@@ -161,6 +161,7 @@ func TestAPreviewIsWhatHandleDoes(t *testing.T) {
 		"another order of that id": {is(order.StatusReserved), event.OrderCreated, other, "refuse",
 			"would be refused again because of conflict: order 42 exists with other content", did{}, fault.Conflict},
 		"an order that breaks a rule": {nil, event.OrderCreated, `{"orderId":"42"}`, "refuse", "would be refused again because of invalid: event is invalid", did{}, fault.Invalid},
+		"a currency that is unknown":  {nil, event.OrderCreated, strings.Replace(placeable, "EUR", "XYZ", 1), "refuse", "/data/currency: is not a currency of ISO 4217", did{}, fault.Invalid},
 		"a field that nobody knows":   {nil, event.OrderCreated, `{"orderId":"42","email":"a"}`, "refuse", "/data/email: is not a known field", did{}, fault.Invalid},
 
 		"a cancellation in time":              {is(order.StatusAwaitingPayment), event.OrderCancellationRequested, ref, "move", "would move order 42 from awaiting_payment to compensating", did{signals: 1}, ""},

@@ -2,7 +2,9 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/activities"
@@ -79,7 +81,19 @@ func (r *Router) place(ctx context.Context, e event.Event) error {
 	_, err = r.Sagas.Place(ctx, sagaclient.Placement{
 		Order: o, CorrelationID: correlation(e), CausationID: e.ID,
 	})
-	return err
+	return inData(err)
+}
+
+// inData moves the fields of an Invalid error about an order to where they are in an event. Other errors stay as they are.
+func inData(err error) error {
+	fields := slices.Clone(fault.FieldsOf(err))
+	if !errors.Is(err, fault.Invalid) || len(fields) == 0 {
+		return err
+	}
+	for i := range fields {
+		fields[i].Pointer = "/data" + fields[i].Pointer
+	}
+	return fault.NewInvalid("event", fields)
 }
 
 // cancel passes on a request to cancel.

@@ -99,7 +99,8 @@ func (c *Consumer) settle(it item, err error) {
 		moved = c.move(c.waitQueue(v.delay), c.marked(it.Delivery, v))
 	case bury:
 		counter, outcome = &c.stats.deadLettered, outcomeDeadLettered
-		c.log(slog.LevelError, "message goes to the dead letters", it.Delivery, slog.String("reason", string(v.reason)), slog.Any("error", err))
+		// Whoever keeps the letter logs it, with its ID: one line a letter.
+		c.log(slog.LevelDebug, "message goes to the dead letters", it.Delivery, slog.String("reason", string(v.reason)), slog.Any("error", err))
 		moved = c.move(c.cfg.Topology.Dead(), withHeaders(c.marked(it.Delivery, v), map[string]any{
 			HeaderReason: string(v.reason), HeaderDetail: v.detail, HeaderFailedAt: stamp(now),
 		}))

@@ -48,6 +48,9 @@ func TestALetterTellsWhatCanBeRead(t *testing.T) {
 		"no JSON":  {wire.Message{RoutingKey: "OrderCreated", MessageID: "m", Body: []byte("no")}, "order.created", "m", ""},
 		"a claim":  {wire.Message{RoutingKey: "ordersaga.inbox", Type: "order.teleported", Body: []byte("{}")}, "order.teleported", "", ""},
 		"nothing":  {wire.Message{RoutingKey: "somewhere"}, "somewhere", "", ""},
+		"invalid":  {wire.Message{Body: []byte(`{"id":"evt-9","type":"order.created","data":{"orderId":"o/1"}}`)}, "order.created", "evt-9", "o/1"},
+		"cut off":  {wire.Message{RoutingKey: "stock.received", Body: []byte(`{"id":"evt-9","data":{"sku":"tea","quantity":`)}, "stock.received", "evt-9", "tea"},
+		"unread":   {wire.Message{MessageID: "m", Headers: map[string]any{"cloudEvents:specversion": "1.0", "cloudEvents:type": "StockReceived", "cloudEvents:subject": "tea\x00"}, Body: []byte("<xml/>")}, "stock.received", "m", "tea\uFFFD"},
 		"controls": {wire.Message{Type: "a\x1b[2Jb", MessageID: "\xff"}, "a\uFFFD[2Jb", "\uFFFD", ""},
 		"long":     {wire.Message{Type: strings.Repeat("é", 2000)}, strings.Repeat("é", deadletter.MaxText/2), "", ""},
 	} {

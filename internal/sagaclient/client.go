@@ -72,8 +72,8 @@ type Placement struct {
 }
 
 // Place starts the order's saga. Replayed is true when the order was there already, with the same content; the
-// error is Conflict when it was there with other content. An order that has ended stays as it is; an open one
-// whose workflow is gone gets a new run.
+// error is Conflict when it was there with other content, and Invalid for a new one that breaks a rule for new orders.
+// An order that has ended stays as it is; an open one whose workflow is gone gets a new run.
 func (c *Client) Place(ctx context.Context, p Placement) (replayed bool, err error) {
 	reuse := enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
 	if !p.Fresh {
@@ -90,6 +90,11 @@ func (c *Client) Place(ctx context.Context, p Placement) (replayed bool, err err
 			replayed, reuse = true, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
 		}
 	}
+	if !replayed {
+		if err := c.checkNew(ctx, p); err != nil {
+			return false, err
+		}
+	}
 	in := workflows.OrderInput{Order: p.Order, CorrelationID: p.CorrelationID, CausationID: p.CausationID}
 	err = c.start(ctx, in, reuse)
 	if !errors.Is(err, fault.Conflict) {
@@ -99,6 +104,23 @@ func (c *Client) Place(ctx context.Context, p Placement) (replayed bool, err err
 		return true, nil
 	}
 	return true, c.sameOrder(ctx, in)
+}
+
+// checkNew holds an order that the log does not have to the rules for new orders, unless Temporal has it. The error is
+// Invalid, or Unavailable when Temporal cannot be asked.
+func (c *Client) checkNew(ctx context.Context, p Placement) error {
+	invalid := p.Order.ValidateNew()
+	if invalid == nil || p.Fresh {
+		return invalid
+	}
+	_, err := c.Find(ctx, p.Order.ID)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fault.NotFound):
+		return invalid
+	}
+	return err
 }
 
 // sameOrder is called when a workflow of the order's id is there, or was. It compares the contents, and starts

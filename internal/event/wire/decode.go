@@ -37,6 +37,10 @@ func Decode(m Message) (event.Event, error) {
 	if len(m.Body) > MaxBody {
 		return event.Event{}, fault.New(fault.TooLarge, "the body has %d bytes; at most %d are read", len(m.Body), MaxBody)
 	}
+	if isAMQP10(m.Body) {
+		return event.Event{}, fault.New(fault.UnsupportedMediaType,
+			"the body is a value or a sequence of AMQP 1.0: send the JSON as bytes, in a data section")
+	}
 	// RFC 8259 lets a reader pass over a byte order mark, which senders on Windows like to put there.
 	m.Body = bytes.TrimPrefix(m.Body, byteOrderMark)
 	structured, err := checkContent(m)
@@ -73,6 +77,12 @@ func Decode(m Message) (event.Event, error) {
 		d.defects = slices.Insert(d.defects, 0, defect)
 	}
 	return d.finish(m)
+}
+
+// isAMQP10 reports whether a body is encoded as AMQP 1.0. The broker hands over the bytes of a data section, and any other
+// section as it came: a described type, whose descriptor is a number or a symbol (AMQP 1.0, part 1, sections 1.2 and 1.6).
+func isAMQP10(body []byte) bool {
+	return len(body) > 1 && body[0] == 0x00 && (body[1] == 0x53 || body[1] == 0x80 || body[1] == 0xa3)
 }
 
 var byteOrderMark = []byte("\xef\xbb\xbf")

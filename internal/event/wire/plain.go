@@ -113,6 +113,9 @@ func known(name string) bool {
 	return ok
 }
 
+// patternNames are the fields of a pattern that may name the event, the first one first.
+var patternNames = []string{"type", "event", "eventType", "name", "cmd"}
+
 // patternName returns the event name of a NestJS pattern: the string itself, or a field of the object in it.
 func patternName(o object) (string, error) {
 	raw := o.fields["pattern"]
@@ -127,7 +130,7 @@ func patternName(o object) (string, error) {
 	if json.Unmarshal(raw, &fields) != nil {
 		return "", malformed(o.pointer("pattern"), "must be a string or an object")
 	}
-	for _, key := range []string{"type", "event", "eventType", "name", "cmd"} {
+	for _, key := range patternNames {
 		if name, ok := fields[key].(string); ok {
 			return name, nil
 		}
