@@ -168,7 +168,7 @@ func TestAPreviewIsWhatHandleDoes(t *testing.T) {
 		"a cancellation of what nobody knows": {nil, event.OrderCancellationRequested, ref, "wait", "would wait for order 42, which is not known", did{}, fault.OrderUnknown},
 		"a cancellation behind the end":       {ended, event.OrderCancellationRequested, ref, "late", "order 42 has ended as cancelled: a late verdict would be written", did{written: 1}, ""},
 		"a cancellation with a long reason": {is(order.StatusReserved), event.OrderCancellationRequested, `{"orderId":"42","reason":"` + strings.Repeat("x", 501) + `"}`,
-			"refuse", "would be refused again because of invalid", did{}, fault.Invalid},
+			"move", "would move order 42 from reserved to compensating", did{signals: 1}, ""},
 		"the cancellation that ended it": {func(w *previewWorld) { cancelled(t, w.log, "evt-1") }, event.OrderCancellationRequested, ref,
 			"nothing", "order 42 got this event before it ended as cancelled: nothing would happen", did{}, ""},
 
