@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -77,18 +78,38 @@ func (r *Router) place(ctx context.Context, e event.Event) error {
 		return err
 	}
 	_, err = r.Sagas.Place(ctx, sagaclient.Placement{
-		Order: o, CorrelationID: correlation(e), CausationID: e.ID,
+		Order: o, CorrelationID: correlation(e), CausationID: e.ID, CallerID: true,
 	})
 	return err
 }
 
-// cancel passes on a request to cancel.
+// cancel passes on a request to cancel. One for an order that is not known is kept, and cancels the order when it comes.
 func (r *Router) cancel(ctx context.Context, e event.Event) error {
 	f, err := readFact(e)
 	if err != nil {
 		return err
 	}
-	return r.signal(ctx, e, workflows.SignalCancel, order.Cancellation{ID: unique(e), Cause: e.ID, Reason: f.text("reason", maxText)})
+	c := order.Cancellation{ID: unique(e), Cause: e.ID, Reason: f.text("reason", maxText)}
+	err = r.signal(ctx, e, workflows.SignalCancel, c)
+	if !errors.Is(err, fault.OrderUnknown) {
+		return err
+	}
+	kept, added, keepErr := activities.KeepEarly(ctx, r.Log, e.Subject, c, correlation(e), r.Clock())
+	switch {
+	case keepErr != nil:
+		return keepErr
+	case !kept:
+		r.Logger.LogAttrs(ctx, slog.LevelWarn, "a cancellation of an unknown order is not kept: there are too many",
+			slog.String("event_id", e.ID), slog.String("order_id", e.Subject), slog.Int("limit", order.MaxEarly))
+		return err
+	case added:
+		// The order may have come meanwhile, and have looked before this was kept.
+		err = r.signal(ctx, e, workflows.SignalCancel, c)
+	}
+	if errors.Is(err, fault.OrderUnknown) {
+		return fault.New(fault.OrderUnknown, "order %s is not known; %s", e.Subject, order.EarlyNote)
+	}
+	return err
 }
 
 // payment passes on a hint about a pending payment.

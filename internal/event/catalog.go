@@ -91,6 +91,8 @@ const (
 
 	EventLate = "event.late"
 
+	OrderCancellationKept = "order.cancellation_kept"
+
 	ReconcileViolationFound = "reconcile.violation_found"
 
 	NoticeRequested     = "notice.requested"
@@ -121,6 +123,7 @@ const (
 	ProducerSimulator = "the payment simulator"
 	ProducerReconcile = "`ordersaga reconcile`"
 	ProducerKeeper    = "the keeper of dead letters"
+	ProducerInbox     = "the consumer of the inbox"
 	ProducerUsers     = "the service that customers register with"
 	ProducerCustomers = "the customer saga"
 	ProducerNotices   = "the notification saga"
@@ -265,6 +268,8 @@ var catalog = []Type{
 	{Name: PaymentRefunded, Version: 1, Direction: Ledger, Producer: ProducerLateSaga, Meaning: "Money that came late was given back."},
 	{Name: EventLate, Version: 1, Direction: Ledger, Producer: ProducerLateSaga, Detail: []string{"detail"},
 		Meaning: "The verdict on an event that came after its order had ended."},
+	{Name: OrderCancellationKept, Version: 1, Direction: Ledger, Producer: ProducerInbox,
+		Meaning: "A cancellation came before its order; the order is cancelled by it when it comes."},
 
 	{Name: ReconcileViolationFound, Version: 1, Direction: Ledger, Producer: ProducerReconcile, Detail: []string{"detail"},
 		Meaning: "Something that must hold does not, and people have to mend it."},
@@ -340,6 +345,7 @@ const (
 	stockPrefix     = "sku-"
 	paymentPrefix   = "payment-"
 	latePrefix      = "late-"
+	earlyPrefix     = "early-"
 	reconcilePrefix = "reconcile-"
 	deadPrefix      = "dead-"
 	customerPrefix  = "customer-"
@@ -357,6 +363,12 @@ func PaymentStream(orderID string) string { return paymentPrefix + orderID }
 
 // LateStream names the verdicts on events that came after an order had ended.
 func LateStream(orderID string) string { return latePrefix + orderID }
+
+// EarlyStream names the cancellations that came before their order.
+func EarlyStream(orderID string) string { return earlyPrefix + orderID }
+
+// EarlyOrderIDOf returns the order id that a stream of early cancellations is about.
+func EarlyOrderIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, earlyPrefix) }
 
 // LateOrderIDOf returns the order id that a late stream is about.
 func LateOrderIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, latePrefix) }
