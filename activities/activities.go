@@ -142,6 +142,9 @@ type OpenInput struct {
 	CausationID   string      `json:"causationId,omitempty"`
 	// Now is the workflow's time, as in StepInput.
 	Now time.Time `json:"now,omitzero"`
+	// CallerID tells that somebody else may have known the order's id before there was an order: cancellations may have come
+	// before it.
+	CallerID bool `json:"callerId,omitempty"`
 }
 
 // OpenResult is the stream as it stands, and the settings of the worker that opened it: a run keeps them, so
@@ -154,6 +157,8 @@ type OpenResult struct {
 	// Quiet tells that search attributes follow the statuses that the read model follows, and no others. Runs that were opened
 	// before this was so do not have it, and go on as they began.
 	Quiet bool `json:"quiet,omitempty"`
+	// Early are the cancellations that came before the order.
+	Early []order.Cancellation `json:"early,omitempty"`
 }
 
 // PublishInput are records to publish, in order.

@@ -9,7 +9,7 @@ import (
 )
 
 // Open appends order.accepted, or finds that the stream has it already, and returns the whole stream: a run
-// starts from what the log knows.
+// starts from what the log knows. With it come the cancellations that were there before the order.
 func (o *Outcomes) Open(ctx context.Context, in OpenInput) (OpenResult, error) {
 	ctx = withClock(ctx, in.Now, o.Clock)
 	accept := order.Accept(in.Order, in.CorrelationID, in.CausationID, o.now(ctx))
@@ -17,8 +17,15 @@ func (o *Outcomes) Open(ctx context.Context, in OpenInput) (OpenResult, error) {
 	if err != nil && !lost(err) {
 		return OpenResult{}, toTemporal(err)
 	}
+	var early []order.Cancellation
+	if in.CallerID {
+		// After the append: what is kept from now on is also sent to the run, see workers.Router.
+		if early, err = o.early(ctx, in.Order.ID, tail); err != nil {
+			return OpenResult{}, toTemporal(err)
+		}
+	}
 	result := StepResult{Tail: tail, Unlisted: o.project(ctx, order.State{}, tail)}
-	return OpenResult{StepResult: result, Timing: o.Timing, InlinePayment: o.InlinePayment, Quiet: true}, nil
+	return OpenResult{StepResult: result, Timing: o.Timing, InlinePayment: o.InlinePayment, Quiet: true, Early: early}, nil
 }
 
 // Record appends events that a run has decided on.

@@ -154,7 +154,7 @@ func (r *run) authorized() event.Entry {
 	case order.Refused:
 		return r.state.Declined("p-1", "no", false, r.clock())
 	}
-	return r.state.PaymentPending("p-1", r.clock())
+	return r.state.PaymentPending("p-1", r.clock(), r.clock().Add(30*time.Minute))
 }
 
 func (r *run) record(p *process, in activities.StepInput, entries ...event.Entry) error {

@@ -84,7 +84,7 @@ func (p *Previewer) event(ctx context.Context, e event.Event) (f Foresight, err 
 			f, err = Foresight{Outcome: OutcomeHandle, Sentence: "would be handled as every " + e.Type}, nil
 		}
 	}()
-	router := Router{Sagas: s, Stock: s, Verdicts: s, Sealer: s, Clock: p.Clock, Logger: slog.New(slog.DiscardHandler)}
+	router := Router{Sagas: s, Stock: s, Verdicts: s, Log: s, Sealer: s, Clock: p.Clock, Logger: slog.New(slog.DiscardHandler)}
 	err = router.Handle(ctx, e)
 	if errors.Is(err, errReached) {
 		err = nil
@@ -93,7 +93,14 @@ func (p *Previewer) event(ctx context.Context, e event.Event) (f Foresight, err 
 	case err == nil || disposition == fault.Acknowledge:
 		return s.foresight(), nil
 	case disposition == fault.Park:
-		return Foresight{Outcome: OutcomeWait, OrderID: e.Subject, Sentence: fmt.Sprintf("would wait for order %s, which is not known", e.Subject)}, nil
+		sentence := fmt.Sprintf("would wait for order %s, which is not known", e.Subject)
+		switch {
+		case s.early && s.standing:
+			sentence += "; the cancellation is kept for it"
+		case s.early:
+			sentence += ", and be kept for it as a cancellation"
+		}
+		return Foresight{Outcome: OutcomeWait, OrderID: e.Subject, Sentence: sentence}, nil
 	case disposition == fault.DeadLetter:
 		return refused(err), nil
 	}
@@ -122,6 +129,8 @@ type seer struct {
 	// settles that something follows from it.
 	late                       *order.State
 	verdict, standing, settles bool
+	// early tells that a cancellation would be kept for an order that is not known.
+	early bool
 }
 
 // order reads where an order stands.
@@ -248,13 +257,21 @@ func (s *seer) SettleLate(context.Context, order.Order) error {
 	return nil
 }
 
-// Append implements activities.Appender: a verdict would be written.
+// Read implements activities.Log. The only stream that a handler reads is that of early cancellations.
+func (s *seer) Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error) {
+	records, err := s.Log.Read(ctx, stream, after, limit)
+	s.early = err == nil
+	s.standing = slices.ContainsFunc(records, func(r event.Record) bool { return r.CausationID == s.event.ID })
+	return records, err
+}
+
+// Append implements activities.Log: a verdict would be written, or a cancellation kept.
 func (s *seer) Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
 	records, err := s.Log.Read(ctx, stream, 0, 0)
 	if err != nil {
 		return head, nil, err
 	}
-	s.verdict, s.standing = true, slices.ContainsFunc(records, func(r event.Record) bool { return r.Key == entries[0].Key })
+	s.verdict, s.standing = !s.early, slices.ContainsFunc(records, func(r event.Record) bool { return r.Key == entries[0].Key })
 	if s.standing {
 		return head, records, fault.KeyTaken
 	}

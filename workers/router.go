@@ -79,7 +79,7 @@ func (r *Router) place(ctx context.Context, e event.Event) error {
 		return err
 	}
 	_, err = r.Sagas.Place(ctx, sagaclient.Placement{
-		Order: o, CorrelationID: correlation(e), CausationID: e.ID,
+		Order: o, CorrelationID: correlation(e), CausationID: e.ID, CallerID: true,
 	})
 	return inData(err)
 }
@@ -96,38 +96,45 @@ func inData(err error) error {
 	return fault.NewInvalid("event", fields)
 }
 
-// cancel passes on a request to cancel.
+// cancel passes on a request to cancel. One for an order that is not known is kept, and cancels the order when it comes.
 func (r *Router) cancel(ctx context.Context, e event.Event) error {
-	var d struct {
-		OrderID string `json:"orderId"`
-		Reason  string `json:"reason"`
-	}
-	if err := decode(e, &d); err != nil {
+	f, err := readFact(e)
+	if err != nil {
 		return err
 	}
-	if err := checkTexts(text{"reason", d.Reason, maxText}); err != nil {
+	c := order.Cancellation{ID: unique(e), Cause: e.ID, Reason: f.text("reason", maxText)}
+	err = r.signal(ctx, e, workflows.SignalCancel, c)
+	if !errors.Is(err, fault.OrderUnknown) {
 		return err
 	}
-	return r.signal(ctx, e, workflows.SignalCancel, order.Cancellation{ID: unique(e), Cause: e.ID, Reason: d.Reason})
+	kept, added, keepErr := activities.KeepEarly(ctx, r.Log, e.Subject, c, correlation(e), r.Clock())
+	switch {
+	case keepErr != nil:
+		return keepErr
+	case !kept:
+		r.Logger.LogAttrs(ctx, slog.LevelWarn, "a cancellation of an unknown order is not kept: there are too many",
+			slog.String("event_id", e.ID), slog.String("order_id", e.Subject), slog.Int("limit", order.MaxEarly))
+		return err
+	case added:
+		// The order may have come meanwhile, and have looked before this was kept.
+		err = r.signal(ctx, e, workflows.SignalCancel, c)
+	}
+	if errors.Is(err, fault.OrderUnknown) {
+		return fault.New(fault.OrderUnknown, "order %s is not known; %s", e.Subject, order.EarlyNote)
+	}
+	return err
 }
 
 // payment passes on a hint about a pending payment.
 func (r *Router) payment(ctx context.Context, e event.Event) error {
-	var d struct {
-		OrderID   string `json:"orderId"`
-		PaymentID string `json:"paymentId"`
-		Code      string `json:"code"`
-	}
-	if err := decode(e, &d); err != nil {
+	f, err := readFact(e)
+	if err != nil {
 		return err
 	}
 	hint := order.PaymentHint{ID: unique(e), Cause: e.ID, Succeeded: e.Type == event.PaymentSucceeded}
 	if !hint.Succeeded {
 		// The code of a refusal is kept by the gateway, which takes less than a text for people.
-		if err := checkTexts(text{"code", d.Code, maxCode}); err != nil {
-			return err
-		}
-		hint.Code = d.Code
+		hint.Code = f.text("code", maxCode)
 	}
 	return r.signal(ctx, e, workflows.SignalPayment, hint)
 }
@@ -135,23 +142,15 @@ func (r *Router) payment(ctx context.Context, e event.Event) error {
 // shipment passes on what the warehouse or the carrier said.
 func shipment(kind workflows.ShipmentKind) route {
 	return func(r *Router, ctx context.Context, e event.Event) error {
-		var d struct {
-			OrderID        string `json:"orderId"`
-			Carrier        string `json:"carrier"`
-			TrackingNumber string `json:"trackingNumber"`
-			Reason         string `json:"reason"`
-		}
-		if err := decode(e, &d); err != nil {
-			return err
-		}
-		err := checkTexts(text{"carrier", d.Carrier, maxText}, text{"trackingNumber", d.TrackingNumber, maxText}, text{"reason", d.Reason, maxText})
+		f, err := readFact(e)
 		if err != nil {
 			return err
 		}
 		return r.signal(ctx, e, workflows.SignalShipment, workflows.ShipmentSignal{
 			Kind: kind,
 			ShipmentFact: order.ShipmentFact{
-				ID: unique(e), Cause: e.ID, Carrier: d.Carrier, TrackingNumber: d.TrackingNumber, Reason: d.Reason,
+				ID: unique(e), Cause: e.ID, Carrier: f.text("carrier", maxText),
+				TrackingNumber: f.text("trackingNumber", maxText), Reason: f.text("reason", maxText),
 			},
 		})
 	}

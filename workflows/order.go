@@ -110,15 +110,23 @@ func (r *orderRun) run() (OrderResult, error) {
 	}, nil
 }
 
-// open appends order.accepted, or finds the stream as another run left it.
+// open appends order.accepted, or finds the stream as another run left it, and takes in the cancellations that came before.
 func (r *orderRun) open() error {
-	in := activities.OpenInput{Order: r.in.Order, CorrelationID: r.in.CorrelationID, CausationID: r.in.CausationID, Now: workflow.Now(r.ctx)}
+	in := activities.OpenInput{
+		Order: r.in.Order, CorrelationID: r.in.CorrelationID, CausationID: r.in.CausationID, CallerID: r.in.CallerID, Now: workflow.Now(r.ctx),
+	}
 	result, err := saga.UntilDone(r.ctx, callOpen, in, r.show)
 	if err != nil {
 		return err
 	}
 	r.timing, r.inlinePayment, r.quiet = result.Timing, result.InlinePayment, result.Quiet
-	return r.fold(result.StepResult)
+	if err := r.fold(result.StepResult); err != nil {
+		return err
+	}
+	for _, c := range result.Early {
+		r.signalled(c)
+	}
+	return nil
 }
 
 // fold takes in what a step found in the log.

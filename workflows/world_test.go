@@ -38,6 +38,8 @@ type world struct {
 	skew time.Duration
 	// inlinePayment tells that the gateway is fast.
 	inlinePayment bool
+	// callerID tells that the order's id was chosen by somebody else.
+	callerID bool
 	// resume is what an earlier run hands on.
 	resume *workflows.Resume
 }
@@ -69,7 +71,7 @@ func (w *world) run(o order.Order, before ...func()) workflows.OrderResult {
 	for _, mock := range before {
 		mock()
 	}
-	w.env.ExecuteWorkflow(workflows.NameOrder, workflows.OrderInput{Order: o, CorrelationID: "corr", CausationID: "cause", Resume: w.resume})
+	w.env.ExecuteWorkflow(workflows.NameOrder, workflows.OrderInput{Order: o, CorrelationID: "corr", CausationID: "cause", CallerID: w.callerID, Resume: w.resume})
 	require.True(w.t, w.env.IsWorkflowCompleted())
 	require.NoError(w.t, w.env.GetWorkflowError())
 	var result workflows.OrderResult

@@ -94,6 +94,8 @@ const (
 
 	EventLate = "event.late"
 
+	OrderCancellationKept = "order.cancellation_kept"
+
 	ReconcileViolationFound = "reconcile.violation_found"
 
 	NoticeRequested     = "notice.requested"
@@ -125,6 +127,7 @@ const (
 	ProducerRefunds   = "the refund ledger"
 	ProducerReconcile = "`ordersaga reconcile`"
 	ProducerKeeper    = "the keeper of dead letters"
+	ProducerInbox     = "the consumer of the inbox"
 	ProducerUsers     = "the service that customers register with"
 	ProducerCustomers = "the customer saga"
 	ProducerNotices   = "the notification saga"
@@ -279,6 +282,8 @@ var catalog = []Type{
 		Meaning: "Money of a payment is about to be given back: no other refund may give it back, too."},
 	{Name: EventLate, Version: 1, Direction: Ledger, Producer: ProducerLateSaga, Detail: []string{"detail"},
 		Meaning: "The verdict on an event that came after its order had ended."},
+	{Name: OrderCancellationKept, Version: 1, Direction: Ledger, Producer: ProducerInbox,
+		Meaning: "A cancellation came before its order; the order is cancelled by it when it comes."},
 
 	{Name: ReconcileViolationFound, Version: 1, Direction: Ledger, Producer: ProducerReconcile, Detail: []string{"detail"},
 		Meaning: "Something that must hold does not, and people have to mend it."},
@@ -355,6 +360,7 @@ const (
 	paymentPrefix   = "payment-"
 	refundsPrefix   = "refunds-"
 	latePrefix      = "late-"
+	earlyPrefix     = "early-"
 	reconcilePrefix = "reconcile-"
 	deadPrefix      = "dead-"
 	customerPrefix  = "customer-"
@@ -380,6 +386,12 @@ func RefundsReferenceOf(stream string) (string, bool) {
 
 // LateStream names the verdicts on events that came after an order had ended.
 func LateStream(orderID string) string { return latePrefix + orderID }
+
+// EarlyStream names the cancellations that came before their order.
+func EarlyStream(orderID string) string { return earlyPrefix + orderID }
+
+// EarlyOrderIDOf returns the order id that a stream of early cancellations is about.
+func EarlyOrderIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, earlyPrefix) }
 
 // LateOrderIDOf returns the order id that a late stream is about.
 func LateOrderIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, latePrefix) }

@@ -69,6 +69,8 @@ type Placement struct {
 	CausationID   string
 	// Fresh tells that the id was made for this request: nobody can have used it before, so the log is not asked.
 	Fresh bool
+	// CallerID tells that somebody else chose the id: cancellations of the order may have come before it.
+	CallerID bool
 }
 
 // Place starts the order's saga. Replayed is true when the order was there already, with the same content; the
@@ -95,7 +97,7 @@ func (c *Client) Place(ctx context.Context, p Placement) (replayed bool, err err
 			return false, err
 		}
 	}
-	in := workflows.OrderInput{Order: p.Order, CorrelationID: p.CorrelationID, CausationID: p.CausationID}
+	in := workflows.OrderInput{Order: p.Order, CorrelationID: p.CorrelationID, CausationID: p.CausationID, CallerID: p.CallerID}
 	err = c.start(ctx, in, reuse)
 	if !errors.Is(err, fault.Conflict) {
 		return replayed, err
@@ -155,7 +157,8 @@ func (c *Client) Resume(ctx context.Context, orderID string) (order.State, error
 	case state.Ended:
 		return state, nil
 	}
-	in := workflows.OrderInput{Order: state.Order, CorrelationID: state.CorrelationID}
+	// Nobody knows any more who chose the id, nor whether the run before looked for early cancellations.
+	in := workflows.OrderInput{Order: state.Order, CorrelationID: state.CorrelationID, CallerID: true}
 	if !state.Opened() {
 		// It may have been accepted all the same: its workflow was terminated before it had done anything.
 		found, err := c.Find(ctx, orderID)

@@ -75,7 +75,7 @@ func TestASignalToAnOpenOrderWithoutARunGetsOne(t *testing.T) {
 			require.Nil(t, late)
 			require.Len(t, w.temporal.starts, 1)
 			require.Equal(t, allowDuplicate, w.temporal.starts[0].WorkflowIDReusePolicy)
-			require.Equal(t, workflows.OrderInput{Order: tea(), CorrelationID: "first"}, w.temporal.began(t), "it goes on from the log")
+			require.Equal(t, workflows.OrderInput{Order: tea(), CorrelationID: "first", CallerID: true}, w.temporal.began(t), "it goes on from the log")
 			require.Equal(t, []signal{{"order-42", workflows.SignalPayment, hint}}, w.temporal.signals)
 		})
 	}

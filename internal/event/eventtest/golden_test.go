@@ -134,6 +134,8 @@ func checkStored(t *testing.T, r event.Record) {
 		sameData[refunds.Reservation](t, newest)
 	case strings.HasPrefix(r.Stream, event.ReconcileStream("")):
 		sameData[reconcile.Violation](t, newest)
+	case strings.HasPrefix(r.Stream, event.EarlyStream("")):
+		sameData[order.EarlyCancellation](t, newest)
 	case strings.HasPrefix(r.Stream, event.DeadStream("")):
 		sameDecision(t, newest)
 	}
@@ -319,6 +321,8 @@ func seal(t *testing.T, typ event.Type, about, sku string, at time.Time, data js
 		stream = event.RefundsStream(about)
 	case event.ProducerReconcile:
 		stream = event.ReconcileStream(about)
+	case event.ProducerInbox:
+		stream = event.EarlyStream(about)
 	default:
 		family, _, _ := strings.Cut(typ.Name, ".")
 		stream = family + "-" + about
