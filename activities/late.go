@@ -115,6 +115,8 @@ type LateStepInput struct {
 	Payment late.Matter `json:"payment,omitzero"`
 	// Entry is what to append; for Record.
 	Entry event.Entry `json:"entry,omitzero"`
+	// Again tells that the gateway is asked again when it does not know of any money yet; for Judge.
+	Again bool `json:"again,omitempty"`
 	// Now is the workflow's time, as in StepInput.
 	Now time.Time `json:"now,omitzero"`
 }
@@ -129,6 +131,8 @@ type LateStepResult struct {
 	// Patience is how long a step may be stuck before somebody is asked to look: the setting of the worker that opened the
 	// run; of Open.
 	Patience time.Duration `json:"patience,omitempty"`
+	// Unknown tells that the gateway does not know of any money yet, and nothing is recorded; of Judge.
+	Unknown bool `json:"unknown,omitempty"`
 }
 
 // LateDesk keeps the list of what came late and needs somebody. Show never replaces a newer state by an older one.
@@ -177,11 +181,14 @@ func (l *LateMoney) Record(ctx context.Context, in LateStepInput) (LateStepResul
 	return l.append(ctx, in, in.Entry)
 }
 
-// Judge asks the gateway whether money has arrived.
+// Judge asks the gateway whether money has arrived. A notification may be earlier than what its provider answers: that no
+// money has arrived is recorded at once only for a payment that was captured, which the notification repeats, and for a
+// gateway that is settled by the notification itself.
 func (l *LateMoney) Judge(ctx context.Context, in LateStepInput) (LateStepResult, error) {
 	ctx = withClock(ctx, in.Now, l.Clock)
 	pay := latePayment(in)
-	if settler, ok := l.Gateway.(payment.Settler); ok {
+	settler, settles := l.Gateway.(payment.Settler)
+	if settles {
 		if err := settler.Settle(ctx, pay, true, ""); err != nil {
 			return LateStepResult{}, toTemporal(err)
 		}
@@ -189,6 +196,9 @@ func (l *LateMoney) Judge(ctx context.Context, in LateStepInput) (LateStepResult
 	found, err := l.Gateway.Lookup(ctx, pay)
 	if err != nil {
 		return LateStepResult{}, toTemporal(err)
+	}
+	if taken := found.State == payment.Captured || found.State == payment.Refunded; in.Again && found.Arrived == 0 && !settles && !taken {
+		return LateStepResult{Unknown: true}, nil
 	}
 	due := in.State.Due(found.Arrived, pay.Amount)
 	return l.append(ctx, in, in.State.Judged(in.Payment, found.PaymentID, pay.Currency, due, now(ctx, l.Clock)))

@@ -28,7 +28,8 @@ func capturedLate(t *testing.T) (*world, *activities.Payment, order.State) {
 	require.NoError(t, err)
 	_, err = gateway.Capture(t.Context(), "c", p)
 	require.NoError(t, err)
-	return w, w.payment(gateway), w.turn(s)
+	turned := w.turn(s)
+	return w, w.payment(gateway), turned
 }
 
 // paid is an order's payment as the gateway knows it.

@@ -84,8 +84,9 @@ func (r *orderRun) Fold(a saga.Action, in activities.StepInput, out activities.S
 		r.notCaptured()
 	case in.Hint == nil:
 		r.facts.LookedUp = true
+	case r.facts.Unconfirmed(*in.Hint, r.state, r.timing, workflow.Now(r.ctx)):
 	default:
-		// The gateway does not know of it yet. If the order is undone, what was said is late.
+		// The gateway does not know of it. If the order is undone, what was said is late.
 		r.keep(in.Hint)
 	}
 	return r.fold(out)

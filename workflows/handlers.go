@@ -89,15 +89,7 @@ func (r *orderRun) signalled(c order.Cancellation) { r.addCancellation(SignalCan
 func (r *orderRun) addHint(h order.PaymentHint) {
 	h.ID, h.Cause = tidy(SignalPayment, h.ID, h.Cause)
 	if r.firstSight(h) {
-		r.hint(h)
-	}
-}
-
-// hint keeps the newest word about the payment. A word that the payer has paid is about money: it is not replaced by one
-// that the payment failed, and by none when everything is being undone.
-func (r *orderRun) hint(h order.PaymentHint) {
-	if old := r.facts.Hint; old == nil || !old.Succeeded || h.Succeeded && r.state.Decision != order.Back {
-		r.facts.Hint = &h
+		r.facts.Notified(h, r.state.Decision)
 	}
 }
 

@@ -167,6 +167,7 @@ func (r *lateRun) input() activities.LateStepInput {
 func (r *lateRun) Input(saga.Action, bool) activities.LateStepInput {
 	in := r.input()
 	in.Payment = late.Next(r.state, r.facts, workflow.Now(r.ctx)).Payment
+	in.Again = r.facts.MayAskAgain()
 	return in
 }
 
@@ -205,6 +206,11 @@ func LateVerdictOf(s late.State, d order.Resolution) ResolveVerdict {
 // Fold takes in what a step has answered.
 func (r *lateRun) Fold(_ saga.Action, _ activities.LateStepInput, out activities.LateStepResult) error {
 	r.facts.Stuck = nil
+	if out.Unknown {
+		r.facts.Unconfirmed(workflow.Now(r.ctx))
+		return nil
+	}
+	r.facts.Asked, r.facts.AskAfter = 0, time.Time{}
 	return r.fold(out)
 }
 

@@ -75,8 +75,11 @@ type Stuck struct {
 // the id of the event that brought them, so that a duplicate changes nothing.
 type Facts struct {
 	Cancellations []Cancellation `json:"cancellations,omitempty"`
-	// Hint is the newest word about a pending payment that the gateway has not been asked about yet.
-	Hint       *PaymentHint  `json:"hint,omitempty"`
+	// Hint is the newest word about a pending payment that the gateway has not been asked about yet, or did not know of.
+	Hint *PaymentHint `json:"hint,omitempty"`
+	// HintAsked counts how often the gateway was asked about Hint and did not know of it; HintAfter is when it is asked again.
+	HintAsked  int           `json:"hintAsked,omitempty"`
+	HintAfter  time.Time     `json:"hintAfter,omitzero"`
 	Dispatched *ShipmentFact `json:"dispatched,omitempty"`
 	Delivered  *ShipmentFact `json:"delivered,omitempty"`
 	Lost       *ShipmentFact `json:"lost,omitempty"`
@@ -213,12 +216,12 @@ func (s State) beforePivot(f Facts, now time.Time, t Timing) Action {
 		return turn(StatusFailed, Unavailable(StepAuthorize), "")
 	case s.Payment == "":
 		return Action{Kind: Do, Step: StepAuthorize}
-	case s.Payment == PaymentPending && (f.Hint != nil || due(s.PaymentDeadline(t), now) && !f.LookedUp):
+	case s.Payment == PaymentPending && (f.asks(now) || due(s.PaymentDeadline(t), now) && !f.LookedUp):
 		return Action{Kind: Lookup, Step: StepAuthorize}
 	case s.Payment == PaymentPending && due(s.PaymentDeadline(t), now):
 		return turn(StatusFailed, ReasonPaymentTimeout, "")
 	case s.Payment == PaymentPending:
-		return Action{Kind: Wait, Step: StepAuthorize, Until: s.PaymentDeadline(t), For: "the payer"}
+		return Action{Kind: Wait, Step: StepAuthorize, Until: f.waitUntil(s.PaymentDeadline(t)), For: "the payer"}
 	case s.Order.Fulfillment == Immediate, !s.ShippedAt.IsZero():
 		return record(s.entry(SlotDecide, event.OrderSettling, now, Ref{OrderID: s.Order.ID}))
 	case s.ConfirmedAt.IsZero():
