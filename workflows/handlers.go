@@ -11,6 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // handle registers the Updates. They only set a fact and wait for the verdict.
@@ -20,8 +21,11 @@ func (r *orderRun) handle(ctx workflow.Context) error {
 	}
 	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateCancel, r.cancel, workflow.UpdateHandlerOptions{
 		Validator: func(_ workflow.Context, c order.Cancellation) error {
-			if !event.ValidID(c.ID) {
+			switch {
+			case !event.ValidID(c.ID):
 				return fault.New(fault.Invalid, "the id of a cancellation %s", event.IDRule)
+			case r.drain.Closed() || r.state.AnswersCancellation():
+				return saga.ErrTryAgain()
 			}
 			return nil
 		},
@@ -31,13 +35,16 @@ func (r *orderRun) handle(ctx workflow.Context) error {
 
 // cancel asks to cancel and waits for the verdict, which is an event.
 func (r *orderRun) cancel(ctx workflow.Context, c order.Cancellation) (CancelVerdict, error) {
+	r.drain.Count()
 	r.addCancellation(UpdateCancel, c)
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
-	err := workflow.Await(disconnected, func() bool {
-		return r.conflict || r.state.Ended || r.state.Cancelling() || r.state.Refused(c.ID)
-	})
-	if err != nil {
+	decided := func() bool { return r.conflict || r.state.AnswersCancellation() }
+	err := workflow.Await(disconnected, func() bool { return r.drain.Released() || decided() })
+	switch {
+	case err != nil:
 		return CancelVerdict{}, err
+	case !decided():
+		return CancelVerdict{}, saga.ErrTryAgain()
 	}
 	return VerdictOf(r.state), nil
 }
@@ -88,6 +95,7 @@ func (r *orderRun) signalled(c order.Cancellation) { r.addCancellation(SignalCan
 
 func (r *orderRun) addHint(h order.PaymentHint) {
 	h.ID, h.Cause = tidy(SignalPayment, h.ID, h.Cause)
+	h.Code = clip(h.Code)
 	eventType := event.PaymentFailed
 	if h.Succeeded {
 		eventType = event.PaymentSucceeded
@@ -134,9 +142,26 @@ func tidy(source, id, cause string) (string, string) {
 
 func (r *orderRun) addCancellation(source string, c order.Cancellation) {
 	c.ID, c.Cause = tidy(source, c.ID, c.Cause)
-	if r.firstSight(source, c.ID, c.Cause, event.OrderCancellationRequested) {
+	c.Reason = clip(c.Reason)
+	if r.state.CancelRefused {
+		// An earlier refusal is the answer.
+		r.log.Info("a cancellation is refused", "order_id", r.in.Order.ID, "request_id", c.ID)
+		return
+	}
+	if r.firstSight(source, c.ID, c.Cause, event.OrderCancellationRequested) && len(r.facts.Cancellations) < order.MaxCancellations {
 		r.facts.Cancellations = append(r.facts.Cancellations, c)
 	}
+}
+
+// maxClip is how many bytes of a text of a signal are kept; what the log takes of it is less.
+const maxClip = 4 << 10
+
+// clip bounds a text of a signal. Signals of the bus have short texts; anybody may send others with Temporal's tools.
+func clip(s string) string {
+	if len(s) > maxClip {
+		s = strings.ToValidUTF8(s[:maxClip], "")
+	}
+	return s
 }
 
 func (r *orderRun) addShipment(s ShipmentSignal) {
@@ -148,6 +173,7 @@ func (r *orderRun) addShipment(s ShipmentSignal) {
 		return
 	}
 	fact := s.ShipmentFact
+	fact.Carrier, fact.TrackingNumber, fact.Reason = clip(fact.Carrier), clip(fact.TrackingNumber), clip(fact.Reason)
 	switch s.Kind {
 	case ShipmentDispatched:
 		r.facts.Dispatched = &fact
@@ -161,11 +187,9 @@ func (r *orderRun) addShipment(s ShipmentSignal) {
 // firstSight reports whether something of that id is new, and remembers it. Ids are unique for each source only. What
 // comes when the order has ended is late, and gets a verdict before the run closes: cause and eventType are for that.
 func (r *orderRun) firstSight(source, id, cause, eventType string) bool {
-	key := source + "/" + id
-	if r.seen[key] {
+	if !r.seen.add(source + "/" + id) {
 		return false
 	}
-	r.seen[key] = true
 	r.changes++
 	if !r.state.Ended {
 		return true

@@ -41,11 +41,13 @@ type orderRun struct {
 	inlinePayment bool
 	// quiet tells that search attributes follow the listed statuses only.
 	quiet bool
-	// seen are the ids of signals, so that a duplicate changes nothing.
-	seen map[string]bool
+	// seen are the newest ids of signals, so that a duplicate changes nothing.
+	seen *recentIDs
 	// changes counts facts; a wait ends when it moves.
 	changes int
 	desk    desk
+	// drain is what callers see of a run that is about to continue as new.
+	drain saga.Drain
 	// late are events that came when the order had ended; caused are the causes of the order's own events, which are not.
 	// unsettled tells that an earlier attempt may have given verdicts from which something follows.
 	late      []activities.LateEvent
@@ -67,13 +69,11 @@ func setup(ctx workflow.Context, in OrderInput) (*orderRun, error) {
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
 	r := &orderRun{
 		ctx: disconnected, own: ctx, log: workflow.GetLogger(ctx), in: in,
-		timing: order.DefaultTiming(), seen: make(map[string]bool), caused: make(map[string]bool), shown: order.StatusAccepted,
+		timing: order.DefaultTiming(), seen: newRecentIDs(nil), caused: make(map[string]bool), shown: order.StatusAccepted,
 	}
 	if in.Resume != nil {
 		r.facts, r.outbox.confirmed, r.unasked = in.Resume.Facts, in.Resume.Published, in.Resume.Unasked
-		for _, id := range in.Resume.Seen {
-			r.seen[id] = true
-		}
+		r.seen = newRecentIDs(in.Resume.Seen)
 	}
 	r.desk = r.newDesk()
 	if err := r.handle(ctx); err != nil {

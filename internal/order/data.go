@@ -23,10 +23,11 @@ const (
 	// own slot has the refusal.
 	SlotRefusalSettled = "capture/settled"
 	SlotEnd            = "end"
-	// slotUndo, slotCancel and slotAttention are prefixes: of the undone step, of the id of the cancellation,
-	// of the count.
+	// SlotCancelRefused holds the first refusal of a cancellation, which answers all later ones. Older logs have a refusal
+	// for each request, in cancel/<request id>.
+	SlotCancelRefused = "cancel/refused"
+	// slotUndo and slotAttention are prefixes: of the undone step, of the count.
 	slotUndo      = "undo/"
-	slotCancel    = "cancel/"
 	slotAttention = "attention/"
 	slotResolved  = "attention/resolved/"
 )
