@@ -214,6 +214,10 @@ func (s *seer) tell(state order.State, f order.Facts) {
 	after := order.Decisions(state, f, now, s.Timing)
 	s.seen = Foresight{OrderID: id, From: string(state.Status), To: string(state.Status)}
 	switch kind := order.Next(state, f, now, s.Timing).Kind; {
+	case len(f.Cancellations) > 0 && state.CancelRefused:
+		s.seen.Outcome = OutcomeRefuse
+		s.seen.Sentence = fmt.Sprintf("order %s is %s and has refused a cancellation before: this one would be refused too", id, state.Status)
+		return
 	case slices.EqualFunc(before, after, event.Same) && kind == order.Lookup && f.Hint != nil:
 		s.seen.Outcome, s.seen.Sentence = OutcomeAsk, fmt.Sprintf("would have the gateway asked about the payment of order %s", id)
 		return

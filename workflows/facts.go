@@ -39,7 +39,7 @@ func IdentityOf(orderID string, payload any) string { return arrivalOf(orderID, 
 // effect or its answer: then the signal is a redelivery.
 func Recorded(s order.State, payload any) bool {
 	a := arrivalOf(s.Order.ID, payload)
-	return s.Caused(a.identity) || a.eventType == event.OrderCancellationRequested && s.Refused(a.id)
+	return s.Caused(a.identity) || a.eventType == event.OrderCancellationRequested && s.CancelRefused
 }
 
 // factsOf lists what signals have brought, as the payloads that they had.

@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -139,19 +138,20 @@ func (r *orderRun) Idle(note string) {
 	r.publishLater()
 }
 
-// MayContinueAsNew reports whether nothing would be lost by a new run. An Update that waits for its verdict keeps this
-// run going: only this one can give it.
-func (r *orderRun) MayContinueAsNew() bool {
-	return !r.state.Ended && !r.outbox.pending && workflow.AllHandlersFinished(r.ctx)
-}
+// Drain is what callers see of a run that is about to continue as new.
+func (r *orderRun) Drain() *saga.Drain { return &r.drain }
+
+// MayContinueAsNew reports whether nothing would be lost by a new run. One that has ended closes instead.
+func (r *orderRun) MayContinueAsNew() bool { return !r.state.Ended }
 
 // ContinueAsNew bounds the history of a run that waits for long.
 func (r *orderRun) ContinueAsNew() error {
 	next := r.in
 	facts := r.facts
-	// What has its answer needs none again: senders may be many, and a run may wait for months.
-	facts.Cancellations = slices.DeleteFunc(slices.Clone(facts.Cancellations), func(c order.Cancellation) bool { return r.state.Refused(c.ID) })
-	next.Resume = &Resume{Facts: facts, Seen: workflow.DeterministicKeys(r.seen), Published: r.outbox.confirmed, Unasked: r.unasked}
+	if r.state.AnswersCancellation() {
+		facts.Cancellations = nil
+	}
+	next.Resume = &Resume{Facts: facts, Seen: r.seen.list(), Published: r.outbox.confirmed, Unasked: r.unasked}
 	return workflow.NewContinueAsNewError(r.ctx, NameOrder, next)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // handle registers the Updates. They only set a fact and wait for the verdict.
@@ -20,8 +21,11 @@ func (r *orderRun) handle(ctx workflow.Context) error {
 	}
 	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateCancel, r.cancel, workflow.UpdateHandlerOptions{
 		Validator: func(_ workflow.Context, c order.Cancellation) error {
-			if !event.ValidID(c.ID) {
+			switch {
+			case !event.ValidID(c.ID):
 				return fault.New(fault.Invalid, "the id of a cancellation %s", event.IDRule)
+			case r.drain.Closed() || r.state.AnswersCancellation():
+				return saga.ErrTryAgain()
 			}
 			return nil
 		},
@@ -31,13 +35,16 @@ func (r *orderRun) handle(ctx workflow.Context) error {
 
 // cancel asks to cancel and waits for the verdict, which is an event.
 func (r *orderRun) cancel(ctx workflow.Context, c order.Cancellation) (CancelVerdict, error) {
+	r.drain.Count()
 	r.addCancellation(UpdateCancel, c)
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
-	err := workflow.Await(disconnected, func() bool {
-		return r.conflict || r.state.Ended || r.state.Cancelling() || r.state.Refused(c.ID)
-	})
-	if err != nil {
+	decided := func() bool { return r.conflict || r.state.AnswersCancellation() }
+	err := workflow.Await(disconnected, func() bool { return r.drain.Released() || decided() })
+	switch {
+	case err != nil:
 		return CancelVerdict{}, err
+	case !decided():
+		return CancelVerdict{}, saga.ErrTryAgain()
 	}
 	return VerdictOf(r.state), nil
 }
@@ -88,6 +95,7 @@ func (r *orderRun) signalled(c order.Cancellation) { r.addCancellation(SignalCan
 
 func (r *orderRun) addHint(h order.PaymentHint) {
 	h.ID, h.Cause = tidy(SignalPayment, h.ID, h.Cause)
+	h.Code = clip(h.Code)
 	if r.firstSight(h) {
 		r.facts.Notified(h, r.state.Decision)
 	}
@@ -122,13 +130,31 @@ func tidy(source, id, cause string) (string, string) {
 
 func (r *orderRun) addCancellation(source string, c order.Cancellation) {
 	c.ID, c.Cause = tidy(source, c.ID, c.Cause)
-	if r.firstSight(c) {
+	c.Reason = clip(c.Reason)
+	if r.state.CancelRefused {
+		// An earlier refusal is the answer.
+		r.log.Info("a cancellation is refused", "order_id", r.in.Order.ID, "request_id", c.ID)
+		return
+	}
+	if r.firstSight(c) && len(r.facts.Cancellations) < order.MaxCancellations {
 		r.facts.Cancellations = append(r.facts.Cancellations, c)
 	}
 }
 
+// maxClip is how many bytes of a text of a signal are kept; what the log takes of it is less.
+const maxClip = 4 << 10
+
+// clip bounds a text of a signal. Signals of the bus have short texts; anybody may send others with Temporal's tools.
+func clip(s string) string {
+	if len(s) > maxClip {
+		s = strings.ToValidUTF8(s[:maxClip], "")
+	}
+	return s
+}
+
 func (r *orderRun) addShipment(s ShipmentSignal) {
 	s.ID, s.Cause = tidy(SignalShipment, s.ID, s.Cause)
+	s.Carrier, s.TrackingNumber, s.Reason = clip(s.Carrier), clip(s.TrackingNumber), clip(s.Reason)
 	if !r.firstSight(s) {
 		return
 	}
@@ -146,11 +172,9 @@ func (r *orderRun) addShipment(s ShipmentSignal) {
 // firstSight reports whether a fact is new, and remembers it by the identity of its event. What comes when the order has
 // ended is late, and gets a verdict before the run closes.
 func (r *orderRun) firstSight(fact any) bool {
-	a := arrivalOf(r.in.Order.ID, fact)
-	if r.seen[a.identity] {
+	if !r.seen.add(arrivalOf(r.in.Order.ID, fact).identity) {
 		return false
 	}
-	r.seen[a.identity] = true
 	r.changes++
 	if !r.state.Ended {
 		return true

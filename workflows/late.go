@@ -86,6 +86,8 @@ type lateRun struct {
 	state late.State
 	facts late.Facts
 	desk  desk
+	// drain is what callers see of a run that is about to continue as new.
+	drain saga.Drain
 	// changes counts signals; unread tells that the log has more.
 	changes int
 	unread  bool
@@ -191,6 +193,7 @@ func (r *lateRun) newDesk() desk {
 		facts:   &r.facts.Resolutions,
 		changed: func() { r.changes++ },
 		verdict: func(d order.Resolution) ResolveVerdict { return LateVerdictOf(r.state, d) },
+		drain:   &r.drain,
 	}
 }
 
@@ -245,8 +248,11 @@ func (r *lateRun) Idle(note string) {
 	r.shown = r.state.Attention.Open
 }
 
+// Drain is what callers see of a run that is about to continue as new.
+func (r *lateRun) Drain() *saga.Drain { return &r.drain }
+
 // MayContinueAsNew reports that a new run knows as much: everything is in the log.
-func (r *lateRun) MayContinueAsNew() bool { return workflow.AllHandlersFinished(r.ctx) }
+func (r *lateRun) MayContinueAsNew() bool { return true }
 
 // ContinueAsNew bounds the history of a run that waits for long.
 func (r *lateRun) ContinueAsNew() error { return workflow.NewContinueAsNewError(r.ctx, NameLate, r.in) }

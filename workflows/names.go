@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Registered names. They are part of running workflows' histories and of their clients: never rename one.
@@ -40,6 +41,10 @@ const (
 	// UpdateResolve brings an operator's decision and waits for the verdict.
 	UpdateResolve = "resolve"
 )
+
+// TryAgain is the type of the error with which a run rejects an Update that is to be sent again under the same id, once the
+// log has been read.
+const TryAgain = saga.TryAgain
 
 // Task queues.
 const (

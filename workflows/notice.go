@@ -82,6 +82,7 @@ type noticeRun struct {
 	in    NoticeInput
 	state notice.State
 	facts notice.Facts
+	drain saga.Drain
 }
 
 var _ saga.Flow[activities.NoticeStepInput, activities.NoticeStepResult] = (*noticeRun)(nil)
@@ -169,6 +170,9 @@ func (r *noticeRun) Patience() time.Duration { return calmWeather }
 func (r *noticeRun) Idle(note string) {
 	workflow.SetCurrentDetails(r.ctx, fmt.Sprintf("Message %s: **%s**, %d attempts %s\n", r.in.ID(), note, r.state.Attempt, r.state.Outcome))
 }
+
+// Drain is what callers see of a run that is about to continue as new.
+func (r *noticeRun) Drain() *saga.Drain { return &r.drain }
 
 // MayContinueAsNew reports whether nothing would be lost by a new run: an answer that is not recorded would be.
 func (r *noticeRun) MayContinueAsNew() bool { return r.facts.Answer == nil }

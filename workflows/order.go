@@ -41,11 +41,13 @@ type orderRun struct {
 	inlinePayment bool
 	// quiet tells that search attributes follow the listed statuses only.
 	quiet bool
-	// seen are the identities of the events that signals passed on, so that a duplicate changes nothing.
-	seen map[string]bool
+	// seen are the newest identities of the events that signals passed on, so that a duplicate changes nothing.
+	seen *recentIDs
 	// changes counts facts; a wait ends when it moves.
 	changes int
 	desk    desk
+	// drain is what callers see of a run that is about to continue as new.
+	drain saga.Drain
 	// late are events that came when the order had ended. unsettled tells that an earlier attempt may have given verdicts
 	// from which something follows.
 	late      []activities.LateEvent
@@ -66,16 +68,14 @@ func setup(ctx workflow.Context, in OrderInput) (*orderRun, error) {
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
 	r := &orderRun{
 		ctx: disconnected, own: ctx, log: workflow.GetLogger(ctx), in: in,
-		timing: order.DefaultTiming(), seen: make(map[string]bool), shown: order.StatusAccepted,
+		timing: order.DefaultTiming(), seen: newRecentIDs(nil), shown: order.StatusAccepted,
 	}
 	if in.Resume != nil {
 		r.facts, r.outbox.confirmed, r.unasked = in.Resume.Facts, in.Resume.Published, in.Resume.Unasked
-		for _, id := range in.Resume.Seen {
-			r.seen[id] = true
-		}
+		r.seen = newRecentIDs(in.Resume.Seen)
 		for _, fact := range factsOf(in.Resume.Facts) {
 			// The run before may have remembered them by other names.
-			r.seen[IdentityOf(in.Order.ID, fact)] = true
+			r.seen.add(IdentityOf(in.Order.ID, fact))
 		}
 	}
 	r.desk = r.newDesk()

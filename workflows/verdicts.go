@@ -47,7 +47,7 @@ func (r *orderRun) cameLate(fact any) {
 // log knows more than the run.
 func (r *orderRun) unanswered() {
 	for _, c := range r.facts.Cancellations {
-		if !r.state.Cancelled() && !r.state.Refused(c.ID) {
+		if !r.state.Cancelled() && !r.state.CancelRefused {
 			r.cameLate(c)
 		}
 	}

@@ -131,8 +131,15 @@ func (s *service) connect(ctx context.Context) (err error) {
 	if err = s.connectTemporal(ctx); err != nil {
 		return err
 	}
+	refusals := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "ordersaga_cancellations_refused_total",
+		Help: "Cancellations that were refused without an event of their own: an earlier refusal, or the end of the order, is the answer.",
+	})
+	if err := s.registry.Register(refusals); err != nil {
+		return fmt.Errorf("register metrics of cancellations: %w", err)
+	}
 	s.sagas = sagaclient.New(sagaclient.Config{
-		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Eager: s.roles.worker && s.roles.api,
+		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Eager: s.roles.worker && s.roles.api, OnRefusal: refusals.Inc,
 	})
 	if s.busMetrics, err = broker.NewMetrics(s.registry); err != nil {
 		return err

@@ -234,7 +234,7 @@ func (s *State) asked(at time.Time) func(order.Attention) {
 
 // decided folds an operator's decision: it stands under the slot of what it settles.
 func (s *State) decided(r event.Record, d order.ResolutionData) {
-	s.Resolutions = append(s.Resolutions, d.RequestID)
+	s.Resolutions = order.AddResolution(s.Resolutions, d.RequestID)
 	if d.Action == order.Retry {
 		s.Attention.Retries++
 		s.Attention.NextTry = r.Time

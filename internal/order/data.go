@@ -26,10 +26,11 @@ const (
 	// SlotCapturedLate holds the capture that the undo of an authorization finds although the capture's own slot has its
 	// refusal.
 	SlotCapturedLate = "undo/authorize/captured"
-	// slotUndo, slotCancel and slotAttention are prefixes: of the undone step, of the id of the cancellation,
-	// of the count.
+	// SlotCancelRefused holds the first refusal of a cancellation, which answers all later ones. Older logs have a refusal
+	// for each request, in cancel/<request id>.
+	SlotCancelRefused = "cancel/refused"
+	// slotUndo and slotAttention are prefixes: of the undone step, of the count.
 	slotUndo      = "undo/"
-	slotCancel    = "cancel/"
 	slotAttention = "attention/"
 	slotResolved  = "attention/resolved/"
 )

@@ -191,9 +191,9 @@ func (s State) ended(e Ending, at time.Time) event.Entry {
 	return s.entry(SlotEnd, terminalType[e.Outcome], at, e)
 }
 
-// refused answers a cancellation that came too late.
+// refused answers a cancellation that came too late, and every later one.
 func (s State) refused(c Cancellation, at time.Time) event.Entry {
-	return s.causedBy(c.Cause, s.entry(slotCancel+c.ID, event.OrderCancellationRefused, at, CancellationRefusal{
+	return s.causedBy(c.Cause, s.entry(SlotCancelRefused, event.OrderCancellationRefused, at, CancellationRefusal{
 		OrderID: s.Order.ID, RequestID: c.ID, Reason: text(c.Reason), Detail: s.WhyNotCancellable(),
 	}))
 }

@@ -45,6 +45,9 @@ type Cancellation struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// MaxCancellations bounds how many cancellations a run keeps. The first one decides; the others get the same answer.
+const MaxCancellations = 16
+
 // PaymentHint is a word of the bus about a pending payment. It is not believed: the gateway is asked.
 type PaymentHint struct {
 	ID        string `json:"id"`
@@ -306,17 +309,16 @@ func (s State) back(f Facts, now time.Time, t Timing) Action {
 	return record(s.ended(Ending{Outcome: s.Ending.Outcome, Reason: s.Ending.Reason, Detail: s.Ending.Detail}, now))
 }
 
-// tooLate returns the first cancellation that can no longer be honoured and has no answer yet.
+// tooLate returns the first cancellation that can no longer be honoured, unless one was refused before: that is the answer
+// to this one too.
 func (s State) tooLate(f Facts) (Cancellation, bool) {
 	if s.Decision == "" || s.Cancelling() {
 		return Cancellation{}, false
 	}
-	for _, c := range f.Cancellations {
-		if !s.Refused(c.ID) {
-			return c, true
-		}
+	if s.CancelRefused || len(f.Cancellations) == 0 {
+		return Cancellation{}, false
 	}
-	return Cancellation{}, false
+	return f.Cancellations[0], true
 }
 
 // atLarge is what an operator is asked to look at when goods are dispatched although their order is being undone.

@@ -98,9 +98,10 @@ type State struct {
 
 	// Causes are the identities of the events of the bus that caused events of the order; one for each slot at most.
 	Causes []string `json:"causes,omitempty"`
-	// Refusals are the ids of the cancellations that were refused.
-	Refusals []string `json:"refusals,omitempty"`
-	// Resolutions are the ids of the operators' decisions that were recorded; ByHand are the steps that they settled.
+	// CancelRefused reports whether a cancellation was refused. That refusal is the answer to every later one.
+	CancelRefused bool `json:"cancelRefused,omitempty"`
+	// Resolutions are the ids of the operators' decisions that were recorded, the newest MaxResolutions of them; ByHand are
+	// the steps that they settled.
 	Resolutions []string `json:"resolutions,omitempty"`
 	ByHand      []ByHand `json:"byHand,omitempty"`
 	// Attention is what an operator was last asked to look at.
@@ -151,7 +152,7 @@ func FoldAt(records []event.Record, at time.Time) (State, error) {
 // Malformed for data that cannot be read, Unavailable for an event whose version is newer than this code.
 func (s State) Fold(records []event.Record) (State, error) {
 	next := s
-	next.Refusals, next.Resolutions, next.ByHand = slices.Clone(s.Refusals), slices.Clone(s.Resolutions), slices.Clone(s.ByHand)
+	next.Resolutions, next.ByHand = slices.Clone(s.Resolutions), slices.Clone(s.ByHand)
 	next.Causes = slices.Clone(s.Causes)
 	for _, r := range records {
 		if r.Version <= next.Head.Version {
@@ -227,13 +228,13 @@ func (s *State) applyData(r event.Record) error {
 			s.Decision, s.Ending, s.Reason, s.Detail = Back, d, d.Reason, d.Detail
 			s.causedByEvent(d.EventIdentity)
 			if d.RequestID != "" {
-				s.Resolutions = append(s.Resolutions, d.RequestID)
+				s.Resolutions = AddResolution(s.Resolutions, d.RequestID)
 			}
 		})
 	case event.OrderCompleted, event.OrderRejected, event.OrderCancelled, event.OrderFailed:
 		return decodeInto(r, func(d Ending) { s.Ended, s.Reason, s.Detail = true, d.Reason, d.Detail })
 	case event.OrderCancellationRefused:
-		return decodeInto(r, func(d CancellationRefusal) { s.Refusals = append(s.Refusals, d.RequestID) })
+		s.CancelRefused = true
 	case event.OrderNeedsAttention:
 		return decodeInto(r, func(d Attention) {
 			s.AtLarge = s.AtLarge || d.Step == StepDispatch
@@ -289,15 +290,9 @@ func decodeInto[T any](r event.Record, use func(T)) error {
 	return nil
 }
 
-// Refused reports whether the cancellation of that id was refused.
-func (s State) Refused(requestID string) bool {
-	for _, id := range s.Refusals {
-		if id == requestID {
-			return true
-		}
-	}
-	return false
-}
+// AnswersCancellation reports whether the log has the answer to every further cancellation: the order is being cancelled, a
+// cancellation was refused, or the order has ended.
+func (s State) AnswersCancellation() bool { return s.Ended || s.Cancelling() || s.CancelRefused }
 
 // Cancelled reports whether the order is, or will be, cancelled on request.
 func (s State) Cancelled() bool {

@@ -37,7 +37,7 @@ type Log interface {
 	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
 }
 
-// Config is what a Client needs. All fields are mandatory but Eager.
+// Config is what a Client needs. All fields are mandatory but Eager and OnRefusal.
 type Config struct {
 	Temporal client.Client
 	Log      Log
@@ -45,6 +45,8 @@ type Config struct {
 	// Eager tells that a worker for orders runs in this process: the first workflow task is handed to it in the
 	// answer to the start.
 	Eager bool
+	// OnRefusal is called for each cancellation that is refused without an event, for a metric.
+	OnRefusal func()
 }
 
 // Client starts, signals, cancels and finds order sagas.
@@ -53,11 +55,16 @@ type Client struct {
 	log      Log
 	logger   *slog.Logger
 	eager    bool
+	// onRefusal may be nil.
+	onRefusal func()
+	// gate bounds the Updates in flight, by workflow id; looked are the orders whose run was looked after.
+	gate   gate
+	looked recently
 }
 
 // New returns a Client. It does no I/O.
 func New(c Config) *Client {
-	return &Client{temporal: c.Temporal, log: c.Log, logger: c.Logger, eager: c.Eager}
+	return &Client{temporal: c.Temporal, log: c.Log, logger: c.Logger, eager: c.Eager, onRefusal: c.OnRefusal}
 }
 
 // Placement is a request to place an order.
