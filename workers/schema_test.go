@@ -82,7 +82,13 @@ func accept(t *rapid.T, typ string, data json.RawMessage) error {
 // beyondSchema tells that data which its schema takes is refused for a reason that a schema cannot give:
 //   - What an e-mail address is.
 //   - The sums of an order: a total of 0 or above the limit, lines of one SKU that come to too many or differ in price.
+//   - The digits of an order ID that is a number, when they are no ID: -0.0, 1e+5.
 func beyondSchema(typ string, data []byte) bool {
+	if found, _ := event.Find(typ); found.Fact {
+		var d struct{ OrderID json.RawMessage }
+		_ = json.Unmarshal(data, &d)
+		return len(d.OrderID) > 0 && d.OrderID[0] != '"' && !event.ValidID(string(d.OrderID))
+	}
 	if typ == event.UserRegistered {
 		var d struct{ Email string }
 		_ = json.Unmarshal(data, &d)
