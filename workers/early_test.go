@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -33,7 +34,7 @@ func TestACancellationOfAnUnknownOrderIsKept(t *testing.T) {
 	for range 3 {
 		err := w.router.Handle(t.Context(), e)
 		require.ErrorIs(t, err, fault.OrderUnknown, "it waits for its order all the same")
-		require.Contains(t, fault.SafeMessage(err), order.EarlyNote)
+		require.Contains(t, fault.SafeMessage(err), deadletter.EarlyNote)
 	}
 	require.Equal(t, []order.Cancellation{{ID: derived, Cause: "evt-1", Reason: "changed my mind"}}, w.kept(t))
 	require.Len(t, w.sagas.signals, 4, "the order is looked for again after the cancellation was kept")

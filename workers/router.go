@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
@@ -120,7 +121,7 @@ func (r *Router) cancel(ctx context.Context, e event.Event) error {
 		err = r.signal(ctx, e, workflows.SignalCancel, c)
 	}
 	if errors.Is(err, fault.OrderUnknown) {
-		return fault.New(fault.OrderUnknown, "order %s is not known; %s", e.Subject, order.EarlyNote)
+		return fault.New(fault.OrderUnknown, "order %s is not known; %s", e.Subject, deadletter.EarlyNote)
 	}
 	return err
 }

@@ -152,3 +152,22 @@ func TestFoldRefuses(t *testing.T) {
 	require.Equal(t, deadletter.StatusOpen, s.Status)
 	require.Equal(t, int64(2), s.Head.Version)
 }
+
+// The cancellation that came before its order is in the log; its letter says so.
+func TestTheLetterOfAKeptCancellationIsMarked(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	post := deadletter.Post{
+		Message: wire.Message{RoutingKey: "order.cancellation_requested", Body: []byte(`{"id":"e-1","orderId":"42"}`)},
+		Reason:  fault.OrderUnknown, Detail: "order 42 is not known; " + deadletter.EarlyNote, FailedAt: at,
+	}
+	require.Equal(t, time.Date(2026, 2, 1, 3, 4, 5, 0, time.UTC), deadletter.New(post, at.Add(time.Hour)).KeptUntil())
+	for name, change := range map[string]func(*deadletter.Post){
+		"another type":   func(p *deadletter.Post) { p.Message.RoutingKey = "payment.failed" },
+		"another reason": func(p *deadletter.Post) { p.Reason = fault.Invalid },
+		"it is not kept": func(p *deadletter.Post) { p.Detail = "order 42 is not known" },
+	} {
+		other := post
+		change(&other)
+		require.Zero(t, deadletter.New(other, at).KeptUntil(), name)
+	}
+}

@@ -9,12 +9,6 @@ import (
 // MaxEarly is how many cancellations are kept for an order that is not known.
 const MaxEarly = 16
 
-// EarlyNote says in a dead letter that its cancellation is kept for an order that was not known.
-const EarlyNote = "the cancellation is kept for 30 days and cancels the order if it comes"
-
-// EarlyFor is how long the dead letter of a kept cancellation is to be kept itself.
-const EarlyFor = 30 * 24 * time.Hour
-
 // EarlyCancellation is the data of order.cancellation_kept.
 type EarlyCancellation struct {
 	OrderID string `json:"orderId"`
