@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -112,6 +113,21 @@ func (c *Consumer) settle(it item, err error) {
 		return
 	}
 	c.tally(counter, outcome)
+	if v.action != wait {
+		c.reply(it.Delivery, err)
+	}
+}
+
+// reply answers the sender of a message that is done with, if he waits for it. What goes wrong here concerns the reply alone.
+// This service's own queues get none: there is nobody in them who waits.
+func (c *Consumer) reply(d Delivery, err error) {
+	to := d.Message.ReplyTo
+	if c.replies == nil || to == "" || strings.HasPrefix(to, c.cfg.Topology.Prefix+".") {
+		return
+	}
+	if m, waits := c.cfg.Reply(d.Message, err); waits {
+		c.replies.send(to, m)
+	}
 }
 
 // tally counts what became of a delivery.
@@ -122,7 +138,11 @@ func (c *Consumer) tally(counter *atomic.Uint64, outcome string) {
 
 // marked is the copy of a message that waits or is dead, with the queue that it was handled from.
 func (c *Consumer) marked(d Delivery, v verdict) wire.Message {
-	return withHeaders(marked(d, v.attempts, v.parked), map[string]any{HeaderQueue: c.queue})
+	more := map[string]any{HeaderQueue: c.queue}
+	if v.action == wait && d.Message.ReplyTo != "" {
+		more[HeaderReplyTo] = d.Message.ReplyTo
+	}
+	return withHeaders(marked(d, v.attempts, v.parked), more)
 }
 
 // move puts a copy into another queue and returns when it is confirmed there. It waits for the publisher's
