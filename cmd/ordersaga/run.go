@@ -319,6 +319,7 @@ func (s *service) startConsumer(ctx context.Context) (err error) {
 	s.consumer, err = broker.NewConsumer(broker.ConsumerConfig{
 		Config: s.broker(), Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, ParkMax: s.cfg.SignalParkMax, Probe: s.probe,
 		Handler: func(ctx context.Context, d broker.Delivery) error { return handle(ctx, d.Message) },
+		Reply:   wire.NestReply,
 	})
 	if err != nil {
 		return err

@@ -74,6 +74,10 @@ type ConsumerConfig struct {
 	// RequeueDelay is the pause before a message goes back to its queue because it could not be put into another
 	// one. Default 1 s.
 	RequeueDelay time.Duration
+	// Reply returns the answer to a message that is done with, for its sender in ReplyTo; ok is false when he does not wait for
+	// one. err is the handler's, nil when the message was handled. It must not block. Optional. A reply is sent once the message
+	// is acknowledged, and is lost when it cannot be sent at once.
+	Reply func(m wire.Message, err error) (answer wire.Message, ok bool)
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
@@ -151,6 +155,8 @@ type Consumer struct {
 	late    atomic.Bool // the drain had to be cut short
 	stats   counters
 	stopped chan struct{}
+	// replies is nil without ConsumerConfig.Reply, and before the start.
+	replies *replies
 }
 
 // item is a delivery with what is needed to settle it.
@@ -192,6 +198,9 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 // Start begins to connect and to consume, and returns at once.
 func (c *Consumer) Start() {
 	c.start.Do(func() {
+		if c.cfg.Reply != nil {
+			c.replies = startReplies(c.lifetime, c.cfg.Config)
+		}
 		for range c.cfg.Handlers {
 			c.handlers.Add(1)
 			go c.handle()
@@ -217,6 +226,10 @@ func (c *Consumer) Stop(ctx context.Context) error {
 		c.awaitHandlers()
 		close(c.work)
 		c.handlers.Wait()
+		if c.replies != nil {
+			defer context.AfterFunc(ctx, c.cut)()
+			c.replies.stop()
+		}
 		c.cut()
 		if c.late.Load() {
 			err = ctx.Err()

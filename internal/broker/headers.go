@@ -28,6 +28,8 @@ const (
 	HeaderOriginRoutingKey = headerPrefix + "origin-routing-key"
 	// HeaderQueue is the queue that the message was handled from: that is where it is to be sent when it is replayed.
 	HeaderQueue = headerPrefix + "queue"
+	// HeaderReplyTo is where the sender of a message that waits is to be sent a reply.
+	HeaderReplyTo = headerPrefix + "reply-to"
 	// HeaderReason is the fault code of a dead letter.
 	HeaderReason = headerPrefix + "reason"
 	// HeaderDetail says more, in words that are safe to show, with JSON pointers.

@@ -124,6 +124,9 @@ func (c *Consumer) deliveryOf(raw *amqp.Delivery, session uint64) Delivery {
 		return d // DeadLetterOf reads the rest
 	}
 	d.Message.Exchange, d.Message.RoutingKey = originOf(d.Message)
+	if to, ok := d.Message.Headers[HeaderReplyTo].(string); ok && len(to) <= maxShort {
+		d.Message.ReplyTo = to
+	}
 	return d
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -118,6 +119,21 @@ func (c *Consumer) settle(it item, err error) {
 	if c.recovery != nil && v.action == wait && v.parked == it.Parked && v.delay > c.policy.delays[0] {
 		c.recovery.note()
 	}
+	if v.action != wait {
+		c.reply(it.Delivery, err)
+	}
+}
+
+// reply answers the sender of a message that is done with, if he waits for it. What goes wrong here concerns the reply alone.
+// This service's own queues get none: there is nobody in them who waits.
+func (c *Consumer) reply(d Delivery, err error) {
+	to := d.Message.ReplyTo
+	if c.replies == nil || to == "" || strings.HasPrefix(to, c.cfg.Topology.Prefix+".") {
+		return
+	}
+	if m, waits := c.cfg.Reply(d.Message, err); waits {
+		c.replies.send(to, m)
+	}
 }
 
 // tally counts what became of a delivery.
@@ -128,7 +144,11 @@ func (c *Consumer) tally(counter *atomic.Uint64, outcome string) {
 
 // marked is the copy of a message that waits or is dead, with the queue that it was handled from.
 func (c *Consumer) marked(d Delivery, v verdict) wire.Message {
-	return withHeaders(marked(d, v.attempts, v.parked), map[string]any{HeaderQueue: c.queue})
+	more := map[string]any{HeaderQueue: c.queue}
+	if v.action == wait && d.Message.ReplyTo != "" {
+		more[HeaderReplyTo] = d.Message.ReplyTo
+	}
+	return withHeaders(marked(d, v.attempts, v.parked), more)
 }
 
 // move puts a copy into another queue and returns when it is confirmed there. It waits for the publisher's
