@@ -67,7 +67,7 @@ type service struct {
 	fatal chan error
 }
 
-// publisherGrace is how long the publisher may wait for confirms when the process stops.
+// publisherGrace is how long the publisher of a command may wait for confirms when the command ends.
 const publisherGrace = 5 * time.Second
 
 // localPoll is how soon a stream is looked at for what other processes append, where most of it is appended in this one.
@@ -239,7 +239,7 @@ func (s *service) startWorkers(ctx context.Context) (err error) {
 		ReadModel: projection{s.stores.orders}, Clock: time.Now, Logger: s.logger,
 	}
 	of := workers.Config{
-		Client: s.temporal, Queues: s.cfg.WorkerQueues, Grace: s.cfg.ShutdownGrace, Concurrency: s.cfg.WorkerConcurrency, Cache: s.cfg.WorkerCache,
+		Client: s.temporal, Queues: s.cfg.WorkerQueues, Grace: workerGrace(s.cfg.ShutdownGrace), Concurrency: s.cfg.WorkerConcurrency, Cache: s.cfg.WorkerCache,
 		OnFatal: func(err error) {
 			select {
 			case s.fatal <- err:
@@ -338,59 +338,6 @@ func (s *service) startConsumer(ctx context.Context) (err error) {
 		return err
 	}
 	return s.consumer.WaitReady(ctx)
-}
-
-// close drains and ends everything, in the order of dependence: first what lets work in.
-func (s *service) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownGrace)
-	defer cancel()
-	var failed []error
-	if s.api != nil {
-		s.api.Drain()
-	}
-	if s.http != nil {
-		failed = append(failed, s.http.shutdown(ctx))
-	}
-	if s.ends != nil {
-		s.ends.stop()
-	}
-	if s.consumer != nil {
-		failed = append(failed, s.consumer.Stop(ctx))
-	}
-	if s.keeper != nil {
-		failed = append(failed, s.keeper.Stop(ctx))
-	}
-	if s.announcer != nil {
-		failed = append(failed, s.announcer.Stop(ctx))
-	}
-	if s.giveUpSchedule != nil {
-		s.giveUpSchedule()
-	}
-	if s.attributes != nil {
-		s.attributes.close()
-	}
-	if s.workers != nil {
-		s.workers.Stop()
-	}
-	if s.publisher != nil {
-		// Whatever the others took: what is on its way to the broker gets its own time.
-		last, cancel := context.WithTimeout(context.Background(), publisherGrace)
-		failed = append(failed, s.publisher.Stop(last))
-		cancel()
-	}
-	if s.temporal != nil {
-		s.temporal.Close()
-	}
-	if s.stores != nil {
-		s.stores.close(ctx)
-	}
-	if s.debug != nil {
-		failed = append(failed, s.debug.Close())
-	}
-	if err := errors.Join(failed...); err != nil {
-		s.logger.LogAttrs(ctx, slog.LevelWarn, "not everything drained in time", slog.Any("error", err))
-	}
-	s.logger.LogAttrs(ctx, slog.LevelInfo, "ended")
 }
 
 // probe reports whether everything answers that the handlers of messages depend on.
