@@ -30,6 +30,7 @@ func reconcileCommand() *cobra.Command {
 	var (
 		repair, asJSON bool
 		stale, since   string
+		skip           []string
 	)
 	cmd := &cobra.Command{
 		Use: "reconcile", Short: "Check everything that must hold over log, stock, payments, list and Temporal", Args: cobra.NoArgs,
@@ -42,6 +43,9 @@ Temporal, and print what does not. Without --repair nothing is changed. The exit
 				return err
 			}
 			if o.Since, err = durationFlag("since", since); err != nil {
+				return err
+			}
+			if o.Skip, err = skippedKinds(skip); err != nil {
 				return err
 			}
 			o.Progress = func(c reconcile.Counts) {
@@ -66,7 +70,21 @@ Temporal, and print what does not. Without --repair nothing is changed. The exit
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
 	cmd.Flags().StringVar(&stale, "stale", config.FormatDuration(reconcile.DefaultStale), "how long nothing may come of a running saga")
 	cmd.Flags().StringVar(&since, "since", "", "ask gateway, stock and Temporal only about orders that are open or ended within this time, such as 24h; all of them otherwise")
+	cmd.Flags().StringSliceVar(&skip, "skip", nil, "kinds that are neither reported nor repaired, such as order_unrecorded where several databases share a Temporal namespace")
 	return cmd
+}
+
+// skippedKinds reads names of kinds.
+func skippedKinds(names []string) (map[reconcile.Kind]bool, error) {
+	skipped := make(map[reconcile.Kind]bool, len(names))
+	for _, name := range names {
+		kind := reconcile.Kind(name)
+		if reconcile.MeaningOf(kind).Kind != kind {
+			return nil, fmt.Errorf("--skip=%s: there is no such kind", name)
+		}
+		skipped[kind] = true
+	}
+	return skipped, nil
 }
 
 // durationFlag reads a duration as the settings do.
@@ -148,9 +166,11 @@ func (r runs) Look(ctx context.Context, orderID string) (reconcile.Run, error) {
 	return reconcile.Run(run), err
 }
 
-func (r runs) Unfinished(ctx context.Context) iter.Seq2[string, error] {
-	return r.sagas.Unfinished(ctx)
+func (r runs) Orders(ctx context.Context, since time.Time) iter.Seq2[string, error] {
+	return r.sagas.Orders(ctx, since)
 }
+
+func (r runs) Rerun(ctx context.Context, orderID string) error { return r.sagas.Rerun(ctx, orderID) }
 
 func (r runs) Resume(ctx context.Context, orderID string) error {
 	_, err := r.sagas.Resume(ctx, orderID)

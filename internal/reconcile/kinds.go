@@ -53,6 +53,8 @@ type Repair string
 const (
 	// RepairResume starts a run that goes on with the order from the log.
 	RepairResume Repair = "starts a run that goes on from the log"
+	// RepairRerun starts a run of an order of which Temporal alone knows.
+	RepairRerun Repair = "starts a run that begins with the order from Temporal"
 	// RepairRepublish starts a run that publishes every event of an ended order again, and closes.
 	RepairRepublish Repair = "starts a run that publishes every event again"
 	// RepairSettle starts a run that settles what came late.
@@ -87,7 +89,7 @@ type Meaning struct {
 var Kinds = []Meaning{
 	{WorkflowGone, 1, false, "The order is open and Temporal has no workflow of it: deleted, or lost with its namespace.", RepairResume},
 	{WorkflowClosed, 1, false, "The order is open and its newest run has closed: terminated, timed out, failed.", RepairResume},
-	{OrderUnrecorded, 1, false, "Temporal alone knows the order: its run closed before it had recorded anything.", RepairResume},
+	{OrderUnrecorded, 1, false, "Temporal alone knows the order: its run had recorded nothing, or the log was restored from an older backup.", RepairRerun},
 	{WorkflowFailing, 1, false, "The order's workflow task fails again and again: the code or its input is broken.", RepairNone},
 	{OrderStalled, 1, false, "The order's run is there, and for too long nothing has come of it, nor is anything due.", RepairNone},
 	{AttentionForLong, 1, true, "The order, or what came after it, has waited on the attention desk for more than a day.", RepairNone},

@@ -64,6 +64,9 @@ func newLook(r *Reconciler, o Options, streams map[string]bool) *look {
 
 // found notes a finding about a version of a stream.
 func (l *look) found(k Kind, subject, stream string, version int64, format string, args ...any) {
+	if l.o.Skip[k] {
+		return
+	}
 	f := Finding{
 		Kind: k, Subject: subject, Detail: fmt.Sprintf(format, args...), Note: meanings[k].Note,
 		stream: stream, version: version,

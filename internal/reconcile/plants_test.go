@@ -102,6 +102,22 @@ var temporalPlants = []plant{
 		}},
 	{name: "an order that Temporal alone knows", kind: reconcile.OrderUnrecorded, subject: "early", why: temporalAlone,
 		plant: func(w *world) { w.runs["early"] = reconcile.Run{Found: true, Status: "timedout"} }},
+	{name: "an order whose run completed before the log was restored", kind: reconcile.OrderUnrecorded, subject: "early", why: temporalAlone,
+		plant: func(w *world) {
+			w.runs["early"] = reconcile.Run{Found: true, Completed: true, Status: "completed"}
+		}},
+	{name: "an order whose run waits, and the log was restored", kind: reconcile.OrderUnrecorded, subject: "early", why: temporalAlone,
+		plant: func(w *world) {
+			w.runs["early"] = reconcile.Run{Found: true, Running: true, StartedAt: now.Add(-time.Hour)}
+		}},
+	{name: "an order whose run works, and the log was restored", kind: reconcile.OrderUnrecorded, subject: "early", why: temporalAlone,
+		plant: func(w *world) {
+			w.runs["early"] = reconcile.Run{Found: true, Running: true, StartedAt: now.Add(-time.Hour), Activities: 1}
+		}},
+	{name: "an order without events of which no worker takes the task", kind: reconcile.OrderStalled, subject: "early", why: temporalAlone,
+		plant: func(w *world) {
+			w.runs["early"] = reconcile.Run{Found: true, Running: true, StartedAt: now.Add(-time.Hour), TaskAttempts: 1, TaskSince: now.Add(-time.Hour)}
+		}},
 	{name: "a workflow task that fails", kind: reconcile.WorkflowFailing, subject: "open", why: temporalAlone,
 		plant: func(w *world) { w.run("open", func(r *reconcile.Run) { r.TaskAttempts = 7 }) }},
 	{name: "a workflow task that fails before the first event", kind: reconcile.WorkflowFailing, subject: "early", why: temporalAlone,

@@ -71,10 +71,13 @@ type Run struct {
 type Sagas interface {
 	// Look returns the newest run of an order.
 	Look(ctx context.Context, orderID string) (Run, error)
-	// Unfinished yields the ids of the orders whose newest runs, as far as Temporal lists them, run or did not complete.
-	Unfinished(ctx context.Context) iter.Seq2[string, error]
+	// Orders yields the ids of the orders of which Temporal lists a run; those whose run completed only if that was at since
+	// or later, unless since is zero. An id may come several times.
+	Orders(ctx context.Context, since time.Time) iter.Seq2[string, error]
 	// Resume starts a run of an open order that has none.
 	Resume(ctx context.Context, orderID string) error
+	// Rerun runs an order of which the log has no event, from what Temporal knows of it. A run that is open is terminated.
+	Rerun(ctx context.Context, orderID string) error
 	// Republish starts a run of an ended order that publishes all its events.
 	Republish(ctx context.Context, orderID string) error
 	// LookLate returns the newest run of the saga that settles what came after an order had ended.
@@ -147,6 +150,8 @@ type Options struct {
 	// Since spares the gateway, Temporal and the stock ledger questions about orders that ended longer ago than that;
 	// 0 asks about every order. Their streams are verified all the same.
 	Since time.Duration
+	// Skip are kinds that are not reported.
+	Skip map[Kind]bool
 	// Progress, if not nil, hears how far the run is, by one goroutine at a time. It must not block.
 	Progress func(Counts)
 }

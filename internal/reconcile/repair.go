@@ -38,6 +38,9 @@ func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
 	case RepairResume:
 		err = r.cfg.Sagas.Resume(ctx, f.Subject)
 		f.Repair = "a run was started that goes on from the log"
+	case RepairRerun:
+		err = r.cfg.Sagas.Rerun(ctx, f.Subject)
+		f.Repair = "a run was started that begins with the order from Temporal"
 	case RepairRepublish:
 		err = r.cfg.Sagas.Republish(ctx, f.Subject)
 		f.Repair = "a run was started that publishes every event again"

@@ -78,7 +78,8 @@ func TestRepairDoesWhatItSaysAndNothingElse(t *testing.T) {
 	require.Equal(t, 3, report.Left())
 	slices.Sort(w.resumed)
 	slices.Sort(w.mended)
-	require.Equal(t, []string{"early", "open"}, w.resumed)
+	require.Equal(t, []string{"open"}, w.resumed)
+	require.Equal(t, []string{"early"}, w.rerun)
 	require.Equal(t, []string{"sent"}, w.republished)
 	require.Equal(t, []string{"late"}, w.settled)
 	require.Equal(t, []string{"ghost", "poor"}, w.mended)
@@ -161,6 +162,7 @@ func TestOrdersThatEndedLongAgoAreSpared(t *testing.T) {
 	require.Equal(t, []string{"authorization_stands", "end_unpublished", "stream_hash"}, kinds(o))
 	o.Since = 9 * time.Hour
 	require.Equal(t, []string{"stream_hash"}, kinds(o), "their streams are verified all the same")
+	require.Equal(t, w.at.Add(-o.Since), w.completedSince)
 	o.Since = 11 * time.Hour
 	require.Equal(t, []string{"authorization_stands", "end_unpublished", "stream_hash"}, kinds(o))
 }
@@ -192,4 +194,15 @@ func TestTheDocumentationHasTheTable(t *testing.T) {
 		line := fmt.Sprintf("| %#q | %d | %s | %s | %s |", k.Kind, k.Invariant, what, strings.TrimSuffix(k.Means, "."), k.Repair)
 		require.Contains(t, string(raw), line)
 	}
+}
+
+func TestKindsThatAreSkippedAreNotReported(t *testing.T) {
+	w := newWorld(t)
+	w.runs["early"] = reconcile.Run{Found: true, Completed: true, Status: "completed"}
+	delete(w.list, "poor")
+	report := w.check(reconcile.Options{Repair: true, Skip: map[reconcile.Kind]bool{reconcile.OrderUnrecorded: true}})
+	require.Len(t, report.Findings, 1)
+	require.Equal(t, reconcile.ListMissing, report.Findings[0].Kind)
+	require.Empty(t, w.rerun)
+	require.True(t, w.completedSince.IsZero())
 }

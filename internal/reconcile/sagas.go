@@ -91,7 +91,12 @@ func (l *look) unrecorded(ctx context.Context) error {
 		}
 		return nil
 	}
-	for id, err := range l.cfg.Sagas.Unfinished(ctx) {
+	// Runs that have completed count too: their events are gone if the log was restored from an older backup.
+	var completedSince time.Time
+	if l.o.Since > 0 {
+		completedSince = l.now.Add(-l.o.Since)
+	}
+	for id, err := range l.cfg.Sagas.Orders(ctx, completedSince) {
 		if err != nil {
 			return err
 		}
@@ -115,14 +120,28 @@ func (l *look) unrecordedOrder(ctx context.Context, orderID string) error {
 	switch {
 	case err != nil:
 		return err
-	case run.Found && run.Running:
-		if why, failing := l.stalled(order.State{}, run); failing {
-			l.found(WorkflowFailing, orderID, stream, 0, "%s", why)
-		} else if why != "" {
-			l.found(OrderStalled, orderID, stream, 0, "%s", why)
-		}
-	case run.Found && !run.Completed:
-		l.found(OrderUnrecorded, orderID, stream, 0, "its newest run is %s", run.Status)
+	case !run.Found:
+	case run.Running:
+		l.unrecordedRun(orderID, stream, run)
+	default:
+		l.found(OrderUnrecorded, orderID, stream, 0, "its newest run is %s, and the log has no event of it", run.Status)
 	}
 	return nil
+}
+
+// unrecordedRun looks at an open run of an order without events. A run records before it does anything else: one that has got
+// on without has lost what it recorded.
+func (l *look) unrecordedRun(orderID, stream string, run Run) {
+	why, failing := l.stalled(order.State{}, run)
+	switch {
+	case failing:
+		l.found(WorkflowFailing, orderID, stream, 0, "%s", why)
+	case run.TaskAttempts > 0:
+		if why != "" {
+			l.found(OrderStalled, orderID, stream, 0, "%s", why)
+		}
+	case l.now.Sub(run.StartedAt) > l.o.Stale:
+		l.found(OrderUnrecorded, orderID, stream, 0, "its run has been open since %s, and the log has no event of it",
+			run.StartedAt.UTC().Format(time.RFC3339))
+	}
 }

@@ -45,8 +45,10 @@ type world struct {
 	others map[string]reconcile.Run
 	// seen is called at each look at a run.
 	seen func(orderID string)
-	// resumed, republished and mended are the orders for which that was asked.
-	resumed, republished, mended, settled []string
+	// resumed, rerun, republished and mended are the orders for which that was asked.
+	resumed, rerun, republished, mended, settled []string
+	// completedSince is from when on completed runs were asked for.
+	completedSince time.Time
 }
 
 // newWorld makes a shop with an order at every kind of end, one that waits, one on the attention desk, one whose money came
@@ -169,17 +171,23 @@ func (w *world) Look(_ context.Context, id string) (reconcile.Run, error) {
 	return run, nil
 }
 
-func (w *world) Unfinished(context.Context) iter.Seq2[string, error] {
+func (w *world) Orders(_ context.Context, since time.Time) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		w.mu.Lock()
 		runs := maps.Clone(w.runs)
+		w.completedSince = since
 		w.mu.Unlock()
 		for _, id := range slices.Sorted(maps.Keys(runs)) {
-			if !runs[id].Completed && !yield(id, nil) {
+			if !yield(id, nil) {
 				return
 			}
 		}
 	}
+}
+
+func (w *world) Rerun(_ context.Context, id string) error {
+	w.rerun = append(w.rerun, id)
+	return nil
 }
 
 func (w *world) Resume(_ context.Context, id string) error {

@@ -193,7 +193,12 @@ func (c *Client) start(ctx context.Context, in workflows.OrderInput, reuse enums
 			return err
 		}
 	}
-	_, err = c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+	return c.execute(ctx, in, reuse)
+}
+
+// execute starts a run with just this input. Errors: as of start.
+func (c *Client) execute(ctx context.Context, in workflows.OrderInput, reuse enumspb.WorkflowIdReusePolicy) error {
+	_, err := c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       workflows.OrderWorkflowID(in.Order.ID),
 		TaskQueue:                                workflows.QueueOrders,
 		WorkflowIDReusePolicy:                    reuse,

@@ -65,23 +65,30 @@ func (c *Client) inspect(ctx context.Context, workflowID, orderID string) (Run, 
 	return run, nil
 }
 
-// unfinished selects the sagas that run or closed without having come to their end.
-const unfinished = "WorkflowType = '" + workflows.NameOrder +
-	"' AND ExecutionStatus IN ('Running', 'Failed', 'Canceled', 'Terminated', 'TimedOut')"
+// ordersQuery selects the sagas that run, those that closed without having come to their end, and those that completed at since
+// or later.
+func ordersQuery(since time.Time) string {
+	completed := "ExecutionStatus = 'Completed'"
+	if !since.IsZero() {
+		completed += " AND CloseTime >= '" + since.UTC().Format(time.RFC3339Nano) + "'"
+	}
+	return "WorkflowType = '" + workflows.NameOrder + "' AND (ExecutionStatus IN ('Running', 'Failed', 'Canceled', 'Terminated', 'TimedOut')" +
+		" OR (" + completed + "))"
+}
 
-// unfinishedPage is how many runs one round trip brings.
-const unfinishedPage = 1000
+// runsPage is how many runs one round trip brings.
+const runsPage = 1000
 
-// Unfinished yields the ids of the orders of which Temporal lists a run that runs, or closed without having come to its
-// end; an order of several such runs comes several times. The list follows with a delay: it is for finding what nothing
-// else tells of. An error ends it. Errors: Unavailable.
-func (c *Client) Unfinished(ctx context.Context) iter.Seq2[string, error] {
+// Orders yields the ids of the orders of which Temporal lists a run; those whose run completed only if that was at since or
+// later, unless since is zero. An order of several such runs comes several times. The list follows with a delay: it is for
+// finding orders that nothing else knows. An error ends it. Errors: Unavailable.
+func (c *Client) Orders(ctx context.Context, since time.Time) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		request := &workflowservice.ListWorkflowExecutionsRequest{Query: unfinished, PageSize: unfinishedPage}
+		request := &workflowservice.ListWorkflowExecutionsRequest{Query: ordersQuery(since), PageSize: runsPage}
 		for {
 			page, err := c.temporal.ListWorkflow(ctx, request)
 			if err != nil {
-				yield("", fault.Wrap(err, fault.Unavailable, "list the sagas that have not completed"))
+				yield("", fault.Wrap(err, fault.Unavailable, "list the sagas of orders"))
 				return
 			}
 			for _, e := range page.GetExecutions() {
