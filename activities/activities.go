@@ -65,7 +65,7 @@ type Appender interface {
 
 // Log is the part of the event log that activities need.
 type Log interface {
-	Appender
+	VerdictLog
 	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
 }
 
@@ -108,8 +108,10 @@ type StepInput struct {
 
 // StepResult is what every step answers.
 type StepResult struct {
-	// Tail are the records behind the input's head, as they stand in the log.
-	Tail []event.Record `json:"tail,omitempty"`
+	// Tail are the records behind the input's head, as they stand in the log. When they are too many, State is what they
+	// make of the input's state.
+	Tail  []event.Record `json:"tail,omitempty"`
+	State *order.State   `json:"state,omitempty"`
 	// Published is the version up to which the broker has confirmed the input's unpublished records; 0 when none.
 	Published int64 `json:"published,omitempty"`
 	// Unlisted tells that the read model does not show the order's end yet.
@@ -129,9 +131,11 @@ type OpenInput struct {
 	Order         order.Order `json:"order"`
 	CorrelationID string      `json:"correlationId,omitempty"`
 	CausationID   string      `json:"causationId,omitempty"`
+	// Known reports that the stream has been opened by an earlier run, most likely: it is read first.
+	Known bool `json:"known,omitempty"`
 }
 
-// OpenResult is the stream as it stands, and the settings of the worker that opened it: a run keeps them, so
+// OpenResult is what the stream says, and the settings of the worker that opened it: a run keeps them, so
 // that it stays deterministic when workers with other settings go on with it.
 type OpenResult struct {
 	StepResult
@@ -143,16 +147,6 @@ type OpenResult struct {
 	Quiet bool `json:"quiet,omitempty"`
 }
 
-// PublishInput are records to publish, in order.
-type PublishInput struct {
-	Records []event.Record `json:"records"`
-}
-
-// PublishResult says up to which version the broker has confirmed.
-type PublishResult struct {
-	Published int64 `json:"published"`
-}
-
 // Recorder records the outcomes of steps. It is shared by all activities.
 type Recorder struct {
 	Log       Log
@@ -161,6 +155,8 @@ type Recorder struct {
 	// Clock tells the time of events.
 	Clock  func() time.Time
 	Logger *slog.Logger
+
+	sent sentVersions
 }
 
 // Outcomes are the activities that only record and publish.

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"hash/fnv"
 	"time"
 
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -41,10 +42,17 @@ type LateResult struct {
 	Consequential bool `json:"consequential,omitempty"`
 }
 
-// Late writes the verdicts on late events.
+// Late writes the verdicts on late events. What has caused one of the order's own events came in time.
 func (o *Outcomes) Late(ctx context.Context, in LateInput) (LateResult, error) {
 	var result LateResult
+	caused, err := o.caused(ctx, in)
+	if err != nil {
+		return LateResult{}, toTemporal(err)
+	}
 	for _, e := range in.Events {
+		if caused[e.EventID] {
+			continue
+		}
 		v := late.Verdict{ID: e.ID, OrderID: in.OrderID, EventID: e.EventID, Type: e.Type, Status: in.Status, Handled: in.Handled}
 		if err := WriteVerdict(ctx, o.Log, v, in.CorrelationID, o.Clock()); err != nil {
 			return LateResult{}, toTemporal(err)
@@ -54,19 +62,91 @@ func (o *Outcomes) Late(ctx context.Context, in LateInput) (LateResult, error) {
 	if !in.Unsettled || result.Consequential {
 		return result, nil
 	}
-	records, err := o.Log.Read(ctx, event.LateStream(in.OrderID), 0, 0)
-	if err != nil {
-		return LateResult{}, toTemporal(err)
-	}
-	state, err := late.State{OrderID: in.OrderID}.Fold(records)
+	state, err := loadLate(ctx, o.Log, late.State{OrderID: in.OrderID})
 	return LateResult{Consequential: state.Open()}, toTemporal(err)
 }
 
+// caused returns which of the events have caused one of the order's events.
+func (o *Outcomes) caused(ctx context.Context, in LateInput) (map[string]bool, error) {
+	came, caused := make(map[string]bool, len(in.Events)), make(map[string]bool)
+	for _, e := range in.Events {
+		came[e.EventID] = true
+	}
+	if len(came) == 0 {
+		return nil, nil
+	}
+	for page, err := range event.Pages(ctx, o.Log, event.OrderStream(in.OrderID), 0) {
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range page {
+			if came[r.CausationID] {
+				caused[r.CausationID] = true
+			}
+		}
+	}
+	return caused, nil
+}
+
+// loadLate folds the late stream behind a state, page by page.
+func loadLate(ctx context.Context, log event.StreamReader, before late.State) (late.State, error) {
+	return event.FoldPages(ctx, log, event.LateStream(before.OrderID), before.Head.Version, before, late.State.Fold)
+}
+
+// VerdictLog is the part of the event log that verdicts need.
+type VerdictLog interface {
+	Appender
+	// Head returns the newest record of a stream; ok is false when it is empty.
+	Head(ctx context.Context, stream string) (record event.Record, ok bool, err error)
+}
+
 // WriteVerdict writes down that an event came after its order had ended, once an event, in a stream of its own: the
-// order's stream is closed by its terminal event.
-func WriteVerdict(ctx context.Context, log Appender, v late.Verdict, correlationID string, at time.Time) error {
-	_, err := appendLate(ctx, log, v.OrderID, event.Head{}, v.Entry(correlationID, at))
+// order's stream is closed by its terminal event. It costs the same however long that stream is.
+func WriteVerdict(ctx context.Context, log VerdictLog, v late.Verdict, correlationID string, at time.Time) error {
+	err := writeVerdict(ctx, log, v, v.Entry(correlationID, at))
 	return fault.Wrap(err, fault.CodeOf(err), "write the verdict on event %s", v.EventID)
+}
+
+// verdictTurns has the verdicts on one order written one after the other, as far as this process is concerned: those that
+// race each other for the next version would mostly lose.
+var verdictTurns = newTurns(64)
+
+func writeVerdict(ctx context.Context, log VerdictLog, v late.Verdict, entry event.Entry) error {
+	done, err := verdictTurns.wait(ctx, v.OrderID)
+	if err != nil {
+		return err
+	}
+	defer done()
+	newest, _, err := log.Head(ctx, event.LateStream(v.OrderID))
+	if err != nil {
+		return err
+	}
+	_, err = appendLate(ctx, log, v.OrderID, newest.HeadOf(), entry)
+	return err
+}
+
+// turns are a bounded number of locks for any number of keys.
+type turns []chan struct{}
+
+func newTurns(n int) turns {
+	t := make(turns, n)
+	for i := range t {
+		t[i] = make(chan struct{}, 1)
+	}
+	return t
+}
+
+// wait waits for the turn of key. The error is Unavailable when ctx ends before; else done must be called.
+func (t turns) wait(ctx context.Context, key string) (done func(), err error) {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key))
+	turn := t[h.Sum32()%uint32(len(t))]
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "wait for the turn of %s", key)
+	}
 }
 
 // appendLate appends to the late stream of an order, where verdicts may come in between. It returns what stands behind
@@ -101,8 +181,10 @@ type LateStepInput struct {
 
 // LateStepResult is what every step of the late saga answers.
 type LateStepResult struct {
-	// Tail are the records behind the input's head, as they stand in the log.
-	Tail []event.Record `json:"tail,omitempty"`
+	// Tail are the records behind the input's head, as they stand in the log. When they are too many, State is what they
+	// make of the input's state, bounded.
+	Tail  []event.Record `json:"tail,omitempty"`
+	State *late.State    `json:"state,omitempty"`
 	// Order is the order that has ended, and Fast tells that the gateway may be called inside a workflow task; of Open.
 	Order order.Order `json:"order,omitzero"`
 	Fast  bool        `json:"fast,omitempty"`
@@ -130,22 +212,41 @@ type LateMoney struct {
 // Open reads what came late, and the order that it came for. The run before may have ended between asking somebody to
 // look and putting that on the desk.
 func (l *LateMoney) Open(ctx context.Context, in LateStepInput) (LateStepResult, error) {
-	records, err := l.Log.Read(ctx, event.OrderStream(in.State.OrderID), 0, 0)
+	o := in.Order
+	if o.ID == "" {
+		ended, err := event.FoldPages(ctx, l.Log, event.OrderStream(in.State.OrderID), 0, order.State{}, order.State.Fold)
+		if err != nil {
+			return LateStepResult{}, toTemporal(err)
+		}
+		o = ended.Order
+	}
+	tail, err := l.Log.Read(ctx, event.LateStream(in.State.OrderID), in.State.Head.Version, MaxTailRecords+1)
 	if err != nil {
 		return LateStepResult{}, toTemporal(err)
 	}
-	ended, err := order.Fold(records)
+	result, err := l.answer(ctx, in.State, tail)
 	if err != nil {
 		return LateStepResult{}, toTemporal(err)
 	}
-	tail, err := l.Log.Read(ctx, event.LateStream(in.State.OrderID), in.State.Head.Version, 0)
+	result.Order, result.Fast, result.Patience = o, l.Gateway.Traits().Fast, l.Patience
+	return result, nil
+}
+
+// answer is what stands in the late stream behind a state: the records when they are few, else what they come to. Tail is
+// all of them, or more than fit; then the rest is read.
+func (l *LateMoney) answer(ctx context.Context, before late.State, tail []event.Record) (LateStepResult, error) {
+	if fits(tail) {
+		return LateStepResult{Tail: tail}, l.show(ctx, before, tail)
+	}
+	after, err := before.Fold(tail)
 	if err == nil {
-		err = l.show(ctx, in.State, tail)
+		after, err = loadLate(ctx, l.Log, after)
 	}
 	if err != nil {
-		return LateStepResult{}, toTemporal(err)
+		return LateStepResult{}, err
 	}
-	return LateStepResult{Tail: tail, Order: ended.Order, Fast: l.Gateway.Traits().Fast, Patience: l.Patience}, nil
+	after = after.Bounded()
+	return LateStepResult{State: &after}, l.showState(ctx, before, after)
 }
 
 // Record appends an event that the run has decided on.
@@ -180,21 +281,29 @@ func (l *LateMoney) Refund(ctx context.Context, in LateStepInput) (LateStepResul
 
 func (l *LateMoney) append(ctx context.Context, in LateStepInput, entry event.Entry) (LateStepResult, error) {
 	tail, err := appendLate(ctx, l.Log, in.State.OrderID, in.State.Head, entry)
-	if err == nil {
-		err = l.show(ctx, in.State, tail)
-	}
 	if err != nil {
 		return LateStepResult{}, toTemporal(err)
 	}
-	return LateStepResult{Tail: tail}, nil
+	result, err := l.answer(ctx, in.State, tail)
+	if err != nil {
+		return LateStepResult{}, toTemporal(err)
+	}
+	return result, nil
 }
 
 // show puts what came late on the desk when somebody is asked to look, and takes it away when that is over. What is not
 // shown is shown by the next attempt: nothing else would tell people.
 func (l *LateMoney) show(ctx context.Context, before late.State, tail []event.Record) error {
 	after, err := before.Fold(tail)
-	if err != nil || after.Attention.Count == 0 || after.Attention == before.Attention {
+	if err != nil {
 		return err
+	}
+	return l.showState(ctx, before, after)
+}
+
+func (l *LateMoney) showState(ctx context.Context, before, after late.State) error {
+	if after.Attention.Count == 0 || after.Attention == before.Attention {
+		return nil
 	}
 	return l.Desk.Show(ctx, after)
 }

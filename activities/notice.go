@@ -28,8 +28,10 @@ type NoticeStepInput struct {
 
 // NoticeStepResult is what every step of a notice's saga answers. No personal data is in it.
 type NoticeStepResult struct {
-	// Tail are the records behind the input's head, as they stand in the log.
-	Tail []event.Record `json:"tail,omitempty"`
+	// Tail are the records behind the input's head, as they stand in the log. When they are too many, and of Open, State is
+	// what they make of the input's state.
+	Tail  []event.Record `json:"tail,omitempty"`
+	State *notice.State  `json:"state,omitempty"`
 	// Answer is what an attempt came to; of Send.
 	Answer *notice.Answer `json:"answer,omitempty"`
 	// Requested is how the stream begins, when it has not begun; nil when there is nobody to be told; of Open.
@@ -62,9 +64,12 @@ type Notices struct {
 
 // Open reads a notice's stream; when it is empty, it finds out how it begins.
 func (n *Notices) Open(ctx context.Context, in NoticeStepInput) (NoticeStepResult, error) {
-	tail, err := n.Log.Read(ctx, event.NoticeStream(in.State.ID()), in.State.Head.Version, 0)
-	if err != nil || len(tail) > 0 || in.State.Requested() {
-		return NoticeStepResult{Tail: tail}, toTemporal(err)
+	state, err := event.FoldPages(ctx, n.Log, event.NoticeStream(in.State.ID()), in.State.Head.Version, in.State, notice.State.Fold)
+	if err != nil {
+		return NoticeStepResult{}, toTemporal(err)
+	}
+	if state.Head != in.State.Head || in.State.Requested() {
+		return NoticeStepResult{State: &state}, nil
 	}
 	if n.Notifier == nil {
 		return NoticeStepResult{}, nil
@@ -78,18 +83,16 @@ func (n *Notices) request(ctx context.Context, s notice.Subject) (*event.Entry, 
 	var correlationID, causationID string
 	var happened time.Time
 	if s.OrderID != "" {
-		records, err := n.Log.Read(ctx, event.OrderStream(s.OrderID), 0, 0)
-		if err != nil {
-			return nil, err
-		}
-		state, err := order.Fold(records)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range records {
-			if kind, told := notice.KindOf(r.Type); told && kind == s.Kind {
-				causationID, happened = r.ID, r.Time
+		state, err := event.FoldPages(ctx, n.Log, event.OrderStream(s.OrderID), 0, order.State{}, func(o order.State, page []event.Record) (order.State, error) {
+			for _, r := range page {
+				if kind, told := notice.KindOf(r.Type); told && kind == s.Kind {
+					causationID, happened = r.ID, r.Time
+				}
 			}
+			return o.Fold(page)
+		})
+		if err != nil {
+			return nil, err
 		}
 		if causationID == "" {
 			return nil, nil
@@ -118,7 +121,16 @@ func (n *Notices) Record(ctx context.Context, in NoticeStepInput) (NoticeStepRes
 	if err != nil && !lost(err) {
 		return NoticeStepResult{}, toTemporal(err)
 	}
-	return NoticeStepResult{Tail: tail}, nil
+	return n.answer(in.State, tail)
+}
+
+// answer is what stands in the stream behind a state: the records when they are few, else what they come to.
+func (n *Notices) answer(before notice.State, tail []event.Record) (NoticeStepResult, error) {
+	if fits(tail) {
+		return NoticeStepResult{Tail: tail}, nil
+	}
+	state, err := before.Fold(tail)
+	return NoticeStepResult{State: &state}, toTemporal(err)
 }
 
 // Send writes down that it is about to send, sends, and says what came of it. Every attempt of Temporal's has a token of its
@@ -149,7 +161,7 @@ func (n *Notices) Send(ctx context.Context, in NoticeStepInput) (NoticeStepResul
 		return NoticeStepResult{}, toTemporal(foldErr)
 	case after.Token != token, !after.Open():
 		// Somebody else was about to send: what is known of that stands in the log.
-		return NoticeStepResult{Tail: tail}, nil
+		return n.answer(in.State, tail)
 	}
 	result := n.Notifier.Send(ctx, message)
 	n.Logger.LogAttrs(ctx, slog.LevelInfo, "a notification was tried", slog.String("notice_id", after.ID()), slog.String("kind", string(after.Kind)),
@@ -231,11 +243,7 @@ func (n *Notices) message(ctx context.Context, s notice.State) (notify.Message, 
 
 // customer folds a customer's stream.
 func (n *Notices) customer(ctx context.Context, customerID string) (customer.State, error) {
-	records, err := n.Log.Read(ctx, event.CustomerStream(customerID), 0, 0)
-	if err != nil {
-		return customer.State{}, err
-	}
-	return customer.State{CustomerID: customerID}.Fold(records)
+	return loadCustomer(ctx, n.Log, customer.State{CustomerID: customerID})
 }
 
 // facts are what the order's stream says about the order.
@@ -243,11 +251,7 @@ func (n *Notices) facts(ctx context.Context, s notice.State) (notify.Facts, erro
 	if s.OrderID == "" {
 		return notify.Facts{}, nil
 	}
-	records, err := n.Log.Read(ctx, event.OrderStream(s.OrderID), 0, 0)
-	if err != nil {
-		return notify.Facts{}, err
-	}
-	state, err := order.Fold(records)
+	state, err := event.FoldPages(ctx, n.Log, event.OrderStream(s.OrderID), 0, order.State{}, order.State.Fold)
 	if err != nil {
 		return notify.Facts{}, err
 	}

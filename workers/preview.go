@@ -250,7 +250,12 @@ func (s *seer) SettleLate(context.Context, order.Order) error {
 	return nil
 }
 
-// Append implements activities.Appender: a verdict would be written.
+// Head implements activities.VerdictLog: Append looks at the whole stream.
+func (s *seer) Head(context.Context, string) (event.Record, bool, error) {
+	return event.Record{}, false, nil
+}
+
+// Append implements activities.VerdictLog: a verdict would be written.
 func (s *seer) Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
 	records, err := s.Log.Read(ctx, stream, 0, 0)
 	if err != nil {

@@ -48,11 +48,10 @@ type orderRun struct {
 	desk    desk
 	// drain is what callers see of a run that is about to continue as new.
 	drain saga.Drain
-	// late are events that came when the order had ended; caused are the causes of the order's own events, which are not.
-	// unsettled tells that an earlier attempt may have given verdicts from which something follows.
+	// late are events that came when the order had ended. Unsettled tells that an earlier attempt may have given verdicts
+	// from which something follows.
 	late      []activities.LateEvent
 	unsettled bool
-	caused    map[string]bool
 	// unasked is what the bus said of a payment, and the gateway did not confirm: not asked in time, or asked too early.
 	unasked *order.PaymentHint
 	// conflict tells that the stream belongs to an order of other content.
@@ -69,11 +68,11 @@ func setup(ctx workflow.Context, in OrderInput) (*orderRun, error) {
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
 	r := &orderRun{
 		ctx: disconnected, own: ctx, log: workflow.GetLogger(ctx), in: in,
-		timing: order.DefaultTiming(), seen: newRecentIDs(nil), caused: make(map[string]bool), shown: order.StatusAccepted,
+		timing: order.DefaultTiming(), seen: newRecentIDs(nil), shown: order.StatusAccepted,
 	}
 	if in.Resume != nil {
 		r.facts, r.outbox.confirmed, r.unasked = in.Resume.Facts, in.Resume.Published, in.Resume.Unasked
-		r.seen = newRecentIDs(in.Resume.Seen)
+		r.seen, r.late = newRecentIDs(in.Resume.Seen), in.Resume.Late
 	}
 	r.desk = r.newDesk()
 	if err := r.handle(ctx); err != nil {
@@ -109,7 +108,9 @@ func (r *orderRun) run() (OrderResult, error) {
 
 // open appends order.accepted, or finds the stream as another run left it.
 func (r *orderRun) open() error {
-	in := activities.OpenInput{Order: r.in.Order, CorrelationID: r.in.CorrelationID, CausationID: r.in.CausationID}
+	in := activities.OpenInput{
+		Order: r.in.Order, CorrelationID: r.in.CorrelationID, CausationID: r.in.CausationID, Known: r.in.Resume != nil,
+	}
 	result, err := saga.UntilDone(r.ctx, callOpen, in, r.show)
 	if err != nil {
 		return err
@@ -124,10 +125,11 @@ func (r *orderRun) fold(result activities.StepResult) error {
 	if err != nil {
 		return err
 	}
-	for _, record := range result.Tail {
-		r.caused[record.CausationID] = true
+	if result.State != nil && result.State.Head.Version > state.Head.Version {
+		state = *result.State
 	}
 	r.outbox.add(result.Tail)
+	r.outbox.skip(state.Head.Version)
 	r.outbox.confirm(result.Published)
 	if state.Payment != r.state.Payment || state.Inventory != r.state.Inventory {
 		// What was found out about an earlier attempt says nothing about this one.

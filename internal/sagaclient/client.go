@@ -192,12 +192,10 @@ func (c *Client) start(ctx context.Context, in workflows.OrderInput, reuse enums
 
 // state folds the order's stream; the zero State when there is none.
 func (c *Client) state(ctx context.Context, orderID string) (order.State, error) {
-	records, err := c.log.Read(ctx, event.OrderStream(orderID), 0, 0)
-	if err != nil {
-		return order.State{}, err
-	}
-	s, err := order.Fold(records)
-	return s, fault.Wrap(err, fault.Corrupt, "fold order %s", orderID)
+	return event.FoldPages(ctx, c.log, event.OrderStream(orderID), 0, order.State{}, func(s order.State, page []event.Record) (order.State, error) {
+		s, err := s.Fold(page)
+		return s, fault.Wrap(err, fault.Corrupt, "fold order %s", orderID)
+	})
 }
 
 // placed is state for an order that most likely is not there yet: that costs a look at one record.

@@ -100,16 +100,18 @@ func (c *Client) ResumeLate(ctx context.Context, orderID string) error {
 
 // causes reads what caused the events of an order that has ended.
 func (c *Client) causes(ctx context.Context, s order.State) (*Late, error) {
-	records, err := c.log.Read(ctx, event.OrderStream(s.Order.ID), 0, 0)
-	if err != nil {
-		return nil, err
-	}
-	return LateOf(s, records), nil
+	return event.FoldPages(ctx, c.log, event.OrderStream(s.Order.ID), 0, LateOf(s, nil), func(l *Late, page []event.Record) (*Late, error) {
+		return l.add(page), nil
+	})
 }
 
 // LateOf is what a signal to an order that has ended is answered with; records are the order's stream.
 func LateOf(s order.State, records []event.Record) *Late {
-	l := &Late{State: s, causes: make(map[string]bool, len(records))}
+	l := &Late{State: s, causes: make(map[string]bool)}
+	return l.add(records)
+}
+
+func (l *Late) add(records []event.Record) *Late {
 	for _, r := range records {
 		l.causes[r.CausationID] = true
 	}
