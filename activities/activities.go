@@ -65,7 +65,7 @@ type Appender interface {
 
 // Log is the part of the event log that activities need.
 type Log interface {
-	Appender
+	VerdictLog
 	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
 }
 
@@ -116,8 +116,10 @@ type StepInput struct {
 
 // StepResult is what every step answers.
 type StepResult struct {
-	// Tail are the records behind the input's head, as they stand in the log.
-	Tail []event.Record `json:"tail,omitempty"`
+	// Tail are the records behind the input's head, as they stand in the log. When they are too many, State is what they
+	// make of the input's state.
+	Tail  []event.Record `json:"tail,omitempty"`
+	State *order.State   `json:"state,omitempty"`
 	// Published is the version up to which the broker has confirmed the input's unpublished records; 0 when none.
 	Published int64 `json:"published,omitempty"`
 	// Unlisted tells that the read model does not show the order's end yet.
@@ -145,9 +147,11 @@ type OpenInput struct {
 	// CallerID tells that somebody else may have known the order's id before there was an order: cancellations may have come
 	// before it.
 	CallerID bool `json:"callerId,omitempty"`
+	// Known reports that the stream has been opened by an earlier run, most likely: it is read first.
+	Known bool `json:"known,omitempty"`
 }
 
-// OpenResult is the stream as it stands, and the settings of the worker that opened it: a run keeps them, so
+// OpenResult is what the stream says, and the settings of the worker that opened it: a run keeps them, so
 // that it stays deterministic when workers with other settings go on with it.
 type OpenResult struct {
 	StepResult
@@ -161,16 +165,6 @@ type OpenResult struct {
 	Early []order.Cancellation `json:"early,omitempty"`
 }
 
-// PublishInput are records to publish, in order.
-type PublishInput struct {
-	Records []event.Record `json:"records"`
-}
-
-// PublishResult says up to which version the broker has confirmed.
-type PublishResult struct {
-	Published int64 `json:"published"`
-}
-
 // Recorder records the outcomes of steps. It is shared by all activities.
 type Recorder struct {
 	Log       Log
@@ -180,6 +174,8 @@ type Recorder struct {
 	// inputs that do not have the workflow's time.
 	Clock  func() time.Time
 	Logger *slog.Logger
+
+	sent sentVersions
 }
 
 // Outcomes are the activities that only record and publish.

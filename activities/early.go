@@ -44,10 +44,9 @@ func KeepEarly(ctx context.Context, log Log, orderID string, c order.Cancellatio
 }
 
 // early reads the cancellations that came before their order. What the order has decided stays decided.
-func (o *Outcomes) early(ctx context.Context, orderID string, opened []event.Record) ([]order.Cancellation, error) {
-	state, err := order.Fold(opened)
-	if err != nil || state.Decision != "" || state.Ended {
-		return nil, err
+func (o *Outcomes) early(ctx context.Context, orderID string, state order.State) ([]order.Cancellation, error) {
+	if state.Decision != "" || state.Ended {
+		return nil, nil
 	}
 	records, err := o.Log.Read(ctx, event.EarlyStream(orderID), 0, order.MaxEarly)
 	if err != nil {

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"hash/fnv"
 	"slices"
 	"time"
 
@@ -62,24 +63,32 @@ func (o *Outcomes) Late(ctx context.Context, in LateInput) (LateResult, error) {
 	if !in.Unsettled || result.Consequential {
 		return result, nil
 	}
-	records, err := o.Log.Read(ctx, event.LateStream(in.OrderID), 0, 0)
-	if err != nil {
-		return LateResult{}, toTemporal(err)
-	}
-	state, err := late.State{OrderID: in.OrderID}.Fold(records)
+	state, err := loadLate(ctx, o.Log, late.State{OrderID: in.OrderID})
 	return LateResult{Consequential: state.Open()}, toTemporal(err)
 }
 
+// loadLate folds the late stream behind a state, page by page.
+func loadLate(ctx context.Context, log event.StreamReader, before late.State) (late.State, error) {
+	return event.FoldPages(ctx, log, event.LateStream(before.OrderID), before.Head.Version, before, late.State.Fold)
+}
+
+// VerdictLog is the part of the event log that verdicts need.
+type VerdictLog interface {
+	Appender
+	// Head returns the newest record of a stream; ok is false when it is empty.
+	Head(ctx context.Context, stream string) (record event.Record, ok bool, err error)
+}
+
 // WriteVerdict writes down that an event came after its order had ended, once an event, in a stream of its own: the
-// order's stream is closed by its terminal event. Errors: those of the log.
-func WriteVerdict(ctx context.Context, log Appender, v late.Verdict, correlationID string, at time.Time) error {
+// order's stream is closed by its terminal event. It costs the same however long that stream is. Errors: those of the log.
+func WriteVerdict(ctx context.Context, log VerdictLog, v late.Verdict, correlationID string, at time.Time) error {
 	for _, slot := range v.Slots() {
 		v.ID = slot
-		records, err := appendLate(ctx, log, v.OrderID, event.Head{}, v.Entry(correlationID, at))
+		stored, err := writeVerdict(ctx, log, v, v.Entry(correlationID, at))
 		if err != nil {
 			return fault.Wrap(err, fault.CodeOf(err), "write the verdict on event %s", v.EventID)
 		}
-		if i := slices.IndexFunc(records, func(r event.Record) bool { return r.Key == slot }); i >= 0 && v.Of(records[i]) {
+		if v.Of(stored) {
 			return nil
 		}
 		// Another event with the same source and id has the slot.
@@ -87,8 +96,64 @@ func WriteVerdict(ctx context.Context, log Appender, v late.Verdict, correlation
 	return fault.New(fault.Corrupt, "the slots of the verdict on event %s have other content", v.EventID)
 }
 
-// appendLate appends to the late stream of an order, where verdicts may come in between. It returns what stands behind
-// head then; what stands in the entry's slot already is as good.
+// verdictTurns has the verdicts on one order written one after the other, as far as this process is concerned: those that
+// race each other for the next version would mostly lose.
+var verdictTurns = newTurns(64)
+
+// writeVerdict returns what is in the entry's slot then.
+func writeVerdict(ctx context.Context, log VerdictLog, v late.Verdict, entry event.Entry) (event.Record, error) {
+	done, err := verdictTurns.wait(ctx, v.OrderID)
+	if err != nil {
+		return event.Record{}, err
+	}
+	defer done()
+	newest, _, err := log.Head(ctx, event.LateStream(v.OrderID))
+	if err != nil {
+		return event.Record{}, err
+	}
+	records, err := appendLate(ctx, log, v.OrderID, newest.HeadOf(), entry)
+	if err != nil {
+		return event.Record{}, err
+	}
+	i := slices.IndexFunc(records, func(r event.Record) bool { return r.Key == entry.Key })
+	if i < 0 {
+		return event.Record{}, fault.New(fault.Unavailable, "slot %s of %s is taken, and not found", entry.Key, event.LateStream(v.OrderID))
+	}
+	return records[i], nil
+}
+
+// turns are a bounded number of locks for any number of keys.
+type turns []chan struct{}
+
+func newTurns(n int) turns {
+	t := make(turns, n)
+	for i := range t {
+		t[i] = make(chan struct{}, 1)
+	}
+	return t
+}
+
+// wait waits for the turn of key. The error is Unavailable when ctx ends before; else done must be called.
+func (t turns) wait(ctx context.Context, key string) (done func(), err error) {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key))
+	turn := t[h.Sum32()%uint32(len(t))]
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "wait for the turn of %s", key)
+	}
+}
+
+// taken is an error that says which record holds the slot of an entry: it may be before the head that the caller gave.
+type taken interface {
+	error
+	Taken() event.Record
+}
+
+// appendLate appends to the late stream of an order, where verdicts may come in between. It returns the records after head
+// then, and what holds the entry's slot already, which is as good.
 func appendLate(ctx context.Context, log Appender, orderID string, head event.Head, entry event.Entry) ([]event.Record, error) {
 	stream := event.LateStream(orderID)
 	var all []event.Record
@@ -96,7 +161,12 @@ func appendLate(ctx context.Context, log Appender, orderID string, head event.He
 		next, tail, err := log.Append(ctx, stream, head, []event.Entry{entry})
 		all = append(all, tail...)
 		switch {
-		case err == nil, errors.Is(err, fault.KeyTaken):
+		case err == nil:
+			return all, nil
+		case errors.Is(err, fault.KeyTaken):
+			if slot := taken(nil); errors.As(err, &slot) {
+				all = append(all, slot.Taken())
+			}
 			return all, nil
 		case !errors.Is(err, fault.Concurrency):
 			return nil, err
@@ -123,8 +193,10 @@ type LateStepInput struct {
 
 // LateStepResult is what every step of the late saga answers.
 type LateStepResult struct {
-	// Tail are the records behind the input's head, as they stand in the log.
-	Tail []event.Record `json:"tail,omitempty"`
+	// Tail are the records behind the input's head, as they stand in the log. When they are too many, State is what they
+	// make of the input's state, bounded.
+	Tail  []event.Record `json:"tail,omitempty"`
+	State *late.State    `json:"state,omitempty"`
 	// Order is the order that has ended, and Fast tells that the gateway may be called inside a workflow task; of Open.
 	Order order.Order `json:"order,omitzero"`
 	Fast  bool        `json:"fast,omitempty"`
@@ -154,26 +226,45 @@ type LateMoney struct {
 // Open reads what came late, and the order that it came for. The run before may have ended between asking somebody to
 // look and putting that on the desk.
 func (l *LateMoney) Open(ctx context.Context, in LateStepInput) (LateStepResult, error) {
-	records, err := l.Log.Read(ctx, event.OrderStream(in.State.OrderID), 0, 0)
+	o := in.Order
+	if o.ID == "" {
+		ended, err := event.FoldPages(ctx, l.Log, event.OrderStream(in.State.OrderID), 0, order.State{}, order.State.Fold)
+		if err == nil && !ended.Opened() {
+			// The saga runs for orders that have ended: the stream is there, and was not found.
+			err = fault.Missing("the stream of order %s was not found", in.State.OrderID)
+		}
+		if err != nil {
+			return LateStepResult{}, toTemporal(err)
+		}
+		o = ended.Order
+	}
+	tail, err := l.Log.Read(ctx, event.LateStream(in.State.OrderID), in.State.Head.Version, MaxTailRecords+1)
 	if err != nil {
 		return LateStepResult{}, toTemporal(err)
 	}
-	ended, err := order.Fold(records)
-	if err == nil && !ended.Opened() {
-		// The saga runs for orders that have ended: the stream is there, and was not found.
-		err = fault.Missing("the stream of order %s was not found", in.State.OrderID)
-	}
+	result, err := l.answer(ctx, in.State, tail)
 	if err != nil {
 		return LateStepResult{}, toTemporal(err)
 	}
-	tail, err := l.Log.Read(ctx, event.LateStream(in.State.OrderID), in.State.Head.Version, 0)
+	result.Order, result.Fast, result.Patience = o, l.Gateway.Traits().Fast, l.Patience
+	return result, nil
+}
+
+// answer is what stands in the late stream behind a state: the records when they are few, else what they come to. Tail is
+// all of them, or more than fit; then the rest is read.
+func (l *LateMoney) answer(ctx context.Context, before late.State, tail []event.Record) (LateStepResult, error) {
+	if fits(tail) {
+		return LateStepResult{Tail: tail}, l.show(ctx, before, tail)
+	}
+	after, err := before.Fold(tail)
 	if err == nil {
-		err = l.show(ctx, in.State, tail)
+		after, err = loadLate(ctx, l.Log, after)
 	}
 	if err != nil {
-		return LateStepResult{}, toTemporal(err)
+		return LateStepResult{}, err
 	}
-	return LateStepResult{Tail: tail, Order: ended.Order, Fast: l.Gateway.Traits().Fast, Patience: l.Patience}, nil
+	after = after.Bounded()
+	return LateStepResult{State: &after}, l.showState(ctx, before, after)
 }
 
 // Record appends an event that the run has decided on.
@@ -228,21 +319,29 @@ func (l *LateMoney) Refund(ctx context.Context, in LateStepInput) (LateStepResul
 
 func (l *LateMoney) append(ctx context.Context, in LateStepInput, entry event.Entry) (LateStepResult, error) {
 	tail, err := appendLate(ctx, l.Log, in.State.OrderID, in.State.Head, entry)
-	if err == nil {
-		err = l.show(ctx, in.State, tail)
-	}
 	if err != nil {
 		return LateStepResult{}, toTemporal(err)
 	}
-	return LateStepResult{Tail: tail}, nil
+	result, err := l.answer(ctx, in.State, tail)
+	if err != nil {
+		return LateStepResult{}, toTemporal(err)
+	}
+	return result, nil
 }
 
 // show puts what came late on the desk when somebody is asked to look, and takes it away when that is over. What is not
 // shown is shown by the next attempt: nothing else would tell people.
 func (l *LateMoney) show(ctx context.Context, before late.State, tail []event.Record) error {
 	after, err := before.Fold(tail)
-	if err != nil || after.Attention.Count == 0 || after.Attention == before.Attention {
+	if err != nil {
 		return err
+	}
+	return l.showState(ctx, before, after)
+}
+
+func (l *LateMoney) showState(ctx context.Context, before, after late.State) error {
+	if after.Attention.Count == 0 || after.Attention == before.Attention {
+		return nil
 	}
 	return l.Desk.Show(ctx, after)
 }

@@ -30,8 +30,10 @@ type NoticeStepInput struct {
 
 // NoticeStepResult is what every step of a notice's saga answers. No personal data is in it.
 type NoticeStepResult struct {
-	// Tail are the records behind the input's head, as they stand in the log.
-	Tail []event.Record `json:"tail,omitempty"`
+	// Tail are the records behind the input's head, as they stand in the log. When they are too many, and of Open, State is
+	// what they make of the input's state.
+	Tail  []event.Record `json:"tail,omitempty"`
+	State *notice.State  `json:"state,omitempty"`
 	// Answer is what an attempt came to; of Send.
 	Answer *notice.Answer `json:"answer,omitempty"`
 	// Requested is how the stream begins, when it has not begun; nil when there is nobody to be told; of Open.
@@ -65,9 +67,12 @@ type Notices struct {
 // Open reads a notice's stream; when it is empty, it finds out how it begins.
 func (n *Notices) Open(ctx context.Context, in NoticeStepInput) (NoticeStepResult, error) {
 	ctx = withClock(ctx, in.Now, n.Clock)
-	tail, err := n.Log.Read(ctx, event.NoticeStream(in.State.ID()), in.State.Head.Version, 0)
-	if err != nil || len(tail) > 0 || in.State.Requested() {
-		return NoticeStepResult{Tail: tail}, toTemporal(err)
+	state, err := event.FoldPages(ctx, n.Log, event.NoticeStream(in.State.ID()), in.State.Head.Version, in.State, notice.State.Fold)
+	if err != nil {
+		return NoticeStepResult{}, toTemporal(err)
+	}
+	if state.Head != in.State.Head || in.State.Requested() {
+		return NoticeStepResult{State: &state}, nil
 	}
 	if n.Notifier == nil {
 		return NoticeStepResult{}, nil
@@ -81,19 +86,17 @@ func (n *Notices) request(ctx context.Context, s notice.Subject) (*event.Entry, 
 	var correlationID, causationID string
 	var happened time.Time
 	if s.OrderID != "" {
-		records, err := n.Log.Read(ctx, event.OrderStream(s.OrderID), 0, 0)
-		if err != nil {
-			return nil, err
-		}
-		causationID, happened = cause(records, s.Kind)
-		if causationID == "" {
-			// The bus says that it happened: the read may have missed it.
-			if records, err = readCertain(ctx, n.Log, event.OrderStream(s.OrderID)); err != nil {
-				return nil, err
+		fold := func(o order.State, page []event.Record) (order.State, error) {
+			if id, at := cause(page, s.Kind); id != "" {
+				causationID, happened = id, at
 			}
-			causationID, happened = cause(records, s.Kind)
+			return o.Fold(page)
 		}
-		state, err := order.Fold(records)
+		state, err := event.FoldPages(ctx, n.Log, event.OrderStream(s.OrderID), 0, order.State{}, fold)
+		if err == nil && causationID == "" {
+			// The bus says that it happened: the read may have missed it.
+			state, err = event.FoldPages(ctx, certainly(n.Log), event.OrderStream(s.OrderID), 0, order.State{}, fold)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -104,10 +107,7 @@ func (n *Notices) request(ctx context.Context, s notice.Subject) (*event.Entry, 
 	}
 	known, err := n.customer(ctx, s.CustomerID)
 	if err == nil && !known.Known() {
-		var records []event.Record
-		if records, err = readCertain(ctx, n.Log, event.CustomerStream(s.CustomerID)); err == nil {
-			known, err = customer.State{CustomerID: s.CustomerID}.Fold(records)
-		}
+		known, err = loadCustomer(ctx, certainly(n.Log), customer.State{CustomerID: s.CustomerID})
 	}
 	if err != nil || !known.Known() {
 		return nil, err
@@ -134,16 +134,25 @@ func cause(records []event.Record, kind notice.Kind) (id string, happened time.T
 	return id, happened
 }
 
-// readCertain reads a whole stream in the way that misses nothing, where the log has one: something is concluded from what is
-// not there.
-func readCertain(ctx context.Context, log Log, stream string) ([]event.Record, error) {
-	certain, ok := log.(interface {
-		ReadCertain(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
-	})
-	if !ok {
-		return log.Read(ctx, stream, 0, 0)
+// certainReader is a log that can read in the way that misses nothing.
+type certainReader interface {
+	ReadCertain(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
+}
+
+// certain reads with ReadCertain.
+type certain struct{ certainReader }
+
+// Read implements event.StreamReader.
+func (c certain) Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error) {
+	return c.ReadCertain(ctx, stream, after, limit)
+}
+
+// certainly reads in the way that misses nothing, where the log has one: something is concluded from what is not there.
+func certainly(log Log) event.StreamReader {
+	if reader, ok := log.(certainReader); ok {
+		return certain{reader}
 	}
-	return certain.ReadCertain(ctx, stream, 0, 0)
+	return log
 }
 
 // Record appends an event that the run has decided on. Losing a race is no error: what stands there is the answer.
@@ -152,7 +161,16 @@ func (n *Notices) Record(ctx context.Context, in NoticeStepInput) (NoticeStepRes
 	if err != nil && !lost(err) {
 		return NoticeStepResult{}, toTemporal(err)
 	}
-	return NoticeStepResult{Tail: tail}, nil
+	return n.answer(in.State, tail)
+}
+
+// answer is what stands in the stream behind a state: the records when they are few, else what they come to.
+func (n *Notices) answer(before notice.State, tail []event.Record) (NoticeStepResult, error) {
+	if fits(tail) {
+		return NoticeStepResult{Tail: tail}, nil
+	}
+	state, err := before.Fold(tail)
+	return NoticeStepResult{State: &state}, toTemporal(err)
 }
 
 // Send writes down that it is about to send, sends, and says what came of it. Every attempt of Temporal's has a token of its
@@ -184,7 +202,7 @@ func (n *Notices) Send(ctx context.Context, in NoticeStepInput) (NoticeStepResul
 		return NoticeStepResult{}, toTemporal(foldErr)
 	case after.Token != token, !after.Open():
 		// Somebody else was about to send: what is known of that stands in the log.
-		return NoticeStepResult{Tail: tail}, nil
+		return n.answer(in.State, tail)
 	}
 	result := n.Notifier.Send(ctx, message)
 	n.Logger.LogAttrs(ctx, slog.LevelInfo, "a notification was tried", slog.String("notice_id", after.ID()), slog.String("kind", string(after.Kind)),
@@ -270,11 +288,7 @@ func (n *Notices) message(ctx context.Context, s notice.State) (notify.Message, 
 
 // customer folds a customer's stream.
 func (n *Notices) customer(ctx context.Context, customerID string) (customer.State, error) {
-	records, err := n.Log.Read(ctx, event.CustomerStream(customerID), 0, 0)
-	if err != nil {
-		return customer.State{}, err
-	}
-	return customer.State{CustomerID: customerID}.Fold(records)
+	return loadCustomer(ctx, n.Log, customer.State{CustomerID: customerID})
 }
 
 // facts are what the order's stream says about the order.
@@ -282,11 +296,7 @@ func (n *Notices) facts(ctx context.Context, s notice.State) (notify.Facts, erro
 	if s.OrderID == "" {
 		return notify.Facts{}, nil
 	}
-	records, err := n.Log.Read(ctx, event.OrderStream(s.OrderID), 0, 0)
-	if err != nil {
-		return notify.Facts{}, err
-	}
-	state, err := order.Fold(records)
+	state, err := event.FoldPages(ctx, n.Log, event.OrderStream(s.OrderID), 0, order.State{}, order.State.Fold)
 	if err == nil && !state.Opened() {
 		err = fault.Missing("the stream of order %s was not found", s.OrderID)
 	}

@@ -93,14 +93,11 @@ func noOrder(id string) error {
 func (s *Server) loadOrder(c echo.Context, id string) (order.State, error) {
 	ctx, cancel := s.ask(c)
 	defer cancel()
-	records, err := s.cfg.Log.Read(ctx, event.OrderStream(id), 0, 0)
-	if err != nil {
-		return order.State{}, err
-	}
-	if len(records) == 0 {
+	state, err := event.FoldPages(ctx, s.cfg.Log, event.OrderStream(id), 0, order.State{}, order.State.Fold)
+	if err == nil && !state.Opened() {
 		return s.findAccepted(ctx, id)
 	}
-	return order.Fold(records)
+	return state, err
 }
 
 // loadOrderAt returns where an order stood. The error is NotFound when there was none at that time. Events are timed by

@@ -226,6 +226,10 @@ func (shut) Append(context.Context, string, event.Head, []event.Entry) (event.He
 	return event.Head{}, nil, fault.New(fault.Unavailable, "no log")
 }
 
+func (shut) Head(context.Context, string) (event.Record, bool, error) {
+	return event.Record{}, false, nil
+}
+
 func TestAVerdictThatCannotBeWrittenIsTriedAgain(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Status: order.StatusCompleted}}

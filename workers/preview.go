@@ -269,7 +269,12 @@ func (s *seer) Read(ctx context.Context, stream string, after int64, limit int) 
 	return records, err
 }
 
-// Append implements activities.Log: a verdict would be written, or a cancellation kept.
+// Head implements activities.VerdictLog: Append looks at the whole stream.
+func (s *seer) Head(context.Context, string) (event.Record, bool, error) {
+	return event.Record{}, false, nil
+}
+
+// Append implements activities.VerdictLog: a verdict would be written, or a cancellation kept.
 func (s *seer) Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
 	records, err := s.Log.Read(ctx, stream, 0, 0)
 	if err != nil {

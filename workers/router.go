@@ -37,7 +37,7 @@ type Router struct {
 	Sagas Sagas
 	Stock Receiver
 	// Verdicts is the event log, for the verdicts on late events.
-	Verdicts activities.Appender
+	Verdicts activities.VerdictLog
 	// Log is the event log, and Sealer seals what must not stand there in the clear, for customers.
 	Log    activities.Log
 	Sealer Sealer

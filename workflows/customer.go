@@ -114,6 +114,9 @@ func (r *customerRun) read() error {
 }
 
 func (r *customerRun) fold(result activities.CustomerStepResult) (err error) {
+	if result.State != nil && result.State.Head.Version > r.state.Head.Version {
+		r.state = *result.State
+	}
 	r.state, err = r.state.Fold(result.Tail)
 	r.facts.Published = max(r.facts.Published, result.Published)
 	return err

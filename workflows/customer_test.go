@@ -80,6 +80,11 @@ func newPeople(t *testing.T) *people {
 	return &people{world: newWorld(t), keys: keys, box: sealed.NewBox(keys), mailer: &mailer{}, broken: map[string]int{}}
 }
 
+// Head implements activities.Log.
+func (p *people) Head(ctx context.Context, stream string) (event.Record, bool, error) {
+	return p.log.Head(ctx, stream)
+}
+
 // Append fails as often as it is told to, before anything is written.
 func (p *people) Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
 	p.mu.Lock()

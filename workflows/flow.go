@@ -146,12 +146,16 @@ func (r *orderRun) MayContinueAsNew() bool { return !r.state.Ended }
 
 // ContinueAsNew bounds the history of a run that waits for long.
 func (r *orderRun) ContinueAsNew() error {
+	if r.outbox.pending {
+		// The next run goes on publishing.
+		r.outbox.cancel()
+	}
 	next := r.in
 	facts := r.facts
 	if r.state.AnswersCancellation() {
 		facts.Cancellations = nil
 	}
-	next.Resume = &Resume{Facts: facts, Seen: r.seen.list(), Published: r.outbox.confirmed, Unasked: r.unasked}
+	next.Resume = &Resume{Facts: facts, Seen: r.seen.list(), Published: r.outbox.confirmed, Unasked: r.unasked, Late: r.late}
 	return workflow.NewContinueAsNewError(r.ctx, NameOrder, next)
 }
 
@@ -163,22 +167,38 @@ func (r *orderRun) Close() error {
 			return err
 		}
 	}
-	if err := r.flush(); err != nil {
-		return err
+	r.publishLater()
+	for judged := false; ; judged = true {
+		err := workflow.Await(r.ctx, func() bool {
+			r.TakeIn()
+			return r.closable() || judged && len(r.late) > 0 || r.drain.Due(r.ctx)
+		})
+		if err == nil {
+			err = r.judgeLate(!judged)
+		}
+		switch {
+		case err != nil:
+			return err
+		case r.closable() && len(r.late) == 0 && !r.unsettled:
+			return nil
+		case r.drain.Due(r.ctx):
+			// Neither the broker nor who sends late events keeps this run: another one closes.
+			if err := r.drain.Release(r.ctx); err != nil {
+				return err
+			}
+			r.TakeIn()
+			r.facts, r.unasked = order.Facts{}, nil
+			return r.ContinueAsNew()
+		}
 	}
-	if err := r.finishHandlers(); err != nil {
-		return err
-	}
-	return r.judgeLate()
 }
+
+// closable reports whether everything is published and every caller has its answer.
+func (r *orderRun) closable() bool { return !r.outbox.pending && workflow.AllHandlersFinished(r.ctx) }
 
 // stepInput is what every step gets.
 func (r *orderRun) stepInput() activities.StepInput {
-	in := activities.StepInput{State: r.state, Timing: r.timing, Now: workflow.Now(r.ctx)}
-	if !r.outbox.pending {
-		in.Unpublished = r.outbox.unpublished
-	}
-	return in
+	return activities.StepInput{State: r.state, Timing: r.timing, Unpublished: r.outbox.beside(), Now: workflow.Now(r.ctx)}
 }
 
 // types lists the types of events, for people.

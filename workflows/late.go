@@ -39,7 +39,7 @@ func LateSaga() (*saga.Definition[activities.LateStepInput, activities.LateStepR
 
 var (
 	callLateOpen = saga.Activity(activities.NameLateOpen, (*activities.LateMoney).Open, lateCall{
-		Queue: QueueOrders, Summary: "read what came late",
+		Queue: QueueOrders, Summary: "read what came late", Timeout: openTimeout,
 	})
 	callLateRecord = saga.Activity(activities.NameLateRecord, (*activities.LateMoney).Record, lateCall{
 		Queue: QueueOrders, Summary: "record",
@@ -104,7 +104,11 @@ var _ saga.Flow[activities.LateStepInput, activities.LateStepResult] = (*lateRun
 // read folds what the log has behind what the run knows.
 func (r *lateRun) read() error {
 	r.unread = false
-	result, err := saga.UntilDone(r.ctx, callLateOpen, activities.LateStepInput{State: r.state}, r.Idle)
+	in := r.input()
+	if r.state.Exhausted() {
+		in.State = late.State{OrderID: r.in.OrderID}
+	}
+	result, err := saga.UntilDone(r.ctx, callLateOpen, in, r.Idle)
 	if err != nil {
 		return err
 	}
@@ -115,9 +119,17 @@ func (r *lateRun) read() error {
 	return r.fold(result)
 }
 
-func (r *lateRun) fold(result activities.LateStepResult) (err error) {
-	r.state, err = r.state.Fold(result.Tail)
-	return err
+func (r *lateRun) fold(result activities.LateStepResult) error {
+	if result.State != nil && result.State.Head.Version >= r.state.Head.Version {
+		r.state = *result.State
+		return nil
+	}
+	state, err := r.state.Fold(result.Tail)
+	if err != nil {
+		return err
+	}
+	r.state = state.Bounded()
+	return nil
 }
 
 // TakeIn takes in the signals.
@@ -133,7 +145,7 @@ func (r *lateRun) Facts() int { return r.changes }
 
 // Next asks late.Next, once everything is read.
 func (r *lateRun) Next(now time.Time) saga.Action {
-	if r.unread {
+	if r.unread || r.state.Exhausted() {
 		return saga.Action{Kind: saga.Record}
 	}
 	a := late.Next(r.state, r.facts, now)
@@ -142,7 +154,7 @@ func (r *lateRun) Next(now time.Time) saga.Action {
 
 // Record reads what somebody else has appended, and appends what late.Next decides then.
 func (r *lateRun) Record() error {
-	if r.unread {
+	if r.unread || r.state.Exhausted() {
 		if err := r.read(); err != nil {
 			return err
 		}
@@ -263,11 +275,17 @@ func (r *lateRun) Close() error {
 	return nil
 }
 
+// maxShown is how many open payments are shown.
+const maxShown = 20
+
 // lateDetails is what came late as markdown.
 func lateDetails(s late.State, note string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Events that came after order %s had ended: **%s**\n\n", s.OrderID, note)
-	for _, p := range s.Payments {
+	if s.Settled.Count > 0 {
+		fmt.Fprintf(&b, "- ✓ %d payments settled\n", s.Settled.Count)
+	}
+	for _, p := range s.Payments[:min(len(s.Payments), maxShown)] {
 		mark, text := "▶", "the gateway is asked"
 		switch {
 		case p.Judged && p.Amount == 0:

@@ -11,6 +11,7 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -115,6 +116,8 @@ type Resume struct {
 	Missed []Missed `json:"missed,omitempty"`
 	// Unasked is what the bus said of a payment, and the gateway did not confirm.
 	Unasked *order.PaymentHint `json:"unasked,omitempty"`
+	// Late are events that came when the order had ended, and have no verdict yet.
+	Late []activities.LateEvent `json:"late,omitempty"`
 }
 
 // Missed is a signal that was acknowledged to its sender, and perhaps not written down.

@@ -104,6 +104,9 @@ func (r *noticeRun) open() error {
 }
 
 func (r *noticeRun) fold(result activities.NoticeStepResult) (err error) {
+	if result.State != nil && result.State.Head.Version > r.state.Head.Version {
+		r.state = *result.State
+	}
 	r.state, err = r.state.Fold(result.Tail)
 	return err
 }
@@ -131,7 +134,7 @@ func (r *noticeRun) Record() error {
 	if err != nil {
 		return err
 	}
-	if len(result.Tail) > 0 {
+	if len(result.Tail) > 0 || result.State != nil {
 		r.facts.Answer = nil
 	}
 	return r.fold(result)

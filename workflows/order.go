@@ -72,7 +72,7 @@ func setup(ctx workflow.Context, in OrderInput) (*orderRun, error) {
 	}
 	if in.Resume != nil {
 		r.facts, r.outbox.confirmed, r.unasked = in.Resume.Facts, in.Resume.Published, in.Resume.Unasked
-		r.seen = newRecentIDs(in.Resume.Seen)
+		r.seen, r.late = newRecentIDs(in.Resume.Seen), in.Resume.Late
 		for _, fact := range factsOf(in.Resume.Facts) {
 			// The run before may have remembered them by other names.
 			r.seen.add(IdentityOf(in.Order.ID, fact))
@@ -113,7 +113,8 @@ func (r *orderRun) run() (OrderResult, error) {
 // open appends order.accepted, or finds the stream as another run left it, and takes in the cancellations that came before.
 func (r *orderRun) open() error {
 	in := activities.OpenInput{
-		Order: r.in.Order, CorrelationID: r.in.CorrelationID, CausationID: r.in.CausationID, CallerID: r.in.CallerID, Now: workflow.Now(r.ctx),
+		Order: r.in.Order, CorrelationID: r.in.CorrelationID, CausationID: r.in.CausationID, CallerID: r.in.CallerID,
+		Known: r.in.Resume != nil, Now: workflow.Now(r.ctx),
 	}
 	result, err := saga.UntilDone(r.ctx, callOpen, in, r.show)
 	if err != nil {
@@ -135,7 +136,11 @@ func (r *orderRun) fold(result activities.StepResult) error {
 	if err != nil {
 		return err
 	}
+	if result.State != nil && result.State.Head.Version > state.Head.Version {
+		state = *result.State
+	}
 	r.outbox.add(result.Tail)
+	r.outbox.skip(state.Head.Version)
 	r.outbox.confirm(result.Published)
 	if state.Payment != r.state.Payment || state.Inventory != r.state.Inventory {
 		// What was found out about an earlier attempt says nothing about this one.

@@ -12,16 +12,28 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// judgeLate writes a verdict on every event that came when the order had ended, until no other one has come meanwhile,
-// and has settled what follows from them.
-func (r *orderRun) judgeLate() error {
-	r.unanswered()
+// lateBatch is how many late events get their verdicts at once.
+const lateBatch = 50
+
+// maxCarried is how many late events a run that is due hands on to the next one.
+const maxCarried = 200
+
+// judgeLate writes a verdict on every event that came when the order had ended, until no other one has come meanwhile or the
+// run is due, and has settled what follows from them. First tells that the facts of the run are looked at, too.
+func (r *orderRun) judgeLate(first bool) error {
+	if first {
+		r.unanswered()
+	}
 	for r.TakeIn(); len(r.late) > 0 || r.unsettled; r.TakeIn() {
+		if r.drain.Due(r.ctx) && len(r.late) <= maxCarried && !r.unsettled {
+			return nil
+		}
+		batch := r.late[:min(len(r.late), lateBatch)]
 		in := activities.LateInput{
-			OrderID: r.state.Order.ID, Status: r.state.Status, CorrelationID: r.state.CorrelationID, Events: r.late,
+			OrderID: r.state.Order.ID, Status: r.state.Status, CorrelationID: r.state.CorrelationID, Events: batch,
 			Handled: r.state.AtLarge, Unsettled: r.unsettled, Now: workflow.Now(r.ctx),
 		}
-		r.late, r.unsettled = nil, false
+		r.late, r.unsettled = r.late[len(batch):], false
 		result, err := saga.UntilDone(r.ctx, callLate, in, r.show)
 		if err == nil && result.Consequential {
 			err = r.settleLate()

@@ -153,8 +153,12 @@ type State struct {
 	CorrelationID string     `json:"correlationId,omitempty"`
 	// LastEventID is the cause of what comes next.
 	LastEventID string `json:"lastEventId,omitempty"`
-	// Payments are the payments that came late, oldest first.
+	// Payments are the payments that came late, oldest first; in a bounded state the open ones, see Bounded.
 	Payments []Matter `json:"payments,omitempty"`
+	// Settled sums up the payments that a bounded state has left out because they are settled. More reports that it has left
+	// out open ones, too: they are in the log.
+	Settled Settled `json:"settled,omitzero"`
+	More    bool    `json:"more,omitempty"`
 	// Goods tells that goods have left; GoodsSettled that somebody has looked after them.
 	Goods        bool `json:"goods,omitempty"`
 	GoodsSettled bool `json:"goodsSettled,omitempty"`
@@ -200,7 +204,7 @@ func (s *State) apply(r event.Record) (err error) {
 	case event.EventLate:
 		return decodeInto(r, func(v Verdict) {
 			s.Status = v.Status
-			if v.money() {
+			if v.money() && !s.More {
 				s.Payments = append(s.Payments, Matter{ID: r.Key, Cause: v.EventID})
 			}
 			s.Goods = s.Goods || v.goods()
@@ -279,17 +283,65 @@ func (s State) entry(slot, eventType string, at time.Time, data any) event.Entry
 
 // Arrived is how much money has arrived in all, as far as the gateway was asked.
 func (s State) Arrived() int64 {
-	total := int64(0)
+	total := s.Settled.Arrived
 	for _, p := range s.Payments {
 		total += p.Amount
 	}
 	return total
 }
 
+// MaxPayments bounds the open payments of a bounded state.
+const MaxPayments = 200
+
+// Settled sums up payments that are settled.
+type Settled struct {
+	Count int `json:"count,omitempty"`
+	// Arrived is how much money has arrived with them, as far as the gateway was asked.
+	Arrived int64 `json:"arrived,omitempty"`
+	// Amount is what operators have given back in another way, Unknown the number of those payments whose amount nobody has
+	// asked the gateway about.
+	Amount  int64 `json:"amount,omitempty"`
+	Unknown int   `json:"unknown,omitempty"`
+}
+
+// Bounded returns the state without the payments that are settled, and with at most MaxPayments of those that are open: what a
+// run keeps and its activities get does not grow with the number of late events. It is folded further like any other. When
+// it has no open payment left and More is set, the stream must be folded anew.
+func (s State) Bounded() State {
+	var kept []Matter
+	for _, p := range s.Payments {
+		switch {
+		case !p.open():
+			s.Settled.Count++
+			s.Settled.Arrived += p.Amount
+			switch {
+			case p.ByHand == "":
+			case p.Amount > 0:
+				s.Settled.Amount += p.Amount
+			case p.ByHand == order.Substitute:
+				s.Settled.Unknown++
+			}
+		case len(kept) < MaxPayments:
+			kept = append(kept, p)
+		default:
+			s.More = true
+		}
+	}
+	s.Payments = kept
+	return s
+}
+
+// Exhausted reports whether a bounded state must be folded anew from the log before it is known what is next.
+func (s State) Exhausted() bool {
+	_, open := s.open()
+	return s.More && !open
+}
+
 // Due is what is to be given back of the money that the gateway says is there. What an operator has looked after is not
 // given back a second time: the gateway does not know that it was. Total is what a payment comes to whose amount nobody
 // has asked the gateway about.
 func (s State) Due(arrived, total int64) int64 {
+	arrived -= s.Settled.Amount + int64(s.Settled.Unknown)*total
 	for _, p := range s.Payments {
 		switch {
 		case p.ByHand == "":

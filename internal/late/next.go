@@ -77,14 +77,13 @@ func Next(s State, f Facts, now time.Time) Action {
 
 // Open reports whether something is left to be settled.
 func (s State) Open() bool {
-	_, payment := s.open()
-	return payment || s.goodsOpen() || s.Attention.Open
+	return s.Unsettled() || s.goodsOpen() || s.Attention.Open
 }
 
 // Unsettled reports whether a payment is left to be looked up or given back.
 func (s State) Unsettled() bool {
 	_, open := s.open()
-	return open
+	return open || s.More
 }
 
 // open returns the oldest payment that is not settled.

@@ -222,12 +222,10 @@ func (c *Client) execute(ctx context.Context, in workflows.OrderInput, reuse enu
 
 // state folds the order's stream; the zero State when there is none.
 func (c *Client) state(ctx context.Context, orderID string) (order.State, error) {
-	records, err := c.log.Read(ctx, event.OrderStream(orderID), 0, 0)
-	if err != nil {
-		return order.State{}, err
-	}
-	s, err := order.Fold(records)
-	return s, fault.Wrap(err, foldCode(err), "fold order %s", orderID)
+	return event.FoldPages(ctx, c.log, event.OrderStream(orderID), 0, order.State{}, func(s order.State, page []event.Record) (order.State, error) {
+		s, err := s.Fold(page)
+		return s, fault.Wrap(err, foldCode(err), "fold order %s", orderID)
+	})
 }
 
 // foldCode is the code of an error of a fold: Unavailable stays what it is, because a gap may be filled when the stream is read

@@ -78,10 +78,8 @@ func (c *Client) resolveLate(
 
 // late folds what came after the order had ended; the zero State when nothing did.
 func (c *Client) late(ctx context.Context, orderID string) (late.State, error) {
-	records, err := c.log.Read(ctx, event.LateStream(orderID), 0, 0)
-	if err != nil {
-		return late.State{}, err
-	}
-	s, err := late.State{OrderID: orderID}.Fold(records)
-	return s, fault.Wrap(err, foldCode(err), "fold what came late for order %s", orderID)
+	return event.FoldPages(ctx, c.log, event.LateStream(orderID), 0, late.State{OrderID: orderID}, func(s late.State, page []event.Record) (late.State, error) {
+		s, err := s.Fold(page)
+		return s, fault.Wrap(err, foldCode(err), "fold what came late for order %s", orderID)
+	})
 }
