@@ -15,6 +15,9 @@ const (
 	LateUnfounded    Kind = "late_unfounded"
 	DeadUnfinished   Kind = "dead_unfinished"
 
+	CancellationUnanswered Kind = "cancellation_unanswered"
+	FactUndelivered        Kind = "fact_undelivered"
+
 	CustomerUnsettled Kind = "customer_unsettled"
 	NoticeUnsettled   Kind = "notice_unsettled"
 
@@ -96,6 +99,8 @@ var Kinds = []Meaning{
 	{LateUnsettled, 1, false, "Money or goods came after the order had ended, and the saga that settles that is not running.", RepairSettle},
 	{LateUnfounded, 1, false, "Something is recorded as late for an order that nobody knows, or that has not ended.", RepairRecord},
 	{DeadUnfinished, 1, false, "A dead letter was about to be replayed or retried, and nobody knows whether it was: replay it again.", RepairNone},
+	{CancellationUnanswered, 1, false, "A cancellation came before its order, and the order was neither cancelled by it nor refused it.", RepairRecord},
+	{FactUndelivered, 1, false, "An open dead letter holds a fact about an order that is known: replay it, or discard it.", RepairNone},
 	{CustomerUnsettled, 1, false, "A customer has registered, or changed, and the saga that welcomes and publishes has not come to its end.", RepairOnboard},
 	{NoticeUnsettled, 1, false, "A message to a customer is to be sent, or was about to be, and its saga is not running.", RepairNotify},
 

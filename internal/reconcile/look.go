@@ -265,6 +265,10 @@ func (l *look) visitorOf(stream string) visitor {
 		l.count(func(c *Counts) { c.Streams++ })
 		return l.lateVisitor(id, stream)
 	}
+	if id, ok := event.EarlyOrderIDOf(stream); ok {
+		l.count(func(c *Counts) { c.Streams++ })
+		return l.earlyVisitor(id, stream)
+	}
 	if id, ok := event.DeadLetterIDOf(stream); ok {
 		l.count(func(c *Counts) { c.Streams++ })
 		return l.deadVisitor(id, stream)
