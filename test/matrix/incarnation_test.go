@@ -78,7 +78,7 @@ func incarnate(l *lane) (*incarnation, error) {
 		return nil, err
 	}
 	recorder := &activities.Recorder{
-		Log: log, Publisher: handleBus{inc: inc}, ReadModel: handleList{inc: inc}, Clock: time.Now,
+		Log: log, Publisher: handleBus{inc: inc}, ReadModel: handleList{inc: inc}, Clock: l.clock,
 		Logger: slog.New(slog.DiscardHandler),
 	}
 	inc.workers, err = workers.New(workers.Config{
@@ -88,7 +88,7 @@ func incarnate(l *lane) (*incarnation, error) {
 		Payment:   &activities.Payment{Recorder: recorder, Gateway: handleGateway{inc: inc, Simulator: sim}},
 		LateMoney: &activities.LateMoney{
 			Log: log, Gateway: handleGateway{inc: inc, Simulator: sim}, Desk: handleLateDesk{inc: inc},
-			Patience: l.timing.Attention, Clock: time.Now,
+			Patience: l.timing.Attention, Clock: l.clock,
 		},
 		// Nobody registers here, and nobody is notified.
 		Customers: &activities.Customers{}, Notices: &activities.Notices{},
