@@ -65,7 +65,7 @@ type Appender interface {
 
 // Log is the part of the event log that activities need.
 type Log interface {
-	Appender
+	VerdictLog
 	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
 }
 
@@ -82,7 +82,9 @@ type ReadModel interface {
 
 // Stock is the stock ledger. Its errors say which SKU they are about. Answers are immutable; see internal/inventory for the algebra of its slots.
 type Stock interface {
-	Reserve(ctx context.Context, orderID, sku string, quantity int64) (order.Reservation, error)
+	// Acquire reserves what an order needs, SKU by SKU, and answers for each item: Done, Refused, Undone, Short when other
+	// orders hold it for now, or an empty Effect for what was not asked for.
+	Acquire(ctx context.Context, r order.ReserveRequest) ([]order.Reservation, error)
 	// Lookup says what became of a reservation; the Effect is empty when nothing is known of it.
 	Lookup(ctx context.Context, orderID, sku string) (order.Reservation, error)
 	Release(ctx context.Context, orderID, sku string) error
@@ -104,16 +106,27 @@ type StepInput struct {
 	Entries []event.Entry `json:"entries,omitempty"`
 	// Hint is what the bus said of a pending payment; for Lookup.
 	Hint *order.PaymentHint `json:"hint,omitempty"`
+	// Now is the workflow's time at which the step was asked for. Runs of older versions do not say it.
+	Now time.Time `json:"now,omitzero"`
+	// ShortOf is the SKU at which the attempt before this one found too little, and LastTry has a shortage refused; for
+	// Reserve.
+	ShortOf string `json:"shortOf,omitempty"`
+	LastTry bool   `json:"lastTry,omitempty"`
 }
 
 // StepResult is what every step answers.
 type StepResult struct {
-	// Tail are the records behind the input's head, as they stand in the log.
-	Tail []event.Record `json:"tail,omitempty"`
+	// Tail are the records behind the input's head, as they stand in the log. When they are too many, State is what they
+	// make of the input's state.
+	Tail  []event.Record `json:"tail,omitempty"`
+	State *order.State   `json:"state,omitempty"`
 	// Published is the version up to which the broker has confirmed the input's unpublished records; 0 when none.
 	Published int64 `json:"published,omitempty"`
 	// Unlisted tells that the read model does not show the order's end yet.
 	Unlisted bool `json:"unlisted,omitempty"`
+	// ShortOf is the SKU of which there is too little because other orders hold it for now: nothing was recorded, and the
+	// step may be tried again; of Reserve.
+	ShortOf string `json:"shortOf,omitempty"`
 }
 
 // ListInput is an order that the read model is to show.
@@ -129,9 +142,16 @@ type OpenInput struct {
 	Order         order.Order `json:"order"`
 	CorrelationID string      `json:"correlationId,omitempty"`
 	CausationID   string      `json:"causationId,omitempty"`
+	// Now is the workflow's time, as in StepInput.
+	Now time.Time `json:"now,omitzero"`
+	// CallerID tells that somebody else may have known the order's id before there was an order: cancellations may have come
+	// before it.
+	CallerID bool `json:"callerId,omitempty"`
+	// Known reports that the stream has been opened by an earlier run, most likely: it is read first.
+	Known bool `json:"known,omitempty"`
 }
 
-// OpenResult is the stream as it stands, and the settings of the worker that opened it: a run keeps them, so
+// OpenResult is what the stream says, and the settings of the worker that opened it: a run keeps them, so
 // that it stays deterministic when workers with other settings go on with it.
 type OpenResult struct {
 	StepResult
@@ -141,16 +161,8 @@ type OpenResult struct {
 	// Quiet tells that search attributes follow the statuses that the read model follows, and no others. Runs that were opened
 	// before this was so do not have it, and go on as they began.
 	Quiet bool `json:"quiet,omitempty"`
-}
-
-// PublishInput are records to publish, in order.
-type PublishInput struct {
-	Records []event.Record `json:"records"`
-}
-
-// PublishResult says up to which version the broker has confirmed.
-type PublishResult struct {
-	Published int64 `json:"published"`
+	// Early are the cancellations that came before the order.
+	Early []order.Cancellation `json:"early,omitempty"`
 }
 
 // Recorder records the outcomes of steps. It is shared by all activities.
@@ -158,9 +170,12 @@ type Recorder struct {
 	Log       Log
 	Publisher Publisher
 	ReadModel ReadModel
-	// Clock tells the time of events.
+	// Clock is the worker's clock. It measures how long a step has taken so far, and tells the time of events only for
+	// inputs that do not have the workflow's time.
 	Clock  func() time.Time
 	Logger *slog.Logger
+
+	sent sentVersions
 }
 
 // Outcomes are the activities that only record and publish.

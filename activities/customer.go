@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/internal/customer"
@@ -24,8 +25,8 @@ type CustomerStepInput struct {
 
 // CustomerStepResult is what every step of a customer's saga answers.
 type CustomerStepResult struct {
-	// State is what the whole stream tells; of Open. A customer's stream grows for as long as the customer stays, and what a
-	// workflow is handed does not.
+	// State is what the whole stream tells; of Open, and of Record when the tail does not fit. A customer's stream grows for as
+	// long as the customer stays, and what a workflow is handed does not.
 	State *customer.State `json:"state,omitempty"`
 	// Tail are the records behind the input's head, as they stand in the log.
 	Tail []event.Record `json:"tail,omitempty"`
@@ -41,15 +42,13 @@ type Customers struct {
 	Publisher Publisher
 	// Welcome tells that customers are welcomed.
 	Welcome bool
+
+	sent sentVersions
 }
 
 // Open reads a customer's stream.
 func (c *Customers) Open(ctx context.Context, in CustomerStepInput) (CustomerStepResult, error) {
-	tail, err := c.Log.Read(ctx, event.CustomerStream(in.State.CustomerID), in.State.Head.Version, 0)
-	if err != nil {
-		return CustomerStepResult{}, toTemporal(err)
-	}
-	state, err := in.State.Fold(tail)
+	state, err := loadCustomer(ctx, c.Log, in.State)
 	if err != nil {
 		return CustomerStepResult{}, toTemporal(err)
 	}
@@ -62,55 +61,58 @@ func (c *Customers) Record(ctx context.Context, in CustomerStepInput) (CustomerS
 	if err != nil && !lost(err) {
 		return CustomerStepResult{}, toTemporal(err)
 	}
-	return CustomerStepResult{Tail: tail}, nil
+	if fits(tail) {
+		return CustomerStepResult{Tail: tail}, nil
+	}
+	state, err := in.State.Fold(tail)
+	return CustomerStepResult{State: &state}, toTemporal(err)
 }
 
-// Publish publishes the customer's events that are not published yet, in order. It fails, retryably, when the broker has
-// not confirmed all of them.
+// Publish publishes the next page of the customer's events that are not published yet, in order, up to the input's head. It
+// fails, retryably, when the broker has not confirmed any of them.
 func (c *Customers) Publish(ctx context.Context, in CustomerStepInput) (CustomerStepResult, error) {
-	records, err := c.Log.Read(ctx, event.CustomerStream(in.State.CustomerID), in.Published, 0)
-	if err != nil || len(records) == 0 {
-		return CustomerStepResult{Published: in.Published}, toTemporal(err)
-	}
-	n, err := c.Publisher.Publish(ctx, records)
-	if err != nil {
-		return CustomerStepResult{}, toTemporal(fault.Wrap(err, fault.Unavailable, "publish: %d of %d confirmed", n, len(records)))
-	}
-	newest := records[len(records)-1].Version
-	result := CustomerStepResult{Published: newest}
-	for _, r := range records {
-		if r.Version > in.State.Head.Version {
-			result.Tail = append(result.Tail, r)
-		}
-	}
-	return result, nil
+	p := &publication{log: c.Log, publisher: c.Publisher, sent: &c.sent}
+	published, err := p.run(ctx, PublishInput{
+		Stream: event.CustomerStream(in.State.CustomerID), After: in.Published, Through: in.State.Head.Version, Pages: 1,
+	})
+	return CustomerStepResult{Published: published}, toTemporal(err)
 }
 
-// Register writes a registration down, once an id, in the customer's stream. It reports what the stream tells then.
-func Register(ctx context.Context, log Log, r customer.Registration, at time.Time) (customer.State, error) {
+// loadCustomer folds a customer's stream behind a state, page by page.
+func loadCustomer(ctx context.Context, log event.StreamReader, before customer.State) (customer.State, error) {
+	return event.FoldPages(ctx, log, event.CustomerStream(before.CustomerID), before.Head.Version, before, customer.State.Fold)
+}
+
+// Register writes a registration down, once an id, in the customer's stream. It reports what the stream tells then, and the
+// record in the registration's slot: an earlier one, when the id was there already. Errors: those of the log.
+func Register(ctx context.Context, log Log, r customer.Registration, at time.Time) (customer.State, event.Record, error) {
 	stream := event.CustomerStream(r.CustomerID)
 	state := customer.State{CustomerID: r.CustomerID}
-	records, err := log.Read(ctx, stream, 0, 0)
+	var stored event.Record
+	is := func(record event.Record) bool { return record.Key == customer.SlotProfile+r.ID }
 	for range registerAttempts {
-		if err != nil {
-			return state, err
-		}
-		for _, record := range records {
-			if record.Key == customer.SlotProfile+r.ID {
-				return state, nil
+		known := false
+		var err error
+		state, err = event.FoldPages(ctx, log, stream, state.Head.Version, state, func(s customer.State, page []event.Record) (customer.State, error) {
+			if i := slices.IndexFunc(page, is); i >= 0 {
+				stored, known = page[i], true
 			}
-		}
-		if state, err = state.Fold(records); err != nil {
-			return state, err
+			return s.Fold(page)
+		})
+		if err != nil || known {
+			return state, stored, err
 		}
 		_, tail, err := log.Append(ctx, stream, state.Head, []event.Entry{state.Registered(r, at)})
 		switch {
 		case err == nil, errors.Is(err, fault.KeyTaken):
-			return state.Fold(tail)
+			if i := slices.IndexFunc(tail, is); i >= 0 {
+				stored = tail[i]
+			}
+			state, err = state.Fold(tail)
+			return state, stored, err
 		case !errors.Is(err, fault.Concurrency):
-			return state, fault.Wrap(err, fault.CodeOf(err), "register customer %s", r.CustomerID)
+			return state, event.Record{}, fault.Wrap(err, fault.CodeOf(err), "register customer %s", r.CustomerID)
 		}
-		records = tail
 	}
-	return state, fault.New(fault.Unavailable, "stream %s grows faster than it can be written", stream)
+	return state, event.Record{}, fault.New(fault.Unavailable, "stream %s grows faster than it can be written", stream)
 }

@@ -13,52 +13,64 @@ import (
 // linesAtOnce bounds how many lines of one order are worked on at the same time.
 const linesAtOnce = 16
 
-// Reserve reserves every line. Lines are independent: when one is refused, the others may hold stock, which
-// the outcome says and the compensation gives back.
+// Reserve reserves every line. When one is refused, the others may hold stock, which the outcome says and the compensation
+// gives back. When one is short because other orders hold its SKU for now, the result says so and nothing is recorded: the
+// order keeps what it holds and tries again.
 func (i *Inventory) Reserve(ctx context.Context, in StepInput) (StepResult, error) {
-	return i.step(ctx, in, func(ctx context.Context) ([]event.Entry, error) {
-		outcomes, effects, err := i.lines(ctx, in, func(ctx context.Context, l order.Line) (order.Reservation, error) {
-			return i.Stock.Reserve(ctx, in.State.Order.ID, l.SKU, l.Quantity)
+	shortOf := ""
+	result, err := i.step(ctx, in, func(ctx context.Context) ([]event.Entry, error) {
+		items := in.State.Order.Items()
+		answers, err := i.Stock.Acquire(ctx, order.ReserveRequest{
+			OrderID: in.State.Order.ID, Items: items, From: in.ShortOf, Last: in.LastTry,
 		})
-		if err != nil || slices.Contains(effects, order.Undone) {
+		if err != nil {
 			return nil, err
 		}
-		return []event.Entry{in.State.Reserved(outcomes, i.Clock())}, nil
+		for n, answer := range answers {
+			switch answer.Effect {
+			case order.Undone:
+				return nil, nil
+			case order.Short:
+				shortOf = items[n].SKU
+			}
+		}
+		if shortOf != "" {
+			return nil, errShort
+		}
+		return []event.Entry{in.State.Reserved(outcomes(items, answers), i.now(ctx))}, nil
 	})
+	result.ShortOf = shortOf
+	return result, err
 }
 
-// Find asks the ledger what became of a reservation whose outcome nobody knows. It adopts what it finds; an empty tail
-// says that at least one line has no outcome.
+// Find asks the ledger what became of a reservation whose outcome nobody knows. It adopts what it finds: that every line
+// holds stock, or that one was refused. An empty tail says that neither is so.
 func (i *Inventory) Find(ctx context.Context, in StepInput) (StepResult, error) {
-	outcomes, effects, err := i.lines(ctx, in, func(ctx context.Context, l order.Line) (order.Reservation, error) {
-		return i.Stock.Lookup(ctx, in.State.Order.ID, l.SKU)
+	items := in.State.Order.Items()
+	answers, effects := make([]order.Reservation, len(items)), make([]order.Effect, len(items))
+	err := eachLine(ctx, in.State.Order.Lines, func(ctx context.Context, n int, l order.Line) (err error) {
+		answers[n], err = i.Stock.Lookup(ctx, in.State.Order.ID, l.SKU)
+		effects[n] = answers[n].Effect
+		return err
 	})
-	if err != nil || slices.Contains(effects, order.Undone) || slices.Contains(effects, "") {
+	known := slices.Contains(effects, order.Refused) || !slices.Contains(effects, "")
+	if err != nil || slices.Contains(effects, order.Undone) || !known {
 		return StepResult{}, toTemporal(err)
 	}
-	return i.step(ctx, in, func(context.Context) ([]event.Entry, error) {
-		return []event.Entry{in.State.Reserved(outcomes, i.Clock())}, nil
+	return i.step(ctx, in, func(ctx context.Context) ([]event.Entry, error) {
+		return []event.Entry{in.State.Reserved(outcomes(items, answers), i.now(ctx))}, nil
 	})
 }
 
-// lines asks about every line, and returns what became of each.
-func (i *Inventory) lines(
-	ctx context.Context, in StepInput, ask func(context.Context, order.Line) (order.Reservation, error),
-) ([]order.LineOutcome, []order.Effect, error) {
-	lines := in.State.Order.Lines
-	outcomes, effects := make([]order.LineOutcome, len(lines)), make([]order.Effect, len(lines))
-	err := eachLine(ctx, lines, func(ctx context.Context, n int, l order.Line) error {
-		r, err := ask(ctx, l)
-		if err != nil {
-			return err
-		}
-		effects[n] = r.Effect
+// outcomes says what became of every line.
+func outcomes(items []order.Item, answers []order.Reservation) []order.LineOutcome {
+	outcomes := make([]order.LineOutcome, len(items))
+	for n, answer := range answers {
 		outcomes[n] = order.LineOutcome{
-			SKU: l.SKU, Quantity: l.Quantity, Reserved: r.Effect == order.Done, Reason: r.Reason, Available: r.Available,
+			SKU: items[n].SKU, Quantity: items[n].Quantity, Reserved: answer.Effect == order.Done, Reason: answer.Reason, Available: answer.Available,
 		}
-		return nil
-	})
-	return outcomes, effects, err
+	}
+	return outcomes
 }
 
 // Release makes it so that no line of the order holds stock, and keeps it so.
@@ -70,7 +82,7 @@ func (i *Inventory) Release(ctx context.Context, in StepInput) (StepResult, erro
 		if err != nil {
 			return nil, err
 		}
-		return []event.Entry{in.State.Undone(order.StepReserve, i.Clock())}, nil
+		return []event.Entry{in.State.Undone(order.StepReserve, i.now(ctx))}, nil
 	})
 }
 
@@ -83,7 +95,7 @@ func (i *Inventory) Commit(ctx context.Context, in StepInput) (StepResult, error
 		if err != nil {
 			return nil, err
 		}
-		return []event.Entry{in.State.CommittedStock(i.Clock())}, nil
+		return []event.Entry{in.State.CommittedStock(i.now(ctx))}, nil
 	})
 }
 

@@ -22,6 +22,8 @@ type stock struct {
 	answers map[string]order.Reservation
 	errs    map[string]error
 	calls   []string
+	// requests are what was to be reserved.
+	requests []order.ReserveRequest
 }
 
 func (s *stock) call(what, orderID, sku string) error {
@@ -31,14 +33,20 @@ func (s *stock) call(what, orderID, sku string) error {
 	return s.errs[sku]
 }
 
-func (s *stock) Reserve(_ context.Context, orderID, sku string, quantity int64) (order.Reservation, error) {
-	if err := s.call(fmt.Sprintf("reserve %d", quantity), orderID, sku); err != nil {
-		return order.Reservation{}, err
+func (s *stock) Acquire(_ context.Context, r order.ReserveRequest) ([]order.Reservation, error) {
+	var answers []order.Reservation
+	s.requests = append(s.requests, r)
+	for _, item := range r.Items {
+		if err := s.call(fmt.Sprintf("reserve %d", item.Quantity), r.OrderID, item.SKU); err != nil {
+			return nil, err
+		}
+		answer, told := s.answers[item.SKU]
+		if !told {
+			answer.Effect = order.Done
+		}
+		answers = append(answers, answer)
 	}
-	if answer, told := s.answers[sku]; told {
-		return answer, nil
-	}
-	return order.Reservation{Effect: order.Done}, nil
+	return answers, nil
 }
 
 func (s *stock) Lookup(_ context.Context, orderID, sku string) (order.Reservation, error) {
@@ -110,6 +118,42 @@ func TestReserveOfALineThatIsRefused(t *testing.T) {
 	}
 }
 
+// Nothing is recorded while a line is short: the same step is tried again from there, and refuses at last.
+func TestShortReservationRecordsNothing(t *testing.T) {
+	w := newWorld(t)
+	s := w.accepted()
+	ledger := &stock{answers: map[string]order.Reservation{"cup": {Effect: order.Short}}}
+	input := inline(s)
+	input.Unpublished = w.behind(order.State{})
+	result, err := w.inventory(ledger).Reserve(t.Context(), input)
+	require.NoError(t, err)
+	require.Equal(t, activities.StepResult{ShortOf: "cup", Published: 1}, result)
+	require.Empty(t, w.behind(s))
+
+	input.ShortOf, input.LastTry = "cup", true
+	_, err = w.inventory(ledger).Reserve(t.Context(), input)
+	require.NoError(t, err)
+	require.Equal(t, []order.ReserveRequest{
+		{OrderID: "42", Items: s.Order.Items()}, {OrderID: "42", Items: s.Order.Items(), From: "cup", Last: true},
+	}, ledger.requests)
+}
+
+// A line that was not asked for may hold stock in the end: an attempt of before is perhaps still under way.
+func TestLineThatWasNotAskedForIsReleased(t *testing.T) {
+	w := newWorld(t)
+	ledger := &stock{answers: map[string]order.Reservation{
+		"tea": {}, "cup": {Effect: order.Refused, Reason: order.ReasonOutOfStock, Available: 1},
+	}}
+	result, err := w.inventory(ledger).Reserve(t.Context(), inline(w.accepted()))
+	require.NoError(t, err)
+	require.Equal(t, []string{event.InventoryRejected, event.OrderCompensating}, types(result.Tail))
+	rejection, err := event.Decode[order.Rejection](result.Tail[0].Event)
+	require.NoError(t, err)
+	require.Equal(t, order.Rejection{OrderID: "42", Reason: order.ReasonOutOfStock, Held: true, Lines: []order.LineOutcome{
+		{SKU: "tea", Quantity: 2}, {SKU: "cup", Quantity: 1, Reason: order.ReasonOutOfStock, Available: 1},
+	}}, rejection)
+}
+
 func TestReserveThatWasUndoneAdoptsTheLog(t *testing.T) {
 	undone := &stock{answers: map[string]order.Reservation{"cup": {Effect: order.Undone}}}
 	w := newWorld(t)
@@ -142,6 +186,7 @@ func TestFindAdoptsWhatHappened(t *testing.T) {
 		"every line holds stock": {done, done, []string{event.InventoryReserved}},
 		"one was refused":        {done, out, []string{event.InventoryRejected}},
 		"one was never asked":    {done, order.Reservation{}, nil},
+		"and the other refused":  {order.Reservation{}, out, []string{event.InventoryRejected}},
 		"one is undone":          {done, order.Reservation{Effect: order.Undone}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -210,11 +255,11 @@ func (c *counter) add(n int) {
 	c.most = max(c.most, c.now)
 }
 
-func (c *counter) Reserve(context.Context, string, string, int64) (order.Reservation, error) {
+func (c *counter) Release(context.Context, string, string) error {
 	c.add(1)
 	defer c.add(-1)
 	<-time.After(time.Second)
-	return order.Reservation{Effect: order.Done}, nil
+	return nil
 }
 
 func TestLinesAreWorkedOnTogetherButNotAllAtOnce(t *testing.T) {
@@ -225,11 +270,11 @@ func TestLinesAreWorkedOnTogetherButNotAllAtOnce(t *testing.T) {
 		for i := range 33 {
 			o.Lines = append(o.Lines, order.Line{SKU: fmt.Sprintf("sku-%d", i), Quantity: 1, UnitAmount: 1})
 		}
-		s := w.write(order.State{}, order.Accept(o.Normalize(), "corr", "cause", now))
+		s := w.cancel(w.write(order.State{}, order.Accept(o.Normalize(), "corr", "cause", now)))
 		ledger, began := &counter{}, time.Now()
-		result, err := w.inventory(ledger).Reserve(t.Context(), in(s))
+		result, err := w.inventory(ledger).Release(t.Context(), in(s))
 		require.NoError(t, err)
-		require.Equal(t, []string{event.InventoryReserved}, types(result.Tail))
+		require.Equal(t, []string{event.InventoryReleased, event.OrderCancelled}, types(result.Tail))
 		require.Equal(t, 16, ledger.most)
 		require.Equal(t, 3*time.Second, time.Since(began))
 	})

@@ -3,6 +3,8 @@ package activities
 import (
 	"context"
 	"errors"
+	"hash/fnv"
+	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -10,6 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/payment"
+	"github.com/ordersaga/ordersaga/internal/refunds"
 )
 
 // lateAttempts bounds how often an append goes after a tail that keeps growing.
@@ -21,6 +24,8 @@ type LateEvent struct {
 	ID      string `json:"id"`
 	EventID string `json:"eventId"`
 	Type    string `json:"type"`
+	// Identity names the event; empty in the input of runs that began before there was one.
+	Identity string `json:"identity,omitempty"`
 }
 
 // LateInput are events that reached a run after its order had ended.
@@ -33,6 +38,8 @@ type LateInput struct {
 	Handled bool `json:"handled,omitempty"`
 	// Unsettled has what stands in the late stream looked at, too.
 	Unsettled bool `json:"unsettled,omitempty"`
+	// Now is the workflow's time, as in StepInput.
+	Now time.Time `json:"now,omitzero"`
 }
 
 // LateResult says what the verdicts came to.
@@ -43,10 +50,12 @@ type LateResult struct {
 
 // Late writes the verdicts on late events.
 func (o *Outcomes) Late(ctx context.Context, in LateInput) (LateResult, error) {
+	ctx = withClock(ctx, in.Now, o.Clock)
 	var result LateResult
 	for _, e := range in.Events {
-		v := late.Verdict{ID: e.ID, OrderID: in.OrderID, EventID: e.EventID, Type: e.Type, Status: in.Status, Handled: in.Handled}
-		if err := WriteVerdict(ctx, o.Log, v, in.CorrelationID, o.Clock()); err != nil {
+		v := late.Verdict{ID: e.ID, OrderID: in.OrderID, EventID: e.EventID, Type: e.Type, Identity: e.Identity,
+			Status: in.Status, Handled: in.Handled}
+		if err := WriteVerdict(ctx, o.Log, v, in.CorrelationID, o.now(ctx)); err != nil {
 			return LateResult{}, toTemporal(err)
 		}
 		result.Consequential = result.Consequential || v.Consequential()
@@ -54,23 +63,97 @@ func (o *Outcomes) Late(ctx context.Context, in LateInput) (LateResult, error) {
 	if !in.Unsettled || result.Consequential {
 		return result, nil
 	}
-	records, err := o.Log.Read(ctx, event.LateStream(in.OrderID), 0, 0)
-	if err != nil {
-		return LateResult{}, toTemporal(err)
-	}
-	state, err := late.State{OrderID: in.OrderID}.Fold(records)
+	state, err := loadLate(ctx, o.Log, late.State{OrderID: in.OrderID})
 	return LateResult{Consequential: state.Open()}, toTemporal(err)
 }
 
-// WriteVerdict writes down that an event came after its order had ended, once an event, in a stream of its own: the
-// order's stream is closed by its terminal event.
-func WriteVerdict(ctx context.Context, log Appender, v late.Verdict, correlationID string, at time.Time) error {
-	_, err := appendLate(ctx, log, v.OrderID, event.Head{}, v.Entry(correlationID, at))
-	return fault.Wrap(err, fault.CodeOf(err), "write the verdict on event %s", v.EventID)
+// loadLate folds the late stream behind a state, page by page.
+func loadLate(ctx context.Context, log event.StreamReader, before late.State) (late.State, error) {
+	return event.FoldPages(ctx, log, event.LateStream(before.OrderID), before.Head.Version, before, late.State.Fold)
 }
 
-// appendLate appends to the late stream of an order, where verdicts may come in between. It returns what stands behind
-// head then; what stands in the entry's slot already is as good.
+// VerdictLog is the part of the event log that verdicts need.
+type VerdictLog interface {
+	Appender
+	// Head returns the newest record of a stream; ok is false when it is empty.
+	Head(ctx context.Context, stream string) (record event.Record, ok bool, err error)
+}
+
+// WriteVerdict writes down that an event came after its order had ended, once an event, in a stream of its own: the
+// order's stream is closed by its terminal event. It costs the same however long that stream is. Errors: those of the log.
+func WriteVerdict(ctx context.Context, log VerdictLog, v late.Verdict, correlationID string, at time.Time) error {
+	for _, slot := range v.Slots() {
+		v.ID = slot
+		stored, err := writeVerdict(ctx, log, v, v.Entry(correlationID, at))
+		if err != nil {
+			return fault.Wrap(err, fault.CodeOf(err), "write the verdict on event %s", v.EventID)
+		}
+		if v.Of(stored) {
+			return nil
+		}
+		// Another event with the same source and id has the slot.
+	}
+	return fault.New(fault.Corrupt, "the slots of the verdict on event %s have other content", v.EventID)
+}
+
+// verdictTurns has the verdicts on one order written one after the other, as far as this process is concerned: those that
+// race each other for the next version would mostly lose.
+var verdictTurns = newTurns(64)
+
+// writeVerdict returns what is in the entry's slot then.
+func writeVerdict(ctx context.Context, log VerdictLog, v late.Verdict, entry event.Entry) (event.Record, error) {
+	done, err := verdictTurns.wait(ctx, v.OrderID)
+	if err != nil {
+		return event.Record{}, err
+	}
+	defer done()
+	newest, _, err := log.Head(ctx, event.LateStream(v.OrderID))
+	if err != nil {
+		return event.Record{}, err
+	}
+	records, err := appendLate(ctx, log, v.OrderID, newest.HeadOf(), entry)
+	if err != nil {
+		return event.Record{}, err
+	}
+	i := slices.IndexFunc(records, func(r event.Record) bool { return r.Key == entry.Key })
+	if i < 0 {
+		return event.Record{}, fault.New(fault.Unavailable, "slot %s of %s is taken, and not found", entry.Key, event.LateStream(v.OrderID))
+	}
+	return records[i], nil
+}
+
+// turns are a bounded number of locks for any number of keys.
+type turns []chan struct{}
+
+func newTurns(n int) turns {
+	t := make(turns, n)
+	for i := range t {
+		t[i] = make(chan struct{}, 1)
+	}
+	return t
+}
+
+// wait waits for the turn of key. The error is Unavailable when ctx ends before; else done must be called.
+func (t turns) wait(ctx context.Context, key string) (done func(), err error) {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key))
+	turn := t[h.Sum32()%uint32(len(t))]
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "wait for the turn of %s", key)
+	}
+}
+
+// taken is an error that says which record holds the slot of an entry: it may be before the head that the caller gave.
+type taken interface {
+	error
+	Taken() event.Record
+}
+
+// appendLate appends to the late stream of an order, where verdicts may come in between. It returns the records after head
+// then, and what holds the entry's slot already, which is as good.
 func appendLate(ctx context.Context, log Appender, orderID string, head event.Head, entry event.Entry) ([]event.Record, error) {
 	stream := event.LateStream(orderID)
 	var all []event.Record
@@ -78,7 +161,12 @@ func appendLate(ctx context.Context, log Appender, orderID string, head event.He
 		next, tail, err := log.Append(ctx, stream, head, []event.Entry{entry})
 		all = append(all, tail...)
 		switch {
-		case err == nil, errors.Is(err, fault.KeyTaken):
+		case err == nil:
+			return all, nil
+		case errors.Is(err, fault.KeyTaken):
+			if slot := taken(nil); errors.As(err, &slot) {
+				all = append(all, slot.Taken())
+			}
 			return all, nil
 		case !errors.Is(err, fault.Concurrency):
 			return nil, err
@@ -97,18 +185,26 @@ type LateStepInput struct {
 	Payment late.Matter `json:"payment,omitzero"`
 	// Entry is what to append; for Record.
 	Entry event.Entry `json:"entry,omitzero"`
+	// Again tells that the gateway is asked again when it does not know of any money yet; for Judge.
+	Again bool `json:"again,omitempty"`
+	// Now is the workflow's time, as in StepInput.
+	Now time.Time `json:"now,omitzero"`
 }
 
 // LateStepResult is what every step of the late saga answers.
 type LateStepResult struct {
-	// Tail are the records behind the input's head, as they stand in the log.
-	Tail []event.Record `json:"tail,omitempty"`
+	// Tail are the records behind the input's head, as they stand in the log. When they are too many, State is what they
+	// make of the input's state, bounded.
+	Tail  []event.Record `json:"tail,omitempty"`
+	State *late.State    `json:"state,omitempty"`
 	// Order is the order that has ended, and Fast tells that the gateway may be called inside a workflow task; of Open.
 	Order order.Order `json:"order,omitzero"`
 	Fast  bool        `json:"fast,omitempty"`
 	// Patience is how long a step may be stuck before somebody is asked to look: the setting of the worker that opened the
 	// run; of Open.
 	Patience time.Duration `json:"patience,omitempty"`
+	// Unknown tells that the gateway does not know of any money yet, and nothing is recorded; of Judge.
+	Unknown bool `json:"unknown,omitempty"`
 }
 
 // LateDesk keeps the list of what came late and needs somebody. Show never replaces a newer state by an older one.
@@ -123,29 +219,52 @@ type LateMoney struct {
 	Desk    LateDesk
 	// Patience is how long a step may be stuck before somebody is asked to look.
 	Patience time.Duration
-	// Clock tells the time of events.
+	// Clock is the worker's clock, as in Recorder.
 	Clock func() time.Time
 }
 
 // Open reads what came late, and the order that it came for. The run before may have ended between asking somebody to
 // look and putting that on the desk.
 func (l *LateMoney) Open(ctx context.Context, in LateStepInput) (LateStepResult, error) {
-	records, err := l.Log.Read(ctx, event.OrderStream(in.State.OrderID), 0, 0)
+	o := in.Order
+	if o.ID == "" {
+		ended, err := event.FoldPages(ctx, l.Log, event.OrderStream(in.State.OrderID), 0, order.State{}, order.State.Fold)
+		if err == nil && !ended.Opened() {
+			// The saga runs for orders that have ended: the stream is there, and was not found.
+			err = fault.Missing("the stream of order %s was not found", in.State.OrderID)
+		}
+		if err != nil {
+			return LateStepResult{}, toTemporal(err)
+		}
+		o = ended.Order
+	}
+	tail, err := l.Log.Read(ctx, event.LateStream(in.State.OrderID), in.State.Head.Version, MaxTailRecords+1)
 	if err != nil {
 		return LateStepResult{}, toTemporal(err)
 	}
-	ended, err := order.Fold(records)
+	result, err := l.answer(ctx, in.State, tail)
 	if err != nil {
 		return LateStepResult{}, toTemporal(err)
 	}
-	tail, err := l.Log.Read(ctx, event.LateStream(in.State.OrderID), in.State.Head.Version, 0)
+	result.Order, result.Fast, result.Patience = o, l.Gateway.Traits().Fast, l.Patience
+	return result, nil
+}
+
+// answer is what stands in the late stream behind a state: the records when they are few, else what they come to. Tail is
+// all of them, or more than fit; then the rest is read.
+func (l *LateMoney) answer(ctx context.Context, before late.State, tail []event.Record) (LateStepResult, error) {
+	if fits(tail) {
+		return LateStepResult{Tail: tail}, l.show(ctx, before, tail)
+	}
+	after, err := before.Fold(tail)
 	if err == nil {
-		err = l.show(ctx, in.State, tail)
+		after, err = loadLate(ctx, l.Log, after)
 	}
 	if err != nil {
-		return LateStepResult{}, toTemporal(err)
+		return LateStepResult{}, err
 	}
-	return LateStepResult{Tail: tail, Order: ended.Order, Fast: l.Gateway.Traits().Fast, Patience: l.Patience}, nil
+	after = after.Bounded()
+	return LateStepResult{State: &after}, l.showState(ctx, before, after)
 }
 
 // Record appends an event that the run has decided on.
@@ -153,10 +272,14 @@ func (l *LateMoney) Record(ctx context.Context, in LateStepInput) (LateStepResul
 	return l.append(ctx, in, in.Entry)
 }
 
-// Judge asks the gateway whether money has arrived.
+// Judge asks the gateway whether money has arrived. A notification may be earlier than what its provider answers: that no
+// money has arrived is recorded at once only for a payment that was captured, which the notification repeats, and for a
+// gateway that is settled by the notification itself.
 func (l *LateMoney) Judge(ctx context.Context, in LateStepInput) (LateStepResult, error) {
+	ctx = withClock(ctx, in.Now, l.Clock)
 	pay := latePayment(in)
-	if settler, ok := l.Gateway.(payment.Settler); ok {
+	settler, settles := l.Gateway.(payment.Settler)
+	if settles {
 		if err := settler.Settle(ctx, pay, true, ""); err != nil {
 			return LateStepResult{}, toTemporal(err)
 		}
@@ -165,36 +288,60 @@ func (l *LateMoney) Judge(ctx context.Context, in LateStepInput) (LateStepResult
 	if err != nil {
 		return LateStepResult{}, toTemporal(err)
 	}
+	if taken := found.State == payment.Captured || found.State == payment.Refunded; in.Again && found.Arrived == 0 && !settles && !taken {
+		return LateStepResult{Unknown: true}, nil
+	}
 	due := in.State.Due(found.Arrived, pay.Amount)
-	return l.append(ctx, in, in.State.Judged(in.Payment, found.PaymentID, pay.Currency, due, l.Clock()))
+	return l.append(ctx, in, in.State.Judged(in.Payment, found.PaymentID, pay.Currency, due, now(ctx, l.Clock)))
 }
 
 // Refund gives back the money that has arrived.
 func (l *LateMoney) Refund(ctx context.Context, in LateStepInput) (LateStepResult, error) {
+	ctx = withClock(ctx, in.Now, l.Clock)
 	pay := latePayment(in)
-	if _, err := l.Gateway.Refund(ctx, pay.Key("late/"+in.Payment.ID), pay, in.Payment.Amount); err != nil {
-		return LateStepResult{}, toTemporal(err)
-	}
-	return l.append(ctx, in, in.State.Refunded(in.Payment, pay.Currency, l.Clock()))
-}
-
-func (l *LateMoney) append(ctx context.Context, in LateStepInput, entry event.Entry) (LateStepResult, error) {
-	tail, err := appendLate(ctx, l.Log, in.State.OrderID, in.State.Head, entry)
-	if err == nil {
-		err = l.show(ctx, in.State, tail)
+	key := "late/" + in.Payment.ID
+	reserved, err := refunds.Reserve(ctx, l.Log, refunds.Claim{
+		Reference: pay.OrderID, Key: key, Source: refunds.Arrived, Amount: in.Payment.Amount, Limit: in.State.Arrived(), Currency: pay.Currency,
+	}, now(ctx, l.Clock))
+	switch {
+	case err != nil:
+	case reserved.Amount != in.Payment.Amount:
+		err = fault.New(fault.Conflict, "%d of the %d that came late for order %s are reserved for other refunds",
+			in.Payment.Amount-reserved.Amount, in.Payment.Amount, pay.OrderID)
+	default:
+		_, err = l.Gateway.Refund(ctx, pay.Key(key), pay, reserved.Amount)
 	}
 	if err != nil {
 		return LateStepResult{}, toTemporal(err)
 	}
-	return LateStepResult{Tail: tail}, nil
+	return l.append(ctx, in, in.State.Refunded(in.Payment, pay.Currency, now(ctx, l.Clock)))
+}
+
+func (l *LateMoney) append(ctx context.Context, in LateStepInput, entry event.Entry) (LateStepResult, error) {
+	tail, err := appendLate(ctx, l.Log, in.State.OrderID, in.State.Head, entry)
+	if err != nil {
+		return LateStepResult{}, toTemporal(err)
+	}
+	result, err := l.answer(ctx, in.State, tail)
+	if err != nil {
+		return LateStepResult{}, toTemporal(err)
+	}
+	return result, nil
 }
 
 // show puts what came late on the desk when somebody is asked to look, and takes it away when that is over. What is not
 // shown is shown by the next attempt: nothing else would tell people.
 func (l *LateMoney) show(ctx context.Context, before late.State, tail []event.Record) error {
 	after, err := before.Fold(tail)
-	if err != nil || after.Attention.Count == 0 || after.Attention == before.Attention {
+	if err != nil {
 		return err
+	}
+	return l.showState(ctx, before, after)
+}
+
+func (l *LateMoney) showState(ctx context.Context, before, after late.State) error {
+	if after.Attention.Count == 0 || after.Attention == before.Attention {
+		return nil
 	}
 	return l.Desk.Show(ctx, after)
 }

@@ -68,33 +68,33 @@ func TestVerdictErrorsKeepTheirCode(t *testing.T) {
 
 // crowded is a stream that grows by one record before each append.
 type crowded struct {
-	activities.Appender
+	activities.VerdictLog
 	grows, appends int
 }
 
 func (c *crowded) Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
 	c.appends++
 	if c.appends > c.grows {
-		return c.Appender.Append(ctx, stream, head, entries)
+		return c.VerdictLog.Append(ctx, stream, head, entries)
 	}
 	other := event.New(stream, event.DerivedID(stream, string(rune('a'+c.appends))), event.EventLate, "42", now, struct{}{})
-	if _, _, err := c.Appender.Append(ctx, stream, head, []event.Entry{other}); err != nil {
+	if _, _, err := c.VerdictLog.Append(ctx, stream, head, []event.Entry{other}); err != nil {
 		return event.Head{}, nil, err
 	}
-	return c.Appender.Append(ctx, stream, head, entries)
+	return c.VerdictLog.Append(ctx, stream, head, entries)
 }
 
 func TestAVerdictGoesAfterAStreamThatGrows(t *testing.T) {
 	v := verdicts.Verdict{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
 	w := newWorld(t)
-	log := &crowded{Appender: w.log, grows: 9}
+	log := &crowded{VerdictLog: w.log, grows: 9}
 	require.NoError(t, activities.WriteVerdict(t.Context(), log, v, "corr", now))
 	records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
 	require.NoError(t, err)
 	require.Len(t, records, 10)
 	require.Equal(t, "evt-1", records[9].CausationID)
 
-	log = &crowded{Appender: newWorld(t).log, grows: 1000}
+	log = &crowded{VerdictLog: newWorld(t).log, grows: 1000}
 	err = activities.WriteVerdict(t.Context(), log, v, "corr", now)
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 	require.Equal(t, 10, log.appends, "but not for ever")

@@ -24,12 +24,16 @@ type NoticeStepInput struct {
 	State notice.State `json:"state"`
 	// Entry is what to append; for Record.
 	Entry event.Entry `json:"entry,omitzero"`
+	// Now is the workflow's time, as in StepInput.
+	Now time.Time `json:"now,omitzero"`
 }
 
 // NoticeStepResult is what every step of a notice's saga answers. No personal data is in it.
 type NoticeStepResult struct {
-	// Tail are the records behind the input's head, as they stand in the log.
-	Tail []event.Record `json:"tail,omitempty"`
+	// Tail are the records behind the input's head, as they stand in the log. When they are too many, and of Open, State is
+	// what they make of the input's state.
+	Tail  []event.Record `json:"tail,omitempty"`
+	State *notice.State  `json:"state,omitempty"`
 	// Answer is what an attempt came to; of Send.
 	Answer *notice.Answer `json:"answer,omitempty"`
 	// Requested is how the stream begins, when it has not begun; nil when there is nobody to be told; of Open.
@@ -55,16 +59,20 @@ type Notices struct {
 	Notifier  notify.Notifier
 	// Window is for how long after an event its message is of use.
 	Window time.Duration
-	// Clock tells the time of events.
+	// Clock is the worker's clock, as in Recorder.
 	Clock  func() time.Time
 	Logger *slog.Logger
 }
 
 // Open reads a notice's stream; when it is empty, it finds out how it begins.
 func (n *Notices) Open(ctx context.Context, in NoticeStepInput) (NoticeStepResult, error) {
-	tail, err := n.Log.Read(ctx, event.NoticeStream(in.State.ID()), in.State.Head.Version, 0)
-	if err != nil || len(tail) > 0 || in.State.Requested() {
-		return NoticeStepResult{Tail: tail}, toTemporal(err)
+	ctx = withClock(ctx, in.Now, n.Clock)
+	state, err := event.FoldPages(ctx, n.Log, event.NoticeStream(in.State.ID()), in.State.Head.Version, in.State, notice.State.Fold)
+	if err != nil {
+		return NoticeStepResult{}, toTemporal(err)
+	}
+	if state.Head != in.State.Head || in.State.Requested() {
+		return NoticeStepResult{State: &state}, nil
 	}
 	if n.Notifier == nil {
 		return NoticeStepResult{}, nil
@@ -78,18 +86,19 @@ func (n *Notices) request(ctx context.Context, s notice.Subject) (*event.Entry, 
 	var correlationID, causationID string
 	var happened time.Time
 	if s.OrderID != "" {
-		records, err := n.Log.Read(ctx, event.OrderStream(s.OrderID), 0, 0)
-		if err != nil {
-			return nil, err
-		}
-		state, err := order.Fold(records)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range records {
-			if kind, told := notice.KindOf(r.Type); told && kind == s.Kind {
-				causationID, happened = r.ID, r.Time
+		fold := func(o order.State, page []event.Record) (order.State, error) {
+			if id, at := cause(page, s.Kind); id != "" {
+				causationID, happened = id, at
 			}
+			return o.Fold(page)
+		}
+		state, err := event.FoldPages(ctx, n.Log, event.OrderStream(s.OrderID), 0, order.State{}, fold)
+		if err == nil && causationID == "" {
+			// The bus says that it happened: the read may have missed it.
+			state, err = event.FoldPages(ctx, certainly(n.Log), event.OrderStream(s.OrderID), 0, order.State{}, fold)
+		}
+		if err != nil {
+			return nil, err
 		}
 		if causationID == "" {
 			return nil, nil
@@ -97,13 +106,16 @@ func (n *Notices) request(ctx context.Context, s notice.Subject) (*event.Entry, 
 		s.CustomerID, correlationID = state.Order.CustomerID, state.CorrelationID
 	}
 	known, err := n.customer(ctx, s.CustomerID)
+	if err == nil && !known.Known() {
+		known, err = loadCustomer(ctx, certainly(n.Log), customer.State{CustomerID: s.CustomerID})
+	}
 	if err != nil || !known.Known() {
 		return nil, err
 	}
 	if s.OrderID == "" {
 		correlationID, causationID, happened = known.CorrelationID, known.LastEventID, known.UpdatedAt
 	}
-	now, until := n.Clock(), happened.Add(n.Window)
+	now, until := now(ctx, n.Clock), happened.Add(n.Window)
 	if !now.Before(until) {
 		// Events of old orders are published again when their runs are made up for: that is no news.
 		return nil, nil
@@ -112,13 +124,53 @@ func (n *Notices) request(ctx context.Context, s notice.Subject) (*event.Entry, 
 	return &entry, nil
 }
 
+// cause returns the ID and the time of the event that a message of the kind is about.
+func cause(records []event.Record, kind notice.Kind) (id string, happened time.Time) {
+	for _, r := range records {
+		if k, told := notice.KindOf(r.Type); told && k == kind {
+			id, happened = r.ID, r.Time
+		}
+	}
+	return id, happened
+}
+
+// certainReader is a log that can read in the way that misses nothing.
+type certainReader interface {
+	ReadCertain(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
+}
+
+// certain reads with ReadCertain.
+type certain struct{ certainReader }
+
+// Read implements event.StreamReader.
+func (c certain) Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error) {
+	return c.ReadCertain(ctx, stream, after, limit)
+}
+
+// certainly reads in the way that misses nothing, where the log has one: something is concluded from what is not there.
+func certainly(log Log) event.StreamReader {
+	if reader, ok := log.(certainReader); ok {
+		return certain{reader}
+	}
+	return log
+}
+
 // Record appends an event that the run has decided on. Losing a race is no error: what stands there is the answer.
 func (n *Notices) Record(ctx context.Context, in NoticeStepInput) (NoticeStepResult, error) {
 	_, tail, err := n.Log.Append(ctx, event.NoticeStream(in.State.ID()), in.State.Head, []event.Entry{in.Entry})
 	if err != nil && !lost(err) {
 		return NoticeStepResult{}, toTemporal(err)
 	}
-	return NoticeStepResult{Tail: tail}, nil
+	return n.answer(in.State, tail)
+}
+
+// answer is what stands in the stream behind a state: the records when they are few, else what they come to.
+func (n *Notices) answer(before notice.State, tail []event.Record) (NoticeStepResult, error) {
+	if fits(tail) {
+		return NoticeStepResult{Tail: tail}, nil
+	}
+	state, err := before.Fold(tail)
+	return NoticeStepResult{State: &state}, toTemporal(err)
 }
 
 // Send writes down that it is about to send, sends, and says what came of it. Every attempt of Temporal's has a token of its
@@ -127,9 +179,10 @@ func (n *Notices) Send(ctx context.Context, in NoticeStepInput) (NoticeStepResul
 	if n.Notifier == nil {
 		return NoticeStepResult{}, toTemporal(fault.New(fault.Unavailable, "this worker does not send notifications"))
 	}
+	ctx = withClock(ctx, in.Now, n.Clock)
 	message, reason, err := n.message(ctx, in.State)
 	switch {
-	case !n.Clock().Before(in.State.Until):
+	case !now(ctx, n.Clock).Before(in.State.Until):
 		// It waited for somebody who sends until nobody wants to know any more.
 		return NoticeStepResult{Answer: &notice.Answer{Outcome: notice.GivenUp, Reason: notice.ReasonDeadline}}, nil
 	case err != nil:
@@ -139,7 +192,7 @@ func (n *Notices) Send(ctx context.Context, in NoticeStepInput) (NoticeStepResul
 	}
 	info := activity.GetInfo(ctx)
 	token := info.WorkflowExecution.RunID + "/" + info.ActivityID + "/" + strconv.Itoa(int(info.Attempt))
-	tail, err := n.intend(ctx, in.State, in.State.Intent(token, n.Clock()))
+	tail, err := n.intend(ctx, in.State, in.State.Intent(token, now(ctx, n.Clock)))
 	if err != nil && !lost(err) {
 		return NoticeStepResult{}, toTemporal(err)
 	}
@@ -149,7 +202,7 @@ func (n *Notices) Send(ctx context.Context, in NoticeStepInput) (NoticeStepResul
 		return NoticeStepResult{}, toTemporal(foldErr)
 	case after.Token != token, !after.Open():
 		// Somebody else was about to send: what is known of that stands in the log.
-		return NoticeStepResult{Tail: tail}, nil
+		return n.answer(in.State, tail)
 	}
 	result := n.Notifier.Send(ctx, message)
 	n.Logger.LogAttrs(ctx, slog.LevelInfo, "a notification was tried", slog.String("notice_id", after.ID()), slog.String("kind", string(after.Kind)),
@@ -200,6 +253,10 @@ func outcomeOf(o notify.Outcome) notice.Outcome {
 // message makes the message, or says why there never will be one.
 func (n *Notices) message(ctx context.Context, s notice.State) (notify.Message, string, error) {
 	known, err := n.customer(ctx, s.CustomerID)
+	if err == nil && !known.Known() {
+		// The message was requested for somebody who was known. Without the profile the customer would pass for erased.
+		err = fault.Missing("the stream of customer %s was not found", s.CustomerID)
+	}
 	if err != nil {
 		return notify.Message{}, "", err
 	}
@@ -231,11 +288,7 @@ func (n *Notices) message(ctx context.Context, s notice.State) (notify.Message, 
 
 // customer folds a customer's stream.
 func (n *Notices) customer(ctx context.Context, customerID string) (customer.State, error) {
-	records, err := n.Log.Read(ctx, event.CustomerStream(customerID), 0, 0)
-	if err != nil {
-		return customer.State{}, err
-	}
-	return customer.State{CustomerID: customerID}.Fold(records)
+	return loadCustomer(ctx, n.Log, customer.State{CustomerID: customerID})
 }
 
 // facts are what the order's stream says about the order.
@@ -243,11 +296,10 @@ func (n *Notices) facts(ctx context.Context, s notice.State) (notify.Facts, erro
 	if s.OrderID == "" {
 		return notify.Facts{}, nil
 	}
-	records, err := n.Log.Read(ctx, event.OrderStream(s.OrderID), 0, 0)
-	if err != nil {
-		return notify.Facts{}, err
+	state, err := event.FoldPages(ctx, n.Log, event.OrderStream(s.OrderID), 0, order.State{}, order.State.Fold)
+	if err == nil && !state.Opened() {
+		err = fault.Missing("the stream of order %s was not found", s.OrderID)
 	}
-	state, err := order.Fold(records)
 	if err != nil {
 		return notify.Facts{}, err
 	}

@@ -8,16 +8,38 @@ import (
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
-// Open appends order.accepted, or finds that the stream has it already, and returns the whole stream: a run
-// starts from what the log knows.
+// Open appends order.accepted, or finds that the stream has it already, and returns what the stream says: a run
+// starts from what the log knows. With it come the cancellations that were there before the order.
 func (o *Outcomes) Open(ctx context.Context, in OpenInput) (OpenResult, error) {
-	accept := order.Accept(in.Order, in.CorrelationID, in.CausationID, o.Clock())
-	_, tail, err := o.Log.Append(ctx, event.OrderStream(in.Order.ID), event.Head{}, []event.Entry{accept})
-	if err != nil && !lost(err) {
+	ctx = withClock(ctx, in.Now, o.Clock)
+	result, state, err := o.open(ctx, in)
+	if err != nil {
 		return OpenResult{}, toTemporal(err)
 	}
-	result := StepResult{Tail: tail, Unlisted: o.project(ctx, order.State{}, tail)}
-	return OpenResult{StepResult: result, Timing: o.Timing, InlinePayment: o.InlinePayment, Quiet: true}, nil
+	var early []order.Cancellation
+	if in.CallerID {
+		// After the append: what is kept from now on is also sent to the run, see workers.Router.
+		if early, err = o.early(ctx, in.Order.ID, state); err != nil {
+			return OpenResult{}, toTemporal(err)
+		}
+	}
+	result.Unlisted = o.project(ctx, order.State{}, state)
+	return OpenResult{StepResult: result, Timing: o.Timing, InlinePayment: o.InlinePayment, Quiet: true, Early: early}, nil
+}
+
+func (o *Outcomes) open(ctx context.Context, in OpenInput) (StepResult, order.State, error) {
+	stream := event.OrderStream(in.Order.ID)
+	if in.Known || again(ctx) {
+		if result, state, err := loadOrder(ctx, o.Log, stream, order.State{}); err != nil || state.Opened() {
+			return result, state, err
+		}
+	}
+	accept := order.Accept(in.Order, in.CorrelationID, in.CausationID, o.now(ctx))
+	_, tail, err := o.Log.Append(ctx, stream, event.Head{}, []event.Entry{accept})
+	if err != nil && !lost(err) {
+		return StepResult{}, order.State{}, err
+	}
+	return answer(order.State{}, tail)
 }
 
 // Record appends events that a run has decided on.
@@ -32,13 +54,4 @@ func (o *Outcomes) Record(ctx context.Context, in StepInput) (StepResult, error)
 func (o *Outcomes) List(ctx context.Context, in ListInput) (ListResult, error) {
 	err := o.ReadModel.Project(ctx, in.State)
 	return ListResult{}, toTemporal(fault.Wrap(err, fault.CodeOf(err), "list order %s as %s", in.State.Order.ID, in.State.Status))
-}
-
-// Publish publishes records in order. It fails, retryably, when the broker has not confirmed all of them.
-func (o *Outcomes) Publish(ctx context.Context, in PublishInput) (PublishResult, error) {
-	n, err := o.Publisher.Publish(ctx, in.Records)
-	if err != nil {
-		return PublishResult{}, toTemporal(fault.Wrap(err, fault.Unavailable, "publish: %d of %d confirmed", n, len(in.Records)))
-	}
-	return PublishResult{Published: versionOf(in.Records, n)}, nil
 }

@@ -101,3 +101,40 @@ func TestAnErrorWithoutACodeIsInternalAndTriedAgain(t *testing.T) {
 	requireFault(t, fault.Internal, err)
 	require.ErrorContains(t, err, "list order 42 as accepted: out of luck")
 }
+
+// early keeps a cancellation for order 42, as the consumer does.
+func (w *world) early(c order.Cancellation) {
+	w.t.Helper()
+	kept, added, err := activities.KeepEarly(w.t.Context(), w.log, "42", c, "corr", now)
+	require.NoError(w.t, err)
+	require.True(w.t, kept && added)
+}
+
+func TestOpenReturnsTheCancellationsThatCameBefore(t *testing.T) {
+	c := order.Cancellation{ID: "c-1", Cause: "evt-0", Reason: "ordered twice"}
+	byCaller := open
+	byCaller.CallerID = true
+
+	w := newWorld(t)
+	w.early(c)
+	for range 2 {
+		result, err := w.outcomes.Open(t.Context(), byCaller)
+		require.NoError(t, err)
+		require.Equal(t, []order.Cancellation{c}, result.Early, "as long as the order has not decided")
+	}
+	result, err := w.outcomes.Open(t.Context(), open)
+	require.NoError(t, err)
+	require.Empty(t, result.Early, "nobody knew an id that was made for the request")
+
+	state, err := order.Fold(result.Tail)
+	require.NoError(t, err)
+	w.cancel(state)
+	result, err = w.outcomes.Open(t.Context(), byCaller)
+	require.NoError(t, err)
+	require.Empty(t, result.Early, "what is decided stays decided")
+
+	w = newWorld(t)
+	result, err = w.outcomes.Open(t.Context(), byCaller)
+	require.NoError(t, err)
+	require.Empty(t, result.Early)
+}

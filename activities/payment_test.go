@@ -43,7 +43,11 @@ func TestWhatAnAuthorizationComesTo(t *testing.T) {
 		},
 		"pending": {
 			payment.Result{State: payment.Pending, PaymentID: "p-1"},
-			func(t *testing.T, r event.Record) { requireData(t, money, r) }, event.PaymentPending,
+			func(t *testing.T, r event.Record) {
+				pending := money
+				pending.ExpiresAt = "2026-01-02T03:34:05.000Z"
+				requireData(t, pending, r)
+			}, event.PaymentPending,
 		},
 		"refused": {
 			payment.Result{State: payment.Refused, PaymentID: "p-1", Code: "no_funds"},

@@ -2,6 +2,7 @@ package activities_test
 
 import (
 	"context"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -166,8 +167,71 @@ func TestPublishSaysHowFarTheBrokerHasConfirmed(t *testing.T) {
 func TestPublishIsTriedAgainUntilAllIsConfirmed(t *testing.T) {
 	w := newWorld(t)
 	w.reserved()
-	w.bus.publish = func(context.Context, []event.Record) (int, error) { return 1, fault.New(fault.Invalid, "nack") }
-	_, err := w.outcomes.Publish(t.Context(), activities.PublishInput{Records: w.behind(order.State{})})
+	confirms := 1
+	w.bus.publish = func(context.Context, []event.Record) (int, error) { return confirms, fault.New(fault.Invalid, "nack") }
+	result, err := w.outcomes.Publish(t.Context(), activities.PublishInput{Records: w.behind(order.State{})})
+	require.NoError(t, err, "it has come further")
+	require.EqualValues(t, 1, result.Published)
+	confirms = 0
+	_, err = w.outcomes.Publish(t.Context(), activities.PublishInput{Records: w.behind(order.State{})})
 	requireFault(t, fault.Unavailable, err)
-	require.ErrorContains(t, err, "1 of 2 confirmed")
+	require.ErrorContains(t, err, "0 of 2 confirmed")
+}
+
+// long writes a stream of n records.
+func (w *world) long(n int) order.State {
+	s := w.settling()
+	for s.Head.Version < int64(n) {
+		refusal := event.New(stream, "cancel/c"+strconv.FormatInt(s.Head.Version, 10), event.OrderCancellationRefused, "42", now, order.CancellationRefusal{OrderID: "42"})
+		s = w.write(s, refusal)
+	}
+	return s
+}
+
+// What is not on the bus after a long outage is read from the log, in pages: none of it is in a payload.
+func TestPublishReadsFromTheLogInPages(t *testing.T) {
+	for name, in := range map[string]activities.PublishInput{
+		"everything":          {Stream: stream, After: 0, Through: 350},
+		"from a version on":   {Stream: stream, After: 117, Through: 350},
+		"up to a version":     {Stream: stream, After: 117, Through: 222},
+		"nothing":             {Stream: stream, After: 350, Through: 350},
+		"what is published":   {Stream: stream, After: 350, Through: 7},
+		"one page, no matter": {Stream: stream, After: 10, Through: 110, Pages: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.long(350)
+			at := in.After
+			w.bus.publish = func(_ context.Context, records []event.Record) (int, error) {
+				require.LessOrEqual(t, len(records), 100)
+				for _, r := range records {
+					at++
+					require.Equal(t, at, r.Version)
+				}
+				return len(records), nil
+			}
+			result, err := w.outcomes.Publish(t.Context(), in)
+			require.NoError(t, err)
+			require.Equal(t, max(in.Through, in.After), result.Published)
+			require.Equal(t, at, result.Published)
+		})
+	}
+}
+
+func TestPublishSaysHowFarItHasComeFromTheLog(t *testing.T) {
+	w := newWorld(t)
+	w.long(350)
+	pages := 0
+	w.bus.publish = func(_ context.Context, records []event.Record) (int, error) {
+		if pages++; pages == 3 {
+			return 5, fault.New(fault.Unavailable, "no broker")
+		}
+		return len(records), nil
+	}
+	result, err := w.outcomes.Publish(t.Context(), activities.PublishInput{Stream: stream, Through: 350})
+	require.NoError(t, err)
+	require.EqualValues(t, 205, result.Published)
+	w.log.readErr = fault.New(fault.Unavailable, "no log")
+	_, err = w.outcomes.Publish(t.Context(), activities.PublishInput{Stream: stream, After: 205, Through: 350})
+	requireFault(t, fault.Unavailable, err)
 }

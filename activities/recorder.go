@@ -11,20 +11,27 @@ import (
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
-// publishMeanwhileBudget bounds how long a step waits for the broker after its own work is done. Publishing
+// publishBesideBudget bounds how long a step waits for the broker after its own work is done. Publishing
 // never stops an order: what is not confirmed by then is published later.
-const publishMeanwhileBudget = 250 * time.Millisecond
+const publishBesideBudget = 250 * time.Millisecond
 
 // effect does something to the world and returns the outcome to record; nothing when somebody else has undone
 // the step already.
 type effect func(ctx context.Context) ([]event.Entry, error)
 
+// errShort ends an effect that has nothing to record because it is to be tried again later.
+var errShort = errors.New("other orders hold the stock for now")
+
 // step does an effect, records its outcome, and publishes earlier records meanwhile.
 func (r *Recorder) step(ctx context.Context, in StepInput, do effect) (StepResult, error) {
-	published := r.publishMeanwhile(ctx, in.Unpublished)
+	ctx = withClock(ctx, in.Now, r.Clock)
+	published := r.publishBeside(ctx, in.Unpublished)
 	entries, err := do(ctx)
 	var result StepResult
-	if err == nil {
+	switch {
+	case errors.Is(err, errShort):
+		err = nil
+	case err == nil:
 		result, err = r.record(ctx, in, entries)
 	}
 	result.Published = published()
@@ -39,14 +46,14 @@ func (r *Recorder) step(ctx context.Context, in StepInput, do effect) (StepResul
 func (r *Recorder) record(ctx context.Context, in StepInput, entries []event.Entry) (StepResult, error) {
 	stream := event.OrderStream(in.State.Order.ID)
 	if len(entries) == 0 {
-		tail, err := r.Log.Read(ctx, stream, in.State.Head.Version, 0)
-		if err == nil && len(tail) == 0 {
+		result, after, err := loadOrder(ctx, r.Log, stream, in.State)
+		if err == nil && after.Head == in.State.Head {
 			// The effect is undone and the log does not say so yet: its writer has not come that far.
 			err = fault.New(fault.Concurrency, "order %s is being undone by another run", in.State.Order.ID)
 		}
-		return StepResult{Tail: tail}, err
+		return result, err
 	}
-	entries, err := r.withDecisions(in, entries)
+	entries, err := r.withDecisions(in, entries, r.now(ctx))
 	if err != nil {
 		return StepResult{}, err
 	}
@@ -57,11 +64,16 @@ func (r *Recorder) record(ctx context.Context, in StepInput, entries []event.Ent
 	if len(tail) == 0 {
 		return StepResult{}, fault.Wrap(err, fault.Internal, "append %s behind version %d of %s, which knows of it", entries[0].Key, in.State.Head.Version, stream)
 	}
-	return StepResult{Tail: tail, Unlisted: r.project(ctx, in.State, tail)}, nil
+	result, after, err := answer(in.State, tail)
+	if err != nil {
+		return StepResult{}, err
+	}
+	result.Unlisted = r.project(ctx, in.State, after)
+	return result, nil
 }
 
 // withDecisions adds the decisions that follow from the outcome, where the step may decide.
-func (r *Recorder) withDecisions(in StepInput, entries []event.Entry) ([]event.Entry, error) {
+func (r *Recorder) withDecisions(in StepInput, entries []event.Entry, now time.Time) ([]event.Entry, error) {
 	s := in.State
 	for _, e := range entries {
 		next, err := s.Fold([]event.Record{{
@@ -75,7 +87,7 @@ func (r *Recorder) withDecisions(in StepInput, entries []event.Entry) ([]event.E
 	if !in.Inline && s.Decision == "" {
 		return entries, nil
 	}
-	for _, e := range order.Decisions(s, order.Facts{}, r.Clock(), in.Timing) {
+	for _, e := range order.Decisions(s, order.Facts{}, now, in.Timing) {
 		if e.Type == event.OrderNeedsAttention {
 			// The run knows more: it may have heard already what somebody would be asked to find out.
 			break
@@ -85,13 +97,12 @@ func (r *Recorder) withDecisions(in StepInput, entries []event.Entry) ([]event.E
 	return entries, nil
 }
 
-// project writes the read model when the tail brought the order to a status that is listed, or away from the attention
+// project writes the read model when a step brought the order to a status that is listed, or away from the attention
 // desk. A list that cannot be
 // written never stops an order: an interim status is written again with the next one, and the end, which nothing comes
 // after, is reported as unlisted.
-func (r *Recorder) project(ctx context.Context, before order.State, tail []event.Record) (unlisted bool) {
-	after, err := before.Fold(tail)
-	if err != nil || !after.Status.Listed() && before.Status != order.StatusNeedsAttention {
+func (r *Recorder) project(ctx context.Context, before, after order.State) (unlisted bool) {
+	if !after.Status.Listed() && before.Status != order.StatusNeedsAttention {
 		return false
 	}
 	if err := r.ReadModel.Project(ctx, after); err != nil {
@@ -102,32 +113,33 @@ func (r *Recorder) project(ctx context.Context, before order.State, tail []event
 	return false
 }
 
-// publishMeanwhile publishes records in the background. The returned function waits for it, briefly, and says
+// publishBeside publishes records in the background. The returned function waits for it, briefly, and says
 // up to which version the broker has confirmed.
-func (r *Recorder) publishMeanwhile(ctx context.Context, records []event.Record) func() int64 {
+func (r *Recorder) publishBeside(ctx context.Context, records []event.Record) func() int64 {
 	if len(records) == 0 {
 		return func() int64 { return 0 }
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	confirmed := make(chan int, 1)
+	confirmed := make(chan int64, 1)
 	go func() {
-		n, err := r.Publisher.Publish(ctx, records)
+		p := &publication{log: r.Log, publisher: r.Publisher, sent: &r.sent}
+		upTo, err := p.page(ctx, records)
 		if err != nil {
 			r.Logger.LogAttrs(ctx, slog.LevelDebug, "publish later",
-				slog.String("stream", records[0].Stream), slog.Int("confirmed", n), slog.Any("error", err))
+				slog.String("stream", records[0].Stream), slog.Int64("confirmed", upTo), slog.Any("error", err))
 		}
-		confirmed <- n
+		confirmed <- upTo
 	}()
 	return func() int64 {
 		defer cancel()
-		timer := time.NewTimer(publishMeanwhileBudget)
+		timer := time.NewTimer(publishBesideBudget)
 		defer timer.Stop()
 		select {
-		case n := <-confirmed:
-			return versionOf(records, n)
+		case upTo := <-confirmed:
+			return upTo
 		case <-timer.C:
 			cancel()
-			return versionOf(records, <-confirmed)
+			return <-confirmed
 		}
 	}
 }

@@ -155,7 +155,7 @@ func TestTheListFollowsStatusesThatLast(t *testing.T) {
 
 	s, err = s.Fold(result.Tail)
 	require.NoError(t, err)
-	_, err = w.outcomes.Record(t.Context(), in(s, s.PaymentPending("p-1", now)))
+	_, err = w.outcomes.Record(t.Context(), in(s, s.PaymentPending("p-1", now, now.Add(order.DefaultTiming().PaymentPending))))
 	require.NoError(t, err)
 	require.Len(t, w.list.states, 1)
 	require.Equal(t, order.StatusAwaitingPayment, w.list.states[0].Status)
@@ -167,7 +167,7 @@ func TestAListThatFailsStopsNoStep(t *testing.T) {
 		w := newWorld(t)
 		s := w.reserved()
 		w.list.err = fault.New(fault.Unavailable, "no list")
-		result, err := w.outcomes.Record(t.Context(), in(s, s.PaymentPending("p-1", now)))
+		result, err := w.outcomes.Record(t.Context(), in(s, s.PaymentPending("p-1", now, now.Add(order.DefaultTiming().PaymentPending))))
 		require.NoError(t, err)
 		require.Len(t, w.list.states, 1)
 		require.False(t, result.Unlisted, "the next status is written as well")

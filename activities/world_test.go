@@ -122,7 +122,7 @@ func (w *world) reserved() order.State {
 func (w *world) pending() order.State {
 	w.t.Helper()
 	s := w.reserved()
-	return w.write(s, s.PaymentPending("p-1", now))
+	return w.write(s, s.PaymentPending("p-1", now, now.Add(order.DefaultTiming().PaymentPending)))
 }
 
 // settling writes the stream of an order past its pivot.

@@ -108,6 +108,20 @@ type Connection struct {
 	LastErrorAt *time.Time `json:"lastErrorAt,omitempty"`
 	// Remedy says what to do where that is known.
 	Remedy string `json:"remedy,omitempty"`
+	// Deviations are exchanges, queues and bindings that exist otherwise than this version declares them.
+	Deviations []Deviation `json:"deviations,omitempty"`
+}
+
+// Deviation is something of the broker that exists otherwise than this version declares it.
+type Deviation struct {
+	// Kind is exchange, queue or binding.
+	Kind        string   `json:"kind"`
+	Name        string   `json:"name"`
+	Differences []string `json:"differences"`
+	// Unsafe says why it is not used; empty when it is.
+	Unsafe string `json:"unsafe,omitempty"`
+	// Remedy says what to do.
+	Remedy string `json:"remedy"`
 }
 
 // Defaults of Config.

@@ -49,6 +49,7 @@ type deadItem struct {
 	FirstSeen        *instant          `json:"firstSeen"`
 	FailedAt         instant           `json:"failedAt"`
 	KeptAt           instant           `json:"keptAt"`
+	KeptUntil        *instant          `json:"keptUntil,omitempty"`
 	CorrelationID    string            `json:"correlationId"`
 	Links            deadLinks         `json:"links"`
 }
@@ -142,7 +143,7 @@ func deadItemOf(l deadletter.Summary) deadItem {
 		ID: l.ID, Status: l.Status, Reason: l.Reason, Detail: l.Detail, Type: l.Type, EventID: l.EventID, Subject: l.Subject,
 		OriginExchange: l.Message.Exchange, OriginRoutingKey: l.Message.RoutingKey, Queue: l.Queue, Attempts: l.Attempts, Parked: l.Parked,
 		Replays: l.Replays, PayloadHash: l.PayloadHash, Size: l.Size, FirstSeen: instantOf(l.FirstSeen),
-		FailedAt: instant(l.FailedAt), KeptAt: instant(l.KeptAt), CorrelationID: l.CorrelationID,
+		FailedAt: instant(l.FailedAt), KeptAt: instant(l.KeptAt), KeptUntil: instantOf(l.KeptUntil()), CorrelationID: l.CorrelationID,
 		Links: deadLinks{self, self + "/replay", self + "/discard"},
 	}
 	if l.ReplayOf != "" {

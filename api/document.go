@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
@@ -187,12 +188,12 @@ func (d *document) integer(fields map[string]node, parent, name, unit string) in
 		d.add(n.at, "must be an integer%s, written as a JSON number", unit)
 		return 0
 	}
-	if strings.ContainsAny(number.String(), ".eE") {
-		d.add(n.at, "must be an integer%s, without fraction and exponent", unit)
+	i, whole, fits := event.Integer(number)
+	if !whole {
+		d.add(n.at, "must be an integer%s, without a fraction", unit)
 		return 0
 	}
-	i, err := number.Int64()
-	if err != nil || i > maxSafeInteger || i < -maxSafeInteger {
+	if !fits || i > maxSafeInteger || i < -maxSafeInteger {
 		d.add(n.at, "must be an integer%s, below 2^53", unit)
 		return 0
 	}

@@ -48,6 +48,8 @@ type sagas struct {
 	cancel  func(ctx context.Context, id string, request order.Cancellation) (workflows.CancelVerdict, error)
 	resolve func(ctx context.Context, id string, d order.Resolution, key string) (order.Resolution, workflows.ResolveVerdict, error)
 	fail    error
+	// ahead is by how much Temporal's clock is ahead of the fixture's.
+	ahead time.Duration
 }
 
 func (s *sagas) Resolve(ctx context.Context, id string, d order.Resolution, key string) (order.Resolution, workflows.ResolveVerdict, error) {
@@ -85,7 +87,7 @@ func (s *sagas) Find(_ context.Context, id string) (sagaclient.Found, error) {
 		return sagaclient.Found{}, fault.New(fault.NotFound, "no workflow %s", id)
 	}
 	return sagaclient.Found{
-		Input: workflows.OrderInput{Order: p.Order, CorrelationID: p.CorrelationID}, Running: true, StartedAt: at,
+		Input: workflows.OrderInput{Order: p.Order, CorrelationID: p.CorrelationID}, Running: true, StartedAt: at.Add(s.ahead),
 	}, nil
 }
 

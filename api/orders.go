@@ -14,10 +14,20 @@ import (
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
+// atNow is the value of ?at= that asks for the order as it is.
+const atNow = "now"
+
+// clockSlack is how long before the API's clock a time counts as now, for an order that is from the future of that clock.
+const clockSlack = 10 * time.Second
+
 // getOrder is GET /v1/orders/{id}: the order, folded from its stream; with ?at= as it stood then.
 func (s *Server) getOrder(c echo.Context) error {
 	q := queryOf(c, "at")
-	at, past := q.time("at")
+	var at time.Time
+	past := false
+	if q.one("at") != atNow {
+		at, past = q.time("at")
+	}
 	if err := q.err(); err != nil {
 		return err
 	}
@@ -83,17 +93,16 @@ func noOrder(id string) error {
 func (s *Server) loadOrder(c echo.Context, id string) (order.State, error) {
 	ctx, cancel := s.ask(c)
 	defer cancel()
-	records, err := s.cfg.Log.Read(ctx, event.OrderStream(id), 0, 0)
-	if err != nil {
-		return order.State{}, err
-	}
-	if len(records) == 0 {
+	state, err := event.FoldPages(ctx, s.cfg.Log, event.OrderStream(id), 0, order.State{}, order.State.Fold)
+	if err == nil && !state.Opened() {
 		return s.findAccepted(ctx, id)
 	}
-	return order.Fold(records)
+	return state, err
 }
 
-// loadOrderAt returns where an order stood. The error is NotFound when there was none at that time.
+// loadOrderAt returns where an order stood. The error is NotFound when there was none at that time. Events are timed by
+// the workflows' clock, which may be ahead of the API's: an order from the future of the API's clock is there now, for
+// whoever asks for now by that clock.
 func (s *Server) loadOrderAt(c echo.Context, id string, at time.Time) (order.State, error) {
 	ctx, cancel := s.ask(c)
 	defer cancel()
@@ -108,10 +117,20 @@ func (s *Server) loadOrderAt(c echo.Context, id string, at time.Time) (order.Sta
 	if err != nil {
 		return order.State{}, err
 	}
-	if state.CreatedAt.IsZero() || state.CreatedAt.After(at) {
+	if len(records) > 0 && !state.Opened() && s.meansNow(at, records[0].Time) {
+		return order.Fold(records)
+	}
+	if state.CreatedAt.IsZero() || state.CreatedAt.After(at) && !s.meansNow(at, state.CreatedAt) {
 		return order.State{}, fault.New(fault.NotFound, "there was no order %s at that time", id)
 	}
 	return state, nil
+}
+
+// meansNow reports whether a time before an order was created means now: by the API's clock it does, and by that clock the
+// order is from the future.
+func (s *Server) meansNow(at, created time.Time) bool {
+	now := s.cfg.Clock()
+	return created.After(now) && !at.Before(now.Add(-clockSlack))
 }
 
 // findAccepted asks Temporal about an order that the log does not know.

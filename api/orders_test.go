@@ -46,6 +46,7 @@ func TestGetOrderAsItStood(t *testing.T) {
 	for when, want := range map[string]string{
 		"2026-11-21T18:30:00Z": "accepted", "2026-11-21T18:30:00.999Z": "accepted", "2026-11-21T18:30:01Z": "reserved",
 		"2026-11-21T20:30:02+02:00": "authorized", "2030-01-01T00:00:00Z": "completed",
+		"2030-12-31T23:59:60Z": "completed",
 	} {
 		for _, query := range []string{when, url.QueryEscape(when)} {
 			require.Equal(t, want, f.do(http.MethodGet, "/v1/orders/o-1?at="+query, "").resource(t).Status, query)
@@ -59,6 +60,30 @@ func TestGetOrderAsItStood(t *testing.T) {
 	f.sagas.placed["o-3"] = sagaclient.Placement{Order: placedOrder("o-3"), CorrelationID: "correlation-1"}
 	require.Equal(t, http.StatusOK, f.do(http.MethodGet, "/v1/orders/o-3?at=2026-11-21T18:30:00Z", "").status)
 	require.Equal(t, http.StatusNotFound, f.do(http.MethodGet, "/v1/orders/o-3?at=2026-11-21T18:29:00Z", "").status)
+}
+
+// The clock of the fixture's API is behind the one that timed the order.
+func TestGetOrderFromTheFutureOfTheClock(t *testing.T) {
+	for _, ahead := range []time.Duration{time.Millisecond, time.Minute, 45 * time.Minute} {
+		f := newFixture(t)
+		entries := timeline("o-1")
+		for i := range entries {
+			entries[i].Time = entries[i].Time.Add(ahead)
+		}
+		f.append("o-1", entries...)
+		f.sagas.placed["o-2"] = sagaclient.Placement{Order: placedOrder("o-2"), CorrelationID: "correlation-1"}
+		f.sagas.ahead = ahead
+		for _, when := range []string{"now", "2026-11-21T18:30:00Z", "2026-11-21T18:29:55Z"} {
+			require.Equal(t, "completed", f.do(http.MethodGet, "/v1/orders/o-1?at="+when, "").resource(t).Status, "%s, %s", ahead, when)
+			require.Equal(t, "accepted", f.do(http.MethodGet, "/v1/orders/o-2?at="+when, "").resource(t).Status, "%s, %s", ahead, when)
+		}
+		for _, id := range []string{"o-1", "o-2"} {
+			require.Equal(t, http.StatusNotFound, f.do(http.MethodGet, "/v1/orders/"+id+"?at=2026-11-21T18:29:00Z", "").status)
+		}
+		require.Equal(t, http.StatusNotFound, f.do(http.MethodGet, "/v1/orders/o-3?at=now", "").status)
+	}
+	f := newFixture(t)
+	require.Equal(t, http.StatusUnprocessableEntity, f.do(http.MethodGet, "/v1/orders/o-1?at=now&at=now", "").status)
 }
 
 func TestListOrders(t *testing.T) {

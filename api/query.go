@@ -107,7 +107,8 @@ func (q *query) time(name string) (at time.Time, ok bool) {
 	if text == "" {
 		return time.Time{}, false
 	}
-	at, err := time.Parse(time.RFC3339Nano, strings.ReplaceAll(text, " ", "+"))
+	const clockAt = len("2006-01-02T") // a blank before it separates date and time
+	at, err := event.ParseTime(text[:min(len(text), clockAt)] + strings.ReplaceAll(text[min(len(text), clockAt):], " ", "+"))
 	if err != nil {
 		q.add(name, "must be a time as in RFC 3339, such as 2026-01-31T12:00:00Z")
 	}

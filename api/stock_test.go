@@ -62,7 +62,7 @@ func TestStockRefusesBadBodies(t *testing.T) {
 		{"receipts", `{"quantity":0}`, "/quantity"}, {"receipts", `{"quantity":-1}`, "/quantity"},
 		{"receipts", `{"quantity":1000001}`, "/quantity"}, {"receipts", `{"quantity":"1"}`, "/quantity"},
 		{"receipts", `{}`, "/quantity"}, {"receipts", `{"quantity":1,"note":"x"}`, "/note"},
-		{"adjustments", `{"quantity":0}`, "/quantity"}, {"adjustments", `{"quantity":1.0}`, "/quantity"},
+		{"adjustments", `{"quantity":0}`, "/quantity"}, {"adjustments", `{"quantity":1.5}`, "/quantity"},
 		{"adjustments", `{"quantity":1,"note":2}`, "/note"},
 		{"adjustments", `{"quantity":1,"note":"` + strings.Repeat("x", 251) + `"}`, "/note"},
 	} {

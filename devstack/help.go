@@ -19,6 +19,12 @@ and ends with devstack, whatever ends it.
 
 Flags of up and exec:
   --only COMPONENTS   start only these, separated by commas (or DEVSTACK_ONLY)
+  --rabbitmq PATH     another RabbitMQ than the machine's own (or DEVSTACK_RABBITMQ): the
+                      script rabbitmq-server, its folder, an installation with
+                      sbin/rabbitmq-server, or, as root on Linux, the root folder of
+                      another system that has one (debootstrap, a container's files)
+  --erlang DIR        the folder of its erl (or DEVSTACK_ERLANG), where the PATH has
+                      none that fits
   --drain DURATION    how long CMD may take to end after SIGINT, SIGTERM or SIGHUP,
                       which are passed on to its process group once (default 1m)
   --home DIR          up: folder for state and logs (or DEVSTACK_HOME; .devstack)

@@ -15,6 +15,7 @@ import (
 	"github.com/ordersaga/ordersaga/devstack/internal/control"
 	"github.com/ordersaga/ordersaga/devstack/internal/launch"
 	"github.com/ordersaga/ordersaga/devstack/internal/process"
+	"github.com/ordersaga/ordersaga/devstack/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/devstack/internal/stack"
 	"github.com/ordersaga/ordersaga/devstack/internal/state"
 )
@@ -53,10 +54,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 // options are the flags of up and exec.
 type options struct {
-	home, only string
-	drain      time.Duration
-	keep       bool
-	command    []string
+	home, only       string
+	rabbitmq, erlang string
+	drain            time.Duration
+	keep             bool
+	command          []string
 }
 
 func parse(name string, args []string, stderr io.Writer) (options, error) {
@@ -67,6 +69,8 @@ func parse(name string, args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("devstack "+name, flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.only, "only", os.Getenv(stack.OnlyVariable), "start only these `components`, separated by commas")
+	flags.StringVar(&o.rabbitmq, "rabbitmq", os.Getenv(rabbitmq.InstallationVariable), "`path` of another RabbitMQ than the machine's own")
+	flags.StringVar(&o.erlang, "erlang", os.Getenv(rabbitmq.ErlangVariable), "`folder` of its erl, where the PATH has none that fits")
 	flags.DurationVar(&o.drain, "drain", launch.DefaultDrain, "how long CMD may take to end after a signal")
 	switch name {
 	case "up":
@@ -98,7 +102,7 @@ func up(args []string, stdout, stderr io.Writer) int {
 	}
 	return launch.Run(launch.Config{
 		Home: o.home, Command: o.command, Only: o.only, External: os.Getenv(stack.ExternalVariable),
-		Drain: o.drain, Out: stdout, Err: stderr,
+		RabbitMQ: o.rabbitmq, Erlang: o.erlang, Drain: o.drain, Out: stdout, Err: stderr,
 	})
 }
 
@@ -112,7 +116,7 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	}
 	return launch.Run(launch.Config{
 		Command: o.command, Only: o.only, External: os.Getenv(stack.ExternalVariable),
-		Drain: o.drain, KeepState: o.keep, Out: stdout, Err: stderr,
+		RabbitMQ: o.rabbitmq, Erlang: o.erlang, Drain: o.drain, KeepState: o.keep, Out: stdout, Err: stderr,
 	})
 }
 

@@ -30,7 +30,12 @@ func Check(ctx context.Context, e event.Event) error {
 // nowhere is where a checked event leads.
 type nowhere struct{}
 
-func (nowhere) Place(context.Context, sagaclient.Placement) (bool, error) { return false, errReached }
+func (nowhere) Place(_ context.Context, p sagaclient.Placement) (bool, error) {
+	if err := p.Order.ValidateNew(); err != nil {
+		return false, err
+	}
+	return false, errReached
+}
 
 func (nowhere) Signal(context.Context, string, string, any) (*sagaclient.Late, error) {
 	return nil, errReached
@@ -43,6 +48,8 @@ func (nowhere) Onboard(context.Context, string, bool) error { return errReached 
 func (nowhere) Seal(context.Context, string, []byte) (sealed.Sealed, error) {
 	return sealed.Sealed{}, errReached
 }
+
+func (nowhere) Open(context.Context, string, sealed.Sealed) ([]byte, error) { return nil, errReached }
 
 // Receive has the ledger's rule of what a receipt may say.
 func (nowhere) Receive(_ context.Context, _ string, quantity int64, _ string) error {

@@ -1,10 +1,11 @@
 package workers
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
-	"net/mail"
 	"strings"
 	"time"
 	"unicode"
@@ -15,19 +16,17 @@ import (
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/notice"
+	"github.com/ordersaga/ordersaga/internal/notify"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 )
 
-const (
-	// maxEmail is how long an address may be that can be sent to (RFC 5321).
-	maxEmail = 254
-	// maxName is how many characters a name may have.
-	maxName = 100
-)
+// maxName is how many characters a name may have.
+const maxName = 100
 
-// Sealer seals personal data; see sealed.Box.
+// Sealer seals personal data, and opens it; see sealed.Box.
 type Sealer interface {
 	Seal(ctx context.Context, customerID string, data []byte) (sealed.Sealed, error)
+	Open(ctx context.Context, customerID string, s sealed.Sealed) ([]byte, error)
 }
 
 // register seals what somebody says about themselves, writes it down, and has it published. Behind this line nobody sees
@@ -43,7 +42,8 @@ func (r *Router) register(ctx context.Context, e event.Event) error {
 	if err := checkProfile(d.Email, d.Username); err != nil {
 		return err
 	}
-	raw, err := json.Marshal(customer.Profile{Email: d.Email, Username: d.Username})
+	said := customer.Profile{Email: d.Email, Username: d.Username}
+	raw, err := json.Marshal(said)
 	if err != nil {
 		return fault.New(fault.Internal, "the profile of customer %s cannot be written", e.Subject)
 	}
@@ -57,14 +57,42 @@ func (r *Router) register(ctx context.Context, e event.Event) error {
 		// A clock that is ahead must not shut out what comes after it.
 		at = now
 	}
-	state, err := activities.Register(ctx, r.Log, customer.Registration{
+	state, stored, err := activities.Register(ctx, r.Log, customer.Registration{
 		ID: unique(e), CustomerID: e.Subject, OccurredAt: at.UTC().Truncate(event.TimeResolution), Profile: profile,
 		CorrelationID: correlation(e), CausationID: e.ID,
 	}, now)
+	if err == nil {
+		err = r.sameProfile(ctx, e, stored, said)
+	}
 	if err != nil {
 		return err
 	}
 	return r.Sagas.Onboard(ctx, e.Subject, state.Head.Version != 1)
+}
+
+// sameProfile compares what an event says with the record in its slot, which an earlier event with the same identity may have
+// written. The error is Conflict when the record says something else. What was outdated was not kept, and what was erased
+// cannot be opened: then nothing says that it was something else.
+func (r *Router) sameProfile(ctx context.Context, e event.Event, stored event.Record, said customer.Profile) error {
+	d, err := event.Decode[customer.ProfileData](stored.Event)
+	if err != nil || d.Sealed == "" {
+		return err
+	}
+	raw, err := r.Sealer.Open(ctx, e.Subject, sealed.Sealed{KeyID: d.KeyID, Text: d.Sealed})
+	if errors.Is(err, fault.NotFound) {
+		return nil
+	}
+	var before customer.Profile
+	if err == nil {
+		err = json.Unmarshal(raw, &before)
+	}
+	if err != nil {
+		return fault.Wrap(err, cmp.Or(fault.CodeOf(err), fault.Corrupt), "compare the profile of customer %s", e.Subject)
+	}
+	if before != said {
+		return fault.New(fault.Conflict, "the id of the event was used with another profile of customer %s", e.Subject)
+	}
+	return nil
 }
 
 // maxAhead is how far a sender's clock may be ahead.
@@ -73,8 +101,7 @@ const maxAhead = time.Hour
 // checkProfile names what cannot be used. It quotes nothing.
 func checkProfile(email, username string) error {
 	var fields []fault.Field
-	address, err := mail.ParseAddress(email)
-	if err != nil || address.Address != email || len(email) > maxEmail || !printable(email) {
+	if _, err := notify.ParseAddress(email); err != nil {
 		fields = append(fields, fault.Fieldf("/data/email", "must be an e-mail address"))
 	}
 	if utf8.RuneCountInString(username) > maxName || !printable(username) {

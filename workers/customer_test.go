@@ -68,6 +68,15 @@ func TestARegistrationIsSealedAtTheDoor(t *testing.T) {
 	require.Len(t, records, 1, "a duplicate changes nothing")
 	require.Len(t, w.sagas.onboarded, 2, "and starts what may be missing")
 
+	other := e
+	other.Data = json.RawMessage(`{"email":"eve@example.com","username":"Ada Lovelace"}`)
+	require.ErrorIs(t, w.router.Handle(t.Context(), other), fault.Conflict, "the same identity, another content")
+	require.Len(t, w.sagas.onboarded, 2)
+	other.Source, other.Time = "/another", other.Time.Add(time.Second)
+	require.NoError(t, w.router.Handle(t.Context(), other))
+	require.Equal(t, "eve@example.com", w.profile(t, "c-7").Email)
+	w.sagas.onboarded = w.sagas.onboarded[:2]
+
 	e.ID, e.Time, e.Data = "evt-2", e.Time.Add(time.Minute), json.RawMessage(`{"email":"ada@example.org"}`)
 	require.NoError(t, w.router.Handle(t.Context(), e))
 	e.ID, e.Time, e.Data = "evt-0", e.Time.Add(-time.Hour), json.RawMessage(`{"email":"ada@example.net"}`)
@@ -116,6 +125,18 @@ func TestAProfileThatCannotBeUsedIsNotQuoted(t *testing.T) {
 		require.Equal(t, []string{pointer}, pointers(err))
 		require.NotContains(t, err.Error(), "ada@")
 		w.untouched(t)
+	}
+}
+
+func TestUnusualAddressesAreAccepted(t *testing.T) {
+	for _, email := range []string{"a..b@docomo.example", "a.@docomo.example", "üser.näme@exämple.com", `"a b"@example.com`} {
+		w := newWorld()
+		data, err := json.Marshal(map[string]string{"email": email})
+		require.NoError(t, err)
+		e := arrived(event.UserRegistered, string(data))
+		e.Subject = "c-7"
+		require.NoError(t, w.router.Handle(t.Context(), e), email)
+		require.Equal(t, email, w.profile(t, "c-7").Email)
 	}
 }
 

@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"reflect"
 	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -20,28 +17,33 @@ const (
 	maxCode = 64
 )
 
-// text is a text of an event's data that becomes part of the order's events.
-type text struct {
-	name, value string
-	limit       int
-}
+// fact is the data of an event about an order, event.Type.Fact. Nothing in it is a reason to refuse the event.
+type fact map[string]any
 
-// checkTexts names every text that is too long or not printable. The error is Invalid.
-func checkTexts(texts ...text) error {
-	var fields []fault.Field
-	for _, t := range texts {
-		switch {
-		case utf8.RuneCountInString(t.value) > t.limit:
-			fields = append(fields, fault.Fieldf("/data/"+t.name, "must have at most %d characters", t.limit))
-		case strings.ContainsFunc(t.value, func(r rune) bool { return !unicode.IsPrint(r) }):
-			fields = append(fields, fault.Fieldf("/data/"+t.name, "must be printable"))
-		}
+// readFact reads the data of an event about an order. The error is Malformed for what is no JSON object.
+func readFact(e event.Event) (fact, error) {
+	decoder := json.NewDecoder(bytes.NewReader(e.Data))
+	decoder.UseNumber()
+	var f fact
+	if err := decoder.Decode(&f); err != nil {
+		return nil, fault.Wrap(err, fault.Malformed, "data of %s", e.Type)
 	}
-	return fault.NewInvalid("event", fields)
+	return f, nil
 }
 
-// decode reads an event's data. Fields that it does not know are passed over: what a warehouse or a provider adds to
-// its events is no reason to lose them. The error is Invalid and names every field that does not fit.
+// text returns a field that is written for people, cleaned and cut. Numbers keep their digits. What is neither says nothing.
+func (f fact) text(name string, limit int) string {
+	switch value := f[name].(type) {
+	case string:
+		return order.Clean(value, limit)
+	case json.Number:
+		return order.Clean(value.String(), limit)
+	}
+	return ""
+}
+
+// decode reads an event's data. Fields that it does not know are passed over: what a sender adds to its events is no reason to
+// lose them. The error is Invalid and names every field that does not fit.
 func decode(e event.Event, into any) error { return decodeWith(fitter{}, e, into) }
 
 // decodeStrictly refuses unknown fields, because everything in an order is kept, and an order is no place for personal

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
@@ -58,8 +59,11 @@ func (f *fitter) fit(at string, value any, into reflect.Value) {
 		}
 	case reflect.Int64:
 		number, isNumber := value.(json.Number)
-		integer, err := strconv.ParseInt(number.String(), 10, 64)
-		if fits = isNumber && err == nil; fits {
+		integer, whole, small := event.Integer(number)
+		switch fits = isNumber && whole; {
+		case fits && !small:
+			f.complain(at, "is too large")
+		case fits:
 			into.SetInt(integer)
 		}
 	default:

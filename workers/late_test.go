@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	verdicts "github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
@@ -48,7 +49,8 @@ func TestALateEventGetsOneVerdict(t *testing.T) {
 			verdict, err := event.Decode[verdicts.Verdict](r.Event)
 			require.NoError(t, err)
 			require.NotEmpty(t, verdict.Detail)
-			verdict.Detail = ""
+			require.NotEmpty(t, verdict.Identity)
+			verdict.Detail, verdict.Identity = "", ""
 			require.Equal(t, verdicts.Verdict{
 				OrderID: "42", EventID: "evt-1", Type: eventType, Status: order.StatusRejected,
 			}, verdict)
@@ -108,17 +110,113 @@ func TestEachLateEventGetsAVerdictOfItsOwn(t *testing.T) {
 func TestADuplicateOfWhatEndedTheOrderIsNotLate(t *testing.T) {
 	w := newWorld()
 	cancelled(t, w.log, "evt-1")
-	w.router.Sagas = sagaclient.New(sagaclient.Config{
-		Temporal: closed{}, Log: w.log, Logger: slog.New(slog.DiscardHandler),
-	})
+	w.ended()
 
 	require.NoError(t, w.router.Handle(t.Context(), arrived(event.OrderCancellationRequested, `{}`)))
 	require.NotContains(t, w.log.Names(), event.LateStream("42"), "it came in time once")
 
-	other := arrived(event.OrderCancellationRequested, `{}`)
-	other.ID = "evt-2"
-	require.NoError(t, w.router.Handle(t.Context(), other))
-	require.Contains(t, w.log.Names(), event.LateStream("42"))
+	for name, change := range map[string]func(*event.Event){
+		"id":      func(e *event.Event) { e.ID = "evt-2" },
+		"source":  func(e *event.Event) { e.Source = "/desk" },
+		"content": func(e *event.Event) { e.Data = []byte(`{"reason":"changed my mind"}`) },
+		"type":    func(e *event.Event) { e.Type = event.PaymentFailed },
+	} {
+		t.Run("another "+name, func(t *testing.T) {
+			w := newWorld()
+			cancelled(t, w.log, "evt-1")
+			w.ended()
+			other := arrived(event.OrderCancellationRequested, `{}`)
+			change(&other)
+			for range 2 {
+				require.NoError(t, w.router.Handle(t.Context(), other))
+			}
+			require.Len(t, w.verdicts(t), 1)
+		})
+	}
+}
+
+// ended has every saga be closed, so that events are late as the log says.
+func (w *world) ended() {
+	w.router.Sagas = settling{Client: sagaclient.New(sagaclient.Config{
+		Temporal: closed{}, Log: w.log, Logger: slog.New(slog.DiscardHandler),
+	}), sagas: w.sagas}
+}
+
+// settling is a client whose late sagas are only noted.
+type settling struct {
+	*sagaclient.Client
+	sagas *sagas
+}
+
+func (s settling) SettleLate(ctx context.Context, o order.Order) error {
+	return s.sagas.SettleLate(ctx, o)
+}
+
+// verdicts reads the late stream of the order.
+func (w *world) verdicts(t *testing.T) []event.Record {
+	t.Helper()
+	records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
+	require.NoError(t, err)
+	eventtest.CheckRecords(t, records...)
+	return records
+}
+
+// Many senders number their events by themselves, and some use the order id as the id of every event.
+func TestALatePaymentWithTheIDOfAnotherEventIsSettled(t *testing.T) {
+	for name, payment := range map[string]event.Event{
+		"another source": {ID: "cause", Source: "/psp", Type: event.PaymentSucceeded},
+		"the same one":   {ID: "cause", Source: "/shop", Type: event.PaymentSucceeded},
+		"no source":      {ID: "cause", Type: event.PaymentSucceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			cancelled(t, w.log, "cause") // the order, its cancellation and the payment have the same id
+			w.ended()
+			payment.Subject, payment.Data = "42", []byte(`{"orderId":"42"}`)
+			for range 2 {
+				require.NoError(t, w.router.Handle(t.Context(), payment))
+			}
+			require.Len(t, w.verdicts(t), 1)
+			require.Equal(t, []string{"42", "42"}, w.sagas.settled)
+		})
+	}
+}
+
+// The source and the id are the same, the events are not.
+func TestLateEventsOfOneIDGetAVerdictEach(t *testing.T) {
+	w := newWorld()
+	w.sagas.late = &sagaclient.Late{State: order.State{Order: order.Order{ID: "42"}, Status: order.StatusRejected}}
+	for range 2 {
+		for _, data := range []string{`{"carrier":"DHL"}`, `{"carrier":"UPS"}`, `{"carrier":"UPS","dock":"north"}`} {
+			for _, eventType := range []string{event.ShipmentDispatched, event.ShipmentDelivered, event.PaymentSucceeded} {
+				require.NoError(t, w.router.Handle(t.Context(), arrived(eventType, data)))
+			}
+		}
+	}
+	var types []string
+	for _, r := range w.verdicts(t) {
+		verdict, err := event.Decode[verdicts.Verdict](r.Event)
+		require.NoError(t, err)
+		types = append(types, verdict.Type)
+	}
+	require.Equal(t, []string{event.ShipmentDispatched, event.ShipmentDelivered, event.PaymentSucceeded,
+		event.ShipmentDispatched, event.ShipmentDelivered}, types, "a payment has no content that is used")
+}
+
+// Verdicts that were written before events had an identity in the log still say that their events came.
+func TestARedeliveryOfAnEventWithAnOlderVerdict(t *testing.T) {
+	w := newWorld()
+	w.sagas.late = &sagaclient.Late{State: order.State{Order: order.Order{ID: "42"}, Status: order.StatusRejected}}
+	older := verdicts.Verdict{ID: derived, OrderID: "42", EventID: "evt-1", Type: event.ShipmentDispatched, Status: order.StatusRejected}
+	_, _, err := w.log.Append(t.Context(), event.LateStream("42"), event.Head{}, []event.Entry{older.Entry("corr", now)})
+	require.NoError(t, err)
+
+	require.NoError(t, w.router.Handle(t.Context(), arrived(event.ShipmentDispatched, `{"carrier":"DHL"}`)))
+	require.Len(t, w.verdicts(t), 1, "a redelivery")
+	for range 2 {
+		require.NoError(t, w.router.Handle(t.Context(), arrived(event.ShipmentDelivered, `{"carrier":"DHL"}`)))
+	}
+	require.Len(t, w.verdicts(t), 2, "another event")
 }
 
 // shut is a log that does not answer.
@@ -126,6 +224,10 @@ type shut struct{}
 
 func (shut) Append(context.Context, string, event.Head, []event.Entry) (event.Head, []event.Record, error) {
 	return event.Head{}, nil, fault.New(fault.Unavailable, "no log")
+}
+
+func (shut) Head(context.Context, string) (event.Record, bool, error) {
+	return event.Record{}, false, nil
 }
 
 func TestAVerdictThatCannotBeWrittenIsTriedAgain(t *testing.T) {

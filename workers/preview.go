@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ordersaga/ordersaga/internal/customer"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/event/wire"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -83,7 +84,7 @@ func (p *Previewer) event(ctx context.Context, e event.Event) (f Foresight, err 
 			f, err = Foresight{Outcome: OutcomeHandle, Sentence: "would be handled as every " + e.Type}, nil
 		}
 	}()
-	router := Router{Sagas: s, Stock: s, Verdicts: s, Sealer: s, Clock: p.Clock, Logger: slog.New(slog.DiscardHandler)}
+	router := Router{Sagas: s, Stock: s, Verdicts: s, Log: s, Sealer: s, Clock: p.Clock, Logger: slog.New(slog.DiscardHandler)}
 	err = router.Handle(ctx, e)
 	if errors.Is(err, errReached) {
 		err = nil
@@ -92,7 +93,14 @@ func (p *Previewer) event(ctx context.Context, e event.Event) (f Foresight, err 
 	case err == nil || disposition == fault.Acknowledge:
 		return s.foresight(), nil
 	case disposition == fault.Park:
-		return Foresight{Outcome: OutcomeWait, OrderID: e.Subject, Sentence: fmt.Sprintf("would wait for order %s, which is not known", e.Subject)}, nil
+		sentence := fmt.Sprintf("would wait for order %s, which is not known", e.Subject)
+		switch {
+		case s.early && s.standing:
+			sentence += "; the cancellation is kept for it"
+		case s.early:
+			sentence += ", and be kept for it as a cancellation"
+		}
+		return Foresight{Outcome: OutcomeWait, OrderID: e.Subject, Sentence: sentence}, nil
 	case disposition == fault.DeadLetter:
 		return refused(err), nil
 	}
@@ -121,25 +129,28 @@ type seer struct {
 	// settles that something follows from it.
 	late                       *order.State
 	verdict, standing, settles bool
+	// early tells that a cancellation would be kept for an order that is not known.
+	early bool
 }
 
 // order reads where an order stands.
-func (s *seer) order(ctx context.Context, orderID string) (order.State, []event.Record, error) {
+func (s *seer) order(ctx context.Context, orderID string) (order.State, error) {
 	records, err := s.Log.Read(ctx, event.OrderStream(orderID), 0, 0)
 	if err != nil {
-		return order.State{}, nil, err
+		return order.State{}, err
 	}
-	state, err := order.Fold(records)
-	return state, records, err
+	return order.Fold(records)
 }
 
 // Place implements Sagas.
 func (s *seer) Place(ctx context.Context, p sagaclient.Placement) (bool, error) {
 	id := p.Order.ID
-	state, _, err := s.order(ctx, id)
+	state, err := s.order(ctx, id)
 	switch {
 	case err != nil:
 		return false, err
+	case !state.Opened() && p.Order.ValidateNew() != nil:
+		return false, p.Order.ValidateNew()
 	case !state.Opened():
 		s.seen = Foresight{Outcome: OutcomeStart, OrderID: id, Sentence: "would start order " + id}
 		return false, nil
@@ -158,7 +169,7 @@ func (s *seer) nothing(state order.State, format string, args ...any) {
 
 // Signal implements Sagas.
 func (s *seer) Signal(ctx context.Context, orderID, _ string, payload any) (*sagaclient.Late, error) {
-	state, records, err := s.order(ctx, orderID)
+	state, err := s.order(ctx, orderID)
 	switch {
 	case err != nil:
 		return nil, err
@@ -166,8 +177,8 @@ func (s *seer) Signal(ctx context.Context, orderID, _ string, payload any) (*sag
 		return nil, fault.New(fault.OrderUnknown, "order %s is not known", orderID)
 	case state.Ended:
 		s.late = &state
-		return sagaclient.LateOf(state, records), nil
-	case slices.ContainsFunc(records, func(r event.Record) bool { return r.CausationID == s.event.ID }):
+		return &sagaclient.Late{State: state}, nil
+	case workflows.Recorded(state, payload):
 		s.nothing(state, "order %s has got this event", orderID)
 		return nil, nil
 	}
@@ -203,6 +214,10 @@ func (s *seer) tell(state order.State, f order.Facts) {
 	after := order.Decisions(state, f, now, s.Timing)
 	s.seen = Foresight{OrderID: id, From: string(state.Status), To: string(state.Status)}
 	switch kind := order.Next(state, f, now, s.Timing).Kind; {
+	case len(f.Cancellations) > 0 && state.CancelRefused:
+		s.seen.Outcome = OutcomeRefuse
+		s.seen.Sentence = fmt.Sprintf("order %s is %s and has refused a cancellation before: this one would be refused too", id, state.Status)
+		return
 	case slices.EqualFunc(before, after, event.Same) && kind == order.Lookup && f.Hint != nil:
 		s.seen.Outcome, s.seen.Sentence = OutcomeAsk, fmt.Sprintf("would have the gateway asked about the payment of order %s", id)
 		return
@@ -246,15 +261,31 @@ func (s *seer) SettleLate(context.Context, order.Order) error {
 	return nil
 }
 
-// Append implements activities.Appender: a verdict would be written.
+// Read implements activities.Log. The only stream that a handler reads is that of early cancellations.
+func (s *seer) Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error) {
+	records, err := s.Log.Read(ctx, stream, after, limit)
+	s.early = err == nil
+	s.standing = slices.ContainsFunc(records, func(r event.Record) bool { return r.CausationID == s.event.ID })
+	return records, err
+}
+
+// Head implements activities.VerdictLog: Append looks at the whole stream.
+func (s *seer) Head(context.Context, string) (event.Record, bool, error) {
+	return event.Record{}, false, nil
+}
+
+// Append implements activities.VerdictLog: a verdict would be written, or a cancellation kept.
 func (s *seer) Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
 	records, err := s.Log.Read(ctx, stream, 0, 0)
 	if err != nil {
 		return head, nil, err
 	}
-	s.verdict = true
-	s.standing = slices.ContainsFunc(records, func(r event.Record) bool { return r.Key == entries[0].Key })
-	return head, nil, nil
+	s.verdict, s.standing = !s.early, slices.ContainsFunc(records, func(r event.Record) bool { return r.Key == entries[0].Key })
+	if s.standing {
+		return head, records, fault.KeyTaken
+	}
+	written := event.Record{Stream: stream, Version: int64(len(records)) + 1, Entry: entries[0]}
+	return written.HeadOf(), append(records, written), nil
 }
 
 // Receive implements Receiver.
@@ -279,13 +310,16 @@ func (s *seer) Seal(ctx context.Context, customerID string, _ []byte) (sealed.Se
 		return sealed.Sealed{}, err
 	case len(records) == 0:
 		s.seen = Foresight{Outcome: OutcomeStart, Sentence: "would register customer " + customerID}
-	case slices.ContainsFunc(records, func(r event.Record) bool { return r.CausationID == s.event.ID }):
-		s.seen = Foresight{Outcome: OutcomeNothing, Sentence: fmt.Sprintf("customer %s has got this event: nothing would happen", customerID)}
+	case slices.ContainsFunc(records, func(r event.Record) bool { return r.Key == customer.SlotProfile+unique(s.event) }):
+		s.seen = Foresight{Outcome: OutcomeNothing, Sentence: fmt.Sprintf("customer %s has got this event: nothing would happen, unless its content was another one then", customerID)}
 	default:
 		s.seen = Foresight{Outcome: OutcomeMove, Sentence: fmt.Sprintf("would update the profile of customer %s, unless a newer one is known", customerID)}
 	}
 	return sealed.Sealed{}, errReached
 }
+
+// Open implements Sealer; Seal has answered before.
+func (s *seer) Open(context.Context, string, sealed.Sealed) ([]byte, error) { return nil, errReached }
 
 // Onboard implements Sagas; Seal has answered before.
 func (s *seer) Onboard(context.Context, string, bool) error { return errReached }

@@ -84,7 +84,7 @@ func newPreviewWorld(t *testing.T) *previewWorld {
 	clock := func() time.Time { return now }
 	w.router = &workers.Router{
 		Sagas: sagaclient.New(sagaclient.Config{Temporal: w.temporal, Log: log, Logger: logger}),
-		Stock: realReceiver{ledger}, Verdicts: log, Clock: clock, Logger: logger,
+		Stock: realReceiver{ledger}, Verdicts: log, Log: log, Clock: clock, Logger: logger,
 	}
 	w.preview = &workers.Previewer{Log: log, Receipts: ledger, Timing: order.DefaultTiming(), Clock: clock}
 	return w
@@ -161,14 +161,16 @@ func TestAPreviewIsWhatHandleDoes(t *testing.T) {
 		"another order of that id": {is(order.StatusReserved), event.OrderCreated, other, "refuse",
 			"would be refused again because of conflict: order 42 exists with other content", did{}, fault.Conflict},
 		"an order that breaks a rule": {nil, event.OrderCreated, `{"orderId":"42"}`, "refuse", "would be refused again because of invalid: event is invalid", did{}, fault.Invalid},
+		"a currency that is unknown":  {nil, event.OrderCreated, strings.Replace(placeable, "EUR", "XYZ", 1), "refuse", "/data/currency: is not a currency of ISO 4217", did{}, fault.Invalid},
 		"a field that nobody knows":   {nil, event.OrderCreated, `{"orderId":"42","email":"a"}`, "refuse", "/data/email: is not a known field", did{}, fault.Invalid},
 
 		"a cancellation in time":              {is(order.StatusAwaitingPayment), event.OrderCancellationRequested, ref, "move", "would move order 42 from awaiting_payment to compensating", did{signals: 1}, ""},
 		"a cancellation too late":             {is(order.StatusShipped), event.OrderCancellationRequested, ref, "refuse", "order 42 is shipped: the cancellation would be refused", did{signals: 1}, ""},
-		"a cancellation of what nobody knows": {nil, event.OrderCancellationRequested, ref, "wait", "would wait for order 42, which is not known", did{}, fault.OrderUnknown},
+		"a cancellation of what nobody knows": {nil, event.OrderCancellationRequested, ref, "wait", "would wait for order 42, which is not known, and be kept for it as a cancellation", did{written: 1}, fault.OrderUnknown},
+		"a payment of what nobody knows":      {nil, event.PaymentSucceeded, ref, "wait", "would wait for order 42, which is not known", did{}, fault.OrderUnknown},
 		"a cancellation behind the end":       {ended, event.OrderCancellationRequested, ref, "late", "order 42 has ended as cancelled: a late verdict would be written", did{written: 1}, ""},
 		"a cancellation with a long reason": {is(order.StatusReserved), event.OrderCancellationRequested, `{"orderId":"42","reason":"` + strings.Repeat("x", 501) + `"}`,
-			"refuse", "would be refused again because of invalid", did{}, fault.Invalid},
+			"move", "would move order 42 from reserved to compensating", did{signals: 1}, ""},
 		"the cancellation that ended it": {func(w *previewWorld) { cancelled(t, w.log, "evt-1") }, event.OrderCancellationRequested, ref,
 			"nothing", "order 42 got this event before it ended as cancelled: nothing would happen", did{}, ""},
 
@@ -216,6 +218,11 @@ func TestAPreviewIsWhatHandleDoes(t *testing.T) {
 			}
 			got := did{w.temporal.starts, w.temporal.signals, w.temporal.late, written}
 			require.Equal(t, c.did, got)
+			if c.outcome == "wait" {
+				again, err := w.preview.Preview(t.Context(), message)
+				require.NoError(t, err)
+				require.Equal(t, c.did.written > 0, strings.Contains(again.Sentence, "; the cancellation is kept for it"), again.Sentence)
+			}
 			if c.outcome == "late" || c.outcome == "book" {
 				again, err := w.preview.Preview(t.Context(), message)
 				require.NoError(t, err)

@@ -2,10 +2,13 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
@@ -34,7 +37,7 @@ type Router struct {
 	Sagas Sagas
 	Stock Receiver
 	// Verdicts is the event log, for the verdicts on late events.
-	Verdicts activities.Appender
+	Verdicts activities.VerdictLog
 	// Log is the event log, and Sealer seals what must not stand there in the clear, for customers.
 	Log    activities.Log
 	Sealer Sealer
@@ -77,43 +80,62 @@ func (r *Router) place(ctx context.Context, e event.Event) error {
 		return err
 	}
 	_, err = r.Sagas.Place(ctx, sagaclient.Placement{
-		Order: o, CorrelationID: correlation(e), CausationID: e.ID,
+		Order: o, CorrelationID: correlation(e), CausationID: e.ID, CallerID: true,
 	})
-	return err
+	return inData(err)
 }
 
-// cancel passes on a request to cancel.
+// inData moves the fields of an Invalid error about an order to where they are in an event. Other errors stay as they are.
+func inData(err error) error {
+	fields := slices.Clone(fault.FieldsOf(err))
+	if !errors.Is(err, fault.Invalid) || len(fields) == 0 {
+		return err
+	}
+	for i := range fields {
+		fields[i].Pointer = "/data" + fields[i].Pointer
+	}
+	return fault.NewInvalid("event", fields)
+}
+
+// cancel passes on a request to cancel. One for an order that is not known is kept, and cancels the order when it comes.
 func (r *Router) cancel(ctx context.Context, e event.Event) error {
-	var d struct {
-		OrderID string `json:"orderId"`
-		Reason  string `json:"reason"`
-	}
-	if err := decode(e, &d); err != nil {
+	f, err := readFact(e)
+	if err != nil {
 		return err
 	}
-	if err := checkTexts(text{"reason", d.Reason, maxText}); err != nil {
+	c := order.Cancellation{ID: unique(e), Cause: e.ID, Reason: f.text("reason", maxText)}
+	err = r.signal(ctx, e, workflows.SignalCancel, c)
+	if !errors.Is(err, fault.OrderUnknown) {
 		return err
 	}
-	return r.signal(ctx, e, workflows.SignalCancel, order.Cancellation{ID: unique(e), Cause: e.ID, Reason: d.Reason})
+	kept, added, keepErr := activities.KeepEarly(ctx, r.Log, e.Subject, c, correlation(e), r.Clock())
+	switch {
+	case keepErr != nil:
+		return keepErr
+	case !kept:
+		r.Logger.LogAttrs(ctx, slog.LevelWarn, "a cancellation of an unknown order is not kept: there are too many",
+			slog.String("event_id", e.ID), slog.String("order_id", e.Subject), slog.Int("limit", order.MaxEarly))
+		return err
+	case added:
+		// The order may have come meanwhile, and have looked before this was kept.
+		err = r.signal(ctx, e, workflows.SignalCancel, c)
+	}
+	if errors.Is(err, fault.OrderUnknown) {
+		return fault.New(fault.OrderUnknown, "order %s is not known; %s", e.Subject, deadletter.EarlyNote)
+	}
+	return err
 }
 
 // payment passes on a hint about a pending payment.
 func (r *Router) payment(ctx context.Context, e event.Event) error {
-	var d struct {
-		OrderID   string `json:"orderId"`
-		PaymentID string `json:"paymentId"`
-		Code      string `json:"code"`
-	}
-	if err := decode(e, &d); err != nil {
+	f, err := readFact(e)
+	if err != nil {
 		return err
 	}
 	hint := order.PaymentHint{ID: unique(e), Cause: e.ID, Succeeded: e.Type == event.PaymentSucceeded}
 	if !hint.Succeeded {
 		// The code of a refusal is kept by the gateway, which takes less than a text for people.
-		if err := checkTexts(text{"code", d.Code, maxCode}); err != nil {
-			return err
-		}
-		hint.Code = d.Code
+		hint.Code = f.text("code", maxCode)
 	}
 	return r.signal(ctx, e, workflows.SignalPayment, hint)
 }
@@ -121,23 +143,15 @@ func (r *Router) payment(ctx context.Context, e event.Event) error {
 // shipment passes on what the warehouse or the carrier said.
 func shipment(kind workflows.ShipmentKind) route {
 	return func(r *Router, ctx context.Context, e event.Event) error {
-		var d struct {
-			OrderID        string `json:"orderId"`
-			Carrier        string `json:"carrier"`
-			TrackingNumber string `json:"trackingNumber"`
-			Reason         string `json:"reason"`
-		}
-		if err := decode(e, &d); err != nil {
-			return err
-		}
-		err := checkTexts(text{"carrier", d.Carrier, maxText}, text{"trackingNumber", d.TrackingNumber, maxText}, text{"reason", d.Reason, maxText})
+		f, err := readFact(e)
 		if err != nil {
 			return err
 		}
 		return r.signal(ctx, e, workflows.SignalShipment, workflows.ShipmentSignal{
 			Kind: kind,
 			ShipmentFact: order.ShipmentFact{
-				ID: unique(e), Cause: e.ID, Carrier: d.Carrier, TrackingNumber: d.TrackingNumber, Reason: d.Reason,
+				ID: unique(e), Cause: e.ID, Carrier: f.text("carrier", maxText),
+				TrackingNumber: f.text("trackingNumber", maxText), Reason: f.text("reason", maxText),
 			},
 		})
 	}
@@ -170,20 +184,22 @@ func (r *Router) signal(ctx context.Context, e event.Event, name string, payload
 	if err != nil || late == nil {
 		return err
 	}
-	if late.Caused(e.ID) {
-		// It came in time once: this is a duplicate.
+	if workflows.Recorded(late.State, payload) {
+		// It came in time once: this is a redelivery.
 		return nil
 	}
 	r.Logger.LogAttrs(ctx, slog.LevelInfo, "an event came late", slog.String("event_id", e.ID), slog.String("type", e.Type),
 		slog.String("order_id", e.Subject), slog.String("status", string(late.State.Status)))
-	verdict := verdicts.Verdict{ID: unique(e), OrderID: e.Subject, EventID: e.ID, Type: e.Type, Status: late.State.Status, Handled: late.State.AtLarge}
+	verdict := verdicts.Verdict{ID: unique(e), OrderID: e.Subject, EventID: e.ID, Type: e.Type,
+		Identity: workflows.IdentityOf(e.Subject, payload), Status: late.State.Status, Handled: late.State.AtLarge}
 	if err := activities.WriteVerdict(ctx, r.Verdicts, verdict, correlation(e), r.Clock()); err != nil || !verdict.Consequential() {
 		return err
 	}
 	return r.Sagas.SettleLate(ctx, late.State.Order)
 }
 
-// unique is the id by which everything that an event causes is done once. Ids are unique for their source only.
+// unique joins the event's source and id: ids are unique for their source only. Slots are named by it. Senders use one id for
+// several events, so where types or subjects meet, the whole identity is compared: see workflows.IdentityOf.
 func unique(e event.Event) string { return event.DerivedID(e.Source, e.ID) }
 
 // correlation is the event's correlation id; an event without one begins a correlation of its own.

@@ -94,6 +94,7 @@ type customerRun struct {
 	in    CustomerInput
 	state customer.State
 	facts customer.Facts
+	drain saga.Drain
 	// changes counts signals; unread tells that the log has more.
 	changes int
 	unread  bool
@@ -113,6 +114,9 @@ func (r *customerRun) read() error {
 }
 
 func (r *customerRun) fold(result activities.CustomerStepResult) (err error) {
+	if result.State != nil && result.State.Head.Version > r.state.Head.Version {
+		r.state = *result.State
+	}
 	r.state, err = r.state.Fold(result.Tail)
 	r.facts.Published = max(r.facts.Published, result.Published)
 	return err
@@ -185,8 +189,8 @@ func (r *customerRun) Durable(in activities.CustomerStepInput) activities.Custom
 // Fast is not asked: no step calls a service of somebody else's.
 func (r *customerRun) Fast() bool { return true }
 
-// Interrupts reports that nothing makes a step pointless.
-func (r *customerRun) Interrupts(saga.Action) bool { return false }
+// Interrupts reports whether the run is due to continue as new: it does not wait for an outage to end.
+func (r *customerRun) Interrupts(saga.Action) bool { return r.drain.Due(r.ctx) }
 
 // Fold takes in what a step has answered.
 func (r *customerRun) Fold(_ saga.Action, _ activities.CustomerStepInput, out activities.CustomerStepResult) error {
@@ -207,6 +211,9 @@ func (r *customerRun) Idle(note string) {
 	workflow.SetCurrentDetails(r.ctx, fmt.Sprintf("Customer %s: **%s**, version %d, published up to %d\n",
 		r.in.CustomerID, note, r.state.Head.Version, r.facts.Published))
 }
+
+// Drain is what callers see of a run that is about to continue as new.
+func (r *customerRun) Drain() *saga.Drain { return &r.drain }
 
 // MayContinueAsNew reports that a new run knows as much: everything is in the log.
 func (r *customerRun) MayContinueAsNew() bool { return true }

@@ -29,6 +29,9 @@ func ResolveVerdictOf(s order.State, d order.Resolution) ResolveVerdict {
 	return v
 }
 
+// maxDecisions bounds how many decisions wait for a run at once.
+const maxDecisions = 8
+
 // desk is where operators' decisions come to a run.
 type desk struct {
 	// ready reports whether it is known what is stuck, and over that the run has nothing to do with it.
@@ -40,8 +43,11 @@ type desk struct {
 	changed func()
 	// verdict answers a decision.
 	verdict func(d order.Resolution) ResolveVerdict
-	// refused are the reasons of the decisions that were refused, by id: a duplicate gets the same answer.
+	// refused are the reasons of the decisions that were refused, by id: a duplicate gets the same answer. They are few: the
+	// run takes only decisions that fit, and a decision that does not fit when it comes is rejected without a trace.
 	refused map[string]string
+	// drain is the run's.
+	drain *saga.Drain
 }
 
 // deskState is what a desk has to know of a saga.
@@ -54,8 +60,11 @@ type deskState interface {
 func (d *desk) handle(ctx workflow.Context) error {
 	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateResolve, d.resolve, workflow.UpdateHandlerOptions{
 		Validator: func(_ workflow.Context, r order.Resolution) error {
-			if !event.ValidID(r.ID) {
+			switch {
+			case !event.ValidID(r.ID):
 				return fault.New(fault.Invalid, "the id of a decision %s", event.IDRule)
+			case d.drain.Closed() || d.answered(r) || len(*d.facts) >= maxDecisions && d.pending(r.ID) < 0:
+				return saga.ErrTryAgain()
 			}
 			return nil
 		},
@@ -66,27 +75,53 @@ func (d *desk) handle(ctx workflow.Context) error {
 // resolve takes in a decision and waits until it stands in the log, or does not fit any more. What does not fit when it
 // comes is refused at once.
 func (d *desk) resolve(ctx workflow.Context, r order.Resolution) (ResolveVerdict, error) {
+	d.drain.Count()
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
 	err := workflow.Await(disconnected, func() bool {
 		known, over := d.ready()
-		return known || over
+		return known || over || d.drain.Released()
 	})
 	if err != nil {
 		return ResolveVerdict{}, err
 	}
-	d.add(r)
+	if !d.drain.Released() {
+		d.add(r)
+	}
+	judged := false
 	err = workflow.Await(disconnected, func() bool {
 		_, over := d.ready()
-		return over || d.judged(r.ID)
+		judged = over || d.judged(r.ID)
+		return judged || d.drain.Released()
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return ResolveVerdict{}, err
+	case d.drain.Released() && (!judged || !d.knows(r.ID)):
+		return ResolveVerdict{}, saga.ErrTryAgain()
 	}
 	verdict := d.verdict(r)
 	if !verdict.Accepted {
 		verdict.Detail = d.refused[r.ID]
 	}
 	return verdict, nil
+}
+
+// answered reports whether the log has the answer to a decision that comes now: it was recorded, or nothing that is open
+// takes it. A decision that was refused later than it came is answered by the run.
+func (d *desk) answered(r order.Resolution) bool {
+	known, over := d.ready()
+	if _, refused := d.refused[r.ID]; !known || over || refused || d.pending(r.ID) >= 0 {
+		return false
+	}
+	state, _ := d.state()
+	return state.Recorded(r.ID) || state.WhyNotResolvable(r) != ""
+}
+
+// knows reports whether a decision was recorded or refused.
+func (d *desk) knows(id string) bool {
+	_, refused := d.refused[id]
+	state, _ := d.state()
+	return refused || state.Recorded(id)
 }
 
 // add makes a decision a fact, once an id, or refuses it.
@@ -144,6 +179,7 @@ func (r *orderRun) newDesk() desk {
 		facts:   &r.facts.Resolutions,
 		changed: func() { r.changes++ },
 		verdict: func(d order.Resolution) ResolveVerdict { return ResolveVerdictOf(r.state, d) },
+		drain:   &r.drain,
 	}
 }
 

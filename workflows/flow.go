@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -45,11 +44,18 @@ func (r *orderRun) Input(a saga.Action, inline bool) activities.StepInput {
 	case proves(a):
 	case a.Kind == saga.Lookup && a.Step == string(order.StepAuthorize):
 		in.Hint, r.facts.Hint = r.facts.Hint, nil
+	case reserves(a):
+		if w := r.facts.Shortage; w != nil {
+			in.ShortOf, in.LastTry = w.SKU, w.Over(workflow.Now(r.ctx), r.timing)
+		}
 	case a.Kind == saga.Undo && a.Step == string(order.StepConfirm):
 		in.Entries = []event.Entry{r.state.Undone(order.StepConfirm, workflow.Now(r.ctx))}
 	}
 	return in
 }
+
+// reserves reports whether an action attempts to reserve stock.
+func reserves(a saga.Action) bool { return a.Kind == saga.Do && a.Step == string(order.StepReserve) }
 
 // Durable leaves out what only an inline step does. The background publishes from here on: every attempt would publish
 // the same again.
@@ -70,13 +76,16 @@ func (r *orderRun) Interrupts(a saga.Action) bool {
 func (r *orderRun) Fold(a saga.Action, in activities.StepInput, out activities.StepResult) error {
 	r.facts.Stuck = nil
 	switch {
+	case reserves(a):
+		r.facts.Shortage = r.facts.Shortage.After(r.state.Order.ID, out.ShortOf, workflow.Now(r.ctx), r.timing)
 	case a.Kind != saga.Lookup || len(out.Tail) > 0:
 	case proves(a):
 		r.notCaptured()
 	case in.Hint == nil:
 		r.facts.LookedUp = true
+	case r.facts.Unconfirmed(*in.Hint, r.state, r.timing, workflow.Now(r.ctx)):
 	default:
-		// The gateway does not know of it yet. If the order is undone, what was said is late.
+		// The gateway does not know of it. If the order is undone, what was said is late.
 		r.keep(in.Hint)
 	}
 	return r.fold(out)
@@ -92,7 +101,7 @@ func (r *orderRun) GiveUp(a saga.Action, in activities.StepInput, cause error) {
 		r.facts.GivenUp = order.Step(a.Step)
 	case in.Hint == nil:
 		r.facts.LookedUp = true
-	case !workflow.Now(r.ctx).Before(r.state.PendingSince.Add(r.timing.PaymentPending)):
+	case !workflow.Now(r.ctx).Before(r.state.PaymentDeadline(r.timing)):
 		// Nobody waits for the payer any more. If the order is undone, what was said is late.
 		r.keep(in.Hint)
 	case saga.Retryable(cause) && (r.facts.Hint == nil || in.Hint.Succeeded):
@@ -129,19 +138,24 @@ func (r *orderRun) Idle(note string) {
 	r.publishLater()
 }
 
-// MayContinueAsNew reports whether nothing would be lost by a new run. An Update that waits for its verdict keeps this
-// run going: only this one can give it.
-func (r *orderRun) MayContinueAsNew() bool {
-	return !r.state.Ended && !r.outbox.pending && workflow.AllHandlersFinished(r.ctx)
-}
+// Drain is what callers see of a run that is about to continue as new.
+func (r *orderRun) Drain() *saga.Drain { return &r.drain }
+
+// MayContinueAsNew reports whether nothing would be lost by a new run. One that has ended closes instead.
+func (r *orderRun) MayContinueAsNew() bool { return !r.state.Ended }
 
 // ContinueAsNew bounds the history of a run that waits for long.
 func (r *orderRun) ContinueAsNew() error {
+	if r.outbox.pending {
+		// The next run goes on publishing.
+		r.outbox.cancel()
+	}
 	next := r.in
 	facts := r.facts
-	// What has its answer needs none again: senders may be many, and a run may wait for months.
-	facts.Cancellations = slices.DeleteFunc(slices.Clone(facts.Cancellations), func(c order.Cancellation) bool { return r.state.Refused(c.ID) })
-	next.Resume = &Resume{Facts: facts, Seen: workflow.DeterministicKeys(r.seen), Published: r.outbox.confirmed, Unasked: r.unasked}
+	if r.state.AnswersCancellation() {
+		facts.Cancellations = nil
+	}
+	next.Resume = &Resume{Facts: facts, Seen: r.seen.list(), Published: r.outbox.confirmed, Unasked: r.unasked, Late: r.late}
 	return workflow.NewContinueAsNewError(r.ctx, NameOrder, next)
 }
 
@@ -153,22 +167,38 @@ func (r *orderRun) Close() error {
 			return err
 		}
 	}
-	if err := r.flush(); err != nil {
-		return err
+	r.publishLater()
+	for judged := false; ; judged = true {
+		err := workflow.Await(r.ctx, func() bool {
+			r.TakeIn()
+			return r.closable() || judged && len(r.late) > 0 || r.drain.Due(r.ctx)
+		})
+		if err == nil {
+			err = r.judgeLate(!judged)
+		}
+		switch {
+		case err != nil:
+			return err
+		case r.closable() && len(r.late) == 0 && !r.unsettled:
+			return nil
+		case r.drain.Due(r.ctx):
+			// Neither the broker nor who sends late events keeps this run: another one closes.
+			if err := r.drain.Release(r.ctx); err != nil {
+				return err
+			}
+			r.TakeIn()
+			r.facts, r.unasked = order.Facts{}, nil
+			return r.ContinueAsNew()
+		}
 	}
-	if err := r.finishHandlers(); err != nil {
-		return err
-	}
-	return r.judgeLate()
 }
+
+// closable reports whether everything is published and every caller has its answer.
+func (r *orderRun) closable() bool { return !r.outbox.pending && workflow.AllHandlersFinished(r.ctx) }
 
 // stepInput is what every step gets.
 func (r *orderRun) stepInput() activities.StepInput {
-	in := activities.StepInput{State: r.state, Timing: r.timing}
-	if !r.outbox.pending {
-		in.Unpublished = r.outbox.unpublished
-	}
-	return in
+	return activities.StepInput{State: r.state, Timing: r.timing, Unpublished: r.outbox.beside(), Now: workflow.Now(r.ctx)}
 }
 
 // types lists the types of events, for people.

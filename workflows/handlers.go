@@ -11,6 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // handle registers the Updates. They only set a fact and wait for the verdict.
@@ -20,8 +21,11 @@ func (r *orderRun) handle(ctx workflow.Context) error {
 	}
 	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateCancel, r.cancel, workflow.UpdateHandlerOptions{
 		Validator: func(_ workflow.Context, c order.Cancellation) error {
-			if !event.ValidID(c.ID) {
+			switch {
+			case !event.ValidID(c.ID):
 				return fault.New(fault.Invalid, "the id of a cancellation %s", event.IDRule)
+			case r.drain.Closed() || r.state.AnswersCancellation():
+				return saga.ErrTryAgain()
 			}
 			return nil
 		},
@@ -31,13 +35,16 @@ func (r *orderRun) handle(ctx workflow.Context) error {
 
 // cancel asks to cancel and waits for the verdict, which is an event.
 func (r *orderRun) cancel(ctx workflow.Context, c order.Cancellation) (CancelVerdict, error) {
+	r.drain.Count()
 	r.addCancellation(UpdateCancel, c)
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
-	err := workflow.Await(disconnected, func() bool {
-		return r.conflict || r.state.Ended || r.state.Cancelling() || r.state.Refused(c.ID)
-	})
-	if err != nil {
+	decided := func() bool { return r.conflict || r.state.AnswersCancellation() }
+	err := workflow.Await(disconnected, func() bool { return r.drain.Released() || decided() })
+	switch {
+	case err != nil:
 		return CancelVerdict{}, err
+	case !decided():
+		return CancelVerdict{}, saga.ErrTryAgain()
 	}
 	return VerdictOf(r.state), nil
 }
@@ -88,20 +95,9 @@ func (r *orderRun) signalled(c order.Cancellation) { r.addCancellation(SignalCan
 
 func (r *orderRun) addHint(h order.PaymentHint) {
 	h.ID, h.Cause = tidy(SignalPayment, h.ID, h.Cause)
-	eventType := event.PaymentFailed
-	if h.Succeeded {
-		eventType = event.PaymentSucceeded
-	}
-	if r.firstSight(SignalPayment, h.ID, h.Cause, eventType) {
-		r.hint(h)
-	}
-}
-
-// hint keeps the newest word about the payment. A word that the payer has paid is about money: it is not replaced by one
-// that the payment failed, and by none when everything is being undone.
-func (r *orderRun) hint(h order.PaymentHint) {
-	if old := r.facts.Hint; old == nil || !old.Succeeded || h.Succeeded && r.state.Decision != order.Back {
-		r.facts.Hint = &h
+	h.Code = clip(h.Code)
+	if r.firstSight(h) {
+		r.facts.Notified(h, r.state.Decision)
 	}
 }
 
@@ -134,17 +130,32 @@ func tidy(source, id, cause string) (string, string) {
 
 func (r *orderRun) addCancellation(source string, c order.Cancellation) {
 	c.ID, c.Cause = tidy(source, c.ID, c.Cause)
-	if r.firstSight(source, c.ID, c.Cause, event.OrderCancellationRequested) {
+	c.Reason = clip(c.Reason)
+	if r.state.CancelRefused {
+		// An earlier refusal is the answer.
+		r.log.Info("a cancellation is refused", "order_id", r.in.Order.ID, "request_id", c.ID)
+		return
+	}
+	if r.firstSight(c) && len(r.facts.Cancellations) < order.MaxCancellations {
 		r.facts.Cancellations = append(r.facts.Cancellations, c)
 	}
 }
 
+// maxClip is how many bytes of a text of a signal are kept; what the log takes of it is less.
+const maxClip = 4 << 10
+
+// clip bounds a text of a signal. Signals of the bus have short texts; anybody may send others with Temporal's tools.
+func clip(s string) string {
+	if len(s) > maxClip {
+		s = strings.ToValidUTF8(s[:maxClip], "")
+	}
+	return s
+}
+
 func (r *orderRun) addShipment(s ShipmentSignal) {
 	s.ID, s.Cause = tidy(SignalShipment, s.ID, s.Cause)
-	eventTypes := map[ShipmentKind]string{
-		ShipmentDispatched: event.ShipmentDispatched, ShipmentDelivered: event.ShipmentDelivered, ShipmentLost: event.ShipmentLost,
-	}
-	if !r.firstSight(SignalShipment, s.ID, s.Cause, eventTypes[s.Kind]) {
+	s.Carrier, s.TrackingNumber, s.Reason = clip(s.Carrier), clip(s.TrackingNumber), clip(s.Reason)
+	if !r.firstSight(s) {
 		return
 	}
 	fact := s.ShipmentFact
@@ -158,18 +169,16 @@ func (r *orderRun) addShipment(s ShipmentSignal) {
 	}
 }
 
-// firstSight reports whether something of that id is new, and remembers it. Ids are unique for each source only. What
-// comes when the order has ended is late, and gets a verdict before the run closes: cause and eventType are for that.
-func (r *orderRun) firstSight(source, id, cause, eventType string) bool {
-	key := source + "/" + id
-	if r.seen[key] {
+// firstSight reports whether a fact is new, and remembers it by the identity of its event. What comes when the order has
+// ended is late, and gets a verdict before the run closes.
+func (r *orderRun) firstSight(fact any) bool {
+	if !r.seen.add(arrivalOf(r.in.Order.ID, fact).identity) {
 		return false
 	}
-	r.seen[key] = true
 	r.changes++
 	if !r.state.Ended {
 		return true
 	}
-	r.cameLate(id, cause, eventType)
+	r.cameLate(fact)
 	return false
 }

@@ -39,7 +39,7 @@ func LateSaga() (*saga.Definition[activities.LateStepInput, activities.LateStepR
 
 var (
 	callLateOpen = saga.Activity(activities.NameLateOpen, (*activities.LateMoney).Open, lateCall{
-		Queue: QueueOrders, Summary: "read what came late",
+		Queue: QueueOrders, Summary: "read what came late", Timeout: openTimeout,
 	})
 	callLateRecord = saga.Activity(activities.NameLateRecord, (*activities.LateMoney).Record, lateCall{
 		Queue: QueueOrders, Summary: "record",
@@ -86,6 +86,8 @@ type lateRun struct {
 	state late.State
 	facts late.Facts
 	desk  desk
+	// drain is what callers see of a run that is about to continue as new.
+	drain saga.Drain
 	// changes counts signals; unread tells that the log has more.
 	changes int
 	unread  bool
@@ -102,7 +104,11 @@ var _ saga.Flow[activities.LateStepInput, activities.LateStepResult] = (*lateRun
 // read folds what the log has behind what the run knows.
 func (r *lateRun) read() error {
 	r.unread = false
-	result, err := saga.UntilDone(r.ctx, callLateOpen, activities.LateStepInput{State: r.state}, r.Idle)
+	in := r.input()
+	if r.state.Exhausted() {
+		in.State = late.State{OrderID: r.in.OrderID}
+	}
+	result, err := saga.UntilDone(r.ctx, callLateOpen, in, r.Idle)
 	if err != nil {
 		return err
 	}
@@ -113,9 +119,17 @@ func (r *lateRun) read() error {
 	return r.fold(result)
 }
 
-func (r *lateRun) fold(result activities.LateStepResult) (err error) {
-	r.state, err = r.state.Fold(result.Tail)
-	return err
+func (r *lateRun) fold(result activities.LateStepResult) error {
+	if result.State != nil && result.State.Head.Version >= r.state.Head.Version {
+		r.state = *result.State
+		return nil
+	}
+	state, err := r.state.Fold(result.Tail)
+	if err != nil {
+		return err
+	}
+	r.state = state.Bounded()
+	return nil
 }
 
 // TakeIn takes in the signals.
@@ -131,7 +145,7 @@ func (r *lateRun) Facts() int { return r.changes }
 
 // Next asks late.Next, once everything is read.
 func (r *lateRun) Next(now time.Time) saga.Action {
-	if r.unread {
+	if r.unread || r.state.Exhausted() {
 		return saga.Action{Kind: saga.Record}
 	}
 	a := late.Next(r.state, r.facts, now)
@@ -140,7 +154,7 @@ func (r *lateRun) Next(now time.Time) saga.Action {
 
 // Record reads what somebody else has appended, and appends what late.Next decides then.
 func (r *lateRun) Record() error {
-	if r.unread {
+	if r.unread || r.state.Exhausted() {
 		if err := r.read(); err != nil {
 			return err
 		}
@@ -160,13 +174,14 @@ func (r *lateRun) Record() error {
 }
 
 func (r *lateRun) input() activities.LateStepInput {
-	return activities.LateStepInput{State: r.state, Order: r.order}
+	return activities.LateStepInput{State: r.state, Order: r.order, Now: workflow.Now(r.ctx)}
 }
 
 // Input is the payment that the step is about.
 func (r *lateRun) Input(saga.Action, bool) activities.LateStepInput {
 	in := r.input()
 	in.Payment = late.Next(r.state, r.facts, workflow.Now(r.ctx)).Payment
+	in.Again = r.facts.MayAskAgain()
 	return in
 }
 
@@ -190,6 +205,7 @@ func (r *lateRun) newDesk() desk {
 		facts:   &r.facts.Resolutions,
 		changed: func() { r.changes++ },
 		verdict: func(d order.Resolution) ResolveVerdict { return LateVerdictOf(r.state, d) },
+		drain:   &r.drain,
 	}
 }
 
@@ -205,6 +221,11 @@ func LateVerdictOf(s late.State, d order.Resolution) ResolveVerdict {
 // Fold takes in what a step has answered.
 func (r *lateRun) Fold(_ saga.Action, _ activities.LateStepInput, out activities.LateStepResult) error {
 	r.facts.Stuck = nil
+	if out.Unknown {
+		r.facts.Unconfirmed(workflow.Now(r.ctx))
+		return nil
+	}
+	r.facts.Asked, r.facts.AskAfter = 0, time.Time{}
 	return r.fold(out)
 }
 
@@ -239,8 +260,11 @@ func (r *lateRun) Idle(note string) {
 	r.shown = r.state.Attention.Open
 }
 
+// Drain is what callers see of a run that is about to continue as new.
+func (r *lateRun) Drain() *saga.Drain { return &r.drain }
+
 // MayContinueAsNew reports that a new run knows as much: everything is in the log.
-func (r *lateRun) MayContinueAsNew() bool { return workflow.AllHandlersFinished(r.ctx) }
+func (r *lateRun) MayContinueAsNew() bool { return true }
 
 // ContinueAsNew bounds the history of a run that waits for long.
 func (r *lateRun) ContinueAsNew() error { return workflow.NewContinueAsNewError(r.ctx, NameLate, r.in) }
@@ -251,11 +275,17 @@ func (r *lateRun) Close() error {
 	return nil
 }
 
+// maxShown is how many open payments are shown.
+const maxShown = 20
+
 // lateDetails is what came late as markdown.
 func lateDetails(s late.State, note string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Events that came after order %s had ended: **%s**\n\n", s.OrderID, note)
-	for _, p := range s.Payments {
+	if s.Settled.Count > 0 {
+		fmt.Fprintf(&b, "- ✓ %d payments settled\n", s.Settled.Count)
+	}
+	for _, p := range s.Payments[:min(len(s.Payments), maxShown)] {
 		mark, text := "▶", "the gateway is asked"
 		switch {
 		case p.Judged && p.Amount == 0:

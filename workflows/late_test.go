@@ -29,7 +29,7 @@ func (w *world) unpaid() {
 	w.gateway.asked, w.gateway.state = true, payment.Undone
 	s := w.record(order.Accept(tea(order.Immediate), "corr", "cause", at))
 	s = w.record(s.Reserved([]order.LineOutcome{{SKU: "tea", Quantity: 2, Reserved: true}}, at))
-	s = w.record(s.PaymentPending("p-1", at))
+	s = w.record(s.PaymentPending("p-1", at, at.Add(w.timing.PaymentPending)))
 	s = w.record(order.Decisions(s, facts, at, w.timing)...)
 	s = w.record(s.Undone(order.StepAuthorize, at))
 	s = w.record(s.Undone(order.StepReserve, at))

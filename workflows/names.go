@@ -11,7 +11,9 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Registered names. They are part of running workflows' histories and of their clients: never rename one.
@@ -40,6 +42,10 @@ const (
 	// UpdateResolve brings an operator's decision and waits for the verdict.
 	UpdateResolve = "resolve"
 )
+
+// TryAgain is the type of the error with which a run rejects an Update that is to be sent again under the same id, once the
+// log has been read.
+const TryAgain = saga.TryAgain
 
 // Task queues.
 const (
@@ -92,6 +98,8 @@ type OrderInput struct {
 	// CorrelationID and CausationID are for the order's first event.
 	CorrelationID string `json:"correlationId,omitempty"`
 	CausationID   string `json:"causationId,omitempty"`
+	// CallerID tells that somebody else may have known the order's id before there was an order; see activities.OpenInput.
+	CallerID bool `json:"callerId,omitempty"`
 	// Resume is set when a run continues as new.
 	Resume *Resume `json:"resume,omitempty"`
 }
@@ -108,6 +116,8 @@ type Resume struct {
 	Missed []Missed `json:"missed,omitempty"`
 	// Unasked is what the bus said of a payment, and the gateway did not confirm.
 	Unasked *order.PaymentHint `json:"unasked,omitempty"`
+	// Late are events that came when the order had ended, and have no verdict yet.
+	Late []activities.LateEvent `json:"late,omitempty"`
 }
 
 // Missed is a signal that was acknowledged to its sender, and perhaps not written down.

@@ -82,13 +82,14 @@ type noticeRun struct {
 	in    NoticeInput
 	state notice.State
 	facts notice.Facts
+	drain saga.Drain
 }
 
 var _ saga.Flow[activities.NoticeStepInput, activities.NoticeStepResult] = (*noticeRun)(nil)
 
 // open reads the stream, and begins it when there is somebody to be told.
 func (r *noticeRun) open() error {
-	result, err := saga.UntilDone(r.ctx, callNoticeOpen, activities.NoticeStepInput{State: r.state}, r.Idle)
+	result, err := saga.UntilDone(r.ctx, callNoticeOpen, activities.NoticeStepInput{State: r.state, Now: workflow.Now(r.ctx)}, r.Idle)
 	if err != nil {
 		return err
 	}
@@ -103,6 +104,9 @@ func (r *noticeRun) open() error {
 }
 
 func (r *noticeRun) fold(result activities.NoticeStepResult) (err error) {
+	if result.State != nil && result.State.Head.Version > r.state.Head.Version {
+		r.state = *result.State
+	}
 	r.state, err = r.state.Fold(result.Tail)
 	return err
 }
@@ -130,7 +134,7 @@ func (r *noticeRun) Record() error {
 	if err != nil {
 		return err
 	}
-	if len(result.Tail) > 0 {
+	if len(result.Tail) > 0 || result.State != nil {
 		r.facts.Answer = nil
 	}
 	return r.fold(result)
@@ -138,7 +142,7 @@ func (r *noticeRun) Record() error {
 
 // Input is the message as far as it is folded.
 func (r *noticeRun) Input(saga.Action, bool) activities.NoticeStepInput {
-	return activities.NoticeStepInput{State: r.state}
+	return activities.NoticeStepInput{State: r.state, Now: workflow.Now(r.ctx)}
 }
 
 // Durable returns the same input: nothing of it is for an inline step only.
@@ -169,6 +173,9 @@ func (r *noticeRun) Patience() time.Duration { return calmWeather }
 func (r *noticeRun) Idle(note string) {
 	workflow.SetCurrentDetails(r.ctx, fmt.Sprintf("Message %s: **%s**, %d attempts %s\n", r.in.ID(), note, r.state.Attempt, r.state.Outcome))
 }
+
+// Drain is what callers see of a run that is about to continue as new.
+func (r *noticeRun) Drain() *saga.Drain { return &r.drain }
 
 // MayContinueAsNew reports whether nothing would be lost by a new run: an answer that is not recorded would be.
 func (r *noticeRun) MayContinueAsNew() bool { return r.facts.Answer == nil }

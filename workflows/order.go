@@ -41,16 +41,17 @@ type orderRun struct {
 	inlinePayment bool
 	// quiet tells that search attributes follow the listed statuses only.
 	quiet bool
-	// seen are the ids of signals, so that a duplicate changes nothing.
-	seen map[string]bool
+	// seen are the newest identities of the events that signals passed on, so that a duplicate changes nothing.
+	seen *recentIDs
 	// changes counts facts; a wait ends when it moves.
 	changes int
 	desk    desk
-	// late are events that came when the order had ended; caused are the causes of the order's own events, which are not.
-	// unsettled tells that an earlier attempt may have given verdicts from which something follows.
+	// drain is what callers see of a run that is about to continue as new.
+	drain saga.Drain
+	// late are events that came when the order had ended. unsettled tells that an earlier attempt may have given verdicts
+	// from which something follows.
 	late      []activities.LateEvent
 	unsettled bool
-	caused    map[string]bool
 	// unasked is what the bus said of a payment, and the gateway did not confirm: not asked in time, or asked too early.
 	unasked *order.PaymentHint
 	// conflict tells that the stream belongs to an order of other content.
@@ -67,12 +68,14 @@ func setup(ctx workflow.Context, in OrderInput) (*orderRun, error) {
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
 	r := &orderRun{
 		ctx: disconnected, own: ctx, log: workflow.GetLogger(ctx), in: in,
-		timing: order.DefaultTiming(), seen: make(map[string]bool), caused: make(map[string]bool), shown: order.StatusAccepted,
+		timing: order.DefaultTiming(), seen: newRecentIDs(nil), shown: order.StatusAccepted,
 	}
 	if in.Resume != nil {
 		r.facts, r.outbox.confirmed, r.unasked = in.Resume.Facts, in.Resume.Published, in.Resume.Unasked
-		for _, id := range in.Resume.Seen {
-			r.seen[id] = true
+		r.seen, r.late = newRecentIDs(in.Resume.Seen), in.Resume.Late
+		for _, fact := range factsOf(in.Resume.Facts) {
+			// The run before may have remembered them by other names.
+			r.seen.add(IdentityOf(in.Order.ID, fact))
 		}
 	}
 	r.desk = r.newDesk()
@@ -107,15 +110,24 @@ func (r *orderRun) run() (OrderResult, error) {
 	}, nil
 }
 
-// open appends order.accepted, or finds the stream as another run left it.
+// open appends order.accepted, or finds the stream as another run left it, and takes in the cancellations that came before.
 func (r *orderRun) open() error {
-	in := activities.OpenInput{Order: r.in.Order, CorrelationID: r.in.CorrelationID, CausationID: r.in.CausationID}
+	in := activities.OpenInput{
+		Order: r.in.Order, CorrelationID: r.in.CorrelationID, CausationID: r.in.CausationID, CallerID: r.in.CallerID,
+		Known: r.in.Resume != nil, Now: workflow.Now(r.ctx),
+	}
 	result, err := saga.UntilDone(r.ctx, callOpen, in, r.show)
 	if err != nil {
 		return err
 	}
 	r.timing, r.inlinePayment, r.quiet = result.Timing, result.InlinePayment, result.Quiet
-	return r.fold(result.StepResult)
+	if err := r.fold(result.StepResult); err != nil {
+		return err
+	}
+	for _, c := range result.Early {
+		r.signalled(c)
+	}
+	return nil
 }
 
 // fold takes in what a step found in the log.
@@ -124,10 +136,11 @@ func (r *orderRun) fold(result activities.StepResult) error {
 	if err != nil {
 		return err
 	}
-	for _, record := range result.Tail {
-		r.caused[record.CausationID] = true
+	if result.State != nil && result.State.Head.Version > state.Head.Version {
+		state = *result.State
 	}
 	r.outbox.add(result.Tail)
+	r.outbox.skip(state.Head.Version)
 	r.outbox.confirm(result.Published)
 	if state.Payment != r.state.Payment || state.Inventory != r.state.Inventory {
 		// What was found out about an earlier attempt says nothing about this one.

@@ -10,78 +10,105 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// outbox are the records that stand in the log and are not known to be on the bus. Publishing never stops an
-// order: steps publish what is here while they work, waits do it in the background, and a run does not close
-// before it is empty.
+// outbox are the events that are in the log and not known to be on the bus: the versions above confirmed, up to newest.
+// Publishing never stops an order: steps publish the newest records while they work, waits publish from the log in the
+// background, and a run does not close before everything is published.
 type outbox struct {
-	unpublished []event.Record
-	// confirmed is the version up to which the broker has confirmed.
-	confirmed int64
+	// confirmed is the version up to which the broker has confirmed, newest that of the stream's newest record.
+	confirmed, newest int64
+	// recent are the newest records without a gap, a bounded number of them: what a step publishes beside its work.
+	recent []event.Record
 	// pending is the background publication; at most one, so that the stream's order is kept.
 	pending bool
+	// cancel ends it.
+	cancel workflow.CancelFunc
 }
 
 // add takes in records of the stream, in order; those that it has seen are passed over.
 func (o *outbox) add(tail []event.Record) {
-	newest := o.confirmed
-	if n := len(o.unpublished); n > 0 {
-		newest = o.unpublished[n-1].Version
-	}
 	for _, record := range tail {
-		if record.Version > newest {
-			o.unpublished = append(o.unpublished, record)
-			newest = record.Version
+		if record.Version > o.newest {
+			o.recent, o.newest = append(o.recent, record), record.Version
 		}
+	}
+	o.trim()
+}
+
+// skip takes in that the stream has gone on to a version whose records are in the log only.
+func (o *outbox) skip(newest int64) {
+	if newest > o.newest {
+		o.recent, o.newest = nil, newest
 	}
 }
 
-// confirm forgets what the broker has confirmed.
+// confirm takes in up to which version the broker has confirmed.
 func (o *outbox) confirm(version int64) {
-	if version <= o.confirmed {
-		return
+	o.confirmed = max(o.confirmed, version)
+	o.trim()
+}
+
+// trim forgets what the broker has confirmed, and everything when it is too much to be kept.
+func (o *outbox) trim() {
+	n := 0
+	for n < len(o.recent) && o.recent[n].Version <= o.confirmed {
+		n++
 	}
-	o.confirmed = version
-	for n, record := range o.unpublished {
-		if record.Version > version {
-			o.unpublished = append([]event.Record(nil), o.unpublished[n:]...)
-			return
-		}
+	o.recent = append([]event.Record(nil), o.recent[n:]...)
+	if len(o.recent) > activities.MaxBesideRecords || activities.Size(o.recent) > activities.MaxBesideBytes {
+		o.recent = nil
 	}
-	o.unpublished = nil
+}
+
+// behind reports whether something is not known to be on the bus.
+func (o *outbox) behind() bool { return o.confirmed < o.newest }
+
+// beside are the records that a step publishes beside its work: all that are not published, or none.
+func (o *outbox) beside() []event.Record {
+	if o.pending || len(o.recent) == 0 || o.recent[0].Version != o.confirmed+1 {
+		return nil
+	}
+	return o.recent
 }
 
 // publishLater publishes what is left in the background: at once inside the workflow task when the broker is
 // there, else by a regular activity that is retried for as long as it takes.
 func (r *orderRun) publishLater() {
-	if r.outbox.pending || len(r.outbox.unpublished) == 0 {
+	if r.outbox.pending || !r.outbox.behind() {
 		return
 	}
+	ctx, cancel := workflow.WithCancel(r.ctx)
+	r.outbox.cancel = cancel
+	records := r.outbox.beside()
 	r.outbox.pending = true
-	workflow.Go(r.ctx, func(ctx workflow.Context) {
+	workflow.Go(ctx, func(ctx workflow.Context) {
 		defer func() { r.outbox.pending = false }()
-		for len(r.outbox.unpublished) > 0 {
-			if err := r.publish(ctx); err != nil {
+		for r.outbox.behind() && ctx.Err() == nil {
+			if err := r.publish(ctx, records); err != nil && ctx.Err() == nil {
 				// Not an outage, which the activity outlasts, but something that somebody has to mend.
 				r.log.Error("events cannot be published", "order_id", r.in.Order.ID, "error", err)
 				if workflow.Sleep(ctx, saga.SlowRetry) != nil {
 					return
 				}
 			}
+			records = nil
 		}
 	})
 }
 
-// publish publishes what is in the outbox now.
-func (r *orderRun) publish(ctx workflow.Context) error {
-	in := activities.PublishInput{Records: r.outbox.unpublished}
+// publish publishes what is in the outbox now; records are the same, when they are known.
+func (r *orderRun) publish(ctx workflow.Context, records []event.Record) error {
+	in := activities.PublishInput{
+		Stream: event.OrderStream(r.state.Order.ID), After: r.outbox.confirmed, Through: r.outbox.newest, Records: records, Pages: 1,
+	}
 	var result activities.PublishResult
 	local := workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
 		ScheduleToCloseTimeout: publishInline, RetryPolicy: saga.InlineRetry(), Summary: "publish",
 	})
 	err := workflow.ExecuteLocalActivity(local, activities.NamePublish, in).Get(local, &result)
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
+		in.Records, in.Pages = nil, 0
 		durable := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-			TaskQueue: QueueOrders, StartToCloseTimeout: saga.AttemptTimeout + time.Duration(len(in.Records))*time.Second,
+			TaskQueue: QueueOrders, StartToCloseTimeout: publishDurable, HeartbeatTimeout: publishHeartbeat,
 			RetryPolicy: saga.DurableRetry(), Summary: "publish when the broker is back",
 		})
 		err = workflow.ExecuteActivity(durable, activities.NamePublish, in).Get(durable, &result)
@@ -90,8 +117,11 @@ func (r *orderRun) publish(ctx workflow.Context) error {
 	return err
 }
 
-// flush publishes everything and waits for it.
-func (r *orderRun) flush() error {
-	r.publishLater()
-	return workflow.Await(r.ctx, func() bool { return !r.outbox.pending })
-}
+const (
+	// publishInline bounds the first attempt to publish what a run left behind.
+	publishInline = 2 * time.Second
+	// publishDurable bounds one attempt of the activity, which publishes page by page, and publishHeartbeat one page: a worker
+	// that dies is noticed after it. The publisher gives up sooner when the broker does not confirm.
+	publishDurable   = time.Hour
+	publishHeartbeat = time.Minute
+)

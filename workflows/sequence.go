@@ -90,15 +90,15 @@ const (
 	lookupDeadline = time.Minute
 	// captureLookupDeadline bounds how long it is asked on behalf of an operator, who waits for the verdict.
 	captureLookupDeadline = 5 * time.Second
-
-	// publishInline bounds the first attempt to publish what a run left behind.
-	publishInline = 2 * time.Second
 )
+
+// openTimeout bounds one attempt to read a stream, which may be long in logs of older versions.
+const openTimeout = time.Minute
 
 // The calls that a run makes besides its steps. They need nothing but our own stores.
 var (
 	callOpen = saga.Activity(activities.NameOpen, (*activities.Outcomes).Open, saga.Call[activities.OpenInput, activities.OpenResult]{
-		Queue: QueueOrders, Summary: "open the order's stream",
+		Queue: QueueOrders, Summary: "open the order's stream", Timeout: openTimeout,
 	})
 	callList = saga.Activity(activities.NameList, (*activities.Outcomes).List, saga.Call[activities.ListInput, activities.ListResult]{
 		Queue: QueueOrders, Summary: "list the order",

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/ordersaga/ordersaga/activities"
@@ -64,14 +65,22 @@ func TestASignalThatTheLogRefusesDoesNotKillTheSaga(t *testing.T) {
 	}
 }
 
-// A run that is to continue as new has an Update waiting for its verdict, which only the run can give.
-func TestAnUpdateAndContinueAsNewDoNotWaitForEachOther(t *testing.T) {
+// requireTryAgain requires that an Update was rejected in the way after which its client reads the log and repeats it.
+func requireTryAgain(t *testing.T, err error) {
+	t.Helper()
+	var failed *temporal.ApplicationError
+	require.ErrorAs(t, err, &failed)
+	require.Equal(t, workflows.TryAgain, failed.Type())
+}
+
+// An Update does not keep a run from continuing as new: it is answered, or sent again.
+func TestAnUpdateDoesNotHoldUpContinueAsNew(t *testing.T) {
 	w := newWorld(t)
 	answered := false
 	w.env.RegisterDelayedCallback(func() {
 		w.env.SetContinueAsNewSuggested(true)
 		w.env.UpdateWorkflow(workflows.UpdateCancel, "c1", &updateCallbacks{
-			reject:   func(err error) { t.Errorf("the Update is rejected: %v", err) },
+			reject:   func(err error) { requireTryAgain(t, err) },
 			complete: func(any, error) { answered = true },
 		}, order.Cancellation{ID: "c1"})
 	}, time.Hour)
@@ -79,8 +88,56 @@ func TestAnUpdateAndContinueAsNewDoNotWaitForEachOther(t *testing.T) {
 	var again *workflow.ContinueAsNewError
 	if !errors.As(err, &again) {
 		require.NoError(t, err)
+		require.True(t, answered)
 	}
-	require.True(t, answered)
+}
+
+// A run that is due rejects new Updates while its attempt goes on: they leave nothing in its history, and are sent again.
+func TestARunThatIsDueTakesNoUpdates(t *testing.T) {
+	w := newWorld(t)
+	w.gateway.down = map[string]int{"capture": forever}
+	rejected := 0
+	w.env.RegisterDelayedCallback(func() {
+		w.env.SetContinueAsNewSuggested(true)
+		w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: "h"})
+	}, 20*time.Second)
+	w.env.RegisterDelayedCallback(func() {
+		w.env.UpdateWorkflow(workflows.UpdateCancel, "c1", &updateCallbacks{
+			reject:   func(err error) { requireTryAgain(t, err); rejected++ },
+			complete: func(any, error) { t.Error("the Update is taken") },
+		}, order.Cancellation{ID: "c1"})
+	}, 30*time.Second)
+	var again *workflow.ContinueAsNewError
+	require.ErrorAs(t, w.start(tea(order.Immediate), w.gateway, w.bus), &again)
+	require.Equal(t, 1, rejected)
+}
+
+// The first refusal is the answer to all cancellations, whichever way they come.
+func TestOnlyTheFirstRefusalIsAnEvent(t *testing.T) {
+	w := newWorld(t)
+	w.shipment(time.Hour, workflows.ShipmentDispatched)
+	for n := range 100 {
+		w.env.RegisterDelayedCallback(func() {
+			id := fmt.Sprintf("c%d", n)
+			w.env.SignalWorkflow(workflows.SignalCancel, order.Cancellation{ID: id, Cause: id})
+			w.env.UpdateWorkflow(workflows.UpdateCancel, "u"+id, &updateCallbacks{
+				reject: func(err error) {
+					requireTryAgain(t, err)
+					require.True(t, w.record().AnswersCancellation())
+				},
+				complete: func(verdict any, err error) {
+					require.NoError(t, err)
+					require.False(t, verdict.(workflows.CancelVerdict).Accepted)
+				},
+			}, order.Cancellation{ID: "u" + id})
+		}, 2*time.Hour+time.Duration(n)*time.Second)
+	}
+	w.shipment(3*time.Hour, workflows.ShipmentDelivered)
+	require.Equal(t, order.StatusCompleted, w.run(tea(order.Shipment)).Status)
+	require.Equal(t, []string{
+		"order.accepted", "inventory.reserved", "payment.authorized", "order.confirmed", "order.shipped", "order.settling",
+		"payment.captured", "inventory.committed", "order.cancellation_refused", "order.delivered", "order.completed",
+	}, w.timeline())
 }
 
 // What has its answer is not handed on: senders may be many, and a run may wait for months.
@@ -100,7 +157,7 @@ func TestARunThatContinuesAsNewForgetsWhatItHasAnswered(t *testing.T) {
 	}, 3*time.Hour)
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(t, w.start(tea(order.Shipment), w.gateway, w.bus), &again)
-	require.Equal(t, []string{"c1"}, w.record().Refusals)
+	require.True(t, w.record().CancelRefused)
 	var next workflows.OrderInput
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
 	require.NotNil(t, next.Resume)
@@ -210,4 +267,63 @@ func TestARunDoesWhatTheOneBeforeWasTold(t *testing.T) {
 			require.NotContains(t, w.timeline(), "event.late")
 		})
 	}
+}
+
+// A sender that numbers its messages by order, or by nothing, uses one id for events that are not the same.
+func TestEventsOfOneSenderMayHaveTheSameID(t *testing.T) {
+	w := newWorld(t)
+	parcel := func(after time.Duration, kind workflows.ShipmentKind) {
+		w.env.RegisterDelayedCallback(func() {
+			w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
+				Kind: kind, ShipmentFact: order.ShipmentFact{ID: "7", Cause: "7", Carrier: "DHL"},
+			})
+		}, after)
+	}
+	parcel(time.Hour, workflows.ShipmentDispatched)
+	parcel(2*time.Hour, workflows.ShipmentDispatched)
+	parcel(3*time.Hour, workflows.ShipmentDelivered)
+	require.NoError(t, w.start(tea(order.Shipment), w.gateway, w.bus))
+	require.Equal(t, order.StatusCompleted, w.record().Status, "%v", w.timeline())
+	require.NotContains(t, w.late(), "event.late 7")
+}
+
+// The same identity with other content is another fact about the order: the second notification has the gateway asked again.
+func TestAFactWithOtherContentIsAFurtherFact(t *testing.T) {
+	for name, c := range map[string]struct {
+		second order.PaymentHint
+		asked  int64
+	}{
+		"the same content": {order.PaymentHint{ID: "7", Cause: "7", Code: "try_again"}, 0},
+		"other content":    {order.PaymentHint{ID: "7", Cause: "7", Code: "card_expired"}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.gateway.answer = payment.Pending
+			g := &countingGateway{gateway: w.gateway}
+			say := func(after time.Duration, h order.PaymentHint) {
+				w.env.RegisterDelayedCallback(func() { w.env.SignalWorkflow(workflows.SignalPayment, h) }, after)
+			}
+			say(time.Minute, order.PaymentHint{ID: "7", Cause: "7", Code: "try_again"})
+			// The gateway does not confirm it and is asked again, after pauses of many seconds by now.
+			var before, after int64
+			w.env.RegisterDelayedCallback(func() { before = g.told.Load() }, 110*time.Second)
+			say(111*time.Second, c.second)
+			w.env.RegisterDelayedCallback(func() { after = g.told.Load() }, 112*time.Second)
+			w.env.RegisterDelayedCallback(w.env.CancelWorkflow, 20*time.Minute)
+			require.NoError(t, w.start(tea(order.Immediate), g, w.bus))
+			require.Positive(t, before)
+			require.Equal(t, c.asked, after-before)
+		})
+	}
+}
+
+// countingGateway confirms no notification, and counts them.
+type countingGateway struct {
+	*gateway
+	told atomic.Int64
+}
+
+func (g *countingGateway) Settle(context.Context, payment.Payment, bool, string) error {
+	g.told.Add(1)
+	return nil
 }

@@ -8,21 +8,32 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/ordersaga/ordersaga/activities"
-	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// judgeLate writes a verdict on every event that came when the order had ended, until no other one has come meanwhile,
-// and has settled what follows from them.
-func (r *orderRun) judgeLate() error {
-	r.unanswered()
+// lateBatch is how many late events get their verdicts at once.
+const lateBatch = 50
+
+// maxCarried is how many late events a run that is due hands on to the next one.
+const maxCarried = 200
+
+// judgeLate writes a verdict on every event that came when the order had ended, until no other one has come meanwhile or the
+// run is due, and has settled what follows from them. First tells that the facts of the run are looked at, too.
+func (r *orderRun) judgeLate(first bool) error {
+	if first {
+		r.unanswered()
+	}
 	for r.TakeIn(); len(r.late) > 0 || r.unsettled; r.TakeIn() {
-		in := activities.LateInput{
-			OrderID: r.state.Order.ID, Status: r.state.Status, CorrelationID: r.state.CorrelationID, Events: r.late,
-			Handled: r.state.AtLarge, Unsettled: r.unsettled,
+		if r.drain.Due(r.ctx) && len(r.late) <= maxCarried && !r.unsettled {
+			return nil
 		}
-		r.late, r.unsettled = nil, false
+		batch := r.late[:min(len(r.late), lateBatch)]
+		in := activities.LateInput{
+			OrderID: r.state.Order.ID, Status: r.state.Status, CorrelationID: r.state.CorrelationID, Events: batch,
+			Handled: r.state.AtLarge, Unsettled: r.unsettled, Now: workflow.Now(r.ctx),
+		}
+		r.late, r.unsettled = r.late[len(batch):], false
 		result, err := saga.UntilDone(r.ctx, callLate, in, r.show)
 		if err == nil && result.Consequential {
 			err = r.settleLate()
@@ -34,11 +45,12 @@ func (r *orderRun) judgeLate() error {
 	return nil
 }
 
-// cameLate keeps an event for its verdict. What has caused one of the order's events came in time, and again, as it does
-// when a workflow is reset.
-func (r *orderRun) cameLate(id, cause, eventType string) {
-	if cause != "" && !r.caused[cause] {
-		r.late = append(r.late, activities.LateEvent{ID: id, EventID: cause, Type: eventType})
+// cameLate keeps the event that has brought a fact for its verdict. What has caused one of the order's events came in time,
+// and again, as it does when a workflow is reset.
+func (r *orderRun) cameLate(fact any) {
+	a := arrivalOf(r.in.Order.ID, fact)
+	if a.cause != "" && !Recorded(r.state, fact) {
+		r.late = append(r.late, activities.LateEvent{ID: a.id, EventID: a.cause, Type: a.eventType, Identity: a.identity})
 	}
 }
 
@@ -47,8 +59,8 @@ func (r *orderRun) cameLate(id, cause, eventType string) {
 // log knows more than the run.
 func (r *orderRun) unanswered() {
 	for _, c := range r.facts.Cancellations {
-		if !r.state.Cancelled() && !r.state.Refused(c.ID) {
-			r.cameLate(c.ID, c.Cause, event.OrderCancellationRequested)
+		if !r.state.Cancelled() && !r.state.CancelRefused {
+			r.cameLate(c)
 		}
 	}
 	r.paymentLate(r.unasked)
@@ -56,9 +68,9 @@ func (r *orderRun) unanswered() {
 	if r.state.Decision == order.Forward || r.state.AtLarge {
 		return
 	}
-	r.shipmentLate(event.ShipmentDispatched, r.facts.Dispatched)
-	r.shipmentLate(event.ShipmentDelivered, r.facts.Delivered)
-	r.shipmentLate(event.ShipmentLost, r.facts.Lost)
+	r.shipmentLate(ShipmentDispatched, r.facts.Dispatched)
+	r.shipmentLate(ShipmentDelivered, r.facts.Delivered)
+	r.shipmentLate(ShipmentLost, r.facts.Lost)
 }
 
 func (r *orderRun) paymentLate(h *order.PaymentHint) {
@@ -71,16 +83,12 @@ func (r *orderRun) paymentLate(h *order.PaymentHint) {
 		r.unsettled = r.unsettled || h.Succeeded
 		return
 	}
-	eventType := event.PaymentFailed
-	if h.Succeeded {
-		eventType = event.PaymentSucceeded
-	}
-	r.cameLate(h.ID, h.Cause, eventType)
+	r.cameLate(*h)
 }
 
-func (r *orderRun) shipmentLate(eventType string, f *order.ShipmentFact) {
+func (r *orderRun) shipmentLate(kind ShipmentKind, f *order.ShipmentFact) {
 	if f != nil {
-		r.cameLate(f.ID, f.Cause, eventType)
+		r.cameLate(ShipmentSignal{Kind: kind, ShipmentFact: *f})
 	}
 }
 

@@ -34,8 +34,12 @@ type world struct {
 	list    *list
 	desk    *lateDesk
 	timing  order.Timing
+	// skew is by how much the workers' clocks differ from the workflow's.
+	skew time.Duration
 	// inlinePayment tells that the gateway is fast.
 	inlinePayment bool
+	// callerID tells that the order's id was chosen by somebody else.
+	callerID bool
 	// resume is what an earlier run hands on.
 	resume *workflows.Resume
 }
@@ -56,7 +60,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) run(o order.Order, before ...func()) workflows.OrderResult {
 	w.t.Helper()
 	recorder := &activities.Recorder{
-		Log: w.log, Publisher: w.bus, ReadModel: w.list, Clock: w.env.Now, Logger: slog.New(slog.DiscardHandler),
+		Log: w.log, Publisher: w.bus, ReadModel: w.list, Clock: w.clock, Logger: slog.New(slog.DiscardHandler),
 	}
 	workers.RegisterWorkflows(w.env)
 	workers.RegisterActivities(w.env,
@@ -67,7 +71,7 @@ func (w *world) run(o order.Order, before ...func()) workflows.OrderResult {
 	for _, mock := range before {
 		mock()
 	}
-	w.env.ExecuteWorkflow(workflows.NameOrder, workflows.OrderInput{Order: o, CorrelationID: "corr", CausationID: "cause", Resume: w.resume})
+	w.env.ExecuteWorkflow(workflows.NameOrder, workflows.OrderInput{Order: o, CorrelationID: "corr", CausationID: "cause", CallerID: w.callerID, Resume: w.resume})
 	require.True(w.t, w.env.IsWorkflowCompleted())
 	require.NoError(w.t, w.env.GetWorkflowError())
 	var result workflows.OrderResult
@@ -75,9 +79,12 @@ func (w *world) run(o order.Order, before ...func()) workflows.OrderResult {
 	return result
 }
 
+// clock is what the workers take for the time.
+func (w *world) clock() time.Time { return w.env.Now().Add(w.skew) }
+
 // lateMoney are the activities of the late saga.
 func (w *world) lateMoney(g payment.Gateway) *activities.LateMoney {
-	return &activities.LateMoney{Log: w.log, Gateway: g, Desk: w.desk, Patience: w.timing.Attention, Clock: w.env.Now}
+	return &activities.LateMoney{Log: w.log, Gateway: g, Desk: w.desk, Patience: w.timing.Attention, Clock: w.clock}
 }
 
 // timeline lists the types of the order's events.
@@ -128,6 +135,9 @@ type stock struct {
 	do    order.Effect
 	end   string
 	calls []string
+	// short reports whether other orders hold the stock for now; requests are what was asked for.
+	short    func(order.ReserveRequest) bool
+	requests []order.ReserveRequest
 }
 
 func (s *stock) call(name string) error {
@@ -148,11 +158,15 @@ func (s *stock) mend() {
 	s.fail = nil
 }
 
-func (s *stock) Reserve(context.Context, string, string, int64) (order.Reservation, error) {
+func (s *stock) Acquire(_ context.Context, r order.ReserveRequest) ([]order.Reservation, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.call("reserve"); err != nil {
-		return order.Reservation{}, err
+		return nil, err
+	}
+	s.requests = append(s.requests, r)
+	if s.do == "" && s.end == "" && s.short != nil && s.short(r) {
+		return []order.Reservation{{Effect: order.Short}}, nil
 	}
 	if s.do == "" {
 		s.do = order.Done
@@ -161,9 +175,9 @@ func (s *stock) Reserve(context.Context, string, string, int64) (order.Reservati
 		}
 	}
 	if s.end == "released" {
-		return order.Reservation{Effect: order.Undone}, nil
+		return []order.Reservation{{Effect: order.Undone}}, nil
 	}
-	return order.Reservation{Effect: s.do, Reason: s.refuse}, nil
+	return []order.Reservation{{Effect: s.do, Reason: s.refuse}}, nil
 }
 
 func (s *stock) Lookup(context.Context, string, string) (order.Reservation, error) {

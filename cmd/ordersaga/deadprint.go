@@ -39,6 +39,7 @@ type letterLine struct {
 	FirstSeen        time.Time         `json:"firstSeen,omitzero"`
 	FailedAt         time.Time         `json:"failedAt"`
 	KeptAt           time.Time         `json:"keptAt"`
+	KeptUntil        time.Time         `json:"keptUntil,omitzero"`
 }
 
 // letterDetail is everything about a dead letter, for programs.
@@ -57,7 +58,7 @@ func letterLineOf(l deadletter.Summary) letterLine {
 		ID: l.ID, Status: l.Status, Reason: l.Reason, Detail: l.Detail, Type: l.Type, EventID: l.EventID, Subject: l.Subject,
 		OriginExchange: l.Message.Exchange, OriginRoutingKey: l.Message.RoutingKey, Queue: l.Queue, Attempts: l.Attempts, Parked: l.Parked,
 		ReplayOf: l.ReplayOf, Replays: l.Replays, PayloadHash: l.PayloadHash, Size: l.Size, FirstSeen: l.FirstSeen,
-		FailedAt: l.FailedAt, KeptAt: l.KeptAt,
+		FailedAt: l.FailedAt, KeptAt: l.KeptAt, KeptUntil: l.KeptUntil(),
 	}
 }
 
@@ -140,6 +141,9 @@ func printLetter(w io.Writer, d deadletter.Detail, run deadletter.DryRun) error 
 		row("first seen", "%s", d.FirstSeen.Format(time.RFC3339))
 	}
 	row("failed", "%s", d.FailedAt.Format(time.RFC3339))
+	if until := d.KeptUntil(); !until.IsZero() {
+		row("kept until", "%s", until.Format(time.RFC3339))
+	}
 	if d.ReplayOf != "" {
 		row("replay of", "%s; replayed %d times before it died", d.ReplayOf, d.Replays)
 	}

@@ -81,6 +81,9 @@ func brokerCheck(name string, c supervised) api.Check {
 	if at := s.LastErrorAt.UTC(); !at.IsZero() {
 		shown.LastErrorAt = &at
 	}
+	for _, d := range s.Deviations {
+		shown.Deviations = append(shown.Deviations, api.Deviation(d))
+	}
 	return api.Check{Name: name, Err: c.Ready(), Connection: shown}
 }
 

@@ -85,7 +85,7 @@ func (s *service) startAnnouncer(announce func(context.Context, wire.Message) er
 	cfg := s.broker()
 	cfg.Topology.Subscriptions = []broker.Subscription{{Name: notificationQueue, Keys: notice.EventTypes()}}
 	s.announcer, err = broker.NewConsumer(broker.ConsumerConfig{
-		Config: cfg, Subscription: notificationQueue, Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch,
+		Config: cfg, Subscription: notificationQueue, Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, Probe: s.probe,
 		Handler: func(ctx context.Context, d broker.Delivery) error { return announce(ctx, d.Message) },
 	})
 	if err == nil {

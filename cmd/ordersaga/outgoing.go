@@ -101,7 +101,8 @@ func (in publishInput) one(ctx context.Context, raw json.RawMessage) (outgoing, 
 func (in publishInput) event(raw json.RawMessage) (event.Event, error) {
 	e := event.Event{Type: in.typ, Data: raw}
 	if isEvent(raw) {
-		read, err := wire.Decode(wire.Message{RoutingKey: in.typ, Body: raw})
+		const none = "none" // what an event without an id is read with
+		read, err := wire.Decode(wire.Message{RoutingKey: in.typ, Body: raw, MessageID: none})
 		if err != nil {
 			return e, err
 		}
@@ -109,8 +110,8 @@ func (in publishInput) event(raw json.RawMessage) (event.Event, error) {
 			return e, fmt.Errorf("it is of type %s, not %s", read.Type, in.typ)
 		}
 		e = read
-		if e.ID == event.DerivedID(e.Type, string(raw)) {
-			e.ID = "" // it has none
+		if e.ID == none {
+			e.ID = ""
 		}
 	}
 	if e.Type == "" {

@@ -48,7 +48,8 @@ type service struct {
 	busMetrics *broker.Metrics
 	sagas      *sagaclient.Client
 
-	workers *workers.Workers
+	attributes *attributeRegistration
+	workers    *workers.Workers
 	// giveUpSchedule ends the attempts to schedule the check; nil when there are none.
 	giveUpSchedule func()
 
@@ -66,7 +67,7 @@ type service struct {
 	fatal chan error
 }
 
-// publisherGrace is how long the publisher may wait for confirms when the process stops.
+// publisherGrace is how long the publisher of a command may wait for confirms when the command ends.
 const publisherGrace = 5 * time.Second
 
 // localPoll is how soon a stream is looked at for what other processes append, where most of it is appended in this one.
@@ -121,7 +122,7 @@ func (s *service) connect(ctx context.Context) (err error) {
 	if s.roles.worker {
 		poll = localPoll
 	}
-	if s.stores, err = openStoresPolling(ctx, s.cfg, poll, s.logger); err != nil {
+	if s.stores, err = openStoresPolling(ctx, s.cfg, poll, true, s.logger); err != nil {
 		return err
 	}
 	if s.gateway, err = newGateway(s.cfg, s.stores); err != nil {
@@ -130,8 +131,15 @@ func (s *service) connect(ctx context.Context) (err error) {
 	if err = s.connectTemporal(ctx); err != nil {
 		return err
 	}
+	refusals := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "ordersaga_cancellations_refused_total",
+		Help: "Cancellations that were refused without an event of their own: an earlier refusal, or the end of the order, is the answer.",
+	})
+	if err := s.registry.Register(refusals); err != nil {
+		return fmt.Errorf("register metrics of cancellations: %w", err)
+	}
 	s.sagas = sagaclient.New(sagaclient.Config{
-		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Eager: s.roles.worker && s.roles.api,
+		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Eager: s.roles.worker && s.roles.api, OnRefusal: refusals.Inc,
 	})
 	if s.busMetrics, err = broker.NewMetrics(s.registry); err != nil {
 		return err
@@ -159,15 +167,22 @@ func (s *service) connectTemporal(ctx context.Context) error {
 	if s.temporal, err = client.NewLazyClient(options); err != nil {
 		return fmt.Errorf("temporal client: %w", err)
 	}
-	return await(ctx, s.logger, "temporal", s.cfg.TemporalAddress, func(ctx context.Context) error {
+	err = await(ctx, s.logger, "temporal", s.cfg.TemporalAddress, func(ctx context.Context) error {
 		_, err := s.temporal.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{
 			Namespace: s.cfg.TemporalNamespace,
 		})
 		if err != nil {
 			return fmt.Errorf("namespace %s: %w", s.cfg.TemporalNamespace, err)
 		}
-		return workers.RegisterSearchAttributes(ctx, s.temporal, s.cfg.TemporalNamespace)
+		return nil
 	})
+	if err != nil {
+		return err
+	}
+	s.attributes = &attributeRegistration{
+		temporal: s.temporal, namespace: s.cfg.TemporalNamespace, where: s.cfg.TemporalAddress, logger: s.logger, patience: attributesPatience,
+	}
+	return s.attributes.run(ctx)
 }
 
 // newGateway makes the payment gateway that the settings name.
@@ -224,7 +239,7 @@ func (s *service) startWorkers(ctx context.Context) (err error) {
 		ReadModel: projection{s.stores.orders}, Clock: time.Now, Logger: s.logger,
 	}
 	of := workers.Config{
-		Client: s.temporal, Queues: s.cfg.WorkerQueues, Grace: s.cfg.ShutdownGrace, Concurrency: s.cfg.WorkerConcurrency, Cache: s.cfg.WorkerCache,
+		Client: s.temporal, Queues: s.cfg.WorkerQueues, Grace: workerGrace(s.cfg.ShutdownGrace), Concurrency: s.cfg.WorkerConcurrency, Cache: s.cfg.WorkerCache,
 		OnFatal: func(err error) {
 			select {
 			case s.fatal <- err:
@@ -302,8 +317,9 @@ func (s *service) startConsumer(ctx context.Context) (err error) {
 		return router.Handle(trace.With(ctx, parent), e)
 	}
 	s.consumer, err = broker.NewConsumer(broker.ConsumerConfig{
-		Config: s.broker(), Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, ParkMax: s.cfg.SignalParkMax,
+		Config: s.broker(), Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, ParkMax: s.cfg.SignalParkMax, Probe: s.probe,
 		Handler: func(ctx context.Context, d broker.Delivery) error { return handle(ctx, d.Message) },
+		Reply:   wire.NestReply,
 	})
 	if err != nil {
 		return err
@@ -324,54 +340,10 @@ func (s *service) startConsumer(ctx context.Context) (err error) {
 	return s.consumer.WaitReady(ctx)
 }
 
-// close drains and ends everything, in the order of dependence: first what lets work in.
-func (s *service) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownGrace)
-	defer cancel()
-	var failed []error
-	if s.api != nil {
-		s.api.Drain()
-	}
-	if s.http != nil {
-		failed = append(failed, s.http.shutdown(ctx))
-	}
-	if s.ends != nil {
-		s.ends.stop()
-	}
-	if s.consumer != nil {
-		failed = append(failed, s.consumer.Stop(ctx))
-	}
-	if s.keeper != nil {
-		failed = append(failed, s.keeper.Stop(ctx))
-	}
-	if s.announcer != nil {
-		failed = append(failed, s.announcer.Stop(ctx))
-	}
-	if s.giveUpSchedule != nil {
-		s.giveUpSchedule()
-	}
-	if s.workers != nil {
-		s.workers.Stop()
-	}
-	if s.publisher != nil {
-		// Whatever the others took: what is on its way to the broker gets its own time.
-		last, cancel := context.WithTimeout(context.Background(), publisherGrace)
-		failed = append(failed, s.publisher.Stop(last))
-		cancel()
-	}
-	if s.temporal != nil {
-		s.temporal.Close()
-	}
-	if s.stores != nil {
-		s.stores.close(ctx)
-	}
-	if s.debug != nil {
-		failed = append(failed, s.debug.Close())
-	}
-	if err := errors.Join(failed...); err != nil {
-		s.logger.LogAttrs(ctx, slog.LevelWarn, "not everything drained in time", slog.Any("error", err))
-	}
-	s.logger.LogAttrs(ctx, slog.LevelInfo, "ended")
+// probe reports whether everything answers that the handlers of messages depend on.
+func (s *service) probe(ctx context.Context) error {
+	_, err := s.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
+	return errors.Join(err, s.stores.ping(ctx))
 }
 
 // checks looks at every dependency, for /readyz.

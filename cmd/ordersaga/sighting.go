@@ -145,7 +145,7 @@ func colourOf(name string) string {
 	switch name {
 	case event.OrderRejected, event.OrderFailed, event.InventoryRejected, event.PaymentDeclined, event.PaymentCaptureRefused, event.OrderNeedsAttention:
 		return "\x1b[31m"
-	case event.OrderCompensating, event.OrderCancelled, event.OrderFulfillmentWithdrawn, event.PaymentVoided, event.InventoryReleased:
+	case event.OrderCompensating, event.OrderCancelled, event.OrderFulfillmentWithdrawn, event.PaymentVoided, event.PaymentRefunded, event.InventoryReleased:
 		return "\x1b[33m"
 	}
 	return ""

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -41,15 +40,20 @@ type stores struct {
 	letters *mongoletters.Store
 	// keys are the customers'.
 	keys *mongokeys.Keys
+	// indexes has the indexes created.
+	indexes *indexBuilder
 }
 
-// openStores connects and makes collections and indexes ready; it waits for the server.
+// openStores connects, waits for the server, and for the indexes that nothing can be written without. It is for commands: they
+// leave other indexes to the service.
 func openStores(ctx context.Context, c config.Config, logger *slog.Logger) (*stores, error) {
-	return openStoresPolling(ctx, c, 0, logger)
+	return openStoresPolling(ctx, c, 0, false, logger)
 }
 
-// openStoresPolling is openStores with a log that looks every so often for what other processes append; 0 is the default.
-func openStoresPolling(ctx context.Context, c config.Config, poll time.Duration, logger *slog.Logger) (*stores, error) {
+// openStoresPolling is openStores with a log that looks every so often for what other processes append; 0 is the default. With
+// indexes it has those created that are missing, while the process runs.
+func openStoresPolling(ctx context.Context, c config.Config, poll time.Duration, indexes bool, logger *slog.Logger) (*stores, error) {
+	where := hostOf(c.MongoDBURI.Reveal())
 	// More at once would not be quicker, and would let an overload reach the server; the URI may say otherwise.
 	client, err := mongo.Connect(options.Client().SetMaxPoolSize(32).ApplyURI(c.MongoDBURI.Reveal()).
 		SetAppName("ordersaga").SetMonitor(slowCommands(logger)).SetServerSelectionTimeout(3 * time.Second).SetConnectTimeout(5 * time.Second))
@@ -57,7 +61,7 @@ func openStoresPolling(ctx context.Context, c config.Config, poll time.Duration,
 		return nil, err
 	}
 	db := client.Database(c.MongoDBDatabase)
-	s := &stores{client: client, letters: mongoletters.New(db), keys: mongokeys.New(db)}
+	s := &stores{client: client, letters: mongoletters.New(db), keys: mongokeys.New(db), indexes: newIndexBuilder(logger, where)}
 	if s.raw, err = mongolog.New(mongolog.Config{Database: db, Logger: logger}); err != nil {
 		return nil, err
 	}
@@ -73,9 +77,22 @@ func openStoresPolling(ctx context.Context, c config.Config, poll time.Duration,
 	if s.ledger, err = inventory.New(inventory.Config{Log: s.log, Registry: mongoregistry.New(db), Logger: logger}); err != nil {
 		return nil, err
 	}
-	return s, await(ctx, logger, "mongodb", hostOf(c.MongoDBURI.Reveal()), func(ctx context.Context) error {
-		return errors.Join(s.raw.Setup(ctx), s.orders.Setup(ctx), s.late.Setup(ctx), s.letters.Setup(ctx))
+	var wanted []mongolog.Index
+	err = await(ctx, logger, "mongodb", where, func(ctx context.Context) error {
+		wanted = nil
+		for _, indexes := range []func(context.Context) ([]mongolog.Index, error){s.raw.Indexes, s.orders.Indexes, s.late.Indexes, s.letters.Indexes} {
+			of, err := indexes(ctx)
+			if err != nil {
+				return err
+			}
+			wanted = append(wanted, of...)
+		}
+		return s.ping(ctx)
 	})
+	if err == nil {
+		err = s.indexes.prepare(ctx, wanted, indexes)
+	}
+	return s, err
 }
 
 // ping asks whether the primary answers.
@@ -84,6 +101,7 @@ func (s *stores) ping(ctx context.Context) error {
 }
 
 func (s *stores) close(ctx context.Context) {
+	s.indexes.close()
 	s.ledger.Close()
 	_ = s.client.Disconnect(ctx)
 }

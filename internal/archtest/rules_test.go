@@ -42,7 +42,7 @@ var rules = []rule{
 	mayImport{
 		from: "activities",
 		local: []string{
-			"internal/order", "internal/late", "internal/event", "internal/fault", "internal/payment",
+			"internal/order", "internal/late", "internal/event", "internal/fault", "internal/payment", "internal/refunds",
 			"internal/customer", "internal/notice", "internal/notify", "internal/sealed",
 		},
 		outside: []string{"go.temporal.io", "golang.org/x/sync"},
@@ -54,7 +54,7 @@ var rules = []rule{
 		from: "internal/reconcile", exactly: true,
 		local: []string{
 			"internal/order", "internal/late", "internal/deadletter", "internal/event", "internal/eventlog", "internal/fault", "internal/payment",
-			"internal/customer", "internal/notice",
+			"internal/customer", "internal/notice", "internal/refunds",
 		},
 		outside: []string{"golang.org/x/sync"},
 	},
@@ -66,6 +66,9 @@ var rules = []rule{
 	mayImport{from: "internal/order", local: []string{"internal/event", "internal/fault"}, outside: []string{}},
 	mayImport{
 		from: "internal/late", local: []string{"internal/order", "internal/event", "internal/fault"}, outside: []string{},
+	},
+	mayImport{
+		from: "internal/refunds", exactly: true, local: []string{"internal/event", "internal/fault"}, outside: []string{},
 	},
 	mayImport{
 		from: "internal/deadletter", exactly: true, local: []string{"internal/event", "internal/event/wire", "internal/fault"},

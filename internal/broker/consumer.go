@@ -22,6 +22,8 @@ type Delivery struct {
 	Attempts int
 	// Parked counts how often the message waited for its order.
 	Parked int
+	// Early counts how often the message was returned from a wait queue before its time.
+	Early int
 	// FirstSeen is when the message was delivered for the first time.
 	FirstSeen time.Time
 	// Session numbers the connection that it came over, from 1.
@@ -55,15 +57,27 @@ type ConsumerConfig struct {
 	// HandlerTimeout bounds one call of the handler. The broker gives up after 30 minutes. Default 30 s.
 	HandlerTimeout time.Duration
 	// MaxAttempts is how often a message is handled before it goes to the dead letters. Default 12: with the
-	// default delays that is three quarters of an hour.
+	// default delays that is three quarters of an hour. The first 20 attempts that a message got before its time do not count.
 	MaxAttempts int
 	// ParkMax is how long after it was first seen a message waits for its order to appear. Default 5 min.
 	ParkMax time.Duration
+	// Probe reports whether what the handler depends on answers. With it, messages that wait because something was down are
+	// handled again soon after it answers, instead of when their delay is over. It is called while messages have failed,
+	// every ProbeEvery, with a context that ends after ProbeTimeout. Optional.
+	Probe func(context.Context) error
+	// ProbeEvery is the pause between two probes. Default 1 s.
+	ProbeEvery time.Duration
+	// ProbeTimeout bounds one probe. Default 5 s.
+	ProbeTimeout time.Duration
 	// SettleTimeout bounds putting a message into another queue, reconnecting included. Default 30 s.
 	SettleTimeout time.Duration
 	// RequeueDelay is the pause before a message goes back to its queue because it could not be put into another
 	// one. Default 1 s.
 	RequeueDelay time.Duration
+	// Reply returns the answer to a message that is done with, for its sender in ReplyTo; ok is false when he does not wait for
+	// one. err is the handler's, nil when the message was handled. It must not block. Optional. A reply is sent once the message
+	// is acknowledged, and is lost when it cannot be sent at once.
+	Reply func(m wire.Message, err error) (answer wire.Message, ok bool)
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
@@ -75,6 +89,8 @@ func (c ConsumerConfig) withDefaults() ConsumerConfig {
 	setDefault(&c.HandlerTimeout, 30*time.Second)
 	setDefault(&c.MaxAttempts, 12)
 	setDefault(&c.ParkMax, 5*time.Minute)
+	setDefault(&c.ProbeEvery, time.Second)
+	setDefault(&c.ProbeTimeout, 5*time.Second)
 	setDefault(&c.SettleTimeout, 30*time.Second)
 	setDefault(&c.RequeueDelay, time.Second)
 	if c.Now == nil {
@@ -102,7 +118,7 @@ func (c ConsumerConfig) Validate() error {
 	if c.MaxAttempts < 1 {
 		fields = append(fields, fault.Fieldf("/maxAttempts", "must be at least 1"))
 	}
-	if min(c.HandlerTimeout, c.ParkMax, c.SettleTimeout, c.RequeueDelay) < 0 {
+	if min(c.ProbeEvery, c.ProbeTimeout, c.HandlerTimeout, c.ParkMax, c.SettleTimeout, c.RequeueDelay) < 0 {
 		fields = append(fields, fault.Fieldf("/handlerTimeout", "no time may be below 0"))
 	}
 	return fault.NewInvalid("consumer configuration", fields)
@@ -122,6 +138,13 @@ type Consumer struct {
 	handling sync.WaitGroup
 	running  atomic.Int64 // what handling holds
 	handlers sync.WaitGroup
+	// conn is the current session's connection, nil between sessions.
+	conn atomic.Pointer[amqp.Connection]
+	// recovery is nil without a probe. It runs until stopping ends.
+	recovery   *recovery
+	recovering sync.WaitGroup
+	stopping   context.Context
+	quit       context.CancelFunc
 	// lifetime is the context of every handler; it ends when a drain takes too long.
 	lifetime context.Context
 	cut      context.CancelFunc
@@ -132,6 +155,8 @@ type Consumer struct {
 	late    atomic.Bool // the drain had to be cut short
 	stats   counters
 	stopped chan struct{}
+	// replies is nil without ConsumerConfig.Reply, and before the start.
+	replies *replies
 }
 
 // item is a delivery with what is needed to settle it.
@@ -160,17 +185,30 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	c.link = newLink(cfg.Config, role)
 	c.link.serve = c.serve
 	c.lifetime, c.cut = context.WithCancel(context.Background())
+	c.stopping, c.quit = context.WithCancel(context.Background())
+	if delays := c.policy.delays; cfg.Probe != nil && !cfg.Dead && len(delays) > 1 {
+		c.recovery = &recovery{
+			probe: cfg.Probe, limit: cfg.ProbeTimeout, every: cfg.ProbeEvery, least: delays[0], most: delays[len(delays)-1],
+			returnWaiting: c.returnWaiting, log: c.link.log, failed: make(chan struct{}, 1),
+		}
+	}
 	return c, nil
 }
 
 // Start begins to connect and to consume, and returns at once.
 func (c *Consumer) Start() {
 	c.start.Do(func() {
+		if c.cfg.Reply != nil {
+			c.replies = startReplies(c.lifetime, c.cfg.Config)
+		}
 		for range c.cfg.Handlers {
 			c.handlers.Add(1)
 			go c.handle()
 		}
 		c.link.run()
+		if c.recovery != nil {
+			c.recovering.Go(func() { c.recovery.run(c.stopping) })
+		}
 	})
 }
 
@@ -182,10 +220,16 @@ func (c *Consumer) Stop(ctx context.Context) error {
 	c.stop.Do(func() {
 		c.start.Do(func() {}) // it will never start now
 		c.drain = ctx
+		c.quit()
 		c.link.stop()
+		c.recovering.Wait() // its channel is gone with the connection
 		c.awaitHandlers()
 		close(c.work)
 		c.handlers.Wait()
+		if c.replies != nil {
+			defer context.AfterFunc(ctx, c.cut)()
+			c.replies.stop()
+		}
 		c.cut()
 		if c.late.Load() {
 			err = ctx.Err()

@@ -421,3 +421,36 @@ func TestAConsumerSurvivesTheLossOfItsQueue(t *testing.T) {
 	}, brokertest.Patience, 50*time.Millisecond, "it is declared again with the next session")
 	require.Greater(t, receive(t, got).Session, uint64(1))
 }
+
+// The broker cancels the consumer while every handler is busy: the session ends all the same, and what comes next is handled.
+func TestACancelledConsumerIsNoticedWhileHandlersAreBusy(t *testing.T) {
+	url := testenv.AMQP(t)
+	entered, release := make(chan string, 4), make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(release) })
+	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		c.Prefetch, c.Handlers = 4, 1
+		c.Handler = func(ctx context.Context, d broker.Delivery) error {
+			err := hand(ctx, entered, d.Message.MessageID)
+			<-release
+			return err
+		}
+	})
+	t.Cleanup(letGo) // or a test that fails would not end
+	for _, id := range []string{"o-1", "o-2"} {
+		brokertest.Send(t, url, b.topology.Exchange, "order.created", order(id))
+	}
+	require.Equal(t, "o-1", receive(t, entered))
+	require.Eventually(t, func() bool { return brokertest.Depth(t, url, b.topology.Inbox()) == 0 }, brokertest.Patience, 10*time.Millisecond)
+	brokertest.Exec(t, url, func(ch *amqp.Channel) {
+		_, err := ch.QueueDelete(b.topology.Inbox(), false, false, false)
+		require.NoError(t, err)
+	})
+	require.Eventually(t, func() bool {
+		s := b.consumer.Status()
+		return s.State == broker.StateConnected && s.Session > 1
+	}, brokertest.Patience, 5*time.Millisecond, "%v", testenv.Lately(func() any { return b.consumer.Status() }))
+	letGo()
+	b.stats(t, func(s broker.ConsumerStats) bool { return s.Stale >= 1 })
+	brokertest.Send(t, url, b.topology.Exchange, "order.created", order("o-3"))
+	b.stats(t, func(s broker.ConsumerStats) bool { return s.Acknowledged >= 1 })
+}

@@ -55,20 +55,28 @@ func (p policy) decide(d Delivery, err error, now time.Time) verdict {
 			v.action = bury
 			return v
 		}
-		v.action, v.delay = wait, p.delayWithin(d.Parked, left)
+		v.action, v.delay = wait, p.delayWithin(scheduled(d.Parked, d.Early), left)
 	case fault.Redeliver:
 		v.attempts++
-		if v.attempts >= p.maxAttempts {
+		waits := scheduled(d.Attempts, d.Early)
+		if waits+1 >= p.maxAttempts {
 			v.action = bury
 			return v
 		}
-		v.action, v.delay = wait, p.delay(d.Attempts)
+		v.action, v.delay = wait, p.delay(waits)
 	default:
 		v.attempts++
 		v.action = bury
 	}
 	return v
 }
+
+// maxEarly is how many attempts before their time are free. Without a limit a message that always fails, on a system that always
+// comes and goes, would never be a dead letter.
+const maxEarly = 20
+
+// scheduled returns how many of so many attempts came in their time.
+func scheduled(attempts, early int) int { return max(0, attempts-min(early, maxEarly)) }
 
 // delay returns the delay after so many earlier waits.
 func (p policy) delay(waits int) time.Duration { return p.delays[min(waits, len(p.delays)-1)] }

@@ -24,6 +24,9 @@
 // Failure: a message is acknowledged only when its handler is done with it, or when a copy of it is confirmed in
 // a wait queue or in the dead letter queue. What an error means is decided by the table of internal/fault alone.
 //
+// Recovery: messages that wait because a dependency was down return to their queue soon after it answers, see
+// ConsumerConfig.Probe.
+//
 // What can be seen: Status says where a connection stands, since when, and why the last session ended; Metrics counts.
 // Neither has anything of a message's content, or credentials.
 //

@@ -17,6 +17,9 @@ const (
 	HeaderAttempts = headerPrefix + "attempts"
 	// HeaderParked counts how often the message was parked because its order was not known.
 	HeaderParked = headerPrefix + "parked"
+	// HeaderEarly counts how often the message was returned from a wait queue before its time, because what it waited for
+	// answered again.
+	HeaderEarly = headerPrefix + "early"
 	// HeaderFirstSeen is when the message was handled for the first time.
 	HeaderFirstSeen = headerPrefix + "first-seen"
 	// HeaderOriginExchange and HeaderOriginRoutingKey say how the message first came: on its way through a wait
@@ -25,6 +28,8 @@ const (
 	HeaderOriginRoutingKey = headerPrefix + "origin-routing-key"
 	// HeaderQueue is the queue that the message was handled from: that is where it is to be sent when it is replayed.
 	HeaderQueue = headerPrefix + "queue"
+	// HeaderReplyTo is where the sender of a message that waits is to be sent a reply.
+	HeaderReplyTo = headerPrefix + "reply-to"
 	// HeaderReason is the fault code of a dead letter.
 	HeaderReason = headerPrefix + "reason"
 	// HeaderDetail says more, in words that are safe to show, with JSON pointers.
@@ -175,6 +180,9 @@ func marked(d Delivery, attempts, parked int) wire.Message {
 	}
 	if replays := count(d.Message, HeaderReplays); replays > 0 {
 		m.Headers[HeaderReplays] = int64(replays)
+	}
+	if d.Early > 0 {
+		m.Headers[HeaderEarly] = int64(d.Early)
 	}
 	return withHeaders(m, map[string]any{
 		HeaderAttempts: int64(attempts), HeaderParked: int64(parked), HeaderFirstSeen: stamp(d.FirstSeen),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -123,16 +124,36 @@ func (l *link) hold(session uint64) error {
 	return err
 }
 
-// declare declares the topology on a channel of its own: a refusal closes the channel.
+// declare declares the topology, and keeps what exists otherwise.
 func (l *link) declare(conn *amqp.Connection) error {
-	ch, err := conn.Channel()
-	if err != nil {
-		return fault.Wrap(err, fault.Unavailable, "open channel")
+	deviations, err := l.cfg.Topology.Declare(conn)
+	l.mu.Lock()
+	known := l.status.Deviations
+	if err == nil || len(deviations) > 0 {
+		l.status.Deviations = deviations
 	}
-	if err := l.cfg.Topology.Declare(ch); err != nil {
+	l.cfg.Metrics.deviations.WithLabelValues(l.role).Set(float64(len(l.status.Deviations)))
+	l.mu.Unlock()
+	if slices.EqualFunc(known, deviations, Deviation.equal) {
 		return err
 	}
-	return fault.Wrap(ch.Close(), fault.Unavailable, "close channel")
+	for _, d := range deviations {
+		l.log.LogAttrs(l.ctx, slog.LevelWarn, "exists otherwise than declared", slog.String("kind", d.Kind), slog.String("name", d.Name),
+			slog.Any("differences", d.Differences), slog.String("unsafe", d.Unsafe), slog.String("remedy", d.Remedy))
+	}
+	return err
+}
+
+// unsafe returns why nothing is to be put into a queue; nil when it can be.
+func (l *link) unsafe(queue string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, d := range l.status.Deviations {
+		if d.Kind == kindQueue && d.Name == queue && d.Unsafe != "" {
+			return unusable(d)
+		}
+	}
+	return nil
 }
 
 // up tells that the session works.

@@ -23,7 +23,7 @@ const (
 func FromDelivery(d *amqp.Delivery) wire.Message {
 	return wire.Message{
 		ContentType: d.ContentType, ContentEncoding: d.ContentEncoding, MessageID: d.MessageId, CorrelationID: d.CorrelationId,
-		Type: d.Type, AppID: d.AppId, Timestamp: d.Timestamp, Headers: plainTable(d.Headers),
+		ReplyTo: d.ReplyTo, Type: d.Type, AppID: d.AppId, Timestamp: d.Timestamp, Headers: plainTable(d.Headers),
 		RoutingKey: d.RoutingKey, Exchange: d.Exchange, Redelivered: d.Redelivered, Body: d.Body,
 	}
 }

@@ -12,6 +12,7 @@ import (
 // package. Nothing that comes with a message is ever a label.
 type Metrics struct {
 	connected, blocked, session *prometheus.GaugeVec
+	deviations                  *prometheus.GaugeVec
 	sessions, lost              *prometheus.CounterVec
 
 	published, confirmed, unconfirmed, returned *prometheus.CounterVec
@@ -35,6 +36,7 @@ const (
 	outcomeRedelivered  = "redelivered"
 	outcomeParked       = "parked"
 	outcomeDeadLettered = "dead_lettered"
+	outcomeReturned     = "returned"
 	outcomeRequeued     = "requeued"
 	outcomeStale        = "stale"
 )
@@ -48,11 +50,12 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ordersaga_broker_" + name, Help: help}, labels)
 	}
 	m := &Metrics{
-		connected: gauges("connected", "1 while the connection of the role is up, also when the broker blocks it."),
-		blocked:   gauges("blocked", "1 while the broker blocks the connection of the role: it is short of memory or disk."),
-		session:   gauges("session", "The number of the newest session of the role; each attempt to connect has one."),
-		sessions:  counters("sessions_total", "Sessions of the role that came up; all but the first are reconnects.", "role"),
-		lost:      counters("sessions_lost_total", "Sessions of the role that were up and ended otherwise than by a stop.", "role"),
+		connected:  gauges("connected", "1 while the connection of the role is up, also when the broker blocks it."),
+		blocked:    gauges("blocked", "1 while the broker blocks the connection of the role: it is short of memory or disk."),
+		session:    gauges("session", "The number of the newest session of the role; each attempt to connect has one."),
+		deviations: gauges("deviations", "Exchanges, queues and bindings that exist otherwise than the role declares them; /readyz names them."),
+		sessions:   counters("sessions_total", "Sessions of the role that came up; all but the first are reconnects.", "role"),
+		lost:       counters("sessions_lost_total", "Sessions of the role that were up and ended otherwise than by a stop.", "role"),
 
 		published: counters("published_total", "Messages handed to the broker, each time that was tried, by target: exchange or queue.", "target"),
 		confirmed: counters("confirmed_total", "Messages that the broker has confirmed.", "target"),
@@ -68,14 +71,15 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 		}),
 
 		deliveries: counters("deliveries_total",
-			"Deliveries by what became of them: acknowledged, redelivered, parked, dead_lettered, requeued or stale.", "role", "outcome"),
+			"Deliveries by what became of them: acknowledged, redelivered, parked, dead_lettered, requeued or stale; "+
+				"returned counts those that left a wait queue before their time.", "role", "outcome"),
 		inHand: gauges("in_hand", "Deliveries that are being handled or wait for a free handler."),
 		handler: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "ordersaga_broker_handler_seconds", Help: "Time that the handler of the role took for a message.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"role"}),
 	}
-	for _, c := range []prometheus.Collector{m.connected, m.blocked, m.session, m.sessions, m.lost, m.published, m.confirmed,
+	for _, c := range []prometheus.Collector{m.connected, m.blocked, m.session, m.deviations, m.sessions, m.lost, m.published, m.confirmed,
 		m.unconfirmed, m.returned, m.inFlight, m.confirm, m.deliveries, m.inHand, m.handler} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics of the broker: %w", err)

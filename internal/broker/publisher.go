@@ -162,8 +162,12 @@ func (p *Publisher) PublishRecords(ctx context.Context, records []event.Record) 
 }
 
 // Send puts a message into a queue and returns when the broker has it there. It never fails over silently:
-// NotFound when there is no such queue. Other errors as for Publish.
+// NotFound when there is no such queue, Conflict when it exists with arguments with which messages could be lost. Other
+// errors as for Publish.
 func (p *Publisher) Send(ctx context.Context, queue string, m wire.Message) error {
+	if err := p.link.unsafe(queue); err != nil {
+		return err
+	}
 	return p.deliver(ctx, "", queue, true, m)
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -211,22 +210,6 @@ func collectUntilComplete(t *testing.T, ears *brokertest.Listener, streams int, 
 		}
 		return len(complete) == streams
 	})
-}
-
-func TestAQueueWithOtherArgumentsIsAClearError(t *testing.T) {
-	url := testenv.AMQP(t)
-	topology := brokertest.Topology(t, url)
-	startPublisher(t, broker.PublisherConfig{Config: config(url, topology)})
-	other := topology
-	other.DeliveryLimit = 7
-	p, err := broker.NewPublisher(broker.PublisherConfig{Config: config(url, other)})
-	require.NoError(t, err)
-	p.Start()
-	defer func() { require.NoError(t, p.Stop(patient(t))) }()
-	require.Eventually(t, func() bool {
-		err := p.Ready()
-		return err != nil && strings.Contains(err.Error(), topology.Inbox()+" exists with other arguments")
-	}, brokertest.Patience, 10*time.Millisecond, "%v", status(p))
 }
 
 // The broker hangs: nothing is answered and nothing is closed. Callers get away when their context ends, and

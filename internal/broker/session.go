@@ -22,6 +22,7 @@ func (c *Consumer) serve(ctx context.Context, conn *amqp.Connection, session uin
 		return fault.Wrap(err, fault.Unavailable, "open channel")
 	}
 	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
+	cancelled := ch.NotifyCancel(make(chan string, 1))
 	if err := ch.Qos(c.cfg.Prefetch, 0, false); err != nil {
 		return fault.Wrap(err, fault.Unavailable, "set prefetch")
 	}
@@ -31,11 +32,15 @@ func (c *Consumer) serve(ctx context.Context, conn *amqp.Connection, session uin
 	}
 	c.session.Store(session)
 	defer c.session.Store(0)
+	c.conn.Store(conn)
+	defer c.conn.Store(nil)
 	c.link.up(session)
 	for {
 		select {
 		case <-ctx.Done():
 			return c.finish(conn, ch, deliveries)
+		case <-cancelled:
+			return ended(closed)
 		case d, ok := <-deliveries:
 			if !ok {
 				return ended(closed)
@@ -44,9 +49,9 @@ func (c *Consumer) serve(ctx context.Context, conn *amqp.Connection, session uin
 			c.begin()
 			select {
 			case c.work <- it:
-			case reason := <-closed:
+			case <-cancelled: // also when the channel is closed: with all handlers busy, nothing else would say so
 				c.end()
-				return closeError(reason)
+				return ended(closed)
 			case <-ctx.Done():
 				c.end()
 				c.giveBack(d)
@@ -56,14 +61,18 @@ func (c *Consumer) serve(ctx context.Context, conn *amqp.Connection, session uin
 	}
 }
 
-// ended says why deliveries ended: the channel was closed, or the broker cancelled the consumer because its
-// queue is gone.
+// errCancelled is the end of a session whose channel is still open. What the consumer holds is not its own any more, so
+// that the connection is given up like one that was lost.
+var errCancelled = errors.New("the broker cancelled the consumer: its queue is gone, or, from RabbitMQ 4.3, " +
+	"a message was not acknowledged within consumer_timeout")
+
+// ended says why deliveries ended: the channel was closed, or the broker cancelled the consumer.
 func ended(closed <-chan *amqp.Error) error {
 	select {
 	case reason := <-closed:
 		return closeError(reason)
 	default:
-		return errors.New("the broker cancelled the consumer")
+		return errCancelled
 	}
 }
 
@@ -105,6 +114,7 @@ func (c *Consumer) giveBack(d amqp.Delivery) {
 func (c *Consumer) deliveryOf(raw *amqp.Delivery, session uint64) Delivery {
 	d := Delivery{Message: FromDelivery(raw), Session: session}
 	d.Attempts, d.Parked = count(d.Message, HeaderAttempts), count(d.Message, HeaderParked)
+	d.Early = count(d.Message, HeaderEarly)
 	d.FirstSeen = moment(d.Message, HeaderFirstSeen)
 	now := c.cfg.Now()
 	if d.FirstSeen.IsZero() || d.FirstSeen.After(now) {
@@ -114,6 +124,9 @@ func (c *Consumer) deliveryOf(raw *amqp.Delivery, session uint64) Delivery {
 		return d // DeadLetterOf reads the rest
 	}
 	d.Message.Exchange, d.Message.RoutingKey = originOf(d.Message)
+	if to, ok := d.Message.Headers[HeaderReplyTo].(string); ok && len(to) <= maxShort {
+		d.Message.ReplyTo = to
+	}
 	return d
 }
 

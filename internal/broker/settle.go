@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +24,8 @@ type ConsumerStats struct {
 	Redelivered, Parked uint64
 	// DeadLettered counts copies to the dead letter queue.
 	DeadLettered uint64
+	// Returned counts messages that were returned from wait queues before their time.
+	Returned uint64
 	// Requeued counts messages that went back to their queue because nothing better could be done.
 	Requeued uint64
 	// Stale counts settlements that were dropped because the session of the delivery was over; the broker delivers
@@ -30,14 +34,14 @@ type ConsumerStats struct {
 }
 
 type counters struct {
-	handled, acknowledged, redelivered, parked, deadLettered, requeued, stale atomic.Uint64
+	handled, acknowledged, redelivered, parked, deadLettered, returned, requeued, stale atomic.Uint64
 }
 
 // Stats returns the counts so far.
 func (c *Consumer) Stats() ConsumerStats {
 	return ConsumerStats{
 		Handled: c.stats.handled.Load(), Acknowledged: c.stats.acknowledged.Load(), Redelivered: c.stats.redelivered.Load(),
-		Parked: c.stats.parked.Load(), DeadLettered: c.stats.deadLettered.Load(), Requeued: c.stats.requeued.Load(),
+		Parked: c.stats.parked.Load(), DeadLettered: c.stats.deadLettered.Load(), Returned: c.stats.returned.Load(), Requeued: c.stats.requeued.Load(),
 		Stale: c.stats.stale.Load(),
 	}
 }
@@ -93,10 +97,11 @@ func (c *Consumer) settle(it item, err error) {
 			counter, outcome = &c.stats.parked, outcomeParked
 		}
 		c.log(slog.LevelWarn, "message is tried again later", it.Delivery, slog.Duration("retry_in", v.delay), slog.Any("error", err))
-		moved = c.move(WaitOf(c.queue, v.delay), c.marked(it.Delivery, v))
+		moved = c.move(c.waitQueue(v.delay), c.marked(it.Delivery, v))
 	case bury:
 		counter, outcome = &c.stats.deadLettered, outcomeDeadLettered
-		c.log(slog.LevelError, "message goes to the dead letters", it.Delivery, slog.String("reason", string(v.reason)), slog.Any("error", err))
+		// Whoever keeps the letter logs it, with its ID: one line a letter.
+		c.log(slog.LevelDebug, "message goes to the dead letters", it.Delivery, slog.String("reason", string(v.reason)), slog.Any("error", err))
 		moved = c.move(c.cfg.Topology.Dead(), withHeaders(c.marked(it.Delivery, v), map[string]any{
 			HeaderReason: string(v.reason), HeaderDetail: v.detail, HeaderFailedAt: stamp(now),
 		}))
@@ -111,6 +116,24 @@ func (c *Consumer) settle(it item, err error) {
 		return
 	}
 	c.tally(counter, outcome)
+	if c.recovery != nil && v.action == wait && v.parked == it.Parked && v.delay > c.policy.delays[0] {
+		c.recovery.note()
+	}
+	if v.action != wait {
+		c.reply(it.Delivery, err)
+	}
+}
+
+// reply answers the sender of a message that is done with, if he waits for it. What goes wrong here concerns the reply alone.
+// This service's own queues get none: there is nobody in them who waits.
+func (c *Consumer) reply(d Delivery, err error) {
+	to := d.Message.ReplyTo
+	if c.replies == nil || to == "" || strings.HasPrefix(to, c.cfg.Topology.Prefix+".") {
+		return
+	}
+	if m, waits := c.cfg.Reply(d.Message, err); waits {
+		c.replies.send(to, m)
+	}
 }
 
 // tally counts what became of a delivery.
@@ -121,18 +144,42 @@ func (c *Consumer) tally(counter *atomic.Uint64, outcome string) {
 
 // marked is the copy of a message that waits or is dead, with the queue that it was handled from.
 func (c *Consumer) marked(d Delivery, v verdict) wire.Message {
-	return withHeaders(marked(d, v.attempts, v.parked), map[string]any{HeaderQueue: c.queue})
+	more := map[string]any{HeaderQueue: c.queue}
+	if v.action == wait && d.Message.ReplyTo != "" {
+		more[HeaderReplyTo] = d.Message.ReplyTo
+	}
+	return withHeaders(marked(d, v.attempts, v.parked), more)
 }
 
 // move puts a copy into another queue and returns when it is confirmed there. It waits for the publisher's
 // connection: the message is safe where it is.
 func (c *Consumer) move(queue string, m wire.Message) error {
+	if err := c.link.unsafe(queue); err != nil { // the publisher need not know the queues of a subscription
+		return err
+	}
 	ctx, cancel := context.WithTimeout(c.lifetime, c.cfg.SettleTimeout)
 	defer cancel()
 	if err := c.cfg.Publisher.WaitReady(ctx); err != nil {
 		return err
 	}
 	return c.cfg.Publisher.Send(ctx, queue, m)
+}
+
+// waitQueue is the queue to wait in for a delay: where that queue cannot be used, the next longer one that can, else the next
+// shorter one.
+func (c *Consumer) waitQueue(delay time.Duration) string {
+	at := slices.Index(c.policy.delays, delay)
+	for _, d := range c.policy.delays[at:] {
+		if c.link.unsafe(WaitOf(c.queue, d)) == nil {
+			return WaitOf(c.queue, d)
+		}
+	}
+	for i := at - 1; i >= 0; i-- {
+		if c.link.unsafe(WaitOf(c.queue, c.policy.delays[i])) == nil {
+			return WaitOf(c.queue, c.policy.delays[i])
+		}
+	}
+	return WaitOf(c.queue, delay) // the error says why
 }
 
 // requeue gives a message back after a pause, so that nothing spins. The inbox counts it as a delivery: reject

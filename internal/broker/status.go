@@ -44,6 +44,8 @@ type Status struct {
 	LastErrorAt time.Time
 	// Remedy says what to do about LastError where that is known. It is empty while the connection is up.
 	Remedy string
+	// Deviations are what exists otherwise than it is declared, as far as that is known.
+	Deviations []Deviation
 }
 
 // internalErrors is after how many sessions that end one after the other in an internal error of the broker a remedy is
@@ -56,9 +58,6 @@ const remedyInternal = "RabbitMQ refuses the queues again and again with an inte
 
 // remedyAccess is about credentials, which no waiting mends.
 const remedyAccess = "RabbitMQ refuses user, password or permissions: see AMQP_URL, and what the user may configure, write and read"
-
-// remedyArguments is about queues that exist otherwise.
-const remedyArguments = "A queue or exchange exists with other arguments than this version declares: drain and delete it, or set another BROKER_PREFIX"
 
 // remedyStalled is about a queue that takes nothing. The broker confirms a message when every queue that it goes to has it.
 const remedyStalled = "RabbitMQ takes events and confirms none: some queue that is bound to the exchange takes nothing, whose " +
@@ -102,6 +101,10 @@ func (s *stall) since(patience time.Duration) (time.Time, bool) {
 
 // remedyOf says what to do about the reason that a session ended, the internals-th internal error in a row.
 func remedyOf(err error, internals int) string {
+	var deviation deviationError
+	if errors.As(err, &deviation) {
+		return deviation.Remedy
+	}
 	var refused *amqp.Error
 	if !errors.As(err, &refused) {
 		return ""
@@ -109,10 +112,6 @@ func remedyOf(err error, internals int) string {
 	switch refused.Code {
 	case amqp.AccessRefused, amqp.NotAllowed:
 		return remedyAccess
-	case amqp.PreconditionFailed:
-		if strings.Contains(refused.Reason, "inequivalent arg") {
-			return remedyArguments
-		}
 	case amqp.InternalError:
 		if internals >= internalErrors {
 			return remedyInternal

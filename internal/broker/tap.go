@@ -66,7 +66,7 @@ func NewTap(cfg TapConfig) (*Tap, error) {
 
 // Run listens until ctx ends, over lost connections, and returns nil then. The functions of the configuration are
 // called by one goroutine, the caller's, one after the other. It returns earlier, with Conflict, when the exchange
-// exists with other arguments: waiting would not change that.
+// exists and cannot be used: waiting would not change that.
 func (t *Tap) Run(ctx context.Context) error {
 	failures := 0
 	for session := uint64(1); ctx.Err() == nil; session++ {
@@ -125,15 +125,15 @@ func (t *Tap) listen(ctx context.Context, session uint64) error {
 // bind makes the queue: exclusive, so that it is allowed to be transient on every broker from 3.10 to 4.x, and
 // classic by name, whatever the virtual host's default type is.
 func (t *Tap) bind(conn *amqp.Connection) (<-chan amqp.Delivery, <-chan *amqp.Error, error) {
+	if err := t.cfg.Topology.declareExchange(&declarer{conn: conn}); err != nil {
+		return nil, nil, err
+	}
 	ch, err := conn.Channel()
 	if err != nil {
 		return nil, nil, fault.Wrap(err, fault.Unavailable, "open channel")
 	}
 	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
 	exchange := t.cfg.Topology.Exchange
-	if err := ch.ExchangeDeclare(exchange, amqp.ExchangeTopic, true, false, false, false, nil); err != nil {
-		return nil, nil, declareError("exchange", exchange, err)
-	}
 	if err := ch.Qos(tapPrefetch, 0, false); err != nil {
 		return nil, nil, fault.Wrap(err, fault.Unavailable, "set prefetch")
 	}

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -27,7 +26,7 @@ const deadDeliveryLimit = 1 << 30
 //
 // All queues are quorum queues. Dead-lettering is at least once everywhere, which needs reject-publish as
 // overflow behaviour and otherwise silently is not. Every declaration is idempotent; RabbitMQ 3.10 to 4.x
-// understand them all. A queue that exists with other arguments is never changed: the error says so.
+// understand them all. What exists with other arguments is never changed, and used as far as that is safe: see Deviation.
 type Topology struct {
 	// Exchange is the durable topic exchange that events are published to, everybody's. Default domain_events.
 	Exchange string
@@ -144,10 +143,10 @@ func (t Topology) Keys() []string {
 // atLeastOnce returns the arguments of a quorum queue that loses nothing when it dead-letters.
 func atLeastOnce(exchange string, more amqp.Table) amqp.Table {
 	args := amqp.Table{
-		amqp.QueueTypeArg:        amqp.QueueTypeQuorum,
-		"x-dead-letter-exchange": exchange,
-		"x-dead-letter-strategy": "at-least-once",
-		"x-overflow":             "reject-publish",
+		amqp.QueueTypeArg:     amqp.QueueTypeQuorum,
+		argDeadLetterExchange: exchange,
+		argDeadLetterStrategy: "at-least-once",
+		argOverflow:           "reject-publish",
 	}
 	for name, value := range more {
 		args[name] = value
@@ -155,69 +154,84 @@ func atLeastOnce(exchange string, more amqp.Table) amqp.Table {
 	return args
 }
 
-// Declare makes everything that is not there yet. Publishers and consumers do it in each session. Errors: Conflict
-// for what exists with other arguments, which closes the channel; Unavailable. The dead letters come first: nothing may be able to fail
-// before it has a place to go.
-func (t Topology) Declare(ch *amqp.Channel) error {
+// Declare makes everything that is not there yet, and returns what exists otherwise than declared. Publishers and consumers do
+// it in each session. The dead letters come first: nothing may be able to fail before it has a place to go. Errors: Conflict for
+// what exists and cannot be used at all; Unavailable.
+func (t Topology) Declare(conn *amqp.Connection) ([]Deviation, error) {
 	t = t.withDefaults()
-	if err := ch.ExchangeDeclare(t.Exchange, amqp.ExchangeTopic, true, false, false, false, nil); err != nil {
-		return declareError("exchange", t.Exchange, err)
+	d := &declarer{conn: conn}
+	err := t.declare(d)
+	if err == nil {
+		err = d.do(func(ch *amqp.Channel) error { return fault.Wrap(ch.Close(), fault.Unavailable, "close channel") })
 	}
-	dlx := t.DeadLetterExchange()
-	if err := ch.ExchangeDeclare(dlx, amqp.ExchangeFanout, true, false, false, false, nil); err != nil {
-		return declareError("exchange", dlx, err)
-	}
-	if err := declareQueue(ch, t.Dead(), amqp.Table{
-		amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-delivery-limit": int64(deadDeliveryLimit),
-	}); err != nil {
+	return d.deviations, err
+}
+
+func (t Topology) declare(d *declarer) error {
+	if err := t.declareExchange(d); err != nil {
 		return err
 	}
-	if err := ch.QueueBind(t.Dead(), "", dlx, false, nil); err != nil {
-		return declareError("binding of queue", t.Dead(), err)
+	dlx := t.DeadLetterExchange()
+	if _, err := d.ensure(exchange(dlx, amqp.ExchangeFanout), judgeExchange(true)); err != nil {
+		return err
+	}
+	if _, err := d.ensure(queue(t.Dead(), amqp.Table{
+		amqp.QueueTypeArg: amqp.QueueTypeQuorum, argDeliveryLimit: int64(deadDeliveryLimit),
+	}), judgeQueue(deadLetters, "")); err != nil {
+		return err
+	}
+	if err := d.bind(t.Dead(), "", dlx); err != nil {
+		return err
 	}
 	for _, s := range t.consumed() {
-		if err := t.declareConsumed(ch, t.Queue(s.Name), s.Keys); err != nil {
+		if err := t.declareConsumed(d, t.Queue(s.Name), s.Keys); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// declareExchange declares the exchange that events are published to.
+func (t Topology) declareExchange(d *declarer) error {
+	deviation, err := d.ensure(exchange(t.Exchange, amqp.ExchangeTopic), judgeExchange(false))
+	if err == nil && deviation.Unsafe != "" {
+		err = unusable(deviation)
+	}
+	return err
+}
+
 // declareConsumed declares a queue that is consumed, its wait queues and its bindings.
-func (t Topology) declareConsumed(ch *amqp.Channel, queue string, keys []string) error {
-	if err := declareQueue(ch, queue, atLeastOnce(t.DeadLetterExchange(), amqp.Table{"x-delivery-limit": t.DeliveryLimit})); err != nil {
+func (t Topology) declareConsumed(d *declarer, name string, keys []string) error {
+	deviation, err := d.ensure(queue(name, atLeastOnce(t.DeadLetterExchange(), amqp.Table{argDeliveryLimit: t.DeliveryLimit})), judgeQueue(consumed, ""))
+	if err != nil {
 		return err
+	}
+	if deviation.Unsafe != "" {
+		return unusable(deviation)
 	}
 	for _, delay := range t.WaitDelays {
 		// Through the default exchange, by the queue's name: the original routing key is not wanted on the bus again.
-		if err := declareQueue(ch, WaitOf(queue, delay), atLeastOnce("", amqp.Table{
-			"x-dead-letter-routing-key": queue, "x-message-ttl": delay.Milliseconds(),
-		})); err != nil {
+		if _, err := d.ensure(queue(WaitOf(name, delay), atLeastOnce("", amqp.Table{
+			argDeadLetterKey: name, argMessageTTL: delay.Milliseconds(),
+		})), judgeQueue(waiting, name)); err != nil {
 			return err
 		}
 	}
 	for _, key := range keys {
-		if err := ch.QueueBind(queue, key, t.Exchange, false, nil); err != nil {
-			return declareError("binding of queue", queue, err)
+		if err := d.bind(name, key, t.Exchange); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func declareQueue(ch *amqp.Channel, name string, args amqp.Table) error {
-	_, err := ch.QueueDeclare(name, true, false, false, false, args)
-	return declareError("queue", name, err)
+// exchange is a durable exchange to declare.
+func exchange(name, kind string) entity {
+	return entity{kind: kindExchange, name: name, args: amqp.Table{argType: kind, argDurable: true, argAutoDelete: false, argInternal: false}}
 }
 
-// declareError says what to do about a declaration that the broker refuses.
-func declareError(kind, name string, err error) error {
-	if err == nil {
-		return nil
-	}
-	var refused *amqp.Error
-	if errors.As(err, &refused) && refused.Code == amqp.PreconditionFailed {
-		return &fault.Error{Code: fault.Conflict, Err: err, Message: fmt.Sprintf(
-			"%s %s exists with other arguments than this version declares; drain and delete it, or configure another prefix", kind, name)}
-	}
-	return fault.Wrap(err, fault.Unavailable, "declare %s %s", kind, name)
+// queue is a durable queue to declare.
+func queue(name string, args amqp.Table) entity {
+	args[argDurable], args[argAutoDelete] = true, false
+	return entity{kind: kindQueue, name: name, args: args}
 }

@@ -161,7 +161,12 @@ func TestMessagesAreAsDescribed(t *testing.T) {
 
 // sent is the body of a type's golden event.
 func sent(t *testing.T, typ event.Type) map[string]any {
-	raw, err := os.ReadFile(filepath.Join("..", "event", "eventtest", "testdata", "events", typ.Name, strconv.Itoa(typ.Version)+".json"))
+	file := strconv.Itoa(typ.Version) + ".json"
+	if typ.Name == event.PaymentRefunded {
+		// The first one stands in a late stream, which is not published.
+		file = strconv.Itoa(typ.Version) + ".order.json"
+	}
+	raw, err := os.ReadFile(filepath.Join("..", "event", "eventtest", "testdata", "events", typ.Name, file))
 	require.NoError(t, err)
 	var golden struct {
 		Message struct {

@@ -127,6 +127,8 @@ func (s schema) kind() string {
 		return "time"
 	}
 	switch kind := strings.Join(s.types(), " or "); kind {
+	case "":
+		return "any"
 	case "integer":
 		return "integer" + between(s.Minimum, s.Maximum, "")
 	case "string":

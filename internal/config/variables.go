@@ -91,7 +91,7 @@ var table = []row{
 	{Variable{"SIMULATOR_FAST", "true", false, unitBool, "Whether the simulator says that it is fast enough to be called inside a workflow task, or is called like a provider far away."},
 		flag(func(c *Config) *bool { return &c.SimulatorFast })},
 
-	{Variable{"RESERVE_DEADLINE", "2m", false, unitDuration, "How long reserving stock may be unavailable before the order fails."},
+	{Variable{"RESERVE_DEADLINE", "2m", false, unitDuration, "How long reserving stock may be unavailable before the order fails, and how long an order waits for stock that other orders hold for now."},
 		duration(func(c *Config) *time.Duration { return &c.ReserveDeadline })},
 	{Variable{"AUTHORIZE_DEADLINE", "2m", false, unitDuration, "How long authorizing the payment may be unavailable before the order fails."},
 		duration(func(c *Config) *time.Duration { return &c.AuthorizeDeadline })},

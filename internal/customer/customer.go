@@ -85,7 +85,7 @@ type State struct {
 // Known reports whether the customer has registered.
 func (s State) Known() bool { return s.Head.Version > 0 }
 
-// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Corrupt for a gap,
+// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Unavailable for a gap,
 // Malformed for data that cannot be read.
 func (s State) Fold(records []event.Record) (State, error) {
 	next := s
@@ -94,7 +94,7 @@ func (s State) Fold(records []event.Record) (State, error) {
 			continue
 		}
 		if r.Version != next.Head.Version+1 {
-			return s, fault.New(fault.Corrupt, "stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
+			return s, fault.Missing("stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
 		}
 		if err := next.apply(r); err != nil {
 			return s, fault.Wrap(err, fault.Malformed, "fold version %d of stream %s", r.Version, r.Stream)

@@ -49,7 +49,7 @@ func TestTheNewestProfileCounts(t *testing.T) {
 		for n := range rapid.IntRange(1, 12).Draw(t, "events") {
 			who := rapid.IntRange(0, 5).Draw(t, "id")
 			r := said("e"+strconv.Itoa(who), who/2, n)
-			_, err := activities.Register(context.Background(), log, r, start.Add(time.Duration(n)*time.Second))
+			_, _, err := activities.Register(context.Background(), log, r, start.Add(time.Duration(n)*time.Second))
 			require.NoError(t, err)
 			if !seen[r.ID] && (newest.ID == "" || r.OccurredAt.After(newest.OccurredAt) || r.OccurredAt.Equal(newest.OccurredAt) && r.ID > newest.ID) {
 				newest = r
@@ -81,7 +81,7 @@ func TestSealedTextTakesNoPartInEquality(t *testing.T) {
 func TestEveryRunComesToTheSameEnd(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		log := memlog.New()
-		_, err := activities.Register(context.Background(), log, said("e1", 1, 1), start)
+		_, _, err := activities.Register(context.Background(), log, said("e1", 1, 1), start)
 		require.NoError(t, err)
 		facts := customer.Facts{Welcome: rapid.Bool().Draw(t, "welcome")}
 		for run := range 3 {
@@ -115,7 +115,7 @@ func TestEveryRunComesToTheSameEnd(t *testing.T) {
 
 func TestADamagedStreamIsNotFolded(t *testing.T) {
 	_, err := customer.State{}.Fold([]event.Record{{Version: 2}})
-	require.ErrorIs(t, err, fault.Corrupt)
+	require.ErrorIs(t, err, fault.ErrMissing)
 	entry := customer.State{}.Registered(said("e", 1, 1), start)
 	entry.Key = "x"
 	_, err = customer.State{}.Fold([]event.Record{{Version: 1, Entry: entry}})

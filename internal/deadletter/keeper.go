@@ -54,7 +54,7 @@ func NewKeeper(c KeeperConfig) *Keeper {
 func (k *Keeper) Keep(ctx context.Context, p Post) error {
 	l := New(p, k.clock())
 	s, err := k.keep(ctx, l)
-	if err != nil || l.Reason != ReasonDeliveryLimit {
+	if err != nil || !retried[l.Reason] {
 		return err
 	}
 	return k.retry(ctx, l, s)
@@ -77,10 +77,21 @@ func (k *Keeper) keep(ctx context.Context, l Letter) (State, error) {
 	s, opened, err := k.open(ctx, l, s)
 	if err == nil && opened {
 		k.cfg.Count(l.Reason)
-		k.logger.LogAttrs(ctx, slog.LevelWarn, "dead letter kept", slog.String("letter_id", l.ID), slog.String("reason", string(l.Reason)),
-			slog.String("event_id", l.EventID), slog.String("event_type", l.Type), slog.String("replay_of", l.ReplayOf), slog.Int("replays", l.Replays))
+		if !retried[l.Reason] {
+			k.logKept(ctx, l)
+		}
 	}
 	return s, err
+}
+
+// logKept writes the one line that a letter gets, after its retry if it has one.
+func (k *Keeper) logKept(ctx context.Context, l Letter, more ...slog.Attr) {
+	k.logger.LogAttrs(ctx, slog.LevelError, "dead letter kept", append([]slog.Attr{
+		slog.String("letter_id", l.ID), slog.String("reason", string(l.Reason)), slog.String("detail", l.Detail),
+		slog.String("event_id", l.EventID), slog.String("event_type", l.Type), slog.String("subject", l.Subject),
+		slog.String("correlation_id", l.CorrelationID), slog.Int("attempts", l.Attempts),
+		slog.String("replay_of", l.ReplayOf), slog.Int("replays", l.Replays),
+	}, more...)...)
 }
 
 // retry handles what the broker gave up on once more, alone. Nothing is done twice: what an earlier delivery of the same
@@ -115,15 +126,16 @@ func (k *Keeper) retry(ctx context.Context, l Letter, s State) error {
 func (k *Keeper) ended(ctx context.Context, l Letter, s State, failure fault.Code) (State, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
-	s, _, err := k.record(ctx, l.ID, s, func(s State) (*event.Entry, error) {
+	s, wrote, err := k.record(ctx, l.ID, s, func(s State) (*event.Entry, error) {
 		if s.Retry.Ended {
 			return nil, nil
 		}
 		e := l.retryEnded(s, failure, k.clock())
 		return &e, nil
 	})
-	k.logger.LogAttrs(ctx, slog.LevelWarn, "handled alone what the broker gave up on", slog.String("letter_id", l.ID),
-		slog.String("event_id", l.EventID), slog.String("failure", string(failure)))
+	if wrote {
+		k.logKept(ctx, l, slog.Bool("retried", failure == ""), slog.String("failure", string(failure)))
+	}
 	return s, err
 }
 

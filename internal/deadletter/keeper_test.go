@@ -3,6 +3,7 @@ package deadletter_test
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -79,10 +80,47 @@ func TestTheRetry(t *testing.T) {
 }
 
 func TestOtherReasonsAreNotRetried(t *testing.T) {
-	for _, reason := range append(fault.Codes(), deadletter.ReasonUnknown, "expired") {
+	for _, reason := range append(fault.Codes(), deadletter.ReasonUnknown, "rejected") {
 		w := newWorld(t)
 		w.handle = func(context.Context, wire.Message) error { t.Errorf("%s is retried", reason); return nil }
 		w.kept(post(reason, "x"))
+	}
+}
+
+// A message that expired, or was dropped by a policy, was never looked at: it is handled once.
+func TestWhatTheBrokerTookOutIsHandled(t *testing.T) {
+	for _, reason := range []fault.Code{deadletter.ReasonDeliveryLimit, deadletter.ReasonExpired, deadletter.ReasonMaxLength} {
+		w := newWorld(t)
+		calls := 0
+		w.handle = func(context.Context, wire.Message) error { calls++; return nil }
+		id := w.kept(post(reason, "x"))
+		require.Equal(t, 1, calls)
+		require.Equal(t, deadletter.StatusRetried, w.status(id))
+		require.Equal(t, string(reason), deadletter.Label(reason))
+	}
+}
+
+// TestOneLogLineForEachLetter, whatever its reason and however often its message comes.
+func TestOneLogLineForEachLetter(t *testing.T) {
+	for _, reason := range append(fault.Codes(), deadletter.ReasonDeliveryLimit, deadletter.ReasonExpired, deadletter.ReasonUnknown) {
+		for _, failure := range []error{nil, fault.New(fault.Invalid, "no"), fault.New(fault.Unavailable, "away")} {
+			w := newWorld(t)
+			var output strings.Builder
+			keeper := deadletter.NewKeeper(deadletter.KeeperConfig{
+				Store: w.store, Log: w, Inbox: w, Clock: func() time.Time { return now }, NewID: w.newID, Count: func(fault.Code) {},
+				Logger: slog.New(slog.NewJSONHandler(&output, nil)),
+				Handle: func(context.Context, string, wire.Message) error { return failure },
+			})
+			p := post(reason, `{"id":"evt-1","data":{"sku":"tea"`)
+			p.Detail = "what is wrong"
+			for range 3 {
+				require.NoError(t, keeper.Keep(t.Context(), p))
+			}
+			require.Equal(t, 1, strings.Count(output.String(), "\n"), "%s: %s", reason, output.String())
+			for _, attribute := range []string{deadletter.New(p, now).ID, `"reason":"` + string(reason) + `"`, "what is wrong", `"event_id":"evt-1"`, `"subject":"tea"`} {
+				require.Contains(t, output.String(), attribute)
+			}
+		}
 	}
 }
 

@@ -22,6 +22,18 @@ import (
 // never acknowledged.
 const ReasonDeliveryLimit fault.Code = "delivery_limit"
 
+// ReasonExpired is the reason of a letter whose message was sent with an expiration that ended while it waited in its queue, as
+// during an outage, and ReasonMaxLength that of one which a policy with a limit on the queue's length took out. Nobody has
+// looked at either.
+const (
+	ReasonExpired   fault.Code = "expired"
+	ReasonMaxLength fault.Code = "maxlen"
+)
+
+// retried are the reasons of letters that a Keeper handles once more by itself: the broker took the message out of its queue,
+// which says nothing about the message.
+var retried = map[fault.Code]bool{ReasonDeliveryLimit: true, ReasonExpired: true, ReasonMaxLength: true}
+
 // ReasonUnknown is the reason of a letter that somebody else put into the queue.
 const ReasonUnknown fault.Code = "unknown"
 
@@ -32,7 +44,7 @@ const MaxText = 1024
 type Post struct {
 	// Message is what its sender sent: his properties, headers, exchange and routing key.
 	Message wire.Message
-	// Reason is a fault code, ReasonDeliveryLimit, or empty when the message does not say.
+	// Reason is a fault code, a reason of the broker's such as ReasonDeliveryLimit, or empty when the message does not say.
 	Reason fault.Code
 	// Detail says more, in words that are safe to show.
 	Detail string
@@ -100,7 +112,7 @@ func New(p Post, now time.Time) Letter {
 func binaryAttributes(headers map[string]any) []string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
-		if !strings.HasPrefix(name, "cloudEvents") {
+		if _, ok := wire.BinaryAttribute(name); !ok && !strings.HasPrefix(name, "cloudEvents") {
 			continue
 		}
 		value := headers[name]
@@ -119,15 +131,8 @@ func (l *Letter) read() {
 		l.Type, l.EventID, l.Subject, l.CorrelationID = e.Type, Tidy(e.ID), Tidy(e.Subject), Tidy(e.CorrelationID)
 		return
 	}
-	l.Type, l.EventID, l.CorrelationID = Tidy(m.Type), Tidy(m.MessageID), Tidy(m.CorrelationID)
-	for _, name := range []string{m.RoutingKey, m.Type} {
-		if t, known := event.Find(name); known {
-			l.Type = t.Name
-		}
-	}
-	if l.Type == "" {
-		l.Type = Tidy(m.RoutingKey)
-	}
+	id := wire.Identify(m)
+	l.Type, l.EventID, l.Subject, l.CorrelationID = Tidy(id.Type), Tidy(id.ID), Tidy(id.Subject), Tidy(id.CorrelationID)
 }
 
 // HashOf is the SHA-256 of a payload, in hexadecimal.
@@ -148,7 +153,7 @@ func reasonOf(code fault.Code) fault.Code {
 
 // Label returns the reason as a label of a metric: their number is bounded, whatever senders say.
 func Label(reason fault.Code) string {
-	if reason == ReasonDeliveryLimit || fault.Lookup(reason).Title != fault.Lookup(fault.Internal).Title || reason == fault.Internal {
+	if retried[reason] || fault.Lookup(reason).Title != fault.Lookup(fault.Internal).Title || reason == fault.Internal {
 		return string(reason)
 	}
 	return "other"

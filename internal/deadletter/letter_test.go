@@ -48,6 +48,9 @@ func TestALetterTellsWhatCanBeRead(t *testing.T) {
 		"no JSON":  {wire.Message{RoutingKey: "OrderCreated", MessageID: "m", Body: []byte("no")}, "order.created", "m", ""},
 		"a claim":  {wire.Message{RoutingKey: "ordersaga.inbox", Type: "order.teleported", Body: []byte("{}")}, "order.teleported", "", ""},
 		"nothing":  {wire.Message{RoutingKey: "somewhere"}, "somewhere", "", ""},
+		"invalid":  {wire.Message{Body: []byte(`{"id":"evt-9","type":"order.created","data":{"orderId":"o/1"}}`)}, "order.created", "evt-9", "o/1"},
+		"cut off":  {wire.Message{RoutingKey: "stock.received", Body: []byte(`{"id":"evt-9","data":{"sku":"tea","quantity":`)}, "stock.received", "evt-9", "tea"},
+		"unread":   {wire.Message{MessageID: "m", Headers: map[string]any{"cloudEvents:specversion": "1.0", "cloudEvents:type": "StockReceived", "cloudEvents:subject": "tea\x00"}, Body: []byte("<xml/>")}, "stock.received", "m", "tea\uFFFD"},
 		"controls": {wire.Message{Type: "a\x1b[2Jb", MessageID: "\xff"}, "a\uFFFD[2Jb", "\uFFFD", ""},
 		"long":     {wire.Message{Type: strings.Repeat("é", 2000)}, strings.Repeat("é", deadletter.MaxText/2), "", ""},
 	} {
@@ -137,7 +140,7 @@ func TestFoldRefuses(t *testing.T) {
 		return event.Record{Stream: "dead-a", Version: version, Entry: event.Entry{Event: event.Event{Type: kind, Subject: "a", SchemaVersion: 1, Data: []byte(data)}}}
 	}
 	_, err := deadletter.State{}.Fold([]event.Record{record(2, event.DeadReceived, "{}")})
-	require.ErrorIs(t, err, fault.Corrupt, "a gap")
+	require.ErrorIs(t, err, fault.ErrMissing, "a gap")
 	_, err = deadletter.State{}.Fold([]event.Record{record(1, event.DeadReplayed, `{"replay":1}`)})
 	require.ErrorIs(t, err, fault.Corrupt, "nobody asked for it")
 	for _, kind := range []string{event.DeadRetryFailed, event.DeadReplayRequested, event.DeadReplayed, event.DeadDiscarded} {
@@ -148,4 +151,23 @@ func TestFoldRefuses(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, deadletter.StatusOpen, s.Status)
 	require.Equal(t, int64(2), s.Head.Version)
+}
+
+// The cancellation that came before its order is in the log; its letter says so.
+func TestTheLetterOfAKeptCancellationIsMarked(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	post := deadletter.Post{
+		Message: wire.Message{RoutingKey: "order.cancellation_requested", Body: []byte(`{"id":"e-1","orderId":"42"}`)},
+		Reason:  fault.OrderUnknown, Detail: "order 42 is not known; " + deadletter.EarlyNote, FailedAt: at,
+	}
+	require.Equal(t, time.Date(2026, 2, 1, 3, 4, 5, 0, time.UTC), deadletter.New(post, at.Add(time.Hour)).KeptUntil())
+	for name, change := range map[string]func(*deadletter.Post){
+		"another type":   func(p *deadletter.Post) { p.Message.RoutingKey = "payment.failed" },
+		"another reason": func(p *deadletter.Post) { p.Reason = fault.Invalid },
+		"it is not kept": func(p *deadletter.Post) { p.Detail = "order 42 is not known" },
+	} {
+		other := post
+		change(&other)
+		require.Zero(t, deadletter.New(other, at).KeptUntil(), name)
+	}
 }

@@ -96,7 +96,7 @@ func (m *Memory) Kept(_ context.Context, id, hash string) ([]byte, error) {
 	defer m.mu.Unlock()
 	body, ok := m.bodies[id+"/"+hash]
 	if !ok {
-		return nil, fault.New(fault.NotFound, "the replaced payload of letter %s is not there", id)
+		return nil, fault.Missing("the replaced payload of letter %s was not found", id)
 	}
 	return body, nil
 }

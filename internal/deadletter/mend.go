@@ -62,7 +62,7 @@ func namesItself(m wire.Message) bool {
 func withoutID(headers map[string]any) map[string]any {
 	kept := make(map[string]any, len(headers))
 	for name, value := range headers {
-		if name != "cloudEvents:id" && name != "cloudEvents_id" {
+		if attribute, ok := wire.BinaryAttribute(name); !ok || attribute != "id" {
 			kept[name] = value
 		}
 	}

@@ -84,8 +84,8 @@ func (s State) Pending() (Replay, bool) {
 }
 
 // Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Corrupt for a
-// gap or a replay that nobody asked for, Malformed for data that cannot be read, Unavailable for a version that only a newer
-// process knows.
+// replay that nobody asked for, Malformed for data that cannot be read, Unavailable for a gap, and for a version that only a
+// newer process knows.
 func (s State) Fold(records []event.Record) (State, error) {
 	next := s
 	next.Replays, next.Requests = slices.Clone(s.Replays), slices.Clone(s.Requests)
@@ -94,7 +94,7 @@ func (s State) Fold(records []event.Record) (State, error) {
 			continue
 		}
 		if r.Version != next.Head.Version+1 {
-			return s, fault.New(fault.Corrupt, "stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
+			return s, fault.Missing("stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
 		}
 		if err := next.apply(r); err != nil {
 			return s, fault.Wrap(err, fault.CodeOf(err), "fold version %d of stream %s", r.Version, r.Stream)

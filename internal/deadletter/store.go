@@ -30,7 +30,7 @@ type Store interface {
 	Mark(ctx context.Context, id string, status Status, version int64) error
 	// Keep keeps a payload that is sent instead of the letter's own, by its hash. Errors: Unavailable.
 	Keep(ctx context.Context, id string, body []byte) error
-	// Kept returns what Keep kept. Errors: NotFound, Unavailable.
+	// Kept returns what Keep kept. Errors: Unavailable, which matches fault.ErrMissing for what was not kept.
 	Kept(ctx context.Context, id, hash string) ([]byte, error)
 }
 

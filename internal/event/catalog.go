@@ -56,6 +56,7 @@ const (
 	OrderStepRetried          = "order.step_retried"
 	OrderStepSkipped          = "order.step_skipped"
 	OrderStepSubstituted      = "order.step_substituted"
+	PaymentRefunded           = "payment.refunded"
 
 	CustomerRegistered      = "customer.registered"
 	CustomerProfileUpdated  = "customer.profile_updated"
@@ -81,15 +82,19 @@ const (
 	ChargeFenced         = "charge.fenced"
 	ChargeCaptured       = "charge.captured"
 	ChargeCaptureRefused = "charge.capture_refused"
+	ChargeCaptureDelayed = "charge.capture_delayed"
 	ChargeVoided         = "charge.voided"
 	ChargeArrived        = "charge.arrived"
 	ChargeRefunded       = "charge.refunded"
 
 	PaymentArrivedLate    = "payment.arrived_late"
 	PaymentNothingArrived = "payment.nothing_arrived"
-	PaymentRefunded       = "payment.refunded"
+
+	RefundsReserved = "refunds.reserved"
 
 	EventLate = "event.late"
+
+	OrderCancellationKept = "order.cancellation_kept"
 
 	ReconcileViolationFound = "reconcile.violation_found"
 
@@ -119,8 +124,10 @@ const (
 	ProducerLateSaga  = "what settles late events"
 	ProducerStock     = "the stock ledger"
 	ProducerSimulator = "the payment simulator"
+	ProducerRefunds   = "the refund ledger"
 	ProducerReconcile = "`ordersaga reconcile`"
 	ProducerKeeper    = "the keeper of dead letters"
+	ProducerInbox     = "the consumer of the inbox"
 	ProducerUsers     = "the service that customers register with"
 	ProducerCustomers = "the customer saga"
 	ProducerNotices   = "the notification saga"
@@ -142,6 +149,15 @@ type Type struct {
 	// SubjectFields names the data fields in which senders say what the event is about: the first that has a text counts.
 	// Nil means orderId. The envelope's subject stands in where the data is silent.
 	SubjectFields []string
+	// TimeUsed reports whether what follows from an inbound event depends on its time: such an event is refused when its time
+	// cannot be read.
+	TimeUsed bool
+	// Fact tells that its events say something about an order that there is. They are refused only when their order or their
+	// type cannot be determined: a remark that cannot be used is no reason to lose a payment or a delivery.
+	Fact bool
+	// IDField is set for additive types: each of their events adds something, so that without an id a redelivery cannot be
+	// told from another event. It names the data field in which senders without an envelope give the id.
+	IDField string
 	// Detail names the data fields that take no part in equality: texts, times and running balances.
 	Detail []string
 	// Meaning is one sentence for readers.
@@ -152,19 +168,19 @@ type Type struct {
 var catalog = []Type{
 	{Name: OrderCreated, Version: 1, Direction: Inbound, Producer: ProducerShop, Aliases: []string{"OrderCreated"},
 		Meaning: "A shop asks for an order: starts the order saga."},
-	{Name: OrderCancellationRequested, Version: 1, Direction: Inbound, Producer: ProducerShop, Aliases: []string{"OrderCancellationRequested"},
+	{Name: OrderCancellationRequested, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerShop, Aliases: []string{"OrderCancellationRequested"},
 		Meaning: "Somebody asks to cancel an order."},
-	{Name: PaymentSucceeded, Version: 1, Direction: Inbound, Producer: ProducerPayments, Aliases: []string{"PaymentSucceeded"},
+	{Name: PaymentSucceeded, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerPayments, Aliases: []string{"PaymentSucceeded"},
 		Meaning: "A hint that a pending payment went through; the gateway is asked."},
-	{Name: PaymentFailed, Version: 1, Direction: Inbound, Producer: ProducerPayments, Aliases: []string{"PaymentFailed"},
+	{Name: PaymentFailed, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerPayments, Aliases: []string{"PaymentFailed"},
 		Meaning: "A hint that a pending payment failed; the gateway is asked."},
-	{Name: ShipmentDispatched, Version: 1, Direction: Inbound, Producer: ProducerWarehouse, Aliases: []string{"ShipmentDispatched"},
+	{Name: ShipmentDispatched, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerWarehouse, Aliases: []string{"ShipmentDispatched"},
 		Meaning: "The warehouse handed the goods to a carrier."},
-	{Name: ShipmentDelivered, Version: 1, Direction: Inbound, Producer: ProducerCarrier, Aliases: []string{"ShipmentDelivered"},
+	{Name: ShipmentDelivered, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerCarrier, Aliases: []string{"ShipmentDelivered"},
 		Meaning: "The carrier delivered the goods; implies that they were dispatched."},
-	{Name: ShipmentLost, Version: 1, Direction: Inbound, Producer: ProducerCarrier, Aliases: []string{"ShipmentLost"},
+	{Name: ShipmentLost, Version: 1, Direction: Inbound, Fact: true, Producer: ProducerCarrier, Aliases: []string{"ShipmentLost"},
 		Meaning: "The carrier lost the goods."},
-	{Name: StockReceived, Version: 1, Direction: Inbound, Producer: ProducerWarehouse, Aliases: []string{"StockReceived"}, SubjectFields: []string{"sku"},
+	{Name: StockReceived, Version: 1, Direction: Inbound, Producer: ProducerWarehouse, Aliases: []string{"StockReceived"}, SubjectFields: []string{"sku"}, IDField: "receiptId",
 		Meaning: "Goods arrived at the warehouse: a receipt in the stock ledger."},
 
 	{Name: OrderAccepted, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "The order is taken on; its saga runs."},
@@ -175,26 +191,30 @@ var catalog = []Type{
 		Meaning: "No line of the order holds stock, and none ever will."},
 	{Name: InventoryCommitted, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
 		Meaning: "The reserved stock has left for good."},
-	{Name: PaymentPending, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "The payment waits for its payer."},
-	{Name: PaymentAuthorized, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "The money is set aside."},
-	{Name: PaymentDeclined, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"code"},
+	{Name: PaymentPending, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"expiresAt"},
+		Meaning: "The payment waits for its payer."},
+	{Name: PaymentAuthorized, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"eventIdentity"},
+		Meaning: "The money is set aside."},
+	{Name: PaymentDeclined, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"code", "eventIdentity"},
 		Meaning: "The payment was definitely refused."},
 	{Name: PaymentVoided, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
 		Meaning: "No authorization of the order stands, and none ever will."},
 	{Name: PaymentCaptured, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "The money is taken."},
 	{Name: PaymentCaptureRefused, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"code"},
 		Meaning: "The gateway definitely refused to take the money."},
-	{Name: OrderConfirmed, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
+	{Name: OrderConfirmed, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"expiresAt"},
 		Meaning: "The warehouse is asked to dispatch the goods."},
-	{Name: OrderShipped, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"carrier", "trackingNumber"},
+	{Name: OrderShipped, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
+		Detail:  []string{"carrier", "trackingNumber", "expiresAt", "eventIdentity"},
 		Meaning: "The goods are on their way."},
 	{Name: OrderFulfillmentWithdrawn, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
 		Meaning: "The warehouse is asked not to dispatch the goods."},
 	{Name: OrderSettling, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
 		Meaning: "The pivot: from here on the order goes forward."},
-	{Name: OrderCompensating, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"detail"},
+	{Name: OrderCompensating, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"detail", "eventIdentity"},
 		Meaning: "The pivot: from here on everything that was done is undone."},
-	{Name: OrderDelivered, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Meaning: "The goods arrived."},
+	{Name: OrderDelivered, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"eventIdentity"},
+		Meaning: "The goods arrived."},
 	{Name: OrderCompleted, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
 		Meaning: "Terminal: goods and money changed hands."},
 	{Name: OrderRejected, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"detail"},
@@ -215,6 +235,8 @@ var catalog = []Type{
 		Meaning: "An operator decided that the order goes on without a stuck step."},
 	{Name: OrderStepSubstituted, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"note"},
 		Meaning: "An operator did by other means what a stuck step should have done."},
+	{Name: PaymentRefunded, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
+		Meaning: "Money was given back: what came late, in a late stream; in an order's stream what was captured although the order is undone."},
 
 	{Name: StockAdded, Version: 1, Direction: Ledger, Producer: ProducerStock, Detail: []string{"onHand", "reserved"},
 		Meaning: "Goods came in."},
@@ -243,6 +265,8 @@ var catalog = []Type{
 	{Name: ChargeCaptured, Version: 1, Direction: Ledger, Producer: ProducerSimulator, Meaning: "Simulator: the money was taken."},
 	{Name: ChargeCaptureRefused, Version: 1, Direction: Ledger, Producer: ProducerSimulator,
 		Meaning: "Simulator: the capture was refused."},
+	{Name: ChargeCaptureDelayed, Version: 1, Direction: Ledger, Producer: ProducerSimulator,
+		Meaning: "Simulator: the capture timed out; it happens after the next look-up."},
 	{Name: ChargeVoided, Version: 1, Direction: Ledger, Producer: ProducerSimulator,
 		Meaning: "Simulator: the authorization was given back."},
 	{Name: ChargeArrived, Version: 1, Direction: Ledger, Producer: ProducerSimulator,
@@ -254,9 +278,12 @@ var catalog = []Type{
 		Meaning: "Money came after its order had ended; it is given back."},
 	{Name: PaymentNothingArrived, Version: 1, Direction: Ledger, Producer: ProducerLateSaga,
 		Meaning: "Somebody said that a payment had succeeded after its order had ended; the gateway knows of no money."},
-	{Name: PaymentRefunded, Version: 1, Direction: Ledger, Producer: ProducerLateSaga, Meaning: "Money that came late was given back."},
+	{Name: RefundsReserved, Version: 1, Direction: Ledger, Producer: ProducerRefunds,
+		Meaning: "Money of a payment is about to be given back: no other refund may give it back, too."},
 	{Name: EventLate, Version: 1, Direction: Ledger, Producer: ProducerLateSaga, Detail: []string{"detail"},
 		Meaning: "The verdict on an event that came after its order had ended."},
+	{Name: OrderCancellationKept, Version: 1, Direction: Ledger, Producer: ProducerInbox,
+		Meaning: "A cancellation came before its order; the order is cancelled by it when it comes."},
 
 	{Name: ReconcileViolationFound, Version: 1, Direction: Ledger, Producer: ProducerReconcile, Detail: []string{"detail"},
 		Meaning: "Something that must hold does not, and people have to mend it."},
@@ -272,7 +299,7 @@ var catalog = []Type{
 	{Name: DeadReplayed, Version: 1, Direction: Ledger, Producer: ProducerOperator, Meaning: "The broker has the replayed message in its queue."},
 	{Name: DeadDiscarded, Version: 1, Direction: Ledger, Producer: ProducerOperator, Detail: []string{"by", "note"},
 		Meaning: "Somebody has decided that nothing is to come of a dead letter."},
-	{Name: UserRegistered, Version: 1, Direction: Inbound, Producer: ProducerUsers, Aliases: []string{"UserRegistered"}, SubjectFields: []string{"customerId", "userId"},
+	{Name: UserRegistered, Version: 1, Direction: Inbound, Producer: ProducerUsers, Aliases: []string{"UserRegistered"}, SubjectFields: []string{"customerId", "userId"}, TimeUsed: true,
 		Meaning: "Somebody has registered, or changed their profile: starts the onboarding, or updates the profile."},
 	{Name: CustomerRegistered, Version: 1, Direction: Published, Producer: ProducerCustomers, Detail: []string{"keyId", "sealed"},
 		Meaning: "A customer is known; e-mail and name are sealed."},
@@ -331,7 +358,9 @@ const (
 	orderPrefix     = "order-"
 	stockPrefix     = "sku-"
 	paymentPrefix   = "payment-"
+	refundsPrefix   = "refunds-"
 	latePrefix      = "late-"
+	earlyPrefix     = "early-"
 	reconcilePrefix = "reconcile-"
 	deadPrefix      = "dead-"
 	customerPrefix  = "customer-"
@@ -347,8 +376,22 @@ func StockStream(sku string) string { return stockPrefix + sku }
 // PaymentStream names the payment simulator's ledger of an order.
 func PaymentStream(orderID string) string { return paymentPrefix + orderID }
 
+// RefundsStream names the refund ledger of a payment.
+func RefundsStream(reference string) string { return refundsPrefix + reference }
+
+// RefundsReferenceOf returns the reference of the payment that a refund ledger is about.
+func RefundsReferenceOf(stream string) (string, bool) {
+	return strings.CutPrefix(stream, refundsPrefix)
+}
+
 // LateStream names the verdicts on events that came after an order had ended.
 func LateStream(orderID string) string { return latePrefix + orderID }
+
+// EarlyStream names the cancellations that came before their order.
+func EarlyStream(orderID string) string { return earlyPrefix + orderID }
+
+// EarlyOrderIDOf returns the order id that a stream of early cancellations is about.
+func EarlyOrderIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, earlyPrefix) }
 
 // LateOrderIDOf returns the order id that a late stream is about.
 func LateOrderIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, latePrefix) }

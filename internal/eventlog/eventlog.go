@@ -46,7 +46,8 @@ type Log interface {
 	// stands at head or before it, where the caller should have seen it; then Standing may still be the same.
 	// Nothing or a prefix was written. Concurrency when
 	// another writer's record took a version that was meant for an entry: fold the tail and decide again.
-	// Corrupt when head is not part of the stream. Unavailable when the outcome is unknown. Invalid when an
+	// Corrupt when another record has head's version. Unavailable when the outcome is unknown, or when there is no record of
+	// head's version: nothing was written then, and the error matches fault.ErrMissing. Invalid when an
 	// entry has no key or one that another entry of the call has, its data is not a JSON object that every
 	// server keeps unchanged (see data.go), the stream's name is not fit, or there are none or over MaxBatch.
 	// TooLarge when data is over MaxDataBytes.
@@ -56,7 +57,8 @@ type Log interface {
 // Reader reads streams.
 type Reader interface {
 	// Read returns the records of stream with versions above after, oldest first, at most limit of them; 0 is
-	// no limit. A stream that does not exist is empty. Errors: Unavailable, Corrupt.
+	// no limit. A stream that does not exist is empty, and so is one of which a failover has hidden everything for a moment:
+	// that nothing is there proves nothing. A gap is Unavailable and matches fault.ErrMissing. Errors: Unavailable, Corrupt.
 	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
 
 	// Head returns the newest record of stream; ok is false when the stream is empty. Errors: Unavailable.
@@ -112,3 +114,6 @@ type TakenError struct {
 	// Standing is the record that holds the slot.
 	Standing event.Record
 }
+
+// Taken is the record that holds the slot.
+func (e *TakenError) Taken() event.Record { return e.Standing }

@@ -54,6 +54,12 @@ type change struct {
 	id       string
 	note     string
 	quantity int64
+	// after is the version that the change builds on: it cannot be decided on the balance of an earlier one.
+	after int64
+	// mode says what becomes of a reservation for which too little is available; seen is the version up to which the
+	// SKU's holders were looked at, and none of them holds for now.
+	mode reserveMode
+	seen int64
 }
 
 // balance is what a SKU's stream says at some version.
@@ -61,6 +67,8 @@ type balance struct {
 	onHand, reserved int64
 	// known is false before the first stock.added or stock.adjusted.
 	known bool
+	// reservedAt is the version of the newest stock.reserved, or a later one where it is not known.
+	reservedAt int64
 }
 
 func (b balance) available() int64 { return b.onHand - b.reserved }
@@ -69,7 +77,7 @@ func (b balance) available() int64 { return b.onHand - b.reserved }
 func (c change) makesKnown() bool { return c.kind == event.StockAdded || c.kind == event.StockAdjusted }
 
 // apply decides the change against the balance before it. It returns the event to write and the balance after
-// it, or why nothing can be written: StockInsufficient, Invalid, Corrupt.
+// it, or why nothing is to be written: StockInsufficient, Invalid, Corrupt.
 func (c change) apply(sku string, b balance, at time.Time) (event.Entry, balance, error) {
 	kind, reason := c.kind, ""
 	if !b.known && !c.makesKnown() {
@@ -77,14 +85,14 @@ func (c change) apply(sku string, b balance, at time.Time) (event.Entry, balance
 	}
 	switch c.kind {
 	case event.StockReserved:
-		if !b.known || b.available() < c.quantity {
-			kind = event.StockRefused
-			if b.known {
-				reason = order.ReasonOutOfStock
-			}
-			break
+		var err error
+		if kind, reason, err = c.reserve(sku, b); err != nil {
+			return event.Entry{}, b, err
 		}
-		b.reserved += c.quantity
+		if kind == event.StockReserved {
+			b.reserved += c.quantity
+			b.reservedAt = unwritten
+		}
 	case event.StockReleased:
 		b.reserved -= c.quantity
 	case event.StockCommitted:
@@ -131,7 +139,16 @@ func readSlot(r event.Record) (slot, error) {
 
 // balance returns the running balance that the record carries.
 func (s slot) balance() balance {
-	return balance{onHand: s.OnHand, reserved: s.Reserved, known: s.Reason != order.ReasonUnknownSKU}
+	return balance{onHand: s.OnHand, reserved: s.Reserved, known: s.Reason != order.ReasonUnknownSKU, reservedAt: s.version}
+}
+
+// after returns the running balance that the record carries, which comes right after another one.
+func (s slot) after(before balance) balance {
+	b := s.balance()
+	if s.kind != event.StockReserved {
+		b.reservedAt = before.reservedAt
+	}
+	return b
 }
 
 // public returns the running balance in the form that callers see.

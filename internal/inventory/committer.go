@@ -194,6 +194,10 @@ func (c *committer) decide(pending []*request) ([]event.Entry, []*request) {
 			return false
 		}
 		entry, next, err := r.apply(c.sku, at, c.ledger.cfg.Clock())
+		if c.at.head.Version < r.after {
+			// The record that it builds on was read once: the stream as it is known here is older.
+			err = fault.Missing("version %d of stream %s was not found", r.after, c.stream)
+		}
 		switch {
 		case err != nil && len(entries) > 0:
 			// It was decided on entries that may not come to stand: it is decided again behind them.

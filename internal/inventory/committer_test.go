@@ -3,6 +3,7 @@ package inventory_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
@@ -210,4 +212,65 @@ func TestConfigNamesWhatIsMissing(t *testing.T) {
 	_, err := inventory.New(inventory.Config{AppendTimeout: -1})
 	require.ErrorIs(t, err, fault.Invalid)
 	require.Len(t, fault.FieldsOf(err), 3)
+}
+
+// reads counts what is read of a log.
+type reads struct {
+	eventlog.Log
+	heads, others atomic.Int64
+}
+
+func (r *reads) Head(ctx context.Context, stream string) (event.Record, bool, error) {
+	r.heads.Add(1)
+	return r.Log.Head(ctx, stream)
+}
+
+func (r *reads) Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error) {
+	r.others.Add(1)
+	return r.Log.Read(ctx, stream, after, limit)
+}
+
+func (r *reads) Find(ctx context.Context, stream, key string) (event.Record, bool, error) {
+	r.others.Add(1)
+	return r.Log.Find(ctx, stream, key)
+}
+
+func TestWithoutShortageAnOrderCostsOneAppendForEachSKU(t *testing.T) {
+	gate := gatelog.Wrap(memlog.New())
+	log := &reads{Log: gate}
+	at := time.Now()
+	open := func() *inventory.Ledger {
+		ledger, err := inventory.New(inventory.Config{
+			Log: log, Registry: new(inventory.MemoryRegistry), Clock: func() time.Time { return at },
+		})
+		require.NoError(t, err)
+		t.Cleanup(ledger.Close)
+		return ledger
+	}
+	items := []order.Item{{SKU: "A-1", Quantity: 1}, {SKU: "A-2", Quantity: 1}, {SKU: "A-3", Quantity: 1}}
+	warm := open()
+	for _, item := range items {
+		_, err := warm.Receive(t.Context(), item.SKU, 10, "first")
+		require.NoError(t, err)
+	}
+	// A process that has just started reads where each SKU stands, once; one that knows it reads nothing.
+	for _, test := range []struct {
+		name   string
+		ledger *inventory.Ledger
+		heads  int64
+	}{{"known", warm, 0}, {"unknown", open(), 3}} {
+		t.Run(test.name, func(t *testing.T) {
+			log.heads.Store(0)
+			log.others.Store(0)
+			appends := gate.Appends()
+			answers, err := test.ledger.Acquire(t.Context(), order.ReserveRequest{OrderID: test.name, Items: items})
+			require.NoError(t, err)
+			for _, answer := range answers {
+				require.Equal(t, order.Done, answer.Effect)
+			}
+			require.Equal(t, 3, gate.Appends()-appends)
+			require.Equal(t, test.heads, log.heads.Load())
+			require.Zero(t, log.others.Load())
+		})
+	}
 }

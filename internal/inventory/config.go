@@ -15,6 +15,8 @@ type Config struct {
 	Log eventlog.Log
 	// Registry holds the names of the SKUs.
 	Registry Registry
+	// Orders says what the orders that hold stock are about to do. Default: their streams in Log say it.
+	Orders Orders
 	// Logger is for what operators should know. Default: nothing is logged.
 	Logger *slog.Logger
 	// Clock tells the time of events. Default: time.Now.
@@ -40,6 +42,9 @@ func (c *Config) Validate() error {
 	}
 	if c.AppendTimeout < 0 || c.SlotCache < 0 || c.HeadCache < 0 {
 		wrong = append(wrong, fault.Fieldf("", "limits must not be negative"))
+	}
+	if c.Orders == nil {
+		c.Orders = logOrders{log: c.Log}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -31,6 +31,14 @@
 // there is nothing to compare. Receipts and adjustments take one slot each, <id>/receipt and <id>/adjustment;
 // the same id again answers as the first time, with another quantity it is a Conflict.
 //
+// # Several SKUs for one order
+//
+// Acquire reserves what an order needs in the byte order of the SKUs, so that orders never wait for each other in a circle. A
+// SKU of which too little is available is not refused while one of its holders holds for now (see order.State.HoldsForNow):
+// then nothing is recorded, and the caller asks again. A refusal is written only while every reservation of the SKU is one
+// whose order was looked at. Of a SKU with more than 1,000 holders, or with more than 10,000 records since its oldest one, only
+// the newest are looked at.
+//
 // # Contract
 //
 // Balance: onHand includes what is reserved; available is onHand minus reserved; neither ever is negative,

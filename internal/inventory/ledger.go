@@ -29,6 +29,8 @@ type Ledger struct {
 	slots *lru[slotName, slot]
 	// heads remembers where streams of idle SKUs ended; they may have gone on.
 	heads *lru[string, position]
+	// lookers look at the holders of SKUs that are short. They are guarded by mu, too.
+	lookers *lru[string, *looker]
 }
 
 type slotName struct{ sku, key string }
@@ -43,6 +45,7 @@ func New(c Config) (*Ledger, error) {
 		committers: make(map[string]*committer),
 		slots:      newLRU[slotName, slot](c.SlotCache),
 		heads:      newLRU[string, position](c.HeadCache),
+		lookers:    newLRU[string, *looker](holderCache),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l, nil
@@ -62,15 +65,19 @@ func (l *Ledger) Close() {
 // was Done is Undone after a Release. Errors: Invalid, Conflict when the order asked for another quantity
 // before, OutcomeUnknown, Unavailable, Corrupt.
 func (l *Ledger) Reserve(ctx context.Context, orderID, sku string, quantity int64) (order.Reservation, error) {
+	return l.reserve(ctx, orderID, sku, quantity, change{mode: reserveOrRefuse})
+}
+
+// reserve is Reserve in a mode; in the others the error may be StockInsufficient, and then nothing was written.
+func (l *Ledger) reserve(ctx context.Context, orderID, sku string, quantity int64, c change) (order.Reservation, error) {
 	fail := func(err error) (order.Reservation, error) {
 		return order.Reservation{}, fmt.Errorf("reserve sku %s for order %s: %w", sku, orderID, err)
 	}
 	if err := validate(sku, orderID, quantity, 1); err != nil {
 		return fail(err)
 	}
-	a, err := l.stand(ctx, sku, change{
-		key: ReserveKey(orderID), kind: event.StockReserved, orderID: orderID, quantity: quantity,
-	})
+	c.key, c.kind, c.orderID, c.quantity = ReserveKey(orderID), event.StockReserved, orderID, quantity
+	a, err := l.stand(ctx, sku, c)
 	if err != nil {
 		return fail(err)
 	}
@@ -134,8 +141,8 @@ func (l *Ledger) Release(ctx context.Context, orderID, sku string) error {
 }
 
 // Commit makes the reserved stock leave for good. Errors: EffectSettled when the order holds nothing and never
-// will: released, fenced, refused; Invalid when it never asked, and for wrong ids; OutcomeUnknown, Unavailable,
-// Corrupt.
+// will: released, fenced, refused; Invalid for wrong ids; OutcomeUnknown; Unavailable, also when no reservation is
+// found: after a failover it may be missed for a moment; Corrupt.
 func (l *Ledger) Commit(ctx context.Context, orderID, sku string) error {
 	return l.settle(ctx, orderID, sku, event.StockCommitted)
 }
@@ -157,12 +164,13 @@ func (l *Ledger) settle(ctx context.Context, orderID, sku, kind string) error {
 			return nil
 		}
 		if do.kind == "" {
-			return fail(fault.New(fault.Invalid, "the order never asked for sku %s", sku))
+			// It was reserved before it is committed, so the record is there and was not found.
+			return fail(fault.Missing("the reservation of sku %s by the order was not found", sku))
 		}
 		return fail(fault.New(fault.EffectSettled, "the order holds nothing of sku %s: %s", sku, do.kind))
 	}
 	a, err := l.stand(ctx, sku, change{
-		key: SettleKey(orderID), kind: kind, orderID: orderID, quantity: do.Quantity,
+		key: SettleKey(orderID), kind: kind, orderID: orderID, quantity: do.Quantity, after: do.version,
 	})
 	if err != nil {
 		return fail(err)

@@ -63,7 +63,7 @@ func (c *committer) learn(pending []*request, tail []event.Record, head event.He
 		}
 		standing[r.Key] = s
 		c.ledger.slots.put(slotName{c.sku, r.Key}, s)
-		at.head, at.balance = r.HeadOf(), s.balance()
+		at.head, at.balance = r.HeadOf(), s.after(at.balance)
 	}
 	if at.head != head {
 		return c.fail(pending, fault.New(fault.Internal, "the tail of %s ends at version %d, not at its head %d",

@@ -38,12 +38,15 @@ const (
 
 // Verdict is the data of event.late.
 type Verdict struct {
-	// ID makes the verdict one, however often and on whichever way the event comes. It is the slot, not part of the data.
+	// ID is the slot, made from the source and the id of the late event; see Slots. It is not part of the data.
 	ID      string `json:"-"`
 	OrderID string `json:"orderId"`
 	// EventID and Type name the late event.
 	EventID string `json:"eventId"`
 	Type    string `json:"type"`
+	// Identity names the late event by its source, type, subject, id and content. Verdicts that were written before there was
+	// one do not have it.
+	Identity string `json:"identity,omitempty"`
 	// Status is what the order had ended as.
 	Status order.Status `json:"status"`
 	// Handled tells that goods which had left were looked after before the order ended.
@@ -67,7 +70,30 @@ func (v Verdict) goods() bool {
 	return false
 }
 
-// Entry writes the verdict down.
+// Slots are the slots that a verdict may take: ID, and another one when a different event with the same source and id has
+// taken that. ID was the only one once, so that an event which got its verdict then gets no second one now.
+func (v Verdict) Slots() []string {
+	second := v.Identity
+	if second == "" {
+		second = event.DerivedID("late", v.Type, v.ID)
+	}
+	return []string{v.ID, second}
+}
+
+// Of reports whether the record is a verdict on the same event. The slot says which source and id the event has, the stream
+// says its subject, and the data has its type; only the content is not known of a verdict without identity.
+func (v Verdict) Of(r event.Record) bool {
+	stored, err := event.Decode[Verdict](r.Event)
+	if err != nil || r.Type != event.EventLate {
+		return false
+	}
+	if stored.Identity != "" && v.Identity != "" {
+		return stored.Identity == v.Identity
+	}
+	return stored.Type == v.Type
+}
+
+// Entry writes the verdict down, in the slot ID.
 func (v Verdict) Entry(correlationID string, at time.Time) event.Entry {
 	v.Detail = "the order had ended; the event changed nothing"
 	switch {
@@ -127,8 +153,12 @@ type State struct {
 	CorrelationID string     `json:"correlationId,omitempty"`
 	// LastEventID is the cause of what comes next.
 	LastEventID string `json:"lastEventId,omitempty"`
-	// Payments are the payments that came late, oldest first.
+	// Payments are the payments that came late, oldest first; in a bounded state the open ones, see Bounded.
 	Payments []Matter `json:"payments,omitempty"`
+	// Settled sums up the payments that a bounded state has left out because they are settled. More reports that it has left
+	// out open ones, too: they are in the log.
+	Settled Settled `json:"settled,omitzero"`
+	More    bool    `json:"more,omitempty"`
 	// Goods tells that goods have left; GoodsSettled that somebody has looked after them.
 	Goods        bool `json:"goods,omitempty"`
 	GoodsSettled bool `json:"goodsSettled,omitempty"`
@@ -141,7 +171,7 @@ type State struct {
 	ByHand string `json:"byHand,omitempty"`
 }
 
-// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Corrupt for a
+// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Unavailable for a
 // gap, Malformed for data that cannot be read, Unavailable for an event whose version is newer than this code.
 func (s State) Fold(records []event.Record) (State, error) {
 	next := s
@@ -152,7 +182,7 @@ func (s State) Fold(records []event.Record) (State, error) {
 			continue
 		}
 		if r.Version != next.Head.Version+1 {
-			return s, fault.New(fault.Corrupt, "stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
+			return s, fault.Missing("stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
 		}
 		if err := next.apply(r); err != nil {
 			return s, fault.Wrap(err, fault.CodeOf(err), "fold version %d of stream %s", r.Version, r.Stream)
@@ -174,7 +204,7 @@ func (s *State) apply(r event.Record) (err error) {
 	case event.EventLate:
 		return decodeInto(r, func(v Verdict) {
 			s.Status = v.Status
-			if v.money() {
+			if v.money() && !s.More {
 				s.Payments = append(s.Payments, Matter{ID: r.Key, Cause: v.EventID})
 			}
 			s.Goods = s.Goods || v.goods()
@@ -208,7 +238,7 @@ func (s *State) asked(at time.Time) func(order.Attention) {
 
 // decided folds an operator's decision: it stands under the slot of what it settles.
 func (s *State) decided(r event.Record, d order.ResolutionData) {
-	s.Resolutions = append(s.Resolutions, d.RequestID)
+	s.Resolutions = order.AddResolution(s.Resolutions, d.RequestID)
 	if d.Action == order.Retry {
 		s.Attention.Retries++
 		s.Attention.NextTry = r.Time
@@ -251,10 +281,67 @@ func (s State) entry(slot, eventType string, at time.Time, data any) event.Entry
 	return event.New(event.LateStream(s.OrderID), slot, eventType, s.OrderID, at, data).CausedBy(s.CorrelationID, s.LastEventID)
 }
 
+// Arrived is how much money has arrived in all, as far as the gateway was asked.
+func (s State) Arrived() int64 {
+	total := s.Settled.Arrived
+	for _, p := range s.Payments {
+		total += p.Amount
+	}
+	return total
+}
+
+// MaxPayments bounds the open payments of a bounded state.
+const MaxPayments = 200
+
+// Settled sums up payments that are settled.
+type Settled struct {
+	Count int `json:"count,omitempty"`
+	// Arrived is how much money has arrived with them, as far as the gateway was asked.
+	Arrived int64 `json:"arrived,omitempty"`
+	// Amount is what operators have given back in another way, Unknown the number of those payments whose amount nobody has
+	// asked the gateway about.
+	Amount  int64 `json:"amount,omitempty"`
+	Unknown int   `json:"unknown,omitempty"`
+}
+
+// Bounded returns the state without the payments that are settled, and with at most MaxPayments of those that are open: what a
+// run keeps and its activities get does not grow with the number of late events. It is folded further like any other. When
+// it has no open payment left and More is set, the stream must be folded anew.
+func (s State) Bounded() State {
+	var kept []Matter
+	for _, p := range s.Payments {
+		switch {
+		case !p.open():
+			s.Settled.Count++
+			s.Settled.Arrived += p.Amount
+			switch {
+			case p.ByHand == "":
+			case p.Amount > 0:
+				s.Settled.Amount += p.Amount
+			case p.ByHand == order.Substitute:
+				s.Settled.Unknown++
+			}
+		case len(kept) < MaxPayments:
+			kept = append(kept, p)
+		default:
+			s.More = true
+		}
+	}
+	s.Payments = kept
+	return s
+}
+
+// Exhausted reports whether a bounded state must be folded anew from the log before it is known what is next.
+func (s State) Exhausted() bool {
+	_, open := s.open()
+	return s.More && !open
+}
+
 // Due is what is to be given back of the money that the gateway says is there. What an operator has looked after is not
 // given back a second time: the gateway does not know that it was. Total is what a payment comes to whose amount nobody
 // has asked the gateway about.
 func (s State) Due(arrived, total int64) int64 {
+	arrived -= s.Settled.Amount + int64(s.Settled.Unknown)*total
 	for _, p := range s.Payments {
 		switch {
 		case p.ByHand == "":

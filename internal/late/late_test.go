@@ -204,7 +204,7 @@ func TestFoldRefusesGapsAndNonsense(t *testing.T) {
 	gap := slices.Clone(records)
 	gap[0].Version = 2
 	_, err = late.State{}.Fold(gap)
-	require.Equal(t, fault.Corrupt, fault.CodeOf(err))
+	require.ErrorIs(t, err, fault.ErrMissing)
 	nonsense := slices.Clone(records)
 	nonsense[0].Data = json.RawMessage(`{"type":7}`)
 	_, err = late.State{}.Fold(nonsense)

@@ -13,7 +13,24 @@ type Facts struct {
 	Resolutions []order.Resolution `json:"resolutions,omitempty"`
 	// Stuck is the step that must succeed and does not.
 	Stuck *order.Stuck `json:"stuck,omitempty"`
+	// Asked counts how often the gateway was asked about the oldest open payment and did not know of any money yet; AskAfter
+	// is when it is asked again.
+	Asked    int       `json:"asked,omitempty"`
+	AskAfter time.Time `json:"askAfter,omitzero"`
 }
+
+// Unconfirmed takes in that the gateway does not know of any money yet, although somebody has paid.
+func (f *Facts) Unconfirmed(now time.Time) {
+	f.Asked++
+	f.AskAfter = now.Add(order.AskAgainAfter(f.Asked))
+}
+
+// maxAsks bounds how often the gateway is asked about one payment: over about nine minutes, which is less than what reconcile
+// takes for a standstill.
+const maxAsks = 10
+
+// MayAskAgain reports whether the gateway would be asked again if it does not know of any money.
+func (f Facts) MayAskAgain() bool { return f.Asked+1 < maxAsks }
 
 // Action is what to do next; Payment is what it is about.
 type Action struct {
@@ -44,6 +61,8 @@ func Next(s State, f Facts, now time.Time) Action {
 		return Action{Kind: order.Record, Entry: s.attentionResolved(now)}
 	case f.Stuck != nil && open && f.Stuck.Step == p.step() && !s.attends(f.Stuck.Step):
 		return Action{Kind: order.Record, Entry: s.attention(*f.Stuck, now)}
+	case open && !p.Judged && now.Before(f.AskAfter):
+		return Action{Kind: order.Wait, Step: StepJudge, Payment: p, Until: f.AskAfter, For: "the gateway to know of the payment"}
 	case open && !p.Judged:
 		return Action{Kind: order.Lookup, Step: StepJudge, Payment: p}
 	case open:
@@ -58,14 +77,13 @@ func Next(s State, f Facts, now time.Time) Action {
 
 // Open reports whether something is left to be settled.
 func (s State) Open() bool {
-	_, payment := s.open()
-	return payment || s.goodsOpen() || s.Attention.Open
+	return s.Unsettled() || s.goodsOpen() || s.Attention.Open
 }
 
 // Unsettled reports whether a payment is left to be looked up or given back.
 func (s State) Unsettled() bool {
 	_, open := s.open()
-	return open
+	return open || s.More
 }
 
 // open returns the oldest payment that is not settled.

@@ -2,7 +2,6 @@ package late
 
 import (
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -72,7 +71,7 @@ func (s State) resolution(r order.Resolution, at time.Time) event.Entry {
 	slot := SlotGoods
 	switch {
 	case r.Action == order.Retry:
-		slot = slotAttention + strconv.Itoa(s.Attention.Count) + "/retry/" + r.ID
+		slot = order.RetrySlot(s.Attention)
 	case s.Attention.Step == StepJudge:
 		slot = slotJudge + s.About
 	case s.Attention.Step == StepRefund:

@@ -184,7 +184,7 @@ func (s State) Ended() bool { return s.Outcome != "" && s.Outcome != NotAccepted
 // Open reports whether an intent has no outcome.
 func (s State) Open() bool { return s.Attempt > 0 && s.Outcome == "" }
 
-// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Corrupt for a gap,
+// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Unavailable for a gap,
 // Malformed for data that cannot be read.
 func (s State) Fold(records []event.Record) (State, error) {
 	next := s
@@ -193,7 +193,7 @@ func (s State) Fold(records []event.Record) (State, error) {
 			continue
 		}
 		if r.Version != next.Head.Version+1 {
-			return s, fault.New(fault.Corrupt, "stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
+			return s, fault.Missing("stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
 		}
 		if err := next.apply(r); err != nil {
 			return s, fault.Wrap(err, fault.Malformed, "fold version %d of stream %s", r.Version, r.Stream)

@@ -168,7 +168,7 @@ func TestEveryKindButTheWelcomeComesFromAnEvent(t *testing.T) {
 
 func TestADamagedStreamIsNotFolded(t *testing.T) {
 	_, err := notice.State{}.Fold([]event.Record{{Version: 2}})
-	require.ErrorIs(t, err, fault.Corrupt)
+	require.ErrorIs(t, err, fault.ErrMissing)
 	entry := subject.Request("", "", start, start)
 	entry.Data = []byte(`{"until":5}`)
 	_, err = notice.State{}.Fold([]event.Record{{Version: 1, Entry: entry}})

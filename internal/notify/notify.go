@@ -1,7 +1,7 @@
 // Package notify is the port to whoever brings messages to customers, and the templates of what they say. The adapters
 // are logmail and smtpmail; notifytest has the suite that every one of them passes.
 //
-// It may import internal/fault and the standard library.
+// It may import internal/fault, golang.org/x/net/idna, golang.org/x/text/unicode/norm and the standard library.
 //
 // # Contract of a Notifier
 //

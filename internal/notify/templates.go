@@ -24,7 +24,7 @@ const maxTemplate = 1 << 20
 
 // Facts are what templates may use.
 type Facts struct {
-	// Name is what the customer wants to be called; it may be empty.
+	// Name is what the customer wants to be called; it may be empty. Templates get it without links, see Salutation.
 	Name string
 	// OrderID and the following are empty for a welcome.
 	OrderID string
@@ -99,10 +99,11 @@ func source(folder, name string) (string, error) {
 	return string(raw), err
 }
 
-// Render makes what a message says. The subject is one line; names and the like are escaped in HTML. The error does not
-// quote the facts.
+// Render makes what a message says. The subject is one line; names and the like are escaped in HTML, and a name with a link in
+// it is left out. The error does not quote the facts.
 func (t *Templates) Render(kind string, f Facts) (Message, error) {
 	m := Message{Kind: kind}
+	f.Name = Salutation(f.Name)
 	plain, ok := t.texts[kind]
 	if !ok {
 		return m, fault.New(fault.Invalid, "there is no template for %q", kind)

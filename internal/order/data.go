@@ -23,10 +23,14 @@ const (
 	// own slot has the refusal.
 	SlotRefusalSettled = "capture/settled"
 	SlotEnd            = "end"
-	// slotUndo, slotCancel and slotAttention are prefixes: of the undone step, of the id of the cancellation,
-	// of the count.
+	// SlotCapturedLate holds the capture that the undo of an authorization finds although the capture's own slot has its
+	// refusal.
+	SlotCapturedLate = "undo/authorize/captured"
+	// SlotCancelRefused holds the first refusal of a cancellation, which answers all later ones. Older logs have a refusal
+	// for each request, in cancel/<request id>.
+	SlotCancelRefused = "cancel/refused"
+	// slotUndo and slotAttention are prefixes: of the undone step, of the count.
 	slotUndo      = "undo/"
-	slotCancel    = "cancel/"
 	slotAttention = "attention/"
 	slotResolved  = "attention/resolved/"
 )
@@ -85,10 +89,12 @@ type LineOutcome struct {
 	Available int64 `json:"available"`
 }
 
-// Items is the data of inventory.reserved, inventory.released and inventory.committed.
+// Items is the data of inventory.reserved, inventory.released, inventory.committed and order.confirmed.
 type Items struct {
 	OrderID string `json:"orderId"`
 	Lines   []Item `json:"lines"`
+	// ExpiresAt is how long the dispatch is waited for, in the form of TimeLayout; of order.confirmed.
+	ExpiresAt string `json:"expiresAt,omitempty"`
 }
 
 // Rejection is the data of inventory.rejected.
@@ -96,17 +102,22 @@ type Rejection struct {
 	OrderID string        `json:"orderId"`
 	Reason  string        `json:"reason"`
 	Lines   []LineOutcome `json:"lines"`
-	// Held tells that at least one line holds stock that must be released.
+	// Held tells that at least one line holds stock, or may hold some, that must be released.
 	Held bool `json:"held"`
 }
 
-// PaymentData is the data of payment.pending, payment.authorized, payment.voided and payment.captured.
+// PaymentData is the data of payment.pending, payment.authorized, payment.voided, payment.captured and, in an order's stream,
+// payment.refunded.
 type PaymentData struct {
 	OrderID   string `json:"orderId"`
 	PaymentID string `json:"paymentId,omitempty"`
 	// Amount is in minor units of Currency.
 	Amount   int64  `json:"amount"`
 	Currency string `json:"currency"`
+	// EventIdentity names the event of the bus that caused this one, if one did: its source, type, subject, id and content.
+	EventIdentity string `json:"eventIdentity,omitempty"`
+	// ExpiresAt is how long the payer is waited for, in the form of TimeLayout; of payment.pending.
+	ExpiresAt string `json:"expiresAt,omitempty"`
 }
 
 // PaymentRefusal is the data of payment.declined and payment.capture_refused.
@@ -117,6 +128,8 @@ type PaymentRefusal struct {
 	Reason string `json:"reason"`
 	// Code is the provider's word.
 	Code string `json:"code,omitempty"`
+	// EventIdentity names the event of the bus that caused this one, if one did: its source, type, subject, id and content.
+	EventIdentity string `json:"eventIdentity,omitempty"`
 }
 
 // Ref is the data of events that say nothing but which order they are about.
@@ -129,6 +142,10 @@ type Dispatch struct {
 	OrderID        string `json:"orderId"`
 	Carrier        string `json:"carrier,omitempty"`
 	TrackingNumber string `json:"trackingNumber,omitempty"`
+	// EventIdentity names the event of the bus that caused this one, if one did: its source, type, subject, id and content.
+	EventIdentity string `json:"eventIdentity,omitempty"`
+	// ExpiresAt is how long the delivery is waited for, in the form of TimeLayout; of order.shipped.
+	ExpiresAt string `json:"expiresAt,omitempty"`
 }
 
 // Ending is the data of order.compensating and of the terminal events: how the order ends and why.
@@ -143,6 +160,8 @@ type Ending struct {
 	// By and RequestID name the operator who decided that the order is undone, if one did, and the decision.
 	By        string `json:"by,omitempty"`
 	RequestID string `json:"requestId,omitempty"`
+	// EventIdentity names the event of the bus that caused this one, if one did: its source, type, subject, id and content.
+	EventIdentity string `json:"eventIdentity,omitempty"`
 	// TotalAmount and Currency say what a completed order took, in minor units.
 	TotalAmount int64  `json:"totalAmount,omitempty"`
 	Currency    string `json:"currency,omitempty"`
@@ -162,7 +181,7 @@ type CancellationRefusal struct {
 func (d Attention) Opened(before AttentionState, at time.Time) AttentionState {
 	return AttentionState{
 		Open: true, Step: d.Step, Undo: d.Undo, Count: before.Count + 1,
-		Error: d.Error, Attempts: d.Attempts, NextTry: d.nextTry(), Since: at,
+		Error: d.Error, Attempts: d.Attempts, NextTry: timeOf(d.NextTry), Since: at,
 	}
 }
 

@@ -38,7 +38,7 @@ func TestAKnownDispatchIsNotCancelled(t *testing.T) {
 	w.facts.Cancellations = []order.Cancellation{{ID: "c1"}}
 	w.act(happy{})
 	require.Equal(t, order.Forward, w.state().Decision, "%v", timeline(w))
-	require.True(t, w.state().Refused("c1"))
+	require.True(t, w.state().CancelRefused)
 }
 
 // One append takes a limited number of entries.

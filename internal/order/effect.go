@@ -11,6 +11,9 @@ const (
 	Refused Effect = "refused"
 	// Undone means that it was undone, or fenced before it happened: it will never stand.
 	Undone Effect = "undone"
+	// Short means that there is too little now because other orders hold it for now. Nothing is recorded: the same may be
+	// asked for again.
+	Short Effect = "short"
 )
 
 // Reservation is the stock ledger's answer about one line of an order.

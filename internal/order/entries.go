@@ -1,6 +1,8 @@
 package order
 
 import (
+	"cmp"
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -30,32 +32,60 @@ func (s State) causedBy(cause string, e event.Entry) event.Entry {
 	return e.CausedBy(s.CorrelationID, cause)
 }
 
-// items are the order's lines without prices.
-func (s State) items() Items {
-	lines := make([]Item, len(s.Order.Lines))
-	for i, l := range s.Order.Lines {
+// Notified says which notification caused the outcome of an authorization.
+func (s State) Notified(h PaymentHint, e event.Entry) event.Entry {
+	if h.Cause == "" {
+		return e
+	}
+	switch e.Type {
+	case event.PaymentAuthorized:
+		e.Data = withIdentity(e, h.Identity(s.Order.ID), func(d *PaymentData, identity string) { d.EventIdentity = identity })
+	case event.PaymentDeclined:
+		e.Data = withIdentity(e, h.Identity(s.Order.ID), func(d *PaymentRefusal, identity string) { d.EventIdentity = identity })
+	}
+	return e.CausedBy(s.CorrelationID, h.Cause)
+}
+
+// withIdentity returns the data of an entry that was made here with the identity in it.
+func withIdentity[T any](e event.Entry, identity string, set func(*T, string)) json.RawMessage {
+	data, err := event.Decode[T](e.Event)
+	if err != nil {
+		return e.Data
+	}
+	set(&data, identity)
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return e.Data
+	}
+	return raw
+}
+
+// Items are the order's lines without prices.
+func (o Order) Items() []Item {
+	lines := make([]Item, len(o.Lines))
+	for i, l := range o.Lines {
 		lines[i] = Item{SKU: l.SKU, Quantity: l.Quantity}
 	}
-	return Items{OrderID: s.Order.ID, Lines: lines}
+	return lines
 }
+
+// items are the order's lines without prices, as events have them.
+func (s State) items() Items { return Items{OrderID: s.Order.ID, Lines: s.Order.Items()} }
 
 func (s State) paymentData(paymentID string) PaymentData {
 	return PaymentData{OrderID: s.Order.ID, PaymentID: paymentID, Amount: s.Order.TotalAmount, Currency: s.Order.Currency}
 }
 
 // Reserved makes the outcome of a reservation out of the outcomes of its lines: inventory.reserved when all of
-// them hold stock, else inventory.rejected with the reason of the first line that does not.
+// them hold stock, else inventory.rejected with the reason of the first line that was refused. A line without a reason was
+// not asked for, or has no answer yet: it may hold stock in the end, and is released with the others.
 func (s State) Reserved(lines []LineOutcome, at time.Time) event.Entry {
 	d := Rejection{OrderID: s.Order.ID, Lines: lines}
 	all := true
 	for _, l := range lines {
-		if l.Reserved {
-			d.Held = true
-			continue
-		}
-		if all {
-			all, d.Reason = false, l.Reason
-		}
+		all = all && l.Reserved
+		d.Held = d.Held || l.Reserved || l.Reason == ""
+		d.Reason = cmp.Or(d.Reason, l.Reason)
 	}
 	if all {
 		return s.entry(SlotReserve, event.InventoryReserved, at, s.items())
@@ -63,9 +93,18 @@ func (s State) Reserved(lines []LineOutcome, at time.Time) event.Entry {
 	return s.entry(SlotReserve, event.InventoryRejected, at, d)
 }
 
-// PaymentPending makes the interim outcome of an authorization that waits for its payer.
-func (s State) PaymentPending(paymentID string, at time.Time) event.Entry {
-	return s.entry(SlotPending, event.PaymentPending, at, s.paymentData(paymentID))
+// PaymentPending makes the interim outcome of an authorization that waits for its payer, until expiresAt.
+func (s State) PaymentPending(paymentID string, at, expiresAt time.Time) event.Entry {
+	d := s.paymentData(paymentID)
+	d.ExpiresAt = timeText(expiresAt)
+	return s.entry(SlotPending, event.PaymentPending, at, d)
+}
+
+// confirmed asks the warehouse for the goods, and waits for their dispatch until expiresAt.
+func (s State) confirmed(at, expiresAt time.Time) event.Entry {
+	d := s.items()
+	d.ExpiresAt = timeText(expiresAt)
+	return s.entry(SlotConfirm, event.OrderConfirmed, at, d)
 }
 
 // Authorized makes the outcome of an authorization that stands.
@@ -108,6 +147,25 @@ func (s State) Undone(step Step, at time.Time) event.Entry {
 	}
 }
 
+// RefundedCapture makes the outcome of undoing an authorization whose payment turns out to be captured: that it was captured,
+// unless the log says so already, and that amount was given back.
+func (s State) RefundedCapture(paymentID string, amount int64, at time.Time) []event.Entry {
+	var entries []event.Entry
+	switch s.Capture {
+	case "":
+		entries = append(entries, s.Captured(paymentID, at))
+	case CaptureRefused:
+		entries = append(entries, s.entry(SlotCapturedLate, event.PaymentCaptured, at, s.paymentData(paymentID)))
+	}
+	d := s.paymentData(paymentID)
+	d.Amount = amount
+	refunded := s.entry(UndoSlot(StepAuthorize), event.PaymentRefunded, at, d)
+	if len(entries) > 0 {
+		refunded.CausationID = entries[0].ID
+	}
+	return append(entries, refunded)
+}
+
 // CommittedStock makes the outcome of committing the reservation.
 func (s State) CommittedStock(at time.Time) event.Entry {
 	return s.entry(SlotCommit, event.InventoryCommitted, at, s.items())
@@ -133,9 +191,9 @@ func (s State) ended(e Ending, at time.Time) event.Entry {
 	return s.entry(SlotEnd, terminalType[e.Outcome], at, e)
 }
 
-// refused answers a cancellation that came too late.
+// refused answers a cancellation that came too late, and every later one.
 func (s State) refused(c Cancellation, at time.Time) event.Entry {
-	return s.causedBy(c.Cause, s.entry(slotCancel+c.ID, event.OrderCancellationRefused, at, CancellationRefusal{
+	return s.causedBy(c.Cause, s.entry(SlotCancelRefused, event.OrderCancellationRefused, at, CancellationRefusal{
 		OrderID: s.Order.ID, RequestID: c.ID, Reason: text(c.Reason), Detail: s.WhyNotCancellable(),
 	}))
 }
@@ -143,9 +201,7 @@ func (s State) refused(c Cancellation, at time.Time) event.Entry {
 // NewAttention makes the data of order.needs_attention.
 func NewAttention(orderID string, f Stuck) Attention {
 	d := Attention{OrderID: orderID, Step: f.Step, Undo: f.Undo, Error: text(f.Error), Attempts: f.Attempts}
-	if !f.NextTry.IsZero() {
-		d.NextTry = f.NextTry.UTC().Format(nextTryLayout)
-	}
+	d.NextTry = timeText(f.NextTry)
 	return d
 }
 
@@ -154,12 +210,20 @@ func (s State) attention(f Stuck, at time.Time) event.Entry {
 	return s.entry(slotAttention+strconv.Itoa(s.Attention.Count+1), event.OrderNeedsAttention, at, NewAttention(s.Order.ID, f))
 }
 
-// nextTryLayout is the form of Attention.NextTry.
-const nextTryLayout = "2006-01-02T15:04:05.000Z"
+// TimeLayout is the form of times in the data of events: RFC 3339, UTC, with milliseconds.
+const TimeLayout = "2006-01-02T15:04:05.000Z"
 
-// nextTry is when it is tried again; zero when nothing is tried.
-func (d Attention) nextTry() time.Time {
-	at, err := time.Parse(nextTryLayout, d.NextTry)
+// timeText writes a time in the data of an event; the zero time is "".
+func timeText(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.UTC().Format(TimeLayout)
+}
+
+// timeOf reads a time in the data of an event; zero when there is none.
+func timeOf(text string) time.Time {
+	at, err := time.Parse(TimeLayout, text)
 	if err != nil {
 		return time.Time{}
 	}

@@ -16,7 +16,7 @@ type Timing struct {
 	// Delivery is how long a dispatched order may wait for its delivery before somebody has to look.
 	Delivery time.Duration `json:"delivery"`
 	// Reserve and Authorize are the deadlines of the steps before the pivot: a step that has been unavailable
-	// for that long is given up and undone.
+	// for that long is given up and undone. Reserve is also how long an order waits for stock that others hold for now.
 	Reserve   time.Duration `json:"reserve"`
 	Authorize time.Duration `json:"authorize"`
 	// Attention is how long a step that must succeed may be stuck before somebody has to look.
@@ -44,6 +44,9 @@ type Cancellation struct {
 	// Reason is what the requester gave; for people.
 	Reason string `json:"reason,omitempty"`
 }
+
+// MaxCancellations bounds how many cancellations a run keeps. The first one decides; the others get the same answer.
+const MaxCancellations = 16
 
 // PaymentHint is a word of the bus about a pending payment. It is not believed: the gateway is asked.
 type PaymentHint struct {
@@ -75,8 +78,11 @@ type Stuck struct {
 // the id of the event that brought them, so that a duplicate changes nothing.
 type Facts struct {
 	Cancellations []Cancellation `json:"cancellations,omitempty"`
-	// Hint is the newest word about a pending payment that the gateway has not been asked about yet.
-	Hint       *PaymentHint  `json:"hint,omitempty"`
+	// Hint is the newest word about a pending payment that the gateway has not been asked about yet, or did not know of.
+	Hint *PaymentHint `json:"hint,omitempty"`
+	// HintAsked counts how often the gateway was asked about Hint and did not know of it; HintAfter is when it is asked again.
+	HintAsked  int           `json:"hintAsked,omitempty"`
+	HintAfter  time.Time     `json:"hintAfter,omitzero"`
 	Dispatched *ShipmentFact `json:"dispatched,omitempty"`
 	Delivered  *ShipmentFact `json:"delivered,omitempty"`
 	Lost       *ShipmentFact `json:"lost,omitempty"`
@@ -85,6 +91,8 @@ type Facts struct {
 	// LookedUp tells that the participant was asked after a step was given up, or after a pending payment's time was
 	// over, and knew of nothing that stands.
 	LookedUp bool `json:"lookedUp,omitempty"`
+	// Shortage is set while the reservation waits for stock that other orders hold for now.
+	Shortage *Shortage `json:"shortage,omitempty"`
 	// Stuck is the step that must succeed and does not.
 	Stuck *Stuck `json:"stuck,omitempty"`
 	// Resolutions are operators' decisions, until they are recorded or refused.
@@ -195,11 +203,14 @@ func (s State) beforePivot(f Facts, now time.Time, t Timing) Action {
 	case len(f.Cancellations) > 0 && !s.dispatched(f):
 		c := f.Cancellations[0]
 		return record(s.causedBy(c.Cause, s.compensating(SlotDecide,
-			Ending{Outcome: StatusCancelled, Reason: ReasonRequested, Detail: c.Reason}, now)))
+			Ending{Outcome: StatusCancelled, Reason: ReasonRequested, Detail: c.Reason,
+				EventIdentity: eventIdentity(c.Cause, c.Identity(s.Order.ID))}, now)))
 	case s.Inventory == "" && f.GivenUp == StepReserve && !f.LookedUp:
 		return Action{Kind: Lookup, Step: StepReserve}
 	case s.Inventory == "" && f.GivenUp == StepReserve:
 		return turn(StatusFailed, Unavailable(StepReserve), "")
+	case s.Inventory == "" && f.Shortage.waits(now):
+		return Action{Kind: Wait, Step: StepReserve, Until: f.Shortage.RetryAt, For: "stock that other orders hold for now"}
 	case s.Inventory == "":
 		return Action{Kind: Do, Step: StepReserve}
 	case s.Payment == "" && f.GivenUp == StepAuthorize && !f.LookedUp:
@@ -208,26 +219,26 @@ func (s State) beforePivot(f Facts, now time.Time, t Timing) Action {
 		return turn(StatusFailed, Unavailable(StepAuthorize), "")
 	case s.Payment == "":
 		return Action{Kind: Do, Step: StepAuthorize}
-	case s.Payment == PaymentPending && (f.Hint != nil || due(s.PendingSince, t.PaymentPending, now) && !f.LookedUp):
+	case s.Payment == PaymentPending && (f.asks(now) || due(s.PaymentDeadline(t), now) && !f.LookedUp):
 		return Action{Kind: Lookup, Step: StepAuthorize}
-	case s.Payment == PaymentPending && due(s.PendingSince, t.PaymentPending, now):
+	case s.Payment == PaymentPending && due(s.PaymentDeadline(t), now):
 		return turn(StatusFailed, ReasonPaymentTimeout, "")
 	case s.Payment == PaymentPending:
-		return Action{Kind: Wait, Step: StepAuthorize, Until: s.PendingSince.Add(t.PaymentPending), For: "the payer"}
+		return Action{Kind: Wait, Step: StepAuthorize, Until: f.waitUntil(s.PaymentDeadline(t)), For: "the payer"}
 	case s.Order.Fulfillment == Immediate, !s.ShippedAt.IsZero():
 		return record(s.entry(SlotDecide, event.OrderSettling, now, Ref{OrderID: s.Order.ID}))
 	case s.ConfirmedAt.IsZero():
-		return record(s.entry(SlotConfirm, event.OrderConfirmed, now, s.items()))
+		return record(s.confirmed(now, now.Add(t.Shipment)))
 	case f.Dispatched != nil:
-		return record(s.shipped(*f.Dispatched, now))
+		return record(s.shipped(event.ShipmentDispatched, *f.Dispatched, now, t))
 	case f.Delivered != nil:
-		return record(s.shipped(*f.Delivered, now))
+		return record(s.shipped(event.ShipmentDelivered, *f.Delivered, now, t))
 	case f.Lost != nil:
-		return record(s.shipped(*f.Lost, now))
-	case due(s.ConfirmedAt, t.Shipment, now):
+		return record(s.shipped(event.ShipmentLost, *f.Lost, now, t))
+	case due(s.dispatchDeadline(t), now):
 		return turn(StatusFailed, ReasonShipmentTimeout, "")
 	default:
-		return Action{Kind: Wait, Step: StepConfirm, Until: s.ConfirmedAt.Add(t.Shipment), For: "the dispatch of the goods"}
+		return Action{Kind: Wait, Step: StepConfirm, Until: s.dispatchDeadline(t), For: "the dispatch of the goods"}
 	}
 }
 
@@ -241,7 +252,7 @@ func (s State) forward(f Facts, now time.Time, t Timing) Action {
 	case !s.settled(StepCommit, false):
 		return Action{Kind: Do, Step: StepCommit}
 	case s.Order.Fulfillment == Shipment && !s.settled(StepDeliver, false) && f.Delivered != nil:
-		return record(s.causedBy(f.Delivered.Cause, s.entry(SlotDeliver, event.OrderDelivered, now, s.dispatch(*f.Delivered))))
+		return record(s.causedBy(f.Delivered.Cause, s.entry(SlotDeliver, event.OrderDelivered, now, s.dispatch(event.ShipmentDelivered, *f.Delivered))))
 	case s.Order.Fulfillment == Shipment && !s.settled(StepDeliver, false):
 		return s.awaitDelivery(f, now, t)
 	default:
@@ -261,11 +272,11 @@ func (s State) completed() Ending {
 // awaitDelivery waits for the parcel. A parcel that is lost or late is for people to look at; that it may
 // still arrive is waited for.
 func (s State) awaitDelivery(f Facts, now time.Time, t Timing) Action {
-	deadline := s.ShippedAt.Add(t.Delivery)
+	deadline := s.deliveryDeadline(t)
 	switch {
 	case f.Lost != nil:
 		return s.look(Stuck{Step: StepDeliver, Error: "the carrier lost the goods"}, now, t)
-	case !now.Before(deadline):
+	case due(deadline, now):
 		return s.look(Stuck{Step: StepDeliver, Error: "the goods were not delivered in time"}, now, t)
 	}
 	return Action{Kind: Wait, Step: StepDeliver, Until: deadline, For: "the delivery of the goods"}
@@ -298,17 +309,16 @@ func (s State) back(f Facts, now time.Time, t Timing) Action {
 	return record(s.ended(Ending{Outcome: s.Ending.Outcome, Reason: s.Ending.Reason, Detail: s.Ending.Detail}, now))
 }
 
-// tooLate returns the first cancellation that can no longer be honoured and has no answer yet.
+// tooLate returns the first cancellation that can no longer be honoured, unless one was refused before: that is the answer
+// to this one too.
 func (s State) tooLate(f Facts) (Cancellation, bool) {
 	if s.Decision == "" || s.Cancelling() {
 		return Cancellation{}, false
 	}
-	for _, c := range f.Cancellations {
-		if !s.Refused(c.ID) {
-			return c, true
-		}
+	if s.CancelRefused || len(f.Cancellations) == 0 {
+		return Cancellation{}, false
 	}
-	return Cancellation{}, false
+	return f.Cancellations[0], true
 }
 
 // atLarge is what an operator is asked to look at when goods are dispatched although their order is being undone.
@@ -332,6 +342,9 @@ func (s State) stuck(f Facts) bool {
 	return !s.settled(s.Attention.Step, s.Attention.Undo)
 }
 
+// IsUndone reports whether a step that is to be undone was, or an operator has decided about it instead.
+func (s State) IsUndone(step Step) bool { return s.settled(step, true) }
+
 // settled reports whether something that must come about has: by itself, by hand, or because it is not wanted any more.
 func (s State) settled(step Step, undo bool) bool {
 	if _, byHand := s.byHand(step, undo); byHand {
@@ -354,13 +367,38 @@ func (s State) settled(step Step, undo bool) bool {
 	return false
 }
 
-func (s State) shipped(f ShipmentFact, now time.Time) event.Entry {
-	return s.causedBy(f.Cause, s.entry(SlotShip, event.OrderShipped, now, s.dispatch(f)))
+// shipped says that the goods are on their way, and waits for their delivery.
+func (s State) shipped(eventType string, f ShipmentFact, now time.Time, t Timing) event.Entry {
+	d := s.dispatch(eventType, f)
+	d.ExpiresAt = timeText(now.Add(t.Delivery))
+	return s.causedBy(f.Cause, s.entry(SlotShip, event.OrderShipped, now, d))
 }
 
-func (s State) dispatch(f ShipmentFact) Dispatch {
-	return Dispatch{OrderID: s.Order.ID, Carrier: text(f.Carrier), TrackingNumber: text(f.TrackingNumber)}
+func (s State) dispatch(eventType string, f ShipmentFact) Dispatch {
+	return Dispatch{OrderID: s.Order.ID, Carrier: text(f.Carrier), TrackingNumber: text(f.TrackingNumber),
+		EventIdentity: eventIdentity(f.Cause, f.Identity(s.Order.ID, eventType))}
 }
 
-// due reports whether a wait that began at start and may last for d is over.
-func due(start time.Time, d time.Duration, now time.Time) bool { return !now.Before(start.Add(d)) }
+// due reports whether a deadline is over. Both are workflow time.
+func due(deadline, now time.Time) bool { return !now.Before(deadline) }
+
+// PaymentDeadline is until when a pending payment waits for its payer.
+func (s State) PaymentDeadline(t Timing) time.Time {
+	return deadline(s.PaymentExpiresAt, s.PendingSince, t.PaymentPending)
+}
+
+func (s State) dispatchDeadline(t Timing) time.Time {
+	return deadline(s.DispatchExpiresAt, s.ConfirmedAt, t.Shipment)
+}
+
+func (s State) deliveryDeadline(t Timing) time.Time {
+	return deadline(s.DeliveryExpiresAt, s.ShippedAt, t.Delivery)
+}
+
+// deadline is what the event says that began the wait; one of an older version does not, and the wait begins at its time.
+func deadline(expiresAt, began time.Time, wait time.Duration) time.Time {
+	if !expiresAt.IsZero() {
+		return expiresAt
+	}
+	return began.Add(wait)
+}

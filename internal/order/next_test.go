@@ -51,6 +51,16 @@ func timeline(w *world) []string {
 	return names
 }
 
+// count counts the events of a type.
+func count(w *world, eventType string) (n int) {
+	for _, r := range w.records {
+		if r.Type == eventType {
+			n++
+		}
+	}
+	return n
+}
+
 func TestTimelines(t *testing.T) {
 	noWait := func(*world) func(order.Action) {
 		return func(a order.Action) { panic(fmt.Sprintf("waits for %s", a.For)) }
@@ -155,8 +165,28 @@ func TestALateCancellationIsRefusedWithAnEvent(t *testing.T) {
 	})
 	s := w.state()
 	require.Equal(t, order.StatusCompleted, s.Status)
-	require.Equal(t, []string{"c1", "c2"}, s.Refusals, "each request has one answer")
-	require.Contains(t, timeline(w), event.OrderCancellationRefused)
+	require.True(t, s.CancelRefused)
+	require.Equal(t, 1, count(w, event.OrderCancellationRefused), "the first refusal answers every request: %v", timeline(w))
+}
+
+// Logs of older versions have a refusal for each request.
+func TestRefusalsOfOlderLogsFold(t *testing.T) {
+	w := newWorld(t, order.Immediate)
+	for w.state().Decision == "" {
+		w.act(script{step: order.StepCapture, lost: true})
+	}
+	w.facts.Cancellations = []order.Cancellation{{ID: "c1"}}
+	old := order.Decisions(w.state(), w.facts, w.now, w.timing)[0]
+	require.Equal(t, "cancel/refused", old.Key)
+	for _, id := range []string{"c1", "c2"} {
+		old.Key = "cancel/" + id
+		w.append(old)
+	}
+	require.True(t, w.state().CancelRefused)
+	w.facts.Cancellations = append(w.facts.Cancellations, order.Cancellation{ID: "c3"})
+	for _, e := range order.Decisions(w.state(), w.facts, w.now, w.timing) {
+		require.NotEqual(t, event.OrderCancellationRefused, e.Type)
+	}
 }
 
 func TestALostParcelNeedsAttentionAndMayStillArrive(t *testing.T) {

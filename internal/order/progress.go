@@ -102,7 +102,7 @@ func (s State) stepState(step Step) StepState {
 	case StepDecide:
 		return doneIf(s.Decision != "")
 	case StepCapture:
-		return undoable(s.Capture == CaptureDone, s.Capture == CaptureRefused, false)
+		return undoable(s.Capture == CaptureDone, s.Capture == CaptureRefused, s.Refunded)
 	case StepCommit:
 		return doneIf(s.Committed)
 	case StepDeliver:

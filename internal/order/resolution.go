@@ -222,7 +222,17 @@ func (s State) byHand(step Step, undo bool) (ByHand, bool) {
 	return ByHand{}, false
 }
 
-// Recorded reports whether the decision of that id stands in the log.
+// MaxResolutions bounds how many ids of decisions a state remembers.
+const MaxResolutions = 64
+
+// AddResolution adds the id of a decision to those that a state remembers. The oldest one is forgotten: a decision that comes
+// again after MaxResolutions others is a new one.
+func AddResolution(ids []string, id string) []string {
+	ids = append(ids, id)
+	return ids[max(0, len(ids)-MaxResolutions):]
+}
+
+// Recorded reports whether the decision of that id is in the log, as far as the state remembers.
 func (s State) Recorded(resolutionID string) bool {
 	return slices.Contains(s.Resolutions, resolutionID)
 }
@@ -262,7 +272,7 @@ func (s State) resolution(r Resolution, at time.Time) event.Entry {
 	slot := string(a.Step)
 	switch {
 	case r.Action == Retry:
-		slot = slotAttention + strconv.Itoa(a.Count) + "/retry/" + r.ID
+		slot = RetrySlot(a)
 	case a.Undo:
 		slot = slotUndo + slot
 	case a.Step == StepCapture && s.Capture == CaptureRefused:
@@ -270,6 +280,12 @@ func (s State) resolution(r Resolution, at time.Time) event.Entry {
 	}
 	eventType, data := r.Event(s.Order.ID, a)
 	return s.entry(slot, eventType, at, data)
+}
+
+// RetrySlot is the slot of the next retry of what is open. Retries are counted, so that a decision which comes again after it
+// was forgotten never finds its slot taken. Older logs have the id of the decision in the place of retried/<n>.
+func RetrySlot(a AttentionState) string {
+	return slotAttention + strconv.Itoa(a.Count) + "/retried/" + strconv.Itoa(a.Retries+1)
 }
 
 // Event is the type and the data of a decision about what is open, for all but Compensate.
@@ -283,7 +299,7 @@ func (r Resolution) Event(orderID string, open AttentionState) (string, Resoluti
 // applyResolution folds a decision.
 func (s *State) applyResolution(r event.Record) error {
 	return decodeInto(r, func(d ResolutionData) {
-		s.Resolutions = append(s.Resolutions, d.RequestID)
+		s.Resolutions = AddResolution(s.Resolutions, d.RequestID)
 		if d.Action == Retry {
 			s.Attention.Retries++
 			s.Attention.NextTry = r.Time

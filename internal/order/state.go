@@ -72,7 +72,12 @@ type State struct {
 
 	ConfirmedAt time.Time `json:"confirmedAt,omitzero"`
 	ShippedAt   time.Time `json:"shippedAt,omitzero"`
-	DeliveredAt time.Time `json:"deliveredAt,omitzero"`
+	// PaymentExpiresAt, DispatchExpiresAt and DeliveryExpiresAt end the three waits, in workflow time, as the event that
+	// began each of them says; zero for an event of an older version, which does not.
+	PaymentExpiresAt  time.Time `json:"paymentExpiresAt,omitzero"`
+	DispatchExpiresAt time.Time `json:"dispatchExpiresAt,omitzero"`
+	DeliveryExpiresAt time.Time `json:"deliveryExpiresAt,omitzero"`
+	DeliveredAt       time.Time `json:"deliveredAt,omitzero"`
 
 	Decision Decision `json:"decision,omitempty"`
 	// Ending says how a compensated order ends; set when Decision is Back.
@@ -82,16 +87,21 @@ type State struct {
 
 	Withdrawn bool `json:"withdrawn,omitempty"`
 	Voided    bool `json:"voided,omitempty"`
-	Released  bool `json:"released,omitempty"`
-	Ended     bool `json:"ended,omitempty"`
+	// Refunded tells that the money had been captured when the authorization was undone, and was given back.
+	Refunded bool `json:"refunded,omitempty"`
+	Released bool `json:"released,omitempty"`
+	Ended    bool `json:"ended,omitempty"`
 
 	// AtLarge tells that goods were dispatched although the order is being undone: it does not end before somebody
 	// has looked.
 	AtLarge bool `json:"atLarge,omitempty"`
 
-	// Refusals are the ids of the cancellations that were refused.
-	Refusals []string `json:"refusals,omitempty"`
-	// Resolutions are the ids of the operators' decisions that were recorded; ByHand are the steps that they settled.
+	// Causes are the identities of the events of the bus that caused events of the order; one for each slot at most.
+	Causes []string `json:"causes,omitempty"`
+	// CancelRefused reports whether a cancellation was refused. That refusal is the answer to every later one.
+	CancelRefused bool `json:"cancelRefused,omitempty"`
+	// Resolutions are the ids of the operators' decisions that were recorded, the newest MaxResolutions of them; ByHand are
+	// the steps that they settled.
 	Resolutions []string `json:"resolutions,omitempty"`
 	ByHand      []ByHand `json:"byHand,omitempty"`
 	// Attention is what an operator was last asked to look at.
@@ -122,7 +132,7 @@ type AttentionState struct {
 func (s State) Opened() bool { return s.Head.Version > 0 }
 
 // Fold makes the state that records tell. They must be a stream from its first version, or the part of one
-// from there. Errors: Corrupt for a gap, Malformed for data that cannot be read.
+// from there. Errors: Unavailable for a gap, Malformed for data that cannot be read.
 func Fold(records []event.Record) (State, error) {
 	var s State
 	return s.Fold(records)
@@ -138,17 +148,18 @@ func FoldAt(records []event.Record, at time.Time) (State, error) {
 	return Fold(records)
 }
 
-// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Corrupt for a gap,
+// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Unavailable for a gap,
 // Malformed for data that cannot be read, Unavailable for an event whose version is newer than this code.
 func (s State) Fold(records []event.Record) (State, error) {
 	next := s
-	next.Refusals, next.Resolutions, next.ByHand = slices.Clone(s.Refusals), slices.Clone(s.Resolutions), slices.Clone(s.ByHand)
+	next.Resolutions, next.ByHand = slices.Clone(s.Resolutions), slices.Clone(s.ByHand)
+	next.Causes = slices.Clone(s.Causes)
 	for _, r := range records {
 		if r.Version <= next.Head.Version {
 			continue
 		}
 		if r.Version != next.Head.Version+1 {
-			return s, fault.New(fault.Corrupt, "stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
+			return s, fault.Missing("stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
 		}
 		if err := next.apply(r); err != nil {
 			return s, fault.Wrap(err, fault.CodeOf(err), "fold version %d of stream %s", r.Version, r.Stream)
@@ -198,25 +209,32 @@ func (s *State) applyData(r event.Record) error {
 		s.Committed = true
 	case event.OrderConfirmed:
 		s.ConfirmedAt = r.Time
+		return decodeInto(r, func(d Items) { s.DispatchExpiresAt = timeOf(d.ExpiresAt) })
 	case event.OrderShipped:
 		s.ShippedAt = r.Time
+		return decodeInto(r, func(d Dispatch) {
+			s.DeliveryExpiresAt = timeOf(d.ExpiresAt)
+			s.causedByEvent(d.EventIdentity)
+		})
 	case event.OrderFulfillmentWithdrawn:
 		s.Withdrawn = true
 	case event.OrderDelivered:
 		s.DeliveredAt = r.Time
+		return decodeInto(r, func(d Dispatch) { s.causedByEvent(d.EventIdentity) })
 	case event.OrderSettling:
 		s.Decision = Forward
 	case event.OrderCompensating:
 		return decodeInto(r, func(d Ending) {
 			s.Decision, s.Ending, s.Reason, s.Detail = Back, d, d.Reason, d.Detail
+			s.causedByEvent(d.EventIdentity)
 			if d.RequestID != "" {
-				s.Resolutions = append(s.Resolutions, d.RequestID)
+				s.Resolutions = AddResolution(s.Resolutions, d.RequestID)
 			}
 		})
 	case event.OrderCompleted, event.OrderRejected, event.OrderCancelled, event.OrderFailed:
 		return decodeInto(r, func(d Ending) { s.Ended, s.Reason, s.Detail = true, d.Reason, d.Detail })
 	case event.OrderCancellationRefused:
-		return decodeInto(r, func(d CancellationRefusal) { s.Refusals = append(s.Refusals, d.RequestID) })
+		s.CancelRefused = true
 	case event.OrderNeedsAttention:
 		return decodeInto(r, func(d Attention) {
 			s.AtLarge = s.AtLarge || d.Step == StepDispatch
@@ -237,13 +255,23 @@ func (s *State) applyPayment(r event.Record) error {
 	switch r.Type {
 	case event.PaymentPending:
 		s.PendingSince = r.Time
-		return decodeInto(r, func(d PaymentData) { s.Payment, s.PaymentID = PaymentPending, d.PaymentID })
+		return decodeInto(r, func(d PaymentData) {
+			s.Payment, s.PaymentID, s.PaymentExpiresAt = PaymentPending, d.PaymentID, timeOf(d.ExpiresAt)
+		})
 	case event.PaymentAuthorized:
-		return decodeInto(r, func(d PaymentData) { s.Payment, s.PaymentID = PaymentAuthorized, d.PaymentID })
+		return decodeInto(r, func(d PaymentData) {
+			s.Payment, s.PaymentID = PaymentAuthorized, d.PaymentID
+			s.causedByEvent(d.EventIdentity)
+		})
 	case event.PaymentDeclined:
-		return decodeInto(r, func(d PaymentRefusal) { s.Payment, s.PaymentReason = PaymentDeclined, d.Reason })
+		return decodeInto(r, func(d PaymentRefusal) {
+			s.Payment, s.PaymentReason = PaymentDeclined, d.Reason
+			s.causedByEvent(d.EventIdentity)
+		})
 	case event.PaymentVoided:
 		s.Voided = true
+	case event.PaymentRefunded:
+		s.Voided, s.Refunded = true, true
 	case event.PaymentCaptured:
 		s.Capture = CaptureDone
 	case event.PaymentCaptureRefused:
@@ -262,15 +290,9 @@ func decodeInto[T any](r event.Record, use func(T)) error {
 	return nil
 }
 
-// Refused reports whether the cancellation of that id was refused.
-func (s State) Refused(requestID string) bool {
-	for _, id := range s.Refusals {
-		if id == requestID {
-			return true
-		}
-	}
-	return false
-}
+// AnswersCancellation reports whether the log has the answer to every further cancellation: the order is being cancelled, a
+// cancellation was refused, or the order has ended.
+func (s State) AnswersCancellation() bool { return s.Ended || s.Cancelling() || s.CancelRefused }
 
 // Cancelled reports whether the order is, or will be, cancelled on request.
 func (s State) Cancelled() bool {

@@ -81,7 +81,8 @@ func (o Order) Normalize() Order {
 }
 
 // Validate names every field that breaks a rule; the error is Invalid. Call it before Normalize. It does not
-// look at the id, which is checked where it comes from.
+// look at the id, which is checked where it comes from. A currency that is not known is named among others only: see
+// ValidateNew.
 func (o Order) Validate() error {
 	var v validator
 	v.id("/customerId", o.CustomerID)
@@ -94,6 +95,9 @@ func (o Order) Validate() error {
 	case "", Immediate, Shipment:
 	default:
 		v.add("/fulfillment", "must be %q or %q", Immediate, Shipment)
+	}
+	if len(v.fields) > 0 && isCurrency(o.Currency) && !KnownCurrency(o.Currency) {
+		v.add("/currency", unknownCurrency)
 	}
 	return fault.NewInvalid("order", v.fields)
 }

@@ -54,6 +54,28 @@ func TestValidateNamesTheField(t *testing.T) {
 	}
 }
 
+func TestUnknownCurrenciesAreRefusedInNewOrdersOnly(t *testing.T) {
+	for _, code := range []string{"EUR", "JPY", "KWD", "CLF", "UYW", "VES", "SLE", "XCG", "ZWG", "MRU", "XAF", "DEM", "XAU"} {
+		o := valid()
+		o.Currency = code
+		require.NoError(t, o.Validate(), code)
+		require.NoError(t, o.ValidateNew(), code)
+	}
+	want := []fault.Field{{Pointer: "/currency", Detail: "is not a currency of ISO 4217"}}
+	for _, code := range []string{"XYZ", "AAA", "XXX", "EUX"} {
+		o := valid()
+		o.Currency = code
+		require.NoError(t, o.Validate(), "an order that exists may have it")
+		require.ErrorIs(t, o.ValidateNew(), fault.Invalid)
+		require.Equal(t, want, fault.FieldsOf(o.ValidateNew()))
+
+		o.CustomerID = ""
+		require.Contains(t, fault.FieldsOf(o.Validate()), want[0], "everything that is wrong is named at once")
+	}
+	require.False(t, order.KnownCurrency("eur"), "x/text takes small letters")
+	require.False(t, order.KnownCurrency(""))
+}
+
 func TestNormalizeMergesLinesOfOneSKU(t *testing.T) {
 	o := valid()
 	o.Fulfillment = ""

@@ -186,7 +186,7 @@ func (w *world) do(s order.State, step order.Step, draw answers) {
 		w.reserved(s, effect, draw)
 	case order.StepAuthorize:
 		if draw.pending() && w.money.do == "" {
-			w.outcome(draw.inline(), s.PaymentPending("p1", w.now))
+			w.outcome(draw.inline(), s.PaymentPending("p1", w.now, w.now.Add(w.timing.PaymentPending)))
 			return
 		}
 		effect := w.money.attempt(answer)

@@ -9,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
@@ -141,7 +142,7 @@ func (s *Store) put(ctx context.Context, o Order, g guard) (bool, error) {
 func (s *Store) putGuarded(ctx context.Context, d document, g guard) (bool, error) {
 	for range 2 {
 		_, err := s.orders.ReplaceOne(ctx, g.filter(d), d, options.Replace().SetUpsert(true))
-		if !mongo.IsDuplicateKeyError(err) {
+		if !mongolog.Duplicate(err) {
 			return err == nil, unavailable(ctx, err, "write list entry of order %s", d.ID)
 		}
 	}
@@ -184,7 +185,7 @@ func (s *Store) putInRow(ctx context.Context, d document, g guard, terminal bool
 // insert reports false when the order has a document already.
 func (s *Store) insert(ctx context.Context, d document) (bool, error) {
 	_, err := s.orders.InsertOne(ctx, d)
-	if mongo.IsDuplicateKeyError(err) {
+	if mongolog.Duplicate(err) {
 		return false, nil
 	}
 	if err != nil {

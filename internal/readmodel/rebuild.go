@@ -26,6 +26,20 @@ type Source interface {
 	eventlog.Lister
 }
 
+// exists reports whether a stream exists. A document is removed when there is none, so a read that may miss what was
+// acknowledged is not enough.
+func exists(ctx context.Context, source Source, stream string) (bool, error) {
+	if _, found, err := source.Head(ctx, stream); err != nil || found {
+		return found, err
+	}
+	records, err := eventlog.ReadCertain(ctx, source, stream, 0, 1)
+	if errors.Is(err, fault.ErrMissing) {
+		// It has no beginning, but it is there.
+		return true, nil
+	}
+	return len(records) > 0, err
+}
+
 // Failure is a stream that could not be folded.
 type Failure struct {
 	Stream string
@@ -88,7 +102,8 @@ func (r *rebuild) writeAll(ctx context.Context) error {
 // stream rebuilds the document of one order.
 func (r *rebuild) stream(ctx context.Context, stream string) error {
 	wrote, err := r.write(ctx, stream)
-	if errors.Is(err, fault.Unavailable) {
+	// A record that stays missing is damage of this stream alone.
+	if errors.Is(err, fault.Unavailable) && !errors.Is(err, fault.ErrMissing) {
 		return err
 	}
 	r.mu.Lock()
@@ -136,6 +151,12 @@ func (r *rebuild) write(ctx context.Context, stream string) (bool, error) {
 // fold reads a stream, verifies it and folds it. It reports whether the stream has a document.
 func (r *rebuild) fold(ctx context.Context, stream string) (o Order, listed bool, err error) {
 	records, err := r.source.Read(ctx, stream, 0, 0)
+	if err == nil && len(records) == 0 {
+		// It was listed, or found by its head.
+		if records, err = eventlog.ReadCertain(ctx, r.source, stream, 0, 0); err == nil && len(records) == 0 {
+			err = fault.Missing("stream %s was not found", stream)
+		}
+	}
 	if err != nil {
 		return Order{}, false, err
 	}

@@ -49,8 +49,8 @@ func (r *rebuild) removeStrays(ctx context.Context) error {
 
 // removeStray removes the document of id, if the log really has no such order.
 func (r *rebuild) removeStray(ctx context.Context, id string) error {
-	_, exists, err := r.source.Head(ctx, r.store.stream(id))
-	if err != nil || exists {
+	found, err := exists(ctx, r.source, r.store.stream(id))
+	if err != nil || found {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.store.timeout)

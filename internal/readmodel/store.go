@@ -108,25 +108,31 @@ func New(cfg Config) (*Store, error) {
 	return s, err
 }
 
-// Setup makes the indexes of List; FerretDB 1 would not use them and gets none. It may be called again and by
-// several processes at once. Errors: Unavailable.
+// Setup makes the indexes of List. It may be called again and by several processes at once. See mongolog.Index.Build for the
+// context. Errors: Unavailable.
 func (s *Store) Setup(ctx context.Context) error {
-	standIn, err := s.standIn(ctx)
-	if err != nil || standIn {
+	indexes, err := s.Indexes(ctx)
+	if err != nil {
 		return err
 	}
+	return mongolog.Ensure(ctx, indexes)
+}
+
+// Indexes returns the indexes of List; FerretDB 1 would not use them and gets none. Errors: Unavailable.
+func (s *Store) Indexes(ctx context.Context) ([]mongolog.Index, error) {
+	standIn, err := s.standIn(ctx)
+	if err != nil || standIn {
+		return nil, err
+	}
 	newestFirst := bson.D{{Key: "createdAt", Value: -1}, {Key: "_id", Value: -1}}
-	by := func(name, field string) mongo.IndexModel {
+	by := func(name, field string) mongolog.Index {
 		keys := newestFirst
 		if field != "" {
 			keys = append(bson.D{{Key: field, Value: 1}}, newestFirst...)
 		}
-		return mongo.IndexModel{Keys: keys, Options: options.Index().SetName(name)}
+		return mongolog.Index{Collection: s.orders, Name: name, Keys: keys}
 	}
-	_, err = s.orders.Indexes().CreateMany(ctx, []mongo.IndexModel{
-		by("newest", ""), by("status_newest", "status"), by("customer_newest", "customerId"),
-	})
-	return unavailable(ctx, err, "make the indexes of %s", s.orders.Name())
+	return []mongolog.Index{by("newest", ""), by("status_newest", "status"), by("customer_newest", "customerId")}, nil
 }
 
 // Get returns the document of an order; it is for checks, an order itself is folded from its stream. Errors:

@@ -69,11 +69,11 @@ func readable(raw bson.Raw) (o Order, ours bool) {
 // cannot be folded, and then nothing is changed.
 func (s *Store) Mend(ctx context.Context, source Source, id string) error {
 	r := rebuild{store: s, source: source}
-	_, exists, err := source.Head(ctx, s.stream(id))
+	there, err := exists(ctx, source, s.stream(id))
 	if err != nil {
 		return err
 	}
-	if !exists {
+	if !there {
 		return r.removeStray(ctx, id)
 	}
 	stored, found, err := s.Peek(ctx, id)

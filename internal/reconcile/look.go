@@ -257,6 +257,10 @@ func (l *look) visitorOf(stream string) visitor {
 		l.count(func(c *Counts) { c.Streams++; c.Orders++ })
 		return &orderVisitor{chain: l.chain(stream), id: id}
 	}
+	if id, ok := event.RefundsReferenceOf(stream); ok {
+		l.count(func(c *Counts) { c.Streams++ })
+		return &refundsVisitor{chain: l.chain(stream), reference: id}
+	}
 	if id, ok := event.LateOrderIDOf(stream); ok {
 		l.count(func(c *Counts) { c.Streams++ })
 		return l.lateVisitor(id, stream)

@@ -126,6 +126,9 @@ func (l *look) money(ctx context.Context, u *unit) error {
 	if u.books.authorizations > 1 {
 		u.found(AuthorizedTwice, "%d authorizations were made", u.books.authorizations)
 	}
+	if err := l.reserved(ctx, u); err != nil {
+		return err
+	}
 	if !u.state.Ended || !l.recent(u.state) {
 		return nil
 	}

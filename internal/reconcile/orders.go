@@ -185,6 +185,8 @@ func (u *unit) except(r event.Record) {
 func (u *unit) pivot() {
 	var decision order.Decision
 	refused, held, rejected := false, false, false
+	// late is the version of a capture that was found while the order is undone, and is not given back.
+	late := int64(0)
 	for _, r := range u.records {
 		wants := order.Decision("")
 		switch r.Type {
@@ -207,6 +209,13 @@ func (u *unit) pivot() {
 			held = d.Held
 		case event.PaymentCaptureRefused:
 			refused, wants = true, order.Forward
+		case event.PaymentCaptured:
+			// One that is found while the order is undone is given back.
+			if wants = order.Forward; decision == order.Back {
+				wants, late = "", r.Version
+			}
+		case event.PaymentRefunded:
+			wants, late = order.Back, 0
 		default:
 			wants = needs(r)
 		}
@@ -218,6 +227,9 @@ func (u *unit) pivot() {
 			u.look.found(StreamPivot, u.stream, u.stream, r.Version, "%s needs the decision %q, and it is %q", r.Type, wants, decision)
 		}
 	}
+	if late > 0 && u.state.Ended && !u.exceptions[exception{order.StepAuthorize, true}] {
+		u.look.found(StreamPivot, u.stream, u.stream, late, "%s comes when the order has decided %q, and is not followed by %s", event.PaymentCaptured, decision, event.PaymentRefunded)
+	}
 }
 
 func (u *unit) turned(r event.Record, decision order.Decision) {
@@ -227,7 +239,7 @@ func (u *unit) turned(r event.Record, decision order.Decision) {
 // needs is the decision that an event needs before it.
 func needs(r event.Record) order.Decision {
 	switch r.Type {
-	case event.PaymentCaptured, event.InventoryCommitted, event.OrderDelivered, event.OrderCompleted:
+	case event.InventoryCommitted, event.OrderDelivered, event.OrderCompleted:
 		return order.Forward
 	case event.PaymentVoided, event.InventoryReleased, event.OrderFulfillmentWithdrawn,
 		event.OrderRejected, event.OrderCancelled, event.OrderFailed:

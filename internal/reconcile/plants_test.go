@@ -184,6 +184,32 @@ var moneyPlants = []plant{
 			w.streams["payment-ghost"] = w.streams["payment-open"]
 			w.edit("payment-ghost", func(r []event.Record) []event.Record { return r })
 		}},
+	{name: "a late capture that was not given back", kind: reconcile.StreamPivot, subject: "order-slow", audit: "and nothing was given back",
+		plant: func(w *world) {
+			w.edit("order-slow", func(r []event.Record) []event.Record {
+				return slices.DeleteFunc(r, func(r event.Record) bool { return r.Type == event.PaymentRefunded })
+			})
+			w.cut("payment-slow", 1)
+			w.entry("slow", func(e *reconcile.Listed) { e.Version-- })
+		}, also: []reconcile.Kind{reconcile.MoneyWrong}},
+	{name: "a refund that nothing was reserved for", kind: reconcile.PaymentContradiction, subject: "slow", audit: "the refund ledger reserves 0 for it",
+		plant: func(w *world) { delete(w.streams, "refunds-slow") }},
+	{name: "refunds reserved beyond what was captured", kind: reconcile.PaymentContradiction, subject: "slow", audit: "refunds of 501 of payment slow are reserved of 500",
+		plant: func(w *world) {
+			w.add("refunds-slow", "reserve/other", event.RefundsReserved, with(map[string]any{"key": "other", "amount": 1}))
+		}},
+	{name: "a refund of a good capture", kind: reconcile.StreamPivot, subject: "order-done", audit: "order done: payment.refunded",
+		plant: func(w *world) {
+			w.edit("order-done", func(r []event.Record) []event.Record {
+				for i := range r {
+					if r[i].Type == event.InventoryCommitted {
+						r[i].Type, r[i].Key = event.PaymentRefunded, "undo/authorize"
+						r[i].Data = r[i-1].Data
+					}
+				}
+				return r
+			})
+		}, also: []reconcile.Kind{reconcile.PaymentContradiction}},
 	{name: "money that an operator decided about", kind: reconcile.ExceptionOnRecord, subject: "back", audit: "authorization of order back stands",
 		plant: func(w *world) {
 			w.cut("payment-back", 1)

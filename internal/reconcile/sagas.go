@@ -72,7 +72,8 @@ func (l *look) stalled(s order.State, run Run) (why string, failing bool) {
 		return quiet + "; it has ended and its run does not close", false
 	}
 	next := order.Next(s, order.Facts{}, l.now, l.cfg.Timing)
-	if next.Kind == order.Wait {
+	if next.Kind == order.Wait || next.Step == order.StepReserve && l.now.Sub(since) <= l.cfg.Timing.Reserve {
+		// A run that waits for stock that others hold for now waits, too, and the log does not say so.
 		return "", false
 	}
 	return quiet + "; what is to be done is: " + string(next.Kind) + " " + string(next.Step), false

@@ -165,5 +165,8 @@ func slots(standing map[string]event.Record, keys ...string) []string {
 	return slices.DeleteFunc(types, func(s string) bool { return s == "" })
 }
 
-// damaged reports whether a stream could not be read because of what stands in it, which is found where it is walked.
-func damaged(err error) bool { return errors.Is(err, fault.Corrupt) }
+// damaged reports whether a stream could not be read because of what is stored in it, or missing from it: that is found where
+// the stream is walked.
+func damaged(err error) bool {
+	return errors.Is(err, fault.Corrupt) || errors.Is(err, fault.ErrMissing)
+}

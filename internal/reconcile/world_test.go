@@ -51,8 +51,8 @@ type world struct {
 	completedSince time.Time
 }
 
-// newWorld makes a shop with an order at every kind of end, one that waits, one on the attention desk, and one whose money
-// came when it had ended. Each has a SKU
+// newWorld makes a shop with an order at every kind of end, one that waits, one on the attention desk, one whose money came
+// when it had ended, and one whose capture happened when it had been turned back. Each has a SKU
 // of its own, which is called as it is.
 func newWorld(t testing.TB) *world {
 	w := &world{
@@ -74,6 +74,9 @@ func newWorld(t testing.TB) *world {
 		{"open", "tok_visa", order.Shipment, nil},
 		{"desk", "tok_capture_stuck", order.Immediate, nil},
 		{"late", "tok_pending", order.Immediate, []order.Facts{{Cancellations: []order.Cancellation{{ID: "c"}}}}},
+		{"slow", "tok_capture_late", order.Immediate, []order.Facts{{
+			Resolutions: []order.Resolution{{ID: "d", Action: order.Compensate, Note: "no answer"}}, NotCaptured: "d",
+		}}},
 	} {
 		state := s.drive(order.Order{
 			ID: o.id, CustomerID: "c-1", Currency: "EUR", Lines: []order.Line{{SKU: o.id, Quantity: 2, UnitAmount: 250}},
@@ -294,9 +297,27 @@ func (s *shop) run(state order.State, f order.Facts) order.State {
 			}
 			state = s.append(state, entry)
 		default:
+			if a.Step == order.StepAuthorize && state.Order.Payment.Method == "tok_capture_late" {
+				state = s.refundCapture(state)
+				continue
+			}
 			state = s.append(state, s.undo(state, a.Step))
 		}
 	}
+}
+
+// refundCapture has a capture happen that nobody had heard of, and gives that back, as the activity does.
+func (s *shop) refundCapture(state order.State) order.State {
+	s.t.Helper()
+	_, err := s.money.Lookup(s.t.Context(), s.payment(state))
+	require.NoError(s.t, err)
+	undo := &activities.Payment{Recorder: &activities.Recorder{Log: s.log, Clock: func() time.Time { return now }}, Gateway: s.money}
+	out, err := undo.Void(s.t.Context(), activities.StepInput{State: state, Timing: order.DefaultTiming()})
+	require.NoError(s.t, err)
+	state, err = state.Fold(out.Tail)
+	require.NoError(s.t, err)
+	require.True(s.t, state.Refunded)
+	return state
 }
 
 // paidLate has the payer of an order that has ended pay, and gives that back, as the late saga does.
@@ -339,7 +360,7 @@ func (s *shop) do(state order.State, step order.Step) (e event.Entry, stuck bool
 		r, err := s.money.Authorize(ctx, p.Key("authorize"), p)
 		require.NoError(s.t, err)
 		if r.State == payment.Pending {
-			return state.PaymentPending(r.PaymentID, now), false
+			return state.PaymentPending(r.PaymentID, now, now.Add(order.DefaultTiming().PaymentPending)), false
 		}
 		if r.State == payment.Refused {
 			return state.Declined(r.PaymentID, r.Code, false, now), false

@@ -37,7 +37,7 @@ type Log interface {
 	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
 }
 
-// Config is what a Client needs. All fields are mandatory but Eager.
+// Config is what a Client needs. All fields are mandatory but Eager and OnRefusal.
 type Config struct {
 	Temporal client.Client
 	Log      Log
@@ -45,6 +45,8 @@ type Config struct {
 	// Eager tells that a worker for orders runs in this process: the first workflow task is handed to it in the
 	// answer to the start.
 	Eager bool
+	// OnRefusal is called for each cancellation that is refused without an event, for a metric.
+	OnRefusal func()
 }
 
 // Client starts, signals, cancels and finds order sagas.
@@ -53,11 +55,16 @@ type Client struct {
 	log      Log
 	logger   *slog.Logger
 	eager    bool
+	// onRefusal may be nil.
+	onRefusal func()
+	// gate bounds the Updates in flight, by workflow id; looked are the orders whose run was looked after.
+	gate   gate
+	looked recently
 }
 
 // New returns a Client. It does no I/O.
 func New(c Config) *Client {
-	return &Client{temporal: c.Temporal, log: c.Log, logger: c.Logger, eager: c.Eager}
+	return &Client{temporal: c.Temporal, log: c.Log, logger: c.Logger, eager: c.Eager, onRefusal: c.OnRefusal}
 }
 
 // Placement is a request to place an order.
@@ -69,11 +76,13 @@ type Placement struct {
 	CausationID   string
 	// Fresh tells that the id was made for this request: nobody can have used it before, so the log is not asked.
 	Fresh bool
+	// CallerID tells that somebody else chose the id: cancellations of the order may have come before it.
+	CallerID bool
 }
 
 // Place starts the order's saga. Replayed is true when the order was there already, with the same content; the
-// error is Conflict when it was there with other content. An order that has ended stays as it is; an open one
-// whose workflow is gone gets a new run.
+// error is Conflict when it was there with other content, and Invalid for a new one that breaks a rule for new orders.
+// An order that has ended stays as it is; an open one whose workflow is gone gets a new run.
 func (c *Client) Place(ctx context.Context, p Placement) (replayed bool, err error) {
 	reuse := enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
 	if !p.Fresh {
@@ -90,7 +99,12 @@ func (c *Client) Place(ctx context.Context, p Placement) (replayed bool, err err
 			replayed, reuse = true, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
 		}
 	}
-	in := workflows.OrderInput{Order: p.Order, CorrelationID: p.CorrelationID, CausationID: p.CausationID}
+	if !replayed {
+		if err := c.checkNew(ctx, p); err != nil {
+			return false, err
+		}
+	}
+	in := workflows.OrderInput{Order: p.Order, CorrelationID: p.CorrelationID, CausationID: p.CausationID, CallerID: p.CallerID}
 	err = c.start(ctx, in, reuse)
 	if !errors.Is(err, fault.Conflict) {
 		return replayed, err
@@ -99,6 +113,23 @@ func (c *Client) Place(ctx context.Context, p Placement) (replayed bool, err err
 		return true, nil
 	}
 	return true, c.sameOrder(ctx, in)
+}
+
+// checkNew holds an order that the log does not have to the rules for new orders, unless Temporal has it. The error is
+// Invalid, or Unavailable when Temporal cannot be asked.
+func (c *Client) checkNew(ctx context.Context, p Placement) error {
+	invalid := p.Order.ValidateNew()
+	if invalid == nil || p.Fresh {
+		return invalid
+	}
+	_, err := c.Find(ctx, p.Order.ID)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fault.NotFound):
+		return invalid
+	}
+	return err
 }
 
 // sameOrder is called when a workflow of the order's id is there, or was. It compares the contents, and starts
@@ -133,7 +164,8 @@ func (c *Client) Resume(ctx context.Context, orderID string) (order.State, error
 	case state.Ended:
 		return state, nil
 	}
-	in := workflows.OrderInput{Order: state.Order, CorrelationID: state.CorrelationID}
+	// Nobody knows any more who chose the id, nor whether the run before looked for early cancellations.
+	in := workflows.OrderInput{Order: state.Order, CorrelationID: state.CorrelationID, CallerID: true}
 	if !state.Opened() {
 		// It may have been accepted all the same: its workflow was terminated before it had done anything.
 		found, err := c.Find(ctx, orderID)
@@ -190,12 +222,19 @@ func (c *Client) execute(ctx context.Context, in workflows.OrderInput, reuse enu
 
 // state folds the order's stream; the zero State when there is none.
 func (c *Client) state(ctx context.Context, orderID string) (order.State, error) {
-	records, err := c.log.Read(ctx, event.OrderStream(orderID), 0, 0)
-	if err != nil {
-		return order.State{}, err
+	return event.FoldPages(ctx, c.log, event.OrderStream(orderID), 0, order.State{}, func(s order.State, page []event.Record) (order.State, error) {
+		s, err := s.Fold(page)
+		return s, fault.Wrap(err, foldCode(err), "fold order %s", orderID)
+	})
+}
+
+// foldCode is the code of an error of a fold: Unavailable stays what it is, because a gap may be filled when the stream is read
+// again; what is stored and cannot be folded is Corrupt.
+func foldCode(err error) fault.Code {
+	if errors.Is(err, fault.Unavailable) {
+		return fault.Unavailable
 	}
-	s, err := order.Fold(records)
-	return s, fault.Wrap(err, fault.Corrupt, "fold order %s", orderID)
+	return fault.Corrupt
 }
 
 // placed is state for an order that most likely is not there yet: that costs a look at one record.

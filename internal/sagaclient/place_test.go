@@ -80,6 +80,34 @@ func TestAFreshOrderIsStartedWithoutTheLog(t *testing.T) {
 	require.Equal(t, rejectDuplicate, w.temporal.starts[0].WorkflowIDReusePolicy)
 }
 
+// TestAnUnknownCurrencyIsRefusedInNewOrdersOnly: an order that was placed with an earlier version, and a request for it that
+// comes again, are as good as ever.
+func TestAnUnknownCurrencyIsRefusedInNewOrdersOnly(t *testing.T) {
+	o := tea()
+	o.Currency = "XYZ"
+	for name, prepare := range map[string]func(*world){
+		"open": func(w *world) { w.open(o); w.ran(o, true) }, "ended": func(w *world) { w.rejected(o) },
+		"in Temporal alone": func(w *world) { w.ran(o, true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			prepare(w)
+			replayed, err := w.client.Place(t.Context(), placement(o))
+			require.NoError(t, err)
+			require.True(t, replayed)
+		})
+	}
+	for _, fresh := range []bool{false, true} {
+		w := newWorld(t)
+		p := placement(o)
+		p.Fresh = fresh
+		_, err := w.client.Place(t.Context(), p)
+		require.ErrorIs(t, err, fault.Invalid)
+		require.Equal(t, "/currency", fault.FieldsOf(err)[0].Pointer)
+		require.Empty(t, w.temporal.starts)
+	}
+}
+
 // situation is what is known of an order when it is placed.
 type situation struct {
 	// log writes the order's stream.

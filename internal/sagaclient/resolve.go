@@ -25,8 +25,8 @@ func (c *Client) Resolve(ctx context.Context, orderID string, d order.Resolution
 		return c.resolveLate(ctx, s, d, about, key)
 	}
 	q := question{workflows.OrderWorkflowID(orderID), workflows.UpdateResolve, about.ID, about}
-	verdict, err := ask(ctx, c, orderID, q, func(s order.State) workflows.ResolveVerdict {
-		return workflows.ResolveVerdictOf(s, about)
+	verdict, err := ask(ctx, c, orderID, q, func(s order.State) (workflows.ResolveVerdict, bool) {
+		return workflows.ResolveVerdictOf(s, about), s.Recorded(about.ID) || s.WhyNotResolvable(about) != ""
 	})
 	return about, verdict, err
 }
@@ -43,11 +43,11 @@ func (c *Client) resolveLate(
 	// Whoever names neither an attention nor a key means what is open now.
 	again := s.Recorded(about.ID) && (came.Situation() == "" || d.Attention != 0 || key != "")
 	decision := d.Identified(event.LateStream(s.Order.ID), came.Attention, key)
-	for attempt := 1; attempt <= askAttempts; attempt++ {
+	for attempt, rejected := 1, 0; attempt <= askAttempts; {
 		switch {
 		case again || !came.Open() && !came.Recorded(decision.ID):
 			return about, workflows.ResolveVerdictOf(s, about), nil
-		case came.Recorded(decision.ID):
+		case came.Recorded(decision.ID), rejected > 0 && came.WhyNotResolvable(decision) != "":
 			return decision, workflows.LateVerdictOf(came, decision), nil
 		}
 		verdict, err := update[workflows.ResolveVerdict](ctx, c, question{
@@ -56,12 +56,18 @@ func (c *Client) resolveLate(
 		if err == nil {
 			return decision, verdict, nil
 		}
-		if ctx.Err() != nil || !gone(err) {
+		switch {
+		case isTryAgain(err) && pause(ctx, rejected):
+			// The log has the answer, or the run is about to continue as new.
+			rejected++
+		case ctx.Err() != nil || !gone(err):
 			return decision, verdict, fault.Wrap(err, fault.Unavailable, "resolve what came late for order %s", s.Order.ID)
-		}
-		c.logger.LogAttrs(ctx, slog.LevelInfo, "ask the late saga again", slog.String("order_id", s.Order.ID), slog.Int("attempt", attempt))
-		if err := c.SettleLate(ctx, s.Order); err != nil {
-			return decision, verdict, err
+		default:
+			c.logger.LogAttrs(ctx, slog.LevelInfo, "ask the late saga again", slog.String("order_id", s.Order.ID), slog.Int("attempt", attempt))
+			if err := c.SettleLate(ctx, s.Order); err != nil {
+				return decision, verdict, err
+			}
+			attempt++
 		}
 		if came, err = c.late(ctx, s.Order.ID); err != nil {
 			return decision, verdict, err
@@ -72,10 +78,8 @@ func (c *Client) resolveLate(
 
 // late folds what came after the order had ended; the zero State when nothing did.
 func (c *Client) late(ctx context.Context, orderID string) (late.State, error) {
-	records, err := c.log.Read(ctx, event.LateStream(orderID), 0, 0)
-	if err != nil {
-		return late.State{}, err
-	}
-	s, err := late.State{OrderID: orderID}.Fold(records)
-	return s, fault.Wrap(err, fault.Corrupt, "fold what came late for order %s", orderID)
+	return event.FoldPages(ctx, c.log, event.LateStream(orderID), 0, late.State{OrderID: orderID}, func(s late.State, page []event.Record) (late.State, error) {
+		s, err := s.Fold(page)
+		return s, fault.Wrap(err, foldCode(err), "fold what came late for order %s", orderID)
+	})
 }

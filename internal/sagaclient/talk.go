@@ -2,40 +2,33 @@ package sagaclient
 
 import (
 	"context"
-	"errors"
-	"log/slog"
 	"strconv"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
 )
 
-// askAttempts bounds how often something is sent again after its run closed under it.
-const askAttempts = 4
-
 // Late is returned for a signal to an order that has ended.
 type Late struct {
 	// State is the order as it ended.
 	State order.State
-	// causes are the ids of what caused the order's events.
-	causes map[string]bool
 }
 
-// Caused reports whether an event of that id has caused one of the order's: it is not late then, but a duplicate.
-func (l Late) Caused(eventID string) bool { return l.causes[eventID] }
-
-// Signal tells a saga a fact. Errors: OrderUnknown when nobody has heard of the order yet; Unavailable. Late is
-// not nil when the order has ended: the fact came too late, and nobody was told.
+// Signal sends a fact to a saga. Errors: OrderUnknown when the order is not known yet; Unavailable. Late is not nil when the
+// order has ended: the fact came too late, and no run was told. A cancellation that the log answers already is no signal.
 func (c *Client) Signal(ctx context.Context, orderID, name string, payload any) (*Late, error) {
+	if request, ok := payload.(order.Cancellation); ok && name == workflows.SignalCancel {
+		if answered, err := c.answered(ctx, orderID, request); answered || err != nil {
+			return nil, err
+		}
+	}
 	for attempt := 1; ; attempt++ {
 		err := c.temporal.SignalWorkflow(ctx, workflows.OrderWorkflowID(orderID), "", name, payload)
 		if err == nil {
@@ -49,11 +42,25 @@ func (c *Client) Signal(ctx context.Context, orderID, name string, payload any) 
 		case err != nil:
 			return nil, err
 		case state.Ended:
-			return c.causes(ctx, state)
+			return &Late{State: state}, nil
 		case attempt == askAttempts:
 			return nil, fault.New(fault.Unavailable, "the saga of order %s closes as soon as it runs", orderID)
 		}
 	}
+}
+
+// answered reports whether the log answers a cancellation that came as an event: the order is being cancelled, or an earlier
+// cancellation was refused.
+func (c *Client) answered(ctx context.Context, orderID string, request order.Cancellation) (bool, error) {
+	s, err := c.state(ctx, orderID)
+	if err != nil || !s.CancelRefused && !s.Cancelling() || s.Ended && !s.CancelRefused {
+		return false, err
+	}
+	if s.CancelRefused {
+		c.refused(ctx, orderID, request.ID, s.WhyNotCancellable())
+	}
+	c.lookAfter(ctx, s)
+	return true, nil
 }
 
 // SettleLate has a saga of its own settle what came after the order had ended. What came is in the log already. Errors:
@@ -83,76 +90,6 @@ func (c *Client) ResumeLate(ctx context.Context, orderID string) error {
 		return fault.New(fault.NotFound, "there is no order %s", orderID)
 	}
 	return c.SettleLate(ctx, state.Order)
-}
-
-// causes reads what caused the events of an order that has ended.
-func (c *Client) causes(ctx context.Context, s order.State) (*Late, error) {
-	records, err := c.log.Read(ctx, event.OrderStream(s.Order.ID), 0, 0)
-	if err != nil {
-		return nil, err
-	}
-	return LateOf(s, records), nil
-}
-
-// LateOf is what a signal to an order that has ended is answered with; records are the order's stream.
-func LateOf(s order.State, records []event.Record) *Late {
-	l := &Late{State: s, causes: make(map[string]bool, len(records))}
-	for _, r := range records {
-		l.causes[r.CausationID] = true
-	}
-	return l
-}
-
-// Cancel asks to cancel an order and waits for the verdict, which is in the log then. Errors: NotFound;
-// Unavailable when no worker answers in time: ask again with the same id.
-func (c *Client) Cancel(ctx context.Context, orderID string, request order.Cancellation) (workflows.CancelVerdict, error) {
-	q := question{workflows.OrderWorkflowID(orderID), workflows.UpdateCancel, request.ID, request}
-	return ask(ctx, c, orderID, q, workflows.VerdictOf)
-}
-
-// question is an Update of a saga.
-type question struct {
-	workflowID, name, id string
-	request              any
-}
-
-// ask sends a question and waits for the answer. Ended answers for an order that has ended.
-func ask[V any](ctx context.Context, c *Client, orderID string, q question, ended func(order.State) V) (V, error) {
-	var none V
-	for attempt := 1; attempt <= askAttempts; attempt++ {
-		verdict, err := update[V](ctx, c, q)
-		if err == nil {
-			return verdict, nil
-		}
-		if ctx.Err() != nil || !gone(err) {
-			return none, fault.Wrap(err, fault.Unavailable, "%s order %s", q.name, orderID)
-		}
-		state, err := c.Resume(ctx, orderID)
-		switch {
-		case errors.Is(err, fault.OrderUnknown):
-			return none, fault.New(fault.NotFound, "there is no order %s", orderID)
-		case err != nil:
-			return none, err
-		case state.Ended:
-			return ended(state), nil
-		}
-		c.logger.LogAttrs(ctx, slog.LevelInfo, "ask the saga again", slog.String("order_id", orderID),
-			slog.String("update", q.name), slog.Int("attempt", attempt))
-	}
-	return none, fault.New(fault.Unavailable, "the saga of order %s does not answer", orderID)
-}
-
-// update sends a question once and waits for the answer.
-func update[V any](ctx context.Context, c *Client, q question) (verdict V, err error) {
-	handle, err := c.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: q.workflowID, UpdateID: q.id, UpdateName: q.name,
-		WaitForStage: client.WorkflowUpdateStageCompleted, Args: []any{q.request},
-	})
-	if err != nil {
-		return verdict, err
-	}
-	err = handle.Get(ctx, &verdict)
-	return verdict, err
 }
 
 // Found is an order's workflow as Temporal has it.
@@ -198,23 +135,5 @@ func notFoundOr(err error, orderID string) error {
 	}
 	return fault.Wrap(err, fault.Unavailable, "find the saga of order %s", orderID)
 }
-
-// isNotFound reports that no open run is there: never started, closed, or deleted.
-func isNotFound(err error) bool {
-	var notFound *serviceerror.NotFound
-	return errors.As(err, &notFound)
-}
-
-// isAborted reports that an Update was thrown away because its run closed or its workflow task failed.
-func isAborted(err error) bool {
-	var aborted *serviceerror.Aborted
-	var notReady *serviceerror.WorkflowNotReady
-	var failed *temporal.ApplicationError
-	return errors.As(err, &aborted) || errors.As(err, &notReady) ||
-		errors.As(err, &failed) && failed.Type() == "AcceptedUpdateCompletedWorkflow"
-}
-
-// gone reports that the run which was asked does not answer any more: another one may.
-func gone(err error) bool { return isNotFound(err) || isAborted(err) }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

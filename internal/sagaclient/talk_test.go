@@ -55,8 +55,9 @@ func TestASignalToAnOrderThatHasEndedIsLate(t *testing.T) {
 	require.NoError(t, err)
 	require.NotNil(t, late)
 	require.Equal(t, state, late.State)
-	require.True(t, late.Caused("evt-7"))
-	require.False(t, late.Caused("evt-8"))
+	require.True(t, workflows.Recorded(late.State, order.Cancellation{ID: "c-1", Cause: "evt-7"}))
+	require.False(t, workflows.Recorded(late.State, order.Cancellation{ID: "c-2", Cause: "evt-7"}), "the id of another source")
+	require.False(t, workflows.Recorded(late.State, order.PaymentHint{ID: "c-1", Cause: "evt-7"}), "another type")
 	require.Empty(t, w.temporal.starts, "what has ended is not run again")
 	require.Empty(t, w.temporal.signals)
 }
@@ -74,7 +75,7 @@ func TestASignalToAnOpenOrderWithoutARunGetsOne(t *testing.T) {
 			require.Nil(t, late)
 			require.Len(t, w.temporal.starts, 1)
 			require.Equal(t, allowDuplicate, w.temporal.starts[0].WorkflowIDReusePolicy)
-			require.Equal(t, workflows.OrderInput{Order: tea(), CorrelationID: "first"}, w.temporal.began(t), "it goes on from the log")
+			require.Equal(t, workflows.OrderInput{Order: tea(), CorrelationID: "first", CallerID: true}, w.temporal.began(t), "it goes on from the log")
 			require.Equal(t, []signal{{"order-42", workflows.SignalPayment, hint}}, w.temporal.signals)
 		})
 	}
@@ -135,7 +136,58 @@ func TestCancelReturnsTheVerdict(t *testing.T) {
 			UpdateID: "c-1", WorkflowID: "order-42", UpdateName: "cancel", Args: []any{cancellation},
 			WaitForStage: client.WorkflowUpdateStageCompleted,
 		}}, w.temporal.updates)
-		require.Zero(t, w.log.reads)
+	}
+}
+
+// What the log answers makes no Update, however often it is asked.
+func TestWhatTheLogAnswersIsNoUpdate(t *testing.T) {
+	for name, c := range map[string]struct {
+		stream   func(w *world) order.State
+		accepted bool
+	}{
+		"cancelled": {func(w *world) order.State { return w.stuck(tea()) }, true},
+		"refused":   {func(w *world) order.State { return w.refused(tea()) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			s := c.stream(w)
+			require.False(t, s.Ended)
+			w.ran(tea(), true)
+			for range 3 {
+				verdict, err := w.client.Cancel(t.Context(), "42", cancellation)
+				require.NoError(t, err)
+				require.Equal(t, workflows.VerdictOf(s), verdict)
+				require.Equal(t, c.accepted, verdict.Accepted)
+				late, err := w.client.Signal(t.Context(), "42", workflows.SignalCancel, cancellation)
+				require.NoError(t, err)
+				require.Nil(t, late)
+			}
+			require.Empty(t, w.temporal.updates)
+			require.Empty(t, w.temporal.signals)
+			require.Empty(t, w.temporal.starts)
+
+			w.ran(tea(), false)
+			w.client = w.newClient()
+			_, err := w.client.Cancel(t.Context(), "42", cancellation)
+			require.NoError(t, err)
+			require.Len(t, w.temporal.starts, 1, "a run that is gone is replaced all the same")
+		})
+	}
+}
+
+// A run that is about to continue as new rejects Updates; the same one is sent again.
+func TestARejectedUpdateIsSentAgain(t *testing.T) {
+	again := sdk.NewApplicationError("again", workflows.TryAgain)
+	w := newWorld(t)
+	w.open(tea())
+	w.ran(tea(), true)
+	w.temporal.verdicts = []any{again, again, again, again, again, workflows.CancelVerdict{Accepted: true}}
+	verdict, err := w.client.Cancel(t.Context(), "42", cancellation)
+	require.NoError(t, err)
+	require.True(t, verdict.Accepted)
+	require.Len(t, w.temporal.updates, 6)
+	for _, u := range w.temporal.updates {
+		require.Equal(t, cancellation.ID, u.UpdateID)
 	}
 }
 
@@ -228,6 +280,5 @@ func TestCancelEndsWithItsContext(t *testing.T) {
 	cancel()
 	_, err := w.client.Cancel(ctx, "42", cancellation)
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
-	require.Len(t, w.temporal.updates, 1)
-	require.Zero(t, w.log.reads, "nobody is asked for somebody who has left")
+	require.Empty(t, w.temporal.updates, "no question for a caller who has left")
 }

@@ -210,10 +210,14 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, temporal: &temporal{down: map[string]error{}}, log: &log{Log: memlog.New()}}
-	w.client = sagaclient.New(sagaclient.Config{
+	w.client = w.newClient()
+	return w
+}
+
+func (w *world) newClient() *sagaclient.Client {
+	return sagaclient.New(sagaclient.Config{
 		Temporal: w.temporal, Log: w.log, Logger: slog.New(slog.DiscardHandler), Eager: true,
 	})
-	return w
 }
 
 // ran tells the server of an earlier start with an order.
@@ -255,6 +259,17 @@ func (w *world) stuck(o order.Order) order.State {
 	s := w.open(o)
 	s = w.write(s, order.Decisions(s, facts, now, order.DefaultTiming())...)
 	facts.Stuck = &order.Stuck{Step: order.StepReserve, Undo: true, Error: "no answer"}
+	return w.write(s, order.Decisions(s, facts, now, order.DefaultTiming())...)
+}
+
+// refused writes the stream of an order that is being settled, and has refused a cancellation.
+func (w *world) refused(o order.Order) order.State {
+	w.t.Helper()
+	s := w.open(o)
+	s = w.write(s, s.Reserved([]order.LineOutcome{{SKU: "tea", Quantity: 2, Reserved: true}}, now))
+	s = w.write(s, s.Authorized("p-1", now))
+	s = w.write(s, order.Decisions(s, order.Facts{}, now, order.DefaultTiming())...)
+	facts := order.Facts{Cancellations: []order.Cancellation{{ID: "c-0"}}}
 	return w.write(s, order.Decisions(s, facts, now, order.DefaultTiming())...)
 }
 

@@ -129,6 +129,8 @@ func Examine(documents []Document) *Report {
 			r.order(strings.TrimPrefix(name, "order-"), stream)
 		case strings.HasPrefix(name, "payment-"):
 			r.payment(strings.TrimPrefix(name, "payment-"), stream)
+		case strings.HasPrefix(name, "refunds-"):
+			r.refunds(strings.TrimPrefix(name, "refunds-"), stream)
 		case strings.HasPrefix(name, "customer-"):
 			r.customer(strings.TrimPrefix(name, "customer-"), stream)
 		case strings.HasPrefix(name, "notice-"):

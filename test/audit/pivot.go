@@ -2,7 +2,7 @@ package audit
 
 // decided is the decision that an event needs before it.
 var decided = map[string]string{
-	"payment.captured": "order.settling", "payment.capture_refused": "order.settling", "inventory.committed": "order.settling",
+	"payment.refunded": "order.compensating", "payment.capture_refused": "order.settling", "inventory.committed": "order.settling",
 	"order.delivered": "order.settling", "order.completed": "order.settling",
 	"payment.voided": "order.compensating", "inventory.released": "order.compensating",
 	"order.fulfillment_withdrawn": "order.compensating", "order.rejected": "order.compensating",
@@ -10,9 +10,9 @@ var decided = map[string]string{
 }
 
 // pivot checks that an order was decided once before anything was captured or undone; only a refused capture, or an operator,
-// turns it back afterwards.
+// turns it back afterwards. A capture that is found while the order is undone is given back before it ends.
 func (r *Report) pivot(id string, stream []Document) {
-	decision, refused, nothingHeld := "", false, false
+	decision, refused, nothingHeld, captured := "", false, false, ""
 	for _, d := range stream {
 		want := decided[d.Type]
 		switch d.Type {
@@ -25,6 +25,16 @@ func (r *Report) pivot(id string, stream []Document) {
 			nothingHeld = !flag(d.Data, "held")
 		case "payment.capture_refused":
 			refused = true
+		case "payment.captured":
+			if want = "order.settling"; decision == "order.compensating" {
+				want, captured = "", "kept"
+			}
+		case "payment.refunded":
+			if captured != "kept" {
+				r.violate("order %s: payment.refunded without a capture that was found while it was undone", id)
+			}
+			captured = "given back"
+			r.refunded(id, d)
 		case "order.step_skipped", "order.step_substituted":
 			if step := text(d.Data, "step"); flag(d.Data, "undo") {
 				want = "order.compensating"
@@ -36,5 +46,8 @@ func (r *Report) pivot(id string, stream []Document) {
 			continue
 		}
 		r.violate("order %s: %s after %q", id, d.Type, decision)
+	}
+	if captured == "kept" && r.Orders[id] != "" {
+		r.unlessExcepted(id, []string{"undo authorize"}, "order %s: payment.captured after %q, and nothing was given back", id, decision)
 	}
 }

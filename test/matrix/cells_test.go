@@ -25,6 +25,8 @@ type stage struct {
 	// along tells that an attempt inside the workflow task records it along with the outcome before it. A regular
 	// activity leaves it to the run, which may have heard more.
 	along bool
+	// once tells that an attempt which finds it in the log does not do it again.
+	once bool
 }
 
 // effects are the calls that the sagas' activities are about. Recording has no effect but itself. An activity that is not
@@ -67,7 +69,7 @@ func undoing(s sagaStep) []stage {
 }
 
 // gatewayCalls are the effects that are regular activities where the gateway is slow.
-var gatewayCalls = []op{opAuthorize, opCapture, opVoid, opLookup}
+var gatewayCalls = []op{opAuthorize, opCapture, opVoid, opLookup, opRefund}
 
 // point is where a fault strikes, relative to a step's effect.
 type point string
@@ -108,6 +110,14 @@ var (
 	recall   = scene{
 		when: func(s order.State) bool { return !s.ConfirmedAt.IsZero() },
 		do:   func(ctx context.Context, l *lane, orderID string) { l.cancel(ctx, orderID) },
+	}
+	// recallCaptured has the payment captured without the saga before the order is cancelled.
+	recallCaptured = scene{
+		when: recall.when,
+		do: func(ctx context.Context, l *lane, orderID string) {
+			l.capture(ctx, orderID)
+			l.cancel(ctx, orderID)
+		},
 	}
 )
 
@@ -157,6 +167,11 @@ func journeys() []journey {
 		{
 			name: "recalled", fulfillment: order.Shipment, method: "tok_visa", script: []scene{recall},
 			stages: turn(order.SlotDecide, order.Shipment), end: order.StatusCancelled,
+		},
+		{
+			name: "recalled, captured", fulfillment: order.Shipment, method: "tok_visa", script: []scene{recallCaptured},
+			stages: []stage{{name: "undo authorize", slot: order.UndoSlot(order.StepAuthorize), effect: opRefund, once: true}},
+			end:    order.StatusCancelled,
 		},
 		{
 			name: "pending", fulfillment: order.Immediate, method: "tok_pending", script: []scene{pay},
@@ -220,6 +235,9 @@ func (c cell) impossible() string {
 	}
 	if c.mode == again && c.stage.along {
 		return "the local activity has recorded it, and no regular one does"
+	}
+	if c.mode == again && c.stage.once {
+		return "the regular activity finds in the log that it was done"
 	}
 	return ""
 }

@@ -18,7 +18,7 @@ func (l *lane) examine(orders []order.Order) []string {
 	var documents []audit.Document
 	want := map[string]int64{}
 	for _, o := range orders {
-		for _, stream := range []string{event.OrderStream(o.ID), event.PaymentStream(o.ID), event.LateStream(o.ID)} {
+		for _, stream := range []string{event.OrderStream(o.ID), event.PaymentStream(o.ID), event.RefundsStream(o.ID), event.LateStream(o.ID)} {
 			documents = append(documents, l.documents(stream)...)
 		}
 		for _, line := range o.Lines {
@@ -68,6 +68,9 @@ func (l *lane) examineOne(o order.Order, report *audit.Report) []string {
 	// Undos run newest first.
 	last := -1
 	for _, eventType := range report.Timeline(o.ID) {
+		if eventType == event.PaymentRefunded {
+			eventType = event.PaymentVoided
+		}
 		for n, undo := range []string{event.OrderFulfillmentWithdrawn, event.PaymentVoided, event.InventoryReleased} {
 			if eventType == undo {
 				if n < last {
@@ -122,7 +125,7 @@ func (l *lane) unanswered(orderID string) []string {
 
 // story is everything that the log has about an order, for people.
 func (l *lane) story(o order.Order) string {
-	streams := []string{event.OrderStream(o.ID), event.PaymentStream(o.ID), event.LateStream(o.ID)}
+	streams := []string{event.OrderStream(o.ID), event.PaymentStream(o.ID), event.RefundsStream(o.ID), event.LateStream(o.ID)}
 	for _, line := range o.Lines {
 		streams = append(streams, event.StockStream(line.SKU))
 	}

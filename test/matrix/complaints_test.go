@@ -193,7 +193,7 @@ var complaintMutants = []mutant{
 	},
 	{
 		name: "oversold: vendurehq/vendure#3508", dir: "internal/inventory", run: "TestLedgerInMemory/(Race|Model)",
-		edits: []edit{{"internal/inventory/change.go", "		if !b.known || b.available() < c.quantity {", "		if !b.known || b.available() <= 0 {"}},
+		edits: []edit{{"internal/inventory/acquire.go", "	case c.mode != refuseOnly && b.available() >= c.quantity:", "	case c.mode != refuseOnly && b.available() > 0:"}},
 	},
 	{
 		name: "paid for and out of stock: vendurehq/vendure#3065", dir: "workflows", run: "TestRefusals/out_of_stock",

@@ -131,9 +131,9 @@ func (h handleLog) FindAll(ctx context.Context, stream string, keys []string) (m
 // handleStock is an incarnation's stock ledger.
 type handleStock struct{ inc *incarnation }
 
-func (h handleStock) Reserve(ctx context.Context, orderID, sku string, quantity int64) (order.Reservation, error) {
-	return call(ctx, h.inc, orderID, opReserve, func() (order.Reservation, error) {
-		return h.inc.ledger.Reserve(context.WithoutCancel(ctx), orderID, sku, quantity)
+func (h handleStock) Acquire(ctx context.Context, r order.ReserveRequest) ([]order.Reservation, error) {
+	return call(ctx, h.inc, r.OrderID, opReserve, func() ([]order.Reservation, error) {
+		return h.inc.ledger.Acquire(context.WithoutCancel(ctx), r)
 	})
 }
 

@@ -227,6 +227,10 @@ var paths = []path{
 		script: []scene{decide("capture", harness.Decision{Action: "compensate", Note: "the customer would not wait"})},
 		timeline: after("payment.authorized", "order.settling", "order.needs_attention", "order.compensating",
 			"order.attention_resolved", "payment.voided", "inventory.released", "order.failed")},
+	{name: "late capture, turned back", method: "tok_capture_late", stock: 10, status: "failed", reason: "capture_unavailable",
+		script: []scene{decide("capture", harness.Decision{Action: "compensate", Note: "the customer would not wait"})},
+		timeline: after("payment.authorized", "order.settling", "order.needs_attention", "order.compensating",
+			"order.attention_resolved", "payment.captured", "payment.refunded", "inventory.released", "order.failed")},
 	{name: "lost parcel, written off", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "completed",
 		script: []scene{
 			publish("awaiting_shipment", "shipment.dispatched", map[string]any{"carrier": "dhl"}),

@@ -42,6 +42,8 @@ func (d *Driver[In, Out]) attempt(a Action, call *Call[In, Out], in In, inline b
 	future := callDurable(ctx, call, d.flow.Durable(in), limit)
 	err = workflow.Await(d.ctx, func() bool {
 		d.flow.TakeIn()
+		// A run that is due continues as new after the attempt; callers do not make it grow meanwhile.
+		d.flow.Drain().Due(d.ctx)
 		return future.IsReady() || d.flow.Interrupts(a)
 	})
 	switch {
@@ -107,6 +109,7 @@ func callDurable[In, Out any](ctx workflow.Context, call *Call[In, Out], in In, 
 func Pause(ctx workflow.Context, f interface {
 	TakeIn()
 	Facts() int
+	Drain() *Drain
 }, d time.Duration, summary string,
 ) error {
 	facts := f.Facts()
@@ -115,7 +118,7 @@ func Pause(ctx workflow.Context, f interface {
 	timer := workflow.NewTimerWithOptions(timed, d, workflow.TimerOptions{Summary: summary})
 	return workflow.Await(ctx, func() bool {
 		f.TakeIn()
-		return timer.IsReady() || f.Facts() != facts
+		return timer.IsReady() || f.Facts() != facts || f.Drain().Due(ctx)
 	})
 }
 

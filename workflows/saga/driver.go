@@ -83,7 +83,10 @@ type Flow[In, Out any] interface {
 	// Idle says for people why the run stays where it is for a while. The flow shows it, and does what it likes to do
 	// meanwhile.
 	Idle(note string)
-	// MayContinueAsNew reports whether nothing would be lost by a new run; ContinueAsNew is the error that makes one.
+	// Drain is what callers see of the run when it is about to continue as new.
+	Drain() *Drain
+	// MayContinueAsNew reports whether nothing would be lost by a new run. It must not depend on callers, nor on services.
+	// ContinueAsNew is the error that makes one; every Update has returned then.
 	MayContinueAsNew() bool
 	ContinueAsNew() error
 	// Close ends the run.
@@ -109,11 +112,16 @@ func NewDriver[In, Out any](ctx workflow.Context, d *Definition[In, Out], f Flow
 func (d *Driver[In, Out]) Run() error {
 	for {
 		d.flow.TakeIn()
-		if workflow.GetInfo(d.ctx).GetContinueAsNewSuggested() && d.flow.MayContinueAsNew() {
+		a := d.flow.Next(workflow.Now(d.ctx))
+		if drain := d.flow.Drain(); drain.Due(d.ctx) && d.flow.MayContinueAsNew() && drain.ready(d.ctx, a.Kind) {
+			if err := drain.Release(d.ctx); err != nil {
+				return err
+			}
+			d.flow.TakeIn()
 			return d.flow.ContinueAsNew()
 		}
 		var err error
-		switch a := d.flow.Next(workflow.Now(d.ctx)); a.Kind {
+		switch a.Kind {
 		case Close:
 			return d.flow.Close()
 		case Record:

@@ -38,6 +38,7 @@ type play struct {
 	// raised tells that Record is for what was raised; raisedAt is when.
 	raised   bool
 	raisedAt []time.Time
+	drain    saga.Drain
 }
 
 func (p *play) tell(words ...string) { p.told = append(p.told, strings.Join(words, " ")) }
@@ -105,6 +106,7 @@ func (p *play) Raise(s saga.Stuck) {
 }
 func (p *play) Patience() time.Duration { return p.patience }
 func (p *play) Idle(note string)        { p.tell("idle:", note) }
+func (p *play) Drain() *saga.Drain      { return &p.drain }
 func (p *play) MayContinueAsNew() bool  { return true }
 func (p *play) ContinueAsNew() error    { return errors.New("a new run") }
 func (p *play) Close() error            { p.tell("close"); return nil }

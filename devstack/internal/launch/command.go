@@ -30,7 +30,7 @@ func (l *launcher) environmentContext() (stack.Context, error) {
 		Executable:      l.executable,
 		EmptyFile:       empty,
 		MongoDBQuery:    stack.MongoDBQuery(),
-		RabbitMQControl: stack.RabbitMQControl(l.folder),
+		RabbitMQControl: stack.RabbitMQControl(l.folder, l.rabbitmq),
 		KeepAPIAddress:  l.durable(),
 	}, nil
 }

@@ -38,6 +38,8 @@ type Config struct {
 	Command []string
 	// Only and External are lists of component names (see stack.Select).
 	Only, External string
+	// RabbitMQ and Erlang name another installation than the machine's own (see rabbitmq.Locate); empty for that.
+	RabbitMQ, Erlang string
 	// Drain is how long the command may take to end after a signal.
 	Drain time.Duration
 	// KeepState leaves a throw-away state folder behind, to look at.
@@ -67,6 +69,7 @@ type launcher struct {
 	endpoints  stack.Endpoints
 	folder     *state.Folder
 	ports      *ports.Reservation
+	rabbitmq   rabbitmq.Installation
 	supervisor *supervise.Supervisor
 	control    *control.Server
 	context    stack.Context
@@ -204,8 +207,8 @@ func (l *launcher) startInterruptibly() error {
 }
 
 func (l *launcher) start(ctx context.Context) error {
-	server, err := l.broker(ctx)
-	if err != nil {
+	var err error
+	if l.rabbitmq, err = l.broker(ctx); err != nil {
 		return err
 	}
 	logs, err := l.folder.Sub("logs")
@@ -220,7 +223,7 @@ func (l *launcher) start(ctx context.Context) error {
 		Executable:       l.executable,
 		Base:             os.Environ(),
 		Durable:          l.durable(),
-		RabbitMQ:         server,
+		RabbitMQ:         l.rabbitmq,
 		ExternalTemporal: os.Getenv("TEMPORAL_ADDRESS"),
 	}
 	components, err := builder.Components()
@@ -248,26 +251,33 @@ func (l *launcher) start(ctx context.Context) error {
 }
 
 // broker finds RabbitMQ, or installs it where that is possible.
-func (l *launcher) broker(ctx context.Context) (string, error) {
+func (l *launcher) broker(ctx context.Context) (rabbitmq.Installation, error) {
 	if !l.selection.Started(stack.RabbitMQ) {
-		return "", nil
+		return rabbitmq.Installation{}, nil
 	}
-	if server, ok := rabbitmq.Find(); ok {
-		return server, nil
+	if l.RabbitMQ != "" || l.Erlang != "" {
+		installation, err := rabbitmq.Locate(l.RabbitMQ, l.Erlang)
+		if err == nil {
+			l.say("rabbitmq: %s", l.RabbitMQ)
+		}
+		return installation, err
+	}
+	if installation, ok := rabbitmq.Find(); ok {
+		return installation, nil
 	}
 	if !rabbitmq.CanInstall() {
-		return "", fmt.Errorf("%w\n%s", rabbitmq.ErrMissing, rabbitmq.Hint)
+		return rabbitmq.Installation{}, fmt.Errorf("%w\n%s", rabbitmq.ErrMissing, rabbitmq.Hint)
 	}
 	l.say("RabbitMQ is not installed; installing rabbitmq-server with apt-get, without starting a system broker")
 	err := rabbitmq.Install(ctx, func(line string) { l.say("apt-get: %s", line) })
 	if err != nil {
-		return "", fmt.Errorf("%w\n%s", err, rabbitmq.Hint)
+		return rabbitmq.Installation{}, fmt.Errorf("%w\n%s", err, rabbitmq.Hint)
 	}
-	server, ok := rabbitmq.Find()
+	installation, ok := rabbitmq.Find()
 	if !ok {
-		return "", fmt.Errorf("%w although apt-get installed it\n%s", rabbitmq.ErrMissing, rabbitmq.Hint)
+		return rabbitmq.Installation{}, fmt.Errorf("%w although apt-get installed it\n%s", rabbitmq.ErrMissing, rabbitmq.Hint)
 	}
-	return server, nil
+	return installation, nil
 }
 
 // takeDown ends all components. Gracefully, a further signal makes it hurry.

@@ -20,8 +20,8 @@ type Ports struct {
 
 // Node is the configuration of a private node.
 type Node struct {
-	// Server is the path of the rabbitmq-server script.
-	Server string
+	// Installation is the RabbitMQ to run.
+	Installation Installation
 	// Dir holds the data, the cookie and the configuration.
 	Dir   string
 	Ports Ports
@@ -43,10 +43,17 @@ var places = []string{
 	"/opt/rabbitmq_server-*/sbin/rabbitmq-server",
 }
 
-// Find returns the path of the rabbitmq-server script, or false.
-func Find() (string, bool) { return find(places) }
-
+// find returns the path of the rabbitmq-server script, or false.
 func find(patterns []string) (string, bool) {
+	if server, ok := newest(patterns); ok {
+		return server, true
+	}
+	path, err := exec.LookPath("rabbitmq-server")
+	return path, err == nil
+}
+
+// newest returns the first program that the patterns match; of several versions, the newest.
+func newest(patterns []string) (string, bool) {
 	for _, pattern := range patterns {
 		matches, _ := filepath.Glob(pattern)
 		for i := len(matches) - 1; i >= 0; i-- { // the newest version sorts last
@@ -55,8 +62,7 @@ func find(patterns []string) (string, bool) {
 			}
 		}
 	}
-	path, err := exec.LookPath("rabbitmq-server")
-	return path, err == nil
+	return "", false
 }
 
 // nodeName is short and local: a host name that does not resolve cannot stop
@@ -105,12 +111,27 @@ func Control(dir string) string { return filepath.Join(dir, "rabbitmqctl") }
 
 // control is that script: the name server and the cookie are the node's own.
 func (n Node) control() string {
-	quote := func(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
-	return fmt.Sprintf("#!/bin/sh\nHOME=%s ERL_EPMD_PORT=%d RABBITMQ_CONF_ENV_FILE=%s exec %s -n %s \"$@\"\n", quote(n.Dir), n.Ports.EPMD,
-		quote(n.file("environment.sh")), quote(filepath.Join(filepath.Dir(n.Server), "rabbitmqctl")), nodeName)
+	ctl := filepath.Join(filepath.Dir(n.Installation.Server), "rabbitmqctl")
+	var command strings.Builder
+	for _, word := range n.Installation.command(n.Dir, ctl, "-n", nodeName) {
+		command.WriteString(quote(word) + " ")
+	}
+	return fmt.Sprintf("#!/bin/sh\nexport HOME=%s ERL_EPMD_PORT=%d RABBITMQ_CONF_ENV_FILE=%s\nexec %s\"$@\"\n", quote(n.seen("")), n.Ports.EPMD,
+		quote(n.seen("environment.sh")), &command)
 }
 
+// quote returns a text as one word of a shell.
+func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+
 func (n Node) file(name string) string { return filepath.Join(n.Dir, name) }
+
+// seen is the path of a file of the node as the node sees it.
+func (n Node) seen(name string) string {
+	if n.Installation.Root != "" {
+		return filepath.Join(rootState, name)
+	}
+	return n.file(name)
+}
 
 // Command is the command line. The shell starts epmd, Erlang's name server, in
 // the foreground as a child of its own, because the node would start it as a
@@ -118,26 +139,26 @@ func (n Node) file(name string) string { return filepath.Join(n.Dir, name) }
 func (n Node) Command() []string {
 	const script = `command -v epmd >/dev/null 2>&1 && epmd &
 exec "$0"`
-	return []string{"/bin/sh", "-c", script, n.Server}
+	return n.Installation.command(n.Dir, "/bin/sh", "-c", script, n.Installation.Server)
 }
 
 // Environment is what the node needs besides a PATH.
 func (n Node) Environment() []string {
 	return []string{
-		"HOME=" + n.Dir, // the cookie
+		"HOME=" + n.seen(""), // the cookie
 		"ERL_EPMD_ADDRESS=127.0.0.1",
 		fmt.Sprintf("ERL_EPMD_PORT=%d", n.Ports.EPMD),
 		"RABBITMQ_NODENAME=" + nodeName,
 		fmt.Sprintf("RABBITMQ_DIST_PORT=%d", n.Ports.Distribution),
-		"RABBITMQ_MNESIA_BASE=" + n.file("data"),
-		"RABBITMQ_LOG_BASE=" + n.file("log"),
-		"RABBITMQ_PID_FILE=" + n.file("pid"),
+		"RABBITMQ_MNESIA_BASE=" + n.seen("data"),
+		"RABBITMQ_LOG_BASE=" + n.seen("log"),
+		"RABBITMQ_PID_FILE=" + n.seen("pid"),
 		// Each of these would otherwise be looked for in /etc/rabbitmq.
-		"RABBITMQ_CONFIG_FILE=" + n.file("rabbitmq.conf"),
-		"RABBITMQ_CONFIG_FILES=" + n.file("conf.d"),
-		"RABBITMQ_ADVANCED_CONFIG_FILE=" + n.file("advanced.config"),
-		"RABBITMQ_ENABLED_PLUGINS_FILE=" + n.file("enabled_plugins"),
-		"RABBITMQ_CONF_ENV_FILE=" + n.file("environment.sh"),
+		"RABBITMQ_CONFIG_FILE=" + n.seen("rabbitmq.conf"),
+		"RABBITMQ_CONFIG_FILES=" + n.seen("conf.d"),
+		"RABBITMQ_ADVANCED_CONFIG_FILE=" + n.seen("advanced.config"),
+		"RABBITMQ_ENABLED_PLUGINS_FILE=" + n.seen("enabled_plugins"),
+		"RABBITMQ_CONF_ENV_FILE=" + n.seen("environment.sh"),
 		// The distribution port is the one listener that the configuration
 		// file does not know.
 		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1}",

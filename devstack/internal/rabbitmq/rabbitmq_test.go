@@ -81,7 +81,7 @@ func TestForeignVariables(t *testing.T) {
 }
 
 func TestControlTalksToThePrivateNode(t *testing.T) {
-	n := Node{Server: "/opt/it's/sbin/rabbitmq-server", Dir: filepath.Join(t.TempDir(), "node"), Ports: Ports{EPMD: 4370}}
+	n := Node{Installation: Installation{Server: "/opt/it's/sbin/rabbitmq-server"}, Dir: filepath.Join(t.TempDir(), "node"), Ports: Ports{EPMD: 4370}}
 	if err := n.Prepare(); err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestControlTalksToThePrivateNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"HOME='" + n.Dir + "'", "ERL_EPMD_PORT=4370", `'/opt/it'\''s/sbin/rabbitmqctl' -n ` + nodeName} {
+	for _, part := range []string{"HOME='" + n.Dir + "'", "ERL_EPMD_PORT=4370", `'/opt/it'\''s/sbin/rabbitmqctl' '-n' '` + nodeName + `'`} {
 		if !strings.Contains(string(text), part) {
 			t.Errorf("no %q in:\n%s", part, text)
 		}

@@ -42,8 +42,8 @@ type Builder struct {
 	Base []string
 	// Durable stores survive a power failure; the others are faster.
 	Durable bool
-	// RabbitMQ is the path of the broker's start script.
-	RabbitMQ string
+	// RabbitMQ is the broker to start.
+	RabbitMQ rabbitmq.Installation
 	// ExternalTemporal is the address of the server that the Web UI shows when
 	// none is started.
 	ExternalTemporal string
@@ -183,19 +183,27 @@ func (b Builder) mongodb() (supervise.Component, error) {
 }
 
 // RabbitMQControl is the path of the private node's rabbitmqctl, once the node is prepared.
-func RabbitMQControl(folder *state.Folder) string {
-	return rabbitmq.Control(filepath.Join(folder.Dir, "data", "rabbitmq"))
+func RabbitMQControl(folder *state.Folder, installation rabbitmq.Installation) string {
+	return rabbitmq.Control(filepath.Join(folder.Dir, "data", rabbitMQFolder(installation)))
+}
+
+// rabbitMQFolder names the folder of the node's data. Each installation that was named has one of its own.
+func rabbitMQFolder(installation rabbitmq.Installation) string {
+	if installation.Name == "" {
+		return "rabbitmq"
+	}
+	return "rabbitmq-" + installation.Name
 }
 
 func (b Builder) rabbitmq() (supervise.Component, error) {
-	dir, err := b.Folder.Sub("data", "rabbitmq")
+	dir, err := b.Folder.Sub("data", rabbitMQFolder(b.RabbitMQ))
 	if err != nil {
 		return supervise.Component{}, err
 	}
 	node := rabbitmq.Node{
-		Server: b.RabbitMQ,
-		Dir:    dir,
-		Ports:  rabbitmq.Ports{AMQP: b.Endpoints.AMQP, Management: b.Endpoints.Management},
+		Installation: b.RabbitMQ,
+		Dir:          dir,
+		Ports:        rabbitmq.Ports{AMQP: b.Endpoints.AMQP, Management: b.Endpoints.Management},
 	}
 	for _, port := range []*int{&node.Ports.Prometheus, &node.Ports.Distribution, &node.Ports.EPMD} {
 		if *port, err = b.Ports.Any(); err != nil {

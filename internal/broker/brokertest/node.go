@@ -74,6 +74,14 @@ func (n *Node) ConsumerTimeout(t testing.TB, timeout time.Duration) (usual func(
 	return usual
 }
 
+// User adds a user with these permissions, regular expressions of names, until the test ends.
+func (n *Node) User(t testing.TB, name, password, configure, write, read string) {
+	t.Helper()
+	run(t, n.control, "add_user", name, password)
+	t.Cleanup(func() { run(t, n.control, "delete_user", name) })
+	run(t, n.control, "set_permissions", name, configure, write, read)
+}
+
 // LoseDeadLetterWorkers brings about the state of RabbitMQ 3.10 in which the supervisor of its dead-letter workers is gone,
 // until the node is started anew, at the latest when the test ends.
 func (n *Node) LoseDeadLetterWorkers(t testing.TB) (restart func()) {

@@ -216,7 +216,7 @@ func replaced(t *testing.T, s deadletter.Store) {
 		require.True(t, bytes.Equal(body, got))
 	}
 	_, err = s.Kept(t.Context(), l.ID, deadletter.HashOf([]byte("nobody kept this")))
-	require.ErrorIs(t, err, fault.NotFound)
+	require.ErrorIs(t, err, fault.ErrMissing)
 	items, _, err := s.List(t.Context(), deadletter.Filter{})
 	require.NoError(t, err)
 	require.Len(t, items, 1)

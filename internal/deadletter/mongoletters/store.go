@@ -43,12 +43,14 @@ const timeout = 20 * time.Second
 // Store keeps letters. It needs no closing; the client behind the database is the caller's.
 type Store struct {
 	letters *mongo.Collection
+	// latest is letters with reads that miss nothing, for what letters did not find.
+	latest *mongo.Collection
 	// inline is MaxInline; tests take less.
 	inline int
 	// marks puts the marks of this process in a row: servers that lose concurrent updates lose none of them then.
 	marks sync.Mutex
-	// standIn tells that the server is FerretDB 1: there a filter on more than _id reads the whole collection.
-	standIn atomic.Bool
+	// lookup is mongolog.LookupAuto until the server was asked.
+	lookup atomic.Int32
 }
 
 var _ deadletter.Store = (*Store)(nil)
@@ -56,29 +58,50 @@ var _ deadletter.Store = (*Store)(nil)
 // New returns a store. It does no I/O. The database's concerns do not matter: the store sets its own.
 func New(db *mongo.Database) *Store {
 	o := options.Collection().SetWriteConcern(writeconcern.Majority()).SetReadPreference(readpref.Primary())
-	return &Store{letters: db.Collection(Collection, o), inline: MaxInline}
+	letters := db.Collection(Collection, o)
+	return &Store{letters: letters, latest: mongolog.Latest(letters), inline: MaxInline}
 }
 
-// Setup makes the indexes of lists; FerretDB 1 would not use them and gets none. It may be called again and by several
-// processes at once. Errors: Unavailable.
+// Setup makes the indexes of lists. It may be called again and by several processes at once. See mongolog.Index.Build for the
+// context. Errors: Unavailable.
 func (s *Store) Setup(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	lookup, err := mongolog.DetectLookup(ctx, s.letters.Database())
-	s.standIn.Store(lookup == mongolog.LookupProbe)
-	if err != nil || s.standIn.Load() {
+	indexes, err := s.Indexes(ctx)
+	if err != nil {
 		return err
 	}
+	return mongolog.Ensure(ctx, indexes)
+}
+
+// Indexes returns the indexes of lists; FerretDB 1 would not use them and gets none. Errors: Unavailable.
+func (s *Store) Indexes(ctx context.Context) ([]mongolog.Index, error) {
+	ferretDB1, err := s.isFerretDB1(ctx)
+	if err != nil || ferretDB1 {
+		return nil, err
+	}
 	newest := bson.D{{Key: "failedAt", Value: -1}, {Key: "_id", Value: -1}}
-	by := func(field string) mongo.IndexModel {
+	by := func(field string) mongolog.Index {
 		keys := append(bson.D{{Key: "kind", Value: 1}}, newest...)
 		if field != "kind" {
 			keys = append(bson.D{{Key: "kind", Value: 1}, {Key: field, Value: 1}}, newest...)
 		}
-		return mongo.IndexModel{Keys: keys, Options: options.Index().SetName(field + "_newest")}
+		return mongolog.Index{Collection: s.letters, Name: field + "_newest", Keys: keys}
 	}
-	_, err = s.letters.Indexes().CreateMany(ctx, []mongo.IndexModel{by("kind"), by("status"), by("reason"), by("type")})
-	return unavailable(ctx, err, "make the indexes of %s", s.letters.Name())
+	return []mongolog.Index{by("kind"), by("status"), by("reason"), by("type")}, nil
+}
+
+// isFerretDB1 asks the server once. There a filter on more than _id reads the whole collection.
+func (s *Store) isFerretDB1(ctx context.Context) (bool, error) {
+	if known := mongolog.Lookup(s.lookup.Load()); known != mongolog.LookupAuto {
+		return known == mongolog.LookupProbe, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	lookup, err := mongolog.DetectLookup(ctx, s.letters.Database())
+	if err != nil {
+		return false, err
+	}
+	s.lookup.Store(int32(lookup))
+	return lookup == mongolog.LookupProbe, nil
 }
 
 // Insert implements deadletter.Store.
@@ -101,8 +124,7 @@ func (s *Store) insert(ctx context.Context, d any, format string, args ...any) (
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	_, err := s.letters.InsertOne(ctx, d)
-	var refused mongo.WriteException
-	if mongo.IsDuplicateKeyError(err) && (!errors.As(err, &refused) || refused.WriteConcernError == nil) {
+	if mongolog.Duplicate(err) {
 		return false, nil
 	}
 	return err == nil, unavailable(ctx, err, format, args...)
@@ -121,12 +143,17 @@ func (s *Store) putParts(ctx context.Context, letter, prefix string, body []byte
 	return count, nil
 }
 
-// parts puts a payload together again. Errors: NotFound, Unavailable.
+// parts puts a payload together again. Parts are written before anything refers to them, so one that is not found is
+// Unavailable: after a failover it may be there the next time. Errors: Unavailable.
 func (s *Store) parts(ctx context.Context, prefix string, count int) ([]byte, error) {
 	body := []byte{}
 	for n := 0; n < max(count, 1); n++ {
 		var p part
-		if err := s.find(ctx, fmt.Sprintf("%s/%04d", prefix, n), &p); err != nil {
+		err := s.find(ctx, fmt.Sprintf("%s/%04d", prefix, n), &p)
+		if errors.Is(err, fault.NotFound) {
+			err = fault.Missing("part %d of %s was not found", n, prefix)
+		}
+		if err != nil {
 			return nil, err
 		}
 		count = p.Parts
@@ -140,6 +167,11 @@ func (s *Store) find(ctx context.Context, id string, into any, o ...options.List
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	err := s.letters.FindOne(ctx, byID(id), o...).Decode(into)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		if again := s.latest.FindOne(ctx, byID(id), o...).Decode(into); !mongolog.NoReplicas(again) {
+			err = again
+		}
+	}
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return fault.New(fault.NotFound, "%s is not kept", id)
 	}
@@ -189,14 +221,18 @@ func (s *Store) Mark(ctx context.Context, id string, status deadletter.Status, v
 }
 
 func (s *Store) set(ctx context.Context, id string, status deadletter.Status, version int64) error {
+	ferretDB1, err := s.isFerretDB1(ctx)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	filter := byID(id)
-	if !s.standIn.Load() {
+	if !ferretDB1 {
 		// Keeps an older version from replacing a newer one.
 		filter = append(filter, bson.E{Key: "version", Value: bson.D{{Key: "$lt", Value: version}}})
 	}
-	_, err := s.letters.UpdateOne(ctx, filter, bson.D{{Key: "$set", Value: bson.D{{Key: "status", Value: string(status)}, {Key: "version", Value: version}}}})
+	_, err = s.letters.UpdateOne(ctx, filter, bson.D{{Key: "$set", Value: bson.D{{Key: "status", Value: string(status)}, {Key: "version", Value: version}}}})
 	return unavailable(ctx, err, "mark dead letter %s", id)
 }
 

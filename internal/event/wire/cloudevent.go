@@ -13,27 +13,22 @@ const specVersion = "1.0"
 
 // fromCloudEvent reads the structured mode: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
 func fromCloudEvent(o object) (draft, error) {
-	version, err := o.text("specversion")
-	if err != nil {
-		return draft{}, err
-	}
-	if version != specVersion {
-		return draft{}, malformed(o.pointer("specversion"), "must be "+specVersion)
-	}
-	if o.has("data_base64") {
-		return draft{}, malformed(o.pointer("data_base64"), "is not supported: send data")
-	}
 	d := pointed(o.pointer)
+	version, err := o.text("specversion")
+	if err == nil && version != specVersion {
+		err = malformed(o.pointer("specversion"), "must be "+specVersion)
+	}
+	if err != nil {
+		d.defect("specversion", err)
+	}
 	d.time = o.fields["time"]
 	var dataType string
-	if err = o.texts(append(d.attributes(), textField{"datacontenttype", &dataType})...); err != nil {
-		return draft{}, err
+	d.read(o, append(d.attributes(), textField{"datacontenttype", &dataType})...)
+	if hasData(o) && !mayBeJSON(dataType) {
+		d.defect("data", fault.New(fault.UnsupportedMediaType, "data content type %q is not supported", shorten(dataType)))
 	}
-	if !isJSON(dataType) {
-		return draft{}, fault.New(fault.UnsupportedMediaType, "data content type %q is not supported", shorten(dataType))
-	}
-	err = d.setData(o.pointer("data"), o.fields["data"])
-	return d, err
+	d.takeData(o)
+	return d, nil
 }
 
 // pointed is a draft whose attributes stand where pointer says.
@@ -52,9 +47,20 @@ func (d *draft) attributes() []textField {
 	}
 }
 
-// binaryPrefixes begin the headers of the binary mode. The colon is the AMQP binding's; the underscore is its
-// form for brokers and clients that cannot have colons.
-var binaryPrefixes = []string{"cloudEvents:", "cloudEvents_"}
+// binaryPrefixes begin the headers of the binary mode. The colon is the AMQP binding's; the underscore is its form for
+// brokers and clients that cannot have colons. The HTTP binding's prefix is what Spring sends over any transport unless it
+// is told otherwise.
+var binaryPrefixes = []string{"cloudEvents:", "cloudEvents_", "ce-"}
+
+// BinaryAttribute returns the name of the CloudEvents attribute that a header carries in the binary mode.
+func BinaryAttribute(header string) (attribute string, ok bool) {
+	for _, prefix := range binaryPrefixes {
+		if attribute, ok = strings.CutPrefix(header, prefix); ok {
+			return attribute, true
+		}
+	}
+	return "", false
+}
 
 // header is a header of a message.
 type header struct {
@@ -75,7 +81,7 @@ func (h headers) pointer(attribute string) string {
 }
 
 // binaryAttributes returns the CloudEvents attributes in the headers, or none when the message is not in binary
-// mode, which specversion decides. When both prefixes name an attribute, the colon wins.
+// mode, which specversion decides. When several prefixes name an attribute, the first of binaryPrefixes wins.
 func binaryAttributes(of map[string]any) headers {
 	var attributes headers
 	for i := len(binaryPrefixes) - 1; i >= 0; i-- {
@@ -97,15 +103,16 @@ func binaryAttributes(of map[string]any) headers {
 	return attributes
 }
 
-// fromBinary reads the binary mode: attributes in the headers, the data in the body.
+// fromBinary reads the binary mode: attributes in the headers, the data in the body. Without data the content type does not
+// matter.
 func fromBinary(attributes headers, contentType string, body object, raw json.RawMessage) (draft, error) {
-	if !isJSON(contentType) {
-		return draft{}, fault.New(fault.UnsupportedMediaType, "content type %q is not supported", shorten(contentType))
+	d := pointed(attributes.pointer)
+	if len(body.fields) > 0 && !mayBeJSON(contentType) {
+		d.defect("data", fault.New(fault.UnsupportedMediaType, "content type %q is not supported", shorten(contentType)))
 	}
 	if version, _ := headerText(attributes["specversion"].value); version != specVersion {
-		return draft{}, malformed(attributes.pointer("specversion"), "must be "+specVersion)
+		d.defect("specversion", malformed(attributes.pointer("specversion"), "must be "+specVersion))
 	}
-	d := pointed(attributes.pointer)
 	d.data, d.raw = body, raw
 	for _, f := range d.attributes() {
 		value := attributes[f.name].value
@@ -114,10 +121,14 @@ func fromBinary(attributes headers, contentType string, body object, raw json.Ra
 		}
 		text, isText := headerText(value)
 		if !isText || !utf8.ValidString(text) {
-			return draft{}, malformed(attributes.pointer(f.name), "must be a string")
+			d.defect(f.name, malformed(attributes.pointer(f.name), "must be a string"))
+			text = strings.ToValidUTF8(text, "\uFFFD")
+			if number, err := json.Marshal(value); err == nil && !isText && isNumber(number) {
+				text = string(number)
+			}
 		}
 		*f.to = text
 	}
-	err := d.setHeaderTime(attributes["time"].value)
-	return d, err
+	d.setHeaderTime(attributes["time"].value)
+	return d, nil
 }

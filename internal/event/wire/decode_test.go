@@ -106,7 +106,7 @@ func TestDecodeGolden(t *testing.T) {
 func TestEveryInboundTypeIsFoundByNameAndAlias(t *testing.T) {
 	for _, typ := range event.Types(event.Inbound) {
 		for _, name := range append([]string{typ.Name}, typ.Aliases...) {
-			e, err := wire.Decode(wire.Message{RoutingKey: name, Body: []byte(`{"data":{"orderId":"o-1","sku":"A-1","userId":"u-1"}}`)})
+			e, err := wire.Decode(wire.Message{RoutingKey: name, Body: []byte(`{"id":"e-1","data":{"orderId":"o-1","sku":"A-1","userId":"u-1"}}`)})
 			require.NoError(t, err, name)
 			require.Equal(t, typ.Name, e.Type)
 		}
@@ -126,13 +126,52 @@ func TestNotUTF8(t *testing.T) {
 
 func TestAnEventWithoutIDHasTheSameIDEachTime(t *testing.T) {
 	decode := func(body string) event.Event {
-		e, err := wire.Decode(wire.Message{RoutingKey: "stock.received", Body: []byte(body)})
+		e, err := wire.Decode(wire.Message{RoutingKey: "shipment.lost", Body: []byte(body)})
 		require.NoError(t, err)
 		return e
 	}
-	a := decode(`{"data":{"sku":"A-1","quantity":1}}`)
-	require.Equal(t, a.ID, decode(`{"data":{"sku":"A-1","quantity":1}}`).ID)
-	require.NotEqual(t, a.ID, decode(`{"data":{"sku":"A-1","quantity":2}}`).ID)
+	a := decode(`{"data":{"orderId":"A-1","reason":"storm"}}`)
+	require.Equal(t, a.ID, decode(`{"data":{"orderId":"A-1","reason":"storm"}}`).ID)
+	require.NotEqual(t, a.ID, decode(`{"data":{"orderId":"A-1","reason":"flood"}}`).ID)
+}
+
+// Two receipts of the same quantity are the same bytes: without an id nobody can know whether the second is a redelivery.
+func TestAnAdditiveEventNeedsAnID(t *testing.T) {
+	for name, c := range map[string]struct {
+		m  wire.Message
+		id string
+	}{
+		"in a plain event":        {wire.Message{Body: []byte(`{"id":"r-1","data":{"sku":"tea","quantity":12,"receiptId":"r-2"}}`)}, "r-1"},
+		"in a property":           {wire.Message{MessageID: "r-1", Body: []byte(`{"sku":"tea","quantity":12,"receiptId":"r-2"}`)}, "r-1"},
+		"in the data":             {wire.Message{Body: []byte(`{"sku":"tea","quantity":12,"receiptId":"r-2"}`)}, "r-2"},
+		"in the data of NestJS":   {wire.Message{Body: []byte(`{"pattern":"stock.received","data":{"sku":"tea","quantity":12,"receiptId":"r-2"}}`)}, "r-2"},
+		"in the headers":          {wire.Message{Headers: map[string]any{"ce-specversion": "1.0", "ce-id": "r-1", "ce-type": "stock.received"}, Body: []byte(`{"sku":"tea"}`)}, "r-1"},
+		"nowhere":                 {wire.Message{Body: []byte(`{"sku":"tea","quantity":12}`)}, ""},
+		"nowhere in a CloudEvent": {wire.Message{Body: []byte(`{"specversion":"1.0","type":"stock.received","data":{"sku":"tea","quantity":12}}`)}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.m.RoutingKey = "stock.received"
+			e, err := wire.Decode(c.m)
+			require.Equal(t, c.id, e.ID)
+			if c.id == "" {
+				require.ErrorIs(t, err, fault.Invalid)
+				require.Equal(t, "/id", fault.FieldsOf(err)[0].Pointer)
+			}
+		})
+	}
+	_, err := wire.Decode(wire.Message{RoutingKey: "stock.received", Body: []byte(`{"sku":"tea","receiptId":"a\nb"}`)})
+	require.Equal(t, "/data/receiptId", "/data"+fault.FieldsOf(err)[0].Pointer, "%v", err)
+}
+
+// Spring sends ce- headers over AMQP unless it is told otherwise.
+func TestBinaryModeWithThePrefixOfHTTP(t *testing.T) {
+	e, err := wire.Decode(wire.Message{RoutingKey: "whatever", Headers: map[string]any{
+		"ce-specversion": "1.0", "ce-id": "b-1", "ce-source": "/wms", "ce-type": "stock.received", "ce-subject": "tea", "ce-time": "2026-01-31T12:00:00Z",
+		"ce-correlationid": "c-1", "content-length": int64(3),
+	}, Body: []byte(`{"quantity":12}`)})
+	require.NoError(t, err)
+	require.Equal(t, event.Event{ID: "b-1", Type: "stock.received", Source: "/wms", Subject: "tea", CorrelationID: "c-1", SchemaVersion: 1,
+		Time: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC), Data: json.RawMessage(`{"quantity":12}`)}, e)
 }
 
 func TestUnusableCorrelationHintsAreLeftOut(t *testing.T) {

@@ -8,7 +8,7 @@
 //
 // Decode understands, tried in this order:
 //   - CloudEvents 1.0, structured: content type application/cloudevents+json, or a body with specversion;
-//   - CloudEvents 1.0, binary: headers cloudEvents:<name> or cloudEvents_<name>, the body is the data;
+//   - CloudEvents 1.0, binary: headers cloudEvents:<name>, cloudEvents_<name> or ce-<name>, the body is the data;
 //   - what NestJS sends: {"pattern": …, "data": …}, where data is the payload or an event of its own;
 //   - the plain event: id, type or eventType, timestamp or occurredAt, aggregateId, data, correlationId; without
 //     data, every other field of the object is the data.

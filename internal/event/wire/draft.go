@@ -2,9 +2,9 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,38 +40,30 @@ type draft struct {
 	versionAt                  string
 	data                       object
 	raw                        json.RawMessage
+	// outer is the whole body.
+	outer object
+	// defects are what is wrong with the message, in the order found, apart from its type and its subject: facts are taken all
+	// the same. unnamed is what is wrong with the fields that name the type.
+	defects []error
+	unnamed error
 }
 
-// setData takes the data, which must be an object.
-func (d *draft) setData(at string, raw json.RawMessage) (err error) {
-	if len(raw) == 0 {
-		return malformed(at, "is missing")
+// defect notes what is wrong with a field.
+func (d *draft) defect(name string, err error) {
+	switch name {
+	case "type", "eventType", "pattern":
+		d.unnamed = cmp.Or(d.unnamed, err)
+	default:
+		d.defects = append(d.defects, err)
 	}
-	d.data, err = open(at, raw)
-	d.raw = raw
-	return err
-}
-
-// setHeaderTime takes a time from a header: text, or what AMQP calls a timestamp.
-func (d *draft) setHeaderTime(value any) error {
-	if value == nil {
-		return nil
-	}
-	if at, ok := value.(time.Time); ok {
-		value = at.UTC().Format(time.RFC3339Nano)
-	}
-	text, ok := headerText(value)
-	if !ok {
-		return malformed(d.timeAt, "must be a time")
-	}
-	raw, err := json.Marshal(text)
-	d.time = raw
-	return err
 }
 
 // finish fills the gaps from the message's properties and checks what every event must have.
 func (d draft) finish(m Message) (event.Event, error) {
 	typ, err := d.findType(m)
+	if len(d.defects) > 0 && (err != nil || !typ.Fact) {
+		err = d.defects[0]
+	}
 	if err != nil {
 		return event.Event{}, err
 	}
@@ -85,17 +77,26 @@ func (d draft) finish(m Message) (event.Event, error) {
 	if e.ID, err = d.findID(typ, m); err != nil {
 		return event.Event{}, err
 	}
-	if e.Time, err = d.findTime(m); err != nil {
+	if e.Time, err = d.findTime(typ, m); err != nil {
 		return event.Event{}, err
 	}
-	if e.CorrelationID, err = d.findCorrelation(m); err != nil {
+	if e.CorrelationID, err = d.findCorrelation(typ, m); err != nil {
 		return event.Event{}, err
 	}
 	if len(e.CausationID) > maxID {
-		return event.Event{}, invalid(d.causationAt, "must be at most 255 bytes")
+		if !typ.Fact {
+			return event.Event{}, invalid(d.causationAt, "must be at most 255 bytes")
+		}
+		e.CausationID = ""
 	}
 	if len(e.Source) > maxSource {
-		return event.Event{}, invalid(d.sourceAt, "must be at most 1020 bytes")
+		if !typ.Fact {
+			return event.Event{}, invalid(d.sourceAt, "must be at most 1020 bytes")
+		}
+		e.Source = "urn:uuid:" + event.DerivedID("source", e.Source)
+	}
+	if typ.Fact && checkObject("", d.raw, 1) != nil {
+		d.raw = d.data.scalars()
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, d.raw); err != nil {
@@ -105,36 +106,37 @@ func (d draft) finish(m Message) (event.Event, error) {
 	return e.Newest()
 }
 
-// findType looks the type up: the body's, the AMQP type, the routing key. The body has the last word: a name
-// that it gives and that is not known is not replaced by another.
+// findType looks the type up: the body's, the AMQP type, the routing key; the first that is known counts.
 func (d draft) findType(m Message) (event.Type, error) {
-	if name := first(d.typ, m.Type); name != "" {
+	for _, name := range []string{d.typ, m.Type, m.RoutingKey} {
 		if typ, ok := event.Find(name); ok {
 			return typ, nil
 		}
+	}
+	if d.unnamed != nil {
+		return event.Type{}, d.unnamed
+	}
+	if name := first(d.typ, m.Type); name != "" {
 		unknown := &fault.Error{Code: fault.UnknownType, Message: fmt.Sprintf("the event type %q is not known", shorten(name))}
 		if d.typ != "" {
 			unknown.Fields = []fault.Field{{Pointer: d.typeAt, Detail: "is no type that is known"}}
 		}
 		return event.Type{}, unknown
 	}
-	if typ, ok := event.Find(m.RoutingKey); ok {
-		return typ, nil
-	}
 	return event.Type{}, malformed(d.typeAt, "is missing, and the routing key names no event type")
 }
 
-// findVersion returns the version of the data's schema, 1 unless the message says so. A dataschema that is not
-// of this service's form says nothing about versions.
+// findVersion returns the version of the data's schema, 1 unless the message says so. A dataschema that is not exactly of
+// this service's form belongs to another registry, whose versions mean nothing here.
 func (d draft) findVersion(typ event.Type) (int, error) {
 	version := 1
 	if d.versioned {
 		version = d.version
 	}
-	if _, tail, ok := strings.Cut(d.schema, "/schemas/"); ok {
+	if tail, ours := strings.CutPrefix(d.schema, schemaPrefix); ours {
 		name, number, _ := strings.Cut(tail, "/")
-		if named, known := event.Find(name); known && named.Name == typ.Name {
-			version, _ = strconv.Atoi(number) // what is no number becomes 0, which no type has
+		if named, known := event.Find(name); known && named.Name == typ.Name && isDigits(number) {
+			version, _ = strconv.Atoi(number) // what is too large is no version either
 		}
 	}
 	if version < 1 || version > typ.Version {
@@ -150,6 +152,9 @@ func (d draft) findSubject(typ event.Type) (string, error) {
 	fields := typ.SubjectFields
 	if fields == nil {
 		fields = []string{"orderId"}
+	}
+	if typ.Fact {
+		return d.findOrder(fields[0])
 	}
 	subject, at := d.subject, d.subjectAt
 	if subject == "" || typ.Direction == event.Inbound {
@@ -177,26 +182,52 @@ func (d draft) findSubject(typ event.Type) (string, error) {
 	return subject, nil
 }
 
-// findID returns the event's id, or derives one.
+// findOrder returns the order that a fact is about: what the data names, else the envelope, else the field beside the data.
+func (d draft) findOrder(field string) (string, error) {
+	for _, s := range []struct{ id, at string }{
+		{d.data.scalar(field), d.data.pointer(field)}, {d.subject, d.subjectAt}, {d.outer.scalar(field), d.outer.pointer(field)},
+	} {
+		switch {
+		case s.id == "":
+		case !event.ValidID(s.id):
+			return "", invalid(s.at, event.IDRule)
+		default:
+			return s.id, nil
+		}
+	}
+	return "", invalid(d.data.pointer(field), "is missing")
+}
+
+// findID returns the event's id, or derives one where the same bytes mean the same event.
 func (d draft) findID(typ event.Type, m Message) (string, error) {
 	id := first(d.id, m.MessageID)
+	if id == "" && typ.IDField != "" {
+		id = d.data.scalar(typ.IDField)
+		if d.idAt = d.data.pointer(typ.IDField); id == "" {
+			return "", invalid("/id", "is missing: without an id, or "+d.idAt+", a redelivery cannot be told from another "+typ.Name)
+		}
+	}
 	if id == "" {
 		return event.DerivedID(typ.Name, string(m.Body)), nil
 	}
-	if !printable(id) {
-		return "", invalid(first(d.idAt, "/id"), "must be at most 255 bytes without control characters")
+	switch {
+	case printable(id):
+		return id, nil
+	case typ.Fact:
+		return event.DerivedID("id", id), nil
 	}
-	return id, nil
+	return "", invalid(first(d.idAt, "/id"), "must be at most 255 bytes without control characters")
 }
 
 // findCorrelation returns the correlation id. What the body says must be usable; elsewhere it is a hint, and
 // one that is not is left out.
-func (d draft) findCorrelation(m Message) (string, error) {
-	if d.correlationID != "" {
-		if !printable(d.correlationID) {
-			return "", invalid(d.correlationAt, "must be at most 255 bytes without control characters")
-		}
+func (d draft) findCorrelation(typ event.Type, m Message) (string, error) {
+	switch {
+	case d.correlationID == "":
+	case printable(d.correlationID):
 		return d.correlationID, nil
+	case !typ.Fact:
+		return "", invalid(d.correlationAt, "must be at most 255 bytes without control characters")
 	}
 	header, _ := m.Header(HeaderCorrelationID)
 	for _, id := range []string{m.CorrelationID, header} {
@@ -207,34 +238,8 @@ func (d draft) findCorrelation(m Message) (string, error) {
 	return "", nil
 }
 
-// findTime returns when it happened: RFC 3339, or a number of seconds or milliseconds since 1970.
-func (d draft) findTime(m Message) (time.Time, error) {
-	if len(d.time) == 0 || string(d.time) == "null" {
-		if m.Timestamp.IsZero() || !sane(m.Timestamp) {
-			return time.Time{}, nil
-		}
-		return m.Timestamp.UTC().Truncate(event.TimeResolution), nil
-	}
-	var text string
-	if json.Unmarshal(d.time, &text) == nil {
-		at, err := time.Parse(time.RFC3339Nano, text)
-		if err != nil || !sane(at) {
-			return time.Time{}, malformed(d.timeAt, "must be an RFC 3339 time such as 2026-01-31T12:00:00Z")
-		}
-		return at.UTC().Truncate(event.TimeResolution), nil
-	}
-	var number float64
-	if json.Unmarshal(d.time, &number) == nil {
-		// 1e11 as milliseconds is March 1973, as seconds the year 5138: no event is mistaken.
-		if number < 1e11 {
-			number *= 1000
-		}
-		if at := time.UnixMilli(int64(math.Round(number))).UTC(); number > 0 && number < 1e14 && sane(at) {
-			return at, nil
-		}
-	}
-	return time.Time{}, malformed(d.timeAt, "must be an RFC 3339 time, or seconds or milliseconds since 1970")
-}
+// isDigits reports whether a text has digits and nothing else.
+func isDigits(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
 
 // sane reports whether a time has four digits for its year in UTC, as RFC 3339 wants.
 func sane(t time.Time) bool { year := t.UTC().Year(); return year >= 1 && year <= 9999 }

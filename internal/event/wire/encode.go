@@ -30,9 +30,12 @@ type cloudEvent struct {
 	Data            json.RawMessage `json:"data"`
 }
 
+// schemaPrefix begins the dataschema of this service's events: a path of its API.
+const schemaPrefix = "/schemas/"
+
 // SchemaOf returns the dataschema of a version of an event type.
 func SchemaOf(eventType string, version int) string {
-	return "/schemas/" + eventType + "/" + strconv.Itoa(version)
+	return schemaPrefix + eventType + "/" + strconv.Itoa(version)
 }
 
 // Encode returns the message for a record. The record's version travels as sequence, with which consumers drop
@@ -88,7 +91,7 @@ func check(r event.Record, typ event.Type) error {
 	require(printable(r.CausationID), "/causationid", "must be at most 255 bytes without control characters")
 	require(r.Version >= 1, "/sequence", "must be at least 1")
 	require(r.SchemaVersion >= 1 && r.SchemaVersion <= typ.Version, "/dataschema", "must be a known version")
-	if err := checkObject(r.Data, 1); err != nil {
+	if err := checkObject("", r.Data, 1); err != nil {
 		fields = append(fields, fault.Fieldf("/data", "must be a JSON object: %v", err))
 	}
 	return fault.NewInvalid("event "+shorten(r.ID), fields)

@@ -32,6 +32,8 @@ func checkDecode(t *testing.T, m wire.Message) (event.Event, bool) {
 	again, errAgain := wire.Decode(m)
 	require.Equal(t, e, again)
 	require.Equal(t, err, errAgain)
+	identity := wire.Identify(m)
+	require.Equal(t, identity, wire.Identify(m))
 	if err != nil {
 		require.True(t, permitted(err), "%v", err)
 		require.NotEmpty(t, fault.SafeMessage(err))
@@ -44,6 +46,7 @@ func checkDecode(t *testing.T, m wire.Message) (event.Event, bool) {
 	}
 	found, ok := event.Find(e.Type)
 	require.True(t, ok && found.Name == e.Type)
+	require.Equal(t, e.Type, identity.Type)
 	require.True(t, event.ValidID(e.Subject))
 	require.NotEmpty(t, e.ID)
 	require.True(t, json.Valid(e.Data) && e.Data[0] == '{', "%s", e.Data)

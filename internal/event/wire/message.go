@@ -31,6 +31,8 @@ type Message struct {
 	// MessageID is the id of the event in it, unless its sender had other ideas.
 	MessageID     string
 	CorrelationID string
+	// ReplyTo names the queue in which the sender of a received message waits for a reply. It is not sent.
+	ReplyTo string
 	// Type is the event's type.
 	Type string
 	// AppID names the producer.

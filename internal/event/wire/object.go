@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -23,28 +24,74 @@ type object struct {
 	fields map[string]json.RawMessage
 }
 
-// parse checks the whole body and returns it as an object.
-func parse(body []byte) (object, error) {
-	if err := checkObject(body, 0); err != nil {
-		return object{}, err
+// parse checks JSON at a place of the body, depth levels deep, and returns it as an object, and its bytes as they can be read.
+// A defect is what is wrong with JSON whose type and subject can be told all the same.
+func parse(at string, body []byte, depth int) (o object, raw []byte, defect, err error) {
+	if !utf8.Valid(body) {
+		defect, body = malformed(at, "is not valid UTF-8"), bytes.ToValidUTF8(body, []byte("\uFFFD"))
 	}
-	return open("", body)
+	switch err = checkObject(at, body, depth); {
+	case err != nil && readable(body):
+		defect = cmp.Or(defect, err)
+	case err != nil:
+		return object{}, nil, nil, cmp.Or(defect, err)
+	}
+	o, err = open(at, body)
+	return o, body, defect, err
 }
 
-// checkObject checks an object that will stand depth levels deep. What two readers could read differently is refused:
-// bytes that are not UTF-8, a name that occurs twice in one object, anything behind the object.
-func checkObject(body []byte, depth int) error {
+// telling are the names of the fields that say what an event is and what it is about.
+var telling = map[string]bool{
+	"specversion": true, "type": true, "eventType": true, "pattern": true, "data": true, "subject": true, "aggregateId": true,
+	"orderId": true,
+}
+
+// readable reports whether a body is an object in which no field that tells the type or the subject occurs twice. The names
+// of deeper fields say nothing about either.
+func readable(body []byte) bool {
+	if !json.Valid(body) || jsontext.Value(body).Kind() != '{' {
+		return false
+	}
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	seen := make(map[jsontext.Pointer]bool)
+	for {
+		if _, err := decoder.ReadToken(); err != nil {
+			return errors.Is(err, io.EOF)
+		}
+		kind, length := decoder.StackIndex(decoder.StackDepth())
+		if at := decoder.StackPointer(); kind == '{' && length%2 == 1 && tells(at) {
+			if seen[at] {
+				return false
+			}
+			seen[at] = true
+		}
+	}
+}
+
+// tells reports whether a name says what the event is or is about: in the body itself, or in the data within.
+func tells(at jsontext.Pointer) bool {
+	for parent := at.Parent(); parent != ""; parent = parent.Parent() {
+		if parent.LastToken() != "data" {
+			return false
+		}
+	}
+	return telling[at.LastToken()]
+}
+
+// checkObject checks an object at a place of the body, depth levels deep. What two readers could read differently is refused:
+// bytes that are not UTF-8, a name that occurs twice in one object, unexpected data after the object.
+func checkObject(at string, body []byte, depth int) error {
 	switch {
 	case !utf8.Valid(body):
-		return malformed("", "is not valid UTF-8")
+		return malformed(at, "is not valid UTF-8")
 	case !json.Valid(body):
-		return malformed("", "is not valid JSON")
+		return malformed(at, "is not valid JSON")
 	case jsontext.Value(body).Kind() == '[':
-		return malformed("", "must be a JSON object, not a list: events are read one by one")
+		return malformed(at, "must be a JSON object, not a list: events are read one by one")
 	case jsontext.Value(body).Kind() != '{':
-		return malformed("", "must be a JSON object")
+		return malformed(at, "must be a JSON object")
 	}
-	return checkNames(body, depth)
+	return checkNames(at, body, depth)
 }
 
 // open reads one level of an object that parse has checked.
@@ -56,9 +103,9 @@ func open(at string, raw json.RawMessage) (object, error) {
 	return o, nil
 }
 
-// checkNames refuses names that occur twice in one object, and what is nested too deeply. The body is valid JSON and will
-// stand depth levels deep.
-func checkNames(body []byte, depth int) error {
+// checkNames refuses names that occur twice in one object, and what is nested too deeply. The body is valid JSON at a place
+// that is depth levels deep.
+func checkNames(at string, body []byte, depth int) error {
 	// Half a surrogate pair is valid JSON, whoever may be able to use it.
 	decoder := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true))
 	for {
@@ -68,12 +115,12 @@ func checkNames(body []byte, depth int) error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &wrong):
-			return malformed(place(wrong.JSONPointer), "occurs twice")
+			return malformed(at+place(wrong.JSONPointer), "occurs twice")
 		case err != nil:
-			return malformed("", "is not valid JSON")
+			return malformed(at, "is not valid JSON")
 		}
 		if kind := token.Kind(); (kind == '{' || kind == '[') && depth+decoder.StackDepth() > maxDepth {
-			return malformed(place(decoder.StackPointer()), "is nested too deeply")
+			return malformed(at+place(decoder.StackPointer()), "is nested too deeply")
 		}
 	}
 }
@@ -105,20 +152,53 @@ func (o object) text(name string) (string, error) {
 	return s, nil
 }
 
+// scalar returns a field as text: a string, or the digits of a number as they were sent. It is empty for everything else.
+func (o object) scalar(name string) string {
+	text, err := o.text(name)
+	if err == nil {
+		return text
+	}
+	if isNumber(o.fields[name]) {
+		return string(o.fields[name])
+	}
+	return ""
+}
+
+// scalars returns the fields that are texts, numbers or booleans, as JSON.
+func (o object) scalars() json.RawMessage {
+	kept := make(map[string]json.RawMessage, len(o.fields))
+	for name, raw := range o.fields {
+		if kind := jsontext.Value(raw).Kind(); kind != '{' && kind != '[' {
+			kept[name] = raw
+		}
+	}
+	raw, err := json.Marshal(kept)
+	if err != nil {
+		return json.RawMessage("{}")
+	}
+	return raw
+}
+
+// isNumber reports whether a JSON value is a number.
+func isNumber(raw json.RawMessage) bool { return len(raw) > 0 && jsontext.Value(raw).Kind() == '0' }
+
 // textField is a field to read and where to put it.
 type textField struct {
 	name string
 	to   *string
 }
 
-// texts reads fields that must be strings where they are there, in the order given.
-func (o object) texts(fields ...textField) (err error) {
+// read reads fields that must be strings where they are there, in the order given. What is a number is taken by its digits,
+// and what is something else is passed over; both are defects.
+func (d *draft) read(o object, fields ...textField) {
 	for _, f := range fields {
-		if *f.to, err = o.text(f.name); err != nil {
-			return err
+		text, err := o.text(f.name)
+		if err != nil {
+			text = o.scalar(f.name)
+			d.defect(f.name, err)
 		}
+		*f.to = text
 	}
-	return nil
 }
 
 // pointer returns the JSON pointer of a field.

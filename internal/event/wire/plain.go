@@ -9,7 +9,7 @@ import (
 
 // plainFields are the names that belong to a plain event itself; in an event without data the others are it.
 var plainFields = []string{"id", "type", "eventType", "timestamp", "occurredAt", "aggregateId", "aggregateType",
-	"subject", "source", "correlationId", "causationId", "schemaVersion"}
+	"subject", "source", "correlationId", "causationId", "schemaVersion", "data", "data_base64"}
 
 // fromPlain reads the plain event.
 func fromPlain(o object) (draft, error) {
@@ -20,15 +20,12 @@ func fromPlain(o object) (draft, error) {
 		d.timeAt, d.time = o.pointer("occurredAt"), o.fields["occurredAt"]
 	}
 	var aggregateID, eventType string
-	err := o.texts(
+	d.read(o,
 		textField{"type", &d.typ}, textField{"eventType", &eventType}, textField{"id", &d.id}, textField{"source", &d.source},
 		textField{"subject", &d.subject}, textField{"aggregateId", &aggregateID},
 		textField{"correlationId", &d.correlationID}, textField{"causationId", &d.causationID},
 	)
-	if err != nil {
-		return draft{}, err
-	}
-	if d.typ == "" && eventType != "" {
+	if (d.typ == "" || !known(d.typ) && known(eventType)) && eventType != "" {
 		d.typ, d.typeAt = eventType, o.pointer("eventType")
 	}
 	if d.subject == "" {
@@ -37,14 +34,18 @@ func fromPlain(o object) (draft, error) {
 		d.subjectAt = o.pointer("subject")
 	}
 	if o.has("schemaVersion") {
-		if json.Unmarshal(o.fields["schemaVersion"], &d.version) != nil {
-			return draft{}, malformed(o.pointer("schemaVersion"), "must be an integer")
+		var number json.Number
+		version, whole := int64(0), false
+		if o.fields["schemaVersion"][0] != '"' && json.Unmarshal(o.fields["schemaVersion"], &number) == nil {
+			version, whole, _ = event.Integer(number) // 0, which is no version, when it does not fit
 		}
-		d.versioned = true
+		if d.version, d.versioned = int(version), whole; !whole {
+			d.defect("schemaVersion", malformed(o.pointer("schemaVersion"), "must be an integer"))
+		}
 	}
-	if _, ok := o.fields["data"]; ok {
-		err := d.setData(o.pointer("data"), o.fields["data"])
-		return d, err
+	if hasData(o) {
+		d.takeData(o)
+		return d, nil
 	}
 	d.data = object{at: o.at, fields: make(map[string]json.RawMessage)}
 	for name, value := range o.fields {
@@ -53,33 +54,28 @@ func fromPlain(o object) (draft, error) {
 		}
 	}
 	// Values of a valid object are valid, and encoding/json sorts the names.
-	d.raw, err = json.Marshal(d.data.fields)
+	raw, err := json.Marshal(d.data.fields)
+	d.raw = raw
 	return d, err
 }
 
 // fromNest reads what NestJS's ClientProxy sends: {"pattern", "data"} and, for requests, an id. A pattern that
 // is not a string travels as JSON inside the string.
 func fromNest(o object) (draft, error) {
-	name, err := patternName(o)
-	if err != nil {
-		return draft{}, err
-	}
-	id, err := o.text("id")
-	if err != nil {
-		return draft{}, err
-	}
-	var d draft
-	inner, err := open(o.pointer("data"), o.fields["data"])
+	name, unnamed := patternName(o)
+	var d, packet draft
+	packet.read(o, textField{"id", &packet.id})
+	packet.takeData(o)
+	inner := packet.data
+	var err error
 	switch {
-	case err != nil:
-		return draft{}, err
 	case inner.has("specversion"):
 		d, err = fromCloudEvent(inner)
 	case looksPlain(inner, name):
 		d, err = fromPlain(inner)
 	default:
-		d.data, d.raw = inner, o.fields["data"]
 		d.typeAt, d.subjectAt = o.pointer("pattern"), inner.pointer("orderId")
+		d.data, d.raw = packet.data, packet.raw
 	}
 	if err != nil {
 		return draft{}, err
@@ -88,7 +84,10 @@ func fromNest(o object) (draft, error) {
 		d.typ, d.typeAt = name, o.pointer("pattern")
 	}
 	if d.id == "" {
-		d.id, d.idAt = id, o.pointer("id")
+		d.id, d.idAt = packet.id, o.pointer("id")
+	}
+	if d.defects = append(packet.defects, d.defects...); unnamed != nil {
+		d.defect("pattern", unnamed)
 	}
 	return d, nil
 }
@@ -98,7 +97,7 @@ func fromNest(o object) (draft, error) {
 // pattern names an event type, it is a payload.
 func looksPlain(o object, pattern string) bool {
 	about := o.has("aggregateId") || o.has("timestamp") || o.has("occurredAt")
-	if o.has("data") {
+	if _, there := o.fields["data"]; there {
 		return about || o.has("id") || o.has("type") || o.has("eventType")
 	}
 	for _, field := range []string{"type", "eventType"} {
@@ -114,6 +113,9 @@ func known(name string) bool {
 	return ok
 }
 
+// patternNames are the fields of a pattern that may name the event, the first one first.
+var patternNames = []string{"type", "event", "eventType", "name", "cmd"}
+
 // patternName returns the event name of a NestJS pattern: the string itself, or a field of the object in it.
 func patternName(o object) (string, error) {
 	raw := o.fields["pattern"]
@@ -128,7 +130,7 @@ func patternName(o object) (string, error) {
 	if json.Unmarshal(raw, &fields) != nil {
 		return "", malformed(o.pointer("pattern"), "must be a string or an object")
 	}
-	for _, key := range []string{"type", "event", "eventType", "name", "cmd"} {
+	for _, key := range patternNames {
 		if name, ok := fields[key].(string); ok {
 			return name, nil
 		}

@@ -2,6 +2,7 @@ package eventlogtest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -23,23 +24,27 @@ var refuseCases = []testCase{
 		informed := s.open(s.T)
 		_, err := informed.Read(s.ctx, s.stream, 0, 0)
 		require.NoError(s, err)
-		for name, wrong := range map[string]event.Head{
-			"hash":             {Version: 2, Hash: foreign.Hash},
-			"hash before":      {Version: 1, Hash: head.Hash},
-			"version":          {Version: 3, Hash: head.Hash},
-			"another stream's": foreign,
-			"far away":         {Version: 1000, Hash: head.Hash},
-			"no hash":          {Version: 2},
+		for name, wrong := range map[string]struct {
+			head event.Head
+			code fault.Code
+		}{
+			"hash":             {event.Head{Version: 2, Hash: foreign.Hash}, fault.Corrupt},
+			"hash before":      {event.Head{Version: 1, Hash: head.Hash}, fault.Corrupt},
+			"no hash":          {event.Head{Version: 2}, fault.Corrupt},
+			"version":          {event.Head{Version: 3, Hash: head.Hash}, fault.Unavailable},
+			"another stream's": {foreign, fault.Unavailable},
+			"far away":         {event.Head{Version: 1000, Hash: head.Hash}, fault.Unavailable},
 		} {
 			for handle, log := range map[string]Store{"same": s.log, "new": s.open(s.T), "informed": informed} {
-				_, _, err := log.Append(s.ctx, s.stream, wrong, entries("c"))
-				require.ErrorIs(s, err, fault.Corrupt, "%s, %s handle", name, handle)
+				_, _, err := log.Append(s.ctx, s.stream, wrong.head, entries("c"))
+				require.ErrorIs(s, err, wrong.code, "%s, %s handle", name, handle)
+				require.Equal(s, wrong.code == fault.Unavailable, errors.Is(err, fault.ErrMissing), "%s, %s handle", name, handle)
 			}
 		}
 		_, _, err = s.append(event.Head{Version: 1, Hash: head.Hash}, entries("a"))
 		require.Error(s, err)
 		_, _, err = s.log.Append(s.ctx, "order-empty", head, entries("c"))
-		require.ErrorIs(s, err, fault.Corrupt)
+		require.ErrorIs(s, err, fault.ErrMissing)
 		_, _, err = s.append(event.Head{Version: -1}, entries("c"))
 		require.ErrorIs(s, err, fault.Invalid)
 		require.Len(s, s.whole(s.stream), 2)

@@ -49,7 +49,10 @@ func (l *Log) Append(ctx context.Context, name string, head event.Head, entries 
 	if s == nil {
 		s = &stream{keys: make(map[string]int)}
 	}
-	if head.Version > int64(len(s.records)) || (head.Version > 0 && s.records[head.Version-1].Hash != head.Hash) {
+	if head.Version > int64(len(s.records)) {
+		return event.Head{}, nil, fault.Missing("version %d of stream %s, behind which it is to be appended, was not found", head.Version, name)
+	}
+	if head.Version > 0 && s.records[head.Version-1].Hash != head.Hash {
 		return event.Head{}, nil, fault.New(fault.Corrupt, "head %d is not part of stream %s", head.Version, name)
 	}
 	tail := s.records[head.Version:]

@@ -97,16 +97,25 @@ func (a *appending) last(round int, cause error) error {
 }
 
 // checkHead makes sure that the caller's head is a record of the stream: a chain that starts from a wrong head
-// is a fork. It is free for heads that this process has seen.
+// is a fork. It is free for heads that this process has seen. A head that is not found is Unavailable: it may be read later.
 func (a *appending) checkHead(ctx context.Context) error {
 	if a.head.Version == 0 || a.log.heads.get(a.stream) == a.head {
 		return nil
 	}
 	r, ok, err := a.log.get(ctx, a.stream, a.head.Version)
+	if err == nil && !ok {
+		err = a.log.certainly(func(from *mongo.Collection) error {
+			r, ok, err = a.log.getFrom(ctx, from, a.stream, a.head.Version)
+			return err
+		})
+	}
 	if err != nil {
 		return err
 	}
-	if !ok || r.Hash != a.head.Hash {
+	if !ok {
+		return fault.Missing("version %d of stream %s, behind which it is to be appended, was not found", a.head.Version, a.stream)
+	}
+	if r.Hash != a.head.Hash {
 		return a.wrongHead()
 	}
 	a.log.heads.put(a.stream, a.head)

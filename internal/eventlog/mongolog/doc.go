@@ -47,11 +47,17 @@
 // stream is read (primary, read concern majority) and eventlog.Settle says how to go on. Nothing is concluded
 // from the absence of a record but to try again, and nothing is read out of the texts of errors.
 //
-// Questions for the first record of a stream share round trips as well. They ask for the second one too: a stream that has
-// lost its first record is Corrupt there, one that has lost both looks as if it had never been. Reconcile sees more.
+// Questions for the first record of a stream share round trips as well. They ask for the second one too: a stream without its
+// first record is Unavailable there, one that has lost both looks as if it had never been. Reconcile sees more.
 //
-// A head that this process has not seen itself costs one look-up by _id, so that a wrong one is Corrupt and not
-// a fork. Heads that it has seen are remembered in a small cache of facts: records never change, so a remembered
+// # What is missing
+//
+// A majority read may miss what was acknowledged, for some seconds after a failover. So a gap, or a head that is not found, is
+// read again in a way that misses nothing (Latest), and is Unavailable, with fault.ErrMissing in its chain, when it is not found
+// then either: a retry is harmless, an abandoned step is not. Corrupt is what is there and is something else.
+//
+// A head that this process has not seen itself costs one look-up by _id, so that a wrong one is Corrupt, or Unavailable when
+// there is no such version, and not a fork. Heads that it has seen are remembered in a small cache of facts: records never change, so a remembered
 // head can be old but not wrong. A database that is dropped or restored to an earlier time under a running
 // process breaks that; restart the process.
 //

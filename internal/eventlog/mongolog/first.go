@@ -2,9 +2,11 @@ package mongolog
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -26,6 +28,15 @@ func (l *Log) first(ctx context.Context, stream string) (event.Record, bool, err
 	q := &beginning{stream: stream}
 	if err := l.beginnings.Do(ctx, q); err != nil {
 		return event.Record{}, false, unavailable(ctx, err, "read stream %s", stream)
+	}
+	if errors.Is(q.err, fault.ErrMissing) {
+		q.err = l.certainly(func(from *mongo.Collection) (err error) {
+			q.record, q.found, err = l.getFrom(ctx, from, stream, 1)
+			if err == nil && !q.found {
+				err = q.err
+			}
+			return err
+		})
 	}
 	return q.record, q.found, q.err
 }
@@ -67,13 +78,13 @@ func (l *Log) findBeginnings(ctx context.Context, streams []string) (map[string]
 	return found, nil
 }
 
-// firstOf picks a stream's first record. A stream that has a second one and no first is damaged: Corrupt.
+// firstOf picks a stream's first record. The error matches fault.ErrMissing for a stream that has a second one and no first.
 func firstOf(stream string, found map[string]bson.Raw) (event.Record, bool, error) {
 	id := documentID(stream, 1)
 	raw, there := found[id]
 	if !there {
 		if _, headless := found[documentID(stream, 2)]; headless {
-			return event.Record{}, false, fault.New(fault.Corrupt, "stream %s has version 2 where 1 should be", stream)
+			return event.Record{}, false, fault.Missing("stream %s has version 2 where 1 should be", stream)
 		}
 		return event.Record{}, false, nil
 	}

@@ -103,7 +103,9 @@ func (c *Config) Validate() error {
 // Log is the event log in a collection. It is safe for concurrent use and needs no closing; the client
 // behind Config.Database is the caller's.
 type Log struct {
-	events  *mongo.Collection
+	events *mongo.Collection
+	// latest is events with reads that are certain, for what events did not find; see Latest.
+	latest  *mongo.Collection
 	timeout time.Duration
 	logger  *slog.Logger
 	heads   *headCache
@@ -122,6 +124,8 @@ var (
 	_ eventlog.Log    = (*Log)(nil)
 	_ eventlog.Lister = (*Log)(nil)
 	_ eventlog.Walker = (*Log)(nil)
+
+	_ eventlog.CertainReader = (*Log)(nil)
 )
 
 // New returns a log. It does no I/O. The error says what is wrong with the configuration.
@@ -141,6 +145,7 @@ func New(cfg Config) (*Log, error) {
 		heads:   newHeadCache(cfg.Heads),
 		firsts:  newFirstCache(cfg.Firsts),
 	}
+	l.latest = Latest(l.events)
 	l.lookup.Store(int32(cfg.Lookup))
 	commits, err := newCommits(cfg.Lanes, cfg.Overtake, cfg.Timeout, l.write)
 	if err != nil {
@@ -154,31 +159,36 @@ func New(cfg Config) (*Log, error) {
 }
 
 // Setup makes the indexes; call it once before the first append of a new database. It may be called again and
-// by several processes at once. Errors: Unavailable.
+// by several processes at once. See Index.Build for the context. Errors: Unavailable.
 func (l *Log) Setup(ctx context.Context) error {
-	lookup, err := l.how(ctx)
+	indexes, err := l.Indexes(ctx)
 	if err != nil {
 		return err
+	}
+	return Ensure(ctx, indexes)
+}
+
+// Indexes returns the indexes that this server needs. Errors: Unavailable.
+func (l *Log) Indexes(ctx context.Context) ([]Index, error) {
+	lookup, err := l.how(ctx)
+	if err != nil {
+		return nil, err
 	}
 	sorts, err := l.sorts(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	indexes := []mongo.IndexModel{{
-		Keys:    bson.D{{Key: "stream", Value: 1}, {Key: "key", Value: 1}},
-		Options: options.Index().SetUnique(true).SetName("stream_key"),
+	indexes := []Index{{
+		Collection: l.events, Name: "stream_key", Unique: true,
+		Keys: bson.D{{Key: "stream", Value: 1}, {Key: "key", Value: 1}},
 	}}
 	if lookup == LookupRange && !sorts {
-		indexes = append(indexes, mongo.IndexModel{
-			Keys:    bson.D{{Key: "stream", Value: 1}, {Key: "version", Value: 1}},
-			Options: options.Index().SetUnique(true).SetName("stream_version"),
+		indexes = append(indexes, Index{
+			Collection: l.events, Name: "stream_version", Unique: true,
+			Keys: bson.D{{Key: "stream", Value: 1}, {Key: "version", Value: 1}},
 		})
 	}
-	// An index is built over what is there: that may take longer than a round trip.
-	if _, err := l.events.Indexes().CreateMany(ctx, indexes); err != nil {
-		return unavailable(ctx, err, "make the indexes of %s", l.events.Name())
-	}
-	return nil
+	return indexes, nil
 }
 
 // sorts is SortsWhatIsIndexed within the bounds of a round trip.

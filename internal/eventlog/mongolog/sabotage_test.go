@@ -267,7 +267,7 @@ func TestACollectionThatIsEmptiedUnderTheProcess(t *testing.T) {
 	require.Equal(t, []string{"a"}, keysOf(tail))
 }
 
-// A gap is Corrupt for whoever reads by range, and the end of the stream for whoever probes.
+// A gap is Unavailable for whoever reads by range, and the end of the stream for whoever probes.
 func TestAGapIsNeverPassedOver(t *testing.T) {
 	log := newLog(t)
 	_, tail, err := log.Append(t.Context(), "order-1", event.Head{}, entries("a", "b", "c"))
@@ -279,7 +279,7 @@ func TestAGapIsNeverPassedOver(t *testing.T) {
 		require.NoError(t, err)
 		records, err := fresh.Read(t.Context(), "order-1", 0, 0)
 		if lookup == LookupRange {
-			require.ErrorIs(t, err, fault.Corrupt)
+			require.ErrorIs(t, err, fault.ErrMissing)
 			continue
 		}
 		require.NoError(t, err)

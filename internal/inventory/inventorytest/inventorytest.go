@@ -36,6 +36,7 @@ func Run(t *testing.T, s Subject) {
 	}
 	t.Run("Algebra", func(t *testing.T) { testAlgebra(t, s) })
 	t.Run("Answers", func(t *testing.T) { testAnswers(t, s) })
+	t.Run("Acquire", func(t *testing.T) { testAcquire(t, s) })
 	t.Run("Counts", func(t *testing.T) { testCounts(t, s) })
 	t.Run("Limits", func(t *testing.T) { testLimits(t, s) })
 	t.Run("List", func(t *testing.T) { testList(t, s) })

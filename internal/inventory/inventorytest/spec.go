@@ -85,7 +85,7 @@ func (s *sku) commit(orderID string) fault.Code {
 	o := s.of(orderID)
 	switch {
 	case o.do == "":
-		return fault.Invalid
+		return fault.Unavailable
 	case o.do != event.StockReserved || o.settle == event.StockReleased:
 		return fault.EffectSettled
 	case o.settle == "":

@@ -1,7 +1,7 @@
 // Package mongoregistry keeps the names of the SKUs in a collection of its own, for the list of stock: one document
 // a SKU, {"_id": sku}, inserted once and never changed. It works on everything that speaks MongoDB's protocol.
 //
-// It imports the MongoDB driver, internal/inventory and internal/fault. A Registry may be used by any number of
+// It imports the MongoDB driver, internal/{inventory,eventlog/mongolog,fault}. A Registry may be used by any number of
 // goroutines and processes at once; inserting what is there does nothing. Errors: Unavailable.
 package mongoregistry
 
@@ -14,6 +14,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
+	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
 )
@@ -38,7 +39,7 @@ func New(db *mongo.Database) *Registry {
 // Add implements inventory.Registry.
 func (r *Registry) Add(ctx context.Context, sku string) error {
 	_, err := r.skus.InsertOne(ctx, bson.D{{Key: "_id", Value: sku}})
-	if mongo.IsDuplicateKeyError(err) {
+	if mongolog.Duplicate(err) {
 		return nil
 	}
 	return fault.Wrap(err, fault.Unavailable, "insert sku %s", sku)

@@ -172,15 +172,15 @@ func judge(err error) notify.Result {
 
 // message writes the message down as MIME.
 func (n *Notifier) message(m notify.Message) (*mail.Msg, error) {
-	to, err := netmail.ParseAddress(m.To)
-	if err != nil || to.Address != m.To || strings.ContainsAny(m.To, "\r\n") {
-		return nil, fault.New(fault.Invalid, "the address cannot be used")
+	to, err := notify.ParseAddress(m.To)
+	if err != nil {
+		return nil, err
 	}
 	msg := mail.NewMsg()
 	msg.FromMailAddress(n.from)
-	if err := msg.To(to.Address); err != nil {
-		return nil, fault.New(fault.Invalid, "the address cannot be used")
-	}
+	// The library quotes a local part that RFC 5322 would not read otherwise.
+	recipient := notify.ASCIIDomain(*to)
+	msg.ToMailAddress(&recipient)
 	msg.Subject(notify.Line(m.Subject))
 	msg.SetMessageIDWithValue(n.MessageID(m.Key))
 	msg.SetDateWithValue(n.cfg.Now())

@@ -91,6 +91,23 @@ func TestNothingGetsIntoTheHeaders(t *testing.T) {
 	require.Len(t, server.Mails(), 1)
 }
 
+// TestUnusualAddressesAreSentTo as mail servers read them.
+func TestUnusualAddressesAreSentTo(t *testing.T) {
+	server := notifytest.Start(t, nil)
+	n := notifier(t, config(server))
+	for to, recipient := range map[string]string{
+		"a..b@docomo.example": `"a..b"@docomo.example`, "a.@docomo.example": `"a."@docomo.example`, "üser@example.com": "üser@example.com",
+		"ada@exämple.com": "ada@xn--exmple-cua.com",
+	} {
+		m := notifytest.Message()
+		m.To = to
+		require.Equal(t, notify.Accepted, n.Send(t.Context(), m).Outcome, to)
+		mails := server.Mails()
+		require.Equal(t, recipient, mails[len(mails)-1].To)
+		require.Equal(t, "<"+recipient+">", mails[len(mails)-1].Header("To"))
+	}
+}
+
 func TestAServerThatIsNotThere(t *testing.T) {
 	c := smtpmail.Config{Host: "127.0.0.1", Port: 1, TLS: smtpmail.None, From: "Shop <orders@example.org>"} // nobody's, and nobody gets it meanwhile
 	require.Equal(t, notify.Result{Outcome: notify.NotAccepted}, notifier(t, c).Send(t.Context(), notifytest.Message()))

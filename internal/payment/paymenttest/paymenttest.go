@@ -43,6 +43,8 @@ type Methods struct {
 	CaptureRefused string
 	// CaptureStuck, VoidStuck and RefundStuck are authorized, and then fail at that call for good.
 	CaptureStuck, VoidStuck, RefundStuck string
+	// CaptureLate is authorized; its capture times out, and happens after the next look-up.
+	CaptureLate string
 }
 
 // Provider is two gateways on the same books, and how to disturb the first.
@@ -73,6 +75,7 @@ func Run(t *testing.T, s Subject) {
 	t.Run("Refunds", func(t *testing.T) { testRefunds(t, s) })
 	t.Run("Pending", func(t *testing.T) { testPending(t, s) })
 	t.Run("Stuck", func(t *testing.T) { testStuck(t, s) })
+	t.Run("LateCapture", func(t *testing.T) { testLateCapture(t, s) })
 	t.Run("Unknown", func(t *testing.T) { testUnknown(t, s) })
 	t.Run("Race", func(t *testing.T) { testRace(t, s) })
 	t.Run("Writers", func(t *testing.T) { testWriters(t, s) })

@@ -187,3 +187,49 @@ func testUnknown(t *testing.T, s Subject) {
 		is(t, payment.Undone, got, err)
 	})
 }
+
+// testLateCapture is about a capture that nobody heard of, and that happens when the payment was looked up.
+func testLateCapture(t *testing.T, s Subject) {
+	need(t, s.Methods.CaptureLate != "", "method whose capture happens late")
+	ctx := context.Background()
+	timedOut := func(t *testing.T) (Provider, payment.Payment) {
+		provider, p := s.Open(t), newPayment(s.Methods.CaptureLate)
+		got, err := provider.Gateways[0].Authorize(ctx, p.Key("authorize"), p)
+		is(t, payment.Authorized, got, err)
+		for _, gateway := range provider.Gateways {
+			got, err = gateway.Capture(ctx, p.Key("capture"), p)
+			fails(t, fault.OutcomeUnknown, got, err)
+		}
+		return provider, p
+	}
+	t.Run("it is refunded, not voided", func(t *testing.T) {
+		provider, p := timedOut(t)
+		got, err := provider.Gateways[0].Lookup(ctx, p)
+		is(t, payment.Authorized, got, err, "it has not happened yet")
+		got, err = provider.Gateways[1].Void(ctx, p.Key("void"), p)
+		fails(t, fault.EffectSettled, got, err)
+		for _, gateway := range provider.Gateways {
+			got, err = gateway.Lookup(ctx, p)
+			is(t, payment.Captured, got, err)
+			got, err = gateway.Capture(ctx, p.Key("capture"), p)
+			is(t, payment.Captured, got, err)
+		}
+		got, err = provider.Gateways[1].Refund(ctx, p.Key("undo/authorize"), p, p.Amount)
+		is(t, payment.Refunded, got, err)
+		got, err = provider.Gateways[0].Refund(ctx, p.Key("other"), p, 1)
+		fails(t, fault.Invalid, got, err)
+		got, err = provider.Gateways[0].Lookup(ctx, p)
+		is(t, payment.Refunded, got, err)
+	})
+	t.Run("a void before that keeps it from happening", func(t *testing.T) {
+		provider, p := timedOut(t)
+		got, err := provider.Gateways[1].Void(ctx, p.Key("void"), p)
+		is(t, payment.Undone, got, err)
+		for _, gateway := range provider.Gateways {
+			got, err = gateway.Lookup(ctx, p)
+			is(t, payment.Undone, got, err)
+			got, err = gateway.Capture(ctx, p.Key("capture"), p)
+			fails(t, fault.EffectSettled, got, err)
+		}
+	})
+}

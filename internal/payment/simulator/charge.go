@@ -19,6 +19,7 @@ const (
 	keyUnavailable    = "authorize/unavailable"
 	keySettle         = "settle"
 	keyCaptureRefused = "capture/refused"
+	keyCaptureDelayed = "capture/delayed"
 	keyArrive         = "arrive"
 	refundPrefix      = "refund/"
 )
@@ -55,6 +56,8 @@ type book struct {
 	downSince time.Time
 	// captureCode is the code of a refused capture; empty when there was none.
 	captureCode string
+	// delayed tells that a capture timed out.
+	delayed bool
 	// arrived is what came although the payment had been voided.
 	arrived int64
 	// refunds are the amounts given back, by key; refunded is their sum.
@@ -90,6 +93,8 @@ func (b book) fold(records []event.Record) (book, error) {
 			b.settle = r.Type
 		case event.ChargeCaptureRefused:
 			b.captureCode = c.Code
+		case event.ChargeCaptureDelayed:
+			b.delayed = true
 		case event.ChargeArrived:
 			b.arrived = c.Amount
 		case event.ChargeRefunded:
@@ -120,6 +125,9 @@ func (b book) taken() int64 {
 	}
 	return b.arrived
 }
+
+// landing reports whether a capture that timed out is still to happen.
+func (b book) landing() bool { return b.delayed && b.settle == "" }
 
 // result says what is.
 func (b book) result() payment.Result {

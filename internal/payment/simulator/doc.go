@@ -14,6 +14,7 @@
 //	authorize/unavailable  charge.unavailable                                   when the outage began
 //	settle                 charge.captured | charge.voided                      the settle slot, behind an authorization
 //	capture/refused        charge.capture_refused                               the authorization still stands
+//	capture/delayed        charge.capture_delayed                               the capture timed out, and happens after a look-up
 //	arrive                 charge.arrived                                       money that came after the void of a pending payment
 //	refund/<key>           charge.refunded                                      amount is what was given back
 //
@@ -33,6 +34,8 @@
 //	tok_refund_stuck        approves; Refund fails with Unavailable for good
 //	tok_capture_stuck       approves; Capture fails with Unavailable for good
 //	tok_capture_refused     approves; Capture is refused: capture_declined. Void works
+//	tok_capture_late        approves; Capture fails with OutcomeUnknown, and happens right after the next Lookup, which does
+//	                        not know of it yet. Void before that works
 //	anything else           refuses: unknown_method
 //
 // # Contract

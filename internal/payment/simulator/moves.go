@@ -15,7 +15,7 @@ type behaviour struct {
 	// timesOut, down and pending are about the authorization.
 	timesOut, down, pending bool
 	// The others are about what comes after it.
-	captureStuck, voidStuck, refundStuck bool
+	captureStuck, captureLate, voidStuck, refundStuck bool
 	// captureRefused is the code of a refused capture.
 	captureRefused string
 }
@@ -33,6 +33,7 @@ var behaviours = map[string]behaviour{
 	"tok_late_refund_stuck":  {pending: true, refundStuck: true},
 	"tok_capture_stuck":      {captureStuck: true},
 	"tok_capture_refused":    {captureRefused: "capture_declined"},
+	"tok_capture_late":       {captureLate: true},
 }
 
 // behaviourOf returns what a method does; one that there is not refuses.
@@ -85,7 +86,8 @@ func (s *Simulator) authorize(p payment.Payment, b book) (move, error) {
 		m := s.write(keyUnavailable, typeUnavailable, charge)
 		m.err = fault.New(fault.Unavailable, "the simulator is down")
 		return m, nil
-	case does.down && s.cfg.Clock().Before(b.downSince.Add(s.cfg.Outage)):
+	case does.down && s.cfg.Clock().Sub(b.downSince).Abs() < s.cfg.Outage:
+		// The outage may have been recorded by a process whose clock is ahead: it does not last longer for that.
 		return move{}, fault.New(fault.Unavailable, "the simulator is down since %s", b.downSince.Format(time.RFC3339))
 	}
 	m := s.write(keyAuthorize, event.ChargeAuthorized, charge)
@@ -108,6 +110,12 @@ func (s *Simulator) capture(p payment.Payment, b book) (move, error) {
 		return move{}, fault.New(fault.Invalid, "the payment of order %s is %s, not authorized", p.OrderID, b.result().State)
 	case does.captureStuck:
 		return move{}, fault.New(fault.Unavailable, "the simulator does not capture this method")
+	case does.captureLate && b.delayed:
+		return move{}, fault.New(fault.OutcomeUnknown, "the simulator timed out")
+	case does.captureLate:
+		m := s.write(keyCaptureDelayed, event.ChargeCaptureDelayed, charge)
+		m.err = fault.New(fault.OutcomeUnknown, "the simulator timed out")
+		return m, nil
 	case does.captureRefused != "":
 		charge.Code = does.captureRefused
 		return s.write(keyCaptureRefused, event.ChargeCaptureRefused, charge), nil
@@ -147,6 +155,15 @@ func (s *Simulator) refund(key string, p payment.Payment, amount int64, b book) 
 		return move{}, fault.New(fault.Unavailable, "the simulator does not refund this method")
 	}
 	return s.write(refundPrefix+key, event.ChargeRefunded, charge), nil
+}
+
+// land makes a capture happen that timed out, unless the payment was voided meanwhile.
+func (s *Simulator) land(b book) move {
+	if b.landing() {
+		return s.write(keySettle, event.ChargeCaptured, b.terms)
+	}
+	r := b.result()
+	return move{result: &r}
 }
 
 // settle decides a pending payment. One that was voided meanwhile has its money come all the same: a transfer cannot

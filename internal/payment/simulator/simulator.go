@@ -119,6 +119,12 @@ func (s *Simulator) Lookup(ctx context.Context, p payment.Payment) (payment.Resu
 	if p.ID != "" && p.ID != paymentID(p.OrderID) {
 		return payment.Result{}, fault.New(fault.Conflict, "the payment of order %s has another id", p.OrderID)
 	}
+	if b.landing() {
+		// The answer is what was so when it was asked; the capture happens right after that.
+		if _, err := s.act(ctx, p.OrderID, false, func(b book) (move, error) { return s.land(b), nil }); err != nil {
+			return payment.Result{}, fmt.Errorf("look up the payment of order %s: %w", p.OrderID, err)
+		}
+	}
 	return b.result(), nil
 }
 

@@ -2,7 +2,7 @@
 // {"_id": customer id, "keyId", "secret", "createdAt"}, inserted once and never changed. Deleting the document erases the
 // customer. It works on everything that speaks MongoDB's protocol.
 //
-// It imports the MongoDB driver, internal/sealed and internal/fault. A Keys may be used by any number of goroutines and
+// It imports the MongoDB driver, internal/{sealed,eventlog/mongolog,fault}. A Keys may be used by any number of goroutines and
 // processes at once. Errors: NotFound, Unavailable.
 package mongokeys
 
@@ -18,6 +18,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
+	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 )
@@ -26,7 +27,11 @@ import (
 const Collection = "customer_keys"
 
 // Keys implements sealed.Keys.
-type Keys struct{ keys *mongo.Collection }
+type Keys struct {
+	keys *mongo.Collection
+	// latest is keys with reads that miss nothing: that there is no key means that the customer was erased.
+	latest *mongo.Collection
+}
 
 var _ sealed.Keys = (*Keys)(nil)
 
@@ -34,9 +39,10 @@ var _ sealed.Keys = (*Keys)(nil)
 // under which something was sealed must not be lost in a failover, nor one be read that is.
 func New(db *mongo.Database) *Keys {
 	journaled := true
-	return &Keys{keys: db.Collection(Collection, options.Collection().
+	keys := db.Collection(Collection, options.Collection().
 		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: &journaled}).
-		SetReadConcern(readconcern.Majority()).SetReadPreference(readpref.Primary()))}
+		SetReadConcern(readconcern.Majority()).SetReadPreference(readpref.Primary()))
+	return &Keys{keys: keys, latest: mongolog.Latest(keys)}
 }
 
 type document struct {
@@ -52,16 +58,27 @@ func (k *Keys) Add(ctx context.Context, customerID string, key sealed.Key) (seal
 	switch {
 	case err == nil:
 		return key, nil
-	case mongo.IsDuplicateKeyError(err):
-		return k.Get(ctx, customerID)
+	case mongolog.Duplicate(err):
+		kept, err := k.Get(ctx, customerID)
+		if errors.Is(err, fault.NotFound) {
+			// Erased in between, or not visible yet: the next try makes a key, or finds it.
+			err = fault.Missing("the key of customer %s exists and was not found", customerID)
+		}
+		return kept, err
 	}
 	return sealed.Key{}, fault.Wrap(unsaid(err), fault.Unavailable, "keep the key of customer %s", customerID)
 }
 
 // Get implements sealed.Keys.
 func (k *Keys) Get(ctx context.Context, customerID string) (sealed.Key, error) {
-	var found document
-	err := k.keys.FindOne(ctx, bson.D{{Key: "_id", Value: customerID}}).Decode(&found)
+	found, err := find(ctx, k.keys, customerID)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		// A majority read may miss a key for some seconds after a failover, and the customer would pass for erased.
+		latest, again := find(ctx, k.latest, customerID)
+		if !mongolog.NoReplicas(again) {
+			found, err = latest, again
+		}
+	}
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return sealed.Key{}, fault.New(fault.NotFound, "customer %s has no key", customerID)
 	}
@@ -69,6 +86,11 @@ func (k *Keys) Get(ctx context.Context, customerID string) (sealed.Key, error) {
 		return sealed.Key{}, fault.Wrap(unsaid(err), fault.Unavailable, "read the key of customer %s", customerID)
 	}
 	return sealed.Key{ID: found.KeyID, Secret: found.Secret}, nil
+}
+
+func find(ctx context.Context, in *mongo.Collection, customerID string) (found document, err error) {
+	err = in.FindOne(ctx, bson.D{{Key: "_id", Value: customerID}}).Decode(&found)
+	return found, err
 }
 
 // unsaid keeps what a server says about a document out of logs: it might quote it.

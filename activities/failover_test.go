@@ -1,0 +1,74 @@
+package activities_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/customer"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog/eventlogtest"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	verdicts "github.com/ordersaga/ordersaga/internal/late"
+	"github.com/ordersaga/ordersaga/internal/notice"
+	"github.com/ordersaga/ordersaga/internal/notify"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/sealed"
+	"github.com/ordersaga/ordersaga/internal/sealed/sealedtest"
+)
+
+// mute is a notifier that must not be asked.
+type mute struct{}
+
+func (mute) Send(context.Context, notify.Message) notify.Result { panic("nothing is to be sent") }
+
+// requireRetried requires that Temporal tries the activity again.
+func requireRetried(t *testing.T, err error) {
+	t.Helper()
+	var application *temporal.ApplicationError
+	require.ErrorAs(t, err, &application)
+	require.Equal(t, string(fault.Unavailable), application.Type())
+	require.False(t, application.NonRetryable())
+}
+
+// TestMessagesSurviveAFailover: a message is requested although an ordinary read misses what it is about, and is not given up as
+// one to an erased customer when the customer's stream, or the order's, is missed.
+func TestMessagesSurviveAFailover(t *testing.T) {
+	w := newWorld(t)
+	w.write(w.accepted(), event.New(stream, order.SlotEnd, event.OrderFailed, "42", now,
+		order.Ending{OrderID: "42", Outcome: order.StatusFailed, Reason: order.ReasonPaymentTimeout}))
+	log := eventlogtest.NewForgetful(w.log.Log)
+	box := sealed.NewBox(sealedtest.NewKeys())
+	profile, err := box.Seal(t.Context(), "c-7", []byte(`{"email":"a@example.org","username":"A"}`))
+	require.NoError(t, err)
+	_, _, err = activities.Register(t.Context(), log, customer.Registration{ID: "r-1", CustomerID: "c-7", OccurredAt: now, Profile: profile}, now)
+	require.NoError(t, err)
+	notices := &activities.Notices{
+		Log: log, Profiles: box, Notifier: mute{}, Window: time.Hour, Clock: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler),
+	}
+	about := notice.State{Subject: notice.Subject{Kind: notice.Failed, OrderID: "42", CustomerID: "c-7"}}
+
+	for _, hidden := range []string{stream, event.CustomerStream("c-7")} {
+		log.Forget(hidden, 0)
+		opened, err := notices.Open(t.Context(), activities.NoticeStepInput{State: about})
+		require.NoError(t, err)
+		require.NotNil(t, opened.Requested, hidden)
+		about.Until = now.Add(time.Hour)
+		_, err = notices.Send(t.Context(), activities.NoticeStepInput{State: about})
+		requireRetried(t, err)
+		log.Remember()
+	}
+}
+
+// TestLateMoneyIsNotJudgedWithoutItsOrder: the saga runs for orders that have ended, so the stream is there.
+func TestLateMoneyIsNotJudgedWithoutItsOrder(t *testing.T) {
+	w := newWorld(t)
+	money := &activities.LateMoney{Log: w.log}
+	_, err := money.Open(t.Context(), activities.LateStepInput{State: verdicts.State{OrderID: "42"}})
+	requireRetried(t, err)
+}

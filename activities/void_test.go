@@ -1,0 +1,220 @@
+package activities_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/event/eventtest"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/payment"
+	"github.com/ordersaga/ordersaga/internal/payment/simulator"
+	"github.com/ordersaga/ordersaga/internal/refunds"
+)
+
+// capturedLate is an order that is being undone, whose payment is captured at a real ledger although its log does not say so.
+func capturedLate(t *testing.T) (*world, *activities.Payment, order.State) {
+	t.Helper()
+	w := newWorld(t)
+	s := w.settling()
+	gateway, err := simulator.New(simulator.Config{Log: w.log.Log})
+	require.NoError(t, err)
+	p := paid(s)
+	_, err = gateway.Authorize(t.Context(), "a", p)
+	require.NoError(t, err)
+	_, err = gateway.Capture(t.Context(), "c", p)
+	require.NoError(t, err)
+	turned := w.turn(s)
+	return w, w.payment(gateway), turned
+}
+
+// paid is an order's payment as the gateway knows it.
+func paid(s order.State) payment.Payment {
+	return payment.Payment{OrderID: "42", Amount: s.Order.TotalAmount, Currency: "EUR", Method: "tok_visa"}
+}
+
+// turn has an operator turn an order back whose capture is stuck. The simulator's id of the payment is not the world's.
+func (w *world) turn(s order.State) order.State {
+	w.t.Helper()
+	s = w.decide(s, order.Facts{Stuck: &order.Stuck{Step: order.StepCapture, Error: "timed out", Attempts: 1}})
+	s = w.decide(s, order.Facts{Resolutions: []order.Resolution{{ID: "d-1", Action: order.Compensate}}, NotCaptured: "d-1"})
+	require.Equal(w.t, order.Back, s.Decision)
+	s.PaymentID = ""
+	return s
+}
+
+func (w *world) read(stream string) []event.Record {
+	w.t.Helper()
+	records, err := w.log.Log.Read(w.t.Context(), stream, 0, 0)
+	require.NoError(w.t, err)
+	eventtest.CheckRecords(w.t, records...)
+	return records
+}
+
+func keys(records []event.Record) []string {
+	var list []string
+	for _, r := range records {
+		list = append(list, r.Key)
+	}
+	return list
+}
+
+var refundedCharges = []string{event.ChargeAuthorized, event.ChargeCaptured, event.ChargeRefunded}
+
+func TestAVoidThatFindsACaptureRefundsIt(t *testing.T) {
+	w, p, s := capturedLate(t)
+	result, err := p.Void(t.Context(), in(s))
+	require.NoError(t, err)
+	require.Equal(t, []string{event.PaymentCaptured, event.PaymentRefunded}, types(result.Tail))
+	require.Equal(t, []string{"capture", "undo/authorize"}, keys(result.Tail))
+	eventtest.CheckRecords(t, result.Tail...)
+	for _, r := range result.Tail {
+		d, err := event.Decode[order.PaymentData](r.Event)
+		require.NoError(t, err)
+		require.Equal(t, s.Order.TotalAmount, d.Amount)
+		require.NotEmpty(t, d.PaymentID)
+	}
+	require.Equal(t, result.Tail[0].ID, result.Tail[1].CausationID)
+	require.Equal(t, refundedCharges, types(w.read(event.PaymentStream("42"))))
+	require.Equal(t, []string{"reserve/undo/authorize"}, keys(w.read(event.RefundsStream("42"))))
+
+	after, err := s.Fold(result.Tail)
+	require.NoError(t, err)
+	require.True(t, after.Voided)
+	require.True(t, after.Refunded)
+	require.Equal(t, order.Action{Kind: order.Undo, Step: order.StepReserve}, order.Next(after, order.Facts{}, now, order.DefaultTiming()))
+
+	// Again, late, from a run that knows nothing of it.
+	again, err := p.Void(t.Context(), in(s))
+	require.NoError(t, err)
+	require.Equal(t, types(result.Tail), types(again.Tail))
+	require.Equal(t, refundedCharges, types(w.read(event.PaymentStream("42"))))
+}
+
+// The answers of the gateway's refund and of the appends are lost in turn: the money is given back once.
+func TestARefundWithoutAnAnswerIsMadeOnce(t *testing.T) {
+	w, p, s := capturedLate(t)
+	lossy := &lossyGateway{Gateway: p.Gateway, lose: 2}
+	p.Gateway = lossy
+	for range 2 {
+		_, err := p.Void(t.Context(), in(s))
+		requireFault(t, fault.OutcomeUnknown, err)
+		require.ErrorContains(t, err, "which is captured")
+	}
+	w.log.appendErr = fault.New(fault.OutcomeUnknown, "no answer")
+	_, err := p.Void(t.Context(), in(s))
+	requireFault(t, fault.OutcomeUnknown, err)
+	w.log.appendErr = nil
+	// Half of the outcome has been appended by an attempt that ended there.
+	s = w.write(s, s.Captured("p-1", now))
+	result, err := p.Void(t.Context(), in(s))
+	require.NoError(t, err)
+	require.Equal(t, []string{event.PaymentRefunded}, types(result.Tail))
+	require.Equal(t, refundedCharges, types(w.read(event.PaymentStream("42"))))
+	require.Len(t, w.read(event.RefundsStream("42")), 1)
+}
+
+// A compensation that comes late, from a run that is mistaken, does not touch a good capture.
+func TestACaptureIsNotRefundedUnlessTheLogDecidedToUndo(t *testing.T) {
+	w, p, s := capturedLate(t)
+	good := newWorld(t)
+	state := good.settling()
+	p.Recorder = good.recorder
+	state.Decision, state.PaymentID = order.Back, ""
+	_, err := p.Void(t.Context(), in(state))
+	requireFault(t, fault.EffectSettled, err)
+	require.Empty(t, good.behind(state))
+
+	// Nor when the log that is read is behind what the run has read: there may be more.
+	p.Recorder = w.recorder
+	s.Head.Version++
+	_, err = p.Void(t.Context(), in(s))
+	requireFault(t, fault.Unavailable, err)
+	require.Equal(t, refundedCharges[:2], types(w.read(event.PaymentStream("42"))))
+	require.Empty(t, w.read(event.RefundsStream("42")))
+}
+
+// An operator has decided about the void while it was under way.
+func TestACaptureIsNotRefundedAfterASkip(t *testing.T) {
+	w, p, s := capturedLate(t)
+	asked := w.decide(s, order.Facts{Stuck: &order.Stuck{Step: order.StepAuthorize, Undo: true, Error: "captured", Attempts: 1}})
+	w.decide(asked, order.Facts{Resolutions: []order.Resolution{{ID: "d-2", Action: order.Skip, Note: "kept"}}})
+	result, err := p.Void(t.Context(), in(s))
+	require.NoError(t, err)
+	require.Contains(t, types(result.Tail), event.OrderStepSkipped)
+	require.Equal(t, refundedCharges[:2], types(w.read(event.PaymentStream("42"))))
+}
+
+// The gateway refused the capture, and has captured all the same.
+func TestACaptureAfterItsRefusalIsRefunded(t *testing.T) {
+	w, p, _ := capturedLate(t)
+	// The order's stream up to the pivot, and then a refusal.
+	other := newWorld(t)
+	o := other.settling()
+	o = other.write(o, o.CaptureRefused("declined", now))
+	o = other.decide(o, order.Facts{})
+	o.PaymentID = ""
+	p.Recorder = other.recorder
+	result, err := p.Void(t.Context(), in(o))
+	require.NoError(t, err)
+	require.Equal(t, []string{order.SlotCapturedLate, "undo/authorize"}, keys(result.Tail))
+	require.Equal(t, []string{event.PaymentCaptured, event.PaymentRefunded}, types(result.Tail))
+	require.Equal(t, refundedCharges, types(w.read(event.PaymentStream("42"))))
+}
+
+// What is reserved for another refund is not given back by the undo.
+func TestAnUndoLeavesWhatIsReservedForOthers(t *testing.T) {
+	w, p, s := capturedLate(t)
+	_, err := refunds.Reserve(t.Context(), w.log, refunds.Claim{
+		Reference: "42", Key: "other", Source: refunds.Captured, Amount: 500, Limit: s.Order.TotalAmount, Currency: "EUR",
+	}, now)
+	require.NoError(t, err)
+	result, err := p.Void(t.Context(), in(s))
+	require.NoError(t, err)
+	d, err := event.Decode[order.PaymentData](result.Tail[1].Event)
+	require.NoError(t, err)
+	require.Equal(t, s.Order.TotalAmount-500, d.Amount)
+}
+
+func TestAVoidThatCannotLookUpRefundsNothing(t *testing.T) {
+	for _, state := range []payment.State{payment.Authorized, payment.Undone, payment.Absent} {
+		w, p, s := capturedLate(t)
+		p.Gateway = &settledGateway{Gateway: p.Gateway, found: payment.Result{State: state}}
+		_, err := p.Void(t.Context(), in(s))
+		requireFault(t, fault.EffectSettled, err)
+		require.Equal(t, refundedCharges[:2], types(w.read(event.PaymentStream("42"))))
+	}
+	w, p, s := capturedLate(t)
+	w.log.readErr = fault.New(fault.Unavailable, "no log")
+	_, err := p.Void(t.Context(), in(s))
+	requireFault(t, fault.Unavailable, err)
+}
+
+// lossyGateway refunds, and loses the first answers.
+type lossyGateway struct {
+	payment.Gateway
+	lose int
+}
+
+func (g *lossyGateway) Refund(ctx context.Context, key string, p payment.Payment, amount int64) (payment.Result, error) {
+	result, err := g.Gateway.Refund(ctx, key, p, amount)
+	if g.lose > 0 {
+		g.lose--
+		return payment.Result{}, fault.New(fault.OutcomeUnknown, "the line went dead")
+	}
+	return result, err
+}
+
+// settledGateway finds something else than its void says.
+type settledGateway struct {
+	payment.Gateway
+	found payment.Result
+}
+
+func (g *settledGateway) Lookup(context.Context, payment.Payment) (payment.Result, error) {
+	return g.found, nil
+}

@@ -1,0 +1,146 @@
+package broker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/broker"
+	"github.com/ordersaga/ordersaga/internal/broker/brokertest"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/testenv"
+)
+
+// longest is a wait queue that no test waits for.
+const longest = 10 * time.Hour
+
+// dependency is what handlers depend on; it can be down.
+type dependency struct{ down atomic.Bool }
+
+func (d *dependency) probe(context.Context) error {
+	if d.down.Load() {
+		return errors.New("down")
+	}
+	return nil
+}
+
+func newDependency() *dependency {
+	d := new(dependency)
+	d.down.Store(true)
+	return d
+}
+
+// recovering is the configuration of a consumer that sees its dependency recover.
+func recovering(cfg broker.Config, p *broker.Publisher, d *dependency, handle broker.Handler) broker.ConsumerConfig {
+	return broker.ConsumerConfig{Config: cfg, Publisher: p, RequeueDelay: unhurried, Probe: d.probe, ProbeEvery: 5 * time.Millisecond,
+		Handler: func(ctx context.Context, delivery broker.Delivery) error {
+			if d.down.Load() {
+				return fault.New(fault.Unavailable, "down")
+			}
+			return handle(ctx, delivery)
+		}}
+}
+
+// After some short outages a message waits for long. It is handled as soon as the dependency is back.
+func TestAMessageIsHandledSoonAfterItsDependencyIsBack(t *testing.T) {
+	url := testenv.AMQP(t)
+	topology := brokertest.Topology(t, url, quick[0], quick[1], longest)
+	p := startPublisher(t, broker.PublisherConfig{Config: config(url, topology)})
+	d, handled := newDependency(), make(chan broker.Delivery, 1)
+	c := start(t, recovering(config(url, topology), p, d, func(ctx context.Context, delivery broker.Delivery) error { return hand(ctx, handled, delivery) }))
+	sent := order("o-1")
+	brokertest.Send(t, url, topology.Exchange, "OrderCreated", sent)
+	require.Eventually(t, func() bool { return brokertest.Depth(t, url, topology.Wait(longest)) == 1 }, brokertest.Patience, 10*time.Millisecond,
+		"%v", testenv.Lately(func() any { return c.Stats() }))
+	d.down.Store(false)
+	got := receive(t, handled)
+	require.Equal(t, sent.Body, got.Message.Body)
+	require.Equal(t, sent.CorrelationID, got.Message.CorrelationID)
+	require.Equal(t, "OrderCreated", got.Message.RoutingKey, "the type is still known")
+	require.Equal(t, topology.Exchange, got.Message.Exchange)
+	require.Equal(t, []any{"a"}, got.Message.Headers["list"])
+	require.GreaterOrEqual(t, got.Attempts, 3)
+	require.GreaterOrEqual(t, got.Early, 1)
+	(&bench{consumer: c}).stats(t, func(s broker.ConsumerStats) bool { return s.Acknowledged >= 1 && s.Returned >= 1 })
+	require.Eventually(t, func() bool { return brokertest.Depth(t, url, topology.Wait(longest)) == 0 }, brokertest.Patience, 10*time.Millisecond)
+}
+
+// The process that saw the outage is gone: another one returns what waits when it starts.
+func TestAConsumerThatStartsReturnsWhatWaits(t *testing.T) {
+	url := testenv.AMQP(t)
+	topology := brokertest.Topology(t, url, quick[0], longest)
+	p := startPublisher(t, broker.PublisherConfig{Config: config(url, topology)})
+	require.NoError(t, p.Send(patient(t), topology.Wait(longest), order("o-1")))
+	d, handled := new(dependency), make(chan string, 1)
+	start(t, recovering(config(url, topology), p, d, func(ctx context.Context, delivery broker.Delivery) error {
+		return hand(ctx, handled, delivery.Message.MessageID)
+	}))
+	require.Equal(t, "o-1", receive(t, handled))
+}
+
+// Several processes see the same recovery, outages follow each other, and connections break: every message is handled, and none
+// becomes a dead letter although there were more failures than attempts.
+func TestManyConsumersReturnWhatWaitsAndLoseNothing(t *testing.T) {
+	url := testenv.AMQP(t)
+	proxy := brokertest.NewProxy(t, url)
+	topology := brokertest.Topology(t, url, quick[0], quick[1], longest)
+	d := newDependency()
+	var handled sync.Map
+	var consumers []*broker.Consumer
+	for range 3 {
+		cfg := config(proxy.URL, topology)
+		p := startPublisher(t, broker.PublisherConfig{Config: cfg})
+		consumers = append(consumers, start(t, recovering(cfg, p, d, func(_ context.Context, delivery broker.Delivery) error {
+			handled.Store(delivery.Message.MessageID, true)
+			return nil
+		})))
+	}
+	const messages, outages = 100, 3
+	all := func(n int) func() bool {
+		return func() bool {
+			for i := range n {
+				if !has(&handled, fmt.Sprintf("o-%d", i)) {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	stats := testenv.Lately(func() any {
+		return fmt.Sprintf("%+v %+v %+v", consumers[0].Stats(), consumers[1].Stats(), consumers[2].Stats())
+	})
+	for outage := range outages {
+		d.down.Store(true)
+		for i := range messages {
+			brokertest.Send(t, url, topology.Exchange, "order.created", order(fmt.Sprintf("o-%d", outage*messages+i)))
+		}
+		require.Eventually(t, func() bool { return brokertest.Depth(t, url, topology.Wait(longest)) > 0 }, brokertest.Patience, 10*time.Millisecond, "%v", stats)
+		d.down.Store(false)
+		proxy.Cut()
+		require.Eventually(t, all((outage+1)*messages), 2*brokertest.Patience, 10*time.Millisecond, "%v", stats)
+	}
+	for _, queue := range []string{topology.Inbox(), topology.Wait(quick[0]), topology.Wait(quick[1]), topology.Wait(longest)} {
+		require.Eventually(t, func() bool { return brokertest.Depth(t, url, queue) == 0 }, brokertest.Patience, 10*time.Millisecond, "%s: %v", queue, stats)
+	}
+	require.Zero(t, brokertest.Depth(t, url, topology.Dead()))
+}
+
+// A message that always fails, among others that do not, is not returned without end: it becomes a dead letter.
+func TestAMessageThatAlwaysFailsIsStillADeadLetter(t *testing.T) {
+	url := testenv.AMQP(t)
+	topology := brokertest.Topology(t, url, quick...)
+	p := startPublisher(t, broker.PublisherConfig{Config: config(url, topology)})
+	cfg := recovering(config(url, topology), p, new(dependency), func(context.Context, broker.Delivery) error { return errors.New("a bug") })
+	cfg.MaxAttempts = 5
+	start(t, cfg)
+	brokertest.Send(t, url, topology.Exchange, "order.created", order("o-1"))
+	letter := broker.DeadLetterOf(brokertest.Queue(t, url, topology.Dead()).Next(t))
+	require.GreaterOrEqual(t, letter.Attempts, 5)
+	require.LessOrEqual(t, letter.Attempts, 25)
+}

@@ -1,0 +1,41 @@
+package event
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+)
+
+// Integer returns the value of a JSON number that is an integer as JSON Schema defines it from draft 6 on: a number without a
+// fraction, however it is written. 2, 2.0, 20e-1 and 1e2 are integers. whole reports whether it is one, and fits whether its
+// value is that of n; it is false outside the range of int64. The number must be valid JSON.
+func Integer(number json.Number) (n int64, whole, fits bool) {
+	unsigned, negative := strings.CutPrefix(string(number), "-")
+	mantissa, exponent := unsigned, ""
+	if i := strings.IndexAny(unsigned, "eE"); i >= 0 {
+		mantissa, exponent = unsigned[:i], unsigned[i+1:]
+	}
+	digits, fraction, _ := strings.Cut(mantissa, ".")
+	digits = strings.TrimLeft(digits+fraction, "0")
+	if digits == "" {
+		return 0, true, true
+	}
+	// The value is digits times ten to the power of scale. An exponent that does not fit is cut to the nearest one that does.
+	scale, _ := strconv.ParseInt(exponent, 10, 32)
+	scale -= int64(len(fraction))
+	significant := strings.TrimRight(digits, "0")
+	scale += int64(len(digits) - len(significant))
+	const most = 19 // digits of the largest int64
+	switch {
+	case scale < 0:
+		return 0, false, false
+	case int64(len(significant))+scale > most:
+		return 0, true, false
+	}
+	text := significant + strings.Repeat("0", int(scale))
+	if negative {
+		text = "-" + text
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	return n, true, err == nil
+}

@@ -1,0 +1,89 @@
+package eventlogtest
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog"
+)
+
+// Forgetful is a log of which ordinary reads miss the newest records of some streams, as majority reads may after a failover.
+// Appends and certain reads miss nothing.
+type Forgetful struct {
+	eventlog.Log
+
+	mu sync.Mutex
+	// seen is how many records of a stream ordinary reads find.
+	seen map[string]int64
+}
+
+var _ eventlog.CertainReader = (*Forgetful)(nil)
+
+// NewForgetful wraps a log that forgets nothing yet.
+func NewForgetful(log eventlog.Log) *Forgetful {
+	return &Forgetful{Log: log, seen: make(map[string]int64)}
+}
+
+// Forget hides the records of a stream above a version.
+func (f *Forgetful) Forget(stream string, above int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.seen[stream] = above
+}
+
+// Remember ends what Forget began.
+func (f *Forgetful) Remember() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.seen)
+}
+
+// hides reports whether ordinary reads miss a record.
+func (f *Forgetful) hides(r event.Record) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	above, forgotten := f.seen[r.Stream]
+	return forgotten && r.Version > above
+}
+
+// Read implements eventlog.Reader.
+func (f *Forgetful) Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error) {
+	records, err := f.Log.Read(ctx, stream, after, limit)
+	return slices.DeleteFunc(records, f.hides), err
+}
+
+// ReadCertain implements eventlog.CertainReader.
+func (f *Forgetful) ReadCertain(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error) {
+	return f.Log.Read(ctx, stream, after, limit)
+}
+
+// Head implements eventlog.Reader.
+func (f *Forgetful) Head(ctx context.Context, stream string) (event.Record, bool, error) {
+	records, err := f.Read(ctx, stream, 0, 0)
+	if err != nil || len(records) == 0 {
+		return event.Record{}, false, err
+	}
+	return records[len(records)-1], true, nil
+}
+
+// Find implements eventlog.Reader.
+func (f *Forgetful) Find(ctx context.Context, stream, key string) (event.Record, bool, error) {
+	r, ok, err := f.Log.Find(ctx, stream, key)
+	if ok && f.hides(r) {
+		return event.Record{}, false, err
+	}
+	return r, ok, err
+}
+
+// FindAll implements eventlog.Reader.
+func (f *Forgetful) FindAll(ctx context.Context, stream string, keys []string) (map[string]event.Record, error) {
+	found, err := f.Log.FindAll(ctx, stream, keys)
+	for key, r := range found {
+		if f.hides(r) {
+			delete(found, key)
+		}
+	}
+	return found, err
+}

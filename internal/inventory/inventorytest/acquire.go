@@ -1,0 +1,170 @@
+package inventorytest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/inventory"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// undecided are the orders that hold stock for now; the others keep what they hold.
+type undecided struct {
+	mu     sync.Mutex
+	orders map[string]bool
+	asked  []string
+	err    error
+}
+
+func (u *undecided) HoldsForNow(_ context.Context, orderID string) (bool, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.asked = append(u.asked, orderID)
+	return u.orders[orderID], u.err
+}
+
+// testAcquire checks how the items of one order are reserved together.
+func testAcquire(t *testing.T, s Subject) {
+	ctx := context.Background()
+	setup := func(t *testing.T) (*bench, *undecided) {
+		orders := &undecided{orders: map[string]bool{}}
+		return open(t, s, func(c *inventory.Config) { c.Orders = orders }), orders
+	}
+	done := order.Reservation{Effect: order.Done}
+	short := order.Reservation{Effect: order.Short}
+	acquire := func(t *testing.T, l *inventory.Ledger, r order.ReserveRequest) []order.Reservation {
+		t.Helper()
+		answers, err := l.Acquire(ctx, r)
+		require.NoError(t, err)
+		return answers
+	}
+
+	t.Run("items of one sku are reserved together", func(t *testing.T) {
+		b, _ := setup(t)
+		x, y := b.stocked(t, 5), b.stocked(t, 5)
+		r := order.ReserveRequest{OrderID: "o-1", Items: []order.Item{{SKU: y, Quantity: 2}, {SKU: x, Quantity: 1}, {SKU: y, Quantity: 3}}}
+		for _, ledger := range b.ledgers {
+			require.Equal(t, []order.Reservation{done, done, done}, acquire(t, ledger, r))
+		}
+		b.balance(t, x, 5, 1)
+		b.balance(t, y, 5, 5)
+		r.Items[0].Quantity = 1
+		_, err := b.a().Acquire(ctx, r)
+		require.ErrorIs(t, err, fault.Conflict)
+	})
+
+	t.Run("what can never be served takes nothing", func(t *testing.T) {
+		b, _ := setup(t)
+		x, y, z := b.stocked(t, 5), b.stocked(t, 1), newSKU()
+		answers := acquire(t, b.b(), order.ReserveRequest{OrderID: "o-1", Items: []order.Item{
+			{SKU: x, Quantity: 2}, {SKU: y, Quantity: 2}, {SKU: z, Quantity: 1},
+		}})
+		require.Equal(t, []order.Reservation{
+			{}, {Effect: order.Refused, Reason: order.ReasonOutOfStock, Available: 1}, {Effect: order.Refused, Reason: order.ReasonUnknownSKU},
+		}, answers)
+		b.balance(t, x, 5, 0)
+		require.Empty(t, Audit(t, b.log, x).Held)
+	})
+
+	t.Run("what others hold for now is short, and what comes before it is kept", func(t *testing.T) {
+		b, orders := setup(t)
+		x, y, z := b.stocked(t, 5), b.stocked(t, 2), b.stocked(t, 5)
+		r := order.ReserveRequest{OrderID: "o-1", Items: []order.Item{{SKU: z, Quantity: 1}, {SKU: y, Quantity: 1}, {SKU: x, Quantity: 1}}}
+		for _, id := range []string{"keeps", "decides"} {
+			_, err := b.b().Reserve(ctx, id, y, 1)
+			require.NoError(t, err)
+		}
+		orders.orders["decides"] = true
+		before := records(t, b, y)
+		for _, ledger := range b.ledgers {
+			require.Equal(t, []order.Reservation{{}, short, done}, acquire(t, ledger, r))
+		}
+		require.Equal(t, before, records(t, b, y), "waiting writes nothing")
+		b.balance(t, x, 5, 1)
+		b.balance(t, z, 5, 0)
+		got, err := b.a().Lookup(ctx, "o-1", y)
+		require.NoError(t, err)
+		require.Equal(t, order.Reservation{}, got)
+
+		require.NoError(t, b.b().Release(ctx, "decides", y))
+		r.From = y
+		require.Equal(t, []order.Reservation{done, done, done}, acquire(t, b.a(), r))
+		b.balance(t, z, 5, 1)
+	})
+
+	t.Run("what others keep is refused, for good", func(t *testing.T) {
+		b, orders := setup(t)
+		sku := b.stocked(t, 2)
+		for _, id := range []string{"first", "second"} {
+			_, err := b.b().Reserve(ctx, id, sku, 1)
+			require.NoError(t, err)
+		}
+		refused := order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock}
+		r := order.ReserveRequest{OrderID: "o-1", Items: []order.Item{{SKU: sku, Quantity: 1}}}
+		orders.err = fault.New(fault.Unavailable, "no orders")
+		_, err := b.a().Acquire(ctx, r)
+		require.ErrorIs(t, err, fault.Unavailable, "nothing is refused for what is not known")
+		orders.err = nil
+		require.Equal(t, []order.Reservation{refused}, acquire(t, b.a(), r))
+		require.ElementsMatch(t, []string{"first", "second"}, orders.asked[len(orders.asked)-2:])
+		require.NoError(t, b.b().Release(ctx, "first", sku))
+		require.Equal(t, []order.Reservation{refused}, acquire(t, b.b(), r))
+	})
+
+	t.Run("the last attempt is refused whoever holds it", func(t *testing.T) {
+		b, orders := setup(t)
+		sku := b.stocked(t, 1)
+		_, err := b.b().Reserve(ctx, "decides", sku, 1)
+		require.NoError(t, err)
+		orders.orders["decides"] = true
+		r := order.ReserveRequest{OrderID: "o-1", Items: []order.Item{{SKU: sku, Quantity: 1}}}
+		require.Equal(t, []order.Reservation{short}, acquire(t, b.a(), r))
+		r.Last = true
+		require.Equal(t, order.Refused, acquire(t, b.a(), r)[0].Effect)
+	})
+
+	t.Run("holders are found behind a long history", func(t *testing.T) {
+		b, orders := setup(t)
+		sku := b.stocked(t, 2)
+		_, err := b.a().Reserve(ctx, "old", sku, 1)
+		require.NoError(t, err)
+		each(400, func(n int) {
+			id := fmt.Sprintf("o-%d", n)
+			if err := b.a().Release(ctx, id, sku); err != nil {
+				t.Error(err)
+			}
+		})
+		for n := range 60 {
+			id := fmt.Sprintf("p-%d", n)
+			_, err := b.a().Reserve(ctx, id, sku, 1)
+			require.NoError(t, err)
+			require.NoError(t, b.a().Release(ctx, id, sku))
+		}
+		_, err = b.a().Reserve(ctx, "new", sku, 1)
+		require.NoError(t, err)
+		orders.orders["old"] = true
+		for _, ledger := range b.ledgers {
+			require.Equal(t, []order.Reservation{short}, acquire(t, ledger, order.ReserveRequest{OrderID: "o-x", Items: []order.Item{{SKU: sku, Quantity: 1}}}))
+			found, balance, err := ledger.Holders(ctx, sku)
+			require.NoError(t, err)
+			require.Equal(t, int64(2), balance.Reserved)
+			require.Equal(t, []string{"new", "old"}, []string{found[0].OrderID, found[1].OrderID}, "newest first")
+		}
+		_, _, err = b.a().Holders(ctx, newSKU())
+		require.ErrorIs(t, err, fault.NotFound)
+	})
+}
+
+// records counts what is in a SKU's stream.
+func records(t *testing.T, b *bench, sku string) int {
+	t.Helper()
+	all, err := b.log.Read(context.Background(), event.StockStream(sku), 0, 0)
+	require.NoError(t, err)
+	return len(all)
+}

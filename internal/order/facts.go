@@ -1,0 +1,56 @@
+package order
+
+import (
+	"slices"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+)
+
+// identity names a fact that an event of the bus has brought: the event's source and id (both are in id, see
+// Cancellation.ID), its type, its subject, and the content that is used. Two events are the same one only if all of them are
+// equal: ids are unique for their source only, and many senders use the order id as the id of every event.
+func identity(eventType, orderID, id string, content ...string) string {
+	return event.DerivedID(append([]string{"inbound", eventType, orderID, id}, content...)...)
+}
+
+// Identity names the event that brought the request to cancel an order.
+func (c Cancellation) Identity(orderID string) string {
+	return identity(event.OrderCancellationRequested, orderID, c.ID, c.Reason)
+}
+
+// EventType is the type of the event that brought the notification.
+func (h PaymentHint) EventType() string {
+	if h.Succeeded {
+		return event.PaymentSucceeded
+	}
+	return event.PaymentFailed
+}
+
+// Identity names the event that brought a notification about an order's payment.
+func (h PaymentHint) Identity(orderID string) string {
+	return identity(h.EventType(), orderID, h.ID, h.Code)
+}
+
+// Identity names the event of the type that brought a fact about an order's parcel.
+func (f ShipmentFact) Identity(orderID, eventType string) string {
+	return identity(eventType, orderID, f.ID, f.Carrier, f.TrackingNumber)
+}
+
+// eventIdentity is the identity as events carry it: empty for what no event has brought.
+func eventIdentity(cause, identity string) string {
+	if cause == "" {
+		return ""
+	}
+	return identity
+}
+
+// Caused reports whether the log shows that one of the order's events was caused by the event with this identity. Records
+// that do not have the identity of their cause prove nothing.
+func (s State) Caused(identity string) bool { return slices.Contains(s.Causes, identity) }
+
+// causedByEvent remembers the identity of the event that caused a record.
+func (s *State) causedByEvent(identity string) {
+	if identity != "" && !s.Caused(identity) {
+		s.Causes = append(s.Causes, identity)
+	}
+}

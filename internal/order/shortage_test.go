@@ -1,0 +1,78 @@
+package order_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+func TestShortageWaitsLongerAndLongerUntilItsDeadline(t *testing.T) {
+	now, timing := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), order.DefaultTiming()
+	var w *order.Shortage
+	require.Nil(t, w.After("42", "", now, timing))
+	require.False(t, w.Over(now, timing))
+	began := now
+	for tries := 1; !w.Over(now, timing); tries++ {
+		w = w.After("42", "tea", now, timing)
+		require.Equal(t, tries, w.Tries)
+		require.Equal(t, began, w.Since)
+		pause := w.RetryAt.Sub(now)
+		require.LessOrEqual(t, pause, 5*time.Second)
+		if !w.Over(w.RetryAt, timing) {
+			require.GreaterOrEqual(t, pause, 100*time.Millisecond)
+		}
+		now = w.RetryAt
+	}
+	require.Equal(t, began.Add(timing.Reserve), now, "the last attempt is made at the deadline")
+	require.Less(t, w.Tries, 60)
+	require.Nil(t, w.After("42", "", now, timing), "what was found ends the wait")
+
+	pauses := map[time.Duration]bool{}
+	for n := range 20 {
+		pauses[(*order.Shortage)(nil).After(fmt.Sprintf("o-%d", n), "tea", now, timing).RetryAt.Sub(now)] = true
+	}
+	require.Greater(t, len(pauses), 10, "orders that wait together do not try together")
+}
+
+// Next waits for nothing but the pause: a cancellation comes first.
+func TestShortOrderWaits(t *testing.T) {
+	w := newWorld(t, order.Immediate)
+	s := w.state()
+	w.facts.Shortage = w.facts.Shortage.After("42", "tea", w.now, w.timing)
+	a := order.Next(s, w.facts, w.now, w.timing)
+	require.Equal(t, order.Wait, a.Kind)
+	require.Equal(t, w.facts.Shortage.RetryAt, a.Until)
+	require.Equal(t, order.Do, order.Next(s, w.facts, a.Until, w.timing).Kind)
+	w.facts.Cancellations = []order.Cancellation{{ID: "c-1"}}
+	require.Equal(t, order.Record, order.Next(s, w.facts, w.now, w.timing).Kind)
+}
+
+func TestHoldsForNow(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for name, test := range map[string]struct {
+		state order.State
+		want  bool
+	}{
+		"in reserve":                 {order.State{}, true},
+		"rejected, lines held":       {order.State{Inventory: order.InventoryRejected, Held: true}, true},
+		"in authorize":               {order.State{Inventory: order.InventoryReserved}, true},
+		"waiting for its payer":      {order.State{Inventory: order.InventoryReserved, Payment: order.PaymentPending}, false},
+		"declined":                   {order.State{Inventory: order.InventoryReserved, Payment: order.PaymentDeclined}, true},
+		"authorized, undecided":      {order.State{Inventory: order.InventoryReserved, Payment: order.PaymentAuthorized}, true},
+		"waiting for its dispatch":   {order.State{Payment: order.PaymentAuthorized, ConfirmedAt: now}, false},
+		"settling":                   {order.State{Decision: order.Forward}, false},
+		"capture refused":            {order.State{Decision: order.Forward, Capture: order.CaptureRefused}, true},
+		"capture refused after that": {order.State{Decision: order.Forward, Capture: order.CaptureRefused, ShippedAt: now}, false},
+		"compensating":               {order.State{Decision: order.Back, ConfirmedAt: now}, true},
+		"release skipped": {order.State{
+			Decision: order.Back, ByHand: []order.ByHand{{Step: order.StepReserve, Undo: true, Action: order.Skip}},
+		}, false},
+		"ended": {order.State{Decision: order.Back, Ended: true}, false},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, test.want, test.state.HoldsForNow()) })
+	}
+}

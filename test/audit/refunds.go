@@ -1,0 +1,46 @@
+package audit
+
+// refunds adds up the refund ledger of one payment: no source has more reserved than there was. The keys of a stream are
+// unique, which is checked with every stream.
+func (r *Report) refunds(id string, stream []Document) {
+	reserved, limits := map[string]int64{}, map[string]int64{}
+	for _, d := range stream {
+		if d.Type != "refunds.reserved" {
+			r.violate("the refund ledger of payment %s has %s", id, d.Type)
+			continue
+		}
+		source := text(d.Data, "source")
+		reserved[source] += number(d.Data, "amount")
+		limits[source] = max(limits[source], number(d.Data, "limit"))
+		if d.Key != "reserve/"+text(d.Data, "key") {
+			r.violate("the refund ledger of payment %s has %q in slot %q", id, text(d.Data, "key"), d.Key)
+		}
+	}
+	for _, source := range sorted(reserved) {
+		if reserved[source] > limits[source] {
+			r.violate("refunds of %d of payment %s are reserved of %d that were %s", reserved[source], id, limits[source], source)
+		}
+	}
+}
+
+// refunded checks that what an order gave back was reserved before, and that the simulator, where it keeps the books, has given
+// back as much.
+func (r *Report) refunded(id string, d Document) {
+	amount, reserved := number(d.Data, "amount"), int64(0)
+	for _, l := range r.Streams["refunds-"+id] {
+		if l.Key == "reserve/"+d.Key && text(l.Data, "source") == "captured" {
+			reserved = number(l.Data, "amount")
+		}
+	}
+	if reserved != amount {
+		r.violate("order %s gives back %d, and the refund ledger reserves %d for it", id, amount, reserved)
+	}
+	for _, charge := range r.Streams["payment-"+id] {
+		if charge.Type == "charge.refunded" && charge.Key == "refund/"+id+"/"+d.Key && number(charge.Data, "amount") == amount {
+			return
+		}
+	}
+	if len(r.Streams["payment-"+id]) > 0 {
+		r.violate("order %s gives back %d, and the gateway has not", id, amount)
+	}
+}

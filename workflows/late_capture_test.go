@@ -1,0 +1,49 @@
+package workflows_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/payment/simulator"
+)
+
+// The capture times out and is stuck. The operator has the order undone; the gateway says that nothing was captured, and then
+// the capture happens. It is given back, and the order is undone.
+func TestACaptureThatHappensAfterCompensateIsRefunded(t *testing.T) {
+	for mode, inline := range map[string]bool{"inline": true, "regular": false} {
+		t.Run(mode, func(t *testing.T) {
+			w := newWorld(t)
+			w.inlinePayment = inline
+			gateway, err := simulator.New(simulator.Config{Log: w.log, Clock: w.env.Now})
+			require.NoError(t, err)
+			verdict := w.decide(7*time.Minute, order.Resolution{ID: "d-1", Action: order.Compensate, Note: "the customer would not wait"})
+			o := tea(order.Immediate)
+			o.Payment.Method = "tok_capture_late"
+			require.NoError(t, w.start(o, gateway, w.bus))
+			require.True(t, verdict.Accepted, verdict.Detail)
+			require.Equal(t, []string{
+				event.OrderAccepted, event.InventoryReserved, event.PaymentAuthorized, event.OrderSettling, event.OrderNeedsAttention,
+				event.OrderCompensating, event.OrderAttentionResolved, event.PaymentCaptured, event.PaymentRefunded,
+				event.InventoryReleased, event.OrderFailed,
+			}, w.timeline())
+			require.Equal(t, w.timeline(), w.bus.types())
+			require.Equal(t, 1, count(w.timeline(), event.OrderNeedsAttention))
+			s := w.record()
+			require.Equal(t, order.Unavailable(order.StepCapture), s.Reason)
+			require.Equal(t, "released", w.stock.end)
+
+			var charges []string
+			records, err := w.log.Read(t.Context(), event.PaymentStream("42"), 0, 0)
+			require.NoError(t, err)
+			for _, r := range records {
+				charges = append(charges, r.Type)
+			}
+			require.Equal(t, []string{event.ChargeAuthorized, event.ChargeCaptureDelayed, event.ChargeCaptured, event.ChargeRefunded}, charges)
+			require.Less(t, w.timeOf(event.OrderFailed).Sub(w.timeOf(event.OrderCompensating)), time.Minute)
+		})
+	}
+}
