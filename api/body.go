@@ -1,10 +1,12 @@
 package api
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,15 +23,19 @@ const (
 	drainTimeout = 5 * time.Second
 )
 
-// readBody returns the request's JSON body. A request without a body has none, whatever its content type.
+// readBody returns the request's JSON body, without a byte order mark (RFC 8259, 8.1). A request without a body has none,
+// whatever its content type, and however its length is said.
 // Errors: UnsupportedMediaType, TooLarge, Malformed when it does not come completely.
 func (s *Server) readBody(c echo.Context) ([]byte, error) {
 	r := c.Request()
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return nil, nil
 	}
-	if err := checkContentType(r); err != nil {
-		return nil, err
+	if r.ContentLength > 0 {
+		// What is wrong with the headers is said before anything is read.
+		if err := checkContent(c); err != nil {
+			return nil, err
+		}
 	}
 	if r.ContentLength > s.cfg.MaxBody {
 		return nil, s.tooLarge(c)
@@ -38,11 +44,22 @@ func (s *Server) readBody(c echo.Context) ([]byte, error) {
 	if err != nil {
 		return nil, &fault.Error{Code: fault.Malformed, Message: "the body did not arrive completely", Err: err}
 	}
+	if len(body) == 0 {
+		return nil, nil // sent in chunks, of which there are none
+	}
+	if r.ContentLength < 0 {
+		if err := checkContent(c); err != nil {
+			return nil, err
+		}
+	}
 	if int64(len(body)) > s.cfg.MaxBody {
 		return nil, s.tooLarge(c)
 	}
-	return body, nil
+	return bytes.TrimPrefix(body, byteOrderMark), nil
 }
+
+// byteOrderMark is what editors and libraries on Windows put before a text in UTF-8.
+var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // tooLarge reads on, up to a bound, and returns the error. A client that waits for permission to send (RFC 9110,
 // 10.1.1) has sent nothing: it is not asked to.
@@ -58,14 +75,36 @@ func (s *Server) tooLarge(c echo.Context) error {
 	return fault.New(fault.TooLarge, "the body has more than %d bytes", s.cfg.MaxBody)
 }
 
-// checkContentType accepts JSON in UTF-8.
-func checkContentType(r *http.Request) error {
-	media, parameters, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
-	if err != nil || media != echo.MIMEApplicationJSON {
-		return fault.New(fault.UnsupportedMediaType, "the content type must be application/json")
+// checkContent accepts JSON in UTF-8 that is not compressed.
+func checkContent(c echo.Context) error {
+	h := c.Request().Header
+	for _, value := range h.Values(echo.HeaderContentEncoding) {
+		for coding := range strings.SplitSeq(value, ",") {
+			if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
+				// RFC 9110, 15.5.16: this says that it is the coding, not the type.
+				c.Response().Header().Set(echo.HeaderAcceptEncoding, "identity")
+				return fault.New(fault.UnsupportedMediaType, "content encoding %q is not supported: send the body as it is", shortened(coding))
+			}
+		}
 	}
-	if charset, ok := parameters["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
-		return fault.New(fault.UnsupportedMediaType, "the charset must be utf-8")
+	contentType := h.Get(echo.HeaderContentType)
+	media, parameters, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		// JSON has no parameters: those that cannot be read say nothing.
+		media, _, _ = strings.Cut(strings.ToLower(contentType), ";")
+		media, parameters = strings.TrimSpace(media), nil
+	}
+	switch charset := strings.Trim(strings.ToLower(parameters["charset"]), `'" `); {
+	case contentType == "":
+		return fault.New(fault.UnsupportedMediaType, "the content type is missing: send application/json")
+	case media != echo.MIMEApplicationJSON:
+		return fault.New(fault.UnsupportedMediaType, "content type %q is not supported: send application/json", shortened(contentType))
+	case !slices.Contains(utf8Charsets, charset):
+		return fault.New(fault.UnsupportedMediaType, "charset %q is not supported: send UTF-8", shortened(charset))
 	}
 	return nil
 }
+
+// utf8Charsets are names under which clients send UTF-8. ASCII is UTF-8 too. JSON is always UTF-8 and has no charset (RFC 8259,
+// 8.1 and 11), but a client that names another one would be misunderstood.
+var utf8Charsets = []string{"", "utf-8", "utf8", "unicode-1-1-utf-8", "us-ascii", "ascii"}

@@ -57,7 +57,7 @@ func (s *Server) protectBrowsers(next echo.HandlerFunc) echo.HandlerFunc {
 			return fault.New(fault.CrossSite, "requests of web pages from other origins are refused: HTTP_CORS_ORIGINS lists the ones that are allowed")
 		}
 		if !isSafe(r.Method) && hasFormType(r) {
-			return fault.New(fault.UnsupportedMediaType, "the content type must be application/json: forms are not accepted, not even empty ones")
+			return fault.New(fault.UnsupportedMediaType, "forms are not accepted, not even empty ones: send application/json")
 		}
 		return next(c)
 	}

@@ -69,7 +69,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // withoutTrailingSlash returns the request, or one whose path does not end with a slash.
 func withoutTrailingSlash(r *http.Request) *http.Request {
 	path, found := strings.CutSuffix(r.URL.Path, "/")
-	if !found || path == "" {
+	if !found || path == "" || r.URL.RawPath != "" && !strings.HasSuffix(r.URL.RawPath, "/") {
 		return r
 	}
 	trimmed := *r.URL
