@@ -58,7 +58,7 @@ func (l *look) unanswered(ctx context.Context, id, stream string, s earlyState) 
 	}
 	answered := func(c order.Cancellation) bool {
 		v := late.Verdict{Type: event.OrderCancellationRequested, Identity: c.Identity(id)}
-		return state.Caused(v.Identity) || state.Refused(c.ID) ||
+		return state.Caused(v.Identity) || state.CancelRefused ||
 			slices.ContainsFunc(verdicts, func(r event.Record) bool { return r.CausationID == c.Cause && v.Of(r) })
 	}
 	// Once one of them is refused, the others are answered without an event.
