@@ -93,9 +93,12 @@ func (r *orderRun) addHint(h order.PaymentHint) {
 		eventType = event.PaymentSucceeded
 	}
 	if r.firstSight(SignalPayment, h.ID, h.Cause, eventType) {
-		r.facts.Notified(h, r.state.Decision)
+		r.hint(h)
 	}
 }
+
+// hint keeps the newest payment notification that counts.
+func (r *orderRun) hint(h order.PaymentHint) { r.facts.Notified(h, r.state.Decision) }
 
 // receive takes in the signals of a name.
 func receive[T any](r *orderRun, name string, take func(T)) {
