@@ -97,9 +97,12 @@ func (r *orderRun) addHint(h order.PaymentHint) {
 	h.ID, h.Cause = tidy(SignalPayment, h.ID, h.Cause)
 	h.Code = clip(h.Code)
 	if r.firstSight(h) {
-		r.facts.Notified(h, r.state.Decision)
+		r.hint(h)
 	}
 }
+
+// hint keeps the newest payment notification that counts.
+func (r *orderRun) hint(h order.PaymentHint) { r.facts.Notified(h, r.state.Decision) }
 
 // receive takes in the signals of a name.
 func receive[T any](r *orderRun, name string, take func(T)) {

@@ -251,7 +251,7 @@ type scheduled struct{ *reconcile.Reconciler }
 
 func (s scheduled) Reconcile(ctx context.Context, in activities.ReconcileInput, progress func(int)) (activities.ReconcileResult, error) {
 	report, err := s.Run(ctx, reconcile.Options{
-		Repair: in.Repair, Stale: in.Stale, Since: in.Since, Progress: func(c reconcile.Counts) { progress(c.Streams) },
+		Repair: in.Repair, Stale: in.Stale, Since: in.Since, Now: in.Now, Progress: func(c reconcile.Counts) { progress(c.Streams) },
 	})
 	if err != nil {
 		return activities.ReconcileResult{}, fault.Wrap(err, fault.CodeOf(err), "reconcile")

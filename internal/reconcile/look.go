@@ -58,7 +58,7 @@ type place struct {
 func (f Finding) at() place { return place{f.Kind, f.stream, f.version} }
 
 func newLook(r *Reconciler, o Options, streams map[string]bool) *look {
-	return &look{Reconciler: r, o: o, streams: streams, now: r.cfg.Clock(), seed: maphash.MakeSeed(), findings: make(map[place]Finding),
+	return &look{Reconciler: r, o: o, streams: streams, now: r.cfg.Clock().Add(o.ahead), seed: maphash.MakeSeed(), findings: make(map[place]Finding),
 		broken: make(map[string]bool), needs: make(map[place]string)}
 }
 

@@ -152,8 +152,13 @@ type Options struct {
 	Since time.Duration
 	// Skip are kinds that are not reported.
 	Skip map[Kind]bool
+	// Now is the time of the check in workflow time, which the events of orders have; zero is the time of Config.Clock.
+	Now time.Time
 	// Progress, if not nil, hears how far the run is, by one goroutine at a time. It must not block.
 	Progress func(Counts)
+
+	// ahead is by how much workflow time is ahead of Config.Clock.
+	ahead time.Duration
 }
 
 // Counts say what was looked at.
@@ -205,6 +210,10 @@ func (r *Reconciler) Run(ctx context.Context, o Options) (Report, error) {
 		o.Stale = DefaultStale
 	}
 	began := r.cfg.Clock()
+	if o.Now.IsZero() {
+		o.Now = began
+	}
+	o.ahead = o.Now.Sub(began)
 	first := newLook(r, o, nil)
 	if err := first.run(ctx); err != nil {
 		return Report{}, err
