@@ -61,11 +61,11 @@ func (d *draft) defect(name string, err error) {
 
 // setData takes the data, which must be an object.
 func (d *draft) setData(at string, raw json.RawMessage) {
-	err := error(nil)
-	if d.raw = raw; len(raw) == 0 {
-		err = malformed(at, "is missing")
-	} else {
+	var err error
+	if d.raw = raw; len(raw) > 0 {
 		d.data, err = open(at, raw)
+	} else {
+		err = malformed(at, "is missing")
 	}
 	if err != nil {
 		d.defect("data", err)
