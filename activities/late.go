@@ -76,6 +76,7 @@ func WriteVerdict(ctx context.Context, log Appender, v late.Verdict, correlation
 			return fault.Wrap(err, fault.CodeOf(err), "write the verdict on event %s", v.EventID)
 		}
 		if i := slices.IndexFunc(records, func(r event.Record) bool { return r.Key == slot }); i >= 0 && v.Of(records[i]) {
+			// Written just now, or by an earlier call.
 			return nil
 		}
 		// Another event with the same source and id has the slot.
@@ -84,7 +85,7 @@ func WriteVerdict(ctx context.Context, log Appender, v late.Verdict, correlation
 }
 
 // appendLate appends to the late stream of an order, where verdicts may come in between. It returns what stands behind
-// head then; what stands in the entry's slot already is as good.
+// head then, and what stands in the entry's slot already.
 func appendLate(ctx context.Context, log Appender, orderID string, head event.Head, entry event.Entry) ([]event.Record, error) {
 	stream := event.LateStream(orderID)
 	var all []event.Record
@@ -92,14 +93,25 @@ func appendLate(ctx context.Context, log Appender, orderID string, head event.He
 		next, tail, err := log.Append(ctx, stream, head, []event.Entry{entry})
 		all = append(all, tail...)
 		switch {
-		case err == nil, errors.Is(err, fault.KeyTaken):
+		case err == nil:
 			return all, nil
+		case errors.Is(err, fault.KeyTaken):
+			return withHolder(all, err), nil
 		case !errors.Is(err, fault.Concurrency):
 			return nil, err
 		}
 		head = next
 	}
 	return nil, fault.New(fault.Unavailable, "stream %s grows faster than it can be written", stream)
+}
+
+// withHolder returns the records with the one that holds the slot which an append found taken: it may stand before them.
+func withHolder(records []event.Record, err error) []event.Record {
+	var taken interface{ Holder() event.Record }
+	if !errors.As(err, &taken) || slices.ContainsFunc(records, func(r event.Record) bool { return r.Key == taken.Holder().Key }) {
+		return records
+	}
+	return append([]event.Record{taken.Holder()}, records...)
 }
 
 // LateStepInput is what every step of the late saga gets.
