@@ -17,6 +17,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // askAttempts bounds how often something is sent again after its run closed under it.
@@ -64,7 +65,7 @@ func (c *Client) SettleLate(ctx context.Context, o order.Order) error {
 		// A saga that has settled everything closes; the next event that is late starts another.
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-		StaticSummary:            workflows.LateSummary(o.ID),
+		StaticSummary:            saga.Summary(workflows.LateSummary(o.ID)),
 		TypedSearchAttributes: temporal.NewSearchAttributes(
 			workflows.CustomerID.ValueSet(o.CustomerID), workflows.NeedsAttention.ValueSet(false),
 		),
