@@ -13,6 +13,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Late is returned for a signal to an order that has ended.
@@ -71,7 +72,7 @@ func (c *Client) SettleLate(ctx context.Context, o order.Order) error {
 		// A saga that has settled everything closes; the next event that is late starts another.
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-		StaticSummary:            workflows.LateSummary(o.ID),
+		StaticSummary:            saga.Summary(workflows.LateSummary(o.ID)),
 		TypedSearchAttributes: temporal.NewSearchAttributes(
 			workflows.CustomerID.ValueSet(o.CustomerID), workflows.NeedsAttention.ValueSet(false),
 		),
