@@ -20,7 +20,7 @@ func (d *document) unknown(at string, values map[string]any, known []string) {
 			return
 		}
 		if !slices.Contains(known, name) {
-			d.add(at+pointer(name), "is not a known field")
+			d.add(at+pointer(name), fault.RuleUnknown)
 		}
 	}
 }
@@ -36,7 +36,7 @@ func (d *document) merge(err error) error {
 	}
 	read := len(d.fields)
 	for _, f := range fault.FieldsOf(err) {
-		if !slices.ContainsFunc(d.fields[:read], func(known fault.Field) bool { return related(known.Pointer, f.Pointer) }) {
+		if !slices.ContainsFunc(d.fields[:read], func(known fault.Field) bool { return fault.Overlap(known.Pointer, f.Pointer) }) {
 			d.fields = append(d.fields, f)
 		}
 	}
@@ -46,18 +46,13 @@ func (d *document) merge(err error) error {
 // invalid returns everything that is wrong as one Invalid error, or nil.
 func (d *document) invalid(what string) error { return fault.NewInvalid(what, d.fields) }
 
-// related reports whether one place is the other, or in it.
-func related(a, b string) bool {
-	return a == b || strings.HasPrefix(a, b+"/") || strings.HasPrefix(b, a+"/")
-}
-
 // people complains about a text for people that is too long, or has characters that are not printed. Logs and
 // consoles show it.
 func (d *document) people(at, text string, most int) {
 	if utf8.RuneCountInString(text) > most {
-		d.add(at, "must have at most %d characters", most)
+		d.add(at, "%s", fault.RuleLength(most))
 	}
 	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		d.add(at, "must have printable characters only")
+		d.add(at, fault.RulePrintable)
 	}
 }

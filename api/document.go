@@ -16,8 +16,6 @@ import (
 const (
 	// maxDepth bounds the nesting of a body. No body here is deeper than three.
 	maxDepth = 16
-	// maxSafeInteger is the largest integer that every JSON reader keeps exactly.
-	maxSafeInteger = 1<<53 - 1
 )
 
 // document reads the fields of a JSON body and collects what is wrong with them, so that one answer names
@@ -33,7 +31,7 @@ type node struct {
 	value any
 }
 
-// parseDocument reads a body that must be one JSON object and nothing behind it. What two readers could read
+// parseDocument reads a body that must be one JSON object and nothing after it. What two readers could read
 // differently is refused: bytes that are not UTF-8, a name that occurs twice in one object. The error is
 // Malformed.
 func parseDocument(body []byte) (node, error) {
@@ -47,7 +45,7 @@ func parseDocument(body []byte) (node, error) {
 		return node{}, err
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return node{}, malformed("", "has something behind the JSON object")
+		return node{}, malformed("", "is not valid JSON: unexpected data after the JSON object")
 	}
 	if _, isObject := value.(map[string]any); !isObject {
 		return node{}, malformed("", "must be a JSON object")
@@ -115,7 +113,7 @@ func closeNested(d *json.Decoder, at string) error {
 
 func notJSON(d *json.Decoder, at string, err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return malformed(at, "the JSON ends too early")
+		return malformed(at, "is not valid JSON: it ends too early")
 	}
 	return malformed(at, "is not valid JSON, near byte "+strconv.FormatInt(d.InputOffset(), 10))
 }
@@ -148,7 +146,7 @@ func (d *document) add(at, format string, args ...any) {
 func (d *document) object(n node, known ...string) map[string]node {
 	values, ok := n.value.(map[string]any)
 	if !ok {
-		d.add(n.at, "must be an object")
+		d.add(n.at, fault.RuleObject)
 		return nil
 	}
 	fields := make(map[string]node, len(known))
@@ -171,7 +169,7 @@ func (d *document) text(fields map[string]node, name string) string {
 	}
 	text, ok := n.value.(string)
 	if !ok {
-		d.add(n.at, "must be a string")
+		d.add(n.at, fault.RuleString)
 	}
 	return text
 }
@@ -180,22 +178,12 @@ func (d *document) text(fields map[string]node, name string) string {
 func (d *document) integer(fields map[string]node, parent, name, unit string) int64 {
 	n, there := fields[name]
 	if !there {
-		d.add(parent+pointer(name), "is missing")
+		d.add(parent+pointer(name), fault.RuleMissing)
 		return 0
 	}
-	number, ok := n.value.(json.Number)
-	if !ok {
-		d.add(n.at, "must be an integer%s, written as a JSON number", unit)
-		return 0
-	}
-	i, whole, fits := event.Integer(number)
-	if !whole {
-		d.add(n.at, "must be an integer%s, without a fraction", unit)
-		return 0
-	}
-	if !fits || i > maxSafeInteger || i < -maxSafeInteger {
-		d.add(n.at, "must be an integer%s, below 2^53", unit)
-		return 0
+	i, wrong := event.ReadInteger(n.value, unit)
+	if wrong != "" {
+		d.add(n.at, "%s", wrong)
 	}
 	return i
 }
@@ -208,7 +196,7 @@ func (d *document) list(fields map[string]node, name string) []node {
 	}
 	values, ok := n.value.([]any)
 	if !ok {
-		d.add(n.at, "must be an array")
+		d.add(n.at, fault.RuleArray)
 		return nil
 	}
 	nodes := make([]node, len(values))

@@ -3,6 +3,7 @@ package api
 import (
 	"strconv"
 
+	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
@@ -52,7 +53,7 @@ func (d *document) line(n node) order.Line {
 		return order.Line{}
 	}
 	if _, there := fields["sku"]; !there {
-		d.add(n.at+"/sku", "is missing")
+		d.add(n.at+"/sku", fault.RuleMissing)
 	}
 	return order.Line{
 		SKU:        d.text(fields, "sku"),

@@ -31,13 +31,13 @@ func TestPlaceRefusesBadBodies(t *testing.T) {
 		code  string
 		wrong []string
 	}{
-		"empty":               {" ", "malformed", []string{" the JSON ends too early"}},
+		"empty":               {" ", "malformed", []string{" is not valid JSON: it ends too early"}},
 		"not json":            {"{not json}", "malformed", []string{" is not valid JSON, near byte 1"}},
-		"cut off":             {validOrder[:60], "malformed", []string{"/lines/0/sku the JSON ends too early"}},
+		"cut off":             {validOrder[:60], "malformed", []string{"/lines/0/sku is not valid JSON: it ends too early"}},
 		"array":               {"[]", "malformed", []string{" must be a JSON object"}},
 		"null":                {"null", "malformed", []string{" must be a JSON object"}},
-		"trailing":            {validOrder + "{}", "malformed", []string{" has something behind the JSON object"}},
-		"trailing garbage":    {validOrder + "x", "malformed", []string{" has something behind the JSON object"}},
+		"trailing":            {validOrder + "{}", "malformed", []string{" is not valid JSON: unexpected data after the JSON object"}},
+		"trailing garbage":    {validOrder + "x", "malformed", []string{" is not valid JSON: unexpected data after the JSON object"}},
 		"not utf-8":           {with("customer-7", "\xff"), "malformed", []string{" is not valid UTF-8"}},
 		"twice":               {with(`"currency"`, `"customerId":"x","currency"`), "malformed", []string{"/customerId occurs twice"}},
 		"twice, escaped":      {with(`"currency"`, `"customer\u0049d":"x","currency"`), "malformed", []string{"/customerId occurs twice"}},

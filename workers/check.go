@@ -54,7 +54,7 @@ func (nowhere) Open(context.Context, string, sealed.Sealed) ([]byte, error) { re
 // Receive has the ledger's rule of what a receipt may say.
 func (nowhere) Receive(_ context.Context, _ string, quantity int64, _ string) error {
 	if quantity < 1 || quantity > inventory.MaxQuantity {
-		return fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/quantity", "must be 1 to %d", inventory.MaxQuantity)})
+		return fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/quantity", "%s", fault.RuleRange(1, inventory.MaxQuantity))})
 	}
 	return errReached
 }

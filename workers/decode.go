@@ -3,7 +3,9 @@ package workers
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -57,7 +59,7 @@ func decodeWith(f fitter, e event.Event, into any) error {
 	if err := decoder.Decode(&value); err != nil {
 		return fault.Wrap(err, fault.Malformed, "data of %s", e.Type)
 	}
-	f.fit("/data", value, reflect.ValueOf(into).Elem())
+	f.fit("/data", value, reflect.ValueOf(into).Elem(), "")
 	return fault.NewInvalid("event", f.wrong)
 }
 
@@ -68,8 +70,8 @@ type orderData struct {
 	Currency   string `json:"currency"`
 	Lines      []struct {
 		SKU        string `json:"sku"`
-		Quantity   int64  `json:"quantity"`
-		UnitAmount *int64 `json:"unitAmount"`
+		Quantity   *int64 `json:"quantity"`
+		UnitAmount *int64 `json:"unitAmount" unit:"in minor units"`
 	} `json:"lines"`
 	Payment struct {
 		Method string `json:"method"`
@@ -92,18 +94,37 @@ func decodeOrder(e event.Event) (order.Order, error) {
 		fields = append(fields, fault.Fieldf("/data/orderId", "%s", event.IDRule))
 	}
 	for i, l := range d.Lines {
-		o.Lines[i] = order.Line{SKU: l.SKU, Quantity: l.Quantity}
-		if l.UnitAmount != nil {
-			o.Lines[i].UnitAmount = *l.UnitAmount
-		} else {
-			fields = append(fields, fault.Fieldf("/data/lines/"+strconv.Itoa(i)+"/unitAmount", "is missing"))
+		missing := missingFrom("/data/lines/"+strconv.Itoa(i), map[string]bool{
+			"sku": l.SKU == "", "quantity": l.Quantity == nil, "unitAmount": l.UnitAmount == nil,
+		})
+		if len(missing) > 0 {
+			fields = append(fields, missing...)
+			// A line without all of its parts takes no part in the rules about several lines.
+			o.Lines[i] = order.Line{SKU: "unread.line." + strconv.Itoa(i), Quantity: 1}
+			continue
 		}
+		o.Lines[i] = order.Line{SKU: l.SKU, Quantity: *l.Quantity, UnitAmount: *l.UnitAmount}
 	}
+	missing := len(fields)
 	for _, f := range fault.FieldsOf(o.Validate()) {
-		fields = append(fields, fault.Field{Pointer: "/data" + f.Pointer, Detail: f.Detail})
+		f.Pointer = "/data" + f.Pointer
+		if !slices.ContainsFunc(fields[:missing], func(known fault.Field) bool { return fault.Overlap(known.Pointer, f.Pointer) }) {
+			fields = append(fields, f)
+		}
 	}
 	if err := fault.NewInvalid("event", fields[:min(len(fields), maxComplaints)]); err != nil {
 		return order.Order{}, err
 	}
 	return o.Normalize(), nil
+}
+
+// missingFrom complains about the fields of an object that are missing.
+func missingFrom(at string, missing map[string]bool) []fault.Field {
+	var fields []fault.Field
+	for _, name := range slices.Sorted(maps.Keys(missing)) {
+		if missing[name] {
+			fields = append(fields, fault.Fieldf(at+"/"+name, fault.RuleMissing))
+		}
+	}
+	return fields
 }

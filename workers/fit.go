@@ -1,7 +1,6 @@
 package workers
 
 import (
-	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
@@ -29,8 +28,8 @@ func (f *fitter) complain(at, format string, args ...any) {
 	}
 }
 
-// fit puts a value into another. Null is the same as not there.
-func (f *fitter) fit(at string, value any, into reflect.Value) {
+// fit puts a value into another. Null is the same as not there. Unit is what an integer counts, such as " in minor units".
+func (f *fitter) fit(at string, value any, into reflect.Value, unit string) {
 	if value == nil {
 		return
 	}
@@ -38,7 +37,7 @@ func (f *fitter) fit(at string, value any, into reflect.Value) {
 	switch into.Kind() {
 	case reflect.Pointer:
 		into.Set(reflect.New(into.Type().Elem()))
-		f.fit(at, value, into.Elem())
+		f.fit(at, value, into.Elem(), unit)
 	case reflect.Struct:
 		var fields map[string]any
 		if fields, fits = value.(map[string]any); fits {
@@ -49,7 +48,7 @@ func (f *fitter) fit(at string, value any, into reflect.Value) {
 		if list, fits = value.([]any); fits {
 			into.Set(reflect.MakeSlice(into.Type(), len(list), len(list)))
 			for i, element := range list {
-				f.fit(at+"/"+strconv.Itoa(i), element, into.Index(i))
+				f.fit(at+"/"+strconv.Itoa(i), element, into.Index(i), "")
 			}
 		}
 	case reflect.String:
@@ -58,41 +57,41 @@ func (f *fitter) fit(at string, value any, into reflect.Value) {
 			into.SetString(text)
 		}
 	case reflect.Int64:
-		number, isNumber := value.(json.Number)
-		integer, whole, small := event.Integer(number)
-		switch fits = isNumber && whole; {
-		case fits && !small:
-			f.complain(at, "is too large")
-		case fits:
-			into.SetInt(integer)
+		integer, wrong := event.ReadInteger(value, unit)
+		if wrong != "" {
+			f.complain(at, "%s", wrong)
+			return
 		}
+		into.SetInt(integer)
 	default:
 		panic("workers: data of kind " + into.Kind().String() + " is not read")
 	}
 	if !fits {
-		f.complain(at, "must be %s", kinds[into.Kind()])
+		f.complain(at, "%s", rules[into.Kind()])
 	}
 }
 
-// kinds says in words what must be.
-var kinds = map[reflect.Kind]string{
-	reflect.Struct: "an object", reflect.Slice: "a list", reflect.String: "a string", reflect.Int64: "an integer",
-}
+// rules says in words what must be.
+var rules = map[reflect.Kind]string{reflect.Struct: fault.RuleObject, reflect.Slice: fault.RuleArray, reflect.String: fault.RuleString}
 
-// fitFields puts fields into those of a struct, by the names of their json tags.
+// fitFields puts fields into those of a struct, by the names of their json tags. A unit tag says what an integer counts.
 func (f *fitter) fitFields(at string, fields map[string]any, into reflect.Value) {
-	known := make(map[string]reflect.Value, into.NumField())
+	known := make(map[string]int, into.NumField())
 	for i := range into.NumField() {
 		name, _, _ := strings.Cut(into.Type().Field(i).Tag.Get("json"), ",")
-		known[name] = into.Field(i)
+		known[name] = i
 	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		field, ok := known[name]
+		i, ok := known[name]
 		switch {
 		case ok:
-			f.fit(at+"/"+name, fields[name], field)
+			unit := into.Type().Field(i).Tag.Get("unit")
+			if unit != "" {
+				unit = " " + unit
+			}
+			f.fit(at+"/"+name, fields[name], into.Field(i), unit)
 		case f.strict:
-			f.complain(at+pointer(name), "is not a known field")
+			f.complain(at+pointer(name), fault.RuleUnknown)
 		}
 	}
 }

@@ -161,7 +161,7 @@ func shipment(kind workflows.ShipmentKind) route {
 func (r *Router) receive(ctx context.Context, e event.Event) error {
 	var d struct {
 		SKU      string `json:"sku"`
-		Quantity int64  `json:"quantity"`
+		Quantity *int64 `json:"quantity"`
 	}
 	if err := decode(e, &d); err != nil {
 		return err
@@ -169,10 +169,13 @@ func (r *Router) receive(ctx context.Context, e event.Event) error {
 	if !event.ValidID(e.Subject) {
 		return fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/sku", "%s", event.IDRule)})
 	}
-	if d.Quantity < 1 || d.Quantity > inventory.MaxQuantity {
-		return fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/quantity", "must be from 1 to %d", inventory.MaxQuantity)})
+	if d.Quantity == nil {
+		return fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/quantity", fault.RuleMissing)})
 	}
-	return r.Stock.Receive(ctx, e.Subject, d.Quantity, unique(e))
+	if *d.Quantity < 1 || *d.Quantity > inventory.MaxQuantity {
+		return fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/quantity", "%s", fault.RuleRange(1, inventory.MaxQuantity))})
+	}
+	return r.Stock.Receive(ctx, e.Subject, *d.Quantity, unique(e))
 }
 
 // signal tells the saga, or writes a verdict when the order has ended.

@@ -37,10 +37,10 @@ func (r Request) Validate() error {
 		fields = append(fields, fault.Fieldf("/by", "%s", event.IDRule))
 	}
 	if utf8.RuneCountInString(r.Note) > MaxNote {
-		fields = append(fields, fault.Fieldf("/note", "must have at most %d characters", MaxNote))
+		fields = append(fields, fault.Fieldf("/note", "%s", fault.RuleLength(MaxNote)))
 	}
 	if !utf8.ValidString(r.Note) || strings.ContainsFunc(r.Note, func(c rune) bool { return !unicode.IsPrint(c) }) {
-		fields = append(fields, fault.Fieldf("/note", "must have printable characters only"))
+		fields = append(fields, fault.Fieldf("/note", fault.RulePrintable))
 	}
 	return fault.NewInvalid("request about a dead letter", fields)
 }

@@ -39,3 +39,23 @@ func Integer(number json.Number) (n int64, whole, fits bool) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	return n, true, err == nil
 }
+
+// maxSafeInteger is the largest integer that every JSON reader keeps exactly.
+const maxSafeInteger = 1<<53 - 1
+
+// ReadInteger returns a JSON value, as json.Decoder.UseNumber reads it, that must be an integer below 2^53. wrong says what is
+// wrong with it, and is empty when nothing is. Unit follows the word integer there, such as " in minor units".
+func ReadInteger(value any, unit string) (n int64, wrong string) {
+	number, ok := value.(json.Number)
+	if !ok {
+		return 0, "must be an integer" + unit + ", written as a JSON number"
+	}
+	n, whole, fits := Integer(number)
+	switch {
+	case !whole:
+		return 0, "must be an integer" + unit + ", without a fraction"
+	case !fits || n > maxSafeInteger || n < -maxSafeInteger:
+		return 0, "must be an integer" + unit + ", below 2^53"
+	}
+	return n, ""
+}

@@ -61,3 +61,18 @@ func TestIntegerAgreesWithExactArithmetic(t *testing.T) {
 		}
 	})
 }
+
+func TestReadIntegerSaysWhatIsWrong(t *testing.T) {
+	for value, want := range map[any]string{
+		json.Number("2.0"): "", json.Number("-1e2"): "", json.Number("9007199254740991"): "",
+		"2":                             "must be an integer in grams, written as a JSON number",
+		true:                            "must be an integer in grams, written as a JSON number",
+		json.Number("2.5"):              "must be an integer in grams, without a fraction",
+		json.Number("9007199254740992"): "must be an integer in grams, below 2^53",
+		json.Number("-1e30"):            "must be an integer in grams, below 2^53",
+	} {
+		n, wrong := event.ReadInteger(value, " in grams")
+		require.Equal(t, want, wrong, "%v", value)
+		require.Equal(t, wrong == "", n != 0, "%v", value)
+	}
+}

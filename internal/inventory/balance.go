@@ -139,8 +139,12 @@ func validateCount(sku string, c change, least int64) error {
 }
 
 func wrongQuantity(quantity, least int64) []fault.Field {
+	rule := fault.RuleRange(least, MaxQuantity)
+	if least < 0 {
+		rule += " and not 0"
+	}
 	if quantity < least || quantity > MaxQuantity || quantity == 0 {
-		return []fault.Field{fault.Fieldf("/quantity", "must be from %d to %d and not 0", least, MaxQuantity)}
+		return []fault.Field{fault.Fieldf("/quantity", "%s", rule)}
 	}
 	return nil
 }

@@ -113,7 +113,7 @@ func (v *validator) add(pointer, format string, args ...any) {
 func (v *validator) id(pointer, id string) {
 	switch {
 	case id == "":
-		v.add(pointer, "is missing")
+		v.add(pointer, fault.RuleMissing)
 	case !event.ValidID(id):
 		v.add(pointer, "%s", event.IDRule)
 	}
@@ -134,11 +134,11 @@ func (v *validator) lines(lines []Line) {
 		at := linePointer(i)
 		v.id(at+"/sku", l.SKU)
 		if l.Quantity < 1 || l.Quantity > MaxQuantity {
-			v.add(at+"/quantity", "must be from 1 to %d", MaxQuantity)
+			v.add(at+"/quantity", "%s", fault.RuleRange(1, MaxQuantity))
 			continue
 		}
 		if l.UnitAmount < 0 || l.UnitAmount > MaxAmount {
-			v.add(at+"/unitAmount", "must be from 0 to %d, in minor units", int64(MaxAmount))
+			v.add(at+"/unitAmount", "%s, in minor units", fault.RuleRange(0, MaxAmount))
 			continue
 		}
 		if price, seen := prices[l.SKU]; seen && price != l.UnitAmount {

@@ -1,0 +1,75 @@
+package e2e
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ordersaga/ordersaga/test/audit"
+	"github.com/ordersaga/ordersaga/test/harness"
+)
+
+// TestOrdersThatARestoredLogHasLost restores a backup that is older than some orders, in every state that their runs can have.
+// Temporal alone still knows the orders: reconcile finds and runs them.
+func TestOrdersThatARestoredLogHasLost(t *testing.T) {
+	s := newStack(t)
+	s.ownNamespace()
+	sku := s.sku(100)
+	done := s.place(harness.NewOrder(sku, 1, "tok_visa")).ID
+	declined := s.place(harness.NewOrder(sku, 1, "tok_declined")).ID
+	waiting, sent, terminated := s.parcel(sku), s.parcel(sku), s.parcel(sku)
+	s.deliver(sent)
+	s.settled(done, declined, sent)
+	s.terminate(terminated)
+	lost := []string{done, declined, waiting, sent, terminated}
+
+	require.NoError(t, s.service.Stop(patience))
+	for _, id := range lost {
+		_, err := s.db.Collection("events").DeleteMany(s.ctx, bson.D{{Key: "stream", Value: bson.D{{Key: "$in", Value: bson.A{"order-" + id, "payment-" + id}}}}})
+		require.NoError(t, err)
+		_, err = s.db.Collection("orders").DeleteOne(s.ctx, bson.D{{Key: "_id", Value: id}})
+		require.NoError(t, err)
+	}
+	// What was received before the backup is there.
+	_, err := s.db.Collection("events").DeleteMany(s.ctx, bson.D{{Key: "stream", Value: "sku-" + sku}, {Key: "version", Value: bson.D{{Key: "$gt", Value: 1}}}})
+	require.NoError(t, err)
+	s.start("TEMPORAL_NAMESPACE=" + s.namespace)
+
+	var want []string
+	for _, id := range lost {
+		want = append(want, "order_unrecorded "+id)
+	}
+	slices.Sort(want)
+	// Temporal lists what it knows a moment later.
+	require.Eventually(t, func() bool {
+		found, content := s.reconcile("--stale", "1s")
+		return slices.Equal(want, found) && !content
+	}, patience, 100*time.Millisecond, "every order is found, and nothing else")
+	found, content := s.reconcile("--stale", "1s", "--repair")
+	require.Equal(t, want, found)
+	require.True(t, content, "everything is repaired")
+
+	for id, status := range map[string]string{done: "completed", declined: "cancelled", sent: "completed"} {
+		end, err := s.client.AwaitEnd(s.ctx, id)
+		require.NoError(t, err)
+		require.Equal(t, status, end.Status, id)
+	}
+	for _, id := range []string{waiting, terminated} {
+		_, err = s.client.AwaitStatus(s.ctx, id, "awaiting_shipment")
+		require.NoError(t, err)
+	}
+	s.deliver(waiting, terminated)
+	s.settled(lost...)
+	require.Eventually(t, func() bool {
+		found, content = s.reconcile()
+		return content
+	}, patience, 100*time.Millisecond, "everything holds again: %v", &found)
+	report, err := audit.RunAll(s.ctx, s.db)
+	require.NoError(t, err)
+	require.Empty(t, report.Violations)
+	require.Empty(t, report.Open())
+	require.Len(t, report.Orders, len(lost))
+}
