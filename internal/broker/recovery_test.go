@@ -152,7 +152,7 @@ func TestAReturnThatFailsIsTriedAgain(t *testing.T) {
 		b.note()
 		b.after(5 * time.Minute)
 		require.Len(t, b.returned(), 2)
-		require.Less(t, b.fails.Load(), int64(0))
+		require.Negative(t, b.fails.Load())
 	})
 }
 
