@@ -56,6 +56,8 @@ const (
 	NameNoticeOpen   = "notice.Open"
 	NameNoticeRecord = "notice.Record"
 	NameNoticeSend   = "notice.Send"
+
+	NameAskHolders = "shortage.Ask"
 )
 
 // Appender appends to streams; see eventlog.Log for its contract.

@@ -56,6 +56,7 @@ func (r *orderRun) TakeIn() {
 	receive(r, SignalCancel, r.signalled)
 	receive(r, SignalPayment, r.addHint)
 	receive(r, SignalShipment, r.addShipment)
+	receive(r, SignalStockLost, r.addStockLost)
 	if r.own.Err() != nil {
 		// The Web UI's Cancel button: the workflow's own context has ended.
 		r.addCancellation("temporal", CancelledInTemporal(workflow.GetInfo(r.own).WorkflowExecution.RunID))
@@ -73,6 +74,8 @@ func (r *orderRun) takeOver(missed []Missed) {
 			err = again(m, r.addHint)
 		case SignalShipment:
 			err = again(m, r.addShipment)
+		case SignalStockLost:
+			err = again(m, r.addStockLost)
 		}
 		if err != nil {
 			r.log.Error("a signal cannot be read", "order_id", r.in.Order.ID, "signal", m.Name, "error", err)
@@ -92,6 +95,15 @@ func again[T any](m Missed, take func(T)) error {
 
 // signalled takes in a cancellation that came as a signal.
 func (r *orderRun) signalled(c order.Cancellation) { r.addCancellation(SignalCancel, c) }
+
+// addStockLost takes in that stock which the order may hold is not there. It is no event: an order that has been decided, or has
+// ended, goes on as it is, and the shortage saga sees that in the log.
+func (r *orderRun) addStockLost(l StockLost) {
+	if r.facts.StockLost == "" && r.state.Decision == "" {
+		r.facts.StockLost = l.SKU
+		r.changes++
+	}
+}
 
 func (r *orderRun) addHint(h order.PaymentHint) {
 	h.ID, h.Cause = tidy(SignalPayment, h.ID, h.Cause)

@@ -25,6 +25,8 @@ const (
 	// NameCustomer is the workflow type of customers' onboarding, NameNotice that of messages to customers.
 	NameCustomer = "CustomerSaga"
 	NameNotice   = "NoticeSaga"
+	// NameShortage is the workflow type of the saga that asks the orders that hold stock which is not there.
+	NameShortage = "ShortageSaga"
 
 	// SignalCancel, SignalPayment and SignalShipment bring events of the bus.
 	SignalCancel   = "cancel"
@@ -33,6 +35,10 @@ const (
 
 	// SignalLate tells a late saga that there is more.
 	SignalLate = "late"
+
+	// SignalStockLost tells an order that stock which it holds is not there, SignalShortage a shortage saga to look again.
+	SignalStockLost = "stock_lost"
+	SignalShortage  = "shortage"
 
 	// SignalCustomer tells a customer's saga that there is more.
 	SignalCustomer = "customer"

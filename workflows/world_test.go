@@ -138,6 +138,8 @@ type stock struct {
 	// short reports whether other orders hold the stock for now; requests are what was asked for.
 	short    func(order.ReserveRequest) bool
 	requests []order.ReserveRequest
+	// lost is true when fewer were counted than are reserved.
+	lost bool
 }
 
 func (s *stock) call(name string) error {
@@ -213,6 +215,9 @@ func (s *stock) Commit(context.Context, string, string) error {
 	}
 	if s.end == "released" {
 		return fault.New(fault.EffectSettled, "released")
+	}
+	if s.lost {
+		return fault.New(fault.StockInsufficient, "only 0 are on hand")
 	}
 	s.end = "committed"
 	return nil

@@ -190,6 +190,15 @@ func (r runs) SettleLate(ctx context.Context, orderID string) error {
 	return r.sagas.ResumeLate(ctx, orderID)
 }
 
+func (r runs) LookShortage(ctx context.Context, sku string) (reconcile.Run, error) {
+	run, err := r.sagas.InspectShortage(ctx, sku)
+	return reconcile.Run(run), err
+}
+
+func (r runs) SettleShortage(ctx context.Context, sku string) error {
+	return r.sagas.SettleShortage(ctx, sku)
+}
+
 func (r runs) LookCustomer(ctx context.Context, customerID string) (reconcile.Run, error) {
 	run, err := r.sagas.InspectCustomer(ctx, customerID)
 	return reconcile.Run(run), err

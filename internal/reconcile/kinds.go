@@ -32,6 +32,7 @@ const (
 	StockSlots           Kind = "stock_slots"
 	StockHeld            Kind = "stock_held"
 	StockOutcome         Kind = "stock_outcome"
+	ShortageUnsettled    Kind = "shortage_unsettled"
 	StreamGap            Kind = "stream_gap"
 	StreamFork           Kind = "stream_fork"
 	StreamHash           Kind = "stream_hash"
@@ -62,6 +63,8 @@ const (
 	RepairRepublish Repair = "starts a run that publishes every event again"
 	// RepairSettle starts a run that settles what came late.
 	RepairSettle Repair = "starts a run that settles it"
+	// RepairShortage starts a run that asks the orders that hold more of a SKU than is on hand.
+	RepairShortage Repair = "starts a run that asks the orders that hold it"
 	// RepairOnboard starts a run that goes on with a customer, RepairNotify one that goes on with a message.
 	RepairOnboard Repair = "starts a run that goes on with the customer"
 	RepairNotify  Repair = "starts a run that goes on with the message"
@@ -112,10 +115,11 @@ var Kinds = []Meaning{
 	{ExceptionOnRecord, 2, true, "Money or stock of an ended order differ, as an operator's recorded resolution says.", RepairDecided},
 
 	{StockBalance, 3, false, "A movement claims another balance than the one before it and its quantity make.", RepairRecord},
-	{StockNegative, 3, false, "Stock on hand, reserved or available is below zero.", RepairRecord},
+	{StockNegative, 3, false, "Stock on hand or reserved is below zero, or more was taken than was available.", RepairRecord},
 	{StockSlots, 3, false, "An order reserved twice, or settled what it does not hold.", RepairRecord},
 	{StockHeld, 3, false, "An order holds stock that has ended, or that nobody knows.", RepairRecord},
 	{StockOutcome, 3, false, "A completed order's stock has not left, or that of another ended order has.", RepairRecord},
+	{ShortageUnsettled, 3, false, "Fewer of a SKU are on hand than are reserved, an order could give way, and the saga that asks it is not running.", RepairShortage},
 
 	{StreamGap, 4, false, "A version is missing.", RepairRecord},
 	{StreamFork, 4, false, "A version is there twice, or does not follow the one before it.", RepairRecord},

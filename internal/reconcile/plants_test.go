@@ -46,6 +46,14 @@ func (s *store) alter(stream string, version int, change func(r *event.Record)) 
 	})
 }
 
+// counted makes a count of a SKU of which there are 10.
+func (s *store) counted(stream string, n int) {
+	s.add(stream, "a/count", event.StockAdjusted, func(data map[string]any) {
+		delete(data, "orderId")
+		data["id"], data["quantity"], data["onHand"], data["counted"] = "a", n-10, n, n
+	})
+}
+
 func changed(raw json.RawMessage, change func(data map[string]any)) json.RawMessage {
 	decoder := json.NewDecoder(strings.NewReader(string(raw)))
 	decoder.UseNumber()
@@ -249,6 +257,11 @@ var stockPlants = []plant{
 			w.alter("sku-open", 2, func(r *event.Record) {
 				r.Data = changed(r.Data, with(map[string]any{"quantity": 12, "reserved": 12}))
 			})
+		}},
+	{name: "fewer counted than are reserved, and no saga asks", kind: reconcile.ShortageUnsettled, subject: "open", why: temporalAlone,
+		plant: func(w *world) {
+			w.counted("sku-open", 1)
+			w.others["shortage-open"] = reconcile.Run{Found: true, Status: "terminated"}
 		}},
 	{name: "committed a second time", kind: reconcile.StockSlots, subject: "done", audit: "order done settles 2 of done",
 		plant: func(w *world) {

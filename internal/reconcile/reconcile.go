@@ -84,6 +84,9 @@ type Sagas interface {
 	LookLate(ctx context.Context, orderID string) (Run, error)
 	// SettleLate starts a run of that saga, if there is none.
 	SettleLate(ctx context.Context, orderID string) error
+	// LookShortage returns the newest run of the saga that settles a SKU's shortage; SettleShortage starts one, if there is none.
+	LookShortage(ctx context.Context, sku string) (Run, error)
+	SettleShortage(ctx context.Context, sku string) error
 	// LookCustomer and LookNotice return the newest run of a customer's saga, and of a message's.
 	LookCustomer(ctx context.Context, customerID string) (Run, error)
 	LookNotice(ctx context.Context, noticeID string) (Run, error)

@@ -211,6 +211,17 @@ func (w *world) SettleLate(_ context.Context, id string) error {
 	return nil
 }
 
+func (w *world) LookShortage(_ context.Context, sku string) (reconcile.Run, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.others["shortage-"+sku], nil
+}
+
+func (w *world) SettleShortage(_ context.Context, sku string) error {
+	w.settled = append(w.settled, "shortage-"+sku)
+	return nil
+}
+
 func (w *world) LookCustomer(_ context.Context, id string) (reconcile.Run, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -41,6 +41,11 @@ func (c *Client) InspectLate(ctx context.Context, orderID string) (Run, error) {
 	return c.inspect(ctx, workflows.LateWorkflowID(orderID), orderID)
 }
 
+// InspectShortage describes the newest run of the saga that settles a SKU's shortage. Errors: Unavailable.
+func (c *Client) InspectShortage(ctx context.Context, sku string) (Run, error) {
+	return c.inspect(ctx, workflows.ShortageWorkflowID(sku), sku)
+}
+
 func (c *Client) inspect(ctx context.Context, workflowID, orderID string) (Run, error) {
 	d, err := c.temporal.DescribeWorkflowExecution(ctx, workflowID, "")
 	if isNotFound(err) {

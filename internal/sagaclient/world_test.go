@@ -63,6 +63,8 @@ type temporal struct {
 	signals []signal
 	// settled are the starts of late sagas.
 	settled []settled
+	// shortages are the starts of shortage sagas, in words.
+	shortages []string
 	// updates are the options of all Updates; verdicts answer them, one each, and fail with an error.
 	updates  []client.UpdateWorkflowOptions
 	verdicts []any

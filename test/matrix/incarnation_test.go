@@ -94,6 +94,8 @@ func incarnate(l *lane) (*incarnation, error) {
 		Customers: &activities.Customers{}, Notices: &activities.Notices{},
 		// Nobody starts a check here: it would look at the lanes' logs from outside.
 		Reconciliation: &activities.Reconciliation{},
+		// Nobody counts here.
+		Shortages: &activities.Shortages{},
 		// Concurrency and grace are small: there are many incarnations.
 		Concurrency: 10, Cache: l.cache, Grace: 10 * time.Millisecond,
 	})
