@@ -36,8 +36,9 @@ type world struct {
 	timing  order.Timing
 	// inlinePayment tells that the gateway is fast.
 	inlinePayment bool
-	// resume is what an earlier run hands on.
+	// resume is what an earlier run hands on, told what is read of the runs that were broken off, page by page.
 	resume *workflows.Resume
+	told   [][]activities.Signal
 }
 
 func newWorld(t *testing.T) *world {
@@ -60,7 +61,7 @@ func (w *world) run(o order.Order, before ...func()) workflows.OrderResult {
 	}
 	workers.RegisterWorkflows(w.env)
 	workers.RegisterActivities(w.env,
-		&activities.Outcomes{Recorder: recorder, Timing: w.timing, InlinePayment: w.inlinePayment},
+		&activities.Outcomes{Recorder: recorder, Timing: w.timing, InlinePayment: w.inlinePayment, Predecessors: w},
 		&activities.Inventory{Recorder: recorder, Stock: w.stock},
 		&activities.Payment{Recorder: recorder, Gateway: w.gateway},
 		w.lateMoney(w.gateway))
@@ -73,6 +74,16 @@ func (w *world) run(o order.Order, before ...func()) workflows.OrderResult {
 	var result workflows.OrderResult
 	require.NoError(w.t, w.env.GetWorkflowResult(&result))
 	return result
+}
+
+// Recover implements activities.Predecessors: the cursor counts pages.
+func (w *world) Recover(_ context.Context, in activities.RecoverInput) (activities.RecoverResult, error) {
+	n := int(in.Cursor.After)
+	result := activities.RecoverResult{Signals: w.told[n]}
+	if n+1 < len(w.told) {
+		result.Next = &activities.RecoverCursor{Runs: []string{"r-1"}, After: int64(n) + 1}
+	}
+	return result, nil
 }
 
 // lateMoney are the activities of the late saga.
