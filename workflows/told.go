@@ -145,6 +145,17 @@ func (t *Told) Signals() []activities.Signal {
 	return signals
 }
 
+// Facts are what was collected, merged; of a collection that does not keep every signal.
+func (t *Told) Facts() order.Facts {
+	f := order.Facts{Cancellations: t.cancellations, Hint: t.hint}
+	for n, fact := range []**order.ShipmentFact{&f.Dispatched, &f.Delivered, &f.Lost} {
+		if s, ok := t.shipments[shipmentKinds[n]]; ok {
+			*fact = &s.ShipmentFact
+		}
+	}
+	return f
+}
+
 // told is a signal. Its payload is made of strings and booleans, and always has a JSON form.
 func told(name string, payload any) activities.Signal {
 	raw, _ := json.Marshal(payload)

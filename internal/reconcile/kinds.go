@@ -10,6 +10,7 @@ const (
 	OrderUnrecorded  Kind = "order_unrecorded"
 	WorkflowFailing  Kind = "workflow_failing"
 	OrderStalled     Kind = "order_stalled"
+	SignalLost       Kind = "signal_lost"
 	AttentionForLong Kind = "attention_for_long"
 	LateUnsettled    Kind = "late_unsettled"
 	LateUnfounded    Kind = "late_unfounded"
@@ -55,6 +56,8 @@ const (
 	RepairResume Repair = "starts a run that goes on from the log"
 	// RepairRepublish starts a run that publishes every event of an ended order again, and closes.
 	RepairRepublish Repair = "starts a run that publishes every event again"
+	// RepairSignal tells the order again what a run that was broken off was told.
+	RepairSignal Repair = "tells the order again"
 	// RepairSettle starts a run that settles what came late.
 	RepairSettle Repair = "starts a run that settles it"
 	// RepairOnboard starts a run that goes on with a customer, RepairNotify one that goes on with a message.
@@ -90,6 +93,7 @@ var Kinds = []Meaning{
 	{OrderUnrecorded, 1, false, "Temporal alone knows the order: its run closed before it had recorded anything.", RepairResume},
 	{WorkflowFailing, 1, false, "The order's workflow task fails again and again: the code or its input is broken.", RepairNone},
 	{OrderStalled, 1, false, "The order's run is there, and for too long nothing has come of it, nor is anything due.", RepairNone},
+	{SignalLost, 1, false, "A run that was broken off was told something that would change the order, and no later run took it over.", RepairSignal},
 	{AttentionForLong, 1, true, "The order, or what came after it, has waited on the attention desk for more than a day.", RepairNone},
 	{LateUnsettled, 1, false, "Money or goods came after the order had ended, and the saga that settles that is not running.", RepairSettle},
 	{LateUnfounded, 1, false, "Something is recorded as late for an order that nobody knows, or that has not ended.", RepairRecord},

@@ -73,6 +73,12 @@ type Sagas interface {
 	Look(ctx context.Context, orderID string) (Run, error)
 	// Unfinished yields the ids of the orders whose newest runs, as far as Temporal lists them, run or did not complete.
 	Unfinished(ctx context.Context) iter.Seq2[string, error]
+	// BrokenOff yields the ids of the orders of which Temporal lists a run that closed without having come to its end.
+	BrokenOff(ctx context.Context) iter.Seq2[string, error]
+	// Lost returns what an order was told by signals to runs that were broken off, and that no later run was to take over.
+	Lost(ctx context.Context, orderID string) (order.Facts, error)
+	// TellAgain tells it to the order again.
+	TellAgain(ctx context.Context, orderID string) error
 	// Resume starts a run of an open order that has none.
 	Resume(ctx context.Context, orderID string) error
 	// Republish starts a run of an ended order that publishes all its events.

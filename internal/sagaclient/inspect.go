@@ -65,9 +65,13 @@ func (c *Client) inspect(ctx context.Context, workflowID, orderID string) (Run, 
 	return run, nil
 }
 
-// unfinished selects the sagas that run or closed without having come to their end.
-const unfinished = "WorkflowType = '" + workflows.NameOrder +
-	"' AND ExecutionStatus IN ('Running', 'Failed', 'Canceled', 'Terminated', 'TimedOut')"
+// unfinished selects the sagas that run or closed without having come to their end, brokenOff the latter alone.
+const (
+	unfinished = "WorkflowType = '" + workflows.NameOrder +
+		"' AND ExecutionStatus IN ('Running', 'Failed', 'Canceled', 'Terminated', 'TimedOut')"
+	brokenOff = "WorkflowType = '" + workflows.NameOrder +
+		"' AND ExecutionStatus IN ('Failed', 'Canceled', 'Terminated', 'TimedOut')"
+)
 
 // unfinishedPage is how many runs one round trip brings.
 const unfinishedPage = 1000
@@ -76,8 +80,18 @@ const unfinishedPage = 1000
 // end; an order of several such runs comes several times. The list follows with a delay: it is for finding what nothing
 // else tells of. An error ends it. Errors: Unavailable.
 func (c *Client) Unfinished(ctx context.Context) iter.Seq2[string, error] {
+	return c.listed(ctx, unfinished)
+}
+
+// BrokenOff is Unfinished without the runs that run. Errors: Unavailable.
+func (c *Client) BrokenOff(ctx context.Context) iter.Seq2[string, error] {
+	return c.listed(ctx, brokenOff)
+}
+
+// listed yields the ids of the orders whose runs a query selects.
+func (c *Client) listed(ctx context.Context, query string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		request := &workflowservice.ListWorkflowExecutionsRequest{Query: unfinished, PageSize: unfinishedPage}
+		request := &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: unfinishedPage}
 		for {
 			page, err := c.temporal.ListWorkflow(ctx, request)
 			if err != nil {
