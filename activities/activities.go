@@ -31,6 +31,7 @@ const (
 	NamePublish = "order.Publish"
 	NameList    = "order.List"
 	NameLate    = "order.Late"
+	NameRecover = "order.Recover"
 
 	NameReserve = "inventory.Reserve"
 	NameFind    = "inventory.Find"
@@ -186,6 +187,8 @@ type Outcomes struct {
 	// Timing and InlinePayment are handed to runs when they open.
 	Timing        order.Timing
 	InlinePayment bool
+	// Predecessors reads the runs that a run takes over from.
+	Predecessors Predecessors
 }
 
 // Inventory are the activities of the stock ledger.

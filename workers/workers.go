@@ -188,6 +188,7 @@ func activityTable(
 		activities.NamePublish:   o.Publish,
 		activities.NameList:      o.List,
 		activities.NameLate:      o.Late,
+		activities.NameRecover:   o.Recover,
 		activities.NameReserve:   i.Reserve,
 		activities.NameFind:      i.Find,
 		activities.NameRelease:   i.Release,

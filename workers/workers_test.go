@@ -88,7 +88,7 @@ func TestNamesThatHistoriesDependOnAreRegistered(t *testing.T) {
 		"inventory.Commit", "inventory.Find", "inventory.Release", "inventory.Reserve",
 		"late.Judge", "late.Open", "late.Record", "late.Refund",
 		"notice.Open", "notice.Record", "notice.Send",
-		"order.Late", "order.List", "order.Open", "order.Publish", "order.Reconcile", "order.Record",
+		"order.Late", "order.List", "order.Open", "order.Publish", "order.Reconcile", "order.Record", "order.Recover",
 		"payment.Authorize", "payment.Capture", "payment.Lookup", "payment.LookupCapture", "payment.Void",
 		"shortage.Ask",
 	}, r.activities)

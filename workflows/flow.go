@@ -155,7 +155,7 @@ func (r *orderRun) ContinueAsNew() error {
 	if r.state.AnswersCancellation() {
 		facts.Cancellations = nil
 	}
-	next.Resume = &Resume{Facts: facts, Seen: r.seen.list(), Published: r.outbox.confirmed, Unasked: r.unasked, Late: r.late}
+	next.Resume = &Resume{Facts: facts, Seen: r.seen.list(), Published: r.outbox.confirmed, Unasked: r.unasked, Late: r.late, Recover: r.recovering}
 	return workflow.NewContinueAsNewError(r.ctx, NameOrder, next)
 }
 

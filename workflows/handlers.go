@@ -8,6 +8,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
@@ -63,8 +64,30 @@ func (r *orderRun) TakeIn() {
 	}
 }
 
+// recover takes over what the runs that were broken off before this one were told, if there are any. A run that is due
+// meanwhile hands the rest on.
+func (r *orderRun) recover() (handedOn bool, err error) {
+	if r.in.Resume == nil {
+		return false, nil
+	}
+	r.takeOver(r.in.Resume.Missed)
+	for r.recovering = r.in.Resume.Recover; r.recovering != nil; {
+		if r.drain.Due(r.ctx) {
+			return true, r.drain.Release(r.ctx)
+		}
+		in := activities.RecoverInput{OrderID: r.in.Order.ID, Cursor: *r.recovering, Ended: r.state.Ended}
+		result, err := saga.UntilDone(r.ctx, callRecover, in, r.show)
+		if err != nil {
+			return false, err
+		}
+		r.takeOver(result.Signals)
+		r.recovering = result.Next
+	}
+	return false, nil
+}
+
 // takeOver takes in the signals of the run that was broken off before this one.
-func (r *orderRun) takeOver(missed []Missed) {
+func (r *orderRun) takeOver(missed []activities.Signal) {
 	for _, m := range missed {
 		var err error
 		switch m.Name {
@@ -84,7 +107,7 @@ func (r *orderRun) takeOver(missed []Missed) {
 }
 
 // again takes in a signal that an earlier run had got.
-func again[T any](m Missed, take func(T)) error {
+func again[T any](m activities.Signal, take func(T)) error {
 	var signal T
 	if err := json.Unmarshal(m.Payload, &signal); err != nil {
 		return err

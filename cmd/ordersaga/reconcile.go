@@ -17,6 +17,7 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
@@ -171,6 +172,18 @@ func (r runs) Orders(ctx context.Context, since time.Time) iter.Seq2[string, err
 }
 
 func (r runs) Rerun(ctx context.Context, orderID string) error { return r.sagas.Rerun(ctx, orderID) }
+
+func (r runs) BrokenOff(ctx context.Context) iter.Seq2[string, error] {
+	return r.sagas.BrokenOff(ctx)
+}
+
+func (r runs) Lost(ctx context.Context, orderID string) (order.Facts, error) {
+	return r.sagas.Lost(ctx, orderID)
+}
+
+func (r runs) TellAgain(ctx context.Context, orderID string) error {
+	return r.sagas.TellAgain(ctx, orderID)
+}
 
 func (r runs) Resume(ctx context.Context, orderID string) error {
 	_, err := r.sagas.Resume(ctx, orderID)

@@ -246,7 +246,7 @@ func (s *service) startWorkers(ctx context.Context) (err error) {
 			default:
 			}
 		},
-		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: s.cfg.Timing(), InlinePayment: s.gateway.Traits().Fast},
+		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: s.cfg.Timing(), InlinePayment: s.gateway.Traits().Fast, Predecessors: s.sagas},
 		Inventory: &activities.Inventory{Recorder: recorder, Stock: s.stores.ledger},
 		Payment:   &activities.Payment{Recorder: recorder, Gateway: s.gateway},
 		LateMoney: &activities.LateMoney{

@@ -10,6 +10,7 @@ const (
 	OrderUnrecorded  Kind = "order_unrecorded"
 	WorkflowFailing  Kind = "workflow_failing"
 	OrderStalled     Kind = "order_stalled"
+	SignalLost       Kind = "signal_lost"
 	AttentionForLong Kind = "attention_for_long"
 	LateUnsettled    Kind = "late_unsettled"
 	LateUnfounded    Kind = "late_unfounded"
@@ -61,6 +62,8 @@ const (
 	RepairRerun Repair = "starts a run that begins with the order from Temporal"
 	// RepairRepublish starts a run that publishes every event of an ended order again, and closes.
 	RepairRepublish Repair = "starts a run that publishes every event again"
+	// RepairSignal tells the order again what a run that was broken off was told.
+	RepairSignal Repair = "tells the order again"
 	// RepairSettle starts a run that settles what came late.
 	RepairSettle Repair = "starts a run that settles it"
 	// RepairShortage starts a run that asks the orders that hold more of a SKU than is on hand.
@@ -98,6 +101,7 @@ var Kinds = []Meaning{
 	{OrderUnrecorded, 1, false, "Temporal alone knows the order: its run had recorded nothing, or the log was restored from an older backup.", RepairRerun},
 	{WorkflowFailing, 1, false, "The order's workflow task fails again and again: the code or its input is broken.", RepairNone},
 	{OrderStalled, 1, false, "The order's run is there, and for too long nothing has come of it, nor is anything due.", RepairNone},
+	{SignalLost, 1, false, "A run that was broken off was told something that would change the order, and no later run took it over.", RepairSignal},
 	{AttentionForLong, 1, true, "The order, or what came after it, has waited on the attention desk for more than a day.", RepairNone},
 	{LateUnsettled, 1, false, "Money or goods came after the order had ended, and the saga that settles that is not running.", RepairSettle},
 	{LateUnfounded, 1, false, "Something is recorded as late for an order that nobody knows, or that has not ended.", RepairRecord},

@@ -161,7 +161,10 @@ func (l *look) walk(ctx context.Context) error {
 	if err := streams(ctx, others.upTo(""), l.visitorOf); err != nil {
 		return err
 	}
-	return l.unrecorded(ctx)
+	if err := l.unrecorded(ctx); err != nil {
+		return err
+	}
+	return l.signals(ctx)
 }
 
 // open takes payments and list entries to hand. In a first look they are read beside the orders, in the same order; a

@@ -74,6 +74,12 @@ type Sagas interface {
 	// Orders yields the ids of the orders of which Temporal lists a run; those whose run completed only if that was at since
 	// or later, unless since is zero. An id may come several times.
 	Orders(ctx context.Context, since time.Time) iter.Seq2[string, error]
+	// BrokenOff yields the ids of the orders of which Temporal lists a run that closed without having come to its end.
+	BrokenOff(ctx context.Context) iter.Seq2[string, error]
+	// Lost returns what an order was told by signals to runs that were broken off, and that no later run was to take over.
+	Lost(ctx context.Context, orderID string) (order.Facts, error)
+	// TellAgain tells it to the order again.
+	TellAgain(ctx context.Context, orderID string) error
 	// Resume starts a run of an open order that has none.
 	Resume(ctx context.Context, orderID string) error
 	// Rerun runs an order of which the log has no event, from what Temporal knows of it. A run that is open is terminated.

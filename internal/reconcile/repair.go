@@ -44,6 +44,9 @@ func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
 	case RepairRepublish:
 		err = r.cfg.Sagas.Republish(ctx, f.Subject)
 		f.Repair = "a run was started that publishes every event again"
+	case RepairSignal:
+		err = r.cfg.Sagas.TellAgain(ctx, f.Subject)
+		f.Repair = "the order was told again"
 	case RepairSettle:
 		err = r.cfg.Sagas.SettleLate(ctx, f.Subject)
 		f.Repair = "a run was started that settles it"

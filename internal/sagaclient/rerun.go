@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/converter"
 
+	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
@@ -45,7 +47,7 @@ func (c *Client) Rerun(ctx context.Context, orderID string) error {
 			return fault.Wrap(err, fault.Unavailable, "terminate the saga of order %s", orderID)
 		}
 	}
-	in, err := c.inputOf(ctx, orderID, runID)
+	in, err := c.rerunInput(ctx, orderID, runID)
 	if err != nil {
 		return err
 	}
@@ -57,9 +59,10 @@ func (c *Client) Rerun(ctx context.Context, orderID string) error {
 	return nil
 }
 
-// inputOf is the input of a run that replaces an earlier one of which the log has nothing.
-func (c *Client) inputOf(ctx context.Context, orderID, runID string) (workflows.OrderInput, error) {
-	told, err := c.told(ctx, orderID, runID)
+// rerunInput is the input of a run that replaces an earlier one of which the log has nothing. What that one was told is merged,
+// so that it is bounded.
+func (c *Client) rerunInput(ctx context.Context, orderID, runID string) (workflows.OrderInput, error) {
+	told, err := c.toldInAll(ctx, orderID, runID)
 	if err != nil {
 		return workflows.OrderInput{}, err
 	}
@@ -75,13 +78,26 @@ func (c *Client) inputOf(ctx context.Context, orderID, runID string) (workflows.
 	}
 	in := *before.input
 	in.Resume = nil
-	if err := before.cancelAgain(&told, runID); err != nil {
-		return in, err
+	signals, err := before.cancelAgain(told, runID)
+	if err == nil && len(signals) > 0 {
+		in.Resume = &workflows.Resume{Missed: signals}
 	}
-	if !told.Empty() {
-		in.Resume = &told
+	return in, err
+}
+
+// toldInAll are the merged signals of a run and of those that it was to take over from.
+func (c *Client) toldInAll(ctx context.Context, orderID, runID string) ([]activities.Signal, error) {
+	from, err := c.predecessors(ctx, orderID, runID)
+	if err != nil {
+		return nil, err
 	}
-	return in, nil
+	told := workflows.NewTold(false)
+	for _, run := range from.Runs {
+		if _, _, err := c.told(ctx, told, orderID, run, 0); err != nil {
+			return nil, err
+		}
+	}
+	return told.Signals(), nil
 }
 
 // earlierRun is what the history of a run says besides its signals.
@@ -96,20 +112,12 @@ type earlierRun struct {
 	asked map[int64]order.Cancellation
 }
 
-// cancelAgain makes a new run decide about cancellations as the earlier one did.
-func (r earlierRun) cancelAgain(told *workflows.Resume, runID string) error {
+// cancelAgain makes a new run decide about cancellations as the earlier one did. It returns the signals that it is to get.
+func (r earlierRun) cancelAgain(told []activities.Signal, runID string) ([]activities.Signal, error) {
 	switch {
 	case r.result != nil && r.result.Status == order.StatusCompleted:
 		// All of them were refused.
-		told.Facts.Cancellations = nil
-		var others []workflows.Missed
-		for _, m := range told.Missed {
-			if m.Name != workflows.SignalCancel {
-				others = append(others, m)
-			}
-		}
-		told.Missed = others
-		return nil
+		return slices.DeleteFunc(told, func(s activities.Signal) bool { return s.Name == workflows.SignalCancel }), nil
 	case r.cancelled != nil:
 	case r.result != nil:
 		text := "the order had ended as " + string(r.result.Status)
@@ -118,14 +126,10 @@ func (r earlierRun) cancelAgain(told *workflows.Resume, runID string) error {
 		}
 		r.cancelled = &order.Cancellation{ID: "rerun-" + runID, Reason: text + " before its events were lost"}
 	default:
-		return nil
+		return told, nil
 	}
 	payload, err := json.Marshal(*r.cancelled)
-	if err != nil {
-		return err
-	}
-	told.Missed = append(told.Missed, workflows.Missed{Name: workflows.SignalCancel, Payload: payload})
-	return nil
+	return append(told, activities.Signal{Name: workflows.SignalCancel, Payload: payload}), err
 }
 
 // readRun reads the history of a run. Errors: Unavailable; Corrupt when it cannot be understood.

@@ -83,7 +83,7 @@ func incarnate(l *lane) (*incarnation, error) {
 	}
 	inc.workers, err = workers.New(workers.Config{
 		Client: inc.client, Queues: []string{workflows.QueueOrders, workflows.QueuePayments},
-		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: l.timing, InlinePayment: l.fast},
+		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: l.timing, InlinePayment: l.fast, Predecessors: l.sagas},
 		Inventory: &activities.Inventory{Recorder: recorder, Stock: handleStock{inc: inc}},
 		Payment:   &activities.Payment{Recorder: recorder, Gateway: handleGateway{inc: inc, Simulator: sim}},
 		LateMoney: &activities.LateMoney{
