@@ -66,6 +66,10 @@ func (s *sagas) Place(_ context.Context, p sagaclient.Placement) (bool, error) {
 	s.mu.Lock()
 	before, replayed := s.placed[p.Order.ID]
 	if !replayed {
+		if err := p.Order.ValidateNew(); err != nil {
+			s.mu.Unlock()
+			return false, err
+		}
 		s.placed[p.Order.ID] = p
 	}
 	s.mu.Unlock()

@@ -85,6 +85,19 @@ func TestPlaceRefusesBadBodies(t *testing.T) {
 	}
 }
 
+func TestPlaceRefusesUnknownCurrencies(t *testing.T) {
+	f := newFixture(t)
+	body := with(`"EUR"`, `"XYZ"`)
+	for _, headers := range [][]string{nil, {"Idempotency-Key", "key-1"}} {
+		a := f.do(http.MethodPost, "/v1/orders", body, headers...)
+		require.Equal(t, http.StatusUnprocessableEntity, a.status)
+		p := a.problem(t)
+		require.Equal(t, "invalid", p.Code)
+		require.Equal(t, "/currency", *p.Errors[0].Pointer)
+	}
+	require.Empty(t, f.sagas.placed)
+}
+
 func TestProblemGolden(t *testing.T) {
 	f := newFixture(t)
 	golden(t, "problem.json", f.do(http.MethodPost, "/v1/orders", with(`"quantity":2`, `"quantity":-2`),
