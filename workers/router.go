@@ -189,6 +189,8 @@ func (r *Router) signal(ctx context.Context, e event.Event, name string, payload
 	}
 	if workflows.Recorded(late.State, payload) {
 		// It came in time once: this is a redelivery.
+		r.Logger.LogAttrs(ctx, slog.LevelInfo, "an event has had its effect or its answer", slog.String("event_id", e.ID), slog.String("type", e.Type),
+			slog.String("order_id", e.Subject), slog.String("status", string(late.State.Status)))
 		return nil
 	}
 	r.Logger.LogAttrs(ctx, slog.LevelInfo, "an event came late", slog.String("event_id", e.ID), slog.String("type", e.Type),
