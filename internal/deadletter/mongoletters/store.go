@@ -51,6 +51,8 @@ type Store struct {
 	marks sync.Mutex
 	// lookup is mongolog.LookupAuto until the server was asked.
 	lookup atomic.Int32
+	// sorting is nil until the server was asked whether it sorts what it could read in the order of an index.
+	sorting atomic.Pointer[bool]
 }
 
 var _ deadletter.Store = (*Store)(nil)
