@@ -61,6 +61,15 @@ func (s *Store) page(ctx context.Context, f deadletter.Filter, want int) ([]docu
 	if err != nil {
 		return nil, err
 	}
+	ferretDB1, err := s.isFerretDB1(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if ferretDB1 {
+		if docs, many, err := s.pageOfTable(ctx, f, want); err != nil || many {
+			return docs, err
+		}
+	}
 	newest := func(within mongolog.Span, limit int) ([]document, error) {
 		return s.read(ctx, query(f, within), limit, options.Find().SetSort(bson.D{{Key: "failedAt", Value: -1}, {Key: "_id", Value: -1}}))
 	}
