@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -61,12 +62,29 @@ func postOf(m wire.Message) deadletter.Post {
 		Message: broker.Original(m), Reason: d.Reason, Detail: d.Detail, Queue: d.Queue, Attempts: d.Attempts, Parked: d.Parked,
 		FirstSeen: d.FirstSeen, FailedAt: d.FailedAt, ReplayOf: d.ReplayOf, Replays: d.Replays, HeadersDropped: d.HeadersDropped,
 	}
-	if deaths, there := m.Headers["x-death"]; there {
+	deaths, byBroker := m.Headers["x-death"]
+	if byBroker {
 		// The broker's record has the time of the death and its count.
 		raw, _ := json.Marshal(deaths)
 		p.Mark = deadletter.HashOf(raw)
 	}
+	if death, ok := m.Headers[broker.HeaderDeath].(string); ok {
+		p.Mark += deadletter.HashOf([]byte(death))
+	}
+	// The broker's record has seconds, and nothing else that tells apart two messages of the same bytes. One that was never
+	// delivered before is another one than a letter that is kept already.
+	p.First = byBroker && !deliveredBefore(m)
 	return p
+}
+
+// deliveredBefore reports whether a message may have been delivered before; brokers say so in different ways.
+func deliveredBefore(m wire.Message) bool {
+	for _, name := range []string{"x-delivery-count", "x-acquired-count"} {
+		if count, there := m.Headers[name]; there && fmt.Sprint(count) != "0" {
+			return true
+		}
+	}
+	return m.Redelivered
 }
 
 // inbox is the way back for replayed letters.

@@ -106,3 +106,31 @@ func TestALetterOfTheQueue(t *testing.T) {
 	require.Equal(t, deadletter.New(p, now).ID, deadletter.New(postOf(death(1)), now).ID)
 	require.NotEqual(t, deadletter.New(p, now).ID, deadletter.New(postOf(death(2)), now).ID)
 }
+
+// TestMessagesOfTheSameBytesThatDieTogetherAreTwoLetters: the consumer gives each death an id, and a message that is delivered again
+// brings it along.
+func TestMessagesOfTheSameBytesThatDieTogetherAreTwoLetters(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	dead := func(death string) wire.Message {
+		return wire.Message{Body: []byte("{}"), Headers: map[string]any{
+			broker.HeaderReason: "invalid", broker.HeaderFailedAt: "2026-03-01T12:00:00.000Z", broker.HeaderDeath: death,
+		}}
+	}
+	id := func(m wire.Message) string { return deadletter.New(postOf(m), now).ID }
+	again := dead("1")
+	again.Redelivered = true
+	require.Equal(t, id(dead("1")), id(again))
+	require.NotEqual(t, id(dead("1")), id(dead("2")))
+	require.False(t, postOf(dead("1")).First)
+
+	byBroker := wire.Message{Body: []byte("{}"), Headers: map[string]any{"x-death": []any{}}}
+	require.True(t, postOf(byBroker).First)
+	for name, count := range map[string]any{"x-delivery-count": int64(1), "x-acquired-count": int64(2)} {
+		byBroker.Headers = map[string]any{"x-death": []any{}, name: count}
+		require.False(t, postOf(byBroker).First, name)
+	}
+	byBroker.Headers = map[string]any{"x-death": []any{}, "x-delivery-count": int64(0)}
+	require.True(t, postOf(byBroker).First)
+	byBroker.Redelivered = true
+	require.False(t, postOf(byBroker).First)
+}

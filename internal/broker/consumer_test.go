@@ -132,6 +132,24 @@ func TestADeadLetterKeepsEverythingAndSaysWhy(t *testing.T) {
 		OriginRoutingKey: "nowhere-" + b.topology.Prefix, Queue: b.topology.Inbox(), Attempts: 1}, d)
 }
 
+// Messages of the same bytes that die at the same time are told apart.
+func TestEveryDeathIsAnotherOne(t *testing.T) {
+	url := testenv.AMQP(t)
+	at := time.Now()
+	b := startConsumer(t, url, func(c *broker.ConsumerConfig) {
+		c.Now = func() time.Time { return at }
+		c.Handler = func(context.Context, broker.Delivery) error { return fault.New(fault.Invalid, "no") }
+	})
+	dead := brokertest.Queue(t, url, b.topology.Dead())
+	deaths := make(map[any]bool)
+	for range 2 {
+		brokertest.Send(t, url, "", b.topology.Inbox(), order("o-1"))
+		deaths[dead.Next(t).Headers[broker.HeaderDeath]] = true
+	}
+	require.Len(t, deaths, 2)
+	require.NotContains(t, deaths, nil)
+}
+
 func TestAFailingMessageComesBackAndThenIsDead(t *testing.T) {
 	url := testenv.AMQP(t)
 	var attempts []int

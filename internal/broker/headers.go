@@ -36,6 +36,9 @@ const (
 	HeaderDetail = headerPrefix + "detail"
 	// HeaderFailedAt is when the message became a dead letter.
 	HeaderFailedAt = headerPrefix + "failed-at"
+	// HeaderDeath is another one for each message that becomes a dead letter: it tells apart messages of the same bytes that do so
+	// in the same moment.
+	HeaderDeath = headerPrefix + "death"
 	// HeaderDropped says that the sender's headers were too large to travel on, or could not be read.
 	HeaderDropped = headerPrefix + "headers-dropped"
 	// HeaderReplayOf is the id of the dead letter that a message was sent again from, and HeaderReplays counts how often it

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/ordersaga/ordersaga/internal/event/wire"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
@@ -103,7 +105,7 @@ func (c *Consumer) settle(it item, err error) {
 		// Whoever keeps the letter logs it, with its ID: one line a letter.
 		c.log(slog.LevelDebug, "message goes to the dead letters", it.Delivery, slog.String("reason", string(v.reason)), slog.Any("error", err))
 		moved = c.move(c.cfg.Topology.Dead(), withHeaders(c.marked(it.Delivery, v), map[string]any{
-			HeaderReason: string(v.reason), HeaderDetail: v.detail, HeaderFailedAt: stamp(now),
+			HeaderReason: string(v.reason), HeaderDetail: v.detail, HeaderFailedAt: stamp(now), HeaderDeath: uuid.NewString(),
 		}))
 	}
 	if moved != nil {

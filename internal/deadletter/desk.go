@@ -68,9 +68,9 @@ func NewDesk(c DeskConfig) *Desk {
 	return &Desk{book: book{c.Store, c.Log, c.Clock, c.Logger, cmp.Or(c.MaxReplays, DefaultMaxReplays)}, inbox: c.Inbox, foresee: c.Foresee, newID: c.NewID}
 }
 
-// headReader reads the newest record of a stream.
-type headReader interface {
-	Head(ctx context.Context, stream string) (event.Record, bool, error)
+// headsReader reads the newest records of many streams; see eventlog.HeadsReader.
+type headsReader interface {
+	Heads(ctx context.Context, streams []string) (map[string]event.Record, error)
 }
 
 // List returns a page of the letters that match, those that failed last first. A status that the store is behind with is
@@ -80,28 +80,52 @@ func (d *Desk) List(ctx context.Context, f Filter) ([]Summary, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	// What is settled stays so, unless somebody insists.
+	var behind []*Summary
+	for i := range items {
+		if slices.Contains(Unsettled, items[i].Status) {
+			behind = append(behind, &items[i])
+		}
+	}
+	if behind, err = d.outdated(ctx, behind); err != nil {
+		return items, next, err
+	}
 	work, within := errgroup.WithContext(ctx)
 	work.SetLimit(refreshes)
-	for i := range items {
-		// What is settled stays so, unless somebody insists.
-		if slices.Contains(Unsettled, items[i].Status) {
-			work.Go(func() error { return d.refresh(within, &items[i]) })
-		}
+	for _, item := range behind {
+		work.Go(func() error { return d.refresh(within, item) })
 	}
 	return items, next, work.Wait()
 }
 
-// refreshes is how many letters of a page are held against their streams at once.
+// refreshes is how many letters of a page are compared with their streams at once.
 const refreshes = 16
+
+// outdated returns the letters whose streams are at another version than the store says; all of them when the log cannot tell.
+func (d *Desk) outdated(ctx context.Context, items []*Summary) ([]*Summary, error) {
+	log, ok := d.log.(headsReader)
+	if !ok || len(items) == 0 {
+		return items, nil
+	}
+	streams := make([]string, len(items))
+	for i, item := range items {
+		streams[i] = event.DeadStream(item.ID)
+	}
+	heads, err := log.Heads(ctx, streams)
+	if err != nil {
+		return nil, err
+	}
+	var outdated []*Summary
+	for i, item := range items {
+		if head, there := heads[streams[i]]; there && head.Version != item.Version {
+			outdated = append(outdated, item)
+		}
+	}
+	return outdated, nil
+}
 
 // refresh makes a status right.
 func (d *Desk) refresh(ctx context.Context, item *Summary) error {
-	if log, ok := d.log.(headReader); ok {
-		head, there, err := log.Head(ctx, event.DeadStream(item.ID))
-		if err != nil || !there || head.Version == item.Version {
-			return err
-		}
-	}
 	s, err := d.state(ctx, item.ID)
 	if err != nil || s.Head.Version <= item.Version {
 		return err

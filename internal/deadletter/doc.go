@@ -7,8 +7,10 @@
 // # Contract
 //
 // Keeping: a Keeper inserts a letter before its message is acknowledged. The letter's id is made from what the message
-// says of itself: body, ids, origin, reason, and when it died. The same message delivered again is the same letter; the
-// same event that dies again later is another one.
+// says of itself: body, ids, origin, reason, when it died, and an id that the consumer gave that death. The same message delivered
+// again is the same letter; the same event that dies again later is another one, and so is another message of the same bytes
+// that dies at the same time. The broker gives deaths no id: there, a message that is delivered for the first time is another one
+// than every letter that is kept.
 //
 // Events: what was decided about a letter stands in the stream dead-<id>, and Fold of that is its state. Events carry the
 // SHA-256 of a payload, never the payload: payloads are in the store alone.

@@ -52,26 +52,40 @@ func NewKeeper(c KeeperConfig) *Keeper {
 
 // Keep keeps a message; it may be called again with the same one. With a nil error the message may be acknowledged.
 func (k *Keeper) Keep(ctx context.Context, p Post) error {
-	l := New(p, k.clock())
-	s, err := k.keep(ctx, l)
+	l, s, err := k.keep(ctx, New(p, k.clock()))
 	if err != nil || !retried[l.Reason] {
 		return err
 	}
 	return k.retry(ctx, l, s)
 }
 
-// keep inserts the letter and opens its stream.
-func (k *Keeper) keep(ctx context.Context, l Letter) (State, error) {
+// maxSame bounds how many letters of the same bytes and time are looked through for a free place.
+const maxSame = 1000
+
+// insert inserts the letter, under another id when its own is another message's.
+func (k *Keeper) insert(ctx context.Context, l Letter) (Letter, bool, error) {
+	inserted, err := k.store.Insert(ctx, l)
+	for n := 1; err == nil && !inserted && l.First && n <= maxSame; n++ {
+		other := l.another(n)
+		if inserted, err = k.store.Insert(ctx, other); inserted {
+			return other, true, err
+		}
+	}
+	return l, inserted, err
+}
+
+// keep inserts the letter and opens its stream. It returns the letter as it is kept.
+func (k *Keeper) keep(ctx context.Context, l Letter) (Letter, State, error) {
 	k.alone.RLock()
 	defer k.alone.RUnlock()
-	inserted, err := k.store.Insert(ctx, l)
+	l, inserted, err := k.insert(ctx, l)
 	if err != nil {
-		return State{}, err
+		return l, State{}, err
 	}
 	var s State
 	if !inserted {
 		if s, err = k.state(ctx, l.ID); err != nil {
-			return s, err
+			return l, s, err
 		}
 	}
 	s, opened, err := k.open(ctx, l, s)
@@ -81,7 +95,7 @@ func (k *Keeper) keep(ctx context.Context, l Letter) (State, error) {
 			k.logKept(ctx, l)
 		}
 	}
-	return s, err
+	return l, s, err
 }
 
 // logKept writes the one line that a letter gets, after its retry if it has one.

@@ -199,3 +199,26 @@ func TestTheRetryIsAlone(t *testing.T) {
 	require.Equal(t, int64(letters), calls.Load())
 	require.LessOrEqual(t, most.Load(), int64(2), "one at a time in each keeper")
 }
+
+// TestMessagesOfTheSameBytesAreLettersOfTheirOwn: what the broker's record of a death does not tell apart, its first delivery does.
+// A message that is delivered again is still the same letter.
+func TestMessagesOfTheSameBytesAreLettersOfTheirOwn(t *testing.T) {
+	w := newWorld(t)
+	p := post(fault.Invalid, "the same")
+	p.First = true
+	for range 3 {
+		require.NoError(t, w.keeper.Keep(t.Context(), p))
+	}
+	p.First = false
+	require.NoError(t, w.keeper.Keep(t.Context(), p))
+	items, _, err := w.desk.List(t.Context(), deadletter.Filter{})
+	require.NoError(t, err)
+	require.Len(t, items, 3)
+	require.Equal(t, map[fault.Code]int{fault.Invalid: 3}, w.counted)
+	for _, item := range items {
+		require.Equal(t, []string{event.DeadReceived}, w.types(item.ID))
+		d, err := w.desk.Show(t.Context(), item.ID)
+		require.NoError(t, err)
+		require.Equal(t, "the same", string(d.Message.Body))
+	}
+}

@@ -57,8 +57,11 @@ type Post struct {
 	// ReplayOf is the id of the letter that the message was replayed from, Replays how often it had been.
 	ReplayOf string
 	Replays  int
-	// Mark is what else tells this death from another one: the broker's own record of it.
+	// Mark is what else tells this death from another one: the broker's own record of it, and what the consumer gave it.
 	Mark string
+	// First tells that the message is delivered for the first time, and that it may have nothing that tells it from another one:
+	// a letter that is kept already is another message's.
+	First bool
 	// HeadersDropped tells that the sender's headers were too large to be kept.
 	HeadersDropped bool
 }
@@ -104,6 +107,12 @@ func New(p Post, now time.Time) Letter {
 	}
 	l.FirstSeen, l.FailedAt = l.FirstSeen.Truncate(event.TimeResolution), l.FailedAt.Truncate(event.TimeResolution)
 	l.read()
+	return l
+}
+
+// another is the letter of another message that says the same; n counts them from 1.
+func (l Letter) another(n int) Letter {
+	l.ID = event.DerivedID("another dead letter", l.ID, strconv.Itoa(n))
 	return l
 }
 

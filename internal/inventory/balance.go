@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
@@ -21,8 +21,9 @@ const (
 	maxNoteBytes = 1024
 	// defaultPage and maxPage bound a page of List.
 	defaultPage, maxPage = 100, 500
-	// listReads is how many heads List reads at once.
-	listReads = 8
+	// listPart is how many SKUs List reads at least, and at once; when that has taken longer than listTime, the page ends there.
+	listPart = 100
+	listTime = time.Second
 )
 
 // Balance is how much there is of a SKU.
@@ -69,29 +70,52 @@ func (l *Ledger) List(ctx context.Context, after string, limit int) ([]Balance, 
 	if err != nil {
 		return nil, "", fmt.Errorf("list skus after %q: %w", after, err)
 	}
-	positions := make([]position, len(skus))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(listReads)
-	for i, sku := range skus {
-		group.Go(func() (err error) {
-			positions[i], err = l.head(ctx, sku)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, "", fmt.Errorf("list balances after %q: %w", after, err)
-	}
-	balances := make([]Balance, 0, len(skus))
-	for i, at := range positions {
-		if at.known {
-			balances = append(balances, at.public(skus[i], at.head.Version))
-		}
-	}
 	next := ""
 	if len(skus) == limit {
 		next = skus[limit-1]
 	}
+	balances := make([]Balance, 0, len(skus))
+	for began := time.Now(); len(skus) > 0; {
+		part := skus[:min(len(skus), listPart)]
+		skus = skus[len(part):]
+		of, err := l.balances(ctx, part)
+		if err != nil {
+			return nil, "", fmt.Errorf("list balances after %q: %w", after, err)
+		}
+		balances = append(balances, of...)
+		if len(skus) > 0 && time.Since(began) > listTime {
+			// The server is slow: the rest is another page.
+			return balances, part[len(part)-1], nil
+		}
+	}
 	return balances, next, nil
+}
+
+// balances reads the balances of SKUs. Those of which nothing was ever received or adjusted have none.
+func (l *Ledger) balances(ctx context.Context, skus []string) ([]Balance, error) {
+	streams := make([]string, len(skus))
+	for i, sku := range skus {
+		streams[i] = event.StockStream(sku)
+	}
+	heads, err := eventlog.Heads(ctx, l.cfg.Log, streams)
+	if err != nil {
+		return nil, err
+	}
+	balances := make([]Balance, 0, len(skus))
+	for i, sku := range skus {
+		r, there := heads[streams[i]]
+		if !there {
+			continue
+		}
+		s, err := readSlot(r)
+		if err != nil {
+			return nil, err
+		}
+		if at := s.balance(); at.known {
+			balances = append(balances, at.public(sku, r.Version))
+		}
+	}
+	return balances, nil
 }
 
 // head reads where the SKU's stream ends now.

@@ -121,13 +121,13 @@ func (s *Store) find(ctx context.Context, query bson.D, limit int, opts *options
 func (f Filter) span() span {
 	s := always
 	if !f.CreatedFrom.IsZero() {
-		s.from = ceil(f.CreatedFrom)
+		s.From = ceil(f.CreatedFrom)
 	}
 	if !f.CreatedTo.IsZero() {
-		s.to = ceil(f.CreatedTo) - 1
+		s.To = ceil(f.CreatedTo) - 1
 	}
 	if after, paging := parseCursor(f.Cursor); paging {
-		s.to = min(s.to, after.createdAt)
+		s.To = min(s.To, after.createdAt)
 	}
 	return s
 }
@@ -145,14 +145,14 @@ func (f Filter) query(within span) bson.D {
 	if f.CustomerID != "" {
 		query = append(query, bson.E{Key: "customerId", Value: f.CustomerID})
 	}
-	if after, paging := parseCursor(f.Cursor); paging && within.to >= after.createdAt {
+	if after, paging := parseCursor(f.Cursor); paging && within.To >= after.createdAt {
 		// The span says almost the same, and bounds the scan of the index.
 		query = append(query, bson.E{Key: "$or", Value: bson.A{
 			bson.D{{Key: "createdAt", Value: bson.D{{Key: "$lt", Value: after.createdAt}}}},
 			bson.D{{Key: "createdAt", Value: after.createdAt}, {Key: "_id", Value: bson.D{{Key: "$lt", Value: after.id}}}},
 		}})
 	}
-	if bounds := within.bounds(); len(bounds) > 0 {
+	if bounds := within.Bounds(); len(bounds) > 0 {
 		query = append(query, bson.E{Key: "createdAt", Value: bounds})
 	}
 	return query

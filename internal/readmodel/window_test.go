@@ -23,7 +23,7 @@ func (f *fakeServer) some(w span, limit int) ([]document, error) {
 	f.asked++
 	var found []document
 	for _, d := range f.docs {
-		if d.CreatedAt >= w.from && d.CreatedAt <= w.to && len(found) < limit {
+		if d.CreatedAt >= w.From && d.CreatedAt <= w.To && len(found) < limit {
 			found = append(found, d)
 		}
 	}
@@ -54,7 +54,7 @@ func TestGather(t *testing.T) {
 		}
 		end := rapid.OneOf(
 			rapid.Int64Range(0, 4_000_000_000_000), rapid.Just(int64(math.MinInt64)), rapid.Just(int64(math.MaxInt64)))
-		within := span{bson.DateTime(end.Draw(t, "from")), bson.DateTime(end.Draw(t, "to"))}
+		within := span{From: bson.DateTime(end.Draw(t, "from")), To: bson.DateTime(end.Draw(t, "to"))}
 		now := time.UnixMilli(rapid.Int64Range(0, 4_000_000_000_000).Draw(t, "now"))
 		want := rapid.IntRange(1, 60).Draw(t, "want")
 

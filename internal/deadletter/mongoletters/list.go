@@ -12,6 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
 )
 
 // message reads properties and headers.
@@ -34,15 +35,9 @@ func (s *Store) List(ctx context.Context, f deadletter.Filter) ([]deadletter.Sum
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	limit := cmp.Or(f.Limit, deadletter.DefaultLimit)
-	cursor, err := s.letters.Find(ctx, query(f), options.Find().SetLimit(int64(limit)+1).
-		SetSort(bson.D{{Key: "failedAt", Value: -1}, {Key: "_id", Value: -1}}).
-		SetProjection(bson.D{{Key: "body", Value: 0}, {Key: "headers", Value: 0}}))
+	docs, err := s.page(ctx, f, limit+1)
 	if err != nil {
-		return nil, "", unavailable(ctx, err, "list dead letters")
-	}
-	var docs []document
-	if err := cursor.All(ctx, &docs); err != nil {
-		return nil, "", unavailable(ctx, err, "list dead letters")
+		return nil, "", err
 	}
 	next := ""
 	if len(docs) > limit {
@@ -60,28 +55,93 @@ func (s *Store) List(ctx context.Context, f deadletter.Filter) ([]deadletter.Sum
 	return items, next, nil
 }
 
-// query is the filter in the server's language.
-func query(f deadletter.Filter) bson.D {
+// page reads the letters that failed last, at most so many.
+func (s *Store) page(ctx context.Context, f deadletter.Filter, want int) ([]document, error) {
+	sorts, err := s.sorts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ferretDB1, err := s.isFerretDB1(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if ferretDB1 {
+		if docs, many, err := s.pageOfTable(ctx, f, want); err != nil || many {
+			return docs, err
+		}
+	}
+	newest := func(within mongolog.Span, limit int) ([]document, error) {
+		return s.read(ctx, query(f, within), limit, options.Find().SetSort(bson.D{{Key: "failedAt", Value: -1}, {Key: "_id", Value: -1}}))
+	}
+	if !sorts {
+		return newest(span(f), want)
+	}
+	some := func(within mongolog.Span, limit int) ([]document, error) {
+		return s.read(ctx, query(f, within), limit, options.Find())
+	}
+	return mongolog.Newest(span(f), time.Now(), want, failedLast, some, newest)
+}
+
+// sorts asks the server once whether it sorts what it could read in the order of an index.
+func (s *Store) sorts(ctx context.Context) (bool, error) {
+	if known := s.sorting.Load(); known != nil {
+		return *known, nil
+	}
+	sorts, err := mongolog.SortsWhatIsIndexed(ctx, s.letters.Database())
+	if err == nil {
+		s.sorting.Store(&sorts)
+	}
+	return sorts, err
+}
+
+// failedLast is the order of lists.
+func failedLast(a, b document) int {
+	return cmp.Or(cmp.Compare(b.FailedAt, a.FailedAt), cmp.Compare(b.ID, a.ID))
+}
+
+// read reads letters without their payloads and headers.
+func (s *Store) read(ctx context.Context, q bson.D, limit int, o *options.FindOptionsBuilder) ([]document, error) {
+	cursor, err := s.letters.Find(ctx, q, o.SetLimit(int64(limit)).SetBatchSize(int32(limit)).
+		SetProjection(bson.D{{Key: "body", Value: 0}, {Key: "headers", Value: 0}}))
+	if err != nil {
+		return nil, unavailable(ctx, err, "list dead letters")
+	}
+	var docs []document
+	if err := cursor.All(ctx, &docs); err != nil {
+		return nil, unavailable(ctx, err, "list dead letters")
+	}
+	return docs, nil
+}
+
+// span is the time that the filter selects, behind its cursor.
+func span(f deadletter.Filter) mongolog.Span {
+	within := mongolog.Always
+	if !f.From.IsZero() {
+		within.From = ceil(f.From)
+	}
+	if !f.To.IsZero() {
+		within.To = ceil(f.To) - 1
+	}
+	if after, paging := deadletter.ParseCursor(f.Cursor); paging {
+		within.To = min(within.To, bson.DateTime(after.Millis))
+	}
+	return within
+}
+
+// query is the filter in the server's language, for a part of its span.
+func query(f deadletter.Filter, within mongolog.Span) bson.D {
 	q := bson.D{{Key: "kind", Value: kindLetter}}
 	q = appendAny(q, "status", f.Statuses)
 	q = appendAny(q, "reason", f.Reasons)
 	q = appendAny(q, "type", f.Types)
-	bounds := bson.D{}
-	if !f.From.IsZero() {
-		bounds = append(bounds, bson.E{Key: "$gte", Value: ceil(f.From)})
-	}
-	if !f.To.IsZero() {
-		bounds = append(bounds, bson.E{Key: "$lt", Value: ceil(f.To)})
-	}
-	if after, paging := deadletter.ParseCursor(f.Cursor); paging {
+	if after, paging := deadletter.ParseCursor(f.Cursor); paging && within.To >= bson.DateTime(after.Millis) {
 		at := bson.DateTime(after.Millis)
-		bounds = append(bounds, bson.E{Key: "$lte", Value: at})
 		q = append(q, bson.E{Key: "$or", Value: bson.A{
 			bson.D{{Key: "failedAt", Value: bson.D{{Key: "$lt", Value: at}}}},
 			bson.D{{Key: "failedAt", Value: at}, {Key: "_id", Value: bson.D{{Key: "$lt", Value: after.ID}}}},
 		}})
 	}
-	if len(bounds) > 0 {
+	if bounds := within.Bounds(); len(bounds) > 0 {
 		q = append(q, bson.E{Key: "failedAt", Value: bounds})
 	}
 	return q

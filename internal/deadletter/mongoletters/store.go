@@ -51,6 +51,11 @@ type Store struct {
 	marks sync.Mutex
 	// lookup is mongolog.LookupAuto until the server was asked.
 	lookup atomic.Int32
+	// sorting is nil until the server was asked whether it sorts what it could read in the order of an index.
+	sorting atomic.Pointer[bool]
+	// table is for FerretDB 1, and small is smallCollection; tests take less.
+	table table
+	small int64
 }
 
 var _ deadletter.Store = (*Store)(nil)
@@ -59,7 +64,7 @@ var _ deadletter.Store = (*Store)(nil)
 func New(db *mongo.Database) *Store {
 	o := options.Collection().SetWriteConcern(writeconcern.Majority()).SetReadPreference(readpref.Primary())
 	letters := db.Collection(Collection, o)
-	return &Store{letters: letters, latest: mongolog.Latest(letters), inline: MaxInline}
+	return &Store{letters: letters, latest: mongolog.Latest(letters), inline: MaxInline, small: smallCollection}
 }
 
 // Setup makes the indexes of lists. It may be called again and by several processes at once. See mongolog.Index.Build for the
@@ -116,7 +121,11 @@ func (s *Store) Insert(ctx context.Context, l deadletter.Letter) (bool, error) {
 		}
 		d.Body = nil
 	}
-	return s.insert(ctx, d, "keep dead letter %s", l.ID)
+	inserted, err := s.insert(ctx, d, "keep dead letter %s", l.ID)
+	if inserted {
+		s.table.put(rowOf(d))
+	}
+	return inserted, err
 }
 
 // insert reports false when the document is there.
@@ -216,6 +225,7 @@ func (s *Store) Mark(ctx context.Context, id string, status deadletter.Status, v
 		if err := s.set(ctx, id, status, version); err != nil {
 			return err
 		}
+		s.table.mark(id, status, version)
 	}
 	return nil // somebody else marks, with what he knows
 }
