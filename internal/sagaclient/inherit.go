@@ -34,8 +34,7 @@ func (c *Client) inherit(ctx context.Context, in workflows.OrderInput) (workflow
 	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
 		return in, conflict(in.Order.ID)
 	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
-		// It has looked at everything.
-		return in, nil
+		return c.inheritFromEnd(ctx, in, info.GetExecution().GetRunId())
 	}
 	told, err := c.told(ctx, in.Order.ID, info.GetExecution().GetRunId())
 	if !told.Empty() {
