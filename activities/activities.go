@@ -31,6 +31,7 @@ const (
 	NamePublish = "order.Publish"
 	NameList    = "order.List"
 	NameLate    = "order.Late"
+	NameRecover = "order.Recover"
 
 	NameReserve = "inventory.Reserve"
 	NameFind    = "inventory.Find"
@@ -56,6 +57,8 @@ const (
 	NameNoticeOpen   = "notice.Open"
 	NameNoticeRecord = "notice.Record"
 	NameNoticeSend   = "notice.Send"
+
+	NameAskHolders = "shortage.Ask"
 )
 
 // Appender appends to streams; see eventlog.Log for its contract.
@@ -184,6 +187,8 @@ type Outcomes struct {
 	// Timing and InlinePayment are handed to runs when they open.
 	Timing        order.Timing
 	InlinePayment bool
+	// Predecessors reads the runs that a run takes over from.
+	Predecessors Predecessors
 }
 
 // Inventory are the activities of the stock ledger.

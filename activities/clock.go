@@ -18,14 +18,19 @@ func withClock(ctx context.Context, asked time.Time, worker func() time.Time) co
 	if asked.IsZero() {
 		return ctx
 	}
-	if activity.IsActivity(ctx) {
-		info := activity.GetInfo(ctx)
-		asked = asked.Add(max(info.StartedTime.Sub(info.ScheduledTime), 0))
-	}
-	began := worker()
+	attempt, began := attemptTime(ctx, asked), worker()
 	return context.WithValue(ctx, clockKey{}, func() time.Time {
-		return asked.Add(max(worker().Sub(began), 0))
+		return attempt.Add(max(worker().Sub(began), 0))
 	})
+}
+
+// attemptTime is the workflow's time at which this attempt of an activity began that was asked for at asked.
+func attemptTime(ctx context.Context, asked time.Time) time.Time {
+	if !activity.IsActivity(ctx) {
+		return asked
+	}
+	info := activity.GetInfo(ctx)
+	return asked.Add(max(info.StartedTime.Sub(info.ScheduledTime), 0))
 }
 
 // now is the time of an event that is recorded now: workflow time where the input had it, otherwise the worker's.

@@ -43,7 +43,7 @@ func (i *Inventory) Reserve(ctx context.Context, in StepInput) (StepResult, erro
 	return result, err
 }
 
-// Find asks the ledger what became of a reservation whose outcome nobody knows. It adopts what it finds: that every line
+// Find asks the ledger what became of a reservation whose outcome is unknown. It adopts what it finds: that every line
 // holds stock, or that one was refused. An empty tail says that neither is so.
 func (i *Inventory) Find(ctx context.Context, in StepInput) (StepResult, error) {
 	items := in.State.Order.Items()

@@ -146,12 +146,6 @@ func (t turns) wait(ctx context.Context, key string) (done func(), err error) {
 	}
 }
 
-// taken is an error that says which record holds the slot of an entry: it may be before the head that the caller gave.
-type taken interface {
-	error
-	Taken() event.Record
-}
-
 // appendLate appends to the late stream of an order, where verdicts may come in between. It returns the records after head
 // then, and what holds the entry's slot already, which is as good.
 func appendLate(ctx context.Context, log Appender, orderID string, head event.Head, entry event.Entry) ([]event.Record, error) {
@@ -164,16 +158,22 @@ func appendLate(ctx context.Context, log Appender, orderID string, head event.He
 		case err == nil:
 			return all, nil
 		case errors.Is(err, fault.KeyTaken):
-			if slot := taken(nil); errors.As(err, &slot) {
-				all = append(all, slot.Taken())
-			}
-			return all, nil
+			return withHolder(all, err), nil
 		case !errors.Is(err, fault.Concurrency):
 			return nil, err
 		}
 		head = next
 	}
 	return nil, fault.New(fault.Unavailable, "stream %s grows faster than it can be written", stream)
+}
+
+// withHolder returns the records with the one that holds the slot which an append found taken: it may stand before them.
+func withHolder(records []event.Record, err error) []event.Record {
+	var taken interface{ Holder() event.Record }
+	if !errors.As(err, &taken) || slices.ContainsFunc(records, func(r event.Record) bool { return r.Key == taken.Holder().Key }) {
+		return records
+	}
+	return append([]event.Record{taken.Holder()}, records...)
 }
 
 // LateStepInput is what every step of the late saga gets.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	verdicts "github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
@@ -98,4 +99,25 @@ func TestAVerdictGoesAfterAStreamThatGrows(t *testing.T) {
 	err = activities.WriteVerdict(t.Context(), log, v, "corr", now)
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 	require.Equal(t, 10, log.appends, "but not for ever")
+}
+
+// The slot that another event has taken may stand before the head from which an append begins.
+func TestAVerdictFindsItsSlotTakenBeforeTheHead(t *testing.T) {
+	log := memlog.New()
+	first := verdicts.Verdict{ID: "k-1", Identity: "i-1", OrderID: "42", EventID: "7", Type: event.ShipmentDispatched, Status: order.StatusFailed}
+	require.NoError(t, activities.WriteVerdict(t.Context(), log, first, "corr", now))
+	for i := range 3 {
+		other := verdicts.Verdict{ID: "k-other" + string(rune('a'+i)), Identity: "i-other", OrderID: "42", EventID: "8", Type: event.PaymentFailed, Status: order.StatusFailed}
+		require.NoError(t, activities.WriteVerdict(t.Context(), log, other, "corr", now))
+	}
+	second := first
+	second.Identity, second.Type = "i-2", event.ShipmentDelivered
+	for range 2 {
+		require.NoError(t, activities.WriteVerdict(t.Context(), log, second, "corr", now))
+		require.NoError(t, activities.WriteVerdict(t.Context(), log, first, "corr", now))
+	}
+	records, err := log.Read(t.Context(), event.LateStream("42"), 0, 0)
+	require.NoError(t, err)
+	require.Len(t, records, 5)
+	require.Equal(t, "i-2", records[4].Key)
 }

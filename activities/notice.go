@@ -314,6 +314,7 @@ func (n *Notices) facts(ctx context.Context, s notice.State) (notify.Facts, erro
 // whys say to a customer why an order did not complete.
 var whys = map[string]string{
 	order.ReasonOutOfStock: "something in it is out of stock", order.ReasonUnknownSKU: "something in it is not sold here",
+	order.ReasonStockLost:       "something in it is not there any more",
 	order.ReasonPaymentDeclined: "the payment was declined", order.ReasonPaymentFailed: "the payment failed",
 	order.ReasonCaptureRefused: "the payment was refused", order.ReasonRequested: "it was cancelled",
 	order.ReasonPaymentTimeout: "the payment did not arrive in time", order.ReasonShipmentTimeout: "it could not be sent in time",

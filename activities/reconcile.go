@@ -21,6 +21,8 @@ type ReconcileInput struct {
 	Stale time.Duration `json:"stale,omitempty"`
 	// Since spares questions about orders that ended longer ago than that; 0 asks about all of them.
 	Since time.Duration `json:"since,omitempty"`
+	// Now is the workflow's time, which the orders' deadlines are measured in; the workflow sets it.
+	Now time.Time `json:"now,omitzero"`
 }
 
 // ReconcileFinding is something that does not hold, or a note.
@@ -59,6 +61,9 @@ type Reconciliation struct{ Reconciler Reconciler }
 
 // Reconcile checks everything, and says meanwhile that it is alive.
 func (r *Reconciliation) Reconcile(ctx context.Context, in ReconcileInput) (ReconcileResult, error) {
+	if !in.Now.IsZero() {
+		in.Now = attemptTime(ctx, in.Now)
+	}
 	progress := make(chan int, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	alive := make(chan struct{})

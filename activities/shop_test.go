@@ -62,7 +62,7 @@ func (s *shop) close() {
 	}
 }
 
-// noList is a list of orders that nobody reads.
+// noList ignores the list of orders.
 type noList struct{}
 
 func (noList) Project(context.Context, order.State) error { return nil }

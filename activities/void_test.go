@@ -23,13 +23,13 @@ func capturedLate(t *testing.T) (*world, *activities.Payment, order.State) {
 	s := w.settling()
 	gateway, err := simulator.New(simulator.Config{Log: w.log.Log})
 	require.NoError(t, err)
-	p := paid(s)
-	_, err = gateway.Authorize(t.Context(), "a", p)
+	_, err = gateway.Authorize(t.Context(), "a", paid(s))
 	require.NoError(t, err)
-	_, err = gateway.Capture(t.Context(), "c", p)
+	_, err = gateway.Capture(t.Context(), "c", paid(s))
 	require.NoError(t, err)
-	turned := w.turn(s)
-	return w, w.payment(gateway), turned
+	p := w.payment(gateway)
+	s = w.turn(s)
+	return w, p, s
 }
 
 // paid is an order's payment as the gateway knows it.

@@ -31,6 +31,8 @@ type Sagas interface {
 	Resolve(ctx context.Context, orderID string, d order.Resolution, key string) (order.Resolution, workflows.ResolveVerdict, error)
 	// Find tells what was asked for in an order that the log does not know yet. Errors: NotFound, Unavailable.
 	Find(ctx context.Context, orderID string) (sagaclient.Found, error)
+	// SettleShortage has a saga ask the orders that hold more of a SKU than is on hand. Errors: Unavailable.
+	SettleShortage(ctx context.Context, sku string) error
 }
 
 // Log reads streams and follows them. The Follower of internal/eventlog has it.
@@ -83,6 +85,7 @@ type Stock interface {
 	List(ctx context.Context, after string, limit int) (balances []inventory.Balance, next string, err error)
 	Receive(ctx context.Context, sku string, quantity int64, id string) (inventory.Balance, error)
 	Adjust(ctx context.Context, sku string, quantity int64, id, note string) (inventory.Balance, error)
+	Count(ctx context.Context, sku string, counted int64, id string) (inventory.Balance, error)
 }
 
 // Check is what became of looking at one dependency.

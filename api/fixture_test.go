@@ -41,8 +41,11 @@ const validOrder = `{"customerId":"customer-7","currency":"EUR","lines":[{"sku":
 
 // sagas is a saga client in memory: what it promises about ids and contents, without the sagas.
 type sagas struct {
-	mu     sync.Mutex
-	placed map[string]sagaclient.Placement
+	// short are the SKUs whose shortage was to be settled; shortErr is the answer.
+	short    []string
+	shortErr error
+	mu       sync.Mutex
+	placed   map[string]sagaclient.Placement
 	// started is called once an order, outside of the lock.
 	started func(sagaclient.Placement)
 	cancel  func(ctx context.Context, id string, request order.Cancellation) (workflows.CancelVerdict, error)
@@ -77,6 +80,11 @@ func (s *sagas) Place(_ context.Context, p sagaclient.Placement) (bool, error) {
 
 func (s *sagas) Cancel(ctx context.Context, id string, request order.Cancellation) (workflows.CancelVerdict, error) {
 	return s.cancel(ctx, id, request)
+}
+
+func (s *sagas) SettleShortage(_ context.Context, sku string) error {
+	s.short = append(s.short, sku)
+	return s.shortErr
 }
 
 func (s *sagas) Find(_ context.Context, id string) (sagaclient.Found, error) {
@@ -116,6 +124,7 @@ type fixture struct {
 	server *api.Server
 	sagas  *sagas
 	log    *eventlog.Follower
+	stock  *inventory.Ledger
 	orders *list
 	checks []api.Check
 	output *strings.Builder
@@ -133,7 +142,7 @@ func newFixture(t *testing.T, change ...func(*api.Config)) *fixture {
 	require.NoError(t, err)
 	t.Cleanup(ledger.Close)
 	f := &fixture{
-		t: t, sagas: &sagas{placed: map[string]sagaclient.Placement{}}, log: log, orders: &list{},
+		t: t, sagas: &sagas{placed: map[string]sagaclient.Placement{}}, log: log, stock: ledger, orders: &list{},
 		checks: []api.Check{{Name: "mongodb"}}, output: new(strings.Builder),
 	}
 	var mu sync.Mutex

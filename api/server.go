@@ -111,6 +111,7 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/v1/stock/:sku", s.getStock},
 		{http.MethodPost, "/v1/stock/:sku/receipts", s.receiveStock},
 		{http.MethodPost, "/v1/stock/:sku/adjustments", s.adjustStock},
+		{http.MethodPost, "/v1/stock/:sku/counts", s.countStock},
 
 		{http.MethodGet, "/livez", s.livez},
 		{http.MethodGet, "/readyz", s.readyz},

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -61,7 +62,23 @@ func (s *Server) adjustStock(c echo.Context) error {
 	})
 }
 
-// stockChange is the body of a receipt or an adjustment.
+// countStock is POST /v1/stock/{sku}/counts. When fewer were counted than are reserved, a saga asks the orders that hold them.
+// It is in the ledger by then: what does not start now is started by the check.
+func (s *Server) countStock(c echo.Context) error {
+	return s.changeStock(c, "count", []string{"counted"}, func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error) {
+		balance, err := s.cfg.Stock.Count(ctx, sku, change.quantity, id)
+		if err != nil || balance.Shortfall == 0 {
+			return balance, err
+		}
+		if err := s.cfg.Sagas.SettleShortage(ctx, sku); err != nil {
+			s.cfg.Logger.LogAttrs(ctx, slog.LevelError, "the shortage saga did not start", slog.String("sku", sku),
+				slog.Int64("shortfall", balance.Shortfall), slog.Any("error", err))
+		}
+		return balance, nil
+	})
+}
+
+// stockChange is the body of a receipt, an adjustment or a count, whose quantity has a name of its own.
 type stockChange struct {
 	quantity int64
 	note     string
@@ -121,8 +138,8 @@ func (s *Server) stockVersion(ctx context.Context, sku, key string) (int64, erro
 	return balance.Version, err
 }
 
-// decodeStockChange reads the body of a receipt or an adjustment. What quantities are allowed is the ledger's
-// rule.
+// decodeStockChange reads the body of a receipt, an adjustment or a count; the quantity comes first among the known fields.
+// What quantities are allowed is the ledger's rule.
 func decodeStockChange(body []byte, what string, known []string) (stockChange, error) {
 	root, err := parseDocument(body)
 	if err != nil {
@@ -130,7 +147,7 @@ func decodeStockChange(body []byte, what string, known []string) (stockChange, e
 	}
 	var d document
 	fields := d.object(root, known...)
-	change := stockChange{quantity: d.integer(fields, "", "quantity", ""), note: d.text(fields, "note")}
+	change := stockChange{quantity: d.integer(fields, "", known[0], ""), note: d.text(fields, "note")}
 	d.people("/note", change.note, maxNote)
 	return change, d.invalid(what)
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
 func TestStock(t *testing.T) {
@@ -73,4 +75,49 @@ func TestStockRefusesBadBodies(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, f.do(http.MethodPost, "/v1/stock/a%20b/receipts", `{"quantity":1}`).status)
 	require.Equal(t, http.StatusUnprocessableEntity, f.do(http.MethodGet, "/v1/stock?cursor=a%20b", "").status)
 	require.Equal(t, http.StatusNotFound, f.do(http.MethodGet, "/v1/stock/a%20b", "").status)
+}
+
+func TestStockCounts(t *testing.T) {
+	f := newFixture(t)
+	path := "/v1/stock/coffee/counts"
+	first := f.do(http.MethodPost, path, `{"counted":5}`, "Idempotency-Key", "key-1")
+	require.Equal(t, http.StatusCreated, first.status)
+	require.JSONEq(t, `{"sku":"coffee","onHand":5,"reserved":0,"available":5,"version":1}`, first.body)
+	again := f.do(http.MethodPost, path, `{"counted":5}`, "Idempotency-Key", "key-1")
+	require.Equal(t, http.StatusOK, again.status)
+	require.Equal(t, "true", again.header.Get("Idempotent-Replayed"))
+	require.JSONEq(t, first.body, again.body)
+	other := f.do(http.MethodPost, path, `{"counted":6}`, "Idempotency-Key", "key-1")
+	require.Equal(t, http.StatusUnprocessableEntity, other.status)
+	require.Equal(t, "idempotency_conflict", other.problem(t).Code)
+	require.Empty(t, f.sagas.short)
+
+	for body, place := range map[string]string{
+		`{}`: "/counted", `{"counted":-1}`: "/counted", `{"counted":"5"}`: "/counted", `{"quantity":5}`: "/quantity",
+		`{"counted":1,"note":"x"}`: "/note", `{"counted":9007199254740992}`: "/counted",
+	} {
+		a := f.do(http.MethodPost, path, body)
+		require.Equal(t, http.StatusUnprocessableEntity, a.status, body)
+		require.Equal(t, place, *a.problem(t).Errors[0].Pointer, body)
+	}
+	require.Equal(t, http.StatusUnprocessableEntity, f.do(http.MethodPost, "/v1/stock/a%20b/counts", `{"counted":1}`).status)
+}
+
+// Fewer are counted than are reserved: the answer says so, and the orders that hold them are asked.
+func TestStockCountBelowReserved(t *testing.T) {
+	f := newFixture(t)
+	f.do(http.MethodPost, "/v1/stock/coffee/receipts", `{"quantity":5}`)
+	_, err := f.stock.Reserve(t.Context(), "o-1", "coffee", 4)
+	require.NoError(t, err)
+	const short = `{"sku":"coffee","onHand":1,"reserved":4,"available":0,"shortfall":3,"version":3}`
+	a := f.do(http.MethodPost, "/v1/stock/coffee/counts", `{"counted":1}`, "Idempotency-Key", "key-1")
+	require.Equal(t, http.StatusCreated, a.status)
+	require.JSONEq(t, short, a.body)
+	require.JSONEq(t, short, f.do(http.MethodGet, "/v1/stock/coffee", "").body)
+	require.Equal(t, []string{"coffee"}, f.sagas.short)
+
+	// The count is in the ledger, whether or not the saga starts now; a repeat starts it.
+	f.sagas.shortErr = fault.New(fault.Unavailable, "no Temporal")
+	require.Equal(t, http.StatusOK, f.do(http.MethodPost, "/v1/stock/coffee/counts", `{"counted":1}`, "Idempotency-Key", "key-1").status)
+	require.Equal(t, []string{"coffee", "coffee"}, f.sagas.short)
 }

@@ -36,7 +36,8 @@ type Config struct {
 	LateMoney *activities.LateMoney
 	Customers *activities.Customers
 	Notices   *activities.Notices
-	// Reconciliation is mandatory where QueueOrders is worked on.
+	// Shortages and Reconciliation are mandatory where QueueOrders is worked on.
+	Shortages      *activities.Shortages
 	Reconciliation *activities.Reconciliation
 	// Concurrency is how many workflow tasks, and how many activities of each queue, run at once. A workflow task
 	// holds its place while its local activities run, so this bounds the load on the stores as well. At least 2.
@@ -57,6 +58,9 @@ func (c Config) Validate() error {
 	}
 	if slices.Contains(c.Queues, workflows.QueueOrders) && c.Reconciliation == nil {
 		fields = append(fields, fault.Fieldf("/reconciliation", "is mandatory for queue %s", workflows.QueueOrders))
+	}
+	if slices.Contains(c.Queues, workflows.QueueOrders) && c.Shortages == nil {
+		fields = append(fields, fault.Fieldf("/shortages", "is mandatory for queue %s", workflows.QueueOrders))
 	}
 	if c.Concurrency < 2 {
 		fields = append(fields, fault.Fieldf("/concurrency", "must be at least 2"))
@@ -105,6 +109,7 @@ func New(c Config) (*Workers, error) {
 		if queue == workflows.QueueOrders {
 			RegisterWorkflows(one)
 			RegisterReconcile(one, one, c.Reconciliation)
+			RegisterShortage(one, one, c.Shortages)
 		}
 		RegisterActivities(one, c.Outcomes, c.Inventory, c.Payment, c.LateMoney)
 		RegisterCustomerActivities(one, c.Customers, c.Notices)
@@ -135,6 +140,12 @@ func RegisterWorkflows(r WorkflowRegistry) {
 func RegisterReconcile(w WorkflowRegistry, a ActivityRegistry, r *activities.Reconciliation) {
 	w.RegisterWorkflowWithOptions(workflows.Reconcile, workflow.RegisterOptions{Name: workflows.NameReconcile})
 	a.RegisterActivityWithOptions(r.Reconcile, activity.RegisterOptions{Name: activities.NameReconcile})
+}
+
+// RegisterShortage registers the saga of a SKU of which more is reserved than is on hand: its workflow and its activity.
+func RegisterShortage(w WorkflowRegistry, a ActivityRegistry, s *activities.Shortages) {
+	w.RegisterWorkflowWithOptions(workflows.Shortage, workflow.RegisterOptions{Name: workflows.NameShortage})
+	a.RegisterActivityWithOptions(s.Ask, activity.RegisterOptions{Name: activities.NameAskHolders})
 }
 
 // RegisterActivities registers every activity that is about orders. Every worker knows all of them, because steps run as local
@@ -177,6 +188,7 @@ func activityTable(
 		activities.NamePublish:   o.Publish,
 		activities.NameList:      o.List,
 		activities.NameLate:      o.Late,
+		activities.NameRecover:   o.Recover,
 		activities.NameReserve:   i.Reserve,
 		activities.NameFind:      i.Find,
 		activities.NameRelease:   i.Release,

@@ -20,7 +20,7 @@ func complete() workers.Config {
 		Client: &mocks.Client{}, Queues: workers.Queues, Concurrency: 2,
 		Outcomes: &activities.Outcomes{}, Inventory: &activities.Inventory{}, Payment: &activities.Payment{},
 		LateMoney: &activities.LateMoney{}, Customers: &activities.Customers{}, Notices: &activities.Notices{},
-		Reconciliation: &activities.Reconciliation{},
+		Reconciliation: &activities.Reconciliation{}, Shortages: &activities.Shortages{},
 	}
 }
 
@@ -28,7 +28,7 @@ func TestACompleteConfigIsValid(t *testing.T) {
 	require.NoError(t, complete().Validate())
 	c := complete()
 	c.Queues = []string{workflows.QueuePayments}
-	c.Reconciliation = nil
+	c.Reconciliation, c.Shortages = nil, nil
 	require.NoError(t, c.Validate(), "a process may work on some queues only")
 }
 
@@ -44,6 +44,7 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 		"no notices":        {func(c *workers.Config) { c.Notices = nil }, []string{"/"}},
 		"no payment":        {func(c *workers.Config) { c.Payment = nil }, []string{"/"}},
 		"no reconciler":     {func(c *workers.Config) { c.Reconciliation = nil }, []string{"/reconciliation"}},
+		"no shortages":      {func(c *workers.Config) { c.Shortages = nil }, []string{"/shortages"}},
 		"one at once":       {func(c *workers.Config) { c.Concurrency = 1 }, []string{"/concurrency"}},
 		"no queue":          {func(c *workers.Config) { c.Queues = nil }, []string{"/queues"}},
 		"a queue of nobody": {func(c *workers.Config) { c.Queues = []string{"orders", "order"} }, []string{"/queues"}},
@@ -79,14 +80,16 @@ func TestNamesThatHistoriesDependOnAreRegistered(t *testing.T) {
 	workers.RegisterActivities(&r, c.Outcomes, c.Inventory, c.Payment, c.LateMoney)
 	workers.RegisterCustomerActivities(&r, c.Customers, c.Notices)
 	workers.RegisterReconcile(&r, &r, c.Reconciliation)
+	workers.RegisterShortage(&r, &r, c.Shortages)
 	slices.Sort(r.activities)
-	require.Equal(t, []string{"OrderSaga", "LateSaga", "CustomerSaga", "NoticeSaga", "Reconcile"}, r.workflows)
+	require.Equal(t, []string{"OrderSaga", "LateSaga", "CustomerSaga", "NoticeSaga", "Reconcile", "ShortageSaga"}, r.workflows)
 	require.Equal(t, []string{
 		"customer.Open", "customer.Publish", "customer.Record",
 		"inventory.Commit", "inventory.Find", "inventory.Release", "inventory.Reserve",
 		"late.Judge", "late.Open", "late.Record", "late.Refund",
 		"notice.Open", "notice.Record", "notice.Send",
-		"order.Late", "order.List", "order.Open", "order.Publish", "order.Reconcile", "order.Record",
+		"order.Late", "order.List", "order.Open", "order.Publish", "order.Reconcile", "order.Record", "order.Recover",
 		"payment.Authorize", "payment.Capture", "payment.Lookup", "payment.LookupCapture", "payment.Void",
+		"shortage.Ask",
 	}, r.activities)
 }

@@ -165,7 +165,7 @@ func (r *customerRun) welcome() error {
 	child := workflow.WithChildOptions(r.ctx, workflow.ChildWorkflowOptions{
 		WorkflowID: NoticeWorkflowID(subject.ID()), TaskQueue: QueueOrders, ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
-		StaticSummary:         NoticeSummary(subject),
+		StaticSummary:         saga.Summary(NoticeSummary(subject)),
 		TypedSearchAttributes: temporal.NewSearchAttributes(CustomerID.ValueSet(r.state.CustomerID)),
 	})
 	err := workflow.ExecuteChildWorkflow(child, NameNotice, NoticeInput{Subject: subject}).GetChildWorkflowExecution().Get(r.ctx, nil)

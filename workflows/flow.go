@@ -67,9 +67,9 @@ func (r *orderRun) Durable(in activities.StepInput) activities.StepInput {
 // Fast reports whether the gateway may be called inside a workflow task.
 func (r *orderRun) Fast() bool { return r.inlinePayment }
 
-// Interrupts reports whether a cancellation or an operator's decision has made an attempt pointless.
+// Interrupts reports whether a cancellation, lost stock or an operator's decision has made an attempt pointless.
 func (r *orderRun) Interrupts(a saga.Action) bool {
-	return r.state.Decision == "" && a.Kind == saga.Do && len(r.facts.Cancellations) > 0 || a.Kind != saga.Lookup && r.decided()
+	return r.state.Decision == "" && a.Kind == saga.Do && (len(r.facts.Cancellations) > 0 || r.facts.StockLost != "") || a.Kind != saga.Lookup && r.decided()
 }
 
 // Fold takes in what a step has answered.
@@ -155,7 +155,7 @@ func (r *orderRun) ContinueAsNew() error {
 	if r.state.AnswersCancellation() {
 		facts.Cancellations = nil
 	}
-	next.Resume = &Resume{Facts: facts, Seen: r.seen.list(), Published: r.outbox.confirmed, Unasked: r.unasked, Late: r.late}
+	next.Resume = &Resume{Facts: facts, Seen: r.seen.list(), Published: r.outbox.confirmed, Unasked: r.unasked, Late: r.late, Recover: r.recovering}
 	return workflow.NewContinueAsNewError(r.ctx, NameOrder, next)
 }
 

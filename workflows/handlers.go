@@ -8,6 +8,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
@@ -56,14 +57,37 @@ func (r *orderRun) TakeIn() {
 	receive(r, SignalCancel, r.signalled)
 	receive(r, SignalPayment, r.addHint)
 	receive(r, SignalShipment, r.addShipment)
+	receive(r, SignalStockLost, r.addStockLost)
 	if r.own.Err() != nil {
 		// The Web UI's Cancel button: the workflow's own context has ended.
 		r.addCancellation("temporal", CancelledInTemporal(workflow.GetInfo(r.own).WorkflowExecution.RunID))
 	}
 }
 
+// recover takes over what the runs that were broken off before this one were told, if there are any. A run that is due
+// meanwhile hands the rest on.
+func (r *orderRun) recover() (handedOn bool, err error) {
+	if r.in.Resume == nil {
+		return false, nil
+	}
+	r.takeOver(r.in.Resume.Missed)
+	for r.recovering = r.in.Resume.Recover; r.recovering != nil; {
+		if r.drain.Due(r.ctx) {
+			return true, r.drain.Release(r.ctx)
+		}
+		in := activities.RecoverInput{OrderID: r.in.Order.ID, Cursor: *r.recovering, Ended: r.state.Ended}
+		result, err := saga.UntilDone(r.ctx, callRecover, in, r.show)
+		if err != nil {
+			return false, err
+		}
+		r.takeOver(result.Signals)
+		r.recovering = result.Next
+	}
+	return false, nil
+}
+
 // takeOver takes in the signals of the run that was broken off before this one.
-func (r *orderRun) takeOver(missed []Missed) {
+func (r *orderRun) takeOver(missed []activities.Signal) {
 	for _, m := range missed {
 		var err error
 		switch m.Name {
@@ -73,6 +97,8 @@ func (r *orderRun) takeOver(missed []Missed) {
 			err = again(m, r.addHint)
 		case SignalShipment:
 			err = again(m, r.addShipment)
+		case SignalStockLost:
+			err = again(m, r.addStockLost)
 		}
 		if err != nil {
 			r.log.Error("a signal cannot be read", "order_id", r.in.Order.ID, "signal", m.Name, "error", err)
@@ -81,7 +107,7 @@ func (r *orderRun) takeOver(missed []Missed) {
 }
 
 // again takes in a signal that an earlier run had got.
-func again[T any](m Missed, take func(T)) error {
+func again[T any](m activities.Signal, take func(T)) error {
 	var signal T
 	if err := json.Unmarshal(m.Payload, &signal); err != nil {
 		return err
@@ -93,13 +119,25 @@ func again[T any](m Missed, take func(T)) error {
 // signalled takes in a cancellation that came as a signal.
 func (r *orderRun) signalled(c order.Cancellation) { r.addCancellation(SignalCancel, c) }
 
+// addStockLost takes in that stock which the order may hold is not there. It is no event: an order that has been decided, or has
+// ended, goes on as it is, and the shortage saga sees that in the log.
+func (r *orderRun) addStockLost(l StockLost) {
+	if r.facts.StockLost == "" && r.state.Decision == "" {
+		r.facts.StockLost = l.SKU
+		r.changes++
+	}
+}
+
 func (r *orderRun) addHint(h order.PaymentHint) {
 	h.ID, h.Cause = tidy(SignalPayment, h.ID, h.Cause)
 	h.Code = clip(h.Code)
 	if r.firstSight(h) {
-		r.facts.Notified(h, r.state.Decision)
+		r.hint(h)
 	}
 }
+
+// hint keeps the newest payment notification that counts.
+func (r *orderRun) hint(h order.PaymentHint) { r.facts.Notified(h, r.state.Decision) }
 
 // receive takes in the signals of a name.
 func receive[T any](r *orderRun, name string, take func(T)) {

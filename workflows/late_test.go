@@ -414,7 +414,7 @@ func TestAVerdictOfADiscardedTaskIsFollowed(t *testing.T) {
 	verdict := late.Verdict{ID: "h-1", OrderID: "42", EventID: "e-1", Type: event.PaymentSucceeded, Status: order.StatusCompleted}
 	_, _, err := w.log.Append(t.Context(), event.LateStream("42"), event.Head{}, []event.Entry{verdict.Entry("corr", w.env.Now())})
 	require.NoError(t, err)
-	w.resume = &workflows.Resume{Missed: []workflows.Missed{
+	w.resume = &workflows.Resume{Missed: []activities.Signal{
 		{Name: workflows.SignalPayment, Payload: []byte(`{"id":"h-1","cause":"e-1","succeeded":true}`)},
 	}}
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)

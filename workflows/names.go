@@ -6,7 +6,6 @@
 package workflows
 
 import (
-	"encoding/json"
 	"strings"
 
 	"go.temporal.io/sdk/temporal"
@@ -25,6 +24,8 @@ const (
 	// NameCustomer is the workflow type of customers' onboarding, NameNotice that of messages to customers.
 	NameCustomer = "CustomerSaga"
 	NameNotice   = "NoticeSaga"
+	// NameShortage is the workflow type of the saga that asks the orders that hold stock which is not there.
+	NameShortage = "ShortageSaga"
 
 	// SignalCancel, SignalPayment and SignalShipment bring events of the bus.
 	SignalCancel   = "cancel"
@@ -33,6 +34,10 @@ const (
 
 	// SignalLate tells a late saga that there is more.
 	SignalLate = "late"
+
+	// SignalStockLost tells an order that stock which it holds is not there, SignalShortage a shortage saga to look again.
+	SignalStockLost = "stock_lost"
+	SignalShortage  = "shortage"
 
 	// SignalCustomer tells a customer's saga that there is more.
 	SignalCustomer = "customer"
@@ -112,37 +117,20 @@ type Resume struct {
 	Seen []string `json:"seen,omitempty"`
 	// Published is the version up to which the broker has confirmed.
 	Published int64 `json:"published,omitempty"`
-	// Missed are the signals of the run that was broken off, oldest first.
-	Missed []Missed `json:"missed,omitempty"`
+	// Recover is set when an earlier run was broken off: what it was told, and what it was to take over, is read from its
+	// history.
+	Recover *activities.RecoverCursor `json:"recover,omitempty"`
+	// Missed are signals of the run that was broken off, oldest first, as older versions handed them over.
+	Missed []activities.Signal `json:"missed,omitempty"`
 	// Unasked is what the bus said of a payment, and the gateway did not confirm.
 	Unasked *order.PaymentHint `json:"unasked,omitempty"`
 	// Late are events that came when the order had ended, and have no verdict yet.
 	Late []activities.LateEvent `json:"late,omitempty"`
 }
 
-// Missed is a signal that was acknowledged to its sender, and perhaps not written down.
-type Missed struct {
-	Name    string          `json:"name"`
-	Payload json.RawMessage `json:"payload"`
-}
-
-// Empty reports whether there is nothing to hand on.
-func (r Resume) Empty() bool {
-	f := r.Facts
-	return len(r.Missed) == 0 && r.Unasked == nil && len(f.Cancellations) == 0 && f.Hint == nil && f.Dispatched == nil && f.Delivered == nil && f.Lost == nil
-}
-
 // CancelledInTemporal is the cancellation that the Temporal Web UI's button makes of a run.
 func CancelledInTemporal(runID string) order.Cancellation {
 	return order.Cancellation{ID: "temporal-" + runID, Reason: "cancelled in Temporal"}
-}
-
-// Inherit takes over what an earlier run had been handed: what others have told it, not what it found out itself.
-func (r *Resume) Inherit(before Resume) {
-	r.Facts.Cancellations, r.Facts.Hint = before.Facts.Cancellations, before.Facts.Hint
-	r.Facts.Dispatched, r.Facts.Delivered, r.Facts.Lost = before.Facts.Dispatched, before.Facts.Delivered, before.Facts.Lost
-	r.Seen, r.Unasked = before.Seen, before.Unasked
-	r.Missed = append(append([]Missed(nil), before.Missed...), r.Missed...)
 }
 
 // OrderResult is what an order came to.

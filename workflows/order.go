@@ -46,6 +46,8 @@ type orderRun struct {
 	// changes counts facts; a wait ends when it moves.
 	changes int
 	desk    desk
+	// recovering is where to go on reading the runs that were broken off; nil when all of it is read.
+	recovering *activities.RecoverCursor
 	// drain is what callers see of a run that is about to continue as new.
 	drain saga.Drain
 	// late are events that came when the order had ended. unsettled tells that an earlier attempt may have given verdicts
@@ -94,9 +96,13 @@ func (r *orderRun) run() (OrderResult, error) {
 		r.log.Error("the stream belongs to an order of other content", "order_id", r.in.Order.ID)
 		return OrderResult{OrderID: r.in.Order.ID, Status: r.state.Status, Conflict: true}, r.finishHandlers()
 	}
-	if r.in.Resume != nil {
-		// Now it is known whether the order has ended: each of them is judged like one that comes now.
-		r.takeOver(r.in.Resume.Missed)
+	// Now it is known whether the order has ended: each signal is judged like one that comes now.
+	switch handedOn, err := r.recover(); {
+	case err != nil:
+		return OrderResult{}, err
+	case handedOn:
+		r.TakeIn()
+		return OrderResult{}, r.ContinueAsNew()
 	}
 	sequence, err := OrderSaga(r.state.Order.Fulfillment)
 	if err != nil {

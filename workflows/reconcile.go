@@ -38,6 +38,7 @@ func Reconcile(ctx workflow.Context, in activities.ReconcileInput) (activities.R
 		},
 		Summary: "check log, stock, payments, list and Temporal",
 	})
+	in.Now = workflow.Now(ctx)
 	var result activities.ReconcileResult
 	if err := workflow.ExecuteActivity(options, activities.NameReconcile, in).Get(ctx, &result); err != nil {
 		return result, err

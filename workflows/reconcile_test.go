@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
@@ -36,12 +37,16 @@ func (i *inspector) Reconcile(_ context.Context, in activities.ReconcileInput, p
 	return i.result, nil
 }
 
+// started is when the check's workflow begins.
+var started = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
 // reconcile runs the check's workflow.
 func reconcile(t *testing.T, i *inspector) (activities.ReconcileResult, *testsuite.TestWorkflowEnvironment, error) {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quiet{})
 	env := suite.NewTestWorkflowEnvironment()
+	env.SetStartTime(started)
 	sagatest.BePatient(env)
 	workers.RegisterReconcile(env, env, &activities.Reconciliation{Reconciler: i})
 	env.ExecuteWorkflow(workflows.NameReconcile, activities.ReconcileInput{Repair: true, Since: 5})
@@ -63,6 +68,9 @@ func TestACheckAnswersWhatItFound(t *testing.T) {
 	result, _, err := reconcile(t, i)
 	require.NoError(t, err)
 	require.Equal(t, i.result, result)
+	require.Len(t, i.asked, 1)
+	require.Equal(t, started, i.asked[0].Now, "deadlines are compared with workflow time")
+	i.asked[0].Now = time.Time{}
 	require.Equal(t, []activities.ReconcileInput{{Repair: true, Since: 5}}, i.asked)
 }
 

@@ -92,6 +92,9 @@ const (
 	captureLookupDeadline = 5 * time.Second
 )
 
+// recoverTimeout bounds one attempt to read the history of a run, which has 51,200 events at most.
+const recoverTimeout = 5 * time.Minute
+
 // openTimeout bounds one attempt to read a stream, which may be long in logs of older versions.
 const openTimeout = time.Minute
 
@@ -102,6 +105,9 @@ var (
 	})
 	callList = saga.Activity(activities.NameList, (*activities.Outcomes).List, saga.Call[activities.ListInput, activities.ListResult]{
 		Queue: QueueOrders, Summary: "list the order",
+	})
+	callRecover = saga.Activity(activities.NameRecover, (*activities.Outcomes).Recover, saga.Call[activities.RecoverInput, activities.RecoverResult]{
+		Queue: QueueOrders, Summary: "take over what the run before was told", Timeout: recoverTimeout,
 	})
 	callLate = saga.Activity(activities.NameLate, (*activities.Outcomes).Late, saga.Call[activities.LateInput, activities.LateResult]{
 		Queue: QueueOrders, Summary: "write down what came late",

@@ -35,7 +35,7 @@ func (w *world) start(o order.Order, g payment.Gateway, p activities.Publisher) 
 		&activities.Inventory{Recorder: recorder, Stock: w.stock},
 		&activities.Payment{Recorder: recorder, Gateway: g},
 		w.lateMoney(g))
-	w.env.ExecuteWorkflow(workflows.NameOrder, workflows.OrderInput{Order: o, CorrelationID: "corr", CausationID: "cause"})
+	w.env.ExecuteWorkflow(workflows.NameOrder, workflows.OrderInput{Order: o, CorrelationID: "corr", CausationID: "cause", Resume: w.resume})
 	require.True(w.t, w.env.IsWorkflowCompleted())
 	return w.env.GetWorkflowError()
 }
@@ -63,6 +63,29 @@ func TestASignalThatTheLogRefusesDoesNotKillTheSaga(t *testing.T) {
 			require.True(t, w.record().Ended)
 		})
 	}
+}
+
+// What the runs before were told is read page by page, and none of it is lost when the run continues as new meanwhile.
+func TestARunReadsWhatTheOnesBeforeWereTold(t *testing.T) {
+	pages := [][]activities.Signal{
+		{{Name: workflows.SignalPayment, Payload: []byte(`{"id":"h-1","cause":"h-1"}`)}}, {},
+		{{Name: workflows.SignalShipment, Payload: []byte(`{"kind":"delivered","id":"d-1","cause":"e-1"}`)}},
+	}
+	resume := &workflows.Resume{Recover: &activities.RecoverCursor{Run: "r-1"}}
+	w := newWorld(t)
+	w.told, w.resume = pages, resume
+	require.Equal(t, order.StatusCompleted, w.run(tea(order.Shipment)).Status)
+	require.NotContains(t, w.timeline(), "event.late")
+
+	w = newWorld(t)
+	w.told, w.resume = pages, &workflows.Resume{Recover: resume.Recover, Facts: order.Facts{Hint: &order.PaymentHint{ID: "h-0"}}}
+	w.env.SetContinueAsNewSuggested(true)
+	var again *workflow.ContinueAsNewError
+	require.ErrorAs(t, w.start(tea(order.Shipment), w.gateway, w.bus), &again)
+	var next workflows.OrderInput
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
+	require.Equal(t, resume.Recover, next.Resume.Recover)
+	require.Equal(t, "h-0", next.Resume.Facts.Hint.ID)
 }
 
 // requireTryAgain requires that an Update was rejected in the way after which its client reads the log and repeats it.
@@ -252,17 +275,17 @@ func TestEventsOfDifferentSendersMayHaveTheSameID(t *testing.T) {
 // A run that takes over from one that was broken off does what that one was told.
 func TestARunDoesWhatTheOneBeforeWasTold(t *testing.T) {
 	for name, missed := range map[string]struct {
-		signal workflows.Missed
+		signal activities.Signal
 		status order.Status
 	}{
-		"a cancellation": {workflows.Missed{Name: workflows.SignalCancel, Payload: []byte(`{"id":"c-1","cause":"e-1"}`)}, order.StatusCancelled},
-		"a delivery": {workflows.Missed{
+		"a cancellation": {activities.Signal{Name: workflows.SignalCancel, Payload: []byte(`{"id":"c-1","cause":"e-1"}`)}, order.StatusCancelled},
+		"a delivery": {activities.Signal{
 			Name: workflows.SignalShipment, Payload: []byte(`{"kind":"delivered","id":"d-1","cause":"e-1"}`),
 		}, order.StatusCompleted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.resume = &workflows.Resume{Missed: []workflows.Missed{missed.signal, missed.signal}}
+			w.resume = &workflows.Resume{Missed: []activities.Signal{missed.signal, missed.signal}}
 			require.Equal(t, missed.status, w.run(tea(order.Shipment)).Status)
 			require.NotContains(t, w.timeline(), "event.late")
 		})

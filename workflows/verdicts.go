@@ -98,7 +98,7 @@ func (r *orderRun) settleLate() error {
 	child := workflow.WithChildOptions(r.ctx, workflow.ChildWorkflowOptions{
 		WorkflowID: id, TaskQueue: QueueOrders, ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		StaticSummary:         LateSummary(r.state.Order.ID),
+		StaticSummary:         saga.Summary(LateSummary(r.state.Order.ID)),
 		TypedSearchAttributes: temporal.NewSearchAttributes(CustomerID.ValueSet(r.state.Order.CustomerID), NeedsAttention.ValueSet(false)),
 	})
 	for range settleAttempts {

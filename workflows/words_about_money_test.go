@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/payment"
@@ -24,7 +25,7 @@ func (w *world) late() []string {
 }
 
 // paidThenFailed are the signals of a run that was broken off: somebody paid, then somebody said that it had failed.
-var paidThenFailed = []workflows.Missed{
+var paidThenFailed = []activities.Signal{
 	{Name: workflows.SignalPayment, Payload: []byte(`{"id":"p-1","cause":"e-1","succeeded":true}`)},
 	{Name: workflows.SignalPayment, Payload: []byte(`{"id":"p-2","cause":"e-2"}`)},
 }
@@ -39,7 +40,7 @@ func TestAWordAboutMoneyIsNotReplaced(t *testing.T) {
 	t.Run("by a run that takes over while everything is undone", func(t *testing.T) {
 		w := newWorld(t)
 		w.gateway.answer = payment.Pending
-		w.resume = &workflows.Resume{Missed: append([]workflows.Missed{
+		w.resume = &workflows.Resume{Missed: append([]activities.Signal{
 			{Name: workflows.SignalCancel, Payload: []byte(`{"id":"c-1","cause":"e-0"}`)},
 		}, paidThenFailed...)}
 		w.run(tea(order.Immediate))

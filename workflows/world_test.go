@@ -40,8 +40,9 @@ type world struct {
 	inlinePayment bool
 	// callerID tells that the order's id was chosen by somebody else.
 	callerID bool
-	// resume is what an earlier run hands on.
+	// resume is what an earlier run hands on, told what is read of the runs that were broken off, page by page.
 	resume *workflows.Resume
+	told   [][]activities.Signal
 }
 
 func newWorld(t *testing.T) *world {
@@ -64,7 +65,7 @@ func (w *world) run(o order.Order, before ...func()) workflows.OrderResult {
 	}
 	workers.RegisterWorkflows(w.env)
 	workers.RegisterActivities(w.env,
-		&activities.Outcomes{Recorder: recorder, Timing: w.timing, InlinePayment: w.inlinePayment},
+		&activities.Outcomes{Recorder: recorder, Timing: w.timing, InlinePayment: w.inlinePayment, Predecessors: w},
 		&activities.Inventory{Recorder: recorder, Stock: w.stock},
 		&activities.Payment{Recorder: recorder, Gateway: w.gateway},
 		w.lateMoney(w.gateway))
@@ -81,6 +82,16 @@ func (w *world) run(o order.Order, before ...func()) workflows.OrderResult {
 
 // clock is what the workers take for the time.
 func (w *world) clock() time.Time { return w.env.Now().Add(w.skew) }
+
+// Recover implements activities.Predecessors: the cursor counts pages.
+func (w *world) Recover(_ context.Context, in activities.RecoverInput) (activities.RecoverResult, error) {
+	n := int(in.Cursor.After)
+	result := activities.RecoverResult{Signals: w.told[n]}
+	if n+1 < len(w.told) {
+		result.Next = &activities.RecoverCursor{Runs: []string{"r-1"}, After: int64(n) + 1}
+	}
+	return result, nil
+}
 
 // lateMoney are the activities of the late saga.
 func (w *world) lateMoney(g payment.Gateway) *activities.LateMoney {
@@ -138,6 +149,8 @@ type stock struct {
 	// short reports whether other orders hold the stock for now; requests are what was asked for.
 	short    func(order.ReserveRequest) bool
 	requests []order.ReserveRequest
+	// lost is true when fewer were counted than are reserved.
+	lost bool
 }
 
 func (s *stock) call(name string) error {
@@ -213,6 +226,9 @@ func (s *stock) Commit(context.Context, string, string) error {
 	}
 	if s.end == "released" {
 		return fault.New(fault.EffectSettled, "released")
+	}
+	if s.lost {
+		return fault.New(fault.StockInsufficient, "only 0 are on hand")
 	}
 	s.end = "committed"
 	return nil

@@ -17,6 +17,7 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
@@ -172,6 +173,18 @@ func (r runs) Orders(ctx context.Context, since time.Time) iter.Seq2[string, err
 
 func (r runs) Rerun(ctx context.Context, orderID string) error { return r.sagas.Rerun(ctx, orderID) }
 
+func (r runs) BrokenOff(ctx context.Context) iter.Seq2[string, error] {
+	return r.sagas.BrokenOff(ctx)
+}
+
+func (r runs) Lost(ctx context.Context, orderID string) (order.Facts, error) {
+	return r.sagas.Lost(ctx, orderID)
+}
+
+func (r runs) TellAgain(ctx context.Context, orderID string) error {
+	return r.sagas.TellAgain(ctx, orderID)
+}
+
 func (r runs) Resume(ctx context.Context, orderID string) error {
 	_, err := r.sagas.Resume(ctx, orderID)
 	return err
@@ -188,6 +201,15 @@ func (r runs) LookLate(ctx context.Context, orderID string) (reconcile.Run, erro
 
 func (r runs) SettleLate(ctx context.Context, orderID string) error {
 	return r.sagas.ResumeLate(ctx, orderID)
+}
+
+func (r runs) LookShortage(ctx context.Context, sku string) (reconcile.Run, error) {
+	run, err := r.sagas.InspectShortage(ctx, sku)
+	return reconcile.Run(run), err
+}
+
+func (r runs) SettleShortage(ctx context.Context, sku string) error {
+	return r.sagas.SettleShortage(ctx, sku)
 }
 
 func (r runs) LookCustomer(ctx context.Context, customerID string) (reconcile.Run, error) {
@@ -251,7 +273,7 @@ type scheduled struct{ *reconcile.Reconciler }
 
 func (s scheduled) Reconcile(ctx context.Context, in activities.ReconcileInput, progress func(int)) (activities.ReconcileResult, error) {
 	report, err := s.Run(ctx, reconcile.Options{
-		Repair: in.Repair, Stale: in.Stale, Since: in.Since, Progress: func(c reconcile.Counts) { progress(c.Streams) },
+		Repair: in.Repair, Stale: in.Stale, Since: in.Since, Now: in.Now, Progress: func(c reconcile.Counts) { progress(c.Streams) },
 	})
 	if err != nil {
 		return activities.ReconcileResult{}, fault.Wrap(err, fault.CodeOf(err), "reconcile")

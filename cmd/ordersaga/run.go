@@ -246,7 +246,7 @@ func (s *service) startWorkers(ctx context.Context) (err error) {
 			default:
 			}
 		},
-		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: s.cfg.Timing(), InlinePayment: s.gateway.Traits().Fast},
+		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: s.cfg.Timing(), InlinePayment: s.gateway.Traits().Fast, Predecessors: s.sagas},
 		Inventory: &activities.Inventory{Recorder: recorder, Stock: s.stores.ledger},
 		Payment:   &activities.Payment{Recorder: recorder, Gateway: s.gateway},
 		LateMoney: &activities.LateMoney{
@@ -255,6 +255,7 @@ func (s *service) startWorkers(ctx context.Context) (err error) {
 		Customers:      &activities.Customers{Log: s.stores.log, Publisher: publisher, Welcome: s.notifies()},
 		Notices:        notices,
 		Reconciliation: &activities.Reconciliation{Reconciler: scheduled{reconciler}},
+		Shortages:      &activities.Shortages{Log: s.stores.log, Stock: s.stores.ledger, Orders: s.sagas},
 	}
 	// New workers each time: those whose start has failed cannot be started again.
 	launch := func(context.Context) (err error) {

@@ -63,7 +63,7 @@ var rules = []rule{
 	mayImport{from: "internal/fault", outside: []string{}},
 	mayImport{from: "internal/trace", exactly: true, outside: []string{}},
 	mayImport{from: "internal/event", exactly: true, local: []string{"internal/fault"}, outside: []string{"github.com/google/uuid"}},
-	mayImport{from: "internal/order", local: []string{"internal/event", "internal/fault"}, outside: []string{}},
+	mayImport{from: "internal/order", local: []string{"internal/event", "internal/fault"}, outside: []string{"golang.org/x/text/currency"}},
 	mayImport{
 		from: "internal/late", local: []string{"internal/order", "internal/event", "internal/fault"}, outside: []string{},
 	},
@@ -84,7 +84,10 @@ var rules = []rule{
 	mayImport{
 		from: "internal/sealed", exactly: true, local: []string{"internal/fault"}, outside: []string{"github.com/google/uuid"},
 	},
-	mayImport{from: "internal/notify", exactly: true, local: []string{"internal/fault"}, outside: []string{}},
+	mayImport{
+		from: "internal/notify", exactly: true, local: []string{"internal/fault"},
+		outside: []string{"golang.org/x/net/idna", "golang.org/x/text/unicode/norm"},
+	},
 	mayImport{from: "internal/payment", exactly: true, outside: []string{}},
 	mayImport{
 		from: "internal/event/wire", local: []string{"internal/event", "internal/fault"},

@@ -215,7 +215,7 @@ func unsafeExchange(actual entity, ofDeadLetters bool) string {
 func remedyExchange(actual entity, unsafe string, ofDeadLetters bool) string {
 	switch {
 	case ofDeadLetters:
-		return fmt.Sprintf("Delete it (rabbitmqadmin delete exchange name=%s): it has no messages. Restart the service, which declares and binds it as it should be", actual.name)
+		return fmt.Sprintf("Delete it (%s, in the management UI or with rabbitmqadmin): it has no messages. Restart the service, which declares and binds it as it should be", actual.name)
 	case unsafe != "":
 		return "Set EVENT_EXCHANGE to the name of a durable topic exchange, or delete this one when its other users agree: the service declares it anew"
 	}

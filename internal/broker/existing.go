@@ -105,17 +105,25 @@ func (d *declarer) unknown(declared entity, refusal error) (Deviation, error) {
 		"The user of AMQP_URL may not configure it. Permit that, or make sure that its arguments are those of docs/messaging.md"), nil
 }
 
-// bind binds a queue to an exchange. That the user may not do so is kept as a deviation: whoever made the queue may have bound
-// it.
-func (d *declarer) bind(queue, key, exchange string) error {
-	err := d.do(func(ch *amqp.Channel) error { return ch.QueueBind(queue, key, exchange, false, nil) })
-	if refused(err, amqp.AccessRefused) {
-		d.deviations = append(d.deviations, Deviation{Kind: kindBinding, Name: fmt.Sprintf("%s to %s by %q", queue, exchange, key),
-			Differences: []string{"it is not known whether it exists"},
-			Remedy:      "The user of AMQP_URL may not bind the queue, which needs permission to write to it and to read the exchange. Permit that, or make sure that it is bound"})
-		return nil
+// bind binds a queue to an exchange by keys. That the user may not do so is kept as a deviation: whoever made the queue may have
+// bound it.
+func (d *declarer) bind(queue, exchange string, keys ...string) error {
+	var unknown []string
+	for _, key := range keys {
+		err := d.do(func(ch *amqp.Channel) error { return ch.QueueBind(queue, key, exchange, false, nil) })
+		if refused(err, amqp.AccessRefused) {
+			unknown = append(unknown, key)
+			continue
+		}
+		if err != nil {
+			return fault.Wrap(err, fault.Unavailable, "bind queue %s to %s", queue, exchange)
+		}
 	}
-	return fault.Wrap(err, fault.Unavailable, "bind queue %s to %s", queue, exchange)
+	if len(unknown) > 0 {
+		d.note(entity{kind: kindBinding, name: queue + " to " + exchange}, []string{fmt.Sprintf("it is not known whether they exist: %q", unknown)}, "",
+			"The user of AMQP_URL may not bind the queue, which needs permission to write to it and to read the exchange. Permit that, or make sure that it is bound")
+	}
+	return nil
 }
 
 // declare declares an entity; passively, it is only looked for.

@@ -195,7 +195,8 @@ func TestAUserThatMayNotDeclareUsesWhatExists(t *testing.T) {
 	topology := brokertest.Topology(t, address, quick...)
 	startPublisher(t, broker.PublisherConfig{Config: config(address, topology)})
 	name := testenv.Unique("user")
-	node.User(t, name, "secret", "^$", ".*", ".*")
+	// It may publish, put into queues and read, and neither declare nor bind.
+	node.User(t, name, "secret", "^$", "^("+topology.Exchange+"|amq\\.default)$", ".*")
 	u, err := url.Parse(address)
 	require.NoError(t, err)
 	u.User = url.UserPassword(name, "secret")
@@ -212,6 +213,7 @@ func TestAUserThatMayNotDeclareUsesWhatExists(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "o-1", receive(t, handled))
 	require.Contains(t, deviation(t, p.Status(), topology.Inbox()).Remedy, "may not configure")
+	require.Contains(t, deviation(t, p.Status(), topology.Inbox()+" to "+topology.Exchange).Differences[0], "order.created")
 
 	// What does not exist is still an error that says what is missing.
 	nothing := broker.Topology{Exchange: topology.Exchange, Prefix: testenv.Unique("saga")}

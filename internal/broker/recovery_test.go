@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,11 +19,20 @@ import (
 // recoveryBench runs a recovery in a bubble of its own time.
 type recoveryBench struct {
 	*recovery
-	down     bool
-	fails    int // how many of the next calls of returnWaiting fail
-	probes   int
-	returned []time.Duration // when, since the beginning
-	began    time.Time
+	down   atomic.Bool
+	fails  atomic.Int64 // how many of the next calls of returnWaiting fail
+	probes atomic.Int64
+	began  time.Time
+
+	mu    sync.Mutex
+	times []time.Duration
+}
+
+// returned is when something was returned, since the beginning.
+func (b *recoveryBench) returned() []time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.times)
 }
 
 func withRecovery(t *testing.T, test func(b *recoveryBench)) {
@@ -31,18 +43,19 @@ func withRecovery(t *testing.T, test func(b *recoveryBench)) {
 			every: time.Second, limit: time.Second, least: 5 * time.Second, most: 5 * time.Minute,
 			log: slog.New(slog.DiscardHandler), failed: make(chan struct{}, 1),
 			probe: func(context.Context) error {
-				b.probes++
-				if b.down {
+				b.probes.Add(1)
+				if b.down.Load() {
 					return errors.New("down")
 				}
 				return nil
 			},
 			returnWaiting: func(context.Context) (int, error) {
-				if b.fails > 0 {
-					b.fails--
+				if b.fails.Add(-1) >= 0 {
 					return 0, errors.New("the broker is away")
 				}
-				b.returned = append(b.returned, time.Since(b.began))
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				b.times = append(b.times, time.Since(b.began))
 				return 1, nil
 			},
 		}
@@ -64,23 +77,23 @@ func (b *recoveryBench) after(d time.Duration) {
 
 func TestWhatWaitsIsReturnedAtTheStart(t *testing.T) {
 	withRecovery(t, func(b *recoveryBench) {
-		require.Equal(t, []time.Duration{0}, b.returned, "the process that saw the outage may be gone")
+		require.Equal(t, []time.Duration{0}, b.returned(), "the process that saw the outage may be gone")
 		b.after(time.Hour)
-		require.Len(t, b.returned, 1)
-		require.Equal(t, 1, b.probes, "while nothing fails, nothing is probed")
+		require.Len(t, b.returned(), 1)
+		require.EqualValues(t, 1, b.probes.Load(), "while nothing fails, nothing is probed")
 	})
 }
 
 func TestWhatWaitsIsReturnedWhenTheDependencyIsBack(t *testing.T) {
 	withRecovery(t, func(b *recoveryBench) {
 		b.after(time.Minute)
-		b.down = true
+		b.down.Store(true)
 		b.note()
 		b.after(10 * time.Minute)
-		require.Len(t, b.returned, 1, "nothing is returned while it is down")
-		b.down = false
+		require.Len(t, b.returned(), 1, "nothing is returned while it is down")
+		b.down.Store(false)
 		b.after(time.Second)
-		require.Equal(t, 11*time.Minute+time.Second, b.returned[len(b.returned)-1])
+		require.Equal(t, 11*time.Minute+time.Second, last(b.returned()))
 	})
 }
 
@@ -90,22 +103,24 @@ func TestReturnsBecomeRareWhenNoOutageIsSeen(t *testing.T) {
 		b.after(time.Hour)
 		var gaps []time.Duration
 		for range 10 {
-			last := time.Since(b.began)
-			n := len(b.returned)
+			now := time.Since(b.began)
+			n := len(b.returned())
 			b.note()
-			for len(b.returned) == n {
+			for len(b.returned()) == n {
 				b.after(time.Second)
 			}
-			gaps = append(gaps, b.returned[n]-last)
+			gaps = append(gaps, b.returned()[n]-now)
 		}
 		require.Equal(t, []time.Duration{5, 10, 20, 40, 80, 160, 300, 300, 300, 300}, inSeconds(gaps))
 		b.after(6 * time.Minute)
-		last := time.Since(b.began)
+		now := time.Since(b.began)
 		b.note()
 		b.after(5 * time.Second)
-		require.Equal(t, last+5*time.Second, b.returned[len(b.returned)-1], "after a quiet time it begins anew")
+		require.Equal(t, now+5*time.Second, last(b.returned()), "after a quiet time it begins anew")
 	})
 }
+
+func last(times []time.Duration) time.Duration { return times[len(times)-1] }
 
 func inSeconds(ds []time.Duration) []time.Duration {
 	for i := range ds {
@@ -118,13 +133,14 @@ func inSeconds(ds []time.Duration) []time.Duration {
 func TestAFlappingDependencyMakesNoHotLoop(t *testing.T) {
 	withRecovery(t, func(b *recoveryBench) {
 		for i := range 600 {
-			b.down = i%2 == 0
+			b.down.Store(i%2 == 0)
 			b.note()
 			b.after(time.Second)
 		}
-		require.Greater(t, len(b.returned), 2)
-		for i, at := range b.returned[1:] {
-			require.GreaterOrEqual(t, at-b.returned[i], 5*time.Second)
+		returned := b.returned()
+		require.Greater(t, len(returned), 2)
+		for i, at := range returned[1:] {
+			require.GreaterOrEqual(t, at-returned[i], 5*time.Second)
 		}
 	})
 }
@@ -132,11 +148,11 @@ func TestAFlappingDependencyMakesNoHotLoop(t *testing.T) {
 func TestAReturnThatFailsIsTriedAgain(t *testing.T) {
 	withRecovery(t, func(b *recoveryBench) {
 		b.after(time.Minute)
-		b.fails = 3
+		b.fails.Store(3)
 		b.note()
 		b.after(5 * time.Minute)
-		require.Len(t, b.returned, 2)
-		require.Zero(t, b.fails)
+		require.Len(t, b.returned(), 2)
+		require.Negative(t, b.fails.Load())
 	})
 }
 

@@ -180,7 +180,7 @@ func (t Topology) declare(d *declarer) error {
 	}), judgeQueue(deadLetters, "")); err != nil {
 		return err
 	}
-	if err := d.bind(t.Dead(), "", dlx); err != nil {
+	if err := d.bind(t.Dead(), dlx, ""); err != nil {
 		return err
 	}
 	for _, s := range t.consumed() {
@@ -217,12 +217,7 @@ func (t Topology) declareConsumed(d *declarer, name string, keys []string) error
 			return err
 		}
 	}
-	for _, key := range keys {
-		if err := d.bind(name, key, t.Exchange); err != nil {
-			return err
-		}
-	}
-	return nil
+	return d.bind(name, t.Exchange, keys...)
 }
 
 // exchange is a durable exchange to declare.

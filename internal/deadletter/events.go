@@ -29,6 +29,10 @@ type ReceivedData struct {
 	Size        int        `json:"size"`
 	ReplayOf    string     `json:"replayOf,omitempty"`
 	Replays     int        `json:"replays"`
+	// Type and Subject are the event's, where they are a type of the catalog and an id: a check finds letters that hold a fact
+	// about an order.
+	Type    string `json:"type,omitempty"`
+	Subject string `json:"subject,omitempty"`
 }
 
 // RetryData is the data of dead.retry_begun, dead.retried and dead.retry_failed.
@@ -79,9 +83,14 @@ func (l Letter) entry(s State, slot, eventType string, at time.Time, data any) e
 }
 
 func (l Letter) received(at time.Time) event.Entry {
-	return l.entry(State{}, slotReceive, event.DeadReceived, at, ReceivedData{
-		LetterID: l.ID, Reason: l.Reason, PayloadHash: l.PayloadHash, Size: l.Size, ReplayOf: l.ReplayOf, Replays: l.Replays,
-	})
+	d := ReceivedData{LetterID: l.ID, Reason: l.Reason, PayloadHash: l.PayloadHash, Size: l.Size, ReplayOf: l.ReplayOf, Replays: l.Replays}
+	if _, known := event.Find(l.Type); known {
+		d.Type = l.Type
+	}
+	if event.ValidID(l.Subject) {
+		d.Subject = l.Subject
+	}
+	return l.entry(State{}, slotReceive, event.DeadReceived, at, d)
 }
 
 func (l Letter) retryBegun(s State, attemptID string, at time.Time) event.Entry {

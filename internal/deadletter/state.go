@@ -62,6 +62,8 @@ type State struct {
 	Head      event.Head
 	Status    Status
 	UpdatedAt time.Time
+	// Type and Subject are the event's, as far as the log knows them.
+	Type, Subject string
 	// Retry is the attempt to handle the letter alone; nil when there was none.
 	Retry *Retry
 	// Replays are the replays, oldest first.
@@ -111,7 +113,11 @@ func (s *State) apply(r event.Record) (err error) {
 	s.Head, s.UpdatedAt, s.ID = r.HeadOf(), r.Time, r.Subject
 	switch r.Type {
 	case event.DeadReceived:
-		s.Status = StatusOpen
+		d, err := event.Decode[ReceivedData](r.Event)
+		if err != nil {
+			return err
+		}
+		s.Status, s.Type, s.Subject = StatusOpen, d.Type, d.Subject
 	case event.DeadRetryBegun:
 		s.Status, s.Retry = StatusRetrying, &Retry{}
 	case event.DeadRetried:

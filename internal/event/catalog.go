@@ -288,7 +288,7 @@ var catalog = []Type{
 	{Name: ReconcileViolationFound, Version: 1, Direction: Ledger, Producer: ProducerReconcile, Detail: []string{"detail"},
 		Meaning: "Something that must hold does not, and people have to mend it."},
 
-	{Name: DeadReceived, Version: 1, Direction: Ledger, Producer: ProducerKeeper, Meaning: "A message became a dead letter, and is kept."},
+	{Name: DeadReceived, Version: 1, Direction: Ledger, Producer: ProducerKeeper, Detail: []string{"type", "subject"}, Meaning: "A message became a dead letter, and is kept."},
 	{Name: DeadRetryBegun, Version: 1, Direction: Ledger, Producer: ProducerKeeper,
 		Meaning: "A message that the broker gave up on is about to be handled once more, alone."},
 	{Name: DeadRetried, Version: 1, Direction: Ledger, Producer: ProducerKeeper, Meaning: "Handled alone, the message did what it should: the letter is settled."},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
@@ -14,6 +15,9 @@ func (e *TakenError) Error() string {
 
 // Unwrap gives the error its code, for errors.Is and fault.CodeOf.
 func (e *TakenError) Unwrap() error { return fault.KeyTaken }
+
+// Holder returns the record that holds the slot, for callers that may not import this package.
+func (e *TakenError) Holder() event.Record { return e.Standing }
 
 // Lost reports whether an append failed because somebody else was there first, so that the returned head and
 // tail are true and the caller may fold them and decide again.

@@ -114,6 +114,3 @@ type TakenError struct {
 	// Standing is the record that holds the slot.
 	Standing event.Record
 }
-
-// Taken is the record that holds the slot.
-func (e *TakenError) Taken() event.Record { return e.Standing }

@@ -148,7 +148,7 @@ func (l *Ledger) refuseIfLacking(ctx context.Context, orderID string, need order
 	if !known {
 		var err error
 		if at, err = l.head(ctx, need.SKU); err != nil {
-			return order.Reservation{}, fmt.Errorf("read where sku %s stands for order %s: %w", need.SKU, orderID, err)
+			return order.Reservation{}, fmt.Errorf("read the head of sku %s for order %s: %w", need.SKU, orderID, err)
 		}
 		l.remember(need.SKU, at)
 	}

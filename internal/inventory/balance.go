@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// maxIDBytes bounds the idempotency ids of receipts and adjustments. They come from clients and from other
+	// maxIDBytes bounds the idempotency ids of receipts, adjustments and counts. They come from clients and from other
 	// teams' events, so they may be any text.
 	maxIDBytes = 256
 	// maxNoteBytes bounds the note of an adjustment.
@@ -31,10 +31,12 @@ type Balance struct {
 	// OnHand includes what is reserved.
 	OnHand   int64 `json:"onHand"`
 	Reserved int64 `json:"reserved"`
-	// Available is OnHand minus Reserved.
+	// Available is OnHand minus Reserved, at least 0.
 	Available int64 `json:"available"`
 	// Version is the version of the SKU's stream that says so.
 	Version int64 `json:"version"`
+	// Shortfall is how many more are reserved than are on hand, after a count found fewer than there should be.
+	Shortfall int64 `json:"shortfall,omitempty"`
 }
 
 // Balance returns how much there is of the SKU now. Errors: NotFound when nothing was ever received or adjusted,
@@ -50,9 +52,7 @@ func (l *Ledger) Balance(ctx context.Context, sku string) (Balance, error) {
 	if !at.known {
 		return Balance{}, fault.New(fault.NotFound, "sku %s is not known", sku)
 	}
-	return Balance{
-		SKU: sku, OnHand: at.onHand, Reserved: at.reserved, Available: at.available(), Version: at.head.Version,
-	}, nil
+	return at.public(sku, at.head.Version), nil
 }
 
 // List returns the balances of the SKUs that come after the given one, in the order of their bytes, and where to
@@ -84,9 +84,7 @@ func (l *Ledger) List(ctx context.Context, after string, limit int) ([]Balance, 
 	balances := make([]Balance, 0, len(skus))
 	for i, at := range positions {
 		if at.known {
-			balances = append(balances, Balance{
-				SKU: skus[i], OnHand: at.onHand, Reserved: at.reserved, Available: at.available(), Version: at.head.Version,
-			})
+			balances = append(balances, at.public(skus[i], at.head.Version))
 		}
 	}
 	next := ""
@@ -123,7 +121,7 @@ func validate(sku, orderID string, quantity, least int64) error {
 	return fault.NewInvalid("stock change", append(wrong, wrongQuantity(quantity, least)...))
 }
 
-// validateCount checks a receipt or an adjustment. The error is Invalid.
+// validateCount checks a receipt, an adjustment or a count. The error is Invalid.
 func validateCount(sku string, c change, least int64) error {
 	var wrong []fault.Field
 	if !event.ValidID(sku) {
@@ -134,6 +132,12 @@ func validateCount(sku string, c change, least int64) error {
 	}
 	if len(c.note) > maxNoteBytes || !printable(strings.ReplaceAll(c.note, "\n", "")) {
 		wrong = append(wrong, fault.Fieldf("/note", "must be at most %d bytes of printable text", maxNoteBytes))
+	}
+	if c.counted != nil {
+		if *c.counted < 0 || *c.counted > MaxOnHand {
+			wrong = append(wrong, fault.Fieldf("/counted", "must be from 0 to %d", int64(MaxOnHand)))
+		}
+		return fault.NewInvalid("stock change", wrong)
 	}
 	return fault.NewInvalid("stock change", append(wrong, wrongQuantity(c.quantity, least)...))
 }

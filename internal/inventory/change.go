@@ -28,6 +28,8 @@ type Movement struct {
 	// OnHand and Reserved are the balance after the event. OnHand includes what is reserved.
 	OnHand   int64 `json:"onHand"`
 	Reserved int64 `json:"reserved"`
+	// Counted is how many were counted; set for a stock.adjusted that corrects to it.
+	Counted *int64 `json:"counted,omitempty"`
 	// Reason is out_of_stock or unknown_sku. The latter stands in every event from before the SKU was known.
 	Reason string `json:"reason,omitempty"`
 	// Note is what a person said about an adjustment.
@@ -40,10 +42,11 @@ func ReserveKey(orderID string) string { return orderID + "/reserve" }
 // SettleKey is the settle slot of an order in a SKU's stream.
 func SettleKey(orderID string) string { return orderID + "/settle" }
 
-// receiptKey and adjustmentKey name the slots of what does not belong to an order. What kind of slot it is
+// receiptKey, adjustmentKey and countKey name the slots of what does not belong to an order. What kind of slot it is
 // stands last, so that no id can be mistaken for an order's.
 func receiptKey(id string) string    { return id + "/receipt" }
 func adjustmentKey(id string) string { return id + "/adjustment" }
+func countKey(id string) string      { return id + "/count" }
 
 // change is what a caller asks for: something to write under key, unless the key is taken.
 type change struct {
@@ -56,6 +59,8 @@ type change struct {
 	quantity int64
 	// after is the version that the change builds on: it cannot be decided on the balance of an earlier one.
 	after int64
+	// counted is how many were counted, for a stock.adjusted whose quantity follows from it.
+	counted *int64
 	// mode says what becomes of a reservation for which too little is available; seen is the version up to which the
 	// SKU's holders were looked at, and none of them holds for now.
 	mode reserveMode
@@ -71,7 +76,8 @@ type balance struct {
 	reservedAt int64
 }
 
-func (b balance) available() int64 { return b.onHand - b.reserved }
+// available is what may be reserved: nothing where more is reserved than is on hand.
+func (b balance) available() int64 { return max(b.onHand-b.reserved, 0) }
 
 // makesKnown reports whether the SKU is heard of through the change.
 func (c change) makesKnown() bool { return c.kind == event.StockAdded || c.kind == event.StockAdjusted }
@@ -96,10 +102,17 @@ func (c change) apply(sku string, b balance, at time.Time) (event.Entry, balance
 	case event.StockReleased:
 		b.reserved -= c.quantity
 	case event.StockCommitted:
+		if b.onHand < c.quantity && c.quantity <= b.reserved {
+			return event.Entry{}, b, fault.New(fault.StockInsufficient,
+				"only %d of sku %s are on hand, fewer than the order has reserved", b.onHand, sku)
+		}
 		b.reserved -= c.quantity
 		b.onHand -= c.quantity
 	case event.StockAdded, event.StockAdjusted:
-		if c.quantity < 0 && b.available() < -c.quantity {
+		if c.counted != nil {
+			// A count is a fact: it may say that less is there than is reserved.
+			c.quantity = *c.counted - b.onHand
+		} else if c.quantity < 0 && b.available() < -c.quantity {
 			return event.Entry{}, b, fault.New(fault.StockInsufficient, "only %d of sku %s are available", b.available(), sku)
 		}
 		if c.quantity > MaxOnHand-b.onHand {
@@ -108,13 +121,13 @@ func (c change) apply(sku string, b balance, at time.Time) (event.Entry, balance
 		b.onHand += c.quantity
 		b.known = true
 	}
-	if b.reserved < 0 || b.onHand < b.reserved {
+	if b.reserved < 0 || b.onHand < 0 {
 		return event.Entry{}, b, fault.New(fault.Corrupt, "%s of %d would leave sku %s with %d on hand and %d reserved",
 			kind, c.quantity, sku, b.onHand, b.reserved)
 	}
 	return event.New(event.StockStream(sku), c.key, kind, sku, at, Movement{
 		SKU: sku, OrderID: c.orderID, ID: c.id, Quantity: c.quantity, OnHand: b.onHand, Reserved: b.reserved,
-		Reason: reason, Note: c.note,
+		Counted: c.counted, Reason: reason, Note: c.note,
 	}), b, nil
 }
 
@@ -152,6 +165,12 @@ func (s slot) after(before balance) balance {
 }
 
 // public returns the running balance in the form that callers see.
-func (s slot) public() Balance {
-	return Balance{SKU: s.SKU, OnHand: s.OnHand, Reserved: s.Reserved, Available: s.OnHand - s.Reserved, Version: s.version}
+func (s slot) public() Balance { return s.balance().public(s.SKU, s.version) }
+
+// public returns the balance of a SKU at a version in the form that callers see.
+func (b balance) public(sku string, version int64) Balance {
+	return Balance{
+		SKU: sku, OnHand: b.onHand, Reserved: b.reserved, Available: b.available(), Version: version,
+		Shortfall: max(b.reserved-b.onHand, 0),
+	}
 }

@@ -253,7 +253,7 @@ func TestWithoutShortageAnOrderCostsOneAppendForEachSKU(t *testing.T) {
 		_, err := warm.Receive(t.Context(), item.SKU, 10, "first")
 		require.NoError(t, err)
 	}
-	// A process that has just started reads where each SKU stands, once; one that knows it reads nothing.
+	// A process that has just started reads the head of each SKU, once; one that knows it reads nothing.
 	for _, test := range []struct {
 		name   string
 		ledger *inventory.Ledger

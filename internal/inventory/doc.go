@@ -28,7 +28,7 @@
 // "ok" writes nothing: a call that comes twice does nothing twice. Release means: make it not so, whether or not
 // it happened, and keep it so; the fence stands in the Do slot itself, so that a Reserve that was on its way
 // finds it taken. A Reserve whose quantity is not the recorded one is a Conflict; a fence has no quantity, so
-// there is nothing to compare. Receipts and adjustments take one slot each, <id>/receipt and <id>/adjustment;
+// there is nothing to compare. Receipts, adjustments and counts take one slot each, <id>/receipt, <id>/adjustment and <id>/count;
 // the same id again answers as the first time, with another quantity it is a Conflict.
 //
 // # Several SKUs for one order
@@ -42,7 +42,9 @@
 // # Contract
 //
 // Balance: onHand includes what is reserved; available is onHand minus reserved; neither ever is negative,
-// whoever races. A commit lowers onHand and reserved. For every SKU
+// whoever races. Only a count may leave more reserved than is on hand: nothing is available then, and the difference is the
+// shortfall. A commit lowers onHand and reserved; one of more than is on hand is refused with StockInsufficient until more is
+// there, or fewer are reserved. For every SKU
 //
 //	added + adjusted + returned = onHand + committed
 //	reserved                    = the sum of the reservations that are not settled

@@ -30,5 +30,5 @@ func Example() {
 	// o-2 refused out_of_stock <nil>
 	// o-1 done  <nil>
 	// <nil>
-	// {LAMP-1 3 0 3 4} <nil>
+	// {LAMP-1 3 0 3 4 0} <nil>
 }

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// maxHolders bounds how many orders one look asks about, newest first: temporary holders are young.
+	// maxHolders bounds how many orders one look reads, newest first: temporary holders are young.
 	maxHolders = 1000
 	// holdersAtOnce is how many orders are read at the same time.
 	holdersAtOnce = 8
@@ -55,26 +55,19 @@ func (o logOrders) HoldsForNow(ctx context.Context, orderID string) (bool, error
 	return s.HoldsForNow(), nil
 }
 
-// Holder is an order that holds stock of a SKU.
-type Holder struct {
-	OrderID string
-	// Quantity is how much; Version is that of the reservation.
-	Quantity, Version int64
-}
-
-// Holders returns the orders that hold stock of the SKU, newest first, and the balance that this is about. Of a SKU with a
-// very long history the oldest may be missing. Errors: NotFound when nothing was ever received or counted, Invalid,
-// Unavailable, Corrupt.
-func (l *Ledger) Holders(ctx context.Context, sku string) ([]Holder, Balance, error) {
+// Shortfall returns how many more of the SKU are reserved than are on hand, and the orders that hold them, newest first; none
+// without a shortfall. Of a SKU with a very long history the oldest may be missing. Errors: NotFound when nothing was ever
+// received or counted, Invalid, Unavailable, Corrupt.
+func (l *Ledger) Shortfall(ctx context.Context, sku string) (int64, []order.Holder, error) {
 	balance, err := l.Balance(ctx, sku)
-	if err != nil {
-		return nil, Balance{}, err
+	if err != nil || balance.Shortfall == 0 {
+		return 0, nil, err
 	}
 	h := holders{log: l.cfg.Log, stream: event.StockStream(sku)}
 	if err := h.rebuild(ctx, balance.Version, balance.Reserved); err != nil {
-		return nil, Balance{}, fault.Wrap(err, fault.CodeOf(err), "holders of sku %s", sku)
+		return 0, nil, fault.Wrap(err, fault.CodeOf(err), "holders of sku %s", sku)
 	}
-	return h.newestFirst(), balance, nil
+	return balance.Shortfall, h.newestFirst(), nil
 }
 
 // holders are the orders that hold stock of one SKU, as of a version of its stream.
@@ -82,7 +75,7 @@ type holders struct {
 	log     eventlog.Reader
 	stream  string
 	version int64
-	byOrder map[string]Holder
+	byOrder map[string]order.Holder
 }
 
 // update takes in what was written since the last time.
@@ -109,7 +102,7 @@ func (h *holders) update(ctx context.Context) error {
 		}
 		switch s.kind {
 		case event.StockReserved:
-			h.byOrder[s.OrderID] = Holder{OrderID: s.OrderID, Quantity: s.Quantity, Version: s.version}
+			h.byOrder[s.OrderID] = order.Holder{OrderID: s.OrderID, Quantity: s.Quantity, Version: s.version}
 		case event.StockReleased, event.StockCommitted:
 			delete(h.byOrder, s.OrderID)
 		}
@@ -120,7 +113,7 @@ func (h *holders) update(ctx context.Context) error {
 
 // rebuild searches the stream backwards from a version until everything that is reserved there has its holder.
 func (h *holders) rebuild(ctx context.Context, version, reserved int64) error {
-	found, settled := make(map[string]Holder), make(map[string]bool)
+	found, settled := make(map[string]order.Holder), make(map[string]bool)
 	end := version
 	for page := 0; page < maxHolderPages && end > 0 && reserved > 0; page++ {
 		start := max(end-holderPage, 0)
@@ -138,7 +131,7 @@ func (h *holders) rebuild(ctx context.Context, version, reserved int64) error {
 				settled[s.OrderID] = true
 			case event.StockReserved:
 				if !settled[s.OrderID] {
-					found[s.OrderID] = Holder{OrderID: s.OrderID, Quantity: s.Quantity, Version: s.version}
+					found[s.OrderID] = order.Holder{OrderID: s.OrderID, Quantity: s.Quantity, Version: s.version}
 					reserved -= s.Quantity
 				}
 			}
@@ -149,12 +142,12 @@ func (h *holders) rebuild(ctx context.Context, version, reserved int64) error {
 	return nil
 }
 
-func (h *holders) newestFirst() []Holder {
-	list := make([]Holder, 0, len(h.byOrder))
+func (h *holders) newestFirst() []order.Holder {
+	list := make([]order.Holder, 0, len(h.byOrder))
 	for _, holder := range h.byOrder {
 		list = append(list, holder)
 	}
-	slices.SortFunc(list, func(a, b Holder) int { return cmp.Compare(b.Version, a.Version) })
+	slices.SortFunc(list, func(a, b order.Holder) int { return cmp.Compare(b.Version, a.Version) })
 	return list
 }
 
@@ -167,7 +160,7 @@ type look struct {
 	err       error
 }
 
-// looker looks at the holders of one SKU, for everybody who asks: callers that come while a look is under way share the next
+// looker looks at the holders of one SKU, for all callers: those that come while a look is under way share the next
 // one, so that a sold-out SKU costs the same however many orders want it, and every answer is newer than its question.
 type looker struct {
 	mu            sync.Mutex
@@ -224,7 +217,7 @@ func (l *Ledger) start(f func()) bool {
 	return !l.closed
 }
 
-// lookOn looks as long as somebody asks.
+// lookOn looks as long as callers wait.
 func (l *Ledger) lookOn(k *looker) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

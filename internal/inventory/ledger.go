@@ -140,9 +140,9 @@ func (l *Ledger) Release(ctx context.Context, orderID, sku string) error {
 	return l.settle(ctx, orderID, sku, event.StockReleased)
 }
 
-// Commit makes the reserved stock leave for good. Errors: EffectSettled when the order holds nothing and never
-// will: released, fenced, refused; Invalid for wrong ids; OutcomeUnknown; Unavailable, also when no reservation is
-// found: after a failover it may be missed for a moment; Corrupt.
+// Commit makes the reserved stock leave for good. Errors: StockInsufficient when a count found fewer on hand than are to
+// leave; EffectSettled when the order holds nothing and never will: released, fenced, refused; Invalid for wrong ids;
+// OutcomeUnknown; Unavailable, also when no reservation is found: after a failover it may be missed for a moment; Corrupt.
 func (l *Ledger) Commit(ctx context.Context, orderID, sku string) error {
 	return l.settle(ctx, orderID, sku, event.StockCommitted)
 }
@@ -223,7 +223,14 @@ func (l *Ledger) Adjust(ctx context.Context, sku string, quantity int64, id, not
 	}, -MaxQuantity)
 }
 
-// count writes a receipt or an adjustment.
+// Count corrects what is on hand to what was counted, once an id. It returns the balance right after that, also when it is
+// asked again. Fewer may be counted than are reserved: then nothing is available, and the balance has a Shortfall. Errors:
+// Invalid, Conflict when the id was used for another count, OutcomeUnknown, Unavailable, Corrupt.
+func (l *Ledger) Count(ctx context.Context, sku string, counted int64, id string) (Balance, error) {
+	return l.count(ctx, sku, change{key: countKey(id), kind: event.StockAdjusted, id: id, counted: &counted}, 0)
+}
+
+// count writes a receipt, an adjustment or a count.
 func (l *Ledger) count(ctx context.Context, sku string, c change, least int64) (Balance, error) {
 	fail := func(err error) (Balance, error) {
 		return Balance{}, fmt.Errorf("write %s %s of sku %s: %w", c.kind, c.id, sku, err)
@@ -235,8 +242,12 @@ func (l *Ledger) count(ctx context.Context, sku string, c change, least int64) (
 	if err != nil {
 		return fail(err)
 	}
-	if a.standing.Quantity != c.quantity {
-		return fail(fault.New(fault.Conflict, "the id was used for %d before", a.standing.Quantity))
+	was, wanted := a.standing.Quantity, c.quantity
+	if c.counted != nil && a.standing.Counted != nil {
+		was, wanted = *a.standing.Counted, *c.counted
+	}
+	if was != wanted {
+		return fail(fault.New(fault.Conflict, "the id was used for %d before", was))
 	}
 	return a.standing.public(), nil
 }

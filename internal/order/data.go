@@ -63,6 +63,7 @@ const (
 	ReasonPaymentDeclined = "payment_declined"
 	ReasonPaymentFailed   = "payment_failed"
 	ReasonCaptureRefused  = "capture_refused"
+	ReasonStockLost       = "stock_lost"
 	ReasonRequested       = "requested"
 	ReasonPaymentTimeout  = "payment_timeout"
 	ReasonShipmentTimeout = "shipment_timeout"
@@ -102,7 +103,7 @@ type Rejection struct {
 	OrderID string        `json:"orderId"`
 	Reason  string        `json:"reason"`
 	Lines   []LineOutcome `json:"lines"`
-	// Held tells that at least one line holds stock, or may hold some, that must be released.
+	// Held is true when at least one line holds stock, or may hold some, that must be released.
 	Held bool `json:"held"`
 }
 

@@ -91,6 +91,8 @@ type Facts struct {
 	// LookedUp tells that the participant was asked after a step was given up, or after a pending payment's time was
 	// over, and knew of nothing that stands.
 	LookedUp bool `json:"lookedUp,omitempty"`
+	// StockLost is the SKU of which the order holds stock that is not there, when it was asked to give way.
+	StockLost string `json:"stockLost,omitempty"`
 	// Shortage is set while the reservation waits for stock that other orders hold for now.
 	Shortage *Shortage `json:"shortage,omitempty"`
 	// Stuck is the step that must succeed and does not.
@@ -205,6 +207,8 @@ func (s State) beforePivot(f Facts, now time.Time, t Timing) Action {
 		return record(s.causedBy(c.Cause, s.compensating(SlotDecide,
 			Ending{Outcome: StatusCancelled, Reason: ReasonRequested, Detail: c.Reason,
 				EventIdentity: eventIdentity(c.Cause, c.Identity(s.Order.ID))}, now)))
+	case f.StockLost != "" && !s.dispatched(f):
+		return turn(StatusRejected, ReasonStockLost, "fewer of sku "+f.StockLost+" are there than orders have reserved")
 	case s.Inventory == "" && f.GivenUp == StepReserve && !f.LookedUp:
 		return Action{Kind: Lookup, Step: StepReserve}
 	case s.Inventory == "" && f.GivenUp == StepReserve:

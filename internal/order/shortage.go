@@ -16,6 +16,14 @@ type ReserveRequest struct {
 	Last bool
 }
 
+// Holder is an order that holds stock of a SKU.
+type Holder struct {
+	OrderID string `json:"orderId"`
+	// Quantity is how much; Version is that of the reservation in the SKU's stream.
+	Quantity int64 `json:"quantity"`
+	Version  int64 `json:"version"`
+}
+
 // How long an order waits before it tries again to reserve stock that other orders hold for now.
 const (
 	minShortagePause = 100 * time.Millisecond
@@ -69,14 +77,24 @@ func (w *Shortage) waits(now time.Time) bool { return w != nil && now.Before(w.R
 // that goes forward, keeps it until further notice.
 func (s State) HoldsForNow() bool {
 	switch {
-	case s.Ended:
-		return false
-	case s.Decision == Back:
-		_, byHand := s.byHand(StepReserve, true)
-		return !byHand
+	case s.Ended, s.Decision == Back:
+		return s.GivesWay()
 	case s.Decision == Forward:
 		// A capture that is refused before anything was shipped turns the order back.
 		return s.Capture == CaptureRefused && s.ShippedAt.IsZero()
 	}
 	return s.Payment != PaymentPending && s.ConfirmedAt.IsZero()
+}
+
+// GivesWay reports whether the order gives its stock back when it is asked to, or is about to anyway: it is being compensated,
+// or nothing is decided and the goods are not on their way.
+func (s State) GivesWay() bool {
+	switch {
+	case s.Ended:
+		return false
+	case s.Decision == Back:
+		_, byHand := s.byHand(StepReserve, true)
+		return !byHand
+	}
+	return s.Decision == "" && s.ShippedAt.IsZero()
 }

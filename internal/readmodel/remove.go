@@ -5,11 +5,7 @@ import (
 	"iter"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
-
-// removeBatch is how many ids one round trip brings.
-const removeBatch = 1000
 
 // removeStrays removes the documents that have no stream. It walks both lists side by side, in the order of
 // their bytes; what is on one list only is looked up once more before it goes, because it may be younger than
@@ -17,17 +13,12 @@ const removeBatch = 1000
 func (r *rebuild) removeStrays(ctx context.Context) error {
 	nextStream, stop := iter.Pull2(r.source.Streams(ctx, r.store.stream(""), ""))
 	defer stop()
-	cursor, err := r.store.orders.Find(ctx, bson.D{}, options.Find().
-		SetProjection(bson.D{{Key: "_id", Value: 1}}).
-		SetSort(bson.D{{Key: "_id", Value: 1}}).
-		SetBatchSize(removeBatch))
-	if err != nil {
-		return unavailable(ctx, err, "list list entries")
-	}
-	defer func() { _ = cursor.Close(context.WithoutCancel(ctx)) }()
 	name, err, more := nextStream()
-	for cursor.Next(ctx) {
-		id, ok := cursor.Current.Lookup("_id").StringValueOK()
+	for raw, failed := range r.store.scan(bson.D{{Key: "_id", Value: 1}}).All(ctx) {
+		if failed != nil {
+			return unavailable(ctx, failed, "list list entries")
+		}
+		id, ok := raw.Lookup("_id").StringValueOK()
 		if !ok {
 			continue // not one of ours
 		}
@@ -44,7 +35,7 @@ func (r *rebuild) removeStrays(ctx context.Context) error {
 			return err
 		}
 	}
-	return unavailable(ctx, cursor.Err(), "list list entries")
+	return nil
 }
 
 // removeStray removes the document of id, if the log really has no such order.

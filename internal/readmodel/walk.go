@@ -7,8 +7,8 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
@@ -20,21 +20,28 @@ const walkBatch = 1000
 // An error ends it. Errors: Unavailable.
 func (s *Store) All(ctx context.Context) iter.Seq2[Order, error] {
 	return func(yield func(Order, error) bool) {
-		cursor, err := s.orders.Find(ctx, bson.D{}, options.Find().
-			SetSort(bson.D{{Key: "_id", Value: 1}}).SetBatchSize(walkBatch))
-		if err != nil {
-			yield(Order{}, unavailable(ctx, err, "walk the list of orders"))
-			return
-		}
-		defer func() { _ = cursor.Close(context.WithoutCancel(ctx)) }()
-		for cursor.Next(ctx) {
-			if o, ours := readable(cursor.Current); ours && !yield(o, nil) {
+		for raw, err := range s.scan(nil).All(ctx) {
+			if err != nil {
+				yield(Order{}, unavailable(ctx, err, "walk the list of orders"))
+				return
+			}
+			if o, ours := readable(raw); ours && !yield(o, nil) {
 				return
 			}
 		}
-		if err := cursor.Err(); err != nil {
-			yield(Order{}, unavailable(ctx, err, "walk the list of orders"))
-		}
+	}
+}
+
+// scan reads all documents in the order of their ids. Whoever iterates may take any time.
+func (s *Store) scan(projection bson.D) mongolog.Scan {
+	return mongolog.Scan{
+		Collection: s.orders, Batch: walkBatch, Sort: bson.D{{Key: "_id", Value: 1}}, Projection: projection,
+		Query: func(at bson.Raw) bson.D {
+			if at == nil {
+				return bson.D{}
+			}
+			return bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: at.Lookup("_id")}}}}
+		},
 	}
 }
 

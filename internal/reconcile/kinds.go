@@ -10,10 +10,14 @@ const (
 	OrderUnrecorded  Kind = "order_unrecorded"
 	WorkflowFailing  Kind = "workflow_failing"
 	OrderStalled     Kind = "order_stalled"
+	SignalLost       Kind = "signal_lost"
 	AttentionForLong Kind = "attention_for_long"
 	LateUnsettled    Kind = "late_unsettled"
 	LateUnfounded    Kind = "late_unfounded"
 	DeadUnfinished   Kind = "dead_unfinished"
+
+	CancellationUnanswered Kind = "cancellation_unanswered"
+	FactUndelivered        Kind = "fact_undelivered"
 
 	CustomerUnsettled Kind = "customer_unsettled"
 	NoticeUnsettled   Kind = "notice_unsettled"
@@ -29,6 +33,7 @@ const (
 	StockSlots           Kind = "stock_slots"
 	StockHeld            Kind = "stock_held"
 	StockOutcome         Kind = "stock_outcome"
+	ShortageUnsettled    Kind = "shortage_unsettled"
 	StreamGap            Kind = "stream_gap"
 	StreamFork           Kind = "stream_fork"
 	StreamHash           Kind = "stream_hash"
@@ -57,8 +62,12 @@ const (
 	RepairRerun Repair = "starts a run that begins with the order from Temporal"
 	// RepairRepublish starts a run that publishes every event of an ended order again, and closes.
 	RepairRepublish Repair = "starts a run that publishes every event again"
+	// RepairSignal tells the order again what a run that was broken off was told.
+	RepairSignal Repair = "tells the order again"
 	// RepairSettle starts a run that settles what came late.
 	RepairSettle Repair = "starts a run that settles it"
+	// RepairShortage starts a run that asks the orders that hold more of a SKU than is on hand.
+	RepairShortage Repair = "starts a run that asks the orders that hold it"
 	// RepairOnboard starts a run that goes on with a customer, RepairNotify one that goes on with a message.
 	RepairOnboard Repair = "starts a run that goes on with the customer"
 	RepairNotify  Repair = "starts a run that goes on with the message"
@@ -92,10 +101,13 @@ var Kinds = []Meaning{
 	{OrderUnrecorded, 1, false, "Temporal alone knows the order: its run had recorded nothing, or the log was restored from an older backup.", RepairRerun},
 	{WorkflowFailing, 1, false, "The order's workflow task fails again and again: the code or its input is broken.", RepairNone},
 	{OrderStalled, 1, false, "The order's run is there, and for too long nothing has come of it, nor is anything due.", RepairNone},
+	{SignalLost, 1, false, "A run that was broken off was told something that would change the order, and no later run took it over.", RepairSignal},
 	{AttentionForLong, 1, true, "The order, or what came after it, has waited on the attention desk for more than a day.", RepairNone},
 	{LateUnsettled, 1, false, "Money or goods came after the order had ended, and the saga that settles that is not running.", RepairSettle},
 	{LateUnfounded, 1, false, "Something is recorded as late for an order that nobody knows, or that has not ended.", RepairRecord},
 	{DeadUnfinished, 1, false, "A dead letter was about to be replayed or retried, and nobody knows whether it was: replay it again.", RepairNone},
+	{CancellationUnanswered, 1, false, "A cancellation came before its order, and the order was neither cancelled by it nor refused it.", RepairRecord},
+	{FactUndelivered, 1, false, "An open dead letter holds a fact about an order that is known: replay it, or discard it.", RepairNone},
 	{CustomerUnsettled, 1, false, "A customer has registered, or changed, and the saga that welcomes and publishes has not come to its end.", RepairOnboard},
 	{NoticeUnsettled, 1, false, "A message to a customer is to be sent, or was about to be, and its saga is not running.", RepairNotify},
 
@@ -107,10 +119,11 @@ var Kinds = []Meaning{
 	{ExceptionOnRecord, 2, true, "Money or stock of an ended order differ, as an operator's recorded resolution says.", RepairDecided},
 
 	{StockBalance, 3, false, "A movement claims another balance than the one before it and its quantity make.", RepairRecord},
-	{StockNegative, 3, false, "Stock on hand, reserved or available is below zero.", RepairRecord},
+	{StockNegative, 3, false, "Stock on hand or reserved is below zero, or more was taken than was available.", RepairRecord},
 	{StockSlots, 3, false, "An order reserved twice, or settled what it does not hold.", RepairRecord},
 	{StockHeld, 3, false, "An order holds stock that has ended, or that nobody knows.", RepairRecord},
 	{StockOutcome, 3, false, "A completed order's stock has not left, or that of another ended order has.", RepairRecord},
+	{ShortageUnsettled, 3, false, "Fewer of a SKU are on hand than are reserved, an order could give way, and the saga that asks it is not running.", RepairShortage},
 
 	{StreamGap, 4, false, "A version is missing.", RepairRecord},
 	{StreamFork, 4, false, "A version is there twice, or does not follow the one before it.", RepairRecord},

@@ -58,7 +58,7 @@ type place struct {
 func (f Finding) at() place { return place{f.Kind, f.stream, f.version} }
 
 func newLook(r *Reconciler, o Options, streams map[string]bool) *look {
-	return &look{Reconciler: r, o: o, streams: streams, now: r.cfg.Clock(), seed: maphash.MakeSeed(), findings: make(map[place]Finding),
+	return &look{Reconciler: r, o: o, streams: streams, now: r.cfg.Clock().Add(o.ahead), seed: maphash.MakeSeed(), findings: make(map[place]Finding),
 		broken: make(map[string]bool), needs: make(map[place]string)}
 }
 
@@ -161,7 +161,10 @@ func (l *look) walk(ctx context.Context) error {
 	if err := streams(ctx, others.upTo(""), l.visitorOf); err != nil {
 		return err
 	}
-	return l.unrecorded(ctx)
+	if err := l.unrecorded(ctx); err != nil {
+		return err
+	}
+	return l.signals(ctx)
 }
 
 // open takes payments and list entries to hand. In a first look they are read beside the orders, in the same order; a
@@ -264,6 +267,10 @@ func (l *look) visitorOf(stream string) visitor {
 	if id, ok := event.LateOrderIDOf(stream); ok {
 		l.count(func(c *Counts) { c.Streams++ })
 		return l.lateVisitor(id, stream)
+	}
+	if id, ok := event.EarlyOrderIDOf(stream); ok {
+		l.count(func(c *Counts) { c.Streams++ })
+		return l.earlyVisitor(id, stream)
 	}
 	if id, ok := event.DeadLetterIDOf(stream); ok {
 		l.count(func(c *Counts) { c.Streams++ })

@@ -46,6 +46,14 @@ func (s *store) alter(stream string, version int, change func(r *event.Record)) 
 	})
 }
 
+// counted makes a count of a SKU of which there are 10.
+func (s *store) counted(stream string, n int) {
+	s.add(stream, "a/count", event.StockAdjusted, func(data map[string]any) {
+		delete(data, "orderId")
+		data["id"], data["quantity"], data["onHand"], data["counted"] = "a", n-10, n, n
+	})
+}
+
 func changed(raw json.RawMessage, change func(data map[string]any)) json.RawMessage {
 	decoder := json.NewDecoder(strings.NewReader(string(raw)))
 	decoder.UseNumber()
@@ -99,6 +107,16 @@ var temporalPlants = []plant{
 	{name: "a workflow that completed without its order", kind: reconcile.WorkflowClosed, subject: "desk", why: temporalAlone,
 		plant: func(w *world) {
 			w.runs["desk"] = reconcile.Run{Found: true, Completed: true, Status: "completed"}
+		}},
+	{name: "a delivery that a terminated run was told", kind: reconcile.SignalLost, subject: "open", why: temporalAlone,
+		plant: func(w *world) {
+			w.lost["open"] = order.Facts{Delivered: &order.ShipmentFact{ID: "d", Cause: "d"}}
+			w.lost["sent"] = w.lost["open"]
+		}},
+	{name: "a payment that a terminated run of an ended order was told", kind: reconcile.SignalLost, subject: "poor", why: temporalAlone,
+		plant: func(w *world) {
+			w.lost["poor"] = order.Facts{Hint: &order.PaymentHint{ID: "h", Cause: "h", Succeeded: true}}
+			w.lost["done"] = w.lost["poor"]
 		}},
 	{name: "an order that Temporal alone knows", kind: reconcile.OrderUnrecorded, subject: "early", why: temporalAlone,
 		plant: func(w *world) { w.runs["early"] = reconcile.Run{Found: true, Status: "timedout"} }},
@@ -249,6 +267,11 @@ var stockPlants = []plant{
 			w.alter("sku-open", 2, func(r *event.Record) {
 				r.Data = changed(r.Data, with(map[string]any{"quantity": 12, "reserved": 12}))
 			})
+		}},
+	{name: "fewer counted than are reserved, and no saga asks", kind: reconcile.ShortageUnsettled, subject: "open", why: temporalAlone,
+		plant: func(w *world) {
+			w.counted("sku-open", 1)
+			w.others["shortage-open"] = reconcile.Run{Found: true, Status: "terminated"}
 		}},
 	{name: "committed a second time", kind: reconcile.StockSlots, subject: "done", audit: "order done settles 2 of done",
 		plant: func(w *world) {

@@ -74,6 +74,12 @@ type Sagas interface {
 	// Orders yields the ids of the orders of which Temporal lists a run; those whose run completed only if that was at since
 	// or later, unless since is zero. An id may come several times.
 	Orders(ctx context.Context, since time.Time) iter.Seq2[string, error]
+	// BrokenOff yields the ids of the orders of which Temporal lists a run that closed without having come to its end.
+	BrokenOff(ctx context.Context) iter.Seq2[string, error]
+	// Lost returns what an order was told by signals to runs that were broken off, and that no later run was to take over.
+	Lost(ctx context.Context, orderID string) (order.Facts, error)
+	// TellAgain tells it to the order again.
+	TellAgain(ctx context.Context, orderID string) error
 	// Resume starts a run of an open order that has none.
 	Resume(ctx context.Context, orderID string) error
 	// Rerun runs an order of which the log has no event, from what Temporal knows of it. A run that is open is terminated.
@@ -84,6 +90,9 @@ type Sagas interface {
 	LookLate(ctx context.Context, orderID string) (Run, error)
 	// SettleLate starts a run of that saga, if there is none.
 	SettleLate(ctx context.Context, orderID string) error
+	// LookShortage returns the newest run of the saga that settles a SKU's shortage; SettleShortage starts one, if there is none.
+	LookShortage(ctx context.Context, sku string) (Run, error)
+	SettleShortage(ctx context.Context, sku string) error
 	// LookCustomer and LookNotice return the newest run of a customer's saga, and of a message's.
 	LookCustomer(ctx context.Context, customerID string) (Run, error)
 	LookNotice(ctx context.Context, noticeID string) (Run, error)
@@ -152,8 +161,13 @@ type Options struct {
 	Since time.Duration
 	// Skip are kinds that are not reported.
 	Skip map[Kind]bool
+	// Now is the time of the check in workflow time, which the events of orders have; zero is the time of Config.Clock.
+	Now time.Time
 	// Progress, if not nil, hears how far the run is, by one goroutine at a time. It must not block.
 	Progress func(Counts)
+
+	// ahead is by how much workflow time is ahead of Config.Clock.
+	ahead time.Duration
 }
 
 // Counts say what was looked at.
@@ -205,6 +219,10 @@ func (r *Reconciler) Run(ctx context.Context, o Options) (Report, error) {
 		o.Stale = DefaultStale
 	}
 	began := r.cfg.Clock()
+	if o.Now.IsZero() {
+		o.Now = began
+	}
+	o.ahead = o.Now.Sub(began)
 	first := newLook(r, o, nil)
 	if err := first.run(ctx); err != nil {
 		return Report{}, err

@@ -44,9 +44,15 @@ func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
 	case RepairRepublish:
 		err = r.cfg.Sagas.Republish(ctx, f.Subject)
 		f.Repair = "a run was started that publishes every event again"
+	case RepairSignal:
+		err = r.cfg.Sagas.TellAgain(ctx, f.Subject)
+		f.Repair = "the order was told again"
 	case RepairSettle:
 		err = r.cfg.Sagas.SettleLate(ctx, f.Subject)
 		f.Repair = "a run was started that settles it"
+	case RepairShortage:
+		err = r.cfg.Sagas.SettleShortage(ctx, f.Subject)
+		f.Repair = "a run was started that asks the orders that hold it"
 	case RepairOnboard:
 		err = r.cfg.Sagas.Onboard(ctx, f.Subject)
 		f.Repair = "a run was started that goes on with the customer"

@@ -1,8 +1,10 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -16,6 +18,12 @@ type movement struct {
 	Quantity int64  `json:"quantity"`
 	OnHand   int64  `json:"onHand"`
 	Reserved int64  `json:"reserved"`
+	Counted  *int64 `json:"counted"`
+}
+
+// takes reports whether the movement may only take what is available; a count says what is there, whatever is reserved.
+func (m movement) takes(eventType string) bool {
+	return eventType == event.StockReserved || eventType == event.StockAdjusted && m.Counted == nil && m.Quantity < 0
 }
 
 // hold is what an order holds of a SKU.
@@ -26,6 +34,8 @@ type stockVisitor struct {
 	*chain
 	sku              string
 	onHand, reserved int64
+	// counted reports whether there was a count: only that may leave more reserved than is on hand.
+	counted bool
 	// holds are the reservations that are not settled yet, by order.
 	holds map[string]hold
 }
@@ -48,7 +58,8 @@ func (v *stockVisitor) record(r event.Record, damaged error) {
 		return
 	}
 	v.move(r, m)
-	if v.onHand < 0 || v.reserved < 0 || v.onHand < v.reserved {
+	v.counted = v.counted || m.Counted != nil
+	if v.onHand < 0 || v.reserved < 0 || m.takes(r.Type) && v.onHand < v.reserved {
 		v.says(StockNegative, r.Version, "version %d (%s) leaves %d on hand and %d reserved", r.Version, r.Type, v.onHand, v.reserved)
 	}
 	if m.OnHand != v.onHand || m.Reserved != v.reserved {
@@ -91,7 +102,36 @@ func (v *stockVisitor) end(ctx context.Context) error {
 	for orderID, held := range v.holds {
 		v.look.work.Go(func() error { return v.held(ctx, orderID, held) })
 	}
+	if v.counted && v.onHand < v.reserved {
+		v.look.work.Go(func() error { return v.shortage(ctx) })
+	}
 	return ctx.Err()
+}
+
+// shortage checks that the orders that hold more than is on hand, and could give way, are being asked.
+func (v *stockVisitor) shortage(ctx context.Context) error {
+	run, err := v.look.cfg.Sagas.LookShortage(ctx, v.sku)
+	if err != nil || run.Found && run.Running {
+		return err
+	}
+	newest := func(a, b string) int { return cmp.Compare(v.holds[b].version, v.holds[a].version) }
+	for _, orderID := range slices.SortedFunc(maps.Keys(v.holds), newest) {
+		records, err := v.look.cfg.Log.Read(ctx, event.OrderStream(orderID), 0, 0)
+		if damaged(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		s, err := order.Fold(records)
+		if err != nil || !s.Opened() || s.Decision != "" || !s.GivesWay() {
+			continue
+		}
+		v.says(ShortageUnsettled, v.holds[orderID].version, "%d are on hand and %d reserved, and order %s could give way; the saga that asks is %s",
+			v.onHand, v.reserved, orderID, cmp.Or(run.Status, "not there"))
+		return nil
+	}
+	return nil
 }
 
 // held checks that the order that holds stock is open.

@@ -43,6 +43,8 @@ type world struct {
 	lates map[string]reconcile.Run
 	// others are the newest runs of customers and messages, by workflow id.
 	others map[string]reconcile.Run
+	// lost is what orders were told by runs that were broken off.
+	lost map[string]order.Facts
 	// seen is called at each look at a run.
 	seen func(orderID string)
 	// resumed, rerun, republished and mended are the orders for which that was asked.
@@ -57,7 +59,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	w := &world{
 		store: &store{streams: map[string][]event.Record{}, ids: map[string]string{}}, t: t, at: now.Add(time.Second),
-		list: map[string]reconcile.Listed{}, runs: map[string]reconcile.Run{}, lates: map[string]reconcile.Run{}, others: map[string]reconcile.Run{}, seen: func(string) {},
+		list: map[string]reconcile.Listed{}, runs: map[string]reconcile.Run{}, lates: map[string]reconcile.Run{}, others: map[string]reconcile.Run{}, lost: map[string]order.Facts{}, seen: func(string) {},
 	}
 	s := newShop(t)
 	for _, o := range []struct {
@@ -171,6 +173,32 @@ func (w *world) Look(_ context.Context, id string) (reconcile.Run, error) {
 	return run, nil
 }
 
+func (w *world) BrokenOff(context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		w.mu.Lock()
+		ids := slices.Sorted(maps.Keys(w.lost))
+		w.mu.Unlock()
+		for _, id := range ids {
+			if !yield(id, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (w *world) Lost(_ context.Context, id string) (order.Facts, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lost[id], nil
+}
+
+func (w *world) TellAgain(_ context.Context, id string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.lost, id)
+	return nil
+}
+
 func (w *world) Orders(_ context.Context, since time.Time) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		w.mu.Lock()
@@ -208,6 +236,17 @@ func (w *world) LookLate(_ context.Context, id string) (reconcile.Run, error) {
 
 func (w *world) SettleLate(_ context.Context, id string) error {
 	w.settled = append(w.settled, id)
+	return nil
+}
+
+func (w *world) LookShortage(_ context.Context, sku string) (reconcile.Run, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.others["shortage-"+sku], nil
+}
+
+func (w *world) SettleShortage(_ context.Context, sku string) error {
+	w.settled = append(w.settled, "shortage-"+sku)
 	return nil
 }
 

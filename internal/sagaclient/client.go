@@ -30,6 +30,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Log is the part of the event log that is needed here.
@@ -205,8 +206,8 @@ func (c *Client) execute(ctx context.Context, in workflows.OrderInput, reuse enu
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		EnableEagerStart:                         c.eager,
-		StaticSummary:                            summary(in.Order),
-		StaticDetails:                            details(in.Order),
+		StaticSummary:                            saga.Summary(summary(in.Order)),
+		StaticDetails:                            saga.Details(details(in.Order)),
 		TypedSearchAttributes: temporal.NewSearchAttributes(
 			workflows.OrderStatus.ValueSet(string(order.StatusAccepted)),
 			workflows.CustomerID.ValueSet(in.Order.CustomerID),

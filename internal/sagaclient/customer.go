@@ -12,6 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Onboard has a customer's saga do what the log says is to be done: welcome and publish. Known tells that the customer is
@@ -29,7 +30,7 @@ func (c *Client) Onboard(ctx context.Context, customerID string, known bool) err
 		// A saga that has nothing left to do closes; the next event about the customer starts another.
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-		StaticSummary:            workflows.CustomerSummary(customerID),
+		StaticSummary:            saga.Summary(workflows.CustomerSummary(customerID)),
 		TypedSearchAttributes:    temporal.NewSearchAttributes(workflows.CustomerID.ValueSet(customerID)),
 	}, workflows.NameCustomer, in)
 	return fault.Wrap(err, fault.Unavailable, "onboard customer %s", customerID)
@@ -77,7 +78,7 @@ func (c *Client) notify(ctx context.Context, s notice.Subject, reuse enumspb.Wor
 	options := client.StartWorkflowOptions{
 		ID: workflows.NoticeWorkflowID(s.ID()), TaskQueue: workflows.QueueOrders, WorkflowIDReusePolicy: reuse,
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
-		WorkflowExecutionErrorWhenAlreadyStarted: true, StaticSummary: workflows.NoticeSummary(s),
+		WorkflowExecutionErrorWhenAlreadyStarted: true, StaticSummary: saga.Summary(workflows.NoticeSummary(s)),
 	}
 	if s.CustomerID != "" {
 		options.TypedSearchAttributes = temporal.NewSearchAttributes(workflows.CustomerID.ValueSet(s.CustomerID))

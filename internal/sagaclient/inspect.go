@@ -41,6 +41,11 @@ func (c *Client) InspectLate(ctx context.Context, orderID string) (Run, error) {
 	return c.inspect(ctx, workflows.LateWorkflowID(orderID), orderID)
 }
 
+// InspectShortage describes the newest run of the saga that settles a SKU's shortage. Errors: Unavailable.
+func (c *Client) InspectShortage(ctx context.Context, sku string) (Run, error) {
+	return c.inspect(ctx, workflows.ShortageWorkflowID(sku), sku)
+}
+
 func (c *Client) inspect(ctx context.Context, workflowID, orderID string) (Run, error) {
 	d, err := c.temporal.DescribeWorkflowExecution(ctx, workflowID, "")
 	if isNotFound(err) {
@@ -76,6 +81,10 @@ func ordersQuery(since time.Time) string {
 		" OR (" + completed + "))"
 }
 
+// brokenOff selects the sagas that closed without having come to their end.
+const brokenOff = "WorkflowType = '" + workflows.NameOrder +
+	"' AND ExecutionStatus IN ('Failed', 'Canceled', 'Terminated', 'TimedOut')"
+
 // runsPage is how many runs one round trip brings.
 const runsPage = 1000
 
@@ -83,8 +92,19 @@ const runsPage = 1000
 // later, unless since is zero. An order of several such runs comes several times. The list follows with a delay: it is for
 // finding orders that nothing else knows. An error ends it. Errors: Unavailable.
 func (c *Client) Orders(ctx context.Context, since time.Time) iter.Seq2[string, error] {
+	return c.listed(ctx, ordersQuery(since))
+}
+
+// BrokenOff yields, like Orders, the ids of the orders of which Temporal lists a run that closed without having come to its
+// end. Errors: Unavailable.
+func (c *Client) BrokenOff(ctx context.Context) iter.Seq2[string, error] {
+	return c.listed(ctx, brokenOff)
+}
+
+// listed yields the ids of the orders whose runs a query selects.
+func (c *Client) listed(ctx context.Context, query string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		request := &workflowservice.ListWorkflowExecutionsRequest{Query: ordersQuery(since), PageSize: runsPage}
+		request := &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: runsPage}
 		for {
 			page, err := c.temporal.ListWorkflow(ctx, request)
 			if err != nil {

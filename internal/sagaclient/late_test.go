@@ -29,6 +29,10 @@ func (s *temporal) SignalWithStartWorkflow(
 	if err := s.down["settle"]; err != nil {
 		return nil, err
 	}
+	if in, ok := args[0].(workflows.ShortageInput); ok && workflow == workflows.NameShortage {
+		s.shortages = append(s.shortages, id+" "+name+" "+in.SKU+" "+o.WorkflowIDReusePolicy.String()+" "+o.WorkflowIDConflictPolicy.String())
+		return nil, nil
+	}
 	if workflow != workflows.NameLate || payload != nil {
 		panic("another workflow")
 	}

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/converter"
 
+	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
@@ -46,7 +48,7 @@ func (c *Client) Rerun(ctx context.Context, orderID string) error {
 			return fault.Wrap(err, fault.Unavailable, "terminate the saga of order %s", orderID)
 		}
 	}
-	in, err := c.inputOf(ctx, orderID, runID)
+	in, err := c.rerunInput(ctx, orderID, runID)
 	if err != nil {
 		return err
 	}
@@ -58,8 +60,8 @@ func (c *Client) Rerun(ctx context.Context, orderID string) error {
 	return nil
 }
 
-// inputOf is the input of a run that replaces an earlier one of which the log has nothing.
-func (c *Client) inputOf(ctx context.Context, orderID, runID string) (workflows.OrderInput, error) {
+// rerunInput is the input of a run that replaces an earlier one of which the log has nothing.
+func (c *Client) rerunInput(ctx context.Context, orderID, runID string) (workflows.OrderInput, error) {
 	before, err := c.readRun(ctx, orderID, runID)
 	switch {
 	case err != nil:
@@ -70,7 +72,7 @@ func (c *Client) inputOf(ctx context.Context, orderID, runID string) (workflows.
 		return workflows.OrderInput{}, fault.New(fault.Conflict, "the run of order %s did nothing: its ID was used with different content", orderID)
 	}
 	in := *before.input
-	in.Resume, err = c.signalsOf(ctx, orderID, runID, before)
+	in.Resume, err = c.resumeAfter(ctx, orderID, runID, before)
 	return in, err
 }
 
@@ -90,23 +92,37 @@ func (c *Client) inheritFromEnd(ctx context.Context, in workflows.OrderInput, ru
 	if err != nil || before.input == nil || before.conflict() {
 		return in, err
 	}
-	in.Resume, err = c.signalsOf(ctx, in.Order.ID, runID, before)
+	in.Resume, err = c.resumeAfter(ctx, in.Order.ID, runID, before)
 	return in, err
 }
 
-// signalsOf is what a new run gets of an earlier one whose events are gone; nil when there is nothing.
-func (c *Client) signalsOf(ctx context.Context, orderID, runID string, before earlierRun) (*workflows.Resume, error) {
-	told, err := c.told(ctx, orderID, runID)
+// resumeAfter is what a new run gets of an earlier one whose events are gone; nil when there is nothing. What that one was told
+// is merged, so that it is bounded.
+func (c *Client) resumeAfter(ctx context.Context, orderID, runID string, before earlierRun) (*workflows.Resume, error) {
+	told, err := c.toldInAll(ctx, orderID, runID)
 	if err != nil {
 		return nil, err
 	}
-	if err := before.cancelAgain(&told, runID); err != nil {
+	signals, err := before.cancelAgain(told, runID)
+	if err != nil || len(signals) == 0 {
 		return nil, err
 	}
-	if told.Empty() {
-		return nil, nil //nolint:nilnil // none is what nothing means
+	return &workflows.Resume{Missed: signals}, nil
+}
+
+// toldInAll are the merged signals of a run and of those that it was to take over from.
+func (c *Client) toldInAll(ctx context.Context, orderID, runID string) ([]activities.Signal, error) {
+	from, err := c.predecessors(ctx, orderID, runID)
+	if err != nil {
+		return nil, err
 	}
-	return &told, nil
+	told := workflows.NewTold(false)
+	for _, run := range from.Runs {
+		if _, _, err := c.told(ctx, told, orderID, run, 0); err != nil {
+			return nil, err
+		}
+	}
+	return told.Signals(), nil
 }
 
 // earlierRun is what the history of a run says besides its signals.
@@ -124,20 +140,12 @@ type earlierRun struct {
 // conflict reports whether the run did nothing, because the ID belonged to an order with other content.
 func (r earlierRun) conflict() bool { return r.result != nil && r.result.Conflict }
 
-// cancelAgain makes a new run decide about cancellations as the earlier one did.
-func (r earlierRun) cancelAgain(told *workflows.Resume, runID string) error {
+// cancelAgain makes a new run decide about cancellations as the earlier one did. It returns the signals that it is to get.
+func (r earlierRun) cancelAgain(told []activities.Signal, runID string) ([]activities.Signal, error) {
 	switch {
 	case r.result != nil && r.result.Status == order.StatusCompleted:
 		// All of them were refused.
-		told.Facts.Cancellations = nil
-		var others []workflows.Missed
-		for _, m := range told.Missed {
-			if m.Name != workflows.SignalCancel {
-				others = append(others, m)
-			}
-		}
-		told.Missed = others
-		return nil
+		return slices.DeleteFunc(told, func(s activities.Signal) bool { return s.Name == workflows.SignalCancel }), nil
 	case r.cancelled != nil:
 	case r.result != nil:
 		text := "the order had ended as " + string(r.result.Status)
@@ -146,14 +154,10 @@ func (r earlierRun) cancelAgain(told *workflows.Resume, runID string) error {
 		}
 		r.cancelled = &order.Cancellation{ID: "rerun-" + runID, Reason: text + " before its events were lost"}
 	default:
-		return nil
+		return told, nil
 	}
 	payload, err := json.Marshal(*r.cancelled)
-	if err != nil {
-		return err
-	}
-	told.Missed = append(told.Missed, workflows.Missed{Name: workflows.SignalCancel, Payload: payload})
-	return nil
+	return append(told, activities.Signal{Name: workflows.SignalCancel, Payload: payload}), err
 }
 
 // readRun reads the history of a run. Errors: Unavailable; Corrupt when it cannot be understood.

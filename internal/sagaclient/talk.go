@@ -13,6 +13,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Late is returned for a signal to an order that has ended.
@@ -71,7 +72,7 @@ func (c *Client) SettleLate(ctx context.Context, o order.Order) error {
 		// A saga that has settled everything closes; the next event that is late starts another.
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-		StaticSummary:            workflows.LateSummary(o.ID),
+		StaticSummary:            saga.Summary(workflows.LateSummary(o.ID)),
 		TypedSearchAttributes: temporal.NewSearchAttributes(
 			workflows.CustomerID.ValueSet(o.CustomerID), workflows.NeedsAttention.ValueSet(false),
 		),
@@ -90,6 +91,25 @@ func (c *Client) ResumeLate(ctx context.Context, orderID string) error {
 		return fault.New(fault.NotFound, "there is no order %s", orderID)
 	}
 	return c.SettleLate(ctx, state.Order)
+}
+
+// SettleShortage has a saga ask the orders that hold more of a SKU than is on hand. Errors: Unavailable.
+func (c *Client) SettleShortage(ctx context.Context, sku string) error {
+	_, err := c.temporal.SignalWithStartWorkflow(ctx, workflows.ShortageWorkflowID(sku), workflows.SignalShortage, nil, client.StartWorkflowOptions{
+		TaskQueue: workflows.QueueOrders,
+		// A saga with no order left to ask closes; the next count starts another.
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		StaticSummary:            workflows.ShortageSummary(sku),
+	}, workflows.NameShortage, workflows.ShortageInput{SKU: sku})
+	return fault.Wrap(err, fault.Unavailable, "settle the shortage of sku %s", sku)
+}
+
+// StockLost tells the saga of an order that stock which it holds is not there. An open order whose workflow is gone gets a new
+// run first. It does nothing for an order that has ended. Errors: OrderUnknown, Unavailable.
+func (c *Client) StockLost(ctx context.Context, orderID, sku string) error {
+	_, err := c.Signal(ctx, orderID, workflows.SignalStockLost, workflows.StockLost{SKU: sku})
+	return err
 }
 
 // Found is an order's workflow as Temporal has it.

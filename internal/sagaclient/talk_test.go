@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/client"
 	sdk "go.temporal.io/sdk/temporal"
 
+	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
@@ -75,7 +76,11 @@ func TestASignalToAnOpenOrderWithoutARunGetsOne(t *testing.T) {
 			require.Nil(t, late)
 			require.Len(t, w.temporal.starts, 1)
 			require.Equal(t, allowDuplicate, w.temporal.starts[0].WorkflowIDReusePolicy)
-			require.Equal(t, workflows.OrderInput{Order: tea(), CorrelationID: "first", CallerID: true}, w.temporal.began(t), "it goes on from the log")
+			in := workflows.OrderInput{Order: tea(), CorrelationID: "first", CallerID: true}
+			if !deleted {
+				in.Resume = &workflows.Resume{Recover: &activities.RecoverCursor{Run: "r-1"}}
+			}
+			require.Equal(t, in, w.temporal.began(t), "it goes on from the log, and takes over what the run before was told")
 			require.Equal(t, []signal{{"order-42", workflows.SignalPayment, hint}}, w.temporal.signals)
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -63,6 +64,8 @@ type temporal struct {
 	signals []signal
 	// settled are the starts of late sagas.
 	settled []settled
+	// shortages are the starts of shortage sagas, in words.
+	shortages []string
 	// updates are the options of all Updates; verdicts answer them, one each, and fail with an error.
 	updates  []client.UpdateWorkflowOptions
 	verdicts []any
@@ -70,8 +73,9 @@ type temporal struct {
 	down map[string]error
 	// brief tells that runs close as soon as they start.
 	brief bool
-	// history replaces the history of the newest run.
-	history client.HistoryEventIterator
+	// history replaces the history of the newest run; histories are those of runs by their ids.
+	history   client.HistoryEventIterator
+	histories map[string][]*historypb.HistoryEvent
 }
 
 func (s *temporal) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error) {
@@ -155,11 +159,18 @@ func (s *temporal) DescribeWorkflowExecution(context.Context, string, string) (*
 }
 
 func (s *temporal) GetWorkflowHistory(_ context.Context, id, run string, _ bool, _ enumspb.HistoryEventFilterType) client.HistoryEventIterator {
+	if s.histories != nil {
+		h := &history{events: slices.Clone(s.histories[run])}
+		if len(h.events) == 0 {
+			h.err = serviceerror.NewNotFound("no such run")
+		}
+		return h
+	}
 	if id != "order-42" || run != "r-1" {
 		panic("the history of another run")
 	}
-	if s.history != nil {
-		return s.history
+	if h, ok := s.history.(*history); ok {
+		return &history{events: slices.Clone(h.events), err: h.err}
 	}
 	return &history{events: []*historypb.HistoryEvent{{
 		Attributes: &historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes{

@@ -130,6 +130,18 @@ func (n shop) awaits(orderID string, enough func(shopOrder) bool) shopOrder {
 	return seen
 }
 
+// asks requests a cancellation until it is replied to: a reply may be lost, or come too late for the shop.
+func (n shop) asks(path string, status int, into any) {
+	n.s.t.Helper()
+	var last harness.Response
+	require.Eventually(n.s.t, func() bool {
+		var err error
+		last, err = n.http.Do(n.s.ctx, http.MethodPost, path, map[string]string{"reason": "ordered twice"})
+		return err == nil && last.Status != http.StatusBadGateway
+	}, patience, 30*time.Millisecond, "%s", testenv.Lately(func() any { return last.Body }))
+	require.NoError(n.s.t, last.Into(status, into))
+}
+
 func ends(o shopOrder) bool { return o.Status == "completed" || o.Status == "rejected" }
 
 // TestANestJSShopGetsSagas: the shop of examples/nestjs publishes its plain events and CamelCase classes, listens with
@@ -179,6 +191,8 @@ func TestANestJSShopGetsSagas(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, marshal(t, timeline), `"trackingNumber":"SW-`+parcel.ID+`"`)
 
+	cancelled := s.cancelsByRequest(nest, sku)
+
 	// What comes while the shop is down is heard when it is back.
 	nest.kill()
 	missed := ordered("nest-missed", sku, "tok_visa")
@@ -191,8 +205,8 @@ func TestANestJSShopGetsSagas(t *testing.T) {
 
 	s.registers(nest)
 	report := s.audit()
-	require.Len(t, report.Orders, 4)
-	for _, o := range []string{placed.OrderID, refused.OrderID, parcel.ID, missed.ID} {
+	require.Len(t, report.Orders, 5)
+	for _, o := range []string{placed.OrderID, refused.OrderID, parcel.ID, cancelled, missed.ID} {
 		s.published(report, o)
 	}
 
@@ -202,6 +216,25 @@ func TestANestJSShopGetsSagas(t *testing.T) {
 	after := nest.place(ordered("nest-after", sku, "tok_visa"))
 	require.Equal(t, "completed", nest.awaits(after.OrderID, ends).Status)
 	s.audit()
+}
+
+// cancelsByRequest has the shop cancel an order with send, which waits for a reply, and returns the order's ID.
+func (s *stack) cancelsByRequest(nest shop, sku string) string {
+	s.t.Helper()
+	unpaid := ordered("nest-cancelled", sku, "tok_pending")
+	nest.place(unpaid)
+	_, err := s.client.AwaitStatus(s.ctx, unpaid.ID, "awaiting_payment")
+	require.NoError(s.t, err)
+	var reply struct{ Status, Type, Subject string }
+	nest.asks("/orders/"+unpaid.ID+"/cancellation", http.StatusAccepted, &reply)
+	require.Equal(s.t, []string{"accepted", "order.cancellation_requested", unpaid.ID}, []string{reply.Status, reply.Type, reply.Subject})
+	seen := nest.awaits(unpaid.ID, func(o shopOrder) bool { return o.Status == "cancelled" })
+	require.Equal(s.t, "requested", seen.Reason)
+
+	var refusal struct{ Code string }
+	nest.asks("/orders/no%20order/cancellation", http.StatusUnprocessableEntity, &refusal)
+	require.Equal(s.t, "invalid", refusal.Code)
+	return unpaid.ID
 }
 
 // registers has the shop publish UserRegistered, where the catalog knows what that means.

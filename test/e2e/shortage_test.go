@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -78,4 +79,42 @@ func TestOrdersForSoldOutGoodsTakeNothingFromOthers(t *testing.T) {
 	ends := s.race(orders)
 	require.Equal(t, map[string]int{"completed ": 20, "rejected out_of_stock": 20}, ends)
 	require.Equal(t, int64(20), s.audit().Committed[hot])
+}
+
+// TestCountBelowReservedRejectsTheNewestOrders: what is not there is not sold, and the oldest orders keep what there is.
+func TestCountBelowReservedRejectsTheNewestOrders(t *testing.T) {
+	s := newStack(t)
+	s.start()
+	sku := s.sku(3)
+	ids := make([]string, 3)
+	for i := range ids {
+		o := harness.NewOrder(sku, 1, "tok_visa")
+		o.Fulfillment = "shipment"
+		ids[i] = s.insist(o, uuid.NewString())
+		_, err := s.client.AwaitStatus(s.ctx, ids[i], "awaiting_shipment")
+		require.NoError(t, err)
+	}
+	count := func(counted int) {
+		t.Helper()
+		r, err := s.client.Do(s.ctx, http.MethodPost, "/v1/stock/"+sku+"/counts", map[string]int{"counted": counted}, "Idempotency-Key", uuid.NewString())
+		require.NoError(t, err)
+		require.Contains(t, string(r.Body), `"shortfall"`)
+	}
+	lost := func(id string) {
+		t.Helper()
+		end, err := s.client.AwaitEnd(s.ctx, id)
+		require.NoError(t, err)
+		require.Equal(t, "rejected stock_lost", end.Status+" "+end.Reason)
+	}
+	count(1)
+	lost(ids[1])
+	lost(ids[2])
+	kept, err := s.client.Order(s.ctx, ids[0])
+	require.NoError(t, err)
+	require.Equal(t, "awaiting_shipment", kept.Status)
+	count(0)
+	lost(ids[0])
+	report := s.audit()
+	require.Zero(t, report.OnHand[sku])
+	require.Zero(t, report.Reserved[sku])
 }

@@ -185,6 +185,13 @@ func (t *Tap) Of(subject string) []Message {
 	return unique(t.bySubj[subject])
 }
 
+// Count is how many messages were published about a subject, duplicates included.
+func (t *Tap) Count(subject string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.bySubj[subject])
+}
+
 // unique drops messages whose sequence has been seen.
 func unique(messages []Message) []Message {
 	seen := map[string]bool{}

@@ -160,6 +160,10 @@ var complaintMutants = []mutant{
 		}},
 	},
 	{
+		name: "a late void refunds a good capture: medusajs/medusa#15527", dir: "activities", run: "TestACaptureIsNotRefundedUnlessTheLogDecidedToUndo",
+		edits: []edit{{"activities/payment.go", "	case newest.Decision != order.Back:\n", "	case false:\n"}},
+	},
+	{
 		name: "a failed refund counts as refunded: vendurehq/vendure#3152", dir: "internal/payment/simulator", run: "TestContractInMemory/Stuck",
 		edits: []edit{{
 			"internal/payment/simulator/moves.go",
@@ -170,8 +174,8 @@ var complaintMutants = []mutant{
 	{
 		name: "a failed void counts as void: vendurehq/vendure#3152", dir: "activities", run: "TestAGatewayThatFailsRecordsNothing",
 		edits: []edit{{
-			"activities/payment.go", "		if _, err := p.Gateway.Void(ctx, pay.Key(\"void\"), pay); err != nil {\n			return nil, err\n		}",
-			"		_, _ = p.Gateway.Void(ctx, pay.Key(\"void\"), pay)",
+			"activities/payment.go", "		_, err := p.Gateway.Void(ctx, pay.Key(\"void\"), pay)\n",
+			"		_, _ = p.Gateway.Void(ctx, pay.Key(\"void\"), pay)\n		var err error\n",
 		}},
 	},
 	{

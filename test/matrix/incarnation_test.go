@@ -78,22 +78,24 @@ func incarnate(l *lane) (*incarnation, error) {
 		return nil, err
 	}
 	recorder := &activities.Recorder{
-		Log: log, Publisher: handleBus{inc: inc}, ReadModel: handleList{inc: inc}, Clock: time.Now,
+		Log: log, Publisher: handleBus{inc: inc}, ReadModel: handleList{inc: inc}, Clock: l.clock,
 		Logger: slog.New(slog.DiscardHandler),
 	}
 	inc.workers, err = workers.New(workers.Config{
 		Client: inc.client, Queues: []string{workflows.QueueOrders, workflows.QueuePayments},
-		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: l.timing, InlinePayment: l.fast},
+		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: l.timing, InlinePayment: l.fast, Predecessors: l.sagas},
 		Inventory: &activities.Inventory{Recorder: recorder, Stock: handleStock{inc: inc}},
 		Payment:   &activities.Payment{Recorder: recorder, Gateway: handleGateway{inc: inc, Simulator: sim}},
 		LateMoney: &activities.LateMoney{
 			Log: log, Gateway: handleGateway{inc: inc, Simulator: sim}, Desk: handleLateDesk{inc: inc},
-			Patience: l.timing.Attention, Clock: time.Now,
+			Patience: l.timing.Attention, Clock: l.clock,
 		},
 		// Nobody registers here, and nobody is notified.
 		Customers: &activities.Customers{}, Notices: &activities.Notices{},
 		// Nobody starts a check here: it would look at the lanes' logs from outside.
 		Reconciliation: &activities.Reconciliation{},
+		// Nobody counts here.
+		Shortages: &activities.Shortages{},
 		// Concurrency and grace are small: there are many incarnations.
 		Concurrency: 10, Cache: l.cache, Grace: 10 * time.Millisecond,
 	})

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,6 +57,8 @@ type lane struct {
 	all     []*incarnation
 	traps   []*trap
 	detour  detour
+	// skew is by how much the clocks of processes are wrong, in nanoseconds.
+	skew atomic.Int64
 	// drag delays calls of activities; nil for none.
 	drag func(ctx context.Context, what op) error
 	// taskTimeout is that of the next sagas' workflow tasks.
@@ -107,6 +110,9 @@ func newLane(ctx context.Context, address string, fast bool, cache int) (*lane, 
 	l.all = []*incarnation{l.current}
 	return l, err
 }
+
+// clock is what processes take for the time.
+func (l *lane) clock() time.Time { return time.Now().Add(time.Duration(l.skew.Load())) }
 
 // register makes the namespace and returns when every part of the server knows it.
 func (l *lane) register(ctx context.Context) error {

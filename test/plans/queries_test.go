@@ -316,6 +316,7 @@ func TestEveryQueryUsesAnIndex(t *testing.T) {
 				if w.byIDAlone {
 					requireByID(t, query)
 				} else {
+					requireTargeted(t, query)
 					p := w.requireIndexed(t, query, sorting && q.sorted != "")
 					if q.byID {
 						require.Equal(t, []string{"_id_"}, p.Indexes, "%v", query)
@@ -325,6 +326,20 @@ func TestEveryQueryUsesAnIndex(t *testing.T) {
 		})
 	}
 	require.GreaterOrEqual(t, held, 8)
+}
+
+// requireTargeted requires that a query of events says of which streams: a cluster that is sharded by them asks one shard, or
+// those that have them, and not every one.
+func requireTargeted(t *testing.T, query bson.D) {
+	t.Helper()
+	if query[0].Value != mongolog.DefaultCollection {
+		return
+	}
+	for _, field := range query {
+		if filter, ok := field.Value.(bson.D); ok && field.Key == "filter" {
+			require.True(t, slices.ContainsFunc(filter, func(condition bson.E) bool { return condition.Key == "stream" }), "%v", query)
+		}
+	}
 }
 
 // requireByID requires that a query asks for one _id and nothing else.

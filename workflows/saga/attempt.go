@@ -86,7 +86,7 @@ func UntilDone[In, Out any](ctx workflow.Context, call *Call[In, Out], in In, id
 func callInline[In, Out any](ctx workflow.Context, call *Call[In, Out], in In, out *Out) error {
 	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
 		ScheduleToCloseTimeout: InlineBudget, StartToCloseTimeout: InlineAttempt,
-		RetryPolicy: InlineRetry(), Summary: call.Summary,
+		RetryPolicy: InlineRetry(), Summary: Summary(call.Summary),
 	})
 	return workflow.ExecuteLocalActivity(ctx, call.activity, in).Get(ctx, out)
 }
@@ -99,7 +99,7 @@ func callDurable[In, Out any](ctx workflow.Context, call *Call[In, Out], in In, 
 	}
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue: call.Queue, ScheduleToCloseTimeout: limit, StartToCloseTimeout: attempt,
-		RetryPolicy: DurableRetry(), Summary: call.Summary,
+		RetryPolicy: DurableRetry(), Summary: Summary(call.Summary),
 	})
 	return workflow.ExecuteActivity(ctx, call.activity, in)
 }
@@ -115,7 +115,7 @@ func Pause(ctx workflow.Context, f interface {
 	facts := f.Facts()
 	timed, cancel := workflow.WithCancel(ctx)
 	defer cancel()
-	timer := workflow.NewTimerWithOptions(timed, d, workflow.TimerOptions{Summary: summary})
+	timer := workflow.NewTimerWithOptions(timed, d, workflow.TimerOptions{Summary: Summary(summary)})
 	return workflow.Await(ctx, func() bool {
 		f.TakeIn()
 		return timer.IsReady() || f.Facts() != facts || f.Drain().Due(ctx)

@@ -4,6 +4,7 @@ import { ClientsModule, Transport } from '@nestjs/microservices';
 import { AMQP_URL, ORDERSAGA_INBOX } from './config.js';
 import { CorrelationMiddleware } from './correlation.js';
 import { EventBusService } from './events/event-bus.service.js';
+import { CancellationsController } from './orders/cancellations.controller.js';
 import { OrderBook } from './orders/order-book.js';
 import { OrderEventsController } from './orders/order-events.controller.js';
 import { OrdersController } from './orders/orders.controller.js';
@@ -22,7 +23,7 @@ import { ORDERSAGA, WarehouseService } from './warehouse/warehouse.service.js';
       },
     ]),
   ],
-  controllers: [OrdersController, OrderEventsController, UsersController],
+  controllers: [OrdersController, CancellationsController, OrderEventsController, UsersController],
   providers: [EventBusService, OrderBook, WarehouseService],
 })
 export class AppModule implements NestModule {

@@ -3,9 +3,14 @@ import 'reflect-metadata';
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 
+import { UnprocessableEntityException } from '@nestjs/common';
+import type { ClientProxy } from '@nestjs/microservices';
+import { of, throwError } from 'rxjs';
+
 import { UserRegisteredEvent } from './events/base-event.js';
 import type { DomainEvent } from './events/domain-event.js';
 import type { EventBusService } from './events/event-bus.service.js';
+import { CancellationsController } from './orders/cancellations.controller.js';
 import { OrderBook } from './orders/order-book.js';
 import { OrdersController } from './orders/orders.controller.js';
 import { OrdersagaDeserializer, type SagaEvent } from './ordersaga.deserializer.js';
@@ -70,4 +75,18 @@ test('a duplicate does nothing, and what failed is done again', async () => {
   await book.once(completed('6'), work);
   assert.equal(done, 1);
   assert.equal(book.find('shop-1001')?.duplicates, 2);
+});
+
+test('a cancellation is requested, and the reply is the answer', async () => {
+  const accepted = { status: 'accepted', type: 'order.cancellation_requested', eventId: '1', subject: 'shop-1001', correlationId: '1' };
+  const send = mock.fn((_pattern: string, _data: unknown) => of(accepted));
+  const cancellations = new CancellationsController({ send } as unknown as ClientProxy);
+  assert.deepEqual(await cancellations.cancel('shop-1001', { reason: 'ordered twice' }), accepted);
+  assert.deepEqual(send.mock.calls[0].arguments, ['order.cancellation_requested', { orderId: 'shop-1001', reason: 'ordered twice' }]);
+});
+
+test('a cancellation that is refused says why', async () => {
+  const refused = { status: 'error', code: 'invalid', message: 'event is invalid' };
+  const cancellations = new CancellationsController({ send: () => throwError(() => refused) } as unknown as ClientProxy);
+  await assert.rejects(cancellations.cancel('shop 1001'), UnprocessableEntityException);
 });

@@ -5,13 +5,11 @@ import (
 	"iter"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// streamsBatch is how many names one round trip brings. Whoever iterates has minutes for them: a server
-// forgets a cursor that rests for ten.
+// streamsBatch is how many names one round trip brings.
 const streamsBatch = 1000
 
 // lastRune sorts behind every other.
@@ -21,23 +19,12 @@ const lastRune = "\U0010FFFF"
 // the index (stream, version). FerretDB 2 finds them by another index and sorts; FerretDB 1 scans and sorts the collection.
 func (l *Log) Streams(ctx context.Context, prefix, after string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		filter := bson.D{
-			{Key: "version", Value: int64(1)},
-			{Key: "stream", Value: bson.D{
-				{Key: "$gte", Value: prefix}, {Key: "$lt", Value: prefix + lastRune}, {Key: "$gt", Value: after},
-			}},
-		}
-		cursor, err := l.events.Find(ctx, filter, options.Find().
-			SetProjection(bson.D{{Key: "_id", Value: 0}, {Key: "stream", Value: 1}}).
-			SetSort(bson.D{{Key: "stream", Value: 1}}).
-			SetBatchSize(streamsBatch))
-		if err != nil {
-			yield("", unavailable(ctx, err, "list streams"))
-			return
-		}
-		defer func() { _ = cursor.Close(context.WithoutCancel(ctx)) }()
-		for cursor.Next(ctx) {
-			name, ok := cursor.Current.Lookup("stream").StringValueOK()
+		for raw, err := range l.streamsOf(prefix, after).All(ctx) {
+			if err != nil {
+				yield("", unavailable(ctx, err, "list streams"))
+				return
+			}
+			name, ok := raw.Lookup("stream").StringValueOK()
 			if !ok {
 				yield("", fault.New(fault.Corrupt, "a document without a stream"))
 				return
@@ -46,8 +33,25 @@ func (l *Log) Streams(ctx context.Context, prefix, after string) iter.Seq2[strin
 				return
 			}
 		}
-		if err := cursor.Err(); err != nil {
-			yield("", unavailable(ctx, err, "list streams"))
-		}
+	}
+}
+
+func (l *Log) streamsOf(prefix, after string) Scan {
+	return Scan{
+		Collection: l.events, Batch: streamsBatch,
+		Sort:       bson.D{{Key: "stream", Value: 1}},
+		Projection: bson.D{{Key: "_id", Value: 0}, {Key: "stream", Value: 1}},
+		Query: func(at bson.Raw) bson.D {
+			from := prefix
+			if name, ok := at.Lookup("stream").StringValueOK(); ok {
+				from = name
+			}
+			return bson.D{
+				{Key: "version", Value: int64(1)},
+				{Key: "stream", Value: bson.D{
+					{Key: "$gte", Value: from}, {Key: "$lt", Value: prefix + lastRune}, {Key: "$gt", Value: after},
+				}},
+			}
+		},
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"iter"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
@@ -16,26 +15,51 @@ import (
 const walkBatch = 1000
 
 // Walk implements eventlog.Walker: one scan along the index (stream, version). FerretDB 2 finds the streams by another index
-// and sorts them; FerretDB 1 scans and sorts the collection.
+// and sorts them; FerretDB 1 scans and sorts the collection. Whoever iterates may take any time.
 func (l *Log) Walk(ctx context.Context, s eventlog.Selection) iter.Seq2[event.Record, error] {
 	return func(yield func(event.Record, error) bool) {
-		cursor, err := l.events.Find(ctx, selected(s), options.Find().
-			SetSort(bson.D{{Key: "stream", Value: 1}, {Key: "version", Value: 1}}).
-			SetBatchSize(walkBatch))
-		if err != nil {
-			yield(event.Record{}, unavailable(ctx, err, "walk the log"))
-			return
-		}
-		defer func() { _ = cursor.Close(context.WithoutCancel(ctx)) }()
-		for cursor.Next(ctx) {
-			if !yield(stored(cursor.Current)) {
+		for raw, err := range l.walk(s).All(ctx) {
+			if err != nil {
+				yield(event.Record{}, unavailable(ctx, err, "walk the log"))
+				return
+			}
+			if !yield(stored(raw)) {
 				return
 			}
 		}
-		if err := cursor.Err(); err != nil {
-			yield(event.Record{}, unavailable(ctx, err, "walk the log"))
-		}
 	}
+}
+
+func (l *Log) walk(s eventlog.Selection) Scan {
+	return Scan{
+		Collection: l.events, Batch: walkBatch,
+		Sort:  bson.D{{Key: "stream", Value: 1}, {Key: "version", Value: 1}},
+		Query: func(at bson.Raw) bson.D { return selectedFrom(s, at) },
+		// On a server without a unique index two documents may have one position.
+		Moved: func(before, document bson.Raw) bool {
+			return !before.Lookup("stream").Equal(document.Lookup("stream")) || !before.Lookup("version").Equal(document.Lookup("version"))
+		},
+	}
+}
+
+// selectedFrom is what is selected from the position of a document on; all of it when there is none.
+func selectedFrom(s eventlog.Selection, at bson.Raw) bson.D {
+	stream, ok := at.Lookup("stream").StringValueOK()
+	if !ok {
+		return selected(s)
+	}
+	here := bson.D{{Key: "stream", Value: stream}}
+	if version := at.Lookup("version"); version.IsNumber() {
+		here = append(here, bson.E{Key: "version", Value: bson.D{{Key: "$gte", Value: version}}})
+	}
+	behind := bson.D{{Key: "$gt", Value: stream}}
+	switch {
+	case len(s.Names) > 0:
+		behind = append(behind, bson.E{Key: "$in", Value: s.Names})
+	case s.To != "":
+		behind = append(behind, bson.E{Key: "$lt", Value: s.To})
+	}
+	return bson.D{{Key: "$or", Value: bson.A{here, bson.D{{Key: "stream", Value: behind}}}}}
 }
 
 // selected is the selection in the server's language.

@@ -14,9 +14,10 @@ import (
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
-// testCounts is about receipts and adjustments.
+// testCounts is about receipts, adjustments and counts.
 func testCounts(t *testing.T, s Subject) {
 	ctx := context.Background()
+	testShortfall(t, s)
 
 	t.Run("a receipt counts once an id", func(t *testing.T) {
 		b := open(t, s, nil)
@@ -183,4 +184,80 @@ func testList(t *testing.T, s Subject) {
 	require.NoError(t, err)
 	require.Len(t, all, len(want))
 	require.Empty(t, next)
+}
+
+// testShortfall counts fewer than are reserved.
+func testShortfall(t *testing.T, s Subject) {
+	ctx := context.Background()
+	t.Run("a count may find fewer than are reserved", func(t *testing.T) {
+		b := open(t, s, nil)
+		sku := b.stocked(t, 5)
+		for id, quantity := range map[string]int64{"o-1": 3, "o-2": 2} {
+			got, err := b.a().Reserve(ctx, id, sku, quantity)
+			require.NoError(t, err)
+			require.Equal(t, order.Done, got.Effect)
+		}
+		short := inventory.Balance{SKU: sku, OnHand: 3, Reserved: 5, Available: 0, Shortfall: 2, Version: 4}
+		for _, ledger := range []*inventory.Ledger{b.b(), b.a(), b.b()} {
+			got, err := ledger.Count(ctx, sku, 3, "count-1")
+			require.NoError(t, err)
+			require.Equal(t, short, got)
+			_, err = ledger.Count(ctx, sku, 4, "count-1")
+			require.ErrorIs(t, err, fault.Conflict)
+			got, err = ledger.Balance(ctx, sku)
+			require.NoError(t, err)
+			require.Equal(t, short, got)
+		}
+		for _, ledger := range b.ledgers {
+			answer, err := ledger.Reserve(ctx, "o-3", sku, 1)
+			require.NoError(t, err)
+			require.Equal(t, order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock}, answer)
+			_, err = ledger.Adjust(ctx, sku, -1, "lost", "")
+			require.ErrorIs(t, err, fault.StockInsufficient)
+		}
+
+		// The first commit gets what is there; the other waits for more.
+		require.NoError(t, b.a().Commit(ctx, "o-1", sku))
+		for _, ledger := range b.ledgers {
+			require.ErrorIs(t, ledger.Commit(ctx, "o-2", sku), fault.StockInsufficient)
+		}
+		b.balance(t, sku, 0, 2)
+		_, err := b.b().Receive(ctx, sku, 2, "found")
+		require.NoError(t, err)
+		require.NoError(t, b.a().Commit(ctx, "o-2", sku))
+		b.balance(t, sku, 0, 0)
+		Audit(t, b.log, sku)
+	})
+
+	t.Run("a release ends the shortfall", func(t *testing.T) {
+		b := open(t, s, nil)
+		sku := b.stocked(t, 2)
+		for _, id := range []string{"o-1", "o-2"} {
+			_, err := b.a().Reserve(ctx, id, sku, 1)
+			require.NoError(t, err)
+		}
+		_, err := b.b().Count(ctx, sku, 1, "count-1")
+		require.NoError(t, err)
+		require.NoError(t, b.a().Release(ctx, "o-2", sku))
+		got, err := b.b().Balance(ctx, sku)
+		require.NoError(t, err)
+		require.Equal(t, inventory.Balance{SKU: sku, OnHand: 1, Reserved: 1, Version: 5}, got)
+		require.NoError(t, b.b().Commit(ctx, "o-1", sku))
+		Audit(t, b.log, sku)
+	})
+
+	t.Run("a count makes a sku known, and may find what was expected", func(t *testing.T) {
+		b := open(t, s, nil)
+		sku := newSKU()
+		for n, counted := range []int64{0, 7, 7} {
+			got, err := b.a().Count(ctx, sku, counted, string(rune('a'+n)))
+			require.NoError(t, err)
+			require.Equal(t, counted, got.OnHand)
+		}
+		for _, counted := range []int64{-1, inventory.MaxOnHand + 1} {
+			_, err := b.a().Count(ctx, sku, counted, "x")
+			require.ErrorIs(t, err, fault.Invalid)
+		}
+		Audit(t, b.log, sku)
+	})
 }

@@ -96,7 +96,7 @@ func (b *bench) balance(t require.TestingT, sku string, onHand, reserved int64) 
 	for i, ledger := range b.ledgers {
 		got, err := ledger.Balance(context.Background(), sku)
 		require.NoError(t, err)
-		want := inventory.Balance{SKU: sku, OnHand: onHand, Reserved: reserved, Available: onHand - reserved, Version: got.Version}
+		want := inventory.Balance{SKU: sku, OnHand: onHand, Reserved: reserved, Available: max(onHand-reserved, 0), Shortfall: max(reserved-onHand, 0), Version: got.Version}
 		require.Equal(t, want, got, "ledger %d", i)
 	}
 }

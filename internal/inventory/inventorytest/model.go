@@ -96,12 +96,19 @@ func (m *model) actions() map[string]func(*rapid.T) {
 			_, err := m.ledgers[c.ledger].Adjust(ctx, m.skus[c.sku], c.quantity, c.id, "")
 			require.Equal(rt, m.specs[c.sku].count("adjustment "+c.id, c.quantity), fault.CodeOf(err))
 		},
+		"count": func(rt *rapid.T) {
+			c := draw(rt, 0, 6)
+			_, err := m.ledgers[c.ledger].Count(ctx, m.skus[c.sku], c.quantity, c.id)
+			require.Equal(rt, m.specs[c.sku].counted(c.id, c.quantity), fault.CodeOf(err))
+		},
 		"balance": func(rt *rapid.T) {
 			c := draw(rt, 1, 1)
 			got, err := m.ledgers[c.ledger].Balance(ctx, m.skus[c.sku])
 			if spec := m.specs[c.sku]; spec.known {
 				require.NoError(rt, err)
 				require.Equal(rt, [2]int64{spec.onHand, spec.reserved}, [2]int64{got.OnHand, got.Reserved})
+				require.Equal(rt, spec.onHand-spec.reserved, got.Available-got.Shortfall)
+				require.Zero(rt, min(got.Available, got.Shortfall))
 			} else {
 				require.ErrorIs(rt, err, fault.NotFound)
 			}

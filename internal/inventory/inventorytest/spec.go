@@ -40,7 +40,7 @@ func (s *sku) reserve(orderID string, quantity int64) (order.Reservation, fault.
 		case !s.known:
 			o.do, o.reason = event.StockRefused, order.ReasonUnknownSKU
 		case s.onHand-s.reserved < quantity:
-			o.do, o.reason, o.availableAtAnswer = event.StockRefused, order.ReasonOutOfStock, s.onHand-s.reserved
+			o.do, o.reason, o.availableAtAnswer = event.StockRefused, order.ReasonOutOfStock, max(s.onHand-s.reserved, 0)
 		default:
 			s.reserved += quantity
 		}
@@ -88,6 +88,8 @@ func (s *sku) commit(orderID string) fault.Code {
 		return fault.Unavailable
 	case o.do != event.StockReserved || o.settle == event.StockReleased:
 		return fault.EffectSettled
+	case o.settle == "" && s.onHand < o.quantity:
+		return fault.StockInsufficient
 	case o.settle == "":
 		o.settle = event.StockCommitted
 		s.reserved -= o.quantity
@@ -110,5 +112,18 @@ func (s *sku) count(slot string, quantity int64) fault.Code {
 	s.counts[slot] = quantity
 	s.onHand += quantity
 	s.known = true
+	return ""
+}
+
+// counted is a count: it corrects to what was found, whatever is reserved.
+func (s *sku) counted(id string, counted int64) fault.Code {
+	slot := "count " + id
+	if before, taken := s.counts[slot]; taken {
+		if before != counted {
+			return fault.Conflict
+		}
+		return ""
+	}
+	s.counts[slot], s.onHand, s.known = counted, counted, true
 	return ""
 }

@@ -1,0 +1,139 @@
+package reconcile
+
+import (
+	"context"
+
+	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/late"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// signals looks for signals that were acknowledged to their senders, reached a run that was broken off, and that no later run
+// took over. It sees those that would change something: the others are answered by what the log says already.
+func (l *look) signals(ctx context.Context) error {
+	if l.streams != nil {
+		for stream := range l.streams {
+			if id, ok := event.OrderIDOf(stream); ok {
+				if err := l.lostSignals(ctx, id); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	seen := make(map[string]bool)
+	for id, err := range l.cfg.Sagas.BrokenOff(ctx) {
+		if err != nil {
+			return err
+		}
+		if !seen[id] {
+			seen[id] = true
+			l.work.Go(func() error { return l.lostSignals(ctx, id) })
+		}
+	}
+	return nil
+}
+
+// lostSignals looks for them in the runs of one order.
+func (l *look) lostSignals(ctx context.Context, orderID string) error {
+	stream := event.OrderStream(orderID)
+	var causes []string
+	unreadable := false
+	state, err := event.FoldPages(ctx, l.cfg.Log, stream, 0, order.State{}, func(s order.State, page []event.Record) (order.State, error) {
+		for _, r := range page {
+			causes = append(causes, r.CausationID)
+		}
+		next, err := s.Fold(page)
+		unreadable = err != nil
+		return next, err
+	})
+	if unreadable || damaged(err) || err == nil && !state.Opened() {
+		// That is found where it is walked, or as an order that has recorded nothing.
+		return nil
+	}
+	if err != nil || !l.recent(state) {
+		return err
+	}
+	run, err := l.cfg.Sagas.Look(ctx, orderID)
+	if err != nil || !run.Found || !run.Running && !run.Completed || run.TaskAttempts > 0 || run.Activities > 0 {
+		// Another run is to take over, or this one is at work.
+		return err
+	}
+	facts, err := l.cfg.Sagas.Lost(ctx, orderID)
+	if err != nil {
+		return err
+	}
+	what := ""
+	switch {
+	case state.Ended:
+		what, err = l.lostLate(ctx, state, facts, causes)
+	case order.Next(state, order.Facts{}, l.now, l.cfg.Timing).Kind == order.Wait &&
+		order.Next(state, facts, l.now, l.cfg.Timing).Kind != order.Wait:
+		what = factNames(facts)
+	}
+	if err == nil && what != "" {
+		l.found(SignalLost, orderID, stream, state.Head.Version, "it is %s, and a run that was broken off was told: %s", state.Status, what)
+	}
+	return err
+}
+
+// lostLate names what an ended order was told and from which something would follow, if it has no verdict.
+func (l *look) lostLate(ctx context.Context, s order.State, f order.Facts, causes []string) (string, error) {
+	if s.Decision == order.Forward {
+		return "", nil
+	}
+	came := make(map[string]bool, len(causes))
+	for _, c := range causes {
+		came[c] = true
+	}
+	for _, fact := range factsOf(f) {
+		v := late.Verdict{Type: fact.eventType, Status: s.Status, Handled: s.AtLarge}
+		if fact.cause == "" || came[fact.cause] || !v.Consequential() {
+			continue
+		}
+		standing, err := l.cfg.Log.FindAll(ctx, event.LateStream(s.Order.ID), []string{fact.id})
+		if err != nil {
+			return "", err
+		}
+		if len(standing) == 0 {
+			return fact.eventType, nil
+		}
+	}
+	return "", nil
+}
+
+// lostFact is a fact about money or goods.
+type lostFact struct{ id, cause, eventType string }
+
+// factsOf lists the facts about money and goods.
+func factsOf(f order.Facts) (list []lostFact) {
+	if f.Hint != nil {
+		eventType := event.PaymentFailed
+		if f.Hint.Succeeded {
+			eventType = event.PaymentSucceeded
+		}
+		list = append(list, lostFact{f.Hint.ID, f.Hint.Cause, eventType})
+	}
+	types := []string{event.ShipmentDispatched, event.ShipmentDelivered, event.ShipmentLost}
+	for i, s := range []*order.ShipmentFact{f.Dispatched, f.Delivered, f.Lost} {
+		if s != nil {
+			list = append(list, lostFact{s.ID, s.Cause, types[i]})
+		}
+	}
+	return list
+}
+
+// factNames names facts for people.
+func factNames(f order.Facts) string {
+	names := ""
+	if len(f.Cancellations) > 0 {
+		names = event.OrderCancellationRequested
+	}
+	for _, fact := range factsOf(f) {
+		if names != "" {
+			names += ", "
+		}
+		names += fact.eventType
+	}
+	return names
+}

@@ -1,0 +1,296 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/test/harness"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// crowd is how many callers there are: some by default, thousands with ORDERSAGA_LONG.
+func crowd(some, thousands int) int {
+	if os.Getenv("ORDERSAGA_LONG") != "" {
+		return thousands
+	}
+	return some
+}
+
+// each does something n times, inFlight at a time.
+func each(n, inFlight int, do func(i int)) {
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range inFlight {
+		workers.Go(func() {
+			for i := range next {
+				do(i)
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+}
+
+// longReason is as long as a reason may be.
+var longReason = strings.Repeat("too slow ", 500/9)
+
+// documents counts the events of a stream, of a type if one is given.
+func (s *stack) documents(stream, eventType string) int64 {
+	s.t.Helper()
+	filter := bson.D{{Key: "stream", Value: stream}}
+	if eventType != "" {
+		filter = append(filter, bson.E{Key: "type", Value: eventType})
+	}
+	n, err := s.db.Collection("events").CountDocuments(s.ctx, filter)
+	require.NoError(s.t, err)
+	return n
+}
+
+// shipped places an order and has its goods dispatched: it waits for its delivery then.
+func (s *stack) shipped(sku string) string {
+	s.t.Helper()
+	id := s.ship(sku, "tok_visa")
+	s.carrier("shipment.dispatched", id)
+	require.Eventually(s.t, func() bool { return s.documents("order-"+id, "inventory.committed") == 1 }, patience, tick)
+	return id
+}
+
+// oneRefusal delivers the goods and requires that the order completes with one refusal, and that everything is on the bus.
+func (s *stack) oneRefusal(id string) {
+	s.t.Helper()
+	s.carrier("shipment.delivered", id)
+	s.ends(id, "completed", "")
+	report := s.audit()
+	var types []string
+	for _, d := range report.Streams["order-"+id] {
+		types = append(types, d.Type)
+	}
+	require.Equal(s.t, []string{
+		"order.accepted", "inventory.reserved", "payment.authorized", "order.confirmed", "order.shipped", "order.settling",
+		"payment.captured", "inventory.committed", "order.cancellation_refused", "order.delivered", "order.completed",
+	}, types)
+	s.published(report, id)
+}
+
+// history is the number of events and bytes of the newest run of an order.
+func (s *stack) history(id string) (events, bytes int64) {
+	s.t.Helper()
+	d, err := s.temporal.DescribeWorkflowExecution(s.ctx, "order-"+id, "")
+	require.NoError(s.t, err)
+	return d.GetWorkflowExecutionInfo().GetHistoryLength(), d.GetWorkflowExecutionInfo().GetHistorySizeBytes()
+}
+
+// TestACrowdCancelsAShippedOrder over REST, each under a key of its own: each is refused, the log has one refusal, the run stays
+// small, the order completes, and so do others meanwhile.
+func TestACrowdCancelsAShippedOrder(t *testing.T) {
+	s := newStack(t)
+	s.ownNamespace()
+	sku := s.sku(1000)
+	id := s.shipped(sku)
+	n := crowd(300, 5000)
+	statuses := make([]int, n)
+	began := time.Now()
+	var others sync.WaitGroup
+	done := make(chan struct{})
+	var placed []time.Duration
+	others.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			at := time.Now()
+			if o, err := s.client.Place(s.ctx, harness.NewOrder(sku, 1, "tok_visa"), longestWait); err != nil || o.Status != "completed" {
+				t.Errorf("another order is %s: %v", o.Status, err)
+				return
+			}
+			placed = append(placed, time.Since(at))
+		}
+	})
+	// Not patient: a 503 is a failure here.
+	client := harness.Client{URL: s.client.URL}
+	each(n, 50, func(i int) {
+		r, err := client.Do(s.ctx, http.MethodPost, "/v1/orders/"+id+"/cancellation", map[string]string{"reason": longReason}, "Idempotency-Key", uuid.NewString())
+		if err != nil {
+			t.Errorf("request %d: %v", i, err)
+			return
+		}
+		statuses[i] = r.Status
+	})
+	took := time.Since(began)
+	close(done)
+	others.Wait()
+	for _, status := range statuses {
+		require.Equal(t, http.StatusConflict, status)
+	}
+	events, bytes := s.history(id)
+	t.Logf("%d cancellations in %s; history of %d events and %d bytes; %d other orders meanwhile, median %s", n, took.Round(time.Millisecond),
+		events, bytes, len(placed), median(placed))
+	require.Less(t, events, int64(1000))
+	s.oneRefusal(id)
+}
+
+func median(d []time.Duration) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	slices.Sort(d)
+	return d[len(d)/2].Round(time.Millisecond)
+}
+
+// TestCancellationsAtOnce of an order that waits: one of them cancels it, and each is told that it is cancelled.
+func TestCancellationsAtOnce(t *testing.T) {
+	s := newStack(t)
+	s.ownNamespace()
+	sku := s.sku(1000)
+	client := harness.Client{URL: s.client.URL}
+	for range crowd(2, 20) {
+		id := s.ship(sku, "tok_visa")
+		each(30, 30, func(i int) {
+			r, err := client.Do(s.ctx, http.MethodPost, "/v1/orders/"+id+"/cancellation", map[string]string{"reason": longReason}, "Idempotency-Key", uuid.NewString())
+			if err != nil || r.Status != http.StatusOK {
+				t.Errorf("request %d: status %d, %v", i, r.Status, err)
+			}
+		})
+		s.ends(id, "cancelled", "requested")
+		report := s.audit()
+		s.published(report, id)
+		stream, messages := len(report.Streams["order-"+id]), s.tap.Count(id)
+		t.Logf("%d events, %d messages", stream, messages)
+	}
+}
+
+// TestACrowdOfCancellationEvents is acknowledged, answered by one refusal, and leaves no dead letter.
+func TestACrowdOfCancellationEvents(t *testing.T) {
+	s := newStack(t)
+	s.ownNamespace()
+	id := s.shipped(s.sku(10))
+	n := crowd(300, 5000)
+	began := time.Now()
+	for i := range n {
+		_, err := s.bus.Publish(s.ctx, "order.cancellation_requested", id, map[string]any{"orderId": id, "reason": longReason + strconv.Itoa(i)})
+		require.NoError(t, err)
+	}
+	s.consumed()
+	events, bytes := s.history(id)
+	t.Logf("%d cancellation events in %s; history of %d events and %d bytes", n, time.Since(began).Round(time.Millisecond), events, bytes)
+	s.oneRefusal(id)
+	letters, err := s.client.DeadLetters(s.ctx, "")
+	require.NoError(t, err)
+	require.Empty(t, letters)
+}
+
+// consumed waits until the inbox is empty.
+func (s *stack) consumed() {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		for _, queue := range []string{"", ".wait.5s", ".wait.30s", ".wait.5m"} {
+			if n, err := s.bus.Depth(harness.Inbox + queue); err != nil || n > 0 {
+				return false
+			}
+		}
+		return true
+	}, testTimeout(), tick)
+}
+
+// TestACrowdOfLateEvents: each has its verdict, and money that came is given back once.
+func TestACrowdOfLateEvents(t *testing.T) {
+	s := newStack(t)
+	s.ownNamespace("PAYMENT_PENDING_DEADLINE=1s")
+	sku := s.sku(10)
+	id := s.unpaid(sku, "tok_pending")
+	n := crowd(150, 5000)
+	began := time.Now()
+	for i := range n {
+		eventType := []string{"payment.failed", "shipment.lost", "order.cancellation_requested"}[i%3]
+		if i%10 == 0 {
+			eventType = "payment.succeeded"
+		}
+		e := harness.Event(fmt.Sprintf("late-%d", i), eventType, id, map[string]any{"orderId": id})
+		require.NoError(t, s.bus.PublishJSON(s.ctx, harness.Exchange, eventType, "application/cloudevents+json", e))
+	}
+	require.Eventually(t, func() bool { return s.documents("late-"+id, "event.late") == int64(n) }, testTimeout(), tick)
+	took := time.Since(began)
+	paid := int64((n + 9) / 10)
+	require.Eventually(t, func() bool {
+		return s.documents("late-"+id, "payment.arrived_late")+s.documents("late-"+id, "payment.nothing_arrived") == paid
+	}, testTimeout(), tick, "every payment is judged")
+	t.Logf("%d late events in %s, %d payments judged in %s", n, took.Round(time.Millisecond), paid, time.Since(began).Round(time.Millisecond))
+	require.EqualValues(t, 1, s.documents("late-"+id, "payment.refunded"))
+}
+
+// TestSignalsOutliveTheirRun: signals of more than a payload may take were acknowledged, and the run is terminated before it has
+// seen any of them. The new run takes over all of them.
+func TestSignalsOutliveTheirRun(t *testing.T) {
+	s := newStack(t)
+	s.ownNamespace()
+	id := s.ship(s.sku(10), "tok_visa")
+	s.service.Kill()
+	n := crowd(900, 3000)
+	each(n, 16, func(i int) {
+		hint := order.PaymentHint{ID: fmt.Sprintf("h-%d", i), Cause: fmt.Sprintf("h-%d", i), Code: strings.Repeat("x", 1500)}
+		if err := s.temporal.SignalWorkflow(s.ctx, "order-"+id, "", workflows.SignalPayment, hint); err != nil {
+			t.Errorf("signal %d: %v", i, err)
+		}
+	})
+	delivered := workflows.ShipmentSignal{Kind: workflows.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "d-1", Cause: "d-1"}}
+	require.NoError(t, s.temporal.SignalWorkflow(s.ctx, "order-"+id, "", workflows.SignalShipment, delivered))
+	require.NoError(t, s.temporal.TerminateWorkflow(s.ctx, "order-"+id, "", "by accident"))
+	began := time.Now()
+	s.start("TEMPORAL_NAMESPACE=" + s.namespace)
+	_, err := s.bus.Publish(s.ctx, "payment.failed", id, map[string]any{"orderId": id})
+	require.NoError(t, err)
+	s.ends(id, "completed", "")
+	t.Logf("%d signals taken over, and the order completed, in %s", n, time.Since(began).Round(time.Millisecond))
+	s.published(s.audit(), id)
+}
+
+// TestASignalThatNoRunTookOverIsFound by the check, and told again: the run that was told was terminated, and the next one was
+// started without sagaclient.
+func TestASignalThatNoRunTookOverIsFound(t *testing.T) {
+	s := newStack(t)
+	s.ownNamespace()
+	id := s.ship(s.sku(10), "tok_visa")
+	s.service.Kill()
+	history := s.temporal.GetWorkflowHistory(s.ctx, "order-"+id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	first, err := history.Next()
+	require.NoError(t, err)
+	var in workflows.OrderInput
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(first.GetWorkflowExecutionStartedEventAttributes().GetInput(), &in))
+	delivered := workflows.ShipmentSignal{Kind: workflows.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "d-1", Cause: "d-1"}}
+	require.NoError(t, s.temporal.SignalWorkflow(s.ctx, "order-"+id, "", workflows.SignalShipment, delivered))
+	s.terminate(id)
+	_, err = s.temporal.ExecuteWorkflow(s.ctx, client.StartWorkflowOptions{ID: "order-" + id, TaskQueue: workflows.QueueOrders}, workflows.NameOrder, in)
+	require.NoError(t, err)
+	s.start("TEMPORAL_NAMESPACE=" + s.namespace)
+	require.Eventually(t, func() bool {
+		found, _ := s.reconcile()
+		return slices.Contains(found, "signal_lost "+id)
+	}, patience, time.Second)
+	_, content := s.reconcile("--repair")
+	require.True(t, content)
+	s.ends(id, "completed", "")
+	require.Eventually(t, func() bool {
+		_, content := s.reconcile()
+		return content
+	}, patience, time.Second)
+}

@@ -1,0 +1,114 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/testenv"
+	"github.com/ordersaga/ordersaga/test/audit"
+	"github.com/ordersaga/ordersaga/test/harness"
+)
+
+// awaitStream waits until a stream has events, and returns them. It polls: the service is another process.
+func (s *stack) awaitStream(name string) []audit.Document {
+	s.t.Helper()
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		if report, err := audit.Run(s.ctx, s.db); err == nil && len(report.Streams[name]) > 0 {
+			return report.Streams[name]
+		}
+		select {
+		case <-ticker.C:
+		case <-s.ctx.Done():
+			require.FailNow(s.t, "nothing was written", "stream %s", name)
+		}
+	}
+}
+
+// types lists the types of an order's timeline.
+func (s *stack) types(orderID string) []string {
+	s.t.Helper()
+	items, err := s.client.Timeline(s.ctx, orderID)
+	require.NoError(s.t, err)
+	types := make([]string, len(items))
+	for i, item := range items {
+		types[i] = item.Type
+	}
+	return types
+}
+
+// TestACancellationComesBeforeItsOrder: the order is cancelled when it comes, long after the cancellation became a dead
+// letter.
+func TestACancellationComesBeforeItsOrder(t *testing.T) {
+	s := newStack(t)
+	s.start("SIGNAL_PARK_MAX=1s")
+	o := harness.NewOrder(s.sku(10), 2, "tok_visa")
+	o.ID = testenv.Unique("early")
+	cancellation, err := s.bus.Publish(s.ctx, "order.cancellation_requested", o.ID, map[string]any{"orderId": o.ID, "reason": "ordered\ntwice"})
+	require.NoError(t, err)
+	letter := s.dead(cancellation)
+	require.Equal(t, "order_unknown", letter.Reason)
+	require.Len(t, s.awaitStream("early-"+o.ID), 1)
+	response, err := s.client.Cancel(s.ctx, o.ID, "by REST")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusNotFound, response.Status)
+
+	_, err = s.bus.Publish(s.ctx, "order.created", o.ID, o)
+	require.NoError(t, err)
+	s.ends(o.ID, "cancelled", "requested")
+	require.Equal(t, []string{"order.accepted", "order.compensating", "inventory.released", "order.cancelled"}, s.types(o.ID))
+
+	out, err := s.cli("dead-letters", "replay", letter.ID)
+	require.NoError(t, err, out)
+	s.letter(letter.ID, "replayed")
+	report := s.audit()
+	require.Empty(t, report.Violations)
+	require.Zero(t, report.Net[o.ID])
+}
+
+// TestOneIDForEveryEventOfAnOrder: the payment that comes late has the id of the event that created its order.
+func TestOneIDForEveryEventOfAnOrder(t *testing.T) {
+	s := newStack(t)
+	s.start("PAYMENT_PENDING_DEADLINE=1s")
+	o := harness.NewOrder(s.sku(10), 2, "tok_pending")
+	o.ID = testenv.Unique("same")
+	require.NoError(t, s.bus.PublishJSON(s.ctx, harness.Exchange, "order.created", "application/cloudevents+json", harness.Event(o.ID, "order.created", o.ID, o)))
+	s.ends(o.ID, "failed", "payment_timeout")
+	s.pays(o.ID, o.ID, 2)
+	require.Equal(t, givenBack, lateTypes(s.awaitLate(o.ID, "payment.refunded")))
+	require.Zero(t, s.audit().Net[o.ID])
+}
+
+// TestARemarkOfTheCarrier: the parcel is on its way, whatever its event says besides, and without any source and type.
+func TestARemarkOfTheCarrier(t *testing.T) {
+	s := newStack(t)
+	s.start()
+	id := s.ship(s.sku(10), "tok_visa")
+	for _, m := range []struct{ key, body string }{
+		{"shipment.dispatched", `{"id":"7","orderId":"` + id + `","type":"express","carrier":"La\u00a0Poste","trackingNumber":12345678901234567890,"reason":"rain\n☔"}`},
+		{"shipment.delivered", `{"id":7,"orderId":"` + id + `","reason":["at","the","door"]}`},
+	} {
+		require.NoError(t, s.bus.PublishRaw(s.ctx, harness.Exchange, m.key, amqp.Publishing{Type: "Acme.Parcel, Acme", Body: []byte(m.body), DeliveryMode: amqp.Persistent}))
+		if m.key == "shipment.dispatched" {
+			_, err := s.client.AwaitStatus(s.ctx, id, "shipped")
+			require.NoError(t, err)
+		}
+	}
+	s.ends(id, "completed", "")
+	items, err := s.client.Timeline(s.ctx, id)
+	require.NoError(t, err)
+	for _, item := range items {
+		if item.Type == "order.shipped" {
+			var d struct{ Carrier, TrackingNumber string }
+			require.NoError(t, json.Unmarshal(item.Data, &d))
+			require.Equal(t, "La Poste", d.Carrier)
+			require.Equal(t, "12345678901234567890", d.TrackingNumber)
+		}
+	}
+}
