@@ -51,14 +51,14 @@ func ConfigureServer(s *http.Server) {
 	s.DisableGeneralOptionsHandler = true
 	stopping, stop := context.WithCancel(context.Background())
 	s.RegisterOnShutdown(stop)
-	s.Handler = handlerReached(boundBodies(s.Handler, stopping))
+	s.Handler = handlerReached(boundBodies(stopping, s.Handler))
 	s.ConnContext = problemConnContext
 	s.ConnState = problemConnState
 }
 
 // boundBodies gives the body of every request a deadline, whether or not the handler reads it. Without one net/http waits for
 // the rest of an unread body before it answers and after it, for ever.
-func boundBodies(next http.Handler, stopping context.Context) http.Handler {
+func boundBodies(stopping context.Context, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		controller := http.NewResponseController(w)
 		if r.Body == nil || r.Body == http.NoBody {
@@ -96,7 +96,7 @@ func (b *boundBody) Read(p []byte) (int, error) {
 	b.used = true
 	n, err := b.ReadCloser.Read(p)
 	switch {
-	case err == io.EOF: //nolint:errorlint // a reader returns io.EOF itself
+	case err == io.EOF:
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if !b.complete {

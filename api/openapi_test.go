@@ -110,3 +110,22 @@ func TestProblemTypesLeadToDocs(t *testing.T) {
 	require.Equal(t, "/docs#problem-not_found", f.do(http.MethodGet, "/problems/not_found", "").header.Get("Location"))
 	require.Equal(t, "not_found", f.do(http.MethodGet, "/problems/made_up", "").problem(t).Code)
 }
+
+// What is refused before an operation sees the request is described with every one.
+func TestSpecificationHasTheRefusalsOfEveryOperation(t *testing.T) {
+	doc, _ := specified()
+	for path, item := range doc.Paths.Map() {
+		if slices.Contains([]string{"/livez", "/readyz", "/metrics"}, path) {
+			continue
+		}
+		for method, operation := range item.Operations() {
+			statuses := []int{http.StatusForbidden, http.StatusMisdirectedRequest}
+			if method == http.MethodPost {
+				statuses = append(statuses, http.StatusUnsupportedMediaType)
+			}
+			for _, status := range statuses {
+				require.NotNil(t, operation.Responses.Status(status), "%s %s has no %d", method, path, status)
+			}
+		}
+	}
+}

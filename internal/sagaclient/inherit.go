@@ -39,8 +39,7 @@ func (c *Client) inherit(ctx context.Context, in workflows.OrderInput) (workflow
 	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:
 		return in, conflict(in.Order.ID)
 	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
-		// It has looked at everything.
-		return in, nil
+		return c.inheritFromEnd(ctx, in, info.GetExecution().GetRunId())
 	}
 	in.Resume = &workflows.Resume{Recover: &activities.RecoverCursor{Run: info.GetExecution().GetRunId()}}
 	return in, nil

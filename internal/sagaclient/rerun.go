@@ -3,6 +3,7 @@ package sagaclient
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"slices"
 
@@ -59,30 +60,54 @@ func (c *Client) Rerun(ctx context.Context, orderID string) error {
 	return nil
 }
 
-// rerunInput is the input of a run that replaces an earlier one of which the log has nothing. What that one was told is merged,
-// so that it is bounded.
+// rerunInput is the input of a run that replaces an earlier one of which the log has nothing.
 func (c *Client) rerunInput(ctx context.Context, orderID, runID string) (workflows.OrderInput, error) {
-	told, err := c.toldInAll(ctx, orderID, runID)
-	if err != nil {
-		return workflows.OrderInput{}, err
-	}
 	before, err := c.readRun(ctx, orderID, runID)
-	if err != nil {
+	switch {
+	case err != nil:
 		return workflows.OrderInput{}, err
-	}
-	if before.input == nil {
+	case before.input == nil:
 		return workflows.OrderInput{}, fault.New(fault.OrderUnknown, "order %s is not known", orderID)
-	}
-	if before.result != nil && before.result.Conflict {
+	case before.conflict():
 		return workflows.OrderInput{}, fault.New(fault.Conflict, "the run of order %s did nothing: its ID was used with different content", orderID)
 	}
 	in := *before.input
-	in.Resume = nil
-	signals, err := before.cancelAgain(told, runID)
-	if err == nil && len(signals) > 0 {
-		in.Resume = &workflows.Resume{Missed: signals}
-	}
+	in.Resume, err = c.resumeAfter(ctx, orderID, runID, before)
 	return in, err
+}
+
+// inheritFromEnd adds to the input of a new run what a run that completed was told, if the log does not have the order's end: it
+// was restored from a backup that is older than that. Otherwise the run has looked at everything.
+func (c *Client) inheritFromEnd(ctx context.Context, in workflows.OrderInput, runID string) (workflows.OrderInput, error) {
+	state, err := c.state(ctx, in.Order.ID)
+	if err != nil || state.Ended {
+		return in, err
+	}
+	before, err := c.readRun(ctx, in.Order.ID, runID)
+	if errors.Is(err, fault.Corrupt) {
+		// The order goes on from the log all the same.
+		c.logger.LogAttrs(ctx, slog.LevelError, "the history of a completed saga cannot be read", slog.String("order_id", in.Order.ID), slog.Any("error", err))
+		return in, nil
+	}
+	if err != nil || before.input == nil || before.conflict() {
+		return in, err
+	}
+	in.Resume, err = c.resumeAfter(ctx, in.Order.ID, runID, before)
+	return in, err
+}
+
+// resumeAfter is what a new run gets of an earlier one whose events are gone; nil when there is nothing. What that one was told
+// is merged, so that it is bounded.
+func (c *Client) resumeAfter(ctx context.Context, orderID, runID string, before earlierRun) (*workflows.Resume, error) {
+	told, err := c.toldInAll(ctx, orderID, runID)
+	if err != nil {
+		return nil, err
+	}
+	signals, err := before.cancelAgain(told, runID)
+	if err != nil || len(signals) == 0 {
+		return nil, err
+	}
+	return &workflows.Resume{Missed: signals}, nil
 }
 
 // toldInAll are the merged signals of a run and of those that it was to take over from.
@@ -111,6 +136,9 @@ type earlierRun struct {
 	// asked are the Updates that ask to cancel, by the history event that accepted them for execution.
 	asked map[int64]order.Cancellation
 }
+
+// conflict reports whether the run did nothing, because the ID belonged to an order with other content.
+func (r earlierRun) conflict() bool { return r.result != nil && r.result.Conflict }
 
 // cancelAgain makes a new run decide about cancellations as the earlier one did. It returns the signals that it is to get.
 func (r earlierRun) cancelAgain(told []activities.Signal, runID string) ([]activities.Signal, error) {

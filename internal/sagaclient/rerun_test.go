@@ -183,3 +183,36 @@ func TestRerunSaysWhyItCannot(t *testing.T) {
 	require.ErrorIs(t, w.client.Rerun(t.Context(), "42"), fault.Conflict)
 	require.Empty(t, w.temporal.starts)
 }
+
+// A log that was restored may have the beginning of an order whose run has completed.
+func TestResumeOfAnOrderThatHadEndedBeforeTheLogWasRestored(t *testing.T) {
+	parcel := signalled(t, workflows.SignalShipment, workflows.ShipmentSignal{Kind: workflows.ShipmentDispatched})
+	cancel := signalled(t, workflows.SignalCancel, order.Cancellation{ID: "c-1"})
+	for status, want := range map[order.Status][]string{
+		order.StatusCompleted: {workflows.SignalShipment},
+		order.StatusCancelled: {workflows.SignalShipment, workflows.SignalCancel, workflows.SignalCancel},
+		order.StatusFailed:    {workflows.SignalShipment, workflows.SignalCancel, workflows.SignalCancel},
+	} {
+		w, _ := restored(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, parcel, cancel, completedWith(t, workflows.OrderResult{Status: status}))
+		w.open(tea())
+		_, err := w.client.Resume(t.Context(), "42")
+		require.NoError(t, err)
+		var names []string
+		for _, m := range w.temporal.began(t).Resume.Missed {
+			names = append(names, m.Name)
+		}
+		require.ElementsMatch(t, want, names, status)
+	}
+
+	w, _ := restored(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, parcel, completedWith(t, workflows.OrderResult{Conflict: true}))
+	w.open(tea())
+	_, err := w.client.Resume(t.Context(), "42")
+	require.NoError(t, err)
+	require.Nil(t, w.temporal.began(t).Resume, "that run was of another order")
+
+	// The log has the end: the run has looked at everything.
+	w, _ = restored(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, parcel, completedWith(t, workflows.OrderResult{Status: order.StatusRejected}))
+	w.rejected(tea())
+	require.NoError(t, w.client.Republish(t.Context(), "42"))
+	require.Nil(t, w.temporal.began(t).Resume)
+}

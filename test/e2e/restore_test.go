@@ -24,6 +24,10 @@ func TestOrdersThatARestoredLogHasLost(t *testing.T) {
 	s.deliver(sent)
 	s.settled(done, declined, sent)
 	s.terminate(terminated)
+	// Of one order the backup has the beginning: it ends before the dispatch.
+	half := s.parcel(s.sku(100))
+	s.deliver(half)
+	s.settled(half)
 	lost := []string{done, declined, waiting, sent, terminated}
 
 	require.NoError(t, s.service.Stop(patience))
@@ -36,9 +40,13 @@ func TestOrdersThatARestoredLogHasLost(t *testing.T) {
 	// What was received before the backup is there.
 	_, err := s.db.Collection("events").DeleteMany(s.ctx, bson.D{{Key: "stream", Value: "sku-" + sku}, {Key: "version", Value: bson.D{{Key: "$gt", Value: 1}}}})
 	require.NoError(t, err)
+	_, err = s.db.Collection("events").DeleteMany(s.ctx, bson.D{{Key: "stream", Value: "order-" + half}, {Key: "version", Value: bson.D{{Key: "$gt", Value: 4}}}})
+	require.NoError(t, err)
+	_, err = s.db.Collection("orders").DeleteOne(s.ctx, bson.D{{Key: "_id", Value: half}})
+	require.NoError(t, err)
 	s.start("TEMPORAL_NAMESPACE=" + s.namespace)
 
-	var want []string
+	want := []string{"list_missing " + half, "workflow_closed " + half}
 	for _, id := range lost {
 		want = append(want, "order_unrecorded "+id)
 	}
@@ -52,7 +60,7 @@ func TestOrdersThatARestoredLogHasLost(t *testing.T) {
 	require.Equal(t, want, found)
 	require.True(t, content, "everything is repaired")
 
-	for id, status := range map[string]string{done: "completed", declined: "cancelled", sent: "completed"} {
+	for id, status := range map[string]string{done: "completed", declined: "cancelled", sent: "completed", half: "completed"} {
 		end, err := s.client.AwaitEnd(s.ctx, id)
 		require.NoError(t, err)
 		require.Equal(t, status, end.Status, id)
@@ -62,7 +70,7 @@ func TestOrdersThatARestoredLogHasLost(t *testing.T) {
 		require.NoError(t, err)
 	}
 	s.deliver(waiting, terminated)
-	s.settled(lost...)
+	s.settled(append(lost, half)...)
 	require.Eventually(t, func() bool {
 		found, content = s.reconcile()
 		return content
@@ -71,5 +79,5 @@ func TestOrdersThatARestoredLogHasLost(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, report.Violations)
 	require.Empty(t, report.Open())
-	require.Len(t, report.Orders, len(lost))
+	require.Len(t, report.Orders, len(lost)+1)
 }
