@@ -32,6 +32,9 @@ const (
 // was acquired before it is kept, and the caller may ask again, with From. When no holder is temporary, or for the Last
 // attempt, it is refused.
 //
+// What was released after it had been acquired may be answered as Done: an order's stock is released only after its stream
+// says that it is being compensated, and there the answer comes too late to be recorded.
+//
 // Errors: Invalid, Conflict when the order asked for another quantity before, OutcomeUnknown, Unavailable, Corrupt.
 func (l *Ledger) Acquire(ctx context.Context, r order.ReserveRequest) ([]order.Reservation, error) {
 	needs := sumBySKU(r.Items)
@@ -86,7 +89,7 @@ func sumBySKU(items []order.Item) []order.Item {
 // acquire reserves one SKU. A shortage is looked into, and refused only while every reservation of the SKU is one that was
 // looked at: what is reserved after the look may be given back.
 func (l *Ledger) acquire(ctx context.Context, r order.ReserveRequest, need order.Item) (order.Reservation, error) {
-	c := change{mode: reserveOrShort}
+	c := change{mode: reserveOrShort, acquire: true}
 	if r.Last {
 		c.mode = reserveOrRefuse
 	}
@@ -98,6 +101,12 @@ func (l *Ledger) acquire(ctx context.Context, r order.ReserveRequest, need order
 		found, err := l.lookAtHolders(ctx, need.SKU)
 		if err != nil {
 			return order.Reservation{}, fmt.Errorf("look at the holders of sku %s for order %s: %w", need.SKU, r.OrderID, err)
+		}
+		if own, held := found.held(r.OrderID); held && own.Quantity != need.Quantity {
+			return order.Reservation{}, fault.New(fault.Conflict, "the order asked for %d of sku %s before", own.Quantity, need.SKU)
+		} else if held {
+			// It takes what it is short of itself: the answer of an attempt before this one was lost.
+			return order.Reservation{Effect: order.Done}, nil
 		}
 		if found.temporary {
 			break
@@ -155,7 +164,7 @@ func (l *Ledger) refuseIfLacking(ctx context.Context, orderID string, need order
 	if at.onHand >= need.Quantity {
 		return order.Reservation{}, nil
 	}
-	answer, err := l.reserve(ctx, orderID, need.SKU, need.Quantity, change{mode: refuseOnly})
+	answer, err := l.reserve(ctx, orderID, need.SKU, need.Quantity, change{mode: refuseOnly, acquire: true})
 	if errors.Is(err, fault.StockInsufficient) {
 		// More has come since.
 		return order.Reservation{}, nil

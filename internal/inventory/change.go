@@ -65,6 +65,8 @@ type change struct {
 	// SKU's holders were looked at, and none of them holds for now.
 	mode reserveMode
 	seen int64
+	// acquire is set for Acquire, which learns of what was written before in other ways.
+	acquire bool
 }
 
 // balance is what a SKU's stream says at some version.

@@ -132,9 +132,6 @@ func (c *committer) fill(pending []*request) []*request {
 		c.queue = c.queue[1:]
 	}
 	if len(pending) == 0 {
-		if c.at.valid {
-			c.ledger.heads.put(c.sku, c.at)
-		}
 		delete(c.ledger.committers, c.sku)
 	}
 	return pending
@@ -173,9 +170,15 @@ func (c *committer) load(pending []*request) error {
 	if err != nil {
 		return err
 	}
-	c.at = at
+	c.know(at)
 	check(pending)
 	return nil
+}
+
+// know keeps where the stream ends, for this committer and for the calls that come after its answers.
+func (c *committer) know(at position) {
+	c.at = at
+	c.ledger.heads.put(c.sku, at)
 }
 
 // decide makes the entries of a batch, each against the balance behind the one before it, and answers the

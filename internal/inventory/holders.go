@@ -157,7 +157,18 @@ type look struct {
 	// version is that of the SKU's stream; temporary reports whether one of the holders there holds for now.
 	version   int64
 	temporary bool
-	err       error
+	// holders are the orders that hold the SKU, newest first.
+	holders []order.Holder
+	err     error
+}
+
+// held returns what an order holds.
+func (k *look) held(orderID string) (order.Holder, bool) {
+	i := slices.IndexFunc(k.holders, func(h order.Holder) bool { return h.OrderID == orderID })
+	if i < 0 {
+		return order.Holder{}, false
+	}
+	return k.holders[i], true
 }
 
 // looker looks at the holders of one SKU, for all callers: those that come while a look is under way share the next
@@ -240,6 +251,7 @@ func (l *Ledger) look(k *looker) {
 	}
 	found.version = k.holders.version
 	list := k.holders.newestFirst()
+	found.holders = list
 	if len(list) > maxHolders {
 		l.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "only the newest holders of a sku are looked at",
 			slog.String("stream", k.holders.stream), slog.Int("holders", len(list)))

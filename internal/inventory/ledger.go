@@ -91,7 +91,7 @@ func (l *Ledger) reserve(ctx context.Context, orderID, sku string, quantity int6
 	if do.kind == event.StockRefused {
 		return order.Reservation{Effect: order.Refused, Reason: do.Reason, Available: do.balance().available()}, nil
 	}
-	if !a.upToDate {
+	if !a.upToDate && !c.acquire {
 		a.settle, err = l.find(ctx, sku, SettleKey(orderID))
 		if err != nil {
 			return fail(err)
@@ -258,7 +258,7 @@ func (l *Ledger) stand(ctx context.Context, sku string, c change) (answer, error
 		return answer{standing: s}, nil
 	}
 	a, err := l.put(ctx, sku, c)
-	if errors.Is(err, fault.StockInsufficient) || errors.Is(err, fault.Invalid) || errors.Is(err, fault.Corrupt) {
+	if errors.Is(err, fault.StockInsufficient) && !c.acquire || errors.Is(err, fault.Invalid) || errors.Is(err, fault.Corrupt) {
 		// The change does not fit the balance, perhaps because it is in there already. The balance was read during
 		// this call, so what is not found now had not been written when it was read.
 		s, findErr := l.find(ctx, sku, c.key)

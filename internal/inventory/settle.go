@@ -69,7 +69,7 @@ func (c *committer) learn(pending []*request, tail []event.Record, head event.He
 		return c.fail(pending, fault.New(fault.Internal, "the tail of %s ends at version %d, not at its head %d",
 			c.stream, at.head.Version, head.Version))
 	}
-	c.at = at
+	c.know(at)
 	check(pending)
 	answered := len(pending)
 	pending = c.answerStanding(pending, standing)

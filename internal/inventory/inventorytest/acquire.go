@@ -82,8 +82,10 @@ func testAcquire(t *testing.T, s Subject) {
 		}
 		orders.orders["decides"] = true
 		before := records(t, b, y)
-		for _, ledger := range b.ledgers {
+		for i, ledger := range b.ledgers {
+			finds := b.gates[i].Finds()
 			require.Equal(t, []order.Reservation{{}, short, done}, acquire(t, ledger, r))
+			require.Equal(t, finds, b.gates[i].Finds(), "keys are not searched: some servers read everything for that")
 		}
 		require.Equal(t, before, records(t, b, y), "waiting writes nothing")
 		b.balance(t, x, 5, 1)
@@ -96,6 +98,21 @@ func testAcquire(t *testing.T, s Subject) {
 		r.From = y
 		require.Equal(t, []order.Reservation{done, done, done}, acquire(t, b.a(), r))
 		b.balance(t, z, 5, 1)
+	})
+
+	t.Run("what the order holds itself is done", func(t *testing.T) {
+		b, orders := setup(t)
+		sku := b.stocked(t, 2)
+		orders.orders["o-1"] = true
+		_, err := b.a().Reserve(ctx, "o-1", sku, 2)
+		require.NoError(t, err)
+		require.Equal(t, []order.Reservation{done}, acquire(t, b.b(), order.ReserveRequest{OrderID: "o-1", Items: []order.Item{{SKU: sku, Quantity: 2}}}))
+		restarted, err := inventory.New(inventory.Config{Log: b.log, Registry: b.registry, Orders: orders})
+		require.NoError(t, err)
+		t.Cleanup(restarted.Close)
+		_, err = restarted.Acquire(ctx, order.ReserveRequest{OrderID: "o-1", Items: []order.Item{{SKU: sku, Quantity: 1}}})
+		require.ErrorIs(t, err, fault.Conflict)
+		b.balance(t, sku, 2, 2)
 	})
 
 	t.Run("what others keep is refused, for good", func(t *testing.T) {
