@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"errors"
-	"hash/fnv"
 	"time"
 
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -91,62 +90,6 @@ func (o *Outcomes) caused(ctx context.Context, in LateInput) (map[string]bool, e
 // loadLate folds the late stream behind a state, page by page.
 func loadLate(ctx context.Context, log event.StreamReader, before late.State) (late.State, error) {
 	return event.FoldPages(ctx, log, event.LateStream(before.OrderID), before.Head.Version, before, late.State.Fold)
-}
-
-// VerdictLog is the part of the event log that verdicts need.
-type VerdictLog interface {
-	Appender
-	// Head returns the newest record of a stream; ok is false when it is empty.
-	Head(ctx context.Context, stream string) (record event.Record, ok bool, err error)
-}
-
-// WriteVerdict writes down that an event came after its order had ended, once an event, in a stream of its own: the
-// order's stream is closed by its terminal event. It costs the same however long that stream is.
-func WriteVerdict(ctx context.Context, log VerdictLog, v late.Verdict, correlationID string, at time.Time) error {
-	err := writeVerdict(ctx, log, v, v.Entry(correlationID, at))
-	return fault.Wrap(err, fault.CodeOf(err), "write the verdict on event %s", v.EventID)
-}
-
-// verdictTurns has the verdicts on one order written one after the other, as far as this process is concerned: those that
-// race each other for the next version would mostly lose.
-var verdictTurns = newTurns(64)
-
-func writeVerdict(ctx context.Context, log VerdictLog, v late.Verdict, entry event.Entry) error {
-	done, err := verdictTurns.wait(ctx, v.OrderID)
-	if err != nil {
-		return err
-	}
-	defer done()
-	newest, _, err := log.Head(ctx, event.LateStream(v.OrderID))
-	if err != nil {
-		return err
-	}
-	_, err = appendLate(ctx, log, v.OrderID, newest.HeadOf(), entry)
-	return err
-}
-
-// turns are a bounded number of locks for any number of keys.
-type turns []chan struct{}
-
-func newTurns(n int) turns {
-	t := make(turns, n)
-	for i := range t {
-		t[i] = make(chan struct{}, 1)
-	}
-	return t
-}
-
-// wait waits for the turn of key. The error is Unavailable when ctx ends before; else done must be called.
-func (t turns) wait(ctx context.Context, key string) (done func(), err error) {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(key))
-	turn := t[h.Sum32()%uint32(len(t))]
-	select {
-	case turn <- struct{}{}:
-		return func() { <-turn }, nil
-	case <-ctx.Done():
-		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "wait for the turn of %s", key)
-	}
 }
 
 // appendLate appends to the late stream of an order, where verdicts may come in between. It returns what stands behind

@@ -43,12 +43,16 @@ func (c *Client) Signal(ctx context.Context, orderID, name string, payload any) 
 		if !isNotFound(err) {
 			return nil, fault.Wrap(err, fault.Unavailable, "signal order %s", orderID)
 		}
-		state, err := c.Resume(ctx, orderID)
+		late, err := c.fold(ctx, orderID)
 		switch {
 		case err != nil:
 			return nil, err
-		case state.Ended:
-			return c.causes(ctx, state)
+		case late.State.Ended:
+			return late, nil
+		}
+		switch err := c.resume(ctx, orderID, late.State); {
+		case err != nil:
+			return nil, err
 		case attempt == askAttempts:
 			return nil, fault.New(fault.Unavailable, "the saga of order %s closes as soon as it runs", orderID)
 		}
@@ -96,13 +100,6 @@ func (c *Client) ResumeLate(ctx context.Context, orderID string) error {
 		return fault.New(fault.NotFound, "there is no order %s", orderID)
 	}
 	return c.SettleLate(ctx, state.Order)
-}
-
-// causes reads what caused the events of an order that has ended.
-func (c *Client) causes(ctx context.Context, s order.State) (*Late, error) {
-	return event.FoldPages(ctx, c.log, event.OrderStream(s.Order.ID), 0, LateOf(s, nil), func(l *Late, page []event.Record) (*Late, error) {
-		return l.add(page), nil
-	})
 }
 
 // LateOf is what a signal to an order that has ended is answered with; records are the order's stream.
