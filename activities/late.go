@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"errors"
-	"hash/fnv"
 	"slices"
 	"time"
 
@@ -70,80 +69,6 @@ func (o *Outcomes) Late(ctx context.Context, in LateInput) (LateResult, error) {
 // loadLate folds the late stream behind a state, page by page.
 func loadLate(ctx context.Context, log event.StreamReader, before late.State) (late.State, error) {
 	return event.FoldPages(ctx, log, event.LateStream(before.OrderID), before.Head.Version, before, late.State.Fold)
-}
-
-// VerdictLog is the part of the event log that verdicts need.
-type VerdictLog interface {
-	Appender
-	// Head returns the newest record of a stream; ok is false when it is empty.
-	Head(ctx context.Context, stream string) (record event.Record, ok bool, err error)
-}
-
-// WriteVerdict writes down that an event came after its order had ended, once an event, in a stream of its own: the
-// order's stream is closed by its terminal event. It costs the same however long that stream is. Errors: those of the log.
-func WriteVerdict(ctx context.Context, log VerdictLog, v late.Verdict, correlationID string, at time.Time) error {
-	for _, slot := range v.Slots() {
-		v.ID = slot
-		stored, err := writeVerdict(ctx, log, v, v.Entry(correlationID, at))
-		if err != nil {
-			return fault.Wrap(err, fault.CodeOf(err), "write the verdict on event %s", v.EventID)
-		}
-		if v.Of(stored) {
-			return nil
-		}
-		// Another event with the same source and id has the slot.
-	}
-	return fault.New(fault.Corrupt, "the slots of the verdict on event %s have other content", v.EventID)
-}
-
-// verdictTurns has the verdicts on one order written one after the other, as far as this process is concerned: those that
-// race each other for the next version would mostly lose.
-var verdictTurns = newTurns(64)
-
-// writeVerdict returns what is in the entry's slot then.
-func writeVerdict(ctx context.Context, log VerdictLog, v late.Verdict, entry event.Entry) (event.Record, error) {
-	done, err := verdictTurns.wait(ctx, v.OrderID)
-	if err != nil {
-		return event.Record{}, err
-	}
-	defer done()
-	newest, _, err := log.Head(ctx, event.LateStream(v.OrderID))
-	if err != nil {
-		return event.Record{}, err
-	}
-	records, err := appendLate(ctx, log, v.OrderID, newest.HeadOf(), entry)
-	if err != nil {
-		return event.Record{}, err
-	}
-	i := slices.IndexFunc(records, func(r event.Record) bool { return r.Key == entry.Key })
-	if i < 0 {
-		return event.Record{}, fault.New(fault.Unavailable, "slot %s of %s is taken, and not found", entry.Key, event.LateStream(v.OrderID))
-	}
-	return records[i], nil
-}
-
-// turns are a bounded number of locks for any number of keys.
-type turns []chan struct{}
-
-func newTurns(n int) turns {
-	t := make(turns, n)
-	for i := range t {
-		t[i] = make(chan struct{}, 1)
-	}
-	return t
-}
-
-// wait waits for the turn of key. The error is Unavailable when ctx ends before; else done must be called.
-func (t turns) wait(ctx context.Context, key string) (done func(), err error) {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(key))
-	turn := t[h.Sum32()%uint32(len(t))]
-	select {
-	case turn <- struct{}{}:
-		return func() { <-turn }, nil
-	case <-ctx.Done():
-		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "wait for the turn of %s", key)
-	}
 }
 
 // appendLate appends to the late stream of an order, where verdicts may come in between. It returns the records after head

@@ -2,8 +2,11 @@ package activities_test
 
 import (
 	"context"
+	"strconv"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/activities"
@@ -98,7 +101,38 @@ func TestAVerdictGoesAfterAStreamThatGrows(t *testing.T) {
 	log = &crowded{VerdictLog: newWorld(t).log, grows: 1000}
 	err = activities.WriteVerdict(t.Context(), log, v, "corr", now)
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
-	require.Equal(t, 10, log.appends, "but not for ever")
+	require.Equal(t, 11, log.appends, "but not for ever")
+}
+
+// Verdicts that are written at the same time share a round trip, each of them is written once, and what is there already
+// keeps none of the others out.
+func TestVerdictsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	verdict := func(n int) verdicts.Verdict {
+		id := "evt-" + strconv.Itoa(n)
+		return verdicts.Verdict{ID: id, OrderID: "42", EventID: id, Type: "shipment", Status: order.StatusCompleted}
+	}
+	var all sync.WaitGroup
+	for round := range 3 {
+		for n := range 200 {
+			all.Go(func() {
+				assert.NoError(t, activities.WriteVerdict(t.Context(), w.log, verdict(n*(round+1)), "corr", now))
+			})
+		}
+	}
+	all.Wait()
+	records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
+	require.NoError(t, err)
+	want := make(map[string]bool)
+	for round := range 3 {
+		for n := range 200 {
+			want[verdict(n*(round+1)).ID] = true
+		}
+	}
+	require.Len(t, records, len(want))
+	for _, r := range records {
+		require.True(t, want[r.CausationID])
+	}
 }
 
 // The slot that another event has taken may stand before the head from which an append begins.

@@ -159,7 +159,7 @@ func (r *orderRun) ContinueAsNew() error {
 	return workflow.NewContinueAsNewError(r.ctx, NameOrder, next)
 }
 
-// Close ends the run once everything is published and every caller has its answer.
+// Close ends the run once everything is published and every caller has its answer. What comes late meanwhile gets its verdict.
 func (r *orderRun) Close() error {
 	r.show("")
 	if r.unlisted {
@@ -171,7 +171,7 @@ func (r *orderRun) Close() error {
 	for judged := false; ; judged = true {
 		err := workflow.Await(r.ctx, func() bool {
 			r.TakeIn()
-			return r.closable() || judged && len(r.late) > 0 || r.drain.Due(r.ctx)
+			return r.closable() || len(r.late) > 0 || r.drain.Due(r.ctx)
 		})
 		if err == nil {
 			err = r.judgeLate(!judged)

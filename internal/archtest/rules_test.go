@@ -43,7 +43,7 @@ var rules = []rule{
 		from: "activities",
 		local: []string{
 			"internal/order", "internal/late", "internal/event", "internal/fault", "internal/payment", "internal/refunds",
-			"internal/customer", "internal/notice", "internal/notify", "internal/sealed",
+			"internal/customer", "internal/notice", "internal/notify", "internal/sealed", "internal/groupcommit",
 		},
 		outside: []string{"go.temporal.io", "golang.org/x/sync"},
 	},

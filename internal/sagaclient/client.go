@@ -28,6 +28,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/groupcommit"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/saga"
@@ -61,11 +62,15 @@ type Client struct {
 	// gate bounds the Updates in flight, by workflow id; looked are the orders whose run was looked after.
 	gate   gate
 	looked recently
+	// folds are shared by callers who ask about the same order.
+	folds *groupcommit.Group[*folding]
 }
 
 // New returns a Client. It does no I/O.
 func New(c Config) *Client {
-	return &Client{temporal: c.Temporal, log: c.Log, logger: c.Logger, eager: c.Eager, onRefusal: c.OnRefusal}
+	client := &Client{temporal: c.Temporal, log: c.Log, logger: c.Logger, eager: c.Eager, onRefusal: c.OnRefusal}
+	client.folds = newFolds(client)
+	return client
 }
 
 // Placement is a request to place an order.
@@ -159,32 +164,34 @@ func (c *Client) sameOrder(ctx context.Context, in workflows.OrderInput) error {
 // OrderUnknown when neither the log nor Temporal has ever heard of it.
 func (c *Client) Resume(ctx context.Context, orderID string) (order.State, error) {
 	state, err := c.state(ctx, orderID)
-	switch {
-	case err != nil:
+	if err != nil || state.Ended {
 		return state, err
-	case state.Ended:
-		return state, nil
 	}
-	// Nobody knows any more who chose the id, nor whether the run before looked for early cancellations.
+	return state, c.resume(ctx, orderID, state)
+}
+
+// resume is Resume for an order whose state is known: it has not ended.
+func (c *Client) resume(ctx context.Context, orderID string, state order.State) error {
+	// Who chose the id is not known any more, nor whether the run before looked for early cancellations.
 	in := workflows.OrderInput{Order: state.Order, CorrelationID: state.CorrelationID, CallerID: true}
 	if !state.Opened() {
 		// It may have been accepted all the same: its workflow was terminated before it had done anything.
 		found, err := c.Find(ctx, orderID)
 		switch {
 		case errors.Is(err, fault.NotFound):
-			return state, fault.New(fault.OrderUnknown, "order %s is not known", orderID)
+			return fault.New(fault.OrderUnknown, "order %s is not known", orderID)
 		case err != nil:
-			return state, err
+			return err
 		}
 		in = found.Input
 		in.Resume = nil
 	}
-	err = c.start(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
+	err := c.start(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
 	if err == nil {
 		c.logger.LogAttrs(ctx, slog.LevelWarn, "an open order had no workflow: a new run goes on with it",
 			slog.String("order_id", orderID), slog.Int64("version", state.Head.Version))
 	}
-	return state, ignoreConflict(err)
+	return ignoreConflict(err)
 }
 
 // start starts a run. The error is Conflict when a run of that id is there, or was and the policy minds.
@@ -223,10 +230,7 @@ func (c *Client) execute(ctx context.Context, in workflows.OrderInput, reuse enu
 
 // state folds the order's stream; the zero State when there is none.
 func (c *Client) state(ctx context.Context, orderID string) (order.State, error) {
-	return event.FoldPages(ctx, c.log, event.OrderStream(orderID), 0, order.State{}, func(s order.State, page []event.Record) (order.State, error) {
-		s, err := s.Fold(page)
-		return s, fault.Wrap(err, foldCode(err), "fold order %s", orderID)
-	})
+	return c.fold(ctx, orderID)
 }
 
 // foldCode is the code of an error of a fold: Unavailable stays what it is, because a gap may be filled when the stream is read

@@ -2,6 +2,7 @@ package sagaclient
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,24 +15,32 @@ import (
 func TestAGateBoundsWhoIsInside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g gate
+		var mu sync.Mutex
 		inside, most, waits := 0, 0, 0
+		count := func(change int) {
+			mu.Lock()
+			defer mu.Unlock()
+			inside += change
+			most = max(most, inside)
+		}
 		done := make(chan struct{})
 		for range 30 {
 			go func() {
 				leave, waited, err := g.enter(t.Context(), "order-42")
 				if err == nil {
-					inside++
-					most = max(most, inside)
-					time.Sleep(time.Second)
-					inside--
+					count(1)
+					time.Sleep(time.Second) // the bubble's time
+					count(-1)
 					leave()
 				}
 				if waited {
+					mu.Lock()
 					waits++
+					mu.Unlock()
 				}
 				done <- struct{}{}
 			}()
-			// One after the other, in the bubble's time: the counters need no lock.
+			// One after the other, in the bubble's time.
 			synctest.Wait()
 		}
 		for range 30 {

@@ -38,12 +38,16 @@ func (c *Client) Signal(ctx context.Context, orderID, name string, payload any) 
 		if !isNotFound(err) {
 			return nil, fault.Wrap(err, fault.Unavailable, "signal order %s", orderID)
 		}
-		state, err := c.Resume(ctx, orderID)
+		state, err := c.fold(ctx, orderID)
 		switch {
 		case err != nil:
 			return nil, err
 		case state.Ended:
 			return &Late{State: state}, nil
+		}
+		switch err := c.resume(ctx, orderID, state); {
+		case err != nil:
+			return nil, err
 		case attempt == askAttempts:
 			return nil, fault.New(fault.Unavailable, "the saga of order %s closes as soon as it runs", orderID)
 		}

@@ -137,8 +137,8 @@ var complaintMutants = []mutant{
 	{
 		name: "terminate skips compensation: conductor-oss/conductor#1169", dir: "test/matrix", run: "^TestComplaints$/terminate",
 		edits: []edit{{
-			"internal/sagaclient/client.go", "	case state.Ended:\n		return state, nil\n	}\n	in :=",
-			"	case state.Ended, state.Decision == order.Back:\n		return state, nil\n	}\n	in :=",
+			"internal/sagaclient/client.go", "	if err != nil || state.Ended {\n		return state, err\n	}\n",
+			"	if err != nil || state.Ended || state.Decision == order.Back {\n		return state, err\n	}\n",
 		}},
 	},
 	{
@@ -220,7 +220,7 @@ var complaintMutants = []mutant{
 	},
 	{
 		name: "no notice on completion: dtm-labs/dtm#373", dir: "workflows", run: "TestImmediateOrderCompletes",
-		edits: []edit{{"workflows/flow.go", "	if err := r.flush(); err != nil {\n		return err\n	}\n", ""}},
+		edits: []edit{{"workflows/flow.go", "	r.publishLater()\n	for judged", "	for judged"}},
 	},
 	{
 		name: "no view of the remaining steps: Particular/ServicePulse#2691", dir: "test/matrix", run: "^TestComplaints$/no_view",
