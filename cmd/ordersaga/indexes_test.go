@@ -111,14 +111,22 @@ func (l *logs) String() string {
 
 func openFake(t *testing.T, s *indexed) (*stores, *logs, error) {
 	t.Helper()
+	return prepareFake(t, s)()
+}
+
+// prepareFake returns what opens the stores of a service on the server.
+func prepareFake(t *testing.T, s *indexed) func() (*stores, *logs, error) {
+	t.Helper()
 	said := &logs{}
 	cfg, err := config.Load([]string{"MONGODB_URI=" + mongofake.Start(t, s.handle), "MONGODB_DATABASE=orders"})
 	require.NoError(t, err)
-	opened, err := openStoresPolling(t.Context(), cfg, 0, true, slog.New(slog.NewTextHandler(said, nil)))
-	if opened != nil {
-		t.Cleanup(func() { opened.close(context.WithoutCancel(t.Context())) })
+	return func() (*stores, *logs, error) {
+		opened, err := openStoresPolling(t.Context(), cfg, 0, true, slog.New(slog.NewTextHandler(said, nil)))
+		if opened != nil {
+			t.Cleanup(func() { opened.close(context.WithoutCancel(t.Context())) })
+		}
+		return opened, said, err
 	}
-	return opened, said, err
 }
 
 // TestStartUsesTheIndexesThatExist: a server that lets nobody create indexes does not keep the service from starting.
@@ -163,17 +171,19 @@ func TestIndexesAreBuiltForAsLongAsItTakes(t *testing.T) {
 		case waiting <- name:
 		default:
 		}
-		if name == "events.stream_key" {
+		switch name {
+		case "events.stream_key":
 			<-unique
-		} else if name == "orders.newest" {
+		case "orders.newest":
 			<-other
 		}
 		return nil
 	}}
 	defer close(other)
+	open := prepareFake(t, s)
 	opened := make(chan error, 1)
 	go func() {
-		_, _, err := openFake(t, s)
+		_, _, err := open()
 		opened <- err
 	}()
 	require.Equal(t, "events.stream_key", <-waiting)

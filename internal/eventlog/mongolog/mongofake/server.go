@@ -56,7 +56,7 @@ func Connect(t testing.TB, handle Handler) *mongo.Database {
 // Start starts a server that ends with the test, and returns its URI.
 func Start(t testing.TB, handle Handler) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,9 @@ func (s *server) serve() {
 		s.mu.Unlock()
 		s.done.Go(func() {
 			defer conn.Close()
-			for s.answer(conn) == nil {
+			var err error
+			for err == nil {
+				err = s.answer(conn)
 			}
 		})
 	}
