@@ -61,6 +61,7 @@ func (s *Store) page(ctx context.Context, f deadletter.Filter, want int) ([]docu
 	if err != nil {
 		return nil, err
 	}
+	// Counting them would read the whole collection, too.
 	ferretDB1, err := s.isFerretDB1(ctx)
 	if err != nil {
 		return nil, err

@@ -55,7 +55,7 @@ type Store struct {
 	sorting atomic.Pointer[bool]
 	// table is for FerretDB 1, and small is smallCollection; tests take less.
 	table table
-	small int64
+	small int
 }
 
 var _ deadletter.Store = (*Store)(nil)

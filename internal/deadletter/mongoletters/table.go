@@ -20,7 +20,7 @@ import (
 // FerretDB 1 reads the whole collection for every list, payloads and all. Where there are many letters, what lists select and sort
 // by is kept in memory there, and a page costs a look-up for each of its letters.
 const (
-	// smallCollection is how many documents are read for each list all the same.
+	// smallCollection is how many letters are read for each list all the same: it shows at once what other processes keep.
 	smallCollection = 1000
 	// readTimeout bounds reading the whole collection.
 	readTimeout = 10 * time.Minute
@@ -132,13 +132,9 @@ func (t *table) refresh(ctx context.Context, read func(ctx context.Context) ([]r
 
 // pageOfTable is page for a collection that is not to be read for it; ok is false for one that is small.
 func (s *Store) pageOfTable(ctx context.Context, f deadletter.Filter, want int) (docs []document, ok bool, err error) {
-	count, err := s.letters.EstimatedDocumentCount(ctx)
-	if err != nil || count <= s.small {
-		return nil, false, unavailable(ctx, err, "count the dead letters")
-	}
 	rows, err := s.table.get(ctx, s.readRows)
-	if err != nil {
-		return nil, true, err
+	if err != nil || len(rows) <= s.small {
+		return nil, false, err
 	}
 	within := span(f)
 	after, paging := deadletter.ParseCursor(f.Cursor)
