@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -37,28 +38,39 @@ func (c *Consumer) returnWaiting(ctx context.Context) (returned int, err error) 
 	return returned, nil
 }
 
+const (
+	// returnPrefetch is how many messages of a wait queue are in the hands of one consumer, at most.
+	returnPrefetch = 16
+	// returnIdle is after what time without a message it is looked whether there are any.
+	returnIdle = 200 * time.Millisecond
+)
+
 // returnFrom returns the messages of one wait queue, in their order. Its channel is its own: what cannot be returned goes back
 // to its place in the wait queue with the channel.
+//
+// It consumes, and does not get: a quorum queue whose first message has expired answers a get that it is empty, takes the
+// message out, and hands it to its dead-letter worker only with the next command to that queue, whenever that is.
 func (c *Consumer) returnFrom(ctx context.Context, conn *amqp.Connection, queue string) (returned int, err error) {
 	ch, err := conn.Channel()
 	if err != nil {
 		return 0, fault.Wrap(err, fault.Unavailable, "open channel")
 	}
 	defer func() { _ = ch.Close() }() // it may be closed already
-	state, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
-	if refused(err, amqp.NotFound) {
-		return 0, nil // the next session declares it
+	waiting, err := depth(ch, queue)
+	if err != nil || waiting == 0 {
+		return 0, err
 	}
+	if err := ch.Qos(returnPrefetch, 0, false); err != nil {
+		return 0, fault.Wrap(err, fault.Unavailable, "set prefetch")
+	}
+	messages, err := ch.Consume(queue, consumerTag, false, false, false, false, nil)
 	if err != nil {
-		return 0, fault.Wrap(err, fault.Unavailable, "look at %s", queue)
+		return 0, fault.Wrap(err, fault.Unavailable, "consume %s", queue)
 	}
-	for range state.Messages {
-		raw, ok, err := ch.Get(queue, false)
-		if err != nil {
-			return returned, fault.Wrap(err, fault.Unavailable, "get from %s", queue)
-		}
-		if !ok || ctx.Err() != nil {
-			return returned, ctx.Err()
+	for seen := 0; seen < waiting; seen++ {
+		raw, ok, err := next(ctx, ch, queue, messages)
+		if err != nil || !ok {
+			return returned, err
 		}
 		err = c.cfg.Publisher.Send(ctx, c.queue, returnedEarly(FromDelivery(&raw)))
 		if errors.Is(err, fault.Invalid) {
@@ -74,6 +86,36 @@ func (c *Consumer) returnFrom(ctx context.Context, conn *amqp.Connection, queue 
 		c.tally(&c.stats.returned, outcomeReturned)
 	}
 	return returned, nil
+}
+
+// depth returns how many messages are ready in a queue; none when it does not exist: the next session declares it.
+func depth(ch *amqp.Channel, queue string) (int, error) {
+	state, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+	if refused(err, amqp.NotFound) {
+		return 0, nil
+	}
+	return state.Messages, fault.Wrap(err, fault.Unavailable, "look at %s", queue)
+}
+
+// next waits for the next message of a queue. It reports false when there are no more.
+func next(ctx context.Context, ch *amqp.Channel, queue string, messages <-chan amqp.Delivery) (raw amqp.Delivery, ok bool, err error) {
+	idle := time.NewTicker(returnIdle)
+	defer idle.Stop()
+	for {
+		select {
+		case raw, ok := <-messages:
+			if !ok {
+				return raw, false, fault.Wrap(errCancelled, fault.Unavailable, "consume %s", queue)
+			}
+			return raw, true, nil
+		case <-idle.C:
+			if waiting, err := depth(ch, queue); err != nil || waiting == 0 {
+				return raw, false, err
+			}
+		case <-ctx.Done():
+			return raw, false, ctx.Err()
+		}
+	}
 }
 
 // returnedEarly is the copy of a waiting message that is returned before its time: as it is, but for the broker's own headers, and
