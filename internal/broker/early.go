@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"slices"
 	"time"
@@ -13,11 +14,12 @@ import (
 )
 
 // returnWaiting returns the messages that wait at this moment to the queue that they came from, before their time is up: a copy
-// is confirmed there before the message is acknowledged. The shortest wait queue is left alone. Several consumers may
-// do so at once: each message is in the hands of one of them. Those that fail again while this runs are behind the ones that are
-// returned, and are left where they are.
+// is confirmed there before the message is acknowledged. The shortest wait queue is left alone. One process does so at a
+// time. Each message is returned once: those that fail again while this runs are left where
+// they are.
 //
-// It returns how many it has returned. Errors: Unavailable; what is not acknowledged waits on.
+// It returns how many it has returned. Errors: Unavailable, also while another process does so, which may have begun before the newest
+// of them failed; what is not acknowledged waits on.
 func (c *Consumer) returnWaiting(ctx context.Context) (returned int, err error) {
 	if err := c.link.wait(ctx); err != nil {
 		return 0, err
@@ -26,10 +28,16 @@ func (c *Consumer) returnWaiting(ctx context.Context) (returned int, err error) 
 	if conn == nil {
 		return 0, fault.Wrap(errConnecting, fault.Unavailable, "return waiting messages")
 	}
+	free, err := lock(conn, c.queue+".returning")
+	if err != nil {
+		return 0, err
+	}
+	defer free()
+	run := rand.Text()
 	delays := slices.Clone(c.policy.delays[1:])
 	slices.Reverse(delays) // what has failed most often came first
 	for _, delay := range delays {
-		n, err := c.returnFrom(ctx, conn, WaitOf(c.queue, delay))
+		n, err := c.returnFrom(ctx, conn, WaitOf(c.queue, delay), run)
 		returned += n
 		if err != nil {
 			return returned, err
@@ -50,7 +58,7 @@ const (
 //
 // It consumes, and does not get: a quorum queue whose first message has expired answers a get that it is empty, takes the
 // message out, and hands it to its dead-letter worker only with the next command to that queue, whenever that is.
-func (c *Consumer) returnFrom(ctx context.Context, conn *amqp.Connection, queue string) (returned int, err error) {
+func (c *Consumer) returnFrom(ctx context.Context, conn *amqp.Connection, queue, run string) (returned int, err error) {
 	ch, err := conn.Channel()
 	if err != nil {
 		return 0, fault.Wrap(err, fault.Unavailable, "open channel")
@@ -72,7 +80,10 @@ func (c *Consumer) returnFrom(ctx context.Context, conn *amqp.Connection, queue 
 		if err != nil || !ok {
 			return returned, err
 		}
-		err = c.cfg.Publisher.Send(ctx, c.queue, returnedEarly(FromDelivery(&raw)))
+		if raw.Headers[HeaderReturn] == run {
+			return returned, nil // it has failed again: what was there when this began has been returned
+		}
+		err = c.cfg.Publisher.Send(ctx, c.queue, returnedEarly(FromDelivery(&raw), run))
 		if errors.Is(err, fault.Invalid) {
 			continue // put there by somebody else, and nothing that can be sent: it returns by its time to live
 		}
@@ -86,6 +97,24 @@ func (c *Consumer) returnFrom(ctx context.Context, conn *amqp.Connection, queue 
 		c.tally(&c.stats.returned, outcomeReturned)
 	}
 	return returned, nil
+}
+
+// lock takes a lock that the connections of all processes compete for: an exclusive queue that nothing is put into. It goes with the
+// connection. The error is Unavailable when another connection has it.
+func lock(conn *amqp.Connection, name string) (free func(), err error) {
+	ch, err := conn.Channel()
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable, "open channel")
+	}
+	_, err = ch.QueueDeclare(name, false, false, true, false, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeClassic})
+	if err != nil {
+		_ = ch.Close() // it may be closed already
+		return nil, fault.Wrap(err, fault.Unavailable, "declare %s", name)
+	}
+	return func() {
+		_, _ = ch.QueueDelete(name, false, false, false) // or it goes with the connection
+		_ = ch.Close()
+	}, nil
 }
 
 // depth returns how many messages are ready in a queue; none when it does not exist: the next session declares it.
@@ -120,9 +149,9 @@ func next(ctx context.Context, ch *amqp.Channel, queue string, messages <-chan a
 
 // returnedEarly is the copy of a waiting message that is returned before its time: as it is, but for the broker's own headers, and
 // with one more return.
-func returnedEarly(m wire.Message) wire.Message {
+func returnedEarly(m wire.Message, run string) wire.Message {
 	early := count(m, HeaderEarly) + 1
-	m = withHeaders(m, map[string]any{HeaderEarly: int64(early)})
+	m = withHeaders(m, map[string]any{HeaderEarly: int64(early), HeaderReturn: run})
 	for _, name := range brokerHeaders {
 		delete(m.Headers, name)
 	}
