@@ -2,8 +2,10 @@ package broker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"slices"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -12,11 +14,12 @@ import (
 )
 
 // returnWaiting returns the messages that wait at this moment to the queue that they came from, before their time is up: a copy
-// is confirmed there before the message is acknowledged. The shortest wait queue is left alone. Several consumers may
-// do so at once: each message is in the hands of one of them. Those that fail again while this runs are behind the ones that are
-// returned, and are left where they are.
+// is confirmed there before the message is acknowledged. The shortest wait queue is left alone. One process does so at a
+// time. Each message is returned once: those that fail again while this runs are left where
+// they are.
 //
-// It returns how many it has returned. Errors: Unavailable; what is not acknowledged waits on.
+// It returns how many it has returned. Errors: Unavailable, also while another process does so, which may have begun before the newest
+// of them failed; what is not acknowledged waits on.
 func (c *Consumer) returnWaiting(ctx context.Context) (returned int, err error) {
 	if err := c.link.wait(ctx); err != nil {
 		return 0, err
@@ -25,10 +28,16 @@ func (c *Consumer) returnWaiting(ctx context.Context) (returned int, err error) 
 	if conn == nil {
 		return 0, fault.Wrap(errConnecting, fault.Unavailable, "return waiting messages")
 	}
+	free, err := lock(conn, c.queue+".returning")
+	if err != nil {
+		return 0, err
+	}
+	defer free()
+	run := rand.Text()
 	delays := slices.Clone(c.policy.delays[1:])
 	slices.Reverse(delays) // what has failed most often came first
 	for _, delay := range delays {
-		n, err := c.returnFrom(ctx, conn, WaitOf(c.queue, delay))
+		n, err := c.returnFrom(ctx, conn, WaitOf(c.queue, delay), run)
 		returned += n
 		if err != nil {
 			return returned, err
@@ -37,30 +46,44 @@ func (c *Consumer) returnWaiting(ctx context.Context) (returned int, err error) 
 	return returned, nil
 }
 
+const (
+	// returnPrefetch is how many messages of a wait queue are in the hands of one consumer, at most.
+	returnPrefetch = 16
+	// returnIdle is after what time without a message it is looked whether there are any.
+	returnIdle = 200 * time.Millisecond
+)
+
 // returnFrom returns the messages of one wait queue, in their order. Its channel is its own: what cannot be returned goes back
 // to its place in the wait queue with the channel.
-func (c *Consumer) returnFrom(ctx context.Context, conn *amqp.Connection, queue string) (returned int, err error) {
+//
+// It consumes, and does not get: a quorum queue whose first message has expired answers a get that it is empty, takes the
+// message out, and hands it to its dead-letter worker only with the next command to that queue, whenever that is.
+func (c *Consumer) returnFrom(ctx context.Context, conn *amqp.Connection, queue, run string) (returned int, err error) {
 	ch, err := conn.Channel()
 	if err != nil {
 		return 0, fault.Wrap(err, fault.Unavailable, "open channel")
 	}
 	defer func() { _ = ch.Close() }() // it may be closed already
-	state, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
-	if refused(err, amqp.NotFound) {
-		return 0, nil // the next session declares it
+	waiting, err := depth(ch, queue)
+	if err != nil || waiting == 0 {
+		return 0, err
 	}
+	if err := ch.Qos(returnPrefetch, 0, false); err != nil {
+		return 0, fault.Wrap(err, fault.Unavailable, "set prefetch")
+	}
+	messages, err := ch.Consume(queue, consumerTag, false, false, false, false, nil)
 	if err != nil {
-		return 0, fault.Wrap(err, fault.Unavailable, "look at %s", queue)
+		return 0, fault.Wrap(err, fault.Unavailable, "consume %s", queue)
 	}
-	for range state.Messages {
-		raw, ok, err := ch.Get(queue, false)
-		if err != nil {
-			return returned, fault.Wrap(err, fault.Unavailable, "get from %s", queue)
+	for seen := 0; seen < waiting; seen++ {
+		raw, ok, err := next(ctx, ch, queue, messages)
+		if err != nil || !ok {
+			return returned, err
 		}
-		if !ok || ctx.Err() != nil {
-			return returned, ctx.Err()
+		if raw.Headers[HeaderReturn] == run {
+			return returned, nil // it has failed again: what was there when this began has been returned
 		}
-		err = c.cfg.Publisher.Send(ctx, c.queue, returnedEarly(FromDelivery(&raw)))
+		err = c.cfg.Publisher.Send(ctx, c.queue, returnedEarly(FromDelivery(&raw), run))
 		if errors.Is(err, fault.Invalid) {
 			continue // put there by somebody else, and nothing that can be sent: it returns by its time to live
 		}
@@ -76,11 +99,59 @@ func (c *Consumer) returnFrom(ctx context.Context, conn *amqp.Connection, queue 
 	return returned, nil
 }
 
+// lock takes a lock that the connections of all processes compete for: an exclusive queue that nothing is put into. It goes with the
+// connection. The error is Unavailable when another connection has it.
+func lock(conn *amqp.Connection, name string) (free func(), err error) {
+	ch, err := conn.Channel()
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable, "open channel")
+	}
+	_, err = ch.QueueDeclare(name, false, false, true, false, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeClassic})
+	if err != nil {
+		_ = ch.Close() // it may be closed already
+		return nil, fault.Wrap(err, fault.Unavailable, "declare %s", name)
+	}
+	return func() {
+		_, _ = ch.QueueDelete(name, false, false, false) // or it goes with the connection
+		_ = ch.Close()
+	}, nil
+}
+
+// depth returns how many messages are ready in a queue; none when it does not exist: the next session declares it.
+func depth(ch *amqp.Channel, queue string) (int, error) {
+	state, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+	if refused(err, amqp.NotFound) {
+		return 0, nil
+	}
+	return state.Messages, fault.Wrap(err, fault.Unavailable, "look at %s", queue)
+}
+
+// next waits for the next message of a queue. It reports false when there are no more.
+func next(ctx context.Context, ch *amqp.Channel, queue string, messages <-chan amqp.Delivery) (raw amqp.Delivery, ok bool, err error) {
+	idle := time.NewTicker(returnIdle)
+	defer idle.Stop()
+	for {
+		select {
+		case raw, ok := <-messages:
+			if !ok {
+				return raw, false, fault.Wrap(errCancelled, fault.Unavailable, "consume %s", queue)
+			}
+			return raw, true, nil
+		case <-idle.C:
+			if waiting, err := depth(ch, queue); err != nil || waiting == 0 {
+				return raw, false, err
+			}
+		case <-ctx.Done():
+			return raw, false, ctx.Err()
+		}
+	}
+}
+
 // returnedEarly is the copy of a waiting message that is returned before its time: as it is, but for the broker's own headers, and
 // with one more return.
-func returnedEarly(m wire.Message) wire.Message {
+func returnedEarly(m wire.Message, run string) wire.Message {
 	early := count(m, HeaderEarly) + 1
-	m = withHeaders(m, map[string]any{HeaderEarly: int64(early)})
+	m = withHeaders(m, map[string]any{HeaderEarly: int64(early), HeaderReturn: run})
 	for _, name := range brokerHeaders {
 		delete(m.Headers, name)
 	}

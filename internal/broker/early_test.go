@@ -128,7 +128,10 @@ func TestManyConsumersReturnWhatWaitsAndLoseNothing(t *testing.T) {
 	for _, queue := range []string{topology.Inbox(), topology.Wait(quick[0]), topology.Wait(quick[1]), topology.Wait(longest)} {
 		require.Eventually(t, func() bool { return brokertest.Depth(t, url, queue) == 0 }, brokertest.Patience, 10*time.Millisecond, "%s: %v", queue, stats)
 	}
-	require.Zero(t, brokertest.Depth(t, url, topology.Dead()))
+	if brokertest.Depth(t, url, topology.Dead()) > 0 {
+		letter := brokertest.Queue(t, url, topology.Dead()).Next(t)
+		t.Fatalf("%s is a dead letter: %+v; %v", letter.MessageID, broker.DeadLetterOf(letter), stats)
+	}
 }
 
 // A message that always fails, among others that do not, is not returned without end: it becomes a dead letter.

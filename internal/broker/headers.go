@@ -20,6 +20,8 @@ const (
 	// HeaderEarly counts how often the message was returned from a wait queue before its time, because what it waited for
 	// answered again.
 	HeaderEarly = headerPrefix + "early"
+	// HeaderReturn names the return that returned it last: each returns a message once.
+	HeaderReturn = headerPrefix + "return"
 	// HeaderFirstSeen is when the message was handled for the first time.
 	HeaderFirstSeen = headerPrefix + "first-seen"
 	// HeaderOriginExchange and HeaderOriginRoutingKey say how the message first came: on its way through a wait
@@ -186,6 +188,9 @@ func marked(d Delivery, attempts, parked int) wire.Message {
 	}
 	if d.Early > 0 {
 		m.Headers[HeaderEarly] = int64(d.Early)
+		if run, ok := d.Message.Headers[HeaderReturn].(string); ok && len(run) <= maxShort {
+			m.Headers[HeaderReturn] = run
+		}
 	}
 	return withHeaders(m, map[string]any{
 		HeaderAttempts: int64(attempts), HeaderParked: int64(parked), HeaderFirstSeen: stamp(d.FirstSeen),
