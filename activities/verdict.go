@@ -90,14 +90,15 @@ func writeVerdicts(ctx context.Context, items []*verdict) []error {
 	return errs
 }
 
-// write appends verdicts behind the newest record: together, and one by one when one of them is there already or another
-// process is faster.
+// write appends verdicts behind the newest record: together, and one by one when one of them is there already.
 func (p place) write(ctx context.Context, entries []event.Entry) []error {
 	errs := make([]error, len(entries))
 	newest, _, err := p.log.Head(ctx, event.LateStream(p.orderID))
 	head := newest.HeadOf()
-	if err == nil {
-		head, _, err = p.log.Append(ctx, event.LateStream(p.orderID), head, unlike(entries))
+	for n := 0; n < lateAttempts && (err == nil || errors.Is(err, fault.Concurrency)); n++ {
+		if head, _, err = p.log.Append(ctx, event.LateStream(p.orderID), head, unlike(entries)); err == nil {
+			break
+		}
 	}
 	one := len(entries) == 1 && errors.Is(err, fault.KeyTaken)
 	switch {
@@ -110,7 +111,10 @@ func (p place) write(ctx context.Context, entries []event.Entry) []error {
 		return errs
 	}
 	for i, e := range entries {
-		_, errs[i] = appendLate(ctx, p.log, p.orderID, head, e)
+		var tail []event.Record
+		if tail, errs[i] = appendLate(ctx, p.log, p.orderID, head, e); len(tail) > 0 {
+			head = tail[len(tail)-1].HeadOf()
+		}
 	}
 	return errs
 }
