@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -98,15 +99,16 @@ func writeVerdicts(ctx context.Context, items []*verdict) []error {
 	return errs
 }
 
-// write appends verdicts after the newest record: together, and one by one when the slot of one of them is taken or another
-// process is faster.
+// write appends verdicts after the newest record: together, and one by one when the slot of one of them is taken.
 func (p place) write(ctx context.Context, of []*verdict) []error {
 	errs := make([]error, len(of))
 	newest, _, err := p.log.Head(ctx, event.LateStream(p.orderID))
 	head := newest.HeadOf()
 	together, alone := unlike(of)
-	if err == nil {
-		head, _, err = p.log.Append(ctx, event.LateStream(p.orderID), head, together)
+	for n := 0; n < lateAttempts && (err == nil || errors.Is(err, fault.Concurrency)); n++ {
+		if head, _, err = p.log.Append(ctx, event.LateStream(p.orderID), head, together); err == nil {
+			break
+		}
 	}
 	switch {
 	case err == nil:
@@ -122,25 +124,28 @@ func (p place) write(ctx context.Context, of []*verdict) []error {
 	}
 	for i, v := range of {
 		if alone[i] {
-			errs[i] = p.writeOne(ctx, v, head)
+			head, errs[i] = p.writeOne(ctx, v, head)
 		}
 	}
 	return errs
 }
 
-// writeOne writes a verdict into the first of its slots that no other event has.
-func (p place) writeOne(ctx context.Context, v *verdict, head event.Head) error {
+// writeOne writes a verdict into the first of its slots that no other event has. It returns the newest head that it has seen.
+func (p place) writeOne(ctx context.Context, v *verdict, head event.Head) (event.Head, error) {
 	for _, slot := range v.Slots() {
 		records, err := appendLate(ctx, p.log, p.orderID, head, v.entry(slot))
 		if err != nil {
-			return err
+			return head, err
+		}
+		if n := len(records); n > 0 && records[n-1].Version > head.Version {
+			head = records[n-1].HeadOf()
 		}
 		if i := slices.IndexFunc(records, func(r event.Record) bool { return r.Key == slot }); i >= 0 && v.Of(records[i]) {
 			// Written just now, or by an earlier call.
-			return nil
+			return head, nil
 		}
 	}
-	return fault.New(fault.Corrupt, "the slots of the verdict on event %s have other content", v.EventID)
+	return head, fault.New(fault.Corrupt, "the slots of the verdict on event %s have other content", v.EventID)
 }
 
 // unlike returns the verdicts, in their first slots, that are appended together. Alone reports which are not: another one has

@@ -14,9 +14,11 @@ import (
 	"go.temporal.io/sdk/workflow"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/payment"
 	"github.com/ordersaga/ordersaga/workflows"
 )
 
@@ -182,4 +184,34 @@ func TestLateEventsDoNotHoldUpARunThatCannotClose(t *testing.T) {
 	// The last one may have come when the run was gone: its client sends it again.
 	require.GreaterOrEqual(t, len(types)+len(next.Resume.Late), n, "each has its verdict, or is handed on")
 	require.Less(t, s.largest, maxPayload, s.what)
+}
+
+// Signals that came when the order had ended, and that the run sees before it knows of the end, have a verdict each: facts
+// merge, and events that were accepted do not.
+func TestSignalsInTheTaskThatLearnsOfTheEndHaveAVerdictEach(t *testing.T) {
+	w := newWorld(t)
+	w.unpaid()
+	var told []activities.Signal
+	for i := range 40 {
+		id := fmt.Sprintf("e%d", i)
+		told = append(told, activities.Signal{Name: workflows.SignalPayment, Payload: fmt.Appendf(nil, `{"id":%q,"cause":%q}`, id, id)})
+	}
+	w.told, w.resume = [][]activities.Signal{told}, &workflows.Resume{Recover: &activities.RecoverCursor{Run: "r-1"}}
+	w.run(tea(order.Immediate))
+	types, _ := w.lateStream()
+	require.Len(t, types, 40)
+
+	w = newWorld(t)
+	w.gateway.answer = payment.Pending
+	w.timing.PaymentPending = time.Minute
+	for i := range 40 {
+		w.env.RegisterDelayedCallback(func() {
+			id := fmt.Sprintf("e%d", i)
+			w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: id, Cause: id})
+		}, time.Minute-time.Millisecond)
+	}
+	require.NoError(t, w.start(tea(order.Immediate), w.gateway, w.bus))
+	require.True(t, w.record().Ended)
+	types, _ = w.lateStream()
+	require.GreaterOrEqual(t, len(types), 39, "but for the one that decided")
 }

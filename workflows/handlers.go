@@ -215,8 +215,29 @@ func (r *orderRun) firstSight(fact any) bool {
 	}
 	r.changes++
 	if !r.state.Ended {
+		r.heard.add(workflow.GetInfo(r.ctx).GetCurrentHistoryLength(), activities.LateEvent{ID: id, EventID: cause, Type: eventType})
 		return true
 	}
 	r.cameLate(fact)
 	return false
+}
+
+// heard are the signals that came into view with the newest workflow task, before it was known that the order had ended. Facts
+// merge; these are kept one by one, because the order may have ended before they came: the task may be the second run of
+// one that was discarded when they arrived.
+type heard struct {
+	task   int
+	events []activities.LateEvent
+}
+
+// maxHeard bounds how many of them are kept.
+const maxHeard = 2000
+
+func (h *heard) add(task int, e activities.LateEvent) {
+	if h.task != task {
+		h.task, h.events = task, nil
+	}
+	if len(h.events) < maxHeard {
+		h.events = append(h.events, e)
+	}
 }

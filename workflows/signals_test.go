@@ -31,7 +31,7 @@ func (w *world) start(o order.Order, g payment.Gateway, p activities.Publisher) 
 	}
 	workers.RegisterWorkflows(w.env)
 	workers.RegisterActivities(w.env,
-		&activities.Outcomes{Recorder: recorder, Timing: w.timing, InlinePayment: w.inlinePayment},
+		&activities.Outcomes{Recorder: recorder, Timing: w.timing, InlinePayment: w.inlinePayment, Predecessors: w},
 		&activities.Inventory{Recorder: recorder, Stock: w.stock},
 		&activities.Payment{Recorder: recorder, Gateway: g},
 		w.lateMoney(g))

@@ -63,6 +63,13 @@ func (r *orderRun) unanswered() {
 			r.cameLate(c)
 		}
 	}
+	if r.state.Decision != order.Forward && !r.state.AtLarge && r.heard.task == r.endedIn {
+		for _, e := range r.heard.events {
+			if !r.causes.known[e.EventID] && (!r.state.Cancelled() || e.Type != event.OrderCancellationRequested) {
+				r.cameLate(e.ID, e.EventID, e.Type)
+			}
+		}
+	}
 	r.paymentLate(r.unasked)
 	r.paymentLate(r.facts.Hint)
 	if r.state.Decision == order.Forward || r.state.AtLarge {

@@ -221,6 +221,8 @@ func TestACrowdOfLateEvents(t *testing.T) {
 	s.ownNamespace("PAYMENT_PENDING_DEADLINE=1s")
 	sku := s.sku(10)
 	id := s.unpaid(sku, "tok_pending")
+	// What comes before the run has closed is a fact for it, and facts merge.
+	require.NoError(t, s.temporal.GetWorkflow(s.ctx, "order-"+id, "").Get(s.ctx, nil))
 	n := crowd(150, 5000)
 	began := time.Now()
 	each(n, 50, func(i int) {

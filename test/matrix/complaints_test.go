@@ -216,7 +216,10 @@ var complaintMutants = []mutant{
 	},
 	{
 		name: "the outbox publishes twice: MassTransit/MassTransit#3791", dir: "workflows", run: "TestRetriesOfAStepDoNotPublishAgain",
-		edits: []edit{{"workflows/flow.go", "	in.Inline, in.Unpublished = false, nil\n", "	in.Inline = false\n"}},
+		edits: []edit{
+			{"workflows/flow.go", "	in.Inline, in.Unpublished = false, nil\n", "	in.Inline = false\n"},
+			{"activities/publish.go", "		p.sent.put(run, upTo)\n", ""},
+		},
 	},
 	{
 		name: "no notice on completion: dtm-labs/dtm#373", dir: "workflows", run: "TestImmediateOrderCompletes",
