@@ -39,7 +39,11 @@ func IdentityOf(orderID string, payload any) string { return arrivalOf(orderID, 
 // effect or its answer: then the signal is a redelivery.
 func Recorded(s order.State, payload any) bool {
 	a := arrivalOf(s.Order.ID, payload)
-	return s.Caused(a.identity) || a.eventType == event.OrderCancellationRequested && s.CancelRefused
+	return recorded(s, a.identity, a.eventType)
+}
+
+func recorded(s order.State, identity, eventType string) bool {
+	return s.Caused(identity) || eventType == event.OrderCancellationRequested && s.CancelRefused
 }
 
 // factsOf lists what signals have brought, as the payloads that they had.

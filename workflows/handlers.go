@@ -215,7 +215,7 @@ func (r *orderRun) firstSight(fact any) bool {
 	}
 	r.changes++
 	if !r.state.Ended {
-		r.heard.add(workflow.GetInfo(r.ctx).GetCurrentHistoryLength(), activities.LateEvent{ID: id, EventID: cause, Type: eventType})
+		r.heard.add(workflow.GetInfo(r.ctx).GetCurrentHistoryLength(), r.lateEvent(fact))
 		return true
 	}
 	r.cameLate(fact)

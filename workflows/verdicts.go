@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -47,10 +48,18 @@ func (r *orderRun) judgeLate(first bool) error {
 
 // cameLate keeps the event that has brought a fact for its verdict. What has caused one of the order's events came in time,
 // and again, as it does when a workflow is reset.
-func (r *orderRun) cameLate(fact any) {
+func (r *orderRun) cameLate(fact any) { r.judge(r.lateEvent(fact)) }
+
+// lateEvent is the event that has brought a fact, in case that it is late.
+func (r *orderRun) lateEvent(fact any) activities.LateEvent {
 	a := arrivalOf(r.in.Order.ID, fact)
-	if a.cause != "" && !Recorded(r.state, fact) {
-		r.late = append(r.late, activities.LateEvent{ID: a.id, EventID: a.cause, Type: a.eventType, Identity: a.identity})
+	return activities.LateEvent{ID: a.id, EventID: a.cause, Type: a.eventType, Identity: a.identity}
+}
+
+// judge keeps an event for its verdict, unless no event of the bus brought the fact, or the log has its effect or its answer.
+func (r *orderRun) judge(e activities.LateEvent) {
+	if e.EventID != "" && !recorded(r.state, e.Identity, e.Type) {
+		r.late = append(r.late, e)
 	}
 }
 
@@ -65,8 +74,8 @@ func (r *orderRun) unanswered() {
 	}
 	if r.state.Decision != order.Forward && !r.state.AtLarge && r.heard.task == r.endedIn {
 		for _, e := range r.heard.events {
-			if !r.causes.known[e.EventID] && (!r.state.Cancelled() || e.Type != event.OrderCancellationRequested) {
-				r.cameLate(e.ID, e.EventID, e.Type)
+			if !r.state.Cancelled() || e.Type != event.OrderCancellationRequested {
+				r.judge(e)
 			}
 		}
 	}

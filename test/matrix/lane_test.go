@@ -143,7 +143,7 @@ func (l *lane) register(ctx context.Context) error {
 
 // probe starts a workflow that nobody runs, and ends it.
 func (l *lane) probe(ctx context.Context) error {
-	o := order.Order{ID: "probe", CustomerID: "c-1", Lines: []order.Line{{SKU: "probe", Quantity: 1, UnitAmount: 1}}}
+	o := order.Order{ID: "probe", CustomerID: "c-1", Currency: "EUR", Lines: []order.Line{{SKU: "probe", Quantity: 1, UnitAmount: 1}}}
 	_, err := l.sagas.Place(ctx, sagaclient.Placement{Order: o, Fresh: true})
 	if err != nil {
 		return err
