@@ -3,10 +3,12 @@ package sagaclient
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -15,39 +17,29 @@ import (
 func TestAGateBoundsWhoIsInside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g gate
-		var mu sync.Mutex
-		inside, most, waits := 0, 0, 0
-		count := func(change int) {
-			mu.Lock()
-			defer mu.Unlock()
-			inside += change
-			most = max(most, inside)
-		}
-		done := make(chan struct{})
+		var inside, most, waits atomic.Int64
+		var all sync.WaitGroup
 		for range 30 {
-			go func() {
+			all.Go(func() {
 				leave, waited, err := g.enter(t.Context(), "order-42")
-				if err == nil {
-					count(1)
-					time.Sleep(time.Second) // the bubble's time
-					count(-1)
-					leave()
+				if !assert.NoError(t, err) {
+					return
 				}
+				if n := inside.Add(1); n > most.Load() {
+					most.Store(n)
+				}
+				time.Sleep(time.Second)
+				inside.Add(-1)
+				leave()
 				if waited {
-					mu.Lock()
-					waits++
-					mu.Unlock()
+					waits.Add(1)
 				}
-				done <- struct{}{}
-			}()
-			// One after the other, in the bubble's time.
+			})
 			synctest.Wait()
 		}
-		for range 30 {
-			<-done
-		}
-		require.LessOrEqual(t, most, updatesAtOnce)
-		require.Equal(t, 30-updatesAtOnce, waits)
+		all.Wait()
+		require.LessOrEqual(t, most.Load(), int64(updatesAtOnce))
+		require.EqualValues(t, 30-updatesAtOnce, waits.Load())
 		require.Empty(t, g.keys, "nothing is kept")
 	})
 }
