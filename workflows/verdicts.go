@@ -74,7 +74,7 @@ func (r *orderRun) unanswered() {
 	}
 	if r.state.Decision != order.Forward && !r.state.AtLarge && r.heard.task == r.endedIn {
 		for _, e := range r.heard.events {
-			if !r.state.Cancelled() || e.Type != event.OrderCancellationRequested {
+			if !r.causes.known[e.EventID] && (!r.state.Cancelled() || e.Type != event.OrderCancellationRequested) {
 				r.judge(e)
 			}
 		}
