@@ -63,11 +63,11 @@ soak: build ## 2,000 orders while the broker is stopped and killed 20 times; ORD
 	@$(BIN)/devstack exec -- $(BIN)/soak -binary $(BIN)/ordersaga $(if $(ORDERS),-orders $(ORDERS)) $(if $(OUTAGES),-outages $(OUTAGES)) \
 	  $(if $(RATE),-rate $(RATE)) $(if $(SEED),-seed $(SEED))
 
-long: devstack ## 10,000 random sagas and 10,000 parked ones
+long: devstack ## 10,000 random sagas, 10,000 parked ones, and thousands of cancellations, late events and signals
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
 	  $(GO) test -timeout 90m -count=1 -v -run TestRandomSagas ./test/matrix
 	@$(BIN)/devstack exec -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
-	  $(GO) test -timeout 60m -count=1 -v -run 'TestParkedSagas' ./test/e2e
+	  $(GO) test -timeout 60m -count=1 -v -run 'TestParkedSagas|TestACrowd|TestCancellationsAtOnce|TestSignalsOutliveTheirRun' ./test/e2e
 
 # These three run under devstack, which sets the environment.
 test-unit:

@@ -56,7 +56,7 @@ func (o logOrders) HoldsForNow(ctx context.Context, orderID string) (bool, error
 }
 
 // Shortfall returns how many more of the SKU are reserved than are on hand, and the orders that hold them, newest first; none
-// without a shortfall. Of a SKU with a very long history the oldest may be missing. Errors: NotFound when nothing was ever
+// without a shortfall. Errors: NotFound when nothing was ever
 // received or counted, Invalid, Unavailable, Corrupt.
 func (l *Ledger) Shortfall(ctx context.Context, sku string) (int64, []order.Holder, error) {
 	balance, err := l.Balance(ctx, sku)
@@ -64,7 +64,7 @@ func (l *Ledger) Shortfall(ctx context.Context, sku string) (int64, []order.Hold
 		return 0, nil, err
 	}
 	h := holders{log: l.cfg.Log, stream: event.StockStream(sku)}
-	if err := h.rebuild(ctx, balance.Version, balance.Reserved); err != nil {
+	if err := h.rebuild(ctx, balance.Version, balance.Reserved, balance.Version); err != nil {
 		return 0, nil, fault.Wrap(err, fault.CodeOf(err), "holders of sku %s", sku)
 	}
 	return balance.Shortfall, h.newestFirst(), nil
@@ -89,7 +89,7 @@ func (h *holders) update(ctx context.Context) error {
 		return err
 	}
 	if h.byOrder == nil || head.Version-h.version > holderPage {
-		return h.rebuild(ctx, head.Version, newest.Reserved)
+		return h.rebuild(ctx, head.Version, newest.Reserved, maxHolderPages*holderPage)
 	}
 	records, err := h.log.Read(ctx, h.stream, h.version, 0)
 	if err != nil {
@@ -111,11 +111,12 @@ func (h *holders) update(ctx context.Context) error {
 	return nil
 }
 
-// rebuild searches the stream backwards from a version until everything that is reserved there has its holder.
-func (h *holders) rebuild(ctx context.Context, version, reserved int64) error {
+// rebuild searches the stream backwards from a version until everything that is reserved there has its holder, through at most
+// so many records.
+func (h *holders) rebuild(ctx context.Context, version, reserved, most int64) error {
 	found, settled := make(map[string]order.Holder), make(map[string]bool)
 	end := version
-	for page := 0; page < maxHolderPages && end > 0 && reserved > 0; page++ {
+	for end > max(version-most, 0) && reserved > 0 {
 		start := max(end-holderPage, 0)
 		records, err := h.log.Read(ctx, h.stream, start, int(end-start))
 		if err != nil {

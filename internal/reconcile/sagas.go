@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
@@ -110,6 +111,10 @@ func (l *look) unrecordedOrder(ctx context.Context, orderID string) error {
 	l.need(OrderUnrecorded, stream, 0, stream)
 	// Two, because the first one alone may be remembered by this process, and the server may have lost it.
 	records, err := l.cfg.Log.Read(ctx, stream, 0, 2)
+	if err == nil && len(records) == 0 {
+		// What is not there leads to a new run, which ends the one that is there.
+		records, err = eventlog.ReadCertain(ctx, l.cfg.Log, stream, 0, 2)
+	}
 	if len(records) > 0 || damaged(err) {
 		return nil
 	}

@@ -2,14 +2,11 @@ package sagaclient
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
-	"go.temporal.io/sdk/client"
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -101,17 +98,8 @@ func (c *Client) TellAgain(ctx context.Context, orderID string) error {
 		in := workflows.OrderInput{Order: state.Order, CorrelationID: state.CorrelationID, Resume: &workflows.Resume{
 			Recover: &activities.RecoverCursor{Runs: runs}, Published: state.Head.Version,
 		}}
-		_, err = c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-			ID: workflows.OrderWorkflowID(orderID), TaskQueue: workflows.QueueOrders,
-			WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-			WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
-			WorkflowExecutionErrorWhenAlreadyStarted: true, StaticSummary: summary(state.Order),
-		}, workflows.NameOrder, in)
-		var already *serviceerror.WorkflowExecutionAlreadyStarted
-		if errors.As(err, &already) {
-			return nil
-		}
-		return fault.Wrap(err, fault.Unavailable, "tell order %s again", orderID)
+		err = ignoreConflict(c.execute(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE))
+		return fault.Wrap(err, fault.CodeOf(err), "tell order %s again", orderID)
 	}
 	told := workflows.NewTold(false)
 	for _, run := range runs {

@@ -104,7 +104,7 @@ func (c *Client) SettleShortage(ctx context.Context, sku string) error {
 		// A saga with no order left to ask closes; the next count starts another.
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-		StaticSummary:            workflows.ShortageSummary(sku),
+		StaticSummary:            saga.Summary(workflows.ShortageSummary(sku)),
 	}, workflows.NameShortage, workflows.ShortageInput{SKU: sku})
 	return fault.Wrap(err, fault.Unavailable, "settle the shortage of sku %s", sku)
 }

@@ -130,7 +130,7 @@ func (d draft) findType(m Message) (event.Type, error) {
 // this service's form belongs to another registry, whose versions mean nothing here.
 func (d draft) findVersion(typ event.Type) (int, error) {
 	version := 1
-	if d.versioned {
+	if d.versioned && (d.version > 0 || !typ.Fact) {
 		version = d.version
 	}
 	if tail, ours := strings.CutPrefix(d.schema, schemaPrefix); ours {

@@ -26,6 +26,7 @@ func TestAFactIsReadWhenItsOrderAndItsTypeAreKnown(t *testing.T) {
 		"a correlation with a line break":      {Body: []byte(`{"correlationId":"a\nb","data":{"orderId":"o-1"}}`)},
 		"a causation that is too long":         {Body: []byte(`{"causationId":"` + strings.Repeat("x", 256) + `","data":{"orderId":"o-1"}}`)},
 		"a time of another format":             {Body: []byte(`{"timestamp":"31.01.2026","data":{"orderId":"o-1"}}`)},
+		"a version that is 0":                  {Body: []byte(`{"schemaVersion":0,"data":{"orderId":"o-1"}}`)},
 		"a version that is a text":             {Body: []byte(`{"schemaVersion":"one","data":{"orderId":"o-1"}}`)},
 		"an order that is a number":            {Body: []byte(`{"data":{"orderId":1}}`)},
 		"an order that the envelope names":     {Body: []byte(`{"aggregateId":"o-1","data":{"orderId":{"id":"o-1"}}}`)},
