@@ -51,13 +51,20 @@ type LateResult struct {
 func (o *Outcomes) Late(ctx context.Context, in LateInput) (LateResult, error) {
 	ctx = withClock(ctx, in.Now, o.Clock)
 	var result LateResult
-	for _, e := range in.Events {
+	given := make([]*verdict, len(in.Events))
+	for i, e := range in.Events {
 		v := late.Verdict{ID: e.ID, OrderID: in.OrderID, EventID: e.EventID, Type: e.Type, Identity: e.Identity,
 			Status: in.Status, Handled: in.Handled}
-		if err := WriteVerdict(ctx, o.Log, v, in.CorrelationID, o.now(ctx)); err != nil {
-			return LateResult{}, toTemporal(err)
-		}
+		given[i] = &verdict{Verdict: v, log: o.Log, correlationID: in.CorrelationID, at: o.now(ctx)}
 		result.Consequential = result.Consequential || v.Consequential()
+	}
+	if len(given) > 0 {
+		// Together and in their order: a run that has heard many of them has one activity for all.
+		for i, err := range (place{o.Log, in.OrderID}).write(ctx, given) {
+			if err != nil {
+				return LateResult{}, toTemporal(fault.Wrap(err, fault.CodeOf(err), "write the verdict on event %s", in.Events[i].EventID))
+			}
+		}
 	}
 	if !in.Unsettled || result.Consequential {
 		return result, nil

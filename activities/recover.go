@@ -32,6 +32,8 @@ type RecoverInput struct {
 type Signal struct {
 	Name    string          `json:"name"`
 	Payload json.RawMessage `json:"payload"`
+	// Identity is that of the event which the signal passes on, where the payload has been cut.
+	Identity string `json:"identity,omitempty"`
 }
 
 // RecoverResult are signals, as many as fit one answer.

@@ -107,6 +107,8 @@ func (r *orderRun) GiveUp(a saga.Action, in activities.StepInput, cause error) {
 	case saga.Retryable(cause) && (r.facts.Hint == nil || in.Hint.Succeeded):
 		// It will not come again: its message was acknowledged.
 		r.facts.Hint = in.Hint
+	case !saga.Retryable(cause):
+		r.keep(in.Hint)
 	}
 }
 
@@ -198,6 +200,7 @@ func (r *orderRun) closable() bool { return !r.outbox.pending && workflow.AllHan
 
 // stepInput is what every step gets.
 func (r *orderRun) stepInput() activities.StepInput {
+	r.heard.ask()
 	return activities.StepInput{State: r.state, Timing: r.timing, Unpublished: r.outbox.beside(), Now: workflow.Now(r.ctx)}
 }
 

@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -214,4 +215,30 @@ func TestSignalsInTheTaskThatLearnsOfTheEndHaveAVerdictEach(t *testing.T) {
 	require.True(t, w.record().Ended)
 	types, _ = w.lateStream()
 	require.GreaterOrEqual(t, len(types), 39, "but for the one that decided")
+}
+
+// A run that takes over from one of an order that has ended is told of everything that one was told, cut. What had its effect, or
+// its verdict, gets none.
+func TestWhatAnEndedOrderWasToldIsRecognizedAlthoughItIsCut(t *testing.T) {
+	first := newWorld(t)
+	first.gateway.answer = payment.Pending
+	cancel := order.Cancellation{ID: "c-1", Cause: "e-1", Reason: "changed my mind"}
+	first.env.RegisterDelayedCallback(func() { first.env.SignalWorkflow(workflows.SignalCancel, cancel) }, time.Minute)
+	require.NoError(t, first.start(tea(order.Immediate), first.gateway, first.bus))
+	require.Equal(t, order.StatusCancelled, first.record().Status)
+
+	cut := func(of order.Cancellation) activities.Signal {
+		payload, err := json.Marshal(order.Cancellation{ID: of.ID, Cause: of.Cause})
+		require.NoError(t, err)
+		return activities.Signal{Name: workflows.SignalCancel, Payload: payload, Identity: workflows.IdentityOf("42", of)}
+	}
+	other := order.Cancellation{ID: "c-2", Cause: "e-2", Reason: "changed my mind"}
+	for range 2 {
+		next := newWorld(t)
+		next.log = first.log
+		next.told = [][]activities.Signal{{cut(cancel), cut(other)}}
+		next.resume = &workflows.Resume{Recover: &activities.RecoverCursor{Run: "r-1"}}
+		next.run(tea(order.Immediate))
+		require.Equal(t, []string{"event.late e-2"}, next.late())
+	}
 }

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -72,6 +73,12 @@ func (r *orderRun) recover() (handedOn bool, err error) {
 	}
 	r.takeOver(r.in.Resume.Missed)
 	for r.recovering = r.in.Resume.Recover; r.recovering != nil; {
+		if r.state.Ended && len(r.late) > maxCarried {
+			// They may be many: a run that continues as new hands on only so many.
+			if err := r.judgeLate(false); err != nil {
+				return false, err
+			}
+		}
 		if r.drain.Due(r.ctx) {
 			return true, r.drain.Release(r.ctx)
 		}
@@ -92,13 +99,13 @@ func (r *orderRun) takeOver(missed []activities.Signal) {
 		var err error
 		switch m.Name {
 		case SignalCancel:
-			err = again(m, r.signalled)
+			err = again(r, m, r.signalled)
 		case SignalPayment:
-			err = again(m, r.addHint)
+			err = again(r, m, r.addHint)
 		case SignalShipment:
-			err = again(m, r.addShipment)
+			err = again(r, m, r.addShipment)
 		case SignalStockLost:
-			err = again(m, r.addStockLost)
+			err = again(r, m, r.addStockLost)
 		}
 		if err != nil {
 			r.log.Error("a signal cannot be read", "order_id", r.in.Order.ID, "signal", m.Name, "error", err)
@@ -107,12 +114,22 @@ func (r *orderRun) takeOver(missed []activities.Signal) {
 }
 
 // again takes in a signal that an earlier run had got.
-func again[T any](m activities.Signal, take func(T)) error {
+func again[T any](r *orderRun, m activities.Signal, take func(T)) error {
 	var signal T
 	if err := json.Unmarshal(m.Payload, &signal); err != nil {
 		return err
 	}
-	take(signal)
+	if m.Identity == "" || !r.state.Ended {
+		take(signal)
+		return nil
+	}
+	// The payload has been cut: its event is known by the identity that it had.
+	if r.seen.add(m.Identity) {
+		r.changes++
+		e := r.lateEvent(signal)
+		e.Identity = m.Identity
+		r.judge(e)
+	}
 	return nil
 }
 
@@ -123,7 +140,7 @@ func (r *orderRun) signalled(c order.Cancellation) { r.addCancellation(SignalCan
 // ended, goes on as it is, and the shortage saga sees that in the log.
 func (r *orderRun) addStockLost(l StockLost) {
 	if r.facts.StockLost == "" && r.state.Decision == "" {
-		r.facts.StockLost = l.SKU
+		r.facts.StockLost = clip(l.SKU)
 		r.changes++
 	}
 }
@@ -215,29 +232,33 @@ func (r *orderRun) firstSight(fact any) bool {
 	}
 	r.changes++
 	if !r.state.Ended {
-		r.heard.add(workflow.GetInfo(r.ctx).GetCurrentHistoryLength(), r.lateEvent(fact))
+		r.heard.add(r.lateEvent(fact))
 		return true
 	}
 	r.cameLate(fact)
 	return false
 }
 
-// heard are the signals that came into view with the newest workflow task, before it was known that the order had ended. Facts
-// merge; these are kept one by one, because the order may have ended before they came: the task may be the second run of
-// one that was discarded when they arrived.
+// heard are the signals that came before it was known that the order had ended. Facts merge; these are kept one by one, because
+// the order may have ended before they came: a workflow task is discarded when a signal arrives, and its second run learns of
+// the end from what the log answers.
 type heard struct {
-	task   int
 	events []activities.LateEvent
+	// asked is how many of them there were when the log was asked last: when it answers that the order is open, these came in time.
+	asked int
 }
 
 // maxHeard bounds how many of them are kept.
 const maxHeard = 2000
 
-func (h *heard) add(task int, e activities.LateEvent) {
-	if h.task != task {
-		h.task, h.events = task, nil
-	}
+func (h *heard) add(e activities.LateEvent) {
 	if len(h.events) < maxHeard {
 		h.events = append(h.events, e)
 	}
 }
+
+// ask notes that the log is asked.
+func (h *heard) ask() { h.asked = len(h.events) }
+
+// open notes that the order was open when the log was asked.
+func (h *heard) open() { h.events, h.asked = slices.Clone(h.events[h.asked:]), 0 }

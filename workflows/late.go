@@ -120,6 +120,13 @@ func (r *lateRun) read() error {
 }
 
 func (r *lateRun) fold(result activities.LateStepResult) error {
+	asked := r.state.Asked()
+	defer func() {
+		if r.state.Asked() != asked {
+			// The gateway is asked about another payment from here on.
+			r.facts.Asked, r.facts.AskAfter = 0, time.Time{}
+		}
+	}()
 	if result.State != nil && result.State.Head.Version >= r.state.Head.Version {
 		r.state = *result.State
 		return nil

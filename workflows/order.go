@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"bytes"
 	"reflect"
 
 	"go.temporal.io/sdk/log"
@@ -47,12 +46,7 @@ type orderRun struct {
 	// changes counts facts; a wait ends when it moves.
 	changes int
 	desk    desk
-	// heard are the signals of the newest workflow task; endedIn is the task in which the run learned of the order's end.
-	// causes are the causes of the newest events of the order that do not say which event of the bus caused them: those that an
-	// older version recorded, whose runs go on here.
 	heard   heard
-	endedIn int
-	causes  *recentIDs
 	// recovering is where to go on reading the runs that were broken off; nil when all of it is read.
 	recovering *activities.RecoverCursor
 	// drain is what callers see of a run that is about to continue as new.
@@ -77,7 +71,7 @@ func setup(ctx workflow.Context, in OrderInput) (*orderRun, error) {
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
 	r := &orderRun{
 		ctx: disconnected, own: ctx, log: workflow.GetLogger(ctx), in: in,
-		timing: order.DefaultTiming(), seen: newRecentIDs(nil), causes: newRecentIDs(nil), shown: order.StatusAccepted,
+		timing: order.DefaultTiming(), seen: newRecentIDs(nil), shown: order.StatusAccepted,
 	}
 	if in.Resume != nil {
 		r.facts, r.outbox.confirmed, r.unasked = in.Resume.Facts, in.Resume.Published, in.Resume.Unasked
@@ -152,13 +146,8 @@ func (r *orderRun) fold(result activities.StepResult) error {
 	if result.State != nil && result.State.Head.Version > state.Head.Version {
 		state = *result.State
 	}
-	if state.Ended && !r.state.Ended {
-		r.endedIn = workflow.GetInfo(r.ctx).GetCurrentHistoryLength()
-	}
-	for _, record := range result.Tail {
-		if !bytes.Contains(record.Data, []byte(`"eventIdentity"`)) {
-			r.causes.add(record.CausationID)
-		}
+	if !state.Ended {
+		r.heard.open()
 	}
 	r.outbox.add(result.Tail)
 	r.outbox.skip(state.Head.Version)

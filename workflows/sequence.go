@@ -110,7 +110,7 @@ var (
 		Queue: QueueOrders, Summary: "take over what the run before was told", Timeout: recoverTimeout,
 	})
 	callLate = saga.Activity(activities.NameLate, (*activities.Outcomes).Late, saga.Call[activities.LateInput, activities.LateResult]{
-		Queue: QueueOrders, Summary: "write down what came late",
+		Queue: QueueOrders, Summary: "write down what came late", Timeout: openTimeout,
 	})
 )
 

@@ -10,9 +10,10 @@ import (
 )
 
 // Told collects what runs of an order were told, for the run that takes over from them. Facts merge as they do in a run, so
-// that the result is bounded however many signals there were. Of an order that has ended, every signal is kept, without its
-// texts: each one is late, and gets its verdict.
+// that the result is bounded however many signals there were. Of an order that has ended, every signal is kept, with the
+// identity of its event instead of its texts: each one is late, and gets its verdict.
 type Told struct {
+	orderID       string
 	ended         bool
 	every         []activities.Signal
 	cancellations []order.Cancellation
@@ -22,8 +23,8 @@ type Told struct {
 }
 
 // NewTold returns a collection of nothing.
-func NewTold(ended bool) *Told {
-	return &Told{ended: ended, shipments: make(map[ShipmentKind]ShipmentSignal)}
+func NewTold(orderID string, ended bool) *Told {
+	return &Told{orderID: orderID, ended: ended, shipments: make(map[ShipmentKind]ShipmentSignal)}
 }
 
 // Len is how many signals are collected.
@@ -96,24 +97,29 @@ func (t *Told) late(e activities.LateEvent) {
 			}
 		}
 	}
+	if n := len(t.every); t.ended && e.Identity != "" && n > 0 {
+		t.every[n-1].Identity = e.Identity
+	}
 }
 
 // Cancellation adds a request to cancel.
 func (t *Told) Cancellation(c order.Cancellation) {
+	c.ID, c.Cause = tidy(SignalCancel, c.ID, c.Cause)
 	c.Reason = clip(c.Reason)
 	switch {
 	case t.ended:
-		t.keep(SignalCancel, order.Cancellation{ID: c.ID, Cause: c.Cause})
+		t.keep(SignalCancel, order.Cancellation{ID: c.ID, Cause: c.Cause}, c)
 	case len(t.cancellations) < order.MaxCancellations:
 		t.cancellations = append(t.cancellations, c)
 	}
 }
 
 func (t *Told) payment(h order.PaymentHint) {
+	h.ID, h.Cause = tidy(SignalPayment, h.ID, h.Cause)
 	h.Code = clip(h.Code)
 	switch {
 	case t.ended:
-		t.keep(SignalPayment, order.PaymentHint{ID: h.ID, Cause: h.Cause, Succeeded: h.Succeeded})
+		t.keep(SignalPayment, order.PaymentHint{ID: h.ID, Cause: h.Cause, Succeeded: h.Succeeded}, h)
 	case t.hint == nil || !t.hint.Succeeded || h.Succeeded:
 		// That the payer has paid is about money: that the payment failed does not replace it.
 		t.hint = &h
@@ -121,10 +127,11 @@ func (t *Told) payment(h order.PaymentHint) {
 }
 
 func (t *Told) shipment(s ShipmentSignal) {
+	s.ID, s.Cause = tidy(SignalShipment, s.ID, s.Cause)
 	s.Carrier, s.TrackingNumber, s.Reason = clip(s.Carrier), clip(s.TrackingNumber), clip(s.Reason)
 	switch {
 	case t.ended:
-		t.keep(SignalShipment, ShipmentSignal{Kind: s.Kind, ShipmentFact: order.ShipmentFact{ID: s.ID, Cause: s.Cause}})
+		t.keep(SignalShipment, ShipmentSignal{Kind: s.Kind, ShipmentFact: order.ShipmentFact{ID: s.ID, Cause: s.Cause}}, s)
 	case slices.Contains(shipmentKinds, s.Kind):
 		t.shipments[s.Kind] = s
 	}
@@ -132,7 +139,7 @@ func (t *Told) shipment(s ShipmentSignal) {
 
 // stock adds that stock is not there. It is no event, and nothing to an order that has ended.
 func (t *Told) stock(l StockLost) {
-	if t.stockLost == nil && !t.ended {
+	if l.SKU = clip(l.SKU); t.stockLost == nil && !t.ended {
 		t.stockLost = &l
 	}
 }
@@ -140,8 +147,11 @@ func (t *Told) stock(l StockLost) {
 // shipmentKinds are the kinds of shipment signals, in the order in which they happen.
 var shipmentKinds = []ShipmentKind{ShipmentDispatched, ShipmentDelivered, ShipmentLost}
 
-func (t *Told) keep(name string, payload any) {
-	t.every = append(t.every, told(name, payload))
+// keep keeps a signal, cut to a payload without texts. Full is the payload that it had.
+func (t *Told) keep(name string, payload, full any) {
+	signal := told(name, payload)
+	signal.Identity = IdentityOf(t.orderID, full)
+	t.every = append(t.every, signal)
 }
 
 // Signals are what was collected.

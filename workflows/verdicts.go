@@ -72,9 +72,9 @@ func (r *orderRun) unanswered() {
 			r.cameLate(c)
 		}
 	}
-	if r.state.Decision != order.Forward && !r.state.AtLarge && r.heard.task == r.endedIn {
+	if r.state.Decision != order.Forward {
 		for _, e := range r.heard.events {
-			if !r.causes.known[e.EventID] && (!r.state.Cancelled() || e.Type != event.OrderCancellationRequested) {
+			if r.unheeded(e.Type) {
 				r.judge(e)
 			}
 		}
@@ -87,6 +87,17 @@ func (r *orderRun) unanswered() {
 	r.shipmentLate(ShipmentDispatched, r.facts.Dispatched)
 	r.shipmentLate(ShipmentDelivered, r.facts.Delivered)
 	r.shipmentLate(ShipmentLost, r.facts.Lost)
+}
+
+// unheeded reports whether nothing that the order has recorded answers an event of the type that came before its end was known.
+func (r *orderRun) unheeded(eventType string) bool {
+	switch eventType {
+	case event.OrderCancellationRequested:
+		return !r.state.Cancelled()
+	case event.PaymentSucceeded, event.PaymentFailed:
+		return true
+	}
+	return !r.state.AtLarge
 }
 
 func (r *orderRun) paymentLate(h *order.PaymentHint) {

@@ -96,6 +96,12 @@ func (s State) open() (Matter, bool) {
 	return Matter{}, false
 }
 
+// Asked is the ID of the payment about which the gateway is asked next: the oldest one that is open. It is empty when none is.
+func (s State) Asked() string {
+	p, _ := s.open()
+	return p.ID
+}
+
 func (s State) goodsOpen() bool { return s.Goods && !s.GoodsSettled }
 
 // attends reports whether an operator is being asked to look at the step.

@@ -44,6 +44,16 @@ func eventIdentity(cause, identity string) string {
 	return identity
 }
 
+// NamesCause reports whether events of the type carry the identity of the event of the bus that caused them, if one did. Those
+// that an older version recorded do not.
+func NamesCause(eventType string) bool {
+	switch eventType {
+	case event.OrderShipped, event.OrderDelivered, event.OrderCompensating, event.PaymentAuthorized, event.PaymentDeclined:
+		return true
+	}
+	return false
+}
+
 // Caused reports whether the log shows that one of the order's events was caused by the event with this identity. Records
 // that do not have the identity of their cause prove nothing.
 func (s State) Caused(identity string) bool { return slices.Contains(s.Causes, identity) }

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/ordersaga/ordersaga/internal/event"
@@ -37,11 +38,13 @@ func (l *look) signals(ctx context.Context) error {
 // lostSignals looks for them in the runs of one order.
 func (l *look) lostSignals(ctx context.Context, orderID string) error {
 	stream := event.OrderStream(orderID)
-	var causes []string
+	var causes []string // of records of older versions, which do not say which event of the bus caused them
 	unreadable := false
 	state, err := event.FoldPages(ctx, l.cfg.Log, stream, 0, order.State{}, func(s order.State, page []event.Record) (order.State, error) {
 		for _, r := range page {
-			causes = append(causes, r.CausationID)
+			if order.NamesCause(r.Type) && !bytes.Contains(r.Data, []byte(`"eventIdentity"`)) {
+				causes = append(causes, r.CausationID)
+			}
 		}
 		next, err := s.Fold(page)
 		unreadable = err != nil
@@ -86,16 +89,20 @@ func (l *look) lostLate(ctx context.Context, s order.State, f order.Facts, cause
 	for _, c := range causes {
 		came[c] = true
 	}
-	for _, fact := range factsOf(f) {
-		v := late.Verdict{Type: fact.eventType, Status: s.Status, Handled: s.AtLarge}
-		if fact.cause == "" || came[fact.cause] || !v.Consequential() {
+	for _, fact := range factsOf(s.Order.ID, f) {
+		v := late.Verdict{ID: fact.id, Type: fact.eventType, Identity: fact.identity, Status: s.Status, Handled: s.AtLarge}
+		if fact.cause == "" || came[fact.cause] || s.Caused(fact.identity) || !v.Consequential() {
 			continue
 		}
-		standing, err := l.cfg.Log.FindAll(ctx, event.LateStream(s.Order.ID), []string{fact.id})
+		standing, err := l.cfg.Log.FindAll(ctx, event.LateStream(s.Order.ID), v.Slots())
 		if err != nil {
 			return "", err
 		}
-		if len(standing) == 0 {
+		given := false
+		for _, r := range standing {
+			given = given || v.Of(r)
+		}
+		if !given {
 			return fact.eventType, nil
 		}
 	}
@@ -103,21 +110,17 @@ func (l *look) lostLate(ctx context.Context, s order.State, f order.Facts, cause
 }
 
 // lostFact is a fact about money or goods.
-type lostFact struct{ id, cause, eventType string }
+type lostFact struct{ id, cause, eventType, identity string }
 
-// factsOf lists the facts about money and goods.
-func factsOf(f order.Facts) (list []lostFact) {
-	if f.Hint != nil {
-		eventType := event.PaymentFailed
-		if f.Hint.Succeeded {
-			eventType = event.PaymentSucceeded
-		}
-		list = append(list, lostFact{f.Hint.ID, f.Hint.Cause, eventType})
+// factsOf lists the facts about money and goods of an order.
+func factsOf(orderID string, f order.Facts) (list []lostFact) {
+	if h := f.Hint; h != nil {
+		list = append(list, lostFact{h.ID, h.Cause, h.EventType(), h.Identity(orderID)})
 	}
 	types := []string{event.ShipmentDispatched, event.ShipmentDelivered, event.ShipmentLost}
 	for i, s := range []*order.ShipmentFact{f.Dispatched, f.Delivered, f.Lost} {
 		if s != nil {
-			list = append(list, lostFact{s.ID, s.Cause, types[i]})
+			list = append(list, lostFact{s.ID, s.Cause, types[i], s.Identity(orderID, types[i])})
 		}
 	}
 	return list
@@ -129,7 +132,7 @@ func factNames(f order.Facts) string {
 	if len(f.Cancellations) > 0 {
 		names = event.OrderCancellationRequested
 	}
-	for _, fact := range factsOf(f) {
+	for _, fact := range factsOf("", f) {
 		if names != "" {
 			names += ", "
 		}

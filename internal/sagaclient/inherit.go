@@ -57,7 +57,7 @@ func (c *Client) Recover(ctx context.Context, in activities.RecoverInput) (activ
 			return activities.RecoverResult{}, err
 		}
 	}
-	told := workflows.NewTold(in.Ended)
+	told := workflows.NewTold(in.OrderID, in.Ended)
 	upTo, more, err := c.told(ctx, told, in.OrderID, next.Runs[0], next.After)
 	if err != nil {
 		return activities.RecoverResult{}, err
@@ -87,8 +87,12 @@ func (c *Client) predecessors(ctx context.Context, orderID, newest string) (acti
 		if len(before.Runs) > 0 {
 			// It was itself continued while it took over: these are left.
 			slices.Reverse(runs)
-			left := before.Runs[:min(len(before.Runs), activities.MaxPredecessors-len(runs))]
-			return activities.RecoverCursor{Runs: append(slices.Clone(left), runs...), After: before.After}, nil
+			left, after := before.Runs, before.After
+			if over := len(left) + len(runs) - activities.MaxPredecessors; over > 0 {
+				// The oldest are left out.
+				left, after = left[min(over, len(left)):], 0
+			}
+			return activities.RecoverCursor{Runs: append(slices.Clone(left), runs...), After: after}, nil
 		}
 		if slices.Contains(runs, before.Run) {
 			break

@@ -60,7 +60,7 @@ func TestARunTakesOverWhatTheOneBeforeWasTold(t *testing.T) {
 			w.temporal.history = &history{events: []*historypb.HistoryEvent{
 				began(t, workflows.OrderInput{Order: tea(), Resume: &workflows.Resume{
 					Facts:     order.Facts{Cancellations: []order.Cancellation{earlier}, GivenUp: order.StepReserve},
-					Published: 7, Missed: []activities.Signal{{Name: "shipment", Payload: json.RawMessage(`{"kind":"lost"}`)}},
+					Published: 7, Missed: []activities.Signal{{Name: "shipment", Payload: json.RawMessage(`{"kind":"lost","id":"s-0"}`)}},
 				}}),
 				signalled(t, workflows.SignalPayment, hint),
 				cancelRequested,
@@ -75,7 +75,7 @@ func TestARunTakesOverWhatTheOneBeforeWasTold(t *testing.T) {
 				`cancel {"id":"c-0","reason":"from the run before"}`,
 				`cancel {"id":"temporal-r-1","reason":"cancelled in Temporal"}`,
 				`payment {"id":"h-1","succeeded":true}`,
-				`shipment {"kind":"lost","id":""}`,
+				`shipment {"kind":"lost","id":"s-0"}`,
 			}, texts(result.Signals), "what others said, not what it found out itself")
 		})
 	}
@@ -125,12 +125,12 @@ func TestSignalsOfAnEndedOrderComeInPages(t *testing.T) {
 	w := newWorld(t)
 	w.ran(tea(), false)
 	events := []*historypb.HistoryEvent{began(t, workflows.OrderInput{Order: tea(), Resume: &workflows.Resume{
-		Late: []activities.LateEvent{{ID: "l", EventID: "l", Type: event.ShipmentLost}},
+		Late: []activities.LateEvent{{ID: "l", EventID: "l", Type: event.ShipmentLost, Identity: "as it was"}},
 	}})}
 	for n := range 450 {
 		events = append(events, signalled(t, workflows.SignalPayment, order.PaymentHint{ID: strconv.Itoa(n), Cause: "c", Code: strings.Repeat("x", 1500)}))
 	}
-	var got []string
+	var got, identities []string
 	cursor := &activities.RecoverCursor{Run: "r-1"}
 	for pages := 1; cursor != nil; pages++ {
 		require.LessOrEqual(t, pages, 3)
@@ -139,8 +139,14 @@ func TestSignalsOfAnEndedOrderComeInPages(t *testing.T) {
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(result.Signals), 200)
 		got, cursor = append(got, texts(result.Signals)...), result.Next
+		for _, s := range result.Signals {
+			identities = append(identities, s.Identity)
+		}
 	}
 	require.Len(t, got, 451)
+	require.Equal(t, "as it was", identities[0], "an event that was handed on keeps its identity")
+	require.Equal(t, workflows.IdentityOf("42", order.PaymentHint{ID: "449", Cause: "c", Code: strings.Repeat("x", 1500)}), identities[450],
+		"what is cut is part of what an event is known by")
 	require.Equal(t, `shipment {"kind":"lost","id":"l","cause":"l"}`, got[0])
 	require.Equal(t, `payment {"id":"449","cause":"c","succeeded":false}`, got[450])
 }

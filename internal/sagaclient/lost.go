@@ -18,7 +18,7 @@ import (
 // runs are followed by one that was started without sagaclient, or by an older version, which cut off what was too much. Of a
 // run that is to take over now, nothing is lost. Errors: Unavailable.
 func (c *Client) Lost(ctx context.Context, orderID string) (order.Facts, error) {
-	told := workflows.NewTold(false)
+	told := workflows.NewTold(orderID, false)
 	runs, err := c.notTakenOver(ctx, orderID)
 	if err != nil {
 		return order.Facts{}, err
@@ -101,7 +101,7 @@ func (c *Client) TellAgain(ctx context.Context, orderID string) error {
 		err = ignoreConflict(c.execute(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE))
 		return fault.Wrap(err, fault.CodeOf(err), "tell order %s again", orderID)
 	}
-	told := workflows.NewTold(false)
+	told := workflows.NewTold(orderID, false)
 	for _, run := range runs {
 		if _, _, err := c.told(ctx, told, orderID, run, 0); err != nil {
 			return err

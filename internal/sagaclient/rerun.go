@@ -116,13 +116,15 @@ func (c *Client) toldInAll(ctx context.Context, orderID, runID string) ([]activi
 	if err != nil {
 		return nil, err
 	}
-	told := workflows.NewTold(false)
+	told := workflows.NewTold(orderID, false)
 	for _, run := range from.Runs {
 		if _, _, err := c.told(ctx, told, orderID, run, 0); err != nil {
 			return nil, err
 		}
 	}
-	return told.Signals(), nil
+	// Whether stock is missing now is asked again by who knows: what an earlier run was told of it says nothing about the stock
+	// of today, and must not undo an order that was completed.
+	return slices.DeleteFunc(told.Signals(), func(s activities.Signal) bool { return s.Name == workflows.SignalStockLost }), nil
 }
 
 // earlierRun is what the history of a run says besides its signals.

@@ -118,6 +118,9 @@ func TestRerunBeginsWithWhatTemporalKnows(t *testing.T) {
 		"completed": {completed, []*historypb.HistoryEvent{
 			signalled(t, workflows.SignalShipment, parcel), signalled(t, workflows.SignalCancel, cancellation), completedWith(t, success),
 		}, [][2]string{{workflows.SignalShipment, "dispatched"}}},
+		"completed, when stock was missing for a moment": {completed, []*historypb.HistoryEvent{
+			signalled(t, workflows.SignalStockLost, workflows.StockLost{SKU: "tea"}), completedWith(t, success),
+		}, nil},
 		"cancelled by a signal": {completed, []*historypb.HistoryEvent{
 			signalled(t, workflows.SignalCancel, cancellation), completedWith(t, workflows.OrderResult{Status: order.StatusCancelled}),
 		}, [][2]string{{workflows.SignalCancel, `"c-1"`}, {workflows.SignalCancel, "cancelled"}}},
