@@ -69,7 +69,8 @@ func (s *Server) requestID(c echo.Context, key string, parts ...string) string {
 	return event.DerivedID(append(parts, caller(c.Request().Context()), key)...)
 }
 
-// decodeReason reads the body of a cancellation, which may be missing.
+// decodeReason reads the body of a cancellation, which may be missing. The reason is cleaned as that of an event is: a line break
+// in it is no reason to go on with an order.
 func decodeReason(body []byte) (string, error) {
 	if len(body) == 0 {
 		return "", nil
@@ -80,6 +81,6 @@ func decodeReason(body []byte) (string, error) {
 	}
 	var d document
 	reason := d.text(d.object(root, "reason"), "reason")
-	d.people("/reason", reason, maxReason)
-	return reason, d.invalid("cancellation")
+	d.atMost("/reason", reason, maxReason)
+	return order.Clean(reason, maxReason), d.invalid("cancellation")
 }

@@ -46,12 +46,17 @@ func (d *document) merge(err error) error {
 // invalid returns everything that is wrong as one Invalid error, or nil.
 func (d *document) invalid(what string) error { return fault.NewInvalid(what, d.fields) }
 
-// people complains about a text for people that is too long, or has characters that are not printed. Logs and
-// consoles show it.
-func (d *document) people(at, text string, most int) {
+// atMost complains about a text that has more characters than most.
+func (d *document) atMost(at, text string, most int) {
 	if utf8.RuneCountInString(text) > most {
 		d.add(at, "%s", fault.RuleLength(most))
 	}
+}
+
+// people complains about a text for people that is too long, or has characters that are not printed. Logs and
+// consoles show it.
+func (d *document) people(at, text string, most int) {
+	d.atMost(at, text, most)
 	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		d.add(at, fault.RulePrintable)
 	}
