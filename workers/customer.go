@@ -14,6 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/customer"
 	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/notify"
@@ -134,6 +135,10 @@ func (a *Announcer) Handle(ctx context.Context, e event.Event) error {
 		return fault.New(fault.UnknownType, "customers do not hear of %q", e.Type)
 	}
 	accepted, err := a.Log.Read(ctx, event.OrderStream(e.Subject), 0, 1)
+	if err == nil && len(accepted) == 0 {
+		// The event is new, and so may its order be: a read after a failover may miss it.
+		accepted, err = eventlog.ReadCertain(ctx, a.Log, event.OrderStream(e.Subject), 0, 1)
+	}
 	if err != nil || len(accepted) == 0 {
 		// An order that is not in this log is somebody else's.
 		return err

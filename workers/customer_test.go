@@ -12,6 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/customer"
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/eventlog/eventlogtest"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/workers"
@@ -168,6 +169,13 @@ func TestOnlyKnownCustomersAreTold(t *testing.T) {
 	require.NoError(t, w.router.Handle(t.Context(), registered))
 	require.NoError(t, announcer.Handle(t.Context(), e))
 	require.Equal(t, []notice.Subject{{Kind: notice.Cancelled, OrderID: "42", CustomerID: "c-7"}}, w.sagas.told)
+
+	// A read after a failover may miss an order that is there.
+	forgetful := eventlogtest.NewForgetful(w.log)
+	forgetful.Forget(event.OrderStream("42"), 0)
+	announcer.Log = forgetful
+	require.NoError(t, announcer.Handle(t.Context(), e))
+	require.Len(t, w.sagas.told, 2)
 
 	e.Type = event.OrderAccepted
 	require.ErrorIs(t, announcer.Handle(t.Context(), e), fault.UnknownType)
