@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -198,7 +199,7 @@ func TestACrowdOfCancellationEvents(t *testing.T) {
 		}
 	})
 	t.Logf("published in %s", time.Since(began).Round(time.Millisecond))
-	s.consumed()
+	s.consumed(n)
 	events, bytes := s.history(id)
 	t.Logf("%d cancellation events in %s; history of %d events and %d bytes", n, time.Since(began).Round(time.Millisecond), events, bytes)
 	s.oneRefusal(id)
@@ -207,10 +208,25 @@ func TestACrowdOfCancellationEvents(t *testing.T) {
 	require.Empty(t, letters)
 }
 
-// consumed waits until the inbox is empty.
-func (s *stack) consumed() {
+// settledDelivery finds in the metrics how many messages of the inbox were done with, for good or for bad.
+var settledDelivery = regexp.MustCompile(`(?m)^ordersaga_broker_deliveries_total\{outcome="(?:acknowledged|dead_lettered)",role="consumer"\} (\S+)$`)
+
+// consumed waits until the inbox is empty and the service is done with n messages at least: those in its hands are in no queue.
+func (s *stack) consumed(n int) {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
+		r, err := s.client.Do(s.ctx, http.MethodGet, "/metrics", nil)
+		if err != nil {
+			return false
+		}
+		var done float64
+		for _, found := range settledDelivery.FindAllStringSubmatch(string(r.Body), -1) {
+			count, _ := strconv.ParseFloat(found[1], 64)
+			done += count
+		}
+		if done < float64(n) {
+			return false
+		}
 		for _, queue := range []string{"", ".wait.5s", ".wait.30s", ".wait.5m"} {
 			if n, err := s.bus.Depth(harness.Inbox + queue); err != nil || n > 0 {
 				return false
