@@ -2,6 +2,7 @@ package workers_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"maps"
 	"math/big"
@@ -61,6 +62,7 @@ func TestAnInboundSchemaSaysWhatIsAccepted(t *testing.T) {
 			if typ.Fact {
 				// Little is refused, so that it may not have been drawn.
 				require.Error(t, schema.Validate(map[string]any{"orderId": "a b"}))
+				require.Error(t, accept(t, typ.Name, json.RawMessage(`{"orderId":"a b"}`)))
 				return
 			}
 			require.NotZero(t, refused)
@@ -69,7 +71,10 @@ func TestAnInboundSchemaSaysWhatIsAccepted(t *testing.T) {
 }
 
 // accept hands an event to a router as the bus does.
-func accept(t *rapid.T, typ string, data json.RawMessage) error {
+func accept(t interface {
+	require.TestingT
+	Context() context.Context
+}, typ string, data json.RawMessage) error {
 	body, err := json.Marshal(map[string]any{"id": "evt-1", "type": typ, "aggregateId": "subject-1", "data": data})
 	require.NoError(t, err)
 	e, err := wire.Decode(wire.Message{Body: body})

@@ -75,8 +75,9 @@ func (c *Consumer) returnFrom(ctx context.Context, conn *amqp.Connection, queue,
 	if err != nil {
 		return 0, fault.Wrap(err, fault.Unavailable, "consume %s", queue)
 	}
+	from := &source{channel: ch, queue: queue, messages: messages}
 	for seen := 0; seen < waiting; seen++ {
-		raw, ok, err := next(ctx, ch, queue, messages)
+		raw, ok, err := from.next(ctx)
 		if err != nil || !ok {
 			return returned, err
 		}
@@ -126,21 +127,43 @@ func depth(ch *amqp.Channel, queue string) (int, error) {
 	return state.Messages, fault.Wrap(err, fault.Unavailable, "look at %s", queue)
 }
 
-// next waits for the next message of a queue. It reports false when there are no more.
-func next(ctx context.Context, ch *amqp.Channel, queue string, messages <-chan amqp.Delivery) (raw amqp.Delivery, ok bool, err error) {
+// source takes the messages of a queue until it is empty.
+type source struct {
+	channel  *amqp.Channel
+	queue    string
+	messages <-chan amqp.Delivery
+	// ended is set when no more messages are asked for: messages is closed behind those that are here.
+	ended bool
+}
+
+// next waits for the next message. It reports false when there are no more.
+//
+// That none is ready does not say that none is on its way here: the answer to the end of consuming comes behind those that are.
+func (s *source) next(ctx context.Context) (raw amqp.Delivery, ok bool, err error) {
 	idle := time.NewTicker(returnIdle)
 	defer idle.Stop()
 	for {
 		select {
-		case raw, ok := <-messages:
-			if !ok {
-				return raw, false, fault.Wrap(errCancelled, fault.Unavailable, "consume %s", queue)
+		case raw, ok := <-s.messages:
+			if !ok && (!s.ended || s.channel.IsClosed()) {
+				return raw, false, fault.Wrap(errCancelled, fault.Unavailable, "consume %s", s.queue)
 			}
-			return raw, true, nil
+			return raw, ok, nil
 		case <-idle.C:
-			if waiting, err := depth(ch, queue); err != nil || waiting == 0 {
+			if s.ended {
+				continue
+			}
+			waiting, err := depth(s.channel, s.queue)
+			if err != nil {
 				return raw, false, err
 			}
+			if waiting > 0 {
+				continue
+			}
+			if err := s.channel.Cancel(consumerTag, false); err != nil {
+				return raw, false, fault.Wrap(err, fault.Unavailable, "stop consuming %s", s.queue)
+			}
+			s.ended = true
 		case <-ctx.Done():
 			return raw, false, ctx.Err()
 		}

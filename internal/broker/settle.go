@@ -108,6 +108,10 @@ func (c *Consumer) settle(it item, err error) {
 			HeaderReason: string(v.reason), HeaderDetail: v.detail, HeaderFailedAt: stamp(now), HeaderDeath: uuid.NewString(),
 		}))
 	}
+	// The copy may wait from here on, also when its confirm is late or the message cannot be acknowledged any more.
+	if c.recovery != nil && v.action == wait && v.parked == it.Parked && v.delay > c.policy.delays[0] {
+		c.recovery.note()
+	}
 	if moved != nil {
 		c.log(slog.LevelError, "message could not be put aside and stays in its queue", it.Delivery, slog.Any("error", moved))
 		c.requeue(it)
@@ -118,9 +122,6 @@ func (c *Consumer) settle(it item, err error) {
 		return
 	}
 	c.tally(counter, outcome)
-	if c.recovery != nil && v.action == wait && v.parked == it.Parked && v.delay > c.policy.delays[0] {
-		c.recovery.note()
-	}
 	if v.action != wait {
 		c.reply(it.Delivery, err)
 	}

@@ -65,12 +65,37 @@ type finding struct {
 	Repaired bool   `json:"repaired"`
 }
 
-// reconcile runs the command and returns its findings, "kind subject", and whether it was content.
+// reconcile runs the command and returns its findings, "kind subject", and whether it was content. A command that a server did
+// not answer in time has no report: it is not content, and who polls asks again.
 func (s *stack) reconcile(flags ...string) (found []string, content bool) {
+	s.t.Helper()
+	found, content, _ = s.tryReconcile(flags...)
+	return found, content
+}
+
+// reconcileOnce is reconcile for who needs the report: the command runs again only when it has printed none.
+func (s *stack) reconcileOnce(flags ...string) (found []string, content bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Second) {
+		found, content, printed := s.tryReconcile(flags...)
+		if printed {
+			return found, content
+		}
+		require.True(s.t, time.Now().Before(deadline), "the command prints no report")
+	}
+}
+
+// tryReconcile also tells whether the command has printed a report.
+func (s *stack) tryReconcile(flags ...string) (found []string, content, printed bool) {
 	s.t.Helper()
 	cmd := exec.CommandContext(s.ctx, binary, append([]string{"reconcile", "--json"}, flags...)...)
 	cmd.Env = append(environ(), "MONGODB_DATABASE="+s.database, "TEMPORAL_NAMESPACE="+s.namespace)
 	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && len(out) == 0 {
+		s.t.Logf("reconcile printed nothing: %v: %s", err, exit.Stderr)
+		return nil, false, false
+	}
 	var report struct {
 		Findings []finding `json:"findings"`
 	}
@@ -81,13 +106,12 @@ func (s *stack) reconcile(flags ...string) (found []string, content bool) {
 		found = append(found, f.Kind+" "+f.Subject)
 	}
 	slices.Sort(found)
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit != nil {
 		require.Equal(s.t, 1, exit.ExitCode())
-		return found, false
+		return found, false, true
 	}
 	require.NoError(s.t, err)
-	return found, true
+	return found, true, true
 }
 
 // parcel places a shipment and waits until the warehouse is asked.
@@ -123,7 +147,7 @@ func TestReconcile(t *testing.T) {
 	altered := s.place(harness.NewOrder(sku, 1, "tok_visa")).ID
 	missing := s.place(harness.NewOrder(sku, 1, "tok_declined")).ID
 	s.settled(altered, missing)
-	found, content := s.reconcile()
+	found, content := s.reconcileOnce()
 	require.Equal(t, []string{"end_unpublished " + unpublished}, found)
 	require.False(t, content)
 	table, err := command(t, append(environ(), "MONGODB_DATABASE="+s.database, "TEMPORAL_NAMESPACE="+s.namespace), "reconcile")
@@ -154,14 +178,14 @@ func TestReconcile(t *testing.T) {
 	}, patience, 100*time.Millisecond, "everything is found, and nothing else")
 	require.False(t, content)
 
-	found, content = s.reconcile("--repair")
+	found, content = s.reconcileOnce("--repair")
 	require.Equal(t, everything, found)
 	require.False(t, content, "people have something to mend")
 	s.deliver(terminated, deleted)
 	_, err = s.client.AwaitEnd(s.ctx, early)
 	require.NoError(t, err)
 	s.settled(unpublished, terminated, deleted, early)
-	found, _ = s.reconcile("--repair")
+	found, _ = s.reconcileOnce("--repair")
 	require.Equal(t, people, found, "what can be mended is mended")
 
 	// Somebody mends what failed; the schedule does the rest.
@@ -171,7 +195,7 @@ func TestReconcile(t *testing.T) {
 	require.Equal(t, 1, result.Repaired)
 	s.deliver(failing)
 	s.settled(failing)
-	found, content = s.reconcile()
+	found, content = s.reconcileOnce()
 	require.Equal(t, sortedOf("stock_balance "+damaged, "stream_hash sku-"+damaged), found)
 	require.False(t, content)
 
@@ -350,7 +374,7 @@ func TestReconcileCriesOverNothing(t *testing.T) {
 	require.Equal(t, "completed", s.place(harness.NewOrder(skus[0], 1, "tok_visa")).Status)
 	for round := range 3 {
 		burst := s.underway(skus, rand.New(rand.NewPCG(5, uint64(round))), inFlight)
-		found, content := s.reconcile("--repair")
+		found, content := s.reconcileOnce("--repair")
 		require.Empty(t, found)
 		require.True(t, content)
 		for _, id := range burst.placed() {

@@ -56,7 +56,7 @@ func TestOrdersThatARestoredLogHasLost(t *testing.T) {
 		found, content := s.reconcile("--stale", "1s")
 		return slices.Equal(want, found) && !content
 	}, patience, 100*time.Millisecond, "every order is found, and nothing else")
-	found, content := s.reconcile("--stale", "1s", "--repair")
+	found, content := s.reconcileOnce("--stale", "1s", "--repair")
 	require.Equal(t, want, found)
 	require.True(t, content, "everything is repaired")
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -40,6 +41,10 @@ func TestStoreWithATable(t *testing.T) {
 
 // TestATableKnowsWhatThisProcessWrites: letters and marks from before it was read, while it is read, and after.
 func TestATableKnowsWhatThisProcessWrites(t *testing.T) {
+	synctest.Test(t, tableOfWrites) // no time passes, so that nothing is read again
+}
+
+func tableOfWrites(t *testing.T) {
 	var tb table
 	at := func(id string, status deadletter.Status, version int64) row {
 		return row{ID: id, Kind: kindLetter, Status: string(status), Version: version}
@@ -65,7 +70,9 @@ func TestATableKnowsWhatThisProcessWrites(t *testing.T) {
 	require.Len(t, rows, 3)
 	require.Equal(t, string(deadletter.StatusDiscarded), rows["changed"].Status)
 
+	tb.mu.Lock()
 	tb.next = time.Now().Add(time.Hour)
+	tb.mu.Unlock()
 	tb.mark("old", deadletter.StatusReplayed, 3)
 	tb.mark("old", deadletter.StatusOpen, 2)
 	rows, err = tb.get(t.Context(), reader)
