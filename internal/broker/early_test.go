@@ -147,3 +147,41 @@ func TestAMessageThatAlwaysFailsIsStillADeadLetter(t *testing.T) {
 	require.GreaterOrEqual(t, letter.Attempts, 5)
 	require.LessOrEqual(t, letter.Attempts, 25)
 }
+
+// The session is lost when the copy of a failed message is in a wait queue and the message is not acknowledged yet: the copy does
+// not wait for its delay, although the message itself succeeds.
+func TestACopyOfALostSessionIsReturned(t *testing.T) {
+	url := testenv.AMQP(t)
+	proxy, answers := brokertest.NewProxy(t, url), brokertest.NewProxy(t, url)
+	topology := brokertest.Topology(t, url, quick[0], longest)
+	p := startPublisher(t, broker.PublisherConfig{Config: config(answers.URL, topology)})
+	handled := make(chan broker.Delivery, 16)
+	var cut atomic.Bool
+	freeze := sync.OnceFunc(answers.FreezeAnswers)
+	require.NoError(t, p.Send(patient(t), topology.Wait(longest), order("o-0")))
+	c := start(t, recovering(config(proxy.URL, topology), p, new(dependency), func(ctx context.Context, delivery broker.Delivery) error {
+		if delivery.Attempts == 1 && !cut.Load() {
+			freeze() // the copy's confirm does not come
+			return errors.New("not yet")
+		}
+		return hand(ctx, handled, delivery)
+	}))
+	b := &bench{consumer: c}
+	// What a consumer returns when it starts must not be the copy.
+	require.Equal(t, "o-0", receive(t, handled).Message.MessageID)
+	b.stats(t, func(s broker.ConsumerStats) bool { return s.Returned >= 1 && s.Acknowledged >= 1 })
+	sent := order("o-1")
+	sent.Headers[broker.HeaderAttempts] = int64(1)
+	brokertest.Send(t, url, topology.Exchange, "order.created", sent)
+	require.Eventually(t, func() bool { return brokertest.Depth(t, url, topology.Wait(longest)) > 0 }, brokertest.Patience, 5*time.Millisecond)
+	cut.Store(true)
+	proxy.Cut()
+	require.Equal(t, 1, receive(t, handled).Attempts, "the message itself comes again")
+	answers.Thaw()
+	copied := receive(t, handled)
+	for copied.Attempts < 2 { // it may have come again once more
+		copied = receive(t, handled)
+	}
+	require.GreaterOrEqual(t, copied.Early, 1)
+	b.stats(t, func(s broker.ConsumerStats) bool { return s.Stale >= 1 })
+}
