@@ -147,7 +147,7 @@ type OpenInput struct {
 	CausationID   string      `json:"causationId,omitempty"`
 	// Now is the workflow's time, as in StepInput.
 	Now time.Time `json:"now,omitzero"`
-	// CallerID tells that somebody else may have known the order's id before there was an order: cancellations may have come
+	// CallerID reports that somebody else may have known the order's id before there was an order: cancellations may have come
 	// before it.
 	CallerID bool `json:"callerId,omitempty"`
 	// Known reports that the stream has been opened by an earlier run, most likely: it is read first.

@@ -117,7 +117,7 @@ type LateStepInput struct {
 	Payment late.Matter `json:"payment,omitzero"`
 	// Entry is what to append; for Record.
 	Entry event.Entry `json:"entry,omitzero"`
-	// Again tells that the gateway is asked again when it does not know of any money yet; for Judge.
+	// Again reports that the gateway is asked again when it does not know of any money yet; for Judge.
 	Again bool `json:"again,omitempty"`
 	// Now is the workflow's time, as in StepInput.
 	Now time.Time `json:"now,omitzero"`
@@ -135,7 +135,7 @@ type LateStepResult struct {
 	// Patience is how long a step may be stuck before somebody is asked to look: the setting of the worker that opened the
 	// run; of Open.
 	Patience time.Duration `json:"patience,omitempty"`
-	// Unknown tells that the gateway does not know of any money yet, and nothing is recorded; of Judge.
+	// Unknown reports that the gateway does not know of any money yet, and nothing is recorded; of Judge.
 	Unknown bool `json:"unknown,omitempty"`
 }
 

@@ -87,7 +87,7 @@ type boundBody struct {
 	used, failed bool
 
 	mu sync.Mutex
-	// complete tells that everything has been read.
+	// complete reports that everything has been read.
 	complete bool
 }
 

@@ -190,7 +190,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   string
-	// closes tells that the server closes the connection; it is known of answers over a connection only.
+	// closes reports that the server closes the connection; it is known of answers over a connection only.
 	closes bool
 }
 

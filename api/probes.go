@@ -19,7 +19,7 @@ type Probes struct {
 	Ready func(ctx context.Context) (Readiness, int)
 	// Metrics answers /metrics.
 	Metrics http.Handler
-	// Starting tells that the process will serve the API: requests for anything else are answered Unavailable, not NotFound.
+	// Starting reports that the process will serve the API: requests for anything else are answered Unavailable, not NotFound.
 	Starting bool
 	Logger   *slog.Logger
 }

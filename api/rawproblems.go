@@ -39,7 +39,7 @@ func (l problemListener) Accept() (net.Conn, error) {
 // problemConn is a connection on which net/http's own errors are problems.
 type problemConn struct {
 	net.Conn
-	// inHandler tells that a handler has got the request that is being answered.
+	// inHandler reports that a handler has got the request that is being answered.
 	inHandler atomic.Bool
 }
 

@@ -129,7 +129,7 @@ type seer struct {
 	// settles that something follows from it.
 	late                       *order.State
 	verdict, standing, settles bool
-	// early tells that a cancellation would be kept for an order that is not known.
+	// early reports that a cancellation would be kept for an order that is not known.
 	early bool
 }
 

@@ -103,7 +103,7 @@ type OrderInput struct {
 	// CorrelationID and CausationID are for the order's first event.
 	CorrelationID string `json:"correlationId,omitempty"`
 	CausationID   string `json:"causationId,omitempty"`
-	// CallerID tells that somebody else may have known the order's id before there was an order; see activities.OpenInput.
+	// CallerID reports that somebody else may have known the order's id before there was an order; see activities.OpenInput.
 	CallerID bool `json:"callerId,omitempty"`
 	// Resume is set when a run continues as new.
 	Resume *Resume `json:"resume,omitempty"`

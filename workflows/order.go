@@ -51,7 +51,7 @@ type orderRun struct {
 	recovering *activities.RecoverCursor
 	// drain is what callers see of a run that is about to continue as new.
 	drain saga.Drain
-	// late are events that came when the order had ended. unsettled tells that an earlier attempt may have given verdicts
+	// late are events that came when the order had ended. unsettled reports that an earlier attempt may have given verdicts
 	// from which something follows.
 	late      []activities.LateEvent
 	unsettled bool

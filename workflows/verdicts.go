@@ -20,7 +20,7 @@ const lateBatch = 50
 const maxCarried = 200
 
 // judgeLate writes a verdict on every event that came when the order had ended, until no other one has come meanwhile or the
-// run is due, and has settled what follows from them. First tells that the facts of the run are looked at, too.
+// run is due, and has settled what follows from them. First reports that the facts of the run are looked at, too.
 func (r *orderRun) judgeLate(first bool) error {
 	if first {
 		r.unanswered()

@@ -38,7 +38,7 @@ type world struct {
 	skew time.Duration
 	// inlinePayment tells that the gateway is fast.
 	inlinePayment bool
-	// callerID tells that the order's id was chosen by somebody else.
+	// callerID reports that the order's id was chosen by somebody else.
 	callerID bool
 	// resume is what an earlier run hands on, told what is read of the runs that were broken off, page by page.
 	resume *workflows.Resume

@@ -23,7 +23,7 @@ type indexed struct {
 	mu sync.Mutex
 	// exist are the names of indexes, by collection.
 	exist map[string][]bson.D
-	// noList tells that indexes are not listed.
+	// noList reports that indexes are not listed.
 	noList bool
 	create func(name string, command bson.Raw) bson.D
 	// created are the names of the indexes that were asked for; deadlines counts those with a deadline.

@@ -59,7 +59,7 @@ type Post struct {
 	Replays  int
 	// Mark is what else tells this death from another one: the broker's own record of it, and what the consumer gave it.
 	Mark string
-	// First tells that the message is delivered for the first time, and that it may have nothing that tells it from another one:
+	// First reports that the message is delivered for the first time, and that it may have nothing that tells it from another one:
 	// a letter that is kept already is another message's.
 	First bool
 	// HeadersDropped tells that the sender's headers were too large to be kept.

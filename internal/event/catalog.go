@@ -152,7 +152,7 @@ type Type struct {
 	// TimeUsed reports whether what follows from an inbound event depends on its time: such an event is refused when its time
 	// cannot be read.
 	TimeUsed bool
-	// Fact tells that its events say something about an order that there is. They are refused only when their order or their
+	// Fact reports that its events say something about an order that there is. They are refused only when their order or their
 	// type cannot be determined: a remark that cannot be used is no reason to lose a payment or a delivery.
 	Fact bool
 	// IDField is set for additive types: each of their events adds something, so that without an id a redelivery cannot be

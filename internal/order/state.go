@@ -87,7 +87,7 @@ type State struct {
 
 	Withdrawn bool `json:"withdrawn,omitempty"`
 	Voided    bool `json:"voided,omitempty"`
-	// Refunded tells that the money had been captured when the authorization was undone, and was given back.
+	// Refunded reports that the money had been captured when the authorization was undone, and was given back.
 	Refunded bool `json:"refunded,omitempty"`
 	Released bool `json:"released,omitempty"`
 	Ended    bool `json:"ended,omitempty"`

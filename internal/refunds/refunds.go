@@ -135,7 +135,7 @@ func Fold(records []event.Record) (Ledger, error) {
 	return l, nil
 }
 
-// decision is a reservation; known tells that the ledger has it.
+// decision is a reservation; known reports that the ledger has it.
 type decision struct {
 	Reservation
 	known bool

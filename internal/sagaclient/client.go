@@ -82,7 +82,7 @@ type Placement struct {
 	CausationID   string
 	// Fresh tells that the id was made for this request: nobody can have used it before, so the log is not asked.
 	Fresh bool
-	// CallerID tells that somebody else chose the id: cancellations of the order may have come before it.
+	// CallerID reports that somebody else chose the id: cancellations of the order may have come before it.
 	CallerID bool
 }
 

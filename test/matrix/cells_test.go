@@ -25,7 +25,7 @@ type stage struct {
 	// along tells that an attempt inside the workflow task records it along with the outcome before it. A regular
 	// activity leaves it to the run, which may have heard more.
 	along bool
-	// once tells that an attempt which finds it in the log does not do it again.
+	// once reports that an attempt which finds it in the log does not do it again.
 	once bool
 }
 

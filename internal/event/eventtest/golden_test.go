@@ -239,7 +239,7 @@ func read(t *testing.T, typ event.Type, version int) golden {
 // additions are what became valid in a version after its first golden event was written.
 var additions = []struct {
 	name, field string
-	// there tells that events have the field since, otherwise that they may leave it out.
+	// there reports that events have the field since, otherwise that they may leave it out.
 	there bool
 	types []string
 }{

@@ -25,7 +25,7 @@ type lagging struct {
 	hidden []int64
 	// gone are versions that no read finds.
 	gone []int64
-	// standalone tells that the server has no replicas.
+	// standalone reports that the server has no replicas.
 	standalone bool
 }
 

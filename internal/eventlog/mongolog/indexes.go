@@ -17,7 +17,7 @@ type Index struct {
 	Name       string
 	// Keys are the fields, each ascending (1) or descending (-1).
 	Keys bson.D
-	// Unique tells that the store relies on it: without it a key may be written twice. Without another index queries are slow.
+	// Unique reports that the store relies on it: without it a key may be written twice. Without another index queries are slow.
 	Unique bool
 }
 

@@ -56,7 +56,7 @@ type book struct {
 	downSince time.Time
 	// captureCode is the code of a refused capture; empty when there was none.
 	captureCode string
-	// delayed tells that a capture timed out.
+	// delayed reports that a capture timed out.
 	delayed bool
 	// arrived is what came although the payment had been voided.
 	arrived int64
