@@ -3,8 +3,6 @@ package activities
 import (
 	"context"
 
-	"go.temporal.io/sdk/activity"
-
 	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/order"
 )
@@ -63,9 +61,4 @@ func loadOrder(ctx context.Context, log event.StreamReader, stream string, befor
 		return StepResult{Tail: tail}, after, nil
 	}
 	return StepResult{State: &after}, after, nil
-}
-
-// again reports whether an activity runs as a regular one: most often it has failed before.
-func again(ctx context.Context) bool {
-	return activity.IsActivity(ctx) && !activity.GetInfo(ctx).IsLocalActivity
 }

@@ -29,7 +29,7 @@ func (o *Outcomes) Open(ctx context.Context, in OpenInput) (OpenResult, error) {
 
 func (o *Outcomes) open(ctx context.Context, in OpenInput) (StepResult, order.State, error) {
 	stream := event.OrderStream(in.Order.ID)
-	if in.Known || again(ctx) {
+	if in.Known {
 		if result, state, err := loadOrder(ctx, o.Log, stream, order.State{}); err != nil || state.Opened() {
 			return result, state, err
 		}

@@ -93,7 +93,7 @@ func (l *lane) examineOne(o order.Order, report *audit.Report) []string {
 }
 
 // unanswered says what was told about an order and has no answer. A cancellation is answered by the order's being
-// cancelled, by the event that says why not, or by the verdict that it came late. Goods that have left although the order
+// cancelled, by the event that says why not, which answers all of them, or by the verdict that it came late. Goods that have left although the order
 // is being undone are for somebody to look at, or came late.
 func (l *lane) unanswered(orderID string) []string {
 	l.mu.Lock()
@@ -108,7 +108,7 @@ func (l *lane) unanswered(orderID string) []string {
 	}
 	var wrong []string
 	for _, id := range cancels {
-		if !s.Cancelled() && !answers[id] {
+		if !s.Cancelled() && !s.CancelRefused && !answers[id] {
 			wrong = append(wrong, fmt.Sprintf("the cancellation %s has no answer: the order is %s", id, s.Status))
 		}
 	}
