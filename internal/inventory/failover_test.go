@@ -2,6 +2,7 @@ package inventory_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -55,4 +56,26 @@ func TestAReservationThatAFailoverHidesIsUnavailable(t *testing.T) {
 	got, err := stale.Balance(t.Context(), "A-1")
 	require.NoError(t, err)
 	require.Equal(t, inventory.Balance{SKU: "A-1", OnHand: 8, Reserved: 2, Available: 6, Version: 6}, got)
+}
+
+// TestAHolderThatAFailoverHidesIsWaitedFor: an order that may give its stock back in a moment is no reason to refuse another one.
+func TestAHolderThatAFailoverHidesIsWaitedFor(t *testing.T) {
+	log := eventlogtest.NewForgetful(memlog.New())
+	ledger, err := inventory.New(inventory.Config{Log: log, Registry: new(inventory.MemoryRegistry)})
+	require.NoError(t, err)
+	t.Cleanup(ledger.Close)
+	_, err = ledger.Receive(t.Context(), "A-1", 2, "first")
+	require.NoError(t, err)
+	holder := order.Order{ID: "o-1", CustomerID: "c-1", Currency: "EUR", Lines: []order.Line{{SKU: "A-1", Quantity: 2, UnitAmount: 1}}}
+	accepted := order.Accept(holder, "corr", "", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	_, _, err = log.Append(t.Context(), event.OrderStream("o-1"), event.Head{}, []event.Entry{accepted})
+	require.NoError(t, err)
+	got, err := ledger.Reserve(t.Context(), "o-1", "A-1", 2)
+	require.NoError(t, err)
+	require.Equal(t, order.Done, got.Effect)
+
+	log.Forget(event.OrderStream("o-1"), 0)
+	answers, err := ledger.Acquire(t.Context(), order.ReserveRequest{OrderID: "o-2", Items: []order.Item{{SKU: "A-1", Quantity: 1}}})
+	require.NoError(t, err)
+	require.Equal(t, order.Short, answers[0].Effect)
 }
