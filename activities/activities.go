@@ -3,7 +3,7 @@
 //
 // Activities are structs with their dependencies as fields. The interfaces that they need stand here, beside
 // them; adapters in internal/ implement them and cmd/ wires the two. The package may import internal/order,
-// internal/event, internal/fault and the payment port; it reaches no driver.
+// event, internal/fault and the payment port; it reaches no driver.
 //
 // # Contract
 //
@@ -19,9 +19,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/order"
-	"github.com/ordersaga/ordersaga/internal/payment"
+	"github.com/ordersaga/ordersaga/payment"
 )
 
 // Registered names of the activities. They are part of running workflows' histories: never rename one.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/ordersaga/ordersaga/activities"
-	"github.com/ordersaga/ordersaga/internal/payment"
+	"github.com/ordersaga/ordersaga/payment"
 )
 
 // gateway answers every call as it is told, and remembers the calls.

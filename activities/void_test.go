@@ -7,13 +7,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/activities"
-	"github.com/ordersaga/ordersaga/internal/event"
-	"github.com/ordersaga/ordersaga/internal/event/eventtest"
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
-	"github.com/ordersaga/ordersaga/internal/payment"
-	"github.com/ordersaga/ordersaga/internal/payment/simulator"
 	"github.com/ordersaga/ordersaga/internal/refunds"
+	"github.com/ordersaga/ordersaga/internal/simulator"
+	"github.com/ordersaga/ordersaga/payment"
 )
 
 // capturedLate is an order that is being undone, whose payment is captured at a real ledger although its log does not say so.

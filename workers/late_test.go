@@ -10,8 +10,8 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
-	"github.com/ordersaga/ordersaga/internal/event"
-	"github.com/ordersaga/ordersaga/internal/event/eventtest"
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	verdicts "github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"

@@ -10,14 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/customer"
-	"github.com/ordersaga/ordersaga/internal/event"
-	"github.com/ordersaga/ordersaga/internal/event/wire"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/internal/sealed"
+	"github.com/ordersaga/ordersaga/internal/wire"
 	"github.com/ordersaga/ordersaga/workflows"
 )
 

@@ -1,7 +1,7 @@
 package workflows
 
 import (
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/bench/internal/bar"
 	"github.com/ordersaga/ordersaga/bench/internal/stats"
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
 	"github.com/ordersaga/ordersaga/internal/inventory"

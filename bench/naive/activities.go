@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/order"
-	"github.com/ordersaga/ordersaga/internal/payment"
+	"github.com/ordersaga/ordersaga/payment"
 )
 
 // Log is the part of the event log that is needed here.

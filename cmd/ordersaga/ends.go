@@ -6,10 +6,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/broker"
-	"github.com/ordersaga/ordersaga/internal/event"
-	"github.com/ordersaga/ordersaga/internal/event/wire"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
+	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
 // ends hears on the bus that orders have ended, for a process that answers clients who wait and runs no sagas itself: it

@@ -8,12 +8,12 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/config"
-	"github.com/ordersaga/ordersaga/internal/event/wire"
 	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/notify"
 	"github.com/ordersaga/ordersaga/internal/notify/logmail"
 	"github.com/ordersaga/ordersaga/internal/notify/smtpmail"
 	"github.com/ordersaga/ordersaga/internal/sealed"
+	"github.com/ordersaga/ordersaga/internal/wire"
 	"github.com/ordersaga/ordersaga/workers"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
 // publishArgs runs the command as far as its input goes: nobody listens where it would publish.

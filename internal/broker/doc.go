@@ -1,7 +1,7 @@
 // Package broker carries events over RabbitMQ: the topology, a publisher with confirms, and a consumer that
 // decides what becomes of a message.
 //
-// It may import internal/event, internal/event/wire, internal/fault, amqp091-go and Prometheus's client. brokertest has what tests of
+// It may import event, internal/wire, internal/fault, amqp091-go and Prometheus's client. brokertest has what tests of
 // other packages need.
 //
 // # Contract

@@ -15,9 +15,9 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/broker/brokertest"
-	"github.com/ordersaga/ordersaga/internal/event/wire"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/testenv"
+	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
 // config is quick to reconnect, and no pause of the machine ends a connection: what was on its way would come again.

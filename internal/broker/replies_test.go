@@ -11,9 +11,9 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/broker/brokertest"
-	"github.com/ordersaga/ordersaga/internal/event/wire"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/testenv"
+	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
 // directReply is RabbitMQ's direct reply-to, which NestJS uses unless it is told otherwise.

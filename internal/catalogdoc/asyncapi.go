@@ -8,9 +8,9 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/ordersaga/ordersaga/internal/event"
-	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/trace"
+	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
 // asyncAPIVersion is the version of the specification, bindingVersion that of its AMQP binding.
@@ -103,7 +103,7 @@ func AsyncAPI() ([]byte, error) {
 			{"schemas", schemas},
 		}},
 	}
-	return document.yaml("# Generated from internal/event by make docs: do not edit.\n")
+	return document.yaml("# Generated from event by make docs: do not edit.\n")
 }
 
 // cloudEventTrait is what all messages have in common.

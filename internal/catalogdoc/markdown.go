@@ -7,12 +7,12 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 )
 
 const markdownHead = `# Events
 
-<!-- Generated from internal/event by make docs: do not edit. -->
+<!-- Generated from event by make docs: do not edit. -->
 
 Every event that ordersaga reads, publishes or keeps: what it means, who sends it, what its data looks like. How events travel
 (formats, ordering, duplicates, queues, dead letters) is in [messaging.md](messaging.md), how they are kept in

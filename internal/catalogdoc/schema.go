@@ -9,7 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 )
 
 // schema is what of a JSON Schema is shown. It is read as YAML, of which JSON is a part, because a yaml.Node keeps the order

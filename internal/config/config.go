@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/internal/order"
-	"github.com/ordersaga/ordersaga/internal/payment"
+	"github.com/ordersaga/ordersaga/payment"
 )
 
 // Names of the payment gateways that PAYMENT_GATEWAY may name.

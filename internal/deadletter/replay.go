@@ -4,7 +4,7 @@ import (
 	"context"
 	"slices"
 
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 )
 
 // replay sends a letter to the inbox: the decision, the message, the outcome, each behind the one before it. A replay

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ordersaga/ordersaga/internal/event"
-	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
 // Store keeps letters. mongoletters and Memory have it; deadlettertest is the suite that each of them must pass.

@@ -3,7 +3,7 @@
 // server that speaks MongoDB's wire protocol, memlog for unit tests); eventlogtest is the suite that each of
 // them must pass.
 //
-// It may import internal/event and internal/fault; it imports no driver.
+// It may import event and internal/fault; it imports no driver.
 //
 // # Contract
 //
@@ -25,7 +25,7 @@ import (
 	"iter"
 	"slices"
 
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 )
 
 // MaxBatch is the largest number of entries of one Append. FerretDB 1 goes on after an error in the first

@@ -3,7 +3,7 @@ package eventlog
 import (
 	"context"
 
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 )
 
 // HeadsReader reads the newest records of many streams.

@@ -3,7 +3,7 @@ package eventlog
 import (
 	"sync"
 
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 )
 
 // maxPending bounds what waits for a slow watcher; above it the watcher reads the log.

@@ -1,7 +1,7 @@
 package eventlog
 
 import (
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 

@@ -3,7 +3,7 @@ package order
 import (
 	"time"
 
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 )
 
 // MaxEarly is how many cancellations are kept for an order that is not known.

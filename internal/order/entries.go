@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 )
 
 // Accept makes the first event of an order's stream.

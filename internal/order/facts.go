@@ -3,7 +3,7 @@ package order
 import (
 	"slices"
 
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 )
 
 // identity names a fact that an event of the bus has brought: the event's source and id (both are in id, see

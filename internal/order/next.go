@@ -3,7 +3,7 @@ package order
 import (
 	"time"
 
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 )
 
 // Timing is how long an order waits. The zero value is not useful; see DefaultTiming.

@@ -1,6 +1,6 @@
 package order
 
-import "github.com/ordersaga/ordersaga/internal/event"
+import "github.com/ordersaga/ordersaga/event"
 
 // Status is where an order stands.
 type Status string

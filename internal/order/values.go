@@ -4,12 +4,12 @@
 // Fold makes a State from the events of an order's stream; Next says what to do about a State. The workflow,
 // the API, the read model and its rebuild all use the same two functions, so that they can never disagree.
 //
-// Nothing here does I/O, reads a clock or makes a random id. It may import internal/event, internal/fault
+// Nothing here does I/O, reads a clock or makes a random id. It may import event, internal/fault
 // and golang.org/x/text/currency, which is a table.
 package order
 
 import (
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 

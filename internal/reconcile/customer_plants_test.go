@@ -3,8 +3,8 @@ package reconcile_test
 import (
 	"time"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/customer"
-	"github.com/ordersaga/ordersaga/internal/event"
 	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 	secret "github.com/ordersaga/ordersaga/internal/sealed"

@@ -3,7 +3,7 @@ package reconcile
 import (
 	"iter"
 
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 )
 
 // tape is a walk that is read in parts. On a server that scans, each walk more costs as much as all the others.

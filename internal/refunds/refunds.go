@@ -2,7 +2,7 @@
 // money back. Whoever is about to refund reserves the amount first and then calls the gateway, with a key of its own.
 //
 // The ledger is a stream of the event log, refunds-<reference>, where the reference is that of the payment. It is not
-// published. It may import internal/event and internal/fault.
+// published. It may import event and internal/fault.
 //
 // # Contract
 //
@@ -23,7 +23,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 

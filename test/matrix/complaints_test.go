@@ -152,9 +152,9 @@ var complaintMutants = []mutant{
 		},
 	},
 	{
-		name: "a void takes back a good capture: medusajs/medusa#15527", dir: "internal/payment/simulator", run: "TestContractInMemory/Algebra",
+		name: "a void takes back a good capture: medusajs/medusa#15527", dir: "internal/simulator", run: "TestContractInMemory/Algebra",
 		edits: []edit{{
-			"internal/payment/simulator/moves.go",
+			"internal/simulator/moves.go",
 			"		return move{}, fault.New(fault.EffectSettled, \"the payment of order %s was captured\", p.OrderID)",
 			"		return s.write(refundPrefix+\"void\", event.ChargeRefunded, charge), nil",
 		}},
@@ -164,9 +164,9 @@ var complaintMutants = []mutant{
 		edits: []edit{{"activities/payment.go", "	case newest.Decision != order.Back:\n", "	case false:\n"}},
 	},
 	{
-		name: "a failed refund counts as refunded: vendurehq/vendure#3152", dir: "internal/payment/simulator", run: "TestContractInMemory/Stuck",
+		name: "a failed refund counts as refunded: vendurehq/vendure#3152", dir: "internal/simulator", run: "TestContractInMemory/Stuck",
 		edits: []edit{{
-			"internal/payment/simulator/moves.go",
+			"internal/simulator/moves.go",
 			"		return move{}, fault.New(fault.Unavailable, \"the simulator does not refund this method\")",
 			"		return say(payment.Result{State: payment.Refunded, PaymentID: charge.PaymentID})",
 		}},
@@ -182,14 +182,14 @@ var complaintMutants = []mutant{
 		name: "captured twice: medusajs/medusa#13301", dir: "test/matrix", run: `TestMatrix/cell/^immediate$/^capture$/done/(kill|timeout)$`,
 		edits: []edit{
 			{
-				"internal/payment/simulator/moves.go",
+				"internal/simulator/moves.go",
 				"	case b.settle == event.ChargeCaptured:\n		return say(payment.Result{State: payment.Captured, PaymentID: charge.PaymentID})\n	case b.captureCode",
 				"	case b.settle == event.ChargeCaptured && fresh:\n		return say(payment.Result{State: payment.Captured, PaymentID: charge.PaymentID})\n	case b.captureCode",
 			},
-			{"internal/payment/simulator/moves.go", "func (s *Simulator) capture(p payment.Payment, b book) (move, error) {", "func (s *Simulator) capture(p payment.Payment, b book, fresh bool, key string) (move, error) {"},
-			{"internal/payment/simulator/moves.go", "	return s.write(keySettle, event.ChargeCaptured, charge), nil", "	return s.write(key, event.ChargeCaptured, charge), nil"},
+			{"internal/simulator/moves.go", "func (s *Simulator) capture(p payment.Payment, b book) (move, error) {", "func (s *Simulator) capture(p payment.Payment, b book, fresh bool, key string) (move, error) {"},
+			{"internal/simulator/moves.go", "	return s.write(keySettle, event.ChargeCaptured, charge), nil", "	return s.write(key, event.ChargeCaptured, charge), nil"},
 			{
-				"internal/payment/simulator/simulator.go",
+				"internal/simulator/simulator.go",
 				"	return s.move(ctx, \"capture\", p, false, func(b book) (move, error) { return s.capture(p, b) })",
 				"	mine := fmt.Sprint(keySettle, time.Now().UnixNano())\n	wrote := false\n	return s.move(ctx, \"capture\", p, false, func(b book) (move, error) {\n		m, err := s.capture(p, b, wrote, mine)\n		wrote = wrote || m.entry != nil\n		return m, err\n	})",
 			},

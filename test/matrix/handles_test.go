@@ -5,12 +5,12 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
-	"github.com/ordersaga/ordersaga/internal/payment"
-	"github.com/ordersaga/ordersaga/internal/payment/simulator"
+	"github.com/ordersaga/ordersaga/internal/simulator"
+	"github.com/ordersaga/ordersaga/payment"
 )
 
 // op names a call that has an effect outside: what it does, or the slot that it records.

@@ -14,8 +14,8 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/order"
-	"github.com/ordersaga/ordersaga/internal/payment"
-	"github.com/ordersaga/ordersaga/internal/payment/simulator"
+	"github.com/ordersaga/ordersaga/internal/simulator"
+	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 

@@ -56,7 +56,7 @@ var mutants = []mutant{
 		edits: []edit{
 			{"internal/inventory/ledger.go", "	if kind == event.StockReleased {\n		a, err := l.stand(", "	if false {\n		a, err := l.stand("},
 			{
-				"internal/payment/simulator/moves.go", "	return s.write(keyAuthorize, event.ChargeFenced, charge), nil",
+				"internal/simulator/moves.go", "	return s.write(keyAuthorize, event.ChargeFenced, charge), nil",
 				"	return say(payment.Result{State: payment.Undone})",
 			},
 		},

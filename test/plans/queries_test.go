@@ -14,7 +14,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	ours "github.com/ordersaga/ordersaga/internal/event"
+	ours "github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
 	"github.com/ordersaga/ordersaga/internal/fault"

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/internal/deadletter"
-	"github.com/ordersaga/ordersaga/internal/event/wire"
+	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
 // Senders write milliseconds where AMQP has seconds.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 )
 

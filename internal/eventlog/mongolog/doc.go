@@ -1,7 +1,7 @@
 // Package mongolog keeps the event log in a collection of a server that speaks MongoDB's wire protocol: MongoDB
 // (replica set or sharded), FerretDB 2, FerretDB 1. It implements eventlog.Log and eventlog.Lister.
 //
-// It may import the MongoDB driver, jsontext, internal/event, internal/eventlog, internal/groupcommit and internal/fault.
+// It may import the MongoDB driver, jsontext, event, internal/eventlog, internal/groupcommit and internal/fault.
 //
 // # Documents
 //

@@ -3,7 +3,7 @@ package mongolog
 import (
 	"sync"
 
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 )
 
 // generations is a map that keeps between size and twice size entries: two generations, of which the older one is

@@ -4,7 +4,7 @@ import (
 	"context"
 	"sync"
 
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 )
 
 const (

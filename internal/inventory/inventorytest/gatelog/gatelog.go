@@ -2,14 +2,14 @@
 // go, writes a part, or says Unavailable after it was performed. It wraps any eventlog.Log, and never breaks
 // that log's contract: everything that it does may happen between a process and a server.
 //
-// It imports internal/event, internal/eventlog and internal/fault. It may be used by any number of goroutines.
+// It imports event, internal/eventlog and internal/fault. It may be used by any number of goroutines.
 package gatelog
 
 import (
 	"context"
 	"sync"
 
-	"github.com/ordersaga/ordersaga/internal/event"
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )

@@ -1,0 +1,188 @@
+package simulator
+
+import (
+	"time"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/payment"
+)
+
+// behaviour is what a method does other than approve.
+type behaviour struct {
+	// refuses is the code of a refusal.
+	refuses string
+	// timesOut, down and pending are about the authorization.
+	timesOut, down, pending bool
+	// The others are about what comes after it.
+	captureStuck, captureLate, voidStuck, refundStuck bool
+	// captureRefused is the code of a refused capture.
+	captureRefused string
+}
+
+// behaviours are the methods that there are. The package documents them.
+var behaviours = map[string]behaviour{
+	"tok_visa":               {},
+	"tok_declined":           {refuses: "card_declined"},
+	"tok_insufficient_funds": {refuses: "insufficient_funds"},
+	"tok_timeout":            {timesOut: true},
+	"tok_unavailable":        {down: true},
+	"tok_pending":            {pending: true},
+	"tok_void_stuck":         {voidStuck: true},
+	"tok_refund_stuck":       {refundStuck: true},
+	"tok_late_refund_stuck":  {pending: true, refundStuck: true},
+	"tok_capture_stuck":      {captureStuck: true},
+	"tok_capture_refused":    {captureRefused: "capture_declined"},
+	"tok_capture_late":       {captureLate: true},
+}
+
+// behaviourOf returns what a method does; one that there is not refuses.
+func behaviourOf(method string) behaviour {
+	if b, ok := behaviours[method]; ok {
+		return b
+	}
+	return behaviour{refuses: "unknown_method"}
+}
+
+// move is a decision: what to write, or nothing, and what to say when that stands.
+type move struct {
+	entry *event.Entry
+	// result is what to say. When there is something to write it is made from the book behind it, unless set.
+	result *payment.Result
+	// err is what to say in spite of what stands.
+	err error
+}
+
+// say answers without writing.
+func say(r payment.Result) (move, error) { return move{result: &r}, nil }
+
+// write makes the record of kind under key.
+func (s *Simulator) write(key, kind string, c Charge) move {
+	e := event.New(event.PaymentStream(c.OrderID), key, kind, c.OrderID, s.cfg.Clock(), c)
+	return move{entry: &e}
+}
+
+func chargeOf(p payment.Payment) Charge {
+	return Charge{
+		OrderID: p.OrderID, PaymentID: paymentID(p.OrderID), Amount: p.Amount, Currency: p.Currency, Method: p.Method,
+	}
+}
+
+func (s *Simulator) authorize(p payment.Payment, b book) (move, error) {
+	does, charge := behaviourOf(p.Method), chargeOf(p)
+	switch {
+	case b.settle == event.ChargeCaptured:
+		return say(payment.Result{State: payment.Captured, PaymentID: charge.PaymentID})
+	case b.do == event.ChargeAuthorized && !b.undone():
+		return say(payment.Result{State: payment.Authorized, PaymentID: charge.PaymentID})
+	case b.do != "" || b.pending:
+		return say(b.result())
+	case does.refuses != "":
+		charge.Code = does.refuses
+		return s.write(keyAuthorize, event.ChargeRefused, charge), nil
+	case does.pending:
+		return s.write(keyPending, event.ChargePending, charge), nil
+	case does.down && b.downSince.IsZero():
+		m := s.write(keyUnavailable, typeUnavailable, charge)
+		m.err = fault.New(fault.Unavailable, "the simulator is down")
+		return m, nil
+	case does.down && s.cfg.Clock().Sub(b.downSince).Abs() < s.cfg.Outage:
+		// The outage may have been recorded by a process whose clock is ahead: it does not last longer for that.
+		return move{}, fault.New(fault.Unavailable, "the simulator is down since %s", b.downSince.Format(time.RFC3339))
+	}
+	m := s.write(keyAuthorize, event.ChargeAuthorized, charge)
+	if does.timesOut {
+		m.err = fault.New(fault.OutcomeUnknown, "the simulator timed out")
+	}
+	return m, nil
+}
+
+func (s *Simulator) capture(p payment.Payment, b book) (move, error) {
+	does, charge := behaviourOf(p.Method), chargeOf(p)
+	switch {
+	case b.settle == event.ChargeCaptured:
+		return say(payment.Result{State: payment.Captured, PaymentID: charge.PaymentID})
+	case b.captureCode != "":
+		return say(payment.Result{State: payment.CaptureRefused, PaymentID: charge.PaymentID, Code: b.captureCode})
+	case b.undone():
+		return move{}, fault.New(fault.EffectSettled, "the payment of order %s was voided", p.OrderID)
+	case b.do != event.ChargeAuthorized:
+		return move{}, fault.New(fault.Invalid, "the payment of order %s is %s, not authorized", p.OrderID, b.result().State)
+	case does.captureStuck:
+		return move{}, fault.New(fault.Unavailable, "the simulator does not capture this method")
+	case does.captureLate && b.delayed:
+		return move{}, fault.New(fault.OutcomeUnknown, "the simulator timed out")
+	case does.captureLate:
+		m := s.write(keyCaptureDelayed, event.ChargeCaptureDelayed, charge)
+		m.err = fault.New(fault.OutcomeUnknown, "the simulator timed out")
+		return m, nil
+	case does.captureRefused != "":
+		charge.Code = does.captureRefused
+		return s.write(keyCaptureRefused, event.ChargeCaptureRefused, charge), nil
+	}
+	return s.write(keySettle, event.ChargeCaptured, charge), nil
+}
+
+func (s *Simulator) void(p payment.Payment, b book) (move, error) {
+	charge := chargeOf(p)
+	switch {
+	case b.settle == event.ChargeCaptured:
+		return move{}, fault.New(fault.EffectSettled, "the payment of order %s was captured", p.OrderID)
+	case b.undone(), b.do == event.ChargeRefused:
+		return say(b.result())
+	case behaviourOf(p.Method).voidStuck:
+		return move{}, fault.New(fault.Unavailable, "the simulator does not void this method")
+	case b.do == event.ChargeAuthorized:
+		return s.write(keySettle, event.ChargeVoided, charge), nil
+	}
+	return s.write(keyAuthorize, event.ChargeFenced, charge), nil
+}
+
+func (s *Simulator) refund(key string, p payment.Payment, amount int64, b book) (move, error) {
+	charge := chargeOf(p)
+	charge.Amount, charge.Key = amount, key
+	before, again := b.refunds[key]
+	switch {
+	case again && before != amount:
+		return move{}, fault.New(fault.Conflict, "the key was used for a refund of %d before", before)
+	case again:
+		return say(payment.Result{State: payment.Refunded, PaymentID: charge.PaymentID})
+	case b.taken() == 0:
+		return move{}, fault.New(fault.Invalid, "the payment of order %s is %s, not captured", p.OrderID, b.result().State)
+	case amount > b.taken()-b.refunded:
+		return move{}, fault.New(fault.Invalid, "only %d of the payment of order %s are left", b.taken()-b.refunded, p.OrderID)
+	case behaviourOf(p.Method).refundStuck:
+		return move{}, fault.New(fault.Unavailable, "the simulator does not refund this method")
+	}
+	return s.write(refundPrefix+key, event.ChargeRefunded, charge), nil
+}
+
+// land makes a capture happen that timed out, unless the payment was voided meanwhile.
+func (s *Simulator) land(b book) move {
+	if b.landing() {
+		return s.write(keySettle, event.ChargeCaptured, b.terms)
+	}
+	r := b.result()
+	return move{result: &r}
+}
+
+// settle decides a pending payment. One that was voided meanwhile has its money come all the same: a transfer cannot
+// be fenced.
+func (s *Simulator) settle(b book, succeeded bool, code string) move {
+	if succeeded && b.pending && b.do == event.ChargeFenced && b.arrived == 0 {
+		return s.write(keyArrive, event.ChargeArrived, b.terms)
+	}
+	if !b.pending || b.do != "" {
+		r := b.result()
+		return move{result: &r}
+	}
+	charge := b.terms
+	if succeeded {
+		return s.write(keyAuthorize, event.ChargeAuthorized, charge)
+	}
+	charge.Code, charge.Asynchronous = code, true
+	if code == "" {
+		charge.Code = "payment_failed"
+	}
+	return s.write(keyAuthorize, event.ChargeRefused, charge)
+}

@@ -1,0 +1,110 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// timeFormat is RFC 3339 with the resolution that events have.
+const timeFormat = "2006-01-02T15:04:05.000Z"
+
+// cloudEvent is the structured form, in the order in which it is written.
+type cloudEvent struct {
+	SpecVersion     string          `json:"specversion"`
+	ID              string          `json:"id"`
+	Type            string          `json:"type"`
+	Source          string          `json:"source"`
+	Subject         string          `json:"subject"`
+	Time            string          `json:"time"`
+	DataContentType string          `json:"datacontenttype"`
+	DataSchema      string          `json:"dataschema"`
+	CorrelationID   string          `json:"correlationid,omitempty"`
+	CausationID     string          `json:"causationid,omitempty"`
+	Sequence        string          `json:"sequence"`
+	Data            json.RawMessage `json:"data"`
+}
+
+// schemaPrefix begins the dataschema of this service's events: a path of its API.
+const schemaPrefix = "/schemas/"
+
+// SchemaOf returns the dataschema of a version of an event type.
+func SchemaOf(eventType string, version int) string {
+	return schemaPrefix + eventType + "/" + strconv.Itoa(version)
+}
+
+// Encode returns the message for a record. The record's version travels as sequence, with which consumers drop
+// duplicates and find gaps; its hashes do not travel. Headers is nil: the trace parent is the
+// publisher's to set.
+//
+// Errors: UnknownType for a type that is not in the catalog; TooLarge over MaxBody; Invalid for a record that
+// Decode would refuse.
+func Encode(r event.Record) (Message, error) {
+	typ, ok := event.Find(r.Type)
+	if !ok || typ.Name != r.Type {
+		return Message{}, fault.New(fault.UnknownType, "the event type %q is not known", shorten(r.Type))
+	}
+	if err := check(r, typ); err != nil {
+		return Message{}, err
+	}
+	at := r.Time.UTC().Truncate(event.TimeResolution)
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(cloudEvent{
+		SpecVersion: specVersion, ID: r.ID, Type: r.Type, Source: r.Source, Subject: r.Subject, Time: at.Format(timeFormat),
+		DataContentType: "application/json", DataSchema: SchemaOf(r.Type, r.SchemaVersion),
+		CorrelationID: r.CorrelationID, CausationID: r.CausationID,
+		Sequence: strconv.FormatInt(r.Version, 10), Data: r.Data,
+	}); err != nil {
+		return Message{}, fault.Wrap(err, fault.Invalid, "encode event %s", r.ID)
+	}
+	m := Message{
+		ContentType: ContentType, MessageID: r.ID, CorrelationID: r.CorrelationID, Type: r.Type, AppID: AppID,
+		Timestamp: at.Truncate(time.Second), RoutingKey: r.Type, Exchange: Exchange,
+		Body: bytes.TrimSuffix(body.Bytes(), []byte("\n")),
+	}
+	if len(m.Body) > MaxBody {
+		return Message{}, fault.New(fault.TooLarge, "event %s has %d bytes; at most %d are sent", r.ID, len(m.Body), MaxBody)
+	}
+	return m, nil
+}
+
+// check refuses what Decode would refuse or read differently.
+func check(r event.Record, typ event.Type) error {
+	var fields []fault.Field
+	require := func(ok bool, at, detail string) {
+		if !ok {
+			fields = append(fields, fault.Fieldf(at, "%s", detail))
+		}
+	}
+	require(r.ID != "" && printable(r.ID), "/id", "must be 1 to 255 bytes without control characters")
+	require(r.Source != "" && len(r.Source) <= maxSource && utf8.ValidString(r.Source), "/source", "must be 1 to 1020 bytes")
+	require(event.ValidID(r.Subject), "/subject", event.IDRule)
+	require(!r.Time.IsZero() && sane(r.Time), "/time", "must be set")
+	require(printable(r.CorrelationID), "/correlationid", "must be at most 255 bytes without control characters")
+	require(printable(r.CausationID), "/causationid", "must be at most 255 bytes without control characters")
+	require(r.Version >= 1, "/sequence", "must be at least 1")
+	require(r.SchemaVersion >= 1 && r.SchemaVersion <= typ.Version, "/dataschema", "must be a known version")
+	if err := checkObject("", r.Data, 1); err != nil {
+		fields = append(fields, fault.Fieldf("/data", "must be a JSON object: %v", err))
+	}
+	return fault.NewInvalid("event "+shorten(r.ID), fields)
+}
+
+// Sequence returns the stream version that a structured CloudEvent of this service carries, or false.
+func Sequence(m Message) (int64, bool) {
+	var body struct {
+		Sequence string `json:"sequence"`
+	}
+	if json.Unmarshal(m.Body, &body) != nil {
+		return 0, false
+	}
+	version, err := strconv.ParseInt(body.Sequence, 10, 64)
+	return version, err == nil && version >= 1
+}
