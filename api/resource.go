@@ -12,6 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // instant is a time in the form that the API has: RFC 3339, UTC, milliseconds.
@@ -88,9 +89,7 @@ func orderPath(id string) string { return "/v1/orders/" + id }
 
 // acceptedState is an order that was accepted and has no event yet.
 func acceptedState(o order.Order, correlationID string, at time.Time) order.State {
-	return order.State{
-		Order: o, Status: order.StatusAccepted, CreatedAt: at, UpdatedAt: at, CorrelationID: correlationID,
-	}
+	return order.State{Saga: saga.Saga{Status: order.StatusAccepted, CreatedAt: at, UpdatedAt: at, CorrelationID: correlationID}, Order: o}
 }
 
 // timelineItem is an event of an order as clients see it.

@@ -16,6 +16,7 @@ import (
 	verdicts "github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // closed is a Temporal server whose sagas have all closed.
@@ -32,7 +33,7 @@ func TestALateEventGetsOneVerdict(t *testing.T) {
 	} {
 		t.Run(eventType, func(t *testing.T) {
 			w := newWorld()
-			w.sagas.late = &sagaclient.Late{State: order.State{Status: order.StatusRejected}}
+			w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusRejected}}}
 			for range 2 {
 				require.NoError(t, w.router.Handle(t.Context(), arrived(eventType, `{"orderId":"42"}`)))
 			}
@@ -70,7 +71,7 @@ func TestWhatFollowsFromALateEventIsSettled(t *testing.T) {
 	} {
 		for _, status := range []order.Status{order.StatusFailed, order.StatusCompleted} {
 			w := newWorld()
-			w.sagas.late = &sagaclient.Late{State: order.State{Order: order.Order{ID: "42"}, Status: status}}
+			w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: status}, Order: order.Order{ID: "42"}}}
 			require.NoError(t, w.router.Handle(t.Context(), arrived(eventType, `{"orderId":"42"}`)))
 			want := []string(nil)
 			if slices.Contains(statuses, status) {
@@ -84,7 +85,7 @@ func TestWhatFollowsFromALateEventIsSettled(t *testing.T) {
 // Goods that somebody has looked after are not asked about again when the carrier delivers them.
 func TestGoodsAreAskedAboutOnce(t *testing.T) {
 	w := newWorld()
-	w.sagas.late = &sagaclient.Late{State: order.State{Order: order.Order{ID: "42"}, Status: order.StatusCancelled, AtLarge: true}}
+	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusCancelled, Strayed: true}, Order: order.Order{ID: "42"}}}
 	require.NoError(t, w.router.Handle(t.Context(), arrived(event.ShipmentDelivered, `{"orderId":"42"}`)))
 	require.Empty(t, w.sagas.settled)
 	require.Equal(t, []string{event.LateStream("42")}, w.log.Names(), "it has a verdict all the same")
@@ -92,7 +93,7 @@ func TestGoodsAreAskedAboutOnce(t *testing.T) {
 
 func TestEachLateEventGetsAVerdictOfItsOwn(t *testing.T) {
 	w := newWorld()
-	w.sagas.late = &sagaclient.Late{State: order.State{Status: order.StatusCompleted}}
+	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusCompleted}}}
 	for _, id := range []string{"evt-1", "evt-2", "evt-1", "evt-3"} {
 		e := arrived(event.ShipmentDelivered, `{}`)
 		e.ID, e.CorrelationID = id, ""
@@ -185,7 +186,7 @@ func TestALatePaymentWithTheIDOfAnotherEventIsSettled(t *testing.T) {
 // The source and the id are the same, the events are not.
 func TestLateEventsOfOneIDGetAVerdictEach(t *testing.T) {
 	w := newWorld()
-	w.sagas.late = &sagaclient.Late{State: order.State{Order: order.Order{ID: "42"}, Status: order.StatusRejected}}
+	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusRejected}, Order: order.Order{ID: "42"}}}
 	for range 2 {
 		for _, data := range []string{`{"carrier":"DHL"}`, `{"carrier":"UPS"}`, `{"carrier":"UPS","dock":"north"}`} {
 			for _, eventType := range []string{event.ShipmentDispatched, event.ShipmentDelivered, event.PaymentSucceeded} {
@@ -206,7 +207,7 @@ func TestLateEventsOfOneIDGetAVerdictEach(t *testing.T) {
 // Verdicts that were written before events had an identity in the log still say that their events came.
 func TestARedeliveryOfAnEventWithAnOlderVerdict(t *testing.T) {
 	w := newWorld()
-	w.sagas.late = &sagaclient.Late{State: order.State{Order: order.Order{ID: "42"}, Status: order.StatusRejected}}
+	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusRejected}, Order: order.Order{ID: "42"}}}
 	older := verdicts.Verdict{ID: derived, OrderID: "42", EventID: "evt-1", Type: event.ShipmentDispatched, Status: order.StatusRejected}
 	_, _, err := w.log.Append(t.Context(), event.LateStream("42"), event.Head{}, []event.Entry{older.Entry("corr", now)})
 	require.NoError(t, err)
@@ -232,7 +233,7 @@ func (shut) Head(context.Context, string) (event.Record, bool, error) {
 
 func TestAVerdictThatCannotBeWrittenIsTriedAgain(t *testing.T) {
 	w := newWorld()
-	w.sagas.late = &sagaclient.Late{State: order.State{Status: order.StatusCompleted}}
+	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusCompleted}}}
 	w.router.Verdicts = shut{}
 	err := w.router.Handle(t.Context(), arrived(event.ShipmentLost, `{}`))
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))

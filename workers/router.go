@@ -196,7 +196,7 @@ func (r *Router) signal(ctx context.Context, e event.Event, name string, payload
 	r.Logger.LogAttrs(ctx, slog.LevelInfo, "an event came late", slog.String("event_id", e.ID), slog.String("type", e.Type),
 		slog.String("order_id", e.Subject), slog.String("status", string(late.State.Status)))
 	verdict := verdicts.Verdict{ID: unique(e), OrderID: e.Subject, EventID: e.ID, Type: e.Type,
-		Identity: workflows.IdentityOf(e.Subject, payload), Status: late.State.Status, Handled: late.State.AtLarge}
+		Identity: workflows.IdentityOf(e.Subject, payload), Status: late.State.Status, Handled: late.State.DispatchedAfterCancel()}
 	if err := activities.WriteVerdict(ctx, r.Verdicts, verdict, correlation(e), r.Clock()); err != nil || !verdict.Consequential() {
 		return err
 	}

@@ -105,7 +105,7 @@ func printDesk(w io.Writer, lines []deskLine) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ORDER\tSTEP\tSINCE\tMAY BE DECIDED\tERROR")
 	for _, l := range lines {
-		step := string(l.Step)
+		step := l.Step
 		if l.Undo {
 			step = "undo " + step
 		}

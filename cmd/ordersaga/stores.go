@@ -24,6 +24,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/sealed/mongokeys"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // stores are everything that lives in MongoDB.
@@ -139,10 +140,7 @@ func (l listing) List(ctx context.Context, f api.OrderFilter) ([]order.State, st
 	})
 	states := make([]order.State, len(items))
 	for i, item := range items {
-		states[i] = order.State{
-			Order: item.Order, Status: item.Status, Reason: item.Reason, Head: event.Head{Version: item.Version},
-			CreatedAt: item.CreatedAt, UpdatedAt: item.UpdatedAt, CorrelationID: item.CorrelationID,
-		}
+		states[i] = order.State{Saga: saga.Saga{Status: item.Status, Reason: item.Reason, Head: event.Head{Version: item.Version}, CreatedAt: item.CreatedAt, UpdatedAt: item.UpdatedAt, CorrelationID: item.CorrelationID}, Order: item.Order}
 	}
 	return states, next, err
 }

@@ -30,7 +30,9 @@ var rules = []rule{
 	// The flows decide, adapters do, cmd wires: a workflow or an activity that reaches a driver cannot be tested
 	// without one, and sooner or later does I/O where only decisions belong.
 	unreachable{from: []string{"workflows", "activities"}, forbidden: drivers},
-	mayImport{from: "workflows/saga", outside: []string{"go.temporal.io"}},
+	mayImport{
+		from: "workflows/saga", local: []string{"event", "internal/fault", "internal/text"}, outside: []string{"go.temporal.io"},
+	},
 	mayImport{
 		from: "workflows", exactly: true,
 		local: []string{
@@ -63,9 +65,13 @@ var rules = []rule{
 	mayImport{from: "internal/fault", outside: []string{}},
 	mayImport{from: "internal/trace", exactly: true, outside: []string{}},
 	mayImport{from: "event", exactly: true, local: []string{"internal/fault"}, outside: []string{"github.com/google/uuid"}},
-	mayImport{from: "internal/order", local: []string{"event", "internal/fault"}, outside: []string{"golang.org/x/text/currency"}},
+	mayImport{from: "internal/text", outside: []string{}},
 	mayImport{
-		from: "internal/late", local: []string{"internal/order", "event", "internal/fault"}, outside: []string{},
+		from: "internal/order", local: []string{"workflows/saga", "event", "internal/fault", "internal/text"},
+		outside: []string{"golang.org/x/text/currency"},
+	},
+	mayImport{
+		from: "internal/late", local: []string{"workflows/saga", "internal/order", "event", "internal/fault"}, outside: []string{},
 	},
 	mayImport{
 		from: "internal/refunds", exactly: true, local: []string{"event", "internal/fault"}, outside: []string{},

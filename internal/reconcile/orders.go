@@ -93,9 +93,9 @@ func (u *unit) unlessExcepted(k Kind, steps []exception, format string, args ...
 
 func (e exception) String() string {
 	if e.Undo {
-		return "undoing " + string(e.Step)
+		return "undoing " + e.Step
 	}
-	return string(e.Step)
+	return e.Step
 }
 
 // examine checks the order.
@@ -148,7 +148,7 @@ func (u *unit) fold() bool {
 		if r.Version == u.entry.Version {
 			u.atEntry = next
 		}
-		if next.Status.Listed() && next.Status != shown {
+		if order.Listed(next.Status) && next.Status != shown {
 			shown, u.listedAt = next.Status, r.Version
 		}
 		u.except(r)

@@ -77,7 +77,7 @@ func (l *look) stalled(s order.State, run Run) (why string, failing bool) {
 		// A run that waits for stock that others hold for now waits, too, and the log does not say so.
 		return "", false
 	}
-	return quiet + "; what is to be done is: " + string(next.Kind) + " " + string(next.Step), false
+	return quiet + "; what is to be done is: " + string(next.Kind) + " " + next.Step, false
 }
 
 // unrecorded looks for orders that Temporal alone knows.

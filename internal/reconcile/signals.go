@@ -90,7 +90,7 @@ func (l *look) lostLate(ctx context.Context, s order.State, f order.Facts, cause
 		came[c] = true
 	}
 	for _, fact := range factsOf(s.Order.ID, f) {
-		v := late.Verdict{ID: fact.id, Type: fact.eventType, Identity: fact.identity, Status: s.Status, Handled: s.AtLarge}
+		v := late.Verdict{ID: fact.id, Type: fact.eventType, Identity: fact.identity, Status: s.Status, Handled: s.DispatchedAfterCancel()}
 		if fact.cause == "" || came[fact.cause] || s.Caused(fact.identity) || !v.Consequential() {
 			continue
 		}

@@ -337,7 +337,7 @@ func (l *lane) drive(ctx context.Context, orderID string, script []scene) error 
 
 // atDesk reports whether the order waits for an operator and for nothing else.
 func atDesk(s order.State) bool {
-	return s.Attention.Open && (s.AtLarge && s.Released || s.Attention.Step == order.StepCapture && s.Capture == order.CaptureRefused)
+	return s.Attention.Open && (s.DispatchedAfterCancel() && s.Released || s.Attention.Step == order.StepCapture && s.Capture == order.CaptureRefused)
 }
 
 // settled returns when nothing of what came after the order's end is left to be done, but by people.
