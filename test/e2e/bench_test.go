@@ -16,7 +16,7 @@ func TestTheBenchmarkRuns(t *testing.T) {
 	s := newStack(t)
 	out := t.TempDir()
 	bench := filepath.Join(out, "bench")
-	build := exec.CommandContext(s.ctx, "go", "build", "-o", bench, "../../bench")
+	build := exec.CommandContext(s.ctx, "go", "build", "-C", "../../bench", "-o", bench, ".")
 	text, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", text)
 
