@@ -14,7 +14,7 @@ RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 # Everything but what runs alone: the crash matrix needs the processors, the end-to-end tests stop and kill servers.
 UNIT = $$($(GO) list ./... | grep -v -e /test/e2e$$ -e /test/matrix$$)
 
-.PHONY: golden help run demo bench bench-growth build service devstack soak test test-unit test-matrix matrix long test-e2e test-bench test-devstack check fix tools docs clean
+.PHONY: golden help run demo bench bench-growth build service devstack test test-unit test-matrix matrix long test-e2e test-bench test-devstack check fix tools docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -58,11 +58,6 @@ test: devstack ## every test, on the real stack; with -race where a C compiler i
 matrix: devstack ## the whole crash matrix, some random sagas, and the mutants that must turn it red
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_WHOLE_MATRIX=1 \
 	  $(MAKE) --no-print-directory test-matrix VERBOSE=-v MATRIX_TIMEOUT=60m
-
-soak: build ## 2,000 orders while the broker is stopped and killed 20 times; ORDERS, OUTAGES, RATE and SEED change that
-	@CGO_ENABLED=0 $(GO) build -o $(BIN)/soak ./test/soak/cmd
-	@$(BIN)/devstack exec -- $(BIN)/soak -binary $(BIN)/ordersaga $(if $(ORDERS),-orders $(ORDERS)) $(if $(OUTAGES),-outages $(OUTAGES)) \
-	  $(if $(RATE),-rate $(RATE)) $(if $(SEED),-seed $(SEED))
 
 long: devstack ## 10,000 random sagas, 10,000 parked ones, and thousands of cancellations, late events and signals
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
