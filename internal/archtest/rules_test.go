@@ -126,7 +126,6 @@ var rules = []rule{
 	mayImport{from: "bench/internal/bar", outside: []string{}},
 	mayImport{from: "bench/internal/load", outside: []string{}},
 	mayImport{from: "bench/internal/procs", outside: []string{}},
-	mayImport{from: "bench/internal/wiretap", outside: []string{"golang.org/x/net", "go.mongodb.org/mongo-driver/v2/bson"}},
 
 	// A user's build never compiles a Temporal server.
 	nobody{imported: module + "/devstack"},

@@ -37,7 +37,7 @@ func (r *Report) Markdown() string {
 	r.speed(&b)
 	r.undone(&b)
 	r.documents(&b)
-	r.wire(&b)
+	r.costs(&b)
 	r.processes(&b)
 	r.notes(&b)
 	return b.String()
@@ -99,28 +99,24 @@ func (r *Report) documents(b *strings.Builder) {
 	}
 }
 
-// wire is the table of what an order costs at the servers.
-func (r *Report) wire(b *strings.Builder) {
-	head := "## What an order costs at the servers\n\nCounted on the wire by a proxy before each server, in a round of its own that is not timed. " +
-		"kB are both ways. The finds, inserts and updates (findAndModify among them) are some of MongoDB's commands; bench.json has them by collection.\n\n" +
-		"| scenario | history events | Temporal requests | kB | MongoDB commands | finds | inserts | updates | documents inserted | kB | published | delivered | kB |\n" +
-		"|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+// costs is the table of what an order costs at the servers.
+func (r *Report) costs(b *strings.Builder) {
+	head := "## What an order costs at the servers\n\nCounted in a round of its own that is not timed: the events of its workflow's history, and the commands that " +
+		"MongoDB has executed. The updates have findAndModify among them.\n\n" +
+		"| scenario | history events | MongoDB commands | finds | inserts | updates |\n|---|---|---|---|---|---|\n"
 	for _, s := range r.Scenarios {
-		if s.Wire == nil || s.Unit != UnitOrders {
+		if s.Cost == nil || s.Unit != UnitOrders {
 			continue
 		}
 		b.WriteString(head)
 		head = ""
-		w := s.Wire
 		history := nothing
-		if w.HistoryEvents > 0 {
-			history = number(w.HistoryEvents, 0)
+		if s.Cost.HistoryEvents > 0 {
+			history = number(s.Cost.HistoryEvents, 0)
 		}
+		all := slices.Collect(maps.Keys(s.Cost.Commands))
 		fmt.Fprintf(b, "| %s |\n", strings.Join([]string{
-			s.Title, history, w.Temporal.requests(), w.Temporal.kilobytes(),
-			w.MongoDB.requests(), w.MongoDB.named("find"), w.MongoDB.named("insert"), w.MongoDB.named("update", "findAndModify"),
-			w.MongoDB.named("insert: documents"), w.MongoDB.kilobytes(),
-			w.Broker.named("publish"), w.Broker.named("deliver"), w.Broker.kilobytes(),
+			s.Title, history, s.Cost.commands(all...), s.Cost.commands("find"), s.Cost.commands("insert"), s.Cost.commands("update", "findAndModify"),
 		}, " | "))
 	}
 	if head == "" {
@@ -128,28 +124,14 @@ func (r *Report) wire(b *strings.Builder) {
 	}
 }
 
-func (t *Traffic) requests() string {
-	if t == nil {
-		return nothing
-	}
-	return number(t.Requests, 1)
-}
-
-func (t *Traffic) kilobytes() string {
-	if t == nil {
-		return nothing
-	}
-	return number(t.Bytes/1000, 1)
-}
-
-// named is how many there are of some names together.
-func (t *Traffic) named(names ...string) string {
-	if t == nil {
+// commands is how many there are of some names together.
+func (c *Cost) commands(names ...string) string {
+	if c.Commands == nil {
 		return nothing
 	}
 	all := 0.0
 	for _, name := range names {
-		all += t.ByName[name]
+		all += c.Commands[name]
 	}
 	return number(all, 1)
 }

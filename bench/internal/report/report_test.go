@@ -46,12 +46,8 @@ func example() *report.Report {
 			{Name: "floor", Title: "empty workflow", Unit: "orders", Rounds: rounds(100, 50, 80)},
 			{Name: "naive", Title: "naive saga", Unit: "orders", Rounds: rounds(20, 11, 15)},
 			{Name: "naive-6", Title: "shorter naive saga", Unit: "orders", Rounds: rounds(30, 15, 25)},
-			{Name: "rest", Title: "by REST & one process", Unit: "orders", Payment: "in the task", Rounds: rounds(60, 30, 40), Wire: &report.Wire{
-				Orders: 2, HistoryEvents: 12, Temporal: &report.Traffic{Requests: 2, Bytes: 1234, ByName: map[string]float64{"StartWorkflowExecution": 1}},
-				MongoDB: &report.Traffic{Requests: 4.5, Bytes: 9000, ByName: map[string]float64{
-					"find": 1, "find events": 1, "insert": 2.5, "insert: documents": 10, "update": 0.5, "findAndModify": 0.5,
-				}},
-				Broker: &report.Traffic{Requests: 7, Bytes: 7000, ByName: map[string]float64{"publish": 7}},
+			{Name: "rest", Title: "by REST & one process", Unit: "orders", Payment: "in the task", Rounds: rounds(60, 30, 40), Cost: &report.Cost{
+				HistoryEvents: 12, Commands: map[string]float64{"find": 1, "getMore": 0.25, "insert": 2.5, "update": 0.5, "findAndModify": 0.5},
 			}},
 			{Name: "half", Title: "at half the maximum", Unit: "orders", Paced: true, Rounds: rounds(30, 30, 30)},
 			{
@@ -108,7 +104,7 @@ func TestAims(t *testing.T) {
 	require.Equal(t, stats.Spread{Median: 0.75, Min: 0.5, Max: 1, Rounds: 3}, example().Aims[3].Measured, "a ratio without an aim is shown")
 
 	r := example()
-	r.Scenarios[3].Wire.HistoryEvents = 13
+	r.Scenarios[3].Cost.HistoryEvents = 13
 	r.Finish()
 	require.False(t, *r.Aims[2].Reached, "events are to be few")
 }
