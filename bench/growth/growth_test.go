@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -121,15 +120,10 @@ func TestTheVerdict(t *testing.T) {
 }
 
 func TestThePlotIsXML(t *testing.T) {
-	svg := grown(2).SVG()
-	d := xml.NewDecoder(strings.NewReader(svg))
-	for {
-		if _, err := d.Token(); err != nil {
-			require.ErrorIs(t, err, io.EOF)
-			break
-		}
-	}
-	require.Equal(t, 4, strings.Count(svg, "<polyline"))
+	svg, err := grown(2).SVG()
+	require.NoError(t, err)
+	require.NoError(t, xml.Unmarshal([]byte(svg), &struct{}{}))
+	require.Contains(t, svg, "1 000 000")
 }
 
 func TestOptions(t *testing.T) {

@@ -27,7 +27,7 @@ func Main(name string, run func(ctx context.Context, args []string) error) {
 // Results can be read by programs, as JSON, and by people.
 type Results interface {
 	Markdown() string
-	SVG() string
+	SVG() (string, error)
 }
 
 // Leave writes name.json, name.md and name.svg into a folder, which it makes, and prints the Markdown and where they are.
@@ -39,7 +39,11 @@ func Leave(folder, name string, r Results) error {
 	if err != nil {
 		return fmt.Errorf("write %s.json: %w", name, err)
 	}
-	for extension, text := range map[string]string{"json": string(data) + "\n", "md": r.Markdown(), "svg": r.SVG()} {
+	svg, err := r.SVG()
+	if err != nil {
+		return fmt.Errorf("plot %s.svg: %w", name, err)
+	}
+	for extension, text := range map[string]string{"json": string(data) + "\n", "md": r.Markdown(), "svg": svg} {
 		if err := os.WriteFile(filepath.Join(folder, name+"."+extension), []byte(text), 0o644); err != nil {
 			return err
 		}

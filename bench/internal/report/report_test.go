@@ -3,12 +3,9 @@ package report_test
 import (
 	"encoding/json"
 	"encoding/xml"
-	"errors"
 	"flag"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -133,36 +130,25 @@ func TestAReportSaysWhenTheMachineWasNotAlone(t *testing.T) {
 }
 
 func TestGolden(t *testing.T) {
-	r := example()
-	for name, text := range map[string]string{"report.svg": r.SVG(), "report.md": r.Markdown()} {
-		path := filepath.Join("testdata", name)
-		if *update {
-			require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-		}
-		want, err := os.ReadFile(path)
-		require.NoError(t, err)
-		require.Equal(t, string(want), text, "write it anew with -update after a change that is meant")
+	path, text := filepath.Join("testdata", "report.md"), example().Markdown()
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(want), text, "write it anew with -update after a change that is meant")
 }
 
-func TestThePlotIsXMLAndForBothSchemes(t *testing.T) {
-	svg := example().SVG()
-	decoder := xml.NewDecoder(strings.NewReader(svg))
-	bars := 0
-	for {
-		token, err := decoder.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		require.NoError(t, err)
-		if start, ok := token.(xml.StartElement); ok && start.Name.Local == "rect" {
-			bars++
-		}
-	}
-	require.Equal(t, 4, bars, "what cannot be compared with the floor has no bar")
-	require.Contains(t, svg, "prefers-color-scheme:dark")
+func TestThePlotIsXML(t *testing.T) {
+	svg, err := example().SVG()
+	require.NoError(t, err)
+	require.NoError(t, xml.Unmarshal([]byte(svg), &struct{}{}))
+	require.Contains(t, svg, "by REST &amp; one process")
 	require.Contains(t, svg, "2 cores &lt;test&gt;")
-	require.NotContains(t, (&report.Report{}).SVG(), "NaN")
+	require.NotContains(t, svg, "at half the maximum", "what cannot be compared with the floor has no bar")
+	svg, err = (&report.Report{}).SVG()
+	require.NoError(t, err)
+	require.NotContains(t, svg, "NaN")
 }
 
 func TestAReportIsData(t *testing.T) {
