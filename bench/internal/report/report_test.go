@@ -130,7 +130,9 @@ func TestAReportSaysWhenTheMachineWasNotAlone(t *testing.T) {
 }
 
 func TestGolden(t *testing.T) {
-	path, text := filepath.Join("testdata", "report.md"), example().Markdown()
+	path := filepath.Join("testdata", "report.md")
+	text, err := example().Markdown()
+	require.NoError(t, err)
 	if *update {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	}
