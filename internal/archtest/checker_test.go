@@ -62,7 +62,7 @@ func TestEveryRuleCanBreak(t *testing.T) {
 		{"MongoDB in the API", "api", mongo, []string{"api must not import " + mongo + ": that is for internal/eventlog/mongolog, internal/readmodel, internal/inventory/mongoregistry, internal/deadletter/mongoletters, internal/sealed/mongokeys, cmd, test, bench"}},
 		{"AMQP in the workers", "workers", "github.com/rabbitmq/amqp091-go", []string{"workers must not import github.com/rabbitmq/amqp091-go: that is for internal/broker, test, bench, examples/go"}},
 		{"Echo in cmd", "cmd/ordersaga", "github.com/labstack/echo/v4/middleware", []string{"cmd/ordersaga must not import github.com/labstack/echo/v4/middleware: that is for api"}},
-		{"the service knows its benchmark", "internal/broker", module + "/bench/internal/stats", []string{"internal/broker must not import " + module + "/bench/internal/stats: that is for bench"}},
+		{"the service knows its benchmark", "internal/broker", module + "/bench/internal/stats", []string{module + "/internal/broker must not import " + module + "/bench/internal/stats, nor may its tests"}},
 		{"the naive saga takes a log of its own", "bench/naive", module + "/internal/eventlog", []string{"bench/naive must not import internal/eventlog"}},
 		{"the benchmark runs the flows itself", "bench/internal/rig", module + "/activities", []string{"bench/internal/rig must not reach " + module + "/activities: " + module + "/bench/internal/rig -> " + module + "/activities"}},
 		{"the shop looks inside", "bench/internal/shop", module + "/internal/order", []string{"bench/internal/shop must not import internal/order"}},
@@ -79,10 +79,13 @@ func TestEveryRuleCanBreak(t *testing.T) {
 	}
 }
 
-func TestDevstackIsOutOfReachOfTests(t *testing.T) {
-	g := sound()
-	g.packages[module+"/test/e2e"] = pkg{testImports: []string{module + "/devstack"}}
-	assert.Equal(t, []string{module + "/test/e2e must not import " + module + "/devstack, nor may its tests"}, check(g, rules))
+func TestNestedModulesAreOutOfReachOfTests(t *testing.T) {
+	for _, nested := range []string{"devstack", "bench"} {
+		g := sound()
+		g.packages[module+"/test/e2e"] = pkg{testImports: []string{module + "/" + nested}}
+		g.packages[module+"/bench/naive"] = pkg{testImports: []string{module + "/bench/internal/stats"}}
+		assert.Equal(t, []string{module + "/test/e2e must not import " + module + "/" + nested + ", nor may its tests"}, check(g, rules))
+	}
 }
 
 func TestNamesThatSayNothing(t *testing.T) {

@@ -162,10 +162,15 @@ func (r onlyIn) check(g graph) (broken []string) {
 type nobody struct {
 	// imported is a prefix of import paths.
 	imported string
+	// but is a local path where it may be imported; the packages inside it are meant too.
+	but string
 }
 
 func (r nobody) check(g graph) (broken []string) {
 	for _, p := range slices.Sorted(maps.Keys(g.packages)) {
+		if name, isLocal := g.local(p); isLocal && r.but != "" && below(name, r.but) {
+			continue
+		}
 		for _, imported := range slices.Concat(g.packages[p].imports, g.packages[p].testImports) {
 			if below(imported, r.imported) {
 				broken = append(broken, fmt.Sprintf("%s must not import %s, nor may its tests", p, imported))
