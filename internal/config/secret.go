@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"net/url"
 	"strings"
 )
 
@@ -16,6 +17,15 @@ func (s Secret) Reveal() string { return string(s) }
 
 // String returns the secret masked: of a URI, what is not secret stays.
 func (s Secret) String() string { return mask(string(s)) }
+
+// Host returns the host and port of a secret URL, for logs and messages.
+func (s Secret) Host() string {
+	u, err := url.Parse(string(s))
+	if err != nil {
+		return "(unreadable)"
+	}
+	return u.Host
+}
 
 // GoString keeps %#v from showing the secret.
 func (s Secret) GoString() string { return s.String() }
