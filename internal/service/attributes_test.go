@@ -49,15 +49,17 @@ func (o *attributeServer) AddSearchAttributes(context.Context, *operatorservice.
 	return &operatorservice.AddSearchAttributesResponse{}, o.failing(o.add)
 }
 
-func registration(t *testing.T, o *attributeServer) (*attributeRegistration, *logs) {
-	said := &logs{}
-	r := &attributeRegistration{temporal: o, namespace: "shop", where: "here", logger: slog.New(slog.NewTextHandler(said, nil)), patience: time.Millisecond}
-	t.Cleanup(r.close)
-	return r, said
+func registration(t *testing.T, o *attributeServer) (*Service, *logs) {
+	t.Helper()
+	logged := &logs{}
+	s := &Service{temporal: o, logger: slog.New(slog.NewTextHandler(logged, nil))}
+	s.cfg.TemporalNamespace = "shop"
+	t.Cleanup(s.retries.stop)
+	return s, logged
 }
 
-// TestSearchAttributesThatAreRefusedDoNotKeepFromStarting, and the log says what an administrator has to do.
-func TestSearchAttributesThatAreRefusedDoNotKeepFromStarting(t *testing.T) {
+// TestRefusedSearchAttributesDoNotPreventTheStart, and the log says what an administrator has to do.
+func TestRefusedSearchAttributesDoNotPreventTheStart(t *testing.T) {
 	const remedy = "temporal operator search-attribute create --namespace shop --name CustomerId --type Keyword --name NeedsAttention --type Bool"
 	for name, o := range map[string]*attributeServer{
 		"list denied":          {list: serviceerror.NewPermissionDenied("no", "")},
@@ -65,29 +67,27 @@ func TestSearchAttributesThatAreRefusedDoNotKeepFromStarting(t *testing.T) {
 		"add denied":           {listed: []string{"OrderStatus"}, add: serviceerror.NewPermissionDenied("no", "")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, said := registration(t, o)
-			r.patience = testenv.Patience
-			require.NoError(t, r.run(t.Context()))
-			require.Contains(t, said.String(), remedy)
-			require.Nil(t, r.stop, "nothing is tried again")
+			s, logged := registration(t, o)
+			require.NoError(t, s.registerAttributes(t.Context(), testenv.Patience))
+			require.Contains(t, logged.String(), remedy)
+			require.Empty(t, s.retries.cancels, "nothing is tried again")
 		})
 	}
 }
 
-// TestSearchAttributesThatAreNotAvailableAreRegisteredLater: the service starts, and goes on trying.
-func TestSearchAttributesThatAreNotAvailableAreRegisteredLater(t *testing.T) {
+// TestUnavailableSearchAttributesAreRegisteredLater: the service starts, and goes on trying.
+func TestUnavailableSearchAttributesAreRegisteredLater(t *testing.T) {
 	o := &attributeServer{list: serviceerror.NewUnavailable("visibility is down"), recovers: make(chan struct{})}
-	r, said := registration(t, o)
-	require.NoError(t, r.run(t.Context()))
-	require.Contains(t, said.String(), "starting without knowing")
+	s, logged := registration(t, o)
+	require.NoError(t, s.registerAttributes(t.Context(), time.Millisecond))
+	require.Contains(t, logged.String(), "starting without knowing")
 	close(o.recovers)
-	r.done.Wait()
+	s.retries.running.Wait()
 }
 
 func TestRegistrationEndsWithItsContext(t *testing.T) {
-	o := &attributeServer{list: serviceerror.NewUnavailable("visibility is down")}
-	r, _ := registration(t, o)
+	s, _ := registration(t, &attributeServer{list: serviceerror.NewUnavailable("visibility is down")})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, r.run(ctx), context.Canceled)
+	require.ErrorIs(t, s.registerAttributes(ctx, time.Millisecond), context.Canceled)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/config"
@@ -18,43 +19,38 @@ import (
 	"github.com/ordersaga/ordersaga/workers"
 )
 
-// How many dead letters the keeper holds and keeps at once. More than one, so that a letter that cannot be kept does not
-// hold up the others.
 const (
+	// keeperPrefetch is how many dead letters the keeper holds, keeperHandlers how many it keeps at once: more than one, so that a
+	// letter that cannot be kept does not hold up the others.
 	keeperPrefetch = 8
 	keeperHandlers = 4
+	// keeperTimeout bounds keeping one letter, the retry of what the broker gave up on included.
+	keeperTimeout = time.Minute
+	// inboxPatience bounds how long a replay waits for the broker before it begins.
+	inboxPatience = 5 * time.Second
 )
-
-// keeperTimeout bounds keeping one letter, the retry of what the broker gave up on included.
-const keeperTimeout = time.Minute
-
-// inboxPatience bounds how long a replay waits for the broker before it begins.
-const inboxPatience = 5 * time.Second
 
 // startKeeper begins to empty the queue of the dead letters. It does not wait: a service works without it.
 func (s *Service) startKeeper(handle func(ctx context.Context, queue string, m wire.Message) error) (err error) {
-	kept := prometheus.NewCounterVec(prometheus.CounterOpts{
+	kept := promauto.With(s.registry).NewCounterVec(prometheus.CounterOpts{
 		Name: "ordersaga_dead_letters_total", Help: "Dead letters that were kept, by reason.",
 	}, []string{"reason"})
-	if err := s.registry.Register(kept); err != nil {
-		return err
-	}
 	keeper := deadletter.NewKeeper(deadletter.KeeperConfig{
-		Store: s.stores.letters, Log: s.stores.log, Inbox: inbox{s.publisher, s.cfg}, Handle: handle,
+		Store: s.stores.letters, Log: s.stores.log, Inbox: inbox{s}, Handle: handle,
 		Count:      func(reason fault.Code) { kept.WithLabelValues(deadletter.Label(reason)).Inc() },
 		MaxReplays: s.cfg.DeadLetterMaxReplays, Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
 	})
-	s.keeper, err = broker.NewConsumer(broker.ConsumerConfig{
+	s.letters, err = broker.NewConsumer(broker.ConsumerConfig{
 		Config: s.broker(), Dead: true, Prefetch: keeperPrefetch, Handlers: keeperHandlers, HandlerTimeout: keeperTimeout,
 		Handler: func(ctx context.Context, d broker.Delivery) error { return keeper.Keep(ctx, postOf(d.Message)) },
 	})
 	if err == nil {
-		s.keeper.Start()
+		s.letters.Start()
 	}
 	return err
 }
 
-// postOf is a message of the dead letter queue with what its headers tell.
+// postOf is a message of the dead letter queue with what its headers say.
 func postOf(m wire.Message) deadletter.Post {
 	d := broker.DeadLetterOf(m)
 	p := deadletter.Post{
@@ -86,11 +82,8 @@ func deliveredBefore(m wire.Message) bool {
 	return m.Redelivered
 }
 
-// inbox is the way back for replayed letters.
-type inbox struct {
-	publisher *broker.Publisher
-	cfg       config.Config
-}
+// inbox sends replayed letters back to their queues.
+type inbox struct{ *Service }
 
 func (i inbox) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, inboxPatience)
@@ -99,12 +92,11 @@ func (i inbox) Ready(ctx context.Context) error {
 }
 
 func (i inbox) Replay(ctx context.Context, m wire.Message, queue, letterID string, replays int) error {
-	// What a letter says of its queue may be anybody's word: only queues that are consumed are sent to.
-	topology := broker.Topology{Exchange: i.cfg.EventExchange, Prefix: i.cfg.BrokerPrefix}
+	// Anybody may have written the queue into a letter: messages are sent only to queues that are consumed.
 	switch {
-	case queue != topology.Queue(notificationQueue):
-		queue = topology.Inbox()
-	case i.cfg.Notifications == config.NotificationsOff:
+	case queue != i.notificationQueue():
+		queue = i.broker().Topology.Inbox()
+	case !i.notifies():
 		return fault.New(fault.ResolutionRefused, "customers are not notified: NOTIFICATIONS is %s", config.NotificationsOff)
 	}
 	err := i.publisher.Send(ctx, queue, broker.Replay(m, letterID, replays))
@@ -116,16 +108,16 @@ func (i inbox) Replay(ctx context.Context, m wire.Message, queue, letterID strin
 
 // DeadLetters lists, shows, replays and discards dead letters.
 func (s *Service) DeadLetters() *deadletter.Desk {
-	preview := &workers.Previewer{Log: s.stores.log, Receipts: s.stores.ledger, Timing: s.cfg.Timing(), Clock: time.Now}
+	previewer := &workers.Previewer{Log: s.stores.log, Receipts: s.stores.ledger, Timing: s.cfg.Timing(), Clock: time.Now}
 	return deadletter.NewDesk(deadletter.DeskConfig{
-		Store: s.stores.letters, Log: s.stores.log, Inbox: inbox{s.publisher, s.cfg}, Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
+		Store: s.stores.letters, Log: s.stores.log, Inbox: inbox{s}, Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
 		MaxReplays: s.cfg.DeadLetterMaxReplays,
 		Foresee: func(ctx context.Context, queue string, m wire.Message) (deadletter.Foresight, error) {
-			look := preview.Preview
-			if queue == (broker.Topology{Prefix: s.cfg.BrokerPrefix}).Queue(notificationQueue) {
-				look = preview.Announcement
+			preview := previewer.Preview
+			if queue == s.notificationQueue() {
+				preview = previewer.Announcement
 			}
-			f, err := look(ctx, m)
+			f, err := preview(ctx, m)
 			return deadletter.Foresight(f), err
 		},
 	})

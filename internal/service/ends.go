@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -12,58 +11,49 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// ends hears on the bus that orders have ended, for a process that answers clients who wait and runs no sagas itself: it
-// would have to look at the log again and again for each of them. What is heard only says that a look is worth while; while
-// the bus is silent, the log is looked at as before.
-type ends struct {
-	tap    *broker.Tap
-	log    *eventlog.Follower
-	logger *slog.Logger
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+// completionListener listens on the bus for the ends of orders, for a process that answers clients who wait and runs no sagas
+// itself: without it, that process would have to poll the log for each of them. A message only says that a look at the log is
+// worth while; while the bus is silent, the log is polled.
+type completionListener struct {
+	log     *eventlog.Follower
+	logger  *slog.Logger
+	running background
 }
 
-// hearEnds begins to listen. It does not wait for the broker: nobody depends on it.
-func hearEnds(cfg broker.Config, log *eventlog.Follower, logger *slog.Logger) (*ends, error) {
-	e := &ends{log: log, logger: logger}
+// listenForCompletions begins to listen. It does not wait for the broker: clients are answered without it.
+func listenForCompletions(cfg broker.Config, log *eventlog.Follower, logger *slog.Logger) (*completionListener, error) {
+	c := &completionListener{log: log, logger: logger}
 	cfg.Name = "ordersaga api"
-	var err error
-	e.tap, err = broker.NewTap(broker.TapConfig{
+	tap, err := broker.NewTap(broker.TapConfig{
 		Config:    cfg,
 		Keys:      []string{event.OrderCompleted, event.OrderRejected, event.OrderCancelled, event.OrderFailed},
-		Message:   e.heard,
+		Message:   c.message,
 		Connected: func(uint64) { log.Told(true) },
-		Lost:      e.lost,
+		Lost:      c.lost,
 	})
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	e.cancel = cancel
-	e.done.Go(func() {
-		if err := e.tap.Run(ctx); err != nil {
-			logger.LogAttrs(ctx, slog.LevelError, "the ends of orders are not heard on the bus", slog.Any("error", err))
+	c.running.start(context.Background(), func(ctx context.Context) {
+		if err := tap.Run(ctx); err != nil {
+			logger.LogAttrs(ctx, slog.LevelError, "not listening for completed orders", slog.Any("error", err))
 		}
 		log.Told(false)
 	})
-	return e, nil
+	return c, nil
 }
 
-// stop returns when nothing of it runs any more.
-func (e *ends) stop() {
-	e.cancel()
-	e.done.Wait()
-}
+func (c *completionListener) stop() { c.running.stop() }
 
-func (e *ends) lost(err error, retryIn time.Duration) {
-	e.log.Told(false)
-	e.logger.LogAttrs(context.Background(), slog.LevelInfo, "the ends of orders are not heard on the bus", slog.Any("error", err),
+func (c *completionListener) lost(err error, retryIn time.Duration) {
+	c.log.Told(false)
+	c.logger.LogAttrs(context.Background(), slog.LevelInfo, "not listening for completed orders", slog.Any("error", err),
 		slog.Int64("retry_in_ms", retryIn.Milliseconds()))
 }
 
-// heard nudges who waits for the order.
-func (e *ends) heard(m wire.Message) {
-	if ended, err := wire.Decode(m); err == nil {
-		e.log.Nudge(event.OrderStream(ended.Subject))
+// message wakes what waits for the order.
+func (c *completionListener) message(m wire.Message) {
+	if e, err := wire.Decode(m); err == nil {
+		c.log.Nudge(event.OrderStream(e.Subject))
 	}
 }

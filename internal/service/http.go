@@ -49,23 +49,13 @@ func (l *listener) addr() string { return l.net.Addr().String() }
 // serve hands requests to the handler from now on.
 func (l *listener) serve(handler http.Handler) { l.handler.Store(&handler) }
 
-// starting answers while the process is not ready. Once there is a publisher, /readyz shows its connection to the broker: what
-// is wrong with it may not go away by waiting.
-func (s *Service) starting(publisher *broker.Publisher) http.Handler {
+// probes answers /livez, /readyz and /metrics, where the API is not served or not yet.
+func (s *Service) probes(starting bool, checks func(context.Context) []api.Check) http.Handler {
 	return api.Probes{
-		Ready: func(context.Context) (api.Readiness, int) {
-			if publisher == nil {
-				return api.ReadinessOf(nil)
-			}
-			return api.ReadinessOf([]api.Check{brokerCheck("rabbitmq", publisher)})
-		},
-		Metrics: s.metrics(), Starting: true, Logger: s.logger,
+		Ready:    func(ctx context.Context) (api.Readiness, int) { return api.ReadinessOf(checks(ctx)) },
+		Metrics:  promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}),
+		Starting: starting, Logger: s.logger,
 	}
-}
-
-// metrics serves the process's metrics.
-func (s *Service) metrics() http.Handler {
-	return promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{})
 }
 
 // supervised is a publisher or a consumer.
@@ -108,10 +98,10 @@ func (l *listener) shutdown(ctx context.Context) error {
 	return err
 }
 
-// startHTTP serves the API, or what a process without it is asked by its orchestrator.
+// startHTTP serves the API, or the probes alone.
 func (s *Service) startHTTP() (err error) {
 	if !s.roles.API {
-		s.http.serve(s.probes())
+		s.http.serve(s.probes(false, s.checks))
 		return nil
 	}
 	s.api, err = api.New(api.Config{
@@ -126,12 +116,4 @@ func (s *Service) startHTTP() (err error) {
 	}
 	s.http.serve(s.api)
 	return nil
-}
-
-// probes answers /livez, /readyz and /metrics.
-func (s *Service) probes() http.Handler {
-	return api.Probes{
-		Ready:   func(ctx context.Context) (api.Readiness, int) { return api.ReadinessOf(s.checks(ctx)) },
-		Metrics: s.metrics(), Logger: s.logger,
-	}
 }

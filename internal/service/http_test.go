@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
@@ -35,7 +36,7 @@ func ask(t *testing.T, addr, request string) (*http.Response, string) {
 
 func TestAStartingProcessAnswersProblems(t *testing.T) {
 	s := &Service{logger: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry()}
-	l, err := listen(t.Context(), "127.0.0.1:0", s.starting(nil))
+	l, err := listen(t.Context(), "127.0.0.1:0", s.probes(true, func(context.Context) []api.Check { return nil }))
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience)
 	defer cancel()

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,165 +13,123 @@ import (
 // indexWait is how long a start waits for indexes that it can do without: on an empty database they are there by then.
 const indexWait = 2 * time.Second
 
-// indexBuilder has indexes created. A build over a large collection takes minutes to hours, so it has no deadline: the driver would
+// indexBuilder creates indexes. A build over a large collection takes minutes to hours, so it has no deadline: the driver would
 // send it to the server, which would give the build up.
 type indexBuilder struct {
-	logger *slog.Logger
-	where  string
-	// say is how often it is said what is being waited for, pause lies between tries.
-	say, pause time.Duration
-
-	stop func()
-	done sync.WaitGroup
+	logger  *slog.Logger
+	address string
+	builds  background
 }
 
-func newIndexBuilder(logger *slog.Logger, where string) *indexBuilder {
-	return &indexBuilder{logger: logger, where: where, say: sayAgain, pause: probePause, stop: func() {}}
+func newIndexBuilder(logger *slog.Logger, address string) *indexBuilder {
+	return &indexBuilder{logger: logger, address: address}
 }
 
 // prepare makes sure that the unique indexes are there, without which a slot may be written twice, and waits for them as long as
-// they take. With background it has the missing others created while the process runs; without them lists are slow.
-func (b *indexBuilder) prepare(ctx context.Context, wanted []mongolog.Index, background bool) error {
-	missing, err := b.missing(ctx, wanted)
+// they take. With others it creates the missing other indexes while the process runs; without them lists are slow.
+func (b *indexBuilder) prepare(ctx context.Context, wanted []mongolog.Index, others bool) error {
+	missing, listed, err := b.missing(ctx, wanted)
 	if err != nil {
 		return err
 	}
-	var others []mongolog.Index
+	var later []mongolog.Index
 	for _, i := range wanted {
-		isMissing := missing == nil || contains(missing, i)
+		isMissing := slices.ContainsFunc(missing, func(m mongolog.Index) bool { return m.String() == i.String() })
 		switch {
 		case i.Unique:
-			if err := b.require(ctx, i, isMissing && missing != nil); err != nil {
+			// One that is listed may still be under construction, so it is requested all the same.
+			if err := b.create(ctx, i, !isMissing); err != nil {
 				return err
 			}
-		case isMissing:
-			others = append(others, i)
+		case isMissing || !listed:
+			later = append(later, i)
 		}
 	}
-	if background && len(others) > 0 {
-		b.buildOthers(ctx, others)
+	if others && len(later) > 0 {
+		b.buildInBackground(ctx, later)
 	}
 	return nil
 }
 
-// missing returns the indexes that do not exist; nil when the server does not say.
-func (b *indexBuilder) missing(ctx context.Context, wanted []mongolog.Index) (missing []mongolog.Index, err error) {
-	err = await(ctx, b.logger, "mongodb, for its indexes", b.where, func(ctx context.Context) error {
+// missing returns the indexes that do not exist, and false when the server does not list them.
+func (b *indexBuilder) missing(ctx context.Context, wanted []mongolog.Index) (missing []mongolog.Index, listed bool, err error) {
+	err = await(ctx, b.logger, "mongodb, for its indexes", b.address, func(ctx context.Context) (err error) {
 		missing, err = mongolog.Missing(ctx, wanted)
+		listed = err == nil
 		if mongolog.Refused(err) {
 			b.logger.LogAttrs(ctx, slog.LevelWarn, "the server does not list its indexes: missing ones are not reported", slog.Any("error", err))
-			missing, err = nil, nil
 			return nil
-		}
-		if missing == nil {
-			missing = []mongolog.Index{}
 		}
 		return err
 	})
-	return missing, err
+	return missing, listed, err
 }
 
-func contains(list []mongolog.Index, i mongolog.Index) bool {
-	for _, other := range list {
-		if other.String() == i.String() {
-			return true
-		}
-	}
-	return false
-}
-
-// require waits until a unique index is there. It asks for one that is listed, too, because that may still be under construction;
-// a server that refuses this is believed.
-func (b *indexBuilder) require(ctx context.Context, i mongolog.Index, missing bool) error {
-	for {
-		err := b.build(ctx, i)
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case mongolog.Refused(err) && !missing:
-			b.logger.LogAttrs(ctx, slog.LevelDebug, "an index is used as it is", slog.String("index", i.String()), slog.Any("error", err))
-			return nil
-		}
-		b.logger.LogAttrs(ctx, slog.LevelError, "a unique index is missing and could not be created: nothing can be written safely without it",
-			slog.String("index", i.String()), slog.String("create_it_with", i.Command()), slog.Any("error", err))
-		if err := pauseFor(ctx, max(b.pause, b.say)); err != nil {
-			return err
-		}
-	}
-}
-
-// buildOthers creates indexes one after the other in the background, and reports those that are not there in a moment.
-func (b *indexBuilder) buildOthers(ctx context.Context, others []mongolog.Index) {
-	ctx, b.stop = context.WithCancel(context.WithoutCancel(ctx))
+// buildInBackground creates indexes one after the other, and logs those that are not there in a moment.
+func (b *indexBuilder) buildInBackground(ctx context.Context, indexes []mongolog.Index) {
 	finished := make(chan struct{})
-	b.done.Go(func() {
+	b.builds.start(ctx, func(ctx context.Context) {
 		defer close(finished)
-		for _, i := range others {
-			b.buildOther(ctx, i)
+		for _, i := range indexes {
+			_ = b.create(ctx, i, false)
 		}
 	})
-	timer := time.NewTimer(indexWait)
-	defer timer.Stop()
 	select {
 	case <-finished:
-	case <-timer.C:
-		names := make([]string, len(others))
-		for n, i := range others {
+	case <-time.After(indexWait):
+		names := make([]string, len(indexes))
+		for n, i := range indexes {
 			names[n] = i.String()
 		}
 		b.logger.LogAttrs(ctx, slog.LevelWarn, "indexes are missing: lists are slow until they are built", slog.Any("indexes", names))
 	}
 }
 
-// buildOther tries until the index is there, or the server refuses it.
-func (b *indexBuilder) buildOther(ctx context.Context, i mongolog.Index) {
+// create tries until the index is there. It gives up an index that the server refuses, unless that is unique: then the index is
+// used as it is if it may exist, and waited for if not.
+func (b *indexBuilder) create(ctx context.Context, i mongolog.Index, mayExist bool) error {
+	level, problem := slog.LevelWarn, "an index is missing and could not be created: lists are slow without it"
+	if i.Unique {
+		level, problem = slog.LevelError, "a unique index is missing and could not be created: nothing can be written safely without it"
+	}
 	for {
 		err := b.build(ctx, i)
-		if err == nil || ctx.Err() != nil {
-			return
+		refused := mongolog.Refused(err)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case refused && mayExist:
+			b.logger.LogAttrs(ctx, slog.LevelDebug, "an index is used as it is", slog.String("index", i.String()), slog.Any("error", err))
+			return nil
 		}
-		b.logger.LogAttrs(ctx, slog.LevelWarn, "an index is missing and could not be created: lists are slow without it",
+		b.logger.LogAttrs(ctx, level, problem,
 			slog.String("index", i.String()), slog.String("create_it_with", i.Command()), slog.Any("error", err))
-		if mongolog.Refused(err) || pauseFor(ctx, max(b.pause, b.say)) != nil {
-			return
+		if refused && !i.Unique {
+			return nil
+		}
+		if err := pause(ctx, logAgain); err != nil {
+			return err
 		}
 	}
 }
 
-// build creates an index, and says so again and again while it takes long.
+// build creates an index, and logs that it does while that takes long.
 func (b *indexBuilder) build(ctx context.Context, i mongolog.Index) error {
 	started := time.Now()
-	within, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var saying sync.WaitGroup
-	saying.Go(func() {
-		for pauseFor(within, b.say) == nil {
-			b.logger.LogAttrs(within, slog.LevelWarn, "building an index", slog.String("index", i.String()),
+	building, cancel := context.WithCancel(ctx)
+	var logging sync.WaitGroup
+	logging.Go(func() {
+		for pause(building, logAgain) == nil {
+			b.logger.LogAttrs(ctx, slog.LevelWarn, "building an index", slog.String("index", i.String()),
 				slog.Int64("after_ms", time.Since(started).Milliseconds()))
 		}
 	})
-	err := i.Build(ctx)
-	cancel()
-	saying.Wait()
-	return err
+	defer logging.Wait()
+	defer cancel()
+	return i.Build(ctx)
 }
 
 // close ends the builds; the server goes on with one that it has begun.
-func (b *indexBuilder) close() {
-	b.stop()
-	b.done.Wait()
-}
-
-// pauseFor waits, unless the context ends.
-func pauseFor(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+func (b *indexBuilder) close() { b.builds.stop() }

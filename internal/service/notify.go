@@ -17,8 +17,11 @@ import (
 	"github.com/ordersaga/ordersaga/workers"
 )
 
-// notificationQueue is the subscription of the events that customers hear of.
-const notificationQueue = "notifications"
+// notifications is the subscription of the events that customers are notified of.
+const notifications = "notifications"
+
+// notificationQueue is its queue.
+func (s *Service) notificationQueue() string { return s.broker().Topology.Queue(notifications) }
 
 // notifies reports whether customers are notified.
 func (s *Service) notifies() bool { return s.cfg.Notifications != config.NotificationsOff }
@@ -51,8 +54,8 @@ func newNotifier(c config.Config, logger *slog.Logger) (notify.Notifier, error) 
 	return nil, nil //nolint:nilnil // none is what off means
 }
 
-// notices wires the activities that notify customers.
-func (s *Service) notices() (*activities.Notices, error) {
+// noticeActivities wires the activities that notify customers.
+func (s *Service) noticeActivities() (*activities.Notices, error) {
 	n := &activities.Notices{
 		Log: s.stores.log, Profiles: sealed.NewBox(s.stores.keys), Window: s.cfg.NotificationWindow, Clock: time.Now, Logger: s.logger,
 	}
@@ -64,8 +67,8 @@ func (s *Service) notices() (*activities.Notices, error) {
 	return n, err
 }
 
-// announcement handles the events that customers hear of.
-func (s *Service) announcement() func(context.Context, wire.Message) error {
+// notificationHandler handles the events that customers are notified of.
+func (s *Service) notificationHandler() func(context.Context, wire.Message) error {
 	announcer := &workers.Announcer{Log: s.stores.log, Sagas: s.sagas, Logger: s.logger}
 	return func(ctx context.Context, m wire.Message) error {
 		e, err := wire.Decode(m)
@@ -76,20 +79,20 @@ func (s *Service) announcement() func(context.Context, wire.Message) error {
 	}
 }
 
-// startAnnouncer starts the consumer of the events that customers hear of. It does not wait, and it alone declares their
-// queue: whatever is wrong with that, orders go on.
-func (s *Service) startAnnouncer(announce func(context.Context, wire.Message) error) (err error) {
+// startNotifications starts the consumer of the events that customers are notified of. It does not wait, and it alone declares
+// their queue: whatever is wrong with that, orders go on.
+func (s *Service) startNotifications(handle func(context.Context, wire.Message) error) (err error) {
 	if !s.notifies() {
 		return nil
 	}
 	cfg := s.broker()
-	cfg.Topology.Subscriptions = []broker.Subscription{{Name: notificationQueue, Keys: notice.EventTypes()}}
-	s.announcer, err = broker.NewConsumer(broker.ConsumerConfig{
-		Config: cfg, Subscription: notificationQueue, Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, Probe: s.probe,
-		Handler: func(ctx context.Context, d broker.Delivery) error { return announce(ctx, d.Message) },
+	cfg.Topology.Subscriptions = []broker.Subscription{{Name: notifications, Keys: notice.EventTypes()}}
+	s.notices, err = broker.NewConsumer(broker.ConsumerConfig{
+		Config: cfg, Subscription: notifications, Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, Probe: s.probe,
+		Handler: func(ctx context.Context, d broker.Delivery) error { return handle(ctx, d.Message) },
 	})
 	if err == nil {
-		s.announcer.Start()
+		s.notices.Start()
 	}
 	return err
 }

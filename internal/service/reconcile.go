@@ -7,7 +7,6 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
@@ -34,74 +33,48 @@ func (s *Service) reconciler() (*reconcile.Reconciler, error) {
 }
 
 // runs makes the saga client what the check needs.
-type runs struct{ sagas *sagaclient.Client }
+type runs struct{ *sagaclient.Client }
 
 func (r runs) Look(ctx context.Context, orderID string) (reconcile.Run, error) {
-	run, err := r.sagas.Inspect(ctx, orderID)
+	run, err := r.Inspect(ctx, orderID)
 	return reconcile.Run(run), err
 }
 
-func (r runs) Orders(ctx context.Context, since time.Time) iter.Seq2[string, error] {
-	return r.sagas.Orders(ctx, since)
-}
-
-func (r runs) Rerun(ctx context.Context, orderID string) error { return r.sagas.Rerun(ctx, orderID) }
-
-func (r runs) BrokenOff(ctx context.Context) iter.Seq2[string, error] {
-	return r.sagas.BrokenOff(ctx)
-}
-
-func (r runs) Lost(ctx context.Context, orderID string) (order.Facts, error) {
-	return r.sagas.Lost(ctx, orderID)
-}
-
-func (r runs) TellAgain(ctx context.Context, orderID string) error {
-	return r.sagas.TellAgain(ctx, orderID)
-}
-
 func (r runs) Resume(ctx context.Context, orderID string) error {
-	_, err := r.sagas.Resume(ctx, orderID)
+	_, err := r.Client.Resume(ctx, orderID)
 	return err
 }
 
-func (r runs) Republish(ctx context.Context, orderID string) error {
-	return r.sagas.Republish(ctx, orderID)
-}
-
 func (r runs) LookLate(ctx context.Context, orderID string) (reconcile.Run, error) {
-	run, err := r.sagas.InspectLate(ctx, orderID)
+	run, err := r.InspectLate(ctx, orderID)
 	return reconcile.Run(run), err
 }
 
 func (r runs) SettleLate(ctx context.Context, orderID string) error {
-	return r.sagas.ResumeLate(ctx, orderID)
+	return r.ResumeLate(ctx, orderID)
 }
 
 func (r runs) LookShortage(ctx context.Context, sku string) (reconcile.Run, error) {
-	run, err := r.sagas.InspectShortage(ctx, sku)
+	run, err := r.InspectShortage(ctx, sku)
 	return reconcile.Run(run), err
 }
 
-func (r runs) SettleShortage(ctx context.Context, sku string) error {
-	return r.sagas.SettleShortage(ctx, sku)
-}
-
 func (r runs) LookCustomer(ctx context.Context, customerID string) (reconcile.Run, error) {
-	run, err := r.sagas.InspectCustomer(ctx, customerID)
+	run, err := r.InspectCustomer(ctx, customerID)
 	return reconcile.Run(run), err
 }
 
 func (r runs) LookNotice(ctx context.Context, noticeID string) (reconcile.Run, error) {
-	run, err := r.sagas.InspectNotice(ctx, noticeID)
+	run, err := r.InspectNotice(ctx, noticeID)
 	return reconcile.Run(run), err
 }
 
 func (r runs) Onboard(ctx context.Context, customerID string) error {
-	return r.sagas.Onboard(ctx, customerID, true)
+	return r.Client.Onboard(ctx, customerID, true)
 }
 
 func (r runs) Notify(ctx context.Context, noticeID string) error {
-	return r.sagas.ResumeNotice(ctx, noticeID)
+	return r.ResumeNotice(ctx, noticeID)
 }
 
 // entries makes the read model what the check needs.

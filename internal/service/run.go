@@ -9,10 +9,10 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
@@ -49,20 +49,17 @@ type Service struct {
 	// busMetrics are shared by everything that is connected to the broker.
 	busMetrics *broker.Metrics
 	sagas      *sagaclient.Client
-
-	attributes *attributeRegistration
 	workers    *workers.Workers
-	// giveUpSchedule ends the attempts to schedule the check; nil when there are none.
-	giveUpSchedule func()
+	// retries are what could not be set up in Temporal at once.
+	retries background
 
 	consumer *broker.Consumer
-	keeper   *broker.Consumer
-	// announcer consumes the events that customers hear of; nil when they are not notified.
-	announcer *broker.Consumer
-	// ends is nil where sagas run, or nobody waits.
-	ends *ends
-	api  *api.Server
-	http *listener
+	// letters consumes the queue of dead letters, notices the events that customers are notified of.
+	letters, notices *broker.Consumer
+	// completions is nil where sagas run, or no client waits for them.
+	completions *completionListener
+	api         *api.Server
+	http        *listener
 	// debug is Go's profiler; nil when it is off.
 	debug *http.Server
 	// fatal gets the error of a worker that has given up.
@@ -100,7 +97,7 @@ func Run(ctx context.Context, r Roles, cfg config.Config, version string) error 
 
 // connect makes the connections, and waits for each dependency.
 func (s *Service) connect(ctx context.Context) (err error) {
-	if s.http, err = listen(ctx, s.cfg.HTTPAddr, s.starting(nil)); err != nil {
+	if s.http, err = listen(ctx, s.cfg.HTTPAddr, s.probes(true, func(context.Context) []api.Check { return nil })); err != nil {
 		return err
 	}
 	if s.debug, err = listenDebug(ctx, s.cfg.DebugAddr); err != nil {
@@ -119,13 +116,10 @@ func (s *Service) connect(ctx context.Context) (err error) {
 	if err = s.connectTemporal(ctx); err != nil {
 		return err
 	}
-	refusals := prometheus.NewCounter(prometheus.CounterOpts{
+	refusals := promauto.With(s.registry).NewCounter(prometheus.CounterOpts{
 		Name: "ordersaga_cancellations_refused_total",
 		Help: "Cancellations that were refused without an event of their own: an earlier refusal, or the end of the order, is the answer.",
 	})
-	if err := s.registry.Register(refusals); err != nil {
-		return fmt.Errorf("register metrics of cancellations: %w", err)
-	}
 	s.sagas = sagaclient.New(sagaclient.Config{
 		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Eager: s.roles.Worker && s.roles.API, OnRefusal: refusals.Inc,
 	})
@@ -140,7 +134,8 @@ func (s *Service) connect(ctx context.Context) (err error) {
 		// The API alone needs the broker for replays of dead letters, and serves everything else without it.
 		return nil
 	}
-	s.http.serve(s.starting(s.publisher))
+	// What is wrong with the connection to the broker may not go away by waiting: /readyz shows it from now on.
+	s.http.serve(s.probes(true, func(context.Context) []api.Check { return []api.Check{brokerCheck("rabbitmq", s.publisher)} }))
 	return await(ctx, s.logger, "rabbitmq", s.cfg.AMQPURL.Host(), func(context.Context) error { return s.publisher.Ready() })
 }
 
@@ -167,10 +162,7 @@ func (s *Service) connectTemporal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.attributes = &attributeRegistration{
-		temporal: s.temporal, namespace: s.cfg.TemporalNamespace, where: s.cfg.TemporalAddress, logger: s.logger, patience: attributesPatience,
-	}
-	return s.attributes.run(ctx)
+	return s.registerAttributes(ctx, attributesPatience)
 }
 
 // newGateway makes the payment gateway that the settings name.
@@ -205,7 +197,7 @@ func (s *Service) start(ctx context.Context) error {
 	}
 	if s.roles.API && !s.roles.Worker {
 		var err error
-		if s.ends, err = hearEnds(s.broker(), s.stores.log, s.logger); err != nil {
+		if s.completions, err = listenForCompletions(s.broker(), s.stores.log, s.logger); err != nil {
 			return err
 		}
 	}
@@ -217,7 +209,7 @@ func (s *Service) startWorkers(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	notices, err := s.notices()
+	notices, err := s.noticeActivities()
 	if err != nil {
 		return err
 	}
@@ -263,8 +255,7 @@ func (s *Service) startWorkers(ctx context.Context) (err error) {
 	return nil
 }
 
-// scheduleReconcile has the check of what must hold scheduled. Orders do not wait for their inspector: what does not work at
-// once is tried again beside them.
+// scheduleReconcile creates the schedule of reconcile. Orders do not wait for it: what fails is tried again in the background.
 func (s *Service) scheduleReconcile(ctx context.Context) {
 	schedule := func(ctx context.Context) error {
 		return workers.ScheduleReconcile(ctx, s.temporal, s.cfg.ReconcileEvery, s.cfg.ReconcileRepair)
@@ -273,16 +264,10 @@ func (s *Service) scheduleReconcile(ctx context.Context) {
 	if err == nil {
 		return
 	}
-	s.logger.LogAttrs(ctx, slog.LevelError, "the check of what must hold is not scheduled yet", slog.Any("error", err))
-	ctx, cancel := context.WithCancel(ctx)
-	var beside sync.WaitGroup
-	beside.Go(func() {
+	s.logger.LogAttrs(ctx, slog.LevelError, "reconcile schedule not created yet", slog.Any("error", err))
+	s.retries.start(ctx, func(ctx context.Context) {
 		_ = await(ctx, s.logger, "temporal, for the schedule of the check", s.cfg.TemporalAddress, schedule)
 	})
-	s.giveUpSchedule = func() {
-		cancel()
-		beside.Wait()
-	}
 }
 
 // unreachable reports whether Temporal did not answer, or not in time.
@@ -314,16 +299,16 @@ func (s *Service) startConsumer(ctx context.Context) (err error) {
 		return err
 	}
 	s.consumer.Start()
-	announce := s.announcement()
+	notify := s.notificationHandler()
 	if err := s.startKeeper(func(ctx context.Context, queue string, m wire.Message) error {
-		if queue == s.broker().Topology.Queue(notificationQueue) {
-			return announce(ctx, m)
+		if queue == s.notificationQueue() {
+			return notify(ctx, m)
 		}
 		return handle(ctx, m)
 	}); err != nil {
 		return err
 	}
-	if err := s.startAnnouncer(announce); err != nil {
+	if err := s.startNotifications(notify); err != nil {
 		return err
 	}
 	return s.consumer.WaitReady(ctx)
@@ -349,11 +334,11 @@ func (s *Service) checks(ctx context.Context) []api.Check {
 		checks = append(checks, brokerCheck("consumer", s.consumer))
 	}
 	// Orders do not wait for dead letters, nor for messages to people.
-	if s.keeper != nil {
-		checks = append(checks, optional(brokerCheck("keeper", s.keeper)))
+	if s.letters != nil {
+		checks = append(checks, optional(brokerCheck("keeper", s.letters)))
 	}
-	if s.announcer != nil {
-		checks = append(checks, optional(brokerCheck("announcer", s.announcer)))
+	if s.notices != nil {
+		checks = append(checks, optional(brokerCheck("announcer", s.notices)))
 	}
 	return checks
 }
