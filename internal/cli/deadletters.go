@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/service"
@@ -51,15 +50,14 @@ func (f *letterFilter) chosen() bool {
 
 // filter reads the flags.
 func (f *letterFilter) filter(now time.Time) (deadletter.Filter, error) {
-	out := deadletter.Filter{Types: f.types, Statuses: deadletter.Unsettled, Limit: deadletter.MaxLimit}
+	out := deadletter.Filter{Types: f.types, Limit: deadletter.MaxLimit}
 	for _, reason := range f.reasons {
 		out.Reasons = append(out.Reasons, fault.Code(reason))
 	}
 	switch {
-	case slices.Contains(f.statuses, "all"):
-		out.Statuses = nil
-	case len(f.statuses) > 0:
-		out.Statuses = nil
+	case len(f.statuses) == 0:
+		out.Statuses = deadletter.Unsettled
+	case !slices.Contains(f.statuses, "all"):
 		for _, status := range f.statuses {
 			out.Statuses = append(out.Statuses, deadletter.Status(status))
 		}
@@ -81,23 +79,20 @@ func (f *letterFilter) filter(now time.Time) (deadletter.Filter, error) {
 	return out, out.Validate()
 }
 
-// collect reads every page.
-func collect(ctx context.Context, desk *deadletter.Desk, f deadletter.Filter) ([]deadletter.Summary, error) {
-	var all []deadletter.Summary
-	for {
-		items, next, err := desk.List(ctx, f)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, items...)
-		if f.Cursor = next; next == "" {
-			return all, nil
-		}
+// selected reads every letter that the flags select, those that failed last first.
+func (f *letterFilter) selected(ctx context.Context, letters api.DeadLetters) ([]deadletter.Summary, error) {
+	filter, err := f.filter(time.Now())
+	if err != nil {
+		return nil, err
 	}
+	return everyPage(func(cursor string) ([]deadletter.Summary, string, error) {
+		filter.Cursor = cursor
+		return letters.List(ctx, filter)
+	})
 }
 
-// withDesk runs do with a desk.
-func withDesk(cmd *cobra.Command, replays bool, do func(ctx context.Context, desk *deadletter.Desk) error) error {
+// withLetters runs do with the dead letters, and for replays with the broker.
+func withLetters(cmd *cobra.Command, replays bool, do func(ctx context.Context, letters api.DeadLetters) error) error {
 	return with(cmd, quietLogger(cmd), service.Parts{Broker: replays}, func(ctx context.Context, s *service.Service) error {
 		return do(ctx, s.DeadLetters())
 	})
@@ -109,24 +104,23 @@ func deadListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List dead letters, those that failed last first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			filter, err := f.filter(time.Now())
-			if err != nil {
+			if _, err := f.filter(time.Now()); err != nil {
 				return err
 			}
-			return withDesk(cmd, false, func(ctx context.Context, desk *deadletter.Desk) error {
-				letters, err := collect(ctx, desk, filter)
+			return withLetters(cmd, false, func(ctx context.Context, letters api.DeadLetters) error {
+				list, err := f.selected(ctx, letters)
 				if err != nil {
 					return err
 				}
 				if asJSON {
-					return printJSON(cmd.OutOrStdout(), letterLines(letters))
+					return printJSON(cmd.OutOrStdout(), letterLines(list))
 				}
-				return printLetters(cmd.OutOrStdout(), letters)
+				return printLetters(cmd.OutOrStdout(), list)
 			})
 		},
 	}
 	f.flags(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	jsonFlag(cmd, &asJSON, "print JSON")
 	return cmd
 }
 
@@ -136,8 +130,8 @@ func deadShowCommand() *cobra.Command {
 		Use: "show ID", Short: "Show a dead letter: why it died, what was decided about it, its payload, and what a replay would do", Args: cobra.ExactArgs(1),
 		Example: `  ordersaga dead-letters show 6f0c4a1e-… --body > event.json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withDesk(cmd, false, func(ctx context.Context, desk *deadletter.Desk) error {
-				d, err := desk.Show(ctx, args[0])
+			return withLetters(cmd, false, func(ctx context.Context, letters api.DeadLetters) error {
+				d, err := letters.Show(ctx, args[0])
 				if err != nil {
 					return err
 				}
@@ -146,7 +140,7 @@ func deadShowCommand() *cobra.Command {
 					_, err := out.Write(d.Message.Body)
 					return err
 				}
-				run, err := desk.DryRun(ctx, args[0], deadletter.Request{})
+				run, err := letters.DryRun(ctx, args[0], deadletter.Request{})
 				if err != nil {
 					return err
 				}
@@ -157,12 +151,12 @@ func deadShowCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	jsonFlag(cmd, &asJSON, "print JSON")
 	cmd.Flags().BoolVar(&body, "body", false, "write the payload alone, as it came")
 	return cmd
 }
 
-// replayFlags are what a replay is asked for with.
+// replayFlags say what is replayed, and how.
 type replayFlags struct {
 	letterFilter
 	all, dryRun, asJSON bool
@@ -178,24 +172,27 @@ func deadReplayCommand() *cobra.Command {
 them there is up to their handlers; one that dies again is a new letter. The exit code is 1 when one was not replayed.`,
 		Example: `  ordersaga dead-letters replay 6f0c4a1e-… --body event.json --note "the quantity was missing"
   ordersaga dead-letters replay --reason unavailable --older-than 10m --dry-run`,
-		RunE: func(cmd *cobra.Command, ids []string) error {
-			if err := f.check(ids); err != nil {
+		RunE: func(cmd *cobra.Command, ids []string) (err error) {
+			if err = f.check(ids); err != nil {
 				return err
 			}
 			if f.bodyFile != "" {
-				var err error
-				if f.request.Body, err = readBody(cmd.InOrStdin(), f.bodyFile); err != nil {
+				if f.request.Body, err = readInput(cmd.InOrStdin(), f.bodyFile); err != nil {
 					return err
 				}
 			}
-			return withDesk(cmd, !f.dryRun, func(ctx context.Context, desk *deadletter.Desk) error {
+			return withLetters(cmd, !f.dryRun, func(ctx context.Context, letters api.DeadLetters) error {
 				if len(ids) == 0 {
-					var err error
-					if ids, err = f.selected(ctx, desk); err != nil {
+					// They are read before the first one is replayed: a letter that dies again meanwhile is not among them.
+					list, err := f.selected(ctx, letters)
+					if err != nil {
 						return err
 					}
+					for _, l := range slices.Backward(list) {
+						ids = append(ids, l.ID)
+					}
 				}
-				return f.run(ctx, cmd, desk, ids)
+				return f.run(ctx, cmd, letters, ids)
 			})
 		},
 	}
@@ -203,11 +200,11 @@ them there is up to their handlers; one that dies again is a new letter. The exi
 	flags := cmd.Flags()
 	flags.BoolVar(&f.all, "all", false, "every letter that waits for somebody")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "tell what would happen, and do nothing")
-	flags.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
+	jsonFlag(cmd, &f.asJSON, "print the result as JSON")
 	flags.StringVar(&f.bodyFile, "body", "", "a file with what is sent instead of the letter's payload, - for standard input")
 	flags.BoolVar(&f.request.Force, "force", false, "also what was replayed, handled or discarded already, or was replayed too often")
 	flags.StringVar(&f.request.Note, "note", "", "why")
-	flags.StringVar(&f.request.By, "by", operator(os.Getenv("USER")), "who decides")
+	byFlag(cmd, &f.request.By)
 	return cmd
 }
 
@@ -225,56 +222,24 @@ func (f *replayFlags) check(ids []string) error {
 	return f.request.Validate()
 }
 
-// selected returns the letters of the filter, oldest first. They are read before the first one is replayed: what dies
-// again meanwhile is not among them.
-func (f *replayFlags) selected(ctx context.Context, desk *deadletter.Desk) ([]string, error) {
-	filter, err := f.filter(time.Now())
-	if err != nil {
-		return nil, err
-	}
-	letters, err := collect(ctx, desk, filter)
-	ids := make([]string, len(letters))
-	for i, l := range letters {
-		ids[len(letters)-1-i] = l.ID
-	}
-	return ids, err
-}
-
 // run replays letters one by one.
-func (f *replayFlags) run(ctx context.Context, cmd *cobra.Command, desk *deadletter.Desk, ids []string) error {
+func (f *replayFlags) run(ctx context.Context, cmd *cobra.Command, letters api.DeadLetters, ids []string) error {
 	r := replayReport{DryRun: f.dryRun, Letters: []replayLine{}}
-	progress := newProgress(cmd.ErrOrStderr(), len(ids))
 	for _, id := range ids {
-		line := replayLine{ID: id}
 		if f.dryRun {
-			line.foresee(desk.DryRun(ctx, id, f.request))
+			run, err := letters.DryRun(ctx, id, f.request)
+			r.add(dryRunLine(id, run, err))
 		} else {
-			_, err := desk.Replay(ctx, id, f.request)
-			line.replayed(err)
+			_, err := letters.Replay(ctx, id, f.request)
+			r.add(replayedLine(id, err))
 		}
-		r.add(line)
-		progress.step(r)
+		r.printProgress(cmd.ErrOrStderr(), len(ids), ctx.Err() != nil)
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	progress.end()
 	r.Untried = len(ids) - len(r.Letters)
 	return r.print(cmd.OutOrStdout(), f.asJSON)
-}
-
-func readBody(in io.Reader, file string) ([]byte, error) {
-	var body []byte
-	var err error
-	if file == "-" {
-		body, err = io.ReadAll(in)
-	} else {
-		body, err = os.ReadFile(file)
-	}
-	if err == nil && body == nil {
-		body = []byte{}
-	}
-	return body, err
 }
 
 func deadDiscardCommand() *cobra.Command {
@@ -285,33 +250,21 @@ func deadDiscardCommand() *cobra.Command {
 			if err := r.ValidateDiscard(); err != nil {
 				return err
 			}
-			return withDesk(cmd, false, func(ctx context.Context, desk *deadletter.Desk) error {
-				left := 0
+			return withLetters(cmd, false, func(ctx context.Context, letters api.DeadLetters) (failed error) {
 				for _, id := range ids {
-					if _, err := desk.Discard(ctx, id, r); err != nil {
-						left++
-						fmt.Fprintf(cmd.OutOrStdout(), "%s  not discarded: %s\n", id, reasonFor(err))
+					if _, err := letters.Discard(ctx, id, r); err != nil {
+						fmt.Fprintf(cmd.OutOrStdout(), "%s  not discarded: %s\n", id, reasonText(err))
+						failed = errNotAll
 						continue
 					}
 					fmt.Fprintf(cmd.OutOrStdout(), "%s  discarded\n", id)
 				}
-				if left > 0 {
-					return errNotAll
-				}
-				return nil
+				return failed
 			})
 		},
 	}
 	cmd.Flags().StringVar(&r.Note, "note", "", "why; mandatory")
-	cmd.Flags().StringVar(&r.By, "by", operator(os.Getenv("USER")), "who decides")
+	byFlag(cmd, &r.By)
 	_ = cmd.MarkFlagRequired("note")
 	return cmd
-}
-
-// reasonFor says why something was not done, for people.
-func reasonFor(err error) string {
-	if errors.Is(err, fault.ResolutionRefused) || errors.Is(err, fault.NotFound) {
-		return fault.SafeMessage(err)
-	}
-	return err.Error()
 }

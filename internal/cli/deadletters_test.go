@@ -50,9 +50,7 @@ func TestTheSummaryOfAReplay(t *testing.T) {
 	report := func(errs ...error) (string, error) {
 		var r replayReport
 		for _, err := range errs {
-			line := replayLine{ID: "letter"}
-			line.replayed(err)
-			r.add(line)
+			r.add(replayedLine("letter", err))
 		}
 		var out bytes.Buffer
 		err := r.print(&out, false)
@@ -70,9 +68,7 @@ func TestTheSummaryOfAReplay(t *testing.T) {
 	for _, run := range []deadletter.DryRun{
 		{Foresight: deadletter.Foresight{Outcome: "start", Sentence: "would start order 42"}}, {Refusal: "it has been discarded"},
 	} {
-		line := replayLine{ID: "letter"}
-		line.foresee(run, nil)
-		dry.add(line)
+		dry.add(dryRunLine("letter", run, nil))
 	}
 	var out bytes.Buffer
 	require.ErrorIs(t, dry.print(&out, true), errNotAll)
@@ -86,5 +82,5 @@ func TestAPayloadIsShownAsText(t *testing.T) {
 	require.Equal(t, "\uFFFD[2J", payloadText([]byte("\x1b[2J")))
 	require.Contains(t, payloadText([]byte{0xff}), "1 bytes that are no text")
 	require.Contains(t, payloadText(bytes.Repeat([]byte("é"), 64<<10)), "(65536 bytes more")
-	require.True(t, strings.HasSuffix(cutTo(strings.Repeat("x", 100), 10), "x…"))
+	require.True(t, strings.HasSuffix(shorten(strings.Repeat("x", 100), 10), "x…"))
 }

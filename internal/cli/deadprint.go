@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -84,13 +82,6 @@ func letterDetailOf(d deadletter.Detail, run deadletter.DryRun) letterDetail {
 	return out
 }
 
-func printJSON(w io.Writer, value any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(value)
-}
-
 // shortDetail is how much of a letter's detail a table shows.
 const shortDetail = 72
 
@@ -99,35 +90,21 @@ func printLetters(w io.Writer, letters []deadletter.Summary) error {
 		_, err := fmt.Fprintln(w, "no dead letters")
 		return err
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "LETTER\tSTATUS\tFAILED\tTYPE\tABOUT\tREASON\tDETAIL")
+	rows := [][]string{{"LETTER", "STATUS", "FAILED", "TYPE", "ABOUT", "REASON", "DETAIL"}}
 	for _, l := range letters {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Status, l.FailedAt.Format(time.RFC3339),
-			orDash(l.Type), orDash(l.Subject), l.Reason, cutTo(l.Detail, shortDetail))
+		rows = append(rows, []string{
+			l.ID, string(l.Status), l.FailedAt.Format(time.RFC3339), orDash(l.Type), orDash(l.Subject), string(l.Reason),
+			shorten(l.Detail, shortDetail),
+		})
 	}
-	return table.Flush()
-}
-
-func orDash(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return text
-}
-
-func cutTo(text string, most int) string {
-	runes := []rune(text)
-	if len(runes) <= most {
-		return text
-	}
-	return string(runes[:most-1]) + "…"
+	return printTable(w, rows...)
 }
 
 // printLetter prints everything about a letter.
 func printLetter(w io.Writer, d deadletter.Detail, run deadletter.DryRun) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var rows [][]string
 	row := func(name, format string, args ...any) {
-		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
+		rows = append(rows, []string{name, fmt.Sprintf(format, args...)})
 	}
 	row("letter", "%s", d.ID)
 	row("status", "%s", d.Status)
@@ -152,23 +129,22 @@ func printLetter(w io.Writer, d deadletter.Detail, run deadletter.DryRun) error 
 	if run.Refusal != "" {
 		row("", "is refused without --force: %s", printable(run.Refusal))
 	}
-	if err := table.Flush(); err != nil {
+	if err := printTable(w, rows...); err != nil {
 		return err
 	}
 	fmt.Fprintln(w, "\nhistory")
-	table = tabwriter.NewWriter(w, 2, 0, 2, ' ', 0)
+	rows = nil
 	for _, r := range d.History {
-		fmt.Fprintf(table, "  %s\t%s\t%s\n", r.Time.Format(time.RFC3339), r.Type, decisionOf(r))
+		rows = append(rows, []string{"  " + r.Time.Format(time.RFC3339), r.Type, decisionOf(r)})
 	}
-	if err := table.Flush(); err != nil {
+	if err := printTable(w, rows...); err != nil {
 		return err
 	}
-	fmt.Fprintln(w, "\npayload")
-	_, err := fmt.Fprintln(w, payloadText(d.Message.Body))
+	_, err := fmt.Fprintf(w, "\npayload\n%s\n", payloadText(d.Message.Body))
 	return err
 }
 
-// decisionOf tells who decided what, and why.
+// decisionOf says what was decided, by whom, and why.
 func decisionOf(r event.Record) string {
 	data, err := event.Decode[struct {
 		Replay                           int
@@ -214,7 +190,7 @@ func payloadText(body []byte) string {
 	}, text)
 }
 
-// replayLine is what became of one letter.
+// replayLine is the outcome of one letter.
 type replayLine struct {
 	ID string `json:"id"`
 	// Outcome is replayed, refused or failed; of a dry run, what would happen.
@@ -223,33 +199,44 @@ type replayLine struct {
 	bad     bool
 }
 
-func (l *replayLine) replayed(err error) {
+func replayedLine(id string, err error) replayLine {
 	switch {
 	case err == nil:
-		l.Outcome = "replayed"
-	case errors.Is(err, fault.ResolutionRefused), errors.Is(err, fault.NotFound):
-		l.Outcome, l.Detail, l.bad = "refused", reasonFor(err), true
-	default:
-		l.Outcome, l.Detail, l.bad = "failed", reasonFor(err), true
+		return replayLine{ID: id, Outcome: "replayed"}
+	case isRefusal(err):
+		return replayLine{id, "refused", reasonText(err), true}
 	}
+	return replayLine{id, "failed", reasonText(err), true}
 }
 
-func (l *replayLine) foresee(run deadletter.DryRun, err error) {
-	if err != nil {
-		l.Outcome, l.Detail, l.bad = "failed", reasonFor(err), true
-		return
+func dryRunLine(id string, run deadletter.DryRun, err error) replayLine {
+	switch {
+	case err != nil:
+		return replayLine{id, "failed", reasonText(err), true}
+	case run.Refusal != "":
+		return replayLine{id, "refused", "refused without --force: " + run.Refusal, true}
 	}
-	l.Outcome, l.Detail = run.Outcome, run.Sentence
-	if run.Refusal != "" {
-		l.Outcome, l.Detail, l.bad = "refused", "refused without --force: "+run.Refusal, true
-	}
+	return replayLine{ID: id, Outcome: run.Outcome, Detail: run.Sentence}
 }
 
-// replayReport is what became of a set of letters.
+// isRefusal reports whether a decision was refused, and not interrupted by a failure.
+func isRefusal(err error) bool {
+	return errors.Is(err, fault.ResolutionRefused) || errors.Is(err, fault.NotFound)
+}
+
+// reasonText says why a decision was not carried out, for people.
+func reasonText(err error) string {
+	if isRefusal(err) {
+		return fault.SafeMessage(err)
+	}
+	return err.Error()
+}
+
+// replayReport is the outcome of a set of letters.
 type replayReport struct {
 	DryRun  bool         `json:"dryRun"`
 	Letters []replayLine `json:"letters"`
-	// Replayed, Refused and Failed count them; Untried are those that were left when the command was ended.
+	// Replayed, Refused and Failed count them; Untried are those that were left when the command was interrupted.
 	Replayed int `json:"replayed"`
 	Refused  int `json:"refused"`
 	Failed   int `json:"failed"`
@@ -268,73 +255,55 @@ func (r *replayReport) add(l replayLine) {
 	}
 }
 
-// print says what became of the letters. The error is errNotAll when it was not replayed for one of them.
-func (r *replayReport) print(w io.Writer, asJSON bool) error {
-	if asJSON {
-		if err := printJSON(w, r); err != nil {
-			return err
+// printProgress prints how far a set is: on a terminal one line is written over, elsewhere every hundredth letter is enough.
+func (r *replayReport) printProgress(w io.Writer, total int, interrupted bool) {
+	done, every, end := len(r.Letters), 100, "\n"
+	if isTerminal(w) {
+		every = 1
+		if done < total && !interrupted {
+			end = "\r"
 		}
-	} else {
-		r.table(w)
 	}
-	if r.Refused+r.Failed+r.Untried > 0 {
-		return errNotAll
+	if total > 1 && (done%every == 0 || done == total) {
+		fmt.Fprintf(w, "%d of %d, %d refused, %d failed%s", done, total, r.Refused, r.Failed, end)
 	}
-	return nil
 }
 
-func (r *replayReport) table(w io.Writer) {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+// print prints the outcome. The error is errNotAll when a letter was not replayed, or would not be.
+func (r *replayReport) print(w io.Writer, asJSON bool) (err error) {
+	if asJSON {
+		err = printJSON(w, r)
+	} else {
+		err = r.printText(w)
+	}
+	if err == nil && r.Refused+r.Failed+r.Untried > 0 {
+		err = errNotAll
+	}
+	return err
+}
+
+func (r *replayReport) printText(w io.Writer) error {
+	var rows [][]string
 	for _, l := range r.Letters {
-		// Of a long list of what went well, the count is enough.
+		// Of a long list of successes, the count is enough.
 		switch {
 		case l.Detail != "" && (l.bad || r.DryRun):
-			fmt.Fprintf(table, "%s\t%s\t%s\n", l.ID, l.Outcome, printable(l.Detail))
+			rows = append(rows, []string{l.ID, l.Outcome, printable(l.Detail)})
 		case len(r.Letters) == 1:
-			fmt.Fprintf(table, "%s\t%s\n", l.ID, l.Outcome)
+			rows = append(rows, []string{l.ID, l.Outcome})
 		}
 	}
-	_ = table.Flush()
+	if err := printTable(w, rows...); err != nil {
+		return err
+	}
 	if r.DryRun {
-		fmt.Fprintf(w, "letters looked at: %d; nothing was done\n", len(r.Letters))
-		return
+		_, err := fmt.Fprintf(w, "letters looked at: %d; nothing was done\n", len(r.Letters))
+		return err
 	}
-	fmt.Fprintf(w, "%d replayed, %d refused, %d failed", r.Replayed, r.Refused, r.Failed)
+	untried := ""
 	if r.Untried > 0 {
-		fmt.Fprintf(w, ", %d not tried", r.Untried)
+		untried = fmt.Sprintf(", %d not tried", r.Untried)
 	}
-	fmt.Fprintln(w)
-}
-
-// progress is a line that tells how far a set is.
-type progress struct {
-	w     io.Writer
-	total int
-	// every is after how many letters it is written: on a terminal the line is written over, elsewhere a few are enough.
-	every    int
-	over     string
-	finished string
-}
-
-func newProgress(w io.Writer, total int) progress {
-	p := progress{w: w, total: total, every: 100, finished: ""}
-	p.over = "\n"
-	if f, ok := w.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			p.every, p.over, p.finished = 1, "\r", "\n"
-		}
-	}
-	return p
-}
-
-func (p progress) step(r replayReport) {
-	if done := len(r.Letters); p.total > 1 && (done%p.every == 0 || done == p.total) {
-		fmt.Fprintf(p.w, "%d of %d, %d refused, %d failed%s", done, p.total, r.Refused, r.Failed, p.over)
-	}
-}
-
-func (p progress) end() {
-	if p.total > 1 {
-		fmt.Fprint(p.w, p.finished)
-	}
+	_, err := fmt.Fprintf(w, "%d replayed, %d refused, %d failed%s\n", r.Replayed, r.Refused, r.Failed, untried)
+	return err
 }

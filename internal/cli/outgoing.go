@@ -2,12 +2,12 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -43,12 +43,14 @@ func (in publishInput) read(ctx context.Context) ([]outgoing, error) {
 		}
 		in.typ = typ.Name
 	}
-	source, err := in.open()
-	if err != nil {
-		return nil, err
+	input := []byte(in.data)
+	if in.data == "" {
+		var err error
+		if input, err = readInput(in.stdin, in.file); err != nil {
+			return nil, err
+		}
 	}
-	defer source.Close()
-	decoder := json.NewDecoder(source)
+	decoder := json.NewDecoder(bytes.NewReader(input))
 	var list []outgoing
 	for {
 		var raw json.RawMessage
@@ -71,16 +73,6 @@ func (in publishInput) read(ctx context.Context) ([]outgoing, error) {
 	}
 }
 
-func (in publishInput) open() (io.ReadCloser, error) {
-	switch {
-	case in.data != "":
-		return io.NopCloser(strings.NewReader(in.data)), nil
-	case in.file == "-":
-		return io.NopCloser(in.stdin), nil
-	}
-	return os.Open(in.file)
-}
-
 // one makes the event of one JSON value.
 func (in publishInput) one(ctx context.Context, raw json.RawMessage) (outgoing, error) {
 	e, err := in.event(raw)
@@ -97,7 +89,7 @@ func (in publishInput) one(ctx context.Context, raw json.RawMessage) (outgoing, 
 	return outgoing{event: e, message: m}, workers.Check(ctx, e)
 }
 
-// event reads a whole event as the service does, or makes one around its data. The flags go before what it says.
+// event reads a whole event as the service does, or makes one around its data. Flags take precedence over its fields.
 func (in publishInput) event(raw json.RawMessage) (event.Event, error) {
 	e := event.Event{Type: in.typ, Data: raw}
 	if isEvent(raw) {
@@ -117,27 +109,17 @@ func (in publishInput) event(raw json.RawMessage) (event.Event, error) {
 	if e.Type == "" {
 		return e, errors.New("it has no type: say which one")
 	}
-	override(&e.ID, in.id, uuid.NewString())
-	override(&e.Source, in.source, cliSource)
-	override(&e.Subject, in.subject, "")
-	override(&e.CorrelationID, in.correlation, e.ID)
+	e.ID = cmp.Or(in.id, e.ID, uuid.NewString())
+	e.Source = cmp.Or(in.source, e.Source, cliSource)
+	e.Subject = cmp.Or(in.subject, e.Subject)
+	e.CorrelationID = cmp.Or(in.correlation, e.CorrelationID, e.ID)
 	if e.Time.IsZero() {
 		e.Time = time.Now().UTC().Truncate(event.TimeResolution)
 	}
 	return e, nil
 }
 
-// override sets a value: what a flag says, what is there, or a default.
-func override(value *string, flag, otherwise string) {
-	switch {
-	case flag != "":
-		*value = flag
-	case *value == "":
-		*value = otherwise
-	}
-}
-
-// isEvent tells a whole event from the data of one: a CloudEvent, a NestJS packet, or data within a plain event. No
+// isEvent distinguishes a whole event from the data of one: a CloudEvent, a NestJS packet, or data within a plain event. No
 // inbound type has a field of these names in its data.
 func isEvent(raw json.RawMessage) bool {
 	var fields map[string]json.RawMessage

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,13 +19,13 @@ import (
 )
 
 const (
-	// publishProgress is how often it is said how far a long list is.
+	// publishProgress is how often it is printed how far a long list is.
 	publishProgress = time.Second
 	// publishListed is the longest list that is printed as a table.
 	publishListed = 20
 )
 
-// publishCommand publishes events as a neighbouring service does.
+// publishCommand publishes events as a publisher of the bus does.
 func publishCommand() *cobra.Command {
 	var in publishInput
 	var out publishOutput
@@ -69,7 +68,7 @@ AMQP_URL and EVENT_EXCHANGE say where to. The exit code is 1 when an event was r
 	flags.StringVar(&in.correlation, "correlation-id", "", "what joins everything that the event causes; its id otherwise")
 	flags.IntVar(&out.repeat, "repeat", 1, "send each event so many times under its id, to see that duplicates do nothing")
 	flags.DurationVar(&out.timeout, "timeout", 10*time.Second, "how long to try to reach the broker, and to wait for each confirm")
-	flags.BoolVar(&out.json, "json", false, "print one JSON object for each event")
+	jsonFlag(cmd, &out.json, "print one JSON object for each event")
 	cmd.MarkFlagsMutuallyExclusive("file", "data")
 	cmd.MarkFlagsOneRequired("file", "data")
 	return cmd
@@ -91,7 +90,7 @@ func completeTypes(directions ...event.Direction) cobra.CompletionFunc {
 	}
 }
 
-// publishOutput sends messages and says what became of them.
+// publishOutput sends events and prints their outcomes.
 type publishOutput struct {
 	to, progress io.Writer
 	json         bool
@@ -109,8 +108,8 @@ type publishedEvent struct {
 	Exchange      string    `json:"exchange"`
 }
 
-// publish sends the messages one by one, each when the one before is confirmed.
-func (o publishOutput) publish(ctx context.Context, cfg config.Config, messages []outgoing) error {
+// publish sends the events one by one, each when the one before is confirmed.
+func (o publishOutput) publish(ctx context.Context, cfg config.Config, events []outgoing) error {
 	began := time.Now()
 	dialing, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
@@ -122,21 +121,18 @@ func (o publishOutput) publish(ctx context.Context, cfg config.Config, messages 
 		return fmt.Errorf("no connection to the broker at %s: %w", cfg.AMQPURL.Host(), err)
 	}
 	defer n.Close()
-	said := began
+	printed := began
 	var sent []publishedEvent
-	for i, m := range messages {
+	for i, e := range events {
 		for range o.repeat {
-			if err := o.send(ctx, n, m.message); err != nil {
-				return errors.Join(o.print(sent, cfg.EventExchange, began), fmt.Errorf("event %d of %d: %w", i+1, len(messages), err))
+			if err := o.send(ctx, n, e.message); err != nil {
+				return errors.Join(o.print(sent, cfg.EventExchange, began), fmt.Errorf("event %d of %d: %w", i+1, len(events), err))
 			}
 		}
-		e := m.event
-		sent = append(sent, publishedEvent{
-			ID: e.ID, Type: e.Type, Subject: e.Subject, CorrelationID: e.CorrelationID, Time: e.Time, Exchange: cfg.EventExchange,
-		})
-		if time.Since(said) >= publishProgress {
-			said = time.Now()
-			fmt.Fprintf(o.progress, "%d of %d\n", len(sent), len(messages))
+		sent = append(sent, publishedEvent{e.event.ID, e.event.Type, e.event.Subject, e.event.CorrelationID, e.event.Time, cfg.EventExchange})
+		if time.Since(printed) >= publishProgress {
+			printed = time.Now()
+			fmt.Fprintf(o.progress, "%d of %d\n", len(sent), len(events))
 		}
 	}
 	return o.print(sent, cfg.EventExchange, began)
@@ -155,26 +151,24 @@ func (o publishOutput) send(ctx context.Context, n *broker.Neighbour, m wire.Mes
 
 // print prints what was sent: a table, a line when that would be long, or JSON.
 func (o publishOutput) print(sent []publishedEvent, exchange string, began time.Time) error {
-	if o.json {
+	switch {
+	case o.json:
 		encoder := json.NewEncoder(o.to)
-		for _, p := range sent {
-			if err := encoder.Encode(p); err != nil {
+		for _, e := range sent {
+			if err := encoder.Encode(e); err != nil {
 				return err
 			}
 		}
 		return nil
-	}
-	if len(sent) > publishListed {
+	case len(sent) > publishListed:
 		_, err := fmt.Fprintf(o.to, "%d events published to %s in %s\n", len(sent), exchange, time.Since(began).Round(time.Millisecond))
 		return err
-	}
-	if len(sent) == 0 {
+	case len(sent) == 0:
 		return nil
 	}
-	table := tabwriter.NewWriter(o.to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tTYPE\tSUBJECT\tCORRELATION")
-	for _, p := range sent {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", p.ID, p.Type, p.Subject, p.CorrelationID)
+	rows := [][]string{{"ID", "TYPE", "SUBJECT", "CORRELATION"}}
+	for _, e := range sent {
+		rows = append(rows, []string{e.ID, e.Type, e.Subject, e.CorrelationID})
 	}
-	return table.Flush()
+	return printTable(o.to, rows...)
 }

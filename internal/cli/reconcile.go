@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,7 +52,7 @@ Temporal, and print what does not. Without --repair nothing is changed. The exit
 				if asJSON {
 					err = json.NewEncoder(cmd.OutOrStdout()).Encode(report)
 				} else {
-					err = writeReport(cmd.OutOrStdout(), report)
+					err = printReport(cmd.OutOrStdout(), report)
 				}
 				if err == nil && report.Left() > 0 {
 					err = errLeft
@@ -63,7 +62,7 @@ Temporal, and print what does not. Without --repair nothing is changed. The exit
 		},
 	}
 	cmd.Flags().BoolVar(&repair, "repair", false, "start recovery runs and rewrite list entries; record what only people can mend")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
+	jsonFlag(cmd, &asJSON, "print the report as JSON")
 	cmd.Flags().StringVar(&stale, "stale", config.FormatDuration(reconcile.DefaultStale), "how long nothing may come of a running saga")
 	cmd.Flags().StringVar(&since, "since", "", "ask gateway, stock and Temporal only about orders that are open or ended within this time, such as 24h; all of them otherwise")
 	cmd.Flags().StringSliceVar(&skip, "skip", nil, "kinds that are neither reported nor repaired, such as order_unrecorded where several databases share a Temporal namespace")
@@ -95,19 +94,18 @@ func durationFlag(name, value string) (time.Duration, error) {
 	return d, nil
 }
 
-// writeReport prints the findings as a table, and one line of counts.
-func writeReport(out io.Writer, r reconcile.Report) error {
+// printReport prints the findings as a table, and one line of counts.
+func printReport(out io.Writer, r reconcile.Report) error {
 	if len(r.Findings) > 0 {
-		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "KIND\tSUBJECT\tDETAIL\tREPAIR")
+		rows := [][]string{{"KIND", "SUBJECT", "DETAIL", "REPAIR"}}
 		for _, f := range r.Findings {
 			kind := string(f.Kind)
 			if f.Note {
 				kind += " (note)"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", kind, f.Subject, f.Detail, f.Repair)
+			rows = append(rows, []string{kind, f.Subject, f.Detail, f.Repair})
 		}
-		if err := w.Flush(); err != nil {
+		if err := printTable(out, rows...); err != nil {
 			return err
 		}
 		fmt.Fprintln(out)

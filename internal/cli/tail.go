@@ -20,7 +20,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// tailReconnect bounds the pause before the next attempt to connect: somebody is looking.
+// tailReconnect bounds the pause before the next attempt to connect: a person waits for it.
 const tailReconnect = 2 * time.Second
 
 // tailCommand shows what is published, as it comes.
@@ -51,10 +51,10 @@ AMQP_URL and EVENT_EXCHANGE say where; --from-start needs MONGODB_URI and MONGOD
 			if err != nil {
 				return err
 			}
-			t := &tailer{order: orderID, say: cmd.ErrOrStderr(), show: newShow(cmd.OutOrStdout(), asJSON)}
+			t := &tailer{order: orderID, printer: newTailPrinter(cmd.OutOrStdout(), asJSON), status: cmd.ErrOrStderr()}
 			keys := bindings(types)
 			if orderID != "" {
-				// All of an order's events come, so that a gap is one; what is shown of them is chosen here.
+				// All events of the order are received, so that a gap is found; what is printed of them is selected here.
 				t.only, keys = keys, nil
 			}
 			if !fromStart {
@@ -70,7 +70,7 @@ AMQP_URL and EVENT_EXCHANGE say where; --from-start needs MONGODB_URI and MONGOD
 	flags.StringArrayVar(&types, "type", nil, "an event type, or a pattern such as 'order.*'; may be repeated; everything otherwise")
 	flags.StringVar(&orderID, "order", "", "only what is about this order, each event of its stream once")
 	flags.BoolVar(&fromStart, "from-start", false, "first the order's events so far, from the log")
-	flags.BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	jsonFlag(cmd, &asJSON, "print one JSON object a line")
 	_ = cmd.RegisterFlagCompletionFunc("type", completeTypes(event.Inbound, event.Published))
 	return cmd
 }
@@ -94,19 +94,19 @@ type streamReader interface {
 	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
 }
 
-// tailer shows events. Its methods are called by one goroutine.
+// tailer prints events. Its methods are called by one goroutine.
 type tailer struct {
-	// order is the only order whose events are shown; empty for everything.
+	// order is the only order whose events are printed; empty for everything.
 	order string
-	// only are the types of the order's events that are shown, as routing keys; empty for all of them.
+	// only are the types of the order's events that are printed, as routing keys; empty for all of them.
 	only []string
-	// log fills what the bus does not bring; nil where it is not to be asked.
-	log  streamReader
-	show *show
-	// say is for what is about the connection and not an event.
-	say io.Writer
+	// log fills the gaps of the bus; nil without --from-start.
+	log     streamReader
+	printer *tailPrinter
+	// status gets lines about the connection.
+	status io.Writer
 
-	// seen is the highest sequence of the order's stream that was shown.
+	// seen is the highest sequence of the order's stream that was printed.
 	seen   int64
 	lost   bool
 	failed error
@@ -116,7 +116,7 @@ type tailer struct {
 func (t *tailer) run(ctx context.Context, cfg config.Config, keys []string) error {
 	ctx, t.stop = context.WithCancel(ctx)
 	defer t.stop()
-	where := cfg.EventExchange + " at " + cfg.AMQPURL.Host()
+	exchange := cfg.EventExchange + " at " + cfg.AMQPURL.Host()
 	tap, err := broker.NewTap(broker.TapConfig{
 		Config: broker.Config{
 			URL: cfg.AMQPURL.Reveal(), Name: "ordersaga tail", ReconnectMax: tailReconnect,
@@ -124,7 +124,7 @@ func (t *tailer) run(ctx context.Context, cfg config.Config, keys []string) erro
 		},
 		Keys:      keys,
 		Message:   func(m wire.Message) { t.message(ctx, m) },
-		Connected: func(session uint64) { t.connected(ctx, where, session) },
+		Connected: func(session uint64) { t.connected(ctx, exchange, session) },
 		Lost:      t.disconnected,
 	})
 	if err != nil {
@@ -133,30 +133,30 @@ func (t *tailer) run(ctx context.Context, cfg config.Config, keys []string) erro
 	return errors.Join(tap.Run(ctx), t.failed)
 }
 
-// connected says so, and shows what the log has and this tail has not shown: the queue stands, so that whatever
-// comes into the log from now on comes over the bus too.
-func (t *tailer) connected(ctx context.Context, where string, session uint64) {
+// connected prints the events of the log that were not printed: the queue is bound, so that events that are appended from now on
+// come over the bus too.
+func (t *tailer) connected(ctx context.Context, exchange string, session uint64) {
 	switch {
 	case session == 1 || !t.lost:
-		fmt.Fprintf(t.say, "listening to %s; Ctrl-C ends it\n", where)
+		fmt.Fprintf(t.status, "listening to %s; Ctrl-C ends it\n", exchange)
 	case t.log != nil:
-		fmt.Fprintln(t.say, "connected again")
+		fmt.Fprintln(t.status, "connected again")
 	default:
-		fmt.Fprintln(t.say, "connected again; what was published in between is not shown")
+		fmt.Fprintln(t.status, "connected again; what was published in between is not shown")
 	}
 	t.lost = false
 	t.catchUp(ctx)
 }
 
-// disconnected says so once: the attempts that follow are nothing new.
+// disconnected reports the first of several failures to connect.
 func (t *tailer) disconnected(err error, _ time.Duration) {
 	if !t.lost {
-		fmt.Fprintf(t.say, "no connection, trying again: %v\n", err)
+		fmt.Fprintf(t.status, "no connection, trying again: %v\n", err)
 	}
 	t.lost = true
 }
 
-// catchUp shows what stands in the log behind what was shown.
+// catchUp prints the order's events in the log after those that were printed.
 func (t *tailer) catchUp(ctx context.Context) {
 	if t.log == nil {
 		return
@@ -168,43 +168,40 @@ func (t *tailer) catchUp(ctx context.Context) {
 	}
 	for _, r := range records {
 		t.seen = r.Version
-		t.print(sightingOfRecord(r))
+		t.print(tailEventOf(r.Event, r.Version))
 	}
 }
 
-// message shows a message, unless it is about another order or has been shown.
+// message prints a message, unless it is about another order or has been printed.
 func (t *tailer) message(ctx context.Context, m wire.Message) {
-	s := readSighting(m)
-	if t.order == "" {
-		t.print(s)
+	e := readTailEvent(m)
+	// A customer may have the ID of an order, and has a stream of their own.
+	if t.order != "" && (e.Subject != t.order || strings.HasPrefix(e.Type, "customer.")) {
 		return
-	}
-	if s.Subject != t.order || strings.HasPrefix(s.Type, "customer.") {
-		return // a customer may have the id of an order, and has a stream of their own
 	}
 	sequence, ok := wire.Sequence(m)
-	if !ok || s.Source != event.Source {
-		t.print(s) // a neighbour's
+	if t.order == "" || !ok || e.Source != event.Source {
+		t.print(e)
 		return
 	}
-	// Without a log the first event that comes is where this tail begins.
+	// Without a log the tail begins with the first event that is received.
 	if sequence > t.seen+1 && (t.seen > 0 || t.log != nil) {
 		t.catchUp(ctx)
 		if sequence > t.seen+1 {
-			fmt.Fprintf(t.say, "events %d to %d are missing\n", t.seen+1, sequence-1)
+			fmt.Fprintf(t.status, "events %d to %d are missing\n", t.seen+1, sequence-1)
 		}
 	}
 	if sequence > t.seen {
 		t.seen = sequence
-		t.print(s)
+		t.print(e)
 	}
 }
 
-func (t *tailer) print(s sighting) {
-	if len(t.only) > 0 && !slices.ContainsFunc(t.only, func(pattern string) bool { return matches(pattern, s.Type) }) {
+func (t *tailer) print(e tailEvent) {
+	if len(t.only) > 0 && !slices.ContainsFunc(t.only, func(pattern string) bool { return matches(pattern, e.Type) }) {
 		return
 	}
-	if err := t.show.line(s); err != nil {
+	if err := t.printer.print(e); err != nil {
 		t.fail(err)
 	}
 }
@@ -216,7 +213,7 @@ func (t *tailer) fail(err error) {
 	t.stop()
 }
 
-// matches reports whether a topic exchange would bring a routing key to a binding: * is one word, # is any number of them
+// matches reports whether a topic exchange would route a key to a binding: * is one word, # is any number of them
 // (https://www.rabbitmq.com/tutorials/tutorial-five-go).
 func matches(pattern, key string) bool {
 	return matchWords(strings.Split(pattern, "."), strings.Split(key, "."))

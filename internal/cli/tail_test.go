@@ -42,14 +42,14 @@ func (s *stream) grow(t require.TestingT) wire.Message {
 
 func newTailer(log streamReader) (t *tailer, out, said *bytes.Buffer) {
 	out, said = new(bytes.Buffer), new(bytes.Buffer)
-	return &tailer{order: "o-1", log: log, show: newShow(out, true), say: said, stop: func() {}}, out, said
+	return &tailer{order: "o-1", log: log, printer: newTailPrinter(out, true), status: said, stop: func() {}}, out, said
 }
 
 // sequences are those of the events that were shown.
 func sequences(t require.TestingT, out *bytes.Buffer) []string {
 	var shown []string
 	for decoder := json.NewDecoder(out); decoder.More(); {
-		var s sighting
+		var s tailEvent
 		require.NoError(t, decoder.Decode(&s))
 		shown = append(shown, s.Sequence)
 	}
@@ -98,7 +98,7 @@ func TestTheSeamBetweenLogAndBusHasNoGapAndNoDuplicate(t *testing.T) {
 	})
 }
 
-func sequenceOf(r event.Record) string { return sightingOfRecord(r).Sequence }
+func sequenceOf(r event.Record) string { return tailEventOf(r.Event, r.Version).Sequence }
 
 func TestATailWithoutALogSaysWhatIsMissing(t *testing.T) {
 	s := new(stream)
@@ -126,14 +126,14 @@ func TestATailEndsWhenTheLogCannotBeRead(t *testing.T) {
 
 func TestWhatIsShown(t *testing.T) {
 	out := new(bytes.Buffer)
-	s := newShow(out, false)
+	s := newTailPrinter(out, false)
 	for _, m := range []wire.Message{
 		{Body: []byte(`{"type":"OrderCreated","timestamp":"2026-11-21T12:00:00.5Z","data":{"orderId":"shop-1001","customerId":"c-7","currency":"EUR","lines":[{"sku":"tea","quantity":2}]}}`)},
 		{RoutingKey: "parcel.weighed", Body: []byte(`{"id":"1","subject":"p-1","data":{"grams":12}}`)},
 		{RoutingKey: "evil.event", Body: []byte("{\"data\":{\"reason\":\"\\u001b[2Jgone\"}}")},
 		{RoutingKey: "not.json", Body: []byte("<xml/>")},
 	} {
-		require.NoError(t, s.line(readSighting(m)))
+		require.NoError(t, s.print(readTailEvent(m)))
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	require.Len(t, lines, 5)

@@ -2,12 +2,9 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,11 +17,11 @@ import (
 	"github.com/ordersaga/ordersaga/internal/service"
 )
 
-// verdictTimeout bounds how long a command waits for the saga's verdict. A worker has to be running somewhere.
+// verdictTimeout bounds how long a command waits for the saga's answer. A worker has to be running somewhere.
 const verdictTimeout = 30 * time.Second
 
-// deskLine is an order that needs attention, for programs.
-type deskLine struct {
+// attentionLine is an order that needs attention, for programs.
+type attentionLine struct {
 	ID        string                   `json:"id"`
 	Status    order.Status             `json:"status"`
 	Attention int                      `json:"attention"`
@@ -37,84 +34,71 @@ type deskLine struct {
 	Actions   []order.ResolutionAction `json:"actions"`
 }
 
-// attentionCommand lists what is on the attention desk.
+// attentionCommand lists the orders that need attention.
 func attentionCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "attention", Short: "List the orders that need somebody, and what may be decided", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, quietLogger(cmd), service.Parts{}, func(ctx context.Context, s *service.Service) error {
-				lines, err := deskLines(ctx, s.Orders())
+				items, err := everyPage(func(cursor string) ([]api.DeskItem, string, error) {
+					return s.Orders().Desk(ctx, cursor, readmodel.MaxLimit)
+				})
 				if err != nil {
 					return err
 				}
+				lines := attentionLines(items)
 				if asJSON {
-					encoder := json.NewEncoder(cmd.OutOrStdout())
-					encoder.SetIndent("", "  ")
-					return encoder.Encode(lines)
+					return printJSON(cmd.OutOrStdout(), lines)
 				}
-				return printDesk(cmd.OutOrStdout(), lines)
+				return printAttention(cmd.OutOrStdout(), lines)
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	jsonFlag(cmd, &asJSON, "print JSON")
 	return cmd
 }
 
-// deskLines reads every page.
-func deskLines(ctx context.Context, desk api.Orders) ([]deskLine, error) {
-	lines, cursor := []deskLine{}, ""
-	for {
-		items, next, err := desk.Desk(ctx, cursor, readmodel.MaxLimit)
-		if err != nil {
-			return nil, err
+func attentionLines(items []api.DeskItem) []attentionLine {
+	lines := []attentionLine{}
+	for _, item := range items {
+		a := item.Attention
+		if !a.Open {
+			continue
 		}
-		for _, item := range items {
-			a := item.Attention
-			if !a.Open {
-				continue
-			}
-			line := deskLine{
-				ID: item.OrderID, Status: item.Status, Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error,
-				Attempts: a.Attempts, Since: a.Since, Actions: item.Actions,
-			}
-			if !a.NextTry.IsZero() {
-				line.NextTry = &a.NextTry
-			}
-			lines = append(lines, line)
+		line := attentionLine{
+			ID: item.OrderID, Status: item.Status, Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error,
+			Attempts: a.Attempts, Since: a.Since, Actions: item.Actions,
 		}
-		if cursor = next; cursor == "" {
-			return lines, nil
+		if !a.NextTry.IsZero() {
+			line.NextTry = &a.NextTry
 		}
+		lines = append(lines, line)
 	}
+	return lines
 }
 
-func printDesk(w io.Writer, lines []deskLine) error {
+func printAttention(w io.Writer, lines []attentionLine) error {
 	if len(lines) == 0 {
 		_, err := fmt.Fprintln(w, "nothing needs attention")
 		return err
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ORDER\tSTEP\tSINCE\tMAY BE DECIDED\tERROR")
+	rows := [][]string{{"ORDER", "STEP", "SINCE", "MAY BE DECIDED", "ERROR"}}
 	for _, l := range lines {
 		step := string(l.Step)
 		if l.Undo {
 			step = "undo " + step
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", l.ID, step, l.Since.Format(time.RFC3339), joined(l.Actions), l.Error)
+		var actions []string
+		for _, a := range l.Actions {
+			actions = append(actions, string(a))
+		}
+		rows = append(rows, []string{l.ID, step, l.Since.Format(time.RFC3339), strings.Join(actions, " "), l.Error})
 	}
-	return table.Flush()
+	return printTable(w, rows...)
 }
 
-func joined(actions []order.ResolutionAction) string {
-	words := make([]string, len(actions))
-	for i, a := range actions {
-		words[i] = string(a)
-	}
-	return strings.Join(words, " ")
-}
-
-// resolveCommand decides about what is stuck in an order.
+// resolveCommand decides about an order that needs attention.
 func resolveCommand() *cobra.Command {
 	var d order.Resolution
 	var action string
@@ -146,16 +130,8 @@ func resolveCommand() *cobra.Command {
 	flags.StringVar(&action, "action", "", "retry, skip, substitute or compensate")
 	flags.StringVar(&d.Note, "note", "", "why; mandatory for skip")
 	flags.StringVar(&d.Reference, "reference", "", "what was done instead; mandatory for substitute")
-	flags.StringVar(&d.By, "by", operator(os.Getenv("USER")), "who decides")
+	byFlag(cmd, &d.By)
 	flags.IntVar(&d.Attention, "attention", 0, "the number of the attention; the one that is open by default")
 	_ = cmd.MarkFlagRequired("action")
 	return cmd
-}
-
-// operator is who runs a command, "" when that is no id.
-func operator(user string) string {
-	if event.ValidID(user) {
-		return user
-	}
-	return ""
 }
