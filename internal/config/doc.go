@@ -2,7 +2,7 @@
 //
 // # Contract
 //
-//   - Load reads every variable of the table in variables.go, checks them all, and reports every problem in one
+//   - Load reads every variable of the table in settings.go, checks them all, and reports every problem in one
 //     Error: the variable, its value (masked when it is a secret) and what is expected instead.
 //   - A variable that is set to nothing counts as not set.
 //   - A secret NAME may stand in a file that NAME_FILE names; both together are a problem.

@@ -108,7 +108,7 @@ func (i inbox) Replay(ctx context.Context, m wire.Message, queue, letterID strin
 
 // DeadLetters lists, shows, replays and discards dead letters.
 func (s *Service) DeadLetters() *deadletter.Desk {
-	previewer := &workers.Previewer{Log: s.stores.log, Receipts: s.stores.ledger, Timing: s.cfg.Timing(), Clock: time.Now}
+	previewer := &workers.Previewer{Log: s.stores.log, Receipts: s.stores.ledger, Timing: s.cfg.Timing, Clock: time.Now}
 	return deadletter.NewDesk(deadletter.DeskConfig{
 		Store: s.stores.letters, Log: s.stores.log, Inbox: inbox{s}, Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
 		MaxReplays: s.cfg.DeadLetterMaxReplays,

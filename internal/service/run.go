@@ -226,11 +226,11 @@ func (s *Service) startWorkers(ctx context.Context) (err error) {
 			default:
 			}
 		},
-		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: s.cfg.Timing(), InlinePayment: s.gateway.Traits().Fast, Predecessors: s.sagas},
+		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: s.cfg.Timing, InlinePayment: s.gateway.Traits().Fast, Predecessors: s.sagas},
 		Inventory: &activities.Inventory{Recorder: recorder, Stock: s.stores.ledger},
 		Payment:   &activities.Payment{Recorder: recorder, Gateway: s.gateway},
 		LateMoney: &activities.LateMoney{
-			Log: s.stores.log, Gateway: s.gateway, Desk: lateDesk{s.stores.late}, Patience: s.cfg.Timing().Attention, Clock: time.Now,
+			Log: s.stores.log, Gateway: s.gateway, Desk: lateDesk{s.stores.late}, Patience: s.cfg.Timing.Attention, Clock: time.Now,
 		},
 		Customers:      &activities.Customers{Log: s.stores.log, Publisher: publisher, Welcome: s.notifies()},
 		Notices:        notices,
