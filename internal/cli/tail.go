@@ -201,7 +201,7 @@ func (t *tailer) print(e tailEvent) {
 	if len(t.only) > 0 && !slices.ContainsFunc(t.only, func(pattern string) bool { return matches(pattern, e.Type) }) {
 		return
 	}
-	if err := t.printer.print(e); err != nil {
+	if err := t.printer.write(e); err != nil {
 		t.fail(err)
 	}
 }

@@ -133,7 +133,7 @@ func TestWhatIsShown(t *testing.T) {
 		{RoutingKey: "evil.event", Body: []byte("{\"data\":{\"reason\":\"\\u001b[2Jgone\"}}")},
 		{RoutingKey: "not.json", Body: []byte("<xml/>")},
 	} {
-		require.NoError(t, s.print(readTailEvent(m)))
+		require.NoError(t, s.write(readTailEvent(m)))
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	require.Len(t, lines, 5)

@@ -89,7 +89,7 @@ func newTailPrinter(to io.Writer, asJSON bool) *tailPrinter {
 	return p
 }
 
-func (p *tailPrinter) print(e tailEvent) error {
+func (p *tailPrinter) write(e tailEvent) error {
 	if p.json != nil {
 		return p.json.Encode(e)
 	}
