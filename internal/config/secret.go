@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// masked stands where a secret is not shown.
+// masked replaces a secret that is not shown.
 const masked = "***"
 
 // Secret is a setting that must not be shown. Whatever prints it prints it masked; Reveal returns it.

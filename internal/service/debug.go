@@ -12,8 +12,8 @@ import (
 // profileTimeout bounds how long a profile may take, and be read.
 const profileTimeout = 10 * time.Minute
 
-// listenDebug serves Go's profiler; nil when there is no address. It has a listener of its own: who may place orders may
-// not look into the process.
+// listenDebug serves Go's profiler; nil when there is no address. It has a listener of its own: clients that may place orders
+// may not look into the process.
 func listenDebug(ctx context.Context, addr string) (*http.Server, error) {
 	if addr == "" {
 		return nil, nil //nolint:nilnil // none is what no address means

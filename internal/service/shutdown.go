@@ -24,7 +24,7 @@ const (
 // maxClosing is the most that closing gets: nothing waits there for people or other services.
 const maxClosing = 5 * time.Second
 
-// drainPlan says when the phases end, counted from the beginning of the shutdown.
+// drainPlan is when the phases end, counted from the beginning of the shutdown.
 type drainPlan [phases]time.Duration
 
 // planDrain shares the time: what a phase leaves goes to the next. Intake and workers get equal shares.
