@@ -29,7 +29,7 @@ var drivers = []string{
 
 // rules are the import rules of the repository.
 var rules = []rule{
-	// The flows decide, adapters do, cmd wires: a workflow or an activity that reaches a driver cannot be tested
+	// The flows decide, adapters do, internal/service wires: a workflow or an activity that reaches a driver cannot be tested
 	// without one, and sooner or later does I/O where only decisions belong.
 	unreachable{from: []string{"workflows", "activities"}, forbidden: drivers},
 	mayImport{
@@ -106,10 +106,10 @@ var rules = []rule{
 		outside: []string{"github.com/go-json-experiment/json", "golang.org/x/sync"},
 	},
 
-	// One place for each driver, and cmd, which wires them.
+	// One place for each driver, and internal/service, which wires them.
 	onlyIn{imported: "go.mongodb.org/mongo-driver", places: []string{
 		"internal/eventlog/mongolog", "internal/readmodel", "internal/inventory/mongoregistry", "internal/deadletter/mongoletters",
-		"internal/sealed/mongokeys", "cmd", "test", "bench",
+		"internal/sealed/mongokeys", "internal/service", "test", "bench",
 	}},
 	onlyIn{imported: "github.com/rabbitmq/amqp091-go", places: []string{"internal/broker", "test", "bench", "examples/go"}},
 	onlyIn{imported: "github.com/wneessen/go-mail", places: []string{"internal/notify/smtpmail"}},
@@ -118,11 +118,27 @@ var rules = []rule{
 	onlyIn{imported: "github.com/labstack/echo", places: []string{"api"}},
 	onlyIn{imported: "github.com/stripe", places: []string{"payment/stripe"}},
 	onlyIn{imported: module + "/cmd", places: []string{"cmd"}},
+	// The command line prints; what it works on, internal/service opens.
+	mayImport{from: "cmd", local: []string{"internal/cli"}, outside: []string{}},
+	onlyIn{imported: module + "/internal/cli", places: []string{"cmd"}},
+	onlyIn{imported: module + "/internal/service", places: []string{"internal/cli"}},
+	mayImport{
+		from: "internal/cli",
+		local: []string{
+			"internal/service", "internal/config", "internal/broker", "internal/wire", "internal/deadletter", "internal/reconcile",
+			"internal/readmodel", "internal/order", "internal/fault", "api", "event", "workers",
+		},
+		outside: []string{"github.com/spf13/cobra", "github.com/google/uuid"},
+	},
 
 	// The benchmark is a module of its own: nothing depends on it, tests included. Its naive saga owes nothing to the flows that it is compared
 	// with, its shop knows the service from outside only, and its arithmetic is nobody's business.
 	nobody{imported: module + "/bench", but: "bench"},
-	unreachable{from: []string{"bench"}, forbidden: []string{module + "/workflows", module + "/activities", module + "/workers"}},
+	unreachable{
+		from: []string{"bench"}, forbidden: []string{module + "/workflows", module + "/activities", module + "/workers"},
+		// The values of an order know the kit that decides about them.
+		but: []string{module + "/workflows/saga"},
+	},
 	mayImport{
 		from: "bench/naive", local: []string{"internal/order", "event", "payment"}, outside: []string{"go.temporal.io"},
 	},
