@@ -11,10 +11,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/wire"
 	"github.com/ordersaga/ordersaga/workers"
 )
@@ -45,9 +45,9 @@ func (s *service) startKeeper(handle func(ctx context.Context, queue string, m w
 		Count:      func(reason fault.Code) { kept.WithLabelValues(deadletter.Label(reason)).Inc() },
 		MaxReplays: s.cfg.DeadLetterMaxReplays, Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
 	})
-	s.keeper, err = broker.NewConsumer(broker.ConsumerConfig{
+	s.keeper, err = rabbitmq.NewConsumer(rabbitmq.ConsumerConfig{
 		Config: s.broker(), Dead: true, Prefetch: keeperPrefetch, Handlers: keeperHandlers, HandlerTimeout: keeperTimeout,
-		Handler: func(ctx context.Context, d broker.Delivery) error { return keeper.Keep(ctx, postOf(d.Message)) },
+		Handler: func(ctx context.Context, d rabbitmq.Delivery) error { return keeper.Keep(ctx, postOf(d.Message)) },
 	})
 	if err == nil {
 		s.keeper.Start()
@@ -57,9 +57,9 @@ func (s *service) startKeeper(handle func(ctx context.Context, queue string, m w
 
 // postOf is a message of the dead letter queue with what its headers tell.
 func postOf(m wire.Message) deadletter.Post {
-	d := broker.DeadLetterOf(m)
+	d := rabbitmq.DeadLetterOf(m)
 	p := deadletter.Post{
-		Message: broker.Original(m), Reason: d.Reason, Detail: d.Detail, Queue: d.Queue, Attempts: d.Attempts, Parked: d.Parked,
+		Message: rabbitmq.Original(m), Reason: d.Reason, Detail: d.Detail, Queue: d.Queue, Attempts: d.Attempts, Parked: d.Parked,
 		FirstSeen: d.FirstSeen, FailedAt: d.FailedAt, ReplayOf: d.ReplayOf, Replays: d.Replays, HeadersDropped: d.HeadersDropped,
 	}
 	deaths, byBroker := m.Headers["x-death"]
@@ -68,7 +68,7 @@ func postOf(m wire.Message) deadletter.Post {
 		raw, _ := json.Marshal(deaths)
 		p.Mark = deadletter.HashOf(raw)
 	}
-	if death, ok := m.Headers[broker.HeaderDeath].(string); ok {
+	if death, ok := m.Headers[rabbitmq.HeaderDeath].(string); ok {
 		p.Mark += deadletter.HashOf([]byte(death))
 	}
 	// The broker's record has seconds, and nothing else that tells apart two messages of the same bytes. One that was never
@@ -89,7 +89,7 @@ func deliveredBefore(m wire.Message) bool {
 
 // inbox is the way back for replayed letters.
 type inbox struct {
-	publisher *broker.Publisher
+	publisher *rabbitmq.Publisher
 	cfg       config.Config
 }
 
@@ -101,14 +101,14 @@ func (i inbox) Ready(ctx context.Context) error {
 
 func (i inbox) Replay(ctx context.Context, m wire.Message, queue, letterID string, replays int) error {
 	// What a letter says of its queue may be anybody's word: only queues that are consumed are sent to.
-	topology := broker.Topology{Exchange: i.cfg.EventExchange, Prefix: i.cfg.BrokerPrefix}
+	topology := rabbitmq.Topology{Exchange: i.cfg.EventExchange, Prefix: i.cfg.BrokerPrefix}
 	switch {
 	case queue != topology.Queue(notificationQueue):
 		queue = topology.Inbox()
 	case i.cfg.Notifications == config.NotificationsOff:
 		return fault.New(fault.ResolutionRefused, "customers are not notified: NOTIFICATIONS is %s", config.NotificationsOff)
 	}
-	err := i.publisher.Send(ctx, queue, broker.Replay(m, letterID, replays))
+	err := i.publisher.Send(ctx, queue, rabbitmq.Replay(m, letterID, replays))
 	if errors.Is(err, fault.NotFound) {
 		return fault.New(fault.ResolutionRefused, "there is no queue %s any more", queue)
 	}
@@ -123,7 +123,7 @@ func (s *service) deadLetters() *deadletter.Desk {
 		MaxReplays: s.cfg.DeadLetterMaxReplays,
 		Foresee: func(ctx context.Context, queue string, m wire.Message) (deadletter.Foresight, error) {
 			look := preview.Preview
-			if queue == (broker.Topology{Prefix: s.cfg.BrokerPrefix}).Queue(notificationQueue) {
+			if queue == (rabbitmq.Topology{Prefix: s.cfg.BrokerPrefix}).Queue(notificationQueue) {
 				look = preview.Announcement
 			}
 			f, err := look(ctx, m)
@@ -143,7 +143,7 @@ func openDesk(ctx context.Context, logger *slog.Logger, cfg config.Config, repla
 	if !replays {
 		return s.deadLetters(), end, nil
 	}
-	if s.publisher, err = broker.NewPublisher(broker.PublisherConfig{Config: s.broker()}); err != nil {
+	if s.publisher, err = rabbitmq.NewPublisher(rabbitmq.PublisherConfig{Config: s.broker()}); err != nil {
 		end()
 		return nil, nil, err
 	}

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
@@ -16,7 +16,7 @@ import (
 // would have to look at the log again and again for each of them. What is heard only says that a look is worth while; while
 // the bus is silent, the log is looked at as before.
 type ends struct {
-	tap    *broker.Tap
+	tap    *rabbitmq.Tap
 	log    *eventlog.Follower
 	logger *slog.Logger
 	cancel context.CancelFunc
@@ -24,11 +24,11 @@ type ends struct {
 }
 
 // hearEnds begins to listen. It does not wait for the broker: nobody depends on it.
-func hearEnds(cfg broker.Config, log *eventlog.Follower, logger *slog.Logger) (*ends, error) {
+func hearEnds(cfg rabbitmq.Config, log *eventlog.Follower, logger *slog.Logger) (*ends, error) {
 	e := &ends{log: log, logger: logger}
 	cfg.Name = "ordersaga api"
 	var err error
-	e.tap, err = broker.NewTap(broker.TapConfig{
+	e.tap, err = rabbitmq.NewTap(rabbitmq.TapConfig{
 		Config:    cfg,
 		Keys:      []string{event.OrderCompleted, event.OrderRejected, event.OrderCancelled, event.OrderFailed},
 		Message:   e.heard,

@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/ordersaga/ordersaga/api"
-	"github.com/ordersaga/ordersaga/internal/broker"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 )
 
 // listener is the process's HTTP server. It serves from the start, so that a taken port is found at once and an
@@ -51,7 +51,7 @@ func (l *listener) serve(handler http.Handler) { l.handler.Store(&handler) }
 
 // starting answers while the process is not ready. Once there is a publisher, /readyz shows its connection to the broker: what
 // is wrong with it may not go away by waiting.
-func (s *service) starting(publisher *broker.Publisher) http.Handler {
+func (s *service) starting(publisher *rabbitmq.Publisher) http.Handler {
 	return api.Probes{
 		Ready: func(context.Context) (api.Readiness, int) {
 			if publisher == nil {
@@ -71,7 +71,7 @@ func (s *service) metrics() http.Handler {
 // supervised is a publisher or a consumer.
 type supervised interface {
 	Ready() error
-	Status() broker.Status
+	Status() rabbitmq.Status
 }
 
 // brokerCheck looks at a connection to the broker.

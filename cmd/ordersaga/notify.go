@@ -6,12 +6,12 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/activities"
-	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/notify"
 	"github.com/ordersaga/ordersaga/internal/notify/logmail"
 	"github.com/ordersaga/ordersaga/internal/notify/smtpmail"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/wire"
 	"github.com/ordersaga/ordersaga/workers"
@@ -83,10 +83,10 @@ func (s *service) startAnnouncer(announce func(context.Context, wire.Message) er
 		return nil
 	}
 	cfg := s.broker()
-	cfg.Topology.Subscriptions = []broker.Subscription{{Name: notificationQueue, Keys: notice.EventTypes()}}
-	s.announcer, err = broker.NewConsumer(broker.ConsumerConfig{
+	cfg.Topology.Subscriptions = []rabbitmq.Subscription{{Name: notificationQueue, Keys: notice.EventTypes()}}
+	s.announcer, err = rabbitmq.NewConsumer(rabbitmq.ConsumerConfig{
 		Config: cfg, Subscription: notificationQueue, Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, Probe: s.probe,
-		Handler: func(ctx context.Context, d broker.Delivery) error { return announce(ctx, d.Message) },
+		Handler: func(ctx context.Context, d rabbitmq.Delivery) error { return announce(ctx, d.Message) },
 	})
 	if err == nil {
 		s.announcer.Start()

@@ -13,9 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
@@ -114,9 +114,9 @@ func (o publishOutput) publish(ctx context.Context, cfg config.Config, messages 
 	began := time.Now()
 	dialing, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	n, err := broker.DialNeighbour(dialing, broker.Config{
+	n, err := rabbitmq.DialNeighbour(dialing, rabbitmq.Config{
 		URL: cfg.AMQPURL.Reveal(), Name: "ordersaga publish", DialTimeout: o.timeout,
-		Topology: broker.Topology{Exchange: cfg.EventExchange, Prefix: cfg.BrokerPrefix},
+		Topology: rabbitmq.Topology{Exchange: cfg.EventExchange, Prefix: cfg.BrokerPrefix},
 	})
 	if err != nil {
 		return fmt.Errorf("no connection to the broker at %s: %w", hostOf(cfg.AMQPURL.Reveal()), err)
@@ -143,7 +143,7 @@ func (o publishOutput) publish(ctx context.Context, cfg config.Config, messages 
 }
 
 // send sends one message within the timeout.
-func (o publishOutput) send(ctx context.Context, n *broker.Neighbour, m wire.Message) error {
+func (o publishOutput) send(ctx context.Context, n *rabbitmq.Neighbour, m wire.Message) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	err := n.Publish(ctx, m)

@@ -18,8 +18,8 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/internal/ballast"
-	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/simulator"
@@ -43,9 +43,9 @@ type service struct {
 	stores    *stores
 	gateway   payment.Gateway
 	temporal  client.Client
-	publisher *broker.Publisher
+	publisher *rabbitmq.Publisher
 	// busMetrics are shared by everything that is connected to the broker.
-	busMetrics *broker.Metrics
+	busMetrics *rabbitmq.Metrics
 	sagas      *sagaclient.Client
 
 	attributes *attributeRegistration
@@ -53,10 +53,10 @@ type service struct {
 	// giveUpSchedule ends the attempts to schedule the check; nil when there are none.
 	giveUpSchedule func()
 
-	consumer *broker.Consumer
-	keeper   *broker.Consumer
+	consumer *rabbitmq.Consumer
+	keeper   *rabbitmq.Consumer
 	// announcer consumes the events that customers hear of; nil when they are not notified.
-	announcer *broker.Consumer
+	announcer *rabbitmq.Consumer
 	// ends is nil where sagas run, or nobody waits.
 	ends *ends
 	api  *api.Server
@@ -141,10 +141,10 @@ func (s *service) connect(ctx context.Context) (err error) {
 	s.sagas = sagaclient.New(sagaclient.Config{
 		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Eager: s.roles.worker && s.roles.api, OnRefusal: refusals.Inc,
 	})
-	if s.busMetrics, err = broker.NewMetrics(s.registry); err != nil {
+	if s.busMetrics, err = rabbitmq.NewMetrics(s.registry); err != nil {
 		return err
 	}
-	if s.publisher, err = broker.NewPublisher(broker.PublisherConfig{Config: s.broker(), Headers: trace.Headers}); err != nil {
+	if s.publisher, err = rabbitmq.NewPublisher(rabbitmq.PublisherConfig{Config: s.broker(), Headers: trace.Headers}); err != nil {
 		return err
 	}
 	s.publisher.Start()
@@ -196,10 +196,10 @@ func newGateway(c config.Config, s *stores) (payment.Gateway, error) {
 }
 
 // broker is what publisher and consumer have in common.
-func (s *service) broker() broker.Config {
-	return broker.Config{
+func (s *service) broker() rabbitmq.Config {
+	return rabbitmq.Config{
 		URL: s.cfg.AMQPURL.Reveal(), Logger: s.logger, Metrics: s.busMetrics,
-		Topology: broker.Topology{Exchange: s.cfg.EventExchange, Prefix: s.cfg.BrokerPrefix},
+		Topology: rabbitmq.Topology{Exchange: s.cfg.EventExchange, Prefix: s.cfg.BrokerPrefix},
 	}
 }
 
@@ -317,9 +317,9 @@ func (s *service) startConsumer(ctx context.Context) (err error) {
 		parent, _ := m.Header(trace.Header)
 		return router.Handle(trace.With(ctx, parent), e)
 	}
-	s.consumer, err = broker.NewConsumer(broker.ConsumerConfig{
+	s.consumer, err = rabbitmq.NewConsumer(rabbitmq.ConsumerConfig{
 		Config: s.broker(), Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, ParkMax: s.cfg.SignalParkMax, Probe: s.probe,
-		Handler: func(ctx context.Context, d broker.Delivery) error { return handle(ctx, d.Message) },
+		Handler: func(ctx context.Context, d rabbitmq.Delivery) error { return handle(ctx, d.Message) },
 		Reply:   wire.NestReply,
 	})
 	if err != nil {

@@ -103,7 +103,7 @@ var rules = []rule{
 		"internal/eventlog/mongolog", "internal/readmodel", "internal/inventory/mongoregistry", "internal/deadletter/mongoletters",
 		"internal/sealed/mongokeys", "cmd", "test", "bench",
 	}},
-	onlyIn{imported: "github.com/rabbitmq/amqp091-go", places: []string{"internal/broker", "test", "bench", "examples/go"}},
+	onlyIn{imported: "github.com/rabbitmq/amqp091-go", places: []string{"internal/rabbitmq", "test", "bench", "examples/go"}},
 	onlyIn{imported: "github.com/wneessen/go-mail", places: []string{"internal/notify/smtpmail"}},
 	// The examples are other teams' services: they know names on the bus and nothing of this module.
 	mayImport{from: "examples/go", outside: []string{"github.com/rabbitmq/amqp091-go", "github.com/google/uuid"}},
