@@ -16,7 +16,7 @@ import (
 // would have to look at the log again and again for each of them. What is heard only says that a look is worth while; while
 // the bus is silent, the log is looked at as before.
 type ends struct {
-	tap    *rabbitmq.Tap
+	tap    *rabbitmq.Listener
 	log    *eventlog.Follower
 	logger *slog.Logger
 	cancel context.CancelFunc
@@ -28,7 +28,7 @@ func hearEnds(cfg rabbitmq.Config, log *eventlog.Follower, logger *slog.Logger) 
 	e := &ends{log: log, logger: logger}
 	cfg.Name = "ordersaga api"
 	var err error
-	e.tap, err = rabbitmq.NewTap(rabbitmq.TapConfig{
+	e.tap, err = rabbitmq.NewListener(rabbitmq.ListenerConfig{
 		Config:    cfg,
 		Keys:      []string{event.OrderCompleted, event.OrderRejected, event.OrderCancelled, event.OrderFailed},
 		Message:   e.heard,

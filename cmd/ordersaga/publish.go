@@ -114,7 +114,7 @@ func (o publishOutput) publish(ctx context.Context, cfg config.Config, messages 
 	began := time.Now()
 	dialing, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	n, err := rabbitmq.DialNeighbour(dialing, rabbitmq.Config{
+	n, err := rabbitmq.DialOneShot(dialing, rabbitmq.Config{
 		URL: cfg.AMQPURL.Reveal(), Name: "ordersaga publish", DialTimeout: o.timeout,
 		Topology: rabbitmq.Topology{Exchange: cfg.EventExchange, Prefix: cfg.BrokerPrefix},
 	})
@@ -143,7 +143,7 @@ func (o publishOutput) publish(ctx context.Context, cfg config.Config, messages 
 }
 
 // send sends one message within the timeout.
-func (o publishOutput) send(ctx context.Context, n *rabbitmq.Neighbour, m wire.Message) error {
+func (o publishOutput) send(ctx context.Context, n *rabbitmq.OneShotPublisher, m wire.Message) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	err := n.Publish(ctx, m)

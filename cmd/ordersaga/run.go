@@ -141,9 +141,7 @@ func (s *service) connect(ctx context.Context) (err error) {
 	s.sagas = sagaclient.New(sagaclient.Config{
 		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Eager: s.roles.worker && s.roles.api, OnRefusal: refusals.Inc,
 	})
-	if s.busMetrics, err = rabbitmq.NewMetrics(s.registry); err != nil {
-		return err
-	}
+	s.busMetrics = rabbitmq.NewMetrics(s.registry)
 	if s.publisher, err = rabbitmq.NewPublisher(rabbitmq.PublisherConfig{Config: s.broker(), Headers: trace.Headers}); err != nil {
 		return err
 	}

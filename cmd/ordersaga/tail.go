@@ -118,7 +118,7 @@ func (t *tailer) run(ctx context.Context, cfg config.Config, keys []string) erro
 	ctx, t.stop = context.WithCancel(ctx)
 	defer t.stop()
 	where := cfg.EventExchange + " at " + hostOf(cfg.AMQPURL.Reveal())
-	tap, err := rabbitmq.NewTap(rabbitmq.TapConfig{
+	tap, err := rabbitmq.NewListener(rabbitmq.ListenerConfig{
 		Config: rabbitmq.Config{
 			URL: cfg.AMQPURL.Reveal(), Name: "ordersaga tail", ReconnectMax: tailReconnect,
 			Topology: rabbitmq.Topology{Exchange: cfg.EventExchange, Prefix: cfg.BrokerPrefix},

@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"cmp"
 	"crypto/tls"
 	"log/slog"
 	"time"
@@ -10,11 +11,11 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// Config is what publishers and consumers have in common.
+// Config is what publishers, consumers and listeners have in common.
 type Config struct {
 	// URL is amqp:// or amqps://, with user, password and virtual host. Required.
 	URL string
-	// TLS is used for amqps; the default trusts the system's authorities.
+	// TLS is used for amqps. Default: the system's authorities, or what the URL says.
 	TLS *tls.Config
 	// Name is shown for the connection in the management UI. Default "ordersaga".
 	Name string
@@ -22,12 +23,12 @@ type Config struct {
 	Topology Topology
 	// Logger is where the package writes. Default: nowhere.
 	Logger *slog.Logger
-	// Metrics counts what happens. Default: nobody reads them.
+	// Metrics counts what happens. Default: metrics that are not registered.
 	Metrics *Metrics
 	// DialTimeout bounds connecting: TCP, TLS and AMQP handshake. Default 10 s.
 	DialTimeout time.Duration
-	// Heartbeat is how often each side shows that it lives; three missed ones end a connection. Default 10 s; a
-	// heartbeat in the URL wins.
+	// Heartbeat is how often each side sends a heartbeat; three missed ones end a connection. Default 10 s; a heartbeat in the
+	// URL wins.
 	Heartbeat time.Duration
 	// ReconnectMin and ReconnectMax bound the delay before the next attempt to connect. Default 100 ms and 5 s.
 	ReconnectMin, ReconnectMax time.Duration
@@ -35,47 +36,39 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	c.Topology = c.Topology.withDefaults()
-	if c.Name == "" {
-		c.Name = "ordersaga"
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
+	c.Name = cmp.Or(c.Name, "ordersaga")
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	c.DialTimeout = cmp.Or(c.DialTimeout, 10*time.Second)
+	c.Heartbeat = cmp.Or(c.Heartbeat, 10*time.Second)
+	c.ReconnectMin = cmp.Or(c.ReconnectMin, 100*time.Millisecond)
+	c.ReconnectMax = cmp.Or(c.ReconnectMax, 5*time.Second)
 	if c.Metrics == nil {
-		c.Metrics = unregistered()
+		c.Metrics = NewMetrics(nil)
 	}
-	setDefault(&c.DialTimeout, 10*time.Second)
-	setDefault(&c.Heartbeat, 10*time.Second)
-	setDefault(&c.ReconnectMin, 100*time.Millisecond)
-	setDefault(&c.ReconnectMax, 5*time.Second)
 	return c
 }
 
-// setDefault sets a value that was left out.
-func setDefault[T comparable](value *T, to T) {
-	var zero T
-	if *value == zero {
-		*value = to
-	}
-}
-
 // problems returns what is wrong with a configuration that has its defaults.
-func (c Config) problems() []fault.Field {
-	fields := c.Topology.problems()
-	if _, err := amqp.ParseURI(c.URL); err != nil {
-		// The cause would quote the URL with its password.
-		fields = append(fields, fault.Fieldf("/url", "must be an AMQP URL such as amqp://user:password@host:5672/"))
-	}
-	if c.DialTimeout < 0 || c.ReconnectMin < 0 || c.ReconnectMax < c.ReconnectMin {
-		fields = append(fields, fault.Fieldf("/reconnectMax", "must not be below reconnectMin, and no time below 0"))
-	}
-	if c.Heartbeat < time.Second {
-		fields = append(fields, fault.Fieldf("/heartbeat", "must be at least 1s"))
-	}
-	return fields
+func (c Config) problems() problems {
+	p := c.Topology.problems()
+	_, err := amqp.ParseURI(c.URL) // the error would quote the URL with its password
+	p.require(err == nil, "/url", "must be an AMQP URL such as amqp://user:password@host:5672/")
+	p.require(min(c.DialTimeout, c.ReconnectMin) >= 0 && c.ReconnectMax >= c.ReconnectMin,
+		"/reconnectMax", "must not be below reconnectMin, and no time below 0")
+	p.require(c.Heartbeat >= time.Second, "/heartbeat", "must be at least 1s")
+	return p
 }
 
 // Validate reports everything that is wrong, defaults applied. The error is Invalid.
 func (c Config) Validate() error {
 	return fault.NewInvalid("broker configuration", c.withDefaults().problems())
+}
+
+// problems collects what is wrong with a configuration or a message.
+type problems []fault.Field
+
+func (p *problems) require(ok bool, at, format string, args ...any) {
+	if !ok {
+		*p = append(*p, fault.Fieldf(at, format, args...))
+	}
 }

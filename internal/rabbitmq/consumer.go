@@ -1,13 +1,13 @@
 package rabbitmq
 
 import (
+	"cmp"
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/wire"
@@ -33,8 +33,8 @@ type Delivery struct {
 // Handler handles one message. Any number of calls run at once, and the same message may come again, also while
 // an earlier call with it still runs: a handler is idempotent. It returns soon after its context ends.
 //
-// What becomes of the message follows from the code of the error, see fault.Spec: acknowledged, tried again
-// later, parked, or put to the dead letters. A panic is an Internal error.
+// What happens to the message follows from the code of the error, see fault.Spec: it is acknowledged, tried again
+// later, parked, or dead-lettered. A panic is an Internal error.
 type Handler func(ctx context.Context, d Delivery) error
 
 // ConsumerConfig configures a Consumer.
@@ -47,7 +47,7 @@ type ConsumerConfig struct {
 	Publisher *Publisher
 	// Subscription names the subscription of the topology whose queue is consumed; the inbox when it is empty.
 	Subscription string
-	// Dead consumes the dead letter queue instead of the inbox. Nothing is put aside from there: whatever the
+	// Dead consumes the dead letter queue instead of the inbox. Nothing is moved from there: whatever the
 	// error, the message stays in the queue and comes again.
 	Dead bool
 	// Prefetch is how many unacknowledged messages the broker lets this consumer have. Default 64.
@@ -56,8 +56,8 @@ type ConsumerConfig struct {
 	Handlers int
 	// HandlerTimeout bounds one call of the handler. The broker gives up after 30 minutes. Default 30 s.
 	HandlerTimeout time.Duration
-	// MaxAttempts is how often a message is handled before it goes to the dead letters. Default 12: with the
-	// default delays that is three quarters of an hour. The first 20 attempts that a message got before its time do not count.
+	// MaxAttempts is how often a message is handled before it is dead-lettered. Default 12: with the default delays that is three
+	// quarters of an hour. The first 20 attempts that a message got before its time do not count.
 	MaxAttempts int
 	// ParkMax is how long after it was first seen a message waits for its order to appear. Default 5 min.
 	ParkMax time.Duration
@@ -69,14 +69,14 @@ type ConsumerConfig struct {
 	ProbeEvery time.Duration
 	// ProbeTimeout bounds one probe. Default 5 s.
 	ProbeTimeout time.Duration
-	// SettleTimeout bounds putting a message into another queue, reconnecting included. Default 30 s.
-	SettleTimeout time.Duration
+	// MoveTimeout bounds putting a message into another queue, reconnecting included. Default 30 s.
+	MoveTimeout time.Duration
 	// RequeueDelay is the pause before a message goes back to its queue because it could not be put into another
 	// one. Default 1 s.
 	RequeueDelay time.Duration
-	// Reply returns the answer to a message that is done with, for its sender in ReplyTo; ok is false when he does not wait for
-	// one. err is the handler's, nil when the message was handled. It must not block. Optional. A reply is sent once the message
-	// is acknowledged, and is lost when it cannot be sent at once.
+	// Reply returns the answer to a message that is done with, for its sender in ReplyTo; ok is false when the sender does not wait
+	// for one. err is the handler's, nil when the message was handled. It must not block. Optional. A reply is sent once the
+	// message is acknowledged, and is lost when it cannot be sent at once.
 	Reply func(m wire.Message, err error) (answer wire.Message, ok bool)
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
@@ -84,15 +84,15 @@ type ConsumerConfig struct {
 
 func (c ConsumerConfig) withDefaults() ConsumerConfig {
 	c.Config = c.Config.withDefaults()
-	setDefault(&c.Prefetch, 64)
-	setDefault(&c.Handlers, min(16, c.Prefetch))
-	setDefault(&c.HandlerTimeout, 30*time.Second)
-	setDefault(&c.MaxAttempts, 12)
-	setDefault(&c.ParkMax, 5*time.Minute)
-	setDefault(&c.ProbeEvery, time.Second)
-	setDefault(&c.ProbeTimeout, 5*time.Second)
-	setDefault(&c.SettleTimeout, 30*time.Second)
-	setDefault(&c.RequeueDelay, time.Second)
+	c.Prefetch = cmp.Or(c.Prefetch, 64)
+	c.Handlers = cmp.Or(c.Handlers, min(16, c.Prefetch))
+	c.HandlerTimeout = cmp.Or(c.HandlerTimeout, 30*time.Second)
+	c.MaxAttempts = cmp.Or(c.MaxAttempts, 12)
+	c.ParkMax = cmp.Or(c.ParkMax, 5*time.Minute)
+	c.ProbeEvery = cmp.Or(c.ProbeEvery, time.Second)
+	c.ProbeTimeout = cmp.Or(c.ProbeTimeout, 5*time.Second)
+	c.MoveTimeout = cmp.Or(c.MoveTimeout, 30*time.Second)
+	c.RequeueDelay = cmp.Or(c.RequeueDelay, time.Second)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -102,67 +102,42 @@ func (c ConsumerConfig) withDefaults() ConsumerConfig {
 // Validate reports everything that is wrong, defaults applied. The error is Invalid.
 func (c ConsumerConfig) Validate() error {
 	c = c.withDefaults()
-	fields := c.problems()
-	if c.Handler == nil {
-		fields = append(fields, fault.Fieldf("/handler", "is missing"))
-	}
-	if c.Publisher == nil && !c.Dead {
-		fields = append(fields, fault.Fieldf("/publisher", "is missing"))
-	}
-	if c.Subscription != "" && !slices.ContainsFunc(c.Topology.Subscriptions, func(s Subscription) bool { return s.Name == c.Subscription }) {
-		fields = append(fields, fault.Fieldf("/subscription", "%q is not in the topology", c.Subscription))
-	}
-	if c.Handlers < 1 || c.Prefetch < c.Handlers || c.Prefetch > 65535 {
-		fields = append(fields, fault.Fieldf("/prefetch", "must be at least handlers, which must be at least 1"))
-	}
-	if c.MaxAttempts < 1 {
-		fields = append(fields, fault.Fieldf("/maxAttempts", "must be at least 1"))
-	}
-	if min(c.ProbeEvery, c.ProbeTimeout, c.HandlerTimeout, c.ParkMax, c.SettleTimeout, c.RequeueDelay) < 0 {
-		fields = append(fields, fault.Fieldf("/handlerTimeout", "no time may be below 0"))
-	}
-	return fault.NewInvalid("consumer configuration", fields)
+	p := c.problems()
+	p.require(c.Handler != nil, "/handler", "is missing")
+	p.require(c.Publisher != nil || c.Dead, "/publisher", "is missing")
+	known := func(s Subscription) bool { return s.Name == c.Subscription }
+	p.require(c.Subscription == "" || slices.ContainsFunc(c.Topology.Subscriptions, known),
+		"/subscription", "%q is not in the topology", c.Subscription)
+	p.require(c.Handlers >= 1 && c.Handlers <= c.Prefetch && c.Prefetch <= math.MaxUint16,
+		"/prefetch", "must be at least handlers, which must be at least 1")
+	p.require(c.MaxAttempts >= 1, "/maxAttempts", "must be at least 1")
+	p.require(min(c.ProbeEvery, c.ProbeTimeout, c.HandlerTimeout, c.ParkMax, c.MoveTimeout, c.RequeueDelay) >= 0,
+		"/handlerTimeout", "no time may be below 0")
+	return fault.NewInvalid("consumer configuration", p)
 }
 
-// Consumer hands the messages of the inbox, or of the dead letter queue, to a handler.
+// Consumer hands the messages of the inbox, of a subscription or of the dead letter queue to a handler.
 type Consumer struct {
-	cfg    ConsumerConfig
-	link   *link
-	policy policy
-	queue  string
-
-	work chan item
-	// session is the number of the current session, 0 between sessions.
-	session atomic.Uint64
-	// handling counts what was handed to the handlers and is not settled. Only the link's goroutine adds.
-	handling sync.WaitGroup
-	running  atomic.Int64 // what handling holds
-	handlers sync.WaitGroup
+	cfg   ConsumerConfig
+	link  *link
+	queue string
 	// conn is the current session's connection, nil between sessions.
-	conn atomic.Pointer[amqp.Connection]
-	// recovery is nil without a probe. It runs until stopping ends.
-	recovery   *recovery
-	recovering sync.WaitGroup
-	stopping   context.Context
-	quit       context.CancelFunc
-	// lifetime is the context of every handler; it ends when a drain takes too long.
+	conn atomic.Pointer[connection]
+	// slots holds a token for each handler that runs; handling counts them too. Only the link's goroutine adds.
+	slots    chan struct{}
+	handling sync.WaitGroup
+	// lifetime is the context of every handler; cut ends it when a drain takes too long.
 	lifetime context.Context
 	cut      context.CancelFunc
-	start    sync.Once
-	stop     sync.Once
-	// drain is the context that bounds the drain; set before the link is stopped.
-	drain   context.Context
-	late    atomic.Bool // the drain had to be cut short
-	stats   counters
-	stopped chan struct{}
-	// replies is nil without ConsumerConfig.Reply, and before the start.
-	replies *replies
-}
+	// recovery is nil without a probe, replies without ConsumerConfig.Reply.
+	recovery   *recovery
+	recovering sync.WaitGroup
+	replies    *replies
 
-// item is a delivery with what is needed to settle it.
-type item struct {
-	raw amqp.Delivery
-	Delivery
+	start, stop sync.Once
+	// drain is the context that bounds the drain; set before the link is stopped.
+	drain context.Context
+	late  atomic.Bool // the drain had to be cut short
 }
 
 // NewConsumer returns a consumer that Start connects. The error is Invalid.
@@ -171,10 +146,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	c := &Consumer{
-		cfg: cfg, queue: cfg.Topology.Inbox(), work: make(chan item), stopped: make(chan struct{}),
-		policy: policy{delays: cfg.Topology.WaitDelays, maxAttempts: cfg.MaxAttempts, parkMax: cfg.ParkMax},
-	}
+	c := &Consumer{cfg: cfg, queue: cfg.Topology.Inbox(), slots: make(chan struct{}, cfg.Handlers)}
 	role := "consumer"
 	if cfg.Subscription != "" {
 		c.queue, role = cfg.Topology.Queue(cfg.Subscription), cfg.Subscription
@@ -185,8 +157,10 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	c.link = newLink(cfg.Config, role)
 	c.link.serve = c.serve
 	c.lifetime, c.cut = context.WithCancel(context.Background())
-	c.stopping, c.quit = context.WithCancel(context.Background())
-	if delays := c.policy.delays; cfg.Probe != nil && !cfg.Dead && len(delays) > 1 {
+	if cfg.Reply != nil {
+		c.replies = newReplies(cfg.Config)
+	}
+	if delays := cfg.Topology.WaitDelays; cfg.Probe != nil && !cfg.Dead && len(delays) > 1 {
 		c.recovery = &recovery{
 			probe: cfg.Probe, limit: cfg.ProbeTimeout, every: cfg.ProbeEvery, least: delays[0], most: delays[len(delays)-1],
 			returnWaiting: c.returnWaiting, log: c.link.log, failed: make(chan struct{}, 1),
@@ -198,21 +172,17 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 // Start begins to connect and to consume, and returns at once.
 func (c *Consumer) Start() {
 	c.start.Do(func() {
-		if c.cfg.Reply != nil {
-			c.replies = startReplies(c.lifetime, c.cfg.Config)
-		}
-		for range c.cfg.Handlers {
-			c.handlers.Add(1)
-			go c.handle()
+		if c.replies != nil {
+			c.replies.run(c.lifetime)
 		}
 		c.link.run()
 		if c.recovery != nil {
-			c.recovering.Go(func() { c.recovery.run(c.stopping) })
+			c.recovering.Go(func() { c.recovery.run(c.link.ctx) })
 		}
 	})
 }
 
-// Stop takes no more messages, lets running handlers finish and settles what they did, gives the rest back to
+// Stop takes no more messages, lets running handlers finish and acknowledges or moves what they handled, gives the rest back to
 // the queue, and disconnects. When ctx ends before, the contexts of the handlers end too, their messages go back
 // to the queue, and the error is ctx's. Later calls wait for the first.
 func (c *Consumer) Stop(ctx context.Context) error {
@@ -220,12 +190,9 @@ func (c *Consumer) Stop(ctx context.Context) error {
 	c.stop.Do(func() {
 		c.start.Do(func() {}) // it will never start now
 		c.drain = ctx
-		c.quit()
 		c.link.stop()
 		c.recovering.Wait() // its channel is gone with the connection
 		c.awaitHandlers()
-		close(c.work)
-		c.handlers.Wait()
 		if c.replies != nil {
 			defer context.AfterFunc(ctx, c.cut)()
 			c.replies.stop()
@@ -234,22 +201,20 @@ func (c *Consumer) Stop(ctx context.Context) error {
 		if c.late.Load() {
 			err = ctx.Err()
 		}
-		close(c.stopped)
 	})
-	<-c.stopped
 	return err
 }
 
 // awaitHandlers waits until nothing is being handled; when the drain takes too long it ends the handlers'
 // contexts first.
 func (c *Consumer) awaitHandlers() {
-	calm := context.AfterFunc(c.drain, func() {
-		if c.running.Load() > 0 {
+	stop := context.AfterFunc(c.drain, func() {
+		if len(c.slots) > 0 {
 			c.late.Store(true)
 			c.cut()
 		}
 	})
-	defer calm()
+	defer stop()
 	c.handling.Wait()
 }
 
@@ -259,8 +224,8 @@ func (c *Consumer) Ready() error {
 	return err
 }
 
-// Status tells where the connection stands.
-func (c *Consumer) Status() Status { return c.link.at() }
+// Status returns the state of the connection.
+func (c *Consumer) Status() Status { return c.link.current() }
 
 // WaitReady waits until messages are consumed, or for ctx.
 func (c *Consumer) WaitReady(ctx context.Context) error { return c.link.wait(ctx) }

@@ -47,7 +47,7 @@ func startConsumer(t *testing.T, url string, change func(*rabbitmq.ConsumerConfi
 
 func start(t *testing.T, cfg rabbitmq.ConsumerConfig) *rabbitmq.Consumer {
 	t.Helper()
-	cfg.SettleTimeout = cmp.Or(cfg.SettleTimeout, rabbitmqtest.Patience) // longer than the broker may take to confirm
+	cfg.MoveTimeout = cmp.Or(cfg.MoveTimeout, rabbitmqtest.Patience) // longer than the broker may take to confirm
 	c, err := rabbitmq.NewConsumer(cfg)
 	require.NoError(t, err)
 	c.Start()
@@ -285,7 +285,7 @@ func TestWithoutAPublisherMessagesStay(t *testing.T) {
 	never.Start()
 	t.Cleanup(func() { require.NoError(t, never.Stop(context.Background())) })
 	b := startConsumer(t, url, func(c *rabbitmq.ConsumerConfig) {
-		c.Publisher, c.SettleTimeout, c.RequeueDelay = never, 10*time.Millisecond, unhurried
+		c.Publisher, c.MoveTimeout, c.RequeueDelay = never, 10*time.Millisecond, unhurried
 		c.Handler = func(context.Context, rabbitmq.Delivery) error { return errors.New("down") }
 	})
 	rabbitmqtest.Send(t, url, b.topology.Exchange, "order.created", order("o-1"))

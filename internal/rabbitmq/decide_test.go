@@ -18,20 +18,17 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 
 var start = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
-func production() policy {
-	c := ConsumerConfig{}.withDefaults()
-	return policy{delays: c.Topology.WaitDelays, maxAttempts: c.MaxAttempts, parkMax: c.ParkMax}
-}
+func production() ConsumerConfig { return ConsumerConfig{}.withDefaults() }
 
-// Every code leads somewhere, and where is the table's word.
-func TestEveryCodeHasItsAction(t *testing.T) {
+// Every code has the outcome that the table gives it.
+func TestEveryCodeHasItsOutcome(t *testing.T) {
 	for _, code := range fault.Codes() {
 		v := production().decide(Delivery{FirstSeen: start}, fault.New(code, "no"), start)
-		want := map[fault.Disposition]action{fault.Acknowledge: acknowledge, fault.DeadLetter: bury, fault.Redeliver: wait, fault.Park: wait}
-		require.Equal(t, want[fault.Lookup(code).Disposition], v.action, code)
+		want := map[fault.Disposition]outcome{fault.Acknowledge: acknowledged, fault.DeadLetter: deadLettered, fault.Redeliver: redelivered, fault.Park: parked}
+		require.Equal(t, want[fault.Lookup(code).Disposition], v.outcome, code)
 	}
-	require.Equal(t, acknowledge, production().decide(Delivery{}, nil, start).action)
-	require.Equal(t, wait, production().decide(Delivery{}, errors.New("no code"), start).action)
+	require.Equal(t, acknowledged, production().decide(Delivery{}, nil, start).outcome)
+	require.Equal(t, redelivered, production().decide(Delivery{}, errors.New("no code"), start).outcome)
 }
 
 func TestRedeliveryWaitsLongerAndEnds(t *testing.T) {
@@ -40,8 +37,7 @@ func TestRedeliveryWaitsLongerAndEnds(t *testing.T) {
 	for {
 		v := production().decide(d, fault.New(fault.Unavailable, "down"), start)
 		d.Attempts = v.attempts
-		if v.action == bury {
-			require.Equal(t, fault.Unavailable, v.reason)
+		if v.outcome == deadLettered {
 			break
 		}
 		delays = append(delays, v.delay)
@@ -57,8 +53,7 @@ func TestParkingLooksALastTimeNearTheLimit(t *testing.T) {
 		v := production().decide(d, fault.New(fault.OrderUnknown, "which order?"), now)
 		require.Zero(t, v.attempts, "waiting for an order is no failure")
 		d.Parked = v.parked
-		if v.action == bury {
-			require.Equal(t, fault.OrderUnknown, v.reason)
+		if v.outcome == deadLettered {
 			break
 		}
 		now = now.Add(v.delay)
@@ -74,8 +69,8 @@ func TestBackoff(t *testing.T) {
 
 func TestNoCredentialsAreShown(t *testing.T) {
 	const url = "amqp://shop:hunter2@broker:5672/orders"
-	require.Equal(t, "dial the broker: *** is wrong", scrub("dial "+url+": hunter2 is wrong", url))
-	require.Equal(t, "as it is", scrub("as it is", "amqp://broker"))
+	require.Equal(t, "dial the broker: *** is wrong", withoutCredentials("dial "+url+": hunter2 is wrong", url))
+	require.Equal(t, "as it is", withoutCredentials("as it is", "amqp://broker"))
 }
 
 func TestTopologyNames(t *testing.T) {
@@ -131,22 +126,22 @@ func TestWhatCannotBeSentIsRefused(t *testing.T) {
 	}
 }
 
-func TestMarkedKeepsWhatTheSenderSent(t *testing.T) {
+func TestAFailedCopyKeepsWhatTheSenderSent(t *testing.T) {
 	d := Delivery{FirstSeen: start, Message: wire.Message{Exchange: "domain_events", RoutingKey: "order.created", Body: []byte("{}"),
 		Headers: map[string]any{"traceparent": "00", "CC": []any{"elsewhere"}, "x-death": []any{}, "x-ordersaga-attempts": int64(3)}}}
 	require.Equal(t, map[string]any{"traceparent": "00", HeaderAttempts: int64(4), HeaderParked: int64(1),
-		HeaderFirstSeen: "2026-01-31T12:00:00.000Z", HeaderOriginExchange: "domain_events", HeaderOriginRoutingKey: "order.created",
-	}, marked(d, 4, 1).Headers)
+		HeaderFirstSeen: "2026-01-31T12:00:00.000Z", HeaderOriginExchange: "domain_events", HeaderOriginRoutingKey: "order.created", HeaderQueue: "q",
+	}, failedCopy(d, "q", 4, 1).Headers)
 	d.Message.Headers = map[string]any{"large": strings.Repeat("x", maxHeaders)}
-	_, err := ToPublishing(marked(d, 1, 0))
+	_, err := ToPublishing(failedCopy(d, "q", 1, 0))
 	require.NoError(t, err, "a copy can always be sent")
 }
 
 func TestHostileCountersCountAsNone(t *testing.T) {
 	for _, value := range []any{"7", int64(-1), 3.5, nil, []any{}} {
-		require.Zero(t, count(wire.Message{Headers: map[string]any{"n": value}}, "n"), "%v", value)
+		require.Zero(t, headerCount(wire.Message{Headers: map[string]any{"n": value}}, "n"), "%v", value)
 	}
-	require.Zero(t, moment(wire.Message{Headers: map[string]any{"t": "soon"}}, "t"))
+	require.Zero(t, headerTime(wire.Message{Headers: map[string]any{"t": "soon"}}, "t"))
 }
 
 func TestDeadLettersTellTheirStory(t *testing.T) {
@@ -159,7 +154,7 @@ func TestDeadLettersTellTheirStory(t *testing.T) {
 
 	d := Delivery{FirstSeen: start, Message: wire.Message{Exchange: "domain_events", RoutingKey: "OrderCreated", MessageID: "m",
 		Headers: map[string]any{"traceparent": "00"}}}
-	byUs := withHeaders(marked(d, 2, 1), map[string]any{HeaderQueue: "ordersaga.notifications", HeaderReason: "invalid", HeaderDetail: "no", HeaderFailedAt: stamp(at)})
+	byUs := withHeaders(failedCopy(d, "q", 2, 1), map[string]any{HeaderQueue: "ordersaga.notifications", HeaderReason: "invalid", HeaderDetail: "no", HeaderFailedAt: timeText(at)})
 	byUs.Exchange, byUs.RoutingKey = "", "ordersaga.dead"
 	require.Equal(t, DeadLetter{Reason: fault.Invalid, Detail: "no", OriginExchange: "domain_events", OriginRoutingKey: "OrderCreated",
 		Queue: "ordersaga.notifications", Attempts: 2, Parked: 1, FirstSeen: start, FailedAt: at}, DeadLetterOf(byUs))
@@ -174,12 +169,12 @@ func TestDeadLettersTellTheirStory(t *testing.T) {
 func TestAReplayIsTold(t *testing.T) {
 	m := Replay(wire.Message{Exchange: "domain_events", RoutingKey: "OrderCreated", Headers: map[string]any{"traceparent": "00"}}, "letter-1", 2)
 	for range 2 {
-		m = marked(Delivery{Message: m, FirstSeen: start}, 1, 0)
+		m = failedCopy(Delivery{Message: m, FirstSeen: start}, "q", 1, 0)
 	}
 	d := DeadLetterOf(m)
 	require.Equal(t, []any{"letter-1", 2, false}, []any{d.ReplayOf, d.Replays, d.HeadersDropped})
 	large := Replay(wire.Message{Headers: map[string]any{"x": strings.Repeat("x", maxHeaders)}}, "letter-1", 2)
-	d = DeadLetterOf(marked(Delivery{Message: large, FirstSeen: start}, 1, 0))
+	d = DeadLetterOf(failedCopy(Delivery{Message: large, FirstSeen: start}, "q", 1, 0))
 	require.Equal(t, []any{"letter-1", 2, true}, []any{d.ReplayOf, d.Replays, d.HeadersDropped})
 	d = DeadLetterOf(Replay(m, "letter-2", 3))
 	require.Equal(t, []any{"letter-2", 3}, []any{d.ReplayOf, d.Replays})
@@ -197,14 +192,14 @@ func TestDetailIsSafeAndBounded(t *testing.T) {
 // What a stranger writes into our headers never makes a message impossible to put aside.
 func TestForgedHeadersAreNotCarried(t *testing.T) {
 	d := Delivery{FirstSeen: start, Message: wire.Message{Headers: map[string]any{HeaderReplayOf: strings.Repeat("x", 100<<10), HeaderReplays: "many"}}}
-	m := marked(d, 1, 0)
+	m := failedCopy(d, "q", 1, 0)
 	_, err := ToPublishing(m)
 	require.NoError(t, err)
 	require.NotContains(t, m.Headers, HeaderReplayOf)
 
 	d.Message.Headers = map[string]any{"large": strings.Repeat("x", maxHeaders)}
 	for attempt := range 3 {
-		d.Message = marked(d, attempt, 0)
+		d.Message = failedCopy(d, "q", attempt, 0)
 		require.True(t, DeadLetterOf(d.Message).HeadersDropped, "it is said again at attempt %d", attempt)
 	}
 }

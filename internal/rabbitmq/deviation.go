@@ -3,6 +3,7 @@ package rabbitmq
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -34,9 +35,7 @@ func (d Deviation) String() string {
 	return text
 }
 
-func (d Deviation) equal(other Deviation) bool {
-	return d.Kind == other.Kind && d.Name == other.Name && d.Unsafe == other.Unsafe && slices.Equal(d.Differences, other.Differences)
-}
+func (d Deviation) equal(other Deviation) bool { return d.String() == other.String() }
 
 // deviationError is a deviation that a connection cannot work with.
 type deviationError struct{ Deviation }
@@ -67,6 +66,9 @@ const (
 	argMaxLength          = "x-max-length"
 	argMaxBytes           = "x-max-length-bytes"
 	argDeliveryLimit      = "x-delivery-limit"
+
+	rejectPublish = "reject-publish"
+	atLeastOnce   = "at-least-once"
 )
 
 // Kinds of entities.
@@ -76,10 +78,41 @@ const (
 	kindBinding  = "binding"
 )
 
+// purpose is what an entity is for. It decides which deviations are safe.
+type purpose int
+
+const (
+	// eventExchange is the exchange that events are published to.
+	eventExchange purpose = iota
+	deadLetterExchange
+	// consumedQueue is read, and nothing is put into it here. However it exists, reading empties it; not reading it would keep no
+	// message that is there.
+	consumedQueue
+	// waitQueue gets copies of messages that are acknowledged then, and must give each of them back.
+	waitQueue
+	// deadLetterQueue must keep every dead letter until it is taken out.
+	deadLetterQueue
+)
+
 // entity is an exchange or a queue as it is declared, or as it exists.
 type entity struct {
-	kind, name string
-	args       amqp.Table // the type of an exchange, and the fields, too; what is missing has its default
+	purpose purpose
+	name    string
+	args    amqp.Table // the type of an exchange, and the fields, too; what is missing has its default
+	// target is where the messages of a wait queue return to.
+	target string
+}
+
+func (e entity) kind() string {
+	if e.purpose <= deadLetterExchange {
+		return kindExchange
+	}
+	return kindQueue
+}
+
+func (e entity) clone() entity {
+	e.args = maps.Clone(e.args)
+	return e
 }
 
 // text returns an argument that is a string; empty when it is missing or something else.
@@ -94,151 +127,129 @@ func (e entity) flag(name string) bool {
 	return b
 }
 
-// has reports whether an argument is there.
-func (e entity) has(name string) bool {
-	_, ok := e.args[name]
-	return ok
+// has reports whether one of the arguments is there.
+func (e entity) has(names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { _, ok := e.args[name]; return ok })
 }
 
 // queueType returns the type of a queue; without an argument it is the classic one, the default.
 func (e entity) queueType() string { return cmp.Or(e.text(amqp.QueueTypeArg), amqp.QueueTypeClassic) }
 
+// correct changes an argument to what exists; a nil value is none. Arguments that only quorum queues have go with the type.
+func (e entity) correct(name string, value any) {
+	if e.args[name] = value; value == nil {
+		delete(e.args, name)
+	}
+	if name == amqp.QueueTypeArg && e.queueType() != amqp.QueueTypeQuorum {
+		delete(e.args, argDeliveryLimit)
+		delete(e.args, argDeadLetterStrategy)
+	}
+}
+
 // differences compares what exists with what is declared.
 func differences(declared, actual entity) []string {
-	names := make(map[string]bool)
-	for name := range declared.args {
-		names[name] = true
-	}
-	for name := range actual.args {
-		names[name] = true
-	}
-	var found []string
 	show := func(e entity, name string) string {
-		if v, ok := e.args[name]; ok {
-			return fmt.Sprintf("%v", v)
+		if !e.has(name) {
+			return "not set"
 		}
-		return "not set"
+		return cmp.Or(fmt.Sprint(e.args[name]), `""`)
 	}
-	for name := range names {
-		is, want := show(actual, name), show(declared, name)
-		if is == want {
-			continue
+	names := maps.Clone(declared.args)
+	maps.Copy(names, actual.args)
+	var found []string
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if is, want := show(actual, name), show(declared, name); is != want {
+			found = append(found, fmt.Sprintf("%s: %s (declared: %s)", name, is, want))
 		}
-		found = append(found, fmt.Sprintf("%s: %s (declared: %s)", name, cmp.Or(is, `""`), cmp.Or(want, `""`)))
 	}
-	slices.Sort(found)
 	return found
 }
 
-// role is what a queue is for. It decides which deviations are safe.
-type role int
+// oneDifference reports whether the first difference is enough to know whether the entity can be used.
+func (p purpose) oneDifference() bool { return p < waitQueue }
 
-const (
-	// consumed queues are read and nothing is put into them here. However they exist, reading empties them; not reading them
-	// would keep no message that is there.
-	consumed role = iota
-	// waiting queues get copies of messages that are acknowledged then, and must give each of them back.
-	waiting
-	// deadLetters is the queue of the dead letters, which must keep every one until it is taken out.
-	deadLetters
-)
+// unknown returns why an entity is not used when it cannot be found out how it exists; empty when it is used all the same.
+func (p purpose) unknown() string {
+	switch p {
+	case consumedQueue:
+		return ""
+	case eventExchange, deadLetterExchange:
+		return "it could not be found out how it routes"
+	}
+	return "it could not be found out whether it keeps what is put into it"
+}
 
-// unsafeQueue returns why messages could be lost in a queue, or an empty string. target is where a waiting queue's messages
-// return to.
-func unsafeQueue(r role, actual entity, target string) string {
-	kind := actual.queueType()
-	if r == consumed {
-		if kind == amqp.QueueTypeStream {
+// unsafe returns why an entity as it exists cannot be used without losing messages, or an empty string.
+func (e entity) unsafe() string {
+	switch e.purpose {
+	case eventExchange:
+		switch kind := e.text(argType); {
+		case e.flag(argInternal):
+			return "an internal exchange takes no messages from clients"
+		case kind != amqp.ExchangeTopic && kind != amqp.ExchangeDirect && kind != "x-delayed-message": // these route our keys alike
+			return "an exchange of type " + kind + " does not route by the type of an event"
+		}
+	case deadLetterExchange:
+		if e.text(argType) != amqp.ExchangeFanout {
+			return "it would not route every dead letter to its queue"
+		}
+	case consumedQueue:
+		if e.queueType() == amqp.QueueTypeStream {
 			return "a stream keeps what was acknowledged, and delivers it again"
 		}
-		return ""
+	case waitQueue, deadLetterQueue:
+		return e.unsafeStore()
 	}
+	return ""
+}
+
+// unsafeStore is unsafe for a queue that messages are put into.
+func (e entity) unsafeStore() string {
+	quorum := e.queueType() == amqp.QueueTypeQuorum
+	waits := e.purpose == waitQueue
 	switch {
-	case !actual.flag(argDurable), actual.flag(argAutoDelete), actual.has(argExpires):
+	case !e.flag(argDurable), e.flag(argAutoDelete), e.has(argExpires):
 		return "it may vanish with its messages"
-	case kind != amqp.QueueTypeQuorum && (kind != amqp.QueueTypeClassic || r == waiting):
-		return "a queue of type " + kind + " cannot do what this one is for without losing messages"
-	case (actual.has(argMaxLength) || actual.has(argMaxBytes)) && actual.text(argOverflow) != "reject-publish":
+	case !quorum && (waits || e.queueType() != amqp.QueueTypeClassic):
+		return "a queue of type " + e.queueType() + " cannot do what this one is for without losing messages"
+	case e.has(argMaxLength, argMaxBytes) && e.text(argOverflow) != rejectPublish:
 		return "it drops messages when it is full"
 	}
-	if r == deadLetters {
-		limit, limited := actual.args[argDeliveryLimit].(int64)
-		switch {
-		case actual.has(argMessageTTL):
-			return "dead letters expire in it"
-		case kind == amqp.QueueTypeQuorum && (!limited || limit >= 0 && limit < 1<<20):
-			return "from RabbitMQ 4.0 on it drops dead letters that were delivered too often"
-		}
-		return ""
-	}
+	limit, limited := e.args[argDeliveryLimit].(int64)
 	switch {
-	case !actual.has(argMessageTTL):
+	case !waits && e.has(argMessageTTL):
+		return "dead letters expire in it"
+	case !waits && quorum && (!limited || limit >= 0 && limit < 1<<20):
+		return "from RabbitMQ 4.0 on it drops dead letters that were delivered too often"
+	case !waits:
+		return ""
+	case !e.has(argMessageTTL):
 		return "messages would stay in it for ever"
-	case actual.text(argDeadLetterExchange) != "" || !actual.has(argDeadLetterExchange) || actual.text(argDeadLetterKey) != target:
-		return "messages would not return from it to " + target
-	case actual.text(argDeadLetterStrategy) != "at-least-once" || actual.text(argOverflow) != "reject-publish":
+	case e.text(argDeadLetterExchange) != "" || !e.has(argDeadLetterExchange) || e.text(argDeadLetterKey) != e.target:
+		return "messages would not return from it to " + e.target
+	case e.text(argDeadLetterStrategy) != atLeastOnce || e.text(argOverflow) != rejectPublish:
 		return "it does not dead-letter at least once: messages on their way back may be lost"
 	}
 	return ""
 }
 
-// remedyQueue says how to get a queue as it is declared, without losing what is in it.
-func remedyQueue(r role, name string) string {
-	again := fmt.Sprintf("delete it when it is empty (rabbitmqctl list_queues name messages; rabbitmqctl delete_queue %s), and restart the service, "+
-		"which declares it as it should be. Or set another BROKER_PREFIX", name)
-	switch r {
-	case waiting:
-		return "Messages that are in it return by their time to live: " + again
-	case deadLetters:
-		return "The service takes out what is in it: " + again
+// remedy says how to get an entity as it is declared, without losing what is in it.
+func (e entity) remedy() string {
+	deleteIt := fmt.Sprintf("delete it when it is empty (rabbitmqctl list_queues name messages; rabbitmqctl delete_queue %s), and restart "+
+		"the service, which declares it as it should be. Or set another BROKER_PREFIX", e.name)
+	switch e.purpose {
+	case waitQueue:
+		return "Messages that are in it return by their time to live: " + deleteIt
+	case deadLetterQueue:
+		return "The service takes out what is in it: " + deleteIt
+	case consumedQueue:
+		return "It is consumed as it is. To get it as it is declared, stop what publishes to it and " + deleteIt
+	case deadLetterExchange:
+		return fmt.Sprintf("Delete it (%s, in the management UI or with rabbitmqadmin): it has no messages. Restart the service, which declares and binds it as it should be", e.name)
 	}
-	return "It is consumed as it is. To get it as it is declared, stop what publishes to it and " + again
-}
-
-// unsafeExchange returns why an exchange cannot be used, or an empty string.
-func unsafeExchange(actual entity, ofDeadLetters bool) string {
-	kind := actual.text(argType)
-	switch {
-	case ofDeadLetters && kind != amqp.ExchangeFanout:
-		return "it would not route every dead letter to its queue"
-	case ofDeadLetters:
-		return ""
-	case actual.flag(argInternal):
-		return "an internal exchange takes no messages from clients"
-	case kind == amqp.ExchangeTopic, kind == amqp.ExchangeDirect, kind == "x-delayed-message":
-		return "" // they route the keys that are used here alike
-	}
-	return "an exchange of type " + kind + " does not route by the type of an event"
-}
-
-// remedyExchange says what to do about an exchange.
-func remedyExchange(actual entity, unsafe string, ofDeadLetters bool) string {
-	switch {
-	case ofDeadLetters:
-		return fmt.Sprintf("Delete it (%s, in the management UI or with rabbitmqadmin): it has no messages. Restart the service, which declares and binds it as it should be", actual.name)
-	case unsafe != "":
+	if e.unsafe() != "" {
 		return "Set EVENT_EXCHANGE to the name of a durable topic exchange, or delete this one when its other users agree: the service declares it anew"
 	}
 	return "Nothing needs to be done: it is used as it is. An alternate exchange gets what no queue is bound to; an exchange that is not durable " +
 		"loses the bindings of others when the broker restarts"
-}
-
-// judgeExchange judges an exchange.
-func judgeExchange(ofDeadLetters bool) judge {
-	unsafe := func(actual entity) string { return unsafeExchange(actual, ofDeadLetters) }
-	return judge{first: true, unsafe: unsafe, blind: "it could not be found out how it routes",
-		remedy: func(actual entity) string { return remedyExchange(actual, unsafe(actual), ofDeadLetters) }}
-}
-
-// judgeQueue judges a queue.
-func judgeQueue(r role, target string) judge {
-	j := judge{
-		unsafe: func(actual entity) string { return unsafeQueue(r, actual, target) },
-		remedy: func(actual entity) string { return remedyQueue(r, actual.name) },
-	}
-	j.first = r == consumed
-	if r != consumed {
-		j.blind = "it could not be found out whether it keeps what is put into it"
-	}
-	return j
 }

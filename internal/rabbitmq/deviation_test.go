@@ -1,8 +1,8 @@
 package rabbitmq
 
 import (
-	"maps"
 	"testing"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
@@ -34,49 +34,46 @@ func TestInequivalent(t *testing.T) {
 
 func TestWhichQueuesAreSafe(t *testing.T) {
 	topology := Topology{}.withDefaults()
-	wait := queue("q.wait", atLeastOnce("", amqp.Table{argDeadLetterKey: "q", argMessageTTL: int64(5000)}))
-	dead := queue("q.dead", amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum, argDeliveryLimit: int64(deadDeliveryLimit)})
-	inbox := queue("q", atLeastOnce(topology.DeadLetterExchange(), amqp.Table{argDeliveryLimit: topology.DeliveryLimit}))
+	wait, dead, inbox := waitQueueOf("q", 5*time.Second), topology.deadLetterQueue(), topology.consumedQueue("q")
 	for _, test := range []struct {
-		role     role
 		declared entity
 		name     string
 		value    any // nil takes it away
 		safe     bool
 	}{
-		{waiting, wait, argMessageTTL, int64(6000), true},
-		{waiting, wait, "x-quorum-initial-group-size", int64(3), true},
-		{waiting, wait, argDeliveryLimit, int64(20), true},
-		{waiting, wait, argMaxLength, int64(10), true}, // with reject-publish
-		{waiting, wait, argMessageTTL, nil, false},
-		{waiting, wait, argDeadLetterStrategy, nil, false},
-		{waiting, wait, argOverflow, "drop-head", false},
-		{waiting, wait, argDeadLetterKey, "elsewhere", false},
-		{waiting, wait, argDeadLetterExchange, nil, false},
-		{waiting, wait, argDeadLetterExchange, "elsewhere", false},
-		{waiting, wait, amqp.QueueTypeArg, "classic", false},
-		{waiting, wait, argDurable, false, false},
-		{waiting, wait, argExpires, int64(1000), false},
-		{deadLetters, dead, argDeliveryLimit, int64(-1), true},
-		{deadLetters, dead, argDeliveryLimit, int64(20), false},
-		{deadLetters, dead, argDeliveryLimit, nil, false},
-		{deadLetters, dead, amqp.QueueTypeArg, "classic", true},
-		{deadLetters, dead, amqp.QueueTypeArg, nil, true},
-		{deadLetters, dead, amqp.QueueTypeArg, "stream", false},
-		{deadLetters, dead, argMessageTTL, int64(1000), false},
-		{deadLetters, dead, argMaxBytes, int64(1000), false},
-		{deadLetters, dead, argAutoDelete, true, false},
-		{consumed, inbox, argDeliveryLimit, int64(7), true},
-		{consumed, inbox, argDeadLetterExchange, nil, true},
-		{consumed, inbox, argDurable, false, true},
-		{consumed, inbox, amqp.QueueTypeArg, "classic", true},
-		{consumed, inbox, amqp.QueueTypeArg, "stream", false},
+		{wait, argMessageTTL, int64(6000), true},
+		{wait, "x-quorum-initial-group-size", int64(3), true},
+		{wait, argDeliveryLimit, int64(20), true},
+		{wait, argMaxLength, int64(10), true}, // with reject-publish
+		{wait, argMessageTTL, nil, false},
+		{wait, argDeadLetterStrategy, nil, false},
+		{wait, argOverflow, "drop-head", false},
+		{wait, argDeadLetterKey, "elsewhere", false},
+		{wait, argDeadLetterExchange, nil, false},
+		{wait, argDeadLetterExchange, "elsewhere", false},
+		{wait, amqp.QueueTypeArg, "classic", false},
+		{wait, argDurable, false, false},
+		{wait, argExpires, int64(1000), false},
+		{dead, argDeliveryLimit, int64(-1), true},
+		{dead, argDeliveryLimit, int64(20), false},
+		{dead, argDeliveryLimit, nil, false},
+		{dead, amqp.QueueTypeArg, "classic", true},
+		{dead, amqp.QueueTypeArg, nil, true},
+		{dead, amqp.QueueTypeArg, "stream", false},
+		{dead, argMessageTTL, int64(1000), false},
+		{dead, argMaxBytes, int64(1000), false},
+		{dead, argAutoDelete, true, false},
+		{inbox, argDeliveryLimit, int64(7), true},
+		{inbox, argDeadLetterExchange, nil, true},
+		{inbox, argDurable, false, true},
+		{inbox, amqp.QueueTypeArg, "classic", true},
+		{inbox, amqp.QueueTypeArg, "stream", false},
 	} {
-		actual := entity{kind: kindQueue, name: test.declared.name, args: maps.Clone(test.declared.args)}
+		actual := test.declared.clone()
 		actual.correct(test.name, test.value)
-		why := unsafeQueue(test.role, actual, "q")
+		why := actual.unsafe()
 		require.Equal(t, test.safe, why == "", "%s: %s is %v: %s", test.declared.name, test.name, test.value, why)
 		require.NotEmpty(t, differences(test.declared, actual))
-		require.NotEmpty(t, remedyQueue(test.role, actual.name))
+		require.NotEmpty(t, actual.remedy())
 	}
 }

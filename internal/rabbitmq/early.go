@@ -15,11 +15,10 @@ import (
 
 // returnWaiting returns the messages that wait at this moment to the queue that they came from, before their time is up: a copy
 // is confirmed there before the message is acknowledged. The shortest wait queue is left alone. One process does so at a
-// time. Each message is returned once: those that fail again while this runs are left where
-// they are.
+// time. Each message is returned once: those that fail again while this runs are left where they are.
 //
-// It returns how many it has returned. Errors: Unavailable, also while another process does so, which may have begun before the newest
-// of them failed; what is not acknowledged waits on.
+// Errors: Unavailable, also while another process does so, which may have begun before the newest of the messages failed; what is
+// not acknowledged waits on.
 func (c *Consumer) returnWaiting(ctx context.Context) (returned int, err error) {
 	if err := c.link.wait(ctx); err != nil {
 		return 0, err
@@ -28,15 +27,13 @@ func (c *Consumer) returnWaiting(ctx context.Context) (returned int, err error) 
 	if conn == nil {
 		return 0, fault.Wrap(errConnecting, fault.Unavailable, "return waiting messages")
 	}
-	free, err := lock(conn, c.queue+".returning")
+	unlock, err := lock(conn, c.queue+".returning")
 	if err != nil {
 		return 0, err
 	}
-	defer free()
+	defer unlock()
 	run := rand.Text()
-	delays := slices.Clone(c.policy.delays[1:])
-	slices.Reverse(delays) // what has failed most often came first
-	for _, delay := range delays {
+	for _, delay := range slices.Backward(c.cfg.Topology.WaitDelays[1:]) { // what has failed most often came first
 		n, err := c.returnFrom(ctx, conn, WaitOf(c.queue, delay), run)
 		returned += n
 		if err != nil {
@@ -47,18 +44,18 @@ func (c *Consumer) returnWaiting(ctx context.Context) (returned int, err error) 
 }
 
 const (
-	// returnPrefetch is how many messages of a wait queue are in the hands of one consumer, at most.
+	// returnPrefetch is how many messages of a wait queue one consumer holds, at most.
 	returnPrefetch = 16
-	// returnIdle is after what time without a message it is looked whether there are any.
+	// returnIdle is after what time without a message the queue's length is read.
 	returnIdle = 200 * time.Millisecond
 )
 
 // returnFrom returns the messages of one wait queue, in their order. Its channel is its own: what cannot be returned goes back
 // to its place in the wait queue with the channel.
 //
-// It consumes, and does not get: a quorum queue whose first message has expired answers a get that it is empty, takes the
+// It uses consume and not get: a quorum queue whose first message has expired answers a get that it is empty, takes the
 // message out, and hands it to its dead-letter worker only with the next command to that queue, whenever that is.
-func (c *Consumer) returnFrom(ctx context.Context, conn *amqp.Connection, queue, run string) (returned int, err error) {
+func (c *Consumer) returnFrom(ctx context.Context, conn *connection, queue, run string) (count int, err error) {
 	ch, err := conn.Channel()
 	if err != nil {
 		return 0, fault.Wrap(err, fault.Unavailable, "open channel")
@@ -68,41 +65,35 @@ func (c *Consumer) returnFrom(ctx context.Context, conn *amqp.Connection, queue,
 	if err != nil || waiting == 0 {
 		return 0, err
 	}
-	if err := ch.Qos(returnPrefetch, 0, false); err != nil {
-		return 0, fault.Wrap(err, fault.Unavailable, "set prefetch")
-	}
-	messages, err := ch.Consume(queue, consumerTag, false, false, false, false, nil)
+	messages, err := consume(ch, queue, returnPrefetch)
 	if err != nil {
-		return 0, fault.Wrap(err, fault.Unavailable, "consume %s", queue)
+		return 0, err
 	}
-	from := &source{channel: ch, queue: queue, messages: messages}
+	from := &drainer{channel: ch, queue: queue, messages: messages}
 	for seen := 0; seen < waiting; seen++ {
 		raw, ok, err := from.next(ctx)
-		if err != nil || !ok {
-			return returned, err
-		}
-		if raw.Headers[HeaderReturn] == run {
-			return returned, nil // it has failed again: what was there when this began has been returned
+		if err != nil || !ok || raw.Headers[HeaderReturn] == run { // or it failed again: all that was there before has been returned
+			return count, err
 		}
 		err = c.cfg.Publisher.Send(ctx, c.queue, returnedEarly(FromDelivery(&raw), run))
 		if errors.Is(err, fault.Invalid) {
-			continue // put there by somebody else, and nothing that can be sent: it returns by its time to live
+			continue // another client put it there, and it cannot be sent: it returns by its time to live
 		}
 		if err != nil {
-			return returned, err
+			return count, err
 		}
 		if err := raw.Ack(false); err != nil {
-			return returned, fault.Wrap(err, fault.Unavailable, "acknowledge to %s", queue)
+			return count, fault.Wrap(err, fault.Unavailable, "acknowledge to %s", queue)
 		}
-		returned++
-		c.tally(&c.stats.returned, outcomeReturned)
+		count++
+		c.count(returned)
 	}
-	return returned, nil
+	return count, nil
 }
 
 // lock takes a lock that the connections of all processes compete for: an exclusive queue that nothing is put into. It goes with the
 // connection. The error is Unavailable when another connection has it.
-func lock(conn *amqp.Connection, name string) (free func(), err error) {
+func lock(conn *connection, name string) (unlock func(), err error) {
 	ch, err := conn.Channel()
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, "open channel")
@@ -127,54 +118,53 @@ func depth(ch *amqp.Channel, queue string) (int, error) {
 	return state.Messages, fault.Wrap(err, fault.Unavailable, "look at %s", queue)
 }
 
-// source takes the messages of a queue until it is empty.
-type source struct {
+// drainer takes the messages of a queue until it is empty.
+type drainer struct {
 	channel  *amqp.Channel
 	queue    string
 	messages <-chan amqp.Delivery
-	// ended is set when no more messages are asked for: messages is closed behind those that are here.
+	// ended is set when consuming was ended: messages is closed after those that are on their way.
 	ended bool
 }
 
 // next waits for the next message. It reports false when there are no more.
 //
-// That none is ready does not say that none is on its way here: the answer to the end of consuming comes behind those that are.
-func (s *source) next(ctx context.Context) (raw amqp.Delivery, ok bool, err error) {
+// When none is ready in the queue, one may still be on its way here: the answer to the end of consuming comes after it.
+func (d *drainer) next(ctx context.Context) (raw amqp.Delivery, ok bool, err error) {
 	idle := time.NewTicker(returnIdle)
 	defer idle.Stop()
 	for {
 		select {
-		case raw, ok := <-s.messages:
-			if !ok && (!s.ended || s.channel.IsClosed()) {
-				return raw, false, fault.Wrap(errCancelled, fault.Unavailable, "consume %s", s.queue)
+		case raw, ok := <-d.messages:
+			if !ok && (!d.ended || d.channel.IsClosed()) {
+				return raw, false, fault.Wrap(errCancelled, fault.Unavailable, "consume %s", d.queue)
 			}
 			return raw, ok, nil
 		case <-idle.C:
-			if s.ended {
+			if d.ended {
 				continue
 			}
-			waiting, err := depth(s.channel, s.queue)
+			waiting, err := depth(d.channel, d.queue)
 			if err != nil {
 				return raw, false, err
 			}
 			if waiting > 0 {
 				continue
 			}
-			if err := s.channel.Cancel(consumerTag, false); err != nil {
-				return raw, false, fault.Wrap(err, fault.Unavailable, "stop consuming %s", s.queue)
+			if err := d.channel.Cancel(consumerTag, false); err != nil {
+				return raw, false, fault.Wrap(err, fault.Unavailable, "stop consuming %s", d.queue)
 			}
-			s.ended = true
+			d.ended = true
 		case <-ctx.Done():
 			return raw, false, ctx.Err()
 		}
 	}
 }
 
-// returnedEarly is the copy of a waiting message that is returned before its time: as it is, but for the broker's own headers, and
+// returnedEarly is the copy of a waiting message that is returned before its time: as it is, without the broker's own headers, and
 // with one more return.
 func returnedEarly(m wire.Message, run string) wire.Message {
-	early := count(m, HeaderEarly) + 1
-	m = withHeaders(m, map[string]any{HeaderEarly: int64(early), HeaderReturn: run})
+	m = withHeaders(m, map[string]any{HeaderEarly: int64(headerCount(m, HeaderEarly) + 1), HeaderReturn: run})
 	for _, name := range brokerHeaders {
 		delete(m.Headers, name)
 	}

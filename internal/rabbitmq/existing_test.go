@@ -54,12 +54,12 @@ func TestAnExistingExchangeIsUsedAsItIs(t *testing.T) {
 			})
 			registry := prometheus.NewRegistry()
 			cfg := config(url, topology)
-			cfg.Metrics = newMetrics(t, registry)
+			cfg.Metrics = rabbitmq.NewMetrics(registry)
 			p := startPublisher(t, rabbitmq.PublisherConfig{Config: cfg})
 			handled := make(chan string, 1)
 			c := start(t, rabbitmq.ConsumerConfig{Config: cfg, Publisher: p,
 				Handler: func(ctx context.Context, d rabbitmq.Delivery) error { return hand(ctx, handled, d.Message.MessageID) }})
-			_, err := p.Publish(patient(t), []wire.Message{{MessageID: "o-1", RoutingKey: "order.created", Body: []byte("{}")}})
+			err := p.Publish(patient(t), wire.Message{MessageID: "o-1", RoutingKey: "order.created", Body: []byte("{}")})
 			require.NoError(t, err)
 			require.Equal(t, "o-1", receive(t, handled))
 			if test.differences == nil {
@@ -209,7 +209,7 @@ func TestAUserThatMayNotDeclareUsesWhatExists(t *testing.T) {
 			}
 			return hand(ctx, handled, d.Message.MessageID)
 		}})
-	_, err = p.Publish(patient(t), []wire.Message{{MessageID: "o-1", RoutingKey: "order.created", Body: []byte("{}")}})
+	err = p.Publish(patient(t), wire.Message{MessageID: "o-1", RoutingKey: "order.created", Body: []byte("{}")})
 	require.NoError(t, err)
 	require.Equal(t, "o-1", receive(t, handled))
 	require.Contains(t, deviation(t, p.Status(), topology.Inbox()).Remedy, "may not configure")

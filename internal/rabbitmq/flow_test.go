@@ -22,13 +22,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-func newMetrics(t testing.TB, registry *prometheus.Registry) *rabbitmq.Metrics {
-	t.Helper()
-	m, err := rabbitmq.NewMetrics(registry)
-	require.NoError(t, err)
-	return m
-}
-
 // metric finds the metric of a name whose label values are these.
 func metric(t testing.TB, registry *prometheus.Registry, name string, labels ...string) *dto.Metric {
 	t.Helper()
@@ -75,7 +68,7 @@ func TestOneUnconfirmedEventAStreamAndManyStreamsAtOnce(t *testing.T) {
 	proxy := rabbitmqtest.NewProxy(t, url)
 	registry := prometheus.NewRegistry()
 	cfg := config(proxy.URL, topology)
-	cfg.Heartbeat, cfg.Metrics = time.Minute, newMetrics(t, registry)
+	cfg.Heartbeat, cfg.Metrics = time.Minute, rabbitmq.NewMetrics(registry)
 	p := startPublisher(t, rabbitmq.PublisherConfig{Config: cfg, ConfirmTimeout: 2 * rabbitmqtest.Patience, Patience: 2 * rabbitmqtest.Patience})
 	const streams, each = 50, 4
 	t.Cleanup(proxy.Thaw) // or a test that fails would wait for what is published
@@ -97,7 +90,7 @@ func TestOneUnconfirmedEventAStreamAndManyStreamsAtOnce(t *testing.T) {
 		require.False(t, seen[e.Subject], "%s has two unconfirmed events", e.Subject)
 		seen[e.Subject] = true
 	}
-	// What is sent through the proxy now comes behind everything that was sent before.
+	// What is sent through the proxy now comes after everything that was sent before.
 	mark := rabbitmqtest.Records("mark", 1)
 	all.Go(func() {
 		if _, err := p.PublishRecords(patient(t), mark); err != nil {
@@ -124,7 +117,7 @@ func TestAPublisherThatGetsNoConfirmsSaysSo(t *testing.T) {
 	proxy := rabbitmqtest.NewProxy(t, url)
 	registry := prometheus.NewRegistry()
 	cfg := config(proxy.URL, topology)
-	cfg.Heartbeat, cfg.Metrics = time.Minute, newMetrics(t, registry)
+	cfg.Heartbeat, cfg.Metrics = time.Minute, rabbitmq.NewMetrics(registry)
 	p := startPublisher(t, rabbitmq.PublisherConfig{Config: cfg, ConfirmTimeout: 50 * time.Millisecond, Patience: 2 * rabbitmqtest.Patience})
 	t.Cleanup(proxy.Thaw) // or a test that fails would wait for what is published
 	proxy.FreezeAnswers()
@@ -149,7 +142,7 @@ func TestPoisonBlocksNobody(t *testing.T) {
 	var good, calls atomic.Int64
 	registry := prometheus.NewRegistry()
 	b := startConsumer(t, url, func(c *rabbitmq.ConsumerConfig) {
-		c.Metrics = newMetrics(t, registry)
+		c.Metrics = rabbitmq.NewMetrics(registry)
 		c.Prefetch, c.Handlers, c.MaxAttempts, c.HandlerTimeout = 4, 2, 3, 200*time.Millisecond
 		c.Handler = func(ctx context.Context, d rabbitmq.Delivery) error {
 			switch d.Message.MessageID {
@@ -229,7 +222,7 @@ func nested(depth int) amqp.Table {
 }
 
 // A broker that was away for long is there again and works: when it is lost once more, it is looked for at once.
-func TestTheDelayBeginsAnewBehindASessionThatWorked(t *testing.T) {
+func TestTheDelayBeginsAnewAfterASessionThatWorked(t *testing.T) {
 	url := testenv.AMQP(t)
 	proxy := rabbitmqtest.NewProxy(t, url)
 	proxy.Refuse()
@@ -242,7 +235,7 @@ func TestTheDelayBeginsAnewBehindASessionThatWorked(t *testing.T) {
 	p.Start()
 	t.Cleanup(func() { require.NoError(t, p.Stop(patient(t))) })
 	require.Eventually(t, func() bool { return p.Status().Session >= 10 }, rabbitmqtest.Patience, time.Millisecond, "%v", status(p))
-	require.Greater(t, log.behind(9), time.Second)
+	require.Greater(t, log.after(9), time.Second)
 	proxy.Serve()
 	require.NoError(t, p.WaitReady(patient(t)))
 	<-time.NewTimer(1100 * time.Millisecond).C
@@ -250,17 +243,17 @@ func TestTheDelayBeginsAnewBehindASessionThatWorked(t *testing.T) {
 	proxy.Cut()
 	require.Eventually(t, func() bool { s := p.Status(); return s.Session > session && s.State == rabbitmq.StateConnected },
 		rabbitmqtest.Patience, time.Millisecond, "%v", status(p))
-	require.LessOrEqual(t, log.behind(session), cfg.ReconnectMin, "after as many failures as before it would be more than five seconds")
+	require.LessOrEqual(t, log.after(session), cfg.ReconnectMin, "after as many failures as before it would be more than five seconds")
 }
 
-// delays is a log handler that notes how long is waited behind each session.
+// delays is a log handler that notes how long is waited after each session.
 type delays struct {
 	slog.Handler
 	waited sync.Map
 }
 
-// behind returns how long was waited behind a session.
-func (d *delays) behind(session uint64) time.Duration {
+// after returns how long was waited after a session.
+func (d *delays) after(session uint64) time.Duration {
 	waited, _ := d.waited.Load(session)
 	delay, _ := waited.(time.Duration)
 	return delay

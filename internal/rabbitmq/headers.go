@@ -1,9 +1,9 @@
 package rabbitmq
 
 import (
+	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -17,8 +17,8 @@ const (
 	HeaderAttempts = headerPrefix + "attempts"
 	// HeaderParked counts how often the message was parked because its order was not known.
 	HeaderParked = headerPrefix + "parked"
-	// HeaderEarly counts how often the message was returned from a wait queue before its time, because what it waited for
-	// answered again.
+	// HeaderEarly counts how often the message was returned from a wait queue before its time, because a dependency answered
+	// again.
 	HeaderEarly = headerPrefix + "early"
 	// HeaderReturn names the return that returned it last: each returns a message once.
 	HeaderReturn = headerPrefix + "return"
@@ -34,17 +34,17 @@ const (
 	HeaderReplyTo = headerPrefix + "reply-to"
 	// HeaderReason is the fault code of a dead letter.
 	HeaderReason = headerPrefix + "reason"
-	// HeaderDetail says more, in words that are safe to show, with JSON pointers.
+	// HeaderDetail says more, in a text that is safe to show, with JSON pointers.
 	HeaderDetail = headerPrefix + "detail"
 	// HeaderFailedAt is when the message became a dead letter.
 	HeaderFailedAt = headerPrefix + "failed-at"
-	// HeaderDeath is another one for each message that becomes a dead letter: it tells apart messages of the same bytes that do so
-	// in the same moment.
+	// HeaderDeath is unique for each message that becomes a dead letter: it distinguishes messages of the same bytes that do so in
+	// the same moment.
 	HeaderDeath = headerPrefix + "death"
 	// HeaderDropped says that the sender's headers were too large to travel on, or could not be read.
 	HeaderDropped = headerPrefix + "headers-dropped"
 	// HeaderReplayOf is the id of the dead letter that a message was sent again from, and HeaderReplays counts how often it
-	// was: a letter that goes round is known by them.
+	// was.
 	HeaderReplayOf = headerPrefix + "replay-of"
 	HeaderReplays  = headerPrefix + "replays"
 )
@@ -68,11 +68,11 @@ var brokerHeaders = []string{"CC", "BCC", "x-death", "x-delivery-count", "x-acqu
 	"x-first-death-exchange", "x-first-death-queue", "x-first-death-reason",
 	"x-last-death-exchange", "x-last-death-queue", "x-last-death-reason"}
 
-// DeadLetter is what is known about a message in the dead letter queue besides the message.
+// DeadLetter is what is known about a message in the dead letter queue besides the message itself.
 type DeadLetter struct {
-	// Reason is a fault code or ReasonDeliveryLimit; empty when a stranger put the message there.
+	// Reason is a fault code or ReasonDeliveryLimit; empty when another client put the message there.
 	Reason fault.Code
-	// Detail says more, in words that are safe to show.
+	// Detail says more, in a text that is safe to show.
 	Detail string
 	// OriginExchange and OriginRoutingKey are those that the sender used.
 	OriginExchange, OriginRoutingKey string
@@ -85,25 +85,20 @@ type DeadLetter struct {
 	// ReplayOf is the id of the dead letter that the message was sent again from, Replays how often that has happened.
 	ReplayOf string
 	Replays  int
-	// HeadersDropped tells that the sender's headers were too large to travel on.
+	// HeadersDropped reports whether the sender's headers were too large to travel on, or unreadable.
 	HeadersDropped bool
 }
 
-// DeadLetterOf reads what the headers of a message from the dead letter queue tell.
+// DeadLetterOf reads what the headers of a message from the dead letter queue say.
 func DeadLetterOf(m wire.Message) DeadLetter {
 	d := DeadLetter{
+		Reason: fault.Code(headerText(m, HeaderReason)), Detail: headerText(m, HeaderDetail), Queue: headerText(m, HeaderQueue),
 		OriginExchange: m.Exchange, OriginRoutingKey: m.RoutingKey,
-		Attempts: count(m, HeaderAttempts), Parked: count(m, HeaderParked),
-		FirstSeen: moment(m, HeaderFirstSeen), FailedAt: moment(m, HeaderFailedAt),
-		Replays: count(m, HeaderReplays),
+		Attempts: headerCount(m, HeaderAttempts), Parked: headerCount(m, HeaderParked),
+		FirstSeen: headerTime(m, HeaderFirstSeen), FailedAt: headerTime(m, HeaderFailedAt),
+		ReplayOf: headerText(m, HeaderReplayOf), Replays: headerCount(m, HeaderReplays),
 	}
-	d.ReplayOf, _ = m.Headers[HeaderReplayOf].(string)
 	_, d.HeadersDropped = m.Headers[HeaderDropped]
-	if reason, ok := m.Headers[HeaderReason].(string); ok {
-		d.Reason = fault.Code(reason)
-	}
-	d.Detail, _ = m.Headers[HeaderDetail].(string)
-	d.Queue, _ = m.Headers[HeaderQueue].(string)
 	// Our own dead letters have no x-death: where there is one, the broker has given up on what was put back by hand.
 	if _, byBroker := m.Headers["x-death"]; byBroker || d.Reason == "" {
 		d.readDeath(m)
@@ -122,14 +117,22 @@ func (d *DeadLetter) readDeath(m wire.Message) {
 		return
 	}
 	newest, _ := deaths[0].(map[string]any)
-	reason, _ := newest["reason"].(string)
-	d.Queue, _ = newest["queue"].(string)
-	d.Reason = fault.Code(reason)
-	d.OriginExchange, _ = newest["exchange"].(string)
+	death := wire.Message{Headers: newest}
+	d.Reason, d.Queue, d.OriginExchange = fault.Code(headerText(death, "reason")), headerText(death, "queue"), headerText(death, "exchange")
 	if keys, _ := newest["routing-keys"].([]any); len(keys) > 0 {
 		d.OriginRoutingKey, _ = keys[0].(string)
 	}
 	d.FailedAt, _ = newest["time"].(time.Time)
+}
+
+// originOf returns how a message first came. A value that cannot be an exchange or a routing key is not one of ours.
+func originOf(m wire.Message) (exchange, key string) {
+	key, ok := m.Headers[HeaderOriginRoutingKey].(string)
+	exchange = headerText(m, HeaderOriginExchange)
+	if !ok || len(key) > maxShort || len(exchange) > maxShort {
+		return m.Exchange, m.RoutingKey
+	}
+	return exchange, key
 }
 
 // Original returns a dead letter as its sender sent it: without our headers and the broker's, under the exchange and
@@ -149,7 +152,7 @@ func Fresh(m wire.Message) wire.Message {
 }
 
 // Replay is Fresh for the letter of an id, which is sent again for the given time, from 1: both travel with the message,
-// and are told by the letter that it becomes when it dies again.
+// and are part of the letter that it becomes when it fails again.
 func Replay(m wire.Message, letterID string, replays int) wire.Message {
 	return withHeaders(Fresh(m), map[string]any{HeaderReplayOf: letterID, HeaderReplays: int64(replays)})
 }
@@ -158,48 +161,51 @@ func Replay(m wire.Message, letterID string, replays int) wire.Message {
 func senderHeaders(m wire.Message) map[string]any {
 	headers := make(map[string]any, len(m.Headers))
 	for name, value := range m.Headers {
-		if !strings.HasPrefix(name, headerPrefix) {
+		if !strings.HasPrefix(name, headerPrefix) && !slices.Contains(brokerHeaders, name) {
 			headers[name] = value
 		}
-	}
-	for _, name := range brokerHeaders {
-		delete(headers, name)
 	}
 	return headers
 }
 
-// marked returns the copy of a delivered message that waits or is dead: the sender's body, properties and
-// headers, and ours.
-func marked(d Delivery, attempts, parked int) wire.Message {
+// failedCopy returns the copy of a delivered message that waits or is dead: the sender's body, properties and headers, and ours.
+// queue is the one that it was handled from.
+func failedCopy(d Delivery, queue string, attempts, parked int) wire.Message {
 	m := d.Message
-	dropped := m.Headers[HeaderDropped]
 	m.Headers = senderHeaders(m)
+	dropped := headerText(d.Message, HeaderDropped)
+	if sizeOf(m.Headers) > maxHeaders-8*maxDetail {
+		m.Headers, dropped = map[string]any{}, droppedTooLarge
+	}
 	if dropped == droppedUnreadable || dropped == droppedTooLarge {
 		m.Headers[HeaderDropped] = dropped
 	}
-	if sizeOf(m.Headers) > maxHeaders-8*maxDetail {
-		m.Headers = map[string]any{HeaderDropped: droppedTooLarge}
+	if of := headerText(d.Message, HeaderReplayOf); event.ValidID(of) { // any client can set it, as large as a frame
+		m.Headers[HeaderReplayOf] = of
 	}
-	if of, ok := d.Message.Headers[HeaderReplayOf].(string); ok && event.ValidID(of) {
-		m.Headers[HeaderReplayOf] = of // a stranger's may be as large as a frame
-	}
-	if replays := count(d.Message, HeaderReplays); replays > 0 {
+	if replays := headerCount(d.Message, HeaderReplays); replays > 0 {
 		m.Headers[HeaderReplays] = int64(replays)
 	}
 	if d.Early > 0 {
 		m.Headers[HeaderEarly] = int64(d.Early)
-		if run, ok := d.Message.Headers[HeaderReturn].(string); ok && len(run) <= maxShort {
+		if run := headerText(d.Message, HeaderReturn); run != "" && len(run) <= maxShort {
 			m.Headers[HeaderReturn] = run
 		}
 	}
 	return withHeaders(m, map[string]any{
-		HeaderAttempts: int64(attempts), HeaderParked: int64(parked), HeaderFirstSeen: stamp(d.FirstSeen),
-		HeaderOriginExchange: d.Message.Exchange, HeaderOriginRoutingKey: d.Message.RoutingKey,
+		HeaderAttempts: int64(attempts), HeaderParked: int64(parked), HeaderFirstSeen: timeText(d.FirstSeen),
+		HeaderOriginExchange: d.Message.Exchange, HeaderOriginRoutingKey: d.Message.RoutingKey, HeaderQueue: queue,
 	})
 }
 
-// count reads a counter; what is no sensible number counts as none.
-func count(m wire.Message, name string) int {
+// headerText reads a text; another type counts as none.
+func headerText(m wire.Message, name string) string {
+	text, _ := m.Headers[name].(string)
+	return text
+}
+
+// headerCount reads a counter; what is no sensible number counts as none.
+func headerCount(m wire.Message, name string) int {
 	const most = 1 << 20
 	var n int64
 	switch v := m.Headers[name].(type) {
@@ -213,10 +219,9 @@ func count(m wire.Message, name string) int {
 	return int(min(max(n, 0), most))
 }
 
-// moment reads a time; what is none counts as zero.
-func moment(m wire.Message, name string) time.Time {
-	text, _ := m.Headers[name].(string)
-	at, err := time.Parse(time.RFC3339Nano, text)
+// headerTime reads a time; a text that is none counts as zero.
+func headerTime(m wire.Message, name string) time.Time {
+	at, err := time.Parse(time.RFC3339Nano, headerText(m, name))
 	if err != nil {
 		return time.Time{}
 	}
@@ -234,12 +239,5 @@ func detailOf(err error) string {
 		detail += f.Detail
 	}
 	detail = strings.ToValidUTF8(detail, "\uFFFD")
-	if len(detail) <= maxDetail {
-		return detail
-	}
-	cut := maxDetail
-	for !utf8.RuneStart(detail[cut]) {
-		cut--
-	}
-	return detail[:cut]
+	return strings.ToValidUTF8(detail[:min(len(detail), maxDetail)], "") // without half a rune at its end
 }

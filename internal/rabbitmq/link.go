@@ -14,23 +14,25 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// closeTimeout bounds the farewell to a broker that may not answer any more.
-const closeTimeout = 2 * time.Second
-
-// steady is how long a session must have worked for the next delay to be the shortest again. A broker that comes and goes
-// is met as soon as it is there; one that throws everybody out at once is not hammered.
+// steady is how long a session must have worked for the next delay to be the shortest again. Without it, a broker that closes
+// each connection at once would be called in a loop.
 const steady = time.Second
 
-// link is a supervised connection. Each of its sessions has a number and a connection of its own; serve lives
-// exactly as long as the session.
+// link is a supervised connection. Each of its sessions has a number and a connection of its own; serve runs exactly as long as
+// the session.
 type link struct {
 	cfg Config
 	log *slog.Logger
 	// role names the connection in logs, metrics and readiness.
 	role string
-	// serve sets the session up, calls up, and returns when the session is over or ctx is done, nil in the
-	// latter case. The topology is declared already. It closes the connection itself only where it must.
-	serve func(ctx context.Context, conn *amqp.Connection, session uint64) error
+	// declare declares what the sessions need, and returns what exists otherwise.
+	declare func(*amqp.Connection) ([]Deviation, error)
+	// serve sets the session up, calls up, and returns when the session is over or ctx ends; nil in the latter case.
+	serve func(ctx context.Context, conn *connection, session uint64) error
+	// lost is called after a session ended or was not reached. Default: a log line.
+	lost func(err error, retryIn time.Duration)
+	// final ends the supervision when it is the error of a session; optional.
+	final error
 
 	start  sync.Once
 	ctx    context.Context
@@ -38,11 +40,11 @@ type link struct {
 	done   chan struct{}
 
 	mu      sync.Mutex
-	state   error         // nil while a session is up
-	changed chan struct{} // closed and replaced at each change of state
 	status  Status
-	// internals counts the sessions that ended in an internal error of the broker, one after the other.
-	internals int
+	down    error         // why no session is up; nil while one is
+	changed chan struct{} // closed and replaced at each change
+	// internalErrors counts the sessions that ended in an internal error of the broker, one after the other.
+	internalErrors int
 }
 
 var (
@@ -53,20 +55,25 @@ var (
 )
 
 func newLink(cfg Config, role string) *link {
-	l := &link{cfg: cfg, log: cfg.Logger.With("component", "broker", "role", role),
-		role: role, done: make(chan struct{}), state: errNotStarted, changed: make(chan struct{}),
-		status: Status{Role: role, State: StateNotStarted, Since: time.Now()}}
-	l.cfg.Metrics.at(role, l.status)
-	l.cfg.Name += " " + role
+	l := &link{
+		cfg: cfg, log: cfg.Logger.With("component", "broker", "role", role), role: role, declare: cfg.Topology.Declare,
+		done: make(chan struct{}), changed: make(chan struct{}),
+	}
+	l.lost = func(err error, retryIn time.Duration) {
+		l.log.LogAttrs(l.ctx, slog.LevelWarn, "no connection to the broker", slog.Uint64("session", l.current().Session),
+			slog.Duration("retry_in", retryIn), slog.Any("error", err))
+	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.status.Role = role
+	l.set(StateNotStarted, errNotStarted)
 	return l
 }
 
 // run starts the supervisor, once.
 func (l *link) run() {
 	l.start.Do(func() {
-		l.set(errConnecting)
-		go l.supervise()
+		l.set(StateConnecting, errConnecting)
+		go func() { _ = l.supervise() }()
 	})
 }
 
@@ -75,65 +82,57 @@ func (l *link) stop() {
 	l.cancel()
 	l.start.Do(func() { close(l.done) }) // it never ran and never will
 	<-l.done
-	l.set(errStopped)
+	l.set(StateStopped, errStopped)
 }
 
-// supervise holds one session after the other.
-func (l *link) supervise() {
+// supervise runs one session after the other until the link is stopped. The error is the final one.
+func (l *link) supervise() error {
 	defer close(l.done)
 	failures := 0
 	for session := uint64(1); l.ctx.Err() == nil; session++ {
-		l.number(session)
-		err := l.hold(session)
+		l.update(func() { l.status.Session = session })
+		err := l.session(session)
 		if l.ctx.Err() != nil {
-			return
+			return nil
 		}
-		if l.lost(err) >= steady {
+		if l.final != nil && errors.Is(err, l.final) {
+			return err
+		}
+		if l.noteLoss(err) >= steady {
 			failures = 0
 		}
 		delay := backoff(l.cfg.ReconnectMin, l.cfg.ReconnectMax, failures, rand.Float64())
 		failures++
-		l.log.LogAttrs(l.ctx, slog.LevelWarn, "no connection to the broker", slog.Uint64("session", session),
-			slog.Duration("retry_in", delay), slog.Any("error", err))
+		l.lost(err, delay)
 		pause(l.ctx, delay)
 	}
+	return nil
 }
 
-// hold holds one session from connecting to closing.
-func (l *link) hold(session uint64) error {
-	conn, settled, err := l.dial()
+// session is one session, from connecting to closing.
+func (l *link) session(number uint64) error {
+	conn, err := dial(l.ctx, l.cfg, l.role)
 	if err != nil {
 		return err
 	}
-	closed := conn.NotifyClose(make(chan *amqp.Error, 1))
-	defer func() {
-		_ = conn.CloseDeadline(time.Now().Add(closeTimeout)) // what it answers changes nothing
-		for range closed {
-		} // closed when every resource of the connection is gone
-	}()
-	if err := l.declare(conn); err != nil {
+	defer conn.close()
+	stop := conn.closeAfter(l.ctx)
+	if err := l.declareAll(conn); err != nil {
 		return err
 	}
-	if !settled() {
+	if !stop() {
 		return l.ctx.Err()
 	}
-	err = l.serve(l.ctx, conn, session)
-	if err == nil && l.ctx.Err() == nil {
-		err = errors.New("the session ended")
-	}
-	return err
+	return l.serve(l.ctx, conn, number)
 }
 
-// declare declares the topology, and keeps what exists otherwise.
-func (l *link) declare(conn *amqp.Connection) error {
-	deviations, err := l.cfg.Topology.Declare(conn)
-	l.mu.Lock()
-	known := l.status.Deviations
+// declareAll declares the topology, and logs what exists otherwise when that has changed.
+func (l *link) declareAll(conn *connection) error {
+	deviations, err := l.declare(conn.Connection)
+	known := l.current().Deviations
 	if err == nil || len(deviations) > 0 {
-		l.status.Deviations = deviations
+		l.update(func() { l.status.Deviations = deviations })
 	}
-	l.cfg.Metrics.deviations.WithLabelValues(l.role).Set(float64(len(l.status.Deviations)))
-	l.mu.Unlock()
 	if slices.EqualFunc(known, deviations, Deviation.equal) {
 		return err
 	}
@@ -144,11 +143,9 @@ func (l *link) declare(conn *amqp.Connection) error {
 	return err
 }
 
-// unsafe returns why nothing is to be put into a queue; nil when it can be.
+// unsafe returns why no message may be put into a queue; nil when one may.
 func (l *link) unsafe(queue string) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, d := range l.status.Deviations {
+	for _, d := range l.current().Deviations {
 		if d.Kind == kindQueue && d.Name == queue && d.Unsafe != "" {
 			return unusable(d)
 		}
@@ -156,94 +153,64 @@ func (l *link) unsafe(queue string) error {
 	return nil
 }
 
-// up tells that the session works.
+// up is called by serve when the session works.
 func (l *link) up(session uint64) {
 	l.cfg.Metrics.sessions.WithLabelValues(l.role).Inc()
 	l.log.LogAttrs(l.ctx, slog.LevelInfo, "connected to the broker", slog.Uint64("session", session))
-	l.set(nil)
+	l.set(StateConnected, nil)
 }
 
-// set changes the state: nil while the session works.
-func (l *link) set(state error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.change(state)
-}
-
-// change is set under the lock.
-func (l *link) change(state error) {
-	l.state = state
-	close(l.changed)
-	l.changed = make(chan struct{})
-	if to := stateOf(state); to != l.status.State {
-		l.status.State, l.status.Since = to, time.Now()
-	}
-	if state == nil {
-		l.internals, l.status.Remedy = 0, ""
-	}
-	l.cfg.Metrics.at(l.role, l.status)
-}
-
-// stateOf names the state.
-func stateOf(state error) State {
-	switch {
-	case state == nil:
-		return StateConnected
-	case errors.Is(state, errNotStarted):
-		return StateNotStarted
-	case errors.Is(state, errConnecting):
-		return StateConnecting
-	case errors.Is(state, errBlocked):
-		return StateBlocked
-	case errors.Is(state, errStopped):
-		return StateStopped
-	}
-	return StateDisconnected
-}
-
-// number notes the session that is about to begin.
-func (l *link) number(session uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.status.Session = session
-	l.cfg.Metrics.at(l.role, l.status)
-}
-
-// lost notes why a session ended or was not reached, and returns for how long it had worked.
-func (l *link) lost(reason error) (worked time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := time.Now()
-	if l.status.State == StateConnected || l.status.State == StateBlocked {
-		worked = now.Sub(l.status.Since)
-		l.cfg.Metrics.lost.WithLabelValues(l.role).Inc()
-	}
-	internals := 0
-	if isInternal(reason) {
-		internals = l.internals + 1
-	}
-	l.change(reason)
-	l.internals = internals
-	l.status.LastError, l.status.LastErrorAt = scrub(reason.Error(), l.cfg.URL), now
-	l.status.Remedy = remedyOf(reason, internals)
+// noteLoss notes why a session ended or was not reached, and returns for how long it had worked.
+func (l *link) noteLoss(reason error) (worked time.Duration) {
+	l.update(func() {
+		now := time.Now()
+		if l.status.State == StateConnected || l.status.State == StateBlocked {
+			worked = now.Sub(l.status.Since)
+			l.cfg.Metrics.lost.WithLabelValues(l.role).Inc()
+		}
+		if l.internalErrors++; !refused(reason, amqp.InternalError) {
+			l.internalErrors = 0
+		}
+		l.setState(StateDisconnected, reason)
+		l.status.LastError, l.status.LastErrorAt = withoutCredentials(reason.Error(), l.cfg.URL), now
+		l.status.Remedy = remedyOf(reason, l.internalErrors)
+	})
 	return worked
 }
 
-// at returns what is known about the connection.
-func (l *link) at() Status {
+// set changes the state. down says why no session is up, and is nil when one is.
+func (l *link) set(state State, down error) { l.update(func() { l.setState(state, down) }) }
+
+func (l *link) setState(state State, down error) {
+	if l.down = down; down == nil {
+		l.internalErrors, l.status.Remedy = 0, ""
+	}
+	if l.status.State != state {
+		l.status.State, l.status.Since = state, time.Now()
+	}
+}
+
+// update changes the status under the lock, and wakes all that wait for a change.
+func (l *link) update(change func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change()
+	close(l.changed)
+	l.changed = make(chan struct{})
+	l.cfg.Metrics.show(l.status)
+}
+
+func (l *link) current() Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.status
 }
 
-// ready returns a channel that is closed when the state changes, and the state: nil while a session is up, else why not.
+// ready returns a channel that is closed when the status changes, and nil while a session is up, else why none is.
 func (l *link) ready() (<-chan struct{}, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.state == nil {
-		return l.changed, nil
-	}
-	return l.changed, fault.Wrap(l.state, fault.Unavailable, "broker")
+	return l.changed, fault.Wrap(l.down, fault.Unavailable, "broker")
 }
 
 // wait waits until ready returns nil. The error is Unavailable and has the reason.
@@ -261,22 +228,16 @@ func (l *link) wait(ctx context.Context) error {
 	}
 }
 
-// backoff returns a delay that doubles with each failure from least to most, of which the random part is up to
-// a half.
+// backoff returns a delay that doubles with each failure from least to most, minus a random part of up to a half.
 func backoff(least, most time.Duration, failures int, random float64) time.Duration {
-	delay := most
-	if failures < 32 && least<<failures > 0 {
-		delay = min(most, least<<failures)
-	}
+	delay := min(most, least<<min(failures, 20))
 	return delay - time.Duration(random*float64(delay)/2)
 }
 
 // pause waits for d or for ctx, whatever comes first.
 func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 	case <-ctx.Done():
 	}
 }

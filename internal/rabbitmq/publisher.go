@@ -1,12 +1,15 @@
 package rabbitmq
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -22,44 +25,37 @@ type PublisherConfig struct {
 	// end before. Default 30 s.
 	Patience time.Duration
 	// MaxInFlight bounds the messages that are being published at once; the next one waits. Default 1024.
-	MaxInFlight int
+	MaxInFlight int64
 	// Headers returns headers to add to what is published under a context, such as traceparent. Optional.
 	Headers func(context.Context) map[string]string
 }
 
 func (c PublisherConfig) withDefaults() PublisherConfig {
 	c.Config = c.Config.withDefaults()
-	setDefault(&c.ConfirmTimeout, 10*time.Second)
-	setDefault(&c.Patience, 30*time.Second)
-	setDefault(&c.MaxInFlight, 1024)
+	c.ConfirmTimeout = cmp.Or(c.ConfirmTimeout, 10*time.Second)
+	c.Patience = cmp.Or(c.Patience, 30*time.Second)
+	c.MaxInFlight = cmp.Or(c.MaxInFlight, 1024)
 	return c
 }
 
 // Validate reports everything that is wrong, defaults applied. The error is Invalid.
 func (c PublisherConfig) Validate() error {
 	c = c.withDefaults()
-	fields := c.problems()
-	if c.ConfirmTimeout < 0 || c.Patience < 0 {
-		fields = append(fields, fault.Fieldf("/patience", "no time may be below 0"))
-	}
-	if c.MaxInFlight < 1 {
-		fields = append(fields, fault.Fieldf("/maxInFlight", "must be at least 1"))
-	}
-	return fault.NewInvalid("publisher configuration", fields)
+	p := c.problems()
+	p.require(min(c.ConfirmTimeout, c.Patience) >= 0, "/patience", "no time may be below 0")
+	p.require(c.MaxInFlight >= 1, "/maxInFlight", "must be at least 1")
+	return fault.NewInvalid("publisher configuration", p)
 }
 
 // Publisher publishes messages and knows which of them the broker has taken.
 type Publisher struct {
 	cfg  PublisherConfig
 	link *link
-	// slots holds one token for each message that is being published.
-	slots chan struct{}
-	stall stall
-	// lane is the current session's, nil between sessions; guarded by the link's mutex.
-	lane *lane
-	// stopping ends when Stop is called: nothing new is taken then.
-	stopping context.Context
-	stop     context.CancelFunc
+	// channel is the current session's, nil between sessions.
+	channel  atomic.Pointer[channel]
+	inFlight *semaphore.Weighted
+	stall    stall
+	stopping atomic.Bool
 }
 
 // NewPublisher returns a publisher that Start connects. The error is Invalid.
@@ -68,9 +64,8 @@ func NewPublisher(cfg PublisherConfig) (*Publisher, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	p := &Publisher{cfg: cfg, link: newLink(cfg.Config, "publisher"), slots: make(chan struct{}, cfg.MaxInFlight)}
+	p := &Publisher{cfg: cfg, link: newLink(cfg.Config, "publisher"), inFlight: semaphore.NewWeighted(cfg.MaxInFlight)}
 	p.link.serve = p.serve
-	p.stopping, p.stop = context.WithCancel(context.Background())
 	return p, nil
 }
 
@@ -80,27 +75,17 @@ func (p *Publisher) Start() { p.link.run() }
 // Stop refuses new messages, waits until ctx for those that are being published, and disconnects. The error is
 // ctx's when some were given up.
 func (p *Publisher) Stop(ctx context.Context) error {
-	p.stop()
-	err := p.drain(ctx)
+	p.stopping.Store(true)
+	all := p.cfg.MaxInFlight
+	var err error
+	if !p.inFlight.TryAcquire(all) { // nothing to wait for: no error, even when ctx is over
+		err = p.inFlight.Acquire(ctx, all)
+	}
+	if err == nil {
+		p.inFlight.Release(all)
+	}
 	p.link.stop()
 	return err
-}
-
-// drain waits until nothing is being published.
-func (p *Publisher) drain(ctx context.Context) error {
-	for held := 0; held < cap(p.slots); held++ {
-		select {
-		case p.slots <- struct{}{}: // free: even when ctx is over
-		default:
-			select {
-			case p.slots <- struct{}{}:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		defer func() { <-p.slots }() //nolint:gocritic // all of them are given back together, when the whole call is done
-	}
-	return nil
 }
 
 // Ready returns nil while messages can be published, else Unavailable with the reason. A broker that takes messages and
@@ -115,9 +100,9 @@ func (p *Publisher) Ready() error {
 	return nil
 }
 
-// Status tells where the connection stands.
+// Status returns the state of the connection.
 func (p *Publisher) Status() Status {
-	s := p.link.at()
+	s := p.link.current()
 	if since, stalled := p.stall.since(p.cfg.ConfirmTimeout); stalled && s.State == StateConnected {
 		s.State, s.Since, s.Remedy = StateStalled, since, remedyStalled
 	}
@@ -127,33 +112,34 @@ func (p *Publisher) Status() Status {
 // WaitReady waits until messages can be published, or for ctx.
 func (p *Publisher) WaitReady(ctx context.Context) error { return p.link.wait(ctx) }
 
-// Publish publishes messages to the topology's exchange, each under its routing key, one by one: the next one is
-// sent when the one before is confirmed. It returns how many are confirmed; with a nil error all of them. A
-// message that no queue wants is published.
+// Publish publishes a message to the topology's exchange, under its routing key, and returns when it is confirmed. A message that
+// no queue takes is published too.
 //
-// It fails at once when there is no connection: use WaitReady to wait for one. A message whose fate is unknown
-// (nack, timeout, lost connection) is published again until ctx or the configured patience ends.
+// It fails at once when there is no connection: use WaitReady to wait for one. After a nack, a timeout or a lost connection the
+// message is published again until ctx or the configured patience ends.
 //
-// Errors: Unavailable, then the message after the confirmed ones may have arrived; Invalid for a message that
-// can never be sent, nothing of which was sent.
-func (p *Publisher) Publish(ctx context.Context, messages []wire.Message) (confirmed int, err error) {
-	for _, m := range messages {
-		if err := p.deliver(ctx, p.cfg.Topology.Exchange, m.RoutingKey, false, p.decorate(ctx, m)); err != nil {
-			return confirmed, err
+// Errors: Unavailable, then the message may have arrived; Invalid for a message that can never be sent, which was not sent.
+func (p *Publisher) Publish(ctx context.Context, m wire.Message) error {
+	if p.cfg.Headers != nil {
+		more := make(map[string]any)
+		for name, value := range p.cfg.Headers(ctx) {
+			more[name] = value
 		}
-		confirmed++
+		m = withHeaders(m, more)
 	}
-	return confirmed, nil
+	return p.deliver(ctx, p.cfg.Topology.Exchange, m.RoutingKey, m)
 }
 
-// PublishRecords encodes records and publishes them as Publish does. Errors: those of Publish and wire.Encode.
+// PublishRecords encodes records and publishes them one by one: the next one is sent when the one before is confirmed. It returns
+// how many are confirmed; with a nil error all of them. Errors: those of Publish, for the record after the confirmed ones, and
+// of wire.Encode.
 func (p *Publisher) PublishRecords(ctx context.Context, records []event.Record) (confirmed int, err error) {
 	for _, r := range records {
 		m, err := wire.Encode(r)
 		if err != nil {
 			return confirmed, err
 		}
-		if _, err := p.Publish(ctx, []wire.Message{m}); err != nil {
+		if err := p.Publish(ctx, m); err != nil {
 			return confirmed, err
 		}
 		confirmed++
@@ -161,163 +147,123 @@ func (p *Publisher) PublishRecords(ctx context.Context, records []event.Record) 
 	return confirmed, nil
 }
 
-// Send puts a message into a queue and returns when the broker has it there. It never fails over silently:
-// NotFound when there is no such queue, Conflict when it exists with arguments with which messages could be lost. Other
-// errors as for Publish.
+// Send puts a message into a queue and returns when the broker has it there. Errors: NotFound when there is no such queue, Conflict
+// when it exists with arguments with which messages could be lost; else those of Publish.
 func (p *Publisher) Send(ctx context.Context, queue string, m wire.Message) error {
 	if err := p.link.unsafe(queue); err != nil {
 		return err
 	}
-	return p.deliver(ctx, "", queue, true, m)
+	return p.deliver(ctx, "", queue, m)
 }
 
-// decorate adds the headers of the context.
-func (p *Publisher) decorate(ctx context.Context, m wire.Message) wire.Message {
-	if p.cfg.Headers == nil {
-		return m
-	}
-	more := make(map[string]any)
-	for name, value := range p.cfg.Headers(ctx) {
-		more[name] = value
-	}
-	return withHeaders(m, more)
-}
-
-// deliver publishes one message until it is confirmed or nothing can be done about it.
-func (p *Publisher) deliver(ctx context.Context, exchange, key string, mandatory bool, m wire.Message) error {
+// deliver publishes one message until it is confirmed or nothing can be done about it. Without an exchange, key is the name of a
+// queue, which must exist.
+func (p *Publisher) deliver(ctx context.Context, exchange, key string, m wire.Message) error {
 	m.RoutingKey = key
 	message, err := ToPublishing(m)
 	if err != nil {
 		return err
 	}
-	lane, err := p.current()
+	channel, err := p.current()
 	if err != nil {
 		return err
 	}
-	select {
-	case p.slots <- struct{}{}:
-		defer func() { <-p.slots }()
-	case <-ctx.Done():
+	if err := p.inFlight.Acquire(ctx, 1); err != nil {
+		return fault.Wrap(err, fault.Unavailable, "publish %s", m.Type)
 	}
-	if ctx.Err() != nil {
-		return fault.Wrap(ctx.Err(), fault.Unavailable, "publish %s", m.Type)
-	}
+	defer p.inFlight.Release(1)
 	p.cfg.Metrics.inFlight.Inc()
 	defer p.cfg.Metrics.inFlight.Dec()
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Patience)
 	defer cancel()
 	for failures := 0; ; failures++ {
-		began := time.Now()
-		err := lane.publish(ctx, p.cfg.ConfirmTimeout, exchange, key, mandatory, message)
-		p.count(targetOf(exchange), began, err)
+		err := p.attempt(ctx, channel, exchange, key, message)
 		if err == nil || errors.Is(err, fault.NotFound) {
 			return err
 		}
 		pause(ctx, backoff(p.cfg.ReconnectMin, time.Second, failures, 0.5))
-		if waitErr := p.link.wait(ctx); waitErr != nil {
-			return fault.Wrap(errors.Join(err, waitErr), fault.Unavailable, "publish %s", m.Type)
+		if over := errors.Join(p.link.wait(ctx), ctx.Err()); over != nil {
+			return fault.Wrap(errors.Join(err, over), fault.Unavailable, "publish %s", m.Type)
 		}
-		if ctx.Err() != nil {
-			return fault.Wrap(errors.Join(err, ctx.Err()), fault.Unavailable, "publish %s", m.Type)
-		}
-		if next := p.laneNow(); next != nil {
-			lane = next
-		}
+		channel = cmp.Or(p.channel.Load(), channel)
 	}
 }
 
-// count counts an attempt to publish.
-func (p *Publisher) count(target string, began time.Time, err error) {
-	m := p.cfg.Metrics
-	if target == toExchange {
-		defer p.stall.note(began, err) // last: whoever has seen that it is stalled finds the metrics there
+// attempt publishes one message once, and counts that.
+func (p *Publisher) attempt(ctx context.Context, channel *channel, exchange, key string, message amqp.Publishing) error {
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.ConfirmTimeout)
+	defer cancel()
+	began, metrics, target := time.Now(), p.cfg.Metrics, toExchange
+	if exchange == "" {
+		target = toQueue
 	}
-	if errors.Is(err, errBlocked) {
-		return // it was not handed over
+	err := channel.publish(ctx, exchange, key, target == toQueue, message)
+	if !errors.Is(err, errBlocked) { // else it was not handed over
+		metrics.published.WithLabelValues(target).Inc()
 	}
-	m.published.WithLabelValues(target).Inc()
 	switch {
 	case err == nil:
-		m.confirmed.WithLabelValues(target).Inc()
-		m.confirm.Observe(time.Since(began).Seconds())
+		metrics.confirmed.WithLabelValues(target).Inc()
+		metrics.confirm.Observe(time.Since(began).Seconds())
 	case errors.Is(err, fault.NotFound):
-		m.returned.WithLabelValues(target).Inc()
-	default:
-		m.unconfirmed.WithLabelValues(target).Inc()
+		metrics.returned.WithLabelValues(target).Inc()
+	case errors.Is(err, errUnconfirmed):
+		metrics.unconfirmed.WithLabelValues(target).Inc()
 	}
+	if target == toExchange {
+		p.stall.note(began, err) // last: with the state stalled, the metrics are there
+	}
+	return err
 }
 
-// current returns the lane to publish on, or why there is none.
-func (p *Publisher) current() (*lane, error) {
-	if p.stopping.Err() != nil {
-		return nil, fault.Wrap(errStopped, fault.Unavailable, "broker")
+// current returns the channel to publish on, or why there is none.
+func (p *Publisher) current() (*channel, error) {
+	_, err := p.link.ready()
+	channel := p.channel.Load()
+	switch {
+	case p.stopping.Load():
+		err = fault.Wrap(errStopped, fault.Unavailable, "broker")
+	case err == nil && channel == nil:
+		err = fault.Wrap(errConnecting, fault.Unavailable, "broker")
 	}
-	if _, err := p.link.ready(); err != nil {
-		return nil, err
-	}
-	lane := p.laneNow()
-	if lane == nil {
-		return nil, fault.Wrap(errConnecting, fault.Unavailable, "broker")
-	}
-	return lane, nil
-}
-
-func (p *Publisher) laneNow() *lane {
-	p.link.mu.Lock()
-	defer p.link.mu.Unlock()
-	return p.lane
-}
-
-func (p *Publisher) setLane(l *lane) {
-	p.link.mu.Lock()
-	defer p.link.mu.Unlock()
-	p.lane = l
+	return channel, err
 }
 
 // serve is one session.
-func (p *Publisher) serve(ctx context.Context, conn *amqp.Connection, session uint64) error {
+func (p *Publisher) serve(ctx context.Context, conn *connection, session uint64) error {
 	blocked := conn.NotifyBlocked(make(chan amqp.Blocking, 1))
-	ch, err := conn.Channel()
-	if err != nil {
-		return fault.Wrap(err, fault.Unavailable, "open channel")
-	}
-	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
-	lane, err := newLane(ch)
+	channel, err := newChannel(conn)
 	if err != nil {
 		return err
 	}
-	p.setLane(lane)
+	defer channel.close()
+	p.channel.Store(channel)
+	defer p.channel.Store(nil)
 	p.link.up(session)
-	defer func() {
-		p.setLane(nil)
-		lane.end()
-		_ = conn.CloseDeadline(time.Now().Add(closeTimeout)) // frees the writer
-		lane.wait()
-	}()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case reason := <-closed:
+		case reason := <-channel.closed:
 			return closeError(reason)
 		case b, ok := <-blocked:
 			if !ok {
 				blocked = nil
 				continue
 			}
-			lane.blocked.Store(b.Active)
-			var state error
+			channel.blocked.Store(b.Active)
 			if b.Active {
-				state = errBlocked
+				p.link.set(StateBlocked, errBlocked)
+			} else {
+				p.link.set(StateConnected, nil)
 			}
-			p.link.set(state)
 			p.link.log.LogAttrs(ctx, slog.LevelWarn, "the broker blocks or unblocks publishers",
 				slog.Bool("blocked", b.Active), slog.String("reason", b.Reason))
 		}
 	}
 }
 
-// closeError names why a channel was closed; the client says nothing when it did so itself.
+// closeError names why a channel was closed; the client gives no reason when it closed the channel itself.
 func closeError(reason *amqp.Error) error {
 	if reason == nil {
 		return errors.New("the channel was closed")

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// recovery sees to it that messages which wait because a dependency was down are handled again soon after it answers.
+// recovery returns messages that wait because a dependency was down to their queue soon after it answers.
 //
 // A failed message waits longer with each attempt, so that after a few short outages it would wait for minutes although
 // everything works. When a message has failed, recovery probes what the handler depends on. Once that answers, everything
 // that waits is returned to its queue: at once when it had been seen not to answer, otherwise after a pause that doubles from one
 // time to the next, because then the reason may be the message's own. Between two returns there is always the shortest
-// delay, whatever flaps.
+// delay, also when a dependency goes up and down.
 //
-// The first probe that succeeds counts as a recovery: who saw the outage may be gone.
+// The first probe that succeeds counts as a recovery: the process that saw the outage may be gone.
 type recovery struct {
 	// probe reports whether the dependencies answer; its context is bounded by limit.
 	probe func(context.Context) error
@@ -65,7 +65,7 @@ func (r *recovery) run(ctx context.Context) {
 			return
 		}
 		if time.Since(r.last) > r.most {
-			r.pause = r.least // that was another time
+			r.pause = r.least // the last return was long ago
 		}
 	}
 }
@@ -74,7 +74,9 @@ func (r *recovery) run(ctx context.Context) {
 func (r *recovery) await(ctx context.Context) bool {
 	began, down := time.Now(), false
 	for {
-		err := r.ask(ctx)
+		probe, cancel := context.WithTimeout(ctx, r.limit)
+		err := r.probe(probe)
+		cancel()
 		if ctx.Err() != nil {
 			return false
 		}
@@ -90,11 +92,4 @@ func (r *recovery) await(ctx context.Context) bool {
 		}
 		pause(ctx, r.every)
 	}
-}
-
-// ask probes once.
-func (r *recovery) ask(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, r.limit)
-	defer cancel()
-	return r.probe(ctx)
 }

@@ -160,9 +160,9 @@ func TestAReturnThatFailsIsTriedAgain(t *testing.T) {
 func TestEarlyAttemptsAreFree(t *testing.T) {
 	down := fault.New(fault.Unavailable, "down")
 	v := production().decide(Delivery{FirstSeen: start, Attempts: 11}, down, start)
-	require.Equal(t, bury, v.action)
+	require.Equal(t, deadLettered, v.outcome)
 	v = production().decide(Delivery{FirstSeen: start, Attempts: 11, Early: 9}, down, start)
-	require.Equal(t, wait, v.action)
+	require.Equal(t, redelivered, v.outcome)
 	require.Equal(t, 5*time.Minute, v.delay)
 	require.Equal(t, 12, v.attempts, "it is counted all the same")
 	require.Equal(t, 30*time.Second, production().decide(Delivery{FirstSeen: start, Attempts: 11, Early: 10}, down, start).delay)
@@ -170,7 +170,7 @@ func TestEarlyAttemptsAreFree(t *testing.T) {
 	for {
 		v := production().decide(d, down, start)
 		d.Attempts, d.Early = v.attempts, d.Early+1
-		if v.action == bury {
+		if v.outcome == deadLettered {
 			break
 		}
 	}

@@ -2,7 +2,6 @@ package rabbitmq
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -26,36 +25,34 @@ type reply struct {
 	message wire.Message
 }
 
-// replies sends answers to senders that wait for one. Nothing depends on them: one that cannot be sent is dropped. They go over
-// a connection of their own, which is made when the first one is sent: RabbitMQ 3.10 closes the whole connection over a name of
-// its direct reply-to that has a process in it which does not exist, and everybody can put that into a message.
+// replies sends answers to senders that wait for one. A reply that cannot be sent is dropped. Replies go over a connection of their
+// own, which is made when the first one is sent: RabbitMQ 3.10 closes the whole connection over a name of its direct reply-to with
+// a process in it that does not exist, and every client can put such a name into a message.
 type replies struct {
 	cfg   Config
 	queue chan reply
 	done  sync.WaitGroup
-
-	conn    *amqp.Connection
-	channel *amqp.Channel
-	// closed and dropped are closed with the channel and the connection.
-	closed, dropped <-chan *amqp.Error
+	// channel is nil before the first reply and after a failure.
+	channel *channel
 }
 
-// startReplies begins to send what send is given, until ctx ends or stop is called.
-func startReplies(ctx context.Context, cfg Config) *replies {
-	r := &replies{cfg: cfg, queue: make(chan reply, maxReplies)}
+func newReplies(cfg Config) *replies { return &replies{cfg: cfg, queue: make(chan reply, maxReplies)} }
+
+// run begins to send what send is given, until stop is called; from the end of ctx on, what remains is dropped.
+func (r *replies) run(ctx context.Context) {
 	r.done.Go(func() {
 		defer r.disconnect()
 		for one := range r.queue {
 			if err := r.deliver(ctx, one); err != nil {
 				r.disconnect()
-				cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "a reply could not be sent", slog.String("correlation_id", one.message.CorrelationID), slog.Any("error", err))
+				r.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "a reply could not be sent",
+					slog.String("correlation_id", one.message.CorrelationID), slog.Any("error", err))
 			}
 		}
 	})
-	return r
 }
 
-// stop returns when everything is sent, or dropped because the context has ended. Nothing may be sent from its call on.
+// stop returns when everything is sent or dropped. Nothing may be sent after it was called.
 func (r *replies) stop() {
 	close(r.queue)
 	r.done.Wait()
@@ -70,7 +67,7 @@ func (r *replies) send(to string, m wire.Message) {
 	}
 }
 
-// deliver sends one reply and waits until the broker has taken it, or dropped it because nobody listens any more.
+// deliver sends one reply and waits until the broker has taken it, or dropped it because its receiver is gone.
 func (r *replies) deliver(ctx context.Context, one reply) error {
 	message, err := ToPublishing(one.message)
 	if err != nil {
@@ -79,56 +76,20 @@ func (r *replies) deliver(ctx context.Context, one reply) error {
 	message.DeliveryMode = amqp.Transient
 	ctx, cancel := context.WithTimeout(ctx, replyTimeout)
 	defer cancel()
-	if err := r.connect(ctx); err != nil {
-		return err
-	}
-	// A write blocks for as long as the broker does not read.
-	conn := r.conn
-	stop := context.AfterFunc(ctx, func() { _ = conn.CloseDeadline(time.Now().Add(closeTimeout)) })
-	defer stop()
-	confirm, err := r.channel.PublishWithDeferredConfirm("", one.to, false, false, message)
-	if err != nil {
-		return fault.Wrap(errors.Join(err, ctx.Err()), fault.Unavailable, "reply")
-	}
-	select {
-	case <-confirm.Done():
-		if !confirm.Acked() {
-			return fault.Wrap(errUnconfirmed, fault.Unavailable, "reply")
-		}
-		return nil
-	case reason := <-r.closed:
-		return fault.Wrap(errors.Join(closeError(reason), ctx.Err()), fault.Unavailable, "reply")
-	case <-ctx.Done():
-		return fault.Wrap(ctx.Err(), fault.Unavailable, "reply")
-	}
-}
-
-// connect connects unless the connection still stands.
-func (r *replies) connect(ctx context.Context) error {
-	if r.conn != nil && !r.channel.IsClosed() {
-		return nil
-	}
-	r.disconnect()
-	conn, err := dialFor(ctx, r.cfg, "replies")
-	if err != nil {
-		return err
-	}
-	r.conn, r.dropped = conn, conn.NotifyClose(make(chan *amqp.Error, 1))
-	if r.channel, err = conn.Channel(); err == nil {
-		err = r.channel.Confirm(false)
-	}
-	if err != nil {
+	if r.channel != nil && r.channel.ch.IsClosed() {
 		r.disconnect()
-		return fault.Wrap(err, fault.Unavailable, "open channel")
 	}
-	r.closed = r.channel.NotifyClose(make(chan *amqp.Error, 1))
-	return nil
+	if r.channel == nil {
+		if r.channel, err = openChannel(ctx, r.cfg, "replies"); err != nil {
+			return err
+		}
+	}
+	return fault.Wrap(r.channel.publish(ctx, "", one.to, false, message), fault.Unavailable, "reply")
 }
 
-// disconnect returns when nothing of the connection is left.
 func (r *replies) disconnect() {
-	if r.conn != nil {
-		hangUp(r.conn, r.dropped)
-		r.conn = nil
+	if r.channel != nil {
+		r.channel.close()
+		r.channel = nil
 	}
 }

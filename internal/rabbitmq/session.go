@@ -4,70 +4,79 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
 // consumerTag names the one consumer of a channel.
 const consumerTag = "ordersaga"
 
 // serve is one session of a consumer.
-func (c *Consumer) serve(ctx context.Context, conn *amqp.Connection, session uint64) error {
+func (c *Consumer) serve(ctx context.Context, conn *connection, session uint64) error {
 	ch, err := conn.Channel()
 	if err != nil {
 		return fault.Wrap(err, fault.Unavailable, "open channel")
 	}
 	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
 	cancelled := ch.NotifyCancel(make(chan string, 1))
-	if err := ch.Qos(c.cfg.Prefetch, 0, false); err != nil {
-		return fault.Wrap(err, fault.Unavailable, "set prefetch")
-	}
-	deliveries, err := ch.Consume(c.queue, consumerTag, false, false, false, false, nil)
+	deliveries, err := consume(ch, c.queue, c.cfg.Prefetch)
 	if err != nil {
-		return fault.Wrap(err, fault.Unavailable, "consume %s", c.queue)
+		return err
 	}
-	c.session.Store(session)
-	defer c.session.Store(0)
 	c.conn.Store(conn)
 	defer c.conn.Store(nil)
 	c.link.up(session)
+	inHand := c.cfg.Metrics.inHand.WithLabelValues(c.link.role)
 	for {
 		select {
 		case <-ctx.Done():
 			return c.finish(conn, ch, deliveries)
 		case <-cancelled:
-			return ended(closed)
-		case d, ok := <-deliveries:
+			return endReason(closed)
+		case raw, ok := <-deliveries:
 			if !ok {
-				return ended(closed)
+				return endReason(closed)
 			}
-			it := item{raw: d, Delivery: c.deliveryOf(&d, session)}
-			c.begin()
+			inHand.Inc()
 			select {
-			case c.work <- it:
-			case <-cancelled: // also when the channel is closed: with all handlers busy, nothing else would say so
-				c.end()
-				return ended(closed)
+			case c.slots <- struct{}{}:
+				c.handling.Go(func() {
+					c.process(conn, session, raw)
+					inHand.Dec()
+					<-c.slots
+				})
+				continue
+			case <-cancelled: // also when the channel is closed: with all handlers busy, nothing else would report it
+				err = endReason(closed)
 			case <-ctx.Done():
-				c.end()
-				c.giveBack(d)
-				return c.finish(conn, ch, deliveries)
+				c.giveBack(raw)
+				err = c.finish(conn, ch, deliveries)
 			}
+			inHand.Dec()
+			return err
 		}
 	}
 }
 
-// errCancelled is the end of a session whose channel is still open. What the consumer holds is not its own any more, so
-// that the connection is given up like one that was lost.
+// consume begins to consume a queue.
+func consume(ch *amqp.Channel, queue string, prefetch int) (<-chan amqp.Delivery, error) {
+	err := ch.Qos(prefetch, 0, false)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable, "set prefetch")
+	}
+	deliveries, err := ch.Consume(queue, consumerTag, false, false, false, false, nil)
+	return deliveries, fault.Wrap(err, fault.Unavailable, "consume %s", queue)
+}
+
+// errCancelled ends a session whose channel is still open. The messages that the consumer holds are no longer its own, so the
+// connection is given up like one that was lost.
 var errCancelled = errors.New("the broker cancelled the consumer: its queue is gone, or, from RabbitMQ 4.3, " +
 	"a message was not acknowledged within consumer_timeout")
 
-// ended says why deliveries ended: the channel was closed, or the broker cancelled the consumer.
-func ended(closed <-chan *amqp.Error) error {
+// endReason says why deliveries ended: the channel was closed, or the broker cancelled the consumer.
+func endReason(closed <-chan *amqp.Error) error {
 	select {
 	case reason := <-closed:
 		return closeError(reason)
@@ -76,33 +85,21 @@ func ended(closed <-chan *amqp.Error) error {
 	}
 }
 
-func (c *Consumer) begin() {
-	c.handling.Add(1)
-	c.running.Add(1)
-	c.cfg.Metrics.inHand.WithLabelValues(c.link.role).Inc()
-}
-
-func (c *Consumer) end() {
-	c.cfg.Metrics.inHand.WithLabelValues(c.link.role).Dec()
-	c.running.Add(-1)
-	c.handling.Done()
-}
-
-// finish drains the session: nothing new, what nobody works on goes back, what is worked on is awaited while the
+// finish drains the session: it takes nothing new, gives back what is not being handled, and waits for what is while the
 // channel is still there to acknowledge it. A broker that does not answer any more is left when the drain is over.
-func (c *Consumer) finish(conn *amqp.Connection, ch *amqp.Channel, deliveries <-chan amqp.Delivery) error {
-	leave := context.AfterFunc(c.drain, func() { _ = conn.CloseDeadline(time.Now().Add(closeTimeout)) })
+func (c *Consumer) finish(conn *connection, ch *amqp.Channel, deliveries <-chan amqp.Delivery) error {
+	stop := conn.closeAfter(c.drain)
 	if err := ch.Cancel(consumerTag, false); err == nil {
 		for d := range deliveries {
 			c.giveBack(d)
 		}
 	}
-	leave()
+	stop()
 	c.awaitHandlers()
 	return nil
 }
 
-// giveBack returns a message that nobody has looked at to its queue. On brokers that count it, it counts as a
+// giveBack returns a message that was not handled to its queue. On brokers that count it, it counts as a
 // delivery; nack counts nowhere from 4.3.
 func (c *Consumer) giveBack(d amqp.Delivery) {
 	if err := d.Nack(false, true); err != nil {
@@ -112,30 +109,18 @@ func (c *Consumer) giveBack(d amqp.Delivery) {
 
 // deliveryOf returns what the handler sees of a message.
 func (c *Consumer) deliveryOf(raw *amqp.Delivery, session uint64) Delivery {
-	d := Delivery{Message: FromDelivery(raw), Session: session}
-	d.Attempts, d.Parked = count(d.Message, HeaderAttempts), count(d.Message, HeaderParked)
-	d.Early = count(d.Message, HeaderEarly)
-	d.FirstSeen = moment(d.Message, HeaderFirstSeen)
-	now := c.cfg.Now()
-	if d.FirstSeen.IsZero() || d.FirstSeen.After(now) {
+	m := FromDelivery(raw)
+	d := Delivery{Message: m, Session: session, Attempts: headerCount(m, HeaderAttempts), Parked: headerCount(m, HeaderParked),
+		Early: headerCount(m, HeaderEarly), FirstSeen: headerTime(m, HeaderFirstSeen)}
+	if now := c.cfg.Now(); d.FirstSeen.IsZero() || d.FirstSeen.After(now) {
 		d.FirstSeen = now
 	}
 	if c.cfg.Dead {
 		return d // DeadLetterOf reads the rest
 	}
-	d.Message.Exchange, d.Message.RoutingKey = originOf(d.Message)
-	if to, ok := d.Message.Headers[HeaderReplyTo].(string); ok && len(to) <= maxShort {
+	d.Message.Exchange, d.Message.RoutingKey = originOf(m)
+	if to, ok := m.Headers[HeaderReplyTo].(string); ok && len(to) <= maxShort {
 		d.Message.ReplyTo = to
 	}
 	return d
-}
-
-// originOf returns how a message first came. What cannot be an exchange or a routing key is a stranger's header.
-func originOf(m wire.Message) (exchange, key string) {
-	key, ok := m.Headers[HeaderOriginRoutingKey].(string)
-	exchange, _ = m.Headers[HeaderOriginExchange].(string)
-	if !ok || len(key) > maxShort || len(exchange) > maxShort {
-		return m.Exchange, m.RoutingKey
-	}
-	return exchange, key
 }

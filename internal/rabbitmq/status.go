@@ -11,13 +11,13 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// State is where a connection stands.
+// State is the state of a connection.
 type State string
 
 // States of a connection.
 const (
 	StateNotStarted State = "not_started"
-	// StateConnecting is before the first session, and after the loss of one until the first failure to get another.
+	// StateConnecting is before the first session or the first failure to get one.
 	StateConnecting State = "connecting"
 	StateConnected  State = "connected"
 	// StateBlocked is a connection that is up while the broker takes nothing from publishers.
@@ -31,7 +31,7 @@ const (
 
 // Status is what is known about a connection.
 type Status struct {
-	// Role is what the connection is for: publisher, consumer or keeper.
+	// Role is what the connection is for: publisher, consumer, keeper (of dead letters), or a subscription.
 	Role  string
 	State State
 	// Since is when it got into that state.
@@ -48,25 +48,50 @@ type Status struct {
 	Deviations []Deviation
 }
 
-// internalErrors is after how many sessions that end one after the other in an internal error of the broker a remedy is
-// given: one may be the broker's own way down.
-const internalErrors = 3
+// maxInternalErrors is how many sessions end one after the other in an internal error of the broker before a remedy is given: one
+// of them may only mean that the broker is shutting down.
+const maxInternalErrors = 3
 
-// remedyInternal is about the one state of RabbitMQ that is known to end like this and not to pass.
+// remedyInternal is for the one state of RabbitMQ that is known to cause internal errors and not to pass.
 const remedyInternal = "RabbitMQ refuses the queues again and again with an internal error. If its log says noproc and " +
 	"rabbit_fifo_dlx_sup, it has lost the supervisor of its dead-letter workers: restart that RabbitMQ node; nothing is lost by it"
 
-// remedyAccess is about credentials, which no waiting mends.
+// remedyAccess is for refused credentials, which waiting does not mend.
 const remedyAccess = "RabbitMQ refuses user, password or permissions: see AMQP_URL, and what the user may configure, write and read"
 
-// remedyStalled is about a queue that takes nothing. The broker confirms a message when every queue that it goes to has it.
-const remedyStalled = "RabbitMQ takes events and confirms none: some queue that is bound to the exchange takes nothing, whose " +
-	"ever it is. Look for queues without a leader or a majority, or that are full; mend that queue, or unbind it"
+// remedyStalled is for a queue that takes nothing. The broker confirms a message when every queue that it goes to has it.
+const remedyStalled = "RabbitMQ takes events and confirms none: some queue that is bound to the exchange takes nothing, " +
+	"which may be another service's. Look for queues without a leader or a majority, or that are full; mend that queue, or unbind it"
 
-// errStalled is why a publisher is not ready that is connected.
+// remedyOf says what to do about the error that ended a session. internalErrors is how many internal errors came in a row.
+func remedyOf(err error, internalErrors int) string {
+	var deviation deviationError
+	switch {
+	case errors.As(err, &deviation):
+		return deviation.Remedy
+	case refused(err, amqp.AccessRefused), refused(err, amqp.NotAllowed):
+		return remedyAccess
+	case internalErrors >= maxInternalErrors:
+		return remedyInternal
+	}
+	return ""
+}
+
+// withoutCredentials removes the broker's URL and its password from a text. No error that is known has them.
+func withoutCredentials(text, brokerURL string) string {
+	text = strings.ReplaceAll(text, brokerURL, "the broker")
+	if u, err := url.Parse(brokerURL); err == nil {
+		if password, _ := u.User.Password(); password != "" {
+			text = strings.ReplaceAll(text, password, "***")
+		}
+	}
+	return text
+}
+
+// errStalled is why a publisher that is connected is not ready.
 var errStalled = errors.New("the broker confirms nothing")
 
-// stallAttempts is how many attempts must have timed out, one after the other, until a publisher is stalled.
+// stallAttempts is how many attempts in a row must have timed out until a publisher is stalled.
 const stallAttempts = 3
 
 // stall watches whether anything is confirmed at all.
@@ -77,7 +102,7 @@ type stall struct {
 	began      time.Time
 }
 
-// note takes in how an attempt ended.
+// note notes how an attempt ended.
 func (s *stall) note(began time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,56 +110,15 @@ func (s *stall) note(began time.Time, err error) {
 	case err == nil:
 		s.unanswered = 0
 	case errors.Is(err, context.DeadlineExceeded):
-		if s.unanswered == 0 {
+		if s.unanswered++; s.unanswered == 1 {
 			s.began = began
 		}
-		s.unanswered++
 	}
 }
 
-// since tells since when nothing was confirmed; false when there is no reason to think so.
-func (s *stall) since(patience time.Duration) (time.Time, bool) {
+// since returns since when nothing was confirmed; ok is false while the publisher is not stalled.
+func (s *stall) since(patience time.Duration) (began time.Time, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.began, s.unanswered >= stallAttempts && time.Since(s.began) >= patience
-}
-
-// remedyOf says what to do about the reason that a session ended, the internals-th internal error in a row.
-func remedyOf(err error, internals int) string {
-	var deviation deviationError
-	if errors.As(err, &deviation) {
-		return deviation.Remedy
-	}
-	var refused *amqp.Error
-	if !errors.As(err, &refused) {
-		return ""
-	}
-	switch refused.Code {
-	case amqp.AccessRefused, amqp.NotAllowed:
-		return remedyAccess
-	case amqp.InternalError:
-		if internals >= internalErrors {
-			return remedyInternal
-		}
-	}
-	return ""
-}
-
-// isInternal reports whether the broker gave an internal error as its reason.
-func isInternal(err error) bool {
-	var refused *amqp.Error
-	return errors.As(err, &refused) && refused.Code == amqp.InternalError
-}
-
-// scrub takes the broker's URL and its password out of a text. No error that is known has them.
-func scrub(text, brokerURL string) string {
-	text = strings.ReplaceAll(text, brokerURL, "the broker")
-	u, err := url.Parse(brokerURL)
-	if err != nil || u.User == nil {
-		return text
-	}
-	if password, ok := u.User.Password(); ok && password != "" {
-		text = strings.ReplaceAll(text, password, "***")
-	}
-	return text
 }

@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -12,23 +13,22 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// defaultDeliveryLimit is how often the broker delivers one message before it goes to the dead letters by
-// itself. It is a net below our own count of attempts: every message that was unacknowledged when a process
-// died is counted, not only the one that killed it, so that a tight limit buries the innocent. Explicit, because
-// the broker's own default is none up to 3.13 and 20 from 4.0.
+// defaultDeliveryLimit is how often the broker delivers one message before it dead-letters it by itself. It must be far above our
+// own count of attempts: when a process dies, every message that it had not acknowledged is counted, not only the one that killed
+// it. It is explicit because the broker's own default is none up to 3.13 and 20 from 4.0.
 const defaultDeliveryLimit = 1000
 
-// deadDeliveryLimit keeps the broker's default away from the dead letter queue: what it drops is gone. "No
-// limit" cannot be said to RabbitMQ before 4.0.
+// deadDeliveryLimit replaces the broker's default for the dead letter queue: what it drops is gone. RabbitMQ before 4.0 has no value
+// for "no limit".
 const deadDeliveryLimit = 1 << 30
 
 // Topology names the exchanges and queues and gives their arguments.
 //
-// All queues are quorum queues. Dead-lettering is at least once everywhere, which needs reject-publish as
-// overflow behaviour and otherwise silently is not. Every declaration is idempotent; RabbitMQ 3.10 to 4.x
-// understand them all. What exists with other arguments is never changed, and used as far as that is safe: see Deviation.
+// All queues are quorum queues. Dead-lettering is at least once everywhere, which needs reject-publish as overflow behaviour and
+// otherwise silently is not. Every declaration is idempotent, and RabbitMQ 3.10 to 4.3 accept it. What exists with other arguments
+// is never changed, and used as far as that is safe: see Deviation.
 type Topology struct {
-	// Exchange is the durable topic exchange that events are published to, everybody's. Default domain_events.
+	// Exchange is the durable topic exchange that events are published to, shared with other services. Default domain_events.
 	Exchange string
 	// Prefix begins the names of everything that belongs to this service alone. Default ordersaga.
 	Prefix string
@@ -41,67 +41,62 @@ type Topology struct {
 	Subscriptions []Subscription
 }
 
-// Subscription is a queue that hears of events which this service publishes. The inbox never does: no echo.
+// Subscription is a queue for events which this service publishes. The inbox never gets those: no echo.
 type Subscription struct {
-	// Name is the end of the queue's name, behind the prefix and a dot.
+	// Name is the end of the queue's name, after the prefix and a dot.
 	Name string
 	// Keys are the routing keys that it is bound to.
 	Keys []string
 }
 
+const (
+	inboxName = "inbox"
+	deadName  = "dead"
+)
+
 func (t Topology) withDefaults() Topology {
-	setDefault(&t.Exchange, wire.Exchange)
-	setDefault(&t.Prefix, "ordersaga")
-	setDefault(&t.DeliveryLimit, defaultDeliveryLimit)
+	t.Exchange = cmp.Or(t.Exchange, wire.Exchange)
+	t.Prefix = cmp.Or(t.Prefix, "ordersaga")
+	t.DeliveryLimit = cmp.Or(t.DeliveryLimit, defaultDeliveryLimit)
 	if len(t.WaitDelays) == 0 {
 		t.WaitDelays = []time.Duration{5 * time.Second, 30 * time.Second, 5 * time.Minute}
 	}
 	return t
 }
 
-func (t Topology) problems() []fault.Field {
-	var fields []fault.Field
+func (t Topology) problems() (p problems) {
 	for at, name := range map[string]string{"/topology/exchange": t.Exchange, "/topology/prefix": t.Prefix} {
-		if len(name) > 128 || strings.HasPrefix(name, "amq.") {
-			fields = append(fields, fault.Fieldf(at, "must have at most 128 bytes and not begin with amq."))
-		}
+		p.require(len(name) <= 128 && !strings.HasPrefix(name, "amq."), at, "must have at most 128 bytes and not begin with amq.")
 	}
-	if t.DeliveryLimit < 1 {
-		fields = append(fields, fault.Fieldf("/topology/deliveryLimit", "must be at least 1"))
-	}
+	p.require(t.DeliveryLimit >= 1, "/topology/deliveryLimit", "must be at least 1")
 	for i, s := range t.Subscriptions {
-		if s.Name == "" || s.Name == "inbox" || s.Name == "dead" || len(s.Name) > 64 || len(s.Keys) == 0 {
-			fields = append(fields, fault.Fieldf(fmt.Sprintf("/topology/subscriptions/%d", i), "must have keys, and a name of its own of at most 64 bytes"))
-		}
+		p.require(s.Name != "" && s.Name != inboxName && s.Name != deadName && len(s.Name) <= 64 && len(s.Keys) > 0,
+			fmt.Sprintf("/topology/subscriptions/%d", i), "must have keys, and a name of its own of at most 64 bytes")
 	}
 	for i, delay := range t.WaitDelays {
-		if delay < time.Millisecond || delay%time.Millisecond != 0 || i > 0 && delay <= t.WaitDelays[i-1] {
-			fields = append(fields, fault.Fieldf(fmt.Sprintf("/topology/waitDelays/%d", i), "must be whole milliseconds, and growing"))
-		}
+		p.require(delay >= time.Millisecond && delay%time.Millisecond == 0 && (i == 0 || delay > t.WaitDelays[i-1]),
+			fmt.Sprintf("/topology/waitDelays/%d", i), "must be whole milliseconds, and growing")
 	}
-	return fields
+	return p
 }
 
 // Inbox is the queue of the events that start and signal workflows.
-func (t Topology) Inbox() string { return t.withDefaults().Prefix + ".inbox" }
+func (t Topology) Inbox() string { return t.Queue(inboxName) }
 
 // Dead is the queue of the dead letters.
-func (t Topology) Dead() string { return t.withDefaults().Prefix + ".dead" }
+func (t Topology) Dead() string { return t.Queue(deadName) }
 
 // DeadLetterExchange is where the broker sends what it gives up on.
-func (t Topology) DeadLetterExchange() string { return t.withDefaults().Prefix + ".dlx" }
+func (t Topology) DeadLetterExchange() string { return t.Queue("dlx") }
 
 // Queue is the queue of a subscription.
 func (t Topology) Queue(subscription string) string {
 	return t.withDefaults().Prefix + "." + subscription
 }
 
-// Wait is the queue in which messages wait for delay before they return to the inbox.
-func (t Topology) Wait(delay time.Duration) string { return WaitOf(t.Inbox(), delay) }
-
 // WaitOf is the queue in which messages wait for delay before they return to a queue.
 func WaitOf(queue string, delay time.Duration) string {
-	name := delay.String() // 5m0s
+	name := delay.String() // 5m0s, 1h0m0s
 	if strings.HasSuffix(name, "m0s") {
 		name = strings.TrimSuffix(name, "0s")
 	}
@@ -128,7 +123,7 @@ func (t Topology) Queues() []string {
 
 // consumed are the queues that are consumed: the inbox, and the subscriptions.
 func (t Topology) consumed() []Subscription {
-	return append([]Subscription{{Name: "inbox", Keys: t.Keys()}}, t.Subscriptions...)
+	return append([]Subscription{{Name: inboxName, Keys: t.Keys()}}, t.Subscriptions...)
 }
 
 // Keys lists the routing keys that the inbox is bound to: the inbound types and their aliases, nothing else.
@@ -140,23 +135,8 @@ func (t Topology) Keys() []string {
 	return keys
 }
 
-// atLeastOnce returns the arguments of a quorum queue that loses nothing when it dead-letters.
-func atLeastOnce(exchange string, more amqp.Table) amqp.Table {
-	args := amqp.Table{
-		amqp.QueueTypeArg:     amqp.QueueTypeQuorum,
-		argDeadLetterExchange: exchange,
-		argDeadLetterStrategy: "at-least-once",
-		argOverflow:           "reject-publish",
-	}
-	for name, value := range more {
-		args[name] = value
-	}
-	return args
-}
-
 // Declare makes everything that is not there yet, and returns what exists otherwise than declared. Publishers and consumers do
-// it in each session. The dead letters come first: nothing may be able to fail before it has a place to go. Errors: Conflict for
-// what exists and cannot be used at all; Unavailable.
+// it in each session. Errors: Conflict for what exists and cannot be used at all; Unavailable.
 func (t Topology) Declare(conn *amqp.Connection) ([]Deviation, error) {
 	t = t.withDefaults()
 	d := &declarer{conn: conn}
@@ -167,24 +147,32 @@ func (t Topology) Declare(conn *amqp.Connection) ([]Deviation, error) {
 	return d.deviations, err
 }
 
+// declare declares the dead letters first: nothing may be able to fail before it has a place to go.
 func (t Topology) declare(d *declarer) error {
 	if err := t.declareExchange(d); err != nil {
 		return err
 	}
 	dlx := t.DeadLetterExchange()
-	if _, err := d.ensure(exchange(dlx, amqp.ExchangeFanout), judgeExchange(true)); err != nil {
+	if _, err := d.ensure(exchange(deadLetterExchange, dlx, amqp.ExchangeFanout)); err != nil {
 		return err
 	}
-	if _, err := d.ensure(queue(t.Dead(), amqp.Table{
-		amqp.QueueTypeArg: amqp.QueueTypeQuorum, argDeliveryLimit: int64(deadDeliveryLimit),
-	}), judgeQueue(deadLetters, "")); err != nil {
+	if _, err := d.ensure(t.deadLetterQueue()); err != nil {
 		return err
 	}
 	if err := d.bind(t.Dead(), dlx, ""); err != nil {
 		return err
 	}
 	for _, s := range t.consumed() {
-		if err := t.declareConsumed(d, t.Queue(s.Name), s.Keys); err != nil {
+		name := t.Queue(s.Name)
+		if err := d.ensureUsable(t.consumedQueue(name)); err != nil {
+			return err
+		}
+		for _, delay := range t.WaitDelays {
+			if _, err := d.ensure(waitQueueOf(name, delay)); err != nil {
+				return err
+			}
+		}
+		if err := d.bind(name, t.Exchange, s.Keys...); err != nil {
 			return err
 		}
 	}
@@ -193,40 +181,34 @@ func (t Topology) declare(d *declarer) error {
 
 // declareExchange declares the exchange that events are published to.
 func (t Topology) declareExchange(d *declarer) error {
-	deviation, err := d.ensure(exchange(t.Exchange, amqp.ExchangeTopic), judgeExchange(false))
-	if err == nil && deviation.Unsafe != "" {
-		err = unusable(deviation)
-	}
-	return err
-}
-
-// declareConsumed declares a queue that is consumed, its wait queues and its bindings.
-func (t Topology) declareConsumed(d *declarer, name string, keys []string) error {
-	deviation, err := d.ensure(queue(name, atLeastOnce(t.DeadLetterExchange(), amqp.Table{argDeliveryLimit: t.DeliveryLimit})), judgeQueue(consumed, ""))
-	if err != nil {
-		return err
-	}
-	if deviation.Unsafe != "" {
-		return unusable(deviation)
-	}
-	for _, delay := range t.WaitDelays {
-		// Through the default exchange, by the queue's name: the original routing key is not wanted on the bus again.
-		if _, err := d.ensure(queue(WaitOf(name, delay), atLeastOnce("", amqp.Table{
-			argDeadLetterKey: name, argMessageTTL: delay.Milliseconds(),
-		})), judgeQueue(waiting, name)); err != nil {
-			return err
-		}
-	}
-	return d.bind(name, t.Exchange, keys...)
+	return d.ensureUsable(exchange(eventExchange, t.Exchange, amqp.ExchangeTopic))
 }
 
 // exchange is a durable exchange to declare.
-func exchange(name, kind string) entity {
-	return entity{kind: kindExchange, name: name, args: amqp.Table{argType: kind, argDurable: true, argAutoDelete: false, argInternal: false}}
+func exchange(p purpose, name, kind string) entity {
+	return entity{purpose: p, name: name, args: amqp.Table{argType: kind, argDurable: true, argAutoDelete: false, argInternal: false}}
 }
 
-// queue is a durable queue to declare.
-func queue(name string, args amqp.Table) entity {
-	args[argDurable], args[argAutoDelete] = true, false
-	return entity{kind: kindQueue, name: name, args: args}
+// quorumQueue is a durable queue to declare.
+func quorumQueue(p purpose, name string, args amqp.Table) entity {
+	args[amqp.QueueTypeArg], args[argDurable], args[argAutoDelete] = amqp.QueueTypeQuorum, true, false
+	return entity{purpose: p, name: name, args: args}
+}
+
+func (t Topology) deadLetterQueue() entity {
+	return quorumQueue(deadLetterQueue, t.Dead(), amqp.Table{argDeliveryLimit: int64(deadDeliveryLimit)})
+}
+
+func (t Topology) consumedQueue(name string) entity {
+	return quorumQueue(consumedQueue, name, amqp.Table{argDeliveryLimit: t.DeliveryLimit,
+		argDeadLetterExchange: t.DeadLetterExchange(), argDeadLetterStrategy: atLeastOnce, argOverflow: rejectPublish})
+}
+
+// waitQueueOf is the queue in which messages wait before they return to target: through the default exchange, by the queue's name,
+// because the original routing key would bring the message to all the other queues again.
+func waitQueueOf(target string, delay time.Duration) entity {
+	e := quorumQueue(waitQueue, WaitOf(target, delay), amqp.Table{argMessageTTL: delay.Milliseconds(),
+		argDeadLetterExchange: "", argDeadLetterKey: target, argDeadLetterStrategy: atLeastOnce, argOverflow: rejectPublish})
+	e.target = target
+	return e
 }

@@ -18,32 +18,32 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// tapped is a tap that runs until the test ends.
-type tapped struct {
+// listening is a listener that runs until the test ends.
+type listening struct {
 	messages  chan wire.Message
 	connected chan uint64
 	lost      chan error
 	stop      func()
 }
 
-func startTap(t *testing.T, cfg rabbitmq.Config, keys ...string) *tapped {
+func startListener(t *testing.T, cfg rabbitmq.Config, keys ...string) *listening {
 	t.Helper()
-	tt := &tapped{messages: make(chan wire.Message, 1000), connected: make(chan uint64, 100), lost: make(chan error, 100)}
-	tap, err := rabbitmq.NewTap(rabbitmq.TapConfig{
+	tt := &listening{messages: make(chan wire.Message, 1000), connected: make(chan uint64, 100), lost: make(chan error, 100)}
+	l, err := rabbitmq.NewListener(rabbitmq.ListenerConfig{
 		Config: cfg, Keys: keys,
 		Message:   func(m wire.Message) { tt.messages <- m },
 		Connected: func(session uint64) { tt.connected <- session },
 		Lost: func(err error, _ time.Duration) {
 			select {
 			case tt.lost <- err:
-			default: // nobody asks for so many: a tap that waited here would never come back
+			default: // no test reads so many: a listener that waited here would never come back
 			}
 		},
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- tap.Run(ctx) }()
+	go func() { done <- l.Run(ctx) }()
 	stopped := false
 	tt.stop = func() {
 		cancel()
@@ -78,10 +78,10 @@ func loose(t *testing.T, url string) rabbitmq.Topology {
 	return topology
 }
 
-func TestATapHearsWhatIsPublishedAndLeavesNothing(t *testing.T) {
+func TestAListenerHearsWhatIsPublishedAndLeavesNothing(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := loose(t, url)
-	all, some := startTap(t, config(url, topology)), startTap(t, config(url, topology), "order.created", "stock.*")
+	all, some := startListener(t, config(url, topology)), startListener(t, config(url, topology), "order.created", "stock.*")
 	await(t, all.connected)
 	await(t, some.connected)
 	for i, key := range []string{"order.created", "payment.failed", "stock.received"} {
@@ -99,71 +99,71 @@ func TestATapHearsWhatIsPublishedAndLeavesNothing(t *testing.T) {
 	all.stop()
 	some.stop()
 	// Its queues go with it, when the broker has seen that it is gone: a mandatory message finds none.
-	n := neighbour(t, url, topology)
+	n := oneShot(t, url, topology)
 	require.Eventually(t, func() bool {
 		return errors.Is(n.Publish(patient(t), wire.Message{RoutingKey: "order.created", Body: []byte("{}")}), fault.NotFound)
 	}, rabbitmqtest.Patience, 20*time.Millisecond)
 	rabbitmqtest.Exec(t, url, func(ch *amqp.Channel) {
 		_, err := ch.QueueDeclarePassive(topology.Inbox(), true, false, false, false, nil)
-		require.Error(t, err, "neither a tap nor a neighbour declares the inbox")
+		require.Error(t, err, "neither a listener nor a one-shot publisher declares the inbox")
 	})
 }
 
-func TestATapComesBackAfterALostConnection(t *testing.T) {
+func TestAListenerComesBackAfterALostConnection(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := loose(t, url)
 	proxy := rabbitmqtest.NewProxy(t, url)
-	tap := startTap(t, config(proxy.URL, topology))
-	first := await(t, tap.connected)
+	l := startListener(t, config(proxy.URL, topology))
+	first := await(t, l.connected)
 	proxy.Refuse()
-	require.Error(t, await(t, tap.lost))
+	require.Error(t, await(t, l.lost))
 	proxy.Serve()
-	require.Greater(t, await(t, tap.connected), first)
+	require.Greater(t, await(t, l.connected), first)
 	rabbitmqtest.Send(t, url, topology.Exchange, "any.thing", wire.Message{MessageID: "after", Body: []byte("{}")})
-	require.Equal(t, "after", await(t, tap.messages).MessageID)
+	require.Equal(t, "after", await(t, l.messages).MessageID)
 }
 
-func TestATapThatCannotConnectStopsAtOnce(t *testing.T) {
-	tap := startTap(t, rabbitmq.Config{URL: "amqp://127.0.0.1:1/", ReconnectMin: time.Hour, ReconnectMax: time.Hour})
-	require.ErrorIs(t, await(t, tap.lost), fault.Unavailable)
-	tap.stop() // in the middle of an hour's pause
+func TestAListenerThatCannotConnectStopsAtOnce(t *testing.T) {
+	l := startListener(t, rabbitmq.Config{URL: "amqp://127.0.0.1:1/", ReconnectMin: time.Hour, ReconnectMax: time.Hour})
+	require.ErrorIs(t, await(t, l.lost), fault.Unavailable)
+	l.stop() // in the middle of an hour's pause
 }
 
-func TestATapDoesNotWaitForAnotherKindOfExchange(t *testing.T) {
+func TestAListenerDoesNotWaitForAnotherKindOfExchange(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := loose(t, url)
 	rabbitmqtest.Exec(t, url, func(ch *amqp.Channel) {
 		require.NoError(t, ch.ExchangeDeclare(topology.Exchange, amqp.ExchangeFanout, true, false, false, false, nil))
 	})
-	tap, err := rabbitmq.NewTap(rabbitmq.TapConfig{Config: config(url, topology), Message: func(wire.Message) {}})
+	l, err := rabbitmq.NewListener(rabbitmq.ListenerConfig{Config: config(url, topology), Message: func(wire.Message) {}})
 	require.NoError(t, err)
-	require.ErrorIs(t, tap.Run(patient(t)), fault.Conflict)
+	require.ErrorIs(t, l.Run(patient(t)), fault.Conflict)
 }
 
-func TestTapConfigSaysWhatIsWrong(t *testing.T) {
-	_, err := rabbitmq.NewTap(rabbitmq.TapConfig{Config: rabbitmq.Config{URL: "http://x"}, Keys: []string{strings.Repeat("k", 256)}})
+func TestListenerConfigSaysWhatIsWrong(t *testing.T) {
+	_, err := rabbitmq.NewListener(rabbitmq.ListenerConfig{Config: rabbitmq.Config{URL: "http://x"}, Keys: []string{strings.Repeat("k", 256)}})
 	require.ErrorIs(t, err, fault.Invalid)
 	require.Len(t, fault.FieldsOf(err), 3)
 }
 
-func neighbour(t *testing.T, url string, topology rabbitmq.Topology) *rabbitmq.Neighbour {
+func oneShot(t *testing.T, url string, topology rabbitmq.Topology) *rabbitmq.OneShotPublisher {
 	t.Helper()
-	n, err := rabbitmq.DialNeighbour(patient(t), config(url, topology))
+	n, err := rabbitmq.DialOneShot(patient(t), config(url, topology))
 	require.NoError(t, err)
 	t.Cleanup(n.Close)
 	return n
 }
 
-func TestANeighbourKnowsWhetherSomebodyListens(t *testing.T) {
+func TestAOneShotPublisherReportsThatNothingListens(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := loose(t, url)
 	m := wire.Message{RoutingKey: "order.created", MessageID: "1", Body: []byte("{}")}
-	err := neighbour(t, url, topology).Publish(patient(t), m)
+	err := oneShot(t, url, topology).Publish(patient(t), m)
 	require.ErrorIs(t, err, fault.NotFound)
 	require.ErrorContains(t, err, "there is no exchange")
 
 	ears := rabbitmqtest.Listen(t, url, topology.Exchange, "order.*")
-	n := neighbour(t, url, topology)
+	n := oneShot(t, url, topology)
 	for range 3 {
 		require.NoError(t, n.Publish(patient(t), m))
 		require.Equal(t, "1", ears.Next(t).MessageID)
@@ -177,21 +177,21 @@ func TestANeighbourKnowsWhetherSomebodyListens(t *testing.T) {
 	require.ErrorIs(t, n.Publish(patient(t), m), fault.Invalid)
 }
 
-func TestANeighbourSaysThatABrokerIsNotThere(t *testing.T) {
+func TestAOneShotPublisherReportsThatABrokerIsNotThere(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	_, err := rabbitmq.DialNeighbour(ctx, rabbitmq.Config{URL: "amqp://127.0.0.1:1/"})
+	_, err := rabbitmq.DialOneShot(ctx, rabbitmq.Config{URL: "amqp://127.0.0.1:1/"})
 	require.ErrorIs(t, err, fault.Unavailable)
-	_, err = rabbitmq.DialNeighbour(ctx, rabbitmq.Config{URL: "nonsense"})
+	_, err = rabbitmq.DialOneShot(ctx, rabbitmq.Config{URL: "nonsense"})
 	require.ErrorIs(t, err, fault.Invalid)
 }
 
-func TestANeighbourIsNotKeptByABrokerThatStopsReading(t *testing.T) {
+func TestAOneShotPublisherIsNotKeptByABrokerThatStopsReading(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := loose(t, url)
 	rabbitmqtest.Listen(t, url, topology.Exchange)
 	proxy := rabbitmqtest.NewProxy(t, url)
-	n := neighbour(t, proxy.URL, topology)
+	n := oneShot(t, proxy.URL, topology)
 	proxy.Freeze()
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()

@@ -10,8 +10,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-// TestASourceIsNotEmptyWhileAMessageIsOnItsWay: no message of the queue is ready any more, and none has come yet.
-func TestASourceIsNotEmptyWhileAMessageIsOnItsWay(t *testing.T) {
+// TestADrainerIsNotEmptyWhileAMessageIsOnItsWay: no message of the queue is ready any more, and none has come yet.
+func TestADrainerIsNotEmptyWhileAMessageIsOnItsWay(t *testing.T) {
 	conn, err := amqp.Dial(testenv.AMQP(t))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
@@ -37,7 +37,7 @@ func TestASourceIsNotEmptyWhileAMessageIsOnItsWay(t *testing.T) {
 			slow <- m
 		}
 	}()
-	s := &source{channel: ch, queue: queue, messages: slow}
+	s := &drainer{channel: ch, queue: queue, messages: slow}
 	for _, id := range []string{"1", "2"} {
 		raw, ok, err := s.next(t.Context())
 		require.NoError(t, err)
