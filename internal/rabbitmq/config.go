@@ -59,11 +59,6 @@ func (c Config) problems() problems {
 	return p
 }
 
-// Validate reports everything that is wrong, defaults applied. The error is Invalid.
-func (c Config) Validate() error {
-	return fault.NewInvalid("broker configuration", c.withDefaults().problems())
-}
-
 // problems collects what is wrong with a configuration or a message.
 type problems []fault.Field
 

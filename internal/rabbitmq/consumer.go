@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
@@ -28,6 +30,9 @@ type Delivery struct {
 	FirstSeen time.Time
 	// Session numbers the connection that it came over, from 1.
 	Session uint64
+
+	raw  amqp.Delivery
+	conn *connection
 }
 
 // Handler handles one message. Any number of calls run at once, and the same message may come again, also while
@@ -99,9 +104,8 @@ func (c ConsumerConfig) withDefaults() ConsumerConfig {
 	return c
 }
 
-// Validate reports everything that is wrong, defaults applied. The error is Invalid.
-func (c ConsumerConfig) Validate() error {
-	c = c.withDefaults()
+// validate reports everything that is wrong with a configuration that has its defaults.
+func (c ConsumerConfig) validate() error {
 	p := c.problems()
 	p.require(c.Handler != nil, "/handler", "is missing")
 	p.require(c.Publisher != nil || c.Dead, "/publisher", "is missing")
@@ -118,8 +122,8 @@ func (c ConsumerConfig) Validate() error {
 
 // Consumer hands the messages of the inbox, of a subscription or of the dead letter queue to a handler.
 type Consumer struct {
+	*link
 	cfg   ConsumerConfig
-	link  *link
 	queue string
 	// conn is the current session's connection, nil between sessions.
 	conn atomic.Pointer[connection]
@@ -142,10 +146,10 @@ type Consumer struct {
 
 // NewConsumer returns a consumer that Start connects. The error is Invalid.
 func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
-	if err := cfg.Validate(); err != nil {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	cfg = cfg.withDefaults()
 	c := &Consumer{cfg: cfg, queue: cfg.Topology.Inbox(), slots: make(chan struct{}, cfg.Handlers)}
 	role := "consumer"
 	if cfg.Subscription != "" {
@@ -217,15 +221,3 @@ func (c *Consumer) awaitHandlers() {
 	defer stop()
 	c.handling.Wait()
 }
-
-// Ready returns nil while messages are consumed, else Unavailable with the reason.
-func (c *Consumer) Ready() error {
-	_, err := c.link.ready()
-	return err
-}
-
-// Status returns the state of the connection.
-func (c *Consumer) Status() Status { return c.link.current() }
-
-// WaitReady waits until messages are consumed, or for ctx.
-func (c *Consumer) WaitReady(ctx context.Context) error { return c.link.wait(ctx) }

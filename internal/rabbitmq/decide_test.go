@@ -89,14 +89,14 @@ func TestConfigurationsSayEverythingThatIsWrong(t *testing.T) {
 	err := ConsumerConfig{
 		Config:   Config{URL: "http://user:secret@host", Topology: Topology{WaitDelays: []time.Duration{2, 1}}},
 		Prefetch: 4, Handlers: 5,
-	}.Validate()
+	}.withDefaults().validate()
 	require.ErrorIs(t, err, fault.Invalid)
 	for _, at := range []string{"/url", "/topology/waitDelays/0", "/handler", "/publisher", "/prefetch"} {
 		require.Contains(t, err.Error(), at)
 	}
 	require.NotContains(t, err.Error(), "secret")
-	require.ErrorIs(t, PublisherConfig{Config: Config{URL: "amqp://h"}, MaxInFlight: -1}.Validate(), fault.Invalid)
-	require.NoError(t, Config{URL: "amqp://localhost"}.Validate())
+	require.ErrorIs(t, PublisherConfig{Config: Config{URL: "amqp://h"}, Patience: -1}.withDefaults().validate(), fault.Invalid)
+	require.Empty(t, Config{URL: "amqp://localhost"}.withDefaults().problems())
 }
 
 func TestMessagesSurviveTheirWayThroughTheClient(t *testing.T) {

@@ -41,13 +41,27 @@ func refused(err error, code int) bool {
 // maxRounds bounds how often a declaration is corrected: there are fewer arguments than that.
 const maxRounds = 32
 
-// ensure declares an entity that is not there yet, and otherwise finds out how it exists. The deviation is zero when nothing
-// is different.
+// ensure declares what is not there yet, and otherwise finds out how it exists. The error is Conflict for an exchange of events or a
+// consumed queue that cannot be used: without it there is nothing to do.
+func (d *declarer) ensure(entities ...entity) error {
+	for _, e := range entities {
+		deviation, err := d.compare(e)
+		if err == nil && deviation.Unsafe != "" && (e.purpose == eventExchange || e.purpose == consumedQueue) {
+			err = unusable(deviation)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compare declares an entity and returns how it exists otherwise; the deviation is zero when nothing is different.
 //
 // The protocol cannot ask for arguments: the broker names the first that is different. Where one is enough to know, no more are
 // looked for. Otherwise it is corrected in the next declaration, until one is accepted or is known to be unsafe. What is deleted
 // meanwhile must not be made like that, so each of those declarations comes right after a check that the entity still exists.
-func (d *declarer) ensure(declared entity) (Deviation, error) {
+func (d *declarer) compare(declared entity) (Deviation, error) {
 	actual, seen := declared.clone(), make(map[string]bool)
 	for range maxRounds {
 		err := d.do(func(ch *amqp.Channel) error { return actual.declare(ch, false) })
@@ -55,7 +69,7 @@ func (d *declarer) ensure(declared entity) (Deviation, error) {
 		case err == nil && len(seen) == 0:
 			return Deviation{}, nil
 		case err == nil:
-			return d.note(actual, differences(declared, actual), actual.unsafe()), nil
+			return d.note(actual.deviation(differences(declared, actual), actual.unsafe())), nil
 		case refused(err, amqp.AccessRefused):
 			return d.noteUnknown(declared, err)
 		case !refused(err, amqp.PreconditionFailed):
@@ -63,32 +77,22 @@ func (d *declarer) ensure(declared entity) (Deviation, error) {
 		}
 		name, value, ok := inequivalent(err)
 		if !ok || seen[name] {
-			return d.note(actual, append(differences(declared, actual), err.Error()), declared.purpose.unknown()), nil
+			return d.note(actual.deviation(append(differences(declared, actual), err.Error()), declared.purpose.unknown())), nil
 		}
 		seen[name] = true
 		actual.correct(name, value)
 		if unsafe := actual.unsafe(); declared.purpose.oneDifference() || unsafe != "" {
-			return d.note(actual, differences(declared, actual), unsafe), nil
+			return d.note(actual.deviation(differences(declared, actual), unsafe)), nil
 		}
 		if d.do(func(ch *amqp.Channel) error { return declared.declare(ch, true) }) != nil {
 			actual, seen = declared.clone(), make(map[string]bool)
 		}
 	}
-	return d.note(actual, differences(declared, actual), declared.purpose.unknown()), nil
-}
-
-// ensureUsable is ensure for an entity without which there is nothing to do. It returns Conflict when it cannot be used.
-func (d *declarer) ensureUsable(declared entity) error {
-	deviation, err := d.ensure(declared)
-	if err == nil && deviation.Unsafe != "" {
-		err = unusable(deviation)
-	}
-	return err
+	return d.note(actual.deviation(differences(declared, actual), declared.purpose.unknown())), nil
 }
 
 // note keeps a deviation.
-func (d *declarer) note(actual entity, differences []string, unsafe string) Deviation {
-	deviation := Deviation{Kind: actual.kind(), Name: actual.name, Differences: differences, Unsafe: unsafe, Remedy: actual.remedy()}
+func (d *declarer) note(deviation Deviation) Deviation {
 	d.deviations = append(d.deviations, deviation)
 	return deviation
 }
@@ -98,10 +102,8 @@ func (d *declarer) noteUnknown(declared entity, refusal error) (Deviation, error
 	if err := d.do(func(ch *amqp.Channel) error { return declared.declare(ch, true) }); err != nil {
 		return Deviation{}, fault.Wrap(refusal, fault.Unavailable, "declare %s %s", declared.kind(), declared.name)
 	}
-	deviation := Deviation{Kind: declared.kind(), Name: declared.name, Differences: []string{"its arguments are not known"},
-		Remedy: "The user of AMQP_URL may not configure it. Permit that, or make sure that its arguments are those of docs/messaging.md"}
-	d.deviations = append(d.deviations, deviation)
-	return deviation, nil
+	return d.note(Deviation{Kind: declared.kind(), Name: declared.name, Differences: []string{"its arguments are not known"},
+		Remedy: "The user of AMQP_URL may not configure it. Permit that, or make sure that its arguments are those of docs/messaging.md"}), nil
 }
 
 // bind binds a queue to an exchange by keys. A refusal of permission is kept as a deviation: the owner of the queue may have bound
@@ -117,7 +119,7 @@ func (d *declarer) bind(queue, exchange string, keys ...string) error {
 		}
 	}
 	if len(unknown) > 0 {
-		d.deviations = append(d.deviations, Deviation{Kind: kindBinding, Name: queue + " to " + exchange,
+		d.note(Deviation{Kind: kindBinding, Name: queue + " to " + exchange,
 			Differences: []string{fmt.Sprintf("it is not known whether they exist: %q", unknown)},
 			Remedy: "The user of AMQP_URL may not bind the queue, which needs permission to write to it and to read the exchange. " +
 				"Permit that, or make sure that it is bound"})

@@ -110,6 +110,11 @@ func (e entity) kind() string {
 	return kindQueue
 }
 
+// deviation describes an entity as it exists.
+func (e entity) deviation(differences []string, unsafe string) Deviation {
+	return Deviation{Kind: e.kind(), Name: e.name, Differences: differences, Unsafe: unsafe, Remedy: e.remedy()}
+}
+
 func (e entity) clone() entity {
 	e.args = maps.Clone(e.args)
 	return e

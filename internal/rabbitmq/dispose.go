@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/wire"
@@ -82,19 +81,6 @@ func (c ConsumerConfig) delay(waits int, limit time.Duration) time.Duration {
 	return delays[i]
 }
 
-// item is a delivery with what is needed to acknowledge it.
-type item struct {
-	Delivery
-	raw  amqp.Delivery
-	conn *connection
-}
-
-// process handles one message of a session.
-func (c *Consumer) process(conn *connection, session uint64, raw amqp.Delivery) {
-	it := item{c.deliveryOf(&raw, session), raw, conn}
-	c.dispose(it, c.handle(it.Delivery))
-}
-
 // handle runs the handler. A body that is too large is not handled.
 func (c *Consumer) handle(d Delivery) (err error) {
 	if len(d.Message.Body) > wire.MaxBody && !c.cfg.Dead {
@@ -115,40 +101,40 @@ func (c *Consumer) handle(d Delivery) (err error) {
 
 // dispose acknowledges a message that was handled; before that, it puts a copy of one that failed into a wait queue or the dead
 // letter queue.
-func (c *Consumer) dispose(it item, err error) {
-	if c.conn.Load() != it.conn {
-		c.stale(it)
+func (c *Consumer) dispose(d Delivery, err error) {
+	if c.conn.Load() != d.conn {
+		c.stale(d)
 		return
 	}
 	if err != nil && (c.cfg.Dead || c.lifetime.Err() != nil) {
-		c.log(slog.LevelWarn, "message stays in its queue", it.Delivery, slog.Any("error", err))
-		c.requeue(it)
+		c.log(slog.LevelWarn, "message stays in its queue", d, slog.Any("error", err))
+		c.requeue(d)
 		return
 	}
-	next := c.cfg.decide(it.Delivery, err, c.cfg.Now())
+	next := c.cfg.decide(d, err, c.cfg.Now())
 	var notMoved error
 	switch next.outcome {
 	case redelivered, parked:
-		notMoved = c.retryLater(it.Delivery, next, err)
+		notMoved = c.retryLater(d, next, err)
 	case deadLettered:
-		notMoved = c.deadLetter(it.Delivery, next, err)
+		notMoved = c.deadLetter(d, next, err)
 	}
 	// The copy may wait from here on, also when its confirm is late or the message cannot be acknowledged any more.
 	if c.recovery != nil && next.outcome == redelivered && next.delay > c.cfg.Topology.WaitDelays[0] {
 		c.recovery.note()
 	}
 	if notMoved != nil {
-		c.log(slog.LevelError, "message could not be moved and stays in its queue", it.Delivery, slog.Any("error", notMoved))
-		c.requeue(it)
+		c.log(slog.LevelError, "message could not be moved and stays in its queue", d, slog.Any("error", notMoved))
+		c.requeue(d)
 		return
 	}
-	if c.conn.Load() != it.conn || it.raw.Ack(false) != nil {
-		c.stale(it)
+	if c.conn.Load() != d.conn || d.raw.Ack(false) != nil {
+		c.stale(d)
 		return
 	}
 	c.count(next.outcome)
 	if next.outcome == acknowledged || next.outcome == deadLettered {
-		c.reply(it.Delivery, err)
+		c.reply(d, err)
 	}
 }
 
@@ -213,14 +199,14 @@ func (c *Consumer) waitQueue(delay time.Duration) string {
 
 // requeue gives a message back after a pause, so that it does not come again at once and without end. The inbox counts it as a
 // delivery: reject does on every version. Dead letters are not counted.
-func (c *Consumer) requeue(it item) {
+func (c *Consumer) requeue(d Delivery) {
 	pause(c.lifetime, c.cfg.RequeueDelay)
-	giveBack := it.raw.Reject
+	giveBack := d.raw.Reject
 	if c.cfg.Dead {
-		giveBack = func(requeue bool) error { return it.raw.Nack(false, requeue) }
+		giveBack = func(requeue bool) error { return d.raw.Nack(false, requeue) }
 	}
 	if giveBack(true) != nil {
-		c.stale(it)
+		c.stale(d)
 		return
 	}
 	c.count(requeued)
@@ -228,9 +214,9 @@ func (c *Consumer) requeue(it item) {
 
 // stale drops the result for a message whose session is over. Its tag means nothing on another channel, and the broker has the
 // message back already.
-func (c *Consumer) stale(it item) {
+func (c *Consumer) stale(d Delivery) {
 	c.count(stale)
-	c.log(slog.LevelDebug, "the session of a message is over: it comes again", it.Delivery)
+	c.log(slog.LevelDebug, "the session of a message is over: it comes again", d)
 }
 
 func (c *Consumer) count(o outcome) {

@@ -20,7 +20,7 @@ import (
 // Errors: Unavailable, also while another process does so, which may have begun before the newest of the messages failed; what is
 // not acknowledged waits on.
 func (c *Consumer) returnWaiting(ctx context.Context) (returned int, err error) {
-	if err := c.link.wait(ctx); err != nil {
+	if err := c.WaitReady(ctx); err != nil {
 		return 0, err
 	}
 	conn := c.conn.Load()

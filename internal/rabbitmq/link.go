@@ -60,7 +60,7 @@ func newLink(cfg Config, role string) *link {
 		done: make(chan struct{}), changed: make(chan struct{}),
 	}
 	l.lost = func(err error, retryIn time.Duration) {
-		l.log.LogAttrs(l.ctx, slog.LevelWarn, "no connection to the broker", slog.Uint64("session", l.current().Session),
+		l.log.LogAttrs(l.ctx, slog.LevelWarn, "no connection to the broker", slog.Uint64("session", l.Status().Session),
 			slog.Duration("retry_in", retryIn), slog.Any("error", err))
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
@@ -129,7 +129,7 @@ func (l *link) session(number uint64) error {
 // declareAll declares the topology, and logs what exists otherwise when that has changed.
 func (l *link) declareAll(conn *connection) error {
 	deviations, err := l.declare(conn.Connection)
-	known := l.current().Deviations
+	known := l.Status().Deviations
 	if err == nil || len(deviations) > 0 {
 		l.update(func() { l.status.Deviations = deviations })
 	}
@@ -145,7 +145,7 @@ func (l *link) declareAll(conn *connection) error {
 
 // unsafe returns why no message may be put into a queue; nil when one may.
 func (l *link) unsafe(queue string) error {
-	for _, d := range l.current().Deviations {
+	for _, d := range l.Status().Deviations {
 		if d.Kind == kindQueue && d.Name == queue && d.Unsafe != "" {
 			return unusable(d)
 		}
@@ -200,21 +200,28 @@ func (l *link) update(change func()) {
 	l.cfg.Metrics.show(l.status)
 }
 
-func (l *link) current() Status {
+// Status returns the state of the connection.
+func (l *link) Status() Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.status
 }
 
-// ready returns a channel that is closed when the status changes, and nil while a session is up, else why none is.
+// Ready returns nil while a session is up, else Unavailable with the reason.
+func (l *link) Ready() error {
+	_, err := l.ready()
+	return err
+}
+
+// ready also returns a channel that is closed when the status changes.
 func (l *link) ready() (<-chan struct{}, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.changed, fault.Wrap(l.down, fault.Unavailable, "broker")
 }
 
-// wait waits until ready returns nil. The error is Unavailable and has the reason.
-func (l *link) wait(ctx context.Context) error {
+// WaitReady waits until a session is up, or for ctx. The error is Unavailable and has the reason.
+func (l *link) WaitReady(ctx context.Context) error {
 	for {
 		changed, err := l.ready()
 		if err == nil || errors.Is(err, errStopped) {

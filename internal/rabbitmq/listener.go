@@ -58,7 +58,7 @@ func (l *Listener) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, link.cancel)()
 	defer link.cancel()
 	link.declare = func(conn *amqp.Connection) ([]Deviation, error) {
-		return nil, l.cfg.Topology.declareExchange(&declarer{conn: conn})
+		return nil, (&declarer{conn: conn}).ensure(l.cfg.Topology.eventExchange())
 	}
 	link.lost = func(err error, retryIn time.Duration) {
 		if l.cfg.Lost != nil {
@@ -75,7 +75,7 @@ func (l *Listener) serve(ctx context.Context, conn *connection, session uint64) 
 	defer stop()
 	messages, closed, err := l.bind(conn)
 	if err != nil {
-		return err
+		return fault.Wrap(err, fault.Unavailable, "listen to %s", l.cfg.Topology.Exchange)
 	}
 	if l.cfg.Connected != nil {
 		l.cfg.Connected(session)
@@ -101,23 +101,20 @@ func (l *Listener) serve(ctx context.Context, conn *connection, session uint64) 
 func (l *Listener) bind(conn *connection) (<-chan amqp.Delivery, <-chan *amqp.Error, error) {
 	ch, err := conn.Channel()
 	if err != nil {
-		return nil, nil, fault.Wrap(err, fault.Unavailable, "open channel")
+		return nil, nil, err
 	}
 	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
-	if err := ch.Qos(listenerPrefetch, 0, false); err != nil {
-		return nil, nil, fault.Wrap(err, fault.Unavailable, "set prefetch")
-	}
 	queue, err := ch.QueueDeclare("", false, true, true, false, amqp.Table{
 		amqp.QueueTypeArg: amqp.QueueTypeClassic, argMaxLength: int64(listenerLength), argOverflow: "drop-head",
 	})
-	if err != nil {
-		return nil, nil, fault.Wrap(err, fault.Unavailable, "declare the listener's queue")
-	}
 	for _, key := range l.cfg.Keys {
-		if err := ch.QueueBind(queue.Name, key, l.cfg.Topology.Exchange, false, nil); err != nil {
-			return nil, nil, fault.Wrap(err, fault.Unavailable, "bind %s", key)
+		if err == nil {
+			err = ch.QueueBind(queue.Name, key, l.cfg.Topology.Exchange, false, nil)
 		}
 	}
-	messages, err := ch.Consume(queue.Name, "", false, true, false, false, nil)
-	return messages, closed, fault.Wrap(err, fault.Unavailable, "listen to %s", l.cfg.Topology.Exchange)
+	if err != nil {
+		return nil, nil, err
+	}
+	messages, err := consume(ch, queue.Name, listenerPrefetch)
+	return messages, closed, err
 }

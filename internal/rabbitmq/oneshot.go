@@ -22,10 +22,10 @@ type OneShotPublisher struct {
 // DialOneShot connects, trying again until ctx ends. Errors: Unavailable when the broker did not answer until then,
 // or refused the credentials or the virtual host, which is not tried again; Invalid for a wrong configuration.
 func DialOneShot(ctx context.Context, cfg Config) (*OneShotPublisher, error) {
-	if err := cfg.Validate(); err != nil {
+	cfg = cfg.withDefaults()
+	if err := fault.NewInvalid("publisher configuration", cfg.problems()); err != nil {
 		return nil, err
 	}
-	cfg = cfg.withDefaults()
 	for failures := 0; ; failures++ {
 		channel, err := openChannel(ctx, cfg, "publisher")
 		if err == nil {

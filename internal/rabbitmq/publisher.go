@@ -24,8 +24,6 @@ type PublisherConfig struct {
 	// Patience is how long one message is tried, over reconnects and nacks, when the caller's context does not
 	// end before. Default 30 s.
 	Patience time.Duration
-	// MaxInFlight bounds the messages that are being published at once; the next one waits. Default 1024.
-	MaxInFlight int64
 	// Headers returns headers to add to what is published under a context, such as traceparent. Optional.
 	Headers func(context.Context) map[string]string
 }
@@ -34,23 +32,23 @@ func (c PublisherConfig) withDefaults() PublisherConfig {
 	c.Config = c.Config.withDefaults()
 	c.ConfirmTimeout = cmp.Or(c.ConfirmTimeout, 10*time.Second)
 	c.Patience = cmp.Or(c.Patience, 30*time.Second)
-	c.MaxInFlight = cmp.Or(c.MaxInFlight, 1024)
 	return c
 }
 
-// Validate reports everything that is wrong, defaults applied. The error is Invalid.
-func (c PublisherConfig) Validate() error {
-	c = c.withDefaults()
+// validate reports everything that is wrong with a configuration that has its defaults.
+func (c PublisherConfig) validate() error {
 	p := c.problems()
 	p.require(min(c.ConfirmTimeout, c.Patience) >= 0, "/patience", "no time may be below 0")
-	p.require(c.MaxInFlight >= 1, "/maxInFlight", "must be at least 1")
 	return fault.NewInvalid("publisher configuration", p)
 }
 
+// maxInFlight bounds the messages that are being published at once; the next one waits.
+const maxInFlight = 1024
+
 // Publisher publishes messages and knows which of them the broker has taken.
 type Publisher struct {
-	cfg  PublisherConfig
-	link *link
+	*link
+	cfg PublisherConfig
 	// channel is the current session's, nil between sessions.
 	channel  atomic.Pointer[channel]
 	inFlight *semaphore.Weighted
@@ -60,11 +58,11 @@ type Publisher struct {
 
 // NewPublisher returns a publisher that Start connects. The error is Invalid.
 func NewPublisher(cfg PublisherConfig) (*Publisher, error) {
-	if err := cfg.Validate(); err != nil {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	cfg = cfg.withDefaults()
-	p := &Publisher{cfg: cfg, link: newLink(cfg.Config, "publisher"), inFlight: semaphore.NewWeighted(cfg.MaxInFlight)}
+	p := &Publisher{cfg: cfg, link: newLink(cfg.Config, "publisher"), inFlight: semaphore.NewWeighted(maxInFlight)}
 	p.link.serve = p.serve
 	return p, nil
 }
@@ -76,13 +74,12 @@ func (p *Publisher) Start() { p.link.run() }
 // ctx's when some were given up.
 func (p *Publisher) Stop(ctx context.Context) error {
 	p.stopping.Store(true)
-	all := p.cfg.MaxInFlight
 	var err error
-	if !p.inFlight.TryAcquire(all) { // nothing to wait for: no error, even when ctx is over
-		err = p.inFlight.Acquire(ctx, all)
+	if !p.inFlight.TryAcquire(maxInFlight) { // when there is nothing to wait for, it is no error that ctx is over
+		err = p.inFlight.Acquire(ctx, maxInFlight)
 	}
 	if err == nil {
-		p.inFlight.Release(all)
+		p.inFlight.Release(maxInFlight)
 	}
 	p.link.stop()
 	return err
@@ -102,15 +99,12 @@ func (p *Publisher) Ready() error {
 
 // Status returns the state of the connection.
 func (p *Publisher) Status() Status {
-	s := p.link.current()
+	s := p.link.Status()
 	if since, stalled := p.stall.since(p.cfg.ConfirmTimeout); stalled && s.State == StateConnected {
 		s.State, s.Since, s.Remedy = StateStalled, since, remedyStalled
 	}
 	return s
 }
-
-// WaitReady waits until messages can be published, or for ctx.
-func (p *Publisher) WaitReady(ctx context.Context) error { return p.link.wait(ctx) }
 
 // Publish publishes a message to the topology's exchange, under its routing key, and returns when it is confirmed. A message that
 // no queue takes is published too.
@@ -182,7 +176,7 @@ func (p *Publisher) deliver(ctx context.Context, exchange, key string, m wire.Me
 			return err
 		}
 		pause(ctx, backoff(p.cfg.ReconnectMin, time.Second, failures, 0.5))
-		if over := errors.Join(p.link.wait(ctx), ctx.Err()); over != nil {
+		if over := errors.Join(p.WaitReady(ctx), ctx.Err()); over != nil {
 			return fault.Wrap(errors.Join(err, over), fault.Unavailable, "publish %s", m.Type)
 		}
 		channel = cmp.Or(p.channel.Load(), channel)
@@ -218,7 +212,7 @@ func (p *Publisher) attempt(ctx context.Context, channel *channel, exchange, key
 
 // current returns the channel to publish on, or why there is none.
 func (p *Publisher) current() (*channel, error) {
-	_, err := p.link.ready()
+	err := p.link.Ready()
 	channel := p.channel.Load()
 	switch {
 	case p.stopping.Load():

@@ -43,7 +43,8 @@ func (c *Consumer) serve(ctx context.Context, conn *connection, session uint64) 
 			select {
 			case c.slots <- struct{}{}:
 				c.handling.Go(func() {
-					c.process(conn, session, raw)
+					d := c.deliveryOf(raw, conn, session)
+					c.dispose(d, c.handle(d))
 					inHand.Dec()
 					<-c.slots
 				})
@@ -107,10 +108,10 @@ func (c *Consumer) giveBack(d amqp.Delivery) {
 	}
 }
 
-// deliveryOf returns what the handler sees of a message.
-func (c *Consumer) deliveryOf(raw *amqp.Delivery, session uint64) Delivery {
-	m := FromDelivery(raw)
-	d := Delivery{Message: m, Session: session, Attempts: headerCount(m, HeaderAttempts), Parked: headerCount(m, HeaderParked),
+// deliveryOf returns what the handler sees of a message, and how to acknowledge it.
+func (c *Consumer) deliveryOf(raw amqp.Delivery, conn *connection, session uint64) Delivery {
+	m := FromDelivery(&raw)
+	d := Delivery{raw: raw, conn: conn, Message: m, Session: session, Attempts: headerCount(m, HeaderAttempts), Parked: headerCount(m, HeaderParked),
 		Early: headerCount(m, HeaderEarly), FirstSeen: headerTime(m, HeaderFirstSeen)}
 	if now := c.cfg.Now(); d.FirstSeen.IsZero() || d.FirstSeen.After(now) {
 		d.FirstSeen = now

@@ -149,14 +149,8 @@ func (t Topology) Declare(conn *amqp.Connection) ([]Deviation, error) {
 
 // declare declares the dead letters first: nothing may be able to fail before it has a place to go.
 func (t Topology) declare(d *declarer) error {
-	if err := t.declareExchange(d); err != nil {
-		return err
-	}
 	dlx := t.DeadLetterExchange()
-	if _, err := d.ensure(exchange(deadLetterExchange, dlx, amqp.ExchangeFanout)); err != nil {
-		return err
-	}
-	if _, err := d.ensure(t.deadLetterQueue()); err != nil {
+	if err := d.ensure(t.eventExchange(), exchange(deadLetterExchange, dlx, amqp.ExchangeFanout), t.deadLetterQueue()); err != nil {
 		return err
 	}
 	if err := d.bind(t.Dead(), dlx, ""); err != nil {
@@ -164,13 +158,12 @@ func (t Topology) declare(d *declarer) error {
 	}
 	for _, s := range t.consumed() {
 		name := t.Queue(s.Name)
-		if err := d.ensureUsable(t.consumedQueue(name)); err != nil {
-			return err
-		}
+		entities := []entity{t.consumedQueue(name)}
 		for _, delay := range t.WaitDelays {
-			if _, err := d.ensure(waitQueueOf(name, delay)); err != nil {
-				return err
-			}
+			entities = append(entities, waitQueueOf(name, delay))
+		}
+		if err := d.ensure(entities...); err != nil {
+			return err
 		}
 		if err := d.bind(name, t.Exchange, s.Keys...); err != nil {
 			return err
@@ -179,9 +172,8 @@ func (t Topology) declare(d *declarer) error {
 	return nil
 }
 
-// declareExchange declares the exchange that events are published to.
-func (t Topology) declareExchange(d *declarer) error {
-	return d.ensureUsable(exchange(eventExchange, t.Exchange, amqp.ExchangeTopic))
+func (t Topology) eventExchange() entity {
+	return exchange(eventExchange, t.Exchange, amqp.ExchangeTopic)
 }
 
 // exchange is a durable exchange to declare.
