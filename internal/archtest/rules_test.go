@@ -111,7 +111,7 @@ var rules = []rule{
 		"internal/eventlog/mongolog", "internal/readmodel", "internal/inventory/mongoregistry", "internal/deadletter/mongoletters",
 		"internal/sealed/mongokeys", "internal/service", "test", "bench",
 	}},
-	onlyIn{imported: "github.com/rabbitmq/amqp091-go", places: []string{"internal/broker", "test", "bench", "examples/go"}},
+	onlyIn{imported: "github.com/rabbitmq/amqp091-go", places: []string{"internal/rabbitmq", "test", "bench", "examples/go"}},
 	onlyIn{imported: "github.com/wneessen/go-mail", places: []string{"internal/notify/smtpmail"}},
 	// The examples are other teams' services: they know names on the bus and nothing of this module.
 	mayImport{from: "examples/go", outside: []string{"github.com/rabbitmq/amqp091-go", "github.com/google/uuid"}},
@@ -125,7 +125,7 @@ var rules = []rule{
 	mayImport{
 		from: "internal/cli",
 		local: []string{
-			"internal/service", "internal/config", "internal/broker", "internal/wire", "internal/deadletter", "internal/reconcile",
+			"internal/service", "internal/config", "internal/rabbitmq", "internal/wire", "internal/deadletter", "internal/reconcile",
 			"internal/readmodel", "internal/order", "internal/fault", "api", "event", "workers",
 		},
 		outside: []string{"github.com/spf13/cobra", "github.com/google/uuid"},

@@ -6,12 +6,12 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/activities"
-	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/notify"
 	"github.com/ordersaga/ordersaga/internal/notify/logmail"
 	"github.com/ordersaga/ordersaga/internal/notify/smtpmail"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/wire"
 	"github.com/ordersaga/ordersaga/workers"
@@ -86,10 +86,10 @@ func (s *Service) startNotifications(handle func(context.Context, wire.Message) 
 		return nil
 	}
 	cfg := s.broker()
-	cfg.Topology.Subscriptions = []broker.Subscription{{Name: notifications, Keys: notice.EventTypes()}}
-	s.notices, err = broker.NewConsumer(broker.ConsumerConfig{
+	cfg.Topology.Subscriptions = []rabbitmq.Subscription{{Name: notifications, Keys: notice.EventTypes()}}
+	s.notices, err = rabbitmq.NewConsumer(rabbitmq.ConsumerConfig{
 		Config: cfg, Subscription: notifications, Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, Probe: s.probe,
-		Handler: func(ctx context.Context, d broker.Delivery) error { return handle(ctx, d.Message) },
+		Handler: func(ctx context.Context, d rabbitmq.Delivery) error { return handle(ctx, d.Message) },
 	})
 	if err == nil {
 		s.notices.Start()
