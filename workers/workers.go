@@ -1,8 +1,7 @@
-// Package workers runs what does the work: the Temporal workers with their task queues, and the router that
-// turns events of the bus into starts, signals and receipts.
+// Package workers registers the flows and their activities with Temporal: task queues, schedules, search attributes. It runs
+// and drains the workers.
 //
-// It may import workflows, activities, the Temporal SDK and internal/{event,event/wire,fault,order}; brokers and
-// databases reach it through small interfaces.
+// It may import workflows, activities, the Temporal SDK and internal/fault.
 package workers
 
 import (

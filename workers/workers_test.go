@@ -93,3 +93,12 @@ func TestNamesThatHistoriesDependOnAreRegistered(t *testing.T) {
 		"shortage.Ask",
 	}, r.activities)
 }
+
+// pointers lists the places that an error complains about.
+func pointers(err error) []string {
+	var pointers []string
+	for _, f := range fault.FieldsOf(err) {
+		pointers = append(pointers, f.Pointer)
+	}
+	return pointers
+}

@@ -11,12 +11,12 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/wire"
-	"github.com/ordersaga/ordersaga/workers"
 )
 
 // How many dead letters the keeper holds and keeps at once. More than one, so that a letter that cannot be kept does not
@@ -117,7 +117,7 @@ func (i inbox) Replay(ctx context.Context, m wire.Message, queue, letterID strin
 
 // deadLetters is the desk of the dead letters.
 func (s *service) deadLetters() *deadletter.Desk {
-	preview := &workers.Previewer{Log: s.stores.log, Receipts: s.stores.ledger, Timing: s.cfg.Timing(), Clock: time.Now}
+	preview := &inbound.Previewer{Log: s.stores.log, Receipts: s.stores.ledger, Timing: s.cfg.Timing(), Clock: time.Now}
 	return deadletter.NewDesk(deadletter.DeskConfig{
 		Store: s.stores.letters, Log: s.stores.log, Inbox: inbox{s.publisher, s.cfg}, Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
 		MaxReplays: s.cfg.DeadLetterMaxReplays,

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/notice"
@@ -14,7 +15,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/notify/smtpmail"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/wire"
-	"github.com/ordersaga/ordersaga/workers"
 )
 
 // notificationQueue is the subscription of the events that customers hear of.
@@ -66,7 +66,7 @@ func (s *service) notices() (*activities.Notices, error) {
 
 // announcement handles the events that customers hear of.
 func (s *service) announcement() func(context.Context, wire.Message) error {
-	announcer := &workers.Announcer{Log: s.stores.log, Sagas: s.sagas, Logger: s.logger}
+	announcer := &inbound.Announcer{Log: s.stores.log, Sagas: s.sagas, Logger: s.logger}
 	return func(ctx context.Context, m wire.Message) error {
 		e, err := wire.Decode(m)
 		if err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/wire"
-	"github.com/ordersaga/ordersaga/workers"
 )
 
 // cliSource is the source of events that people publish by hand.
@@ -94,7 +94,7 @@ func (in publishInput) one(ctx context.Context, raw json.RawMessage) (outgoing, 
 	if e, err = wire.Decode(m); err != nil {
 		return outgoing{}, err
 	}
-	return outgoing{event: e, message: m}, workers.Check(ctx, e)
+	return outgoing{event: e, message: m}, inbound.Check(ctx, e)
 }
 
 // event reads a whole event as the service does, or makes one around its data. The flags go before what it says.

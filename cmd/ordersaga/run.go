@@ -17,6 +17,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/ballast"
 	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/config"
@@ -305,7 +306,7 @@ func unreachable(err error) bool {
 }
 
 func (s *service) startConsumer(ctx context.Context) (err error) {
-	router := &workers.Router{
+	router := &inbound.Router{
 		Sagas: s.sagas, Stock: receiver{s.stores.ledger}, Verdicts: s.stores.log, Clock: time.Now, Logger: s.logger,
 		Log: s.stores.log, Sealer: sealed.NewBox(s.stores.keys),
 	}

@@ -12,11 +12,11 @@ import (
 
 	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/wire"
-	"github.com/ordersaga/ordersaga/workers"
 )
 
 // complaintsOverREST are what POST path says about a body, as "pointer detail".
@@ -52,7 +52,7 @@ func complaintsOnTheBus(t *testing.T, eventType, subject, data string) []string 
 	t.Helper()
 	e, err := wire.Decode(wire.Message{Body: []byte(`{"id":"e-1","type":"` + eventType + `","source":"/shop","aggregateId":"` + subject + `","data":` + data + `}`)})
 	if err == nil {
-		err = workers.Check(t.Context(), e)
+		err = inbound.Check(t.Context(), e)
 	}
 	require.Error(t, err)
 	var complaints []string

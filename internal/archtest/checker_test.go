@@ -61,6 +61,13 @@ func TestEveryRuleCanBreak(t *testing.T) {
 		{"the contract knows its adapter", "internal/eventlog", module + "/internal/eventlog/memlog", []string{"internal/eventlog must not import internal/eventlog/memlog"}},
 		{"MongoDB in the API", "api", mongo, []string{"api must not import " + mongo + ": that is for internal/eventlog/mongolog, internal/readmodel, internal/inventory/mongoregistry, internal/deadletter/mongoletters, internal/sealed/mongokeys, cmd, test, bench"}},
 		{"AMQP in the workers", "workers", "github.com/rabbitmq/amqp091-go", []string{"workers must not import github.com/rabbitmq/amqp091-go: that is for internal/broker, test, bench, examples/go"}},
+		{"a driver in inbound", "inbound", mongo, []string{
+			"inbound must not reach go.mongodb.org/mongo-driver: " + module + "/inbound -> " + mongo,
+			"inbound must not import " + mongo + ": that is for internal/eventlog/mongolog, internal/readmodel, internal/inventory/mongoregistry, internal/deadletter/mongoletters, internal/sealed/mongokeys, cmd, test, bench",
+		}},
+		{"inbound runs workers", "inbound", "go.temporal.io/sdk/worker", []string{"inbound must not reach go.temporal.io/sdk/worker: " + module + "/inbound -> go.temporal.io/sdk/worker"}},
+		{"inbound knows the workers", "inbound", module + "/workers", []string{"inbound must not reach " + module + "/workers: " + module + "/inbound -> " + module + "/workers"}},
+		{"the workers know the bus", "workers", module + "/inbound", []string{"workers must not reach " + module + "/inbound: " + module + "/workers -> " + module + "/inbound"}},
 		{"Echo in cmd", "cmd/ordersaga", "github.com/labstack/echo/v4/middleware", []string{"cmd/ordersaga must not import github.com/labstack/echo/v4/middleware: that is for api"}},
 		{"the service knows its benchmark", "internal/broker", module + "/bench/internal/stats", []string{"internal/broker must not import " + module + "/bench/internal/stats: that is for bench"}},
 		{"the naive saga takes a log of its own", "bench/naive", module + "/internal/eventlog", []string{"bench/naive must not import internal/eventlog"}},

@@ -48,6 +48,10 @@ var rules = []rule{
 		outside: []string{"go.temporal.io", "golang.org/x/sync"},
 	},
 
+	// From the bus to the flows, and the flows on Temporal: two sides that know nothing of each other.
+	unreachable{from: []string{"inbound"}, forbidden: append([]string{"go.temporal.io/sdk/worker", module + "/workers"}, drivers...)},
+	unreachable{from: []string{"workers"}, forbidden: []string{module + "/inbound"}},
+
 	// The check looks through small interfaces, so that what it finds does not depend on what it looks through.
 	unreachable{from: []string{"internal/reconcile"}, forbidden: drivers},
 	mayImport{

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
@@ -48,7 +49,7 @@ type lane struct {
 	list     *list
 	control  client.Client
 	sagas    *sagaclient.Client
-	router   *workers.Router
+	router   *inbound.Router
 	stock    *inventory.Ledger
 
 	mu      sync.Mutex
@@ -99,7 +100,7 @@ func newLane(ctx context.Context, address string, fast bool, cache int) (*lane, 
 	}
 	logger := slog.New(slog.DiscardHandler)
 	l.sagas = sagaclient.New(sagaclient.Config{Temporal: l.control, Log: l.log, Logger: logger})
-	l.router = &workers.Router{Sagas: l.sagas, Verdicts: l.log, Clock: time.Now, Logger: logger}
+	l.router = &inbound.Router{Sagas: l.sagas, Verdicts: l.log, Clock: time.Now, Logger: logger}
 	if l.stock, err = inventory.New(inventory.Config{Log: l.log, Registry: l.registry}); err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package workers_test
+package inbound_test
 
 import (
 	"testing"
@@ -7,10 +7,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/wire"
-	"github.com/ordersaga/ordersaga/workers"
 )
 
 // sent is a plain event as somebody sends it.
@@ -21,7 +21,7 @@ func sent(id, eventType, subject, data string) wire.Message {
 // TestWhatWouldComeOfARegistration: nothing is sealed and nothing written, and afterwards it happens as it was said.
 func TestWhatWouldComeOfARegistration(t *testing.T) {
 	w := newWorld()
-	preview := &workers.Previewer{Log: w.log, Timing: order.DefaultTiming(), Clock: func() time.Time { return now }}
+	preview := &inbound.Previewer{Log: w.log, Timing: order.DefaultTiming(), Clock: func() time.Time { return now }}
 	would := func(m wire.Message) string {
 		before := len(w.log.Names())
 		f, err := preview.Preview(t.Context(), m)
@@ -44,16 +44,16 @@ func TestWhatWouldComeOfARegistration(t *testing.T) {
 // TestWhatWouldComeOfAnAnnouncement of an order's event to its customer.
 func TestWhatWouldComeOfAnAnnouncement(t *testing.T) {
 	w := newWorld()
-	preview := &workers.Previewer{Log: w.log, Timing: order.DefaultTiming(), Clock: func() time.Time { return now }}
-	would := func(m wire.Message) workers.Foresight {
+	preview := &inbound.Previewer{Log: w.log, Timing: order.DefaultTiming(), Clock: func() time.Time { return now }}
+	would := func(m wire.Message) inbound.Foresight {
 		f, err := preview.Announcement(t.Context(), m)
 		require.NoError(t, err)
 		return f
 	}
 	m := sent("evt-9", event.OrderCancelled, "42", `{"orderId":"42"}`)
-	require.Equal(t, workers.OutcomeNothing, would(m).Outcome, "nobody knows the order")
+	require.Equal(t, inbound.OutcomeNothing, would(m).Outcome, "nobody knows the order")
 	cancelled(t, w.log, "evt-1")
-	require.Equal(t, workers.OutcomeNothing, would(m).Outcome, "nobody knows the customer")
+	require.Equal(t, inbound.OutcomeNothing, would(m).Outcome, "nobody knows the customer")
 	registered := arrived(event.UserRegistered, `{"email":"ada@example.com"}`)
 	registered.Subject = "c-7"
 	require.NoError(t, w.router.Handle(t.Context(), registered))
@@ -62,7 +62,7 @@ func TestWhatWouldComeOfAnAnnouncement(t *testing.T) {
 	s := notice.State{Subject: notice.Subject{Kind: notice.Cancelled, OrderID: "42", CustomerID: "c-7"}}
 	_, _, err := w.log.Append(t.Context(), event.NoticeStream(s.ID()), event.Head{}, []event.Entry{s.Request("corr", "cause", now.Add(time.Hour), now)})
 	require.NoError(t, err)
-	require.Equal(t, workers.OutcomeNothing, would(m).Outcome, "they are told already")
-	require.Equal(t, workers.OutcomeRefuse, would(sent("evt-9", event.OrderAccepted, "42", `{"orderId":"42"}`)).Outcome)
-	require.Equal(t, workers.OutcomeRefuse, would(wire.Message{Body: []byte("no")}).Outcome)
+	require.Equal(t, inbound.OutcomeNothing, would(m).Outcome, "they are told already")
+	require.Equal(t, inbound.OutcomeRefuse, would(sent("evt-9", event.OrderAccepted, "42", `{"orderId":"42"}`)).Outcome)
+	require.Equal(t, inbound.OutcomeRefuse, would(wire.Message{Body: []byte("no")}).Outcome)
 }

@@ -1,4 +1,4 @@
-package workers_test
+package inbound_test
 
 import (
 	"context"
@@ -14,13 +14,13 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/internal/wire"
-	"github.com/ordersaga/ordersaga/workers"
 )
 
 // temporalDouble is a Temporal server that counts what it is asked for. Runs of orders that are open in the log run.
@@ -63,8 +63,8 @@ type previewWorld struct {
 	log      *memlog.Log
 	ledger   *inventory.Ledger
 	temporal *temporalDouble
-	router   *workers.Router
-	preview  *workers.Previewer
+	router   *inbound.Router
+	preview  *inbound.Previewer
 }
 
 type realReceiver struct{ ledger *inventory.Ledger }
@@ -82,11 +82,11 @@ func newPreviewWorld(t *testing.T) *previewWorld {
 	logger := slog.New(slog.DiscardHandler)
 	w := &previewWorld{t: t, log: log, ledger: ledger, temporal: &temporalDouble{log: log}}
 	clock := func() time.Time { return now }
-	w.router = &workers.Router{
+	w.router = &inbound.Router{
 		Sagas: sagaclient.New(sagaclient.Config{Temporal: w.temporal, Log: log, Logger: logger}),
 		Stock: realReceiver{ledger}, Verdicts: log, Log: log, Clock: clock, Logger: logger,
 	}
-	w.preview = &workers.Previewer{Log: log, Receipts: ledger, Timing: order.DefaultTiming(), Clock: clock}
+	w.preview = &inbound.Previewer{Log: log, Receipts: ledger, Timing: order.DefaultTiming(), Clock: clock}
 	return w
 }
 
@@ -259,7 +259,7 @@ func (brokenLog) Read(context.Context, string, int64, int) ([]event.Record, erro
 }
 
 func TestAPreviewWithoutALogIsNone(t *testing.T) {
-	p := &workers.Previewer{Log: brokenLog{}, Clock: func() time.Time { return now }}
+	p := &inbound.Previewer{Log: brokenLog{}, Clock: func() time.Time { return now }}
 	_, err := p.Preview(t.Context(), wire.Message{RoutingKey: "order.cancellation_requested", Body: []byte(ref)})
 	require.ErrorIs(t, err, fault.Unavailable)
 }

@@ -1,4 +1,4 @@
-package workers_test
+package inbound_test
 
 import (
 	"encoding/json"
@@ -10,12 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/customer"
 	"github.com/ordersaga/ordersaga/internal/eventlog/eventlogtest"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/wire"
-	"github.com/ordersaga/ordersaga/workers"
 )
 
 // guides is the event as the guides' class makes it.
@@ -155,7 +155,7 @@ func TestAClockThatIsAheadDoesNotShutOutWhatComesAfter(t *testing.T) {
 // TestOnlyKnownCustomersAreTold, and what the event says of itself is not believed.
 func TestOnlyKnownCustomersAreTold(t *testing.T) {
 	w := newWorld()
-	announcer := &workers.Announcer{Log: w.log, Sagas: w.sagas, Logger: slog.New(slog.DiscardHandler)}
+	announcer := &inbound.Announcer{Log: w.log, Sagas: w.sagas, Logger: slog.New(slog.DiscardHandler)}
 	e := arrived(event.OrderCancelled, `{"customerId":"somebody"}`)
 	require.NoError(t, announcer.Handle(t.Context(), e))
 	require.Empty(t, w.sagas.told, "nobody knows the order")

@@ -1,4 +1,4 @@
-package workers_test
+package inbound_test
 
 import (
 	"bytes"

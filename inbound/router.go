@@ -1,4 +1,7 @@
-package workers
+// Package inbound turns events of the bus into starts, signals and receipts, and says what would come of one.
+//
+// It may import workflows, activities and internal packages; Temporal, brokers and databases reach it through small interfaces.
+package inbound
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package workers
+package inbound
 
 import (
 	"maps"
@@ -64,7 +64,7 @@ func (f *fitter) fit(at string, value any, into reflect.Value, unit string) {
 		}
 		into.SetInt(integer)
 	default:
-		panic("workers: data of kind " + into.Kind().String() + " is not read")
+		panic("inbound: data of kind " + into.Kind().String() + " is not read")
 	}
 	if !fits {
 		f.complain(at, "%s", rules[into.Kind()])

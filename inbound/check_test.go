@@ -1,4 +1,4 @@
-package workers
+package inbound
 
 import (
 	"encoding/json"
