@@ -11,6 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/text"
 )
 
 // maxText and maxCode are how many characters a text and a code of an event may have.
@@ -37,9 +38,9 @@ func readFact(e event.Event) (fact, error) {
 func (f fact) text(name string, limit int) string {
 	switch value := f[name].(type) {
 	case string:
-		return order.Clean(value, limit)
+		return text.Clean(value, limit)
 	case json.Number:
-		return order.Clean(value.String(), limit)
+		return text.Clean(value.String(), limit)
 	}
 	return ""
 }

@@ -67,7 +67,11 @@ var rules = []rule{
 	mayImport{from: "internal/fault", outside: []string{}},
 	mayImport{from: "internal/trace", exactly: true, outside: []string{}},
 	mayImport{from: "event", exactly: true, local: []string{"internal/fault"}, outside: []string{"github.com/google/uuid"}},
-	mayImport{from: "internal/order", local: []string{"event", "internal/fault"}, outside: []string{"golang.org/x/text/currency"}},
+	mayImport{from: "internal/text", exactly: true, local: []string{"internal/fault"}, outside: []string{}},
+	mayImport{
+		from: "internal/jsondoc", exactly: true, local: []string{"event", "internal/fault"}, outside: []string{"github.com/go-json-experiment/json"},
+	},
+	mayImport{from: "internal/order", local: []string{"event", "internal/fault", "internal/text"}, outside: []string{"golang.org/x/text/currency"}},
 	mayImport{
 		from: "internal/late", local: []string{"internal/order", "event", "internal/fault"}, outside: []string{},
 	},

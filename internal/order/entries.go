@@ -173,7 +173,7 @@ func (s State) CommittedStock(at time.Time) event.Entry {
 
 // compensating decides that everything is undone, and how the order ends then.
 func (s State) compensating(slot string, e Ending, at time.Time) event.Entry {
-	e.OrderID, e.Detail = s.Order.ID, text(e.Detail)
+	e.OrderID, e.Detail = s.Order.ID, clean(e.Detail)
 	return s.entry(slot, event.OrderCompensating, at, e)
 }
 
@@ -194,13 +194,13 @@ func (s State) ended(e Ending, at time.Time) event.Entry {
 // refused answers a cancellation that came too late, and every later one.
 func (s State) refused(c Cancellation, at time.Time) event.Entry {
 	return s.causedBy(c.Cause, s.entry(SlotCancelRefused, event.OrderCancellationRefused, at, CancellationRefusal{
-		OrderID: s.Order.ID, RequestID: c.ID, Reason: text(c.Reason), Detail: s.WhyNotCancellable(),
+		OrderID: s.Order.ID, RequestID: c.ID, Reason: clean(c.Reason), Detail: s.WhyNotCancellable(),
 	}))
 }
 
 // NewAttention makes the data of order.needs_attention.
 func NewAttention(orderID string, f Stuck) Attention {
-	d := Attention{OrderID: orderID, Step: f.Step, Undo: f.Undo, Error: text(f.Error), Attempts: f.Attempts}
+	d := Attention{OrderID: orderID, Step: f.Step, Undo: f.Undo, Error: clean(f.Error), Attempts: f.Attempts}
 	d.NextTry = timeText(f.NextTry)
 	return d
 }

@@ -379,7 +379,7 @@ func (s State) shipped(eventType string, f ShipmentFact, now time.Time, t Timing
 }
 
 func (s State) dispatch(eventType string, f ShipmentFact) Dispatch {
-	return Dispatch{OrderID: s.Order.ID, Carrier: text(f.Carrier), TrackingNumber: text(f.TrackingNumber),
+	return Dispatch{OrderID: s.Order.ID, Carrier: clean(f.Carrier), TrackingNumber: clean(f.TrackingNumber),
 		EventIdentity: eventIdentity(f.Cause, f.Identity(s.Order.ID, eventType))}
 }
 

@@ -292,7 +292,7 @@ func RetrySlot(a AttentionState) string {
 func (r Resolution) Event(orderID string, open AttentionState) (string, ResolutionData) {
 	return resolutionType[r.Action], ResolutionData{
 		OrderID: orderID, RequestID: r.ID, Attention: open.Count, Step: open.Step, Undo: open.Undo, Action: r.Action,
-		By: r.By, Note: text(r.Note), Reference: text(r.Reference),
+		By: r.By, Note: clean(r.Note), Reference: clean(r.Reference),
 	}
 }
 
