@@ -33,7 +33,7 @@ func TestWhatWouldComeOfARegistration(t *testing.T) {
 	require.Equal(t, "would register customer c-7", would(first))
 	e, err := wire.Decode(first)
 	require.NoError(t, err)
-	require.NoError(t, w.router.Handle(t.Context(), e))
+	require.NoError(t, w.executor.Handle(t.Context(), e))
 	require.Equal(t, "customer c-7 has got this event: nothing would happen, unless its content was another one then", would(first))
 	require.Contains(t, would(sent("evt-2", event.UserRegistered, "c-7", `{"email":"ada@example.org"}`)), "would update the profile of customer c-7")
 	refused := would(sent("evt-3", event.UserRegistered, "c-7", `{"email":"ada at example"}`))
@@ -45,8 +45,8 @@ func TestWhatWouldComeOfARegistration(t *testing.T) {
 func TestWhatWouldComeOfAnAnnouncement(t *testing.T) {
 	w := newWorld()
 	preview := &inbound.Previewer{Log: w.log, Timing: order.DefaultTiming(), Clock: func() time.Time { return now }}
-	would := func(m wire.Message) inbound.Foresight {
-		f, err := preview.Announcement(t.Context(), m)
+	would := func(m wire.Message) inbound.Preview {
+		f, err := preview.Notification(t.Context(), m)
 		require.NoError(t, err)
 		return f
 	}
@@ -56,7 +56,7 @@ func TestWhatWouldComeOfAnAnnouncement(t *testing.T) {
 	require.Equal(t, inbound.OutcomeNothing, would(m).Outcome, "nobody knows the customer")
 	registered := arrived(event.UserRegistered, `{"email":"ada@example.com"}`)
 	registered.Subject = "c-7"
-	require.NoError(t, w.router.Handle(t.Context(), registered))
+	require.NoError(t, w.executor.Handle(t.Context(), registered))
 	require.Equal(t, "would tell customer c-7 that order 42 is cancelled", would(m).Sentence)
 
 	s := notice.State{Subject: notice.Subject{Kind: notice.Cancelled, OrderID: "42", CustomerID: "c-7"}}

@@ -57,13 +57,13 @@ func (c *temporalDouble) SignalWithStartWorkflow(context.Context, string, string
 	return nil, nil
 }
 
-// previewWorld is a router and a previewer over the same log and ledger.
+// previewWorld is an executor and a previewer over the same log and ledger.
 type previewWorld struct {
 	t        *testing.T
 	log      *memlog.Log
 	ledger   *inventory.Ledger
 	temporal *temporalDouble
-	router   *inbound.Router
+	executor *inbound.Executor
 	preview  *inbound.Previewer
 }
 
@@ -82,9 +82,9 @@ func newPreviewWorld(t *testing.T) *previewWorld {
 	logger := slog.New(slog.DiscardHandler)
 	w := &previewWorld{t: t, log: log, ledger: ledger, temporal: &temporalDouble{log: log}}
 	clock := func() time.Time { return now }
-	w.router = &inbound.Router{
+	w.executor = &inbound.Executor{
 		Sagas: sagaclient.New(sagaclient.Config{Temporal: w.temporal, Log: log, Logger: logger}),
-		Stock: realReceiver{ledger}, Verdicts: log, Log: log, Clock: clock, Logger: logger,
+		Stock: realReceiver{ledger}, Log: log, Clock: clock, Logger: logger,
 	}
 	w.preview = &inbound.Previewer{Log: log, Receipts: ledger, Timing: order.DefaultTiming(), Clock: clock}
 	return w
@@ -139,7 +139,7 @@ type did struct{ starts, signals, late, written int }
 
 const ref = `{"orderId":"42"}`
 
-// TestAPreviewIsWhatHandleDoes: what is foreseen is what the router then does, and looking ahead does nothing.
+// TestAPreviewIsWhatHandleDoes: what is foreseen is what the executor then does, and looking ahead does nothing.
 func TestAPreviewIsWhatHandleDoes(t *testing.T) {
 	is := func(status order.Status) func(*previewWorld) {
 		return func(w *previewWorld) { w.open(status) }
@@ -211,7 +211,7 @@ func TestAPreviewIsWhatHandleDoes(t *testing.T) {
 
 			e, err := wire.Decode(message)
 			require.NoError(t, err)
-			require.Equal(t, c.code, fault.CodeOf(w.router.Handle(t.Context(), e)))
+			require.Equal(t, c.code, fault.CodeOf(w.executor.Handle(t.Context(), e)))
 			written := 0
 			for stream, n := range w.streams() {
 				written += n - before[stream]

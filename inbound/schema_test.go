@@ -70,7 +70,7 @@ func TestAnInboundSchemaSaysWhatIsAccepted(t *testing.T) {
 	}
 }
 
-// accept hands an event to a router as the bus does.
+// accept hands an event to an executor as the bus does.
 func accept(t interface {
 	require.TestingT
 	Context() context.Context
@@ -81,7 +81,7 @@ func accept(t interface {
 	if err != nil {
 		return err
 	}
-	return newWorld().router.Handle(t.Context(), e)
+	return newWorld().executor.Handle(t.Context(), e)
 }
 
 // beyondSchema tells that data which its schema takes is refused for a reason that a schema cannot give:

@@ -95,21 +95,21 @@ func (r *receiver) Receive(_ context.Context, sku string, quantity int64, id str
 	return r.err
 }
 
-// world is a router and what it reaches.
+// world is an executor and what it reaches.
 type world struct {
-	sagas  *sagas
-	stock  *receiver
-	log    *memlog.Log
-	router *inbound.Router
-	keys   *sealedtest.Keys
-	box    *sealed.Box
+	sagas    *sagas
+	stock    *receiver
+	log      *memlog.Log
+	executor *inbound.Executor
+	keys     *sealedtest.Keys
+	box      *sealed.Box
 }
 
 func newWorld() *world {
 	w := &world{sagas: &sagas{}, stock: &receiver{}, log: memlog.New(), keys: sealedtest.NewKeys()}
 	w.box = sealed.NewBox(w.keys)
-	w.router = &inbound.Router{
-		Sagas: w.sagas, Stock: w.stock, Verdicts: w.log, Clock: func() time.Time { return now },
+	w.executor = &inbound.Executor{
+		Sagas: w.sagas, Stock: w.stock, Clock: func() time.Time { return now },
 		Log: w.log, Sealer: w.box,
 		Logger: slog.New(slog.DiscardHandler),
 	}

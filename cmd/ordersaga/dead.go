@@ -124,7 +124,7 @@ func (s *service) deadLetters() *deadletter.Desk {
 		Foresee: func(ctx context.Context, queue string, m wire.Message) (deadletter.Foresight, error) {
 			look := preview.Preview
 			if queue == (broker.Topology{Prefix: s.cfg.BrokerPrefix}).Queue(notificationQueue) {
-				look = preview.Announcement
+				look = preview.Notification
 			}
 			f, err := look(ctx, m)
 			return deadletter.Foresight(f), err

@@ -66,13 +66,13 @@ func (s *service) notices() (*activities.Notices, error) {
 
 // announcement handles the events that customers hear of.
 func (s *service) announcement() func(context.Context, wire.Message) error {
-	announcer := &inbound.Announcer{Log: s.stores.log, Sagas: s.sagas, Logger: s.logger}
+	notifications := &inbound.Notifications{Log: s.stores.log, Sagas: s.sagas, Logger: s.logger}
 	return func(ctx context.Context, m wire.Message) error {
 		e, err := wire.Decode(m)
 		if err != nil {
 			return err
 		}
-		return announcer.Handle(ctx, e)
+		return notifications.Handle(ctx, e)
 	}
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,7 +34,7 @@ type outgoing struct {
 }
 
 // read reads the events and checks every one of them.
-func (in publishInput) read(ctx context.Context) ([]outgoing, error) {
+func (in publishInput) read() ([]outgoing, error) {
 	if in.typ != "" {
 		typ, ok := event.Find(in.typ)
 		if !ok || typ.Direction != event.Inbound {
@@ -63,7 +62,7 @@ func (in publishInput) read(ctx context.Context) ([]outgoing, error) {
 		if in.id != "" && len(list) > 0 {
 			return nil, errors.New("--id names one event, and the input has more")
 		}
-		o, err := in.one(ctx, raw)
+		o, err := in.one(raw)
 		if err != nil {
 			return nil, fmt.Errorf("event %d would be refused: %w", len(list)+1, err)
 		}
@@ -82,7 +81,7 @@ func (in publishInput) open() (io.ReadCloser, error) {
 }
 
 // one makes the event of one JSON value.
-func (in publishInput) one(ctx context.Context, raw json.RawMessage) (outgoing, error) {
+func (in publishInput) one(raw json.RawMessage) (outgoing, error) {
 	e, err := in.event(raw)
 	if err != nil {
 		return outgoing{}, err
@@ -94,7 +93,7 @@ func (in publishInput) one(ctx context.Context, raw json.RawMessage) (outgoing, 
 	if e, err = wire.Decode(m); err != nil {
 		return outgoing{}, err
 	}
-	return outgoing{event: e, message: m}, inbound.Check(ctx, e)
+	return outgoing{event: e, message: m}, inbound.Check(e)
 }
 
 // event reads a whole event as the service does, or makes one around its data. The flags go before what it says.

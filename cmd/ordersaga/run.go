@@ -306,8 +306,8 @@ func unreachable(err error) bool {
 }
 
 func (s *service) startConsumer(ctx context.Context) (err error) {
-	router := &inbound.Router{
-		Sagas: s.sagas, Stock: receiver{s.stores.ledger}, Verdicts: s.stores.log, Clock: time.Now, Logger: s.logger,
+	executor := &inbound.Executor{
+		Sagas: s.sagas, Stock: receiver{s.stores.ledger}, Clock: time.Now, Logger: s.logger,
 		Log: s.stores.log, Sealer: sealed.NewBox(s.stores.keys),
 	}
 	handle := func(ctx context.Context, m wire.Message) error {
@@ -316,7 +316,7 @@ func (s *service) startConsumer(ctx context.Context) (err error) {
 			return err
 		}
 		parent, _ := m.Header(trace.Header)
-		return router.Handle(trace.With(ctx, parent), e)
+		return executor.Handle(trace.With(ctx, parent), e)
 	}
 	s.consumer, err = broker.NewConsumer(broker.ConsumerConfig{
 		Config: s.broker(), Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, ParkMax: s.cfg.SignalParkMax, Probe: s.probe,

@@ -139,6 +139,13 @@ func (d *Doc) Complain(at, format string, args ...any) {
 	}
 }
 
+// Require complains about a place unless the value there is as it must be, or could not be read.
+func (d *Doc) Require(ok bool, at, format string, args ...any) {
+	if !ok && !d.Wrong(at) {
+		d.Complain(at, format, args...)
+	}
+}
+
 // Wrong reports whether something in or around a place could not be used.
 func (d *Doc) Wrong(at string) bool {
 	return slices.ContainsFunc(d.complaints, func(f fault.Field) bool { return fault.Overlap(f.Pointer, at) })
