@@ -158,11 +158,11 @@ func TestOnlyKnownCustomersAreTold(t *testing.T) {
 	announcer := &inbound.Notifications{Log: w.log, Sagas: w.sagas, Logger: slog.New(slog.DiscardHandler)}
 	e := arrived(event.OrderCancelled, `{"customerId":"somebody"}`)
 	require.NoError(t, announcer.Handle(t.Context(), e))
-	require.Empty(t, w.sagas.told, "nobody knows the order")
+	require.Empty(t, w.sagas.told, "the order is unknown")
 
 	cancelled(t, w.log, "evt-1")
 	require.NoError(t, announcer.Handle(t.Context(), e))
-	require.Empty(t, w.sagas.told, "nobody knows the customer")
+	require.Empty(t, w.sagas.told, "the customer is unknown")
 
 	registered := arrived(event.UserRegistered, `{"email":"ada@example.com"}`)
 	registered.Subject = "c-7"

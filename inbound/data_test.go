@@ -39,7 +39,7 @@ func TestOrderCreatedIsStrict(t *testing.T) {
 		{"a field of another case", with(`"customerId"`, `"CustomerID"`), []string{"/data/CustomerID", "/data/customerId"}},
 		{"an unknown field within", with(`"cup"`, `"cup","a/b~":1`), []string{"/data/lines/1/a~1b~0"}},
 		{"no way to pay", with(`"tok_visa"`, `""`), []string{"/data/payment/method"}},
-		{"a fulfillment that nobody knows", with(`"shipment"`, `"pigeon"`), []string{"/data/fulfillment"}},
+		{"an unknown fulfillment", with(`"shipment"`, `"pigeon"`), []string{"/data/fulfillment"}},
 		{
 			"everything at once", `{"orderId":"42","currency":"","lines":[],"payment":{},"fulfillment":"pigeon"}`,
 			[]string{"/data/customerId", "/data/currency", "/data/lines", "/data/payment/method", "/data/fulfillment"},

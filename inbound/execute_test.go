@@ -111,7 +111,7 @@ func TestEveryInboundTypeHasARoute(t *testing.T) {
 				e = arrived(typ.Name, d)
 			}
 			require.NoError(t, w.executor.Handle(t.Context(), e))
-			require.Equal(t, 1, len(w.sagas.placed)+len(w.sagas.signals)+len(w.stock.receipts)+len(w.sagas.onboarded), "somebody is told, once")
+			require.Equal(t, 1, len(w.sagas.placed)+len(w.sagas.signals)+len(w.stock.receipts)+len(w.sagas.onboarded), "one effect")
 		})
 	}
 }

@@ -81,7 +81,7 @@ func TestWhatFollowsFromALateEventIsSettled(t *testing.T) {
 	}
 }
 
-// Goods that somebody has looked after are not asked about again when the carrier delivers them.
+// Goods that an operator has looked after are not asked about again when the carrier delivers them.
 func TestGoodsAreAskedAboutOnce(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Order: order.Order{ID: "42"}, Status: order.StatusCancelled, AtLarge: true}}

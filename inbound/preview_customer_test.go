@@ -13,7 +13,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// sent is a plain event as somebody sends it.
+// sent is a plain event as a shop sends it.
 func sent(id, eventType, subject, data string) wire.Message {
 	return wire.Message{RoutingKey: eventType, Body: []byte(`{"id":"` + id + `","source":"/shop","type":"` + eventType + `","aggregateId":"` + subject + `","data":` + data + `}`)}
 }
@@ -51,9 +51,9 @@ func TestWhatWouldComeOfAnAnnouncement(t *testing.T) {
 		return f
 	}
 	m := sent("evt-9", event.OrderCancelled, "42", `{"orderId":"42"}`)
-	require.Equal(t, inbound.OutcomeNothing, would(m).Outcome, "nobody knows the order")
+	require.Equal(t, inbound.OutcomeNothing, would(m).Outcome, "the order is unknown")
 	cancelled(t, w.log, "evt-1")
-	require.Equal(t, inbound.OutcomeNothing, would(m).Outcome, "nobody knows the customer")
+	require.Equal(t, inbound.OutcomeNothing, would(m).Outcome, "the customer is unknown")
 	registered := arrived(event.UserRegistered, `{"email":"ada@example.com"}`)
 	registered.Subject = "c-7"
 	require.NoError(t, w.executor.Handle(t.Context(), registered))

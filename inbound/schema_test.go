@@ -138,7 +138,7 @@ func exact(number json.Number) int64 {
 	return value.Num().Int64()
 }
 
-// oddities are values that somebody may send.
+// oddities are values that a sender may put anywhere.
 var oddities = []any{
 	nil, true, "", "a", "A-1_2.3", "-a", "a b", "a\n", "ü", strings.Repeat("x", 64), strings.Repeat("x", 65), strings.Repeat("ü", 500),
 	strings.Repeat("ü", 501), "a\x00b", "\u202e", "\u00a0", "\ufffd", "😀 fine", "EUR", "eur", "immediate", "pigeon",

@@ -72,12 +72,8 @@ func (d *Doc) fit(at string, value any, into reflect.Value, tag reflect.StructTa
 		into.SetBool(yes)
 		rule = "must be true or false"
 	case reflect.Int64:
-		unit := tag.Get("unit")
-		if unit != "" {
-			unit = " " + unit
-		}
 		var integer int64
-		integer, rule = event.ReadInteger(value, unit)
+		integer, rule = event.ReadInteger(value, strings.TrimRight(" "+tag.Get("unit"), " "))
 		into.SetInt(integer)
 		fits = rule == ""
 	default:

@@ -97,7 +97,7 @@ const maxComplaints = 50
 
 // Options are what senders may do.
 type Options struct {
-	// Checked tells that another reader has checked the syntax, or mended it. Of equal names the last one counts then.
+	// Checked skips Check: another reader has checked the syntax, or mended it. Of equal names the last one counts then.
 	Checked bool
 	// Open passes over fields that are not known.
 	Open bool

@@ -1,6 +1,6 @@
-// Package text makes texts that other systems wrote fit to be kept and shown. There is one function for each boundary: what events say
-// is cleaned, because a remark must never be the reason why a payment or a delivery is lost; what REST clients say is validated, because
-// they can correct it.
+// Package text makes texts that other systems wrote fit to be kept and shown. There is one function for each boundary: remarks in
+// events are cleaned, because they must never be the reason why a payment or a delivery is lost; texts that a sender can correct, such as
+// those of REST clients, are validated.
 //
 // The package is a leaf: it imports internal/fault and the standard library only.
 package text

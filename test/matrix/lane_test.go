@@ -49,7 +49,7 @@ type lane struct {
 	list     *list
 	control  client.Client
 	sagas    *sagaclient.Client
-	executor   *inbound.Executor
+	executor *inbound.Executor
 	stock    *inventory.Ledger
 
 	mu      sync.Mutex
