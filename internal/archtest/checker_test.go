@@ -67,6 +67,13 @@ func TestEveryRuleCanBreak(t *testing.T) {
 		{"main wires", "cmd/ordersaga", module + "/internal/service", []string{"cmd/ordersaga must not import internal/service", "cmd/ordersaga must not import " + module + "/internal/service: that is for internal/cli"}},
 		{"a command opens the log", "internal/cli", module + "/internal/eventlog/mongolog", []string{"internal/cli must not import internal/eventlog/mongolog"}},
 		{"the service knows its benchmark", "internal/rabbitmq", module + "/bench/internal/stats", []string{module + "/internal/rabbitmq must not import " + module + "/bench/internal/stats, nor may its tests"}},
+		{"a driver in inbound", "inbound", mongo, []string{
+			"inbound must not reach go.mongodb.org/mongo-driver: " + module + "/inbound -> " + mongo,
+			"inbound must not import " + mongo + ": that is for internal/eventlog/mongolog, internal/readmodel, internal/inventory/mongoregistry, internal/deadletter/mongoletters, internal/sealed/mongokeys, internal/service, test, bench",
+		}},
+		{"inbound runs workers", "inbound", "go.temporal.io/sdk/worker", []string{"inbound must not reach go.temporal.io/sdk/worker: " + module + "/inbound -> go.temporal.io/sdk/worker"}},
+		{"inbound knows the workers", "inbound", module + "/workers", []string{"inbound must not reach " + module + "/workers: " + module + "/inbound -> " + module + "/workers"}},
+		{"the workers know the bus", "workers", module + "/inbound", []string{"workers must not reach " + module + "/inbound: " + module + "/workers -> " + module + "/inbound"}},
 		{"the naive saga takes a log of its own", "bench/naive", module + "/internal/eventlog", []string{"bench/naive must not import internal/eventlog"}},
 		{"the benchmark runs the flows itself", "bench/internal/rig", module + "/activities", []string{"bench/internal/rig must not reach " + module + "/activities: " + module + "/bench/internal/rig -> " + module + "/activities"}},
 		{"the shop looks inside", "bench/internal/shop", module + "/internal/order", []string{"bench/internal/shop must not import internal/order"}},

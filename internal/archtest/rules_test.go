@@ -52,6 +52,10 @@ var rules = []rule{
 		outside: []string{"go.temporal.io", "golang.org/x/sync"},
 	},
 
+	// From the bus to the flows, and the flows on Temporal: two sides that know nothing of each other.
+	unreachable{from: []string{"inbound"}, forbidden: append([]string{"go.temporal.io/sdk/worker", module + "/workers"}, drivers...)},
+	unreachable{from: []string{"workers"}, forbidden: []string{module + "/inbound"}},
+
 	// The check looks through small interfaces, so that what it finds does not depend on what it looks through.
 	unreachable{from: []string{"internal/reconcile"}, forbidden: drivers},
 	mayImport{
@@ -67,7 +71,10 @@ var rules = []rule{
 	mayImport{from: "internal/fault", outside: []string{}},
 	mayImport{from: "internal/trace", exactly: true, outside: []string{}},
 	mayImport{from: "event", exactly: true, local: []string{"internal/fault"}, outside: []string{"github.com/google/uuid"}},
-	mayImport{from: "internal/text", outside: []string{}},
+	mayImport{from: "internal/text", exactly: true, local: []string{"internal/fault"}, outside: []string{}},
+	mayImport{
+		from: "internal/jsondoc", exactly: true, local: []string{"event", "internal/fault"}, outside: []string{"github.com/go-json-experiment/json"},
+	},
 	mayImport{
 		from: "internal/order", local: []string{"workflows/saga", "event", "internal/fault", "internal/text"},
 		outside: []string{"golang.org/x/text/currency"},
@@ -126,7 +133,7 @@ var rules = []rule{
 		from: "internal/cli",
 		local: []string{
 			"internal/service", "internal/config", "internal/rabbitmq", "internal/wire", "internal/deadletter", "internal/reconcile",
-			"internal/readmodel", "internal/order", "internal/fault", "api", "event", "workers",
+			"internal/readmodel", "internal/order", "internal/fault", "api", "event", "inbound",
 		},
 		outside: []string{"github.com/spf13/cobra", "github.com/google/uuid"},
 	},

@@ -48,7 +48,7 @@ AMQP_URL and EVENT_EXCHANGE say where to. The exit code is 1 when an event was r
 			if out.repeat < 1 || out.timeout <= 0 {
 				return errors.New("--repeat and --timeout must be above zero")
 			}
-			messages, err := in.read(cmd.Context())
+			messages, err := in.read()
 			if err != nil {
 				return err
 			}

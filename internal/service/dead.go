@@ -11,12 +11,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/wire"
-	"github.com/ordersaga/ordersaga/workers"
 )
 
 const (
@@ -108,14 +108,14 @@ func (i inbox) Replay(ctx context.Context, m wire.Message, queue, letterID strin
 
 // DeadLetters lists, shows, replays and discards dead letters.
 func (s *Service) DeadLetters() *deadletter.Desk {
-	previewer := &workers.Previewer{Log: s.stores.log, Receipts: s.stores.ledger, Timing: s.cfg.Timing, Clock: time.Now}
+	previewer := &inbound.Previewer{Log: s.stores.log, Receipts: s.stores.ledger, Timing: s.cfg.Timing, Clock: time.Now}
 	return deadletter.NewDesk(deadletter.DeskConfig{
 		Store: s.stores.letters, Log: s.stores.log, Inbox: inbox{s}, Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
 		MaxReplays: s.cfg.DeadLetterMaxReplays,
 		Foresee: func(ctx context.Context, queue string, m wire.Message) (deadletter.Foresight, error) {
 			preview := previewer.Preview
 			if queue == s.notificationQueue() {
-				preview = previewer.Announcement
+				preview = previewer.Notification
 			}
 			f, err := preview(ctx, m)
 			return deadletter.Foresight(f), err

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/notify"
@@ -14,7 +15,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/wire"
-	"github.com/ordersaga/ordersaga/workers"
 )
 
 // notifications is the subscription of the events that customers are notified of.
@@ -69,13 +69,13 @@ func (s *Service) noticeActivities() (*activities.Notices, error) {
 
 // notificationHandler handles the events that customers are notified of.
 func (s *Service) notificationHandler() func(context.Context, wire.Message) error {
-	announcer := &workers.Announcer{Log: s.stores.log, Sagas: s.sagas, Logger: s.logger}
+	inbox := &inbound.Notifications{Log: s.stores.log, Sagas: s.sagas, Logger: s.logger}
 	return func(ctx context.Context, m wire.Message) error {
 		e, err := wire.Decode(m)
 		if err != nil {
 			return err
 		}
-		return announcer.Handle(ctx, e)
+		return inbox.Handle(ctx, e)
 	}
 }
 

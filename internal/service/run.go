@@ -19,6 +19,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/ballast"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
@@ -276,8 +277,8 @@ func unreachable(err error) bool {
 }
 
 func (s *Service) startConsumer(ctx context.Context) (err error) {
-	router := &workers.Router{
-		Sagas: s.sagas, Stock: receiver{s.stores.ledger}, Verdicts: s.stores.log, Clock: time.Now, Logger: s.logger,
+	executor := &inbound.Executor{
+		Sagas: s.sagas, Stock: receiver{s.stores.ledger}, Clock: time.Now, Logger: s.logger,
 		Log: s.stores.log, Sealer: sealed.NewBox(s.stores.keys),
 	}
 	handle := func(ctx context.Context, m wire.Message) error {
@@ -286,7 +287,7 @@ func (s *Service) startConsumer(ctx context.Context) (err error) {
 			return err
 		}
 		parent, _ := m.Header(trace.Header)
-		return router.Handle(trace.With(ctx, parent), e)
+		return executor.Handle(trace.With(ctx, parent), e)
 	}
 	s.consumer, err = rabbitmq.NewConsumer(rabbitmq.ConsumerConfig{
 		Config: s.broker(), Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, ParkMax: s.cfg.SignalParkMax, Probe: s.probe,

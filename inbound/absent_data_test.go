@@ -1,4 +1,4 @@
-package workers_test
+package inbound_test
 
 import (
 	"encoding/json"
@@ -37,7 +37,7 @@ func TestDataMayBeAbsentWhereEveryFieldIsOptional(t *testing.T) {
 				e, err := wire.Decode(m)
 				require.NoError(t, err)
 				w := newWorld()
-				err = w.router.Handle(t.Context(), e)
+				err = w.executor.Handle(t.Context(), e)
 				if len(schema.Required) == 0 {
 					require.NoError(t, err)
 					return

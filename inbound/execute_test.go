@@ -1,4 +1,4 @@
-package workers_test
+package inbound_test
 
 import (
 	"testing"
@@ -14,7 +14,7 @@ import (
 
 func TestOrderCreatedPlacesTheNormalizedOrder(t *testing.T) {
 	w := newWorld()
-	require.NoError(t, w.router.Handle(t.Context(), arrived(event.OrderCreated, placeable)))
+	require.NoError(t, w.executor.Handle(t.Context(), arrived(event.OrderCreated, placeable)))
 	require.Equal(t, []sagaclient.Placement{{
 		Order: order.Order{
 			ID: "42", CustomerID: "c-7", Currency: "EUR", TotalAmount: 2250, Fulfillment: order.Shipment,
@@ -62,7 +62,7 @@ func TestEventsBecomeSignalsWithDerivedIDs(t *testing.T) {
 	} {
 		t.Run(test.eventType, func(t *testing.T) {
 			w := newWorld()
-			require.NoError(t, w.router.Handle(t.Context(), arrived(test.eventType, test.data)))
+			require.NoError(t, w.executor.Handle(t.Context(), arrived(test.eventType, test.data)))
 			require.Equal(t, []signal{{"42", test.signal, test.payload}}, w.sagas.signals)
 			require.Empty(t, w.sagas.placed)
 			require.Empty(t, w.stock.receipts)
@@ -75,7 +75,7 @@ func TestStockReceivedIsBookedOnceAnEvent(t *testing.T) {
 	w := newWorld()
 	e := arrived(event.StockReceived, `{"sku":"tea","quantity":7,"dock":"north"}`)
 	e.Subject = "tea"
-	require.NoError(t, w.router.Handle(t.Context(), e))
+	require.NoError(t, w.executor.Handle(t.Context(), e))
 	require.Equal(t, []receipt{{"tea", 7, derived}}, w.stock.receipts)
 	require.Empty(t, w.sagas.signals)
 }
@@ -83,10 +83,10 @@ func TestStockReceivedIsBookedOnceAnEvent(t *testing.T) {
 func TestIDsAreUniqueForTheirSourceOnly(t *testing.T) {
 	w := newWorld()
 	e := arrived(event.StockReceived, `{"sku":"tea","quantity":7}`)
-	require.NoError(t, w.router.Handle(t.Context(), e))
-	require.NoError(t, w.router.Handle(t.Context(), e))
+	require.NoError(t, w.executor.Handle(t.Context(), e))
+	require.NoError(t, w.executor.Handle(t.Context(), e))
 	e.Source = "/another"
-	require.NoError(t, w.router.Handle(t.Context(), e))
+	require.NoError(t, w.executor.Handle(t.Context(), e))
 	require.Len(t, w.stock.receipts, 3)
 	require.Equal(t, w.stock.receipts[0].id, w.stock.receipts[1].id, "a duplicate has the id of its original")
 	require.NotEqual(t, w.stock.receipts[0].id, w.stock.receipts[2].id)
@@ -96,7 +96,7 @@ func TestAnEventWithoutCorrelationBeginsOne(t *testing.T) {
 	w := newWorld()
 	e := arrived(event.OrderCreated, placeable)
 	e.CorrelationID = ""
-	require.NoError(t, w.router.Handle(t.Context(), e))
+	require.NoError(t, w.executor.Handle(t.Context(), e))
 	require.Equal(t, "evt-1", w.sagas.placed[0].CorrelationID)
 }
 
@@ -110,8 +110,8 @@ func TestEveryInboundTypeHasARoute(t *testing.T) {
 			if d, ok := data[typ.Name]; ok {
 				e = arrived(typ.Name, d)
 			}
-			require.NoError(t, w.router.Handle(t.Context(), e))
-			require.Equal(t, 1, len(w.sagas.placed)+len(w.sagas.signals)+len(w.stock.receipts)+len(w.sagas.onboarded), "somebody is told, once")
+			require.NoError(t, w.executor.Handle(t.Context(), e))
+			require.Equal(t, 1, len(w.sagas.placed)+len(w.sagas.signals)+len(w.stock.receipts)+len(w.sagas.onboarded), "one effect")
 		})
 	}
 }
@@ -125,7 +125,7 @@ func TestOtherTypesAreUnknown(t *testing.T) {
 	}
 	for _, name := range types {
 		w := newWorld()
-		err := w.router.Handle(t.Context(), arrived(name, placeable))
+		err := w.executor.Handle(t.Context(), arrived(name, placeable))
 		require.ErrorIs(t, err, fault.UnknownType, name)
 		w.untouched(t)
 	}
@@ -144,7 +144,7 @@ func TestFaultsPassThrough(t *testing.T) {
 				w := newWorld()
 				failure := fault.New(code, "as told")
 				w.sagas.err, w.stock.err = failure, failure
-				require.Equal(t, code, fault.CodeOf(w.router.Handle(t.Context(), e)))
+				require.Equal(t, code, fault.CodeOf(w.executor.Handle(t.Context(), e)))
 				require.NotContains(t, w.log.Names(), event.LateStream("42"), "nothing is known to be late")
 			})
 		}

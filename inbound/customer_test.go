@@ -1,4 +1,4 @@
-package workers_test
+package inbound_test
 
 import (
 	"encoding/json"
@@ -10,12 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/customer"
 	"github.com/ordersaga/ordersaga/internal/eventlog/eventlogtest"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/wire"
-	"github.com/ordersaga/ordersaga/workers"
 )
 
 // guides is the event as the guides' class makes it.
@@ -48,7 +48,7 @@ func TestARegistrationIsSealedAtTheDoor(t *testing.T) {
 	w := newWorld()
 	e, err := wire.Decode(wire.Message{Body: []byte(guides)})
 	require.NoError(t, err)
-	require.NoError(t, w.router.Handle(t.Context(), e))
+	require.NoError(t, w.executor.Handle(t.Context(), e))
 	require.Equal(t, customer.Profile{Email: "ada@example.com", Username: "Ada Lovelace"}, w.profile(t, "c-7"))
 	require.Equal(t, []onboarding{{"c-7", false}}, w.sagas.onboarded)
 	s, records := w.customer(t, "c-7")
@@ -64,24 +64,24 @@ func TestARegistrationIsSealedAtTheDoor(t *testing.T) {
 		require.NotContains(t, string(published.Body), secret)
 	}
 
-	require.NoError(t, w.router.Handle(t.Context(), e))
+	require.NoError(t, w.executor.Handle(t.Context(), e))
 	_, records = w.customer(t, "c-7")
 	require.Len(t, records, 1, "a duplicate changes nothing")
 	require.Len(t, w.sagas.onboarded, 2, "and starts what may be missing")
 
 	other := e
 	other.Data = json.RawMessage(`{"email":"eve@example.com","username":"Ada Lovelace"}`)
-	require.ErrorIs(t, w.router.Handle(t.Context(), other), fault.Conflict, "the same identity, another content")
+	require.ErrorIs(t, w.executor.Handle(t.Context(), other), fault.Conflict, "the same identity, another content")
 	require.Len(t, w.sagas.onboarded, 2)
 	other.Source, other.Time = "/another", other.Time.Add(time.Second)
-	require.NoError(t, w.router.Handle(t.Context(), other))
+	require.NoError(t, w.executor.Handle(t.Context(), other))
 	require.Equal(t, "eve@example.com", w.profile(t, "c-7").Email)
 	w.sagas.onboarded = w.sagas.onboarded[:2]
 
 	e.ID, e.Time, e.Data = "evt-2", e.Time.Add(time.Minute), json.RawMessage(`{"email":"ada@example.org"}`)
-	require.NoError(t, w.router.Handle(t.Context(), e))
+	require.NoError(t, w.executor.Handle(t.Context(), e))
 	e.ID, e.Time, e.Data = "evt-0", e.Time.Add(-time.Hour), json.RawMessage(`{"email":"ada@example.net"}`)
-	require.NoError(t, w.router.Handle(t.Context(), e))
+	require.NoError(t, w.executor.Handle(t.Context(), e))
 	require.Equal(t, "ada@example.org", w.profile(t, "c-7").Email)
 	require.True(t, w.sagas.onboarded[2].known)
 
@@ -102,7 +102,7 @@ func TestTheCustomerIsNamedInSeveralPlaces(t *testing.T) {
 			w := newWorld()
 			e, err := wire.Decode(wire.Message{Body: []byte(body)})
 			require.NoError(t, err)
-			require.NoError(t, w.router.Handle(t.Context(), e))
+			require.NoError(t, w.executor.Handle(t.Context(), e))
 			require.Equal(t, "c-7", w.sagas.onboarded[0].customerID)
 		})
 	}
@@ -121,7 +121,7 @@ func TestAProfileThatCannotBeUsedIsNotQuoted(t *testing.T) {
 		`{"email":["ada@example.com"]}`:                                             "/data/email",
 	} {
 		w := newWorld()
-		err := w.router.Handle(t.Context(), arrived(event.UserRegistered, data))
+		err := w.executor.Handle(t.Context(), arrived(event.UserRegistered, data))
 		require.ErrorIs(t, err, fault.Invalid, data)
 		require.Equal(t, []string{pointer}, pointers(err))
 		require.NotContains(t, err.Error(), "ada@")
@@ -136,7 +136,7 @@ func TestUnusualAddressesAreAccepted(t *testing.T) {
 		require.NoError(t, err)
 		e := arrived(event.UserRegistered, string(data))
 		e.Subject = "c-7"
-		require.NoError(t, w.router.Handle(t.Context(), e), email)
+		require.NoError(t, w.executor.Handle(t.Context(), e), email)
 		require.Equal(t, email, w.profile(t, "c-7").Email)
 	}
 }
@@ -145,9 +145,9 @@ func TestAClockThatIsAheadDoesNotShutOutWhatComesAfter(t *testing.T) {
 	w := newWorld()
 	e := arrived(event.UserRegistered, `{"email":"ada@example.com"}`)
 	e.Time = now.AddDate(10, 0, 0)
-	require.NoError(t, w.router.Handle(t.Context(), e))
+	require.NoError(t, w.executor.Handle(t.Context(), e))
 	e.ID, e.Time, e.Data = "evt-2", time.Time{}, json.RawMessage(`{"email":"ada@example.org"}`)
-	require.NoError(t, w.router.Handle(t.Context(), e))
+	require.NoError(t, w.executor.Handle(t.Context(), e))
 	s, _ := w.customer(t, "42")
 	require.Equal(t, now, s.Since)
 }
@@ -155,18 +155,18 @@ func TestAClockThatIsAheadDoesNotShutOutWhatComesAfter(t *testing.T) {
 // TestOnlyKnownCustomersAreTold, and what the event says of itself is not believed.
 func TestOnlyKnownCustomersAreTold(t *testing.T) {
 	w := newWorld()
-	announcer := &workers.Announcer{Log: w.log, Sagas: w.sagas, Logger: slog.New(slog.DiscardHandler)}
+	announcer := &inbound.Notifications{Log: w.log, Sagas: w.sagas, Logger: slog.New(slog.DiscardHandler)}
 	e := arrived(event.OrderCancelled, `{"customerId":"somebody"}`)
 	require.NoError(t, announcer.Handle(t.Context(), e))
-	require.Empty(t, w.sagas.told, "nobody knows the order")
+	require.Empty(t, w.sagas.told, "the order is unknown")
 
 	cancelled(t, w.log, "evt-1")
 	require.NoError(t, announcer.Handle(t.Context(), e))
-	require.Empty(t, w.sagas.told, "nobody knows the customer")
+	require.Empty(t, w.sagas.told, "the customer is unknown")
 
 	registered := arrived(event.UserRegistered, `{"email":"ada@example.com"}`)
 	registered.Subject = "c-7"
-	require.NoError(t, w.router.Handle(t.Context(), registered))
+	require.NoError(t, w.executor.Handle(t.Context(), registered))
 	require.NoError(t, announcer.Handle(t.Context(), e))
 	require.Equal(t, []notice.Subject{{Kind: notice.Cancelled, OrderID: "42", CustomerID: "c-7"}}, w.sagas.told)
 

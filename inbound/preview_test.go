@@ -1,4 +1,4 @@
-package workers_test
+package inbound_test
 
 import (
 	"context"
@@ -14,13 +14,13 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/internal/wire"
-	"github.com/ordersaga/ordersaga/workers"
 )
 
 // temporalDouble is a Temporal server that counts what it is asked for. Runs of orders that are open in the log run.
@@ -57,14 +57,14 @@ func (c *temporalDouble) SignalWithStartWorkflow(context.Context, string, string
 	return nil, nil
 }
 
-// previewWorld is a router and a previewer over the same log and ledger.
+// previewWorld is an executor and a previewer over the same log and ledger.
 type previewWorld struct {
 	t        *testing.T
 	log      *memlog.Log
 	ledger   *inventory.Ledger
 	temporal *temporalDouble
-	router   *workers.Router
-	preview  *workers.Previewer
+	executor *inbound.Executor
+	preview  *inbound.Previewer
 }
 
 type realReceiver struct{ ledger *inventory.Ledger }
@@ -82,11 +82,11 @@ func newPreviewWorld(t *testing.T) *previewWorld {
 	logger := slog.New(slog.DiscardHandler)
 	w := &previewWorld{t: t, log: log, ledger: ledger, temporal: &temporalDouble{log: log}}
 	clock := func() time.Time { return now }
-	w.router = &workers.Router{
+	w.executor = &inbound.Executor{
 		Sagas: sagaclient.New(sagaclient.Config{Temporal: w.temporal, Log: log, Logger: logger}),
-		Stock: realReceiver{ledger}, Verdicts: log, Log: log, Clock: clock, Logger: logger,
+		Stock: realReceiver{ledger}, Log: log, Clock: clock, Logger: logger,
 	}
-	w.preview = &workers.Previewer{Log: log, Receipts: ledger, Timing: order.DefaultTiming(), Clock: clock}
+	w.preview = &inbound.Previewer{Log: log, Receipts: ledger, Timing: order.DefaultTiming(), Clock: clock}
 	return w
 }
 
@@ -139,7 +139,7 @@ type did struct{ starts, signals, late, written int }
 
 const ref = `{"orderId":"42"}`
 
-// TestAPreviewIsWhatHandleDoes: what is foreseen is what the router then does, and looking ahead does nothing.
+// TestAPreviewIsWhatHandleDoes: the executor does what the preview said, and the preview does nothing.
 func TestAPreviewIsWhatHandleDoes(t *testing.T) {
 	is := func(status order.Status) func(*previewWorld) {
 		return func(w *previewWorld) { w.open(status) }
@@ -162,13 +162,13 @@ func TestAPreviewIsWhatHandleDoes(t *testing.T) {
 			"would be refused again because of conflict: order 42 exists with other content", did{}, fault.Conflict},
 		"an order that breaks a rule": {nil, event.OrderCreated, `{"orderId":"42"}`, "refuse", "would be refused again because of invalid: event is invalid", did{}, fault.Invalid},
 		"a currency that is unknown":  {nil, event.OrderCreated, strings.Replace(placeable, "EUR", "XYZ", 1), "refuse", "/data/currency: is not a currency of ISO 4217", did{}, fault.Invalid},
-		"a field that nobody knows":   {nil, event.OrderCreated, `{"orderId":"42","email":"a"}`, "refuse", "/data/email: is not a known field", did{}, fault.Invalid},
+		"an unknown field":            {nil, event.OrderCreated, `{"orderId":"42","email":"a"}`, "refuse", "/data/email: is not a known field", did{}, fault.Invalid},
 
-		"a cancellation in time":              {is(order.StatusAwaitingPayment), event.OrderCancellationRequested, ref, "move", "would move order 42 from awaiting_payment to compensating", did{signals: 1}, ""},
-		"a cancellation too late":             {is(order.StatusShipped), event.OrderCancellationRequested, ref, "refuse", "order 42 is shipped: the cancellation would be refused", did{signals: 1}, ""},
-		"a cancellation of what nobody knows": {nil, event.OrderCancellationRequested, ref, "wait", "would wait for order 42, which is not known, and be kept for it as a cancellation", did{written: 1}, fault.OrderUnknown},
-		"a payment of what nobody knows":      {nil, event.PaymentSucceeded, ref, "wait", "would wait for order 42, which is not known", did{}, fault.OrderUnknown},
-		"a cancellation behind the end":       {ended, event.OrderCancellationRequested, ref, "late", "order 42 has ended as cancelled: a late verdict would be written", did{written: 1}, ""},
+		"a cancellation in time":             {is(order.StatusAwaitingPayment), event.OrderCancellationRequested, ref, "move", "would move order 42 from awaiting_payment to compensating", did{signals: 1}, ""},
+		"a cancellation too late":            {is(order.StatusShipped), event.OrderCancellationRequested, ref, "refuse", "order 42 is shipped: the cancellation would be refused", did{signals: 1}, ""},
+		"a cancellation of an unknown order": {nil, event.OrderCancellationRequested, ref, "wait", "would wait for order 42, which is not known, and be kept for it as a cancellation", did{written: 1}, fault.OrderUnknown},
+		"a payment of an unknown order":      {nil, event.PaymentSucceeded, ref, "wait", "would wait for order 42, which is not known", did{}, fault.OrderUnknown},
+		"a cancellation after the end":       {ended, event.OrderCancellationRequested, ref, "late", "order 42 has ended as cancelled: a late verdict would be written", did{written: 1}, ""},
 		"a cancellation with a long reason": {is(order.StatusReserved), event.OrderCancellationRequested, `{"orderId":"42","reason":"` + strings.Repeat("x", 501) + `"}`,
 			"move", "would move order 42 from reserved to compensating", did{signals: 1}, ""},
 		"the cancellation that ended it": {func(w *previewWorld) { cancelled(t, w.log, "evt-1") }, event.OrderCancellationRequested, ref,
@@ -206,12 +206,12 @@ func TestAPreviewIsWhatHandleDoes(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, c.outcome, f.Outcome, f.Sentence)
 			require.Contains(t, f.Sentence, c.says)
-			require.Equal(t, before, w.streams(), "looking ahead writes nothing")
+			require.Equal(t, before, w.streams(), "a preview writes nothing")
 			require.Zero(t, w.temporal.starts+w.temporal.signals+w.temporal.late)
 
 			e, err := wire.Decode(message)
 			require.NoError(t, err)
-			require.Equal(t, c.code, fault.CodeOf(w.router.Handle(t.Context(), e)))
+			require.Equal(t, c.code, fault.CodeOf(w.executor.Handle(t.Context(), e)))
 			written := 0
 			for stream, n := range w.streams() {
 				written += n - before[stream]
@@ -259,7 +259,7 @@ func (brokenLog) Read(context.Context, string, int64, int) ([]event.Record, erro
 }
 
 func TestAPreviewWithoutALogIsNone(t *testing.T) {
-	p := &workers.Previewer{Log: brokenLog{}, Clock: func() time.Time { return now }}
+	p := &inbound.Previewer{Log: brokenLog{}, Clock: func() time.Time { return now }}
 	_, err := p.Preview(t.Context(), wire.Message{RoutingKey: "order.cancellation_requested", Body: []byte(ref)})
 	require.ErrorIs(t, err, fault.Unavailable)
 }

@@ -1,4 +1,4 @@
-package workers_test
+package inbound_test
 
 import (
 	"bytes"
@@ -70,7 +70,7 @@ func TestAnInboundSchemaSaysWhatIsAccepted(t *testing.T) {
 	}
 }
 
-// accept hands an event to a router as the bus does.
+// accept hands an event to an executor as the bus does.
 func accept(t interface {
 	require.TestingT
 	Context() context.Context
@@ -81,7 +81,7 @@ func accept(t interface {
 	if err != nil {
 		return err
 	}
-	return newWorld().router.Handle(t.Context(), e)
+	return newWorld().executor.Handle(t.Context(), e)
 }
 
 // beyondSchema tells that data which its schema takes is refused for a reason that a schema cannot give:
@@ -138,7 +138,7 @@ func exact(number json.Number) int64 {
 	return value.Num().Int64()
 }
 
-// oddities are values that somebody may send.
+// oddities are values that a sender may put anywhere.
 var oddities = []any{
 	nil, true, "", "a", "A-1_2.3", "-a", "a b", "a\n", "ü", strings.Repeat("x", 64), strings.Repeat("x", 65), strings.Repeat("ü", 500),
 	strings.Repeat("ü", 501), "a\x00b", "\u202e", "\u00a0", "\ufffd", "😀 fine", "EUR", "eur", "immediate", "pigeon",

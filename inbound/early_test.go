@@ -1,4 +1,4 @@
-package workers_test
+package inbound_test
 
 import (
 	"context"
@@ -32,7 +32,7 @@ func TestACancellationOfAnUnknownOrderIsKept(t *testing.T) {
 	w.sagas.err = fault.New(fault.OrderUnknown, "which order?")
 	e := arrived(event.OrderCancellationRequested, `{"orderId":"42","reason":"changed my\nmind"}`)
 	for range 3 {
-		err := w.router.Handle(t.Context(), e)
+		err := w.executor.Handle(t.Context(), e)
 		require.ErrorIs(t, err, fault.OrderUnknown, "it waits for its order all the same")
 		require.Contains(t, fault.SafeMessage(err), deadletter.EarlyNote)
 	}
@@ -40,7 +40,7 @@ func TestACancellationOfAnUnknownOrderIsKept(t *testing.T) {
 	require.Len(t, w.sagas.signals, 4, "the order is looked for again after the cancellation was kept")
 
 	for _, eventType := range []string{event.PaymentSucceeded, event.ShipmentDispatched} {
-		require.ErrorIs(t, w.router.Handle(t.Context(), arrived(eventType, `{"orderId":"42"}`)), fault.OrderUnknown)
+		require.ErrorIs(t, w.executor.Handle(t.Context(), arrived(eventType, `{"orderId":"42"}`)), fault.OrderUnknown)
 	}
 	require.Len(t, w.kept(t), 1, "nothing else is kept")
 }
@@ -61,8 +61,8 @@ func (c *comes) Signal(_ context.Context, _, _ string, payload any) (*sagaclient
 func TestAnOrderThatComesMeanwhileIsSignalled(t *testing.T) {
 	w := newWorld()
 	c := &comes{sagas: w.sagas}
-	w.router.Sagas = c
-	require.NoError(t, w.router.Handle(t.Context(), arrived(event.OrderCancellationRequested, `{"orderId":"42"}`)))
+	w.executor.Sagas = c
+	require.NoError(t, w.executor.Handle(t.Context(), arrived(event.OrderCancellationRequested, `{"orderId":"42"}`)))
 	require.Len(t, c.signals, 2)
 	require.Equal(t, c.signals[0], c.signals[1])
 	require.Len(t, w.kept(t), 1)
@@ -77,9 +77,9 @@ func TestSoManyCancellationsOfAnUnknownOrderAreKept(t *testing.T) {
 		wg.Go(func() {
 			e := arrived(event.OrderCancellationRequested, `{"orderId":"42"}`)
 			e.ID = fmt.Sprint("evt-", i%(2*order.MaxEarly))
-			router := *w.router
-			router.Sagas = &sagas{err: w.sagas.err}
-			answers[i] = router.Handle(t.Context(), e)
+			executor := *w.executor
+			executor.Sagas = &sagas{err: w.sagas.err}
+			answers[i] = executor.Handle(t.Context(), e)
 		})
 	}
 	wg.Wait()
@@ -92,8 +92,8 @@ func TestSoManyCancellationsOfAnUnknownOrderAreKept(t *testing.T) {
 func TestAnEventIsTriedAgainWhenItsCancellationCannotBeKept(t *testing.T) {
 	w := newWorld()
 	w.sagas.err = fault.New(fault.OrderUnknown, "which order?")
-	w.router.Log = noLog{}
-	require.ErrorIs(t, w.router.Handle(t.Context(), arrived(event.OrderCancellationRequested, `{"orderId":"42"}`)), fault.Unavailable)
+	w.executor.Log = noLog{}
+	require.ErrorIs(t, w.executor.Handle(t.Context(), arrived(event.OrderCancellationRequested, `{"orderId":"42"}`)), fault.Unavailable)
 }
 
 // noLog does not answer.

@@ -1,4 +1,4 @@
-package workers_test
+package inbound_test
 
 import (
 	"context"
@@ -35,7 +35,7 @@ func TestALateEventGetsOneVerdict(t *testing.T) {
 			w := newWorld()
 			w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusRejected}}}
 			for range 2 {
-				require.NoError(t, w.router.Handle(t.Context(), arrived(eventType, `{"orderId":"42"}`)))
+				require.NoError(t, w.executor.Handle(t.Context(), arrived(eventType, `{"orderId":"42"}`)))
 			}
 			require.Equal(t, []string{event.LateStream("42")}, w.log.Names())
 			records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
@@ -72,7 +72,7 @@ func TestWhatFollowsFromALateEventIsSettled(t *testing.T) {
 		for _, status := range []order.Status{order.StatusFailed, order.StatusCompleted} {
 			w := newWorld()
 			w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: status}, Order: order.Order{ID: "42"}}}
-			require.NoError(t, w.router.Handle(t.Context(), arrived(eventType, `{"orderId":"42"}`)))
+			require.NoError(t, w.executor.Handle(t.Context(), arrived(eventType, `{"orderId":"42"}`)))
 			want := []string(nil)
 			if slices.Contains(statuses, status) {
 				want = []string{"42"}
@@ -82,11 +82,11 @@ func TestWhatFollowsFromALateEventIsSettled(t *testing.T) {
 	}
 }
 
-// Goods that somebody has looked after are not asked about again when the carrier delivers them.
+// Goods that an operator has looked after are not asked about again when the carrier delivers them.
 func TestGoodsAreAskedAboutOnce(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusCancelled, Strayed: true}, Order: order.Order{ID: "42"}}}
-	require.NoError(t, w.router.Handle(t.Context(), arrived(event.ShipmentDelivered, `{"orderId":"42"}`)))
+	require.NoError(t, w.executor.Handle(t.Context(), arrived(event.ShipmentDelivered, `{"orderId":"42"}`)))
 	require.Empty(t, w.sagas.settled)
 	require.Equal(t, []string{event.LateStream("42")}, w.log.Names(), "it has a verdict all the same")
 }
@@ -97,7 +97,7 @@ func TestEachLateEventGetsAVerdictOfItsOwn(t *testing.T) {
 	for _, id := range []string{"evt-1", "evt-2", "evt-1", "evt-3"} {
 		e := arrived(event.ShipmentDelivered, `{}`)
 		e.ID, e.CorrelationID = id, ""
-		require.NoError(t, w.router.Handle(t.Context(), e))
+		require.NoError(t, w.executor.Handle(t.Context(), e))
 	}
 	records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
 	require.NoError(t, err)
@@ -113,7 +113,7 @@ func TestADuplicateOfWhatEndedTheOrderIsNotLate(t *testing.T) {
 	cancelled(t, w.log, "evt-1")
 	w.ended()
 
-	require.NoError(t, w.router.Handle(t.Context(), arrived(event.OrderCancellationRequested, `{}`)))
+	require.NoError(t, w.executor.Handle(t.Context(), arrived(event.OrderCancellationRequested, `{}`)))
 	require.NotContains(t, w.log.Names(), event.LateStream("42"), "it came in time once")
 
 	for name, change := range map[string]func(*event.Event){
@@ -129,7 +129,7 @@ func TestADuplicateOfWhatEndedTheOrderIsNotLate(t *testing.T) {
 			other := arrived(event.OrderCancellationRequested, `{}`)
 			change(&other)
 			for range 2 {
-				require.NoError(t, w.router.Handle(t.Context(), other))
+				require.NoError(t, w.executor.Handle(t.Context(), other))
 			}
 			require.Len(t, w.verdicts(t), 1)
 		})
@@ -138,7 +138,7 @@ func TestADuplicateOfWhatEndedTheOrderIsNotLate(t *testing.T) {
 
 // ended has every saga be closed, so that events are late as the log says.
 func (w *world) ended() {
-	w.router.Sagas = settling{Client: sagaclient.New(sagaclient.Config{
+	w.executor.Sagas = settling{Client: sagaclient.New(sagaclient.Config{
 		Temporal: closed{}, Log: w.log, Logger: slog.New(slog.DiscardHandler),
 	}), sagas: w.sagas}
 }
@@ -175,7 +175,7 @@ func TestALatePaymentWithTheIDOfAnotherEventIsSettled(t *testing.T) {
 			w.ended()
 			payment.Subject, payment.Data = "42", []byte(`{"orderId":"42"}`)
 			for range 2 {
-				require.NoError(t, w.router.Handle(t.Context(), payment))
+				require.NoError(t, w.executor.Handle(t.Context(), payment))
 			}
 			require.Len(t, w.verdicts(t), 1)
 			require.Equal(t, []string{"42", "42"}, w.sagas.settled)
@@ -190,7 +190,7 @@ func TestLateEventsOfOneIDGetAVerdictEach(t *testing.T) {
 	for range 2 {
 		for _, data := range []string{`{"carrier":"DHL"}`, `{"carrier":"UPS"}`, `{"carrier":"UPS","dock":"north"}`} {
 			for _, eventType := range []string{event.ShipmentDispatched, event.ShipmentDelivered, event.PaymentSucceeded} {
-				require.NoError(t, w.router.Handle(t.Context(), arrived(eventType, data)))
+				require.NoError(t, w.executor.Handle(t.Context(), arrived(eventType, data)))
 			}
 		}
 	}
@@ -212,10 +212,10 @@ func TestARedeliveryOfAnEventWithAnOlderVerdict(t *testing.T) {
 	_, _, err := w.log.Append(t.Context(), event.LateStream("42"), event.Head{}, []event.Entry{older.Entry("corr", now)})
 	require.NoError(t, err)
 
-	require.NoError(t, w.router.Handle(t.Context(), arrived(event.ShipmentDispatched, `{"carrier":"DHL"}`)))
+	require.NoError(t, w.executor.Handle(t.Context(), arrived(event.ShipmentDispatched, `{"carrier":"DHL"}`)))
 	require.Len(t, w.verdicts(t), 1, "a redelivery")
 	for range 2 {
-		require.NoError(t, w.router.Handle(t.Context(), arrived(event.ShipmentDelivered, `{"carrier":"DHL"}`)))
+		require.NoError(t, w.executor.Handle(t.Context(), arrived(event.ShipmentDelivered, `{"carrier":"DHL"}`)))
 	}
 	require.Len(t, w.verdicts(t), 2, "another event")
 }
@@ -234,8 +234,8 @@ func (shut) Head(context.Context, string) (event.Record, bool, error) {
 func TestAVerdictThatCannotBeWrittenIsTriedAgain(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusCompleted}}}
-	w.router.Verdicts = shut{}
-	err := w.router.Handle(t.Context(), arrived(event.ShipmentLost, `{}`))
+	w.executor.Log = noLog{}
+	err := w.executor.Handle(t.Context(), arrived(event.ShipmentLost, `{}`))
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 	require.Equal(t, fault.Redeliver, fault.Lookup(fault.CodeOf(err)).Disposition)
 }

@@ -1,4 +1,4 @@
-package workers_test
+package inbound_test
 
 import (
 	"context"
@@ -10,13 +10,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/sealed/sealedtest"
-	"github.com/ordersaga/ordersaga/workers"
 )
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -95,21 +95,21 @@ func (r *receiver) Receive(_ context.Context, sku string, quantity int64, id str
 	return r.err
 }
 
-// world is a router and what it reaches.
+// world is an executor and what it reaches.
 type world struct {
-	sagas  *sagas
-	stock  *receiver
-	log    *memlog.Log
-	router *workers.Router
-	keys   *sealedtest.Keys
-	box    *sealed.Box
+	sagas    *sagas
+	stock    *receiver
+	log      *memlog.Log
+	executor *inbound.Executor
+	keys     *sealedtest.Keys
+	box      *sealed.Box
 }
 
 func newWorld() *world {
 	w := &world{sagas: &sagas{}, stock: &receiver{}, log: memlog.New(), keys: sealedtest.NewKeys()}
 	w.box = sealed.NewBox(w.keys)
-	w.router = &workers.Router{
-		Sagas: w.sagas, Stock: w.stock, Verdicts: w.log, Clock: func() time.Time { return now },
+	w.executor = &inbound.Executor{
+		Sagas: w.sagas, Stock: w.stock, Clock: func() time.Time { return now },
 		Log: w.log, Sealer: w.box,
 		Logger: slog.New(slog.DiscardHandler),
 	}

@@ -1,4 +1,4 @@
-package workers_test
+package inbound_test
 
 import (
 	"strings"
@@ -36,10 +36,10 @@ func TestOrderCreatedIsStrict(t *testing.T) {
 		{"a sku that cannot name a stream", with(`"cup"`, `"a cup"`), []string{"/data/lines/1/sku"}},
 		{"no price in the second line", with(`"cup","quantity":1,"unitAmount":900`, `"cup","quantity":1`), []string{"/data/lines/1/unitAmount"}},
 		{"a fraction", with(`"cup","quantity":1`, `"cup","quantity":1.5`), []string{"/data/lines/1/quantity"}},
-		{"a field of another case", with(`"customerId"`, `"CustomerID"`), []string{"/data/CustomerID"}},
+		{"a field of another case", with(`"customerId"`, `"CustomerID"`), []string{"/data/CustomerID", "/data/customerId"}},
 		{"an unknown field within", with(`"cup"`, `"cup","a/b~":1`), []string{"/data/lines/1/a~1b~0"}},
 		{"no way to pay", with(`"tok_visa"`, `""`), []string{"/data/payment/method"}},
-		{"a fulfillment that nobody knows", with(`"shipment"`, `"pigeon"`), []string{"/data/fulfillment"}},
+		{"an unknown fulfillment", with(`"shipment"`, `"pigeon"`), []string{"/data/fulfillment"}},
 		{
 			"everything at once", `{"orderId":"42","currency":"","lines":[],"payment":{},"fulfillment":"pigeon"}`,
 			[]string{"/data/customerId", "/data/currency", "/data/lines", "/data/payment/method", "/data/fulfillment"},
@@ -47,7 +47,7 @@ func TestOrderCreatedIsStrict(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld()
-			err := w.router.Handle(t.Context(), arrived(event.OrderCreated, test.data))
+			err := w.executor.Handle(t.Context(), arrived(event.OrderCreated, test.data))
 			require.Equal(t, fault.Invalid, fault.CodeOf(err))
 			require.ElementsMatch(t, test.pointers, pointers(err))
 			w.untouched(t)
@@ -58,7 +58,7 @@ func TestOrderCreatedIsStrict(t *testing.T) {
 func TestDataThatIsNoJSONIsMalformed(t *testing.T) {
 	for _, typ := range event.Types(event.Inbound) {
 		w := newWorld()
-		err := w.router.Handle(t.Context(), arrived(typ.Name, `{"orderId":`))
+		err := w.executor.Handle(t.Context(), arrived(typ.Name, `{"orderId":`))
 		require.Equal(t, fault.Malformed, fault.CodeOf(err), typ.Name)
 		w.untouched(t)
 	}
@@ -74,7 +74,7 @@ func TestTheOrderIDKeepsTheRuleOfIDs(t *testing.T) {
 		} {
 			w := newWorld()
 			e.Subject = id
-			err := w.router.Handle(t.Context(), e)
+			err := w.executor.Handle(t.Context(), e)
 			require.Equal(t, fault.Invalid, fault.CodeOf(err), "%s with %q", e.Type, id)
 			require.Equal(t, []string{"/data/orderId"}, pointers(err))
 			w.untouched(t)
@@ -84,7 +84,7 @@ func TestTheOrderIDKeepsTheRuleOfIDs(t *testing.T) {
 
 func TestASignalIsNotReadFromAFieldOfAnotherCase(t *testing.T) {
 	w := newWorld()
-	require.NoError(t, w.router.Handle(t.Context(), arrived(event.OrderCancellationRequested, `{"reason":"ordered twice","Reason":7,"REASON":"no"}`)))
+	require.NoError(t, w.executor.Handle(t.Context(), arrived(event.OrderCancellationRequested, `{"reason":"ordered twice","Reason":7,"REASON":"no"}`)))
 	require.Equal(t, "ordered twice", w.sagas.signals[0].payload.(order.Cancellation).Reason)
 }
 
@@ -93,7 +93,7 @@ func TestAnErrorNamesSoManyFields(t *testing.T) {
 	lines := strings.TrimSuffix(strings.Repeat(`{"sku":"-"},`, 100), ",")
 	for _, data := range []string{`{"lines":[` + strings.ReplaceAll(lines, `"-"`, "1") + `]}`, `{"lines":[` + lines + `]}`} {
 		w := newWorld()
-		require.Len(t, fault.FieldsOf(w.router.Handle(t.Context(), arrived(event.OrderCreated, data))), 20)
+		require.Len(t, fault.FieldsOf(w.executor.Handle(t.Context(), arrived(event.OrderCreated, data))), 20)
 	}
 }
 
@@ -102,13 +102,13 @@ func TestReceiptsNameTheirFields(t *testing.T) {
 		`{"quantity":0}`: "/data/quantity", `{}`: "/data/quantity", `{"quantity":1000001}`: "/data/quantity", `{"quantity":"1"}`: "/data/quantity",
 	} {
 		w := newWorld()
-		require.Equal(t, []string{at}, pointers(w.router.Handle(t.Context(), arrived(event.StockReceived, data))), data)
+		require.Equal(t, []string{at}, pointers(w.executor.Handle(t.Context(), arrived(event.StockReceived, data))), data)
 		w.untouched(t)
 	}
 	w := newWorld()
 	e := arrived(event.StockReceived, `{"quantity":1}`)
 	e.Subject = "-"
-	require.Equal(t, []string{"/data/sku"}, pointers(w.router.Handle(t.Context(), e)))
+	require.Equal(t, []string{"/data/sku"}, pointers(w.executor.Handle(t.Context(), e)))
 	w.untouched(t)
 }
 
@@ -120,7 +120,7 @@ func TestSignalsPassOverUnknownFields(t *testing.T) {
 		t.Run(typ.Name, func(t *testing.T) {
 			w := newWorld()
 			e := arrived(typ.Name, `{"orderId":"42","sku":"tea","quantity":1,"email":"ada@example.com","depot":{"gate":[1,2]}}`)
-			require.NoError(t, w.router.Handle(t.Context(), e))
+			require.NoError(t, w.executor.Handle(t.Context(), e))
 			require.Equal(t, 1, len(w.sagas.signals)+len(w.stock.receipts)+len(w.sagas.onboarded))
 		})
 	}
@@ -130,7 +130,7 @@ func TestFieldsOfAWrongTypeAreNamed(t *testing.T) {
 	for eventType, fields := range map[string][]string{event.StockReceived: {"sku", "quantity"}, event.UserRegistered: {"email", "username"}} {
 		for _, field := range fields {
 			w := newWorld()
-			err := w.router.Handle(t.Context(), arrived(eventType, `{"`+field+`":[]}`))
+			err := w.executor.Handle(t.Context(), arrived(eventType, `{"`+field+`":[]}`))
 			require.Equal(t, fault.Invalid, fault.CodeOf(err), eventType)
 			require.Contains(t, pointers(err), "/data/"+field)
 			w.untouched(t)
@@ -172,7 +172,7 @@ func TestARemarkDoesNotDiscardItsFact(t *testing.T) {
 				`{"name":"DHL"}`: "", `null`: "", `"  "`: "", `"plain"`: "plain",
 			} {
 				w := newWorld()
-				require.NoError(t, w.router.Handle(t.Context(), arrived(eventType, `{"`+field+`":`+value+`}`)), "%s in %s of %s", value, field, eventType)
+				require.NoError(t, w.executor.Handle(t.Context(), arrived(eventType, `{"`+field+`":`+value+`}`)), "%s in %s of %s", value, field, eventType)
 				require.Len(t, w.sagas.signals, 1)
 				require.Equal(t, want, textIn(t, w.sagas.signals[0].payload, field), "%s in %s of %s", value, field, eventType)
 			}
@@ -189,7 +189,7 @@ func TestALongRemarkIsCut(t *testing.T) {
 			}
 			for _, length := range []int{limit - 1, limit, limit + 1, 5000} {
 				w := newWorld()
-				require.NoError(t, w.router.Handle(t.Context(), arrived(eventType, `{"`+field+`":"`+strings.Repeat("ü", length)+`"}`)))
+				require.NoError(t, w.executor.Handle(t.Context(), arrived(eventType, `{"`+field+`":"`+strings.Repeat("ü", length)+`"}`)))
 				require.Equal(t, strings.Repeat("ü", min(length, limit)), textIn(t, w.sagas.signals[0].payload, field),
 					"characters count, however many bytes they take")
 			}
@@ -203,13 +203,13 @@ func TestUnusedFieldsOfAFactAreNotLookedAt(t *testing.T) {
 		for _, field := range []string{"orderId", "paymentId", "type", "lines", "depot"} {
 			for _, value := range []string{`[]`, `{"a":1}`, `7`, `"a\u0000"`, `1e400`} {
 				w := newWorld()
-				require.NoError(t, w.router.Handle(t.Context(), arrived(eventType, `{"`+field+`":`+value+`}`)), "%s in %s of %s", value, field, eventType)
+				require.NoError(t, w.executor.Handle(t.Context(), arrived(eventType, `{"`+field+`":`+value+`}`)), "%s in %s of %s", value, field, eventType)
 				require.Len(t, w.sagas.signals, 1)
 			}
 		}
 	}
 	w := newWorld()
-	require.NoError(t, w.router.Handle(t.Context(), arrived(event.PaymentSucceeded, `{"code":["the code of a payment that went through"]}`)))
+	require.NoError(t, w.executor.Handle(t.Context(), arrived(event.PaymentSucceeded, `{"code":["the code of a payment that went through"]}`)))
 	require.Equal(t, order.PaymentHint{ID: derived, Cause: "evt-1", Succeeded: true}, w.sagas.signals[0].payload)
 }
 
