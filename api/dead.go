@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
@@ -96,7 +97,7 @@ type dryRun struct {
 // listDead is GET /v1/dead-letters: a page of dead letters, those that failed last first.
 func (s *Server) listDead(c echo.Context) error {
 	q := queryOf(c, "reason", "type", "status", "failedFrom", "failedTo", "limit", "cursor")
-	f := deadletter.Filter{Limit: q.limit(defaultPage), Cursor: q.cursor(), Types: q.words("type")}
+	f := deadletter.Filter{Limit: q.limit(cursor.DefaultLimit), Cursor: q.cursor(), Types: q.words("type")}
 	for _, reason := range q.words("reason") {
 		f.Reasons = append(f.Reasons, fault.Code(reason))
 	}

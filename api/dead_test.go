@@ -11,6 +11,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/wire"
@@ -78,13 +79,13 @@ func TestListDeadLetters(t *testing.T) {
 	require.JSONEq(t, `{"items":[],"nextCursor":null}`, f.do(http.MethodGet, "/v1/dead-letters", "").body)
 	require.Equal(t, deadletter.Filter{Limit: 50}, desk.filter)
 	desk.items, desk.next = []deadletter.Summary{desk.detail.Summary}, "more"
-	cursor := deadletter.Position{Millis: 1, ID: "a"}.String()
+	after := cursor.DeadLetters.Format(cursor.Position{Millis: 1, ID: "a"})
 	a := f.do(http.MethodGet, "/v1/dead-letters?reason=invalid,conflict&type=stock.received&status=open&status=replaying"+
-		"&failedFrom=2026-01-01T00:00:00Z&failedTo=2026-02-01T00:00:00Z&limit=2&cursor="+cursor, "")
+		"&failedFrom=2026-01-01T00:00:00Z&failedTo=2026-02-01T00:00:00Z&limit=2&cursor="+after, "")
 	require.Equal(t, http.StatusOK, a.status, a.body)
 	require.Equal(t, deadletter.Filter{
 		Reasons: []fault.Code{fault.Invalid, fault.Conflict}, Types: []string{"stock.received"},
-		Statuses: []deadletter.Status{deadletter.StatusOpen, deadletter.StatusReplaying}, Limit: 2, Cursor: cursor,
+		Statuses: []deadletter.Status{deadletter.StatusOpen, deadletter.StatusReplaying}, Limit: 2, Cursor: after,
 		From: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC),
 	}, desk.filter)
 	golden(t, "dead-letters.json", a.body)

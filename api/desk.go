@@ -6,6 +6,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
@@ -37,13 +38,13 @@ type deskLinks struct {
 // because of what came later.
 func (s *Server) listDesk(c echo.Context) error {
 	q := queryOf(c, "limit", "cursor")
-	limit, cursor := q.limit(defaultPage), q.cursor()
+	limit, after := q.limit(cursor.DefaultLimit), q.cursor()
 	if err := q.err(); err != nil {
 		return err
 	}
 	ctx, cancel := s.ask(c)
 	defer cancel()
-	found, next, err := s.cfg.Orders.Desk(ctx, cursor, limit)
+	found, next, err := s.cfg.Orders.Desk(ctx, after, limit)
 	if err != nil {
 		return fromList(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 )
 
 // Media types of a timeline besides JSON.
@@ -21,7 +22,7 @@ const (
 func (s *Server) getEvents(c echo.Context) error {
 	q := queryOf(c, "limit", "cursor")
 	// A timeline is short: a page holds most of them whole.
-	after, limit := q.version(), q.limit(MaxPage)
+	after, limit := q.version(), q.limit(cursor.MaxLimit)
 	if err := q.err(); err != nil {
 		return err
 	}

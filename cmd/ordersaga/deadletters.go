@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
@@ -51,7 +52,7 @@ func (f *letterFilter) chosen() bool {
 
 // filter reads the flags.
 func (f *letterFilter) filter(now time.Time) (deadletter.Filter, error) {
-	out := deadletter.Filter{Types: f.types, Statuses: deadletter.Unsettled, Limit: deadletter.MaxLimit}
+	out := deadletter.Filter{Types: f.types, Statuses: deadletter.Unsettled, Limit: cursor.MaxLimit}
 	for _, reason := range f.reasons {
 		out.Reasons = append(out.Reasons, fault.Code(reason))
 	}

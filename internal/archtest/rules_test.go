@@ -70,8 +70,9 @@ var rules = []rule{
 	mayImport{
 		from: "internal/refunds", exactly: true, local: []string{"event", "internal/fault"}, outside: []string{},
 	},
+	mayImport{from: "internal/cursor", exactly: true, local: []string{"event", "internal/fault"}, outside: []string{}},
 	mayImport{
-		from: "internal/deadletter", exactly: true, local: []string{"event", "internal/wire", "internal/fault"},
+		from: "internal/deadletter", exactly: true, local: []string{"event", "internal/wire", "internal/cursor", "internal/fault"},
 		outside: []string{"golang.org/x/sync"},
 	},
 	mayImport{

@@ -1,7 +1,7 @@
 // Package deadletter is what becomes of messages that nobody could handle: they are kept, shown, replayed and discarded,
 // and none is lost, whatever dies meanwhile.
 //
-// It may import internal/{event,event/wire,fault}; it reaches no driver: the store, the log and the way back to the
+// It may import event and internal/{wire,cursor,fault}; it reaches no driver: the store, the log and the way back to the
 // inbox stand in small interfaces, whose adapters are in mongoletters, internal/broker and cmd.
 //
 // # Contract

@@ -72,16 +72,6 @@ func TestReasonsAreBounded(t *testing.T) {
 	require.Equal(t, deadletter.ReasonUnknown, l.Reason)
 }
 
-func FuzzCursor(f *testing.F) {
-	f.Add(deadletter.Position{Millis: 1772366400123, ID: "o-1"}.String())
-	f.Add("ZC4xLm8")
-	f.Fuzz(func(t *testing.T, cursor string) {
-		if p, ok := deadletter.ParseCursor(cursor); ok {
-			require.Equal(t, cursor, p.String(), "one cursor a position")
-		}
-	})
-}
-
 // Whatever is asked for in whatever order, the stream folds, what is settled waits for nobody, and a replay that is sent
 // was asked for.
 func TestFoldOfAnyHistory(t *testing.T) {

@@ -5,9 +5,9 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"sync"
 
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
@@ -50,22 +50,20 @@ func (m *Memory) List(_ context.Context, f Filter) ([]Summary, string, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	after, paging := ParseCursor(f.Cursor)
+	after, paging := cursor.DeadLetters.Parse(f.Cursor)
 	items := []Summary{}
 	for _, s := range m.letters {
-		if f.Matches(s) && (!paging || after.Before(s.Letter)) {
+		if f.Matches(s) && (!paging || cursor.Compare(after, PositionOf(s.Letter)) < 0) {
 			s.Message.Body, s.Message.Headers = nil, nil
 			items = append(items, s)
 		}
 	}
 	slices.SortFunc(items, func(a, b Summary) int {
-		return cmp.Or(b.FailedAt.Compare(a.FailedAt), strings.Compare(b.ID, a.ID))
+		return cursor.Compare(PositionOf(a.Letter), PositionOf(b.Letter))
 	})
-	limit := cmp.Or(f.Limit, DefaultLimit)
-	if len(items) <= limit {
-		return items, "", nil
-	}
-	return items[:limit], PositionOf(items[limit-1].Letter).String(), nil
+	items, next := cursor.Cut(cursor.DeadLetters, items, cmp.Or(f.Limit, cursor.DefaultLimit),
+		func(s Summary) cursor.Position { return PositionOf(s.Letter) })
+	return items, next, nil
 }
 
 // Mark implements Store.

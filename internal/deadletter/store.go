@@ -2,14 +2,11 @@ package deadletter
 
 import (
 	"context"
-	"encoding/base64"
-	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
@@ -49,12 +46,6 @@ type Inbox interface {
 	Replay(ctx context.Context, m wire.Message, queue, letterID string, replays int) error
 }
 
-// Limits of a page.
-const (
-	DefaultLimit = 50
-	MaxLimit     = 500
-)
-
 // Filter selects letters. The zero Filter selects all of them.
 type Filter struct {
 	// Reasons, Types and Statuses select letters that have one of them; empty means any.
@@ -63,7 +54,7 @@ type Filter struct {
 	Statuses []Status
 	// From (inclusive) and To (exclusive) select by when the letter failed; the zero time is no bound.
 	From, To time.Time
-	// Limit is the size of a page, 1 to MaxLimit; 0 means DefaultLimit.
+	// Limit is the size of a page, 1 to cursor.MaxLimit; 0 means cursor.DefaultLimit.
 	Limit int
 	// Cursor is where the page begins: what the page before it said. Empty for the first page.
 	Cursor string
@@ -77,13 +68,7 @@ func (f Filter) Validate() error {
 			fields = append(fields, fault.Fieldf("/status", "%q is not a status", s))
 		}
 	}
-	if f.Limit < 0 || f.Limit > MaxLimit {
-		fields = append(fields, fault.Fieldf("/limit", "must be from 1 to %d", MaxLimit))
-	}
-	if _, ok := ParseCursor(f.Cursor); !ok && f.Cursor != "" {
-		fields = append(fields, fault.Fieldf("/cursor", "is not a nextCursor of this list"))
-	}
-	return fault.NewInvalid("list of dead letters", fields)
+	return fault.NewInvalid("list of dead letters", append(fields, cursor.DeadLetters.Check(f.Cursor, f.Limit)...))
 }
 
 // Matches reports whether a letter is selected, wherever the page begins.
@@ -94,40 +79,7 @@ func (f Filter) Matches(s Summary) bool {
 		(f.From.IsZero() || !s.FailedAt.Before(f.From)) && (f.To.IsZero() || s.FailedAt.Before(f.To))
 }
 
-// Position is a place in the list: behind this letter.
-type Position struct {
-	// Millis is when the letter failed, since 1970.
-	Millis int64
-	ID     string
-}
-
-// PositionOf is the place behind a letter.
-func PositionOf(l Letter) Position { return Position{l.FailedAt.UnixMilli(), l.ID} }
-
-const cursorVersion = "d"
-
-// String returns the cursor of the position.
-func (p Position) String() string {
-	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%s.%s.%s", cursorVersion, strconv.FormatInt(p.Millis, 36), p.ID))
-}
-
-// Before reports whether a letter comes behind the position: lists begin with what failed last.
-func (p Position) Before(l Letter) bool {
-	at := l.FailedAt.UnixMilli()
-	return at < p.Millis || at == p.Millis && l.ID < p.ID
-}
-
-// ParseCursor reverses String; ok is false for everything that String does not make.
-func ParseCursor(cursor string) (p Position, ok bool) {
-	text, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil {
-		return Position{}, false
-	}
-	parts := strings.SplitN(string(text), ".", 3)
-	if len(parts) != 3 || parts[0] != cursorVersion || !event.ValidID(parts[2]) {
-		return Position{}, false
-	}
-	millis, err := strconv.ParseInt(parts[1], 36, 64)
-	p = Position{millis, parts[2]}
-	return p, err == nil && p.String() == cursor
+// PositionOf is the place after a letter in lists.
+func PositionOf(l Letter) cursor.Position {
+	return cursor.Position{Millis: l.FailedAt.UnixMilli(), ID: l.ID}
 }

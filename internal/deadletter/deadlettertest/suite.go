@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/wire"
@@ -158,10 +159,7 @@ func lists(t *testing.T, s deadletter.Store) {
 		all = append(all, item)
 	}
 	slices.SortFunc(all, func(a, b deadletter.Summary) int {
-		if deadletter.PositionOf(a.Letter).Before(b.Letter) {
-			return -1
-		}
-		return 1
+		return cursor.Compare(deadletter.PositionOf(a.Letter), deadletter.PositionOf(b.Letter))
 	})
 	for name, f := range map[string]deadletter.Filter{
 		"all":     {},

@@ -1,6 +1,6 @@
 // Package mongoletters keeps dead letters in a MongoDB collection, dead_letters.
 //
-// It may import internal/deadletter, event, internal/wire, internal/fault, internal/eventlog/mongolog and the driver.
+// It may import internal/deadletter, event, internal/wire, internal/cursor, internal/fault, internal/eventlog/mongolog and the driver.
 //
 // # Documents
 //
