@@ -41,15 +41,11 @@ func (s *Server) getEvents(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	items := make([]timelineItem, len(records))
-	for i, r := range records {
-		items[i] = itemOf(r)
-	}
 	next := ""
 	if more {
 		next = strconv.FormatInt(records[len(records)-1].Version, 10)
 	}
-	return writeJSON(c, http.StatusOK, pageOf(items, next))
+	return writeJSON(c, http.StatusOK, pageOf(itemsOf(records), next))
 }
 
 // writeLines writes a page as one JSON object a line. A Link leads to the next page.

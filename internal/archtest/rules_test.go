@@ -62,6 +62,7 @@ var rules = []rule{
 	// The leaves: everybody may know them, they know next to nobody.
 	mayImport{from: "internal/fault", outside: []string{}},
 	mayImport{from: "internal/trace", exactly: true, outside: []string{}},
+	mayImport{from: "internal/null", exactly: true, outside: []string{}},
 	mayImport{from: "event", exactly: true, local: []string{"internal/fault"}, outside: []string{"github.com/google/uuid"}},
 	mayImport{from: "internal/order", local: []string{"event", "internal/fault"}, outside: []string{"golang.org/x/text/currency"}},
 	mayImport{
@@ -72,8 +73,8 @@ var rules = []rule{
 	},
 	mayImport{from: "internal/cursor", exactly: true, local: []string{"event", "internal/fault"}, outside: []string{}},
 	mayImport{
-		from: "internal/deadletter", exactly: true, local: []string{"event", "internal/wire", "internal/cursor", "internal/fault"},
-		outside: []string{"golang.org/x/sync"},
+		from: "internal/deadletter", exactly: true,
+		local: []string{"event", "internal/wire", "internal/cursor", "internal/null", "internal/fault"}, outside: []string{},
 	},
 	mayImport{
 		from: "internal/customer", local: []string{"internal/order", "event", "internal/fault", "internal/sealed"}, outside: []string{},

@@ -18,10 +18,10 @@ type Store interface {
 	// again.
 	Insert(ctx context.Context, l Letter) (inserted bool, err error)
 	// Get returns a letter; ok is false when there is none. Errors: Unavailable.
-	Get(ctx context.Context, id string) (s Summary, ok bool, err error)
+	Get(ctx context.Context, id string) (l Letter, ok bool, err error)
 	// List returns a page of the letters that match, those that failed last first, without bodies, and where to go on:
 	// empty behind the last page. Errors: Invalid, Unavailable.
-	List(ctx context.Context, f Filter) (items []Summary, next string, err error)
+	List(ctx context.Context, f Filter) (items []Letter, next string, err error)
 	// Mark tells what a letter's stream has come to, for lists. An older version never replaces a newer one. Errors:
 	// Unavailable.
 	Mark(ctx context.Context, id string, status Status, version int64) error
@@ -33,6 +33,8 @@ type Store interface {
 
 // Log is the part of the event log that is needed here.
 type Log interface {
+	// Heads returns the newest record of each stream that is not empty, by the stream's name.
+	Heads(ctx context.Context, streams []string) (map[string]event.Record, error)
 	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
 	Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error)
 }
@@ -72,11 +74,11 @@ func (f Filter) Validate() error {
 }
 
 // Matches reports whether a letter is selected, wherever the page begins.
-func (f Filter) Matches(s Summary) bool {
-	return (len(f.Reasons) == 0 || slices.Contains(f.Reasons, s.Reason)) &&
-		(len(f.Types) == 0 || slices.Contains(f.Types, s.Type)) &&
-		(len(f.Statuses) == 0 || slices.Contains(f.Statuses, s.Status)) &&
-		(f.From.IsZero() || !s.FailedAt.Before(f.From)) && (f.To.IsZero() || s.FailedAt.Before(f.To))
+func (f Filter) Matches(l Letter) bool {
+	return (len(f.Reasons) == 0 || slices.Contains(f.Reasons, l.Reason)) &&
+		(len(f.Types) == 0 || slices.Contains(f.Types, l.Type)) &&
+		(len(f.Statuses) == 0 || slices.Contains(f.Statuses, l.Status)) &&
+		(f.From.IsZero() || !l.FailedAt.Before(f.From)) && (f.To.IsZero() || l.FailedAt.Before(f.To))
 }
 
 // PositionOf is the place after a letter in lists.

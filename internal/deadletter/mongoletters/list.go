@@ -29,7 +29,7 @@ func (d document) message() (wire.Message, error) {
 }
 
 // List implements deadletter.Store.
-func (s *Store) List(ctx context.Context, f deadletter.Filter) ([]deadletter.Summary, string, error) {
+func (s *Store) List(ctx context.Context, f deadletter.Filter) ([]deadletter.Letter, string, error) {
 	if err := f.Validate(); err != nil {
 		return nil, "", err
 	}
@@ -43,13 +43,14 @@ func (s *Store) List(ctx context.Context, f deadletter.Filter) ([]deadletter.Sum
 	docs, next := cursor.Cut(cursor.DeadLetters, docs, limit, func(d document) cursor.Position {
 		return cursor.Position{Millis: int64(d.FailedAt), ID: d.ID}
 	})
-	items := make([]deadletter.Summary, len(docs))
+	items := make([]deadletter.Letter, len(docs))
 	for i, d := range docs {
-		items[i] = d.summary()
+		items[i] = d.letter()
 		if items[i].Message, err = d.message(); err != nil {
 			// One that cannot be read is shown with what can be.
 			items[i].Message = wire.Message{Exchange: d.Exchange, RoutingKey: d.RoutingKey}
 		}
+		items[i].Derive()
 	}
 	return items, next, nil
 }
