@@ -17,7 +17,6 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
@@ -129,7 +128,7 @@ func reconcileOnce(ctx context.Context, o reconcile.Options) (reconcile.Report, 
 // reconciler wires the check.
 func (s *service) reconciler() (*reconcile.Reconciler, error) {
 	return reconcile.New(reconcile.Config{
-		Log: s.stores.raw, List: entries{s.stores}, Sagas: runs{s.sagas}, Gateway: s.gateway,
+		Log: s.stores.raw, List: entries{s.stores}, Sagas: s.sagas, Gateway: s.gateway,
 		Timing: s.cfg.Timing(), Clock: time.Now, Logger: s.logger,
 	})
 }
@@ -157,77 +156,6 @@ func writeReport(out io.Writer, r reconcile.Report) error {
 	_, err := fmt.Fprintf(out, "%d orders, %d streams, %d SKUs, %d payments looked at; %d violations, %d repaired, %d notes; in %s\n",
 		r.Orders, r.Streams, r.SKUs, r.Payments, r.Violations+r.Unlisted, r.Repaired, r.Notes, time.Duration(r.TookMillis)*time.Millisecond)
 	return err
-}
-
-// runs makes the saga client what the check needs.
-type runs struct{ sagas *sagaclient.Client }
-
-func (r runs) Look(ctx context.Context, orderID string) (reconcile.Run, error) {
-	run, err := r.sagas.Inspect(ctx, orderID)
-	return reconcile.Run(run), err
-}
-
-func (r runs) Orders(ctx context.Context, since time.Time) iter.Seq2[string, error] {
-	return r.sagas.Orders(ctx, since)
-}
-
-func (r runs) Rerun(ctx context.Context, orderID string) error { return r.sagas.Rerun(ctx, orderID) }
-
-func (r runs) BrokenOff(ctx context.Context) iter.Seq2[string, error] {
-	return r.sagas.BrokenOff(ctx)
-}
-
-func (r runs) Lost(ctx context.Context, orderID string) (order.Facts, error) {
-	return r.sagas.Lost(ctx, orderID)
-}
-
-func (r runs) TellAgain(ctx context.Context, orderID string) error {
-	return r.sagas.TellAgain(ctx, orderID)
-}
-
-func (r runs) Resume(ctx context.Context, orderID string) error {
-	_, err := r.sagas.Resume(ctx, orderID)
-	return err
-}
-
-func (r runs) Republish(ctx context.Context, orderID string) error {
-	return r.sagas.Republish(ctx, orderID)
-}
-
-func (r runs) LookLate(ctx context.Context, orderID string) (reconcile.Run, error) {
-	run, err := r.sagas.InspectLate(ctx, orderID)
-	return reconcile.Run(run), err
-}
-
-func (r runs) SettleLate(ctx context.Context, orderID string) error {
-	return r.sagas.ResumeLate(ctx, orderID)
-}
-
-func (r runs) LookShortage(ctx context.Context, sku string) (reconcile.Run, error) {
-	run, err := r.sagas.InspectShortage(ctx, sku)
-	return reconcile.Run(run), err
-}
-
-func (r runs) SettleShortage(ctx context.Context, sku string) error {
-	return r.sagas.SettleShortage(ctx, sku)
-}
-
-func (r runs) LookCustomer(ctx context.Context, customerID string) (reconcile.Run, error) {
-	run, err := r.sagas.InspectCustomer(ctx, customerID)
-	return reconcile.Run(run), err
-}
-
-func (r runs) LookNotice(ctx context.Context, noticeID string) (reconcile.Run, error) {
-	run, err := r.sagas.InspectNotice(ctx, noticeID)
-	return reconcile.Run(run), err
-}
-
-func (r runs) Onboard(ctx context.Context, customerID string) error {
-	return r.sagas.Onboard(ctx, customerID, true)
-}
-
-func (r runs) Notify(ctx context.Context, noticeID string) error {
-	return r.sagas.ResumeNotice(ctx, noticeID)
 }
 
 // entries makes the read model what the check needs.
@@ -260,10 +188,7 @@ func (e entries) Mend(ctx context.Context, orderID string) error {
 	return e.stores.orders.Mend(ctx, e.stores.raw, orderID)
 }
 
-var (
-	_ reconcile.Sagas = runs{}
-	_ reconcile.List  = entries{}
-)
+var _ reconcile.List = entries{}
 
 // shownFindings bounds how many findings a workflow's result carries.
 const shownFindings = 50

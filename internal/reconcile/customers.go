@@ -51,7 +51,7 @@ func (l *look) customerVisitor(id, stream string) visitor {
 			if l.now.Sub(s.UpdatedAt) <= l.o.Stale {
 				return nil
 			}
-			run, err := l.cfg.Sagas.LookCustomer(ctx, id)
+			run, err := l.cfg.Sagas.InspectCustomer(ctx, id)
 			switch {
 			case err != nil:
 				return err
@@ -71,7 +71,7 @@ func (l *look) noticeVisitor(id, stream string) visitor {
 			if s.Ended() || l.now.Sub(s.UpdatedAt) <= l.o.Stale {
 				return nil
 			}
-			run, err := l.cfg.Sagas.LookNotice(ctx, id)
+			run, err := l.cfg.Sagas.InspectNotice(ctx, id)
 			if err != nil || run.Found && run.Running {
 				return err
 			}

@@ -58,7 +58,7 @@ func (v *lateVisitor) settles(ctx context.Context) error {
 	if !v.state.Open() {
 		return nil
 	}
-	run, err := v.look.cfg.Sagas.LookLate(ctx, v.id)
+	run, err := v.look.cfg.Sagas.InspectLate(ctx, v.id)
 	switch {
 	case err != nil:
 		return err

@@ -36,7 +36,7 @@ func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
 	var err error
 	switch meaning.Repair {
 	case RepairResume:
-		err = r.cfg.Sagas.Resume(ctx, f.Subject)
+		_, err = r.cfg.Sagas.Resume(ctx, f.Subject)
 		f.Repair = "a run was started that goes on from the log"
 	case RepairRerun:
 		err = r.cfg.Sagas.Rerun(ctx, f.Subject)
@@ -48,16 +48,16 @@ func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
 		err = r.cfg.Sagas.TellAgain(ctx, f.Subject)
 		f.Repair = "the order was told again"
 	case RepairSettle:
-		err = r.cfg.Sagas.SettleLate(ctx, f.Subject)
+		err = r.cfg.Sagas.ResumeLate(ctx, f.Subject)
 		f.Repair = "a run was started that settles it"
 	case RepairShortage:
 		err = r.cfg.Sagas.SettleShortage(ctx, f.Subject)
 		f.Repair = "a run was started that asks the orders that hold it"
 	case RepairOnboard:
-		err = r.cfg.Sagas.Onboard(ctx, f.Subject)
+		err = r.cfg.Sagas.Onboard(ctx, f.Subject, true)
 		f.Repair = "a run was started that goes on with the customer"
 	case RepairNotify:
-		err = r.cfg.Sagas.Notify(ctx, f.Subject)
+		err = r.cfg.Sagas.ResumeNotice(ctx, f.Subject)
 		f.Repair = "a run was started that goes on with the message"
 	case RepairList:
 		err = r.cfg.List.Mend(ctx, f.Subject)

@@ -14,7 +14,7 @@ func (l *look) saga(ctx context.Context, u *unit) error {
 	if !l.recent(u.state) {
 		return nil
 	}
-	run, err := l.cfg.Sagas.Look(ctx, u.id)
+	run, err := l.cfg.Sagas.Inspect(ctx, u.id)
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (l *look) unrecordedOrder(ctx context.Context, orderID string) error {
 	if err != nil {
 		return err
 	}
-	run, err := l.cfg.Sagas.Look(ctx, orderID)
+	run, err := l.cfg.Sagas.Inspect(ctx, orderID)
 	switch {
 	case err != nil:
 		return err

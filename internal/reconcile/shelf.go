@@ -1,6 +1,8 @@
 package reconcile
 
-import "iter"
+import (
+	"iter"
+)
 
 // shelf hands out what belongs to an order. Orders are asked for in the order of the bytes of their ids.
 type shelf[T any] interface {

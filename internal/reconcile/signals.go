@@ -57,7 +57,7 @@ func (l *look) lostSignals(ctx context.Context, orderID string) error {
 	if err != nil || !l.recent(state) {
 		return err
 	}
-	run, err := l.cfg.Sagas.Look(ctx, orderID)
+	run, err := l.cfg.Sagas.Inspect(ctx, orderID)
 	if err != nil || !run.Found || !run.Running && !run.Completed || run.TaskAttempts > 0 || run.Activities > 0 {
 		// Another run is to take over, or this one is at work.
 		return err

@@ -110,7 +110,7 @@ func (v *stockVisitor) end(ctx context.Context) error {
 
 // shortage checks that the orders that hold more than is on hand, and could give way, are being asked.
 func (v *stockVisitor) shortage(ctx context.Context) error {
-	run, err := v.look.cfg.Sagas.LookShortage(ctx, v.sku)
+	run, err := v.look.cfg.Sagas.InspectShortage(ctx, v.sku)
 	if err != nil || run.Found && run.Running {
 		return err
 	}
