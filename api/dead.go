@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/http"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -74,17 +73,9 @@ func (s *Server) listDead(c echo.Context) error {
 	if err := f.Validate(); err != nil {
 		return fromList(err)
 	}
-	ctx, cancel := s.ask(c)
-	defer cancel()
-	found, next, err := s.cfg.DeadLetters.List(ctx, f)
-	if err != nil {
-		return fromList(err)
-	}
-	items := make([]deadItem, len(found))
-	for i, l := range found {
-		items[i] = deadItemOf(l)
-	}
-	return writeJSON(c, http.StatusOK, pageOf(items, next))
+	return answerPage(s, c, deadItemOf, func(ctx context.Context) ([]deadletter.Letter, string, error) {
+		return s.cfg.DeadLetters.List(ctx, f)
+	})
 }
 
 // words returns the values of ?name=a,b&name=c.
@@ -115,13 +106,7 @@ func (s *Server) getDead(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := s.ask(c)
-	defer cancel()
-	d, err := s.cfg.DeadLetters.Show(ctx, id)
-	if err != nil {
-		return err
-	}
-	return writeJSON(c, http.StatusOK, deadResourceOf(d))
+	return answer(s, c, deadResourceOf, func(ctx context.Context) (deadletter.Letter, error) { return s.cfg.DeadLetters.Show(ctx, id) })
 }
 
 // letterID returns the letter that the path names.
@@ -151,26 +136,12 @@ func (s *Server) replayDead(c echo.Context) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
-	ctx, cancel := s.ask(c)
-	defer cancel()
 	if dry == "true" {
-		return s.dryRun(ctx, c, id, r)
+		return answer(s, c, func(run deadletter.DryRun) dryRun {
+			return dryRun{id, true, run.Outcome, run.Sentence, null.Text(run.OrderID), null.Text(run.Refusal)}
+		}, func(ctx context.Context) (deadletter.DryRun, error) { return s.cfg.DeadLetters.DryRun(ctx, id, r) })
 	}
-	d, err := s.cfg.DeadLetters.Replay(ctx, id, r)
-	if err != nil {
-		return err
-	}
-	return writeJSON(c, http.StatusOK, deadResourceOf(d))
-}
-
-func (s *Server) dryRun(ctx context.Context, c echo.Context, id string, r deadletter.Request) error {
-	run, err := s.cfg.DeadLetters.DryRun(ctx, id, r)
-	if err != nil {
-		return err
-	}
-	return writeJSON(c, http.StatusOK, dryRun{
-		ID: id, DryRun: true, Outcome: run.Outcome, Would: run.Sentence, OrderID: null.Text(run.OrderID), Refusal: null.Text(run.Refusal),
-	})
+	return answer(s, c, deadResourceOf, func(ctx context.Context) (deadletter.Letter, error) { return s.cfg.DeadLetters.Replay(ctx, id, r) })
 }
 
 // discardDead is POST /v1/dead-letters/{id}/discard.
@@ -185,13 +156,7 @@ func (s *Server) discardDead(c echo.Context) error {
 	if err := r.ValidateDiscard(); err != nil {
 		return err
 	}
-	ctx, cancel := s.ask(c)
-	defer cancel()
-	d, err := s.cfg.DeadLetters.Discard(ctx, id, r)
-	if err != nil {
-		return err
-	}
-	return writeJSON(c, http.StatusOK, deadResourceOf(d))
+	return answer(s, c, deadResourceOf, func(ctx context.Context) (deadletter.Letter, error) { return s.cfg.DeadLetters.Discard(ctx, id, r) })
 }
 
 // letterRequest is what a POST about a dead letter brings. Its body may be missing.
