@@ -10,9 +10,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
-// maxReason is the most characters that the reason of a cancellation may have. It becomes part of events.
-const maxReason = 500
-
 // cancelOrder is POST /v1/orders/{id}/cancellation. It answers with the saga's verdict: the order as it stands
 // after it, or CancellationRefused. An order that is cancelled already is cancelled.
 func (s *Server) cancelOrder(c echo.Context) error {
@@ -67,20 +64,4 @@ func (s *Server) requestID(c echo.Context, key string, parts ...string) string {
 		return s.cfg.NewID()
 	}
 	return event.DerivedID(append(parts, caller(c.Request().Context()), key)...)
-}
-
-// decodeReason reads the body of a cancellation, which may be missing. The reason is cleaned as that of an event is: a line break
-// in it is no reason to go on with an order.
-func decodeReason(body []byte) (string, error) {
-	if len(body) == 0 {
-		return "", nil
-	}
-	root, err := parseDocument(body)
-	if err != nil {
-		return "", err
-	}
-	var d document
-	reason := d.text(d.object(root, "reason"), "reason")
-	d.atMost("/reason", reason, maxReason)
-	return order.Clean(reason, maxReason), d.invalid("cancellation")
 }

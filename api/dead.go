@@ -227,7 +227,7 @@ func (s *Server) replayDead(c echo.Context) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	id, r, err := s.letterRequest(c, "replay", "by", "note", "force", "body")
+	id, r, err := s.letterRequest(c, "replay", decodeReplay)
 	if err != nil {
 		return err
 	}
@@ -266,7 +266,7 @@ func (s *Server) discardDead(c echo.Context) error {
 	if err := queryOf(c).err(); err != nil {
 		return err
 	}
-	id, r, err := s.letterRequest(c, "discard", "by", "note")
+	id, r, err := s.letterRequest(c, "discard", decodeDiscard)
 	if err != nil {
 		return err
 	}
@@ -283,7 +283,9 @@ func (s *Server) discardDead(c echo.Context) error {
 }
 
 // letterRequest is what a POST about a dead letter brings. Its body may be missing.
-func (s *Server) letterRequest(c echo.Context, what string, known ...string) (id string, r deadletter.Request, err error) {
+func (s *Server) letterRequest(
+	c echo.Context, what string, decode func(body []byte) (deadletter.Request, error),
+) (id string, r deadletter.Request, err error) {
 	if id, err = letterID(c); err != nil {
 		return id, r, err
 	}
@@ -296,49 +298,10 @@ func (s *Server) letterRequest(c echo.Context, what string, known ...string) (id
 		return id, r, err
 	}
 	if len(body) > 0 {
-		if r, err = decodeLetterRequest(body, known); err != nil {
+		if r, err = decode(body); err != nil {
 			return id, r, err
 		}
 	}
 	r.ID = s.requestID(c, key, "dead letter "+what, id)
 	return id, r, nil
-}
-
-// decodeLetterRequest reads the body of a decision about a dead letter. Errors: Malformed, Invalid.
-func decodeLetterRequest(body []byte, known []string) (deadletter.Request, error) {
-	root, err := parseDocument(body)
-	if err != nil {
-		return deadletter.Request{}, err
-	}
-	var d document
-	fields := d.object(root, known...)
-	r := deadletter.Request{By: d.text(fields, "by"), Note: d.text(fields, "note")}
-	if force, there := fields["force"]; there {
-		var isBool bool
-		if r.Force, isBool = force.value.(bool); !isBool {
-			d.add(force.at, "must be true or false")
-		}
-	}
-	if replacement, there := fields["body"]; there {
-		r.Body = d.payload(replacement)
-	}
-	if err := d.merge(r.Validate()); err != nil {
-		return r, err
-	}
-	return r, d.invalid("request")
-}
-
-// payload is what replaces a letter's payload: an object is sent as JSON, a string as it is.
-func (d *document) payload(n node) []byte {
-	switch v := n.value.(type) {
-	case string:
-		return []byte(v)
-	case map[string]any:
-		raw, err := encodeJSON(v)
-		if err == nil {
-			return raw[:len(raw)-1]
-		}
-	}
-	d.add(n.at, "must be an object, or a string that is sent as it is")
-	return nil
 }

@@ -124,28 +124,3 @@ func (s *Server) resolve(c echo.Context, id string, decision order.Resolution, k
 	}
 	return decision, nil
 }
-
-// decodeResolution reads the body of a decision. Errors: Malformed, Invalid.
-func decodeResolution(body []byte) (order.Resolution, error) {
-	root, err := parseDocument(body)
-	if err != nil {
-		return order.Resolution{}, err
-	}
-	var d document
-	fields := d.object(root, "action", "attention", "by", "note", "reference")
-	r := order.Resolution{
-		Action: order.ResolutionAction(d.text(fields, "action")), By: d.text(fields, "by"),
-		Note: d.text(fields, "note"), Reference: d.text(fields, "reference"),
-	}
-	if _, there := fields["attention"]; there {
-		if r.Attention = int(d.integer(fields, "", "attention", "")); r.Attention == 0 {
-			r.Attention = -1
-		}
-	}
-	d.people("/note", r.Note, order.MaxNote)
-	d.people("/reference", r.Reference, order.MaxReference)
-	if err := d.merge(r.Validate()); err != nil {
-		return order.Resolution{}, err
-	}
-	return r, d.invalid("resolution")
-}

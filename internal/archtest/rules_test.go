@@ -52,6 +52,10 @@ var rules = []rule{
 		outside: []string{"go.temporal.io", "golang.org/x/sync"},
 	},
 
+	// From the bus to the flows, and the flows on Temporal: two sides that know nothing of each other.
+	unreachable{from: []string{"inbound"}, forbidden: append([]string{"go.temporal.io/sdk/worker", module + "/workers"}, drivers...)},
+	unreachable{from: []string{"workers"}, forbidden: []string{module + "/inbound"}},
+
 	// The check looks through small interfaces, so that what it finds does not depend on what it looks through.
 	unreachable{from: []string{"internal/reconcile"}, forbidden: drivers},
 	mayImport{
@@ -67,7 +71,10 @@ var rules = []rule{
 	mayImport{from: "internal/fault", outside: []string{}},
 	mayImport{from: "internal/trace", exactly: true, outside: []string{}},
 	mayImport{from: "event", exactly: true, local: []string{"internal/fault"}, outside: []string{"github.com/google/uuid"}},
-	mayImport{from: "internal/text", outside: []string{}},
+	mayImport{from: "internal/text", exactly: true, local: []string{"internal/fault"}, outside: []string{}},
+	mayImport{
+		from: "internal/jsondoc", exactly: true, local: []string{"event", "internal/fault"}, outside: []string{"github.com/go-json-experiment/json"},
+	},
 	mayImport{
 		from: "internal/order", local: []string{"workflows/saga", "event", "internal/fault", "internal/text"},
 		outside: []string{"golang.org/x/text/currency"},
@@ -111,7 +118,7 @@ var rules = []rule{
 		"internal/eventlog/mongolog", "internal/readmodel", "internal/inventory/mongoregistry", "internal/deadletter/mongoletters",
 		"internal/sealed/mongokeys", "internal/service", "test", "bench",
 	}},
-	onlyIn{imported: "github.com/rabbitmq/amqp091-go", places: []string{"internal/broker", "test", "bench", "examples/go"}},
+	onlyIn{imported: "github.com/rabbitmq/amqp091-go", places: []string{"internal/rabbitmq", "test", "bench", "examples/go"}},
 	onlyIn{imported: "github.com/wneessen/go-mail", places: []string{"internal/notify/smtpmail"}},
 	// The examples are other teams' services: they know names on the bus and nothing of this module.
 	mayImport{from: "examples/go", outside: []string{"github.com/rabbitmq/amqp091-go", "github.com/google/uuid"}},
@@ -125,8 +132,8 @@ var rules = []rule{
 	mayImport{
 		from: "internal/cli",
 		local: []string{
-			"internal/service", "internal/config", "internal/broker", "internal/wire", "internal/deadletter", "internal/reconcile",
-			"internal/readmodel", "internal/order", "internal/fault", "api", "event", "workers",
+			"internal/service", "internal/config", "internal/rabbitmq", "internal/wire", "internal/deadletter", "internal/reconcile",
+			"internal/readmodel", "internal/order", "internal/fault", "api", "event", "inbound",
 		},
 		outside: []string{"github.com/spf13/cobra", "github.com/google/uuid"},
 	},

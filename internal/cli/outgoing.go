@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,8 +13,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/wire"
-	"github.com/ordersaga/ordersaga/workers"
 )
 
 // cliSource is the source of events that people publish by hand.
@@ -35,7 +34,7 @@ type outgoing struct {
 }
 
 // read reads the events and checks every one of them.
-func (in publishInput) read(ctx context.Context) ([]outgoing, error) {
+func (in publishInput) read() ([]outgoing, error) {
 	if in.typ != "" {
 		typ, ok := event.Find(in.typ)
 		if !ok || typ.Direction != event.Inbound {
@@ -65,7 +64,7 @@ func (in publishInput) read(ctx context.Context) ([]outgoing, error) {
 		if in.id != "" && len(list) > 0 {
 			return nil, errors.New("--id names one event, and the input has more")
 		}
-		o, err := in.one(ctx, raw)
+		o, err := in.one(raw)
 		if err != nil {
 			return nil, fmt.Errorf("event %d would be refused: %w", len(list)+1, err)
 		}
@@ -74,7 +73,7 @@ func (in publishInput) read(ctx context.Context) ([]outgoing, error) {
 }
 
 // one makes the event of one JSON value.
-func (in publishInput) one(ctx context.Context, raw json.RawMessage) (outgoing, error) {
+func (in publishInput) one(raw json.RawMessage) (outgoing, error) {
 	e, err := in.event(raw)
 	if err != nil {
 		return outgoing{}, err
@@ -86,7 +85,7 @@ func (in publishInput) one(ctx context.Context, raw json.RawMessage) (outgoing, 
 	if e, err = wire.Decode(m); err != nil {
 		return outgoing{}, err
 	}
-	return outgoing{event: e, message: m}, workers.Check(ctx, e)
+	return outgoing{event: e, message: m}, inbound.Check(e)
 }
 
 // event reads a whole event as the service does, or makes one around its data. Flags take precedence over its fields.

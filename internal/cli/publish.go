@@ -12,9 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
@@ -48,7 +48,7 @@ AMQP_URL and EVENT_EXCHANGE say where to. The exit code is 1 when an event was r
 			if out.repeat < 1 || out.timeout <= 0 {
 				return errors.New("--repeat and --timeout must be above zero")
 			}
-			messages, err := in.read(cmd.Context())
+			messages, err := in.read()
 			if err != nil {
 				return err
 			}
@@ -113,9 +113,9 @@ func (o publishOutput) publish(ctx context.Context, cfg config.Config, events []
 	began := time.Now()
 	dialing, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	n, err := broker.DialNeighbour(dialing, broker.Config{
+	n, err := rabbitmq.DialOneShot(dialing, rabbitmq.Config{
 		URL: cfg.AMQPURL.Reveal(), Name: "ordersaga publish", DialTimeout: o.timeout,
-		Topology: broker.Topology{Exchange: cfg.EventExchange, Prefix: cfg.BrokerPrefix},
+		Topology: rabbitmq.Topology{Exchange: cfg.EventExchange, Prefix: cfg.BrokerPrefix},
 	})
 	if err != nil {
 		return fmt.Errorf("no connection to the broker at %s: %w", cfg.AMQPURL.Host(), err)
@@ -139,7 +139,7 @@ func (o publishOutput) publish(ctx context.Context, cfg config.Config, events []
 }
 
 // send sends one message within the timeout.
-func (o publishOutput) send(ctx context.Context, n *broker.Neighbour, m wire.Message) error {
+func (o publishOutput) send(ctx context.Context, n *rabbitmq.OneShotPublisher, m wire.Message) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	err := n.Publish(ctx, m)

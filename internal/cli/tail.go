@@ -13,9 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/service"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
@@ -117,10 +117,10 @@ func (t *tailer) run(ctx context.Context, cfg config.Config, keys []string) erro
 	ctx, t.stop = context.WithCancel(ctx)
 	defer t.stop()
 	exchange := cfg.EventExchange + " at " + cfg.AMQPURL.Host()
-	tap, err := broker.NewTap(broker.TapConfig{
-		Config: broker.Config{
+	tap, err := rabbitmq.NewListener(rabbitmq.ListenerConfig{
+		Config: rabbitmq.Config{
 			URL: cfg.AMQPURL.Reveal(), Name: "ordersaga tail", ReconnectMax: tailReconnect,
-			Topology: broker.Topology{Exchange: cfg.EventExchange, Prefix: cfg.BrokerPrefix},
+			Topology: rabbitmq.Topology{Exchange: cfg.EventExchange, Prefix: cfg.BrokerPrefix},
 		},
 		Keys:      keys,
 		Message:   func(m wire.Message) { t.message(ctx, m) },

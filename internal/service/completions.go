@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
@@ -21,10 +21,10 @@ type completionListener struct {
 }
 
 // listenForCompletions begins to listen. It does not wait for the broker: clients are answered without it.
-func listenForCompletions(cfg broker.Config, log *eventlog.Follower, logger *slog.Logger) (*completionListener, error) {
+func listenForCompletions(cfg rabbitmq.Config, log *eventlog.Follower, logger *slog.Logger) (*completionListener, error) {
 	c := &completionListener{log: log, logger: logger}
 	cfg.Name = "ordersaga api"
-	tap, err := broker.NewTap(broker.TapConfig{
+	tap, err := rabbitmq.NewListener(rabbitmq.ListenerConfig{
 		Config:    cfg,
 		Keys:      []string{event.OrderCompleted, event.OrderRejected, event.OrderCancelled, event.OrderFailed},
 		Message:   c.message,

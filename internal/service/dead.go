@@ -11,12 +11,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"github.com/ordersaga/ordersaga/internal/broker"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/wire"
-	"github.com/ordersaga/ordersaga/workers"
 )
 
 const (
@@ -40,9 +40,9 @@ func (s *Service) startKeeper(handle func(ctx context.Context, queue string, m w
 		Count:      func(reason fault.Code) { kept.WithLabelValues(deadletter.Label(reason)).Inc() },
 		MaxReplays: s.cfg.DeadLetterMaxReplays, Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
 	})
-	s.letters, err = broker.NewConsumer(broker.ConsumerConfig{
+	s.letters, err = rabbitmq.NewConsumer(rabbitmq.ConsumerConfig{
 		Config: s.broker(), Dead: true, Prefetch: keeperPrefetch, Handlers: keeperHandlers, HandlerTimeout: keeperTimeout,
-		Handler: func(ctx context.Context, d broker.Delivery) error { return keeper.Keep(ctx, postOf(d.Message)) },
+		Handler: func(ctx context.Context, d rabbitmq.Delivery) error { return keeper.Keep(ctx, postOf(d.Message)) },
 	})
 	if err == nil {
 		s.letters.Start()
@@ -52,9 +52,9 @@ func (s *Service) startKeeper(handle func(ctx context.Context, queue string, m w
 
 // postOf is a message of the dead letter queue with what its headers say.
 func postOf(m wire.Message) deadletter.Post {
-	d := broker.DeadLetterOf(m)
+	d := rabbitmq.DeadLetterOf(m)
 	p := deadletter.Post{
-		Message: broker.Original(m), Reason: d.Reason, Detail: d.Detail, Queue: d.Queue, Attempts: d.Attempts, Parked: d.Parked,
+		Message: rabbitmq.Original(m), Reason: d.Reason, Detail: d.Detail, Queue: d.Queue, Attempts: d.Attempts, Parked: d.Parked,
 		FirstSeen: d.FirstSeen, FailedAt: d.FailedAt, ReplayOf: d.ReplayOf, Replays: d.Replays, HeadersDropped: d.HeadersDropped,
 	}
 	deaths, byBroker := m.Headers["x-death"]
@@ -63,7 +63,7 @@ func postOf(m wire.Message) deadletter.Post {
 		raw, _ := json.Marshal(deaths)
 		p.Mark = deadletter.HashOf(raw)
 	}
-	if death, ok := m.Headers[broker.HeaderDeath].(string); ok {
+	if death, ok := m.Headers[rabbitmq.HeaderDeath].(string); ok {
 		p.Mark += deadletter.HashOf([]byte(death))
 	}
 	// The broker's record has seconds, and nothing else that tells apart two messages of the same bytes. One that was never
@@ -99,7 +99,7 @@ func (i inbox) Replay(ctx context.Context, m wire.Message, queue, letterID strin
 	case !i.notifies():
 		return fault.New(fault.ResolutionRefused, "customers are not notified: NOTIFICATIONS is %s", config.NotificationsOff)
 	}
-	err := i.publisher.Send(ctx, queue, broker.Replay(m, letterID, replays))
+	err := i.publisher.Send(ctx, queue, rabbitmq.Replay(m, letterID, replays))
 	if errors.Is(err, fault.NotFound) {
 		return fault.New(fault.ResolutionRefused, "there is no queue %s any more", queue)
 	}
@@ -108,14 +108,14 @@ func (i inbox) Replay(ctx context.Context, m wire.Message, queue, letterID strin
 
 // DeadLetters lists, shows, replays and discards dead letters.
 func (s *Service) DeadLetters() *deadletter.Desk {
-	previewer := &workers.Previewer{Log: s.stores.log, Receipts: s.stores.ledger, Timing: s.cfg.Timing, Clock: time.Now}
+	previewer := &inbound.Previewer{Log: s.stores.log, Receipts: s.stores.ledger, Timing: s.cfg.Timing, Clock: time.Now}
 	return deadletter.NewDesk(deadletter.DeskConfig{
 		Store: s.stores.letters, Log: s.stores.log, Inbox: inbox{s}, Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
 		MaxReplays: s.cfg.DeadLetterMaxReplays,
 		Foresee: func(ctx context.Context, queue string, m wire.Message) (deadletter.Foresight, error) {
 			preview := previewer.Preview
 			if queue == s.notificationQueue() {
-				preview = previewer.Announcement
+				preview = previewer.Notification
 			}
 			f, err := preview(ctx, m)
 			return deadletter.Foresight(f), err

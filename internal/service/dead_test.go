@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
@@ -15,7 +15,7 @@ import (
 func TestALetterOfTheQueue(t *testing.T) {
 	death := func(count int64) wire.Message {
 		return wire.Message{Exchange: "ordersaga.dlx", RoutingKey: "stock.received", Body: []byte("x"), Headers: map[string]any{
-			"x-tenant": "blue", broker.HeaderReplayOf: "letter-1", broker.HeaderReplays: int64(2),
+			"x-tenant": "blue", rabbitmq.HeaderReplayOf: "letter-1", rabbitmq.HeaderReplays: int64(2),
 			"x-death": []any{map[string]any{"reason": "delivery_limit", "exchange": "domain_events", "count": count, "routing-keys": []any{"stock.received"}}},
 		}}
 	}
@@ -33,7 +33,7 @@ func TestMessagesOfTheSameBytesThatDieTogetherAreTwoLetters(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	dead := func(death string) wire.Message {
 		return wire.Message{Body: []byte("{}"), Headers: map[string]any{
-			broker.HeaderReason: "invalid", broker.HeaderFailedAt: "2026-03-01T12:00:00.000Z", broker.HeaderDeath: death,
+			rabbitmq.HeaderReason: "invalid", rabbitmq.HeaderFailedAt: "2026-03-01T12:00:00.000Z", rabbitmq.HeaderDeath: death,
 		}}
 	}
 	id := func(m wire.Message) string { return deadletter.New(postOf(m), now).ID }

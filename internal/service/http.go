@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/ordersaga/ordersaga/api"
-	"github.com/ordersaga/ordersaga/internal/broker"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 )
 
 // listener is the process's HTTP server. It serves from the start, so that a taken port is found at once and an
@@ -61,7 +61,7 @@ func (s *Service) probes(starting bool, checks func(context.Context) []api.Check
 // supervised is a publisher or a consumer.
 type supervised interface {
 	Ready() error
-	Status() broker.Status
+	Status() rabbitmq.Status
 }
 
 // brokerCheck looks at a connection to the broker.

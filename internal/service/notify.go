@@ -6,15 +6,15 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/activities"
-	"github.com/ordersaga/ordersaga/internal/broker"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/notify"
 	"github.com/ordersaga/ordersaga/internal/notify/logmail"
 	"github.com/ordersaga/ordersaga/internal/notify/smtpmail"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/wire"
-	"github.com/ordersaga/ordersaga/workers"
 )
 
 // notifications is the subscription of the events that customers are notified of.
@@ -69,13 +69,13 @@ func (s *Service) noticeActivities() (*activities.Notices, error) {
 
 // notificationHandler handles the events that customers are notified of.
 func (s *Service) notificationHandler() func(context.Context, wire.Message) error {
-	announcer := &workers.Announcer{Log: s.stores.log, Sagas: s.sagas, Logger: s.logger}
+	inbox := &inbound.Notifications{Log: s.stores.log, Sagas: s.sagas, Logger: s.logger}
 	return func(ctx context.Context, m wire.Message) error {
 		e, err := wire.Decode(m)
 		if err != nil {
 			return err
 		}
-		return announcer.Handle(ctx, e)
+		return inbox.Handle(ctx, e)
 	}
 }
 
@@ -86,10 +86,10 @@ func (s *Service) startNotifications(handle func(context.Context, wire.Message) 
 		return nil
 	}
 	cfg := s.broker()
-	cfg.Topology.Subscriptions = []broker.Subscription{{Name: notifications, Keys: notice.EventTypes()}}
-	s.notices, err = broker.NewConsumer(broker.ConsumerConfig{
+	cfg.Topology.Subscriptions = []rabbitmq.Subscription{{Name: notifications, Keys: notice.EventTypes()}}
+	s.notices, err = rabbitmq.NewConsumer(rabbitmq.ConsumerConfig{
 		Config: cfg, Subscription: notifications, Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, Probe: s.probe,
-		Handler: func(ctx context.Context, d broker.Delivery) error { return handle(ctx, d.Message) },
+		Handler: func(ctx context.Context, d rabbitmq.Delivery) error { return handle(ctx, d.Message) },
 	})
 	if err == nil {
 		s.notices.Start()

@@ -7,11 +7,11 @@ import (
 
 	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 )
@@ -43,7 +43,7 @@ func (s *Service) open(ctx context.Context, parts Parts) (err error) {
 		s.sagas = sagaclient.New(sagaclient.Config{Temporal: s.temporal, Log: s.stores.log, Logger: s.logger})
 	}
 	if parts.Broker {
-		if s.publisher, err = broker.NewPublisher(broker.PublisherConfig{Config: s.broker()}); err != nil {
+		if s.publisher, err = rabbitmq.NewPublisher(rabbitmq.PublisherConfig{Config: s.broker()}); err != nil {
 			return err
 		}
 		s.publisher.Start()

@@ -19,9 +19,10 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/ballast"
-	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/simulator"
@@ -45,17 +46,17 @@ type Service struct {
 	stores    *stores
 	gateway   payment.Gateway
 	temporal  client.Client
-	publisher *broker.Publisher
+	publisher *rabbitmq.Publisher
 	// busMetrics are shared by everything that is connected to the broker.
-	busMetrics *broker.Metrics
+	busMetrics *rabbitmq.Metrics
 	sagas      *sagaclient.Client
 	workers    *workers.Workers
 	// retries are what could not be set up in Temporal at once.
 	retries background
 
-	consumer *broker.Consumer
+	consumer *rabbitmq.Consumer
 	// letters consumes the queue of dead letters, notices the events that customers are notified of.
-	letters, notices *broker.Consumer
+	letters, notices *rabbitmq.Consumer
 	// completions is nil where sagas run, or no client waits for them.
 	completions *completionListener
 	api         *api.Server
@@ -123,10 +124,8 @@ func (s *Service) connect(ctx context.Context) (err error) {
 	s.sagas = sagaclient.New(sagaclient.Config{
 		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Eager: s.roles.Worker && s.roles.API, OnRefusal: refusals.Inc,
 	})
-	if s.busMetrics, err = broker.NewMetrics(s.registry); err != nil {
-		return err
-	}
-	if s.publisher, err = broker.NewPublisher(broker.PublisherConfig{Config: s.broker(), Headers: trace.Headers}); err != nil {
+	s.busMetrics = rabbitmq.NewMetrics(s.registry)
+	if s.publisher, err = rabbitmq.NewPublisher(rabbitmq.PublisherConfig{Config: s.broker(), Headers: trace.Headers}); err != nil {
 		return err
 	}
 	s.publisher.Start()
@@ -176,10 +175,10 @@ func newGateway(c config.Config, s *stores) (payment.Gateway, error) {
 }
 
 // broker is what publisher and consumer have in common.
-func (s *Service) broker() broker.Config {
-	return broker.Config{
+func (s *Service) broker() rabbitmq.Config {
+	return rabbitmq.Config{
 		URL: s.cfg.AMQPURL.Reveal(), Logger: s.logger, Metrics: s.busMetrics,
-		Topology: broker.Topology{Exchange: s.cfg.EventExchange, Prefix: s.cfg.BrokerPrefix},
+		Topology: rabbitmq.Topology{Exchange: s.cfg.EventExchange, Prefix: s.cfg.BrokerPrefix},
 	}
 }
 
@@ -278,8 +277,8 @@ func unreachable(err error) bool {
 }
 
 func (s *Service) startConsumer(ctx context.Context) (err error) {
-	router := &workers.Router{
-		Sagas: s.sagas, Stock: receiver{s.stores.ledger}, Verdicts: s.stores.log, Clock: time.Now, Logger: s.logger,
+	executor := &inbound.Executor{
+		Sagas: s.sagas, Stock: receiver{s.stores.ledger}, Clock: time.Now, Logger: s.logger,
 		Log: s.stores.log, Sealer: sealed.NewBox(s.stores.keys),
 	}
 	handle := func(ctx context.Context, m wire.Message) error {
@@ -288,11 +287,11 @@ func (s *Service) startConsumer(ctx context.Context) (err error) {
 			return err
 		}
 		parent, _ := m.Header(trace.Header)
-		return router.Handle(trace.With(ctx, parent), e)
+		return executor.Handle(trace.With(ctx, parent), e)
 	}
-	s.consumer, err = broker.NewConsumer(broker.ConsumerConfig{
+	s.consumer, err = rabbitmq.NewConsumer(rabbitmq.ConsumerConfig{
 		Config: s.broker(), Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, ParkMax: s.cfg.SignalParkMax, Probe: s.probe,
-		Handler: func(ctx context.Context, d broker.Delivery) error { return handle(ctx, d.Message) },
+		Handler: func(ctx context.Context, d rabbitmq.Delivery) error { return handle(ctx, d.Message) },
 		Reply:   wire.NestReply,
 	})
 	if err != nil {

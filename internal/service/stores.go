@@ -183,7 +183,7 @@ func deskPage(ctx context.Context, store *readmodel.Store, cursor string, limit 
 	return items, next, err
 }
 
-// receiver makes the ledger what the event router needs.
+// receiver makes the ledger what inbound.Executor needs.
 type receiver struct{ ledger *inventory.Ledger }
 
 func (r receiver) Receive(ctx context.Context, sku string, quantity int64, id string) error {

@@ -12,11 +12,11 @@ import (
 
 	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/wire"
-	"github.com/ordersaga/ordersaga/workers"
 )
 
 // complaintsOverREST are what POST path says about a body, as "pointer detail".
@@ -52,7 +52,7 @@ func complaintsOnTheBus(t *testing.T, eventType, subject, data string) []string 
 	t.Helper()
 	e, err := wire.Decode(wire.Message{Body: []byte(`{"id":"e-1","type":"` + eventType + `","source":"/shop","aggregateId":"` + subject + `","data":` + data + `}`)})
 	if err == nil {
-		err = workers.Check(t.Context(), e)
+		err = inbound.Check(e)
 	}
 	require.Error(t, err)
 	var complaints []string
@@ -72,7 +72,7 @@ func TestRESTAndTheBusUseTheSameWords(t *testing.T) {
 	for _, body := range []string{
 		with(`"c-1"`, `7`), with(`"c-1"`, `""`), with(`"customerId":"c-1",`, ``), with(`"c-1"`, `"a b"`), with(`"c-1"`, `[]`),
 		with(`"EUR"`, `"euro"`), with(`"EUR"`, `true`), with(`"shipment"`, `"pigeon"`), with(`"shipment"`, `1`),
-		with(`"customerId"`, `"vip":true,"customerId"`), with(`"sku"`, `"color/~":"red","sku"`), with(`"method"`, `"card":"1","method"`),
+		with(`"customerId"`, `"vip":true,"customerId"`), with(`"sku"`, `"color/~":"red","sku"`), with(`"method"`, `"card":"1","method"`), with(`"customerId"`, `"CustomerID"`),
 		with(`[{"sku":"tea","quantity":2,"unitAmount":450}]`, `[]`), with(`[{"sku":"tea","quantity":2,"unitAmount":450}]`, `{}`),
 		with(`[{"sku":"tea","quantity":2,"unitAmount":450}]`, `"tea"`), with(`{"sku":"tea","quantity":2,"unitAmount":450}`, `7`),
 		with(`{"method":"tok_visa"}`, `"tok_visa"`), with(`{"method":"tok_visa"}`, `{}`), with(`"tok_visa"`, `4711`),
