@@ -1,8 +1,6 @@
 package api
 
 import (
-	"net/http"
-
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -25,11 +23,7 @@ func (s *Server) cancelOrder(c echo.Context) error {
 	if err := s.cancel(c, id, request); err != nil {
 		return err
 	}
-	state, err := s.loadOrder(c, id)
-	if err != nil {
-		return err
-	}
-	return writeJSON(c, http.StatusOK, s.resource(state))
+	return s.answerOrder(c, id)
 }
 
 // orderRequest is what a POST about an order brings: the order's id, the caller's key, and the body.
@@ -46,7 +40,7 @@ func (s *Server) orderRequest(c echo.Context) (id, key string, body []byte, err 
 
 // cancel asks for the verdict. Errors: CancellationRefused, NotFound, Unavailable when no worker answers.
 func (s *Server) cancel(c echo.Context, id string, request order.Cancellation) error {
-	ctx, cancel := s.ask(c)
+	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
 	verdict, err := s.cfg.Sagas.Cancel(ctx, id, request)
 	if err != nil {

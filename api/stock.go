@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
 )
@@ -20,17 +20,13 @@ const maxNote = 250
 func (s *Server) listStock(c echo.Context) error {
 	q := queryOf(c, "limit", "cursor")
 	// The cursor is the last SKU of the page before.
-	after, limit := q.id("cursor"), q.limit(defaultPage)
+	after, limit := q.id("cursor"), q.limit(cursor.DefaultLimit)
 	if err := q.err(); err != nil {
 		return err
 	}
-	ctx, cancel := s.ask(c)
-	defer cancel()
-	balances, next, err := s.cfg.Stock.List(ctx, after, limit)
-	if err != nil {
-		return fromList(err)
-	}
-	return writeJSON(c, http.StatusOK, pageOf(balances, next))
+	return answerPage(s, c, itself[inventory.Balance], func(ctx context.Context) ([]inventory.Balance, string, error) {
+		return s.cfg.Stock.List(ctx, after, limit)
+	})
 }
 
 // getStock is GET /v1/stock/{sku}.
@@ -39,13 +35,9 @@ func (s *Server) getStock(c echo.Context) error {
 	if !event.ValidID(sku) {
 		return fault.New(fault.NotFound, "sku %s is not known", shortened(sku))
 	}
-	ctx, cancel := s.ask(c)
-	defer cancel()
-	balance, err := s.cfg.Stock.Balance(ctx, sku)
-	if err != nil {
-		return err
-	}
-	return writeJSON(c, http.StatusOK, balance)
+	return answer(s, c, itself[inventory.Balance], func(ctx context.Context) (inventory.Balance, error) {
+		return s.cfg.Stock.Balance(ctx, sku)
+	})
 }
 
 // receiveStock is POST /v1/stock/{sku}/receipts.
@@ -98,7 +90,7 @@ func (s *Server) changeStock(c echo.Context, what string,
 	if err != nil {
 		return err
 	}
-	ctx, cancel := s.ask(c)
+	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
 	before, err := s.stockVersion(ctx, sku, key)
 	if err != nil {

@@ -70,6 +70,7 @@ var rules = []rule{
 	// The leaves: everybody may know them, they know next to nobody.
 	mayImport{from: "internal/fault", outside: []string{}},
 	mayImport{from: "internal/trace", exactly: true, outside: []string{}},
+	mayImport{from: "internal/null", exactly: true, outside: []string{}},
 	mayImport{from: "event", exactly: true, local: []string{"internal/fault"}, outside: []string{"github.com/google/uuid"}},
 	mayImport{from: "internal/text", exactly: true, local: []string{"internal/fault"}, outside: []string{}},
 	mayImport{
@@ -85,9 +86,10 @@ var rules = []rule{
 	mayImport{
 		from: "internal/refunds", exactly: true, local: []string{"event", "internal/fault"}, outside: []string{},
 	},
+	mayImport{from: "internal/cursor", exactly: true, local: []string{"event", "internal/fault"}, outside: []string{}},
 	mayImport{
-		from: "internal/deadletter", exactly: true, local: []string{"event", "internal/wire", "internal/fault"},
-		outside: []string{"golang.org/x/sync"},
+		from: "internal/deadletter", exactly: true,
+		local: []string{"event", "internal/wire", "internal/cursor", "internal/null", "internal/fault"}, outside: []string{},
 	},
 	mayImport{
 		from: "internal/customer", local: []string{"internal/order", "event", "internal/fault", "internal/sealed"}, outside: []string{},
@@ -132,7 +134,7 @@ var rules = []rule{
 	mayImport{
 		from: "internal/cli",
 		local: []string{
-			"internal/service", "internal/config", "internal/rabbitmq", "internal/wire", "internal/deadletter", "internal/reconcile",
+			"internal/service", "internal/config", "internal/cursor", "internal/rabbitmq", "internal/wire", "internal/deadletter", "internal/reconcile",
 			"internal/readmodel", "internal/order", "internal/fault", "api", "event", "inbound",
 		},
 		outside: []string{"github.com/spf13/cobra", "github.com/google/uuid"},

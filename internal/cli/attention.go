@@ -11,9 +11,9 @@ import (
 
 	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
-	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/service"
 )
 
@@ -41,8 +41,8 @@ func attentionCommand() *cobra.Command {
 		Use: "attention", Short: "List the orders that need somebody, and what may be decided", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, quietLogger(cmd), service.Parts{}, func(ctx context.Context, s *service.Service) error {
-				items, err := everyPage(func(cursor string) ([]api.DeskItem, string, error) {
-					return s.Orders().Desk(ctx, cursor, readmodel.MaxLimit)
+				items, err := everyPage(func(page string) ([]api.DeskItem, string, error) {
+					return s.Orders().Desk(ctx, page, cursor.MaxLimit)
 				})
 				if err != nil {
 					return err

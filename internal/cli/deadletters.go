@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/service"
@@ -50,7 +52,7 @@ func (f *letterFilter) chosen() bool {
 
 // filter reads the flags.
 func (f *letterFilter) filter(now time.Time) (deadletter.Filter, error) {
-	out := deadletter.Filter{Types: f.types, Limit: deadletter.MaxLimit}
+	out := deadletter.Filter{Types: f.types, Limit: cursor.MaxLimit}
 	for _, reason := range f.reasons {
 		out.Reasons = append(out.Reasons, fault.Code(reason))
 	}
@@ -80,12 +82,12 @@ func (f *letterFilter) filter(now time.Time) (deadletter.Filter, error) {
 }
 
 // selected reads every letter that the flags select, those that failed last first.
-func (f *letterFilter) selected(ctx context.Context, letters api.DeadLetters) ([]deadletter.Summary, error) {
+func (f *letterFilter) selected(ctx context.Context, letters api.DeadLetters) ([]deadletter.Letter, error) {
 	filter, err := f.filter(time.Now())
 	if err != nil {
 		return nil, err
 	}
-	return everyPage(func(cursor string) ([]deadletter.Summary, string, error) {
+	return everyPage(func(cursor string) ([]deadletter.Letter, string, error) {
 		filter.Cursor = cursor
 		return letters.List(ctx, filter)
 	})
@@ -113,7 +115,7 @@ func deadListCommand() *cobra.Command {
 					return err
 				}
 				if asJSON {
-					return printJSON(cmd.OutOrStdout(), letterLines(list))
+					return printJSON(cmd.OutOrStdout(), list)
 				}
 				return printLetters(cmd.OutOrStdout(), list)
 			})
@@ -145,7 +147,7 @@ func deadShowCommand() *cobra.Command {
 					return err
 				}
 				if asJSON {
-					return printJSON(out, letterDetailOf(d, run))
+					return printJSON(out, letterDetail{d, d.Content(math.MaxInt), d.History, run})
 				}
 				return printLetter(out, d, run)
 			})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
@@ -17,7 +18,7 @@ func TestLetterFilter(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	f, err := (&letterFilter{}).filter(now)
 	require.NoError(t, err)
-	require.Equal(t, deadletter.Filter{Statuses: deadletter.Unsettled, Limit: deadletter.MaxLimit}, f, "what waits for somebody")
+	require.Equal(t, deadletter.Filter{Statuses: deadletter.Unsettled, Limit: cursor.MaxLimit}, f, "what waits for somebody")
 	f, err = (&letterFilter{statuses: []string{"all"}}).filter(now)
 	require.NoError(t, err)
 	require.Empty(t, f.Statuses)
@@ -25,7 +26,7 @@ func TestLetterFilter(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, deadletter.Filter{
 		Reasons: []fault.Code{fault.Invalid}, Types: []string{"order.created"}, Statuses: []deadletter.Status{deadletter.StatusReplayed},
-		To: now.Add(-5 * time.Minute), From: now.Add(-48 * time.Hour), Limit: deadletter.MaxLimit,
+		To: now.Add(-5 * time.Minute), From: now.Add(-48 * time.Hour), Limit: cursor.MaxLimit,
 	}, f)
 	for _, wrong := range []letterFilter{{olderThan: "soon"}, {newerThan: "-1s"}, {statuses: []string{"lost"}}} {
 		_, err := wrong.filter(now)
@@ -66,7 +67,7 @@ func TestTheSummaryOfAReplay(t *testing.T) {
 	var dry replayReport
 	dry.DryRun = true
 	for _, run := range []deadletter.DryRun{
-		{Foresight: deadletter.Foresight{Outcome: "start", Sentence: "would start order 42"}}, {Refusal: "it has been discarded"},
+		{Preview: deadletter.Preview{Outcome: "start", Sentence: "would start order 42"}}, {Refusal: "it has been discarded"},
 	} {
 		dry.add(dryRunLine("letter", run, nil))
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
@@ -36,23 +37,22 @@ func (s *Service) startKeeper(handle func(ctx context.Context, queue string, m w
 		Name: "ordersaga_dead_letters_total", Help: "Dead letters that were kept, by reason.",
 	}, []string{"reason"})
 	keeper := deadletter.NewKeeper(deadletter.KeeperConfig{
-		Store: s.stores.letters, Log: s.stores.log, Inbox: inbox{s}, Handle: handle,
-		Count:      func(reason fault.Code) { kept.WithLabelValues(deadletter.Label(reason)).Inc() },
-		MaxReplays: s.cfg.DeadLetterMaxReplays, Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
+		Service: s.DeadLetters(), Handle: handle,
+		Count: func(reason fault.Code) { kept.WithLabelValues(deadletter.Label(reason)).Inc() },
 	})
 	s.letters, err = consume(rabbitmq.ConsumerConfig{
 		Config: s.broker(), Dead: true, Prefetch: keeperPrefetch, Handlers: keeperHandlers, HandlerTimeout: keeperTimeout,
-		Handler: func(ctx context.Context, d rabbitmq.Delivery) error { return keeper.Keep(ctx, postOf(d.Message)) },
+		Handler: func(ctx context.Context, d rabbitmq.Delivery) error { return keeper.Keep(ctx, letterOf(d.Message)) },
 	})
 	return err
 }
 
-// postOf is a message of the dead letter queue with what its headers say.
-func postOf(m wire.Message) deadletter.Post {
+// letterOf is a message of the dead letter queue with what its headers say.
+func letterOf(m wire.Message) deadletter.Letter {
 	d := rabbitmq.DeadLetterOf(m)
-	p := deadletter.Post{
+	p := deadletter.Letter{
 		Message: rabbitmq.Original(m), Reason: d.Reason, Detail: d.Detail, Queue: d.Queue, Attempts: d.Attempts, Parked: d.Parked,
-		FirstSeen: d.FirstSeen, FailedAt: d.FailedAt, ReplayOf: d.ReplayOf, Replays: d.Replays, HeadersDropped: d.HeadersDropped,
+		FirstSeen: null.At(d.FirstSeen), FailedAt: null.At(d.FailedAt), ReplayOf: null.Text(d.ReplayOf), Replays: d.Replays, HeadersDropped: d.HeadersDropped,
 	}
 	deaths, byBroker := m.Headers["x-death"]
 	if byBroker {
@@ -104,18 +104,18 @@ func (i inbox) Replay(ctx context.Context, m wire.Message, queue, letterID strin
 }
 
 // DeadLetters lists, shows, replays and discards dead letters.
-func (s *Service) DeadLetters() *deadletter.Desk {
+func (s *Service) DeadLetters() *deadletter.Service {
 	previewer := &inbound.Previewer{Log: s.stores.log, Receipts: s.stores.ledger, Timing: s.cfg.Timing, Clock: time.Now}
-	return deadletter.NewDesk(deadletter.DeskConfig{
+	return deadletter.NewService(deadletter.Config{
 		Store: s.stores.letters, Log: s.stores.log, Inbox: inbox{s}, Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
 		MaxReplays: s.cfg.DeadLetterMaxReplays,
-		Foresee: func(ctx context.Context, queue string, m wire.Message) (deadletter.Foresight, error) {
+		Preview: func(ctx context.Context, queue string, m wire.Message) (deadletter.Preview, error) {
 			preview := previewer.Preview
 			if queue == s.notificationQueue() {
 				preview = previewer.Notification
 			}
 			f, err := preview(ctx, m)
-			return deadletter.Foresight(f), err
+			return deadletter.Preview(f), err
 		},
 	})
 }

@@ -19,12 +19,12 @@ func TestALetterOfTheQueue(t *testing.T) {
 			"x-death": []any{map[string]any{"reason": "delivery_limit", "exchange": "domain_events", "count": count, "routing-keys": []any{"stock.received"}}},
 		}}
 	}
-	p := postOf(death(1))
+	p := letterOf(death(1))
 	require.Equal(t, wire.Message{Exchange: "domain_events", RoutingKey: "stock.received", Body: []byte("x"), Headers: map[string]any{"x-tenant": "blue"}}, p.Message)
-	require.Equal(t, []any{deadletter.ReasonDeliveryLimit, "letter-1", 2}, []any{p.Reason, p.ReplayOf, p.Replays})
+	require.Equal(t, []any{deadletter.ReasonDeliveryLimit, "letter-1", 2}, []any{p.Reason, string(p.ReplayOf), p.Replays})
 	now := time.Now()
-	require.Equal(t, deadletter.New(p, now).ID, deadletter.New(postOf(death(1)), now).ID)
-	require.NotEqual(t, deadletter.New(p, now).ID, deadletter.New(postOf(death(2)), now).ID)
+	require.Equal(t, deadletter.New(p, now).ID, deadletter.New(letterOf(death(1)), now).ID)
+	require.NotEqual(t, deadletter.New(p, now).ID, deadletter.New(letterOf(death(2)), now).ID)
 }
 
 // TestMessagesOfTheSameBytesThatDieTogetherAreTwoLetters: the consumer gives each death an id, and a message that is delivered again
@@ -36,21 +36,21 @@ func TestMessagesOfTheSameBytesThatDieTogetherAreTwoLetters(t *testing.T) {
 			rabbitmq.HeaderReason: "invalid", rabbitmq.HeaderFailedAt: "2026-03-01T12:00:00.000Z", rabbitmq.HeaderDeath: death,
 		}}
 	}
-	id := func(m wire.Message) string { return deadletter.New(postOf(m), now).ID }
+	id := func(m wire.Message) string { return deadletter.New(letterOf(m), now).ID }
 	again := dead("1")
 	again.Redelivered = true
 	require.Equal(t, id(dead("1")), id(again))
 	require.NotEqual(t, id(dead("1")), id(dead("2")))
-	require.False(t, postOf(dead("1")).First)
+	require.False(t, letterOf(dead("1")).First)
 
 	byBroker := wire.Message{Body: []byte("{}"), Headers: map[string]any{"x-death": []any{}}}
-	require.True(t, postOf(byBroker).First)
+	require.True(t, letterOf(byBroker).First)
 	for name, count := range map[string]any{"x-delivery-count": int64(1), "x-acquired-count": int64(2)} {
 		byBroker.Headers = map[string]any{"x-death": []any{}, name: count}
-		require.False(t, postOf(byBroker).First, name)
+		require.False(t, letterOf(byBroker).First, name)
 	}
 	byBroker.Headers = map[string]any{"x-death": []any{}, "x-delivery-count": int64(0)}
-	require.True(t, postOf(byBroker).First)
+	require.True(t, letterOf(byBroker).First)
 	byBroker.Redelivered = true
-	require.False(t, postOf(byBroker).First)
+	require.False(t, letterOf(byBroker).First)
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
-	"github.com/ordersaga/ordersaga/internal/sagaclient"
 )
 
 // Reconcile runs the check of what must hold, as a command.
@@ -27,54 +26,9 @@ func (s *Service) Reconcile(ctx context.Context, o reconcile.Options) (report re
 // reconciler wires the check.
 func (s *Service) reconciler() (*reconcile.Reconciler, error) {
 	return reconcile.New(reconcile.Config{
-		Log: s.stores.raw, List: entries{s.stores}, Sagas: runs{s.sagas}, Gateway: s.gateway,
+		Log: s.stores.raw, List: entries{s.stores}, Sagas: s.sagas, Gateway: s.gateway,
 		Timing: s.cfg.Timing, Clock: time.Now, Logger: s.logger,
 	})
-}
-
-// runs makes the saga client what the check needs.
-type runs struct{ *sagaclient.Client }
-
-func (r runs) Look(ctx context.Context, orderID string) (reconcile.Run, error) {
-	run, err := r.Inspect(ctx, orderID)
-	return reconcile.Run(run), err
-}
-
-func (r runs) Resume(ctx context.Context, orderID string) error {
-	_, err := r.Client.Resume(ctx, orderID)
-	return err
-}
-
-func (r runs) LookLate(ctx context.Context, orderID string) (reconcile.Run, error) {
-	run, err := r.InspectLate(ctx, orderID)
-	return reconcile.Run(run), err
-}
-
-func (r runs) SettleLate(ctx context.Context, orderID string) error {
-	return r.ResumeLate(ctx, orderID)
-}
-
-func (r runs) LookShortage(ctx context.Context, sku string) (reconcile.Run, error) {
-	run, err := r.InspectShortage(ctx, sku)
-	return reconcile.Run(run), err
-}
-
-func (r runs) LookCustomer(ctx context.Context, customerID string) (reconcile.Run, error) {
-	run, err := r.InspectCustomer(ctx, customerID)
-	return reconcile.Run(run), err
-}
-
-func (r runs) LookNotice(ctx context.Context, noticeID string) (reconcile.Run, error) {
-	run, err := r.InspectNotice(ctx, noticeID)
-	return reconcile.Run(run), err
-}
-
-func (r runs) Onboard(ctx context.Context, customerID string) error {
-	return r.Client.Onboard(ctx, customerID, true)
-}
-
-func (r runs) Notify(ctx context.Context, noticeID string) error {
-	return r.ResumeNotice(ctx, noticeID)
 }
 
 // entries makes the read model what the check needs.
@@ -107,10 +61,7 @@ func (e entries) Mend(ctx context.Context, orderID string) error {
 	return e.stores.orders.Mend(ctx, e.stores.raw, orderID)
 }
 
-var (
-	_ reconcile.Sagas = runs{}
-	_ reconcile.List  = entries{}
-)
+var _ reconcile.List = entries{}
 
 // shownFindings bounds how many findings a workflow's result carries.
 const shownFindings = 50
