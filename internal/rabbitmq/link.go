@@ -133,7 +133,7 @@ func (l *link) declareAll(conn *connection) error {
 	if err == nil || len(deviations) > 0 {
 		l.update(func() { l.status.Deviations = deviations })
 	}
-	if slices.EqualFunc(known, deviations, Deviation.equal) {
+	if slices.EqualFunc(known, deviations, func(a, b Deviation) bool { return a.Error() == b.Error() }) {
 		return err
 	}
 	for _, d := range deviations {
