@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -10,25 +11,17 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
-
-// instant is a time in the form that the API has: RFC 3339, UTC, milliseconds.
-type instant time.Time
-
-const instantLayout = "2006-01-02T15:04:05.000Z07:00"
-
-// MarshalJSON implements json.Marshaler.
-func (i instant) MarshalJSON() ([]byte, error) {
-	return []byte(`"` + time.Time(i).UTC().Format(instantLayout) + `"`), nil
-}
 
 // orderResource is an order as clients see it.
 type orderResource struct {
 	ID            string              `json:"id"`
 	Status        order.Status        `json:"status"`
-	Reason        *string             `json:"reason"`
+	Reason        null.Text           `json:"reason"`
 	Version       int64               `json:"version"`
 	CustomerID    string              `json:"customerId"`
 	Currency      string              `json:"currency"`
@@ -36,8 +29,8 @@ type orderResource struct {
 	Payment       order.PaymentMethod `json:"payment"`
 	Fulfillment   order.Fulfillment   `json:"fulfillment"`
 	TotalAmount   int64               `json:"totalAmount"`
-	CreatedAt     instant             `json:"createdAt"`
-	UpdatedAt     instant             `json:"updatedAt"`
+	CreatedAt     null.Time           `json:"createdAt"`
+	UpdatedAt     null.Time           `json:"updatedAt"`
 	CorrelationID string              `json:"correlationId"`
 	Links         orderLinks          `json:"links"`
 }
@@ -52,17 +45,13 @@ type orderLinks struct {
 // resource makes the resource of an order.
 func (s *Server) resource(state order.State) orderResource {
 	o := state.Order
-	r := orderResource{
-		ID: o.ID, Status: state.Status, Version: state.Head.Version,
+	return orderResource{
+		ID: o.ID, Status: state.Status, Reason: null.Text(state.Reason), Version: state.Head.Version,
 		CustomerID: o.CustomerID, Currency: o.Currency, Lines: o.Lines, Payment: o.Payment,
 		Fulfillment: o.Fulfillment, TotalAmount: o.TotalAmount,
-		CreatedAt: instant(state.CreatedAt), UpdatedAt: instant(state.UpdatedAt), CorrelationID: state.CorrelationID,
+		CreatedAt: null.At(state.CreatedAt), UpdatedAt: null.At(state.UpdatedAt), CorrelationID: state.CorrelationID,
 		Links: s.links(o.ID),
 	}
-	if state.Reason != "" {
-		r.Reason = &state.Reason
-	}
-	return r
 }
 
 func (s *Server) links(orderID string) orderLinks {
@@ -88,9 +77,7 @@ func orderPath(id string) string { return "/v1/orders/" + id }
 
 // acceptedState is an order that was accepted and has no event yet.
 func acceptedState(o order.Order, correlationID string, at time.Time) order.State {
-	return order.State{
-		Order: o, Status: order.StatusAccepted, CreatedAt: at, UpdatedAt: at, CorrelationID: correlationID,
-	}
+	return order.State{Saga: saga.Saga{Status: order.StatusAccepted, CreatedAt: at, UpdatedAt: at, CorrelationID: correlationID}, Order: o}
 }
 
 // timelineItem is an event of an order as clients see it.
@@ -101,7 +88,7 @@ type timelineItem struct {
 	ID            string          `json:"id"`
 	Source        string          `json:"source"`
 	Subject       string          `json:"subject"`
-	Time          instant         `json:"time"`
+	Time          null.Time       `json:"time"`
 	CorrelationID string          `json:"correlationId,omitempty"`
 	CausationID   string          `json:"causationId,omitempty"`
 	SchemaVersion int             `json:"schemaVersion"`
@@ -113,28 +100,53 @@ type timelineItem struct {
 func itemOf(r event.Record) timelineItem {
 	return timelineItem{
 		Version: r.Version, Type: r.Type, Key: r.Key, ID: r.ID, Source: r.Source, Subject: r.Subject,
-		Time: instant(r.Time), CorrelationID: r.CorrelationID, CausationID: r.CausationID,
+		Time: null.At(r.Time), CorrelationID: r.CorrelationID, CausationID: r.CausationID,
 		SchemaVersion: r.SchemaVersion, Data: r.Data, Hash: r.Hash, PrevHash: r.PrevHash,
 	}
 }
 
-// page is a page of a list. NextCursor is null behind the last one.
-type page[T any] struct {
-	Items      []T     `json:"items"`
-	NextCursor *string `json:"nextCursor"`
+func itemsOf(records []event.Record) []timelineItem {
+	items := make([]timelineItem, len(records))
+	for i, r := range records {
+		items[i] = itemOf(r)
+	}
+	return items
 }
 
-// pageOf makes a page. The list may be nil, next may be empty.
-func pageOf[T any](items []T, next string) page[T] {
-	p := page[T]{Items: items}
-	if items == nil {
-		p.Items = []T{}
-	}
-	if next != "" {
-		p.NextCursor = &next
-	}
-	return p
+// page is a page of a list. NextCursor is null after the last one.
+type page[T any] struct {
+	Items      []T       `json:"items"`
+	NextCursor null.Text `json:"nextCursor"`
 }
+
+// answer asks a dependency, and answers with what it says, as view shows it.
+func answer[T, V any](s *Server, c echo.Context, view func(T) V, ask func(ctx context.Context) (T, error)) error {
+	ctx, cancel := s.withDependencyTimeout(c)
+	defer cancel()
+	found, err := ask(ctx)
+	if err != nil {
+		return err
+	}
+	return writeJSON(c, http.StatusOK, view(found))
+}
+
+// answerPage asks for a page of a list, and answers with its items, as view shows them, and where the next page begins.
+func answerPage[T, V any](s *Server, c echo.Context, view func(T) V, list func(ctx context.Context) ([]T, string, error)) error {
+	ctx, cancel := s.withDependencyTimeout(c)
+	defer cancel()
+	found, next, err := list(ctx)
+	if err != nil {
+		return fromList(err)
+	}
+	items := make([]V, len(found))
+	for i, item := range found {
+		items[i] = view(item)
+	}
+	return writeJSON(c, http.StatusOK, page[V]{items, null.Text(next)})
+}
+
+// itself is the view of what is shown as it is.
+func itself[T any](shown T) T { return shown }
 
 // writeJSON answers with a resource. Resources change: no cache may keep them.
 func writeJSON(c echo.Context, status int, resource any) error {

@@ -15,7 +15,7 @@ import (
 )
 
 type (
-	customerStep = saga.Step[activities.CustomerStepInput, activities.CustomerStepResult]
+	customerStep = saga.Calls[activities.CustomerStepInput, activities.CustomerStepResult]
 	customerCall = saga.Call[activities.CustomerStepInput, activities.CustomerStepResult]
 	customerSaga = saga.Definition[activities.CustomerStepInput, activities.CustomerStepResult]
 )
@@ -24,10 +24,10 @@ type (
 // registration stands in the log before the saga starts; the welcome is a saga of its own.
 func CustomerSaga() (*customerSaga, error) {
 	return saga.Define("customer",
-		customerStep{Name: string(customer.StepRegister), Kind: saga.Pivot, Slot: customer.SlotProfile},
-		customerStep{Name: string(customer.StepWelcome), Kind: saga.Forward, Slot: customer.SlotOnboarded},
+		customerStep{Name: customer.StepRegister, Kind: saga.Pivot, Slot: customer.SlotProfile},
+		customerStep{Name: customer.StepWelcome, Kind: saga.Forward, Slot: customer.SlotOnboarded},
 		customerStep{
-			Name: string(customer.StepPublish), Kind: saga.Forward, Slot: string(customer.StepPublish),
+			Name: customer.StepPublish, Kind: saga.Forward, Slot: customer.StepPublish,
 			Do: saga.Activity(activities.NameCustomerPublish, (*activities.Customers).Publish, customerCall{
 				Queue: QueueOrders, Summary: "publish the customer's events",
 			}),
@@ -100,7 +100,7 @@ type customerRun struct {
 	unread  bool
 }
 
-var _ saga.Flow[activities.CustomerStepInput, activities.CustomerStepResult] = (*customerRun)(nil)
+var _ saga.Run[activities.CustomerStepInput, activities.CustomerStepResult] = (*customerRun)(nil)
 
 // read folds what the log has behind what the run knows.
 func (r *customerRun) read() error {
@@ -139,7 +139,7 @@ func (r *customerRun) Next(now time.Time) saga.Action {
 		return saga.Action{Kind: saga.Record}
 	}
 	a := customer.Next(r.state, r.facts, now)
-	return saga.Action{Kind: saga.ActionKind(a.Kind), Step: string(a.Step)}
+	return saga.Action{Kind: a.Kind, Step: a.Step}
 }
 
 // Record reads what somebody else has appended, starts the welcome, or appends what customer.Next decides.

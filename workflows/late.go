@@ -19,21 +19,21 @@ type lateCall = saga.Call[activities.LateStepInput, activities.LateStepResult]
 // LateSaga is the sequence for what comes after an order has ended: find the money, give it back, have somebody look
 // after the goods. late.Next decides where in it a late stream stands.
 func LateSaga() (*saga.Definition[activities.LateStepInput, activities.LateStepResult], error) {
-	type step = saga.Step[activities.LateStepInput, activities.LateStepResult]
+	type step = saga.Calls[activities.LateStepInput, activities.LateStepResult]
 	return saga.Define("late events",
 		step{
-			Name: string(late.StepJudge), Kind: saga.Pivot, Slot: string(late.StepJudge),
+			Name: late.StepJudge, Kind: saga.Pivot, Slot: late.StepJudge,
 			Lookup: saga.Activity(activities.NameLateJudge, (*activities.LateMoney).Judge, lateCall{
 				Queue: QueuePayments, Summary: "ask the gateway whether money has arrived", Remote: true,
 			}),
 		},
 		step{
-			Name: string(late.StepRefund), Kind: saga.Forward, Slot: string(late.StepRefund),
+			Name: late.StepRefund, Kind: saga.Forward, Slot: late.StepRefund,
 			Do: saga.Activity(activities.NameLateRefund, (*activities.LateMoney).Refund, lateCall{
 				Queue: QueuePayments, Summary: "give back the money that came late", Remote: true,
 			}),
 		},
-		step{Name: string(late.StepDispatch), Kind: saga.Forward, Slot: late.SlotGoods},
+		step{Name: late.StepDispatch, Kind: saga.Forward, Slot: late.SlotGoods},
 	)
 }
 
@@ -99,7 +99,7 @@ type lateRun struct {
 	shown bool
 }
 
-var _ saga.Flow[activities.LateStepInput, activities.LateStepResult] = (*lateRun)(nil)
+var _ saga.Run[activities.LateStepInput, activities.LateStepResult] = (*lateRun)(nil)
 
 // read folds what the log has behind what the run knows.
 func (r *lateRun) read() error {
@@ -156,7 +156,7 @@ func (r *lateRun) Next(now time.Time) saga.Action {
 		return saga.Action{Kind: saga.Record}
 	}
 	a := late.Next(r.state, r.facts, now)
-	return saga.Action{Kind: saga.ActionKind(a.Kind), Step: string(a.Step), Until: a.Until, For: a.For}
+	return saga.Action{Kind: a.Kind, Step: a.Step, Until: a.Until, For: a.For}
 }
 
 // Record reads what somebody else has appended, and appends what late.Next decides then.
@@ -242,7 +242,7 @@ func (r *lateRun) GiveUp(saga.Action, activities.LateStepInput, error) {}
 // Raise has late.Next ask an operator to look.
 func (r *lateRun) Raise(s saga.Stuck) {
 	r.facts.Stuck = &order.Stuck{
-		Step: order.Step(s.Step), Error: saga.Describe(s.Cause), Attempts: s.Attempts, NextTry: s.NextTry,
+		Step: s.Step, Error: saga.Describe(s.Cause), Attempts: s.Attempts, NextTry: s.NextTry,
 	}
 }
 

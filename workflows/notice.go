@@ -13,7 +13,7 @@ import (
 )
 
 type (
-	noticeStep = saga.Step[activities.NoticeStepInput, activities.NoticeStepResult]
+	noticeStep = saga.Calls[activities.NoticeStepInput, activities.NoticeStepResult]
 	noticeCall = saga.Call[activities.NoticeStepInput, activities.NoticeStepResult]
 	noticeSaga = saga.Definition[activities.NoticeStepInput, activities.NoticeStepResult]
 )
@@ -25,9 +25,9 @@ const sendTimeout = 45 * time.Second
 // regular activity: an activity inside a workflow task is repeated when the task is discarded, and nobody would know.
 func NoticeSaga() (*noticeSaga, error) {
 	return saga.Define("notice",
-		noticeStep{Name: string(notice.StepRequest), Kind: saga.Pivot, Slot: notice.SlotRequest},
+		noticeStep{Name: notice.StepRequest, Kind: saga.Pivot, Slot: notice.SlotRequest},
 		noticeStep{
-			Name: string(notice.StepSend), Kind: saga.Forward, Slot: notice.SlotIntent,
+			Name: notice.StepSend, Kind: saga.Forward, Slot: notice.SlotIntent,
 			Do: saga.Activity(activities.NameNoticeSend, (*activities.Notices).Send, noticeCall{
 				Queue: QueueNotifications, Summary: "send the message", Remote: true, Timeout: sendTimeout,
 			}),
@@ -85,7 +85,7 @@ type noticeRun struct {
 	drain saga.Drain
 }
 
-var _ saga.Flow[activities.NoticeStepInput, activities.NoticeStepResult] = (*noticeRun)(nil)
+var _ saga.Run[activities.NoticeStepInput, activities.NoticeStepResult] = (*noticeRun)(nil)
 
 // open reads the stream, and begins it when there is somebody to be told.
 func (r *noticeRun) open() error {
@@ -120,7 +120,7 @@ func (r *noticeRun) Facts() int { return 0 }
 // Next asks notice.Next.
 func (r *noticeRun) Next(now time.Time) saga.Action {
 	a := notice.Next(r.state, r.facts, now)
-	return saga.Action{Kind: saga.ActionKind(a.Kind), Step: string(a.Step), Until: a.Until, For: a.For}
+	return saga.Action{Kind: a.Kind, Step: a.Step, Until: a.Until, For: a.For}
 }
 
 // Record appends what notice.Next decides.

@@ -29,10 +29,12 @@ var drivers = []string{
 
 // rules are the import rules of the repository.
 var rules = []rule{
-	// The flows decide, adapters do, cmd wires: a workflow or an activity that reaches a driver cannot be tested
+	// The flows decide, adapters do, internal/service wires: a workflow or an activity that reaches a driver cannot be tested
 	// without one, and sooner or later does I/O where only decisions belong.
 	unreachable{from: []string{"workflows", "activities"}, forbidden: drivers},
-	mayImport{from: "workflows/saga", outside: []string{"go.temporal.io"}},
+	mayImport{
+		from: "workflows/saga", local: []string{"event", "internal/fault", "internal/text"}, outside: []string{"go.temporal.io"},
+	},
 	mayImport{
 		from: "workflows", exactly: true,
 		local: []string{
@@ -50,6 +52,10 @@ var rules = []rule{
 		outside: []string{"go.temporal.io", "golang.org/x/sync"},
 	},
 
+	// From the bus to the flows, and the flows on Temporal: two sides that know nothing of each other.
+	unreachable{from: []string{"inbound"}, forbidden: append([]string{"go.temporal.io/sdk/worker", module + "/workers"}, drivers...)},
+	unreachable{from: []string{"workers"}, forbidden: []string{module + "/inbound"}},
+
 	// The check looks through small interfaces, so that what it finds does not depend on what it looks through.
 	unreachable{from: []string{"internal/reconcile"}, forbidden: drivers},
 	mayImport{
@@ -64,17 +70,26 @@ var rules = []rule{
 	// The leaves: everybody may know them, they know next to nobody.
 	mayImport{from: "internal/fault", outside: []string{}},
 	mayImport{from: "internal/trace", exactly: true, outside: []string{}},
+	mayImport{from: "internal/null", exactly: true, outside: []string{}},
 	mayImport{from: "event", exactly: true, local: []string{"internal/fault"}, outside: []string{"github.com/google/uuid"}},
-	mayImport{from: "internal/order", local: []string{"event", "internal/fault"}, outside: []string{"golang.org/x/text/currency"}},
+	mayImport{from: "internal/text", exactly: true, local: []string{"internal/fault"}, outside: []string{}},
 	mayImport{
-		from: "internal/late", local: []string{"internal/order", "event", "internal/fault"}, outside: []string{},
+		from: "internal/jsondoc", exactly: true, local: []string{"event", "internal/fault"}, outside: []string{"github.com/go-json-experiment/json"},
+	},
+	mayImport{
+		from: "internal/order", local: []string{"workflows/saga", "event", "internal/fault", "internal/text"},
+		outside: []string{"golang.org/x/text/currency"},
+	},
+	mayImport{
+		from: "internal/late", local: []string{"workflows/saga", "internal/order", "event", "internal/fault"}, outside: []string{},
 	},
 	mayImport{
 		from: "internal/refunds", exactly: true, local: []string{"event", "internal/fault"}, outside: []string{},
 	},
+	mayImport{from: "internal/cursor", exactly: true, local: []string{"event", "internal/fault"}, outside: []string{}},
 	mayImport{
-		from: "internal/deadletter", exactly: true, local: []string{"event", "internal/wire", "internal/fault"},
-		outside: []string{"golang.org/x/sync"},
+		from: "internal/deadletter", exactly: true,
+		local: []string{"event", "internal/wire", "internal/cursor", "internal/null", "internal/fault"}, outside: []string{},
 	},
 	mayImport{
 		from: "internal/customer", local: []string{"internal/order", "event", "internal/fault", "internal/sealed"}, outside: []string{},
@@ -100,23 +115,39 @@ var rules = []rule{
 		outside: []string{"github.com/go-json-experiment/json", "golang.org/x/sync"},
 	},
 
-	// One place for each driver, and cmd, which wires them.
+	// One place for each driver, and internal/service, which wires them.
 	onlyIn{imported: "go.mongodb.org/mongo-driver", places: []string{
 		"internal/eventlog/mongolog", "internal/readmodel", "internal/inventory/mongoregistry", "internal/deadletter/mongoletters",
-		"internal/sealed/mongokeys", "cmd", "test", "bench",
+		"internal/sealed/mongokeys", "internal/service", "test", "bench",
 	}},
-	onlyIn{imported: "github.com/rabbitmq/amqp091-go", places: []string{"internal/broker", "test", "bench", "examples/go"}},
+	onlyIn{imported: "github.com/rabbitmq/amqp091-go", places: []string{"internal/rabbitmq", "test", "bench", "examples/go"}},
 	onlyIn{imported: "github.com/wneessen/go-mail", places: []string{"internal/notify/smtpmail"}},
 	// The examples are other teams' services: they know names on the bus and nothing of this module.
 	mayImport{from: "examples/go", outside: []string{"github.com/rabbitmq/amqp091-go", "github.com/google/uuid"}},
 	onlyIn{imported: "github.com/labstack/echo", places: []string{"api"}},
 	onlyIn{imported: "github.com/stripe", places: []string{"payment/stripe"}},
 	onlyIn{imported: module + "/cmd", places: []string{"cmd"}},
+	// The command line prints; what it works on, internal/service opens.
+	mayImport{from: "cmd", local: []string{"internal/cli"}, outside: []string{}},
+	onlyIn{imported: module + "/internal/cli", places: []string{"cmd"}},
+	onlyIn{imported: module + "/internal/service", places: []string{"internal/cli"}},
+	mayImport{
+		from: "internal/cli",
+		local: []string{
+			"internal/service", "internal/config", "internal/cursor", "internal/rabbitmq", "internal/wire", "internal/deadletter", "internal/reconcile",
+			"internal/readmodel", "internal/order", "internal/fault", "api", "event", "inbound",
+		},
+		outside: []string{"github.com/spf13/cobra", "github.com/google/uuid"},
+	},
 
 	// The benchmark is a module of its own: nothing depends on it, tests included. Its naive saga owes nothing to the flows that it is compared
 	// with, its shop knows the service from outside only, and its arithmetic is nobody's business.
 	nobody{imported: module + "/bench", but: "bench"},
-	unreachable{from: []string{"bench"}, forbidden: []string{module + "/workflows", module + "/activities", module + "/workers"}},
+	unreachable{
+		from: []string{"bench"}, forbidden: []string{module + "/workflows", module + "/activities", module + "/workers"},
+		// The values of an order know the kit that decides about them.
+		but: []string{module + "/workflows/saga"},
+	},
 	mayImport{
 		from: "bench/naive", local: []string{"internal/order", "event", "payment"}, outside: []string{"go.temporal.io"},
 	},

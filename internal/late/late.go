@@ -15,6 +15,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Steps of the saga, in events and in the Temporal Web UI.
@@ -218,7 +219,7 @@ func (s *State) apply(r event.Record) (err error) {
 	case event.OrderNeedsAttention:
 		return decodeInto(r, s.asked(r.Time))
 	case event.OrderStepRetried, event.OrderStepSkipped, event.OrderStepSubstituted:
-		return decodeInto(r, func(d order.ResolutionData) { s.decided(r, d) })
+		return decodeInto(r, func(d saga.ResolutionData) { s.decided(r, d) })
 	case event.OrderAttentionResolved:
 		s.Attention.Open = false
 	}
@@ -227,8 +228,8 @@ func (s *State) apply(r event.Record) (err error) {
 
 // asked folds that an operator is asked to look. Payments are settled one after the other, so it is about the oldest one
 // that is open.
-func (s *State) asked(at time.Time) func(order.Attention) {
-	return func(a order.Attention) {
+func (s *State) asked(at time.Time) func(saga.Attention) {
+	return func(a saga.Attention) {
 		s.Attention, s.About, s.ByHand = a.Opened(s.Attention, at), "", ""
 		if p, open := s.open(); open && a.Step == p.step() {
 			s.About = p.ID
@@ -237,8 +238,8 @@ func (s *State) asked(at time.Time) func(order.Attention) {
 }
 
 // decided folds an operator's decision: it stands under the slot of what it settles.
-func (s *State) decided(r event.Record, d order.ResolutionData) {
-	s.Resolutions = order.AddResolution(s.Resolutions, d.RequestID)
+func (s *State) decided(r event.Record, d saga.ResolutionData) {
+	s.Resolutions = saga.AddResolution(s.Resolutions, d.RequestID)
 	if d.Action == order.Retry {
 		s.Attention.Retries++
 		s.Attention.NextTry = r.Time
@@ -371,7 +372,7 @@ func (s State) Refunded(m Matter, currency string, at time.Time) event.Entry {
 
 // attention asks an operator to look.
 func (s State) attention(f order.Stuck, at time.Time) event.Entry {
-	d := order.NewAttention(s.OrderID, f)
+	d := saga.Object("orderId", s.OrderID, saga.NewAttention(f))
 	return s.entry(slotAttention+strconv.Itoa(s.Attention.Count+1), event.OrderNeedsAttention, at, d)
 }
 
@@ -382,5 +383,5 @@ func (s State) attentionResolved(at time.Time) event.Entry {
 		how = s.ByHand
 	}
 	return s.entry(slotResolved+strconv.Itoa(s.Attention.Count), event.OrderAttentionResolved, at,
-		order.AttentionResolution{OrderID: s.OrderID, Step: s.Attention.Step, Note: how})
+		saga.Object("orderId", s.OrderID, saga.AttentionResolution{Step: s.Attention.Step, Note: how}))
 }

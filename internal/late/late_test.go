@@ -141,7 +141,7 @@ func TestTheTableOfTheLateDesk(t *testing.T) {
 	require.Len(t, late.Allowed, len(situations))
 	for situation, prepare := range situations {
 		for _, action := range order.ResolutionActions {
-			t.Run(string(situation)+"/"+string(action), func(t *testing.T) {
+			t.Run(situation+"/"+string(action), func(t *testing.T) {
 				w := newWorld(t)
 				require.Empty(t, w.state.Actions())
 				prepare(w)
@@ -150,7 +150,7 @@ func TestTheTableOfTheLateDesk(t *testing.T) {
 				d := order.Resolution{Action: action, Note: "why", Reference: "what"}
 				require.NotEmpty(t, w.state.WhyNotResolvable(order.Resolution{Action: action, Note: "why", Reference: "what", Attention: 7}))
 				if !slices.Contains(late.Allowed[situation], action) {
-					require.Contains(t, w.state.WhyNotResolvable(d), string(situation))
+					require.Contains(t, w.state.WhyNotResolvable(d), situation)
 					w.decide(d)
 					_, decided := w.state.Decided(w.facts)
 					require.False(t, decided)
@@ -190,7 +190,7 @@ func TestTheDocumentedTableIsTheOne(t *testing.T) {
 		for i, a := range actions {
 			list[i] = string(a)
 		}
-		require.Equal(t, strings.Join(list, ", "), rows[string(situation)], situation)
+		require.Equal(t, strings.Join(list, ", "), rows[situation], situation)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // The situations in which an operator is asked to look.
@@ -71,12 +72,11 @@ func (s State) resolution(r order.Resolution, at time.Time) event.Entry {
 	slot := SlotGoods
 	switch {
 	case r.Action == order.Retry:
-		slot = order.RetrySlot(s.Attention)
+		slot = saga.RetrySlot(s.Attention)
 	case s.Attention.Step == StepJudge:
 		slot = slotJudge + s.About
 	case s.Attention.Step == StepRefund:
 		slot = slotRefund + s.About
 	}
-	eventType, data := r.Event(s.OrderID, s.Attention)
-	return s.entry(slot, eventType, at, data)
+	return s.entry(slot, r.EventType("order"), at, saga.Object("orderId", s.OrderID, r.Data(s.Attention)))
 }

@@ -1,7 +1,7 @@
 // Package readmodel keeps one document an order, for lists. The truth is in the event log: a single order is
 // always folded from its stream, and everything here can be rebuilt from there.
 //
-// It may import the MongoDB driver, internal/order, event, internal/eventlog and internal/fault.
+// It may import the MongoDB driver, internal/order, event, internal/eventlog, internal/cursor and internal/fault.
 //
 // # Documents
 //

@@ -114,7 +114,7 @@ func toAttention(a *Attention) *attention {
 		return nil
 	}
 	doc := &attention{
-		Number: int64(a.Count), Step: string(a.Step), Undo: a.Undo, Error: a.Error, Attempts: int64(a.Attempts),
+		Number: int64(a.Count), Step: a.Step, Undo: a.Undo, Error: a.Error, Attempts: int64(a.Attempts),
 		Since: bson.NewDateTimeFromTime(a.Since), Actions: make([]string, len(a.Actions)),
 	}
 	if !a.NextTry.IsZero() {
@@ -132,7 +132,7 @@ func (d *attention) attention() *Attention {
 		return nil
 	}
 	a := &Attention{AttentionState: order.AttentionState{
-		Open: true, Step: order.Step(d.Step), Undo: d.Undo, Count: int(d.Number), Error: d.Error,
+		Open: true, Step: d.Step, Undo: d.Undo, Count: int(d.Number), Error: d.Error,
 		Attempts: int(d.Attempts), Since: d.Since.Time().UTC(),
 	}}
 	if d.NextTry != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
@@ -104,30 +105,27 @@ func (p properties) message() wire.Message {
 }
 
 // dateOf is 0 for the zero time.
-func dateOf(t time.Time) bson.DateTime {
+func dateOf(t null.Time) bson.DateTime {
 	if t.IsZero() {
 		return 0
 	}
-	return bson.NewDateTimeFromTime(t)
+	return bson.NewDateTimeFromTime(t.Time)
 }
 
-func timeOf(d bson.DateTime) time.Time {
+func timeOf(d bson.DateTime) null.Time {
 	if d == 0 {
-		return time.Time{}
+		return null.Time{}
 	}
-	return d.Time().UTC()
+	return null.At(d.Time().UTC())
 }
 
-func (d document) summary() deadletter.Summary {
-	s := deadletter.Summary{Status: deadletter.Status(d.Status), Version: d.Version}
-	s.Letter = deadletter.Letter{
-		ID: d.ID, Type: d.Type, EventID: d.EventID, Subject: d.Subject, CorrelationID: d.CorrelationID,
-		PayloadHash: d.PayloadHash, Size: int(d.Size), KeptAt: timeOf(d.KeptAt),
-		Post: deadletter.Post{
-			Reason: fault.Code(d.Reason), Detail: d.Detail, Attempts: int(d.Attempts), Parked: int(d.Parked),
-			FirstSeen: timeOf(d.FirstSeen), FailedAt: timeOf(d.FailedAt), Queue: d.Queue, ReplayOf: d.ReplayOf, Replays: int(d.Replays), Mark: d.Mark,
-			HeadersDropped: d.Dropped,
-		},
+// letter is the letter without its message; its store reads that.
+func (d document) letter() deadletter.Letter {
+	return deadletter.Letter{
+		ID: d.ID, Status: deadletter.Status(d.Status), Version: d.Version, Reason: fault.Code(d.Reason), Detail: d.Detail,
+		Type: d.Type, EventID: d.EventID, Subject: d.Subject, CorrelationID: d.CorrelationID,
+		Attempts: int(d.Attempts), Parked: int(d.Parked), Queue: d.Queue, ReplayOf: null.Text(d.ReplayOf), Replays: int(d.Replays),
+		PayloadHash: d.PayloadHash, Size: int(d.Size), FirstSeen: timeOf(d.FirstSeen), FailedAt: timeOf(d.FailedAt), KeptAt: timeOf(d.KeptAt),
+		Mark: d.Mark, HeadersDropped: d.Dropped,
 	}
-	return s
 }

@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
 	"github.com/ordersaga/ordersaga/internal/wire"
@@ -28,29 +29,28 @@ func (d document) message() (wire.Message, error) {
 }
 
 // List implements deadletter.Store.
-func (s *Store) List(ctx context.Context, f deadletter.Filter) ([]deadletter.Summary, string, error) {
+func (s *Store) List(ctx context.Context, f deadletter.Filter) ([]deadletter.Letter, string, error) {
 	if err := f.Validate(); err != nil {
 		return nil, "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	limit := cmp.Or(f.Limit, deadletter.DefaultLimit)
+	limit := cmp.Or(f.Limit, cursor.DefaultLimit)
 	docs, err := s.page(ctx, f, limit+1)
 	if err != nil {
 		return nil, "", err
 	}
-	next := ""
-	if len(docs) > limit {
-		docs = docs[:limit]
-		next = deadletter.PositionOf(docs[limit-1].summary().Letter).String()
-	}
-	items := make([]deadletter.Summary, len(docs))
+	docs, next := cursor.Cut(cursor.DeadLetters, docs, limit, func(d document) cursor.Position {
+		return cursor.Position{Millis: int64(d.FailedAt), ID: d.ID}
+	})
+	items := make([]deadletter.Letter, len(docs))
 	for i, d := range docs {
-		items[i] = d.summary()
+		items[i] = d.letter()
 		if items[i].Message, err = d.message(); err != nil {
 			// One that cannot be read is shown with what can be.
 			items[i].Message = wire.Message{Exchange: d.Exchange, RoutingKey: d.RoutingKey}
 		}
+		items[i].Derive()
 	}
 	return items, next, nil
 }
@@ -102,13 +102,13 @@ func failedLast(a, b document) int {
 
 // read reads letters without their payloads and headers.
 func (s *Store) read(ctx context.Context, q bson.D, limit int, o *options.FindOptionsBuilder) ([]document, error) {
-	cursor, err := s.letters.Find(ctx, q, o.SetLimit(int64(limit)).SetBatchSize(int32(limit)).
+	found, err := s.letters.Find(ctx, q, o.SetLimit(int64(limit)).SetBatchSize(int32(limit)).
 		SetProjection(bson.D{{Key: "body", Value: 0}, {Key: "headers", Value: 0}}))
 	if err != nil {
 		return nil, unavailable(ctx, err, "list dead letters")
 	}
 	var docs []document
-	if err := cursor.All(ctx, &docs); err != nil {
+	if err := found.All(ctx, &docs); err != nil {
 		return nil, unavailable(ctx, err, "list dead letters")
 	}
 	return docs, nil
@@ -123,7 +123,7 @@ func span(f deadletter.Filter) mongolog.Span {
 	if !f.To.IsZero() {
 		within.To = ceil(f.To) - 1
 	}
-	if after, paging := deadletter.ParseCursor(f.Cursor); paging {
+	if after, paging := cursor.DeadLetters.Parse(f.Cursor); paging {
 		within.To = min(within.To, bson.DateTime(after.Millis))
 	}
 	return within
@@ -135,7 +135,7 @@ func query(f deadletter.Filter, within mongolog.Span) bson.D {
 	q = appendAny(q, "status", f.Statuses)
 	q = appendAny(q, "reason", f.Reasons)
 	q = appendAny(q, "type", f.Types)
-	if after, paging := deadletter.ParseCursor(f.Cursor); paging && within.To >= bson.DateTime(after.Millis) {
+	if after, paging := cursor.DeadLetters.Parse(f.Cursor); paging && within.To >= bson.DateTime(after.Millis) {
 		at := bson.DateTime(after.Millis)
 		q = append(q, bson.E{Key: "$or", Value: bson.A{
 			bson.D{{Key: "failedAt", Value: bson.D{{Key: "$lt", Value: at}}}},

@@ -1,6 +1,6 @@
 // Package mongoletters keeps dead letters in a MongoDB collection, dead_letters.
 //
-// It may import internal/deadletter, event, internal/wire, internal/fault, internal/eventlog/mongolog and the driver.
+// It may import internal/deadletter, event, internal/wire, internal/cursor, internal/null, internal/fault, internal/eventlog/mongolog and the driver.
 //
 // # Documents
 //
@@ -188,19 +188,20 @@ func (s *Store) find(ctx context.Context, id string, into any, o ...options.List
 }
 
 // Get implements deadletter.Store.
-func (s *Store) Get(ctx context.Context, id string) (deadletter.Summary, bool, error) {
+func (s *Store) Get(ctx context.Context, id string) (deadletter.Letter, bool, error) {
 	var d document
 	err := s.find(ctx, id, &d)
 	if errors.Is(err, fault.NotFound) || err == nil && d.Kind != kindLetter {
-		return deadletter.Summary{}, false, nil
+		return deadletter.Letter{}, false, nil
 	}
 	if err != nil {
-		return deadletter.Summary{}, false, err
+		return deadletter.Letter{}, false, err
 	}
-	found := d.summary()
+	found := d.letter()
 	if found.Message, err = d.message(); err != nil {
 		return found, false, fault.Wrap(err, fault.Corrupt, "read dead letter %s", id)
 	}
+	found.Derive()
 	found.Message.Body = d.Body
 	if d.Parts > 0 {
 		found.Message.Body, err = s.parts(ctx, id, d.Parts)
@@ -271,7 +272,7 @@ func (s *Store) document(l deadletter.Letter) (document, error) {
 		ID: l.ID, Kind: kindLetter, Reason: string(l.Reason), Detail: l.Detail, Type: l.Type, EventID: l.EventID, Subject: l.Subject,
 		Exchange: deadletter.Tidy(l.Message.Exchange), RoutingKey: deadletter.Tidy(l.Message.RoutingKey),
 		Attempts: int64(l.Attempts), Parked: int64(l.Parked), FirstSeen: dateOf(l.FirstSeen), FailedAt: dateOf(l.FailedAt),
-		KeptAt: dateOf(l.KeptAt), Queue: deadletter.Tidy(l.Queue), ReplayOf: l.ReplayOf, Replays: int64(l.Replays), Mark: deadletter.Tidy(l.Mark), Dropped: l.HeadersDropped,
+		KeptAt: dateOf(l.KeptAt), Queue: deadletter.Tidy(l.Queue), ReplayOf: string(l.ReplayOf), Replays: int64(l.Replays), Mark: deadletter.Tidy(l.Mark), Dropped: l.HeadersDropped,
 		CorrelationID: l.CorrelationID, PayloadHash: l.PayloadHash, Size: int64(l.Size), Properties: string(props), Headers: headers,
 		Body: l.Message.Body, Status: string(deadletter.StatusOpen),
 	}, nil

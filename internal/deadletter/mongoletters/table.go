@@ -14,6 +14,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 )
 
@@ -137,7 +138,7 @@ func (s *Store) pageOfTable(ctx context.Context, f deadletter.Filter, want int) 
 		return nil, false, err
 	}
 	within := span(f)
-	after, paging := deadletter.ParseCursor(f.Cursor)
+	after, paging := cursor.DeadLetters.Parse(f.Cursor)
 	maps.DeleteFunc(rows, func(_ string, r row) bool {
 		behind := !paging || r.FailedAt < bson.DateTime(after.Millis) || r.FailedAt == bson.DateTime(after.Millis) && r.ID < after.ID
 		return !behind || r.FailedAt < within.From || r.FailedAt > within.To ||
@@ -161,12 +162,12 @@ func (s *Store) readRows(ctx context.Context) ([]row, error) {
 	for _, field := range []string{"kind", "reason", "type", "failedAt", "status", "version"} {
 		projection = append(projection, bson.E{Key: field, Value: 1})
 	}
-	cursor, err := s.letters.Find(ctx, bson.D{}, options.Find().SetProjection(projection))
+	found, err := s.letters.Find(ctx, bson.D{}, options.Find().SetProjection(projection))
 	if err != nil {
 		return nil, err
 	}
 	var rows []row
-	if err := cursor.All(ctx, &rows); err != nil {
+	if err := found.All(ctx, &rows); err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(rows, func(r row) bool { return r.Kind != kindLetter }), nil

@@ -142,8 +142,8 @@ func (a *appending) settle(ctx context.Context) (eventlog.Settlement, error) {
 		}
 	} else if known := a.log.heads.get(a.stream); known.Version > a.head.Version {
 		// The cache knows more than the server: the collection was emptied under this process.
-		a.log.heads.forget(a.stream)
-		a.log.firsts.forget(a.stream)
+		a.log.heads.Remove(a.stream)
+		a.log.firsts.Remove(a.stream)
 		if err := a.checkHead(ctx); err != nil {
 			return eventlog.Settlement{}, err
 		}

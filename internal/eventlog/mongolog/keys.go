@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"github.com/ordersaga/ordersaga/event"
 )
 
@@ -18,8 +20,7 @@ const (
 // version of each key, as far as the stream was read. Records never change, so what it says is true, and what it does
 // not say is read behind it. It is for a stand-in with small streams: it holds every key of a stream.
 type keyCache struct {
-	mu      sync.Mutex
-	streams map[string]*streamKeys
+	*lru.Cache[string, *streamKeys]
 }
 
 // streamKeys are the keys of one stream up to a version.
@@ -29,25 +30,16 @@ type streamKeys struct {
 	versions map[string]int64
 }
 
-// of returns the keys of a stream. When there are too many streams, all are forgotten.
-func (c *keyCache) of(stream string) *streamKeys {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if k, ok := c.streams[stream]; ok {
-		return k
+// of returns the keys of a stream.
+func (c keyCache) of(stream string) *streamKeys {
+	if known, ok := c.Get(stream); ok {
+		return known
 	}
-	if c.streams == nil || len(c.streams) >= keyStreams {
-		c.streams = make(map[string]*streamKeys)
+	fresh := &streamKeys{versions: make(map[string]int64)}
+	if known, ok, _ := c.PeekOrAdd(stream, fresh); ok {
+		return known
 	}
-	k := &streamKeys{versions: make(map[string]int64)}
-	c.streams[stream] = k
-	return k
-}
-
-func (c *keyCache) forget(stream string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.streams, stream)
+	return fresh
 }
 
 // findProbe returns the records of stream that hold one of keys.
@@ -65,7 +57,7 @@ func (l *Log) findProbe(ctx context.Context, stream string, keys []string) (map[
 		}
 		if !ok || r.Key != key {
 			// The collection was emptied under this process.
-			l.keys.forget(stream)
+			l.keys.Remove(stream)
 			return l.findProbe(ctx, stream, keys)
 		}
 		found[key] = r

@@ -51,9 +51,9 @@ type Config struct {
 	Timeout time.Duration
 	// Lookup is LookupAuto by default.
 	Lookup Lookup
-	// Heads is about how many streams' heads are remembered. Default 8192.
+	// Heads is how many streams' heads are remembered. Default 8192.
 	Heads int
-	// Firsts is about how many of the streams that this process has begun keep their first record in memory, some kB each.
+	// Firsts is how many of the streams that this process has begun keep their first record in memory, some kB each.
 	// Default 2048.
 	Firsts int
 	// Lanes is how many inserts are under way at once, and how many questions for first records; what comes meanwhile shares the
@@ -108,8 +108,8 @@ type Log struct {
 	latest  *mongo.Collection
 	timeout time.Duration
 	logger  *slog.Logger
-	heads   *headCache
-	firsts  *firstCache
+	heads   headCache
+	firsts  firstCache
 	// lookup is LookupAuto until the server was asked.
 	lookup atomic.Int32
 	// keys is for LookupProbe alone.
@@ -144,6 +144,7 @@ func New(cfg Config) (*Log, error) {
 		logger:  cfg.Logger,
 		heads:   newHeadCache(cfg.Heads),
 		firsts:  newFirstCache(cfg.Firsts),
+		keys:    keyCache{newCache[*streamKeys](keyStreams)},
 	}
 	l.latest = Latest(l.events)
 	l.lookup.Store(int32(cfg.Lookup))

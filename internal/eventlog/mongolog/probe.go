@@ -80,8 +80,8 @@ func (l *Log) headProbe(ctx context.Context, stream string) (event.Record, bool,
 		return head, head.Version > 0, err
 	}
 	// What is known is not there: the collection was emptied under this process.
-	l.heads.forget(stream)
-	l.firsts.forget(stream)
+	l.heads.Remove(stream)
+	l.firsts.Remove(stream)
 	head, err = l.gallop(ctx, stream, 0)
 	return head, head.Version > 0, err
 }

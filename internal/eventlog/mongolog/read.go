@@ -21,7 +21,7 @@ func (l *Log) Read(ctx context.Context, stream string, after int64, limit int) (
 	after = max(after, 0)
 	if after == 0 && limit == 1 {
 		// Records do not change.
-		if first, known := l.firsts.get(stream); known {
+		if first, known := l.firsts.Get(stream); known {
 			return []event.Record{first}, nil
 		}
 	}
