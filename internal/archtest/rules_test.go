@@ -156,7 +156,7 @@ var rules = []rule{
 	mayImport{from: "bench/internal/stats", outside: []string{}},
 	mayImport{from: "bench/internal/bar", outside: []string{}},
 	mayImport{from: "bench/internal/load", outside: []string{}},
-	mayImport{from: "bench/internal/procs", outside: []string{}},
+	mayImport{from: "bench/internal/procs", outside: []string{"github.com/prometheus/procfs"}},
 
 	// A user's build never compiles a Temporal server.
 	nobody{imported: module + "/devstack"},
