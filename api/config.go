@@ -89,16 +89,19 @@ type Stock interface {
 	Count(ctx context.Context, sku string, counted int64, id string) (inventory.Balance, error)
 }
 
-// Check is what became of looking at one dependency.
+// Check is the outcome of looking at one dependency; /readyz shows it.
 type Check struct {
 	// Name is the dependency, such as mongodb.
-	Name string
-	// Err is nil when it answers. It is logged; clients see no more than its safe message.
-	Err error
-	// Optional dependencies are shown, and do not count: the service does what it is there for without them.
-	Optional bool
+	Name string `json:"name"`
+	// Status is ok or failing, and Detail the safe message of Err. ReadinessOf fills them in.
+	Status string `json:"status"`
+	Detail string `json:"detail,omitempty"`
 	// Connection tells more about a supervised connection. It may be left out.
-	Connection *Connection
+	Connection *Connection `json:"connection,omitempty"`
+	// Err is nil when it answers. It is logged; clients see no more than its safe message.
+	Err error `json:"-"`
+	// Optional dependencies are shown, and do not count: the service does what it is there for without them.
+	Optional bool `json:"-"`
 }
 
 // Connection is where a supervised connection stands, without credentials: all of it is shown.

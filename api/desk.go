@@ -75,11 +75,11 @@ type resolution struct {
 // resolveOrder is POST /v1/orders/{id}/resolutions: an operator's decision about what is stuck. It answers with the saga's
 // verdict: the order as it stands after it, or ResolutionRefused.
 func (s *Server) resolveOrder(c echo.Context) error {
-	id, key, body, err := s.orderRequest(c)
+	id, err := orderID(c)
 	if err != nil {
 		return err
 	}
-	decision, err := decodeResolution(body)
+	key, decision, err := posted(s, c, decodeResolution)
 	if err != nil {
 		return err
 	}

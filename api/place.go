@@ -19,24 +19,12 @@ import (
 // placeOrder is POST /v1/orders. The status depends on the request and on time alone: 201 when the client waits
 // and the order has ended, else 202; a replay is answered in the same way.
 func (s *Server) placeOrder(c echo.Context) error {
-	key, err := idempotencyKey(c)
-	if err != nil {
-		return err
-	}
-	body, err := s.readBody(c)
-	if err != nil {
-		return err
-	}
-	o, err := decodeOrder(body)
+	key, o, err := posted(s, c, decodeOrder)
 	if err != nil {
 		return err
 	}
 	ctx := c.Request().Context()
-	if key == "" {
-		o.ID = s.cfg.NewID()
-	} else {
-		o.ID = event.DerivedID("order", caller(ctx), key)
-	}
+	o.ID = s.requestID(c, key, "order")
 	c.Set(contextOrderID, o.ID)
 	wait := preferredWait(c.Request().Header)
 	stream := event.OrderStream(o.ID)
