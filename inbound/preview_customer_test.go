@@ -60,7 +60,7 @@ func TestWhatWouldComeOfAnAnnouncement(t *testing.T) {
 	require.Equal(t, "would tell customer c-7 that order 42 is cancelled", would(m).Sentence)
 
 	s := notice.State{Subject: notice.Subject{Kind: notice.Cancelled, OrderID: "42", CustomerID: "c-7"}}
-	_, _, err := w.log.Append(t.Context(), event.NoticeStream(s.ID()), event.Head{}, []event.Entry{s.Request("corr", "cause", now.Add(time.Hour), now)})
+	_, _, err := w.log.Append(t.Context(), event.NoticeStream(s.Subject.ID()), event.Head{}, []event.Entry{s.Request("corr", "cause", now.Add(time.Hour), now)})
 	require.NoError(t, err)
 	require.Equal(t, inbound.OutcomeNothing, would(m).Outcome, "they are told already")
 	require.Equal(t, inbound.OutcomeRefuse, would(sent("evt-9", event.OrderAccepted, "42", `{"orderId":"42"}`)).Outcome)

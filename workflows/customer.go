@@ -113,13 +113,12 @@ func (r *customerRun) read() error {
 	return nil
 }
 
-func (r *customerRun) fold(result activities.CustomerStepResult) (err error) {
+func (r *customerRun) fold(result activities.CustomerStepResult) {
 	if result.State != nil && result.State.Head.Version > r.state.Head.Version {
 		r.state = *result.State
 	}
-	r.state, err = r.state.Fold(result.Tail)
+	r.state = saga.Must(r.state.Fold(result.Tail))
 	r.facts.Published = max(r.facts.Published, result.Published)
-	return err
 }
 
 // TakeIn takes in the signals.
@@ -138,8 +137,7 @@ func (r *customerRun) Next(now time.Time) saga.Action {
 	if r.unread {
 		return saga.Action{Kind: saga.Record}
 	}
-	a := customer.Next(r.state, r.facts, now)
-	return saga.Action{Kind: a.Kind, Step: a.Step}
+	return customer.Next(r.state, r.facts, now)
 }
 
 // Record reads what somebody else has appended, starts the welcome, or appends what customer.Next decides.
@@ -153,10 +151,10 @@ func (r *customerRun) Record() error {
 	}
 	in := activities.CustomerStepInput{State: r.state, Entry: next.Entry}
 	result, err := saga.UntilDone(r.ctx, callCustomerRecord, in, r.Idle)
-	if err != nil {
-		return err
+	if err == nil {
+		r.fold(result)
 	}
-	return r.fold(result)
+	return err
 }
 
 // welcome has a saga of its own welcome the customer. It outlives this one.
@@ -194,7 +192,8 @@ func (r *customerRun) Interrupts(saga.Action) bool { return r.drain.Due(r.ctx) }
 
 // Fold takes in what a step has answered.
 func (r *customerRun) Fold(_ saga.Action, _ activities.CustomerStepInput, out activities.CustomerStepResult) error {
-	return r.fold(out)
+	r.fold(out)
+	return nil
 }
 
 // GiveUp is never called: no step has a deadline.

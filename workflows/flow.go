@@ -33,7 +33,8 @@ func (r *orderRun) Record() error {
 		return err
 	}
 	r.facts.Stuck = nil
-	return r.fold(result)
+	r.fold(result)
+	return nil
 }
 
 // Input is the order as far as it is folded, with what the step needs besides.
@@ -88,7 +89,8 @@ func (r *orderRun) Fold(a saga.Action, in activities.StepInput, out activities.S
 		// The gateway does not know of it. If the order is undone, what was said is late.
 		r.keep(in.Hint)
 	}
-	return r.fold(out)
+	r.fold(out)
+	return nil
 }
 
 // GiveUp keeps in mind that nobody knows whether a step happened: order.Next has it looked up, or undone.

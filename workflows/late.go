@@ -116,10 +116,11 @@ func (r *lateRun) read() error {
 		r.order, r.fast, r.patience = result.Order, result.Fast, cmp.Or(result.Patience, order.DefaultTiming().Attention)
 	}
 	r.known = true
-	return r.fold(result)
+	r.fold(result)
+	return nil
 }
 
-func (r *lateRun) fold(result activities.LateStepResult) error {
+func (r *lateRun) fold(result activities.LateStepResult) {
 	asked := r.state.Asked()
 	defer func() {
 		if r.state.Asked() != asked {
@@ -129,14 +130,9 @@ func (r *lateRun) fold(result activities.LateStepResult) error {
 	}()
 	if result.State != nil && result.State.Head.Version >= r.state.Head.Version {
 		r.state = *result.State
-		return nil
+		return
 	}
-	state, err := r.state.Fold(result.Tail)
-	if err != nil {
-		return err
-	}
-	r.state = state.Bounded()
-	return nil
+	r.state = saga.Must(r.state.Fold(result.Tail)).Bounded()
 }
 
 // TakeIn takes in the signals.
@@ -155,8 +151,7 @@ func (r *lateRun) Next(now time.Time) saga.Action {
 	if r.unread || r.state.Exhausted() {
 		return saga.Action{Kind: saga.Record}
 	}
-	a := late.Next(r.state, r.facts, now)
-	return saga.Action{Kind: a.Kind, Step: a.Step, Until: a.Until, For: a.For}
+	return late.Next(r.state, r.facts, now)
 }
 
 // Record reads what somebody else has appended, and appends what late.Next decides then.
@@ -177,7 +172,8 @@ func (r *lateRun) Record() error {
 		return err
 	}
 	r.facts.Stuck = nil
-	return r.fold(result)
+	r.fold(result)
+	return nil
 }
 
 func (r *lateRun) input() activities.LateStepInput {
@@ -187,7 +183,7 @@ func (r *lateRun) input() activities.LateStepInput {
 // Input is the payment that the step is about.
 func (r *lateRun) Input(saga.Action, bool) activities.LateStepInput {
 	in := r.input()
-	in.Payment = late.Next(r.state, r.facts, workflow.Now(r.ctx)).Payment
+	in.Payment = r.state.Payment(late.Next(r.state, r.facts, workflow.Now(r.ctx)).Item)
 	in.Again = r.facts.MayAskAgain()
 	return in
 }
@@ -218,7 +214,7 @@ func (r *lateRun) newDesk() desk {
 
 // LateVerdictOf is the answer to a decision about what came late, as far as the log knows it.
 func LateVerdictOf(s late.State, d order.Resolution) ResolveVerdict {
-	v := ResolveVerdict{Accepted: s.Recorded(d.ID), Status: s.Status}
+	v := ResolveVerdict{Accepted: s.Recorded(d.ID), Status: s.OrderStatus}
 	if !v.Accepted {
 		v.Detail = s.WhyNotResolvable(d)
 	}
@@ -233,7 +229,8 @@ func (r *lateRun) Fold(_ saga.Action, _ activities.LateStepInput, out activities
 		return nil
 	}
 	r.facts.Asked, r.facts.AskAfter = 0, time.Time{}
-	return r.fold(out)
+	r.fold(out)
+	return nil
 }
 
 // GiveUp is never called: no step has a deadline.

@@ -38,7 +38,7 @@ func TestWhatFollowsFromALateEvent(t *testing.T) {
 		v := w.came(c.eventType, c.status)
 		require.Equal(t, c.consequential, v.Consequential(), c)
 		require.Equal(t, c.consequential, w.state.Open(), c)
-		require.Equal(t, c.status, w.state.Status)
+		require.Equal(t, c.status, w.state.OrderStatus)
 		data, err := event.Decode[late.Verdict](v.Entry("corr", start).Event)
 		require.NoError(t, err)
 		require.Contains(t, data.Detail, c.detail)
@@ -128,7 +128,7 @@ func TestGoodsWaitForPeopleBehindMoney(t *testing.T) {
 	w.decide(order.Resolution{Action: order.Substitute, By: "ada", Reference: "they came back"})
 	w.settle()
 	require.False(t, w.state.Open())
-	require.Equal(t, "substitute by hand by ada", w.state.ByHand)
+	require.Equal(t, "substitute by hand by ada", w.state.HowDecided)
 }
 
 // Every row of the table, what it allows and what it does not.

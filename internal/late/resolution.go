@@ -1,7 +1,6 @@
 package late
 
 import (
-	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -49,11 +48,6 @@ func (s State) WhyNotResolvable(r order.Resolution) string {
 		return "nothing is stuck: the order has ended, and what came after that is settled or on its way"
 	}
 	return r.WhyNotIn(situation, Allowed[situation], s.Attention.Count)
-}
-
-// Recorded reports whether the decision of that id stands in the log.
-func (s State) Recorded(resolutionID string) bool {
-	return slices.Contains(s.Resolutions, resolutionID)
 }
 
 // Decided returns the first decision that fits and is not recorded yet.

@@ -94,11 +94,11 @@ func (s State) Fold(records []event.Record) (State, error) { return Flow.Fold(s,
 func own(s *State, r event.Record) error {
 	switch r.Type {
 	case event.OrderAccepted:
-		return decodeInto(r, func(o Order) { s.Order = o })
+		return event.DecodeInto(r.Event, func(o Order) { s.Order = o })
 	case event.InventoryReserved:
 		s.Inventory = InventoryReserved
 	case event.InventoryRejected:
-		return decodeInto(r, func(d Rejection) { s.Inventory, s.Held, s.Reason = InventoryRejected, d.Held, d.Reason })
+		return event.DecodeInto(r.Event, func(d Rejection) { s.Inventory, s.Held, s.Reason = InventoryRejected, d.Held, d.Reason })
 	case event.InventoryReleased:
 		s.Released = true
 	case event.InventoryCommitted:
@@ -122,11 +122,11 @@ func (s *State) applyPayment(r event.Record) error {
 	switch r.Type {
 	case event.PaymentPending:
 		s.PendingSince = r.Time
-		return decodeInto(r, func(d PaymentData) { s.Payment, s.PaymentID = PaymentPending, d.PaymentID })
+		return event.DecodeInto(r.Event, func(d PaymentData) { s.Payment, s.PaymentID = PaymentPending, d.PaymentID })
 	case event.PaymentAuthorized:
-		return decodeInto(r, func(d PaymentData) { s.Payment, s.PaymentID = PaymentAuthorized, d.PaymentID })
+		return event.DecodeInto(r.Event, func(d PaymentData) { s.Payment, s.PaymentID = PaymentAuthorized, d.PaymentID })
 	case event.PaymentDeclined:
-		return decodeInto(r, func(d PaymentRefusal) { s.Payment, s.PaymentReason = PaymentDeclined, d.Reason })
+		return event.DecodeInto(r.Event, func(d PaymentRefusal) { s.Payment, s.PaymentReason = PaymentDeclined, d.Reason })
 	case event.PaymentVoided:
 		s.Voided = true
 	case event.PaymentRefunded:
@@ -136,15 +136,5 @@ func (s *State) applyPayment(r event.Record) error {
 	case event.PaymentCaptureRefused:
 		s.Capture = CaptureRefused
 	}
-	return nil
-}
-
-// decodeInto reads the record's data and hands it on.
-func decodeInto[T any](r event.Record, use func(T)) error {
-	data, err := event.Decode[T](r.Event)
-	if err != nil {
-		return err
-	}
-	use(data)
 	return nil
 }

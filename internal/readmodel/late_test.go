@@ -10,6 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
@@ -83,7 +84,7 @@ func TestRebuildOfWhatCameLate(t *testing.T) {
 	asked := cameLate(t, log, "o-1", true)
 	cameLate(t, log, "o-2", false)
 	accepted(t, log, 7)
-	require.NoError(t, s.Put(t.Context(), FromLate(late.State{OrderID: "o-9", Head: event.Head{Version: 3}})))
+	require.NoError(t, s.Put(t.Context(), FromLate(late.State{OrderID: "o-9", Saga: saga.Saga{Head: event.Head{Version: 3}}})))
 	rebuilt, err := s.Rebuild(t.Context(), log, nil)
 	require.NoError(t, err)
 	require.Equal(t, Rebuilt{Streams: 2, Written: 1, Removed: 1}, rebuilt)

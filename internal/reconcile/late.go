@@ -32,9 +32,9 @@ func (c *chain) late() {
 		case run.Running:
 			c.lateProgress(s, run)
 		case !run.Found:
-			c.found(LateUnsettled, version, "it is %s, and Temporal has no saga of what came later", s.Status)
+			c.found(LateUnsettled, version, "it is %s, and Temporal has no saga of what came later", s.OrderStatus)
 		default:
-			c.found(LateUnsettled, version, "it is %s, and the newest saga of what came later is %s", s.Status, run.Status)
+			c.found(LateUnsettled, version, "it is %s, and the newest saga of what came later is %s", s.OrderStatus, run.Status)
 		}
 		return nil
 	})

@@ -33,7 +33,7 @@ func (c *chain) customer() {
 func (c *chain) notice() {
 	subject, _ := notice.SubjectOf(c.id)
 	folds(c, notice.State{Subject: subject}, func(ctx context.Context, s notice.State) error {
-		if s.Ended() || c.now.Sub(s.UpdatedAt) <= c.o.Stale {
+		if s.Settled() || c.now.Sub(s.UpdatedAt) <= c.o.Stale {
 			return nil
 		}
 		run, err := c.cfg.Sagas.InspectNotice(ctx, c.id)

@@ -373,7 +373,7 @@ func (s *shop) paidLate(id string) {
 	for _, step := range []func(context.Context, activities.LateStepInput) (activities.LateStepResult, error){money.Judge, money.Refund} {
 		in.State, err = in.State.Fold(out.Tail)
 		require.NoError(s.t, err)
-		in.Payment = late.Next(in.State, late.Facts{}, now).Payment
+		in.Payment = in.State.Payment(late.Next(in.State, late.Facts{}, now).Item)
 		out, err = step(ctx, in)
 		require.NoError(s.t, err)
 	}

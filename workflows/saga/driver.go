@@ -35,6 +35,8 @@ type Action struct {
 	// Until ends a Wait; for people, For says what it waits for.
 	Until time.Time
 	For   string
+	// Item is what the step is about, in flows that do a step for several things.
+	Item string
 	// Entry is what to append; for Record.
 	Entry event.Entry
 }

@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/workflows/saga"
@@ -295,4 +298,19 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		require.ErrorContains(t, f.Check(), want)
 	}
 	require.ErrorContains(t, (&saga.Flow[struct{}]{Name: "x", Stream: "x"}).Check(), "must embed saga.Saga")
+}
+
+// A record that only a newer version understands must not fail the workflow: its task fails, and is tried again.
+func TestRecordOfANewerVersionFailsTheTask(t *testing.T) {
+	c := newCard(t, 5)
+	e := c.state().Entry("card-7", "lock", event.InventoryReserved, c.now, struct{}{})
+	e.SchemaVersion = 99
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.ExecuteWorkflow(func(workflow.Context) error {
+		saga.Must(c.flow.Fold(c.state(), []event.Record{{Stream: "card-7", Version: 2, Entry: e}}))
+		return nil
+	})
+	var panicked *temporal.PanicError
+	require.ErrorAs(t, env.GetWorkflowError(), &panicked)
 }

@@ -178,6 +178,16 @@ func (f *Flow[S]) FoldAt(records []event.Record, at time.Time) (S, error) {
 	return f.Fold(s, records)
 }
 
+// Must returns the state that a fold made, in workflow code. A record that cannot be folded was written by a newer version of this
+// service: Must panics, which fails the workflow task and never the workflow. The task is tried again until a worker that knows the
+// version takes it.
+func Must[S any](s S, err error) S {
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
 // apply folds one record. A type that is not known changes nothing but the head, so that an older binary can read a newer
 // stream; a version of a known type that is newer than this code is an error.
 func (f *Flow[S]) apply(s *S, r event.Record) (err error) {
@@ -277,7 +287,7 @@ func (f *Flow[S]) applyKit(k *Saga, r event.Record, status Status) (Status, erro
 		k.Decision = GoForward
 		return f.pivotStatus(), nil
 	case kindCompensating:
-		return Compensating, decodeInto(r, func(d Ending) {
+		return Compensating, event.DecodeInto(r.Event, func(d Ending) {
 			k.Decision, k.Ending, k.Reason, k.Detail = GoBack, d, d.Reason, d.Detail
 			k.causedBy(d.EventIdentity)
 			if d.RequestID != "" {
@@ -285,16 +295,16 @@ func (f *Flow[S]) applyKit(k *Saga, r event.Record, status Status) (Status, erro
 			}
 		})
 	case string(Completed), string(Rejected), string(Cancelled), string(Failed):
-		return Status(kind[1:]), decodeInto(r, func(d Ending) { k.Ended, k.Reason, k.Detail = true, d.Reason, d.Detail })
+		return Status(kind[1:]), event.DecodeInto(r.Event, func(d Ending) { k.Ended, k.Reason, k.Detail = true, d.Reason, d.Detail })
 	case kindCancellationRefused:
 		k.CancelRefused = true
 	case kindNeedsAttention:
-		return status, decodeInto(r, func(d Attention) {
+		return status, event.DecodeInto(r.Event, func(d Attention) {
 			k.Strayed = k.Strayed || f.stray(d.Step) != nil
 			k.Attention = d.Opened(k.Attention, r.Time)
 		})
 	case kindStepRetried, kindStepSkipped, kindStepSubstituted:
-		return status, decodeInto(r, func(d ResolutionData) { k.resolved(d, r.Time) })
+		return status, event.DecodeInto(r.Event, func(d ResolutionData) { k.resolved(d, r.Time, f.hasStep(d.Step)) })
 	case kindAttentionResolved:
 		k.Attention.Open = false
 	}
@@ -321,12 +331,20 @@ func (f *Flow[S]) stray(step string) *Trouble {
 	return nil
 }
 
-// resolved folds a resolution.
-func (s *Saga) resolved(d ResolutionData, at time.Time) {
+// hasStep reports whether a step is in the table, or is a name that the table gives to what strays.
+func (f *Flow[S]) hasStep(name string) bool {
+	return f.stray(name) != nil || slices.ContainsFunc(f.Steps, func(row Step[S]) bool { return row.Name == name })
+}
+
+// resolved folds a resolution. What settles something else than a step of the table is the flow's to remember.
+func (s *Saga) resolved(d ResolutionData, at time.Time, ofTable bool) {
 	s.Resolutions = AddResolution(s.Resolutions, d.RequestID)
 	if d.Action == Retry {
 		s.Attention.Retries++
 		s.Attention.NextTry = at
+		return
+	}
+	if !ofTable {
 		return
 	}
 	s.ByHand = append(s.ByHand, ByHand{Step: d.Step, Undo: d.Undo, Action: d.Action, By: d.By})
@@ -343,16 +361,6 @@ func (s *Saga) causedBy(identity string) {
 func (s Saga) Has(slot string, types ...string) bool {
 	taken, ok := s.Slots[slot]
 	return ok && (len(types) == 0 || slices.Contains(types, taken.Type))
-}
-
-// decodeInto reads the record's data and hands it on.
-func decodeInto[T any](r event.Record, use func(T)) error {
-	data, err := event.Decode[T](r.Event)
-	if err != nil {
-		return err
-	}
-	use(data)
-	return nil
 }
 
 // Object is the data of an event: the saga's ID in the flow's field, then what the event says.
