@@ -25,9 +25,9 @@ type exception struct {
 
 func (e exception) String() string {
 	if e.Undo {
-		return "undoing " + string(e.Step)
+		return "undoing " + e.Step
 	}
-	return string(e.Step)
+	return e.Step
 }
 
 // exceptions are what operators decided about an order.
