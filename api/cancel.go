@@ -7,7 +7,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
-// cancelOrder is POST /v1/orders/{id}/cancellation. It answers with the saga's verdict: the order as it stands
+// cancelOrder is POST /v1/orders/{id}/cancellation. It answers with the saga's verdict: the order
 // after it, or CancellationRefused. An order that is cancelled already is cancelled.
 func (s *Server) cancelOrder(c echo.Context) error {
 	id, err := orderID(c)

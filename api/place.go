@@ -66,7 +66,7 @@ func (s *Server) place(c echo.Context, p sagaclient.Placement) (replayed bool, e
 	return replayed, err
 }
 
-// placed is where an order stands right after it was placed: accepted, without a look at the log, unless it was
+// placed is an order right after it was placed: accepted, without a look at the log, unless it was
 // there before.
 func (s *Server) placed(c echo.Context, o order.Order, replayed bool) (order.State, error) {
 	if replayed {
@@ -95,7 +95,7 @@ func (s *Server) writePlaced(c echo.Context, state order.State, wait time.Durati
 type follow func(ctx context.Context, after int64) iter.Seq2[event.Record, error]
 
 // awaitEnd follows the order until it has ended, the time is over, the client is gone or the server drains, and
-// returns where it stands then. The order is placed: what goes wrong here only makes the answer an earlier one.
+// returns the order then. The order is placed: what goes wrong here only makes the answer an earlier one.
 func (s *Server) awaitEnd(ctx context.Context, follow follow, state order.State, wait time.Duration) order.State {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()

@@ -123,7 +123,7 @@ func (s *Server) withDependencyTimeout(c echo.Context) (context.Context, context
 	return context.WithTimeout(c.Request().Context(), s.cfg.DependencyTimeout)
 }
 
-// caller names who asks. Everybody is the same until callers are authenticated.
+// caller names the caller. All are the same until callers are authenticated.
 func caller(context.Context) string { return "anonymous" }
 
 // isVisible reports whether text has 1 to most characters, all of them visible ASCII.
