@@ -1,7 +1,7 @@
 // Package deadletter keeps messages that could not be handled, shows them, and replays or discards them. None is lost,
 // whatever dies meanwhile.
 //
-// It may import event and internal/{wire,cursor,null,fault}; it reaches no driver: the store, the log and the way back to the
+// It may import event and internal/{wire,cursor,null,text,fault}; it reaches no driver: the store, the log and the way back to the
 // inbox stand in small interfaces, whose adapters are in mongoletters, internal/rabbitmq and internal/service.
 //
 // # Contract
