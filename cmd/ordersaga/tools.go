@@ -32,7 +32,7 @@ func rebuildCommand() *cobra.Command {
 			}
 			defer s.close(context.WithoutCancel(ctx))
 			started := time.Now()
-			rebuilt, err := s.orders.Rebuild(ctx, s.raw, func(done int) {
+			rebuilt, err := readmodel.Orders.Rebuild(ctx, s.orders, s.raw, func(done int) {
 				if done%1000 == 0 {
 					fmt.Fprintf(cmd.ErrOrStderr(), "%d orders\n", done)
 				}
@@ -42,7 +42,7 @@ func rebuildCommand() *cobra.Command {
 				return err
 			}
 			started = time.Now()
-			rebuilt, err = s.late.Rebuild(ctx, s.raw, nil)
+			rebuilt, err = readmodel.Late.Rebuild(ctx, s.late, s.raw, nil)
 			damaged += printRebuilt(cmd.OutOrStdout(), "late", rebuilt, started)
 			if err == nil && damaged > 0 {
 				err = fault.New(fault.Corrupt, "%d streams are damaged", damaged)

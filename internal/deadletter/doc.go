@@ -2,7 +2,7 @@
 // and none is lost, whatever dies meanwhile.
 //
 // It may import internal/{event,event/wire,fault}; it reaches no driver: the store, the log and the way back to the
-// inbox stand in small interfaces, whose adapters are in mongoletters, internal/broker and cmd.
+// inbox stand in small interfaces, whose adapters are in internal/mongo, internal/broker and cmd.
 //
 // # Contract
 //

@@ -1,15 +1,11 @@
 package readmodel
 
 import (
-	"context"
 	"encoding/base64"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -57,115 +53,21 @@ func (f Filter) Validate() error {
 	return fault.NewInvalid("list of orders", fields)
 }
 
-// List returns one page of orders, newest first, and the cursor of the next page, empty after the last one.
-// Pages are stable: an order that is there during all of them is on exactly one, whatever is written meanwhile,
-// as long as it matches the filter. Errors: Invalid, Unavailable.
-func (s *Store) List(ctx context.Context, f Filter) (items []Order, nextCursor string, err error) {
-	if err := f.Validate(); err != nil {
-		return nil, "", err
-	}
-	if f.Limit == 0 {
-		f.Limit = DefaultLimit
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	docs, err := s.page(ctx, f)
-	if err != nil {
-		return nil, "", err
-	}
-	if len(docs) > f.Limit {
-		docs = docs[:f.Limit]
-		last := docs[f.Limit-1]
-		nextCursor = position{createdAt: last.CreatedAt, id: last.ID}.String()
-	}
-	items = make([]Order, len(docs))
-	for i, d := range docs {
-		items[i] = d.order()
-	}
-	return items, nextCursor, nil
+// After returns where the page begins, after the order that was created then (milliseconds since 1970) and has the id; ok is false
+// for the first page.
+func (f Filter) After() (millis int64, id string, ok bool) {
+	p, ok := parseCursor(f.Cursor)
+	return p.createdAt, p.id, ok
 }
 
-// page reads a page and, to see that others follow, one more.
-func (s *Store) page(ctx context.Context, f Filter) ([]document, error) {
-	sorts, err := s.sorts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	newest := func(within span, limit int) ([]document, error) {
-		return s.find(ctx, f.query(within), limit, options.Find().
-			SetSort(bson.D{{Key: "createdAt", Value: -1}, {Key: "_id", Value: -1}}))
-	}
-	if !sorts {
-		return newest(f.span(), f.Limit+1)
-	}
-	some := func(within span, limit int) ([]document, error) {
-		return s.find(ctx, f.query(within), limit, options.Find())
-	}
-	return gather(f.span(), time.Now(), f.Limit+1, some, newest)
-}
-
-// find reads at most limit documents, in one round trip.
-func (s *Store) find(ctx context.Context, query bson.D, limit int, opts *options.FindOptionsBuilder) ([]document, error) {
-	cursor, err := s.orders.Find(ctx, query, opts.SetLimit(int64(limit)).SetBatchSize(int32(limit)))
-	if err != nil {
-		return nil, unavailable(ctx, err, "list orders")
-	}
-	var docs []document
-	if err := cursor.All(ctx, &docs); err != nil {
-		return nil, unavailable(ctx, err, "list orders")
-	}
-	return docs, nil
-}
-
-// span is the time that the filter selects, behind its cursor.
-func (f Filter) span() span {
-	s := always
-	if !f.CreatedFrom.IsZero() {
-		s.From = ceil(f.CreatedFrom)
-	}
-	if !f.CreatedTo.IsZero() {
-		s.To = ceil(f.CreatedTo) - 1
-	}
-	if after, paging := parseCursor(f.Cursor); paging {
-		s.To = min(s.To, after.createdAt)
-	}
-	return s
-}
-
-// query is the filter in the server's language, for a part of its span.
-func (f Filter) query(within span) bson.D {
-	query := bson.D{}
-	switch len(f.Statuses) {
-	case 0:
-	case 1:
-		query = append(query, bson.E{Key: "status", Value: string(f.Statuses[0])})
-	default:
-		query = append(query, bson.E{Key: "status", Value: bson.D{{Key: "$in", Value: f.Statuses}}})
-	}
-	if f.CustomerID != "" {
-		query = append(query, bson.E{Key: "customerId", Value: f.CustomerID})
-	}
-	if after, paging := parseCursor(f.Cursor); paging && within.To >= after.createdAt {
-		// The span says almost the same, and bounds the scan of the index.
-		query = append(query, bson.E{Key: "$or", Value: bson.A{
-			bson.D{{Key: "createdAt", Value: bson.D{{Key: "$lt", Value: after.createdAt}}}},
-			bson.D{{Key: "createdAt", Value: after.createdAt}, {Key: "_id", Value: bson.D{{Key: "$lt", Value: after.id}}}},
-		}})
-	}
-	if bounds := within.Bounds(); len(bounds) > 0 {
-		query = append(query, bson.E{Key: "createdAt", Value: bounds})
-	}
-	return query
-}
-
-// ceil rounds up to the resolution of dates: both bounds mean "not before".
-func ceil(t time.Time) bson.DateTime {
-	return bson.NewDateTimeFromTime(t.Add(event.TimeResolution - 1))
+// CursorAfter returns the cursor of the page that begins after an order.
+func CursorAfter(o Order) string {
+	return position{createdAt: o.CreatedAt.UnixMilli(), id: o.ID}.String()
 }
 
 // position is a place in the list: behind this order.
 type position struct {
-	createdAt bson.DateTime
+	createdAt int64
 	id        string
 }
 
@@ -174,7 +76,7 @@ const cursorVersion = "a"
 
 // String returns the cursor of the position.
 func (p position) String() string {
-	text := cursorVersion + "." + strconv.FormatInt(int64(p.createdAt), 36) + "." + p.id
+	text := cursorVersion + "." + strconv.FormatInt(p.createdAt, 36) + "." + p.id
 	return base64.RawURLEncoding.EncodeToString([]byte(text))
 }
 
@@ -189,6 +91,6 @@ func parseCursor(cursor string) (p position, ok bool) {
 		return position{}, false
 	}
 	millis, err := strconv.ParseInt(parts[1], 36, 64)
-	p = position{createdAt: bson.DateTime(millis), id: parts[2]}
+	p = position{createdAt: millis, id: parts[2]}
 	return p, err == nil && p.String() == cursor
 }

@@ -1,0 +1,211 @@
+package mongo
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ordersaga/ordersaga/internal/deadletter"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/wire"
+)
+
+// LettersCollection is the name of the collection of dead letters.
+const LettersCollection = "dead_letters"
+
+const (
+	// maxInline is the largest payload that is in its letter's document, and the size of a part: a document must stay
+	// below 16 MiB, headers and all.
+	maxInline = 8 << 20
+	// lettersTimeout bounds a round trip at least: big payloads take some time.
+	lettersTimeout = 20 * time.Second
+)
+
+// Letters keeps dead letters. It implements deadletter.Store.
+//
+// A letter is one document, with its payload as binary. A payload over maxInline is cut into parts, documents
+// <id>/<n> of the same collection that are written before the letter's: when the letter is there, all of it is. So is a
+// payload that is sent instead of the letter's own: <id>/<hash>/<n>. Documents are inserted and never replaced, but for
+// status and version of a letter, which repeat what the event log says so that lists can be filtered by it.
+type Letters struct {
+	letters collection
+	// inline is maxInline; tests take less.
+	inline int
+	// turns and table are for FerretDB 1; small is smallTable, and less in tests.
+	turns turns
+	table table
+	small int
+}
+
+var _ deadletter.Store = (*Letters)(nil)
+
+// NewLetters returns the dead letters of a database.
+func NewLetters(db *DB) *Letters {
+	patient := *db
+	patient.Timeout = max(db.Timeout, lettersTimeout)
+	return &Letters{letters: patient.collection(LettersCollection), inline: maxInline, small: smallTable}
+}
+
+// Indexes returns the indexes of lists.
+func (l *Letters) Indexes() []Index {
+	if l.letters.db.Server == FerretDB1 {
+		return nil
+	}
+	indexes := []Index{{l.letters, "kind_newest", append(bson.D{{Key: "kind", Value: 1}}, newestFirst("failedAt")...), false}}
+	for _, field := range []string{"status", "reason", "type"} {
+		keys := append(bson.D{{Key: "kind", Value: 1}, {Key: field, Value: 1}}, newestFirst("failedAt")...)
+		indexes = append(indexes, Index{l.letters, field + "_newest", keys, false})
+	}
+	return indexes
+}
+
+// Insert implements deadletter.Store.
+func (l *Letters) Insert(ctx context.Context, dead deadletter.Letter) (bool, error) {
+	d, err := toLetter(dead)
+	if err != nil {
+		return false, err
+	}
+	if len(d.Body) > l.inline {
+		if d.Parts, err = l.putParts(ctx, d.ID, d.ID, d.Body); err != nil {
+			return false, err
+		}
+		d.Body = nil
+	}
+	inserted, err := l.letters.insert(ctx, d, "keep dead letter %s", d.ID)
+	if inserted {
+		l.table.put(row{d.ID, d.Kind, d.Reason, d.Type, d.FailedAt, d.Status, d.Version})
+	}
+	return inserted, err
+}
+
+// putParts cuts a payload. The same parts may be there already.
+func (l *Letters) putParts(ctx context.Context, id, prefix string, body []byte) (count int, err error) {
+	count = max((len(body)+l.inline-1)/l.inline, 1)
+	for n := range count {
+		piece := body[n*l.inline : min((n+1)*l.inline, len(body))]
+		p := part{ID: partID(prefix, n), Kind: "part", Letter: id, Body: piece, Parts: count}
+		if _, err := l.letters.insert(ctx, p, "keep part %d of %s", n, prefix); err != nil {
+			return 0, err
+		}
+	}
+	return count, nil
+}
+
+// parts puts a payload together again. Parts are written before anything refers to them, so one that is not found is
+// Unavailable: after a failover it may be there the next time. Errors: Unavailable.
+func (l *Letters) parts(ctx context.Context, prefix string) ([]byte, error) {
+	body := []byte{}
+	for n, count := 0, 1; n < count; n++ {
+		var p part
+		err := l.letters.get(ctx, partID(prefix, n), &p)
+		if errors.Is(err, fault.NotFound) {
+			err = fault.Missing("part %d of %s was not found", n, prefix)
+		}
+		if err != nil {
+			return nil, err
+		}
+		count = p.Parts
+		body = append(body, p.Body...)
+	}
+	return body, nil
+}
+
+func partID(prefix string, n int) string { return fmt.Sprintf("%s/%04d", prefix, n) }
+
+// Get implements deadletter.Store.
+func (l *Letters) Get(ctx context.Context, id string) (found deadletter.Summary, ok bool, err error) {
+	var d letter
+	err = l.letters.get(ctx, id, &d)
+	if errors.Is(err, fault.NotFound) || err == nil && d.Kind != kindLetter {
+		return found, false, nil
+	}
+	if err != nil {
+		return found, false, err
+	}
+	found = d.summary()
+	if found.Message, err = d.message(); err != nil {
+		return found, false, fault.Wrap(err, fault.Corrupt, "read dead letter %s", id)
+	}
+	found.Message.Body = d.Body
+	if d.Parts > 0 {
+		found.Message.Body, err = l.parts(ctx, id)
+	}
+	return found, err == nil, err
+}
+
+// Mark implements deadletter.Store.
+func (l *Letters) Mark(ctx context.Context, id string, status deadletter.Status, version int64) error {
+	if l.letters.db.Server == FerretDB1 {
+		return l.markInTurn(ctx, id, status, version)
+	}
+	// Keeps an older version from replacing a newer one.
+	filter := append(byID(id), bson.E{Key: "version", Value: bson.D{{Key: "$lt", Value: version}}})
+	return l.mark(ctx, filter, status, version)
+}
+
+func (l *Letters) mark(ctx context.Context, filter bson.D, status deadletter.Status, version int64) error {
+	ctx, cancel := l.letters.bounded(ctx)
+	defer cancel()
+	update := bson.D{{Key: "$set", Value: bson.D{{Key: "status", Value: status}, {Key: "version", Value: version}}}}
+	_, err := l.letters.UpdateOne(ctx, filter, update)
+	return unavailable(ctx, err, "mark dead letter %s", filter[0].Value)
+}
+
+// Keep implements deadletter.Store.
+func (l *Letters) Keep(ctx context.Context, id string, body []byte) error {
+	_, err := l.putParts(ctx, id, id+"/"+deadletter.HashOf(body), body)
+	return err
+}
+
+// Kept implements deadletter.Store.
+func (l *Letters) Kept(ctx context.Context, id, hash string) ([]byte, error) {
+	return l.parts(ctx, id+"/"+hash)
+}
+
+// List implements deadletter.Store.
+func (l *Letters) List(ctx context.Context, f deadletter.Filter) ([]deadletter.Summary, string, error) {
+	if err := f.Validate(); err != nil {
+		return nil, "", err
+	}
+	limit := cmp.Or(f.Limit, deadletter.DefaultLimit)
+	docs, err := l.page(ctx, f, limit+1)
+	if err != nil {
+		return nil, "", err
+	}
+	items := make([]deadletter.Summary, min(len(docs), limit))
+	for i := range items {
+		items[i] = docs[i].summary()
+		if items[i].Message, err = docs[i].message(); err != nil {
+			// One that cannot be read is shown with what can be.
+			items[i].Message = wire.Message{Exchange: docs[i].Exchange, RoutingKey: docs[i].RoutingKey}
+		}
+	}
+	next := ""
+	if len(docs) > limit {
+		next = deadletter.PositionOf(items[limit-1].Letter).String()
+	}
+	return items, next, nil
+}
+
+// page reads the letters that failed last, at most so many, without their payloads and headers.
+func (l *Letters) page(ctx context.Context, f deadletter.Filter, want int) ([]letter, error) {
+	p := &listing{
+		collection: l.letters, by: "failedAt", filter: bson.D{{Key: "kind", Value: kindLetter}},
+		projection: bson.D{{Key: "body", Value: 0}, {Key: "headers", Value: 0}},
+	}
+	p.filter = anyOf(anyOf(anyOf(p.filter, "status", f.Statuses), "reason", f.Reasons), "type", f.Types)
+	if after, paging := deadletter.ParseCursor(f.Cursor); paging {
+		p.after = &position{bson.DateTime(after.Millis), after.ID}
+	}
+	p.within(f.From, f.To)
+	if l.letters.db.Server == FerretDB1 {
+		if docs, many, err := l.pageOfTable(ctx, f, p, want); err != nil || many {
+			return docs, err
+		}
+	}
+	return readPage[letter](ctx, p, want)
+}
