@@ -75,7 +75,7 @@ type OrderFilter struct {
 	From, To time.Time
 	// Cursor is where an earlier page ended.
 	Cursor string
-	// Limit is from 1 to MaxPage.
+	// Limit is from 1 to cursor.MaxLimit.
 	Limit int
 }
 

@@ -2,27 +2,25 @@ package api
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"strings"
-	"time"
-	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/null"
 )
 
-// DeadLetters is where people look at dead letters and decide about them. internal/deadletter has it.
+// DeadLetters shows dead letters and carries out what is decided about them. internal/deadletter has it.
 type DeadLetters interface {
-	List(ctx context.Context, f deadletter.Filter) (items []deadletter.Summary, next string, err error)
-	Show(ctx context.Context, id string) (deadletter.Detail, error)
+	List(ctx context.Context, f deadletter.Filter) (items []deadletter.Letter, next string, err error)
+	Show(ctx context.Context, id string) (deadletter.Letter, error)
 	DryRun(ctx context.Context, id string, r deadletter.Request) (deadletter.DryRun, error)
-	Replay(ctx context.Context, id string, r deadletter.Request) (deadletter.Detail, error)
-	Discard(ctx context.Context, id string, r deadletter.Request) (deadletter.Detail, error)
+	Replay(ctx context.Context, id string, r deadletter.Request) (deadletter.Letter, error)
+	Discard(ctx context.Context, id string, r deadletter.Request) (deadletter.Letter, error)
 }
 
 // maxShownPayload is the largest payload that an answer has; a larger one is left out.
@@ -30,28 +28,8 @@ const maxShownPayload = 8 << 20
 
 // deadItem is a dead letter in a list.
 type deadItem struct {
-	ID               string            `json:"id"`
-	Status           deadletter.Status `json:"status"`
-	Reason           fault.Code        `json:"reason"`
-	Detail           string            `json:"detail"`
-	Type             string            `json:"type"`
-	EventID          string            `json:"eventId"`
-	Subject          string            `json:"subject"`
-	OriginExchange   string            `json:"originExchange"`
-	OriginRoutingKey string            `json:"originRoutingKey"`
-	Attempts         int               `json:"attempts"`
-	Parked           int               `json:"parked"`
-	Queue            string            `json:"queue"`
-	ReplayOf         *string           `json:"replayOf"`
-	Replays          int               `json:"replays"`
-	PayloadHash      string            `json:"payloadHash"`
-	Size             int               `json:"size"`
-	FirstSeen        *instant          `json:"firstSeen"`
-	FailedAt         instant           `json:"failedAt"`
-	KeptAt           instant           `json:"keptAt"`
-	KeptUntil        *instant          `json:"keptUntil,omitempty"`
-	CorrelationID    string            `json:"correlationId"`
-	Links            deadLinks         `json:"links"`
+	deadletter.Letter
+	Links deadLinks `json:"links"`
 }
 
 type deadLinks struct {
@@ -63,40 +41,25 @@ type deadLinks struct {
 // deadResource is everything about a dead letter.
 type deadResource struct {
 	deadItem
-	Properties deadProperties `json:"properties"`
-	Headers    map[string]any `json:"headers"`
-	// Payload is text or base64, as PayloadEncoding says; null when it is too large to be shown.
-	Payload         *string        `json:"payload"`
-	PayloadEncoding string         `json:"payloadEncoding"`
-	History         []timelineItem `json:"history"`
-}
-
-// deadProperties are what the message's sender said besides its headers.
-type deadProperties struct {
-	ContentType     string   `json:"contentType"`
-	ContentEncoding string   `json:"contentEncoding"`
-	MessageID       string   `json:"messageId"`
-	CorrelationID   string   `json:"correlationId"`
-	Type            string   `json:"type"`
-	AppID           string   `json:"appId"`
-	Timestamp       *instant `json:"timestamp"`
+	deadletter.Content
+	History []timelineItem `json:"history"`
 }
 
 // dryRun is what a replay would come to.
 type dryRun struct {
-	ID      string  `json:"id"`
-	DryRun  bool    `json:"dryRun"`
-	Outcome string  `json:"outcome"`
-	Would   string  `json:"would"`
-	OrderID *string `json:"orderId"`
+	ID      string    `json:"id"`
+	DryRun  bool      `json:"dryRun"`
+	Outcome string    `json:"outcome"`
+	Would   string    `json:"would"`
+	OrderID null.Text `json:"orderId"`
 	// Refusal says why the letter would not be replayed.
-	Refusal *string `json:"refusal"`
+	Refusal null.Text `json:"refusal"`
 }
 
 // listDead is GET /v1/dead-letters: a page of dead letters, those that failed last first.
 func (s *Server) listDead(c echo.Context) error {
 	q := queryOf(c, "reason", "type", "status", "failedFrom", "failedTo", "limit", "cursor")
-	f := deadletter.Filter{Limit: q.limit(defaultPage), Cursor: q.cursor(), Types: q.words("type")}
+	f := deadletter.Filter{Limit: q.limit(cursor.DefaultLimit), Cursor: q.cursor(), Types: q.words("type")}
 	for _, reason := range q.words("reason") {
 		f.Reasons = append(f.Reasons, fault.Code(reason))
 	}
@@ -137,59 +100,13 @@ func (q *query) words(name string) []string {
 	return words
 }
 
-func deadItemOf(l deadletter.Summary) deadItem {
+func deadItemOf(l deadletter.Letter) deadItem {
 	self := "/v1/dead-letters/" + l.ID
-	i := deadItem{
-		ID: l.ID, Status: l.Status, Reason: l.Reason, Detail: l.Detail, Type: l.Type, EventID: l.EventID, Subject: l.Subject,
-		OriginExchange: l.Message.Exchange, OriginRoutingKey: l.Message.RoutingKey, Queue: l.Queue, Attempts: l.Attempts, Parked: l.Parked,
-		Replays: l.Replays, PayloadHash: l.PayloadHash, Size: l.Size, FirstSeen: instantOf(l.FirstSeen),
-		FailedAt: instant(l.FailedAt), KeptAt: instant(l.KeptAt), KeptUntil: instantOf(l.KeptUntil()), CorrelationID: l.CorrelationID,
-		Links: deadLinks{self, self + "/replay", self + "/discard"},
-	}
-	if l.ReplayOf != "" {
-		i.ReplayOf = &l.ReplayOf
-	}
-	return i
+	return deadItem{l, deadLinks{self, self + "/replay", self + "/discard"}}
 }
 
-func deadResourceOf(d deadletter.Detail) deadResource {
-	m := d.Message
-	r := deadResource{
-		deadItem: deadItemOf(d.Summary), Headers: map[string]any{}, History: make([]timelineItem, len(d.History)),
-		Properties: deadProperties{m.ContentType, m.ContentEncoding, m.MessageID, m.CorrelationID, m.Type, m.AppID, instantOf(m.Timestamp)},
-	}
-	for name, value := range m.Headers {
-		r.Headers[name] = showable(value)
-	}
-	for i, record := range d.History {
-		r.History[i] = itemOf(record)
-	}
-	r.Payload, r.PayloadEncoding = payloadOf(m.Body)
-	return r
-}
-
-// payloadOf returns a payload and how it is written.
-func payloadOf(body []byte) (*string, string) {
-	switch {
-	case len(body) > maxShownPayload:
-		return nil, "omitted"
-	case utf8.Valid(body):
-		text := string(body)
-		return &text, "text"
-	}
-	text := base64.StdEncoding.EncodeToString(body)
-	return &text, "base64"
-}
-
-// showable is a header's value as JSON can say it; bytes are base64, as encoding/json has them.
-func showable(value any) any {
-	if at, isTime := value.(time.Time); isTime {
-		return instant(at)
-	}
-	if _, err := json.Marshal(value); err != nil {
-		return nil // a number that is none
-	}
-	return value
+func deadResourceOf(l deadletter.Letter) deadResource {
+	return deadResource{deadItemOf(l), l.Content(maxShownPayload), itemsOf(l.History)}
 }
 
 // getDead is GET /v1/dead-letters/{id}.
@@ -251,14 +168,9 @@ func (s *Server) dryRun(ctx context.Context, c echo.Context, id string, r deadle
 	if err != nil {
 		return err
 	}
-	answer := dryRun{ID: id, DryRun: true, Outcome: run.Outcome, Would: run.Sentence}
-	if run.OrderID != "" {
-		answer.OrderID = &run.OrderID
-	}
-	if run.Refusal != "" {
-		answer.Refusal = &run.Refusal
-	}
-	return writeJSON(c, http.StatusOK, answer)
+	return writeJSON(c, http.StatusOK, dryRun{
+		ID: id, DryRun: true, Outcome: run.Outcome, Would: run.Sentence, OrderID: null.Text(run.OrderID), Refusal: null.Text(run.Refusal),
+	})
 }
 
 // discardDead is POST /v1/dead-letters/{id}/discard.

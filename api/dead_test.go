@@ -11,8 +11,10 @@ import (
 
 	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
@@ -21,20 +23,20 @@ type letters struct {
 	filter  deadletter.Filter
 	id      string
 	request deadletter.Request
-	items   []deadletter.Summary
+	items   []deadletter.Letter
 	next    string
-	detail  deadletter.Detail
+	detail  deadletter.Letter
 	run     deadletter.DryRun
 	err     error
 	did     []string
 }
 
-func (l *letters) List(_ context.Context, f deadletter.Filter) ([]deadletter.Summary, string, error) {
+func (l *letters) List(_ context.Context, f deadletter.Filter) ([]deadletter.Letter, string, error) {
 	l.filter = f
 	return l.items, l.next, l.err
 }
 
-func (l *letters) Show(_ context.Context, id string) (deadletter.Detail, error) {
+func (l *letters) Show(_ context.Context, id string) (deadletter.Letter, error) {
 	l.id = id
 	return l.detail, l.err
 }
@@ -44,27 +46,28 @@ func (l *letters) DryRun(_ context.Context, id string, r deadletter.Request) (de
 	return l.run, l.err
 }
 
-func (l *letters) Replay(_ context.Context, id string, r deadletter.Request) (deadletter.Detail, error) {
+func (l *letters) Replay(_ context.Context, id string, r deadletter.Request) (deadletter.Letter, error) {
 	l.id, l.request, l.did = id, r, append(l.did, "replay")
 	return l.detail, l.err
 }
 
-func (l *letters) Discard(_ context.Context, id string, r deadletter.Request) (deadletter.Detail, error) {
+func (l *letters) Discard(_ context.Context, id string, r deadletter.Request) (deadletter.Letter, error) {
 	l.id, l.request, l.did = id, r, append(l.did, "discard")
 	return l.detail, l.err
 }
 
 // letter is a dead letter with everything.
-func letter(body []byte) deadletter.Detail {
-	l := deadletter.New(deadletter.Post{
+func letter(body []byte) deadletter.Letter {
+	l := deadletter.New(deadletter.Letter{
 		Message: wire.Message{ContentType: "application/json", MessageID: "evt-1", RoutingKey: "stock.received", Exchange: "domain_events", Timestamp: at,
 			Headers: map[string]any{"x-tenant": "blue", "at": at, "raw": []byte{1, 2}, "deep": []any{map[string]any{"n": int32(7)}}}, Body: body},
-		Reason: fault.Invalid, Detail: "event is invalid; /data/quantity: is missing", Attempts: 1, FirstSeen: at, FailedAt: at.Add(time.Second),
+		Reason: fault.Invalid, Detail: "event is invalid; /data/quantity: is missing", Attempts: 1, FirstSeen: null.At(at), FailedAt: null.At(at.Add(time.Second)),
 		Queue: "ordersaga.inbox", ReplayOf: "letter-0", Replays: 1,
 	}, at.Add(2*time.Second))
 	record := event.Record{Stream: event.DeadStream(l.ID), Version: 1, Hash: "h1", PrevHash: "h0",
 		Entry: event.New(event.DeadStream(l.ID), "receive", event.DeadReceived, l.ID, at, deadletter.ReceivedData{LetterID: l.ID, Reason: l.Reason, PayloadHash: l.PayloadHash, Size: l.Size})}
-	return deadletter.Detail{Summary: deadletter.Summary{Letter: l, Status: deadletter.StatusOpen, Version: 1}, History: []event.Record{record}}
+	l.History = []event.Record{record}
+	return l
 }
 
 // deadFixture is a server over a desk.
@@ -77,14 +80,14 @@ func TestListDeadLetters(t *testing.T) {
 	f, desk := deadFixture(t)
 	require.JSONEq(t, `{"items":[],"nextCursor":null}`, f.do(http.MethodGet, "/v1/dead-letters", "").body)
 	require.Equal(t, deadletter.Filter{Limit: 50}, desk.filter)
-	desk.items, desk.next = []deadletter.Summary{desk.detail.Summary}, "more"
-	cursor := deadletter.Position{Millis: 1, ID: "a"}.String()
+	desk.items, desk.next = []deadletter.Letter{desk.detail}, "more"
+	after := cursor.DeadLetters.Format(cursor.Position{Millis: 1, ID: "a"})
 	a := f.do(http.MethodGet, "/v1/dead-letters?reason=invalid,conflict&type=stock.received&status=open&status=replaying"+
-		"&failedFrom=2026-01-01T00:00:00Z&failedTo=2026-02-01T00:00:00Z&limit=2&cursor="+cursor, "")
+		"&failedFrom=2026-01-01T00:00:00Z&failedTo=2026-02-01T00:00:00Z&limit=2&cursor="+after, "")
 	require.Equal(t, http.StatusOK, a.status, a.body)
 	require.Equal(t, deadletter.Filter{
 		Reasons: []fault.Code{fault.Invalid, fault.Conflict}, Types: []string{"stock.received"},
-		Statuses: []deadletter.Status{deadletter.StatusOpen, deadletter.StatusReplaying}, Limit: 2, Cursor: cursor,
+		Statuses: []deadletter.Status{deadletter.StatusOpen, deadletter.StatusReplaying}, Limit: 2, Cursor: after,
 		From: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC),
 	}, desk.filter)
 	golden(t, "dead-letters.json", a.body)
@@ -152,11 +155,11 @@ func TestReplayDeadLetter(t *testing.T) {
 
 func TestDryRun(t *testing.T) {
 	f, desk := deadFixture(t)
-	desk.run = deadletter.DryRun{Foresight: deadletter.Foresight{Outcome: "move", Sentence: "would move order o-1 from shipped to completed", OrderID: "o-1"}}
+	desk.run = deadletter.DryRun{Preview: deadletter.Preview{Outcome: "move", Sentence: "would move order o-1 from shipped to completed", OrderID: "o-1"}}
 	path := "/v1/dead-letters/" + desk.detail.ID + "/replay?dryRun=true"
 	require.JSONEq(t, `{"id":"`+desk.detail.ID+`","dryRun":true,"outcome":"move","would":"would move order o-1 from shipped to completed",
 		"orderId":"o-1","refusal":null}`, f.do(http.MethodPost, path, "").body)
-	desk.run = deadletter.DryRun{Foresight: deadletter.Foresight{Outcome: "book", Sentence: "would book 1 of tea"}, Refusal: "it has been discarded"}
+	desk.run = deadletter.DryRun{Preview: deadletter.Preview{Outcome: "book", Sentence: "would book 1 of tea"}, Refusal: "it has been discarded"}
 	require.JSONEq(t, `{"id":"`+desk.detail.ID+`","dryRun":true,"outcome":"book","would":"would book 1 of tea","orderId":null,
 		"refusal":"it has been discarded"}`, f.do(http.MethodPost, path, `{"body":{}}`).body)
 	require.Equal(t, "{}", string(desk.request.Body))

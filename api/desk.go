@@ -2,11 +2,12 @@ package api
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
 )
@@ -21,8 +22,8 @@ type deskItem struct {
 	Undo      bool                     `json:"undo"`
 	Error     string                   `json:"error"`
 	Attempts  int                      `json:"attempts"`
-	NextTry   *instant                 `json:"nextTry"`
-	Since     instant                  `json:"since"`
+	NextTry   null.Time                `json:"nextTry"`
+	Since     null.Time                `json:"since"`
 	Actions   []order.ResolutionAction `json:"actions"`
 	Links     deskLinks                `json:"links"`
 }
@@ -37,13 +38,13 @@ type deskLinks struct {
 // because of what came later.
 func (s *Server) listDesk(c echo.Context) error {
 	q := queryOf(c, "limit", "cursor")
-	limit, cursor := q.limit(defaultPage), q.cursor()
+	limit, after := q.limit(cursor.DefaultLimit), q.cursor()
 	if err := q.err(); err != nil {
 		return err
 	}
 	ctx, cancel := s.ask(c)
 	defer cancel()
-	found, next, err := s.cfg.Orders.Desk(ctx, cursor, limit)
+	found, next, err := s.cfg.Orders.Desk(ctx, after, limit)
 	if err != nil {
 		return fromList(err)
 	}
@@ -58,7 +59,7 @@ func (s *Server) deskItem(d DeskItem) deskItem {
 	a := d.Attention
 	item := deskItem{
 		ID: d.OrderID, Status: d.Status, Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error, Attempts: a.Attempts,
-		NextTry: instantOf(a.NextTry), Since: instant(a.Since), Actions: d.Actions,
+		NextTry: null.At(a.NextTry), Since: null.At(a.Since), Actions: d.Actions,
 		Links: deskLinks{orderLinks: s.links(d.OrderID), Resolutions: orderPath(d.OrderID) + "/resolutions"},
 	}
 	if d.Late && item.Links.Saga != "" {
@@ -68,15 +69,6 @@ func (s *Server) deskItem(d DeskItem) deskItem {
 		item.Actions = []order.ResolutionAction{}
 	}
 	return item
-}
-
-// instantOf is nil for the zero time.
-func instantOf(t time.Time) *instant {
-	if t.IsZero() {
-		return nil
-	}
-	i := instant(t)
-	return &i
 }
 
 // resolution is a decision that was accepted, and the order as it stands after it.

@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 )
@@ -51,7 +52,7 @@ func (s *Server) getOrder(c echo.Context) error {
 func (s *Server) listOrders(c echo.Context) error {
 	q := queryOf(c, "status", "customerId", "from", "to", "limit", "cursor")
 	filter := OrderFilter{
-		Statuses: q.statuses(), CustomerID: q.id("customerId"), Limit: q.limit(defaultPage), Cursor: q.cursor(),
+		Statuses: q.statuses(), CustomerID: q.id("customerId"), Limit: q.limit(cursor.DefaultLimit), Cursor: q.cursor(),
 	}
 	filter.From, _ = q.time("from")
 	filter.To, _ = q.time("to")

@@ -11,18 +11,13 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
-const (
-	// MaxPage is the most items that a page has.
-	MaxPage = 500
-	// defaultPage is how many it has when nobody says.
-	defaultPage = 50
-	// maxCursor is the most characters of a cursor.
-	maxCursor = 512
-)
+// maxCursor is the most characters of a cursor.
+const maxCursor = 512
 
 // query reads the parameters of a query and collects what is wrong with them. A parameter that is not known is
 // refused: a filter with a typing error would otherwise list everything.
@@ -72,8 +67,8 @@ func (q *query) limit(unset int) int {
 		return unset
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > MaxPage {
-		q.add("limit", "must be an integer from 1 to "+strconv.Itoa(MaxPage))
+	if err != nil || n < 1 || n > cursor.MaxLimit {
+		q.add("limit", "must be an integer from 1 to "+strconv.Itoa(cursor.MaxLimit))
 		return unset
 	}
 	return n

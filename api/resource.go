@@ -10,25 +10,16 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
 )
-
-// instant is a time in the form that the API has: RFC 3339, UTC, milliseconds.
-type instant time.Time
-
-const instantLayout = "2006-01-02T15:04:05.000Z07:00"
-
-// MarshalJSON implements json.Marshaler.
-func (i instant) MarshalJSON() ([]byte, error) {
-	return []byte(`"` + time.Time(i).UTC().Format(instantLayout) + `"`), nil
-}
 
 // orderResource is an order as clients see it.
 type orderResource struct {
 	ID            string              `json:"id"`
 	Status        order.Status        `json:"status"`
-	Reason        *string             `json:"reason"`
+	Reason        null.Text           `json:"reason"`
 	Version       int64               `json:"version"`
 	CustomerID    string              `json:"customerId"`
 	Currency      string              `json:"currency"`
@@ -36,8 +27,8 @@ type orderResource struct {
 	Payment       order.PaymentMethod `json:"payment"`
 	Fulfillment   order.Fulfillment   `json:"fulfillment"`
 	TotalAmount   int64               `json:"totalAmount"`
-	CreatedAt     instant             `json:"createdAt"`
-	UpdatedAt     instant             `json:"updatedAt"`
+	CreatedAt     null.Time           `json:"createdAt"`
+	UpdatedAt     null.Time           `json:"updatedAt"`
 	CorrelationID string              `json:"correlationId"`
 	Links         orderLinks          `json:"links"`
 }
@@ -52,17 +43,13 @@ type orderLinks struct {
 // resource makes the resource of an order.
 func (s *Server) resource(state order.State) orderResource {
 	o := state.Order
-	r := orderResource{
-		ID: o.ID, Status: state.Status, Version: state.Head.Version,
+	return orderResource{
+		ID: o.ID, Status: state.Status, Reason: null.Text(state.Reason), Version: state.Head.Version,
 		CustomerID: o.CustomerID, Currency: o.Currency, Lines: o.Lines, Payment: o.Payment,
 		Fulfillment: o.Fulfillment, TotalAmount: o.TotalAmount,
-		CreatedAt: instant(state.CreatedAt), UpdatedAt: instant(state.UpdatedAt), CorrelationID: state.CorrelationID,
+		CreatedAt: null.At(state.CreatedAt), UpdatedAt: null.At(state.UpdatedAt), CorrelationID: state.CorrelationID,
 		Links: s.links(o.ID),
 	}
-	if state.Reason != "" {
-		r.Reason = &state.Reason
-	}
-	return r
 }
 
 func (s *Server) links(orderID string) orderLinks {
@@ -101,7 +88,7 @@ type timelineItem struct {
 	ID            string          `json:"id"`
 	Source        string          `json:"source"`
 	Subject       string          `json:"subject"`
-	Time          instant         `json:"time"`
+	Time          null.Time       `json:"time"`
 	CorrelationID string          `json:"correlationId,omitempty"`
 	CausationID   string          `json:"causationId,omitempty"`
 	SchemaVersion int             `json:"schemaVersion"`
@@ -113,27 +100,31 @@ type timelineItem struct {
 func itemOf(r event.Record) timelineItem {
 	return timelineItem{
 		Version: r.Version, Type: r.Type, Key: r.Key, ID: r.ID, Source: r.Source, Subject: r.Subject,
-		Time: instant(r.Time), CorrelationID: r.CorrelationID, CausationID: r.CausationID,
+		Time: null.At(r.Time), CorrelationID: r.CorrelationID, CausationID: r.CausationID,
 		SchemaVersion: r.SchemaVersion, Data: r.Data, Hash: r.Hash, PrevHash: r.PrevHash,
 	}
 }
 
+func itemsOf(records []event.Record) []timelineItem {
+	items := make([]timelineItem, len(records))
+	for i, r := range records {
+		items[i] = itemOf(r)
+	}
+	return items
+}
+
 // page is a page of a list. NextCursor is null behind the last one.
 type page[T any] struct {
-	Items      []T     `json:"items"`
-	NextCursor *string `json:"nextCursor"`
+	Items      []T       `json:"items"`
+	NextCursor null.Text `json:"nextCursor"`
 }
 
 // pageOf makes a page. The list may be nil, next may be empty.
 func pageOf[T any](items []T, next string) page[T] {
-	p := page[T]{Items: items}
 	if items == nil {
-		p.Items = []T{}
+		items = []T{}
 	}
-	if next != "" {
-		p.NextCursor = &next
-	}
-	return p
+	return page[T]{items, null.Text(next)}
 }
 
 // writeJSON answers with a resource. Resources change: no cache may keep them.

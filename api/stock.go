@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
 )
@@ -20,7 +21,7 @@ const maxNote = 250
 func (s *Server) listStock(c echo.Context) error {
 	q := queryOf(c, "limit", "cursor")
 	// The cursor is the last SKU of the page before.
-	after, limit := q.id("cursor"), q.limit(defaultPage)
+	after, limit := q.id("cursor"), q.limit(cursor.DefaultLimit)
 	if err := q.err(); err != nil {
 		return err
 	}

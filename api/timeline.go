@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 )
 
 // Media types of a timeline besides JSON.
@@ -21,7 +22,7 @@ const (
 func (s *Server) getEvents(c echo.Context) error {
 	q := queryOf(c, "limit", "cursor")
 	// A timeline is short: a page holds most of them whole.
-	after, limit := q.version(), q.limit(MaxPage)
+	after, limit := q.version(), q.limit(cursor.MaxLimit)
 	if err := q.err(); err != nil {
 		return err
 	}
@@ -40,15 +41,11 @@ func (s *Server) getEvents(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	items := make([]timelineItem, len(records))
-	for i, r := range records {
-		items[i] = itemOf(r)
-	}
 	next := ""
 	if more {
 		next = strconv.FormatInt(records[len(records)-1].Version, 10)
 	}
-	return writeJSON(c, http.StatusOK, pageOf(items, next))
+	return writeJSON(c, http.StatusOK, pageOf(itemsOf(records), next))
 }
 
 // writeLines writes a page as one JSON object a line. A Link leads to the next page.

@@ -15,6 +15,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/wire"
 	"github.com/ordersaga/ordersaga/workers"
 )
@@ -41,13 +42,12 @@ func (s *service) startKeeper(handle func(ctx context.Context, queue string, m w
 		return err
 	}
 	keeper := deadletter.NewKeeper(deadletter.KeeperConfig{
-		Store: s.stores.letters, Log: s.stores.log, Inbox: inbox{s.publisher, s.cfg}, Handle: handle,
-		Count:      func(reason fault.Code) { kept.WithLabelValues(deadletter.Label(reason)).Inc() },
-		MaxReplays: s.cfg.DeadLetterMaxReplays, Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
+		Service: s.deadLetters(), Handle: handle,
+		Count: func(reason fault.Code) { kept.WithLabelValues(deadletter.Label(reason)).Inc() },
 	})
 	s.keeper, err = broker.NewConsumer(broker.ConsumerConfig{
 		Config: s.broker(), Dead: true, Prefetch: keeperPrefetch, Handlers: keeperHandlers, HandlerTimeout: keeperTimeout,
-		Handler: func(ctx context.Context, d broker.Delivery) error { return keeper.Keep(ctx, postOf(d.Message)) },
+		Handler: func(ctx context.Context, d broker.Delivery) error { return keeper.Keep(ctx, letterOf(d.Message)) },
 	})
 	if err == nil {
 		s.keeper.Start()
@@ -55,12 +55,12 @@ func (s *service) startKeeper(handle func(ctx context.Context, queue string, m w
 	return err
 }
 
-// postOf is a message of the dead letter queue with what its headers tell.
-func postOf(m wire.Message) deadletter.Post {
+// letterOf is a message of the dead letter queue with what its headers tell.
+func letterOf(m wire.Message) deadletter.Letter {
 	d := broker.DeadLetterOf(m)
-	p := deadletter.Post{
+	p := deadletter.Letter{
 		Message: broker.Original(m), Reason: d.Reason, Detail: d.Detail, Queue: d.Queue, Attempts: d.Attempts, Parked: d.Parked,
-		FirstSeen: d.FirstSeen, FailedAt: d.FailedAt, ReplayOf: d.ReplayOf, Replays: d.Replays, HeadersDropped: d.HeadersDropped,
+		FirstSeen: null.At(d.FirstSeen), FailedAt: null.At(d.FailedAt), ReplayOf: null.Text(d.ReplayOf), Replays: d.Replays, HeadersDropped: d.HeadersDropped,
 	}
 	deaths, byBroker := m.Headers["x-death"]
 	if byBroker {
@@ -115,25 +115,25 @@ func (i inbox) Replay(ctx context.Context, m wire.Message, queue, letterID strin
 	return err
 }
 
-// deadLetters is the desk of the dead letters.
-func (s *service) deadLetters() *deadletter.Desk {
+// deadLetters shows dead letters and carries out what is decided about them.
+func (s *service) deadLetters() *deadletter.Service {
 	preview := &workers.Previewer{Log: s.stores.log, Receipts: s.stores.ledger, Timing: s.cfg.Timing(), Clock: time.Now}
-	return deadletter.NewDesk(deadletter.DeskConfig{
+	return deadletter.NewService(deadletter.Config{
 		Store: s.stores.letters, Log: s.stores.log, Inbox: inbox{s.publisher, s.cfg}, Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
 		MaxReplays: s.cfg.DeadLetterMaxReplays,
-		Foresee: func(ctx context.Context, queue string, m wire.Message) (deadletter.Foresight, error) {
+		Preview: func(ctx context.Context, queue string, m wire.Message) (deadletter.Preview, error) {
 			look := preview.Preview
 			if queue == (broker.Topology{Prefix: s.cfg.BrokerPrefix}).Queue(notificationQueue) {
 				look = preview.Announcement
 			}
 			f, err := look(ctx, m)
-			return deadletter.Foresight(f), err
+			return deadletter.Preview(f), err
 		},
 	})
 }
 
 // openDesk connects a command to what it looks at; with replays it connects to the broker, too.
-func openDesk(ctx context.Context, logger *slog.Logger, cfg config.Config, replays bool) (*deadletter.Desk, func(), error) {
+func openDesk(ctx context.Context, logger *slog.Logger, cfg config.Config, replays bool) (*deadletter.Service, func(), error) {
 	s := &service{cfg: cfg, logger: logger}
 	var err error
 	if s.stores, err = openStores(ctx, cfg, logger); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
@@ -51,7 +53,7 @@ func (f *letterFilter) chosen() bool {
 
 // filter reads the flags.
 func (f *letterFilter) filter(now time.Time) (deadletter.Filter, error) {
-	out := deadletter.Filter{Types: f.types, Statuses: deadletter.Unsettled, Limit: deadletter.MaxLimit}
+	out := deadletter.Filter{Types: f.types, Statuses: deadletter.Unsettled, Limit: cursor.MaxLimit}
 	for _, reason := range f.reasons {
 		out.Reasons = append(out.Reasons, fault.Code(reason))
 	}
@@ -82,8 +84,8 @@ func (f *letterFilter) filter(now time.Time) (deadletter.Filter, error) {
 }
 
 // collect reads every page.
-func collect(ctx context.Context, desk *deadletter.Desk, f deadletter.Filter) ([]deadletter.Summary, error) {
-	var all []deadletter.Summary
+func collect(ctx context.Context, desk *deadletter.Service, f deadletter.Filter) ([]deadletter.Letter, error) {
+	all := []deadletter.Letter{}
 	for {
 		items, next, err := desk.List(ctx, f)
 		if err != nil {
@@ -97,7 +99,7 @@ func collect(ctx context.Context, desk *deadletter.Desk, f deadletter.Filter) ([
 }
 
 // withDesk runs do with a desk.
-func withDesk(cmd *cobra.Command, replays bool, do func(ctx context.Context, desk *deadletter.Desk) error) error {
+func withDesk(cmd *cobra.Command, replays bool, do func(ctx context.Context, desk *deadletter.Service) error) error {
 	cfg, err := config.Load(os.Environ())
 	if err != nil {
 		return err
@@ -120,13 +122,13 @@ func deadListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return withDesk(cmd, false, func(ctx context.Context, desk *deadletter.Desk) error {
+			return withDesk(cmd, false, func(ctx context.Context, desk *deadletter.Service) error {
 				letters, err := collect(ctx, desk, filter)
 				if err != nil {
 					return err
 				}
 				if asJSON {
-					return printJSON(cmd.OutOrStdout(), letterLines(letters))
+					return printJSON(cmd.OutOrStdout(), letters)
 				}
 				return printLetters(cmd.OutOrStdout(), letters)
 			})
@@ -143,7 +145,7 @@ func deadShowCommand() *cobra.Command {
 		Use: "show ID", Short: "Show a dead letter: why it died, what was decided about it, its payload, and what a replay would do", Args: cobra.ExactArgs(1),
 		Example: `  ordersaga dead-letters show 6f0c4a1e-… --body > event.json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withDesk(cmd, false, func(ctx context.Context, desk *deadletter.Desk) error {
+			return withDesk(cmd, false, func(ctx context.Context, desk *deadletter.Service) error {
 				d, err := desk.Show(ctx, args[0])
 				if err != nil {
 					return err
@@ -158,7 +160,7 @@ func deadShowCommand() *cobra.Command {
 					return err
 				}
 				if asJSON {
-					return printJSON(out, letterDetailOf(d, run))
+					return printJSON(out, letterDetail{d, d.Content(math.MaxInt), d.History, run})
 				}
 				return printLetter(out, d, run)
 			})
@@ -195,7 +197,7 @@ them there is up to their handlers; one that dies again is a new letter. The exi
 					return err
 				}
 			}
-			return withDesk(cmd, !f.dryRun, func(ctx context.Context, desk *deadletter.Desk) error {
+			return withDesk(cmd, !f.dryRun, func(ctx context.Context, desk *deadletter.Service) error {
 				if len(ids) == 0 {
 					var err error
 					if ids, err = f.selected(ctx, desk); err != nil {
@@ -234,7 +236,7 @@ func (f *replayFlags) check(ids []string) error {
 
 // selected returns the letters of the filter, oldest first. They are read before the first one is replayed: what dies
 // again meanwhile is not among them.
-func (f *replayFlags) selected(ctx context.Context, desk *deadletter.Desk) ([]string, error) {
+func (f *replayFlags) selected(ctx context.Context, desk *deadletter.Service) ([]string, error) {
 	filter, err := f.filter(time.Now())
 	if err != nil {
 		return nil, err
@@ -248,7 +250,7 @@ func (f *replayFlags) selected(ctx context.Context, desk *deadletter.Desk) ([]st
 }
 
 // run replays letters one by one.
-func (f *replayFlags) run(ctx context.Context, cmd *cobra.Command, desk *deadletter.Desk, ids []string) error {
+func (f *replayFlags) run(ctx context.Context, cmd *cobra.Command, desk *deadletter.Service, ids []string) error {
 	r := replayReport{DryRun: f.dryRun, Letters: []replayLine{}}
 	progress := newProgress(cmd.ErrOrStderr(), len(ids))
 	for _, id := range ids {
@@ -292,7 +294,7 @@ func deadDiscardCommand() *cobra.Command {
 			if err := r.ValidateDiscard(); err != nil {
 				return err
 			}
-			return withDesk(cmd, false, func(ctx context.Context, desk *deadletter.Desk) error {
+			return withDesk(cmd, false, func(ctx context.Context, desk *deadletter.Service) error {
 				left := 0
 				for _, id := range ids {
 					if _, err := desk.Discard(ctx, id, r); err != nil {

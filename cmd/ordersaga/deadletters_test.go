@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/internal/broker"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/wire"
@@ -19,7 +20,7 @@ func TestLetterFilter(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	f, err := (&letterFilter{}).filter(now)
 	require.NoError(t, err)
-	require.Equal(t, deadletter.Filter{Statuses: deadletter.Unsettled, Limit: deadletter.MaxLimit}, f, "what waits for somebody")
+	require.Equal(t, deadletter.Filter{Statuses: deadletter.Unsettled, Limit: cursor.MaxLimit}, f, "what waits for somebody")
 	f, err = (&letterFilter{statuses: []string{"all"}}).filter(now)
 	require.NoError(t, err)
 	require.Empty(t, f.Statuses)
@@ -27,7 +28,7 @@ func TestLetterFilter(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, deadletter.Filter{
 		Reasons: []fault.Code{fault.Invalid}, Types: []string{"order.created"}, Statuses: []deadletter.Status{deadletter.StatusReplayed},
-		To: now.Add(-5 * time.Minute), From: now.Add(-48 * time.Hour), Limit: deadletter.MaxLimit,
+		To: now.Add(-5 * time.Minute), From: now.Add(-48 * time.Hour), Limit: cursor.MaxLimit,
 	}, f)
 	for _, wrong := range []letterFilter{{olderThan: "soon"}, {newerThan: "-1s"}, {statuses: []string{"lost"}}} {
 		_, err := wrong.filter(now)
@@ -70,7 +71,7 @@ func TestTheSummaryOfAReplay(t *testing.T) {
 	var dry replayReport
 	dry.DryRun = true
 	for _, run := range []deadletter.DryRun{
-		{Foresight: deadletter.Foresight{Outcome: "start", Sentence: "would start order 42"}}, {Refusal: "it has been discarded"},
+		{Preview: deadletter.Preview{Outcome: "start", Sentence: "would start order 42"}}, {Refusal: "it has been discarded"},
 	} {
 		line := replayLine{ID: "letter"}
 		line.foresee(run, nil)
@@ -99,12 +100,12 @@ func TestALetterOfTheQueue(t *testing.T) {
 			"x-death": []any{map[string]any{"reason": "delivery_limit", "exchange": "domain_events", "count": count, "routing-keys": []any{"stock.received"}}},
 		}}
 	}
-	p := postOf(death(1))
+	p := letterOf(death(1))
 	require.Equal(t, wire.Message{Exchange: "domain_events", RoutingKey: "stock.received", Body: []byte("x"), Headers: map[string]any{"x-tenant": "blue"}}, p.Message)
-	require.Equal(t, []any{deadletter.ReasonDeliveryLimit, "letter-1", 2}, []any{p.Reason, p.ReplayOf, p.Replays})
+	require.Equal(t, []any{deadletter.ReasonDeliveryLimit, "letter-1", 2}, []any{p.Reason, string(p.ReplayOf), p.Replays})
 	now := time.Now()
-	require.Equal(t, deadletter.New(p, now).ID, deadletter.New(postOf(death(1)), now).ID)
-	require.NotEqual(t, deadletter.New(p, now).ID, deadletter.New(postOf(death(2)), now).ID)
+	require.Equal(t, deadletter.New(p, now).ID, deadletter.New(letterOf(death(1)), now).ID)
+	require.NotEqual(t, deadletter.New(p, now).ID, deadletter.New(letterOf(death(2)), now).ID)
 }
 
 // TestMessagesOfTheSameBytesThatDieTogetherAreTwoLetters: the consumer gives each death an id, and a message that is delivered again
@@ -116,21 +117,21 @@ func TestMessagesOfTheSameBytesThatDieTogetherAreTwoLetters(t *testing.T) {
 			broker.HeaderReason: "invalid", broker.HeaderFailedAt: "2026-03-01T12:00:00.000Z", broker.HeaderDeath: death,
 		}}
 	}
-	id := func(m wire.Message) string { return deadletter.New(postOf(m), now).ID }
+	id := func(m wire.Message) string { return deadletter.New(letterOf(m), now).ID }
 	again := dead("1")
 	again.Redelivered = true
 	require.Equal(t, id(dead("1")), id(again))
 	require.NotEqual(t, id(dead("1")), id(dead("2")))
-	require.False(t, postOf(dead("1")).First)
+	require.False(t, letterOf(dead("1")).First)
 
 	byBroker := wire.Message{Body: []byte("{}"), Headers: map[string]any{"x-death": []any{}}}
-	require.True(t, postOf(byBroker).First)
+	require.True(t, letterOf(byBroker).First)
 	for name, count := range map[string]any{"x-delivery-count": int64(1), "x-acquired-count": int64(2)} {
 		byBroker.Headers = map[string]any{"x-death": []any{}, name: count}
-		require.False(t, postOf(byBroker).First, name)
+		require.False(t, letterOf(byBroker).First, name)
 	}
 	byBroker.Headers = map[string]any{"x-death": []any{}, "x-delivery-count": int64(0)}
-	require.True(t, postOf(byBroker).First)
+	require.True(t, letterOf(byBroker).First)
 	byBroker.Redelivered = true
-	require.False(t, postOf(byBroker).First)
+	require.False(t, letterOf(byBroker).First)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,70 +17,13 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// letterLine is a dead letter, for programs.
-type letterLine struct {
-	ID               string            `json:"id"`
-	Status           deadletter.Status `json:"status"`
-	Reason           fault.Code        `json:"reason"`
-	Detail           string            `json:"detail"`
-	Type             string            `json:"type"`
-	EventID          string            `json:"eventId"`
-	Subject          string            `json:"subject"`
-	OriginExchange   string            `json:"originExchange"`
-	OriginRoutingKey string            `json:"originRoutingKey"`
-	Attempts         int               `json:"attempts"`
-	Parked           int               `json:"parked"`
-	Queue            string            `json:"queue"`
-	ReplayOf         string            `json:"replayOf,omitempty"`
-	Replays          int               `json:"replays"`
-	PayloadHash      string            `json:"payloadHash"`
-	Size             int               `json:"size"`
-	FirstSeen        time.Time         `json:"firstSeen,omitzero"`
-	FailedAt         time.Time         `json:"failedAt"`
-	KeptAt           time.Time         `json:"keptAt"`
-	KeptUntil        time.Time         `json:"keptUntil,omitzero"`
-}
-
 // letterDetail is everything about a dead letter, for programs.
 type letterDetail struct {
-	letterLine
-	Headers         map[string]any `json:"headers"`
-	Payload         string         `json:"payload"`
-	PayloadEncoding string         `json:"payloadEncoding"`
-	History         []event.Record `json:"history"`
+	deadletter.Letter
+	deadletter.Content
+	History []event.Record `json:"history"`
 	// Replay is what a replay would come to.
 	Replay deadletter.DryRun `json:"replay"`
-}
-
-func letterLineOf(l deadletter.Summary) letterLine {
-	return letterLine{
-		ID: l.ID, Status: l.Status, Reason: l.Reason, Detail: l.Detail, Type: l.Type, EventID: l.EventID, Subject: l.Subject,
-		OriginExchange: l.Message.Exchange, OriginRoutingKey: l.Message.RoutingKey, Queue: l.Queue, Attempts: l.Attempts, Parked: l.Parked,
-		ReplayOf: l.ReplayOf, Replays: l.Replays, PayloadHash: l.PayloadHash, Size: l.Size, FirstSeen: l.FirstSeen,
-		FailedAt: l.FailedAt, KeptAt: l.KeptAt, KeptUntil: l.KeptUntil(),
-	}
-}
-
-func letterLines(letters []deadletter.Summary) []letterLine {
-	lines := make([]letterLine, len(letters))
-	for i, l := range letters {
-		lines[i] = letterLineOf(l)
-	}
-	return lines
-}
-
-func letterDetailOf(d deadletter.Detail, run deadletter.DryRun) letterDetail {
-	out := letterDetail{letterLine: letterLineOf(d.Summary), Headers: make(map[string]any, len(d.Message.Headers)), History: d.History, Replay: run}
-	for name, value := range d.Message.Headers {
-		if _, err := json.Marshal(value); err != nil {
-			value = fmt.Sprint(value) // a number that is none, a time that JSON does not know
-		}
-		out.Headers[name] = value
-	}
-	if out.Payload, out.PayloadEncoding = string(d.Message.Body), "text"; !utf8.Valid(d.Message.Body) {
-		out.Payload, out.PayloadEncoding = base64.StdEncoding.EncodeToString(d.Message.Body), "base64"
-	}
-	return out
 }
 
 func printJSON(w io.Writer, value any) error {
@@ -94,7 +36,7 @@ func printJSON(w io.Writer, value any) error {
 // shortDetail is how much of a letter's detail a table shows.
 const shortDetail = 72
 
-func printLetters(w io.Writer, letters []deadletter.Summary) error {
+func printLetters(w io.Writer, letters []deadletter.Letter) error {
 	if len(letters) == 0 {
 		_, err := fmt.Fprintln(w, "no dead letters")
 		return err
@@ -124,7 +66,7 @@ func cutTo(text string, most int) string {
 }
 
 // printLetter prints everything about a letter.
-func printLetter(w io.Writer, d deadletter.Detail, run deadletter.DryRun) error {
+func printLetter(w io.Writer, d deadletter.Letter, run deadletter.DryRun) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
@@ -134,15 +76,15 @@ func printLetter(w io.Writer, d deadletter.Detail, run deadletter.DryRun) error 
 	row("reason", "%s", d.Reason)
 	row("detail", "%s", orDash(d.Detail))
 	row("event", "%s, id %s, about %s", orDash(d.Type), orDash(d.EventID), orDash(d.Subject))
-	row("origin", "exchange %q, routing key %q", d.Message.Exchange, d.Message.RoutingKey)
+	row("origin", "exchange %q, routing key %q", d.OriginExchange, d.OriginRoutingKey)
 	row("queue", "%s", orDash(printable(d.Queue)))
 	row("attempts", "%d failed, %d times parked", d.Attempts, d.Parked)
 	if !d.FirstSeen.IsZero() {
 		row("first seen", "%s", d.FirstSeen.Format(time.RFC3339))
 	}
 	row("failed", "%s", d.FailedAt.Format(time.RFC3339))
-	if until := d.KeptUntil(); !until.IsZero() {
-		row("kept until", "%s", until.Format(time.RFC3339))
+	if !d.KeptUntil.IsZero() {
+		row("kept until", "%s", d.KeptUntil.Format(time.RFC3339))
 	}
 	if d.ReplayOf != "" {
 		row("replay of", "%s; replayed %d times before it died", d.ReplayOf, d.Replays)

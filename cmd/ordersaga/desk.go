@@ -15,9 +15,9 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
-	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 )
 
@@ -71,9 +71,9 @@ func attentionCommand() *cobra.Command {
 
 // deskLines reads every page.
 func deskLines(ctx context.Context, desk listing) ([]deskLine, error) {
-	lines, cursor := []deskLine{}, ""
+	lines, page := []deskLine{}, ""
 	for {
-		items, next, err := desk.Desk(ctx, cursor, readmodel.MaxLimit)
+		items, next, err := desk.Desk(ctx, page, cursor.MaxLimit)
 		if err != nil {
 			return nil, err
 		}
@@ -91,7 +91,7 @@ func deskLines(ctx context.Context, desk listing) ([]deskLine, error) {
 			}
 			lines = append(lines, line)
 		}
-		if cursor = next; cursor == "" {
+		if page = next; page == "" {
 			return lines, nil
 		}
 	}

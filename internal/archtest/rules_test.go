@@ -62,6 +62,7 @@ var rules = []rule{
 	// The leaves: everybody may know them, they know next to nobody.
 	mayImport{from: "internal/fault", outside: []string{}},
 	mayImport{from: "internal/trace", exactly: true, outside: []string{}},
+	mayImport{from: "internal/null", exactly: true, outside: []string{}},
 	mayImport{from: "event", exactly: true, local: []string{"internal/fault"}, outside: []string{"github.com/google/uuid"}},
 	mayImport{from: "internal/order", local: []string{"event", "internal/fault"}, outside: []string{"golang.org/x/text/currency"}},
 	mayImport{
@@ -70,9 +71,10 @@ var rules = []rule{
 	mayImport{
 		from: "internal/refunds", exactly: true, local: []string{"event", "internal/fault"}, outside: []string{},
 	},
+	mayImport{from: "internal/cursor", exactly: true, local: []string{"event", "internal/fault"}, outside: []string{}},
 	mayImport{
-		from: "internal/deadletter", exactly: true, local: []string{"event", "internal/wire", "internal/fault"},
-		outside: []string{"golang.org/x/sync"},
+		from: "internal/deadletter", exactly: true,
+		local: []string{"event", "internal/wire", "internal/cursor", "internal/null", "internal/fault"}, outside: []string{},
 	},
 	mayImport{
 		from: "internal/customer", local: []string{"internal/order", "event", "internal/fault", "internal/sealed"}, outside: []string{},
@@ -96,7 +98,7 @@ var rules = []rule{
 	unreachable{from: []string{"internal/readmodel"}, forbidden: drivers},
 	mayImport{
 		from: "internal/readmodel", exactly: true,
-		local:   []string{"event", "internal/eventlog", "internal/order", "internal/late", "internal/fault"},
+		local:   []string{"event", "internal/eventlog", "internal/order", "internal/late", "internal/cursor", "internal/fault"},
 		outside: []string{"golang.org/x/sync"},
 	},
 	mayImport{
@@ -110,9 +112,11 @@ var rules = []rule{
 		from: "internal/mongo", exactly: true,
 		local: []string{
 			"event", "internal/eventlog", "internal/readmodel", "internal/deadletter", "internal/sealed", "internal/order", "internal/wire",
-			"internal/groupcommit", "internal/fault",
+			"internal/cursor", "internal/null", "internal/groupcommit", "internal/fault",
 		},
-		outside: []string{"go.mongodb.org/mongo-driver", "github.com/go-json-experiment/json", "golang.org/x/sync"},
+		outside: []string{
+			"go.mongodb.org/mongo-driver", "github.com/go-json-experiment/json", "github.com/hashicorp/golang-lru", "golang.org/x/sync",
+		},
 	},
 	onlyIn{imported: "github.com/rabbitmq/amqp091-go", places: []string{"internal/broker", "test", "bench", "examples/go"}},
 	onlyIn{imported: "github.com/wneessen/go-mail", places: []string{"internal/notify/smtpmail"}},

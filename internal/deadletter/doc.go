@@ -1,7 +1,7 @@
-// Package deadletter is what becomes of messages that nobody could handle: they are kept, shown, replayed and discarded,
-// and none is lost, whatever dies meanwhile.
+// Package deadletter keeps messages that could not be handled, shows them, and replays or discards them. None is lost,
+// whatever dies meanwhile.
 //
-// It may import internal/{event,event/wire,fault}; it reaches no driver: the store, the log and the way back to the
+// It may import event and internal/{wire,cursor,null,fault}; it reaches no driver: the store, the log and the way back to the
 // inbox stand in small interfaces, whose adapters are in internal/mongo, internal/broker and cmd.
 //
 // # Contract
@@ -29,7 +29,7 @@
 // delivered again, and is left for people (dead.retry_failed, reason interrupted). When the answer asks for another try,
 // because a server is down or the order is not known yet, the message does no harm, and is replayed into the inbox.
 //
-// Threads: Keeper and Desk may be used by any number of goroutines and processes at once.
+// Threads: Keeper and Service may be used by any number of goroutines and processes at once.
 //
 // Errors: NotFound, Invalid, ResolutionRefused with the reason, Unavailable.
 package deadletter

@@ -57,8 +57,8 @@ type ReplayData struct {
 	Note            string `json:"note,omitempty"`
 }
 
-func (d ReplayData) replay(at time.Time) Replay {
-	r := Replay{Number: d.Replay, RequestID: d.RequestID, Hash: d.PayloadHash, By: d.By, At: at}
+func (d ReplayData) replay() Replay {
+	r := Replay{Number: d.Replay, Hash: d.PayloadHash, By: d.By}
 	if d.ReplacementHash != "" {
 		r.Hash, r.Replaced = d.ReplacementHash, true
 	}
@@ -75,15 +75,16 @@ type DiscardData struct {
 }
 
 // entry makes an event behind the state. Times never go back in a stream, whichever clock is behind.
-func (l Letter) entry(s State, slot, eventType string, at time.Time, data any) event.Entry {
+func (l Letter) entry(s State, slot, eventType string, at time.Time, data any) *event.Entry {
 	if at.Before(s.UpdatedAt) {
 		at = s.UpdatedAt
 	}
-	return event.New(event.DeadStream(l.ID), slot, eventType, l.ID, at, data).CausedBy(l.CorrelationID, l.EventID)
+	e := event.New(event.DeadStream(l.ID), slot, eventType, l.ID, at, data).CausedBy(l.CorrelationID, l.EventID)
+	return &e
 }
 
-func (l Letter) received(at time.Time) event.Entry {
-	d := ReceivedData{LetterID: l.ID, Reason: l.Reason, PayloadHash: l.PayloadHash, Size: l.Size, ReplayOf: l.ReplayOf, Replays: l.Replays}
+func (l Letter) received(at time.Time) *event.Entry {
+	d := ReceivedData{LetterID: l.ID, Reason: l.Reason, PayloadHash: l.PayloadHash, Size: l.Size, ReplayOf: string(l.ReplayOf), Replays: l.Replays}
 	if _, known := event.Find(l.Type); known {
 		d.Type = l.Type
 	}
@@ -93,12 +94,12 @@ func (l Letter) received(at time.Time) event.Entry {
 	return l.entry(State{}, slotReceive, event.DeadReceived, at, d)
 }
 
-func (l Letter) retryBegun(s State, attemptID string, at time.Time) event.Entry {
+func (l Letter) retryBegun(s State, attemptID string, at time.Time) *event.Entry {
 	return l.entry(s, slotRetry, event.DeadRetryBegun, at, RetryData{LetterID: l.ID, AttemptID: attemptID, PayloadHash: l.PayloadHash})
 }
 
 // retryEnded says what came of the retry; an empty code is a success.
-func (l Letter) retryEnded(s State, code fault.Code, at time.Time) event.Entry {
+func (l Letter) retryEnded(s State, code fault.Code, at time.Time) *event.Entry {
 	d := RetryData{LetterID: l.ID, PayloadHash: l.PayloadHash, Reason: code}
 	if code == "" {
 		return l.entry(s, slotRetryEnd, event.DeadRetried, at, d)
@@ -106,7 +107,7 @@ func (l Letter) retryEnded(s State, code fault.Code, at time.Time) event.Entry {
 	return l.entry(s, slotRetryEnd, event.DeadRetryFailed, at, d)
 }
 
-func (l Letter) replayRequested(s State, r Request, replacement string, at time.Time) event.Entry {
+func (l Letter) replayRequested(s State, r Request, replacement string, at time.Time) *event.Entry {
 	n := len(s.Replays) + 1
 	return l.entry(s, slotReplay+strconv.Itoa(n), event.DeadReplayRequested, at, ReplayData{
 		LetterID: l.ID, Replay: n, RequestID: r.ID, PayloadHash: l.PayloadHash, ReplacementHash: replacement,
@@ -114,12 +115,12 @@ func (l Letter) replayRequested(s State, r Request, replacement string, at time.
 	})
 }
 
-func (l Letter) replayed(s State, r Replay, at time.Time) event.Entry {
+func (l Letter) replayed(s State, r Replay, at time.Time) *event.Entry {
 	return l.entry(s, slotReplay+strconv.Itoa(r.Number)+slotSent, event.DeadReplayed, at,
 		ReplayData{LetterID: l.ID, Replay: r.Number, PayloadHash: r.Hash})
 }
 
-func (l Letter) discarded(s State, r Request, at time.Time) event.Entry {
+func (l Letter) discarded(s State, r Request, at time.Time) *event.Entry {
 	return l.entry(s, slotDiscard+strconv.Itoa(s.Discards+1), event.DeadDiscarded, at,
 		DiscardData{LetterID: l.ID, RequestID: r.ID, PayloadHash: l.PayloadHash, By: r.By, Note: r.Note})
 }

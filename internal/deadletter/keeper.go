@@ -1,7 +1,6 @@
 package deadletter
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,38 +20,30 @@ const KeeperName = "keeper"
 // outcomeTimeout bounds writing down what came of a retry whose own time is over.
 const outcomeTimeout = 10 * time.Second
 
-// KeeperConfig is what a Keeper needs. All fields are mandatory but MaxReplays.
+// KeeperConfig is what a Keeper needs. All fields are mandatory.
 type KeeperConfig struct {
-	Store Store
-	Log   Log
-	Inbox Inbox
+	Service *Service
 	// Handle handles a message as if it came from the queue, or from the inbox when none is named.
 	Handle func(ctx context.Context, queue string, m wire.Message) error
-	// Count hears of every letter that is new, with its reason.
+	// Count is called for every letter that is new, with its reason.
 	Count func(reason fault.Code)
-	// MaxReplays is how often a message is replayed before somebody has to insist. Default 3.
-	MaxReplays int
-	Clock      func() time.Time
-	NewID      func() string
-	Logger     *slog.Logger
 }
 
 // Keeper keeps dead letters.
 type Keeper struct {
-	book
-	cfg KeeperConfig
+	cfg     KeeperConfig
+	service *Service
 	// alone is held for reading while a letter is kept, and for writing while one is handled.
 	alone sync.RWMutex
 }
 
 // NewKeeper returns a Keeper. It does no I/O.
-func NewKeeper(c KeeperConfig) *Keeper {
-	return &Keeper{book: book{c.Store, c.Log, c.Clock, c.Logger, cmp.Or(c.MaxReplays, DefaultMaxReplays)}, cfg: c}
-}
+func NewKeeper(c KeeperConfig) *Keeper { return &Keeper{cfg: c, service: c.Service} }
 
-// Keep keeps a message; it may be called again with the same one. With a nil error the message may be acknowledged.
-func (k *Keeper) Keep(ctx context.Context, p Post) error {
-	l, s, err := k.keep(ctx, New(p, k.clock()))
+// Keep keeps a message with what its queue knows about it; it may be called again with the same one. With a nil error the message
+// may be acknowledged.
+func (k *Keeper) Keep(ctx context.Context, l Letter) error {
+	l, s, err := k.keep(ctx, New(l, k.service.cfg.Clock()))
 	if err != nil || !retried[l.Reason] {
 		return err
 	}
@@ -64,10 +55,11 @@ const maxSame = 1000
 
 // insert inserts the letter, under another id when its own is another message's.
 func (k *Keeper) insert(ctx context.Context, l Letter) (Letter, bool, error) {
-	inserted, err := k.store.Insert(ctx, l)
+	store := k.service.cfg.Store
+	inserted, err := store.Insert(ctx, l)
 	for n := 1; err == nil && !inserted && l.First && n <= maxSame; n++ {
 		other := l.another(n)
-		if inserted, err = k.store.Insert(ctx, other); inserted {
+		if inserted, err = store.Insert(ctx, other); inserted {
 			return other, true, err
 		}
 	}
@@ -82,13 +74,14 @@ func (k *Keeper) keep(ctx context.Context, l Letter) (Letter, State, error) {
 	if err != nil {
 		return l, State{}, err
 	}
-	var s State
+	s := State{ID: l.ID, Status: StatusOpen}
 	if !inserted {
-		if s, err = k.state(ctx, l.ID); err != nil {
+		kept := l
+		if s, err = k.service.readStream(ctx, &kept); err != nil {
 			return l, s, err
 		}
 	}
-	s, opened, err := k.open(ctx, l, s)
+	s, opened, err := k.service.open(ctx, l, s)
 	if err == nil && opened {
 		k.cfg.Count(l.Reason)
 		if !retried[l.Reason] {
@@ -100,11 +93,11 @@ func (k *Keeper) keep(ctx context.Context, l Letter) (Letter, State, error) {
 
 // logKept writes the one line that a letter gets, after its retry if it has one.
 func (k *Keeper) logKept(ctx context.Context, l Letter, more ...slog.Attr) {
-	k.logger.LogAttrs(ctx, slog.LevelError, "dead letter kept", append([]slog.Attr{
+	k.service.cfg.Logger.LogAttrs(ctx, slog.LevelError, "dead letter kept", append([]slog.Attr{
 		slog.String("letter_id", l.ID), slog.String("reason", string(l.Reason)), slog.String("detail", l.Detail),
 		slog.String("event_id", l.EventID), slog.String("event_type", l.Type), slog.String("subject", l.Subject),
 		slog.String("correlation_id", l.CorrelationID), slog.Int("attempts", l.Attempts),
-		slog.String("replay_of", l.ReplayOf), slog.Int("replays", l.Replays),
+		slog.String("replay_of", string(l.ReplayOf)), slog.Int("replays", l.Replays),
 	}, more...)...)
 }
 
@@ -113,13 +106,12 @@ func (k *Keeper) logKept(ctx context.Context, l Letter, more ...slog.Attr) {
 func (k *Keeper) retry(ctx context.Context, l Letter, s State) error {
 	k.alone.Lock()
 	defer k.alone.Unlock()
-	attempt := k.cfg.NewID()
-	s, mine, err := k.record(ctx, l.ID, s, func(s State) (*event.Entry, error) {
+	attempt := k.service.cfg.NewID()
+	s, mine, err := k.service.record(ctx, s, func(s State) (*event.Entry, error) {
 		if s.Retry != nil || s.Status != StatusOpen {
 			return nil, nil
 		}
-		e := l.retryBegun(s, attempt, k.clock())
-		return &e, nil
+		return l.retryBegun(s, attempt, k.service.cfg.Clock()), nil
 	})
 	switch {
 	case err != nil:
@@ -133,19 +125,18 @@ func (k *Keeper) retry(ctx context.Context, l Letter, s State) error {
 	if err != nil || !handOn(s) {
 		return err
 	}
-	return k.handOn(ctx, l)
+	return k.handOn(ctx, l, s)
 }
 
 // ended writes down what came of the retry, however long it has taken.
 func (k *Keeper) ended(ctx context.Context, l Letter, s State, failure fault.Code) (State, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
-	s, wrote, err := k.record(ctx, l.ID, s, func(s State) (*event.Entry, error) {
+	s, wrote, err := k.service.record(ctx, s, func(s State) (*event.Entry, error) {
 		if s.Retry.Ended {
 			return nil, nil
 		}
-		e := l.retryEnded(s, failure, k.clock())
-		return &e, nil
+		return l.retryEnded(s, failure, k.service.cfg.Clock()), nil
 	})
 	if wrote {
 		k.logKept(ctx, l, slog.Bool("retried", failure == ""), slog.String("failure", string(failure)))
@@ -157,7 +148,7 @@ func (k *Keeper) ended(ctx context.Context, l Letter, s State, failure fault.Cod
 func (k *Keeper) handle(ctx context.Context, l Letter) (err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			k.logger.LogAttrs(ctx, slog.LevelError, "handler panicked", slog.String("letter_id", l.ID),
+			k.service.cfg.Logger.LogAttrs(ctx, slog.LevelError, "handler panicked", slog.String("letter_id", l.ID),
 				slog.Any("panic", reason), slog.String("stack", string(debug.Stack())))
 			err = fault.Wrap(fmt.Errorf("panic: %v", reason), fault.Internal, "handle letter %s", l.ID)
 		}
@@ -189,9 +180,8 @@ func handOn(s State) bool {
 }
 
 // handOn replays the letter. What is refused is for people.
-func (k *Keeper) handOn(ctx context.Context, l Letter) error {
-	d := Desk{book: k.book, inbox: k.cfg.Inbox}
-	_, err := d.replay(ctx, l, Request{ID: event.DerivedID(KeeperName, l.ID), By: KeeperName, Note: "its handler asked for another try"})
+func (k *Keeper) handOn(ctx context.Context, l Letter, s State) error {
+	err := k.service.replay(ctx, l, s, Request{ID: event.DerivedID(KeeperName, l.ID), By: KeeperName, Note: "its handler asked for another try"})
 	if errors.Is(err, fault.ResolutionRefused) {
 		return nil
 	}

@@ -25,7 +25,7 @@ func TestKeepingIsOnce(t *testing.T) {
 	require.Equal(t, []string{event.DeadReceived}, w.types(id))
 	require.Equal(t, map[fault.Code]int{fault.Invalid: 1}, w.counted)
 	require.Equal(t, deadletter.StatusOpen, w.status(id))
-	d, err := w.desk.Show(t.Context(), id)
+	d, err := w.service.Show(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, "secret", string(d.Message.Body))
 }
@@ -107,9 +107,12 @@ func TestOneLogLineForEachLetter(t *testing.T) {
 			w := newWorld(t)
 			var output strings.Builder
 			keeper := deadletter.NewKeeper(deadletter.KeeperConfig{
-				Store: w.store, Log: w, Inbox: w, Clock: func() time.Time { return now }, NewID: w.newID, Count: func(fault.Code) {},
-				Logger: slog.New(slog.NewJSONHandler(&output, nil)),
+				Service: deadletter.NewService(deadletter.Config{
+					Store: w.store, Log: w, Inbox: w, Clock: func() time.Time { return now }, NewID: w.newID,
+					Logger: slog.New(slog.NewJSONHandler(&output, nil)),
+				}),
 				Handle: func(context.Context, string, wire.Message) error { return failure },
+				Count:  func(fault.Code) {},
 			})
 			p := post(reason, `{"id":"evt-1","data":{"sku":"tea"`)
 			p.Detail = "what is wrong"
@@ -178,8 +181,7 @@ func TestTheRetryIsAlone(t *testing.T) {
 	}
 	keeper := func() *deadletter.Keeper {
 		return deadletter.NewKeeper(deadletter.KeeperConfig{
-			Store: w.store, Log: w, Inbox: w, Clock: func() time.Time { return now }, NewID: w.newID,
-			Logger: slog.New(slog.DiscardHandler), Handle: func(ctx context.Context, _ string, m wire.Message) error { return w.handle(ctx, m) }, Count: func(fault.Code) {},
+			Service: w.service, Handle: func(ctx context.Context, _ string, m wire.Message) error { return w.handle(ctx, m) }, Count: func(fault.Code) {},
 		})
 	}
 	first, second := keeper(), keeper()
@@ -211,13 +213,13 @@ func TestMessagesOfTheSameBytesAreLettersOfTheirOwn(t *testing.T) {
 	}
 	p.First = false
 	require.NoError(t, w.keeper.Keep(t.Context(), p))
-	items, _, err := w.desk.List(t.Context(), deadletter.Filter{})
+	items, _, err := w.service.List(t.Context(), deadletter.Filter{})
 	require.NoError(t, err)
 	require.Len(t, items, 3)
 	require.Equal(t, map[fault.Code]int{fault.Invalid: 3}, w.counted)
 	for _, item := range items {
 		require.Equal(t, []string{event.DeadReceived}, w.types(item.ID))
-		d, err := w.desk.Show(t.Context(), item.ID)
+		d, err := w.service.Show(t.Context(), item.ID)
 		require.NoError(t, err)
 		require.Equal(t, "the same", string(d.Message.Body))
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
@@ -37,77 +38,94 @@ var retried = map[fault.Code]bool{ReasonDeliveryLimit: true, ReasonExpired: true
 // ReasonUnknown is the reason of a letter that somebody else put into the queue.
 const ReasonUnknown fault.Code = "unknown"
 
+// EarlyNote stands in the detail of a letter whose cancellation is kept for an order that was not known.
+const EarlyNote = "the cancellation is kept for 30 days and cancels the order if it comes"
+
+// earlyFor is how long such a letter is kept, from when it failed.
+const earlyFor = 30 * 24 * time.Hour
+
 // MaxText bounds the texts of a letter that its sender chose, in bytes.
 const MaxText = 1024
 
-// Post is a message as it comes out of the queue of the dead letters.
-type Post struct {
-	// Message is what its sender sent: his properties, headers, exchange and routing key.
-	Message wire.Message
-	// Reason is a fault code, a reason of the broker's such as ReasonDeliveryLimit, or empty when the message does not say.
-	Reason fault.Code
-	// Detail says more, in words that are safe to show.
-	Detail string
-	// Attempts and Parked count how often the message was handled and waited for its order.
-	Attempts, Parked int
-	// FirstSeen and FailedAt are zero when unknown.
-	FirstSeen, FailedAt time.Time
-	// Queue is the queue that it was handled from, and goes back to; empty when that is not known, and then it is the inbox.
-	Queue string
-	// ReplayOf is the id of the letter that the message was replayed from, Replays how often it had been.
-	ReplayOf string
-	Replays  int
-	// Mark is what else tells this death from another one: the broker's own record of it, and what the consumer gave it.
-	Mark string
-	// First reports that the message is delivered for the first time, and that it may have nothing that tells it from another one:
-	// a letter that is kept already is another message's.
-	First bool
-	// HeadersDropped tells that the sender's headers were too large to be kept.
-	HeadersDropped bool
-}
-
-// Letter is a dead letter.
+// Letter is a dead letter. Its JSON is the form that the REST API and the command line have in lists.
 type Letter struct {
-	ID string
-	Post
-	// Type, EventID and Subject are the event's, as far as they can be read. Type is a name of the catalog, or what the
-	// message claims to be.
-	Type, EventID, Subject string
-	CorrelationID          string
-	// PayloadHash is the SHA-256 of the body, in hexadecimal, and Size its length.
-	PayloadHash string
-	Size        int
-	// KeptAt is when the letter was kept.
-	KeptAt time.Time
-}
-
-// Summary is a letter as lists show it: without its body and headers.
-type Summary struct {
-	Letter
+	ID string `json:"id"`
 	// Status and Version are what the store was last told of the letter's stream.
-	Status  Status
-	Version int64
+	Status  Status `json:"status"`
+	Version int64  `json:"-"`
+	// Reason is a fault code, a reason of the broker's such as ReasonDeliveryLimit, or ReasonUnknown when the message does not say.
+	Reason fault.Code `json:"reason"`
+	// Detail says more, in words that are safe to show.
+	Detail string `json:"detail"`
+	// Type, EventID, Subject and CorrelationID are the event's, as far as they can be read. Type is a name of the catalog, or
+	// what the message claims to be.
+	Type             string `json:"type"`
+	EventID          string `json:"eventId"`
+	Subject          string `json:"subject"`
+	OriginExchange   string `json:"originExchange"`
+	OriginRoutingKey string `json:"originRoutingKey"`
+	// Attempts and Parked count how often the message was handled and waited for its order.
+	Attempts int `json:"attempts"`
+	Parked   int `json:"parked"`
+	// Queue is the queue that it was handled from, and goes back to; empty when that is not known, and then it is the inbox.
+	Queue string `json:"queue"`
+	// ReplayOf is the id of the letter that the message was replayed from, Replays how often it had been.
+	ReplayOf null.Text `json:"replayOf"`
+	Replays  int       `json:"replays"`
+	// PayloadHash is the SHA-256 of the body, in hexadecimal, and Size its length.
+	PayloadHash string `json:"payloadHash"`
+	Size        int    `json:"size"`
+	// FirstSeen is zero when unknown.
+	FirstSeen null.Time `json:"firstSeen"`
+	FailedAt  null.Time `json:"failedAt"`
+	KeptAt    null.Time `json:"keptAt"`
+	// KeptUntil is until when the letter is worth keeping open: that of a cancellation which came before its order. It is zero for
+	// every other letter. Nothing deletes letters.
+	KeptUntil     null.Time `json:"keptUntil,omitzero"`
+	CorrelationID string    `json:"correlationId"`
+
+	// Message is what its sender sent: his properties, headers, exchange and routing key. Lists leave out headers and body.
+	Message wire.Message `json:"-"`
+	// HeadersDropped reports that the sender's headers were too large to be kept.
+	HeadersDropped bool `json:"-"`
+	// Mark is what else tells this death from another one: the broker's own record of it, and what the consumer gave it.
+	Mark string `json:"-"`
+	// First reports that the message is delivered for the first time, and that it may have nothing that tells it from another one:
+	// a letter that is kept already is another message's. It is not kept.
+	First bool `json:"-"`
+	// History is the letter's stream; the service adds it where one letter is shown.
+	History []event.Record `json:"-"`
 }
 
-// New makes the letter of a message.
-func New(p Post, now time.Time) Letter {
-	l := Letter{Post: p, PayloadHash: HashOf(p.Message.Body), Size: len(p.Message.Body), KeptAt: now.UTC().Truncate(event.TimeResolution)}
-	l.Reason, l.Detail = reasonOf(p.Reason), Tidy(p.Detail)
-	l.FirstSeen, l.FailedAt = p.FirstSeen.UTC(), p.FailedAt.UTC()
-	if !event.ValidID(p.ReplayOf) {
+// New completes the letter of a message that comes out of the queue of the dead letters: of l it takes the message, and what the
+// queue knows about it. Reason, FirstSeen, FailedAt and Queue may be empty.
+func New(l Letter, now time.Time) Letter {
+	m := l.Message
+	l.PayloadHash, l.Size, l.Status = HashOf(m.Body), len(m.Body), StatusOpen
+	parts := []string{"dead letter", l.PayloadHash, m.MessageID, m.CorrelationID, m.Type, m.AppID, m.ContentType,
+		m.Exchange, m.RoutingKey, string(l.Reason), l.Detail, strconv.Itoa(l.Attempts), strconv.Itoa(l.Parked), stamp(l.FirstSeen),
+		stamp(l.FailedAt), string(l.ReplayOf), strconv.Itoa(l.Replays), l.Mark}
+	l.ID = event.DerivedID(append(parts, binaryAttributes(m.Headers)...)...)
+	l.Reason, l.Detail = reasonOf(l.Reason), Tidy(l.Detail)
+	if !event.ValidID(string(l.ReplayOf)) {
 		l.ReplayOf = ""
 	}
-	m := p.Message
-	parts := []string{"dead letter", l.PayloadHash, m.MessageID, m.CorrelationID, m.Type, m.AppID, m.ContentType,
-		m.Exchange, m.RoutingKey, string(p.Reason), p.Detail, strconv.Itoa(p.Attempts), strconv.Itoa(p.Parked), stamp(p.FirstSeen),
-		stamp(p.FailedAt), p.ReplayOf, strconv.Itoa(p.Replays), p.Mark}
-	l.ID = event.DerivedID(append(parts, binaryAttributes(m.Headers)...)...)
+	l.KeptAt, l.FirstSeen, l.FailedAt = rounded(now), rounded(l.FirstSeen.Time), rounded(l.FailedAt.Time)
 	if y := l.FailedAt.Year(); l.FailedAt.IsZero() || y < 1 || y > 9999 { // a stranger's: JSON has no such time
 		l.FailedAt = l.KeptAt
 	}
-	l.FirstSeen, l.FailedAt = l.FirstSeen.Truncate(event.TimeResolution), l.FailedAt.Truncate(event.TimeResolution)
 	l.read()
+	l.Derive()
 	return l
+}
+
+// Derive fills the fields that follow from others, in a letter that a store has read.
+func (l *Letter) Derive() {
+	l.OriginExchange, l.OriginRoutingKey = l.Message.Exchange, l.Message.RoutingKey
+	l.KeptUntil = null.Time{}
+	if l.Reason == fault.OrderUnknown && l.Type == event.OrderCancellationRequested && strings.Contains(l.Detail, EarlyNote) {
+		l.KeptUntil = null.At(l.FailedAt.Add(earlyFor))
+	}
 }
 
 // another is the letter of another message that says the same; n counts them from 1.
@@ -186,4 +204,7 @@ func Tidy(text string) string {
 	return text[:cut]
 }
 
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+func stamp(t null.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// rounded is a time as stores keep it.
+func rounded(t time.Time) null.Time { return null.At(t.UTC().Truncate(event.TimeResolution)) }

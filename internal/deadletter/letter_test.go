@@ -11,6 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
@@ -22,14 +23,14 @@ func TestTheIDIsTheMessagesAndItsDeaths(t *testing.T) {
 	require.True(t, event.ValidID(id))
 	require.Equal(t, id, deadletter.New(base, now.Add(time.Hour)).ID)
 	seen := map[string]string{id: "base"}
-	for name, change := range map[string]func(*deadletter.Post){
-		"body":        func(p *deadletter.Post) { p.Message.Body = []byte("y") },
-		"message id":  func(p *deadletter.Post) { p.Message.MessageID = "evt-2" },
-		"routing key": func(p *deadletter.Post) { p.Message.RoutingKey = "order.created" },
-		"reason":      func(p *deadletter.Post) { p.Reason = fault.Conflict },
-		"died later":  func(p *deadletter.Post) { p.FailedAt = p.FailedAt.Add(time.Microsecond) },
-		"replayed":    func(p *deadletter.Post) { p.ReplayOf, p.Replays = "letter-1", 1 },
-		"the broker":  func(p *deadletter.Post) { p.Mark = "another x-death" },
+	for name, change := range map[string]func(*deadletter.Letter){
+		"body":        func(p *deadletter.Letter) { p.Message.Body = []byte("y") },
+		"message id":  func(p *deadletter.Letter) { p.Message.MessageID = "evt-2" },
+		"routing key": func(p *deadletter.Letter) { p.Message.RoutingKey = "order.created" },
+		"reason":      func(p *deadletter.Letter) { p.Reason = fault.Conflict },
+		"died later":  func(p *deadletter.Letter) { p.FailedAt = null.At(p.FailedAt.Add(time.Microsecond)) },
+		"replayed":    func(p *deadletter.Letter) { p.ReplayOf, p.Replays = "letter-1", 1 },
+		"the broker":  func(p *deadletter.Letter) { p.Mark = "another x-death" },
 	} {
 		p := base
 		change(&p)
@@ -54,10 +55,10 @@ func TestALetterTellsWhatCanBeRead(t *testing.T) {
 		"controls": {wire.Message{Type: "a\x1b[2Jb", MessageID: "\xff"}, "a\uFFFD[2Jb", "\uFFFD", ""},
 		"long":     {wire.Message{Type: strings.Repeat("é", 2000)}, strings.Repeat("é", deadletter.MaxText/2), "", ""},
 	} {
-		l := deadletter.New(deadletter.Post{Message: c.message}, now)
+		l := deadletter.New(deadletter.Letter{Message: c.message}, now)
 		require.Equal(t, []string{c.eventType, c.id, c.subject}, []string{l.Type, l.EventID, l.Subject}, name)
 		require.Equal(t, deadletter.ReasonUnknown, l.Reason, "nobody says why")
-		require.Equal(t, now, l.FailedAt, "when it died is not known: it is listed by when it was kept")
+		require.Equal(t, now, l.FailedAt.Time, "when it died is not known: it is listed by when it was kept")
 	}
 }
 
@@ -68,18 +69,8 @@ func TestReasonsAreBounded(t *testing.T) {
 	} {
 		require.Equal(t, label, deadletter.Label(reason))
 	}
-	l := deadletter.New(deadletter.Post{Reason: "<script>"}, now)
+	l := deadletter.New(deadletter.Letter{Reason: "<script>"}, now)
 	require.Equal(t, deadletter.ReasonUnknown, l.Reason)
-}
-
-func FuzzCursor(f *testing.F) {
-	f.Add(deadletter.Position{Millis: 1772366400123, ID: "o-1"}.String())
-	f.Add("ZC4xLm8")
-	f.Fuzz(func(t *testing.T, cursor string) {
-		if p, ok := deadletter.ParseCursor(cursor); ok {
-			require.Equal(t, cursor, p.String(), "one cursor a position")
-		}
-	})
 }
 
 // Whatever is asked for in whatever order, the stream folds, what is settled waits for nobody, and a replay that is sent
@@ -92,12 +83,12 @@ func TestFoldOfAnyHistory(t *testing.T) {
 			r := deadletter.Request{Force: rapid.Bool().Draw(rt, "force"), Note: "why"}
 			switch rapid.IntRange(0, 3).Draw(rt, "what") {
 			case 0:
-				_, _ = w.desk.Discard(t.Context(), id, r)
+				_, _ = w.service.Discard(t.Context(), id, r)
 			case 1:
 				r.Body = []byte(rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "body"))
 				fallthrough
 			case 2:
-				_, _ = w.desk.Replay(t.Context(), id, r)
+				_, _ = w.service.Replay(t.Context(), id, r)
 			default:
 				// A replay that breaks off behind its decision.
 				w.fail = func(e event.Entry) error {
@@ -106,7 +97,7 @@ func TestFoldOfAnyHistory(t *testing.T) {
 					}
 					return nil
 				}
-				_, _ = w.desk.Replay(t.Context(), id, r)
+				_, _ = w.service.Replay(t.Context(), id, r)
 				w.fail = nil
 			}
 		}
@@ -129,7 +120,7 @@ func TestFoldOfAnyHistory(t *testing.T) {
 		require.LessOrEqual(rt, outcomes, len(w.sent), "what is said to be sent was sent")
 		_, pending := all.Pending()
 		require.Equal(rt, all.Status == deadletter.StatusReplaying, pending)
-		d, err := w.desk.Show(t.Context(), id)
+		d, err := w.service.Show(t.Context(), id)
 		require.NoError(rt, err)
 		require.Equal(rt, all.Status, d.Status)
 	})
@@ -156,18 +147,18 @@ func TestFoldRefuses(t *testing.T) {
 // The cancellation that came before its order is in the log; its letter says so.
 func TestTheLetterOfAKeptCancellationIsMarked(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	post := deadletter.Post{
+	post := deadletter.Letter{
 		Message: wire.Message{RoutingKey: "order.cancellation_requested", Body: []byte(`{"id":"e-1","orderId":"42"}`)},
-		Reason:  fault.OrderUnknown, Detail: "order 42 is not known; " + deadletter.EarlyNote, FailedAt: at,
+		Reason:  fault.OrderUnknown, Detail: "order 42 is not known; " + deadletter.EarlyNote, FailedAt: null.At(at),
 	}
-	require.Equal(t, time.Date(2026, 2, 1, 3, 4, 5, 0, time.UTC), deadletter.New(post, at.Add(time.Hour)).KeptUntil())
-	for name, change := range map[string]func(*deadletter.Post){
-		"another type":   func(p *deadletter.Post) { p.Message.RoutingKey = "payment.failed" },
-		"another reason": func(p *deadletter.Post) { p.Reason = fault.Invalid },
-		"it is not kept": func(p *deadletter.Post) { p.Detail = "order 42 is not known" },
+	require.Equal(t, time.Date(2026, 2, 1, 3, 4, 5, 0, time.UTC), deadletter.New(post, at.Add(time.Hour)).KeptUntil.Time)
+	for name, change := range map[string]func(*deadletter.Letter){
+		"another type":   func(p *deadletter.Letter) { p.Message.RoutingKey = "payment.failed" },
+		"another reason": func(p *deadletter.Letter) { p.Reason = fault.Invalid },
+		"it is not kept": func(p *deadletter.Letter) { p.Detail = "order 42 is not known" },
 	} {
 		other := post
 		change(&other)
-		require.Zero(t, deadletter.New(other, at).KeptUntil(), name)
+		require.Zero(t, deadletter.New(other, at).KeptUntil, name)
 	}
 }

@@ -11,5 +11,5 @@ import (
 func TestMain(m *testing.M) { testenv.Main(m) }
 
 func TestMemory(t *testing.T) {
-	deadlettertest.Run(t, func(*testing.T) deadletter.Store { return new(deadletter.Memory) })
+	deadlettertest.Run(t, func(*testing.T) deadletter.Store { return new(deadlettertest.Memory) })
 }

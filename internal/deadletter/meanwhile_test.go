@@ -28,17 +28,17 @@ func TestARetryTakesNothingBack(t *testing.T) {
 	}
 	t.Run("replayed", func(t *testing.T) {
 		w := keep(func(w *world) {
-			_, err := w.desk.Replay(t.Context(), id, deadletter.Request{By: "ada"})
+			_, err := w.service.Replay(t.Context(), id, deadletter.Request{By: "ada"})
 			require.NoError(t, err)
 		})
 		require.Equal(t, deadletter.StatusReplayed, w.status(id))
-		_, err := w.desk.Replay(t.Context(), id, deadletter.Request{By: "bob"})
+		_, err := w.service.Replay(t.Context(), id, deadletter.Request{By: "bob"})
 		require.ErrorIs(t, err, fault.ResolutionRefused)
 		require.Len(t, w.sent, 1)
 	})
 	t.Run("discarded", func(t *testing.T) {
 		w := keep(func(w *world) {
-			_, err := w.desk.Discard(t.Context(), id, deadletter.Request{By: "ada", Note: "no"})
+			_, err := w.service.Discard(t.Context(), id, deadletter.Request{By: "ada", Note: "no"})
 			require.NoError(t, err)
 		})
 		require.Equal(t, deadletter.StatusDiscarded, w.status(id))
@@ -51,11 +51,11 @@ func TestARetryTakesNothingBack(t *testing.T) {
 				}
 				return nil
 			}
-			_, err := w.desk.Replay(t.Context(), id, deadletter.Request{By: "ada", Body: []byte("mended")})
+			_, err := w.service.Replay(t.Context(), id, deadletter.Request{By: "ada", Body: []byte("mended")})
 			require.ErrorIs(t, err, fault.Unavailable)
 			w.fail = nil
 		})
-		_, err := w.desk.Replay(t.Context(), id, deadletter.Request{By: "bob"})
+		_, err := w.service.Replay(t.Context(), id, deadletter.Request{By: "bob"})
 		require.NoError(t, err)
 		require.Equal(t, "mended", string(w.sent[len(w.sent)-1].message.Body), "what was decided about is finished")
 	})

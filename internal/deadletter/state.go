@@ -36,23 +36,21 @@ var Unsettled = []Status{StatusOpen, StatusRetrying, StatusReplaying}
 // Retry is the attempt to handle a letter alone.
 type Retry struct {
 	// Ended tells that its outcome is known.
-	Ended bool `json:"ended"`
+	Ended bool
 	// Failure is the code of the error; empty when there was none.
-	Failure fault.Code `json:"failure,omitempty"`
+	Failure fault.Code
 }
 
 // Replay is one replay of a letter.
 type Replay struct {
 	// Number counts the replays of the letter, from 1.
-	Number    int    `json:"number"`
-	RequestID string `json:"requestId"`
+	Number int
 	// Hash is the payload's that is sent; Replaced tells that it is not the letter's own.
-	Hash     string `json:"hash"`
-	Replaced bool   `json:"replaced"`
-	By       string `json:"by,omitempty"`
+	Hash     string
+	Replaced bool
+	By       string
 	// Sent tells that the broker has it.
-	Sent bool      `json:"sent"`
-	At   time.Time `json:"at"`
+	Sent bool
 }
 
 // State is what a letter's stream tells. Fold makes it.
@@ -134,7 +132,7 @@ func (s *State) apply(r event.Record) (err error) {
 			return err
 		}
 		s.Status, s.Requests = StatusReplaying, append(s.Requests, d.RequestID)
-		s.Replays = append(s.Replays, d.replay(r.Time))
+		s.Replays = append(s.Replays, d.replay())
 	case event.DeadReplayed:
 		return s.replayed(r)
 	case event.DeadDiscarded:

@@ -2,14 +2,11 @@ package deadletter
 
 import (
 	"context"
-	"encoding/base64"
-	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
@@ -21,10 +18,10 @@ type Store interface {
 	// again.
 	Insert(ctx context.Context, l Letter) (inserted bool, err error)
 	// Get returns a letter; ok is false when there is none. Errors: Unavailable.
-	Get(ctx context.Context, id string) (s Summary, ok bool, err error)
+	Get(ctx context.Context, id string) (l Letter, ok bool, err error)
 	// List returns a page of the letters that match, those that failed last first, without bodies, and where to go on:
 	// empty behind the last page. Errors: Invalid, Unavailable.
-	List(ctx context.Context, f Filter) (items []Summary, next string, err error)
+	List(ctx context.Context, f Filter) (items []Letter, next string, err error)
 	// Mark tells what a letter's stream has come to, for lists. An older version never replaces a newer one. Errors:
 	// Unavailable.
 	Mark(ctx context.Context, id string, status Status, version int64) error
@@ -36,6 +33,8 @@ type Store interface {
 
 // Log is the part of the event log that is needed here.
 type Log interface {
+	// Heads returns the newest record of each stream that is not empty, by the stream's name.
+	Heads(ctx context.Context, streams []string) (map[string]event.Record, error)
 	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
 	Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error)
 }
@@ -49,12 +48,6 @@ type Inbox interface {
 	Replay(ctx context.Context, m wire.Message, queue, letterID string, replays int) error
 }
 
-// Limits of a page.
-const (
-	DefaultLimit = 50
-	MaxLimit     = 500
-)
-
 // Filter selects letters. The zero Filter selects all of them.
 type Filter struct {
 	// Reasons, Types and Statuses select letters that have one of them; empty means any.
@@ -63,7 +56,7 @@ type Filter struct {
 	Statuses []Status
 	// From (inclusive) and To (exclusive) select by when the letter failed; the zero time is no bound.
 	From, To time.Time
-	// Limit is the size of a page, 1 to MaxLimit; 0 means DefaultLimit.
+	// Limit is the size of a page, 1 to cursor.MaxLimit; 0 means cursor.DefaultLimit.
 	Limit int
 	// Cursor is where the page begins: what the page before it said. Empty for the first page.
 	Cursor string
@@ -77,57 +70,18 @@ func (f Filter) Validate() error {
 			fields = append(fields, fault.Fieldf("/status", "%q is not a status", s))
 		}
 	}
-	if f.Limit < 0 || f.Limit > MaxLimit {
-		fields = append(fields, fault.Fieldf("/limit", "must be from 1 to %d", MaxLimit))
-	}
-	if _, ok := ParseCursor(f.Cursor); !ok && f.Cursor != "" {
-		fields = append(fields, fault.Fieldf("/cursor", "is not a nextCursor of this list"))
-	}
-	return fault.NewInvalid("list of dead letters", fields)
+	return fault.NewInvalid("list of dead letters", append(fields, cursor.DeadLetters.Check(f.Cursor, f.Limit)...))
 }
 
 // Matches reports whether a letter is selected, wherever the page begins.
-func (f Filter) Matches(s Summary) bool {
-	return (len(f.Reasons) == 0 || slices.Contains(f.Reasons, s.Reason)) &&
-		(len(f.Types) == 0 || slices.Contains(f.Types, s.Type)) &&
-		(len(f.Statuses) == 0 || slices.Contains(f.Statuses, s.Status)) &&
-		(f.From.IsZero() || !s.FailedAt.Before(f.From)) && (f.To.IsZero() || s.FailedAt.Before(f.To))
+func (f Filter) Matches(l Letter) bool {
+	return (len(f.Reasons) == 0 || slices.Contains(f.Reasons, l.Reason)) &&
+		(len(f.Types) == 0 || slices.Contains(f.Types, l.Type)) &&
+		(len(f.Statuses) == 0 || slices.Contains(f.Statuses, l.Status)) &&
+		(f.From.IsZero() || !l.FailedAt.Before(f.From)) && (f.To.IsZero() || l.FailedAt.Before(f.To))
 }
 
-// Position is a place in the list: behind this letter.
-type Position struct {
-	// Millis is when the letter failed, since 1970.
-	Millis int64
-	ID     string
-}
-
-// PositionOf is the place behind a letter.
-func PositionOf(l Letter) Position { return Position{l.FailedAt.UnixMilli(), l.ID} }
-
-const cursorVersion = "d"
-
-// String returns the cursor of the position.
-func (p Position) String() string {
-	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%s.%s.%s", cursorVersion, strconv.FormatInt(p.Millis, 36), p.ID))
-}
-
-// Before reports whether a letter comes behind the position: lists begin with what failed last.
-func (p Position) Before(l Letter) bool {
-	at := l.FailedAt.UnixMilli()
-	return at < p.Millis || at == p.Millis && l.ID < p.ID
-}
-
-// ParseCursor reverses String; ok is false for everything that String does not make.
-func ParseCursor(cursor string) (p Position, ok bool) {
-	text, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil {
-		return Position{}, false
-	}
-	parts := strings.SplitN(string(text), ".", 3)
-	if len(parts) != 3 || parts[0] != cursorVersion || !event.ValidID(parts[2]) {
-		return Position{}, false
-	}
-	millis, err := strconv.ParseInt(parts[1], 36, 64)
-	p = Position{millis, parts[2]}
-	return p, err == nil && p.String() == cursor
+// PositionOf is the place after a letter in lists.
+func PositionOf(l Letter) cursor.Position {
+	return cursor.Position{Millis: l.FailedAt.UnixMilli(), ID: l.ID}
 }

@@ -13,8 +13,11 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
+	"github.com/ordersaga/ordersaga/internal/deadletter/deadlettertest"
+	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
@@ -28,17 +31,17 @@ type sent struct {
 	replays  int
 }
 
-// world is a keeper and a desk, and what is around them.
+// world is a keeper and a service, and what is around them.
 type world struct {
 	t     *testing.T
-	store *deadletter.Memory
-	// log is what keeper and desk see: fail is asked before each append.
+	store *deadlettertest.Memory
+	// log is what keeper and service see: fail is asked before each append.
 	log  *memlog.Log
 	fail func(entry event.Entry) error
 	// handle is what the keeper's handler does.
-	handle func(ctx context.Context, m wire.Message) error
-	keeper *deadletter.Keeper
-	desk   *deadletter.Desk
+	handle  func(ctx context.Context, m wire.Message) error
+	keeper  *deadletter.Keeper
+	service *deadletter.Service
 
 	mu      sync.Mutex
 	sent    []sent
@@ -48,18 +51,18 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, store: new(deadletter.Memory), log: memlog.New(), counted: map[fault.Code]int{}}
+	w := &world{t: t, store: new(deadlettertest.Memory), log: memlog.New(), counted: map[fault.Code]int{}}
 	logger, clock := slog.New(slog.DiscardHandler), func() time.Time { return now }
-	w.keeper = deadletter.NewKeeper(deadletter.KeeperConfig{
+	w.service = deadletter.NewService(deadletter.Config{
 		Store: w.store, Log: w, Inbox: w, Clock: clock, NewID: w.newID, Logger: logger,
-		Handle: func(ctx context.Context, _ string, m wire.Message) error { return w.handle(ctx, m) },
-		Count:  func(reason fault.Code) { w.counted[reason]++ },
-	})
-	w.desk = deadletter.NewDesk(deadletter.DeskConfig{
-		Store: w.store, Log: w, Inbox: w, Clock: clock, NewID: w.newID, Logger: logger,
-		Foresee: func(_ context.Context, _ string, m wire.Message) (deadletter.Foresight, error) {
-			return deadletter.Foresight{Outcome: "handle", Sentence: "would handle " + string(m.Body)}, nil
+		Preview: func(_ context.Context, _ string, m wire.Message) (deadletter.Preview, error) {
+			return deadletter.Preview{Outcome: "handle", Sentence: "would handle " + string(m.Body)}, nil
 		},
+	})
+	w.keeper = deadletter.NewKeeper(deadletter.KeeperConfig{
+		Service: w.service,
+		Handle:  func(ctx context.Context, _ string, m wire.Message) error { return w.handle(ctx, m) },
+		Count:   func(reason fault.Code) { w.counted[reason]++ },
 	})
 	return w
 }
@@ -74,6 +77,11 @@ func (w *world) newID() string {
 // Read implements deadletter.Log.
 func (w *world) Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error) {
 	return w.log.Read(ctx, stream, after, limit)
+}
+
+// Heads implements deadletter.Log.
+func (w *world) Heads(ctx context.Context, streams []string) (map[string]event.Record, error) {
+	return eventlog.Heads(ctx, w.log, streams)
 }
 
 // Append implements deadletter.Log.
@@ -98,15 +106,15 @@ func (w *world) Replay(_ context.Context, m wire.Message, queue, letterID string
 }
 
 // post is a message that died.
-func post(reason fault.Code, body string) deadletter.Post {
-	return deadletter.Post{
+func post(reason fault.Code, body string) deadletter.Letter {
+	return deadletter.Letter{
 		Message: wire.Message{MessageID: "evt-1", RoutingKey: "stock.received", Exchange: "domain_events", Body: []byte(body)},
-		Reason:  reason, Attempts: 1, FirstSeen: now.Add(-time.Minute), FailedAt: now,
+		Reason:  reason, Attempts: 1, FirstSeen: null.At(now.Add(-time.Minute)), FailedAt: null.At(now),
 	}
 }
 
 // kept keeps a post and returns its letter's id.
-func (w *world) kept(p deadletter.Post) string {
+func (w *world) kept(p deadletter.Letter) string {
 	w.t.Helper()
 	require.NoError(w.t, w.keeper.Keep(w.t.Context(), p))
 	return deadletter.New(p, now).ID
@@ -129,9 +137,9 @@ func (w *world) types(id string) []string {
 // status is where a letter stands, by its stream and by the list.
 func (w *world) status(id string) deadletter.Status {
 	w.t.Helper()
-	d, err := w.desk.Show(w.t.Context(), id)
+	d, err := w.service.Show(w.t.Context(), id)
 	require.NoError(w.t, err)
-	items, _, err := w.desk.List(w.t.Context(), deadletter.Filter{Statuses: []deadletter.Status{d.Status}})
+	items, _, err := w.service.List(w.t.Context(), deadletter.Filter{Statuses: []deadletter.Status{d.Status}})
 	require.NoError(w.t, err)
 	listed := false
 	for _, item := range items {

@@ -174,14 +174,14 @@ func (l *Ledger) refuseIfLacking(ctx context.Context, orderID string, need order
 
 // remembered returns where the SKU's stream ended a short time ago.
 func (l *Ledger) remembered(sku string) (position, bool) {
-	at, ok := l.heads.get(sku)
+	at, ok := l.heads.Get(sku)
 	return at, ok && l.cfg.Clock().Sub(at.readAt) < headLifetime
 }
 
 // remember keeps where the SKU's stream ends, unless more is known.
 func (l *Ledger) remember(sku string, at position) {
-	if old, ok := l.heads.get(sku); !ok || old.head.Version <= at.head.Version {
-		l.heads.put(sku, at)
+	if old, ok := l.heads.Get(sku); !ok || old.head.Version <= at.head.Version {
+		l.heads.Add(sku, at)
 	}
 }
 

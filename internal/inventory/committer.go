@@ -105,7 +105,7 @@ type committer struct {
 }
 
 func (c *committer) run() {
-	if at, ok := c.ledger.heads.get(c.sku); ok && c.ledger.cfg.Clock().Sub(at.readAt) < headLifetime {
+	if at, ok := c.ledger.heads.Get(c.sku); ok && c.ledger.cfg.Clock().Sub(at.readAt) < headLifetime {
 		c.at = at
 	}
 	var pending []*request
@@ -178,7 +178,7 @@ func (c *committer) load(pending []*request) error {
 // know keeps where the stream ends, for this committer and for the calls that come after its answers.
 func (c *committer) know(at position) {
 	c.at = at
-	c.ledger.heads.put(c.sku, at)
+	c.ledger.heads.Add(c.sku, at)
 }
 
 // decide makes the entries of a batch, each against the balance behind the one before it, and answers the
@@ -191,7 +191,7 @@ func (c *committer) decide(pending []*request) ([]event.Entry, []*request) {
 		if taken[r.key] || reload {
 			return true
 		}
-		if s, ok := c.ledger.slots.get(slotName{c.sku, r.key}); ok {
+		if s, ok := c.ledger.slots.Get(slotName{c.sku, r.key}); ok {
 			// The slot was filled, by whomever, while the request waited.
 			r.answer(answer{standing: s})
 			return false

@@ -215,10 +215,10 @@ func (l *Ledger) lookAtHolders(ctx context.Context, sku string) (*look, error) {
 func (l *Ledger) lookerOf(sku string) *looker {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	k, ok := l.lookers.get(sku)
+	k, ok := l.lookers.Get(sku)
 	if !ok {
 		k = &looker{holders: holders{log: l.cfg.Log, stream: event.StockStream(sku)}}
-		l.lookers.put(sku, k)
+		l.lookers.Add(sku, k)
 	}
 	return k
 }

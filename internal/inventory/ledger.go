@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
@@ -26,11 +28,11 @@ type Ledger struct {
 	committers map[string]*committer
 
 	// slots remembers what stands under keys; it cannot change.
-	slots *lru[slotName, slot]
+	slots *lru.Cache[slotName, slot]
 	// heads remembers where streams of idle SKUs ended; they may have gone on.
-	heads *lru[string, position]
+	heads *lru.Cache[string, position]
 	// lookers look at the holders of SKUs that are short. They are guarded by mu, too.
-	lookers *lru[string, *looker]
+	lookers *lru.Cache[string, *looker]
 }
 
 type slotName struct{ sku, key string }
@@ -43,12 +45,21 @@ func New(c Config) (*Ledger, error) {
 	l := &Ledger{
 		cfg:        c,
 		committers: make(map[string]*committer),
-		slots:      newLRU[slotName, slot](c.SlotCache),
-		heads:      newLRU[string, position](c.HeadCache),
-		lookers:    newLRU[string, *looker](holderCache),
+		slots:      newCache[slotName, slot](c.SlotCache),
+		heads:      newCache[string, position](c.HeadCache),
+		lookers:    newCache[string, *looker](holderCache),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l, nil
+}
+
+// newCache returns a cache of so many entries, at least one.
+func newCache[K comparable, V any](entries int) *lru.Cache[K, V] {
+	c, err := lru.New[K, V](entries)
+	if err != nil {
+		panic(err)
+	}
+	return c
 }
 
 // Close ends the ledger and returns when nothing of it runs any more. Calls under way fail with OutcomeUnknown,
@@ -254,7 +265,7 @@ func (l *Ledger) count(ctx context.Context, sku string, c change, least int64) (
 
 // stand returns what stands under the change's key, after writing the change there if the key was free.
 func (l *Ledger) stand(ctx context.Context, sku string, c change) (answer, error) {
-	if s, ok := l.slots.get(slotName{sku, c.key}); ok {
+	if s, ok := l.slots.Get(slotName{sku, c.key}); ok {
 		return answer{standing: s}, nil
 	}
 	a, err := l.put(ctx, sku, c)
@@ -274,7 +285,7 @@ func (l *Ledger) stand(ctx context.Context, sku string, c change) (answer, error
 
 // find returns what stands under key; the zero slot when nothing does.
 func (l *Ledger) find(ctx context.Context, sku, key string) (slot, error) {
-	if s, ok := l.slots.get(slotName{sku, key}); ok {
+	if s, ok := l.slots.Get(slotName{sku, key}); ok {
 		return s, nil
 	}
 	r, ok, err := l.cfg.Log.Find(ctx, event.StockStream(sku), key)
@@ -283,7 +294,7 @@ func (l *Ledger) find(ctx context.Context, sku, key string) (slot, error) {
 	}
 	s, err := readSlot(r)
 	if err == nil {
-		l.slots.put(slotName{sku, key}, s)
+		l.slots.Add(slotName{sku, key}, s)
 	}
 	return s, err
 }

@@ -62,7 +62,7 @@ func (c *committer) learn(pending []*request, tail []event.Record, head event.He
 			return c.fail(pending, err)
 		}
 		standing[r.Key] = s
-		c.ledger.slots.put(slotName{c.sku, r.Key}, s)
+		c.ledger.slots.Add(slotName{c.sku, r.Key}, s)
 		at.head, at.balance = r.HeadOf(), s.after(at.balance)
 	}
 	if at.head != head {
@@ -116,7 +116,7 @@ func (c *committer) answerTaken(pending []*request, taken *eventlog.TakenError) 
 		}
 		s, err := readSlot(record)
 		if err == nil {
-			c.ledger.slots.put(slotName{c.sku, r.key}, s)
+			c.ledger.slots.Add(slotName{c.sku, r.key}, s)
 		}
 		r.answer(answer{standing: s, err: err})
 		return false

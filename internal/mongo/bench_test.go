@@ -30,7 +30,7 @@ func BenchmarkAppendLost(b *testing.B) {
 	_, _, err := log.Append(b.Context(), "order-1", event.Head{}, entries("a"))
 	require.NoError(b, err)
 	for b.Loop() {
-		log.heads.forget("order-1")
+		log.heads.Remove("order-1")
 		_, _, err := log.Append(b.Context(), "order-1", event.Head{}, entries("a"))
 		require.NoError(b, err)
 	}
@@ -55,7 +55,7 @@ func BenchmarkTimeline(b *testing.B) {
 	_, _, err := log.Append(b.Context(), "order-1", event.Head{}, entries("1", "2", "3", "4", "5", "6", "7"))
 	require.NoError(b, err)
 	for b.Loop() {
-		log.heads.forget("order-1")
+		log.heads.Remove("order-1")
 		records, err := log.Read(b.Context(), "order-1", 0, 0)
 		require.NoError(b, err)
 		require.Len(b, records, 7)

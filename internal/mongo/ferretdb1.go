@@ -1,6 +1,7 @@
 package mongo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/maphash"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
@@ -93,17 +95,12 @@ func (l *Log) headProbing(ctx context.Context, stream string) ([]event.Record, e
 const (
 	// keysPage is how many records of a stream are read for their keys at a time.
 	keysPage = 256
-	// keyStreams is about how many streams' keys are remembered.
-	keyStreams = 128
+	// keyStreams is how many streams' keys are remembered.
+	keyStreams = 256
 )
 
-// keyCache is the index over keys: of streams in which keys were looked for, the records as far as the stream was read. It is for
-// small streams.
-type keyCache struct{ *generations[*streamKeys] }
-
-func newKeyCache() *keyCache { return &keyCache{newGenerations[*streamKeys](keyStreams)} }
-
-// streamKeys are the records of one stream up to a version, by their keys.
+// streamKeys are the records of one stream up to a version, by their keys: the index over keys of a stream in which keys were looked
+// for. It is for small streams.
 type streamKeys struct {
 	mu      sync.Mutex
 	through int64
@@ -114,10 +111,10 @@ type streamKeys struct {
 // reads, the others wait.
 func (l *Log) findProbing(ctx context.Context, stream string, keys []string) (map[string]event.Record, error) {
 	k := &streamKeys{records: make(map[string]event.Record)}
-	l.keys.put(stream, k, func(known *streamKeys) bool {
+	if known, ok, _ := l.keys.PeekOrAdd(stream, k); ok {
+		l.keys.Get(stream) // it is used
 		k = known
-		return true
-	})
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for {
@@ -232,7 +229,7 @@ type row struct {
 	Version  int64             `bson:"version"`
 }
 
-func (r row) position() position { return position{r.FailedAt, r.ID} }
+func (r row) position() cursor.Position { return cursor.Position{Millis: int64(r.FailedAt), ID: r.ID} }
 
 // table are the rows of all letters.
 type table struct {
@@ -316,18 +313,21 @@ func (t *table) refresh(ctx context.Context, read func(ctx context.Context) ([]r
 	return maps.Clone(rows), nil
 }
 
-// pageOfTable is page for a collection that is not to be read for it; ok is false for one that is small.
-func (l *Letters) pageOfTable(ctx context.Context, f deadletter.Filter, p *listing, want int) (docs []letter, ok bool, err error) {
+// pageOfTable is readPage for a collection that may be too large to be read for it.
+func (l *Letters) pageOfTable(ctx context.Context, f deadletter.Filter, p *listing, limit int) (docs []letter, next string, err error) {
 	rows, err := l.table.get(ctx, l.readRows)
-	if err != nil || len(rows) <= l.small {
-		return nil, false, err
+	if err != nil {
+		return nil, "", err
+	}
+	if len(rows) <= l.small {
+		return readPage[letter](ctx, p, limit)
 	}
 	maps.DeleteFunc(rows, func(_ string, r row) bool {
-		return p.after != nil && p.after.before(r.position()) >= 0 || r.FailedAt < p.span.from || r.FailedAt > p.span.to ||
+		return p.paging && cursor.Compare(p.after, r.position()) >= 0 || r.FailedAt < p.span.from || r.FailedAt > p.span.to ||
 			!hasOne(f.Statuses, r.Status) || !hasOne(f.Reasons, r.Reason) || !hasOne(f.Types, r.Type)
 	})
-	newest := slices.SortedFunc(maps.Values(rows), func(a, b row) int { return a.position().before(b.position()) })
-	newest = newest[:min(want, len(newest))]
+	newest := slices.SortedFunc(maps.Values(rows), func(a, b row) int { return cursor.Compare(a.position(), b.position()) })
+	newest, next = cursor.Cut(p.name, newest, cmp.Or(limit, cursor.DefaultLimit), row.position)
 	found := make([][]letter, len(newest))
 	group, within := errgroup.WithContext(ctx)
 	group.SetLimit(tableReads)
@@ -339,7 +339,7 @@ func (l *Letters) pageOfTable(ctx context.Context, f deadletter.Filter, p *listi
 		})
 	}
 	err = group.Wait()
-	return slices.Concat(found...), true, err
+	return slices.Concat(found...), next, err
 }
 
 // hasOne is true for a filter that selects nothing.

@@ -6,8 +6,10 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
@@ -105,21 +107,23 @@ func (p properties) message() wire.Message {
 }
 
 // dateOf is 0 for the zero time.
-func dateOf(t time.Time) bson.DateTime {
+func dateOf(t null.Time) bson.DateTime {
 	if t.IsZero() {
 		return 0
 	}
-	return bson.NewDateTimeFromTime(t)
+	return bson.NewDateTimeFromTime(t.Time)
 }
 
-func timeOf(d bson.DateTime) time.Time {
+func timeOf(d bson.DateTime) null.Time {
 	if d == 0 {
-		return time.Time{}
+		return null.Time{}
 	}
-	return d.Time().UTC()
+	return null.At(d.Time().UTC())
 }
 
-func (d letter) position() position { return position{d.FailedAt, d.ID} }
+func (d letter) position() cursor.Position {
+	return cursor.Position{Millis: int64(d.FailedAt), ID: d.ID}
+}
 
 // toLetter makes the document of a letter, payload and all.
 func toLetter(l deadletter.Letter) (letter, error) {
@@ -132,32 +136,27 @@ func toLetter(l deadletter.Letter) (letter, error) {
 		ID: l.ID, Kind: kindLetter, Reason: l.Reason, Detail: l.Detail, Type: l.Type, EventID: l.EventID, Subject: l.Subject,
 		Exchange: deadletter.Tidy(l.Message.Exchange), RoutingKey: deadletter.Tidy(l.Message.RoutingKey),
 		Attempts: int64(l.Attempts), Parked: int64(l.Parked), FirstSeen: dateOf(l.FirstSeen), FailedAt: dateOf(l.FailedAt),
-		KeptAt: dateOf(l.KeptAt), Queue: deadletter.Tidy(l.Queue), ReplayOf: l.ReplayOf, Replays: int64(l.Replays),
+		KeptAt: dateOf(l.KeptAt), Queue: deadletter.Tidy(l.Queue), ReplayOf: string(l.ReplayOf), Replays: int64(l.Replays),
 		Mark: deadletter.Tidy(l.Mark), Dropped: l.HeadersDropped, CorrelationID: l.CorrelationID, PayloadHash: l.PayloadHash,
 		Size: int64(l.Size), Properties: string(props), Headers: headers, Body: l.Message.Body, Status: deadletter.StatusOpen,
 	}, fault.Wrap(err, fault.Internal, "write dead letter %s", l.ID)
 }
 
-func (d letter) summary() deadletter.Summary {
-	return deadletter.Summary{Status: d.Status, Version: d.Version, Letter: deadletter.Letter{
-		ID: d.ID, Type: d.Type, EventID: d.EventID, Subject: d.Subject, CorrelationID: d.CorrelationID,
-		PayloadHash: d.PayloadHash, Size: int(d.Size), KeptAt: timeOf(d.KeptAt),
-		Post: deadletter.Post{
-			Reason: d.Reason, Detail: d.Detail, Attempts: int(d.Attempts), Parked: int(d.Parked), FirstSeen: timeOf(d.FirstSeen),
-			FailedAt: timeOf(d.FailedAt), Queue: d.Queue, ReplayOf: d.ReplayOf, Replays: int(d.Replays), Mark: d.Mark,
-			HeadersDropped: d.Dropped,
-		},
-	}}
-}
-
-// message reads properties and headers.
-func (d letter) message() (wire.Message, error) {
-	var p properties
-	if err := json.Unmarshal([]byte(d.Properties), &p); err != nil {
-		return wire.Message{}, err
+// letter returns the letter without its payload. One whose properties or headers cannot be read comes with what can be.
+func (d letter) letter() (deadletter.Letter, error) {
+	l := deadletter.Letter{
+		ID: d.ID, Status: d.Status, Version: d.Version, Reason: d.Reason, Detail: d.Detail, Type: d.Type, EventID: d.EventID,
+		Subject: d.Subject, CorrelationID: d.CorrelationID, Attempts: int(d.Attempts), Parked: int(d.Parked), Queue: d.Queue,
+		ReplayOf: null.Text(d.ReplayOf), Replays: int(d.Replays), PayloadHash: d.PayloadHash, Size: int(d.Size),
+		FirstSeen: timeOf(d.FirstSeen), FailedAt: timeOf(d.FailedAt), KeptAt: timeOf(d.KeptAt), Mark: d.Mark, HeadersDropped: d.Dropped,
+		Message: wire.Message{Exchange: d.Exchange, RoutingKey: d.RoutingKey},
 	}
-	m := p.message()
-	var err error
-	m.Headers, err = decodeHeaders(d.Headers)
-	return m, err
+	var p properties
+	err := json.Unmarshal([]byte(d.Properties), &p)
+	if err == nil {
+		l.Message = p.message()
+		l.Message.Headers, err = decodeHeaders(d.Headers)
+	}
+	l.Derive()
+	return l, err
 }

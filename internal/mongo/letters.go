@@ -1,7 +1,6 @@
 package mongo
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,9 +8,9 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
 // LettersCollection is the name of the collection of dead letters.
@@ -117,7 +116,7 @@ func (l *Letters) parts(ctx context.Context, prefix string) ([]byte, error) {
 func partID(prefix string, n int) string { return fmt.Sprintf("%s/%04d", prefix, n) }
 
 // Get implements deadletter.Store.
-func (l *Letters) Get(ctx context.Context, id string) (found deadletter.Summary, ok bool, err error) {
+func (l *Letters) Get(ctx context.Context, id string) (found deadletter.Letter, ok bool, err error) {
 	var d letter
 	err = l.letters.get(ctx, id, &d)
 	if errors.Is(err, fault.NotFound) || err == nil && d.Kind != kindLetter {
@@ -126,8 +125,7 @@ func (l *Letters) Get(ctx context.Context, id string) (found deadletter.Summary,
 	if err != nil {
 		return found, false, err
 	}
-	found = d.summary()
-	if found.Message, err = d.message(); err != nil {
+	if found, err = d.letter(); err != nil {
 		return found, false, fault.Wrap(err, fault.Corrupt, "read dead letter %s", id)
 	}
 	found.Message.Body = d.Body
@@ -167,45 +165,29 @@ func (l *Letters) Kept(ctx context.Context, id, hash string) ([]byte, error) {
 }
 
 // List implements deadletter.Store.
-func (l *Letters) List(ctx context.Context, f deadletter.Filter) ([]deadletter.Summary, string, error) {
+func (l *Letters) List(ctx context.Context, f deadletter.Filter) ([]deadletter.Letter, string, error) {
 	if err := f.Validate(); err != nil {
 		return nil, "", err
 	}
-	limit := cmp.Or(f.Limit, deadletter.DefaultLimit)
-	docs, err := l.page(ctx, f, limit+1)
-	if err != nil {
-		return nil, "", err
-	}
-	items := make([]deadletter.Summary, min(len(docs), limit))
-	for i := range items {
-		items[i] = docs[i].summary()
-		if items[i].Message, err = docs[i].message(); err != nil {
-			// One that cannot be read is shown with what can be.
-			items[i].Message = wire.Message{Exchange: docs[i].Exchange, RoutingKey: docs[i].RoutingKey}
-		}
-	}
-	next := ""
-	if len(docs) > limit {
-		next = deadletter.PositionOf(items[limit-1].Letter).String()
-	}
-	return items, next, nil
-}
-
-// page reads the letters that failed last, at most so many, without their payloads and headers.
-func (l *Letters) page(ctx context.Context, f deadletter.Filter, want int) ([]letter, error) {
 	p := &listing{
-		collection: l.letters, by: "failedAt", filter: bson.D{{Key: "kind", Value: kindLetter}},
+		collection: l.letters, name: cursor.DeadLetters, by: "failedAt", filter: bson.D{{Key: "kind", Value: kindLetter}},
 		projection: bson.D{{Key: "body", Value: 0}, {Key: "headers", Value: 0}},
 	}
 	p.filter = anyOf(anyOf(anyOf(p.filter, "status", f.Statuses), "reason", f.Reasons), "type", f.Types)
-	if after, paging := deadletter.ParseCursor(f.Cursor); paging {
-		p.after = &position{bson.DateTime(after.Millis), after.ID}
-	}
-	p.within(f.From, f.To)
+	p.within(f.From, f.To, f.Cursor)
+	read := readPage[letter]
 	if l.letters.db.Server == FerretDB1 {
-		if docs, many, err := l.pageOfTable(ctx, f, p, want); err != nil || many {
-			return docs, err
+		read = func(ctx context.Context, p *listing, limit int) ([]letter, string, error) {
+			return l.pageOfTable(ctx, f, p, limit)
 		}
 	}
-	return readPage[letter](ctx, p, want)
+	docs, next, err := read(ctx, p, f.Limit)
+	if err != nil {
+		return nil, "", err
+	}
+	items := make([]deadletter.Letter, len(docs))
+	for i, d := range docs {
+		items[i], _ = d.letter() // one that cannot be read is shown with what can be
+	}
+	return items, next, nil
 }

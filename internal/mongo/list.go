@@ -8,6 +8,7 @@ import (
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/groupcommit"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
@@ -180,28 +181,18 @@ func (l *List) List(ctx context.Context, f readmodel.Filter) (items []readmodel.
 	if err := f.Validate(); err != nil {
 		return nil, "", err
 	}
-	if f.Limit == 0 {
-		f.Limit = readmodel.DefaultLimit
-	}
-	p := &listing{collection: l.entries, by: "createdAt", filter: anyOf(bson.D{}, "status", f.Statuses)}
+	p := &listing{collection: l.entries, name: cursor.Orders, by: "createdAt", filter: anyOf(bson.D{}, "status", f.Statuses)}
 	if f.CustomerID != "" {
 		p.filter = append(p.filter, bson.E{Key: "customerId", Value: f.CustomerID})
 	}
-	if millis, id, paging := f.After(); paging {
-		p.after = &position{bson.DateTime(millis), id}
-	}
-	p.within(f.CreatedFrom, f.CreatedTo)
-	// One more, to see that others follow.
-	entries, err := readPage[entry](ctx, p, f.Limit+1)
+	p.within(f.CreatedFrom, f.CreatedTo, f.Cursor)
+	entries, nextCursor, err := readPage[entry](ctx, p, f.Limit)
 	if err != nil {
 		return nil, "", err
 	}
-	items = make([]readmodel.Order, min(len(entries), f.Limit))
-	for i := range items {
-		items[i] = entries[i].order()
-	}
-	if len(entries) > f.Limit {
-		nextCursor = readmodel.CursorAfter(items[f.Limit-1])
+	items = make([]readmodel.Order, len(entries))
+	for i, e := range entries {
+		items[i] = e.order()
 	}
 	return items, nextCursor, nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 )
@@ -46,7 +47,9 @@ type entryAttention struct {
 	Actions  []order.ResolutionAction `bson:"actions"`
 }
 
-func (e entry) position() position { return position{bson.NewDateTimeFromTime(e.CreatedAt), e.ID} }
+func (e entry) position() cursor.Position {
+	return cursor.Position{Millis: e.CreatedAt.UnixMilli(), ID: e.ID}
+}
 
 func toEntry(o readmodel.Order) entry {
 	e := entry{

@@ -3,6 +3,7 @@ package mongo
 import (
 	"context"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ordersaga/ordersaga/internal/eventlog"
@@ -22,10 +23,10 @@ const (
 // Log is the event log in a collection; see the package comment. It is safe for concurrent use and needs no closing.
 type Log struct {
 	events collection
-	heads  *headCache
-	firsts *firstCache
+	heads  headCache
+	firsts firstCache
 	// keys is for FerretDB 1.
-	keys *keyCache
+	keys *lru.Cache[string, *streamKeys]
 	// insert inserts documents, perhaps together with those of others; tests put a saboteur in its place.
 	insert func(ctx context.Context, docs []document) error
 	// questions are for first records.
@@ -44,7 +45,7 @@ var (
 func NewLog(db *DB, collection string) *Log {
 	l := &Log{
 		events: db.collection(collection), heads: newHeadCache(rememberedHeads), firsts: newFirstCache(rememberedFirsts),
-		keys: newKeyCache(),
+		keys: newCache[*streamKeys](keyStreams),
 	}
 	l.share(groupcommit.Config[[]document]{Lanes: lanes, Overtake: overtake})
 	return l

@@ -11,6 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 )
 
 // span is a stretch of times, both ends included.
@@ -19,33 +20,27 @@ type span struct{ from, to bson.DateTime }
 // always has no ends.
 var always = span{math.MinInt64, math.MaxInt64}
 
-// position is a place in a list, after the document of that time and _id.
-type position struct {
-	at bson.DateTime
-	id string
-}
-
-// before is the order of lists: newest first.
-func (p position) before(other position) int {
-	return cmp.Or(cmp.Compare(other.at, p.at), cmp.Compare(other.id, p.id))
-}
-
-// listing is a page of a list, newest first.
+// listing is a list of which a page is read, newest first.
 type listing struct {
 	collection
+	name cursor.List
 	// by is the field of the times.
 	by string
 	// filter is the filter but for times.
 	filter bson.D
 	span   span
-	// after is where the page begins; nil for the first page.
-	after *position
+	// after is where the page begins, when it is not the first one.
+	after  cursor.Position
+	paging bool
 	// projection is what is read; nil is everything.
 	projection bson.D
 }
 
-// within bounds a list by time: from is inclusive, to exclusive; the zero time is no bound.
-func (l *listing) within(from, to time.Time) {
+// listed is a document of a list.
+type listed interface{ position() cursor.Position }
+
+// within selects the documents of a time, from is inclusive, to exclusive, behind a cursor; zero values select all.
+func (l *listing) within(from, to time.Time, text string) {
 	// Rounded up to the resolution of dates: both bounds mean "not before".
 	ceil := func(t time.Time) bson.DateTime { return bson.NewDateTimeFromTime(t.Add(event.TimeResolution - 1)) }
 	l.span = always
@@ -55,19 +50,19 @@ func (l *listing) within(from, to time.Time) {
 	if !to.IsZero() {
 		l.span.to = ceil(to) - 1
 	}
-	if l.after != nil {
-		l.span.to = min(l.span.to, l.after.at)
+	if l.after, l.paging = l.name.Parse(text); l.paging {
+		l.span.to = min(l.span.to, bson.DateTime(l.after.Millis))
 	}
 }
 
 // query selects a part of the list's span.
 func (l *listing) query(within span) bson.D {
 	q := slices.Clone(l.filter)
-	if l.after != nil && within.to >= l.after.at {
+	if at := bson.DateTime(l.after.Millis); l.paging && within.to >= at {
 		// The span says almost the same, and bounds the scan of the index.
 		q = append(q, bson.E{Key: "$or", Value: bson.A{
-			bson.D{{Key: l.by, Value: bson.D{{Key: "$lt", Value: l.after.at}}}},
-			bson.D{{Key: l.by, Value: l.after.at}, {Key: "_id", Value: bson.D{{Key: "$lt", Value: l.after.id}}}},
+			bson.D{{Key: l.by, Value: bson.D{{Key: "$lt", Value: at}}}},
+			bson.D{{Key: l.by, Value: at}, {Key: "_id", Value: bson.D{{Key: "$lt", Value: l.after.ID}}}},
 		}})
 	}
 	bounds := bson.D{}
@@ -97,8 +92,10 @@ func anyOf[T any](q bson.D, field string, values []T) bson.D {
 // newestFirst is the key of a list's index, and the order of its pages.
 func newestFirst(by string) bson.D { return bson.D{{Key: by, Value: -1}, {Key: "_id", Value: -1}} }
 
-// readPage reads a page of at most want documents. Errors: Unavailable.
-func readPage[T interface{ position() position }](ctx context.Context, l *listing, want int) ([]T, error) {
+// readPage reads a page of at most limit documents; 0 is the default. It returns the cursor of the next page, empty after the last
+// one. Errors: Unavailable.
+func readPage[T listed](ctx context.Context, l *listing, limit int) (docs []T, next string, err error) {
+	limit = cmp.Or(limit, cursor.DefaultLimit)
 	read := func(sorted bool) reader[T] {
 		return func(within span, limit int) ([]T, error) {
 			o := options.Find().SetLimit(int64(limit)).SetBatchSize(int32(limit))
@@ -111,10 +108,14 @@ func readPage[T interface{ position() position }](ctx context.Context, l *listin
 			return find[T](ctx, l.collection, l.query(within), o, "list %s", l.Name())
 		}
 	}
-	if l.db.Server != FerretDB2 {
-		return read(true)(l.span, want)
+	// One more, to see that others follow.
+	if l.db.Server == FerretDB2 {
+		docs, err = readWindows(l.span, time.Now(), limit+1, read(false), read(true))
+	} else {
+		docs, err = read(true)(l.span, limit+1)
 	}
-	return readWindows(l.span, time.Now(), want, read(false), read(true))
+	docs, next = cursor.Cut(l.name, docs, limit, T.position)
+	return docs, next, err
 }
 
 // reader reads documents of a span, at most as many as limit says.
@@ -137,7 +138,7 @@ const (
 )
 
 // readWindows returns the newest documents of a span, as many as are wanted. Some reads documents in no order, newest the newest.
-func readWindows[T interface{ position() position }](within span, now time.Time, want int, some, newest reader[T]) ([]T, error) {
+func readWindows[T listed](within span, now time.Time, want int, some, newest reader[T]) ([]T, error) {
 	var docs []T
 	crowd, growth, length := crowdPages*want+crowdBase, int64(windowGrowth), firstWindow
 	to, top := within.to, min(within.to, bson.NewDateTimeFromTime(now))
@@ -159,7 +160,7 @@ func readWindows[T interface{ position() position }](within span, now time.Time,
 		if err != nil {
 			return nil, err
 		}
-		slices.SortFunc(found, func(a, b T) int { return a.position().before(b.position()) })
+		slices.SortFunc(found, func(a, b T) int { return cursor.Compare(a.position(), b.position()) })
 		docs = append(docs, found...)
 		if w.from == within.from {
 			break

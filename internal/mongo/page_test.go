@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"pgregory.net/rapid"
+
+	"github.com/ordersaga/ordersaga/internal/cursor"
 )
 
 // fakeServer answers as a server that sorts nothing, and counts.
@@ -23,7 +25,7 @@ func (f *fakeServer) some(w span, limit int) ([]entry, error) {
 	f.asked++
 	var found []entry
 	for _, d := range f.docs {
-		if d.position().at >= w.from && d.position().at <= w.to && len(found) < limit {
+		if bson.NewDateTimeFromTime(d.CreatedAt) >= w.from && bson.NewDateTimeFromTime(d.CreatedAt) <= w.to && len(found) < limit {
 			found = append(found, d)
 		}
 	}
@@ -34,7 +36,7 @@ func (f *fakeServer) some(w span, limit int) ([]entry, error) {
 func (f *fakeServer) newest(w span, limit int) ([]entry, error) {
 	f.sorted++
 	found, err := f.some(w, math.MaxInt)
-	slices.SortFunc(found, func(a, b entry) int { return a.position().before(b.position()) })
+	slices.SortFunc(found, func(a, b entry) int { return cursor.Compare(a.position(), b.position()) })
 	return found[:min(len(found), limit)], err
 }
 

@@ -15,7 +15,7 @@ import (
 func (l *Log) Read(ctx context.Context, stream string, after int64, limit int) (records []event.Record, err error) {
 	after = max(after, 0)
 	onlyFirst := after == 0 && limit == 1
-	if first, known := l.firsts.get(stream); known && onlyFirst {
+	if first, known := l.firsts.Get(stream); known && onlyFirst {
 		return []event.Record{first}, nil // records do not change
 	}
 	switch {
@@ -59,9 +59,9 @@ func (l *Log) seen(records []event.Record, err error) ([]event.Record, error) {
 
 // forget forgets a stream that is not there any more: the collection was emptied under this process.
 func (l *Log) forget(stream string) {
-	l.heads.forget(stream)
-	l.firsts.forget(stream)
-	l.keys.forget(stream)
+	l.heads.Remove(stream)
+	l.firsts.Remove(stream)
+	l.keys.Remove(stream)
 }
 
 // Head implements eventlog.Reader.

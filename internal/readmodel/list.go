@@ -1,21 +1,13 @@
 package readmodel
 
 import (
-	"encoding/base64"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
-)
-
-// Limits of a page.
-const (
-	DefaultLimit = 50
-	MaxLimit     = 500
 )
 
 // Filter selects orders. The zero Filter selects all of them.
@@ -26,7 +18,7 @@ type Filter struct {
 	CustomerID string
 	// CreatedFrom (inclusive) and CreatedTo (exclusive) select by creation time; the zero time is no bound.
 	CreatedFrom, CreatedTo time.Time
-	// Limit is the size of a page, 1 to MaxLimit; 0 means DefaultLimit.
+	// Limit is the size of a page, 1 to cursor.MaxLimit; 0 means cursor.DefaultLimit.
 	Limit int
 	// Cursor is where the page begins: the nextCursor of the one before it, with the same filter. Empty for
 	// the first page.
@@ -44,53 +36,5 @@ func (f Filter) Validate() error {
 	if f.CustomerID != "" && !event.ValidID(f.CustomerID) {
 		fields = append(fields, fault.Fieldf("/customerId", "%s", event.IDRule))
 	}
-	if f.Limit < 0 || f.Limit > MaxLimit {
-		fields = append(fields, fault.Fieldf("/limit", "must be from 1 to %d", MaxLimit))
-	}
-	if _, ok := parseCursor(f.Cursor); !ok && f.Cursor != "" {
-		fields = append(fields, fault.Fieldf("/cursor", "is not a nextCursor of this list"))
-	}
-	return fault.NewInvalid("list of orders", fields)
-}
-
-// After returns where the page begins, after the order that was created then (milliseconds since 1970) and has the id; ok is false
-// for the first page.
-func (f Filter) After() (millis int64, id string, ok bool) {
-	p, ok := parseCursor(f.Cursor)
-	return p.createdAt, p.id, ok
-}
-
-// CursorAfter returns the cursor of the page that begins after an order.
-func CursorAfter(o Order) string {
-	return position{createdAt: o.CreatedAt.UnixMilli(), id: o.ID}.String()
-}
-
-// position is a place in the list: behind this order.
-type position struct {
-	createdAt int64
-	id        string
-}
-
-// cursorVersion is the form of cursors; another form needs another letter.
-const cursorVersion = "a"
-
-// String returns the cursor of the position.
-func (p position) String() string {
-	text := cursorVersion + "." + strconv.FormatInt(p.createdAt, 36) + "." + p.id
-	return base64.RawURLEncoding.EncodeToString([]byte(text))
-}
-
-// parseCursor reverses String; ok is false for everything that String does not make.
-func parseCursor(cursor string) (p position, ok bool) {
-	text, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil {
-		return position{}, false
-	}
-	parts := strings.SplitN(string(text), ".", 3)
-	if len(parts) != 3 || parts[0] != cursorVersion || !event.ValidID(parts[2]) {
-		return position{}, false
-	}
-	millis, err := strconv.ParseInt(parts[1], 36, 64)
-	p = position{createdAt: millis, id: parts[2]}
-	return p, err == nil && p.String() == cursor
+	return fault.NewInvalid("list of orders", append(fields, cursor.Orders.Check(f.Cursor, f.Limit)...))
 }

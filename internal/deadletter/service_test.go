@@ -10,6 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
@@ -18,23 +19,23 @@ func TestReplay(t *testing.T) {
 	p := post(fault.Invalid, "secret")
 	p.Message.Headers = map[string]any{"x-tenant": "blue"}
 	id := w.kept(p)
-	d, err := w.desk.Replay(t.Context(), id, deadletter.Request{By: "ada", Note: "fixed"})
+	d, err := w.service.Replay(t.Context(), id, deadletter.Request{By: "ada", Note: "fixed"})
 	require.NoError(t, err)
 	require.Equal(t, deadletter.StatusReplayed, d.Status)
 	require.Equal(t, []sent{{p.Message, p.Queue, id, 1}}, w.sent, "as it first came")
 	require.Equal(t, []string{event.DeadReceived, event.DeadReplayRequested, event.DeadReplayed}, w.types(id))
 	require.Equal(t, deadletter.StatusReplayed, w.status(id))
 
-	_, err = w.desk.Replay(t.Context(), id, deadletter.Request{})
+	_, err = w.service.Replay(t.Context(), id, deadletter.Request{})
 	require.ErrorIs(t, err, fault.ResolutionRefused)
 	require.Len(t, w.sent, 1)
-	_, err = w.desk.Replay(t.Context(), id, deadletter.Request{Force: true})
+	_, err = w.service.Replay(t.Context(), id, deadletter.Request{Force: true})
 	require.NoError(t, err)
 	require.Len(t, w.sent, 2)
 
-	_, err = w.desk.Replay(t.Context(), "nobody", deadletter.Request{})
+	_, err = w.service.Replay(t.Context(), "nobody", deadletter.Request{})
 	require.ErrorIs(t, err, fault.NotFound)
-	_, err = w.desk.Replay(t.Context(), id, deadletter.Request{By: "a b", Note: strings.Repeat("x", deadletter.MaxNote+1)})
+	_, err = w.service.Replay(t.Context(), id, deadletter.Request{By: "a b", Note: strings.Repeat("x", deadletter.MaxNote+1)})
 	require.Len(t, fault.FieldsOf(err), 2)
 }
 
@@ -43,17 +44,17 @@ func TestARequestIsAskedOnce(t *testing.T) {
 	w := newWorld(t)
 	id := w.kept(post(fault.Invalid, "x"))
 	for range 3 {
-		d, err := w.desk.Replay(t.Context(), id, deadletter.Request{ID: "r-1"})
+		d, err := w.service.Replay(t.Context(), id, deadletter.Request{ID: "r-1"})
 		require.NoError(t, err)
 		require.Equal(t, deadletter.StatusReplayed, d.Status)
 	}
 	require.Len(t, w.sent, 1)
 	for range 3 {
-		d, err := w.desk.Discard(t.Context(), id, deadletter.Request{ID: "r-2", Note: "no"})
+		d, err := w.service.Discard(t.Context(), id, deadletter.Request{ID: "r-2", Note: "no"})
 		require.NoError(t, err)
 		require.Equal(t, deadletter.StatusDiscarded, d.Status)
 	}
-	_, err := w.desk.Discard(t.Context(), id, deadletter.Request{ID: "r-3", Note: "no"})
+	_, err := w.service.Discard(t.Context(), id, deadletter.Request{ID: "r-3", Note: "no"})
 	require.ErrorIs(t, err, fault.ResolutionRefused)
 }
 
@@ -76,13 +77,13 @@ func TestABrokenReplayIsFinished(t *testing.T) {
 				return nil
 			}
 			mended := deadletter.Request{Body: []byte("secret, mended")}
-			_, err := w.desk.Replay(t.Context(), id, mended)
+			_, err := w.service.Replay(t.Context(), id, mended)
 			require.ErrorIs(t, err, fault.Unavailable)
 			w.fail = nil
 			next := deadletter.Request{}
 			if c.at == event.DeadReplayed {
 				require.Equal(t, deadletter.StatusReplaying, w.status(id))
-				run, err := w.desk.DryRun(t.Context(), id, next)
+				run, err := w.service.DryRun(t.Context(), id, next)
 				require.NoError(t, err)
 				require.Empty(t, run.Refusal)
 				require.Equal(t, "would handle secret, mended", run.Sentence)
@@ -90,7 +91,7 @@ func TestABrokenReplayIsFinished(t *testing.T) {
 				require.Equal(t, deadletter.StatusOpen, w.status(id))
 				next = mended
 			}
-			_, err = w.desk.Replay(t.Context(), id, next)
+			_, err = w.service.Replay(t.Context(), id, next)
 			require.NoError(t, err)
 			require.Equal(t, deadletter.StatusReplayed, w.status(id))
 			require.Len(t, w.sent, c.sent)
@@ -104,7 +105,7 @@ func TestABrokerThatIsAwayIsNoDecision(t *testing.T) {
 	w := newWorld(t)
 	id := w.kept(post(fault.Invalid, "x"))
 	w.away = fault.New(fault.Unavailable, "away")
-	_, err := w.desk.Replay(t.Context(), id, deadletter.Request{})
+	_, err := w.service.Replay(t.Context(), id, deadletter.Request{})
 	require.ErrorIs(t, err, fault.Unavailable)
 	require.Equal(t, []string{event.DeadReceived}, w.types(id))
 }
@@ -114,38 +115,38 @@ func TestLettersThatGoRoundAreStopped(t *testing.T) {
 	p := post(fault.Invalid, "x")
 	p.ReplayOf = "letter-1"
 	for p.Replays = 1; p.Replays < deadletter.DefaultMaxReplays; p.Replays++ {
-		_, err := w.desk.Replay(t.Context(), w.kept(p), deadletter.Request{})
+		_, err := w.service.Replay(t.Context(), w.kept(p), deadletter.Request{})
 		require.NoError(t, err)
 		require.Equal(t, p.Replays+1, w.sent[len(w.sent)-1].replays)
 	}
 	id := w.kept(p)
-	_, err := w.desk.Replay(t.Context(), id, deadletter.Request{Body: []byte("y")})
+	_, err := w.service.Replay(t.Context(), id, deadletter.Request{Body: []byte("y")})
 	require.ErrorIs(t, err, fault.ResolutionRefused)
-	run, err := w.desk.DryRun(t.Context(), id, deadletter.Request{})
+	run, err := w.service.DryRun(t.Context(), id, deadletter.Request{})
 	require.NoError(t, err)
 	require.Contains(t, run.Refusal, "3 times")
-	_, err = w.desk.Replay(t.Context(), id, deadletter.Request{Force: true})
+	_, err = w.service.Replay(t.Context(), id, deadletter.Request{Force: true})
 	require.NoError(t, err)
-	d, err := w.desk.Show(t.Context(), id)
+	d, err := w.service.Show(t.Context(), id)
 	require.NoError(t, err)
-	require.Equal(t, "letter-1", d.ReplayOf)
+	require.EqualValues(t, "letter-1", d.ReplayOf)
 }
 
 func TestDiscard(t *testing.T) {
 	w := newWorld(t)
 	id := w.kept(post(fault.Invalid, "x"))
-	_, err := w.desk.Discard(t.Context(), id, deadletter.Request{Note: " "})
+	_, err := w.service.Discard(t.Context(), id, deadletter.Request{Note: " "})
 	require.ErrorIs(t, err, fault.Invalid)
-	_, err = w.desk.Discard(t.Context(), "nobody", deadletter.Request{Note: "no"})
+	_, err = w.service.Discard(t.Context(), "nobody", deadletter.Request{Note: "no"})
 	require.ErrorIs(t, err, fault.NotFound)
-	_, err = w.desk.Discard(t.Context(), id, deadletter.Request{Note: "no", By: "ada"})
+	_, err = w.service.Discard(t.Context(), id, deadletter.Request{Note: "no", By: "ada"})
 	require.NoError(t, err)
 	require.Equal(t, deadletter.StatusDiscarded, w.status(id))
-	_, err = w.desk.Replay(t.Context(), id, deadletter.Request{})
+	_, err = w.service.Replay(t.Context(), id, deadletter.Request{})
 	require.ErrorIs(t, err, fault.ResolutionRefused)
-	_, err = w.desk.Replay(t.Context(), id, deadletter.Request{Force: true})
+	_, err = w.service.Replay(t.Context(), id, deadletter.Request{Force: true})
 	require.NoError(t, err)
-	_, err = w.desk.Discard(t.Context(), id, deadletter.Request{Note: "no, really"})
+	_, err = w.service.Discard(t.Context(), id, deadletter.Request{Note: "no, really"})
 	require.NoError(t, err)
 	require.Equal(t, deadletter.StatusDiscarded, w.status(id))
 }
@@ -158,7 +159,7 @@ func TestALetterWithoutAStream(t *testing.T) {
 	_, err := w.store.Insert(t.Context(), l)
 	require.NoError(t, err)
 	require.Equal(t, deadletter.StatusOpen, w.status(l.ID))
-	_, err = w.desk.Replay(t.Context(), l.ID, deadletter.Request{})
+	_, err = w.service.Replay(t.Context(), l.ID, deadletter.Request{})
 	require.NoError(t, err)
 	w.kept(p)
 	require.Equal(t, []string{event.DeadReceived, event.DeadReplayRequested, event.DeadReplayed}, w.types(l.ID))
@@ -174,12 +175,12 @@ func TestTheListIsMadeRight(t *testing.T) {
 	other := newWorld(t)
 	other.log = w.log
 	other.kept(p)
-	_, err = other.desk.Discard(t.Context(), l.ID, deadletter.Request{Note: "no"})
+	_, err = other.service.Discard(t.Context(), l.ID, deadletter.Request{Note: "no"})
 	require.NoError(t, err)
-	items, _, err := w.desk.List(t.Context(), deadletter.Filter{})
+	items, _, err := w.service.List(t.Context(), deadletter.Filter{})
 	require.NoError(t, err)
 	require.Equal(t, deadletter.StatusDiscarded, items[0].Status)
-	items, _, err = w.desk.List(t.Context(), deadletter.Filter{Statuses: deadletter.Unsettled})
+	items, _, err = w.service.List(t.Context(), deadletter.Filter{Statuses: deadletter.Unsettled})
 	require.NoError(t, err)
 	require.Empty(t, items, "and stays right")
 }
@@ -190,7 +191,7 @@ func TestManyReplayAtOnce(t *testing.T) {
 	id := w.kept(post(fault.Invalid, "x"))
 	var all sync.WaitGroup
 	for range 16 {
-		all.Go(func() { _, _ = w.desk.Replay(t.Context(), id, deadletter.Request{}) })
+		all.Go(func() { _, _ = w.service.Replay(t.Context(), id, deadletter.Request{}) })
 	}
 	all.Wait()
 	require.Equal(t, deadletter.StatusReplayed, w.status(id))
@@ -229,8 +230,8 @@ func TestMendedMessages(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			id := w.kept(deadletter.Post{Message: c.message, Reason: c.reason, FailedAt: now})
-			_, err := w.desk.Replay(t.Context(), id, deadletter.Request{Body: []byte(c.body)})
+			id := w.kept(deadletter.Letter{Message: c.message, Reason: c.reason, FailedAt: null.At(now)})
+			_, err := w.service.Replay(t.Context(), id, deadletter.Request{Body: []byte(c.body)})
 			require.NoError(t, err)
 			got := decode(w.sent[0].message)
 			require.Equal(t, event.StockReceived, got.Type)
@@ -239,7 +240,7 @@ func TestMendedMessages(t *testing.T) {
 				return
 			}
 			require.NotContains(t, []string{"m", "h"}, got.ID, "a fresh id")
-			_, err = w.desk.Replay(t.Context(), id, deadletter.Request{Body: []byte(c.body), Force: true})
+			_, err = w.service.Replay(t.Context(), id, deadletter.Request{Body: []byte(c.body), Force: true})
 			require.NoError(t, err)
 			require.Equal(t, got.ID, decode(w.sent[1].message).ID, "the same payload is the same event")
 		})

@@ -1,0 +1,306 @@
+package deadletter
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/wire"
+)
+
+// appendAttempts bounds how often an append goes after others that came first.
+const appendAttempts = 10
+
+// Config is what a Service needs. Inbox may be nil for one that does not replay.
+type Config struct {
+	Store Store
+	Log   Log
+	Inbox Inbox
+	// Preview tells what would come of a message, without any effect.
+	Preview func(ctx context.Context, queue string, m wire.Message) (Preview, error)
+	// MaxReplays is how often a message is replayed before a person has to insist. Default DefaultMaxReplays.
+	MaxReplays int
+	Clock      func() time.Time
+	NewID      func() string
+	Logger     *slog.Logger
+}
+
+// Preview is what would come of a message.
+type Preview struct {
+	// Outcome is a word for programs: nothing, start, move, book …
+	Outcome string `json:"outcome"`
+	// Sentence is for people: would start order 42.
+	Sentence string `json:"sentence"`
+	// OrderID is the order that it is about, if it is about one; From and To are its status now, and then.
+	OrderID string `json:"orderId,omitempty"`
+	From    string `json:"from,omitempty"`
+	To      string `json:"to,omitempty"`
+}
+
+// DryRun is what a replay would come to.
+type DryRun struct {
+	Preview
+	// Refusal says why the letter would not be replayed; empty when it would be.
+	Refusal string `json:"refusal,omitempty"`
+}
+
+// Service shows dead letters and carries out what is decided about them.
+type Service struct{ cfg Config }
+
+// NewService returns a Service. It does no I/O.
+func NewService(c Config) *Service {
+	c.MaxReplays = cmp.Or(c.MaxReplays, DefaultMaxReplays)
+	return &Service{cfg: c}
+}
+
+// List returns a page of the letters that match, those that failed last first. A status that the store is behind with is
+// made right on the way. Errors: Invalid, Unavailable.
+func (s *Service) List(ctx context.Context, f Filter) ([]Letter, string, error) {
+	items, next, err := s.cfg.Store.List(ctx, f)
+	if err != nil {
+		return nil, "", err
+	}
+	var streams []string
+	for _, item := range items {
+		// What is settled stays so, unless a person insists.
+		if slices.Contains(Unsettled, item.Status) {
+			streams = append(streams, event.DeadStream(item.ID))
+		}
+	}
+	if len(streams) == 0 {
+		return items, next, nil
+	}
+	heads, err := s.cfg.Log.Heads(ctx, streams)
+	if err != nil {
+		return items, next, err
+	}
+	for i := range items {
+		if head, there := heads[event.DeadStream(items[i].ID)]; there && head.Version > items[i].Version {
+			if _, err := s.readStream(ctx, &items[i]); err != nil {
+				return items, next, err
+			}
+			items[i].History = nil
+		}
+	}
+	return items, next, nil
+}
+
+// letter returns a letter with its state. A letter whose stream has not begun, because its keeper died in between, is
+// open. Errors: NotFound, Unavailable.
+func (s *Service) letter(ctx context.Context, id string) (Letter, State, error) {
+	l, ok, err := s.cfg.Store.Get(ctx, id)
+	if err == nil && !ok {
+		err = fault.New(fault.NotFound, "there is no dead letter %s", id)
+	}
+	if err != nil {
+		return l, State{}, err
+	}
+	state, err := s.readStream(ctx, &l)
+	return l, state, err
+}
+
+// readStream adds its stream to a letter, and tells the store what it has come to.
+func (s *Service) readStream(ctx context.Context, l *Letter) (State, error) {
+	state := State{ID: l.ID, Status: StatusOpen}
+	var err error
+	if l.History, err = s.cfg.Log.Read(ctx, event.DeadStream(l.ID), 0, 0); err != nil {
+		return state, err
+	}
+	if state, err = state.Fold(l.History); err != nil {
+		return state, err
+	}
+	l.Status = state.Status
+	if state.Head.Version > l.Version {
+		l.Version = state.Head.Version
+		s.mark(ctx, state)
+	}
+	return state, nil
+}
+
+// Show returns a letter with its history. Errors: NotFound, Unavailable.
+func (s *Service) Show(ctx context.Context, id string) (Letter, error) {
+	l, _, err := s.letter(ctx, id)
+	return l, err
+}
+
+// DryRun tells what a replay would come to, without any effect. Errors: NotFound, Unavailable.
+func (s *Service) DryRun(ctx context.Context, id string, r Request) (run DryRun, err error) {
+	l, state, err := s.letter(ctx, id)
+	if err != nil {
+		return run, err
+	}
+	m := l.Message
+	if p, pending := state.Pending(); pending && p.Replaced && r.Body == nil {
+		m, err = s.replaced(ctx, l, p)
+	} else if r.Body != nil {
+		m = l.mended(r.Body)
+	}
+	if err != nil {
+		return run, err
+	}
+	if refused := state.refuseReplay(l, r, s.cfg.MaxReplays); refused != nil {
+		run.Refusal = fault.SafeMessage(refused)
+	}
+	run.Preview, err = s.cfg.Preview(ctx, l.Queue, m)
+	return run, err
+}
+
+// Replay sends a letter to the inbox again. It returns when the broker has it there and the letter says so. Errors:
+// NotFound, Invalid, ResolutionRefused with the reason, Unavailable: replaying it again finishes it.
+func (s *Service) Replay(ctx context.Context, id string, r Request) (Letter, error) {
+	if err := r.Validate(); err != nil {
+		return Letter{}, err
+	}
+	l, state, err := s.letter(ctx, id)
+	if err != nil {
+		return Letter{}, err
+	}
+	r.ID = cmp.Or(r.ID, s.cfg.NewID())
+	if err := s.replay(ctx, l, state, r); err != nil {
+		return Letter{}, err
+	}
+	return s.Show(ctx, id)
+}
+
+// Discard decides that nothing is to come of a letter. Errors: NotFound, Invalid, ResolutionRefused, Unavailable.
+func (s *Service) Discard(ctx context.Context, id string, r Request) (Letter, error) {
+	if err := r.ValidateDiscard(); err != nil {
+		return Letter{}, err
+	}
+	l, state, err := s.letter(ctx, id)
+	if err == nil {
+		state, _, err = s.open(ctx, l, state)
+	}
+	if err != nil {
+		return Letter{}, err
+	}
+	r.ID = cmp.Or(r.ID, s.cfg.NewID())
+	_, _, err = s.record(ctx, state, func(state State) (*event.Entry, error) {
+		if slices.Contains(state.Requests, r.ID) {
+			return nil, nil
+		}
+		return l.discarded(state, r, s.cfg.Clock()), state.refuseDiscard()
+	})
+	if err != nil {
+		return Letter{}, err
+	}
+	return s.Show(ctx, id)
+}
+
+// replay sends a letter to the inbox: the decision, the message, the outcome, each after the one before it. A replay
+// that was broken off is gone on with, whoever began it, unless another payload is wanted.
+func (s *Service) replay(ctx context.Context, l Letter, state State, r Request) error {
+	state, _, err := s.open(ctx, l, state)
+	if err != nil {
+		return err
+	}
+	replacement := ""
+	// decide returns no event when the decision is there already, and only has to be carried out.
+	decide := func(state State) (*event.Entry, error) {
+		if slices.Contains(state.Requests, r.ID) {
+			return nil, nil
+		}
+		if err := state.refuseReplay(l, r, s.cfg.MaxReplays); err != nil {
+			return nil, err
+		}
+		if p, pending := state.Pending(); pending && (r.Body == nil || p.Hash == replacement) {
+			return nil, nil
+		}
+		return l.replayRequested(state, r, replacement, s.cfg.Clock()), nil
+	}
+	// What is refused is refused before the broker and the store are asked.
+	if _, err := decide(state); err != nil {
+		return err
+	}
+	if err := s.cfg.Inbox.Ready(ctx); err != nil {
+		return err
+	}
+	if r.Body != nil {
+		replacement = HashOf(r.Body)
+		if err := s.cfg.Store.Keep(ctx, l.ID, r.Body); err != nil {
+			return err
+		}
+	}
+	if state, _, err = s.record(ctx, state, decide); err != nil {
+		return err
+	}
+	if p, pending := state.Pending(); pending {
+		return s.send(ctx, l, state, p)
+	}
+	return nil // the same request has come through already
+}
+
+// send carries a replay out.
+func (s *Service) send(ctx context.Context, l Letter, state State, p Replay) error {
+	m := l.Message
+	if p.Replaced {
+		var err error
+		if m, err = s.replaced(ctx, l, p); err != nil {
+			return err
+		}
+	}
+	if err := s.cfg.Inbox.Replay(ctx, m, l.Queue, l.ID, l.Replays+1); err != nil {
+		return err
+	}
+	_, _, err := s.record(ctx, state, func(state State) (*event.Entry, error) {
+		if state.Replays[p.Number-1].Sent {
+			return nil, nil
+		}
+		return l.replayed(state, p, s.cfg.Clock()), nil
+	})
+	return err
+}
+
+// replaced is the message with the payload that a replay was decided with.
+func (s *Service) replaced(ctx context.Context, l Letter, p Replay) (wire.Message, error) {
+	body, err := s.cfg.Store.Kept(ctx, l.ID, p.Hash)
+	return l.mended(body), err
+}
+
+// open writes the first event of a letter's stream, if it is not there.
+func (s *Service) open(ctx context.Context, l Letter, state State) (after State, wrote bool, err error) {
+	return s.record(ctx, state, func(state State) (*event.Entry, error) {
+		if state.Kept() {
+			return nil, nil
+		}
+		return l.received(s.cfg.Clock()), nil
+	})
+}
+
+// record decides about a letter and appends the decision. Whoever comes second decides again, from what the first one
+// wrote. decide returns nil when there is nothing to append. Wrote tells that what decide last returned was appended.
+func (s *Service) record(ctx context.Context, state State, decide func(State) (*event.Entry, error)) (after State, wrote bool, err error) {
+	stream := event.DeadStream(state.ID)
+	for range appendAttempts {
+		entry, err := decide(state)
+		if err != nil || entry == nil {
+			return state, false, err
+		}
+		_, tail, err := s.cfg.Log.Append(ctx, stream, state.Head, []event.Entry{*entry})
+		second := errors.Is(err, fault.Concurrency) || errors.Is(err, fault.KeyTaken)
+		if err != nil && !second {
+			return state, false, err
+		}
+		if state, err = state.Fold(tail); err != nil {
+			return state, false, err
+		}
+		if !second {
+			s.mark(ctx, state)
+			return state, true, nil
+		}
+	}
+	return state, false, fault.New(fault.Unavailable, "stream %s grows faster than it can be written", stream)
+}
+
+// mark tells the store what a stream has come to. Lists are made right when they are read, so that a mark which is lost
+// costs nothing.
+func (s *Service) mark(ctx context.Context, state State) {
+	if err := s.cfg.Store.Mark(ctx, state.ID, state.Status, state.Head.Version); err != nil {
+		s.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "the list of dead letters is behind", slog.String("letter_id", state.ID), slog.Any("error", err))
+	}
+}
