@@ -103,16 +103,7 @@ func (a *appending) checkHead(ctx context.Context) error {
 	if a.head.Version == 0 || a.log.heads.get(a.stream) == a.head {
 		return nil
 	}
-	look := func(in collection) (r event.Record, ok bool, err error) {
-		return a.log.get(ctx, in, a.stream, a.head.Version)
-	}
-	r, ok, err := look(a.log.events)
-	if err == nil && !ok {
-		err = a.log.events.certainly(func(in collection) (err error) {
-			r, ok, err = look(in)
-			return err
-		})
-	}
+	r, ok, err := a.log.get(ctx, a.stream, a.head.Version)
 	switch {
 	case err != nil:
 		return err

@@ -66,19 +66,20 @@ func find[T any](
 	return found, unavailable(ctx, err, format, args...)
 }
 
-// get reads a document by its _id, and again, missing nothing, when it is not found. Errors: NotFound, Unavailable.
-func (c collection) get(ctx context.Context, id string, into any, o ...options.Lister[options.FindOneOptions]) error {
+// get reads the document that matches, and again, missing nothing, when it is not found. The filter begins with its _id. Errors:
+// NotFound, Unavailable.
+func (c collection) get(ctx context.Context, filter bson.D, into any, o ...options.Lister[options.FindOneOptions]) error {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
-	read := func(c collection) error { return c.FindOne(ctx, byID(id), o...).Decode(into) }
+	read := func(c collection) error { return c.FindOne(ctx, filter, o...).Decode(into) }
 	err := read(c)
-	if errors.Is(err, driver.ErrNoDocuments) {
+	if errors.Is(err, driver.ErrNoDocuments) && c.db.Server != FerretDB1 {
 		err = c.certainly(read)
 	}
 	if errors.Is(err, driver.ErrNoDocuments) {
-		return fault.New(fault.NotFound, "%s is not in %s", id, c.Name())
+		return fault.New(fault.NotFound, "%s is not in %s", filter[0].Value, c.Name())
 	}
-	return unavailable(ctx, err, "read %s in %s", id, c.Name())
+	return unavailable(ctx, err, "read %s in %s", filter[0].Value, c.Name())
 }
 
 // insert reports false when a document of that _id exists. Errors: Unavailable.
@@ -112,8 +113,8 @@ func unavailable(ctx context.Context, err error, format string, args ...any) err
 func isDuplicate(err error) bool {
 	var one driver.WriteException
 	var many driver.BulkWriteException
-	return driver.IsDuplicateKeyError(err) && !(errors.As(err, &one) && one.WriteConcernError != nil) &&
-		!(errors.As(err, &many) && many.WriteConcernError != nil)
+	unconfirmed := errors.As(err, &one) && one.WriteConcernError != nil || errors.As(err, &many) && many.WriteConcernError != nil
+	return driver.IsDuplicateKeyError(err) && !unconfirmed
 }
 
 // results is what the error of a write of n documents says about each of them: nil or its own error. Where it leaves open what

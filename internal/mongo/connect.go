@@ -67,7 +67,8 @@ func Open(ctx context.Context, database *driver.Database, logger *slog.Logger) (
 	case info.FerretDB2 != nil:
 		db.Server = FerretDB2
 	}
-	return db, db.Ping(ctx)
+	err := db.Ping(ctx)
+	return db, err
 }
 
 // Ping asks whether the primary answers. Errors: Unavailable.

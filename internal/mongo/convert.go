@@ -32,9 +32,23 @@ func copyValue(to bson.ValueWriter, from *jsontext.Decoder) error {
 	}
 	switch token.Kind() {
 	case '{':
-		return copyObject(to, from)
+		fields, err := to.WriteDocument()
+		if err != nil {
+			return err
+		}
+		return copyMembers(from, '}', fields.WriteDocumentEnd, func() (bson.ValueWriter, error) {
+			name, err := from.ReadToken()
+			if err != nil {
+				return nil, err
+			}
+			return fields.WriteDocumentElement(name.String())
+		})
 	case '[':
-		return copyArray(to, from)
+		items, err := to.WriteArray()
+		if err != nil {
+			return err
+		}
+		return copyMembers(from, ']', items.WriteArrayEnd, items.WriteArrayElement)
 	case '0':
 		n, err := strconv.ParseInt(token.String(), 10, 64)
 		if err != nil {
@@ -49,42 +63,21 @@ func copyValue(to bson.ValueWriter, from *jsontext.Decoder) error {
 	return to.WriteBoolean(token.Bool())
 }
 
-func copyObject(to bson.ValueWriter, from *jsontext.Decoder) error {
-	fields, err := to.WriteDocument()
-	for err == nil && from.PeekKind() != '}' {
-		var name jsontext.Token
-		if name, err = from.ReadToken(); err != nil {
-			break
+// copyMembers copies values to where next says, up to the token that ends them.
+func copyMembers(from *jsontext.Decoder, last jsontext.Kind, end func() error, next func() (bson.ValueWriter, error)) error {
+	for from.PeekKind() != last {
+		to, err := next()
+		if err == nil {
+			err = copyValue(to, from)
 		}
-		var field bson.ValueWriter
-		if field, err = fields.WriteDocumentElement(name.String()); err == nil {
-			err = copyValue(field, from)
+		if err != nil {
+			return err
 		}
 	}
-	if err == nil {
-		_, err = from.ReadToken()
-	}
-	if err != nil {
+	if _, err := from.ReadToken(); err != nil {
 		return err
 	}
-	return fields.WriteDocumentEnd()
-}
-
-func copyArray(to bson.ValueWriter, from *jsontext.Decoder) error {
-	items, err := to.WriteArray()
-	for err == nil && from.PeekKind() != ']' {
-		var item bson.ValueWriter
-		if item, err = items.WriteArrayElement(); err == nil {
-			err = copyValue(item, from)
-		}
-	}
-	if err == nil {
-		_, err = from.ReadToken()
-	}
-	if err != nil {
-		return err
-	}
-	return items.WriteArrayEnd()
+	return end()
 }
 
 // dataToJSON converts back. It refuses what dataToBSON never writes, above all doubles.

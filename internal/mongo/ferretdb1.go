@@ -1,23 +1,18 @@
 package mongo
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"hash/maphash"
-	"maps"
 	"slices"
 	"sort"
 	"sync"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
@@ -46,7 +41,7 @@ func (l *Log) readProbing(ctx context.Context, stream string, after int64, limit
 		group, within := errgroup.WithContext(ctx)
 		for i := range window {
 			group.Go(func() (err error) {
-				window[i], _, err = l.get(within, l.events, stream, next+int64(i))
+				window[i], _, err = l.get(within, stream, next+int64(i))
 				return err
 			})
 		}
@@ -73,7 +68,7 @@ func (l *Log) headProbing(ctx context.Context, stream string) ([]event.Record, e
 		if failed != nil {
 			return false
 		}
-		r, ok, err := l.get(ctx, l.events, stream, version)
+		r, ok, err := l.get(ctx, stream, version)
 		if failed = err; ok && (len(newest) == 0 || r.Version > newest[0].Version) {
 			newest = []event.Record{r}
 		}
@@ -188,176 +183,43 @@ func (l *List) replaceInTurn(ctx context.Context, e entry, most int64) (wrote bo
 }
 
 // markInTurn is Mark.
-func (l *Letters) markInTurn(ctx context.Context, id string, status deadletter.Status, version int64) error {
+func (l *Letters) markInTurn(ctx context.Context, in collection, id string, status deadletter.Status, version int64) error {
 	return l.turns.take(id, func() (bool, error) {
 		var d letter
-		err := l.letters.get(ctx, id, &d, options.FindOne().SetProjection(bson.D{{Key: "version", Value: 1}}))
+		err := in.get(ctx, byID(id), &d, options.FindOne().SetProjection(bson.D{{Key: "version", Value: 1}}))
 		if errors.Is(err, fault.NotFound) || err == nil && d.Version >= version {
 			return true, nil
 		}
 		if err == nil {
-			err = l.mark(ctx, byID(id), status, version)
-		}
-		if err == nil {
-			l.table.mark(id, status, version)
+			err = mark(ctx, in, byID(id), status, version)
 		}
 		return false, err
 	})
 }
 
-// A list of dead letters reads the whole collection, payloads and all. Where there are many, what lists select and sort by is kept
-// in memory, and a page costs a look-up for each of its letters.
-const (
-	// smallTable is how many letters are read for each list all the same: it shows at once what other processes keep.
-	smallTable = 1000
-	// tableTimeout bounds reading the whole collection.
-	tableTimeout = 10 * time.Minute
-	// tableRest is how long nothing is read after that, in times of what it took: other processes keep letters, too.
-	tableRest = 10
-	// tableReads is how many letters of a page are looked up at once.
-	tableReads = 8
-)
+// A list reads its whole collection, so dead letters are listed from copies without payloads and headers, in a collection of their own.
 
-// row is what lists select and sort a letter by.
-type row struct {
-	ID       string            `bson:"_id"`
-	Kind     string            `bson:"kind"`
-	Reason   fault.Code        `bson:"reason"`
-	Type     string            `bson:"type"`
-	FailedAt bson.DateTime     `bson:"failedAt"`
-	Status   deadletter.Status `bson:"status"`
-	Version  int64             `bson:"version"`
-}
+// copied is the _id of what is in that collection when it has the letters of versions that knew nothing of it.
+const copied = "copied"
 
-func (r row) position() cursor.Position { return cursor.Position{Millis: int64(r.FailedAt), ID: r.ID} }
-
-// table are the rows of all letters.
-type table struct {
-	mu sync.Mutex
-	// rows is nil until the collection was read; own are the rows that this process wrote.
-	rows, own map[string]row
-	// next is when the collection is read again.
-	next   time.Time
-	flight singleflight.Group
-}
-
-// put adds what was written, unless a newer version is known.
-func (t *table) put(r row) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.own == nil {
-		t.own = make(map[string]row)
+// copyListed copies letters that have no copies, once.
+func (l *Letters) copyListed(ctx context.Context) error {
+	err := l.listed.get(ctx, byID(copied), &bson.Raw{})
+	if !errors.Is(err, fault.NotFound) {
+		return err
 	}
-	merge(t.own, r)
-	if t.rows != nil {
-		merge(t.rows, r)
-	}
-}
-
-func merge(into map[string]row, rows ...row) {
-	for _, r := range rows {
-		if into[r.ID].Version <= r.Version {
-			into[r.ID] = r
+	ctx = context.WithoutCancel(ctx) // the next caller would have to begin anew
+	for raw, err := range l.letters.scanByID(unlisted).all(ctx) {
+		if err != nil {
+			return err
+		}
+		if kind, _ := raw.Lookup("kind").StringValueOK(); kind != kindLetter {
+			continue
+		}
+		if _, err := l.listed.insert(ctx, raw, "copy dead letter"); err != nil {
+			return err
 		}
 	}
-}
-
-// mark changes status and version of a letter.
-func (t *table) mark(id string, status deadletter.Status, version int64) {
-	t.mu.Lock()
-	r, known := t.rows[id]
-	t.mu.Unlock()
-	if known {
-		r.Status, r.Version = status, version
-		t.put(r)
-	}
-}
-
-// get returns the rows. They are read once, in the background, where a caller waits for them as long as it likes, and again now and
-// then, where nobody waits.
-func (t *table) get(ctx context.Context, read func(ctx context.Context) ([]row, error)) (map[string]row, error) {
-	t.mu.Lock()
-	rows, old := maps.Clone(t.rows), time.Now().After(t.next)
-	t.mu.Unlock()
-	if rows != nil && !old {
-		return rows, nil
-	}
-	done := t.flight.DoChan("", func() (any, error) { return t.refresh(context.WithoutCancel(ctx), read) })
-	if rows != nil {
-		return rows, nil
-	}
-	select {
-	case result := <-done:
-		rows, _ = result.Val.(map[string]row)
-		return rows, unavailable(ctx, result.Err, "read all dead letters")
-	case <-ctx.Done():
-		return nil, unavailable(ctx, ctx.Err(), "wait until all dead letters are read")
-	}
-}
-
-// refresh reads the rows.
-func (t *table) refresh(ctx context.Context, read func(ctx context.Context) ([]row, error)) (map[string]row, error) {
-	ctx, cancel := context.WithTimeout(ctx, tableTimeout)
-	defer cancel()
-	began := time.Now()
-	all, err := read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	rows := make(map[string]row, len(all))
-	merge(rows, all...)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	merge(rows, slices.Collect(maps.Values(t.own))...)
-	t.rows, t.next = rows, time.Now().Add(tableRest*time.Since(began))
-	return maps.Clone(rows), nil
-}
-
-// pageOfTable is readPage for a collection that may be too large to be read for it.
-func (l *Letters) pageOfTable(ctx context.Context, f deadletter.Filter, p *listing, limit int) (docs []letter, next string, err error) {
-	rows, err := l.table.get(ctx, l.readRows)
-	if err != nil {
-		return nil, "", err
-	}
-	if len(rows) <= l.small {
-		return readPage[letter](ctx, p, limit)
-	}
-	maps.DeleteFunc(rows, func(_ string, r row) bool {
-		return p.paging && cursor.Compare(p.after, r.position()) >= 0 || r.FailedAt < p.span.from || r.FailedAt > p.span.to ||
-			!hasOne(f.Statuses, r.Status) || !hasOne(f.Reasons, r.Reason) || !hasOne(f.Types, r.Type)
-	})
-	newest := slices.SortedFunc(maps.Values(rows), func(a, b row) int { return cursor.Compare(a.position(), b.position()) })
-	newest, next = cursor.Cut(p.name, newest, cmp.Or(limit, cursor.DefaultLimit), row.position)
-	found := make([][]letter, len(newest))
-	group, within := errgroup.WithContext(ctx)
-	group.SetLimit(tableReads)
-	for i, r := range newest {
-		group.Go(func() (err error) {
-			// One that was removed by hand is not found.
-			found[i], err = find[letter](within, l.letters, byID(r.ID), options.Find().SetProjection(p.projection), "read dead letter %s", r.ID)
-			return err
-		})
-	}
-	err = group.Wait()
-	return slices.Concat(found...), next, err
-}
-
-// hasOne is true for a filter that selects nothing.
-func hasOne[T comparable](values []T, value T) bool {
-	return len(values) == 0 || slices.Contains(values, value)
-}
-
-// readRows reads the whole collection.
-func (l *Letters) readRows(ctx context.Context) ([]row, error) {
-	projection := bson.D{}
-	for _, field := range []string{"kind", "reason", "type", "failedAt", "status", "version"} {
-		projection = append(projection, bson.E{Key: field, Value: 1})
-	}
-	cursor, err := l.letters.Find(ctx, bson.D{}, options.Find().SetProjection(projection))
-	if err != nil {
-		return nil, err
-	}
-	var rows []row
-	err = cursor.All(ctx, &rows)
-	return slices.DeleteFunc(rows, func(r row) bool { return r.Kind != kindLetter }), err
+	_, err = l.listed.insert(ctx, byID(copied), "copy dead letters")
+	return err
 }

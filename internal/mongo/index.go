@@ -49,25 +49,11 @@ func (i Index) build(ctx context.Context) error {
 	return unavailable(ctx, err, "create index %s", i)
 }
 
-// missing returns the indexes that do not exist, whatever the names of those that do. One that is being built exists. Errors:
-// Unavailable; see refused.
-func missing(ctx context.Context, wanted []Index) ([]Index, error) {
-	absent := []Index{}
-	listed := make(map[string][]driver.IndexSpecification)
-	for _, i := range wanted {
-		name := i.collection.Name()
-		if _, known := listed[name]; !known {
-			existing, err := i.collection.Indexes().ListSpecifications(ctx)
-			if err != nil {
-				return nil, unavailable(ctx, err, "list the indexes of %s", name)
-			}
-			listed[name] = existing
-		}
-		if !slices.ContainsFunc(listed[name], i.is) {
-			absent = append(absent, i)
-		}
-	}
-	return absent, nil
+// exists reports whether an index of the same keys exists, whatever its name. One that is being built exists. Errors: Unavailable;
+// see refused.
+func (i Index) exists(ctx context.Context) (bool, error) {
+	listed, err := i.collection.Indexes().ListSpecifications(ctx)
+	return slices.ContainsFunc(listed, i.is), unavailable(ctx, err, "list the indexes of %s", i.collection.Name())
 }
 
 // is compares. An index that leaves documents out does not do. A server may answer 1 as a double.
@@ -85,14 +71,9 @@ func (i Index) is(spec driver.IndexSpecification) bool {
 	return true
 }
 
-// Setup creates the indexes that do not exist, and returns when all of them do. It may be called again and by several processes
-// at once. The context should have no deadline, see IndexBuilder. Errors: Unavailable.
+// Setup creates the indexes of a new database. It may be called again. Errors: Unavailable.
 func Setup(ctx context.Context, wanted ...[]Index) error {
-	absent, err := missing(ctx, slices.Concat(wanted...))
-	if err != nil {
-		return err
-	}
-	for _, i := range absent {
+	for _, i := range slices.Concat(wanted...) {
 		if err := i.build(ctx); err != nil {
 			return err
 		}

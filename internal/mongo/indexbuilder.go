@@ -29,51 +29,21 @@ func NewIndexBuilder(logger *slog.Logger) *IndexBuilder {
 }
 
 // Prepare makes sure that the unique indexes exist, without which a slot may be written twice, and waits for them as long as
-// they take. With background it has the missing others created while the process runs; without them lists are slow. The error is
+// they take. With background it has the others created while the process runs; without them lists are slow. The error is
 // the context's.
 func (b *IndexBuilder) Prepare(ctx context.Context, background bool, wanted ...[]Index) error {
-	all := slices.Concat(wanted...)
-	absent, err := b.missing(ctx, all)
-	if err != nil {
-		return err
-	}
-	isAbsent := func(i Index) bool {
-		return slices.ContainsFunc(absent, func(other Index) bool { return other.String() == i.String() })
-	}
 	var others []Index
-	for _, i := range all {
-		switch {
-		case i.unique:
-			// One that is listed may still be under construction; a server that refuses to create it is believed.
-			if err := b.create(ctx, i, !isAbsent(i)); err != nil {
-				return err
-			}
-		case absent == nil || isAbsent(i):
+	for _, i := range slices.Concat(wanted...) {
+		if !i.unique {
 			others = append(others, i)
+		} else if err := b.create(ctx, i); err != nil {
+			return err
 		}
 	}
 	if background && len(others) > 0 {
 		b.createOthers(ctx, others)
 	}
 	return nil
-}
-
-// missing returns the indexes that do not exist; nil when the server does not list them. The error is the context's.
-func (b *IndexBuilder) missing(ctx context.Context, wanted []Index) ([]Index, error) {
-	for {
-		absent, err := missing(ctx, wanted)
-		switch {
-		case err == nil:
-			return absent, nil
-		case refused(err):
-			b.logger.LogAttrs(ctx, slog.LevelWarn, "the server does not list its indexes: missing ones are not reported", slog.Any("error", err))
-			return nil, nil
-		}
-		b.logger.LogAttrs(ctx, slog.LevelWarn, "indexes could not be listed", slog.Any("error", err))
-		if err := sleep(ctx, indexPause); err != nil {
-			return nil, err
-		}
-	}
 }
 
 // createOthers creates indexes one after the other in the background, and reports those that do not exist in a moment.
@@ -83,7 +53,7 @@ func (b *IndexBuilder) createOthers(ctx context.Context, others []Index) {
 	b.done.Go(func() {
 		defer close(finished)
 		for _, i := range others {
-			if b.create(ctx, i, false) != nil {
+			if b.create(ctx, i) != nil {
 				return
 			}
 		}
@@ -101,22 +71,26 @@ func (b *IndexBuilder) createOthers(ctx context.Context, others []Index) {
 	}
 }
 
-// create tries until the index exists. A refusal ends that for one that is listed, or can be done without. The error is the
-// context's.
-func (b *IndexBuilder) create(ctx context.Context, i Index, listed bool) error {
+// create tries until the index exists; one that does may still be under construction. A server that refuses to create it, and has
+// it or does not list its indexes, is believed; a refusal also ends it for one that can be done without. The error is the context's.
+func (b *IndexBuilder) create(ctx context.Context, i Index) error {
 	for {
 		err := b.build(ctx, i)
-		attrs := []slog.Attr{slog.String("index", i.String()), slog.String("create_it_with", i.command()), slog.Any("error", err)}
-		switch {
-		case err == nil || ctx.Err() != nil:
+		if err == nil || ctx.Err() != nil {
 			return ctx.Err()
-		case refused(err) && listed:
-			b.logger.LogAttrs(ctx, slog.LevelDebug, "an index is used as it is", attrs...)
-			return nil
-		case i.unique:
+		}
+		attrs := []slog.Attr{slog.String("index", i.String()), slog.String("create_it_with", i.command()), slog.Any("error", err)}
+		if refused(err) {
+			exists, unlisted := i.exists(ctx)
+			if exists || refused(unlisted) {
+				b.logger.LogAttrs(ctx, slog.LevelDebug, "an index is used as it is", attrs...)
+				return nil
+			}
+		}
+		if i.unique {
 			b.logger.LogAttrs(ctx, slog.LevelError,
 				"a unique index is missing and could not be created: nothing can be written safely without it", attrs...)
-		default:
+		} else {
 			b.logger.LogAttrs(ctx, slog.LevelWarn, "an index is missing and could not be created: lists are slow without it", attrs...)
 			if refused(err) {
 				return nil

@@ -47,7 +47,7 @@ func (k *Keys) Add(ctx context.Context, customerID string, key sealed.Key) (seal
 // Get implements sealed.Keys. A customer whose key a read misses would pass for erased: it is read in a way that misses nothing.
 func (k *Keys) Get(ctx context.Context, customerID string) (sealed.Key, error) {
 	var found keyDocument
-	err := k.keys.get(ctx, customerID, &found)
+	err := k.keys.get(ctx, byID(customerID), &found)
 	return sealed.Key{ID: found.KeyID, Secret: found.Secret}, err
 }
 

@@ -32,13 +32,16 @@ const (
 // status and version of a letter, which repeat what the event log says so that lists can be filtered by it.
 type Letters struct {
 	letters collection
+	// listed is what lists read: letters, or the copies that FerretDB 1 needs.
+	listed collection
 	// inline is maxInline; tests take less.
 	inline int
-	// turns and table are for FerretDB 1; small is smallTable, and less in tests.
+	// turns is for FerretDB 1.
 	turns turns
-	table table
-	small int
 }
+
+// unlisted is what lists leave out.
+var unlisted = bson.D{{Key: "body", Value: 0}, {Key: "headers", Value: 0}}
 
 var _ deadletter.Store = (*Letters)(nil)
 
@@ -46,7 +49,12 @@ var _ deadletter.Store = (*Letters)(nil)
 func NewLetters(db *DB) *Letters {
 	patient := *db
 	patient.Timeout = max(db.Timeout, lettersTimeout)
-	return &Letters{letters: patient.collection(LettersCollection), inline: maxInline, small: smallTable}
+	l := &Letters{letters: patient.collection(LettersCollection), inline: maxInline}
+	l.listed = l.letters
+	if db.Server == FerretDB1 {
+		l.listed = patient.collection(LettersCollection + "_listed")
+	}
+	return l
 }
 
 // Indexes returns the indexes of lists.
@@ -74,11 +82,14 @@ func (l *Letters) Insert(ctx context.Context, dead deadletter.Letter) (bool, err
 		}
 		d.Body = nil
 	}
-	inserted, err := l.letters.insert(ctx, d, "keep dead letter %s", d.ID)
-	if inserted {
-		l.table.put(row{d.ID, d.Kind, d.Reason, d.Type, d.FailedAt, d.Status, d.Version})
+	if l.letters.db.Server == FerretDB1 {
+		shown := d
+		shown.Body, shown.Headers = nil, ""
+		if _, err := l.listed.insert(ctx, shown, "list dead letter %s", d.ID); err != nil {
+			return false, err
+		}
 	}
-	return inserted, err
+	return l.letters.insert(ctx, d, "keep dead letter %s", d.ID)
 }
 
 // putParts cuts a payload. The same parts may be there already.
@@ -100,7 +111,7 @@ func (l *Letters) parts(ctx context.Context, prefix string) ([]byte, error) {
 	body := []byte{}
 	for n, count := 0, 1; n < count; n++ {
 		var p part
-		err := l.letters.get(ctx, partID(prefix, n), &p)
+		err := l.letters.get(ctx, byID(partID(prefix, n)), &p)
 		if errors.Is(err, fault.NotFound) {
 			err = fault.Missing("part %d of %s was not found", n, prefix)
 		}
@@ -118,7 +129,7 @@ func partID(prefix string, n int) string { return fmt.Sprintf("%s/%04d", prefix,
 // Get implements deadletter.Store.
 func (l *Letters) Get(ctx context.Context, id string) (found deadletter.Letter, ok bool, err error) {
 	var d letter
-	err = l.letters.get(ctx, id, &d)
+	err = l.letters.get(ctx, byID(id), &d)
 	if errors.Is(err, fault.NotFound) || err == nil && d.Kind != kindLetter {
 		return found, false, nil
 	}
@@ -138,18 +149,18 @@ func (l *Letters) Get(ctx context.Context, id string) (found deadletter.Letter, 
 // Mark implements deadletter.Store.
 func (l *Letters) Mark(ctx context.Context, id string, status deadletter.Status, version int64) error {
 	if l.letters.db.Server == FerretDB1 {
-		return l.markInTurn(ctx, id, status, version)
+		return errors.Join(l.markInTurn(ctx, l.letters, id, status, version), l.markInTurn(ctx, l.listed, id, status, version))
 	}
 	// Keeps an older version from replacing a newer one.
 	filter := append(byID(id), bson.E{Key: "version", Value: bson.D{{Key: "$lt", Value: version}}})
-	return l.mark(ctx, filter, status, version)
+	return mark(ctx, l.letters, filter, status, version)
 }
 
-func (l *Letters) mark(ctx context.Context, filter bson.D, status deadletter.Status, version int64) error {
-	ctx, cancel := l.letters.bounded(ctx)
+func mark(ctx context.Context, in collection, filter bson.D, status deadletter.Status, version int64) error {
+	ctx, cancel := in.bounded(ctx)
 	defer cancel()
 	update := bson.D{{Key: "$set", Value: bson.D{{Key: "status", Value: status}, {Key: "version", Value: version}}}}
-	_, err := l.letters.UpdateOne(ctx, filter, update)
+	_, err := in.UpdateOne(ctx, filter, update)
 	return unavailable(ctx, err, "mark dead letter %s", filter[0].Value)
 }
 
@@ -169,19 +180,18 @@ func (l *Letters) List(ctx context.Context, f deadletter.Filter) ([]deadletter.L
 	if err := f.Validate(); err != nil {
 		return nil, "", err
 	}
+	if l.letters.db.Server == FerretDB1 {
+		if err := l.copyListed(ctx); err != nil {
+			return nil, "", err
+		}
+	}
 	p := &listing{
-		collection: l.letters, name: cursor.DeadLetters, by: "failedAt", filter: bson.D{{Key: "kind", Value: kindLetter}},
-		projection: bson.D{{Key: "body", Value: 0}, {Key: "headers", Value: 0}},
+		collection: l.listed, name: cursor.DeadLetters, by: "failedAt", filter: bson.D{{Key: "kind", Value: kindLetter}},
+		projection: unlisted,
 	}
 	p.filter = anyOf(anyOf(anyOf(p.filter, "status", f.Statuses), "reason", f.Reasons), "type", f.Types)
 	p.within(f.From, f.To, f.Cursor)
-	read := readPage[letter]
-	if l.letters.db.Server == FerretDB1 {
-		read = func(ctx context.Context, p *listing, limit int) ([]letter, string, error) {
-			return l.pageOfTable(ctx, f, p, limit)
-		}
-	}
-	docs, next, err := read(ctx, p, f.Limit)
+	docs, next, err := readPage[letter](ctx, p, f.Limit)
 	if err != nil {
 		return nil, "", err
 	}

@@ -125,33 +125,10 @@ func (l *List) Get(ctx context.Context, id string) (o readmodel.Order, found boo
 	return readEntry(documents[0]), true, nil
 }
 
-// All yields every entry, in the order of the bytes of the ids, for checks; one that cannot be read as Get returns it. It reads
-// while it is iterated; entries that are written meanwhile may be missing. An error ends it. Errors: Unavailable.
+// All implements readmodel.Store. Whoever iterates may take any time.
 func (l *List) All(ctx context.Context) iter.Seq2[readmodel.Order, error] {
-	return l.scanEntries(ctx, nil)
-}
-
-// IDs implements readmodel.Store.
-func (l *List) IDs(ctx context.Context) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		for o, err := range l.scanEntries(ctx, byIDAscending) {
-			if !yield(o.ID, err) {
-				return
-			}
-		}
-	}
-}
-
-// scanEntries yields entries in the order of their ids. Whoever iterates may take any time.
-func (l *List) scanEntries(ctx context.Context, projection bson.D) iter.Seq2[readmodel.Order, error] {
-	from := func(at bson.Raw) bson.D {
-		if at == nil {
-			return bson.D{}
-		}
-		return bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: at.Lookup("_id")}}}}
-	}
 	return func(yield func(readmodel.Order, error) bool) {
-		for raw, err := range l.entries.scan(byIDAscending, projection, from).all(ctx) {
+		for raw, err := range l.entries.scanByID(nil).all(ctx) {
 			o := readmodel.Order{}
 			if err == nil {
 				o = readEntry(raw)

@@ -104,19 +104,22 @@ func (l *Log) FindAll(ctx context.Context, stream string, keys []string) (map[st
 	return found, nil
 }
 
-// get returns one version of a stream, by the index of _id. The stream tells a sharded cluster which shard to ask; FerretDB 1
-// uses the index for a filter on _id alone.
-func (l *Log) get(ctx context.Context, in collection, stream string, version int64) (event.Record, bool, error) {
-	filter, o := byID(documentID(stream, version)), options.Find().SetLimit(-1)
+// get returns one version of a stream, by the index of _id, in a way that does not miss it. The stream tells a sharded cluster
+// which shard to ask; FerretDB 1 uses the index for a filter on _id alone.
+func (l *Log) get(ctx context.Context, stream string, version int64) (r event.Record, ok bool, err error) {
+	filter, o := byID(documentID(stream, version)), options.FindOne()
 	if l.events.db.Server != FerretDB1 {
 		filter = append(filter, bson.E{Key: "stream", Value: stream})
 		o.SetHint(byIDAscending)
 	}
-	records, err := l.query(ctx, in, stream, filter, o)
-	if err != nil || len(records) == 0 {
-		return event.Record{}, false, err
+	var raw bson.Raw
+	if err = l.events.get(ctx, filter, &raw, o); errors.Is(err, fault.NotFound) {
+		return r, false, nil
 	}
-	return records[0], true, nil
+	if err == nil {
+		r, err = decode(raw)
+	}
+	return r, err == nil, err
 }
 
 // behindVersions follows the name of a stream in an _id that would come behind all of its versions.

@@ -46,6 +46,16 @@ func (c collection) scan(sort, projection bson.D, query func(at bson.Raw) bson.D
 	return scan{collection: c, query: query, sort: sort, projection: projection, batch: scanBatch, now: time.Now}
 }
 
+// scanByID reads all documents in the order of their _ids.
+func (c collection) scanByID(projection bson.D) scan {
+	return c.scan(byIDAscending, projection, func(at bson.Raw) bson.D {
+		if at == nil {
+			return bson.D{}
+		}
+		return bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: at.Lookup("_id")}}}}
+	})
+}
+
 // all yields the documents. A document is valid until the next one is asked for. Documents that are written meanwhile may be
 // missing. An error ends it. Errors: Unavailable.
 func (s scan) all(ctx context.Context) iter.Seq2[bson.Raw, error] {
@@ -71,10 +81,10 @@ type reading struct {
 	cursor *driver.Cursor
 	// touched is when the server was last asked.
 	touched time.Time
+	losses  int
 	// at is the last document, and seen are those that were yielded at its position.
-	at     bson.Raw
-	seen   map[string]bool
-	losses int
+	at   bson.Raw
+	seen map[string]bool
 }
 
 // next returns the next document, nil behind the last one.
@@ -89,30 +99,20 @@ func (r *reading) next(ctx context.Context) (bson.Raw, error) {
 		if r.cursor.RemainingBatchLength() == 0 {
 			r.touched = r.now()
 		}
-		if !r.cursor.Next(ctx) {
-			err := r.cursor.Err()
-			var gone driver.CommandError
-			if errors.As(err, &gone) && (gone.Code == codeCursorNotFound || gone.Code == codeCursorKilled) && r.losses < maxLosses {
-				r.losses++
-				r.close(ctx)
-				continue
+		if r.cursor.Next(ctx) {
+			r.losses = 0
+			if r.isNew(r.cursor.Current) {
+				return r.cursor.Current, nil
 			}
-			return nil, err
-		}
-		r.losses = 0
-		document := r.cursor.Current
-		id := document.Lookup("_id").String()
-		if id == "" {
-			id = string(document)
-		}
-		if r.seen[id] {
 			continue
 		}
-		if r.at == nil || r.moved == nil || r.moved(r.at, document) {
-			r.at, r.seen = append(r.at[:0], document...), map[string]bool{}
+		var gone driver.CommandError
+		err := r.cursor.Err()
+		if !errors.As(err, &gone) || gone.Code != codeCursorNotFound && gone.Code != codeCursorKilled || r.losses == maxLosses {
+			return nil, err
 		}
-		r.seen[id] = true
-		return document, nil
+		r.losses++
+		r.close(ctx)
 	}
 }
 
@@ -128,6 +128,22 @@ func (r *reading) open(ctx context.Context) (err error) {
 	r.cursor, err = r.Find(ctx, r.query(r.at), o)
 	r.touched = r.now()
 	return err
+}
+
+// isNew reports whether a document was not yielded yet, and moves to its position.
+func (r *reading) isNew(document bson.Raw) bool {
+	id := document.Lookup("_id").String()
+	if id == "" {
+		id = string(document)
+	}
+	if r.seen[id] {
+		return false
+	}
+	if r.at == nil || r.moved == nil || r.moved(r.at, document) {
+		r.at, r.seen = append(r.at[:0], document...), map[string]bool{}
+	}
+	r.seen[id] = true
+	return true
 }
 
 func (r *reading) close(ctx context.Context) {

@@ -47,9 +47,9 @@ type Store interface {
 	Get(ctx context.Context, id string) (o Order, found bool, err error)
 	// Replace writes an entry, unless one of a version above most exists, and reports whether it wrote.
 	Replace(ctx context.Context, o Order, most int64) (wrote bool, err error)
-	// IDs yields the ids of all entries, in the order of their bytes. Entries that are written meanwhile may be missing. An error
-	// ends it.
-	IDs(ctx context.Context) iter.Seq2[string, error]
+	// All yields every entry, in the order of the bytes of the ids; one that cannot be read as Get returns it. Entries that are
+	// written meanwhile may be missing. An error ends it.
+	All(ctx context.Context) iter.Seq2[Order, error]
 	// Remove removes the entry of an order, and reports whether there was one.
 	Remove(ctx context.Context, id string) (bool, error)
 }
@@ -216,27 +216,28 @@ func (r *rebuild) removeStrays(ctx context.Context) error {
 	nextStream, stop := iter.Pull2(r.source.Streams(ctx, r.Stream(""), ""))
 	defer stop()
 	name, err, more := nextStream()
-	for id, failed := range r.store.IDs(ctx) {
+	for o, failed := range r.store.All(ctx) {
 		if failed != nil {
 			return failed
 		}
-		for more && err == nil && name < r.Stream(id) {
+		stream := r.Stream(o.ID)
+		for more && err == nil && name < stream {
 			name, err, more = nextStream()
 		}
 		if err != nil {
 			return err
 		}
-		if more && name == r.Stream(id) {
+		if more && name == stream {
 			continue
 		}
-		exists, err := r.exists(ctx, r.Stream(id))
+		exists, err := r.exists(ctx, stream)
 		if err != nil {
 			return err
 		}
 		if exists {
 			continue
 		}
-		removed, err := r.store.Remove(ctx, id)
+		removed, err := r.store.Remove(ctx, o.ID)
 		if err != nil {
 			return err
 		}
