@@ -11,23 +11,7 @@
 //
 // # Events
 //
-// The collection is insert-only. One record is one document:
-//
-//	_id            string    <stream>@<version, 10 digits>
-//	stream         string
-//	version        int64     from 1, without gaps
-//	key            string    the slot, unique in its stream
-//	id             string    the event's id
-//	type           string
-//	source         string
-//	subject        string
-//	time           date      UTC, milliseconds
-//	correlationId  string    empty when there is none
-//	causationId    string    empty when there is none
-//	schemaVersion  int64
-//	data           document  the event's data; numbers are int64, never doubles
-//	hash           string    lower-case hexadecimal, see eventlog.Hash
-//	prevHash       string
+// The collection is insert-only. One record is one document (see document, and docs/event-log.md).
 //
 // (stream, key) is unique: that is what makes a slot a slot. (stream, version) is unique too, and gives MongoDB walks and lists of
 // streams in their order. The other servers do not get it: FerretDB 1 uses no index but that of _id, FerretDB 2 would read

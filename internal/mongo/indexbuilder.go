@@ -8,12 +8,8 @@ import (
 	"time"
 )
 
-const (
-	// indexWait is how long a start waits for indexes that it can do without: on an empty database they exist by then.
-	indexWait = 2 * time.Second
-	// indexPause is how often it is logged what is waited for, and the pause between tries.
-	indexPause = 5 * time.Second
-)
+// indexPause is how often it is logged what is waited for, and the pause between tries.
+const indexPause = 5 * time.Second
 
 // IndexBuilder has indexes created. A build over a large collection takes minutes to hours, so it has no deadline: the driver would
 // send it to the server, which would give the build up.
@@ -40,35 +36,15 @@ func (b *IndexBuilder) Prepare(ctx context.Context, background bool, wanted ...[
 			return err
 		}
 	}
-	if background && len(others) > 0 {
-		b.createOthers(ctx, others)
+	if background {
+		ctx, b.stop = context.WithCancel(context.WithoutCancel(ctx))
+		b.done.Go(func() {
+			for _, i := range others {
+				_ = b.create(ctx, i) // it fails when the context has ended, and so do the others
+			}
+		})
 	}
 	return nil
-}
-
-// createOthers creates indexes one after the other in the background, and reports those that do not exist in a moment.
-func (b *IndexBuilder) createOthers(ctx context.Context, others []Index) {
-	ctx, b.stop = context.WithCancel(context.WithoutCancel(ctx))
-	finished := make(chan struct{})
-	b.done.Go(func() {
-		defer close(finished)
-		for _, i := range others {
-			if b.create(ctx, i) != nil {
-				return
-			}
-		}
-	})
-	timer := time.NewTimer(indexWait)
-	defer timer.Stop()
-	select {
-	case <-finished:
-	case <-timer.C:
-		names := make([]string, len(others))
-		for n, i := range others {
-			names[n] = i.String()
-		}
-		b.logger.LogAttrs(ctx, slog.LevelWarn, "indexes are missing: lists are slow until they are built", slog.Any("indexes", names))
-	}
 }
 
 // create tries until the index exists; one that does may still be under construction. A server that refuses to create it, and has

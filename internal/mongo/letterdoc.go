@@ -126,20 +126,17 @@ func (d letter) position() cursor.Position {
 }
 
 // toLetter makes the document of a letter, payload and all.
-func toLetter(l deadletter.Letter) (letter, error) {
-	props, err := json.Marshal(propertiesOf(l.Message))
-	if err != nil {
-		return letter{}, fault.Wrap(err, fault.Internal, "write dead letter %s", l.ID)
-	}
-	headers, err := encodeHeaders(l.Message.Headers)
+func toLetter(l deadletter.Letter) letter {
+	props, _ := json.Marshal(propertiesOf(l.Message)) // texts and a number
 	return letter{
 		ID: l.ID, Kind: kindLetter, Reason: l.Reason, Detail: l.Detail, Type: l.Type, EventID: l.EventID, Subject: l.Subject,
 		Exchange: deadletter.Tidy(l.Message.Exchange), RoutingKey: deadletter.Tidy(l.Message.RoutingKey),
 		Attempts: int64(l.Attempts), Parked: int64(l.Parked), FirstSeen: dateOf(l.FirstSeen), FailedAt: dateOf(l.FailedAt),
 		KeptAt: dateOf(l.KeptAt), Queue: deadletter.Tidy(l.Queue), ReplayOf: string(l.ReplayOf), Replays: int64(l.Replays),
 		Mark: deadletter.Tidy(l.Mark), Dropped: l.HeadersDropped, CorrelationID: l.CorrelationID, PayloadHash: l.PayloadHash,
-		Size: int64(l.Size), Properties: string(props), Headers: headers, Body: l.Message.Body, Status: deadletter.StatusOpen,
-	}, fault.Wrap(err, fault.Internal, "write dead letter %s", l.ID)
+		Size: int64(l.Size), Properties: string(props), Headers: encodeHeaders(l.Message.Headers), Body: l.Message.Body,
+		Status: deadletter.StatusOpen,
+	}
 }
 
 // letter returns the letter without its payload. One whose properties or headers cannot be read comes with what can be.

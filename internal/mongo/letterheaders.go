@@ -15,29 +15,25 @@ type tagged struct {
 	Value json.RawMessage `json:"v,omitempty"`
 }
 
-// encodeHeaders returns headers as JSON. Names and texts may hold any bytes.
-func encodeHeaders(headers map[string]any) (string, error) {
-	if headers == nil {
-		return "", nil
-	}
-	value, err := tag(headers)
-	if err != nil {
-		return "", err
-	}
-	raw, err := json.Marshal(value)
-	return string(raw), err
-}
-
 // member is a header with its name, which may not be UTF-8.
 type member struct {
 	Name  []byte `json:"n"`
 	Value tagged `json:"h"`
 }
 
-func tag(value any) (tagged, error) {
+// encodeHeaders returns headers as JSON. Names and texts may hold any bytes.
+func encodeHeaders(headers map[string]any) string {
+	if headers == nil {
+		return ""
+	}
+	raw, _ := json.Marshal(tag(headers)) // none of its types can fail
+	return string(raw)
+}
+
+func tag(value any) tagged {
 	switch v := value.(type) {
 	case nil:
-		return tagged{Type: "nil"}, nil
+		return tagged{Type: "nil"}
 	case string:
 		if !utf8.ValidString(v) {
 			return plain("text", []byte(v))
@@ -45,33 +41,24 @@ func tag(value any) (tagged, error) {
 		return plain("string", v)
 	case []byte:
 		return plain("bytes", v)
-	case bool:
-		return plain("bool", v)
 	case time.Time:
 		return plain("seconds", v.Unix()) // AMQP has no fractions, and JSON no years beyond 9999
 	case float32:
 		return plain("float32", math.Float32bits(v))
 	case float64:
 		return plain("float64", math.Float64bits(v))
-	case int8, uint8, int16, uint16, int32, uint32, int64, int:
+	case bool, int8, uint8, int16, uint16, int32, uint32, int64, int:
 		return plain(fmt.Sprintf("%T", v), v)
 	case []any:
 		list := make([]tagged, len(v))
 		for i := range v {
-			var err error
-			if list[i], err = tag(v[i]); err != nil {
-				return tagged{}, err
-			}
+			list[i] = tag(v[i])
 		}
 		return plain("list", list)
 	case map[string]any:
 		members := make([]member, 0, len(v))
 		for name, element := range v {
-			t, err := tag(element)
-			if err != nil {
-				return tagged{}, err
-			}
-			members = append(members, member{[]byte(name), t})
+			members = append(members, member{[]byte(name), tag(element)})
 		}
 		return plain("table", members)
 	}
@@ -79,9 +66,9 @@ func tag(value any) (tagged, error) {
 	return plain("string", fmt.Sprint(value))
 }
 
-func plain(kind string, value any) (tagged, error) {
-	raw, err := json.Marshal(value)
-	return tagged{kind, raw}, err
+func plain(kind string, value any) tagged {
+	raw, _ := json.Marshal(value) // none of the types of tag can fail
+	return tagged{kind, raw}
 }
 
 // decodeHeaders reverses encodeHeaders.

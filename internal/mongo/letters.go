@@ -71,11 +71,8 @@ func (l *Letters) Indexes() []Index {
 }
 
 // Insert implements deadletter.Store.
-func (l *Letters) Insert(ctx context.Context, dead deadletter.Letter) (bool, error) {
-	d, err := toLetter(dead)
-	if err != nil {
-		return false, err
-	}
+func (l *Letters) Insert(ctx context.Context, dead deadletter.Letter) (_ bool, err error) {
+	d := toLetter(dead)
 	if len(d.Body) > l.inline {
 		if d.Parts, err = l.putParts(ctx, d.ID, d.ID, d.Body); err != nil {
 			return false, err

@@ -11,7 +11,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// document is a record as it stands in the collection. The names are a format: see the package comment.
+// document is a record in the collection. The names and types are a format: other programs read it. Its _id is <stream>@<version, 10
+// digits>; the hashes are lower-case hexadecimal.
 type document struct {
 	DocumentID    string        `bson:"_id"`
 	Stream        string        `bson:"stream"`
@@ -25,9 +26,10 @@ type document struct {
 	CorrelationID string        `bson:"correlationId"`
 	CausationID   string        `bson:"causationId"`
 	SchemaVersion int64         `bson:"schemaVersion"`
-	Data          bson.Raw      `bson:"data"`
-	Hash          string        `bson:"hash"`
-	PrevHash      string        `bson:"prevHash"`
+	// Data has int64s, never doubles.
+	Data     bson.Raw `bson:"data"`
+	Hash     string   `bson:"hash"`
+	PrevHash string   `bson:"prevHash"`
 }
 
 // documentID is the _id of a version of a stream.
