@@ -14,7 +14,7 @@ RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 # Everything but what runs alone: the crash matrix needs the processors, the end-to-end tests stop and kill servers.
 UNIT = $$($(GO) list ./... | grep -v -e /test/e2e$$ -e /test/matrix$$)
 
-.PHONY: golden help run demo bench bench-growth build service devstack soak test test-unit test-matrix matrix long test-e2e test-devstack check fix tools docs clean
+.PHONY: golden help run demo bench bench-growth build service devstack test test-unit test-matrix matrix long test-e2e test-bench test-devstack check fix tools docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -26,11 +26,11 @@ demo: build ## throw-away stack: one order down every path, each timeline as a t
 	@$(BIN)/devstack exec -- $(BIN)/demo -binary $(BIN)/ordersaga tour
 
 bench: service devstack ## measure floor, naive saga and ordersaga in one run; QUICK=1 only looks whether it works
-	@CGO_ENABLED=0 $(GO) build -o $(BIN)/bench ./bench
+	@CGO_ENABLED=0 $(GO) -C bench build -o ../$(BIN)/bench .
 	@$(BIN)/devstack exec -- $(BIN)/bench -binary $(BIN)/ordersaga $(if $(filter 1,$(QUICK)),--quick) $(ARGS)
 
 bench-growth: devstack ## what operations cost at 10 thousand, 100 thousand and 1 million events; name a server with DEVSTACK_EXTERNAL=mongodb MONGODB_URI=…
-	@CGO_ENABLED=0 $(GO) build -o $(BIN)/growth ./bench/growth
+	@CGO_ENABLED=0 $(GO) -C bench build -o ../$(BIN)/growth ./growth
 	@$(BIN)/devstack exec --only mongodb -- $(BIN)/growth $(ARGS)
 
 build: service devstack ## bin/ordersaga, bin/demo and bin/devstack
@@ -51,6 +51,7 @@ test: devstack ## every test, on the real stack; with -race where a C compiler i
 	part test-unit $(BIN)/devstack exec -- $(MAKE) --no-print-directory test-unit; \
 	part test-matrix $(BIN)/devstack exec --only temporal -- $(MAKE) --no-print-directory test-matrix; \
 	part test-e2e $(BIN)/devstack exec -- $(MAKE) --no-print-directory test-e2e; \
+	part test-bench $(BIN)/devstack exec --only mongodb -- $(MAKE) --no-print-directory test-bench; \
 	part test-devstack $(MAKE) --no-print-directory test-devstack; \
 	if [ -n "$$failed" ]; then echo "make test: failed:$$failed (one alone: bin/devstack exec -- make test-…)" >&2; exit 1; fi
 
@@ -58,18 +59,13 @@ matrix: devstack ## the whole crash matrix, some random sagas, and the mutants t
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_WHOLE_MATRIX=1 \
 	  $(MAKE) --no-print-directory test-matrix VERBOSE=-v MATRIX_TIMEOUT=60m
 
-soak: build ## 2,000 orders while the broker is stopped and killed 20 times; ORDERS, OUTAGES, RATE and SEED change that
-	@CGO_ENABLED=0 $(GO) build -o $(BIN)/soak ./test/soak/cmd
-	@$(BIN)/devstack exec -- $(BIN)/soak -binary $(BIN)/ordersaga $(if $(ORDERS),-orders $(ORDERS)) $(if $(OUTAGES),-outages $(OUTAGES)) \
-	  $(if $(RATE),-rate $(RATE)) $(if $(SEED),-seed $(SEED))
-
 long: devstack ## 10,000 random sagas, 10,000 parked ones, and thousands of cancellations, late events and signals
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
 	  $(GO) test -timeout 90m -count=1 -v -run TestRandomSagas ./test/matrix
 	@$(BIN)/devstack exec -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
 	  $(GO) test -timeout 60m -count=1 -v -run 'TestParkedSagas|TestACrowd|TestCancellationsAtOnce|TestSignalsOutliveTheirRun' ./test/e2e
 
-# These three run under devstack, which sets the environment.
+# These four run under devstack, which sets the environment.
 test-unit:
 	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 30m $(UNIT)
 
@@ -78,6 +74,9 @@ test-matrix:
 
 test-e2e:
 	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 60m -count=1 ./test/e2e
+
+test-bench:
+	ORDERSAGA_REQUIRE_STACK=1 $(GO) -C bench test $(RACE) -timeout 30m ./...
 
 # With other settings of cgo and -race the servers would be compiled once more.
 test-devstack:
@@ -90,13 +89,16 @@ check: tools ## format, vet, lint, workflow determinism, import rules, tidy modu
 	$(BIN)/workflowcheck -config tools/workflowcheck.yaml ./workflows/...
 	$(GO) test ./internal/archtest
 	cd devstack && test -z "$$(gofmt -l .)" && CGO_ENABLED=0 $(GO) vet ./...
+	cd bench && ../$(BIN)/golangci-lint fmt --diff ./... && $(GO) vet ./... && ../$(BIN)/golangci-lint run ./...
 	$(GO) mod tidy -diff
+	$(GO) -C bench mod tidy -diff
 	$(GO) run ./cmd/ordersaga config --markdown | diff -u docs/configuration.md -
 	$(GO) run ./internal/catalogdoc/print markdown | diff -u docs/events.md -
 	$(GO) run ./internal/catalogdoc/print asyncapi | diff -u api/asyncapi.yaml -
 
 fix: tools ## format, and write generated files
 	$(BIN)/golangci-lint fmt ./...
+	cd bench && ../$(BIN)/golangci-lint fmt ./...
 	$(MAKE) --no-print-directory docs
 
 golden: build ## record the golden histories anew, after a change that running workflows may see

@@ -2,7 +2,7 @@
 // event log and publish them.
 //
 // Activities are structs with their dependencies as fields. The interfaces that they need stand here, beside
-// them; adapters in internal/ implement them and cmd/ wires the two. The package may import internal/order,
+// them; adapters in internal/ implement them and internal/service wires the two. The package may import internal/order,
 // event, internal/fault and the payment port; it reaches no driver.
 //
 // # Contract

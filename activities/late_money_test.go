@@ -76,7 +76,7 @@ func (w *lateWorld) fold(out activities.LateStepResult) {
 	var err error
 	w.in.State, err = w.in.State.Fold(out.Tail)
 	require.NoError(w.t, err)
-	w.in.Payment = verdicts.Next(w.in.State, verdicts.Facts{}, now).Payment
+	w.in.Payment = w.in.State.Payment(verdicts.Next(w.in.State, verdicts.Facts{}, now).Item)
 }
 
 // judge has the gateway find an amount.

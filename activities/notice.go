@@ -67,7 +67,7 @@ type Notices struct {
 // Open reads a notice's stream; when it is empty, it finds out how it begins.
 func (n *Notices) Open(ctx context.Context, in NoticeStepInput) (NoticeStepResult, error) {
 	ctx = withClock(ctx, in.Now, n.Clock)
-	state, err := event.FoldPages(ctx, n.Log, event.NoticeStream(in.State.ID()), in.State.Head.Version, in.State, notice.State.Fold)
+	state, err := event.FoldPages(ctx, n.Log, event.NoticeStream(in.State.Subject.ID()), in.State.Head.Version, in.State, notice.State.Fold)
 	if err != nil {
 		return NoticeStepResult{}, toTemporal(err)
 	}
@@ -157,7 +157,7 @@ func certainly(log Log) event.StreamReader {
 
 // Record appends an event that the run has decided on. Losing a race is no error: what stands there is the answer.
 func (n *Notices) Record(ctx context.Context, in NoticeStepInput) (NoticeStepResult, error) {
-	_, tail, err := n.Log.Append(ctx, event.NoticeStream(in.State.ID()), in.State.Head, []event.Entry{in.Entry})
+	_, tail, err := n.Log.Append(ctx, event.NoticeStream(in.State.Subject.ID()), in.State.Head, []event.Entry{in.Entry})
 	if err != nil && !lost(err) {
 		return NoticeStepResult{}, toTemporal(err)
 	}
@@ -205,7 +205,7 @@ func (n *Notices) Send(ctx context.Context, in NoticeStepInput) (NoticeStepResul
 		return n.answer(in.State, tail)
 	}
 	result := n.Notifier.Send(ctx, message)
-	n.Logger.LogAttrs(ctx, slog.LevelInfo, "a notification was tried", slog.String("notice_id", after.ID()), slog.String("kind", string(after.Kind)),
+	n.Logger.LogAttrs(ctx, slog.LevelInfo, "a notification was tried", slog.String("notice_id", after.Subject.ID()), slog.String("kind", string(after.Kind)),
 		slog.String("customer_id", after.CustomerID), slog.String("order_id", after.OrderID), slog.Int("attempt", after.Attempt),
 		slog.String("outcome", string(result.Outcome)), slog.String("code", result.Code))
 	return NoticeStepResult{Tail: tail, Answer: &notice.Answer{Attempt: after.Attempt, Outcome: outcomeOf(result.Outcome), Code: result.Code}}, nil
@@ -222,7 +222,7 @@ const (
 // an intent of this one for a message that may have been sent.
 func (n *Notices) intend(ctx context.Context, s notice.State, intent event.Entry) ([]event.Record, error) {
 	for {
-		_, tail, err := n.Log.Append(ctx, event.NoticeStream(s.ID()), s.Head, []event.Entry{intent})
+		_, tail, err := n.Log.Append(ctx, event.NoticeStream(s.Subject.ID()), s.Head, []event.Entry{intent})
 		deadline, bounded := ctx.Deadline()
 		if !errors.Is(err, fault.Unavailable) || bounded && time.Until(deadline) < intendReserve {
 			return tail, err
@@ -279,10 +279,10 @@ func (n *Notices) message(ctx context.Context, s notice.State) (notify.Message, 
 	facts.Name = profile.Username
 	message, err := n.Templates.Render(string(s.Kind), facts)
 	if err != nil {
-		n.Logger.LogAttrs(ctx, slog.LevelError, "a template cannot be used", slog.String("notice_id", s.ID()), slog.Any("error", err))
+		n.Logger.LogAttrs(ctx, slog.LevelError, "a template cannot be used", slog.String("notice_id", s.Subject.ID()), slog.Any("error", err))
 		return notify.Message{}, notice.ReasonTemplate, nil
 	}
-	message.Key, message.CustomerID, message.To = s.ID(), s.CustomerID, profile.Email
+	message.Key, message.CustomerID, message.To = s.Subject.ID(), s.CustomerID, profile.Email
 	return message, "", nil
 }
 

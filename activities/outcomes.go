@@ -18,7 +18,7 @@ func (o *Outcomes) Open(ctx context.Context, in OpenInput) (OpenResult, error) {
 	}
 	var early []order.Cancellation
 	if in.CallerID {
-		// After the append: what is kept from now on is also sent to the run, see workers.Router.
+		// After the append: what is kept from now on is also sent to the run, see inbound.Executor.
 		if early, err = o.early(ctx, in.Order.ID, state); err != nil {
 			return OpenResult{}, toTemporal(err)
 		}

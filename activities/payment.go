@@ -16,7 +16,7 @@ import (
 func (p *Payment) Authorize(ctx context.Context, in StepInput) (StepResult, error) {
 	return p.step(ctx, in, func(ctx context.Context) ([]event.Entry, error) {
 		pay := paymentOf(in.State)
-		result, err := p.Gateway.Authorize(ctx, pay.Key(string(order.StepAuthorize)), pay)
+		result, err := p.Gateway.Authorize(ctx, pay.Key(order.StepAuthorize), pay)
 		if err != nil {
 			return nil, err
 		}
@@ -71,7 +71,7 @@ func (p *Payment) outcome(in StepInput, result payment.Result, now time.Time) ([
 func (p *Payment) Capture(ctx context.Context, in StepInput) (StepResult, error) {
 	return p.step(ctx, in, func(ctx context.Context) ([]event.Entry, error) {
 		pay := paymentOf(in.State)
-		result, err := p.Gateway.Capture(ctx, pay.Key(string(order.StepCapture)), pay)
+		result, err := p.Gateway.Capture(ctx, pay.Key(order.StepCapture), pay)
 		if err != nil {
 			return nil, err
 		}

@@ -102,7 +102,7 @@ func (r *Recorder) withDecisions(in StepInput, entries []event.Entry, now time.T
 // written never stops an order: an interim status is written again with the next one, and the end, which nothing comes
 // after, is reported as unlisted.
 func (r *Recorder) project(ctx context.Context, before, after order.State) (unlisted bool) {
-	if !after.Status.Listed() && before.Status != order.StatusNeedsAttention {
+	if !order.Listed(after.Status) && before.Status != order.StatusNeedsAttention {
 		return false
 	}
 	if err := r.ReadModel.Project(ctx, after); err != nil {

@@ -1,17 +1,12 @@
 package api
 
 import (
-	"net/http"
-
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 )
-
-// maxReason is the most characters that the reason of a cancellation may have. It becomes part of events.
-const maxReason = 500
 
 // cancelOrder is POST /v1/orders/{id}/cancellation. It answers with the saga's verdict: the order as it stands
 // after it, or CancellationRefused. An order that is cancelled already is cancelled.
@@ -28,11 +23,7 @@ func (s *Server) cancelOrder(c echo.Context) error {
 	if err := s.cancel(c, id, request); err != nil {
 		return err
 	}
-	state, err := s.loadOrder(c, id)
-	if err != nil {
-		return err
-	}
-	return writeJSON(c, http.StatusOK, s.resource(state))
+	return s.answerOrder(c, id)
 }
 
 // orderRequest is what a POST about an order brings: the order's id, the caller's key, and the body.
@@ -49,7 +40,7 @@ func (s *Server) orderRequest(c echo.Context) (id, key string, body []byte, err 
 
 // cancel asks for the verdict. Errors: CancellationRefused, NotFound, Unavailable when no worker answers.
 func (s *Server) cancel(c echo.Context, id string, request order.Cancellation) error {
-	ctx, cancel := s.ask(c)
+	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
 	verdict, err := s.cfg.Sagas.Cancel(ctx, id, request)
 	if err != nil {
@@ -67,20 +58,4 @@ func (s *Server) requestID(c echo.Context, key string, parts ...string) string {
 		return s.cfg.NewID()
 	}
 	return event.DerivedID(append(parts, caller(c.Request().Context()), key)...)
-}
-
-// decodeReason reads the body of a cancellation, which may be missing. The reason is cleaned as that of an event is: a line break
-// in it is no reason to go on with an order.
-func decodeReason(body []byte) (string, error) {
-	if len(body) == 0 {
-		return "", nil
-	}
-	root, err := parseDocument(body)
-	if err != nil {
-		return "", err
-	}
-	var d document
-	reason := d.text(d.object(root, "reason"), "reason")
-	d.atMost("/reason", reason, maxReason)
-	return order.Clean(reason, maxReason), d.invalid("cancellation")
 }

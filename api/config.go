@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"log/slog"
@@ -205,31 +206,17 @@ func (c *Config) Validate() error {
 }
 
 func (c *Config) setDefaults() {
-	if c.TemporalNamespace == "" {
-		c.TemporalNamespace = "default"
-	}
-	if c.Registry == nil {
-		c.Registry = prometheus.NewRegistry()
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
+	c.TemporalNamespace = cmp.Or(c.TemporalNamespace, "default")
+	c.Registry = cmp.Or(c.Registry, prometheus.NewRegistry())
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
 	if c.NewID == nil {
 		c.NewID = uuid.NewString
 	}
-	if c.MaxBody == 0 {
-		c.MaxBody = DefaultMaxBody
-	}
-	if c.Heartbeat == 0 {
-		c.Heartbeat = DefaultHeartbeat
-	}
-	if c.MaxStreams == 0 {
-		c.MaxStreams = DefaultMaxStreams
-	}
-	if c.DependencyTimeout == 0 {
-		c.DependencyTimeout = DefaultDependencyTimeout
-	}
+	c.MaxBody = cmp.Or(c.MaxBody, DefaultMaxBody)
+	c.Heartbeat = cmp.Or(c.Heartbeat, DefaultHeartbeat)
+	c.MaxStreams = cmp.Or(c.MaxStreams, DefaultMaxStreams)
+	c.DependencyTimeout = cmp.Or(c.DependencyTimeout, DefaultDependencyTimeout)
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/http"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -74,17 +73,9 @@ func (s *Server) listDead(c echo.Context) error {
 	if err := f.Validate(); err != nil {
 		return fromList(err)
 	}
-	ctx, cancel := s.ask(c)
-	defer cancel()
-	found, next, err := s.cfg.DeadLetters.List(ctx, f)
-	if err != nil {
-		return fromList(err)
-	}
-	items := make([]deadItem, len(found))
-	for i, l := range found {
-		items[i] = deadItemOf(l)
-	}
-	return writeJSON(c, http.StatusOK, pageOf(items, next))
+	return answerPage(s, c, deadItemOf, func(ctx context.Context) ([]deadletter.Letter, string, error) {
+		return s.cfg.DeadLetters.List(ctx, f)
+	})
 }
 
 // words returns the values of ?name=a,b&name=c.
@@ -115,13 +106,7 @@ func (s *Server) getDead(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := s.ask(c)
-	defer cancel()
-	d, err := s.cfg.DeadLetters.Show(ctx, id)
-	if err != nil {
-		return err
-	}
-	return writeJSON(c, http.StatusOK, deadResourceOf(d))
+	return answer(s, c, deadResourceOf, func(ctx context.Context) (deadletter.Letter, error) { return s.cfg.DeadLetters.Show(ctx, id) })
 }
 
 // letterID returns the letter that the path names.
@@ -144,33 +129,19 @@ func (s *Server) replayDead(c echo.Context) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	id, r, err := s.letterRequest(c, "replay", "by", "note", "force", "body")
+	id, r, err := s.letterRequest(c, "replay", decodeReplay)
 	if err != nil {
 		return err
 	}
 	if err := r.Validate(); err != nil {
 		return err
 	}
-	ctx, cancel := s.ask(c)
-	defer cancel()
 	if dry == "true" {
-		return s.dryRun(ctx, c, id, r)
+		return answer(s, c, func(run deadletter.DryRun) dryRun {
+			return dryRun{id, true, run.Outcome, run.Sentence, null.Text(run.OrderID), null.Text(run.Refusal)}
+		}, func(ctx context.Context) (deadletter.DryRun, error) { return s.cfg.DeadLetters.DryRun(ctx, id, r) })
 	}
-	d, err := s.cfg.DeadLetters.Replay(ctx, id, r)
-	if err != nil {
-		return err
-	}
-	return writeJSON(c, http.StatusOK, deadResourceOf(d))
-}
-
-func (s *Server) dryRun(ctx context.Context, c echo.Context, id string, r deadletter.Request) error {
-	run, err := s.cfg.DeadLetters.DryRun(ctx, id, r)
-	if err != nil {
-		return err
-	}
-	return writeJSON(c, http.StatusOK, dryRun{
-		ID: id, DryRun: true, Outcome: run.Outcome, Would: run.Sentence, OrderID: null.Text(run.OrderID), Refusal: null.Text(run.Refusal),
-	})
+	return answer(s, c, deadResourceOf, func(ctx context.Context) (deadletter.Letter, error) { return s.cfg.DeadLetters.Replay(ctx, id, r) })
 }
 
 // discardDead is POST /v1/dead-letters/{id}/discard.
@@ -178,24 +149,20 @@ func (s *Server) discardDead(c echo.Context) error {
 	if err := queryOf(c).err(); err != nil {
 		return err
 	}
-	id, r, err := s.letterRequest(c, "discard", "by", "note")
+	id, r, err := s.letterRequest(c, "discard", decodeDiscard)
 	if err != nil {
 		return err
 	}
 	if err := r.ValidateDiscard(); err != nil {
 		return err
 	}
-	ctx, cancel := s.ask(c)
-	defer cancel()
-	d, err := s.cfg.DeadLetters.Discard(ctx, id, r)
-	if err != nil {
-		return err
-	}
-	return writeJSON(c, http.StatusOK, deadResourceOf(d))
+	return answer(s, c, deadResourceOf, func(ctx context.Context) (deadletter.Letter, error) { return s.cfg.DeadLetters.Discard(ctx, id, r) })
 }
 
 // letterRequest is what a POST about a dead letter brings. Its body may be missing.
-func (s *Server) letterRequest(c echo.Context, what string, known ...string) (id string, r deadletter.Request, err error) {
+func (s *Server) letterRequest(
+	c echo.Context, what string, decode func(body []byte) (deadletter.Request, error),
+) (id string, r deadletter.Request, err error) {
 	if id, err = letterID(c); err != nil {
 		return id, r, err
 	}
@@ -208,49 +175,10 @@ func (s *Server) letterRequest(c echo.Context, what string, known ...string) (id
 		return id, r, err
 	}
 	if len(body) > 0 {
-		if r, err = decodeLetterRequest(body, known); err != nil {
+		if r, err = decode(body); err != nil {
 			return id, r, err
 		}
 	}
 	r.ID = s.requestID(c, key, "dead letter "+what, id)
 	return id, r, nil
-}
-
-// decodeLetterRequest reads the body of a decision about a dead letter. Errors: Malformed, Invalid.
-func decodeLetterRequest(body []byte, known []string) (deadletter.Request, error) {
-	root, err := parseDocument(body)
-	if err != nil {
-		return deadletter.Request{}, err
-	}
-	var d document
-	fields := d.object(root, known...)
-	r := deadletter.Request{By: d.text(fields, "by"), Note: d.text(fields, "note")}
-	if force, there := fields["force"]; there {
-		var isBool bool
-		if r.Force, isBool = force.value.(bool); !isBool {
-			d.add(force.at, "must be true or false")
-		}
-	}
-	if replacement, there := fields["body"]; there {
-		r.Body = d.payload(replacement)
-	}
-	if err := d.merge(r.Validate()); err != nil {
-		return r, err
-	}
-	return r, d.invalid("request")
-}
-
-// payload is what replaces a letter's payload: an object is sent as JSON, a string as it is.
-func (d *document) payload(n node) []byte {
-	switch v := n.value.(type) {
-	case string:
-		return []byte(v)
-	case map[string]any:
-		raw, err := encodeJSON(v)
-		if err == nil {
-			return raw[:len(raw)-1]
-		}
-	}
-	d.add(n.at, "must be an object, or a string that is sent as it is")
-	return nil
 }

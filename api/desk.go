@@ -1,7 +1,7 @@
 package api
 
 import (
-	"net/http"
+	"context"
 
 	"github.com/labstack/echo/v4"
 
@@ -42,17 +42,9 @@ func (s *Server) listDesk(c echo.Context) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	ctx, cancel := s.ask(c)
-	defer cancel()
-	found, next, err := s.cfg.Orders.Desk(ctx, after, limit)
-	if err != nil {
-		return fromList(err)
-	}
-	items := make([]deskItem, len(found))
-	for i, item := range found {
-		items[i] = s.deskItem(item)
-	}
-	return writeJSON(c, http.StatusOK, pageOf(items, next))
+	return answerPage(s, c, s.deskItem, func(ctx context.Context) ([]DeskItem, string, error) {
+		return s.cfg.Orders.Desk(ctx, after, limit)
+	})
 }
 
 func (s *Server) deskItem(d DeskItem) deskItem {
@@ -94,18 +86,14 @@ func (s *Server) resolveOrder(c echo.Context) error {
 	if decision, err = s.resolve(c, id, decision, key); err != nil {
 		return err
 	}
-	after, err := s.loadOrder(c, id)
-	if err != nil {
-		return err
-	}
-	return writeJSON(c, http.StatusOK, resolution{
-		ID: decision.ID, Accepted: true, Action: decision.Action, Attention: decision.Attention, Order: s.resource(after),
-	})
+	return answer(s, c, func(after order.State) resolution {
+		return resolution{ID: decision.ID, Accepted: true, Action: decision.Action, Attention: decision.Attention, Order: s.resource(after)}
+	}, func(ctx context.Context) (order.State, error) { return s.loadOrder(ctx, id) })
 }
 
 // resolve asks for the verdict. Errors: ResolutionRefused, NotFound, Unavailable when no worker answers.
 func (s *Server) resolve(c echo.Context, id string, decision order.Resolution, key string) (order.Resolution, error) {
-	ctx, cancel := s.ask(c)
+	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
 	decision, verdict, err := s.cfg.Sagas.Resolve(ctx, id, decision, key)
 	if err != nil {
@@ -115,29 +103,4 @@ func (s *Server) resolve(c echo.Context, id string, decision order.Resolution, k
 		return decision, &fault.Error{Code: fault.ResolutionRefused, Message: verdict.Detail, Err: refusedError{verdict.Status}}
 	}
 	return decision, nil
-}
-
-// decodeResolution reads the body of a decision. Errors: Malformed, Invalid.
-func decodeResolution(body []byte) (order.Resolution, error) {
-	root, err := parseDocument(body)
-	if err != nil {
-		return order.Resolution{}, err
-	}
-	var d document
-	fields := d.object(root, "action", "attention", "by", "note", "reference")
-	r := order.Resolution{
-		Action: order.ResolutionAction(d.text(fields, "action")), By: d.text(fields, "by"),
-		Note: d.text(fields, "note"), Reference: d.text(fields, "reference"),
-	}
-	if _, there := fields["attention"]; there {
-		if r.Attention = int(d.integer(fields, "", "attention", "")); r.Attention == 0 {
-			r.Attention = -1
-		}
-	}
-	d.people("/note", r.Note, order.MaxNote)
-	d.people("/reference", r.Reference, order.MaxReference)
-	if err := d.merge(r.Validate()); err != nil {
-		return order.Resolution{}, err
-	}
-	return r, d.invalid("resolution")
 }

@@ -14,13 +14,14 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // stuck writes the timeline of an order whose capture is stuck.
 func (f *fixture) stuck(id string) {
 	f.append(id, timeline(id)[:4]...)
 	f.append(id, event.New(event.OrderStream(id), "attention/1", event.OrderNeedsAttention, id, at.Add(time.Minute),
-		order.Attention{OrderID: id, Step: order.StepCapture, Error: "no answer"}))
+		saga.Object("orderId", id, saga.Attention{Step: order.StepCapture, Error: "no answer"})))
 }
 
 func TestDesk(t *testing.T) {

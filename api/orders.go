@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -36,16 +35,10 @@ func (s *Server) getOrder(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	var state order.State
-	if past {
-		state, err = s.loadOrderAt(c, id, at)
-	} else {
-		state, err = s.loadOrder(c, id)
+	if !past {
+		return s.answerOrder(c, id)
 	}
-	if err != nil {
-		return err
-	}
-	return writeJSON(c, http.StatusOK, s.resource(state))
+	return answer(s, c, s.resource, func(ctx context.Context) (order.State, error) { return s.loadOrderAt(ctx, id, at) })
 }
 
 // listOrders is GET /v1/orders: a page of the read model.
@@ -62,17 +55,9 @@ func (s *Server) listOrders(c echo.Context) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	ctx, cancel := s.ask(c)
-	defer cancel()
-	states, next, err := s.cfg.Orders.List(ctx, filter)
-	if err != nil {
-		return fromList(err)
-	}
-	items := make([]orderResource, len(states))
-	for i, state := range states {
-		items[i] = s.resource(state)
-	}
-	return writeJSON(c, http.StatusOK, pageOf(items, next))
+	return answerPage(s, c, s.resource, func(ctx context.Context) ([]order.State, string, error) {
+		return s.cfg.Orders.List(ctx, filter)
+	})
 }
 
 // orderID returns the id of the path. What cannot be an id names no order: the error is NotFound.
@@ -89,11 +74,14 @@ func noOrder(id string) error {
 	return fault.New(fault.NotFound, "there is no order %s", shortened(id))
 }
 
+// answerOrder answers with an order as it is.
+func (s *Server) answerOrder(c echo.Context, id string) error {
+	return answer(s, c, s.resource, func(ctx context.Context) (order.State, error) { return s.loadOrder(ctx, id) })
+}
+
 // loadOrder returns where an order stands. Between its placement and its first event only Temporal knows it.
 // The error is NotFound when nobody does.
-func (s *Server) loadOrder(c echo.Context, id string) (order.State, error) {
-	ctx, cancel := s.ask(c)
-	defer cancel()
+func (s *Server) loadOrder(ctx context.Context, id string) (order.State, error) {
 	state, err := event.FoldPages(ctx, s.cfg.Log, event.OrderStream(id), 0, order.State{}, order.State.Fold)
 	if err == nil && !state.Opened() {
 		return s.findAccepted(ctx, id)
@@ -104,9 +92,7 @@ func (s *Server) loadOrder(c echo.Context, id string) (order.State, error) {
 // loadOrderAt returns where an order stood. The error is NotFound when there was none at that time. Events are timed by
 // the workflows' clock, which may be ahead of the API's: an order from the future of the API's clock is there now, for
 // whoever asks for now by that clock.
-func (s *Server) loadOrderAt(c echo.Context, id string, at time.Time) (order.State, error) {
-	ctx, cancel := s.ask(c)
-	defer cancel()
+func (s *Server) loadOrderAt(ctx context.Context, id string, at time.Time) (order.State, error) {
 	records, err := s.cfg.Log.Read(ctx, event.OrderStream(id), 0, 0)
 	if err != nil {
 		return order.State{}, err

@@ -16,6 +16,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 func TestGetOrder(t *testing.T) {
@@ -88,8 +89,7 @@ func TestGetOrderFromTheFutureOfTheClock(t *testing.T) {
 
 func TestListOrders(t *testing.T) {
 	f := newFixture(t)
-	state := order.State{Order: placedOrder("o-1"), Status: order.StatusFailed, Reason: "payment_timeout", CreatedAt: at,
-		UpdatedAt: at.Add(1234567 * time.Microsecond), CorrelationID: "correlation-1"}
+	state := order.State{Saga: saga.Saga{Status: order.StatusFailed, Reason: "payment_timeout", CreatedAt: at, UpdatedAt: at.Add(1234567 * time.Microsecond), CorrelationID: "correlation-1"}, Order: placedOrder("o-1")}
 	state.Head.Version = 9
 	f.orders.states, f.orders.next = []order.State{state}, "more"
 	a := f.do(http.MethodGet, "/v1/orders?status=failed,cancelled&status=rejected&status=failed&customerId=customer-7"+

@@ -39,8 +39,13 @@ func (s *Server) placeOrder(c echo.Context) error {
 	}
 	c.Set(contextOrderID, o.ID)
 	wait := preferredWait(c.Request().Header)
-	follow := s.follower(o.ID, wait)
-	defer follow.stop()
+	stream := event.OrderStream(o.ID)
+	var watch *eventlog.Watch
+	if wait > 0 {
+		// Before its saga can have appended to the stream.
+		watch = s.cfg.Log.Watch(stream)
+		defer watch.Close()
+	}
 	replayed, err := s.place(c, sagaclient.Placement{Order: o, CorrelationID: correlationOf(ctx), Fresh: key == ""})
 	if err != nil {
 		return err
@@ -50,14 +55,20 @@ func (s *Server) placeOrder(c echo.Context) error {
 		return err
 	}
 	if wait > 0 && !state.Status.Terminal() {
-		state = s.awaitEnd(ctx, follow.from(replayed), state, wait)
+		follow := watch.Follow // a new order's stream was empty when the watch began
+		if replayed {
+			follow = func(ctx context.Context, after int64) iter.Seq2[event.Record, error] {
+				return s.cfg.Log.Follow(ctx, stream, after)
+			}
+		}
+		state = s.awaitEnd(ctx, follow, state, wait)
 	}
 	return s.writePlaced(c, state, wait, replayed)
 }
 
 // place starts the order's saga. What caused it is no event, so its first event has a correlation and no cause.
 func (s *Server) place(c echo.Context, p sagaclient.Placement) (replayed bool, err error) {
-	ctx, cancel := s.ask(c)
+	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
 	replayed, err = s.cfg.Sagas.Place(ctx, p)
 	if errors.Is(err, fault.Conflict) {
@@ -71,7 +82,9 @@ func (s *Server) place(c echo.Context, p sagaclient.Placement) (replayed bool, e
 // there before.
 func (s *Server) placed(c echo.Context, o order.Order, replayed bool) (order.State, error) {
 	if replayed {
-		return s.loadOrder(c, o.ID)
+		ctx, cancel := s.withDependencyTimeout(c)
+		defer cancel()
+		return s.loadOrder(ctx, o.ID)
 	}
 	return acceptedState(o, correlationOf(c.Request().Context()), s.cfg.Clock().Truncate(time.Millisecond)), nil
 }
@@ -90,40 +103,7 @@ func (s *Server) writePlaced(c echo.Context, state order.State, wait time.Durati
 	return writeJSON(c, http.StatusAccepted, s.resource(state))
 }
 
-// following is how the records of an order that is being placed are followed.
-type following struct {
-	log    Log
-	stream string
-	// watch is nil when nobody waits.
-	watch *eventlog.Watch
-}
-
-// follower begins to watch the order's stream before its saga can have appended to it, if the client waits.
-func (s *Server) follower(orderID string, wait time.Duration) following {
-	f := following{log: s.cfg.Log, stream: event.OrderStream(orderID)}
-	if wait > 0 {
-		f.watch = s.cfg.Log.Watch(f.stream)
-	}
-	return f
-}
-
-func (f following) stop() {
-	if f.watch != nil {
-		f.watch.Close()
-	}
-}
-
-// from returns what follows the order. A new one's stream was empty when the watch began.
-func (f following) from(replayed bool) follow {
-	if replayed {
-		return func(ctx context.Context, after int64) iter.Seq2[event.Record, error] {
-			return f.log.Follow(ctx, f.stream, after)
-		}
-	}
-	return f.watch.Follow
-}
-
-// follow yields the records behind a version as they come.
+// follow yields the records after a version as they come.
 type follow func(ctx context.Context, after int64) iter.Seq2[event.Record, error]
 
 // awaitEnd follows the order until it has ended, the time is over, the client is gone or the server drains, and

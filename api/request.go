@@ -117,8 +117,8 @@ func setAnswerHeaders(h http.Header) {
 	h.Set(echo.HeaderCacheControl, "no-store")
 }
 
-// ask bounds what a dependency is asked on behalf of the request.
-func (s *Server) ask(c echo.Context) (context.Context, context.CancelFunc) {
+// withDependencyTimeout bounds what a dependency is asked on behalf of the request.
+func (s *Server) withDependencyTimeout(c echo.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(c.Request().Context(), s.cfg.DependencyTimeout)
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // orderResource is an order as clients see it.
@@ -75,9 +77,7 @@ func orderPath(id string) string { return "/v1/orders/" + id }
 
 // acceptedState is an order that was accepted and has no event yet.
 func acceptedState(o order.Order, correlationID string, at time.Time) order.State {
-	return order.State{
-		Order: o, Status: order.StatusAccepted, CreatedAt: at, UpdatedAt: at, CorrelationID: correlationID,
-	}
+	return order.State{Saga: saga.Saga{Status: order.StatusAccepted, CreatedAt: at, UpdatedAt: at, CorrelationID: correlationID}, Order: o}
 }
 
 // timelineItem is an event of an order as clients see it.
@@ -113,19 +113,40 @@ func itemsOf(records []event.Record) []timelineItem {
 	return items
 }
 
-// page is a page of a list. NextCursor is null behind the last one.
+// page is a page of a list. NextCursor is null after the last one.
 type page[T any] struct {
 	Items      []T       `json:"items"`
 	NextCursor null.Text `json:"nextCursor"`
 }
 
-// pageOf makes a page. The list may be nil, next may be empty.
-func pageOf[T any](items []T, next string) page[T] {
-	if items == nil {
-		items = []T{}
+// answer asks a dependency, and answers with what it says, as view shows it.
+func answer[T, V any](s *Server, c echo.Context, view func(T) V, ask func(ctx context.Context) (T, error)) error {
+	ctx, cancel := s.withDependencyTimeout(c)
+	defer cancel()
+	found, err := ask(ctx)
+	if err != nil {
+		return err
 	}
-	return page[T]{items, null.Text(next)}
+	return writeJSON(c, http.StatusOK, view(found))
 }
+
+// answerPage asks for a page of a list, and answers with its items, as view shows them, and where the next page begins.
+func answerPage[T, V any](s *Server, c echo.Context, view func(T) V, list func(ctx context.Context) ([]T, string, error)) error {
+	ctx, cancel := s.withDependencyTimeout(c)
+	defer cancel()
+	found, next, err := list(ctx)
+	if err != nil {
+		return fromList(err)
+	}
+	items := make([]V, len(found))
+	for i, item := range found {
+		items[i] = view(item)
+	}
+	return writeJSON(c, http.StatusOK, page[V]{items, null.Text(next)})
+}
+
+// itself is the view of what is shown as it is.
+func itself[T any](shown T) T { return shown }
 
 // writeJSON answers with a resource. Resources change: no cache may keep them.
 func writeJSON(c echo.Context, status int, resource any) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 
 	"github.com/labstack/echo/v4"
 
@@ -25,13 +24,9 @@ func (s *Server) listStock(c echo.Context) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	ctx, cancel := s.ask(c)
-	defer cancel()
-	balances, next, err := s.cfg.Stock.List(ctx, after, limit)
-	if err != nil {
-		return fromList(err)
-	}
-	return writeJSON(c, http.StatusOK, pageOf(balances, next))
+	return answerPage(s, c, itself[inventory.Balance], func(ctx context.Context) ([]inventory.Balance, string, error) {
+		return s.cfg.Stock.List(ctx, after, limit)
+	})
 }
 
 // getStock is GET /v1/stock/{sku}.
@@ -40,25 +35,21 @@ func (s *Server) getStock(c echo.Context) error {
 	if !event.ValidID(sku) {
 		return fault.New(fault.NotFound, "sku %s is not known", shortened(sku))
 	}
-	ctx, cancel := s.ask(c)
-	defer cancel()
-	balance, err := s.cfg.Stock.Balance(ctx, sku)
-	if err != nil {
-		return err
-	}
-	return writeJSON(c, http.StatusOK, balance)
+	return answer(s, c, itself[inventory.Balance], func(ctx context.Context) (inventory.Balance, error) {
+		return s.cfg.Stock.Balance(ctx, sku)
+	})
 }
 
 // receiveStock is POST /v1/stock/{sku}/receipts.
 func (s *Server) receiveStock(c echo.Context) error {
-	return s.changeStock(c, "receipt", []string{"quantity"}, func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error) {
+	return s.changeStock(c, "receipt", func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error) {
 		return s.cfg.Stock.Receive(ctx, sku, change.quantity, id)
 	})
 }
 
 // adjustStock is POST /v1/stock/{sku}/adjustments.
 func (s *Server) adjustStock(c echo.Context) error {
-	return s.changeStock(c, "adjustment", []string{"quantity", "note"}, func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error) {
+	return s.changeStock(c, "adjustment", func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error) {
 		return s.cfg.Stock.Adjust(ctx, sku, change.quantity, id, change.note)
 	})
 }
@@ -66,7 +57,7 @@ func (s *Server) adjustStock(c echo.Context) error {
 // countStock is POST /v1/stock/{sku}/counts. When fewer were counted than are reserved, a saga asks the orders that hold them.
 // It is in the ledger by then: what does not start now is started by the check.
 func (s *Server) countStock(c echo.Context) error {
-	return s.changeStock(c, "count", []string{"counted"}, func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error) {
+	return s.changeStock(c, "count", func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error) {
 		balance, err := s.cfg.Stock.Count(ctx, sku, change.quantity, id)
 		if err != nil || balance.Shortfall == 0 {
 			return balance, err
@@ -79,14 +70,8 @@ func (s *Server) countStock(c echo.Context) error {
 	})
 }
 
-// stockChange is the body of a receipt, an adjustment or a count, whose quantity has a name of its own.
-type stockChange struct {
-	quantity int64
-	note     string
-}
-
 // changeStock reads a change of the stock and makes it once for each Idempotency-Key.
-func (s *Server) changeStock(c echo.Context, what string, known []string,
+func (s *Server) changeStock(c echo.Context, what string,
 	change func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error),
 ) error {
 	sku := c.Param("sku")
@@ -101,11 +86,11 @@ func (s *Server) changeStock(c echo.Context, what string, known []string,
 	if err != nil {
 		return err
 	}
-	wanted, err := decodeStockChange(body, what, known)
+	wanted, err := decodeStockChange(body, what)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := s.ask(c)
+	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
 	before, err := s.stockVersion(ctx, sku, key)
 	if err != nil {
@@ -137,18 +122,4 @@ func (s *Server) stockVersion(ctx context.Context, sku, key string) (int64, erro
 		return 0, nil
 	}
 	return balance.Version, err
-}
-
-// decodeStockChange reads the body of a receipt, an adjustment or a count; the quantity comes first among the known fields.
-// What quantities are allowed is the ledger's rule.
-func decodeStockChange(body []byte, what string, known []string) (stockChange, error) {
-	root, err := parseDocument(body)
-	if err != nil {
-		return stockChange{}, err
-	}
-	var d document
-	fields := d.object(root, known...)
-	change := stockChange{quantity: d.integer(fields, "", known[0], ""), note: d.text(fields, "note")}
-	d.people("/note", change.note, maxNote)
-	return change, d.invalid(what)
 }

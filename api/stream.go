@@ -70,19 +70,12 @@ func lastEventID(c echo.Context, after int64) (int64, error) {
 }
 
 // nothingFollows reports whether the client has seen the order's terminal event. The error is NotFound when
-// nobody knows the order.
+// there is no such order.
 func (s *Server) nothingFollows(c echo.Context, id string, after int64) (bool, error) {
-	ctx, cancel := s.ask(c)
+	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
-	head, ok, err := s.cfg.Log.Head(ctx, event.OrderStream(id))
-	if err != nil {
-		return false, err
-	}
-	if !ok {
-		_, err = s.findAccepted(ctx, id)
-		return false, err
-	}
-	return isTerminal(head) && head.Version <= after, nil
+	head, err := s.head(ctx, id)
+	return isTerminal(head) && head.Version <= after, err
 }
 
 // isTerminal reports whether the record closes its order's stream.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/cursor"
+	"github.com/ordersaga/ordersaga/internal/null"
 )
 
 // Media types of a timeline besides JSON.
@@ -45,7 +46,7 @@ func (s *Server) getEvents(c echo.Context) error {
 	if more {
 		next = strconv.FormatInt(records[len(records)-1].Version, 10)
 	}
-	return writeJSON(c, http.StatusOK, pageOf(itemsOf(records), next))
+	return writeJSON(c, http.StatusOK, page[timelineItem]{itemsOf(records), null.Text(next)})
 }
 
 // writeLines writes a page as one JSON object a line. A Link leads to the next page.
@@ -76,14 +77,15 @@ func (s *Server) writeLines(c echo.Context, id string, after int64, limit int) e
 // readPage reads a page of an order's stream; more tells that others follow. The error is NotFound when nobody
 // knows the order.
 func (s *Server) readPage(c echo.Context, id string, after int64, limit int) (records []event.Record, more bool, err error) {
-	ctx, cancel := s.ask(c)
+	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
 	records, err = s.cfg.Log.Read(ctx, event.OrderStream(id), after, limit+1)
 	if err != nil {
 		return nil, false, err
 	}
 	if len(records) == 0 {
-		return nil, false, s.mustExist(ctx, id)
+		_, err = s.head(ctx, id)
+		return nil, false, err
 	}
 	if len(records) > limit {
 		return records[:limit], true, nil
@@ -91,12 +93,12 @@ func (s *Server) readPage(c echo.Context, id string, after int64, limit int) (re
 	return records, false, nil
 }
 
-// mustExist returns NotFound when nobody knows the order.
-func (s *Server) mustExist(ctx context.Context, id string) error {
-	_, ok, err := s.cfg.Log.Head(ctx, event.OrderStream(id))
-	if err != nil || ok {
-		return err
+// head returns the newest record of an order, the zero Record while only Temporal knows the order. The error is NotFound when
+// neither does.
+func (s *Server) head(ctx context.Context, id string) (event.Record, error) {
+	head, ok, err := s.cfg.Log.Head(ctx, event.OrderStream(id))
+	if err == nil && !ok {
+		_, err = s.findAccepted(ctx, id)
 	}
-	_, err = s.findAccepted(ctx, id)
-	return err
+	return head, err
 }

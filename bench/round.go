@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/bench/internal/load"
+	"github.com/ordersaga/ordersaga/bench/internal/procs"
 	"github.com/ordersaga/ordersaga/bench/internal/report"
 	"github.com/ordersaga/ordersaga/bench/internal/rig"
 	"github.com/ordersaga/ordersaga/bench/internal/shop"
@@ -20,19 +21,19 @@ import (
 type round struct {
 	*runner
 	number int
-	// stack is that of the run, or with taps before its servers.
-	stack rig.Stack
-	taps  *rig.Taps
 	// placed and naive are the orders of the service and of the naive sagas, with the events that must end them.
 	placed, naive map[string]string
 	stocked       bool
 	rate          float64
 }
 
+// counts reports whether this is the counting round, which is not timed.
+func (r *round) counts() bool { return r.number == 0 }
+
 // round runs each side in turn, and then looks at everything that was placed. Sides and scenarios begin somewhere else in
 // each round, so that none of them always comes first.
-func (r *runner) round(ctx context.Context, number int, stack rig.Stack, taps *rig.Taps) error {
-	now := &round{runner: r, number: number, stack: stack, taps: taps, placed: map[string]string{}, naive: map[string]string{}}
+func (r *runner) round(ctx context.Context, number int) error {
+	now := &round{runner: r, number: number, placed: map[string]string{}, naive: map[string]string{}}
 	for _, s := range rotated(sides, number) {
 		todo := now.of(s)
 		if len(todo) == 0 {
@@ -126,8 +127,7 @@ func (r *round) serviceSide(ctx context.Context, s side, todo []scenario) error 
 		return err
 	}
 	defer running.kill()
-	// The shop is not tapped: what it hears on the bus is not the service's traffic.
-	front, err := shop.Open(running.urls, r.runner.stack.AMQP, r.stack.Exchange(), r.o.inFlight)
+	front, err := shop.Open(running.urls, r.stack.AMQP, r.stack.Exchange(), r.o.inFlight)
 	if err != nil {
 		return err
 	}
@@ -180,41 +180,41 @@ func (r *round) measure(ctx context.Context, t *turn) error {
 	r.bar.doing(r.number, t.scenario.name)
 	var mine samples
 	t.workflow = mine.note
-	begin := func() (procSnapshot, rig.Counts) {
-		if r.taps == nil {
-			return r.watch.Now(), rig.Counts{}
+	begin := func() (before procs.Snapshot, commands rig.Commands) {
+		if r.counts() {
+			commands = rig.CommandsSoFar(ctx, r.mongo)
 		}
-		return r.watch.Now(), r.taps.Counts()
+		return r.watch.Now(), commands
 	}
-	before, counted := begin()
+	before, earlier := begin()
 	profile := r.newProfile(t)
 	defer profile.drop()
 	if !t.scenario.part {
 		profile.start(ctx)
 	}
 	t.began = func() {
-		before, counted = begin()
+		before, earlier = begin()
 		profile.start(ctx)
 	}
 	sample, n, err := t.scenario.run(ctx, t)
 	if err != nil {
 		return err
 	}
-	if r.taps != nil {
+	if r.counts() {
 		// The last workflows may still be saying that they are done.
 		if err := rig.Quiet(ctx, r.control, r.stack.Namespace); err != nil {
 			return err
 		}
 	}
-	after, counts := begin()
+	after, commands := begin()
 	result := r.results[t.scenario.name]
 	rate := float64(n) / sample.Elapsed.Seconds()
 	if t.scenario.name == "rest" {
 		r.rate = rate
 	}
-	if r.taps != nil {
+	if r.counts() {
 		r.paces[t.scenario.name] = sample.Elapsed / time.Duration(t.n)
-		result.Wire, err = r.wire(ctx, counts.Minus(counted), n, mine.list)
+		result.Cost, err = r.cost(ctx, commands.PerOrder(earlier, n), mine.list)
 		return err
 	}
 	one := report.Round{
@@ -244,5 +244,5 @@ func (r *round) verify(ctx context.Context) error {
 	if err := rig.Audit(ctx, r.mongo.Database(database), r.placed); err != nil {
 		return err
 	}
-	return rig.Reconcile(ctx, r.runner.stack, r.o.binary, database)
+	return rig.Reconcile(ctx, r.stack, r.o.binary, database)
 }

@@ -99,12 +99,12 @@ func (r *runner) run(ctx context.Context) (_ *report.Report, err error) {
 	r.watchServers()
 	r.bar = newProgress(os.Stderr, r.pieces())
 	defer r.bar.end()
-	if err := r.count(ctx); err != nil {
-		return nil, fmt.Errorf("the counting round: %w", err)
+	if rig.CommandsSoFar(ctx, r.mongo) == nil {
+		r.notes = append(r.notes, "the server does not tell how many commands it has executed (serverStatus, metrics.commands)")
 	}
-	for round := 1; round <= r.o.rounds; round++ {
-		if err := r.round(ctx, round, r.stack, nil); err != nil {
-			return nil, fmt.Errorf("round %d: %w", round, err)
+	for number := range r.o.rounds + 1 {
+		if err := r.round(ctx, number); err != nil {
+			return nil, fmt.Errorf("%s: %w", name(number), err)
 		}
 	}
 	return r.report(began, versions), nil
@@ -159,17 +159,6 @@ func (r *runner) size(s scenario, round int) int {
 		n = int(float64(n) * s.share)
 	}
 	return max(n, 1)
-}
-
-// count is the counting round: as the others, through wire taps, not timed.
-func (r *runner) count(ctx context.Context) error {
-	tapped, taps, err := rig.Tap(r.stack)
-	if err != nil {
-		return err
-	}
-	defer taps.Close()
-	r.notes = append(r.notes, taps.Missing...)
-	return r.round(ctx, 0, tapped, taps)
 }
 
 // tidy takes away what the run has made.

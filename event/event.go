@@ -125,6 +125,16 @@ func Decode[T any](e Event) (T, error) {
 	return v, nil
 }
 
+// DecodeInto decodes the event's data as Decode does, and hands it on.
+func DecodeInto[T any](e Event, use func(T)) error {
+	data, err := Decode[T](e)
+	if err != nil {
+		return err
+	}
+	use(data)
+	return nil
+}
+
 // Same reports whether two entries say the same: equal key, type and decision fields, in the newest version. Times, ids,
 // causes and the fields that the catalog marks as detail take no part: a retry may tell them differently.
 func Same(a, b Entry) bool {

@@ -15,13 +15,13 @@ import (
 	"github.com/ordersaga/ordersaga/workflows"
 )
 
-// reconcileCatchup is how late a check may start after an outage of Temporal: the next one finds the same.
+// reconcileCatchup is how late a reconcile run may start after an outage of Temporal: the next one finds the same.
 const reconcileCatchup = time.Minute
 
-// reconcileSinceLeast is the least that a scheduled check looks back at ended orders.
+// reconcileSinceLeast is the least time that a scheduled reconcile run looks back at ended orders.
 const reconcileSinceLeast = 24 * time.Hour
 
-// ScheduleReconcile makes sure that Temporal's schedule of the check is as the settings say: there, changed, or gone when
+// ScheduleReconcile creates or changes the reconcile schedule in Temporal as the settings say, and deletes it when
 // every is 0. It may be called by several processes at once; the last one's settings count. Errors: Unavailable.
 func ScheduleReconcile(ctx context.Context, c client.Client, every time.Duration, repair bool) error {
 	schedules := c.ScheduleClient()
@@ -46,10 +46,10 @@ func ScheduleReconcile(ctx context.Context, c client.Client, every time.Duration
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 		err = handle.Update(ctx, client.ScheduleUpdateOptions{
 			DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
-				// Whether it is paused, and why, is the operators' to say.
-				standing := in.Description.Schedule
-				standing.Spec, standing.Action = &spec, action
-				return &client.ScheduleUpdate{Schedule: &standing}, nil
+				// Whether it is paused, and why, is for operators to decide.
+				schedule := in.Description.Schedule
+				schedule.Spec, schedule.Action = &spec, action
+				return &client.ScheduleUpdate{Schedule: &schedule}, nil
 			},
 		})
 	}

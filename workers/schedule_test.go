@@ -19,10 +19,10 @@ import (
 // schedules is a server with at most one schedule.
 type schedules struct {
 	client.Client
-	// standing is the schedule; paused is what an operator did to it.
-	standing *client.Schedule
-	created  *client.ScheduleOptions
-	down     error
+	// current is the schedule; paused is what an operator did to it.
+	current *client.Schedule
+	created *client.ScheduleOptions
+	down    error
 }
 
 func (s *schedules) ScheduleClient() client.ScheduleClient { return scheduler{schedules: s} }
@@ -43,11 +43,11 @@ func (s scheduler) Create(_ context.Context, o client.ScheduleOptions) (client.S
 	if s.down != nil {
 		return nil, s.down
 	}
-	if s.standing != nil {
+	if s.current != nil {
 		return nil, temporal.ErrScheduleAlreadyRunning
 	}
 	s.created = &o
-	s.standing = &client.Schedule{Action: o.Action, Spec: &o.Spec, State: &client.ScheduleState{}}
+	s.current = &client.Schedule{Action: o.Action, Spec: &o.Spec, State: &client.ScheduleState{}}
 	return handle{schedules: s.schedules}, nil
 }
 
@@ -57,9 +57,9 @@ type handle struct {
 }
 
 func (h handle) Update(_ context.Context, o client.ScheduleUpdateOptions) error {
-	update, err := o.DoUpdate(client.ScheduleUpdateInput{Description: client.ScheduleDescription{Schedule: *h.standing}})
+	update, err := o.DoUpdate(client.ScheduleUpdateInput{Description: client.ScheduleDescription{Schedule: *h.current}})
 	if err == nil {
-		h.standing = update.Schedule
+		h.current = update.Schedule
 	}
 	return err
 }
@@ -68,20 +68,20 @@ func (h handle) Delete(context.Context) error {
 	if h.down != nil {
 		return h.down
 	}
-	if h.standing == nil {
+	if h.current == nil {
 		return serviceerror.NewNotFound("no such schedule")
 	}
-	h.standing = nil
+	h.current = nil
 	return nil
 }
 
 func TestTheScheduleIsAsTheSettingsSay(t *testing.T) {
 	s := &schedules{}
 	says := func() (time.Duration, activities.ReconcileInput) {
-		action := s.standing.Action.(*client.ScheduleWorkflowAction)
+		action := s.current.Action.(*client.ScheduleWorkflowAction)
 		require.Equal(t, "Reconcile", action.Workflow)
 		require.Equal(t, "orders", action.TaskQueue)
-		return s.standing.Spec.Intervals[0].Every, action.Args[0].(activities.ReconcileInput)
+		return s.current.Spec.Intervals[0].Every, action.Args[0].(activities.ReconcileInput)
 	}
 	require.NoError(t, workers.ScheduleReconcile(t.Context(), s, time.Hour, true))
 	require.Equal(t, "ordersaga-reconcile", s.created.ID)
@@ -90,16 +90,16 @@ func TestTheScheduleIsAsTheSettingsSay(t *testing.T) {
 	require.Equal(t, time.Hour, every)
 	require.Equal(t, activities.ReconcileInput{Repair: true, Since: 24 * time.Hour}, in)
 
-	s.standing.State.Paused = true
+	s.current.State.Paused = true
 	require.NoError(t, workers.ScheduleReconcile(t.Context(), s, 48*time.Hour, false))
 	every, in = says()
 	require.Equal(t, 48*time.Hour, every)
 	require.Equal(t, activities.ReconcileInput{Since: 96 * time.Hour}, in, "twice the interval: nothing falls between two checks")
-	require.True(t, s.standing.State.Paused, "an operator's pause stays")
+	require.True(t, s.current.State.Paused, "an operator's pause stays")
 
 	for range 2 {
 		require.NoError(t, workers.ScheduleReconcile(t.Context(), s, 0, true))
-		require.Nil(t, s.standing)
+		require.Nil(t, s.current)
 	}
 	s.down = serviceerror.NewUnavailable("no way")
 	require.ErrorIs(t, workers.ScheduleReconcile(t.Context(), s, 0, true), fault.Unavailable)

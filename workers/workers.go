@@ -1,8 +1,7 @@
-// Package workers runs what does the work: the Temporal workers with their task queues, and the router that
-// turns events of the bus into starts, signals and receipts.
+// Package workers registers the flows and their activities with Temporal: task queues, schedules, search attributes. It runs
+// and drains the workers.
 //
-// It may import workflows, activities, the Temporal SDK and internal/{event,event/wire,fault,order}; brokers and
-// databases reach it through small interfaces.
+// It may import workflows, activities, the Temporal SDK and internal/fault.
 package workers
 
 import (
@@ -42,11 +41,11 @@ type Config struct {
 	// Concurrency is how many workflow tasks, and how many activities of each queue, run at once. A workflow task
 	// holds its place while its local activities run, so this bounds the load on the stores as well. At least 2.
 	Concurrency int
-	// Cache is how many running workflows the process remembers between their tasks. The SDK keeps one cache a process.
+	// Cache is how many running workflows the process keeps in memory between their tasks. The SDK has one cache a process.
 	Cache int
 	// Grace is how long running activities may take when the process stops.
 	Grace time.Duration
-	// OnFatal hears of the error with which a worker gave up. It must not block.
+	// OnFatal is called with the error that stopped a worker. It must not block.
 	OnFatal func(error)
 }
 
@@ -76,9 +75,9 @@ func (c Config) Validate() error {
 	return fault.NewInvalid("workers", fields)
 }
 
-// stuckAfter is how long a workflow may take between two of its waits until the SDK takes it for stuck, and its task for failed.
-// The flows do no I/O, so it is about processors alone. The SDK's own second is less than a busy machine takes away in one piece;
-// and what it takes for stuck goes on beside what comes after it, on the same memory.
+// stuckAfter is how long a workflow may compute between two waits until the SDK fails its task as deadlocked. The flows do no I/O, so
+// only a busy machine can take that long: the SDK's default of a second is less than such a machine may take away at once, and the
+// goroutine of a failed task goes on, on the memory of the next one.
 const stuckAfter = time.Minute
 
 // Workers are the Temporal workers of a process.
@@ -136,7 +135,7 @@ func RegisterWorkflows(r WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.Notice, workflow.RegisterOptions{Name: workflows.NameNotice})
 }
 
-// RegisterReconcile registers the check of what must hold: its workflow and its activity.
+// RegisterReconcile registers the workflow and the activity of reconcile.
 func RegisterReconcile(w WorkflowRegistry, a ActivityRegistry, r *activities.Reconciliation) {
 	w.RegisterWorkflowWithOptions(workflows.Reconcile, workflow.RegisterOptions{Name: workflows.NameReconcile})
 	a.RegisterActivityWithOptions(r.Reconcile, activity.RegisterOptions{Name: activities.NameReconcile})

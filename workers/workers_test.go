@@ -37,18 +37,18 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 		spoil    func(*workers.Config)
 		pointers []string
 	}{
-		"no client":         {func(c *workers.Config) { c.Client = nil }, []string{"/"}},
-		"no outcomes":       {func(c *workers.Config) { c.Outcomes = nil }, []string{"/"}},
-		"no inventory":      {func(c *workers.Config) { c.Inventory = nil }, []string{"/"}},
-		"no customers":      {func(c *workers.Config) { c.Customers = nil }, []string{"/"}},
-		"no notices":        {func(c *workers.Config) { c.Notices = nil }, []string{"/"}},
-		"no payment":        {func(c *workers.Config) { c.Payment = nil }, []string{"/"}},
-		"no reconciler":     {func(c *workers.Config) { c.Reconciliation = nil }, []string{"/reconciliation"}},
-		"no shortages":      {func(c *workers.Config) { c.Shortages = nil }, []string{"/shortages"}},
-		"one at once":       {func(c *workers.Config) { c.Concurrency = 1 }, []string{"/concurrency"}},
-		"no queue":          {func(c *workers.Config) { c.Queues = nil }, []string{"/queues"}},
-		"a queue of nobody": {func(c *workers.Config) { c.Queues = []string{"orders", "order"} }, []string{"/queues"}},
-		"nothing":           {func(c *workers.Config) { *c = workers.Config{} }, []string{"/", "/concurrency", "/queues"}},
+		"no client":        {func(c *workers.Config) { c.Client = nil }, []string{"/"}},
+		"no outcomes":      {func(c *workers.Config) { c.Outcomes = nil }, []string{"/"}},
+		"no inventory":     {func(c *workers.Config) { c.Inventory = nil }, []string{"/"}},
+		"no customers":     {func(c *workers.Config) { c.Customers = nil }, []string{"/"}},
+		"no notices":       {func(c *workers.Config) { c.Notices = nil }, []string{"/"}},
+		"no payment":       {func(c *workers.Config) { c.Payment = nil }, []string{"/"}},
+		"no reconciler":    {func(c *workers.Config) { c.Reconciliation = nil }, []string{"/reconciliation"}},
+		"no shortages":     {func(c *workers.Config) { c.Shortages = nil }, []string{"/shortages"}},
+		"one at once":      {func(c *workers.Config) { c.Concurrency = 1 }, []string{"/concurrency"}},
+		"no queue":         {func(c *workers.Config) { c.Queues = nil }, []string{"/queues"}},
+		"an unknown queue": {func(c *workers.Config) { c.Queues = []string{"orders", "order"} }, []string{"/queues"}},
+		"nothing":          {func(c *workers.Config) { *c = workers.Config{} }, []string{"/", "/concurrency", "/queues"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := complete()
@@ -92,4 +92,13 @@ func TestNamesThatHistoriesDependOnAreRegistered(t *testing.T) {
 		"payment.Authorize", "payment.Capture", "payment.Lookup", "payment.LookupCapture", "payment.Void",
 		"shortage.Ask",
 	}, r.activities)
+}
+
+// pointers lists the places that an error complains about.
+func pointers(err error) []string {
+	var pointers []string
+	for _, f := range fault.FieldsOf(err) {
+		pointers = append(pointers, f.Pointer)
+	}
+	return pointers
 }

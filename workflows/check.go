@@ -18,7 +18,7 @@ func Check(registered []string) error {
 	customer, errCustomer := CustomerSaga()
 	notice, errNotice := NoticeSaga()
 	return errors.Join(
-		checkSaga(registered, immediate, errImmediate), checkSaga(registered, shipment, errShipment), checkSaga(registered, late, errLate),
+		order.Flow.Check(), checkSaga(registered, immediate, errImmediate), checkSaga(registered, shipment, errShipment), checkSaga(registered, late, errLate),
 		checkSaga(registered, customer, errCustomer), checkSaga(registered, notice, errNotice),
 	)
 }

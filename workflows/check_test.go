@@ -19,7 +19,7 @@ func TestTheSequenceIsTheOrders(t *testing.T) {
 		require.NoError(t, err)
 		names := []order.Step{order.StepAccept}
 		for _, s := range sequence.Steps() {
-			names = append(names, order.Step(s.Name))
+			names = append(names, s.Name)
 			require.Equal(t, s.Kind == saga.Compensable, s.UndoSlot != "", "step %s", s.Name)
 		}
 		require.Equal(t, order.Order{Fulfillment: f}.Steps(), append(names, order.StepComplete))

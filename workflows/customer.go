@@ -15,7 +15,7 @@ import (
 )
 
 type (
-	customerStep = saga.Step[activities.CustomerStepInput, activities.CustomerStepResult]
+	customerStep = saga.Calls[activities.CustomerStepInput, activities.CustomerStepResult]
 	customerCall = saga.Call[activities.CustomerStepInput, activities.CustomerStepResult]
 	customerSaga = saga.Definition[activities.CustomerStepInput, activities.CustomerStepResult]
 )
@@ -24,10 +24,10 @@ type (
 // registration stands in the log before the saga starts; the welcome is a saga of its own.
 func CustomerSaga() (*customerSaga, error) {
 	return saga.Define("customer",
-		customerStep{Name: string(customer.StepRegister), Kind: saga.Pivot, Slot: customer.SlotProfile},
-		customerStep{Name: string(customer.StepWelcome), Kind: saga.Forward, Slot: customer.SlotOnboarded},
+		customerStep{Name: customer.StepRegister, Kind: saga.Pivot, Slot: customer.SlotProfile},
+		customerStep{Name: customer.StepWelcome, Kind: saga.Forward, Slot: customer.SlotOnboarded},
 		customerStep{
-			Name: string(customer.StepPublish), Kind: saga.Forward, Slot: string(customer.StepPublish),
+			Name: customer.StepPublish, Kind: saga.Forward, Slot: customer.StepPublish,
 			Do: saga.Activity(activities.NameCustomerPublish, (*activities.Customers).Publish, customerCall{
 				Queue: QueueOrders, Summary: "publish the customer's events",
 			}),
@@ -100,7 +100,7 @@ type customerRun struct {
 	unread  bool
 }
 
-var _ saga.Flow[activities.CustomerStepInput, activities.CustomerStepResult] = (*customerRun)(nil)
+var _ saga.Run[activities.CustomerStepInput, activities.CustomerStepResult] = (*customerRun)(nil)
 
 // read folds what the log has behind what the run knows.
 func (r *customerRun) read() error {
@@ -113,13 +113,12 @@ func (r *customerRun) read() error {
 	return nil
 }
 
-func (r *customerRun) fold(result activities.CustomerStepResult) (err error) {
+func (r *customerRun) fold(result activities.CustomerStepResult) {
 	if result.State != nil && result.State.Head.Version > r.state.Head.Version {
 		r.state = *result.State
 	}
-	r.state, err = r.state.Fold(result.Tail)
+	r.state = saga.Must(r.state.Fold(result.Tail))
 	r.facts.Published = max(r.facts.Published, result.Published)
-	return err
 }
 
 // TakeIn takes in the signals.
@@ -138,8 +137,7 @@ func (r *customerRun) Next(now time.Time) saga.Action {
 	if r.unread {
 		return saga.Action{Kind: saga.Record}
 	}
-	a := customer.Next(r.state, r.facts, now)
-	return saga.Action{Kind: saga.ActionKind(a.Kind), Step: string(a.Step)}
+	return customer.Next(r.state, r.facts, now)
 }
 
 // Record reads what somebody else has appended, starts the welcome, or appends what customer.Next decides.
@@ -153,10 +151,10 @@ func (r *customerRun) Record() error {
 	}
 	in := activities.CustomerStepInput{State: r.state, Entry: next.Entry}
 	result, err := saga.UntilDone(r.ctx, callCustomerRecord, in, r.Idle)
-	if err != nil {
-		return err
+	if err == nil {
+		r.fold(result)
 	}
-	return r.fold(result)
+	return err
 }
 
 // welcome has a saga of its own welcome the customer. It outlives this one.
@@ -194,7 +192,8 @@ func (r *customerRun) Interrupts(saga.Action) bool { return r.drain.Due(r.ctx) }
 
 // Fold takes in what a step has answered.
 func (r *customerRun) Fold(_ saga.Action, _ activities.CustomerStepInput, out activities.CustomerStepResult) error {
-	return r.fold(out)
+	r.fold(out)
+	return nil
 }
 
 // GiveUp is never called: no step has a deadline.

@@ -192,7 +192,7 @@ func (r *orderRun) decided() bool {
 
 // proves reports whether an action asks the gateway whether the payment was captured, because an operator wants the order
 // to be undone.
-func proves(a saga.Action) bool { return a.Kind == saga.Lookup && a.Step == string(order.StepCapture) }
+func proves(a saga.Action) bool { return a.Kind == saga.Lookup && a.Step == order.StepCapture }
 
 // notCaptured keeps in mind for which decision the gateway has said that nothing was captured. What was captured is
 // adopted instead, and the decision does not fit any more.

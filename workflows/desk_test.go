@@ -117,7 +117,7 @@ func TestEveryStuckOrderIsResolvedInEveryAllowedWay(t *testing.T) {
 	for situation, actions := range order.Allowed {
 		for _, action := range actions {
 			for _, inline := range []bool{true, false} {
-				t.Run(string(situation)+"/"+string(action), func(t *testing.T) {
+				t.Run(situation+"/"+string(action), func(t *testing.T) {
 					s := stuck[situation]
 					w := newWorld(t)
 					w.inlinePayment = inline

@@ -12,7 +12,7 @@ import (
 )
 
 // orderRun is the order's part of a run, as the kit asks for it.
-var _ saga.Flow[activities.StepInput, activities.StepResult] = (*orderRun)(nil)
+var _ saga.Run[activities.StepInput, activities.StepResult] = (*orderRun)(nil)
 
 // Facts counts what signals have brought.
 func (r *orderRun) Facts() int { return r.changes }
@@ -20,7 +20,7 @@ func (r *orderRun) Facts() int { return r.changes }
 // Next asks order.Next.
 func (r *orderRun) Next(now time.Time) saga.Action {
 	a := order.Next(r.state, r.facts, now, r.timing)
-	return saga.Action{Kind: saga.ActionKind(a.Kind), Step: string(a.Step), Until: a.Until, For: a.For}
+	return saga.Action{Kind: a.Kind, Step: a.Step, Until: a.Until, For: a.For}
 }
 
 // Record appends what order.Next decided, and everything that it decides right after it, in one append.
@@ -33,7 +33,8 @@ func (r *orderRun) Record() error {
 		return err
 	}
 	r.facts.Stuck = nil
-	return r.fold(result)
+	r.fold(result)
+	return nil
 }
 
 // Input is the order as far as it is folded, with what the step needs besides.
@@ -42,20 +43,20 @@ func (r *orderRun) Input(a saga.Action, inline bool) activities.StepInput {
 	in.Inline = inline
 	switch {
 	case proves(a):
-	case a.Kind == saga.Lookup && a.Step == string(order.StepAuthorize):
+	case a.Kind == saga.Lookup && a.Step == order.StepAuthorize:
 		in.Hint, r.facts.Hint = r.facts.Hint, nil
 	case reserves(a):
 		if w := r.facts.Shortage; w != nil {
 			in.ShortOf, in.LastTry = w.SKU, w.Over(workflow.Now(r.ctx), r.timing)
 		}
-	case a.Kind == saga.Undo && a.Step == string(order.StepConfirm):
+	case a.Kind == saga.Undo && a.Step == order.StepConfirm:
 		in.Entries = []event.Entry{r.state.Undone(order.StepConfirm, workflow.Now(r.ctx))}
 	}
 	return in
 }
 
 // reserves reports whether an action attempts to reserve stock.
-func reserves(a saga.Action) bool { return a.Kind == saga.Do && a.Step == string(order.StepReserve) }
+func reserves(a saga.Action) bool { return a.Kind == saga.Do && a.Step == order.StepReserve }
 
 // Durable leaves out what only an inline step does. The background publishes from here on: every attempt would publish
 // the same again.
@@ -88,7 +89,8 @@ func (r *orderRun) Fold(a saga.Action, in activities.StepInput, out activities.S
 		// The gateway does not know of it. If the order is undone, what was said is late.
 		r.keep(in.Hint)
 	}
-	return r.fold(out)
+	r.fold(out)
+	return nil
 }
 
 // GiveUp keeps in mind that nobody knows whether a step happened: order.Next has it looked up, or undone.
@@ -98,7 +100,7 @@ func (r *orderRun) GiveUp(a saga.Action, in activities.StepInput, cause error) {
 	case proves(a):
 		r.notProven(cause)
 	case a.Kind != saga.Lookup:
-		r.facts.GivenUp = order.Step(a.Step)
+		r.facts.GivenUp = a.Step
 	case in.Hint == nil:
 		r.facts.LookedUp = true
 	case !workflow.Now(r.ctx).Before(r.state.PaymentDeadline(r.timing)):
@@ -122,7 +124,7 @@ func (r *orderRun) keep(h *order.PaymentHint) {
 // Raise has order.Next ask an operator to look.
 func (r *orderRun) Raise(s saga.Stuck) {
 	r.facts.Stuck = &order.Stuck{
-		Step: order.Step(s.Step), Undo: s.Kind == saga.Undo, Error: saga.Describe(s.Cause), Attempts: s.Attempts, NextTry: s.NextTry,
+		Step: s.Step, Undo: s.Kind == saga.Undo, Error: saga.Describe(s.Cause), Attempts: s.Attempts, NextTry: s.NextTry,
 	}
 }
 

@@ -19,21 +19,21 @@ type lateCall = saga.Call[activities.LateStepInput, activities.LateStepResult]
 // LateSaga is the sequence for what comes after an order has ended: find the money, give it back, have somebody look
 // after the goods. late.Next decides where in it a late stream stands.
 func LateSaga() (*saga.Definition[activities.LateStepInput, activities.LateStepResult], error) {
-	type step = saga.Step[activities.LateStepInput, activities.LateStepResult]
+	type step = saga.Calls[activities.LateStepInput, activities.LateStepResult]
 	return saga.Define("late events",
 		step{
-			Name: string(late.StepJudge), Kind: saga.Pivot, Slot: string(late.StepJudge),
+			Name: late.StepJudge, Kind: saga.Pivot, Slot: late.StepJudge,
 			Lookup: saga.Activity(activities.NameLateJudge, (*activities.LateMoney).Judge, lateCall{
 				Queue: QueuePayments, Summary: "ask the gateway whether money has arrived", Remote: true,
 			}),
 		},
 		step{
-			Name: string(late.StepRefund), Kind: saga.Forward, Slot: string(late.StepRefund),
+			Name: late.StepRefund, Kind: saga.Forward, Slot: late.StepRefund,
 			Do: saga.Activity(activities.NameLateRefund, (*activities.LateMoney).Refund, lateCall{
 				Queue: QueuePayments, Summary: "give back the money that came late", Remote: true,
 			}),
 		},
-		step{Name: string(late.StepDispatch), Kind: saga.Forward, Slot: late.SlotGoods},
+		step{Name: late.StepDispatch, Kind: saga.Forward, Slot: late.SlotGoods},
 	)
 }
 
@@ -99,7 +99,7 @@ type lateRun struct {
 	shown bool
 }
 
-var _ saga.Flow[activities.LateStepInput, activities.LateStepResult] = (*lateRun)(nil)
+var _ saga.Run[activities.LateStepInput, activities.LateStepResult] = (*lateRun)(nil)
 
 // read folds what the log has behind what the run knows.
 func (r *lateRun) read() error {
@@ -116,10 +116,11 @@ func (r *lateRun) read() error {
 		r.order, r.fast, r.patience = result.Order, result.Fast, cmp.Or(result.Patience, order.DefaultTiming().Attention)
 	}
 	r.known = true
-	return r.fold(result)
+	r.fold(result)
+	return nil
 }
 
-func (r *lateRun) fold(result activities.LateStepResult) error {
+func (r *lateRun) fold(result activities.LateStepResult) {
 	asked := r.state.Asked()
 	defer func() {
 		if r.state.Asked() != asked {
@@ -129,14 +130,9 @@ func (r *lateRun) fold(result activities.LateStepResult) error {
 	}()
 	if result.State != nil && result.State.Head.Version >= r.state.Head.Version {
 		r.state = *result.State
-		return nil
+		return
 	}
-	state, err := r.state.Fold(result.Tail)
-	if err != nil {
-		return err
-	}
-	r.state = state.Bounded()
-	return nil
+	r.state = saga.Must(r.state.Fold(result.Tail)).Bounded()
 }
 
 // TakeIn takes in the signals.
@@ -155,8 +151,7 @@ func (r *lateRun) Next(now time.Time) saga.Action {
 	if r.unread || r.state.Exhausted() {
 		return saga.Action{Kind: saga.Record}
 	}
-	a := late.Next(r.state, r.facts, now)
-	return saga.Action{Kind: saga.ActionKind(a.Kind), Step: string(a.Step), Until: a.Until, For: a.For}
+	return late.Next(r.state, r.facts, now)
 }
 
 // Record reads what somebody else has appended, and appends what late.Next decides then.
@@ -177,7 +172,8 @@ func (r *lateRun) Record() error {
 		return err
 	}
 	r.facts.Stuck = nil
-	return r.fold(result)
+	r.fold(result)
+	return nil
 }
 
 func (r *lateRun) input() activities.LateStepInput {
@@ -187,7 +183,7 @@ func (r *lateRun) input() activities.LateStepInput {
 // Input is the payment that the step is about.
 func (r *lateRun) Input(saga.Action, bool) activities.LateStepInput {
 	in := r.input()
-	in.Payment = late.Next(r.state, r.facts, workflow.Now(r.ctx)).Payment
+	in.Payment = r.state.Payment(late.Next(r.state, r.facts, workflow.Now(r.ctx)).Item)
 	in.Again = r.facts.MayAskAgain()
 	return in
 }
@@ -218,7 +214,7 @@ func (r *lateRun) newDesk() desk {
 
 // LateVerdictOf is the answer to a decision about what came late, as far as the log knows it.
 func LateVerdictOf(s late.State, d order.Resolution) ResolveVerdict {
-	v := ResolveVerdict{Accepted: s.Recorded(d.ID), Status: s.Status}
+	v := ResolveVerdict{Accepted: s.Recorded(d.ID), Status: s.OrderStatus}
 	if !v.Accepted {
 		v.Detail = s.WhyNotResolvable(d)
 	}
@@ -233,7 +229,8 @@ func (r *lateRun) Fold(_ saga.Action, _ activities.LateStepInput, out activities
 		return nil
 	}
 	r.facts.Asked, r.facts.AskAfter = 0, time.Time{}
-	return r.fold(out)
+	r.fold(out)
+	return nil
 }
 
 // GiveUp is never called: no step has a deadline.
@@ -242,7 +239,7 @@ func (r *lateRun) GiveUp(saga.Action, activities.LateStepInput, error) {}
 // Raise has late.Next ask an operator to look.
 func (r *lateRun) Raise(s saga.Stuck) {
 	r.facts.Stuck = &order.Stuck{
-		Step: order.Step(s.Step), Error: saga.Describe(s.Cause), Attempts: s.Attempts, NextTry: s.NextTry,
+		Step: s.Step, Error: saga.Describe(s.Cause), Attempts: s.Attempts, NextTry: s.NextTry,
 	}
 }
 

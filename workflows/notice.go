@@ -8,12 +8,11 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/notice"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 type (
-	noticeStep = saga.Step[activities.NoticeStepInput, activities.NoticeStepResult]
+	noticeStep = saga.Calls[activities.NoticeStepInput, activities.NoticeStepResult]
 	noticeCall = saga.Call[activities.NoticeStepInput, activities.NoticeStepResult]
 	noticeSaga = saga.Definition[activities.NoticeStepInput, activities.NoticeStepResult]
 )
@@ -25,9 +24,9 @@ const sendTimeout = 45 * time.Second
 // regular activity: an activity inside a workflow task is repeated when the task is discarded, and nobody would know.
 func NoticeSaga() (*noticeSaga, error) {
 	return saga.Define("notice",
-		noticeStep{Name: string(notice.StepRequest), Kind: saga.Pivot, Slot: notice.SlotRequest},
+		noticeStep{Name: notice.StepRequest, Kind: saga.Pivot, Slot: notice.SlotRequest},
 		noticeStep{
-			Name: string(notice.StepSend), Kind: saga.Forward, Slot: notice.SlotIntent,
+			Name: notice.StepSend, Kind: saga.Forward, Slot: notice.SlotIntent,
 			Do: saga.Activity(activities.NameNoticeSend, (*activities.Notices).Send, noticeCall{
 				Queue: QueueNotifications, Summary: "send the message", Remote: true, Timeout: sendTimeout,
 			}),
@@ -85,7 +84,7 @@ type noticeRun struct {
 	drain saga.Drain
 }
 
-var _ saga.Flow[activities.NoticeStepInput, activities.NoticeStepResult] = (*noticeRun)(nil)
+var _ saga.Run[activities.NoticeStepInput, activities.NoticeStepResult] = (*noticeRun)(nil)
 
 // open reads the stream, and begins it when there is somebody to be told.
 func (r *noticeRun) open() error {
@@ -94,21 +93,22 @@ func (r *noticeRun) open() error {
 		return err
 	}
 	if result.Requested == nil {
-		return r.fold(result)
+		r.fold(result)
+		return nil
 	}
 	in := activities.NoticeStepInput{State: r.state, Entry: *result.Requested}
 	if result, err = saga.UntilDone(r.ctx, callNoticeRecord, in, r.Idle); err != nil {
 		return err
 	}
-	return r.fold(result)
+	r.fold(result)
+	return nil
 }
 
-func (r *noticeRun) fold(result activities.NoticeStepResult) (err error) {
+func (r *noticeRun) fold(result activities.NoticeStepResult) {
 	if result.State != nil && result.State.Head.Version > r.state.Head.Version {
 		r.state = *result.State
 	}
-	r.state, err = r.state.Fold(result.Tail)
-	return err
+	r.state = saga.Must(r.state.Fold(result.Tail))
 }
 
 // TakeIn takes in nothing: nobody signals a message.
@@ -119,14 +119,13 @@ func (r *noticeRun) Facts() int { return 0 }
 
 // Next asks notice.Next.
 func (r *noticeRun) Next(now time.Time) saga.Action {
-	a := notice.Next(r.state, r.facts, now)
-	return saga.Action{Kind: saga.ActionKind(a.Kind), Step: string(a.Step), Until: a.Until, For: a.For}
+	return notice.Next(r.state, r.facts, now)
 }
 
 // Record appends what notice.Next decides.
 func (r *noticeRun) Record() error {
 	next := notice.Next(r.state, r.facts, workflow.Now(r.ctx))
-	if next.Kind != order.Record {
+	if next.Kind != saga.Record {
 		return nil
 	}
 	in := activities.NoticeStepInput{State: r.state, Entry: next.Entry}
@@ -137,7 +136,8 @@ func (r *noticeRun) Record() error {
 	if len(result.Tail) > 0 || result.State != nil {
 		r.facts.Answer = nil
 	}
-	return r.fold(result)
+	r.fold(result)
+	return nil
 }
 
 // Input is the message as far as it is folded.
@@ -157,7 +157,8 @@ func (r *noticeRun) Interrupts(saga.Action) bool { return false }
 // Fold takes in what an attempt came to.
 func (r *noticeRun) Fold(_ saga.Action, _ activities.NoticeStepInput, out activities.NoticeStepResult) error {
 	r.facts.Answer = out.Answer
-	return r.fold(out)
+	r.fold(out)
+	return nil
 }
 
 // GiveUp is never called: no step has a deadline. A message has one, which notice.Next looks at.

@@ -128,9 +128,7 @@ func (r *orderRun) open() error {
 		return err
 	}
 	r.timing, r.inlinePayment, r.quiet = result.Timing, result.InlinePayment, result.Quiet
-	if err := r.fold(result.StepResult); err != nil {
-		return err
-	}
+	r.fold(result.StepResult)
 	for _, c := range result.Early {
 		r.signalled(c)
 	}
@@ -138,11 +136,8 @@ func (r *orderRun) open() error {
 }
 
 // fold takes in what a step found in the log.
-func (r *orderRun) fold(result activities.StepResult) error {
-	state, err := r.state.Fold(result.Tail)
-	if err != nil {
-		return err
-	}
+func (r *orderRun) fold(result activities.StepResult) {
+	state := saga.Must(r.state.Fold(result.Tail))
 	if result.State != nil && result.State.Head.Version > state.Head.Version {
 		state = *result.State
 	}
@@ -157,7 +152,6 @@ func (r *orderRun) fold(result activities.StepResult) error {
 		r.facts.GivenUp, r.facts.LookedUp = "", false
 	}
 	r.state, r.unlisted = state, result.Unlisted
-	return nil
 }
 
 // finishHandlers waits until every Update has its answer.

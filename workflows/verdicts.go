@@ -32,7 +32,7 @@ func (r *orderRun) judgeLate(first bool) error {
 		batch := r.late[:min(len(r.late), lateBatch)]
 		in := activities.LateInput{
 			OrderID: r.state.Order.ID, Status: r.state.Status, CorrelationID: r.state.CorrelationID, Events: batch,
-			Handled: r.state.AtLarge, Unsettled: r.unsettled, Now: workflow.Now(r.ctx),
+			Handled: r.state.DispatchedAfterCancel(), Unsettled: r.unsettled, Now: workflow.Now(r.ctx),
 		}
 		r.late, r.unsettled = r.late[len(batch):], false
 		result, err := saga.UntilDone(r.ctx, callLate, in, r.show)
@@ -81,7 +81,7 @@ func (r *orderRun) unanswered() {
 	}
 	r.paymentLate(r.unasked)
 	r.paymentLate(r.facts.Hint)
-	if r.state.Decision == order.Forward || r.state.AtLarge {
+	if r.state.Decision == order.Forward || r.state.DispatchedAfterCancel() {
 		return
 	}
 	r.shipmentLate(ShipmentDispatched, r.facts.Dispatched)
@@ -97,7 +97,7 @@ func (r *orderRun) unheeded(eventType string) bool {
 	case event.PaymentSucceeded, event.PaymentFailed:
 		return true
 	}
-	return !r.state.AtLarge
+	return !r.state.DispatchedAfterCancel()
 }
 
 func (r *orderRun) paymentLate(h *order.PaymentHint) {

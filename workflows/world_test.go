@@ -440,7 +440,7 @@ func (d *lateDesk) Show(_ context.Context, s late.State) error {
 	}
 	what := "nothing"
 	if s.Attention.Open {
-		what = string(s.Attention.Step)
+		what = s.Attention.Step
 	}
 	if n := len(d.shown); n == 0 || d.shown[n-1] != what {
 		d.shown = append(d.shown, what)

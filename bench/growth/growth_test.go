@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -108,28 +107,28 @@ func grown(times float64) *Result {
 }
 
 func TestTheVerdict(t *testing.T) {
-	require.NoError(t, grown(2.4).verdict())
-	err := grown(2.6).verdict()
+	require.NoError(t, grown(2.4).Verdict())
+	err := grown(2.6).Verdict()
 	require.ErrorContains(t, err, "read <all> (2.6 times)")
 	require.NotContains(t, err.Error(), "flat")
-	require.Contains(t, grown(2.6).Markdown(), "at 1 000 000 events these cost more than 2.5 times as much as at 10 000: read")
-	require.Contains(t, grown(2.4).Markdown(), "Nothing costs more than 2.5 times as much")
+	page := func(r *Result) string {
+		text, err := r.Markdown()
+		require.NoError(t, err)
+		return text
+	}
+	require.Contains(t, page(grown(2.6)), "at 1 000 000 events these cost more than 2.5 times as much as at 10 000: read")
+	require.Contains(t, page(grown(2.4)), "Nothing costs more than 2.5 times as much")
 	notJudged := grown(100)
 	notJudged.Judged = false
-	require.NoError(t, notJudged.verdict())
-	require.Contains(t, notJudged.Markdown(), "Not judged")
+	require.NoError(t, notJudged.Verdict())
+	require.Contains(t, page(notJudged), "Not judged")
 }
 
 func TestThePlotIsXML(t *testing.T) {
-	svg := grown(2).SVG()
-	d := xml.NewDecoder(strings.NewReader(svg))
-	for {
-		if _, err := d.Token(); err != nil {
-			require.ErrorIs(t, err, io.EOF)
-			break
-		}
-	}
-	require.Equal(t, 4, strings.Count(svg, "<polyline"))
+	svg, err := grown(2).SVG()
+	require.NoError(t, err)
+	require.NoError(t, xml.Unmarshal([]byte(svg), &struct{}{}))
+	require.Contains(t, svg, "1 000 000")
 }
 
 func TestOptions(t *testing.T) {

@@ -40,7 +40,7 @@ func do(ctx context.Context, args []string) error {
 	if err := command.Leave(o.out, "growth", result); err != nil {
 		return err
 	}
-	return result.verdict()
+	return result.Verdict()
 }
 
 // run fills databases of its own, one for each size, measures, and drops them in the end.

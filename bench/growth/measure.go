@@ -55,7 +55,7 @@ func measure(ctx context.Context, meters []*meter, samples int, progress *bar.Ba
 		if err != nil {
 			return nil, err
 		}
-		sizes[i] = Size{Events: m.events, SKUs: m.skus, Orders: len(m.orders), Longest: newest.Version}
+		sizes[i] = Size{Events: m.events, SKUs: m.skus, Orders: len(m.orders), Longest: int(newest.Version)}
 	}
 	for n := range meters[0].operations() {
 		took := make([][]time.Duration, len(meters))

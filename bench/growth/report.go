@@ -1,10 +1,12 @@
 package main
 
 import (
+	_ "embed"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"text/template"
 	"time"
 
 	"github.com/ordersaga/ordersaga/bench/internal/stats"
@@ -32,7 +34,7 @@ type Size struct {
 	SKUs   int `json:"skus"`
 	Orders int `json:"orders"`
 	// Longest is how many events the longest stream had.
-	Longest    int64       `json:"longestStream"`
+	Longest    int         `json:"longestStream"`
 	Operations []Operation `json:"operations"`
 	Walk       Walk        `json:"walk"`
 	Fill       Fill        `json:"fill"`
@@ -50,8 +52,8 @@ func (s Size) String() string {
 		s.Walk.Took.Round(10*time.Millisecond), s.Walk.EventsPerSecond)
 }
 
-// growth is how many times as much the median of operation i is at the largest size as at the smallest.
-func (r *Result) growth(i int) float64 {
+// Growth is how many times as much the median of operation i is at the largest size as at the smallest.
+func (r *Result) Growth(i int) float64 {
 	first, last := r.Sizes[0].Operations[i].Latency.P50, r.Sizes[len(r.Sizes)-1].Operations[i].Latency.P50
 	if first == 0 {
 		return 0
@@ -59,14 +61,14 @@ func (r *Result) growth(i int) float64 {
 	return float64(last) / float64(first)
 }
 
-// verdict names the operations that cost more than they should at the largest size.
-func (r *Result) verdict() error {
+// Verdict names the operations that cost more than they should at the largest size.
+func (r *Result) Verdict() error {
 	if !r.Judged {
 		return nil
 	}
 	var grown []string
 	for i, op := range r.Sizes[0].Operations {
-		if times := r.growth(i); times > r.Most {
+		if times := r.Growth(i); times > r.Most {
 			grown = append(grown, fmt.Sprintf("%s (%.1f times)", op.Name, times))
 		}
 	}
@@ -77,50 +79,28 @@ func (r *Result) verdict() error {
 		r.Most, number(r.Sizes[0].Events), strings.Join(grown, ", "))
 }
 
+//go:embed report.md.tmpl
+var tables string
+
+var markdown = template.Must(template.New("").Funcs(template.FuncMap{
+	"number": number,
+	"cost": func(o Operation) string {
+		return fmt.Sprintf("%.2f (%.2f)", millis(o.Latency.P50), millis(o.Latency.P95))
+	},
+}).Parse(tables))
+
 // Markdown is the result as a table.
-func (r *Result) Markdown() string {
+func (r *Result) Markdown() (string, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Medians (95th percentiles) of %d samples each, in milliseconds, one at a time. %s; %s.\n\n", r.Samples, r.Server, r.Machine)
-	b.WriteString("| |")
-	for _, s := range r.Sizes {
-		fmt.Fprintf(&b, " %s events |", number(s.Events))
-	}
-	b.WriteString(" growth |\n|---|" + strings.Repeat("---:|", len(r.Sizes)+1) + "\n")
-	r.counts(&b, "orders", func(s Size) string { return number(s.Orders) })
-	r.counts(&b, "SKUs", func(s Size) string { return number(s.SKUs) })
-	r.counts(&b, "events in the longest stream", func(s Size) string { return number(int(s.Longest)) })
-	for i, op := range r.Sizes[0].Operations {
-		fmt.Fprintf(&b, "| %s |", op.Name)
-		for _, s := range r.Sizes {
-			l := s.Operations[i].Latency
-			fmt.Fprintf(&b, " %.2f (%.2f) |", millis(l.P50), millis(l.P95))
-		}
-		fmt.Fprintf(&b, " × %.2f |\n", r.growth(i))
-	}
-	r.counts(&b, "walk and verify the whole log, µs an event", func(s Size) string {
-		return fmt.Sprintf("%.0f", float64(s.Walk.Took.Microseconds())/float64(s.Walk.Events))
-	})
-	r.counts(&b, "fill, events/s", func(s Size) string { return number(int(s.Fill.EventsPerSecond)) })
-	fmt.Fprintf(&b, "\n`%s`, %s", r.Command, r.Took.Round(time.Second))
-	switch {
-	case !r.Judged:
-		b.WriteString(". Not judged: there is nothing to compare, or the server, FerretDB 1, finds records by `_id` alone.\n")
-	case r.verdict() != nil:
-		fmt.Fprintf(&b, ". %s.\n", r.verdict())
-	default:
-		fmt.Fprintf(&b, ". Nothing costs more than %.1f times as much at the largest size as at the smallest.\n", r.Most)
-	}
-	return b.String()
+	err := markdown.Execute(&b, r)
+	return b.String(), err
 }
 
-// counts is a row that is no operation.
-func (r *Result) counts(b *strings.Builder, name string, of func(Size) string) {
-	fmt.Fprintf(b, "| %s |", name)
-	for _, s := range r.Sizes {
-		fmt.Fprintf(b, " %s |", of(s))
-	}
-	b.WriteString(" |\n")
-}
+// MicrosAnEvent is what it costs to walk the log.
+func (w Walk) MicrosAnEvent() float64 { return float64(w.Took.Microseconds()) / float64(w.Events) }
+
+// Rate is how many events a second were filled in.
+func (f Fill) Rate() int { return int(f.EventsPerSecond) }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 

@@ -22,9 +22,11 @@ func sound() graph {
 		module + "/internal/simulator": {imports: []string{module + "/internal/eventlog", module + "/payment"}},
 		module + "/internal/eventlog":  {imports: []string{module + "/event", module + "/internal/fault"}},
 		module + "/internal/mongo":     {imports: []string{mongo, module + "/internal/eventlog"}},
-		module + "/internal/broker":    {imports: []string{"github.com/rabbitmq/amqp091-go"}},
+		module + "/internal/rabbitmq":  {imports: []string{"github.com/rabbitmq/amqp091-go"}},
 		module + "/api":                {imports: []string{"github.com/labstack/echo/v4"}},
-		module + "/cmd/ordersaga":      {imports: []string{module + "/internal/mongo", module + "/workflows"}},
+		module + "/cmd/ordersaga":      {imports: []string{module + "/internal/cli"}},
+		module + "/internal/cli":       {imports: []string{module + "/internal/service"}},
+		module + "/internal/service":   {imports: []string{module + "/internal/mongo", module + "/workflows"}},
 		mongo:                          {},
 		"go.temporal.io/sdk/workflow":  {},
 	}}
@@ -60,14 +62,23 @@ func TestEveryRuleCanBreak(t *testing.T) {
 		{"the port knows an adapter", "payment", module + "/internal/simulator", []string{"payment must not import internal/simulator"}},
 		{"the contract knows its adapter", "internal/eventlog", module + "/internal/eventlog/memlog", []string{"internal/eventlog must not import internal/eventlog/memlog"}},
 		{"MongoDB in the API", "api", mongo, []string{"api must not import " + mongo + ": that is for internal/mongo, test, bench"}},
-		{"AMQP in the workers", "workers", "github.com/rabbitmq/amqp091-go", []string{"workers must not import github.com/rabbitmq/amqp091-go: that is for internal/broker, test, bench, examples/go"}},
-		{"Echo in cmd", "cmd/ordersaga", "github.com/labstack/echo/v4/middleware", []string{"cmd/ordersaga must not import github.com/labstack/echo/v4/middleware: that is for api"}},
-		{"the service knows its benchmark", "internal/broker", module + "/bench/internal/stats", []string{"internal/broker must not import " + module + "/bench/internal/stats: that is for bench"}},
+		{"AMQP in the workers", "workers", "github.com/rabbitmq/amqp091-go", []string{"workers must not import github.com/rabbitmq/amqp091-go: that is for internal/rabbitmq, test, bench, examples/go"}},
+		{"Echo in the service", "internal/service", "github.com/labstack/echo/v4/middleware", []string{"internal/service must not import github.com/labstack/echo/v4/middleware: that is for api"}},
+		{"main wires", "cmd/ordersaga", module + "/internal/service", []string{"cmd/ordersaga must not import internal/service", "cmd/ordersaga must not import " + module + "/internal/service: that is for internal/cli"}},
+		{"a command opens the log", "internal/cli", module + "/internal/mongo", []string{"internal/cli must not import internal/mongo"}},
+		{"the service knows its benchmark", "internal/rabbitmq", module + "/bench/internal/stats", []string{module + "/internal/rabbitmq must not import " + module + "/bench/internal/stats, nor may its tests"}},
+		{"a driver in inbound", "inbound", mongo, []string{
+			"inbound must not reach go.mongodb.org/mongo-driver: " + module + "/inbound -> " + mongo,
+			"inbound must not import " + mongo + ": that is for internal/mongo, test, bench",
+		}},
+		{"inbound runs workers", "inbound", "go.temporal.io/sdk/worker", []string{"inbound must not reach go.temporal.io/sdk/worker: " + module + "/inbound -> go.temporal.io/sdk/worker"}},
+		{"inbound knows the workers", "inbound", module + "/workers", []string{"inbound must not reach " + module + "/workers: " + module + "/inbound -> " + module + "/workers"}},
+		{"the workers know the bus", "workers", module + "/inbound", []string{"workers must not reach " + module + "/inbound: " + module + "/workers -> " + module + "/inbound"}},
 		{"the naive saga takes a log of its own", "bench/naive", module + "/internal/eventlog", []string{"bench/naive must not import internal/eventlog"}},
 		{"the benchmark runs the flows itself", "bench/internal/rig", module + "/activities", []string{"bench/internal/rig must not reach " + module + "/activities: " + module + "/bench/internal/rig -> " + module + "/activities"}},
 		{"the shop looks inside", "bench/internal/shop", module + "/internal/order", []string{"bench/internal/shop must not import internal/order"}},
 		{"Stripe in the port's neighbour", "internal/inventory", "github.com/stripe/stripe-go/v83", []string{"internal/inventory must not import github.com/stripe/stripe-go/v83: that is for payment/stripe"}},
-		{"devstack", "cmd/ordersaga", module + "/devstack/internal/ports", []string{module + "/cmd/ordersaga must not import " + module + "/devstack/internal/ports, nor may its tests"}},
+		{"devstack", "internal/service", module + "/devstack/internal/ports", []string{module + "/internal/service must not import " + module + "/devstack/internal/ports, nor may its tests"}},
 		{"a Temporal server", "internal/config", "go.temporal.io/server/temporal", []string{module + "/internal/config must not import go.temporal.io/server/temporal, nor may its tests"}},
 	} {
 		g := sound()
@@ -79,10 +90,13 @@ func TestEveryRuleCanBreak(t *testing.T) {
 	}
 }
 
-func TestDevstackIsOutOfReachOfTests(t *testing.T) {
-	g := sound()
-	g.packages[module+"/test/e2e"] = pkg{testImports: []string{module + "/devstack"}}
-	assert.Equal(t, []string{module + "/test/e2e must not import " + module + "/devstack, nor may its tests"}, check(g, rules))
+func TestNestedModulesAreOutOfReachOfTests(t *testing.T) {
+	for _, nested := range []string{"devstack", "bench"} {
+		g := sound()
+		g.packages[module+"/test/e2e"] = pkg{testImports: []string{module + "/" + nested}}
+		g.packages[module+"/bench/naive"] = pkg{testImports: []string{module + "/bench/internal/stats"}}
+		assert.Equal(t, []string{module + "/test/e2e must not import " + module + "/" + nested + ", nor may its tests"}, check(g, rules))
+	}
 }
 
 func TestNamesThatSayNothing(t *testing.T) {

@@ -41,11 +41,11 @@ func (g graph) locals() []string {
 }
 
 // way returns the shortest chain of imports from a package to one that is below prefix, or nil.
-func (g graph) way(from, prefix string) []string {
+func (g graph) way(from, prefix string, but ...string) []string {
 	cameFrom := map[string]string{from: ""}
 	for queue := []string{from}; len(queue) > 0; queue = queue[1:] {
 		at := queue[0]
-		if at != from && below(at, prefix) {
+		if at != from && below(at, prefix) && !belowAny(at, but) {
 			var chain []string
 			for p := at; p != ""; p = cameFrom[p] {
 				chain = append(chain, p)
@@ -82,8 +82,8 @@ type rule interface {
 type unreachable struct {
 	// from are local paths; the packages inside them are meant too.
 	from []string
-	// forbidden are import paths, likewise.
-	forbidden []string
+	// forbidden are import paths, likewise; but are those inside them that may be reached.
+	forbidden, but []string
 }
 
 func (r unreachable) check(g graph) (broken []string) {
@@ -93,7 +93,7 @@ func (r unreachable) check(g graph) (broken []string) {
 			continue
 		}
 		for _, forbidden := range r.forbidden {
-			if chain := g.way(p, forbidden); chain != nil {
+			if chain := g.way(p, forbidden, r.but...); chain != nil {
 				broken = append(broken, fmt.Sprintf("%s must not reach %s: %s", name, forbidden, strings.Join(chain, " -> ")))
 			}
 		}
@@ -162,10 +162,15 @@ func (r onlyIn) check(g graph) (broken []string) {
 type nobody struct {
 	// imported is a prefix of import paths.
 	imported string
+	// but is a local path where it may be imported; the packages inside it are meant too.
+	but string
 }
 
 func (r nobody) check(g graph) (broken []string) {
 	for _, p := range slices.Sorted(maps.Keys(g.packages)) {
+		if name, isLocal := g.local(p); isLocal && r.but != "" && below(name, r.but) {
+			continue
+		}
 		for _, imported := range slices.Concat(g.packages[p].imports, g.packages[p].testImports) {
 			if below(imported, r.imported) {
 				broken = append(broken, fmt.Sprintf("%s must not import %s, nor may its tests", p, imported))

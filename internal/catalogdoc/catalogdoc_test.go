@@ -166,7 +166,7 @@ func sent(t *testing.T, typ event.Type) map[string]any {
 		// The first one stands in a late stream, which is not published.
 		file = strconv.Itoa(typ.Version) + ".order.json"
 	}
-	raw, err := os.ReadFile(filepath.Join("..", "event", "eventtest", "testdata", "events", typ.Name, file))
+	raw, err := os.ReadFile(filepath.Join("..", "..", "event", "eventtest", "testdata", "events", typ.Name, file))
 	require.NoError(t, err)
 	var golden struct {
 		Message struct {

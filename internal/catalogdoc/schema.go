@@ -1,19 +1,15 @@
 package catalogdoc
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/ordersaga/ordersaga/event"
 )
 
-// schema is what of a JSON Schema is shown. It is read as YAML, of which JSON is a part, because a yaml.Node keeps the order
-// of the members: the author's order is the best one to read.
+// schema is what of a JSON Schema is shown as words.
 type schema struct {
 	Description string    `yaml:"description"`
 	Type        yaml.Node `yaml:"type"`
@@ -21,7 +17,7 @@ type schema struct {
 	Required    []string  `yaml:"required"`
 	Items       *schema   `yaml:"items"`
 	Enum        []*string `yaml:"enum"`
-	Const       yaml.Node `yaml:"const"`
+	Const       *string   `yaml:"const"`
 	Pattern     string    `yaml:"pattern"`
 	Format      string    `yaml:"format"`
 	MaxLength   *int64    `yaml:"maxLength"`
@@ -33,34 +29,9 @@ type schema struct {
 
 // field is a row of a table of fields.
 type field struct {
-	// path is the field's name; lines[].sku is the field sku of every element of lines.
-	path, kind, means string
-	required          bool
-}
-
-// described returns the newest schema of a type.
-func described(t event.Type) (schema, error) {
-	raw, ok := event.Schema(t.Name, t.Version)
-	if !ok {
-		return schema{}, fmt.Errorf("%s has no schema of version %d", t.Name, t.Version)
-	}
-	var s schema
-	if err := yaml.Unmarshal(raw, &s); err != nil {
-		return schema{}, fmt.Errorf("schema of %s: %w", t.Name, err)
-	}
-	return s, nil
-}
-
-// examples returns the data that the newest schema of a type shows.
-func examples(t event.Type) ([]json.RawMessage, error) {
-	raw, _ := event.Schema(t.Name, t.Version)
-	var shown struct {
-		Examples []json.RawMessage `json:"examples"`
-	}
-	if err := json.Unmarshal(raw, &shown); err != nil {
-		return nil, fmt.Errorf("schema of %s: %w", t.Name, err)
-	}
-	return shown.Examples, nil
+	// Path is the field's name; lines[].sku is the field sku of every element of lines.
+	Path, Kind, Means string
+	Required          bool
 }
 
 // fields lists the fields of an object and of what is in it.
@@ -72,7 +43,7 @@ func (s schema) fields(under string) ([]field, error) {
 		if err := s.Properties.Content[i+1].Decode(&p); err != nil {
 			return nil, fmt.Errorf("field %s%s: %w", under, name, err)
 		}
-		all = append(all, field{path: under + name, kind: p.kind(), means: p.Description, required: slices.Contains(s.Required, name)})
+		all = append(all, field{Path: under + name, Kind: p.kind(), Means: p.Description, Required: slices.Contains(s.Required, name)})
 		below, path := p, under+name+"."
 		if p.Items != nil {
 			below, path = *p.Items, under+name+"[]."
@@ -87,9 +58,9 @@ func (s schema) fields(under string) ([]field, error) {
 }
 
 // types lists the types that a value may have, null left out: that is the same as not there.
-func (s schema) types() []string {
+func (s schema) types() string {
 	if s.Type.Kind == yaml.ScalarNode {
-		return []string{s.Type.Value}
+		return s.Type.Value
 	}
 	var types []string
 	for _, n := range s.Type.Content {
@@ -97,22 +68,22 @@ func (s schema) types() []string {
 			types = append(types, n.Value)
 		}
 	}
-	return types
+	return strings.Join(types, " or ")
 }
 
-// idPattern is how the schemas write event.IDRule; the second form may be empty as well.
+// How the schemas write event.IDRule, the second one for what may be empty, and unicode.IsPrint.
 const (
-	idPattern      = `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`
-	idOrNotPattern = `^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$`
-	// printablePattern is unicode.IsPrint.
+	idPattern        = `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`
+	idOrNotPattern   = `^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$`
 	printablePattern = `^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$`
 )
 
 // kind says in words what a value is.
 func (s schema) kind() string {
+	kind := s.types()
 	switch {
-	case s.Const.Kind != 0:
-		return code(s.Const.Value)
+	case s.Const != nil:
+		return code(*s.Const)
 	case s.Enum != nil:
 		var words []string
 		for _, word := range s.Enum {
@@ -125,28 +96,22 @@ func (s schema) kind() string {
 		return "id"
 	case s.Format == "date-time":
 		return "time"
-	}
-	switch kind := strings.Join(s.types(), " or "); kind {
-	case "":
+	case kind == "":
 		return "any"
-	case "integer":
-		return "integer" + between(s.Minimum, s.Maximum, "")
-	case "string":
-		if s.Pattern == printablePattern {
-			kind = "text"
-		}
+	case kind == "integer":
+		return kind + between(s.Minimum, s.Maximum, "")
+	case kind == "string" && s.Pattern == printablePattern:
+		return "text" + between(nil, s.MaxLength, " characters")
+	case kind == "string":
 		return kind + between(nil, s.MaxLength, " characters")
-	case "array":
+	case kind == "array":
 		of := "values"
-		if s.Items != nil && slices.Equal(s.Items.types(), []string{"object"}) {
-			of = "objects"
-		} else if s.Items != nil && slices.Equal(s.Items.types(), []string{"string"}) {
-			of = "strings"
+		if s.Items != nil && (s.Items.types() == "object" || s.Items.types() == "string") {
+			of = s.Items.types() + "s"
 		}
 		return "list of " + of + between(s.MinItems, s.MaxItems, "")
-	default:
-		return kind
 	}
+	return kind
 }
 
 // between says a range in words.

@@ -12,40 +12,23 @@ import (
 // hostPattern is a host name, or a wildcard over the names below one.
 var hostPattern = regexp.MustCompile(`^(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
 
-// hostNames takes names without ports, in lower case. IP addresses are always allowed and need not be listed.
-func hostNames(field func(*Config) *[]string) rule {
-	return func(c *Config, value string) string {
-		var names []string
-		for name := range strings.SplitSeq(value, ",") {
-			name = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(name)), ".")
+// hostNames are names without ports, in lower case. IP addresses are always allowed and need not be listed.
+func hostNames(field *[]string) kind {
+	return list(field, "list of host names",
+		"host names without ports, separated by commas, such as orders.example.com,*.shop.svc.cluster.local, or *",
+		func(name string, _ []string) (string, bool) {
+			name = strings.TrimSuffix(strings.ToLower(name), ".")
 			_, err := netip.ParseAddr(name)
-			if name != "*" && !hostPattern.MatchString(name) || err == nil {
-				return "host names without ports, separated by commas, such as orders.example.com,*.shop.svc.cluster.local, or *"
-			}
-			names = append(names, name)
-		}
-		*field(c) = names
-		return ""
-	}
+			return name, name == "*" || hostPattern.MatchString(name) && err != nil
+		})
 }
 
-// origins takes origins as browsers send them: scheme, host, and the port unless it is the scheme's own.
-func origins(field func(*Config) *[]string) rule {
-	return func(c *Config, value string) string {
-		var list []string
-		for item := range strings.SplitSeq(value, ",") {
-			origin, ok := originOf(strings.TrimSpace(item))
-			if !ok {
-				return "origins separated by commas, such as https://shop.example.com,http://localhost:3000"
-			}
-			list = append(list, origin)
-		}
-		*field(c) = list
-		return ""
-	}
+// origins are origins as browsers send them: scheme, host, and the port unless it is the scheme's own.
+func origins(field *[]string) kind {
+	return list(field, "list of origins", "origins separated by commas, such as https://shop.example.com,http://localhost:3000", originOf)
 }
 
-func originOf(text string) (string, bool) {
+func originOf(text string, _ []string) (string, bool) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.Contains(u.Host, "*") {
 		return "", false

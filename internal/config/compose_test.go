@@ -78,7 +78,7 @@ func TestTheComposeFileSetsWhatTheServiceKnows(t *testing.T) {
 	service, ok := loadCompose(t).Services["ordersaga"]
 	require.True(t, ok)
 	for name := range service.Environment {
-		assert.True(t, config.Known(name), "%s is no variable of ordersaga", name)
+		assert.True(t, known(name), "%s is no variable of ordersaga", name)
 	}
 	c, err := config.Load(environOf(service))
 	require.NoError(t, err)

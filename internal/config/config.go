@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/internal/order"
@@ -13,8 +14,7 @@ const (
 	GatewaySimulator = "simulator"
 )
 
-// gateways are the values of PAYMENT_GATEWAY.
-var gateways = []string{GatewaySimulator}
+var gateways = oneOf(GatewaySimulator)
 
 // Names of the ways to notify customers that NOTIFICATIONS may name.
 const (
@@ -23,19 +23,10 @@ const (
 	NotificationsOff  = "off"
 )
 
-var (
-	notifications = []string{NotificationsLog, NotificationsSMTP, NotificationsOff}
-	// tlsPolicies are the values of SMTP_TLS: what smtpmail knows besides implicit, which is what smtps means.
-	tlsPolicies = []string{"mandatory", "opportunistic", "none"}
-)
-
-// compressions are the values of TEMPORAL_COMPRESSION.
-var compressions = []string{"none", "gzip"}
-
-// queues are the values of WORKER_QUEUES: the task queues of package workflows. A test holds them together.
+// queues are the values of WORKER_QUEUES: the task queues of package workflows, as a test checks.
 var queues = []string{"orders", "payments", "notifications"}
 
-// Config is what the environment says, checked. Load makes it; variables.go says what each field means.
+// Config is what the environment says, checked. Load makes it; the table in settings.go says what each field means.
 type Config struct {
 	MongoDBURI      Secret
 	MongoDBDatabase string
@@ -52,23 +43,18 @@ type Config struct {
 	// DebugAddr is empty when there is no profiler.
 	DebugAddr string
 
-	TemporalAddress   string
-	TemporalNamespace string
-	TemporalUIURL     string
-	// TemporalCompression is one of compressions.
+	TemporalAddress     string
+	TemporalNamespace   string
+	TemporalUIURL       string
 	TemporalCompression string
 
 	PaymentGateway  string
 	SimulatorOutage time.Duration
 	SimulatorFast   bool
 
-	PaymentPendingDeadline time.Duration
-	ShipmentDeadline       time.Duration
-	DeliveryDeadline       time.Duration
-	ReserveDeadline        time.Duration
-	AuthorizeDeadline      time.Duration
-	AttentionAfter         time.Duration
-	SignalParkMax          time.Duration
+	// Timing is how long orders wait.
+	Timing        order.Timing
+	SignalParkMax time.Duration
 
 	WorkerQueues      []string
 	WorkerConcurrency int
@@ -98,38 +84,23 @@ type Config struct {
 	temporal environment
 }
 
-// Timing is how long orders wait.
-func (c Config) Timing() order.Timing {
-	return order.Timing{
-		PaymentPending: c.PaymentPendingDeadline,
-		Shipment:       c.ShipmentDeadline,
-		Delivery:       c.DeliveryDeadline,
-		Reserve:        c.ReserveDeadline,
-		Authorize:      c.AuthorizeDeadline,
-		Attention:      c.AttentionAfter,
-	}
-}
-
 // CheckGateway holds the settings against the gateway that they name: goods must not leave for an authorization
 // that has lapsed, so SHIPMENT_DEADLINE must be below the lifetime of the gateway's authorizations. A lifetime
 // of zero says that authorizations do not lapse. The error is an *Error.
 func (c Config) CheckGateway(traits payment.Traits) error {
-	if traits.AuthorizationLifetime == 0 || c.ShipmentDeadline < traits.AuthorizationLifetime {
+	if traits.AuthorizationLifetime == 0 || c.Timing.Shipment < traits.AuthorizationLifetime {
 		return nil
 	}
 	return &Error{Problems: []Problem{{
 		Name:  "SHIPMENT_DEADLINE",
-		Value: FormatDuration(c.ShipmentDeadline),
+		Value: FormatDuration(c.Timing.Shipment),
 		Expected: "less than " + FormatDuration(traits.AuthorizationLifetime) + ", which is how long an authorization of the gateway " +
 			traits.Name + " stands",
 	}}}
 }
 
 // Settings returns the effective settings in the order of the table, secrets masked.
-func (c Config) Settings() []Setting { return append([]Setting(nil), c.settings...) }
-
-// String returns the effective settings, secrets masked.
-func (c Config) String() string { return render(c.settings) }
+func (c Config) Settings() []Setting { return slices.Clone(c.settings) }
 
 // LogValue keeps secrets out of logs.
 func (c Config) LogValue() slog.Value {

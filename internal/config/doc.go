@@ -2,10 +2,10 @@
 //
 // # Contract
 //
-//   - Load reads every variable of the table in variables.go, checks them all, and reports every problem in one
+//   - Load reads every variable of the table in settings.go, checks them all, and reports every problem in one
 //     Error: the variable, its value (masked when it is a secret) and what is expected instead.
 //   - A variable that is set to nothing counts as not set.
-//   - A secret NAME may stand in a file that NAME_FILE names; both together are a problem.
+//   - A secret NAME may be read from the file that NAME_FILE names; both together are a problem.
 //   - Secrets never leave the package by accident: Secret and everything that prints a Config masks them.
 //   - Nothing is read after Load but the certificate files that TEMPORAL_TLS_* name. A Config is a value:
 //     copies are independent but for their slices, and nothing in the package changes one after Load.

@@ -2,34 +2,13 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
 )
 
-// Source says where a setting comes from.
-type Source string
-
-// The sources of settings.
-const (
-	FromDefault     Source = "default"
-	FromEnvironment Source = "environment"
-	FromFile        Source = "file"
-	// Unset means that there is no value and no default.
-	Unset Source = "not set"
-)
-
-// Setting is a variable and its effective value.
-type Setting struct {
-	Variable
-	// Value is the effective value, masked when it is a secret; empty when there is none.
-	Value string
-	// Source says where the value comes from.
-	Source Source
-}
-
-// maxSecretFile is how much of a secret's file is read: chains of certificates fit, a wrong path to something
-// huge does no harm.
+// maxSecretFile is how much of a secret's file is read: chains of certificates fit, and a wrong path to something huge does no harm.
 const maxSecretFile = 1 << 20
 
 // Load reads the settings from the environment, which looks as os.Environ returns it. The error is an *Error
@@ -37,13 +16,11 @@ const maxSecretFile = 1 << 20
 func Load(environ []string) (Config, error) {
 	l := loader{environment: newEnvironment(environ)}
 	l.config.temporal = make(environment)
-	for _, r := range table {
-		if prefix, ok := strings.CutSuffix(r.Name, "*"); ok {
-			l.loadPrefix(r, prefix)
-			continue
-		}
-		if value, source, ok := l.find(r.Variable); ok {
-			l.take(r, value, source)
+	for _, s := range table(&l.config) {
+		if prefix, ok := strings.CutSuffix(s.Name, "*"); ok {
+			l.loadPrefix(s, prefix)
+		} else if value, source, ok := l.find(s); ok {
+			l.set(s, value, source)
 		}
 	}
 	l.checkGateway()
@@ -62,88 +39,77 @@ type loader struct {
 	problems    []Problem
 }
 
-func (l *loader) problem(name, value, format string, args ...any) {
-	l.problems = append(l.problems, Problem{Name: name, Value: quote(value), Expected: fmt.Sprintf(format, args...)})
+func (l *loader) problem(name, value, expected string) {
+	l.problems = append(l.problems, Problem{Name: name, Value: quote(value), Expected: expected})
 }
 
-// take puts the value of a variable into the Config.
-func (l *loader) take(r row, value string, source Source) {
-	l.config.settings = append(l.config.settings, Setting{Variable: r.Variable, Value: r.show(value), Source: source})
+// set sets a setting to the value that was found.
+func (l *loader) set(s Setting, value string, source Source) {
+	s.Value, s.Source = s.show(value), source
+	l.config.settings = append(l.config.settings, s)
 	if source == Unset {
 		return
 	}
-	if expected := r.set(&l.config, value); expected != "" {
-		l.problem(r.Name, r.show(value), "%s", expected)
-		return
-	}
-	if strings.HasPrefix(r.Name, "TEMPORAL_") {
-		l.config.temporal[r.Name] = value
+	if expected := s.set(value); expected != "" {
+		l.problem(s.Name, s.Value, expected)
+	} else if strings.HasPrefix(s.Name, "TEMPORAL_") {
+		l.config.temporal[s.Name] = value
 	}
 }
 
 // loadPrefix reads every variable that begins with prefix. Their names are free, so none of them names a file.
-func (l *loader) loadPrefix(r row, prefix string) {
-	names := make([]string, 0)
-	for name := range l.environment {
+func (l *loader) loadPrefix(s Setting, prefix string) {
+	for _, name := range slices.Sorted(maps.Keys(l.environment)) {
 		if strings.HasPrefix(name, prefix) && len(name) > len(prefix) {
-			names = append(names, name)
+			s.Name = name
+			l.set(s, l.environment[name], FromEnvironment)
 		}
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		named := r
-		named.Name = name
-		l.take(named, l.environment[name], FromEnvironment)
 	}
 }
 
-// find returns the value of a variable. It reports false when that could not be found out, with a problem noted.
-func (l *loader) find(v Variable) (string, Source, bool) {
-	value, isSet := l.environment[v.Name]
-	if v.Secret {
-		if path, hasFile := l.environment[v.Name+fileSuffix]; hasFile {
-			if isSet {
-				l.problem(v.Name, v.show(value), "only one of %s and %s%s", v.Name, v.Name, fileSuffix)
-				return "", Unset, false
-			}
-			return l.readFile(v.Name+fileSuffix, path)
-		}
-	}
+// find returns the value of a setting. It reports false when that could not be read, after it has noted the problem.
+func (l *loader) find(s Setting) (string, Source, bool) {
+	value, isSet := l.environment[s.Name]
+	path, hasFile := l.environment[s.Name+fileSuffix]
 	switch {
+	case s.Secret && hasFile && isSet:
+		l.problem(s.Name, s.show(value), fmt.Sprintf("only one of %s and %s%s", s.Name, s.Name, fileSuffix))
+		return "", Unset, false
+	case s.Secret && hasFile:
+		value, expected := readSecret(path)
+		if expected != "" {
+			l.problem(s.Name+fileSuffix, path, expected)
+		}
+		return value, FromFile, expected == ""
 	case isSet:
 		return value, FromEnvironment, true
-	case v.Default != "":
-		return v.Default, FromDefault, true
+	case s.Default != "":
+		return s.Default, FromDefault, true
 	}
 	return "", Unset, true
 }
 
-// readFile reads a secret from its file, without the line end that editors leave.
-func (l *loader) readFile(name, path string) (string, Source, bool) {
-	info, err := os.Stat(path)
-	if err != nil || info.IsDir() || info.Size() > maxSecretFile {
-		l.problem(name, path, "the path of a file of at most %d bytes that this process may read", maxSecretFile)
-		return "", Unset, false
+// readSecret reads a secret from its file, without the line end that editors leave.
+func readSecret(path string) (value, expected string) {
+	expected = fmt.Sprintf("the path of a file of at most %d bytes that this process may read", maxSecretFile)
+	if info, err := os.Stat(path); err != nil || info.IsDir() || info.Size() > maxSecretFile {
+		return "", expected
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
-		l.problem(name, path, "the path of a file of at most %d bytes that this process may read", maxSecretFile)
-		return "", Unset, false
+		return "", expected
 	}
-	value := strings.TrimRight(string(content), "\r\n")
-	if value == "" {
-		l.problem(name, path, "a file that is not empty")
-		return "", Unset, false
+	if value = strings.TrimRight(string(content), "\r\n"); value == "" {
+		return "", "a file that is not empty"
 	}
-	return value, FromFile, true
+	return value, ""
 }
 
-// checkGateway refuses to take play money from strangers: off loopback the gateway must be named.
+// checkGateway requires the gateway to be named when HTTP_ADDR is not loopback: a simulator must not serve others by mistake.
 func (l *loader) checkGateway() {
 	_, isSet := l.environment["PAYMENT_GATEWAY"]
-	if !isSet && l.config.HTTPAddr != "" && !isLoopback(l.config.HTTPAddr) {
-		l.problem("PAYMENT_GATEWAY", "", "%s, by name, because HTTP_ADDR=%s can be reached from other machines",
-			oneOf(gateways), l.config.HTTPAddr)
+	if addr := l.config.HTTPAddr; !isSet && addr != "" && !isLoopback(addr) {
+		l.problem("PAYMENT_GATEWAY", "", gateways.expected+", by name, because HTTP_ADDR="+addr+" can be reached from other machines")
 	}
 }
 
@@ -153,17 +119,12 @@ type environment map[string]string
 // newEnvironment reads lines of NAME=value. As with os.Getenv, the first of two lines of one name counts.
 func newEnvironment(environ []string) environment {
 	e := make(environment, len(environ))
-	seen := make(map[string]bool, len(environ))
-	for _, line := range environ {
-		name, value, ok := strings.Cut(line, "=")
-		if !ok || seen[name] {
-			continue
-		}
-		seen[name] = true
-		if value != "" {
+	for _, line := range slices.Backward(environ) {
+		if name, value, ok := strings.Cut(line, "="); ok {
 			e[name] = value
 		}
 	}
+	maps.DeleteFunc(e, func(_, value string) bool { return value == "" })
 	return e
 }
 

@@ -1,11 +1,8 @@
 package config
 
 import (
-	"net/mail"
 	"net/url"
-	"os"
 	"strconv"
-	"time"
 )
 
 // MailServer is what SMTP_URL and SMTP_PASSWORD say.
@@ -13,7 +10,7 @@ type MailServer struct {
 	Host           string
 	Port           int
 	User, Password string
-	// Implicit tells that the connection is encrypted from the first byte.
+	// Implicit reports that the connection is encrypted from the first byte.
 	Implicit bool
 }
 
@@ -26,78 +23,46 @@ func (c Config) MailServer() MailServer {
 	return server
 }
 
+var mailURL = rule{
+	unitURI, "smtp://host:port or smtps://host:port, with user and password before the host if need be, percent-encoded, and nothing behind",
+	func(value string) bool { _, ok := mailServer(value); return ok },
+}
+
 // mailServer reads a URL of a mail server.
-func mailServer(raw string) (s MailServer, expected string) {
-	const rule = "smtp://host:port or smtps://host:port, with user and password before the host if need be, percent-encoded, and nothing behind"
+func mailServer(raw string) (s MailServer, ok bool) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
-		return s, rule
+		return s, false
 	}
 	s = MailServer{Host: u.Hostname(), Port: 587, User: u.User.Username(), Implicit: u.Scheme == "smtps"}
 	if s.Implicit {
 		s.Port = 465
 	}
 	if port := u.Port(); port != "" {
-		if s.Port, err = strconv.Atoi(port); err != nil || !validPort(port) {
-			return s, rule
+		if !isPort(port) {
+			return s, false
 		}
+		s.Port, _ = strconv.Atoi(port)
 	}
 	s.Password, _ = u.User.Password()
-	return s, ""
+	return s, true
 }
 
-// checkMail holds the settings of e-mail against each other.
+// checkMail checks the settings of e-mail against each other.
 func (l *loader) checkMail() {
 	c := &l.config
-	if c.SMTPURL != "" {
-		server, expected := mailServer(c.SMTPURL.Reveal())
-		if expected != "" {
-			l.problem("SMTP_URL", c.SMTPURL.String(), "%s", expected)
-		}
-		if expected == "" && c.SMTPPassword != "" && (server.User == "" || server.Password != "") {
+	if c.SMTPURL != "" && c.SMTPPassword != "" {
+		if server, _ := mailServer(c.SMTPURL.Reveal()); server.User == "" || server.Password != "" {
 			l.problem("SMTP_PASSWORD", masked, "a user in SMTP_URL, without a password there")
 		}
 	}
 	if c.Notifications != NotificationsSMTP {
 		return
 	}
-	if _, isSet := l.environment["SMTP_URL"+fileSuffix]; c.SMTPURL == "" && !isSet && l.environment["SMTP_URL"] == "" {
+	if l.environment["SMTP_URL"] == "" && l.environment["SMTP_URL"+fileSuffix] == "" {
 		l.problem("SMTP_URL", "", "the mail server, because NOTIFICATIONS=smtp")
 	}
 	if l.environment["MAIL_FROM"] == "" {
 		l.problem("MAIL_FROM", "", "the sender's address, because NOTIFICATIONS=smtp")
-	}
-}
-
-// mostSMTPTimeout keeps sending a message below what an attempt may take.
-const mostSMTPTimeout = 25 * time.Second
-
-func smtpTimeout(c *Config, value string) string {
-	d, err := ParseDuration(value)
-	if err != nil || d <= 0 || d > mostSMTPTimeout {
-		return "a duration above zero and at most 25s"
-	}
-	c.SMTPTimeout = d
-	return ""
-}
-
-func mailAddress(field func(*Config) *string) rule {
-	return func(c *Config, value string) string {
-		if _, err := mail.ParseAddress(value); err != nil {
-			return "an e-mail address, such as orders@example.com or Shop <orders@example.com>"
-		}
-		*field(c) = value
-		return ""
-	}
-}
-
-// folder takes the path of a folder that is there.
-func folder(field func(*Config) *string) rule {
-	return func(c *Config, value string) string {
-		if info, err := os.Stat(value); err != nil || !info.IsDir() {
-			return "the path of a folder that this process may read"
-		}
-		*field(c) = value
-		return ""
 	}
 }

@@ -2,10 +2,11 @@ package config
 
 import (
 	"log/slog"
+	"net/url"
 	"strings"
 )
 
-// masked stands where a secret is not shown.
+// masked replaces a secret that is not shown.
 const masked = "***"
 
 // Secret is a setting that must not be shown. Whatever prints it prints it masked; Reveal returns it.
@@ -16,6 +17,15 @@ func (s Secret) Reveal() string { return string(s) }
 
 // String returns the secret masked: of a URI, what is not secret stays.
 func (s Secret) String() string { return mask(string(s)) }
+
+// Host returns the host and port of a secret URL, for logs and messages.
+func (s Secret) Host() string {
+	u, err := url.Parse(string(s))
+	if err != nil {
+		return "(unreadable)"
+	}
+	return u.Host
+}
 
 // GoString keeps %#v from showing the secret.
 func (s Secret) GoString() string { return s.String() }

@@ -3,7 +3,7 @@
 // A customer's profile is personal data and only ever sealed here. The bus promises no order: the newest profile counts, by
 // the time at which the event says that it happened, then by id.
 //
-// Nothing here does I/O, reads a clock or makes a random id. It may import internal/{order,event,fault,sealed}.
+// Nothing here does I/O, reads a clock or makes a random id. It may import event, workflows/saga and internal/sealed.
 package customer
 
 import (
@@ -11,9 +11,8 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sealed"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Slots of the stream. A profile stands under the id of its event, behind SlotProfile.
@@ -25,11 +24,11 @@ const (
 // Steps of the saga.
 const (
 	// StepRegister is the pivot: it stands in the log before the saga starts.
-	StepRegister order.Step = "register"
+	StepRegister string = "register"
 	// StepWelcome has the customer welcomed.
-	StepWelcome order.Step = "welcome"
+	StepWelcome string = "welcome"
 	// StepPublish publishes the customer's events.
-	StepPublish order.Step = "publish"
+	StepPublish string = "publish"
 )
 
 // Profile is the personal data of a customer, as it is sealed.
@@ -66,14 +65,13 @@ type Onboarded struct {
 	Welcome bool `json:"welcome"`
 }
 
+// Flow is how a customer's stream is folded. It never ends.
+var Flow = saga.Flow[State]{Name: "customer", Stream: "customer", Subject: "customerId", Own: own}
+
 // State is what a customer's stream tells. Fold makes it.
 type State struct {
+	saga.Saga
 	CustomerID string `json:"customerId"`
-	// Head is the newest record that was folded.
-	Head          event.Head `json:"head"`
-	UpdatedAt     time.Time  `json:"updatedAt,omitzero"`
-	CorrelationID string     `json:"correlationId,omitempty"`
-	LastEventID   string     `json:"lastEventId,omitempty"`
 	// Profile is the newest one; Since and ProfileID are what makes it so.
 	Profile   sealed.Sealed `json:"profile,omitzero"`
 	Since     time.Time     `json:"since,omitzero"`
@@ -83,37 +81,19 @@ type State struct {
 }
 
 // Known reports whether the customer has registered.
-func (s State) Known() bool { return s.Head.Version > 0 }
+func (s State) Known() bool { return s.Opened() }
 
-// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Unavailable for a gap,
-// Malformed for data that cannot be read.
-func (s State) Fold(records []event.Record) (State, error) {
-	next := s
-	for _, r := range records {
-		if r.Version <= next.Head.Version {
-			continue
-		}
-		if r.Version != next.Head.Version+1 {
-			return s, fault.Missing("stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
-		}
-		if err := next.apply(r); err != nil {
-			return s, fault.Wrap(err, fault.Malformed, "fold version %d of stream %s", r.Version, r.Stream)
-		}
-	}
-	return next, nil
-}
+// Fold returns the state that records make of s; see saga.Flow.Fold.
+func (s State) Fold(records []event.Record) (State, error) { return Flow.Fold(s, records) }
 
-// apply folds one record. Types that it does not know change nothing but the head.
-func (s *State) apply(r event.Record) error {
-	s.Head, s.UpdatedAt, s.LastEventID, s.CustomerID = r.HeadOf(), r.Time, r.ID, r.Subject
-	s.CorrelationID = r.CorrelationID
+// own folds what only a customer's events say. What follows belongs to the newest request.
+func own(s *State, r event.Record) error {
+	s.CustomerID, s.CorrelationID = r.Subject, r.CorrelationID
 	switch r.Type {
 	case event.CustomerRegistered, event.CustomerProfileUpdated:
-		d, err := event.Decode[ProfileData](r.Event)
-		if err != nil {
-			return err
-		}
-		s.Profile, s.Since, s.ProfileID = sealed.Sealed{KeyID: d.KeyID, Text: d.Sealed}, d.OccurredAt, strings.TrimPrefix(r.Key, SlotProfile)
+		return event.DecodeInto(r.Event, func(d ProfileData) {
+			s.Profile, s.Since, s.ProfileID = sealed.Sealed{KeyID: d.KeyID, Text: d.Sealed}, d.OccurredAt, strings.TrimPrefix(r.Key, SlotProfile)
+		})
 	case event.CustomerOnboarded:
 		s.Onboarded = true
 	}
@@ -166,25 +146,17 @@ type Facts struct {
 	Welcomed bool `json:"welcomed,omitempty"`
 }
 
-// Action is what to do next.
-type Action struct {
-	Kind order.ActionKind
-	Step order.Step
-	// Entry is what to append; for Record. An empty one with StepWelcome has the message started.
-	Entry event.Entry
-}
-
-// Next decides what to do about a customer. It is pure.
-func Next(s State, f Facts, now time.Time) Action {
+// Next decides what to do about a customer. It is pure. Record without an entry, of StepWelcome, starts the message.
+func Next(s State, f Facts, now time.Time) saga.Action {
 	switch {
 	case !s.Known():
-		return Action{Kind: order.Close}
+		return saga.Action{Kind: saga.Close}
 	case !s.Onboarded && f.Welcome && !f.Welcomed:
-		return Action{Kind: order.Record, Step: StepWelcome}
+		return saga.Action{Kind: saga.Record, Step: StepWelcome}
 	case !s.Onboarded:
-		return Action{Kind: order.Record, Entry: s.onboarded(f.Welcome, now)}
+		return saga.Action{Kind: saga.Record, Entry: s.onboarded(f.Welcome, now)}
 	case f.Published < s.Head.Version:
-		return Action{Kind: order.Do, Step: StepPublish}
+		return saga.Action{Kind: saga.Do, Step: StepPublish}
 	}
-	return Action{Kind: order.Close}
+	return saga.Action{Kind: saga.Close}
 }

@@ -2,7 +2,7 @@
 // whatever dies meanwhile.
 //
 // It may import event and internal/{wire,cursor,null,fault}; it reaches no driver: the store, the log and the way back to the
-// inbox stand in small interfaces, whose adapters are in internal/mongo, internal/broker and cmd.
+// inbox stand in small interfaces, whose adapters are in internal/mongo, internal/rabbitmq and internal/service.
 //
 // # Contract
 //
@@ -12,7 +12,7 @@
 // that dies at the same time. The broker gives deaths no id: there, a message that is delivered for the first time is another one
 // than every letter that is kept.
 //
-// Events: what was decided about a letter stands in the stream dead-<id>, and Fold of that is its state. Events carry the
+// Events: what was decided about a letter is in the stream dead-<id>, whose fold is its state. Events carry the
 // SHA-256 of a payload, never the payload: payloads are in the store alone.
 //
 // Replaying: first dead.replay_requested is appended, then the message is sent to the inbox and confirmed, then
@@ -24,9 +24,9 @@
 // What the broker gave up on: a message that was delivered too often without being acknowledged may be healthy. A process
 // that is killed counts against every message that it held, not only against the one that killed it. So a Keeper handles
 // such a message once more by itself: alone, with nothing else on its way through this keeper; not through the inbox,
-// where it would stand among others again. dead.retry_begun is appended before, with an id of this attempt, and only
-// whoever wrote it makes the attempt. A message that ends the process a second time finds the slot taken when it is
-// delivered again, and is left for people (dead.retry_failed, reason interrupted). When the answer asks for another try,
+// where it would be among others again. dead.retry_begun is appended before, with an id of this attempt, and only
+// its writer makes the attempt. A message that ends the process a second time finds the slot taken when it is
+// delivered again, and is left for operators (dead.retry_failed, reason interrupted). When the answer asks for another try,
 // because a server is down or the order is not known yet, the message does no harm, and is replayed into the inbox.
 //
 // Threads: Keeper and Service may be used by any number of goroutines and processes at once.

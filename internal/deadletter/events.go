@@ -1,6 +1,7 @@
 package deadletter
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -18,7 +19,7 @@ const (
 	slotDiscard  = "discard/"
 )
 
-// ReasonInterrupted is why a retry failed whose process ended meanwhile.
+// ReasonInterrupted is the reason of a retry whose process ended meanwhile.
 const ReasonInterrupted fault.Code = "interrupted"
 
 // ReceivedData is the data of dead.received.
@@ -38,7 +39,7 @@ type ReceivedData struct {
 // RetryData is the data of dead.retry_begun, dead.retried and dead.retry_failed.
 type RetryData struct {
 	LetterID string `json:"letterId"`
-	// AttemptID tells who begins.
+	// AttemptID is the keeper's that begins.
 	AttemptID   string     `json:"attemptId,omitempty"`
 	PayloadHash string     `json:"payloadHash"`
 	Reason      fault.Code `json:"reason,omitempty"`
@@ -57,14 +58,6 @@ type ReplayData struct {
 	Note            string `json:"note,omitempty"`
 }
 
-func (d ReplayData) replay() Replay {
-	r := Replay{Number: d.Replay, Hash: d.PayloadHash, By: d.By}
-	if d.ReplacementHash != "" {
-		r.Hash, r.Replaced = d.ReplacementHash, true
-	}
-	return r
-}
-
 // DiscardData is the data of dead.discarded.
 type DiscardData struct {
 	LetterID    string `json:"letterId"`
@@ -74,7 +67,7 @@ type DiscardData struct {
 	Note        string `json:"note"`
 }
 
-// entry makes an event behind the state. Times never go back in a stream, whichever clock is behind.
+// entry makes the event that follows the state. Times never go back in a stream, whatever the clocks say.
 func (l Letter) entry(s State, slot, eventType string, at time.Time, data any) *event.Entry {
 	if at.Before(s.UpdatedAt) {
 		at = s.UpdatedAt
@@ -98,7 +91,7 @@ func (l Letter) retryBegun(s State, attemptID string, at time.Time) *event.Entry
 	return l.entry(s, slotRetry, event.DeadRetryBegun, at, RetryData{LetterID: l.ID, AttemptID: attemptID, PayloadHash: l.PayloadHash})
 }
 
-// retryEnded says what came of the retry; an empty code is a success.
+// retryEnded has the outcome of the retry; an empty code is a success.
 func (l Letter) retryEnded(s State, code fault.Code, at time.Time) *event.Entry {
 	d := RetryData{LetterID: l.ID, PayloadHash: l.PayloadHash, Reason: code}
 	if code == "" {
@@ -116,8 +109,8 @@ func (l Letter) replayRequested(s State, r Request, replacement string, at time.
 }
 
 func (l Letter) replayed(s State, r Replay, at time.Time) *event.Entry {
-	return l.entry(s, slotReplay+strconv.Itoa(r.Number)+slotSent, event.DeadReplayed, at,
-		ReplayData{LetterID: l.ID, Replay: r.Number, PayloadHash: r.Hash})
+	return l.entry(s, slotReplay+strconv.Itoa(r.Replay)+slotSent, event.DeadReplayed, at,
+		ReplayData{LetterID: l.ID, Replay: r.Replay, PayloadHash: cmp.Or(r.ReplacementHash, r.PayloadHash)})
 }
 
 func (l Letter) discarded(s State, r Request, at time.Time) *event.Entry {

@@ -14,7 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// KeeperName is who replays what a keeper replays.
+// KeeperName is the actor of the replays that a keeper makes.
 const KeeperName = "keeper"
 
 // outcomeTimeout bounds writing down what came of a retry whose own time is over.
@@ -102,7 +102,7 @@ func (k *Keeper) logKept(ctx context.Context, l Letter, more ...slog.Attr) {
 }
 
 // retry handles what the broker gave up on once more, alone. Nothing is done twice: what an earlier delivery of the same
-// message has begun stands in the letter's stream.
+// message has begun is in the letter's stream.
 func (k *Keeper) retry(ctx context.Context, l Letter, s State) error {
 	k.alone.Lock()
 	defer k.alone.Unlock()
@@ -179,7 +179,7 @@ func handOn(s State) bool {
 	return s.Status == StatusOpen && len(s.Replays) == 0 || pending && p.By == KeeperName
 }
 
-// handOn replays the letter. What is refused is for people.
+// handOn replays the letter. What is refused is left for operators.
 func (k *Keeper) handOn(ctx context.Context, l Letter, s State) error {
 	err := k.service.replay(ctx, l, s, Request{ID: event.DerivedID(KeeperName, l.ID), By: KeeperName, Note: "its handler asked for another try"})
 	if errors.Is(err, fault.ResolutionRefused) {

@@ -24,8 +24,8 @@ import (
 const ReasonDeliveryLimit fault.Code = "delivery_limit"
 
 // ReasonExpired is the reason of a letter whose message was sent with an expiration that ended while it waited in its queue, as
-// during an outage, and ReasonMaxLength that of one which a policy with a limit on the queue's length took out. Nobody has
-// looked at either.
+// during an outage, and ReasonMaxLength that of one which a policy with a limit on the queue's length took out. Neither was
+// handled.
 const (
 	ReasonExpired   fault.Code = "expired"
 	ReasonMaxLength fault.Code = "maxlen"
@@ -35,10 +35,10 @@ const (
 // which says nothing about the message.
 var retried = map[fault.Code]bool{ReasonDeliveryLimit: true, ReasonExpired: true, ReasonMaxLength: true}
 
-// ReasonUnknown is the reason of a letter that somebody else put into the queue.
+// ReasonUnknown is the reason of a letter that another program put into the queue.
 const ReasonUnknown fault.Code = "unknown"
 
-// EarlyNote stands in the detail of a letter whose cancellation is kept for an order that was not known.
+// EarlyNote is in the detail of a letter whose cancellation is kept for an order that was not known.
 const EarlyNote = "the cancellation is kept for 30 days and cancels the order if it comes"
 
 // earlyFor is how long such a letter is kept, from when it failed.
@@ -84,13 +84,13 @@ type Letter struct {
 	KeptUntil     null.Time `json:"keptUntil,omitzero"`
 	CorrelationID string    `json:"correlationId"`
 
-	// Message is what its sender sent: his properties, headers, exchange and routing key. Lists leave out headers and body.
+	// Message is what its sender sent: properties, headers, exchange and routing key. Lists leave out headers and body.
 	Message wire.Message `json:"-"`
 	// HeadersDropped reports that the sender's headers were too large to be kept.
 	HeadersDropped bool `json:"-"`
-	// Mark is what else tells this death from another one: the broker's own record of it, and what the consumer gave it.
+	// Mark is what else distinguishes this death from another one: the broker's record of it, and the id that the consumer gave it.
 	Mark string `json:"-"`
-	// First reports that the message is delivered for the first time, and that it may have nothing that tells it from another one:
+	// First reports that the message is delivered for the first time, and that it may have nothing that distinguishes it from another one:
 	// a letter that is kept already is another message's. It is not kept.
 	First bool `json:"-"`
 	// History is the letter's stream; the service adds it where one letter is shown.
@@ -111,7 +111,7 @@ func New(l Letter, now time.Time) Letter {
 		l.ReplayOf = ""
 	}
 	l.KeptAt, l.FirstSeen, l.FailedAt = rounded(now), rounded(l.FirstSeen.Time), rounded(l.FailedAt.Time)
-	if y := l.FailedAt.Year(); l.FailedAt.IsZero() || y < 1 || y > 9999 { // a stranger's: JSON has no such time
+	if y := l.FailedAt.Year(); l.FailedAt.IsZero() || y < 1 || y > 9999 { // JSON has no such time
 		l.FailedAt = l.KeptAt
 	}
 	l.read()
@@ -168,7 +168,7 @@ func HashOf(body []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// reasonPattern is the form of every code; what has another was put there by somebody else.
+// reasonPattern is the form of every code; what has another was put there by another program.
 var reasonPattern = regexp.MustCompile(`^[a-z][a-z_]{0,63}$`)
 
 func reasonOf(code fault.Code) fault.Code {

@@ -10,9 +10,9 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// unheard are the reasons of letters whose event cannot have had an effect: nobody got as far as that. Such an event may
+// withoutEffect are the reasons of letters whose event cannot have had an effect: no handler got as far as that. Such an event may
 // keep its id when it is mended.
-var unheard = map[fault.Code]bool{
+var withoutEffect = map[fault.Code]bool{
 	fault.Malformed: true, fault.Invalid: true, fault.TooLarge: true, fault.UnsupportedMediaType: true,
 	fault.UnknownType: true, fault.UnknownVersion: true, fault.OrderUnknown: true,
 }
@@ -30,7 +30,7 @@ func (l Letter) mended(body []byte) wire.Message {
 	if m.ContentEncoding != "" && json.Valid(body) {
 		m.ContentEncoding = ""
 	}
-	if !unheard[l.Reason] {
+	if !withoutEffect[l.Reason] {
 		if m.Headers = withoutID(m.Headers); !namesItself(m) {
 			m.MessageID = event.DerivedID("mended", l.ID, HashOf(body))
 		}

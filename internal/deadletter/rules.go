@@ -10,17 +10,17 @@ import (
 )
 
 const (
-	// DefaultMaxReplays is how often a message is replayed before somebody has to insist, when nobody says otherwise.
+	// DefaultMaxReplays is the default of Config.MaxReplays.
 	DefaultMaxReplays = 3
 	// MaxNote is the most characters of a note.
 	MaxNote = 500
 )
 
-// Request is what somebody wants done about a letter.
+// Request is a decision about a letter: a replay or a discard.
 type Request struct {
 	// ID makes the request the same when it comes again.
 	ID string
-	// By is who asks; an id, or empty.
+	// By is the actor: an id, or empty.
 	By string
 	// Note is why. Both become part of events.
 	Note string

@@ -21,16 +21,16 @@ type Config struct {
 	Store Store
 	Log   Log
 	Inbox Inbox
-	// Preview tells what would come of a message, without any effect.
+	// Preview finds out what handling a message would do, changing nothing.
 	Preview func(ctx context.Context, queue string, m wire.Message) (Preview, error)
-	// MaxReplays is how often a message is replayed before a person has to insist. Default DefaultMaxReplays.
+	// MaxReplays is how often a message is replayed before Request.Force is required. Default DefaultMaxReplays.
 	MaxReplays int
 	Clock      func() time.Time
 	NewID      func() string
 	Logger     *slog.Logger
 }
 
-// Preview is what would come of a message.
+// Preview is what handling a message would do.
 type Preview struct {
 	// Outcome is a word for programs: nothing, start, move, book …
 	Outcome string `json:"outcome"`
@@ -42,7 +42,7 @@ type Preview struct {
 	To      string `json:"to,omitempty"`
 }
 
-// DryRun is what a replay would come to.
+// DryRun is what a replay would do.
 type DryRun struct {
 	Preview
 	// Refusal says why the letter would not be replayed; empty when it would be.
@@ -58,8 +58,8 @@ func NewService(c Config) *Service {
 	return &Service{cfg: c}
 }
 
-// List returns a page of the letters that match, those that failed last first. A status that the store is behind with is
-// made right on the way. Errors: Invalid, Unavailable.
+// List returns a page of the letters that match, those that failed last first. A status that is outdated in the store
+// is corrected on the way. Errors: Invalid, Unavailable.
 func (s *Service) List(ctx context.Context, f Filter) ([]Letter, string, error) {
 	items, next, err := s.cfg.Store.List(ctx, f)
 	if err != nil {
@@ -67,7 +67,7 @@ func (s *Service) List(ctx context.Context, f Filter) ([]Letter, string, error) 
 	}
 	var streams []string
 	for _, item := range items {
-		// What is settled stays so, unless a person insists.
+		// The others change only by a forced request.
 		if slices.Contains(Unsettled, item.Status) {
 			streams = append(streams, event.DeadStream(item.ID))
 		}
@@ -104,7 +104,7 @@ func (s *Service) letter(ctx context.Context, id string) (Letter, State, error) 
 	return l, state, err
 }
 
-// readStream adds its stream to a letter, and tells the store what it has come to.
+// readStream adds its stream to a letter, and corrects the status in the store.
 func (s *Service) readStream(ctx context.Context, l *Letter) (State, error) {
 	state := State{ID: l.ID, Status: StatusOpen}
 	var err error
@@ -128,14 +128,14 @@ func (s *Service) Show(ctx context.Context, id string) (Letter, error) {
 	return l, err
 }
 
-// DryRun tells what a replay would come to, without any effect. Errors: NotFound, Unavailable.
+// DryRun finds out what a replay would do, changing nothing. Errors: NotFound, Unavailable.
 func (s *Service) DryRun(ctx context.Context, id string, r Request) (run DryRun, err error) {
 	l, state, err := s.letter(ctx, id)
 	if err != nil {
 		return run, err
 	}
 	m := l.Message
-	if p, pending := state.Pending(); pending && p.Replaced && r.Body == nil {
+	if p, pending := state.Pending(); pending && p.Replaced() && r.Body == nil {
 		m, err = s.replaced(ctx, l, p)
 	} else if r.Body != nil {
 		m = l.mended(r.Body)
@@ -193,7 +193,7 @@ func (s *Service) Discard(ctx context.Context, id string, r Request) (Letter, er
 }
 
 // replay sends a letter to the inbox: the decision, the message, the outcome, each after the one before it. A replay
-// that was broken off is gone on with, whoever began it, unless another payload is wanted.
+// that was broken off is continued, unless another payload is requested.
 func (s *Service) replay(ctx context.Context, l Letter, state State, r Request) error {
 	state, _, err := s.open(ctx, l, state)
 	if err != nil {
@@ -208,7 +208,7 @@ func (s *Service) replay(ctx context.Context, l Letter, state State, r Request) 
 		if err := state.refuseReplay(l, r, s.cfg.MaxReplays); err != nil {
 			return nil, err
 		}
-		if p, pending := state.Pending(); pending && (r.Body == nil || p.Hash == replacement) {
+		if p, pending := state.Pending(); pending && (r.Body == nil || cmp.Or(p.ReplacementHash, p.PayloadHash) == replacement) {
 			return nil, nil
 		}
 		return l.replayRequested(state, r, replacement, s.cfg.Clock()), nil
@@ -238,7 +238,7 @@ func (s *Service) replay(ctx context.Context, l Letter, state State, r Request) 
 // send carries a replay out.
 func (s *Service) send(ctx context.Context, l Letter, state State, p Replay) error {
 	m := l.Message
-	if p.Replaced {
+	if p.Replaced() {
 		var err error
 		if m, err = s.replaced(ctx, l, p); err != nil {
 			return err
@@ -248,7 +248,7 @@ func (s *Service) send(ctx context.Context, l Letter, state State, p Replay) err
 		return err
 	}
 	_, _, err := s.record(ctx, state, func(state State) (*event.Entry, error) {
-		if state.Replays[p.Number-1].Sent {
+		if state.Replays[p.Replay-1].Sent {
 			return nil, nil
 		}
 		return l.replayed(state, p, s.cfg.Clock()), nil
@@ -258,7 +258,7 @@ func (s *Service) send(ctx context.Context, l Letter, state State, p Replay) err
 
 // replaced is the message with the payload that a replay was decided with.
 func (s *Service) replaced(ctx context.Context, l Letter, p Replay) (wire.Message, error) {
-	body, err := s.cfg.Store.Kept(ctx, l.ID, p.Hash)
+	body, err := s.cfg.Store.Kept(ctx, l.ID, p.ReplacementHash)
 	return l.mended(body), err
 }
 
@@ -272,8 +272,8 @@ func (s *Service) open(ctx context.Context, l Letter, state State) (after State,
 	})
 }
 
-// record decides about a letter and appends the decision. Whoever comes second decides again, from what the first one
-// wrote. decide returns nil when there is nothing to append. Wrote tells that what decide last returned was appended.
+// record decides about a letter and appends the decision. A caller that comes second decides again, from what the first one
+// wrote. decide returns nil when there is nothing to append. wrote reports that what decide last returned was appended.
 func (s *Service) record(ctx context.Context, state State, decide func(State) (*event.Entry, error)) (after State, wrote bool, err error) {
 	stream := event.DeadStream(state.ID)
 	for range appendAttempts {
@@ -297,10 +297,9 @@ func (s *Service) record(ctx context.Context, state State, decide func(State) (*
 	return state, false, fault.New(fault.Unavailable, "stream %s grows faster than it can be written", stream)
 }
 
-// mark tells the store what a stream has come to. Lists are made right when they are read, so that a mark which is lost
-// costs nothing.
+// mark updates a letter's status in the store. Lists are corrected when they are read, so that a mark which is lost costs nothing.
 func (s *Service) mark(ctx context.Context, state State) {
 	if err := s.cfg.Store.Mark(ctx, state.ID, state.Status, state.Head.Version); err != nil {
-		s.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "the list of dead letters is behind", slog.String("letter_id", state.ID), slog.Any("error", err))
+		s.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "status of a dead letter not updated in the list", slog.String("letter_id", state.ID), slog.Any("error", err))
 	}
 }

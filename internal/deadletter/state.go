@@ -8,52 +8,46 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// Status is where a letter stands.
+// Status is the status of a letter.
 type Status string
 
 // The statuses.
 const (
-	// StatusOpen waits for somebody.
+	// StatusOpen waits for a decision.
 	StatusOpen Status = "open"
-	// StatusRetrying is being handled once more, alone.
+	// StatusRetrying is being handled once more, alone; StatusRetried was, and the message did what it should.
 	StatusRetrying Status = "retrying"
-	// StatusRetried is settled: handled alone, the message did what it should.
-	StatusRetried Status = "retried"
+	StatusRetried  Status = "retried"
 	// StatusReplaying was decided to be sent again; whether it was is not known. Replaying it again finishes that.
 	StatusReplaying Status = "replaying"
 	// StatusReplayed is in the inbox again, or was.
 	StatusReplayed Status = "replayed"
-	// StatusDiscarded is settled: nothing is to come of it.
+	// StatusDiscarded will not be handled.
 	StatusDiscarded Status = "discarded"
 )
 
 // Statuses lists all of them.
 var Statuses = []Status{StatusOpen, StatusRetrying, StatusRetried, StatusReplaying, StatusReplayed, StatusDiscarded}
 
-// Unsettled are the statuses of letters that wait for somebody.
+// Unsettled are the statuses of letters that wait for a decision.
 var Unsettled = []Status{StatusOpen, StatusRetrying, StatusReplaying}
 
-// Retry is the attempt to handle a letter alone.
+// Retry is the attempt to handle a letter alone. Failure is the code of its error, empty when there was none.
 type Retry struct {
-	// Ended tells that its outcome is known.
-	Ended bool
-	// Failure is the code of the error; empty when there was none.
+	Ended   bool
 	Failure fault.Code
 }
 
-// Replay is one replay of a letter.
+// Replay is one replay of a letter: what was decided, and whether the broker is known to have the message.
 type Replay struct {
-	// Number counts the replays of the letter, from 1.
-	Number int
-	// Hash is the payload's that is sent; Replaced tells that it is not the letter's own.
-	Hash     string
-	Replaced bool
-	By       string
-	// Sent tells that the broker has it.
+	ReplayData
 	Sent bool
 }
 
-// State is what a letter's stream tells. Fold makes it.
+// Replaced reports that another payload than the letter's own is sent.
+func (r Replay) Replaced() bool { return r.ReplacementHash != "" }
+
+// State is the fold of a letter's stream.
 type State struct {
 	ID string
 	// Head is the newest record that was folded.
@@ -61,14 +55,15 @@ type State struct {
 	Status    Status
 	UpdatedAt time.Time
 	// Type and Subject are the event's, as far as the log knows them.
-	Type, Subject string
+	Type    string `json:"type"`
+	Subject string `json:"subject"`
 	// Retry is the attempt to handle the letter alone; nil when there was none.
 	Retry *Retry
 	// Replays are the replays, oldest first.
 	Replays []Replay
 	// Discards counts how often it was discarded.
 	Discards int
-	// Requests are the ids of what was asked for.
+	// Requests are the ids of the requests that were carried out.
 	Requests []string
 }
 
@@ -84,7 +79,7 @@ func (s State) Pending() (Replay, bool) {
 }
 
 // Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Corrupt for a
-// replay that nobody asked for, Malformed for data that cannot be read, Unavailable for a gap, and for a version that only a
+// replay that was not requested, Malformed for data that cannot be read, Unavailable for a gap, and for a version that only a
 // newer process knows.
 func (s State) Fold(records []event.Record) (State, error) {
 	next := s
@@ -103,68 +98,58 @@ func (s State) Fold(records []event.Record) (State, error) {
 	return next, nil
 }
 
+// data has what is read of any event of a letter.
+type data struct {
+	ReplayData
+	Reason  fault.Code `json:"reason"`
+	Type    string     `json:"type"`
+	Subject string     `json:"subject"`
+}
+
 // apply folds one record. Types that it does not know change nothing but the head.
 func (s *State) apply(r event.Record) (err error) {
 	if r.Event, err = r.Newest(); err != nil {
 		return err
 	}
 	s.Head, s.UpdatedAt, s.ID = r.HeadOf(), r.Time, r.Subject
+	if _, known := event.Find(r.Type); !known {
+		return nil
+	}
+	d, err := event.Decode[data](r.Event)
+	if err != nil {
+		return err
+	}
 	switch r.Type {
 	case event.DeadReceived:
-		d, err := event.Decode[ReceivedData](r.Event)
-		if err != nil {
-			return err
-		}
 		s.Status, s.Type, s.Subject = StatusOpen, d.Type, d.Subject
 	case event.DeadRetryBegun:
 		s.Status, s.Retry = StatusRetrying, &Retry{}
 	case event.DeadRetried:
-		s.retryEnded(StatusRetried, Retry{Ended: true})
+		s.retryEnded(StatusRetried, "")
 	case event.DeadRetryFailed:
-		d, err := event.Decode[RetryData](r.Event)
-		if err != nil {
-			return err
-		}
-		s.retryEnded(StatusOpen, Retry{Ended: true, Failure: d.Reason})
+		s.retryEnded(StatusOpen, d.Reason)
 	case event.DeadReplayRequested:
-		d, err := event.Decode[ReplayData](r.Event)
-		if err != nil {
-			return err
-		}
 		s.Status, s.Requests = StatusReplaying, append(s.Requests, d.RequestID)
-		s.Replays = append(s.Replays, d.replay())
+		s.Replays = append(s.Replays, Replay{ReplayData: d.ReplayData})
 	case event.DeadReplayed:
-		return s.replayed(r)
-	case event.DeadDiscarded:
-		d, err := event.Decode[DiscardData](r.Event)
-		if err != nil {
-			return err
+		if d.Replay < 1 || d.Replay > len(s.Replays) {
+			return fault.New(fault.Corrupt, "replay %d was never requested", d.Replay)
 		}
+		s.Replays[d.Replay-1].Sent = true
+		// The letter may have been discarded, or replayed once more, since.
+		if s.Status == StatusReplaying && d.Replay == len(s.Replays) {
+			s.Status = StatusReplayed
+		}
+	case event.DeadDiscarded:
 		s.Status, s.Discards, s.Requests = StatusDiscarded, s.Discards+1, append(s.Requests, d.RequestID)
 	}
 	return nil
 }
 
-// retryEnded notes what came of the retry. What somebody has decided meanwhile stands.
-func (s *State) retryEnded(to Status, r Retry) {
-	s.Retry = &r
+// retryEnded notes the outcome of the retry. A decision that was made meanwhile stays.
+func (s *State) retryEnded(to Status, failure fault.Code) {
+	s.Retry = &Retry{Ended: true, Failure: failure}
 	if s.Status == StatusRetrying {
 		s.Status = to
 	}
-}
-
-// replayed notes that a replay was sent. Somebody may have decided otherwise since.
-func (s *State) replayed(r event.Record) error {
-	d, err := event.Decode[ReplayData](r.Event)
-	if err != nil {
-		return err
-	}
-	if d.Replay < 1 || d.Replay > len(s.Replays) {
-		return fault.New(fault.Corrupt, "replay %d was never asked for", d.Replay)
-	}
-	s.Replays[d.Replay-1].Sent = true
-	if s.Status == StatusReplaying && d.Replay == len(s.Replays) {
-		s.Status = StatusReplayed
-	}
-	return nil
 }

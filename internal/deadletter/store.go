@@ -13,17 +13,16 @@ import (
 
 // Store keeps letters. internal/mongo and Memory have it; deadlettertest is the suite that each of them must pass.
 type Store interface {
-	// Insert keeps a letter, body and all, and reports whether it was new. What stands there stays as it is. When it
+	// Insert keeps a letter, body and all, and reports whether it was new. A letter that is there stays as it is. When it
 	// returns without an error, the letter survives the failover of a minority. Errors: Unavailable, then it may be called
 	// again.
 	Insert(ctx context.Context, l Letter) (inserted bool, err error)
 	// Get returns a letter; ok is false when there is none. Errors: Unavailable.
 	Get(ctx context.Context, id string) (l Letter, ok bool, err error)
 	// List returns a page of the letters that match, those that failed last first, without bodies, and where to go on:
-	// empty behind the last page. Errors: Invalid, Unavailable.
+	// empty after the last page. Errors: Invalid, Unavailable.
 	List(ctx context.Context, f Filter) (items []Letter, next string, err error)
-	// Mark tells what a letter's stream has come to, for lists. An older version never replaces a newer one. Errors:
-	// Unavailable.
+	// Mark updates a letter's status, for lists. An older version never replaces a newer one. Errors: Unavailable.
 	Mark(ctx context.Context, id string, status Status, version int64) error
 	// Keep keeps a payload that is sent instead of the letter's own, by its hash. Errors: Unavailable.
 	Keep(ctx context.Context, id string, body []byte) error

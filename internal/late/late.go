@@ -5,16 +5,17 @@
 // gets a verdict there. Two kinds of them have consequences: money that was paid, which is looked for and given back,
 // and goods that left although the order did not complete, which only people can find.
 //
-// Nothing here does I/O, reads a clock or makes a random id. It may import internal/{order,event,fault}.
+// Nothing here does I/O, reads a clock or makes a random id. It may import event and workflows/saga.
 package late
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Steps of the saga, in events and in the Temporal Web UI.
@@ -141,18 +142,15 @@ func (m Matter) step() order.Step {
 	return StepRefund
 }
 
+// Flow is how a late stream is folded. It never ends: a run closes when nothing is left, and the next late event starts another.
+var Flow = saga.Flow[State]{Name: "late event", Stream: "late", Events: "order", Subject: "orderId", Own: own}
+
 // State is what a late stream tells. Fold makes it.
 type State struct {
+	saga.Saga
 	OrderID string `json:"orderId"`
-	// Status is what the order had ended as.
-	Status order.Status `json:"status,omitempty"`
-	// Head is the newest record that was folded.
-	Head          event.Head `json:"head"`
-	CreatedAt     time.Time  `json:"createdAt,omitzero"`
-	UpdatedAt     time.Time  `json:"updatedAt,omitzero"`
-	CorrelationID string     `json:"correlationId,omitempty"`
-	// LastEventID is the cause of what comes next.
-	LastEventID string `json:"lastEventId,omitempty"`
+	// OrderStatus is what the order had ended as.
+	OrderStatus order.Status `json:"status,omitempty"`
 	// Payments are the payments that came late, oldest first; in a bounded state the open ones, see Bounded.
 	Payments []Matter `json:"payments,omitempty"`
 	// Settled sums up the payments that a bounded state has left out because they are settled. More reports that it has left
@@ -162,91 +160,53 @@ type State struct {
 	// Goods tells that goods have left; GoodsSettled that somebody has looked after them.
 	Goods        bool `json:"goods,omitempty"`
 	GoodsSettled bool `json:"goodsSettled,omitempty"`
-	// Attention is what an operator was last asked to look at, About the payment that it is about, if it is about one.
-	Attention order.AttentionState `json:"attention,omitzero"`
-	About     string               `json:"about,omitempty"`
-	// Resolutions are the ids of the decisions.
-	Resolutions []string `json:"resolutions,omitempty"`
-	// ByHand is how the newest decision settled what is open, for people; empty when none did.
-	ByHand string `json:"byHand,omitempty"`
+	// About is the payment that a person was last asked about, if it is about one.
+	About string `json:"about,omitempty"`
+	// HowDecided is how the newest decision settled what is open, for people; empty when none did.
+	HowDecided string `json:"byHand,omitempty"`
 }
 
-// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Unavailable for a
-// gap, Malformed for data that cannot be read, Unavailable for an event whose version is newer than this code.
+// Fold returns the state that records make of s; see saga.Flow.Fold.
 func (s State) Fold(records []event.Record) (State, error) {
-	next := s
-	next.Payments = append([]Matter(nil), s.Payments...)
-	next.Resolutions = append([]string(nil), s.Resolutions...)
-	for _, r := range records {
-		if r.Version <= next.Head.Version {
-			continue
-		}
-		if r.Version != next.Head.Version+1 {
-			return s, fault.Missing("stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
-		}
-		if err := next.apply(r); err != nil {
-			return s, fault.Wrap(err, fault.CodeOf(err), "fold version %d of stream %s", r.Version, r.Stream)
-		}
-	}
-	return next, nil
+	s.Payments = slices.Clone(s.Payments)
+	return Flow.Fold(s, records)
 }
 
-// apply folds one record. Types that it does not know change nothing but the head.
-func (s *State) apply(r event.Record) (err error) {
-	if r.Event, err = r.Newest(); err != nil {
-		return err
-	}
-	if s.Head.Version == 0 {
-		s.CreatedAt, s.CorrelationID = r.Time, r.CorrelationID
-	}
-	s.Head, s.UpdatedAt, s.LastEventID, s.OrderID = r.HeadOf(), r.Time, r.ID, r.Subject
+// own folds what only the events of a late stream say.
+func own(s *State, r event.Record) error {
+	s.OrderID = r.Subject
 	switch r.Type {
 	case event.EventLate:
-		return decodeInto(r, func(v Verdict) {
-			s.Status = v.Status
+		return event.DecodeInto(r.Event, func(v Verdict) {
+			s.OrderStatus = v.Status
 			if v.money() && !s.More {
 				s.Payments = append(s.Payments, Matter{ID: r.Key, Cause: v.EventID})
 			}
 			s.Goods = s.Goods || v.goods()
 		})
 	case event.PaymentArrivedLate, event.PaymentNothingArrived:
-		return decodeInto(r, func(m Money) {
+		return event.DecodeInto(r.Event, func(m Money) {
 			s.payment(slotJudge, r.Key, func(p *Matter) { p.Judged, p.Amount, p.PaymentID = true, m.Amount, m.PaymentID })
 		})
 	case event.PaymentRefunded:
 		s.payment(slotRefund, r.Key, func(p *Matter) { p.Refunded = true })
 	case event.OrderNeedsAttention:
-		return decodeInto(r, s.asked(r.Time))
-	case event.OrderStepRetried, event.OrderStepSkipped, event.OrderStepSubstituted:
-		return decodeInto(r, func(d order.ResolutionData) { s.decided(r, d) })
-	case event.OrderAttentionResolved:
-		s.Attention.Open = false
+		// Payments are settled one after the other, so it is about the oldest one that is open.
+		s.About, s.HowDecided = "", ""
+		if p, open := s.open(); open && s.Attention.Step == p.step() {
+			s.About = p.ID
+		}
+	case event.OrderStepSkipped, event.OrderStepSubstituted:
+		return event.DecodeInto(r.Event, func(d saga.ResolutionData) { s.decided(r, d) })
 	}
 	return nil
 }
 
-// asked folds that an operator is asked to look. Payments are settled one after the other, so it is about the oldest one
-// that is open.
-func (s *State) asked(at time.Time) func(order.Attention) {
-	return func(a order.Attention) {
-		s.Attention, s.About, s.ByHand = a.Opened(s.Attention, at), "", ""
-		if p, open := s.open(); open && a.Step == p.step() {
-			s.About = p.ID
-		}
-	}
-}
-
 // decided folds an operator's decision: it stands under the slot of what it settles.
-func (s *State) decided(r event.Record, d order.ResolutionData) {
-	s.Resolutions = order.AddResolution(s.Resolutions, d.RequestID)
-	if d.Action == order.Retry {
-		s.Attention.Retries++
-		s.Attention.NextTry = r.Time
-		return
-	}
-	s.ByHand = string(d.Action) + " by hand"
+func (s *State) decided(r event.Record, d saga.ResolutionData) {
+	s.HowDecided = string(d.Action) + " by hand"
 	if d.By != "" {
-		s.ByHand += " by " + d.By
+		s.HowDecided += " by " + d.By
 	}
 	if r.Key == SlotGoods {
 		s.GoodsSettled = true
@@ -264,21 +224,10 @@ func (s *State) payment(prefix, key string, change func(*Matter)) {
 	}
 }
 
-func decodeInto[T any](r event.Record, use func(T)) error {
-	data, err := event.Decode[T](r.Event)
-	if err != nil {
-		return err
-	}
-	use(data)
-	return nil
-}
-
-// entry makes an event behind the state. Times never go back in a stream, whichever clock is behind.
+// entry makes an event after the state. Times never go back in a stream, whichever clock is behind.
 func (s State) entry(slot, eventType string, at time.Time, data any) event.Entry {
-	if at.Before(s.UpdatedAt) {
-		at = s.UpdatedAt
-	}
-	return event.New(event.LateStream(s.OrderID), slot, eventType, s.OrderID, at, data).CausedBy(s.CorrelationID, s.LastEventID)
+	s.ID = s.OrderID
+	return s.Entry(event.LateStream(s.OrderID), slot, eventType, at, data)
 }
 
 // Arrived is how much money has arrived in all, as far as the gateway was asked.
@@ -371,16 +320,16 @@ func (s State) Refunded(m Matter, currency string, at time.Time) event.Entry {
 
 // attention asks an operator to look.
 func (s State) attention(f order.Stuck, at time.Time) event.Entry {
-	d := order.NewAttention(s.OrderID, f)
+	d := saga.Object("orderId", s.OrderID, saga.NewAttention(f))
 	return s.entry(slotAttention+strconv.Itoa(s.Attention.Count+1), event.OrderNeedsAttention, at, d)
 }
 
 // attentionResolved says that what an operator was asked to look at is resolved.
 func (s State) attentionResolved(at time.Time) event.Entry {
 	how := "it went through"
-	if s.ByHand != "" {
-		how = s.ByHand
+	if s.HowDecided != "" {
+		how = s.HowDecided
 	}
 	return s.entry(slotResolved+strconv.Itoa(s.Attention.Count), event.OrderAttentionResolved, at,
-		order.AttentionResolution{OrderID: s.OrderID, Step: s.Attention.Step, Note: how})
+		saga.Object("orderId", s.OrderID, saga.AttentionResolution{Step: s.Attention.Step, Note: how}))
 }

@@ -38,7 +38,7 @@ func TestWhatFollowsFromALateEvent(t *testing.T) {
 		v := w.came(c.eventType, c.status)
 		require.Equal(t, c.consequential, v.Consequential(), c)
 		require.Equal(t, c.consequential, w.state.Open(), c)
-		require.Equal(t, c.status, w.state.Status)
+		require.Equal(t, c.status, w.state.OrderStatus)
 		data, err := event.Decode[late.Verdict](v.Entry("corr", start).Event)
 		require.NoError(t, err)
 		require.Contains(t, data.Detail, c.detail)
@@ -128,7 +128,7 @@ func TestGoodsWaitForPeopleBehindMoney(t *testing.T) {
 	w.decide(order.Resolution{Action: order.Substitute, By: "ada", Reference: "they came back"})
 	w.settle()
 	require.False(t, w.state.Open())
-	require.Equal(t, "substitute by hand by ada", w.state.ByHand)
+	require.Equal(t, "substitute by hand by ada", w.state.HowDecided)
 }
 
 // Every row of the table, what it allows and what it does not.
@@ -141,7 +141,7 @@ func TestTheTableOfTheLateDesk(t *testing.T) {
 	require.Len(t, late.Allowed, len(situations))
 	for situation, prepare := range situations {
 		for _, action := range order.ResolutionActions {
-			t.Run(string(situation)+"/"+string(action), func(t *testing.T) {
+			t.Run(situation+"/"+string(action), func(t *testing.T) {
 				w := newWorld(t)
 				require.Empty(t, w.state.Actions())
 				prepare(w)
@@ -150,7 +150,7 @@ func TestTheTableOfTheLateDesk(t *testing.T) {
 				d := order.Resolution{Action: action, Note: "why", Reference: "what"}
 				require.NotEmpty(t, w.state.WhyNotResolvable(order.Resolution{Action: action, Note: "why", Reference: "what", Attention: 7}))
 				if !slices.Contains(late.Allowed[situation], action) {
-					require.Contains(t, w.state.WhyNotResolvable(d), string(situation))
+					require.Contains(t, w.state.WhyNotResolvable(d), situation)
 					w.decide(d)
 					_, decided := w.state.Decided(w.facts)
 					require.False(t, decided)
@@ -190,7 +190,7 @@ func TestTheDocumentedTableIsTheOne(t *testing.T) {
 		for i, a := range actions {
 			list[i] = string(a)
 		}
-		require.Equal(t, strings.Join(list, ", "), rows[string(situation)], situation)
+		require.Equal(t, strings.Join(list, ", "), rows[situation], situation)
 	}
 }
 

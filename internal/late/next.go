@@ -3,8 +3,8 @@ package late
 import (
 	"time"
 
-	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Facts are what a run has seen besides the log.
@@ -32,18 +32,6 @@ const maxAsks = 10
 // MayAskAgain reports whether the gateway would be asked again if it does not know of any money.
 func (f Facts) MayAskAgain() bool { return f.Asked+1 < maxAsks }
 
-// Action is what to do next; Payment is what it is about.
-type Action struct {
-	Kind    order.ActionKind
-	Step    order.Step
-	Payment Matter
-	// Entry is what to append; for Record.
-	Entry event.Entry
-	// Until ends a Wait; for people, For says what it waits for.
-	Until time.Time
-	For   string
-}
-
 // lookAgain is how long a run waits for people before it looks at the clock again.
 const lookAgain = 30 * 24 * time.Hour
 
@@ -51,28 +39,38 @@ const lookAgain = 30 * 24 * time.Hour
 var atLarge = order.Stuck{Step: StepDispatch, Error: "the goods were dispatched although the order had ended without them"}
 
 // Next decides what to do about what came late. It is pure.
-func Next(s State, f Facts, now time.Time) Action {
+func Next(s State, f Facts, now time.Time) saga.Action {
 	p, open := s.open()
 	decision, decided := s.Decided(f)
 	switch {
 	case decided:
-		return Action{Kind: order.Record, Entry: s.resolution(decision, now)}
+		return saga.Action{Kind: order.Record, Entry: s.resolution(decision, now)}
 	case s.Attention.Open && s.settled():
-		return Action{Kind: order.Record, Entry: s.attentionResolved(now)}
+		return saga.Action{Kind: order.Record, Entry: s.attentionResolved(now)}
 	case f.Stuck != nil && open && f.Stuck.Step == p.step() && !s.attends(f.Stuck.Step):
-		return Action{Kind: order.Record, Entry: s.attention(*f.Stuck, now)}
+		return saga.Action{Kind: order.Record, Entry: s.attention(*f.Stuck, now)}
 	case open && !p.Judged && now.Before(f.AskAfter):
-		return Action{Kind: order.Wait, Step: StepJudge, Payment: p, Until: f.AskAfter, For: "the gateway to know of the payment"}
+		return saga.Action{Kind: order.Wait, Step: StepJudge, Item: p.ID, Until: f.AskAfter, For: "the gateway to know of the payment"}
 	case open && !p.Judged:
-		return Action{Kind: order.Lookup, Step: StepJudge, Payment: p}
+		return saga.Action{Kind: order.Lookup, Step: StepJudge, Item: p.ID}
 	case open:
-		return Action{Kind: order.Do, Step: StepRefund, Payment: p}
+		return saga.Action{Kind: order.Do, Step: StepRefund, Item: p.ID}
 	case s.goodsOpen() && !s.attends(StepDispatch):
-		return Action{Kind: order.Record, Entry: s.attention(atLarge, now)}
+		return saga.Action{Kind: order.Record, Entry: s.attention(atLarge, now)}
 	case s.goodsOpen():
-		return Action{Kind: order.Wait, Step: StepDispatch, Until: now.Add(lookAgain), For: "somebody to look after the goods"}
+		return saga.Action{Kind: order.Wait, Step: StepDispatch, Until: now.Add(lookAgain), For: "somebody to look after the goods"}
 	}
-	return Action{Kind: order.Close}
+	return saga.Action{Kind: order.Close}
+}
+
+// Payment returns the payment of an action's item.
+func (s State) Payment(id string) Matter {
+	for _, p := range s.Payments {
+		if p.ID == id {
+			return p
+		}
+	}
+	return Matter{}
 }
 
 // Open reports whether something is left to be settled.

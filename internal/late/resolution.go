@@ -1,11 +1,11 @@
 package late
 
 import (
-	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // The situations in which an operator is asked to look.
@@ -50,11 +50,6 @@ func (s State) WhyNotResolvable(r order.Resolution) string {
 	return r.WhyNotIn(situation, Allowed[situation], s.Attention.Count)
 }
 
-// Recorded reports whether the decision of that id stands in the log.
-func (s State) Recorded(resolutionID string) bool {
-	return slices.Contains(s.Resolutions, resolutionID)
-}
-
 // Decided returns the first decision that fits and is not recorded yet.
 func (s State) Decided(f Facts) (order.Resolution, bool) {
 	for _, r := range f.Resolutions {
@@ -71,12 +66,11 @@ func (s State) resolution(r order.Resolution, at time.Time) event.Entry {
 	slot := SlotGoods
 	switch {
 	case r.Action == order.Retry:
-		slot = order.RetrySlot(s.Attention)
+		slot = saga.RetrySlot(s.Attention)
 	case s.Attention.Step == StepJudge:
 		slot = slotJudge + s.About
 	case s.Attention.Step == StepRefund:
 		slot = slotRefund + s.About
 	}
-	eventType, data := r.Event(s.OrderID, s.Attention)
-	return s.entry(slot, eventType, at, data)
+	return s.entry(slot, r.EventType("order"), at, saga.Object("orderId", s.OrderID, r.Data(s.Attention)))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // total is what the order comes to.
@@ -80,7 +81,7 @@ func (w *world) fold(tail []event.Record) {
 	w.state = next
 }
 
-func (w *world) next() late.Action { return late.Next(w.state, w.facts, w.at) }
+func (w *world) next() saga.Action { return late.Next(w.state, w.facts, w.at) }
 
 // there is what the provider has.
 func (w *world) there() int64 {
@@ -95,6 +96,7 @@ func (w *world) there() int64 {
 func (w *world) do(fails bool) bool {
 	w.t.Helper()
 	a := w.next()
+	payment := w.state.Payment(a.Item)
 	if fails && (a.Kind == order.Lookup || a.Kind == order.Do) {
 		w.facts.Stuck = &order.Stuck{Step: a.Step, Error: "no answer", Attempts: 1, NextTry: w.at.Add(time.Minute)}
 		return true
@@ -105,13 +107,13 @@ func (w *world) do(fails bool) bool {
 		w.append(a.Entry)
 	case order.Lookup:
 		w.facts.Stuck = nil
-		w.append(w.state.Judged(a.Payment, "p-1", "EUR", w.state.Due(w.there(), total), w.at))
+		w.append(w.state.Judged(payment, "p-1", "EUR", w.state.Due(w.there(), total), w.at))
 	case order.Do:
 		w.facts.Stuck = nil
-		if w.refunds[a.Payment.ID] = a.Payment.Amount; w.there() < 0 {
+		if w.refunds[payment.ID] = payment.Amount; w.there() < 0 {
 			w.t.Fatalf("more is given back than came")
 		}
-		w.append(w.state.Refunded(a.Payment, "EUR", w.at))
+		w.append(w.state.Refunded(payment, "EUR", w.at))
 	default:
 		return false
 	}

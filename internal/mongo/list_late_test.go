@@ -11,6 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // cameLate has goods leave when an order had ended, and somebody be asked.
@@ -80,7 +81,7 @@ func TestRebuildOfWhatCameLate(t *testing.T) {
 	asked := cameLate(t, log, "o-1", true)
 	cameLate(t, log, "o-2", false)
 	accepted(t, log, 7)
-	require.NoError(t, s.Put(t.Context(), readmodel.FromLate(late.State{OrderID: "o-9", Head: event.Head{Version: 3}})))
+	require.NoError(t, s.Put(t.Context(), readmodel.FromLate(late.State{OrderID: "o-9", Saga: saga.Saga{Head: event.Head{Version: 3}}})))
 	rebuilt, err := readmodel.Late.Rebuild(t.Context(), s, log, nil)
 	require.NoError(t, err)
 	require.Equal(t, readmodel.Rebuilt{Streams: 2, Written: 1, Removed: 1}, rebuilt)

@@ -38,7 +38,7 @@ type entryLine struct {
 
 type entryAttention struct {
 	Number   int64                    `bson:"number"`
-	Step     order.Step               `bson:"step"`
+	Step     string                   `bson:"step"`
 	Undo     bool                     `bson:"undo"`
 	Error    string                   `bson:"error"`
 	Attempts int64                    `bson:"attempts"`

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Answer is what an attempt came to, as the one who made it says.
@@ -23,17 +23,6 @@ type Facts struct {
 	Answer *Answer `json:"answer,omitempty"`
 }
 
-// Action is what to do next.
-type Action struct {
-	Kind order.ActionKind
-	Step order.Step
-	// Entry is what to append; for Record.
-	Entry event.Entry
-	// Until ends a Wait; for people, For says what it waits for.
-	Until time.Time
-	For   string
-}
-
 const (
 	// firstPause is how soon a message is tried again; the pause doubles up to longestPause.
 	firstPause   = 5 * time.Second
@@ -50,12 +39,12 @@ func pause(attempt int) time.Duration {
 }
 
 // Next decides what to do about a message that was requested. It is pure.
-func Next(s State, f Facts, now time.Time) Action {
-	record := func(e event.Entry) Action { return Action{Kind: order.Record, Entry: e} }
+func Next(s State, f Facts, now time.Time) saga.Action {
+	record := func(e event.Entry) saga.Action { return saga.Action{Kind: saga.Record, Entry: e} }
 	again := s.UpdatedAt.Add(pause(s.Attempt))
 	switch {
-	case !s.Requested(), s.Ended():
-		return Action{Kind: order.Close}
+	case !s.Requested(), s.Settled():
+		return saga.Action{Kind: saga.Close}
 	case s.Open() && f.answers(s):
 		return record(s.result(f.Answer.Outcome, f.Answer.Code, now))
 	case s.Open():
@@ -66,9 +55,9 @@ func Next(s State, f Facts, now time.Time) Action {
 	case !now.Before(s.Until), s.Attempt > 0 && !again.Before(s.Until):
 		return record(s.end(ReasonDeadline, now))
 	case s.Attempt > 0 && now.Before(again):
-		return Action{Kind: order.Wait, Step: StepSend, Until: again, For: "the mail server"}
+		return saga.Action{Kind: saga.Wait, Step: StepSend, Until: again, For: "the mail server"}
 	}
-	return Action{Kind: order.Do, Step: StepSend}
+	return saga.Action{Kind: saga.Do, Step: StepSend}
 }
 
 // answers reports whether it is known what the newest attempt came to.

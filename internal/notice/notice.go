@@ -4,7 +4,7 @@
 // send, and its outcome behind it. An intent without an outcome means that nobody knows: such a message is never sent
 // again. Only one that was definitely not accepted is tried again, until a deadline.
 //
-// Nothing here does I/O, reads a clock or makes a random id. It may import internal/{order,event,fault}.
+// Nothing here does I/O, reads a clock or makes a random id. It may import event and workflows/saga.
 package notice
 
 import (
@@ -13,8 +13,7 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Kind is what a message is about. Its text is part of streams' names and of the names of templates.
@@ -53,9 +52,9 @@ func KindOf(eventType string) (Kind, bool) {
 // Steps of the saga.
 const (
 	// StepRequest is the pivot: it says who is to be told what, and how long it is tried.
-	StepRequest order.Step = "request"
+	StepRequest string = "request"
 	// StepSend sends.
-	StepSend order.Step = "send"
+	StepSend string = "send"
 )
 
 // Slots of the stream. SlotIntent and slotOutcome are prefixes of the attempt's number.
@@ -159,15 +158,16 @@ type End struct {
 	Reason   string `json:"reason"`
 }
 
+// Flow is how a notice's stream is folded.
+var Flow = saga.Flow[State]{Name: "notice", Stream: "notice", Own: own}
+
 // State is what a notice's stream tells. Fold makes it.
 type State struct {
+	saga.Saga
+	// Subject is what the message is about.
 	Subject
-	Head          event.Head `json:"head"`
-	UpdatedAt     time.Time  `json:"updatedAt,omitzero"`
-	CorrelationID string     `json:"correlationId,omitempty"`
-	LastEventID   string     `json:"lastEventId,omitempty"`
-	RequestedAt   time.Time  `json:"requestedAt,omitzero"`
-	Until         time.Time  `json:"until,omitzero"`
+	RequestedAt time.Time `json:"requestedAt,omitzero"`
+	Until       time.Time `json:"until,omitzero"`
 	// Attempt is the newest attempt that was intended, Token who intended it, Outcome what it came to: empty when nobody
 	// has said, or the last thing that is known of the message.
 	Attempt int     `json:"attempt,omitempty"`
@@ -178,42 +178,23 @@ type State struct {
 // Requested reports whether the message is to be sent at all.
 func (s State) Requested() bool { return s.Head.Version > 0 }
 
-// Ended reports whether nothing comes any more.
-func (s State) Ended() bool { return s.Outcome != "" && s.Outcome != NotAccepted }
+// Settled reports whether nothing comes any more.
+func (s State) Settled() bool { return s.Outcome != "" && s.Outcome != NotAccepted }
 
 // Open reports whether an intent has no outcome.
 func (s State) Open() bool { return s.Attempt > 0 && s.Outcome == "" }
 
-// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Unavailable for a gap,
-// Malformed for data that cannot be read.
-func (s State) Fold(records []event.Record) (State, error) {
-	next := s
-	for _, r := range records {
-		if r.Version <= next.Head.Version {
-			continue
-		}
-		if r.Version != next.Head.Version+1 {
-			return s, fault.Missing("stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
-		}
-		if err := next.apply(r); err != nil {
-			return s, fault.Wrap(err, fault.Malformed, "fold version %d of stream %s", r.Version, r.Stream)
-		}
-	}
-	return next, nil
-}
+// Fold returns the state that records make of s; see saga.Flow.Fold.
+func (s State) Fold(records []event.Record) (State, error) { return Flow.Fold(s, records) }
 
-// apply folds one record. Types that it does not know change nothing but the head.
-func (s *State) apply(r event.Record) error {
-	s.Head, s.UpdatedAt, s.LastEventID, s.CorrelationID = r.HeadOf(), r.Time, r.ID, r.CorrelationID
+// own folds what only a notice's events say.
+func own(s *State, r event.Record) error {
+	s.CorrelationID = r.CorrelationID
 	switch r.Type {
 	case event.NoticeRequested:
-		d, err := event.Decode[Request](r.Event)
-		s.Subject, s.RequestedAt, s.Until = d.Subject, r.Time, d.Until
-		return err
+		return event.DecodeInto(r.Event, func(d Request) { s.Subject, s.RequestedAt, s.Until = d.Subject, r.Time, d.Until })
 	case event.NoticeIntended:
-		d, err := event.Decode[Intent](r.Event)
-		s.Attempt, s.Token, s.Outcome = d.Attempt, d.Token, ""
-		return err
+		return event.DecodeInto(r.Event, func(d Intent) { s.Attempt, s.Token, s.Outcome = d.Attempt, d.Token, "" })
 	}
 	if outcome, ok := outcomes[r.Type]; ok {
 		s.Outcome = outcome
@@ -239,23 +220,21 @@ func (s Subject) about() string {
 // Intent writes down that the next attempt is about to be made by the one who has the token.
 func (s State) Intent(token string, at time.Time) event.Entry {
 	n := s.Attempt + 1
-	return s.entry(SlotIntent+strconv.Itoa(n), event.NoticeIntended, at, Intent{s.ID(), n, token})
+	return s.entry(SlotIntent+strconv.Itoa(n), event.NoticeIntended, at, Intent{s.Subject.ID(), n, token})
 }
 
 // result writes down what the newest attempt came to.
 func (s State) result(o Outcome, code string, at time.Time) event.Entry {
-	return s.entry(slotOutcome+strconv.Itoa(s.Attempt), types[o], at, Result{s.ID(), s.Attempt, code})
+	return s.entry(slotOutcome+strconv.Itoa(s.Attempt), types[o], at, Result{s.Subject.ID(), s.Attempt, code})
 }
 
 // end writes down that the message is given up.
 func (s State) end(reason string, at time.Time) event.Entry {
-	return s.entry(slotEnd, event.NoticeGivenUp, at, End{s.ID(), s.Attempt, reason})
+	return s.entry(slotEnd, event.NoticeGivenUp, at, End{s.Subject.ID(), s.Attempt, reason})
 }
 
-// entry makes an event behind the state. Times never go back in a stream, whichever clock is behind.
+// entry makes an event after the state. Times never go back in a stream, whichever clock is behind.
 func (s State) entry(slot, eventType string, at time.Time, data any) event.Entry {
-	if at.Before(s.UpdatedAt) {
-		at = s.UpdatedAt
-	}
-	return event.New(event.NoticeStream(s.ID()), slot, eventType, s.about(), at, data).CausedBy(s.CorrelationID, s.LastEventID)
+	s.Saga.ID = s.about()
+	return s.Entry(event.NoticeStream(s.Subject.ID()), slot, eventType, at, data)
 }

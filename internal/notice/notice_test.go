@@ -68,7 +68,7 @@ func TestNothingIsSentTwiceKnowingly(t *testing.T) {
 			a := notice.Next(s, facts, w.at)
 			switch a.Kind {
 			case order.Close:
-				require.True(t, s.Ended())
+				require.True(t, s.Settled())
 				require.LessOrEqual(t, taken, 1)
 				if taken == 1 {
 					require.Contains(t, []notice.Outcome{notice.Sent, notice.Unknown}, s.Outcome)

@@ -1,6 +1,8 @@
 package order
 
-import "time"
+import (
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
 
 // Slots: the keys of an order's stream. A key is written once; the first writer wins.
 const (
@@ -29,17 +31,13 @@ const (
 	// SlotCancelRefused holds the first refusal of a cancellation, which answers all later ones. Older logs have a refusal
 	// for each request, in cancel/<request id>.
 	SlotCancelRefused = "cancel/refused"
-	// slotUndo and slotAttention are prefixes: of the undone step, of the count.
-	slotUndo      = "undo/"
-	slotAttention = "attention/"
-	slotResolved  = "attention/resolved/"
 )
 
 // UndoSlot is the slot of a step's compensation.
-func UndoSlot(s Step) string { return slotUndo + string(s) }
+func UndoSlot(s Step) string { return saga.UndoSlot(s) }
 
 // Step names a step of the saga, in keys, events, reasons and the Temporal Web UI.
-type Step string
+type Step = string
 
 // The steps.
 const (
@@ -47,6 +45,7 @@ const (
 	StepReserve   Step = "reserve"
 	StepAuthorize Step = "authorize"
 	StepConfirm   Step = "confirm"
+	StepShip      Step = "ship"
 	StepDecide    Step = "decide"
 	StepCapture   Step = "capture"
 	StepCommit    Step = "commit"
@@ -70,7 +69,7 @@ const (
 )
 
 // Unavailable is the reason of an order that failed because a step was unavailable past its deadline.
-func Unavailable(s Step) string { return string(s) + "_unavailable" }
+func Unavailable(s Step) string { return s + "_unavailable" }
 
 // Item is a SKU and how many of it.
 type Item struct {
@@ -152,16 +151,12 @@ type Dispatch struct {
 // Ending is the data of order.compensating and of the terminal events: how the order ends and why.
 type Ending struct {
 	OrderID string `json:"orderId"`
-	// Outcome is completed, rejected, cancelled or failed.
-	Outcome Status `json:"outcome"`
-	// Reason is one of the Reason constants or Unavailable; empty for a completed order.
-	Reason string `json:"reason,omitempty"`
-	// Detail is for people.
-	Detail string `json:"detail,omitempty"`
-	// By and RequestID name the operator who decided that the order is undone, if one did, and the decision.
-	By        string `json:"by,omitempty"`
-	RequestID string `json:"requestId,omitempty"`
-	// EventIdentity names the event of the bus that caused this one, if one did: its source, type, subject, id and content.
+	// Outcome is completed, rejected, cancelled or failed; see saga.Ending.
+	Outcome       Status `json:"outcome"`
+	Reason        string `json:"reason,omitempty"`
+	Detail        string `json:"detail,omitempty"`
+	By            string `json:"by,omitempty"`
+	RequestID     string `json:"requestId,omitempty"`
 	EventIdentity string `json:"eventIdentity,omitempty"`
 	// TotalAmount and Currency say what a completed order took, in minor units.
 	TotalAmount int64  `json:"totalAmount,omitempty"`
@@ -176,49 +171,4 @@ type CancellationRefusal struct {
 	Reason string `json:"reason,omitempty"`
 	// Detail says why it was refused.
 	Detail string `json:"detail"`
-}
-
-// Opened is what the record that carries the data makes of what was open before it.
-func (d Attention) Opened(before AttentionState, at time.Time) AttentionState {
-	return AttentionState{
-		Open: true, Step: d.Step, Undo: d.Undo, Count: before.Count + 1,
-		Error: d.Error, Attempts: d.Attempts, NextTry: timeOf(d.NextTry), Since: at,
-	}
-}
-
-// Attention is the data of order.needs_attention.
-type Attention struct {
-	OrderID string `json:"orderId"`
-	Step    Step   `json:"step"`
-	// Undo tells that it is the step's compensation that is stuck.
-	Undo bool `json:"undo,omitempty"`
-	// Error is the last error, in words that are safe to show.
-	Error string `json:"error"`
-	// Attempts counts the rounds of attempts so far: the first lasts until ATTENTION_AFTER, later ones are short.
-	Attempts int `json:"attempts"`
-	// NextTry says when it is tried again: RFC 3339 with milliseconds, empty when nothing is tried.
-	NextTry string `json:"nextTry,omitempty"`
-}
-
-// AttentionResolution is the data of order.attention_resolved.
-type AttentionResolution struct {
-	OrderID string `json:"orderId"`
-	Step    Step   `json:"step"`
-	Note    string `json:"note,omitempty"`
-}
-
-// ResolutionData is the data of order.step_retried, order.step_skipped and order.step_substituted.
-type ResolutionData struct {
-	OrderID   string `json:"orderId"`
-	RequestID string `json:"requestId"`
-	// Attention is the number of the attention that was decided about.
-	Attention int  `json:"attention"`
-	Step      Step `json:"step"`
-	// Undo tells that it is the step's compensation.
-	Undo   bool             `json:"undo,omitempty"`
-	Action ResolutionAction `json:"action"`
-	// By is who decided; Note says why, Reference what was done instead.
-	By        string `json:"by,omitempty"`
-	Note      string `json:"note,omitempty"`
-	Reference string `json:"reference,omitempty"`
 }

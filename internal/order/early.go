@@ -34,7 +34,7 @@ func EarlyCancellations(records []event.Record) ([]Cancellation, error) {
 		if r.Type != event.OrderCancellationKept {
 			continue
 		}
-		err := decodeInto(r, func(d EarlyCancellation) {
+		err := event.DecodeInto(r.Event, func(d EarlyCancellation) {
 			kept = append(kept, Cancellation{ID: d.RequestID, Cause: d.EventID, Reason: d.Reason})
 		})
 		if err != nil {

@@ -3,7 +3,6 @@ package order
 import (
 	"cmp"
 	"encoding/json"
-	"strconv"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -15,21 +14,10 @@ func Accept(o Order, correlationID, causationID string, at time.Time) event.Entr
 		CausedBy(correlationID, causationID)
 }
 
-// entry makes an event behind the state. Times never go back in a stream, whichever clock is behind.
+// entry makes an event after the state. Times never go back in a stream, whichever clock is behind.
 func (s State) entry(slot, eventType string, at time.Time, data any) event.Entry {
-	if at.Before(s.UpdatedAt) {
-		at = s.UpdatedAt
-	}
-	return event.New(event.OrderStream(s.Order.ID), slot, eventType, s.Order.ID, at, data).
-		CausedBy(s.CorrelationID, s.LastEventID)
-}
-
-// causedBy says which event from outside caused an entry; without one it is the event before it.
-func (s State) causedBy(cause string, e event.Entry) event.Entry {
-	if cause == "" {
-		return e
-	}
-	return e.CausedBy(s.CorrelationID, cause)
+	s.ID = s.Order.ID
+	return s.Entry(event.OrderStream(s.Order.ID), slot, eventType, at, data)
 }
 
 // Notified says which notification caused the outcome of an authorization.
@@ -100,13 +88,6 @@ func (s State) PaymentPending(paymentID string, at, expiresAt time.Time) event.E
 	return s.entry(SlotPending, event.PaymentPending, at, d)
 }
 
-// confirmed asks the warehouse for the goods, and waits for their dispatch until expiresAt.
-func (s State) confirmed(at, expiresAt time.Time) event.Entry {
-	d := s.items()
-	d.ExpiresAt = timeText(expiresAt)
-	return s.entry(SlotConfirm, event.OrderConfirmed, at, d)
-}
-
 // Authorized makes the outcome of an authorization that stands.
 func (s State) Authorized(paymentID string, at time.Time) event.Entry {
 	return s.entry(SlotAuthorize, event.PaymentAuthorized, at, s.paymentData(paymentID))
@@ -171,45 +152,6 @@ func (s State) CommittedStock(at time.Time) event.Entry {
 	return s.entry(SlotCommit, event.InventoryCommitted, at, s.items())
 }
 
-// compensating decides that everything is undone, and how the order ends then.
-func (s State) compensating(slot string, e Ending, at time.Time) event.Entry {
-	e.OrderID, e.Detail = s.Order.ID, text(e.Detail)
-	return s.entry(slot, event.OrderCompensating, at, e)
-}
-
-// terminalType is the terminal event of each terminal status.
-var terminalType = map[Status]string{
-	StatusCompleted: event.OrderCompleted,
-	StatusRejected:  event.OrderRejected,
-	StatusCancelled: event.OrderCancelled,
-	StatusFailed:    event.OrderFailed,
-}
-
-// ended makes the terminal event.
-func (s State) ended(e Ending, at time.Time) event.Entry {
-	e.OrderID = s.Order.ID
-	return s.entry(SlotEnd, terminalType[e.Outcome], at, e)
-}
-
-// refused answers a cancellation that came too late, and every later one.
-func (s State) refused(c Cancellation, at time.Time) event.Entry {
-	return s.causedBy(c.Cause, s.entry(SlotCancelRefused, event.OrderCancellationRefused, at, CancellationRefusal{
-		OrderID: s.Order.ID, RequestID: c.ID, Reason: text(c.Reason), Detail: s.WhyNotCancellable(),
-	}))
-}
-
-// NewAttention makes the data of order.needs_attention.
-func NewAttention(orderID string, f Stuck) Attention {
-	d := Attention{OrderID: orderID, Step: f.Step, Undo: f.Undo, Error: text(f.Error), Attempts: f.Attempts}
-	d.NextTry = timeText(f.NextTry)
-	return d
-}
-
-// attention asks an operator to look.
-func (s State) attention(f Stuck, at time.Time) event.Entry {
-	return s.entry(slotAttention+strconv.Itoa(s.Attention.Count+1), event.OrderNeedsAttention, at, NewAttention(s.Order.ID, f))
-}
-
 // TimeLayout is the form of times in the data of events: RFC 3339, UTC, with milliseconds.
 const TimeLayout = "2006-01-02T15:04:05.000Z"
 
@@ -221,32 +163,5 @@ func timeText(at time.Time) string {
 	return at.UTC().Format(TimeLayout)
 }
 
-// timeOf reads a time in the data of an event; zero when there is none.
-func timeOf(text string) time.Time {
-	at, err := time.Parse(TimeLayout, text)
-	if err != nil {
-		return time.Time{}
-	}
-	return at
-}
-
-// attentionResolved says that what an operator was asked to look at is resolved, and how.
-func (s State) attentionResolved(at time.Time) event.Entry {
-	return s.entry(slotResolved+strconv.Itoa(s.Attention.Count), event.OrderAttentionResolved, at,
-		AttentionResolution{OrderID: s.Order.ID, Step: s.Attention.Step, Note: s.howResolved()})
-}
-
 // WhyNotCancellable says for people why a cancellation cannot be honoured any more, or "" when it can.
-func (s State) WhyNotCancellable() string {
-	switch {
-	case s.Ended:
-		return "the order has ended: it is " + string(s.Status)
-	case s.Decision == Forward && !s.ShippedAt.IsZero():
-		return "the goods have been dispatched"
-	case s.Decision == Forward:
-		return "the order is being settled"
-	case s.Decision == Back && !s.Cancelling():
-		return "the order is already being undone: " + s.Ending.Reason
-	}
-	return ""
-}
+func (s State) WhyNotCancellable() string { return Flow.RefusalText(&s) }

@@ -1,8 +1,6 @@
 package order
 
 import (
-	"slices"
-
 	"github.com/ordersaga/ordersaga/event"
 )
 
@@ -36,14 +34,6 @@ func (f ShipmentFact) Identity(orderID, eventType string) string {
 	return identity(eventType, orderID, f.ID, f.Carrier, f.TrackingNumber)
 }
 
-// eventIdentity is the identity as events carry it: empty for what no event has brought.
-func eventIdentity(cause, identity string) string {
-	if cause == "" {
-		return ""
-	}
-	return identity
-}
-
 // NamesCause reports whether events of the type carry the identity of the event of the bus that caused them, if one did. Those
 // that an older version recorded do not.
 func NamesCause(eventType string) bool {
@@ -52,15 +42,4 @@ func NamesCause(eventType string) bool {
 		return true
 	}
 	return false
-}
-
-// Caused reports whether the log shows that one of the order's events was caused by the event with this identity. Records
-// that do not have the identity of their cause prove nothing.
-func (s State) Caused(identity string) bool { return slices.Contains(s.Causes, identity) }
-
-// causedByEvent remembers the identity of the event that caused a record.
-func (s *State) causedByEvent(identity string) {
-	if identity != "" && !s.Caused(identity) {
-		s.Causes = append(s.Causes, identity)
-	}
 }

@@ -48,14 +48,3 @@ func (f *Facts) Unconfirmed(h PaymentHint, s State, t Timing, now time.Time) boo
 	f.Hint, f.HintAfter = &h, now.Add(AskAgainAfter(f.HintAsked))
 	return true
 }
-
-// asks reports whether the gateway is to be asked about a notification now.
-func (f Facts) asks(now time.Time) bool { return f.Hint != nil && due(f.HintAfter, now) }
-
-// waitUntil is when a wait for the payer is interrupted to ask the gateway, at the latest at the deadline.
-func (f Facts) waitUntil(deadline time.Time) time.Time {
-	if f.Hint != nil && f.HintAfter.Before(deadline) {
-		return f.HintAfter
-	}
-	return deadline
-}

@@ -1,9 +1,11 @@
 package order
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Timing is how long an order waits. The zero value is not useful; see DefaultTiming.
@@ -65,14 +67,8 @@ type ShipmentFact struct {
 	Reason         string `json:"reason,omitempty"`
 }
 
-// Stuck tells that a step which must succeed does not.
-type Stuck struct {
-	Step     Step      `json:"step"`
-	Undo     bool      `json:"undo"`
-	Error    string    `json:"error"`
-	Attempts int       `json:"attempts"`
-	NextTry  time.Time `json:"nextTry"`
-}
+// Stuck reports that a step which must succeed does not.
+type Stuck = saga.StuckCall
 
 // Facts are what a run has seen besides the log: signals, and the fate of its own attempts. They are kept by
 // the id of the event that brought them, so that a duplicate changes nothing.
@@ -103,306 +99,87 @@ type Facts struct {
 	NotCaptured string `json:"notCaptured,omitempty"`
 }
 
-// ActionKind says what kind of thing is to be done.
-type ActionKind string
+// Action is what to do next.
+type Action = saga.Action
 
-// The kinds of actions.
+// ActionKind says what kind of thing is to be done.
+type ActionKind = saga.ActionKind
+
+// The kinds of actions; see saga.
 const (
-	// Record appends Entry to the order's stream.
-	Record ActionKind = "record"
-	// Do attempts Step.
-	Do ActionKind = "do"
-	// Undo makes it so that Step has not happened, and keeps it so.
-	Undo ActionKind = "undo"
-	// Lookup asks the participant what became of the step; of a capture, whether it happened.
-	Lookup ActionKind = "lookup"
-	// Wait waits for a signal, until Until.
-	Wait ActionKind = "wait"
-	// Close ends the run: the stream has its terminal event.
-	Close ActionKind = "close"
+	Record = saga.Record
+	Do     = saga.Do
+	Undo   = saga.Undo
+	Lookup = saga.Lookup
+	Wait   = saga.Wait
+	Close  = saga.Close
 )
 
-// Action is what to do next.
-type Action struct {
-	Kind ActionKind
-	Step Step
-	// Entry is what to append; for Record.
-	Entry event.Entry
-	// Until ends a Wait; for people, For says what it waits for.
-	Until time.Time
-	For   string
-}
-
-// Next decides what to do about an order. It is pure: the same state, facts and time give the same action, in
-// the workflow, in a second run of it, and in a test.
-//
-// The order of the checks is the order of precedence. What the log has recorded comes before what a signal
-// says, and what is decided is never decided again.
+// Next decides what to do about an order; see saga.Flow.Decide.
 func Next(s State, f Facts, now time.Time, t Timing) Action {
-	switch {
-	case s.Ended:
-		return Action{Kind: Close}
-	case s.Attention.Open && !s.stuck(f):
-		return record(s.attentionResolved(now))
-	case f.Stuck != nil && !s.attends(*f.Stuck) && !s.settled(f.Stuck.Step, f.Stuck.Undo):
-		return record(s.attention(*f.Stuck, now))
-	}
-	if r, open := s.Decided(f); open {
-		return s.resolve(r, f, now)
-	}
-	if c, late := s.tooLate(f); late {
-		return record(s.refused(c, now))
-	}
-	switch {
-	case s.Decision == "":
-		return s.beforePivot(f, now, t)
-	case s.Decision == Forward && s.Capture == CaptureRefused && s.ShippedAt.IsZero():
-		return record(s.compensating(SlotTurn, Ending{Outcome: StatusRejected, Reason: ReasonCaptureRefused}, now))
-	case s.Decision == Forward:
-		return s.forward(f, now, t)
-	default:
-		return s.back(f, now, t)
-	}
+	return Flow.Decide(s, f.kit(s.Order.ID), now, t.Of)
 }
-
-// maxDecisions bounds what is appended together, far below what one append takes.
-const maxDecisions = 50
 
 // Decisions returns the events that Next wants recorded one after the other, from s on, as many as one append takes.
 func Decisions(s State, f Facts, now time.Time, t Timing) []event.Entry {
-	var entries []event.Entry
-	for len(entries) < maxDecisions {
-		a := Next(s, f, now, t)
-		if a.Kind != Record {
-			return entries
-		}
-		entries = append(entries, a.Entry)
-		next, err := s.Fold([]event.Record{{
-			Stream: event.OrderStream(s.Order.ID), Version: s.Head.Version + 1, Entry: a.Entry,
-		}})
-		if err != nil {
-			return entries
-		}
-		s = next
-	}
-	return entries
+	return Flow.Decisions(s, f.kit(s.Order.ID), now, t.Of)
 }
 
-func record(e event.Entry) Action { return Action{Kind: Record, Entry: e} }
-
-// beforePivot: everything can still be undone.
-func (s State) beforePivot(f Facts, now time.Time, t Timing) Action {
-	turn := func(outcome Status, reason, detail string) Action {
-		return record(s.compensating(SlotDecide, Ending{Outcome: outcome, Reason: reason, Detail: detail}, now))
+// Of is how long a wait lasts.
+func (t Timing) Of(d saga.Deadline) time.Duration {
+	switch d {
+	case ReserveDeadline:
+		return t.Reserve
+	case AuthorizeDeadline:
+		return t.Authorize
+	case PaymentPendingDeadline:
+		return t.PaymentPending
+	case ShipmentDeadline:
+		return t.Shipment
+	case DeliveryDeadline:
+		return t.Delivery
 	}
-	switch {
-	case s.Inventory == InventoryRejected && !s.Held:
-		return record(s.ended(Ending{Outcome: StatusRejected, Reason: s.Reason}, now))
-	case s.Inventory == InventoryRejected:
-		return turn(StatusRejected, s.Reason, "")
-	case s.Payment == PaymentDeclined:
-		return turn(StatusRejected, s.PaymentReason, "")
-	case len(f.Cancellations) > 0 && !s.dispatched(f):
+	return 0
+}
+
+// kit is the facts as the saga kit knows them.
+func (f Facts) kit(orderID string) saga.Facts {
+	k := saga.Facts{
+		Resolutions: f.Resolutions, GivenUp: f.GivenUp, LookedUp: f.LookedUp, Stuck: f.Stuck, NotDone: f.NotCaptured,
+	}
+	if len(f.Cancellations) > 0 {
+		// The first one decides, and is the one that is answered.
 		c := f.Cancellations[0]
-		return record(s.causedBy(c.Cause, s.compensating(SlotDecide,
-			Ending{Outcome: StatusCancelled, Reason: ReasonRequested, Detail: c.Reason,
-				EventIdentity: eventIdentity(c.Cause, c.Identity(s.Order.ID))}, now)))
-	case f.StockLost != "" && !s.dispatched(f):
-		return turn(StatusRejected, ReasonStockLost, "fewer of sku "+f.StockLost+" are there than orders have reserved")
-	case s.Inventory == "" && f.GivenUp == StepReserve && !f.LookedUp:
-		return Action{Kind: Lookup, Step: StepReserve}
-	case s.Inventory == "" && f.GivenUp == StepReserve:
-		return turn(StatusFailed, Unavailable(StepReserve), "")
-	case s.Inventory == "" && f.Shortage.waits(now):
-		return Action{Kind: Wait, Step: StepReserve, Until: f.Shortage.RetryAt, For: "stock that other orders hold for now"}
-	case s.Inventory == "":
-		return Action{Kind: Do, Step: StepReserve}
-	case s.Payment == "" && f.GivenUp == StepAuthorize && !f.LookedUp:
-		return Action{Kind: Lookup, Step: StepAuthorize}
-	case s.Payment == "" && f.GivenUp == StepAuthorize:
-		return turn(StatusFailed, Unavailable(StepAuthorize), "")
-	case s.Payment == "":
-		return Action{Kind: Do, Step: StepAuthorize}
-	case s.Payment == PaymentPending && (f.asks(now) || due(s.PaymentDeadline(t), now) && !f.LookedUp):
-		return Action{Kind: Lookup, Step: StepAuthorize}
-	case s.Payment == PaymentPending && due(s.PaymentDeadline(t), now):
-		return turn(StatusFailed, ReasonPaymentTimeout, "")
-	case s.Payment == PaymentPending:
-		return Action{Kind: Wait, Step: StepAuthorize, Until: f.waitUntil(s.PaymentDeadline(t)), For: "the payer"}
-	case s.Order.Fulfillment == Immediate, !s.ShippedAt.IsZero():
-		return record(s.entry(SlotDecide, event.OrderSettling, now, Ref{OrderID: s.Order.ID}))
-	case s.ConfirmedAt.IsZero():
-		return record(s.confirmed(now, now.Add(t.Shipment)))
-	case f.Dispatched != nil:
-		return record(s.shipped(event.ShipmentDispatched, *f.Dispatched, now, t))
-	case f.Delivered != nil:
-		return record(s.shipped(event.ShipmentDelivered, *f.Delivered, now, t))
-	case f.Lost != nil:
-		return record(s.shipped(event.ShipmentLost, *f.Lost, now, t))
-	case due(s.dispatchDeadline(t), now):
-		return turn(StatusFailed, ReasonShipmentTimeout, "")
-	default:
-		return Action{Kind: Wait, Step: StepConfirm, Until: s.dispatchDeadline(t), For: "the dispatch of the goods"}
+		k.Cancellations = []saga.Cancellation{{ID: c.ID, Cause: c.Cause, Identity: c.Identity(orderID), Reason: c.Reason}}
 	}
-}
-
-// forward: the pivot decided that the order goes through. Nothing is undone any more.
-func (s State) forward(f Facts, now time.Time, t Timing) Action {
-	switch {
-	case s.Capture == "" && !s.settled(StepCapture, false):
-		return Action{Kind: Do, Step: StepCapture}
-	case s.Capture == CaptureRefused && !s.settled(StepCapture, false):
-		return s.look(Stuck{Step: StepCapture, Error: "the capture was refused after the goods had been dispatched"}, now, t)
-	case !s.settled(StepCommit, false):
-		return Action{Kind: Do, Step: StepCommit}
-	case s.Order.Fulfillment == Shipment && !s.settled(StepDeliver, false) && f.Delivered != nil:
-		return record(s.causedBy(f.Delivered.Cause, s.entry(SlotDeliver, event.OrderDelivered, now, s.dispatch(event.ShipmentDelivered, *f.Delivered))))
-	case s.Order.Fulfillment == Shipment && !s.settled(StepDeliver, false):
-		return s.awaitDelivery(f, now, t)
-	default:
-		return record(s.ended(s.completed(), now))
+	if h := f.Hint; h != nil {
+		k.Heard = append(k.Heard, saga.Fact{Type: h.EventType(), ID: h.ID, Cause: h.Cause, Identity: h.Identity(orderID), NotBefore: f.HintAfter})
 	}
-}
-
-// completed is how an order ends that went through. What was skipped was not taken.
-func (s State) completed() Ending {
-	e := Ending{Outcome: StatusCompleted, TotalAmount: s.Order.TotalAmount, Currency: s.Order.Currency}
-	if hand, ok := s.byHand(StepCapture, false); ok && hand.Action == Skip {
-		e.TotalAmount, e.Currency = 0, ""
+	for _, p := range []struct {
+		eventType string
+		fact      *ShipmentFact
+	}{{event.ShipmentDispatched, f.Dispatched}, {event.ShipmentDelivered, f.Delivered}, {event.ShipmentLost, f.Lost}} {
+		if p.fact != nil {
+			data, _ := json.Marshal(p.fact) // a struct of strings
+			k.Heard = append(k.Heard, saga.Fact{Type: p.eventType, ID: p.fact.ID, Cause: p.fact.Cause,
+				Identity: p.fact.Identity(orderID, p.eventType), Data: data})
+		}
 	}
-	return e
-}
-
-// awaitDelivery waits for the parcel. A parcel that is lost or late is for people to look at; that it may
-// still arrive is waited for.
-func (s State) awaitDelivery(f Facts, now time.Time, t Timing) Action {
-	deadline := s.deliveryDeadline(t)
-	switch {
-	case f.Lost != nil:
-		return s.look(Stuck{Step: StepDeliver, Error: "the carrier lost the goods"}, now, t)
-	case due(deadline, now):
-		return s.look(Stuck{Step: StepDeliver, Error: "the goods were not delivered in time"}, now, t)
+	if f.StockLost != "" {
+		k.TurnBack = &saga.Ending{Outcome: StatusRejected, Reason: ReasonStockLost,
+			Detail: "fewer of sku " + f.StockLost + " are there than orders have reserved"}
 	}
-	return Action{Kind: Wait, Step: StepDeliver, Until: deadline, For: "the delivery of the goods"}
-}
-
-// look asks an operator to look, once, and waits.
-func (s State) look(what Stuck, now time.Time, t Timing) Action {
-	if !s.attends(what) {
-		return record(s.attention(what, now))
+	if w := f.Shortage; w != nil {
+		k.Later = &saga.Later{Step: StepReserve, At: w.RetryAt, For: "stock that other orders hold for now"}
 	}
-	return Action{Kind: Wait, Step: what.Step, Until: now.Add(t.Delivery), For: "somebody to look at it"}
+	return k
 }
 
-// back: the pivot decided that everything is undone, newest first. A step that may have been attempted is
-// undone whether or not the log knows its outcome; only a recorded refusal, or the certainty that an earlier
-// step never finished, leaves an undo out.
-func (s State) back(f Facts, now time.Time, t Timing) Action {
-	switch {
-	case !s.AtLarge && s.dispatched(f):
-		return record(s.attention(atLarge, now))
-	case !s.ConfirmedAt.IsZero() && !s.settled(StepConfirm, true):
-		return Action{Kind: Undo, Step: StepConfirm}
-	case s.Inventory == InventoryReserved && s.Payment != PaymentDeclined && !s.settled(StepAuthorize, true):
-		return Action{Kind: Undo, Step: StepAuthorize}
-	case (s.Inventory != InventoryRejected || s.Held) && !s.settled(StepReserve, true):
-		return Action{Kind: Undo, Step: StepReserve}
-	case s.AtLarge && !s.settled(StepDispatch, false):
-		return s.look(atLarge, now, t)
-	}
-	return record(s.ended(Ending{Outcome: s.Ending.Outcome, Reason: s.Ending.Reason, Detail: s.Ending.Detail}, now))
-}
-
-// tooLate returns the first cancellation that can no longer be honoured, unless one was refused before: that is the answer
-// to this one too.
-func (s State) tooLate(f Facts) (Cancellation, bool) {
-	if s.Decision == "" || s.Cancelling() {
-		return Cancellation{}, false
-	}
-	if s.CancelRefused || len(f.Cancellations) == 0 {
-		return Cancellation{}, false
-	}
-	return f.Cancellations[0], true
-}
-
-// atLarge is what an operator is asked to look at when goods are dispatched although their order is being undone.
-var atLarge = Stuck{Step: StepDispatch, Error: "the goods were dispatched although the order is being undone"}
-
-// dispatched reports whether the log or a fact says that the goods of a confirmed order are on their way, or were.
-func (s State) dispatched(f Facts) bool {
-	return !s.ShippedAt.IsZero() || !s.ConfirmedAt.IsZero() && (f.Dispatched != nil || f.Delivered != nil || f.Lost != nil)
-}
-
-// attends reports whether an operator is being asked to look at exactly this.
-func (s State) attends(what Stuck) bool {
-	return s.Attention.Open && s.Attention.Step == what.Step && s.Attention.Undo == what.Undo
-}
-
-// stuck reports whether what an operator was asked to look at has not gone through yet.
-func (s State) stuck(f Facts) bool {
-	if !s.Attention.Undo && s.Attention.Step == StepDeliver && f.Delivered != nil {
-		return false
-	}
-	return !s.settled(s.Attention.Step, s.Attention.Undo)
-}
-
-// IsUndone reports whether a step that is to be undone was, or an operator has decided about it instead.
-func (s State) IsUndone(step Step) bool { return s.settled(step, true) }
-
-// settled reports whether something that must come about has: by itself, by hand, or because it is not wanted any more.
-func (s State) settled(step Step, undo bool) bool {
-	if _, byHand := s.byHand(step, undo); byHand {
-		return true
-	}
-	switch {
-	case undo && step == StepReserve:
-		return s.Released
-	case undo && step == StepAuthorize:
-		return s.Voided
-	case undo:
-		return s.Withdrawn
-	case step == StepCapture:
-		return s.Capture == CaptureDone || s.Decision == Back
-	case step == StepCommit:
-		return s.Committed
-	case step == StepDeliver:
-		return !s.DeliveredAt.IsZero()
-	}
-	return false
-}
-
-// shipped says that the goods are on their way, and waits for their delivery.
-func (s State) shipped(eventType string, f ShipmentFact, now time.Time, t Timing) event.Entry {
-	d := s.dispatch(eventType, f)
-	d.ExpiresAt = timeText(now.Add(t.Delivery))
-	return s.causedBy(f.Cause, s.entry(SlotShip, event.OrderShipped, now, d))
-}
-
-func (s State) dispatch(eventType string, f ShipmentFact) Dispatch {
-	return Dispatch{OrderID: s.Order.ID, Carrier: text(f.Carrier), TrackingNumber: text(f.TrackingNumber),
-		EventIdentity: eventIdentity(f.Cause, f.Identity(s.Order.ID, eventType))}
-}
+// IsUndone reports whether a step that is to be compensated was, or a person has decided about it instead.
+func (s State) IsUndone(step Step) bool { return Flow.IsUndone(s, step) }
 
 // due reports whether a deadline is over. Both are workflow time.
 func due(deadline, now time.Time) bool { return !now.Before(deadline) }
 
 // PaymentDeadline is until when a pending payment waits for its payer.
-func (s State) PaymentDeadline(t Timing) time.Time {
-	return deadline(s.PaymentExpiresAt, s.PendingSince, t.PaymentPending)
-}
-
-func (s State) dispatchDeadline(t Timing) time.Time {
-	return deadline(s.DispatchExpiresAt, s.ConfirmedAt, t.Shipment)
-}
-
-func (s State) deliveryDeadline(t Timing) time.Time {
-	return deadline(s.DeliveryExpiresAt, s.ShippedAt, t.Delivery)
-}
-
-// deadline is what the event says that began the wait; one of an older version does not, and the wait begins at its time.
-func deadline(expiresAt, began time.Time, wait time.Duration) time.Time {
-	if !expiresAt.IsZero() {
-		return expiresAt
-	}
-	return began.Add(wait)
-}
+func (s State) PaymentDeadline(t Timing) time.Time { return Flow.PendingUntil(s, StepAuthorize, t.Of) }

@@ -24,12 +24,15 @@ type StepProgress struct {
 	State StepState
 }
 
-// Steps lists the steps of an order, in their order.
+// Steps lists the steps of an order, in their order. The wait for the dispatch belongs to the step that asks for it.
 func (o Order) Steps() []Step {
-	if o.Fulfillment == Shipment {
-		return []Step{StepAccept, StepReserve, StepAuthorize, StepConfirm, StepDecide, StepCapture, StepCommit, StepDeliver, StepComplete}
+	steps := []Step{StepAccept}
+	for row := range Flow.Applicable(&State{Order: o}) {
+		if row.Name != StepShip {
+			steps = append(steps, row.Name)
+		}
 	}
-	return []Step{StepAccept, StepReserve, StepAuthorize, StepDecide, StepCapture, StepCommit, StepComplete}
+	return append(steps, StepComplete)
 }
 
 // Progress says how far each step of the order is: what is done, what runs now, what is to come, what was
@@ -49,7 +52,7 @@ func (s State) Progress() []StepProgress {
 		}
 		progress = append(progress, StepProgress{Step: step, State: state})
 	}
-	if s.AtLarge {
+	if s.Strayed {
 		progress = append(progress, StepProgress{Step: StepDispatch, State: s.atLargeState()})
 	}
 	return progress

@@ -69,9 +69,6 @@ func (w *Shortage) Over(now time.Time, t Timing) bool {
 	return w != nil && due(w.Since.Add(t.Reserve), now)
 }
 
-// waits reports whether it is too early for the next attempt.
-func (w *Shortage) waits(now time.Time) bool { return w != nil && now.Before(w.RetryAt) }
-
 // HoldsForNow reports whether the order may soon give back the stock that it holds: it is in reserve or authorize, and will be
 // decided as soon as it has an answer, or it is being compensated. An order that waits for its payer or for its dispatch, or
 // that goes forward, keeps it until further notice.
@@ -93,7 +90,7 @@ func (s State) GivesWay() bool {
 	case s.Ended:
 		return false
 	case s.Decision == Back:
-		_, byHand := s.byHand(StepReserve, true)
+		_, byHand := s.Settled(StepReserve, true)
 		return !byHand
 	}
 	return s.Decision == "" && s.ShippedAt.IsZero()

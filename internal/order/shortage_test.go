@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 func TestShortageWaitsLongerAndLongerUntilItsDeadline(t *testing.T) {
@@ -64,14 +65,14 @@ func TestHoldsForNow(t *testing.T) {
 		"declined":                   {order.State{Inventory: order.InventoryReserved, Payment: order.PaymentDeclined}, true},
 		"authorized, undecided":      {order.State{Inventory: order.InventoryReserved, Payment: order.PaymentAuthorized}, true},
 		"waiting for its dispatch":   {order.State{Payment: order.PaymentAuthorized, ConfirmedAt: now}, false},
-		"settling":                   {order.State{Decision: order.Forward}, false},
-		"capture refused":            {order.State{Decision: order.Forward, Capture: order.CaptureRefused}, true},
-		"capture refused after that": {order.State{Decision: order.Forward, Capture: order.CaptureRefused, ShippedAt: now}, false},
-		"compensating":               {order.State{Decision: order.Back, ConfirmedAt: now}, true},
-		"release skipped": {order.State{
-			Decision: order.Back, ByHand: []order.ByHand{{Step: order.StepReserve, Undo: true, Action: order.Skip}},
-		}, false},
-		"ended": {order.State{Decision: order.Back, Ended: true}, false},
+		"settling":                   {order.State{Saga: saga.Saga{Decision: order.Forward}}, false},
+		"capture refused":            {order.State{Saga: saga.Saga{Decision: order.Forward}, Capture: order.CaptureRefused}, true},
+		"capture refused after that": {order.State{Saga: saga.Saga{Decision: order.Forward}, Capture: order.CaptureRefused, ShippedAt: now}, false},
+		"compensating":               {order.State{Saga: saga.Saga{Decision: order.Back}, ConfirmedAt: now}, true},
+		"release skipped": {order.State{Saga: saga.Saga{
+			Decision: order.Back, ByHand: []saga.ByHand{{Step: order.StepReserve, Undo: true, Action: order.Skip}},
+		}}, false},
+		"ended": {order.State{Saga: saga.Saga{Decision: order.Back, Ended: true}}, false},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, test.want, test.state.HoldsForNow()) })
 	}

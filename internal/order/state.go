@@ -1,11 +1,10 @@
 package order
 
 import (
-	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // InventoryState is what the log knows of the reservation.
@@ -37,29 +36,18 @@ const (
 )
 
 // Decision is what the pivot decided.
-type Decision string
+type Decision = saga.Decision
 
 // The decisions; empty before the pivot.
 const (
-	Forward Decision = "forward"
-	Back    Decision = "back"
+	Forward = saga.GoForward
+	Back    = saga.GoBack
 )
 
 // State is an order as its events tell it. It is a value: Fold makes it, nothing else changes it.
 type State struct {
+	saga.Saga
 	Order Order `json:"order"`
-	// Head is the newest record that was folded.
-	Head event.Head `json:"head"`
-	// Status, Reason and Detail are what the API shows.
-	Status Status `json:"status"`
-	Reason string `json:"reason,omitempty"`
-	Detail string `json:"detail,omitempty"`
-	// CreatedAt is the time of the first event, UpdatedAt of the newest.
-	CreatedAt time.Time `json:"createdAt"`
-	UpdatedAt time.Time `json:"updatedAt"`
-	// CorrelationID is the one of the first event; LastEventID is the cause of what comes next.
-	CorrelationID string `json:"correlationId,omitempty"`
-	LastEventID   string `json:"lastEventId,omitempty"`
 
 	Inventory InventoryState `json:"inventory,omitempty"`
 	// Held tells that a rejected reservation left lines that hold stock.
@@ -72,16 +60,8 @@ type State struct {
 
 	ConfirmedAt time.Time `json:"confirmedAt,omitzero"`
 	ShippedAt   time.Time `json:"shippedAt,omitzero"`
-	// PaymentExpiresAt, DispatchExpiresAt and DeliveryExpiresAt end the three waits, in workflow time, as the event that
-	// began each of them says; zero for an event of an older version, which does not.
-	PaymentExpiresAt  time.Time `json:"paymentExpiresAt,omitzero"`
-	DispatchExpiresAt time.Time `json:"dispatchExpiresAt,omitzero"`
-	DeliveryExpiresAt time.Time `json:"deliveryExpiresAt,omitzero"`
-	DeliveredAt       time.Time `json:"deliveredAt,omitzero"`
+	DeliveredAt time.Time `json:"deliveredAt,omitzero"`
 
-	Decision Decision `json:"decision,omitempty"`
-	// Ending says how a compensated order ends; set when Decision is Back.
-	Ending    Ending       `json:"ending,omitzero"`
 	Capture   CaptureState `json:"capture,omitempty"`
 	Committed bool         `json:"committed,omitempty"`
 
@@ -90,160 +70,47 @@ type State struct {
 	// Refunded reports that the money had been captured when the authorization was undone, and was given back.
 	Refunded bool `json:"refunded,omitempty"`
 	Released bool `json:"released,omitempty"`
-	Ended    bool `json:"ended,omitempty"`
-
-	// AtLarge tells that goods were dispatched although the order is being undone: it does not end before somebody
-	// has looked.
-	AtLarge bool `json:"atLarge,omitempty"`
-
-	// Causes are the identities of the events of the bus that caused events of the order; one for each slot at most.
-	Causes []string `json:"causes,omitempty"`
-	// CancelRefused reports whether a cancellation was refused. That refusal is the answer to every later one.
-	CancelRefused bool `json:"cancelRefused,omitempty"`
-	// Resolutions are the ids of the operators' decisions that were recorded, the newest MaxResolutions of them; ByHand are
-	// the steps that they settled.
-	Resolutions []string `json:"resolutions,omitempty"`
-	ByHand      []ByHand `json:"byHand,omitempty"`
-	// Attention is what an operator was last asked to look at.
-	Attention AttentionState `json:"attention,omitzero"`
-	// flow is the status without regard to attention.
-	Flow Status `json:"flow,omitempty"`
 }
 
-// AttentionState is what the log knows of the attention desk.
-type AttentionState struct {
-	Open bool `json:"open"`
-	Step Step `json:"step,omitempty"`
-	Undo bool `json:"undo,omitempty"`
-	// Count is the number of the newest attention; they count from 1.
-	Count int `json:"count"`
-	// Error, Attempts and NextTry are what the event said; a retry by hand moves NextTry. It is zero when nothing
-	// is tried.
-	Error    string    `json:"error,omitempty"`
-	Attempts int       `json:"attempts,omitempty"`
-	NextTry  time.Time `json:"nextTry,omitzero"`
-	// Since is when somebody was asked.
-	Since time.Time `json:"since,omitzero"`
-	// Retries counts the retries by hand.
-	Retries int `json:"retries,omitempty"`
-}
+// AttentionState is what the log knows of what a person was asked to act on.
+type AttentionState = saga.AttentionState
 
-// Opened reports whether the order's stream has its first event.
-func (s State) Opened() bool { return s.Head.Version > 0 }
+// DispatchedAfterCancel reports that goods were dispatched although the order is being compensated: it does not end before a
+// person has acted.
+func (s State) DispatchedAfterCancel() bool { return s.Strayed }
 
 // Fold makes the state that records tell. They must be a stream from its first version, or the part of one
-// from there. Errors: Unavailable for a gap, Malformed for data that cannot be read.
-func Fold(records []event.Record) (State, error) {
-	var s State
-	return s.Fold(records)
-}
+// from there. Errors: Unavailable for a gap and for an event whose version is newer than this code, Malformed for data that
+// cannot be read.
+func Fold(records []event.Record) (State, error) { return Flow.Fold(State{}, records) }
 
 // FoldAt makes the state as it stood at a time: the events after it have not happened yet.
-func FoldAt(records []event.Record, at time.Time) (State, error) {
-	for i, r := range records {
-		if r.Time.After(at) {
-			return Fold(records[:i])
-		}
-	}
-	return Fold(records)
-}
+func FoldAt(records []event.Record, at time.Time) (State, error) { return Flow.FoldAt(records, at) }
 
-// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Unavailable for a gap,
-// Malformed for data that cannot be read, Unavailable for an event whose version is newer than this code.
-func (s State) Fold(records []event.Record) (State, error) {
-	next := s
-	next.Resolutions, next.ByHand = slices.Clone(s.Resolutions), slices.Clone(s.ByHand)
-	next.Causes = slices.Clone(s.Causes)
-	for _, r := range records {
-		if r.Version <= next.Head.Version {
-			continue
-		}
-		if r.Version != next.Head.Version+1 {
-			return s, fault.Missing("stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
-		}
-		if err := next.apply(r); err != nil {
-			return s, fault.Wrap(err, fault.CodeOf(err), "fold version %d of stream %s", r.Version, r.Stream)
-		}
-	}
-	return next, nil
-}
+// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: those of Fold.
+func (s State) Fold(records []event.Record) (State, error) { return Flow.Fold(s, records) }
 
-// apply folds one record. Types that it does not know change nothing but the head, so that an older binary can
-// read a newer stream.
-func (s *State) apply(r event.Record) (err error) {
-	if r.Event, err = r.Newest(); err != nil {
-		return err
-	}
-	if err := s.applyData(r); err != nil {
-		return err
-	}
-	if s.Head.Version == 0 {
-		s.CreatedAt, s.CorrelationID = r.Time, r.CorrelationID
-	}
-	s.Head, s.UpdatedAt, s.LastEventID = r.HeadOf(), r.Time, r.ID
-	if status, ok := statusAfter[r.Type]; ok && status != StatusNeedsAttention {
-		// Shipped orders stay shipped while they settle: that is what their customers want to read.
-		if status != StatusSettling || s.ShippedAt.IsZero() {
-			s.Flow = status
-		}
-	}
-	s.Status = s.Flow
-	if s.Attention.Open && !s.Flow.Terminal() {
-		s.Status = StatusNeedsAttention
-	}
-	return nil
-}
-
-// applyData folds what the event says besides the status.
-func (s *State) applyData(r event.Record) error {
+// own folds what only an order's events say.
+func own(s *State, r event.Record) error {
 	switch r.Type {
 	case event.OrderAccepted:
-		return decodeInto(r, func(o Order) { s.Order = o })
+		return event.DecodeInto(r.Event, func(o Order) { s.Order = o })
 	case event.InventoryReserved:
 		s.Inventory = InventoryReserved
 	case event.InventoryRejected:
-		return decodeInto(r, func(d Rejection) { s.Inventory, s.Held, s.Reason = InventoryRejected, d.Held, d.Reason })
+		return event.DecodeInto(r.Event, func(d Rejection) { s.Inventory, s.Held, s.Reason = InventoryRejected, d.Held, d.Reason })
 	case event.InventoryReleased:
 		s.Released = true
 	case event.InventoryCommitted:
 		s.Committed = true
 	case event.OrderConfirmed:
 		s.ConfirmedAt = r.Time
-		return decodeInto(r, func(d Items) { s.DispatchExpiresAt = timeOf(d.ExpiresAt) })
 	case event.OrderShipped:
 		s.ShippedAt = r.Time
-		return decodeInto(r, func(d Dispatch) {
-			s.DeliveryExpiresAt = timeOf(d.ExpiresAt)
-			s.causedByEvent(d.EventIdentity)
-		})
 	case event.OrderFulfillmentWithdrawn:
 		s.Withdrawn = true
 	case event.OrderDelivered:
 		s.DeliveredAt = r.Time
-		return decodeInto(r, func(d Dispatch) { s.causedByEvent(d.EventIdentity) })
-	case event.OrderSettling:
-		s.Decision = Forward
-	case event.OrderCompensating:
-		return decodeInto(r, func(d Ending) {
-			s.Decision, s.Ending, s.Reason, s.Detail = Back, d, d.Reason, d.Detail
-			s.causedByEvent(d.EventIdentity)
-			if d.RequestID != "" {
-				s.Resolutions = AddResolution(s.Resolutions, d.RequestID)
-			}
-		})
-	case event.OrderCompleted, event.OrderRejected, event.OrderCancelled, event.OrderFailed:
-		return decodeInto(r, func(d Ending) { s.Ended, s.Reason, s.Detail = true, d.Reason, d.Detail })
-	case event.OrderCancellationRefused:
-		s.CancelRefused = true
-	case event.OrderNeedsAttention:
-		return decodeInto(r, func(d Attention) {
-			s.AtLarge = s.AtLarge || d.Step == StepDispatch
-			s.Attention = d.Opened(s.Attention, r.Time)
-		})
-	case event.OrderStepRetried, event.OrderStepSkipped, event.OrderStepSubstituted:
-		return s.applyResolution(r)
-	case event.OrderAttentionResolved:
-		s.Attention.Open = false
 	default:
 		return s.applyPayment(r)
 	}
@@ -255,19 +122,11 @@ func (s *State) applyPayment(r event.Record) error {
 	switch r.Type {
 	case event.PaymentPending:
 		s.PendingSince = r.Time
-		return decodeInto(r, func(d PaymentData) {
-			s.Payment, s.PaymentID, s.PaymentExpiresAt = PaymentPending, d.PaymentID, timeOf(d.ExpiresAt)
-		})
+		return event.DecodeInto(r.Event, func(d PaymentData) { s.Payment, s.PaymentID = PaymentPending, d.PaymentID })
 	case event.PaymentAuthorized:
-		return decodeInto(r, func(d PaymentData) {
-			s.Payment, s.PaymentID = PaymentAuthorized, d.PaymentID
-			s.causedByEvent(d.EventIdentity)
-		})
+		return event.DecodeInto(r.Event, func(d PaymentData) { s.Payment, s.PaymentID = PaymentAuthorized, d.PaymentID })
 	case event.PaymentDeclined:
-		return decodeInto(r, func(d PaymentRefusal) {
-			s.Payment, s.PaymentReason = PaymentDeclined, d.Reason
-			s.causedByEvent(d.EventIdentity)
-		})
+		return event.DecodeInto(r.Event, func(d PaymentRefusal) { s.Payment, s.PaymentReason = PaymentDeclined, d.Reason })
 	case event.PaymentVoided:
 		s.Voided = true
 	case event.PaymentRefunded:
@@ -278,28 +137,4 @@ func (s *State) applyPayment(r event.Record) error {
 		s.Capture = CaptureRefused
 	}
 	return nil
-}
-
-// decodeInto reads the record's data and hands it on.
-func decodeInto[T any](r event.Record, use func(T)) error {
-	data, err := event.Decode[T](r.Event)
-	if err != nil {
-		return err
-	}
-	use(data)
-	return nil
-}
-
-// AnswersCancellation reports whether the log has the answer to every further cancellation: the order is being cancelled, a
-// cancellation was refused, or the order has ended.
-func (s State) AnswersCancellation() bool { return s.Ended || s.Cancelling() || s.CancelRefused }
-
-// Cancelled reports whether the order is, or will be, cancelled on request.
-func (s State) Cancelled() bool {
-	return s.Cancelling() || s.Status == StatusCancelled
-}
-
-// Cancelling reports whether the order was cancelled on request, or is about to be.
-func (s State) Cancelling() bool {
-	return s.Decision == Back && s.Ending.Reason == ReasonRequested
 }

@@ -34,10 +34,10 @@ const (
 
 // Line is a SKU, how many of it, and at what price.
 type Line struct {
-	SKU      string `json:"sku"`
-	Quantity int64  `json:"quantity"`
+	SKU      string `json:"sku" required:"true"`
+	Quantity int64  `json:"quantity" required:"true"`
 	// UnitAmount is in minor units of the order's currency.
-	UnitAmount int64 `json:"unitAmount"`
+	UnitAmount int64 `json:"unitAmount" required:"true" unit:"in minor units"`
 }
 
 // PaymentMethod says how the order is paid.

@@ -9,6 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // world is everything around one order, as small as it can be: a stream, and two participants with slots.
@@ -240,7 +241,7 @@ func (w *world) takeMoney(s order.State, answer order.Effect, lost bool, draw an
 
 func (w *world) undo(s order.State, step order.Step, draw answers) {
 	_, lost := draw.effect("undo/" + step)
-	w.tried["undo/"+string(step)] = true
+	w.tried["undo/"+step] = true
 	if lost {
 		w.gone(step, true)
 		if draw.silent() {
@@ -324,7 +325,7 @@ func (w *world) byHand(step order.Step, undo bool) bool {
 		if r.Type != event.OrderStepSkipped && r.Type != event.OrderStepSubstituted {
 			continue
 		}
-		d, err := event.Decode[order.ResolutionData](r.Event)
+		d, err := event.Decode[saga.ResolutionData](r.Event)
 		require.NoError(w.t, err)
 		if d.Step == step && d.Undo == undo {
 			return true
@@ -363,7 +364,7 @@ func rank(step order.Step) int {
 type drawn struct{ t *rapid.T }
 
 func (d drawn) effect(step order.Step) (order.Effect, bool) {
-	answer := rapid.SampledFrom([]order.Effect{order.Done, order.Done, order.Done, order.Refused}).Draw(d.t, string(step))
+	answer := rapid.SampledFrom([]order.Effect{order.Done, order.Done, order.Done, order.Refused}).Draw(d.t, step)
 	return answer, rapid.IntRange(0, 3).Draw(d.t, "lost") == 0
 }
 func (d drawn) inline() bool  { return rapid.Bool().Draw(d.t, "inline") }

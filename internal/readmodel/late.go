@@ -13,7 +13,7 @@ var Late = Projection{Stream: event.LateStream, Fold: foldLate}
 // it had ended as.
 func FromLate(s late.State) Order {
 	o := Order{
-		Order: order.Order{ID: s.OrderID}, Status: s.Status, EndedAs: s.Status, Version: s.Head.Version,
+		Order: order.Order{ID: s.OrderID}, Status: s.OrderStatus, EndedAs: s.OrderStatus, Version: s.Head.Version,
 		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, CorrelationID: s.CorrelationID,
 	}
 	if s.Attention.Open {

@@ -8,24 +8,39 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 )
 
-// chain verifies one stream, record by record. It is the visitor of streams that nothing else is known about.
+// chain verifies one stream, record by record.
 type chain struct {
-	look   *look
-	stream string
-	head   event.Head
+	*look
+	// stream is its name, and id what the stream is about: an order, a SKU; for streams of no known kind, the name again.
+	stream, id string
+	head       event.Head
 	// keys are hashes of the slots that were seen. The seed is the look's own: two slots that have the same hash in
 	// one look have not in the second.
 	keys map[uint64]struct{}
 	// broken tells that records are missing or cannot be read: what the stream adds up to is not known.
 	broken bool
+	// take gets each record that belongs to the stream and can be read; done is called after the last one. Either may be nil.
+	take func(r event.Record)
+	done func(ctx context.Context) error
 }
 
-func (l *look) chain(stream string) *chain {
-	return &chain{look: l, stream: stream, keys: make(map[uint64]struct{})}
+func (l *look) chain(stream, id string) *chain {
+	return &chain{look: l, stream: stream, id: id, keys: make(map[uint64]struct{})}
 }
 
+// found is a finding about what the stream is about.
 func (c *chain) found(k Kind, version int64, format string, args ...any) {
+	c.look.found(k, c.id, c.stream, version, format, args...)
+}
+
+// damage is a finding about the stream.
+func (c *chain) damage(k Kind, version int64, format string, args ...any) {
 	c.look.found(k, c.stream, c.stream, version, format, args...)
+}
+
+// needs says that a finding is none if parts of another stream are missing.
+func (c *chain) needs(k Kind, version int64, other string) {
+	c.look.need(k, c.stream, version, other)
 }
 
 func (c *chain) breaks() {
@@ -33,50 +48,90 @@ func (c *chain) breaks() {
 	c.look.breaks(c.stream)
 }
 
-func (c *chain) record(r event.Record, damaged error) { c.follows(r, damaged) }
-
-func (c *chain) end(context.Context) error { return nil }
-
-// follows verifies the next record. It reports whether the record belongs to the stream and can be read.
-func (c *chain) follows(r event.Record, damaged error) bool {
+// record verifies the next record, as it is stored; damaged says what is wrong with its document.
+func (c *chain) record(r event.Record, damaged error) {
 	if damaged != nil {
-		c.found(StreamDocument, r.Version, "%v", damaged)
+		c.damage(StreamDocument, r.Version, "%v", damaged)
 	}
 	if r.Hash == "" && damaged != nil {
 		// Nothing of it could be read.
 		c.breaks()
 		c.head = event.Head{Version: r.Version}
-		return false
+		return
 	}
 	switch {
 	case r.Version <= c.head.Version:
-		c.found(StreamFork, r.Version, "version %d is there twice", r.Version)
-		return false
+		c.damage(StreamFork, r.Version, "version %d is there twice", r.Version)
+		return
 	case r.Version != c.head.Version+1:
-		c.found(StreamGap, r.Version, "version %d stands where %d should be", r.Version, c.head.Version+1)
+		c.damage(StreamGap, r.Version, "version %d stands where %d should be", r.Version, c.head.Version+1)
 		c.breaks()
 	case c.head.Hash != "" || c.head.Version == 0:
 		if r.PrevHash != eventlog.PrevHash(c.stream, c.head) {
-			c.found(StreamFork, r.Version, "version %d does not follow the record before it", r.Version)
+			c.damage(StreamFork, r.Version, "version %d does not follow the record before it", r.Version)
 		}
 	}
 	if hash, err := eventlog.Hash(r); err != nil || hash != r.Hash {
-		c.found(StreamHash, r.Version, "version %d (%s) does not have the hash that it claims", r.Version, r.Type)
+		c.damage(StreamHash, r.Version, "version %d (%s) does not have the hash that it claims", r.Version, r.Type)
 	}
 	c.slot(r)
 	c.head = r.HeadOf()
-	return true
+	if c.take != nil {
+		c.take(r)
+	}
 }
 
 // slot checks that the record's slot is its own.
 func (c *chain) slot(r event.Record) {
 	if r.Key == "" {
-		c.found(StreamKey, r.Version, "version %d has no slot", r.Version)
+		c.damage(StreamKey, r.Version, "version %d has no slot", r.Version)
 		return
 	}
-	key := maphash.String(c.look.seed, r.Key)
+	key := maphash.String(c.seed, r.Key)
 	if _, taken := c.keys[key]; taken {
-		c.found(StreamKey, r.Version, "slot %q of version %d is taken before", r.Key, r.Version)
+		c.damage(StreamKey, r.Version, "slot %q of version %d is taken before", r.Key, r.Version)
 	}
 	c.keys[key] = struct{}{}
+}
+
+// end is called after the last record.
+func (c *chain) end(ctx context.Context) error {
+	if c.done == nil {
+		return nil
+	}
+	return c.done(ctx)
+}
+
+// folder is a state that is folded from a stream.
+type folder[S any] interface {
+	Fold(records []event.Record) (S, error)
+}
+
+// folds folds the stream into a state, and has judge look at what it comes to, unless the stream is damaged or does not fold.
+func folds[S folder[S]](c *chain, state S, judge func(ctx context.Context, s S) error) {
+	unreadable := false
+	c.take = func(r event.Record) {
+		if c.broken || unreadable {
+			return
+		}
+		next, err := state.Fold([]event.Record{r})
+		if unreadable = err != nil; unreadable {
+			c.damage(StreamFold, r.Version, "%v", err)
+			return
+		}
+		state = next
+	}
+	c.done = func(ctx context.Context) error {
+		if c.broken || unreadable {
+			return nil
+		}
+		c.work.Go(func() error { return judge(ctx, state) })
+		return ctx.Err()
+	}
+}
+
+// tryFold reports whether records fold.
+func tryFold[S folder[S]](state S, records []event.Record) (S, bool) {
+	state, err := state.Fold(records)
+	return state, err == nil
 }

@@ -32,7 +32,7 @@ func (w *world) registers(id string) {
 // intends writes the stream of a welcome that somebody was about to send, an hour ago.
 func (w *world) intends(id string) {
 	s := notice.State{Subject: notice.Subject{Kind: notice.Welcome, CustomerID: id}}
-	w.stream("notice-"+s.ID(), s.Request("corr", "cause", now.Add(24*time.Hour), now), s.Intent("token", now))
+	w.stream("notice-"+s.Subject.ID(), s.Request("corr", "cause", now.Add(24*time.Hour), now), s.Intent("token", now))
 	w.at = now.Add(time.Hour)
 }
 

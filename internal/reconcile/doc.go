@@ -2,7 +2,7 @@
 // list of orders and Temporal, and mends what a new run or a rewritten list entry mends.
 //
 // It may import internal/{order,late,customer,notice,event,eventlog,payment,fault}; it reaches no driver: what it looks at stands in small
-// interfaces, whose adapters cmd wires.
+// interfaces, whose adapters internal/service wires.
 //
 // # Contract
 //

@@ -6,107 +6,65 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/order"
 )
 
-// lateVisitor folds what came after an order had ended.
-type lateVisitor struct {
-	sagaVisitor[late.State]
-	id string
-}
-
-// lateVisitor asks about the order, and about the saga that settles what is open.
-func (l *look) lateVisitor(id, stream string) visitor {
-	v := &lateVisitor{id: id}
-	v.chain, v.judge = l.chain(stream), func(ctx context.Context, _ late.State) error {
-		if err := v.founded(ctx); err != nil {
+// late checks what came after an order had ended: that the order has, and that what is open is settled.
+func (c *chain) late() {
+	folds(c, late.State{}, func(ctx context.Context, s late.State) error {
+		version := s.Head.Version
+		c.needs(LateUnfounded, version, event.OrderStream(c.id))
+		of, records, ok, err := c.orderOf(ctx, c.id)
+		switch {
+		case err != nil:
 			return err
+		case ok && len(records) == 0:
+			c.found(LateUnfounded, version, "the log has no such order")
+		case ok && !of.Ended:
+			c.found(LateUnfounded, version, "the order is %s at version %d", of.Status, of.Head.Version)
 		}
-		return v.settles(ctx)
-	}
-	return v
-}
-
-// says is a finding about the order as far as the late stream knows it.
-func (v *lateVisitor) says(k Kind, format string, args ...any) {
-	v.look.found(k, v.id, v.stream, v.state.Head.Version, format, args...)
-}
-
-// founded checks that the order has ended.
-func (v *lateVisitor) founded(ctx context.Context) error {
-	stream := event.OrderStream(v.id)
-	v.look.need(LateUnfounded, v.stream, v.state.Head.Version, stream)
-	records, err := v.look.cfg.Log.Read(ctx, stream, 0, 0)
-	if damaged(err) {
+		if !s.Open() {
+			return nil
+		}
+		run, err := c.cfg.Sagas.InspectLate(ctx, c.id)
+		switch {
+		case err != nil:
+			return err
+		case run.Running:
+			c.lateProgress(s, run)
+		case !run.Found:
+			c.found(LateUnsettled, version, "it is %s, and Temporal has no saga of what came later", s.OrderStatus)
+		default:
+			c.found(LateUnsettled, version, "it is %s, and the newest saga of what came later is %s", s.OrderStatus, run.Status)
+		}
 		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if len(records) == 0 {
-		v.says(LateUnfounded, "the log has no such order")
-		return nil
-	}
-	if s, err := order.Fold(records); err == nil && !s.Ended {
-		v.says(LateUnfounded, "the order is %s at version %d", s.Status, s.Head.Version)
-	}
-	return nil
+	})
 }
 
-// settles checks that somebody settles what is open.
-func (v *lateVisitor) settles(ctx context.Context) error {
-	if !v.state.Open() {
-		return nil
+// lateProgress looks for a run that is there and comes to nothing.
+func (c *chain) lateProgress(s late.State, run Run) {
+	if s.Attention.Open && c.now.Sub(s.Attention.Since) > attentionForLong {
+		c.found(AttentionForLong, s.Head.Version, "%s since %s", s.Attention.Step, s.Attention.Since.UTC().Format(time.RFC3339))
 	}
-	run, err := v.look.cfg.Sagas.LookLate(ctx, v.id)
-	switch {
-	case err != nil:
-		return err
-	case run.Found && run.Running:
-		v.progress(run)
-	case !run.Found:
-		v.says(LateUnsettled, "it is %s, and Temporal has no saga of what came later", v.state.Status)
-	default:
-		v.says(LateUnsettled, "it is %s, and the newest saga of what came later is %s", v.state.Status, run.Status)
-	}
-	return nil
-}
-
-// progress looks for a run that is there and comes to nothing.
-func (v *lateVisitor) progress(run Run) {
-	l, s := v.look, v.state
-	if s.Attention.Open && l.now.Sub(s.Attention.Since) > attentionForLong {
-		v.says(AttentionForLong, "%s since %s", s.Attention.Step, s.Attention.Since.UTC().Format(time.RFC3339))
-	}
-	since := s.UpdatedAt
-	if run.StartedAt.After(since) {
-		since = run.StartedAt
-	}
+	since, stale := c.quiet(s.UpdatedAt, run)
 	switch {
 	case run.TaskAttempts >= failingAttempts:
-		v.says(WorkflowFailing, "the workflow task of what came later has failed %d times in a row", run.TaskAttempts-1)
-	case s.Attention.Open, run.Activities > 0, l.now.Sub(since) <= l.o.Stale:
-	case run.TaskAttempts > 0 && l.now.Sub(run.TaskSince) <= l.o.Stale:
-	default:
-		v.says(OrderStalled, "nothing has come of the saga of what came later since %s", since.UTC().Format(time.RFC3339))
+		c.found(WorkflowFailing, s.Head.Version, "the workflow task of what came later has failed %d times in a row", run.TaskAttempts-1)
+	case stale && !s.Attention.Open && run.Activities == 0:
+		c.found(OrderStalled, s.Head.Version, "nothing has come of the saga of what came later since %s", since)
 	}
 }
 
 // lateMoney explains money that an ended order has cost too much by what came late: it is about to be given back, or an
 // operator decided about it. Why is empty when neither is so.
-func (l *look) lateMoney(ctx context.Context, u *unit, surplus int64) (open bool, why string, err error) {
-	stream := event.LateStream(u.id)
-	l.need(MoneyWrong, u.stream, u.records[len(u.records)-1].Version, stream)
-	records, err := l.cfg.Log.Read(ctx, stream, 0, 0)
-	if damaged(err) {
-		return true, "", nil
-	}
+func (u *unit) lateMoney(ctx context.Context, surplus int64) (open bool, why string, err error) {
+	u.needs(MoneyWrong, u.head.Version, event.LateStream(u.id))
+	records, ok, err := u.read(ctx, event.LateStream(u.id))
 	if err != nil {
 		return false, "", err
 	}
-	s, ok := foldLate(records)
-	if !ok || s.Unsettled() {
-		// What does not fold is found where it is walked.
+	s, readable := tryFold(late.State{}, records)
+	if !ok || !readable || s.Unsettled() {
+		// What is damaged or does not fold is found where it is walked.
 		return true, "", nil
 	}
 	for _, p := range s.Payments {
@@ -126,10 +84,4 @@ func (l *look) lateMoney(ctx context.Context, u *unit, surplus int64) (open bool
 		why = ""
 	}
 	return false, why, nil
-}
-
-// foldLate reports whether the stream folds.
-func foldLate(records []event.Record) (late.State, bool) {
-	s, err := late.State{}.Fold(records)
-	return s, err == nil
 }

@@ -29,17 +29,17 @@ func (u *unit) list() {
 	switch head := u.state.Head.Version; {
 	case !u.shown:
 		if u.listedAt > 0 {
-			u.found(ListMissing, "the order is %s at version %d", u.state.Status, head)
+			u.says(ListMissing, "the order is %s at version %d", u.state.Status, head)
 		}
 	case u.entry.Version > head:
-		u.found(ListAhead, "the list shows version %d as %s, the log ends at %d", u.entry.Version, u.entry.Status, head)
+		u.says(ListAhead, "the list shows version %d as %s, the log ends at %d", u.entry.Version, u.entry.Status, head)
 	case u.entry.Version == 0:
-		u.found(ListDifferent, "the list entry cannot be read")
+		u.says(ListDifferent, "the list entry cannot be read")
 	case !u.entry.same(listed(u.atEntry)):
-		u.found(ListDifferent, "the list shows version %d as %s, the log says %s, or they differ in another field",
+		u.says(ListDifferent, "the list shows version %d as %s, the log says %s, or they differ in another field",
 			u.entry.Version, u.entry.Status, u.atEntry.Status)
 	case u.entry.Version < u.listedAt:
-		u.found(ListBehind, "the list shows version %d as %s, the order is %s at version %d", u.entry.Version, u.entry.Status, u.state.Status, head)
+		u.says(ListBehind, "the list shows version %d as %s, the order is %s at version %d", u.entry.Version, u.entry.Status, u.state.Status, head)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
 )
 
 // progressEvery is after how many streams progress is told.
@@ -31,8 +32,8 @@ type look struct {
 	// now is when the look began.
 	now time.Time
 	// payments and listed are walked beside the orders' streams.
-	payments shelf[books]
-	listed   shelf[Listed]
+	payments row[books]
+	listed   row[Listed]
 	// seed is for hashes of slots.
 	seed maphash.Seed
 	// work bounds how many orders are asked about at once.
@@ -40,10 +41,10 @@ type look struct {
 
 	mu       sync.Mutex
 	findings map[place]Finding
-	// broken are the streams of which parts are missing; needs says which stream a finding was read from besides its own.
+	// gaps are the streams of which parts are missing; others says which stream a finding was read from besides its own.
 	// On a server that looks for one version after the other, what stands behind a gap cannot be looked up.
-	broken   map[string]bool
-	needs    map[place]string
+	gaps     map[string]bool
+	others   map[place]string
 	unlisted int
 	counts   Counts
 }
@@ -59,7 +60,7 @@ func (f Finding) at() place { return place{f.Kind, f.stream, f.version} }
 
 func newLook(r *Reconciler, o Options, streams map[string]bool) *look {
 	return &look{Reconciler: r, o: o, streams: streams, now: r.cfg.Clock().Add(o.ahead), seed: maphash.MakeSeed(), findings: make(map[place]Finding),
-		broken: make(map[string]bool), needs: make(map[place]string)}
+		gaps: make(map[string]bool), others: make(map[place]string)}
 }
 
 // found notes a finding about a version of a stream.
@@ -84,21 +85,21 @@ func (l *look) found(k Kind, subject, stream string, version int64, format strin
 func (l *look) need(k Kind, stream string, version int64, other string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.needs[place{k, stream, version}] = other
+	l.others[place{k, stream, version}] = other
 }
 
 // breaks notes that parts of a stream are missing.
 func (l *look) breaks(stream string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.broken[stream] = true
+	l.gaps[stream] = true
 }
 
 // sorted returns the findings by stream.
 func (l *look) sorted() []Finding {
 	list := make([]Finding, 0, len(l.findings))
 	for at, f := range l.findings {
-		if !l.broken[l.needs[at]] {
+		if !l.gaps[l.others[at]] {
 			list = append(list, f)
 		}
 	}
@@ -108,13 +109,15 @@ func (l *look) sorted() []Finding {
 	return list
 }
 
-// count counts what was looked at, and tells progress.
+// count counts a stream, and what it is about, and tells progress.
 func (l *look) count(add func(*Counts)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	before := l.counts.Streams / progressEvery
-	add(&l.counts)
-	if l.o.Progress != nil && l.streams == nil && l.counts.Streams/progressEvery > before {
+	l.counts.Streams++
+	if add != nil {
+		add(&l.counts)
+	}
+	if l.o.Progress != nil && l.streams == nil && l.counts.Streams%progressEvery == 0 {
 		l.o.Progress(l.counts)
 	}
 }
@@ -138,27 +141,26 @@ func (l *look) run(ctx context.Context) error {
 	return err
 }
 
-// walk reads the log on two tapes: the orders, and beside them the payments; behind the payments are the SKUs.
+// walk reads the log on two tapes: the orders, and beside them the payments; after the payments come the SKUs.
 func (l *look) walk(ctx context.Context) error {
 	orders, others := l.tape(ctx, "", paymentsFrom), l.tape(ctx, paymentsFrom, "")
 	defer orders.stop()
 	defer others.stop()
-	if err := l.open(ctx, others); err != nil {
+	l.payments = row[books]{newAhead(l.books(ctx, others.upTo(paymentsTo))), l.paymentWithoutOrder}
+	l.listed = row[Listed]{newAhead(l.entries(ctx)), l.orphan}
+	defer l.payments.stop()
+	defer l.listed.stop()
+	if err := streams(ctx, orders.upTo(""), l.begin); err != nil {
 		return err
 	}
-	defer l.payments.close()
-	defer l.listed.close()
-	if err := streams(ctx, orders.upTo(""), l.visitorOf); err != nil {
-		return err
-	}
-	// What is left on the shelves has no order.
+	// What is left in the rows has no order.
 	if err := l.payments.rest(); err != nil {
 		return err
 	}
 	if err := l.listed.rest(); err != nil {
 		return err
 	}
-	if err := streams(ctx, others.upTo(""), l.visitorOf); err != nil {
+	if err := streams(ctx, others.upTo(""), l.begin); err != nil {
 		return err
 	}
 	if err := l.unrecorded(ctx); err != nil {
@@ -167,46 +169,51 @@ func (l *look) walk(ctx context.Context) error {
 	return l.signals(ctx)
 }
 
-// open takes payments and list entries to hand. In a first look they are read beside the orders, in the same order; a
-// second look has them by name.
-func (l *look) open(ctx context.Context, others *tape) error {
-	strayPayment := func(id string, b books) { l.paymentWithoutOrder(id, b) }
-	strayEntry := func(id string, e Listed) { l.orphan(id, e) }
-	if l.streams == nil {
-		l.payments = newRow(l.books(ctx, others.upTo(paymentsTo)), strayPayment)
-		l.listed = newRow(entries(l.cfg.List.All(ctx)), strayEntry)
+// orderIDs are the orders among the subjects of a second look, in the order of their bytes.
+func (l *look) orderIDs() []string {
+	var ids []string
+	for stream := range l.streams {
+		if id, ok := event.OrderIDOf(stream); ok {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// eachOrder checks the orders of a sequence; in a second look, those that it is about.
+func (l *look) eachOrder(ctx context.Context, all iter.Seq2[string, error], check func(ctx context.Context, orderID string) error) error {
+	if l.streams != nil {
+		for _, id := range l.orderIDs() {
+			if err := check(ctx, id); err != nil {
+				return err
+			}
+		}
 		return nil
 	}
-	payments, listed := byName[books]{stray: strayPayment}, byName[Listed]{stray: strayEntry}
-	payments.items, listed.items = make(map[string]books), make(map[string]Listed)
-	l.payments, l.listed = payments, listed
-	for p, err := range l.books(ctx, others.upTo(paymentsTo)) {
+	for id, err := range all {
 		if err != nil {
 			return err
 		}
-		payments.items[p.id] = p.item
-	}
-	for name := range l.streams {
-		id, isOrder := event.OrderIDOf(name)
-		if !isOrder {
-			continue
-		}
-		e, there, err := l.cfg.List.Get(ctx, id)
-		if err != nil {
-			return err
-		}
-		if there {
-			listed.items[id] = e
-		}
+		l.work.Go(func() error { return check(ctx, id) })
 	}
 	return nil
 }
 
-// entries gives list entries their ids.
-func entries(all iter.Seq2[Listed, error]) iter.Seq2[named[Listed], error] {
+// entries are the entries of the list of orders; in a second look, those that it is about.
+func (l *look) entries(ctx context.Context) iter.Seq2[named[Listed], error] {
 	return func(yield func(named[Listed], error) bool) {
-		for e, err := range all {
-			if !yield(named[Listed]{e.ID, e}, err) || err != nil {
+		if l.streams == nil {
+			for e, err := range l.cfg.List.All(ctx) {
+				if !yield(named[Listed]{e.ID, e}, err) || err != nil {
+					return
+				}
+			}
+			return
+		}
+		for _, id := range l.orderIDs() {
+			e, there, err := l.cfg.List.Get(ctx, id)
+			if (there || err != nil) && (!yield(named[Listed]{id, e}, err) || err != nil) {
 				return
 			}
 		}
@@ -214,10 +221,10 @@ func entries(all iter.Seq2[Listed, error]) iter.Seq2[named[Listed], error] {
 }
 
 // tape walks what is looked at between two names.
-func (l *look) tape(ctx context.Context, from, to string) *tape {
+func (l *look) tape(ctx context.Context, from, to string) tape {
 	s := eventlog.Selection{From: from, To: to}
 	if l.streams == nil {
-		return newTape(l.cfg.Log.Walk(ctx, s))
+		return tape{newAhead(l.cfg.Log.Walk(ctx, s))}
 	}
 	var names []string
 	for name := range l.streams {
@@ -228,11 +235,11 @@ func (l *look) tape(ctx context.Context, from, to string) *tape {
 		}
 	}
 	if len(names) == 0 {
-		return newTape(func(func(event.Record, error) bool) {})
+		return tape{newAhead(func(func(event.Record, error) bool) {})}
 	}
 	slices.Sort(names)
 	s.Names = slices.Compact(names)
-	return newTape(l.cfg.Log.Walk(ctx, s))
+	return tape{newAhead(l.cfg.Log.Walk(ctx, s))}
 }
 
 // partners are a stream and what must be looked at together with it.
@@ -246,72 +253,81 @@ func partners(stream string) []string {
 	return []string{stream}
 }
 
-// visitor takes the records of one stream, as they are stored.
-type visitor interface {
-	// record takes a record; damaged says what is wrong with its document.
-	record(r event.Record, damaged error)
-	// end is called behind the last one.
-	end(ctx context.Context) error
+// streamKinds say what is checked of a stream besides its chain, by what its name tells.
+var streamKinds = []struct {
+	id    func(stream string) (string, bool)
+	check func(*chain)
+	count func(*Counts)
+}{
+	{event.OrderIDOf, (*chain).order, func(c *Counts) { c.Orders++ }},
+	{event.RefundsReferenceOf, (*chain).refunds, nil},
+	{event.LateOrderIDOf, (*chain).late, nil},
+	{event.EarlyOrderIDOf, (*chain).early, nil},
+	{event.DeadLetterIDOf, (*chain).dead, nil},
+	{event.CustomerIDOf, (*chain).customer, nil},
+	{event.NoticeIDOf, (*chain).notice, nil},
+	{skuOf, (*chain).stock, func(c *Counts) { c.SKUs++ }},
 }
 
-// visitorOf returns who takes the records of a stream.
-func (l *look) visitorOf(stream string) visitor {
-	if id, ok := event.OrderIDOf(stream); ok {
-		l.count(func(c *Counts) { c.Streams++; c.Orders++ })
-		return &orderVisitor{chain: l.chain(stream), id: id}
+func skuOf(stream string) (string, bool) { return strings.CutPrefix(stream, event.StockStream("")) }
+
+// begin returns what takes the records of a stream.
+func (l *look) begin(stream string) *chain {
+	for _, k := range streamKinds {
+		if id, ok := k.id(stream); ok {
+			l.count(k.count)
+			c := l.chain(stream, id)
+			k.check(c)
+			return c
+		}
 	}
-	if id, ok := event.RefundsReferenceOf(stream); ok {
-		l.count(func(c *Counts) { c.Streams++ })
-		return &refundsVisitor{chain: l.chain(stream), reference: id}
-	}
-	if id, ok := event.LateOrderIDOf(stream); ok {
-		l.count(func(c *Counts) { c.Streams++ })
-		return l.lateVisitor(id, stream)
-	}
-	if id, ok := event.EarlyOrderIDOf(stream); ok {
-		l.count(func(c *Counts) { c.Streams++ })
-		return l.earlyVisitor(id, stream)
-	}
-	if id, ok := event.DeadLetterIDOf(stream); ok {
-		l.count(func(c *Counts) { c.Streams++ })
-		return l.deadVisitor(id, stream)
-	}
-	if id, ok := event.CustomerIDOf(stream); ok {
-		l.count(func(c *Counts) { c.Streams++ })
-		return l.customerVisitor(id, stream)
-	}
-	if id, ok := event.NoticeIDOf(stream); ok {
-		l.count(func(c *Counts) { c.Streams++ })
-		return l.noticeVisitor(id, stream)
-	}
-	if sku, ok := strings.CutPrefix(stream, event.StockStream("")); ok {
-		l.count(func(c *Counts) { c.Streams++; c.SKUs++ })
-		return l.stock(sku, stream)
-	}
-	l.count(func(c *Counts) { c.Streams++ })
-	return l.chain(stream)
+	l.count(nil)
+	return l.chain(stream, stream)
 }
 
-// streams hands the records of a walk to a visitor for each stream.
-func streams(ctx context.Context, walk iter.Seq2[event.Record, error], begin func(stream string) visitor) error {
-	var v visitor
-	stream := ""
+// streams hands the records of a walk to a chain for each stream.
+func streams(ctx context.Context, walk iter.Seq2[event.Record, error], begin func(stream string) *chain) error {
+	var c *chain
 	for r, err := range walk {
 		if err != nil && !errors.Is(err, fault.Corrupt) {
 			return err
 		}
-		if v == nil || r.Stream != stream {
-			if v != nil {
-				if err := v.end(ctx); err != nil {
+		if c == nil || r.Stream != c.stream {
+			if c != nil {
+				if err := c.end(ctx); err != nil {
 					return err
 				}
 			}
-			v, stream = begin(r.Stream), r.Stream
+			c = begin(r.Stream)
 		}
-		v.record(r, err)
+		c.record(r, err)
 	}
-	if v == nil {
+	if c == nil {
 		return nil
 	}
-	return v.end(ctx)
+	return c.end(ctx)
+}
+
+// read reads a stream that something else is about. ok is false when it is damaged: that is found where it is walked.
+func (l *look) read(ctx context.Context, stream string) (records []event.Record, ok bool, err error) {
+	records, err = l.cfg.Log.Read(ctx, stream, 0, 0)
+	if damaged(err) {
+		return nil, false, nil
+	}
+	return records, err == nil, err
+}
+
+// orderOf reads and folds an order that something else is about. ok is false when it is damaged or does not fold.
+func (l *look) orderOf(ctx context.Context, id string) (s order.State, records []event.Record, ok bool, err error) {
+	if records, ok, err = l.read(ctx, event.OrderStream(id)); !ok {
+		return s, nil, false, err
+	}
+	s, err = order.Fold(records)
+	return s, records, err == nil, nil
+}
+
+// damaged reports whether a stream could not be read because of what is stored in it, or missing from it: that is found where
+// the stream is walked.
+func damaged(err error) bool {
+	return errors.Is(err, fault.Corrupt) || errors.Is(err, fault.ErrMissing)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/refunds"
 	"github.com/ordersaga/ordersaga/payment"
 )
 
@@ -28,49 +29,38 @@ type books struct {
 	wrong []string
 }
 
-// bookVisitor adds up the ledger of one payment.
-type bookVisitor struct {
-	*chain
-	books books
-	done  func(books) error
-}
-
 // errEnough ends a walk whose reader has enough.
 var errEnough = errors.New("enough")
 
 // books reads the ledgers of payments, by order id.
 func (l *look) books(ctx context.Context, records iter.Seq2[event.Record, error]) iter.Seq2[named[books], error] {
 	return func(yield func(named[books], error) bool) {
-		err := streams(ctx, records, func(stream string) visitor {
-			l.count(func(c *Counts) { c.Streams++; c.Payments++ })
-			return &bookVisitor{chain: l.chain(stream), books: books{stream: stream}, done: func(b books) error {
-				if !yield(named[books]{strings.TrimPrefix(stream, paymentsFrom), b}, nil) {
+		err := streams(ctx, records, func(stream string) *chain {
+			l.count(func(c *Counts) { c.Payments++ })
+			c, b := l.chain(stream, strings.TrimPrefix(stream, paymentsFrom)), books{stream: stream}
+			c.take = func(r event.Record) {
+				var d struct {
+					Amount int64 `json:"amount"`
+				}
+				if err := decode(r, &d); err != nil {
+					c.damage(StreamFold, r.Version, "%v", err)
+					return
+				}
+				b.add(r, d.Amount)
+			}
+			c.done = func(context.Context) error {
+				if !yield(named[books]{c.id, b}, nil) {
 					return errEnough
 				}
 				return nil
-			}}
+			}
+			return c
 		})
 		if err != nil && !errors.Is(err, errEnough) {
 			yield(named[books]{}, err)
 		}
 	}
 }
-
-func (v *bookVisitor) record(r event.Record, damaged error) {
-	if !v.follows(r, damaged) {
-		return
-	}
-	var c struct {
-		Amount int64 `json:"amount"`
-	}
-	if err := decode(r, &c); err != nil {
-		v.found(StreamFold, r.Version, "%v", err)
-		return
-	}
-	v.books.add(r, c.Amount)
-}
-
-func (v *bookVisitor) end(context.Context) error { return v.done(v.books) }
 
 // add takes in one record.
 func (b *books) add(r event.Record, amount int64) {
@@ -119,33 +109,33 @@ func (l *look) paymentWithoutOrder(orderID string, b books) {
 
 // money checks what an order has cost. The simulator's books stand in the log, and were added up on the way; another
 // gateway is asked.
-func (l *look) money(ctx context.Context, u *unit) error {
+func (u *unit) money(ctx context.Context) error {
 	if len(u.books.wrong) > 0 {
-		u.found(PaymentContradiction, "%s", strings.Join(u.books.wrong, "; "))
+		u.says(PaymentContradiction, "%s", strings.Join(u.books.wrong, "; "))
 	}
 	if u.books.authorizations > 1 {
-		u.found(AuthorizedTwice, "%d authorizations were made", u.books.authorizations)
+		u.says(AuthorizedTwice, "%d authorizations were made", u.books.authorizations)
 	}
-	if err := l.reserved(ctx, u); err != nil {
+	if err := u.reserved(ctx); err != nil {
 		return err
 	}
-	if !u.state.Ended || !l.recent(u.state) {
+	if !u.state.Ended || !u.recent(u.state) {
 		return nil
 	}
 	o := u.state.Order
 	net, stands := u.books.net(), u.books.stands()
 	if u.books.stream == "" {
-		result, err := l.cfg.Gateway.Lookup(ctx, payment.Payment{
+		result, err := u.cfg.Gateway.Lookup(ctx, payment.Payment{
 			OrderID: o.ID, ID: u.state.PaymentID, Amount: o.TotalAmount, Currency: o.Currency, Method: o.Payment.Method,
 		})
 		if errors.Is(err, fault.Conflict) || errors.Is(err, fault.Invalid) {
-			u.found(PaymentContradiction, "the gateway does not know the order's payment: %s", fault.SafeMessage(err))
+			u.says(PaymentContradiction, "the gateway does not know the order's payment: %s", fault.SafeMessage(err))
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		net, stands = told(result, o.TotalAmount)
+		net, stands = answered(result, o.TotalAmount)
 	}
 	want := int64(0)
 	if u.state.Status == order.StatusCompleted {
@@ -155,12 +145,13 @@ func (l *look) money(ctx context.Context, u *unit) error {
 		u.moneyFound(AuthorizationStands, "it ended as %s, and the payment is %s", u.state.Status, stands)
 	}
 	if net != unknown && net > want {
-		open, why, err := l.lateMoney(ctx, u, net-want)
+		open, why, err := u.lateMoney(ctx, net-want)
 		if err != nil || open {
 			return err
 		}
 		if why != "" {
-			u.found(ExceptionOnRecord, "it ended as %s and cost %d %s instead of %d, as an operator decided about %s", u.state.Status, net, o.Currency, want, why)
+			u.says(ExceptionOnRecord, "it ended as %s and cost %d %s instead of %d, as an operator decided about %s",
+				u.state.Status, net, o.Currency, want, why)
 			return nil
 		}
 	}
@@ -187,8 +178,8 @@ func (b books) stands() payment.State {
 // unknown is what a partly refunded payment has cost whose books are elsewhere.
 const unknown = -1
 
-// told is what a gateway's answer says: what the order has cost, and what is not settled.
-func told(r payment.Result, total int64) (net int64, stands payment.State) {
+// answered is what a gateway's answer says: what the order has cost, and what is not settled.
+func answered(r payment.Result, total int64) (net int64, stands payment.State) {
 	switch r.State {
 	case payment.Captured:
 		return total, ""
@@ -203,4 +194,45 @@ func told(r payment.Result, total int64) (net int64, stands payment.State) {
 // moneyFound is found, unless an operator decided so, on record.
 func (u *unit) moneyFound(k Kind, format string, args ...any) {
 	u.unlessExcepted(k, []exception{{order.StepCapture, false}, {order.StepAuthorize, true}}, format, args...)
+}
+
+// refunds checks of the refund ledger of a payment that no source has more reserved than there was.
+func (c *chain) refunds() {
+	var records []event.Record
+	c.take = func(r event.Record) { records = append(records, r) }
+	c.done = func(context.Context) error {
+		if c.broken || len(records) == 0 {
+			return nil
+		}
+		ledger, err := refunds.Fold(records)
+		if err != nil {
+			c.damage(StreamFold, c.head.Version, "%v", err)
+			return nil
+		}
+		for _, source := range []refunds.Source{refunds.Captured, refunds.Arrived} {
+			if reserved, limit := ledger.Reserved[source], ledger.Limits[source]; reserved > limit {
+				c.found(PaymentContradiction, c.head.Version, "refunds of %d are reserved of %d that were %s", reserved, limit, source)
+			}
+		}
+		return nil
+	}
+}
+
+// reserved checks that what was given back while an order was undone had been reserved.
+func (u *unit) reserved(ctx context.Context) error {
+	if !u.state.Refunded {
+		return nil
+	}
+	stream := event.RefundsStream(u.id)
+	u.needs(PaymentContradiction, u.head.Version, stream)
+	records, ok, err := u.read(ctx, stream)
+	if !ok {
+		return err
+	}
+	undo := order.UndoSlot(order.StepAuthorize)
+	ledger, err := refunds.Fold(records)
+	if _, known := ledger.ByKey[undo]; err == nil && !known {
+		u.says(PaymentContradiction, "captured money was refunded that the refund ledger does not reserve for %s", undo)
+	}
+	return nil
 }

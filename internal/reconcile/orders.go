@@ -23,44 +23,31 @@ type exception struct {
 	Undo bool       `json:"undo"`
 }
 
-// orderVisitor collects the stream of one order.
-type orderVisitor struct {
-	*chain
-	id      string
-	records []event.Record
+func (e exception) String() string {
+	if e.Undo {
+		return "undoing " + string(e.Step)
+	}
+	return string(e.Step)
 }
 
-func (v *orderVisitor) record(r event.Record, damaged error) {
-	if v.follows(r, damaged) {
-		v.records = append(v.records, r)
+// exceptions are what operators decided about an order.
+func exceptions(records []event.Record) map[exception]bool {
+	decided := make(map[exception]bool)
+	for _, r := range records {
+		if r.Type != typeSkipped && r.Type != typeSubstituted {
+			continue
+		}
+		var e exception
+		if err := decode(r, &e); err == nil {
+			decided[e] = true
+		}
 	}
-}
-
-// end takes what belongs to the order and has it examined.
-func (v *orderVisitor) end(ctx context.Context) error {
-	l := v.look
-	b, _, err := l.payments.take(v.id)
-	if err != nil {
-		return err
-	}
-	e, shown, err := l.listed.take(v.id)
-	if err != nil {
-		return err
-	}
-	if v.broken || len(v.records) == 0 {
-		// What the stream says cannot be believed before it is mended.
-		return nil
-	}
-	u := &unit{look: l, id: v.id, stream: v.stream, records: v.records, books: b, entry: e, shown: shown}
-	l.work.Go(func() error { return u.examine(ctx) })
-	return ctx.Err()
+	return decided
 }
 
 // unit is an order with everything that belongs to it.
 type unit struct {
-	look    *look
-	id      string
-	stream  string
+	*chain
 	records []event.Record
 	books   books
 	entry   Listed
@@ -75,27 +62,38 @@ type unit struct {
 	exceptions map[exception]bool
 }
 
-// found is a finding about the order as it stands.
-func (u *unit) found(k Kind, format string, args ...any) {
-	u.look.found(k, u.id, u.stream, u.records[len(u.records)-1].Version, format, args...)
+// order collects the stream of an order, takes what belongs to the order, and has it examined.
+func (c *chain) order() {
+	u := &unit{chain: c}
+	c.take = func(r event.Record) { u.records = append(u.records, r) }
+	c.done = func(ctx context.Context) (err error) {
+		if u.books, _, err = c.payments.of(c.id); err != nil {
+			return err
+		}
+		if u.entry, u.shown, err = c.listed.of(c.id); err != nil {
+			return err
+		}
+		if c.broken || len(u.records) == 0 {
+			// What the stream says cannot be believed before it is mended.
+			return nil
+		}
+		c.work.Go(func() error { return u.examine(ctx) })
+		return ctx.Err()
+	}
 }
 
-// unlessExcepted is found, unless an operator decided about one of the steps: then it is a note.
+// says is a finding about the order as it stands.
+func (u *unit) says(k Kind, format string, args ...any) { u.found(k, u.head.Version, format, args...) }
+
+// unlessExcepted is says, unless an operator decided about one of the steps: then it is a note.
 func (u *unit) unlessExcepted(k Kind, steps []exception, format string, args ...any) {
 	for _, s := range steps {
 		if u.exceptions[s] {
-			u.found(ExceptionOnRecord, "%s", fmt.Sprintf(format, args...)+", as an operator decided about "+s.String())
+			u.says(ExceptionOnRecord, "%s", fmt.Sprintf(format, args...)+", as an operator decided about "+s.String())
 			return
 		}
 	}
-	u.found(k, format, args...)
-}
-
-func (e exception) String() string {
-	if e.Undo {
-		return "undoing " + string(e.Step)
-	}
-	return string(e.Step)
+	u.says(k, format, args...)
 }
 
 // examine checks the order.
@@ -105,27 +103,27 @@ func (u *unit) examine(ctx context.Context) error {
 	}
 	u.pivot()
 	u.list()
-	if err := u.look.money(ctx, u); err != nil {
+	if err := u.money(ctx); err != nil {
 		return err
 	}
-	if err := u.look.outcome(ctx, u); err != nil {
+	if err := u.outcome(ctx); err != nil {
 		return err
 	}
-	return u.look.saga(ctx, u)
+	return u.saga(ctx)
 }
 
 // begins checks that the stream is that of its order.
 func (u *unit) begins() bool {
 	first := u.records[0]
 	if first.Type != event.OrderAccepted {
-		u.look.found(StreamBeginning, u.stream, u.stream, first.Version, "it begins with %s", first.Type)
+		u.damage(StreamBeginning, first.Version, "it begins with %s", first.Type)
 		return false
 	}
 	var d struct {
 		OrderID string `json:"orderId"`
 	}
 	if err := decode(first, &d); err != nil || d.OrderID != u.id {
-		u.look.found(StreamBeginning, u.stream, u.stream, first.Version, "it tells of order %q", d.OrderID)
+		u.damage(StreamBeginning, first.Version, "it tells of order %q", d.OrderID)
 		return false
 	}
 	return true
@@ -133,52 +131,26 @@ func (u *unit) begins() bool {
 
 // fold folds the stream, record by record, and remembers what the list is held against.
 func (u *unit) fold() bool {
-	u.exceptions = make(map[exception]bool)
+	u.exceptions = exceptions(u.records)
 	var shown order.Status
 	for _, r := range u.records {
 		if u.state.Ended {
-			u.look.found(StreamAfterEnd, u.stream, u.stream, r.Version, "%s stands behind its end as %s", r.Type, u.state.Status)
+			u.damage(StreamAfterEnd, r.Version, "%s stands behind its end as %s", r.Type, u.state.Status)
 		}
 		next, err := u.state.Fold([]event.Record{r})
 		if err != nil {
-			u.look.found(StreamFold, u.stream, u.stream, r.Version, "%v", err)
+			u.damage(StreamFold, r.Version, "%v", err)
 			return false
 		}
 		u.state = next
 		if r.Version == u.entry.Version {
 			u.atEntry = next
 		}
-		if next.Status.Listed() && next.Status != shown {
+		if order.Listed(next.Status) && next.Status != shown {
 			shown, u.listedAt = next.Status, r.Version
 		}
-		u.except(r)
 	}
 	return true
-}
-
-// quietFold folds a stream that is examined elsewhere.
-func (u *unit) quietFold() bool {
-	u.exceptions = make(map[exception]bool)
-	state, err := order.Fold(u.records)
-	if err != nil {
-		return false
-	}
-	u.state = state
-	for _, r := range u.records {
-		u.except(r)
-	}
-	return true
-}
-
-// except notes what an operator decided.
-func (u *unit) except(r event.Record) {
-	if r.Type != typeSkipped && r.Type != typeSubstituted {
-		return
-	}
-	var e exception
-	if err := decode(r, &e); err == nil {
-		u.exceptions[e] = true
-	}
 }
 
 // pivot checks that nothing was done that the order had not decided.
@@ -224,16 +196,17 @@ func (u *unit) pivot() {
 			continue
 		}
 		if wants != "" && wants != decision {
-			u.look.found(StreamPivot, u.stream, u.stream, r.Version, "%s needs the decision %q, and it is %q", r.Type, wants, decision)
+			u.damage(StreamPivot, r.Version, "%s needs the decision %q, and it is %q", r.Type, wants, decision)
 		}
 	}
 	if late > 0 && u.state.Ended && !u.exceptions[exception{order.StepAuthorize, true}] {
-		u.look.found(StreamPivot, u.stream, u.stream, late, "%s comes when the order has decided %q, and is not followed by %s", event.PaymentCaptured, decision, event.PaymentRefunded)
+		u.damage(StreamPivot, late, "%s comes when the order has decided %q, and is not followed by %s",
+			event.PaymentCaptured, decision, event.PaymentRefunded)
 	}
 }
 
 func (u *unit) turned(r event.Record, decision order.Decision) {
-	u.look.found(StreamPivot, u.stream, u.stream, r.Version, "%s comes when the order has decided %q", r.Type, decision)
+	u.damage(StreamPivot, r.Version, "%s comes when the order has decided %q", r.Type, decision)
 }
 
 // needs is the decision that an event needs before it.

@@ -51,7 +51,7 @@ type List interface {
 	Mend(ctx context.Context, orderID string) error
 }
 
-// Run is the newest run of an order's workflow.
+// Run is the newest run of a saga.
 type Run struct {
 	// Found is false when Temporal has none.
 	Found bool
@@ -60,17 +60,22 @@ type Run struct {
 	Status             string
 	StartedAt          time.Time
 	// TaskAttempts counts the attempts of the workflow task that is pending; 0 when none is. TaskSince is when it was
-	// scheduled.
+	// scheduled first.
 	TaskAttempts int
 	TaskSince    time.Time
 	// Activities counts what the run waits for.
 	Activities int
 }
 
-// Sagas are the runs of the orders.
+// Sagas are the runs of sagas; internal/sagaclient has them.
 type Sagas interface {
-	// Look returns the newest run of an order.
-	Look(ctx context.Context, orderID string) (Run, error)
+	// Inspect returns the newest run of an order; the others that of the saga which settles what came after an order had ended,
+	// of the saga which settles a SKU's shortage, of a customer's, and of a message's.
+	Inspect(ctx context.Context, orderID string) (Run, error)
+	InspectLate(ctx context.Context, orderID string) (Run, error)
+	InspectShortage(ctx context.Context, sku string) (Run, error)
+	InspectCustomer(ctx context.Context, customerID string) (Run, error)
+	InspectNotice(ctx context.Context, noticeID string) (Run, error)
 	// Orders yields the ids of the orders of which Temporal lists a run; those whose run completed only if that was at since
 	// or later, unless since is zero. An id may come several times.
 	Orders(ctx context.Context, since time.Time) iter.Seq2[string, error]
@@ -81,24 +86,17 @@ type Sagas interface {
 	// TellAgain tells it to the order again.
 	TellAgain(ctx context.Context, orderID string) error
 	// Resume starts a run of an open order that has none.
-	Resume(ctx context.Context, orderID string) error
+	Resume(ctx context.Context, orderID string) (order.State, error)
 	// Rerun runs an order of which the log has no event, from what Temporal knows of it. A run that is open is terminated.
 	Rerun(ctx context.Context, orderID string) error
 	// Republish starts a run of an ended order that publishes all its events.
 	Republish(ctx context.Context, orderID string) error
-	// LookLate returns the newest run of the saga that settles what came after an order had ended.
-	LookLate(ctx context.Context, orderID string) (Run, error)
-	// SettleLate starts a run of that saga, if there is none.
-	SettleLate(ctx context.Context, orderID string) error
-	// LookShortage returns the newest run of the saga that settles a SKU's shortage; SettleShortage starts one, if there is none.
-	LookShortage(ctx context.Context, sku string) (Run, error)
+	// ResumeLate, SettleShortage, Onboard and ResumeNotice start a run of that saga, if there is none. Known tells that the
+	// customer is not new.
+	ResumeLate(ctx context.Context, orderID string) error
 	SettleShortage(ctx context.Context, sku string) error
-	// LookCustomer and LookNotice return the newest run of a customer's saga, and of a message's.
-	LookCustomer(ctx context.Context, customerID string) (Run, error)
-	LookNotice(ctx context.Context, noticeID string) (Run, error)
-	// Onboard and Notify start a run of that saga, if there is none.
-	Onboard(ctx context.Context, customerID string) error
-	Notify(ctx context.Context, noticeID string) error
+	Onboard(ctx context.Context, customerID string, known bool) error
+	ResumeNotice(ctx context.Context, noticeID string) error
 }
 
 // Lookup is the part of payment.Gateway that is needed: it asks and changes nothing.

@@ -22,6 +22,41 @@ type Violation struct {
 	Detail string `json:"detail"`
 }
 
+// repairs are what is done, and what is said about it then. The others do nothing.
+var repairs = map[Repair]struct {
+	done string
+	do   func(ctx context.Context, c Config, subject string) error
+}{
+	RepairResume: {"a run was started that goes on from the log", func(ctx context.Context, c Config, id string) error {
+		_, err := c.Sagas.Resume(ctx, id)
+		return err
+	}},
+	RepairRerun: {"a run was started that begins with the order from Temporal", func(ctx context.Context, c Config, id string) error {
+		return c.Sagas.Rerun(ctx, id)
+	}},
+	RepairRepublish: {"a run was started that publishes every event again", func(ctx context.Context, c Config, id string) error {
+		return c.Sagas.Republish(ctx, id)
+	}},
+	RepairSignal: {"the order was told again", func(ctx context.Context, c Config, id string) error {
+		return c.Sagas.TellAgain(ctx, id)
+	}},
+	RepairSettle: {"a run was started that settles it", func(ctx context.Context, c Config, id string) error {
+		return c.Sagas.ResumeLate(ctx, id)
+	}},
+	RepairShortage: {"a run was started that asks the orders that hold it", func(ctx context.Context, c Config, sku string) error {
+		return c.Sagas.SettleShortage(ctx, sku)
+	}},
+	RepairOnboard: {"a run was started that goes on with the customer", func(ctx context.Context, c Config, id string) error {
+		return c.Sagas.Onboard(ctx, id, true)
+	}},
+	RepairNotify: {"a run was started that goes on with the message", func(ctx context.Context, c Config, id string) error {
+		return c.Sagas.ResumeNotice(ctx, id)
+	}},
+	RepairList: {"the list entry was made anew", func(ctx context.Context, c Config, id string) error {
+		return c.List.Mend(ctx, id)
+	}},
+}
+
 // mend does what can be done about a finding, or says what would be.
 func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
 	meaning := meanings[f.Kind]
@@ -34,47 +69,18 @@ func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
 		return
 	}
 	var err error
-	switch meaning.Repair {
-	case RepairResume:
-		err = r.cfg.Sagas.Resume(ctx, f.Subject)
-		f.Repair = "a run was started that goes on from the log"
-	case RepairRerun:
-		err = r.cfg.Sagas.Rerun(ctx, f.Subject)
-		f.Repair = "a run was started that begins with the order from Temporal"
-	case RepairRepublish:
-		err = r.cfg.Sagas.Republish(ctx, f.Subject)
-		f.Repair = "a run was started that publishes every event again"
-	case RepairSignal:
-		err = r.cfg.Sagas.TellAgain(ctx, f.Subject)
-		f.Repair = "the order was told again"
-	case RepairSettle:
-		err = r.cfg.Sagas.SettleLate(ctx, f.Subject)
-		f.Repair = "a run was started that settles it"
-	case RepairShortage:
-		err = r.cfg.Sagas.SettleShortage(ctx, f.Subject)
-		f.Repair = "a run was started that asks the orders that hold it"
-	case RepairOnboard:
-		err = r.cfg.Sagas.Onboard(ctx, f.Subject)
-		f.Repair = "a run was started that goes on with the customer"
-	case RepairNotify:
-		err = r.cfg.Sagas.Notify(ctx, f.Subject)
-		f.Repair = "a run was started that goes on with the message"
-	case RepairList:
-		err = r.cfg.List.Mend(ctx, f.Subject)
-		f.Repair = "the list entry was made anew"
-	case RepairRecord:
-		if err = r.record(ctx, *f); err == nil {
-			f.Repair = "recorded in stream " + event.ReconcileStream(f.stream) + ", for people to mend"
-			return
-		}
-	default:
-		return
+	repair, does := repairs[meaning.Repair]
+	switch {
+	case does:
+		err = repair.do(ctx, r.cfg, f.Subject)
+		f.Repair, f.Repaired = repair.done, err == nil
+	case meaning.Repair == RepairRecord:
+		err = r.record(ctx, *f)
+		f.Repair = "recorded in stream " + event.ReconcileStream(f.stream) + ", for people to mend"
 	}
 	if err != nil {
 		f.Repair = "failed: " + err.Error()
-		return
 	}
-	f.Repaired = true
 }
 
 // recordAttempts bounds how often a violation goes after a tail that keeps growing.
@@ -98,5 +104,3 @@ func (r *Reconciler) record(ctx context.Context, f Finding) error {
 	}
 	return fault.New(fault.Unavailable, "stream %s grows faster than a violation can be recorded", stream)
 }
-
-func itoa(n int) string { return strconv.Itoa(n) }

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -10,100 +11,90 @@ import (
 )
 
 // saga holds the order against its newest run.
-func (l *look) saga(ctx context.Context, u *unit) error {
-	if !l.recent(u.state) {
+func (u *unit) saga(ctx context.Context) error {
+	if !u.recent(u.state) {
 		return nil
 	}
-	run, err := l.cfg.Sagas.Look(ctx, u.id)
+	run, err := u.cfg.Sagas.Inspect(ctx, u.id)
 	if err != nil {
 		return err
 	}
-	ended := u.state.Ended
+	status, version := u.state.Status, u.state.Head.Version
 	switch {
-	case run.Found && run.Running:
+	case run.Running:
 		u.progress(run)
-	case !run.Found && !ended:
-		u.found(WorkflowGone, "it is %s at version %d, and Temporal has no workflow of it", u.state.Status, u.state.Head.Version)
-	case !ended:
-		u.found(WorkflowClosed, "it is %s at version %d, and its newest run is %s", u.state.Status, u.state.Head.Version, run.Status)
+	case !run.Found && !u.state.Ended:
+		u.says(WorkflowGone, "it is %s at version %d, and Temporal has no workflow of it", status, version)
+	case !u.state.Ended:
+		u.says(WorkflowClosed, "it is %s at version %d, and its newest run is %s", status, version, run.Status)
 	case run.Found && !run.Completed:
-		u.found(EndUnpublished, "it ended as %s, and its newest run is %s", u.state.Status, run.Status)
+		u.says(EndUnpublished, "it ended as %s, and its newest run is %s", status, run.Status)
 	}
 	return nil
 }
 
 // progress looks for a run that is there and comes to nothing.
 func (u *unit) progress(run Run) {
-	l := u.look
-	if u.state.Attention.Open && l.now.Sub(u.state.UpdatedAt) > attentionForLong {
-		u.found(AttentionForLong, "%s since %s", u.state.Attention.Step, u.state.UpdatedAt.UTC().Format(time.RFC3339))
+	if u.state.Attention.Open && u.now.Sub(u.state.UpdatedAt) > attentionForLong {
+		u.says(AttentionForLong, "%s since %s", u.state.Attention.Step, u.state.UpdatedAt.UTC().Format(time.RFC3339))
 	}
-	switch why, failing := l.stalled(u.state, run); {
-	case failing:
-		u.found(WorkflowFailing, "%s", why)
-	case why != "":
-		u.found(OrderStalled, "%s", why)
+	if kind, why := u.stalled(u.state, run); kind != "" {
+		u.says(kind, "%s", why)
 	}
 }
 
-// stalled says why nothing comes of a run; "" when something does, or may. Failing tells that it is the workflow task.
-func (l *look) stalled(s order.State, run Run) (why string, failing bool) {
+// quiet returns since when nothing has come of a run, and whether that is for too long; a workflow task that was scheduled lately
+// may still be taken.
+func (l *look) quiet(updated time.Time, run Run) (since string, stale bool) {
+	updated = later(updated, run.StartedAt)
+	stale = l.now.Sub(updated) > l.o.Stale && (run.TaskAttempts == 0 || l.now.Sub(run.TaskSince) > l.o.Stale)
+	return updated.UTC().Format(time.RFC3339), stale
+}
+
+// stalled says why nothing comes of an order's run: it is WorkflowFailing or OrderStalled; "" when something does, or may.
+func (l *look) stalled(s order.State, run Run) (kind Kind, why string) {
 	if run.TaskAttempts >= failingAttempts {
-		return "its workflow task has failed " + itoa(run.TaskAttempts-1) + " times in a row", true
+		return WorkflowFailing, fmt.Sprintf("its workflow task has failed %d times in a row", run.TaskAttempts-1)
 	}
-	since := s.UpdatedAt
-	if run.StartedAt.After(since) {
-		since = run.StartedAt
-	}
-	if l.now.Sub(since) <= l.o.Stale {
-		return "", false
-	}
-	quiet := "nothing has come of it since " + since.UTC().Format(time.RFC3339)
+	since, stale := l.quiet(s.UpdatedAt, run)
+	why = "nothing has come of it since " + since
 	switch {
+	case !stale:
+		return "", ""
 	case run.TaskAttempts > 0:
-		if l.now.Sub(run.TaskSince) <= l.o.Stale {
-			return "", false
-		}
-		return quiet + "; no worker takes its workflow task", false
+		return OrderStalled, why + "; no worker takes its workflow task"
 	case run.Activities > 0, s.Attention.Open:
-		return "", false
+		return "", ""
 	case !s.Opened():
-		return quiet + "; it has not recorded anything", false
+		return OrderStalled, why + "; it has not recorded anything"
 	case s.Ended:
-		return quiet + "; it has ended and its run does not close", false
+		return OrderStalled, why + "; it has ended and its run does not close"
 	}
 	next := order.Next(s, order.Facts{}, l.now, l.cfg.Timing)
-	if next.Kind == order.Wait || next.Step == order.StepReserve && l.now.Sub(since) <= l.cfg.Timing.Reserve {
+	reserving := next.Step == order.StepReserve && l.now.Sub(later(s.UpdatedAt, run.StartedAt)) <= l.cfg.Timing.Reserve
+	if next.Kind == order.Wait || reserving {
 		// A run that waits for stock that others hold for now waits, too, and the log does not say so.
-		return "", false
+		return "", ""
 	}
-	return quiet + "; what is to be done is: " + string(next.Kind) + " " + string(next.Step), false
+	return OrderStalled, why + "; what is to be done is: " + string(next.Kind) + " " + next.Step
+}
+
+// later returns the later one of two times.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // unrecorded looks for orders that Temporal alone knows.
 func (l *look) unrecorded(ctx context.Context) error {
-	if l.streams != nil {
-		for stream := range l.streams {
-			if id, ok := event.OrderIDOf(stream); ok {
-				if err := l.unrecordedOrder(ctx, id); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	}
 	// Runs that have completed count too: their events are gone if the log was restored from an older backup.
 	var completedSince time.Time
 	if l.o.Since > 0 {
 		completedSince = l.now.Add(-l.o.Since)
 	}
-	for id, err := range l.cfg.Sagas.Orders(ctx, completedSince) {
-		if err != nil {
-			return err
-		}
-		l.work.Go(func() error { return l.unrecordedOrder(ctx, id) })
-	}
-	return nil
+	return l.eachOrder(ctx, l.cfg.Sagas.Orders(ctx, completedSince), l.unrecordedOrder)
 }
 
 func (l *look) unrecordedOrder(ctx context.Context, orderID string) error {
@@ -121,7 +112,7 @@ func (l *look) unrecordedOrder(ctx context.Context, orderID string) error {
 	if err != nil {
 		return err
 	}
-	run, err := l.cfg.Sagas.Look(ctx, orderID)
+	run, err := l.cfg.Sagas.Inspect(ctx, orderID)
 	switch {
 	case err != nil:
 		return err
@@ -137,15 +128,11 @@ func (l *look) unrecordedOrder(ctx context.Context, orderID string) error {
 // unrecordedRun looks at an open run of an order without events. A run records before it does anything else: one that has got
 // on without has lost what it recorded.
 func (l *look) unrecordedRun(orderID, stream string, run Run) {
-	why, failing := l.stalled(order.State{}, run)
+	kind, why := l.stalled(order.State{}, run)
 	switch {
-	case failing:
-		l.found(WorkflowFailing, orderID, stream, 0, "%s", why)
-	case run.TaskAttempts > 0:
-		if why != "" {
-			l.found(OrderStalled, orderID, stream, 0, "%s", why)
-		}
-	case l.now.Sub(run.StartedAt) > l.o.Stale:
+	case kind == WorkflowFailing, kind != "" && run.TaskAttempts > 0:
+		l.found(kind, orderID, stream, 0, "%s", why)
+	case run.TaskAttempts == 0 && l.now.Sub(run.StartedAt) > l.o.Stale:
 		l.found(OrderUnrecorded, orderID, stream, 0, "its run has been open since %s, and the log has no event of it",
 			run.StartedAt.UTC().Format(time.RFC3339))
 	}

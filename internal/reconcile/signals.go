@@ -12,27 +12,15 @@ import (
 // signals looks for signals that were acknowledged to their senders, reached a run that was broken off, and that no later run
 // took over. It sees those that would change something: the others are answered by what the log says already.
 func (l *look) signals(ctx context.Context) error {
-	if l.streams != nil {
-		for stream := range l.streams {
-			if id, ok := event.OrderIDOf(stream); ok {
-				if err := l.lostSignals(ctx, id); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	}
 	seen := make(map[string]bool)
-	for id, err := range l.cfg.Sagas.BrokenOff(ctx) {
-		if err != nil {
-			return err
-		}
-		if !seen[id] {
+	return l.eachOrder(ctx, func(yield func(string, error) bool) {
+		for id, err := range l.cfg.Sagas.BrokenOff(ctx) {
+			if !seen[id] && !yield(id, err) {
+				return
+			}
 			seen[id] = true
-			l.work.Go(func() error { return l.lostSignals(ctx, id) })
 		}
-	}
-	return nil
+	}, l.lostSignals)
 }
 
 // lostSignals looks for them in the runs of one order.
@@ -57,7 +45,7 @@ func (l *look) lostSignals(ctx context.Context, orderID string) error {
 	if err != nil || !l.recent(state) {
 		return err
 	}
-	run, err := l.cfg.Sagas.Look(ctx, orderID)
+	run, err := l.cfg.Sagas.Inspect(ctx, orderID)
 	if err != nil || !run.Found || !run.Running && !run.Completed || run.TaskAttempts > 0 || run.Activities > 0 {
 		// Another run is to take over, or this one is at work.
 		return err
@@ -90,7 +78,7 @@ func (l *look) lostLate(ctx context.Context, s order.State, f order.Facts, cause
 		came[c] = true
 	}
 	for _, fact := range factsOf(s.Order.ID, f) {
-		v := late.Verdict{ID: fact.id, Type: fact.eventType, Identity: fact.identity, Status: s.Status, Handled: s.AtLarge}
+		v := late.Verdict{ID: fact.id, Type: fact.eventType, Identity: fact.identity, Status: s.Status, Handled: s.DispatchedAfterCancel()}
 		if fact.cause == "" || came[fact.cause] || s.Caused(fact.identity) || !v.Consequential() {
 			continue
 		}

@@ -3,12 +3,10 @@ package reconcile
 import (
 	"cmp"
 	"context"
-	"errors"
 	"maps"
 	"slices"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
@@ -29,10 +27,9 @@ func (m movement) takes(eventType string) bool {
 // hold is what an order holds of a SKU.
 type hold struct{ quantity, version int64 }
 
-// stockVisitor adds up the ledger of one SKU.
-type stockVisitor struct {
+// ledger adds up the stock ledger of one SKU.
+type ledger struct {
 	*chain
-	sku              string
 	onHand, reserved int64
 	// counted reports whether there was a count: only that may leave more reserved than is on hand.
 	counted bool
@@ -40,30 +37,28 @@ type stockVisitor struct {
 	holds map[string]hold
 }
 
-func (l *look) stock(sku, stream string) visitor {
-	return &stockVisitor{chain: l.chain(stream), sku: sku, holds: make(map[string]hold)}
+// stock adds up the ledger of a SKU, and asks about the orders that still hold some of it.
+func (c *chain) stock() {
+	v := &ledger{chain: c, holds: make(map[string]hold)}
+	c.take, c.done = v.add, v.end
 }
 
-func (v *stockVisitor) says(k Kind, version int64, format string, args ...any) {
-	v.look.found(k, v.sku, v.stream, version, format, args...)
-}
-
-func (v *stockVisitor) record(r event.Record, damaged error) {
-	if !v.follows(r, damaged) || v.broken {
+func (v *ledger) add(r event.Record) {
+	if v.broken {
 		return
 	}
 	var m movement
 	if err := decode(r, &m); err != nil {
-		v.found(StreamFold, r.Version, "%v", err)
+		v.damage(StreamFold, r.Version, "%v", err)
 		return
 	}
 	v.move(r, m)
 	v.counted = v.counted || m.Counted != nil
 	if v.onHand < 0 || v.reserved < 0 || m.takes(r.Type) && v.onHand < v.reserved {
-		v.says(StockNegative, r.Version, "version %d (%s) leaves %d on hand and %d reserved", r.Version, r.Type, v.onHand, v.reserved)
+		v.found(StockNegative, r.Version, "version %d (%s) leaves %d on hand and %d reserved", r.Version, r.Type, v.onHand, v.reserved)
 	}
 	if m.OnHand != v.onHand || m.Reserved != v.reserved {
-		v.says(StockBalance, r.Version, "version %d (%s) claims %d on hand and %d reserved; the movements make it %d and %d",
+		v.found(StockBalance, r.Version, "version %d (%s) claims %d on hand and %d reserved; the movements make it %d and %d",
 			r.Version, r.Type, m.OnHand, m.Reserved, v.onHand, v.reserved)
 		// What comes behind it was made from what it claims: one lie is one finding.
 		v.onHand, v.reserved = m.OnHand, m.Reserved
@@ -71,19 +66,19 @@ func (v *stockVisitor) record(r event.Record, damaged error) {
 }
 
 // move adds the movement to the balance.
-func (v *stockVisitor) move(r event.Record, m movement) {
+func (v *ledger) move(r event.Record, m movement) {
 	switch r.Type {
 	case event.StockAdded, event.StockAdjusted, event.StockReturned:
 		v.onHand += m.Quantity
 	case event.StockReserved:
 		if _, twice := v.holds[m.OrderID]; twice {
-			v.says(StockSlots, r.Version, "version %d reserves for order %s a second time", r.Version, m.OrderID)
+			v.found(StockSlots, r.Version, "version %d reserves for order %s a second time", r.Version, m.OrderID)
 		}
 		v.reserved += m.Quantity
 		v.holds[m.OrderID] = hold{m.Quantity, r.Version}
 	case event.StockReleased, event.StockCommitted:
 		if held := v.holds[m.OrderID]; held.quantity != m.Quantity {
-			v.says(StockSlots, r.Version, "version %d (%s) settles %d for order %s, which holds %d", r.Version, r.Type, m.Quantity, m.OrderID, held.quantity)
+			v.found(StockSlots, r.Version, "version %d (%s) settles %d for order %s, which holds %d", r.Version, r.Type, m.Quantity, m.OrderID, held.quantity)
 		}
 		delete(v.holds, m.OrderID)
 		v.reserved -= m.Quantity
@@ -95,39 +90,35 @@ func (v *stockVisitor) move(r event.Record, m movement) {
 
 // end asks about the orders that still hold stock: they must be open. An order releases or commits before it ends, so
 // one that had ended before the second look read this stream holds it for good.
-func (v *stockVisitor) end(ctx context.Context) error {
+func (v *ledger) end(ctx context.Context) error {
 	if v.broken {
 		return nil
 	}
 	for orderID, held := range v.holds {
-		v.look.work.Go(func() error { return v.held(ctx, orderID, held) })
+		v.work.Go(func() error { return v.held(ctx, orderID, held) })
 	}
 	if v.counted && v.onHand < v.reserved {
-		v.look.work.Go(func() error { return v.shortage(ctx) })
+		v.work.Go(func() error { return v.shortage(ctx) })
 	}
 	return ctx.Err()
 }
 
 // shortage checks that the orders that hold more than is on hand, and could give way, are being asked.
-func (v *stockVisitor) shortage(ctx context.Context) error {
-	run, err := v.look.cfg.Sagas.LookShortage(ctx, v.sku)
-	if err != nil || run.Found && run.Running {
+func (v *ledger) shortage(ctx context.Context) error {
+	run, err := v.cfg.Sagas.InspectShortage(ctx, v.id)
+	if err != nil || run.Running {
 		return err
 	}
 	newest := func(a, b string) int { return cmp.Compare(v.holds[b].version, v.holds[a].version) }
 	for _, orderID := range slices.SortedFunc(maps.Keys(v.holds), newest) {
-		records, err := v.look.cfg.Log.Read(ctx, event.OrderStream(orderID), 0, 0)
-		if damaged(err) {
-			continue
-		}
+		s, _, ok, err := v.orderOf(ctx, orderID)
 		if err != nil {
 			return err
 		}
-		s, err := order.Fold(records)
-		if err != nil || !s.Opened() || s.Decision != "" || !s.GivesWay() {
+		if !ok || !s.Opened() || s.Decision != "" || !s.GivesWay() {
 			continue
 		}
-		v.says(ShortageUnsettled, v.holds[orderID].version, "%d are on hand and %d reserved, and order %s could give way; the saga that asks is %s",
+		v.found(ShortageUnsettled, v.holds[orderID].version, "%d are on hand and %d reserved, and order %s could give way; the saga that asks is %s",
 			v.onHand, v.reserved, orderID, cmp.Or(run.Status, "not there"))
 		return nil
 	}
@@ -135,40 +126,36 @@ func (v *stockVisitor) shortage(ctx context.Context) error {
 }
 
 // held checks that the order that holds stock is open.
-func (v *stockVisitor) held(ctx context.Context, orderID string, held hold) error {
-	v.look.need(StockHeld, v.stream, held.version, event.OrderStream(orderID))
-	records, err := v.look.cfg.Log.Read(ctx, event.OrderStream(orderID), 0, 0)
-	if damaged(err) {
-		return nil
-	}
-	if err != nil {
+func (v *ledger) held(ctx context.Context, orderID string, held hold) error {
+	v.needs(StockHeld, held.version, event.OrderStream(orderID))
+	s, records, ok, err := v.orderOf(ctx, orderID)
+	if !ok {
 		return err
 	}
-	if len(records) == 0 {
-		v.says(StockHeld, held.version, "order %s holds %d, and nobody knows it", orderID, held.quantity)
-		return nil
+	decided := exceptions(records)
+	switch {
+	case len(records) == 0:
+		v.found(StockHeld, held.version, "order %s holds %d, and nobody knows it", orderID, held.quantity)
+	case !s.Ended:
+	case slices.ContainsFunc(stockExceptions, func(e exception) bool { return decided[e] }):
+		v.found(ExceptionOnRecord, held.version, "order %s has ended as %s and holds %d, as an operator decided", orderID, s.Status, held.quantity)
+	default:
+		v.found(StockHeld, held.version, "order %s has ended as %s and holds %d", orderID, s.Status, held.quantity)
 	}
-	u := &unit{look: v.look, id: orderID, stream: event.OrderStream(orderID), records: records}
-	if !u.quietFold() || !u.state.Ended {
-		return nil
-	}
-	if u.exceptions[exception{order.StepCommit, false}] || u.exceptions[exception{order.StepReserve, true}] {
-		v.look.found(ExceptionOnRecord, v.sku, v.stream, held.version, "order %s has ended as %s and holds %d, as an operator decided", orderID, u.state.Status, held.quantity)
-		return nil
-	}
-	v.says(StockHeld, held.version, "order %s has ended as %s and holds %d", orderID, u.state.Status, held.quantity)
 	return nil
 }
 
+// stockExceptions are the decisions that explain an order whose stock is not where its end says.
+var stockExceptions = []exception{{order.StepCommit, false}, {order.StepReserve, true}}
+
 // outcome checks that the stock of an ended order went where its end says.
-func (l *look) outcome(ctx context.Context, u *unit) error {
-	if !u.state.Ended || !l.recent(u.state) {
+func (u *unit) outcome(ctx context.Context) error {
+	if !u.state.Ended || !u.recent(u.state) {
 		return nil
 	}
-	excepted := []exception{{order.StepCommit, false}, {order.StepReserve, true}}
 	for _, line := range u.state.Order.Lines {
 		do, settle := u.id+"/reserve", u.id+"/settle"
-		standing, err := l.cfg.Log.FindAll(ctx, event.StockStream(line.SKU), []string{do, settle})
+		standing, err := u.cfg.Log.FindAll(ctx, event.StockStream(line.SKU), []string{do, settle})
 		if damaged(err) {
 			continue
 		}
@@ -186,11 +173,11 @@ func (l *look) outcome(ctx context.Context, u *unit) error {
 		if completed == committed && (!completed || reserved.Quantity == line.Quantity) {
 			continue
 		}
-		l.need(StockOutcome, u.stream, u.state.Head.Version, event.StockStream(line.SKU))
+		u.needs(StockOutcome, u.state.Head.Version, event.StockStream(line.SKU))
 		if completed {
-			u.unlessExcepted(StockOutcome, excepted, "it has completed, and of its %d of sku %s the ledger says %q", line.Quantity, line.SKU, slots(standing, do, settle))
+			u.unlessExcepted(StockOutcome, stockExceptions, "it has completed, and of its %d of sku %s the ledger says %q", line.Quantity, line.SKU, slots(standing, do, settle))
 		} else {
-			u.unlessExcepted(StockOutcome, excepted, "it ended as %s, and its %d of sku %s have left", u.state.Status, line.Quantity, line.SKU)
+			u.unlessExcepted(StockOutcome, stockExceptions, "it ended as %s, and its %d of sku %s have left", u.state.Status, line.Quantity, line.SKU)
 		}
 	}
 	return nil
@@ -203,10 +190,4 @@ func slots(standing map[string]event.Record, keys ...string) []string {
 		types = append(types, standing[key].Type)
 	}
 	return slices.DeleteFunc(types, func(s string) bool { return s == "" })
-}
-
-// damaged reports whether a stream could not be read because of what is stored in it, or missing from it: that is found where
-// the stream is walked.
-func damaged(err error) bool {
-	return errors.Is(err, fault.Corrupt) || errors.Is(err, fault.ErrMissing)
 }

@@ -165,7 +165,7 @@ func (w *world) Mend(ctx context.Context, id string) error {
 	return err
 }
 
-func (w *world) Look(_ context.Context, id string) (reconcile.Run, error) {
+func (w *world) Inspect(_ context.Context, id string) (reconcile.Run, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	run := w.runs[id]
@@ -218,9 +218,9 @@ func (w *world) Rerun(_ context.Context, id string) error {
 	return nil
 }
 
-func (w *world) Resume(_ context.Context, id string) error {
+func (w *world) Resume(_ context.Context, id string) (order.State, error) {
 	w.resumed = append(w.resumed, id)
-	return nil
+	return order.State{}, nil
 }
 
 func (w *world) Republish(_ context.Context, id string) error {
@@ -228,18 +228,18 @@ func (w *world) Republish(_ context.Context, id string) error {
 	return nil
 }
 
-func (w *world) LookLate(_ context.Context, id string) (reconcile.Run, error) {
+func (w *world) InspectLate(_ context.Context, id string) (reconcile.Run, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.lates[id], nil
 }
 
-func (w *world) SettleLate(_ context.Context, id string) error {
+func (w *world) ResumeLate(_ context.Context, id string) error {
 	w.settled = append(w.settled, id)
 	return nil
 }
 
-func (w *world) LookShortage(_ context.Context, sku string) (reconcile.Run, error) {
+func (w *world) InspectShortage(_ context.Context, sku string) (reconcile.Run, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.others["shortage-"+sku], nil
@@ -250,24 +250,24 @@ func (w *world) SettleShortage(_ context.Context, sku string) error {
 	return nil
 }
 
-func (w *world) LookCustomer(_ context.Context, id string) (reconcile.Run, error) {
+func (w *world) InspectCustomer(_ context.Context, id string) (reconcile.Run, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.others["customer-"+id], nil
 }
 
-func (w *world) LookNotice(_ context.Context, id string) (reconcile.Run, error) {
+func (w *world) InspectNotice(_ context.Context, id string) (reconcile.Run, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.others["notice-"+id], nil
 }
 
-func (w *world) Onboard(_ context.Context, id string) error {
+func (w *world) Onboard(_ context.Context, id string, _ bool) error {
 	w.settled = append(w.settled, "customer-"+id)
 	return nil
 }
 
-func (w *world) Notify(_ context.Context, id string) error {
+func (w *world) ResumeNotice(_ context.Context, id string) error {
 	w.settled = append(w.settled, "notice-"+id)
 	return nil
 }
@@ -373,7 +373,7 @@ func (s *shop) paidLate(id string) {
 	for _, step := range []func(context.Context, activities.LateStepInput) (activities.LateStepResult, error){money.Judge, money.Refund} {
 		in.State, err = in.State.Fold(out.Tail)
 		require.NoError(s.t, err)
-		in.Payment = late.Next(in.State, late.Facts{}, now).Payment
+		in.Payment = in.State.Payment(late.Next(in.State, late.Facts{}, now).Item)
 		out, err = step(ctx, in)
 		require.NoError(s.t, err)
 	}

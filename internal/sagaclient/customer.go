@@ -11,6 +11,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/notice"
+	"github.com/ordersaga/ordersaga/internal/reconcile"
 	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -92,11 +93,11 @@ func (c *Client) notify(ctx context.Context, s notice.Subject, reuse enumspb.Wor
 }
 
 // InspectCustomer describes the newest run of a customer's saga. Errors: Unavailable.
-func (c *Client) InspectCustomer(ctx context.Context, customerID string) (Run, error) {
+func (c *Client) InspectCustomer(ctx context.Context, customerID string) (reconcile.Run, error) {
 	return c.inspect(ctx, workflows.CustomerWorkflowID(customerID), customerID)
 }
 
 // InspectNotice describes the newest run of a message's saga. Errors: Unavailable.
-func (c *Client) InspectNotice(ctx context.Context, noticeID string) (Run, error) {
+func (c *Client) InspectNotice(ctx context.Context, noticeID string) (reconcile.Run, error) {
 	return c.inspect(ctx, workflows.NoticeWorkflowID(noticeID), noticeID)
 }

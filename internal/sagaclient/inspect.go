@@ -12,50 +12,35 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/reconcile"
 	"github.com/ordersaga/ordersaga/workflows"
 )
 
-// Run is the newest run of an order's workflow.
-type Run struct {
-	// Found is false when Temporal has none.
-	Found bool
-	// Running tells that it has not closed; else Status says how it closed, and Completed that it came to its own end.
-	Running, Completed bool
-	Status             string
-	StartedAt          time.Time
-	// TaskAttempts counts the attempts of the workflow task that is pending; 0 when none is. TaskSince is when it was
-	// scheduled first.
-	TaskAttempts int
-	TaskSince    time.Time
-	// Activities counts the activities that the run waits for.
-	Activities int
-}
-
 // Inspect describes the newest run of an order's workflow. Errors: Unavailable.
-func (c *Client) Inspect(ctx context.Context, orderID string) (Run, error) {
+func (c *Client) Inspect(ctx context.Context, orderID string) (reconcile.Run, error) {
 	return c.inspect(ctx, workflows.OrderWorkflowID(orderID), orderID)
 }
 
 // InspectLate describes the newest run of the saga that settles what came after the order had ended. Errors: Unavailable.
-func (c *Client) InspectLate(ctx context.Context, orderID string) (Run, error) {
+func (c *Client) InspectLate(ctx context.Context, orderID string) (reconcile.Run, error) {
 	return c.inspect(ctx, workflows.LateWorkflowID(orderID), orderID)
 }
 
 // InspectShortage describes the newest run of the saga that settles a SKU's shortage. Errors: Unavailable.
-func (c *Client) InspectShortage(ctx context.Context, sku string) (Run, error) {
+func (c *Client) InspectShortage(ctx context.Context, sku string) (reconcile.Run, error) {
 	return c.inspect(ctx, workflows.ShortageWorkflowID(sku), sku)
 }
 
-func (c *Client) inspect(ctx context.Context, workflowID, orderID string) (Run, error) {
+func (c *Client) inspect(ctx context.Context, workflowID, orderID string) (reconcile.Run, error) {
 	d, err := c.temporal.DescribeWorkflowExecution(ctx, workflowID, "")
 	if isNotFound(err) {
-		return Run{}, nil
+		return reconcile.Run{}, nil
 	}
 	if err != nil {
-		return Run{}, fault.Wrap(err, fault.Unavailable, "describe the saga of order %s", orderID)
+		return reconcile.Run{}, fault.Wrap(err, fault.Unavailable, "describe the saga of order %s", orderID)
 	}
 	info := d.GetWorkflowExecutionInfo()
-	run := Run{
+	run := reconcile.Run{
 		Found: true, Status: strings.ToLower(info.GetStatus().String()), StartedAt: info.GetStartTime().AsTime(),
 		Running:    info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING,
 		Completed:  info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED,

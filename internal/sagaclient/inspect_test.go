@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/reconcile"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 )
 
@@ -63,29 +64,29 @@ func TestInspectTellsOfTheNewestRun(t *testing.T) {
 	running := enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
 	for name, c := range map[string]struct {
 		answer *workflowservice.DescribeWorkflowExecutionResponse
-		want   sagaclient.Run
+		want   reconcile.Run
 	}{
 		"running": {
 			&workflowservice.DescribeWorkflowExecutionResponse{
 				WorkflowExecutionInfo: info(running), PendingActivities: make([]*workflowpb.PendingActivityInfo, 2),
 			},
-			sagaclient.Run{Found: true, Running: true, Status: "running", StartedAt: now, Activities: 2},
+			reconcile.Run{Found: true, Running: true, Status: "running", StartedAt: now, Activities: 2},
 		},
 		"failing": {
 			&workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info(running), PendingWorkflowTask: task},
-			sagaclient.Run{Found: true, Running: true, Status: "running", StartedAt: now, TaskAttempts: 7, TaskSince: now.Add(time.Hour)},
+			reconcile.Run{Found: true, Running: true, Status: "running", StartedAt: now, TaskAttempts: 7, TaskSince: now.Add(time.Hour)},
 		},
 		"a task that was scheduled again": {
 			&workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info(running), PendingWorkflowTask: again},
-			sagaclient.Run{Found: true, Running: true, Status: "running", StartedAt: now, TaskAttempts: 1, TaskSince: now},
+			reconcile.Run{Found: true, Running: true, Status: "running", StartedAt: now, TaskAttempts: 1, TaskSince: now},
 		},
 		"completed": {
 			&workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info(enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED)},
-			sagaclient.Run{Found: true, Completed: true, Status: "completed", StartedAt: now},
+			reconcile.Run{Found: true, Completed: true, Status: "completed", StartedAt: now},
 		},
 		"terminated": {
 			&workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info(enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED)},
-			sagaclient.Run{Found: true, Status: "terminated", StartedAt: now},
+			reconcile.Run{Found: true, Status: "terminated", StartedAt: now},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -96,7 +97,7 @@ func TestInspectTellsOfTheNewestRun(t *testing.T) {
 	}
 	got, err := (&described{err: serviceerror.NewNotFound("no such workflow")}).client().Inspect(t.Context(), "42")
 	require.NoError(t, err)
-	require.Equal(t, sagaclient.Run{}, got)
+	require.Equal(t, reconcile.Run{}, got)
 	_, err = (&described{err: errNoWay}).client().Inspect(t.Context(), "42")
 	require.ErrorIs(t, err, fault.Unavailable)
 }

@@ -19,8 +19,8 @@ var form = regexp.MustCompile(`^00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$`)
 
 type key struct{}
 
-// With returns a context with the trace parent in it. What is none is left out: a trace is a help for readers, and no
-// reason to refuse anything.
+// With returns a context with the trace parent in it. An invalid one is left out: a trace helps readers, and is no reason to
+// refuse anything.
 func With(ctx context.Context, parent string) context.Context {
 	if !Valid(parent) {
 		return ctx
@@ -34,13 +34,13 @@ func Parent(ctx context.Context) string {
 	return parent
 }
 
-// Valid reports whether a header is a trace parent. Ids of zeros only are none.
+// Valid reports whether a header is a trace parent. IDs of zeros only are invalid.
 func Valid(parent string) bool {
 	ids := form.FindStringSubmatch(parent)
 	return len(ids) == 3 && strings.Trim(ids[1], "0") != "" && strings.Trim(ids[2], "0") != ""
 }
 
-// Headers returns what is to be sent along under a context.
+// Headers returns the headers that carry the trace parent of a context.
 func Headers(ctx context.Context) map[string]string {
 	if parent := Parent(ctx); parent != "" {
 		return map[string]string{Header: parent}

@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,21 +15,18 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// awaitStream waits until a stream has events, and returns them. It polls: the service is another process.
-func (s *stack) awaitStream(name string) []audit.Document {
+// awaitStream waits until a stream has an event, and returns the stream. Without types any event will do.
+func (s *stack) awaitStream(name string, types ...string) (stream []audit.Document) {
 	s.t.Helper()
-	ticker := time.NewTicker(100 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		if report, err := audit.Run(s.ctx, s.db); err == nil && len(report.Streams[name]) > 0 {
-			return report.Streams[name]
+	require.NoError(s.t, harness.Poll(s.ctx, 100*time.Millisecond, func() bool {
+		report, err := audit.Run(s.ctx, s.db)
+		if err != nil {
+			return false
 		}
-		select {
-		case <-ticker.C:
-		case <-s.ctx.Done():
-			require.FailNow(s.t, "nothing was written", "stream %s", name)
-		}
-	}
+		stream = report.Streams[name]
+		return slices.ContainsFunc(stream, func(d audit.Document) bool { return len(types) == 0 || slices.Contains(types, d.Type) })
+	}), "stream %s has no event %v", name, types)
+	return stream
 }
 
 // types lists the types of an order's timeline.

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,25 +29,10 @@ func (s *stack) pays(orderID, eventID string, times int) {
 	}
 }
 
-// awaitLate waits until a stream of what came late holds an event. It polls: the service is another process.
+// awaitLate waits until a stream of what came late holds an event.
 func (s *stack) awaitLate(orderID, eventType string) []audit.Document {
 	s.t.Helper()
-	ticker := time.NewTicker(100 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		if report, err := audit.Run(s.ctx, s.db); err == nil {
-			for _, d := range report.Streams["late-"+orderID] {
-				if d.Type == eventType {
-					return report.Streams["late-"+orderID]
-				}
-			}
-		}
-		select {
-		case <-ticker.C:
-		case <-s.ctx.Done():
-			require.FailNow(s.t, "nothing came late", "%s of order %s", eventType, orderID)
-		}
-	}
+	return s.awaitStream("late-"+orderID, eventType)
 }
 
 // lateTypes lists the types of what came late for an order.

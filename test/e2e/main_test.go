@@ -232,27 +232,16 @@ func (s *stack) published(report *audit.Report, orderID string) {
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
 	stream := report.Streams["order-"+orderID]
-	messages, err := s.tap.Await(ctx, orderID, func(m []harness.Message) bool { return len(outbound(m)) >= len(stream) })
+	messages, err := s.tap.Await(ctx, orderID, func(m []harness.Message) bool { return len(harness.Outbound(m)) >= len(stream) })
 	require.NoError(s.t, err)
 	var ids, got []string
 	for _, d := range stream {
 		ids = append(ids, d.EventID)
 	}
-	for _, m := range outbound(messages) {
+	for _, m := range harness.Outbound(messages) {
 		got = append(got, m.ID)
 	}
 	require.Equal(s.t, ids, got, "the bus got the same events by id, in order")
-}
-
-// outbound are the messages that the service published.
-func outbound(messages []harness.Message) []harness.Message {
-	var own []harness.Message
-	for _, m := range messages {
-		if m.Sequence != "" {
-			own = append(own, m)
-		}
-	}
-	return own
 }
 
 // devstack stops, starts or kills a component.

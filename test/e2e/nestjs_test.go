@@ -166,7 +166,7 @@ func TestANestJSShopGetsSagas(t *testing.T) {
 	}, seen)
 	created := s.heard("", "order.created") // a plain event has no subject
 	require.Equal(t, placed.EventID, created.ID)
-	for _, m := range outbound(s.tap.Of(placed.OrderID)) {
+	for _, m := range harness.Outbound(s.tap.Of(placed.OrderID)) {
 		require.Equal(t, "checkout-42", m.CorrelationId, "%s", m.Type)
 	}
 
@@ -250,7 +250,7 @@ func (s *stack) registers(nest shop) {
 	require.NoError(s.t, response.Into(http.StatusAccepted, nil))
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
-	_, err = s.tap.Await(ctx, user["userId"], func(m []harness.Message) bool { return len(outbound(m)) > 0 })
+	_, err = s.tap.Await(ctx, user["userId"], func(m []harness.Message) bool { return len(harness.Outbound(m)) > 0 })
 	require.NoError(s.t, err, "something becomes of it")
 }
 

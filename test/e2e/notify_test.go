@@ -155,10 +155,10 @@ func TestACustomerIsOnboarded(t *testing.T) {
 		to + "Your order " + cancelled.ID + " is cancelled":         1,
 	}, accepted(s.server))
 
-	messages, err := s.tap.Await(s.ctx, who, func(m []harness.Message) bool { return len(outbound(m)) >= 4 })
+	messages, err := s.tap.Await(s.ctx, who, func(m []harness.Message) bool { return len(harness.Outbound(m)) >= 4 })
 	require.NoError(t, err)
 	var types []string
-	for _, m := range outbound(messages) {
+	for _, m := range harness.Outbound(messages) {
 		types = append(types, m.Type)
 		s.hides("the bus", string(m.Body), who)
 	}

@@ -12,9 +12,14 @@ import (
 // role starts one role as a process of its own.
 func (s *stack) role(name string) *harness.Service {
 	s.t.Helper()
-	service, err := harness.Start(s.ctx, harness.Options{
-		Binary: binary, Role: name, Env: []string{"MONGODB_DATABASE=" + s.database, "LOG_FORMAT=json", "RECONCILE_EVERY=0"},
-	})
+	return s.startRole(harness.Options{Role: name})
+}
+
+func (s *stack) startRole(o harness.Options) *harness.Service {
+	s.t.Helper()
+	o.Binary = binary
+	o.Env = []string{"MONGODB_DATABASE=" + s.database, "TEMPORAL_NAMESPACE=" + s.namespace, "LOG_FORMAT=json", "RECONCILE_EVERY=0"}
+	service, err := harness.Start(s.ctx, o)
 	require.NoError(s.t, err)
 	s.t.Cleanup(service.Kill)
 	return service

@@ -40,7 +40,7 @@ func TestTheTraceIsCarried(t *testing.T) {
 	report := s.audit()
 	for id, want := range map[string]any{placed.ID: byREST, plain.ID: nil, o.ID: byEvent} {
 		s.published(report, id)
-		for _, m := range outbound(s.tap.Of(id)) {
+		for _, m := range harness.Outbound(s.tap.Of(id)) {
 			require.Equal(t, want, m.Headers["traceparent"], "%s of %s", m.Type, id)
 		}
 	}

@@ -205,6 +205,11 @@ func unique(messages []Message) []Message {
 	return kept
 }
 
+// Outbound are the messages that the service published: those of others have no sequence.
+func Outbound(messages []Message) []Message {
+	return slices.DeleteFunc(slices.Clone(messages), func(m Message) bool { return m.Sequence == "" })
+}
+
 // Await waits until enough messages about a subject have come.
 func (t *Tap) Await(ctx context.Context, subject string, enough func([]Message) bool) ([]Message, error) {
 	for {

@@ -261,26 +261,19 @@ func (c Client) Stock(ctx context.Context, sku string) (Stock, error) {
 	return s, err
 }
 
-// AwaitStatus waits until an order has one of the statuses. It polls: the service is another process.
-func (c Client) AwaitStatus(ctx context.Context, id string, statuses ...string) (Resource, error) {
-	ticker := time.NewTicker(30 * time.Millisecond)
-	defer ticker.Stop()
-	var last Resource
-	for {
-		if r, err := c.Order(ctx, id); err == nil {
+// AwaitStatus waits until an order has one of the statuses.
+func (c Client) AwaitStatus(ctx context.Context, id string, statuses ...string) (last Resource, err error) {
+	err = Poll(ctx, 30*time.Millisecond, func() bool {
+		r, err := c.Order(ctx, id)
+		if err == nil {
 			last = r
-			for _, s := range statuses {
-				if r.Status == s {
-					return r, nil
-				}
-			}
 		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return last, fmt.Errorf("order %s is %q (%s), not %v: %w", id, last.Status, last.Reason, statuses, ctx.Err())
-		}
+		return err == nil && slices.Contains(statuses, r.Status)
+	})
+	if err != nil {
+		err = fmt.Errorf("order %s is %q (%s), not %v: %w", id, last.Status, last.Reason, statuses, err)
 	}
+	return last, err
 }
 
 // AwaitEnd waits until an order has ended.
@@ -312,24 +305,21 @@ func (c Client) Desk(ctx context.Context) ([]DeskItem, error) {
 	return list.Items, err
 }
 
-// AwaitStuck waits until an order is on the attention desk because of a step. It polls: the service is another process.
-func (c Client) AwaitStuck(ctx context.Context, id, step string) (DeskItem, error) {
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		if items, err := c.Desk(ctx); err == nil {
-			for _, item := range items {
-				if item.ID == id && item.Step == step {
-					return item, nil
-				}
-			}
+// AwaitStuck waits until an order is on the attention desk because of a step.
+func (c Client) AwaitStuck(ctx context.Context, id, step string) (item DeskItem, err error) {
+	err = Poll(ctx, 50*time.Millisecond, func() bool {
+		items, err := c.Desk(ctx)
+		i := slices.IndexFunc(items, func(item DeskItem) bool { return item.ID == id && item.Step == step })
+		if err != nil || i < 0 {
+			return false
 		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return DeskItem{}, fmt.Errorf("order %s does not come to the desk because of %s: %w", id, step, ctx.Err())
-		}
+		item = items[i]
+		return true
+	})
+	if err != nil {
+		err = fmt.Errorf("order %s does not come to the desk because of %s: %w", id, step, err)
 	}
+	return item, err
 }
 
 // Decision is what an operator decides.

@@ -64,12 +64,10 @@ func (c Client) DeadLetter(ctx context.Context, id string) (DeadLetter, error) {
 	return l, err
 }
 
-// AwaitDead waits until a dead letter is kept that satisfies the test. It polls: the service is another process.
-func (c Client) AwaitDead(ctx context.Context, want func(DeadLetter) bool) (DeadLetter, error) {
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
+// AwaitDead waits until a dead letter is kept that satisfies the test.
+func (c Client) AwaitDead(ctx context.Context, want func(DeadLetter) bool) (found DeadLetter, err error) {
 	seen := map[string]bool{}
-	for {
+	err = Poll(ctx, 50*time.Millisecond, func() bool {
 		letters, _ := c.DeadLetters(ctx, "?limit=500")
 		for _, l := range letters {
 			key := l.ID + l.Status
@@ -81,16 +79,17 @@ func (c Client) AwaitDead(ctx context.Context, want func(DeadLetter) bool) (Dead
 				continue
 			}
 			if want(full) {
-				return full, nil
+				found = full
+				return true
 			}
 			seen[key] = true
 		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return DeadLetter{}, fmt.Errorf("no such dead letter: %w", ctx.Err())
-		}
+		return false
+	})
+	if err != nil {
+		err = fmt.Errorf("no such dead letter: %w", err)
 	}
+	return found, err
 }
 
 // Replay replays a dead letter.

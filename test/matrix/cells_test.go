@@ -46,7 +46,7 @@ func sequence(f order.Fulfillment) []sagaStep {
 	return definition.Steps()
 }
 
-type sagaStep = saga.Step[activities.StepInput, activities.StepResult]
+type sagaStep = saga.Calls[activities.StepInput, activities.StepResult]
 
 // doing are the stages of a step's attempt, undoing that of its undo.
 func doing(s sagaStep) []stage {
@@ -128,13 +128,13 @@ func says(eventType string, when func(order.State) bool) scene {
 
 // forward are the stages of an order that completes, backward those of one that is undone, newest first.
 func forward(f order.Fulfillment) []stage {
-	stages := []stage{{name: string(order.StepAccept), slot: order.SlotAccept}}
+	stages := []stage{{name: order.StepAccept, slot: order.SlotAccept}}
 	for _, s := range sequence(f) {
 		did := doing(s)
 		did[0].along = s.Do == nil && s.Kind != saga.Forward && stages[len(stages)-1].effect != ""
 		stages = append(stages, did...)
 	}
-	return append(stages, stage{name: string(order.StepComplete), slot: order.SlotEnd})
+	return append(stages, stage{name: order.StepComplete, slot: order.SlotEnd})
 }
 
 func backward(f order.Fulfillment) []stage {

@@ -62,7 +62,7 @@ func (l *lane) examineOne(o order.Order, report *audit.Report) []string {
 	if report.Orders[o.ID] == "" && s.Status != order.StatusNeedsAttention {
 		complain("has neither ended nor is at the desk: %s", s.Status)
 	}
-	if s.AtLarge && report.Net[o.ID] != 0 {
+	if s.DispatchedAfterCancel() && report.Net[o.ID] != 0 {
 		complain("is being undone and was charged")
 	}
 	// Undos run newest first.
@@ -113,7 +113,7 @@ func (l *lane) unanswered(orderID string) []string {
 		}
 	}
 	// A second dispatch of the same goods tells nothing new.
-	heard := s.Decision != order.Back || s.AtLarge || len(dispatches) == 0
+	heard := s.Decision != order.Back || s.DispatchedAfterCancel() || len(dispatches) == 0
 	for _, id := range dispatches {
 		heard = heard || answers[id]
 	}

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
@@ -48,7 +49,7 @@ type lane struct {
 	list     *list
 	control  client.Client
 	sagas    *sagaclient.Client
-	router   *workers.Router
+	executor *inbound.Executor
 	stock    *inventory.Ledger
 
 	mu      sync.Mutex
@@ -99,7 +100,7 @@ func newLane(ctx context.Context, address string, fast bool, cache int) (*lane, 
 	}
 	logger := slog.New(slog.DiscardHandler)
 	l.sagas = sagaclient.New(sagaclient.Config{Temporal: l.control, Log: l.log, Logger: logger})
-	l.router = &workers.Router{Sagas: l.sagas, Verdicts: l.log, Clock: time.Now, Logger: logger}
+	l.executor = &inbound.Executor{Sagas: l.sagas, Log: l.log, Clock: time.Now, Logger: logger}
 	if l.stock, err = inventory.New(inventory.Config{Log: l.log, Registry: l.registry}); err != nil {
 		return nil, err
 	}
@@ -273,7 +274,7 @@ func (l *lane) again(ctx context.Context, orderID string) {
 }
 
 func (l *lane) handle(ctx context.Context, e event.Event) {
-	if err := insist(ctx, func() error { return l.router.Handle(ctx, e) }); err != nil {
+	if err := insist(ctx, func() error { return l.executor.Handle(ctx, e) }); err != nil {
 		l.fail(fmt.Errorf("say %s: %w", e.Type, err))
 	}
 }
@@ -337,7 +338,7 @@ func (l *lane) drive(ctx context.Context, orderID string, script []scene) error 
 
 // atDesk reports whether the order waits for an operator and for nothing else.
 func atDesk(s order.State) bool {
-	return s.Attention.Open && (s.AtLarge && s.Released || s.Attention.Step == order.StepCapture && s.Capture == order.CaptureRefused)
+	return s.Attention.Open && (s.DispatchedAfterCancel() && s.Released || s.Attention.Step == order.StepCapture && s.Capture == order.CaptureRefused)
 }
 
 // settled returns when nothing of what came after the order's end is left to be done, but by people.

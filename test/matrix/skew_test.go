@@ -69,13 +69,14 @@ func (l *lane) runSkewed(t *testing.T, j journey, wrong, wait time.Duration) {
 		assert.WithinRange(t, r.Time, began.Add(-slack), ended.Add(slack), "%s", r.Type)
 	}
 	s := l.state(id)
-	for name, at := range map[string]time.Time{"payment": s.PaymentExpiresAt, "dispatch": s.DispatchExpiresAt, "delivery": s.DeliveryExpiresAt} {
+	payment, dispatch, delivery := s.Slots[order.SlotPending].ExpiresAt, s.Slots[order.SlotConfirm].ExpiresAt, s.Slots[order.SlotShip].ExpiresAt
+	for name, at := range map[string]time.Time{"payment": payment, "dispatch": dispatch, "delivery": delivery} {
 		if !at.IsZero() {
 			assert.WithinRange(t, at, began.Add(wait-slack), ended.Add(wait+slack), "%s", name)
 		}
 	}
-	assert.Equal(t, j.fulfillment == order.Shipment, !s.DispatchExpiresAt.IsZero() && !s.DeliveryExpiresAt.IsZero())
-	assert.Equal(t, j.method == "tok_pending", !s.PaymentExpiresAt.IsZero())
+	assert.Equal(t, j.fulfillment == order.Shipment, !dispatch.IsZero() && !delivery.IsZero())
+	assert.Equal(t, j.method == "tok_pending", !payment.IsZero())
 	if t.Failed() {
 		t.Log(l.story(o))
 	}

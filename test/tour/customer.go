@@ -65,30 +65,23 @@ func (g *guide) onboard(ctx context.Context) (orderID string, failures []string)
 		fmt.Fprintf(g.out, "  %s\n", stream)
 		PrintTimeline(g.out, items)
 	}
-	_, err = g.tap.Await(ctx, ada, func(m []harness.Message) bool { return len(outbound(m)) >= 3 })
+	_, err = g.tap.Await(ctx, ada, func(m []harness.Message) bool { return len(harness.Outbound(m)) >= 3 })
 	fail(err)
 	return placed.ID, failures
 }
 
-// awaitStream waits until a stream has these events. It is in the log only, so that is looked at again and again.
+// awaitStream waits until a stream has these events.
 func (g *guide) awaitStream(ctx context.Context, stream string, want ...string) error {
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
-	for {
+	var types []string
+	err := harness.Poll(ctx, lookEvery, func() bool {
 		items, err := g.items(ctx, stream)
-		types := make([]string, len(items))
-		for i, item := range items {
-			types[i] = item.Type
-		}
-		if err == nil && slices.Equal(types, want) {
-			return nil
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return fmt.Errorf("stream %s is %v, not %v: %w", stream, types, want, ctx.Err())
-		}
+		types = typesOf(items)
+		return err == nil && slices.Equal(types, want)
+	})
+	if err != nil {
+		return fmt.Errorf("stream %s is %v, not %v: %w", stream, types, want, err)
 	}
+	return nil
 }
 
 // items reads a stream as a timeline.
@@ -128,7 +121,7 @@ func (g *guide) sealed(ctx context.Context) []string {
 		return []string{err.Error()}
 	}
 	text := fmt.Sprint(documents)
-	for _, m := range outbound(g.tap.Of(g.ada)) {
+	for _, m := range harness.Outbound(g.tap.Of(g.ada)) {
 		text += string(m.Body)
 	}
 	var failures []string

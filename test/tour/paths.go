@@ -2,12 +2,10 @@ package tour
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/ordersaga/ordersaga/test/harness"
 )
@@ -52,10 +50,7 @@ func (p path) judge(end harness.Resource, items []harness.Item, err error) error
 	if err != nil {
 		return err
 	}
-	types := make([]string, len(items))
-	for i, item := range items {
-		types[i] = item.Type
-	}
+	types := typesOf(items)
 	switch {
 	case end.Status != p.status || end.Reason != p.reason:
 		return fmt.Errorf("it ended as %s (%s), not as %s (%s)", end.Status, end.Reason, p.status, p.reason)
@@ -63,6 +58,14 @@ func (p path) judge(end harness.Resource, items []harness.Item, err error) error
 		return fmt.Errorf("its timeline is %v, not %v", types, p.timeline)
 	}
 	return nil
+}
+
+func typesOf(items []harness.Item) []string {
+	types := make([]string, len(items))
+	for i, item := range items {
+		types[i] = item.Type
+	}
+	return types
 }
 
 // publish is a scene in which a neighbour publishes an event about the order.
@@ -89,22 +92,17 @@ func cancel(when string, want int) scene {
 }
 
 // until is a scene in which nothing is done before an order has had an event: what comes beside a step that is under way may
-// be before or behind it. It polls: the service is another process.
+// be before or behind it.
 func until(eventType string) scene {
 	return scene{"", func(ctx context.Context, g *guide, orderID string) error {
-		ticker := time.NewTicker(50 * time.Millisecond)
-		defer ticker.Stop()
-		for {
+		err := harness.Poll(ctx, lookEvery, func() bool {
 			items, err := g.client.Timeline(ctx, orderID)
-			if slices.ContainsFunc(items, func(i harness.Item) bool { return i.Type == eventType }) {
-				return nil
-			}
-			select {
-			case <-ticker.C:
-			case <-ctx.Done():
-				return errors.Join(fmt.Errorf("order %s has no %s: %w", orderID, eventType, ctx.Err()), err)
-			}
+			return err == nil && slices.Contains(typesOf(items), eventType)
+		})
+		if err != nil {
+			return fmt.Errorf("order %s has no %s: %w", orderID, eventType, err)
 		}
+		return nil
 	}}
 }
 

@@ -25,6 +25,9 @@ import (
 // for five minutes: on a slow machine that is no failure.
 const pathTimeout = 8 * time.Minute
 
+// lookEvery is the pause between two looks at what another process does.
+const lookEvery = 50 * time.Millisecond
+
 // guide is what the paths of the tour share.
 type guide struct {
 	client harness.Client
@@ -217,21 +220,16 @@ func (g *guide) check(ctx context.Context) []string {
 	}
 	for id := range report.Orders {
 		stream := report.Streams["order-"+id]
-		got, err := g.tap.Await(ctx, id, func(m []harness.Message) bool { return len(outbound(m)) >= len(stream) })
+		got, err := g.tap.Await(ctx, id, func(m []harness.Message) bool { return len(harness.Outbound(m)) >= len(stream) })
 		if err != nil {
 			failures = append(failures, fmt.Sprintf("the bus did not get every event of order %s: %v", id, err))
 			continue
 		}
-		for i, m := range outbound(got) {
+		for i, m := range harness.Outbound(got) {
 			if m.ID != stream[i].EventID {
 				failures = append(failures, fmt.Sprintf("order %s: event %d on the bus is %s, in the log %s", id, i+1, m.Type, stream[i].Type))
 			}
 		}
 	}
 	return failures
-}
-
-// outbound are the messages that the service published.
-func outbound(messages []harness.Message) []harness.Message {
-	return slices.DeleteFunc(slices.Clone(messages), func(m harness.Message) bool { return m.Sequence == "" })
 }

@@ -7,20 +7,6 @@ import (
 	"time"
 )
 
-// Kind says what a step means to the saga.
-type Kind string
-
-// The kinds of steps, in the order in which they may stand in a saga.
-const (
-	// Compensable steps come before the pivot. They may have happened as soon as they are attempted, and are undone,
-	// newest first, when the saga turns back.
-	Compensable Kind = "compensable"
-	// Pivot is the step that decides. There is one.
-	Pivot Kind = "pivot"
-	// Forward steps come after the pivot. They are never undone and tried until they succeed.
-	Forward Kind = "forward"
-)
-
 // Call is an activity as a step uses it. In and Out are what it takes and gives.
 type Call[In, Out any] struct {
 	activity string
@@ -46,8 +32,8 @@ func Activity[T, In, Out any](name string, _ func(T, context.Context, In) (Out, 
 // Activity is the registered name.
 func (c *Call[In, Out]) Activity() string { return c.activity }
 
-// Step is a step of a saga.
-type Step[In, Out any] struct {
+// Calls are the activities of a step.
+type Calls[In, Out any] struct {
 	Name string
 	Kind Kind
 	// Slot is the key under which the outcome stands in the saga's stream; UndoSlot is that of the compensation.
@@ -62,7 +48,7 @@ type Step[In, Out any] struct {
 }
 
 // call is the step's call for an action.
-func (s Step[In, Out]) call(kind ActionKind) *Call[In, Out] {
+func (s Calls[In, Out]) call(kind ActionKind) *Call[In, Out] {
 	switch kind {
 	case Do:
 		return s.Do
@@ -77,7 +63,7 @@ func (s Step[In, Out]) call(kind ActionKind) *Call[In, Out] {
 // Definition is a saga whose steps have been checked.
 type Definition[In, Out any] struct {
 	name  string
-	steps []Step[In, Out]
+	steps []Calls[In, Out]
 	calls map[callKey]*Call[In, Out]
 }
 
@@ -89,7 +75,7 @@ type callKey struct {
 // Define checks the steps of a saga and returns it. The error names everything that is wrong: a saga has one pivot,
 // compensable steps before it and forward steps after it; each compensable step has an undo, no other step has one;
 // names and slots are unique; what can be undone has a deadline, what must succeed has none.
-func Define[In, Out any](name string, steps ...Step[In, Out]) (*Definition[In, Out], error) {
+func Define[In, Out any](name string, steps ...Calls[In, Out]) (*Definition[In, Out], error) {
 	d := &Definition[In, Out]{name: name, steps: steps, calls: make(map[callKey]*Call[In, Out])}
 	var c checker
 	c.require(name != "", "a saga has a name")
@@ -114,14 +100,14 @@ func Define[In, Out any](name string, steps ...Step[In, Out]) (*Definition[In, O
 	}
 	c.step = ""
 	c.require(pivots == 1, "a saga has one pivot, not %d", pivots)
-	if err := errors.Join(c.errs...); err != nil {
-		return nil, fmt.Errorf("saga %q: %w", name, err)
+	if err := c.err(name); err != nil {
+		return nil, err
 	}
 	return d, nil
 }
 
 // checkKind checks what a step of its kind must and must not have, and where it stands.
-func checkKind[In, Out any](c *checker, s Step[In, Out], pivots int) {
+func checkKind[In, Out any](c *checker, s Calls[In, Out], pivots int) {
 	switch s.Kind {
 	case Compensable:
 		c.require(pivots == 0, "a compensable step stands before the pivot")
@@ -167,23 +153,28 @@ func (c *checker) require(ok bool, format string, args ...any) {
 	c.errs = append(c.errs, err)
 }
 
+// err joins what is wrong with a saga; nil when nothing is.
+func (c *checker) err(name string) error {
+	if err := errors.Join(c.errs...); err != nil {
+		return fmt.Errorf("saga %q: %w", name, err)
+	}
+	return nil
+}
+
 // unique requires that a value is there and has not been seen under its label.
 func (c *checker) unique(label, value string) {
 	key := label + "/" + value
 	c.require(value != "", "a step has a %s", label)
 	c.require(!c.seen[key] || value == "", "the %s %q is taken", label, value)
-	if c.seen == nil {
-		c.seen = make(map[string]bool)
-	}
-	c.seen[key] = true
+	c.seen = add(c.seen, key)
 }
 
 // Name is the saga's name.
 func (d *Definition[In, Out]) Name() string { return d.name }
 
 // Steps are the saga's steps, in their order.
-func (d *Definition[In, Out]) Steps() []Step[In, Out] {
-	return append([]Step[In, Out](nil), d.steps...)
+func (d *Definition[In, Out]) Steps() []Calls[In, Out] {
+	return append([]Calls[In, Out](nil), d.steps...)
 }
 
 // Activities are the registered names of every activity that the saga uses, in the order of their steps.
@@ -202,4 +193,42 @@ func (d *Definition[In, Out]) Activities() []string {
 // Find returns the call for an action; nil when the step has none of that kind.
 func (d *Definition[In, Out]) Find(kind ActionKind, step string) *Call[In, Out] {
 	return d.calls[callKey{kind, step}]
+}
+
+// Derive makes the calls of a flow's rows that apply to a saga, all of which take and give the same. A wait before the pivot
+// belongs to the row before it. Within is how long a setting says.
+func Derive[S, In, Out any](f *Flow[S], s *S, within func(In, Deadline) time.Duration) (*Definition[In, Out], error) {
+	var steps []Calls[In, Out]
+	past := false
+	for row := range f.Applicable(s) {
+		past = past || row.Kind == Pivot
+		step := Calls[In, Out]{Name: row.Name, Kind: row.Kind, Slot: row.slot()}
+		if row.Kind == Await {
+			if !past {
+				continue
+			}
+			step.Kind = Forward
+		}
+		step.Do, step.Lookup, step.Undo = derived[In, Out](row.Do), derived[In, Out](row.Lookup), derived[In, Out](row.Undo)
+		if row.Undo != nil {
+			step.UndoSlot = UndoSlot(row.Name)
+		}
+		if row.Do != nil && row.Deadline != "" {
+			step.Do.Deadline = func(in In) time.Duration { return within(in, row.Deadline) }
+		}
+		steps = append(steps, step)
+	}
+	return Define(f.Name, steps...)
+}
+
+// derived is the call of an operation.
+func derived[In, Out any](o *Operation) *Call[In, Out] {
+	if o == nil {
+		return nil
+	}
+	c := &Call[In, Out]{activity: o.Name, Queue: o.Queue, Summary: o.Summary, Remote: o.Remote}
+	if o.Within > 0 {
+		c.Deadline = func(In) time.Duration { return o.Within }
+	}
+	return c
 }

@@ -11,7 +11,7 @@ import (
 )
 
 type (
-	step = saga.Step[input, output]
+	step = saga.Calls[input, output]
 	call = saga.Call[input, output]
 )
 

@@ -2,7 +2,7 @@
 // that runs it.
 //
 // A flow decides, the kit drives. What to do next is a pure function of the flow's own event log and of the facts that
-// signals brought; see Flow. The kit runs the step's activity for it: inside the workflow task first, then as a regular
+// signals brought; see Run. The kit runs the step's activity for it: inside the workflow task first, then as a regular
 // activity with durable retry, interrupted when a fact makes the attempt pointless, given up past its deadline when it
 // can still be undone, tried for ever when it must succeed, with an operator asked to look when it does not.
 //

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/ordersaga/ordersaga/event"
 )
 
 // ActionKind says what kind of thing is to be done.
@@ -33,6 +35,10 @@ type Action struct {
 	// Until ends a Wait; for people, For says what it waits for.
 	Until time.Time
 	For   string
+	// Item is what the step is about, in flows that do a step for several things.
+	Item string
+	// Entry is what to append; for Record.
+	Entry event.Entry
 }
 
 // String names the action for people.
@@ -43,14 +49,14 @@ type Stuck struct {
 	Action
 	// Cause is the last error.
 	Cause error
-	// Attempts counts the rounds of attempts so far: the first lasts until Flow.Patience is over, later ones are short.
+	// Attempts counts the rounds of attempts so far: the first lasts until Run.Patience is over, later ones are short.
 	Attempts int
 	// NextTry says when it is tried again.
 	NextTry time.Time
 }
 
-// Flow is a saga's own part of a run: it knows the log, the kit does not.
-type Flow[In, Out any] interface {
+// Run is a saga's own part of a run: it knows the log, the kit does not.
+type Run[In, Out any] interface {
 	// TakeIn takes in every signal that has arrived. It is called before each decision and while the run waits. Facts
 	// counts what was taken in: a wait ends when it moves.
 	TakeIn()
@@ -97,13 +103,13 @@ type Flow[In, Out any] interface {
 type Driver[In, Out any] struct {
 	ctx  workflow.Context
 	def  *Definition[In, Out]
-	flow Flow[In, Out]
+	flow Run[In, Out]
 	// batches counts the rounds of attempts of a call that is stuck.
 	batches int
 }
 
 // NewDriver returns a driver. The context is disconnected from the workflow's cancellation.
-func NewDriver[In, Out any](ctx workflow.Context, d *Definition[In, Out], f Flow[In, Out]) *Driver[In, Out] {
+func NewDriver[In, Out any](ctx workflow.Context, d *Definition[In, Out], f Run[In, Out]) *Driver[In, Out] {
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
 	return &Driver[In, Out]{ctx: disconnected, def: d, flow: f}
 }

@@ -26,8 +26,8 @@ func Main(name string, run func(ctx context.Context, args []string) error) {
 
 // Results can be read by programs, as JSON, and by people.
 type Results interface {
-	Markdown() string
-	SVG() string
+	Markdown() (string, error)
+	SVG() (string, error)
 }
 
 // Leave writes name.json, name.md and name.svg into a folder, which it makes, and prints the Markdown and where they are.
@@ -39,12 +39,20 @@ func Leave(folder, name string, r Results) error {
 	if err != nil {
 		return fmt.Errorf("write %s.json: %w", name, err)
 	}
-	for extension, text := range map[string]string{"json": string(data) + "\n", "md": r.Markdown(), "svg": r.SVG()} {
+	markdown, err := r.Markdown()
+	if err != nil {
+		return fmt.Errorf("write %s.md: %w", name, err)
+	}
+	svg, err := r.SVG()
+	if err != nil {
+		return fmt.Errorf("plot %s.svg: %w", name, err)
+	}
+	for extension, text := range map[string]string{"json": string(data) + "\n", "md": markdown, "svg": svg} {
 		if err := os.WriteFile(filepath.Join(folder, name+"."+extension), []byte(text), 0o644); err != nil {
 			return err
 		}
 	}
-	fmt.Println(r.Markdown())
+	fmt.Println(markdown)
 	fmt.Fprintf(os.Stderr, "written to %s: %s.json, %s.md, %s.svg\n", folder, name, name, name)
 	return nil
 }

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/ordersaga/ordersaga/bench/internal/stats"
 )
@@ -59,27 +58,16 @@ func (a *Aim) measure(rates map[string]map[int]float64, history map[string]float
 	}
 }
 
-// aims is the table of the aims.
-func (r *Report) aims(b *strings.Builder) {
-	if len(r.Aims) == 0 {
-		return
-	}
-	b.WriteString("## Aims\n\nMedians of the rounds count, with the least and the most in brackets. To miss an aim is no failure of the run.\n\n" +
-		"| | aim | measured | reached |\n|---|---|---|---|\n")
-	for _, a := range r.Aims {
-		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", a.what(), a.want(), spread(a.Measured, 2), a.verdict())
-	}
-	b.WriteString("\n")
-}
-
-func (a Aim) what() string {
+// What is what is compared with what.
+func (a Aim) What() string {
 	if a.Against == "" {
 		return fmt.Sprintf("history events of a workflow, %#q", a.Scenario)
 	}
 	return fmt.Sprintf("%#q to %#q", a.Scenario, a.Against)
 }
 
-func (a Aim) want() string {
+// Least is what the aim asks for.
+func (a Aim) Least() string {
 	switch {
 	case a.Want == 0:
 		return nothing
@@ -89,7 +77,8 @@ func (a Aim) want() string {
 	return "at least " + number(a.Want, 1)
 }
 
-func (a Aim) verdict() string {
+// Verdict says whether the aim is reached.
+func (a Aim) Verdict() string {
 	switch {
 	case a.Want == 0:
 		return nothing

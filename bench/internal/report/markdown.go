@@ -1,13 +1,12 @@
 package report
 
 import (
-	"cmp"
-	"fmt"
+	_ "embed"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
+	"text/template"
 
 	"github.com/ordersaga/ordersaga/bench/internal/stats"
 )
@@ -15,183 +14,78 @@ import (
 // nothing stands where nothing is known.
 const nothing = "–"
 
+//go:embed report.md.tmpl
+var page string
+
+var markdown = template.Must(template.New("").Funcs(template.FuncMap{"spread": spread, "latencies": latencies}).Parse(page))
+
 // Markdown shows a report as tables.
-func (r *Report) Markdown() string {
+func (r *Report) Markdown() (string, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# ordersaga benchmark, %s\n\n", r.Began.UTC().Format("2 January 2006 15:04 UTC"))
-	if r.Quick {
-		b.WriteString("**A quick run: it shows that everything works. Its numbers mean nothing.**\n\n")
-	}
-	fmt.Fprintf(&b, "| | |\n|---|---|\n| command | `%s` |\n| seed | %d |\n| rounds | %d, interleaved; %d orders a scenario and round, %d in flight |\n",
-		r.Command, r.Seed, r.Rounds, r.Orders, r.InFlight)
-	fmt.Fprintf(&b, "| machine | %s |\n", r.Machine)
-	for _, server := range slices.Sorted(maps.Keys(r.Servers)) {
-		fmt.Fprintf(&b, "| %s | %s |\n", server, r.Servers[server])
-	}
-	fmt.Fprintf(&b, "| payment | %s |\n", r.Payment)
-	if r.Commit != "" {
-		fmt.Fprintf(&b, "| commit | %s |\n", r.Commit)
-	}
-	fmt.Fprintf(&b, "| took | %s |\n| checked | %s |\n\n", r.Took.Round(time.Second), r.Verdict)
-	r.aims(&b)
-	r.speed(&b)
-	r.undone(&b)
-	r.documents(&b)
-	r.wire(&b)
-	r.processes(&b)
-	r.notes(&b)
-	return b.String()
+	err := markdown.Execute(&b, r)
+	return b.String(), err
 }
 
-// speed is the table of the orders.
-func (r *Report) speed(b *strings.Builder) {
-	b.WriteString("## Orders\n\nMedians of the rounds, with the least and the most in brackets; ratios are taken within each round. " +
-		"Percentiles are over all rounds, in milliseconds.\n\n" +
-		"| scenario | payment | orders/s | to the floor | to naive, 11 activities | to naive, 6 | p50 | p95 | p99 | max |\n|---|---|---|---|---|---|---|---|---|---|\n")
-	for _, s := range r.Scenarios {
-		if s.Unit != UnitOrders {
-			continue
-		}
-		rate := spread(s.PerSecond, 1)
-		switch {
-		case s.Paced:
-			rate += " (given)"
-		case s.Part:
-			rate += " (the last part only)"
-		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", s.Title, cmp.Or(s.Payment, nothing), rate, spread(s.ToFloor, 2), spread(s.ToNaive, 1), spread(s.ToNaive6, 1),
-			latencies(s.Latency))
-	}
-	b.WriteString("\n")
+// Of are the scenarios that count in a unit.
+func (r *Report) Of(unit string) []Scenario {
+	return r.scenarios(func(s Scenario) bool { return (s.Unit == UnitOrders) == (unit == UnitOrders) })
 }
 
-// undone is the table of how long it takes until everything is undone.
-func (r *Report) undone(b *strings.Builder) {
-	head := "## Until everything is undone\n\nIn milliseconds, over all rounds.\n\n" +
-		"| scenario | from, to | orders | p50 | p95 | p99 | max |\n|---|---|---|---|---|---|---|\n"
-	for _, s := range r.Scenarios {
-		if s.Undone == "" {
-			continue
-		}
-		b.WriteString(head)
-		head = ""
-		fmt.Fprintf(b, "| %s | %s | %d | %s |\n", s.Title, s.Undone, s.Latency.Samples, latencies(s.Latency))
-	}
-	if head == "" {
-		b.WriteString("\n")
-	}
+// Undone are the scenarios whose latencies end with everything undone.
+func (r *Report) Undone() []Scenario {
+	return r.scenarios(func(s Scenario) bool { return s.Undone != "" })
 }
 
-// documents is the table of the log by itself.
-func (r *Report) documents(b *strings.Builder) {
-	head := "## The log by itself\n\nLatencies are of one append, and of one batch of 100.\n\n" +
-		"| | documents/s | to raw | p50 | p95 | p99 | max |\n|---|---|---|---|---|---|---|\n"
-	for _, s := range r.Scenarios {
-		if s.Unit == UnitOrders {
-			continue
-		}
-		b.WriteString(head)
-		head = ""
-		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", s.Title, spread(s.PerSecond, 0), spread(s.ToRaw, 2), latencies(s.Latency))
-	}
-	if head == "" {
-		b.WriteString("\n")
-	}
+// Counted are those of orders whose cost at the servers is known.
+func (r *Report) Counted() []Scenario {
+	return r.scenarios(func(s Scenario) bool { return s.Cost != nil && s.Unit == UnitOrders })
 }
 
-// wire is the table of what an order costs at the servers.
-func (r *Report) wire(b *strings.Builder) {
-	head := "## What an order costs at the servers\n\nCounted on the wire by a proxy before each server, in a round of its own that is not timed. " +
-		"kB are both ways. The finds, inserts and updates (findAndModify among them) are some of MongoDB's commands; bench.json has them by collection.\n\n" +
-		"| scenario | history events | Temporal requests | kB | MongoDB commands | finds | inserts | updates | documents inserted | kB | published | delivered | kB |\n" +
-		"|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
-	for _, s := range r.Scenarios {
-		if s.Wire == nil || s.Unit != UnitOrders {
-			continue
-		}
-		b.WriteString(head)
-		head = ""
-		w := s.Wire
-		history := nothing
-		if w.HistoryEvents > 0 {
-			history = number(w.HistoryEvents, 0)
-		}
-		fmt.Fprintf(b, "| %s |\n", strings.Join([]string{
-			s.Title, history, w.Temporal.requests(), w.Temporal.kilobytes(),
-			w.MongoDB.requests(), w.MongoDB.named("find"), w.MongoDB.named("insert"), w.MongoDB.named("update", "findAndModify"),
-			w.MongoDB.named("insert: documents"), w.MongoDB.kilobytes(),
-			w.Broker.named("publish"), w.Broker.named("deliver"), w.Broker.kilobytes(),
-		}, " | "))
-	}
-	if head == "" {
-		b.WriteString("\n")
-	}
+func (r *Report) scenarios(which func(Scenario) bool) []Scenario {
+	return slices.DeleteFunc(slices.Clone(r.Scenarios), func(s Scenario) bool { return !which(s) })
 }
 
-func (t *Traffic) requests() string {
-	if t == nil {
-		return nothing
-	}
-	return number(t.Requests, 1)
-}
-
-func (t *Traffic) kilobytes() string {
-	if t == nil {
-		return nothing
-	}
-	return number(t.Bytes/1000, 1)
-}
-
-// named is how many there are of some names together.
-func (t *Traffic) named(names ...string) string {
-	if t == nil {
-		return nothing
-	}
-	all := 0.0
-	for _, name := range names {
-		all += t.ByName[name]
-	}
-	return number(all, 1)
-}
-
-// processes is the table of CPU and memory.
-func (r *Report) processes(b *strings.Builder) {
+// Processes are the names of those whose CPU and memory are known.
+func (r *Report) Processes() []string {
 	names := map[string]bool{}
 	for _, s := range r.Scenarios {
 		for process := range s.CPU {
 			names[process] = true
 		}
 	}
-	if len(names) == 0 {
-		return
-	}
-	columns := slices.Sorted(maps.Keys(names))
-	fmt.Fprintf(b, "## CPU and memory\n\nCPU milliseconds an order (a document, for the log by itself), then the most memory in MB, by process; "+
-		"`bench` drives the load and runs the floor and the naive sagas. What the floor needs of the CPU, as a share of what an order needs, is what the "+
-		"ratio to the floor would be if processors were all that counts.\n\n| scenario | all together | the floor's share | %s |\n|---|---|---|%s\n",
-		strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
-	for _, s := range r.Scenarios {
-		fmt.Fprintf(b, "| %s | %s | %s |", s.Title, spread(s.CPUAll, 1), spread(s.CPUToFloor, 2))
-		for _, process := range columns {
-			cell := nothing
-			if used, ok := s.CPU[process]; ok {
-				cell = number(used.Median, 2) + ", " + number(float64(s.Resident[process])/1e6, 0) + " MB"
-			}
-			fmt.Fprintf(b, " %s |", cell)
-		}
-		b.WriteString("\n")
-	}
-	b.WriteString("\n")
+	return slices.Sorted(maps.Keys(names))
 }
 
-func (r *Report) notes(b *strings.Builder) {
-	if len(r.Notes) == 0 {
-		return
+// Process is what is known of one process.
+func (s Scenario) Process(name string) string {
+	used, ok := s.CPU[name]
+	if !ok {
+		return nothing
 	}
-	b.WriteString("## Notes\n\n")
-	for _, note := range r.Notes {
-		fmt.Fprintf(b, "- %s\n", note)
+	return number(used.Median, 2) + ", " + number(float64(s.Resident[name])/1e6, 0) + " MB"
+}
+
+// History is how many events a history has.
+func (c *Cost) History() string {
+	if c.HistoryEvents == 0 {
+		return nothing
 	}
+	return number(c.HistoryEvents, 0)
+}
+
+// All is how many commands there are, Named how many of some names together.
+func (c *Cost) All() string { return c.Named(slices.Collect(maps.Keys(c.Commands))...) }
+
+// Named is how many commands there are of some names together.
+func (c *Cost) Named(names ...string) string {
+	if c.Commands == nil {
+		return nothing
+	}
+	all := 0.0
+	for _, name := range names {
+		all += c.Commands[name]
+	}
+	return number(all, 1)
 }
 
 // spread is a median with its range.
@@ -205,6 +99,7 @@ func spread(s stats.Spread, digits int) string {
 	return number(s.Median, digits) + " [" + number(s.Min, digits) + "–" + number(s.Max, digits) + "]"
 }
 
+// latencies are four cells.
 func latencies(l stats.Latency) string {
 	if l.Samples == 0 {
 		return strings.Join([]string{nothing, nothing, nothing, nothing}, " | ")

@@ -1,104 +1,110 @@
 package report
 
 import (
-	"encoding/xml"
 	"fmt"
-	"math"
+	"image/color"
+	"slices"
 	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// The plot's measures, in pixels.
+// Colours of what is measured, and of what it is compared with.
+var (
+	Own   = color.RGBA{R: 0x2f, G: 0x81, B: 0xf7, A: 0xff}
+	Grey  = color.RGBA{R: 0x8b, G: 0x94, B: 0x9e, A: 0xff}
+	naive = color.RGBA{R: 0xbc, G: 0x8c, B: 0xff, A: 0xff}
+)
+
+const margin = 8
+
+// Draw returns what is drawn on a canvas as an SVG.
+func Draw(width, height vg.Length, paint func(draw.Canvas)) (string, error) {
+	canvas := vgsvg.New(width, height)
+	paint(draw.Crop(draw.New(canvas), margin, -margin, margin, -margin))
+	var b strings.Builder
+	_, err := canvas.WriteTo(&b)
+	return b.String(), err
+}
+
+// NewPlot returns an empty plot with a title.
+func NewPlot(title string, size font.Length) *plot.Plot {
+	p := plot.New()
+	p.Title.Text = title
+	p.Title.TextStyle.Font.Size, p.Title.Padding = size, margin
+	for _, style := range []*draw.TextStyle{
+		&p.Title.TextStyle, &p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label,
+	} {
+		style.Font.Variant = "Sans"
+	}
+	return p
+}
+
 const (
-	plotWidth  = 760
-	labelWidth = 300
-	valueWidth = 130
-	rowHeight  = 26
-	barHeight  = 14
-	topMargin  = 56
-	footMargin = 26
-	lineHeight = 16
+	barHeight = 14
+	rowHeight = 22
 )
-
-// Style makes a plot readable on light and dark pages: whoever shows it says which of the two it is.
-const Style = `<style>
-text{font:12px system-ui,-apple-system,"Segoe UI",sans-serif;fill:#1f2328}
-.title{font-size:15px;font-weight:600}.small{font-size:11px;fill:#59636e}
-.grid{stroke:#d1d9e0}.whisker{stroke:#1f2328;stroke-width:1.5}
-.floor{fill:#8b949e}.naive{fill:#bc8cff}.own{fill:#2f81f7}
-@media(prefers-color-scheme:dark){text{fill:#f0f6fc}.small{fill:#9198a1}.grid{stroke:#3d444d}.whisker{stroke:#f0f6fc}}
-</style>
-`
 
 // SVG draws the ratio of each scenario to the floor as a horizontal bar, with a whisker from the least to the most of the
 // rounds. Scenarios that cannot be compared with the floor are left out.
-func (r *Report) SVG() string {
-	var rows []Scenario
-	top := 1.0
-	for _, s := range r.Scenarios {
-		if s.ToFloor.Rounds > 0 {
-			rows = append(rows, s)
-			top = max(top, s.ToFloor.Max)
-		}
-	}
-	top = math.Ceil(top*5) / 5
-	foot := []string{r.Machine, r.Servers["temporal"], r.Servers["mongodb"]}
-	height := topMargin + len(rows)*rowHeight + footMargin + len(foot)*lineHeight
-	scale := float64(plotWidth-labelWidth-valueWidth) / top
-	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">`+"\n",
-		plotWidth, height, plotWidth, height)
-	fmt.Fprintf(&b, "<title>%s</title>\n%s", Escape("Orders a second as a share of empty workflows a second"), Style)
+func (r *Report) SVG() (string, error) {
+	rows := slices.DeleteFunc(slices.Clone(r.Scenarios), func(s Scenario) bool { return s.ToFloor.Rounds == 0 })
+	slices.Reverse(rows) // the first one comes on top
+	p := NewPlot("Orders a second, empty workflows a second = 1", 15)
 	hint := ""
 	if r.Quick {
 		hint = "; a quick run, whose numbers mean nothing"
 	}
-	b.WriteString(`<text class="title" x="12" y="22">Orders a second, empty workflows a second = 1</text>` + "\n")
-	fmt.Fprintf(&b, `<text class="small" x="12" y="40">%s</text>`+"\n",
-		Escape(fmt.Sprintf("median of %d rounds, whiskers from the least to the most%s", r.Rounds, hint)))
-	grid(&b, top, scale, len(rows))
+	p.X.Label.Text = fmt.Sprintf("median of %d rounds, whiskers from the least to the most%s\n%s\n%s\n%s", r.Rounds, hint,
+		r.Machine, r.Servers["temporal"], r.Servers["mongodb"])
+	p.X.Min, p.X.Max = 0, 1
+	p.Add(plotter.NewGrid())
+	whiskers := struct {
+		plotter.XYs
+		plotter.XErrors
+	}{}
+	values := plotter.XYLabels{}
+	titles := make([]string, len(rows))
 	for i, s := range rows {
-		row(&b, s, scale, topMargin+i*rowHeight)
+		bar, err := plotter.NewBarChart(plotter.Values{s.ToFloor.Median}, barHeight)
+		if err != nil {
+			return "", err
+		}
+		bar.Horizontal, bar.XMin, bar.LineStyle.Width, bar.Color = true, float64(i), 0, Own
+		switch {
+		case s.Name == Floor:
+			bar.Color = Grey
+		case strings.HasPrefix(s.Name, Naive):
+			bar.Color = naive
+		}
+		p.Add(bar)
+		titles[i] = s.Title
+		whiskers.XYs = append(whiskers.XYs, plotter.XY{X: s.ToFloor.Median, Y: float64(i)})
+		whiskers.XErrors = append(whiskers.XErrors, struct{ Low, High float64 }{s.ToFloor.Median - s.ToFloor.Min, s.ToFloor.Max - s.ToFloor.Median})
+		values.XYs = append(values.XYs, plotter.XY{X: s.ToFloor.Max, Y: float64(i)})
+		values.Labels = append(values.Labels, fmt.Sprintf("%.2f (%.0f/s)", s.ToFloor.Median, s.PerSecond.Median))
 	}
-	for i, line := range foot {
-		fmt.Fprintf(&b, `<text class="small" x="12" y="%d">%s</text>`+"\n", height-8-(len(foot)-1-i)*lineHeight, Escape(line))
+	if len(rows) > 0 {
+		bars, err := plotter.NewXErrorBars(whiskers)
+		if err != nil {
+			return "", err
+		}
+		labels, err := plotter.NewLabels(values)
+		if err != nil {
+			return "", err
+		}
+		for i := range labels.TextStyle {
+			labels.TextStyle[i].Font.Variant, labels.TextStyle[i].YAlign = "Sans", draw.YCenter
+		}
+		labels.Offset.X = margin
+		p.Add(bars, labels)
+		p.NominalY(titles...)
+		p.X.Max *= 1.2 // room for the values
 	}
-	b.WriteString("</svg>\n")
-	return b.String()
-}
-
-// grid draws a line at each fifth.
-func grid(b *strings.Builder, top, scale float64, rows int) {
-	bottom := topMargin + rows*rowHeight
-	for n := 0; float64(n)/5 <= top+1e-9; n++ {
-		at := float64(labelWidth) + float64(n)/5*scale
-		fmt.Fprintf(b, `<line class="grid" x1="%.1f" y1="%d" x2="%.1f" y2="%d"/>`, at, topMargin-4, at, bottom)
-		fmt.Fprintf(b, `<text class="small" x="%.1f" y="%d" text-anchor="middle">%.1f</text>`+"\n", at, bottom+13, float64(n)/5)
-	}
-}
-
-// row draws one scenario.
-func row(b *strings.Builder, s Scenario, scale float64, y int) {
-	middle := y + rowHeight/2
-	class := "own"
-	switch {
-	case s.Name == Floor:
-		class = "floor"
-	case strings.HasPrefix(s.Name, Naive):
-		class = "naive"
-	}
-	ratio := s.ToFloor
-	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="end">%s</text>`, labelWidth-8, middle+4, Escape(s.Title))
-	fmt.Fprintf(b, `<rect class="%s" x="%d" y="%d" width="%.1f" height="%d" rx="2"/>`, class, labelWidth, middle-barHeight/2, ratio.Median*scale, barHeight)
-	if ratio.Max > ratio.Min {
-		from, to := float64(labelWidth)+ratio.Min*scale, float64(labelWidth)+ratio.Max*scale
-		fmt.Fprintf(b, `<path class="whisker" d="M%.1f %dH%.1fM%.1f %dv8M%.1f %dv8"/>`, from, middle, to, from, middle-4, to, middle-4)
-	}
-	fmt.Fprintf(b, `<text x="%d" y="%d">%.2f  (%.0f/s)</text>`+"\n", plotWidth-valueWidth+12, middle+4, ratio.Median, s.PerSecond.Median)
-}
-
-// Escape makes text fit for an SVG.
-func Escape(text string) string {
-	var b strings.Builder
-	_ = xml.EscapeText(&b, []byte(text))
-	return b.String()
+	return Draw(760, vg.Length(120+len(rows)*rowHeight), p.Draw)
 }

@@ -68,8 +68,8 @@ type Scenario struct {
 	// CPU is in milliseconds an order, Resident the largest memory in bytes, by process.
 	CPU      map[string]stats.Spread `json:"cpuMillisAnOrder,omitempty"`
 	Resident map[string]int64        `json:"residentBytes,omitempty"`
-	// Wire is what was counted in the counting round; nil when there was none.
-	Wire *Wire `json:"wire,omitempty"`
+	// Cost is what was counted in the counting round; nil when there was none.
+	Cost *Cost `json:"cost,omitempty"`
 }
 
 // Round is one round of a scenario.
@@ -87,22 +87,12 @@ type Round struct {
 	Samples []time.Duration `json:"-"`
 }
 
-// Wire is what an order costs on the wire, and in Temporal's history.
-type Wire struct {
-	// Orders is over how many it was counted.
-	Orders int `json:"orders"`
+// Cost is what an order costs at the servers.
+type Cost struct {
 	// HistoryEvents is the median of some workflows; 0 when unknown.
-	HistoryEvents float64  `json:"historyEvents,omitempty"`
-	Temporal      *Traffic `json:"temporal,omitempty"`
-	MongoDB       *Traffic `json:"mongodb,omitempty"`
-	Broker        *Traffic `json:"broker,omitempty"`
-}
-
-// Traffic is what one server got and gave, an order.
-type Traffic struct {
-	Requests float64            `json:"requests"`
-	Bytes    float64            `json:"bytes"`
-	ByName   map[string]float64 `json:"byName"`
+	HistoryEvents float64 `json:"historyEvents,omitempty"`
+	// Commands are MongoDB's, by name, an order; nil when unknown.
+	Commands map[string]float64 `json:"mongodbCommands,omitempty"`
 }
 
 // Names of the scenarios that others are compared with.
@@ -127,8 +117,8 @@ func (r *Report) Finish() {
 		s := &r.Scenarios[i]
 		s.finish()
 		rates[s.Name], work[s.Name] = map[int]float64{}, map[int]float64{}
-		if s.Wire != nil {
-			history[s.Name] = s.Wire.HistoryEvents
+		if s.Cost != nil {
+			history[s.Name] = s.Cost.HistoryEvents
 		}
 		for _, round := range s.Rounds {
 			rates[s.Name][round.Round] = round.PerSecond

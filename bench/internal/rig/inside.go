@@ -15,12 +15,12 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/ordersaga/ordersaga/bench/naive"
-	"github.com/ordersaga/ordersaga/internal/broker"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/simulator"
 )
 
@@ -48,7 +48,7 @@ type Inside struct {
 	Ledger             *inventory.Ledger
 
 	mongo       *driver.Client
-	publisher   *broker.Publisher
+	publisher   *rabbitmq.Publisher
 	completions *completions
 	workers     []worker.Worker
 }
@@ -88,8 +88,8 @@ func StartInside(ctx context.Context, s Stack, database string) (in *Inside, err
 	if err != nil {
 		return in, err
 	}
-	in.publisher, err = broker.NewPublisher(broker.PublisherConfig{Config: broker.Config{
-		URL: s.AMQP, Topology: broker.Topology{Exchange: s.Exchange(), Prefix: s.Prefix()},
+	in.publisher, err = rabbitmq.NewPublisher(rabbitmq.PublisherConfig{Config: rabbitmq.Config{
+		URL: s.AMQP, Topology: rabbitmq.Topology{Exchange: s.Exchange(), Prefix: s.Prefix()},
 	}})
 	if err != nil {
 		return in, err

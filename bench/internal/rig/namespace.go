@@ -15,7 +15,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/ordersaga/ordersaga/internal/broker"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 )
 
 // known bounds how long a server may take to know a new namespace everywhere.
@@ -107,7 +107,7 @@ func DropQueues(s Stack) error {
 	if err != nil {
 		return err
 	}
-	topology := broker.Topology{Exchange: s.Exchange(), Prefix: s.Prefix()}
+	topology := rabbitmq.Topology{Exchange: s.Exchange(), Prefix: s.Prefix()}
 	for _, queue := range topology.Queues() {
 		if _, err := ch.QueueDelete(queue, false, false, false); err != nil {
 			return err

@@ -26,18 +26,12 @@ func TestAddresses(t *testing.T) {
 	require.Equal(t, "localhost:5672", Stack{AMQP: "amqp://guest:guest@localhost/%2F"}.AMQPAddress())
 }
 
-// A tap must be what the driver talks to, and only where it can read.
-func TestWhereTapsGo(t *testing.T) {
-	require.Equal(t, "mongodb://u:p@127.0.0.1:1/x?directConnection=true", mongoVia("mongodb://u:p@db:27017/x?replicaSet=rs", "127.0.0.1:1"))
-	require.Equal(t, "amqp://guest:guest@127.0.0.1:1/%2F", via("amqp://guest:guest@broker/%2F", "127.0.0.1:1"))
-	require.Empty(t, mongoBlind("mongodb://127.0.0.1:27017/"))
-	require.NotEmpty(t, mongoBlind("mongodb+srv://cluster.example/"))
-	require.NotEmpty(t, mongoBlind("mongodb://a:1,b:2/"))
-	require.NotEmpty(t, mongoBlind("mongodb://a:1/?tls=true"))
-	require.NotEmpty(t, amqpBlind("amqps://broker/"))
-	require.Empty(t, temporalBlind())
-	t.Setenv("TEMPORAL_API_KEY", "secret")
-	require.NotEmpty(t, temporalBlind())
+// What was executed before does not count, nor is a server that tells nothing one without commands.
+func TestCommandsPerOrder(t *testing.T) {
+	earlier, now := Commands{"find": 3, "insert": 10}, Commands{"find": 3, "insert": 20}
+	require.Equal(t, map[string]float64{"find": 0, "insert": 2.5}, now.PerOrder(earlier, 4))
+	require.Nil(t, Commands(nil).PerOrder(earlier, 4))
+	require.Nil(t, now.PerOrder(nil, 4))
 }
 
 func TestARunHasNamesOfItsOwn(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package rig is what the benchmark stands on: the servers and the names that a run uses there, the wire taps before
-// them, the sagas that run in this process, and the verdict about what was placed.
+// Package rig is what the benchmark stands on: the servers and the names that a run uses there, what the servers
+// tell of their work, the sagas that run in this process, and the verdict about what was placed.
 package rig
 
 import (

@@ -1,0 +1,133 @@
+package inbound
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/deadletter"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/late"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/internal/sealed"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// Sagas starts and signals sagas; see sagaclient.Client.
+type Sagas interface {
+	Place(ctx context.Context, p sagaclient.Placement) (replayed bool, err error)
+	Signal(ctx context.Context, orderID, name string, payload any) (*sagaclient.Late, error)
+	SettleLate(ctx context.Context, o order.Order) error
+	Onboard(ctx context.Context, customerID string, known bool) error
+}
+
+// Receiver books goods that came in, once an id.
+type Receiver interface {
+	Receive(ctx context.Context, sku string, quantity int64, id string) error
+}
+
+// Sealer seals personal data, and opens it; see sealed.Box.
+type Sealer interface {
+	Seal(ctx context.Context, customerID string, data []byte) (sealed.Sealed, error)
+	Open(ctx context.Context, customerID string, s sealed.Sealed) ([]byte, error)
+}
+
+// Executor does what events ask for. All fields are mandatory.
+type Executor struct {
+	Sagas  Sagas
+	Stock  Receiver
+	Log    activities.Log
+	Sealer Sealer
+	Clock  func() time.Time
+	Logger *slog.Logger
+}
+
+// Handle handles an event. Errors: those of Parse and Execute.
+func (x *Executor) Handle(ctx context.Context, e event.Event) error {
+	command, err := Parse(e)
+	if err == nil {
+		err = x.Execute(ctx, command)
+	}
+	x.Logger.LogAttrs(ctx, slog.LevelDebug, "event handled", slog.String("event_id", e.ID), slog.String("type", e.Type),
+		slog.String("order_id", e.Subject), slog.String("correlation_id", e.CorrelationID), slog.Any("error", err))
+	return err
+}
+
+// Execute does what a command asks for. Errors: those of the sagas, the ledger and the log; OrderUnknown for what waits for its order.
+func (x *Executor) Execute(ctx context.Context, command Command) error {
+	switch c := command.(type) {
+	case StartOrder:
+		_, err := x.Sagas.Place(ctx, sagaclient.Placement{
+			Order: c.Order, CorrelationID: c.CorrelationID, CausationID: c.EventID, CallerID: true,
+		})
+		return inData(err)
+	case CancelOrder:
+		return x.cancel(ctx, c)
+	case OrderFact:
+		return x.signal(ctx, c.Origin, c.Signal, c.Payload)
+	case ReceiveStock:
+		return x.Stock.Receive(ctx, c.Subject, c.Quantity, c.Key)
+	case RegisterCustomer:
+		return x.register(ctx, c)
+	}
+	return fault.New(fault.Internal, "there is no way to execute %T", command)
+}
+
+// cancel passes on a request to cancel. One for an order that is not known is kept, and cancels the order when it comes.
+func (x *Executor) cancel(ctx context.Context, c CancelOrder) error {
+	err := x.signal(ctx, c.Origin, workflows.SignalCancel, c.Cancellation)
+	if !errors.Is(err, fault.OrderUnknown) {
+		return err
+	}
+	kept, added, keepErr := activities.KeepEarly(ctx, x.Log, c.Subject, c.Cancellation, c.CorrelationID, x.Clock())
+	switch {
+	case keepErr != nil:
+		return keepErr
+	case !kept:
+		x.Logger.LogAttrs(ctx, slog.LevelWarn, "a cancellation of an unknown order is not kept: there are too many",
+			slog.String("event_id", c.EventID), slog.String("order_id", c.Subject), slog.Int("limit", order.MaxEarly))
+		return err
+	case added:
+		// The order may have come meanwhile, and have looked before this was kept.
+		err = x.signal(ctx, c.Origin, workflows.SignalCancel, c.Cancellation)
+	}
+	if errors.Is(err, fault.OrderUnknown) {
+		return fault.New(fault.OrderUnknown, "order %s is not known; %s", c.Subject, deadletter.EarlyNote)
+	}
+	return err
+}
+
+// signal passes a fact on to the saga, or writes a verdict when the order has ended.
+func (x *Executor) signal(ctx context.Context, o Origin, name string, payload any) error {
+	ended, err := x.Sagas.Signal(ctx, o.Subject, name, payload)
+	if err != nil || ended == nil {
+		return err
+	}
+	redelivered := workflows.Recorded(ended.State, payload)
+	message := "an event came late"
+	if redelivered {
+		message = "an event has had its effect or its answer"
+	}
+	x.Logger.LogAttrs(ctx, slog.LevelInfo, message, slog.String("event_id", o.EventID), slog.String("type", o.Type),
+		slog.String("order_id", o.Subject), slog.String("status", string(ended.State.Status)))
+	if redelivered {
+		return nil
+	}
+	verdict := verdictOn(o, payload, ended.State)
+	if err := activities.WriteVerdict(ctx, x.Log, verdict, o.CorrelationID, x.Clock()); err != nil || !verdict.Consequential() {
+		return err
+	}
+	return x.Sagas.SettleLate(ctx, ended.State.Order)
+}
+
+// verdictOn is the verdict on an event for an order that has ended.
+func verdictOn(o Origin, payload any, ended order.State) late.Verdict {
+	return late.Verdict{
+		ID: o.Key, OrderID: o.Subject, EventID: o.EventID, Type: o.Type,
+		Identity: workflows.IdentityOf(o.Subject, payload), Status: ended.Status, Handled: ended.DispatchedAfterCancel(),
+	}
+}

@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/cursor"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/service"
+)
+
+// verdictTimeout bounds how long a command waits for the saga's answer. A worker has to be running somewhere.
+const verdictTimeout = 30 * time.Second
+
+// attentionLine is an order that needs attention, for programs.
+type attentionLine struct {
+	ID        string                   `json:"id"`
+	Status    order.Status             `json:"status"`
+	Attention int                      `json:"attention"`
+	Step      order.Step               `json:"step"`
+	Undo      bool                     `json:"undo"`
+	Error     string                   `json:"error"`
+	Attempts  int                      `json:"attempts"`
+	NextTry   *time.Time               `json:"nextTry"`
+	Since     time.Time                `json:"since"`
+	Actions   []order.ResolutionAction `json:"actions"`
+}
+
+// attentionCommand lists the orders that need attention.
+func attentionCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "attention", Short: "List the orders that need somebody, and what may be decided", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return with(cmd, quietLogger(cmd), service.Parts{}, func(ctx context.Context, s *service.Service) error {
+				items, err := everyPage(func(page string) ([]api.DeskItem, string, error) {
+					return s.Orders().Desk(ctx, page, cursor.MaxLimit)
+				})
+				if err != nil {
+					return err
+				}
+				lines := attentionLines(items)
+				if asJSON {
+					return printJSON(cmd.OutOrStdout(), lines)
+				}
+				return printAttention(cmd.OutOrStdout(), lines)
+			})
+		},
+	}
+	jsonFlag(cmd, &asJSON, "print JSON")
+	return cmd
+}
+
+func attentionLines(items []api.DeskItem) []attentionLine {
+	lines := []attentionLine{}
+	for _, item := range items {
+		a := item.Attention
+		if !a.Open {
+			continue
+		}
+		line := attentionLine{
+			ID: item.OrderID, Status: item.Status, Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error,
+			Attempts: a.Attempts, Since: a.Since, Actions: item.Actions,
+		}
+		if !a.NextTry.IsZero() {
+			line.NextTry = &a.NextTry
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func printAttention(w io.Writer, lines []attentionLine) error {
+	if len(lines) == 0 {
+		_, err := fmt.Fprintln(w, "nothing needs attention")
+		return err
+	}
+	rows := [][]string{{"ORDER", "STEP", "SINCE", "MAY BE DECIDED", "ERROR"}}
+	for _, l := range lines {
+		step := l.Step
+		if l.Undo {
+			step = "undo " + step
+		}
+		var actions []string
+		for _, a := range l.Actions {
+			actions = append(actions, string(a))
+		}
+		rows = append(rows, []string{l.ID, step, l.Since.Format(time.RFC3339), strings.Join(actions, " "), l.Error})
+	}
+	return printTable(w, rows...)
+}
+
+// resolveCommand decides about an order that needs attention.
+func resolveCommand() *cobra.Command {
+	var d order.Resolution
+	var action string
+	cmd := &cobra.Command{
+		Use: "resolve ORDER", Short: "Decide about what is stuck in an order, and wait for the verdict", Args: cobra.ExactArgs(1),
+		Example: `  ordersaga resolve shop-1001 --action substitute --reference "transfer 4711" --note "voided in the provider's console"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d.Action = order.ResolutionAction(action)
+			if !event.ValidID(args[0]) {
+				return fault.New(fault.NotFound, "there is no order %q", args[0])
+			}
+			if err := d.Validate(); err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), verdictTimeout)
+			defer cancel()
+			cmd.SetContext(ctx)
+			return with(cmd, quietLogger(cmd), service.Parts{Temporal: true}, func(ctx context.Context, s *service.Service) error {
+				state, err := s.Resolve(ctx, args[0], d)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "order %s: %s accepted; it is %s\n", args[0], d.Action, state.Status)
+				return nil
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&action, "action", "", "retry, skip, substitute or compensate")
+	flags.StringVar(&d.Note, "note", "", "why; mandatory for skip")
+	flags.StringVar(&d.Reference, "reference", "", "what was done instead; mandatory for substitute")
+	byFlag(cmd, &d.By)
+	flags.IntVar(&d.Attention, "attention", 0, "the number of the attention; the one that is open by default")
+	_ = cmd.MarkFlagRequired("action")
+	return cmd
+}

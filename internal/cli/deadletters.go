@@ -1,0 +1,272 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/internal/cursor"
+	"github.com/ordersaga/ordersaga/internal/deadletter"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/service"
+)
+
+// errNotAll ends the command when a letter was not replayed or discarded: its summary has said which.
+var errNotAll = errors.New("not every letter was settled")
+
+// deadLettersCommand is for people who look after dead letters.
+func deadLettersCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "dead-letters", Short: "List, show, replay and discard messages that could not be handled",
+		Long: `List, show, replay and discard messages that could not be handled. Works on MongoDB and RabbitMQ directly; the service need
+not run, but what is replayed waits for it in its queue.`,
+	}
+	cmd.AddCommand(deadListCommand(), deadShowCommand(), deadReplayCommand(), deadDiscardCommand())
+	return cmd
+}
+
+// letterFilter is a filter as flags.
+type letterFilter struct {
+	reasons, types, statuses []string
+	olderThan, newerThan     string
+}
+
+func (f *letterFilter) flags(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVar(&f.reasons, "reason", nil, "letters that died for one of these reasons, such as invalid or order_unknown")
+	cmd.Flags().StringSliceVar(&f.types, "type", nil, "letters of one of these event types, such as order.created")
+	cmd.Flags().StringSliceVar(&f.statuses, "status", nil, "letters in one of these statuses, or all; by default those that wait for somebody: open, retrying, replaying")
+	cmd.Flags().StringVar(&f.olderThan, "older-than", "", "letters that failed longer ago than this, such as 90s, 5m or 2d")
+	cmd.Flags().StringVar(&f.newerThan, "newer-than", "", "letters that failed within this time")
+}
+
+// chosen reports whether any flag was given.
+func (f *letterFilter) chosen() bool {
+	return len(f.reasons)+len(f.types)+len(f.statuses)+len(f.olderThan)+len(f.newerThan) > 0
+}
+
+// filter reads the flags.
+func (f *letterFilter) filter(now time.Time) (deadletter.Filter, error) {
+	out := deadletter.Filter{Types: f.types, Limit: cursor.MaxLimit}
+	for _, reason := range f.reasons {
+		out.Reasons = append(out.Reasons, fault.Code(reason))
+	}
+	switch {
+	case len(f.statuses) == 0:
+		out.Statuses = deadletter.Unsettled
+	case !slices.Contains(f.statuses, "all"):
+		for _, status := range f.statuses {
+			out.Statuses = append(out.Statuses, deadletter.Status(status))
+		}
+	}
+	older, err := durationFlag("older-than", f.olderThan)
+	if err != nil {
+		return out, err
+	}
+	newer, err := durationFlag("newer-than", f.newerThan)
+	if err != nil {
+		return out, err
+	}
+	if older > 0 {
+		out.To = now.Add(-older)
+	}
+	if newer > 0 {
+		out.From = now.Add(-newer)
+	}
+	return out, out.Validate()
+}
+
+// selected reads every letter that the flags select, those that failed last first.
+func (f *letterFilter) selected(ctx context.Context, letters api.DeadLetters) ([]deadletter.Letter, error) {
+	filter, err := f.filter(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return everyPage(func(cursor string) ([]deadletter.Letter, string, error) {
+		filter.Cursor = cursor
+		return letters.List(ctx, filter)
+	})
+}
+
+// withLetters runs do with the dead letters, and for replays with the broker.
+func withLetters(cmd *cobra.Command, replays bool, do func(ctx context.Context, letters api.DeadLetters) error) error {
+	return with(cmd, quietLogger(cmd), service.Parts{Broker: replays}, func(ctx context.Context, s *service.Service) error {
+		return do(ctx, s.DeadLetters())
+	})
+}
+
+func deadListCommand() *cobra.Command {
+	var f letterFilter
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "list", Short: "List dead letters, those that failed last first", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := f.filter(time.Now()); err != nil {
+				return err
+			}
+			return withLetters(cmd, false, func(ctx context.Context, letters api.DeadLetters) error {
+				list, err := f.selected(ctx, letters)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(cmd.OutOrStdout(), list)
+				}
+				return printLetters(cmd.OutOrStdout(), list)
+			})
+		},
+	}
+	f.flags(cmd)
+	jsonFlag(cmd, &asJSON, "print JSON")
+	return cmd
+}
+
+func deadShowCommand() *cobra.Command {
+	var asJSON, body bool
+	cmd := &cobra.Command{
+		Use: "show ID", Short: "Show a dead letter: why it died, what was decided about it, its payload, and what a replay would do", Args: cobra.ExactArgs(1),
+		Example: `  ordersaga dead-letters show 6f0c4a1e-… --body > event.json`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withLetters(cmd, false, func(ctx context.Context, letters api.DeadLetters) error {
+				d, err := letters.Show(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				out := cmd.OutOrStdout()
+				if body {
+					_, err := out.Write(d.Message.Body)
+					return err
+				}
+				run, err := letters.DryRun(ctx, args[0], deadletter.Request{})
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(out, letterDetail{d, d.Content(math.MaxInt), d.History, run})
+				}
+				return printLetter(out, d, run)
+			})
+		},
+	}
+	jsonFlag(cmd, &asJSON, "print JSON")
+	cmd.Flags().BoolVar(&body, "body", false, "write the payload alone, as it came")
+	return cmd
+}
+
+// replayFlags say what is replayed, and how.
+type replayFlags struct {
+	letterFilter
+	all, dryRun, asJSON bool
+	bodyFile            string
+	request             deadletter.Request
+}
+
+func deadReplayCommand() *cobra.Command {
+	var f replayFlags
+	cmd := &cobra.Command{
+		Use: "replay [ID...]", Short: "Send dead letters to their queues again, as they came or mended",
+		Long: `Send dead letters to their queues again: those that are named, or those that a filter selects, oldest first. What becomes of
+them there is up to their handlers; one that dies again is a new letter. The exit code is 1 when one was not replayed.`,
+		Example: `  ordersaga dead-letters replay 6f0c4a1e-… --body event.json --note "the quantity was missing"
+  ordersaga dead-letters replay --reason unavailable --older-than 10m --dry-run`,
+		RunE: func(cmd *cobra.Command, ids []string) (err error) {
+			if err = f.check(ids); err != nil {
+				return err
+			}
+			if f.bodyFile != "" {
+				if f.request.Body, err = readInput(cmd.InOrStdin(), f.bodyFile); err != nil {
+					return err
+				}
+			}
+			return withLetters(cmd, !f.dryRun, func(ctx context.Context, letters api.DeadLetters) error {
+				if len(ids) == 0 {
+					// They are read before the first one is replayed: a letter that dies again meanwhile is not among them.
+					list, err := f.selected(ctx, letters)
+					if err != nil {
+						return err
+					}
+					for _, l := range slices.Backward(list) {
+						ids = append(ids, l.ID)
+					}
+				}
+				return f.run(ctx, cmd, letters, ids)
+			})
+		},
+	}
+	f.flags(cmd)
+	flags := cmd.Flags()
+	flags.BoolVar(&f.all, "all", false, "every letter that waits for somebody")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "tell what would happen, and do nothing")
+	jsonFlag(cmd, &f.asJSON, "print the result as JSON")
+	flags.StringVar(&f.bodyFile, "body", "", "a file with what is sent instead of the letter's payload, - for standard input")
+	flags.BoolVar(&f.request.Force, "force", false, "also what was replayed, handled or discarded already, or was replayed too often")
+	flags.StringVar(&f.request.Note, "note", "", "why")
+	byFlag(cmd, &f.request.By)
+	return cmd
+}
+
+// check finds flags that do not fit together.
+func (f *replayFlags) check(ids []string) error {
+	filtered := f.all || f.chosen()
+	switch {
+	case len(ids) > 0 && filtered:
+		return errors.New("name letters or select them, not both")
+	case len(ids) == 0 && !filtered:
+		return errors.New("name letters, or select them with --reason, --type, --status, --older-than, --newer-than or --all")
+	case f.bodyFile != "" && len(ids) != 1:
+		return errors.New("--body is for one letter")
+	}
+	return f.request.Validate()
+}
+
+// run replays letters one by one.
+func (f *replayFlags) run(ctx context.Context, cmd *cobra.Command, letters api.DeadLetters, ids []string) error {
+	r := replayReport{DryRun: f.dryRun, Letters: []replayLine{}}
+	for _, id := range ids {
+		if f.dryRun {
+			run, err := letters.DryRun(ctx, id, f.request)
+			r.add(dryRunLine(id, run, err))
+		} else {
+			_, err := letters.Replay(ctx, id, f.request)
+			r.add(replayedLine(id, err))
+		}
+		r.printProgress(cmd.ErrOrStderr(), len(ids), ctx.Err() != nil)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	r.Untried = len(ids) - len(r.Letters)
+	return r.print(cmd.OutOrStdout(), f.asJSON)
+}
+
+func deadDiscardCommand() *cobra.Command {
+	var r deadletter.Request
+	cmd := &cobra.Command{
+		Use: "discard ID...", Short: "Decide that nothing is to come of dead letters; they stay readable", Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			if err := r.ValidateDiscard(); err != nil {
+				return err
+			}
+			return withLetters(cmd, false, func(ctx context.Context, letters api.DeadLetters) (failed error) {
+				for _, id := range ids {
+					if _, err := letters.Discard(ctx, id, r); err != nil {
+						fmt.Fprintf(cmd.OutOrStdout(), "%s  not discarded: %s\n", id, reasonText(err))
+						failed = errNotAll
+						continue
+					}
+					fmt.Fprintf(cmd.OutOrStdout(), "%s  discarded\n", id)
+				}
+				return failed
+			})
+		},
+	}
+	cmd.Flags().StringVar(&r.Note, "note", "", "why; mandatory")
+	byFlag(cmd, &r.By)
+	_ = cmd.MarkFlagRequired("note")
+	return cmd
+}

@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/service"
+)
+
+// with loads the settings, opens the parts of the service that a command works on, and closes them when use has returned.
+func with(
+	cmd *cobra.Command, logger func(config.Config) *slog.Logger, parts service.Parts, use func(ctx context.Context, s *service.Service) error,
+) error {
+	cfg, err := config.Load(os.Environ())
+	if err != nil {
+		return err
+	}
+	s, err := service.Open(cmd.Context(), cfg, logger(cfg), parts)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return use(cmd.Context(), s)
+}
+
+// quietLogger is for commands whose output people read: it logs what is wrong, and what is waited for.
+func quietLogger(cmd *cobra.Command) func(config.Config) *slog.Logger {
+	return func(config.Config) *slog.Logger {
+		return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	}
+}
+
+// everyPage reads a list page by page.
+func everyPage[T any](page func(cursor string) (items []T, next string, err error)) ([]T, error) {
+	var all []T
+	for cursor := ""; ; {
+		items, next, err := page(cursor)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, items...)
+		if cursor = next; cursor == "" {
+			return all, nil
+		}
+	}
+}
+
+// jsonFlag adds --json.
+func jsonFlag(cmd *cobra.Command, asJSON *bool, usage string) {
+	cmd.Flags().BoolVar(asJSON, "json", false, usage)
+}
+
+// byFlag adds --by, whose default is the user who runs the command when that is a valid ID.
+func byFlag(cmd *cobra.Command, by *string) {
+	user := os.Getenv("USER")
+	if !event.ValidID(user) {
+		user = ""
+	}
+	cmd.Flags().StringVar(by, "by", user, "who decides")
+}

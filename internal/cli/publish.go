@@ -1,0 +1,174 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
+	"github.com/ordersaga/ordersaga/internal/wire"
+)
+
+const (
+	// publishProgress is how often it is printed how far a long list is.
+	publishProgress = time.Second
+	// publishListed is the longest list that is printed as a table.
+	publishListed = 20
+)
+
+// publishCommand publishes events as a publisher of the bus does.
+func publishCommand() *cobra.Command {
+	var in publishInput
+	var out publishOutput
+	cmd := &cobra.Command{
+		Use: "publish [TYPE]", Short: "Publish an event as a neighbouring service does", Args: cobra.MaximumNArgs(1),
+		Long: `Publish an event as a neighbouring service does: as a CloudEvent, mandatory and confirmed. The input is the event's
+data, or a whole event in any form that the service reads; a file or standard input may hold many, one after the other.
+All of them are read as the service would read them, and nothing is sent when one would be refused.
+
+AMQP_URL and EVENT_EXCHANGE say where to. The exit code is 1 when an event was refused, not confirmed, or nothing listens to it.`,
+		Example: `  ordersaga publish shipment.dispatched --data '{"orderId": "shop-1001", "carrier": "dhl"}'
+  ordersaga publish order.created --file order.json --correlation-id checkout-42
+  jq -c '.[]' receipts.json | ordersaga publish stock.received --file -`,
+		ValidArgsFunction: completeTypes(event.Inbound),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				in.typ = args[0]
+			}
+			in.stdin, out.to, out.progress = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+			if out.repeat < 1 || out.timeout <= 0 {
+				return errors.New("--repeat and --timeout must be above zero")
+			}
+			messages, err := in.read()
+			if err != nil {
+				return err
+			}
+			cfg, err := config.Load(os.Environ())
+			if err != nil {
+				return err
+			}
+			return out.publish(cmd.Context(), cfg, messages)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&in.file, "file", "f", "", "the file with the data or the events; - for standard input")
+	flags.StringVarP(&in.data, "data", "d", "", "the data or the event itself")
+	flags.StringVar(&in.id, "id", "", "the event's id; a new one unless the event has one")
+	flags.StringVar(&in.source, "source", "", "who says so; "+cliSource+" unless the event says")
+	flags.StringVar(&in.subject, "subject", "", "what the event is about, where its data does not say")
+	flags.StringVar(&in.correlation, "correlation-id", "", "what joins everything that the event causes; its id otherwise")
+	flags.IntVar(&out.repeat, "repeat", 1, "send each event so many times under its id, to see that duplicates do nothing")
+	flags.DurationVar(&out.timeout, "timeout", 10*time.Second, "how long to try to reach the broker, and to wait for each confirm")
+	jsonFlag(cmd, &out.json, "print one JSON object for each event")
+	cmd.MarkFlagsMutuallyExclusive("file", "data")
+	cmd.MarkFlagsOneRequired("file", "data")
+	return cmd
+}
+
+// completeTypes completes names of event types in the shell.
+func completeTypes(directions ...event.Direction) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var names []cobra.Completion
+		for _, d := range directions {
+			for _, t := range event.Types(d) {
+				names = append(names, cobra.CompletionWithDesc(t.Name, t.Meaning))
+			}
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// publishOutput sends events and prints their outcomes.
+type publishOutput struct {
+	to, progress io.Writer
+	json         bool
+	repeat       int
+	timeout      time.Duration
+}
+
+// publishedEvent is what is printed about an event that was sent.
+type publishedEvent struct {
+	ID            string    `json:"id"`
+	Type          string    `json:"type"`
+	Subject       string    `json:"subject"`
+	CorrelationID string    `json:"correlationId"`
+	Time          time.Time `json:"time"`
+	Exchange      string    `json:"exchange"`
+}
+
+// publish sends the events one by one, each when the one before is confirmed.
+func (o publishOutput) publish(ctx context.Context, cfg config.Config, events []outgoing) error {
+	began := time.Now()
+	dialing, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	n, err := rabbitmq.DialOneShot(dialing, rabbitmq.Config{
+		URL: cfg.AMQPURL.Reveal(), Name: "ordersaga publish", DialTimeout: o.timeout,
+		Topology: rabbitmq.Topology{Exchange: cfg.EventExchange, Prefix: cfg.BrokerPrefix},
+	})
+	if err != nil {
+		return fmt.Errorf("no connection to the broker at %s: %w", cfg.AMQPURL.Host(), err)
+	}
+	defer n.Close()
+	printed := began
+	var sent []publishedEvent
+	for i, e := range events {
+		for range o.repeat {
+			if err := o.send(ctx, n, e.message); err != nil {
+				return errors.Join(o.print(sent, cfg.EventExchange, began), fmt.Errorf("event %d of %d: %w", i+1, len(events), err))
+			}
+		}
+		sent = append(sent, publishedEvent{e.event.ID, e.event.Type, e.event.Subject, e.event.CorrelationID, e.event.Time, cfg.EventExchange})
+		if time.Since(printed) >= publishProgress {
+			printed = time.Now()
+			fmt.Fprintf(o.progress, "%d of %d\n", len(sent), len(events))
+		}
+	}
+	return o.print(sent, cfg.EventExchange, began)
+}
+
+// send sends one message within the timeout.
+func (o publishOutput) send(ctx context.Context, n *rabbitmq.OneShotPublisher, m wire.Message) error {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	err := n.Publish(ctx, m)
+	if errors.Is(err, fault.NotFound) {
+		return fmt.Errorf("%w: no service has bound a queue there, and the event is gone", err)
+	}
+	return err
+}
+
+// print prints what was sent: a table, a line when that would be long, or JSON.
+func (o publishOutput) print(sent []publishedEvent, exchange string, began time.Time) error {
+	switch {
+	case o.json:
+		encoder := json.NewEncoder(o.to)
+		for _, e := range sent {
+			if err := encoder.Encode(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	case len(sent) > publishListed:
+		_, err := fmt.Fprintf(o.to, "%d events published to %s in %s\n", len(sent), exchange, time.Since(began).Round(time.Millisecond))
+		return err
+	case len(sent) == 0:
+		return nil
+	}
+	rows := [][]string{{"ID", "TYPE", "SUBJECT", "CORRELATION"}}
+	for _, e := range sent {
+		rows = append(rows, []string{e.ID, e.Type, e.Subject, e.CorrelationID})
+	}
+	return printTable(o.to, rows...)
+}

@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/reconcile"
+	"github.com/ordersaga/ordersaga/internal/service"
+)
+
+// errLeft ends the command when violations are left: its table has said which.
+var errLeft = errors.New("not everything holds")
+
+// reconcileCommand checks everything that must hold.
+func reconcileCommand() *cobra.Command {
+	var (
+		repair, asJSON bool
+		stale, since   string
+		skip           []string
+	)
+	cmd := &cobra.Command{
+		Use: "reconcile", Short: "Check everything that must hold over log, stock, payments, list and Temporal", Args: cobra.NoArgs,
+		Long: `Check everything that must hold over the event log, the stock ledger, the payments, the list of orders and
+Temporal, and print what does not. Without --repair nothing is changed. The exit code is 1 when a violation is left.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o := reconcile.Options{Repair: repair}
+			var err error
+			if o.Stale, err = durationFlag("stale", stale); err != nil {
+				return err
+			}
+			if o.Since, err = durationFlag("since", since); err != nil {
+				return err
+			}
+			if o.Skip, err = skippedKinds(skip); err != nil {
+				return err
+			}
+			o.Progress = func(c reconcile.Counts) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%d streams, %d orders\n", c.Streams, c.Orders)
+			}
+			return with(cmd, service.NewLogger, service.Parts{Temporal: true}, func(ctx context.Context, s *service.Service) error {
+				report, err := s.Reconcile(ctx, o)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					err = json.NewEncoder(cmd.OutOrStdout()).Encode(report)
+				} else {
+					err = printReport(cmd.OutOrStdout(), report)
+				}
+				if err == nil && report.Left() > 0 {
+					err = errLeft
+				}
+				return err
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&repair, "repair", false, "start recovery runs and rewrite list entries; record what only people can mend")
+	jsonFlag(cmd, &asJSON, "print the report as JSON")
+	cmd.Flags().StringVar(&stale, "stale", config.FormatDuration(reconcile.DefaultStale), "how long nothing may come of a running saga")
+	cmd.Flags().StringVar(&since, "since", "", "ask gateway, stock and Temporal only about orders that are open or ended within this time, such as 24h; all of them otherwise")
+	cmd.Flags().StringSliceVar(&skip, "skip", nil, "kinds that are neither reported nor repaired, such as order_unrecorded where several databases share a Temporal namespace")
+	return cmd
+}
+
+// skippedKinds reads names of kinds.
+func skippedKinds(names []string) (map[reconcile.Kind]bool, error) {
+	skipped := make(map[reconcile.Kind]bool, len(names))
+	for _, name := range names {
+		kind := reconcile.Kind(name)
+		if reconcile.MeaningOf(kind).Kind != kind {
+			return nil, fmt.Errorf("--skip=%s: there is no such kind", name)
+		}
+		skipped[kind] = true
+	}
+	return skipped, nil
+}
+
+// durationFlag reads a duration as the settings do.
+func durationFlag(name, value string) (time.Duration, error) {
+	if value == "" {
+		return 0, nil
+	}
+	d, err := config.ParseDuration(value)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("--%s=%s: expected a duration above zero, such as 90s, 5m or 2d", name, value)
+	}
+	return d, nil
+}
+
+// printReport prints the findings as a table, and one line of counts.
+func printReport(out io.Writer, r reconcile.Report) error {
+	if len(r.Findings) > 0 {
+		rows := [][]string{{"KIND", "SUBJECT", "DETAIL", "REPAIR"}}
+		for _, f := range r.Findings {
+			kind := string(f.Kind)
+			if f.Note {
+				kind += " (note)"
+			}
+			rows = append(rows, []string{kind, f.Subject, f.Detail, f.Repair})
+		}
+		if err := printTable(out, rows...); err != nil {
+			return err
+		}
+		fmt.Fprintln(out)
+	}
+	if r.Unlisted > 0 {
+		fmt.Fprintf(out, "%d more are not listed: mend these first, then check again\n", r.Unlisted)
+	}
+	_, err := fmt.Fprintf(out, "%d orders, %d streams, %d SKUs, %d payments looked at; %d violations, %d repaired, %d notes; in %s\n",
+		r.Orders, r.Streams, r.SKUs, r.Payments, r.Violations+r.Unlisted, r.Repaired, r.Notes, time.Duration(r.TookMillis)*time.Millisecond)
+	return err
+}

@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
+	"github.com/ordersaga/ordersaga/internal/service"
+)
+
+// rebuildCommand makes the read model anew from the event log.
+func rebuildCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "rebuild", Short: "Rebuild the read model of orders from the event log", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return with(cmd, service.NewLogger, service.Parts{}, func(ctx context.Context, s *service.Service) error {
+				started := time.Now()
+				rebuilt, err := s.Rebuild(ctx, func(done int) {
+					if done%1000 == 0 {
+						fmt.Fprintf(cmd.ErrOrStderr(), "%d orders\n", done)
+					}
+				})
+				damaged := printRebuilt(cmd.OutOrStdout(), "order", rebuilt, started)
+				if err != nil {
+					return err
+				}
+				started = time.Now()
+				rebuilt, err = s.RebuildLate(ctx)
+				damaged += printRebuilt(cmd.OutOrStdout(), "late", rebuilt, started)
+				if err == nil && damaged > 0 {
+					err = fault.New(fault.Corrupt, "%d streams are damaged", damaged)
+				}
+				return err
+			})
+		},
+	}
+}
+
+// printRebuilt says what a rebuild did, and returns how many streams are damaged.
+func printRebuilt(out io.Writer, kind string, r readmodel.Rebuilt, started time.Time) int {
+	fmt.Fprintf(out, "%d %s streams, %d documents written, %d removed, %d streams damaged, in %s\n",
+		r.Streams, kind, r.Written, r.Removed, r.Failed, time.Since(started).Round(time.Millisecond))
+	for _, f := range r.Failures {
+		fmt.Fprintf(out, "  %s: %v\n", f.Stream, f.Err)
+	}
+	return r.Failed
+}
+
+// healthTimeout bounds the question to the running process.
+const healthTimeout = 5 * time.Second
+
+// healthCommand asks a running process on this host whether it is ready: for container health checks, whose
+// images have no curl.
+func healthCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "health", Short: "Ask the process that listens on HTTP_ADDR whether it is ready", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.Load(os.Environ())
+			if err != nil {
+				return err
+			}
+			host, port, err := net.SplitHostPort(cfg.HTTPAddr)
+			if err != nil {
+				return fmt.Errorf("HTTP_ADDR: %w", err)
+			}
+			if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+				host = "127.0.0.1"
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), healthTimeout)
+			defer cancel()
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
+			if err != nil {
+				return err
+			}
+			response, err := http.DefaultClient.Do(request)
+			if err != nil {
+				return err
+			}
+			defer response.Body.Close()
+			if response.StatusCode != http.StatusOK {
+				return fmt.Errorf("not ready: %s", response.Status)
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,239 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// kind is what the values of a setting are, and where they are stored; see Setting.
+type kind struct {
+	unit     string
+	isSecret bool
+	set      func(value string) (expected string)
+}
+
+// unitURI is the unit of values that may contain credentials.
+const unitURI = "URI"
+
+// secret makes the values secret.
+func (k kind) secret() kind {
+	k.isSecret = true
+	return k
+}
+
+// unchecked is for values that the Temporal SDK checks.
+func unchecked(unit string) kind {
+	return kind{unit: unit, set: func(string) string { return "" }}
+}
+
+// parsed stores what parse makes of a value; parse returns false for one that is not as expected.
+func parsed[T any](field *T, unit, expected string, parse func(value string) (T, bool)) kind {
+	return kind{unit: unit, set: func(value string) string {
+		v, ok := parse(value)
+		if !ok {
+			return expected
+		}
+		*field = v
+		return ""
+	}}
+}
+
+// rule is what a text must be.
+type rule struct {
+	unit, expected string
+	valid          func(value string) bool
+}
+
+// text stores a value as it is, if it keeps the rules.
+func text[T ~string](field *T, rules ...rule) kind {
+	k := kind{set: func(value string) string {
+		for _, r := range rules {
+			if !r.valid(value) {
+				return r.expected
+			}
+		}
+		*field = T(value)
+		return ""
+	}}
+	if len(rules) > 0 {
+		k.unit = rules[0].unit
+	}
+	return k
+}
+
+// inWords lists choices.
+func inWords(choices []string) string {
+	if len(choices) < 2 {
+		return strings.Join(choices, "")
+	}
+	last := len(choices) - 1
+	return strings.Join(choices[:last], ", ") + " or " + choices[last]
+}
+
+func oneOf(choices ...string) rule {
+	return rule{inWords(choices), inWords(choices), func(value string) bool { return slices.Contains(choices, value) }}
+}
+
+var trimmed = rule{"name", "no space around it", func(value string) bool { return strings.TrimSpace(value) == value }}
+
+// address is what a listener listens on: host:port, where the host may be missing.
+var address = rule{"host:port", "host:port, such as 127.0.0.1:8080 or :8080", func(value string) bool {
+	host, port, err := net.SplitHostPort(value)
+	return err == nil && isPort(port) && !strings.ContainsAny(host, "/ ")
+}}
+
+var onLoopback = rule{"host:port", "an address that only this machine can reach, such as 127.0.0.1:6060", isLoopback}
+
+// target is what a gRPC client dials: host:port, or that after dns:/// or passthrough:///.
+var target = rule{"host:port", "host:port without a scheme, such as localhost:7233", func(value string) bool {
+	value = strings.TrimPrefix(strings.TrimPrefix(value, "dns:///"), "passthrough:///")
+	host, port, err := net.SplitHostPort(value)
+	return err == nil && host != "" && isPort(port) && !strings.ContainsAny(host, "/ ")
+}}
+
+// database is what MongoDB accepts as the name of a database on every system.
+var database = rule{"name", `a database name: at most 63 bytes, without spaces and /\."$*<>:|?`, func(value string) bool {
+	return len(value) <= 63 && !strings.ContainsAny(value, "/\\. \"$*<>:|?\x00")
+}}
+
+var brokerNamePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$`)
+
+// brokerName is part of a name on the broker; names that begin with amq. are the broker's own.
+var brokerName = rule{
+	"name", "letters, digits, dots, dashes and underscores, at most 100, and not beginning with amq.",
+	func(value string) bool {
+		return brokerNamePattern.MatchString(value) && !strings.HasPrefix(value, "amq.")
+	},
+}
+
+var folder = rule{"path", "the path of a folder that this process may read", func(value string) bool {
+	info, err := os.Stat(value)
+	return err == nil && info.IsDir()
+}}
+
+var mailAddress = rule{
+	"address", "an e-mail address, such as orders@example.com or Shop <orders@example.com>",
+	func(value string) bool { _, err := mail.ParseAddress(value); return err == nil },
+}
+
+// uriOf is a URI of one of the schemes. It looks at the scheme and that a host is there, no more: the driver reads the rest, and
+// net/url would refuse several hosts.
+func uriOf(schemes ...string) rule {
+	prefixes := make([]string, len(schemes))
+	for i, s := range schemes {
+		prefixes[i] = s + "://"
+	}
+	return rule{unitURI, "a URI that begins with " + inWords(prefixes) + " and names a host", func(value string) bool {
+		scheme, rest, ok := strings.Cut(value, "://")
+		rest = rest[strings.LastIndex(rest, "@")+1:]
+		host := rest != "" && !strings.ContainsAny(rest[:1], "/?#")
+		return ok && slices.Contains(schemes, scheme) && host && !strings.ContainsAny(value, " \t\r\n")
+	}}
+}
+
+// webURL is stored without a slash at its end.
+func webURL(field *string) kind {
+	return parsed(field, unitURI, "a URL that begins with http:// or https://, without credentials and query", func(value string) (string, bool) {
+		u, err := url.Parse(value)
+		ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
+		return strings.TrimRight(value, "/"), ok
+	})
+}
+
+const unitFlag = "true or false"
+
+func flag(field *bool) kind {
+	return parsed(field, unitFlag, unitFlag, func(value string) (bool, bool) {
+		value = strings.ToLower(value)
+		return value == "true" || value == "1", slices.Contains([]string{"true", "false", "1", "0"}, value)
+	})
+}
+
+// list is a list whose items are normalized by item, which returns false for one that is not as expected.
+func list(field *[]string, unit, expected string, item func(item string, before []string) (string, bool)) kind {
+	return parsed(field, unit, expected, func(value string) (items []string, ok bool) {
+		for part := range strings.SplitSeq(value, ",") {
+			normal, ok := item(strings.TrimSpace(part), items)
+			if !ok {
+				return nil, false
+			}
+			items = append(items, normal)
+		}
+		return items, true
+	})
+}
+
+// listOf is a list of choices.
+func listOf(field *[]string, choices []string) kind {
+	return list(field, "list of "+inWords(choices), "a list of "+inWords(choices)+", separated by commas, each once",
+		func(item string, before []string) (string, bool) {
+			return item, slices.Contains(choices, item) && !slices.Contains(before, item)
+		})
+}
+
+func durationWithin(field *time.Duration, expected string, valid func(d time.Duration) bool) kind {
+	return parsed(field, "duration", expected, func(value string) (time.Duration, bool) {
+		d, err := ParseDuration(value)
+		return d, err == nil && valid(d)
+	})
+}
+
+func duration(field *time.Duration) kind {
+	return durationWithin(field, "a duration above zero, such as 90s, 5m, 2h30m or 6d", func(d time.Duration) bool { return d > 0 })
+}
+
+// durationOrOff is a duration, or 0 for off. Temporal's schedules have seconds.
+func durationOrOff(field *time.Duration) kind {
+	return durationWithin(field, "0, or a duration of at least 1s, such as 90s, 5m, 2h30m or 6d", func(d time.Duration) bool {
+		return d == 0 || d >= time.Second
+	})
+}
+
+// smtpTimeout keeps sending a message below what an attempt may take.
+func smtpTimeout(field *time.Duration) kind {
+	return durationWithin(field, "a duration above zero and at most 25s", func(d time.Duration) bool { return d > 0 && d <= 25*time.Second })
+}
+
+func count(field *int, unit string, lowest, highest int) kind {
+	return parsed(field, unit, fmt.Sprintf("a whole number from %d to %d", lowest, highest), func(value string) (int, bool) {
+		n, err := strconv.Atoi(value)
+		return n, err == nil && n >= lowest && n <= highest
+	})
+}
+
+func logLevel(field *slog.Level) kind {
+	levels := oneOf("debug", "info", "warn", "error")
+	return parsed(field, levels.unit, levels.expected, func(value string) (level slog.Level, ok bool) {
+		err := level.UnmarshalText([]byte(value))
+		return level, err == nil && levels.valid(strings.ToLower(value)) // slog also reads offsets, such as info+2
+	})
+}
+
+func isPort(port string) bool {
+	_, err := strconv.ParseUint(port, 10, 16)
+	return err == nil
+}
+
+// isLoopback reports whether only this machine reaches the address. A name other than localhost is not looked
+// up: it might mean something else tomorrow.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}

@@ -1,0 +1,24 @@
+package order
+
+import "strconv"
+
+// Draft is an order as its sender writes it, over REST or on the bus; internal/jsondoc reads it. Its ID comes from elsewhere.
+type Draft struct {
+	CustomerID  string        `json:"customerId"`
+	Currency    string        `json:"currency"`
+	Fulfillment Fulfillment   `json:"fulfillment"`
+	Payment     PaymentMethod `json:"payment"`
+	Lines       []Line        `json:"lines" most:"100 lines"`
+}
+
+// Order returns the order, to be validated and normalized. A line of which something could not be read, by its JSON pointer, takes no
+// part in the rules about several lines.
+func (d Draft) Order(unread func(pointer string) bool) Order {
+	o := Order{CustomerID: d.CustomerID, Currency: d.Currency, Lines: d.Lines, Payment: d.Payment, Fulfillment: d.Fulfillment}
+	for i := range o.Lines {
+		if unread(linePointer(i)) {
+			o.Lines[i] = Line{SKU: "unread.line." + strconv.Itoa(i), Quantity: 1}
+		}
+	}
+	return o
+}

@@ -1,0 +1,161 @@
+package order
+
+import (
+	"time"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+// Task queues on which the order's activities run.
+const (
+	QueueOrders   = "orders"
+	QueuePayments = "payments"
+)
+
+// Settings that bound the order's waits.
+const (
+	ReserveDeadline        saga.Deadline = "RESERVE_DEADLINE"
+	AuthorizeDeadline      saga.Deadline = "AUTHORIZE_DEADLINE"
+	PaymentPendingDeadline saga.Deadline = "PAYMENT_PENDING_DEADLINE"
+	ShipmentDeadline       saga.Deadline = "SHIPMENT_DEADLINE"
+	DeliveryDeadline       saga.Deadline = "DELIVERY_DEADLINE"
+)
+
+const (
+	// lookupWithin bounds how long a participant is asked about an unknown outcome before the step is compensated. The
+	// compensation fences whatever happened, so waiting longer would only hold the stock for longer.
+	lookupWithin = time.Minute
+	// captureLookupWithin bounds how long it is asked on behalf of a person, who waits for the answer.
+	captureLookupWithin = 5 * time.Second
+)
+
+// What a person may be asked to act on.
+const (
+	UndoStuck             = saga.UndoStuck
+	CaptureStuck          = "the capture is stuck"
+	ShippedCaptureStuck   = "the capture is stuck after the goods were dispatched"
+	ShippedCaptureRefused = "the capture was refused after the goods were dispatched"
+	CommitStuck           = "the commit of the stock is stuck"
+	DeliveryMissing       = "the parcel is lost or late"
+	GoodsAtLarge          = "the goods were dispatched after a cancellation"
+)
+
+// Flow is the order saga: what is done, in which order, what compensates it, and what is waited for. An immediate order has no
+// parcel; a shipment order asks the warehouse for the goods and settles when they have been dispatched.
+var Flow = saga.Flow[State]{
+	Name: "order", Stream: "order", Subject: "orderId",
+	Own:         own,
+	KeepsStatus: staysShipped, WhyNotCancellable: dispatchedText, Completed: taken,
+	Steps: []saga.Step[State]{
+		{
+			Name: StepReserve, Kind: saga.Compensable, Status: StatusReserved, Deadline: ReserveDeadline,
+			Do:     &saga.Operation{Name: "inventory.Reserve", Queue: QueueOrders, Summary: "reserve every line"},
+			Lookup: &saga.Operation{Name: "inventory.Find", Queue: QueueOrders, Summary: "ask the ledger what became of the reservation", Within: lookupWithin},
+			Undo:   &saga.Operation{Name: "inventory.Release", Queue: QueueOrders, Summary: "undo: release the stock"},
+			Done:   event.InventoryReserved, Refused: event.InventoryRejected, Undone: []string{event.InventoryReleased},
+			Held: func(s *State) bool { return s.Held },
+		},
+		{
+			Name: StepAuthorize, Kind: saga.Compensable, Status: StatusAuthorized, Deadline: AuthorizeDeadline,
+			Do:     &saga.Operation{Name: "payment.Authorize", Queue: QueuePayments, Summary: "authorize the payment", Remote: true},
+			Lookup: &saga.Operation{Name: "payment.Lookup", Queue: QueuePayments, Summary: "ask the gateway what became of the payment", Remote: true, Within: lookupWithin},
+			Undo:   &saga.Operation{Name: "payment.Void", Queue: QueuePayments, Summary: "undo: void the payment", Remote: true},
+			Done:   event.PaymentAuthorized, Refused: event.PaymentDeclined, Undone: []string{event.PaymentVoided, event.PaymentRefunded},
+			Pending: &saga.PendingRule{
+				Event: event.PaymentPending, Status: StatusAwaitingPayment, On: []string{event.PaymentSucceeded, event.PaymentFailed},
+				For: "the payer", Deadline: PaymentPendingDeadline, Overdue: ReasonPaymentTimeout,
+			},
+		},
+		{
+			// The warehouse is asked by an event and answers by events: the record is the effect, of asking as of taking back.
+			Name: StepConfirm, Kind: saga.Compensable, When: hasParcel, Status: StatusAwaitingShipment,
+			Undo: &saga.Operation{Name: "order.Record", Queue: QueueOrders, Summary: "undo: recall the goods"},
+			Done: event.OrderConfirmed, Undone: []string{event.OrderFulfillmentWithdrawn},
+			Data: func(s *State, _ *saga.Fact) any { return lines{Lines: s.Order.Items()} },
+		},
+		{
+			Name: StepShip, Kind: saga.Await, When: hasParcel, Status: StatusShipped,
+			Done: event.OrderShipped, Data: parcel,
+			Wait: &saga.WaitRule{
+				// The bus has no order: what is delivered or lost was dispatched.
+				On:  []string{event.ShipmentDispatched, event.ShipmentDelivered, event.ShipmentLost},
+				For: "the dispatch of the goods", Since: StepConfirm, Deadline: ShipmentDeadline, Overdue: ReasonShipmentTimeout,
+				Stray: &saga.Trouble{
+					Step: StepDispatch, Text: "the goods were dispatched although the order is being undone",
+					Situation: GoodsAtLarge,
+				},
+			},
+		},
+		{Name: StepDecide, Kind: saga.Pivot, Status: StatusSettling},
+		{
+			Name: StepCapture, Kind: saga.Forward,
+			Do: &saga.Operation{Name: "payment.Capture", Queue: QueuePayments, Summary: "capture the payment", Remote: true},
+			// For a person who wants the order to be compensated.
+			Lookup: &saga.Operation{Name: "payment.LookupCapture", Queue: QueuePayments, Summary: "ask the gateway whether the payment was captured", Remote: true, Within: captureLookupWithin},
+			Done:   event.PaymentCaptured, Refused: event.PaymentCaptureRefused,
+			Reversible: func(s *State) bool { return s.ShippedAt.IsZero() },
+			StuckText:  CaptureStuck, FinalText: ShippedCaptureStuck, RefusedText: ShippedCaptureRefused,
+			RefusedError: "the capture was refused after the goods had been dispatched",
+		},
+		{
+			Name: StepCommit, Kind: saga.Forward,
+			Do:        &saga.Operation{Name: "inventory.Commit", Queue: QueueOrders, Summary: "commit the stock"},
+			Done:      event.InventoryCommitted,
+			StuckText: CommitStuck,
+		},
+		{
+			Name: StepDeliver, Kind: saga.Await, When: hasParcel,
+			Done: event.OrderDelivered, Data: parcel,
+			Wait: &saga.WaitRule{
+				On: []string{event.ShipmentDelivered}, For: "the delivery of the goods", Since: StepShip, Deadline: DeliveryDeadline,
+				Overdue: "the goods were not delivered in time", MissingText: DeliveryMissing,
+				Trouble: []saga.Trouble{{On: event.ShipmentLost, Text: "the carrier lost the goods"}},
+			},
+		},
+	},
+}
+
+func hasParcel(s *State) bool { return s.Order.Fulfillment == Shipment }
+
+// staysShipped: a shipped order stays shipped while it settles; that is what its customer wants to read.
+func staysShipped(s *State, next Status) bool { return next == StatusSettling && !s.ShippedAt.IsZero() }
+
+// dispatchedText is why an order on its way cannot be cancelled.
+func dispatchedText(s *State) string {
+	if s.Decision == Forward && !s.ShippedAt.IsZero() {
+		return "the goods have been dispatched"
+	}
+	return ""
+}
+
+// total is what a completed order took, in minor units.
+type total struct {
+	TotalAmount int64  `json:"totalAmount,omitempty"`
+	Currency    string `json:"currency,omitempty"`
+}
+
+// taken is what a completed order took. A capture that was skipped took nothing.
+func taken(s *State) any {
+	if hand, ok := s.Settled(StepCapture, false); ok && hand.Action == Skip {
+		return nil
+	}
+	return total{s.Order.TotalAmount, s.Order.Currency}
+}
+
+// lines is the data of order.confirmed, but for what the kit adds.
+type lines struct {
+	Lines []Item `json:"lines"`
+}
+
+// parcel is the data of order.shipped and order.delivered, but for what the kit adds.
+func parcel(_ *State, f *saga.Fact) any {
+	var d struct {
+		Carrier        string `json:"carrier,omitempty"`
+		TrackingNumber string `json:"trackingNumber,omitempty"`
+	}
+	if fact, err := saga.DataOf[ShipmentFact](f); err == nil {
+		d.Carrier, d.TrackingNumber = clean(fact.Carrier), clean(fact.TrackingNumber)
+	}
+	return d
+}

@@ -1,0 +1,69 @@
+package rabbitmq
+
+import (
+	"cmp"
+	"crypto/tls"
+	"log/slog"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// Config is what publishers, consumers and listeners have in common.
+type Config struct {
+	// URL is amqp:// or amqps://, with user, password and virtual host. Required.
+	URL string
+	// TLS is used for amqps. Default: the system's authorities, or what the URL says.
+	TLS *tls.Config
+	// Name is shown for the connection in the management UI. Default "ordersaga".
+	Name string
+	// Topology names exchanges and queues; its zero value is the one of production.
+	Topology Topology
+	// Logger is where the package writes. Default: nowhere.
+	Logger *slog.Logger
+	// Metrics counts what happens. Default: metrics that are not registered.
+	Metrics *Metrics
+	// DialTimeout bounds connecting: TCP, TLS and AMQP handshake. Default 10 s.
+	DialTimeout time.Duration
+	// Heartbeat is how often each side sends a heartbeat; three missed ones end a connection. Default 10 s; a heartbeat in the
+	// URL wins.
+	Heartbeat time.Duration
+	// ReconnectMin and ReconnectMax bound the delay before the next attempt to connect. Default 100 ms and 5 s.
+	ReconnectMin, ReconnectMax time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	c.Topology = c.Topology.withDefaults()
+	c.Name = cmp.Or(c.Name, "ordersaga")
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	c.DialTimeout = cmp.Or(c.DialTimeout, 10*time.Second)
+	c.Heartbeat = cmp.Or(c.Heartbeat, 10*time.Second)
+	c.ReconnectMin = cmp.Or(c.ReconnectMin, 100*time.Millisecond)
+	c.ReconnectMax = cmp.Or(c.ReconnectMax, 5*time.Second)
+	if c.Metrics == nil {
+		c.Metrics = NewMetrics(nil)
+	}
+	return c
+}
+
+// problems returns what is wrong with a configuration that has its defaults.
+func (c Config) problems() problems {
+	p := c.Topology.problems()
+	_, err := amqp.ParseURI(c.URL) // the error would quote the URL with its password
+	p.require(err == nil, "/url", "must be an AMQP URL such as amqp://user:password@host:5672/")
+	p.require(min(c.DialTimeout, c.ReconnectMin) >= 0 && c.ReconnectMax >= c.ReconnectMin,
+		"/reconnectMax", "must not be below reconnectMin, and no time below 0")
+	p.require(c.Heartbeat >= time.Second, "/heartbeat", "must be at least 1s")
+	return p
+}
+
+// problems collects what is wrong with a configuration or a message.
+type problems []fault.Field
+
+func (p *problems) require(ok bool, at, format string, args ...any) {
+	if !ok {
+		*p = append(*p, fault.Fieldf(at, format, args...))
+	}
+}

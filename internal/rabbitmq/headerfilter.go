@@ -1,0 +1,170 @@
+package rabbitmq
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+	"math"
+	"net"
+	"slices"
+)
+
+// The client refuses to read headers that are nested deeper or have more entries than this, and closes the whole connection:
+// one such message at the head of a queue would hold up all the others until the delivery limit is reached, which is
+// generous. The broker takes and delivers it.
+const (
+	maxFieldDepth = 32
+	maxEntries    = 8192
+)
+
+// headerFilter reads what the broker sends before the client does, and removes headers that the client cannot read. The message
+// comes without them, marked with HeaderDropped, and is handled like any other.
+type headerFilter struct {
+	net.Conn
+	in *bufio.Reader
+	// frame is what is left of a frame that was read here; pass is how many bytes are passed on unread.
+	frame []byte
+	pass  int64
+}
+
+func newHeaderFilter(conn net.Conn) *headerFilter {
+	return &headerFilter{Conn: conn, in: bufio.NewReaderSize(conn, 64<<10)}
+}
+
+const (
+	frameHead        = 7 // type, channel, size
+	frameMethod      = 1
+	frameContentHead = 2
+	frameBody        = 3
+	frameHeartbeat   = 8
+	// maxFrame is how large a content header may be to be read here; frames have at most 128 KiB unless the broker is
+	// configured otherwise.
+	maxFrame = 1 << 20
+	// propertiesAt is where the properties begin in a content header: class, weight, size of the body, flags.
+	propertiesAt                        = 14
+	hasType, hasEncoding, hasHeaderList = 1 << 15, 1 << 14, 1 << 13
+)
+
+// Read implements net.Conn.
+func (f *headerFilter) Read(p []byte) (int, error) {
+	if len(f.frame) == 0 && f.pass == 0 {
+		if err := f.next(); err != nil {
+			return 0, err
+		}
+	}
+	if len(f.frame) > 0 {
+		n := copy(p, f.frame)
+		f.frame = f.frame[n:]
+		return n, nil
+	}
+	n, err := f.in.Read(p[:min(int64(len(p)), f.pass)])
+	f.pass -= int64(n)
+	return n, err
+}
+
+// next looks at the head of the next frame.
+func (f *headerFilter) next() error {
+	head, err := f.in.Peek(frameHead)
+	if err != nil {
+		return err
+	}
+	size := int64(binary.BigEndian.Uint32(head[3:]))
+	switch {
+	case head[0] == frameContentHead && size <= maxFrame:
+		f.frame = make([]byte, frameHead+size+1)
+		if _, err := io.ReadFull(f.in, f.frame); err != nil {
+			return err
+		}
+		f.frame = clean(f.frame)
+	case head[0] == frameMethod, head[0] == frameContentHead, head[0] == frameBody, head[0] == frameHeartbeat:
+		f.pass = frameHead + size + 1
+	default:
+		f.pass = math.MaxInt64 // not AMQP 0-9-1: the client will report it
+	}
+	return nil
+}
+
+// clean returns the frame of a content header with headers that the client can read.
+func clean(frame []byte) []byte {
+	payload := frame[frameHead : len(frame)-1]
+	if len(payload) < propertiesAt {
+		return frame
+	}
+	flags := binary.BigEndian.Uint16(payload[propertiesAt-2:])
+	at := propertiesAt
+	for _, property := range []uint16{hasType, hasEncoding} {
+		if flags&property != 0 && at < len(payload) {
+			at += 1 + int(payload[at])
+		}
+	}
+	if flags&hasHeaderList == 0 || at > len(payload) {
+		return frame
+	}
+	table, rest, ok := sized(payload[at:])
+	if !ok || readable(table, true, 0) {
+		return frame
+	}
+	replaced := slices.Clone(frame[:frameHead+at])
+	replaced = binary.BigEndian.AppendUint32(replaced, uint32(len(droppedTable)))
+	replaced = slices.Concat(replaced, droppedTable, rest, frame[len(frame)-1:])
+	binary.BigEndian.PutUint32(replaced[3:], uint32(len(replaced)-frameHead-1))
+	return replaced
+}
+
+// droppedTable replaces unreadable headers.
+var droppedTable = func() []byte {
+	table := append([]byte{byte(len(HeaderDropped))}, HeaderDropped...)
+	table = binary.BigEndian.AppendUint32(append(table, 'S'), uint32(len(droppedUnreadable)))
+	return append(table, droppedUnreadable...)
+}()
+
+// sized splits off as many bytes as the first four say.
+func sized(b []byte) (inner, rest []byte, ok bool) {
+	if len(b) < 4 {
+		return nil, nil, false
+	}
+	size := int64(binary.BigEndian.Uint32(b))
+	if size > int64(len(b)-4) {
+		return nil, nil, false
+	}
+	return b[4 : 4+size], b[4+size:], true
+}
+
+// readable reports whether the client can read the content of a table, whose values have keys, or of a list.
+func readable(content []byte, keys bool, depth int) bool {
+	if depth > maxFieldDepth {
+		return false
+	}
+	for entries := 0; len(content) > 0; entries++ {
+		key := 0
+		if keys {
+			key = 1 + int(content[0])
+		}
+		if entries == maxEntries || key >= len(content) {
+			return false
+		}
+		var ok bool
+		if content, ok = skipValue(content[key], content[key+1:], depth); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// widths are the types of values that have a fixed width.
+var widths = map[byte]int{'t': 1, 'B': 1, 'b': 1, 's': 2, 'u': 2, 'I': 4, 'i': 4, 'f': 4, 'l': 8, 'd': 8, 'T': 8, 'D': 5, 'V': 0}
+
+// skipValue skips a value of a type if the client can read it.
+func skipValue(kind byte, b []byte, depth int) (rest []byte, ok bool) {
+	if width, fixed := widths[kind]; fixed {
+		return b[min(width, len(b)):], len(b) >= width
+	}
+	inner, rest, ok := sized(b)
+	switch kind {
+	case 'S', 'x':
+		return rest, ok
+	case 'F', 'A':
+		return rest, ok && readable(inner, kind == 'F', depth+1)
+	}
+	return nil, false
+}

@@ -1,0 +1,250 @@
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// steady is how long a session must have worked for the next delay to be the shortest again. Without it, a broker that closes
+// each connection at once would be called in a loop.
+const steady = time.Second
+
+// link is a supervised connection. Each of its sessions has a number and a connection of its own; serve runs exactly as long as
+// the session.
+type link struct {
+	cfg Config
+	log *slog.Logger
+	// role names the connection in logs, metrics and readiness.
+	role string
+	// declare declares what the sessions need, and returns what exists otherwise.
+	declare func(*amqp.Connection) ([]Deviation, error)
+	// serve sets the session up, calls up, and returns when the session is over or ctx ends; nil in the latter case.
+	serve func(ctx context.Context, conn *connection, session uint64) error
+	// lost is called after a session ended or was not reached. Default: a log line.
+	lost func(err error, retryIn time.Duration)
+	// final ends the supervision when it is the error of a session; optional.
+	final error
+
+	start  sync.Once
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu      sync.Mutex
+	status  Status
+	down    error         // why no session is up; nil while one is
+	changed chan struct{} // closed and replaced at each change
+	// internalErrors counts the sessions that ended in an internal error of the broker, one after the other.
+	internalErrors int
+}
+
+var (
+	errNotStarted = errors.New("not started")
+	errConnecting = errors.New("connecting")
+	errStopped    = errors.New("stopped")
+	errBlocked    = errors.New("the broker blocks publishers: it is short of memory or disk")
+)
+
+func newLink(cfg Config, role string) *link {
+	l := &link{
+		cfg: cfg, log: cfg.Logger.With("component", "broker", "role", role), role: role, declare: cfg.Topology.Declare,
+		done: make(chan struct{}), changed: make(chan struct{}),
+	}
+	l.lost = func(err error, retryIn time.Duration) {
+		l.log.LogAttrs(l.ctx, slog.LevelWarn, "no connection to the broker", slog.Uint64("session", l.Status().Session),
+			slog.Duration("retry_in", retryIn), slog.Any("error", err))
+	}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.status.Role = role
+	l.set(StateNotStarted, errNotStarted)
+	return l
+}
+
+// run starts the supervisor, once.
+func (l *link) run() {
+	l.start.Do(func() {
+		l.set(StateConnecting, errConnecting)
+		go func() { _ = l.supervise() }()
+	})
+}
+
+// stop ends the session and waits for the supervisor.
+func (l *link) stop() {
+	l.cancel()
+	l.start.Do(func() { close(l.done) }) // it never ran and never will
+	<-l.done
+	l.set(StateStopped, errStopped)
+}
+
+// supervise runs one session after the other until the link is stopped. The error is the final one.
+func (l *link) supervise() error {
+	defer close(l.done)
+	failures := 0
+	for session := uint64(1); l.ctx.Err() == nil; session++ {
+		l.update(func() { l.status.Session = session })
+		err := l.session(session)
+		if l.ctx.Err() != nil {
+			return nil
+		}
+		if l.final != nil && errors.Is(err, l.final) {
+			return err
+		}
+		if l.noteLoss(err) >= steady {
+			failures = 0
+		}
+		delay := backoff(l.cfg.ReconnectMin, l.cfg.ReconnectMax, failures, rand.Float64())
+		failures++
+		l.lost(err, delay)
+		pause(l.ctx, delay)
+	}
+	return nil
+}
+
+// session is one session, from connecting to closing.
+func (l *link) session(number uint64) error {
+	conn, err := dial(l.ctx, l.cfg, l.role)
+	if err != nil {
+		return err
+	}
+	defer conn.close()
+	stop := conn.closeAfter(l.ctx)
+	if err := l.declareAll(conn); err != nil {
+		return err
+	}
+	if !stop() {
+		return l.ctx.Err()
+	}
+	return l.serve(l.ctx, conn, number)
+}
+
+// declareAll declares the topology, and logs what exists otherwise when that has changed.
+func (l *link) declareAll(conn *connection) error {
+	deviations, err := l.declare(conn.Connection)
+	known := l.Status().Deviations
+	if err == nil || len(deviations) > 0 {
+		l.update(func() { l.status.Deviations = deviations })
+	}
+	if slices.EqualFunc(known, deviations, Deviation.equal) {
+		return err
+	}
+	for _, d := range deviations {
+		l.log.LogAttrs(l.ctx, slog.LevelWarn, "exists otherwise than declared", slog.String("kind", d.Kind), slog.String("name", d.Name),
+			slog.Any("differences", d.Differences), slog.String("unsafe", d.Unsafe), slog.String("remedy", d.Remedy))
+	}
+	return err
+}
+
+// unsafe returns why no message may be put into a queue; nil when one may.
+func (l *link) unsafe(queue string) error {
+	for _, d := range l.Status().Deviations {
+		if d.Kind == kindQueue && d.Name == queue && d.Unsafe != "" {
+			return unusable(d)
+		}
+	}
+	return nil
+}
+
+// up is called by serve when the session works.
+func (l *link) up(session uint64) {
+	l.cfg.Metrics.sessions.WithLabelValues(l.role).Inc()
+	l.log.LogAttrs(l.ctx, slog.LevelInfo, "connected to the broker", slog.Uint64("session", session))
+	l.set(StateConnected, nil)
+}
+
+// noteLoss notes why a session ended or was not reached, and returns for how long it had worked.
+func (l *link) noteLoss(reason error) (worked time.Duration) {
+	l.update(func() {
+		now := time.Now()
+		if l.status.State == StateConnected || l.status.State == StateBlocked {
+			worked = now.Sub(l.status.Since)
+			l.cfg.Metrics.lost.WithLabelValues(l.role).Inc()
+		}
+		if l.internalErrors++; !refused(reason, amqp.InternalError) {
+			l.internalErrors = 0
+		}
+		l.setState(StateDisconnected, reason)
+		l.status.LastError, l.status.LastErrorAt = withoutCredentials(reason.Error(), l.cfg.URL), now
+		l.status.Remedy = remedyOf(reason, l.internalErrors)
+	})
+	return worked
+}
+
+// set changes the state. down says why no session is up, and is nil when one is.
+func (l *link) set(state State, down error) { l.update(func() { l.setState(state, down) }) }
+
+func (l *link) setState(state State, down error) {
+	if l.down = down; down == nil {
+		l.internalErrors, l.status.Remedy = 0, ""
+	}
+	if l.status.State != state {
+		l.status.State, l.status.Since = state, time.Now()
+	}
+}
+
+// update changes the status under the lock, and wakes all that wait for a change.
+func (l *link) update(change func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change()
+	close(l.changed)
+	l.changed = make(chan struct{})
+	l.cfg.Metrics.show(l.status)
+}
+
+// Status returns the state of the connection.
+func (l *link) Status() Status {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.status
+}
+
+// Ready returns nil while a session is up, else Unavailable with the reason.
+func (l *link) Ready() error {
+	_, err := l.ready()
+	return err
+}
+
+// ready also returns a channel that is closed when the status changes.
+func (l *link) ready() (<-chan struct{}, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changed, fault.Wrap(l.down, fault.Unavailable, "broker")
+}
+
+// WaitReady waits until a session is up, or for ctx. The error is Unavailable and has the reason.
+func (l *link) WaitReady(ctx context.Context) error {
+	for {
+		changed, err := l.ready()
+		if err == nil || errors.Is(err, errStopped) {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fault.Wrap(errors.Join(ctx.Err(), err), fault.Unavailable, "wait for the broker")
+		}
+	}
+}
+
+// backoff returns a delay that doubles with each failure from least to most, minus a random part of up to a half.
+func backoff(least, most time.Duration, failures int, random float64) time.Duration {
+	delay := min(most, least<<min(failures, 20))
+	return delay - time.Duration(random*float64(delay)/2)
+}
+
+// pause waits for d or for ctx, whatever comes first.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}

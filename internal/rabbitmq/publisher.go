@@ -1,0 +1,266 @@
+package rabbitmq
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/wire"
+)
+
+// PublisherConfig configures a Publisher.
+type PublisherConfig struct {
+	Config
+	// ConfirmTimeout is how long a confirm may take before the message is published again. Default 10 s.
+	ConfirmTimeout time.Duration
+	// Patience is how long one message is tried, over reconnects and nacks, when the caller's context does not
+	// end before. Default 30 s.
+	Patience time.Duration
+	// Headers returns headers to add to what is published under a context, such as traceparent. Optional.
+	Headers func(context.Context) map[string]string
+}
+
+func (c PublisherConfig) withDefaults() PublisherConfig {
+	c.Config = c.Config.withDefaults()
+	c.ConfirmTimeout = cmp.Or(c.ConfirmTimeout, 10*time.Second)
+	c.Patience = cmp.Or(c.Patience, 30*time.Second)
+	return c
+}
+
+// validate reports everything that is wrong with a configuration that has its defaults.
+func (c PublisherConfig) validate() error {
+	p := c.problems()
+	p.require(min(c.ConfirmTimeout, c.Patience) >= 0, "/patience", "no time may be below 0")
+	return fault.NewInvalid("publisher configuration", p)
+}
+
+// maxInFlight bounds the messages that are being published at once; the next one waits.
+const maxInFlight = 1024
+
+// Publisher publishes messages and knows which of them the broker has taken.
+type Publisher struct {
+	*link
+	cfg PublisherConfig
+	// channel is the current session's, nil between sessions.
+	channel  atomic.Pointer[channel]
+	inFlight *semaphore.Weighted
+	stall    stall
+	stopping atomic.Bool
+}
+
+// NewPublisher returns a publisher that Start connects. The error is Invalid.
+func NewPublisher(cfg PublisherConfig) (*Publisher, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	p := &Publisher{cfg: cfg, link: newLink(cfg.Config, "publisher"), inFlight: semaphore.NewWeighted(maxInFlight)}
+	p.link.serve = p.serve
+	return p, nil
+}
+
+// Start begins to connect and returns at once.
+func (p *Publisher) Start() { p.link.run() }
+
+// Stop refuses new messages, waits until ctx for those that are being published, and disconnects. The error is
+// ctx's when some were given up.
+func (p *Publisher) Stop(ctx context.Context) error {
+	p.stopping.Store(true)
+	var err error
+	if !p.inFlight.TryAcquire(maxInFlight) { // when there is nothing to wait for, it is no error that ctx is over
+		err = p.inFlight.Acquire(ctx, maxInFlight)
+	}
+	if err == nil {
+		p.inFlight.Release(maxInFlight)
+	}
+	p.link.stop()
+	return err
+}
+
+// Ready returns nil while messages can be published, else Unavailable with the reason. A broker that takes messages and
+// confirms none is not ready either.
+func (p *Publisher) Ready() error {
+	if _, err := p.current(); err != nil {
+		return err
+	}
+	if _, stalled := p.stall.since(p.cfg.ConfirmTimeout); stalled {
+		return fault.Wrap(errStalled, fault.Unavailable, "broker")
+	}
+	return nil
+}
+
+// Status returns the state of the connection.
+func (p *Publisher) Status() Status {
+	s := p.link.Status()
+	if since, stalled := p.stall.since(p.cfg.ConfirmTimeout); stalled && s.State == StateConnected {
+		s.State, s.Since, s.Remedy = StateStalled, since, remedyStalled
+	}
+	return s
+}
+
+// Publish publishes a message to the topology's exchange, under its routing key, and returns when it is confirmed. A message that
+// no queue takes is published too.
+//
+// It fails at once when there is no connection: use WaitReady to wait for one. After a nack, a timeout or a lost connection the
+// message is published again until ctx or the configured patience ends.
+//
+// Errors: Unavailable, then the message may have arrived; Invalid for a message that can never be sent, which was not sent.
+func (p *Publisher) Publish(ctx context.Context, m wire.Message) error {
+	if p.cfg.Headers != nil {
+		more := make(map[string]any)
+		for name, value := range p.cfg.Headers(ctx) {
+			more[name] = value
+		}
+		m = withHeaders(m, more)
+	}
+	return p.deliver(ctx, p.cfg.Topology.Exchange, m.RoutingKey, m)
+}
+
+// PublishRecords encodes records and publishes them one by one: the next one is sent when the one before is confirmed. It returns
+// how many are confirmed; with a nil error all of them. Errors: those of Publish, for the record after the confirmed ones, and
+// of wire.Encode.
+func (p *Publisher) PublishRecords(ctx context.Context, records []event.Record) (confirmed int, err error) {
+	for _, r := range records {
+		m, err := wire.Encode(r)
+		if err != nil {
+			return confirmed, err
+		}
+		if err := p.Publish(ctx, m); err != nil {
+			return confirmed, err
+		}
+		confirmed++
+	}
+	return confirmed, nil
+}
+
+// Send puts a message into a queue and returns when the broker has it there. Errors: NotFound when there is no such queue, Conflict
+// when it exists with arguments with which messages could be lost; else those of Publish.
+func (p *Publisher) Send(ctx context.Context, queue string, m wire.Message) error {
+	if err := p.link.unsafe(queue); err != nil {
+		return err
+	}
+	return p.deliver(ctx, "", queue, m)
+}
+
+// deliver publishes one message until it is confirmed or nothing can be done about it. Without an exchange, key is the name of a
+// queue, which must exist.
+func (p *Publisher) deliver(ctx context.Context, exchange, key string, m wire.Message) error {
+	m.RoutingKey = key
+	message, err := ToPublishing(m)
+	if err != nil {
+		return err
+	}
+	channel, err := p.current()
+	if err != nil {
+		return err
+	}
+	if err := p.inFlight.Acquire(ctx, 1); err != nil {
+		return fault.Wrap(err, fault.Unavailable, "publish %s", m.Type)
+	}
+	defer p.inFlight.Release(1)
+	p.cfg.Metrics.inFlight.Inc()
+	defer p.cfg.Metrics.inFlight.Dec()
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.Patience)
+	defer cancel()
+	for failures := 0; ; failures++ {
+		err := p.attempt(ctx, channel, exchange, key, message)
+		if err == nil || errors.Is(err, fault.NotFound) {
+			return err
+		}
+		pause(ctx, backoff(p.cfg.ReconnectMin, time.Second, failures, 0.5))
+		if over := errors.Join(p.WaitReady(ctx), ctx.Err()); over != nil {
+			return fault.Wrap(errors.Join(err, over), fault.Unavailable, "publish %s", m.Type)
+		}
+		channel = cmp.Or(p.channel.Load(), channel)
+	}
+}
+
+// attempt publishes one message once, and counts that.
+func (p *Publisher) attempt(ctx context.Context, channel *channel, exchange, key string, message amqp.Publishing) error {
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.ConfirmTimeout)
+	defer cancel()
+	began, metrics, target := time.Now(), p.cfg.Metrics, toExchange
+	if exchange == "" {
+		target = toQueue
+	}
+	err := channel.publish(ctx, exchange, key, target == toQueue, message)
+	if !errors.Is(err, errBlocked) { // else it was not handed over
+		metrics.published.WithLabelValues(target).Inc()
+	}
+	switch {
+	case err == nil:
+		metrics.confirmed.WithLabelValues(target).Inc()
+		metrics.confirm.Observe(time.Since(began).Seconds())
+	case errors.Is(err, fault.NotFound):
+		metrics.returned.WithLabelValues(target).Inc()
+	case errors.Is(err, errUnconfirmed):
+		metrics.unconfirmed.WithLabelValues(target).Inc()
+	}
+	if target == toExchange {
+		p.stall.note(began, err) // last: with the state stalled, the metrics are there
+	}
+	return err
+}
+
+// current returns the channel to publish on, or why there is none.
+func (p *Publisher) current() (*channel, error) {
+	err := p.link.Ready()
+	channel := p.channel.Load()
+	switch {
+	case p.stopping.Load():
+		err = fault.Wrap(errStopped, fault.Unavailable, "broker")
+	case err == nil && channel == nil:
+		err = fault.Wrap(errConnecting, fault.Unavailable, "broker")
+	}
+	return channel, err
+}
+
+// serve is one session.
+func (p *Publisher) serve(ctx context.Context, conn *connection, session uint64) error {
+	blocked := conn.NotifyBlocked(make(chan amqp.Blocking, 1))
+	channel, err := newChannel(conn)
+	if err != nil {
+		return err
+	}
+	defer channel.close()
+	p.channel.Store(channel)
+	defer p.channel.Store(nil)
+	p.link.up(session)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case reason := <-channel.closed:
+			return closeError(reason)
+		case b, ok := <-blocked:
+			if !ok {
+				blocked = nil
+				continue
+			}
+			channel.blocked.Store(b.Active)
+			if b.Active {
+				p.link.set(StateBlocked, errBlocked)
+			} else {
+				p.link.set(StateConnected, nil)
+			}
+			p.link.log.LogAttrs(ctx, slog.LevelWarn, "the broker blocks or unblocks publishers",
+				slog.Bool("blocked", b.Active), slog.String("reason", b.Reason))
+		}
+	}
+}
+
+// closeError names why a channel was closed; the client gives no reason when it closed the channel itself.
+func closeError(reason *amqp.Error) error {
+	if reason == nil {
+		return errors.New("the channel was closed")
+	}
+	return reason
+}

@@ -1,0 +1,127 @@
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// consumerTag names the one consumer of a channel.
+const consumerTag = "ordersaga"
+
+// serve is one session of a consumer.
+func (c *Consumer) serve(ctx context.Context, conn *connection, session uint64) error {
+	ch, err := conn.Channel()
+	if err != nil {
+		return fault.Wrap(err, fault.Unavailable, "open channel")
+	}
+	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
+	cancelled := ch.NotifyCancel(make(chan string, 1))
+	deliveries, err := consume(ch, c.queue, c.cfg.Prefetch)
+	if err != nil {
+		return err
+	}
+	c.conn.Store(conn)
+	defer c.conn.Store(nil)
+	c.link.up(session)
+	inHand := c.cfg.Metrics.inHand.WithLabelValues(c.link.role)
+	for {
+		select {
+		case <-ctx.Done():
+			return c.finish(conn, ch, deliveries)
+		case <-cancelled:
+			return endReason(closed)
+		case raw, ok := <-deliveries:
+			if !ok {
+				return endReason(closed)
+			}
+			inHand.Inc()
+			select {
+			case c.slots <- struct{}{}:
+				c.handling.Go(func() {
+					d := c.deliveryOf(raw, conn, session)
+					c.dispose(d, c.handle(d))
+					inHand.Dec()
+					<-c.slots
+				})
+				continue
+			case <-cancelled: // also when the channel is closed: with all handlers busy, nothing else would report it
+				err = endReason(closed)
+			case <-ctx.Done():
+				c.giveBack(raw)
+				err = c.finish(conn, ch, deliveries)
+			}
+			inHand.Dec()
+			return err
+		}
+	}
+}
+
+// consume begins to consume a queue.
+func consume(ch *amqp.Channel, queue string, prefetch int) (<-chan amqp.Delivery, error) {
+	err := ch.Qos(prefetch, 0, false)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable, "set prefetch")
+	}
+	deliveries, err := ch.Consume(queue, consumerTag, false, false, false, false, nil)
+	return deliveries, fault.Wrap(err, fault.Unavailable, "consume %s", queue)
+}
+
+// errCancelled ends a session whose channel is still open. The messages that the consumer holds are no longer its own, so the
+// connection is given up like one that was lost.
+var errCancelled = errors.New("the broker cancelled the consumer: its queue is gone, or, from RabbitMQ 4.3, " +
+	"a message was not acknowledged within consumer_timeout")
+
+// endReason says why deliveries ended: the channel was closed, or the broker cancelled the consumer.
+func endReason(closed <-chan *amqp.Error) error {
+	select {
+	case reason := <-closed:
+		return closeError(reason)
+	default:
+		return errCancelled
+	}
+}
+
+// finish drains the session: it takes nothing new, gives back what is not being handled, and waits for what is while the
+// channel is still there to acknowledge it. A broker that does not answer any more is left when the drain is over.
+func (c *Consumer) finish(conn *connection, ch *amqp.Channel, deliveries <-chan amqp.Delivery) error {
+	stop := conn.closeAfter(c.drain)
+	if err := ch.Cancel(consumerTag, false); err == nil {
+		for d := range deliveries {
+			c.giveBack(d)
+		}
+	}
+	stop()
+	c.awaitHandlers()
+	return nil
+}
+
+// giveBack returns a message that was not handled to its queue. On brokers that count it, it counts as a
+// delivery; nack counts nowhere from 4.3.
+func (c *Consumer) giveBack(d amqp.Delivery) {
+	if err := d.Nack(false, true); err != nil {
+		c.link.log.LogAttrs(context.Background(), slog.LevelDebug, "message was not given back: it is back already", slog.Any("error", err))
+	}
+}
+
+// deliveryOf returns what the handler sees of a message, and how to acknowledge it.
+func (c *Consumer) deliveryOf(raw amqp.Delivery, conn *connection, session uint64) Delivery {
+	m := FromDelivery(&raw)
+	d := Delivery{raw: raw, conn: conn, Message: m, Session: session, Attempts: headerCount(m, HeaderAttempts), Parked: headerCount(m, HeaderParked),
+		Early: headerCount(m, HeaderEarly), FirstSeen: headerTime(m, HeaderFirstSeen)}
+	if now := c.cfg.Now(); d.FirstSeen.IsZero() || d.FirstSeen.After(now) {
+		d.FirstSeen = now
+	}
+	if c.cfg.Dead {
+		return d // DeadLetterOf reads the rest
+	}
+	d.Message.Exchange, d.Message.RoutingKey = originOf(m)
+	if to, ok := m.Headers[HeaderReplyTo].(string); ok && len(to) <= maxShort {
+		d.Message.ReplyTo = to
+	}
+	return d
+}

@@ -1,0 +1,143 @@
+package reconcile
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/customer"
+	"github.com/ordersaga/ordersaga/internal/deadletter"
+	"github.com/ordersaga/ordersaga/internal/late"
+	"github.com/ordersaga/ordersaga/internal/notice"
+	"github.com/ordersaga/ordersaga/internal/order"
+)
+
+// customer checks that what a registration starts is started, and that every run came to its end: one that did not
+// may have left events unpublished.
+func (c *chain) customer() {
+	folds(c, customer.State{CustomerID: c.id}, func(ctx context.Context, s customer.State) error {
+		if c.now.Sub(s.UpdatedAt) <= c.o.Stale {
+			return nil
+		}
+		run, err := c.cfg.Sagas.InspectCustomer(ctx, c.id)
+		if err != nil || run.Running || s.Onboarded && (run.Completed || !run.Found) {
+			return err
+		}
+		c.found(CustomerUnsettled, s.Head.Version, "at version %d; %s", s.Head.Version, newestSaga(run))
+		return nil
+	})
+}
+
+// notice checks that a run goes on with a message that is to be sent.
+func (c *chain) notice() {
+	subject, _ := notice.SubjectOf(c.id)
+	folds(c, notice.State{Subject: subject}, func(ctx context.Context, s notice.State) error {
+		if s.Settled() || c.now.Sub(s.UpdatedAt) <= c.o.Stale {
+			return nil
+		}
+		run, err := c.cfg.Sagas.InspectNotice(ctx, c.id)
+		if err != nil || run.Running {
+			return err
+		}
+		what := "it is to be sent"
+		if s.Open() {
+			what = "somebody was about to send it"
+		}
+		c.found(NoticeUnsettled, s.Head.Version, "%s at version %d; %s", what, s.Head.Version, newestSaga(run))
+		return nil
+	})
+}
+
+// newestSaga is what Temporal has of a saga, for people.
+func newestSaga(run Run) string {
+	if !run.Found {
+		return "Temporal has no saga of it"
+	}
+	return "its newest saga is " + run.Status
+}
+
+// deadUnfinished is how long a replay or a retry of a dead letter may take before it was broken off.
+const deadUnfinished = 5 * time.Minute
+
+// dead looks for what was decided about a dead letter, begun and not finished, and for facts that did not arrive.
+func (c *chain) dead() {
+	folds(c, deadletter.State{}, func(ctx context.Context, s deadletter.State) error {
+		if c.now.Sub(s.UpdatedAt) <= deadUnfinished {
+			return nil
+		}
+		if s.Status == deadletter.StatusReplaying || s.Status == deadletter.StatusRetrying {
+			c.found(DeadUnfinished, s.Head.Version, "it is %s since %s", s.Status, s.UpdatedAt.UTC().Format(time.RFC3339))
+		}
+		if t, known := event.Find(s.Type); known && t.Fact && s.Status == deadletter.StatusOpen {
+			return c.undelivered(ctx, s)
+		}
+		return nil
+	})
+}
+
+// undelivered checks that the order which a letter's fact is about is not known, or that the fact is there all the same: an
+// order is cancelled by a cancellation that came before it.
+func (c *chain) undelivered(ctx context.Context, s deadletter.State) error {
+	c.needs(FactUndelivered, s.Head.Version, event.OrderStream(s.Subject))
+	state, _, ok, err := c.orderOf(ctx, s.Subject)
+	if !ok || !state.Opened() || s.Type == event.OrderCancellationRequested && state.Cancelled() {
+		return err
+	}
+	c.found(FactUndelivered, s.Head.Version, "it is a %s about order %s, which is %s", s.Type, s.Subject, state.Status)
+	return nil
+}
+
+// earlyState is what a stream of early cancellations tells.
+type earlyState struct {
+	kept    []order.Cancellation
+	version int64
+	// newest is when the newest of them came.
+	newest time.Time
+}
+
+// Fold implements folder.
+func (s earlyState) Fold(records []event.Record) (earlyState, error) {
+	more, err := order.EarlyCancellations(records)
+	if err != nil {
+		return s, err
+	}
+	s.kept = append(slices.Clone(s.kept), more...)
+	for _, r := range records {
+		s.version, s.newest = r.Version, r.Time
+	}
+	return s, nil
+}
+
+// early checks that an order was cancelled by what came before it, or has answered it.
+func (c *chain) early() {
+	folds(c, earlyState{}, func(ctx context.Context, s earlyState) error {
+		if c.now.Sub(s.newest) <= c.o.Stale {
+			// Its event may still be on its way.
+			return nil
+		}
+		return c.unanswered(ctx, s)
+	})
+}
+
+func (c *chain) unanswered(ctx context.Context, s earlyState) error {
+	c.needs(CancellationUnanswered, s.version, event.OrderStream(c.id))
+	state, _, ok, err := c.orderOf(ctx, c.id)
+	if !ok || !state.Opened() || state.Cancelled() {
+		return err
+	}
+	verdicts, ok, err := c.read(ctx, event.LateStream(c.id))
+	if !ok {
+		return err
+	}
+	answered := func(request order.Cancellation) bool {
+		v := late.Verdict{Type: event.OrderCancellationRequested, Identity: request.Identity(c.id)}
+		return state.Caused(v.Identity) || state.CancelRefused ||
+			slices.ContainsFunc(verdicts, func(r event.Record) bool { return r.CausationID == request.Cause && v.Of(r) })
+	}
+	// Once one of them is refused, the others are answered without an event.
+	if !slices.ContainsFunc(s.kept, answered) {
+		c.found(CancellationUnanswered, s.version, "%d of them came before the order, which is %s", len(s.kept), state.Status)
+	}
+	return nil
+}

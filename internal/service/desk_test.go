@@ -1,0 +1,63 @@
+package service
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/internal/mongo"
+	"github.com/ordersaga/ordersaga/internal/mongo/mongotest"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
+	"github.com/ordersaga/ordersaga/internal/testenv"
+)
+
+// The desk has two parts: the orders that are open, and behind them those that have ended. Whatever the size of its
+// pages, each is on exactly one.
+func TestTheDeskIsPagedThroughBothParts(t *testing.T) {
+	db, err := mongo.Open(t.Context(), mongotest.Database(t), nil)
+	require.NoError(t, err)
+	db.Timeout = testenv.Patience
+	orders, late := mongo.NewOrders(db), mongo.NewLate(db)
+	desk := listing{orders, late}
+	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	var want []string
+	put := func(store *mongo.List, id string, n int, ended order.Status) {
+		o := readmodel.Order{
+			Order: order.Order{ID: id}, Status: order.StatusNeedsAttention, EndedAs: ended, Version: 2,
+			CreatedAt: start.Add(-time.Duration(n) * time.Minute), UpdatedAt: start,
+			Attention: &readmodel.Attention{AttentionState: order.AttentionState{Open: true, Step: order.StepDispatch, Count: 1, Since: start}},
+		}
+		require.NoError(t, store.Put(t.Context(), o))
+		want = append(want, id)
+	}
+	for n := range 4 {
+		put(orders, fmt.Sprintf("open-%d", n), n, "")
+	}
+	for n := range 3 {
+		put(late, fmt.Sprintf("ended-%d", n), n, order.StatusFailed)
+	}
+	for limit := 1; limit <= 8; limit++ {
+		var got []string
+		for cursor, pages := "", 0; ; pages++ {
+			items, next, err := desk.Desk(t.Context(), cursor, limit)
+			require.NoError(t, err)
+			require.LessOrEqual(t, len(items), limit)
+			require.Less(t, pages, 20)
+			for _, item := range items {
+				got = append(got, item.OrderID)
+				require.Equal(t, item.Late, item.Status == order.StatusFailed)
+			}
+			if cursor = next; cursor == "" {
+				break
+			}
+		}
+		require.Equal(t, want, got, "pages of %d", limit)
+	}
+	_, _, err = desk.Desk(t.Context(), "late.nonsense", 5)
+	require.Error(t, err)
+	_, _, err = desk.Desk(t.Context(), "nonsense", 5)
+	require.Error(t, err)
+}

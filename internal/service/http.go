@@ -1,0 +1,119 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
+)
+
+// listener is the process's HTTP server. It serves from the start, so that a taken port is found at once and an
+// orchestrator that probes is answered: while the process waits for its dependencies it is alive and not ready.
+type listener struct {
+	net     net.Listener
+	server  *http.Server
+	handler atomic.Pointer[http.Handler]
+	failed  chan error
+}
+
+// listen opens the address and begins to serve.
+func listen(ctx context.Context, addr string, handler http.Handler) (*listener, error) {
+	open, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("HTTP_ADDR: %w", err)
+	}
+	l := &listener{net: open, failed: make(chan error, 1)}
+	l.serve(handler)
+	l.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		(*l.handler.Load()).ServeHTTP(w, r)
+	})}
+	api.ConfigureServer(l.server)
+	go func() {
+		if err := l.server.Serve(api.ProblemListener(open)); !errors.Is(err, http.ErrServerClosed) {
+			l.failed <- err
+		}
+	}()
+	return l, nil
+}
+
+func (l *listener) addr() string { return l.net.Addr().String() }
+
+// serve hands requests to the handler from now on.
+func (l *listener) serve(handler http.Handler) { l.handler.Store(&handler) }
+
+// probes answers /livez, /readyz and /metrics, where the API is not served or not yet.
+func (s *Service) probes(starting bool, checks func(context.Context) []api.Check) http.Handler {
+	return api.Probes{
+		Ready:    func(ctx context.Context) (api.Readiness, int) { return api.ReadinessOf(checks(ctx)) },
+		Metrics:  promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}),
+		Starting: starting, Logger: s.logger,
+	}
+}
+
+// supervised is a publisher or a consumer.
+type supervised interface {
+	Ready() error
+	Status() rabbitmq.Status
+}
+
+// brokerCheck looks at a connection to the broker.
+func brokerCheck(name string, c supervised) api.Check {
+	s := c.Status()
+	shown := &api.Connection{State: string(s.State), Since: s.Since.UTC(), Session: s.Session, LastError: s.LastError, Remedy: s.Remedy}
+	if at := s.LastErrorAt.UTC(); !at.IsZero() {
+		shown.LastErrorAt = &at
+	}
+	for _, d := range s.Deviations {
+		shown.Deviations = append(shown.Deviations, api.Deviation(d))
+	}
+	return api.Check{Name: name, Err: c.Ready(), Connection: shown}
+}
+
+// optional is a check that is shown and does not count.
+func optional(c api.Check) api.Check {
+	c.Optional = true
+	return c
+}
+
+// httpGrace is how long requests may still run when the process stops: longer than the API waits for a dependency. Clients
+// that do not read their answers have no part in the time that everything else may take to stop.
+const httpGrace = api.DefaultDependencyTimeout + 5*time.Second
+
+// shutdown stops accepting, waits for what runs, and closes what is left.
+func (l *listener) shutdown(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, httpGrace)
+	defer cancel()
+	err := l.server.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("stop serving HTTP: %w", err), l.server.Close())
+	}
+	return err
+}
+
+// startHTTP serves the API, or the probes alone.
+func (s *Service) startHTTP() (err error) {
+	if !s.roles.API {
+		s.http.serve(s.probes(false, s.checks))
+		return nil
+	}
+	s.api, err = api.New(api.Config{
+		Sagas: s.sagas, Log: s.stores.log, Orders: listing{s.stores.orders, s.stores.late}, Stock: s.stores.ledger, Ready: s.checks,
+		DeadLetters:   s.DeadLetters(),
+		TemporalUIURL: s.cfg.TemporalUIURL, TemporalNamespace: s.cfg.TemporalNamespace,
+		Hosts: s.cfg.Hosts(), CORSOrigins: s.cfg.HTTPCORSOrigins,
+		Registry: s.registry, Logger: s.logger,
+	})
+	if err != nil {
+		return err
+	}
+	s.http.serve(s.api)
+	return nil
+}

@@ -1,0 +1,89 @@
+package service
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
+	"github.com/ordersaga/ordersaga/internal/reconcile"
+)
+
+// Reconcile runs the check of what must hold, as a command.
+func (s *Service) Reconcile(ctx context.Context, o reconcile.Options) (report reconcile.Report, err error) {
+	if s.gateway, err = newGateway(s.cfg, s.stores); err != nil {
+		return report, err
+	}
+	r, err := s.reconciler()
+	if err != nil {
+		return report, err
+	}
+	return r.Run(ctx, o)
+}
+
+// reconciler wires the check.
+func (s *Service) reconciler() (*reconcile.Reconciler, error) {
+	return reconcile.New(reconcile.Config{
+		Log: s.stores.raw, List: entries{s.stores}, Sagas: s.sagas, Gateway: s.gateway,
+		Timing: s.cfg.Timing, Clock: time.Now, Logger: s.logger,
+	})
+}
+
+// entries makes the read model what the check needs.
+type entries struct{ stores *stores }
+
+func (e entries) All(ctx context.Context) iter.Seq2[reconcile.Listed, error] {
+	return func(yield func(reconcile.Listed, error) bool) {
+		for o, err := range e.stores.orders.All(ctx) {
+			if !yield(listed(o), err) {
+				return
+			}
+		}
+	}
+}
+
+func (e entries) Get(ctx context.Context, orderID string) (reconcile.Listed, bool, error) {
+	o, found, err := e.stores.orders.Get(ctx, orderID)
+	return listed(o), found, err
+}
+
+// listed is an entry without what the attention desk shows of it.
+func listed(o readmodel.Order) reconcile.Listed {
+	return reconcile.Listed{
+		Order: o.Order, Status: o.Status, Reason: o.Reason, Version: o.Version,
+		CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, CorrelationID: o.CorrelationID,
+	}
+}
+
+func (e entries) Mend(ctx context.Context, orderID string) error {
+	return readmodel.Orders.Mend(ctx, e.stores.orders, e.stores.raw, orderID)
+}
+
+var _ reconcile.List = entries{}
+
+// shownFindings bounds how many findings a workflow's result carries.
+const shownFindings = 50
+
+// scheduled makes the check what its activity needs.
+type scheduled struct{ *reconcile.Reconciler }
+
+func (s scheduled) Reconcile(ctx context.Context, in activities.ReconcileInput, progress func(int)) (activities.ReconcileResult, error) {
+	report, err := s.Run(ctx, reconcile.Options{
+		Repair: in.Repair, Stale: in.Stale, Since: in.Since, Now: in.Now, Progress: func(c reconcile.Counts) { progress(c.Streams) },
+	})
+	if err != nil {
+		return activities.ReconcileResult{}, fault.Wrap(err, fault.CodeOf(err), "reconcile")
+	}
+	result := activities.ReconcileResult{
+		Violations: report.Violations + report.Unlisted, Repaired: report.Repaired, Notes: report.Notes, Orders: report.Orders,
+		Streams: report.Streams, SKUs: report.SKUs, Payments: report.Payments, TookMillis: report.TookMillis,
+	}
+	for _, f := range report.Findings[:min(len(report.Findings), shownFindings)] {
+		result.Findings = append(result.Findings, activities.ReconcileFinding{
+			Kind: string(f.Kind), Subject: f.Subject, Detail: f.Detail, Repair: f.Repair, Repaired: f.Repaired, Note: f.Note,
+		})
+	}
+	return result, nil
+}

@@ -1,0 +1,343 @@
+// Package service is the running service: it opens stores, broker and Temporal, wires them to the packages that need them, starts
+// what the roles of a process need, and stops it in order. Commands open parts of it. It decides nothing.
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/inbound"
+	"github.com/ordersaga/ordersaga/internal/ballast"
+	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
+	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/internal/sealed"
+	"github.com/ordersaga/ordersaga/internal/simulator"
+	"github.com/ordersaga/ordersaga/internal/trace"
+	"github.com/ordersaga/ordersaga/internal/wire"
+	"github.com/ordersaga/ordersaga/payment"
+	"github.com/ordersaga/ordersaga/workers"
+	"github.com/ordersaga/ordersaga/workflows"
+)
+
+// Roles say what a process does.
+type Roles struct{ API, Worker, Consumer bool }
+
+// Service is a running process: its dependencies, and what it runs.
+type Service struct {
+	cfg      config.Config
+	roles    Roles
+	logger   *slog.Logger
+	registry *prometheus.Registry
+
+	stores    *stores
+	gateway   payment.Gateway
+	temporal  client.Client
+	publisher *rabbitmq.Publisher
+	// busMetrics are shared by everything that is connected to the broker.
+	busMetrics *rabbitmq.Metrics
+	sagas      *sagaclient.Client
+	workers    *workers.Workers
+	// retries are what could not be set up in Temporal at once.
+	retries background
+
+	consumer *rabbitmq.Consumer
+	// letters consumes the queue of dead letters, notices the events that customers are notified of.
+	letters, notices *rabbitmq.Consumer
+	// completions is nil where sagas run, or no client waits for them.
+	completions *completionListener
+	api         *api.Server
+	http        *listener
+	// debug is Go's profiler; nil when it is off.
+	debug *http.Server
+	// fatal gets the error of a worker that has given up.
+	fatal chan error
+}
+
+// localPoll is how soon a stream is looked at for what other processes append, where most of it is appended in this one.
+const localPoll = 250 * time.Millisecond
+
+// Run runs the roles until the context ends, then drains: nothing that was accepted is lost. It returns the context's error
+// when that ends during the start.
+func Run(ctx context.Context, r Roles, cfg config.Config, version string) error {
+	ballast.Load()
+	s := &Service{cfg: cfg, roles: r, logger: NewLogger(cfg), registry: prometheus.NewRegistry(), fatal: make(chan error, 1)}
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "ordersaga starts", slog.String("version", version), slog.Any("config", cfg))
+	defer s.close()
+	if err := s.connect(ctx); err != nil {
+		return err
+	}
+	if err := s.start(ctx); err != nil {
+		return err
+	}
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "ready", slog.String("http", "http://"+s.http.addr()))
+	select {
+	case <-ctx.Done():
+		s.logger.LogAttrs(ctx, slog.LevelInfo, "draining", slog.Int64("grace_ms", cfg.ShutdownGrace.Milliseconds()))
+		return nil
+	case err := <-s.http.failed:
+		return fmt.Errorf("serve %s: %w", cfg.HTTPAddr, err)
+	case err := <-s.fatal:
+		// A worker that has given up polls nothing: another process should take over.
+		return fmt.Errorf("temporal worker: %w", err)
+	}
+}
+
+// connect makes the connections, and waits for each dependency.
+func (s *Service) connect(ctx context.Context) (err error) {
+	if s.http, err = listen(ctx, s.cfg.HTTPAddr, s.probes(true, func(context.Context) []api.Check { return nil })); err != nil {
+		return err
+	}
+	if s.debug, err = listenDebug(ctx, s.cfg.DebugAddr); err != nil {
+		return err
+	}
+	var poll time.Duration
+	if s.roles.Worker {
+		poll = localPoll
+	}
+	if s.stores, err = openStoresPolling(ctx, s.cfg, poll, true, s.logger); err != nil {
+		return err
+	}
+	if s.gateway, err = newGateway(s.cfg, s.stores); err != nil {
+		return err
+	}
+	if err = s.connectTemporal(ctx); err != nil {
+		return err
+	}
+	refusals := promauto.With(s.registry).NewCounter(prometheus.CounterOpts{
+		Name: "ordersaga_cancellations_refused_total",
+		Help: "Cancellations that were refused without an event of their own: an earlier refusal, or the end of the order, is the answer.",
+	})
+	s.sagas = sagaclient.New(sagaclient.Config{
+		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Eager: s.roles.Worker && s.roles.API, OnRefusal: refusals.Inc,
+	})
+	s.busMetrics = rabbitmq.NewMetrics(s.registry)
+	if s.publisher, err = rabbitmq.NewPublisher(rabbitmq.PublisherConfig{Config: s.broker(), Headers: trace.Headers}); err != nil {
+		return err
+	}
+	s.publisher.Start()
+	if !s.roles.Worker && !s.roles.Consumer {
+		// The API alone needs the broker for replays of dead letters, and serves everything else without it.
+		return nil
+	}
+	// What is wrong with the connection to the broker may not go away by waiting: /readyz shows it from now on.
+	s.http.serve(s.probes(true, func(context.Context) []api.Check { return []api.Check{brokerCheck("rabbitmq", s.publisher)} }))
+	return await(ctx, s.logger, "rabbitmq", s.cfg.AMQPURL.Host(), func(context.Context) error { return s.publisher.Ready() })
+}
+
+// connectTemporal connects to Temporal and makes its namespace ready for sagas.
+func (s *Service) connectTemporal(ctx context.Context) error {
+	options, err := s.cfg.TemporalOptions()
+	if err != nil {
+		return err
+	}
+	options.Logger = temporalLogger(s.logger)
+	options.ContextPropagators = append(options.ContextPropagators, workflows.TraceParent{})
+	if s.temporal, err = client.NewLazyClient(options); err != nil {
+		return fmt.Errorf("temporal client: %w", err)
+	}
+	err = await(ctx, s.logger, "temporal", s.cfg.TemporalAddress, func(ctx context.Context) error {
+		_, err := s.temporal.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{
+			Namespace: s.cfg.TemporalNamespace,
+		})
+		if err != nil {
+			return fmt.Errorf("namespace %s: %w", s.cfg.TemporalNamespace, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.registerAttributes(ctx, attributesPatience)
+}
+
+// newGateway makes the payment gateway that the settings name.
+func newGateway(c config.Config, s *stores) (payment.Gateway, error) {
+	// config has refused every other name.
+	gateway, err := simulator.New(simulator.Config{Log: s.log, Outage: c.SimulatorOutage, Slow: !c.SimulatorFast})
+	if err != nil {
+		return nil, err
+	}
+	return gateway, c.CheckGateway(gateway.Traits())
+}
+
+// broker is what publisher and consumer have in common.
+func (s *Service) broker() rabbitmq.Config {
+	return rabbitmq.Config{
+		URL: s.cfg.AMQPURL.Reveal(), Logger: s.logger, Metrics: s.busMetrics,
+		Topology: rabbitmq.Topology{Exchange: s.cfg.EventExchange, Prefix: s.cfg.BrokerPrefix},
+	}
+}
+
+// start starts what the roles need, workers first: what is accepted is worked on at once.
+func (s *Service) start(ctx context.Context) error {
+	if s.roles.Worker {
+		if err := s.startWorkers(ctx); err != nil {
+			return err
+		}
+	}
+	if s.roles.Consumer {
+		if err := s.startConsumer(ctx); err != nil {
+			return err
+		}
+	}
+	if s.roles.API && !s.roles.Worker {
+		var err error
+		if s.completions, err = listenForCompletions(s.broker(), s.stores.log, s.logger); err != nil {
+			return err
+		}
+	}
+	return s.startHTTP()
+}
+
+func (s *Service) startWorkers(ctx context.Context) (err error) {
+	reconciler, err := s.reconciler()
+	if err != nil {
+		return err
+	}
+	notices, err := s.noticeActivities()
+	if err != nil {
+		return err
+	}
+	publisher := recordPublisher(s.publisher.PublishRecords)
+	recorder := &activities.Recorder{
+		Log: s.stores.log, Publisher: publisher,
+		ReadModel: projection{s.stores.orders}, Clock: time.Now, Logger: s.logger,
+	}
+	of := workers.Config{
+		Client: s.temporal, Queues: s.cfg.WorkerQueues, Grace: workerGrace(s.cfg.ShutdownGrace), Concurrency: s.cfg.WorkerConcurrency, Cache: s.cfg.WorkerCache,
+		OnFatal: func(err error) {
+			select {
+			case s.fatal <- err:
+			default:
+			}
+		},
+		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: s.cfg.Timing, InlinePayment: s.gateway.Traits().Fast, Predecessors: s.sagas},
+		Inventory: &activities.Inventory{Recorder: recorder, Stock: s.stores.ledger},
+		Payment:   &activities.Payment{Recorder: recorder, Gateway: s.gateway},
+		LateMoney: &activities.LateMoney{
+			Log: s.stores.log, Gateway: s.gateway, Desk: lateDesk{s.stores.late}, Patience: s.cfg.Timing.Attention, Clock: time.Now,
+		},
+		Customers:      &activities.Customers{Log: s.stores.log, Publisher: publisher, Welcome: s.notifies()},
+		Notices:        notices,
+		Reconciliation: &activities.Reconciliation{Reconciler: scheduled{reconciler}},
+		Shortages:      &activities.Shortages{Log: s.stores.log, Stock: s.stores.ledger, Orders: s.sagas},
+	}
+	// New workers each time: those whose start has failed cannot be started again.
+	launch := func(context.Context) (err error) {
+		if s.workers, err = workers.New(of); err != nil {
+			return err
+		}
+		return s.workers.Start()
+	}
+	if err = launch(ctx); unreachable(err) {
+		// Temporal was there a moment ago: it is waited for as at first.
+		err = await(ctx, s.logger, "temporal", s.cfg.TemporalAddress, launch)
+	}
+	if err != nil || !slices.Contains(s.cfg.WorkerQueues, workflows.QueueOrders) {
+		return err
+	}
+	s.scheduleReconcile(ctx)
+	return nil
+}
+
+// scheduleReconcile creates the schedule of reconcile. Orders do not wait for it: what fails is tried again in the background.
+func (s *Service) scheduleReconcile(ctx context.Context) {
+	schedule := func(ctx context.Context) error {
+		return workers.ScheduleReconcile(ctx, s.temporal, s.cfg.ReconcileEvery, s.cfg.ReconcileRepair)
+	}
+	err := schedule(ctx)
+	if err == nil {
+		return
+	}
+	s.logger.LogAttrs(ctx, slog.LevelError, "reconcile schedule not created yet", slog.Any("error", err))
+	s.retries.start(ctx, func(ctx context.Context) {
+		_ = await(ctx, s.logger, "temporal, for the schedule of the check", s.cfg.TemporalAddress, schedule)
+	})
+}
+
+// unreachable reports whether Temporal did not answer, or not in time.
+func unreachable(err error) bool {
+	var unavailable *serviceerror.Unavailable
+	var late *serviceerror.DeadlineExceeded
+	return errors.As(err, &unavailable) || errors.As(err, &late) || errors.Is(err, context.DeadlineExceeded)
+}
+
+func (s *Service) startConsumer(ctx context.Context) (err error) {
+	executor := &inbound.Executor{
+		Sagas: s.sagas, Stock: receiver{s.stores.ledger}, Clock: time.Now, Logger: s.logger,
+		Log: s.stores.log, Sealer: sealed.NewBox(s.stores.keys),
+	}
+	handle := func(ctx context.Context, m wire.Message) error {
+		e, err := wire.Decode(m)
+		if err != nil {
+			return err
+		}
+		parent, _ := m.Header(trace.Header)
+		return executor.Handle(trace.With(ctx, parent), e)
+	}
+	s.consumer, err = rabbitmq.NewConsumer(rabbitmq.ConsumerConfig{
+		Config: s.broker(), Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, ParkMax: s.cfg.SignalParkMax, Probe: s.probe,
+		Handler: func(ctx context.Context, d rabbitmq.Delivery) error { return handle(ctx, d.Message) },
+		Reply:   wire.NestReply,
+	})
+	if err != nil {
+		return err
+	}
+	s.consumer.Start()
+	notify := s.notificationHandler()
+	if err := s.startKeeper(func(ctx context.Context, queue string, m wire.Message) error {
+		if queue == s.notificationQueue() {
+			return notify(ctx, m)
+		}
+		return handle(ctx, m)
+	}); err != nil {
+		return err
+	}
+	if err := s.startNotifications(notify); err != nil {
+		return err
+	}
+	return s.consumer.WaitReady(ctx)
+}
+
+// probe reports whether everything answers that the handlers of messages depend on.
+func (s *Service) probe(ctx context.Context) error {
+	_, err := s.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
+	return errors.Join(err, s.stores.ping(ctx))
+}
+
+// checks looks at every dependency, for /readyz.
+func (s *Service) checks(ctx context.Context) []api.Check {
+	_, temporal := s.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
+	checks := []api.Check{
+		{Name: "mongodb", Err: s.stores.ping(ctx)},
+		{Name: "temporal", Err: temporal},
+	}
+	if s.roles.Worker || s.roles.Consumer {
+		checks = append(checks, brokerCheck("rabbitmq", s.publisher))
+	}
+	if s.consumer != nil {
+		checks = append(checks, brokerCheck("consumer", s.consumer))
+	}
+	// Orders do not wait for dead letters, nor for messages to people.
+	if s.letters != nil {
+		checks = append(checks, optional(brokerCheck("keeper", s.letters)))
+	}
+	if s.notices != nil {
+		checks = append(checks, optional(brokerCheck("announcer", s.notices)))
+	}
+	return checks
+}

@@ -1,0 +1,179 @@
+package service
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/eventlog"
+	"github.com/ordersaga/ordersaga/internal/inventory"
+	"github.com/ordersaga/ordersaga/internal/late"
+	"github.com/ordersaga/ordersaga/internal/mongo"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+// stores are everything that lives in MongoDB.
+type stores struct {
+	db  *mongo.DB
+	raw *mongo.Log
+	// log is raw with watchers: what this process appends is seen at once.
+	log    *eventlog.Follower
+	orders *mongo.List
+	// late is what came after its order had ended and needs somebody.
+	late   *mongo.List
+	ledger *inventory.Ledger
+	// letters are the dead letters.
+	letters *mongo.Letters
+	// keys are the customers'.
+	keys *mongo.Keys
+	// indexes has the indexes created.
+	indexes *mongo.IndexBuilder
+}
+
+// openStores connects, waits for the server, and for the indexes that nothing can be written without. It is for commands: they
+// leave other indexes to the service.
+func openStores(ctx context.Context, c config.Config, logger *slog.Logger) (*stores, error) {
+	return openStoresPolling(ctx, c, 0, false, logger)
+}
+
+// openStoresPolling is openStores with a log that looks every so often for what other processes append; 0 is the default. With
+// indexes it has those created that are missing, while the process runs.
+func openStoresPolling(ctx context.Context, c config.Config, poll time.Duration, indexes bool, logger *slog.Logger) (*stores, error) {
+	client, err := mongo.Connect(c.MongoDBURI.Reveal(), logger)
+	if err != nil {
+		return nil, err
+	}
+	s := &stores{indexes: mongo.NewIndexBuilder(logger)}
+	err = await(ctx, logger, "mongodb", c.MongoDBURI.Host(), func(ctx context.Context) (err error) {
+		s.db, err = mongo.Open(ctx, client.Database(c.MongoDBDatabase), logger)
+		return err
+	})
+	if err == nil {
+		err = s.open(ctx, poll, indexes, logger)
+	}
+	if err != nil {
+		_ = client.Disconnect(context.WithoutCancel(ctx))
+		return nil, err
+	}
+	return s, nil
+}
+
+// open opens the stores of the database.
+func (s *stores) open(ctx context.Context, poll time.Duration, indexes bool, logger *slog.Logger) (err error) {
+	s.raw, s.orders, s.late = mongo.NewLog(s.db, mongo.EventsCollection), mongo.NewOrders(s.db), mongo.NewLate(s.db)
+	s.letters, s.keys = mongo.NewLetters(s.db), mongo.NewKeys(s.db)
+	if s.log, err = eventlog.NewFollower(eventlog.FollowerConfig{Log: s.raw, PollMin: poll}); err != nil {
+		return err
+	}
+	if s.ledger, err = inventory.New(inventory.Config{Log: s.log, Registry: mongo.NewSKUs(s.db), Logger: logger}); err != nil {
+		return err
+	}
+	return s.indexes.Prepare(ctx, indexes, s.raw.Indexes(), s.orders.Indexes(), s.late.Indexes(), s.letters.Indexes())
+}
+
+// ping asks whether the primary answers.
+func (s *stores) ping(ctx context.Context) error { return s.db.Ping(ctx) }
+
+func (s *stores) close(ctx context.Context) {
+	s.indexes.Close()
+	s.ledger.Close()
+	_ = s.db.Database.Client().Disconnect(ctx)
+}
+
+// projection makes the read model what activities need.
+type projection struct{ orders *mongo.List }
+
+func (p projection) Project(ctx context.Context, s order.State) error {
+	return p.orders.Put(ctx, readmodel.FromState(s))
+}
+
+// lateDesk makes the read model what the activities of the late saga need.
+type lateDesk struct{ store *mongo.List }
+
+func (d lateDesk) Show(ctx context.Context, s late.State) error {
+	return d.store.Put(ctx, readmodel.FromLate(s))
+}
+
+// listing makes the read model what the API needs.
+type listing struct{ orders, late *mongo.List }
+
+func (l listing) List(ctx context.Context, f api.OrderFilter) ([]order.State, string, error) {
+	items, next, err := l.orders.List(ctx, readmodel.Filter{
+		Statuses: f.Statuses, CustomerID: f.CustomerID, CreatedFrom: f.From, CreatedTo: f.To,
+		Limit: f.Limit, Cursor: f.Cursor,
+	})
+	states := make([]order.State, len(items))
+	for i, item := range items {
+		states[i] = order.State{Saga: saga.Saga{Status: item.Status, Reason: item.Reason, Head: event.Head{Version: item.Version}, CreatedAt: item.CreatedAt, UpdatedAt: item.UpdatedAt, CorrelationID: item.CorrelationID}, Order: item.Order}
+	}
+	return states, next, err
+}
+
+// lateCursor begins the cursors of the desk's second part: first the orders that are open come, then those that have ended.
+const lateCursor = "late."
+
+// Desk returns a page of the desk.
+func (l listing) Desk(ctx context.Context, cursor string, limit int) ([]api.DeskItem, string, error) {
+	behind, inLate := strings.CutPrefix(cursor, lateCursor)
+	if !inLate {
+		behind = ""
+	}
+	var items []api.DeskItem
+	if !inLate {
+		var next string
+		var err error
+		items, next, err = deskPage(ctx, l.orders, cursor, limit)
+		if err != nil || next != "" {
+			return items, next, err
+		}
+	}
+	// A page that is full already leads on to one more: what it begins with is asked for there.
+	left := limit - len(items)
+	if left == 0 {
+		return items, lateCursor, nil
+	}
+	more, next, err := deskPage(ctx, l.late, behind, left)
+	if next != "" {
+		next = lateCursor + next
+	}
+	return append(items, more...), next, err
+}
+
+// deskPage is a page of one of the desk's parts.
+func deskPage(ctx context.Context, store *mongo.List, cursor string, limit int) ([]api.DeskItem, string, error) {
+	found, next, err := store.List(ctx, readmodel.Filter{
+		Statuses: []order.Status{order.StatusNeedsAttention}, Limit: limit, Cursor: cursor,
+	})
+	items := make([]api.DeskItem, len(found))
+	for i, o := range found {
+		items[i] = api.DeskItem{OrderID: o.ID, Status: o.Status, Late: o.EndedAs != ""}
+		if items[i].Late {
+			items[i].Status = o.EndedAs
+		}
+		if o.Attention != nil {
+			items[i].Attention, items[i].Actions = o.Attention.AttentionState, o.Attention.Actions
+		}
+	}
+	return items, next, err
+}
+
+// receiver makes the ledger what inbound.Executor needs.
+type receiver struct{ ledger *inventory.Ledger }
+
+func (r receiver) Receive(ctx context.Context, sku string, quantity int64, id string) error {
+	_, err := r.ledger.Receive(ctx, sku, quantity, id)
+	return err
+}
+
+// recordPublisher is a publisher of records, as activities need it.
+type recordPublisher func(ctx context.Context, records []event.Record) (int, error)
+
+func (p recordPublisher) Publish(ctx context.Context, records []event.Record) (int, error) {
+	return p(ctx, records)
+}

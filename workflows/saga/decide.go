@@ -1,0 +1,362 @@
+package saga
+
+import (
+	"slices"
+	"time"
+
+	"github.com/ordersaga/ordersaga/event"
+)
+
+// Decide says what a saga does next. It is pure: the same state, facts and time give the same action, in the workflow, in a
+// second run of it, and in a test.
+//
+// The order of the checks is the order of precedence, for every flow. What the log has recorded comes before what a signal
+// says, and what is decided is never decided again.
+func (f *Flow[S]) Decide(s S, facts Facts, now time.Time, timing Timing) Action {
+	n := &next[S]{flow: f, s: &s, k: kitOf(&s), facts: &facts, now: now, timing: timing}
+	k := n.k
+	switch {
+	case k.Ended:
+		return Action{Kind: Close}
+	case k.Attention.Open && n.wentThrough(k.Attention.Step, k.Attention.Undo):
+		return n.attentionResolved()
+	case facts.Stuck != nil && !n.attends(*facts.Stuck) && !n.settled(facts.Stuck.Step, facts.Stuck.Undo):
+		return n.attention(*facts.Stuck)
+	}
+	if r, open := f.Decided(&s, facts.Resolutions); open {
+		return n.resolve(r)
+	}
+	if c, late := n.tooLate(); late {
+		return n.refuse(c)
+	}
+	switch k.Decision {
+	case GoForward:
+		return n.forward()
+	case GoBack:
+		return n.back()
+	}
+	return n.undecided()
+}
+
+// maxDecisions bounds what is appended together, far below what one append takes.
+const maxDecisions = 50
+
+// Decisions returns the events that Decide wants recorded one after the other, from s on, as many as one append takes.
+func (f *Flow[S]) Decisions(s S, facts Facts, now time.Time, timing Timing) []event.Entry {
+	var entries []event.Entry
+	for len(entries) < maxDecisions {
+		a := f.Decide(s, facts, now, timing)
+		if a.Kind != Record {
+			return entries
+		}
+		entries = append(entries, a.Entry)
+		k := kitOf(&s)
+		after, err := f.Fold(s, []event.Record{{Stream: f.StreamOf(k.ID), Version: k.Head.Version + 1, Entry: a.Entry}})
+		if err != nil {
+			return entries
+		}
+		s = after
+	}
+	return entries
+}
+
+// next is one decision: the flow, the state, the facts, the time.
+type next[S any] struct {
+	flow   *Flow[S]
+	s      *S
+	k      *Saga
+	facts  *Facts
+	now    time.Time
+	timing Timing
+}
+
+// Unavailable is the reason of a saga that failed because a step was unavailable past its deadline.
+func Unavailable(step string) string { return step + "_unavailable" }
+
+// due reports whether a deadline is over. Both are workflow time.
+func (n *next[S]) due(deadline time.Time) bool { return !n.now.Before(deadline) }
+
+// undecided: everything can still be compensated. A refusal comes first, then a cancellation, unless what the saga waits for is
+// there, then the first row that is not done.
+func (n *next[S]) undecided() Action {
+	for row := range n.flow.Applicable(n.s) {
+		if n.refused(row) {
+			e := Ending{Outcome: Rejected, Reason: n.k.Slots[row.slot()].Reason}
+			if !n.compensates() {
+				return n.end(e, nil)
+			}
+			return n.turn(SlotDecide, "", e)
+		}
+	}
+	if n.awaited() == nil {
+		switch {
+		case len(n.facts.Cancellations) > 0:
+			c := n.facts.Cancellations[0]
+			e := Ending{Outcome: Cancelled, Reason: ReasonRequested, Detail: c.Reason}
+			if c.Cause != "" {
+				e.EventIdentity = c.Identity
+			}
+			return n.turn(SlotDecide, c.Cause, e)
+		case n.facts.TurnBack != nil:
+			return n.turn(SlotDecide, "", *n.facts.TurnBack)
+		}
+	}
+	for row := range n.flow.Applicable(n.s) {
+		switch {
+		case n.k.Has(row.slot()):
+		case row.Kind == Pivot:
+			return n.record(SlotDecide, kindSettling, "")
+		case row.Kind == Await:
+			return n.wait(row)
+		case row.Do == nil:
+			return n.done(row, nil)
+		default:
+			return n.attempt(row)
+		}
+	}
+	return n.end(Ending{Outcome: Completed}, n.completed())
+}
+
+// attempt: a compensable row with Do that has no outcome yet.
+func (n *next[S]) attempt(row *Step[S]) Action {
+	if n.k.Has(row.slot() + slotPending) {
+		return n.pending(row)
+	}
+	later := n.facts.Later
+	switch {
+	case n.facts.GivenUp == row.Name && row.Lookup != nil && !n.facts.LookedUp:
+		return Action{Kind: Lookup, Step: row.Name}
+	case n.facts.GivenUp == row.Name:
+		return n.turn(SlotDecide, "", Ending{Outcome: Failed, Reason: Unavailable(row.Name)})
+	case later != nil && later.Step == row.Name && n.now.Before(later.At):
+		return Action{Kind: Wait, Step: row.Name, Until: later.At, For: later.For}
+	}
+	return Action{Kind: Do, Step: row.Name}
+}
+
+// pending: the participant of a row will notify. A notification is not believed: the participant is asked.
+func (n *next[S]) pending(row *Step[S]) Action {
+	rule := row.Pending
+	until := n.flow.pendingUntil(n.k, row, n.timing)
+	due := n.due(until)
+	heard := n.facts.first(rule.On)
+	switch {
+	case heard != nil && n.due(heard.NotBefore), due && !n.facts.LookedUp:
+		return Action{Kind: Lookup, Step: row.Name}
+	case due:
+		return n.turn(SlotDecide, "", Ending{Outcome: Failed, Reason: rule.Overdue})
+	case heard != nil && heard.NotBefore.Before(until):
+		until = heard.NotBefore
+	}
+	return Action{Kind: Wait, Step: row.Name, Until: until, For: rule.For}
+}
+
+// pendingUntil is until when a pending outcome waits for its notification.
+func (f *Flow[S]) pendingUntil(k *Saga, row *Step[S], timing Timing) time.Time {
+	return k.Slots[row.slot()+slotPending].until(timing(row.Pending.Deadline))
+}
+
+// PendingUntil is until when the step waits for the notification of its participant, in workflow time; zero when it does not.
+func (f *Flow[S]) PendingUntil(s S, step string, timing Timing) time.Time {
+	if row := f.row(&s, step); row != nil && row.Pending != nil && kitOf(&s).Has(row.slot()+slotPending) {
+		return f.pendingUntil(kitOf(&s), row, timing)
+	}
+	return time.Time{}
+}
+
+// until is the end of the wait that an event begins: what it says; one of an older version does not, and the wait begins at its time.
+func (s Slot) until(wait time.Duration) time.Time {
+	if !s.ExpiresAt.IsZero() {
+		return s.ExpiresAt
+	}
+	return s.At.Add(wait)
+}
+
+// wait: an Await row without outcome.
+func (n *next[S]) wait(row *Step[S]) Action {
+	rule := row.Wait
+	if f := n.facts.first(rule.On); f != nil {
+		return n.done(row, f)
+	}
+	until := n.k.Slots[rule.Since].until(n.timing(rule.Deadline))
+	switch {
+	case n.k.Decision == GoForward:
+		for _, trouble := range rule.Trouble {
+			if n.facts.first([]string{trouble.On}) != nil {
+				return n.look(StuckCall{Step: row.Name, Error: trouble.Text})
+			}
+		}
+		if n.due(until) {
+			return n.look(StuckCall{Step: row.Name, Error: rule.Overdue})
+		}
+	case n.due(until):
+		return n.turn(SlotDecide, "", Ending{Outcome: Failed, Reason: rule.Overdue})
+	}
+	return Action{Kind: Wait, Step: row.Name, Until: until, For: rule.For}
+}
+
+// forward: the pivot decided that the saga goes through. Nothing is compensated any more, but for a reversible step that is refused.
+func (n *next[S]) forward() Action {
+	past := false
+	for row := range n.flow.Applicable(n.s) {
+		switch {
+		case row.Kind == Pivot:
+			past = true
+		case !past:
+		case n.refused(row) && row.reversible(n.s):
+			return n.turn(SlotTurn, "", Ending{Outcome: Rejected, Reason: n.k.Slots[row.slot()].Reason})
+		case n.settled(row.Name, false):
+		case n.refused(row):
+			return n.look(StuckCall{Step: row.Name, Error: row.RefusedError})
+		case row.Kind == Await:
+			return n.wait(row)
+		case row.Do == nil:
+			return n.done(row, nil)
+		default:
+			return Action{Kind: Do, Step: row.Name}
+		}
+	}
+	return n.end(Ending{Outcome: Completed}, n.completed())
+}
+
+// completed is what the event of a completed saga says besides.
+func (n *next[S]) completed() any {
+	if n.flow.Completed == nil {
+		return nil
+	}
+	return n.flow.Completed(n.s)
+}
+
+// look asks a person to act, once, and waits.
+func (n *next[S]) look(c StuckCall) Action {
+	if !n.attends(c) {
+		return n.attention(c)
+	}
+	return Action{Kind: Wait, Step: c.Step, Until: n.now.Add(lookAgain), For: "somebody to look at it"}
+}
+
+// lookAgain is how long a saga waits for a person before it looks at itself again. Every decision ends the wait.
+const lookAgain = 30 * 24 * time.Hour
+
+// back: the pivot decided that everything is compensated, newest first.
+func (n *next[S]) back() Action {
+	awaited := n.awaited()
+	if awaited != nil && awaited.Wait.Stray != nil && !n.k.Strayed {
+		return n.attention(StuckCall{Step: awaited.Wait.Stray.Step, Error: awaited.Wait.Stray.Text})
+	}
+	for _, row := range slices.Backward(slices.Collect(n.flow.Applicable(n.s))) {
+		if n.mustUndo(row) {
+			return Action{Kind: Undo, Step: row.Name}
+		}
+	}
+	if n.k.Strayed {
+		for row := range n.flow.Applicable(n.s) {
+			if row.Wait != nil && row.Wait.Stray != nil && !n.settled(row.Wait.Stray.Step, false) {
+				return n.look(StuckCall{Step: row.Wait.Stray.Step, Error: row.Wait.Stray.Text})
+			}
+		}
+	}
+	e := n.k.Ending
+	return n.end(Ending{Outcome: e.Outcome, Reason: e.Reason, Detail: e.Detail}, nil)
+}
+
+// mustUndo reports whether a row may have happened and is not compensated. A row that may have been attempted counts as attempted,
+// whether or not the log has its outcome: only a recorded refusal that has left nothing, or an earlier row without outcome, says
+// that there is nothing to compensate.
+func (n *next[S]) mustUndo(row *Step[S]) bool {
+	if row.Kind != Compensable || n.settled(row.Name, true) {
+		return false
+	}
+	switch {
+	case row.Do == nil:
+		return n.k.Has(row.slot())
+	case n.refused(row):
+		return row.Held != nil && row.Held(n.s)
+	}
+	for earlier := range n.flow.Applicable(n.s) {
+		if earlier.Name == row.Name {
+			return true
+		}
+		if !n.k.Has(earlier.slot(), earlier.Done) {
+			return false
+		}
+	}
+	return false
+}
+
+// compensates reports whether there is something to compensate.
+func (n *next[S]) compensates() bool {
+	for row := range n.flow.Applicable(n.s) {
+		if n.mustUndo(row) {
+			return true
+		}
+	}
+	return false
+}
+
+// awaited returns the wait before the pivot that is fulfilled, in the log or by a fact; nil if the saga has not come to it.
+func (n *next[S]) awaited() *Step[S] {
+	for row := range n.flow.Applicable(n.s) {
+		filled := n.k.Has(row.slot())
+		switch {
+		case row.Kind == Pivot:
+			return nil
+		case row.Kind == Await && (filled || n.facts.first(row.Wait.On) != nil):
+			return row
+		case !filled:
+			return nil
+		}
+	}
+	return nil
+}
+
+// tooLate returns the first cancellation that can no longer be honoured, unless one was refused before: that is the answer
+// to this one too.
+func (n *next[S]) tooLate() (Cancellation, bool) {
+	k := n.k
+	if k.Decision == "" || k.Cancelling() || k.CancelRefused || len(n.facts.Cancellations) == 0 {
+		return Cancellation{}, false
+	}
+	return n.facts.Cancellations[0], true
+}
+
+// attends reports whether a person is being asked to act on exactly this.
+func (n *next[S]) attends(c StuckCall) bool {
+	a := n.k.Attention
+	return a.Open && a.Step == c.Step && a.Undo == c.Undo
+}
+
+// wentThrough reports whether what a person was asked to act on has gone through.
+func (n *next[S]) wentThrough(step string, undo bool) bool {
+	if row := n.flow.row(n.s, step); !undo && row != nil && row.Kind == Await && n.facts.first(row.Wait.On) != nil {
+		return true
+	}
+	return n.settled(step, undo)
+}
+
+// settled reports whether something that must come about has: by itself, by hand, or because it is not wanted any more.
+func (n *next[S]) settled(step string, undo bool) bool {
+	if undo {
+		return n.k.Has(UndoSlot(step))
+	}
+	row := n.flow.row(n.s, step)
+	switch {
+	case row == nil:
+		return n.flow.stray(step) != nil && n.k.Has(step)
+	case row.Kind == Compensable, row.Kind == Pivot:
+		return false
+	case row.Reversible != nil && n.k.Decision == GoBack:
+		return true
+	case n.refused(row):
+		return n.k.Has(row.slot() + slotSettled)
+	}
+	return n.k.Has(row.slot())
+}
+
+// refused reports whether a refusal of the row is recorded.
+func (n *next[S]) refused(row *Step[S]) bool {
+	return row.Refused != "" && n.k.Has(row.slot(), row.Refused)
+}
+
+// IsUndone reports whether a step that is to be compensated was, or a person has decided about it instead.
+func (f *Flow[S]) IsUndone(s S, step string) bool { return kitOf(&s).Has(UndoSlot(step)) }

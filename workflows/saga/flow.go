@@ -1,0 +1,252 @@
+package saga
+
+import (
+	"encoding/json"
+	"iter"
+	"time"
+
+	"github.com/ordersaga/ordersaga/event"
+)
+
+// Flow is a kind of saga: its steps in business order, and how its own events are folded. It is data without dependencies and
+// without I/O, so that the worker, the API, reconcile and the documentation use the same value. S is the state of a saga of
+// this flow; it embeds Saga, the part that every flow has.
+type Flow[S any] struct {
+	// Name names the flow for people; Stream is what its streams' names begin with: <Stream>-<id>.
+	Name, Stream string
+	// Events is the prefix of the types of the kit's own events, such as <Events>.settling; default Stream.
+	Events string
+	// Subject is the field with the saga's ID in the data of its events; default id.
+	Subject string
+	// Steps are the rows of the table, in business order. That order is written nowhere else.
+	Steps []Step[S]
+	// Own folds what an event says besides the kit's part, after the kit. It must not change what s shares with another state.
+	Own func(s *S, r event.Record) error
+
+	// The rest is optional.
+
+	// KeepsStatus reports whether a saga keeps its status although an event says the next one.
+	KeepsStatus func(s *S, next Status) bool
+	// WhyNotCancellable says for people why a cancellation cannot be honoured; "" is the kit's own text.
+	WhyNotCancellable func(s *S) string
+	// Completed adds data to the event that ends a completed saga.
+	Completed func(s *S) any
+}
+
+// Kind says what a step means to the saga.
+type Kind string
+
+// The kinds of steps.
+const (
+	// Compensable steps come before the pivot. They may have happened as soon as they are attempted, and are compensated,
+	// newest first, when the saga turns back.
+	Compensable Kind = "compensable"
+	// Await is a wait for an event from outside. Before the pivot a saga that waits in vain turns back; after it a person must act.
+	Await Kind = "await"
+	// Pivot is the event that decides. There is one.
+	Pivot Kind = "pivot"
+	// Forward steps come after the pivot. They are never undone and tried until they succeed.
+	Forward Kind = "forward"
+)
+
+// Step is a row of the table.
+type Step[S any] struct {
+	Name string
+	Kind Kind
+	// Slot is the key of the outcome in the saga's stream; default Name. The compensation has undo/<Name>.
+	Slot string
+	// When reports whether the row applies to a saga. It may look only at what the first event says. Nil: always.
+	When func(s *S) bool
+	// Do attempts the step, Undo compensates it, Lookup asks what became of it. A row without Do records its event: recording is
+	// the effect, and Undo records Undone.
+	Do, Undo, Lookup *Operation
+	// Deadline is how long Do of a compensable step may be unavailable before it is looked up and given up.
+	Deadline Deadline
+	// Done, Refused and Undone are the types of the outcomes; of Undone the first one is what a row without Do records.
+	Done, Refused string
+	Undone        []string
+	// Data is the data of Done, for rows without Do. The kit adds the saga's ID, the identity of the fact, and the end of the wait
+	// that begins.
+	Data func(s *S, f *Fact) any
+	// Held reports whether a refusal has left something to compensate.
+	Held func(s *S) bool
+	// Reversible, of a forward step, reports whether its refusal, or a person, may still turn the saga back.
+	Reversible func(s *S) bool
+	// StuckText, FinalText and RefusedText say for people what is the matter with a forward step that is stuck: in general, when
+	// it is not reversible any more, and when it was refused then. RefusedError is what the event about the last one says.
+	StuckText, FinalText, RefusedText, RefusedError string
+	// Pending is what follows when the participant answers that it will notify.
+	Pending *PendingRule
+	// Wait is the rule of an Await row.
+	Wait *WaitRule
+	// Status is the status of the saga after Done.
+	Status Status
+}
+
+// Operation is a registered activity as a step uses it.
+type Operation struct {
+	// Name is the registered name, Queue the task queue on which it runs when it does not run inside a workflow task.
+	Name, Queue string
+	// Summary is one line for the Temporal Web UI.
+	Summary string
+	// Remote marks a call to a service that is not ours: it runs inside a workflow task only where that service is fast.
+	Remote bool
+	// Within bounds how long a Lookup is tried.
+	Within time.Duration
+}
+
+// WaitRule is what a saga waits for: the first type of On that was heard completes the row.
+type WaitRule struct {
+	On []string
+	// For says what for, to people.
+	For string
+	// Deadline is how long, from the event of the row Since on, or from what that event says.
+	Deadline Deadline
+	Since    string
+	// Overdue is, before the pivot, the reason of the compensation; after it the text for a person.
+	Overdue string
+	// Trouble is heard instead, after the pivot: a person must act.
+	Trouble []Trouble
+	// Stray is heard although the saga has turned back: a person must act before it ends.
+	Stray *Trouble
+	// MissingText says for people what is the matter when a person must act.
+	MissingText string
+}
+
+// Trouble is something that was heard and that a person must act on. Step names it in events; of a wait it is the row.
+type Trouble struct{ On, Step, Text, Situation string }
+
+// PendingRule is what follows when a participant answers that it will notify. Lookup decides what a notification is worth, and
+// once more when the time is over.
+type PendingRule struct {
+	// Event is recorded then, in the slot <Slot>/pending; Status is the saga's status meanwhile.
+	Event  string
+	Status Status
+	// On are the types of notifications.
+	On []string
+	// For says to people what is waited for.
+	For string
+	// Deadline is how long, from Event on, or what it says; Overdue is the reason of the compensation then.
+	Deadline Deadline
+	Overdue  string
+}
+
+// Deadline is a setting of the service that bounds a wait, in workflow time. The worker that opens a run chooses it; the run keeps it.
+type Deadline string
+
+// Timing is how long the waits of a run last, by setting.
+type Timing func(Deadline) time.Duration
+
+// Fact is what an event from outside said, as far as it is used.
+type Fact struct {
+	Type string `json:"type"`
+	// ID is derived from the event's source and ID; Cause is the event's ID.
+	ID    string `json:"id"`
+	Cause string `json:"cause,omitempty"`
+	// Identity names the event by source, type, subject, ID and the content that is used.
+	Identity string `json:"identity,omitempty"`
+	// NotBefore is when the participant is asked about a notification again that it did not know of.
+	NotBefore time.Time       `json:"notBefore,omitzero"`
+	Data      json.RawMessage `json:"data,omitempty"`
+}
+
+// Cancellation is a request to cancel.
+type Cancellation struct {
+	// ID makes the request the same when it comes again.
+	ID string `json:"id"`
+	// Cause is the ID of the event that brought it, and Identity the event's identity, if one did.
+	Cause    string `json:"cause,omitempty"`
+	Identity string `json:"identity,omitempty"`
+	// Reason is what the requester gave; for people.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Later is a participant's answer that a step may succeed soon, and nothing is recorded.
+type Later struct {
+	Step string
+	// At is when it is tried again; For says to people what is waited for.
+	At  time.Time
+	For string
+}
+
+// Facts are what a run knows besides the log: what signals and Updates brought, and what became of its own attempts.
+type Facts struct {
+	// Heard has at most one fact of a type.
+	Heard         []Fact
+	Cancellations []Cancellation
+	Resolutions   []Resolution
+	// TurnBack asks a saga that is not decided to turn back, and says how it ends then.
+	TurnBack *Ending
+	// GivenUp is the row that was unavailable past its deadline; LookedUp reports that a lookup has found nothing that stands,
+	// after that or after the time of a pending answer was over.
+	GivenUp  string
+	LookedUp bool
+	// Later has a step wait before it is tried again.
+	Later *Later
+	// Stuck is the call that must succeed and does not.
+	Stuck *StuckCall
+	// NotDone is the ID of the resolution for which a lookup has found that the step was not done.
+	NotDone string
+}
+
+// first returns the fact of the first of the types that was heard.
+func (f *Facts) first(types []string) *Fact {
+	for _, t := range types {
+		for i := range f.Heard {
+			if f.Heard[i].Type == t {
+				return &f.Heard[i]
+			}
+		}
+	}
+	return nil
+}
+
+// prefix is what the types of the kit's events begin with.
+func (f *Flow[S]) prefix() string {
+	if f.Events != "" {
+		return f.Events
+	}
+	return f.Stream
+}
+
+// StreamOf is the name of the stream of a saga.
+func (f *Flow[S]) StreamOf(id string) string { return f.Stream + "-" + id }
+
+// Applicable yields the rows that apply to a saga.
+func (f *Flow[S]) Applicable(s *S) iter.Seq[*Step[S]] {
+	return func(yield func(*Step[S]) bool) {
+		for i := range f.Steps {
+			if row := &f.Steps[i]; (row.When == nil || row.When(s)) && !yield(row) {
+				return
+			}
+		}
+	}
+}
+
+// row returns the row of a name that applies to a saga; nil if there is none.
+func (f *Flow[S]) row(s *S, name string) *Step[S] {
+	for row := range f.Applicable(s) {
+		if row.Name == name {
+			return row
+		}
+	}
+	return nil
+}
+
+func (row *Step[S]) slot() string {
+	if row.Slot != "" {
+		return row.Slot
+	}
+	return row.Name
+}
+
+func (row *Step[S]) reversible(s *S) bool { return row.Reversible != nil && row.Reversible(s) }
+
+// DataOf reads the data of a fact. The error says that it is of another form.
+func DataOf[T any](f *Fact) (data T, err error) {
+	if f == nil || len(f.Data) == 0 {
+		return data, nil
+	}
+	err = json.Unmarshal(f.Data, &data)
+	return data, err
+}

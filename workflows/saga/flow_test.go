@@ -1,0 +1,316 @@
+package saga_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+// topUp is a flow that shares nothing with the others: it locks a gift card, charges its owner, waits for an approval of large
+// amounts, and raises the balance.
+type topUp struct {
+	saga.Saga
+	Amount int64 `json:"amount"`
+}
+
+const approvalDeadline saga.Deadline = "APPROVAL_DEADLINE"
+
+func topUps() saga.Flow[topUp] {
+	call := func(name string) *saga.Operation {
+		return &saga.Operation{Name: "card." + name, Queue: "cards", Summary: name, Within: time.Minute}
+	}
+	large := func(s *topUp) bool { return s.Amount > 100 }
+	return saga.Flow[topUp]{
+		Name: "top-up", Stream: "card", Subject: "topUpId",
+		Own: func(s *topUp, r event.Record) error {
+			if r.Type == "card.accepted" {
+				return json.Unmarshal(r.Data, s)
+			}
+			return nil
+		},
+		Steps: []saga.Step[topUp]{
+			{Name: "lock", Kind: saga.Compensable, Do: call("Lock"), Undo: call("Unlock"), Done: "card.locked", Refused: "card.lock_refused",
+				Undone: []string{"card.unlocked"}, Deadline: "LOCK_DEADLINE", Status: "locked"},
+			{Name: "charge", Kind: saga.Compensable, Do: call("Charge"), Lookup: call("Find"), Undo: call("Refund"), Done: "card.charged",
+				Refused: "card.charge_refused", Undone: []string{"card.refunded"}, Deadline: "CHARGE_DEADLINE", Status: "charged"},
+			{Name: "ask", Kind: saga.Compensable, When: large, Undo: call("Withdraw"), Done: "card.approval_asked",
+				Undone: []string{"card.approval_withdrawn"}, Status: "awaiting_approval"},
+			{Name: "approve", Kind: saga.Await, When: large, Done: "card.approved", Status: "approved", Wait: &saga.WaitRule{
+				On: []string{"approval.given"}, For: "an approval", Since: "ask", Deadline: approvalDeadline, Overdue: "approval_timeout"}},
+			{Name: "decide", Kind: saga.Pivot, Status: "settling"},
+			{Name: "credit", Kind: saga.Forward, Do: call("Credit"), Done: "card.credited", StuckText: "the credit is stuck"},
+		},
+	}
+}
+
+// card is one saga of the flow: its stream, its facts, its clock.
+type card struct {
+	t       *testing.T
+	flow    saga.Flow[topUp]
+	records []event.Record
+	facts   saga.Facts
+	now     time.Time
+}
+
+func newCard(t *testing.T, amount int64) *card {
+	c := &card{t: t, flow: topUps(), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	require.NoError(t, c.flow.Check())
+	c.add(event.New("card-7", saga.SlotAccept, "card.accepted", "7", c.now, map[string]any{"topUpId": "7", "amount": amount}))
+	return c
+}
+
+func (c *card) state() topUp {
+	s, err := c.flow.Fold(topUp{}, c.records)
+	require.NoError(c.t, err)
+	return s
+}
+
+func (c *card) add(e event.Entry) {
+	for _, r := range c.records {
+		require.NotEqual(c.t, r.Key, e.Key, "a slot is written once")
+	}
+	c.records = append(c.records, event.Record{Stream: "card-7", Version: int64(len(c.records)) + 1, Entry: e})
+}
+
+// next decides, and appends what is to be recorded until something else is to be done.
+func (c *card) next() saga.Action {
+	for {
+		a := c.flow.Decide(c.state(), c.facts, c.now, func(saga.Deadline) time.Duration { return time.Hour })
+		if a.Kind != saga.Record {
+			return a
+		}
+		c.facts.Stuck = nil
+		c.add(a.Entry)
+	}
+}
+
+// outcome records what a step came to.
+func (c *card) outcome(slot, eventType string, data map[string]any) {
+	s := c.state()
+	if data == nil {
+		data = map[string]any{}
+	}
+	c.add(s.Entry("card-7", slot, eventType, c.now, saga.Object("topUpId", "7", data)))
+}
+
+func (c *card) timeline() []string {
+	var types []string
+	for _, r := range c.records {
+		types = append(types, r.Type)
+	}
+	return types
+}
+
+func (c *card) wants(kind saga.ActionKind, step string) {
+	c.t.Helper()
+	a := c.next()
+	require.Equal(c.t, string(kind)+" "+step, a.String(), "%v", c.timeline())
+}
+
+func TestTableDecidesTheWholeWay(t *testing.T) {
+	c := newCard(t, 500)
+	c.wants(saga.Do, "lock")
+	c.outcome("lock", "card.locked", nil)
+	require.Equal(t, saga.Status("locked"), c.state().Status)
+	c.wants(saga.Do, "charge")
+	c.outcome("charge", "card.charged", nil)
+	c.wants(saga.Wait, "approve")
+	require.Equal(t, saga.Status("awaiting_approval"), c.state().Status)
+	require.Equal(t, c.now.Add(time.Hour), c.state().Slots["ask"].ExpiresAt, "the event says how long the wait lasts")
+	c.facts.Heard = []saga.Fact{{Type: "approval.given", ID: "f", Cause: "e-1", Identity: "i-1"}}
+	c.wants(saga.Do, "credit")
+	require.True(t, c.state().Caused("i-1"))
+	c.outcome("credit", "card.credited", nil)
+	c.wants(saga.Close, "")
+	require.Equal(t, []string{
+		"card.accepted", "card.locked", "card.charged", "card.approval_asked", "card.approved", "card.settling", "card.credited", "card.completed",
+	}, c.timeline())
+	require.JSONEq(t, `{"topUpId":"7","outcome":"completed"}`, string(c.records[len(c.records)-1].Data))
+	require.Equal(t, "7", c.records[len(c.records)-1].Subject)
+}
+
+func TestRowThatDoesNotApplyIsPassedOver(t *testing.T) {
+	c := newCard(t, 5)
+	c.outcome("lock", "card.locked", nil)
+	c.outcome("charge", "card.charged", nil)
+	c.wants(saga.Do, "credit")
+	require.Equal(t, []string{"card.accepted", "card.locked", "card.charged", "card.settling"}, c.timeline())
+}
+
+func TestFirstRefusalEndsAtOnce(t *testing.T) {
+	c := newCard(t, 5)
+	c.outcome("lock", "card.lock_refused", map[string]any{"reason": "unknown_card"})
+	c.wants(saga.Close, "")
+	require.Equal(t, []string{"card.accepted", "card.lock_refused", "card.rejected"}, c.timeline())
+	require.Equal(t, "unknown_card", c.state().Reason)
+}
+
+func TestCompensationIsNewestFirst(t *testing.T) {
+	for name, c := range map[string]struct {
+		amount  int64
+		prepare func(c *card)
+		undone  []string
+		status  saga.Status
+		reason  string
+	}{
+		"refused": {5, func(c *card) {
+			c.outcome("lock", "card.locked", nil)
+			c.outcome("charge", "card.charge_refused", map[string]any{"reason": "no_money"})
+		}, []string{"lock"}, saga.Rejected, "no_money"},
+		"cancelled during an attempt": {5, func(c *card) {
+			c.outcome("lock", "card.locked", nil)
+			c.facts.Cancellations = []saga.Cancellation{{ID: "c"}}
+		}, []string{"charge", "lock"}, saga.Cancelled, saga.ReasonRequested},
+		"cancelled before the first outcome": {5, func(c *card) {
+			c.facts.Cancellations = []saga.Cancellation{{ID: "c"}}
+		}, []string{"lock"}, saga.Cancelled, saga.ReasonRequested},
+		"unavailable": {5, func(c *card) {
+			c.outcome("lock", "card.locked", nil)
+			c.facts.GivenUp, c.facts.LookedUp = "charge", true
+		}, []string{"charge", "lock"}, saga.Failed, "charge_unavailable"},
+		"not approved in time": {500, func(c *card) {
+			c.outcome("lock", "card.locked", nil)
+			c.outcome("charge", "card.charged", nil)
+			c.next()
+			c.now = c.now.Add(time.Hour)
+		}, []string{"ask", "charge", "lock"}, saga.Failed, "approval_timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newCard(t, c.amount)
+			c.prepare(w)
+			for _, step := range c.undone {
+				w.wants(saga.Undo, step)
+				w.outcome(saga.UndoSlot(step), map[string]string{"lock": "card.unlocked", "charge": "card.refunded", "ask": "card.approval_withdrawn"}[step], nil)
+			}
+			w.wants(saga.Close, "")
+			require.Equal(t, c.status, w.state().Status)
+			require.Equal(t, c.reason, w.state().Reason)
+		})
+	}
+}
+
+func TestApprovalInViewComesBeforeACancellation(t *testing.T) {
+	c := newCard(t, 500)
+	c.outcome("lock", "card.locked", nil)
+	c.outcome("charge", "card.charged", nil)
+	c.wants(saga.Wait, "approve")
+	c.facts.Heard = []saga.Fact{{Type: "approval.given", ID: "f"}}
+	c.facts.Cancellations = []saga.Cancellation{{ID: "c"}}
+	c.wants(saga.Do, "credit")
+	require.True(t, c.state().CancelRefused)
+	require.Equal(t, "the top-up is being settled", c.flow.RefusalText(ptr(c.state())))
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func TestGivenUpStepIsLookedUpFirst(t *testing.T) {
+	c := newCard(t, 5)
+	c.outcome("lock", "card.locked", nil)
+	c.facts.GivenUp = "charge"
+	c.wants(saga.Lookup, "charge")
+}
+
+func TestStuckStepWaitsForAPerson(t *testing.T) {
+	for name, c := range map[string]struct {
+		resolution saga.Resolution
+		event      string
+	}{
+		"skip":       {saga.Resolution{ID: "r", Action: saga.Skip, Note: "paid out"}, "card.step_skipped"},
+		"substitute": {saga.Resolution{ID: "r", Action: saga.Substitute, Reference: "T-1"}, "card.step_substituted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newCard(t, 5)
+			w.outcome("lock", "card.locked", nil)
+			w.outcome("charge", "card.charged", nil)
+			w.wants(saga.Do, "credit")
+			w.facts.Stuck = &saga.StuckCall{Step: "credit", Error: "no answer", Attempts: 1}
+			w.wants(saga.Do, "credit")
+			situation, allowed := w.flow.Situation(ptr(w.state()))
+			require.Equal(t, "the credit is stuck", situation)
+			require.Equal(t, []saga.ResolutionAction{saga.Retry, saga.Skip, saga.Substitute}, allowed)
+			require.Equal(t, saga.NeedsAttention, w.state().Status)
+			w.facts.Resolutions = []saga.Resolution{{ID: "x", Action: saga.Compensate}, c.resolution}
+			w.wants(saga.Close, "")
+			require.Contains(t, w.timeline(), c.event)
+			require.Equal(t, "card.attention_resolved", w.records[len(w.records)-2].Type)
+			require.False(t, w.state().Recorded("x"), "what has left is not turned back")
+		})
+	}
+}
+
+func TestUnknownVersionIsNotFolded(t *testing.T) {
+	c := newCard(t, 5)
+	s := c.state()
+	e := s.Entry("card-7", "lock", event.InventoryReserved, c.now, struct{}{})
+	e.SchemaVersion = 99
+	_, err := c.flow.Fold(s, []event.Record{{Stream: "card-7", Version: 2, Entry: e}})
+	require.Error(t, err)
+	_, err = c.flow.Fold(s, []event.Record{{Stream: "card-7", Version: 3, Entry: e}})
+	require.Error(t, err, "a gap")
+}
+
+func TestFoldDoesNotChangeTheOldState(t *testing.T) {
+	c := newCard(t, 5)
+	before := c.state()
+	c.outcome("lock", "card.locked", nil)
+	_, err := c.flow.Fold(before, c.records)
+	require.NoError(t, err)
+	require.False(t, before.Has("lock"))
+	require.True(t, c.state().Has("lock", "card.locked"))
+}
+
+func TestCheckNamesWhatIsWrong(t *testing.T) {
+	require.NoError(t, ptr(topUps()).Check())
+	for want, spoil := range map[string]func(f *saga.Flow[topUp]){
+		"a flow has a name":      func(f *saga.Flow[topUp]) { f.Name = "" },
+		`the stream "gift-card"`: func(f *saga.Flow[topUp]) { f.Stream = "gift-card" },
+		"one pivot, not 0":       func(f *saga.Flow[topUp]) { f.Steps = append(f.Steps[:4:4], f.Steps[5]) },
+		"one pivot, not 2": func(f *saga.Flow[topUp]) {
+			f.Steps = append(f.Steps, saga.Step[topUp]{Name: "again", Slot: "decide", Kind: saga.Pivot})
+		},
+		`step "lock": a compensable step has Undo`:      func(f *saga.Flow[topUp]) { f.Steps[0].Undo = nil },
+		`step "lock": the compensation has a type`:      func(f *saga.Flow[topUp]) { f.Steps[0].Undone = nil },
+		`step "lock": a compensable step with Do has`:   func(f *saga.Flow[topUp]) { f.Steps[0].Deadline = "" },
+		`step "charge": a lookup says within`:           func(f *saga.Flow[topUp]) { f.Steps[1].Lookup.Within = 0 },
+		`step "approve": the wait begins with`:          func(f *saga.Flow[topUp]) { f.Steps[3].Wait.Since = "credit" },
+		`step "approve": a wait says for which events`:  func(f *saga.Flow[topUp]) { f.Steps[3].Wait.On = nil },
+		`step "approve": a row of the kind "await"`:     func(f *saga.Flow[topUp]) { f.Steps[3].Wait = nil },
+		`step "decide": the pivot is an event`:          func(f *saga.Flow[topUp]) { f.Steps[4].Do = f.Steps[5].Do },
+		`step "credit": a forward step is never undone`: func(f *saga.Flow[topUp]) { f.Steps[5].Undo, f.Steps[5].Undone = f.Steps[0].Undo, []string{"x"} },
+		`step "credit": a forward step must succeed`:    func(f *saga.Flow[topUp]) { f.Steps[5].Deadline = "D" },
+		`step "credit": a refusal that cannot turn`:     func(f *saga.Flow[topUp]) { f.Steps[5].Refused = "card.credit_refused" },
+		`step "credit": the outcome has a type`:         func(f *saga.Flow[topUp]) { f.Steps[5].Done = "" },
+		`step "credit": "maybe" is no kind`:             func(f *saga.Flow[topUp]) { f.Steps[5].Kind = "maybe" },
+		`the slot "lock" is taken`:                      func(f *saga.Flow[topUp]) { f.Steps[5].Slot = "lock" },
+		`the slot "end" is taken`:                       func(f *saga.Flow[topUp]) { f.Steps[5].Slot = "end" },
+		`the name "lock" is taken`:                      func(f *saga.Flow[topUp]) { f.Steps[5].Name = "lock" },
+	} {
+		f := topUps()
+		spoil(&f)
+		require.ErrorContains(t, f.Check(), want)
+	}
+	require.ErrorContains(t, (&saga.Flow[struct{}]{Name: "x", Stream: "x"}).Check(), "must embed saga.Saga")
+}
+
+// A record that only a newer version understands must not fail the workflow: its task fails, and is tried again.
+func TestRecordOfANewerVersionFailsTheTask(t *testing.T) {
+	c := newCard(t, 5)
+	e := c.state().Entry("card-7", "lock", event.InventoryReserved, c.now, struct{}{})
+	e.SchemaVersion = 99
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.ExecuteWorkflow(func(workflow.Context) error {
+		saga.Must(c.flow.Fold(c.state(), []event.Record{{Stream: "card-7", Version: 2, Entry: e}}))
+		return nil
+	})
+	var panicked *temporal.PanicError
+	require.ErrorAs(t, env.GetWorkflowError(), &panicked)
+}

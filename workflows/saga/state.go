@@ -1,0 +1,396 @@
+package saga
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// Status is the status of a saga: a fold over its events. A flow has its own ones between these.
+type Status string
+
+// The statuses that every flow has.
+const (
+	Accepted       Status = "accepted"
+	Compensating   Status = "compensating"
+	NeedsAttention Status = "needs_attention"
+	Completed      Status = "completed"
+	Rejected       Status = "rejected"
+	Cancelled      Status = "cancelled"
+	Failed         Status = "failed"
+)
+
+// Terminal reports whether nothing comes after the status.
+func (s Status) Terminal() bool {
+	switch s {
+	case Completed, Rejected, Cancelled, Failed:
+		return true
+	}
+	return false
+}
+
+// Decision is what the pivot decided; empty before it.
+type Decision string
+
+// The decisions.
+const (
+	GoForward Decision = "forward"
+	GoBack    Decision = "back"
+)
+
+// ReasonRequested is the reason of a saga that was cancelled.
+const ReasonRequested = "requested"
+
+// Saga is what the kit knows of a saga from its events. The state of a flow embeds it. Its size does not grow with the number
+// of events.
+type Saga struct {
+	// ID is the subject of the saga's events.
+	ID string `json:"id,omitempty"`
+	// Head is the newest record that was folded.
+	Head event.Head `json:"head"`
+	// Status, Reason and Detail are what the API shows. Flow is the status without regard to attention.
+	Status Status `json:"status"`
+	Flow   Status `json:"flow,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	Detail string `json:"detail,omitempty"`
+	// CreatedAt is the time of the first event, UpdatedAt of the newest.
+	CreatedAt time.Time `json:"createdAt"`
+	UpdatedAt time.Time `json:"updatedAt"`
+	// CorrelationID is the one of the first event; LastEventID is the cause of what comes next.
+	CorrelationID string `json:"correlationId,omitempty"`
+	LastEventID   string `json:"lastEventId,omitempty"`
+	// Slots are the outcomes of the table's rows that are recorded.
+	Slots map[string]Slot `json:"slots,omitempty"`
+	// Decision is what the pivot decided. Ending says how a compensated saga ends; set when Decision is GoBack.
+	Decision Decision `json:"decision,omitempty"`
+	Ending   Ending   `json:"ending,omitzero"`
+	Ended    bool     `json:"ended,omitempty"`
+	// Strayed reports that a wait was fulfilled although the saga had turned back: it does not end before a person has acted.
+	Strayed bool `json:"atLarge,omitempty"`
+	// Causes are the identities of the events from outside that caused events of the saga; one for each slot at most.
+	Causes []string `json:"causes,omitempty"`
+	// CancelRefused reports whether a cancellation was refused. That refusal is the answer to every later one.
+	CancelRefused bool `json:"cancelRefused,omitempty"`
+	// Resolutions are the IDs of the recorded resolutions, the newest MaxResolutions of them; ByHand are the steps that they settled.
+	Resolutions []string `json:"resolutions,omitempty"`
+	ByHand      []ByHand `json:"byHand,omitempty"`
+	// Attention is what a person was last asked to act on.
+	Attention AttentionState `json:"attention,omitzero"`
+}
+
+// Slot is an outcome in a stream: which event took the key, and when.
+type Slot struct {
+	Type string    `json:"type"`
+	At   time.Time `json:"at"`
+	// Reason is why a step was refused; ExpiresAt is the end of the wait that the event begins, in workflow time.
+	Reason    string    `json:"reason,omitempty"`
+	ExpiresAt time.Time `json:"expiresAt,omitzero"`
+}
+
+// Slots that every stream has, and prefixes of others.
+const (
+	SlotAccept = "accept"
+	SlotDecide = "decide"
+	// SlotTurn holds the decision to turn back although the pivot had decided forward: a reversible step was refused.
+	SlotTurn = "decide/refused"
+	SlotEnd  = "end"
+	// SlotCancelRefused holds the first refusal of a cancellation, which answers all later ones.
+	SlotCancelRefused = "cancel/refused"
+
+	slotUndo      = "undo/"
+	slotPending   = "/pending"
+	slotSettled   = "/settled"
+	slotAttention = "attention/"
+	slotResolved  = "attention/resolved/"
+)
+
+// UndoSlot is the slot of a step's compensation.
+func UndoSlot(step string) string { return slotUndo + step }
+
+// kit returns the kit's part of a state, for those who have the state of a flow.
+func (s *Saga) kit() *Saga { return s }
+
+// kitOf returns the kit's part of a flow's state.
+func kitOf[S any](s *S) *Saga {
+	k, ok := any(s).(interface{ kit() *Saga })
+	if !ok {
+		panic(fmt.Sprintf("saga: %T does not embed saga.Saga", *s))
+	}
+	return k.kit()
+}
+
+// Opened reports whether the stream has its first event.
+func (s Saga) Opened() bool { return s.Head.Version > 0 }
+
+// Cancelling reports whether the saga was cancelled on request, or is about to be.
+func (s Saga) Cancelling() bool { return s.Decision == GoBack && s.Ending.Reason == ReasonRequested }
+
+// Cancelled reports whether the saga is, or will be, cancelled on request.
+func (s Saga) Cancelled() bool { return s.Cancelling() || s.Status == Cancelled }
+
+// AnswersCancellation reports whether the log has the answer to every further cancellation: the saga is being cancelled, a
+// cancellation was refused, or the saga has ended.
+func (s Saga) AnswersCancellation() bool { return s.Ended || s.Cancelling() || s.CancelRefused }
+
+// Caused reports whether the log shows that one of the saga's events was caused by the event with this identity. Records
+// that do not have the identity of their cause prove nothing.
+func (s Saga) Caused(identity string) bool { return slices.Contains(s.Causes, identity) }
+
+// Recorded reports whether the resolution of that ID is in the log, as far as the state remembers.
+func (s Saga) Recorded(resolutionID string) bool { return slices.Contains(s.Resolutions, resolutionID) }
+
+// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Unavailable for a gap and
+// for an event whose version is newer than this code, Malformed for data that cannot be read.
+func (f *Flow[S]) Fold(s S, records []event.Record) (S, error) {
+	next := s
+	k := kitOf(&next)
+	if len(records) > 0 && records[len(records)-1].Version <= k.Head.Version {
+		return s, nil
+	}
+	k.Slots = maps.Clone(k.Slots)
+	k.Resolutions, k.ByHand, k.Causes = slices.Clone(k.Resolutions), slices.Clone(k.ByHand), slices.Clone(k.Causes)
+	for _, r := range records {
+		if r.Version <= k.Head.Version {
+			continue
+		}
+		if r.Version != k.Head.Version+1 {
+			return s, fault.Missing("stream %s has version %d where %d should be", r.Stream, r.Version, k.Head.Version+1)
+		}
+		if err := f.apply(&next, r); err != nil {
+			return s, fault.Wrap(err, fault.CodeOf(err), "fold version %d of stream %s", r.Version, r.Stream)
+		}
+	}
+	return next, nil
+}
+
+// FoldAt makes the state as it was at a time: the events after it have not happened yet. Errors: those of Fold.
+func (f *Flow[S]) FoldAt(records []event.Record, at time.Time) (S, error) {
+	if n := slices.IndexFunc(records, func(r event.Record) bool { return r.Time.After(at) }); n >= 0 {
+		records = records[:n]
+	}
+	var s S
+	return f.Fold(s, records)
+}
+
+// Must returns the state that a fold made, in workflow code. A record that cannot be folded was written by a newer version of this
+// service: Must panics, which fails the workflow task and never the workflow. The task is tried again until a worker that knows the
+// version takes it.
+func Must[S any](s S, err error) S {
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// apply folds one record. A type that is not known changes nothing but the head, so that an older binary can read a newer
+// stream; a version of a known type that is newer than this code is an error.
+func (f *Flow[S]) apply(s *S, r event.Record) (err error) {
+	if r.Event, err = r.Newest(); err != nil {
+		return err
+	}
+	k := kitOf(s)
+	if k.Head.Version == 0 {
+		k.ID, k.CreatedAt, k.CorrelationID = r.Subject, r.Time, r.CorrelationID
+	}
+	status, err := f.applySlot(s, r)
+	if err == nil {
+		status, err = f.applyKit(k, r, status)
+	}
+	if err == nil && f.Own != nil {
+		err = f.Own(s, r)
+	}
+	if err != nil {
+		return err
+	}
+	k.Head, k.UpdatedAt, k.LastEventID = r.HeadOf(), r.Time, r.ID
+	if status != "" && (f.KeepsStatus == nil || !f.KeepsStatus(s, status)) {
+		k.Flow = status
+	}
+	k.Status = k.Flow
+	if k.Attention.Open && !k.Flow.Terminal() {
+		k.Status = NeedsAttention
+	}
+	return nil
+}
+
+// outcome is what the kit reads in the data of an event that takes the slot of a row. The names are reserved.
+type outcome struct {
+	Reason        string `json:"reason"`
+	ExpiresAt     string `json:"expiresAt"`
+	EventIdentity string `json:"eventIdentity"`
+}
+
+// applySlot folds an event that takes a slot of the table, and returns the status that it makes.
+func (f *Flow[S]) applySlot(s *S, r event.Record) (Status, error) {
+	k := kitOf(s)
+	row, ofRow := f.rowOf(r.Key)
+	if row == nil && !ofRow && r.Key != SlotAccept && r.Key != SlotDecide && r.Key != SlotTurn && r.Key != SlotEnd {
+		return "", nil
+	}
+	slot := Slot{Type: r.Type, At: r.Time}
+	var status Status
+	if row != nil {
+		d, err := event.Decode[outcome](r.Event)
+		if err != nil {
+			return "", err
+		}
+		slot.Reason, slot.ExpiresAt = d.Reason, timeOf(d.ExpiresAt)
+		k.causedBy(d.EventIdentity)
+		switch {
+		case r.Type == row.Done:
+			status = row.Status
+		case row.Pending != nil && r.Type == row.Pending.Event:
+			status = row.Pending.Status
+		}
+	}
+	if k.Slots == nil {
+		k.Slots = make(map[string]Slot, 2*len(f.Steps))
+	}
+	k.Slots[r.Key] = slot
+	return status, nil
+}
+
+// rowOf returns the row that has a slot, and reports whether the slot belongs to the table without being a row's own.
+func (f *Flow[S]) rowOf(key string) (row *Step[S], known bool) {
+	for i := range f.Steps {
+		row := &f.Steps[i]
+		slot := row.slot()
+		rest, own := strings.CutPrefix(key, slot)
+		switch {
+		case own && (rest == "" || rest == slotPending):
+			return row, true
+		case own && rest == slotSettled, strings.HasPrefix(key, slotUndo) && key[len(slotUndo):] == row.Name:
+			return nil, true
+		case row.Wait != nil && row.Wait.Stray != nil && key == row.Wait.Stray.Step:
+			return nil, true
+		}
+	}
+	return nil, false
+}
+
+// applyKit folds an event that every flow has. Status is what the event makes of the status so far.
+func (f *Flow[S]) applyKit(k *Saga, r event.Record, status Status) (Status, error) {
+	kind, own := strings.CutPrefix(r.Type, f.prefix())
+	if !own || kind == "" || kind[0] != '.' {
+		return status, nil
+	}
+	switch kind[1:] {
+	case kindAccepted:
+		return Accepted, nil
+	case kindSettling:
+		k.Decision = GoForward
+		return f.pivotStatus(), nil
+	case kindCompensating:
+		return Compensating, event.DecodeInto(r.Event, func(d Ending) {
+			k.Decision, k.Ending, k.Reason, k.Detail = GoBack, d, d.Reason, d.Detail
+			k.causedBy(d.EventIdentity)
+			if d.RequestID != "" {
+				k.Resolutions = AddResolution(k.Resolutions, d.RequestID)
+			}
+		})
+	case string(Completed), string(Rejected), string(Cancelled), string(Failed):
+		return Status(kind[1:]), event.DecodeInto(r.Event, func(d Ending) { k.Ended, k.Reason, k.Detail = true, d.Reason, d.Detail })
+	case kindCancellationRefused:
+		k.CancelRefused = true
+	case kindNeedsAttention:
+		return status, event.DecodeInto(r.Event, func(d Attention) {
+			k.Strayed = k.Strayed || f.stray(d.Step) != nil
+			k.Attention = d.Opened(k.Attention, r.Time)
+		})
+	case kindStepRetried, kindStepSkipped, kindStepSubstituted:
+		return status, event.DecodeInto(r.Event, func(d ResolutionData) { k.resolved(d, r.Time, f.hasStep(d.Step)) })
+	case kindAttentionResolved:
+		k.Attention.Open = false
+	}
+	return status, nil
+}
+
+// pivotStatus is the status of a saga whose pivot has decided forward.
+func (f *Flow[S]) pivotStatus() Status {
+	for i := range f.Steps {
+		if f.Steps[i].Kind == Pivot {
+			return f.Steps[i].Status
+		}
+	}
+	return ""
+}
+
+// stray returns the rule about what is heard although the saga has turned back, by the name that events give it.
+func (f *Flow[S]) stray(step string) *Trouble {
+	for i := range f.Steps {
+		if w := f.Steps[i].Wait; w != nil && w.Stray != nil && w.Stray.Step == step {
+			return w.Stray
+		}
+	}
+	return nil
+}
+
+// hasStep reports whether a step is in the table, or is a name that the table gives to what strays.
+func (f *Flow[S]) hasStep(name string) bool {
+	return f.stray(name) != nil || slices.ContainsFunc(f.Steps, func(row Step[S]) bool { return row.Name == name })
+}
+
+// resolved folds a resolution. What settles something else than a step of the table is the flow's to remember.
+func (s *Saga) resolved(d ResolutionData, at time.Time, ofTable bool) {
+	s.Resolutions = AddResolution(s.Resolutions, d.RequestID)
+	if d.Action == Retry {
+		s.Attention.Retries++
+		s.Attention.NextTry = at
+		return
+	}
+	if !ofTable {
+		return
+	}
+	s.ByHand = append(s.ByHand, ByHand{Step: d.Step, Undo: d.Undo, Action: d.Action, By: d.By})
+}
+
+// causedBy remembers the identity of the event that caused a record.
+func (s *Saga) causedBy(identity string) {
+	if identity != "" && !s.Caused(identity) {
+		s.Causes = append(s.Causes, identity)
+	}
+}
+
+// Has reports whether a slot is taken by an event of one of the types; without types, by any.
+func (s Saga) Has(slot string, types ...string) bool {
+	taken, ok := s.Slots[slot]
+	return ok && (len(types) == 0 || slices.Contains(types, taken.Type))
+}
+
+// Object is the data of an event: the saga's ID in the flow's field, then what the event says.
+func Object(subject, id string, parts ...any) json.RawMessage {
+	whole := []byte("{")
+	add := func(raw []byte) {
+		if inner := raw[1 : len(raw)-1]; len(inner) > 0 {
+			if len(whole) > 1 {
+				whole = append(whole, ',')
+			}
+			whole = append(whole, inner...)
+		}
+	}
+	for _, part := range append([]any{map[string]string{subject: id}}, parts...) {
+		if part == nil {
+			continue
+		}
+		raw, err := json.Marshal(part)
+		if err != nil || len(raw) < 2 || raw[0] != '{' {
+			panic(fmt.Sprintf("saga: the data of an event is a JSON object, not %T: %v", part, err))
+		}
+		add(raw)
+	}
+	return append(whole, '}')
+}
+
+// Entry makes an event after the state. Times never go back in a stream, whichever clock is behind.
+func (s Saga) Entry(stream, slot, eventType string, at time.Time, data any) event.Entry {
+	if at.Before(s.UpdatedAt) {
+		at = s.UpdatedAt
+	}
+	return event.New(stream, slot, eventType, s.ID, at, data).CausedBy(s.CorrelationID, s.LastEventID)
+}
