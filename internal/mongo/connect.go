@@ -13,8 +13,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// DefaultTimeout bounds a round trip.
-const DefaultTimeout = 10 * time.Second
+// defaultTimeout bounds a round trip.
+const defaultTimeout = 10 * time.Second
 
 // Server is a kind of server, as far as its kind matters.
 type Server int
@@ -49,7 +49,7 @@ func Connect(uri string, logger *slog.Logger) (*driver.Client, error) {
 
 // Open asks the server what it is. The database's concerns do not matter: stores set their own. Errors: Unavailable.
 func Open(ctx context.Context, database *driver.Database, logger *slog.Logger) (*DB, error) {
-	db := &DB{Database: database, Timeout: DefaultTimeout, Logger: logger}
+	db := &DB{Database: database, Timeout: defaultTimeout, Logger: logger}
 	if logger == nil {
 		db.Logger = slog.New(slog.DiscardHandler)
 	}
