@@ -75,7 +75,7 @@ func (l *Log) headProbing(ctx context.Context, stream string) ([]event.Record, e
 		return ok
 	}
 	low, step := l.heads.get(stream).Version, int64(1)
-	if low > 0 && !there(low) {
+	if low > 0 && !there(low) && failed == nil {
 		l.forget(stream)
 		low = 0
 	}
@@ -112,21 +112,22 @@ func (l *Log) findProbing(ctx context.Context, stream string, keys []string) (ma
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for {
+	for last := false; ; {
 		found := make(map[string]event.Record, len(keys))
 		for _, key := range keys {
 			if r, ok := k.records[key]; ok {
 				found[key] = r
 			}
 		}
-		if len(found) == len(keys) {
+		if last || len(found) == len(keys) {
 			return found, nil
 		}
 		// A page at a time, so that what a caller with little time has read is kept for the next one.
 		page, err := l.readProbing(ctx, stream, k.through, keysPage)
-		if err != nil || len(page) == 0 {
-			return found, err
+		if err != nil {
+			return nil, err
 		}
+		last = len(page) < keysPage
 		for _, r := range page {
 			k.records[r.Key], k.through = r, r.Version
 		}
