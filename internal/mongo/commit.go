@@ -10,35 +10,25 @@ import (
 	"github.com/ordersaga/ordersaga/internal/groupcommit"
 )
 
-// commits are inserts that share round trips. A duplicate fails the insert that has it and no other; what leaves
-// everybody's outcome unknown is told to everybody, and each settles it for itself.
-type commits struct {
-	// write inserts documents in one round trip.
-	write func(ctx context.Context, docs []document, ordered bool) error
-	group *groupcommit.Group[[]document]
-}
-
-func newCommits(c groupcommit.Config[[]document], write func(context.Context, []document, bool) error) *commits {
-	commits := &commits{write: write}
-	c.Write, c.Most, c.Weight = commits.together, eventlog.MaxBatch, func(docs []document) int { return len(docs) }
-	commits.group = shared(c)
-	return commits
-}
-
-// insert inserts documents, which are consecutive versions of one stream, perhaps together with those of others. An error
-// says what is known of these documents alone; the context's error says nothing about them.
-func (c *commits) insert(ctx context.Context, docs []document) error { return c.group.Do(ctx, docs) }
-
-// together makes one round trip. Where each member has one document, and each a stream of its own, their order means nothing,
-// and a sharded cluster may write them at once.
-func (c *commits) together(ctx context.Context, members [][]document) []error {
-	ordered := false
-	streams := make(map[string]bool, len(members))
-	for _, docs := range members {
-		ordered = ordered || len(docs) > 1 || streams[docs[0].Stream]
-		streams[docs[0].Stream] = true
+// sharedInserts returns an insert of documents, which are consecutive versions of one stream, perhaps together with those of others;
+// write inserts documents in one round trip. An error says what is known of these documents alone: a duplicate fails the insert that
+// has it and no other; what leaves everybody's outcome unknown is everybody's, and each settles it. The context's error says nothing.
+func sharedInserts(
+	c groupcommit.Config[[]document], write func(ctx context.Context, docs []document, ordered bool) error,
+) func(ctx context.Context, docs []document) error {
+	c.Most, c.Weight = eventlog.MaxBatch, func(docs []document) int { return len(docs) }
+	c.Write = func(ctx context.Context, members [][]document) []error {
+		// Where each member has one document, and each a stream of its own, their order means nothing, and a sharded cluster may
+		// write them at once.
+		ordered := false
+		streams := make(map[string]bool, len(members))
+		for _, docs := range members {
+			ordered = ordered || len(docs) > 1 || streams[docs[0].Stream]
+			streams[docs[0].Stream] = true
+		}
+		return memberResults(members, ordered, write(ctx, slices.Concat(members...), ordered))
 	}
-	return memberResults(members, ordered, c.write(ctx, slices.Concat(members...), ordered))
+	return shared(c).Do
 }
 
 // memberResults is what an insert's error says about each member.

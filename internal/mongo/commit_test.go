@@ -87,8 +87,8 @@ func newFakeCollection() *fakeCollection {
 	return &fakeCollection{has: make(map[string]bool), fail: make(map[string]error)}
 }
 
-func group(c *fakeCollection, lanes int, timeout time.Duration) *commits {
-	return newCommits(groupcommit.Config[[]document]{Lanes: lanes, Timeout: timeout}, c.write)
+func group(c *fakeCollection, lanes int, timeout time.Duration) func(context.Context, []document) error {
+	return sharedInserts(groupcommit.Config[[]document]{Lanes: lanes, Timeout: timeout}, c.write)
 }
 
 // errBroken is a connection that broke before the answer; other than errLost it can be compared.
@@ -109,7 +109,7 @@ func TestEachGetsItsOwnResult(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		c := newFakeCollection()
 		lanes := rapid.IntRange(1, 3).Draw(rt, "lanes")
-		commits := group(c, lanes, time.Minute)
+		insert := group(c, lanes, time.Minute)
 		type call struct {
 			docs []document
 			err  error
@@ -133,7 +133,7 @@ func TestEachGetsItsOwnResult(t *testing.T) {
 		planted := maps.Clone(c.has)
 		var all sync.WaitGroup
 		for i := range calls {
-			all.Go(func() { calls[i].err = commits.insert(t.Context(), calls[i].docs) })
+			all.Go(func() { calls[i].err = insert(t.Context(), calls[i].docs) })
 		}
 		all.Wait()
 		confirmed := make(map[string]bool)
@@ -165,11 +165,11 @@ func TestADuplicateFailsItsOwnCallerOnly(t *testing.T) {
 				c := newFakeCollection()
 				c.gate = make(chan struct{})
 				c.has[documentID("s4", size)] = true
-				commits := group(c, 1, time.Minute)
+				insert := group(c, 1, time.Minute)
 				errs := make([]error, 9)
 				var all sync.WaitGroup
 				for i := range errs {
-					all.Go(func() { errs[i] = commits.insert(t.Context(), versions(fmt.Sprint("s", i), 1, size)) })
+					all.Go(func() { errs[i] = insert(t.Context(), versions(fmt.Sprint("s", i), 1, size)) })
 					synctest.Wait()
 				}
 				close(c.gate)
@@ -192,10 +192,10 @@ func TestADuplicateFailsItsOwnCallerOnly(t *testing.T) {
 func TestNobodyWaitsForCompany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFakeCollection()
-		commits := group(c, 4, time.Minute)
+		insert := group(c, 4, time.Minute)
 		began := time.Now()
 		for i := range 5 {
-			require.NoError(t, commits.insert(t.Context(), versions("s", int64(i+1), 1)))
+			require.NoError(t, insert(t.Context(), versions("s", int64(i+1), 1)))
 		}
 		require.Zero(t, time.Since(began))
 		require.Len(t, c.trips, 5)
@@ -207,12 +207,12 @@ func TestARoundTripEndsWithItsLastCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFakeCollection()
 		c.gate = make(chan struct{})
-		commits := group(c, 1, time.Minute)
+		insert := group(c, 1, time.Minute)
 		ctx, leave := context.WithCancel(t.Context())
 		results := make(chan error, 3)
-		go func() { results <- commits.insert(ctx, versions("a", 1, 1)) }()
+		go func() { results <- insert(ctx, versions("a", 1, 1)) }()
 		synctest.Wait()
-		go func() { results <- commits.insert(ctx, versions("b", 1, 1)) }()
+		go func() { results <- insert(ctx, versions("b", 1, 1)) }()
 		synctest.Wait()
 		leave()
 		require.ErrorIs(t, <-results, context.Canceled)
@@ -223,10 +223,10 @@ func TestARoundTripEndsWithItsLastCaller(t *testing.T) {
 
 		// Who stays is not hurt by who leaves.
 		ctx, leave = context.WithCancel(t.Context())
-		go func() { results <- commits.insert(t.Context(), versions("c", 1, 1)) }()
+		go func() { results <- insert(t.Context(), versions("c", 1, 1)) }()
 		synctest.Wait()
-		go func() { results <- commits.insert(ctx, versions("d", 1, 1)) }()
-		go func() { results <- commits.insert(t.Context(), versions("e", 1, 1)) }()
+		go func() { results <- insert(ctx, versions("d", 1, 1)) }()
+		go func() { results <- insert(t.Context(), versions("e", 1, 1)) }()
 		synctest.Wait()
 		c.gate <- struct{}{}
 		require.NoError(t, <-results)
@@ -244,8 +244,8 @@ func TestARoundTripIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFakeCollection()
 		c.gate = make(chan struct{})
-		commits := group(c, 1, time.Second)
-		err := commits.insert(t.Context(), versions("a", 1, 1))
+		insert := group(c, 1, time.Second)
+		err := insert(t.Context(), versions("a", 1, 1))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.NoError(t, t.Context().Err())
 	})

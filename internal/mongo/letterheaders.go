@@ -85,25 +85,26 @@ func decodeHeaders(text string) (map[string]any, error) {
 	return headers, err
 }
 
-// untaggers decode values by their types.
-var untaggers map[string]func(raw json.RawMessage) (any, error)
-
-func init() {
-	untaggers = map[string]func(json.RawMessage) (any, error){
-		"nil":    func(json.RawMessage) (any, error) { return nil, nil },
-		"string": decodeAs[string], "bytes": decodeAs[[]byte], "bool": decodeAs[bool], "int": decodeAs[int],
-		"int8": decodeAs[int8], "uint8": decodeAs[uint8], "int16": decodeAs[int16], "uint16": decodeAs[uint16],
-		"int32": decodeAs[int32], "uint32": decodeAs[uint32], "int64": decodeAs[int64],
-		"time":    decodeAs[time.Time], // older letters
-		"text":    decodeTo(func(text []byte) any { return string(text) }),
-		"seconds": decodeTo(func(seconds int64) any { return time.Unix(seconds, 0).UTC() }),
-		"float32": decodeTo(func(bits uint32) any { return math.Float32frombits(bits) }),
-		"float64": decodeTo(func(bits uint64) any { return math.Float64frombits(bits) }),
-		"list":    untagList, "table": untagTable,
-	}
+// untaggers decode values by their types, but for lists and tables.
+var untaggers = map[string]func(raw json.RawMessage) (any, error){
+	"nil":    func(json.RawMessage) (any, error) { return nil, nil },
+	"string": decodeAs[string], "bytes": decodeAs[[]byte], "bool": decodeAs[bool], "int": decodeAs[int],
+	"int8": decodeAs[int8], "uint8": decodeAs[uint8], "int16": decodeAs[int16], "uint16": decodeAs[uint16],
+	"int32": decodeAs[int32], "uint32": decodeAs[uint32], "int64": decodeAs[int64],
+	"time":    decodeAs[time.Time], // older letters
+	"text":    decodeTo(func(text []byte) any { return string(text) }),
+	"seconds": decodeTo(func(seconds int64) any { return time.Unix(seconds, 0).UTC() }),
+	"float32": decodeTo(func(bits uint32) any { return math.Float32frombits(bits) }),
+	"float64": decodeTo(func(bits uint64) any { return math.Float64frombits(bits) }),
 }
 
 func untag(t tagged) (any, error) {
+	switch t.Type {
+	case "list":
+		return untagList(t.Value)
+	case "table":
+		return untagTable(t.Value)
+	}
 	if decode, ok := untaggers[t.Type]; ok {
 		return decode(t.Value)
 	}

@@ -54,7 +54,7 @@ func NewLog(db *DB, collection string) *Log {
 // share has appends, and questions for first records, share round trips.
 func (l *Log) share(c groupcommit.Config[[]document]) {
 	c.Timeout = l.events.db.Timeout
-	l.insert = newCommits(c, l.write).insert
+	l.insert = sharedInserts(c, l.write)
 	l.questions = shared(groupcommit.Config[*firstQuestion]{Write: l.readFirsts, Timeout: c.Timeout, Lanes: c.Lanes, Overtake: c.Overtake})
 }
 
