@@ -1,4 +1,4 @@
-package inbound
+package inbound_test
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
@@ -30,7 +31,7 @@ func TestCheckNamesTheField(t *testing.T) {
 		{event.StockReceived, `{"sku":"tea"}`, "/data/quantity"},
 		{event.StockReceived, `{"sku":"tea","quantity":"12"}`, "/data/quantity"},
 	} {
-		err := Check(event.Event{ID: "1", Type: c.typ, Subject: "o-1", Data: json.RawMessage(c.data)})
+		err := inbound.Check(event.Event{ID: "1", Type: c.typ, Subject: "o-1", Data: json.RawMessage(c.data)})
 		if c.field == "" {
 			require.NoError(t, err, "%s %s", c.typ, c.data)
 			continue
@@ -38,8 +39,8 @@ func TestCheckNamesTheField(t *testing.T) {
 		require.ErrorIs(t, err, fault.Invalid, "%s %s", c.typ, c.data)
 		require.Equal(t, c.field, fault.FieldsOf(err)[0].Pointer, "%s %s", c.typ, c.data)
 	}
-	require.ErrorIs(t, Check(event.Event{ID: "1", Type: event.OrderCompleted, Subject: "o-1"}), fault.UnknownType)
+	require.ErrorIs(t, inbound.Check(event.Event{ID: "1", Type: event.OrderCompleted, Subject: "o-1"}), fault.UnknownType)
 	for _, typ := range event.Types(event.Inbound) {
-		require.NotErrorIs(t, Check(event.Event{ID: "1", Type: typ.Name, Subject: "o-1", Data: json.RawMessage(`{}`)}), fault.UnknownType)
+		require.NotErrorIs(t, inbound.Check(event.Event{ID: "1", Type: typ.Name, Subject: "o-1", Data: json.RawMessage(`{}`)}), fault.UnknownType)
 	}
 }

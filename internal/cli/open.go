@@ -35,9 +35,9 @@ func quietLogger(cmd *cobra.Command) func(config.Config) *slog.Logger {
 	}
 }
 
-// everyPage reads a list page by page.
+// everyPage reads a list page by page. The result is never nil: JSON has [] for an empty list.
 func everyPage[T any](page func(cursor string) (items []T, next string, err error)) ([]T, error) {
-	var all []T
+	all := []T{}
 	for cursor := ""; ; {
 		items, next, err := page(cursor)
 		if err != nil {

@@ -143,7 +143,8 @@ func uriOf(schemes ...string) rule {
 
 // webURL is stored without a slash at its end.
 func webURL(field *string) kind {
-	return parsed(field, unitURI, "a URL that begins with http:// or https://, without credentials and query", func(value string) (string, bool) {
+	const expected = "a URL that begins with http:// or https://, without credentials and query"
+	return parsed(field, unitURI, expected, func(value string) (string, bool) {
 		u, err := url.Parse(value)
 		ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
 		return strings.TrimRight(value, "/"), ok
@@ -153,9 +154,14 @@ func webURL(field *string) kind {
 const unitFlag = "true or false"
 
 func flag(field *bool) kind {
-	return parsed(field, unitFlag, unitFlag, func(value string) (bool, bool) {
-		value = strings.ToLower(value)
-		return value == "true" || value == "1", slices.Contains([]string{"true", "false", "1", "0"}, value)
+	return parsed(field, unitFlag, unitFlag, func(value string) (on, ok bool) {
+		switch strings.ToLower(value) {
+		case "true", "1":
+			return true, true
+		case "false", "0":
+			return false, true
+		}
+		return false, false
 	})
 }
 

@@ -67,6 +67,7 @@ func table(c *Config) []Setting {
 
 		setting("TEMPORAL_ADDRESS", "localhost:7233", text(&c.TemporalAddress, target), "The Temporal server's frontend."),
 		setting("TEMPORAL_NAMESPACE", "default", text(&c.TemporalNamespace, trimmed), "The Temporal namespace; it must exist."),
+		// These are read by the SDK; see TemporalOptions.
 		setting("TEMPORAL_API_KEY", "", unchecked("").secret(), "The API key for Temporal; it turns TLS on."),
 		setting("TEMPORAL_TLS", "", flag(new(bool)), "Whether to use TLS; on as soon as another TLS setting or an API key is there."),
 		setting("TEMPORAL_TLS_SERVER_NAME", "", unchecked("name"), "The name to expect in the server's certificate."),

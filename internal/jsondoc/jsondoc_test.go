@@ -3,6 +3,7 @@ package jsondoc_test
 import (
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -99,14 +100,14 @@ func TestEverythingThatIsWrongIsReported(t *testing.T) {
 }
 
 func TestComplaintsAreBounded(t *testing.T) {
-	_, complaints := read(t, `{"`+strings.Join(strings.Split(long, ""), `":0,"a`)+`":0}`, jsondoc.Options{Checked: true})
-	require.LessOrEqual(t, len(complaints), 50)
-	doc, err := jsondoc.Read([]byte(`{}`), jsondoc.Options{})
-	require.NoError(t, err)
-	for range 60 {
-		doc.Complain("/a", "is wrong")
+	fields := map[string]int{}
+	for i := range 60 {
+		fields["unknown"+strconv.Itoa(i)] = i
 	}
-	require.Len(t, fault.FieldsOf(doc.Err("thing")), 50)
+	raw, err := json.Marshal(fields)
+	require.NoError(t, err)
+	_, complaints := read(t, string(raw), jsondoc.Options{})
+	require.Len(t, complaints, 50)
 }
 
 func TestMergeLeavesOutWhatCouldNotBeRead(t *testing.T) {

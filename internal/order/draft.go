@@ -1,6 +1,9 @@
 package order
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // Draft is an order as its sender writes it, over REST or on the bus; internal/jsondoc reads it. Its ID comes from elsewhere.
 type Draft struct {
@@ -14,7 +17,7 @@ type Draft struct {
 // Order returns the order, to be validated and normalized. A line of which something could not be read, by its JSON pointer, takes no
 // part in the rules about several lines.
 func (d Draft) Order(unread func(pointer string) bool) Order {
-	o := Order{CustomerID: d.CustomerID, Currency: d.Currency, Lines: d.Lines, Payment: d.Payment, Fulfillment: d.Fulfillment}
+	o := Order{CustomerID: d.CustomerID, Currency: d.Currency, Lines: slices.Clone(d.Lines), Payment: d.Payment, Fulfillment: d.Fulfillment}
 	for i := range o.Lines {
 		if unread(linePointer(i)) {
 			o.Lines[i] = Line{SKU: "unread.line." + strconv.Itoa(i), Quantity: 1}

@@ -27,9 +27,10 @@ type channel struct {
 	mandatory    sync.Map
 	returnsNoted chan struct{}
 
-	// over is closed by close. running counts the goroutines, which begin under the mutex while over is open.
+	// over ends with close. running counts the goroutines, which begin under the mutex before that.
 	mu      sync.Mutex
-	over    chan struct{}
+	over    context.Context
+	end     context.CancelFunc
 	running sync.WaitGroup
 }
 
@@ -63,8 +64,8 @@ func newChannel(conn *connection) (*channel, error) {
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, "open channel")
 	}
-	c := &channel{conn: conn, ch: ch, returnsNoted: make(chan struct{}), over: make(chan struct{}),
-		closed: ch.NotifyClose(make(chan *amqp.Error, 1))}
+	c := &channel{conn: conn, ch: ch, returnsNoted: make(chan struct{}), closed: ch.NotifyClose(make(chan *amqp.Error, 1))}
+	c.over, c.end = context.WithCancel(context.Background())
 	// Unbuffered: the client's reader hands a return over before it reads the confirm that follows.
 	returns := ch.NotifyReturn(make(chan amqp.Return))
 	c.running.Go(func() { c.takeReturns(returns) })
@@ -74,7 +75,7 @@ func newChannel(conn *connection) (*channel, error) {
 // close ends all calls of publish, and closes the connection.
 func (c *channel) close() {
 	c.mu.Lock()
-	close(c.over)
+	c.end()
 	c.mu.Unlock()
 	c.conn.close() // or a write may hang
 	c.running.Wait()
@@ -95,7 +96,7 @@ func (c *channel) takeReturns(returns <-chan amqp.Return) {
 				}
 			}
 		case c.returnsNoted <- struct{}{}:
-		case <-c.over:
+		case <-c.over.Done():
 			return // the client gives up handing over what is not received
 		}
 	}
@@ -112,9 +113,7 @@ func (c *channel) publish(ctx context.Context, exchange, key string, mustArrive 
 	}
 	result := make(chan error, 1)
 	c.mu.Lock()
-	select {
-	case <-c.over:
-	default:
+	if c.over.Err() == nil {
 		c.running.Go(func() { result <- c.publishBlocking(exchange, key, mustArrive, m) })
 	}
 	c.mu.Unlock()
@@ -123,7 +122,7 @@ func (c *channel) publish(ctx context.Context, exchange, key string, mustArrive 
 		return err
 	case <-ctx.Done():
 		return errors.Join(errUnconfirmed, ctx.Err())
-	case <-c.over:
+	case <-c.over.Done():
 		return errUnconfirmed
 	}
 }
@@ -140,7 +139,7 @@ func (c *channel) publishBlocking(exchange, key string, mustArrive bool, m amqp.
 	}
 	select {
 	case <-confirmation.Done():
-	case <-c.over:
+	case <-c.over.Done():
 	}
 	if !confirmation.Acked() {
 		return errUnconfirmed
@@ -148,7 +147,7 @@ func (c *channel) publishBlocking(exchange, key string, mustArrive bool, m amqp.
 	if mustArrive {
 		select {
 		case <-c.returnsNoted:
-		case <-c.over:
+		case <-c.over.Done():
 			return errUnconfirmed
 		}
 	}

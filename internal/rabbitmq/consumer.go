@@ -141,7 +141,6 @@ type Consumer struct {
 	start, stop sync.Once
 	// drain is the context that bounds the drain; set before the link is stopped.
 	drain context.Context
-	late  atomic.Bool // the drain had to be cut short
 }
 
 // NewConsumer returns a consumer that Start connects. The error is Invalid.
@@ -197,14 +196,14 @@ func (c *Consumer) Stop(ctx context.Context) error {
 		c.link.stop()
 		c.recovering.Wait() // its channel is gone with the connection
 		c.awaitHandlers()
+		if c.lifetime.Err() != nil { // the drain was cut short
+			err = ctx.Err()
+		}
 		if c.replies != nil {
 			defer context.AfterFunc(ctx, c.cut)()
 			c.replies.stop()
 		}
 		c.cut()
-		if c.late.Load() {
-			err = ctx.Err()
-		}
 	})
 	return err
 }
@@ -214,7 +213,6 @@ func (c *Consumer) Stop(ctx context.Context) error {
 func (c *Consumer) awaitHandlers() {
 	stop := context.AfterFunc(c.drain, func() {
 		if len(c.slots) > 0 {
-			c.late.Store(true)
 			c.cut()
 		}
 	})

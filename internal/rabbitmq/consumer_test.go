@@ -66,7 +66,7 @@ func hand[T any](ctx context.Context, to chan<- T, value T) error {
 	}
 }
 
-// stats waits until the counts are as wanted: settling happens behind the handler's back.
+// stats waits until the counts are as wanted: a message is acknowledged after the handler has returned.
 func (b *bench) stats(t *testing.T, want func(rabbitmq.ConsumerStats) bool) {
 	t.Helper()
 	require.Eventually(t, func() bool { return want(b.consumer.Stats()) }, rabbitmqtest.Patience, 5*time.Millisecond, "%v",
@@ -104,7 +104,7 @@ func receive[T any](t *testing.T, from <-chan T) T {
 	}
 }
 
-func TestADeadLetterKeepsEverythingAndSaysWhy(t *testing.T) {
+func TestADeadLetterKeepsTheMessageAndTheReason(t *testing.T) {
 	url := testenv.AMQP(t)
 	b := startConsumer(t, url, func(c *rabbitmq.ConsumerConfig) {
 		c.Handler = func(context.Context, rabbitmq.Delivery) error {
@@ -296,7 +296,7 @@ func TestWithoutAPublisherMessagesStay(t *testing.T) {
 }
 
 // The connection breaks while a handler works: what it says afterwards must not reach the next session, where
-// the same delivery tag is somebody else's.
+// the same delivery tag belongs to another message.
 func TestAStaleAcknowledgementIsDropped(t *testing.T) {
 	url := testenv.AMQP(t)
 	proxy := rabbitmqtest.NewProxy(t, url)
@@ -364,7 +364,7 @@ func TestLostConnectionsLoseNoMessage(t *testing.T) {
 	last := b.consumer.Status().Session
 	require.NoError(t, b.consumer.Stop(patient(t)))
 	s := b.consumer.Stats()
-	require.Equal(t, s.Handled, s.Acknowledged+s.Redelivered+s.Requeued+s.Stale, "each delivery is settled once: %+v", s)
+	require.Equal(t, s.Handled, s.Acknowledged+s.Redelivered+s.Requeued+s.Stale, "each delivery has one outcome: %+v", s)
 	// A duplicate may still be on its way from one queue to the other, or unseen in the consumer's hands.
 	depth := rabbitmqtest.Depth(t, url, b.topology.Inbox())
 	for _, m := range rabbitmqtest.Queue(t, url, b.topology.Inbox()).Collect(t, depth) {

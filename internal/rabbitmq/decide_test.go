@@ -144,7 +144,7 @@ func TestHostileCountersCountAsNone(t *testing.T) {
 	require.Zero(t, headerTime(wire.Message{Headers: map[string]any{"t": "soon"}}, "t"))
 }
 
-func TestDeadLettersTellTheirStory(t *testing.T) {
+func TestDeadLetterHeadersAreRead(t *testing.T) {
 	at := start.Add(time.Minute)
 	byTheBroker := wire.Message{Exchange: "ordersaga.dlx", RoutingKey: "order.created", Headers: map[string]any{"x-death": []any{
 		map[string]any{"reason": "delivery_limit", "queue": "ordersaga.inbox", "exchange": "domain_events",
@@ -166,7 +166,7 @@ func TestDeadLettersTellTheirStory(t *testing.T) {
 
 // A replayed message says which letter it comes from and how often it was replayed, also when it waits and dies again;
 // the next replay says so of the new letter.
-func TestAReplayIsTold(t *testing.T) {
+func TestAReplayTravelsWithTheMessage(t *testing.T) {
 	m := Replay(wire.Message{Exchange: "domain_events", RoutingKey: "OrderCreated", Headers: map[string]any{"traceparent": "00"}}, "letter-1", 2)
 	for range 2 {
 		m = failedCopy(Delivery{Message: m, FirstSeen: start}, "q", 1, 0)
@@ -189,7 +189,7 @@ func TestDetailIsSafeAndBounded(t *testing.T) {
 	require.LessOrEqual(t, len(detailOf(fault.New(fault.Invalid, "%s", strings.Repeat("ü", maxDetail)))), maxDetail)
 }
 
-// What a stranger writes into our headers never makes a message impossible to put aside.
+// Our headers, set by another client, never make it impossible to move a message.
 func TestForgedHeadersAreNotCarried(t *testing.T) {
 	d := Delivery{FirstSeen: start, Message: wire.Message{Headers: map[string]any{HeaderReplayOf: strings.Repeat("x", 100<<10), HeaderReplays: "many"}}}
 	m := failedCopy(d, "q", 1, 0)
@@ -204,7 +204,7 @@ func TestForgedHeadersAreNotCarried(t *testing.T) {
 	}
 }
 
-// The broker has given up on what somebody has put back by hand: that is why it is dead now.
+// The broker has given up on a message that was put back by hand: its reason counts.
 func TestTheBrokersRecordHasTheLastWord(t *testing.T) {
 	d := DeadLetterOf(wire.Message{Headers: map[string]any{HeaderReason: "invalid", "x-death": []any{
 		map[string]any{"reason": "delivery_limit", "queue": "ordersaga.inbox"}}}})

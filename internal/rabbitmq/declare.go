@@ -46,6 +46,9 @@ const maxRounds = 32
 func (d *declarer) ensure(entities ...entity) error {
 	for _, e := range entities {
 		deviation, err := d.compare(e)
+		if deviation.Kind != "" {
+			d.deviations = append(d.deviations, deviation)
+		}
 		if err == nil && deviation.Unsafe != "" && (e.purpose == eventExchange || e.purpose == consumedQueue) {
 			err = unusable(deviation)
 		}
@@ -69,41 +72,35 @@ func (d *declarer) compare(declared entity) (Deviation, error) {
 		case err == nil && len(seen) == 0:
 			return Deviation{}, nil
 		case err == nil:
-			return d.note(actual.deviation(differences(declared, actual), actual.unsafe())), nil
+			return actual.deviation(differences(declared, actual), actual.unsafe()), nil
 		case refused(err, amqp.AccessRefused):
-			return d.noteUnknown(declared, err)
+			return d.compareUnknown(declared, err)
 		case !refused(err, amqp.PreconditionFailed):
 			return Deviation{}, fault.Wrap(err, fault.Unavailable, "declare %s %s", declared.kind(), declared.name)
 		}
 		name, value, ok := inequivalent(err)
 		if !ok || seen[name] {
-			return d.note(actual.deviation(append(differences(declared, actual), err.Error()), declared.purpose.unknown())), nil
+			return actual.deviation(append(differences(declared, actual), err.Error()), declared.purpose.unknown()), nil
 		}
 		seen[name] = true
 		actual.correct(name, value)
 		if unsafe := actual.unsafe(); declared.purpose.oneDifference() || unsafe != "" {
-			return d.note(actual.deviation(differences(declared, actual), unsafe)), nil
+			return actual.deviation(differences(declared, actual), unsafe), nil
 		}
 		if d.do(func(ch *amqp.Channel) error { return declared.declare(ch, true) }) != nil {
 			actual, seen = declared.clone(), make(map[string]bool)
 		}
 	}
-	return d.note(actual.deviation(differences(declared, actual), declared.purpose.unknown())), nil
+	return actual.deviation(differences(declared, actual), declared.purpose.unknown()), nil
 }
 
-// note keeps a deviation.
-func (d *declarer) note(deviation Deviation) Deviation {
-	d.deviations = append(d.deviations, deviation)
-	return deviation
-}
-
-// noteUnknown keeps that an entity exists which the user may not declare. The error is the broker's refusal when it does not exist.
-func (d *declarer) noteUnknown(declared entity, refusal error) (Deviation, error) {
+// compareUnknown describes an entity that exists and that the user may not declare. The error is the broker's refusal when it does not exist.
+func (d *declarer) compareUnknown(declared entity, refusal error) (Deviation, error) {
 	if err := d.do(func(ch *amqp.Channel) error { return declared.declare(ch, true) }); err != nil {
 		return Deviation{}, fault.Wrap(refusal, fault.Unavailable, "declare %s %s", declared.kind(), declared.name)
 	}
-	return d.note(Deviation{Kind: declared.kind(), Name: declared.name, Differences: []string{"its arguments are not known"},
-		Remedy: "The user of AMQP_URL may not configure it. Permit that, or make sure that its arguments are those of docs/messaging.md"}), nil
+	return Deviation{Kind: declared.kind(), Name: declared.name, Differences: []string{"its arguments are not known"},
+		Remedy: "The user of AMQP_URL may not configure it. Permit that, or make sure that its arguments are those of docs/messaging.md"}, nil
 }
 
 // bind binds a queue to an exchange by keys. A refusal of permission is kept as a deviation: the owner of the queue may have bound
@@ -119,7 +116,7 @@ func (d *declarer) bind(queue, exchange string, keys ...string) error {
 		}
 	}
 	if len(unknown) > 0 {
-		d.note(Deviation{Kind: kindBinding, Name: queue + " to " + exchange,
+		d.deviations = append(d.deviations, Deviation{Kind: kindBinding, Name: queue + " to " + exchange,
 			Differences: []string{fmt.Sprintf("it is not known whether they exist: %q", unknown)},
 			Remedy: "The user of AMQP_URL may not bind the queue, which needs permission to write to it and to read the exchange. " +
 				"Permit that, or make sure that it is bound"})

@@ -26,8 +26,8 @@ type Deviation struct {
 	Remedy string
 }
 
-// String returns the deviation in one line, without the remedy.
-func (d Deviation) String() string {
+// Error returns the deviation in one line, without the remedy.
+func (d Deviation) Error() string {
 	text := fmt.Sprintf("%s %s: %s", d.Kind, d.Name, strings.Join(d.Differences, ", "))
 	if d.Unsafe != "" {
 		text += "; not used: " + d.Unsafe
@@ -35,21 +35,14 @@ func (d Deviation) String() string {
 	return text
 }
 
-func (d Deviation) equal(other Deviation) bool { return d.String() == other.String() }
-
-// deviationError is a deviation that a connection cannot work with.
-type deviationError struct{ Deviation }
-
-func (e deviationError) Error() string { return e.String() }
-
-// unusable returns the error of a deviation. It is a Conflict.
+// unusable returns the error of a deviation that a connection cannot work with. It is a Conflict.
 func unusable(d Deviation) error {
-	return &fault.Error{Code: fault.Conflict, Err: deviationError{d}, Message: fmt.Sprintf(
+	return &fault.Error{Code: fault.Conflict, Err: d, Message: fmt.Sprintf(
 		"%s %s exists with other arguments than this version declares (%s) and cannot be used: %s. %s",
 		d.Kind, d.Name, strings.Join(d.Differences, ", "), d.Unsafe, d.Remedy)}
 }
 
-// Names of arguments. The first ones are fields of their own in AMQP; the broker names them alike.
+// Names of arguments that the client has no names for. The first ones are fields of their own in AMQP; the broker names them alike.
 const (
 	argType       = "type"
 	argDurable    = "durable"
@@ -60,15 +53,8 @@ const (
 	argDeadLetterExchange = "x-dead-letter-exchange"
 	argDeadLetterKey      = "x-dead-letter-routing-key"
 	argDeadLetterStrategy = "x-dead-letter-strategy"
-	argOverflow           = "x-overflow"
-	argMessageTTL         = "x-message-ttl"
-	argExpires            = "x-expires"
-	argMaxLength          = "x-max-length"
-	argMaxBytes           = "x-max-length-bytes"
 	argDeliveryLimit      = "x-delivery-limit"
-
-	rejectPublish = "reject-publish"
-	atLeastOnce   = "at-least-once"
+	atLeastOnce           = "at-least-once"
 )
 
 // Kinds of entities.
@@ -120,17 +106,11 @@ func (e entity) clone() entity {
 	return e
 }
 
-// text returns an argument that is a string; empty when it is missing or something else.
-func (e entity) text(name string) string {
-	s, _ := e.args[name].(string)
-	return s
-}
+// text returns an argument; empty when it is missing or something else than a string.
+func (e entity) text(name string) string { s, _ := e.args[name].(string); return s }
 
-// flag returns an argument that is a boolean.
-func (e entity) flag(name string) bool {
-	b, _ := e.args[name].(bool)
-	return b
-}
+// flag returns an argument; false when it is missing or something else than a boolean.
+func (e entity) flag(name string) bool { b, _ := e.args[name].(bool); return b }
 
 // has reports whether one of the arguments is there.
 func (e entity) has(names ...string) bool {
@@ -213,26 +193,26 @@ func (e entity) unsafeStore() string {
 	quorum := e.queueType() == amqp.QueueTypeQuorum
 	waits := e.purpose == waitQueue
 	switch {
-	case !e.flag(argDurable), e.flag(argAutoDelete), e.has(argExpires):
+	case !e.flag(argDurable), e.flag(argAutoDelete), e.has(amqp.QueueTTLArg):
 		return "it may vanish with its messages"
 	case !quorum && (waits || e.queueType() != amqp.QueueTypeClassic):
 		return "a queue of type " + e.queueType() + " cannot do what this one is for without losing messages"
-	case e.has(argMaxLength, argMaxBytes) && e.text(argOverflow) != rejectPublish:
+	case e.has(amqp.QueueMaxLenArg, amqp.QueueMaxLenBytesArg) && e.text(amqp.QueueOverflowArg) != amqp.QueueOverflowRejectPublish:
 		return "it drops messages when it is full"
 	}
 	limit, limited := e.args[argDeliveryLimit].(int64)
 	switch {
-	case !waits && e.has(argMessageTTL):
+	case !waits && e.has(amqp.QueueMessageTTLArg):
 		return "dead letters expire in it"
 	case !waits && quorum && (!limited || limit >= 0 && limit < 1<<20):
 		return "from RabbitMQ 4.0 on it drops dead letters that were delivered too often"
 	case !waits:
 		return ""
-	case !e.has(argMessageTTL):
+	case !e.has(amqp.QueueMessageTTLArg):
 		return "messages would stay in it for ever"
 	case e.text(argDeadLetterExchange) != "" || !e.has(argDeadLetterExchange) || e.text(argDeadLetterKey) != e.target:
 		return "messages would not return from it to " + e.target
-	case e.text(argDeadLetterStrategy) != atLeastOnce || e.text(argOverflow) != rejectPublish:
+	case e.text(argDeadLetterStrategy) != atLeastOnce || e.text(amqp.QueueOverflowArg) != amqp.QueueOverflowRejectPublish:
 		return "it does not dead-letter at least once: messages on their way back may be lost"
 	}
 	return ""

@@ -1,5 +1,5 @@
-// Package rabbitmq carries events over RabbitMQ: the topology, a publisher with confirms, and a consumer that
-// decides what becomes of a message.
+// Package rabbitmq carries events over RabbitMQ: the topology, a publisher with confirms, a consumer that retries and
+// dead-letters, a listener, and a publisher for commands.
 //
 // It may import event, internal/wire, internal/fault, amqp091-go and Prometheus's client. rabbitmqtest has what tests of
 // other packages need.
@@ -7,7 +7,7 @@
 // # Contract
 //
 // Connections: Publisher and Consumer each have one of their own, so that a broker that blocks publishers does
-// not stop acknowledgements. Each is supervised here: when it is lost, a new connection, new channels and the
+// not stop acknowledgements. Each is supervised: when it is lost, a new connection, new channels and the
 // whole topology are made, with a growing delay that is capped and jittered, for as long as it takes. The
 // client's own recovery stays off: it acknowledges through reused channels, whose tags restart at 1.
 //
@@ -16,20 +16,16 @@
 //
 // Threads: every method may be called by any number of goroutines.
 //
-// Delivery: at least once, both ways. Publish tells which events the broker has confirmed; what was not
-// confirmed may have arrived all the same and is published again under the same message id. The events of one
-// call go one by one, the next one when the one before is confirmed, so that a stream never has more than one
-// unconfirmed event; different calls share a channel and do not wait for each other.
+// Delivery: at least once, both ways. What was not confirmed may have arrived all the same and is published again under the same
+// message id. The events of one call of PublishRecords go one by one, so that a stream never has more than one unconfirmed event;
+// different calls share a channel and do not wait for each other.
 //
 // Failure: a message is acknowledged only when its handler is done with it, or when a copy of it is confirmed in
-// a wait queue or in the dead letter queue. What an error means is decided by the table of internal/fault alone.
+// a wait queue or in the dead letter queue. What an error means is decided by the table of internal/fault alone. Messages that
+// wait because a dependency was down return to their queue soon after it answers, see ConsumerConfig.Probe.
 //
-// Recovery: messages that wait because a dependency was down return to their queue soon after it answers, see
-// ConsumerConfig.Probe.
+// Status and Metrics have nothing of a message's content, and no credentials.
 //
-// What can be seen: Status says where a connection stands, since when, and why the last session ended; Metrics counts.
-// Neither has anything of a message's content, or credentials.
-//
-// Errors: Unavailable when the broker is not there or did not confirm in time; Invalid for what cannot be sent,
-// ever; NotFound for a queue that does not exist.
+// Errors: Unavailable when the broker is not there or did not confirm in time; Invalid for what can never be sent; NotFound for a
+// queue that does not exist.
 package rabbitmq

@@ -38,7 +38,7 @@ func TestStopDrains(t *testing.T) {
 		go func() { stopped <- b.consumer.Stop(patient(t)) }()
 	}
 	require.Eventually(t, func() bool { return rabbitmqtest.Depth(t, url, b.topology.Inbox()) == 4 }, rabbitmqtest.Patience, 20*time.Millisecond,
-		"what nobody works on goes back at once")
+		"what is not being handled goes back at once")
 	letGo()
 	require.NoError(t, receive(t, stopped))
 	require.NoError(t, receive(t, stopped))

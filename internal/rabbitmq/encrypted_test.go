@@ -61,7 +61,7 @@ func TestEncryptedConnections(t *testing.T) {
 	url := testenv.AMQP(t)
 	secure, certificate := encrypted(t, url)
 	topology := rabbitmqtest.Topology(t, url)
-	ears := rabbitmqtest.Listen(t, url, topology.Exchange)
+	listener := rabbitmqtest.Listen(t, url, topology.Exchange)
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}), 0o600))
 	trusted := x509.NewCertPool()
@@ -75,7 +75,7 @@ func TestEncryptedConnections(t *testing.T) {
 			quick.TLS = cfg.TLS
 			_, err := startPublisher(t, rabbitmq.PublisherConfig{Config: quick}).PublishRecords(patient(t), rabbitmqtest.Records("order-1", 1))
 			require.NoError(t, err)
-			ears.Next(t)
+			listener.Next(t)
 		})
 	}
 	t.Run("not trusted", func(t *testing.T) {

@@ -189,7 +189,7 @@ func TestUnsafeQueuesAreNotUsed(t *testing.T) {
 		"%v", testenv.Lately(func() any { return c.Status() }))
 }
 
-// A user that may not configure anything works with what somebody else has declared.
+// A user that may not configure anything works with what another user has declared.
 func TestAUserThatMayNotDeclareUsesWhatExists(t *testing.T) {
 	address, node := testenv.AMQP(t), rabbitmqtest.NewNode(t)
 	topology := rabbitmqtest.Topology(t, address, quick...)

@@ -59,12 +59,12 @@ func last(sequence int64) func(wire.Message) bool {
 	return func(m wire.Message) bool { s, _ := wire.Sequence(m); return s == sequence }
 }
 
-// Seen from the broker, to whose confirms nobody listens for a while: each stream has one event there, not more, and all
+// Seen from the broker, whose confirms are held back for a while: each stream has one event there, not more, and all
 // the streams have theirs.
 func TestOneUnconfirmedEventAStreamAndManyStreamsAtOnce(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := rabbitmqtest.Topology(t, url)
-	ears := rabbitmqtest.Listen(t, url, topology.Exchange)
+	listener := rabbitmqtest.Listen(t, url, topology.Exchange)
 	proxy := rabbitmqtest.NewProxy(t, url)
 	registry := prometheus.NewRegistry()
 	cfg := config(proxy.URL, topology)
@@ -82,7 +82,7 @@ func TestOneUnconfirmedEventAStreamAndManyStreamsAtOnce(t *testing.T) {
 		})
 	}
 	seen := map[string]bool{}
-	for _, m := range ears.Collect(t, streams) {
+	for _, m := range listener.Collect(t, streams) {
 		sequence, _ := wire.Sequence(m)
 		require.EqualValues(t, 1, sequence)
 		e, err := wire.Decode(m)
@@ -97,12 +97,12 @@ func TestOneUnconfirmedEventAStreamAndManyStreamsAtOnce(t *testing.T) {
 			t.Errorf("mark: %v", err)
 		}
 	})
-	require.Equal(t, mark[0].ID, ears.Next(t).MessageID, "nothing else came")
+	require.Equal(t, mark[0].ID, listener.Next(t).MessageID, "nothing else came")
 	require.InDelta(t, streams+1, gauge(t, registry, "ordersaga_broker_publishing"), 0)
 	require.Zero(t, counter(t, registry, "ordersaga_broker_confirmed_total", "exchange"))
 	proxy.Thaw()
 	all.Wait()
-	for _, m := range ears.Collect(t, streams*(each-1)) {
+	for _, m := range listener.Collect(t, streams*(each-1)) {
 		sequence, _ := wire.Sequence(m)
 		require.Greater(t, sequence, int64(1))
 	}
@@ -111,7 +111,7 @@ func TestOneUnconfirmedEventAStreamAndManyStreamsAtOnce(t *testing.T) {
 }
 
 // The broker takes events and confirms none. That is not ready, and it is over with the first confirm.
-func TestAPublisherThatGetsNoConfirmsSaysSo(t *testing.T) {
+func TestAPublisherThatGetsNoConfirmsIsStalled(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := rabbitmqtest.Topology(t, url)
 	proxy := rabbitmqtest.NewProxy(t, url)
@@ -137,7 +137,7 @@ func TestAPublisherThatGetsNoConfirmsSaysSo(t *testing.T) {
 }
 
 // None of these holds up the others, and each ends where it belongs.
-func TestPoisonBlocksNobody(t *testing.T) {
+func TestPoisonMessagesDoNotBlockOthers(t *testing.T) {
 	url := testenv.AMQP(t)
 	var good, calls atomic.Int64
 	registry := prometheus.NewRegistry()
@@ -160,7 +160,7 @@ func TestPoisonBlocksNobody(t *testing.T) {
 		}
 	})
 	dead := rabbitmqtest.Queue(t, url, b.topology.Dead())
-	// A stranger's own idea of where it came from, in a length that no routing key has, beside headers that fill a frame.
+	// Our headers, set by another client, in a length that no routing key has, beside headers that fill a frame.
 	absurd := amqp.Publishing{MessageId: "absurd", DeliveryMode: amqp.Persistent, Body: []byte("{}"), Headers: amqp.Table{
 		rabbitmq.HeaderOriginRoutingKey: strings.Repeat("k", 30<<10), rabbitmq.HeaderOriginExchange: strings.Repeat("e", 10<<10),
 		rabbitmq.HeaderAttempts: "many", rabbitmq.HeaderFirstSeen: "tomorrow", "big": strings.Repeat("x", 70<<10),
@@ -196,7 +196,7 @@ func TestPoisonBlocksNobody(t *testing.T) {
 	require.Equal(t, map[string]fault.Code{
 		"panics": fault.Internal, "hangs": fault.CodeOf(context.DeadlineExceeded), "absurd": fault.Unavailable, "deep": fault.Unavailable, "wide": fault.Unavailable, "large": fault.TooLarge,
 	}, reasons)
-	// What is put aside may be handled again, and end, before it is counted.
+	// What waits may be handled again, and end, before it is counted.
 	b.stats(t, func(s rabbitmq.ConsumerStats) bool {
 		return s.DeadLettered == 12 && s.Acknowledged == messages && s.Redelivered >= 20
 	})
@@ -208,7 +208,7 @@ func TestPoisonBlocksNobody(t *testing.T) {
 	require.InDelta(t, 12, counter(t, registry, "ordersaga_broker_deliveries_total", "dead_lettered", "consumer"), 0)
 	require.InDelta(t, 20, counter(t, registry, "ordersaga_broker_deliveries_total", "redelivered", "consumer"), 0)
 	require.Eventually(t, func() bool { return gauge(t, registry, "ordersaga_broker_in_hand", "consumer") == 0 }, rabbitmqtest.Patience, 20*time.Millisecond,
-		"a delivery is let go after it is settled")
+		"a delivery is in hand until its outcome is counted")
 	require.Equal(t, b.consumer.Stats().Handled, metric(t, registry, "ordersaga_broker_handler_seconds", "consumer").GetHistogram().GetSampleCount())
 }
 

@@ -13,46 +13,36 @@ import (
 // Headers that travel with a message from its first failure on. Times are RFC 3339.
 const (
 	headerPrefix = "x-ordersaga-"
-	// HeaderAttempts counts how often handling failed.
+	// HeaderAttempts counts how often handling failed, HeaderParked how often the message waited for its order, and HeaderEarly how
+	// often it was returned from a wait queue before its time, because a dependency answered again.
 	HeaderAttempts = headerPrefix + "attempts"
-	// HeaderParked counts how often the message was parked because its order was not known.
-	HeaderParked = headerPrefix + "parked"
-	// HeaderEarly counts how often the message was returned from a wait queue before its time, because a dependency answered
-	// again.
-	HeaderEarly = headerPrefix + "early"
-	// HeaderReturn names the return that returned it last: each returns a message once.
+	HeaderParked   = headerPrefix + "parked"
+	HeaderEarly    = headerPrefix + "early"
+	// HeaderReturn names the run that returned it last: each returns a message once.
 	HeaderReturn = headerPrefix + "return"
 	// HeaderFirstSeen is when the message was handled for the first time.
 	HeaderFirstSeen = headerPrefix + "first-seen"
-	// HeaderOriginExchange and HeaderOriginRoutingKey say how the message first came: on its way through a wait
-	// queue it loses both.
+	// HeaderOriginExchange and HeaderOriginRoutingKey say how the message first came; HeaderReplyTo is where its sender waits for a
+	// reply. In a wait queue it loses all three.
 	HeaderOriginExchange   = headerPrefix + "origin-exchange"
 	HeaderOriginRoutingKey = headerPrefix + "origin-routing-key"
-	// HeaderQueue is the queue that the message was handled from: that is where it is to be sent when it is replayed.
+	HeaderReplyTo          = headerPrefix + "reply-to"
+	// HeaderQueue is the queue that the message was handled from, to which it is sent when it is replayed.
 	HeaderQueue = headerPrefix + "queue"
-	// HeaderReplyTo is where the sender of a message that waits is to be sent a reply.
-	HeaderReplyTo = headerPrefix + "reply-to"
-	// HeaderReason is the fault code of a dead letter.
+	// HeaderReason is the fault code of a dead letter, and HeaderDetail a text that is safe to show, with JSON pointers.
 	HeaderReason = headerPrefix + "reason"
-	// HeaderDetail says more, in a text that is safe to show, with JSON pointers.
 	HeaderDetail = headerPrefix + "detail"
-	// HeaderFailedAt is when the message became a dead letter.
+	// HeaderFailedAt is when the message became a dead letter, and HeaderDeath a unique value for that: it distinguishes messages of
+	// the same bytes that fail in the same moment.
 	HeaderFailedAt = headerPrefix + "failed-at"
-	// HeaderDeath is unique for each message that becomes a dead letter: it distinguishes messages of the same bytes that do so in
-	// the same moment.
-	HeaderDeath = headerPrefix + "death"
+	HeaderDeath    = headerPrefix + "death"
 	// HeaderDropped says that the sender's headers were too large to travel on, or could not be read.
-	HeaderDropped = headerPrefix + "headers-dropped"
-	// HeaderReplayOf is the id of the dead letter that a message was sent again from, and HeaderReplays counts how often it
-	// was.
-	HeaderReplayOf = headerPrefix + "replay-of"
-	HeaderReplays  = headerPrefix + "replays"
-)
-
-// Values of HeaderDropped.
-const (
+	HeaderDropped     = headerPrefix + "headers-dropped"
 	droppedTooLarge   = "too large"
 	droppedUnreadable = "unreadable"
+	// HeaderReplayOf is the id of the dead letter that a message was sent again from, and HeaderReplays counts how often it was.
+	HeaderReplayOf = headerPrefix + "replay-of"
+	HeaderReplays  = headerPrefix + "replays"
 )
 
 // ReasonDeliveryLimit is the reason of a dead letter that the broker itself gave up on: it was delivered again

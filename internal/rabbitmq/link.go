@@ -34,10 +34,10 @@ type link struct {
 	// final ends the supervision when it is the error of a session; optional.
 	final error
 
-	start  sync.Once
-	ctx    context.Context
-	cancel context.CancelFunc
-	done   chan struct{}
+	start   sync.Once
+	running sync.WaitGroup
+	ctx     context.Context
+	cancel  context.CancelFunc
 
 	mu      sync.Mutex
 	status  Status
@@ -57,7 +57,7 @@ var (
 func newLink(cfg Config, role string) *link {
 	l := &link{
 		cfg: cfg, log: cfg.Logger.With("component", "broker", "role", role), role: role, declare: cfg.Topology.Declare,
-		done: make(chan struct{}), changed: make(chan struct{}),
+		changed: make(chan struct{}),
 	}
 	l.lost = func(err error, retryIn time.Duration) {
 		l.log.LogAttrs(l.ctx, slog.LevelWarn, "no connection to the broker", slog.Uint64("session", l.Status().Session),
@@ -73,21 +73,20 @@ func newLink(cfg Config, role string) *link {
 func (l *link) run() {
 	l.start.Do(func() {
 		l.set(StateConnecting, errConnecting)
-		go func() { _ = l.supervise() }()
+		l.running.Go(func() { _ = l.supervise() })
 	})
 }
 
 // stop ends the session and waits for the supervisor.
 func (l *link) stop() {
 	l.cancel()
-	l.start.Do(func() { close(l.done) }) // it never ran and never will
-	<-l.done
+	l.start.Do(func() {}) // it will never run now
+	l.running.Wait()
 	l.set(StateStopped, errStopped)
 }
 
 // supervise runs one session after the other until the link is stopped. The error is the final one.
 func (l *link) supervise() error {
-	defer close(l.done)
 	failures := 0
 	for session := uint64(1); l.ctx.Err() == nil; session++ {
 		l.update(func() { l.status.Session = session })
@@ -133,7 +132,7 @@ func (l *link) declareAll(conn *connection) error {
 	if err == nil || len(deviations) > 0 {
 		l.update(func() { l.status.Deviations = deviations })
 	}
-	if slices.EqualFunc(known, deviations, Deviation.equal) {
+	if slices.EqualFunc(known, deviations, func(a, b Deviation) bool { return a.Error() == b.Error() }) {
 		return err
 	}
 	for _, d := range deviations {

@@ -105,7 +105,7 @@ func (l *Listener) bind(conn *connection) (<-chan amqp.Delivery, <-chan *amqp.Er
 	}
 	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
 	queue, err := ch.QueueDeclare("", false, true, true, false, amqp.Table{
-		amqp.QueueTypeArg: amqp.QueueTypeClassic, argMaxLength: int64(listenerLength), argOverflow: "drop-head",
+		amqp.QueueTypeArg: amqp.QueueTypeClassic, amqp.QueueMaxLenArg: int64(listenerLength), amqp.QueueOverflowArg: "drop-head",
 	})
 	for _, key := range l.cfg.Keys {
 		if err == nil {

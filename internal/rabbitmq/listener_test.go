@@ -36,7 +36,7 @@ func startListener(t *testing.T, cfg rabbitmq.Config, keys ...string) *listening
 		Lost: func(err error, _ time.Duration) {
 			select {
 			case tt.lost <- err:
-			default: // no test reads so many: a listener that waited here would never come back
+			default: // no test reads that many: a listener that waited here would never come back
 			}
 		},
 	})
@@ -140,7 +140,7 @@ func TestAListenerDoesNotWaitForAnotherKindOfExchange(t *testing.T) {
 	require.ErrorIs(t, l.Run(patient(t)), fault.Conflict)
 }
 
-func TestListenerConfigSaysWhatIsWrong(t *testing.T) {
+func TestListenerConfigIsChecked(t *testing.T) {
 	_, err := rabbitmq.NewListener(rabbitmq.ListenerConfig{Config: rabbitmq.Config{URL: "http://x"}, Keys: []string{strings.Repeat("k", 256)}})
 	require.ErrorIs(t, err, fault.Invalid)
 	require.Len(t, fault.FieldsOf(err), 3)
@@ -162,16 +162,16 @@ func TestAOneShotPublisherReportsThatNothingListens(t *testing.T) {
 	require.ErrorIs(t, err, fault.NotFound)
 	require.ErrorContains(t, err, "there is no exchange")
 
-	ears := rabbitmqtest.Listen(t, url, topology.Exchange, "order.*")
+	listener := rabbitmqtest.Listen(t, url, topology.Exchange, "order.*")
 	n := oneShot(t, url, topology)
 	for range 3 {
 		require.NoError(t, n.Publish(patient(t), m))
-		require.Equal(t, "1", ears.Next(t).MessageID)
+		require.Equal(t, "1", listener.Next(t).MessageID)
 		other := m
-		other.RoutingKey = "nobody.listens"
+		other.RoutingKey = "no.queue"
 		err = n.Publish(patient(t), other)
 		require.ErrorIs(t, err, fault.NotFound)
-		require.ErrorContains(t, err, "nothing listens to nobody.listens")
+		require.ErrorContains(t, err, "nothing listens to no.queue")
 	}
 	m.CorrelationID = strings.Repeat("x", 256)
 	require.ErrorIs(t, n.Publish(patient(t), m), fault.Invalid)

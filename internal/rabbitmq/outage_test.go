@@ -53,8 +53,8 @@ func TestOutagesLoseAndReorderNothing(t *testing.T) {
 			cfg := config(url, b.topology)
 			change(&cfg)
 			p := startPublisher(t, rabbitmq.PublisherConfig{Config: cfg})
-			ears := rabbitmqtest.Listen(t, url, b.topology.Exchange, "order.needs_attention")
-			// Through a supervised publisher, which blocks and reconnects as a good neighbour's does.
+			listener := rabbitmqtest.Listen(t, url, b.topology.Exchange, "order.needs_attention")
+			// Through a supervised publisher, which blocks and reconnects as another service's should.
 			inbound := startPublisher(t, rabbitmq.PublisherConfig{Config: config(url, b.topology), Patience: rabbitmqtest.Patience})
 			over, sent := make(chan struct{}), make(chan int, 1)
 			go func() {
@@ -72,7 +72,7 @@ func TestOutagesLoseAndReorderNothing(t *testing.T) {
 					}
 				}
 			}()
-			publishThrough(t, p, ears, func() { disturb(t, own, proxy) })
+			publishThrough(t, p, listener, func() { disturb(t, own, proxy) })
 			close(over)
 			messages := await(t, sent)
 			missing := func() any {
@@ -110,7 +110,7 @@ func TestASessionThatComesUpInAnAlarm(t *testing.T) {
 	b := startConsumer(t, url, func(c *rabbitmq.ConsumerConfig) {
 		c.Handler = func(ctx context.Context, d rabbitmq.Delivery) error { return hand(ctx, handled, d.Message.MessageID) }
 	})
-	ears := rabbitmqtest.Listen(t, url, b.topology.Exchange, "order.needs_attention")
+	listener := rabbitmqtest.Listen(t, url, b.topology.Exchange, "order.needs_attention")
 	calm := node.MemoryAlarm(t)
 	metrics := prometheus.NewRegistry()
 	cfg := config(url, b.topology)
@@ -130,7 +130,7 @@ func TestASessionThatComesUpInAnAlarm(t *testing.T) {
 	require.Empty(t, published)
 	calm()
 	require.NoError(t, receive(t, published))
-	rabbitmqtest.RequireOrdered(t, ears.Until(t, last(3)), 3)
+	rabbitmqtest.RequireOrdered(t, listener.Until(t, last(3)), 3)
 	require.NoError(t, p.Ready())
 	require.InDelta(t, 0, gauge(t, metrics, "ordersaga_broker_blocked", "publisher"), 0)
 	rabbitmqtest.Send(t, url, b.topology.Exchange, "order.created", order("o-1"))
@@ -154,7 +154,7 @@ func TestTheConsumerTimeoutIsSurvived(t *testing.T) {
 			mu.Unlock()
 			if d.Message.MessageID == "slow" && first {
 				<-release
-				return fault.New(fault.Invalid, "nobody asks any more")
+				return fault.New(fault.Invalid, "too late")
 			}
 			return nil
 		}
@@ -199,7 +199,7 @@ func TestTheConsumerTimeoutIsSurvived(t *testing.T) {
 	require.Greater(t, calls["slow"][1], calls["slow"][0])
 }
 
-func TestWrongCredentialsAreSaidAndNotShown(t *testing.T) {
+func TestWrongCredentialsAreReportedAndNotShown(t *testing.T) {
 	url := testenv.AMQP(t)
 	wrong := strings.Replace(url, "guest:guest@", "guest:hunter2@", 1)
 	require.NotEqual(t, url, wrong)

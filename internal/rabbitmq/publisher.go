@@ -88,13 +88,11 @@ func (p *Publisher) Stop(ctx context.Context) error {
 // Ready returns nil while messages can be published, else Unavailable with the reason. A broker that takes messages and
 // confirms none is not ready either.
 func (p *Publisher) Ready() error {
-	if _, err := p.current(); err != nil {
-		return err
+	_, err := p.current()
+	if _, stalled := p.stall.since(p.cfg.ConfirmTimeout); err == nil && stalled {
+		err = fault.Wrap(errStalled, fault.Unavailable, "broker")
 	}
-	if _, stalled := p.stall.since(p.cfg.ConfirmTimeout); stalled {
-		return fault.Wrap(errStalled, fault.Unavailable, "broker")
-	}
-	return nil
+	return err
 }
 
 // Status returns the state of the connection.

@@ -61,22 +61,22 @@ func TestPublisherContract(t *testing.T) {
 	url := testenv.AMQP(t)
 	rabbitmqtest.Run(t, func(t *testing.T) rabbitmqtest.Subject {
 		topology := rabbitmqtest.Topology(t, url)
-		ears := rabbitmqtest.Listen(t, url, topology.Exchange)
-		return rabbitmqtest.Subject{Publisher: startPublisher(t, rabbitmq.PublisherConfig{Config: config(url, topology)}), Collect: ears.Collect}
+		listener := rabbitmqtest.Listen(t, url, topology.Exchange)
+		return rabbitmqtest.Subject{Publisher: startPublisher(t, rabbitmq.PublisherConfig{Config: config(url, topology)}), Collect: listener.Collect}
 	})
 }
 
 func TestWhatIsPublishedIsWhatTheDocsSay(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := rabbitmqtest.Topology(t, url)
-	ears := rabbitmqtest.Listen(t, url, topology.Exchange, "order.*")
+	listener := rabbitmqtest.Listen(t, url, topology.Exchange, "order.*")
 	p := startPublisher(t, rabbitmq.PublisherConfig{Config: config(url, topology),
 		Headers: func(context.Context) map[string]string {
 			return map[string]string{"traceparent": "00-ab-cd-01"}
 		}})
 	_, err := p.PublishRecords(patient(t), rabbitmqtest.Records("order-1", 1))
 	require.NoError(t, err)
-	m := ears.Next(t)
+	m := listener.Next(t)
 	require.Equal(t, topology.Exchange, m.Exchange)
 	require.Equal(t, "order.needs_attention", m.RoutingKey)
 	require.Equal(t, wire.ContentType, m.ContentType)
@@ -85,7 +85,7 @@ func TestWhatIsPublishedIsWhatTheDocsSay(t *testing.T) {
 	require.Equal(t, "00-ab-cd-01", trace)
 }
 
-// Nobody wants it, and it is published: the exchange has no other queue than the inbox.
+// No queue takes it, and it is published: the exchange has no other queue than the inbox.
 func TestAnOutcomeThatNoQueueWantsIsPublished(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := rabbitmqtest.Topology(t, url)
@@ -129,7 +129,7 @@ func TestWithoutAConnectionPublishingFailsAtOnce(t *testing.T) {
 	require.ErrorIs(t, p.WaitReady(ctx), fault.Unavailable)
 	require.NoError(t, p.Stop(context.Background()))
 	require.NoError(t, p.Stop(context.Background()), "again")
-	require.ErrorIs(t, p.WaitReady(context.Background()), fault.Unavailable, "nobody waits for what is stopped")
+	require.ErrorIs(t, p.WaitReady(context.Background()), fault.Unavailable, "it does not wait when stopped")
 }
 
 func TestStopWithoutStart(t *testing.T) {
@@ -145,10 +145,10 @@ func TestStopWithoutStart(t *testing.T) {
 func TestLostConnectionsLoseAndReorderNothing(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := rabbitmqtest.Topology(t, url)
-	ears := rabbitmqtest.Listen(t, url, topology.Exchange)
+	listener := rabbitmqtest.Listen(t, url, topology.Exchange)
 	proxy := rabbitmqtest.NewProxy(t, url)
 	p := startPublisher(t, rabbitmq.PublisherConfig{Config: config(proxy.URL, topology)})
-	publishThrough(t, p, ears, func() {
+	publishThrough(t, p, listener, func() {
 		for range 5 {
 			require.NoError(t, p.WaitReady(patient(t)))
 			proxy.Cut()
@@ -160,14 +160,14 @@ func TestLostConnectionsLoseAndReorderNothing(t *testing.T) {
 
 // publishThrough publishes streams of 10 events, as many at once, for as long as disturb runs and at least one each, as a
 // background activity would: what is not confirmed goes again.
-func publishThrough(t *testing.T, p *rabbitmq.Publisher, ears *rabbitmqtest.Listener, disturb func()) {
-	const lanes, each = 20, 10
+func publishThrough(t *testing.T, p *rabbitmq.Publisher, listener *rabbitmqtest.Listener, disturb func()) {
+	const publishers, each = 20, 10
 	ctx, cancel := context.WithCancel(t.Context()) // some ways to disturb take their time
 	var streams atomic.Int64
 	over := make(chan struct{})
 	var wg sync.WaitGroup
 	defer func() { cancel(); wg.Wait() }()
-	for range lanes {
+	for range publishers {
 		wg.Go(func() {
 			for {
 				records := rabbitmqtest.Records(fmt.Sprintf("order-%d", streams.Add(1)), each)
@@ -196,13 +196,13 @@ func publishThrough(t *testing.T, p *rabbitmq.Publisher, ears *rabbitmqtest.List
 	close(over)
 	defer time.AfterFunc(2*rabbitmqtest.Patience, cancel).Stop()
 	wg.Wait()
-	rabbitmqtest.RequireOrdered(t, collectUntilComplete(t, ears, int(streams.Load()), each), each)
+	rabbitmqtest.RequireOrdered(t, collectUntilComplete(t, listener, int(streams.Load()), each), each)
 }
 
 // collectUntilComplete collects until the last event of every stream was seen.
-func collectUntilComplete(t *testing.T, ears *rabbitmqtest.Listener, streams int, each int64) []wire.Message {
+func collectUntilComplete(t *testing.T, listener *rabbitmqtest.Listener, streams int, each int64) []wire.Message {
 	complete := make(map[string]bool)
-	return ears.Until(t, func(m wire.Message) bool {
+	return listener.Until(t, func(m wire.Message) bool {
 		e, err := wire.Decode(m)
 		require.NoError(t, err)
 		if sequence, _ := wire.Sequence(m); sequence == each {
@@ -214,7 +214,7 @@ func collectUntilComplete(t *testing.T, ears *rabbitmqtest.Listener, streams int
 
 // The broker hangs: nothing is answered and nothing is closed. Callers get away when their context ends, and
 // Stop does too.
-func TestABrokerThatHangsHoldsNobody(t *testing.T) {
+func TestABrokerThatHangsBlocksNoCaller(t *testing.T) {
 	proxy := rabbitmqtest.NewProxy(t, testenv.AMQP(t))
 	topology := rabbitmqtest.Topology(t, testenv.AMQP(t), quick...)
 	p, err := rabbitmq.NewPublisher(rabbitmq.PublisherConfig{Config: config(proxy.URL, topology)})

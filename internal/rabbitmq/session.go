@@ -3,7 +3,6 @@ package rabbitmq
 import (
 	"context"
 	"errors"
-	"log/slog"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -52,7 +51,7 @@ func (c *Consumer) serve(ctx context.Context, conn *connection, session uint64) 
 			case <-cancelled: // also when the channel is closed: with all handlers busy, nothing else would report it
 				err = endReason(closed)
 			case <-ctx.Done():
-				c.giveBack(raw)
+				giveBack(raw)
 				err = c.finish(conn, ch, deliveries)
 			}
 			inHand.Dec()
@@ -92,7 +91,7 @@ func (c *Consumer) finish(conn *connection, ch *amqp.Channel, deliveries <-chan 
 	stop := conn.closeAfter(c.drain)
 	if err := ch.Cancel(consumerTag, false); err == nil {
 		for d := range deliveries {
-			c.giveBack(d)
+			giveBack(d)
 		}
 	}
 	stop()
@@ -100,13 +99,9 @@ func (c *Consumer) finish(conn *connection, ch *amqp.Channel, deliveries <-chan 
 	return nil
 }
 
-// giveBack returns a message that was not handled to its queue. On brokers that count it, it counts as a
-// delivery; nack counts nowhere from 4.3.
-func (c *Consumer) giveBack(d amqp.Delivery) {
-	if err := d.Nack(false, true); err != nil {
-		c.link.log.LogAttrs(context.Background(), slog.LevelDebug, "message was not given back: it is back already", slog.Any("error", err))
-	}
-}
+// giveBack returns a message that was not handled to its queue; it is back already when the channel is closed. Up to RabbitMQ 4.2
+// it counts as a delivery.
+func giveBack(d amqp.Delivery) { _ = d.Nack(false, true) }
 
 // deliveryOf returns what the handler sees of a message, and how to acknowledge it.
 func (c *Consumer) deliveryOf(raw amqp.Delivery, conn *connection, session uint64) Delivery {

@@ -65,7 +65,7 @@ const remedyStalled = "RabbitMQ takes events and confirms none: some queue that 
 
 // remedyOf says what to do about the error that ended a session. internalErrors is how many internal errors came in a row.
 func remedyOf(err error, internalErrors int) string {
-	var deviation deviationError
+	var deviation Deviation
 	switch {
 	case errors.As(err, &deviation):
 		return deviation.Remedy

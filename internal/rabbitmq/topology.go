@@ -193,14 +193,14 @@ func (t Topology) deadLetterQueue() entity {
 
 func (t Topology) consumedQueue(name string) entity {
 	return quorumQueue(consumedQueue, name, amqp.Table{argDeliveryLimit: t.DeliveryLimit,
-		argDeadLetterExchange: t.DeadLetterExchange(), argDeadLetterStrategy: atLeastOnce, argOverflow: rejectPublish})
+		argDeadLetterExchange: t.DeadLetterExchange(), argDeadLetterStrategy: atLeastOnce, amqp.QueueOverflowArg: amqp.QueueOverflowRejectPublish})
 }
 
 // waitQueueOf is the queue in which messages wait before they return to target: through the default exchange, by the queue's name,
 // because the original routing key would bring the message to all the other queues again.
 func waitQueueOf(target string, delay time.Duration) entity {
-	e := quorumQueue(waitQueue, WaitOf(target, delay), amqp.Table{argMessageTTL: delay.Milliseconds(),
-		argDeadLetterExchange: "", argDeadLetterKey: target, argDeadLetterStrategy: atLeastOnce, argOverflow: rejectPublish})
+	e := quorumQueue(waitQueue, WaitOf(target, delay), amqp.Table{amqp.QueueMessageTTLArg: delay.Milliseconds(),
+		argDeadLetterExchange: "", argDeadLetterKey: target, argDeadLetterStrategy: atLeastOnce, amqp.QueueOverflowArg: amqp.QueueOverflowRejectPublish})
 	e.target = target
 	return e
 }

@@ -40,13 +40,10 @@ func (s *Service) startKeeper(handle func(ctx context.Context, queue string, m w
 		Service: s.DeadLetters(), Handle: handle,
 		Count: func(reason fault.Code) { kept.WithLabelValues(deadletter.Label(reason)).Inc() },
 	})
-	s.letters, err = rabbitmq.NewConsumer(rabbitmq.ConsumerConfig{
+	s.letters, err = consume(rabbitmq.ConsumerConfig{
 		Config: s.broker(), Dead: true, Prefetch: keeperPrefetch, Handlers: keeperHandlers, HandlerTimeout: keeperTimeout,
 		Handler: func(ctx context.Context, d rabbitmq.Delivery) error { return keeper.Keep(ctx, letterOf(d.Message)) },
 	})
-	if err == nil {
-		s.letters.Start()
-	}
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.temporal.io/sdk/client"
 
 	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
@@ -56,6 +57,29 @@ func (s *Service) probes(starting bool, checks func(context.Context) []api.Check
 		Metrics:  promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}),
 		Starting: starting, Logger: s.logger,
 	}
+}
+
+// checks looks at every dependency, for /readyz.
+func (s *Service) checks(ctx context.Context) []api.Check {
+	_, temporal := s.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
+	checks := []api.Check{
+		{Name: "mongodb", Err: s.stores.ping(ctx)},
+		{Name: "temporal", Err: temporal},
+	}
+	if s.roles.Worker || s.roles.Consumer {
+		checks = append(checks, brokerCheck("rabbitmq", s.publisher))
+	}
+	if s.consumer != nil {
+		checks = append(checks, brokerCheck("consumer", s.consumer))
+	}
+	// Orders do not wait for dead letters, nor for messages to people.
+	if s.letters != nil {
+		checks = append(checks, optional(brokerCheck("keeper", s.letters)))
+	}
+	if s.notices != nil {
+		checks = append(checks, optional(brokerCheck("announcer", s.notices)))
+	}
+	return checks
 }
 
 // supervised is a publisher or a consumer.

@@ -4,30 +4,23 @@ package service
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/api"
-	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/ballast"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
-	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/simulator"
 	"github.com/ordersaga/ordersaga/internal/trace"
-	"github.com/ordersaga/ordersaga/internal/wire"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
@@ -190,7 +183,7 @@ func (s *Service) start(ctx context.Context) error {
 		}
 	}
 	if s.roles.Consumer {
-		if err := s.startConsumer(ctx); err != nil {
+		if err := s.startConsumers(ctx); err != nil {
 			return err
 		}
 	}
@@ -201,143 +194,4 @@ func (s *Service) start(ctx context.Context) error {
 		}
 	}
 	return s.startHTTP()
-}
-
-func (s *Service) startWorkers(ctx context.Context) (err error) {
-	reconciler, err := s.reconciler()
-	if err != nil {
-		return err
-	}
-	notices, err := s.noticeActivities()
-	if err != nil {
-		return err
-	}
-	publisher := recordPublisher(s.publisher.PublishRecords)
-	recorder := &activities.Recorder{
-		Log: s.stores.log, Publisher: publisher,
-		ReadModel: projection{s.stores.orders}, Clock: time.Now, Logger: s.logger,
-	}
-	of := workers.Config{
-		Client: s.temporal, Queues: s.cfg.WorkerQueues, Grace: workerGrace(s.cfg.ShutdownGrace), Concurrency: s.cfg.WorkerConcurrency, Cache: s.cfg.WorkerCache,
-		OnFatal: func(err error) {
-			select {
-			case s.fatal <- err:
-			default:
-			}
-		},
-		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: s.cfg.Timing, InlinePayment: s.gateway.Traits().Fast, Predecessors: s.sagas},
-		Inventory: &activities.Inventory{Recorder: recorder, Stock: s.stores.ledger},
-		Payment:   &activities.Payment{Recorder: recorder, Gateway: s.gateway},
-		LateMoney: &activities.LateMoney{
-			Log: s.stores.log, Gateway: s.gateway, Desk: lateDesk{s.stores.late}, Patience: s.cfg.Timing.Attention, Clock: time.Now,
-		},
-		Customers:      &activities.Customers{Log: s.stores.log, Publisher: publisher, Welcome: s.notifies()},
-		Notices:        notices,
-		Reconciliation: &activities.Reconciliation{Reconciler: scheduled{reconciler}},
-		Shortages:      &activities.Shortages{Log: s.stores.log, Stock: s.stores.ledger, Orders: s.sagas},
-	}
-	// New workers each time: those whose start has failed cannot be started again.
-	launch := func(context.Context) (err error) {
-		if s.workers, err = workers.New(of); err != nil {
-			return err
-		}
-		return s.workers.Start()
-	}
-	if err = launch(ctx); unreachable(err) {
-		// Temporal was there a moment ago: it is waited for as at first.
-		err = await(ctx, s.logger, "temporal", s.cfg.TemporalAddress, launch)
-	}
-	if err != nil || !slices.Contains(s.cfg.WorkerQueues, workflows.QueueOrders) {
-		return err
-	}
-	s.scheduleReconcile(ctx)
-	return nil
-}
-
-// scheduleReconcile creates the schedule of reconcile. Orders do not wait for it: what fails is tried again in the background.
-func (s *Service) scheduleReconcile(ctx context.Context) {
-	schedule := func(ctx context.Context) error {
-		return workers.ScheduleReconcile(ctx, s.temporal, s.cfg.ReconcileEvery, s.cfg.ReconcileRepair)
-	}
-	err := schedule(ctx)
-	if err == nil {
-		return
-	}
-	s.logger.LogAttrs(ctx, slog.LevelError, "reconcile schedule not created yet", slog.Any("error", err))
-	s.retries.start(ctx, func(ctx context.Context) {
-		_ = await(ctx, s.logger, "temporal, for the schedule of the check", s.cfg.TemporalAddress, schedule)
-	})
-}
-
-// unreachable reports whether Temporal did not answer, or not in time.
-func unreachable(err error) bool {
-	var unavailable *serviceerror.Unavailable
-	var late *serviceerror.DeadlineExceeded
-	return errors.As(err, &unavailable) || errors.As(err, &late) || errors.Is(err, context.DeadlineExceeded)
-}
-
-func (s *Service) startConsumer(ctx context.Context) (err error) {
-	executor := &inbound.Executor{
-		Sagas: s.sagas, Stock: receiver{s.stores.ledger}, Clock: time.Now, Logger: s.logger,
-		Log: s.stores.log, Sealer: sealed.NewBox(s.stores.keys),
-	}
-	handle := func(ctx context.Context, m wire.Message) error {
-		e, err := wire.Decode(m)
-		if err != nil {
-			return err
-		}
-		parent, _ := m.Header(trace.Header)
-		return executor.Handle(trace.With(ctx, parent), e)
-	}
-	s.consumer, err = rabbitmq.NewConsumer(rabbitmq.ConsumerConfig{
-		Config: s.broker(), Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, ParkMax: s.cfg.SignalParkMax, Probe: s.probe,
-		Handler: func(ctx context.Context, d rabbitmq.Delivery) error { return handle(ctx, d.Message) },
-		Reply:   wire.NestReply,
-	})
-	if err != nil {
-		return err
-	}
-	s.consumer.Start()
-	notify := s.notificationHandler()
-	if err := s.startKeeper(func(ctx context.Context, queue string, m wire.Message) error {
-		if queue == s.notificationQueue() {
-			return notify(ctx, m)
-		}
-		return handle(ctx, m)
-	}); err != nil {
-		return err
-	}
-	if err := s.startNotifications(notify); err != nil {
-		return err
-	}
-	return s.consumer.WaitReady(ctx)
-}
-
-// probe reports whether everything answers that the handlers of messages depend on.
-func (s *Service) probe(ctx context.Context) error {
-	_, err := s.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
-	return errors.Join(err, s.stores.ping(ctx))
-}
-
-// checks looks at every dependency, for /readyz.
-func (s *Service) checks(ctx context.Context) []api.Check {
-	_, temporal := s.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
-	checks := []api.Check{
-		{Name: "mongodb", Err: s.stores.ping(ctx)},
-		{Name: "temporal", Err: temporal},
-	}
-	if s.roles.Worker || s.roles.Consumer {
-		checks = append(checks, brokerCheck("rabbitmq", s.publisher))
-	}
-	if s.consumer != nil {
-		checks = append(checks, brokerCheck("consumer", s.consumer))
-	}
-	// Orders do not wait for dead letters, nor for messages to people.
-	if s.letters != nil {
-		checks = append(checks, optional(brokerCheck("keeper", s.letters)))
-	}
-	if s.notices != nil {
-		checks = append(checks, optional(brokerCheck("announcer", s.notices)))
-	}
-	return checks
 }

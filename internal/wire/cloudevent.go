@@ -2,18 +2,49 @@ package wire
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// specVersion is the version of CloudEvents that is understood and spoken.
+// specVersion is the version of CloudEvents that is read and written.
 const specVersion = "1.0"
 
 // fromCloudEvent reads the structured mode: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
-func fromCloudEvent(o object) (draft, error) {
-	d := pointed(o.pointer)
+func fromCloudEvent(o object) draft {
+	d := readAttributes(o)
+	var dataType located
+	d.read(o, textField{"datacontenttype", &dataType})
+	if hasData(o) && !mayBeJSON(dataType.text) {
+		d.defect("data", fault.New(fault.UnsupportedMediaType, "data content type %q is not supported", shorten(dataType.text)))
+	}
+	d.takeData(o)
+	return d
+}
+
+// fromBinary reads the binary mode: attributes in the headers, the data in the body. Without data the content type does not
+// matter.
+func fromBinary(attributes object, m Message, body object, raw json.RawMessage) draft {
+	d := readAttributes(attributes)
+	for _, f := range d.attributes() {
+		if text, _ := headerText(m.Headers[attributes.headers[f.name]]); !utf8.ValidString(text) {
+			d.defect(f.name, malformed(attributes.pointer(f.name), "must be a string"))
+		}
+	}
+	if len(body.fields) > 0 && !mayBeJSON(m.ContentType) {
+		var unsupported error = fault.New(fault.UnsupportedMediaType, "content type %q is not supported", shorten(m.ContentType))
+		d.defects = slices.Insert(d.defects, 0, unsupported) // the first one is reported
+	}
+	d.data, d.raw = body, raw
+	return d
+}
+
+// readAttributes reads the CloudEvents attributes.
+func readAttributes(o object) draft {
+	d := draft{time: o.fields["time"], timeAt: o.pointer("time")}
 	version, err := o.text("specversion")
 	if err == nil && version != specVersion {
 		err = malformed(o.pointer("specversion"), "must be "+specVersion)
@@ -21,22 +52,8 @@ func fromCloudEvent(o object) (draft, error) {
 	if err != nil {
 		d.defect("specversion", err)
 	}
-	d.time = o.fields["time"]
-	var dataType string
-	d.read(o, append(d.attributes(), textField{"datacontenttype", &dataType})...)
-	if hasData(o) && !mayBeJSON(dataType) {
-		d.defect("data", fault.New(fault.UnsupportedMediaType, "data content type %q is not supported", shorten(dataType)))
-	}
-	d.takeData(o)
-	return d, nil
-}
-
-// pointed is a draft whose attributes stand where pointer says.
-func pointed(pointer func(attribute string) string) draft {
-	return draft{
-		typeAt: pointer("type"), idAt: pointer("id"), sourceAt: pointer("source"), subjectAt: pointer("subject"), timeAt: pointer("time"),
-		versionAt: pointer("dataschema"), correlationAt: pointer("correlationid"), causationAt: pointer("causationid"),
-	}
+	d.read(o, d.attributes()...)
+	return d
 }
 
 // attributes lists the CloudEvents attributes that are read and are strings.
@@ -47,9 +64,9 @@ func (d *draft) attributes() []textField {
 	}
 }
 
-// binaryPrefixes begin the headers of the binary mode. The colon is the AMQP binding's; the underscore is its form for
-// brokers and clients that cannot have colons. The HTTP binding's prefix is what Spring sends over any transport unless it
-// is told otherwise.
+// binaryPrefixes begin the headers of the binary mode; the first one wins. The colon is the AMQP binding's; the underscore is its
+// form for brokers and clients that cannot have colons. The HTTP binding's prefix is what Spring sends over any transport unless it
+// is configured otherwise.
 var binaryPrefixes = []string{"cloudEvents:", "cloudEvents_", "ce-"}
 
 // BinaryAttribute returns the name of the CloudEvents attribute that a header carries in the binary mode.
@@ -62,73 +79,35 @@ func BinaryAttribute(header string) (attribute string, ok bool) {
 	return "", false
 }
 
-// header is a header of a message.
-type header struct {
-	name  string
-	value any
-}
-
-// headers are headers by the names of the CloudEvents attributes in them.
-type headers map[string]header
-
-// pointer returns the place of an attribute. Headers are no part of the body: what comes before their names says so.
-func (h headers) pointer(attribute string) string {
-	name := h[attribute].name
-	if name == "" {
-		name = binaryPrefixes[0] + attribute
-	}
-	return "/headers" + pointer(name)
-}
-
-// binaryAttributes returns the CloudEvents attributes in the headers, or none when the message is not in binary
-// mode, which specversion decides. When several prefixes name an attribute, the first of binaryPrefixes wins.
-func binaryAttributes(of map[string]any) headers {
-	var attributes headers
-	for i := len(binaryPrefixes) - 1; i >= 0; i-- {
-		prefix := binaryPrefixes[i]
+// binaryAttributes returns the CloudEvents attributes in the headers as an object, and whether the message is in binary mode, which
+// specversion decides.
+func binaryAttributes(of map[string]any) (o object, binary bool) {
+	o = object{at: "/headers", fields: make(map[string]json.RawMessage), headers: make(map[string]string)}
+	for _, prefix := range slices.Backward(binaryPrefixes) {
 		for name, value := range of {
-			attribute, ok := strings.CutPrefix(name, prefix)
-			if !ok {
-				continue
+			if attribute, ok := strings.CutPrefix(name, prefix); ok {
+				o.fields[attribute], o.headers[attribute] = headerJSON(attribute, value), name
 			}
-			if attributes == nil {
-				attributes = make(headers)
-			}
-			attributes[attribute] = header{name, value}
 		}
 	}
-	if _, ok := attributes["specversion"]; !ok {
-		return nil
-	}
-	return attributes
+	_, binary = o.fields["specversion"]
+	return o, binary
 }
 
-// fromBinary reads the binary mode: attributes in the headers, the data in the body. Without data the content type does not
-// matter.
-func fromBinary(attributes headers, contentType string, body object, raw json.RawMessage) (draft, error) {
-	d := pointed(attributes.pointer)
-	if len(body.fields) > 0 && !mayBeJSON(contentType) {
-		d.defect("data", fault.New(fault.UnsupportedMediaType, "content type %q is not supported", shorten(contentType)))
-	}
-	if version, _ := headerText(attributes["specversion"].value); version != specVersion {
-		d.defect("specversion", malformed(attributes.pointer("specversion"), "must be "+specVersion))
-	}
-	d.data, d.raw = body, raw
-	for _, f := range d.attributes() {
-		value := attributes[f.name].value
-		if value == nil {
-			continue
+// headerJSON returns the value of a header as JSON. AMQP's own times are times in the attribute time only.
+func headerJSON(attribute string, value any) json.RawMessage {
+	if at, ok := value.(time.Time); ok {
+		value = at.UTC().Format(time.RFC3339Nano)
+		if attribute != "time" {
+			return json.RawMessage("false")
 		}
-		text, isText := headerText(value)
-		if !isText || !utf8.ValidString(text) {
-			d.defect(f.name, malformed(attributes.pointer(f.name), "must be a string"))
-			text = strings.ToValidUTF8(text, "\uFFFD")
-			if number, err := json.Marshal(value); err == nil && !isText && isNumber(number) {
-				text = string(number)
-			}
-		}
-		*f.to = text
 	}
-	d.setHeaderTime(attributes["time"].value)
-	return d, nil
+	if text, ok := headerText(value); ok {
+		value = text
+	}
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return json.RawMessage("false") // neither a text nor a number
+	}
+	return raw
 }

@@ -14,8 +14,8 @@ var emptyObject = json.RawMessage("{}")
 func hasData(o object) bool { return o.has("data") || o.has("data_base64") }
 
 // takeData takes the data of an envelope: an object, or its JSON text, in data, or the base64 of that text in data_base64.
-// An envelope without data has an empty object, and so has one whose data cannot be read, which is a defect: which fields must
-// be in it is for those to say who know the type.
+// An envelope without data has an empty object, and so has one whose data cannot be read, which is a defect. Which fields must
+// be in it depends on the type and is checked elsewhere.
 func (d *draft) takeData(o object) {
 	at, raw, text, err := dataOf(o)
 	var defect error

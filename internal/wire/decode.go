@@ -12,7 +12,7 @@ import (
 
 // Decode returns the event that a message carries.
 //
-// Where the body is silent the message's properties speak: the type falls back to the AMQP type and then to the
+// What the body does not have is taken from the message's properties: the type falls back to the AMQP type and then to the
 // routing key, the id to message_id, the time to the timestamp, the source to app_id, the correlation to
 // correlation_id and then to the header x-correlation-id. An event without any id gets one that is derived from
 // its type and body: the same bytes have the same id, so that a redelivery is still recognized, and two events
@@ -47,12 +47,12 @@ func Decode(m Message) (event.Event, error) {
 	if err != nil {
 		return event.Event{}, err
 	}
-	attributes := binaryAttributes(m.Headers)
+	attributes, binary := binaryAttributes(m.Headers)
 	raw, err := jsonIn("", m.Body)
 	if err != nil {
 		return event.Event{}, err
 	}
-	if len(attributes) > 0 && !structured && absent(raw) {
+	if binary && !structured && absent(raw) {
 		raw = emptyObject
 	}
 	body, raw, defect, err := parse("", raw, 0)
@@ -62,16 +62,13 @@ func Decode(m Message) (event.Event, error) {
 	var d draft
 	switch {
 	case structured || body.has("specversion"):
-		d, err = fromCloudEvent(body)
-	case len(attributes) > 0:
-		d, err = fromBinary(attributes, m.ContentType, body, raw)
+		d = fromCloudEvent(body)
+	case binary:
+		d = fromBinary(attributes, m, body, raw)
 	case body.has("pattern"):
-		d, err = fromNest(body)
+		d = fromNest(body)
 	default:
-		d, err = fromPlain(body)
-	}
-	if err != nil {
-		return event.Event{}, err
+		d = fromPlain(body)
 	}
 	if d.outer = body; defect != nil {
 		d.defects = slices.Insert(d.defects, 0, defect)
@@ -90,8 +87,8 @@ var byteOrderMark = []byte("\xef\xbb\xbf")
 // plainEncodings are content encodings that leave the bytes as they are; utf-8 is a common mistake for one.
 var plainEncodings = map[string]bool{"": true, "identity": true, "utf-8": true, "utf8": true, "8bit": true, "binary": true}
 
-// checkContent reads content type and encoding; structured tells that the body must be a CloudEvent. Other
-// content types say nothing: most senders set none, or a wrong one.
+// checkContent reads content type and encoding; structured reports whether the body must be a CloudEvent. Other
+// content types are ignored: most senders set none, or a wrong one.
 func checkContent(m Message) (structured bool, err error) {
 	if !plainEncodings[strings.ToLower(strings.TrimSpace(m.ContentEncoding))] {
 		return false, fault.New(fault.UnsupportedMediaType, "content encoding %q is not supported", shorten(m.ContentEncoding))

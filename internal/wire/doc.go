@@ -1,5 +1,5 @@
-// Package wire is how events look on the bus: what a message is, which formats are understood, and the one
-// format that is spoken.
+// Package wire encodes and decodes events on the bus: what a message is, which formats are understood, and the one
+// format that is written.
 //
 // It may import event and internal/fault; it imports no client of any broker, so that every format can
 // be tested and fuzzed without one.
@@ -13,7 +13,7 @@
 //   - the plain event: id, type or eventType, timestamp or occurredAt, aggregateId, data, correlationId; without
 //     data, every other field of the object is the data.
 //
-// Encode speaks structured CloudEvents only. Decode(Encode(r)) is r's event.
+// Encode writes structured CloudEvents only. Decode(Encode(r)) is r's event.
 //
 // Both are pure: same input, same output, no clock and no randomness; any number of goroutines may call them.
 // Errors carry a code of internal/fault and, for Malformed and Invalid, the JSON pointer of the field; their

@@ -23,26 +23,22 @@ const maxID = 255
 // maxSource bounds the source, which is a URI.
 const maxSource = 4 * maxID
 
-// draft is what one of the formats says, before the message's properties fill the gaps. The fields that end in
-// At are JSON pointers for complaints.
+// located is a text, and the JSON pointer of where it was or is missing, for error messages.
+type located struct{ text, at string }
+
+// draft is what one of the formats says, before the message's properties fill the gaps.
 type draft struct {
-	typ, typeAt                string
-	id, idAt                   string
-	source, sourceAt           string
-	subject, subjectAt         string
-	time                       json.RawMessage
-	timeAt                     string
-	correlationID, causationID string
-	correlationAt, causationAt string
-	schema                     string // dataschema
-	version                    int    // when versioned
-	versioned                  bool
-	versionAt                  string
-	data                       object
-	raw                        json.RawMessage
+	typ, id, source, subject, correlationID, causationID located
+	time                                                 json.RawMessage
+	timeAt                                               string
+	schema                                               located // dataschema
+	version                                              int     // when versioned
+	versioned                                            bool
+	data                                                 object
+	raw                                                  json.RawMessage
 	// outer is the whole body.
 	outer object
-	// defects are what is wrong with the message, in the order found, apart from its type and its subject: facts are taken all
+	// defects are what is wrong with the message, in the order found, apart from its type and its subject: facts are accepted all
 	// the same. unnamed is what is wrong with the fields that name the type.
 	defects []error
 	unnamed error
@@ -67,31 +63,27 @@ func (d draft) finish(m Message) (event.Event, error) {
 	if err != nil {
 		return event.Event{}, err
 	}
-	e := event.Event{Type: typ.Name, Source: first(d.source, m.AppID), CausationID: d.causationID}
-	if e.SchemaVersion, err = d.findVersion(typ); err != nil {
-		return event.Event{}, err
-	}
-	if e.Subject, err = d.findSubject(typ); err != nil {
-		return event.Event{}, err
-	}
-	if e.ID, err = d.findID(typ, m); err != nil {
-		return event.Event{}, err
-	}
-	if e.Time, err = d.findTime(typ, m); err != nil {
-		return event.Event{}, err
-	}
-	if e.CorrelationID, err = d.findCorrelation(typ, m); err != nil {
-		return event.Event{}, err
+	e := event.Event{Type: typ.Name, Source: cmp.Or(d.source.text, m.AppID), CausationID: d.causationID.text}
+	var errs [5]error
+	e.SchemaVersion, errs[0] = d.findVersion(typ)
+	e.Subject, errs[1] = d.findSubject(typ)
+	e.ID, errs[2] = d.findID(typ, m)
+	e.Time, errs[3] = d.findTime(typ, m)
+	e.CorrelationID, errs[4] = d.findCorrelation(typ, m)
+	for _, err := range errs {
+		if err != nil {
+			return event.Event{}, err
+		}
 	}
 	if len(e.CausationID) > maxID {
 		if !typ.Fact {
-			return event.Event{}, invalid(d.causationAt, "must be at most 255 bytes")
+			return event.Event{}, invalid(d.causationID.at, "must be at most 255 bytes")
 		}
 		e.CausationID = ""
 	}
 	if len(e.Source) > maxSource {
 		if !typ.Fact {
-			return event.Event{}, invalid(d.sourceAt, "must be at most 1020 bytes")
+			return event.Event{}, invalid(d.source.at, "must be at most 1020 bytes")
 		}
 		e.Source = "urn:uuid:" + event.DerivedID("source", e.Source)
 	}
@@ -108,7 +100,7 @@ func (d draft) finish(m Message) (event.Event, error) {
 
 // findType looks the type up: the body's, the AMQP type, the routing key; the first that is known counts.
 func (d draft) findType(m Message) (event.Type, error) {
-	for _, name := range []string{d.typ, m.Type, m.RoutingKey} {
+	for _, name := range []string{d.typ.text, m.Type, m.RoutingKey} {
 		if typ, ok := event.Find(name); ok {
 			return typ, nil
 		}
@@ -116,14 +108,14 @@ func (d draft) findType(m Message) (event.Type, error) {
 	if d.unnamed != nil {
 		return event.Type{}, d.unnamed
 	}
-	if name := first(d.typ, m.Type); name != "" {
+	if name := cmp.Or(d.typ.text, m.Type); name != "" {
 		unknown := &fault.Error{Code: fault.UnknownType, Message: fmt.Sprintf("the event type %q is not known", shorten(name))}
-		if d.typ != "" {
-			unknown.Fields = []fault.Field{{Pointer: d.typeAt, Detail: "is no type that is known"}}
+		if d.typ.text != "" {
+			unknown.Fields = []fault.Field{{Pointer: d.typ.at, Detail: "is no type that is known"}}
 		}
 		return event.Type{}, unknown
 	}
-	return event.Type{}, malformed(d.typeAt, "is missing, and the routing key names no event type")
+	return event.Type{}, malformed(d.typ.at, "is missing, and the routing key names no event type")
 }
 
 // findVersion returns the version of the data's schema, 1 unless the message says so. A dataschema that is not exactly of
@@ -133,7 +125,7 @@ func (d draft) findVersion(typ event.Type) (int, error) {
 	if d.versioned && (d.version > 0 || !typ.Fact) {
 		version = d.version
 	}
-	if tail, ours := strings.CutPrefix(d.schema, schemaPrefix); ours {
+	if tail, ours := strings.CutPrefix(d.schema.text, schemaPrefix); ours {
 		name, number, _ := strings.Cut(tail, "/")
 		if named, known := event.Find(name); known && named.Name == typ.Name && isDigits(number) {
 			version, _ = strconv.Atoi(number) // what is too large is no version either
@@ -141,13 +133,13 @@ func (d draft) findVersion(typ event.Type) (int, error) {
 	}
 	if version < 1 || version > typ.Version {
 		return 0, &fault.Error{Code: fault.UnknownVersion, Message: fmt.Sprintf("the version of %s is not known: 1 to %d are", typ.Name, typ.Version),
-			Fields: []fault.Field{{Pointer: d.versionAt, Detail: "is no version that is known"}}}
+			Fields: []fault.Field{{Pointer: d.schema.at, Detail: "is no version that is known"}}}
 	}
 	return version, nil
 }
 
-// findSubject returns what the event is about. Senders put the order id into the data, which the catalog knows by field;
-// what this service says about its own events stands in the subject.
+// findSubject returns what the event is about. Other services put the order id into a field of the data, which the catalog names;
+// this service's own events have it in the subject.
 func (d draft) findSubject(typ event.Type) (string, error) {
 	fields := typ.SubjectFields
 	if fields == nil {
@@ -156,55 +148,54 @@ func (d draft) findSubject(typ event.Type) (string, error) {
 	if typ.Fact {
 		return d.findOrder(fields[0])
 	}
-	subject, at := d.subject, d.subjectAt
-	if subject == "" || typ.Direction == event.Inbound {
+	subject := d.subject
+	if subject.text == "" || typ.Direction == event.Inbound {
 		// The first one counts, and none may be wrong: fields are read backwards.
 		for _, name := range slices.Backward(fields) {
 			inData, err := d.data.text(name)
 			if err != nil {
 				return "", err
 			}
-			if inData == "" {
-				continue
+			if inData != "" {
+				subject = located{inData, d.data.pointer(name)}
 			}
-			subject, at = inData, d.data.pointer(name)
-			if !event.ValidID(subject) {
-				return "", invalid(at, event.IDRule)
+			if inData != "" && !event.ValidID(inData) {
+				break
 			}
 		}
 	}
+	return subject.validID(d.data.pointer(fields[0]))
+}
+
+// validID returns the text if it is an id. missing is the place that is named when there is none.
+func (l located) validID(missing string) (string, error) {
 	switch {
-	case subject == "":
-		return "", invalid(d.data.pointer(fields[0]), "is missing")
-	case !event.ValidID(subject):
-		return "", invalid(at, event.IDRule)
+	case l.text == "":
+		return "", invalid(missing, "is missing")
+	case !event.ValidID(l.text):
+		return "", invalid(l.at, event.IDRule)
 	}
-	return subject, nil
+	return l.text, nil
 }
 
 // findOrder returns the order that a fact is about: what the data names, else the envelope, else the field beside the data.
 func (d draft) findOrder(field string) (string, error) {
-	for _, s := range []struct{ id, at string }{
-		{d.data.scalar(field), d.data.pointer(field)}, {d.subject, d.subjectAt}, {d.outer.scalar(field), d.outer.pointer(field)},
-	} {
-		switch {
-		case s.id == "":
-		case !event.ValidID(s.id):
-			return "", invalid(s.at, event.IDRule)
-		default:
-			return s.id, nil
+	order := located{d.data.scalar(field), d.data.pointer(field)}
+	for _, next := range []located{d.subject, {d.outer.scalar(field), d.outer.pointer(field)}} {
+		if order.text == "" {
+			order = next
 		}
 	}
-	return "", invalid(d.data.pointer(field), "is missing")
+	return order.validID(d.data.pointer(field))
 }
 
 // findID returns the event's id, or derives one where the same bytes mean the same event.
 func (d draft) findID(typ event.Type, m Message) (string, error) {
-	id := first(d.id, m.MessageID)
+	id := cmp.Or(d.id.text, m.MessageID)
 	if id == "" && typ.IDField != "" {
 		id = d.data.scalar(typ.IDField)
-		if d.idAt = d.data.pointer(typ.IDField); id == "" {
-			return "", invalid("/id", "is missing: without an id, or "+d.idAt+", a redelivery cannot be told from another "+typ.Name)
+		if d.id.at = d.data.pointer(typ.IDField); id == "" {
+			return "", invalid("/id", "is missing: without an id, or "+d.id.at+", a redelivery cannot be told from another "+typ.Name)
 		}
 	}
 	if id == "" {
@@ -216,18 +207,18 @@ func (d draft) findID(typ event.Type, m Message) (string, error) {
 	case typ.Fact:
 		return event.DerivedID("id", id), nil
 	}
-	return "", invalid(first(d.idAt, "/id"), "must be at most 255 bytes without control characters")
+	return "", invalid(cmp.Or(d.id.at, "/id"), "must be at most 255 bytes without control characters")
 }
 
 // findCorrelation returns the correlation id. What the body says must be usable; elsewhere it is a hint, and
 // one that is not is left out.
 func (d draft) findCorrelation(typ event.Type, m Message) (string, error) {
 	switch {
-	case d.correlationID == "":
-	case printable(d.correlationID):
-		return d.correlationID, nil
+	case d.correlationID.text == "":
+	case printable(d.correlationID.text):
+		return d.correlationID.text, nil
 	case !typ.Fact:
-		return "", invalid(d.correlationAt, "must be at most 255 bytes without control characters")
+		return "", invalid(d.correlationID.at, "must be at most 255 bytes without control characters")
 	}
 	header, _ := m.Header(HeaderCorrelationID)
 	for _, id := range []string{m.CorrelationID, header} {
@@ -250,14 +241,4 @@ func printable(id string) bool {
 	return len(id) <= maxID && utf8.ValidString(id) && !strings.ContainsFunc(id, func(r rune) bool {
 		return r == utf8.RuneError || unicode.IsControl(r)
 	})
-}
-
-// first returns the first of its arguments that is not empty.
-func first(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }

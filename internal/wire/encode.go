@@ -20,13 +20,13 @@ type cloudEvent struct {
 	ID              string          `json:"id"`
 	Type            string          `json:"type"`
 	Source          string          `json:"source"`
-	Subject         string          `json:"subject"`
+	Subject         string          `json:"subject,omitempty"`
 	Time            string          `json:"time"`
 	DataContentType string          `json:"datacontenttype"`
-	DataSchema      string          `json:"dataschema"`
+	DataSchema      string          `json:"dataschema,omitempty"`
 	CorrelationID   string          `json:"correlationid,omitempty"`
 	CausationID     string          `json:"causationid,omitempty"`
-	Sequence        string          `json:"sequence"`
+	Sequence        string          `json:"sequence,omitempty"`
 	Data            json.RawMessage `json:"data"`
 }
 
@@ -52,27 +52,48 @@ func Encode(r event.Record) (Message, error) {
 	if err := check(r, typ); err != nil {
 		return Message{}, err
 	}
-	at := r.Time.UTC().Truncate(event.TimeResolution)
-	var body bytes.Buffer
-	encoder := json.NewEncoder(&body)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(cloudEvent{
-		SpecVersion: specVersion, ID: r.ID, Type: r.Type, Source: r.Source, Subject: r.Subject, Time: at.Format(timeFormat),
-		DataContentType: "application/json", DataSchema: SchemaOf(r.Type, r.SchemaVersion),
-		CorrelationID: r.CorrelationID, CausationID: r.CausationID,
-		Sequence: strconv.FormatInt(r.Version, 10), Data: r.Data,
-	}); err != nil {
+	m, err := structured(r.Event, strconv.FormatInt(r.Version, 10))
+	if err != nil {
 		return Message{}, fault.Wrap(err, fault.Invalid, "encode event %s", r.ID)
 	}
-	m := Message{
-		ContentType: ContentType, MessageID: r.ID, CorrelationID: r.CorrelationID, Type: r.Type, AppID: AppID,
-		Timestamp: at.Truncate(time.Second), RoutingKey: r.Type, Exchange: Exchange,
-		Body: bytes.TrimSuffix(body.Bytes(), []byte("\n")),
-	}
-	if len(m.Body) > MaxBody {
+	if m.AppID = AppID; len(m.Body) > MaxBody {
 		return Message{}, fault.New(fault.TooLarge, "event %s has %d bytes; at most %d are sent", r.ID, len(m.Body), MaxBody)
 	}
 	return m, nil
+}
+
+// Wrap returns the message with which another service publishes an event: a structured CloudEvent without a sequence, which
+// only the events of this service's streams have. The message's AppID is the event's source.
+//
+// Errors: UnknownType; TooLarge over MaxBody; Invalid or Malformed for what Decode would refuse.
+func Wrap(e event.Event) (Message, error) {
+	m, err := structured(e, "")
+	if err != nil {
+		return Message{}, fault.Wrap(err, fault.Malformed, "encode event %s", shorten(e.ID))
+	}
+	_, err = Decode(m)
+	return m, err
+}
+
+// structured returns the message of an event, as it is. The message's AppID is the event's source.
+func structured(e event.Event, sequence string) (Message, error) {
+	at := e.Time.UTC().Truncate(event.TimeResolution)
+	c := cloudEvent{
+		SpecVersion: specVersion, ID: e.ID, Type: e.Type, Source: e.Source, Subject: e.Subject, Time: at.Format(timeFormat),
+		DataContentType: "application/json", CorrelationID: e.CorrelationID, CausationID: e.CausationID, Sequence: sequence, Data: e.Data,
+	}
+	if e.SchemaVersion > 0 {
+		c.DataSchema = SchemaOf(e.Type, e.SchemaVersion)
+	}
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(c)
+	return Message{
+		ContentType: ContentType, MessageID: e.ID, CorrelationID: e.CorrelationID, Type: e.Type, AppID: e.Source,
+		Timestamp: at.Truncate(time.Second), RoutingKey: e.Type, Exchange: Exchange,
+		Body: bytes.TrimSuffix(body.Bytes(), []byte("\n")),
+	}, err
 }
 
 // check refuses what Decode would refuse or read differently.

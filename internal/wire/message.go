@@ -18,11 +18,8 @@ const AppID = "ordersaga"
 // Exchange is the topic exchange that events are published to unless the broker is configured otherwise.
 const Exchange = "domain_events"
 
-// Headers that are read or written besides the CloudEvents ones.
-const (
-	// HeaderCorrelationID is the last place where a correlation id is looked for.
-	HeaderCorrelationID = "x-correlation-id"
-)
+// HeaderCorrelationID is the header that is the last place where a correlation id is looked for.
+const HeaderCorrelationID = "x-correlation-id"
 
 // Message is a message of a broker that speaks AMQP 0-9-1: its properties, where it came from or goes to, and
 // its body.
@@ -43,7 +40,7 @@ type Message struct {
 	Headers map[string]any
 	// RoutingKey and Exchange are those that the sender chose.
 	RoutingKey, Exchange string
-	// Redelivered tells that the broker delivered the message before and did not see it acknowledged.
+	// Redelivered reports that the broker delivered the message before and did not see it acknowledged.
 	Redelivered bool
 	Body        []byte
 }

@@ -12,27 +12,24 @@ var plainFields = []string{"id", "type", "eventType", "timestamp", "occurredAt",
 	"subject", "source", "correlationId", "causationId", "schemaVersion", "data", "data_base64"}
 
 // fromPlain reads the plain event.
-func fromPlain(o object) (draft, error) {
-	d := draft{typeAt: o.pointer("type"), idAt: o.pointer("id"), sourceAt: o.pointer("source"), subjectAt: o.pointer("aggregateId"),
-		timeAt: o.pointer("timestamp"), time: o.fields["timestamp"], versionAt: o.pointer("schemaVersion"),
-		correlationAt: o.pointer("correlationId"), causationAt: o.pointer("causationId")}
+func fromPlain(o object) draft {
+	d := draft{time: o.fields["timestamp"], timeAt: o.pointer("timestamp")}
 	if !o.has("timestamp") {
-		d.timeAt, d.time = o.pointer("occurredAt"), o.fields["occurredAt"]
+		d.time, d.timeAt = o.fields["occurredAt"], o.pointer("occurredAt")
 	}
-	var aggregateID, eventType string
+	var aggregateID, eventType located
 	d.read(o,
 		textField{"type", &d.typ}, textField{"eventType", &eventType}, textField{"id", &d.id}, textField{"source", &d.source},
 		textField{"subject", &d.subject}, textField{"aggregateId", &aggregateID},
 		textField{"correlationId", &d.correlationID}, textField{"causationId", &d.causationID},
 	)
-	if (d.typ == "" || !known(d.typ) && known(eventType)) && eventType != "" {
-		d.typ, d.typeAt = eventType, o.pointer("eventType")
+	if (d.typ.text == "" || !known(d.typ.text) && known(eventType.text)) && eventType.text != "" {
+		d.typ = eventType
 	}
-	if d.subject == "" {
+	if d.subject.text == "" {
 		d.subject = aggregateID
-	} else {
-		d.subjectAt = o.pointer("subject")
 	}
+	d.schema.at = o.pointer("schemaVersion")
 	if o.has("schemaVersion") {
 		var number json.Number
 		version, whole := int64(0), false
@@ -45,7 +42,7 @@ func fromPlain(o object) (draft, error) {
 	}
 	if hasData(o) {
 		d.takeData(o)
-		return d, nil
+		return d
 	}
 	d.data = object{at: o.at, fields: make(map[string]json.RawMessage)}
 	for name, value := range o.fields {
@@ -53,43 +50,37 @@ func fromPlain(o object) (draft, error) {
 			d.data.fields[name] = value
 		}
 	}
-	// Values of a valid object are valid, and encoding/json sorts the names.
-	raw, err := json.Marshal(d.data.fields)
-	d.raw = raw
-	return d, err
+	d.raw = d.data.json()
+	return d
 }
 
 // fromNest reads what NestJS's ClientProxy sends: {"pattern", "data"} and, for requests, an id. A pattern that
 // is not a string travels as JSON inside the string.
-func fromNest(o object) (draft, error) {
+func fromNest(o object) draft {
 	name, unnamed := patternName(o)
 	var d, packet draft
 	packet.read(o, textField{"id", &packet.id})
 	packet.takeData(o)
 	inner := packet.data
-	var err error
 	switch {
 	case inner.has("specversion"):
-		d, err = fromCloudEvent(inner)
+		d = fromCloudEvent(inner)
 	case looksPlain(inner, name):
-		d, err = fromPlain(inner)
+		d = fromPlain(inner)
 	default:
-		d.typeAt, d.subjectAt = o.pointer("pattern"), inner.pointer("orderId")
+		d.subject.at = inner.pointer("orderId")
 		d.data, d.raw = packet.data, packet.raw
 	}
-	if err != nil {
-		return draft{}, err
+	if d.typ.text == "" || known(name) && !known(d.typ.text) {
+		d.typ = located{name, o.pointer("pattern")}
 	}
-	if d.typ == "" || known(name) && !known(d.typ) {
-		d.typ, d.typeAt = name, o.pointer("pattern")
-	}
-	if d.id == "" {
-		d.id, d.idAt = packet.id, o.pointer("id")
+	if d.id.text == "" {
+		d.id = packet.id
 	}
 	if d.defects = append(packet.defects, d.defects...); unnamed != nil {
 		d.defect("pattern", unnamed)
 	}
-	return d, nil
+	return d
 }
 
 // looksPlain reports whether the data of a NestJS packet is an event of its own: it has data below it, or it

@@ -8,24 +8,6 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 )
 
-// setHeaderTime takes a time from a header: text, a number, or what AMQP calls a timestamp.
-func (d *draft) setHeaderTime(value any) {
-	if at, ok := value.(time.Time); ok {
-		value = at.UTC().Format(time.RFC3339Nano)
-	}
-	if text, ok := headerText(value); ok {
-		value = text
-	}
-	if value == nil {
-		return
-	}
-	raw, err := json.Marshal(value)
-	if err != nil {
-		raw = json.RawMessage("false") // no time either
-	}
-	d.time = raw
-}
-
 // findTime returns when it happened. A time that cannot be read is an error only where the type's time is used; elsewhere
 // the message's own timestamp is taken, if there is one.
 func (d draft) findTime(typ event.Type, m Message) (time.Time, error) {

@@ -144,10 +144,10 @@ var complaintMutants = []mutant{
 	{
 		name: "a late undo takes back a good capture: medusajs/medusa#15527", dir: "internal/order", run: "TestEverySagaEndsAndAddsUp",
 		edits: []edit{
-			{"internal/order/next.go", "	if s.Decision == \"\" || s.Cancelling() {", "	if len(f.Cancellations) >= 0 {"},
+			{"workflows/saga/decide.go", "	if k.Decision == \"\" || k.Cancelling() ||", "	if len(n.facts.Cancellations) >= 0 ||"},
 			{
-				"internal/order/next.go", "	case s.Decision == Forward:\n		return s.forward(f, now, t)",
-				"	case s.Decision == Forward && len(f.Cancellations) == 0:\n		return s.forward(f, now, t)",
+				"workflows/saga/decide.go", "	case GoForward:\n		return n.forward()",
+				"	case GoForward:\n		if len(facts.Cancellations) > 0 {\n			return n.back()\n		}\n		return n.forward()",
 			},
 		},
 	},
@@ -202,8 +202,7 @@ var complaintMutants = []mutant{
 	{
 		name: "paid for and out of stock: vendurehq/vendure#3065", dir: "workflows", run: "TestRefusals/out_of_stock",
 		edits: []edit{
-			{"internal/order/next.go", "	case s.Inventory == InventoryRejected && !s.Held:\n", "	case s.Payment != \"\" && s.Inventory == InventoryRejected && !s.Held:\n"},
-			{"internal/order/next.go", "	case s.Inventory == InventoryRejected:\n", "	case s.Payment != \"\" && s.Inventory == InventoryRejected:\n"},
+			{"workflows/saga/decide.go", "		if n.refused(row) {\n			e :=", "		if n.refused(row) && n.k.Has(\"authorize\") {\n			e :="},
 		},
 	},
 	{

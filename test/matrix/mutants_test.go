@@ -40,14 +40,7 @@ var mutants = []mutant{
 	{
 		name: "an undo is owed only for what is recorded", dir: "test/matrix",
 		edits: []edit{
-			{
-				"internal/order/next.go", "case s.Inventory == InventoryReserved && s.Payment != PaymentDeclined && !s.settled(StepAuthorize, true):",
-				"case s.Payment == PaymentAuthorized && !s.settled(StepAuthorize, true):",
-			},
-			{
-				"internal/order/next.go", "case (s.Inventory != InventoryRejected || s.Held) && !s.settled(StepReserve, true):",
-				"case (s.Inventory == InventoryReserved || s.Held) && !s.settled(StepReserve, true):",
-			},
+			{"workflows/saga/decide.go", "	case row.Do == nil:\n		return n.k.Has(row.slot())\n", "	case row.Do == nil, !n.k.Has(row.slot()):\n		return n.k.Has(row.slot())\n"},
 		},
 		run: `TestMatrix/cell/^immediate(, regular)?$/^(reserve|authorize)$/^done$/(kill|pause)\+cancel`, worlds: bothModes,
 	},
@@ -65,9 +58,7 @@ var mutants = []mutant{
 	{
 		name: "forward or back is not recorded before the capture", dir: "test/matrix",
 		edits: []edit{{
-			"internal/order/next.go",
-			"		return record(s.entry(SlotDecide, event.OrderSettling, now, Ref{OrderID: s.Order.ID}))",
-			"		return s.forward(f, now, t)",
+			"workflows/saga/decide.go", "			return n.record(SlotDecide, kindSettling, \"\")\n", "			return n.forward()\n",
 		}},
 		run: `TestMatrix/cell/^immediate(, regular)?$/^(authorize|capture)$/(done|recorded)/(kill|cancel)$`, worlds: bothModes,
 	},

@@ -16,7 +16,7 @@ import (
 const Patience = 90 * time.Second
 
 // Topology returns names that no other test uses. What is declared under them is deleted when the test ends, if the broker can:
-// RabbitMQ 3.10 refuses that with an internal error when it was started a moment ago. Nobody uses the names again.
+// RabbitMQ 3.10 refuses that with an internal error when it was started a moment ago. The names are not used again.
 func Topology(t testing.TB, url string, delays ...time.Duration) rabbitmq.Topology {
 	t.Helper()
 	topology := rabbitmq.Topology{Exchange: testenv.Unique("events"), Prefix: testenv.Unique("saga"), WaitDelays: delays}
@@ -24,7 +24,7 @@ func Topology(t testing.TB, url string, delays ...time.Duration) rabbitmq.Topolo
 		ch := channel(t, url)
 		for _, queue := range topology.Queues() {
 			if _, err := ch.QueueDelete(queue, false, false, false); err != nil {
-				t.Logf("queue %s and those behind it stay: %v", queue, err)
+				t.Logf("queue %s and those after it stay: %v", queue, err)
 				return
 			}
 		}
@@ -62,11 +62,11 @@ func dial(t testing.TB, url string) (ch *amqp.Channel, done func()) {
 	return ch, done
 }
 
-// Listener hears what is published to an exchange, from its creation on.
+// Listener receives what is published to an exchange, from its creation on.
 type Listener struct{ messages <-chan amqp.Delivery }
 
 // Listen binds a queue of its own to the exchange, which is declared where it does not exist. Without keys it
-// hears everything.
+// receives everything.
 func Listen(t testing.TB, url, exchange string, keys ...string) *Listener {
 	t.Helper()
 	ch := channel(t, url)
@@ -84,7 +84,7 @@ func Listen(t testing.TB, url, exchange string, keys ...string) *Listener {
 	return &Listener{messages: messages}
 }
 
-// Queue hears, and removes, what is in a queue, such as the dead letters.
+// Queue receives, and removes, what is in a queue, such as the dead letters.
 func Queue(t testing.TB, url, queue string) *Listener {
 	t.Helper()
 	messages, err := channel(t, url).Consume(queue, "", true, false, false, false, nil)
@@ -126,7 +126,7 @@ func (l *Listener) Until(t testing.TB, done func(wire.Message) bool) []wire.Mess
 	}
 }
 
-// Send publishes a message as a stranger would, and returns when it is confirmed.
+// Send publishes a message as any other client would, and returns when it is confirmed.
 func Send(t testing.TB, url, exchange, key string, m wire.Message) {
 	t.Helper()
 	ch, done := dial(t, url)
@@ -139,8 +139,8 @@ func Send(t testing.TB, url, exchange, key string, m wire.Message) {
 	require.True(t, confirmation.Wait())
 }
 
-// Depth returns how many messages wait in a queue, without those that somebody has and did not acknowledge. It may be asked
-// again and again: its connection does not stay.
+// Depth returns how many messages wait in a queue, without those that were delivered and not acknowledged. It may be called
+// often: its connection does not stay.
 func Depth(t testing.TB, url, queue string) int {
 	t.Helper()
 	ch, done := dial(t, url)

@@ -105,13 +105,13 @@ func (n *Node) CloseConnections(t testing.TB, name string) {
 	}, 2*Patience, 100*time.Millisecond, "the broker lists its connections with a delay: %v", testenv.Lately(last.Load))
 }
 
-// closeConnections closes what is listed, and tells how many it closed before anything went wrong.
+// closeConnections closes what is listed, and returns how many it closed before anything went wrong.
 func (n *Node) closeConnections(name string) (closed int, err error) {
 	var connections []struct {
 		Name  string `json:"name"`
 		Given string `json:"user_provided_name"`
 	}
-	raw, err := n.ask(http.MethodGet, "/api/connections")
+	raw, err := n.request(http.MethodGet, "/api/connections")
 	if err != nil {
 		return 0, err
 	}
@@ -122,7 +122,7 @@ func (n *Node) closeConnections(name string) (closed int, err error) {
 		if !strings.HasPrefix(c.Given, name) {
 			continue
 		}
-		if _, err := n.ask(http.MethodDelete, "/api/connections/"+url.PathEscape(c.Name)); err != nil {
+		if _, err := n.request(http.MethodDelete, "/api/connections/"+url.PathEscape(c.Name)); err != nil {
 			return closed, err
 		}
 		closed++
@@ -130,8 +130,8 @@ func (n *Node) closeConnections(name string) (closed int, err error) {
 	return closed, nil
 }
 
-// ask asks the management API. A connection that is gone already is as good as closed.
-func (n *Node) ask(method, path string) ([]byte, error) {
+// request sends a request to the management API. A connection that is gone already is as good as closed.
+func (n *Node) request(method, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(n.management, "/")+path, nil)

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Proxy stands between a client and a broker and fails when the test wants it to.
+// Proxy is between a client and a broker and fails when the test wants it to.
 type Proxy struct {
 	// URL is the broker's, through the proxy.
 	URL string
@@ -124,7 +124,7 @@ func (p *Proxy) Freeze() {
 	p.gate = make(chan struct{})
 }
 
-// FreezeAnswers lets nothing through that the broker says, while it hears everything. Thaw ends it.
+// FreezeAnswers lets nothing through of what the broker sends, while it receives everything. Thaw ends it.
 func (p *Proxy) FreezeAnswers() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

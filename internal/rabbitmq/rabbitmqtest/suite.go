@@ -79,7 +79,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		require.NoError(t, err)
 		require.Zero(t, n)
 	})
-	t.Run("what stands before a record that cannot be sent is published", func(t *testing.T) {
+	t.Run("what comes before a record that cannot be sent is published", func(t *testing.T) {
 		s := open(t)
 		records := Records("order-1", 3)
 		records[2].Type = "order.exploded"

@@ -3,9 +3,11 @@ package wire
 import (
 	"bytes"
 	"cmp"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"strings"
 	"unicode/utf8"
 
@@ -17,49 +19,51 @@ import (
 // maxDepth bounds the nesting of a body. Nothing in the catalog is deeper than five.
 const maxDepth = 64
 
-// object is a JSON object and where it stands in the body. Names are compared exactly: encoding/json alone
+// object is a JSON object and where it is in the body. Names are compared exactly: encoding/json alone
 // would take "ID" for "id".
 type object struct {
 	at     string // JSON pointer, without a slash at its end
 	fields map[string]json.RawMessage
+	// headers are the names of the headers that the fields come from; nil for a body.
+	headers map[string]string
 }
 
 // parse checks JSON at a place of the body, depth levels deep, and returns it as an object, and its bytes as they can be read.
-// A defect is what is wrong with JSON whose type and subject can be told all the same.
+// A defect is what is wrong with JSON whose type and subject can be determined all the same.
 func parse(at string, body []byte, depth int) (o object, raw []byte, defect, err error) {
 	if !utf8.Valid(body) {
 		defect, body = malformed(at, "is not valid UTF-8"), bytes.ToValidUTF8(body, []byte("\uFFFD"))
 	}
-	switch err = checkObject(at, body, depth); {
-	case err != nil && readable(body):
+	if err = checkObject(at, body, depth); err != nil {
 		defect = cmp.Or(defect, err)
-	case err != nil:
-		return object{}, nil, nil, cmp.Or(defect, err)
+		if !unambiguous(body) {
+			return object{}, nil, nil, defect
+		}
 	}
 	o, err = open(at, body)
 	return o, body, defect, err
 }
 
-// telling are the names of the fields that say what an event is and what it is about.
-var telling = map[string]bool{
+// naming are the names of the fields that say what an event is and what it is about.
+var naming = map[string]bool{
 	"specversion": true, "type": true, "eventType": true, "pattern": true, "data": true, "subject": true, "aggregateId": true,
 	"orderId": true,
 }
 
-// readable reports whether a body is an object in which no field that tells the type or the subject occurs twice. The names
-// of deeper fields say nothing about either.
-func readable(body []byte) bool {
+// unambiguous reports whether a body is an object in which no field that names the type or the subject occurs twice: in the body
+// itself, or in the data within.
+func unambiguous(body []byte) bool {
 	if !json.Valid(body) || jsontext.Value(body).Kind() != '{' {
 		return false
 	}
-	decoder := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	decoder := lenient(body)
 	seen := make(map[jsontext.Pointer]bool)
 	for {
 		if _, err := decoder.ReadToken(); err != nil {
 			return errors.Is(err, io.EOF)
 		}
 		kind, length := decoder.StackIndex(decoder.StackDepth())
-		if at := decoder.StackPointer(); kind == '{' && length%2 == 1 && tells(at) {
+		if at := decoder.StackPointer(); kind == '{' && length%2 == 1 && naming[at.LastToken()] && strings.ReplaceAll(string(at.Parent()), "/data", "") == "" {
 			if seen[at] {
 				return false
 			}
@@ -68,18 +72,13 @@ func readable(body []byte) bool {
 	}
 }
 
-// tells reports whether a name says what the event is or is about: in the body itself, or in the data within.
-func tells(at jsontext.Pointer) bool {
-	for parent := at.Parent(); parent != ""; parent = parent.Parent() {
-		if parent.LastToken() != "data" {
-			return false
-		}
-	}
-	return telling[at.LastToken()]
+// lenient reads JSON whose names may occur twice and whose texts need not be UTF-8. Half a surrogate pair is valid JSON too.
+func lenient(body []byte) *jsontext.Decoder {
+	return jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 }
 
 // checkObject checks an object at a place of the body, depth levels deep. What two readers could read differently is refused:
-// bytes that are not UTF-8, a name that occurs twice in one object, unexpected data after the object.
+// bytes that are not UTF-8, a name that occurs twice in one object, unexpected data after the object. So is what is nested too deeply.
 func checkObject(at string, body []byte, depth int) error {
 	switch {
 	case !utf8.Valid(body):
@@ -91,22 +90,6 @@ func checkObject(at string, body []byte, depth int) error {
 	case jsontext.Value(body).Kind() != '{':
 		return malformed(at, "must be a JSON object")
 	}
-	return checkNames(at, body, depth)
-}
-
-// open reads one level of an object that parse has checked.
-func open(at string, raw json.RawMessage) (object, error) {
-	o := object{at: at}
-	if err := json.Unmarshal(raw, &o.fields); err != nil || o.fields == nil {
-		return object{}, malformed(at, "must be an object")
-	}
-	return o, nil
-}
-
-// checkNames refuses names that occur twice in one object, and what is nested too deeply. The body is valid JSON at a place
-// that is depth levels deep.
-func checkNames(at string, body []byte, depth int) error {
-	// Half a surrogate pair is valid JSON, whoever may be able to use it.
 	decoder := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true))
 	for {
 		token, err := decoder.ReadToken()
@@ -125,7 +108,16 @@ func checkNames(at string, body []byte, depth int) error {
 	}
 }
 
-// place is a pointer as error messages tell it.
+// open reads one level of an object that parse has checked.
+func open(at string, raw json.RawMessage) (object, error) {
+	o := object{at: at}
+	if err := json.Unmarshal(raw, &o.fields); err != nil || o.fields == nil {
+		return object{}, malformed(at, "must be an object")
+	}
+	return o, nil
+}
+
+// place is a pointer as error messages show it.
 func place(p jsontext.Pointer) string {
 	at := ""
 	for name := range p.Tokens() {
@@ -164,17 +156,67 @@ func (o object) scalar(name string) string {
 	return ""
 }
 
-// scalars returns the fields that are texts, numbers or booleans, as JSON.
-func (o object) scalars() json.RawMessage {
-	kept := make(map[string]json.RawMessage, len(o.fields))
-	for name, raw := range o.fields {
-		if kind := jsontext.Value(raw).Kind(); kind != '{' && kind != '[' {
-			kept[name] = raw
+// skim reads one level of an object as far as it can be read: from a body that is cut off everything before the cut, from one that
+// is too large its beginning. The first value of a name counts. Only texts, numbers and objects are read; the last object may be
+// cut off. An object that is a JSON text is read when nested.
+func skim(body []byte, nested bool) (o object) {
+	body = bytes.TrimPrefix(body[:min(len(body), MaxBody)], byteOrderMark)
+	decoder := lenient(body)
+	token, err := decoder.ReadToken()
+	switch {
+	case err != nil:
+		return o
+	case token.Kind() == '"' && nested:
+		return skim([]byte(token.String()), false)
+	case token.Kind() != '{':
+		return o
+	}
+	o.fields = make(map[string]json.RawMessage)
+	for {
+		token, err := decoder.ReadToken()
+		if err != nil || token.Kind() == '}' {
+			return o
+		}
+		name := token.String()
+		kind, rest := decoder.PeekKind(), decoder.InputOffset()
+		value, err := decoder.ReadValue()
+		if err != nil && kind == '{' {
+			value = bytes.TrimLeft(body[rest:], ": \t\r\n")
+		}
+		if _, twice := o.fields[name]; !twice && (kind == '{' || err == nil && (kind == '"' || kind == '0')) {
+			o.fields[name] = bytes.Clone(value)
+		}
+		if err != nil {
+			return o
 		}
 	}
-	raw, err := json.Marshal(kept)
+}
+
+// child skims an object within, which may be the JSON text of one.
+func (o object) child(name string) object {
+	child := skim(o.fields[name], true)
+	if len(child.fields) == 0 && name == "data" {
+		raw, _ := base64.StdEncoding.DecodeString(strings.TrimSpace(o.scalar("data_base64")))
+		child = skim(raw, false)
+	}
+	return child
+}
+
+// scalars returns the fields that are texts, numbers or booleans, as JSON.
+func (o object) scalars() json.RawMessage {
+	kept := object{fields: maps.Clone(o.fields)}
+	maps.DeleteFunc(kept.fields, func(_ string, raw json.RawMessage) bool {
+		kind := jsontext.Value(raw).Kind()
+		return kind == '{' || kind == '['
+	})
+	return kept.json()
+}
+
+// json returns the object, with sorted names.
+func (o object) json() json.RawMessage {
+	raw, err := json.Marshal(o.fields)
 	if err != nil {
-		return json.RawMessage("{}")
+		return emptyObject // not for values that were checked
 	}
 	return raw
 }
@@ -185,7 +227,7 @@ func isNumber(raw json.RawMessage) bool { return len(raw) > 0 && jsontext.Value(
 // textField is a field to read and where to put it.
 type textField struct {
 	name string
-	to   *string
+	to   *located
 }
 
 // read reads fields that must be strings where they are there, in the order given. What is a number is taken by its digits,
@@ -197,12 +239,17 @@ func (d *draft) read(o object, fields ...textField) {
 			text = o.scalar(f.name)
 			d.defect(f.name, err)
 		}
-		*f.to = text
+		*f.to = located{text, o.pointer(f.name)}
 	}
 }
 
 // pointer returns the JSON pointer of a field.
-func (o object) pointer(name string) string { return o.at + pointer(name) }
+func (o object) pointer(name string) string {
+	if o.headers != nil {
+		name = cmp.Or(o.headers[name], binaryPrefixes[0]+name)
+	}
+	return o.at + pointer(name)
+}
 
 var escaper = strings.NewReplacer("~", "~0", "/", "~1")
 
@@ -215,11 +262,7 @@ func shorten(s string) string {
 	if len(s) <= most {
 		return s
 	}
-	cut := most
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
 func malformed(at, detail string) error {

@@ -1,0 +1,101 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/ordersaga/ordersaga/inbound"
+	"github.com/ordersaga/ordersaga/internal/notice"
+	"github.com/ordersaga/ordersaga/internal/rabbitmq"
+	"github.com/ordersaga/ordersaga/internal/sealed"
+	"github.com/ordersaga/ordersaga/internal/trace"
+	"github.com/ordersaga/ordersaga/internal/wire"
+)
+
+// notifications is the subscription of the events that customers are notified of.
+const notifications = "notifications"
+
+// notificationQueue is its queue.
+func (s *Service) notificationQueue() string { return s.broker().Topology.Queue(notifications) }
+
+// startConsumers starts the consumers of the inbox, of the dead letters and of the notifications, and waits for the inbox alone.
+func (s *Service) startConsumers(ctx context.Context) (err error) {
+	executor := &inbound.Executor{
+		Sagas: s.sagas, Stock: receiver{s.stores.ledger}, Clock: time.Now, Logger: s.logger,
+		Log: s.stores.log, Sealer: sealed.NewBox(s.stores.keys),
+	}
+	handle := func(ctx context.Context, m wire.Message) error {
+		e, err := wire.Decode(m)
+		if err != nil {
+			return err
+		}
+		parent, _ := m.Header(trace.Header)
+		return executor.Handle(trace.With(ctx, parent), e)
+	}
+	s.consumer, err = consume(rabbitmq.ConsumerConfig{
+		Config: s.broker(), Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, ParkMax: s.cfg.SignalParkMax, Probe: s.probe,
+		Handler: func(ctx context.Context, d rabbitmq.Delivery) error { return handle(ctx, d.Message) },
+		Reply:   wire.NestReply,
+	})
+	if err != nil {
+		return err
+	}
+	notify := s.notificationHandler()
+	if err := s.startKeeper(func(ctx context.Context, queue string, m wire.Message) error {
+		if queue == s.notificationQueue() {
+			return notify(ctx, m)
+		}
+		return handle(ctx, m)
+	}); err != nil {
+		return err
+	}
+	if err := s.startNotifications(notify); err != nil {
+		return err
+	}
+	return s.consumer.WaitReady(ctx)
+}
+
+// consume starts a consumer. It does not wait for the broker.
+func consume(cfg rabbitmq.ConsumerConfig) (*rabbitmq.Consumer, error) {
+	consumer, err := rabbitmq.NewConsumer(cfg)
+	if err == nil {
+		consumer.Start()
+	}
+	return consumer, err
+}
+
+// notificationHandler handles the events that customers are notified of.
+func (s *Service) notificationHandler() func(context.Context, wire.Message) error {
+	inbox := &inbound.Notifications{Log: s.stores.log, Sagas: s.sagas, Logger: s.logger}
+	return func(ctx context.Context, m wire.Message) error {
+		e, err := wire.Decode(m)
+		if err != nil {
+			return err
+		}
+		return inbox.Handle(ctx, e)
+	}
+}
+
+// startNotifications starts the consumer of the events that customers are notified of. It does not wait, and it alone declares
+// their queue: whatever is wrong with that, orders go on.
+func (s *Service) startNotifications(handle func(context.Context, wire.Message) error) (err error) {
+	if !s.notifies() {
+		return nil
+	}
+	cfg := s.broker()
+	cfg.Topology.Subscriptions = []rabbitmq.Subscription{{Name: notifications, Keys: notice.EventTypes()}}
+	s.notices, err = consume(rabbitmq.ConsumerConfig{
+		Config: cfg, Subscription: notifications, Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, Probe: s.probe,
+		Handler: func(ctx context.Context, d rabbitmq.Delivery) error { return handle(ctx, d.Message) },
+	})
+	return err
+}
+
+// probe reports whether everything answers that the handlers of messages depend on.
+func (s *Service) probe(ctx context.Context) error {
+	_, err := s.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
+	return errors.Join(err, s.stores.ping(ctx))
+}
