@@ -108,7 +108,7 @@ func (s *Service) connect(ctx context.Context) (err error) {
 	if s.roles.Worker {
 		poll = localPoll
 	}
-	if s.stores, err = openStoresPolling(ctx, s.cfg, poll, true, s.logger); err != nil {
+	if s.stores, err = openStores(ctx, s.cfg, poll, true, s.logger); err != nil {
 		return err
 	}
 	if s.gateway, err = newGateway(s.cfg, s.stores); err != nil {

@@ -25,26 +25,19 @@ type stores struct {
 	// log is raw with watchers: what this process appends is seen at once.
 	log    *eventlog.Follower
 	orders *mongo.List
-	// late is what came after its order had ended and needs somebody.
+	// late lists what came after its order had ended and needs attention.
 	late   *mongo.List
 	ledger *inventory.Ledger
 	// letters are the dead letters.
 	letters *mongo.Letters
-	// keys are the customers'.
-	keys *mongo.Keys
-	// indexes has the indexes created.
+	// keys encrypt the personal data of customers.
+	keys    *mongo.Keys
 	indexes *mongo.IndexBuilder
 }
 
-// openStores connects, waits for the server, and for the indexes that nothing can be written without. It is for commands: they
-// leave other indexes to the service.
-func openStores(ctx context.Context, c config.Config, logger *slog.Logger) (*stores, error) {
-	return openStoresPolling(ctx, c, 0, false, logger)
-}
-
-// openStoresPolling is openStores with a log that looks every so often for what other processes append; 0 is the default. With
-// indexes it has those created that are missing, while the process runs.
-func openStoresPolling(ctx context.Context, c config.Config, poll time.Duration, indexes bool, logger *slog.Logger) (*stores, error) {
+// openStores connects, waits for the server, and for the indexes without which nothing can be written. The log polls for what other
+// processes append; 0 is the default. With indexes the other indexes are created while the process runs.
+func openStores(ctx context.Context, c config.Config, poll time.Duration, indexes bool, logger *slog.Logger) (*stores, error) {
 	client, err := mongo.Connect(c.MongoDBURI.Reveal(), logger)
 	if err != nil {
 		return nil, err
@@ -110,43 +103,48 @@ func (l listing) List(ctx context.Context, f api.OrderFilter) ([]order.State, st
 	})
 	states := make([]order.State, len(items))
 	for i, item := range items {
-		states[i] = order.State{Saga: saga.Saga{Status: item.Status, Reason: item.Reason, Head: event.Head{Version: item.Version}, CreatedAt: item.CreatedAt, UpdatedAt: item.UpdatedAt, CorrelationID: item.CorrelationID}, Order: item.Order}
+		states[i] = order.State{Order: item.Order, Saga: saga.Saga{
+			Status: item.Status, Reason: item.Reason, Head: event.Head{Version: item.Version},
+			CreatedAt: item.CreatedAt, UpdatedAt: item.UpdatedAt, CorrelationID: item.CorrelationID,
+		}}
 	}
 	return states, next, err
 }
 
-// lateCursor begins the cursors of the desk's second part: first the orders that are open come, then those that have ended.
+// lateCursor begins the cursors of the second part of what needs attention: first the open orders are listed, then those that have
+// ended.
 const lateCursor = "late."
 
-// Desk returns a page of the desk.
+// Desk returns a page of the orders that need attention.
 func (l listing) Desk(ctx context.Context, cursor string, limit int) ([]api.DeskItem, string, error) {
-	behind, inLate := strings.CutPrefix(cursor, lateCursor)
-	if !inLate {
-		behind = ""
+	lateFrom, inLate := strings.CutPrefix(cursor, lateCursor)
+	if inLate {
+		return latePage(ctx, l.late, lateFrom, limit)
 	}
-	var items []api.DeskItem
-	if !inLate {
-		var next string
-		var err error
-		items, next, err = deskPage(ctx, l.orders, cursor, limit)
-		if err != nil || next != "" {
-			return items, next, err
-		}
+	items, next, err := attentionPage(ctx, l.orders, cursor, limit)
+	if err != nil || next != "" {
+		return items, next, err
 	}
-	// A page that is full already leads on to one more: what it begins with is asked for there.
+	// A page that is full already leads on to one more, which begins with the second part.
 	left := limit - len(items)
 	if left == 0 {
 		return items, lateCursor, nil
 	}
-	more, next, err := deskPage(ctx, l.late, behind, left)
+	late, next, err := latePage(ctx, l.late, "", left)
+	return append(items, late...), next, err
+}
+
+// latePage is a page of the second part.
+func latePage(ctx context.Context, store *mongo.List, from string, limit int) ([]api.DeskItem, string, error) {
+	items, next, err := attentionPage(ctx, store, from, limit)
 	if next != "" {
 		next = lateCursor + next
 	}
-	return append(items, more...), next, err
+	return items, next, err
 }
 
-// deskPage is a page of one of the desk's parts.
-func deskPage(ctx context.Context, store *mongo.List, cursor string, limit int) ([]api.DeskItem, string, error) {
+// attentionPage is a page of the entries of a list that need attention.
+func attentionPage(ctx context.Context, store *mongo.List, cursor string, limit int) ([]api.DeskItem, string, error) {
 	found, next, err := store.List(ctx, readmodel.Filter{
 		Statuses: []order.Status{order.StatusNeedsAttention}, Limit: limit, Cursor: cursor,
 	})

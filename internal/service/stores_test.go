@@ -14,9 +14,9 @@ import (
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-// The desk has two parts: the orders that are open, and behind them those that have ended. Whatever the size of its
+// What needs attention has two parts: the open orders, and after them those that have ended. Whatever the size of its
 // pages, each is on exactly one.
-func TestTheDeskIsPagedThroughBothParts(t *testing.T) {
+func TestAttentionIsPagedThroughBothParts(t *testing.T) {
 	db, err := mongo.Open(t.Context(), mongotest.Database(t), nil)
 	require.NoError(t, err)
 	db.Timeout = testenv.Patience
