@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -382,15 +381,14 @@ func (s Saga) Slot(key string) Slot {
 // Object is the data of an event: the saga's ID in the flow's field, then what the event says. Parts are marshalled; they are JSON
 // objects, or nil.
 func Object(subject, id string, parts ...any) json.RawMessage {
-	whole := append(strconv.AppendQuote([]byte{'{'}, subject), ':')
-	value, err := json.Marshal(id)
-	whole = append(whole, value...)
+	whole := append(append([]byte("{"), quoted(subject)...), ':')
+	whole = append(whole, quoted(id)...)
 	for _, part := range parts {
 		if part == nil {
 			continue
 		}
-		var raw []byte
-		if raw, err = json.Marshal(part); err != nil || len(raw) < 2 || raw[0] != '{' {
+		raw, err := json.Marshal(part)
+		if err != nil || len(raw) < 2 || raw[0] != '{' {
 			panic(fmt.Sprintf("saga: the data of an event is a JSON object, not %T: %v", part, err))
 		}
 		if len(raw) > 2 {
@@ -398,6 +396,15 @@ func Object(subject, id string, parts ...any) json.RawMessage {
 		}
 	}
 	return append(whole, '}')
+}
+
+// quoted is a text in JSON.
+func quoted(text string) []byte {
+	raw, err := json.Marshal(text)
+	if err != nil {
+		panic("saga: a text has no form in JSON: " + err.Error())
+	}
+	return raw
 }
 
 // Entry makes an event after the state. Times never go back in a stream, whichever clock is behind.
