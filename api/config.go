@@ -30,7 +30,7 @@ type Sagas interface {
 	// Resolve brings an operator's decision and waits for the verdict. It returns the decision with its id and the number
 	// of the attention that it is about. Errors: NotFound, Unavailable.
 	Resolve(ctx context.Context, orderID string, d order.Resolution, key string) (order.Resolution, workflows.ResolveVerdict, error)
-	// Find tells what was asked for in an order that the log does not know yet. Errors: NotFound, Unavailable.
+	// Find returns an order that the log does not have yet. Errors: NotFound, Unavailable.
 	Find(ctx context.Context, orderID string) (sagaclient.Found, error)
 	// SettleShortage has a saga ask the orders that hold more of a SKU than is on hand. Errors: Unavailable.
 	SettleShortage(ctx context.Context, sku string) error
@@ -45,20 +45,20 @@ type Log interface {
 	// Follow yields the records of stream with versions above after, those that stand there and those that
 	// come, until the context ends or a read fails: both yield an error at the end.
 	Follow(ctx context.Context, stream string, after int64) iter.Seq2[event.Record, error]
-	// Watch begins to hear what this process appends to stream, for who is about to start what appends to it.
+	// Watch begins to watch what this process appends to stream, for a caller that is about to start what appends to it.
 	Watch(stream string) *eventlog.Watch
 }
 
 // Orders lists orders. The read model has it.
 type Orders interface {
-	// List returns a page of the orders that match, newest first, and where to go on: empty behind the last
+	// List returns a page of the orders that match, newest first, and where to go on: empty after the last
 	// page. Errors: Invalid for a cursor that is none, Unavailable.
 	List(ctx context.Context, filter OrderFilter) (orders []order.State, next string, err error)
 	// Desk returns a page of the orders that need attention. Errors: as of List.
 	Desk(ctx context.Context, cursor string, limit int) (items []DeskItem, next string, err error)
 }
 
-// DeskItem is an order that needs attention, and what may be decided about it. Late tells that the order has ended, and
+// DeskItem is an order that needs attention, and what may be decided about it. Late reports that the order has ended, and
 // that it is about what came later.
 type DeskItem struct {
 	OrderID   string
@@ -89,19 +89,22 @@ type Stock interface {
 	Count(ctx context.Context, sku string, counted int64, id string) (inventory.Balance, error)
 }
 
-// Check is what became of looking at one dependency.
+// Check is the outcome of looking at one dependency; /readyz shows it.
 type Check struct {
 	// Name is the dependency, such as mongodb.
-	Name string
-	// Err is nil when it answers. It is logged; clients see no more than its safe message.
-	Err error
-	// Optional dependencies are shown, and do not count: the service does what it is there for without them.
-	Optional bool
+	Name string `json:"name"`
+	// Status is ok or failing, and Detail the safe message of Err. ReadinessOf fills them in.
+	Status string `json:"status"`
+	Detail string `json:"detail,omitempty"`
 	// Connection tells more about a supervised connection. It may be left out.
-	Connection *Connection
+	Connection *Connection `json:"connection,omitempty"`
+	// Err is nil when it answers. It is logged; clients see no more than its safe message.
+	Err error `json:"-"`
+	// Optional dependencies are shown, and do not count: the service does what it is there for without them.
+	Optional bool `json:"-"`
 }
 
-// Connection is where a supervised connection stands, without credentials: all of it is shown.
+// Connection is the state of a supervised connection, without credentials: all of it is shown.
 type Connection struct {
 	State string    `json:"state"`
 	Since time.Time `json:"since"`

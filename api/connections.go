@@ -16,7 +16,7 @@ const (
 	// ReadHeaderTimeout is how long a client may take to send its headers.
 	ReadHeaderTimeout = 5 * time.Second
 	// IdleTimeout is how long a connection may wait for its next request: longer than the usual proxy keeps it,
-	// so that it is the proxy who closes.
+	// so that it is the proxy that closes.
 	IdleTimeout = 120 * time.Second
 	// MaxHeaderBytes is the most that a request's headers may take.
 	MaxHeaderBytes = 64 << 10

@@ -311,7 +311,7 @@ func TestAnswersOfHandlersStayAsTheyAre(t *testing.T) {
 }
 
 func TestAProcessWithoutTheAPIAnswersProblems(t *testing.T) {
-	readiness := api.Readiness{Status: "ready", Checks: []api.CheckState{{Name: "mongodb", Status: "ok"}}}
+	readiness := api.Readiness{Status: "ready", Checks: []api.Check{{Name: "mongodb", Status: "ok"}}}
 	for _, starting := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			s := servePiped(t, api.Probes{

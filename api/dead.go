@@ -133,9 +133,6 @@ func (s *Server) replayDead(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.Validate(); err != nil {
-		return err
-	}
 	if dry == "true" {
 		return answer(s, c, func(run deadletter.DryRun) dryRun {
 			return dryRun{id, true, run.Outcome, run.Sentence, null.Text(run.OrderID), null.Text(run.Refusal)}
@@ -166,18 +163,14 @@ func (s *Server) letterRequest(
 	if id, err = letterID(c); err != nil {
 		return id, r, err
 	}
-	key, err := idempotencyKey(c)
-	if err != nil {
-		return id, r, err
-	}
-	body, err := s.readBody(c)
-	if err != nil {
-		return id, r, err
-	}
-	if len(body) > 0 {
-		if r, err = decode(body); err != nil {
-			return id, r, err
+	key, r, err := posted(s, c, func(body []byte) (deadletter.Request, error) {
+		if len(body) == 0 {
+			return deadletter.Request{}, nil
 		}
+		return decode(body)
+	})
+	if err != nil {
+		return id, r, err
 	}
 	r.ID = s.requestID(c, key, "dead letter "+what, id)
 	return id, r, nil

@@ -17,31 +17,22 @@ const readyTimeout = 3 * time.Second
 // Readiness is the answer of /readyz.
 type Readiness struct {
 	// Status is ready, not_ready, starting or draining.
-	Status string       `json:"status"`
-	Checks []CheckState `json:"checks"`
+	Status string  `json:"status"`
+	Checks []Check `json:"checks"`
 }
 
-// CheckState is what /readyz says of one dependency.
-type CheckState struct {
-	Name string `json:"name"`
-	// Status is ok or failing.
-	Status     string      `json:"status"`
-	Detail     string      `json:"detail,omitempty"`
-	Connection *Connection `json:"connection,omitempty"`
-}
-
-// ReadinessOf turns what became of looking at the dependencies into an answer and its HTTP status.
+// ReadinessOf turns the outcome of looking at the dependencies into an answer and its HTTP status.
 func ReadinessOf(checks []Check) (Readiness, int) {
-	r, status := Readiness{Status: "ready", Checks: []CheckState{}}, http.StatusOK
+	r, status := Readiness{Status: "ready", Checks: []Check{}}, http.StatusOK
 	for _, check := range checks {
-		state := CheckState{Name: check.Name, Status: "ok", Connection: check.Connection}
+		check.Status = "ok"
 		if check.Err != nil {
-			state.Status, state.Detail = "failing", fault.SafeMessage(check.Err)
+			check.Status, check.Detail = "failing", fault.SafeMessage(check.Err)
 			if !check.Optional {
 				r.Status, status = "not_ready", http.StatusServiceUnavailable
 			}
 		}
-		r.Checks = append(r.Checks, state)
+		r.Checks = append(r.Checks, check)
 	}
 	return r, status
 }

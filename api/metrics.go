@@ -23,7 +23,7 @@ type metrics struct {
 	routes map[string]bool
 }
 
-// newMetrics registers the metrics, and Go's and the process's own unless somebody has done so.
+// newMetrics registers the metrics, and Go's and the process's own unless they are registered.
 func newMetrics(registry *prometheus.Registry, routes []route) (*metrics, error) {
 	m := &metrics{
 		routes: make(map[string]bool, len(routes)),

@@ -79,8 +79,8 @@ func (s *Server) answerOrder(c echo.Context, id string) error {
 	return answer(s, c, s.resource, func(ctx context.Context) (order.State, error) { return s.loadOrder(ctx, id) })
 }
 
-// loadOrder returns where an order stands. Between its placement and its first event only Temporal knows it.
-// The error is NotFound when nobody does.
+// loadOrder returns an order. Between its placement and its first event only Temporal knows it.
+// The error is NotFound when Temporal does not either.
 func (s *Server) loadOrder(ctx context.Context, id string) (order.State, error) {
 	state, err := event.FoldPages(ctx, s.cfg.Log, event.OrderStream(id), 0, order.State{}, order.State.Fold)
 	if err == nil && !state.Opened() {

@@ -19,24 +19,12 @@ import (
 // placeOrder is POST /v1/orders. The status depends on the request and on time alone: 201 when the client waits
 // and the order has ended, else 202; a replay is answered in the same way.
 func (s *Server) placeOrder(c echo.Context) error {
-	key, err := idempotencyKey(c)
-	if err != nil {
-		return err
-	}
-	body, err := s.readBody(c)
-	if err != nil {
-		return err
-	}
-	o, err := decodeOrder(body)
+	key, o, err := posted(s, c, decodeOrder)
 	if err != nil {
 		return err
 	}
 	ctx := c.Request().Context()
-	if key == "" {
-		o.ID = s.cfg.NewID()
-	} else {
-		o.ID = event.DerivedID("order", caller(ctx), key)
-	}
+	o.ID = s.requestID(c, key, "order")
 	c.Set(contextOrderID, o.ID)
 	wait := preferredWait(c.Request().Header)
 	stream := event.OrderStream(o.ID)
@@ -78,7 +66,7 @@ func (s *Server) place(c echo.Context, p sagaclient.Placement) (replayed bool, e
 	return replayed, err
 }
 
-// placed is where an order stands right after it was placed: accepted, without a look at the log, unless it was
+// placed is an order right after it was placed: accepted, without a look at the log, unless it was
 // there before.
 func (s *Server) placed(c echo.Context, o order.Order, replayed bool) (order.State, error) {
 	if replayed {
@@ -107,7 +95,7 @@ func (s *Server) writePlaced(c echo.Context, state order.State, wait time.Durati
 type follow func(ctx context.Context, after int64) iter.Seq2[event.Record, error]
 
 // awaitEnd follows the order until it has ended, the time is over, the client is gone or the server drains, and
-// returns where it stands then. The order is placed: what goes wrong here only makes the answer an earlier one.
+// returns the order then. The order is placed: what goes wrong here only makes the answer an earlier one.
 func (s *Server) awaitEnd(ctx context.Context, follow follow, state order.State, wait time.Duration) order.State {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()

@@ -27,7 +27,7 @@ type problem struct {
 	Code   fault.Code `json:"code"`
 	// Errors names every place that is wrong.
 	Errors []complaint `json:"errors,omitempty"`
-	// OrderStatus says where an order stands about which a request was refused.
+	// OrderStatus is the status of the order about which a request was refused.
 	OrderStatus   order.Status `json:"orderStatus,omitempty"`
 	CorrelationID string       `json:"correlationId"`
 }
@@ -54,7 +54,7 @@ func invalidOutside(complaints ...complaint) error {
 	return &fault.Error{Code: fault.Invalid, Message: "the request is invalid", Err: outsideError(complaints)}
 }
 
-// refusedError is a refused cancellation or decision and where the order stands.
+// refusedError is a refused cancellation or decision and the order's status.
 type refusedError struct{ status order.Status }
 
 func (e refusedError) Error() string { return "order is " + string(e.status) }

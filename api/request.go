@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/trace"
 )
@@ -122,7 +123,7 @@ func (s *Server) withDependencyTimeout(c echo.Context) (context.Context, context
 	return context.WithTimeout(c.Request().Context(), s.cfg.DependencyTimeout)
 }
 
-// caller names who asks. Everybody is the same until callers are authenticated.
+// caller names the caller. All are the same until callers are authenticated.
 func caller(context.Context) string { return "anonymous" }
 
 // isVisible reports whether text has 1 to most characters, all of them visible ASCII.
@@ -136,6 +137,26 @@ func isVisible(text string, most int) bool {
 		}
 	}
 	return true
+}
+
+// posted reads a POST: the caller's key, and the body as decode reads it.
+func posted[T any](s *Server, c echo.Context, decode func(body []byte) (T, error)) (key string, content T, err error) {
+	if key, err = idempotencyKey(c); err != nil {
+		return "", content, err
+	}
+	body, err := s.readBody(c)
+	if err == nil {
+		content, err = decode(body)
+	}
+	return key, content, err
+}
+
+// requestID is the id of what a POST makes: derived from the caller's key, or made anew.
+func (s *Server) requestID(c echo.Context, key string, parts ...string) string {
+	if key == "" {
+		return s.cfg.NewID()
+	}
+	return event.DerivedID(append(parts, caller(c.Request().Context()), key)...)
 }
 
 // idempotencyKey returns the request's Idempotency-Key, "" when it has none. The error is Invalid.

@@ -79,13 +79,13 @@ func withoutTrailingSlash(r *http.Request) *http.Request {
 	return r
 }
 
-// Drain makes /readyz answer 503, ends event streams, and answers those who wait for an order's end with where
-// it stands. Everything else is served as before, until the HTTP server is shut down. It returns at once.
+// Drain makes /readyz answer 503, ends event streams, and answers requests that wait for an order's end with the
+// order as it is. Everything else is served as before, until the HTTP server is shut down. It returns at once.
 func (s *Server) Drain() { s.drain() }
 
 func (s *Server) isDraining() bool { return s.draining.Err() != nil }
 
-// route is a method, a path and who handles it.
+// route is a method, a path and its handler.
 type route struct {
 	method, path string
 	handle       echo.HandlerFunc
@@ -100,7 +100,7 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/v1/orders/:id/events", s.getEvents},
 		{http.MethodPost, "/v1/orders/:id/cancellation", s.cancelOrder},
 		{http.MethodPost, "/v1/orders/:id/resolutions", s.resolveOrder},
-		{http.MethodGet, "/v1/attention", s.listDesk},
+		{http.MethodGet, "/v1/attention", s.listAttention},
 
 		{http.MethodGet, "/v1/dead-letters", s.listDead},
 		{http.MethodGet, "/v1/dead-letters/:id", s.getDead},

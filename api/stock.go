@@ -78,15 +78,7 @@ func (s *Server) changeStock(c echo.Context, what string,
 	if !event.ValidID(sku) {
 		return fault.New(fault.Invalid, "the sku %s", event.IDRule)
 	}
-	key, err := idempotencyKey(c)
-	if err != nil {
-		return err
-	}
-	body, err := s.readBody(c)
-	if err != nil {
-		return err
-	}
-	wanted, err := decodeStockChange(body, what)
+	key, wanted, err := posted(s, c, func(body []byte) (stockChange, error) { return decodeStockChange(body, what) })
 	if err != nil {
 		return err
 	}

@@ -23,8 +23,8 @@ const (
 )
 
 // streamEvents writes the order's events as they are appended (HTML, server-sent events): id is the version, so
-// that a client that comes again with Last-Event-ID misses nothing. It ends behind the terminal event, when the
-// server drains, and when the client is gone or too slow. Who comes again behind the terminal event is answered
+// that a client that comes again with Last-Event-ID misses nothing. It ends after the terminal event, when the
+// server drains, and when the client is gone or too slow. A client that comes again after the terminal event is answered
 // 204, which tells an EventSource to stop.
 func (s *Server) streamEvents(c echo.Context, id string, after int64) error {
 	after, err := lastEventID(c, after)

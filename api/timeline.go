@@ -74,8 +74,8 @@ func (s *Server) writeLines(c echo.Context, id string, after int64, limit int) e
 	return c.Blob(http.StatusOK, typeNDJSON, lines)
 }
 
-// readPage reads a page of an order's stream; more tells that others follow. The error is NotFound when nobody
-// knows the order.
+// readPage reads a page of an order's stream; more tells that others follow. The error is NotFound when
+// there is no such order.
 func (s *Server) readPage(c echo.Context, id string, after int64, limit int) (records []event.Record, more bool, err error) {
 	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()

@@ -9,9 +9,9 @@ package main
 import (
 	"context"
 	"os"
+	"runtime/debug"
 
 	"github.com/ordersaga/ordersaga/bench/internal/command"
-	"github.com/ordersaga/ordersaga/internal/ballast"
 )
 
 func main() { command.Main("bench", run) }
@@ -22,7 +22,9 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	// The floor and the naive sagas run in this process, and the log by itself: they are collected as rarely as the service.
-	ballast.Load()
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(200)
+	}
 	r, err := newRunner(o)
 	if err != nil {
 		return err

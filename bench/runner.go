@@ -58,7 +58,7 @@ func newRunner(o options) (*runner, error) {
 		}
 	}
 	r := &runner{
-		o: o, stack: stack, watch: procs.NewWatch(procs.Reader{Root: "/proc"}), results: map[string]*report.Scenario{}, paces: map[string]time.Duration{},
+		o: o, stack: stack, watch: procs.NewWatch(procs.NewReader("/proc")), results: map[string]*report.Scenario{}, paces: map[string]time.Duration{},
 	}
 	for _, s := range scenarios {
 		if !slices.Contains(o.scenarios, s.name) {

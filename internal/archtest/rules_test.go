@@ -89,7 +89,7 @@ var rules = []rule{
 	mayImport{from: "internal/cursor", exactly: true, local: []string{"event", "internal/fault"}, outside: []string{}},
 	mayImport{
 		from: "internal/deadletter", exactly: true,
-		local: []string{"event", "internal/wire", "internal/cursor", "internal/null", "internal/fault"}, outside: []string{},
+		local: []string{"event", "internal/wire", "internal/cursor", "internal/null", "internal/text", "internal/fault"}, outside: []string{},
 	},
 	mayImport{
 		from: "internal/customer", local: []string{"workflows/saga", "event", "internal/sealed"}, outside: []string{},
@@ -169,7 +169,7 @@ var rules = []rule{
 	mayImport{from: "bench/internal/stats", outside: []string{}},
 	mayImport{from: "bench/internal/bar", outside: []string{}},
 	mayImport{from: "bench/internal/load", outside: []string{}},
-	mayImport{from: "bench/internal/procs", outside: []string{}},
+	mayImport{from: "bench/internal/procs", outside: []string{"github.com/prometheus/procfs"}},
 
 	// A user's build never compiles a Temporal server.
 	nobody{imported: module + "/devstack"},

@@ -1,8 +1,8 @@
 // Package deadletter keeps messages that could not be handled, shows them, and replays or discards them. None is lost,
 // whatever dies meanwhile.
 //
-// It may import event and internal/{wire,cursor,null,fault}; it reaches no driver: the store, the log and the way back to the
-// inbox stand in small interfaces, whose adapters are in internal/mongo, internal/rabbitmq and internal/service.
+// It may import event and internal/{wire,cursor,null,text,fault}; it reaches no driver: the store, the log and the way back to the
+// inbox are small interfaces, whose adapters are in internal/mongo, internal/rabbitmq and internal/service.
 //
 // # Contract
 //

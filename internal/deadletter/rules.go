@@ -2,11 +2,10 @@ package deadletter
 
 import (
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/text"
 )
 
 const (
@@ -36,11 +35,8 @@ func (r Request) Validate() error {
 	if r.By != "" && !event.ValidID(r.By) {
 		fields = append(fields, fault.Fieldf("/by", "%s", event.IDRule))
 	}
-	if utf8.RuneCountInString(r.Note) > MaxNote {
-		fields = append(fields, fault.Fieldf("/note", "%s", fault.RuleLength(MaxNote)))
-	}
-	if !utf8.ValidString(r.Note) || strings.ContainsFunc(r.Note, func(c rune) bool { return !unicode.IsPrint(c) }) {
-		fields = append(fields, fault.Fieldf("/note", fault.RulePrintable))
+	for _, rule := range text.Validate(r.Note, MaxNote) {
+		fields = append(fields, fault.Fieldf("/note", "%s", rule))
 	}
 	return fault.NewInvalid("request about a dead letter", fields)
 }

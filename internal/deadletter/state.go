@@ -133,7 +133,7 @@ func (s *State) apply(r event.Record) (err error) {
 		s.Replays = append(s.Replays, Replay{ReplayData: d.ReplayData})
 	case event.DeadReplayed:
 		if d.Replay < 1 || d.Replay > len(s.Replays) {
-			return fault.New(fault.Corrupt, "replay %d was never requested", d.Replay)
+			return fault.New(fault.Corrupt, "replay %d was never asked for", d.Replay)
 		}
 		s.Replays[d.Replay-1].Sent = true
 		// The letter may have been discarded, or replayed once more, since.

@@ -17,7 +17,7 @@ type chain struct {
 	// keys are hashes of the slots that were seen. The seed is the look's own: two slots that have the same hash in
 	// one look have not in the second.
 	keys map[uint64]struct{}
-	// broken tells that records are missing or cannot be read: what the stream adds up to is not known.
+	// broken reports that records are missing or cannot be read: what the stream adds up to is not known.
 	broken bool
 	// take gets each record that belongs to the stream and can be read; done is called after the last one. Either may be nil.
 	take func(r event.Record)

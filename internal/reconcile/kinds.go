@@ -3,7 +3,7 @@ package reconcile
 // Kind is a kind of finding. It is a name that people search for and other programs compare: it never changes.
 type Kind string
 
-// The kinds. What each one means stands in the table.
+// The kinds. Kinds says what each one means.
 const (
 	WorkflowGone     Kind = "workflow_gone"
 	WorkflowClosed   Kind = "workflow_closed"
@@ -77,7 +77,7 @@ const (
 	RepairRecord Repair = "recorded, for people to mend"
 	// RepairNone does nothing: the finding is for people, and Temporal remembers it.
 	RepairNone Repair = "nothing: for people to mend"
-	// RepairDecided does nothing: somebody has decided that it stays so.
+	// RepairDecided does nothing: it stays so by an operator's decision.
 	RepairDecided Repair = "nothing: it was decided"
 )
 
@@ -86,7 +86,7 @@ type Meaning struct {
 	Kind Kind
 	// Invariant is the number of the invariant that is broken; see the documentation of operations.
 	Invariant int
-	// Note tells that it is worth a look and no violation.
+	// Note reports that it is worth a look and no violation.
 	Note bool
 	// Means is one sentence.
 	Means  string

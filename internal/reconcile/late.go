@@ -73,7 +73,7 @@ func (u *unit) lateMoney(ctx context.Context, surplus int64) (open bool, why str
 		case p.Amount > 0:
 			surplus -= p.Amount
 		default:
-			// Nobody asked the gateway: it was taken for settled, whatever it was.
+			// The gateway was not asked: it was taken for settled, whatever it was.
 			surplus = 0
 		}
 		if p.ByHand != "" {

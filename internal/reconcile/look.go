@@ -42,7 +42,7 @@ type look struct {
 	mu       sync.Mutex
 	findings map[place]Finding
 	// gaps are the streams of which parts are missing; others says which stream a finding was read from besides its own.
-	// On a server that looks for one version after the other, what stands behind a gap cannot be looked up.
+	// On a server that looks for one version after the other, what comes after a gap cannot be looked up.
 	gaps     map[string]bool
 	others   map[place]string
 	unlisted int
@@ -109,7 +109,7 @@ func (l *look) sorted() []Finding {
 	return list
 }
 
-// count counts a stream, and what it is about, and tells progress.
+// count counts a stream, and what it is about, and reports progress.
 func (l *look) count(add func(*Counts)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -122,7 +122,7 @@ func (l *look) count(add func(*Counts)) {
 	}
 }
 
-// Where the streams of payments begin and end among the names: the orders' come before them, the SKUs' behind.
+// Where the streams of payments begin and end among the names: the orders' come before them, the SKUs' after them.
 var (
 	paymentsFrom = event.PaymentStream("")
 	paymentsTo   = strings.TrimSuffix(paymentsFrom, "-") + "."
@@ -253,7 +253,7 @@ func partners(stream string) []string {
 	return []string{stream}
 }
 
-// streamKinds say what is checked of a stream besides its chain, by what its name tells.
+// streamKinds say what is checked of a stream besides its chain, by its name.
 var streamKinds = []struct {
 	id    func(stream string) (string, bool)
 	check func(*chain)

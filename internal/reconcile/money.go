@@ -17,7 +17,7 @@ import (
 type books struct {
 	stream  string
 	version int64
-	// authorizations counts those that were ever made; standing tells that one is not settled, pending that the payer
+	// authorizations counts those that were ever made; standing reports that one is not settled, pending that the payer
 	// is asked.
 	authorizations   int
 	standing         bool
@@ -161,7 +161,7 @@ func (u *unit) money(ctx context.Context) error {
 	return nil
 }
 
-// net is what the payer has paid. Money that came after a void is nobody's: it has to go back like money that was taken.
+// net is what the payer has paid. Money that came after a void has to be refunded like money that was captured.
 func (b books) net() int64 { return b.captured + b.arrived - b.refund }
 
 // stands names what is not settled, if anything.

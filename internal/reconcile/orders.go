@@ -25,9 +25,9 @@ type exception struct {
 
 func (e exception) String() string {
 	if e.Undo {
-		return "undoing " + string(e.Step)
+		return "undoing " + e.Step
 	}
-	return string(e.Step)
+	return e.Step
 }
 
 // exceptions are what operators decided about an order.
@@ -82,7 +82,7 @@ func (c *chain) order() {
 	}
 }
 
-// says is a finding about the order as it stands.
+// says is a finding about the order at its newest version.
 func (u *unit) says(k Kind, format string, args ...any) { u.found(k, u.head.Version, format, args...) }
 
 // unlessExcepted is says, unless an operator decided about one of the steps: then it is a note.
@@ -160,7 +160,7 @@ func (u *unit) pivot() {
 	// late is the version of a capture that was found while the order is undone, and is not given back.
 	late := int64(0)
 	for _, r := range u.records {
-		wants := order.Decision("")
+		wants := decisionBefore(r)
 		switch r.Type {
 		case event.OrderSettling:
 			if decision != "" {
@@ -180,16 +180,14 @@ func (u *unit) pivot() {
 			rejected = decode(r, &d) == nil
 			held = d.Held
 		case event.PaymentCaptureRefused:
-			refused, wants = true, order.Forward
+			refused = true
 		case event.PaymentCaptured:
 			// One that is found while the order is undone is given back.
-			if wants = order.Forward; decision == order.Back {
+			if decision == order.Back {
 				wants, late = "", r.Version
 			}
 		case event.PaymentRefunded:
-			wants, late = order.Back, 0
-		default:
-			wants = needs(r)
+			late = 0
 		}
 		if r.Type == event.OrderRejected && rejected && !held {
 			// Nothing was held, so nothing had to be decided.
@@ -209,23 +207,25 @@ func (u *unit) turned(r event.Record, decision order.Decision) {
 	u.damage(StreamPivot, r.Version, "%s comes when the order has decided %q", r.Type, decision)
 }
 
-// needs is the decision that an event needs before it.
-func needs(r event.Record) order.Decision {
-	switch r.Type {
-	case event.InventoryCommitted, event.OrderDelivered, event.OrderCompleted:
-		return order.Forward
-	case event.PaymentVoided, event.InventoryReleased, event.OrderFulfillmentWithdrawn,
-		event.OrderRejected, event.OrderCancelled, event.OrderFailed:
+// decidedBefore are the decisions that events need before them.
+var decidedBefore = map[string]order.Decision{
+	event.PaymentCaptureRefused: order.Forward, event.PaymentCaptured: order.Forward, event.InventoryCommitted: order.Forward,
+	event.OrderDelivered: order.Forward, event.OrderCompleted: order.Forward,
+	event.PaymentVoided: order.Back, event.PaymentRefunded: order.Back, event.InventoryReleased: order.Back,
+	event.OrderFulfillmentWithdrawn: order.Back, event.OrderRejected: order.Back, event.OrderCancelled: order.Back, event.OrderFailed: order.Back,
+}
+
+// decisionBefore is the decision that an event needs before it.
+func decisionBefore(r event.Record) order.Decision {
+	var e exception
+	if r.Type != typeSkipped && r.Type != typeSubstituted || decode(r, &e) != nil {
+		return decidedBefore[r.Type]
+	}
+	switch {
+	case e.Undo:
 		return order.Back
-	case typeSkipped, typeSubstituted:
-		var e exception
-		switch err := decode(r, &e); {
-		case err != nil:
-		case e.Undo:
-			return order.Back
-		case e.Step == order.StepCapture || e.Step == order.StepCommit:
-			return order.Forward
-		}
+	case e.Step == order.StepCapture || e.Step == order.StepCommit:
+		return order.Forward
 	}
 	return ""
 }

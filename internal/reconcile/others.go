@@ -88,7 +88,7 @@ func (c *chain) undelivered(ctx context.Context, s deadletter.State) error {
 	return nil
 }
 
-// earlyState is what a stream of early cancellations tells.
+// earlyState is the fold of a stream of early cancellations.
 type earlyState struct {
 	kept    []order.Cancellation
 	version int64

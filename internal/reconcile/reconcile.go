@@ -55,7 +55,7 @@ type List interface {
 type Run struct {
 	// Found is false when Temporal has none.
 	Found bool
-	// Running tells that it has not closed; else Status says how it closed, and Completed that it came to its own end.
+	// Running reports that it has not closed; else Status says how it closed, and Completed that it came to its own end.
 	Running, Completed bool
 	Status             string
 	StartedAt          time.Time
@@ -83,7 +83,7 @@ type Sagas interface {
 	BrokenOff(ctx context.Context) iter.Seq2[string, error]
 	// Lost returns what an order was told by signals to runs that were broken off, and that no later run was to take over.
 	Lost(ctx context.Context, orderID string) (order.Facts, error)
-	// TellAgain tells it to the order again.
+	// TellAgain signals it to the order again.
 	TellAgain(ctx context.Context, orderID string) error
 	// Resume starts a run of an open order that has none.
 	Resume(ctx context.Context, orderID string) (order.State, error)
@@ -91,7 +91,7 @@ type Sagas interface {
 	Rerun(ctx context.Context, orderID string) error
 	// Republish starts a run of an ended order that publishes all its events.
 	Republish(ctx context.Context, orderID string) error
-	// ResumeLate, SettleShortage, Onboard and ResumeNotice start a run of that saga, if there is none. Known tells that the
+	// ResumeLate, SettleShortage, Onboard and ResumeNotice start a run of that saga, if there is none. Known reports that the
 	// customer is not new.
 	ResumeLate(ctx context.Context, orderID string) error
 	SettleShortage(ctx context.Context, sku string) error
@@ -161,7 +161,7 @@ type Options struct {
 	Skip map[Kind]bool
 	// Now is the time of the check in workflow time, which the events of orders have; zero is the time of Config.Clock.
 	Now time.Time
-	// Progress, if not nil, hears how far the run is, by one goroutine at a time. It must not block.
+	// Progress, if not nil, is called with how far the run is, by one goroutine at a time. It must not block.
 	Progress func(Counts)
 
 	// ahead is by how much workflow time is ahead of Config.Clock.
@@ -185,7 +185,7 @@ type Finding struct {
 	// Repair says what would be done, or was.
 	Repair   string `json:"repair"`
 	Repaired bool   `json:"repaired,omitempty"`
-	// Note tells that it is no violation.
+	// Note reports that it is no violation.
 	Note bool `json:"note,omitempty"`
 
 	// stream and version are what it was seen at: the second look must see it at the same.

@@ -60,7 +60,7 @@ func (v *ledger) add(r event.Record) {
 	if m.OnHand != v.onHand || m.Reserved != v.reserved {
 		v.found(StockBalance, r.Version, "version %d (%s) claims %d on hand and %d reserved; the movements make it %d and %d",
 			r.Version, r.Type, m.OnHand, m.Reserved, v.onHand, v.reserved)
-		// What comes behind it was made from what it claims: one lie is one finding.
+		// What follows was made from what it claims: one wrong balance is one finding.
 		v.onHand, v.reserved = m.OnHand, m.Reserved
 	}
 }
@@ -183,7 +183,7 @@ func (u *unit) outcome(ctx context.Context) error {
 	return nil
 }
 
-// slots names what stands in an order's slots.
+// slots names the events in an order's slots.
 func slots(standing map[string]event.Record, keys ...string) []string {
 	types := make([]string, 0, len(keys))
 	for _, key := range keys {

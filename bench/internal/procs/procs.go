@@ -1,19 +1,16 @@
 // Package procs reads what processes have used: CPU time and memory, from /proc. Where there is no /proc, or a process
-// is somebody else's or on another machine, it knows nothing and says so. It imports the standard library only.
+// is somebody else's or on another machine, it knows nothing and says so.
 package procs
 
 import (
-	"bufio"
+	"fmt"
 	"net"
-	"os"
-	"path/filepath"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
-)
 
-// ticks is how many clock ticks /proc counts a second: USER_HZ, which is 100 on every Linux that Go runs on.
-const ticks = 100
+	"github.com/prometheus/procfs"
+)
 
 // Usage is what a process has used.
 type Usage struct {
@@ -23,52 +20,31 @@ type Usage struct {
 	Resident int64
 }
 
-// Reader reads below a root, which is /proc outside of tests.
-type Reader struct{ Root string }
+// Reader reads below a root.
+type Reader struct{ fs procfs.FS }
+
+// NewReader returns a reader of a root, which is /proc outside of tests. Without one nothing is known.
+func NewReader(root string) Reader {
+	fs, _ := procfs.NewFS(root)
+	return Reader{fs}
+}
+
+func (r Reader) stat(pid int) (s procfs.ProcStat, ok bool) {
+	p, err := r.fs.Proc(pid)
+	if err == nil {
+		s, err = p.Stat()
+	}
+	return s, err == nil
+}
 
 // Of returns the usage of a process; ok is false when nothing is known of it.
 func (r Reader) Of(pid int) (u Usage, ok bool) {
 	s, ok := r.stat(pid)
-	return Usage{CPU: s.cpu, Resident: s.resident}, ok
+	return Usage{CPU: seconds(s.CPUTime()), Resident: int64(s.ResidentMemory())}, ok
 }
 
-// stat is what /proc says of a process.
-type stat struct {
-	name   string
-	parent int
-	// cpu is its own time, buried that of its children that have ended.
-	cpu, buried time.Duration
-	resident    int64
-}
-
-func (r Reader) stat(pid int) (s stat, ok bool) {
-	raw, err := os.ReadFile(filepath.Join(r.Root, strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return s, false
-	}
-	// The name in parentheses may hold anything, parentheses too. Behind it stand fields 3 and up, see proc(5).
-	text := string(raw)
-	begin, end := strings.IndexByte(text, '('), strings.LastIndexByte(text, ')')
-	if begin < 0 || end < begin {
-		return s, false
-	}
-	fields := strings.Fields(text[end+1:])
-	const ppid, utime, stime, cutime, cstime, rss = 4 - 3, 14 - 3, 15 - 3, 16 - 3, 17 - 3, 24 - 3
-	if len(fields) <= rss {
-		return s, false
-	}
-	var numbers [6]int64
-	for i, field := range []int{ppid, utime, stime, cutime, cstime, rss} {
-		if numbers[i], err = strconv.ParseInt(fields[field], 10, 64); err != nil {
-			return s, false
-		}
-	}
-	return stat{
-		name: text[begin+1 : end], parent: int(numbers[0]),
-		cpu:      time.Duration(numbers[1]+numbers[2]) * time.Second / ticks,
-		buried:   time.Duration(numbers[3]+numbers[4]) * time.Second / ticks,
-		resident: numbers[5] * int64(os.Getpagesize()),
-	}, true
+func seconds(s float64) time.Duration {
+	return time.Duration(s * float64(time.Second)).Round(time.Millisecond)
 }
 
 // Machine is what all processors have done together since the machine began.
@@ -81,29 +57,13 @@ type Machine struct {
 
 // Machine returns the usage of the whole machine; ok is false when nothing is known of it.
 func (r Reader) Machine() (m Machine, ok bool) {
-	stat, err := os.ReadFile(filepath.Join(r.Root, "stat"))
+	s, err := r.fs.Stat()
 	if err != nil {
 		return m, false
 	}
-	line, _, _ := strings.Cut(string(stat), "\n")
-	fields := strings.Fields(line)
-	// user nice system idle iowait irq softirq steal, see proc(5); guests are in user already.
-	const idle, iowait, counted = 3, 4, 8
-	if len(fields) <= counted || fields[0] != "cpu" {
-		return m, false
-	}
-	for i, field := range fields[1 : counted+1] {
-		n, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			return Machine{}, false
-		}
-		spent := time.Duration(n) * time.Second / ticks
-		m.Total += spent
-		if i != idle && i != iowait {
-			m.Busy += spent
-		}
-	}
-	return m, true
+	all := s.CPUTotal // guests are in user already
+	busy := all.User + all.Nice + all.System + all.IRQ + all.SoftIRQ + all.Steal
+	return Machine{Busy: seconds(busy), Total: seconds(busy + all.Idle + all.Iowait)}, true
 }
 
 // Listener returns the process that listens on a TCP port of this machine; ok is false when there is none, or it is not
@@ -117,95 +77,53 @@ func (r Reader) Listener(addr string) (pid int, ok bool) {
 	if err != nil {
 		return 0, false
 	}
-	sockets := map[string]bool{}
-	for _, c := range r.connections() {
-		if c.state == listening && c.localPort == int(n) {
-			sockets[c.socket] = true
-		}
-	}
-	if len(sockets) == 0 {
-		return 0, false
-	}
-	return r.owner(sockets)
-}
-
-// connection is a row of the kernel's tables of TCP.
-type connection struct {
-	localPort, remotePort int
-	state, socket         string
+	return r.listener(r.connections(), n)
 }
 
 // States of a connection, see include/net/tcp_states.h of the kernel.
 const (
-	established = "01"
-	listening   = "0A"
+	established = 1
+	listening   = 10
 )
 
 // connections are all of this machine.
-func (r Reader) connections() (list []connection) {
-	for _, table := range []string{"tcp", "tcp6"} {
-		f, err := os.Open(filepath.Join(r.Root, "net", table))
-		if err != nil {
-			continue
-		}
-		const local, remote, state, inode = 1, 2, 3, 9
-		for lines := bufio.NewScanner(f); lines.Scan(); {
-			if fields := strings.Fields(lines.Text()); len(fields) > inode {
-				list = append(list, connection{portIn(fields[local]), portIn(fields[remote]), fields[state], "socket:[" + fields[inode] + "]"})
-			}
-		}
-		_ = f.Close()
-	}
-	return list
+func (r Reader) connections() procfs.NetTCP {
+	// What cannot be read has none.
+	four, _ := r.fs.NetTCP() //nolint:staticcheck // netlink, which takes its place, cannot be tested below another root
+	six, _ := r.fs.NetTCP6() //nolint:staticcheck // as above
+	return append(four, six...)
 }
 
-// portIn is the port of an address in hexadecimal; 0 when there is none.
-func portIn(address string) int {
-	_, port, _ := strings.Cut(address, ":")
-	n, err := strconv.ParseUint(port, 16, 16)
-	if err != nil {
-		return 0
+// listener finds the process that listens on a port.
+func (r Reader) listener(connections procfs.NetTCP, port uint64) (pid int, ok bool) {
+	var listeners []string
+	for _, c := range connections {
+		if c.St == listening && c.LocalPort == port {
+			listeners = append(listeners, socket(c.Inode))
+		}
 	}
-	return int(n)
-}
-
-// owner finds the process that holds one of the sockets.
-func (r Reader) owner(sockets map[string]bool) (int, bool) {
-	for _, pid := range r.all() {
-		for _, socket := range r.sockets(pid) {
-			if sockets[socket] {
-				return pid, true
-			}
+	if len(listeners) == 0 {
+		return 0, false
+	}
+	for _, p := range r.all() {
+		if slices.ContainsFunc(files(p), func(file string) bool { return slices.Contains(listeners, file) }) {
+			return p.PID, true
 		}
 	}
 	return 0, false
 }
 
-// all are the processes of this machine.
-func (r Reader) all() (pids []int) {
-	folders, err := os.ReadDir(r.Root)
-	if err != nil {
-		return nil
-	}
-	for _, folder := range folders {
-		if pid, err := strconv.Atoi(folder.Name()); err == nil {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
+// socket is how a process names a socket among its files.
+func socket(inode uint64) string { return fmt.Sprintf("socket:[%d]", inode) }
+
+// files are what a process has open; none when it is somebody else's, or gone.
+func files(p procfs.Proc) []string {
+	targets, _ := p.FileDescriptorTargets()
+	return targets
 }
 
-// sockets are the open sockets of a process; none when it is somebody else's, or gone.
-func (r Reader) sockets(pid int) (list []string) {
-	files := filepath.Join(r.Root, strconv.Itoa(pid), "fd")
-	open, err := os.ReadDir(files)
-	if err != nil {
-		return nil
-	}
-	for _, file := range open {
-		if target, err := os.Readlink(filepath.Join(files, file.Name())); err == nil && strings.HasPrefix(target, "socket:") {
-			list = append(list, target)
-		}
-	}
-	return list
+// all are the processes of this machine.
+func (r Reader) all() procfs.Procs {
+	processes, _ := r.fs.AllProcs()
+	return processes
 }

@@ -15,6 +15,9 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
+// rest are the fields of a process that nobody here asks for.
+const rest = " 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0"
+
 // fake is a /proc with one process whose name is as awkward as a name can be.
 func fake(t *testing.T) procs.Reader {
 	t.Helper()
@@ -24,12 +27,12 @@ func fake(t *testing.T) procs.Reader {
 		require.NoError(t, os.MkdirAll(filepath.Dir(full), 0o750))
 		require.NoError(t, os.WriteFile(full, []byte(text), 0o600))
 	}
-	write("42/stat", "42 (a) b (c) S 1 42 42 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 9 0 1000 900000 1024 1844674407 1 1 0")
+	write("42/stat", "42 (a) b (c) S 1 42 42 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 9 0 1000 900000 1024 1844674407 1 1 0"+rest)
 	write("7/stat", "7 (short) S 1 2")
 	write("7/statm", "unreadable")
-	write("50/stat", "50 (postgres) S 1 50 50 0 -1 4194560 100 0 0 0 100 0 200 100 20 0 9 0 1000 900000 1024 1844674407 1 1 0")
+	write("50/stat", "50 (postgres) S 1 50 50 0 -1 4194560 100 0 0 0 100 0 200 100 20 0 9 0 1000 900000 1024 1844674407 1 1 0"+rest)
 	write("50/statm", "5000 1000 800 1 0 1 0")
-	write("51/stat", "51 (postgres) S 50 50 50 0 -1 4194560 100 0 0 0 300 100 0 0 20 0 9 0 1000 900000 1024 1844674407 1 1 0")
+	write("51/stat", "51 (postgres) S 50 50 50 0 -1 4194560 100 0 0 0 300 100 0 0 20 0 9 0 1000 900000 1024 1844674407 1 1 0"+rest)
 	write("51/statm", "5000 1500 900 1 0 1 0")
 	write("stat", "cpu  100 10 50 700 40 5 5 90 3 3\ncpu0 1 2 3\n")
 	write("net/tcp", "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"+
@@ -45,7 +48,7 @@ func fake(t *testing.T) procs.Reader {
 	require.NoError(t, os.Symlink("socket:[5514]", filepath.Join(root, "42", "fd", "6")))
 	require.NoError(t, os.MkdirAll(filepath.Join(root, "50", "fd"), 0o750))
 	require.NoError(t, os.Symlink("socket:[5520]", filepath.Join(root, "50", "fd", "3")))
-	return procs.Reader{Root: root}
+	return procs.NewReader(root)
 }
 
 func TestUsage(t *testing.T) {
@@ -64,7 +67,7 @@ func TestTheMachine(t *testing.T) {
 	m, ok := fake(t).Machine()
 	require.True(t, ok)
 	require.Equal(t, procs.Machine{Busy: 2600 * time.Millisecond, Total: 10 * time.Second}, m)
-	_, ok = procs.Reader{Root: t.TempDir()}.Machine()
+	_, ok = procs.NewReader(t.TempDir()).Machine()
 	require.False(t, ok)
 }
 
@@ -121,7 +124,7 @@ func TestProcessesOfOneName(t *testing.T) {
 }
 
 func TestWithoutProcNothingIsKnown(t *testing.T) {
-	w := procs.NewWatch(procs.Reader{Root: filepath.Join(t.TempDir(), "missing")})
+	w := procs.NewWatch(procs.NewReader(filepath.Join(t.TempDir(), "missing")))
 	require.False(t, w.Server("mongodb", "127.0.0.1:27017"))
 	w.Processes("service", os.Getpid())
 	require.Empty(t, w.Now().Processes)
@@ -134,7 +137,7 @@ func TestAWatchOverThisProcess(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
-	w := procs.NewWatch(procs.Reader{Root: "/proc"})
+	w := procs.NewWatch(procs.NewReader("/proc"))
 	require.True(t, w.Server("me", l.Addr().String()))
 	before := w.Now()
 	require.Positive(t, before.Processes["me"].Resident)

@@ -12,8 +12,8 @@ import (
 	"github.com/ordersaga/ordersaga/workflows"
 )
 
-// deskItem is an order on the attention desk as clients see it.
-type deskItem struct {
+// attentionItem is an order that needs attention as clients see it.
+type attentionItem struct {
 	ID     string       `json:"id"`
 	Status order.Status `json:"status"`
 	// Attention is the number of the attention: they count from 1 in each order.
@@ -25,34 +25,34 @@ type deskItem struct {
 	NextTry   null.Time                `json:"nextTry"`
 	Since     null.Time                `json:"since"`
 	Actions   []order.ResolutionAction `json:"actions"`
-	Links     deskLinks                `json:"links"`
+	Links     attentionLinks           `json:"links"`
 }
 
-type deskLinks struct {
+type attentionLinks struct {
 	orderLinks
 	// Resolutions is where decisions go.
 	Resolutions string `json:"resolutions"`
 }
 
-// listDesk is GET /v1/attention: a page of the orders that need attention, and of those that have ended and need it
+// listAttention is GET /v1/attention: a page of the orders that need attention, and of those that have ended and need it
 // because of what came later.
-func (s *Server) listDesk(c echo.Context) error {
+func (s *Server) listAttention(c echo.Context) error {
 	q := queryOf(c, "limit", "cursor")
 	limit, after := q.limit(cursor.DefaultLimit), q.cursor()
 	if err := q.err(); err != nil {
 		return err
 	}
-	return answerPage(s, c, s.deskItem, func(ctx context.Context) ([]DeskItem, string, error) {
+	return answerPage(s, c, s.attentionItem, func(ctx context.Context) ([]DeskItem, string, error) {
 		return s.cfg.Orders.Desk(ctx, after, limit)
 	})
 }
 
-func (s *Server) deskItem(d DeskItem) deskItem {
+func (s *Server) attentionItem(d DeskItem) attentionItem {
 	a := d.Attention
-	item := deskItem{
+	item := attentionItem{
 		ID: d.OrderID, Status: d.Status, Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error, Attempts: a.Attempts,
 		NextTry: null.At(a.NextTry), Since: null.At(a.Since), Actions: d.Actions,
-		Links: deskLinks{orderLinks: s.links(d.OrderID), Resolutions: orderPath(d.OrderID) + "/resolutions"},
+		Links: attentionLinks{orderLinks: s.links(d.OrderID), Resolutions: orderPath(d.OrderID) + "/resolutions"},
 	}
 	if d.Late && item.Links.Saga != "" {
 		item.Links.Saga = s.sagaURL(workflows.LateWorkflowID(d.OrderID))
@@ -63,7 +63,7 @@ func (s *Server) deskItem(d DeskItem) deskItem {
 	return item
 }
 
-// resolution is a decision that was accepted, and the order as it stands after it.
+// resolution is a decision that was accepted, and the order after it.
 type resolution struct {
 	ID        string                 `json:"id"`
 	Accepted  bool                   `json:"accepted"`
@@ -73,13 +73,13 @@ type resolution struct {
 }
 
 // resolveOrder is POST /v1/orders/{id}/resolutions: an operator's decision about what is stuck. It answers with the saga's
-// verdict: the order as it stands after it, or ResolutionRefused.
+// verdict: the order after it, or ResolutionRefused.
 func (s *Server) resolveOrder(c echo.Context) error {
-	id, key, body, err := s.orderRequest(c)
+	id, err := orderID(c)
 	if err != nil {
 		return err
 	}
-	decision, err := decodeResolution(body)
+	key, decision, err := posted(s, c, decodeResolution)
 	if err != nil {
 		return err
 	}
