@@ -69,7 +69,7 @@ func (l *lane) runSkewed(t *testing.T, j journey, wrong, wait time.Duration) {
 		assert.WithinRange(t, r.Time, began.Add(-slack), ended.Add(slack), "%s", r.Type)
 	}
 	s := l.state(id)
-	payment, dispatch, delivery := s.Slots[order.SlotPending].ExpiresAt, s.Slots[order.SlotConfirm].ExpiresAt, s.Slots[order.SlotShip].ExpiresAt
+	payment, dispatch, delivery := s.Slot(order.SlotPending).ExpiresAt, s.Slot(order.SlotConfirm).ExpiresAt, s.Slot(order.SlotShip).ExpiresAt
 	for name, at := range map[string]time.Time{"payment": payment, "dispatch": dispatch, "delivery": delivery} {
 		if !at.IsZero() {
 			assert.WithinRange(t, at, began.Add(wait-slack), ended.Add(wait+slack), "%s", name)

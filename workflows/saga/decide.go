@@ -13,7 +13,11 @@ import (
 // The order of the checks is the order of precedence, for every flow. What the log has recorded comes before what a signal
 // says, and what is decided is never decided again.
 func (f *Flow[S]) Decide(s S, facts Facts, now time.Time, timing Timing) Action {
-	n := &next[S]{flow: f, s: &s, k: kitOf(&s), facts: &facts, now: now, timing: timing}
+	return f.decide(&s, &facts, now, timing)
+}
+
+func (f *Flow[S]) decide(s *S, facts *Facts, now time.Time, timing Timing) Action {
+	n := &next[S]{flow: f, s: s, k: kitOf(s), facts: facts, now: now, timing: timing}
 	k := n.k
 	switch {
 	case k.Ended:
@@ -23,7 +27,7 @@ func (f *Flow[S]) Decide(s S, facts Facts, now time.Time, timing Timing) Action 
 	case facts.Stuck != nil && !n.attends(*facts.Stuck) && !n.settled(facts.Stuck.Step, facts.Stuck.Undo):
 		return n.attention(*facts.Stuck)
 	}
-	if r, open := f.Decided(&s, facts.Resolutions); open {
+	if r, open := f.Decided(s, facts.Resolutions); open {
 		return n.resolve(r)
 	}
 	if c, late := n.tooLate(); late {
@@ -45,7 +49,7 @@ const maxDecisions = 50
 func (f *Flow[S]) Decisions(s S, facts Facts, now time.Time, timing Timing) []event.Entry {
 	var entries []event.Entry
 	for len(entries) < maxDecisions {
-		a := f.Decide(s, facts, now, timing)
+		a := f.decide(&s, &facts, now, timing)
 		if a.Kind != Record {
 			return entries
 		}
@@ -81,7 +85,7 @@ func (n *next[S]) due(deadline time.Time) bool { return !n.now.Before(deadline) 
 func (n *next[S]) undecided() Action {
 	for row := range n.flow.Applicable(n.s) {
 		if n.refused(row) {
-			e := Ending{Outcome: Rejected, Reason: n.k.Slots[row.slot()].Reason}
+			e := Ending{Outcome: Rejected, Reason: n.k.Slot(row.slot()).Reason}
 			if !n.compensates() {
 				return n.end(e, nil)
 			}
@@ -153,7 +157,7 @@ func (n *next[S]) pending(row *Step[S]) Action {
 
 // pendingUntil is until when a pending outcome waits for its notification.
 func (f *Flow[S]) pendingUntil(k *Saga, row *Step[S], timing Timing) time.Time {
-	return k.Slots[row.slot()+slotPending].until(timing(row.Pending.Deadline))
+	return k.Slot(row.slot() + slotPending).until(timing(row.Pending.Deadline))
 }
 
 // PendingUntil is until when the step waits for the notification of its participant, in workflow time; zero when it does not.
@@ -178,7 +182,7 @@ func (n *next[S]) wait(row *Step[S]) Action {
 	if f := n.facts.first(rule.On); f != nil {
 		return n.done(row, f)
 	}
-	until := n.k.Slots[rule.Since].until(n.timing(rule.Deadline))
+	until := n.k.Slot(rule.Since).until(n.timing(rule.Deadline))
 	switch {
 	case n.k.Decision == GoForward:
 		for _, trouble := range rule.Trouble {
@@ -204,7 +208,7 @@ func (n *next[S]) forward() Action {
 			past = true
 		case !past:
 		case n.refused(row) && row.reversible(n.s):
-			return n.turn(SlotTurn, "", Ending{Outcome: Rejected, Reason: n.k.Slots[row.slot()].Reason})
+			return n.turn(SlotTurn, "", Ending{Outcome: Rejected, Reason: n.k.Slot(row.slot()).Reason})
 		case n.settled(row.Name, false):
 		case n.refused(row):
 			return n.look(StuckCall{Step: row.Name, Error: row.RefusedError})

@@ -124,7 +124,7 @@ func TestTableDecidesTheWholeWay(t *testing.T) {
 	c.outcome("charge", "card.charged", nil)
 	c.wants(saga.Wait, "approve")
 	require.Equal(t, saga.Status("awaiting_approval"), c.state().Status)
-	require.Equal(t, c.now.Add(time.Hour), c.state().Slots["ask"].ExpiresAt, "the event says how long the wait lasts")
+	require.Equal(t, c.now.Add(time.Hour), c.state().Slot("ask").ExpiresAt, "the event says how long the wait lasts")
 	c.facts.Heard = []saga.Fact{{Type: "approval.given", ID: "f", Cause: "e-1", Identity: "i-1"}}
 	c.wants(saga.Do, "credit")
 	require.True(t, c.state().Caused("i-1"))

@@ -1,9 +1,9 @@
 package saga
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -66,7 +66,7 @@ type Saga struct {
 	CorrelationID string `json:"correlationId,omitempty"`
 	LastEventID   string `json:"lastEventId,omitempty"`
 	// Slots are the outcomes of the table's rows that are recorded.
-	Slots map[string]Slot `json:"slots,omitempty"`
+	Slots []Slot `json:"slots,omitempty"`
 	// Decision is what the pivot decided. Ending says how a compensated saga ends; set when Decision is GoBack.
 	Decision Decision `json:"decision,omitempty"`
 	Ending   Ending   `json:"ending,omitzero"`
@@ -86,6 +86,7 @@ type Saga struct {
 
 // Slot is an outcome in a stream: which event took the key, and when.
 type Slot struct {
+	Key  string    `json:"key"`
 	Type string    `json:"type"`
 	At   time.Time `json:"at"`
 	// Reason is why a step was refused; ExpiresAt is the end of the wait that the event begins, in workflow time.
@@ -153,7 +154,7 @@ func (f *Flow[S]) Fold(s S, records []event.Record) (S, error) {
 	if len(records) > 0 && records[len(records)-1].Version <= k.Head.Version {
 		return s, nil
 	}
-	k.Slots = maps.Clone(k.Slots)
+	k.Slots = append(make([]Slot, 0, len(k.Slots)+len(records)), k.Slots...)
 	k.Resolutions, k.ByHand, k.Causes = slices.Clone(k.Resolutions), slices.Clone(k.ByHand), slices.Clone(k.Causes)
 	for _, r := range records {
 		if r.Version <= k.Head.Version {
@@ -226,6 +227,11 @@ type outcome struct {
 	EventIdentity string `json:"eventIdentity"`
 }
 
+// mayHaveOutcome reports whether the data of an event may have one of the fields of outcome; most have none.
+func mayHaveOutcome(data []byte) bool {
+	return bytes.Contains(data, []byte(`"reason"`)) || bytes.Contains(data, []byte(`"expiresAt"`)) || bytes.Contains(data, []byte(`"eventIdentity"`))
+}
+
 // applySlot folds an event that takes a slot of the table, and returns the status that it makes.
 func (f *Flow[S]) applySlot(s *S, r event.Record) (Status, error) {
 	k := kitOf(s)
@@ -233,15 +239,17 @@ func (f *Flow[S]) applySlot(s *S, r event.Record) (Status, error) {
 	if row == nil && !ofRow && r.Key != SlotAccept && r.Key != SlotDecide && r.Key != SlotTurn && r.Key != SlotEnd {
 		return "", nil
 	}
-	slot := Slot{Type: r.Type, At: r.Time}
+	slot := Slot{Key: r.Key, Type: r.Type, At: r.Time}
 	var status Status
 	if row != nil {
-		d, err := event.Decode[outcome](r.Event)
-		if err != nil {
-			return "", err
+		if mayHaveOutcome(r.Data) {
+			d, err := event.Decode[outcome](r.Event)
+			if err != nil {
+				return "", err
+			}
+			slot.Reason, slot.ExpiresAt = d.Reason, timeOf(d.ExpiresAt)
+			k.causedBy(d.EventIdentity)
 		}
-		slot.Reason, slot.ExpiresAt = d.Reason, timeOf(d.ExpiresAt)
-		k.causedBy(d.EventIdentity)
 		switch {
 		case r.Type == row.Done:
 			status = row.Status
@@ -249,10 +257,7 @@ func (f *Flow[S]) applySlot(s *S, r event.Record) (Status, error) {
 			status = row.Pending.Status
 		}
 	}
-	if k.Slots == nil {
-		k.Slots = make(map[string]Slot, 2*len(f.Steps))
-	}
-	k.Slots[r.Key] = slot
+	k.Slots = append(k.Slots, slot)
 	return status, nil
 }
 
@@ -359,22 +364,26 @@ func (s *Saga) causedBy(identity string) {
 
 // Has reports whether a slot is taken by an event of one of the types; without types, by any.
 func (s Saga) Has(slot string, types ...string) bool {
-	taken, ok := s.Slots[slot]
-	return ok && (len(types) == 0 || slices.Contains(types, taken.Type))
+	taken := s.Slot(slot)
+	return taken.Type != "" && (len(types) == 0 || slices.Contains(types, taken.Type))
 }
 
-// Object is the data of an event: the saga's ID in the flow's field, then what the event says.
-func Object(subject, id string, parts ...any) json.RawMessage {
-	whole := []byte("{")
-	add := func(raw []byte) {
-		if inner := raw[1 : len(raw)-1]; len(inner) > 0 {
-			if len(whole) > 1 {
-				whole = append(whole, ',')
-			}
-			whole = append(whole, inner...)
+// Slot returns the outcome in a slot; zero when it is not taken.
+func (s Saga) Slot(key string) Slot {
+	for i := range s.Slots {
+		if s.Slots[i].Key == key {
+			return s.Slots[i]
 		}
 	}
-	for _, part := range append([]any{map[string]string{subject: id}}, parts...) {
+	return Slot{}
+}
+
+// Object is the data of an event: the saga's ID in the flow's field, then what the event says. Parts are marshalled; they are JSON
+// objects, or nil.
+func Object(subject, id string, parts ...any) json.RawMessage {
+	whole := append(append([]byte("{"), quoted(subject)...), ':')
+	whole = append(whole, quoted(id)...)
+	for _, part := range parts {
 		if part == nil {
 			continue
 		}
@@ -382,9 +391,20 @@ func Object(subject, id string, parts ...any) json.RawMessage {
 		if err != nil || len(raw) < 2 || raw[0] != '{' {
 			panic(fmt.Sprintf("saga: the data of an event is a JSON object, not %T: %v", part, err))
 		}
-		add(raw)
+		if len(raw) > 2 {
+			whole = append(append(whole, ','), raw[1:len(raw)-1]...)
+		}
 	}
 	return append(whole, '}')
+}
+
+// quoted is a text in JSON.
+func quoted(text string) []byte {
+	raw, err := json.Marshal(text)
+	if err != nil {
+		panic("saga: a text has no form in JSON: " + err.Error())
+	}
+	return raw
 }
 
 // Entry makes an event after the state. Times never go back in a stream, whichever clock is behind.
