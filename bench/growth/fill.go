@@ -8,14 +8,12 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ordersaga/ordersaga/bench/internal/bar"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
-	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
-	"github.com/ordersaga/ordersaga/internal/inventory/mongoregistry"
+	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 )
 
@@ -34,8 +32,6 @@ const (
 	ordersPerCustomer = 10
 	// spacing is the time between two orders: a larger size has a longer history, not more orders an hour.
 	spacing = time.Second
-	// lanes is how many round trips fill at once.
-	lanes = 4
 	// patience bounds each round trip: what is slow is measured, and no error.
 	patience = time.Minute
 	// registered is how many SKUs one round trip makes known.
@@ -44,9 +40,9 @@ const (
 
 // fill is a database of one size, and what is known of it.
 type fill struct {
-	db      *mongo.Database
-	log     *mongolog.Log
-	list    *readmodel.Store
+	db      *mongo.DB
+	log     *mongo.Log
+	list    *mongo.List
 	random  *rand.Rand
 	writers int
 	seed    uint64
@@ -67,19 +63,10 @@ type Fill struct {
 	EventsPerSecond float64       `json:"eventsPerSecond"`
 }
 
-func newFill(ctx context.Context, db *mongo.Database, o options, newest time.Time) (*fill, error) {
+func newFill(ctx context.Context, db *mongo.DB, o options, newest time.Time) (*fill, error) {
 	f := &fill{db: db, random: rand.New(rand.NewPCG(o.seed, 0x67726f77)), writers: o.writers, seed: o.seed, newest: newest}
-	var err error
-	if f.log, err = mongolog.New(mongolog.Config{Database: db, Lanes: lanes, Timeout: patience}); err != nil {
-		return nil, err
-	}
-	if f.list, err = readmodel.New(readmodel.Config{Database: db, Timeout: patience}); err != nil {
-		return nil, err
-	}
-	if err := f.log.Setup(ctx); err != nil {
-		return nil, err
-	}
-	return f, f.list.Setup(ctx)
+	f.log, f.list = mongo.NewLog(db, mongo.EventsCollection), mongo.NewOrders(db)
+	return f, mongo.Setup(ctx, f.log.Indexes(), f.list.Indexes())
 }
 
 // plan is what is filled in.
@@ -145,7 +132,7 @@ func (f *fill) register(ctx context.Context, p plan) error {
 	}
 	for len(names) > 0 {
 		n := min(registered, len(names))
-		if _, err := f.db.Collection(mongoregistry.Collection).InsertMany(ctx, names[:n]); err != nil {
+		if _, err := f.db.Database.Collection(mongo.SKUsCollection).InsertMany(ctx, names[:n]); err != nil {
 			return err
 		}
 		names = names[n:]

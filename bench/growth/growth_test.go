@@ -16,7 +16,7 @@ import (
 	"github.com/ordersaga/ordersaga/bench/internal/stats"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
-	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
+	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
@@ -134,10 +134,10 @@ func TestThePlotIsXML(t *testing.T) {
 func TestOptions(t *testing.T) {
 	o, err := parse(nil, io.Discard)
 	require.NoError(t, err)
-	require.Equal(t, []int{500, 2000}, o.on(mongolog.LookupProbe).sizes)
-	o = o.on(mongolog.LookupRange)
+	require.Equal(t, []int{500, 2000}, o.on(mongo.FerretDB1).sizes)
+	o = o.on(mongo.MongoDB)
 	require.Equal(t, []int{10_000, 100_000, 1_000_000}, o.sizes)
-	require.Equal(t, o.sizes, o.on(mongolog.LookupProbe).sizes, "what was given stays")
+	require.Equal(t, o.sizes, o.on(mongo.FerretDB1).sizes, "what was given stays")
 	require.NotZero(t, o.seed)
 	o.seed = 5
 	require.Equal(t, "growth --sizes 10000,100000,1000000 --samples 200 --seed 5", o.String())

@@ -13,13 +13,13 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
+	driver "go.mongodb.org/mongo-driver/v2/mongo"
 	moptions "go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ordersaga/ordersaga/bench/internal/bar"
 	"github.com/ordersaga/ordersaga/bench/internal/command"
 	"github.com/ordersaga/ordersaga/bench/internal/report"
-	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
+	"github.com/ordersaga/ordersaga/internal/mongo"
 )
 
 func main() { command.Main("growth", do) }
@@ -45,26 +45,26 @@ func do(ctx context.Context, args []string) error {
 
 // run fills databases of its own, one for each size, measures, and drops them in the end.
 func run(ctx context.Context, uri string, o options, out *os.File) (*Result, error) {
-	client, err := mongo.Connect(moptions.Client().ApplyURI(uri))
+	client, err := driver.Connect(moptions.Client().ApplyURI(uri))
 	if err != nil {
 		return nil, err
 	}
 	began := time.Now()
-	lookup, err := mongolog.DetectLookup(ctx, client.Database("growth"))
+	probe, err := mongo.Open(ctx, client.Database("growth"), nil)
 	if err != nil {
 		return nil, errors.Join(err, client.Disconnect(context.WithoutCancel(ctx)))
 	}
-	if o = o.on(lookup); lookup == mongolog.LookupProbe {
+	if o = o.on(probe.Server); probe.Server == mongo.FerretDB1 {
 		fmt.Fprintln(out, "growth: FerretDB 1 finds records by _id alone and reads the whole collection for all else: this only looks whether it works")
 	}
-	var dbs []*mongo.Database
+	var dbs []*driver.Database
 	for _, size := range o.sizes {
 		dbs = append(dbs, client.Database(fmt.Sprintf("growth_%d_%d", began.UnixNano(), size)))
 	}
 	defer leave(ctx, client, dbs, out)
 	result := &Result{
 		Began: began, Command: o.String(), Seed: o.seed, Samples: o.samples, Most: o.most, Commit: report.Commit(),
-		Machine: report.Machine(true), Server: server(ctx, dbs[0]), Judged: lookup == mongolog.LookupRange && len(o.sizes) > 1,
+		Machine: report.Machine(true), Server: server(ctx, dbs[0]), Judged: probe.Server != mongo.FerretDB1 && len(o.sizes) > 1,
 	}
 	fmt.Fprintf(out, "growth: seed %d, on %s\n", o.seed, result.Server)
 	progress := bar.New(out, o.pieces())
@@ -77,7 +77,7 @@ func run(ctx context.Context, uri string, o options, out *os.File) (*Result, err
 	}()
 	var filled []Fill
 	for i, size := range o.sizes {
-		m, took, err := fillOne(ctx, dbs[i], size, o, began, lookup, progress)
+		m, took, err := fillOne(ctx, &mongo.DB{Database: dbs[i], Server: probe.Server, Timeout: patience, Logger: probe.Logger}, size, o, began, progress)
 		if err != nil {
 			return nil, fmt.Errorf("fill in %d events: %w", size, err)
 		}
@@ -94,7 +94,7 @@ func run(ctx context.Context, uri string, o options, out *os.File) (*Result, err
 }
 
 // fillOne fills a database and prepares to measure it.
-func fillOne(ctx context.Context, db *mongo.Database, size int, o options, newest time.Time, lookup mongolog.Lookup, progress *bar.Bar) (*meter, Fill, error) {
+func fillOne(ctx context.Context, db *mongo.DB, size int, o options, newest time.Time, progress *bar.Bar) (*meter, Fill, error) {
 	f, err := newFill(ctx, db, o, newest)
 	if err != nil {
 		return nil, Fill{}, err
@@ -104,12 +104,12 @@ func fillOne(ctx context.Context, db *mongo.Database, size int, o options, newes
 		return nil, Fill{}, err
 	}
 	progress.Line("%9s events filled in, %.0f a second", number(f.events), took.EventsPerSecond)
-	m, err := newMeter(f, o, lookup)
+	m, err := newMeter(f, o)
 	return m, took, err
 }
 
 // leave drops what the run has made, also when it was interrupted.
-func leave(ctx context.Context, client *mongo.Client, dbs []*mongo.Database, out *os.File) {
+func leave(ctx context.Context, client *driver.Client, dbs []*driver.Database, out *os.File) {
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	for _, db := range dbs {
@@ -121,7 +121,7 @@ func leave(ctx context.Context, client *mongo.Client, dbs []*mongo.Database, out
 }
 
 // server names what the run was measured on.
-func server(ctx context.Context, db *mongo.Database) string {
+func server(ctx context.Context, db *driver.Database) string {
 	var info struct {
 		Version         string `bson:"version"`
 		FerretDBVersion string `bson:"ferretdbVersion"`

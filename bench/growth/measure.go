@@ -10,9 +10,8 @@ import (
 	"github.com/ordersaga/ordersaga/bench/internal/stats"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
-	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
 	"github.com/ordersaga/ordersaga/internal/inventory"
-	"github.com/ordersaga/ordersaga/internal/inventory/mongoregistry"
+	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 )
 
@@ -31,21 +30,18 @@ type operation struct {
 // meter measures one size.
 type meter struct {
 	*fill
-	lookup mongolog.Lookup
 	random *rand.Rand
 	// warm has seen what it is asked about; every sample that is called cold gets a log of its own.
-	warm   *mongolog.Log
+	warm   *mongo.Log
 	ledger *inventory.Ledger
 	serial int
 }
 
 // newMeter prepares to measure a database.
-func newMeter(f *fill, o options, lookup mongolog.Lookup) (*meter, error) {
-	m := &meter{fill: f, lookup: lookup, random: rand.New(rand.NewPCG(o.seed, uint64(f.events)))}
+func newMeter(f *fill, o options) (*meter, error) {
+	m := &meter{fill: f, random: rand.New(rand.NewPCG(o.seed, uint64(f.events)))}
+	m.warm = m.coldLog()
 	var err error
-	if m.warm, err = m.coldLog(); err != nil {
-		return nil, err
-	}
 	m.ledger, err = m.newLedger(m.warm)
 	return m, err
 }
@@ -103,12 +99,10 @@ func sample(ctx context.Context, op operation) (time.Duration, error) {
 }
 
 // coldLog is a log that has seen nothing, as that of a process that has just begun.
-func (m *meter) coldLog() (*mongolog.Log, error) {
-	return mongolog.New(mongolog.Config{Database: m.db, Lookup: m.lookup, Timeout: patience})
-}
+func (m *meter) coldLog() *mongo.Log { return mongo.NewLog(m.db, mongo.EventsCollection) }
 
 func (m *meter) newLedger(log eventlog.Log) (*inventory.Ledger, error) {
-	return inventory.New(inventory.Config{Log: log, Registry: mongoregistry.New(m.db)})
+	return inventory.New(inventory.Config{Log: log, Registry: mongo.NewSKUs(m.db)})
 }
 
 // operations are all that is measured.

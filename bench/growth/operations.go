@@ -34,9 +34,7 @@ func (m *meter) appendTo(cold bool) prepare {
 		}
 		log := m.warm
 		if cold {
-			if log, err = m.coldLog(); err != nil {
-				return nil, err
-			}
+			log = m.coldLog()
 		}
 		request := m.next()
 		refusal := event.New(stream, "cancel/"+request, event.OrderCancellationRefused, id, time.Now(),
@@ -51,7 +49,7 @@ func (m *meter) appendTo(cold bool) prepare {
 // timeline reads all events of an order, and verifies them if it is told to.
 func (m *meter) timeline(verify bool) prepare {
 	return func(context.Context) (timed, error) {
-		log, err := m.coldLog()
+		log := m.coldLog()
 		stream := event.OrderStream(m.anyOf(m.orders))
 		return func(ctx context.Context) error {
 			records, err := log.Read(ctx, stream, 0, 0)
@@ -62,7 +60,7 @@ func (m *meter) timeline(verify bool) prepare {
 				return nil
 			}
 			return eventlog.Verify(stream, event.Head{}, records)
-		}, err
+		}, nil
 	}
 }
 
@@ -140,11 +138,7 @@ func (m *meter) reserved(id, sku string) timed {
 }
 
 func (m *meter) reservedCold(id, sku string) (timed, error) {
-	log, err := m.coldLog()
-	if err != nil {
-		return nil, err
-	}
-	ledger, err := m.newLedger(log)
+	ledger, err := m.newLedger(m.coldLog())
 	if err != nil {
 		return nil, err
 	}
@@ -177,11 +171,7 @@ func (m *meter) reserveAgain(ctx context.Context) (timed, error) {
 
 func (m *meter) balance(longest bool) prepare {
 	return func(context.Context) (timed, error) {
-		log, err := m.coldLog()
-		if err != nil {
-			return nil, err
-		}
-		ledger, err := m.newLedger(log)
+		ledger, err := m.newLedger(m.coldLog())
 		sku := m.sku(m.random)
 		if longest {
 			sku = hotSKU

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
+	"github.com/ordersaga/ordersaga/internal/mongo"
 )
 
 // options say what a run does.
@@ -66,12 +66,12 @@ func parse(args []string, output io.Writer) (options, error) {
 }
 
 // on chooses sizes that the server can bear, when none were given.
-func (o options) on(lookup mongolog.Lookup) options {
+func (o options) on(server mongo.Server) options {
 	if o.sizes != nil {
 		return o
 	}
 	sizes := defaultSizes
-	if lookup == mongolog.LookupProbe {
+	if server == mongo.FerretDB1 {
 		sizes = standInSizes
 	}
 	o, _ = o.of(sizes)

@@ -110,16 +110,29 @@ var rules = []rule{
 		from: "internal/wire", local: []string{"event", "internal/fault"},
 		outside: []string{"github.com/google/uuid", "github.com/go-json-experiment/json"},
 	},
+	unreachable{from: []string{"internal/readmodel"}, forbidden: drivers},
+	mayImport{
+		from: "internal/readmodel", exactly: true,
+		local:   []string{"event", "internal/eventlog", "internal/order", "internal/late", "internal/cursor", "internal/fault"},
+		outside: []string{"golang.org/x/sync"},
+	},
 	mayImport{
 		from: "internal/eventlog", exactly: true, local: []string{"event", "internal/fault"},
 		outside: []string{"github.com/go-json-experiment/json", "golang.org/x/sync"},
 	},
 
-	// One place for each driver, and internal/service, which wires them.
-	onlyIn{imported: "go.mongodb.org/mongo-driver", places: []string{
-		"internal/eventlog/mongolog", "internal/readmodel", "internal/inventory/mongoregistry", "internal/deadletter/mongoletters",
-		"internal/sealed/mongokeys", "internal/service", "test", "bench",
-	}},
+	// One place for each driver.
+	onlyIn{imported: "go.mongodb.org/mongo-driver", places: []string{"internal/mongo", "test", "bench"}},
+	mayImport{
+		from: "internal/mongo", exactly: true,
+		local: []string{
+			"event", "internal/eventlog", "internal/readmodel", "internal/deadletter", "internal/sealed", "internal/order", "internal/wire",
+			"internal/cursor", "internal/null", "internal/groupcommit", "internal/fault",
+		},
+		outside: []string{
+			"go.mongodb.org/mongo-driver", "github.com/go-json-experiment/json", "github.com/hashicorp/golang-lru", "golang.org/x/sync",
+		},
+	},
 	onlyIn{imported: "github.com/rabbitmq/amqp091-go", places: []string{"internal/rabbitmq", "test", "bench", "examples/go"}},
 	onlyIn{imported: "github.com/wneessen/go-mail", places: []string{"internal/notify/smtpmail"}},
 	// The examples are other teams' services: they know names on the bus and nothing of this module.

@@ -2,7 +2,7 @@
 // whatever dies meanwhile.
 //
 // It may import event and internal/{wire,cursor,null,text,fault}; it reaches no driver: the store, the log and the way back to the
-// inbox stand in small interfaces, whose adapters are in mongoletters, internal/rabbitmq and internal/service.
+// inbox are small interfaces, whose adapters are in internal/mongo, internal/rabbitmq and internal/service.
 //
 // # Contract
 //

@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// Store keeps letters. mongoletters and Memory have it; deadlettertest is the suite that each of them must pass.
+// Store keeps letters. internal/mongo and Memory have it; deadlettertest is the suite that each of them must pass.
 type Store interface {
 	// Insert keeps a letter, body and all, and reports whether it was new. A letter that is there stays as it is. When it
 	// returns without an error, the letter survives the failover of a minority. Errors: Unavailable, then it may be called

@@ -1,7 +1,6 @@
 // Package eventlog is the contract of the append-only event log: what Append promises, how streams are
-// chained by hashes, and what a verifier checks. Adapters are in the packages below it (mongolog for every
-// server that speaks MongoDB's wire protocol, memlog for unit tests); eventlogtest is the suite that each of
-// them must pass.
+// chained by hashes, and what a verifier checks. Adapters are internal/mongo and memlog, which is for
+// unit tests; eventlogtest is the suite that each of them must pass.
 //
 // It may import event and internal/fault; it imports no driver.
 //

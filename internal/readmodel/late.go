@@ -1,23 +1,15 @@
 package readmodel
 
 import (
-	"go.mongodb.org/mongo-driver/v2/mongo"
-
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
-// LateCollection is the collection for what came after its order had ended.
-const LateCollection = "late"
+// Late is the list of what came after its order had ended and needs somebody, or did. Versions are those of the late streams.
+var Late = Projection{Stream: event.LateStream, Fold: foldLate}
 
-// LateConfig configures the store of what came after its order had ended and needs somebody, or did. Its documents are
-// guarded by the version of the late stream.
-func LateConfig(db *mongo.Database) Config {
-	return Config{Database: db, Collection: LateCollection, Stream: event.LateStream, Fold: foldLate}
-}
-
-// FromLate makes the document of what came late out of its folded state. It says nothing of the order but its id and what
+// FromLate makes the entry of what came late out of its folded state. It says nothing of the order but its id and what
 // it had ended as.
 func FromLate(s late.State) Order {
 	o := Order{
@@ -31,7 +23,7 @@ func FromLate(s late.State) Order {
 	return o
 }
 
-// foldLate makes the document of what came late. Most of it never needs anybody, and has none.
+// foldLate makes the entry of what came late. Most of it never needs anybody, and has none.
 func foldLate(records []event.Record) (Order, bool, error) {
 	s, err := late.State{}.Fold(records)
 	return FromLate(s), s.Attention.Count > 0, err

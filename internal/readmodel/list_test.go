@@ -1,120 +1,14 @@
 package readmodel
 
 import (
-	"fmt"
-	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 )
-
-// fill writes n orders and returns them newest first.
-func fill(t *testing.T, s *Store, n int) []Order {
-	t.Helper()
-	var all []Order
-	for i := range n {
-		o := sample(i, 1, order.Statuses[i%len(order.Statuses)])
-		require.NoError(t, s.Put(t.Context(), o))
-		all = append(all, o)
-	}
-	slices.Reverse(all)
-	return all
-}
-
-// pages reads all pages of a filter.
-func pages(t *testing.T, s *Store, f Filter) []Order {
-	t.Helper()
-	var all []Order
-	for {
-		items, next, err := s.List(t.Context(), f)
-		require.NoError(t, err)
-		if f.Limit > 0 {
-			require.LessOrEqual(t, len(items), f.Limit)
-		}
-		all = append(all, items...)
-		if next == "" {
-			return all
-		}
-		require.Len(t, items, f.Limit, "only the last page is short")
-		f.Cursor = next
-	}
-}
-
-func TestList(t *testing.T) {
-	s := open(t, connect(t))
-	items, next, err := s.List(t.Context(), Filter{})
-	require.NoError(t, err)
-	require.Empty(t, items)
-	require.NotNil(t, items, "an empty list, not null")
-	require.Empty(t, next)
-
-	all := fill(t, s, 40)
-	keep := func(f func(o Order) bool) []Order {
-		return slices.DeleteFunc(slices.Clone(all), func(o Order) bool { return !f(o) })
-	}
-	at := func(seconds float64) time.Time { return start.Add(time.Duration(seconds * float64(time.Second))) }
-	for name, c := range map[string]struct {
-		filter Filter
-		want   []Order
-	}{
-		"all":        {Filter{}, all},
-		"one status": {Filter{Statuses: []order.Status{order.StatusAccepted}}, keep(func(o Order) bool { return o.Status == order.StatusAccepted })},
-		"two statuses": {Filter{Statuses: []order.Status{order.StatusFailed, order.StatusAccepted}},
-			keep(func(o Order) bool { return o.Status == order.StatusAccepted || o.Status == order.StatusFailed })},
-		"customer": {Filter{CustomerID: "c-1"}, keep(func(o Order) bool { return o.CustomerID == "c-1" })},
-		"nobody":   {Filter{CustomerID: "c-9"}, keep(func(Order) bool { return false })},
-		"time": {Filter{CreatedFrom: at(3), CreatedTo: at(9)},
-			keep(func(o Order) bool { return !o.CreatedAt.Before(at(3)) && o.CreatedAt.Before(at(9)) })},
-		"time between moments": {Filter{CreatedFrom: at(3.0000001), CreatedTo: at(9.0000001)},
-			keep(func(o Order) bool { return o.CreatedAt.After(at(3)) && !o.CreatedAt.After(at(9)) })},
-		"everything at once": {Filter{Statuses: order.Statuses[:7], CustomerID: "c-2", CreatedFrom: at(1), CreatedTo: at(12)},
-			keep(func(o Order) bool {
-				return slices.Contains(order.Statuses[:7], o.Status) && o.CustomerID == "c-2" &&
-					!o.CreatedAt.Before(at(1)) && o.CreatedAt.Before(at(12))
-			})},
-	} {
-		for _, limit := range []int{1, 2, 7, 40, 500} {
-			f := c.filter
-			f.Limit = limit
-			got := pages(t, s, f)
-			if len(c.want) == 0 {
-				require.Empty(t, got, name)
-				continue
-			}
-			require.Equal(t, c.want, got, "%s, limit %d", name, limit)
-		}
-	}
-}
-
-func TestPagesAreStable(t *testing.T) {
-	s := open(t, connect(t))
-	all := fill(t, s, 20)
-	first, next, err := s.List(t.Context(), Filter{Limit: 8})
-	require.NoError(t, err)
-	// Newer orders come, and older ones move on.
-	for n := 20; n < 30; n++ {
-		require.NoError(t, s.Put(t.Context(), sample(n, 1, order.StatusAccepted)))
-	}
-	for n := range 20 {
-		require.NoError(t, s.Put(t.Context(), sample(n, 9, order.StatusCompleted)))
-	}
-	second := pages(t, s, Filter{Limit: 8, Cursor: next})
-	var ids []string
-	for _, o := range append(first, second...) {
-		ids = append(ids, o.ID)
-	}
-	var want []string
-	for _, o := range all {
-		want = append(want, o.ID)
-	}
-	require.Equal(t, want, ids)
-}
 
 func TestListRefuses(t *testing.T) {
 	good := cursor.Orders.Format(cursor.Position{Millis: 1772366400123, ID: "o-1.a_b"})
@@ -135,19 +29,4 @@ func TestListRefuses(t *testing.T) {
 	}
 	require.NoError(t, Filter{Cursor: good, Limit: cursor.MaxLimit}.Validate())
 	require.Len(t, fault.FieldsOf(Filter{Cursor: "?", Limit: -1, CustomerID: "?"}.Validate()), 3, "all at once")
-}
-
-// The document is a format: other programs read it.
-func TestDocumentFormat(t *testing.T) {
-	raw, err := bson.Marshal(toDocument(sample(1, 3, order.StatusShipped)))
-	require.NoError(t, err)
-	text, err := bson.MarshalExtJSON(bson.Raw(raw), true, false)
-	require.NoError(t, err)
-	number := func(n int64) string { return fmt.Sprintf(`{"$numberLong":"%d"}`, n) }
-	require.Equal(t, `{"_id":"o-001","customerId":"c-1","status":"shipped","reason":"","version":`+number(3)+
-		`,"currency":"EUR","totalAmount":`+number(3998+1<<35)+`,"fulfillment":"shipment","lines":[`+
-		`{"sku":"A-1","quantity":`+number(2)+`,"unitAmount":`+number(1999)+`},`+
-		`{"sku":"B-2","quantity":`+number(1)+`,"unitAmount":`+number(1<<35)+`}],"paymentMethod":"tok_visa",`+
-		`"createdAt":{"$date":`+number(start.UnixMilli())+`},"updatedAt":{"$date":`+number(start.Add(3*time.Hour).UnixMilli())+
-		`},"correlationId":"corr"}`, string(text))
 }

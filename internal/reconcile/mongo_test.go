@@ -1,16 +1,15 @@
 package reconcile_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	driver "go.mongodb.org/mongo-driver/v2/mongo"
 
-	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
+	"github.com/ordersaga/ordersaga/internal/mongo"
+	"github.com/ordersaga/ordersaga/internal/mongo/mongotest"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 	"github.com/ordersaga/ordersaga/internal/simulator"
 	"github.com/ordersaga/ordersaga/internal/testenv"
@@ -18,14 +17,9 @@ import (
 
 // TestEveryKindIsFoundInMongoDB plants everything that can stand in documents into a real server.
 func TestEveryKindIsFoundInMongoDB(t *testing.T) {
-	uri, database := testenv.MongoDB(t)
-	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(testenv.Patience))
+	db, err := mongo.Open(t.Context(), mongotest.Database(t), nil)
 	require.NoError(t, err)
-	db := client.Database(database)
-	t.Cleanup(func() {
-		require.NoError(t, db.Drop(context.WithoutCancel(t.Context())))
-		require.NoError(t, client.Disconnect(context.WithoutCancel(t.Context())))
-	})
+	db.Timeout = testenv.Patience
 	for i, p := range plants {
 		t.Run(strings.ReplaceAll(p.name, " ", "_"), func(t *testing.T) {
 			w := newWorld(t)
@@ -52,16 +46,16 @@ func TestEveryKindIsFoundInMongoDB(t *testing.T) {
 
 // stored puts the documents into a collection without indexes, which would refuse some of them, and has the check read
 // it there.
-func (w *world) stored(db *mongo.Database, name string) *mongo.Collection {
+func (w *world) stored(db *mongo.DB, name string) *driver.Collection {
 	w.t.Helper()
-	collection := db.Collection(name)
+	collection := db.Database.Collection(name)
 	for _, d := range w.documents(w.t) {
 		_, err := collection.InsertOne(w.t.Context(), d)
 		require.NoError(w.t, err)
 	}
-	log, err := mongolog.New(mongolog.Config{Database: db, Collection: name, Timeout: testenv.Patience})
-	require.NoError(w.t, err)
+	log := mongo.NewLog(db, name)
 	w.log = log
+	var err error
 	w.gateway, err = simulator.New(simulator.Config{Log: log})
 	require.NoError(w.t, err)
 	return collection

@@ -2,7 +2,7 @@
 // Temporal's histories, on the bus. Each customer has a key of their own, kept beside the log; what is written down is
 // ciphertext. Deleting the key makes all of it unreadable at once, and every hash still verifies.
 //
-// It imports internal/fault and the standard library only; where keys are kept is an adapter's business (mongokeys).
+// It imports internal/fault and the standard library only; where keys are kept is an adapter's business (internal/mongo).
 //
 // # Contract
 //

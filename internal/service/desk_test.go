@@ -1,15 +1,14 @@
 package service
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ordersaga/ordersaga/internal/mongo"
+	"github.com/ordersaga/ordersaga/internal/mongo/mongotest"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/testenv"
@@ -18,27 +17,14 @@ import (
 // The desk has two parts: the orders that are open, and behind them those that have ended. Whatever the size of its
 // pages, each is on exactly one.
 func TestTheDeskIsPagedThroughBothParts(t *testing.T) {
-	uri, database := testenv.MongoDB(t)
-	client, err := mongo.Connect(options.Client().ApplyURI(uri))
+	db, err := mongo.Open(t.Context(), mongotest.Database(t), nil)
 	require.NoError(t, err)
-	db := client.Database(database)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		_ = db.Drop(ctx)
-		_ = client.Disconnect(ctx)
-	})
-	config := readmodel.Config{Database: db, Timeout: testenv.Patience}
-	orders, err := readmodel.New(config)
-	require.NoError(t, err)
-	config = readmodel.LateConfig(db)
-	config.Timeout = testenv.Patience
-	late, err := readmodel.New(config)
-	require.NoError(t, err)
+	db.Timeout = testenv.Patience
+	orders, late := mongo.NewOrders(db), mongo.NewLate(db)
 	desk := listing{orders, late}
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var want []string
-	put := func(store *readmodel.Store, id string, n int, ended order.Status) {
+	put := func(store *mongo.List, id string, n int, ended order.Status) {
 		o := readmodel.Order{
 			Order: order.Order{ID: id}, Status: order.StatusNeedsAttention, EndedAs: ended, Version: 2,
 			CreatedAt: start.Add(-time.Duration(n) * time.Minute), UpdatedAt: start,

@@ -62,12 +62,12 @@ func (s *Service) Orders() api.Orders { return listing{s.stores.orders, s.stores
 
 // Rebuild makes the lists of orders anew from the event log; progress gets the number of orders that are done.
 func (s *Service) Rebuild(ctx context.Context, progress func(done int)) (readmodel.Rebuilt, error) {
-	return s.stores.orders.Rebuild(ctx, s.stores.raw, progress)
+	return readmodel.Orders.Rebuild(ctx, s.stores.orders, s.stores.raw, progress)
 }
 
 // RebuildLate makes the list of what came after the end of orders anew.
 func (s *Service) RebuildLate(ctx context.Context) (readmodel.Rebuilt, error) {
-	return s.stores.late.Rebuild(ctx, s.stores.raw, nil)
+	return readmodel.Late.Rebuild(ctx, s.stores.late, s.stores.raw, nil)
 }
 
 // Resolve brings a decision to an order and returns the order after it. The error is NotFound for an unknown order, and

@@ -45,7 +45,7 @@ func (e entries) All(ctx context.Context) iter.Seq2[reconcile.Listed, error] {
 }
 
 func (e entries) Get(ctx context.Context, orderID string) (reconcile.Listed, bool, error) {
-	o, found, err := e.stores.orders.Peek(ctx, orderID)
+	o, found, err := e.stores.orders.Get(ctx, orderID)
 	return listed(o), found, err
 }
 
@@ -58,7 +58,7 @@ func listed(o readmodel.Order) reconcile.Listed {
 }
 
 func (e entries) Mend(ctx context.Context, orderID string) error {
-	return e.stores.orders.Mend(ctx, e.stores.raw, orderID)
+	return readmodel.Orders.Mend(ctx, e.stores.orders, e.stores.raw, orderID)
 }
 
 var _ reconcile.List = entries{}

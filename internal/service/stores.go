@@ -6,42 +6,34 @@ import (
 	"strings"
 	"time"
 
-	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
-	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
-
 	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/config"
-	"github.com/ordersaga/ordersaga/internal/deadletter/mongoletters"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
-	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
-	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
-	"github.com/ordersaga/ordersaga/internal/inventory/mongoregistry"
 	"github.com/ordersaga/ordersaga/internal/late"
+	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
-	"github.com/ordersaga/ordersaga/internal/sealed/mongokeys"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // stores are everything that lives in MongoDB.
 type stores struct {
-	client *mongo.Client
-	raw    *mongolog.Log
+	db  *mongo.DB
+	raw *mongo.Log
 	// log is raw with watchers: what this process appends is seen at once.
 	log    *eventlog.Follower
-	orders *readmodel.Store
+	orders *mongo.List
 	// late is what came after its order had ended and needs somebody.
-	late   *readmodel.Store
+	late   *mongo.List
 	ledger *inventory.Ledger
 	// letters are the dead letters.
-	letters *mongoletters.Store
+	letters *mongo.Letters
 	// keys are the customers'.
-	keys *mongokeys.Keys
+	keys *mongo.Keys
 	// indexes has the indexes created.
-	indexes *indexBuilder
+	indexes *mongo.IndexBuilder
 }
 
 // openStores connects, waits for the server, and for the indexes that nothing can be written without. It is for commands: they
@@ -53,75 +45,63 @@ func openStores(ctx context.Context, c config.Config, logger *slog.Logger) (*sto
 // openStoresPolling is openStores with a log that looks every so often for what other processes append; 0 is the default. With
 // indexes it has those created that are missing, while the process runs.
 func openStoresPolling(ctx context.Context, c config.Config, poll time.Duration, indexes bool, logger *slog.Logger) (*stores, error) {
-	where := c.MongoDBURI.Host()
-	// More at once would not be quicker, and would let an overload reach the server; the URI may say otherwise.
-	client, err := mongo.Connect(options.Client().SetMaxPoolSize(32).ApplyURI(c.MongoDBURI.Reveal()).
-		SetAppName("ordersaga").SetMonitor(slowCommands(logger)).SetServerSelectionTimeout(3 * time.Second).SetConnectTimeout(5 * time.Second))
+	client, err := mongo.Connect(c.MongoDBURI.Reveal(), logger)
 	if err != nil {
 		return nil, err
 	}
-	db := client.Database(c.MongoDBDatabase)
-	s := &stores{client: client, letters: mongoletters.New(db), keys: mongokeys.New(db), indexes: newIndexBuilder(logger, where)}
-	if s.raw, err = mongolog.New(mongolog.Config{Database: db, Logger: logger}); err != nil {
-		return nil, err
-	}
-	if s.log, err = eventlog.NewFollower(eventlog.FollowerConfig{Log: s.raw, PollMin: poll}); err != nil {
-		return nil, err
-	}
-	if s.orders, err = readmodel.New(readmodel.Config{Database: db}); err != nil {
-		return nil, err
-	}
-	if s.late, err = readmodel.New(readmodel.LateConfig(db)); err != nil {
-		return nil, err
-	}
-	if s.ledger, err = inventory.New(inventory.Config{Log: s.log, Registry: mongoregistry.New(db), Logger: logger}); err != nil {
-		return nil, err
-	}
-	var wanted []mongolog.Index
-	err = await(ctx, logger, "mongodb", where, func(ctx context.Context) error {
-		wanted = nil
-		for _, indexes := range []func(context.Context) ([]mongolog.Index, error){s.raw.Indexes, s.orders.Indexes, s.late.Indexes, s.letters.Indexes} {
-			of, err := indexes(ctx)
-			if err != nil {
-				return err
-			}
-			wanted = append(wanted, of...)
-		}
-		return s.ping(ctx)
+	s := &stores{indexes: mongo.NewIndexBuilder(logger)}
+	err = await(ctx, logger, "mongodb", c.MongoDBURI.Host(), func(ctx context.Context) (err error) {
+		s.db, err = mongo.Open(ctx, client.Database(c.MongoDBDatabase), logger)
+		return err
 	})
 	if err == nil {
-		err = s.indexes.prepare(ctx, wanted, indexes)
+		err = s.open(ctx, poll, indexes, logger)
 	}
-	return s, err
+	if err != nil {
+		_ = client.Disconnect(context.WithoutCancel(ctx))
+		return nil, err
+	}
+	return s, nil
+}
+
+// open opens the stores of the database.
+func (s *stores) open(ctx context.Context, poll time.Duration, indexes bool, logger *slog.Logger) (err error) {
+	s.raw, s.orders, s.late = mongo.NewLog(s.db, mongo.EventsCollection), mongo.NewOrders(s.db), mongo.NewLate(s.db)
+	s.letters, s.keys = mongo.NewLetters(s.db), mongo.NewKeys(s.db)
+	if s.log, err = eventlog.NewFollower(eventlog.FollowerConfig{Log: s.raw, PollMin: poll}); err != nil {
+		return err
+	}
+	if s.ledger, err = inventory.New(inventory.Config{Log: s.log, Registry: mongo.NewSKUs(s.db), Logger: logger}); err != nil {
+		return err
+	}
+	return s.indexes.Prepare(ctx, indexes, s.raw.Indexes(), s.orders.Indexes(), s.late.Indexes(), s.letters.Indexes())
 }
 
 // ping asks whether the primary answers.
-func (s *stores) ping(ctx context.Context) error {
-	return fault.Wrap(s.client.Ping(ctx, readpref.Primary()), fault.Unavailable, "ping mongodb")
-}
+func (s *stores) ping(ctx context.Context) error { return s.db.Ping(ctx) }
 
 func (s *stores) close(ctx context.Context) {
-	s.indexes.close()
+	s.indexes.Close()
 	s.ledger.Close()
-	_ = s.client.Disconnect(ctx)
+	_ = s.db.Database.Client().Disconnect(ctx)
 }
 
 // projection makes the read model what activities need.
-type projection struct{ orders *readmodel.Store }
+type projection struct{ orders *mongo.List }
 
 func (p projection) Project(ctx context.Context, s order.State) error {
 	return p.orders.Put(ctx, readmodel.FromState(s))
 }
 
 // lateDesk makes the read model what the activities of the late saga need.
-type lateDesk struct{ store *readmodel.Store }
+type lateDesk struct{ store *mongo.List }
 
 func (d lateDesk) Show(ctx context.Context, s late.State) error {
 	return d.store.Put(ctx, readmodel.FromLate(s))
 }
 
 // listing makes the read model what the API needs.
-type listing struct{ orders, late *readmodel.Store }
+type listing struct{ orders, late *mongo.List }
 
 func (l listing) List(ctx context.Context, f api.OrderFilter) ([]order.State, string, error) {
 	items, next, err := l.orders.List(ctx, readmodel.Filter{
@@ -166,7 +146,7 @@ func (l listing) Desk(ctx context.Context, cursor string, limit int) ([]api.Desk
 }
 
 // deskPage is a page of one of the desk's parts.
-func deskPage(ctx context.Context, store *readmodel.Store, cursor string, limit int) ([]api.DeskItem, string, error) {
+func deskPage(ctx context.Context, store *mongo.List, cursor string, limit int) ([]api.DeskItem, string, error) {
 	found, next, err := store.List(ctx, readmodel.Filter{
 		Statuses: []order.Status{order.StatusNeedsAttention}, Limit: limit, Cursor: cursor,
 	})

@@ -5,14 +5,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
-	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
+	"github.com/ordersaga/ordersaga/internal/mongo"
+	"github.com/ordersaga/ordersaga/internal/mongo/mongotest"
 	"github.com/ordersaga/ordersaga/internal/simulator"
 	"github.com/ordersaga/ordersaga/internal/testenv"
 	"github.com/ordersaga/ordersaga/payment/paymenttest"
@@ -71,19 +70,11 @@ func TestContractWithoutRememberedBooks(t *testing.T) {
 
 func TestContractOnMongoDB(t *testing.T) {
 	s := subject(func(t *testing.T) eventlog.Log {
-		uri, name := testenv.MongoDB(t)
-		client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(testenv.Patience))
+		db, err := mongo.Open(t.Context(), mongotest.Database(t), nil)
 		require.NoError(t, err)
-		db := client.Database(name)
-		t.Cleanup(func() {
-			// The test's own context has ended here.
-			ctx := context.WithoutCancel(t.Context())
-			require.NoError(t, db.Drop(ctx))
-			require.NoError(t, client.Disconnect(ctx))
-		})
-		log, err := mongolog.New(mongolog.Config{Database: db, Timeout: testenv.Patience})
-		require.NoError(t, err)
-		require.NoError(t, log.Setup(t.Context()))
+		db.Timeout = testenv.Patience
+		log := mongo.NewLog(db, mongo.EventsCollection)
+		require.NoError(t, mongo.Setup(t.Context(), log.Indexes()))
 		return log
 	}, nil)
 	s.Slow = true

@@ -11,17 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/event"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	ours "github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
-	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/inventory/mongoregistry"
+	"github.com/ordersaga/ordersaga/internal/mongo"
+	"github.com/ordersaga/ordersaga/internal/mongo/mongotest"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
-	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
 // How much there is: enough for an index to be worth it.
@@ -83,11 +81,11 @@ func (r *recorder) of(t *testing.T, do func(t *testing.T)) []bson.D {
 
 // world is a database with something in it.
 type world struct {
-	db       *mongo.Database
+	db       *mongo.DB
 	asked    *recorder
-	log      *mongolog.Log
-	list     *readmodel.Store
-	registry *mongoregistry.Registry
+	log      *mongo.Log
+	list     *mongo.List
+	registry *mongo.SKUs
 	head     ours.Head
 	// byIDAlone tells that the server is FerretDB 1: it uses the index of _id, for a filter on _id alone, and explains nothing.
 	byIDAlone bool
@@ -95,35 +93,21 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	uri, name := testenv.MongoDB(t)
 	w := &world{asked: &recorder{}}
-	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetMonitor(&event.CommandMonitor{Started: w.asked.started}))
+	var err error
+	w.db, err = mongo.Open(t.Context(), mongotest.Database(t, options.Client().SetMonitor(&event.CommandMonitor{Started: w.asked.started})), nil)
 	require.NoError(t, err)
-	w.db = client.Database(name)
-	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
-		require.NoError(t, w.db.Drop(ctx))
-		require.NoError(t, client.Disconnect(ctx))
-	})
-	lookup, err := mongolog.DetectLookup(t.Context(), w.db)
-	require.NoError(t, err)
-	w.byIDAlone = lookup == mongolog.LookupProbe
-	w.log = w.coldLog(t)
-	require.NoError(t, w.log.Setup(t.Context()))
-	w.list, err = readmodel.New(readmodel.Config{Database: w.db})
-	require.NoError(t, err)
-	require.NoError(t, w.list.Setup(t.Context()))
-	w.registry = mongoregistry.New(w.db)
+	w.byIDAlone = w.db.Server == mongo.FerretDB1
+	w.log, w.list, w.registry = w.coldLog(t), mongo.NewOrders(w.db), mongo.NewSKUs(w.db)
+	require.NoError(t, mongo.Setup(t.Context(), w.log.Indexes(), w.list.Indexes()))
 	w.fill(t)
 	return w
 }
 
 // coldLog is a log that remembers nothing.
-func (w *world) coldLog(t *testing.T) *mongolog.Log {
+func (w *world) coldLog(t *testing.T) *mongo.Log {
 	t.Helper()
-	log, err := mongolog.New(mongolog.Config{Database: w.db})
-	require.NoError(t, err)
-	return log
+	return mongo.NewLog(w.db, mongo.EventsCollection)
 }
 
 func entry(stream string, n int) ours.Entry {
@@ -298,8 +282,7 @@ func begins(query bson.D) bool {
 // which it uses an index.
 func TestEveryQueryUsesAnIndex(t *testing.T) {
 	w := newWorld(t)
-	sorting, err := mongolog.SortsWhatIsIndexed(t.Context(), w.db)
-	require.NoError(t, err)
+	sorting := w.db.Server == mongo.FerretDB2
 	held := 0
 	for _, q := range w.questions(t) {
 		if w.byIDAlone && q.everything {
@@ -332,7 +315,7 @@ func TestEveryQueryUsesAnIndex(t *testing.T) {
 // those that have them, and not every one.
 func requireTargeted(t *testing.T, query bson.D) {
 	t.Helper()
-	if query[0].Value != mongolog.DefaultCollection {
+	if query[0].Value != mongo.EventsCollection {
 		return
 	}
 	for _, field := range query {
@@ -361,7 +344,7 @@ func requireByID(t *testing.T, query bson.D) {
 func (w *world) requireIndexed(t *testing.T, query bson.D, maySort bool) Plan {
 	t.Helper()
 	var explained bson.D
-	err := w.db.RunCommand(t.Context(), bson.D{{Key: "explain", Value: query}, {Key: "verbosity", Value: "queryPlanner"}}).Decode(&explained)
+	err := w.db.Database.RunCommand(t.Context(), bson.D{{Key: "explain", Value: query}, {Key: "verbosity", Value: "queryPlanner"}}).Decode(&explained)
 	require.NoError(t, err, "%v", query)
 	p := Read(explained)
 	require.NotEmpty(t, p.Indexes, "%v\n%v", query, explained)

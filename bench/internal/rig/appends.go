@@ -6,13 +6,12 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
 	"github.com/ordersaga/ordersaga/bench/internal/load"
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
+	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
@@ -30,22 +29,18 @@ const (
 // Appends compares the log with what lies under it: the same documents, appended event by event through the log by many
 // writers at once, and inserted raw in the largest batches.
 type Appends struct {
-	db        *mongo.Database
-	log       *mongolog.Log
+	db        *mongo.DB
+	log       *mongo.Log
 	serial    int
 	collected string
 }
 
 // NewAppends prepares the comparison in collections of its own.
-func NewAppends(ctx context.Context, db *mongo.Database) (*Appends, error) {
+func NewAppends(ctx context.Context, db *mongo.DB) (*Appends, error) {
 	a := &Appends{db: db, collected: "appended"}
-	var err error
-	if a.log, err = NewLog(ctx, db, a.collected); err != nil {
-		return nil, err
-	}
+	a.log = mongo.NewLog(db, a.collected)
 	// The same indexes for the raw ones.
-	_, err = NewLog(ctx, db, "raw")
-	return a, err
+	return a, mongo.Setup(ctx, a.log.Indexes(), mongo.NewLog(db, "raw").Indexes())
 }
 
 // Append appends the events of streams, one by one, inFlight streams at once. A latency is that of one append; the count
@@ -86,7 +81,7 @@ func (a *Appends) Raw(ctx context.Context) (load.Sample, int, error) {
 		return load.Sample{}, 0, err
 	}
 	journaled := true
-	raw := a.db.Collection("raw", options.Collection().SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: &journaled}))
+	raw := a.db.Database.Collection("raw", options.Collection().SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: &journaled}))
 	var batches [][]bson.Raw
 	for len(documents) > 0 {
 		n := min(batch, len(documents))
@@ -105,7 +100,7 @@ func (a *Appends) Raw(ctx context.Context) (load.Sample, int, error) {
 
 // written reads the documents of the last Append.
 func (a *Appends) written(ctx context.Context) ([]bson.Raw, error) {
-	cursor, err := a.db.Collection(a.collected).Find(ctx, bson.D{
+	cursor, err := a.db.Database.Collection(a.collected).Find(ctx, bson.D{
 		{Key: "_id", Value: bson.D{{Key: "$regex", Value: fmt.Sprintf("^order-append-%d-", a.serial)}}},
 	})
 	if err != nil {

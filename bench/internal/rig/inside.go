@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"time"
 
-	"go.mongodb.org/mongo-driver/v2/mongo"
+	driver "go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.temporal.io/sdk/client"
 	tlog "go.temporal.io/sdk/log"
@@ -17,9 +17,8 @@ import (
 	"github.com/ordersaga/ordersaga/bench/naive"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
-	"github.com/ordersaga/ordersaga/internal/eventlog/mongolog"
 	"github.com/ordersaga/ordersaga/internal/inventory"
-	"github.com/ordersaga/ordersaga/internal/inventory/mongoregistry"
+	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/simulator"
@@ -44,11 +43,11 @@ type Inside struct {
 	// Temporal calls the server as the service does, Defaults with the options that the SDK has when nobody says anything: it
 	// compresses its calls.
 	Temporal, Defaults client.Client
-	DB                 *mongo.Database
+	DB                 *mongo.DB
 	Log                eventlog.Log
 	Ledger             *inventory.Ledger
 
-	mongo       *mongo.Client
+	mongo       *driver.Client
 	publisher   *rabbitmq.Publisher
 	completions *completions
 	workers     []worker.Worker
@@ -68,19 +67,21 @@ func StartInside(ctx context.Context, s Stack, database string) (in *Inside, err
 	if in.Defaults, err = dial(s, nil, in.completions.intercept); err != nil {
 		return in, err
 	}
-	in.mongo, err = mongo.Connect(options.Client().SetMaxPoolSize(poolSize).ApplyURI(s.MongoDB).SetAppName("bench"))
+	in.mongo, err = driver.Connect(options.Client().SetMaxPoolSize(poolSize).ApplyURI(s.MongoDB).SetAppName("bench"))
 	if err != nil {
 		return in, err
 	}
-	in.DB = in.mongo.Database(database)
-	raw, err := NewLog(ctx, in.DB, "")
-	if err != nil {
+	if in.DB, err = mongo.Open(ctx, in.mongo.Database(database), nil); err != nil {
+		return in, err
+	}
+	raw := mongo.NewLog(in.DB, mongo.EventsCollection)
+	if err = mongo.Setup(ctx, raw.Indexes()); err != nil {
 		return in, err
 	}
 	if in.Log, err = eventlog.NewFollower(eventlog.FollowerConfig{Log: raw}); err != nil {
 		return in, err
 	}
-	if in.Ledger, err = inventory.New(inventory.Config{Log: in.Log, Registry: mongoregistry.New(in.DB)}); err != nil {
+	if in.Ledger, err = inventory.New(inventory.Config{Log: in.Log, Registry: mongo.NewSKUs(in.DB)}); err != nil {
 		return in, err
 	}
 	gateway, err := simulator.New(simulator.Config{Log: in.Log})
@@ -117,18 +118,6 @@ func (in *Inside) work(a *naive.Activities) error {
 		in.workers = append(in.workers, w)
 	}
 	return nil
-}
-
-// NewLog returns a log in a collection, "" for the usual one, with its indexes.
-func NewLog(ctx context.Context, db *mongo.Database, collection string) (*mongolog.Log, error) {
-	log, err := mongolog.New(mongolog.Config{Database: db, Collection: collection})
-	if err != nil {
-		return nil, err
-	}
-	if err := log.Setup(ctx); err != nil {
-		return nil, err
-	}
-	return log, nil
 }
 
 // Dial connects to Temporal as the service does, with the interceptors.

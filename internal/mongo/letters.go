@@ -1,0 +1,200 @@
+package mongo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ordersaga/ordersaga/internal/cursor"
+	"github.com/ordersaga/ordersaga/internal/deadletter"
+	"github.com/ordersaga/ordersaga/internal/fault"
+)
+
+// LettersCollection is the name of the collection of dead letters.
+const LettersCollection = "dead_letters"
+
+const (
+	// maxInline is the largest payload that is in its letter's document, and the size of a part: a document must stay
+	// below 16 MiB, headers and all.
+	maxInline = 8 << 20
+	// lettersTimeout bounds a round trip at least: big payloads take some time.
+	lettersTimeout = 20 * time.Second
+)
+
+// Letters keeps dead letters. It implements deadletter.Store.
+//
+// A letter is one document, with its payload as binary. A payload over maxInline is cut into parts, documents
+// <id>/<n> of the same collection that are written before the letter's: when the letter is there, all of it is. So is a
+// payload that is sent instead of the letter's own: <id>/<hash>/<n>. Documents are inserted and never replaced, but for
+// status and version of a letter, which repeat what the event log says so that lists can be filtered by it.
+type Letters struct {
+	letters collection
+	// listed is what lists read: letters, or the copies that FerretDB 1 needs.
+	listed collection
+	// inline is maxInline; tests take less.
+	inline int
+	// turns is for FerretDB 1.
+	turns turns
+}
+
+// unlisted is what lists leave out.
+var unlisted = bson.D{{Key: "body", Value: 0}, {Key: "headers", Value: 0}}
+
+var _ deadletter.Store = (*Letters)(nil)
+
+// NewLetters returns the dead letters of a database.
+func NewLetters(db *DB) *Letters {
+	patient := *db
+	patient.Timeout = max(db.Timeout, lettersTimeout)
+	l := &Letters{letters: patient.collection(LettersCollection), inline: maxInline}
+	l.listed = l.letters
+	if db.Server == FerretDB1 {
+		l.listed = patient.collection(LettersCollection + "_listed")
+	}
+	return l
+}
+
+// Indexes returns the indexes of lists.
+func (l *Letters) Indexes() []Index {
+	if l.letters.db.Server == FerretDB1 {
+		return nil
+	}
+	indexes := []Index{{l.letters, "kind_newest", append(bson.D{{Key: "kind", Value: 1}}, newestFirst("failedAt")...), false}}
+	for _, field := range []string{"status", "reason", "type"} {
+		keys := append(bson.D{{Key: "kind", Value: 1}, {Key: field, Value: 1}}, newestFirst("failedAt")...)
+		indexes = append(indexes, Index{l.letters, field + "_newest", keys, false})
+	}
+	return indexes
+}
+
+// Insert implements deadletter.Store.
+func (l *Letters) Insert(ctx context.Context, dead deadletter.Letter) (_ bool, err error) {
+	d := toLetter(dead)
+	if len(d.Body) > l.inline {
+		if d.Parts, err = l.putParts(ctx, d.ID, d.ID, d.Body); err != nil {
+			return false, err
+		}
+		d.Body = nil
+	}
+	if l.letters.db.Server == FerretDB1 {
+		shown := d
+		shown.Body, shown.Headers = nil, ""
+		if _, err := l.listed.insert(ctx, shown, "list dead letter %s", d.ID); err != nil {
+			return false, err
+		}
+	}
+	return l.letters.insert(ctx, d, "keep dead letter %s", d.ID)
+}
+
+// putParts cuts a payload. The same parts may be there already.
+func (l *Letters) putParts(ctx context.Context, id, prefix string, body []byte) (count int, err error) {
+	count = max((len(body)+l.inline-1)/l.inline, 1)
+	for n := range count {
+		piece := body[n*l.inline : min((n+1)*l.inline, len(body))]
+		p := part{ID: partID(prefix, n), Kind: "part", Letter: id, Body: piece, Parts: count}
+		if _, err := l.letters.insert(ctx, p, "keep part %d of %s", n, prefix); err != nil {
+			return 0, err
+		}
+	}
+	return count, nil
+}
+
+// parts puts a payload together again. Parts are written before anything refers to them, so one that is not found is
+// Unavailable: after a failover it may be there the next time. Errors: Unavailable.
+func (l *Letters) parts(ctx context.Context, prefix string) ([]byte, error) {
+	body := []byte{}
+	for n, count := 0, 1; n < count; n++ {
+		var p part
+		err := l.letters.get(ctx, byID(partID(prefix, n)), &p)
+		if errors.Is(err, fault.NotFound) {
+			err = fault.Missing("part %d of %s was not found", n, prefix)
+		}
+		if err != nil {
+			return nil, err
+		}
+		count = p.Parts
+		body = append(body, p.Body...)
+	}
+	return body, nil
+}
+
+func partID(prefix string, n int) string { return fmt.Sprintf("%s/%04d", prefix, n) }
+
+// Get implements deadletter.Store.
+func (l *Letters) Get(ctx context.Context, id string) (found deadletter.Letter, ok bool, err error) {
+	var d letter
+	err = l.letters.get(ctx, byID(id), &d)
+	if errors.Is(err, fault.NotFound) || err == nil && d.Kind != kindLetter {
+		return found, false, nil
+	}
+	if err != nil {
+		return found, false, err
+	}
+	if found, err = d.letter(); err != nil {
+		return found, false, fault.Wrap(err, fault.Corrupt, "read dead letter %s", id)
+	}
+	found.Message.Body = d.Body
+	if d.Parts > 0 {
+		found.Message.Body, err = l.parts(ctx, id)
+	}
+	return found, err == nil, err
+}
+
+// Mark implements deadletter.Store.
+func (l *Letters) Mark(ctx context.Context, id string, status deadletter.Status, version int64) error {
+	if l.letters.db.Server == FerretDB1 {
+		return errors.Join(l.markInTurn(ctx, l.letters, id, status, version), l.markInTurn(ctx, l.listed, id, status, version))
+	}
+	// Keeps an older version from replacing a newer one.
+	filter := append(byID(id), bson.E{Key: "version", Value: bson.D{{Key: "$lt", Value: version}}})
+	return mark(ctx, l.letters, filter, status, version)
+}
+
+func mark(ctx context.Context, in collection, filter bson.D, status deadletter.Status, version int64) error {
+	ctx, cancel := in.bounded(ctx)
+	defer cancel()
+	update := bson.D{{Key: "$set", Value: bson.D{{Key: "status", Value: status}, {Key: "version", Value: version}}}}
+	_, err := in.UpdateOne(ctx, filter, update)
+	return unavailable(ctx, err, "mark dead letter %s", filter[0].Value)
+}
+
+// Keep implements deadletter.Store.
+func (l *Letters) Keep(ctx context.Context, id string, body []byte) error {
+	_, err := l.putParts(ctx, id, id+"/"+deadletter.HashOf(body), body)
+	return err
+}
+
+// Kept implements deadletter.Store.
+func (l *Letters) Kept(ctx context.Context, id, hash string) ([]byte, error) {
+	return l.parts(ctx, id+"/"+hash)
+}
+
+// List implements deadletter.Store.
+func (l *Letters) List(ctx context.Context, f deadletter.Filter) ([]deadletter.Letter, string, error) {
+	if err := f.Validate(); err != nil {
+		return nil, "", err
+	}
+	if l.letters.db.Server == FerretDB1 {
+		if err := l.copyListed(ctx); err != nil {
+			return nil, "", err
+		}
+	}
+	p := &listing{
+		collection: l.listed, name: cursor.DeadLetters, by: "failedAt", filter: bson.D{{Key: "kind", Value: kindLetter}},
+		projection: unlisted,
+	}
+	p.filter = anyOf(anyOf(anyOf(p.filter, "status", f.Statuses), "reason", f.Reasons), "type", f.Types)
+	p.within(f.From, f.To, f.Cursor)
+	docs, next, err := readPage[letter](ctx, p, f.Limit)
+	if err != nil {
+		return nil, "", err
+	}
+	items := make([]deadletter.Letter, len(docs))
+	for i, d := range docs {
+		items[i], _ = d.letter() // one that cannot be read is shown with what can be
+	}
+	return items, next, nil
+}

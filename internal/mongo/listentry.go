@@ -1,0 +1,101 @@
+package mongo
+
+import (
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ordersaga/ordersaga/internal/cursor"
+	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
+)
+
+// entry is the document of an entry of a list. The names are a format: other programs read it. A document without attention asks
+// nobody for anything.
+type entry struct {
+	ID            string            `bson:"_id"`
+	CustomerID    string            `bson:"customerId"`
+	Status        order.Status      `bson:"status"`
+	Reason        string            `bson:"reason"`
+	Version       int64             `bson:"version"`
+	Currency      string            `bson:"currency"`
+	TotalAmount   int64             `bson:"totalAmount"`
+	Fulfillment   order.Fulfillment `bson:"fulfillment"`
+	Lines         []entryLine       `bson:"lines"`
+	PaymentMethod string            `bson:"paymentMethod"`
+	CreatedAt     time.Time         `bson:"createdAt"`
+	UpdatedAt     time.Time         `bson:"updatedAt"`
+	CorrelationID string            `bson:"correlationId"`
+	Attention     *entryAttention   `bson:"attention,omitempty"`
+	EndedAs       order.Status      `bson:"endedAs,omitempty"`
+}
+
+type entryLine struct {
+	SKU        string `bson:"sku"`
+	Quantity   int64  `bson:"quantity"`
+	UnitAmount int64  `bson:"unitAmount"`
+}
+
+type entryAttention struct {
+	Number   int64                    `bson:"number"`
+	Step     string                   `bson:"step"`
+	Undo     bool                     `bson:"undo"`
+	Error    string                   `bson:"error"`
+	Attempts int64                    `bson:"attempts"`
+	NextTry  time.Time                `bson:"nextTry,omitempty"`
+	Since    time.Time                `bson:"since"`
+	Actions  []order.ResolutionAction `bson:"actions"`
+}
+
+func (e entry) position() cursor.Position {
+	return cursor.Position{Millis: e.CreatedAt.UnixMilli(), ID: e.ID}
+}
+
+func toEntry(o readmodel.Order) entry {
+	e := entry{
+		ID: o.ID, CustomerID: o.CustomerID, Status: o.Status, Reason: o.Reason, Version: o.Version, Currency: o.Currency,
+		TotalAmount: o.TotalAmount, Fulfillment: o.Fulfillment, Lines: make([]entryLine, len(o.Lines)), PaymentMethod: o.Payment.Method,
+		CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, CorrelationID: o.CorrelationID, EndedAs: o.EndedAs,
+	}
+	for i, line := range o.Lines {
+		e.Lines[i] = entryLine(line)
+	}
+	if a := o.Attention; a != nil {
+		e.Attention = &entryAttention{
+			Number: int64(a.Count), Step: a.Step, Undo: a.Undo, Error: a.Error, Attempts: int64(a.Attempts), NextTry: a.NextTry,
+			Since: a.Since, Actions: append([]order.ResolutionAction{}, a.Actions...),
+		}
+	}
+	return e
+}
+
+func (e entry) order() readmodel.Order {
+	o := readmodel.Order{
+		Order: order.Order{
+			ID: e.ID, CustomerID: e.CustomerID, Currency: e.Currency, Lines: make([]order.Line, len(e.Lines)), TotalAmount: e.TotalAmount,
+			Payment: order.PaymentMethod{Method: e.PaymentMethod}, Fulfillment: e.Fulfillment,
+		},
+		Status: e.Status, Reason: e.Reason, Version: e.Version, CreatedAt: e.CreatedAt, UpdatedAt: e.UpdatedAt,
+		CorrelationID: e.CorrelationID, EndedAs: e.EndedAs,
+	}
+	for i, line := range e.Lines {
+		o.Lines[i] = order.Line(line)
+	}
+	if a := e.Attention; a != nil {
+		o.Attention = &readmodel.Attention{Actions: a.Actions, AttentionState: order.AttentionState{
+			Open: true, Step: a.Step, Undo: a.Undo, Count: int(a.Number), Error: a.Error, Attempts: int(a.Attempts), NextTry: a.NextTry,
+			Since: a.Since,
+		}}
+	}
+	return o
+}
+
+// readEntry decodes a document that may be damaged: of one that cannot be read it returns the id, which is empty when it is no text.
+func readEntry(raw bson.Raw) (o readmodel.Order) {
+	var e entry
+	if err := bson.Unmarshal(raw, &e); err == nil {
+		return e.order()
+	}
+	o.ID, _ = raw.Lookup("_id").StringValueOK()
+	return o
+}
