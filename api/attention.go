@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/labstack/echo/v4"
@@ -9,6 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/workflows"
 )
 
@@ -42,20 +44,23 @@ func (s *Server) listAttention(c echo.Context) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	return answerPage(s, c, s.attentionItem, func(ctx context.Context) ([]DeskItem, string, error) {
+	return answerPage(s, c, s.attentionItem, func(ctx context.Context) ([]readmodel.Order, string, error) {
 		return s.cfg.Orders.Desk(ctx, after, limit)
 	})
 }
 
-func (s *Server) attentionItem(d DeskItem) attentionItem {
-	a := d.Attention
-	item := attentionItem{
-		ID: d.OrderID, Status: d.Status, Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error, Attempts: a.Attempts,
-		NextTry: null.At(a.NextTry), Since: null.At(a.Since), Actions: d.Actions,
-		Links: attentionLinks{orderLinks: s.links(d.OrderID), Resolutions: orderPath(d.OrderID) + "/resolutions"},
+func (s *Server) attentionItem(o readmodel.Order) attentionItem {
+	var a readmodel.Attention
+	if o.Attention != nil {
+		a = *o.Attention
 	}
-	if d.Late && item.Links.Saga != "" {
-		item.Links.Saga = s.sagaURL(workflows.LateWorkflowID(d.OrderID))
+	item := attentionItem{
+		ID: o.ID, Status: cmp.Or(o.EndedAs, o.Status), Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error, Attempts: a.Attempts,
+		NextTry: null.At(a.NextTry), Since: null.At(a.Since), Actions: a.Actions,
+		Links: attentionLinks{orderLinks: s.links(o.ID), Resolutions: orderPath(o.ID) + "/resolutions"},
+	}
+	if o.EndedAs != "" && item.Links.Saga != "" {
+		item.Links.Saga = s.sagaURL(workflows.LateWorkflowID(o.ID))
 	}
 	if item.Actions == nil {
 		item.Actions = []order.ResolutionAction{}

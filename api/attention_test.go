@@ -9,10 +9,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -26,22 +26,26 @@ func (f *fixture) stuck(id string) {
 
 func TestDesk(t *testing.T) {
 	f := newFixture(t)
-	f.orders.desk = []api.DeskItem{
-		{OrderID: "o-2", Status: order.StatusNeedsAttention, Attention: order.AttentionState{
+	needs := func(id string, endedAs order.Status, a order.AttentionState, actions ...order.ResolutionAction) readmodel.Order {
+		return readmodel.Order{Order: order.Order{ID: id}, Status: order.StatusNeedsAttention, EndedAs: endedAs,
+			Attention: &readmodel.Attention{AttentionState: a, Actions: actions}}
+	}
+	f.orders.desk = []readmodel.Order{
+		needs("o-2", "", order.AttentionState{
 			Open: true, Step: order.StepAuthorize, Undo: true, Count: 2, Error: "no answer", Attempts: 1,
 			NextTry: at.Add(time.Minute), Since: at,
-		}, Actions: []order.ResolutionAction{order.Retry, order.Skip, order.Substitute}},
-		{OrderID: "o-1", Status: order.StatusNeedsAttention, Attention: order.AttentionState{
+		}, order.Retry, order.Skip, order.Substitute),
+		needs("o-1", "", order.AttentionState{
 			Open: true, Step: order.StepDeliver, Count: 1, Error: "the carrier lost the goods", Since: at,
-		}, Actions: []order.ResolutionAction{order.Skip, order.Substitute}},
-		{OrderID: "o-0", Status: order.StatusFailed, Late: true, Attention: order.AttentionState{
+		}, order.Skip, order.Substitute),
+		needs("o-0", order.StatusFailed, order.AttentionState{
 			Open: true, Step: "refund", Count: 1, Error: "no answer", Attempts: 1, NextTry: at.Add(time.Minute), Since: at,
-		}, Actions: []order.ResolutionAction{order.Retry, order.Skip, order.Substitute}},
+		}, order.Retry, order.Skip, order.Substitute),
 	}
 	f.orders.next = "more"
 	a := f.do(http.MethodGet, "/v1/attention?limit=2&cursor=abc", "")
 	require.Equal(t, http.StatusOK, a.status)
-	require.Equal(t, api.OrderFilter{Limit: 2, Cursor: "abc"}, f.orders.filter)
+	require.Equal(t, readmodel.Filter{Limit: 2, Cursor: "abc"}, f.orders.filter)
 	golden(t, "desk.json", a.body)
 
 	f.orders.desk, f.orders.next = nil, ""

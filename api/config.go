@@ -16,6 +16,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/workflows"
 )
@@ -53,31 +54,9 @@ type Log interface {
 type Orders interface {
 	// List returns a page of the orders that match, newest first, and where to go on: empty after the last
 	// page. Errors: Invalid for a cursor that is none, Unavailable.
-	List(ctx context.Context, filter OrderFilter) (orders []order.State, next string, err error)
+	List(ctx context.Context, filter readmodel.Filter) (orders []readmodel.Order, next string, err error)
 	// Desk returns a page of the orders that need attention. Errors: as of List.
-	Desk(ctx context.Context, cursor string, limit int) (items []DeskItem, next string, err error)
-}
-
-// DeskItem is an order that needs attention, and what may be decided about it. Late reports that the order has ended, and
-// that it is about what came later.
-type DeskItem struct {
-	OrderID   string
-	Late      bool
-	Status    order.Status
-	Attention order.AttentionState
-	Actions   []order.ResolutionAction
-}
-
-// OrderFilter says which orders are listed. Zero fields do not filter.
-type OrderFilter struct {
-	Statuses   []order.Status
-	CustomerID string
-	// From and To bound when the order was created: from is part of the span, to is not.
-	From, To time.Time
-	// Cursor is where an earlier page ended.
-	Cursor string
-	// Limit is from 1 to cursor.MaxLimit.
-	Limit int
+	Desk(ctx context.Context, cursor string, limit int) (orders []readmodel.Order, next string, err error)
 }
 
 // Stock is the stock ledger. internal/inventory has it.

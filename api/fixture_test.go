@@ -26,6 +26,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/workflows"
 )
@@ -105,21 +106,25 @@ func (s *sagas) Find(_ context.Context, id string) (sagaclient.Found, error) {
 
 // list is a read model that remembers what it was asked.
 type list struct {
-	filter api.OrderFilter
+	filter readmodel.Filter
 	states []order.State
-	desk   []api.DeskItem
+	desk   []readmodel.Order
 	next   string
 	err    error
 }
 
-func (l *list) Desk(_ context.Context, cursor string, limit int) ([]api.DeskItem, string, error) {
-	l.filter = api.OrderFilter{Cursor: cursor, Limit: limit}
+func (l *list) Desk(_ context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {
+	l.filter = readmodel.Filter{Cursor: cursor, Limit: limit}
 	return l.desk, l.next, l.err
 }
 
-func (l *list) List(_ context.Context, f api.OrderFilter) ([]order.State, string, error) {
+func (l *list) List(_ context.Context, f readmodel.Filter) ([]readmodel.Order, string, error) {
 	l.filter = f
-	return l.states, l.next, l.err
+	orders := []readmodel.Order{}
+	for _, s := range l.states {
+		orders = append(orders, readmodel.FromState(s))
+	}
+	return orders, l.next, l.err
 }
 
 // fixture is a Server and what is behind it.

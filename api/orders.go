@@ -12,6 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
 )
 
 // atNow is the value of ?at= that asks for the order as it is.
@@ -44,18 +45,18 @@ func (s *Server) getOrder(c echo.Context) error {
 // listOrders is GET /v1/orders: a page of the read model.
 func (s *Server) listOrders(c echo.Context) error {
 	q := queryOf(c, "status", "customerId", "from", "to", "limit", "cursor")
-	filter := OrderFilter{
+	filter := readmodel.Filter{
 		Statuses: q.statuses(), CustomerID: q.id("customerId"), Limit: q.limit(cursor.DefaultLimit), Cursor: q.cursor(),
 	}
-	filter.From, _ = q.time("from")
-	filter.To, _ = q.time("to")
-	if !filter.From.IsZero() && !filter.To.IsZero() && !filter.From.Before(filter.To) {
+	filter.CreatedFrom, _ = q.time("from")
+	filter.CreatedTo, _ = q.time("to")
+	if !filter.CreatedFrom.IsZero() && !filter.CreatedTo.IsZero() && !filter.CreatedFrom.Before(filter.CreatedTo) {
 		q.add("to", "must be after from")
 	}
 	if err := q.err(); err != nil {
 		return err
 	}
-	return answerPage(s, c, s.resource, func(ctx context.Context) ([]order.State, string, error) {
+	return answerPage(s, c, s.listedResource, func(ctx context.Context) ([]readmodel.Order, string, error) {
 		return s.cfg.Orders.List(ctx, filter)
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -96,15 +97,15 @@ func TestListOrders(t *testing.T) {
 		"&from=2026-11-21T18:00:00Z&to=2026-11-21T19:00:00Z&limit=7&cursor=abc", "")
 	require.Equal(t, http.StatusOK, a.status)
 	golden(t, "orders.json", a.body)
-	require.Equal(t, api.OrderFilter{
+	require.Equal(t, readmodel.Filter{
 		Statuses:   []order.Status{order.StatusFailed, order.StatusCancelled, order.StatusRejected},
-		CustomerID: "customer-7", From: at.Add(-30 * time.Minute), To: at.Add(30 * time.Minute), Limit: 7, Cursor: "abc",
+		CustomerID: "customer-7", CreatedFrom: at.Add(-30 * time.Minute), CreatedTo: at.Add(30 * time.Minute), Limit: 7, Cursor: "abc",
 	}, f.orders.filter)
 
 	f.orders.states, f.orders.next = nil, ""
 	a = f.do(http.MethodGet, "/v1/orders", "")
 	require.JSONEq(t, `{"items":[],"nextCursor":null}`, a.body)
-	require.Equal(t, api.OrderFilter{Limit: 50}, f.orders.filter)
+	require.Equal(t, readmodel.Filter{Limit: 50}, f.orders.filter)
 }
 
 func TestListOrdersRefusesBadFilters(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -44,12 +45,16 @@ type orderLinks struct {
 
 // resource makes the resource of an order.
 func (s *Server) resource(state order.State) orderResource {
-	o := state.Order
+	return s.listedResource(readmodel.FromState(state))
+}
+
+// listedResource makes the resource of an order that the read model lists.
+func (s *Server) listedResource(o readmodel.Order) orderResource {
 	return orderResource{
-		ID: o.ID, Status: state.Status, Reason: null.Text(state.Reason), Version: state.Head.Version,
+		ID: o.ID, Status: o.Status, Reason: null.Text(o.Reason), Version: o.Version,
 		CustomerID: o.CustomerID, Currency: o.Currency, Lines: o.Lines, Payment: o.Payment,
 		Fulfillment: o.Fulfillment, TotalAmount: o.TotalAmount,
-		CreatedAt: null.At(state.CreatedAt), UpdatedAt: null.At(state.UpdatedAt), CorrelationID: state.CorrelationID,
+		CreatedAt: null.At(o.CreatedAt), UpdatedAt: null.At(o.UpdatedAt), CorrelationID: o.CorrelationID,
 		Links: s.links(o.ID),
 	}
 }

@@ -62,7 +62,7 @@ var rules = []rule{
 		from: "internal/reconcile", exactly: true,
 		local: []string{
 			"internal/order", "internal/late", "internal/deadletter", "event", "internal/eventlog", "internal/fault", "payment",
-			"internal/customer", "internal/notice", "internal/refunds",
+			"internal/customer", "internal/notice", "internal/refunds", "internal/readmodel",
 		},
 		outside: []string{"golang.org/x/sync"},
 	},

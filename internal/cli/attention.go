@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -9,11 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/service"
 )
 
@@ -41,7 +42,7 @@ func attentionCommand() *cobra.Command {
 		Use: "attention", Short: "List the orders that need somebody, and what may be decided", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, quietLogger(cmd), service.Parts{}, func(ctx context.Context, s *service.Service) error {
-				items, err := everyPage(func(page string) ([]api.DeskItem, string, error) {
+				items, err := everyPage(func(page string) ([]readmodel.Order, string, error) {
 					return s.Orders().Desk(ctx, page, cursor.MaxLimit)
 				})
 				if err != nil {
@@ -59,16 +60,16 @@ func attentionCommand() *cobra.Command {
 	return cmd
 }
 
-func attentionLines(items []api.DeskItem) []attentionLine {
+func attentionLines(items []readmodel.Order) []attentionLine {
 	lines := []attentionLine{}
 	for _, item := range items {
 		a := item.Attention
-		if !a.Open {
+		if a == nil || !a.Open {
 			continue
 		}
 		line := attentionLine{
-			ID: item.OrderID, Status: item.Status, Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error,
-			Attempts: a.Attempts, Since: a.Since, Actions: item.Actions,
+			ID: item.ID, Status: cmp.Or(item.EndedAs, item.Status), Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error,
+			Attempts: a.Attempts, Since: a.Since, Actions: a.Actions,
 		}
 		if !a.NextTry.IsZero() {
 			line.NextTry = &a.NextTry

@@ -5,22 +5,14 @@ import (
 	"reflect"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
 )
 
-// listed is an order as the list should show it.
-func listed(s order.State) Listed {
-	return Listed{
-		Order: s.Order, Status: s.Status, Reason: s.Reason, Version: s.Head.Version,
-		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, CorrelationID: s.CorrelationID,
-	}
-}
-
-// same compares what two entries say.
-func (e Listed) same(other Listed) bool {
-	times := e.CreatedAt.Equal(other.CreatedAt) && e.UpdatedAt.Equal(other.UpdatedAt)
-	other.CreatedAt, other.UpdatedAt = e.CreatedAt, e.UpdatedAt
-	return times && reflect.DeepEqual(e, other)
+// same compares what two entries say, other than what the attention desk shows.
+func same(a, b readmodel.Order) bool {
+	times := a.CreatedAt.Equal(b.CreatedAt) && a.UpdatedAt.Equal(b.UpdatedAt)
+	b.CreatedAt, b.UpdatedAt, b.Attention, b.EndedAs = a.CreatedAt, a.UpdatedAt, a.Attention, a.EndedAs
+	return times && reflect.DeepEqual(a, b)
 }
 
 // list holds the list entry against the order. The list skips what lasts milliseconds: it must show the newest status
@@ -35,7 +27,7 @@ func (u *unit) list() {
 		u.says(ListAhead, "the list shows version %d as %s, the log ends at %d", u.entry.Version, u.entry.Status, head)
 	case u.entry.Version == 0:
 		u.says(ListDifferent, "the list entry cannot be read")
-	case !u.entry.same(listed(u.atEntry)):
+	case !same(u.entry, readmodel.FromState(u.atEntry)):
 		u.says(ListDifferent, "the list shows version %d as %s, the log says %s, or they differ in another field",
 			u.entry.Version, u.entry.Status, u.atEntry.Status)
 	case u.entry.Version < u.listedAt:
@@ -44,7 +36,7 @@ func (u *unit) list() {
 }
 
 // orphan is a list entry without an order.
-func (l *look) orphan(orderID string, e Listed) {
+func (l *look) orphan(orderID string, e readmodel.Order) {
 	what := "an entry that cannot be read"
 	if e.Version > 0 {
 		what = fmt.Sprintf("it as %s at version %d", e.Status, e.Version)

@@ -18,6 +18,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
 )
 
 // progressEvery is after how many streams progress is told.
@@ -33,7 +34,7 @@ type look struct {
 	now time.Time
 	// payments and listed are walked beside the orders' streams.
 	payments row[books]
-	listed   row[Listed]
+	listed   row[readmodel.Order]
 	// seed is for hashes of slots.
 	seed maphash.Seed
 	// work bounds how many orders are asked about at once.
@@ -147,7 +148,7 @@ func (l *look) walk(ctx context.Context) error {
 	defer orders.stop()
 	defer others.stop()
 	l.payments = row[books]{newAhead(l.books(ctx, others.upTo(paymentsTo))), l.paymentWithoutOrder}
-	l.listed = row[Listed]{newAhead(l.entries(ctx)), l.orphan}
+	l.listed = row[readmodel.Order]{newAhead(l.entries(ctx)), l.orphan}
 	defer l.payments.stop()
 	defer l.listed.stop()
 	if err := streams(ctx, orders.upTo(""), l.begin); err != nil {
@@ -201,11 +202,11 @@ func (l *look) eachOrder(ctx context.Context, all iter.Seq2[string, error], chec
 }
 
 // entries are the entries of the list of orders; in a second look, those that it is about.
-func (l *look) entries(ctx context.Context) iter.Seq2[named[Listed], error] {
-	return func(yield func(named[Listed], error) bool) {
+func (l *look) entries(ctx context.Context) iter.Seq2[named[readmodel.Order], error] {
+	return func(yield func(named[readmodel.Order], error) bool) {
 		if l.streams == nil {
 			for e, err := range l.cfg.List.All(ctx) {
-				if !yield(named[Listed]{e.ID, e}, err) || err != nil {
+				if !yield(named[readmodel.Order]{e.ID, e}, err) || err != nil {
 					return
 				}
 			}
@@ -213,7 +214,7 @@ func (l *look) entries(ctx context.Context) iter.Seq2[named[Listed], error] {
 		}
 		for _, id := range l.orderIDs() {
 			e, there, err := l.cfg.List.Get(ctx, id)
-			if (there || err != nil) && (!yield(named[Listed]{id, e}, err) || err != nil) {
+			if (there || err != nil) && (!yield(named[readmodel.Order]{id, e}, err) || err != nil) {
 				return
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
 )
 
 // Types of the events with which an operator ends the tries of a step that is stuck. They stand in the slot of the step's
@@ -50,7 +51,7 @@ type unit struct {
 	*chain
 	records []event.Record
 	books   books
-	entry   Listed
+	entry   readmodel.Order
 	shown   bool
 
 	state order.State

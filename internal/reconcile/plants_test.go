@@ -8,6 +8,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 )
 
@@ -90,7 +91,7 @@ func (w *world) run(id string, change func(*reconcile.Run)) {
 	w.runs[id] = r
 }
 
-func (w *world) entry(id string, change func(*reconcile.Listed)) {
+func (w *world) entry(id string, change func(*readmodel.Order)) {
 	e := w.list[id]
 	change(&e)
 	w.list[id] = e
@@ -208,7 +209,7 @@ var moneyPlants = []plant{
 				return slices.DeleteFunc(r, func(r event.Record) bool { return r.Type == event.PaymentRefunded })
 			})
 			w.cut("payment-slow", 1)
-			w.entry("slow", func(e *reconcile.Listed) { e.Version-- })
+			w.entry("slow", func(e *readmodel.Order) { e.Version-- })
 		}, also: []reconcile.Kind{reconcile.MoneyWrong}},
 	{name: "a refund that nothing was reserved for", kind: reconcile.PaymentContradiction, subject: "slow", audit: "the refund ledger reserves 0 for it",
 		plant: func(w *world) { delete(w.streams, "refunds-slow") }},
@@ -366,17 +367,17 @@ var listPlants = []plant{
 			if err != nil {
 				panic(err)
 			}
-			w.list["done"] = shown(state)
+			w.list["done"] = readmodel.FromState(state)
 		}},
 	{name: "an order that the list knows more of", kind: reconcile.ListAhead, subject: "done", audit: "the list shows version 99",
-		plant: func(w *world) { w.entry("done", func(e *reconcile.Listed) { e.Version = 99 }) }},
+		plant: func(w *world) { w.entry("done", func(e *readmodel.Order) { e.Version = 99 }) }},
 	{name: "another status", kind: reconcile.ListDifferent, subject: "done", audit: "the list shows order done as",
-		plant: func(w *world) { w.entry("done", func(e *reconcile.Listed) { e.Status = order.StatusFailed }) }},
+		plant: func(w *world) { w.entry("done", func(e *readmodel.Order) { e.Status = order.StatusFailed }) }},
 	{name: "another amount", kind: reconcile.ListDifferent, subject: "open", audit: "the list shows order open as",
-		plant: func(w *world) { w.entry("open", func(e *reconcile.Listed) { e.TotalAmount++ }) }},
+		plant: func(w *world) { w.entry("open", func(e *readmodel.Order) { e.TotalAmount++ }) }},
 	{name: "an entry of nobody", kind: reconcile.ListOrphan, subject: "ghost", audit: "shows order ghost, which has no stream",
 		plant: func(w *world) {
 			w.list["ghost"] = w.list["done"]
-			w.entry("ghost", func(e *reconcile.Listed) { e.ID = "ghost" })
+			w.entry("ghost", func(e *readmodel.Order) { e.ID = "ghost" })
 		}},
 }

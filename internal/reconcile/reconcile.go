@@ -10,6 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/payment"
 )
 
@@ -32,21 +33,11 @@ type Log interface {
 	Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error)
 }
 
-// Listed is an order as the list of orders shows it. One that cannot be read has an id and version 0.
-type Listed struct {
-	order.Order
-	Status               order.Status
-	Reason               string
-	Version              int64
-	CreatedAt, UpdatedAt time.Time
-	CorrelationID        string
-}
-
-// List is the read model.
+// List is the read model. An entry that cannot be read has an id and version 0.
 type List interface {
 	// All yields every entry in the order of the bytes of the ids.
-	All(ctx context.Context) iter.Seq2[Listed, error]
-	Get(ctx context.Context, orderID string) (Listed, bool, error)
+	All(ctx context.Context) iter.Seq2[readmodel.Order, error]
+	Get(ctx context.Context, orderID string) (readmodel.Order, bool, error)
 	// Mend makes one entry anew from the log.
 	Mend(ctx context.Context, orderID string) error
 }

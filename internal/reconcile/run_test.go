@@ -17,6 +17,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 	"github.com/ordersaga/ordersaga/payment"
 )
@@ -29,12 +30,12 @@ func TestWhatMendsItselfIsNotReported(t *testing.T) {
 			func(w *world) { w.runs["open"] = reconcile.Run{Found: true, Running: true, StartedAt: now} },
 		},
 		"an entry that was written": {
-			func(w *world) { w.entry("done", func(e *reconcile.Listed) { e.Status = order.StatusFailed }) },
-			func(w *world) { w.entry("done", func(e *reconcile.Listed) { e.Status = order.StatusCompleted }) },
+			func(w *world) { w.entry("done", func(e *readmodel.Order) { e.Status = order.StatusFailed }) },
+			func(w *world) { w.entry("done", func(e *readmodel.Order) { e.Status = order.StatusCompleted }) },
 		},
 		// It is behind in both looks, but not behind the same.
 		"an order that goes on faster than its list": {
-			func(w *world) { w.entry("open", func(e *reconcile.Listed) { e.Status = order.StatusFailed }) },
+			func(w *world) { w.entry("open", func(e *readmodel.Order) { e.Status = order.StatusFailed }) },
 			func(w *world) {
 				w.add("order-open", "ship", event.OrderShipped, nil)
 			},
@@ -66,7 +67,7 @@ func TestRepairDoesWhatItSaysAndNothingElse(t *testing.T) {
 	w.owes("late")
 	w.lates["late"] = reconcile.Run{Found: true, Status: "terminated"}
 	delete(w.list, "poor")
-	w.entry("ghost", func(e *reconcile.Listed) { e.ID, e.Version = "ghost", 1 })
+	w.entry("ghost", func(e *readmodel.Order) { e.ID, e.Version = "ghost", 1 })
 	w.cut("payment-back", 1)
 	w.alter("sku-done", 3, func(r *event.Record) { r.Data = changed(r.Data, with(map[string]any{"onHand": 9})) })
 	w.damage("order-done", func(r []event.Record) []event.Record { r[1].Subject = "somebody"; return r })
@@ -171,7 +172,7 @@ func TestWhatIsHeldIsBounded(t *testing.T) {
 	w := newWorld(t)
 	for i := range reconcile.MaxFindings + 3 {
 		id := fmt.Sprintf("ghost-%06d", i)
-		w.list[id] = reconcile.Listed{Order: order.Order{ID: id}, Version: 1}
+		w.list[id] = readmodel.Order{Order: order.Order{ID: id}, Version: 1}
 	}
 	report := w.check(reconcile.Options{})
 	require.Len(t, report.Findings, reconcile.MaxFindings)

@@ -20,6 +20,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 	"github.com/ordersaga/ordersaga/internal/simulator"
 	"github.com/ordersaga/ordersaga/payment"
@@ -37,7 +38,7 @@ type world struct {
 	at time.Time
 
 	mu   sync.Mutex
-	list map[string]reconcile.Listed
+	list map[string]readmodel.Order
 	runs map[string]reconcile.Run
 	// lates are the sagas of what came late, by order.
 	lates map[string]reconcile.Run
@@ -59,7 +60,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	w := &world{
 		store: &store{streams: map[string][]event.Record{}, ids: map[string]string{}}, t: t, at: now.Add(time.Second),
-		list: map[string]reconcile.Listed{}, runs: map[string]reconcile.Run{}, lates: map[string]reconcile.Run{}, others: map[string]reconcile.Run{}, lost: map[string]order.Facts{}, seen: func(string) {},
+		list: map[string]readmodel.Order{}, runs: map[string]reconcile.Run{}, lates: map[string]reconcile.Run{}, others: map[string]reconcile.Run{}, lost: map[string]order.Facts{}, seen: func(string) {},
 	}
 	s := newShop(t)
 	for _, o := range []struct {
@@ -84,7 +85,7 @@ func newWorld(t testing.TB) *world {
 			ID: o.id, CustomerID: "c-1", Currency: "EUR", Lines: []order.Line{{SKU: o.id, Quantity: 2, UnitAmount: 250}},
 			Payment: order.PaymentMethod{Method: o.method}, Fulfillment: o.sends,
 		}.Normalize(), o.then)
-		w.list[o.id] = shown(state)
+		w.list[o.id] = readmodel.FromState(state)
 		w.runs[o.id] = reconcile.Run{Found: true, Running: !state.Ended, Completed: state.Ended, Status: "completed", StartedAt: now}
 	}
 	s.paidLate("late")
@@ -100,14 +101,6 @@ func newWorld(t testing.TB) *world {
 	require.NoError(t, err)
 	w.gateway = gateway
 	return w
-}
-
-// shown is an order as the list shows it.
-func shown(s order.State) reconcile.Listed {
-	return reconcile.Listed{
-		Order: s.Order, Status: s.Status, Reason: s.Reason, Version: s.Head.Version,
-		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, CorrelationID: s.CorrelationID,
-	}
 }
 
 // check runs the check.
@@ -127,8 +120,8 @@ func (w *world) config() reconcile.Config {
 	}
 }
 
-func (w *world) All(context.Context) iter.Seq2[reconcile.Listed, error] {
-	return func(yield func(reconcile.Listed, error) bool) {
+func (w *world) All(context.Context) iter.Seq2[readmodel.Order, error] {
+	return func(yield func(readmodel.Order, error) bool) {
 		w.mu.Lock()
 		ids := slices.Sorted(maps.Keys(w.list))
 		w.mu.Unlock()
@@ -140,7 +133,7 @@ func (w *world) All(context.Context) iter.Seq2[reconcile.Listed, error] {
 	}
 }
 
-func (w *world) Get(_ context.Context, id string) (reconcile.Listed, bool, error) {
+func (w *world) Get(_ context.Context, id string) (readmodel.Order, bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	e, there := w.list[id]
@@ -161,7 +154,7 @@ func (w *world) Mend(ctx context.Context, id string) error {
 		return nil
 	}
 	state, err := order.Fold(records)
-	w.list[id] = shown(state)
+	w.list[id] = readmodel.FromState(state)
 	return err
 }
 

@@ -2,11 +2,11 @@ package service
 
 import (
 	"context"
-	"iter"
 	"time"
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 )
@@ -26,39 +26,19 @@ func (s *Service) Reconcile(ctx context.Context, o reconcile.Options) (report re
 // reconciler wires the check.
 func (s *Service) reconciler() (*reconcile.Reconciler, error) {
 	return reconcile.New(reconcile.Config{
-		Log: s.stores.raw, List: entries{s.stores}, Sagas: s.sagas, Gateway: s.gateway,
+		Log: s.stores.raw, List: entries{s.stores.orders, s.stores.raw}, Sagas: s.sagas, Gateway: s.gateway,
 		Timing: s.cfg.Timing, Clock: time.Now, Logger: s.logger,
 	})
 }
 
 // entries makes the read model what the check needs.
-type entries struct{ stores *stores }
-
-func (e entries) All(ctx context.Context) iter.Seq2[reconcile.Listed, error] {
-	return func(yield func(reconcile.Listed, error) bool) {
-		for o, err := range e.stores.orders.All(ctx) {
-			if !yield(listed(o), err) {
-				return
-			}
-		}
-	}
-}
-
-func (e entries) Get(ctx context.Context, orderID string) (reconcile.Listed, bool, error) {
-	o, found, err := e.stores.orders.Get(ctx, orderID)
-	return listed(o), found, err
-}
-
-// listed is an entry without what the attention desk shows of it.
-func listed(o readmodel.Order) reconcile.Listed {
-	return reconcile.Listed{
-		Order: o.Order, Status: o.Status, Reason: o.Reason, Version: o.Version,
-		CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, CorrelationID: o.CorrelationID,
-	}
+type entries struct {
+	*mongo.List
+	log readmodel.Source
 }
 
 func (e entries) Mend(ctx context.Context, orderID string) error {
-	return readmodel.Orders.Mend(ctx, e.stores.orders, e.stores.raw, orderID)
+	return readmodel.Orders.Mend(ctx, e.List, e.log, orderID)
 }
 
 var _ reconcile.List = entries{}

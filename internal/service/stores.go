@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
@@ -15,7 +14,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
-	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // stores are everything that lives in MongoDB.
@@ -93,72 +91,46 @@ func (d lateDesk) Show(ctx context.Context, s late.State) error {
 	return d.store.Put(ctx, readmodel.FromLate(s))
 }
 
-// listing makes the read model what the API needs.
+// listing makes the read model what the API needs: the list of orders, and what needs attention in both lists.
 type listing struct{ orders, late *mongo.List }
 
-func (l listing) List(ctx context.Context, f api.OrderFilter) ([]order.State, string, error) {
-	items, next, err := l.orders.List(ctx, readmodel.Filter{
-		Statuses: f.Statuses, CustomerID: f.CustomerID, CreatedFrom: f.From, CreatedTo: f.To,
-		Limit: f.Limit, Cursor: f.Cursor,
-	})
-	states := make([]order.State, len(items))
-	for i, item := range items {
-		states[i] = order.State{Order: item.Order, Saga: saga.Saga{
-			Status: item.Status, Reason: item.Reason, Head: event.Head{Version: item.Version},
-			CreatedAt: item.CreatedAt, UpdatedAt: item.UpdatedAt, CorrelationID: item.CorrelationID,
-		}}
-	}
-	return states, next, err
+func (l listing) List(ctx context.Context, f readmodel.Filter) ([]readmodel.Order, string, error) {
+	return l.orders.List(ctx, f)
 }
 
-// lateCursor begins the cursors of the second part of what needs attention: first the open orders are listed, then those that have
-// ended.
+// lateCursor begins the cursors of Desk's second part: first the orders that are open come, then those that have ended.
 const lateCursor = "late."
 
 // Desk returns a page of the orders that need attention.
-func (l listing) Desk(ctx context.Context, cursor string, limit int) ([]api.DeskItem, string, error) {
-	lateFrom, inLate := strings.CutPrefix(cursor, lateCursor)
-	if inLate {
-		return latePage(ctx, l.late, lateFrom, limit)
+func (l listing) Desk(ctx context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {
+	behind, inLate := strings.CutPrefix(cursor, lateCursor)
+	if !inLate {
+		behind = ""
 	}
-	items, next, err := attentionPage(ctx, l.orders, cursor, limit)
-	if err != nil || next != "" {
-		return items, next, err
+	var items []readmodel.Order
+	if !inLate {
+		var next string
+		var err error
+		items, next, err = l.orders.List(ctx, needAttention(cursor, limit))
+		if err != nil || next != "" {
+			return items, next, err
+		}
 	}
 	// A page that is full already leads on to one more, which begins with the second part.
 	left := limit - len(items)
 	if left == 0 {
 		return items, lateCursor, nil
 	}
-	late, next, err := latePage(ctx, l.late, "", left)
-	return append(items, late...), next, err
-}
-
-// latePage is a page of the second part.
-func latePage(ctx context.Context, store *mongo.List, from string, limit int) ([]api.DeskItem, string, error) {
-	items, next, err := attentionPage(ctx, store, from, limit)
+	more, next, err := l.late.List(ctx, needAttention(behind, left))
 	if next != "" {
 		next = lateCursor + next
 	}
-	return items, next, err
+	return append(items, more...), next, err
 }
 
-// attentionPage is a page of the entries of a list that need attention.
-func attentionPage(ctx context.Context, store *mongo.List, cursor string, limit int) ([]api.DeskItem, string, error) {
-	found, next, err := store.List(ctx, readmodel.Filter{
-		Statuses: []order.Status{order.StatusNeedsAttention}, Limit: limit, Cursor: cursor,
-	})
-	items := make([]api.DeskItem, len(found))
-	for i, o := range found {
-		items[i] = api.DeskItem{OrderID: o.ID, Status: o.Status, Late: o.EndedAs != ""}
-		if items[i].Late {
-			items[i].Status = o.EndedAs
-		}
-		if o.Attention != nil {
-			items[i].Attention, items[i].Actions = o.Attention.AttentionState, o.Attention.Actions
-		}
-	}
-	return items, next, err
+// needAttention selects a page of what needs attention.
+func needAttention(page string, limit int) readmodel.Filter {
+	return readmodel.Filter{Statuses: []order.Status{order.StatusNeedsAttention}, Limit: limit, Cursor: page}
 }
 
 // receiver makes the ledger what inbound.Executor needs.

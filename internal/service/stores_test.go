@@ -2,6 +2,7 @@ package service
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,8 +48,8 @@ func TestAttentionIsPagedThroughBothParts(t *testing.T) {
 			require.LessOrEqual(t, len(items), limit)
 			require.Less(t, pages, 20)
 			for _, item := range items {
-				got = append(got, item.OrderID)
-				require.Equal(t, item.Late, item.Status == order.StatusFailed)
+				got = append(got, item.ID)
+				require.Equal(t, strings.HasPrefix(item.ID, "ended"), item.EndedAs == order.StatusFailed)
 			}
 			if cursor = next; cursor == "" {
 				break
