@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -57,6 +58,13 @@ func TestUpgrade(t *testing.T) {
 	response, err := s.client.Do(s.ctx, http.MethodPost, "/v1/dead-letters/"+about.DeadLetter+"/discard", map[string]string{"note": "was nothing", "by": "ada"})
 	require.NoError(t, err)
 	require.NoError(t, response.Into(http.StatusOK, nil))
+	defer func() {
+		for _, f := range found {
+			if id, stalled := strings.CutPrefix(f, "order_stalled "); stalled && t.Failed() {
+				t.Log(s.history("order-" + id))
+			}
+		}
+	}()
 	require.Eventually(t, func() bool {
 		found, content = s.reconcile("--stale", "1s")
 		return content
