@@ -1,0 +1,90 @@
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/test/audit"
+	"github.com/ordersaga/ordersaga/test/harness"
+)
+
+// TestUpgrade gives a log that an older version has recorded to this one, together with a Temporal that knows nothing: what an
+// upgrade comes to whose workflows cannot go on from their histories. The log leads, so every saga is found and repaired, goes on from
+// where it stands, and ends as it would have. TestRecordUpgrade recorded it.
+func TestUpgrade(t *testing.T) {
+	s := newMailed(t)
+	about := s.restore()
+	s.ownNamespace(append(s.env, soonAtTheDesk, "RESERVE_DEADLINE=1h", "NOTIFICATION_WINDOW=14000d", "SHIPMENT_DEADLINE=6d")...)
+	orders, attention := s.listing()
+	actors := make([]*actor, 0, len(about.Sagas))
+	for i := range about.Sagas {
+		saga := &about.Sagas[i]
+		a := &actor{recordedSaga: saga, limit: len(saga.Then)}
+		actors = append(actors, a)
+		if saga.First {
+			a.play(s.stack, orders[saga.ID], attention)
+			require.Equal(t, 1, a.used, "%s: %+v: %v", saga.ID, saga.Then[0], a.failed)
+		}
+		if saga.State == "unknown" {
+			o := harness.NewOrder("sku-"+saga.ID, 1, "tok_visa")
+			o.ID = saga.ID
+			s.placeByEvent(o)
+		}
+	}
+
+	found, content := s.reconcileOnce("--stale", "1s", "--repair")
+	require.True(t, content, "everything that is found is repaired: %v", found)
+	for _, a := range actors {
+		if a.Open && !a.First {
+			require.Contains(t, found, "workflow_gone "+a.ID, "%s", a.State)
+		}
+	}
+	s.act(actors)
+
+	streams := make([]string, 0, len(about.Streams))
+	for stream := range about.Streams {
+		streams = append(streams, stream)
+	}
+	report := s.awaitEnds(streams, "customer.onboarded", "notice.sent", "notice.unknown")
+	for stream, ends := range about.Streams {
+		require.Contains(t, ends, report.Streams[stream][len(report.Streams[stream])-1].Type, stream)
+	}
+	for mail, n := range accepted(s.server) {
+		require.Equal(t, 1, n, mail)
+	}
+	response, err := s.client.Do(s.ctx, http.MethodPost, "/v1/dead-letters/"+about.DeadLetter+"/discard", map[string]string{"note": "was nothing", "by": "ada"})
+	require.NoError(t, err)
+	require.NoError(t, response.Into(http.StatusOK, nil))
+	defer func() {
+		for _, f := range found {
+			if id, stalled := strings.CutPrefix(f, "order_stalled "); stalled && t.Failed() {
+				t.Log(s.history("order-" + id))
+			}
+		}
+	}()
+	require.Eventually(t, func() bool {
+		found, content = s.reconcile("--stale", "1s")
+		return content
+	}, patience, 10*tick, "everything holds: %v", &found)
+	report, err = audit.RunAll(s.ctx, s.db)
+	require.NoError(t, err)
+	require.Empty(t, report.Violations)
+	require.Empty(t, report.Open())
+	require.Empty(t, report.Late)
+	require.Empty(t, report.Notices)
+	for _, a := range actors {
+		stream := report.Streams["order-"+a.ID]
+		require.Equal(t, "order."+a.Status, stream[len(stream)-1].Type, "%s, recorded %s", a.ID, a.State)
+		require.Equal(t, a.Reason, field(stream[len(stream)-1], "reason"), "%s, recorded %s", a.ID, a.State)
+		require.Equal(t, a.Late, lateTypes(report.Streams["late-"+a.ID]), "%s, recorded %s", a.ID, a.State)
+		if a.Open {
+			s.published(report, a.ID)
+		}
+	}
+}
+
+// field is a text of an event.
+func field(d audit.Document, name string) string { return text(d.Data, name) }
