@@ -92,7 +92,7 @@ func (l *link) supervise() error {
 		l.update(func() { l.status.Session = session })
 		err := l.session(session)
 		if l.ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // a link that is stopped has no error, whatever its last session came to
 		}
 		if l.final != nil && errors.Is(err, l.final) {
 			return err
