@@ -28,7 +28,7 @@ const (
 	// keeperTimeout bounds keeping one letter, the retry of what the broker gave up on included.
 	keeperTimeout = time.Minute
 	// inboxPatience bounds how long a replay waits for the broker before it begins.
-	inboxPatience = 5 * time.Second
+	inboxPatience = 10 * time.Second
 )
 
 // startKeeper begins to empty the queue of the dead letters. It does not wait: a service works without it.

@@ -1,8 +1,11 @@
 package e2e
 
 import (
+	"bytes"
 	"os/exec"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
@@ -15,4 +18,17 @@ func command(t *testing.T, env []string, args ...string) (string, error) {
 	cmd.Env = env
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// printed runs a command that must succeed and returns what it printed, without what it logs: a command on a slow machine logs which of
+// its calls are slow.
+func printed(t *testing.T, env []string, args ...string) string {
+	t.Helper()
+	testenv.MongoDB(t)
+	cmd := exec.CommandContext(t.Context(), binary, args...)
+	var logged bytes.Buffer
+	cmd.Env, cmd.Stderr = env, &logged
+	out, err := cmd.Output()
+	require.NoError(t, err, "%s%s", out, &logged)
+	return string(out)
 }

@@ -90,6 +90,12 @@ func (s *stack) cli(args ...string) (string, error) {
 	return command(s.t, append(environ(), "MONGODB_DATABASE="+s.database, "TEMPORAL_NAMESPACE="+s.namespace, "USER=grace"), args...)
 }
 
+// printed runs a command that must succeed and returns what it printed, without what it logs.
+func (s *stack) printed(args ...string) string {
+	s.t.Helper()
+	return printed(s.t, append(environ(), "MONGODB_DATABASE="+s.database, "TEMPORAL_NAMESPACE="+s.namespace, "USER=grace"), args...)
+}
+
 // ship places a shipment order and waits until it is at the warehouse.
 func (s *stack) ship(sku, method string) string {
 	s.t.Helper()
@@ -206,8 +212,7 @@ func TestTheDesk(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"skip", "substitute"}, item.Actions)
 		s.refused(lost, `that allows skip and substitute, not "retry"`, harness.Decision{Action: "retry"})
-		out, err := s.cli("attention", "--json")
-		require.NoError(t, err, out)
+		out := s.printed("attention", "--json")
 		var lines []struct{ ID, Step string }
 		require.NoError(t, json.Unmarshal([]byte(out), &lines), out)
 		require.Contains(t, lines, struct{ ID, Step string }{lost, "deliver"})

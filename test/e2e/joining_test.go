@@ -196,7 +196,7 @@ func TestPublishAndTail(t *testing.T) {
 	columns := startProgram(t, nil, binary, "tail", "--type", "order.created", "--type", "order.accepted")
 	columns.await("^listening")
 	publish := func(args ...string) string {
-		cmd := exec.CommandContext(s.ctx, binary, append([]string{"publish"}, args...)...)
+		cmd := exec.CommandContext(s.ctx, binary, append([]string{"publish", "--timeout", "2m"}, args...)...)
 		var said bytes.Buffer
 		// What it says elsewhere is how far it is, when that takes longer than a second.
 		cmd.Env, cmd.Stderr = env, &said

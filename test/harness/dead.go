@@ -82,7 +82,8 @@ func (c Client) AwaitDead(ctx context.Context, want func(DeadLetter) bool) (foun
 				found = full
 				return true
 			}
-			seen[key] = true
+			// Its history is written after it: without one it is not seen.
+			seen[key] = len(full.History) > 0
 		}
 		return false
 	})

@@ -93,7 +93,10 @@ func newLane(ctx context.Context, address string, fast bool, cache int) (*lane, 
 	var err error
 	l.control, err = client.DialContext(ctx, client.Options{
 		HostPort: address, Namespace: l.namespace, Logger: quiet{},
-		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(l.hurryStarts)}},
+		ConnectionOptions: client.ConnectionOptions{
+			DialOptions:          []grpc.DialOption{grpc.WithChainUnaryInterceptor(l.hurryStarts)},
+			GetSystemInfoTimeout: patience,
+		},
 	})
 	if err != nil {
 		return nil, err

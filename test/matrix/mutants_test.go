@@ -82,7 +82,7 @@ func (m mutant) mustBeNoticed(t *testing.T) {
 	began := time.Now()
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	require.NoError(t, err)
-	args := append([]string{"test", "-count=1", "-timeout=5m", "-overlay=" + m.overlay(t, root), "-run=" + m.run, "-v"}, raceFlags...)
+	args := append([]string{"test", "-count=1", "-timeout=15m", "-overlay=" + m.overlay(t, root), "-run=" + m.run, "-v"}, raceFlags...)
 	command := exec.CommandContext(t.Context(), "go", append(args, "./"+m.dir)...)
 	command.Dir, command.Env = root, append(command.Environ(), wholeMatrix+"=1")
 	output, err := command.CombinedOutput()

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/ordersaga/ordersaga/workflows/saga"
+	"github.com/ordersaga/ordersaga/workflows/saga/sagatest"
 )
 
 // callbacks are what comes of an Update.
@@ -23,6 +24,7 @@ func TestAnUpdateThatWaitsIsReleased(t *testing.T) {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quiet{})
 	env := suite.NewTestWorkflowEnvironment()
+	sagatest.BePatient(env)
 	waits := &callbacks{}
 	env.RegisterDelayedCallback(func() { env.UpdateWorkflow("ask", "u1", waits) }, 0)
 	env.ExecuteWorkflow(func(ctx workflow.Context) error {
@@ -55,6 +57,7 @@ func TestAnUpdateThatWaitsIsReleased(t *testing.T) {
 func TestARunIsDueAfterManyUpdates(t *testing.T) {
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
+	sagatest.BePatient(env)
 	env.ExecuteWorkflow(func(ctx workflow.Context) error {
 		var drain saga.Drain
 		for n := range 1000 {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/workflows/saga"
+	"github.com/ordersaga/ordersaga/workflows/saga/sagatest"
 )
 
 // topUp is a flow that shares nothing with the others: it locks a gift card, charges its owner, waits for an approval of large
@@ -307,6 +308,7 @@ func TestRecordOfANewerVersionFailsTheTask(t *testing.T) {
 	e.SchemaVersion = 99
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
+	sagatest.BePatient(env)
 	env.ExecuteWorkflow(func(workflow.Context) error {
 		saga.Must(c.flow.Fold(c.state(), []event.Record{{Stream: "card-7", Version: 2, Entry: e}}))
 		return nil

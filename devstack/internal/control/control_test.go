@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/ordersaga/ordersaga/devstack/internal/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 func TestCall(t *testing.T) {
 	server, err := Serve(t.TempDir(), func(_ context.Context, r Request) Response {

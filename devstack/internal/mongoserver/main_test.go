@@ -3,7 +3,7 @@ package mongoserver
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/ordersaga/ordersaga/devstack/internal/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/ordersaga/ordersaga/devstack/internal/leaks"
 )
 
 // The test binary plays the launcher, the keeper, and an embedded server.
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 			select {}
 		}
 	}
-	goleak.VerifyTestMain(m)
+	leaks.Main(m)
 }
 
 const patience = 2 * time.Minute

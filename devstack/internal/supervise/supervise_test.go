@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/ordersaga/ordersaga/devstack/internal/leaks"
 
 	"github.com/ordersaga/ordersaga/devstack/internal/process"
 )
@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == process.KeepCommand {
 		os.Exit(process.Keep(os.Args[2:]))
 	}
-	goleak.VerifyTestMain(m)
+	leaks.Main(m)
 }
 
 // fixture runs shell scripts as components and hears what people are told.
