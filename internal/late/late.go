@@ -143,7 +143,7 @@ func (m Matter) step() order.Step {
 }
 
 // Flow is how a late stream is folded. It never ends: a run closes when nothing is left, and the next late event starts another.
-var Flow = saga.Flow[State]{Name: "late event", Stream: "late", Events: "order", Subject: "orderId", Own: own}
+var Flow = saga.Flow[State]{Name: "late event", Stream: "late", Events: "order", Subject: "orderId", Own: own, Clone: clone}
 
 // State is what a late stream tells. Fold makes it.
 type State struct {
@@ -167,10 +167,9 @@ type State struct {
 }
 
 // Fold returns the state that records make of s; see saga.Flow.Fold.
-func (s State) Fold(records []event.Record) (State, error) {
-	s.Payments = slices.Clone(s.Payments)
-	return Flow.Fold(s, records)
-}
+func (s State) Fold(records []event.Record) (State, error) { return Flow.Fold(s, records) }
+
+func clone(s *State) { s.Payments = slices.Clone(s.Payments) }
 
 // own folds what only the events of a late stream say.
 func own(s *State, r event.Record) error {

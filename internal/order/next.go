@@ -1,6 +1,7 @@
 package order
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -117,11 +118,13 @@ const (
 
 // Next decides what to do about an order; see saga.Flow.Decide.
 func Next(s State, f Facts, now time.Time, t Timing) Action {
+	s.ID = s.Order.ID
 	return Flow.Decide(s, f.kit(s.Order.ID), now, t.Of)
 }
 
 // Decisions returns the events that Next wants recorded one after the other, from s on, as many as one append takes.
 func Decisions(s State, f Facts, now time.Time, t Timing) []event.Entry {
+	s.ID = s.Order.ID
 	return Flow.Decisions(s, f.kit(s.Order.ID), now, t.Of)
 }
 
@@ -145,7 +148,11 @@ func (t Timing) Of(d saga.Deadline) time.Duration {
 // kit is the facts as the saga kit knows them.
 func (f Facts) kit(orderID string) saga.Facts {
 	k := saga.Facts{
-		Resolutions: f.Resolutions, GivenUp: f.GivenUp, LookedUp: f.LookedUp, Stuck: f.Stuck, NotDone: f.NotCaptured,
+		Resolutions: f.Resolutions, GivenUp: f.GivenUp, Stuck: f.Stuck, NotDone: f.NotCaptured,
+	}
+	if f.LookedUp {
+		// Without a step that was given up it is the payment that was pending.
+		k.LookedUp = cmp.Or(f.GivenUp, StepAuthorize)
 	}
 	if len(f.Cancellations) > 0 {
 		// The first one decides, and is the one that is answered.

@@ -110,6 +110,9 @@ func (w *world) outcome(inline bool, entries ...event.Entry) {
 func (w *world) act(draw answers) order.Action {
 	s := w.state()
 	a := order.Next(s, w.facts, w.now, w.timing)
+	before := order.Next(legacy(w.t, s), w.facts, w.now, w.timing)
+	require.Equal(w.t, []string{a.String(), a.Entry.Key, string(a.Entry.Data)}, []string{before.String(), before.Entry.Key, string(before.Entry.Data)},
+		"a state of a version before the kit is decided like one of this version")
 	switch a.Kind {
 	case order.Record:
 		w.append(order.Decisions(s, w.facts, w.now, w.timing)...)

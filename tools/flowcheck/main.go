@@ -2,7 +2,7 @@
 // workflow.Context and what they call, but does not follow function values, and a flow is a table of them: the fold, the conditions of
 // its rows, the data of its events.
 //
-// In a package that declares a saga.Flow, every function without a context must be deterministic, whether or not the table names it:
+// In a package with a value of the type saga.Flow, every function without a context must be deterministic, whether or not the table names it:
 // it may not read clocks or random numbers, range over maps, start goroutines, use channels, or call what does. Functions with a
 // context are activities. The determinism of called functions is workflowcheck's; so are the exceptions, -config.
 package main
@@ -45,10 +45,10 @@ func newAnalyzer() *analysis.Analyzer {
 		if _, err := checker.Run(pass); err != nil {
 			return nil, err
 		}
-		if declaresFlow(pass.Pkg) {
+		if declaresFlow(pass) {
 			c := check{Pass: pass, cache: determinism.NewPackageLookupCache(pass)}
 			for _, file := range pass.Files {
-				if !strings.HasSuffix(pass.Fset.Position(file.Pos()).Filename, "_test.go") {
+				if !isTest(pass, file) {
 					c.file(file)
 				}
 			}
@@ -58,19 +58,22 @@ func newAnalyzer() *analysis.Analyzer {
 	return a
 }
 
-// declaresFlow reports whether a package has a variable of the type saga.Flow.
-func declaresFlow(pkg *types.Package) bool {
-	for _, name := range pkg.Scope().Names() {
-		v, ok := pkg.Scope().Lookup(name).(*types.Var)
-		if !ok {
+// declaresFlow reports whether a package has a value of the type saga.Flow in it, tests aside.
+func declaresFlow(pass *analysis.Pass) bool {
+	for expr, value := range pass.TypesInfo.Types {
+		if _, literal := expr.(*ast.CompositeLit); !literal || isTest(pass, expr) {
 			continue
 		}
-		if named, ok := types.Unalias(v.Type()).(*types.Named); ok && named.Obj().Name() == "Flow" && named.Obj().Pkg() != nil &&
+		if named, ok := types.Unalias(value.Type).(*types.Named); ok && named.Obj().Name() == "Flow" && named.Obj().Pkg() != nil &&
 			strings.HasSuffix(named.Obj().Pkg().Path(), "/workflows/saga") {
 			return true
 		}
 	}
 	return false
+}
+
+func isTest(pass *analysis.Pass, n ast.Node) bool {
+	return strings.HasSuffix(pass.Fset.Position(n.Pos()).Filename, "_test.go")
 }
 
 type check struct {

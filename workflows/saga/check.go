@@ -2,6 +2,8 @@ package saga
 
 import (
 	"regexp"
+	"slices"
+	"strings"
 )
 
 // streamPattern is the form of a flow's stream prefix: the first hyphen of a stream's name separates it from the ID.
@@ -10,73 +12,157 @@ var streamPattern = regexp.MustCompile(`^[a-z][a-z0-9.]*$`)
 // Check reports everything that is wrong with the flow's table; nil when nothing is. It looks at the definition only: whether
 // the activities are registered is the worker's to check.
 func (f *Flow[S]) Check() error {
-	c := checker{}
+	c := tableChecker{names: make(map[string]bool), waits: map[string]bool{SlotAccept: true}}
 	c.require(f.Name != "", "a flow has a name")
 	c.require(streamPattern.MatchString(f.Stream), "the stream %q must be lower-case letters, digits and dots", f.Stream)
 	var s S
 	_, embeds := any(&s).(interface{ kit() *Saga })
 	c.require(embeds, "the state %T must embed saga.Saga", s)
-	pivots := 0
-	earlier := map[string]bool{SlotAccept: true}
-	for _, reserved := range []string{SlotAccept, SlotDecide, SlotTurn, SlotEnd} {
-		c.seen = add(c.seen, "slot/"+reserved)
+	for _, own := range []string{SlotAccept, SlotDecide, SlotTurn, SlotEnd, SlotCancelRefused} {
+		c.seen = add(c.seen, "slot/"+own)
+	}
+	for i := range f.Steps {
+		c.names[f.Steps[i].Name] = true
 	}
 	for i := range f.Steps {
 		row := &f.Steps[i]
 		c.step = row.Name
-		c.unique("name", row.Name)
+		c.pastPivot = c.pivots > 0
 		if row.Kind == Pivot {
-			pivots++
-			c.require(row.slot() == SlotDecide, "the slot of the pivot is %q", SlotDecide)
-		} else {
-			c.unique("slot", row.slot())
+			c.pivots++
 		}
-		f.checkRow(&c, row, pivots)
-		if row.Wait != nil {
-			c.require(earlier[row.Wait.Since], "the wait begins with the event of an earlier row, not with %q", row.Wait.Since)
-		}
-		earlier[row.Name] = true
+		checkSlots(&c, row)
+		f.checkTypes(&c, row)
+		checkCalls(&c, row)
+		checkRow(&c, row)
+		c.waits[row.Name] = true
+		c.awaits = c.awaits || row.Kind == Await
+		c.forwards += boolToInt(c.pastPivot)
 	}
 	c.step = ""
 	if len(f.Steps) > 0 {
-		c.require(pivots == 1, "a flow has one pivot, not %d", pivots)
+		c.require(c.pivots == 1, "a flow has one pivot, not %d", c.pivots)
 	}
 	return c.err(f.Name)
 }
 
-func (f *Flow[S]) checkRow(c *checker, row *Step[S], pivots int) {
-	done := row.Kind == Pivot || row.Done != ""
-	c.require(done, "the outcome has a type: Done")
-	c.require((row.Wait != nil) == (row.Kind == Await), "a row of the kind %q has a wait, and no other", Await)
+// tableChecker collects what is wrong with a table, row by row.
+type tableChecker struct {
+	checker
+	// names are those of all rows, waits those of the rows so far, whose events may begin a wait.
+	names, waits map[string]bool
+	pivots       int
+	// pastPivot reports that the row comes after the pivot, forwards how many rows did so before it; awaits that one before it waits.
+	pastPivot bool
+	forwards  int
+	awaits    bool
+	strays    int
+}
+
+// checkSlots: every key that a row may write is its own.
+func checkSlots[S any](c *tableChecker, row *Step[S]) {
+	c.unique("name", row.Name)
+	if row.Kind == Pivot {
+		c.require(row.slot() == SlotDecide, "the slot of the pivot is %q", SlotDecide)
+		return
+	}
+	for _, prefix := range []string{slotUndo, slotAttention, "cancel/", SlotDecide + "/"} {
+		c.require(!strings.HasPrefix(row.slot(), prefix), "slots that begin with %q are the kit's", prefix)
+	}
+	c.unique("slot", row.slot())
+	c.unique("slot", row.slot()+slotPending)
+	c.unique("slot", row.slot()+slotSettled)
+	if row.Wait != nil && row.Wait.Stray != nil {
+		c.strays++
+		c.require(c.strays == 1, "one wait of a flow has Stray")
+		c.require(!c.names[row.Wait.Stray.Step], "Stray has a name of its own, not that of the row %q", row.Wait.Stray.Step)
+		c.unique("slot", row.Wait.Stray.Step)
+	}
+}
+
+// checkTypes: the types of a row's outcomes are there, and are not the kit's own.
+func (f *Flow[S]) checkTypes(c *tableChecker, row *Step[S]) {
+	c.require(row.Kind == Pivot || row.Done != "", "the outcome has a type: Done")
 	c.require(row.Undo == nil || len(row.Undone) > 0, "the compensation has a type: Undone")
+	c.require(row.Refused == "" || row.Do != nil, "a row without Do is not refused")
+	types := append([]string{row.Done, row.Refused}, row.Undone...)
+	if row.Pending != nil {
+		types = append(types, row.Pending.Event)
+	}
+	for _, t := range types {
+		kind, prefixed := strings.CutPrefix(t, f.prefix()+".")
+		c.require(!prefixed || !slices.Contains(kitKinds, kind), "the type %q is the kit's own", t)
+	}
+}
+
+// kitKinds are the types of the kit's own events, after the prefix of the flow.
+var kitKinds = []string{
+	kindAccepted, kindSettling, kindCompensating, kindCancellationRefused, kindNeedsAttention, kindAttentionResolved, kindStepRetried,
+	kindStepSkipped, kindStepSubstituted, string(Completed), string(Rejected), string(Cancelled), string(Failed),
+}
+
+func checkCalls[S any](c *tableChecker, row *Step[S]) {
 	c.require(row.Lookup == nil || row.Lookup.Within > 0, "a lookup says within which time")
-	c.require(row.Pending == nil || row.Lookup != nil, "a pending outcome is looked up")
+	for _, o := range []*Operation{row.Do, row.Undo, row.Lookup} {
+		c.require(o == nil || o.Name != "" && o.Queue != "" && o.Summary != "", "a call has a name, a task queue and a summary")
+	}
+	if p := row.Pending; p != nil {
+		c.require(row.Kind == Compensable && row.Do != nil && row.Lookup != nil, "only a compensable step with Do and Lookup may be pending")
+		c.require(p.Event != "" && len(p.On) > 0 && p.For != "" && p.Deadline != "" && p.Overdue != "",
+			"a pending outcome has Event, On, For, Deadline and Overdue")
+	}
+}
+
+// checkRow: a row has what its kind needs, and comes where its kind belongs.
+func checkRow[S any](c *tableChecker, row *Step[S]) {
+	c.require((row.Wait != nil) == (row.Kind == Await), "a row of the kind %q has a wait, and no other", Await)
 	switch row.Kind {
 	case Compensable:
-		c.require(pivots == 0, "a compensable step comes before the pivot")
+		c.require(!c.pastPivot, "a compensable step comes before the pivot")
+		c.require(!c.awaits, "a compensable step comes before the wait: what is awaited is the last before the pivot")
 		c.require(row.Undo != nil, "a compensable step has Undo")
 		c.require(row.Do == nil || row.Deadline != "", "a compensable step with Do has a deadline: nothing waits for ever before the pivot")
 		c.require(row.Reversible == nil, "a compensable step is compensated, not reversible")
 	case Await:
 		c.require(row.Do == nil && row.Undo == nil && row.Lookup == nil, "a wait has no calls")
+		c.require(c.pastPivot || !c.awaits, "one wait comes before the pivot")
 		if row.Wait != nil {
-			c.require(len(row.Wait.On) > 0, "a wait says for which events")
-			c.require(row.Wait.For != "" && row.Wait.Overdue != "" && row.Wait.Deadline != "", "a wait has For, Overdue and a deadline")
-			c.require(row.Wait.Stray == nil || pivots == 0 && row.Wait.Stray.Step != "", "an event that strays is one of a wait before the pivot, and has a name")
-			c.require(pivots == 0 || row.Wait.MissingText != "", "a wait after the pivot has MissingText")
-			c.require(pivots > 0 || len(row.Wait.Trouble) == 0, "before the pivot a wait has no trouble: the saga turns back")
+			checkWait(c, row.Wait)
 		}
 	case Pivot:
 		c.require(row.Do == nil && row.Undo == nil && row.Lookup == nil, "the pivot is an event: nothing is done but to record it")
+		c.require(row.When == nil, "the pivot applies to every saga")
 	case Forward:
-		c.require(pivots > 0, "a forward step comes after the pivot")
+		c.require(c.pastPivot, "a forward step comes after the pivot")
 		c.require(row.Undo == nil, "a forward step is never undone")
 		c.require(row.Deadline == "", "a forward step must succeed: it has no deadline")
-		c.require(row.Refused == "" || row.RefusedText != "" && row.RefusedError != "", "a refusal that cannot turn the saga back is explained: RefusedText, RefusedError")
+		c.require(row.Refused == "" || row.RefusedText != "" && row.RefusedError != "",
+			"a refusal that cannot turn the saga back is explained: RefusedText, RefusedError")
+		c.require(row.Reversible == nil || c.forwards == 0, "only the first step after the pivot is reversible: what comes before it is not undone")
 		c.require(row.Reversible == nil || row.FinalText != "", "a step that is reversible for a time has FinalText")
 	default:
 		c.require(false, "%q is no kind", row.Kind)
 	}
+}
+
+func checkWait(c *tableChecker, w *WaitRule) {
+	c.require(len(w.On) > 0, "a wait says for which events")
+	c.require(w.For != "" && w.Overdue != "" && w.Deadline != "", "a wait has For, Overdue and a deadline")
+	c.require(c.waits[w.Since], "the wait begins with the event of an earlier row, not with %q", w.Since)
+	if c.pastPivot {
+		c.require(w.Stray == nil, "an event strays from a wait before the pivot")
+		c.require(w.MissingText != "", "a wait after the pivot has MissingText")
+		return
+	}
+	c.require(len(w.Trouble) == 0, "before the pivot a wait has no trouble: the saga turns back")
+	c.require(w.Stray == nil || w.Stray.Step != "" && w.Stray.Text != "" && w.Stray.Situation != "", "Stray has Step, Text and Situation")
+}
+
+func boolToInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func add(set map[string]bool, key string) map[string]bool {

@@ -128,7 +128,7 @@ func (n *next[S]) attempt(row *Step[S]) Action {
 	}
 	later := n.facts.Later
 	switch {
-	case n.facts.GivenUp == row.Name && row.Lookup != nil && !n.facts.LookedUp:
+	case n.facts.GivenUp == row.Name && row.Lookup != nil && n.facts.LookedUp != row.Name:
 		return Action{Kind: Lookup, Step: row.Name}
 	case n.facts.GivenUp == row.Name:
 		return n.turn(SlotDecide, "", Ending{Outcome: Failed, Reason: Unavailable(row.Name)})
@@ -145,7 +145,7 @@ func (n *next[S]) pending(row *Step[S]) Action {
 	due := n.due(until)
 	heard := n.facts.first(rule.On)
 	switch {
-	case heard != nil && n.due(heard.NotBefore), due && !n.facts.LookedUp:
+	case heard != nil && n.due(heard.NotBefore), due && n.facts.LookedUp != row.Name:
 		return Action{Kind: Lookup, Step: row.Name}
 	case due:
 		return n.turn(SlotDecide, "", Ending{Outcome: Failed, Reason: rule.Overdue})
@@ -182,7 +182,10 @@ func (n *next[S]) wait(row *Step[S]) Action {
 	if f := n.facts.first(rule.On); f != nil {
 		return n.done(row, f)
 	}
-	until := n.k.Slot(rule.Since).until(n.timing(rule.Deadline))
+	until := n.now.Add(n.timing(rule.Deadline))
+	if began := n.k.Slot(n.flow.slotOf(rule.Since)); began.Type != "" {
+		until = began.until(n.timing(rule.Deadline))
+	}
 	switch {
 	case n.k.Decision == GoForward:
 		for _, trouble := range rule.Trouble {

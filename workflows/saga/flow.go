@@ -25,6 +25,8 @@ type Flow[S any] struct {
 
 	// The rest is optional.
 
+	// Clone copies what Own changes in place, so that no two states share it.
+	Clone func(s *S)
 	// KeepsStatus reports whether a saga keeps its status although an event says the next one.
 	KeepsStatus func(s *S, next Status) bool
 	// WhyNotCancellable says for people why a cancellation cannot be honoured; "" is the kit's own text.
@@ -177,10 +179,9 @@ type Facts struct {
 	Resolutions   []Resolution
 	// TurnBack asks a saga that is not decided to turn back, and says how it ends then.
 	TurnBack *Ending
-	// GivenUp is the row that was unavailable past its deadline; LookedUp reports that a lookup has found nothing that stands,
+	// GivenUp is the row that was unavailable past its deadline; LookedUp is the row of which a lookup has found nothing that stands,
 	// after that or after the time of a pending answer was over.
-	GivenUp  string
-	LookedUp bool
+	GivenUp, LookedUp string
 	// Later has a step wait before it is tried again.
 	Later *Later
 	// Stuck is the call that must succeed and does not.
@@ -231,6 +232,16 @@ func (f *Flow[S]) row(s *S, name string) *Step[S] {
 		}
 	}
 	return nil
+}
+
+// slotOf is the slot of the row of a name; of SlotAccept it is that.
+func (f *Flow[S]) slotOf(name string) string {
+	for i := range f.Steps {
+		if f.Steps[i].Name == name {
+			return f.Steps[i].slot()
+		}
+	}
+	return name
 }
 
 func (row *Step[S]) slot() string {

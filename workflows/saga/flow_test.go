@@ -2,6 +2,7 @@ package saga_test
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -175,7 +176,7 @@ func TestCompensationIsNewestFirst(t *testing.T) {
 		}, []string{"lock"}, saga.Cancelled, saga.ReasonRequested},
 		"unavailable": {5, func(c *card) {
 			c.outcome("lock", "card.locked", nil)
-			c.facts.GivenUp, c.facts.LookedUp = "charge", true
+			c.facts.GivenUp, c.facts.LookedUp = "charge", "charge"
 		}, []string{"charge", "lock"}, saga.Failed, "charge_unavailable"},
 		"not approved in time": {500, func(c *card) {
 			c.outcome("lock", "card.locked", nil)
@@ -277,22 +278,45 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		"one pivot, not 2": func(f *saga.Flow[topUp]) {
 			f.Steps = append(f.Steps, saga.Step[topUp]{Name: "again", Slot: "decide", Kind: saga.Pivot})
 		},
-		`step "lock": a compensable step has Undo`:      func(f *saga.Flow[topUp]) { f.Steps[0].Undo = nil },
-		`step "lock": the compensation has a type`:      func(f *saga.Flow[topUp]) { f.Steps[0].Undone = nil },
-		`step "lock": a compensable step with Do has`:   func(f *saga.Flow[topUp]) { f.Steps[0].Deadline = "" },
-		`step "charge": a lookup says within`:           func(f *saga.Flow[topUp]) { f.Steps[1].Lookup.Within = 0 },
-		`step "approve": the wait begins with`:          func(f *saga.Flow[topUp]) { f.Steps[3].Wait.Since = "credit" },
-		`step "approve": a wait says for which events`:  func(f *saga.Flow[topUp]) { f.Steps[3].Wait.On = nil },
-		`step "approve": a row of the kind "await"`:     func(f *saga.Flow[topUp]) { f.Steps[3].Wait = nil },
-		`step "decide": the pivot is an event`:          func(f *saga.Flow[topUp]) { f.Steps[4].Do = f.Steps[5].Do },
-		`step "credit": a forward step is never undone`: func(f *saga.Flow[topUp]) { f.Steps[5].Undo, f.Steps[5].Undone = f.Steps[0].Undo, []string{"x"} },
-		`step "credit": a forward step must succeed`:    func(f *saga.Flow[topUp]) { f.Steps[5].Deadline = "D" },
-		`step "credit": a refusal that cannot turn`:     func(f *saga.Flow[topUp]) { f.Steps[5].Refused = "card.credit_refused" },
-		`step "credit": the outcome has a type`:         func(f *saga.Flow[topUp]) { f.Steps[5].Done = "" },
-		`step "credit": "maybe" is no kind`:             func(f *saga.Flow[topUp]) { f.Steps[5].Kind = "maybe" },
-		`the slot "lock" is taken`:                      func(f *saga.Flow[topUp]) { f.Steps[5].Slot = "lock" },
-		`the slot "end" is taken`:                       func(f *saga.Flow[topUp]) { f.Steps[5].Slot = "end" },
-		`the name "lock" is taken`:                      func(f *saga.Flow[topUp]) { f.Steps[5].Name = "lock" },
+		`step "lock": a compensable step has Undo`:       func(f *saga.Flow[topUp]) { f.Steps[0].Undo = nil },
+		`step "lock": the compensation has a type`:       func(f *saga.Flow[topUp]) { f.Steps[0].Undone = nil },
+		`step "lock": a compensable step with Do has`:    func(f *saga.Flow[topUp]) { f.Steps[0].Deadline = "" },
+		`step "charge": a lookup says within`:            func(f *saga.Flow[topUp]) { f.Steps[1].Lookup.Within = 0 },
+		`step "approve": the wait begins with`:           func(f *saga.Flow[topUp]) { f.Steps[3].Wait.Since = "credit" },
+		`step "approve": a wait says for which events`:   func(f *saga.Flow[topUp]) { f.Steps[3].Wait.On = nil },
+		`step "approve": a row of the kind "await"`:      func(f *saga.Flow[topUp]) { f.Steps[3].Wait = nil },
+		`step "decide": the pivot is an event`:           func(f *saga.Flow[topUp]) { f.Steps[4].Do = f.Steps[5].Do },
+		`step "credit": a forward step is never undone`:  func(f *saga.Flow[topUp]) { f.Steps[5].Undo, f.Steps[5].Undone = f.Steps[0].Undo, []string{"x"} },
+		`step "credit": a forward step must succeed`:     func(f *saga.Flow[topUp]) { f.Steps[5].Deadline = "D" },
+		`step "credit": a refusal that cannot turn`:      func(f *saga.Flow[topUp]) { f.Steps[5].Refused = "card.credit_refused" },
+		`step "credit": the outcome has a type`:          func(f *saga.Flow[topUp]) { f.Steps[5].Done = "" },
+		`step "credit": "maybe" is no kind`:              func(f *saga.Flow[topUp]) { f.Steps[5].Kind = "maybe" },
+		`the slot "lock" is taken`:                       func(f *saga.Flow[topUp]) { f.Steps[5].Slot = "lock" },
+		`the slot "end" is taken`:                        func(f *saga.Flow[topUp]) { f.Steps[5].Slot = "end" },
+		`the name "lock" is taken`:                       func(f *saga.Flow[topUp]) { f.Steps[5].Name = "lock" },
+		`step "lock": the type "card.rejected" is the`:   func(f *saga.Flow[topUp]) { f.Steps[0].Refused = "card.rejected" },
+		`step "decide": the pivot applies to every saga`: func(f *saga.Flow[topUp]) { f.Steps[4].When = f.Steps[3].When },
+		`step "credit": only a compensable step with Do`: func(f *saga.Flow[topUp]) { f.Steps[5].Pending = &saga.PendingRule{} },
+		`step "lock": a pending outcome has Event, On`:   func(f *saga.Flow[topUp]) { f.Steps[0].Pending = &saga.PendingRule{} },
+		`step "notify": only the first step after`: func(f *saga.Flow[topUp]) {
+			f.Steps = append(f.Steps, saga.Step[topUp]{Name: "notify", Kind: saga.Forward, Reversible: f.Steps[3].When})
+		},
+		`step "later": a compensable step comes before the wait`: func(f *saga.Flow[topUp]) {
+			later := f.Steps[0]
+			later.Name = "later"
+			f.Steps = slices.Insert(f.Steps, 4, later)
+		},
+		`step "again": one wait comes before the pivot`: func(f *saga.Flow[topUp]) {
+			again := f.Steps[3]
+			again.Name = "again"
+			f.Steps = slices.Insert(f.Steps, 4, again)
+		},
+		`step "approve": Stray has a name of its own`: func(f *saga.Flow[topUp]) {
+			f.Steps[3].Wait.Stray = &saga.Trouble{Step: "lock", Text: "x", Situation: "y"}
+		},
+		`slots that begin with "undo/" are the kit's`:       func(f *saga.Flow[topUp]) { f.Steps[5].Slot = "undo/lock" },
+		`step "charge": the slot "lock/pending" is taken`:   func(f *saga.Flow[topUp]) { f.Steps[1].Slot = "lock/pending" },
+		`step "credit": the slot "cancel/refused" is taken`: func(f *saga.Flow[topUp]) { f.Steps[5].Slot = "cancel/refused" },
 	} {
 		f := topUps()
 		spoil(&f)
@@ -315,4 +339,31 @@ func TestRecordOfANewerVersionFailsTheTask(t *testing.T) {
 	})
 	var panicked *temporal.PanicError
 	require.ErrorAs(t, env.GetWorkflowError(), &panicked)
+}
+
+// A wait begins with the event of a row, whatever the row's slot is called.
+func TestWaitBeginsWithTheEventOfItsRow(t *testing.T) {
+	c := newCard(t, 500)
+	c.flow.Steps[2].Slot = "approval"
+	require.NoError(t, c.flow.Check())
+	c.outcome("lock", "card.locked", nil)
+	c.outcome("charge", "card.charged", nil)
+	c.wants(saga.Wait, "approve")
+	require.Equal(t, c.now.Add(time.Hour), c.state().Slot("approval").ExpiresAt)
+}
+
+// What a lookup found about one step says nothing about another.
+func TestLookupBelongsToItsStep(t *testing.T) {
+	c := newCard(t, 5)
+	c.outcome("lock", "card.locked", nil)
+	c.facts.GivenUp, c.facts.LookedUp = "charge", "lock"
+	c.wants(saga.Lookup, "charge")
+}
+
+// The type of a terminal event ends a saga in its own slot only.
+func TestTerminalTypeEndsInItsSlotOnly(t *testing.T) {
+	c := newCard(t, 5)
+	c.outcome("note", "card.failed", nil)
+	require.False(t, c.state().Ended)
+	c.wants(saga.Do, "lock")
 }

@@ -234,6 +234,7 @@ func (f *Flow[S]) Situations() map[string][]ResolutionAction {
 		row := &f.Steps[i]
 		past = past || row.Kind == Pivot
 		switch {
+		case row.Kind == Await && row.Wait == nil: // Check says so
 		case row.Kind == Await && row.Wait.Stray != nil:
 			all[row.Wait.Stray.Situation] = findOut
 		case row.Kind == Await && past:

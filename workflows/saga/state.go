@@ -155,6 +155,9 @@ func (f *Flow[S]) Fold(s S, records []event.Record) (S, error) {
 		return s, nil
 	}
 	k.Slots = append(make([]Slot, 0, len(k.Slots)+len(records)), k.Slots...)
+	if f.Clone != nil {
+		f.Clone(&next)
+	}
 	k.Resolutions, k.ByHand, k.Causes = slices.Clone(k.Resolutions), slices.Clone(k.ByHand), slices.Clone(k.Causes)
 	for _, r := range records {
 		if r.Version <= k.Head.Version {
@@ -285,7 +288,12 @@ func (f *Flow[S]) applyKit(k *Saga, r event.Record, status Status) (Status, erro
 	if !own || kind == "" || kind[0] != '.' {
 		return status, nil
 	}
-	switch kind[1:] {
+	kind = kind[1:]
+	pivot := r.Key == SlotDecide || r.Key == SlotTurn
+	if Status(kind).Terminal() && r.Key != SlotEnd || (kind == kindSettling || kind == kindCompensating) && !pivot {
+		return status, nil
+	}
+	switch kind {
 	case kindAccepted:
 		return Accepted, nil
 	case kindSettling:
@@ -300,7 +308,7 @@ func (f *Flow[S]) applyKit(k *Saga, r event.Record, status Status) (Status, erro
 			}
 		})
 	case string(Completed), string(Rejected), string(Cancelled), string(Failed):
-		return Status(kind[1:]), event.DecodeInto(r.Event, func(d Ending) { k.Ended, k.Reason, k.Detail = true, d.Reason, d.Detail })
+		return Status(kind), event.DecodeInto(r.Event, func(d Ending) { k.Ended, k.Reason, k.Detail = true, d.Reason, d.Detail })
 	case kindCancellationRefused:
 		k.CancelRefused = true
 	case kindNeedsAttention:
@@ -388,6 +396,9 @@ func Object(subject, id string, parts ...any) json.RawMessage {
 			continue
 		}
 		raw, err := json.Marshal(part)
+		if string(raw) == "null" {
+			continue
+		}
 		if err != nil || len(raw) < 2 || raw[0] != '{' {
 			panic(fmt.Sprintf("saga: the data of an event is a JSON object, not %T: %v", part, err))
 		}

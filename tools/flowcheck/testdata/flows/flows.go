@@ -11,7 +11,7 @@ import (
 type state struct{ seen map[string]int }
 
 // Flow is the flow.
-var Flow = saga.Flow[state]{
+var Flow = &saga.Flow[state]{
 	Own: own,
 	When: func(s *state) bool {
 		for range s.seen { // ranges over a map
