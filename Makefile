@@ -14,7 +14,7 @@ RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 # Everything but what runs alone: the crash matrix needs the processors, the end-to-end tests stop and kill servers.
 UNIT = $$($(GO) list ./... | grep -v -e /test/e2e$$ -e /test/matrix$$)
 
-.PHONY: golden help run demo bench bench-growth build service devstack test test-unit test-matrix matrix long test-e2e test-bench test-devstack check fix tools docs clean
+.PHONY: golden help run demo bench bench-growth build service devstack test test-unit test-matrix matrix long test-e2e test-bench test-devstack upgrade check fix tools docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
