@@ -65,6 +65,10 @@ long: devstack ## 10,000 random sagas, 10,000 parked ones, and thousands of canc
 	@$(BIN)/devstack exec -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
 	  $(GO) test -timeout 60m -count=1 -v -run 'TestParkedSagas|TestACrowd|TestCancellationsAtOnce|TestSignalsOutliveTheirRun' ./test/e2e
 
+upgrade: devstack ## a log of an older version is finished by this one, beside an empty Temporal
+	@$(BIN)/devstack exec -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
+	  $(GO) test -timeout 20m -count=1 -v -run 'TestUpgrade$$' ./test/e2e
+
 # These four run under devstack, which sets the environment.
 test-unit:
 	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 30m $(UNIT)
