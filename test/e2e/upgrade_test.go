@@ -17,7 +17,7 @@ import (
 // where it stands, and ends as it would have. TestRecordUpgrade recorded it.
 //
 // It runs with `make upgrade`, not with all tests: on a machine with a load of 20, the run of an order that had ended did not close for
-// minutes in two of 17 runs. Nothing was lost by it, and why is not known yet; a run that fails for it shows the workflow's history.
+// minutes in two of 24 runs. Nothing was lost by it, and why is not known yet; a run that fails for it shows the workflow's history.
 func TestUpgrade(t *testing.T) {
 	if os.Getenv("ORDERSAGA_LONG") == "" {
 		t.Skip("make upgrade runs it")
