@@ -182,10 +182,11 @@ func (n *next[S]) wait(row *Step[S]) Action {
 	if f := n.facts.first(rule.On); f != nil {
 		return n.done(row, f)
 	}
-	until := n.now.Add(n.timing(rule.Deadline))
-	if began := n.k.Slot(n.flow.slotOf(rule.Since)); began.Type != "" {
-		until = began.until(n.timing(rule.Deadline))
+	began := n.k.Slot(n.flow.slotOf(rule.Since))
+	if began.Type == "" {
+		began.At = n.k.UpdatedAt // the row does not apply to this saga: the wait begins with its newest event
 	}
+	until := began.until(n.timing(rule.Deadline))
 	switch {
 	case n.k.Decision == GoForward:
 		for _, trouble := range rule.Trouble {

@@ -352,6 +352,18 @@ func TestWaitBeginsWithTheEventOfItsRow(t *testing.T) {
 	require.Equal(t, c.now.Add(time.Hour), c.state().Slot("approval").ExpiresAt)
 }
 
+// A wait ends even when the row that it begins with does not apply to the saga.
+func TestWaitWithoutItsFirstRowEnds(t *testing.T) {
+	c := newCard(t, 500)
+	c.flow.Steps[2].When = func(*topUp) bool { return false }
+	c.outcome("lock", "card.locked", nil)
+	c.outcome("charge", "card.charged", nil)
+	require.Equal(t, c.now.Add(time.Hour), c.next().Until)
+	c.now = c.now.Add(time.Hour)
+	c.wants(saga.Undo, "charge")
+	require.Equal(t, "approval_timeout", c.state().Reason)
+}
+
 // What a lookup found about one step says nothing about another.
 func TestLookupBelongsToItsStep(t *testing.T) {
 	c := newCard(t, 5)
