@@ -1,18 +1,21 @@
-// Package saga is the kit that flows are written with: a table of typed steps, checked when it is built, and a driver
-// that runs it.
+// Package saga is the kit that flows are written with: a table of steps, the decisions that follow from it, and a driver that runs
+// them.
 //
-// A flow decides, the kit drives. What to do next is a pure function of the flow's own event log and of the facts that
-// signals brought; see Run. The kit runs the step's activity for it: inside the workflow task first, then as a regular
-// activity with durable retry, interrupted when a fact makes the attempt pointless, given up past its deadline when it
-// can still be undone, tried for ever when it must succeed, with an operator asked to look when it does not.
+// A Flow is data: rows in business order, each with its calls, outcomes, compensation and waits. Fold makes a saga's state from its
+// events, Decide says what is next from the state and the facts that signals brought; both are pure. Flows that are loops instead of
+// sequences have a function of their own in the place of Decide.
 //
-// It imports the Temporal SDK and the standard library only, so that it can be used by any flow.
+// The driver runs the step's activity: inside the workflow task first, then as a regular activity with durable retry, interrupted when a
+// fact makes the attempt pointless, given up after its deadline while it can still be compensated, tried until it succeeds when it must,
+// with a person asked to act when it does not; see Run.
+//
+// It imports the Temporal SDK, event, internal/fault and internal/text: it knows no flow.
 //
 // # Contract
 //
 //   - Everything runs on a context that is disconnected from the workflow's cancellation: a cancellation is a fact.
 //   - A step that may have been attempted counts as attempted. The kit never tells a flow that an attempt did not
-//     happen: a definite refusal is a result of the activity, an error means that nobody knows.
+//     happen: a definite refusal is a result of the activity, an error means that the outcome is unknown.
 //   - An activity says that no retry helps by a non-retryable application error. Every other error is retried with
 //     the same input.
 //   - One thing at a time: the driver calls the flow from the workflow's main coroutine only.
