@@ -9,6 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/simulator"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // The capture times out and is stuck. The operator has the order undone; the gateway says that nothing was captured, and then
@@ -33,7 +34,7 @@ func TestACaptureThatHappensAfterCompensateIsRefunded(t *testing.T) {
 			require.Equal(t, w.timeline(), w.bus.types())
 			require.Equal(t, 1, count(w.timeline(), event.OrderNeedsAttention))
 			s := w.record()
-			require.Equal(t, order.Unavailable(order.StepCapture), s.Reason)
+			require.Equal(t, saga.Unavailable(order.StepCapture), s.Reason)
 			require.Equal(t, "released", w.stock.end)
 
 			var charges []string

@@ -68,9 +68,6 @@ const (
 	ReasonShipmentTimeout = "shipment_timeout"
 )
 
-// Unavailable is the reason of an order that failed because a step was unavailable past its deadline.
-func Unavailable(s Step) string { return s + "_unavailable" }
-
 // Item is a SKU and how many of it.
 type Item struct {
 	SKU      string `json:"sku"`

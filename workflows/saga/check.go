@@ -37,7 +37,9 @@ func (f *Flow[S]) Check() error {
 		checkRow(&c, row)
 		c.waits[row.Name] = true
 		c.awaits = c.awaits || row.Kind == Await
-		c.forwards += boolToInt(c.pastPivot)
+		if c.pastPivot {
+			c.forwards++
+		}
 	}
 	c.step = ""
 	if len(f.Steps) > 0 {
@@ -156,13 +158,6 @@ func checkWait(c *tableChecker, w *WaitRule) {
 	}
 	c.require(len(w.Trouble) == 0, "before the pivot a wait has no trouble: the saga turns back")
 	c.require(w.Stray == nil || w.Stray.Step != "" && w.Stray.Text != "" && w.Stray.Situation != "", "Stray has Step, Text and Situation")
-}
-
-func boolToInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 func add(set map[string]bool, key string) map[string]bool {
