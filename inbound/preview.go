@@ -10,6 +10,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/customer"
+	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/wire"
@@ -28,15 +29,8 @@ const (
 	OutcomeRefuse  = "refuse"
 )
 
-// Preview is what would come of a message.
-type Preview struct {
-	// Outcome is one of the words above.
-	Outcome string
-	// Sentence is for people: would start order 42.
-	Sentence string
-	// OrderID is the order that it is about, if it is about one; From and To are its status now, and after it.
-	OrderID, From, To string
-}
+// Preview is what would come of a message; Outcome is one of the words above.
+type Preview = deadletter.Preview
 
 // StreamReader reads the event log.
 type StreamReader interface {

@@ -114,8 +114,7 @@ func (s *Service) DeadLetters() *deadletter.Service {
 			if queue == s.notificationQueue() {
 				preview = previewer.Notification
 			}
-			f, err := preview(ctx, m)
-			return deadletter.Preview(f), err
+			return preview(ctx, m)
 		},
 	})
 }
