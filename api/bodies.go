@@ -6,8 +6,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/jsondoc"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/text"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // The readers of request bodies. Their errors are Malformed for a body that cannot be parsed, and Invalid for one that breaks a rule;

@@ -4,7 +4,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // cancelOrder is POST /v1/orders/{id}/cancellation. It answers with the saga's verdict: the order

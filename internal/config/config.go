@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/payment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // Names of the payment gateways that PAYMENT_GATEWAY may name.

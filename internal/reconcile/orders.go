@@ -7,8 +7,8 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // Types of the events with which an operator ends the tries of a step that is stuck. They stand in the slot of the step's

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // movement is the data of every stock event.

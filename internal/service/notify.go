@@ -6,11 +6,11 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/config"
-	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/notify"
 	"github.com/ordersaga/ordersaga/internal/notify/logmail"
 	"github.com/ordersaga/ordersaga/internal/notify/smtpmail"
 	"github.com/ordersaga/ordersaga/internal/sealed"
+	"github.com/ordersaga/ordersaga/workflows/notification"
 )
 
 // notifies reports whether customers are notified.
@@ -18,8 +18,8 @@ func (s *Service) notifies() bool { return s.cfg.Notifications != config.Notific
 
 // newTemplates loads the templates of every kind of message.
 func newTemplates(c config.Config) (*notify.Templates, error) {
-	kinds := make([]string, len(notice.Kinds))
-	for i, k := range notice.Kinds {
+	kinds := make([]string, len(notification.Kinds))
+	for i, k := range notification.Kinds {
 		kinds[i] = string(k)
 	}
 	return notify.LoadTemplates(c.NotificationTemplates, kinds)
