@@ -36,10 +36,10 @@ func (s *Service) startKeeper(handle func(ctx context.Context, queue string, m w
 	kept := promauto.With(s.registry).NewCounterVec(prometheus.CounterOpts{
 		Name: "ordersaga_dead_letters_total", Help: "Dead letters that were kept, by reason.",
 	}, []string{"reason"})
-	keeper := deadletter.NewKeeper(deadletter.KeeperConfig{
+	keeper := &deadletter.Keeper{
 		Service: s.DeadLetters(), Handle: handle,
 		Count: func(reason fault.Code) { kept.WithLabelValues(deadletter.Label(reason)).Inc() },
-	})
+	}
 	s.letters, err = consume(rabbitmq.ConsumerConfig{
 		Config: s.broker(), Dead: true, Prefetch: keeperPrefetch, Handlers: keeperHandlers, HandlerTimeout: keeperTimeout,
 		Handler: func(ctx context.Context, d rabbitmq.Delivery) error { return keeper.Keep(ctx, letterOf(d.Message)) },
