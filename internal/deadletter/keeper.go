@@ -3,7 +3,6 @@ package deadletter
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"slices"
@@ -107,14 +106,12 @@ func (k *Keeper) retry(ctx context.Context, l Letter, s State) error {
 		}
 		return k.Service.entry(l, s, slotRetry, event.DeadRetryBegun, begun), nil
 	})
-	switch {
-	case err != nil:
-		return err
-	case mine:
-		s, err = k.ended(ctx, l, s, outcome(k.handle(ctx, l)))
-	case s.Retry != nil && !s.Retry.Ended:
-		// The process that began it is gone, or has lost its connection: it is not tried again.
-		s, err = k.ended(ctx, l, s, ReasonInterrupted)
+	if err == nil && (mine || s.Retry != nil && !s.Retry.Ended) {
+		failure := ReasonInterrupted // the process that began it is gone, or has lost its connection: it is not tried again
+		if mine {
+			failure = k.handle(ctx, l)
+		}
+		s, err = k.ended(ctx, l, s, failure)
 	}
 	if err != nil || !s.asksForAnotherTry() {
 		return err
@@ -146,25 +143,20 @@ func (k *Keeper) ended(ctx context.Context, l Letter, s State, failure fault.Cod
 	return s, err
 }
 
-// handle handles the letter's message.
-func (k *Keeper) handle(ctx context.Context, l Letter) (err error) {
+// handle handles the letter's message. It returns the code of what the handler answered, empty when the message did what it should.
+func (k *Keeper) handle(ctx context.Context, l Letter) (failure fault.Code) {
 	defer func() {
 		if reason := recover(); reason != nil {
 			k.Service.cfg.Logger.LogAttrs(ctx, slog.LevelError, "handler panicked", slog.String("letter_id", l.ID),
 				slog.Any("panic", reason), slog.String("stack", string(debug.Stack())))
-			err = fault.Wrap(fmt.Errorf("panic: %v", reason), fault.Internal, "handle letter %s", l.ID)
+			failure = fault.Internal
 		}
 	}()
-	return k.Handle(ctx, l.Queue, l.Message)
-}
-
-// outcome is the code of what a handler answered, empty when the message did what it should.
-func outcome(err error) fault.Code {
-	code := fault.CodeOf(err)
-	if err == nil || fault.Lookup(code).Disposition == fault.Acknowledge {
-		return ""
+	err := k.Handle(ctx, l.Queue, l.Message)
+	if code := fault.CodeOf(err); err != nil && fault.Lookup(code).Disposition != fault.Acknowledge {
+		return code
 	}
-	return code
+	return ""
 }
 
 // asksForAnotherTry reports whether the retry's answer did: the message does no harm then, and belongs into the inbox.
