@@ -167,6 +167,9 @@ func (s *Service) carryOut(
 		return Letter{}, invalid
 	}
 	l, state, err := s.letter(ctx, id)
+	if err == nil {
+		state, _, err = s.open(ctx, l, state)
+	}
 	if err != nil {
 		return Letter{}, err
 	}
@@ -178,11 +181,7 @@ func (s *Service) carryOut(
 }
 
 func (s *Service) discard(ctx context.Context, l Letter, state State, r Request) error {
-	state, _, err := s.open(ctx, l, state)
-	if err != nil {
-		return err
-	}
-	_, _, err = s.record(ctx, state, func(state State) (*event.Entry, error) {
+	_, _, err := s.record(ctx, state, func(state State) (*event.Entry, error) {
 		switch {
 		case slices.Contains(state.Requests, r.ID):
 			return nil, nil
@@ -195,13 +194,9 @@ func (s *Service) discard(ctx context.Context, l Letter, state State, r Request)
 	return err
 }
 
-// replay sends a letter to the inbox: the decision, the message, the outcome, each after the one before it. A replay
-// that was broken off is continued, unless another payload is requested.
+// replay sends a letter, whose stream is open, to the inbox: the decision, the message, the outcome, each after the one before it. A
+// replay that was broken off is continued, unless another payload is requested.
 func (s *Service) replay(ctx context.Context, l Letter, state State, r Request) error {
-	state, _, err := s.open(ctx, l, state)
-	if err != nil {
-		return err
-	}
 	replacement := ""
 	// decide returns no event when the decision is there already, and only has to be carried out.
 	decide := func(state State) (*event.Entry, error) {
@@ -233,7 +228,8 @@ func (s *Service) replay(ctx context.Context, l Letter, state State, r Request) 
 			return err
 		}
 	}
-	if state, _, err = s.record(ctx, state, decide); err != nil {
+	state, _, err := s.record(ctx, state, decide)
+	if err != nil {
 		return err
 	}
 	p, pending := state.Pending()
