@@ -46,7 +46,6 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// problems returns what is wrong with a configuration that has its defaults.
 func (c Config) problems() problems {
 	p := c.Topology.problems()
 	_, err := amqp.ParseURI(c.URL) // the error would quote the URL with its password

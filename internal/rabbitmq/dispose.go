@@ -138,7 +138,6 @@ func (c *Consumer) dispose(d Delivery, err error) {
 	}
 }
 
-// retryLater puts a copy of a message into a wait queue.
 func (c *Consumer) retryLater(d Delivery, next decision, err error) error {
 	c.log(slog.LevelWarn, "message is tried again later", d, slog.Duration("retry_in", next.delay), slog.Any("error", err))
 	m := failedCopy(d, c.queue, next.attempts, next.parked)
