@@ -129,7 +129,7 @@ type Consumer struct {
 	// lifetime is the context of every handler; cut ends it when a drain takes too long.
 	lifetime context.Context
 	cut      context.CancelFunc
-	// recovery is nil without a probe, replies without ConsumerConfig.Reply.
+	// recovery is nil without a probe.
 	recovery *recovery
 	replies  *replies
 
@@ -144,7 +144,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	c := &Consumer{cfg: cfg, queue: cfg.Topology.Inbox(), slots: make(chan struct{}, cfg.Handlers)}
+	c := &Consumer{cfg: cfg, queue: cfg.Topology.Inbox(), slots: make(chan struct{}, cfg.Handlers), replies: newReplies(cfg.Config)}
 	role := "consumer"
 	if cfg.Subscription != "" {
 		c.queue, role = cfg.Topology.Queue(cfg.Subscription), cfg.Subscription
@@ -155,9 +155,6 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	c.link = newLink(cfg.Config, role)
 	c.link.serve = c.serve
 	c.lifetime, c.cut = context.WithCancel(context.Background())
-	if cfg.Reply != nil {
-		c.replies = newReplies(cfg.Config)
-	}
 	if delays := cfg.Topology.WaitDelays; cfg.Probe != nil && !cfg.Dead && len(delays) > 1 {
 		c.recovery = &recovery{
 			probe: cfg.Probe, every: cfg.ProbeEvery, least: delays[0], most: delays[len(delays)-1],
@@ -170,9 +167,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 // Start begins to connect and to consume, and returns at once.
 func (c *Consumer) Start() {
 	c.start.Do(func() {
-		if c.replies != nil {
-			c.replies.run(c.lifetime)
-		}
+		c.replies.run(c.lifetime)
 		c.link.Start()
 		if c.recovery != nil {
 			c.link.running.Go(func() { c.recovery.run(c.link.ctx) })
@@ -193,10 +188,8 @@ func (c *Consumer) Stop(ctx context.Context) error {
 		if c.lifetime.Err() != nil { // the drain was cut short
 			err = ctx.Err()
 		}
-		if c.replies != nil {
-			defer context.AfterFunc(ctx, c.cut)()
-			c.replies.stop()
-		}
+		defer context.AfterFunc(ctx, c.cut)()
+		c.replies.stop()
 		c.cut()
 	})
 	return err

@@ -159,7 +159,7 @@ func (c *Consumer) deadLetter(d Delivery, next decision, err error) error {
 // reply answers the sender of a message that is done with, if it waits for that. This service's own queues get no replies.
 func (c *Consumer) reply(d Delivery, err error) {
 	to := d.Message.ReplyTo
-	if c.replies == nil || to == "" || strings.HasPrefix(to, c.cfg.Topology.Prefix+".") {
+	if c.cfg.Reply == nil || to == "" || strings.HasPrefix(to, c.cfg.Topology.Prefix+".") {
 		return
 	}
 	if m, waits := c.cfg.Reply(d.Message, err); waits {
