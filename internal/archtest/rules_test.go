@@ -107,7 +107,7 @@ var rules = []rule{
 	},
 	mayImport{from: "payment", exactly: true, outside: []string{}},
 	mayImport{
-		from: "internal/wire", local: []string{"event", "internal/fault"},
+		from: "internal/wire", local: []string{"event", "internal/fault", "internal/jsondoc"},
 		outside: []string{"github.com/google/uuid", "github.com/go-json-experiment/json"},
 	},
 	unreachable{from: []string{"internal/readmodel"}, forbidden: drivers},

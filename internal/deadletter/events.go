@@ -1,10 +1,6 @@
 package deadletter
 
 import (
-	"cmp"
-	"strconv"
-	"time"
-
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
@@ -68,52 +64,11 @@ type DiscardData struct {
 }
 
 // entry makes the event that follows the state. Times never go back in a stream, whatever the clocks say.
-func (l Letter) entry(s State, slot, eventType string, at time.Time, data any) *event.Entry {
-	if at.Before(s.UpdatedAt) {
-		at = s.UpdatedAt
+func (s *Service) entry(l Letter, state State, slot, eventType string, data any) *event.Entry {
+	at := s.cfg.Clock()
+	if at.Before(state.UpdatedAt) {
+		at = state.UpdatedAt
 	}
 	e := event.New(event.DeadStream(l.ID), slot, eventType, l.ID, at, data).CausedBy(l.CorrelationID, l.EventID)
 	return &e
-}
-
-func (l Letter) received(at time.Time) *event.Entry {
-	d := ReceivedData{LetterID: l.ID, Reason: l.Reason, PayloadHash: l.PayloadHash, Size: l.Size, ReplayOf: string(l.ReplayOf), Replays: l.Replays}
-	if _, known := event.Find(l.Type); known {
-		d.Type = l.Type
-	}
-	if event.ValidID(l.Subject) {
-		d.Subject = l.Subject
-	}
-	return l.entry(State{}, slotReceive, event.DeadReceived, at, d)
-}
-
-func (l Letter) retryBegun(s State, attemptID string, at time.Time) *event.Entry {
-	return l.entry(s, slotRetry, event.DeadRetryBegun, at, RetryData{LetterID: l.ID, AttemptID: attemptID, PayloadHash: l.PayloadHash})
-}
-
-// retryEnded has the outcome of the retry; an empty code is a success.
-func (l Letter) retryEnded(s State, code fault.Code, at time.Time) *event.Entry {
-	d := RetryData{LetterID: l.ID, PayloadHash: l.PayloadHash, Reason: code}
-	if code == "" {
-		return l.entry(s, slotRetryEnd, event.DeadRetried, at, d)
-	}
-	return l.entry(s, slotRetryEnd, event.DeadRetryFailed, at, d)
-}
-
-func (l Letter) replayRequested(s State, r Request, replacement string, at time.Time) *event.Entry {
-	n := len(s.Replays) + 1
-	return l.entry(s, slotReplay+strconv.Itoa(n), event.DeadReplayRequested, at, ReplayData{
-		LetterID: l.ID, Replay: n, RequestID: r.ID, PayloadHash: l.PayloadHash, ReplacementHash: replacement,
-		Force: r.Force, By: r.By, Note: r.Note,
-	})
-}
-
-func (l Letter) replayed(s State, r Replay, at time.Time) *event.Entry {
-	return l.entry(s, slotReplay+strconv.Itoa(r.Replay)+slotSent, event.DeadReplayed, at,
-		ReplayData{LetterID: l.ID, Replay: r.Replay, PayloadHash: cmp.Or(r.ReplacementHash, r.PayloadHash)})
-}
-
-func (l Letter) discarded(s State, r Request, at time.Time) *event.Entry {
-	return l.entry(s, slotDiscard+strconv.Itoa(s.Discards+1), event.DeadDiscarded, at,
-		DiscardData{LetterID: l.ID, RequestID: r.ID, PayloadHash: l.PayloadHash, By: r.By, Note: r.Note})
 }

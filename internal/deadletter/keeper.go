@@ -3,9 +3,10 @@ package deadletter
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -20,30 +21,21 @@ const KeeperName = "keeper"
 // outcomeTimeout bounds writing down what came of a retry whose own time is over.
 const outcomeTimeout = 10 * time.Second
 
-// KeeperConfig is what a Keeper needs. All fields are mandatory.
-type KeeperConfig struct {
+// Keeper keeps dead letters. All fields are mandatory.
+type Keeper struct {
 	Service *Service
 	// Handle handles a message as if it came from the queue, or from the inbox when none is named.
 	Handle func(ctx context.Context, queue string, m wire.Message) error
 	// Count is called for every letter that is new, with its reason.
 	Count func(reason fault.Code)
-}
-
-// Keeper keeps dead letters.
-type Keeper struct {
-	cfg     KeeperConfig
-	service *Service
 	// alone is held for reading while a letter is kept, and for writing while one is handled.
 	alone sync.RWMutex
 }
 
-// NewKeeper returns a Keeper. It does no I/O.
-func NewKeeper(c KeeperConfig) *Keeper { return &Keeper{cfg: c, service: c.Service} }
-
 // Keep keeps a message with what its queue knows about it; it may be called again with the same one. With a nil error the message
 // may be acknowledged.
 func (k *Keeper) Keep(ctx context.Context, l Letter) error {
-	l, s, err := k.keep(ctx, New(l, k.service.cfg.Clock()))
+	l, s, err := k.keep(ctx, New(l, k.Service.cfg.Clock()))
 	if err != nil || !retried[l.Reason] {
 		return err
 	}
@@ -55,13 +47,14 @@ const maxSame = 1000
 
 // insert inserts the letter, under another id when its own is another message's.
 func (k *Keeper) insert(ctx context.Context, l Letter) (Letter, bool, error) {
-	store := k.service.cfg.Store
+	store, own := k.Service.cfg.Store, l.ID
 	inserted, err := store.Insert(ctx, l)
 	for n := 1; err == nil && !inserted && l.First && n <= maxSame; n++ {
-		other := l.another(n)
-		if inserted, err = store.Insert(ctx, other); inserted {
-			return other, true, err
-		}
+		l.ID = event.DerivedID("another dead letter", own, strconv.Itoa(n))
+		inserted, err = store.Insert(ctx, l)
+	}
+	if !inserted {
+		l.ID = own
 	}
 	return l, inserted, err
 }
@@ -77,13 +70,13 @@ func (k *Keeper) keep(ctx context.Context, l Letter) (Letter, State, error) {
 	s := State{ID: l.ID, Status: StatusOpen}
 	if !inserted {
 		kept := l
-		if s, err = k.service.readStream(ctx, &kept); err != nil {
+		if s, err = k.Service.readStream(ctx, &kept); err != nil {
 			return l, s, err
 		}
 	}
-	s, opened, err := k.service.open(ctx, l, s)
+	s, opened, err := k.Service.open(ctx, l, s)
 	if err == nil && opened {
-		k.cfg.Count(l.Reason)
+		k.Count(l.Reason)
 		if !retried[l.Reason] {
 			k.logKept(ctx, l)
 		}
@@ -93,7 +86,7 @@ func (k *Keeper) keep(ctx context.Context, l Letter) (Letter, State, error) {
 
 // logKept writes the one line that a letter gets, after its retry if it has one.
 func (k *Keeper) logKept(ctx context.Context, l Letter, more ...slog.Attr) {
-	k.service.cfg.Logger.LogAttrs(ctx, slog.LevelError, "dead letter kept", append([]slog.Attr{
+	k.Service.cfg.Logger.LogAttrs(ctx, slog.LevelError, "dead letter kept", append([]slog.Attr{
 		slog.String("letter_id", l.ID), slog.String("reason", string(l.Reason)), slog.String("detail", l.Detail),
 		slog.String("event_id", l.EventID), slog.String("event_type", l.Type), slog.String("subject", l.Subject),
 		slog.String("correlation_id", l.CorrelationID), slog.Int("attempts", l.Attempts),
@@ -106,37 +99,43 @@ func (k *Keeper) logKept(ctx context.Context, l Letter, more ...slog.Attr) {
 func (k *Keeper) retry(ctx context.Context, l Letter, s State) error {
 	k.alone.Lock()
 	defer k.alone.Unlock()
-	attempt := k.service.cfg.NewID()
-	s, mine, err := k.service.record(ctx, s, func(s State) (*event.Entry, error) {
+	begun := RetryData{LetterID: l.ID, AttemptID: k.Service.cfg.NewID(), PayloadHash: l.PayloadHash}
+	s, mine, err := k.Service.record(ctx, s, func(s State) (*event.Entry, error) {
 		if s.Retry != nil || s.Status != StatusOpen {
 			return nil, nil
 		}
-		return l.retryBegun(s, attempt, k.service.cfg.Clock()), nil
+		return k.Service.entry(l, s, slotRetry, event.DeadRetryBegun, begun), nil
 	})
-	switch {
-	case err != nil:
-		return err
-	case mine:
-		s, err = k.ended(ctx, l, s, outcome(k.handle(ctx, l)))
-	case s.Retry != nil && !s.Retry.Ended:
-		// The process that began it is gone, or has lost its connection: it is not tried again.
-		s, err = k.ended(ctx, l, s, ReasonInterrupted)
+	if err == nil && (mine || s.Retry != nil && !s.Retry.Ended) {
+		failure := ReasonInterrupted // the process that began it is gone, or has lost its connection: it is not tried again
+		if mine {
+			failure = k.handle(ctx, l)
+		}
+		s, err = k.ended(ctx, l, s, failure)
 	}
-	if err != nil || !handOn(s) {
+	if err != nil || !s.asksForAnotherTry() {
 		return err
 	}
-	return k.handOn(ctx, l, s)
+	err = k.Service.replay(ctx, l, s, Request{ID: event.DerivedID(KeeperName, l.ID), By: KeeperName, Note: "its handler asked for another try"})
+	if errors.Is(err, fault.ResolutionRefused) {
+		return nil // it is left for operators
+	}
+	return err
 }
 
 // ended writes down what came of the retry, however long it has taken.
 func (k *Keeper) ended(ctx context.Context, l Letter, s State, failure fault.Code) (State, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
-	s, wrote, err := k.service.record(ctx, s, func(s State) (*event.Entry, error) {
+	eventType := event.DeadRetryFailed
+	if failure == "" {
+		eventType = event.DeadRetried
+	}
+	s, wrote, err := k.Service.record(ctx, s, func(s State) (*event.Entry, error) {
 		if s.Retry.Ended {
 			return nil, nil
 		}
-		return l.retryEnded(s, failure, k.service.cfg.Clock()), nil
+		return k.Service.entry(l, s, slotRetryEnd, eventType, RetryData{LetterID: l.ID, PayloadHash: l.PayloadHash, Reason: failure}), nil
 	})
 	if wrote {
 		k.logKept(ctx, l, slog.Bool("retried", failure == ""), slog.String("failure", string(failure)))
@@ -144,46 +143,27 @@ func (k *Keeper) ended(ctx context.Context, l Letter, s State, failure fault.Cod
 	return s, err
 }
 
-// handle handles the letter's message.
-func (k *Keeper) handle(ctx context.Context, l Letter) (err error) {
+// handle handles the letter's message. It returns the code of what the handler answered, empty when the message did what it should.
+func (k *Keeper) handle(ctx context.Context, l Letter) (failure fault.Code) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			k.service.cfg.Logger.LogAttrs(ctx, slog.LevelError, "handler panicked", slog.String("letter_id", l.ID),
+			k.Service.cfg.Logger.LogAttrs(ctx, slog.LevelError, "handler panicked", slog.String("letter_id", l.ID),
 				slog.Any("panic", reason), slog.String("stack", string(debug.Stack())))
-			err = fault.Wrap(fmt.Errorf("panic: %v", reason), fault.Internal, "handle letter %s", l.ID)
+			failure = fault.Internal
 		}
 	}()
-	return k.cfg.Handle(ctx, l.Queue, l.Message)
+	err := k.Handle(ctx, l.Queue, l.Message)
+	if code := fault.CodeOf(err); err != nil && fault.Lookup(code).Disposition != fault.Acknowledge {
+		return code
+	}
+	return ""
 }
 
-// outcome is the code of what a handler answered, empty when the message did what it should.
-func outcome(err error) fault.Code {
-	code := fault.CodeOf(err)
-	if err == nil || fault.Lookup(code).Disposition == fault.Acknowledge {
-		return ""
-	}
-	return code
-}
-
-// handOn reports whether the answer asked for another try: the message does no harm then, and belongs into the inbox.
-func handOn(s State) bool {
-	if s.Retry == nil || !s.Retry.Ended {
-		return false
-	}
-	switch s.Retry.Failure {
-	case fault.Unavailable, fault.OutcomeUnknown, fault.Concurrency, fault.OrderUnknown:
-	default:
+// asksForAnotherTry reports whether the retry's answer did: the message does no harm then, and belongs into the inbox.
+func (s State) asksForAnotherTry() bool {
+	if s.Retry == nil || !slices.Contains([]fault.Code{fault.Unavailable, fault.OutcomeUnknown, fault.Concurrency, fault.OrderUnknown}, s.Retry.Failure) {
 		return false
 	}
 	p, pending := s.Pending()
 	return s.Status == StatusOpen && len(s.Replays) == 0 || pending && p.By == KeeperName
-}
-
-// handOn replays the letter. What is refused is left for operators.
-func (k *Keeper) handOn(ctx context.Context, l Letter, s State) error {
-	err := k.service.replay(ctx, l, s, Request{ID: event.DerivedID(KeeperName, l.ID), By: KeeperName, Note: "its handler asked for another try"})
-	if errors.Is(err, fault.ResolutionRefused) {
-		return nil
-	}
-	return err
 }

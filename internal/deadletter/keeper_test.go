@@ -106,14 +106,14 @@ func TestOneLogLineForEachLetter(t *testing.T) {
 		for _, failure := range []error{nil, fault.New(fault.Invalid, "no"), fault.New(fault.Unavailable, "away")} {
 			w := newWorld(t)
 			var output strings.Builder
-			keeper := deadletter.NewKeeper(deadletter.KeeperConfig{
+			keeper := &deadletter.Keeper{
 				Service: deadletter.NewService(deadletter.Config{
 					Store: w.store, Log: w, Inbox: w, Clock: func() time.Time { return now }, NewID: w.newID,
 					Logger: slog.New(slog.NewJSONHandler(&output, nil)),
 				}),
 				Handle: func(context.Context, string, wire.Message) error { return failure },
 				Count:  func(fault.Code) {},
-			})
+			}
 			p := post(reason, `{"id":"evt-1","data":{"sku":"tea"`)
 			p.Detail = "what is wrong"
 			for range 3 {
@@ -180,9 +180,9 @@ func TestTheRetryIsAlone(t *testing.T) {
 		return nil
 	}
 	keeper := func() *deadletter.Keeper {
-		return deadletter.NewKeeper(deadletter.KeeperConfig{
+		return &deadletter.Keeper{
 			Service: w.service, Handle: func(ctx context.Context, _ string, m wire.Message) error { return w.handle(ctx, m) }, Count: func(fault.Code) {},
-		})
+		}
 	}
 	first, second := keeper(), keeper()
 	var all sync.WaitGroup

@@ -19,14 +19,15 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// ReasonDeliveryLimit is the reason of a letter that the broker itself gave up on: it was delivered again and again and
-// never acknowledged.
-const ReasonDeliveryLimit fault.Code = "delivery_limit"
-
-// ReasonExpired is the reason of a letter whose message was sent with an expiration that ended while it waited in its queue, as
-// during an outage, and ReasonMaxLength that of one which a policy with a limit on the queue's length took out. Neither was
-// handled.
+// Reasons that are not codes of package fault.
 const (
+	// ReasonUnknown is that of a letter that another program put into the queue.
+	ReasonUnknown fault.Code = "unknown"
+	// ReasonDeliveryLimit is that of a letter that the broker itself gave up on: it was delivered again and again and never
+	// acknowledged.
+	ReasonDeliveryLimit fault.Code = "delivery_limit"
+	// ReasonExpired is that of a letter whose message was sent with an expiration that ended while it waited in its queue, as during
+	// an outage, and ReasonMaxLength that of one which a policy with a limit on the queue's length took out. Neither was handled.
 	ReasonExpired   fault.Code = "expired"
 	ReasonMaxLength fault.Code = "maxlen"
 )
@@ -34,9 +35,6 @@ const (
 // retried are the reasons of letters that a Keeper handles once more by itself: the broker took the message out of its queue,
 // which says nothing about the message.
 var retried = map[fault.Code]bool{ReasonDeliveryLimit: true, ReasonExpired: true, ReasonMaxLength: true}
-
-// ReasonUnknown is the reason of a letter that another program put into the queue.
-const ReasonUnknown fault.Code = "unknown"
 
 // EarlyNote is in the detail of a letter whose cancellation is kept for an order that was not known.
 const EarlyNote = "the cancellation is kept for 30 days and cancels the order if it comes"
@@ -106,7 +104,9 @@ func New(l Letter, now time.Time) Letter {
 		m.Exchange, m.RoutingKey, string(l.Reason), l.Detail, strconv.Itoa(l.Attempts), strconv.Itoa(l.Parked), stamp(l.FirstSeen),
 		stamp(l.FailedAt), string(l.ReplayOf), strconv.Itoa(l.Replays), l.Mark}
 	l.ID = event.DerivedID(append(parts, binaryAttributes(m.Headers)...)...)
-	l.Reason, l.Detail = reasonOf(l.Reason), Tidy(l.Detail)
+	if l.Detail = Tidy(l.Detail); !reasonPattern.MatchString(string(l.Reason)) {
+		l.Reason = ReasonUnknown
+	}
 	if !event.ValidID(string(l.ReplayOf)) {
 		l.ReplayOf = ""
 	}
@@ -114,7 +114,11 @@ func New(l Letter, now time.Time) Letter {
 	if y := l.FailedAt.Year(); l.FailedAt.IsZero() || y < 1 || y > 9999 { // JSON has no such time
 		l.FailedAt = l.KeptAt
 	}
-	l.read()
+	says := wire.Identify(m)
+	if e, err := wire.Decode(m); err == nil {
+		says = wire.Identity{Type: e.Type, ID: e.ID, Subject: e.Subject, CorrelationID: e.CorrelationID}
+	}
+	l.Type, l.EventID, l.Subject, l.CorrelationID = Tidy(says.Type), Tidy(says.ID), Tidy(says.Subject), Tidy(says.CorrelationID)
 	l.Derive()
 	return l
 }
@@ -126,12 +130,6 @@ func (l *Letter) Derive() {
 	if l.Reason == fault.OrderUnknown && l.Type == event.OrderCancellationRequested && strings.Contains(l.Detail, EarlyNote) {
 		l.KeptUntil = null.At(l.FailedAt.Add(earlyFor))
 	}
-}
-
-// another is the letter of another message that says the same; n counts them from 1.
-func (l Letter) another(n int) Letter {
-	l.ID = event.DerivedID("another dead letter", l.ID, strconv.Itoa(n))
-	return l
 }
 
 // binaryAttributes are the headers in which the binary mode of CloudEvents has an event's id and subject: two events may
@@ -151,17 +149,6 @@ func binaryAttributes(headers map[string]any) []string {
 	return parts
 }
 
-// read takes from the message what it says about itself.
-func (l *Letter) read() {
-	m := l.Message
-	if e, err := wire.Decode(m); err == nil {
-		l.Type, l.EventID, l.Subject, l.CorrelationID = e.Type, Tidy(e.ID), Tidy(e.Subject), Tidy(e.CorrelationID)
-		return
-	}
-	id := wire.Identify(m)
-	l.Type, l.EventID, l.Subject, l.CorrelationID = Tidy(id.Type), Tidy(id.ID), Tidy(id.Subject), Tidy(id.CorrelationID)
-}
-
 // HashOf is the SHA-256 of a payload, in hexadecimal.
 func HashOf(body []byte) string {
 	sum := sha256.Sum256(body)
@@ -170,13 +157,6 @@ func HashOf(body []byte) string {
 
 // reasonPattern is the form of every code; what has another was put there by another program.
 var reasonPattern = regexp.MustCompile(`^[a-z][a-z_]{0,63}$`)
-
-func reasonOf(code fault.Code) fault.Code {
-	if !reasonPattern.MatchString(string(code)) {
-		return ReasonUnknown
-	}
-	return code
-}
 
 // Label returns the reason as a label of a metric: their number is bounded, whatever senders say.
 func Label(reason fault.Code) string {
@@ -194,14 +174,7 @@ func Tidy(text string) string {
 		}
 		return utf8.RuneError
 	}, strings.ToValidUTF8(text, "\uFFFD"))
-	if len(text) <= MaxText {
-		return text
-	}
-	cut := MaxText
-	for !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut]
+	return strings.ToValidUTF8(text[:min(len(text), MaxText)], "") // without half a rune at its end
 }
 
 func stamp(t null.Time) string { return t.UTC().Format(time.RFC3339Nano) }

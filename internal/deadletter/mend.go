@@ -3,6 +3,7 @@ package deadletter
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"strings"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -23,7 +24,8 @@ var withoutEffect = map[fault.Code]bool{
 func (l Letter) mended(body []byte) wire.Message {
 	m := l.Message
 	m.Body = body
-	fields := topLevel(body)
+	var fields map[string]json.RawMessage
+	_ = json.NewDecoder(bytes.NewReader(body)).Decode(&fields) // without fields where it is no object
 	if strings.HasPrefix(strings.ToLower(m.ContentType), "application/cloudevents") && fields["specversion"] == nil {
 		m.ContentType = "application/json"
 	}
@@ -31,40 +33,23 @@ func (l Letter) mended(body []byte) wire.Message {
 		m.ContentEncoding = ""
 	}
 	if !withoutEffect[l.Reason] {
-		if m.Headers = withoutID(m.Headers); !namesItself(m) {
+		m.Headers = maps.Clone(m.Headers)
+		maps.DeleteFunc(m.Headers, func(name string, _ any) bool {
+			attribute, ok := wire.BinaryAttribute(name)
+			return ok && attribute == "id"
+		})
+		if !namesItself(m) {
 			m.MessageID = event.DerivedID("mended", l.ID, HashOf(body))
 		}
 	}
 	return m
 }
 
-func topLevel(body []byte) map[string]json.RawMessage {
-	var fields map[string]json.RawMessage
-	if json.NewDecoder(bytes.NewReader(body)).Decode(&fields) != nil {
-		return nil
-	}
-	return fields
-}
-
 // namesItself reports whether the id of a message's event is in its body: then the message's own id does not matter.
 func namesItself(m wire.Message) bool {
 	m.MessageID = "a"
 	one, err := wire.Decode(m)
-	if err != nil {
-		return false
-	}
 	m.MessageID = "b"
-	other, err := wire.Decode(m)
+	other, _ := wire.Decode(m) // it is read if the first one is
 	return err == nil && one.ID == other.ID
-}
-
-// withoutID leaves out the header in which the binary mode of CloudEvents has the id.
-func withoutID(headers map[string]any) map[string]any {
-	kept := make(map[string]any, len(headers))
-	for name, value := range headers {
-		if attribute, ok := wire.BinaryAttribute(name); !ok || attribute != "id" {
-			kept[name] = value
-		}
-	}
-	return kept
 }

@@ -66,14 +66,6 @@ func (s State) refuseReplay(l Letter, r Request, most int) error {
 	return nil
 }
 
-// refuseDiscard says why a letter is not discarded.
-func (s State) refuseDiscard() error {
-	if s.Status == StatusDiscarded {
-		return refusal("it has been discarded already")
-	}
-	return nil
-}
-
 func refusal(format string, args ...any) error {
 	return fault.New(fault.ResolutionRefused, format, args...)
 }

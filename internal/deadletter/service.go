@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -134,13 +135,10 @@ func (s *Service) DryRun(ctx context.Context, id string, r Request) (run DryRun,
 	if err != nil {
 		return run, err
 	}
-	m := l.Message
-	if p, pending := state.Pending(); pending && p.Replaced() && r.Body == nil {
-		m, err = s.replaced(ctx, l, p)
-	} else if r.Body != nil {
+	var m wire.Message
+	if pending, _ := state.Pending(); r.Body != nil {
 		m = l.mended(r.Body)
-	}
-	if err != nil {
+	} else if m, err = s.messageOf(ctx, l, pending); err != nil {
 		return run, err
 	}
 	if refused := state.refuseReplay(l, r, s.cfg.MaxReplays); refused != nil {
@@ -153,24 +151,20 @@ func (s *Service) DryRun(ctx context.Context, id string, r Request) (run DryRun,
 // Replay sends a letter to the inbox again. It returns when the broker has it there and the letter says so. Errors:
 // NotFound, Invalid, ResolutionRefused with the reason, Unavailable: replaying it again finishes it.
 func (s *Service) Replay(ctx context.Context, id string, r Request) (Letter, error) {
-	if err := r.Validate(); err != nil {
-		return Letter{}, err
-	}
-	l, state, err := s.letter(ctx, id)
-	if err != nil {
-		return Letter{}, err
-	}
-	r.ID = cmp.Or(r.ID, s.cfg.NewID())
-	if err := s.replay(ctx, l, state, r); err != nil {
-		return Letter{}, err
-	}
-	return s.Show(ctx, id)
+	return s.carryOut(ctx, id, r, r.Validate(), s.replay)
 }
 
 // Discard decides that nothing is to come of a letter. Errors: NotFound, Invalid, ResolutionRefused, Unavailable.
 func (s *Service) Discard(ctx context.Context, id string, r Request) (Letter, error) {
-	if err := r.ValidateDiscard(); err != nil {
-		return Letter{}, err
+	return s.carryOut(ctx, id, r, r.ValidateDiscard(), s.discard)
+}
+
+// carryOut carries out a request, unless it is invalid, and returns the letter as it is then.
+func (s *Service) carryOut(
+	ctx context.Context, id string, r Request, invalid error, do func(context.Context, Letter, State, Request) error,
+) (Letter, error) {
+	if invalid != nil {
+		return Letter{}, invalid
 	}
 	l, state, err := s.letter(ctx, id)
 	if err == nil {
@@ -180,25 +174,29 @@ func (s *Service) Discard(ctx context.Context, id string, r Request) (Letter, er
 		return Letter{}, err
 	}
 	r.ID = cmp.Or(r.ID, s.cfg.NewID())
-	_, _, err = s.record(ctx, state, func(state State) (*event.Entry, error) {
-		if slices.Contains(state.Requests, r.ID) {
-			return nil, nil
-		}
-		return l.discarded(state, r, s.cfg.Clock()), state.refuseDiscard()
-	})
-	if err != nil {
+	if err := do(ctx, l, state, r); err != nil {
 		return Letter{}, err
 	}
 	return s.Show(ctx, id)
 }
 
-// replay sends a letter to the inbox: the decision, the message, the outcome, each after the one before it. A replay
-// that was broken off is continued, unless another payload is requested.
+func (s *Service) discard(ctx context.Context, l Letter, state State, r Request) error {
+	_, _, err := s.record(ctx, state, func(state State) (*event.Entry, error) {
+		switch {
+		case slices.Contains(state.Requests, r.ID):
+			return nil, nil
+		case state.Status == StatusDiscarded:
+			return nil, refusal("it has been discarded already")
+		}
+		return s.entry(l, state, slotDiscard+strconv.Itoa(state.Discards+1), event.DeadDiscarded,
+			DiscardData{LetterID: l.ID, RequestID: r.ID, PayloadHash: l.PayloadHash, By: r.By, Note: r.Note}), nil
+	})
+	return err
+}
+
+// replay sends a letter, whose stream is open, to the inbox: the decision, the message, the outcome, each after the one before it. A
+// replay that was broken off is continued, unless another payload is requested.
 func (s *Service) replay(ctx context.Context, l Letter, state State, r Request) error {
-	state, _, err := s.open(ctx, l, state)
-	if err != nil {
-		return err
-	}
 	replacement := ""
 	// decide returns no event when the decision is there already, and only has to be carried out.
 	decide := func(state State) (*event.Entry, error) {
@@ -211,7 +209,11 @@ func (s *Service) replay(ctx context.Context, l Letter, state State, r Request) 
 		if p, pending := state.Pending(); pending && (r.Body == nil || cmp.Or(p.ReplacementHash, p.PayloadHash) == replacement) {
 			return nil, nil
 		}
-		return l.replayRequested(state, r, replacement, s.cfg.Clock()), nil
+		n := len(state.Replays) + 1
+		return s.entry(l, state, slotReplay+strconv.Itoa(n), event.DeadReplayRequested, ReplayData{
+			LetterID: l.ID, Replay: n, RequestID: r.ID, PayloadHash: l.PayloadHash, ReplacementHash: replacement,
+			Force: r.Force, By: r.By, Note: r.Note,
+		}), nil
 	}
 	// What is refused is refused before the broker and the store are asked.
 	if _, err := decide(state); err != nil {
@@ -226,38 +228,36 @@ func (s *Service) replay(ctx context.Context, l Letter, state State, r Request) 
 			return err
 		}
 	}
-	if state, _, err = s.record(ctx, state, decide); err != nil {
+	state, _, err := s.record(ctx, state, decide)
+	if err != nil {
 		return err
 	}
-	if p, pending := state.Pending(); pending {
-		return s.send(ctx, l, state, p)
+	p, pending := state.Pending()
+	if !pending {
+		return nil // the same request has come through already
 	}
-	return nil // the same request has come through already
-}
-
-// send carries a replay out.
-func (s *Service) send(ctx context.Context, l Letter, state State, p Replay) error {
-	m := l.Message
-	if p.Replaced() {
-		var err error
-		if m, err = s.replaced(ctx, l, p); err != nil {
-			return err
-		}
+	m, err := s.messageOf(ctx, l, p)
+	if err != nil {
+		return err
 	}
 	if err := s.cfg.Inbox.Replay(ctx, m, l.Queue, l.ID, l.Replays+1); err != nil {
 		return err
 	}
-	_, _, err := s.record(ctx, state, func(state State) (*event.Entry, error) {
+	_, _, err = s.record(ctx, state, func(state State) (*event.Entry, error) {
 		if state.Replays[p.Replay-1].Sent {
 			return nil, nil
 		}
-		return l.replayed(state, p, s.cfg.Clock()), nil
+		return s.entry(l, state, slotReplay+strconv.Itoa(p.Replay)+slotSent, event.DeadReplayed,
+			ReplayData{LetterID: l.ID, Replay: p.Replay, PayloadHash: cmp.Or(p.ReplacementHash, p.PayloadHash)}), nil
 	})
 	return err
 }
 
-// replaced is the message with the payload that a replay was decided with.
-func (s *Service) replaced(ctx context.Context, l Letter, p Replay) (wire.Message, error) {
+// messageOf is what a replay sends: the letter's message, with the payload that was decided on.
+func (s *Service) messageOf(ctx context.Context, l Letter, p Replay) (wire.Message, error) {
+	if p.ReplacementHash == "" {
+		return l.Message, nil
+	}
 	body, err := s.cfg.Store.Kept(ctx, l.ID, p.ReplacementHash)
 	return l.mended(body), err
 }
@@ -265,10 +265,17 @@ func (s *Service) replaced(ctx context.Context, l Letter, p Replay) (wire.Messag
 // open writes the first event of a letter's stream, if it is not there.
 func (s *Service) open(ctx context.Context, l Letter, state State) (after State, wrote bool, err error) {
 	return s.record(ctx, state, func(state State) (*event.Entry, error) {
-		if state.Kept() {
+		if state.Head.Version > 0 {
 			return nil, nil
 		}
-		return l.received(s.cfg.Clock()), nil
+		d := ReceivedData{LetterID: l.ID, Reason: l.Reason, PayloadHash: l.PayloadHash, Size: l.Size, ReplayOf: string(l.ReplayOf), Replays: l.Replays}
+		if _, known := event.Find(l.Type); known {
+			d.Type = l.Type
+		}
+		if event.ValidID(l.Subject) {
+			d.Subject = l.Subject
+		}
+		return s.entry(l, state, slotReceive, event.DeadReceived, d), nil
 	})
 }
 

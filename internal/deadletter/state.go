@@ -44,9 +44,6 @@ type Replay struct {
 	Sent bool
 }
 
-// Replaced reports that another payload than the letter's own is sent.
-func (r Replay) Replaced() bool { return r.ReplacementHash != "" }
-
 // State is the fold of a letter's stream.
 type State struct {
 	ID string
@@ -66,9 +63,6 @@ type State struct {
 	// Requests are the ids of the requests that were carried out.
 	Requests []string
 }
-
-// Kept reports whether the stream has its first event.
-func (s State) Kept() bool { return s.Head.Version > 0 }
 
 // Pending returns the newest replay when it is not known to be sent.
 func (s State) Pending() (Replay, bool) {
@@ -124,10 +118,15 @@ func (s *State) apply(r event.Record) (err error) {
 		s.Status, s.Type, s.Subject = StatusOpen, d.Type, d.Subject
 	case event.DeadRetryBegun:
 		s.Status, s.Retry = StatusRetrying, &Retry{}
-	case event.DeadRetried:
-		s.retryEnded(StatusRetried, "")
-	case event.DeadRetryFailed:
-		s.retryEnded(StatusOpen, d.Reason)
+	case event.DeadRetried, event.DeadRetryFailed:
+		s.Retry = &Retry{Ended: true, Failure: d.Reason}
+		switch {
+		case s.Status != StatusRetrying: // a decision that was made meanwhile stays
+		case r.Type == event.DeadRetried:
+			s.Status = StatusRetried
+		default:
+			s.Status = StatusOpen
+		}
 	case event.DeadReplayRequested:
 		s.Status, s.Requests = StatusReplaying, append(s.Requests, d.RequestID)
 		s.Replays = append(s.Replays, Replay{ReplayData: d.ReplayData})
@@ -144,12 +143,4 @@ func (s *State) apply(r event.Record) (err error) {
 		s.Status, s.Discards, s.Requests = StatusDiscarded, s.Discards+1, append(s.Requests, d.RequestID)
 	}
 	return nil
-}
-
-// retryEnded notes the outcome of the retry. A decision that was made meanwhile stays.
-func (s *State) retryEnded(to Status, failure fault.Code) {
-	s.Retry = &Retry{Ended: true, Failure: failure}
-	if s.Status == StatusRetrying {
-		s.Status = to
-	}
 }

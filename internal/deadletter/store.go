@@ -71,16 +71,3 @@ func (f Filter) Validate() error {
 	}
 	return fault.NewInvalid("list of dead letters", append(fields, cursor.DeadLetters.Check(f.Cursor, f.Limit)...))
 }
-
-// Matches reports whether a letter is selected, wherever the page begins.
-func (f Filter) Matches(l Letter) bool {
-	return (len(f.Reasons) == 0 || slices.Contains(f.Reasons, l.Reason)) &&
-		(len(f.Types) == 0 || slices.Contains(f.Types, l.Type)) &&
-		(len(f.Statuses) == 0 || slices.Contains(f.Statuses, l.Status)) &&
-		(f.From.IsZero() || !l.FailedAt.Before(f.From)) && (f.To.IsZero() || l.FailedAt.Before(f.To))
-}
-
-// PositionOf is the place after a letter in lists.
-func PositionOf(l Letter) cursor.Position {
-	return cursor.Position{Millis: l.FailedAt.UnixMilli(), ID: l.ID}
-}

@@ -59,11 +59,11 @@ func newWorld(t *testing.T) *world {
 			return deadletter.Preview{Outcome: "handle", Sentence: "would handle " + string(m.Body)}, nil
 		},
 	})
-	w.keeper = deadletter.NewKeeper(deadletter.KeeperConfig{
+	w.keeper = &deadletter.Keeper{
 		Service: w.service,
 		Handle:  func(ctx context.Context, _ string, m wire.Message) error { return w.handle(ctx, m) },
 		Count:   func(reason fault.Code) { w.counted[reason]++ },
-	})
+	}
 	return w
 }
 

@@ -97,6 +97,14 @@ func (c collection) insert(ctx context.Context, document any, format string, arg
 	return err == nil, unavailable(ctx, err, format, args...)
 }
 
+// remove reports whether there was a document of that _id. Errors: Unavailable.
+func (c collection) remove(ctx context.Context, id, format string, args ...any) (bool, error) {
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	result, err := c.DeleteOne(ctx, byID(id))
+	return err == nil && result.DeletedCount > 0, unavailable(ctx, err, format, args...)
+}
+
 func byID(id string) bson.D { return bson.D{{Key: "_id", Value: id}} }
 
 // unavailable wraps what server, network or context did; nil stays nil. The error matches the context's error when the context

@@ -16,68 +16,55 @@ func dataToBSON(data json.RawMessage) (bson.Raw, error) {
 	if kind := jsontext.Value(data).Kind(); kind != '{' {
 		return nil, fmt.Errorf("data begins with %q: it is not an object", kind)
 	}
-	var out bytes.Buffer
-	out.Grow(2 * len(data))
 	// That no name occurs twice in an object is known.
-	decoder := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true))
-	err := copyValue(bson.NewDocumentWriter(&out), decoder)
-	return out.Bytes(), err
+	value, err := readValue(jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true)))
+	if err != nil {
+		return nil, err
+	}
+	return bson.Marshal(value)
 }
 
-// copyValue copies the next value. Its depth is bounded by eventlog.Seal.
-func copyValue(to bson.ValueWriter, from *jsontext.Decoder) error {
+// readValue reads the next value as bson.Marshal takes it. Its depth is bounded by eventlog.Seal.
+func readValue(from *jsontext.Decoder) (any, error) {
 	token, err := from.ReadToken()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	switch token.Kind() {
 	case '{':
-		fields, err := to.WriteDocument()
-		if err != nil {
-			return err
-		}
-		return copyMembers(from, '}', fields.WriteDocumentEnd, func() (bson.ValueWriter, error) {
+		object := bson.D{}
+		for from.PeekKind() != '}' {
 			name, err := from.ReadToken()
 			if err != nil {
 				return nil, err
 			}
-			return fields.WriteDocumentElement(name.String())
-		})
+			field := bson.E{Key: name.String()}
+			if field.Value, err = readValue(from); err != nil {
+				return nil, err
+			}
+			object = append(object, field)
+		}
+		_, err = from.ReadToken()
+		return object, err
 	case '[':
-		items, err := to.WriteArray()
-		if err != nil {
-			return err
+		list := bson.A{}
+		for from.PeekKind() != ']' {
+			value, err := readValue(from)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, value)
 		}
-		return copyMembers(from, ']', items.WriteArrayEnd, items.WriteArrayElement)
+		_, err = from.ReadToken()
+		return list, err
 	case '0':
-		n, err := strconv.ParseInt(token.String(), 10, 64)
-		if err != nil {
-			return err
-		}
-		return to.WriteInt64(n)
+		return strconv.ParseInt(token.String(), 10, 64)
 	case '"':
-		return to.WriteString(token.String())
+		return token.String(), nil
 	case 'n':
-		return to.WriteNull()
+		return nil, nil
 	}
-	return to.WriteBoolean(token.Bool())
-}
-
-// copyMembers copies values to where next says, up to the token that ends them.
-func copyMembers(from *jsontext.Decoder, last jsontext.Kind, end func() error, next func() (bson.ValueWriter, error)) error {
-	for from.PeekKind() != last {
-		to, err := next()
-		if err == nil {
-			err = copyValue(to, from)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if _, err := from.ReadToken(); err != nil {
-		return err
-	}
-	return end()
+	return token.Bool(), nil
 }
 
 // dataToJSON converts back. It refuses what dataToBSON never writes, above all doubles.
@@ -86,44 +73,35 @@ func dataToJSON(data bson.Raw) (json.RawMessage, error) {
 	out.Grow(len(data))
 	// That no name occurs twice was known when it was written, and whoever reads it verifies its hash.
 	encoder := jsontext.NewEncoder(&out, jsontext.AllowDuplicateNames(true))
-	if err := writeDocument(encoder, data); err != nil {
+	if err := writeValue(encoder, bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: data}); err != nil {
 		return nil, err
 	}
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
-func writeDocument(to *jsontext.Encoder, raw bson.Raw) error {
-	elements, err := raw.Elements()
-	if err == nil {
-		err = to.WriteToken(jsontext.BeginObject)
-	}
-	for i := 0; err == nil && i < len(elements); i++ {
-		if err = to.WriteToken(jsontext.String(elements[i].Key())); err == nil {
-			err = writeValue(to, elements[i].Value())
-		}
-	}
-	if err != nil {
-		return err
-	}
-	return to.WriteToken(jsontext.EndObject)
-}
-
 func writeValue(to *jsontext.Encoder, value bson.RawValue) error {
 	switch value.Type {
-	case bson.TypeEmbeddedDocument:
-		return writeDocument(to, value.Document())
-	case bson.TypeArray:
-		values, err := value.Array().Values()
-		if err == nil {
-			err = to.WriteToken(jsontext.BeginArray)
+	case bson.TypeEmbeddedDocument, bson.TypeArray: // which are encoded alike, but for the names
+		named, begin, end := true, jsontext.BeginObject, jsontext.EndObject
+		if value.Type == bson.TypeArray {
+			named, begin, end = false, jsontext.BeginArray, jsontext.EndArray
 		}
-		for i := 0; err == nil && i < len(values); i++ {
-			err = writeValue(to, values[i])
+		elements, err := bson.Raw(value.Value).Elements()
+		if err == nil {
+			err = to.WriteToken(begin)
+		}
+		for i := 0; err == nil && i < len(elements); i++ {
+			if named {
+				err = to.WriteToken(jsontext.String(elements[i].Key()))
+			}
+			if err == nil {
+				err = writeValue(to, elements[i].Value())
+			}
 		}
 		if err != nil {
 			return err
 		}
-		return to.WriteToken(jsontext.EndArray)
+		return to.WriteToken(end)
 	case bson.TypeString:
 		return to.WriteToken(jsontext.String(value.StringValue()))
 	case bson.TypeInt64, bson.TypeInt32: // a restored dump may hold the shorter ones

@@ -46,19 +46,12 @@ func (l *Log) readFirsts(ctx context.Context, asked []*firstQuestion) []error {
 	}
 	found, err := l.findIDs(ctx, streams, ids)
 	for _, q := range asked {
-		id := documentID(q.stream, 1)
-		raw, ok := found[id]
-		if !ok {
-			if _, headless := found[documentID(q.stream, 2)]; headless {
-				q.err = fault.Missing("stream %s has version 2 where 1 should be", q.stream)
-			}
-			continue
+		if raw, ok := found[documentID(q.stream, 1)]; ok {
+			q.records = make([]event.Record, 1)
+			q.records[0], q.err = stored(raw)
+		} else if _, headless := found[documentID(q.stream, 2)]; headless {
+			q.err = fault.Missing("stream %s has version 2 where 1 should be", q.stream)
 		}
-		var r event.Record
-		if r, q.err = stored(raw); q.err == nil && r.Stream != q.stream {
-			q.err = fault.New(fault.Corrupt, "version %d of stream %s has the _id %q", r.Version, r.Stream, id)
-		}
-		q.records = []event.Record{r}
 	}
 	return slices.Repeat([]error{err}, len(asked))
 }

@@ -11,7 +11,7 @@ import (
 
 func TestHeadCacheIsBoundedAndNeverGoesBack(t *testing.T) {
 	const size = 10
-	c := newHeadCache(size)
+	c := headCache{newCache[event.Head](size)}
 	for round := range 3 {
 		for i := range 100 {
 			stream := fmt.Sprintf("s%d", i)
@@ -28,7 +28,7 @@ func TestHeadCacheIsBoundedAndNeverGoesBack(t *testing.T) {
 }
 
 func TestFirstCacheHoldsFirstRecordsOnly(t *testing.T) {
-	c := newFirstCache(2)
+	c := firstCache{newCache[event.Record](2)}
 	c.put(nil)
 	c.put([]event.Record{{Stream: "a", Version: 2}, {Stream: "a", Version: 3}})
 	_, known := c.Get("a")

@@ -54,8 +54,6 @@ func (k *Keys) Get(ctx context.Context, customerID string) (sealed.Key, error) {
 // Erase deletes a customer's key: nothing that was sealed under it can be read any more. Erasing a key that does not exist does
 // nothing. Errors: Unavailable.
 func (k *Keys) Erase(ctx context.Context, customerID string) error {
-	ctx, cancel := k.keys.bounded(ctx)
-	defer cancel()
-	_, err := k.keys.DeleteOne(ctx, byID(customerID))
-	return unavailable(ctx, err, "erase the key of customer %s", customerID)
+	_, err := k.keys.remove(ctx, customerID, "erase the key of customer %s", customerID)
+	return err
 }

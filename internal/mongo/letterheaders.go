@@ -101,9 +101,21 @@ var untaggers = map[string]func(raw json.RawMessage) (any, error){
 func untag(t tagged) (any, error) {
 	switch t.Type {
 	case "list":
-		return untagList(t.Value)
+		var list []tagged
+		err := json.Unmarshal(t.Value, &list)
+		values := make([]any, len(list))
+		for i := 0; err == nil && i < len(list); i++ {
+			values[i], err = untag(list[i])
+		}
+		return values, err
 	case "table":
-		return untagTable(t.Value)
+		var members []member
+		err := json.Unmarshal(t.Value, &members)
+		table := make(map[string]any, len(members))
+		for i := 0; err == nil && i < len(members); i++ {
+			table[string(members[i].Name)], err = untag(members[i].Value)
+		}
+		return table, err
 	}
 	if decode, ok := untaggers[t.Type]; ok {
 		return decode(t.Value)
@@ -112,9 +124,7 @@ func untag(t tagged) (any, error) {
 }
 
 func decodeAs[T any](raw json.RawMessage) (any, error) {
-	var value T
-	err := json.Unmarshal(raw, &value)
-	return value, err
+	return decodeTo(func(value T) any { return value })(raw)
 }
 
 func decodeTo[T any](convert func(T) any) func(json.RawMessage) (any, error) {
@@ -123,24 +133,4 @@ func decodeTo[T any](convert func(T) any) func(json.RawMessage) (any, error) {
 		err := json.Unmarshal(raw, &value)
 		return convert(value), err
 	}
-}
-
-func untagList(raw json.RawMessage) (any, error) {
-	var list []tagged
-	err := json.Unmarshal(raw, &list)
-	values := make([]any, len(list))
-	for i := 0; err == nil && i < len(list); i++ {
-		values[i], err = untag(list[i])
-	}
-	return values, err
-}
-
-func untagTable(raw json.RawMessage) (any, error) {
-	var members []member
-	err := json.Unmarshal(raw, &members)
-	table := make(map[string]any, len(members))
-	for i := 0; err == nil && i < len(members); i++ {
-		table[string(members[i].Name)], err = untag(members[i].Value)
-	}
-	return table, err
 }

@@ -142,13 +142,7 @@ func (l *List) All(ctx context.Context) iter.Seq2[readmodel.Order, error] {
 
 // Remove implements readmodel.Store.
 func (l *List) Remove(ctx context.Context, id string) (bool, error) {
-	ctx, cancel := l.entries.bounded(ctx)
-	defer cancel()
-	result, err := l.entries.DeleteOne(ctx, byID(id))
-	if err != nil {
-		return false, unavailable(ctx, err, "remove list entry %s", id)
-	}
-	return result.DeletedCount > 0, nil
+	return l.entries.remove(ctx, id, "remove list entry %s", id)
 }
 
 // List returns one page of entries, newest first, and the cursor of the next page, empty after the last one.

@@ -147,7 +147,6 @@ func (l *Log) readRange(ctx context.Context, in collection, stream string, after
 	return records, err
 }
 
-// query reads records.
 func (l *Log) query(ctx context.Context, in collection, stream string, filter bson.D, o *options.FindOptionsBuilder) ([]event.Record, error) {
 	documents, err := find[bson.Raw](ctx, in, filter, o, "read stream %s", stream)
 	if err != nil || len(documents) == 0 {

@@ -60,95 +60,77 @@ func (c collection) scanByID(projection bson.D) scan {
 // missing. An error ends it. Errors: Unavailable.
 func (s scan) all(ctx context.Context) iter.Seq2[bson.Raw, error] {
 	return func(yield func(bson.Raw, error) bool) {
-		r := reading{scan: s}
-		defer r.close(ctx)
+		var cursor *driver.Cursor // nil when the next one takes over
+		drop := func() {
+			if cursor != nil {
+				_ = cursor.Close(context.WithoutCancel(ctx))
+				cursor = nil
+			}
+		}
+		defer drop()
+		var touched time.Time // when the server was last asked
+		var losses int
+		var yielded position
 		for {
-			document, err := r.next(ctx)
+			var err error
+			if cursor == nil {
+				o := options.Find().SetSort(s.sort).SetBatchSize(s.batch)
+				if s.projection != nil {
+					o.SetProjection(s.projection)
+				}
+				cursor, err = s.Find(ctx, s.query(yielded.at), o)
+				touched = s.now()
+			}
+			if err == nil && cursor.RemainingBatchLength() == 0 {
+				touched = s.now()
+			}
+			if err == nil && cursor.Next(ctx) {
+				losses = 0
+				if yielded.add(cursor.Current, s.moved) {
+					if !yield(cursor.Current, nil) {
+						return
+					}
+					if cursor.RemainingBatchLength() == 0 && s.now().Sub(touched) > maxRest {
+						drop()
+					}
+				}
+				continue
+			}
+			if err == nil {
+				err = cursor.Err()
+			}
+			var gone driver.CommandError
+			if errors.As(err, &gone) && (gone.Code == codeCursorNotFound || gone.Code == codeCursorKilled) && losses < maxLosses {
+				losses++
+				drop()
+				continue
+			}
 			if err != nil {
 				yield(nil, unavailable(ctx, err, "read through %s", s.Name()))
-				return
 			}
-			if document == nil || !yield(document, nil) {
-				return
-			}
+			return
 		}
 	}
 }
 
-// reading is a scan under way.
-type reading struct {
-	scan
-	cursor *driver.Cursor
-	// touched is when the server was last asked.
-	touched time.Time
-	losses  int
-	// at is the last document, and seen are those that were yielded at its position.
+// position is the last document that was yielded, and all that were yielded at its place.
+type position struct {
 	at   bson.Raw
 	seen map[string]bool
 }
 
-// next returns the next document, nil behind the last one.
-func (r *reading) next(ctx context.Context) (bson.Raw, error) {
-	if r.cursor != nil && r.cursor.RemainingBatchLength() == 0 && r.now().Sub(r.touched) > maxRest {
-		r.close(ctx)
-	}
-	for {
-		if err := r.open(ctx); err != nil {
-			return nil, err
-		}
-		if r.cursor.RemainingBatchLength() == 0 {
-			r.touched = r.now()
-		}
-		if r.cursor.Next(ctx) {
-			r.losses = 0
-			if r.isNew(r.cursor.Current) {
-				return r.cursor.Current, nil
-			}
-			continue
-		}
-		var gone driver.CommandError
-		err := r.cursor.Err()
-		if !errors.As(err, &gone) || gone.Code != codeCursorNotFound && gone.Code != codeCursorKilled || r.losses == maxLosses {
-			return nil, err
-		}
-		r.losses++
-		r.close(ctx)
-	}
-}
-
-// open begins, or goes on at the last document, unless there is a cursor.
-func (r *reading) open(ctx context.Context) (err error) {
-	if r.cursor != nil {
-		return nil
-	}
-	o := options.Find().SetSort(r.sort).SetBatchSize(r.batch)
-	if r.projection != nil {
-		o.SetProjection(r.projection)
-	}
-	r.cursor, err = r.Find(ctx, r.query(r.at), o)
-	r.touched = r.now()
-	return err
-}
-
-// isNew reports whether a document was not yielded yet, and moves to its position.
-func (r *reading) isNew(document bson.Raw) bool {
+// add moves to a document's place. It reports false when the document was yielded already.
+func (p *position) add(document bson.Raw, moved func(before, document bson.Raw) bool) bool {
 	id := document.Lookup("_id").String()
 	if id == "" {
 		id = string(document)
 	}
-	if r.seen[id] {
+	if p.seen[id] {
 		return false
 	}
-	if r.at == nil || r.moved == nil || r.moved(r.at, document) {
-		r.at, r.seen = append(r.at[:0], document...), map[string]bool{}
+	if p.at == nil || moved == nil || moved(p.at, document) {
+		p.at, p.seen = append(p.at[:0], document...), map[string]bool{}
 	}
-	r.seen[id] = true
+	p.seen[id] = true
 	return true
-}
-
-func (r *reading) close(ctx context.Context) {
-	if r.cursor != nil {
-		_ = r.cursor.Close(context.WithoutCancel(ctx))
-		r.cursor = nil
-	}
 }

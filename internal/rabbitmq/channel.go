@@ -23,15 +23,11 @@ type channel struct {
 	// closed has the broker's reason when it closes the channel.
 	closed <-chan *amqp.Error
 	// mandatory has the mandatory publications that are not done. returnsNoted is a rendezvous with the goroutine that takes
-	// returns: what it received before is noted after.
+	// returns: what it received before is noted after. It is closed when all are noted, at the end of the channel.
 	mandatory    sync.Map
 	returnsNoted chan struct{}
-
-	// over ends with close. running counts the goroutines, which begin under the mutex before that.
-	mu      sync.Mutex
-	over    context.Context
-	end     context.CancelFunc
-	running sync.WaitGroup
+	// publishing is held for reading by every publication.
+	publishing sync.RWMutex
 }
 
 // mandatory is a publication that must reach a queue.
@@ -65,39 +61,36 @@ func newChannel(conn *connection) (*channel, error) {
 		return nil, fault.Wrap(err, fault.Unavailable, "open channel")
 	}
 	c := &channel{conn: conn, ch: ch, returnsNoted: make(chan struct{}), closed: ch.NotifyClose(make(chan *amqp.Error, 1))}
-	c.over, c.end = context.WithCancel(context.Background())
 	// Unbuffered: the client's reader hands a return over before it reads the confirm that follows.
-	returns := ch.NotifyReturn(make(chan amqp.Return))
-	c.running.Go(func() { c.takeReturns(returns) })
+	go c.takeReturns(ch.NotifyReturn(make(chan amqp.Return)))
 	return c, nil
 }
 
-// close ends all calls of publish, and closes the connection.
+// close closes the connection, which ends all calls of publish, and returns when nothing is left of the channel.
 func (c *channel) close() {
-	c.mu.Lock()
-	c.end()
-	c.mu.Unlock()
-	c.conn.close() // or a write may hang
-	c.running.Wait()
+	c.conn.close() // first, or a write may hang
+	c.publishing.Lock()
+	defer c.publishing.Unlock()
+	for range c.returnsNoted {
+	}
 }
 
 // takeReturns notes which publications came back. A return does not say which publication it is of: every pending one to the same
 // place is taken to be returned. The right one is among them, and the others are published again for nothing.
 func (c *channel) takeReturns(returns <-chan amqp.Return) {
+	defer close(c.returnsNoted)
 	for {
 		select {
 		case r, ok := <-returns:
 			if !ok {
-				returns = nil
+				return // the channel is closed
 			}
 			for p := range c.mandatory.Range {
-				if p := p.(*mandatory); ok && p.exchange == r.Exchange && p.key == r.RoutingKey {
+				if p := p.(*mandatory); p.exchange == r.Exchange && p.key == r.RoutingKey {
 					p.returned.Store(true)
 				}
 			}
 		case c.returnsNoted <- struct{}{}:
-		case <-c.over.Done():
-			return // the client gives up handing over what is not received
 		}
 	}
 }
@@ -112,21 +105,20 @@ func (c *channel) publish(ctx context.Context, exchange, key string, mustArrive 
 		return errBlocked
 	}
 	result := make(chan error, 1)
-	c.mu.Lock()
-	if c.over.Err() == nil {
-		c.running.Go(func() { result <- c.publishBlocking(exchange, key, mustArrive, m) })
-	}
-	c.mu.Unlock()
+	c.publishing.RLock()
+	go func() {
+		defer c.publishing.RUnlock()
+		result <- c.publishBlocking(exchange, key, mustArrive, m)
+	}()
 	select {
 	case err := <-result:
 		return err
 	case <-ctx.Done():
 		return errors.Join(errUnconfirmed, ctx.Err())
-	case <-c.over.Done():
-		return errUnconfirmed
 	}
 }
 
+// publishBlocking is publish without a context. When the channel is closed, the client refuses every message that is not confirmed.
 func (c *channel) publishBlocking(exchange, key string, mustArrive bool, m amqp.Publishing) error {
 	p := &mandatory{exchange: exchange, key: key}
 	if mustArrive {
@@ -137,19 +129,11 @@ func (c *channel) publishBlocking(exchange, key string, mustArrive bool, m amqp.
 	if err != nil {
 		return errors.Join(errUnconfirmed, err)
 	}
-	select {
-	case <-confirmation.Done():
-	case <-c.over.Done():
-	}
-	if !confirmation.Acked() {
+	if !confirmation.Wait() {
 		return errUnconfirmed
 	}
 	if mustArrive {
-		select {
-		case <-c.returnsNoted:
-		case <-c.over.Done():
-			return errUnconfirmed
-		}
+		<-c.returnsNoted
 	}
 	if p.returned.Load() {
 		return fault.New(fault.NotFound, "no queue takes messages to %q/%q", exchange, key)

@@ -2,7 +2,6 @@ package rabbitmq
 
 import (
 	"cmp"
-	"crypto/tls"
 	"log/slog"
 	"time"
 
@@ -13,10 +12,9 @@ import (
 
 // Config is what publishers, consumers and listeners have in common.
 type Config struct {
-	// URL is amqp:// or amqps://, with user, password and virtual host. Required.
+	// URL is amqp:// or amqps://, with user, password and virtual host. The authorities of amqps are the system's, or those that it
+	// names. Required.
 	URL string
-	// TLS is used for amqps. Default: the system's authorities, or what the URL says.
-	TLS *tls.Config
 	// Name is shown for the connection in the management UI. Default "ordersaga".
 	Name string
 	// Topology names exchanges and queues; its zero value is the one of production.
@@ -48,7 +46,6 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// problems returns what is wrong with a configuration that has its defaults.
 func (c Config) problems() problems {
 	p := c.Topology.problems()
 	_, err := amqp.ParseURI(c.URL) // the error would quote the URL with its password

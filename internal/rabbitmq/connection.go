@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -28,37 +29,34 @@ type connection struct {
 
 // dial connects once. It gives up when ctx ends. The error is Unavailable, or Invalid for the URL.
 func dial(ctx context.Context, cfg Config, role string) (*connection, error) {
-	plain, encryption, err := transport(cfg.URL, cfg.TLS)
+	plain, encryption, err := transport(cfg.URL)
 	if err != nil {
 		return nil, err
 	}
 	properties := amqp.NewConnectionProperties()
 	properties.SetClientConnectionName(cfg.Name + " " + role)
-	var socket net.Conn
-	stop := func() bool { return true }
+	closeSocket, stop := func() error { return nil }, func() bool { return true }
 	conn, err := amqp.DialConfig(plain, amqp.Config{
 		Heartbeat: cfg.Heartbeat, Properties: properties,
 		Dial: func(network, address string) (net.Conn, error) {
-			raw, err := (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext(ctx, network, address)
+			socket, err := (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext(ctx, network, address)
 			if err != nil {
 				return nil, err
 			}
-			socket = raw
-			if err := raw.SetDeadline(time.Now().Add(cfg.DialTimeout)); err != nil { // the client removes it after the handshake
+			closeSocket = socket.Close
+			if err := socket.SetDeadline(time.Now().Add(cfg.DialTimeout)); err != nil { // the client removes it after the handshake
 				return nil, err
 			}
-			stop = context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Now()) })
+			stop = context.AfterFunc(ctx, func() { _ = socket.SetDeadline(time.Now()) })
 			if encryption != nil {
-				return newHeaderFilter(tls.Client(raw, encryption)), nil
+				return newHeaderFilter(tls.Client(socket, encryption)), nil
 			}
-			return newHeaderFilter(raw), nil
+			return newHeaderFilter(socket), nil
 		},
 	})
 	stop()
 	if err != nil {
-		if socket != nil {
-			_ = socket.Close()
-		}
+		_ = closeSocket()
 		return nil, fault.Wrap(errors.Join(err, ctx.Err()), fault.Unavailable, "connect")
 	}
 	return &connection{conn, conn.NotifyClose(make(chan *amqp.Error, 1))}, nil
@@ -79,7 +77,7 @@ func (c *connection) close() {
 
 // transport returns the URL for a client that is given an encrypted connection, and how to encrypt it; nil for amqp. If the client
 // encrypted the connection itself, the header filter would see nothing.
-func transport(brokerURL string, given *tls.Config) (plain string, config *tls.Config, err error) {
+func transport(brokerURL string) (plain string, encryption *tls.Config, err error) {
 	uri, err := amqp.ParseURI(brokerURL)
 	u, parseErr := url.Parse(brokerURL)
 	if err != nil || parseErr != nil {
@@ -88,21 +86,14 @@ func transport(brokerURL string, given *tls.Config) (plain string, config *tls.C
 	if uri.Scheme != "amqps" {
 		return brokerURL, nil, nil
 	}
-	if config = given.Clone(); config == nil {
-		if config, err = tlsOf(uri); err != nil {
-			return "", nil, fault.Wrap(err, fault.Unavailable, "prepare TLS")
-		}
-	}
-	if config.ServerName == "" {
-		config.ServerName = uri.Host
-	}
 	u.Scheme, u.Host = "amqp", net.JoinHostPort(uri.Host, fmt.Sprint(uri.Port))
-	return u.String(), config, nil
+	encryption, err = tlsOf(uri)
+	return u.String(), encryption, fault.Wrap(err, fault.Unavailable, "prepare TLS")
 }
 
 // tlsOf reads what the URL says about certificates: cacertfile, certfile, keyfile and server_name_indication.
 func tlsOf(uri amqp.URI) (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: uri.ServerName}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cmp.Or(uri.ServerName, uri.Host)}
 	if uri.CACertFile != "" {
 		authorities, err := os.ReadFile(uri.CACertFile)
 		if err != nil {

@@ -68,12 +68,10 @@ type ConsumerConfig struct {
 	ParkMax time.Duration
 	// Probe reports whether what the handler depends on answers. With it, messages that wait because something was down are
 	// handled again soon after it answers, instead of when their delay is over. It is called while messages have failed,
-	// every ProbeEvery, with a context that ends after ProbeTimeout. Optional.
+	// every ProbeEvery, with a context that ends after 5 s. Optional.
 	Probe func(context.Context) error
 	// ProbeEvery is the pause between two probes. Default 1 s.
 	ProbeEvery time.Duration
-	// ProbeTimeout bounds one probe. Default 5 s.
-	ProbeTimeout time.Duration
 	// MoveTimeout bounds putting a message into another queue, reconnecting included. Default 30 s.
 	MoveTimeout time.Duration
 	// RequeueDelay is the pause before a message goes back to its queue because it could not be put into another
@@ -95,7 +93,6 @@ func (c ConsumerConfig) withDefaults() ConsumerConfig {
 	c.MaxAttempts = cmp.Or(c.MaxAttempts, 12)
 	c.ParkMax = cmp.Or(c.ParkMax, 5*time.Minute)
 	c.ProbeEvery = cmp.Or(c.ProbeEvery, time.Second)
-	c.ProbeTimeout = cmp.Or(c.ProbeTimeout, 5*time.Second)
 	c.MoveTimeout = cmp.Or(c.MoveTimeout, 30*time.Second)
 	c.RequeueDelay = cmp.Or(c.RequeueDelay, time.Second)
 	if c.Now == nil {
@@ -104,7 +101,6 @@ func (c ConsumerConfig) withDefaults() ConsumerConfig {
 	return c
 }
 
-// validate reports everything that is wrong with a configuration that has its defaults.
 func (c ConsumerConfig) validate() error {
 	p := c.problems()
 	p.require(c.Handler != nil, "/handler", "is missing")
@@ -115,7 +111,7 @@ func (c ConsumerConfig) validate() error {
 	p.require(c.Handlers >= 1 && c.Handlers <= c.Prefetch && c.Prefetch <= math.MaxUint16,
 		"/prefetch", "must be at least handlers, which must be at least 1")
 	p.require(c.MaxAttempts >= 1, "/maxAttempts", "must be at least 1")
-	p.require(min(c.ProbeEvery, c.ProbeTimeout, c.HandlerTimeout, c.ParkMax, c.MoveTimeout, c.RequeueDelay) >= 0,
+	p.require(min(c.ProbeEvery, c.HandlerTimeout, c.ParkMax, c.MoveTimeout, c.RequeueDelay) >= 0,
 		"/handlerTimeout", "no time may be below 0")
 	return fault.NewInvalid("consumer configuration", p)
 }
@@ -133,10 +129,9 @@ type Consumer struct {
 	// lifetime is the context of every handler; cut ends it when a drain takes too long.
 	lifetime context.Context
 	cut      context.CancelFunc
-	// recovery is nil without a probe, replies without ConsumerConfig.Reply.
-	recovery   *recovery
-	recovering sync.WaitGroup
-	replies    *replies
+	// recovery is nil without a probe.
+	recovery *recovery
+	replies  *replies
 
 	start, stop sync.Once
 	// drain is the context that bounds the drain; set before the link is stopped.
@@ -149,7 +144,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	c := &Consumer{cfg: cfg, queue: cfg.Topology.Inbox(), slots: make(chan struct{}, cfg.Handlers)}
+	c := &Consumer{cfg: cfg, queue: cfg.Topology.Inbox(), slots: make(chan struct{}, cfg.Handlers), replies: newReplies(cfg.Config)}
 	role := "consumer"
 	if cfg.Subscription != "" {
 		c.queue, role = cfg.Topology.Queue(cfg.Subscription), cfg.Subscription
@@ -160,12 +155,9 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	c.link = newLink(cfg.Config, role)
 	c.link.serve = c.serve
 	c.lifetime, c.cut = context.WithCancel(context.Background())
-	if cfg.Reply != nil {
-		c.replies = newReplies(cfg.Config)
-	}
 	if delays := cfg.Topology.WaitDelays; cfg.Probe != nil && !cfg.Dead && len(delays) > 1 {
 		c.recovery = &recovery{
-			probe: cfg.Probe, limit: cfg.ProbeTimeout, every: cfg.ProbeEvery, least: delays[0], most: delays[len(delays)-1],
+			probe: cfg.Probe, every: cfg.ProbeEvery, least: delays[0], most: delays[len(delays)-1],
 			returnWaiting: c.returnWaiting, log: c.link.log, failed: make(chan struct{}, 1),
 		}
 	}
@@ -175,12 +167,10 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 // Start begins to connect and to consume, and returns at once.
 func (c *Consumer) Start() {
 	c.start.Do(func() {
-		if c.replies != nil {
-			c.replies.run(c.lifetime)
-		}
-		c.link.run()
+		c.replies.run(c.lifetime)
+		c.link.Start()
 		if c.recovery != nil {
-			c.recovering.Go(func() { c.recovery.run(c.link.ctx) })
+			c.link.running.Go(func() { c.recovery.run(c.link.ctx) })
 		}
 	})
 }
@@ -194,15 +184,12 @@ func (c *Consumer) Stop(ctx context.Context) error {
 		c.start.Do(func() {}) // it will never start now
 		c.drain = ctx
 		c.link.stop()
-		c.recovering.Wait() // its channel is gone with the connection
 		c.awaitHandlers()
 		if c.lifetime.Err() != nil { // the drain was cut short
 			err = ctx.Err()
 		}
-		if c.replies != nil {
-			defer context.AfterFunc(ctx, c.cut)()
-			c.replies.stop()
-		}
+		defer context.AfterFunc(ctx, c.cut)()
+		c.replies.stop()
 		c.cut()
 	})
 	return err

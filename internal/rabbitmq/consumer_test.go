@@ -15,7 +15,9 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq/rabbitmqtest"
 	"github.com/ordersaga/ordersaga/internal/testenv"
@@ -124,12 +126,15 @@ func TestADeadLetterKeepsTheMessageAndTheReason(t *testing.T) {
 	require.Equal(t, "00-1", m.Headers["traceparent"])
 	require.Equal(t, []any{"a"}, m.Headers["list"])
 	require.NotContains(t, m.Headers, "CC")
-	d := rabbitmq.DeadLetterOf(m)
-	require.WithinDuration(t, time.Now(), d.FirstSeen, time.Minute)
-	require.WithinDuration(t, time.Now(), d.FailedAt, time.Minute)
-	d.FirstSeen, d.FailedAt = time.Time{}, time.Time{}
-	require.Equal(t, rabbitmq.DeadLetter{Reason: fault.Invalid, Detail: "order is invalid; /lines/0/quantity: must be at least 1",
-		OriginRoutingKey: "nowhere-" + b.topology.Prefix, Queue: b.topology.Inbox(), Attempts: 1}, d)
+	d := rabbitmq.LetterOf(m)
+	require.WithinDuration(t, time.Now(), d.FirstSeen.Time, time.Minute)
+	require.WithinDuration(t, time.Now(), d.FailedAt.Time, time.Minute)
+	require.NotEmpty(t, d.Mark)
+	d.FirstSeen, d.FailedAt, d.Mark = null.Time{}, null.Time{}, ""
+	require.Equal(t, "nowhere-"+b.topology.Prefix, d.Message.RoutingKey)
+	d.Message = wire.Message{}
+	require.Equal(t, deadletter.Letter{Reason: fault.Invalid, Detail: "order is invalid; /lines/0/quantity: must be at least 1",
+		Queue: b.topology.Inbox(), Attempts: 1}, d)
 }
 
 // Messages of the same bytes that die at the same time are told apart.
@@ -173,11 +178,11 @@ func TestAFailingMessageComesBackAndThenIsDead(t *testing.T) {
 	})
 	dead := rabbitmqtest.Queue(t, url, b.topology.Dead())
 	rabbitmqtest.Send(t, url, b.topology.Exchange, "OrderCreated", order("o-1"))
-	d := rabbitmq.DeadLetterOf(dead.Next(t))
+	d := rabbitmq.LetterOf(dead.Next(t))
 	require.Equal(t, fault.Unavailable, d.Reason)
 	require.Equal(t, 5, d.Attempts)
-	require.Equal(t, "OrderCreated", d.OriginRoutingKey)
-	require.Equal(t, b.topology.Exchange, d.OriginExchange)
+	require.Equal(t, "OrderCreated", d.Message.RoutingKey)
+	require.Equal(t, b.topology.Exchange, d.Message.Exchange)
 	require.Equal(t, []int{0, 1, 2, 3, 4}, attempts)
 	b.stats(t, func(s rabbitmq.ConsumerStats) bool {
 		return s.Redelivered == 4 && s.DeadLettered == 1 && s.Acknowledged == 0
@@ -211,10 +216,10 @@ func TestAParkedMessageWaitsForItsOrder(t *testing.T) {
 	later.Store(int64(parkMax))
 	m := dead.Next(t)
 	require.Equal(t, "never", m.MessageID)
-	d := rabbitmq.DeadLetterOf(m)
+	d := rabbitmq.LetterOf(m)
 	require.Equal(t, fault.OrderUnknown, d.Reason)
 	require.Zero(t, d.Attempts)
-	require.GreaterOrEqual(t, d.FailedAt.Sub(d.FirstSeen), parkMax)
+	require.GreaterOrEqual(t, d.FailedAt.Sub(d.FirstSeen.Time), parkMax)
 	b.stats(t, func(s rabbitmq.ConsumerStats) bool { return s.Acknowledged == 1 && s.DeadLettered == 1 })
 }
 
@@ -229,7 +234,7 @@ func TestABodyOverTheLimitIsDeadUnread(t *testing.T) {
 	rabbitmqtest.Send(t, url, b.topology.Exchange, "order.created", m)
 	got := dead.Next(t)
 	require.Equal(t, m.Body, got.Body)
-	require.Equal(t, fault.TooLarge, rabbitmq.DeadLetterOf(got).Reason)
+	require.Equal(t, fault.TooLarge, rabbitmq.LetterOf(got).Reason)
 }
 
 func TestADeadLetterReplayedIsHandledAsIfNew(t *testing.T) {
@@ -249,7 +254,7 @@ func TestADeadLetterReplayedIsHandledAsIfNew(t *testing.T) {
 	rabbitmqtest.Send(t, url, b.topology.Exchange, "order.created", order("o-1"))
 	m := rabbitmqtest.Queue(t, url, b.topology.Dead()).Next(t)
 	fixed.Store(true)
-	require.NoError(t, publisher.Send(patient(t), b.topology.Inbox(), rabbitmq.Fresh(m)))
+	require.NoError(t, publisher.Send(patient(t), b.topology.Inbox(), rabbitmq.Replay(rabbitmq.LetterOf(m).Message, "letter-1", 1)))
 	d := receive(t, got)
 	require.Equal(t, "order.created", d.Message.RoutingKey)
 	require.Zero(t, d.Attempts)
@@ -386,7 +391,7 @@ func TestTheKeeperOfTheDeadLettersPutsNothingAside(t *testing.T) {
 			if calls.Add(1) <= 3 {
 				return fault.New(fault.Invalid, "the database says no")
 			}
-			reasons <- rabbitmq.DeadLetterOf(d.Message).Reason
+			reasons <- rabbitmq.LetterOf(d.Message).Reason
 			return nil
 		}})
 	rabbitmqtest.Send(t, url, b.topology.Exchange, "order.created", order("o-1"))
@@ -411,10 +416,10 @@ func TestTheDeliveryLimitLeadsToTheDeadLetters(t *testing.T) {
 			require.NoError(t, d.Reject(true))
 		}
 	})
-	d := rabbitmq.DeadLetterOf(rabbitmqtest.Queue(t, url, topology.Dead()).Next(t))
-	require.Equal(t, rabbitmq.ReasonDeliveryLimit, d.Reason)
-	require.Equal(t, "OrderCreated", d.OriginRoutingKey)
-	require.Equal(t, topology.Exchange, d.OriginExchange)
+	d := rabbitmq.LetterOf(rabbitmqtest.Queue(t, url, topology.Dead()).Next(t))
+	require.Equal(t, deadletter.ReasonDeliveryLimit, d.Reason)
+	require.Equal(t, "OrderCreated", d.Message.RoutingKey)
+	require.Equal(t, topology.Exchange, d.Message.Exchange)
 }
 
 func TestAConsumerSurvivesTheLossOfItsQueue(t *testing.T) {

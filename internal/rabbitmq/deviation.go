@@ -96,7 +96,6 @@ func (e entity) kind() string {
 	return kindQueue
 }
 
-// deviation describes an entity as it exists.
 func (e entity) deviation(differences []string, unsafe string) Deviation {
 	return Deviation{Kind: e.kind(), Name: e.name, Differences: differences, Unsafe: unsafe, Remedy: e.remedy()}
 }
@@ -112,7 +111,6 @@ func (e entity) text(name string) string { s, _ := e.args[name].(string); return
 // flag returns an argument; false when it is missing or something else than a boolean.
 func (e entity) flag(name string) bool { b, _ := e.args[name].(bool); return b }
 
-// has reports whether one of the arguments is there.
 func (e entity) has(names ...string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { _, ok := e.args[name]; return ok })
 }
@@ -131,7 +129,6 @@ func (e entity) correct(name string, value any) {
 	}
 }
 
-// differences compares what exists with what is declared.
 func differences(declared, actual entity) []string {
 	show := func(e entity, name string) string {
 		if !e.has(name) {

@@ -138,7 +138,6 @@ func (c *Consumer) dispose(d Delivery, err error) {
 	}
 }
 
-// retryLater puts a copy of a message into a wait queue.
 func (c *Consumer) retryLater(d Delivery, next decision, err error) error {
 	c.log(slog.LevelWarn, "message is tried again later", d, slog.Duration("retry_in", next.delay), slog.Any("error", err))
 	m := failedCopy(d, c.queue, next.attempts, next.parked)
@@ -160,7 +159,7 @@ func (c *Consumer) deadLetter(d Delivery, next decision, err error) error {
 // reply answers the sender of a message that is done with, if it waits for that. This service's own queues get no replies.
 func (c *Consumer) reply(d Delivery, err error) {
 	to := d.Message.ReplyTo
-	if c.replies == nil || to == "" || strings.HasPrefix(to, c.cfg.Topology.Prefix+".") {
+	if c.cfg.Reply == nil || to == "" || strings.HasPrefix(to, c.cfg.Topology.Prefix+".") {
 		return
 	}
 	if m, waits := c.cfg.Reply(d.Message, err); waits {

@@ -1,7 +1,7 @@
 // Package rabbitmq carries events over RabbitMQ: the topology, a publisher with confirms, a consumer that retries and
 // dead-letters, a listener, and a publisher for commands.
 //
-// It may import event, internal/wire, internal/fault, amqp091-go and Prometheus's client. rabbitmqtest has what tests of
+// It may import event, internal/{wire,deadletter,null,fault}, amqp091-go and Prometheus's client. rabbitmqtest has what tests of
 // other packages need.
 //
 // # Contract

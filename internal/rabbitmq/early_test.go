@@ -130,7 +130,7 @@ func TestManyConsumersReturnWhatWaitsAndLoseNothing(t *testing.T) {
 	}
 	if rabbitmqtest.Depth(t, url, topology.Dead()) > 0 {
 		letter := rabbitmqtest.Queue(t, url, topology.Dead()).Next(t)
-		t.Fatalf("%s is a dead letter: %+v; %v", letter.MessageID, rabbitmq.DeadLetterOf(letter), stats)
+		t.Fatalf("%s is a dead letter: %+v; %v", letter.MessageID, rabbitmq.LetterOf(letter), stats)
 	}
 }
 
@@ -143,7 +143,7 @@ func TestAMessageThatAlwaysFailsIsStillADeadLetter(t *testing.T) {
 	cfg.MaxAttempts = 5
 	start(t, cfg)
 	rabbitmqtest.Send(t, url, topology.Exchange, "order.created", order("o-1"))
-	letter := rabbitmq.DeadLetterOf(rabbitmqtest.Queue(t, url, topology.Dead()).Next(t))
+	letter := rabbitmq.LetterOf(rabbitmqtest.Queue(t, url, topology.Dead()).Next(t))
 	require.GreaterOrEqual(t, letter.Attempts, 5)
 	require.LessOrEqual(t, letter.Attempts, 25)
 }

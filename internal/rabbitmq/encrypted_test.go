@@ -64,20 +64,12 @@ func TestEncryptedConnections(t *testing.T) {
 	listener := rabbitmqtest.Listen(t, url, topology.Exchange)
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}), 0o600))
-	trusted := x509.NewCertPool()
-	trusted.AddCert(certificate)
-	for name, cfg := range map[string]rabbitmq.Config{
-		"trusted by configuration": {URL: secure, TLS: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}},
-		"trusted by the URL":       {URL: secure + "?cacertfile=" + file},
-	} {
-		t.Run(name, func(t *testing.T) {
-			quick := config(cfg.URL, topology)
-			quick.TLS = cfg.TLS
-			_, err := startPublisher(t, rabbitmq.PublisherConfig{Config: quick}).PublishRecords(patient(t), rabbitmqtest.Records("order-1", 1))
-			require.NoError(t, err)
-			listener.Next(t)
-		})
-	}
+	t.Run("trusted by the URL", func(t *testing.T) {
+		p := startPublisher(t, rabbitmq.PublisherConfig{Config: config(secure+"?cacertfile="+file, topology)})
+		_, err := p.PublishRecords(patient(t), rabbitmqtest.Records("order-1", 1))
+		require.NoError(t, err)
+		listener.Next(t)
+	})
 	t.Run("not trusted", func(t *testing.T) {
 		p, err := rabbitmq.NewPublisher(rabbitmq.PublisherConfig{Config: config(secure, topology)})
 		require.NoError(t, err)

@@ -27,12 +27,12 @@ func TestAnExpiredMessageIsADeadLetter(t *testing.T) {
 	})
 
 	m := dead.Next(t)
-	d := rabbitmq.DeadLetterOf(m)
+	d := rabbitmq.LetterOf(m)
 	require.Equal(t, deadletter.ReasonExpired, d.Reason)
 	require.Equal(t, topology.Inbox(), d.Queue)
-	require.Equal(t, "order.created", d.OriginRoutingKey)
-	require.Equal(t, sent.Body, rabbitmq.Original(m).Body)
-	again, err := rabbitmq.ToPublishing(rabbitmq.Fresh(m))
+	require.Equal(t, "order.created", d.Message.RoutingKey)
+	require.Equal(t, sent.Body, d.Message.Body)
+	again, err := rabbitmq.ToPublishing(rabbitmq.Replay(d.Message, "letter-1", 1))
 	require.NoError(t, err)
 	require.Empty(t, again.Expiration)
 }

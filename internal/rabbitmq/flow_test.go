@@ -191,7 +191,7 @@ func TestPoisonMessagesDoNotBlockOthers(t *testing.T) {
 	reasons := map[string]fault.Code{}
 	for range 12 {
 		m := dead.Next(t)
-		reasons[m.MessageID] = rabbitmq.DeadLetterOf(m).Reason
+		reasons[m.MessageID] = rabbitmq.LetterOf(m).Reason
 	}
 	require.Equal(t, map[string]fault.Code{
 		"panics": fault.Internal, "hangs": fault.CodeOf(context.DeadlineExceeded), "absurd": fault.Unavailable, "deep": fault.Unavailable, "wide": fault.Unavailable, "large": fault.TooLarge,

@@ -130,41 +130,38 @@ func sized(b []byte) (inner, rest []byte, ok bool) {
 	return b[4 : 4+size], b[4+size:], true
 }
 
-// readable reports whether the client can read the content of a table, whose values have keys, or of a list.
-func readable(content []byte, keys bool, depth int) bool {
-	if depth > maxFieldDepth {
-		return false
-	}
-	for entries := 0; len(content) > 0; entries++ {
-		key := 0
-		if keys {
-			key = 1 + int(content[0])
-		}
-		if entries == maxEntries || key >= len(content) {
-			return false
-		}
-		var ok bool
-		if content, ok = skipValue(content[key], content[key+1:], depth); !ok {
-			return false
-		}
-	}
-	return true
-}
-
 // widths are the types of values that have a fixed width.
 var widths = map[byte]int{'t': 1, 'B': 1, 'b': 1, 's': 2, 'u': 2, 'I': 4, 'i': 4, 'f': 4, 'l': 8, 'd': 8, 'T': 8, 'D': 5, 'V': 0}
 
-// skipValue skips a value of a type if the client can read it.
-func skipValue(kind byte, b []byte, depth int) (rest []byte, ok bool) {
-	if width, fixed := widths[kind]; fixed {
-		return b[min(width, len(b)):], len(b) >= width
+// readable reports whether the client can read the content of a table, whose values have keys, or of a list.
+func readable(content []byte, keys bool, depth int) bool {
+	for entries := 0; len(content) > 0; entries++ {
+		at := 0
+		if keys {
+			at = 1 + int(content[0])
+		}
+		if entries == maxEntries || at >= len(content) {
+			return false
+		}
+		kind, value := content[at], content[at+1:]
+		width, fixed := widths[kind]
+		if !fixed {
+			inner, _, ok := sized(value)
+			switch width = 4 + len(inner); kind {
+			case 'S', 'x':
+			case 'F', 'A':
+				ok = ok && depth < maxFieldDepth && readable(inner, kind == 'F', depth+1)
+			default:
+				ok = false
+			}
+			if !ok {
+				return false
+			}
+		}
+		if width > len(value) {
+			return false
+		}
+		content = value[width:]
 	}
-	inner, rest, ok := sized(b)
-	switch kind {
-	case 'S', 'x':
-		return rest, ok
-	case 'F', 'A':
-		return rest, ok && readable(inner, kind == 'F', depth+1)
-	}
-	return nil, false
+	return true
 }

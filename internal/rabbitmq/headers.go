@@ -45,10 +45,6 @@ const (
 	HeaderReplays  = headerPrefix + "replays"
 )
 
-// ReasonDeliveryLimit is the reason of a dead letter that the broker itself gave up on: it was delivered again
-// and again and never acknowledged.
-const ReasonDeliveryLimit fault.Code = "delivery_limit"
-
 // maxDetail bounds HeaderDetail, in bytes.
 const maxDetail = 1024
 
@@ -58,63 +54,6 @@ var brokerHeaders = []string{"CC", "BCC", "x-death", "x-delivery-count", "x-acqu
 	"x-first-death-exchange", "x-first-death-queue", "x-first-death-reason",
 	"x-last-death-exchange", "x-last-death-queue", "x-last-death-reason"}
 
-// DeadLetter is what is known about a message in the dead letter queue besides the message itself.
-type DeadLetter struct {
-	// Reason is a fault code or ReasonDeliveryLimit; empty when another client put the message there.
-	Reason fault.Code
-	// Detail says more, in a text that is safe to show.
-	Detail string
-	// OriginExchange and OriginRoutingKey are those that the sender used.
-	OriginExchange, OriginRoutingKey string
-	// Queue is the queue that it was handled from, and is replayed to; empty when that is not known.
-	Queue string
-	// Attempts and Parked count how often the message was handled and waited.
-	Attempts, Parked int
-	// FirstSeen and FailedAt are zero when unknown.
-	FirstSeen, FailedAt time.Time
-	// ReplayOf is the id of the dead letter that the message was sent again from, Replays how often that has happened.
-	ReplayOf string
-	Replays  int
-	// HeadersDropped reports whether the sender's headers were too large to travel on, or unreadable.
-	HeadersDropped bool
-}
-
-// DeadLetterOf reads what the headers of a message from the dead letter queue say.
-func DeadLetterOf(m wire.Message) DeadLetter {
-	d := DeadLetter{
-		Reason: fault.Code(headerText(m, HeaderReason)), Detail: headerText(m, HeaderDetail), Queue: headerText(m, HeaderQueue),
-		OriginExchange: m.Exchange, OriginRoutingKey: m.RoutingKey,
-		Attempts: headerCount(m, HeaderAttempts), Parked: headerCount(m, HeaderParked),
-		FirstSeen: headerTime(m, HeaderFirstSeen), FailedAt: headerTime(m, HeaderFailedAt),
-		ReplayOf: headerText(m, HeaderReplayOf), Replays: headerCount(m, HeaderReplays),
-	}
-	_, d.HeadersDropped = m.Headers[HeaderDropped]
-	// Our own dead letters have no x-death: where there is one, the broker has given up on what was put back by hand.
-	if _, byBroker := m.Headers["x-death"]; byBroker || d.Reason == "" {
-		d.readDeath(m)
-	}
-	if _, ok := m.Headers[HeaderOriginRoutingKey]; ok {
-		m.Exchange, m.RoutingKey = d.OriginExchange, d.OriginRoutingKey
-		d.OriginExchange, d.OriginRoutingKey = originOf(m)
-	}
-	return d
-}
-
-// readDeath reads the newest entry of the broker's own x-death.
-func (d *DeadLetter) readDeath(m wire.Message) {
-	deaths, _ := m.Headers["x-death"].([]any)
-	if len(deaths) == 0 {
-		return
-	}
-	newest, _ := deaths[0].(map[string]any)
-	death := wire.Message{Headers: newest}
-	d.Reason, d.Queue, d.OriginExchange = fault.Code(headerText(death, "reason")), headerText(death, "queue"), headerText(death, "exchange")
-	if keys, _ := newest["routing-keys"].([]any); len(keys) > 0 {
-		d.OriginRoutingKey, _ = keys[0].(string)
-	}
-	d.FailedAt, _ = newest["time"].(time.Time)
-}
-
 // originOf returns how a message first came. A value that cannot be an exchange or a routing key is not one of ours.
 func originOf(m wire.Message) (exchange, key string) {
 	key, ok := m.Headers[HeaderOriginRoutingKey].(string)
@@ -123,28 +62,6 @@ func originOf(m wire.Message) (exchange, key string) {
 		return m.Exchange, m.RoutingKey
 	}
 	return exchange, key
-}
-
-// Original returns a dead letter as its sender sent it: without our headers and the broker's, under the exchange and
-// routing key of then.
-func Original(m wire.Message) wire.Message {
-	origin := DeadLetterOf(m)
-	m.Headers = senderHeaders(m)
-	m.Exchange, m.RoutingKey, m.Redelivered = origin.OriginExchange, origin.OriginRoutingKey, false
-	return m
-}
-
-// Fresh returns a dead letter as a message that can be sent to the inbox again: as it first came, with a new
-// count of attempts. The original routing key stays in the headers, so that its type is still known.
-func Fresh(m wire.Message) wire.Message {
-	m = Original(m)
-	return withHeaders(m, map[string]any{HeaderOriginExchange: m.Exchange, HeaderOriginRoutingKey: m.RoutingKey})
-}
-
-// Replay is Fresh for the letter of an id, which is sent again for the given time, from 1: both travel with the message,
-// and are part of the letter that it becomes when it fails again.
-func Replay(m wire.Message, letterID string, replays int) wire.Message {
-	return withHeaders(Fresh(m), map[string]any{HeaderReplayOf: letterID, HeaderReplays: int64(replays)})
 }
 
 // senderHeaders returns the headers without ours and the broker's.

@@ -29,12 +29,13 @@ type link struct {
 	declare func(*amqp.Connection) ([]Deviation, error)
 	// serve sets the session up, calls up, and returns when the session is over or ctx ends; nil in the latter case.
 	serve func(ctx context.Context, conn *connection, session uint64) error
-	// lost is called after a session ended or was not reached. Default: a log line.
+	// lost is called after a session ended or was not reached; optional.
 	lost func(err error, retryIn time.Duration)
 	// final ends the supervision when it is the error of a session; optional.
 	final error
 
-	start   sync.Once
+	start sync.Once
+	// running counts the supervisor, and what else ends with it.
 	running sync.WaitGroup
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -59,25 +60,20 @@ func newLink(cfg Config, role string) *link {
 		cfg: cfg, log: cfg.Logger.With("component", "broker", "role", role), role: role, declare: cfg.Topology.Declare,
 		changed: make(chan struct{}),
 	}
-	l.lost = func(err error, retryIn time.Duration) {
-		l.log.LogAttrs(l.ctx, slog.LevelWarn, "no connection to the broker", slog.Uint64("session", l.Status().Session),
-			slog.Duration("retry_in", retryIn), slog.Any("error", err))
-	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.status.Role = role
 	l.set(StateNotStarted, errNotStarted)
 	return l
 }
 
-// run starts the supervisor, once.
-func (l *link) run() {
+// Start begins to connect and returns at once.
+func (l *link) Start() {
 	l.start.Do(func() {
 		l.set(StateConnecting, errConnecting)
 		l.running.Go(func() { _ = l.supervise() })
 	})
 }
 
-// stop ends the session and waits for the supervisor.
 func (l *link) stop() {
 	l.cancel()
 	l.start.Do(func() {}) // it will never run now
@@ -94,7 +90,7 @@ func (l *link) supervise() error {
 		if l.ctx.Err() != nil {
 			return nil //nolint:nilerr // a link that is stopped has no error, whatever its last session came to
 		}
-		if l.final != nil && errors.Is(err, l.final) {
+		if errors.Is(err, l.final) {
 			return err
 		}
 		if l.noteLoss(err) >= steady {
@@ -102,13 +98,16 @@ func (l *link) supervise() error {
 		}
 		delay := backoff(l.cfg.ReconnectMin, l.cfg.ReconnectMax, failures, rand.Float64())
 		failures++
-		l.lost(err, delay)
+		l.log.LogAttrs(l.ctx, slog.LevelWarn, "no connection to the broker", slog.Uint64("session", session),
+			slog.Duration("retry_in", delay), slog.Any("error", err))
+		if l.lost != nil {
+			l.lost(err, delay)
+		}
 		pause(l.ctx, delay)
 	}
 	return nil
 }
 
-// session is one session, from connecting to closing.
 func (l *link) session(number uint64) error {
 	conn, err := dial(l.ctx, l.cfg, l.role)
 	if err != nil {

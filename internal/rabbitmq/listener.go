@@ -60,16 +60,10 @@ func (l *Listener) Run(ctx context.Context) error {
 	link.declare = func(conn *amqp.Connection) ([]Deviation, error) {
 		return nil, (&declarer{conn: conn}).ensure(l.cfg.Topology.eventExchange())
 	}
-	link.lost = func(err error, retryIn time.Duration) {
-		if l.cfg.Lost != nil {
-			l.cfg.Lost(err, retryIn)
-		}
-	}
-	link.serve, link.final = l.serve, fault.Conflict
+	link.serve, link.lost, link.final = l.serve, l.cfg.Lost, fault.Conflict
 	return link.supervise()
 }
 
-// serve is one session.
 func (l *Listener) serve(ctx context.Context, conn *connection, session uint64) error {
 	stop := conn.closeAfter(ctx) // setting up waits for answers of the broker
 	defer stop()

@@ -35,7 +35,6 @@ func (c PublisherConfig) withDefaults() PublisherConfig {
 	return c
 }
 
-// validate reports everything that is wrong with a configuration that has its defaults.
 func (c PublisherConfig) validate() error {
 	p := c.problems()
 	p.require(min(c.ConfirmTimeout, c.Patience) >= 0, "/patience", "no time may be below 0")
@@ -66,9 +65,6 @@ func NewPublisher(cfg PublisherConfig) (*Publisher, error) {
 	p.link.serve = p.serve
 	return p, nil
 }
-
-// Start begins to connect and returns at once.
-func (p *Publisher) Start() { p.link.run() }
 
 // Stop refuses new messages, waits until ctx for those that are being published, and disconnects. The error is
 // ctx's when some were given up.
@@ -221,7 +217,6 @@ func (p *Publisher) current() (*channel, error) {
 	return channel, err
 }
 
-// serve is one session.
 func (p *Publisher) serve(ctx context.Context, conn *connection, session uint64) error {
 	blocked := conn.NotifyBlocked(make(chan amqp.Blocking, 1))
 	channel, err := newChannel(conn)

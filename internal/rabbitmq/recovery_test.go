@@ -40,7 +40,7 @@ func withRecovery(t *testing.T, test func(b *recoveryBench)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &recoveryBench{began: time.Now()}
 		b.recovery = &recovery{
-			every: time.Second, limit: time.Second, least: 5 * time.Second, most: 5 * time.Minute,
+			every: time.Second, least: 5 * time.Second, most: 5 * time.Minute,
 			log: slog.New(slog.DiscardHandler), failed: make(chan struct{}, 1),
 			probe: func(context.Context) error {
 				b.probes.Add(1)

@@ -12,7 +12,6 @@ import (
 // consumerTag names the one consumer of a channel.
 const consumerTag = "ordersaga"
 
-// serve is one session of a consumer.
 func (c *Consumer) serve(ctx context.Context, conn *connection, session uint64) error {
 	ch, err := conn.Channel()
 	if err != nil {
@@ -112,7 +111,7 @@ func (c *Consumer) deliveryOf(raw amqp.Delivery, conn *connection, session uint6
 		d.FirstSeen = now
 	}
 	if c.cfg.Dead {
-		return d // DeadLetterOf reads the rest
+		return d // LetterOf reads the rest
 	}
 	d.Message.Exchange, d.Message.RoutingKey = originOf(m)
 	if to, ok := m.Headers[HeaderReplyTo].(string); ok && len(to) <= maxShort {

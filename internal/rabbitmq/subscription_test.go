@@ -57,7 +57,7 @@ func TestASubscriptionHasAWayOfItsOwn(t *testing.T) {
 		require.Equal(t, attempt, d.Attempts)
 		require.Equal(t, "order.completed", d.Message.RoutingKey, "as it first came")
 	}
-	letter := rabbitmq.DeadLetterOf(dead.Next(t))
+	letter := rabbitmq.LetterOf(dead.Next(t))
 	require.Equal(t, topology.Queue("news"), letter.Queue)
 	require.Equal(t, fault.Unavailable, letter.Reason)
 	require.Empty(t, inbox, "what goes out never comes in")

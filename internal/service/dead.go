@@ -2,9 +2,7 @@ package service
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,7 +13,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
@@ -36,47 +33,17 @@ func (s *Service) startKeeper(handle func(ctx context.Context, queue string, m w
 	kept := promauto.With(s.registry).NewCounterVec(prometheus.CounterOpts{
 		Name: "ordersaga_dead_letters_total", Help: "Dead letters that were kept, by reason.",
 	}, []string{"reason"})
-	keeper := deadletter.NewKeeper(deadletter.KeeperConfig{
+	keeper := &deadletter.Keeper{
 		Service: s.DeadLetters(), Handle: handle,
 		Count: func(reason fault.Code) { kept.WithLabelValues(deadletter.Label(reason)).Inc() },
-	})
+	}
 	s.letters, err = consume(rabbitmq.ConsumerConfig{
 		Config: s.broker(), Dead: true, Prefetch: keeperPrefetch, Handlers: keeperHandlers, HandlerTimeout: keeperTimeout,
-		Handler: func(ctx context.Context, d rabbitmq.Delivery) error { return keeper.Keep(ctx, letterOf(d.Message)) },
+		Handler: func(ctx context.Context, d rabbitmq.Delivery) error {
+			return keeper.Keep(ctx, rabbitmq.LetterOf(d.Message))
+		},
 	})
 	return err
-}
-
-// letterOf is a message of the dead letter queue with what its headers say.
-func letterOf(m wire.Message) deadletter.Letter {
-	d := rabbitmq.DeadLetterOf(m)
-	p := deadletter.Letter{
-		Message: rabbitmq.Original(m), Reason: d.Reason, Detail: d.Detail, Queue: d.Queue, Attempts: d.Attempts, Parked: d.Parked,
-		FirstSeen: null.At(d.FirstSeen), FailedAt: null.At(d.FailedAt), ReplayOf: null.Text(d.ReplayOf), Replays: d.Replays, HeadersDropped: d.HeadersDropped,
-	}
-	deaths, byBroker := m.Headers["x-death"]
-	if byBroker {
-		// The broker's record has the time of the death and its count.
-		raw, _ := json.Marshal(deaths)
-		p.Mark = deadletter.HashOf(raw)
-	}
-	if death, ok := m.Headers[rabbitmq.HeaderDeath].(string); ok {
-		p.Mark += deadletter.HashOf([]byte(death))
-	}
-	// The broker's record has seconds, and nothing else that tells apart two messages of the same bytes. One that was never
-	// delivered before is another one than a letter that is kept already.
-	p.First = byBroker && !deliveredBefore(m)
-	return p
-}
-
-// deliveredBefore reports whether a message may have been delivered before; brokers say so in different ways.
-func deliveredBefore(m wire.Message) bool {
-	for _, name := range []string{"x-delivery-count", "x-acquired-count"} {
-		if count, there := m.Headers[name]; there && fmt.Sprint(count) != "0" {
-			return true
-		}
-	}
-	return m.Redelivered
 }
 
 // inbox sends replayed letters back to their queues.

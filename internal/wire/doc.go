@@ -1,7 +1,7 @@
 // Package wire encodes and decodes events on the bus: what a message is, which formats are understood, and the one
 // format that is written.
 //
-// It may import event and internal/fault; it imports no client of any broker, so that every format can
+// It may import event, internal/fault and internal/jsondoc; it imports no client of any broker, so that every format can
 // be tested and fuzzed without one.
 //
 // # Contract

@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/jsondoc"
 )
 
 // maxDepth bounds the nesting of a body. Nothing in the catalog is deeper than five.
@@ -77,34 +78,19 @@ func lenient(body []byte) *jsontext.Decoder {
 	return jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 }
 
-// checkObject checks an object at a place of the body, depth levels deep. What two readers could read differently is refused:
-// bytes that are not UTF-8, a name that occurs twice in one object, unexpected data after the object. So is what is nested too deeply.
+// checkObject checks an object at a place of the body, depth levels deep: see jsondoc.Check.
 func checkObject(at string, body []byte, depth int) error {
-	switch {
+	switch defect := jsondoc.Check(body, maxDepth-depth); {
+	case defect == nil:
+		return nil
 	case !utf8.Valid(body):
-		return malformed(at, "is not valid UTF-8")
+		return malformed(at, defect.Detail)
 	case !json.Valid(body):
 		return malformed(at, "is not valid JSON")
 	case jsontext.Value(body).Kind() == '[':
 		return malformed(at, "must be a JSON object, not a list: events are read one by one")
-	case jsontext.Value(body).Kind() != '{':
-		return malformed(at, "must be a JSON object")
-	}
-	decoder := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true))
-	for {
-		token, err := decoder.ReadToken()
-		var wrong *jsontext.SyntacticError
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &wrong):
-			return malformed(at+place(wrong.JSONPointer), "occurs twice")
-		case err != nil:
-			return malformed(at, "is not valid JSON")
-		}
-		if kind := token.Kind(); (kind == '{' || kind == '[') && depth+decoder.StackDepth() > maxDepth {
-			return malformed(at+place(decoder.StackPointer()), "is nested too deeply")
-		}
+	default:
+		return malformed(at+defect.Pointer, defect.Detail)
 	}
 }
 
@@ -115,15 +101,6 @@ func open(at string, raw json.RawMessage) (object, error) {
 		return object{}, malformed(at, "must be an object")
 	}
 	return o, nil
-}
-
-// place is a pointer as error messages show it.
-func place(p jsontext.Pointer) string {
-	at := ""
-	for name := range p.Tokens() {
-		at += pointer(name)
-	}
-	return at
 }
 
 // has reports whether the field is there and not null.
@@ -248,13 +225,8 @@ func (o object) pointer(name string) string {
 	if o.headers != nil {
 		name = cmp.Or(o.headers[name], binaryPrefixes[0]+name)
 	}
-	return o.at + pointer(name)
+	return o.at + jsondoc.Pointer(name)
 }
-
-var escaper = strings.NewReplacer("~", "~0", "/", "~1")
-
-// pointer returns the reference token of a name, RFC 6901. Names are the sender's: they are cut short.
-func pointer(name string) string { return "/" + escaper.Replace(shorten(name)) }
 
 // shorten cuts a text of the sender to a length that an error message can take.
 func shorten(s string) string {

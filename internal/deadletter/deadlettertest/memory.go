@@ -54,15 +54,15 @@ func (m *Memory) List(_ context.Context, f deadletter.Filter) ([]deadletter.Lett
 	after, paging := cursor.DeadLetters.Parse(f.Cursor)
 	items := []deadletter.Letter{}
 	for _, s := range m.letters {
-		if f.Matches(s) && (!paging || cursor.Compare(after, deadletter.PositionOf(s)) < 0) {
+		if matches(f, s) && (!paging || cursor.Compare(after, positionOf(s)) < 0) {
 			s.Message.Body, s.Message.Headers = nil, nil
 			items = append(items, s)
 		}
 	}
 	slices.SortFunc(items, func(a, b deadletter.Letter) int {
-		return cursor.Compare(deadletter.PositionOf(a), deadletter.PositionOf(b))
+		return cursor.Compare(positionOf(a), positionOf(b))
 	})
-	items, next := cursor.Cut(cursor.DeadLetters, items, cmp.Or(f.Limit, cursor.DefaultLimit), deadletter.PositionOf)
+	items, next := cursor.Cut(cursor.DeadLetters, items, cmp.Or(f.Limit, cursor.DefaultLimit), positionOf)
 	return items, next, nil
 }
 
@@ -97,4 +97,17 @@ func (m *Memory) Kept(_ context.Context, id, hash string) ([]byte, error) {
 		return nil, fault.Missing("the replaced payload of letter %s was not found", id)
 	}
 	return body, nil
+}
+
+// matches reports whether a letter is selected, wherever the page begins.
+func matches(f deadletter.Filter, l deadletter.Letter) bool {
+	return (len(f.Reasons) == 0 || slices.Contains(f.Reasons, l.Reason)) &&
+		(len(f.Types) == 0 || slices.Contains(f.Types, l.Type)) &&
+		(len(f.Statuses) == 0 || slices.Contains(f.Statuses, l.Status)) &&
+		(f.From.IsZero() || !l.FailedAt.Before(f.From)) && (f.To.IsZero() || l.FailedAt.Before(f.To))
+}
+
+// positionOf is the place after a letter in lists.
+func positionOf(l deadletter.Letter) cursor.Position {
+	return cursor.Position{Millis: l.FailedAt.UnixMilli(), ID: l.ID}
 }

@@ -160,7 +160,7 @@ func lists(t *testing.T, s deadletter.Store) {
 		all = append(all, item)
 	}
 	slices.SortFunc(all, func(a, b deadletter.Letter) int {
-		return cursor.Compare(deadletter.PositionOf(a), deadletter.PositionOf(b))
+		return cursor.Compare(positionOf(a), positionOf(b))
 	})
 	for name, f := range map[string]deadletter.Filter{
 		"all":     {},
@@ -175,7 +175,7 @@ func lists(t *testing.T, s deadletter.Store) {
 	} {
 		want := []deadletter.Letter{}
 		for _, item := range all {
-			if f.Matches(item) {
+			if matches(f, item) {
 				want = append(want, item)
 			}
 		}
