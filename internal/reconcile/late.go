@@ -10,7 +10,7 @@ import (
 
 // late checks what came after an order had ended: that the order has, and that what is open is settled.
 func (c *chain) late() {
-	folds(c, late.State{}, func(ctx context.Context, s late.State) error {
+	folds(c, late.State{}, late.State.Fold, func(ctx context.Context, s late.State) error {
 		version := s.Head.Version
 		c.needs(LateUnfounded, version, event.OrderStream(c.id))
 		of, records, ok, err := c.orderOf(ctx, c.id)
@@ -62,7 +62,8 @@ func (u *unit) lateMoney(ctx context.Context, surplus int64) (open bool, why str
 	if err != nil {
 		return false, "", err
 	}
-	s, readable := tryFold(late.State{}, records)
+	s, err := late.State{}.Fold(records)
+	readable := err == nil
 	if !ok || !readable || s.Unsettled() {
 		// What is damaged or does not fold is found where it is walked.
 		return true, "", nil

@@ -47,9 +47,9 @@ func (v *ledger) add(r event.Record) {
 	if v.broken {
 		return
 	}
-	var m movement
-	if err := decode(r, &m); err != nil {
-		v.damage(StreamFold, r.Version, "%v", err)
+	m, err := event.Decode[movement](r.Event)
+	if err != nil {
+		v.damage(StreamFold, r.Version, "version %d: %v", r.Version, err)
 		return
 	}
 	v.move(r, m)
@@ -164,7 +164,7 @@ func (u *unit) outcome(ctx context.Context) error {
 		}
 		var reserved movement
 		if r, there := standing[do]; there {
-			if err := decode(r, &reserved); err != nil {
+			if reserved, err = event.Decode[movement](r.Event); err != nil {
 				continue
 			}
 		}
