@@ -3,18 +3,20 @@ package api
 import (
 	"bytes"
 	"crypto/sha256"
-	_ "embed" // the two files below
+	_ "embed" // the files below
 	"encoding/hex"
 	"fmt"
 	"html/template"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/labstack/echo/v4"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
@@ -22,6 +24,11 @@ import (
 //
 //go:embed openapi.yaml
 var specification []byte
+
+// asyncAPI describes the events on the bus. It is generated from the catalog: make docs.
+//
+//go:embed asyncapi.yaml
+var asyncAPI []byte
 
 //go:embed docs.html
 var docsTemplate string
@@ -211,6 +218,21 @@ func writeDocument(c echo.Context, contentType string, document []byte) error {
 func (s *Server) serveDocs(c echo.Context) error {
 	c.Response().Header().Set(echo.HeaderContentSecurityPolicy, docsPolicy)
 	return writeDocument(c, echo.MIMETextHTMLCharsetUTF8, s.docs)
+}
+
+func (s *Server) serveAsyncAPI(c echo.Context) error {
+	return writeDocument(c, "application/yaml", asyncAPI)
+}
+
+// serveSchema is GET /schemas/{type}/{version}, which is what the dataschema of every event names.
+func (s *Server) serveSchema(c echo.Context) error {
+	version, err := strconv.Atoi(c.Param("version"))
+	if err == nil && strconv.Itoa(version) == c.Param("version") {
+		if schema, ok := event.Schema(c.Param("type"), version); ok {
+			return writeDocument(c, "application/schema+json", schema)
+		}
+	}
+	return fault.New(fault.NotFound, "there is no such schema")
 }
 
 func (s *Server) toDocs(c echo.Context) error { return c.Redirect(http.StatusFound, "/docs") }

@@ -37,15 +37,14 @@ func ReadinessOf(checks []Check) (Readiness, int) {
 	return r, status
 }
 
-// livez is GET /livez: the process answers. It says nothing about dependencies: a restart would not mend them.
-func (s *Server) livez(c echo.Context) error {
-	return writeJSON(c, http.StatusOK, map[string]string{"status": "alive"})
+// probe answers /livez, /readyz and /metrics.
+func (s *Server) probe(c echo.Context) error {
+	s.probes.answer(c.Response(), c.Request())
+	return nil
 }
 
-// readyz is GET /readyz: 200 when every dependency answers and the server does not drain, else 503.
-func (s *Server) readyz(c echo.Context) error {
-	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
-	defer cancel()
+// readiness is 200 when every dependency answers and the server does not drain, else 503.
+func (s *Server) readiness(ctx context.Context) (Readiness, int) {
 	checks := s.cfg.Ready(ctx)
 	for _, check := range checks {
 		if check.Err != nil {
@@ -57,5 +56,5 @@ func (s *Server) readyz(c echo.Context) error {
 	if s.isDraining() {
 		r.Status, status = "draining", http.StatusServiceUnavailable
 	}
-	return writeJSON(c, status, r)
+	return r, status
 }

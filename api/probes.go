@@ -36,22 +36,31 @@ func (p Probes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = withoutTrailingSlash(r)
 	isProbe := slices.Contains(probePaths, r.URL.Path)
 	switch {
-	case !isProbe && p.Starting:
-		p.writeProblem(w, correlationID, fault.New(fault.Unavailable, "the service is starting"))
-	case !isProbe:
-		p.writeProblem(w, correlationID, fault.New(fault.NotFound, "this process does not serve the API, only /livez, /readyz and /metrics"))
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+	case isProbe && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		p.answer(w, r)
+	case isProbe:
 		h.Set(echo.HeaderAllow, "GET, HEAD")
 		p.writeProblem(w, correlationID, fault.New(fault.MethodNotAllowed, "the Allow header lists the methods of this path"))
-	case r.URL.Path == "/livez":
+	case p.Starting:
+		p.writeProblem(w, correlationID, fault.New(fault.Unavailable, "the service is starting"))
+	default:
+		p.writeProblem(w, correlationID, fault.New(fault.NotFound, "this process does not serve the API, only /livez, /readyz and /metrics"))
+	}
+}
+
+// answer answers a request of one of the probePaths.
+func (p Probes) answer(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/livez":
+		// It says nothing about dependencies: a restart would not mend them.
 		p.write(w, echo.MIMEApplicationJSON, http.StatusOK, map[string]string{"status": "alive"})
-	case r.URL.Path == "/readyz":
+	case "/readyz":
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
 		readiness, status := p.Ready(ctx)
 		if p.Starting {
 			readiness.Status, status = "starting", http.StatusServiceUnavailable
-			h.Set(echo.HeaderRetryAfter, "1")
+			w.Header().Set(echo.HeaderRetryAfter, "1")
 		}
 		p.write(w, echo.MIMEApplicationJSON, status, readiness)
 	default:

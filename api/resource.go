@@ -153,13 +153,11 @@ func answerPage[T, V any](s *Server, c echo.Context, view func(T) V, list func(c
 // itself is the view of what is shown as it is.
 func itself[T any](shown T) T { return shown }
 
-// writeJSON answers with a resource. Resources change: no cache may keep them.
+// writeJSON answers with a resource, without the escapes that only HTML needs.
 func writeJSON(c echo.Context, status int, resource any) error {
-	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 	return writeJSONAs(c, echo.MIMEApplicationJSON, status, resource)
 }
 
-// writeJSONAs writes JSON without the escapes that only HTML needs.
 func writeJSONAs(c echo.Context, contentType string, status int, value any) error {
 	body, err := encodeJSON(value)
 	if err != nil {
@@ -175,12 +173,4 @@ func encodeJSON(value any) ([]byte, error) {
 	encoder.SetEscapeHTML(false)
 	err := encoder.Encode(value)
 	return buffer.Bytes(), err
-}
-
-// created is the status of a POST that made something, or had made it before.
-func created(replayed bool) int {
-	if replayed {
-		return http.StatusOK
-	}
-	return http.StatusCreated
 }

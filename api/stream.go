@@ -90,7 +90,6 @@ type streamWriter struct {
 func openStream(c echo.Context) (*streamWriter, error) {
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, typeEventStream)
-	h.Set(echo.HeaderCacheControl, "no-store")
 	// Proxies that gather answers would hold events back.
 	h.Set("X-Accel-Buffering", "no")
 	c.Response().WriteHeader(http.StatusOK)

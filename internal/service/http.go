@@ -91,14 +91,8 @@ type supervised interface {
 // brokerCheck looks at a connection to the broker.
 func brokerCheck(name string, c supervised) api.Check {
 	s := c.Status()
-	shown := &api.Connection{State: string(s.State), Since: s.Since.UTC(), Session: s.Session, LastError: s.LastError, Remedy: s.Remedy}
-	if at := s.LastErrorAt.UTC(); !at.IsZero() {
-		shown.LastErrorAt = &at
-	}
-	for _, d := range s.Deviations {
-		shown.Deviations = append(shown.Deviations, api.Deviation(d))
-	}
-	return api.Check{Name: name, Err: c.Ready(), Connection: shown}
+	s.Since, s.LastErrorAt = s.Since.UTC(), s.LastErrorAt.UTC()
+	return api.Check{Name: name, Err: c.Ready(), Connection: s}
 }
 
 // optional is a check that is shown and does not count.
