@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -34,7 +35,7 @@ func printLetters(w io.Writer, letters []deadletter.Letter) error {
 	rows := [][]string{{"LETTER", "STATUS", "FAILED", "TYPE", "ABOUT", "REASON", "DETAIL"}}
 	for _, l := range letters {
 		rows = append(rows, []string{
-			l.ID, string(l.Status), l.FailedAt.Format(time.RFC3339), orDash(l.Type), orDash(l.Subject), string(l.Reason),
+			l.ID, string(l.Status), l.FailedAt.Format(time.RFC3339), cmp.Or(l.Type, "-"), cmp.Or(l.Subject, "-"), string(l.Reason),
 			shorten(l.Detail, shortDetail),
 		})
 	}
@@ -50,10 +51,10 @@ func printLetter(w io.Writer, d deadletter.Letter, run deadletter.DryRun) error 
 	row("letter", "%s", d.ID)
 	row("status", "%s", d.Status)
 	row("reason", "%s", d.Reason)
-	row("detail", "%s", orDash(d.Detail))
-	row("event", "%s, id %s, about %s", orDash(d.Type), orDash(d.EventID), orDash(d.Subject))
+	row("detail", "%s", cmp.Or(d.Detail, "-"))
+	row("event", "%s, id %s, about %s", cmp.Or(d.Type, "-"), cmp.Or(d.EventID, "-"), cmp.Or(d.Subject, "-"))
 	row("origin", "exchange %q, routing key %q", d.OriginExchange, d.OriginRoutingKey)
-	row("queue", "%s", orDash(printable(d.Queue)))
+	row("queue", "%s", cmp.Or(printable(d.Queue), "-"))
 	row("attempts", "%d failed, %d times parked", d.Attempts, d.Parked)
 	if !d.FirstSeen.IsZero() {
 		row("first seen", "%s", d.FirstSeen.Format(time.RFC3339))

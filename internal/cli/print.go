@@ -8,6 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"unicode"
+
+	"github.com/ordersaga/ordersaga/internal/config"
 )
 
 // readInput reads a file, or standard input for -.
@@ -37,11 +39,7 @@ func printJSON(w io.Writer, value any) error {
 
 func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && config.IsTerminal(f)
 }
 
 // printable keeps texts that others sent from controlling the terminal.
@@ -58,13 +56,6 @@ func printable(text string) string {
 func shorten(text string, most int) string {
 	if runes := []rune(text); len(runes) > most {
 		return string(runes[:most-1]) + "…"
-	}
-	return text
-}
-
-func orDash(text string) string {
-	if text == "" {
-		return "-"
 	}
 	return text
 }
