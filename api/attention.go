@@ -61,10 +61,7 @@ type attentionLinks struct {
 func (s *Server) listAttention(c echo.Context) error {
 	q := queryOf(c, "limit", "cursor")
 	limit, after := q.limit(cursor.DefaultLimit), q.cursor()
-	if err := q.err(); err != nil {
-		return err
-	}
-	return answerPage(s, c, s.attentionResource, func(ctx context.Context) ([]readmodel.Order, string, error) {
+	return answerPage(s, c, q, s.attentionResource, func(ctx context.Context) ([]readmodel.Order, string, error) {
 		return s.cfg.Orders.Desk(ctx, after, limit)
 	})
 }
@@ -104,7 +101,7 @@ func (s *Server) resolveOrder(c echo.Context) error {
 		return err
 	}
 	if !verdict.Accepted {
-		return &fault.Error{Code: fault.ResolutionRefused, Message: verdict.Detail, Err: refusedError{verdict.Status}}
+		return refused(fault.ResolutionRefused, verdict.Detail, verdict.Status)
 	}
 	return answer(s, c, func(after order.State) resolution {
 		return resolution{ID: decision.ID, Accepted: true, Action: decision.Action, Attention: decision.Attention, Order: s.resource(after)}

@@ -64,13 +64,7 @@ func (s *Server) listDead(c echo.Context) error {
 	}
 	f.From, _ = q.time("failedFrom")
 	f.To, _ = q.time("failedTo")
-	if err := q.err(); err != nil {
-		return err
-	}
-	if err := f.Validate(); err != nil {
-		return fromList(err)
-	}
-	return answerPage(s, c, deadItemOf, func(ctx context.Context) ([]deadletter.Letter, string, error) {
+	return answerPage(s, c, q, deadItemOf, func(ctx context.Context) ([]deadletter.Letter, string, error) {
 		return s.cfg.DeadLetters.List(ctx, f)
 	})
 }

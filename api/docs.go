@@ -7,11 +7,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"html/template"
+	"iter"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"go.yaml.in/yaml/v3"
@@ -36,60 +38,92 @@ var docsTemplate string
 // docsPolicy lets the page of /docs do nothing but show itself.
 const docsPolicy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// openAPI is the part of the specification that /docs shows.
-type openAPI struct {
-	Info struct {
-		Title       string `yaml:"title"`
-		Version     string `yaml:"version"`
-		Description string `yaml:"description"`
-	} `yaml:"info"`
-	Tags []struct {
-		Name        string `yaml:"name"`
-		Description string `yaml:"description"`
-	} `yaml:"tags"`
-	Paths      yaml.Node `yaml:"paths"`
-	Components struct {
-		Parameters map[string]parameter `yaml:"parameters"`
-		Responses  map[string]response  `yaml:"responses"`
-	} `yaml:"components"`
+// part is a part of the specification, for the template: references are followed, and everything is in the order of the file.
+type part struct{ node, document *yaml.Node }
+
+// followed is the part, or the one that it refers to.
+func (p part) followed() part {
+	if p.node != nil && len(p.node.Content) == 2 && p.node.Content[0].Value == "$ref" {
+		path := strings.TrimPrefix(p.node.Content[1].Value, "#/")
+		return part{p.document, p.document}.At(strings.Split(path, "/")...)
+	}
+	return p
 }
 
-type pathItem struct {
-	Parameters []parameter `yaml:"parameters"`
-	Get        *operation  `yaml:"get"`
-	Post       *operation  `yaml:"post"`
+// Members yields the members of an object.
+func (p part) Members() iter.Seq2[string, part] {
+	return func(yield func(string, part) bool) {
+		items := p.followed().items()
+		for i := 0; i+1 < len(items); i += 2 {
+			if !yield(items[i].node.Value, items[i+1]) {
+				return
+			}
+		}
+	}
 }
 
+// items are the elements of an array.
+func (p part) items() []part {
+	var items []part
+	for i := 0; p.node != nil && i < len(p.node.Content); i++ {
+		items = append(items, part{p.node.Content[i], p.document})
+	}
+	return items
+}
+
+// At returns what is under names; the empty part when nothing is.
+func (p part) At(names ...string) part {
+	for _, wanted := range names {
+		var found part
+		for name, member := range p.Members() {
+			if name == wanted {
+				found = member
+			}
+		}
+		p = found
+	}
+	return p
+}
+
+// Text is At for a scalar.
+func (p part) Text(names ...string) string {
+	if p = p.At(names...); p.node == nil {
+		return ""
+	}
+	return p.node.Value
+}
+
+// Tags are the sections of the page.
+func (p part) Tags() []part { return p.At("tags").items() }
+
+// operation is one method of a path.
 type operation struct {
-	ID          string      `yaml:"operationId"`
-	Tags        []string    `yaml:"tags"`
-	Summary     string      `yaml:"summary"`
-	Description string      `yaml:"description"`
-	Parameters  []parameter `yaml:"parameters"`
-	RequestBody struct {
-		Content map[string]media `yaml:"content"`
-	} `yaml:"requestBody"`
-	Responses map[string]response `yaml:"responses"`
-
-	// Method and Path are filled in.
-	Method, Path string `yaml:"-"`
+	part
+	Method, Path string
+	Parameters   []part
 }
 
-type media struct {
-	Example yaml.Node `yaml:"example"`
+// Tagged are the operations of a tag.
+func (p part) Tagged(tag string) []operation {
+	var some []operation
+	for path, item := range p.At("paths").Members() {
+		for _, method := range []string{http.MethodPost, http.MethodGet} {
+			op := item.At(strings.ToLower(method))
+			if slices.ContainsFunc(op.At("tags").items(), func(t part) bool { return t.Text() == tag }) {
+				some = append(some, operation{op, method, path, append(item.At("parameters").items(), op.At("parameters").items()...)})
+			}
+		}
+	}
+	return some
 }
 
-type parameter struct {
-	Ref         string `yaml:"$ref"`
-	Name        string `yaml:"name"`
-	In          string `yaml:"in"`
-	Description string `yaml:"description"`
-}
-
-type response struct {
-	Ref         string           `yaml:"$ref"`
-	Description string           `yaml:"description"`
-	Content     map[string]media `yaml:"content"`
+// Example shows the example of a medium as JSON.
+func (p part) Example() string {
+	var b strings.Builder
+	if example := p.At("example"); example.node != nil {
+		writeExample(&b, example.node, "")
+	}
+	return b.String()
 }
 
 // problemDoc is a code and what it means.
@@ -104,80 +138,68 @@ var docsPage = sync.OnceValues(func() ([]byte, error) { return renderDocs(specif
 // renderDocs makes the page of /docs: every operation of the specification and every problem, without scripts,
 // fonts or styles from elsewhere.
 func renderDocs(spec []byte) ([]byte, error) {
-	var doc openAPI
+	var doc yaml.Node
 	if err := yaml.Unmarshal(spec, &doc); err != nil {
 		return nil, fmt.Errorf("read openapi.yaml: %w", err)
 	}
-	operations, err := doc.operations()
-	if err != nil {
-		return nil, fmt.Errorf("read the paths of openapi.yaml: %w", err)
-	}
-	page, err := template.New("docs").Funcs(template.FuncMap{
-		"example": example, "tagged": func(tag string) []operation { return tagged(operations, tag) },
-		"problems": problemDocs,
-	}).Parse(docsTemplate)
+	page, err := template.New("docs").Funcs(template.FuncMap{"problems": problemDocs}).Parse(docsTemplate)
 	if err != nil {
 		return nil, fmt.Errorf("parse docs.html: %w", err)
 	}
 	var out bytes.Buffer
-	if err := page.Execute(&out, doc); err != nil {
+	if err := page.Execute(&out, part{doc.Content[0], doc.Content[0]}); err != nil {
 		return nil, fmt.Errorf("render docs.html: %w", err)
 	}
 	return out.Bytes(), nil
 }
 
-// operations lists the operations in the order of the file, with their references resolved.
-func (d *openAPI) operations() ([]operation, error) {
-	var all []operation
-	for i := 0; i+1 < len(d.Paths.Content); i += 2 {
-		var item pathItem
-		if err := d.Paths.Content[i+1].Decode(&item); err != nil {
-			return nil, err
-		}
-		for _, m := range []struct {
-			method string
-			op     *operation
-		}{{http.MethodPost, item.Post}, {http.MethodGet, item.Get}} {
-			if m.op == nil {
-				continue
-			}
-			op := *m.op
-			op.Method, op.Path = m.method, d.Paths.Content[i].Value
-			op.Parameters = append(slices.Clone(item.Parameters), op.Parameters...)
-			for k, p := range op.Parameters {
-				if name, isRef := strings.CutPrefix(p.Ref, "#/components/parameters/"); isRef {
-					op.Parameters[k] = d.Components.Parameters[name]
-				}
-			}
-			for status, r := range op.Responses {
-				if name, isRef := strings.CutPrefix(r.Ref, "#/components/responses/"); isRef {
-					op.Responses[status] = d.Components.Responses[name]
-				}
-			}
-			all = append(all, op)
-		}
+// writeExample writes a YAML value as JSON, indented. Short objects and arrays of one level stay on a line.
+func writeExample(b *strings.Builder, n *yaml.Node, indent string) {
+	switch n.Kind {
+	case yaml.MappingNode:
+		writeNested(b, n, indent, '{', '}', 2)
+	case yaml.SequenceNode:
+		writeNested(b, n, indent, '[', ']', 1)
+	default:
+		writeScalar(b, n)
 	}
-	return all, nil
 }
 
-func tagged(operations []operation, tag string) []operation {
-	var some []operation
-	for _, op := range operations {
-		if slices.Contains(op.Tags, tag) {
-			some = append(some, op)
+// writeNested writes the elements of a mapping (pairs of nodes) or a sequence.
+func writeNested(b *strings.Builder, n *yaml.Node, indent string, begin, end byte, step int) {
+	flat := n.Style&yaml.FlowStyle != 0
+	inner := indent + "  "
+	b.WriteByte(begin)
+	for i := 0; i+step <= len(n.Content); i += step {
+		switch {
+		case i > 0 && flat:
+			b.WriteString(", ")
+		case i > 0:
+			b.WriteString(",\n" + inner)
+		case !flat:
+			b.WriteString("\n" + inner)
 		}
+		if step == 2 {
+			writeScalar(b, n.Content[i])
+			b.WriteString(": ")
+		}
+		writeExample(b, n.Content[i+step-1], inner)
 	}
-	return some
+	if !flat && len(n.Content) > 0 {
+		b.WriteString("\n" + indent)
+	}
+	b.WriteByte(end)
 }
 
-// example shows a medium's example as JSON, in the order of the file.
-func example(m media) string {
-	if m.Example.Kind == 0 {
-		return ""
+func writeScalar(b *strings.Builder, n *yaml.Node) {
+	if n.Tag != "!!str" {
+		b.WriteString(n.Value)
+		return
 	}
-	var b strings.Builder
-	writeExample(&b, &m.Example, "")
-	return b.String()
+	text, err := encodeJSON(n.Value)
+	if err == nil {
+		b.Write(text[:len(text)-1])
+	}
 }
 
 // problemDocs lists the codes by status and name.
@@ -203,16 +225,12 @@ func (s *Server) serveSpecification(c echo.Context) error {
 // time whether it is still the same.
 func writeDocument(c echo.Context, contentType string, document []byte) error {
 	hash := sha256.Sum256(document)
-	tag := `"` + hex.EncodeToString(hash[:16]) + `"`
 	h := c.Response().Header()
 	h.Set(echo.HeaderCacheControl, "no-cache")
-	h.Set("ETag", tag)
-	for _, known := range c.Request().Header.Values("If-None-Match") {
-		if known == "*" || strings.Contains(known, tag) {
-			return c.NoContent(http.StatusNotModified)
-		}
-	}
-	return c.Blob(http.StatusOK, contentType, document)
+	h.Set(echo.HeaderContentType, contentType)
+	h.Set("ETag", `"`+hex.EncodeToString(hash[:16])+`"`)
+	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(document))
+	return nil
 }
 
 func (s *Server) serveDocs(c echo.Context) error {

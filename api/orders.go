@@ -52,10 +52,7 @@ func (s *Server) listOrders(c echo.Context) error {
 	if !filter.CreatedFrom.IsZero() && !filter.CreatedTo.IsZero() && !filter.CreatedFrom.Before(filter.CreatedTo) {
 		q.add("to", "must be after from")
 	}
-	if err := q.err(); err != nil {
-		return err
-	}
-	return answerPage(s, c, s.listedResource, func(ctx context.Context) ([]readmodel.Order, string, error) {
+	return answerPage(s, c, q, s.listedResource, func(ctx context.Context) ([]readmodel.Order, string, error) {
 		return s.cfg.Orders.List(ctx, filter)
 	})
 }
@@ -78,7 +75,7 @@ func (s *Server) cancelOrder(c echo.Context) error {
 		return err
 	}
 	if !verdict.Accepted {
-		return &fault.Error{Code: fault.CancellationRefused, Message: verdict.Detail, Err: refusedError{verdict.Status}}
+		return refused(fault.CancellationRefused, verdict.Detail, verdict.Status)
 	}
 	return s.answerOrder(c, id)
 }

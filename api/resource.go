@@ -135,8 +135,11 @@ func answer[T, V any](s *Server, c echo.Context, view func(T) V, ask func(ctx co
 	return writeJSON(c, http.StatusOK, view(found))
 }
 
-// answerPage asks for a page of a list, and answers with its items, as view shows them, and where the next page begins.
-func answerPage[T, V any](s *Server, c echo.Context, view func(T) V, list func(ctx context.Context) ([]T, string, error)) error {
+// answerPage asks for a page of a list if nothing is wrong with its query, and answers with its items, as view shows them, and where the next page begins.
+func answerPage[T, V any](s *Server, c echo.Context, q *query, view func(T) V, list func(ctx context.Context) ([]T, string, error)) error {
+	if err := q.err(); err != nil {
+		return err
+	}
 	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
 	found, next, err := list(ctx)

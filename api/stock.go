@@ -21,10 +21,7 @@ func (s *Server) listStock(c echo.Context) error {
 	q := queryOf(c, "limit", "cursor")
 	// The cursor is the last SKU of the page before.
 	after, limit := q.id("cursor"), q.limit(cursor.DefaultLimit)
-	if err := q.err(); err != nil {
-		return err
-	}
-	return answerPage(s, c, itself[inventory.Balance], func(ctx context.Context) ([]inventory.Balance, string, error) {
+	return answerPage(s, c, q, itself[inventory.Balance], func(ctx context.Context) ([]inventory.Balance, string, error) {
 		return s.cfg.Stock.List(ctx, after, limit)
 	})
 }

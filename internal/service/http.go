@@ -69,15 +69,16 @@ func (s *Service) checks(ctx context.Context) []api.Check {
 	if s.roles.Worker || s.roles.Consumer {
 		checks = append(checks, brokerCheck("rabbitmq", s.publisher))
 	}
-	if s.consumer != nil {
-		checks = append(checks, brokerCheck("consumer", s.consumer))
-	}
-	// Orders do not wait for dead letters, nor for messages to people.
-	if s.letters != nil {
-		checks = append(checks, optional(brokerCheck("keeper", s.letters)))
-	}
-	if s.notices != nil {
-		checks = append(checks, optional(brokerCheck("announcer", s.notices)))
+	for _, c := range []struct {
+		name     string
+		consumer *rabbitmq.Consumer
+		optional bool
+	}{{"consumer", s.consumer, false}, {"keeper", s.letters, true}, {"announcer", s.notices, true}} {
+		if c.consumer != nil {
+			check := brokerCheck(c.name, c.consumer)
+			check.Optional = c.optional // orders do not wait for dead letters, nor for messages to people
+			checks = append(checks, check)
+		}
 	}
 	return checks
 }
@@ -93,12 +94,6 @@ func brokerCheck(name string, c supervised) api.Check {
 	s := c.Status()
 	s.Since, s.LastErrorAt = s.Since.UTC(), s.LastErrorAt.UTC()
 	return api.Check{Name: name, Err: c.Ready(), Connection: s}
-}
-
-// optional is a check that is shown and does not count.
-func optional(c api.Check) api.Check {
-	c.Optional = true
-	return c
 }
 
 // httpGrace is how long requests may still run when the process stops: longer than the API waits for a dependency. Clients

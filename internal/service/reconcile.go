@@ -41,8 +41,6 @@ func (e entries) Mend(ctx context.Context, orderID string) error {
 	return readmodel.Orders.Mend(ctx, e.List, e.log, orderID)
 }
 
-var _ reconcile.List = entries{}
-
 // shownFindings bounds how many findings a workflow's result carries.
 const shownFindings = 50
 

@@ -103,25 +103,20 @@ const lateCursor = "late."
 
 // Desk returns a page of the orders that need attention.
 func (l listing) Desk(ctx context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {
-	behind, inLate := strings.CutPrefix(cursor, lateCursor)
-	if !inLate {
-		behind = ""
-	}
+	after, inLate := strings.CutPrefix(cursor, lateCursor)
 	var items []readmodel.Order
 	if !inLate {
-		var next string
-		var err error
-		items, next, err = l.orders.List(ctx, needAttention(cursor, limit))
-		if err != nil || next != "" {
-			return items, next, err
+		open, next, err := l.orders.List(ctx, needAttention(after, limit))
+		if err == nil && next == "" && len(open) == limit {
+			// It leads on to one more page, which begins with the second part.
+			next = lateCursor
 		}
+		if err != nil || next != "" {
+			return open, next, err
+		}
+		items, after = open, ""
 	}
-	// A page that is full already leads on to one more, which begins with the second part.
-	left := limit - len(items)
-	if left == 0 {
-		return items, lateCursor, nil
-	}
-	more, next, err := l.late.List(ctx, needAttention(behind, left))
+	more, next, err := l.late.List(ctx, needAttention(after, limit-len(items)))
 	if next != "" {
 		next = lateCursor + next
 	}
