@@ -44,7 +44,6 @@ func AttentionItemOf(o readmodel.Order) AttentionItem {
 	}
 }
 
-// attentionResource is an item of the list.
 type attentionResource struct {
 	AttentionItem
 	Links attentionLinks `json:"links"`

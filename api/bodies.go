@@ -64,7 +64,6 @@ func decodeReason(body []byte) (string, error) {
 	})
 }
 
-// decodeResolution reads the body of a decision about a saga that needs attention.
 func decodeResolution(body []byte) (order.Resolution, error) {
 	return decoded(body, "resolution", func(doc *jsondoc.Doc, d struct {
 		Action    order.ResolutionAction `json:"action"`
@@ -122,13 +121,11 @@ func decodeCount(body []byte) (stockChange, error) {
 	})
 }
 
-// letterDecision is what a decision about a dead letter says.
 type letterDecision struct {
 	By   string `json:"by"`
 	Note string `json:"note"`
 }
 
-// decodeDiscard reads the body of a discarded dead letter.
 func decodeDiscard(body []byte) (deadletter.Request, error) {
 	return decoded(body, "request", func(_ *jsondoc.Doc, d letterDecision) (deadletter.Request, error) {
 		r := deadletter.Request{By: d.By, Note: d.Note}
@@ -136,7 +133,6 @@ func decodeDiscard(body []byte) (deadletter.Request, error) {
 	})
 }
 
-// decodeReplay reads the body of a replayed dead letter.
 func decodeReplay(body []byte) (deadletter.Request, error) {
 	return decoded(body, "request", func(doc *jsondoc.Doc, d struct {
 		letterDecision

@@ -25,7 +25,6 @@ type DeadLetters interface {
 // maxShownPayload is the largest payload that an answer has; a larger one is left out.
 const maxShownPayload = 8 << 20
 
-// deadItem is a dead letter in a list.
 type deadItem struct {
 	deadletter.Letter
 	Links deadLinks `json:"links"`
@@ -37,7 +36,6 @@ type deadLinks struct {
 	Discard string `json:"discard"`
 }
 
-// deadResource is everything about a dead letter.
 type deadResource struct {
 	deadItem
 	deadletter.Content
@@ -99,7 +97,6 @@ func (s *Server) getDead(c echo.Context) error {
 	return answer(s, c, deadResourceOf, func(ctx context.Context) (deadletter.Letter, error) { return s.cfg.DeadLetters.Show(ctx, id) })
 }
 
-// letterID returns the letter that the path names.
 func letterID(c echo.Context) (string, error) {
 	id := c.Param("id")
 	if !event.ValidID(id) {

@@ -62,7 +62,6 @@ func (p part) Members() iter.Seq2[string, part] {
 	}
 }
 
-// items are the elements of an array.
 func (p part) items() []part {
 	var items []part
 	for i := 0; p.node != nil && i < len(p.node.Content); i++ {
@@ -96,7 +95,6 @@ func (p part) Text(names ...string) string {
 // Tags are the sections of the page.
 func (p part) Tags() []part { return p.At("tags").items() }
 
-// operation is one method of a path.
 type operation struct {
 	part
 	Method, Path string
@@ -126,7 +124,6 @@ func (p part) Example() string {
 	return b.String()
 }
 
-// problemDoc is a code and what it means.
 type problemDoc struct {
 	Code fault.Code
 	Spec fault.Spec

@@ -59,7 +59,6 @@ func newMetrics(registry *prometheus.Registry, routes []route) (*metrics, error)
 	return m, nil
 }
 
-// observe counts a request that was answered.
 func (m *metrics) observe(c echo.Context, took time.Duration) {
 	method, route := methodLabel(c.Request().Method), m.routeLabel(c)
 	m.requests.WithLabelValues(method, route, strconv.Itoa(c.Response().Status)).Inc()

@@ -94,7 +94,6 @@ func noOrder(id string) error {
 	return fault.New(fault.NotFound, "there is no order %s", shortened(id))
 }
 
-// answerOrder answers with an order as it is.
 func (s *Server) answerOrder(c echo.Context, id string) error {
 	return answer(s, c, s.resource, func(ctx context.Context) (order.State, error) { return s.loadOrder(ctx, id) })
 }

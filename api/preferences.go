@@ -69,5 +69,4 @@ func preferredWait(h http.Header) time.Duration {
 	return 0
 }
 
-// seconds writes a duration in whole seconds.
 func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }

@@ -39,7 +39,6 @@ func ReadinessOf(checks []Check) (Readiness, int) {
 	return r, status
 }
 
-// probe answers /livez, /readyz and /metrics.
 func (s *Server) probe(c echo.Context) error {
 	s.probes.answer(c.Response(), c.Request())
 	return nil

@@ -12,7 +12,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
-// problemType is the media type of RFC 9457.
 const problemType = "application/problem+json"
 
 // maxComplaints bounds how many places of an input one problem names.

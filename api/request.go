@@ -18,7 +18,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/trace"
 )
 
-// Headers of requests and answers.
 const (
 	headerCorrelationID     = "X-Correlation-Id"
 	headerIdempotencyKey    = "Idempotency-Key"
@@ -36,7 +35,6 @@ const contextOrderID = "order_id"
 
 type correlationKey struct{}
 
-// correlationOf returns the correlation id of the request.
 func correlationOf(ctx context.Context) string {
 	id, _ := ctx.Value(correlationKey{}).(string)
 	return id

@@ -18,7 +18,6 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// orderResource is an order as clients see it.
 type orderResource struct {
 	ID            string              `json:"id"`
 	Status        order.Status        `json:"status"`
@@ -43,7 +42,6 @@ type orderLinks struct {
 	Saga string `json:"saga,omitempty"`
 }
 
-// resource makes the resource of an order.
 func (s *Server) resource(state order.State) orderResource {
 	return s.listedResource(readmodel.FromState(state))
 }

@@ -88,7 +88,6 @@ func (s *Server) Drain() { s.drain() }
 
 func (s *Server) isDraining() bool { return s.draining.Err() != nil }
 
-// route is a method, a path and its handler.
 type route struct {
 	method, path string
 	handle       echo.HandlerFunc

@@ -13,7 +13,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/null"
 )
 
-// Media types of a timeline besides JSON.
 const (
 	typeEventStream = "text/event-stream"
 	typeNDJSON      = "application/x-ndjson"

@@ -21,7 +21,6 @@ import (
 // verdictTimeout bounds how long a command waits for the saga's answer. A worker has to be running somewhere.
 const verdictTimeout = 30 * time.Second
 
-// attentionCommand lists the orders that need attention.
 func attentionCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -71,7 +70,6 @@ func printAttention(w io.Writer, lines []api.AttentionItem) error {
 	return printTable(w, rows...)
 }
 
-// resolveCommand decides about an order that needs attention.
 func resolveCommand() *cobra.Command {
 	var d order.Resolution
 	var action string

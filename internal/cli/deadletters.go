@@ -20,7 +20,6 @@ import (
 // errNotAll ends the command when a letter was not replayed or discarded: its summary has said which.
 var errNotAll = errors.New("not every letter was settled")
 
-// deadLettersCommand is for people who look after dead letters.
 func deadLettersCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "dead-letters", Short: "List, show, replay and discard messages that could not be handled",
@@ -50,7 +49,6 @@ func (f *letterFilter) chosen() bool {
 	return len(f.reasons)+len(f.types)+len(f.statuses) > 0 || f.olderThan > 0 || f.newerThan > 0
 }
 
-// filter reads the flags.
 func (f *letterFilter) filter(now time.Time) (deadletter.Filter, error) {
 	out := deadletter.Filter{Types: f.types, Limit: cursor.MaxLimit}
 	for _, reason := range f.reasons {
@@ -150,7 +148,6 @@ func deadShowCommand() *cobra.Command {
 	return cmd
 }
 
-// replayFlags say what is replayed, and how.
 type replayFlags struct {
 	letterFilter
 	all, dryRun, asJSON bool

@@ -42,7 +42,6 @@ func printLetters(w io.Writer, letters []deadletter.Letter) error {
 	return printTable(w, rows...)
 }
 
-// printLetter prints everything about a letter.
 func printLetter(w io.Writer, d deadletter.Letter, run deadletter.DryRun) error {
 	var rows [][]string
 	row := func(name, format string, args ...any) {
@@ -132,7 +131,6 @@ func payloadText(body []byte) string {
 	}, text)
 }
 
-// replayLine is the outcome of one letter.
 type replayLine struct {
 	ID string `json:"id"`
 	// Outcome is replayed, refused or failed; of a dry run, what would happen.
@@ -174,7 +172,6 @@ func reasonText(err error) string {
 	return err.Error()
 }
 
-// replayReport is the outcome of a set of letters.
 type replayReport struct {
 	DryRun  bool         `json:"dryRun"`
 	Letters []replayLine `json:"letters"`

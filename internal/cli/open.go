@@ -77,7 +77,6 @@ func (d *duration) Set(value string) error {
 
 func (*duration) Type() string { return "string" }
 
-// jsonFlag adds --json.
 func jsonFlag(cmd *cobra.Command, asJSON *bool, usage string) {
 	cmd.Flags().BoolVar(asJSON, "json", false, usage)
 }

@@ -20,7 +20,6 @@ func readInput(stdin io.Reader, file string) ([]byte, error) {
 	return os.ReadFile(file)
 }
 
-// printTable prints rows in aligned columns.
 func printTable(w io.Writer, rows ...[]string) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, cells := range rows {
@@ -29,7 +28,6 @@ func printTable(w io.Writer, rows ...[]string) error {
 	return table.Flush()
 }
 
-// printJSON prints an indented value.
 func printJSON(w io.Writer, value any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")

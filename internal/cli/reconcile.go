@@ -17,7 +17,6 @@ import (
 // errLeft ends the command when violations are left: its table has said which.
 var errLeft = errors.New("not everything holds")
 
-// reconcileCommand checks everything that must hold.
 func reconcileCommand() *cobra.Command {
 	var (
 		repair, asJSON bool
@@ -62,7 +61,6 @@ Temporal, and print what does not. Without --repair nothing is changed. The exit
 	return cmd
 }
 
-// skippedKinds reads names of kinds.
 func skippedKinds(names []string) (map[reconcile.Kind]bool, error) {
 	skipped := make(map[reconcile.Kind]bool, len(names))
 	for _, name := range names {
@@ -75,7 +73,6 @@ func skippedKinds(names []string) (map[reconcile.Kind]bool, error) {
 	return skipped, nil
 }
 
-// printReport prints the findings as a table, and one line of counts.
 func printReport(out io.Writer, r reconcile.Report) error {
 	if len(r.Findings) > 0 {
 		rows := [][]string{{"KIND", "SUBJECT", "DETAIL", "REPAIR"}}

@@ -23,7 +23,6 @@ import (
 // tailReconnect bounds the pause before the next attempt to connect: a person waits for it.
 const tailReconnect = 2 * time.Second
 
-// tailCommand shows what is published, as it comes.
 func tailCommand() *cobra.Command {
 	var (
 		types             []string
@@ -89,7 +88,6 @@ func bindings(types []string) []string {
 	return keys
 }
 
-// streamReader reads an order's stream.
 type streamReader interface {
 	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// tailEvent is an event as tail prints it.
 type tailEvent struct {
 	Time          time.Time       `json:"time"`
 	Type          string          `json:"type"`
@@ -70,7 +69,6 @@ const (
 	dataWidth       = 120
 )
 
-// tailPrinter prints events, one a line.
 type tailPrinter struct {
 	to      io.Writer
 	json    *json.Encoder

@@ -10,14 +10,14 @@ import (
 	"github.com/ordersaga/ordersaga/payment"
 )
 
-// Names of the payment gateways that PAYMENT_GATEWAY may name.
+// Payment gateways, for PAYMENT_GATEWAY.
 const (
 	GatewaySimulator = "simulator"
 )
 
 var gateways = oneOf(GatewaySimulator)
 
-// Names of the ways to notify customers that NOTIFICATIONS may name.
+// Ways to notify customers, for NOTIFICATIONS.
 const (
 	NotificationsLog  = "log"
 	NotificationsSMTP = "smtp"

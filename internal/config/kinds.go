@@ -28,7 +28,6 @@ type kind struct {
 // unitURI is the unit of values that may contain credentials.
 const unitURI = "URI"
 
-// secret makes the values secret.
 func (k kind) secret() kind {
 	k.Secret = true
 	return k
@@ -74,7 +73,6 @@ func text[T ~string](field *T, rules ...rule) kind {
 	return k
 }
 
-// inWords lists choices.
 func inWords(choices []string) string {
 	if len(choices) < 2 {
 		return strings.Join(choices, "")
@@ -182,7 +180,6 @@ func list(field *[]string, unit, expected string, item func(item string, before 
 	})
 }
 
-// listOf is a list of choices.
 func listOf(field *[]string, choices []string) kind {
 	return list(field, "list of "+inWords(choices), "a list of "+inWords(choices)+", separated by commas, each once",
 		func(item string, before []string) (string, bool) {

@@ -29,7 +29,6 @@ const (
 	Unset Source = "not set"
 )
 
-// setting is one row of the table.
 func setting(name, fallback string, k kind, meaning string) Setting {
 	return Setting{Name: name, Default: fallback, Meaning: meaning, kind: k}
 }

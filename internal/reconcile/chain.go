@@ -36,7 +36,6 @@ func (c *chain) found(k Kind, version int64, format string, args ...any) {
 	c.look.found(k, c.id, c.stream, version, format, args...)
 }
 
-// damage is a finding about the stream.
 func (c *chain) damage(k Kind, version int64, format string, args ...any) {
 	c.look.found(k, c.stream, c.stream, version, format, args...)
 }

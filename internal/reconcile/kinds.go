@@ -132,7 +132,6 @@ var Kinds = []Meaning{
 	{EndUnpublished, 5, false, "The order has ended and its last run was broken off: nobody knows which of its events were published.", RepairRepublish},
 }
 
-// meanings finds rows by kind.
 var meanings = func() map[Kind]Meaning {
 	index := make(map[Kind]Meaning, len(Kinds))
 	for _, m := range Kinds {

@@ -84,7 +84,6 @@ func (l *look) need(k Kind, stream string, version int64, other string) {
 	l.others[place{k, stream, version}] = other
 }
 
-// breaks notes that parts of a stream are missing.
 func (l *look) breaks(stream string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -122,7 +121,6 @@ var (
 	paymentsTo   = strings.TrimSuffix(paymentsFrom, "-") + "."
 )
 
-// run looks.
 func (l *look) run(ctx context.Context) error {
 	work, within := errgroup.WithContext(ctx)
 	work.SetLimit(orderQuestions)

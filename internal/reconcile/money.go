@@ -60,7 +60,6 @@ func (l *look) books(ctx context.Context, records iter.Seq2[event.Record, error]
 	}
 }
 
-// add takes in one record.
 func (b *books) add(r event.Record, amount int64) {
 	b.version = r.Version
 	contradict := func(when bool, what string) {

@@ -94,7 +94,6 @@ func (u *unit) unlessExcepted(k Kind, steps []exception, format string, args ...
 	u.says(k, format, args...)
 }
 
-// examine checks the order.
 func (u *unit) examine(ctx context.Context) error {
 	if !u.begins() || !u.fold() {
 		return nil

@@ -92,7 +92,6 @@ func (l *look) lostLate(ctx context.Context, s order.State, f order.Facts, cause
 	return "", nil
 }
 
-// lostFact is a fact about money or goods.
 type lostFact struct{ id, cause, eventType, identity string }
 
 // factsOf lists the facts about money and goods of an order.
@@ -109,7 +108,6 @@ func factsOf(orderID string, f order.Facts) (list []lostFact) {
 	return list
 }
 
-// factNames names facts for people.
 func factNames(f order.Facts) string {
 	var names []string
 	if len(f.Cancellations) > 0 {

@@ -10,7 +10,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/order"
 )
 
-// movement is the data of every stock event.
 type movement struct {
 	OrderID  string `json:"orderId"`
 	Quantity int64  `json:"quantity"`

@@ -19,7 +19,6 @@ import (
 // notifications is the subscription of the events that customers are notified of.
 const notifications = "notifications"
 
-// notificationQueue is its queue.
 func (s *Service) notificationQueue() string { return s.broker().Topology.Queue(notifications) }
 
 // startConsumers starts the consumers of the inbox, of the dead letters and of the notifications, and waits for the inbox alone.
@@ -94,5 +93,5 @@ func (s *Service) startNotifications(handle func(context.Context, wire.Message) 
 // probe reports whether everything answers that the handlers of messages depend on.
 func (s *Service) probe(ctx context.Context) error {
 	_, err := s.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
-	return errors.Join(err, s.stores.ping(ctx))
+	return errors.Join(err, s.stores.db.Ping(ctx))
 }

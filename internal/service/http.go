@@ -25,7 +25,6 @@ type listener struct {
 	failed  chan error
 }
 
-// listen opens the address and begins to serve.
 func listen(ctx context.Context, addr string, handler http.Handler) (*listener, error) {
 	open, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
@@ -47,7 +46,6 @@ func listen(ctx context.Context, addr string, handler http.Handler) (*listener, 
 
 func (l *listener) addr() string { return l.net.Addr().String() }
 
-// serve hands requests to the handler from now on.
 func (l *listener) serve(handler http.Handler) { l.handler.Store(&handler) }
 
 // probes answers /livez, /readyz and /metrics, where the API is not served or not yet.
@@ -63,7 +61,7 @@ func (s *Service) probes(starting bool, checks func(context.Context) []api.Check
 func (s *Service) checks(ctx context.Context) []api.Check {
 	_, temporal := s.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
 	checks := []api.Check{
-		{Name: "mongodb", Err: s.stores.ping(ctx)},
+		{Name: "mongodb", Err: s.stores.db.Ping(ctx)},
 		{Name: "temporal", Err: temporal},
 	}
 	if s.roles.Worker || s.roles.Consumer {
@@ -83,13 +81,11 @@ func (s *Service) checks(ctx context.Context) []api.Check {
 	return checks
 }
 
-// supervised is a publisher or a consumer.
 type supervised interface {
 	Ready() error
 	Status() rabbitmq.Status
 }
 
-// brokerCheck looks at a connection to the broker.
 func brokerCheck(name string, c supervised) api.Check {
 	s := c.Status()
 	s.Since, s.LastErrorAt = s.Since.UTC(), s.LastErrorAt.UTC()
@@ -111,7 +107,6 @@ func (l *listener) shutdown(ctx context.Context) error {
 	return err
 }
 
-// startHTTP serves the API, or the probes alone.
 func (s *Service) startHTTP() (err error) {
 	if !s.roles.API {
 		s.http.serve(s.probes(false, s.checks))

@@ -23,7 +23,6 @@ func (s *Service) Reconcile(ctx context.Context, o reconcile.Options) (report re
 	return r.Run(ctx, o)
 }
 
-// reconciler wires the check.
 func (s *Service) reconciler() (*reconcile.Reconciler, error) {
 	return reconcile.New(reconcile.Config{
 		Log: s.stores.raw, List: entries{s.stores.orders, s.stores.raw}, Sagas: s.sagas, Gateway: s.gateway,

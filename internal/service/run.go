@@ -164,7 +164,6 @@ func (s *Service) connectTemporal(ctx context.Context) error {
 	return s.registerAttributes(ctx, attributesPatience)
 }
 
-// newGateway makes the payment gateway that the settings name.
 func newGateway(c config.Config, s *stores) (payment.Gateway, error) {
 	// config has refused every other name.
 	gateway, err := simulator.New(simulator.Config{Log: s.log, Outage: c.SimulatorOutage, Slow: !c.SimulatorFast})

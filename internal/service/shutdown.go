@@ -43,7 +43,6 @@ func workerGrace(grace time.Duration) time.Duration {
 	return plan[working] - plan[intake] - slack(grace)
 }
 
-// drainStep ends something.
 type drainStep struct {
 	name  string
 	phase phase
@@ -66,7 +65,6 @@ func drain(ctx context.Context, grace time.Duration, steps []drainStep) error {
 	return errors.Join(failed...)
 }
 
-// errLeftBehind is the error of a step that has not returned in time.
 var errLeftBehind = errors.New("it did not end in time")
 
 // run runs the step with a context that ends at a deadline, and waits for it until the end.
@@ -94,7 +92,6 @@ func (s *Service) close() {
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "ended")
 }
 
-// drainSteps are what has been started.
 func (s *Service) drainSteps() []drainStep {
 	var steps []drainStep
 	add := func(name string, p phase, started bool, stop func(ctx context.Context) error) {

@@ -55,7 +55,6 @@ func openStores(ctx context.Context, c config.Config, poll time.Duration, indexe
 	return s, nil
 }
 
-// open opens the stores of the database.
 func (s *stores) open(ctx context.Context, poll time.Duration, indexes bool, logger *slog.Logger) (err error) {
 	s.raw, s.orders, s.late = mongo.NewLog(s.db, mongo.EventsCollection), mongo.NewOrders(s.db), mongo.NewLate(s.db)
 	s.letters, s.keys = mongo.NewLetters(s.db), mongo.NewKeys(s.db)
@@ -67,9 +66,6 @@ func (s *stores) open(ctx context.Context, poll time.Duration, indexes bool, log
 	}
 	return s.indexes.Prepare(ctx, indexes, s.raw.Indexes(), s.orders.Indexes(), s.late.Indexes(), s.letters.Indexes())
 }
-
-// ping asks whether the primary answers.
-func (s *stores) ping(ctx context.Context) error { return s.db.Ping(ctx) }
 
 func (s *stores) close(ctx context.Context) {
 	s.indexes.Close()
@@ -123,7 +119,6 @@ func (l listing) Desk(ctx context.Context, cursor string, limit int) ([]readmode
 	return append(items, more...), next, err
 }
 
-// needAttention selects a page of what needs attention.
 func needAttention(page string, limit int) readmodel.Filter {
 	return readmodel.Filter{Statuses: []order.Status{order.StatusNeedsAttention}, Limit: limit, Cursor: page}
 }

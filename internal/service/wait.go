@@ -57,7 +57,6 @@ func (b *background) start(ctx context.Context, f func(ctx context.Context)) {
 	b.running.Go(func() { f(ctx) })
 }
 
-// stop ends everything that was started, and waits for it.
 func (b *background) stop() {
 	for _, cancel := range b.cancels {
 		cancel()
