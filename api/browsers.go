@@ -1,7 +1,6 @@
 package api
 
 import (
-	"mime"
 	"net"
 	"net/http"
 	"net/netip"
@@ -129,10 +128,7 @@ func isSafe(method string) bool {
 
 func hasFormType(r *http.Request) bool {
 	return slices.ContainsFunc(r.Header.Values(echo.HeaderContentType), func(value string) bool {
-		media, _, _ := mime.ParseMediaType(value)
-		if media == "" { // of a value that cannot be parsed, what browsers would take it for
-			media, _, _ = strings.Cut(strings.ToLower(value), ";")
-		}
-		return slices.Contains(formTypes, strings.TrimSpace(media))
+		media, _ := mediaType(value)
+		return slices.Contains(formTypes, media)
 	})
 }

@@ -129,14 +129,11 @@ type problemDoc struct {
 	Spec fault.Spec
 }
 
-// docsPage is the page of /docs, made once a process.
-var docsPage = sync.OnceValues(func() ([]byte, error) { return renderDocs(specification) })
-
-// renderDocs makes the page of /docs: every operation of the specification and every problem, without scripts,
+// docsPage is the page of /docs, made once a process: every operation of the specification and every problem, without scripts,
 // fonts or styles from elsewhere.
-func renderDocs(spec []byte) ([]byte, error) {
+var docsPage = sync.OnceValues(func() ([]byte, error) {
 	var doc yaml.Node
-	if err := yaml.Unmarshal(spec, &doc); err != nil {
+	if err := yaml.Unmarshal(specification, &doc); err != nil {
 		return nil, fmt.Errorf("read openapi.yaml: %w", err)
 	}
 	page, err := template.New("docs").Funcs(template.FuncMap{"problems": problemDocs}).Parse(docsTemplate)
@@ -148,7 +145,7 @@ func renderDocs(spec []byte) ([]byte, error) {
 		return nil, fmt.Errorf("render docs.html: %w", err)
 	}
 	return out.Bytes(), nil
-}
+})
 
 // writeExample writes a YAML value as JSON, indented. Short objects and arrays of one level stay on a line.
 func writeExample(b *strings.Builder, n *yaml.Node, indent string) {

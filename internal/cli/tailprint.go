@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -45,15 +44,13 @@ func readTailEvent(m wire.Message) tailEvent {
 		sequence, _ := wire.Sequence(m)
 		return tailEventOf(e, sequence)
 	}
+	id := wire.Identify(m)
+	t := tailEvent{Time: now, Type: m.RoutingKey, Subject: id.Subject, ID: id.ID, Source: m.AppID, CorrelationID: id.CorrelationID}
 	var foreign struct {
-		ID          string          `json:"id"`
-		Subject     string          `json:"subject"`
-		AggregateID string          `json:"aggregateId"`
-		Data        json.RawMessage `json:"data"`
+		Data json.RawMessage `json:"data"`
 	}
-	t := tailEvent{Time: now, Type: m.RoutingKey, ID: m.MessageID, Source: m.AppID, CorrelationID: m.CorrelationID}
 	if json.Unmarshal(m.Body, &foreign) == nil {
-		t.Subject, t.Data, t.ID = cmp.Or(foreign.Subject, foreign.AggregateID), foreign.Data, cmp.Or(foreign.ID, t.ID)
+		t.Data = foreign.Data
 	}
 	if t.Data == nil && json.Valid(m.Body) {
 		t.Data = m.Body

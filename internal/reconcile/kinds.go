@@ -1,5 +1,7 @@
 package reconcile
 
+import "slices"
+
 // Kind is a kind of finding. It is a name that people search for and other programs compare: it never changes.
 type Kind string
 
@@ -132,13 +134,10 @@ var Kinds = []Meaning{
 	{EndUnpublished, 5, false, "The order has ended and its last run was broken off: nobody knows which of its events were published.", RepairRepublish},
 }
 
-var meanings = func() map[Kind]Meaning {
-	index := make(map[Kind]Meaning, len(Kinds))
-	for _, m := range Kinds {
-		index[m.Kind] = m
-	}
-	return index
-}()
-
 // MeaningOf returns the row of a kind.
-func MeaningOf(k Kind) Meaning { return meanings[k] }
+func MeaningOf(k Kind) (m Meaning) {
+	if i := slices.IndexFunc(Kinds, func(m Meaning) bool { return m.Kind == k }); i >= 0 {
+		m = Kinds[i]
+	}
+	return m
+}

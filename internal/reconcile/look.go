@@ -67,7 +67,7 @@ func (l *look) found(k Kind, subject, stream string, version int64, format strin
 	if l.o.Skip[k] {
 		return
 	}
-	f := Finding{Kind: k, Subject: subject, Detail: fmt.Sprintf(format, args...), Note: meanings[k].Note, at: place{k, stream, version}}
+	f := Finding{Kind: k, Subject: subject, Detail: fmt.Sprintf(format, args...), Note: MeaningOf(k).Note, at: place{k, stream, version}}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, twice := l.findings[f.at]; !twice && len(l.findings) >= MaxFindings {

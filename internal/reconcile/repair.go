@@ -44,7 +44,7 @@ var repairs = map[Repair]struct {
 
 // mend does what can be done about a finding, or says what would be.
 func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
-	meaning := meanings[f.Kind]
+	meaning := MeaningOf(f.Kind)
 	f.Repair = string(meaning.Repair)
 	if !f.Note {
 		r.cfg.Logger.LogAttrs(ctx, slog.LevelError, "something that must hold does not", slog.String("kind", string(f.Kind)),
