@@ -39,10 +39,7 @@ func attentionCommand() *cobra.Command {
 						lines = append(lines, api.AttentionItemOf(item))
 					}
 				}
-				if asJSON {
-					return printJSON(cmd.OutOrStdout(), lines)
-				}
-				return printAttention(cmd.OutOrStdout(), lines)
+				return printValue(cmd.OutOrStdout(), asJSON, lines, printAttention)
 			})
 		},
 	}

@@ -104,10 +104,7 @@ func deadListCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if asJSON {
-					return printJSON(cmd.OutOrStdout(), list)
-				}
-				return printLetters(cmd.OutOrStdout(), list)
+				return printValue(cmd.OutOrStdout(), asJSON, list, printLetters)
 			})
 		},
 	}
@@ -136,10 +133,7 @@ func deadShowCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if asJSON {
-					return printJSON(out, letterDetail{d, d.Content(math.MaxInt), d.History, run})
-				}
-				return printLetter(out, d, run)
+				return printValue(out, asJSON, letterDetail{d, d.Content(math.MaxInt), d.History, run}, printLetter)
 			})
 		},
 	}

@@ -42,7 +42,7 @@ func printLetters(w io.Writer, letters []deadletter.Letter) error {
 	return printTable(w, rows...)
 }
 
-func printLetter(w io.Writer, d deadletter.Letter, run deadletter.DryRun) error {
+func printLetter(w io.Writer, d letterDetail) error {
 	var rows [][]string
 	row := func(name, format string, args ...any) {
 		rows = append(rows, []string{name, fmt.Sprintf(format, args...)})
@@ -66,9 +66,9 @@ func printLetter(w io.Writer, d deadletter.Letter, run deadletter.DryRun) error 
 		row("replay of", "%s; replayed %d times before it died", d.ReplayOf, d.Replays)
 	}
 	row("payload", "%d bytes, SHA-256 %s", d.Size, d.PayloadHash)
-	row("a replay", "%s", printable(run.Sentence))
-	if run.Refusal != "" {
-		row("", "is refused without --force: %s", printable(run.Refusal))
+	row("a replay", "%s", printable(d.Replay.Sentence))
+	if d.Replay.Refusal != "" {
+		row("", "is refused without --force: %s", printable(d.Replay.Refusal))
 	}
 	if err := printTable(w, rows...); err != nil {
 		return err
@@ -210,11 +210,7 @@ func (r *replayReport) printProgress(w io.Writer, total int, interrupted bool) {
 
 // print prints the outcome. The error is errNotAll when a letter was not replayed, or would not be.
 func (r *replayReport) print(w io.Writer, asJSON bool) (err error) {
-	if asJSON {
-		err = printJSON(w, r)
-	} else {
-		err = r.printText(w)
-	}
+	err = printValue(w, asJSON, r, func(w io.Writer, r *replayReport) error { return r.printText(w) })
 	if err == nil && r.Refused+r.Failed+r.Untried > 0 {
 		err = errNotAll
 	}

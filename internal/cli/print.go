@@ -35,6 +35,14 @@ func printJSON(w io.Writer, value any) error {
 	return encoder.Encode(value)
 }
 
+// printValue prints a value as JSON, or in words.
+func printValue[T any](w io.Writer, asJSON bool, value T, inWords func(io.Writer, T) error) error {
+	if asJSON {
+		return printJSON(w, value)
+	}
+	return inWords(w, value)
+}
+
 func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	return ok && config.IsTerminal(f)

@@ -15,6 +15,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
+	"github.com/ordersaga/ordersaga/internal/service"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
@@ -109,10 +110,9 @@ func (o publishOutput) publish(ctx context.Context, cfg config.Config, events []
 	began := time.Now()
 	dialing, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	n, err := rabbitmq.DialOneShot(dialing, rabbitmq.Config{
-		URL: cfg.AMQPURL.Reveal(), Name: "ordersaga publish", DialTimeout: o.timeout,
-		Topology: rabbitmq.Topology{Exchange: cfg.EventExchange, Prefix: cfg.BrokerPrefix},
-	})
+	broker := service.BrokerConfig(cfg)
+	broker.Name, broker.DialTimeout = "ordersaga publish", o.timeout
+	n, err := rabbitmq.DialOneShot(dialing, broker)
 	if err != nil {
 		return fmt.Errorf("no connection to the broker at %s: %w", cfg.AMQPURL.Host(), err)
 	}

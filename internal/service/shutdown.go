@@ -105,7 +105,7 @@ func (s *Service) drainSteps() []drainStep {
 	}
 	add("api", intake, s.api != nil, quick(func() { s.api.Drain() }))
 	add("http", intake, s.http != nil, func(ctx context.Context) error { return s.http.shutdown(ctx) })
-	add("completion listener", intake, s.completions != nil, quick(func() { s.completions.stop() }))
+	add("completion listener", intake, s.stopCompletions != nil, quick(s.stopCompletions))
 	add("consumer", intake, s.consumer != nil, func(ctx context.Context) error { return s.consumer.Stop(ctx) })
 	add("dead letters", intake, s.letters != nil, func(ctx context.Context) error { return s.letters.Stop(ctx) })
 	add("notifications", intake, s.notices != nil, func(ctx context.Context) error { return s.notices.Stop(ctx) })
