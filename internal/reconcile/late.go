@@ -69,16 +69,13 @@ func (u *unit) lateMoney(ctx context.Context, surplus int64) (open bool, why str
 		return true, "", nil
 	}
 	for _, p := range s.Payments {
-		switch {
-		case p.ByHand == "":
-		case p.Amount > 0:
-			surplus -= p.Amount
-		default:
+		if p.ByHand == "" {
+			continue
+		}
+		why = "giving back what came late"
+		if surplus -= p.Amount; p.Amount <= 0 {
 			// The gateway was not asked: it was taken for settled, whatever it was.
 			surplus = 0
-		}
-		if p.ByHand != "" {
-			why = "giving back what came late"
 		}
 	}
 	if surplus > 0 {

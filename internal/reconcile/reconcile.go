@@ -5,6 +5,7 @@ import (
 	"context"
 	"iter"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -221,7 +222,7 @@ func (r *Reconciler) Run(ctx context.Context, o Options) (Report, error) {
 	return report, nil
 }
 
-// confirmBatch is how many subjects are looked at again together.
+// confirmBatch is how many findings are looked at again together.
 const confirmBatch = 500
 
 // confirm looks at everything that was found again, and returns what was found both times at the same version.
@@ -236,17 +237,11 @@ func (r *Reconciler) confirm(ctx context.Context, o Options, first *look) ([]Fin
 		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "reconcile")
 	}
 	var confirmed []Finding
-	for len(candidates) > 0 {
-		batch := candidates
+	for batch := range slices.Chunk(candidates, confirmBatch) {
 		subjects := make(map[string]bool)
-		for i, f := range candidates {
-			if subjects[f.at.stream] = true; len(subjects) > confirmBatch {
-				delete(subjects, f.at.stream)
-				batch = candidates[:i]
-				break
-			}
+		for _, f := range batch {
+			subjects[f.at.stream] = true
 		}
-		candidates = candidates[len(batch):]
 		second := newLook(r, o, subjects)
 		if err := second.run(ctx); err != nil {
 			return nil, err

@@ -73,12 +73,10 @@ func (s drainStep) run(ctx context.Context, deadline, end time.Time) error {
 	defer cancel()
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.stop(ctx) }()
-	timer := time.NewTimer(time.Until(end))
-	defer timer.Stop()
 	select {
 	case err := <-stopped:
 		return err
-	case <-timer.C:
+	case <-time.After(time.Until(end)):
 		return errLeftBehind
 	}
 }
