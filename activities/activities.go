@@ -2,7 +2,7 @@
 // event log and publish them.
 //
 // Activities are structs with their dependencies as fields. The interfaces that they need stand here, beside
-// them; adapters in internal/ implement them and internal/service wires the two. The package may import internal/order,
+// them; adapters in internal/ implement them and internal/service wires the two. The package may import workflows/order,
 // event, internal/fault and the payment port; it reaches no driver.
 //
 // # Contract
@@ -20,8 +20,8 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/payment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // Registered names of the activities. They are part of running workflows' histories: never rename one.

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // Nothing that an activity takes or gives may grow with the history of an order: Temporal takes 2 MiB, and a payload that is

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/customer"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
 )
 
 // registerAttempts bounds how often a registration goes after a stream that keeps growing.
@@ -16,7 +16,7 @@ const registerAttempts = 10
 
 // CustomerStepInput is what every step of a customer's saga gets.
 type CustomerStepInput struct {
-	State customer.State `json:"state"`
+	State onboarding.State `json:"state"`
 	// Published is the version up to which the broker has confirmed; for Publish.
 	Published int64 `json:"published,omitempty"`
 	// Entry is what to append; for Record.
@@ -27,7 +27,7 @@ type CustomerStepInput struct {
 type CustomerStepResult struct {
 	// State is what the whole stream tells; of Open, and of Record when the tail does not fit. A customer's stream grows for as
 	// long as the customer stays, and what a workflow is handed does not.
-	State *customer.State `json:"state,omitempty"`
+	State *onboarding.State `json:"state,omitempty"`
 	// Tail are the records behind the input's head, as they stand in the log.
 	Tail []event.Record `json:"tail,omitempty"`
 	// Published is the version up to which the broker has confirmed; of Publish.
@@ -79,21 +79,21 @@ func (c *Customers) Publish(ctx context.Context, in CustomerStepInput) (Customer
 }
 
 // loadCustomer folds a customer's stream behind a state, page by page.
-func loadCustomer(ctx context.Context, log event.StreamReader, before customer.State) (customer.State, error) {
-	return event.FoldPages(ctx, log, event.CustomerStream(before.CustomerID), before.Head.Version, before, customer.State.Fold)
+func loadCustomer(ctx context.Context, log event.StreamReader, before onboarding.State) (onboarding.State, error) {
+	return event.FoldPages(ctx, log, event.CustomerStream(before.CustomerID), before.Head.Version, before, onboarding.State.Fold)
 }
 
 // Register writes a registration down, once an id, in the customer's stream. It reports what the stream tells then, and the
 // record in the registration's slot: an earlier one, when the id was there already. Errors: those of the log.
-func Register(ctx context.Context, log Log, r customer.Registration, at time.Time) (customer.State, event.Record, error) {
+func Register(ctx context.Context, log Log, r onboarding.Registration, at time.Time) (onboarding.State, event.Record, error) {
 	stream := event.CustomerStream(r.CustomerID)
-	state := customer.State{CustomerID: r.CustomerID}
+	state := onboarding.State{CustomerID: r.CustomerID}
 	var stored event.Record
-	is := func(record event.Record) bool { return record.Key == customer.SlotProfile+r.ID }
+	is := func(record event.Record) bool { return record.Key == onboarding.SlotProfile+r.ID }
 	for range registerAttempts {
 		known := false
 		var err error
-		state, err = event.FoldPages(ctx, log, stream, state.Head.Version, state, func(s customer.State, page []event.Record) (customer.State, error) {
+		state, err = event.FoldPages(ctx, log, stream, state.Head.Version, state, func(s onboarding.State, page []event.Record) (onboarding.State, error) {
 			if i := slices.IndexFunc(page, is); i >= 0 {
 				stored, known = page[i], true
 			}

@@ -11,15 +11,15 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/customer"
 	"github.com/ordersaga/ordersaga/internal/eventlog/eventlogtest"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	verdicts "github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/notify"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/sealed/sealedtest"
+	verdicts "github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/notification"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // mute is a notifier that must not be asked.
@@ -46,12 +46,12 @@ func TestMessagesSurviveAFailover(t *testing.T) {
 	box := sealed.NewBox(sealedtest.NewKeys())
 	profile, err := box.Seal(t.Context(), "c-7", []byte(`{"email":"a@example.org","username":"A"}`))
 	require.NoError(t, err)
-	_, _, err = activities.Register(t.Context(), log, customer.Registration{ID: "r-1", CustomerID: "c-7", OccurredAt: now, Profile: profile}, now)
+	_, _, err = activities.Register(t.Context(), log, onboarding.Registration{ID: "r-1", CustomerID: "c-7", OccurredAt: now, Profile: profile}, now)
 	require.NoError(t, err)
 	notices := &activities.Notices{
 		Log: log, Profiles: box, Notifier: mute{}, Window: time.Hour, Clock: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler),
 	}
-	about := notice.State{Subject: notice.Subject{Kind: notice.Failed, OrderID: "42", CustomerID: "c-7"}}
+	about := notification.State{Subject: notification.Subject{Kind: notification.Failed, OrderID: "42", CustomerID: "c-7"}}
 
 	for _, hidden := range []string{stream, event.CustomerStream("c-7")} {
 		log.Forget(hidden, 0)

@@ -8,10 +8,10 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/refunds"
 	"github.com/ordersaga/ordersaga/payment"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // lateAttempts bounds how often an append goes after a tail that keeps growing.
@@ -53,7 +53,7 @@ func (o *Outcomes) Late(ctx context.Context, in LateInput) (LateResult, error) {
 	var result LateResult
 	given := make([]*verdict, len(in.Events))
 	for i, e := range in.Events {
-		v := late.Verdict{ID: e.ID, OrderID: in.OrderID, EventID: e.EventID, Type: e.Type, Identity: e.Identity,
+		v := latepayment.Verdict{ID: e.ID, OrderID: in.OrderID, EventID: e.EventID, Type: e.Type, Identity: e.Identity,
 			Status: in.Status, Handled: in.Handled}
 		given[i] = &verdict{Verdict: v, log: o.Log, correlationID: in.CorrelationID, at: o.now(ctx)}
 		result.Consequential = result.Consequential || v.Consequential()
@@ -69,13 +69,13 @@ func (o *Outcomes) Late(ctx context.Context, in LateInput) (LateResult, error) {
 	if !in.Unsettled || result.Consequential {
 		return result, nil
 	}
-	state, err := loadLate(ctx, o.Log, late.State{OrderID: in.OrderID})
+	state, err := loadLate(ctx, o.Log, latepayment.State{OrderID: in.OrderID})
 	return LateResult{Consequential: state.Open()}, toTemporal(err)
 }
 
 // loadLate folds the late stream behind a state, page by page.
-func loadLate(ctx context.Context, log event.StreamReader, before late.State) (late.State, error) {
-	return event.FoldPages(ctx, log, event.LateStream(before.OrderID), before.Head.Version, before, late.State.Fold)
+func loadLate(ctx context.Context, log event.StreamReader, before latepayment.State) (latepayment.State, error) {
+	return event.FoldPages(ctx, log, event.LateStream(before.OrderID), before.Head.Version, before, latepayment.State.Fold)
 }
 
 // appendLate appends to the late stream of an order, where verdicts may come in between. It returns the records after head
@@ -110,11 +110,11 @@ func withHolder(records []event.Record, err error) []event.Record {
 
 // LateStepInput is what every step of the late saga gets.
 type LateStepInput struct {
-	State late.State `json:"state"`
+	State latepayment.State `json:"state"`
 	// Order is the order that has ended.
 	Order order.Order `json:"order"`
 	// Payment is the one that the step is about.
-	Payment late.Matter `json:"payment,omitzero"`
+	Payment latepayment.Matter `json:"payment,omitzero"`
 	// Entry is what to append; for Record.
 	Entry event.Entry `json:"entry,omitzero"`
 	// Again reports that the gateway is asked again when it does not know of any money yet; for Judge.
@@ -127,8 +127,8 @@ type LateStepInput struct {
 type LateStepResult struct {
 	// Tail are the records behind the input's head, as they stand in the log. When they are too many, State is what they
 	// make of the input's state, bounded.
-	Tail  []event.Record `json:"tail,omitempty"`
-	State *late.State    `json:"state,omitempty"`
+	Tail  []event.Record     `json:"tail,omitempty"`
+	State *latepayment.State `json:"state,omitempty"`
 	// Order is the order that has ended, and Fast tells that the gateway may be called inside a workflow task; of Open.
 	Order order.Order `json:"order,omitzero"`
 	Fast  bool        `json:"fast,omitempty"`
@@ -141,7 +141,7 @@ type LateStepResult struct {
 
 // LateDesk keeps the list of what came late and needs somebody. Show never replaces a newer state by an older one.
 type LateDesk interface {
-	Show(ctx context.Context, s late.State) error
+	Show(ctx context.Context, s latepayment.State) error
 }
 
 // LateMoney are the activities of the late saga.
@@ -184,7 +184,7 @@ func (l *LateMoney) Open(ctx context.Context, in LateStepInput) (LateStepResult,
 
 // answer is what stands in the late stream behind a state: the records when they are few, else what they come to. Tail is
 // all of them, or more than fit; then the rest is read.
-func (l *LateMoney) answer(ctx context.Context, before late.State, tail []event.Record) (LateStepResult, error) {
+func (l *LateMoney) answer(ctx context.Context, before latepayment.State, tail []event.Record) (LateStepResult, error) {
 	if fits(tail) {
 		return LateStepResult{Tail: tail}, l.show(ctx, before, tail)
 	}
@@ -263,7 +263,7 @@ func (l *LateMoney) append(ctx context.Context, in LateStepInput, entry event.En
 
 // show puts what came late on the desk when somebody is asked to look, and takes it away when that is over. What is not
 // shown is shown by the next attempt: nothing else would tell people.
-func (l *LateMoney) show(ctx context.Context, before late.State, tail []event.Record) error {
+func (l *LateMoney) show(ctx context.Context, before latepayment.State, tail []event.Record) error {
 	after, err := before.Fold(tail)
 	if err != nil {
 		return err
@@ -271,7 +271,7 @@ func (l *LateMoney) show(ctx context.Context, before late.State, tail []event.Re
 	return l.showState(ctx, before, after)
 }
 
-func (l *LateMoney) showState(ctx context.Context, before, after late.State) error {
+func (l *LateMoney) showState(ctx context.Context, before, after latepayment.State) error {
 	if after.Attention.Count == 0 || after.Attention == before.Attention {
 		return nil
 	}

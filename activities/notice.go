@@ -11,17 +11,17 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/customer"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/notify"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sealed"
+	"github.com/ordersaga/ordersaga/workflows/notification"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // NoticeStepInput is what every step of a notice's saga gets.
 type NoticeStepInput struct {
-	State notice.State `json:"state"`
+	State notification.State `json:"state"`
 	// Entry is what to append; for Record.
 	Entry event.Entry `json:"entry,omitzero"`
 	// Now is the workflow's time, as in StepInput.
@@ -32,10 +32,10 @@ type NoticeStepInput struct {
 type NoticeStepResult struct {
 	// Tail are the records behind the input's head, as they stand in the log. When they are too many, and of Open, State is
 	// what they make of the input's state.
-	Tail  []event.Record `json:"tail,omitempty"`
-	State *notice.State  `json:"state,omitempty"`
+	Tail  []event.Record      `json:"tail,omitempty"`
+	State *notification.State `json:"state,omitempty"`
 	// Answer is what an attempt came to; of Send.
-	Answer *notice.Answer `json:"answer,omitempty"`
+	Answer *notification.Answer `json:"answer,omitempty"`
 	// Requested is how the stream begins, when it has not begun; nil when there is nobody to be told; of Open.
 	Requested *event.Entry `json:"requested,omitempty"`
 }
@@ -67,7 +67,7 @@ type Notices struct {
 // Open reads a notice's stream; when it is empty, it finds out how it begins.
 func (n *Notices) Open(ctx context.Context, in NoticeStepInput) (NoticeStepResult, error) {
 	ctx = withClock(ctx, in.Now, n.Clock)
-	state, err := event.FoldPages(ctx, n.Log, event.NoticeStream(in.State.Subject.ID()), in.State.Head.Version, in.State, notice.State.Fold)
+	state, err := event.FoldPages(ctx, n.Log, event.NoticeStream(in.State.Subject.ID()), in.State.Head.Version, in.State, notification.State.Fold)
 	if err != nil {
 		return NoticeStepResult{}, toTemporal(err)
 	}
@@ -82,7 +82,7 @@ func (n *Notices) Open(ctx context.Context, in NoticeStepInput) (NoticeStepResul
 }
 
 // request asks the log whether what the message is about has happened, and to whom: nobody else is believed.
-func (n *Notices) request(ctx context.Context, s notice.Subject) (*event.Entry, error) {
+func (n *Notices) request(ctx context.Context, s notification.Subject) (*event.Entry, error) {
 	var correlationID, causationID string
 	var happened time.Time
 	if s.OrderID != "" {
@@ -107,7 +107,7 @@ func (n *Notices) request(ctx context.Context, s notice.Subject) (*event.Entry, 
 	}
 	known, err := n.customer(ctx, s.CustomerID)
 	if err == nil && !known.Known() {
-		known, err = loadCustomer(ctx, certainly(n.Log), customer.State{CustomerID: s.CustomerID})
+		known, err = loadCustomer(ctx, certainly(n.Log), onboarding.State{CustomerID: s.CustomerID})
 	}
 	if err != nil || !known.Known() {
 		return nil, err
@@ -125,9 +125,9 @@ func (n *Notices) request(ctx context.Context, s notice.Subject) (*event.Entry, 
 }
 
 // cause returns the ID and the time of the event that a message of the kind is about.
-func cause(records []event.Record, kind notice.Kind) (id string, happened time.Time) {
+func cause(records []event.Record, kind notification.Kind) (id string, happened time.Time) {
 	for _, r := range records {
-		if k, told := notice.KindOf(r.Type); told && k == kind {
+		if k, told := notification.KindOf(r.Type); told && k == kind {
 			id, happened = r.ID, r.Time
 		}
 	}
@@ -165,7 +165,7 @@ func (n *Notices) Record(ctx context.Context, in NoticeStepInput) (NoticeStepRes
 }
 
 // answer is what stands in the stream behind a state: the records when they are few, else what they come to.
-func (n *Notices) answer(before notice.State, tail []event.Record) (NoticeStepResult, error) {
+func (n *Notices) answer(before notification.State, tail []event.Record) (NoticeStepResult, error) {
 	if fits(tail) {
 		return NoticeStepResult{Tail: tail}, nil
 	}
@@ -184,11 +184,11 @@ func (n *Notices) Send(ctx context.Context, in NoticeStepInput) (NoticeStepResul
 	switch {
 	case !now(ctx, n.Clock).Before(in.State.Until):
 		// It waited for somebody who sends until nobody wants to know any more.
-		return NoticeStepResult{Answer: &notice.Answer{Outcome: notice.GivenUp, Reason: notice.ReasonDeadline}}, nil
+		return NoticeStepResult{Answer: &notification.Answer{Outcome: notification.GivenUp, Reason: notification.ReasonDeadline}}, nil
 	case err != nil:
 		return NoticeStepResult{}, toTemporal(err)
 	case reason != "":
-		return NoticeStepResult{Answer: &notice.Answer{Outcome: notice.GivenUp, Reason: reason}}, nil
+		return NoticeStepResult{Answer: &notification.Answer{Outcome: notification.GivenUp, Reason: reason}}, nil
 	}
 	info := activity.GetInfo(ctx)
 	token := info.WorkflowExecution.RunID + "/" + info.ActivityID + "/" + strconv.Itoa(int(info.Attempt))
@@ -208,7 +208,7 @@ func (n *Notices) Send(ctx context.Context, in NoticeStepInput) (NoticeStepResul
 	n.Logger.LogAttrs(ctx, slog.LevelInfo, "a notification was tried", slog.String("notice_id", after.Subject.ID()), slog.String("kind", string(after.Kind)),
 		slog.String("customer_id", after.CustomerID), slog.String("order_id", after.OrderID), slog.Int("attempt", after.Attempt),
 		slog.String("outcome", string(result.Outcome)), slog.String("code", result.Code))
-	return NoticeStepResult{Tail: tail, Answer: &notice.Answer{Attempt: after.Attempt, Outcome: outcomeOf(result.Outcome), Code: result.Code}}, nil
+	return NoticeStepResult{Tail: tail, Answer: &notification.Answer{Attempt: after.Attempt, Outcome: outcomeOf(result.Outcome), Code: result.Code}}, nil
 }
 
 // intendPause is the pause before the log is asked again whether an intent stands; intendReserve is what has to be left of
@@ -220,7 +220,7 @@ const (
 
 // intend writes an intent down. While the log is away it is asked again: the next attempt has another token, and would take
 // an intent of this one for a message that may have been sent.
-func (n *Notices) intend(ctx context.Context, s notice.State, intent event.Entry) ([]event.Record, error) {
+func (n *Notices) intend(ctx context.Context, s notification.State, intent event.Entry) ([]event.Record, error) {
 	for {
 		_, tail, err := n.Log.Append(ctx, event.NoticeStream(s.Subject.ID()), s.Head, []event.Entry{intent})
 		deadline, bounded := ctx.Deadline()
@@ -238,20 +238,20 @@ func (n *Notices) intend(ctx context.Context, s notice.State, intent event.Entry
 }
 
 // outcomeOf is what a notifier's outcome means to the log; in doubt nobody knows.
-func outcomeOf(o notify.Outcome) notice.Outcome {
+func outcomeOf(o notify.Outcome) notification.Outcome {
 	switch o {
 	case notify.Accepted:
-		return notice.Sent
+		return notification.Sent
 	case notify.Refused:
-		return notice.Refused
+		return notification.Refused
 	case notify.NotAccepted:
-		return notice.NotAccepted
+		return notification.NotAccepted
 	}
-	return notice.Unknown
+	return notification.Unknown
 }
 
 // message makes the message, or says why there never will be one.
-func (n *Notices) message(ctx context.Context, s notice.State) (notify.Message, string, error) {
+func (n *Notices) message(ctx context.Context, s notification.State) (notify.Message, string, error) {
 	known, err := n.customer(ctx, s.CustomerID)
 	if err == nil && !known.Known() {
 		// The message was requested for somebody who was known. Without the profile the customer would pass for erased.
@@ -263,11 +263,11 @@ func (n *Notices) message(ctx context.Context, s notice.State) (notify.Message, 
 	raw, err := n.Profiles.Open(ctx, s.CustomerID, known.Profile)
 	switch {
 	case errors.Is(err, fault.NotFound):
-		return notify.Message{}, notice.ReasonErased, nil
+		return notify.Message{}, notification.ReasonErased, nil
 	case err != nil:
 		return notify.Message{}, "", err
 	}
-	var profile customer.Profile
+	var profile onboarding.Profile
 	if json.Unmarshal(raw, &profile) != nil {
 		// The error would quote the data.
 		return notify.Message{}, "", fault.New(fault.Corrupt, "the profile of customer %s cannot be read", s.CustomerID)
@@ -280,19 +280,19 @@ func (n *Notices) message(ctx context.Context, s notice.State) (notify.Message, 
 	message, err := n.Templates.Render(string(s.Kind), facts)
 	if err != nil {
 		n.Logger.LogAttrs(ctx, slog.LevelError, "a template cannot be used", slog.String("notice_id", s.Subject.ID()), slog.Any("error", err))
-		return notify.Message{}, notice.ReasonTemplate, nil
+		return notify.Message{}, notification.ReasonTemplate, nil
 	}
 	message.Key, message.CustomerID, message.To = s.Subject.ID(), s.CustomerID, profile.Email
 	return message, "", nil
 }
 
 // customer folds a customer's stream.
-func (n *Notices) customer(ctx context.Context, customerID string) (customer.State, error) {
-	return loadCustomer(ctx, n.Log, customer.State{CustomerID: customerID})
+func (n *Notices) customer(ctx context.Context, customerID string) (onboarding.State, error) {
+	return loadCustomer(ctx, n.Log, onboarding.State{CustomerID: customerID})
 }
 
 // facts are what the order's stream says about the order.
-func (n *Notices) facts(ctx context.Context, s notice.State) (notify.Facts, error) {
+func (n *Notices) facts(ctx context.Context, s notification.State) (notify.Facts, error) {
 	if s.OrderID == "" {
 		return notify.Facts{}, nil
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/groupcommit"
-	"github.com/ordersaga/ordersaga/internal/late"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
 )
 
 // VerdictLog is the part of the event log that verdicts need.
@@ -24,7 +24,7 @@ type VerdictLog interface {
 // WriteVerdict writes down that an event came after its order had ended, once an event, in a stream of its own: the
 // order's stream is closed by its terminal event. It costs the same however long that stream is, and verdicts that are
 // written at the same time share a round trip. Errors: those of the log.
-func WriteVerdict(ctx context.Context, log VerdictLog, v late.Verdict, correlationID string, at time.Time) error {
+func WriteVerdict(ctx context.Context, log VerdictLog, v latepayment.Verdict, correlationID string, at time.Time) error {
 	err := verdicts.Do(ctx, &verdict{log: log, Verdict: v, correlationID: correlationID, at: at})
 	if ctx.Err() != nil {
 		err = fault.Wrap(ctx.Err(), fault.Unavailable, "wait for the log")
@@ -54,7 +54,7 @@ func newVerdicts() *groupcommit.Group[*verdict] {
 
 // verdict is one to be written.
 type verdict struct {
-	late.Verdict
+	latepayment.Verdict
 	log           VerdictLog
 	correlationID string
 	at            time.Time

@@ -7,8 +7,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/jsondoc"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/text"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // decoded reads a request body into a D, of which build makes what it says. The error is Malformed for a body that cannot be parsed, and

@@ -1,6 +1,6 @@
 package api
 
-import "github.com/ordersaga/ordersaga/internal/order"
+import "github.com/ordersaga/ordersaga/workflows/order"
 
 // Routes lists what is served, as "GET /v1/orders/{id}".
 func (s *Server) Routes() []string {

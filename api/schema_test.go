@@ -17,8 +17,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ordersaga/ordersaga/api"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // compileRequest compiles a schema of the specification: OpenAPI 3.1 has JSON Schema, draft 2020-12.

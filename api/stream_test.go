@@ -19,8 +19,8 @@ import (
 
 	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // listen serves the fixture on loopback. The deadlines of its connections are over when a test says so: they are not what a slow

@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/bench/internal/shop"
 	"github.com/ordersaga/ordersaga/bench/internal/stats"
 	"github.com/ordersaga/ordersaga/bench/naive"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // side is what must run for a scenario.

@@ -11,33 +11,33 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/inbound"
-	"github.com/ordersaga/ordersaga/internal/customer"
 	"github.com/ordersaga/ordersaga/internal/eventlog/eventlogtest"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/wire"
+	"github.com/ordersaga/ordersaga/workflows/notification"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
 )
 
 // guides is the event as the guides' class makes it.
 const guides = `{"id":"evt-1","aggregateId":"c-7","eventType":"UserRegistered","occurredAt":"2026-01-02T03:00:00Z",
 	"data":{"email":"ada@example.com","username":"Ada Lovelace"}}`
 
-func (w *world) customer(t *testing.T, id string) (customer.State, []event.Record) {
+func (w *world) customer(t *testing.T, id string) (onboarding.State, []event.Record) {
 	t.Helper()
 	records, err := w.log.Read(t.Context(), event.CustomerStream(id), 0, 0)
 	require.NoError(t, err)
-	s, err := customer.State{CustomerID: id}.Fold(records)
+	s, err := onboarding.State{CustomerID: id}.Fold(records)
 	require.NoError(t, err)
 	return s, records
 }
 
 // profile opens what a customer's stream says last.
-func (w *world) profile(t *testing.T, id string) customer.Profile {
+func (w *world) profile(t *testing.T, id string) onboarding.Profile {
 	t.Helper()
 	s, _ := w.customer(t, id)
 	raw, err := w.box.Open(t.Context(), id, s.Profile)
 	require.NoError(t, err)
-	var p customer.Profile
+	var p onboarding.Profile
 	require.NoError(t, json.Unmarshal(raw, &p))
 	return p
 }
@@ -49,8 +49,8 @@ func TestARegistrationIsSealedAtTheDoor(t *testing.T) {
 	e, err := wire.Decode(wire.Message{Body: []byte(guides)})
 	require.NoError(t, err)
 	require.NoError(t, w.executor.Handle(t.Context(), e))
-	require.Equal(t, customer.Profile{Email: "ada@example.com", Username: "Ada Lovelace"}, w.profile(t, "c-7"))
-	require.Equal(t, []onboarding{{"c-7", false}}, w.sagas.onboarded)
+	require.Equal(t, onboarding.Profile{Email: "ada@example.com", Username: "Ada Lovelace"}, w.profile(t, "c-7"))
+	require.Equal(t, []handedOn{{"c-7", false}}, w.sagas.onboarded)
 	s, records := w.customer(t, "c-7")
 	require.Len(t, records, 1)
 	require.Equal(t, time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC), s.Since)
@@ -168,7 +168,7 @@ func TestOnlyKnownCustomersAreTold(t *testing.T) {
 	registered.Subject = "c-7"
 	require.NoError(t, w.executor.Handle(t.Context(), registered))
 	require.NoError(t, announcer.Handle(t.Context(), e))
-	require.Equal(t, []notice.Subject{{Kind: notice.Cancelled, OrderID: "42", CustomerID: "c-7"}}, w.sagas.told)
+	require.Equal(t, []notification.Subject{{Kind: notification.Cancelled, OrderID: "42", CustomerID: "c-7"}}, w.sagas.told)
 
 	// A read after a failover may miss an order that is there.
 	forgetful := eventlogtest.NewForgetful(w.log)

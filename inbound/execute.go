@@ -10,11 +10,11 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // Sagas starts and signals sagas; see sagaclient.Client.
@@ -125,8 +125,8 @@ func (x *Executor) signal(ctx context.Context, o Origin, name string, payload an
 }
 
 // verdictOn is the verdict on an event for an order that has ended.
-func verdictOn(o Origin, payload any, ended order.State) late.Verdict {
-	return late.Verdict{
+func verdictOn(o Origin, payload any, ended order.State) latepayment.Verdict {
+	return latepayment.Verdict{
 		ID: o.Key, OrderID: o.Subject, EventID: o.EventID, Type: o.Type,
 		Identity: workflows.IdentityOf(o.Subject, payload), Status: ended.Status, Handled: ended.DispatchedAfterCancel(),
 	}

@@ -7,12 +7,12 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/notice"
+	"github.com/ordersaga/ordersaga/workflows/notification"
 )
 
 // Notifier starts messages to customers; see sagaclient.Client.
 type Notifier interface {
-	Notify(ctx context.Context, s notice.Subject) error
+	Notify(ctx context.Context, s notification.Subject) error
 }
 
 // Notifications turns events of orders into messages to their customers. It only starts them: whether an event is true, and what the
@@ -35,8 +35,8 @@ func (n *Notifications) Handle(ctx context.Context, e event.Event) error {
 }
 
 // notificationOf returns the message that an event causes; nil for an order that is not in this log, and for a customer who is not.
-func notificationOf(ctx context.Context, log StreamReader, e event.Event) (*notice.Subject, error) {
-	kind, ok := notice.KindOf(e.Type)
+func notificationOf(ctx context.Context, log StreamReader, e event.Event) (*notification.Subject, error) {
+	kind, ok := notification.KindOf(e.Type)
 	if !ok {
 		return nil, fault.New(fault.UnknownType, "customers do not hear of %q", e.Type)
 	}
@@ -58,5 +58,5 @@ func notificationOf(ctx context.Context, log StreamReader, e event.Event) (*noti
 	if err != nil || len(known) == 0 {
 		return nil, err
 	}
-	return &notice.Subject{Kind: kind, OrderID: e.Subject, CustomerID: placed.CustomerID}, nil
+	return &notification.Subject{Kind: kind, OrderID: e.Subject, CustomerID: placed.CustomerID}, nil
 }

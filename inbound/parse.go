@@ -15,14 +15,14 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/customer"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/jsondoc"
 	"github.com/ordersaga/ordersaga/internal/notify"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/text"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // Command is what an event asks for: StartOrder, CancelOrder, OrderFact, ReceiveStock or RegisterCustomer.
@@ -72,7 +72,7 @@ type RegisterCustomer struct {
 	Origin
 	// OccurredAt is the event's time, which may be zero.
 	OccurredAt time.Time
-	Profile    customer.Profile
+	Profile    onboarding.Profile
 }
 
 // parsers has the parser of each inbound type.
@@ -249,5 +249,5 @@ func parseRegistration(e event.Event, o Origin) (Command, error) {
 	_, unusable := notify.ParseAddress(d.Email)
 	doc.Require(unusable == nil, "/email", "must be an e-mail address")
 	doc.Require(len(text.Validate(d.Username, maxName)) == 0, "/username", "must be printable and have at most %d characters", maxName)
-	return RegisterCustomer{o, e.Time, customer.Profile{Email: d.Email, Username: d.Username}}, inData(doc.Err("registration"))
+	return RegisterCustomer{o, e.Time, onboarding.Profile{Email: d.Email, Username: d.Username}}, inData(doc.Err("registration"))
 }

@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/customer"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/wire"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // Outcomes of a Preview, for programs.
@@ -296,7 +296,7 @@ func (p *Previewer) register(ctx context.Context, c RegisterCustomer) (Preview, 
 	switch {
 	case len(records) == 0:
 		return Preview{Outcome: OutcomeStart, Sentence: "would register customer " + c.Subject}, err
-	case hasKey(records, customer.SlotProfile+c.Key):
+	case hasKey(records, onboarding.SlotProfile+c.Key):
 		return Preview{Outcome: OutcomeNothing, Sentence: fmt.Sprintf(
 			"customer %s has got this event: nothing would happen, unless its content was another one then", c.Subject)}, err
 	}

@@ -8,9 +8,9 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/inbound"
-	"github.com/ordersaga/ordersaga/internal/notice"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/wire"
+	"github.com/ordersaga/ordersaga/workflows/notification"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // sent is a plain event as a shop sends it.
@@ -59,7 +59,7 @@ func TestWhatWouldComeOfAnAnnouncement(t *testing.T) {
 	require.NoError(t, w.executor.Handle(t.Context(), registered))
 	require.Equal(t, "would tell customer c-7 that order 42 is cancelled", would(m).Sentence)
 
-	s := notice.State{Subject: notice.Subject{Kind: notice.Cancelled, OrderID: "42", CustomerID: "c-7"}}
+	s := notification.State{Subject: notification.Subject{Kind: notification.Cancelled, OrderID: "42", CustomerID: "c-7"}}
 	_, _, err := w.log.Append(t.Context(), event.NoticeStream(s.Subject.ID()), event.Head{}, []event.Entry{s.Request("corr", "cause", now.Add(time.Hour), now)})
 	require.NoError(t, err)
 	require.Equal(t, inbound.OutcomeNothing, would(m).Outcome, "they are told already")

@@ -9,9 +9,9 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/customer"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/sealed"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
 )
 
 // maxAhead is how far a sender's clock may be ahead.
@@ -33,7 +33,7 @@ func (x *Executor) register(ctx context.Context, c RegisterCustomer) error {
 		// A clock that is ahead must not shut out what comes after it.
 		at = now
 	}
-	state, stored, err := activities.Register(ctx, x.Log, customer.Registration{
+	state, stored, err := activities.Register(ctx, x.Log, onboarding.Registration{
 		ID: c.Key, CustomerID: c.Subject, OccurredAt: at.UTC().Truncate(event.TimeResolution), Profile: profile,
 		CorrelationID: c.CorrelationID, CausationID: c.EventID,
 	}, now)
@@ -50,7 +50,7 @@ func (x *Executor) register(ctx context.Context, c RegisterCustomer) error {
 // written. The error is Conflict when the record says something else. What was outdated was not kept, and what was erased
 // cannot be opened: then nothing says that it was something else.
 func (x *Executor) sameProfile(ctx context.Context, c RegisterCustomer, stored event.Record) error {
-	d, err := event.Decode[customer.ProfileData](stored.Event)
+	d, err := event.Decode[onboarding.ProfileData](stored.Event)
 	if err != nil || d.Sealed == "" {
 		return err
 	}
@@ -58,7 +58,7 @@ func (x *Executor) sameProfile(ctx context.Context, c RegisterCustomer, stored e
 	if errors.Is(err, fault.NotFound) {
 		return nil
 	}
-	var before customer.Profile
+	var before onboarding.Profile
 	if err == nil {
 		err = json.Unmarshal(raw, &before)
 	}

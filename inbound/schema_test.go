@@ -19,8 +19,8 @@ import (
 	"github.com/ordersaga/ordersaga/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/notify"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/wire"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // TestAnInboundSchemaSaysWhatIsAccepted: data that the schema takes is accepted, and no other, in a plain event whose

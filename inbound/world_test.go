@@ -12,11 +12,11 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
-	"github.com/ordersaga/ordersaga/internal/notice"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/sealed/sealedtest"
+	"github.com/ordersaga/ordersaga/workflows/notification"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -39,9 +39,9 @@ type sagas struct {
 	signals []signal
 	late    *sagaclient.Late
 	// onboarded are the customers that were handed on, each with whether they were known.
-	onboarded []onboarding
+	onboarded []handedOn
 	// told are the messages that were started.
-	told []notice.Subject
+	told []notification.Subject
 	// settled are the orders for which something late is settled.
 	settled []string
 	err     error
@@ -52,18 +52,18 @@ func (s *sagas) SettleLate(_ context.Context, o order.Order) error {
 	return s.err
 }
 
-// onboarding is a customer that was handed on.
-type onboarding struct {
+// handedOn is a customer that was handed on.
+type handedOn struct {
 	customerID string
 	known      bool
 }
 
 func (s *sagas) Onboard(_ context.Context, customerID string, known bool) error {
-	s.onboarded = append(s.onboarded, onboarding{customerID, known})
+	s.onboarded = append(s.onboarded, handedOn{customerID, known})
 	return s.err
 }
 
-func (s *sagas) Notify(_ context.Context, n notice.Subject) error {
+func (s *sagas) Notify(_ context.Context, n notification.Subject) error {
 	s.told = append(s.told, n)
 	return s.err
 }

@@ -9,8 +9,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/ordersaga/ordersaga/activities"
-	"github.com/ordersaga/ordersaga/internal/customer"
-	"github.com/ordersaga/ordersaga/internal/notice"
+	"github.com/ordersaga/ordersaga/workflows/notification"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -20,14 +20,14 @@ type (
 	customerSaga = saga.Definition[activities.CustomerStepInput, activities.CustomerStepResult]
 )
 
-// CustomerSaga is the sequence of a customer's onboarding. customer.Next decides where in it a customer stands. The
+// CustomerSaga is the sequence of a customer's onboarding. onboarding.Next decides where in it a customer stands. The
 // registration stands in the log before the saga starts; the welcome is a saga of its own.
 func CustomerSaga() (*customerSaga, error) {
 	return saga.Define("customer",
-		customerStep{Name: customer.StepRegister, Kind: saga.Pivot, Slot: customer.SlotProfile},
-		customerStep{Name: customer.StepWelcome, Kind: saga.Forward, Slot: customer.SlotOnboarded},
+		customerStep{Name: onboarding.StepRegister, Kind: saga.Pivot, Slot: onboarding.SlotProfile},
+		customerStep{Name: onboarding.StepWelcome, Kind: saga.Forward, Slot: onboarding.SlotOnboarded},
 		customerStep{
-			Name: customer.StepPublish, Kind: saga.Forward, Slot: customer.StepPublish,
+			Name: onboarding.StepPublish, Kind: saga.Forward, Slot: onboarding.StepPublish,
 			Do: saga.Activity(activities.NameCustomerPublish, (*activities.Customers).Publish, customerCall{
 				Queue: QueueOrders, Summary: "publish the customer's events",
 			}),
@@ -69,7 +69,7 @@ const calmWeather = 24 * time.Hour
 // more, and any run can finish it.
 func Customer(ctx workflow.Context, in CustomerInput) (CustomerResult, error) {
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
-	r := &customerRun{ctx: disconnected, in: in, state: customer.State{CustomerID: in.CustomerID}}
+	r := &customerRun{ctx: disconnected, in: in, state: onboarding.State{CustomerID: in.CustomerID}}
 	r.facts.Published = in.Published
 	sequence, err := CustomerSaga()
 	if err != nil {
@@ -92,8 +92,8 @@ func Customer(ctx workflow.Context, in CustomerInput) (CustomerResult, error) {
 type customerRun struct {
 	ctx   workflow.Context
 	in    CustomerInput
-	state customer.State
-	facts customer.Facts
+	state onboarding.State
+	facts onboarding.Facts
 	drain saga.Drain
 	// changes counts signals; unread tells that the log has more.
 	changes int
@@ -132,21 +132,21 @@ func (r *customerRun) TakeIn() {
 // Facts counts the signals.
 func (r *customerRun) Facts() int { return r.changes }
 
-// Next asks customer.Next, once everything is read.
+// Next asks onboarding.Next, once everything is read.
 func (r *customerRun) Next(now time.Time) saga.Action {
 	if r.unread {
 		return saga.Action{Kind: saga.Record}
 	}
-	return customer.Next(r.state, r.facts, now)
+	return onboarding.Next(r.state, r.facts, now)
 }
 
-// Record reads what somebody else has appended, starts the welcome, or appends what customer.Next decides.
+// Record reads what somebody else has appended, starts the welcome, or appends what onboarding.Next decides.
 func (r *customerRun) Record() error {
 	if r.unread {
 		return r.read()
 	}
-	next := customer.Next(r.state, r.facts, workflow.Now(r.ctx))
-	if next.Step == customer.StepWelcome {
+	next := onboarding.Next(r.state, r.facts, workflow.Now(r.ctx))
+	if next.Step == onboarding.StepWelcome {
 		return r.welcome()
 	}
 	in := activities.CustomerStepInput{State: r.state, Entry: next.Entry}
@@ -159,7 +159,7 @@ func (r *customerRun) Record() error {
 
 // welcome has a saga of its own welcome the customer. It outlives this one.
 func (r *customerRun) welcome() error {
-	subject := notice.Subject{Kind: notice.Welcome, CustomerID: r.state.CustomerID}
+	subject := notification.Subject{Kind: notification.Welcome, CustomerID: r.state.CustomerID}
 	child := workflow.WithChildOptions(r.ctx, workflow.ChildWorkflowOptions{
 		WorkflowID: NoticeWorkflowID(subject.ID()), TaskQueue: QueueOrders, ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,

@@ -18,15 +18,15 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/customer"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/notify"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/sealed/sealedtest"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/notification"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // mailer is a notifier that does as it is told: one fate an attempt, accepted at last.
@@ -110,11 +110,11 @@ func (p *people) Read(ctx context.Context, stream string, after int64, limit int
 // registers seals and writes down what a customer says.
 func (p *people) registers(id, email string, at time.Time) {
 	p.t.Helper()
-	raw, err := json.Marshal(customer.Profile{Email: email, Username: "Ada"})
+	raw, err := json.Marshal(onboarding.Profile{Email: email, Username: "Ada"})
 	require.NoError(p.t, err)
 	profile, err := p.box.Seal(context.Background(), "c-7", raw)
 	require.NoError(p.t, err)
-	_, _, err = activities.Register(context.Background(), p.log, customer.Registration{
+	_, _, err = activities.Register(context.Background(), p.log, onboarding.Registration{
 		ID: id, CustomerID: "c-7", OccurredAt: at, Profile: profile, CorrelationID: "corr", CausationID: id,
 	}, p.env.Now())
 	require.NoError(p.t, err)
@@ -144,8 +144,8 @@ func (p *people) execute(name string, in any) {
 }
 
 func (p *people) notices() *activities.Notices {
-	kinds := make([]string, len(notice.Kinds))
-	for i, k := range notice.Kinds {
+	kinds := make([]string, len(notification.Kinds))
+	for i, k := range notification.Kinds {
 		kinds[i] = string(k)
 	}
 	templates, err := notify.LoadTemplates("", kinds)
@@ -247,7 +247,7 @@ func TestNobodyIsWelcomedWhenNotificationsAreOff(t *testing.T) {
 }
 
 // told is the message about an order that completed.
-var told = workflows.NoticeInput{Subject: notice.Subject{Kind: notice.Completed, OrderID: "42"}}
+var told = workflows.NoticeInput{Subject: notification.Subject{Kind: notification.Completed, OrderID: "42"}}
 
 // TestAMessageAboutAnOrder says what the order's stream says.
 func TestAMessageAboutAnOrder(t *testing.T) {
@@ -266,10 +266,10 @@ func TestAMessageAboutAnOrder(t *testing.T) {
 
 // TestWhatDidNotHappenIsNotTold: the bus is not believed.
 func TestWhatDidNotHappenIsNotTold(t *testing.T) {
-	for name, s := range map[string]notice.Subject{
-		"another end":   {Kind: notice.Cancelled, OrderID: "42"},
-		"another order": {Kind: notice.Completed, OrderID: "43"},
-		"no customer":   {Kind: notice.Welcome, CustomerID: "nobody"},
+	for name, s := range map[string]notification.Subject{
+		"another end":   {Kind: notification.Cancelled, OrderID: "42"},
+		"another order": {Kind: notification.Completed, OrderID: "43"},
+		"no customer":   {Kind: notification.Welcome, CustomerID: "nobody"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPeople(t)
@@ -332,7 +332,7 @@ func TestARunThatFindsAnIntentDoesNotSend(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.completes()
-	at, s := p.env.Now(), notice.State{Subject: notice.Subject{Kind: notice.Completed, OrderID: "42", CustomerID: "c-7"}}
+	at, s := p.env.Now(), notification.State{Subject: notification.Subject{Kind: notification.Completed, OrderID: "42", CustomerID: "c-7"}}
 	for _, e := range []func() event.Entry{
 		func() event.Entry { return s.Request("corr", "cause", at.Add(time.Hour), at) },
 		func() event.Entry { return s.Intent("another run", at) },
@@ -352,13 +352,13 @@ func TestAMailServerThatStaysAwayIsGivenUp(t *testing.T) {
 	p := newPeople(t)
 	p.mailer.fates = slices.Repeat([]string{"not_accepted"}, 100)
 	p.registers("e1", "ada@example.com", p.env.Now())
-	p.execute(workflows.NameNotice, workflows.NoticeInput{Subject: notice.Subject{Kind: notice.Welcome, CustomerID: "c-7"}})
+	p.execute(workflows.NameNotice, workflows.NoticeInput{Subject: notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}})
 	types := p.types("notice-welcome-c-7")
 	require.Equal(t, event.NoticeGivenUp, types[len(types)-1])
 	require.Empty(t, p.mailer.sent)
 	var result workflows.NoticeResult
 	require.NoError(t, p.env.GetWorkflowResult(&result))
-	require.Equal(t, notice.GivenUp, result.Outcome)
+	require.Equal(t, notification.GivenUp, result.Outcome)
 }
 
 // TestAMessageThatNobodySentInTimeIsNotSent: what counts is the hour at which somebody can send, not the one at which the
@@ -405,7 +405,7 @@ func TestAnErasedCustomerIsNotTold(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	require.NoError(t, p.keys.Erase(context.Background(), "c-7"))
-	p.execute(workflows.NameNotice, workflows.NoticeInput{Subject: notice.Subject{Kind: notice.Welcome, CustomerID: "c-7"}})
+	p.execute(workflows.NameNotice, workflows.NoticeInput{Subject: notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}})
 	require.Equal(t, []string{event.NoticeRequested, event.NoticeGivenUp}, p.types("notice-welcome-c-7"))
 	require.Empty(t, p.mailer.sent)
 }

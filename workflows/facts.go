@@ -2,7 +2,7 @@ package workflows
 
 import (
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // arrival is a signal or an Update that brings a fact, as it is recognized when it comes again.

@@ -17,10 +17,10 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // maxPayload is what no payload may exceed here, far below the 2 MiB at which Temporal fails a workflow task for ever.
@@ -141,12 +141,12 @@ func TestManyLatePaymentsAreNoPayload(t *testing.T) {
 	s := newScales()
 	w.env.SetDataConverter(s)
 	w.unpaid()
-	const n = 3 * late.MaxPayments
+	const n = 3 * latepayment.MaxPayments
 	stream := event.LateStream("42")
 	head := event.Head{}
 	for i := range n {
 		id := fmt.Sprintf("e%d", i)
-		v := late.Verdict{ID: id, OrderID: "42", EventID: id, Type: event.PaymentSucceeded, Status: order.StatusCancelled}
+		v := latepayment.Verdict{ID: id, OrderID: "42", EventID: id, Type: event.PaymentSucceeded, Status: order.StatusCancelled}
 		newest, _, err := w.log.Append(context.Background(), stream, head, []event.Entry{v.Entry("corr", w.env.Now())})
 		require.NoError(t, err)
 		head = newest

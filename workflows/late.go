@@ -9,31 +9,31 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/ordersaga/ordersaga/activities"
-	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 type lateCall = saga.Call[activities.LateStepInput, activities.LateStepResult]
 
 // LateSaga is the sequence for what comes after an order has ended: find the money, give it back, have somebody look
-// after the goods. late.Next decides where in it a late stream stands.
+// after the goods. latepayment.Next decides where in it a late stream stands.
 func LateSaga() (*saga.Definition[activities.LateStepInput, activities.LateStepResult], error) {
 	type step = saga.Calls[activities.LateStepInput, activities.LateStepResult]
 	return saga.Define("late events",
 		step{
-			Name: late.StepJudge, Kind: saga.Pivot, Slot: late.StepJudge,
+			Name: latepayment.StepJudge, Kind: saga.Pivot, Slot: latepayment.StepJudge,
 			Lookup: saga.Activity(activities.NameLateJudge, (*activities.LateMoney).Judge, lateCall{
 				Queue: QueuePayments, Summary: "ask the gateway whether money has arrived", Remote: true,
 			}),
 		},
 		step{
-			Name: late.StepRefund, Kind: saga.Forward, Slot: late.StepRefund,
+			Name: latepayment.StepRefund, Kind: saga.Forward, Slot: latepayment.StepRefund,
 			Do: saga.Activity(activities.NameLateRefund, (*activities.LateMoney).Refund, lateCall{
 				Queue: QueuePayments, Summary: "give back the money that came late", Remote: true,
 			}),
 		},
-		step{Name: late.StepDispatch, Kind: saga.Forward, Slot: late.SlotGoods},
+		step{Name: latepayment.StepDispatch, Kind: saga.Forward, Slot: latepayment.SlotGoods},
 	)
 }
 
@@ -50,7 +50,7 @@ var (
 // there is more, and any run can finish it.
 func Late(ctx workflow.Context, in LateInput) (LateResult, error) {
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
-	r := &lateRun{ctx: disconnected, in: in, state: late.State{OrderID: in.OrderID}}
+	r := &lateRun{ctx: disconnected, in: in, state: latepayment.State{OrderID: in.OrderID}}
 	r.desk = r.newDesk()
 	if err := r.desk.handle(ctx); err != nil {
 		return LateResult{}, err
@@ -83,8 +83,8 @@ type lateRun struct {
 	ctx   workflow.Context
 	in    LateInput
 	order order.Order
-	state late.State
-	facts late.Facts
+	state latepayment.State
+	facts latepayment.Facts
 	desk  desk
 	// drain is what callers see of a run that is about to continue as new.
 	drain saga.Drain
@@ -106,7 +106,7 @@ func (r *lateRun) read() error {
 	r.unread = false
 	in := r.input()
 	if r.state.Exhausted() {
-		in.State = late.State{OrderID: r.in.OrderID}
+		in.State = latepayment.State{OrderID: r.in.OrderID}
 	}
 	result, err := saga.UntilDone(r.ctx, callLateOpen, in, r.Idle)
 	if err != nil {
@@ -146,22 +146,22 @@ func (r *lateRun) TakeIn() {
 // Facts counts the signals.
 func (r *lateRun) Facts() int { return r.changes }
 
-// Next asks late.Next, once everything is read.
+// Next asks latepayment.Next, once everything is read.
 func (r *lateRun) Next(now time.Time) saga.Action {
 	if r.unread || r.state.Exhausted() {
 		return saga.Action{Kind: saga.Record}
 	}
-	return late.Next(r.state, r.facts, now)
+	return latepayment.Next(r.state, r.facts, now)
 }
 
-// Record reads what somebody else has appended, and appends what late.Next decides then.
+// Record reads what somebody else has appended, and appends what latepayment.Next decides then.
 func (r *lateRun) Record() error {
 	if r.unread || r.state.Exhausted() {
 		if err := r.read(); err != nil {
 			return err
 		}
 	}
-	next := late.Next(r.state, r.facts, workflow.Now(r.ctx))
+	next := latepayment.Next(r.state, r.facts, workflow.Now(r.ctx))
 	if next.Kind != order.Record {
 		return nil
 	}
@@ -183,7 +183,7 @@ func (r *lateRun) input() activities.LateStepInput {
 // Input is the payment that the step is about.
 func (r *lateRun) Input(saga.Action, bool) activities.LateStepInput {
 	in := r.input()
-	in.Payment = r.state.Payment(late.Next(r.state, r.facts, workflow.Now(r.ctx)).Item)
+	in.Payment = r.state.Payment(latepayment.Next(r.state, r.facts, workflow.Now(r.ctx)).Item)
 	in.Again = r.facts.MayAskAgain()
 	return in
 }
@@ -213,7 +213,7 @@ func (r *lateRun) newDesk() desk {
 }
 
 // LateVerdictOf is the answer to a decision about what came late, as far as the log knows it.
-func LateVerdictOf(s late.State, d order.Resolution) ResolveVerdict {
+func LateVerdictOf(s latepayment.State, d order.Resolution) ResolveVerdict {
 	v := ResolveVerdict{Accepted: s.Recorded(d.ID), Status: s.OrderStatus}
 	if !v.Accepted {
 		v.Detail = s.WhyNotResolvable(d)
@@ -236,7 +236,7 @@ func (r *lateRun) Fold(_ saga.Action, _ activities.LateStepInput, out activities
 // GiveUp is never called: no step has a deadline.
 func (r *lateRun) GiveUp(saga.Action, activities.LateStepInput, error) {}
 
-// Raise has late.Next ask an operator to look.
+// Raise has latepayment.Next ask an operator to look.
 func (r *lateRun) Raise(s saga.Stuck) {
 	r.facts.Stuck = &order.Stuck{
 		Step: s.Step, Error: saga.Describe(s.Cause), Attempts: s.Attempts, NextTry: s.NextTry,
@@ -283,7 +283,7 @@ func (r *lateRun) Close() error {
 const maxShown = 20
 
 // lateDetails is what came late as markdown.
-func lateDetails(s late.State, note string) string {
+func lateDetails(s latepayment.State, note string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Events that came after order %s had ended: **%s**\n\n", s.OrderID, note)
 	if s.Settled.Count > 0 {

@@ -15,11 +15,11 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/event/eventtest"
-	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // unpaid writes the stream of an order that was cancelled while it waited for its payer.
@@ -38,7 +38,7 @@ func (w *world) unpaid() {
 
 // came writes the verdict on a late event.
 func (w *world) came(id, eventType string) {
-	v := late.Verdict{ID: id, OrderID: "42", EventID: id, Type: eventType, Status: order.StatusCancelled}
+	v := latepayment.Verdict{ID: id, OrderID: "42", EventID: id, Type: eventType, Status: order.StatusCancelled}
 	require.NoError(w.t, activities.WriteVerdict(context.Background(), w.log, v, "corr", w.env.Now()))
 }
 
@@ -64,12 +64,12 @@ func (w *world) settle(expect ...func()) error {
 }
 
 // lateStream is what came late: the types of the late stream's events, and its state.
-func (w *world) lateStream() ([]string, late.State) {
+func (w *world) lateStream() ([]string, latepayment.State) {
 	w.t.Helper()
 	records, err := w.log.Read(context.Background(), event.LateStream("42"), 0, 0)
 	require.NoError(w.t, err)
 	eventtest.CheckRecords(w.t, records...)
-	s, err := late.State{OrderID: "42"}.Fold(records)
+	s, err := latepayment.State{OrderID: "42"}.Fold(records)
 	require.NoError(w.t, err)
 	types := make([]string, len(records))
 	for i, r := range records {
@@ -154,7 +154,7 @@ func TestALateRefundThatIsStuck(t *testing.T) {
 			w.env.RegisterDelayedCallback(func() {
 				types, s := w.lateStream()
 				require.Equal(t, asked, types, "somebody is asked after ATTENTION_AFTER")
-				require.Equal(t, late.RefundStuck, s.Situation())
+				require.Equal(t, latepayment.RefundStuck, s.Situation())
 				if c.refunds > 0 {
 					w.gateway.mend()
 				}
@@ -228,7 +228,7 @@ func TestASignalWhileItGetsStuck(t *testing.T) {
 	}
 	w.env.RegisterDelayedCallback(func() {
 		_, s := w.lateStream()
-		require.Equal(t, late.RefundStuck, s.Situation())
+		require.Equal(t, latepayment.RefundStuck, s.Situation())
 		w.update(order.Resolution{ID: "d1", Action: order.Skip, Note: "kept"}, &workflows.ResolveVerdict{})
 	}, 75*time.Second)
 	require.NoError(t, w.settle())
@@ -261,8 +261,8 @@ func TestAContinuedRunTakesBackWhatItsPageShows(t *testing.T) {
 	w.unpaid()
 	w.came("e1", event.PaymentSucceeded)
 	_, s := w.lateStream()
-	stuck := late.Facts{Stuck: &order.Stuck{Step: late.StepJudge, Error: "no answer"}}
-	_, _, err := w.log.Append(context.Background(), event.LateStream("42"), s.Head, []event.Entry{late.Next(s, stuck, w.env.Now()).Entry})
+	stuck := latepayment.Facts{Stuck: &order.Stuck{Step: latepayment.StepJudge, Error: "no answer"}}
+	_, _, err := w.log.Append(context.Background(), event.LateStream("42"), s.Head, []event.Entry{latepayment.Next(s, stuck, w.env.Now()).Entry})
 	require.NoError(t, err)
 	require.NoError(t, w.env.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(workflows.NeedsAttention.ValueSet(true))))
 	require.NoError(t, w.settle(func() {
@@ -411,7 +411,7 @@ func count(types []string, eventType string) int {
 // from its beginning: now it looks like a fact that came in time. What the verdict began is done all the same.
 func TestAVerdictOfADiscardedTaskIsFollowed(t *testing.T) {
 	w := newWorld(t)
-	verdict := late.Verdict{ID: "h-1", OrderID: "42", EventID: "e-1", Type: event.PaymentSucceeded, Status: order.StatusCompleted}
+	verdict := latepayment.Verdict{ID: "h-1", OrderID: "42", EventID: "e-1", Type: event.PaymentSucceeded, Status: order.StatusCompleted}
 	_, _, err := w.log.Append(t.Context(), event.LateStream("42"), event.Head{}, []event.Entry{verdict.Entry("corr", w.env.Now())})
 	require.NoError(t, err)
 	w.resume = &workflows.Resume{Missed: []activities.Signal{
@@ -420,7 +420,7 @@ func TestAVerdictOfADiscardedTaskIsFollowed(t *testing.T) {
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
 	records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
 	require.NoError(t, err)
-	state, err := late.State{OrderID: "42"}.Fold(records)
+	state, err := latepayment.State{OrderID: "42"}.Fold(records)
 	require.NoError(t, err)
 	require.False(t, state.Open(), "the late saga has looked at it")
 	require.Len(t, records, 2)

@@ -1,7 +1,7 @@
-// Package workflows holds the flows: decision code only. A flow asks the pure functions of internal/order what
+// Package workflows holds the flows: decision code only. A flow asks the pure functions of workflows/order what
 // to do, runs one activity, folds what it returns, and goes on until the order's stream has its terminal event.
 //
-// It may import activities, internal/order, event, internal/fault and the Temporal SDK. It reaches no
+// It may import activities, workflows/order, event, internal/fault and the Temporal SDK. It reaches no
 // driver, reads no clock but workflow.Now and makes no random ids; workflowcheck holds it to that.
 package workflows
 
@@ -11,7 +11,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/ordersaga/ordersaga/activities"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 

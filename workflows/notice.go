@@ -7,7 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/ordersaga/ordersaga/activities"
-	"github.com/ordersaga/ordersaga/internal/notice"
+	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -20,13 +20,13 @@ type (
 // sendTimeout bounds one attempt to send. A worker that dies while it sends is noticed after it.
 const sendTimeout = 45 * time.Second
 
-// NoticeSaga is the sequence of a message to a customer. notice.Next decides where in it a message stands. Sending is always a
+// NoticeSaga is the sequence of a message to a customer. notification.Next decides where in it a message stands. Sending is always a
 // regular activity: an activity inside a workflow task is repeated when the task is discarded, and nobody would know.
 func NoticeSaga() (*noticeSaga, error) {
 	return saga.Define("notice",
-		noticeStep{Name: notice.StepRequest, Kind: saga.Pivot, Slot: notice.SlotRequest},
+		noticeStep{Name: notification.StepRequest, Kind: saga.Pivot, Slot: notification.SlotRequest},
 		noticeStep{
-			Name: notice.StepSend, Kind: saga.Forward, Slot: notice.SlotIntent,
+			Name: notification.StepSend, Kind: saga.Forward, Slot: notification.SlotIntent,
 			Do: saga.Activity(activities.NameNoticeSend, (*activities.Notices).Send, noticeCall{
 				Queue: QueueNotifications, Summary: "send the message", Remote: true, Timeout: sendTimeout,
 			}),
@@ -48,20 +48,20 @@ func NoticeWorkflowID(noticeID string) string { return "notice-" + noticeID }
 
 // NoticeInput starts a message's saga, or goes on with it: what is known is in the log.
 type NoticeInput struct {
-	notice.Subject
+	notification.Subject
 }
 
 // NoticeResult is what a message came to. Outcome is empty when there was nobody to be told.
 type NoticeResult struct {
-	NoticeID string         `json:"noticeId"`
-	Outcome  notice.Outcome `json:"outcome,omitempty"`
-	Version  int64          `json:"version"`
+	NoticeID string               `json:"noticeId"`
+	Outcome  notification.Outcome `json:"outcome,omitempty"`
+	Version  int64                `json:"version"`
 }
 
 // Notice is the saga of a message to a customer. Any run can finish it; none sends what another was about to send.
 func Notice(ctx workflow.Context, in NoticeInput) (NoticeResult, error) {
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
-	r := &noticeRun{ctx: disconnected, in: in, state: notice.State{Subject: in.Subject}}
+	r := &noticeRun{ctx: disconnected, in: in, state: notification.State{Subject: in.Subject}}
 	sequence, err := NoticeSaga()
 	if err != nil {
 		return NoticeResult{}, err
@@ -79,8 +79,8 @@ func Notice(ctx workflow.Context, in NoticeInput) (NoticeResult, error) {
 type noticeRun struct {
 	ctx   workflow.Context
 	in    NoticeInput
-	state notice.State
-	facts notice.Facts
+	state notification.State
+	facts notification.Facts
 	drain saga.Drain
 }
 
@@ -117,14 +117,14 @@ func (r *noticeRun) TakeIn() {}
 // Facts counts nothing.
 func (r *noticeRun) Facts() int { return 0 }
 
-// Next asks notice.Next.
+// Next asks notification.Next.
 func (r *noticeRun) Next(now time.Time) saga.Action {
-	return notice.Next(r.state, r.facts, now)
+	return notification.Next(r.state, r.facts, now)
 }
 
-// Record appends what notice.Next decides.
+// Record appends what notification.Next decides.
 func (r *noticeRun) Record() error {
-	next := notice.Next(r.state, r.facts, workflow.Now(r.ctx))
+	next := notification.Next(r.state, r.facts, workflow.Now(r.ctx))
 	if next.Kind != saga.Record {
 		return nil
 	}
@@ -161,7 +161,7 @@ func (r *noticeRun) Fold(_ saga.Action, _ activities.NoticeStepInput, out activi
 	return nil
 }
 
-// GiveUp is never called: no step has a deadline. A message has one, which notice.Next looks at.
+// GiveUp is never called: no step has a deadline. A message has one, which notification.Next looks at.
 func (r *noticeRun) GiveUp(saga.Action, activities.NoticeStepInput, error) {}
 
 // Raise does nothing: the step goes on being tried, and the kit shows why it is stuck.
@@ -193,7 +193,7 @@ func (r *noticeRun) Close() error {
 }
 
 // NoticeSummary is a message's saga in one line, for the Temporal Web UI.
-func NoticeSummary(s notice.Subject) string {
+func NoticeSummary(s notification.Subject) string {
 	if s.OrderID == "" {
 		return string(s.Kind) + " for customer " + s.CustomerID
 	}

@@ -15,11 +15,11 @@ import (
 	"github.com/ordersaga/ordersaga/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga/sagatest"
 )
 
@@ -431,7 +431,7 @@ type lateDesk struct {
 	shown []string
 }
 
-func (d *lateDesk) Show(_ context.Context, s late.State) error {
+func (d *lateDesk) Show(_ context.Context, s latepayment.State) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.fail > 0 {

@@ -22,13 +22,13 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
-	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 	"github.com/ordersaga/ordersaga/internal/refunds"
 	"github.com/ordersaga/ordersaga/internal/simulator"
 	"github.com/ordersaga/ordersaga/internal/testenv"
 	"github.com/ordersaga/ordersaga/internal/wire"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -121,10 +121,10 @@ func checkStored(t *testing.T, r event.Record) {
 		_, err = order.Fold(behind(t, event.OrderAccepted, newer))
 		requireTooNew(t, err)
 	case strings.HasPrefix(r.Stream, event.LateStream("")):
-		s, err := late.State{}.Fold(behind(t, event.EventLate, r))
+		s, err := latepayment.State{}.Fold(behind(t, event.EventLate, r))
 		require.NoError(t, err)
 		require.Equal(t, r.HeadOf(), s.Head)
-		_, err = late.State{}.Fold(behind(t, event.EventLate, newer))
+		_, err = latepayment.State{}.Fold(behind(t, event.EventLate, newer))
 		requireTooNew(t, err)
 	case strings.HasPrefix(r.Stream, event.StockStream("")):
 		sameData[inventory.Movement](t, newest)

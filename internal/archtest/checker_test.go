@@ -12,12 +12,12 @@ const mongo = "go.mongodb.org/mongo-driver/v2/mongo"
 func sound() graph {
 	return graph{module: module, packages: map[string]pkg{
 		module + "/workflows": {imports: []string{
-			"strings", "go.temporal.io/sdk/workflow", module + "/activities", module + "/internal/order",
+			"strings", "go.temporal.io/sdk/workflow", module + "/activities", module + "/workflows/order",
 		}, testImports: []string{module + "/internal/eventlog/memlog", "github.com/stretchr/testify/require"}},
 		module + "/activities":         {imports: []string{"context", module + "/payment", module + "/internal/fault"}},
 		module + "/internal/fault":     {imports: []string{"fmt", "net/http"}},
 		module + "/event":              {imports: []string{"github.com/google/uuid", module + "/internal/fault"}},
-		module + "/internal/order":     {imports: []string{module + "/event", module + "/internal/fault"}},
+		module + "/workflows/order":    {imports: []string{module + "/event", module + "/internal/fault"}},
 		module + "/payment":            {imports: []string{"context"}},
 		module + "/internal/simulator": {imports: []string{module + "/internal/eventlog", module + "/payment"}},
 		module + "/internal/eventlog":  {imports: []string{module + "/event", module + "/internal/fault"}},
@@ -44,21 +44,22 @@ func TestEveryRuleCanBreak(t *testing.T) {
 		want          []string
 	}{
 		{
-			"a driver from afar", "internal/order", module + "/internal/mongo",
+			"a driver from afar", "workflows/order", module + "/internal/mongo",
 			[]string{
-				"workflows must not reach go.mongodb.org/mongo-driver: " + module + "/workflows -> " + module + "/internal/order -> " +
+				"workflows must not reach go.mongodb.org/mongo-driver: " + module + "/workflows -> " + module + "/workflows/order -> " +
 					module + "/internal/mongo -> " + mongo,
-				"internal/order must not import internal/mongo",
+				"workflows/order must not reach go.mongodb.org/mongo-driver: " + module + "/workflows/order -> " + module + "/internal/mongo -> " + mongo,
+				"workflows/order must not import internal/mongo",
 			},
 		},
 		{"the log from a workflow", "workflows", module + "/internal/eventlog", []string{"workflows must not import internal/eventlog"}},
 		{"a library from a workflow", "workflows", "github.com/google/uuid", []string{"workflows must not import github.com/google/uuid"}},
 		{"the flows from an activity", "activities", module + "/workflows", []string{"activities must not import workflows"}},
-		{"the saga kit knows nobody", "workflows/saga", module + "/internal/order", []string{"workflows/saga must not import internal/order"}},
+		{"the saga kit knows nobody", "workflows/saga", module + "/workflows/order", []string{"workflows/saga must not import workflows/order"}},
 		{"a leaf grows", "internal/fault", module + "/event", []string{"internal/fault must not import event"}},
 		{"a leaf with a library", "internal/fault", "github.com/google/uuid", []string{"internal/fault must not import github.com/google/uuid"}},
-		{"event knows the order", "event", module + "/internal/order", []string{"event must not import internal/order"}},
-		{"the order knows the log", "internal/order", module + "/internal/eventlog", []string{"internal/order must not import internal/eventlog"}},
+		{"event knows the order", "event", module + "/workflows/order", []string{"event must not import workflows/order"}},
+		{"the order knows the log", "workflows/order", module + "/internal/eventlog", []string{"workflows/order must not import internal/eventlog"}},
 		{"the port knows an adapter", "payment", module + "/internal/simulator", []string{"payment must not import internal/simulator"}},
 		{"the contract knows its adapter", "internal/eventlog", module + "/internal/eventlog/memlog", []string{"internal/eventlog must not import internal/eventlog/memlog"}},
 		{"MongoDB in the API", "api", mongo, []string{"api must not import " + mongo + ": that is for internal/mongo, test, bench"}},
@@ -76,7 +77,7 @@ func TestEveryRuleCanBreak(t *testing.T) {
 		{"the workers know the bus", "workers", module + "/inbound", []string{"workers must not reach " + module + "/inbound: " + module + "/workers -> " + module + "/inbound"}},
 		{"the naive saga takes a log of its own", "bench/naive", module + "/internal/eventlog", []string{"bench/naive must not import internal/eventlog"}},
 		{"the benchmark runs the flows itself", "bench/internal/rig", module + "/activities", []string{"bench/internal/rig must not reach " + module + "/activities: " + module + "/bench/internal/rig -> " + module + "/activities"}},
-		{"the shop looks inside", "bench/internal/shop", module + "/internal/order", []string{"bench/internal/shop must not import internal/order"}},
+		{"the shop looks inside", "bench/internal/shop", module + "/workflows/order", []string{"bench/internal/shop must not import workflows/order"}},
 		{"Stripe in the port's neighbour", "internal/inventory", "github.com/stripe/stripe-go/v83", []string{"internal/inventory must not import github.com/stripe/stripe-go/v83: that is for payment/stripe"}},
 		{"devstack", "internal/service", module + "/devstack/internal/ports", []string{module + "/internal/service must not import " + module + "/devstack/internal/ports, nor may its tests"}},
 		{"a Temporal server", "internal/config", "go.temporal.io/server/temporal", []string{module + "/internal/config must not import go.temporal.io/server/temporal, nor may its tests"}},

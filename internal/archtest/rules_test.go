@@ -38,16 +38,16 @@ var rules = []rule{
 	mayImport{
 		from: "workflows", exactly: true,
 		local: []string{
-			"workflows/saga", "activities", "internal/order", "internal/late", "event", "internal/fault", "payment",
-			"internal/trace", "internal/customer", "internal/notice",
+			"workflows/saga", "activities", "workflows/order", "workflows/latepayment", "event", "internal/fault", "payment",
+			"internal/trace", "workflows/onboarding", "workflows/notification",
 		},
 		outside: []string{"go.temporal.io"},
 	},
 	mayImport{
 		from: "activities",
 		local: []string{
-			"internal/order", "internal/late", "event", "internal/fault", "payment", "internal/refunds",
-			"internal/customer", "internal/notice", "internal/notify", "internal/sealed", "internal/groupcommit",
+			"workflows/order", "workflows/latepayment", "event", "internal/fault", "payment", "internal/refunds",
+			"workflows/onboarding", "workflows/notification", "internal/notify", "internal/sealed", "internal/groupcommit",
 		},
 		outside: []string{"go.temporal.io", "golang.org/x/sync"},
 	},
@@ -61,8 +61,8 @@ var rules = []rule{
 	mayImport{
 		from: "internal/reconcile", exactly: true,
 		local: []string{
-			"internal/order", "internal/late", "internal/deadletter", "event", "internal/eventlog", "internal/fault", "payment",
-			"internal/customer", "internal/notice", "internal/refunds", "internal/readmodel",
+			"workflows/order", "workflows/latepayment", "internal/deadletter", "event", "internal/eventlog", "internal/fault", "payment",
+			"workflows/onboarding", "workflows/notification", "internal/refunds", "internal/readmodel",
 		},
 		outside: []string{"golang.org/x/sync"},
 	},
@@ -77,11 +77,11 @@ var rules = []rule{
 		from: "internal/jsondoc", exactly: true, local: []string{"event", "internal/fault"}, outside: []string{"github.com/go-json-experiment/json"},
 	},
 	mayImport{
-		from: "internal/order", local: []string{"workflows/saga", "event", "internal/fault", "internal/text"},
+		from: "workflows/order", local: []string{"workflows/saga", "event", "internal/fault", "internal/text"},
 		outside: []string{"golang.org/x/text/currency"},
 	},
 	mayImport{
-		from: "internal/late", local: []string{"workflows/saga", "internal/order", "event"}, outside: []string{},
+		from: "workflows/latepayment", local: []string{"workflows/saga", "workflows/order", "event"}, outside: []string{},
 	},
 	mayImport{
 		from: "internal/refunds", exactly: true, local: []string{"event", "internal/fault"}, outside: []string{},
@@ -92,10 +92,10 @@ var rules = []rule{
 		local: []string{"event", "internal/wire", "internal/cursor", "internal/null", "internal/text", "internal/fault"}, outside: []string{},
 	},
 	mayImport{
-		from: "internal/customer", local: []string{"workflows/saga", "event", "internal/sealed"}, outside: []string{},
+		from: "workflows/onboarding", local: []string{"workflows/saga", "event", "internal/sealed"}, outside: []string{},
 	},
 	mayImport{
-		from: "internal/notice", local: []string{"workflows/saga", "event"}, outside: []string{},
+		from: "workflows/notification", local: []string{"workflows/saga", "event"}, outside: []string{},
 	},
 	// Personal data: what seals it knows neither the log nor the bus, and what says it to people knows no store.
 	mayImport{
@@ -113,7 +113,7 @@ var rules = []rule{
 	unreachable{from: []string{"internal/readmodel"}, forbidden: drivers},
 	mayImport{
 		from: "internal/readmodel", exactly: true,
-		local:   []string{"event", "internal/eventlog", "internal/order", "internal/late", "internal/cursor", "internal/fault"},
+		local:   []string{"event", "internal/eventlog", "workflows/order", "workflows/latepayment", "internal/cursor", "internal/fault"},
 		outside: []string{"golang.org/x/sync"},
 	},
 	mayImport{
@@ -126,7 +126,7 @@ var rules = []rule{
 	mayImport{
 		from: "internal/mongo", exactly: true,
 		local: []string{
-			"event", "internal/eventlog", "internal/readmodel", "internal/deadletter", "internal/sealed", "internal/order", "internal/wire",
+			"event", "internal/eventlog", "internal/readmodel", "internal/deadletter", "internal/sealed", "workflows/order", "internal/wire",
 			"internal/cursor", "internal/null", "internal/groupcommit", "internal/fault",
 		},
 		outside: []string{
@@ -148,7 +148,7 @@ var rules = []rule{
 		from: "internal/cli",
 		local: []string{
 			"internal/service", "internal/config", "internal/cursor", "internal/rabbitmq", "internal/wire", "internal/deadletter", "internal/reconcile",
-			"internal/readmodel", "internal/order", "internal/fault", "api", "event", "inbound",
+			"internal/readmodel", "workflows/order", "internal/fault", "api", "event", "inbound",
 		},
 		outside: []string{"github.com/spf13/cobra", "github.com/google/uuid"},
 	},
@@ -156,13 +156,9 @@ var rules = []rule{
 	// The benchmark is a module of its own: nothing depends on it, tests included. Its naive saga owes nothing to the flows that it is compared
 	// with, its shop knows the service from outside only, and its arithmetic is nobody's business.
 	nobody{imported: module + "/bench", but: "bench"},
-	unreachable{
-		from: []string{"bench"}, forbidden: []string{module + "/workflows", module + "/activities", module + "/workers"},
-		// The values of an order know the kit that decides about them.
-		but: []string{module + "/workflows/saga"},
-	},
+	unreachable{from: []string{"bench"}, forbidden: []string{module + "/activities", module + "/workers"}},
 	mayImport{
-		from: "bench/naive", local: []string{"internal/order", "event", "payment"}, outside: []string{"go.temporal.io"},
+		from: "bench/naive", local: []string{"workflows/order", "event", "payment"}, outside: []string{"go.temporal.io"},
 	},
 	mayImport{from: "bench/internal/shop", local: []string{"test/harness"}},
 	mayImport{from: "bench/internal/report", local: []string{"bench/internal/stats"}, outside: []string{"gonum.org/v1/plot"}},

@@ -13,9 +13,9 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/service"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // verdictTimeout bounds how long a command waits for the saga's answer. A worker has to be running somewhere.

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/payment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // Payment gateways, for PAYMENT_GATEWAY.

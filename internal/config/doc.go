@@ -10,7 +10,7 @@
 //   - Nothing is read after Load but the certificate files that TEMPORAL_TLS_* name. A Config is a value:
 //     copies are independent but for their slices, and nothing in the package changes one after Load.
 //
-// The package may import internal/order, payment and the Temporal SDK, never a driver: whether a
+// The package may import workflows/order, payment and the Temporal SDK, never a driver: whether a
 // database can be reached is not a question of configuration.
 //
 // The table is written out by hand and not with struct tags: each row needs its own rule, meaning and masking,

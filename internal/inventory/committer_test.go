@@ -17,7 +17,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/inventory/inventorytest"
 	"github.com/ordersaga/ordersaga/internal/inventory/inventorytest/gatelog"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // open returns a ledger over a gate over a log in memory, with 1000 of A-1 in it.

@@ -2,7 +2,7 @@
 // them. A SKU is one stream of the event log, sku-<sku>; every change is one record, and every record carries
 // the balance after it, so that the newest record alone says what there is.
 //
-// It may import event, internal/eventlog, internal/fault and internal/order; it imports no driver.
+// It may import event, internal/eventlog, internal/fault and workflows/order; it imports no driver.
 //
 // # Slots
 //

@@ -8,7 +8,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/inventory"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // An order that has held its goods for long is asked, too: otherwise the shortfall would be reported for good.

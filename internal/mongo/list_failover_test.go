@@ -13,8 +13,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/mongo/mongofake"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // TestAnEntryThatIsNotConfirmedIsUnknown: the newer entry that the write met may be rolled back, and nothing comes after an

@@ -8,19 +8,19 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
-	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // cameLate has goods leave when an order had ended, and somebody be asked.
-func cameLate(t *testing.T, log *memlog.Log, id string, asked bool) late.State {
+func cameLate(t *testing.T, log *memlog.Log, id string, asked bool) latepayment.State {
 	t.Helper()
-	v := late.Verdict{ID: "evt-1", OrderID: id, EventID: "evt-1", Type: event.ShipmentLost, Status: order.StatusCancelled}
-	s := goOn(t, log, late.State{OrderID: id}, v.Entry("corr", start))
+	v := latepayment.Verdict{ID: "evt-1", OrderID: id, EventID: "evt-1", Type: event.ShipmentLost, Status: order.StatusCancelled}
+	s := goOn(t, log, latepayment.State{OrderID: id}, v.Entry("corr", start))
 	if asked {
-		s = goOn(t, log, s, late.Next(s, late.Facts{}, start.Add(time.Minute)).Entry)
+		s = goOn(t, log, s, latepayment.Next(s, latepayment.Facts{}, start.Add(time.Minute)).Entry)
 	}
 	return s
 }
@@ -33,7 +33,7 @@ func openLate(t *testing.T) *List {
 	return s
 }
 
-func goOn(t *testing.T, log *memlog.Log, s late.State, e event.Entry) late.State {
+func goOn(t *testing.T, log *memlog.Log, s latepayment.State, e event.Entry) latepayment.State {
 	t.Helper()
 	_, tail, err := log.Append(t.Context(), event.LateStream(s.OrderID), s.Head, []event.Entry{e})
 	require.NoError(t, err)
@@ -54,8 +54,8 @@ func TestWhatCameLateIsListedWhileSomebodyIsAsked(t *testing.T) {
 	require.Equal(t, []order.ResolutionAction{order.Skip, order.Substitute}, items[0].Attention.Actions)
 
 	d := order.Resolution{ID: "d-1", Action: order.Skip, Note: "gone"}
-	done := goOn(t, log, asked, late.Next(asked, late.Facts{Resolutions: []order.Resolution{d}}, start).Entry)
-	done = goOn(t, log, done, late.Next(done, late.Facts{}, start).Entry)
+	done := goOn(t, log, asked, latepayment.Next(asked, latepayment.Facts{Resolutions: []order.Resolution{d}}, start).Entry)
+	done = goOn(t, log, done, latepayment.Next(done, latepayment.Facts{}, start).Entry)
 	require.NoError(t, s.Put(t.Context(), readmodel.FromLate(done)))
 	require.NoError(t, s.Put(t.Context(), readmodel.FromLate(asked)), "an older one changes nothing")
 	items, _, err = s.List(t.Context(), desk)
@@ -81,7 +81,7 @@ func TestRebuildOfWhatCameLate(t *testing.T) {
 	asked := cameLate(t, log, "o-1", true)
 	cameLate(t, log, "o-2", false)
 	accepted(t, log, 7)
-	require.NoError(t, s.Put(t.Context(), readmodel.FromLate(late.State{OrderID: "o-9", Saga: saga.Saga{Head: event.Head{Version: 3}}})))
+	require.NoError(t, s.Put(t.Context(), readmodel.FromLate(latepayment.State{OrderID: "o-9", Saga: saga.Saga{Head: event.Head{Version: 3}}})))
 	rebuilt, err := readmodel.Late.Rebuild(t.Context(), s, log, nil)
 	require.NoError(t, err)
 	require.Equal(t, readmodel.Rebuilt{Streams: 2, Written: 1, Removed: 1}, rebuilt)

@@ -2,8 +2,8 @@ package readmodel
 
 import (
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // Late is the list of what came after its order had ended and needs somebody, or did. Versions are those of the late streams.
@@ -11,7 +11,7 @@ var Late = Projection{Stream: event.LateStream, Fold: foldLate}
 
 // FromLate makes the entry of what came late out of its folded state. It says nothing of the order but its id and what
 // it had ended as.
-func FromLate(s late.State) Order {
+func FromLate(s latepayment.State) Order {
 	o := Order{
 		Order: order.Order{ID: s.OrderID}, Status: s.OrderStatus, EndedAs: s.OrderStatus, Version: s.Head.Version,
 		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, CorrelationID: s.CorrelationID,
@@ -25,6 +25,6 @@ func FromLate(s late.State) Order {
 
 // foldLate makes the entry of what came late. Most of it never needs anybody, and has none.
 func foldLate(records []event.Record) (Order, bool, error) {
-	s, err := late.State{}.Fold(records)
+	s, err := latepayment.State{}.Fold(records)
 	return FromLate(s), s.Attention.Count > 0, err
 }

@@ -3,7 +3,7 @@ package readmodel
 import (
 	"time"
 
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // Order is an order as lists show it.

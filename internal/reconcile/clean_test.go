@@ -5,9 +5,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 	"github.com/ordersaga/ordersaga/test/audit"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 func TestNothingIsFoundWhereEverythingHolds(t *testing.T) {

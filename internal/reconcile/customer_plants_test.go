@@ -4,10 +4,10 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/customer"
-	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 	secret "github.com/ordersaga/ordersaga/internal/sealed"
+	"github.com/ordersaga/ordersaga/workflows/notification"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
 )
 
 // stream writes a stream of entries, each made from what was written before it.
@@ -23,7 +23,7 @@ func (w *world) stream(name string, entries ...event.Entry) {
 
 // registers writes a customer's stream as it is before their saga has done anything, an hour ago.
 func (w *world) registers(id string) {
-	w.stream("customer-"+id, customer.State{}.Registered(customer.Registration{
+	w.stream("customer-"+id, onboarding.State{}.Registered(onboarding.Registration{
 		ID: "evt-1", CustomerID: id, OccurredAt: now, Profile: secret.Sealed{KeyID: "k", Text: "AAAA"},
 	}, now))
 	w.at = now.Add(time.Hour)
@@ -31,7 +31,7 @@ func (w *world) registers(id string) {
 
 // intends writes the stream of a welcome that somebody was about to send, an hour ago.
 func (w *world) intends(id string) {
-	s := notice.State{Subject: notice.Subject{Kind: notice.Welcome, CustomerID: id}}
+	s := notification.State{Subject: notification.Subject{Kind: notification.Welcome, CustomerID: id}}
 	w.stream("notice-"+s.Subject.ID(), s.Request("corr", "cause", now.Add(24*time.Hour), now), s.Intent("token", now))
 	w.at = now.Add(time.Hour)
 }

@@ -5,12 +5,12 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/late"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
 )
 
 // late checks what came after an order had ended: that the order has, and that what is open is settled.
 func (c *chain) late() {
-	folds(c, late.State{}, late.State.Fold, func(ctx context.Context, s late.State) error {
+	folds(c, latepayment.State{}, latepayment.State.Fold, func(ctx context.Context, s latepayment.State) error {
 		version := s.Head.Version
 		c.needs(LateUnfounded, version, event.OrderStream(c.id))
 		of, records, ok, err := c.orderOf(ctx, c.id)
@@ -41,7 +41,7 @@ func (c *chain) late() {
 }
 
 // lateProgress looks for a run that is there and comes to nothing.
-func (c *chain) lateProgress(s late.State, run Run) {
+func (c *chain) lateProgress(s latepayment.State, run Run) {
 	if s.Attention.Open && c.now.Sub(s.Attention.Since) > attentionForLong {
 		c.found(AttentionForLong, s.Head.Version, "%s since %s", s.Attention.Step, s.Attention.Since.UTC().Format(time.RFC3339))
 	}
@@ -62,7 +62,7 @@ func (u *unit) lateMoney(ctx context.Context, surplus int64) (open bool, why str
 	if err != nil {
 		return false, "", err
 	}
-	s, err := late.State{}.Fold(records)
+	s, err := latepayment.State{}.Fold(records)
 	readable := err == nil
 	if !ok || !readable || s.Unsettled() {
 		// What is damaged or does not fold is found where it is walked.

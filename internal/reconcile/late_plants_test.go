@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // owes makes it so that money that came late has not been given back yet.
@@ -18,7 +18,7 @@ func (w *world) owes(id string) {
 
 // left makes goods leave when an order had ended.
 func (w *world) left(id string, status order.Status) {
-	v := late.Verdict{ID: "evt-2", OrderID: id, EventID: "evt-2", Type: event.ShipmentDispatched, Status: status}.Entry("corr", now)
+	v := latepayment.Verdict{ID: "evt-2", OrderID: id, EventID: "evt-2", Type: event.ShipmentDispatched, Status: status}.Entry("corr", now)
 	w.edit("late-"+id, func(r []event.Record) []event.Record {
 		return append(r, event.Record{Stream: "late-" + id, Version: int64(len(r) + 1), Entry: v})
 	})
@@ -84,12 +84,12 @@ var latePlants = []plant{
 	{name: "money that came late and that an operator decided about", kind: reconcile.ExceptionOnRecord, subject: "late", audit: "was charged 500 instead of 0",
 		plant: func(w *world) {
 			w.cut("payment-late", 1)
-			w.skip("late-late", event.PaymentRefunded, late.StepRefund, false)
+			w.skip("late-late", event.PaymentRefunded, latepayment.StepRefund, false)
 		}},
 	{name: "money that nobody could ask about and that an operator decided about", kind: reconcile.ExceptionOnRecord, subject: "late", audit: "was charged 500 instead of 0",
 		plant: func(w *world) {
 			w.owes("late")
-			w.skip("late-late", event.PaymentArrivedLate, late.StepJudge, false)
+			w.skip("late-late", event.PaymentArrivedLate, latepayment.StepJudge, false)
 		}},
 	{name: "more than came late was decided about", kind: reconcile.MoneyWrong, subject: "late", audit: "was charged 700 instead of 0",
 		plant: func(w *world) {
@@ -99,6 +99,6 @@ var latePlants = []plant{
 				r[i].Data = changed(r[i].Data, with(map[string]any{"amount": 700}))
 				return r
 			})
-			w.skip("late-late", event.PaymentRefunded, late.StepRefund, false)
+			w.skip("late-late", event.PaymentRefunded, latepayment.StepRefund, false)
 		}},
 }

@@ -6,17 +6,17 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/customer"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
-	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/notice"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/notification"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // customer checks that what a registration starts is started, and that every run came to its end: one that did not
 // may have left events unpublished.
 func (c *chain) customer() {
-	folds(c, customer.State{CustomerID: c.id}, customer.State.Fold, func(ctx context.Context, s customer.State) error {
+	folds(c, onboarding.State{CustomerID: c.id}, onboarding.State.Fold, func(ctx context.Context, s onboarding.State) error {
 		if c.now.Sub(s.UpdatedAt) <= c.o.Stale {
 			return nil
 		}
@@ -31,8 +31,8 @@ func (c *chain) customer() {
 
 // notice checks that a run goes on with a message that is to be sent.
 func (c *chain) notice() {
-	subject, _ := notice.SubjectOf(c.id)
-	folds(c, notice.State{Subject: subject}, notice.State.Fold, func(ctx context.Context, s notice.State) error {
+	subject, _ := notification.SubjectOf(c.id)
+	folds(c, notification.State{Subject: subject}, notification.State.Fold, func(ctx context.Context, s notification.State) error {
 		if s.Settled() || c.now.Sub(s.UpdatedAt) <= c.o.Stale {
 			return nil
 		}
@@ -115,7 +115,7 @@ func (c *chain) unanswered(ctx context.Context, kept []order.Cancellation) error
 		return err
 	}
 	answered := func(request order.Cancellation) bool {
-		v := late.Verdict{Type: event.OrderCancellationRequested, Identity: request.Identity(c.id)}
+		v := latepayment.Verdict{Type: event.OrderCancellationRequested, Identity: request.Identity(c.id)}
 		return state.Caused(v.Identity) || state.CancelRefused ||
 			slices.ContainsFunc(verdicts, func(r event.Record) bool { return r.CausationID == request.Cause && v.Of(r) })
 	}

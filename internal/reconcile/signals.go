@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // signals looks for signals that were acknowledged to their senders, reached a run that was broken off, and that no later run
@@ -77,7 +77,7 @@ func (l *look) lostLate(ctx context.Context, s order.State, f order.Facts, cause
 		return "", nil
 	}
 	for _, fact := range factsOf(s.Order.ID, f) {
-		v := late.Verdict{ID: fact.id, Type: fact.eventType, Identity: fact.identity, Status: s.Status, Handled: s.DispatchedAfterCancel()}
+		v := latepayment.Verdict{ID: fact.id, Type: fact.eventType, Identity: fact.identity, Status: s.Status, Handled: s.DispatchedAfterCancel()}
 		if fact.cause == "" || slices.Contains(causes, fact.cause) || s.Caused(fact.identity) || !v.Consequential() {
 			continue
 		}

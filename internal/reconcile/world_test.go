@@ -18,12 +18,12 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/inventory"
-	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 	"github.com/ordersaga/ordersaga/internal/simulator"
 	"github.com/ordersaga/ordersaga/payment"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -356,17 +356,17 @@ func (s *shop) refundCapture(state order.State) order.State {
 func (s *shop) paidLate(id string) {
 	s.t.Helper()
 	ctx := s.t.Context()
-	v := late.Verdict{ID: "evt-1", OrderID: id, EventID: "evt-1", Type: event.PaymentSucceeded, Status: order.StatusCancelled}
+	v := latepayment.Verdict{ID: "evt-1", OrderID: id, EventID: "evt-1", Type: event.PaymentSucceeded, Status: order.StatusCancelled}
 	require.NoError(s.t, activities.WriteVerdict(ctx, s.log, v, "corr", now))
 	money := &activities.LateMoney{Log: s.log, Gateway: s.money, Clock: func() time.Time { return now }}
-	in := activities.LateStepInput{State: late.State{OrderID: id}}
+	in := activities.LateStepInput{State: latepayment.State{OrderID: id}}
 	out, err := money.Open(ctx, in)
 	require.NoError(s.t, err)
 	in.Order = out.Order
 	for _, step := range []func(context.Context, activities.LateStepInput) (activities.LateStepResult, error){money.Judge, money.Refund} {
 		in.State, err = in.State.Fold(out.Tail)
 		require.NoError(s.t, err)
-		in.Payment = in.State.Payment(late.Next(in.State, late.Facts{}, now).Item)
+		in.Payment = in.State.Payment(latepayment.Next(in.State, latepayment.Facts{}, now).Item)
 		out, err = step(ctx, in)
 		require.NoError(s.t, err)
 	}

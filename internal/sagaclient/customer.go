@@ -10,9 +10,9 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -61,21 +61,21 @@ func (c *Client) published(ctx context.Context, customerID string) (int64, error
 }
 
 // Notify has a customer told something, once. Errors: Unavailable.
-func (c *Client) Notify(ctx context.Context, s notice.Subject) error {
+func (c *Client) Notify(ctx context.Context, s notification.Subject) error {
 	return c.notify(ctx, s, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
 }
 
 // ResumeNotice starts a run of a message's saga that has none. The log keeps it from sending twice. Errors: NotFound for what
 // is no id of a message, Unavailable.
 func (c *Client) ResumeNotice(ctx context.Context, noticeID string) error {
-	s, ok := notice.SubjectOf(noticeID)
+	s, ok := notification.SubjectOf(noticeID)
 	if !ok {
 		return fault.New(fault.NotFound, "there is no message %s", noticeID)
 	}
 	return c.notify(ctx, s, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
 }
 
-func (c *Client) notify(ctx context.Context, s notice.Subject, reuse enumspb.WorkflowIdReusePolicy) error {
+func (c *Client) notify(ctx context.Context, s notification.Subject, reuse enumspb.WorkflowIdReusePolicy) error {
 	options := client.StartWorkflowOptions{
 		ID: workflows.NoticeWorkflowID(s.ID()), TaskQueue: workflows.QueueOrders, WorkflowIDReusePolicy: reuse,
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,

@@ -14,9 +14,9 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/notification"
 )
 
 // office is a Temporal client that knows one workflow.
@@ -94,7 +94,7 @@ func TestACustomersNextRunKnowsWhatIsPublished(t *testing.T) {
 }
 
 func TestAMessageIsStartedOnce(t *testing.T) {
-	o, s := &office{}, notice.Subject{Kind: notice.Completed, OrderID: "42", CustomerID: "c-7"}
+	o, s := &office{}, notification.Subject{Kind: notification.Completed, OrderID: "42", CustomerID: "c-7"}
 	require.NoError(t, at(o).Notify(t.Context(), s))
 	require.Equal(t, "notice-completed-42", o.started[0].ID)
 	require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE, o.started[0].WorkflowIDReusePolicy)
@@ -109,6 +109,6 @@ func TestAMessageWhoseSagaIsGoneGetsAnother(t *testing.T) {
 	o := &office{}
 	require.NoError(t, at(o).ResumeNotice(t.Context(), "welcome-c-7"))
 	require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, o.started[0].WorkflowIDReusePolicy)
-	require.Equal(t, workflows.NoticeInput{Subject: notice.Subject{Kind: notice.Welcome, CustomerID: "c-7"}}, o.noticed[0])
+	require.Equal(t, workflows.NoticeInput{Subject: notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}}, o.noticed[0])
 	require.ErrorIs(t, at(o).ResumeNotice(t.Context(), "something"), fault.NotFound)
 }

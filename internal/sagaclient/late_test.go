@@ -11,9 +11,9 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // settled is a signal that starts a late saga, or tells one that there is more.
@@ -42,13 +42,13 @@ func (s *temporal) SignalWithStartWorkflow(
 }
 
 // came writes a verdict on a late event.
-func (w *world) came(s late.State, id, eventType string, status order.Status) late.State {
+func (w *world) came(s latepayment.State, id, eventType string, status order.Status) latepayment.State {
 	w.t.Helper()
-	v := late.Verdict{ID: id, OrderID: "42", EventID: id, Type: eventType, Status: status}
+	v := latepayment.Verdict{ID: id, OrderID: "42", EventID: id, Type: eventType, Status: status}
 	return w.writeLate(s, v.Entry("first", now))
 }
 
-func (w *world) writeLate(s late.State, e event.Entry) late.State {
+func (w *world) writeLate(s latepayment.State, e event.Entry) latepayment.State {
 	w.t.Helper()
 	_, tail, err := w.log.Append(w.t.Context(), event.LateStream("42"), s.Head, []event.Entry{e})
 	require.NoError(w.t, err)
@@ -58,11 +58,11 @@ func (w *world) writeLate(s late.State, e event.Entry) late.State {
 }
 
 // left writes the streams of an order that was cancelled, and whose goods left.
-func (w *world) left() late.State {
+func (w *world) left() latepayment.State {
 	w.t.Helper()
 	w.cancelled(tea(), "evt-7")
-	s := w.came(late.State{}, "g1", event.ShipmentDispatched, order.StatusCancelled)
-	return w.writeLate(s, late.Next(s, late.Facts{}, now).Entry)
+	s := w.came(latepayment.State{}, "g1", event.ShipmentDispatched, order.StatusCancelled)
+	return w.writeLate(s, latepayment.Next(s, latepayment.Facts{}, now).Entry)
 }
 
 func TestSettleLateStartsOrTellsASaga(t *testing.T) {
@@ -139,8 +139,8 @@ func TestADecisionThatIsOnRecordIsNotAskedAbout(t *testing.T) {
 	w := newWorld(t)
 	s := w.left()
 	d := said.Identified(event.LateStream("42"), s.Attention, "")
-	s = w.writeLate(s, late.Next(s, late.Facts{Resolutions: []order.Resolution{d}}, now).Entry)
-	w.writeLate(s, late.Next(s, late.Facts{}, now).Entry)
+	s = w.writeLate(s, latepayment.Next(s, latepayment.Facts{Resolutions: []order.Resolution{d}}, now).Entry)
+	w.writeLate(s, latepayment.Next(s, latepayment.Facts{}, now).Entry)
 	about, verdict, err := w.client.Resolve(t.Context(), "42", said, "")
 	require.NoError(t, err)
 	require.Equal(t, d, about)
@@ -165,8 +165,8 @@ func TestTheSameWordsAboutAnOrderAndWhatCameLater(t *testing.T) {
 	require.True(t, verdict.Accepted)
 	require.Equal(t, decision, about)
 
-	l := w.came(late.State{}, "g1", event.ShipmentDispatched, order.StatusCancelled)
-	l = w.writeLate(l, late.Next(l, late.Facts{}, now).Entry)
+	l := w.came(latepayment.State{}, "g1", event.ShipmentDispatched, order.StatusCancelled)
+	l = w.writeLate(l, latepayment.Next(l, latepayment.Facts{}, now).Entry)
 	about, verdict, err = w.client.Resolve(t.Context(), "42", again, "")
 	require.NoError(t, err)
 	require.True(t, verdict.Accepted)

@@ -6,9 +6,9 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // Resolve brings an operator's decision to the saga that it is about, the order's or, when the order has ended, that of
@@ -77,8 +77,8 @@ func (c *Client) resolveLate(
 }
 
 // late folds what came after the order had ended; the zero State when nothing did.
-func (c *Client) late(ctx context.Context, orderID string) (late.State, error) {
-	return event.FoldPages(ctx, c.log, event.LateStream(orderID), 0, late.State{OrderID: orderID}, func(s late.State, page []event.Record) (late.State, error) {
+func (c *Client) late(ctx context.Context, orderID string) (latepayment.State, error) {
+	return event.FoldPages(ctx, c.log, event.LateStream(orderID), 0, latepayment.State{OrderID: orderID}, func(s latepayment.State, page []event.Record) (latepayment.State, error) {
 		s, err := s.Fold(page)
 		return s, fault.Wrap(err, foldCode(err), "fold what came late for order %s", orderID)
 	})

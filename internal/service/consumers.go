@@ -9,11 +9,11 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/inbound"
-	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/trace"
 	"github.com/ordersaga/ordersaga/internal/wire"
+	"github.com/ordersaga/ordersaga/workflows/notification"
 )
 
 // notifications is the subscription of the events that customers are notified of.
@@ -82,7 +82,7 @@ func (s *Service) startNotifications(handle func(context.Context, wire.Message) 
 		return nil
 	}
 	cfg := s.broker()
-	cfg.Topology.Subscriptions = []rabbitmq.Subscription{{Name: notifications, Keys: notice.EventTypes()}}
+	cfg.Topology.Subscriptions = []rabbitmq.Subscription{{Name: notifications, Keys: notification.EventTypes()}}
 	s.notices, err = consume(rabbitmq.ConsumerConfig{
 		Config: cfg, Subscription: notifications, Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, Probe: s.probe,
 		Handler: func(ctx context.Context, d rabbitmq.Delivery) error { return handle(ctx, d.Message) },

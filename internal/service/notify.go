@@ -6,18 +6,18 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/config"
-	"github.com/ordersaga/ordersaga/internal/notice"
 	"github.com/ordersaga/ordersaga/internal/notify"
 	"github.com/ordersaga/ordersaga/internal/notify/logmail"
 	"github.com/ordersaga/ordersaga/internal/notify/smtpmail"
 	"github.com/ordersaga/ordersaga/internal/sealed"
+	"github.com/ordersaga/ordersaga/workflows/notification"
 )
 
 func (s *Service) notifies() bool { return s.cfg.Notifications != config.NotificationsOff }
 
 func newTemplates(c config.Config) (*notify.Templates, error) {
-	kinds := make([]string, len(notice.Kinds))
-	for i, k := range notice.Kinds {
+	kinds := make([]string, len(notification.Kinds))
+	for i, k := range notification.Kinds {
 		kinds[i] = string(k)
 	}
 	return notify.LoadTemplates(c.NotificationTemplates, kinds)

@@ -10,10 +10,10 @@ import (
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/inventory"
-	"github.com/ordersaga/ordersaga/internal/late"
 	"github.com/ordersaga/ordersaga/internal/mongo"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // stores are everything that lives in MongoDB.
@@ -83,7 +83,7 @@ func (p projection) Project(ctx context.Context, s order.State) error {
 // lateDesk makes the read model what the activities of the late saga need.
 type lateDesk struct{ store *mongo.List }
 
-func (d lateDesk) Show(ctx context.Context, s late.State) error {
+func (d lateDesk) Show(ctx context.Context, s latepayment.State) error {
 	return d.store.Put(ctx, readmodel.FromLate(s))
 }
 

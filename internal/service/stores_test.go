@@ -10,9 +10,9 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/mongo/mongotest"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/testenv"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // What needs attention has two parts: the open orders, and after them those that have ended. Whatever the size of its

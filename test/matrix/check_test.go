@@ -9,8 +9,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/test/audit"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // examine says what does not hold of orders that have the lane's SKUs of their names for themselves.

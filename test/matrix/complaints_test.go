@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/sdk/v1"
 
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/testenv"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // What users of other orchestrators report, and what cannot happen here. Complaints that a test elsewhere answers are in
@@ -142,7 +142,7 @@ var complaintMutants = []mutant{
 		}},
 	},
 	{
-		name: "a late undo takes back a good capture: medusajs/medusa#15527", dir: "internal/order", run: "TestEverySagaEndsAndAddsUp",
+		name: "a late undo takes back a good capture: medusajs/medusa#15527", dir: "workflows/order", run: "TestEverySagaEndsAndAddsUp",
 		edits: []edit{
 			{"workflows/saga/decide.go", "	if k.Decision == \"\" || k.Cancelling() ||", "	if len(n.facts.Cancellations) >= 0 ||"},
 			{
@@ -226,7 +226,7 @@ var complaintMutants = []mutant{
 	},
 	{
 		name: "no view of the remaining steps: Particular/ServicePulse#2691", dir: "test/matrix", run: "^TestComplaints$/no_view",
-		edits: []edit{{"internal/order/progress.go", "	for _, step := range s.Order.Steps() {", "	for _, step := range s.Order.Steps()[:3] {"}},
+		edits: []edit{{"workflows/order/progress.go", "	for _, step := range s.Order.Steps() {", "	for _, step := range s.Order.Steps()[:3] {"}},
 	},
 }
 

@@ -7,10 +7,10 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/simulator"
 	"github.com/ordersaga/ordersaga/payment"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // op names a call that has an effect outside: what it does, or the slot that it records.
@@ -234,7 +234,7 @@ func (h handleList) Project(ctx context.Context, s order.State) error {
 // handleLateDesk is an incarnation's handle to the list of what came late.
 type handleLateDesk struct{ inc *incarnation }
 
-func (h handleLateDesk) Show(context.Context, late.State) error { return h.inc.pass() }
+func (h handleLateDesk) Show(context.Context, latepayment.State) error { return h.inc.pass() }
 
 // bus is the broker: it remembers how far each stream was published, and what came out of order.
 type bus struct {

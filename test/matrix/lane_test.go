@@ -24,12 +24,12 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
-	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/internal/testenv"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // patience bounds everything that a cell waits for.
@@ -349,8 +349,8 @@ func (l *lane) settled(ctx context.Context, orderID string) error {
 	ticks := time.NewTicker(20 * time.Millisecond)
 	defer ticks.Stop()
 	for {
-		s, err := late.State{OrderID: orderID}.Fold(l.records(event.LateStream(orderID)))
-		payments := slices.ContainsFunc(s.Payments, func(p late.Matter) bool { return !p.Judged || p.Amount > 0 && !p.Refunded })
+		s, err := latepayment.State{OrderID: orderID}.Fold(l.records(event.LateStream(orderID)))
+		payments := slices.ContainsFunc(s.Payments, func(p latepayment.Matter) bool { return !p.Judged || p.Amount > 0 && !p.Refunded })
 		goods := s.Goods && !s.GoodsSettled && !s.Attention.Open
 		if err != nil || !payments && !goods {
 			return err

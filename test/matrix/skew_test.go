@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // TestClocksOfWorkersDoNotMatter: a worker whose clock is 45 minutes wrong neither ends a wait nor prolongs it, also when it is

@@ -12,7 +12,7 @@ import (
 	historypb "go.temporal.io/api/history/v1"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // calm is the timeout of workflow tasks on which the budget of inline steps is put to the test: a half of what production

@@ -12,7 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/bench/internal/load"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/mongo"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 const (

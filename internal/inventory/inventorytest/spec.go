@@ -3,7 +3,7 @@ package inventorytest
 import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // sku is what the ledger promises about a SKU, without a log: the table of the package, as simply as possible.

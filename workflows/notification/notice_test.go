@@ -1,4 +1,4 @@
-package notice_test
+package notification_test
 
 import (
 	"context"
@@ -12,16 +12,16 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/notice"
-	"github.com/ordersaga/ordersaga/internal/order"
 	"github.com/ordersaga/ordersaga/internal/testenv"
+	"github.com/ordersaga/ordersaga/workflows/notification"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
 var (
 	start   = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	subject = notice.Subject{Kind: notice.Completed, CustomerID: "c-1", OrderID: "42"}
+	subject = notification.Subject{Kind: notification.Completed, CustomerID: "c-1", OrderID: "42"}
 )
 
 // world is a notice's stream without a workflow.
@@ -33,19 +33,19 @@ type world struct {
 
 func newWorld(t require.TestingT) *world {
 	w := &world{t: t, log: memlog.New(), at: start}
-	w.append(notice.State{Subject: subject}, subject.Request("corr", "cause", start.Add(time.Hour), start))
+	w.append(notification.State{Subject: subject}, subject.Request("corr", "cause", start.Add(time.Hour), start))
 	return w
 }
 
-func (w *world) state() notice.State {
+func (w *world) state() notification.State {
 	records, err := w.log.Read(context.Background(), event.NoticeStream(subject.ID()), 0, 0)
 	require.NoError(w.t, err)
-	s, err := notice.State{Subject: subject}.Fold(records)
+	s, err := notification.State{Subject: subject}.Fold(records)
 	require.NoError(w.t, err)
 	return s
 }
 
-func (w *world) append(s notice.State, e event.Entry) {
+func (w *world) append(s notification.State, e event.Entry) {
 	_, _, err := w.log.Append(context.Background(), event.NoticeStream(subject.ID()), s.Head, []event.Entry{e})
 	require.NoError(w.t, err)
 }
@@ -55,23 +55,23 @@ func (w *world) append(s notice.State, e event.Entry) {
 func TestNothingIsSentTwiceKnowingly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)
-		var facts notice.Facts
+		var facts notification.Facts
 		// Taken counts what the mail server has said yes to, or may have.
 		taken, steps := 0, 0
 		for {
 			steps++
 			require.Less(t, steps, 200, "it ends")
 			if rapid.IntRange(0, 4).Draw(t, "broken off") == 0 {
-				facts = notice.Facts{}
+				facts = notification.Facts{}
 			}
 			s := w.state()
-			a := notice.Next(s, facts, w.at)
+			a := notification.Next(s, facts, w.at)
 			switch a.Kind {
 			case order.Close:
 				require.True(t, s.Settled())
 				require.LessOrEqual(t, taken, 1)
 				if taken == 1 {
-					require.Contains(t, []notice.Outcome{notice.Sent, notice.Unknown}, s.Outcome)
+					require.Contains(t, []notification.Outcome{notification.Sent, notification.Unknown}, s.Outcome)
 				}
 				return
 			case order.Record:
@@ -85,11 +85,11 @@ func TestNothingIsSentTwiceKnowingly(t *testing.T) {
 				require.Zero(t, taken, "it may have been taken already")
 				require.False(t, s.Open())
 				w.append(s, s.Intent("run "+strconv.Itoa(steps), w.at))
-				fate := rapid.SampledFrom([]notice.Outcome{notice.Sent, notice.Refused, notice.NotAccepted, notice.Unknown}).Draw(t, "fate")
-				if fate == notice.Sent || fate == notice.Unknown {
+				fate := rapid.SampledFrom([]notification.Outcome{notification.Sent, notification.Refused, notification.NotAccepted, notification.Unknown}).Draw(t, "fate")
+				if fate == notification.Sent || fate == notification.Unknown {
 					taken++
 				}
-				facts.Answer = &notice.Answer{Attempt: s.Attempt + 1, Outcome: fate}
+				facts.Answer = &notification.Answer{Attempt: s.Attempt + 1, Outcome: fate}
 			}
 			w.at = w.at.Add(time.Second)
 		}
@@ -99,12 +99,12 @@ func TestNothingIsSentTwiceKnowingly(t *testing.T) {
 func TestAnIntentWithoutAnOutcomeIsUnknown(t *testing.T) {
 	w := newWorld(t)
 	w.append(w.state(), w.state().Intent("somebody", start))
-	a := notice.Next(w.state(), notice.Facts{}, start)
+	a := notification.Next(w.state(), notification.Facts{}, start)
 	require.Equal(t, order.Record, a.Kind)
 	require.Equal(t, event.NoticeUnknown, a.Entry.Type)
-	a = notice.Next(w.state(), notice.Facts{Answer: &notice.Answer{Attempt: 7, Outcome: notice.Sent}}, start)
+	a = notification.Next(w.state(), notification.Facts{Answer: &notification.Answer{Attempt: 7, Outcome: notification.Sent}}, start)
 	require.Equal(t, event.NoticeUnknown, a.Entry.Type, "an answer about another attempt says nothing")
-	a = notice.Next(w.state(), notice.Facts{Answer: &notice.Answer{Attempt: 1, Outcome: notice.Sent}}, start)
+	a = notification.Next(w.state(), notification.Facts{Answer: &notification.Answer{Attempt: 1, Outcome: notification.Sent}}, start)
 	require.Equal(t, event.NoticeSent, a.Entry.Type)
 }
 
@@ -113,11 +113,11 @@ func TestWhatIsNotAcceptedIsTriedUntilTheDeadline(t *testing.T) {
 	var pauses []time.Duration
 	for {
 		s := w.state()
-		a := notice.Next(s, notice.Facts{}, w.at)
+		a := notification.Next(s, notification.Facts{}, w.at)
 		if a.Kind == order.Do {
 			w.append(s, s.Intent("me", w.at))
 			s = w.state()
-			a = notice.Next(s, notice.Facts{Answer: &notice.Answer{Attempt: s.Attempt, Outcome: notice.NotAccepted, Code: "451"}}, w.at)
+			a = notification.Next(s, notification.Facts{Answer: &notification.Answer{Attempt: s.Attempt, Outcome: notification.NotAccepted, Code: "451"}}, w.at)
 			require.Equal(t, event.NoticeNotAccepted, a.Entry.Type)
 			w.append(s, a.Entry)
 			continue
@@ -134,43 +134,43 @@ func TestWhatIsNotAcceptedIsTriedUntilTheDeadline(t *testing.T) {
 	require.Equal(t, []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second}, pauses[:3])
 	require.Less(t, len(pauses), 15)
 	s := w.state()
-	require.Equal(t, notice.GivenUp, s.Outcome)
-	require.Equal(t, order.Close, notice.Next(s, notice.Facts{}, w.at).Kind)
+	require.Equal(t, notification.GivenUp, s.Outcome)
+	require.Equal(t, order.Close, notification.Next(s, notification.Facts{}, w.at).Kind)
 	require.False(t, w.at.After(start.Add(time.Hour)))
 }
 
 func TestIdsSayWhatTheyAreAbout(t *testing.T) {
-	for _, s := range []notice.Subject{{Kind: notice.Welcome, CustomerID: "c-1"}, {Kind: notice.Failed, OrderID: "a-b.c"}} {
-		found, ok := notice.SubjectOf(s.ID())
+	for _, s := range []notification.Subject{{Kind: notification.Welcome, CustomerID: "c-1"}, {Kind: notification.Failed, OrderID: "a-b.c"}} {
+		found, ok := notification.SubjectOf(s.ID())
 		require.True(t, ok)
 		require.Equal(t, s, found)
 	}
 	for _, id := range []string{"", "welcome", "welcome-", "unheard-42", "failed--"} {
-		_, ok := notice.SubjectOf(id)
+		_, ok := notification.SubjectOf(id)
 		require.False(t, ok, id)
 	}
 }
 
 func TestEveryKindButTheWelcomeComesFromAnEvent(t *testing.T) {
-	kinds := []notice.Kind{notice.Welcome}
-	for _, name := range notice.EventTypes() {
-		kind, ok := notice.KindOf(name)
+	kinds := []notification.Kind{notification.Welcome}
+	for _, name := range notification.EventTypes() {
+		kind, ok := notification.KindOf(name)
 		require.True(t, ok)
 		typ, known := event.Find(name)
 		require.True(t, known)
 		require.Equal(t, event.Published, typ.Direction)
 		kinds = append(kinds, kind)
 	}
-	require.Equal(t, notice.Kinds, kinds)
-	_, ok := notice.KindOf(event.OrderAccepted)
+	require.Equal(t, notification.Kinds, kinds)
+	_, ok := notification.KindOf(event.OrderAccepted)
 	require.False(t, ok)
 }
 
 func TestADamagedStreamIsNotFolded(t *testing.T) {
-	_, err := notice.State{}.Fold([]event.Record{{Version: 2}})
+	_, err := notification.State{}.Fold([]event.Record{{Version: 2}})
 	require.ErrorIs(t, err, fault.ErrMissing)
 	entry := subject.Request("", "", start, start)
 	entry.Data = []byte(`{"until":5}`)
-	_, err = notice.State{}.Fold([]event.Record{{Version: 1, Entry: entry}})
+	_, err = notification.State{}.Fold([]event.Record{{Version: 1, Entry: entry}})
 	require.ErrorIs(t, err, fault.Malformed)
 }

@@ -1,9 +1,9 @@
-package late
+package latepayment
 
 import (
 	"time"
 
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 

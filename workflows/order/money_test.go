@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 func TestMoneyIsWrittenByItsCurrency(t *testing.T) {

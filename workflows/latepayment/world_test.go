@@ -1,4 +1,4 @@
-package late_test
+package latepayment_test
 
 import (
 	"context"
@@ -8,8 +8,8 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
-	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -30,8 +30,8 @@ type tb interface {
 type world struct {
 	t     tb
 	log   *memlog.Log
-	state late.State
-	facts late.Facts
+	state latepayment.State
+	facts latepayment.Facts
 	at    time.Time
 	// arrived is the money that came, refunds what was given back, by key.
 	arrived int64
@@ -43,15 +43,15 @@ type world struct {
 }
 
 func newWorld(t tb) *world {
-	return &world{t: t, log: memlog.New(), state: late.State{OrderID: "42"}, at: start, refunds: map[string]int64{}}
+	return &world{t: t, log: memlog.New(), state: latepayment.State{OrderID: "42"}, at: start, refunds: map[string]int64{}}
 }
 
 // came writes the verdict on a late event, as another process does: the run reads it.
-func (w *world) came(eventType string, status order.Status) late.Verdict {
+func (w *world) came(eventType string, status order.Status) latepayment.Verdict {
 	w.t.Helper()
 	w.events++
 	id := "evt-" + strconv.Itoa(w.events)
-	v := late.Verdict{ID: id, OrderID: "42", EventID: "cause-" + id, Type: eventType, Status: status}
+	v := latepayment.Verdict{ID: id, OrderID: "42", EventID: "cause-" + id, Type: eventType, Status: status}
 	w.append(v.Entry("corr", w.at))
 	return v
 }
@@ -81,7 +81,7 @@ func (w *world) fold(tail []event.Record) {
 	w.state = next
 }
 
-func (w *world) next() saga.Action { return late.Next(w.state, w.facts, w.at) }
+func (w *world) next() saga.Action { return latepayment.Next(w.state, w.facts, w.at) }
 
 // there is what the provider has.
 func (w *world) there() int64 {

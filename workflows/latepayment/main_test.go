@@ -1,4 +1,4 @@
-package late_test
+package latepayment_test
 
 import (
 	"testing"

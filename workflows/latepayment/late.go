@@ -1,4 +1,4 @@
-// Package late is what becomes of events that come after their order has ended, pure: verdicts, what follows from
+// Package latepayment is what becomes of events that come after their order has ended, pure: verdicts, what follows from
 // them, and the decisions of the saga that settles it.
 //
 // An order's stream is closed by its terminal event, so there is a stream of its own, late-<orderId>. Every late event
@@ -6,7 +6,7 @@
 // and goods that left although the order did not complete, which only people can find.
 //
 // Nothing here does I/O, reads a clock or makes a random id. It may import event and workflows/saga.
-package late
+package latepayment
 
 import (
 	"slices"
@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 

@@ -1,10 +1,10 @@
-// Package customer is a customer, pure: what their events mean, and the decisions of the saga that takes them on.
+// Package onboarding is a customer, pure: what their events mean, and the decisions of the saga that takes them on.
 //
 // A customer's profile is personal data and only ever sealed here. The bus promises no order: the newest profile counts, by
 // the time at which the event says that it happened, then by id.
 //
 // Nothing here does I/O, reads a clock or makes a random id. It may import event, workflows/saga and internal/sealed.
-package customer
+package onboarding
 
 import (
 	"strings"

@@ -1,4 +1,4 @@
-package late_test
+package latepayment_test
 
 import (
 	"encoding/json"
@@ -14,8 +14,8 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/internal/late"
-	"github.com/ordersaga/ordersaga/internal/order"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 func TestWhatFollowsFromALateEvent(t *testing.T) {
@@ -39,7 +39,7 @@ func TestWhatFollowsFromALateEvent(t *testing.T) {
 		require.Equal(t, c.consequential, v.Consequential(), c)
 		require.Equal(t, c.consequential, w.state.Open(), c)
 		require.Equal(t, c.status, w.state.OrderStatus)
-		data, err := event.Decode[late.Verdict](v.Entry("corr", start).Event)
+		data, err := event.Decode[latepayment.Verdict](v.Entry("corr", start).Event)
 		require.NoError(t, err)
 		require.Contains(t, data.Detail, c.detail)
 		if !c.consequential {
@@ -51,7 +51,7 @@ func TestWhatFollowsFromALateEvent(t *testing.T) {
 func TestMoneyIsLookedForAndGivenBack(t *testing.T) {
 	w := newWorld(t)
 	w.paid()
-	require.Equal(t, late.StepJudge, w.next().Step)
+	require.Equal(t, latepayment.StepJudge, w.next().Step)
 	w.settle()
 	require.False(t, w.state.Open())
 	require.Equal(t, map[string]int64{"evt-1": total}, w.refunds)
@@ -72,7 +72,7 @@ func TestTheNextPaymentIsNotWhatSomebodyWasAskedAbout(t *testing.T) {
 	w.came(event.PaymentSucceeded, order.StatusFailed)
 	w.came(event.PaymentSucceeded, order.StatusFailed)
 	w.stuck()
-	require.Equal(t, late.LookupStuck, w.state.Situation())
+	require.Equal(t, latepayment.LookupStuck, w.state.Situation())
 	w.decide(order.Resolution{Action: order.Skip, Note: "the provider knows nothing"})
 	require.True(t, w.do(true))
 	require.Empty(t, w.state.Situation(), "the second payment has not been asked about yet")
@@ -80,7 +80,7 @@ func TestTheNextPaymentIsNotWhatSomebodyWasAskedAbout(t *testing.T) {
 	require.False(t, w.state.Attention.Open)
 	w.stuck()
 	require.Equal(t, 2, w.state.Attention.Count, "but when it is stuck too")
-	require.Equal(t, late.LookupStuck, w.state.Situation())
+	require.Equal(t, latepayment.LookupStuck, w.state.Situation())
 }
 
 func TestWhatAnOperatorGaveBackIsNotGivenBackAgain(t *testing.T) {
@@ -89,15 +89,15 @@ func TestWhatAnOperatorGaveBackIsNotGivenBackAgain(t *testing.T) {
 		decision order.Resolution
 		refunds  int
 	}{
-		"given back by hand":              {late.StepRefund, order.Resolution{Action: order.Substitute, Reference: "transfer 4711"}, 0},
-		"kept":                            {late.StepRefund, order.Resolution{Action: order.Skip, Note: "the customer ordered again"}, 0},
-		"given back without asking":       {late.StepJudge, order.Resolution{Action: order.Substitute, Reference: "transfer 4712"}, 0},
-		"not asked about, and then there": {late.StepJudge, order.Resolution{Action: order.Skip, Note: "the provider is gone"}, 1},
+		"given back by hand":              {latepayment.StepRefund, order.Resolution{Action: order.Substitute, Reference: "transfer 4711"}, 0},
+		"kept":                            {latepayment.StepRefund, order.Resolution{Action: order.Skip, Note: "the customer ordered again"}, 0},
+		"given back without asking":       {latepayment.StepJudge, order.Resolution{Action: order.Substitute, Reference: "transfer 4712"}, 0},
+		"not asked about, and then there": {latepayment.StepJudge, order.Resolution{Action: order.Skip, Note: "the provider is gone"}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.paid()
-			if c.step == late.StepRefund {
+			if c.step == latepayment.StepRefund {
 				require.True(t, w.do(false))
 			}
 			w.stuck()
@@ -117,7 +117,7 @@ func TestGoodsWaitForPeopleBehindMoney(t *testing.T) {
 	w := newWorld(t)
 	w.came(event.ShipmentDispatched, order.StatusCancelled)
 	w.settle()
-	require.Equal(t, late.GoodsLeft, w.state.Situation())
+	require.Equal(t, latepayment.GoodsLeft, w.state.Situation())
 	require.Equal(t, order.Wait, w.next().Kind)
 	require.True(t, w.next().Until.After(w.at))
 	w.paid()
@@ -134,11 +134,11 @@ func TestGoodsWaitForPeopleBehindMoney(t *testing.T) {
 // Every row of the table, what it allows and what it does not.
 func TestTheTableOfTheLateDesk(t *testing.T) {
 	situations := map[order.Situation]func(w *world){
-		late.LookupStuck: func(w *world) { w.paid(); w.stuck() },
-		late.RefundStuck: func(w *world) { w.paid(); w.do(false); w.stuck() },
-		late.GoodsLeft:   func(w *world) { w.came(event.ShipmentLost, order.StatusCancelled); w.settle() },
+		latepayment.LookupStuck: func(w *world) { w.paid(); w.stuck() },
+		latepayment.RefundStuck: func(w *world) { w.paid(); w.do(false); w.stuck() },
+		latepayment.GoodsLeft:   func(w *world) { w.came(event.ShipmentLost, order.StatusCancelled); w.settle() },
 	}
-	require.Len(t, late.Allowed, len(situations))
+	require.Len(t, latepayment.Allowed, len(situations))
 	for situation, prepare := range situations {
 		for _, action := range order.ResolutionActions {
 			t.Run(situation+"/"+string(action), func(t *testing.T) {
@@ -146,10 +146,10 @@ func TestTheTableOfTheLateDesk(t *testing.T) {
 				require.Empty(t, w.state.Actions())
 				prepare(w)
 				require.Equal(t, situation, w.state.Situation())
-				require.Equal(t, late.Allowed[situation], w.state.Actions())
+				require.Equal(t, latepayment.Allowed[situation], w.state.Actions())
 				d := order.Resolution{Action: action, Note: "why", Reference: "what"}
 				require.NotEmpty(t, w.state.WhyNotResolvable(order.Resolution{Action: action, Note: "why", Reference: "what", Attention: 7}))
-				if !slices.Contains(late.Allowed[situation], action) {
+				if !slices.Contains(latepayment.Allowed[situation], action) {
 					require.Contains(t, w.state.WhyNotResolvable(d), situation)
 					w.decide(d)
 					_, decided := w.state.Decided(w.facts)
@@ -184,7 +184,7 @@ func TestTheDocumentedTableIsTheOne(t *testing.T) {
 		}
 	}
 	allowed := maps.Clone(order.Allowed)
-	maps.Copy(allowed, late.Allowed)
+	maps.Copy(allowed, latepayment.Allowed)
 	for situation, actions := range allowed {
 		list := make([]string, len(actions))
 		for i, a := range actions {
@@ -199,15 +199,15 @@ func TestFoldRefusesGapsAndNonsense(t *testing.T) {
 	w.paid()
 	records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
 	require.NoError(t, err)
-	_, err = late.State{}.Fold(append(slices.Clone(records), records...))
+	_, err = latepayment.State{}.Fold(append(slices.Clone(records), records...))
 	require.NoError(t, err, "what is known is passed over")
 	gap := slices.Clone(records)
 	gap[0].Version = 2
-	_, err = late.State{}.Fold(gap)
+	_, err = latepayment.State{}.Fold(gap)
 	require.ErrorIs(t, err, fault.ErrMissing)
 	nonsense := slices.Clone(records)
 	nonsense[0].Data = json.RawMessage(`{"type":7}`)
-	_, err = late.State{}.Fold(nonsense)
+	_, err = latepayment.State{}.Fold(nonsense)
 	require.Equal(t, fault.Malformed, fault.CodeOf(err))
 }
 
@@ -237,7 +237,7 @@ func TestEverythingIsSettledOnce(t *testing.T) {
 					Action:    rapid.SampledFrom(order.ResolutionActions).Draw(t, "action"),
 					Attention: rapid.IntRange(0, 3).Draw(t, "attention"), Note: "why", Reference: "what",
 				})
-				if before.Situation() == late.LookupStuck && d.Action == order.Substitute && w.there()-w.hand < total {
+				if before.Situation() == latepayment.LookupStuck && d.Action == order.Substitute && w.there()-w.hand < total {
 					// Nobody gives back by hand what has not come.
 					w.facts.Resolutions = nil
 					continue
@@ -255,12 +255,12 @@ func TestEverythingIsSettledOnce(t *testing.T) {
 					continue
 				}
 				switch before.Situation() {
-				case late.LookupStuck:
+				case latepayment.LookupStuck:
 					skippedLookup = skippedLookup || d.Action == order.Skip
 					if d.Action == order.Substitute {
 						w.hand += total
 					}
-				case late.RefundStuck:
+				case latepayment.RefundStuck:
 					for _, p := range before.Payments {
 						if p.ID == before.About {
 							w.hand += p.Amount
@@ -272,7 +272,7 @@ func TestEverythingIsSettledOnce(t *testing.T) {
 			}
 		}
 		w.settle()
-		if w.state.Situation() == late.GoodsLeft {
+		if w.state.Situation() == latepayment.GoodsLeft {
 			w.decide(order.Resolution{Action: order.Skip, Note: "they are gone"})
 			w.settle()
 		}
@@ -287,7 +287,7 @@ func TestEverythingIsSettledOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := late.State{OrderID: "42"}.Fold(records)
+		again, err := latepayment.State{OrderID: "42"}.Fold(records)
 		if err != nil || again.Open() || again.Head != w.state.Head {
 			t.Fatalf("the stream tells another story: %v", err)
 		}
