@@ -14,8 +14,8 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// attentionItem is an order that needs attention as clients see it.
-type attentionItem struct {
+// AttentionItem is an order that needs attention as clients see it.
+type AttentionItem struct {
 	ID     string       `json:"id"`
 	Status order.Status `json:"status"`
 	// Attention is the number of the attention: they count from 1 in each order.
@@ -27,7 +27,26 @@ type attentionItem struct {
 	NextTry   null.Time                `json:"nextTry"`
 	Since     null.Time                `json:"since"`
 	Actions   []order.ResolutionAction `json:"actions"`
-	Links     attentionLinks           `json:"links"`
+}
+
+// AttentionItemOf makes the item of an order that the read model lists.
+func AttentionItemOf(o readmodel.Order) AttentionItem {
+	var a readmodel.Attention
+	if o.Attention != nil {
+		a = *o.Attention
+	}
+	if a.Actions == nil {
+		a.Actions = []order.ResolutionAction{}
+	}
+	return AttentionItem{
+		ID: o.ID, Status: cmp.Or(o.EndedAs, o.Status), Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error, Attempts: a.Attempts,
+		NextTry: null.At(a.NextTry), Since: null.At(a.Since), Actions: a.Actions,
+	}
+}
+
+type attentionResource struct {
+	AttentionItem
+	Links attentionLinks `json:"links"`
 }
 
 type attentionLinks struct {
@@ -36,36 +55,22 @@ type attentionLinks struct {
 	Resolutions string `json:"resolutions"`
 }
 
-// listAttention is GET /v1/attention: a page of the orders that need attention, and of those that have ended and need it
+// listAttention answers with a page of the orders that need attention, and of those that have ended and need it
 // because of what came later.
 func (s *Server) listAttention(c echo.Context) error {
 	q := queryOf(c, "limit", "cursor")
 	limit, after := q.limit(cursor.DefaultLimit), q.cursor()
-	if err := q.err(); err != nil {
-		return err
-	}
-	return answerPage(s, c, s.attentionItem, func(ctx context.Context) ([]readmodel.Order, string, error) {
+	return answerPage(s, c, q, s.attentionResource, func(ctx context.Context) ([]readmodel.Order, string, error) {
 		return s.cfg.Orders.Desk(ctx, after, limit)
 	})
 }
 
-func (s *Server) attentionItem(o readmodel.Order) attentionItem {
-	var a readmodel.Attention
-	if o.Attention != nil {
-		a = *o.Attention
+func (s *Server) attentionResource(o readmodel.Order) attentionResource {
+	links := attentionLinks{orderLinks: s.links(o.ID), Resolutions: orderPath(o.ID) + "/resolutions"}
+	if o.EndedAs != "" && links.Saga != "" {
+		links.Saga = s.sagaURL(workflows.LateWorkflowID(o.ID))
 	}
-	item := attentionItem{
-		ID: o.ID, Status: cmp.Or(o.EndedAs, o.Status), Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error, Attempts: a.Attempts,
-		NextTry: null.At(a.NextTry), Since: null.At(a.Since), Actions: a.Actions,
-		Links: attentionLinks{orderLinks: s.links(o.ID), Resolutions: orderPath(o.ID) + "/resolutions"},
-	}
-	if o.EndedAs != "" && item.Links.Saga != "" {
-		item.Links.Saga = s.sagaURL(workflows.LateWorkflowID(o.ID))
-	}
-	if item.Actions == nil {
-		item.Actions = []order.ResolutionAction{}
-	}
-	return item
+	return attentionResource{AttentionItemOf(o), links}
 }
 
 // resolution is a decision that was accepted, and the order after it.
@@ -77,8 +82,8 @@ type resolution struct {
 	Order     orderResource          `json:"order"`
 }
 
-// resolveOrder is POST /v1/orders/{id}/resolutions: an operator's decision about what is stuck. It answers with the saga's
-// verdict: the order after it, or ResolutionRefused.
+// resolveOrder brings an operator's decision about what is stuck. It answers with the saga's verdict: the order after it, or
+// ResolutionRefused.
 func (s *Server) resolveOrder(c echo.Context) error {
 	id, err := orderID(c)
 	if err != nil {
@@ -88,24 +93,16 @@ func (s *Server) resolveOrder(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if decision, err = s.resolve(c, id, decision, key); err != nil {
-		return err
-	}
-	return answer(s, c, func(after order.State) resolution {
-		return resolution{ID: decision.ID, Accepted: true, Action: decision.Action, Attention: decision.Attention, Order: s.resource(after)}
-	}, func(ctx context.Context) (order.State, error) { return s.loadOrder(ctx, id) })
-}
-
-// resolve asks for the verdict. Errors: ResolutionRefused, NotFound, Unavailable when no worker answers.
-func (s *Server) resolve(c echo.Context, id string, decision order.Resolution, key string) (order.Resolution, error) {
 	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
 	decision, verdict, err := s.cfg.Sagas.Resolve(ctx, id, decision, key)
 	if err != nil {
-		return decision, err
+		return err
 	}
 	if !verdict.Accepted {
-		return decision, &fault.Error{Code: fault.ResolutionRefused, Message: verdict.Detail, Err: refusedError{verdict.Status}}
+		return refused(fault.ResolutionRefused, verdict.Detail, verdict.Status)
 	}
-	return decision, nil
+	return answer(s, c, func(after order.State) resolution {
+		return resolution{ID: decision.ID, Accepted: true, Action: decision.Action, Attention: decision.Attention, Order: s.resource(after)}
+	}, func(ctx context.Context) (order.State, error) { return s.loadOrder(ctx, id) })
 }

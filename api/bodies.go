@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"unicode/utf8"
 
 	"github.com/ordersaga/ordersaga/internal/deadletter"
@@ -10,16 +11,21 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// The readers of request bodies. Their errors are Malformed for a body that cannot be parsed, and Invalid for one that breaks a rule;
-// the latter names every place at once.
-
-// readInto reads a body into a struct; what does not fit is in the document.
-func readInto(body []byte, into any) (*jsondoc.Doc, error) {
+// decoded reads a request body into a D, of which build makes what it says. The error is Malformed for a body that cannot be parsed, and
+// Invalid for one that breaks a rule; the latter names every place at once.
+func decoded[D, T any](body []byte, what string, build func(doc *jsondoc.Doc, d D) (T, error)) (T, error) {
+	var d D
+	var none T
 	doc, err := jsondoc.Read(body, jsondoc.Options{})
-	if err == nil {
-		doc.Into(into)
+	if err != nil {
+		return none, err
 	}
-	return doc, err
+	doc.Into(&d)
+	content, err := build(doc, d)
+	if err = cmp.Or(doc.Merge(err), doc.Err(what)); err != nil {
+		return none, err
+	}
+	return content, nil
 }
 
 // validateText complains about a text for people that is too long, or has characters that are not printed.
@@ -31,19 +37,11 @@ func validateText(doc *jsondoc.Doc, at, s string, most int) {
 
 // decodeOrder reads the body of POST /v1/orders: a valid and normalized order without an id.
 func decodeOrder(body []byte) (order.Order, error) {
-	var d order.Draft
-	doc, err := readInto(body, &d)
-	if err != nil {
-		return order.Order{}, err
-	}
-	o := d.Order(doc.Wrong)
-	if err := doc.Merge(o.Validate()); err != nil {
-		return order.Order{}, err
-	}
-	if err := doc.Err("order"); err != nil {
-		return order.Order{}, err
-	}
-	return o.Normalize(), nil
+	return decoded(body, "order", func(doc *jsondoc.Doc, d order.Draft) (order.Order, error) {
+		o := d.Order(doc.Wrong)
+		err := o.Validate()
+		return o.Normalize(), err
+	})
 }
 
 // maxReason is the most characters that the reason of a cancellation may have. It becomes part of events.
@@ -55,125 +53,102 @@ func decodeReason(body []byte) (string, error) {
 	if len(body) == 0 {
 		return "", nil
 	}
-	var d struct {
+	return decoded(body, "cancellation", func(doc *jsondoc.Doc, d struct {
 		Reason string `json:"reason"`
-	}
-	doc, err := readInto(body, &d)
-	if err != nil {
-		return "", err
-	}
-	if utf8.RuneCountInString(d.Reason) > maxReason {
-		doc.Complain("/reason", "%s", fault.RuleLength(maxReason))
-	}
-	return text.Clean(d.Reason, maxReason), doc.Err("cancellation")
+	},
+	) (string, error) {
+		if utf8.RuneCountInString(d.Reason) > maxReason {
+			doc.Complain("/reason", "%s", fault.RuleLength(maxReason))
+		}
+		return text.Clean(d.Reason, maxReason), nil
+	})
 }
 
-// decodeResolution reads the body of a decision about a saga that needs attention.
 func decodeResolution(body []byte) (order.Resolution, error) {
-	var d struct {
+	return decoded(body, "resolution", func(doc *jsondoc.Doc, d struct {
 		Action    order.ResolutionAction `json:"action"`
 		Attention *int64                 `json:"attention"`
 		By        string                 `json:"by"`
 		Note      string                 `json:"note"`
 		Reference string                 `json:"reference"`
-	}
-	doc, err := readInto(body, &d)
-	if err != nil {
-		return order.Resolution{}, err
-	}
-	r := order.Resolution{Action: d.Action, By: d.By, Note: d.Note, Reference: d.Reference}
-	if d.Attention != nil {
-		if r.Attention = int(*d.Attention); r.Attention == 0 {
-			r.Attention = -1 // 0 is for one that is not named
+	},
+	) (order.Resolution, error) {
+		r := order.Resolution{Action: d.Action, By: d.By, Note: d.Note, Reference: d.Reference}
+		if d.Attention != nil {
+			if r.Attention = int(*d.Attention); r.Attention == 0 {
+				r.Attention = -1 // 0 is for one that is not named
+			}
 		}
-	}
-	validateText(doc, "/note", r.Note, order.MaxNote)
-	validateText(doc, "/reference", r.Reference, order.MaxReference)
-	if err := doc.Merge(r.Validate()); err != nil {
-		return order.Resolution{}, err
-	}
-	return r, doc.Err("resolution")
+		validateText(doc, "/note", r.Note, order.MaxNote)
+		validateText(doc, "/reference", r.Reference, order.MaxReference)
+		return r, r.Validate()
+	})
 }
 
-// stockChange is the body of a change of the stock. Each kind of change knows its own fields.
+// stockChange is what the body of a change of the stock says. Each kind of change knows its own fields; what quantities are allowed is
+// the ledger's rule.
 type stockChange struct {
 	quantity int64
 	note     string
 }
 
-// decodeStockChange reads the body of a receipt, an adjustment or a count. What quantities are allowed is the ledger's rule.
-func decodeStockChange(body []byte, what string) (change stockChange, err error) {
-	var doc *jsondoc.Doc
-	switch what {
-	case "count":
-		var d struct {
-			Counted int64 `json:"counted" required:"true"`
-		}
-		doc, err = readInto(body, &d)
-		change.quantity = d.Counted
-	case "adjustment":
-		var d struct {
-			Quantity int64  `json:"quantity" required:"true"`
-			Note     string `json:"note"`
-		}
-		doc, err = readInto(body, &d)
-		change = stockChange{d.Quantity, d.Note}
-	default:
-		var d struct {
-			Quantity int64 `json:"quantity" required:"true"`
-		}
-		doc, err = readInto(body, &d)
-		change.quantity = d.Quantity
-	}
-	if err != nil {
-		return stockChange{}, err
-	}
-	validateText(doc, "/note", change.note, maxNote)
-	return change, doc.Err(what)
+func decodeReceipt(body []byte) (stockChange, error) {
+	return decoded(body, "receipt", func(_ *jsondoc.Doc, d struct {
+		Quantity int64 `json:"quantity" required:"true"`
+	},
+	) (stockChange, error) {
+		return stockChange{quantity: d.Quantity}, nil
+	})
 }
 
-// letterDecision is what a decision about a dead letter says.
+func decodeAdjustment(body []byte) (stockChange, error) {
+	return decoded(body, "adjustment", func(doc *jsondoc.Doc, d struct {
+		Quantity int64  `json:"quantity" required:"true"`
+		Note     string `json:"note"`
+	},
+	) (stockChange, error) {
+		validateText(doc, "/note", d.Note, maxNote)
+		return stockChange{d.Quantity, d.Note}, nil
+	})
+}
+
+func decodeCount(body []byte) (stockChange, error) {
+	return decoded(body, "count", func(_ *jsondoc.Doc, d struct {
+		Counted int64 `json:"counted" required:"true"`
+	},
+	) (stockChange, error) {
+		return stockChange{quantity: d.Counted}, nil
+	})
+}
+
 type letterDecision struct {
 	By   string `json:"by"`
 	Note string `json:"note"`
 }
 
-// decodeDiscard reads the body of a discarded dead letter.
 func decodeDiscard(body []byte) (deadletter.Request, error) {
-	var d letterDecision
-	doc, err := readInto(body, &d)
-	if err != nil {
-		return deadletter.Request{}, err
-	}
-	return validLetterRequest(doc, deadletter.Request{By: d.By, Note: d.Note})
+	return decoded(body, "request", func(_ *jsondoc.Doc, d letterDecision) (deadletter.Request, error) {
+		r := deadletter.Request{By: d.By, Note: d.Note}
+		return r, r.Validate()
+	})
 }
 
-// decodeReplay reads the body of a replayed dead letter.
 func decodeReplay(body []byte) (deadletter.Request, error) {
-	var d struct {
+	return decoded(body, "request", func(doc *jsondoc.Doc, d struct {
 		letterDecision
 		Force bool `json:"force"`
 		Body  *any `json:"body"`
-	}
-	doc, err := readInto(body, &d)
-	if err != nil {
-		return deadletter.Request{}, err
-	}
-	r := deadletter.Request{By: d.By, Note: d.Note, Force: d.Force}
-	if d.Body != nil {
-		var ok bool
-		if r.Body, ok = payload(*d.Body); !ok {
-			doc.Complain("/body", "must be an object, or a string that is sent as it is")
+	},
+	) (r deadletter.Request, err error) {
+		r = deadletter.Request{By: d.By, Note: d.Note, Force: d.Force}
+		if d.Body != nil {
+			var ok bool
+			if r.Body, ok = payload(*d.Body); !ok {
+				doc.Complain("/body", "must be an object, or a string that is sent as it is")
+			}
 		}
-	}
-	return validLetterRequest(doc, r)
-}
-
-func validLetterRequest(doc *jsondoc.Doc, r deadletter.Request) (deadletter.Request, error) {
-	if err := doc.Merge(r.Validate()); err != nil {
-		return r, err
-	}
-	return r, doc.Err("request")
+		return r, r.Validate()
+	})
 }
 
 // payload is what replaces a letter's payload: an object is sent as JSON, a string as it is.

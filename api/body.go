@@ -88,12 +88,7 @@ func checkContent(c echo.Context) error {
 		}
 	}
 	contentType := h.Get(echo.HeaderContentType)
-	media, parameters, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		// JSON has no parameters: those that cannot be read say nothing.
-		media, _, _ = strings.Cut(strings.ToLower(contentType), ";")
-		media, parameters = strings.TrimSpace(media), nil
-	}
+	media, parameters := mediaType(contentType)
 	switch charset := strings.Trim(strings.ToLower(parameters["charset"]), `'" `); {
 	case contentType == "":
 		return fault.New(fault.UnsupportedMediaType, "the content type is missing: send application/json")
@@ -103,6 +98,16 @@ func checkContent(c echo.Context) error {
 		return fault.New(fault.UnsupportedMediaType, "charset %q is not supported: send UTF-8", shortened(charset))
 	}
 	return nil
+}
+
+// mediaType reads a content type. Parameters that cannot be read say nothing: JSON has none, and browsers pass over them.
+func mediaType(contentType string) (media string, parameters map[string]string) {
+	media, parameters, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		media, _, _ = strings.Cut(strings.ToLower(contentType), ";")
+		return strings.TrimSpace(media), nil
+	}
+	return media, parameters
 }
 
 // utf8Charsets are names under which clients send UTF-8. ASCII is UTF-8 too. JSON is always UTF-8 and has no charset (RFC 8259,

@@ -1,11 +1,9 @@
 package api
 
 import (
-	"mime"
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -109,27 +107,18 @@ func (s *Server) allowCORS(c echo.Context) bool {
 	return true
 }
 
+// crossOrigin compares Origin and Host without the scheme, which a proxy that ends TLS changes.
+var crossOrigin = http.NewCrossOriginProtection()
+
 // isCrossSite reports whether a web page of another origin has made a browser send the request, other than by a link.
 func isCrossSite(r *http.Request) bool {
-	switch site := r.Header.Get(headerFetchSite); site {
-	case "same-origin", "none":
+	dest := r.Header.Get(headerFetchDest) // other than a document is a frame
+	if isSafe(r.Method) && r.Header.Get(headerFetchMode) == "navigate" && (dest == "" || dest == "document") && r.Header.Get(headerFetchSite) != "" {
 		return false
-	case "":
-		// An old browser, or a connection without TLS: it sends Origin with everything but simple reads.
-		origin := r.Header.Get(echo.HeaderOrigin)
-		return origin != "" && !isOriginOf(origin, r.Host)
 	}
-	isLink := isSafe(r.Method) && r.Header.Get(headerFetchMode) == "navigate"
-	if dest := r.Header.Get(headerFetchDest); dest != "" && dest != "document" {
-		isLink = false // a frame
-	}
-	return !isLink
-}
-
-// isOriginOf compares without the scheme, which a proxy that ends TLS changes.
-func isOriginOf(origin, host string) bool {
-	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
+	checked := r.WithContext(r.Context())
+	checked.Method = http.MethodPost // what only reads is refused as well
+	return crossOrigin.Check(checked) != nil
 }
 
 // isSafe reports whether requests of the method change nothing (RFC 9110, 9.2.1).
@@ -139,10 +128,7 @@ func isSafe(method string) bool {
 
 func hasFormType(r *http.Request) bool {
 	return slices.ContainsFunc(r.Header.Values(echo.HeaderContentType), func(value string) bool {
-		media, _, _ := mime.ParseMediaType(value)
-		if media == "" { // of a value that cannot be parsed, what browsers would take it for
-			media, _, _ = strings.Cut(strings.ToLower(value), ";")
-		}
-		return slices.Contains(formTypes, strings.TrimSpace(media))
+		media, _ := mediaType(value)
+		return slices.Contains(formTypes, media)
 	})
 }

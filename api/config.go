@@ -75,39 +75,12 @@ type Check struct {
 	// Status is ok or failing, and Detail the safe message of Err. ReadinessOf fills them in.
 	Status string `json:"status"`
 	Detail string `json:"detail,omitempty"`
-	// Connection tells more about a supervised connection. It may be left out.
-	Connection *Connection `json:"connection,omitempty"`
+	// Connection tells more about a supervised connection, without credentials: all of it is shown. It may be left out.
+	Connection any `json:"connection,omitempty"`
 	// Err is nil when it answers. It is logged; clients see no more than its safe message.
 	Err error `json:"-"`
 	// Optional dependencies are shown, and do not count: the service does what it is there for without them.
 	Optional bool `json:"-"`
-}
-
-// Connection is the state of a supervised connection, without credentials: all of it is shown.
-type Connection struct {
-	State string    `json:"state"`
-	Since time.Time `json:"since"`
-	// Session is the number of the newest attempt to connect, from 1.
-	Session uint64 `json:"session"`
-	// LastError is why the last session ended or was not reached; it stays when the connection is up again.
-	LastError   string     `json:"lastError,omitempty"`
-	LastErrorAt *time.Time `json:"lastErrorAt,omitempty"`
-	// Remedy says what to do where that is known.
-	Remedy string `json:"remedy,omitempty"`
-	// Deviations are exchanges, queues and bindings that exist otherwise than this version declares them.
-	Deviations []Deviation `json:"deviations,omitempty"`
-}
-
-// Deviation is something of the broker that exists otherwise than this version declares it.
-type Deviation struct {
-	// Kind is exchange, queue or binding.
-	Kind        string   `json:"kind"`
-	Name        string   `json:"name"`
-	Differences []string `json:"differences"`
-	// Unsafe says why it is not used; empty when it is.
-	Unsafe string `json:"unsafe,omitempty"`
-	// Remedy says what to do.
-	Remedy string `json:"remedy"`
 }
 
 // Defaults of Config.

@@ -110,7 +110,6 @@ func (b *boundBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// setDeadline bounds the time for what has not been read yet.
 func (b *boundBody) setDeadline(d time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

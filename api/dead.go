@@ -25,7 +25,6 @@ type DeadLetters interface {
 // maxShownPayload is the largest payload that an answer has; a larger one is left out.
 const maxShownPayload = 8 << 20
 
-// deadItem is a dead letter in a list.
 type deadItem struct {
 	deadletter.Letter
 	Links deadLinks `json:"links"`
@@ -37,7 +36,6 @@ type deadLinks struct {
 	Discard string `json:"discard"`
 }
 
-// deadResource is everything about a dead letter.
 type deadResource struct {
 	deadItem
 	deadletter.Content
@@ -55,36 +53,27 @@ type dryRun struct {
 	Refusal null.Text `json:"refusal"`
 }
 
-// listDead is GET /v1/dead-letters: a page of dead letters, those that failed last first.
+// listDead answers with a page of dead letters, those that failed last first.
 func (s *Server) listDead(c echo.Context) error {
 	q := queryOf(c, "reason", "type", "status", "failedFrom", "failedTo", "limit", "cursor")
-	f := deadletter.Filter{Limit: q.limit(cursor.DefaultLimit), Cursor: q.cursor(), Types: q.words("type")}
-	for _, reason := range q.words("reason") {
-		f.Reasons = append(f.Reasons, fault.Code(reason))
-	}
-	for _, status := range q.words("status") {
-		f.Statuses = append(f.Statuses, deadletter.Status(status))
+	f := deadletter.Filter{
+		Limit: q.limit(cursor.DefaultLimit), Cursor: q.cursor(), Types: words[string](q, "type"), Reasons: words[fault.Code](q, "reason"),
+		Statuses: words[deadletter.Status](q, "status"),
 	}
 	f.From, _ = q.time("failedFrom")
 	f.To, _ = q.time("failedTo")
-	if err := q.err(); err != nil {
-		return err
-	}
-	if err := f.Validate(); err != nil {
-		return fromList(err)
-	}
-	return answerPage(s, c, deadItemOf, func(ctx context.Context) ([]deadletter.Letter, string, error) {
+	return answerPage(s, c, q, deadItemOf, func(ctx context.Context) ([]deadletter.Letter, string, error) {
 		return s.cfg.DeadLetters.List(ctx, f)
 	})
 }
 
 // words returns the values of ?name=a,b&name=c.
-func (q *query) words(name string) []string {
-	var words []string
+func words[T ~string](q *query, name string) []T {
+	var words []T
 	for _, value := range q.values[name] {
 		for word := range strings.SplitSeq(value, ",") {
 			if word = strings.TrimSpace(word); word != "" {
-				words = append(words, word)
+				words = append(words, T(word))
 			}
 		}
 	}
@@ -100,7 +89,6 @@ func deadResourceOf(l deadletter.Letter) deadResource {
 	return deadResource{deadItemOf(l), l.Content(maxShownPayload), itemsOf(l.History)}
 }
 
-// getDead is GET /v1/dead-letters/{id}.
 func (s *Server) getDead(c echo.Context) error {
 	id, err := letterID(c)
 	if err != nil {
@@ -109,7 +97,6 @@ func (s *Server) getDead(c echo.Context) error {
 	return answer(s, c, deadResourceOf, func(ctx context.Context) (deadletter.Letter, error) { return s.cfg.DeadLetters.Show(ctx, id) })
 }
 
-// letterID returns the letter that the path names.
 func letterID(c echo.Context) (string, error) {
 	id := c.Param("id")
 	if !event.ValidID(id) {
@@ -118,7 +105,7 @@ func letterID(c echo.Context) (string, error) {
 	return id, nil
 }
 
-// replayDead is POST /v1/dead-letters/{id}/replay: the letter is sent to the inbox again, or with ?dryRun=true what would
+// replayDead sends a letter to the inbox again, or with ?dryRun=true what would
 // come of that is told.
 func (s *Server) replayDead(c echo.Context) error {
 	q := queryOf(c, "dryRun")
@@ -141,7 +128,6 @@ func (s *Server) replayDead(c echo.Context) error {
 	return answer(s, c, deadResourceOf, func(ctx context.Context) (deadletter.Letter, error) { return s.cfg.DeadLetters.Replay(ctx, id, r) })
 }
 
-// discardDead is POST /v1/dead-letters/{id}/discard.
 func (s *Server) discardDead(c echo.Context) error {
 	if err := queryOf(c).err(); err != nil {
 		return err

@@ -32,6 +32,9 @@ type letters struct {
 }
 
 func (l *letters) List(_ context.Context, f deadletter.Filter) ([]deadletter.Letter, string, error) {
+	if err := f.Validate(); err != nil {
+		return nil, "", err
+	}
 	l.filter = f
 	return l.items, l.next, l.err
 }

@@ -3,18 +3,22 @@ package api
 import (
 	"bytes"
 	"crypto/sha256"
-	_ "embed" // the two files below
+	_ "embed" // the files below
 	"encoding/hex"
 	"fmt"
 	"html/template"
+	"iter"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
@@ -23,154 +27,173 @@ import (
 //go:embed openapi.yaml
 var specification []byte
 
+// asyncAPI describes the events on the bus. It is generated from the catalog: make docs.
+//
+//go:embed asyncapi.yaml
+var asyncAPI []byte
+
 //go:embed docs.html
 var docsTemplate string
 
 // docsPolicy lets the page of /docs do nothing but show itself.
 const docsPolicy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// openAPI is the part of the specification that /docs shows.
-type openAPI struct {
-	Info struct {
-		Title       string `yaml:"title"`
-		Version     string `yaml:"version"`
-		Description string `yaml:"description"`
-	} `yaml:"info"`
-	Tags []struct {
-		Name        string `yaml:"name"`
-		Description string `yaml:"description"`
-	} `yaml:"tags"`
-	Paths      yaml.Node `yaml:"paths"`
-	Components struct {
-		Parameters map[string]parameter `yaml:"parameters"`
-		Responses  map[string]response  `yaml:"responses"`
-	} `yaml:"components"`
+// part is a part of the specification, for the template: references are followed, and everything is in the order of the file.
+type part struct{ node, document *yaml.Node }
+
+// followed is the part, or the one that it refers to.
+func (p part) followed() part {
+	if p.node != nil && len(p.node.Content) == 2 && p.node.Content[0].Value == "$ref" {
+		path := strings.TrimPrefix(p.node.Content[1].Value, "#/")
+		return part{p.document, p.document}.At(strings.Split(path, "/")...)
+	}
+	return p
 }
 
-type pathItem struct {
-	Parameters []parameter `yaml:"parameters"`
-	Get        *operation  `yaml:"get"`
-	Post       *operation  `yaml:"post"`
+// Members yields the members of an object.
+func (p part) Members() iter.Seq2[string, part] {
+	return func(yield func(string, part) bool) {
+		items := p.followed().items()
+		for i := 0; i+1 < len(items); i += 2 {
+			if !yield(items[i].node.Value, items[i+1]) {
+				return
+			}
+		}
+	}
 }
+
+func (p part) items() []part {
+	var items []part
+	for i := 0; p.node != nil && i < len(p.node.Content); i++ {
+		items = append(items, part{p.node.Content[i], p.document})
+	}
+	return items
+}
+
+// At returns what is under names; the empty part when nothing is.
+func (p part) At(names ...string) part {
+	for _, wanted := range names {
+		var found part
+		for name, member := range p.Members() {
+			if name == wanted {
+				found = member
+			}
+		}
+		p = found
+	}
+	return p
+}
+
+// Text is At for a scalar.
+func (p part) Text(names ...string) string {
+	if p = p.At(names...); p.node == nil {
+		return ""
+	}
+	return p.node.Value
+}
+
+// Tags are the sections of the page.
+func (p part) Tags() []part { return p.At("tags").items() }
 
 type operation struct {
-	ID          string      `yaml:"operationId"`
-	Tags        []string    `yaml:"tags"`
-	Summary     string      `yaml:"summary"`
-	Description string      `yaml:"description"`
-	Parameters  []parameter `yaml:"parameters"`
-	RequestBody struct {
-		Content map[string]media `yaml:"content"`
-	} `yaml:"requestBody"`
-	Responses map[string]response `yaml:"responses"`
-
-	// Method and Path are filled in.
-	Method, Path string `yaml:"-"`
+	part
+	Method, Path string
+	Parameters   []part
 }
 
-type media struct {
-	Example yaml.Node `yaml:"example"`
-}
-
-type parameter struct {
-	Ref         string `yaml:"$ref"`
-	Name        string `yaml:"name"`
-	In          string `yaml:"in"`
-	Description string `yaml:"description"`
-}
-
-type response struct {
-	Ref         string           `yaml:"$ref"`
-	Description string           `yaml:"description"`
-	Content     map[string]media `yaml:"content"`
-}
-
-// problemDoc is a code and what it means.
-type problemDoc struct {
-	Code fault.Code
-	Spec fault.Spec
-}
-
-// docsPage is the page of /docs, made once a process.
-var docsPage = sync.OnceValues(func() ([]byte, error) { return renderDocs(specification) })
-
-// renderDocs makes the page of /docs: every operation of the specification and every problem, without scripts,
-// fonts or styles from elsewhere.
-func renderDocs(spec []byte) ([]byte, error) {
-	var doc openAPI
-	if err := yaml.Unmarshal(spec, &doc); err != nil {
-		return nil, fmt.Errorf("read openapi.yaml: %w", err)
-	}
-	operations, err := doc.operations()
-	if err != nil {
-		return nil, fmt.Errorf("read the paths of openapi.yaml: %w", err)
-	}
-	page, err := template.New("docs").Funcs(template.FuncMap{
-		"example": example, "tagged": func(tag string) []operation { return tagged(operations, tag) },
-		"problems": problemDocs,
-	}).Parse(docsTemplate)
-	if err != nil {
-		return nil, fmt.Errorf("parse docs.html: %w", err)
-	}
-	var out bytes.Buffer
-	if err := page.Execute(&out, doc); err != nil {
-		return nil, fmt.Errorf("render docs.html: %w", err)
-	}
-	return out.Bytes(), nil
-}
-
-// operations lists the operations in the order of the file, with their references resolved.
-func (d *openAPI) operations() ([]operation, error) {
-	var all []operation
-	for i := 0; i+1 < len(d.Paths.Content); i += 2 {
-		var item pathItem
-		if err := d.Paths.Content[i+1].Decode(&item); err != nil {
-			return nil, err
-		}
-		for _, m := range []struct {
-			method string
-			op     *operation
-		}{{http.MethodPost, item.Post}, {http.MethodGet, item.Get}} {
-			if m.op == nil {
-				continue
-			}
-			op := *m.op
-			op.Method, op.Path = m.method, d.Paths.Content[i].Value
-			op.Parameters = append(slices.Clone(item.Parameters), op.Parameters...)
-			for k, p := range op.Parameters {
-				if name, isRef := strings.CutPrefix(p.Ref, "#/components/parameters/"); isRef {
-					op.Parameters[k] = d.Components.Parameters[name]
-				}
-			}
-			for status, r := range op.Responses {
-				if name, isRef := strings.CutPrefix(r.Ref, "#/components/responses/"); isRef {
-					op.Responses[status] = d.Components.Responses[name]
-				}
-			}
-			all = append(all, op)
-		}
-	}
-	return all, nil
-}
-
-func tagged(operations []operation, tag string) []operation {
+// Tagged are the operations of a tag.
+func (p part) Tagged(tag string) []operation {
 	var some []operation
-	for _, op := range operations {
-		if slices.Contains(op.Tags, tag) {
-			some = append(some, op)
+	for path, item := range p.At("paths").Members() {
+		for _, method := range []string{http.MethodPost, http.MethodGet} {
+			op := item.At(strings.ToLower(method))
+			if slices.ContainsFunc(op.At("tags").items(), func(t part) bool { return t.Text() == tag }) {
+				some = append(some, operation{op, method, path, append(item.At("parameters").items(), op.At("parameters").items()...)})
+			}
 		}
 	}
 	return some
 }
 
-// example shows a medium's example as JSON, in the order of the file.
-func example(m media) string {
-	if m.Example.Kind == 0 {
-		return ""
-	}
+// Example shows the example of a medium as JSON.
+func (p part) Example() string {
 	var b strings.Builder
-	writeExample(&b, &m.Example, "")
+	if example := p.At("example"); example.node != nil {
+		writeExample(&b, example.node, "")
+	}
 	return b.String()
+}
+
+type problemDoc struct {
+	Code fault.Code
+	Spec fault.Spec
+}
+
+// docsPage is the page of /docs, made once a process: every operation of the specification and every problem, without scripts,
+// fonts or styles from elsewhere.
+var docsPage = sync.OnceValues(func() ([]byte, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(specification, &doc); err != nil {
+		return nil, fmt.Errorf("read openapi.yaml: %w", err)
+	}
+	page, err := template.New("docs").Funcs(template.FuncMap{"problems": problemDocs}).Parse(docsTemplate)
+	if err != nil {
+		return nil, fmt.Errorf("parse docs.html: %w", err)
+	}
+	var out bytes.Buffer
+	if err := page.Execute(&out, part{doc.Content[0], doc.Content[0]}); err != nil {
+		return nil, fmt.Errorf("render docs.html: %w", err)
+	}
+	return out.Bytes(), nil
+})
+
+// writeExample writes a YAML value as JSON, indented. Short objects and arrays of one level stay on a line.
+func writeExample(b *strings.Builder, n *yaml.Node, indent string) {
+	switch n.Kind {
+	case yaml.MappingNode:
+		writeNested(b, n, indent, '{', '}', 2)
+	case yaml.SequenceNode:
+		writeNested(b, n, indent, '[', ']', 1)
+	default:
+		writeScalar(b, n)
+	}
+}
+
+// writeNested writes the elements of a mapping (pairs of nodes) or a sequence.
+func writeNested(b *strings.Builder, n *yaml.Node, indent string, begin, end byte, step int) {
+	flat := n.Style&yaml.FlowStyle != 0
+	inner := indent + "  "
+	b.WriteByte(begin)
+	for i := 0; i+step <= len(n.Content); i += step {
+		switch {
+		case i > 0 && flat:
+			b.WriteString(", ")
+		case i > 0:
+			b.WriteString(",\n" + inner)
+		case !flat:
+			b.WriteString("\n" + inner)
+		}
+		if step == 2 {
+			writeScalar(b, n.Content[i])
+			b.WriteString(": ")
+		}
+		writeExample(b, n.Content[i+step-1], inner)
+	}
+	if !flat && len(n.Content) > 0 {
+		b.WriteString("\n" + indent)
+	}
+	b.WriteByte(end)
+}
+
+func writeScalar(b *strings.Builder, n *yaml.Node) {
+	if n.Tag != "!!str" {
+		b.WriteString(n.Value)
+		return
+	}
+	text, err := encodeJSON(n.Value)
+	if err == nil {
+		b.Write(text[:len(text)-1])
+	}
 }
 
 // problemDocs lists the codes by status and name.
@@ -196,21 +219,32 @@ func (s *Server) serveSpecification(c echo.Context) error {
 // time whether it is still the same.
 func writeDocument(c echo.Context, contentType string, document []byte) error {
 	hash := sha256.Sum256(document)
-	tag := `"` + hex.EncodeToString(hash[:16]) + `"`
 	h := c.Response().Header()
 	h.Set(echo.HeaderCacheControl, "no-cache")
-	h.Set("ETag", tag)
-	for _, known := range c.Request().Header.Values("If-None-Match") {
-		if known == "*" || strings.Contains(known, tag) {
-			return c.NoContent(http.StatusNotModified)
-		}
-	}
-	return c.Blob(http.StatusOK, contentType, document)
+	h.Set(echo.HeaderContentType, contentType)
+	h.Set("ETag", `"`+hex.EncodeToString(hash[:16])+`"`)
+	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(document))
+	return nil
 }
 
 func (s *Server) serveDocs(c echo.Context) error {
 	c.Response().Header().Set(echo.HeaderContentSecurityPolicy, docsPolicy)
 	return writeDocument(c, echo.MIMETextHTMLCharsetUTF8, s.docs)
+}
+
+func (s *Server) serveAsyncAPI(c echo.Context) error {
+	return writeDocument(c, "application/yaml", asyncAPI)
+}
+
+// serveSchema is GET /schemas/{type}/{version}, which is what the dataschema of every event names.
+func (s *Server) serveSchema(c echo.Context) error {
+	version, err := strconv.Atoi(c.Param("version"))
+	if err == nil && strconv.Itoa(version) == c.Param("version") {
+		if schema, ok := event.Schema(c.Param("type"), version); ok {
+			return writeDocument(c, "application/schema+json", schema)
+		}
+	}
+	return fault.New(fault.NotFound, "there is no such schema")
 }
 
 func (s *Server) toDocs(c echo.Context) error { return c.Redirect(http.StatusFound, "/docs") }

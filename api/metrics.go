@@ -10,7 +10,6 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // metrics counts requests. Labels are routes, never paths: their number is bounded.
@@ -18,7 +17,6 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	streams  prometheus.Gauge
-	handler  http.Handler
 	// routes are the labels that routes may have.
 	routes map[string]bool
 }
@@ -41,7 +39,6 @@ func newMetrics(registry *prometheus.Registry, routes []route) (*metrics, error)
 			Name: "ordersaga_http_event_streams",
 			Help: "Event streams that are open now.",
 		}),
-		handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 	}
 	for _, r := range routes {
 		m.routes[pathOf(r.path)] = true
@@ -62,7 +59,6 @@ func newMetrics(registry *prometheus.Registry, routes []route) (*metrics, error)
 	return m, nil
 }
 
-// observe counts a request that was answered.
 func (m *metrics) observe(c echo.Context, took time.Duration) {
 	method, route := methodLabel(c.Request().Method), m.routeLabel(c)
 	m.requests.WithLabelValues(method, route, strconv.Itoa(c.Response().Status)).Inc()
@@ -80,18 +76,10 @@ func methodLabel(method string) string {
 	return "other"
 }
 
-// noRoute is the label of all requests that have no route.
-const noRoute = "none"
-
-// routeLabel is the route of the request. It is one of the routes that are served, whatever the router makes of a path.
+// routeLabel is the route of the request. It is one of the routes that are served, or none, whatever the router makes of a path.
 func (m *metrics) routeLabel(c echo.Context) string {
 	if label := pathOf(c.Path()); m.routes[label] {
 		return label
 	}
-	return noRoute
-}
-
-func (s *Server) serveMetrics(c echo.Context) error {
-	s.metrics.handler.ServeHTTP(c.Response(), c.Request())
-	return nil
+	return "none"
 }

@@ -21,7 +21,7 @@ const atNow = "now"
 // clockSlack is how long before the API's clock a time counts as now, for an order that is from the future of that clock.
 const clockSlack = 10 * time.Second
 
-// getOrder is GET /v1/orders/{id}: the order, folded from its stream; with ?at= as it stood then.
+// getOrder answers with the order, folded from its stream; with ?at= as it stood then.
 func (s *Server) getOrder(c echo.Context) error {
 	q := queryOf(c, "at")
 	var at time.Time
@@ -42,7 +42,6 @@ func (s *Server) getOrder(c echo.Context) error {
 	return answer(s, c, s.resource, func(ctx context.Context) (order.State, error) { return s.loadOrderAt(ctx, id, at) })
 }
 
-// listOrders is GET /v1/orders: a page of the read model.
 func (s *Server) listOrders(c echo.Context) error {
 	q := queryOf(c, "status", "customerId", "from", "to", "limit", "cursor")
 	filter := readmodel.Filter{
@@ -53,12 +52,32 @@ func (s *Server) listOrders(c echo.Context) error {
 	if !filter.CreatedFrom.IsZero() && !filter.CreatedTo.IsZero() && !filter.CreatedFrom.Before(filter.CreatedTo) {
 		q.add("to", "must be after from")
 	}
-	if err := q.err(); err != nil {
-		return err
-	}
-	return answerPage(s, c, s.listedResource, func(ctx context.Context) ([]readmodel.Order, string, error) {
+	return answerPage(s, c, q, s.listedResource, func(ctx context.Context) ([]readmodel.Order, string, error) {
 		return s.cfg.Orders.List(ctx, filter)
 	})
+}
+
+// cancelOrder answers with the saga's verdict: the order after it, or CancellationRefused. An order that is cancelled already is
+// cancelled.
+func (s *Server) cancelOrder(c echo.Context) error {
+	id, err := orderID(c)
+	if err != nil {
+		return err
+	}
+	key, reason, err := posted(s, c, decodeReason)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := s.withDependencyTimeout(c)
+	defer cancel()
+	verdict, err := s.cfg.Sagas.Cancel(ctx, id, order.Cancellation{ID: s.requestID(c, key, "cancellation", id), Reason: reason})
+	if err != nil {
+		return err
+	}
+	if !verdict.Accepted {
+		return refused(fault.CancellationRefused, verdict.Detail, verdict.Status)
+	}
+	return s.answerOrder(c, id)
 }
 
 // orderID returns the id of the path. What cannot be an id names no order: the error is NotFound.
@@ -75,7 +94,6 @@ func noOrder(id string) error {
 	return fault.New(fault.NotFound, "there is no order %s", shortened(id))
 }
 
-// answerOrder answers with an order as it is.
 func (s *Server) answerOrder(c echo.Context, id string) error {
 	return answer(s, c, s.resource, func(ctx context.Context) (order.State, error) { return s.loadOrder(ctx, id) })
 }

@@ -101,28 +101,20 @@ func (s *Server) awaitEnd(ctx context.Context, follow follow, state order.State,
 	defer cancel()
 	defer context.AfterFunc(s.draining, cancel)()
 	for r, err := range follow(ctx, state.Head.Version) {
+		next := state
+		if !state.Opened() {
+			next = order.State{} // the times of an order are those of its first event
+		}
+		if err == nil {
+			next, err = next.Fold([]event.Record{r})
+		}
 		if err != nil {
 			s.logStopped(ctx, "stopped waiting for the end of an order", state.Order.ID, err)
 			break
 		}
-		next, err := foldOnto(state, r)
-		if err != nil {
-			s.logStopped(ctx, "cannot fold an order", state.Order.ID, err)
-			break
-		}
-		state = next
-		if state.Status.Terminal() {
+		if state = next; state.Status.Terminal() {
 			break
 		}
 	}
 	return state
-}
-
-// foldOnto folds a record onto a state. The state of an order without events is made anew: its times are those
-// of its first event.
-func foldOnto(state order.State, r event.Record) (order.State, error) {
-	if !state.Opened() {
-		return order.Fold([]event.Record{r})
-	}
-	return state.Fold([]event.Record{r})
 }

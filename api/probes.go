@@ -5,12 +5,60 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
+
+// readyTimeout bounds a look at the dependencies: shorter than the patience of the usual prober.
+const readyTimeout = 3 * time.Second
+
+// Readiness is the answer of /readyz.
+type Readiness struct {
+	// Status is ready, not_ready, starting or draining.
+	Status string  `json:"status"`
+	Checks []Check `json:"checks"`
+}
+
+// ReadinessOf turns the outcome of looking at the dependencies into an answer and its HTTP status.
+func ReadinessOf(checks []Check) (Readiness, int) {
+	r, status := Readiness{Status: "ready", Checks: []Check{}}, http.StatusOK
+	for _, check := range checks {
+		check.Status = "ok"
+		if check.Err != nil {
+			check.Status, check.Detail = "failing", fault.SafeMessage(check.Err)
+			if !check.Optional {
+				r.Status, status = "not_ready", http.StatusServiceUnavailable
+			}
+		}
+		r.Checks = append(r.Checks, check)
+	}
+	return r, status
+}
+
+func (s *Server) probe(c echo.Context) error {
+	s.probes.answer(c.Response(), c.Request())
+	return nil
+}
+
+// readiness is 200 when every dependency answers and the server does not drain, else 503.
+func (s *Server) readiness(ctx context.Context) (Readiness, int) {
+	checks := s.cfg.Ready(ctx)
+	for _, check := range checks {
+		if check.Err != nil {
+			s.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "a dependency is not ready",
+				slog.String("dependency", check.Name), slog.Any("error", check.Err))
+		}
+	}
+	r, status := ReadinessOf(checks)
+	if s.isDraining() {
+		r.Status, status = "draining", http.StatusServiceUnavailable
+	}
+	return r, status
+}
 
 // Probes answers what an orchestrator asks of a process that does not serve the API, or not yet: /livez, /readyz and
 // /metrics, as a Server does. Every other request is answered with a problem. All fields but Starting are mandatory.
@@ -36,22 +84,31 @@ func (p Probes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = withoutTrailingSlash(r)
 	isProbe := slices.Contains(probePaths, r.URL.Path)
 	switch {
-	case !isProbe && p.Starting:
-		p.writeProblem(w, correlationID, fault.New(fault.Unavailable, "the service is starting"))
-	case !isProbe:
-		p.writeProblem(w, correlationID, fault.New(fault.NotFound, "this process does not serve the API, only /livez, /readyz and /metrics"))
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+	case isProbe && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		p.answer(w, r)
+	case isProbe:
 		h.Set(echo.HeaderAllow, "GET, HEAD")
 		p.writeProblem(w, correlationID, fault.New(fault.MethodNotAllowed, "the Allow header lists the methods of this path"))
-	case r.URL.Path == "/livez":
+	case p.Starting:
+		p.writeProblem(w, correlationID, fault.New(fault.Unavailable, "the service is starting"))
+	default:
+		p.writeProblem(w, correlationID, fault.New(fault.NotFound, "this process does not serve the API, only /livez, /readyz and /metrics"))
+	}
+}
+
+// answer answers a request of one of the probePaths.
+func (p Probes) answer(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/livez":
+		// It says nothing about dependencies: a restart would not mend them.
 		p.write(w, echo.MIMEApplicationJSON, http.StatusOK, map[string]string{"status": "alive"})
-	case r.URL.Path == "/readyz":
+	case "/readyz":
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
 		readiness, status := p.Ready(ctx)
 		if p.Starting {
 			readiness.Status, status = "starting", http.StatusServiceUnavailable
-			h.Set(echo.HeaderRetryAfter, "1")
+			w.Header().Set(echo.HeaderRetryAfter, "1")
 		}
 		p.write(w, echo.MIMEApplicationJSON, status, readiness)
 	default:

@@ -12,7 +12,6 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// problemType is the media type of RFC 9457.
 const problemType = "application/problem+json"
 
 // maxComplaints bounds how many places of an input one problem names.
@@ -41,23 +40,26 @@ type complaint struct {
 	Detail    string  `json:"detail"`
 }
 
-// outsideError carries complaints about parameters and headers under a fault.Error.
-type outsideError []complaint
+// detailsError carries under a fault.Error what else its problem says.
+type detailsError struct {
+	complaints  []complaint
+	orderStatus order.Status
+}
 
-func (outsideError) Error() string { return "invalid parameters or headers" }
+func (detailsError) Error() string { return "details for the client" }
 
 // invalidOutside returns an Invalid error about parameters and headers, or nil when there are no complaints.
 func invalidOutside(complaints ...complaint) error {
 	if len(complaints) == 0 {
 		return nil
 	}
-	return &fault.Error{Code: fault.Invalid, Message: "the request is invalid", Err: outsideError(complaints)}
+	return &fault.Error{Code: fault.Invalid, Message: "the request is invalid", Err: detailsError{complaints: complaints}}
 }
 
-// refusedError is a refused cancellation or decision and the order's status.
-type refusedError struct{ status order.Status }
-
-func (e refusedError) Error() string { return "order is " + string(e.status) }
+// refused is the error of a cancellation or a decision that the saga of an order in a status has refused.
+func refused(code fault.Code, detail string, status order.Status) error {
+	return &fault.Error{Code: code, Message: detail, Err: detailsError{orderStatus: status}}
+}
 
 // problemOf makes the problem that err is to a client. Server errors say no more than their title.
 func problemOf(err error) problem {
@@ -73,17 +75,11 @@ func problemOf(err error) problem {
 	for _, f := range fault.FieldsOf(err) {
 		p.Errors = append(p.Errors, complaint{Pointer: &f.Pointer, Detail: f.Detail})
 	}
-	var outside outsideError
-	if errors.As(err, &outside) {
-		p.Errors = append(p.Errors, outside...)
+	var details detailsError
+	if errors.As(err, &details) {
+		p.Errors, p.OrderStatus = append(p.Errors, details.complaints...), details.orderStatus
 	}
-	if len(p.Errors) > maxComplaints {
-		p.Errors = p.Errors[:maxComplaints]
-	}
-	var refused refusedError
-	if errors.As(err, &refused) {
-		p.OrderStatus = refused.status
-	}
+	p.Errors = p.Errors[:min(len(p.Errors), maxComplaints)]
 	return p
 }
 

@@ -16,7 +16,6 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// maxCursor is the most characters of a cursor.
 const maxCursor = 512
 
 // query reads the parameters of a query and collects what is wrong with them. A parameter that is not known is
@@ -46,7 +45,6 @@ func (q *query) add(name, detail string) {
 	q.wrong = append(q.wrong, complaint{Parameter: name, Detail: detail})
 }
 
-// err returns what is wrong, or nil.
 func (q *query) err() error { return invalidOutside(q.wrong...) }
 
 // one returns a parameter that may be given once.
@@ -84,15 +82,20 @@ func (q *query) cursor() string {
 
 // version returns a cursor that is the version of an event; 0 when there is none.
 func (q *query) version() int64 {
-	cursor := q.one("cursor")
-	if cursor == "" {
-		return 0
-	}
-	version, err := strconv.ParseInt(cursor, 10, 64)
-	if err != nil || version < 0 {
+	version, ok := parseVersion(q.one("cursor"))
+	if !ok {
 		q.add("cursor", "is no cursor that was given out here")
 	}
 	return version
+}
+
+// parseVersion returns the version of an event, 0 when it is not given; ok is false for what is none.
+func parseVersion(text string) (version int64, ok bool) {
+	if text == "" {
+		return 0, true
+	}
+	version, err := strconv.ParseInt(text, 10, 64)
+	return version, err == nil && version >= 0
 }
 
 // time returns a parameter that is a time; ok is false when it is not given or wrong. A plus sign that was not

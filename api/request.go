@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -16,7 +18,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/trace"
 )
 
-// Headers of requests and answers.
 const (
 	headerCorrelationID     = "X-Correlation-Id"
 	headerIdempotencyKey    = "Idempotency-Key"
@@ -34,7 +35,6 @@ const contextOrderID = "order_id"
 
 type correlationKey struct{}
 
-// correlationOf returns the correlation id of the request.
 func correlationOf(ctx context.Context) string {
 	id, _ := ctx.Value(correlationKey{}).(string)
 	return id
@@ -45,6 +45,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		started := s.cfg.Clock()
 		ctx := s.identify(c)
+		setAnswerHeaders(c.Response().Header())
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
@@ -58,8 +59,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 // logRequest writes the request's line. Neither path nor query are in it: clients put anything there.
 func (s *Server) logRequest(ctx context.Context, c echo.Context, took time.Duration) {
 	level := slog.LevelInfo
-	switch c.Path() {
-	case "/livez", "/readyz", "/metrics":
+	if slices.Contains(probePaths, c.Path()) {
 		level = slog.LevelDebug // they come every few seconds
 	}
 	attrs := []slog.Attr{
@@ -103,14 +103,6 @@ func (s *Server) recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// secureHeaders sets what every answer has.
-func secureHeaders(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		setAnswerHeaders(c.Response().Header())
-		return next(c)
-	}
-}
-
 // setAnswerHeaders sets what every answer has. No cache may keep it unless its handler says otherwise.
 func setAnswerHeaders(h http.Header) {
 	h.Set(echo.HeaderXContentTypeOptions, "nosniff")
@@ -123,20 +115,15 @@ func (s *Server) withDependencyTimeout(c echo.Context) (context.Context, context
 	return context.WithTimeout(c.Request().Context(), s.cfg.DependencyTimeout)
 }
 
-// caller names the caller. All are the same until callers are authenticated.
-func caller(context.Context) string { return "anonymous" }
+// caller is part of what is derived from a caller's key. All are the same until callers are authenticated.
+const caller = "anonymous"
 
 // isVisible reports whether text has 1 to most characters, all of them visible ASCII.
 func isVisible(text string, most int) bool {
 	if text == "" || len(text) > most {
 		return false
 	}
-	for i := range len(text) {
-		if text[i] <= ' ' || text[i] > '~' {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // posted reads a POST: the caller's key, and the body as decode reads it.
@@ -156,7 +143,7 @@ func (s *Server) requestID(c echo.Context, key string, parts ...string) string {
 	if key == "" {
 		return s.cfg.NewID()
 	}
-	return event.DerivedID(append(parts, caller(c.Request().Context()), key)...)
+	return event.DerivedID(append(parts, caller, key)...)
 }
 
 // idempotencyKey returns the request's Idempotency-Key, "" when it has none. The error is Invalid.

@@ -18,7 +18,6 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// orderResource is an order as clients see it.
 type orderResource struct {
 	ID            string              `json:"id"`
 	Status        order.Status        `json:"status"`
@@ -43,7 +42,6 @@ type orderLinks struct {
 	Saga string `json:"saga,omitempty"`
 }
 
-// resource makes the resource of an order.
 func (s *Server) resource(state order.State) orderResource {
 	return s.listedResource(readmodel.FromState(state))
 }
@@ -135,8 +133,11 @@ func answer[T, V any](s *Server, c echo.Context, view func(T) V, ask func(ctx co
 	return writeJSON(c, http.StatusOK, view(found))
 }
 
-// answerPage asks for a page of a list, and answers with its items, as view shows them, and where the next page begins.
-func answerPage[T, V any](s *Server, c echo.Context, view func(T) V, list func(ctx context.Context) ([]T, string, error)) error {
+// answerPage asks for a page of a list if nothing is wrong with its query, and answers with its items, as view shows them, and where the next page begins.
+func answerPage[T, V any](s *Server, c echo.Context, q *query, view func(T) V, list func(ctx context.Context) ([]T, string, error)) error {
+	if err := q.err(); err != nil {
+		return err
+	}
 	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
 	found, next, err := list(ctx)
@@ -153,13 +154,11 @@ func answerPage[T, V any](s *Server, c echo.Context, view func(T) V, list func(c
 // itself is the view of what is shown as it is.
 func itself[T any](shown T) T { return shown }
 
-// writeJSON answers with a resource. Resources change: no cache may keep them.
+// writeJSON answers with a resource, without the escapes that only HTML needs.
 func writeJSON(c echo.Context, status int, resource any) error {
-	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 	return writeJSONAs(c, echo.MIMEApplicationJSON, status, resource)
 }
 
-// writeJSONAs writes JSON without the escapes that only HTML needs.
 func writeJSONAs(c echo.Context, contentType string, status int, value any) error {
 	body, err := encodeJSON(value)
 	if err != nil {
@@ -175,12 +174,4 @@ func encodeJSON(value any) ([]byte, error) {
 	encoder.SetEscapeHTML(false)
 	err := encoder.Encode(value)
 	return buffer.Bytes(), err
-}
-
-// created is the status of a POST that made something, or had made it before.
-func created(replayed bool) int {
-	if replayed {
-		return http.StatusOK
-	}
-	return http.StatusCreated
 }

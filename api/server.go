@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // Server is the REST API. Call New.
@@ -14,6 +15,7 @@ type Server struct {
 	cfg     Config
 	echo    *echo.Echo
 	metrics *metrics
+	probes  Probes
 	// docs is the page of /docs.
 	docs []byte
 
@@ -31,6 +33,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: c}
+	s.probes = Probes{Ready: s.readiness, Metrics: promhttp.HandlerFor(c.Registry, promhttp.HandlerOpts{}), Logger: c.Logger}
 	s.draining, s.drain = context.WithCancel(context.Background())
 	var err error
 	if s.metrics, err = newMetrics(c.Registry, s.routes()); err != nil {
@@ -42,7 +45,7 @@ func New(c Config) (*Server, error) {
 	e := echo.New()
 	e.IPExtractor = echo.ExtractIPDirect()
 	e.HTTPErrorHandler = s.writeError
-	e.Use(s.observe, secureHeaders, s.recoverPanics, s.protectBrowsers)
+	e.Use(s.observe, s.recoverPanics, s.protectBrowsers)
 	for _, r := range s.routes() {
 		e.Add(r.method, r.path, r.handle)
 	}
@@ -85,7 +88,6 @@ func (s *Server) Drain() { s.drain() }
 
 func (s *Server) isDraining() bool { return s.draining.Err() != nil }
 
-// route is a method, a path and its handler.
 type route struct {
 	method, path string
 	handle       echo.HandlerFunc
@@ -113,9 +115,9 @@ func (s *Server) routes() []route {
 		{http.MethodPost, "/v1/stock/:sku/adjustments", s.adjustStock},
 		{http.MethodPost, "/v1/stock/:sku/counts", s.countStock},
 
-		{http.MethodGet, "/livez", s.livez},
-		{http.MethodGet, "/readyz", s.readyz},
-		{http.MethodGet, "/metrics", s.serveMetrics},
+		{http.MethodGet, "/livez", s.probe},
+		{http.MethodGet, "/readyz", s.probe},
+		{http.MethodGet, "/metrics", s.probe},
 		{http.MethodGet, "/openapi.yaml", s.serveSpecification},
 		{http.MethodGet, "/asyncapi.yaml", s.serveAsyncAPI},
 		{http.MethodGet, "/schemas/:type/:version", s.serveSchema},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 
 	"github.com/labstack/echo/v4"
 
@@ -16,20 +17,15 @@ import (
 // maxNote is the most characters that the note of an adjustment may have.
 const maxNote = 250
 
-// listStock is GET /v1/stock.
 func (s *Server) listStock(c echo.Context) error {
 	q := queryOf(c, "limit", "cursor")
 	// The cursor is the last SKU of the page before.
 	after, limit := q.id("cursor"), q.limit(cursor.DefaultLimit)
-	if err := q.err(); err != nil {
-		return err
-	}
-	return answerPage(s, c, itself[inventory.Balance], func(ctx context.Context) ([]inventory.Balance, string, error) {
+	return answerPage(s, c, q, itself[inventory.Balance], func(ctx context.Context) ([]inventory.Balance, string, error) {
 		return s.cfg.Stock.List(ctx, after, limit)
 	})
 }
 
-// getStock is GET /v1/stock/{sku}.
 func (s *Server) getStock(c echo.Context) error {
 	sku := c.Param("sku")
 	if !event.ValidID(sku) {
@@ -40,24 +36,22 @@ func (s *Server) getStock(c echo.Context) error {
 	})
 }
 
-// receiveStock is POST /v1/stock/{sku}/receipts.
 func (s *Server) receiveStock(c echo.Context) error {
-	return s.changeStock(c, "receipt", func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error) {
+	return s.changeStock(c, "receipt", decodeReceipt, func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error) {
 		return s.cfg.Stock.Receive(ctx, sku, change.quantity, id)
 	})
 }
 
-// adjustStock is POST /v1/stock/{sku}/adjustments.
 func (s *Server) adjustStock(c echo.Context) error {
-	return s.changeStock(c, "adjustment", func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error) {
+	return s.changeStock(c, "adjustment", decodeAdjustment, func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error) {
 		return s.cfg.Stock.Adjust(ctx, sku, change.quantity, id, change.note)
 	})
 }
 
-// countStock is POST /v1/stock/{sku}/counts. When fewer were counted than are reserved, a saga asks the orders that hold them.
+// countStock is a count of what is there. When fewer were counted than are reserved, a saga asks the orders that hold them.
 // It is in the ledger by then: what does not start now is started by the check.
 func (s *Server) countStock(c echo.Context) error {
-	return s.changeStock(c, "count", func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error) {
+	return s.changeStock(c, "count", decodeCount, func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error) {
 		balance, err := s.cfg.Stock.Count(ctx, sku, change.quantity, id)
 		if err != nil || balance.Shortfall == 0 {
 			return balance, err
@@ -71,14 +65,14 @@ func (s *Server) countStock(c echo.Context) error {
 }
 
 // changeStock reads a change of the stock and makes it once for each Idempotency-Key.
-func (s *Server) changeStock(c echo.Context, what string,
+func (s *Server) changeStock(c echo.Context, what string, decode func(body []byte) (stockChange, error),
 	change func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error),
 ) error {
 	sku := c.Param("sku")
 	if !event.ValidID(sku) {
 		return fault.New(fault.Invalid, "the sku %s", event.IDRule)
 	}
-	key, wanted, err := posted(s, c, func(body []byte) (stockChange, error) { return decodeStockChange(body, what) })
+	key, wanted, err := posted(s, c, decode)
 	if err != nil {
 		return err
 	}
@@ -90,17 +84,16 @@ func (s *Server) changeStock(c echo.Context, what string,
 	}
 	balance, err := change(ctx, sku, s.requestID(c, key, what, sku), wanted)
 	if errors.Is(err, fault.Conflict) {
-		return &fault.Error{Code: fault.IdempotencyConflict, Err: err,
-			Message: "this Idempotency-Key was used for another quantity"}
+		return &fault.Error{Code: fault.IdempotencyConflict, Err: err, Message: "this Idempotency-Key was used for another quantity"}
 	}
 	if err != nil {
 		return err
 	}
-	replayed := key != "" && balance.Version <= before
-	if replayed {
+	if key != "" && balance.Version <= before {
 		c.Response().Header().Set(headerIdempotentReplay, "true")
+		return writeJSON(c, http.StatusOK, balance)
 	}
-	return writeJSON(c, created(replayed), balance)
+	return writeJSON(c, http.StatusCreated, balance)
 }
 
 // stockVersion is the version of the SKU before a change with a key. The ledger answers a replay with the

@@ -62,8 +62,8 @@ func lastEventID(c echo.Context, after int64) (int64, error) {
 	if text == "" {
 		return after, nil
 	}
-	version, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || version < 0 {
+	version, ok := parseVersion(text)
+	if !ok {
 		return 0, invalidOutside(complaint{Header: "Last-Event-ID", Detail: "must be the id of an event of this stream"})
 	}
 	return version, nil
@@ -90,7 +90,6 @@ type streamWriter struct {
 func openStream(c echo.Context) (*streamWriter, error) {
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, typeEventStream)
-	h.Set(echo.HeaderCacheControl, "no-store")
 	// Proxies that gather answers would hold events back.
 	h.Set("X-Accel-Buffering", "no")
 	c.Response().WriteHeader(http.StatusOK)

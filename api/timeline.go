@@ -13,13 +13,12 @@ import (
 	"github.com/ordersaga/ordersaga/internal/null"
 )
 
-// Media types of a timeline besides JSON.
 const (
 	typeEventStream = "text/event-stream"
 	typeNDJSON      = "application/x-ndjson"
 )
 
-// getEvents is GET /v1/orders/{id}/events: the timeline in the form that the client accepts.
+// getEvents answers with the timeline in the form that the client accepts.
 func (s *Server) getEvents(c echo.Context) error {
 	q := queryOf(c, "limit", "cursor")
 	// A timeline is short: a page holds most of them whole.
@@ -63,14 +62,12 @@ func (s *Server) writeLines(c echo.Context, id string, after int64, limit int) e
 		}
 		lines = append(lines, line...)
 	}
-	h := c.Response().Header()
 	if more {
 		next := url.Values{
 			"cursor": {strconv.FormatInt(records[len(records)-1].Version, 10)}, "limit": {strconv.Itoa(limit)},
 		}
-		h.Set("Link", "<"+orderPath(id)+"/events?"+next.Encode()+`>; rel="next"`)
+		c.Response().Header().Set("Link", "<"+orderPath(id)+"/events?"+next.Encode()+`>; rel="next"`)
 	}
-	h.Set(echo.HeaderCacheControl, "no-store")
 	return c.Blob(http.StatusOK, typeNDJSON, lines)
 }
 

@@ -1,9 +1,15 @@
+// Package catalogdoc writes what readers and their tools want to know about the catalog of events: docs/events.md and
+// api/asyncapi.yaml. Both follow from event alone, so that they cannot say anything else than the code does; a test
+// and make check notice when they are stale, make docs writes them.
+//
+// Everything here is pure: same catalog, same bytes.
 package catalogdoc
 
 import (
 	"bytes"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"text/template"
@@ -74,13 +80,10 @@ func newEntry(t event.Type) (entry, error) {
 		Examples []json.RawMessage `json:"examples"`
 	}
 	node, err := parsed(raw)
-	if err == nil {
-		err = node.Decode(&s)
-	}
-	if err == nil {
-		err = json.Unmarshal(raw, &shown)
-	}
 	if err != nil {
+		return entry{}, err
+	}
+	if err := errors.Join(node.Decode(&s), json.Unmarshal(raw, &shown)); err != nil {
 		return entry{}, err
 	}
 	e := entry{Type: t, Schema: node, Examples: shown.Examples}
@@ -121,11 +124,8 @@ func layOut(object json.RawMessage) (string, error) {
 		return line, err
 	}
 	node, err := parsed(object)
-	if err != nil {
-		return "", err
-	}
 	var members map[string]json.RawMessage
-	if err := json.Unmarshal(object, &members); err != nil {
+	if err = errors.Join(err, json.Unmarshal(object, &members)); err != nil {
 		return "", err
 	}
 	var lines []string

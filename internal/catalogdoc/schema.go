@@ -83,12 +83,12 @@ func (s schema) kind() string {
 	kind := s.types()
 	switch {
 	case s.Const != nil:
-		return code(*s.Const)
+		return fmt.Sprintf("%#q", *s.Const)
 	case s.Enum != nil:
 		var words []string
 		for _, word := range s.Enum {
 			if word != nil && *word != "" {
-				words = append(words, code(*word))
+				words = append(words, fmt.Sprintf("%#q", *word))
 			}
 		}
 		return strings.Join(words, ", ")
@@ -137,5 +137,3 @@ func number(n int64) string {
 	}
 	return strconv.FormatInt(n, 10)
 }
-
-func code(s string) string { return "`" + s + "`" }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -21,21 +21,6 @@ import (
 // verdictTimeout bounds how long a command waits for the saga's answer. A worker has to be running somewhere.
 const verdictTimeout = 30 * time.Second
 
-// attentionLine is an order that needs attention, for programs.
-type attentionLine struct {
-	ID        string                   `json:"id"`
-	Status    order.Status             `json:"status"`
-	Attention int                      `json:"attention"`
-	Step      order.Step               `json:"step"`
-	Undo      bool                     `json:"undo"`
-	Error     string                   `json:"error"`
-	Attempts  int                      `json:"attempts"`
-	NextTry   *time.Time               `json:"nextTry"`
-	Since     time.Time                `json:"since"`
-	Actions   []order.ResolutionAction `json:"actions"`
-}
-
-// attentionCommand lists the orders that need attention.
 func attentionCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -48,11 +33,13 @@ func attentionCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				lines := attentionLines(items)
-				if asJSON {
-					return printJSON(cmd.OutOrStdout(), lines)
+				lines := []api.AttentionItem{}
+				for _, item := range items {
+					if item.Attention != nil && item.Attention.Open {
+						lines = append(lines, api.AttentionItemOf(item))
+					}
 				}
-				return printAttention(cmd.OutOrStdout(), lines)
+				return printValue(cmd.OutOrStdout(), asJSON, lines, printAttention)
 			})
 		},
 	}
@@ -60,26 +47,7 @@ func attentionCommand() *cobra.Command {
 	return cmd
 }
 
-func attentionLines(items []readmodel.Order) []attentionLine {
-	lines := []attentionLine{}
-	for _, item := range items {
-		a := item.Attention
-		if a == nil || !a.Open {
-			continue
-		}
-		line := attentionLine{
-			ID: item.ID, Status: cmp.Or(item.EndedAs, item.Status), Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error,
-			Attempts: a.Attempts, Since: a.Since, Actions: a.Actions,
-		}
-		if !a.NextTry.IsZero() {
-			line.NextTry = &a.NextTry
-		}
-		lines = append(lines, line)
-	}
-	return lines
-}
-
-func printAttention(w io.Writer, lines []attentionLine) error {
+func printAttention(w io.Writer, lines []api.AttentionItem) error {
 	if len(lines) == 0 {
 		_, err := fmt.Fprintln(w, "nothing needs attention")
 		return err
@@ -99,7 +67,6 @@ func printAttention(w io.Writer, lines []attentionLine) error {
 	return printTable(w, rows...)
 }
 
-// resolveCommand decides about an order that needs attention.
 func resolveCommand() *cobra.Command {
 	var d order.Resolution
 	var action string

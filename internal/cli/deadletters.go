@@ -20,7 +20,6 @@ import (
 // errNotAll ends the command when a letter was not replayed or discarded: its summary has said which.
 var errNotAll = errors.New("not every letter was settled")
 
-// deadLettersCommand is for people who look after dead letters.
 func deadLettersCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "dead-letters", Short: "List, show, replay and discard messages that could not be handled",
@@ -34,23 +33,22 @@ not run, but what is replayed waits for it in its queue.`,
 // letterFilter is a filter as flags.
 type letterFilter struct {
 	reasons, types, statuses []string
-	olderThan, newerThan     string
+	olderThan, newerThan     duration
 }
 
 func (f *letterFilter) flags(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&f.reasons, "reason", nil, "letters that died for one of these reasons, such as invalid or order_unknown")
 	cmd.Flags().StringSliceVar(&f.types, "type", nil, "letters of one of these event types, such as order.created")
 	cmd.Flags().StringSliceVar(&f.statuses, "status", nil, "letters in one of these statuses, or all; by default those that wait for somebody: open, retrying, replaying")
-	cmd.Flags().StringVar(&f.olderThan, "older-than", "", "letters that failed longer ago than this, such as 90s, 5m or 2d")
-	cmd.Flags().StringVar(&f.newerThan, "newer-than", "", "letters that failed within this time")
+	cmd.Flags().Var(&f.olderThan, "older-than", "letters that failed longer ago than this, such as 90s, 5m or 2d")
+	cmd.Flags().Var(&f.newerThan, "newer-than", "letters that failed within this time")
 }
 
 // chosen reports whether any flag was given.
 func (f *letterFilter) chosen() bool {
-	return len(f.reasons)+len(f.types)+len(f.statuses)+len(f.olderThan)+len(f.newerThan) > 0
+	return len(f.reasons)+len(f.types)+len(f.statuses) > 0 || f.olderThan > 0 || f.newerThan > 0
 }
 
-// filter reads the flags.
 func (f *letterFilter) filter(now time.Time) (deadletter.Filter, error) {
 	out := deadletter.Filter{Types: f.types, Limit: cursor.MaxLimit}
 	for _, reason := range f.reasons {
@@ -64,19 +62,11 @@ func (f *letterFilter) filter(now time.Time) (deadletter.Filter, error) {
 			out.Statuses = append(out.Statuses, deadletter.Status(status))
 		}
 	}
-	older, err := durationFlag("older-than", f.olderThan)
-	if err != nil {
-		return out, err
+	if f.olderThan > 0 {
+		out.To = now.Add(-time.Duration(f.olderThan))
 	}
-	newer, err := durationFlag("newer-than", f.newerThan)
-	if err != nil {
-		return out, err
-	}
-	if older > 0 {
-		out.To = now.Add(-older)
-	}
-	if newer > 0 {
-		out.From = now.Add(-newer)
+	if f.newerThan > 0 {
+		out.From = now.Add(-time.Duration(f.newerThan))
 	}
 	return out, out.Validate()
 }
@@ -114,10 +104,7 @@ func deadListCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if asJSON {
-					return printJSON(cmd.OutOrStdout(), list)
-				}
-				return printLetters(cmd.OutOrStdout(), list)
+				return printValue(cmd.OutOrStdout(), asJSON, list, printLetters)
 			})
 		},
 	}
@@ -146,10 +133,7 @@ func deadShowCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if asJSON {
-					return printJSON(out, letterDetail{d, d.Content(math.MaxInt), d.History, run})
-				}
-				return printLetter(out, d, run)
+				return printValue(out, asJSON, letterDetail{d, d.Content(math.MaxInt), d.History, run}, printLetter)
 			})
 		},
 	}
@@ -158,7 +142,6 @@ func deadShowCommand() *cobra.Command {
 	return cmd
 }
 
-// replayFlags say what is replayed, and how.
 type replayFlags struct {
 	letterFilter
 	all, dryRun, asJSON bool

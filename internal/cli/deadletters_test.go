@@ -22,23 +22,30 @@ func TestLetterFilter(t *testing.T) {
 	f, err = (&letterFilter{statuses: []string{"all"}}).filter(now)
 	require.NoError(t, err)
 	require.Empty(t, f.Statuses)
-	f, err = (&letterFilter{reasons: []string{"invalid"}, types: []string{"order.created"}, statuses: []string{"replayed"}, olderThan: "5m", newerThan: "2d"}).filter(now)
+	f, err = (&letterFilter{reasons: []string{"invalid"}, types: []string{"order.created"}, statuses: []string{"replayed"}, olderThan: parsed(t, "5m"), newerThan: parsed(t, "2d")}).filter(now)
 	require.NoError(t, err)
 	require.Equal(t, deadletter.Filter{
 		Reasons: []fault.Code{fault.Invalid}, Types: []string{"order.created"}, Statuses: []deadletter.Status{deadletter.StatusReplayed},
 		To: now.Add(-5 * time.Minute), From: now.Add(-48 * time.Hour), Limit: cursor.MaxLimit,
 	}, f)
-	for _, wrong := range []letterFilter{{olderThan: "soon"}, {newerThan: "-1s"}, {statuses: []string{"lost"}}} {
-		_, err := wrong.filter(now)
-		require.Error(t, err)
+	_, err = (&letterFilter{statuses: []string{"lost"}}).filter(now)
+	require.Error(t, err)
+	for _, wrong := range []string{"--older-than=soon", "--newer-than=-1s"} {
+		cmd := deadListCommand()
+		require.ErrorContains(t, cmd.ParseFlags([]string{wrong}), "expected a duration above zero")
 	}
+}
+
+func parsed(t *testing.T, value string) (d duration) {
+	require.NoError(t, d.Set(value))
+	return d
 }
 
 func TestReplayNeedsLettersToBeNamed(t *testing.T) {
 	named, selected := []string{"a"}, &replayFlags{all: true}
 	require.NoError(t, (&replayFlags{}).check(named))
 	require.NoError(t, selected.check(nil))
-	require.NoError(t, (&replayFlags{letterFilter: letterFilter{olderThan: "5m"}}).check(nil))
+	require.NoError(t, (&replayFlags{letterFilter: letterFilter{olderThan: parsed(t, "5m")}}).check(nil))
 	require.NoError(t, (&replayFlags{bodyFile: "f"}).check(named))
 	require.ErrorContains(t, (&replayFlags{}).check(nil), "name letters, or select them")
 	require.ErrorContains(t, selected.check(named), "not both")

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -34,15 +35,14 @@ func printLetters(w io.Writer, letters []deadletter.Letter) error {
 	rows := [][]string{{"LETTER", "STATUS", "FAILED", "TYPE", "ABOUT", "REASON", "DETAIL"}}
 	for _, l := range letters {
 		rows = append(rows, []string{
-			l.ID, string(l.Status), l.FailedAt.Format(time.RFC3339), orDash(l.Type), orDash(l.Subject), string(l.Reason),
+			l.ID, string(l.Status), l.FailedAt.Format(time.RFC3339), cmp.Or(l.Type, "-"), cmp.Or(l.Subject, "-"), string(l.Reason),
 			shorten(l.Detail, shortDetail),
 		})
 	}
 	return printTable(w, rows...)
 }
 
-// printLetter prints everything about a letter.
-func printLetter(w io.Writer, d deadletter.Letter, run deadletter.DryRun) error {
+func printLetter(w io.Writer, d letterDetail) error {
 	var rows [][]string
 	row := func(name, format string, args ...any) {
 		rows = append(rows, []string{name, fmt.Sprintf(format, args...)})
@@ -50,10 +50,10 @@ func printLetter(w io.Writer, d deadletter.Letter, run deadletter.DryRun) error 
 	row("letter", "%s", d.ID)
 	row("status", "%s", d.Status)
 	row("reason", "%s", d.Reason)
-	row("detail", "%s", orDash(d.Detail))
-	row("event", "%s, id %s, about %s", orDash(d.Type), orDash(d.EventID), orDash(d.Subject))
+	row("detail", "%s", cmp.Or(d.Detail, "-"))
+	row("event", "%s, id %s, about %s", cmp.Or(d.Type, "-"), cmp.Or(d.EventID, "-"), cmp.Or(d.Subject, "-"))
 	row("origin", "exchange %q, routing key %q", d.OriginExchange, d.OriginRoutingKey)
-	row("queue", "%s", orDash(printable(d.Queue)))
+	row("queue", "%s", cmp.Or(printable(d.Queue), "-"))
 	row("attempts", "%d failed, %d times parked", d.Attempts, d.Parked)
 	if !d.FirstSeen.IsZero() {
 		row("first seen", "%s", d.FirstSeen.Format(time.RFC3339))
@@ -66,9 +66,9 @@ func printLetter(w io.Writer, d deadletter.Letter, run deadletter.DryRun) error 
 		row("replay of", "%s; replayed %d times before it died", d.ReplayOf, d.Replays)
 	}
 	row("payload", "%d bytes, SHA-256 %s", d.Size, d.PayloadHash)
-	row("a replay", "%s", printable(run.Sentence))
-	if run.Refusal != "" {
-		row("", "is refused without --force: %s", printable(run.Refusal))
+	row("a replay", "%s", printable(d.Replay.Sentence))
+	if d.Replay.Refusal != "" {
+		row("", "is refused without --force: %s", printable(d.Replay.Refusal))
 	}
 	if err := printTable(w, rows...); err != nil {
 		return err
@@ -131,7 +131,6 @@ func payloadText(body []byte) string {
 	}, text)
 }
 
-// replayLine is the outcome of one letter.
 type replayLine struct {
 	ID string `json:"id"`
 	// Outcome is replayed, refused or failed; of a dry run, what would happen.
@@ -173,7 +172,6 @@ func reasonText(err error) string {
 	return err.Error()
 }
 
-// replayReport is the outcome of a set of letters.
 type replayReport struct {
 	DryRun  bool         `json:"dryRun"`
 	Letters []replayLine `json:"letters"`
@@ -212,11 +210,7 @@ func (r *replayReport) printProgress(w io.Writer, total int, interrupted bool) {
 
 // print prints the outcome. The error is errNotAll when a letter was not replayed, or would not be.
 func (r *replayReport) print(w io.Writer, asJSON bool) (err error) {
-	if asJSON {
-		err = printJSON(w, r)
-	} else {
-		err = r.printText(w)
-	}
+	err = printValue(w, asJSON, r, func(w io.Writer, r *replayReport) error { return r.printText(w) })
 	if err == nil && r.Refused+r.Failed+r.Untried > 0 {
 		err = errNotAll
 	}

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +52,31 @@ func everyPage[T any](page func(cursor string) (items []T, next string, err erro
 	}
 }
 
-// jsonFlag adds --json.
+// duration is the value of a flag: a duration as the settings have it.
+type duration time.Duration
+
+func (d *duration) String() string {
+	if *d == 0 {
+		return ""
+	}
+	return config.FormatDuration(time.Duration(*d))
+}
+
+func (d *duration) Set(value string) error {
+	if value == "" {
+		*d = 0
+		return nil
+	}
+	parsed, err := config.ParseDuration(value)
+	if err != nil || parsed <= 0 {
+		return errors.New("expected a duration above zero, such as 90s, 5m or 2d")
+	}
+	*d = duration(parsed)
+	return nil
+}
+
+func (*duration) Type() string { return "string" }
+
 func jsonFlag(cmd *cobra.Command, asJSON *bool, usage string) {
 	cmd.Flags().BoolVar(asJSON, "json", false, usage)
 }

@@ -20,7 +20,6 @@ import (
 // cliSource is the source of events that people publish by hand.
 const cliSource = "/ordersaga/cli"
 
-// publishInput is what is to be published.
 type publishInput struct {
 	typ, file, data                  string
 	id, source, subject, correlation string
@@ -33,7 +32,6 @@ type outgoing struct {
 	message wire.Message
 }
 
-// read reads the events and checks every one of them.
 func (in publishInput) read() ([]outgoing, error) {
 	if in.typ != "" {
 		typ, ok := event.Find(in.typ)

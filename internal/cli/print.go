@@ -8,6 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"unicode"
+
+	"github.com/ordersaga/ordersaga/internal/config"
 )
 
 // readInput reads a file, or standard input for -.
@@ -18,7 +20,6 @@ func readInput(stdin io.Reader, file string) ([]byte, error) {
 	return os.ReadFile(file)
 }
 
-// printTable prints rows in aligned columns.
 func printTable(w io.Writer, rows ...[]string) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, cells := range rows {
@@ -27,7 +28,6 @@ func printTable(w io.Writer, rows ...[]string) error {
 	return table.Flush()
 }
 
-// printJSON prints an indented value.
 func printJSON(w io.Writer, value any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
@@ -35,13 +35,17 @@ func printJSON(w io.Writer, value any) error {
 	return encoder.Encode(value)
 }
 
+// printValue prints a value as JSON, or in words.
+func printValue[T any](w io.Writer, asJSON bool, value T, inWords func(io.Writer, T) error) error {
+	if asJSON {
+		return printJSON(w, value)
+	}
+	return inWords(w, value)
+}
+
 func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && config.IsTerminal(f)
 }
 
 // printable keeps texts that others sent from controlling the terminal.
@@ -58,13 +62,6 @@ func printable(text string) string {
 func shorten(text string, most int) string {
 	if runes := []rune(text); len(runes) > most {
 		return string(runes[:most-1]) + "…"
-	}
-	return text
-}
-
-func orDash(text string) string {
-	if text == "" {
-		return "-"
 	}
 	return text
 }

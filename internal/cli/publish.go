@@ -15,6 +15,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
+	"github.com/ordersaga/ordersaga/internal/service"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
@@ -25,7 +26,6 @@ const (
 	publishListed = 20
 )
 
-// publishCommand publishes events as a publisher of the bus does.
 func publishCommand() *cobra.Command {
 	var in publishInput
 	var out publishOutput
@@ -74,7 +74,6 @@ AMQP_URL and EVENT_EXCHANGE say where to. The exit code is 1 when an event was r
 	return cmd
 }
 
-// completeTypes completes names of event types in the shell.
 func completeTypes(directions ...event.Direction) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if len(args) > 0 {
@@ -90,7 +89,6 @@ func completeTypes(directions ...event.Direction) cobra.CompletionFunc {
 	}
 }
 
-// publishOutput sends events and prints their outcomes.
 type publishOutput struct {
 	to, progress io.Writer
 	json         bool
@@ -98,7 +96,6 @@ type publishOutput struct {
 	timeout      time.Duration
 }
 
-// publishedEvent is what is printed about an event that was sent.
 type publishedEvent struct {
 	ID            string    `json:"id"`
 	Type          string    `json:"type"`
@@ -113,10 +110,9 @@ func (o publishOutput) publish(ctx context.Context, cfg config.Config, events []
 	began := time.Now()
 	dialing, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	n, err := rabbitmq.DialOneShot(dialing, rabbitmq.Config{
-		URL: cfg.AMQPURL.Reveal(), Name: "ordersaga publish", DialTimeout: o.timeout,
-		Topology: rabbitmq.Topology{Exchange: cfg.EventExchange, Prefix: cfg.BrokerPrefix},
-	})
+	broker := service.BrokerConfig(cfg)
+	broker.Name, broker.DialTimeout = "ordersaga publish", o.timeout
+	n, err := rabbitmq.DialOneShot(dialing, broker)
 	if err != nil {
 		return fmt.Errorf("no connection to the broker at %s: %w", cfg.AMQPURL.Host(), err)
 	}
@@ -138,7 +134,6 @@ func (o publishOutput) publish(ctx context.Context, cfg config.Config, events []
 	return o.print(sent, cfg.EventExchange, began)
 }
 
-// send sends one message within the timeout.
 func (o publishOutput) send(ctx context.Context, n *rabbitmq.OneShotPublisher, m wire.Message) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 	"github.com/ordersaga/ordersaga/internal/service"
 )
@@ -18,11 +17,11 @@ import (
 // errLeft ends the command when violations are left: its table has said which.
 var errLeft = errors.New("not everything holds")
 
-// reconcileCommand checks everything that must hold.
 func reconcileCommand() *cobra.Command {
 	var (
 		repair, asJSON bool
-		stale, since   string
+		stale          = duration(reconcile.DefaultStale)
+		since          duration
 		skip           []string
 	)
 	cmd := &cobra.Command{
@@ -30,20 +29,13 @@ func reconcileCommand() *cobra.Command {
 		Long: `Check everything that must hold over the event log, the stock ledger, the payments, the list of orders and
 Temporal, and print what does not. Without --repair nothing is changed. The exit code is 1 when a violation is left.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o := reconcile.Options{Repair: repair}
-			var err error
-			if o.Stale, err = durationFlag("stale", stale); err != nil {
+			skipped, err := skippedKinds(skip)
+			if err != nil {
 				return err
 			}
-			if o.Since, err = durationFlag("since", since); err != nil {
-				return err
-			}
-			if o.Skip, err = skippedKinds(skip); err != nil {
-				return err
-			}
-			o.Progress = func(c reconcile.Counts) {
+			o := reconcile.Options{Repair: repair, Stale: time.Duration(stale), Since: time.Duration(since), Skip: skipped, Progress: func(c reconcile.Counts) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "%d streams, %d orders\n", c.Streams, c.Orders)
-			}
+			}}
 			return with(cmd, service.NewLogger, service.Parts{Temporal: true}, func(ctx context.Context, s *service.Service) error {
 				report, err := s.Reconcile(ctx, o)
 				if err != nil {
@@ -63,13 +55,12 @@ Temporal, and print what does not. Without --repair nothing is changed. The exit
 	}
 	cmd.Flags().BoolVar(&repair, "repair", false, "start recovery runs and rewrite list entries; record what only people can mend")
 	jsonFlag(cmd, &asJSON, "print the report as JSON")
-	cmd.Flags().StringVar(&stale, "stale", config.FormatDuration(reconcile.DefaultStale), "how long nothing may come of a running saga")
-	cmd.Flags().StringVar(&since, "since", "", "ask gateway, stock and Temporal only about orders that are open or ended within this time, such as 24h; all of them otherwise")
+	cmd.Flags().Var(&stale, "stale", "how long nothing may come of a running saga")
+	cmd.Flags().Var(&since, "since", "ask gateway, stock and Temporal only about orders that are open or ended within this time, such as 24h; all of them otherwise")
 	cmd.Flags().StringSliceVar(&skip, "skip", nil, "kinds that are neither reported nor repaired, such as order_unrecorded where several databases share a Temporal namespace")
 	return cmd
 }
 
-// skippedKinds reads names of kinds.
 func skippedKinds(names []string) (map[reconcile.Kind]bool, error) {
 	skipped := make(map[reconcile.Kind]bool, len(names))
 	for _, name := range names {
@@ -82,19 +73,6 @@ func skippedKinds(names []string) (map[reconcile.Kind]bool, error) {
 	return skipped, nil
 }
 
-// durationFlag reads a duration as the settings do.
-func durationFlag(name, value string) (time.Duration, error) {
-	if value == "" {
-		return 0, nil
-	}
-	d, err := config.ParseDuration(value)
-	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("--%s=%s: expected a duration above zero, such as 90s, 5m or 2d", name, value)
-	}
-	return d, nil
-}
-
-// printReport prints the findings as a table, and one line of counts.
 func printReport(out io.Writer, r reconcile.Report) error {
 	if len(r.Findings) > 0 {
 		rows := [][]string{{"KIND", "SUBJECT", "DETAIL", "REPAIR"}}

@@ -53,7 +53,6 @@ func root(version string) *cobra.Command {
 	return cmd
 }
 
-// roleCommand runs roles until it is stopped.
 func roleCommand(use, short string, roles service.Roles, version string) *cobra.Command {
 	var queues string
 	cmd := &cobra.Command{

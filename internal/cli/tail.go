@@ -23,7 +23,6 @@ import (
 // tailReconnect bounds the pause before the next attempt to connect: a person waits for it.
 const tailReconnect = 2 * time.Second
 
-// tailCommand shows what is published, as it comes.
 func tailCommand() *cobra.Command {
 	var (
 		types             []string
@@ -89,7 +88,6 @@ func bindings(types []string) []string {
 	return keys
 }
 
-// streamReader reads an order's stream.
 type streamReader interface {
 	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
 }
@@ -117,11 +115,10 @@ func (t *tailer) run(ctx context.Context, cfg config.Config, keys []string) erro
 	ctx, t.stop = context.WithCancel(ctx)
 	defer t.stop()
 	exchange := cfg.EventExchange + " at " + cfg.AMQPURL.Host()
+	broker := service.BrokerConfig(cfg)
+	broker.Name, broker.ReconnectMax = "ordersaga tail", tailReconnect
 	tap, err := rabbitmq.NewListener(rabbitmq.ListenerConfig{
-		Config: rabbitmq.Config{
-			URL: cfg.AMQPURL.Reveal(), Name: "ordersaga tail", ReconnectMax: tailReconnect,
-			Topology: rabbitmq.Topology{Exchange: cfg.EventExchange, Prefix: cfg.BrokerPrefix},
-		},
+		Config:    broker,
 		Keys:      keys,
 		Message:   func(m wire.Message) { t.message(ctx, m) },
 		Connected: func(session uint64) { t.connected(ctx, exchange, session) },

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// tailEvent is an event as tail prints it.
 type tailEvent struct {
 	Time          time.Time       `json:"time"`
 	Type          string          `json:"type"`
@@ -46,15 +44,13 @@ func readTailEvent(m wire.Message) tailEvent {
 		sequence, _ := wire.Sequence(m)
 		return tailEventOf(e, sequence)
 	}
+	id := wire.Identify(m)
+	t := tailEvent{Time: now, Type: m.RoutingKey, Subject: id.Subject, ID: id.ID, Source: m.AppID, CorrelationID: id.CorrelationID}
 	var foreign struct {
-		ID          string          `json:"id"`
-		Subject     string          `json:"subject"`
-		AggregateID string          `json:"aggregateId"`
-		Data        json.RawMessage `json:"data"`
+		Data json.RawMessage `json:"data"`
 	}
-	t := tailEvent{Time: now, Type: m.RoutingKey, ID: m.MessageID, Source: m.AppID, CorrelationID: m.CorrelationID}
 	if json.Unmarshal(m.Body, &foreign) == nil {
-		t.Subject, t.Data, t.ID = cmp.Or(foreign.Subject, foreign.AggregateID), foreign.Data, cmp.Or(foreign.ID, t.ID)
+		t.Data = foreign.Data
 	}
 	if t.Data == nil && json.Valid(m.Body) {
 		t.Data = m.Body
@@ -70,7 +66,6 @@ const (
 	dataWidth       = 120
 )
 
-// tailPrinter prints events, one a line.
 type tailPrinter struct {
 	to      io.Writer
 	json    *json.Encoder

@@ -17,7 +17,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/service"
 )
 
-// rebuildCommand makes the read model anew from the event log.
 func rebuildCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "rebuild", Short: "Rebuild the read model of orders from the event log", Args: cobra.NoArgs,

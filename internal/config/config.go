@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"os"
 	"slices"
 	"time"
 
@@ -9,19 +10,46 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// Names of the payment gateways that PAYMENT_GATEWAY may name.
+// Payment gateways, for PAYMENT_GATEWAY.
 const (
 	GatewaySimulator = "simulator"
 )
 
 var gateways = oneOf(GatewaySimulator)
 
-// Names of the ways to notify customers that NOTIFICATIONS may name.
+// Ways to notify customers, for NOTIFICATIONS.
 const (
 	NotificationsLog  = "log"
 	NotificationsSMTP = "smtp"
 	NotificationsOff  = "off"
 )
+
+// LogFormat is how log lines are written.
+type LogFormat string
+
+// The log formats: LogAuto is text on a terminal and JSON elsewhere, LogJSON one JSON object a line, LogText key=value, for people.
+const (
+	LogAuto LogFormat = "auto"
+	LogJSON LogFormat = "json"
+	LogText LogFormat = "text"
+)
+
+// For returns LogJSON or LogText: what the format means for lines that go to f.
+func (l LogFormat) For(f *os.File) LogFormat {
+	switch {
+	case l != LogAuto:
+		return l
+	case IsTerminal(f):
+		return LogText
+	}
+	return LogJSON
+}
+
+// IsTerminal reports whether f is a terminal, or another device.
+func IsTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
 
 // queues are the values of WORKER_QUEUES: the task queues of package workflows, as a test checks.
 var queues = []string{"orders", "payments", "notifications"}

@@ -15,30 +15,32 @@ import (
 	"time"
 )
 
-// kind is what the values of a setting are, and where they are stored; see Setting.
+// kind is what the values of a setting are, and where they are stored.
 type kind struct {
-	unit     string
-	isSecret bool
-	set      func(value string) (expected string)
+	// Unit is what a value is, such as duration or URI.
+	Unit string
+	// Secret values are masked wherever they are shown, and may come from the file that <Name>_FILE names.
+	Secret bool
+	// set reads a value and stores it in the Config. It returns what was expected instead, or "".
+	set func(value string) (expected string)
 }
 
 // unitURI is the unit of values that may contain credentials.
 const unitURI = "URI"
 
-// secret makes the values secret.
 func (k kind) secret() kind {
-	k.isSecret = true
+	k.Secret = true
 	return k
 }
 
 // unchecked is for values that the Temporal SDK checks.
 func unchecked(unit string) kind {
-	return kind{unit: unit, set: func(string) string { return "" }}
+	return kind{Unit: unit, set: func(string) string { return "" }}
 }
 
 // parsed stores what parse makes of a value; parse returns false for one that is not as expected.
 func parsed[T any](field *T, unit, expected string, parse func(value string) (T, bool)) kind {
-	return kind{unit: unit, set: func(value string) string {
+	return kind{Unit: unit, set: func(value string) string {
 		v, ok := parse(value)
 		if !ok {
 			return expected
@@ -66,12 +68,11 @@ func text[T ~string](field *T, rules ...rule) kind {
 		return ""
 	}}
 	if len(rules) > 0 {
-		k.unit = rules[0].unit
+		k.Unit = rules[0].unit
 	}
 	return k
 }
 
-// inWords lists choices.
 func inWords(choices []string) string {
 	if len(choices) < 2 {
 		return strings.Join(choices, "")
@@ -179,7 +180,6 @@ func list(field *[]string, unit, expected string, item func(item string, before 
 	})
 }
 
-// listOf is a list of choices.
 func listOf(field *[]string, choices []string) kind {
 	return list(field, "list of "+inWords(choices), "a list of "+inWords(choices)+", separated by commas, each once",
 		func(item string, before []string) (string, bool) {

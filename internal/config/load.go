@@ -32,7 +32,6 @@ func Load(environ []string) (Config, error) {
 	return l.config, nil
 }
 
-// loader is one run of Load.
 type loader struct {
 	environment environment
 	config      Config

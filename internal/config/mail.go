@@ -28,7 +28,6 @@ var mailURL = rule{
 	func(value string) bool { _, ok := mailServer(value); return ok },
 }
 
-// mailServer reads a URL of a mail server.
 func mailServer(raw string) (s MailServer, ok bool) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
@@ -48,7 +47,6 @@ func mailServer(raw string) (s MailServer, ok bool) {
 	return s, true
 }
 
-// checkMail checks the settings of e-mail against each other.
 func (l *loader) checkMail() {
 	c := &l.config
 	if c.SMTPURL != "" && c.SMTPPassword != "" {

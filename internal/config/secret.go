@@ -63,7 +63,6 @@ func mask(value string) string {
 	return scheme + "://" + maskQuery(rest)
 }
 
-// maskQuery hides the values of the query parameters that hold credentials.
 func maskQuery(rest string) string {
 	path, query, ok := strings.Cut(rest, "?")
 	if !ok {

@@ -8,19 +8,13 @@ type Setting struct {
 	Name string
 	// Default is used when the variable is not set; empty when there is none.
 	Default string
-	// Unit is what a value is, such as duration or URI.
-	Unit string
-	// Secret values are masked wherever they are shown, and may come from the file that <Name>_FILE names.
-	Secret bool
 	// Meaning is one sentence for operators.
 	Meaning string
 	// Value is the effective value, masked when it is a secret; empty when there is none.
 	Value string
 	// Source says where the value comes from.
 	Source Source
-
-	// set reads a value and stores it in the Config. It returns what was expected instead, or "".
-	set func(value string) (expected string)
+	kind
 }
 
 // Source says where a setting comes from.
@@ -35,9 +29,8 @@ const (
 	Unset Source = "not set"
 )
 
-// setting is one row of the table.
 func setting(name, fallback string, k kind, meaning string) Setting {
-	return Setting{Name: name, Default: fallback, Unit: k.unit, Secret: k.isSecret, Meaning: meaning, set: k.set}
+	return Setting{Name: name, Default: fallback, Meaning: meaning, kind: k}
 }
 
 // table is the one place where the settings are defined: each with its default, its kind, the field of c that it sets, and its

@@ -1,7 +1,8 @@
 package config
 
 import (
-	"fmt"
+	"errors"
+	"maps"
 	"slices"
 
 	"go.temporal.io/sdk/client"
@@ -17,7 +18,8 @@ import (
 func (c Config) TemporalOptions() (client.Options, error) {
 	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{DisableFile: true, EnvLookup: c.temporal})
 	if err != nil {
-		return client.Options{}, &Error{Problems: []Problem{temporalProblem(err)}}
+		// Its texts name paths and never content.
+		return client.Options{}, &Error{Problems: []Problem{{Name: "TEMPORAL_TLS_*", Value: "(set)", Expected: "settings that make a client: " + err.Error()}}}
 	}
 	if c.TemporalCompression == "none" {
 		options.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
@@ -27,25 +29,20 @@ func (c Config) TemporalOptions() (client.Options, error) {
 
 // checkTemporal lets the SDK look at its variables, so that what it does not like is reported with the rest.
 func (l *loader) checkTemporal() {
-	if _, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{DisableFile: true, EnvLookup: l.config.temporal}); err != nil {
-		l.problems = append(l.problems, temporalProblem(err))
+	var invalid *Error
+	if _, err := l.config.TemporalOptions(); errors.As(err, &invalid) {
+		l.problems = append(l.problems, invalid.Problems...)
 	}
-}
-
-// temporalProblem is a problem that the SDK found. Its texts name paths and never content.
-func temporalProblem(err error) Problem {
-	return Problem{Name: "TEMPORAL_TLS_*", Value: "(set)", Expected: fmt.Sprintf("settings that make a client: %v", err)}
 }
 
 var _ envconfig.EnvLookup = environment(nil)
 
 // Environ implements envconfig.EnvLookup.
 func (e environment) Environ() []string {
-	lines := make([]string, 0, len(e))
-	for name, value := range e {
-		lines = append(lines, name+"="+value)
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(e)) {
+		lines = append(lines, name+"="+e[name])
 	}
-	slices.Sort(lines)
 	return lines
 }
 

@@ -16,14 +16,14 @@ import (
 // as far as that is safe.
 type Deviation struct {
 	// Kind is exchange, queue or binding.
-	Kind string
-	Name string
+	Kind string `json:"kind"`
+	Name string `json:"name"`
 	// Differences says what is different, "x-delivery-limit: 7 (declared: 1000)", or the first of it where that is enough to know.
-	Differences []string
+	Differences []string `json:"differences"`
 	// Unsafe says why nothing is put into it: messages could be lost. Empty when it is used.
-	Unsafe string
+	Unsafe string `json:"unsafe,omitempty"`
 	// Remedy says how to get it as it is declared.
-	Remedy string
+	Remedy string `json:"remedy"`
 }
 
 // Error returns the deviation in one line, without the remedy.

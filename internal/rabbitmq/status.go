@@ -29,23 +29,23 @@ const (
 	StateStopped      State = "stopped"
 )
 
-// Status is what is known about a connection.
+// Status is what is known about a connection. /readyz shows it.
 type Status struct {
 	// Role is what the connection is for: publisher, consumer, keeper (of dead letters), or a subscription.
-	Role  string
-	State State
+	Role  string `json:"-"`
+	State State  `json:"state"`
 	// Since is when it got into that state.
-	Since time.Time
+	Since time.Time `json:"since"`
 	// Session is the number of the newest session, 0 before the first.
-	Session uint64
+	Session uint64 `json:"session"`
 	// LastError is why the last session ended or was not reached, without credentials; it stays when the connection is
 	// up again. LastErrorAt is when that was.
-	LastError   string
-	LastErrorAt time.Time
+	LastError   string    `json:"lastError,omitempty"`
+	LastErrorAt time.Time `json:"lastErrorAt,omitzero"`
 	// Remedy says what to do about LastError where that is known. It is empty while the connection is up.
-	Remedy string
+	Remedy string `json:"remedy,omitempty"`
 	// Deviations are what exists otherwise than it is declared, as far as that is known.
-	Deviations []Deviation
+	Deviations []Deviation `json:"deviations,omitempty"`
 }
 
 // maxInternalErrors is how many sessions end one after the other in an internal error of the broker before a remedy is given: one

@@ -1,15 +1,13 @@
 package reconcile
 
-import (
-	"iter"
-
-	"github.com/ordersaga/ordersaga/event"
-)
+import "iter"
 
 // ahead is a sequence that is read in parts: the next item can be looked at before it is taken.
 type ahead[T any] struct {
 	next func() (T, error, bool)
 	stop func()
+	// name is what the items are ordered by.
+	name func(T) string
 	held *item[T]
 }
 
@@ -18,13 +16,13 @@ type item[T any] struct {
 	err   error
 }
 
-func newAhead[T any](items iter.Seq2[T, error]) *ahead[T] {
-	a := &ahead[T]{}
+func newAhead[T any](items iter.Seq2[T, error], name func(T) string) *ahead[T] {
+	a := &ahead[T]{name: name}
 	a.next, a.stop = iter.Pull2(items)
 	return a
 }
 
-// peek returns what comes next, until take; nil at the end.
+// peek returns what comes next, until held is cleared; nil at the end.
 func (a *ahead[T]) peek() *item[T] {
 	if a.held == nil {
 		if value, err, more := a.next(); more {
@@ -34,19 +32,11 @@ func (a *ahead[T]) peek() *item[T] {
 	return a.held
 }
 
-func (a *ahead[T]) take() { a.held = nil }
-
-// tape is a walk that is read in parts. On a server that scans, each walk more costs as much as all the others.
-type tape struct{ *ahead[event.Record] }
-
-// upTo yields the records of the streams before a name that have not been read yet; all of them if it is empty.
-func (t tape) upTo(name string) iter.Seq2[event.Record, error] {
-	return func(yield func(event.Record, error) bool) {
-		for at := t.peek(); at != nil; at = t.peek() {
-			if at.value.Stream >= name && name != "" {
-				return
-			}
-			t.take()
+// upTo yields the items before a name that have not been read yet; all of them if it is empty.
+func (a *ahead[T]) upTo(name string) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for at := a.peek(); at != nil && (name == "" || a.name(at.value) < name); at = a.peek() {
+			a.held = nil
 			if !yield(at.value, at.err) {
 				return
 			}
@@ -67,29 +57,29 @@ type row[T any] struct {
 	stray func(id string, item T)
 }
 
+func newRow[T any](items iter.Seq2[named[T], error], stray func(id string, item T)) row[T] {
+	return row[T]{newAhead(items, func(n named[T]) string { return n.id }), stray}
+}
+
 // of returns what belongs to an order. Orders are asked for in the order of their ids.
 func (r row[T]) of(orderID string) (none T, found bool, err error) {
-	for at := r.peek(); at != nil; at = r.peek() {
-		if at.err != nil || at.value.id > orderID {
-			return none, false, at.err
-		}
-		r.take()
-		if at.value.id == orderID {
-			return at.value.item, true, nil
-		}
-		r.stray(at.value.id, at.value.item)
+	if err := r.passTo(orderID); err != nil {
+		return none, false, err
+	}
+	if at := r.peek(); at != nil && at.value.id == orderID {
+		r.held = nil
+		return at.value.item, true, at.err
 	}
 	return none, false, nil
 }
 
-// rest passes over everything that is left.
-func (r row[T]) rest() error {
-	for at := r.peek(); at != nil; at = r.peek() {
-		if at.err != nil {
-			return at.err
+// passTo passes over what comes before an order; over everything that is left if it is empty.
+func (r row[T]) passTo(orderID string) error {
+	for n, err := range r.upTo(orderID) {
+		if err != nil {
+			return err
 		}
-		r.take()
-		r.stray(at.value.id, at.value.item)
+		r.stray(n.id, n.item)
 	}
 	return nil
 }

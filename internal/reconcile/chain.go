@@ -19,13 +19,16 @@ type chain struct {
 	keys map[uint64]struct{}
 	// broken reports that records are missing or cannot be read: what the stream adds up to is not known.
 	broken bool
-	// take gets each record that belongs to the stream and can be read; done is called after the last one. Either may be nil.
+	// take gets each record that belongs to the stream and can be read; done is called after the last one.
 	take func(r event.Record)
 	done func(ctx context.Context) error
 }
 
 func (l *look) chain(stream, id string) *chain {
-	return &chain{look: l, stream: stream, id: id, keys: make(map[uint64]struct{})}
+	return &chain{
+		look: l, stream: stream, id: id, keys: make(map[uint64]struct{}),
+		take: func(event.Record) {}, done: func(context.Context) error { return nil },
+	}
 }
 
 // found is a finding about what the stream is about.
@@ -33,7 +36,6 @@ func (c *chain) found(k Kind, version int64, format string, args ...any) {
 	c.look.found(k, c.id, c.stream, version, format, args...)
 }
 
-// damage is a finding about the stream.
 func (c *chain) damage(k Kind, version int64, format string, args ...any) {
 	c.look.found(k, c.stream, c.stream, version, format, args...)
 }
@@ -76,9 +78,7 @@ func (c *chain) record(r event.Record, damaged error) {
 	}
 	c.slot(r)
 	c.head = r.HeadOf()
-	if c.take != nil {
-		c.take(r)
-	}
+	c.take(r)
 }
 
 // slot checks that the record's slot is its own.
@@ -94,32 +94,18 @@ func (c *chain) slot(r event.Record) {
 	c.keys[key] = struct{}{}
 }
 
-// end is called after the last record.
-func (c *chain) end(ctx context.Context) error {
-	if c.done == nil {
-		return nil
-	}
-	return c.done(ctx)
-}
-
-// folder is a state that is folded from a stream.
-type folder[S any] interface {
-	Fold(records []event.Record) (S, error)
-}
-
 // folds folds the stream into a state, and has judge look at what it comes to, unless the stream is damaged or does not fold.
-func folds[S folder[S]](c *chain, state S, judge func(ctx context.Context, s S) error) {
+func folds[S any](c *chain, state S, fold func(S, []event.Record) (S, error), judge func(ctx context.Context, s S) error) {
 	unreadable := false
 	c.take = func(r event.Record) {
 		if c.broken || unreadable {
 			return
 		}
-		next, err := state.Fold([]event.Record{r})
-		if unreadable = err != nil; unreadable {
+		var err error
+		if state, err = fold(state, []event.Record{r}); err != nil {
+			unreadable = true
 			c.damage(StreamFold, r.Version, "%v", err)
-			return
 		}
-		state = next
 	}
 	c.done = func(ctx context.Context) error {
 		if c.broken || unreadable {
@@ -128,10 +114,4 @@ func folds[S folder[S]](c *chain, state S, judge func(ctx context.Context, s S) 
 		c.work.Go(func() error { return judge(ctx, state) })
 		return ctx.Err()
 	}
-}
-
-// tryFold reports whether records fold.
-func tryFold[S folder[S]](state S, records []event.Record) (S, bool) {
-	state, err := state.Fold(records)
-	return state, err == nil
 }

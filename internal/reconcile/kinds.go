@@ -1,5 +1,7 @@
 package reconcile
 
+import "slices"
+
 // Kind is a kind of finding. It is a name that people search for and other programs compare: it never changes.
 type Kind string
 
@@ -54,31 +56,20 @@ const (
 // Repair says what is done about a finding.
 type Repair string
 
-// The repairs.
+// The repairs. They say what is done.
 const (
-	// RepairResume starts a run that goes on with the order from the log.
-	RepairResume Repair = "starts a run that goes on from the log"
-	// RepairRerun starts a run of an order of which Temporal alone knows.
-	RepairRerun Repair = "starts a run that begins with the order from Temporal"
-	// RepairRepublish starts a run that publishes every event of an ended order again, and closes.
+	RepairResume    Repair = "starts a run that goes on from the log"
+	RepairRerun     Repair = "starts a run that begins with the order from Temporal"
 	RepairRepublish Repair = "starts a run that publishes every event again"
-	// RepairSignal tells the order again what a run that was broken off was told.
-	RepairSignal Repair = "tells the order again"
-	// RepairSettle starts a run that settles what came late.
-	RepairSettle Repair = "starts a run that settles it"
-	// RepairShortage starts a run that asks the orders that hold more of a SKU than is on hand.
-	RepairShortage Repair = "starts a run that asks the orders that hold it"
-	// RepairOnboard starts a run that goes on with a customer, RepairNotify one that goes on with a message.
-	RepairOnboard Repair = "starts a run that goes on with the customer"
-	RepairNotify  Repair = "starts a run that goes on with the message"
-	// RepairList makes the list entry anew from the log.
-	RepairList Repair = "makes the list entry anew"
-	// RepairRecord touches nothing: the violation is recorded, for people.
-	RepairRecord Repair = "recorded, for people to mend"
-	// RepairNone does nothing: the finding is for people, and Temporal remembers it.
-	RepairNone Repair = "nothing: for people to mend"
-	// RepairDecided does nothing: it stays so by an operator's decision.
-	RepairDecided Repair = "nothing: it was decided"
+	RepairSignal    Repair = "tells the order again"
+	RepairSettle    Repair = "starts a run that settles it"
+	RepairShortage  Repair = "starts a run that asks the orders that hold it"
+	RepairOnboard   Repair = "starts a run that goes on with the customer"
+	RepairNotify    Repair = "starts a run that goes on with the message"
+	RepairList      Repair = "makes the list entry anew"
+	RepairRecord    Repair = "recorded, for people to mend"
+	RepairNone      Repair = "nothing: for people to mend"
+	RepairDecided   Repair = "nothing: it was decided"
 )
 
 // Meaning is a row of the table of kinds.
@@ -143,14 +134,10 @@ var Kinds = []Meaning{
 	{EndUnpublished, 5, false, "The order has ended and its last run was broken off: nobody knows which of its events were published.", RepairRepublish},
 }
 
-// meanings finds rows by kind.
-var meanings = func() map[Kind]Meaning {
-	index := make(map[Kind]Meaning, len(Kinds))
-	for _, m := range Kinds {
-		index[m.Kind] = m
-	}
-	return index
-}()
-
 // MeaningOf returns the row of a kind.
-func MeaningOf(k Kind) Meaning { return meanings[k] }
+func MeaningOf(k Kind) (m Meaning) {
+	if i := slices.IndexFunc(Kinds, func(m Meaning) bool { return m.Kind == k }); i >= 0 {
+		m = Kinds[i]
+	}
+	return m
+}

@@ -10,7 +10,7 @@ import (
 
 // late checks what came after an order had ended: that the order has, and that what is open is settled.
 func (c *chain) late() {
-	folds(c, latepayment.State{}, func(ctx context.Context, s latepayment.State) error {
+	folds(c, latepayment.State{}, latepayment.State.Fold, func(ctx context.Context, s latepayment.State) error {
 		version := s.Head.Version
 		c.needs(LateUnfounded, version, event.OrderStream(c.id))
 		of, records, ok, err := c.orderOf(ctx, c.id)
@@ -62,22 +62,20 @@ func (u *unit) lateMoney(ctx context.Context, surplus int64) (open bool, why str
 	if err != nil {
 		return false, "", err
 	}
-	s, readable := tryFold(latepayment.State{}, records)
+	s, err := latepayment.State{}.Fold(records)
+	readable := err == nil
 	if !ok || !readable || s.Unsettled() {
 		// What is damaged or does not fold is found where it is walked.
 		return true, "", nil
 	}
 	for _, p := range s.Payments {
-		switch {
-		case p.ByHand == "":
-		case p.Amount > 0:
-			surplus -= p.Amount
-		default:
+		if p.ByHand == "" {
+			continue
+		}
+		why = "giving back what came late"
+		if surplus -= p.Amount; p.Amount <= 0 {
 			// The gateway was not asked: it was taken for settled, whatever it was.
 			surplus = 0
-		}
-		if p.ByHand != "" {
-			why = "giving back what came late"
 		}
 	}
 	if surplus > 0 {

@@ -57,8 +57,6 @@ type place struct {
 	version int64
 }
 
-func (f Finding) at() place { return place{f.Kind, f.stream, f.version} }
-
 func newLook(r *Reconciler, o Options, streams map[string]bool) *look {
 	return &look{Reconciler: r, o: o, streams: streams, now: r.cfg.Clock().Add(o.ahead), seed: maphash.MakeSeed(), findings: make(map[place]Finding),
 		gaps: make(map[string]bool), others: make(map[place]string)}
@@ -69,17 +67,14 @@ func (l *look) found(k Kind, subject, stream string, version int64, format strin
 	if l.o.Skip[k] {
 		return
 	}
-	f := Finding{
-		Kind: k, Subject: subject, Detail: fmt.Sprintf(format, args...), Note: meanings[k].Note,
-		stream: stream, version: version,
-	}
+	f := Finding{Kind: k, Subject: subject, Detail: fmt.Sprintf(format, args...), Note: MeaningOf(k).Note, at: place{k, stream, version}}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, twice := l.findings[f.at()]; !twice && len(l.findings) >= MaxFindings {
+	if _, twice := l.findings[f.at]; !twice && len(l.findings) >= MaxFindings {
 		l.unlisted++
 		return
 	}
-	l.findings[f.at()] = f
+	l.findings[f.at] = f
 }
 
 // need says that a finding is none if parts of another stream are missing.
@@ -89,7 +84,6 @@ func (l *look) need(k Kind, stream string, version int64, other string) {
 	l.others[place{k, stream, version}] = other
 }
 
-// breaks notes that parts of a stream are missing.
 func (l *look) breaks(stream string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -105,7 +99,7 @@ func (l *look) sorted() []Finding {
 		}
 	}
 	slices.SortFunc(list, func(a, b Finding) int {
-		return cmp.Or(strings.Compare(a.stream, b.stream), cmp.Compare(a.version, b.version), strings.Compare(string(a.Kind), string(b.Kind)))
+		return cmp.Or(cmp.Compare(a.at.stream, b.at.stream), cmp.Compare(a.at.version, b.at.version), cmp.Compare(a.Kind, b.Kind))
 	})
 	return list
 }
@@ -115,9 +109,7 @@ func (l *look) count(add func(*Counts)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.counts.Streams++
-	if add != nil {
-		add(&l.counts)
-	}
+	add(&l.counts)
 	if l.o.Progress != nil && l.streams == nil && l.counts.Streams%progressEvery == 0 {
 		l.o.Progress(l.counts)
 	}
@@ -129,10 +121,9 @@ var (
 	paymentsTo   = strings.TrimSuffix(paymentsFrom, "-") + "."
 )
 
-// run looks.
 func (l *look) run(ctx context.Context) error {
 	work, within := errgroup.WithContext(ctx)
-	work.SetLimit(l.cfg.Workers)
+	work.SetLimit(orderQuestions)
 	l.work = work
 	err := l.walk(within)
 	// A question that failed has ended the walk; its error is the cause.
@@ -142,23 +133,19 @@ func (l *look) run(ctx context.Context) error {
 	return err
 }
 
-// walk reads the log on two tapes: the orders, and beside them the payments; after the payments come the SKUs.
+// walk reads the log twice at once: the orders, and beside them the payments, after which the SKUs come. On a server that scans, each
+// walk more costs as much as all the others.
 func (l *look) walk(ctx context.Context) error {
-	orders, others := l.tape(ctx, "", paymentsFrom), l.tape(ctx, paymentsFrom, "")
-	defer orders.stop()
+	others := newAhead(l.records(ctx, paymentsFrom, ""), func(r event.Record) string { return r.Stream })
 	defer others.stop()
-	l.payments = row[books]{newAhead(l.books(ctx, others.upTo(paymentsTo))), l.paymentWithoutOrder}
-	l.listed = row[readmodel.Order]{newAhead(l.entries(ctx)), l.orphan}
+	l.payments, l.listed = newRow(l.books(ctx, others.upTo(paymentsTo)), l.paymentWithoutOrder), newRow(l.entries(ctx), l.orphan)
 	defer l.payments.stop()
 	defer l.listed.stop()
-	if err := streams(ctx, orders.upTo(""), l.begin); err != nil {
+	if err := streams(ctx, l.records(ctx, "", paymentsFrom), l.begin); err != nil {
 		return err
 	}
 	// What is left in the rows has no order.
-	if err := l.payments.rest(); err != nil {
-		return err
-	}
-	if err := l.listed.rest(); err != nil {
+	if err := cmp.Or(l.payments.passTo(""), l.listed.passTo("")); err != nil {
 		return err
 	}
 	if err := streams(ctx, others.upTo(""), l.begin); err != nil {
@@ -221,11 +208,11 @@ func (l *look) entries(ctx context.Context) iter.Seq2[named[readmodel.Order], er
 	}
 }
 
-// tape walks what is looked at between two names.
-func (l *look) tape(ctx context.Context, from, to string) tape {
+// records walks what is looked at between two names.
+func (l *look) records(ctx context.Context, from, to string) iter.Seq2[event.Record, error] {
 	s := eventlog.Selection{From: from, To: to}
 	if l.streams == nil {
-		return tape{newAhead(l.cfg.Log.Walk(ctx, s))}
+		return l.cfg.Log.Walk(ctx, s)
 	}
 	var names []string
 	for name := range l.streams {
@@ -236,11 +223,11 @@ func (l *look) tape(ctx context.Context, from, to string) tape {
 		}
 	}
 	if len(names) == 0 {
-		return tape{newAhead(func(func(event.Record, error) bool) {})}
+		return func(func(event.Record, error) bool) {}
 	}
 	slices.Sort(names)
 	s.Names = slices.Compact(names)
-	return tape{newAhead(l.cfg.Log.Walk(ctx, s))}
+	return l.cfg.Log.Walk(ctx, s)
 }
 
 // partners are a stream and what must be looked at together with it.
@@ -261,16 +248,19 @@ var streamKinds = []struct {
 	count func(*Counts)
 }{
 	{event.OrderIDOf, (*chain).order, func(c *Counts) { c.Orders++ }},
-	{event.RefundsReferenceOf, (*chain).refunds, nil},
-	{event.LateOrderIDOf, (*chain).late, nil},
-	{event.EarlyOrderIDOf, (*chain).early, nil},
-	{event.DeadLetterIDOf, (*chain).dead, nil},
-	{event.CustomerIDOf, (*chain).customer, nil},
-	{event.NoticeIDOf, (*chain).notice, nil},
-	{skuOf, (*chain).stock, func(c *Counts) { c.SKUs++ }},
+	{event.RefundsReferenceOf, (*chain).refunds, countNothing},
+	{event.LateOrderIDOf, (*chain).late, countNothing},
+	{event.EarlyOrderIDOf, (*chain).early, countNothing},
+	{event.DeadLetterIDOf, (*chain).dead, countNothing},
+	{event.CustomerIDOf, (*chain).customer, countNothing},
+	{event.NoticeIDOf, (*chain).notice, countNothing},
+	{
+		func(stream string) (string, bool) { return strings.CutPrefix(stream, event.StockStream("")) },
+		(*chain).stock, func(c *Counts) { c.SKUs++ },
+	},
 }
 
-func skuOf(stream string) (string, bool) { return strings.CutPrefix(stream, event.StockStream("")) }
+func countNothing(*Counts) {}
 
 // begin returns what takes the records of a stream.
 func (l *look) begin(stream string) *chain {
@@ -282,7 +272,7 @@ func (l *look) begin(stream string) *chain {
 			return c
 		}
 	}
-	l.count(nil)
+	l.count(countNothing)
 	return l.chain(stream, stream)
 }
 
@@ -293,12 +283,13 @@ func streams(ctx context.Context, walk iter.Seq2[event.Record, error], begin fun
 		if err != nil && !errors.Is(err, fault.Corrupt) {
 			return err
 		}
-		if c == nil || r.Stream != c.stream {
-			if c != nil {
-				if err := c.end(ctx); err != nil {
-					return err
-				}
+		if c != nil && r.Stream != c.stream {
+			if err := c.done(ctx); err != nil {
+				return err
 			}
+			c = nil
+		}
+		if c == nil {
 			c = begin(r.Stream)
 		}
 		c.record(r, err)
@@ -306,7 +297,7 @@ func streams(ctx context.Context, walk iter.Seq2[event.Record, error], begin fun
 	if c == nil {
 		return nil
 	}
-	return c.end(ctx)
+	return c.done(ctx)
 }
 
 // read reads a stream that something else is about. ok is false when it is damaged: that is found where it is walked.

@@ -39,11 +39,9 @@ func (l *look) books(ctx context.Context, records iter.Seq2[event.Record, error]
 			l.count(func(c *Counts) { c.Payments++ })
 			c, b := l.chain(stream, strings.TrimPrefix(stream, paymentsFrom)), books{stream: stream}
 			c.take = func(r event.Record) {
-				var d struct {
-					Amount int64 `json:"amount"`
-				}
-				if err := decode(r, &d); err != nil {
-					c.damage(StreamFold, r.Version, "%v", err)
+				d, err := event.Decode[struct{ Amount int64 }](r.Event)
+				if err != nil {
+					c.damage(StreamFold, r.Version, "version %d: %v", r.Version, err)
 					return
 				}
 				b.add(r, d.Amount)
@@ -62,7 +60,6 @@ func (l *look) books(ctx context.Context, records iter.Seq2[event.Record, error]
 	}
 }
 
-// add takes in one record.
 func (b *books) add(r event.Record, amount int64) {
 	b.version = r.Version
 	contradict := func(when bool, what string) {
@@ -198,12 +195,7 @@ func (u *unit) moneyFound(k Kind, format string, args ...any) {
 
 // refunds checks of the refund ledger of a payment that no source has more reserved than there was.
 func (c *chain) refunds() {
-	var records []event.Record
-	c.take = func(r event.Record) { records = append(records, r) }
-	c.done = func(context.Context) error {
-		if c.broken || len(records) == 0 {
-			return nil
-		}
+	folds(c, nil, collect, func(_ context.Context, records []event.Record) error {
 		ledger, err := refunds.Fold(records)
 		if err != nil {
 			c.damage(StreamFold, c.head.Version, "%v", err)
@@ -215,7 +207,12 @@ func (c *chain) refunds() {
 			}
 		}
 		return nil
-	}
+	})
+}
+
+// collect is the fold of a stream that is judged as a whole.
+func collect(all, records []event.Record) ([]event.Record, error) {
+	return append(all, records...), nil
 }
 
 // reserved checks that what was given back while an order was undone had been reserved.

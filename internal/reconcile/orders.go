@@ -2,26 +2,27 @@ package reconcile
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/workflows/order"
-)
-
-// Types of the events with which an operator ends the tries of a step that is stuck. They stand in the slot of the step's
-// own outcome.
-const (
-	typeSkipped     = "order.step_skipped"
-	typeSubstituted = "order.step_substituted"
 )
 
 // exception is a step, or its undo, that an operator decided about.
 type exception struct {
 	Step order.Step `json:"step"`
 	Undo bool       `json:"undo"`
+}
+
+// exceptionOf returns what an operator decided about with an event that ends the tries of a step that is stuck. It takes the slot of the
+// step's own outcome.
+func exceptionOf(r event.Record) (e exception, ok bool) {
+	if r.Type != event.OrderStepSkipped && r.Type != event.OrderStepSubstituted {
+		return e, false
+	}
+	e, err := event.Decode[exception](r.Event)
+	return e, err == nil
 }
 
 func (e exception) String() string {
@@ -35,11 +36,7 @@ func (e exception) String() string {
 func exceptions(records []event.Record) map[exception]bool {
 	decided := make(map[exception]bool)
 	for _, r := range records {
-		if r.Type != typeSkipped && r.Type != typeSubstituted {
-			continue
-		}
-		var e exception
-		if err := decode(r, &e); err == nil {
+		if e, ok := exceptionOf(r); ok {
 			decided[e] = true
 		}
 	}
@@ -97,7 +94,6 @@ func (u *unit) unlessExcepted(k Kind, steps []exception, format string, args ...
 	u.says(k, format, args...)
 }
 
-// examine checks the order.
 func (u *unit) examine(ctx context.Context) error {
 	if !u.begins() || !u.fold() {
 		return nil
@@ -120,10 +116,9 @@ func (u *unit) begins() bool {
 		u.damage(StreamBeginning, first.Version, "it begins with %s", first.Type)
 		return false
 	}
-	var d struct {
+	if d, err := event.Decode[struct {
 		OrderID string `json:"orderId"`
-	}
-	if err := decode(first, &d); err != nil || d.OrderID != u.id {
+	}](first.Event); err != nil || d.OrderID != u.id {
 		u.damage(StreamBeginning, first.Version, "it tells of order %q", d.OrderID)
 		return false
 	}
@@ -170,16 +165,15 @@ func (u *unit) pivot() {
 			decision = order.Forward
 		case event.OrderCompensating:
 			// A refused capture turns the order back, once, and so does an operator.
-			var d order.Ending
-			byHand := decode(r, &d) == nil && d.RequestID != ""
+			d, err := event.Decode[order.Ending](r.Event)
+			byHand := err == nil && d.RequestID != ""
 			if decision == order.Back || decision == order.Forward && !refused && !byHand {
 				u.turned(r, decision)
 			}
 			decision = order.Back
 		case event.InventoryRejected:
-			var d order.Rejection
-			rejected = decode(r, &d) == nil
-			held = d.Held
+			d, err := event.Decode[order.Rejection](r.Event)
+			rejected, held = err == nil, d.Held
 		case event.PaymentCaptureRefused:
 			refused = true
 		case event.PaymentCaptured:
@@ -218,11 +212,10 @@ var decidedBefore = map[string]order.Decision{
 
 // decisionBefore is the decision that an event needs before it.
 func decisionBefore(r event.Record) order.Decision {
-	var e exception
-	if r.Type != typeSkipped && r.Type != typeSubstituted || decode(r, &e) != nil {
-		return decidedBefore[r.Type]
-	}
+	e, ok := exceptionOf(r)
 	switch {
+	case !ok:
+		return decidedBefore[r.Type]
 	case e.Undo:
 		return order.Back
 	case e.Step == order.StepCapture || e.Step == order.StepCommit:
@@ -234,14 +227,4 @@ func decisionBefore(r event.Record) order.Decision {
 // recent reports whether an order is asked about at the gateway, Temporal and the stock ledger.
 func (l *look) recent(s order.State) bool {
 	return !s.Ended || l.o.Since == 0 || l.now.Sub(s.UpdatedAt) <= l.o.Since
-}
-
-// decode reads a record's data in the newest version of its type. The error is Malformed, or Unavailable.
-func decode(r event.Record, into any) error {
-	e, err := r.Newest()
-	if err != nil {
-		return fault.Wrap(err, fault.CodeOf(err), "version %d of stream %s", r.Version, r.Stream)
-	}
-	err = json.Unmarshal(e.Data, into)
-	return fault.Wrap(err, fault.Malformed, "data of version %d of stream %s", r.Version, r.Stream)
 }

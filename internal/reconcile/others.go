@@ -16,7 +16,7 @@ import (
 // customer checks that what a registration starts is started, and that every run came to its end: one that did not
 // may have left events unpublished.
 func (c *chain) customer() {
-	folds(c, onboarding.State{CustomerID: c.id}, func(ctx context.Context, s onboarding.State) error {
+	folds(c, onboarding.State{CustomerID: c.id}, onboarding.State.Fold, func(ctx context.Context, s onboarding.State) error {
 		if c.now.Sub(s.UpdatedAt) <= c.o.Stale {
 			return nil
 		}
@@ -32,7 +32,7 @@ func (c *chain) customer() {
 // notice checks that a run goes on with a message that is to be sent.
 func (c *chain) notice() {
 	subject, _ := notification.SubjectOf(c.id)
-	folds(c, notification.State{Subject: subject}, func(ctx context.Context, s notification.State) error {
+	folds(c, notification.State{Subject: subject}, notification.State.Fold, func(ctx context.Context, s notification.State) error {
 		if s.Settled() || c.now.Sub(s.UpdatedAt) <= c.o.Stale {
 			return nil
 		}
@@ -62,7 +62,7 @@ const deadUnfinished = 5 * time.Minute
 
 // dead looks for what was decided about a dead letter, begun and not finished, and for facts that did not arrive.
 func (c *chain) dead() {
-	folds(c, deadletter.State{}, func(ctx context.Context, s deadletter.State) error {
+	folds(c, deadletter.State{}, deadletter.State.Fold, func(ctx context.Context, s deadletter.State) error {
 		if c.now.Sub(s.UpdatedAt) <= deadUnfinished {
 			return nil
 		}
@@ -88,40 +88,24 @@ func (c *chain) undelivered(ctx context.Context, s deadletter.State) error {
 	return nil
 }
 
-// earlyState is the fold of a stream of early cancellations.
-type earlyState struct {
-	kept    []order.Cancellation
-	version int64
-	// newest is when the newest of them came.
-	newest time.Time
-}
-
-// Fold implements folder.
-func (s earlyState) Fold(records []event.Record) (earlyState, error) {
-	more, err := order.EarlyCancellations(records)
-	if err != nil {
-		return s, err
-	}
-	s.kept = append(slices.Clone(s.kept), more...)
-	for _, r := range records {
-		s.version, s.newest = r.Version, r.Time
-	}
-	return s, nil
-}
-
 // early checks that an order was cancelled by what came before it, or has answered it.
 func (c *chain) early() {
-	folds(c, earlyState{}, func(ctx context.Context, s earlyState) error {
-		if c.now.Sub(s.newest) <= c.o.Stale {
+	var newest time.Time
+	folds(c, nil, func(kept []order.Cancellation, records []event.Record) ([]order.Cancellation, error) {
+		newest = records[len(records)-1].Time
+		more, err := order.EarlyCancellations(records)
+		return append(kept, more...), err
+	}, func(ctx context.Context, kept []order.Cancellation) error {
+		if c.now.Sub(newest) <= c.o.Stale {
 			// Its event may still be on its way.
 			return nil
 		}
-		return c.unanswered(ctx, s)
+		return c.unanswered(ctx, kept)
 	})
 }
 
-func (c *chain) unanswered(ctx context.Context, s earlyState) error {
-	c.needs(CancellationUnanswered, s.version, event.OrderStream(c.id))
+func (c *chain) unanswered(ctx context.Context, kept []order.Cancellation) error {
+	c.needs(CancellationUnanswered, c.head.Version, event.OrderStream(c.id))
 	state, _, ok, err := c.orderOf(ctx, c.id)
 	if !ok || !state.Opened() || state.Cancelled() {
 		return err
@@ -136,8 +120,8 @@ func (c *chain) unanswered(ctx context.Context, s earlyState) error {
 			slices.ContainsFunc(verdicts, func(r event.Record) bool { return r.CausationID == request.Cause && v.Of(r) })
 	}
 	// Once one of them is refused, the others are answered without an event.
-	if !slices.ContainsFunc(s.kept, answered) {
-		c.found(CancellationUnanswered, s.version, "%d of them came before the order, which is %s", len(s.kept), state.Status)
+	if !slices.ContainsFunc(kept, answered) {
+		c.found(CancellationUnanswered, c.head.Version, "%d of them came before the order, which is %s", len(kept), state.Status)
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -23,6 +25,10 @@ const (
 	attentionForLong = 24 * time.Hour
 	// failingAttempts is how often a workflow task may fail in a row: a deployment takes some.
 	failingAttempts = 5
+	// defaultPause lies between the two looks at a finding: what is on its way may arrive.
+	defaultPause = 2 * time.Second
+	// orderQuestions is how many orders are asked about at once.
+	orderQuestions = 8
 )
 
 // Log is the event log as a check reads it.
@@ -95,7 +101,7 @@ type Lookup interface {
 	Lookup(ctx context.Context, p payment.Payment) (payment.Result, error)
 }
 
-// Config is what a Reconciler needs. All fields are mandatory but the last two.
+// Config is what a Reconciler needs. All fields are mandatory but the last one.
 type Config struct {
 	Log     Log
 	List    List
@@ -105,27 +111,8 @@ type Config struct {
 	Timing order.Timing
 	Clock  func() time.Time
 	Logger *slog.Logger
-	// Pause lies between the two looks at a finding: what is on its way may arrive. Default 2 s.
+	// Pause lies between the two looks at a finding. Default 2 s.
 	Pause time.Duration
-	// Workers is how many orders are asked about at once. Default 8.
-	Workers int
-}
-
-// Validate fills in the defaults. The error is Invalid.
-func (c *Config) Validate() error {
-	if c.Log == nil || c.List == nil || c.Sagas == nil || c.Gateway == nil || c.Clock == nil || c.Logger == nil {
-		return fault.NewInvalid("reconcile", []fault.Field{fault.Fieldf("/", "log, list, sagas, gateway, clock and logger are mandatory")})
-	}
-	if c.Pause < 0 || c.Workers < 0 {
-		return fault.NewInvalid("reconcile", []fault.Field{fault.Fieldf("/", "pause and workers must not be negative")})
-	}
-	if c.Pause == 0 {
-		c.Pause = 2 * time.Second
-	}
-	if c.Workers == 0 {
-		c.Workers = 8
-	}
-	return nil
 }
 
 // Reconciler checks what must hold.
@@ -133,9 +120,10 @@ type Reconciler struct{ cfg Config }
 
 // New returns a Reconciler. It does no I/O. The error is Invalid.
 func New(c Config) (*Reconciler, error) {
-	if err := c.Validate(); err != nil {
-		return nil, err
+	if c.Log == nil || c.List == nil || c.Sagas == nil || c.Gateway == nil || c.Clock == nil || c.Logger == nil {
+		return nil, fault.NewInvalid("reconcile", []fault.Field{fault.Fieldf("/", "log, list, sagas, gateway, clock and logger are mandatory")})
 	}
+	c.Pause = cmp.Or(c.Pause, defaultPause)
 	return &Reconciler{cfg: c}, nil
 }
 
@@ -179,9 +167,8 @@ type Finding struct {
 	// Note reports that it is no violation.
 	Note bool `json:"note,omitempty"`
 
-	// stream and version are what it was seen at: the second look must see it at the same.
-	stream  string
-	version int64
+	// at is what it was seen at: the second look must see it at the same.
+	at place
 }
 
 // Report is what a run found and did.
@@ -204,14 +191,11 @@ func (r Report) Left() int { return r.Violations + r.Unlisted - r.Repaired }
 
 // Run checks everything. The report is valid with a nil error only.
 func (r *Reconciler) Run(ctx context.Context, o Options) (Report, error) {
-	if o.Stale == 0 {
-		o.Stale = DefaultStale
-	}
+	o.Stale = cmp.Or(o.Stale, DefaultStale)
 	began := r.cfg.Clock()
-	if o.Now.IsZero() {
-		o.Now = began
+	if !o.Now.IsZero() {
+		o.ahead = o.Now.Sub(began)
 	}
-	o.ahead = o.Now.Sub(began)
 	first := newLook(r, o, nil)
 	if err := first.run(ctx); err != nil {
 		return Report{}, err
@@ -238,7 +222,7 @@ func (r *Reconciler) Run(ctx context.Context, o Options) (Report, error) {
 	return report, nil
 }
 
-// confirmBatch is how many subjects are looked at again together.
+// confirmBatch is how many findings are looked at again together.
 const confirmBatch = 500
 
 // confirm looks at everything that was found again, and returns what was found both times at the same version.
@@ -247,42 +231,26 @@ func (r *Reconciler) confirm(ctx context.Context, o Options, first *look) ([]Fin
 	if len(candidates) == 0 {
 		return nil, nil
 	}
-	if err := pause(ctx, r.cfg.Pause); err != nil {
-		return nil, err
+	select {
+	case <-time.After(r.cfg.Pause):
+	case <-ctx.Done():
+		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "reconcile")
 	}
 	var confirmed []Finding
-	for len(candidates) > 0 {
-		batch := candidates
+	for batch := range slices.Chunk(candidates, confirmBatch) {
 		subjects := make(map[string]bool)
-		for i, f := range candidates {
-			if subjects[f.stream] = true; len(subjects) > confirmBatch {
-				delete(subjects, f.stream)
-				batch = candidates[:i]
-				break
-			}
+		for _, f := range batch {
+			subjects[f.at.stream] = true
 		}
-		candidates = candidates[len(batch):]
 		second := newLook(r, o, subjects)
 		if err := second.run(ctx); err != nil {
 			return nil, err
 		}
 		for _, f := range batch {
-			if again, found := second.findings[f.at()]; found {
+			if again, found := second.findings[f.at]; found {
 				confirmed = append(confirmed, again)
 			}
 		}
 	}
 	return confirmed, nil
-}
-
-// pause waits, unless the context ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return fault.Wrap(ctx.Err(), fault.Unavailable, "reconcile")
-	}
 }

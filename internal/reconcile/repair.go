@@ -22,44 +22,29 @@ type Violation struct {
 	Detail string `json:"detail"`
 }
 
-// repairs are what is done, and what is said about it then. The others do nothing.
+// repairs are what is done about what a saga mends, and what is said about it then.
 var repairs = map[Repair]struct {
 	done string
-	do   func(ctx context.Context, c Config, subject string) error
+	do   func(s Sagas, ctx context.Context, subject string) error
 }{
-	RepairResume: {"a run was started that goes on from the log", func(ctx context.Context, c Config, id string) error {
-		_, err := c.Sagas.Resume(ctx, id)
+	RepairResume: {"a run was started that goes on from the log", func(s Sagas, ctx context.Context, orderID string) error {
+		_, err := s.Resume(ctx, orderID)
 		return err
 	}},
-	RepairRerun: {"a run was started that begins with the order from Temporal", func(ctx context.Context, c Config, id string) error {
-		return c.Sagas.Rerun(ctx, id)
+	RepairRerun:     {"a run was started that begins with the order from Temporal", Sagas.Rerun},
+	RepairRepublish: {"a run was started that publishes every event again", Sagas.Republish},
+	RepairSignal:    {"the order was told again", Sagas.TellAgain},
+	RepairSettle:    {"a run was started that settles it", Sagas.ResumeLate},
+	RepairShortage:  {"a run was started that asks the orders that hold it", Sagas.SettleShortage},
+	RepairOnboard: {"a run was started that goes on with the customer", func(s Sagas, ctx context.Context, customerID string) error {
+		return s.Onboard(ctx, customerID, true)
 	}},
-	RepairRepublish: {"a run was started that publishes every event again", func(ctx context.Context, c Config, id string) error {
-		return c.Sagas.Republish(ctx, id)
-	}},
-	RepairSignal: {"the order was told again", func(ctx context.Context, c Config, id string) error {
-		return c.Sagas.TellAgain(ctx, id)
-	}},
-	RepairSettle: {"a run was started that settles it", func(ctx context.Context, c Config, id string) error {
-		return c.Sagas.ResumeLate(ctx, id)
-	}},
-	RepairShortage: {"a run was started that asks the orders that hold it", func(ctx context.Context, c Config, sku string) error {
-		return c.Sagas.SettleShortage(ctx, sku)
-	}},
-	RepairOnboard: {"a run was started that goes on with the customer", func(ctx context.Context, c Config, id string) error {
-		return c.Sagas.Onboard(ctx, id, true)
-	}},
-	RepairNotify: {"a run was started that goes on with the message", func(ctx context.Context, c Config, id string) error {
-		return c.Sagas.ResumeNotice(ctx, id)
-	}},
-	RepairList: {"the list entry was made anew", func(ctx context.Context, c Config, id string) error {
-		return c.List.Mend(ctx, id)
-	}},
+	RepairNotify: {"a run was started that goes on with the message", Sagas.ResumeNotice},
 }
 
 // mend does what can be done about a finding, or says what would be.
 func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
-	meaning := meanings[f.Kind]
+	meaning := MeaningOf(f.Kind)
 	f.Repair = string(meaning.Repair)
 	if !f.Note {
 		r.cfg.Logger.LogAttrs(ctx, slog.LevelError, "something that must hold does not", slog.String("kind", string(f.Kind)),
@@ -72,11 +57,14 @@ func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
 	repair, does := repairs[meaning.Repair]
 	switch {
 	case does:
-		err = repair.do(ctx, r.cfg, f.Subject)
+		err = repair.do(r.cfg.Sagas, ctx, f.Subject)
 		f.Repair, f.Repaired = repair.done, err == nil
+	case meaning.Repair == RepairList:
+		err = r.cfg.List.Mend(ctx, f.Subject)
+		f.Repair, f.Repaired = "the list entry was made anew", err == nil
 	case meaning.Repair == RepairRecord:
 		err = r.record(ctx, *f)
-		f.Repair = "recorded in stream " + event.ReconcileStream(f.stream) + ", for people to mend"
+		f.Repair = "recorded in stream " + event.ReconcileStream(f.at.stream) + ", for people to mend"
 	}
 	if err != nil {
 		f.Repair = "failed: " + err.Error()
@@ -88,9 +76,9 @@ const recordAttempts = 10
 
 // record writes the violation down, once, in a stream of its own.
 func (r *Reconciler) record(ctx context.Context, f Finding) error {
-	stream := event.ReconcileStream(f.stream)
-	entry := event.New(stream, string(f.Kind)+"@"+strconv.FormatInt(f.version, 10), event.ReconcileViolationFound, f.Subject, r.cfg.Clock(),
-		Violation{Kind: f.Kind, Subject: f.Subject, Stream: f.stream, Version: f.version, Detail: f.Detail})
+	stream := event.ReconcileStream(f.at.stream)
+	entry := event.New(stream, string(f.Kind)+"@"+strconv.FormatInt(f.at.version, 10), event.ReconcileViolationFound, f.Subject, r.cfg.Clock(),
+		Violation{Kind: f.Kind, Subject: f.Subject, Stream: f.at.stream, Version: f.at.version, Detail: f.Detail})
 	var head event.Head
 	for range recordAttempts {
 		next, _, err := r.cfg.Log.Append(ctx, stream, head, []event.Entry{entry})

@@ -79,7 +79,6 @@ func (l *look) stalled(s order.State, run Run) (kind Kind, why string) {
 	return OrderStalled, why + "; what is to be done is: " + string(next.Kind) + " " + next.Step
 }
 
-// later returns the later one of two times.
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b

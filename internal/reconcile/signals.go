@@ -3,6 +3,9 @@ package reconcile
 import (
 	"bytes"
 	"context"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
@@ -73,31 +76,22 @@ func (l *look) lostLate(ctx context.Context, s order.State, f order.Facts, cause
 	if s.Decision == order.Forward {
 		return "", nil
 	}
-	came := make(map[string]bool, len(causes))
-	for _, c := range causes {
-		came[c] = true
-	}
 	for _, fact := range factsOf(s.Order.ID, f) {
 		v := latepayment.Verdict{ID: fact.id, Type: fact.eventType, Identity: fact.identity, Status: s.Status, Handled: s.DispatchedAfterCancel()}
-		if fact.cause == "" || came[fact.cause] || s.Caused(fact.identity) || !v.Consequential() {
+		if fact.cause == "" || slices.Contains(causes, fact.cause) || s.Caused(fact.identity) || !v.Consequential() {
 			continue
 		}
 		standing, err := l.cfg.Log.FindAll(ctx, event.LateStream(s.Order.ID), v.Slots())
 		if err != nil {
 			return "", err
 		}
-		given := false
-		for _, r := range standing {
-			given = given || v.Of(r)
-		}
-		if !given {
+		if !slices.ContainsFunc(slices.Collect(maps.Values(standing)), v.Of) {
 			return fact.eventType, nil
 		}
 	}
 	return "", nil
 }
 
-// lostFact is a fact about money or goods.
 type lostFact struct{ id, cause, eventType, identity string }
 
 // factsOf lists the facts about money and goods of an order.
@@ -114,17 +108,13 @@ func factsOf(orderID string, f order.Facts) (list []lostFact) {
 	return list
 }
 
-// factNames names facts for people.
 func factNames(f order.Facts) string {
-	names := ""
+	var names []string
 	if len(f.Cancellations) > 0 {
-		names = event.OrderCancellationRequested
+		names = append(names, event.OrderCancellationRequested)
 	}
 	for _, fact := range factsOf("", f) {
-		if names != "" {
-			names += ", "
-		}
-		names += fact.eventType
+		names = append(names, fact.eventType)
 	}
-	return names
+	return strings.Join(names, ", ")
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// movement is the data of every stock event.
 type movement struct {
 	OrderID  string `json:"orderId"`
 	Quantity int64  `json:"quantity"`
@@ -47,9 +46,9 @@ func (v *ledger) add(r event.Record) {
 	if v.broken {
 		return
 	}
-	var m movement
-	if err := decode(r, &m); err != nil {
-		v.damage(StreamFold, r.Version, "%v", err)
+	m, err := event.Decode[movement](r.Event)
+	if err != nil {
+		v.damage(StreamFold, r.Version, "version %d: %v", r.Version, err)
 		return
 	}
 	v.move(r, m)
@@ -164,7 +163,7 @@ func (u *unit) outcome(ctx context.Context) error {
 		}
 		var reserved movement
 		if r, there := standing[do]; there {
-			if err := decode(r, &reserved); err != nil {
+			if reserved, err = event.Decode[movement](r.Event); err != nil {
 				continue
 			}
 		}

@@ -7,6 +7,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/sealed"
@@ -18,7 +19,6 @@ import (
 // notifications is the subscription of the events that customers are notified of.
 const notifications = "notifications"
 
-// notificationQueue is its queue.
 func (s *Service) notificationQueue() string { return s.broker().Topology.Queue(notifications) }
 
 // startConsumers starts the consumers of the inbox, of the dead letters and of the notifications, and waits for the inbox alone.
@@ -27,13 +27,10 @@ func (s *Service) startConsumers(ctx context.Context) (err error) {
 		Sagas: s.sagas, Stock: receiver{s.stores.ledger}, Clock: time.Now, Logger: s.logger,
 		Log: s.stores.log, Sealer: sealed.NewBox(s.stores.keys),
 	}
+	parse := decoding(executor.Handle)
 	handle := func(ctx context.Context, m wire.Message) error {
-		e, err := wire.Decode(m)
-		if err != nil {
-			return err
-		}
 		parent, _ := m.Header(trace.Header)
-		return executor.Handle(trace.With(ctx, parent), e)
+		return parse(trace.With(ctx, parent), m)
 	}
 	s.consumer, err = consume(rabbitmq.ConsumerConfig{
 		Config: s.broker(), Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, ParkMax: s.cfg.SignalParkMax, Probe: s.probe,
@@ -43,7 +40,7 @@ func (s *Service) startConsumers(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	notify := s.notificationHandler()
+	notify := decoding((&inbound.Notifications{Log: s.stores.log, Sagas: s.sagas, Logger: s.logger}).Handle)
 	if err := s.startKeeper(func(ctx context.Context, queue string, m wire.Message) error {
 		if queue == s.notificationQueue() {
 			return notify(ctx, m)
@@ -67,15 +64,14 @@ func consume(cfg rabbitmq.ConsumerConfig) (*rabbitmq.Consumer, error) {
 	return consumer, err
 }
 
-// notificationHandler handles the events that customers are notified of.
-func (s *Service) notificationHandler() func(context.Context, wire.Message) error {
-	inbox := &inbound.Notifications{Log: s.stores.log, Sagas: s.sagas, Logger: s.logger}
+// decoding makes a handler of messages out of one of events.
+func decoding(handle func(context.Context, event.Event) error) func(context.Context, wire.Message) error {
 	return func(ctx context.Context, m wire.Message) error {
 		e, err := wire.Decode(m)
 		if err != nil {
 			return err
 		}
-		return inbox.Handle(ctx, e)
+		return handle(ctx, e)
 	}
 }
 
@@ -97,5 +93,5 @@ func (s *Service) startNotifications(handle func(context.Context, wire.Message) 
 // probe reports whether everything answers that the handlers of messages depend on.
 func (s *Service) probe(ctx context.Context) error {
 	_, err := s.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
-	return errors.Join(err, s.stores.ping(ctx))
+	return errors.Join(err, s.stores.db.Ping(ctx))
 }

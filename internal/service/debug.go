@@ -9,7 +9,6 @@ import (
 	"time"
 )
 
-// profileTimeout bounds how long a profile may take, and be read.
 const profileTimeout = 10 * time.Minute
 
 // listenDebug serves Go's profiler; nil when there is no address. It has a listener of its own: clients that may place orders

@@ -25,7 +25,6 @@ type listener struct {
 	failed  chan error
 }
 
-// listen opens the address and begins to serve.
 func listen(ctx context.Context, addr string, handler http.Handler) (*listener, error) {
 	open, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
@@ -47,7 +46,6 @@ func listen(ctx context.Context, addr string, handler http.Handler) (*listener, 
 
 func (l *listener) addr() string { return l.net.Addr().String() }
 
-// serve hands requests to the handler from now on.
 func (l *listener) serve(handler http.Handler) { l.handler.Store(&handler) }
 
 // probes answers /livez, /readyz and /metrics, where the API is not served or not yet.
@@ -63,48 +61,35 @@ func (s *Service) probes(starting bool, checks func(context.Context) []api.Check
 func (s *Service) checks(ctx context.Context) []api.Check {
 	_, temporal := s.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
 	checks := []api.Check{
-		{Name: "mongodb", Err: s.stores.ping(ctx)},
+		{Name: "mongodb", Err: s.stores.db.Ping(ctx)},
 		{Name: "temporal", Err: temporal},
 	}
 	if s.roles.Worker || s.roles.Consumer {
 		checks = append(checks, brokerCheck("rabbitmq", s.publisher))
 	}
-	if s.consumer != nil {
-		checks = append(checks, brokerCheck("consumer", s.consumer))
-	}
-	// Orders do not wait for dead letters, nor for messages to people.
-	if s.letters != nil {
-		checks = append(checks, optional(brokerCheck("keeper", s.letters)))
-	}
-	if s.notices != nil {
-		checks = append(checks, optional(brokerCheck("announcer", s.notices)))
+	for _, c := range []struct {
+		name     string
+		consumer *rabbitmq.Consumer
+		optional bool
+	}{{"consumer", s.consumer, false}, {"keeper", s.letters, true}, {"announcer", s.notices, true}} {
+		if c.consumer != nil {
+			check := brokerCheck(c.name, c.consumer)
+			check.Optional = c.optional // orders do not wait for dead letters, nor for messages to people
+			checks = append(checks, check)
+		}
 	}
 	return checks
 }
 
-// supervised is a publisher or a consumer.
 type supervised interface {
 	Ready() error
 	Status() rabbitmq.Status
 }
 
-// brokerCheck looks at a connection to the broker.
 func brokerCheck(name string, c supervised) api.Check {
 	s := c.Status()
-	shown := &api.Connection{State: string(s.State), Since: s.Since.UTC(), Session: s.Session, LastError: s.LastError, Remedy: s.Remedy}
-	if at := s.LastErrorAt.UTC(); !at.IsZero() {
-		shown.LastErrorAt = &at
-	}
-	for _, d := range s.Deviations {
-		shown.Deviations = append(shown.Deviations, api.Deviation(d))
-	}
-	return api.Check{Name: name, Err: c.Ready(), Connection: shown}
-}
-
-// optional is a check that is shown and does not count.
-func optional(c api.Check) api.Check {
-	c.Optional = true
-	return c
+	s.Since, s.LastErrorAt = s.Since.UTC(), s.LastErrorAt.UTC()
+	return api.Check{Name: name, Err: c.Ready(), Connection: s}
 }
 
 // httpGrace is how long requests may still run when the process stops: longer than the API waits for a dependency. Clients
@@ -122,7 +107,6 @@ func (l *listener) shutdown(ctx context.Context) error {
 	return err
 }
 
-// startHTTP serves the API, or the probes alone.
 func (s *Service) startHTTP() (err error) {
 	if !s.roles.API {
 		s.http.serve(s.probes(false, s.checks))

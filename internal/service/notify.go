@@ -13,10 +13,8 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/notification"
 )
 
-// notifies reports whether customers are notified.
 func (s *Service) notifies() bool { return s.cfg.Notifications != config.NotificationsOff }
 
-// newTemplates loads the templates of every kind of message.
 func newTemplates(c config.Config) (*notify.Templates, error) {
 	kinds := make([]string, len(notification.Kinds))
 	for i, k := range notification.Kinds {
@@ -44,7 +42,6 @@ func newNotifier(c config.Config, logger *slog.Logger) (notify.Notifier, error) 
 	return nil, nil //nolint:nilnil // none is what off means
 }
 
-// noticeActivities wires the activities that notify customers.
 func (s *Service) noticeActivities() (*activities.Notices, error) {
 	n := &activities.Notices{
 		Log: s.stores.log, Profiles: sealed.NewBox(s.stores.keys), Window: s.cfg.NotificationWindow, Clock: time.Now, Logger: s.logger,

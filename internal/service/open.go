@@ -73,28 +73,12 @@ func (s *Service) RebuildLate(ctx context.Context) (readmodel.Rebuilt, error) {
 // Resolve brings a decision to an order and returns the order after it. The error is NotFound for an unknown order, and
 // ResolutionRefused, with the reason, when the decision does not fit.
 func (s *Service) Resolve(ctx context.Context, orderID string, d order.Resolution) (order.State, error) {
-	state, err := s.order(ctx, orderID)
-	if err != nil {
-		return state, err
-	}
 	_, verdict, err := s.sagas.Resolve(ctx, orderID, d, "")
 	switch {
 	case err != nil:
-		return state, err
-	case !verdict.Accepted:
-		return state, fault.New(fault.ResolutionRefused, "refused: %s", verdict.Detail)
-	}
-	return s.order(ctx, orderID)
-}
-
-// order reads an order's state. The error is NotFound when the log does not know it.
-func (s *Service) order(ctx context.Context, orderID string) (order.State, error) {
-	records, err := s.stores.log.Read(ctx, event.OrderStream(orderID), 0, 0)
-	if err != nil {
 		return order.State{}, err
+	case !verdict.Accepted:
+		return order.State{}, fault.New(fault.ResolutionRefused, "refused: %s", verdict.Detail)
 	}
-	if len(records) == 0 {
-		return order.State{}, fault.New(fault.NotFound, "there is no order %s", orderID)
-	}
-	return order.Fold(records)
+	return event.FoldPages(ctx, s.stores.log, event.OrderStream(orderID), 0, order.State{}, order.State.Fold)
 }

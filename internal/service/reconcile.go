@@ -23,7 +23,6 @@ func (s *Service) Reconcile(ctx context.Context, o reconcile.Options) (report re
 	return r.Run(ctx, o)
 }
 
-// reconciler wires the check.
 func (s *Service) reconciler() (*reconcile.Reconciler, error) {
 	return reconcile.New(reconcile.Config{
 		Log: s.stores.raw, List: entries{s.stores.orders, s.stores.raw}, Sagas: s.sagas, Gateway: s.gateway,
@@ -40,8 +39,6 @@ type entries struct {
 func (e entries) Mend(ctx context.Context, orderID string) error {
 	return readmodel.Orders.Mend(ctx, e.List, e.log, orderID)
 }
-
-var _ reconcile.List = entries{}
 
 // shownFindings bounds how many findings a workflow's result carries.
 const shownFindings = 50

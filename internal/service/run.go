@@ -51,10 +51,10 @@ type Service struct {
 	consumer *rabbitmq.Consumer
 	// letters consumes the queue of dead letters, notices the events that customers are notified of.
 	letters, notices *rabbitmq.Consumer
-	// completions is nil where sagas run, or no client waits for them.
-	completions *completionListener
-	api         *api.Server
-	http        *listener
+	// stopCompletions ends the listener to completions; nil where sagas run, or no client waits for them.
+	stopCompletions func()
+	api             *api.Server
+	http            *listener
 	// debug is Go's profiler; nil when it is off.
 	debug *http.Server
 	// fatal gets the error of a worker that has given up.
@@ -164,7 +164,6 @@ func (s *Service) connectTemporal(ctx context.Context) error {
 	return s.registerAttributes(ctx, attributesPatience)
 }
 
-// newGateway makes the payment gateway that the settings name.
 func newGateway(c config.Config, s *stores) (payment.Gateway, error) {
 	// config has refused every other name.
 	gateway, err := simulator.New(simulator.Config{Log: s.log, Outage: c.SimulatorOutage, Slow: !c.SimulatorFast})
@@ -174,12 +173,16 @@ func newGateway(c config.Config, s *stores) (payment.Gateway, error) {
 	return gateway, c.CheckGateway(gateway.Traits())
 }
 
+// BrokerConfig is what every connection to the broker has in common.
+func BrokerConfig(c config.Config) rabbitmq.Config {
+	return rabbitmq.Config{URL: c.AMQPURL.Reveal(), Topology: rabbitmq.Topology{Exchange: c.EventExchange, Prefix: c.BrokerPrefix}}
+}
+
 // broker is what publisher and consumer have in common.
 func (s *Service) broker() rabbitmq.Config {
-	return rabbitmq.Config{
-		URL: s.cfg.AMQPURL.Reveal(), Logger: s.logger, Metrics: s.busMetrics,
-		Topology: rabbitmq.Topology{Exchange: s.cfg.EventExchange, Prefix: s.cfg.BrokerPrefix},
-	}
+	c := BrokerConfig(s.cfg)
+	c.Logger, c.Metrics = s.logger, s.busMetrics
+	return c
 }
 
 // start starts what the roles need, workers first: what is accepted is worked on at once.
@@ -196,7 +199,7 @@ func (s *Service) start(ctx context.Context) error {
 	}
 	if s.roles.API && !s.roles.Worker {
 		var err error
-		if s.completions, err = listenForCompletions(s.broker(), s.stores.log, s.logger); err != nil {
+		if s.stopCompletions, err = listenForCompletions(s.broker(), s.stores.log, s.logger); err != nil {
 			return err
 		}
 	}

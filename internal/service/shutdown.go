@@ -43,7 +43,6 @@ func workerGrace(grace time.Duration) time.Duration {
 	return plan[working] - plan[intake] - slack(grace)
 }
 
-// drainStep ends something.
 type drainStep struct {
 	name  string
 	phase phase
@@ -66,7 +65,6 @@ func drain(ctx context.Context, grace time.Duration, steps []drainStep) error {
 	return errors.Join(failed...)
 }
 
-// errLeftBehind is the error of a step that has not returned in time.
 var errLeftBehind = errors.New("it did not end in time")
 
 // run runs the step with a context that ends at a deadline, and waits for it until the end.
@@ -75,12 +73,10 @@ func (s drainStep) run(ctx context.Context, deadline, end time.Time) error {
 	defer cancel()
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.stop(ctx) }()
-	timer := time.NewTimer(time.Until(end))
-	defer timer.Stop()
 	select {
 	case err := <-stopped:
 		return err
-	case <-timer.C:
+	case <-time.After(time.Until(end)):
 		return errLeftBehind
 	}
 }
@@ -94,7 +90,6 @@ func (s *Service) close() {
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "ended")
 }
 
-// drainSteps are what has been started.
 func (s *Service) drainSteps() []drainStep {
 	var steps []drainStep
 	add := func(name string, p phase, started bool, stop func(ctx context.Context) error) {
@@ -108,7 +103,7 @@ func (s *Service) drainSteps() []drainStep {
 	}
 	add("api", intake, s.api != nil, quick(func() { s.api.Drain() }))
 	add("http", intake, s.http != nil, func(ctx context.Context) error { return s.http.shutdown(ctx) })
-	add("completion listener", intake, s.completions != nil, quick(func() { s.completions.stop() }))
+	add("completion listener", intake, s.stopCompletions != nil, quick(s.stopCompletions))
 	add("consumer", intake, s.consumer != nil, func(ctx context.Context) error { return s.consumer.Stop(ctx) })
 	add("dead letters", intake, s.letters != nil, func(ctx context.Context) error { return s.letters.Stop(ctx) })
 	add("notifications", intake, s.notices != nil, func(ctx context.Context) error { return s.notices.Stop(ctx) })

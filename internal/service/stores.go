@@ -55,7 +55,6 @@ func openStores(ctx context.Context, c config.Config, poll time.Duration, indexe
 	return s, nil
 }
 
-// open opens the stores of the database.
 func (s *stores) open(ctx context.Context, poll time.Duration, indexes bool, logger *slog.Logger) (err error) {
 	s.raw, s.orders, s.late = mongo.NewLog(s.db, mongo.EventsCollection), mongo.NewOrders(s.db), mongo.NewLate(s.db)
 	s.letters, s.keys = mongo.NewLetters(s.db), mongo.NewKeys(s.db)
@@ -67,9 +66,6 @@ func (s *stores) open(ctx context.Context, poll time.Duration, indexes bool, log
 	}
 	return s.indexes.Prepare(ctx, indexes, s.raw.Indexes(), s.orders.Indexes(), s.late.Indexes(), s.letters.Indexes())
 }
-
-// ping asks whether the primary answers.
-func (s *stores) ping(ctx context.Context) error { return s.db.Ping(ctx) }
 
 func (s *stores) close(ctx context.Context) {
 	s.indexes.Close()
@@ -103,32 +99,26 @@ const lateCursor = "late."
 
 // Desk returns a page of the orders that need attention.
 func (l listing) Desk(ctx context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {
-	behind, inLate := strings.CutPrefix(cursor, lateCursor)
-	if !inLate {
-		behind = ""
-	}
+	after, inLate := strings.CutPrefix(cursor, lateCursor)
 	var items []readmodel.Order
 	if !inLate {
-		var next string
-		var err error
-		items, next, err = l.orders.List(ctx, needAttention(cursor, limit))
-		if err != nil || next != "" {
-			return items, next, err
+		open, next, err := l.orders.List(ctx, needAttention(after, limit))
+		if err == nil && next == "" && len(open) == limit {
+			// It leads on to one more page, which begins with the second part.
+			next = lateCursor
 		}
+		if err != nil || next != "" {
+			return open, next, err
+		}
+		items, after = open, ""
 	}
-	// A page that is full already leads on to one more, which begins with the second part.
-	left := limit - len(items)
-	if left == 0 {
-		return items, lateCursor, nil
-	}
-	more, next, err := l.late.List(ctx, needAttention(behind, left))
+	more, next, err := l.late.List(ctx, needAttention(after, limit-len(items)))
 	if next != "" {
 		next = lateCursor + next
 	}
 	return append(items, more...), next, err
 }
 
-// needAttention selects a page of what needs attention.
 func needAttention(page string, limit int) readmodel.Filter {
 	return readmodel.Filter{Statuses: []order.Status{order.StatusNeedsAttention}, Limit: limit, Cursor: page}
 }

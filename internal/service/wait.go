@@ -36,21 +36,11 @@ func await(ctx context.Context, logger *slog.Logger, name, address string, probe
 			logger.LogAttrs(ctx, slog.LevelWarn, "waiting for dependency", slog.String("dependency", name),
 				slog.String("address", address), slog.Any("error", err))
 		}
-		if err := pause(ctx, probePause); err != nil {
-			return err
+		select {
+		case <-time.After(probePause):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-	}
-}
-
-// pause waits, unless the context ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
@@ -67,7 +57,6 @@ func (b *background) start(ctx context.Context, f func(ctx context.Context)) {
 	b.running.Go(func() { f(ctx) })
 }
 
-// stop ends everything that was started, and waits for it.
 func (b *background) stop() {
 	for _, cancel := range b.cancels {
 		cancel()

@@ -14,7 +14,6 @@ import (
 	"github.com/ordersaga/ordersaga/workflows"
 )
 
-// startWorkers wires the activities and starts the workers of WORKER_QUEUES.
 func (s *Service) startWorkers(ctx context.Context) (err error) {
 	reconciler, err := s.reconciler()
 	if err != nil {
