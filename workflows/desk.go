@@ -77,6 +77,9 @@ func (d *desk) handle(ctx workflow.Context) error {
 func (d *desk) resolve(ctx workflow.Context, r order.Resolution) (ResolveVerdict, error) {
 	d.drain.Count()
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
+	if err := saga.AwaitStored(disconnected); err != nil {
+		return ResolveVerdict{}, err
+	}
 	err := workflow.Await(disconnected, func() bool {
 		known, over := d.ready()
 		return known || over || d.drain.Released()

@@ -38,9 +38,14 @@ func (r *orderRun) handle(ctx workflow.Context) error {
 // cancel asks to cancel and waits for the verdict, which is an event.
 func (r *orderRun) cancel(ctx workflow.Context, c order.Cancellation) (CancelVerdict, error) {
 	r.drain.Count()
-	r.addCancellation(UpdateCancel, c)
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
+	if err := saga.AwaitStored(disconnected); err != nil {
+		return CancelVerdict{}, err
+	}
 	decided := func() bool { return r.conflict || r.state.AnswersCancellation() }
+	if !r.drain.Released() && !decided() {
+		r.addCancellation(UpdateCancel, c)
+	}
 	err := workflow.Await(disconnected, func() bool { return r.drain.Released() || decided() })
 	switch {
 	case err != nil:

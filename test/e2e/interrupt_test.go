@@ -194,12 +194,5 @@ func TestATerminatedRunHandsOnWhatItWasTold(t *testing.T) {
 
 // signalled reports whether a workflow has got a signal.
 func (s *stack) signalled(id string) bool {
-	history := s.temporal.GetWorkflowHistory(s.ctx, id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	for history.HasNext() {
-		e, err := history.Next()
-		if err == nil && e.GetEventType() == enums.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED {
-			return true
-		}
-	}
-	return false
+	return s.hasEvent(id, enums.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
 }

@@ -16,8 +16,7 @@ import (
 // upgrade comes to whose workflows cannot go on from their histories. The log leads, so every saga is found and repaired, goes on from
 // where it stands, and ends as it would have. TestRecordUpgrade recorded it.
 //
-// It runs with `make upgrade`, not with all tests: on a machine with a load of 20, the run of an order that had ended did not close for
-// minutes in two of 24 runs. Nothing was lost by it, and why is not known yet; a run that fails for it shows the workflow's history.
+// It runs with `make upgrade`, not with all tests. When the run of an order that has ended does not close, the test shows its history.
 func TestUpgrade(t *testing.T) {
 	if os.Getenv("ORDERSAGA_LONG") == "" {
 		t.Skip("make upgrade runs it")
