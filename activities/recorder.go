@@ -25,6 +25,11 @@ var errShort = errors.New("other orders hold the stock for now")
 // step does an effect, records its outcome, and publishes earlier records meanwhile.
 func (r *Recorder) step(ctx context.Context, in StepInput, do effect) (StepResult, error) {
 	ctx = withClock(ctx, in.Now, r.Clock)
+	if in.State.Attention.Open {
+		if result, moved, err := r.moved(ctx, in.State); moved || err != nil {
+			return result, toTemporal(err)
+		}
+	}
 	published := r.publishBeside(ctx, in.Unpublished)
 	entries, err := do(ctx)
 	var result StepResult
@@ -39,6 +44,18 @@ func (r *Recorder) step(ctx context.Context, in StepInput, do effect) (StepResul
 		return StepResult{}, toTemporal(err)
 	}
 	return result, nil
+}
+
+// moved reports whether the order has gone on without the run, and returns how. A step that is stuck is attempted for hours: meanwhile a
+// person's decision may have been followed by another run, or by this one in a workflow task that Temporal has discarded. What was
+// decided then is not undone, and what was done by hand is not done again.
+func (r *Recorder) moved(ctx context.Context, before order.State) (result StepResult, moved bool, err error) {
+	result, after, err := loadOrder(ctx, r.Log, event.OrderStream(before.Order.ID), before)
+	if err != nil || after.Head == before.Head {
+		return StepResult{}, false, err
+	}
+	result.Unlisted = r.project(ctx, before, after)
+	return result, true, nil
 }
 
 // record appends the outcome of a step, together with the decisions that follow from it, and returns what

@@ -315,6 +315,32 @@ func TestADecisionFindsTheStuckOrderOfAnEarlierRun(t *testing.T) {
 	require.True(t, verdict.Accepted, verdict.Detail)
 }
 
+// The log knows of a decision, and the run does not: Temporal had failed the workflow task that followed it. What was done by hand is not
+// done again when the step is tried the next time.
+func TestADecisionThatTheRunHasForgottenIsFollowed(t *testing.T) {
+	for _, inline := range []bool{true, false} {
+		w := newWorld(t)
+		w.inlinePayment = inline
+		w.gateway.down = map[string]int{"capture": forever}
+		attempts := 0
+		w.env.RegisterDelayedCallback(func() {
+			s := w.record()
+			require.Equal(t, order.CaptureStuck, s.Situation())
+			now := w.env.Now()
+			s = w.record(order.Decisions(s, order.Facts{Resolutions: []order.Resolution{decision(order.Substitute)}}, now, w.timing)...)
+			s = w.record(s.CommittedStock(now))
+			s = w.record(order.Decisions(s, order.Facts{}, now, w.timing)...)
+			require.True(t, s.Ended)
+			w.gateway.mend()
+			attempts = w.gateway.count()
+		}, decideAt)
+		result := w.run(tea(order.Immediate))
+		require.Equal(t, order.StatusCompleted, result.Status)
+		require.Equal(t, attempts, w.gateway.count(), "%v", w.gateway.calls)
+		require.Equal(t, w.timeline(), w.bus.types())
+	}
+}
+
 func TestADecisionNeedsAnID(t *testing.T) {
 	w := newWorld(t)
 	rejected := false
