@@ -11,54 +11,18 @@
 // keys, and outcomes have slots in the order's stream. An activity that did its effect records the outcome
 // before it answers; what it answers is what stands in the log, whoever wrote it.
 //
-// Errors are converted once, in toTemporal: the type of the application error is the fault code.
+// Errors are converted once, in ToTemporal: the type of the application error is the fault code.
 package activities
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/payment"
-	"github.com/ordersaga/ordersaga/workflows/order"
-)
-
-// Registered names of the activities. They are part of running workflows' histories: never rename one.
-const (
-	NameOpen    = "order.Open"
-	NameRecord  = "order.Record"
-	NamePublish = "order.Publish"
-	NameList    = "order.List"
-	NameLate    = "order.Late"
-	NameRecover = "order.Recover"
-
-	NameReserve = "inventory.Reserve"
-	NameFind    = "inventory.Find"
-	NameRelease = "inventory.Release"
-	NameCommit  = "inventory.Commit"
-
-	NameAuthorize = "payment.Authorize"
-	NameLookup    = "payment.Lookup"
-	NameCapture   = "payment.Capture"
-	NameVoid      = "payment.Void"
-	// NameLookupCapture asks whether the payment was captured.
-	NameLookupCapture = "payment.LookupCapture"
-
-	NameLateOpen   = "late.Open"
-	NameLateRecord = "late.Record"
-	NameLateJudge  = "late.Judge"
-	NameLateRefund = "late.Refund"
-
-	NameCustomerOpen    = "customer.Open"
-	NameCustomerRecord  = "customer.Record"
-	NameCustomerPublish = "customer.Publish"
-
-	NameNoticeOpen   = "notice.Open"
-	NameNoticeRecord = "notice.Record"
-	NameNoticeSend   = "notice.Send"
-
-	NameAskHolders = "shortage.Ask"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Appender appends to streams; see eventlog.Log for its contract.
@@ -68,7 +32,9 @@ type Appender interface {
 
 // Log is the part of the event log that activities need.
 type Log interface {
-	VerdictLog
+	Appender
+	// Head returns the newest record of a stream; ok is false when it is empty.
+	Head(ctx context.Context, stream string) (record event.Record, ok bool, err error)
 	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
 }
 
@@ -78,101 +44,20 @@ type Publisher interface {
 	Publish(ctx context.Context, records []event.Record) (confirmed int, err error)
 }
 
-// ReadModel keeps the list of orders. Project never replaces a newer state by an older one.
-type ReadModel interface {
-	Project(ctx context.Context, s order.State) error
+// List keeps the list of the sagas of a flow. Project never replaces a newer state by an older one.
+type List[S any] interface {
+	Project(ctx context.Context, s S) error
 }
 
-// Stock is the stock ledger. Its errors say which SKU they are about. Answers are immutable; see internal/inventory for the algebra of its slots.
-type Stock interface {
-	// Acquire reserves what an order needs, SKU by SKU, and answers for each item: Done, Refused, Undone, Short when other
-	// orders hold it for now, or an empty Effect for what was not asked for.
-	Acquire(ctx context.Context, r order.ReserveRequest) ([]order.Reservation, error)
-	// Lookup says what became of a reservation; the Effect is empty when nothing is known of it.
-	Lookup(ctx context.Context, orderID, sku string) (order.Reservation, error)
-	Release(ctx context.Context, orderID, sku string) error
-	Commit(ctx context.Context, orderID, sku string) error
+// Predecessors reads the facts that earlier runs of a saga heard; see sagaclient.Client.
+type Predecessors interface {
+	Recover(ctx context.Context, in saga.RecoverInput) (saga.RecoverResult, error)
 }
 
-// StepInput is what every step gets.
-type StepInput struct {
-	// State is the order as far as the run has folded it. The step appends behind its head.
-	State order.State `json:"state"`
-	// Timing is the run's.
-	Timing order.Timing `json:"timing"`
-	// Inline tells that the step runs inside a workflow task, where no signal can be seen: the decisions that
-	// follow from its outcome are recorded with it, in one append.
-	Inline bool `json:"inline,omitempty"`
-	// Unpublished are records that the step publishes while it works.
-	Unpublished []event.Record `json:"unpublished,omitempty"`
-	// Entries are what to append; for Record.
-	Entries []event.Entry `json:"entries,omitempty"`
-	// Hint is what the bus said of a pending payment; for Lookup.
-	Hint *order.PaymentHint `json:"hint,omitempty"`
-	// Now is the workflow's time at which the step was asked for. Runs of older versions do not say it.
-	Now time.Time `json:"now,omitzero"`
-	// ShortOf is the SKU at which the attempt before this one found too little, and LastTry has a shortage refused; for
-	// Reserve.
-	ShortOf string `json:"shortOf,omitempty"`
-	LastTry bool   `json:"lastTry,omitempty"`
-}
-
-// StepResult is what every step answers.
-type StepResult struct {
-	// Tail are the records behind the input's head, as they stand in the log. When they are too many, State is what they
-	// make of the input's state.
-	Tail  []event.Record `json:"tail,omitempty"`
-	State *order.State   `json:"state,omitempty"`
-	// Published is the version up to which the broker has confirmed the input's unpublished records; 0 when none.
-	Published int64 `json:"published,omitempty"`
-	// Unlisted tells that the read model does not show the order's end yet.
-	Unlisted bool `json:"unlisted,omitempty"`
-	// ShortOf is the SKU of which there is too little because other orders hold it for now: nothing was recorded, and the
-	// step may be tried again; of Reserve.
-	ShortOf string `json:"shortOf,omitempty"`
-}
-
-// ListInput is an order that the read model is to show.
-type ListInput struct {
-	State order.State `json:"state"`
-}
-
-// ListResult is what List answers: nothing yet.
-type ListResult struct{}
-
-// OpenInput opens an order's stream.
-type OpenInput struct {
-	Order         order.Order `json:"order"`
-	CorrelationID string      `json:"correlationId,omitempty"`
-	CausationID   string      `json:"causationId,omitempty"`
-	// Now is the workflow's time, as in StepInput.
-	Now time.Time `json:"now,omitzero"`
-	// CallerID reports that somebody else may have known the order's id before there was an order: cancellations may have come
-	// before it.
-	CallerID bool `json:"callerId,omitempty"`
-	// Known reports that the stream has been opened by an earlier run, most likely: it is read first.
-	Known bool `json:"known,omitempty"`
-}
-
-// OpenResult is what the stream says, and the settings of the worker that opened it: a run keeps them, so
-// that it stays deterministic when workers with other settings go on with it.
-type OpenResult struct {
-	StepResult
-	Timing order.Timing `json:"timing"`
-	// InlinePayment tells that the gateway is fast enough to be called inside a workflow task.
-	InlinePayment bool `json:"inlinePayment,omitempty"`
-	// Quiet tells that search attributes follow the statuses that the read model follows, and no others. Runs that were opened
-	// before this was so do not have it, and go on as they began.
-	Quiet bool `json:"quiet,omitempty"`
-	// Early are the cancellations that came before the order.
-	Early []order.Cancellation `json:"early,omitempty"`
-}
-
-// Recorder records the outcomes of steps. It is shared by all activities.
+// Recorder is what the activities of all flows need. All fields are mandatory.
 type Recorder struct {
 	Log       Log
 	Publisher Publisher
-	ReadModel ReadModel
 	// Clock is the worker's clock. It measures how long a step has taken so far, and tells the time of events only for
 	// inputs that do not have the workflow's time.
 	Clock  func() time.Time
@@ -181,24 +66,60 @@ type Recorder struct {
 	sent sentVersions
 }
 
-// Outcomes are the activities that only record and publish.
-type Outcomes struct {
+// Flow are the activities of a flow: those of the kit, and one for each step function of its table. All fields are mandatory, unless
+// they say otherwise.
+type Flow[S, P any] struct {
 	*Recorder
-	// Timing and InlinePayment are handed to runs when they open.
-	Timing        order.Timing
-	InlinePayment bool
-	// Predecessors reads the runs that a run takes over from.
+	Table        *saga.Flow[S, P]
+	Participants P
+	// Settings are handed to runs when they open.
+	Settings saga.Settings
+	// List may be nil.
+	List List[S]
+	// Late records late events, and reports whether something follows from one of them; nil records nothing.
+	Late func(ctx context.Context, in saga.LateInput) (saga.LateResult, error)
+	// Predecessors may be nil, where no run takes over from another one.
 	Predecessors Predecessors
 }
 
-// Inventory are the activities of the stock ledger.
-type Inventory struct {
-	*Recorder
-	Stock Stock
+// Workflow is the workflow type, and its function.
+func (f *Flow[S, P]) Workflow() (name string, run any) { return f.Table.WorkflowType(), f.Table.Run }
+
+// Check reports what is wrong with the flow's table, which of its settings are missing, and which of its participants, if they have a
+// method Validate that says so.
+func (f *Flow[S, P]) Check() error {
+	err := f.Table.Check()
+	for _, d := range f.Table.Deadlines() {
+		if f.Settings.Of(d) <= 0 {
+			err = errors.Join(err, fmt.Errorf("flow %q: there is no setting %s", f.Table.Name, d))
+		}
+	}
+	if len(f.Table.Steps) > 0 && f.Settings.Attention <= 0 {
+		err = errors.Join(err, fmt.Errorf("flow %q: there is no setting Attention: a step that is stuck would never need attention", f.Table.Name))
+	}
+	if p, ok := any(f.Participants).(interface{ Validate() error }); ok {
+		err = errors.Join(err, p.Validate())
+	}
+	return err
 }
 
-// Payment are the activities of the payment gateway.
-type Payment struct {
-	*Recorder
-	Gateway payment.Gateway
+// Activities are the activities by their registered names.
+func (f *Flow[S, P]) Activities() map[string]any {
+	all := map[string]any{
+		f.Table.Activity("Open"):    f.Open,
+		f.Table.Activity("Record"):  f.Record,
+		f.Table.Activity("Publish"): f.Publish,
+		f.Table.Activity("List"):    f.list,
+		f.Table.Activity("Late"):    f.late,
+		f.Table.Activity("Recover"): f.Recover,
+	}
+	for i := range f.Table.Steps {
+		row := &f.Table.Steps[i]
+		for _, kind := range []saga.ActionKind{saga.Do, saga.Lookup, saga.Undo} {
+			if o := row.Operation(kind); o != nil && o.Run != nil {
+				all[f.Table.ActivityOf(row, kind)] = f.Step(row.Name, kind)
+			}
+		}
+	}
+	return all
 }

@@ -4,61 +4,40 @@ import (
 	"context"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// Nothing that an activity takes or gives may grow with the history of an order: Temporal takes 2 MiB, and a payload that is
-// larger fails its workflow task for ever.
-const (
-	// MaxTailRecords and MaxTailBytes bound the records in an answer, and MaxBesideRecords and MaxBesideBytes those that a
-	// step publishes beside its work. What is more is answered as a state, and published from the log.
-	MaxTailRecords   = 16
-	MaxTailBytes     = 64 << 10
-	MaxBesideRecords = 32
-	MaxBesideBytes   = 64 << 10
-)
-
-// fits reports whether records are few and small enough for an answer.
-func fits(tail []event.Record) bool {
-	return len(tail) <= MaxTailRecords && Size(tail) <= MaxTailBytes
+// Fits reports whether records are few and small enough for an answer.
+func Fits(tail []event.Record) bool {
+	return len(tail) <= saga.MaxTailRecords && saga.Size(tail) <= saga.MaxTailBytes
 }
 
-// Size is about how many bytes records take in a payload.
-func Size(records []event.Record) int {
-	const envelope = 512
-	size := 0
-	for _, r := range records {
-		size += envelope + len(r.Data)
+// answer is what the log has after a state: the records when they are few, else what they come to.
+func (f *Flow[S, P]) answer(before S, tail []event.Record) (result saga.StepResult[S], after S, err error) {
+	if after, err = f.Table.Fold(before, tail); err != nil {
+		return result, before, err
 	}
-	return size
+	if Fits(tail) {
+		return saga.StepResult[S]{Tail: tail}, after, nil
+	}
+	return saga.StepResult[S]{State: &after}, after, nil
 }
 
-// answer is what stands in the log behind a state: the records when they are few, else what they come to.
-func answer(before order.State, tail []event.Record) (result StepResult, after order.State, err error) {
-	if after, err = before.Fold(tail); err != nil {
-		return StepResult{}, before, err
-	}
-	if fits(tail) {
-		return StepResult{Tail: tail}, after, nil
-	}
-	return StepResult{State: &after}, after, nil
-}
-
-// loadOrder folds the order's stream behind a state, page by page. The tail is what was read when that fits an answer.
-func loadOrder(ctx context.Context, log event.StreamReader, stream string, before order.State) (result StepResult, after order.State, err error) {
+// load folds the stream of a saga after a state, page by page. The tail is what was read when that fits an answer.
+func (f *Flow[S, P]) load(ctx context.Context, id string, before S) (result saga.StepResult[S], after S, err error) {
 	var tail []event.Record
 	whole := true
-	after, err = event.FoldPages(ctx, log, stream, before.Head.Version, before, func(s order.State, page []event.Record) (order.State, error) {
-		if whole = whole && fits(append(tail, page...)); whole {
+	after, err = event.FoldPages(ctx, f.Log, f.Table.StreamOf(id), f.Table.Kit(&before).Head.Version, before, func(s S, page []event.Record) (S, error) {
+		if whole = whole && Fits(append(tail, page...)); whole {
 			tail = append(tail, page...)
 		}
-		return s.Fold(page)
+		return f.Table.Fold(s, page)
 	})
 	switch {
 	case err != nil:
-		return StepResult{}, before, err
+		return result, before, err
 	case whole:
-		return StepResult{Tail: tail}, after, nil
+		return saga.StepResult[S]{Tail: tail}, after, nil
 	}
-	return StepResult{State: &after}, after, nil
+	return saga.StepResult[S]{State: &after}, after, nil
 }

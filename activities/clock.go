@@ -10,11 +10,11 @@ import (
 // clockKey is the key of a step's clock in its context.
 type clockKey struct{}
 
-// withClock returns a context whose clock tells workflow time. It begins at asked, the workflow's time at which the step was
+// WithClock returns a context whose clock tells workflow time. It begins at asked, the workflow's time at which the step was
 // asked for, and goes on by what has passed since: the pause before this attempt, as the server measured it, and the
 // duration of the attempt, as the worker's clock measures it. What the worker takes for the time of day does not matter,
 // so all events of a stream are timed by one clock, whichever worker records them.
-func withClock(ctx context.Context, asked time.Time, worker func() time.Time) context.Context {
+func WithClock(ctx context.Context, asked time.Time, worker func() time.Time) context.Context {
 	if asked.IsZero() {
 		return ctx
 	}
@@ -33,8 +33,8 @@ func attemptTime(ctx context.Context, asked time.Time) time.Time {
 	return asked.Add(max(info.StartedTime.Sub(info.ScheduledTime), 0))
 }
 
-// now is the time of an event that is recorded now: workflow time where the input had it, otherwise the worker's.
-func now(ctx context.Context, worker func() time.Time) time.Time {
+// Now is the time of an event that is recorded now: workflow time where the input had it, otherwise the worker's.
+func Now(ctx context.Context, worker func() time.Time) time.Time {
 	if clock, ok := ctx.Value(clockKey{}).(func() time.Time); ok {
 		return clock()
 	}
@@ -42,4 +42,4 @@ func now(ctx context.Context, worker func() time.Time) time.Time {
 }
 
 // now is the time of an event that a step records now.
-func (r *Recorder) now(ctx context.Context) time.Time { return now(ctx, r.Clock) }
+func (r *Recorder) now(ctx context.Context) time.Time { return Now(ctx, r.Clock) }

@@ -6,9 +6,9 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// toTemporal makes the error that Temporal keeps: its type is the fault code, and it says whether a retry may
+// ToTemporal makes the error that Temporal keeps: its type is the fault code, and it says whether a retry may
 // help. It is the only way out of an activity.
-func toTemporal(err error) error {
+func ToTemporal(err error) error {
 	if err == nil {
 		return nil
 	}

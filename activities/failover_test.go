@@ -9,14 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog/eventlogtest"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/notify"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/sealed/sealedtest"
-	verdicts "github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
@@ -46,20 +45,20 @@ func TestMessagesSurviveAFailover(t *testing.T) {
 	box := sealed.NewBox(sealedtest.NewKeys())
 	profile, err := box.Seal(t.Context(), "c-7", []byte(`{"email":"a@example.org","username":"A"}`))
 	require.NoError(t, err)
-	_, _, err = activities.Register(t.Context(), log, onboarding.Registration{ID: "r-1", CustomerID: "c-7", OccurredAt: now, Profile: profile}, now)
+	_, _, err = onboarding.Register(t.Context(), log, onboarding.Registration{ID: "r-1", CustomerID: "c-7", OccurredAt: now, Profile: profile}, now)
 	require.NoError(t, err)
-	notices := &activities.Notices{
+	notices := &notification.Activities{
 		Log: log, Profiles: box, Notifier: mute{}, Window: time.Hour, Clock: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler),
 	}
 	about := notification.State{Subject: notification.Subject{Kind: notification.Failed, OrderID: "42", CustomerID: "c-7"}}
 
 	for _, hidden := range []string{stream, event.CustomerStream("c-7")} {
 		log.Forget(hidden, 0)
-		opened, err := notices.Open(t.Context(), activities.NoticeStepInput{State: about})
+		opened, err := notices.Open(t.Context(), notification.StepInput{State: about})
 		require.NoError(t, err)
 		require.NotNil(t, opened.Requested, hidden)
 		about.Until = now.Add(time.Hour)
-		_, err = notices.Send(t.Context(), activities.NoticeStepInput{State: about})
+		_, err = notices.Send(t.Context(), notification.StepInput{State: about})
 		requireRetried(t, err)
 		log.Remember()
 	}
@@ -68,7 +67,7 @@ func TestMessagesSurviveAFailover(t *testing.T) {
 // TestLateMoneyIsNotJudgedWithoutItsOrder: the saga runs for orders that have ended, so the stream is there.
 func TestLateMoneyIsNotJudgedWithoutItsOrder(t *testing.T) {
 	w := newWorld(t)
-	money := &activities.LateMoney{Log: w.log}
-	_, err := money.Open(t.Context(), activities.LateStepInput{State: verdicts.State{OrderID: "42"}})
+	money := &latepayment.Activities{Log: w.log}
+	_, err := money.Open(t.Context(), latepayment.StepInput{State: latepayment.State{OrderID: "42"}})
 	requireRetried(t, err)
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/payment"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // gateway answers every call as it is told, and remembers the calls.
@@ -55,6 +55,6 @@ func (s settler) Settle(_ context.Context, p payment.Payment, succeeded bool, co
 }
 
 // payment is a world's, with a gateway that answers as it is told.
-func (w *world) payment(g payment.Gateway) *activities.Payment {
-	return &activities.Payment{Recorder: w.recorder, Gateway: g}
+func (w *world) payment(g payment.Gateway) *orders {
+	return w.orders(order.Participants{Gateway: g, Refunds: w.log})
 }

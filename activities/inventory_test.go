@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/workflows/order"
@@ -62,9 +61,7 @@ func (s *stock) Commit(_ context.Context, orderID, sku string) error {
 }
 
 // inventory is a world's, with a ledger that answers as it is told.
-func (w *world) inventory(s activities.Stock) *activities.Inventory {
-	return &activities.Inventory{Recorder: w.recorder, Stock: s}
-}
+func (w *world) inventory(s order.Stock) *orders { return w.orders(order.Participants{Stock: s}) }
 
 func TestReserveAsksForEveryLine(t *testing.T) {
 	w := newWorld(t)
@@ -127,12 +124,17 @@ func TestShortReservationRecordsNothing(t *testing.T) {
 	input.Unpublished = w.behind(order.State{})
 	result, err := w.inventory(ledger).Reserve(t.Context(), input)
 	require.NoError(t, err)
-	require.Equal(t, activities.StepResult{ShortOf: "cup", Published: 1}, result)
+	require.Equal(t, "cup", result.Later.Hint)
+	require.NotEmpty(t, result.Later.For, "people read what is waited for")
+	result.Later = nil
+	require.Equal(t, stepResult{Published: 1}, result)
 	require.Empty(t, w.behind(s))
 
-	input.ShortOf, input.LastTry = "cup", true
-	_, err = w.inventory(ledger).Reserve(t.Context(), input)
+	input.Hint, input.Last = "cup", true
+	ledger.answers["cup"] = order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock}
+	result, err = w.inventory(ledger).Reserve(t.Context(), input)
 	require.NoError(t, err)
+	require.Equal(t, []string{event.InventoryRejected, event.OrderCompensating}, types(result.Tail))
 	require.Equal(t, []order.ReserveRequest{
 		{OrderID: "42", Items: s.Order.Items()}, {OrderID: "42", Items: s.Order.Items(), From: "cup", Last: true},
 	}, ledger.requests)
@@ -219,14 +221,14 @@ func TestReleaseAndCommitTouchEveryLine(t *testing.T) {
 }
 
 func TestALedgerThatFailsRecordsNothing(t *testing.T) {
-	type step = func(*activities.Inventory, context.Context, activities.StepInput) (activities.StepResult, error)
+	type step = func(*orders, context.Context, stepInput) (stepResult, error)
 	for name, test := range map[string]struct {
 		state func(w *world) order.State
 		step  step
 	}{
-		"reserve": {(*world).accepted, (*activities.Inventory).Reserve},
-		"release": {(*world).compensating, (*activities.Inventory).Release},
-		"commit":  {(*world).captured, (*activities.Inventory).Commit},
+		"reserve": {(*world).accepted, (*orders).Reserve},
+		"release": {(*world).compensating, (*orders).Release},
+		"commit":  {(*world).captured, (*orders).Commit},
 	} {
 		for _, code := range []fault.Code{fault.Unavailable, fault.OutcomeUnknown, fault.EffectSettled, fault.Corrupt} {
 			t.Run(name+" with "+string(code), func(t *testing.T) {
@@ -243,7 +245,7 @@ func TestALedgerThatFailsRecordsNothing(t *testing.T) {
 
 // counter counts how many lines are worked on at once.
 type counter struct {
-	activities.Stock
+	order.Stock
 	mu        sync.Mutex
 	now, most int
 }

@@ -7,21 +7,20 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/payment"
-	verdicts "github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // lateDesk remembers what it is shown.
 type lateDesk struct {
 	err   error
-	shown []verdicts.State
+	shown []latepayment.State
 }
 
-func (d *lateDesk) Show(_ context.Context, s verdicts.State) error {
+func (d *lateDesk) Show(_ context.Context, s latepayment.State) error {
 	d.shown = append(d.shown, s)
 	return d.err
 }
@@ -42,41 +41,41 @@ type lateWorld struct {
 	*world
 	gateway *refunder
 	desk    *lateDesk
-	money   *activities.LateMoney
-	in      activities.LateStepInput
+	money   *latepayment.Activities
+	in      latepayment.StepInput
 }
 
 // paidLate is an order that was undone and has ended, and a payment that came when it had.
 func paidLate(t *testing.T) *lateWorld {
 	t.Helper()
 	w := &lateWorld{world: newWorld(t), gateway: &refunder{settler: settler{gateway: &gateway{}}}, desk: &lateDesk{}}
-	w.money = &activities.LateMoney{Log: w.log, Gateway: w.gateway, Desk: w.desk, Patience: time.Minute, Clock: func() time.Time { return now }}
+	w.money = &latepayment.Activities{Log: w.log, Gateway: w.gateway, Desk: w.desk, Patience: time.Minute, Clock: func() time.Time { return now }}
 	s := w.cancel(w.accepted())
 	w.decide(w.write(s, s.Undone(order.StepReserve, now)), order.Facts{})
 	w.came("evt-1")
-	out, err := w.money.Open(t.Context(), activities.LateStepInput{State: verdicts.State{OrderID: "42"}})
+	out, err := w.money.Open(t.Context(), latepayment.StepInput{State: latepayment.State{OrderID: "42"}})
 	require.NoError(t, err)
 	require.Equal(t, tea(), out.Order)
 	require.Equal(t, time.Minute, out.Patience)
 	require.False(t, out.Fast)
-	w.in = activities.LateStepInput{State: verdicts.State{OrderID: "42"}, Order: out.Order}
+	w.in = latepayment.StepInput{State: latepayment.State{OrderID: "42"}, Order: out.Order}
 	w.fold(out)
 	return w
 }
 
 func (w *lateWorld) came(id string) {
 	w.t.Helper()
-	v := verdicts.Verdict{ID: id, OrderID: "42", EventID: id, Type: event.PaymentSucceeded, Status: order.StatusCancelled}
-	require.NoError(w.t, activities.WriteVerdict(w.t.Context(), w.log, v, "corr", now))
+	v := latepayment.Verdict{ID: id, OrderID: "42", EventID: id, Type: event.PaymentSucceeded, Status: order.StatusCancelled}
+	require.NoError(w.t, latepayment.WriteVerdict(w.t.Context(), w.log, v, "corr", now))
 }
 
 // fold takes in what an activity answered.
-func (w *lateWorld) fold(out activities.LateStepResult) {
+func (w *lateWorld) fold(out latepayment.StepResult) {
 	w.t.Helper()
 	var err error
 	w.in.State, err = w.in.State.Fold(out.Tail)
 	require.NoError(w.t, err)
-	w.in.Payment = w.in.State.Payment(verdicts.Next(w.in.State, verdicts.Facts{}, now).Item)
+	w.in.Payment = w.in.State.Payment(latepayment.Next(w.in.State, latepayment.Facts{}, now).Item)
 }
 
 // judge has the gateway find an amount.
@@ -90,8 +89,8 @@ func (w *lateWorld) judge(arrived int64) {
 
 // ask asks somebody about what is stuck.
 func (w *lateWorld) ask() event.Entry {
-	f := verdicts.Facts{Stuck: &order.Stuck{Step: verdicts.StepRefund, Error: "no answer"}}
-	return verdicts.Next(w.in.State, f, now).Entry
+	f := latepayment.Facts{Stuck: &order.Stuck{Step: latepayment.StepRefund, Error: "no answer"}}
+	return latepayment.Next(w.in.State, f, now).Entry
 }
 
 func TestLateMoneyIsJudgedAndGivenBack(t *testing.T) {
@@ -102,7 +101,7 @@ func TestLateMoneyIsJudgedAndGivenBack(t *testing.T) {
 	out, err := w.money.Refund(t.Context(), w.in)
 	require.NoError(t, err)
 	require.Equal(t, []string{event.PaymentRefunded}, types(out.Tail))
-	requireData(t, verdicts.Money{OrderID: "42", EventID: "evt-1", PaymentID: "p-1", Amount: 1800, Currency: "EUR"}, out.Tail[0])
+	requireData(t, latepayment.Money{OrderID: "42", EventID: "evt-1", PaymentID: "p-1", Amount: 1800, Currency: "EUR"}, out.Tail[0])
 	require.Equal(t, "refund as 42/late/evt-1", w.gateway.calls[2])
 	require.Equal(t, []int64{1800}, w.gateway.amounts)
 	require.Equal(t, []string{"reserve/late/evt-1"}, keys(w.read(event.RefundsStream("42"))))
@@ -171,8 +170,8 @@ func TestTheDeskShowsWhatCameLate(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, w.desk.shown, 2)
 	require.Equal(t, w.desk.shown[0], w.desk.shown[1])
-	require.Equal(t, verdicts.RefundStuck, w.desk.shown[1].Situation())
-	_, err = w.money.Open(t.Context(), activities.LateStepInput{State: verdicts.State{OrderID: "42"}})
+	require.Equal(t, latepayment.RefundStuck, w.desk.shown[1].Situation())
+	_, err = w.money.Open(t.Context(), latepayment.StepInput{State: latepayment.State{OrderID: "42"}})
 	require.NoError(t, err)
 	require.Len(t, w.desk.shown, 3)
 
@@ -183,7 +182,7 @@ func TestTheDeskShowsWhatCameLate(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, w.desk.shown, 3, "nothing has changed for people")
 	w.fold(refunded)
-	w.in.Entry = verdicts.Next(w.in.State, verdicts.Facts{}, now).Entry
+	w.in.Entry = latepayment.Next(w.in.State, latepayment.Facts{}, now).Entry
 	_, err = w.money.Record(t.Context(), w.in)
 	require.NoError(t, err)
 	require.Len(t, w.desk.shown, 4)
@@ -201,8 +200,8 @@ func TestWhatWasGivenBackByHandIsNotFoundAgain(t *testing.T) {
 	}
 	record(w.ask())
 	d := order.Resolution{ID: "d-1", Action: order.Substitute, Reference: "transfer 4711"}
-	record(verdicts.Next(w.in.State, verdicts.Facts{Resolutions: []order.Resolution{d}}, now).Entry)
-	record(verdicts.Next(w.in.State, verdicts.Facts{}, now).Entry)
+	record(latepayment.Next(w.in.State, latepayment.Facts{Resolutions: []order.Resolution{d}}, now).Entry)
+	record(latepayment.Next(w.in.State, latepayment.Facts{}, now).Entry)
 	require.False(t, w.in.State.Open())
 	w.came("evt-2")
 	out, err := w.money.Open(t.Context(), w.in)

@@ -9,17 +9,17 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	verdicts "github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-var late = activities.LateInput{
-	OrderID: "42", Status: order.StatusCompleted, CorrelationID: "corr",
-	Events: []activities.LateEvent{{ID: "evt-1", EventID: "evt-1", Type: "shipment"}, {ID: "evt-2", EventID: "evt-2", Type: "payment"}},
+var late = saga.LateInput{
+	ID: "42", Status: order.StatusCompleted, CorrelationID: "corr",
+	Events: []saga.LateEvent{{ID: "evt-1", EventID: "evt-1", Type: "shipment"}, {ID: "evt-2", EventID: "evt-2", Type: "payment"}},
 }
 
 func TestLateEventsGetAVerdictEach(t *testing.T) {
@@ -38,11 +38,11 @@ func TestLateEventsGetAVerdictEach(t *testing.T) {
 		require.Equal(t, now, r.Time)
 		require.Equal(t, "corr", r.CorrelationID)
 		require.Equal(t, late.Events[i].EventID, r.CausationID)
-		v, err := event.Decode[verdicts.Verdict](r.Event)
+		v, err := event.Decode[latepayment.Verdict](r.Event)
 		require.NoError(t, err)
 		require.NotEmpty(t, v.Detail)
 		v.Detail = ""
-		require.Equal(t, verdicts.Verdict{
+		require.Equal(t, latepayment.Verdict{
 			OrderID: "42", EventID: late.Events[i].EventID, Type: late.Events[i].Type, Status: order.StatusCompleted,
 		}, v)
 	}
@@ -50,12 +50,12 @@ func TestLateEventsGetAVerdictEach(t *testing.T) {
 
 func TestAVerdictStaysAsItWasWrittenFirst(t *testing.T) {
 	w := newWorld(t)
-	v := verdicts.Verdict{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
-	require.NoError(t, activities.WriteVerdict(t.Context(), w.log, v, "corr", now))
+	v := latepayment.Verdict{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
+	require.NoError(t, latepayment.WriteVerdict(t.Context(), w.log, v, "corr", now))
 	before, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
 	require.NoError(t, err)
 	v.Status = order.StatusFailed
-	require.NoError(t, activities.WriteVerdict(t.Context(), w.log, v, "other", now.AddDate(0, 0, 1)))
+	require.NoError(t, latepayment.WriteVerdict(t.Context(), w.log, v, "other", now.AddDate(0, 0, 1)))
 	after, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
 	require.NoError(t, err)
 	require.Equal(t, before, after)
@@ -72,7 +72,7 @@ func TestVerdictErrorsKeepTheirCode(t *testing.T) {
 
 // crowded is a stream that grows by one record before each append.
 type crowded struct {
-	activities.VerdictLog
+	latepayment.VerdictLog
 	grows, appends int
 }
 
@@ -89,17 +89,17 @@ func (c *crowded) Append(ctx context.Context, stream string, head event.Head, en
 }
 
 func TestAVerdictGoesAfterAStreamThatGrows(t *testing.T) {
-	v := verdicts.Verdict{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
+	v := latepayment.Verdict{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
 	w := newWorld(t)
 	log := &crowded{VerdictLog: w.log, grows: 9}
-	require.NoError(t, activities.WriteVerdict(t.Context(), log, v, "corr", now))
+	require.NoError(t, latepayment.WriteVerdict(t.Context(), log, v, "corr", now))
 	records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
 	require.NoError(t, err)
 	require.Len(t, records, 10)
 	require.Equal(t, "evt-1", records[9].CausationID)
 
 	log = &crowded{VerdictLog: newWorld(t).log, grows: 1000}
-	err = activities.WriteVerdict(t.Context(), log, v, "corr", now)
+	err = latepayment.WriteVerdict(t.Context(), log, v, "corr", now)
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 	require.Equal(t, 20, log.appends, "but not for ever")
 }
@@ -108,15 +108,15 @@ func TestAVerdictGoesAfterAStreamThatGrows(t *testing.T) {
 // keeps none of the others out.
 func TestVerdictsAtOnce(t *testing.T) {
 	w := newWorld(t)
-	verdict := func(n int) verdicts.Verdict {
+	verdict := func(n int) latepayment.Verdict {
 		id := "evt-" + strconv.Itoa(n)
-		return verdicts.Verdict{ID: id, OrderID: "42", EventID: id, Type: "shipment", Status: order.StatusCompleted}
+		return latepayment.Verdict{ID: id, OrderID: "42", EventID: id, Type: "shipment", Status: order.StatusCompleted}
 	}
 	var all sync.WaitGroup
 	for round := range 3 {
 		for n := range 200 {
 			all.Go(func() {
-				assert.NoError(t, activities.WriteVerdict(t.Context(), w.log, verdict(n*(round+1)), "corr", now))
+				assert.NoError(t, latepayment.WriteVerdict(t.Context(), w.log, verdict(n*(round+1)), "corr", now))
 			})
 		}
 	}
@@ -138,17 +138,17 @@ func TestVerdictsAtOnce(t *testing.T) {
 // The slot that another event has taken may stand before the head from which an append begins.
 func TestAVerdictFindsItsSlotTakenBeforeTheHead(t *testing.T) {
 	log := memlog.New()
-	first := verdicts.Verdict{ID: "k-1", Identity: "i-1", OrderID: "42", EventID: "7", Type: event.ShipmentDispatched, Status: order.StatusFailed}
-	require.NoError(t, activities.WriteVerdict(t.Context(), log, first, "corr", now))
+	first := latepayment.Verdict{ID: "k-1", Identity: "i-1", OrderID: "42", EventID: "7", Type: event.ShipmentDispatched, Status: order.StatusFailed}
+	require.NoError(t, latepayment.WriteVerdict(t.Context(), log, first, "corr", now))
 	for i := range 3 {
-		other := verdicts.Verdict{ID: "k-other" + string(rune('a'+i)), Identity: "i-other", OrderID: "42", EventID: "8", Type: event.PaymentFailed, Status: order.StatusFailed}
-		require.NoError(t, activities.WriteVerdict(t.Context(), log, other, "corr", now))
+		other := latepayment.Verdict{ID: "k-other" + string(rune('a'+i)), Identity: "i-other", OrderID: "42", EventID: "8", Type: event.PaymentFailed, Status: order.StatusFailed}
+		require.NoError(t, latepayment.WriteVerdict(t.Context(), log, other, "corr", now))
 	}
 	second := first
 	second.Identity, second.Type = "i-2", event.ShipmentDelivered
 	for range 2 {
-		require.NoError(t, activities.WriteVerdict(t.Context(), log, second, "corr", now))
-		require.NoError(t, activities.WriteVerdict(t.Context(), log, first, "corr", now))
+		require.NoError(t, latepayment.WriteVerdict(t.Context(), log, second, "corr", now))
+		require.NoError(t, latepayment.WriteVerdict(t.Context(), log, first, "corr", now))
 	}
 	records, err := log.Read(t.Context(), event.LateStream("42"), 0, 0)
 	require.NoError(t, err)

@@ -10,19 +10,27 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-var open = activities.OpenInput{Order: tea(), CorrelationID: "corr", CausationID: "evt-1"}
+// open is the input of a run's first activity.
+var open = opening(tea())
+
+func opening(o order.Order) saga.OpenInput {
+	in := opens(o)
+	in.CorrelationID, in.CausationID = "corr", "evt-1"
+	return in
+}
 
 func TestOpenAcceptsTheOrder(t *testing.T) {
 	w := newWorld(t)
 	result, err := w.outcomes.Open(t.Context(), open)
 	require.NoError(t, err)
 	require.Equal(t, []string{event.OrderAccepted}, types(result.Tail))
+	require.Equal(t, order.Accept(tea(), "corr", "evt-1", now), result.Tail[0].Entry)
 	require.Equal(t, "corr", result.Tail[0].CorrelationID)
 	require.Equal(t, "evt-1", result.Tail[0].CausationID)
-	require.Equal(t, order.DefaultTiming(), result.Timing, "a run keeps the settings that it began with")
-	require.True(t, result.InlinePayment)
+	require.Equal(t, order.DefaultTiming().Settings(true), result.Settings, "a run keeps the settings that it began with")
 	require.Equal(t, order.StatusAccepted, w.list.states[0].Status)
 	state, err := order.Fold(result.Tail)
 	require.NoError(t, err)
@@ -41,9 +49,9 @@ func TestOpenOfAnOpenOrderReturnsItsWholeStream(t *testing.T) {
 func TestOpenOfAnOrderOfOtherContentReturnsWhatStands(t *testing.T) {
 	w := newWorld(t)
 	s := w.reserved()
-	other := open
-	other.Order.CustomerID = "c-8"
-	result, err := w.outcomes.Open(t.Context(), other)
+	other := tea()
+	other.CustomerID = "c-8"
+	result, err := w.outcomes.Open(t.Context(), opening(other))
 	require.NoError(t, err)
 	require.Equal(t, w.behind(order.State{}), result.Tail)
 	state, err := order.Fold(result.Tail)
@@ -79,7 +87,7 @@ func TestOpenNeedsTheLog(t *testing.T) {
 func TestListWritesTheState(t *testing.T) {
 	w := newWorld(t)
 	s := w.pending()
-	_, err := w.outcomes.List(t.Context(), activities.ListInput{State: s})
+	_, err := w.outcomes.List(t.Context(), saga.ListInput[order.State]{State: s})
 	require.NoError(t, err)
 	require.Equal(t, []order.State{s}, w.list.states)
 }
@@ -89,7 +97,7 @@ func TestTemporalKeepsEveryCodeAndWhetherARetryHelps(t *testing.T) {
 	for _, code := range fault.Codes() {
 		w := newWorld(t)
 		w.list.err = fault.New(code, "as told")
-		_, err := w.outcomes.List(t.Context(), activities.ListInput{State: w.accepted()})
+		_, err := w.outcomes.List(t.Context(), saga.ListInput[order.State]{State: w.accepted()})
 		requireFault(t, code, err)
 	}
 }
@@ -97,7 +105,7 @@ func TestTemporalKeepsEveryCodeAndWhetherARetryHelps(t *testing.T) {
 func TestAnErrorWithoutACodeIsInternalAndTriedAgain(t *testing.T) {
 	w := newWorld(t)
 	w.list.err = errors.New("out of luck")
-	_, err := w.outcomes.List(t.Context(), activities.ListInput{State: w.accepted()})
+	_, err := w.outcomes.List(t.Context(), saga.ListInput[order.State]{State: w.accepted()})
 	requireFault(t, fault.Internal, err)
 	require.ErrorContains(t, err, "list order 42 as accepted: out of luck")
 }
@@ -105,7 +113,7 @@ func TestAnErrorWithoutACodeIsInternalAndTriedAgain(t *testing.T) {
 // early keeps a cancellation for order 42, as the consumer does.
 func (w *world) early(c order.Cancellation) {
 	w.t.Helper()
-	kept, added, err := activities.KeepEarly(w.t.Context(), w.log, "42", c, "corr", now)
+	kept, added, err := activities.KeepEarly(w.t.Context(), w.log, &order.Flow, "42", c, "corr", now)
 	require.NoError(w.t, err)
 	require.True(w.t, kept && added)
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/payment"
@@ -140,15 +139,15 @@ func TestAVoidIsRecordedWhateverStoodThere(t *testing.T) {
 }
 
 func TestAGatewayThatFailsRecordsNothing(t *testing.T) {
-	type step = func(*activities.Payment, context.Context, activities.StepInput) (activities.StepResult, error)
+	type step = func(*orders, context.Context, stepInput) (stepResult, error)
 	for name, test := range map[string]struct {
 		state func(w *world) order.State
 		step  step
 	}{
-		"authorize": {(*world).reserved, (*activities.Payment).Authorize},
-		"capture":   {(*world).settling, (*activities.Payment).Capture},
-		"void":      {(*world).compensating, (*activities.Payment).Void},
-		"look up":   {(*world).pending, (*activities.Payment).Lookup},
+		"authorize": {(*world).reserved, (*orders).Authorize},
+		"capture":   {(*world).settling, (*orders).Capture},
+		"void":      {(*world).compensating, (*orders).Void},
+		"look up":   {(*world).pending, (*orders).Lookup},
 	} {
 		for _, code := range []fault.Code{fault.Unavailable, fault.OutcomeUnknown, fault.EffectSettled, fault.Conflict, fault.Invalid} {
 			t.Run(name+" with "+string(code), func(t *testing.T) {
@@ -209,9 +208,9 @@ func TestAStateThatALookupCannotFind(t *testing.T) {
 }
 
 // hinted is the input of a step with a word of the bus.
-func hinted(s order.State, h order.PaymentHint) activities.StepInput {
-	i := in(s)
-	i.Hint = &h
+func hinted(s order.State, h order.PaymentHint) stepInput {
+	i, fact := in(s), h.Fact("42")
+	i.Fact = &fact
 	return i
 }
 
@@ -242,6 +241,9 @@ func TestAHintSettlesAndIsTheCause(t *testing.T) {
 			require.Equal(t, []string{test.want}, types(result.Tail))
 			require.Equal(t, "evt-9", result.Tail[0].CausationID)
 			require.Equal(t, "corr", result.Tail[0].CorrelationID, "the correlation is the order's")
+			d, err := event.Decode[struct{ EventIdentity string }](result.Tail[0].Event)
+			require.NoError(t, err)
+			require.Equal(t, order.IdentityOf("42", test.hint), d.EventIdentity)
 		})
 	}
 }
@@ -254,6 +256,18 @@ func TestAHintIsNotBelieved(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"look up"}, g.calls, "a provider settles its payments itself")
 	require.Empty(t, result.Tail)
+}
+
+func TestAHintThatFindsAPendingPaymentIsTheCause(t *testing.T) {
+	w := newWorld(t)
+	g := &gateway{result: payment.Result{State: payment.Pending, PaymentID: "p-1"}}
+	result, err := w.payment(g).Lookup(t.Context(), hinted(w.reserved(), order.PaymentHint{ID: "h-1", Cause: "evt-9", Succeeded: true}))
+	require.NoError(t, err)
+	require.Equal(t, []string{event.PaymentPending}, types(result.Tail))
+	require.Equal(t, "evt-9", result.Tail[0].CausationID)
+	pending := money
+	pending.ExpiresAt = "2026-01-02T03:34:05.000Z"
+	requireData(t, pending, result.Tail[0])
 }
 
 func TestALookupWithoutACauseFollowsTheLastEvent(t *testing.T) {

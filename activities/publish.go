@@ -2,43 +2,72 @@ package activities
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"sync"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // publishPage is how many records are read and published at once.
 const publishPage = 100
 
-// PublishInput says what to publish: the records of a stream with versions above After, up to Through, in their order.
-type PublishInput struct {
-	Stream  string `json:"stream,omitempty"`
-	After   int64  `json:"after,omitempty"`
-	Through int64  `json:"through,omitempty"`
-	// Pages bounds how many pages of the log are published; 0 is no bound.
-	Pages int `json:"pages,omitempty"`
-	// Records are the same records, for an activity inside a workflow task: it does not read the log then.
-	Records []event.Record `json:"records,omitempty"`
-}
-
-// PublishResult says up to which version the broker has confirmed.
-type PublishResult struct {
-	Published int64 `json:"published"`
-}
-
-// Publish publishes records in order. It fails, retryably, when the broker has not confirmed any of them; when it has
-// confirmed some, it says so, and is called again for the others.
-func (o *Outcomes) Publish(ctx context.Context, in PublishInput) (PublishResult, error) {
-	published, err := o.publish(ctx, in)
-	return PublishResult{Published: published}, toTemporal(err)
-}
-
-func (r *Recorder) publish(ctx context.Context, in PublishInput) (int64, error) {
+func (r *Recorder) publish(ctx context.Context, in saga.PublishInput) (int64, error) {
 	p := &publication{log: r.Log, publisher: r.Publisher, sent: &r.sent}
 	return p.run(ctx, in)
+}
+
+// publishBesideBudget bounds how long a step waits for the broker after its own work is done. Publishing
+// never stops an order: what is not confirmed by then is published later.
+const publishBesideBudget = 250 * time.Millisecond
+
+// publishBeside publishes records in the background. The returned function waits for it, briefly, and says
+// up to which version the broker has confirmed.
+func (r *Recorder) publishBeside(ctx context.Context, records []event.Record) func() int64 {
+	if len(records) == 0 {
+		return func() int64 { return 0 }
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	confirmed := make(chan int64, 1)
+	go func() {
+		p := &publication{log: r.Log, publisher: r.Publisher, sent: &r.sent}
+		upTo, err := p.page(ctx, records)
+		if err != nil {
+			r.Logger.LogAttrs(ctx, slog.LevelDebug, "publish later",
+				slog.String("stream", records[0].Stream), slog.Int64("confirmed", upTo), slog.Any("error", err))
+		}
+		confirmed <- upTo
+	}()
+	return func() int64 {
+		defer cancel()
+		timer := time.NewTimer(publishBesideBudget)
+		defer timer.Stop()
+		select {
+		case upTo := <-confirmed:
+			return upTo
+		case <-timer.C:
+			cancel()
+			return <-confirmed
+		}
+	}
+}
+
+// versionOf returns the version of the last of the first n records.
+func versionOf(records []event.Record, n int) int64 {
+	if n == 0 {
+		return 0
+	}
+	return records[n-1].Version
+}
+
+// Lost reports whether an append found that somebody else was there first.
+func Lost(err error) bool {
+	return errors.Is(err, fault.Concurrency) || errors.Is(err, fault.KeyTaken)
 }
 
 // publication publishes the records of a stream.
@@ -49,7 +78,7 @@ type publication struct {
 }
 
 // run publishes what in says, and returns up to which version the broker has confirmed.
-func (p *publication) run(ctx context.Context, in PublishInput) (int64, error) {
+func (p *publication) run(ctx context.Context, in saga.PublishInput) (int64, error) {
 	if len(in.Records) > 0 {
 		n, err := p.page(ctx, in.Records)
 		return n, p.unlessMoved(n > 0, err)
@@ -78,7 +107,7 @@ func (p *publication) run(ctx context.Context, in PublishInput) (int64, error) {
 }
 
 // resume is where a publication begins: an earlier attempt may have come further.
-func (p *publication) resume(ctx context.Context, in PublishInput) int64 {
+func (p *publication) resume(ctx context.Context, in saga.PublishInput) int64 {
 	confirmed := max(in.After, p.sent.get(runOf(ctx, in.Stream)))
 	if activity.IsActivity(ctx) && activity.HasHeartbeatDetails(ctx) {
 		var heartbeat int64

@@ -9,17 +9,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // budget is how long a step waits for the broker after its own work.
 const budget = 250 * time.Millisecond
 
 // unpublished is the input of a step that records an authorization and publishes two records meanwhile.
-func unpublished(w *world) activities.StepInput {
+func unpublished(w *world) stepInput {
 	s := w.reserved()
 	input := in(s, s.Authorized("p-1", now))
 	input.Unpublished = w.behind(order.State{})
@@ -87,7 +87,7 @@ func TestAPublisherThatHangsIsCutOff(t *testing.T) {
 }
 
 // slow is stock that takes a second for each line.
-type slow struct{ activities.Stock }
+type slow struct{ order.Stock }
 
 func (slow) Commit(ctx context.Context, _, _ string) error {
 	select {
@@ -121,9 +121,8 @@ func TestTheBudgetBeginsWhenTheWorkIsDone(t *testing.T) {
 						return 0, ctx.Err()
 					}
 				}
-				inventory := &activities.Inventory{Recorder: w.recorder, Stock: slow{}}
 				began := time.Now()
-				result, err := inventory.Commit(t.Context(), input)
+				result, err := w.inventory(slow{}).Commit(t.Context(), input)
 				require.NoError(t, err)
 				require.Equal(t, test.took, time.Since(began))
 				require.Equal(t, test.published, result.Published)
@@ -154,12 +153,12 @@ func TestPublishSaysHowFarTheBrokerHasConfirmed(t *testing.T) {
 	w := newWorld(t)
 	w.reserved()
 	records := w.behind(order.State{})
-	result, err := w.outcomes.Publish(t.Context(), activities.PublishInput{Records: records})
+	result, err := w.outcomes.Publish(t.Context(), saga.PublishInput{Records: records})
 	require.NoError(t, err)
 	require.EqualValues(t, 2, result.Published)
 	require.Equal(t, records, w.bus.got)
 
-	result, err = w.outcomes.Publish(t.Context(), activities.PublishInput{})
+	result, err = w.outcomes.Publish(t.Context(), saga.PublishInput{})
 	require.NoError(t, err)
 	require.Zero(t, result.Published)
 }
@@ -169,11 +168,11 @@ func TestPublishIsTriedAgainUntilAllIsConfirmed(t *testing.T) {
 	w.reserved()
 	confirms := 1
 	w.bus.publish = func(context.Context, []event.Record) (int, error) { return confirms, fault.New(fault.Invalid, "nack") }
-	result, err := w.outcomes.Publish(t.Context(), activities.PublishInput{Records: w.behind(order.State{})})
+	result, err := w.outcomes.Publish(t.Context(), saga.PublishInput{Records: w.behind(order.State{})})
 	require.NoError(t, err, "it has come further")
 	require.EqualValues(t, 1, result.Published)
 	confirms = 0
-	_, err = w.outcomes.Publish(t.Context(), activities.PublishInput{Records: w.behind(order.State{})})
+	_, err = w.outcomes.Publish(t.Context(), saga.PublishInput{Records: w.behind(order.State{})})
 	requireFault(t, fault.Unavailable, err)
 	require.ErrorContains(t, err, "0 of 2 confirmed")
 }
@@ -190,7 +189,7 @@ func (w *world) long(n int) order.State {
 
 // What is not on the bus after a long outage is read from the log, in pages: none of it is in a payload.
 func TestPublishReadsFromTheLogInPages(t *testing.T) {
-	for name, in := range map[string]activities.PublishInput{
+	for name, in := range map[string]saga.PublishInput{
 		"everything":          {Stream: stream, After: 0, Through: 350},
 		"from a version on":   {Stream: stream, After: 117, Through: 350},
 		"up to a version":     {Stream: stream, After: 117, Through: 222},
@@ -228,10 +227,10 @@ func TestPublishSaysHowFarItHasComeFromTheLog(t *testing.T) {
 		}
 		return len(records), nil
 	}
-	result, err := w.outcomes.Publish(t.Context(), activities.PublishInput{Stream: stream, Through: 350})
+	result, err := w.outcomes.Publish(t.Context(), saga.PublishInput{Stream: stream, Through: 350})
 	require.NoError(t, err)
 	require.EqualValues(t, 205, result.Published)
 	w.log.readErr = fault.New(fault.Unavailable, "no log")
-	_, err = w.outcomes.Publish(t.Context(), activities.PublishInput{Stream: stream, After: 205, Through: 350})
+	_, err = w.outcomes.Publish(t.Context(), saga.PublishInput{Stream: stream, After: 205, Through: 350})
 	requireFault(t, fault.Unavailable, err)
 }

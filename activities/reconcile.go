@@ -79,7 +79,7 @@ func (r *Reconciliation) Reconcile(ctx context.Context, in ReconcileInput) (Reco
 	})
 	cancel()
 	<-alive
-	return result, toTemporal(err)
+	return result, ToTemporal(err)
 }
 
 // beat heartbeats until the context ends.

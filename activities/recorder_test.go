@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/workflows/order"
@@ -22,7 +21,7 @@ func TestDecisionsAreRecordedInlineOrAfterThePivotOnly(t *testing.T) {
 	for name, test := range map[string]struct {
 		state   func(w *world) order.State
 		outcome func(order.State) event.Entry
-		in      func(order.State, ...event.Entry) activities.StepInput
+		in      func(order.State, ...event.Entry) stepInput
 		tail    []string
 	}{
 		"inline before the pivot": {

@@ -14,6 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/inventory/inventorytest"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // shop is many orders over one log, handled by several processes with ledgers of their own.
@@ -28,9 +29,8 @@ type shop struct {
 
 // process is one process of the service.
 type process struct {
-	ledger    *inventory.Ledger
-	inventory *activities.Inventory
-	outcomes  *activities.Outcomes
+	ledger *inventory.Ledger
+	orders *orders
 }
 
 // newShop returns a shop with as many processes as logs: each reaches the same log in its own way.
@@ -48,11 +48,10 @@ func (s *shop) process(log eventlog.Log) *process {
 	ledger, err := inventory.New(inventory.Config{Log: log, Registry: new(inventory.MemoryRegistry), Clock: s.clock})
 	require.NoError(s.t, err)
 	recorder := &activities.Recorder{
-		Log: log, Publisher: &bus{}, ReadModel: noList{}, Clock: s.clock, Logger: slog.New(slog.DiscardHandler),
+		Log: log, Publisher: &bus{}, Clock: s.clock, Logger: slog.New(slog.DiscardHandler),
 	}
 	return &process{
-		ledger: ledger, inventory: &activities.Inventory{Recorder: recorder, Stock: ledger},
-		outcomes: &activities.Outcomes{Recorder: recorder, Timing: s.timing},
+		ledger: ledger, orders: newOrders(recorder, noList{}, order.Participants{Stock: ledger}, s.timing.Settings(false)),
 	}
 }
 
@@ -100,10 +99,10 @@ func (r *run) crash() *run { return &run{shop: r.shop, order: r.order, payment: 
 func (r *run) act(p *process, inline bool) (order.Action, error) {
 	ctx := context.Background()
 	if !r.state.Opened() {
-		opened, err := p.outcomes.Open(ctx, activities.OpenInput{Order: r.order})
+		opened, err := p.orders.Open(ctx, opens(r.order))
 		return order.Action{Kind: order.Record}, r.fold(opened.StepResult, err)
 	}
-	in := activities.StepInput{State: r.state, Timing: r.timing, Inline: inline}
+	in := stepInput{State: r.state, Settings: r.timing.Settings(false), Inline: inline}
 	a := order.Next(r.state, r.facts, r.clock(), r.timing)
 	switch {
 	case a.Kind == order.Wait && a.Step == order.StepAuthorize:
@@ -114,12 +113,12 @@ func (r *run) act(p *process, inline bool) (order.Action, error) {
 	case a.Kind == order.Record:
 		return a, r.record(p, in, order.Decisions(r.state, r.facts, r.clock(), r.timing)...)
 	case a.Kind == order.Do && a.Step == order.StepReserve:
-		if w := r.facts.Shortage; w != nil {
-			in.ShortOf, in.LastTry = w.SKU, w.Over(r.clock(), r.timing)
+		if w := r.facts.Later; w != nil {
+			in.Hint, in.Last = w.Hint, w.Over(r.clock(), r.timing.Reserve)
 		}
-		result, err := p.inventory.Reserve(ctx, in)
+		result, err := p.orders.Reserve(ctx, in)
 		if err == nil {
-			r.facts.Shortage = r.facts.Shortage.After(r.order.ID, result.ShortOf, r.clock(), r.timing)
+			r.later(a.Step, result.Later)
 		}
 		return a, r.fold(result, err)
 	case a.Kind == order.Do && a.Step == order.StepAuthorize:
@@ -127,13 +126,23 @@ func (r *run) act(p *process, inline bool) (order.Action, error) {
 	case a.Kind == order.Do && a.Step == order.StepCapture:
 		return a, r.record(p, in, r.state.Captured("p-1", r.clock()))
 	case a.Kind == order.Do:
-		result, err := p.inventory.Commit(ctx, in)
+		result, err := p.orders.Commit(ctx, in)
 		return a, r.fold(result, err)
 	case a.Kind == order.Undo && a.Step == order.StepReserve:
-		result, err := p.inventory.Release(ctx, in)
+		result, err := p.orders.Release(ctx, in)
 		return a, r.fold(result, err)
 	}
 	return a, r.record(p, in, r.state.Undone(a.Step, r.clock()))
+}
+
+// later takes in whether a step is to be tried again, as a run does.
+func (r *run) later(step order.Step, w *saga.Later) {
+	before := r.facts.Later
+	r.facts.Later = nil
+	if w != nil {
+		w.Step = step
+		r.facts.Later = w.After(before, r.order.ID, r.clock(), r.timing.Reserve)
+	}
 }
 
 // until acts at the first process until a condition holds after an action.
@@ -157,13 +166,13 @@ func (r *run) authorized() event.Entry {
 	return r.state.PaymentPending("p-1", r.clock(), r.clock().Add(30*time.Minute))
 }
 
-func (r *run) record(p *process, in activities.StepInput, entries ...event.Entry) error {
+func (r *run) record(p *process, in stepInput, entries ...event.Entry) error {
 	in.Entries = entries
-	result, err := p.outcomes.Record(context.Background(), in)
+	result, err := p.orders.Record(context.Background(), in)
 	return r.fold(result, err)
 }
 
-func (r *run) fold(result activities.StepResult, err error) error {
+func (r *run) fold(result stepResult, err error) error {
 	if err == nil {
 		r.state, err = r.state.Fold(result.Tail)
 	}

@@ -10,11 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
 
 // asked are the sagas of orders: they are told that stock is lost.
@@ -33,17 +33,18 @@ func (a *asked) StockLost(_ context.Context, orderID, sku string) error {
 	if !ok {
 		return fault.New(fault.OrderUnknown, "order %s is not known", orderID)
 	}
-	r.facts.StockLost = sku
+	ending := order.StockLost{SKU: sku}.Ending()
+	r.facts.TurnBack = &ending
 	return nil
 }
 
 // shortage returns the activities of the shortage saga for the orders of a shop.
-func (s *shop) shortage(runs []*run) (*activities.Shortages, *asked) {
+func (s *shop) shortage(runs []*run) (*shortage.Activities, *asked) {
 	a := &asked{runs: map[string]*run{}}
 	for _, r := range runs {
 		a.runs[r.order.ID] = r
 	}
-	return &activities.Shortages{Log: s.log, Stock: s.processes[0].ledger, Orders: a}, a
+	return &shortage.Activities{Log: s.log, Stock: s.processes[0].ledger, Orders: a}, a
 }
 
 // end takes the order to its end, or until it waits, or until something cannot be done now.
@@ -54,6 +55,11 @@ func (r *run) end() {
 			return
 		}
 	}
+}
+
+// dispatched tells the run that the goods have left.
+func (r *run) dispatched() {
+	r.facts.Hear(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}}.Fact(r.order.ID))
 }
 
 // confirmed are orders for one of tea each that wait for their dispatch, the oldest first.
@@ -74,7 +80,7 @@ func TestTheNewestHoldersAreAskedUntilNothingIsMissing(t *testing.T) {
 	runs := confirmed(s, 6)
 	activity, orders := s.shortage(runs)
 	// The newest one has been shipped, and another is being cancelled: it gives way by itself.
-	runs[5].facts.Dispatched = &order.ShipmentFact{ID: "e1"}
+	runs[5].dispatched()
 	for runs[5].state.Decision == "" {
 		_, err := runs[5].act(s.processes[0], true)
 		require.NoError(t, err)
@@ -84,13 +90,13 @@ func TestTheNewestHoldersAreAskedUntilNothingIsMissing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, order.Back, runs[4].state.Decision)
 
-	ask := func() activities.ShortageResult {
+	ask := func() shortage.AskResult {
 		t.Helper()
-		result, err := activity.Ask(t.Context(), activities.ShortageInput{SKU: "tea"})
+		result, err := activity.Ask(t.Context(), shortage.AskInput{SKU: "tea"})
 		require.NoError(t, err)
 		return result
 	}
-	require.Equal(t, activities.ShortageResult{}, ask(), "nothing is missing")
+	require.Equal(t, shortage.AskResult{}, ask(), "nothing is missing")
 	_, err = s.processes[0].ledger.Count(t.Context(), "tea", 3, "count")
 	require.NoError(t, err)
 	first := ask()
@@ -101,7 +107,7 @@ func TestTheNewestHoldersAreAskedUntilNothingIsMissing(t *testing.T) {
 	for _, r := range runs[2:5] {
 		r.end()
 	}
-	require.Equal(t, activities.ShortageResult{}, ask())
+	require.Equal(t, shortage.AskResult{}, ask())
 	for _, r := range runs[2:4] {
 		require.Equal(t, order.StatusRejected, r.state.Status)
 		require.Equal(t, order.ReasonStockLost, r.state.Reason)
@@ -112,9 +118,9 @@ func TestTheNewestHoldersAreAskedUntilNothingIsMissing(t *testing.T) {
 	orders.err = fault.New(fault.Unavailable, "no Temporal")
 	_, err = s.processes[0].ledger.Count(t.Context(), "tea", 0, "nothing")
 	require.NoError(t, err)
-	_, err = activity.Ask(t.Context(), activities.ShortageInput{SKU: "tea"})
+	_, err = activity.Ask(t.Context(), shortage.AskInput{SKU: "tea"})
 	requireFault(t, fault.Unavailable, err)
-	_, err = activity.Ask(t.Context(), activities.ShortageInput{SKU: "coffee"})
+	_, err = activity.Ask(t.Context(), shortage.AskInput{SKU: "coffee"})
 	requireFault(t, fault.NotFound, err)
 }
 
@@ -133,13 +139,13 @@ func TestOrdersThatCannotGiveWayAreNotAsked(t *testing.T) {
 	_, err = s.processes[0].ledger.Count(t.Context(), "tea", 0, "count")
 	require.NoError(t, err)
 	activity, orders := s.shortage([]*run{r})
-	result, err := activity.Ask(t.Context(), activities.ShortageInput{SKU: "tea"})
+	result, err := activity.Ask(t.Context(), shortage.AskInput{SKU: "tea"})
 	require.NoError(t, err)
-	require.Equal(t, activities.ShortageResult{Shortfall: 2}, result)
+	require.Equal(t, shortage.AskResult{Shortfall: 2}, result)
 	require.Empty(t, orders.order)
 
 	// What cannot leave is an error, until it is there.
-	_, err = s.processes[0].inventory.Commit(t.Context(), activities.StepInput{State: r.state, Timing: s.timing})
+	_, err = s.processes[0].orders.Commit(t.Context(), stepInput{State: r.state, Settings: s.timing.Settings(false)})
 	requireFault(t, fault.StockInsufficient, err)
 	_, err = s.processes[0].ledger.Receive(t.Context(), "tea", 1, "second")
 	require.NoError(t, err)
@@ -165,8 +171,8 @@ func TestShortageModel(t *testing.T) {
 			runs = append(runs, r)
 		}
 		activity, _ := s.shortage(runs)
-		ask := func() activities.ShortageResult {
-			result, err := activity.Ask(context.Background(), activities.ShortageInput{SKU: "tea"})
+		ask := func() shortage.AskResult {
+			result, err := activity.Ask(context.Background(), shortage.AskInput{SKU: "tea"})
 			require.NoError(rt, err)
 			return result
 		}
@@ -184,7 +190,7 @@ func TestShortageModel(t *testing.T) {
 				if r.state.ConfirmedAt.IsZero() {
 					rt.Skip("not confirmed")
 				}
-				r.facts.Dispatched = &order.ShipmentFact{ID: "e1"}
+				r.dispatched()
 			},
 			"count": func(rt *rapid.T) {
 				counts++

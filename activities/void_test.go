@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -17,7 +16,7 @@ import (
 )
 
 // capturedLate is an order that is being undone, whose payment is captured at a real ledger although its log does not say so.
-func capturedLate(t *testing.T) (*world, *activities.Payment, order.State) {
+func capturedLate(t *testing.T) (*world, *orders, order.State) {
 	t.Helper()
 	w := newWorld(t)
 	s := w.settling()
@@ -41,11 +40,14 @@ func paid(s order.State) payment.Payment {
 func (w *world) turn(s order.State) order.State {
 	w.t.Helper()
 	s = w.decide(s, order.Facts{Stuck: &order.Stuck{Step: order.StepCapture, Error: "timed out", Attempts: 1}})
-	s = w.decide(s, order.Facts{Resolutions: []order.Resolution{{ID: "d-1", Action: order.Compensate}}, NotCaptured: "d-1"})
+	s = w.decide(s, order.Facts{Resolutions: []order.Resolution{{ID: "d-1", Action: order.Compensate}}, NotDone: "d-1"})
 	require.Equal(w.t, order.Back, s.Decision)
 	s.PaymentID = ""
 	return s
 }
+
+// logsTo has another world's log be the one of the order and of its refunds.
+func (o *orders) logsTo(w *world) { o.Recorder, o.Participants.Refunds = w.recorder, w.log }
 
 func (w *world) read(stream string) []event.Record {
 	w.t.Helper()
@@ -72,11 +74,14 @@ func TestAVoidThatFindsACaptureRefundsIt(t *testing.T) {
 	require.Equal(t, []string{event.PaymentCaptured, event.PaymentRefunded}, types(result.Tail))
 	require.Equal(t, []string{"capture", "undo/authorize"}, keys(result.Tail))
 	eventtest.CheckRecords(t, result.Tail...)
+	found, err := p.Participants.Gateway.Lookup(t.Context(), paid(s))
+	require.NoError(t, err)
 	for _, r := range result.Tail {
 		d, err := event.Decode[order.PaymentData](r.Event)
 		require.NoError(t, err)
 		require.Equal(t, s.Order.TotalAmount, d.Amount)
 		require.NotEmpty(t, d.PaymentID)
+		require.Equal(t, found.PaymentID, d.PaymentID)
 	}
 	require.Equal(t, result.Tail[0].ID, result.Tail[1].CausationID)
 	require.Equal(t, refundedCharges, types(w.read(event.PaymentStream("42"))))
@@ -98,8 +103,8 @@ func TestAVoidThatFindsACaptureRefundsIt(t *testing.T) {
 // The answers of the gateway's refund and of the appends are lost in turn: the money is given back once.
 func TestARefundWithoutAnAnswerIsMadeOnce(t *testing.T) {
 	w, p, s := capturedLate(t)
-	lossy := &lossyGateway{Gateway: p.Gateway, lose: 2}
-	p.Gateway = lossy
+	lossy := &lossyGateway{Gateway: p.Participants.Gateway, lose: 2}
+	p.Participants.Gateway = lossy
 	for range 2 {
 		_, err := p.Void(t.Context(), in(s))
 		requireFault(t, fault.OutcomeUnknown, err)
@@ -123,14 +128,14 @@ func TestACaptureIsNotRefundedUnlessTheLogDecidedToUndo(t *testing.T) {
 	w, p, s := capturedLate(t)
 	good := newWorld(t)
 	state := good.settling()
-	p.Recorder = good.recorder
+	p.logsTo(good)
 	state.Decision, state.PaymentID = order.Back, ""
 	_, err := p.Void(t.Context(), in(state))
 	requireFault(t, fault.EffectSettled, err)
 	require.Empty(t, good.behind(state))
 
 	// Nor when the log that is read is behind what the run has read: there may be more.
-	p.Recorder = w.recorder
+	p.logsTo(w)
 	s.Head.Version++
 	_, err = p.Void(t.Context(), in(s))
 	requireFault(t, fault.Unavailable, err)
@@ -158,7 +163,7 @@ func TestACaptureAfterItsRefusalIsRefunded(t *testing.T) {
 	o = other.write(o, o.CaptureRefused("declined", now))
 	o = other.decide(o, order.Facts{})
 	o.PaymentID = ""
-	p.Recorder = other.recorder
+	p.logsTo(other)
 	result, err := p.Void(t.Context(), in(o))
 	require.NoError(t, err)
 	require.Equal(t, []string{order.SlotCapturedLate, "undo/authorize"}, keys(result.Tail))
@@ -183,7 +188,7 @@ func TestAnUndoLeavesWhatIsReservedForOthers(t *testing.T) {
 func TestAVoidThatCannotLookUpRefundsNothing(t *testing.T) {
 	for _, state := range []payment.State{payment.Authorized, payment.Undone, payment.Absent} {
 		w, p, s := capturedLate(t)
-		p.Gateway = &settledGateway{Gateway: p.Gateway, found: payment.Result{State: state}}
+		p.Participants.Gateway = &settledGateway{Gateway: p.Participants.Gateway, found: payment.Result{State: state}}
 		_, err := p.Void(t.Context(), in(s))
 		requireFault(t, fault.EffectSettled, err)
 		require.Equal(t, refundedCharges[:2], types(w.read(event.PaymentStream("42"))))

@@ -82,17 +82,22 @@ type world struct {
 	bus      *bus
 	list     *list
 	recorder *activities.Recorder
-	outcomes *activities.Outcomes
+	// outcomes are the activities that call no participant.
+	outcomes *orders
 }
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, log: &log{Log: memlog.New()}, bus: &bus{}, list: &list{}}
 	w.recorder = &activities.Recorder{
-		Log: w.log, Publisher: w.bus, ReadModel: w.list, Clock: func() time.Time { return now },
-		Logger: slog.New(slog.DiscardHandler),
+		Log: w.log, Publisher: w.bus, Clock: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler),
 	}
-	w.outcomes = &activities.Outcomes{Recorder: w.recorder, Timing: order.DefaultTiming(), InlinePayment: true}
+	w.outcomes = w.orders(order.Participants{})
 	return w
+}
+
+// orders are a world's activities, with participants that answer as they are told.
+func (w *world) orders(p order.Participants) *orders {
+	return newOrders(w.recorder, w.list, p, order.DefaultTiming().Settings(true))
 }
 
 // write appends to the order's stream, whatever the recorder's log is told, and folds.
@@ -173,12 +178,12 @@ func held(skus ...string) []order.LineOutcome {
 }
 
 // in is the input of a step on a state.
-func in(s order.State, entries ...event.Entry) activities.StepInput {
-	return activities.StepInput{State: s, Timing: order.DefaultTiming(), Entries: entries}
+func in(s order.State, entries ...event.Entry) stepInput {
+	return stepInput{State: s, Settings: order.DefaultTiming().Settings(true), Entries: entries}
 }
 
 // inline is the input of a step inside a workflow task.
-func inline(s order.State, entries ...event.Entry) activities.StepInput {
+func inline(s order.State, entries ...event.Entry) stepInput {
 	i := in(s, entries...)
 	i.Inline = true
 	return i

@@ -10,7 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
-	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
@@ -68,7 +68,7 @@ func (s *Server) listAttention(c echo.Context) error {
 func (s *Server) attentionResource(o readmodel.Order) attentionResource {
 	links := attentionLinks{orderLinks: s.links(o.ID), Resolutions: orderPath(o.ID) + "/resolutions"}
 	if o.EndedAs != "" && links.Saga != "" {
-		links.Saga = s.sagaURL(workflows.LateWorkflowID(o.ID))
+		links.Saga = s.sagaURL(latepayment.WorkflowID(o.ID))
 	}
 	return attentionResource{AttentionItemOf(o), links}
 }

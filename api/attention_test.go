@@ -12,7 +12,6 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -66,7 +65,7 @@ func TestResolve(t *testing.T) {
 		d       order.Resolution
 	}
 	var asked []question
-	f.sagas.resolve = func(_ context.Context, id string, d order.Resolution, key string) (order.Resolution, workflows.ResolveVerdict, error) {
+	f.sagas.resolve = func(_ context.Context, id string, d order.Resolution, key string) (order.Resolution, saga.ResolveVerdict, error) {
 		asked = append(asked, question{id, key, d})
 		d.ID, d.Attention = "r-1", 1
 		if len(asked) == 1 {
@@ -76,7 +75,7 @@ func TestResolve(t *testing.T) {
 			require.NoError(t, err)
 			f.append(id, order.Decisions(s, order.Facts{Resolutions: []order.Resolution{d}}, at, order.DefaultTiming())...)
 		}
-		return d, workflows.ResolveVerdict{Accepted: true, Status: order.StatusSettling}, nil
+		return d, saga.ResolveVerdict{Accepted: true, Status: order.StatusSettling}, nil
 	}
 	const body = `{"action":"skip","by":"ada","note":"paid in cash","reference":"R-7"}`
 	a := f.do(http.MethodPost, "/v1/orders/o-1/resolutions", body)
@@ -94,9 +93,9 @@ func TestResolve(t *testing.T) {
 func TestResolveRefused(t *testing.T) {
 	f := newFixture(t)
 	f.append("o-1", timeline("o-1")[0])
-	f.sagas.resolve = func(_ context.Context, _ string, d order.Resolution, _ string) (order.Resolution, workflows.ResolveVerdict, error) {
+	f.sagas.resolve = func(_ context.Context, _ string, d order.Resolution, _ string) (order.Resolution, saga.ResolveVerdict, error) {
 		require.Zero(t, d.Attention)
-		return d, workflows.ResolveVerdict{Status: order.StatusAccepted, Detail: "nothing is stuck: the order is accepted"}, nil
+		return d, saga.ResolveVerdict{Status: order.StatusAccepted, Detail: "nothing is stuck: the order is accepted"}, nil
 	}
 	a := f.do(http.MethodPost, "/v1/orders/o-1/resolutions", `{"action":"retry"}`, "X-Correlation-Id", "correlation-1")
 	require.Equal(t, http.StatusConflict, a.status)
@@ -110,11 +109,11 @@ func TestResolveErrors(t *testing.T) {
 	f := newFixture(t)
 	f.stuck("o-1")
 	var fails error
-	f.sagas.resolve = func(_ context.Context, id string, d order.Resolution, _ string) (order.Resolution, workflows.ResolveVerdict, error) {
+	f.sagas.resolve = func(_ context.Context, id string, d order.Resolution, _ string) (order.Resolution, saga.ResolveVerdict, error) {
 		if id != "o-1" {
-			return d, workflows.ResolveVerdict{}, fault.New(fault.NotFound, "there is no order %s", id)
+			return d, saga.ResolveVerdict{}, fault.New(fault.NotFound, "there is no order %s", id)
 		}
-		return d, workflows.ResolveVerdict{}, fails
+		return d, saga.ResolveVerdict{}, fails
 	}
 	fails = fault.New(fault.Unavailable, "nobody works")
 	a := f.do(http.MethodPost, "/v1/orders/o-1/resolutions", `{"action":"retry"}`)

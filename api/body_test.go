@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // doChunked sends a POST whose body has no length in the headers.
@@ -97,9 +97,9 @@ func TestAByteOrderMarkIsPassedOver(t *testing.T) {
 func TestATrailingSlashMeansNothing(t *testing.T) {
 	f := newFixture(t)
 	f.append("o-1", timeline("o-1")...)
-	f.sagas.cancel = func(_ context.Context, id string, _ order.Cancellation) (workflows.CancelVerdict, error) {
+	f.sagas.cancel = func(_ context.Context, id string, _ order.Cancellation) (saga.CancelVerdict, error) {
 		require.Equal(t, "o-1", id)
-		return workflows.CancelVerdict{Accepted: true}, nil
+		return saga.CancelVerdict{Accepted: true}, nil
 	}
 	for _, path := range []string{
 		"/v1/orders", "/v1/orders/o-1", "/v1/orders/o-1/events", "/v1/stock", "/v1/attention", "/v1/dead-letters", "/livez", "/readyz", "/metrics",

@@ -10,17 +10,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/api"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // cancelling counts cancellations, all of which are accepted.
 func cancelling(f *fixture) *int {
 	cancelled := new(int)
 	f.append("o-1", timeline("o-1")[:1]...)
-	f.sagas.cancel = func(context.Context, string, order.Cancellation) (workflows.CancelVerdict, error) {
+	f.sagas.cancel = func(context.Context, string, order.Cancellation) (saga.CancelVerdict, error) {
 		*cancelled++
-		return workflows.CancelVerdict{Accepted: true}, nil
+		return saga.CancelVerdict{Accepted: true}, nil
 	}
 	return cancelled
 }

@@ -13,21 +13,21 @@ import (
 	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 func TestCancel(t *testing.T) {
 	f := newFixture(t)
 	f.append("o-1", timeline("o-1")[0])
 	var asked []order.Cancellation
-	f.sagas.cancel = func(_ context.Context, id string, request order.Cancellation) (workflows.CancelVerdict, error) {
+	f.sagas.cancel = func(_ context.Context, id string, request order.Cancellation) (saga.CancelVerdict, error) {
 		asked = append(asked, request)
 		if len(asked) == 1 {
 			f.append(id, event.New(event.OrderStream(id), order.SlotDecide, event.OrderCompensating, id, at,
 				order.Ending{OrderID: id, Outcome: order.StatusCancelled, Reason: order.ReasonRequested}))
 		}
-		return workflows.CancelVerdict{Accepted: true, Status: order.StatusCompensating}, nil
+		return saga.CancelVerdict{Accepted: true, Status: order.StatusCompensating}, nil
 	}
 	a := f.do(http.MethodPost, "/v1/orders/o-1/cancellation", `{"reason":"ordered twice"}`, "Idempotency-Key", "key-1")
 	require.Equal(t, http.StatusOK, a.status)
@@ -48,8 +48,8 @@ func TestCancel(t *testing.T) {
 
 func TestCancelRefused(t *testing.T) {
 	f := newFixture(t)
-	f.sagas.cancel = func(context.Context, string, order.Cancellation) (workflows.CancelVerdict, error) {
-		return workflows.CancelVerdict{Status: order.StatusShipped, Detail: "the goods have been dispatched"}, nil
+	f.sagas.cancel = func(context.Context, string, order.Cancellation) (saga.CancelVerdict, error) {
+		return saga.CancelVerdict{Status: order.StatusShipped, Detail: "the goods have been dispatched"}, nil
 	}
 	a := f.do(http.MethodPost, "/v1/orders/o-1/cancellation", `{"reason":"late"}`, "X-Correlation-Id", "correlation-1")
 	require.Equal(t, http.StatusConflict, a.status)
@@ -59,8 +59,8 @@ func TestCancelRefused(t *testing.T) {
 
 func TestCancelErrors(t *testing.T) {
 	f := newFixture(t)
-	f.sagas.cancel = func(_ context.Context, id string, _ order.Cancellation) (workflows.CancelVerdict, error) {
-		return workflows.CancelVerdict{}, fault.New(fault.NotFound, "there is no order %s", id)
+	f.sagas.cancel = func(_ context.Context, id string, _ order.Cancellation) (saga.CancelVerdict, error) {
+		return saga.CancelVerdict{}, fault.New(fault.NotFound, "there is no order %s", id)
 	}
 	require.Equal(t, http.StatusNotFound, f.do(http.MethodPost, "/v1/orders/o-1/cancellation", `{}`).status)
 	require.Equal(t, http.StatusNotFound, f.do(http.MethodPost, "/v1/orders/_/cancellation", `{}`).status)
@@ -77,9 +77,9 @@ func TestCancelErrors(t *testing.T) {
 func TestCancelWithoutWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, func(c *api.Config) { c.DependencyTimeout = 0 })
-		f.sagas.cancel = func(ctx context.Context, _ string, _ order.Cancellation) (workflows.CancelVerdict, error) {
+		f.sagas.cancel = func(ctx context.Context, _ string, _ order.Cancellation) (saga.CancelVerdict, error) {
 			<-ctx.Done()
-			return workflows.CancelVerdict{}, fault.Wrap(ctx.Err(), fault.Unavailable, "cancel")
+			return saga.CancelVerdict{}, fault.Wrap(ctx.Err(), fault.Unavailable, "cancel")
 		}
 		started := time.Now()
 		a := f.do(http.MethodPost, "/v1/orders/o-1/cancellation", `{}`)

@@ -17,8 +17,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Sagas starts, cancels and finds order sagas. internal/sagaclient has it.
@@ -27,10 +27,10 @@ type Sagas interface {
 	// when it was there with other content, Unavailable.
 	Place(ctx context.Context, p sagaclient.Placement) (replayed bool, err error)
 	// Cancel asks to cancel an order and waits for the verdict. Errors: NotFound, Unavailable.
-	Cancel(ctx context.Context, orderID string, request order.Cancellation) (workflows.CancelVerdict, error)
+	Cancel(ctx context.Context, orderID string, request order.Cancellation) (saga.CancelVerdict, error)
 	// Resolve brings an operator's decision and waits for the verdict. It returns the decision with its id and the number
 	// of the attention that it is about. Errors: NotFound, Unavailable.
-	Resolve(ctx context.Context, orderID string, d order.Resolution, key string) (order.Resolution, workflows.ResolveVerdict, error)
+	Resolve(ctx context.Context, orderID string, d order.Resolution, key string) (order.Resolution, saga.ResolveVerdict, error)
 	// Find returns an order that the log does not have yet. Errors: NotFound, Unavailable.
 	Find(ctx context.Context, orderID string) (sagaclient.Found, error)
 	// SettleShortage has a saga ask the orders that hold more of a SKU than is on hand. Errors: Unavailable.

@@ -27,8 +27,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -49,14 +49,14 @@ type sagas struct {
 	placed   map[string]sagaclient.Placement
 	// started is called once an order, outside of the lock.
 	started func(sagaclient.Placement)
-	cancel  func(ctx context.Context, id string, request order.Cancellation) (workflows.CancelVerdict, error)
-	resolve func(ctx context.Context, id string, d order.Resolution, key string) (order.Resolution, workflows.ResolveVerdict, error)
+	cancel  func(ctx context.Context, id string, request order.Cancellation) (saga.CancelVerdict, error)
+	resolve func(ctx context.Context, id string, d order.Resolution, key string) (order.Resolution, saga.ResolveVerdict, error)
 	fail    error
 	// ahead is by how much Temporal's clock is ahead of the fixture's.
 	ahead time.Duration
 }
 
-func (s *sagas) Resolve(ctx context.Context, id string, d order.Resolution, key string) (order.Resolution, workflows.ResolveVerdict, error) {
+func (s *sagas) Resolve(ctx context.Context, id string, d order.Resolution, key string) (order.Resolution, saga.ResolveVerdict, error) {
 	return s.resolve(ctx, id, d, key)
 }
 
@@ -83,7 +83,7 @@ func (s *sagas) Place(_ context.Context, p sagaclient.Placement) (bool, error) {
 	return replayed, nil
 }
 
-func (s *sagas) Cancel(ctx context.Context, id string, request order.Cancellation) (workflows.CancelVerdict, error) {
+func (s *sagas) Cancel(ctx context.Context, id string, request order.Cancellation) (saga.CancelVerdict, error) {
 	return s.cancel(ctx, id, request)
 }
 
@@ -99,8 +99,12 @@ func (s *sagas) Find(_ context.Context, id string) (sagaclient.Found, error) {
 	if !ok {
 		return sagaclient.Found{}, fault.New(fault.NotFound, "no workflow %s", id)
 	}
+	data, err := json.Marshal(p.Order)
+	if err != nil {
+		return sagaclient.Found{}, err
+	}
 	return sagaclient.Found{
-		Input: workflows.OrderInput{Order: p.Order, CorrelationID: p.CorrelationID}, Running: true, StartedAt: at.Add(s.ahead),
+		Input: saga.Input{ID: id, Data: data, CorrelationID: p.CorrelationID}, Order: p.Order, Running: true, StartedAt: at.Add(s.ahead),
 	}, nil
 }
 

@@ -148,7 +148,7 @@ func (s *Server) findAccepted(ctx context.Context, id string) (order.State, erro
 	if err != nil {
 		return order.State{}, err
 	}
-	return acceptedState(found.Input.Order, found.Input.CorrelationID, found.StartedAt), nil
+	return acceptedState(found.Order, found.Input.CorrelationID, found.StartedAt), nil
 }
 
 // logStopped logs why an order is not followed any further. That the time is over, or the client gone, is no

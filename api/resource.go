@@ -13,7 +13,6 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -60,7 +59,7 @@ func (s *Server) listedResource(o readmodel.Order) orderResource {
 func (s *Server) links(orderID string) orderLinks {
 	l := orderLinks{Self: orderPath(orderID), Events: orderPath(orderID) + "/events"}
 	if s.cfg.TemporalUIURL != "" {
-		l.Saga = s.sagaURL(workflows.OrderWorkflowID(orderID))
+		l.Saga = s.sagaURL(order.Flow.WorkflowID(orderID))
 	}
 	return l
 }

@@ -17,8 +17,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ordersaga/ordersaga/api"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // compileRequest compiles a schema of the specification: OpenAPI 3.1 has JSON Schema, draft 2020-12.
@@ -51,8 +51,8 @@ func TestRequestSchemasSayWhatIsAccepted(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			f := newFixture(t)
 			f.append("order-1", timeline("order-1")[:1]...)
-			f.sagas.cancel = func(context.Context, string, order.Cancellation) (workflows.CancelVerdict, error) {
-				return workflows.CancelVerdict{Accepted: true}, nil
+			f.sagas.cancel = func(context.Context, string, order.Cancellation) (saga.CancelVerdict, error) {
+				return saga.CancelVerdict{Accepted: true}, nil
 			}
 			schema := compileRequest(t, test.schema)
 			accepted, refused := 0, 0

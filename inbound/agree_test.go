@@ -25,8 +25,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/sealed/sealedtest"
 	"github.com/ordersaga/ordersaga/internal/wire"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // TestParseRefusesWhatHandleRefuses: what Parse says about an event is what becomes of it, and Check says no less.
@@ -72,11 +72,14 @@ func (c *playing) append(orderID string, head event.Head, entries ...event.Entry
 }
 
 func (c *playing) ExecuteWorkflow(_ context.Context, _ client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {
-	in := args[0].(workflows.OrderInput)
-	if known, err := c.log.Read(c.t.Context(), event.OrderStream(in.Order.ID), 0, 1); err != nil || len(known) > 0 {
+	in := args[0].(saga.Input)
+	var o order.Order
+	require.NoError(c.t, json.Unmarshal(in.Data, &o))
+	require.Equal(c.t, in.ID, o.ID)
+	if known, err := c.log.Read(c.t.Context(), event.OrderStream(o.ID), 0, 1); err != nil || len(known) > 0 {
 		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("it runs", "", "")
 	}
-	c.append(in.Order.ID, event.Head{}, order.Accept(in.Order, in.CorrelationID, in.CausationID, now))
+	c.append(o.ID, event.Head{}, order.Accept(o, in.CorrelationID, in.CausationID, now))
 	c.starts++
 	return nil, nil
 }
@@ -89,21 +92,10 @@ func (c *playing) SignalWorkflow(ctx context.Context, id, _, _ string, payload a
 		return serviceerror.NewNotFound("no such workflow")
 	}
 	c.signals++
-	if workflows.Recorded(s, payload) {
+	if order.Recorded(s, payload) {
 		return nil
 	}
-	var facts order.Facts
-	switch p := payload.(type) {
-	case order.Cancellation:
-		facts.Cancellations = []order.Cancellation{p}
-	case order.PaymentHint:
-		facts.Hint = &p
-	case workflows.ShipmentSignal:
-		*map[workflows.ShipmentKind]**order.ShipmentFact{
-			workflows.ShipmentDispatched: &facts.Dispatched, workflows.ShipmentDelivered: &facts.Delivered, workflows.ShipmentLost: &facts.Lost,
-		}[p.Kind] = &p.ShipmentFact
-	}
-	if entries := order.Decisions(s, facts, now, order.DefaultTiming()); len(entries) > 0 {
+	if entries := order.Decisions(s, order.Heard(s.Order.ID, payload), now, order.DefaultTiming()); len(entries) > 0 {
 		c.append(s.Order.ID, s.Head, entries...)
 	}
 	return nil
@@ -230,8 +222,8 @@ func TestPreviewAgreesWithExecute(t *testing.T) {
 			}
 		}
 		var early []event.Entry
-		for i := range rapid.SampledFrom([]int{0, 0, 1, order.MaxEarly - 1, order.MaxEarly}).Draw(rt, "early") {
-			early = append(early, order.Cancellation{ID: fmt.Sprint("early-", i), Cause: fmt.Sprint("early-", i)}.Early("43", "corr", now))
+		for i := range rapid.SampledFrom([]int{0, 0, 1, saga.MaxEarly - 1, saga.MaxEarly}).Draw(rt, "early") {
+			early = append(early, order.Flow.Early("43", order.Cancellation{ID: fmt.Sprint("early-", i), Cause: fmt.Sprint("early-", i)}, "corr", now))
 		}
 		if len(early) > 0 {
 			_, _, err := w.log.Append(rt.Context(), event.EarlyStream("43"), event.Head{}, early)

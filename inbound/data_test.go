@@ -8,7 +8,6 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
@@ -154,7 +153,7 @@ func textIn(t *testing.T, payload any, field string) string {
 		return p.Reason
 	case order.PaymentHint:
 		return p.Code
-	case workflows.ShipmentSignal:
+	case order.ShipmentSignal:
 		return map[string]string{"carrier": p.Carrier, "trackingNumber": p.TrackingNumber, "reason": p.Reason}[field]
 	}
 	t.Fatalf("no text in %T", payload)

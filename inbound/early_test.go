@@ -14,6 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // kept reads the cancellations that are kept for the order.
@@ -22,7 +23,7 @@ func (w *world) kept(t *testing.T) []order.Cancellation {
 	records, err := w.log.Read(t.Context(), event.EarlyStream("42"), 0, 0)
 	require.NoError(t, err)
 	eventtest.CheckRecords(t, records...)
-	kept, err := order.EarlyCancellations(records)
+	kept, err := order.Flow.EarlyCancellations(records)
 	require.NoError(t, err)
 	return kept
 }
@@ -72,11 +73,11 @@ func TestSoManyCancellationsOfAnUnknownOrderAreKept(t *testing.T) {
 	w := newWorld()
 	w.sagas.err = fault.New(fault.OrderUnknown, "which order?")
 	var wg sync.WaitGroup
-	answers := make([]error, 3*order.MaxEarly)
+	answers := make([]error, 3*saga.MaxEarly)
 	for i := range answers {
 		wg.Go(func() {
 			e := arrived(event.OrderCancellationRequested, `{"orderId":"42"}`)
-			e.ID = fmt.Sprint("evt-", i%(2*order.MaxEarly))
+			e.ID = fmt.Sprint("evt-", i%(2*saga.MaxEarly))
 			executor := *w.executor
 			executor.Sagas = &sagas{err: w.sagas.err}
 			answers[i] = executor.Handle(t.Context(), e)
@@ -86,7 +87,7 @@ func TestSoManyCancellationsOfAnUnknownOrderAreKept(t *testing.T) {
 	for _, err := range answers {
 		require.ErrorIs(t, err, fault.OrderUnknown)
 	}
-	require.Len(t, w.kept(t), order.MaxEarly)
+	require.Len(t, w.kept(t), saga.MaxEarly)
 }
 
 func TestAnEventIsTriedAgainWhenItsCancellationCannotBeKept(t *testing.T) {

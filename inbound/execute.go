@@ -12,9 +12,9 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/internal/sealed"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Sagas starts and signals sagas; see sagaclient.Client.
@@ -79,21 +79,21 @@ func (x *Executor) Execute(ctx context.Context, command Command) error {
 
 // cancel passes on a request to cancel. One for an order that is not known is kept, and cancels the order when it comes.
 func (x *Executor) cancel(ctx context.Context, c CancelOrder) error {
-	err := x.signal(ctx, c.Origin, workflows.SignalCancel, c.Cancellation)
+	err := x.signal(ctx, c.Origin, saga.SignalCancel, c.Cancellation)
 	if !errors.Is(err, fault.OrderUnknown) {
 		return err
 	}
-	kept, added, keepErr := activities.KeepEarly(ctx, x.Log, c.Subject, c.Cancellation, c.CorrelationID, x.Clock())
+	kept, added, keepErr := activities.KeepEarly(ctx, x.Log, &order.Flow, c.Subject, c.Cancellation, c.CorrelationID, x.Clock())
 	switch {
 	case keepErr != nil:
 		return keepErr
 	case !kept:
 		x.Logger.LogAttrs(ctx, slog.LevelWarn, "a cancellation of an unknown order is not kept: there are too many",
-			slog.String("event_id", c.EventID), slog.String("order_id", c.Subject), slog.Int("limit", order.MaxEarly))
+			slog.String("event_id", c.EventID), slog.String("order_id", c.Subject), slog.Int("limit", saga.MaxEarly))
 		return err
 	case added:
 		// The order may have come meanwhile, and have looked before this was kept.
-		err = x.signal(ctx, c.Origin, workflows.SignalCancel, c.Cancellation)
+		err = x.signal(ctx, c.Origin, saga.SignalCancel, c.Cancellation)
 	}
 	if errors.Is(err, fault.OrderUnknown) {
 		return fault.New(fault.OrderUnknown, "order %s is not known; %s", c.Subject, deadletter.EarlyNote)
@@ -107,7 +107,7 @@ func (x *Executor) signal(ctx context.Context, o Origin, name string, payload an
 	if err != nil || ended == nil {
 		return err
 	}
-	redelivered := workflows.Recorded(ended.State, payload)
+	redelivered := order.Recorded(ended.State, payload)
 	message := "an event came late"
 	if redelivered {
 		message = "an event has had its effect or its answer"
@@ -118,7 +118,7 @@ func (x *Executor) signal(ctx context.Context, o Origin, name string, payload an
 		return nil
 	}
 	verdict := verdictOn(o, payload, ended.State)
-	if err := activities.WriteVerdict(ctx, x.Log, verdict, o.CorrelationID, x.Clock()); err != nil || !verdict.Consequential() {
+	if err := latepayment.WriteVerdict(ctx, x.Log, verdict, o.CorrelationID, x.Clock()); err != nil || !verdict.Consequential() {
 		return err
 	}
 	return x.Sagas.SettleLate(ctx, ended.State.Order)
@@ -128,6 +128,6 @@ func (x *Executor) signal(ctx context.Context, o Origin, name string, payload an
 func verdictOn(o Origin, payload any, ended order.State) latepayment.Verdict {
 	return latepayment.Verdict{
 		ID: o.Key, OrderID: o.Subject, EventID: o.EventID, Type: o.Type,
-		Identity: workflows.IdentityOf(o.Subject, payload), Status: ended.Status, Handled: ended.DispatchedAfterCancel(),
+		Identity: order.IdentityOf(o.Subject, payload), Status: ended.Status, Handled: ended.DispatchedAfterCancel(),
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 func TestOrderCreatedPlacesTheNormalizedOrder(t *testing.T) {
@@ -36,28 +36,28 @@ func TestEventsBecomeSignalsWithDerivedIDs(t *testing.T) {
 		payload                 any
 	}{
 		{
-			event.OrderCancellationRequested, `{"orderId":"42","reason":"too late for tea"}`, workflows.SignalCancel,
+			event.OrderCancellationRequested, `{"orderId":"42","reason":"too late for tea"}`, saga.SignalCancel,
 			order.Cancellation{ID: derived, Cause: "evt-1", Reason: "too late for tea"},
 		},
 		{
-			event.PaymentSucceeded, `{"orderId":"42","paymentId":"p-1"}`, workflows.SignalPayment,
+			event.PaymentSucceeded, `{"orderId":"42","paymentId":"p-1"}`, order.SignalPayment,
 			order.PaymentHint{ID: derived, Cause: "evt-1", Succeeded: true},
 		},
 		{
-			event.PaymentFailed, `{"orderId":"42","code":"insufficient_funds"}`, workflows.SignalPayment,
+			event.PaymentFailed, `{"orderId":"42","code":"insufficient_funds"}`, order.SignalPayment,
 			order.PaymentHint{ID: derived, Cause: "evt-1", Code: "insufficient_funds"},
 		},
 		{
-			event.ShipmentDispatched, parcel, workflows.SignalShipment,
-			workflows.ShipmentSignal{Kind: workflows.ShipmentDispatched, ShipmentFact: fact},
+			event.ShipmentDispatched, parcel, order.SignalShipment,
+			order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: fact},
 		},
 		{
-			event.ShipmentDelivered, parcel, workflows.SignalShipment,
-			workflows.ShipmentSignal{Kind: workflows.ShipmentDelivered, ShipmentFact: fact},
+			event.ShipmentDelivered, parcel, order.SignalShipment,
+			order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: fact},
 		},
 		{
-			event.ShipmentLost, parcel, workflows.SignalShipment,
-			workflows.ShipmentSignal{Kind: workflows.ShipmentLost, ShipmentFact: fact},
+			event.ShipmentLost, parcel, order.SignalShipment,
+			order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: fact},
 		},
 	} {
 		t.Run(test.eventType, func(t *testing.T) {

@@ -20,7 +20,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/jsondoc"
 	"github.com/ordersaga/ordersaga/internal/notify"
 	"github.com/ordersaga/ordersaga/internal/text"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
@@ -31,7 +30,7 @@ type Command interface{ origin() Origin }
 // Origin is the event that a command comes from.
 type Origin struct {
 	// Key joins the event's source and id: ids are unique for their source only. Slots are named by it. Senders use one id for several
-	// events, so where types or subjects meet, the whole identity is compared: see workflows.IdentityOf.
+	// events, so where types or subjects meet, the whole identity is compared: see order.IdentityOf.
 	Key string
 	// EventID, Type and Subject are the event's. The subject is the id of an order, a SKU or a customer.
 	EventID, Type, Subject string
@@ -56,7 +55,7 @@ type CancelOrder struct {
 // OrderFact is what a payment provider, the warehouse or a carrier says about an order.
 type OrderFact struct {
 	Origin
-	// Signal is the name of the signal that brings it to the saga, Payload an order.PaymentHint or a workflows.ShipmentSignal.
+	// Signal is the name of the signal that brings it to the saga, Payload an order.PaymentHint or a order.ShipmentSignal.
 	Signal  string
 	Payload any
 }
@@ -81,9 +80,9 @@ var parsers = map[string]func(e event.Event, o Origin) (Command, error){
 	event.OrderCancellationRequested: parseCancellation,
 	event.PaymentSucceeded:           parsePayment,
 	event.PaymentFailed:              parsePayment,
-	event.ShipmentDispatched:         parseShipment(workflows.ShipmentDispatched),
-	event.ShipmentDelivered:          parseShipment(workflows.ShipmentDelivered),
-	event.ShipmentLost:               parseShipment(workflows.ShipmentLost),
+	event.ShipmentDispatched:         parseShipment(order.ShipmentDispatched),
+	event.ShipmentDelivered:          parseShipment(order.ShipmentDelivered),
+	event.ShipmentLost:               parseShipment(order.ShipmentLost),
 	event.StockReceived:              parseReceipt,
 	event.UserRegistered:             parseRegistration,
 }
@@ -206,13 +205,13 @@ func parsePayment(e event.Event, o Origin) (Command, error) {
 		// The code of a refusal is kept by the gateway, which takes less than a text for people.
 		hint.Code = remark(r.Code, maxCode)
 	}
-	return OrderFact{o, workflows.SignalPayment, hint}, err
+	return OrderFact{o, order.SignalPayment, hint}, err
 }
 
-func parseShipment(kind workflows.ShipmentKind) func(e event.Event, o Origin) (Command, error) {
+func parseShipment(kind order.ShipmentKind) func(e event.Event, o Origin) (Command, error) {
 	return func(e event.Event, o Origin) (Command, error) {
 		r, err := readRemarks(e)
-		return OrderFact{o, workflows.SignalShipment, workflows.ShipmentSignal{Kind: kind, ShipmentFact: order.ShipmentFact{
+		return OrderFact{o, order.SignalShipment, order.ShipmentSignal{Kind: kind, ShipmentFact: order.ShipmentFact{
 			ID: o.Key, Cause: o.EventID, Carrier: remark(r.Carrier, maxText),
 			TrackingNumber: remark(r.TrackingNumber, maxText), Reason: remark(r.Reason, maxText),
 		}}}, err

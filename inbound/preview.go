@@ -12,9 +12,9 @@ import (
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/wire"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Outcomes of a Preview, for programs.
@@ -165,10 +165,10 @@ func (p *Previewer) fact(ctx context.Context, o Origin, payload any) (Preview, e
 		return p.early(ctx, o, payload)
 	case state.Ended:
 		return p.late(ctx, o, payload, state)
-	case workflows.Recorded(state, payload):
+	case order.Recorded(state, payload):
 		return nothing(state, "order %s has got this event", o.Subject), nil
 	}
-	return p.decide(state, factsOf(payload)), nil
+	return p.decide(state, order.Heard(o.Subject, payload)), nil
 }
 
 // early is for a fact about an order that is not known.
@@ -178,11 +178,11 @@ func (p *Previewer) early(ctx context.Context, o Origin, payload any) (Preview, 
 	if !ok {
 		return preview, nil
 	}
-	kept, err := p.Log.Read(ctx, event.EarlyStream(o.Subject), 0, order.MaxEarly)
-	switch slot := cancellation.Identity(o.Subject); {
+	kept, err := p.Log.Read(ctx, event.EarlyStream(o.Subject), 0, saga.MaxEarly)
+	switch slot := order.IdentityOf(o.Subject, cancellation); {
 	case hasKey(kept, slot):
 		preview.Sentence += "; the cancellation is kept for it"
-	case len(kept) < order.MaxEarly:
+	case len(kept) < saga.MaxEarly:
 		preview.Sentence += ", and be kept for it as a cancellation"
 	}
 	return preview, err
@@ -194,7 +194,7 @@ func hasKey(records []event.Record, key string) bool {
 
 // late is for a fact about an order that has ended.
 func (p *Previewer) late(ctx context.Context, o Origin, payload any, state order.State) (Preview, error) {
-	if workflows.Recorded(state, payload) {
+	if order.Recorded(state, payload) {
 		return nothing(state, "order %s got this event before it ended as %s", o.Subject, state.Status), nil
 	}
 	verdict := verdictOn(o, payload, state)
@@ -213,27 +213,6 @@ func (p *Previewer) late(ctx context.Context, o Origin, payload any, state order
 	return preview, nil
 }
 
-// factsOf is what a saga would know from a signal.
-func factsOf(payload any) order.Facts {
-	var f order.Facts
-	switch p := payload.(type) {
-	case order.Cancellation:
-		f.Cancellations = []order.Cancellation{p}
-	case order.PaymentHint:
-		f.Hint = &p
-	case workflows.ShipmentSignal:
-		switch p.Kind {
-		case workflows.ShipmentDispatched:
-			f.Dispatched = &p.ShipmentFact
-		case workflows.ShipmentDelivered:
-			f.Delivered = &p.ShipmentFact
-		case workflows.ShipmentLost:
-			f.Lost = &p.ShipmentFact
-		}
-	}
-	return f
-}
-
 // decide says what an open order would make of facts: what it would decide with them and not without them.
 func (p *Previewer) decide(state order.State, f order.Facts) Preview {
 	id, now := state.Order.ID, p.Clock()
@@ -245,7 +224,7 @@ func (p *Previewer) decide(state order.State, f order.Facts) Preview {
 	}
 	entries := order.Decisions(state, f, now, p.Timing)
 	if slices.EqualFunc(order.Decisions(state, order.Facts{}, now, p.Timing), entries, event.Same) {
-		if f.Hint != nil && order.Next(state, f, now, p.Timing).Kind == order.Lookup {
+		if slices.ContainsFunc(f.Heard, aboutMoney) && order.Next(state, f, now, p.Timing).Kind == order.Lookup {
 			preview.Outcome, preview.Sentence = OutcomeAsk, fmt.Sprintf("would have the gateway asked about the payment of order %s", id)
 			return preview
 		}
@@ -268,6 +247,11 @@ func (p *Previewer) decide(state order.State, f order.Facts) Preview {
 		preview.Sentence = fmt.Sprintf("would add %s to order %s, which stays %s", strings.Join(types, ", "), id, preview.From)
 	}
 	return preview
+}
+
+// aboutMoney reports whether a fact is a payment notification.
+func aboutMoney(f saga.Fact) bool {
+	return f.Type == event.PaymentSucceeded || f.Type == event.PaymentFailed
 }
 
 // folded is the state of an order with more events.

@@ -156,7 +156,9 @@ func TestAPreviewIsWhatHandleDoes(t *testing.T) {
 		"a new order": {nil, event.OrderCreated, placeable, "start", "would start order 42", did{starts: 1}, ""},
 		"the same order again, ended": {func(w *previewWorld) {
 			s := w.open(order.StatusShipped)
-			write(t, w.log, s, order.Decisions(s, order.Facts{Delivered: &order.ShipmentFact{ID: "d"}}, now, order.DefaultTiming())...)
+			write(t, w.log, s, order.Decisions(s, order.Heard("42", order.ShipmentSignal{
+				Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "d"},
+			}), now, order.DefaultTiming())...)
 		}, event.OrderCreated, placeable, "nothing", "order 42 exists with the same content: nothing would happen", did{}, ""},
 		"another order of that id": {is(order.StatusReserved), event.OrderCreated, other, "refuse",
 			"would be refused again because of conflict: order 42 exists with other content", did{}, fault.Conflict},

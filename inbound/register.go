@@ -7,7 +7,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/sealed"
@@ -33,7 +32,7 @@ func (x *Executor) register(ctx context.Context, c RegisterCustomer) error {
 		// A clock that is ahead must not shut out what comes after it.
 		at = now
 	}
-	state, stored, err := activities.Register(ctx, x.Log, onboarding.Registration{
+	state, stored, err := onboarding.Register(ctx, x.Log, onboarding.Registration{
 		ID: c.Key, CustomerID: c.Subject, OccurredAt: at.UTC().Truncate(event.TimeResolution), Profile: profile,
 		CorrelationID: c.CorrelationID, CausationID: c.EventID,
 	}, now)

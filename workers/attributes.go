@@ -16,15 +16,6 @@ import (
 	"github.com/ordersaga/ordersaga/workflows"
 )
 
-// searchAttributes are the search attributes of the sagas, with their types.
-func searchAttributes() map[string]enumspb.IndexedValueType {
-	return map[string]enumspb.IndexedValueType{
-		workflows.OrderStatus.GetName():    enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		workflows.CustomerID.GetName():     enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		workflows.NeedsAttention.GetName(): enumspb.INDEXED_VALUE_TYPE_BOOL,
-	}
-}
-
 // RegisterSearchAttributes makes sure that the namespace has the search attributes of the sagas, without
 // which a saga cannot start. The server may take up to a minute until a new one can be used, unless it is told
 // to look at once.
@@ -34,7 +25,7 @@ func searchAttributes() map[string]enumspb.IndexedValueType {
 // as far as that is known, and how they are added. Other errors are Unavailable.
 func RegisterSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
 	operator := c.OperatorService()
-	missing := searchAttributes()
+	missing := workflows.SearchAttributes()
 	listed, err := operator.ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err != nil {
 		return attributesError(err, "list search attributes", namespace, missing)

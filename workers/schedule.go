@@ -13,6 +13,7 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // reconcileCatchup is how late a reconcile run may start after an outage of Temporal: the next one finds the same.
@@ -35,7 +36,7 @@ func ScheduleReconcile(ctx context.Context, c client.Client, every time.Duration
 		return fault.Wrap(err, fault.Unavailable, "remove schedule %s", workflows.ReconcileID)
 	}
 	action := &client.ScheduleWorkflowAction{
-		ID: workflows.ReconcileID, Workflow: workflows.NameReconcile, TaskQueue: workflows.QueueOrders,
+		ID: workflows.ReconcileID, Workflow: workflows.NameReconcile, TaskQueue: saga.QueueOrders,
 		Args: []any{activities.ReconcileInput{Repair: repair, Since: max(2*every, reconcileSinceLeast)}},
 	}
 	spec := client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: every}}}

@@ -19,24 +19,20 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Queues lists every task queue.
-var Queues = []string{workflows.QueueOrders, workflows.QueuePayments, workflows.QueueNotifications}
+var Queues = []string{saga.QueueOrders, saga.QueuePayments, saga.QueueNotifications}
 
 // Config is what the workers need. All fields but OnFatal are mandatory, unless they say otherwise.
 type Config struct {
 	Client client.Client
 	// Queues are the task queues that this process works on.
-	Queues    []string
-	Outcomes  *activities.Outcomes
-	Inventory *activities.Inventory
-	Payment   *activities.Payment
-	LateMoney *activities.LateMoney
-	Customers *activities.Customers
-	Notices   *activities.Notices
-	// Shortages and Reconciliation are mandatory where QueueOrders is worked on.
-	Shortages      *activities.Shortages
+	Queues []string
+	// Flows are all flows of the registry, see workflows.Types.
+	Flows []Flow
+	// Reconciliation is mandatory where saga.QueueOrders is worked on.
 	Reconciliation *activities.Reconciliation
 	// Concurrency is how many workflow tasks, and how many activities of each queue, run at once. A workflow task
 	// holds its place while its local activities run, so this bounds the load on the stores as well. At least 2.
@@ -52,14 +48,14 @@ type Config struct {
 // Validate names what is missing or wrong.
 func (c Config) Validate() error {
 	var fields []fault.Field
-	if c.Client == nil || c.Outcomes == nil || c.Inventory == nil || c.Payment == nil || c.LateMoney == nil || c.Customers == nil || c.Notices == nil {
-		fields = append(fields, fault.Fieldf("/", "client and activities are mandatory"))
+	if c.Client == nil {
+		fields = append(fields, fault.Fieldf("/client", "is mandatory"))
 	}
-	if slices.Contains(c.Queues, workflows.QueueOrders) && c.Reconciliation == nil {
-		fields = append(fields, fault.Fieldf("/reconciliation", "is mandatory for queue %s", workflows.QueueOrders))
+	if missing := c.missing(); len(missing) > 0 {
+		fields = append(fields, fault.Fieldf("/flows", "%v are missing", missing))
 	}
-	if slices.Contains(c.Queues, workflows.QueueOrders) && c.Shortages == nil {
-		fields = append(fields, fault.Fieldf("/shortages", "is mandatory for queue %s", workflows.QueueOrders))
+	if slices.Contains(c.Queues, saga.QueueOrders) && c.Reconciliation == nil {
+		fields = append(fields, fault.Fieldf("/reconciliation", "is mandatory for queue %s", saga.QueueOrders))
 	}
 	if c.Concurrency < 2 {
 		fields = append(fields, fault.Fieldf("/concurrency", "must be at least 2"))
@@ -75,6 +71,16 @@ func (c Config) Validate() error {
 	return fault.NewInvalid("workers", fields)
 }
 
+// missing are the workflow types of the registry that none of the flows has.
+func (c Config) missing() []string {
+	types := workflows.Types()
+	for _, f := range c.Flows {
+		name, _ := f.Workflow()
+		delete(types, name)
+	}
+	return slices.Sorted(maps.Keys(types))
+}
+
 // stuckAfter is how long a workflow may compute between two waits until the SDK fails its task as deadlocked. The flows do no I/O, so
 // only a busy machine can take that long: the SDK's default of a second is less than such a machine may take away at once, and the
 // goroutine of a failed task goes on, on the memory of the next one.
@@ -88,10 +94,11 @@ func New(c Config) (*Workers, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	all := activityTable(c.Outcomes, c.Inventory, c.Payment, c.LateMoney)
-	maps.Copy(all, customerTable(c.Customers, c.Notices))
-	if err := workflows.Check(slices.Collect(maps.Keys(all))); err != nil {
-		return nil, fmt.Errorf("workers: %w", err)
+	for _, f := range c.Flows {
+		if err := f.Check(); err != nil {
+			// A worker does not start with a saga that it could begin and not compensate.
+			return nil, fmt.Errorf("workers: %w", err)
+		}
 	}
 	worker.SetStickyWorkflowCacheSize(c.Cache)
 	w := &Workers{}
@@ -103,15 +110,13 @@ func New(c Config) (*Workers, error) {
 			OnFatalError:                           c.OnFatal,
 			DeadlockDetectionTimeout:               stuckAfter,
 			// Workflows live on the orders queue only; the others poll for activities.
-			DisableWorkflowWorker: queue != workflows.QueueOrders,
+			DisableWorkflowWorker: queue != saga.QueueOrders,
 		})
-		if queue == workflows.QueueOrders {
+		if queue == saga.QueueOrders {
 			RegisterWorkflows(one)
 			RegisterReconcile(one, one, c.Reconciliation)
-			RegisterShortage(one, one, c.Shortages)
 		}
-		RegisterActivities(one, c.Outcomes, c.Inventory, c.Payment, c.LateMoney)
-		RegisterCustomerActivities(one, c.Customers, c.Notices)
+		RegisterActivities(one, c.Flows...)
 		w.workers = append(w.workers, one)
 	}
 	return w, nil
@@ -129,10 +134,9 @@ type ActivityRegistry interface {
 
 // RegisterWorkflows registers every flow.
 func RegisterWorkflows(r WorkflowRegistry) {
-	r.RegisterWorkflowWithOptions(workflows.Order, workflow.RegisterOptions{Name: workflows.NameOrder})
-	r.RegisterWorkflowWithOptions(workflows.Late, workflow.RegisterOptions{Name: workflows.NameLate})
-	r.RegisterWorkflowWithOptions(workflows.Customer, workflow.RegisterOptions{Name: workflows.NameCustomer})
-	r.RegisterWorkflowWithOptions(workflows.Notice, workflow.RegisterOptions{Name: workflows.NameNotice})
+	for name, run := range workflows.Types() {
+		r.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
+	}
 }
 
 // RegisterReconcile registers the workflow and the activity of reconcile.
@@ -141,68 +145,23 @@ func RegisterReconcile(w WorkflowRegistry, a ActivityRegistry, r *activities.Rec
 	a.RegisterActivityWithOptions(r.Reconcile, activity.RegisterOptions{Name: activities.NameReconcile})
 }
 
-// RegisterShortage registers the saga of a SKU of which more is reserved than is on hand: its workflow and its activity.
-func RegisterShortage(w WorkflowRegistry, a ActivityRegistry, s *activities.Shortages) {
-	w.RegisterWorkflowWithOptions(workflows.Shortage, workflow.RegisterOptions{Name: workflows.NameShortage})
-	a.RegisterActivityWithOptions(s.Ask, activity.RegisterOptions{Name: activities.NameAskHolders})
+// Flow is a flow with its participants.
+type Flow interface {
+	// Workflow is the workflow type, and its function.
+	Workflow() (name string, run any)
+	// Activities are the activities by their registered names.
+	Activities() map[string]any
+	// Check reports what is wrong with the flow.
+	Check() error
 }
 
-// RegisterActivities registers every activity that is about orders. Every worker knows all of them, because steps run as local
+// RegisterActivities registers the activities of flows. Every worker knows all of them, because steps run as local
 // activities beside the workflow; which queue a regular activity runs on is the workflow's choice.
-func RegisterActivities(
-	r ActivityRegistry, o *activities.Outcomes, i *activities.Inventory, p *activities.Payment, l *activities.LateMoney,
-) {
-	for name, fn := range activityTable(o, i, p, l) {
-		r.RegisterActivityWithOptions(fn, activity.RegisterOptions{Name: name})
-	}
-}
-
-// RegisterCustomerActivities registers the activities that are about customers.
-func RegisterCustomerActivities(r ActivityRegistry, c *activities.Customers, n *activities.Notices) {
-	for name, fn := range customerTable(c, n) {
-		r.RegisterActivityWithOptions(fn, activity.RegisterOptions{Name: name})
-	}
-}
-
-// customerTable is every activity that is about customers, by its name.
-func customerTable(c *activities.Customers, n *activities.Notices) map[string]any {
-	return map[string]any{
-		activities.NameCustomerOpen:    c.Open,
-		activities.NameCustomerRecord:  c.Record,
-		activities.NameCustomerPublish: c.Publish,
-
-		activities.NameNoticeOpen:   n.Open,
-		activities.NameNoticeRecord: n.Record,
-		activities.NameNoticeSend:   n.Send,
-	}
-}
-
-// activityTable is every activity that is about orders, by its name.
-func activityTable(
-	o *activities.Outcomes, i *activities.Inventory, p *activities.Payment, l *activities.LateMoney,
-) map[string]any {
-	return map[string]any{
-		activities.NameOpen:      o.Open,
-		activities.NameRecord:    o.Record,
-		activities.NamePublish:   o.Publish,
-		activities.NameList:      o.List,
-		activities.NameLate:      o.Late,
-		activities.NameRecover:   o.Recover,
-		activities.NameReserve:   i.Reserve,
-		activities.NameFind:      i.Find,
-		activities.NameRelease:   i.Release,
-		activities.NameCommit:    i.Commit,
-		activities.NameAuthorize: p.Authorize,
-		activities.NameLookup:    p.Lookup,
-		activities.NameCapture:   p.Capture,
-		activities.NameVoid:      p.Void,
-
-		activities.NameLookupCapture: p.LookupCapture,
-
-		activities.NameLateOpen:   l.Open,
-		activities.NameLateRecord: l.Record,
-		activities.NameLateJudge:  l.Judge,
-		activities.NameLateRefund: l.Refund,
+func RegisterActivities(r ActivityRegistry, flows ...Flow) {
+	for _, f := range flows {
+		for name, fn := range f.Activities() {
+			r.RegisterActivityWithOptions(fn, activity.RegisterOptions{Name: name})
+		}
 	}
 }
 

@@ -12,23 +12,30 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/workers"
-	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/notification"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
+	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
 
 func complete() workers.Config {
 	return workers.Config{
 		Client: &mocks.Client{}, Queues: workers.Queues, Concurrency: 2,
-		Outcomes: &activities.Outcomes{}, Inventory: &activities.Inventory{}, Payment: &activities.Payment{},
-		LateMoney: &activities.LateMoney{}, Customers: &activities.Customers{}, Notices: &activities.Notices{},
-		Reconciliation: &activities.Reconciliation{}, Shortages: &activities.Shortages{},
+		Flows: []workers.Flow{
+			&activities.Flow[order.State, *order.Participants]{Table: &order.Flow}, &latepayment.Activities{}, &onboarding.Activities{},
+			&notification.Activities{}, &shortage.Activities{},
+		},
+		Reconciliation: &activities.Reconciliation{},
 	}
 }
 
 func TestACompleteConfigIsValid(t *testing.T) {
 	require.NoError(t, complete().Validate())
 	c := complete()
-	c.Queues = []string{workflows.QueuePayments}
-	c.Reconciliation, c.Shortages = nil, nil
+	c.Queues = []string{saga.QueuePayments}
+	c.Reconciliation = nil
 	require.NoError(t, c.Validate(), "a process may work on some queues only")
 }
 
@@ -37,18 +44,14 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 		spoil    func(*workers.Config)
 		pointers []string
 	}{
-		"no client":        {func(c *workers.Config) { c.Client = nil }, []string{"/"}},
-		"no outcomes":      {func(c *workers.Config) { c.Outcomes = nil }, []string{"/"}},
-		"no inventory":     {func(c *workers.Config) { c.Inventory = nil }, []string{"/"}},
-		"no customers":     {func(c *workers.Config) { c.Customers = nil }, []string{"/"}},
-		"no notices":       {func(c *workers.Config) { c.Notices = nil }, []string{"/"}},
-		"no payment":       {func(c *workers.Config) { c.Payment = nil }, []string{"/"}},
+		"no client":        {func(c *workers.Config) { c.Client = nil }, []string{"/client"}},
+		"no orders":        {func(c *workers.Config) { c.Flows = c.Flows[1:] }, []string{"/flows"}},
+		"no shortages":     {func(c *workers.Config) { c.Flows = c.Flows[:4] }, []string{"/flows"}},
 		"no reconciler":    {func(c *workers.Config) { c.Reconciliation = nil }, []string{"/reconciliation"}},
-		"no shortages":     {func(c *workers.Config) { c.Shortages = nil }, []string{"/shortages"}},
 		"one at once":      {func(c *workers.Config) { c.Concurrency = 1 }, []string{"/concurrency"}},
 		"no queue":         {func(c *workers.Config) { c.Queues = nil }, []string{"/queues"}},
 		"an unknown queue": {func(c *workers.Config) { c.Queues = []string{"orders", "order"} }, []string{"/queues"}},
-		"nothing":          {func(c *workers.Config) { *c = workers.Config{} }, []string{"/", "/concurrency", "/queues"}},
+		"nothing":          {func(c *workers.Config) { *c = workers.Config{} }, []string{"/client", "/flows", "/concurrency", "/queues"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := complete()
@@ -77,12 +80,11 @@ func TestNamesThatHistoriesDependOnAreRegistered(t *testing.T) {
 	var r registry
 	c := complete()
 	workers.RegisterWorkflows(&r)
-	workers.RegisterActivities(&r, c.Outcomes, c.Inventory, c.Payment, c.LateMoney)
-	workers.RegisterCustomerActivities(&r, c.Customers, c.Notices)
+	workers.RegisterActivities(&r, c.Flows...)
 	workers.RegisterReconcile(&r, &r, c.Reconciliation)
-	workers.RegisterShortage(&r, &r, c.Shortages)
 	slices.Sort(r.activities)
-	require.Equal(t, []string{"OrderSaga", "LateSaga", "CustomerSaga", "NoticeSaga", "Reconcile", "ShortageSaga"}, r.workflows)
+	slices.Sort(r.workflows)
+	require.Equal(t, []string{"CustomerSaga", "LateSaga", "NoticeSaga", "OrderSaga", "Reconcile", "ShortageSaga"}, r.workflows)
 	require.Equal(t, []string{
 		"customer.Open", "customer.Publish", "customer.Record",
 		"inventory.Commit", "inventory.Find", "inventory.Release", "inventory.Reserve",
@@ -92,6 +94,11 @@ func TestNamesThatHistoriesDependOnAreRegistered(t *testing.T) {
 		"payment.Authorize", "payment.Capture", "payment.Lookup", "payment.LookupCapture", "payment.Void",
 		"shortage.Ask",
 	}, r.activities)
+}
+
+func TestAWorkerDoesNotStartWithoutParticipants(t *testing.T) {
+	_, err := workers.New(complete())
+	require.ErrorContains(t, err, "a payment gateway")
 }
 
 // pointers lists the places that an error complains about.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/payment"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
@@ -25,7 +24,7 @@ func TestDeadlinesWithWrongWorkerClocks(t *testing.T) {
 				w, _ := start(t)
 				w.gateway.answer = payment.Pending
 				w.env.RegisterDelayedCallback(func() {
-					w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: "p", Cause: "e", Succeeded: true})
+					w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{ID: "p", Cause: "e", Succeeded: true})
 				}, 29*time.Minute)
 				require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
 				w.requireOneClock()
@@ -45,15 +44,15 @@ func TestDeadlinesWithWrongWorkerClocks(t *testing.T) {
 			})
 			t.Run(name+"/"+mode+"/not delivered in time", func(t *testing.T) {
 				w, began := start(t)
-				say := func(after time.Duration, kind workflows.ShipmentKind) {
+				say := func(after time.Duration, kind order.ShipmentKind) {
 					w.env.RegisterDelayedCallback(func() {
-						w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
+						w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
 							Kind: kind, ShipmentFact: order.ShipmentFact{ID: string(kind), Cause: string(kind)},
 						})
 					}, after)
 				}
-				say(time.Hour, workflows.ShipmentDispatched)
-				say(31*24*time.Hour, workflows.ShipmentDelivered)
+				say(time.Hour, order.ShipmentDispatched)
+				say(31*24*time.Hour, order.ShipmentDelivered)
 				require.Equal(t, order.StatusCompleted, w.run(tea(order.Shipment)).Status)
 				requireAbout(t, time.Hour+w.timing.Delivery, w.timeOf(event.OrderNeedsAttention).Sub(began))
 				w.requireOneClock()

@@ -23,7 +23,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/sealed/sealedtest"
 	"github.com/ordersaga/ordersaga/workers"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
@@ -114,7 +113,7 @@ func (p *people) registers(id, email string, at time.Time) {
 	require.NoError(p.t, err)
 	profile, err := p.box.Seal(context.Background(), "c-7", raw)
 	require.NoError(p.t, err)
-	_, _, err = activities.Register(context.Background(), p.log, onboarding.Registration{
+	_, _, err = onboarding.Register(context.Background(), p.log, onboarding.Registration{
 		ID: id, CustomerID: "c-7", OccurredAt: at, Profile: profile, CorrelationID: "corr", CausationID: id,
 	}, p.env.Now())
 	require.NoError(p.t, err)
@@ -137,20 +136,28 @@ func (p *people) completes() {
 func (p *people) execute(name string, in any) {
 	p.t.Helper()
 	workers.RegisterWorkflows(p.env)
-	workers.RegisterCustomerActivities(p.env, &activities.Customers{Log: p, Publisher: p.bus, Welcome: p.mailer != nil}, p.notices())
+	customers := p.customers()
+	if p.mailer != nil {
+		customers.Welcome = notification.WelcomeOf
+	}
+	workers.RegisterActivities(p.env, customers, p.notices())
 	p.env.ExecuteWorkflow(name, in)
 	require.True(p.t, p.env.IsWorkflowCompleted())
 	require.NoError(p.t, p.env.GetWorkflowError())
 }
 
-func (p *people) notices() *activities.Notices {
+func (p *people) customers() *onboarding.Activities {
+	return &onboarding.Activities{Recorder: &activities.Recorder{Log: p, Publisher: p.bus, Logger: slog.New(slog.DiscardHandler)}}
+}
+
+func (p *people) notices() *notification.Activities {
 	kinds := make([]string, len(notification.Kinds))
 	for i, k := range notification.Kinds {
 		kinds[i] = string(k)
 	}
 	templates, err := notify.LoadTemplates("", kinds)
 	require.NoError(p.t, err)
-	n := &activities.Notices{
+	n := &notification.Activities{
 		Log: p, Profiles: p.box, Templates: templates, Window: time.Hour, Clock: p.env.Now, Logger: slog.New(slog.DiscardHandler),
 	}
 	if p.mailer != nil {
@@ -178,16 +185,16 @@ var (
 func TestACustomerIsWelcomedAndPublished(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
-	p.execute(workflows.NameCustomer, workflows.CustomerInput{CustomerID: "c-7"})
+	p.execute(onboarding.Workflow, onboarding.Input{CustomerID: "c-7"})
 	require.Equal(t, []string{event.CustomerRegistered, event.CustomerOnboarded}, p.types("customer-c-7"))
 	require.Equal(t, sentOnce, p.types("notice-welcome-c-7"))
 	require.Len(t, p.mailer.sent, 1)
 	require.Equal(t, "ada@example.com", p.mailer.sent[0].To)
 	require.Contains(t, p.mailer.sent[0].Text, "Hello Ada,")
 	require.Equal(t, []string{event.CustomerRegistered, event.CustomerOnboarded}, p.bus.types())
-	var result workflows.CustomerResult
+	var result onboarding.Result
 	require.NoError(t, p.env.GetWorkflowResult(&result))
-	require.Equal(t, workflows.CustomerResult{CustomerID: "c-7", Version: 2}, result)
+	require.Equal(t, onboarding.Result{CustomerID: "c-7", Version: 2}, result)
 	require.NotContains(t, strings.Join(p.everything(), "\n"), "ada@example.com")
 }
 
@@ -195,7 +202,7 @@ func TestABrokerThatIsAwayHoldsUpNoWelcome(t *testing.T) {
 	p := newPeople(t)
 	p.bus.down = 9
 	p.registers("e1", "ada@example.com", p.env.Now())
-	p.execute(workflows.NameCustomer, workflows.CustomerInput{CustomerID: "c-7"})
+	p.execute(onboarding.Workflow, onboarding.Input{CustomerID: "c-7"})
 	require.Len(t, p.mailer.sent, 1)
 	require.Equal(t, []string{event.CustomerRegistered, event.CustomerOnboarded}, p.bus.types())
 }
@@ -220,9 +227,9 @@ func TestALaterProfileIsPublishedAndNobodyIsWelcomedAgain(t *testing.T) {
 	p.env.RegisterDelayedCallback(func() {
 		p.registers("e2", "ada@example.org", at.Add(time.Minute))
 		p.registers("e0", "ada@example.net", at.Add(-time.Minute))
-		p.env.SignalWorkflow(workflows.SignalCustomer, nil)
+		p.env.SignalWorkflow(onboarding.Signal, nil)
 	}, 0)
-	p.execute(workflows.NameCustomer, workflows.CustomerInput{CustomerID: "c-7"})
+	p.execute(onboarding.Workflow, onboarding.Input{CustomerID: "c-7"})
 	want := []string{event.CustomerRegistered, event.CustomerOnboarded, event.CustomerProfileUpdated, event.CustomerProfileOutdated}
 	got := p.types("customer-c-7")
 	require.ElementsMatch(t, want, got)
@@ -233,7 +240,7 @@ func TestALaterProfileIsPublishedAndNobodyIsWelcomedAgain(t *testing.T) {
 func TestARunKnowsWhatAnEarlierOneHasPublished(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
-	p.execute(workflows.NameCustomer, workflows.CustomerInput{CustomerID: "c-7", Published: 1})
+	p.execute(onboarding.Workflow, onboarding.Input{CustomerID: "c-7", Published: 1})
 	require.Equal(t, []string{event.CustomerOnboarded}, p.bus.types())
 }
 
@@ -241,20 +248,20 @@ func TestNobodyIsWelcomedWhenNotificationsAreOff(t *testing.T) {
 	p := newPeople(t)
 	p.mailer = nil
 	p.registers("e1", "ada@example.com", p.env.Now())
-	p.execute(workflows.NameCustomer, workflows.CustomerInput{CustomerID: "c-7"})
+	p.execute(onboarding.Workflow, onboarding.Input{CustomerID: "c-7"})
 	require.Equal(t, []string{event.CustomerRegistered, event.CustomerOnboarded}, p.types("customer-c-7"))
 	require.Empty(t, p.types("notice-welcome-c-7"))
 }
 
 // told is the message about an order that completed.
-var told = workflows.NoticeInput{Subject: notification.Subject{Kind: notification.Completed, OrderID: "42"}}
+var told = notification.Input{Subject: notification.Subject{Kind: notification.Completed, OrderID: "42"}}
 
 // TestAMessageAboutAnOrder says what the order's stream says.
 func TestAMessageAboutAnOrder(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.completes()
-	p.execute(workflows.NameNotice, told)
+	p.execute(notification.Workflow, told)
 	require.Equal(t, sentOnce, p.types("notice-completed-42"))
 	require.Len(t, p.mailer.sent, 1)
 	m := p.mailer.sent[0]
@@ -275,7 +282,7 @@ func TestWhatDidNotHappenIsNotTold(t *testing.T) {
 			p := newPeople(t)
 			p.registers("e1", "ada@example.com", p.env.Now())
 			p.completes()
-			p.execute(workflows.NameNotice, workflows.NoticeInput{Subject: s})
+			p.execute(notification.Workflow, notification.Input{Subject: s})
 			require.Empty(t, p.types("notice-"+s.ID()))
 			require.Empty(t, p.mailer.sent)
 		})
@@ -288,7 +295,7 @@ func TestOldNewsIsNotTold(t *testing.T) {
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.completes()
 	p.env.SetStartTime(p.env.Now().Add(time.Hour))
-	p.execute(workflows.NameNotice, told)
+	p.execute(notification.Workflow, told)
 	require.Empty(t, p.types("notice-completed-42"))
 	require.Empty(t, p.mailer.sent)
 }
@@ -320,7 +327,7 @@ func TestKillsAroundSending(t *testing.T) {
 			p.mailer.fates, p.broken = test.fates, test.broken
 			p.registers("e1", "ada@example.com", p.env.Now())
 			p.completes()
-			p.execute(workflows.NameNotice, told)
+			p.execute(notification.Workflow, told)
 			require.Equal(t, test.want, p.types("notice-completed-42"))
 			require.Len(t, p.mailer.sent, test.sent)
 		})
@@ -342,7 +349,7 @@ func TestARunThatFindsAnIntentDoesNotSend(t *testing.T) {
 		s, err = s.Fold(tail)
 		require.NoError(t, err)
 	}
-	p.execute(workflows.NameNotice, told)
+	p.execute(notification.Workflow, told)
 	require.Equal(t, lostOnce, p.types("notice-completed-42"))
 	require.Empty(t, p.mailer.sent)
 }
@@ -352,11 +359,11 @@ func TestAMailServerThatStaysAwayIsGivenUp(t *testing.T) {
 	p := newPeople(t)
 	p.mailer.fates = slices.Repeat([]string{"not_accepted"}, 100)
 	p.registers("e1", "ada@example.com", p.env.Now())
-	p.execute(workflows.NameNotice, workflows.NoticeInput{Subject: notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}})
+	p.execute(notification.Workflow, notification.Input{Subject: notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}})
 	types := p.types("notice-welcome-c-7")
 	require.Equal(t, event.NoticeGivenUp, types[len(types)-1])
 	require.Empty(t, p.mailer.sent)
-	var result workflows.NoticeResult
+	var result notification.RunResult
 	require.NoError(t, p.env.GetWorkflowResult(&result))
 	require.Equal(t, notification.GivenUp, result.Outcome)
 }
@@ -369,7 +376,7 @@ func TestAMessageThatNobodySentInTimeIsNotSent(t *testing.T) {
 	p.completes()
 	var sending, asked atomic.Bool
 	p.env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
-		if info.ActivityType.Name == activities.NameNoticeSend {
+		if info.ActivityType.Name == notification.NameSend {
 			sending.Store(true)
 		}
 	})
@@ -382,8 +389,8 @@ func TestAMessageThatNobodySentInTimeIsNotSent(t *testing.T) {
 		return p.env.Now()
 	}
 	workers.RegisterWorkflows(p.env)
-	workers.RegisterCustomerActivities(p.env, &activities.Customers{Log: p, Publisher: p.bus}, n)
-	p.env.ExecuteWorkflow(workflows.NameNotice, told)
+	workers.RegisterActivities(p.env, p.customers(), n)
+	p.env.ExecuteWorkflow(notification.Workflow, told)
 	require.NoError(t, p.env.GetWorkflowError())
 	require.Equal(t, []string{event.NoticeRequested, event.NoticeGivenUp}, p.types("notice-completed-42"))
 	require.Empty(t, p.mailer.sent)
@@ -395,7 +402,7 @@ func TestALogThatIsAwayForAMomentCostsNoMessage(t *testing.T) {
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.completes()
 	p.loses = event.NoticeIntended
-	p.execute(workflows.NameNotice, told)
+	p.execute(notification.Workflow, told)
 	require.Equal(t, sentOnce, p.types("notice-completed-42"))
 	require.Len(t, p.mailer.sent, 1)
 }
@@ -405,7 +412,7 @@ func TestAnErasedCustomerIsNotTold(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	require.NoError(t, p.keys.Erase(context.Background(), "c-7"))
-	p.execute(workflows.NameNotice, workflows.NoticeInput{Subject: notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}})
+	p.execute(notification.Workflow, notification.Input{Subject: notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}})
 	require.Equal(t, []string{event.NoticeRequested, event.NoticeGivenUp}, p.types("notice-welcome-c-7"))
 	require.Empty(t, p.mailer.sent)
 }

@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,42 +10,43 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/payment"
-	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // forever is more often than any step is tried before the last decision of a test; it bounds a test that fails.
 const forever = 300
 
 // decide sends a decision at a time after the start. The verdict is there when the run has ended.
-func (w *world) decide(after time.Duration, d order.Resolution) *workflows.ResolveVerdict {
-	verdict := &workflows.ResolveVerdict{}
+func (w *world) decide(after time.Duration, d order.Resolution) *saga.ResolveVerdict {
+	verdict := &saga.ResolveVerdict{}
 	w.env.RegisterDelayedCallback(func() { w.update(d, verdict) }, after)
 	return verdict
 }
 
 // update sends a decision now. As sagaclient does, it answers from the log what the run rejects.
-func (w *world) update(d order.Resolution, verdict *workflows.ResolveVerdict) {
-	w.env.UpdateWorkflow(workflows.UpdateResolve, d.ID, &updateCallbacks{
+func (w *world) update(d order.Resolution, verdict *saga.ResolveVerdict) {
+	w.env.UpdateWorkflow(saga.UpdateResolve, d.ID, &updateCallbacks{
 		reject: func(err error) {
 			requireTryAgain(w.t, err)
 			if s := w.record(); !s.Ended {
-				*verdict = workflows.ResolveVerdictOf(s, d)
+				*verdict = order.Flow.ResolveVerdict(&s, d)
 				return
 			}
 			_, s := w.lateStream()
-			*verdict = workflows.LateVerdictOf(s, d)
+			*verdict = latepayment.VerdictOf(s, d)
 		},
 		complete: func(result any, err error) {
 			require.NoError(w.t, err)
-			*verdict = result.(workflows.ResolveVerdict)
+			*verdict = result.(saga.ResolveVerdict)
 		},
 	}, d)
 }
 
-func (w *world) shipment(after time.Duration, kind workflows.ShipmentKind) {
+func (w *world) shipment(after time.Duration, kind order.ShipmentKind) {
 	w.env.RegisterDelayedCallback(func() {
-		w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
+		w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
 			Kind: kind, ShipmentFact: order.ShipmentFact{ID: string(kind)},
 		})
 	}, after)
@@ -52,7 +54,7 @@ func (w *world) shipment(after time.Duration, kind workflows.ShipmentKind) {
 
 func (w *world) cancel(after time.Duration) {
 	w.env.RegisterDelayedCallback(func() {
-		w.env.SignalWorkflow(workflows.SignalCancel, order.Cancellation{ID: "c1"})
+		w.env.SignalWorkflow(saga.SignalCancel, order.Cancellation{ID: "c1"})
 	}, after)
 }
 
@@ -82,23 +84,23 @@ var stuck = map[order.Situation]struct {
 	order.CaptureStuck: {order.Immediate, func(w *world) { w.gateway.down = map[string]int{"capture": forever} }},
 	order.ShippedCaptureStuck: {order.Shipment, func(w *world) {
 		w.gateway.down = map[string]int{"capture": forever}
-		w.shipment(time.Minute, workflows.ShipmentDispatched)
+		w.shipment(time.Minute, order.ShipmentDispatched)
 	}},
 	order.ShippedCaptureRefused: {order.Shipment, func(w *world) {
 		w.gateway.captureRefused = true
-		w.shipment(time.Minute, workflows.ShipmentDispatched)
+		w.shipment(time.Minute, order.ShipmentDispatched)
 	}},
 	order.CommitStuck: {order.Immediate, func(w *world) {
 		for range 200 {
 			w.stock.fail = append(w.stock.fail, "commit")
 		}
 	}},
-	order.DeliveryMissing: {order.Shipment, func(w *world) { w.shipment(time.Minute, workflows.ShipmentLost) }},
+	order.DeliveryMissing: {order.Shipment, func(w *world) { w.shipment(time.Minute, order.ShipmentLost) }},
 	order.GoodsAtLarge: {order.Shipment, func(w *world) {
 		// The void takes a while, and the goods leave meanwhile.
 		w.gateway.down = map[string]int{"void": 10}
 		w.cancel(time.Minute)
-		w.shipment(time.Minute+5*time.Second, workflows.ShipmentDispatched)
+		w.shipment(time.Minute+5*time.Second, order.ShipmentDispatched)
 	}},
 }
 
@@ -123,7 +125,7 @@ func TestEveryStuckOrderIsResolvedInEveryAllowedWay(t *testing.T) {
 					w.inlinePayment = inline
 					s.prepare(w)
 					var decided time.Time
-					verdict := &workflows.ResolveVerdict{}
+					verdict := &saga.ResolveVerdict{}
 					w.env.RegisterDelayedCallback(func() {
 						require.Equal(t, situation, w.record().Situation())
 						decided = w.env.Now()
@@ -134,7 +136,7 @@ func TestEveryStuckOrderIsResolvedInEveryAllowedWay(t *testing.T) {
 						}
 						w.update(decision(action), verdict)
 					}, decideAt)
-					w.shipment(2*decideAt, workflows.ShipmentDelivered)
+					w.shipment(2*decideAt, order.ShipmentDelivered)
 					result := w.run(tea(s.fulfillment))
 					require.True(t, verdict.Accepted, verdict.Detail)
 					require.Equal(t, w.timeline(), w.bus.types())
@@ -206,7 +208,7 @@ func TestDecisionsThatDoNotFitAreRefusedAtOnce(t *testing.T) {
 	bare := w.decide(decideAt, order.Resolution{ID: "d-2", Action: order.Skip})
 	skip := w.decide(decideAt+2*time.Second, decision(order.Skip))
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
-	require.Equal(t, workflows.ResolveVerdict{Status: order.StatusSettling, Detail: "nothing is stuck: the order is settling"}, *early)
+	require.Equal(t, saga.ResolveVerdict{Status: order.StatusSettling, Detail: "nothing is stuck: the order is settling"}, *early)
 	require.Equal(t, "attention 2 is not open; attention 1 is: the capture is stuck", other.Detail)
 	require.Equal(t, "the note is missing: who skips a step says why", bare.Detail)
 	require.False(t, bare.Accepted)
@@ -232,7 +234,7 @@ func TestOfTwoDecisionsOneIsFollowed(t *testing.T) {
 func TestALateSuccessWinsAgainstASkip(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"capture": forever}
-	verdict := &workflows.ResolveVerdict{}
+	verdict := &saga.ResolveVerdict{}
 	w.env.RegisterDelayedCallback(func() {
 		// An attempt of another worker, of which this run has not heard.
 		s := w.record()
@@ -282,10 +284,10 @@ func TestCompensateAsksTheGateway(t *testing.T) {
 			w.gateway.down = map[string]int{"capture": forever, "lookup": forever}
 			var answered time.Time
 			w.env.RegisterDelayedCallback(func() {
-				w.env.UpdateWorkflow(workflows.UpdateResolve, "d-1", &updateCallbacks{complete: func(result any, err error) {
+				w.env.UpdateWorkflow(saga.UpdateResolve, "d-1", &updateCallbacks{complete: func(result any, err error) {
 					require.NoError(t, err)
 					answered = w.env.Now()
-					require.Contains(t, result.(workflows.ResolveVerdict).Detail, "does not say whether the payment was captured")
+					require.Contains(t, result.(saga.ResolveVerdict).Detail, "does not say whether the payment was captured")
 				}}, decision(order.Compensate))
 			}, decideAt)
 			skip := decision(order.Skip)
@@ -345,12 +347,37 @@ func TestADecisionNeedsAnID(t *testing.T) {
 	w := newWorld(t)
 	rejected := false
 	w.env.RegisterDelayedCallback(func() {
-		w.env.UpdateWorkflow(workflows.UpdateResolve, "u-1", &updateCallbacks{
+		w.env.UpdateWorkflow(saga.UpdateResolve, "u-1", &updateCallbacks{
 			reject:   func(error) { rejected = true },
 			complete: func(any, error) {},
 		}, order.Resolution{ID: "a b", Action: order.Retry})
 	}, time.Minute)
-	w.shipment(2*time.Minute, workflows.ShipmentDelivered)
+	w.shipment(2*time.Minute, order.ShipmentDelivered)
 	w.run(tea(order.Shipment))
 	require.True(t, rejected)
+}
+
+// Anyone may send an Update with Temporal's tools: one that is too large for the log, or for the input of the next run, is rejected.
+func TestADecisionThatIsTooLargeIsRejected(t *testing.T) {
+	large := strings.Repeat("x", 1<<20)
+	w := newWorld(t)
+	w.gateway.down = map[string]int{"capture": forever}
+	rejected := 0
+	for n, r := range []order.Resolution{
+		{ID: "r-1", Action: order.Skip, Note: "paid", By: large}, {ID: "r-2", Action: order.Skip, Note: large},
+		{ID: "r-3", Action: order.Substitute, Reference: large}, {ID: "r-4", Action: order.ResolutionAction(large)},
+	} {
+		w.env.RegisterDelayedCallback(func() {
+			w.env.UpdateWorkflow(saga.UpdateResolve, r.ID, &updateCallbacks{
+				reject: func(err error) {
+					require.ErrorContains(t, err, "too long")
+					rejected++
+				},
+				complete: func(any, error) { t.Errorf("%s is taken", r.ID) },
+			}, r)
+		}, decideAt+time.Duration(n)*time.Second)
+	}
+	w.env.RegisterDelayedCallback(w.gateway.mend, decideAt+time.Minute)
+	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
+	require.Equal(t, 4, rejected)
 }

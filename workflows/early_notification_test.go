@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workers"
-	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
@@ -40,7 +40,7 @@ func (g *gateway) lookups() int {
 
 // notify has a payment notification come.
 func (w *world) notify(after time.Duration, h order.PaymentHint) {
-	w.env.RegisterDelayedCallback(func() { w.env.SignalWorkflow(workflows.SignalPayment, h) }, after)
+	w.env.RegisterDelayedCallback(func() { w.env.SignalWorkflow(order.SignalPayment, h) }, after)
 }
 
 // The notification is earlier than what the gateway answers: it is asked again soon, and not when the wait is over.
@@ -124,9 +124,9 @@ func TestPauseBeforeTheGatewayIsAskedAgainIsInterrupted(t *testing.T) {
 // Money that came after the end, of which the gateway does not know yet, is not written off.
 func TestLateMoneyThatTheGatewayDoesNotKnowYet(t *testing.T) {
 	settle := func(w *world) {
-		workers.RegisterActivities(w.env, &activities.Outcomes{}, &activities.Inventory{}, &activities.Payment{}, w.lateMoney(provider{w.gateway}))
-		w.env.RegisterWorkflowWithOptions(workflows.Late, workflow.RegisterOptions{Name: workflows.NameLate})
-		w.env.ExecuteWorkflow(workflows.NameLate, workflows.LateInput{OrderID: "42"})
+		workers.RegisterActivities(w.env, w.orders(&activities.Recorder{}, w.gateway), w.lateMoney(provider{w.gateway}))
+		w.env.RegisterWorkflowWithOptions(latepayment.Run, workflow.RegisterOptions{Name: latepayment.Workflow})
+		w.env.ExecuteWorkflow(latepayment.Workflow, latepayment.Input{OrderID: "42"})
 		require.True(w.t, w.env.IsWorkflowCompleted())
 		require.NoError(w.t, w.env.GetWorkflowError())
 	}

@@ -8,8 +8,8 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 var early = order.Cancellation{ID: "c-1", Cause: "evt-1", Reason: "ordered twice"}
@@ -20,7 +20,7 @@ func TestAnOrderThatWasCancelledBeforeItCame(t *testing.T) {
 		t.Run(string(f), func(t *testing.T) {
 			w := newWorld(t)
 			w.callerID = true
-			_, _, err := activities.KeepEarly(t.Context(), w.log, "42", early, "corr", w.env.Now())
+			_, _, err := activities.KeepEarly(t.Context(), w.log, &order.Flow, "42", early, "corr", w.env.Now())
 			require.NoError(t, err)
 			result := w.run(tea(f))
 			require.Equal(t, order.StatusCancelled, result.Status)
@@ -29,7 +29,7 @@ func TestAnOrderThatWasCancelledBeforeItCame(t *testing.T) {
 			s := w.record()
 			require.Equal(t, order.ReasonRequested, s.Reason)
 			require.Equal(t, "ordered twice", s.Detail)
-			require.True(t, workflows.Recorded(s, early), "the event that comes again is a redelivery")
+			require.True(t, order.Recorded(s, early), "the event that comes again is a redelivery")
 		})
 	}
 }
@@ -39,9 +39,9 @@ func TestTheEventOfAKeptCancellationComesAgain(t *testing.T) {
 	w := newWorld(t)
 	w.callerID = true
 	w.stock.fail = []string{"release", "release", "release", "release", "release"}
-	_, _, err := activities.KeepEarly(t.Context(), w.log, "42", early, "corr", w.env.Now())
+	_, _, err := activities.KeepEarly(t.Context(), w.log, &order.Flow, "42", early, "corr", w.env.Now())
 	require.NoError(t, err)
-	w.env.RegisterDelayedCallback(func() { w.env.SignalWorkflow(workflows.SignalCancel, early) }, time.Millisecond)
+	w.env.RegisterDelayedCallback(func() { w.env.SignalWorkflow(saga.SignalCancel, early) }, time.Millisecond)
 	require.Equal(t, order.StatusCancelled, w.run(tea(order.Immediate)).Status)
 	require.Empty(t, w.late())
 }
@@ -49,7 +49,7 @@ func TestTheEventOfAKeptCancellationComesAgain(t *testing.T) {
 // An order with an id that was made for its request has no early cancellations.
 func TestAnOrderWithAFreshIDIsNotCancelledByOthers(t *testing.T) {
 	w := newWorld(t)
-	_, _, err := activities.KeepEarly(t.Context(), w.log, "42", early, "corr", w.env.Now())
+	_, _, err := activities.KeepEarly(t.Context(), w.log, &order.Flow, "42", early, "corr", w.env.Now())
 	require.NoError(t, err)
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
 }

@@ -1,14 +1,12 @@
 package workflows_test
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/worker"
@@ -106,28 +104,4 @@ func TestWhatFailsInlineIsTakenOverUnderItsName(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, taken, 10, "enough histories in which a step goes regular")
 	require.GreaterOrEqual(t, through, 5, "and comes through")
-}
-
-// TestBothKindsOfRunsAreRecorded: runs that write their attributes at every status, as they were opened before, and quiet
-// ones, which go by worthShowing.
-func TestBothKindsOfRunsAreRecorded(t *testing.T) {
-	quiet, loud := 0, 0
-	for _, history := range histories(t) {
-		if slices.ContainsFunc(history.Events, isQuiet) {
-			quiet++
-		} else {
-			loud++
-		}
-	}
-	require.GreaterOrEqual(t, quiet, 2)
-	require.GreaterOrEqual(t, loud, 20)
-}
-
-// isQuiet reports whether an event is the answer that opened a quiet run.
-func isQuiet(e *historypb.HistoryEvent) bool {
-	payloads := e.GetActivityTaskCompletedEventAttributes().GetResult().GetPayloads()
-	for _, detail := range e.GetMarkerRecordedEventAttributes().GetDetails() {
-		payloads = append(payloads, detail.GetPayloads()...)
-	}
-	return slices.ContainsFunc(payloads, func(p *commonpb.Payload) bool { return bytes.Contains(p.GetData(), []byte(`"quiet":true`)) })
 }

@@ -2,7 +2,6 @@ package workflows_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -15,12 +14,11 @@ import (
 	"go.temporal.io/sdk/workflow"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/payment"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // maxPayload is what no payload may exceed here, far below the 2 MiB at which Temporal fails a workflow task for ever.
@@ -121,8 +119,8 @@ func TestAContinuedRunGetsABoundedInput(t *testing.T) {
 	w.env.SetDataConverter(s)
 	w.burst(3000, func(n int) {
 		id := fmt.Sprintf("e%d", n)
-		w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: id, Cause: id, Code: strings.Repeat("x", 1500)})
-		w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{Kind: "unknown", ShipmentFact: order.ShipmentFact{
+		w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{ID: id, Cause: id, Code: strings.Repeat("x", 1500)})
+		w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{Kind: "unknown", ShipmentFact: order.ShipmentFact{
 			ID: id, Cause: id, Reason: strings.Repeat("x", 1500),
 		}})
 	})
@@ -132,7 +130,7 @@ func TestAContinuedRunGetsABoundedInput(t *testing.T) {
 	}, 2*time.Hour)
 	_ = w.start(tea(order.Shipment), w.gateway, w.bus)
 	require.Less(t, s.largest, maxPayload, s.what)
-	require.Contains(t, s.what, "OrderInput")
+	require.Equal(t, "saga.Input", s.what)
 }
 
 // Thousands of late payments are settled one after the other, and no payload has all of them.
@@ -171,15 +169,15 @@ func TestLateEventsDoNotHoldUpARunThatCannotClose(t *testing.T) {
 	const n = 1000
 	w.burst(n, func(i int) {
 		id := fmt.Sprintf("e%d", i)
-		w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{Kind: workflows.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: id, Cause: id}})
+		w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: id, Cause: id}})
 	})
 	w.env.RegisterDelayedCallback(func() {
 		w.env.SetContinueAsNewSuggested(true)
-		w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{Kind: workflows.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: "last", Cause: "last"}})
+		w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: "last", Cause: "last"}})
 	}, 2*time.Hour)
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(t, w.start(tea(order.Immediate), w.gateway, w.bus), &again)
-	var next workflows.OrderInput
+	var next saga.Input
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
 	types, _ := w.lateStream()
 	// The last one may have come when the run was gone: its client sends it again.
@@ -192,12 +190,12 @@ func TestLateEventsDoNotHoldUpARunThatCannotClose(t *testing.T) {
 func TestSignalsInTheTaskThatLearnsOfTheEndHaveAVerdictEach(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
-	var told []activities.Signal
+	var told []saga.Fact
 	for i := range 40 {
 		id := fmt.Sprintf("e%d", i)
-		told = append(told, activities.Signal{Name: workflows.SignalPayment, Payload: fmt.Appendf(nil, `{"id":%q,"cause":%q}`, id, id)})
+		told = append(told, fact(t, order.SignalPayment, fmt.Sprintf(`{"id":%q,"cause":%q}`, id, id)))
 	}
-	w.told, w.resume = [][]activities.Signal{told}, &workflows.Resume{Recover: &activities.RecoverCursor{Run: "r-1"}}
+	w.told, w.resume = [][]saga.Fact{told}, &saga.Resume{Recover: &saga.RecoverCursor{Run: "r-1"}}
 	w.run(tea(order.Immediate))
 	types, _ := w.lateStream()
 	require.Len(t, types, 40)
@@ -208,7 +206,7 @@ func TestSignalsInTheTaskThatLearnsOfTheEndHaveAVerdictEach(t *testing.T) {
 	for i := range 40 {
 		w.env.RegisterDelayedCallback(func() {
 			id := fmt.Sprintf("e%d", i)
-			w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: id, Cause: id})
+			w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{ID: id, Cause: id})
 		}, time.Minute-time.Millisecond)
 	}
 	require.NoError(t, w.start(tea(order.Immediate), w.gateway, w.bus))
@@ -223,21 +221,21 @@ func TestWhatAnEndedOrderWasToldIsRecognizedAlthoughItIsCut(t *testing.T) {
 	first := newWorld(t)
 	first.gateway.answer = payment.Pending
 	cancel := order.Cancellation{ID: "c-1", Cause: "e-1", Reason: "changed my mind"}
-	first.env.RegisterDelayedCallback(func() { first.env.SignalWorkflow(workflows.SignalCancel, cancel) }, time.Minute)
+	first.env.RegisterDelayedCallback(func() { first.env.SignalWorkflow(saga.SignalCancel, cancel) }, time.Minute)
 	require.NoError(t, first.start(tea(order.Immediate), first.gateway, first.bus))
 	require.Equal(t, order.StatusCancelled, first.record().Status)
 
-	cut := func(of order.Cancellation) activities.Signal {
-		payload, err := json.Marshal(order.Cancellation{ID: of.ID, Cause: of.Cause})
-		require.NoError(t, err)
-		return activities.Signal{Name: workflows.SignalCancel, Payload: payload, Identity: workflows.IdentityOf("42", of)}
+	cut := func(of order.Cancellation) saga.Fact {
+		f := order.FactOf("42", of)
+		f.Data = nil
+		return f
 	}
 	other := order.Cancellation{ID: "c-2", Cause: "e-2", Reason: "changed my mind"}
 	for range 2 {
 		next := newWorld(t)
 		next.log = first.log
-		next.told = [][]activities.Signal{{cut(cancel), cut(other)}}
-		next.resume = &workflows.Resume{Recover: &activities.RecoverCursor{Run: "r-1"}}
+		next.told = [][]saga.Fact{{cut(cancel), cut(other)}}
+		next.resume = &saga.Resume{Recover: &saga.RecoverCursor{Run: "r-1"}}
 		next.run(tea(order.Immediate))
 		require.Equal(t, []string{"event.late e-2"}, next.late())
 	}

@@ -17,9 +17,9 @@ import (
 	"github.com/ordersaga/ordersaga/event/eventtest"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workers"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // unpaid writes the stream of an order that was cancelled while it waited for its payer.
@@ -39,26 +39,26 @@ func (w *world) unpaid() {
 // came writes the verdict on a late event.
 func (w *world) came(id, eventType string) {
 	v := latepayment.Verdict{ID: id, OrderID: "42", EventID: id, Type: eventType, Status: order.StatusCancelled}
-	require.NoError(w.t, activities.WriteVerdict(context.Background(), w.log, v, "corr", w.env.Now()))
+	require.NoError(w.t, latepayment.WriteVerdict(context.Background(), w.log, v, "corr", w.env.Now()))
 }
 
 // more writes a verdict later, and tells the saga.
 func (w *world) more(after time.Duration, id, eventType string) {
 	w.env.RegisterDelayedCallback(func() {
 		w.came(id, eventType)
-		w.env.SignalWorkflow(workflows.SignalLate, nil)
+		w.env.SignalWorkflow(latepayment.Signal, nil)
 	}, after)
 }
 
 // settle runs the late saga and returns its error. Expect is called once everything is registered.
 func (w *world) settle(expect ...func()) error {
 	w.t.Helper()
-	w.env.RegisterWorkflowWithOptions(workflows.Late, workflow.RegisterOptions{Name: workflows.NameLate})
-	workers.RegisterActivities(w.env, &activities.Outcomes{}, &activities.Inventory{}, &activities.Payment{}, w.lateMoney(w.gateway))
+	w.env.RegisterWorkflowWithOptions(latepayment.Run, workflow.RegisterOptions{Name: latepayment.Workflow})
+	workers.RegisterActivities(w.env, w.orders(&activities.Recorder{}, w.gateway), w.lateMoney(w.gateway))
 	for _, e := range expect {
 		e()
 	}
-	w.env.ExecuteWorkflow(workflows.NameLate, workflows.LateInput{OrderID: "42"})
+	w.env.ExecuteWorkflow(latepayment.Workflow, latepayment.Input{OrderID: "42"})
 	require.True(w.t, w.env.IsWorkflowCompleted())
 	return w.env.GetWorkflowError()
 }
@@ -88,9 +88,9 @@ func TestLateMoneyIsGivenBack(t *testing.T) {
 	require.False(t, s.Open())
 	require.Equal(t, map[string]int64{"42/late/e1": 900}, w.gateway.refunds)
 	require.Empty(t, w.desk.shown, "nobody was asked")
-	var result workflows.LateResult
+	var result latepayment.Result
 	require.NoError(t, w.env.GetWorkflowResult(&result))
-	require.Equal(t, workflows.LateResult{OrderID: "42", Version: 3}, result)
+	require.Equal(t, latepayment.Result{OrderID: "42", Version: 3}, result)
 }
 
 func TestALatePaymentThatBroughtNothing(t *testing.T) {
@@ -150,7 +150,7 @@ func TestALateRefundThatIsStuck(t *testing.T) {
 			w.desk.fail = 2
 			w.gateway.down = map[string]int{"refund": forever}
 			w.came("e1", event.PaymentSucceeded)
-			verdict := &workflows.ResolveVerdict{}
+			verdict := &saga.ResolveVerdict{}
 			w.env.RegisterDelayedCallback(func() {
 				types, s := w.lateStream()
 				require.Equal(t, asked, types, "somebody is asked after ATTENTION_AFTER")
@@ -169,7 +169,7 @@ func TestALateRefundThatIsStuck(t *testing.T) {
 			require.Len(t, w.gateway.refunds, c.refunds)
 			require.Equal(t, []string{"refund", "nothing"}, w.desk.shown, "whatever it took")
 			if c.decision.ID != "" {
-				require.Equal(t, workflows.ResolveVerdict{Accepted: true, Status: order.StatusCancelled}, *verdict)
+				require.Equal(t, saga.ResolveVerdict{Accepted: true, Status: order.StatusCancelled}, *verdict)
 			}
 		})
 	}
@@ -179,7 +179,7 @@ func TestALateSagaRefusesWhatDoesNotFit(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
 	w.came("e1", event.ShipmentDispatched)
-	early, retry, wrong, fits := &workflows.ResolveVerdict{}, &workflows.ResolveVerdict{}, &workflows.ResolveVerdict{}, &workflows.ResolveVerdict{}
+	early, retry, wrong, fits := &saga.ResolveVerdict{}, &saga.ResolveVerdict{}, &saga.ResolveVerdict{}, &saga.ResolveVerdict{}
 	w.env.RegisterDelayedCallback(func() { w.update(order.Resolution{ID: "d0", Action: order.Skip, Note: "n", Attention: 2}, early) }, 0)
 	w.env.RegisterDelayedCallback(func() {
 		w.update(order.Resolution{ID: "d1", Action: order.Retry}, retry)
@@ -229,7 +229,7 @@ func TestASignalWhileItGetsStuck(t *testing.T) {
 	w.env.RegisterDelayedCallback(func() {
 		_, s := w.lateStream()
 		require.Equal(t, latepayment.RefundStuck, s.Situation())
-		w.update(order.Resolution{ID: "d1", Action: order.Skip, Note: "kept"}, &workflows.ResolveVerdict{})
+		w.update(order.Resolution{ID: "d1", Action: order.Skip, Note: "kept"}, &saga.ResolveVerdict{})
 	}, 75*time.Second)
 	require.NoError(t, w.settle())
 }
@@ -240,16 +240,16 @@ func TestALateSagaContinuesAsNew(t *testing.T) {
 	w.came("e1", event.ShipmentDispatched)
 	w.env.RegisterDelayedCallback(func() {
 		w.env.SetContinueAsNewSuggested(true)
-		w.env.SignalWorkflow(workflows.SignalLate, nil)
+		w.env.SignalWorkflow(latepayment.Signal, nil)
 	}, time.Hour)
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(t, w.settle(), &again)
-	require.Equal(t, workflows.NameLate, again.WorkflowType.Name)
+	require.Equal(t, latepayment.Workflow, again.WorkflowType.Name)
 
 	// The next run finds the desk as it was, and what it was asked about is decided.
 	next := newWorld(t)
 	next.log, next.desk, next.gateway = w.log, w.desk, w.gateway
-	require.NoError(t, next.env.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(workflows.NeedsAttention.ValueSet(true))))
+	require.NoError(t, next.env.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(saga.NeedsAttentionAttribute.ValueSet(true))))
 	verdict := next.decide(time.Hour, order.Resolution{ID: "d1", Action: order.Skip, Note: "gone"})
 	require.NoError(t, next.settle())
 	require.True(t, verdict.Accepted)
@@ -264,9 +264,9 @@ func TestAContinuedRunTakesBackWhatItsPageShows(t *testing.T) {
 	stuck := latepayment.Facts{Stuck: &order.Stuck{Step: latepayment.StepJudge, Error: "no answer"}}
 	_, _, err := w.log.Append(context.Background(), event.LateStream("42"), s.Head, []event.Entry{latepayment.Next(s, stuck, w.env.Now()).Entry})
 	require.NoError(t, err)
-	require.NoError(t, w.env.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(workflows.NeedsAttention.ValueSet(true))))
+	require.NoError(t, w.env.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(saga.NeedsAttentionAttribute.ValueSet(true))))
 	require.NoError(t, w.settle(func() {
-		w.env.OnUpsertTypedSearchAttributes(temporal.NewSearchAttributes(workflows.NeedsAttention.ValueSet(false))).Return(nil).Once()
+		w.env.OnUpsertTypedSearchAttributes(temporal.NewSearchAttributes(saga.NeedsAttentionAttribute.ValueSet(false))).Return(nil).Once()
 	}))
 	require.True(t, w.env.AssertExpectations(t))
 	require.Len(t, w.gateway.refunds, 1)
@@ -291,7 +291,7 @@ func TestAPaymentThatComesWhileItsOrderIsUndone(t *testing.T) {
 	w.env.RegisterDelayedCallback(func() {
 		require.Equal(t, order.Back, w.record().Decision)
 		require.False(t, w.record().Ended)
-		w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: "h1", Cause: "e1", Succeeded: true})
+		w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{ID: "h1", Cause: "e1", Succeeded: true})
 	}, time.Minute+undoing/2)
 	require.Equal(t, order.StatusCancelled, w.run(tea(order.Immediate)).Status)
 	types, s := w.lateStream()
@@ -308,7 +308,7 @@ func TestAPaymentThatComesBehindTheEnd(t *testing.T) {
 	w.cancel(time.Minute)
 	w.env.RegisterDelayedCallback(func() {
 		require.True(t, w.record().Ended)
-		w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: "h1", Cause: "e1", Succeeded: true})
+		w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{ID: "h1", Cause: "e1", Succeeded: true})
 	}, 2*time.Minute)
 	require.Equal(t, order.StatusCancelled, w.run(tea(order.Immediate)).Status)
 	types, s := w.lateStream()
@@ -324,7 +324,7 @@ func TestAHintThatNobodyCouldAskAboutIsLate(t *testing.T) {
 	g := &deafGateway{gateway: w.gateway}
 	g.deaf.Store(60)
 	w.env.RegisterDelayedCallback(func() {
-		w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: "h1", Cause: "e1", Succeeded: true})
+		w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{ID: "h1", Cause: "e1", Succeeded: true})
 	}, 9*time.Minute+30*time.Second)
 	require.NoError(t, w.start(tea(order.Immediate), g, w.bus))
 	if w.record().Status != order.StatusFailed {
@@ -358,19 +358,19 @@ func TestALateSagaThatIsThereIsTold(t *testing.T) {
 	w.gateway.answer = payment.Pending
 	w.undoes(time.Minute)
 	w.env.RegisterDelayedCallback(func() {
-		w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
-			Kind: workflows.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "g1", Cause: "g1"},
+		w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
+			Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "g1", Cause: "g1"},
 		})
 	}, time.Minute+undoing/2)
 	log := &intruder{Log: w.log, tell: func() {
-		w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: "h1", Cause: "e1", Succeeded: true})
+		w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{ID: "h1", Cause: "e1", Succeeded: true})
 	}}
-	verdict := &workflows.ResolveVerdict{}
+	verdict := &saga.ResolveVerdict{}
 	w.env.RegisterDelayedCallback(func() {
 		d := order.Resolution{ID: "d1", Action: order.Skip, Note: "gone"}
-		require.NoError(t, w.env.UpdateWorkflowByID(workflows.LateWorkflowID("42"), workflows.UpdateResolve, d.ID, &updateCallbacks{
+		require.NoError(t, w.env.UpdateWorkflowByID(latepayment.WorkflowID("42"), saga.UpdateResolve, d.ID, &updateCallbacks{
 			reject:   func(err error) { t.Errorf("the Update is rejected: %v", err) },
-			complete: func(result any, err error) { *verdict = result.(workflows.ResolveVerdict) },
+			complete: func(result any, err error) { *verdict = result.(saga.ResolveVerdict) },
 		}, d))
 	}, time.Hour)
 	require.NoError(t, w.startOn(log))
@@ -384,15 +384,10 @@ func TestALateSagaThatIsThereIsTold(t *testing.T) {
 
 // startOn is start on another log.
 func (w *world) startOn(log activities.Log) error {
-	recorder := &activities.Recorder{
-		Log: log, Publisher: w.bus, ReadModel: w.list, Clock: w.env.Now, Logger: slog.New(slog.DiscardHandler),
-	}
+	recorder := &activities.Recorder{Log: log, Publisher: w.bus, Clock: w.env.Now, Logger: slog.New(slog.DiscardHandler)}
 	workers.RegisterWorkflows(w.env)
-	workers.RegisterActivities(w.env,
-		&activities.Outcomes{Recorder: recorder, Timing: w.timing, InlinePayment: w.inlinePayment},
-		&activities.Inventory{Recorder: recorder, Stock: w.stock},
-		&activities.Payment{Recorder: recorder, Gateway: w.gateway}, w.lateMoney(w.gateway))
-	w.env.ExecuteWorkflow(workflows.NameOrder, workflows.OrderInput{Order: tea(order.Immediate), CorrelationID: "corr"})
+	workers.RegisterActivities(w.env, w.orders(recorder, w.gateway), w.lateMoney(w.gateway))
+	w.env.ExecuteWorkflow(order.Flow.WorkflowType(), input(tea(order.Immediate)))
 	require.True(w.t, w.env.IsWorkflowCompleted())
 	return w.env.GetWorkflowError()
 }
@@ -414,9 +409,7 @@ func TestAVerdictOfADiscardedTaskIsFollowed(t *testing.T) {
 	verdict := latepayment.Verdict{ID: "h-1", OrderID: "42", EventID: "e-1", Type: event.PaymentSucceeded, Status: order.StatusCompleted}
 	_, _, err := w.log.Append(t.Context(), event.LateStream("42"), event.Head{}, []event.Entry{verdict.Entry("corr", w.env.Now())})
 	require.NoError(t, err)
-	w.resume = &workflows.Resume{Missed: []activities.Signal{
-		{Name: workflows.SignalPayment, Payload: []byte(`{"id":"h-1","cause":"e-1","succeeded":true}`)},
-	}}
+	w.resume = &saga.Resume{Missed: []saga.Fact{fact(t, order.SignalPayment, `{"id":"h-1","cause":"e-1","succeeded":true}`)}}
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
 	records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
 	require.NoError(t, err)

@@ -1,16 +1,20 @@
 package workflows_test
 
 import (
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
 
+	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/payment"
-	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 var happyImmediate = []string{
@@ -33,13 +37,13 @@ func TestShipmentOrderWaitsForTheWarehouseAndTheCarrier(t *testing.T) {
 	w.env.RegisterDelayedCallback(func() {
 		require.Equal(t, []string{"reserve"}, w.stock.calls)
 		require.Equal(t, []string{"authorize"}, w.gateway.calls, "nothing is captured before the goods are on their way")
-		w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
-			Kind: workflows.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1", Carrier: "dhl", TrackingNumber: "7"},
+		w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
+			Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1", Carrier: "dhl", TrackingNumber: "7"},
 		})
 	}, time.Hour)
 	w.env.RegisterDelayedCallback(func() {
-		w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
-			Kind: workflows.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e2"},
+		w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
+			Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e2"},
 		})
 	}, 48*time.Hour)
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Shipment)).Status)
@@ -97,7 +101,7 @@ func TestHints(t *testing.T) {
 	hint := func(w *world, succeeded bool) {
 		w.gateway.answer = payment.Pending
 		w.env.RegisterDelayedCallback(func() {
-			w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: "h1", Succeeded: succeeded})
+			w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{ID: "h1", Succeeded: succeeded})
 		}, time.Minute)
 	}
 	t.Run("paid", func(t *testing.T) {
@@ -116,7 +120,7 @@ func TestHints(t *testing.T) {
 		w := newWorld(t)
 		w.gateway.answer = payment.Pending
 		w.env.RegisterDelayedCallback(func() {
-			w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: "h1", Succeeded: true})
+			w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{ID: "h1", Succeeded: true})
 		}, 0)
 		require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
 	})
@@ -129,11 +133,11 @@ func TestCancellation(t *testing.T) {
 	}
 	ways := map[string]func(w *world){
 		"signal": func(w *world) {
-			w.env.SignalWorkflow(workflows.SignalCancel, order.Cancellation{ID: "c1", Reason: "too slow"})
+			w.env.SignalWorkflow(saga.SignalCancel, order.Cancellation{ID: "c1", Reason: "too slow"})
 		},
 		"Web UI": func(w *world) { w.env.CancelWorkflow() },
 		"Update": func(w *world) {
-			w.env.UpdateWorkflow(workflows.UpdateCancel, "c1", w.verdict(true), order.Cancellation{ID: "c1"})
+			w.env.UpdateWorkflow(saga.UpdateCancel, "c1", w.verdict(true), order.Cancellation{ID: "c1"})
 		},
 	}
 	for name, cancel := range ways {
@@ -149,16 +153,16 @@ func TestCancellation(t *testing.T) {
 	t.Run("after the pivot it is refused with an event", func(t *testing.T) {
 		w := newWorld(t)
 		w.env.RegisterDelayedCallback(func() {
-			w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
-				Kind: workflows.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"},
+			w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
+				Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"},
 			})
 		}, time.Hour)
 		w.env.RegisterDelayedCallback(func() {
-			w.env.UpdateWorkflow(workflows.UpdateCancel, "c1", w.verdict(false), order.Cancellation{ID: "c1"})
+			w.env.UpdateWorkflow(saga.UpdateCancel, "c1", w.verdict(false), order.Cancellation{ID: "c1"})
 		}, 2*time.Hour)
 		w.env.RegisterDelayedCallback(func() {
-			w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
-				Kind: workflows.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e2"},
+			w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
+				Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e2"},
 			})
 		}, 3*time.Hour)
 		require.Equal(t, order.StatusCompleted, w.run(tea(order.Shipment)).Status)
@@ -168,7 +172,7 @@ func TestCancellation(t *testing.T) {
 		w := newWorld(t)
 		w.gateway.down = map[string]int{"authorize": -1}
 		w.env.RegisterDelayedCallback(func() {
-			w.env.SignalWorkflow(workflows.SignalCancel, order.Cancellation{ID: "c1"})
+			w.env.SignalWorkflow(saga.SignalCancel, order.Cancellation{ID: "c1"})
 		}, 20*time.Second)
 		result := w.run(tea(order.Immediate))
 		require.Equal(t, order.StatusCancelled, result.Status)
@@ -185,7 +189,7 @@ func (w *world) verdict(accepted bool) *updateCallbacks {
 				w.t.Errorf("the Update fails: %v", err)
 				return
 			}
-			if got := result.(workflows.CancelVerdict).Accepted; got != accepted {
+			if got := result.(saga.CancelVerdict).Accepted; got != accepted {
 				w.t.Errorf("accepted is %t", got)
 			}
 		},
@@ -214,7 +218,7 @@ func TestTheLogDecides(t *testing.T) {
 	w.record(s.Captured("p-1", at))
 	w.stock.do, w.gateway.state = order.Done, payment.Captured
 	w.env.RegisterDelayedCallback(func() {
-		w.env.SignalWorkflow(workflows.SignalCancel, order.Cancellation{ID: "c1", Reason: "too late"})
+		w.env.SignalWorkflow(saga.SignalCancel, order.Cancellation{ID: "c1", Reason: "too late"})
 	}, 0)
 	require.Equal(t, order.StatusCompleted, w.run(o).Status)
 	require.NotContains(t, w.gateway.calls, "void")
@@ -303,4 +307,34 @@ func TestAnUnknownReservationIsLookedUpAndAdopted(t *testing.T) {
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
 	require.Equal(t, happyImmediate, w.timeline())
 	require.Contains(t, w.stock.calls, "lookup")
+}
+
+// An input that this version does not understand, such as that of another one, fails the workflow task and never the workflow: nothing
+// is written to the stream of no order.
+func TestAnInputWithoutIDFailsTheTask(t *testing.T) {
+	w := newWorld(t)
+	workers.RegisterWorkflows(w.env)
+	recorder := &activities.Recorder{Log: w.log, Publisher: w.bus, Clock: w.clock, Logger: slog.New(slog.DiscardHandler)}
+	workers.RegisterActivities(w.env, w.orders(recorder, w.gateway), w.lateMoney(w.gateway))
+	w.env.ExecuteWorkflow(order.Flow.WorkflowType(), map[string]any{"order": tea(order.Immediate)})
+	var panicked *temporal.PanicError
+	require.ErrorAs(t, w.env.GetWorkflowError(), &panicked, "which fails the task outside of tests")
+	require.Empty(t, w.log.Names())
+}
+
+// The money of an order is not taken for another one.
+func TestDataOfAnotherOrderIsAConflict(t *testing.T) {
+	w := newWorld(t)
+	recorder := &activities.Recorder{Log: w.log, Publisher: w.bus, Clock: w.clock, Logger: slog.New(slog.DiscardHandler)}
+	workers.RegisterWorkflows(w.env)
+	workers.RegisterActivities(w.env, w.orders(recorder, w.gateway), w.lateMoney(w.gateway))
+	in := input(tea(order.Immediate))
+	in.ID = "43"
+	w.env.ExecuteWorkflow(order.Flow.WorkflowType(), in)
+	require.NoError(t, w.env.GetWorkflowError())
+	var result saga.Result
+	require.NoError(t, w.env.GetWorkflowResult(&result))
+	require.True(t, result.Conflict)
+	require.Empty(t, w.gateway.calls)
+	require.Empty(t, w.stock.calls)
 }

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Registered names of the check of everything that must hold.
@@ -32,7 +33,7 @@ const (
 // the Temporal Web UI, and in its result.
 func Reconcile(ctx workflow.Context, in activities.ReconcileInput) (activities.ReconcileResult, error) {
 	options := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue: QueueOrders, StartToCloseTimeout: reconcileTimeout, HeartbeatTimeout: reconcileHeartbeat,
+		TaskQueue: saga.QueueOrders, StartToCloseTimeout: reconcileTimeout, HeartbeatTimeout: reconcileHeartbeat,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute, MaximumAttempts: reconcileAttempts,
 		},

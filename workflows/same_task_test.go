@@ -18,18 +18,16 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/workflows/order"
-
-	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // spy notes what the workflow wants recorded.
 type spy struct {
 	interceptor.WorkerInterceptorBase
 	recorded []string
-	resumed  *workflows.Resume
+	resumed  *saga.Resume
 }
 
 type spyIn struct {
@@ -56,7 +54,7 @@ func (i *spyIn) Init(out interceptor.WorkflowOutboundInterceptor) error {
 
 func (o *spyOut) ExecuteLocalActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
 	for _, a := range args {
-		if in, ok := a.(activities.StepInput); ok {
+		if in, ok := a.(saga.StepInput[order.State]); ok {
 			for _, e := range in.Entries {
 				o.spy.recorded = append(o.spy.recorded, e.Type)
 			}
@@ -67,7 +65,7 @@ func (o *spyOut) ExecuteLocalActivity(ctx workflow.Context, name string, args ..
 
 func (o *spyOut) NewContinueAsNewError(ctx workflow.Context, fn any, args ...any) error {
 	for _, a := range args {
-		if in, ok := a.(workflows.OrderInput); ok {
+		if in, ok := a.(saga.Input); ok {
 			o.spy.resumed = in.Resume
 		}
 	}
@@ -89,7 +87,7 @@ func TestASignalInTheTaskOfContinueAsNewIsNotLost(t *testing.T) {
 		require.Contains(t, seen.recorded, event.OrderShipped)
 		return
 	}
-	require.NotNil(t, seen.resumed.Facts.Dispatched)
+	require.Equal(t, event.ShipmentDispatched, seen.resumed.Facts.Heard[0].Type)
 }
 
 // replayDispatchAndTimer replays a shipment order whose second workflow task has a dispatch and the timer of the
@@ -134,7 +132,7 @@ func replayTask(t *testing.T, seen *spy, timerID string, continueAsNew bool) err
 				},
 			}}}
 	}
-	queue := &taskqueuepb.TaskQueue{Name: workflows.QueueOrders}
+	queue := &taskqueuepb.TaskQueue{Name: saga.QueueOrders}
 	started := func(scheduled int64) *historypb.HistoryEvent {
 		return &historypb.HistoryEvent{EventType: enumspb.EVENT_TYPE_WORKFLOW_TASK_STARTED, Attributes: &historypb.HistoryEvent_WorkflowTaskStartedEventAttributes{
 			WorkflowTaskStartedEventAttributes: &historypb.WorkflowTaskStartedEventAttributes{ScheduledEventId: scheduled, SuggestContinueAsNew: continueAsNew && scheduled > 2}}}
@@ -146,26 +144,26 @@ func replayTask(t *testing.T, seen *spy, timerID string, continueAsNew bool) err
 	events := []*historypb.HistoryEvent{
 		{EventType: enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, Attributes: &historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes{
 			WorkflowExecutionStartedEventAttributes: &historypb.WorkflowExecutionStartedEventAttributes{
-				WorkflowType: &commonpb.WorkflowType{Name: workflows.NameOrder}, TaskQueue: queue,
-				Input:               payloads(workflows.OrderInput{Order: o, CorrelationID: "corr", CausationID: "cause"}),
+				WorkflowType: &commonpb.WorkflowType{Name: order.Flow.WorkflowType()}, TaskQueue: queue,
+				Input:               payloads(input(o)),
 				WorkflowTaskTimeout: durationpb.New(10 * time.Second),
 			}}},
 		scheduled(),
 		started(2),
 		{EventType: enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED, Attributes: &historypb.HistoryEvent_WorkflowTaskCompletedEventAttributes{
 			WorkflowTaskCompletedEventAttributes: &historypb.WorkflowTaskCompletedEventAttributes{ScheduledEventId: 2, StartedEventId: 3}}},
-		marker("1", activities.NameOpen, activities.OpenResult{StepResult: activities.StepResult{Tail: tail}, Timing: w.timing, InlinePayment: true}),
+		marker("1", order.Flow.Activity("Open"), saga.OpenResult[order.State]{StepResult: saga.StepResult[order.State]{Tail: tail}, Settings: w.timing.Settings(true)}),
 		{EventType: enumspb.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES, Attributes: &historypb.HistoryEvent_UpsertWorkflowSearchAttributesEventAttributes{
 			UpsertWorkflowSearchAttributesEventAttributes: &historypb.UpsertWorkflowSearchAttributesEventAttributes{
 				WorkflowTaskCompletedEventId: 4, SearchAttributes: &commonpb.SearchAttributes{},
 			}}},
 		{EventType: enumspb.EVENT_TYPE_TIMER_STARTED, Attributes: &historypb.HistoryEvent_TimerStartedEventAttributes{
 			TimerStartedEventAttributes: &historypb.TimerStartedEventAttributes{TimerId: timerID, WorkflowTaskCompletedEventId: 4}}},
-		marker("2", activities.NamePublish, activities.PublishResult{Published: 4}),
+		marker("2", order.Flow.Activity("Publish"), saga.PublishResult{Published: 4}),
 		{EventType: enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED, Attributes: &historypb.HistoryEvent_WorkflowExecutionSignaledEventAttributes{
 			WorkflowExecutionSignaledEventAttributes: &historypb.WorkflowExecutionSignaledEventAttributes{
-				SignalName: workflows.SignalShipment,
-				Input:      payloads(workflows.ShipmentSignal{Kind: workflows.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}}),
+				SignalName: order.SignalShipment,
+				Input:      payloads(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}}),
 			}}},
 		scheduled(),
 		{EventType: enumspb.EVENT_TYPE_TIMER_FIRED, Attributes: &historypb.HistoryEvent_TimerFiredEventAttributes{
@@ -188,6 +186,6 @@ func replayTask(t *testing.T, seen *spy, timerID string, continueAsNew bool) err
 		Interceptors: []interceptor.WorkerInterceptor{seen}, DisableDeadlockDetection: true,
 	})
 	require.NoError(t, err)
-	replayer.RegisterWorkflowWithOptions(workflows.Order, workflow.RegisterOptions{Name: workflows.NameOrder})
+	replayer.RegisterWorkflowWithOptions(order.Flow.Run, workflow.RegisterOptions{Name: order.Flow.WorkflowType()})
 	return replayer.ReplayWorkflowHistory(quiet{}, &historypb.History{Events: events})
 }

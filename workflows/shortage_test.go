@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 func TestShortOrderWaitsForStockThatOthersHoldForNow(t *testing.T) {
@@ -50,7 +50,7 @@ func TestShortOrderCanBeCancelled(t *testing.T) {
 	began := w.env.Now()
 	w.stock.short = func(order.ReserveRequest) bool { return true }
 	w.env.RegisterDelayedCallback(func() {
-		w.env.SignalWorkflow(workflows.SignalCancel, order.Cancellation{ID: "c-1"})
+		w.env.SignalWorkflow(saga.SignalCancel, order.Cancellation{ID: "c-1"})
 	}, 30*time.Second)
 	require.Equal(t, order.StatusCancelled, w.run(tea(order.Immediate)).Status)
 	require.Equal(t, []string{"order.accepted", "order.compensating", "inventory.released", "order.cancelled"}, w.timeline())
@@ -74,7 +74,7 @@ func TestAnotherRunGoesOnWaiting(t *testing.T) {
 		w.stock.refuse = order.ReasonOutOfStock
 		w.stock.short = func(r order.ReserveRequest) bool { return !r.Last }
 		since := w.env.Now().Add(-w.timing.Reserve)
-		w.resume = &workflows.Resume{Facts: order.Facts{Shortage: &order.Shortage{SKU: "tea", Since: since, RetryAt: w.env.Now(), Tries: 9}}}
+		w.resume = &saga.Resume{Facts: order.Facts{Later: &saga.Later{Step: order.StepReserve, Hint: "tea", Since: since, At: w.env.Now(), Tries: 9}}}
 		require.Equal(t, order.ReasonOutOfStock, w.run(tea(order.Immediate)).Reason)
 		require.Len(t, w.stock.requests, 1)
 		require.Equal(t, "tea", w.stock.requests[0].From)

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // shows are the attributes that a run writes, one after the other.
@@ -16,8 +16,8 @@ func (w *world) shows() *[]string {
 	shown := &[]string{}
 	w.env.OnUpsertTypedSearchAttributes(mock.Anything).Return(nil).Maybe().Run(func(args mock.Arguments) {
 		attributes := args.Get(0).(temporal.SearchAttributes)
-		status, _ := attributes.GetKeyword(workflows.OrderStatus)
-		if asked, _ := attributes.GetBool(workflows.NeedsAttention); asked {
+		status, _ := attributes.GetKeyword(order.Flow.StatusKey())
+		if asked, _ := attributes.GetBool(saga.NeedsAttentionAttribute); asked {
 			status += "!"
 		}
 		*shown = append(*shown, status)

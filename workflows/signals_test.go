@@ -20,22 +20,18 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workers"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // start runs the saga of o with a gateway and a publisher of the caller's, and returns its error.
 func (w *world) start(o order.Order, g payment.Gateway, p activities.Publisher) error {
-	recorder := &activities.Recorder{
-		Log: w.log, Publisher: p, ReadModel: w.list, Clock: w.env.Now, Logger: slog.New(slog.DiscardHandler),
-	}
+	recorder := &activities.Recorder{Log: w.log, Publisher: p, Clock: w.env.Now, Logger: slog.New(slog.DiscardHandler)}
 	workers.RegisterWorkflows(w.env)
-	workers.RegisterActivities(w.env,
-		&activities.Outcomes{Recorder: recorder, Timing: w.timing, InlinePayment: w.inlinePayment, Predecessors: w},
-		&activities.Inventory{Recorder: recorder, Stock: w.stock},
-		&activities.Payment{Recorder: recorder, Gateway: g},
-		w.lateMoney(g))
-	w.env.ExecuteWorkflow(workflows.NameOrder, workflows.OrderInput{Order: o, CorrelationID: "corr", CausationID: "cause", Resume: w.resume})
+	workers.RegisterActivities(w.env, w.orders(recorder, g), w.lateMoney(g))
+	in := input(o)
+	in.Resume = w.resume
+	w.env.ExecuteWorkflow(order.Flow.WorkflowType(), in)
 	require.True(w.t, w.env.IsWorkflowCompleted())
 	return w.env.GetWorkflowError()
 }
@@ -45,14 +41,14 @@ func (w *world) start(o order.Order, g payment.Gateway, p activities.Publisher) 
 func TestASignalThatTheLogRefusesDoesNotKillTheSaga(t *testing.T) {
 	for name, signal := range map[string]func(w *world){
 		"the reason of a cancellation": func(w *world) {
-			w.env.SignalWorkflow(workflows.SignalCancel, order.Cancellation{ID: "c1", Reason: "changed\x00my mind"})
+			w.env.SignalWorkflow(saga.SignalCancel, order.Cancellation{ID: "c1", Reason: "changed\x00my mind"})
 		},
 		"a tracking number": func(w *world) {
-			w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
-				Kind: workflows.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1", TrackingNumber: "7\x00"},
+			w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
+				Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1", TrackingNumber: "7\x00"},
 			})
-			w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
-				Kind: workflows.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e2"},
+			w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
+				Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e2"},
 			})
 		},
 	} {
@@ -67,25 +63,25 @@ func TestASignalThatTheLogRefusesDoesNotKillTheSaga(t *testing.T) {
 
 // What the runs before were told is read page by page, and none of it is lost when the run continues as new meanwhile.
 func TestARunReadsWhatTheOnesBeforeWereTold(t *testing.T) {
-	pages := [][]activities.Signal{
-		{{Name: workflows.SignalPayment, Payload: []byte(`{"id":"h-1","cause":"h-1"}`)}}, {},
-		{{Name: workflows.SignalShipment, Payload: []byte(`{"kind":"delivered","id":"d-1","cause":"e-1"}`)}},
+	pages := [][]saga.Fact{
+		{fact(t, order.SignalPayment, `{"id":"h-1","cause":"h-1"}`)}, {},
+		{fact(t, order.SignalShipment, `{"kind":"delivered","id":"d-1","cause":"e-1"}`)},
 	}
-	resume := &workflows.Resume{Recover: &activities.RecoverCursor{Run: "r-1"}}
+	resume := &saga.Resume{Recover: &saga.RecoverCursor{Run: "r-1"}}
 	w := newWorld(t)
 	w.told, w.resume = pages, resume
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Shipment)).Status)
 	require.NotContains(t, w.timeline(), "event.late")
 
 	w = newWorld(t)
-	w.told, w.resume = pages, &workflows.Resume{Recover: resume.Recover, Facts: order.Facts{Hint: &order.PaymentHint{ID: "h-0"}}}
+	w.told, w.resume = pages, &saga.Resume{Recover: resume.Recover, Facts: order.Heard("42", order.PaymentHint{ID: "h-0"})}
 	w.env.SetContinueAsNewSuggested(true)
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(t, w.start(tea(order.Shipment), w.gateway, w.bus), &again)
-	var next workflows.OrderInput
+	var next saga.Input
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
 	require.Equal(t, resume.Recover, next.Resume.Recover)
-	require.Equal(t, "h-0", next.Resume.Facts.Hint.ID)
+	require.Equal(t, "h-0", next.Resume.Facts.Heard[0].ID)
 }
 
 // requireTryAgain requires that an Update was rejected in the way after which its client reads the log and repeats it.
@@ -93,7 +89,7 @@ func requireTryAgain(t *testing.T, err error) {
 	t.Helper()
 	var failed *temporal.ApplicationError
 	require.ErrorAs(t, err, &failed)
-	require.Equal(t, workflows.TryAgain, failed.Type())
+	require.Equal(t, saga.TryAgain, failed.Type())
 }
 
 // An Update does not keep a run from continuing as new: it is answered, or sent again.
@@ -102,7 +98,7 @@ func TestAnUpdateDoesNotHoldUpContinueAsNew(t *testing.T) {
 	answered := false
 	w.env.RegisterDelayedCallback(func() {
 		w.env.SetContinueAsNewSuggested(true)
-		w.env.UpdateWorkflow(workflows.UpdateCancel, "c1", &updateCallbacks{
+		w.env.UpdateWorkflow(saga.UpdateCancel, "c1", &updateCallbacks{
 			reject:   func(err error) { requireTryAgain(t, err) },
 			complete: func(any, error) { answered = true },
 		}, order.Cancellation{ID: "c1"})
@@ -122,10 +118,10 @@ func TestARunThatIsDueTakesNoUpdates(t *testing.T) {
 	rejected := 0
 	w.env.RegisterDelayedCallback(func() {
 		w.env.SetContinueAsNewSuggested(true)
-		w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: "h"})
+		w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{ID: "h"})
 	}, 20*time.Second)
 	w.env.RegisterDelayedCallback(func() {
-		w.env.UpdateWorkflow(workflows.UpdateCancel, "c1", &updateCallbacks{
+		w.env.UpdateWorkflow(saga.UpdateCancel, "c1", &updateCallbacks{
 			reject:   func(err error) { requireTryAgain(t, err); rejected++ },
 			complete: func(any, error) { t.Error("the Update is taken") },
 		}, order.Cancellation{ID: "c1"})
@@ -138,24 +134,24 @@ func TestARunThatIsDueTakesNoUpdates(t *testing.T) {
 // The first refusal is the answer to all cancellations, whichever way they come.
 func TestOnlyTheFirstRefusalIsAnEvent(t *testing.T) {
 	w := newWorld(t)
-	w.shipment(time.Hour, workflows.ShipmentDispatched)
+	w.shipment(time.Hour, order.ShipmentDispatched)
 	for n := range 100 {
 		w.env.RegisterDelayedCallback(func() {
 			id := fmt.Sprintf("c%d", n)
-			w.env.SignalWorkflow(workflows.SignalCancel, order.Cancellation{ID: id, Cause: id})
-			w.env.UpdateWorkflow(workflows.UpdateCancel, "u"+id, &updateCallbacks{
+			w.env.SignalWorkflow(saga.SignalCancel, order.Cancellation{ID: id, Cause: id})
+			w.env.UpdateWorkflow(saga.UpdateCancel, "u"+id, &updateCallbacks{
 				reject: func(err error) {
 					requireTryAgain(t, err)
 					require.True(t, w.record().AnswersCancellation())
 				},
 				complete: func(verdict any, err error) {
 					require.NoError(t, err)
-					require.False(t, verdict.(workflows.CancelVerdict).Accepted)
+					require.False(t, verdict.(saga.CancelVerdict).Accepted)
 				},
 			}, order.Cancellation{ID: "u" + id})
 		}, 2*time.Hour+time.Duration(n)*time.Second)
 	}
-	w.shipment(3*time.Hour, workflows.ShipmentDelivered)
+	w.shipment(3*time.Hour, order.ShipmentDelivered)
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Shipment)).Status)
 	require.Equal(t, []string{
 		"order.accepted", "inventory.reserved", "payment.authorized", "order.confirmed", "order.shipped", "order.settling",
@@ -167,25 +163,25 @@ func TestOnlyTheFirstRefusalIsAnEvent(t *testing.T) {
 func TestARunThatContinuesAsNewForgetsWhatItHasAnswered(t *testing.T) {
 	w := newWorld(t)
 	w.env.RegisterDelayedCallback(func() {
-		w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
-			Kind: workflows.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "d", Cause: "d"},
+		w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
+			Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "d", Cause: "d"},
 		})
 	}, time.Hour)
 	w.env.RegisterDelayedCallback(func() {
-		w.env.SignalWorkflow(workflows.SignalCancel, order.Cancellation{ID: "c1", Cause: "c1"})
+		w.env.SignalWorkflow(saga.SignalCancel, order.Cancellation{ID: "c1", Cause: "c1"})
 	}, 2*time.Hour)
 	w.env.RegisterDelayedCallback(func() {
 		w.env.SetContinueAsNewSuggested(true)
-		w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: "h", Cause: "h"})
+		w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{ID: "h", Cause: "h"})
 	}, 3*time.Hour)
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(t, w.start(tea(order.Shipment), w.gateway, w.bus), &again)
 	require.True(t, w.record().CancelRefused)
-	var next workflows.OrderInput
+	var next saga.Input
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
 	require.NotNil(t, next.Resume)
 	require.Empty(t, next.Resume.Facts.Cancellations)
-	require.NotNil(t, next.Resume.Facts.Dispatched)
+	require.Equal(t, event.ShipmentDispatched, next.Resume.Facts.Heard[0].Type)
 }
 
 // A crowd of cancellations that come too late is more than one append takes.
@@ -194,7 +190,7 @@ func TestManyLateCancellations(t *testing.T) {
 	w.gateway.down = map[string]int{"capture": 20}
 	w.env.RegisterDelayedCallback(func() {
 		for n := range 120 {
-			w.env.SignalWorkflow(workflows.SignalCancel, order.Cancellation{ID: fmt.Sprintf("c%d", n)})
+			w.env.SignalWorkflow(saga.SignalCancel, order.Cancellation{ID: fmt.Sprintf("c%d", n)})
 		}
 	}, 20*time.Second)
 	require.NoError(t, w.start(tea(order.Immediate), w.gateway, w.bus))
@@ -220,7 +216,7 @@ func TestAHintOutlastsAnOutageOfTheGateway(t *testing.T) {
 	g := &deafGateway{gateway: w.gateway}
 	g.deaf.Store(18)
 	w.env.RegisterDelayedCallback(func() {
-		w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: "h1", Succeeded: true})
+		w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{ID: "h1", Succeeded: true})
 	}, time.Minute)
 	require.NoError(t, w.start(tea(order.Immediate), g, w.bus))
 	require.Equal(t, order.StatusCompleted, w.record().Status)
@@ -256,16 +252,16 @@ func TestRetriesOfAStepDoNotPublishAgain(t *testing.T) {
 func TestEventsOfDifferentSendersMayHaveTheSameID(t *testing.T) {
 	w := newWorld(t)
 	w.env.RegisterDelayedCallback(func() {
-		w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{ID: "17", Succeeded: true})
+		w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{ID: "17", Succeeded: true})
 	}, time.Hour)
 	w.env.RegisterDelayedCallback(func() {
-		w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
-			Kind: workflows.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "17"},
+		w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
+			Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "17"},
 		})
 	}, 2*time.Hour)
 	w.env.RegisterDelayedCallback(func() {
-		w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
-			Kind: workflows.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "18"},
+		w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
+			Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "18"},
 		})
 	}, 7*24*time.Hour)
 	require.NoError(t, w.start(tea(order.Shipment), w.gateway, w.bus))
@@ -275,17 +271,15 @@ func TestEventsOfDifferentSendersMayHaveTheSameID(t *testing.T) {
 // A run that takes over from one that was broken off does what that one was told.
 func TestARunDoesWhatTheOneBeforeWasTold(t *testing.T) {
 	for name, missed := range map[string]struct {
-		signal activities.Signal
+		fact   saga.Fact
 		status order.Status
 	}{
-		"a cancellation": {activities.Signal{Name: workflows.SignalCancel, Payload: []byte(`{"id":"c-1","cause":"e-1"}`)}, order.StatusCancelled},
-		"a delivery": {activities.Signal{
-			Name: workflows.SignalShipment, Payload: []byte(`{"kind":"delivered","id":"d-1","cause":"e-1"}`),
-		}, order.StatusCompleted},
+		"a cancellation": {fact(t, saga.SignalCancel, `{"id":"c-1","cause":"e-1"}`), order.StatusCancelled},
+		"a delivery":     {fact(t, order.SignalShipment, `{"kind":"delivered","id":"d-1","cause":"e-1"}`), order.StatusCompleted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.resume = &workflows.Resume{Missed: []activities.Signal{missed.signal, missed.signal}}
+			w.resume = &saga.Resume{Missed: []saga.Fact{missed.fact, missed.fact}}
 			require.Equal(t, missed.status, w.run(tea(order.Shipment)).Status)
 			require.NotContains(t, w.timeline(), "event.late")
 		})
@@ -295,16 +289,16 @@ func TestARunDoesWhatTheOneBeforeWasTold(t *testing.T) {
 // A sender that numbers its messages by order, or by nothing, uses one id for events that are not the same.
 func TestEventsOfOneSenderMayHaveTheSameID(t *testing.T) {
 	w := newWorld(t)
-	parcel := func(after time.Duration, kind workflows.ShipmentKind) {
+	parcel := func(after time.Duration, kind order.ShipmentKind) {
 		w.env.RegisterDelayedCallback(func() {
-			w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
+			w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
 				Kind: kind, ShipmentFact: order.ShipmentFact{ID: "7", Cause: "7", Carrier: "DHL"},
 			})
 		}, after)
 	}
-	parcel(time.Hour, workflows.ShipmentDispatched)
-	parcel(2*time.Hour, workflows.ShipmentDispatched)
-	parcel(3*time.Hour, workflows.ShipmentDelivered)
+	parcel(time.Hour, order.ShipmentDispatched)
+	parcel(2*time.Hour, order.ShipmentDispatched)
+	parcel(3*time.Hour, order.ShipmentDelivered)
 	require.NoError(t, w.start(tea(order.Shipment), w.gateway, w.bus))
 	require.Equal(t, order.StatusCompleted, w.record().Status, "%v", w.timeline())
 	require.NotContains(t, w.late(), "event.late 7")
@@ -324,7 +318,7 @@ func TestAFactWithOtherContentIsAFurtherFact(t *testing.T) {
 			w.gateway.answer = payment.Pending
 			g := &countingGateway{gateway: w.gateway}
 			say := func(after time.Duration, h order.PaymentHint) {
-				w.env.RegisterDelayedCallback(func() { w.env.SignalWorkflow(workflows.SignalPayment, h) }, after)
+				w.env.RegisterDelayedCallback(func() { w.env.SignalWorkflow(order.SignalPayment, h) }, after)
 			}
 			say(time.Minute, order.PaymentHint{ID: "7", Cause: "7", Code: "try_again"})
 			// The gateway does not confirm it and is asked again, after pauses of many seconds by now.

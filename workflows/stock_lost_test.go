@@ -11,22 +11,21 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workers"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga/sagatest"
+	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
 
 // loses tells the order's saga that stock is lost, twice, as a saga that asks again does.
 func (w *world) loses(after time.Duration) {
 	for n := range 2 {
 		w.env.RegisterDelayedCallback(func() {
-			w.env.SignalWorkflow(workflows.SignalStockLost, workflows.StockLost{SKU: "tea"})
+			w.env.SignalWorkflow(order.SignalStockLost, order.StockLost{SKU: "tea"})
 		}, after+time.Duration(n)*time.Millisecond)
 	}
 }
@@ -66,14 +65,26 @@ func TestOrderGivesWayWhenItsStockIsLost(t *testing.T) {
 func TestOrderThatGoesForwardKeepsItsStock(t *testing.T) {
 	w := newWorld(t)
 	w.env.RegisterDelayedCallback(func() {
-		w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{Kind: workflows.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
+		w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
 	}, time.Hour)
 	w.loses(2 * time.Hour)
 	w.env.RegisterDelayedCallback(func() {
-		w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{Kind: workflows.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e2"}})
+		w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e2"}})
 	}, 48*time.Hour)
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Shipment)).Status)
 	require.Equal(t, "committed", w.stock.end)
+}
+
+// A signal by hand that names no SKU says nothing.
+func TestOrderKeepsItsStockWhenNoSKUIsLost(t *testing.T) {
+	w := newWorld(t)
+	w.env.RegisterDelayedCallback(func() {
+		w.env.SignalWorkflow(order.SignalStockLost, order.StockLost{})
+		w.env.SignalWorkflow(order.SignalStockLost, nil)
+	}, time.Minute)
+	w.shipment(time.Hour, order.ShipmentDispatched)
+	w.shipment(2*time.Hour, order.ShipmentDelivered)
+	require.Equal(t, order.StatusCompleted, w.run(tea(order.Shipment)).Status)
 }
 
 func TestCommitBeyondWhatIsOnHandNeedsAttention(t *testing.T) {
@@ -149,15 +160,16 @@ func newShelf(t *testing.T, holders int, shortfall int64) *shelf {
 		require.NoError(t, err)
 		s.holders = append(s.holders, order.Holder{OrderID: o.ID, Quantity: 1, Version: int64(n)})
 	}
-	workers.RegisterShortage(s.env, s.env, &activities.Shortages{Log: s.log, Stock: s, Orders: s})
+	workers.RegisterWorkflows(s.env)
+	workers.RegisterActivities(s.env, &shortage.Activities{Log: s.log, Stock: s, Orders: s})
 	return s
 }
 
-func (s *shelf) settle(t *testing.T) (workflows.ShortageResult, error) {
+func (s *shelf) settle(t *testing.T) (shortage.Result, error) {
 	t.Helper()
-	s.env.ExecuteWorkflow(workflows.NameShortage, workflows.ShortageInput{SKU: "tea"})
+	s.env.ExecuteWorkflow(shortage.Workflow, shortage.Input{SKU: "tea"})
 	require.True(t, s.env.IsWorkflowCompleted())
-	var result workflows.ShortageResult
+	var result shortage.Result
 	err := s.env.GetWorkflowError()
 	if err == nil {
 		require.NoError(t, s.env.GetWorkflowResult(&result))
@@ -170,7 +182,7 @@ func TestShortageSagaAsksUntilNothingIsMissing(t *testing.T) {
 	s.takes, s.fails = time.Second, 5
 	result, err := s.settle(t)
 	require.NoError(t, err)
-	require.Equal(t, workflows.ShortageResult{SKU: "tea"}, result)
+	require.Equal(t, shortage.Result{SKU: "tea"}, result)
 	require.Len(t, s.holders, 50)
 	require.Equal(t, "o-50", s.holders[0].OrderID, "the older ones are not asked")
 	require.NotContains(t, s.asked, "o-50")
@@ -180,7 +192,7 @@ func TestShortageSagaEndsWhenNoOrderCanGiveWay(t *testing.T) {
 	s := newShelf(t, 2, 5)
 	result, err := s.settle(t)
 	require.NoError(t, err)
-	require.Equal(t, workflows.ShortageResult{SKU: "tea", Shortfall: 3}, result)
+	require.Equal(t, shortage.Result{SKU: "tea", Shortfall: 3}, result)
 }
 
 // An order that does not decide, because its workflow fails, is asked less and less; a new count is looked at all the same.
@@ -191,7 +203,7 @@ func TestShortageSagaIsPatient(t *testing.T) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.shortfall = 2
-		s.env.SignalWorkflow(workflows.SignalShortage, nil)
+		s.env.SignalWorkflow(shortage.Signal, nil)
 	}, 12*time.Hour)
 	result, err := s.settle(t)
 	require.NoError(t, err)
@@ -207,5 +219,5 @@ func TestShortageSagaContinuesAsNew(t *testing.T) {
 	_, err := s.settle(t)
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(t, err, &again)
-	require.Equal(t, workflows.NameShortage, again.WorkflowType.Name)
+	require.Equal(t, shortage.Workflow, again.WorkflowType.Name)
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // acceptance notes that an Update was accepted.
@@ -24,13 +24,13 @@ func (a *acceptance) Accept() { *a.accepted = true }
 // accepts it.
 func TestNothingIsDoneForAnUpdateBeforeItIsStored(t *testing.T) {
 	for name, update := range map[string]any{
-		workflows.UpdateCancel:  order.Cancellation{ID: "u-1"},
-		workflows.UpdateResolve: decision(order.Skip),
+		saga.UpdateCancel:  order.Cancellation{ID: "u-1"},
+		saga.UpdateResolve: decision(order.Skip),
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			fulfillment := order.Shipment
-			if name == workflows.UpdateResolve {
+			if name == saga.UpdateResolve {
 				fulfillment = order.Immediate
 				w.gateway.down = map[string]int{"capture": forever}
 			}

@@ -6,11 +6,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/payment"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // late lists the types and causes of what stands in the late stream.
@@ -25,9 +24,9 @@ func (w *world) late() []string {
 }
 
 // paidThenFailed are the signals of a run that was broken off: somebody paid, then somebody said that it had failed.
-var paidThenFailed = []activities.Signal{
-	{Name: workflows.SignalPayment, Payload: []byte(`{"id":"p-1","cause":"e-1","succeeded":true}`)},
-	{Name: workflows.SignalPayment, Payload: []byte(`{"id":"p-2","cause":"e-2"}`)},
+var paidThenFailed = []saga.Fact{
+	order.PaymentHint{ID: "p-1", Cause: "e-1", Succeeded: true}.Fact("42"),
+	order.PaymentHint{ID: "p-2", Cause: "e-2"}.Fact("42"),
 }
 
 // A word that the payer has paid is about money: nothing that is said after it takes its place.
@@ -35,14 +34,12 @@ func TestAWordAboutMoneyIsNotReplaced(t *testing.T) {
 	paid := order.PaymentHint{ID: "p-1", Cause: "e-1", Succeeded: true}
 	failed := order.PaymentHint{ID: "p-2", Cause: "e-2"}
 	say := func(w *world, after time.Duration, h order.PaymentHint) {
-		w.env.RegisterDelayedCallback(func() { w.env.SignalWorkflow(workflows.SignalPayment, h) }, after)
+		w.env.RegisterDelayedCallback(func() { w.env.SignalWorkflow(order.SignalPayment, h) }, after)
 	}
 	t.Run("by a run that takes over while everything is undone", func(t *testing.T) {
 		w := newWorld(t)
 		w.gateway.answer = payment.Pending
-		w.resume = &workflows.Resume{Missed: append([]activities.Signal{
-			{Name: workflows.SignalCancel, Payload: []byte(`{"id":"c-1","cause":"e-0"}`)},
-		}, paidThenFailed...)}
+		w.resume = &saga.Resume{Missed: append([]saga.Fact{fact(t, saga.SignalCancel, `{"id":"c-1","cause":"e-0"}`)}, paidThenFailed...)}
 		w.run(tea(order.Immediate))
 		require.Contains(t, w.late(), "event.late e-1")
 	})
@@ -53,7 +50,7 @@ func TestAWordAboutMoneyIsNotReplaced(t *testing.T) {
 		require.Equal(t, order.StatusCancelled, first.run(tea(order.Immediate)).Status)
 		w := newWorld(t)
 		w.log = first.log
-		w.resume = &workflows.Resume{Missed: paidThenFailed}
+		w.resume = &saga.Resume{Missed: paidThenFailed}
 		w.run(tea(order.Immediate))
 		require.Contains(t, w.late(), "event.late e-1")
 	})
@@ -81,14 +78,29 @@ func TestAWordAboutMoneyIsNotReplaced(t *testing.T) {
 	})
 }
 
+// What came first while everything is compensated is recorded as late, although a signal by hand comes after it.
+func TestANotificationDuringTheCompensationIsNotReplaced(t *testing.T) {
+	w := newWorld(t)
+	w.gateway.answer = payment.Pending
+	w.gateway.down = map[string]int{"void": 60}
+	w.env.RegisterDelayedCallback(w.env.CancelWorkflow, time.Minute)
+	say := func(after time.Duration, h order.PaymentHint) {
+		w.env.RegisterDelayedCallback(func() { w.env.SignalWorkflow(order.SignalPayment, h) }, after)
+	}
+	say(90*time.Second, order.PaymentHint{ID: "p-1", Cause: "e-1", Succeeded: true})
+	say(2*time.Minute, order.PaymentHint{ID: "by-hand", Succeeded: true})
+	require.Equal(t, order.StatusCancelled, w.run(tea(order.Immediate)).Status)
+	require.Contains(t, w.late(), "event.late e-1")
+}
+
 // The delivery is known; the commit comes through after the deadline of the delivery.
 func TestNobodyIsAskedAboutAParcelThatHasArrived(t *testing.T) {
 	w := newWorld(t)
 	w.timing.Delivery = 10 * time.Minute
 	w.gateway.down = map[string]int{"capture": 60}
 	w.env.RegisterDelayedCallback(func() {
-		w.env.SignalWorkflow(workflows.SignalShipment, workflows.ShipmentSignal{
-			Kind: workflows.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "d", Cause: "d"},
+		w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
+			Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "d", Cause: "d"},
 		})
 	}, time.Minute)
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Shipment)).Status)
@@ -106,8 +118,13 @@ func TestASignalByHandDoesNotParkAnOrder(t *testing.T) {
 	t.Run("with a cause that cannot be written", func(t *testing.T) {
 		w := newWorld(t)
 		w.env.RegisterDelayedCallback(func() {
-			w.env.SignalWorkflow(workflows.SignalCancel, order.Cancellation{ID: "c1", Cause: "e\x001"})
+			w.env.SignalWorkflow(saga.SignalCancel, order.Cancellation{ID: "c1", Cause: "e\x001"})
 		}, time.Hour)
+		require.Equal(t, order.StatusCancelled, w.run(tea(order.Shipment)).Status)
+	})
+	t.Run("with no payload", func(t *testing.T) {
+		w := newWorld(t)
+		w.env.RegisterDelayedCallback(func() { w.env.SignalWorkflow(saga.SignalCancel, nil) }, time.Hour)
 		require.Equal(t, order.StatusCancelled, w.run(tea(order.Shipment)).Status)
 	})
 	t.Run("with no id, late", func(t *testing.T) {
@@ -116,7 +133,7 @@ func TestASignalByHandDoesNotParkAnOrder(t *testing.T) {
 		w.gateway.down = map[string]int{"void": 60}
 		w.env.RegisterDelayedCallback(w.env.CancelWorkflow, time.Minute)
 		w.env.RegisterDelayedCallback(func() {
-			w.env.SignalWorkflow(workflows.SignalPayment, order.PaymentHint{Cause: "e-1", Succeeded: true})
+			w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{Cause: "e-1", Succeeded: true})
 		}, 2*time.Minute)
 		require.Equal(t, order.StatusCancelled, w.run(tea(order.Immediate)).Status)
 		require.Contains(t, w.late(), "event.late e-1")

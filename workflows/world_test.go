@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"sync"
 	"testing"
@@ -17,9 +18,9 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workers"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 	"github.com/ordersaga/ordersaga/workflows/saga/sagatest"
 )
 
@@ -41,8 +42,8 @@ type world struct {
 	// callerID reports that the order's id was chosen by somebody else.
 	callerID bool
 	// resume is what an earlier run hands on, told what is read of the runs that were broken off, page by page.
-	resume *workflows.Resume
-	told   [][]activities.Signal
+	resume *saga.Resume
+	told   [][]saga.Fact
 }
 
 func newWorld(t *testing.T) *world {
@@ -58,44 +59,66 @@ func newWorld(t *testing.T) *world {
 }
 
 // run runs the saga of o to its end. What is mocked is mocked by before, when everything is registered.
-func (w *world) run(o order.Order, before ...func()) workflows.OrderResult {
+func (w *world) run(o order.Order, before ...func()) saga.Result {
 	w.t.Helper()
-	recorder := &activities.Recorder{
-		Log: w.log, Publisher: w.bus, ReadModel: w.list, Clock: w.clock, Logger: slog.New(slog.DiscardHandler),
-	}
+	recorder := &activities.Recorder{Log: w.log, Publisher: w.bus, Clock: w.clock, Logger: slog.New(slog.DiscardHandler)}
 	workers.RegisterWorkflows(w.env)
-	workers.RegisterActivities(w.env,
-		&activities.Outcomes{Recorder: recorder, Timing: w.timing, InlinePayment: w.inlinePayment, Predecessors: w},
-		&activities.Inventory{Recorder: recorder, Stock: w.stock},
-		&activities.Payment{Recorder: recorder, Gateway: w.gateway},
-		w.lateMoney(w.gateway))
+	workers.RegisterActivities(w.env, w.orders(recorder, w.gateway), w.lateMoney(w.gateway))
 	for _, mock := range before {
 		mock()
 	}
-	w.env.ExecuteWorkflow(workflows.NameOrder, workflows.OrderInput{Order: o, CorrelationID: "corr", CausationID: "cause", CallerID: w.callerID, Resume: w.resume})
+	in := input(o)
+	in.CallerID, in.Resume = w.callerID, w.resume
+	w.env.ExecuteWorkflow(order.Flow.WorkflowType(), in)
 	require.True(w.t, w.env.IsWorkflowCompleted())
 	require.NoError(w.t, w.env.GetWorkflowError())
-	var result workflows.OrderResult
+	var result saga.Result
 	require.NoError(w.t, w.env.GetWorkflowResult(&result))
 	return result
+}
+
+// orders are the activities of the order's flow.
+func (w *world) orders(recorder *activities.Recorder, g payment.Gateway) *activities.Flow[order.State, *order.Participants] {
+	return &activities.Flow[order.State, *order.Participants]{
+		Recorder: recorder, Table: &order.Flow, Settings: w.timing.Settings(w.inlinePayment), List: w.list, Late: latepayment.Recorder{Log: recorder.Log, Clock: recorder.Clock}.Record, Predecessors: w,
+		Participants: &order.Participants{Stock: w.stock, Gateway: g, Refunds: w.log},
+	}
+}
+
+// input starts the saga of an order.
+func input(o order.Order) saga.Input {
+	data, err := json.Marshal(o)
+	if err != nil {
+		panic(err)
+	}
+	return saga.Input{ID: o.ID, Data: data, CorrelationID: "corr", CausationID: "cause"}
+}
+
+// fact is a signal as a run hears it.
+func fact(t *testing.T, signal, payload string) saga.Fact {
+	t.Helper()
+	f, known, err := order.Flow.FactOf("42", signal, json.RawMessage(payload))
+	require.NoError(t, err)
+	require.True(t, known)
+	return f
 }
 
 // clock is what the workers take for the time.
 func (w *world) clock() time.Time { return w.env.Now().Add(w.skew) }
 
 // Recover implements activities.Predecessors: the cursor counts pages.
-func (w *world) Recover(_ context.Context, in activities.RecoverInput) (activities.RecoverResult, error) {
+func (w *world) Recover(_ context.Context, in saga.RecoverInput) (saga.RecoverResult, error) {
 	n := int(in.Cursor.After)
-	result := activities.RecoverResult{Signals: w.told[n]}
+	result := saga.RecoverResult{Facts: w.told[n]}
 	if n+1 < len(w.told) {
-		result.Next = &activities.RecoverCursor{Runs: []string{"r-1"}, After: int64(n) + 1}
+		result.Next = &saga.RecoverCursor{Runs: []string{"r-1"}, After: int64(n) + 1}
 	}
 	return result, nil
 }
 
 // lateMoney are the activities of the late saga.
-func (w *world) lateMoney(g payment.Gateway) *activities.LateMoney {
-	return &activities.LateMoney{Log: w.log, Gateway: g, Desk: w.desk, Patience: w.timing.Attention, Clock: w.clock}
+func (w *world) lateMoney(g payment.Gateway) *latepayment.Activities {
+	return &latepayment.Activities{Log: w.log, Gateway: g, Desk: w.desk, Patience: w.timing.Attention, Clock: w.clock}
 }
 
 // timeline lists the types of the order's events.

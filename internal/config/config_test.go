@@ -18,8 +18,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/testenv"
 	"github.com/ordersaga/ordersaga/payment"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -69,7 +69,7 @@ func TestTheDefaultTimingIsTheOrdersOwn(t *testing.T) {
 func TestTheDefaultQueuesAreThoseOfTheWorkflows(t *testing.T) {
 	c, err := config.Load(nil)
 	require.NoError(t, err)
-	assert.Equal(t, []string{workflows.QueueOrders, workflows.QueuePayments, workflows.QueueNotifications}, c.WorkerQueues)
+	assert.Equal(t, []string{saga.QueueOrders, saga.QueuePayments, saga.QueueNotifications}, c.WorkerQueues)
 }
 
 func TestValuesAreTaken(t *testing.T) {

@@ -31,7 +31,7 @@ func (w *world) refused(id, eventType, orderID string, reason fault.Code) {
 func (w *world) before(orderID string) {
 	stream := event.EarlyStream(orderID)
 	w.edit(stream, func([]event.Record) []event.Record {
-		e := order.Cancellation{ID: "early", Cause: "evt-0"}.Early(orderID, "corr", now)
+		e := order.Flow.Early(orderID, order.Cancellation{ID: "early", Cause: "evt-0"}, "corr", now)
 		return []event.Record{{Stream: stream, Version: 1, Entry: e}}
 	})
 	w.at = now.Add(20 * time.Minute)

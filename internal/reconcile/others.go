@@ -93,7 +93,7 @@ func (c *chain) early() {
 	var newest time.Time
 	folds(c, nil, func(kept []order.Cancellation, records []event.Record) ([]order.Cancellation, error) {
 		newest = records[len(records)-1].Time
-		more, err := order.EarlyCancellations(records)
+		more, err := order.Flow.EarlyCancellations(records)
 		return append(kept, more...), err
 	}, func(ctx context.Context, kept []order.Cancellation) error {
 		if c.now.Sub(newest) <= c.o.Stale {
@@ -115,7 +115,7 @@ func (c *chain) unanswered(ctx context.Context, kept []order.Cancellation) error
 		return err
 	}
 	answered := func(request order.Cancellation) bool {
-		v := latepayment.Verdict{Type: event.OrderCancellationRequested, Identity: request.Identity(c.id)}
+		v := latepayment.Verdict{Type: event.OrderCancellationRequested, Identity: order.IdentityOf(c.id, request)}
 		return state.Caused(v.Identity) || state.CancelRefused ||
 			slices.ContainsFunc(verdicts, func(r event.Record) bool { return r.CausationID == request.Cause && v.Of(r) })
 	}

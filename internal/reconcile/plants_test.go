@@ -111,12 +111,14 @@ var temporalPlants = []plant{
 		}},
 	{name: "a delivery that a terminated run was told", kind: reconcile.SignalLost, subject: "open", why: temporalAlone,
 		plant: func(w *world) {
-			w.lost["open"] = order.Facts{Delivered: &order.ShipmentFact{ID: "d", Cause: "d"}}
+			w.lost["open"] = order.Heard("open", order.ShipmentSignal{
+				Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "d", Cause: "d"},
+			})
 			w.lost["sent"] = w.lost["open"]
 		}},
 	{name: "a payment that a terminated run of an ended order was told", kind: reconcile.SignalLost, subject: "poor", why: temporalAlone,
 		plant: func(w *world) {
-			w.lost["poor"] = order.Facts{Hint: &order.PaymentHint{ID: "h", Cause: "h", Succeeded: true}}
+			w.lost["poor"] = order.Heard("poor", order.PaymentHint{ID: "h", Cause: "h", Succeeded: true})
 			w.lost["done"] = w.lost["poor"]
 		}},
 	{name: "an order that Temporal alone knows", kind: reconcile.OrderUnrecorded, subject: "early", why: temporalAlone,

@@ -76,9 +76,9 @@ func (l *look) lostLate(ctx context.Context, s order.State, f order.Facts, cause
 	if s.Decision == order.Forward {
 		return "", nil
 	}
-	for _, fact := range factsOf(s.Order.ID, f) {
-		v := latepayment.Verdict{ID: fact.id, Type: fact.eventType, Identity: fact.identity, Status: s.Status, Handled: s.DispatchedAfterCancel()}
-		if fact.cause == "" || slices.Contains(causes, fact.cause) || s.Caused(fact.identity) || !v.Consequential() {
+	for _, fact := range f.Heard {
+		v := latepayment.Verdict{ID: fact.ID, Type: fact.Type, Identity: fact.Identity, Status: s.Status, Handled: s.DispatchedAfterCancel()}
+		if fact.Cause == "" || slices.Contains(causes, fact.Cause) || s.Caused(fact.Identity) || !v.Consequential() {
 			continue
 		}
 		standing, err := l.cfg.Log.FindAll(ctx, event.LateStream(s.Order.ID), v.Slots())
@@ -86,35 +86,20 @@ func (l *look) lostLate(ctx context.Context, s order.State, f order.Facts, cause
 			return "", err
 		}
 		if !slices.ContainsFunc(slices.Collect(maps.Values(standing)), v.Of) {
-			return fact.eventType, nil
+			return fact.Type, nil
 		}
 	}
 	return "", nil
 }
 
-type lostFact struct{ id, cause, eventType, identity string }
-
-// factsOf lists the facts about money and goods of an order.
-func factsOf(orderID string, f order.Facts) (list []lostFact) {
-	if h := f.Hint; h != nil {
-		list = append(list, lostFact{h.ID, h.Cause, h.EventType(), h.Identity(orderID)})
-	}
-	types := []string{event.ShipmentDispatched, event.ShipmentDelivered, event.ShipmentLost}
-	for i, s := range []*order.ShipmentFact{f.Dispatched, f.Delivered, f.Lost} {
-		if s != nil {
-			list = append(list, lostFact{s.ID, s.Cause, types[i], s.Identity(orderID, types[i])})
-		}
-	}
-	return list
-}
-
+// factNames names facts for people.
 func factNames(f order.Facts) string {
 	var names []string
 	if len(f.Cancellations) > 0 {
 		names = append(names, event.OrderCancellationRequested)
 	}
-	for _, fact := range factsOf("", f) {
-		names = append(names, fact.eventType)
+	for _, fact := range f.Heard {
+		names = append(names, fact.Type)
 	}
 	return strings.Join(names, ", ")
 }

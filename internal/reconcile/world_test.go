@@ -24,6 +24,7 @@ import (
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -69,16 +70,19 @@ func newWorld(t testing.TB) *world {
 		then       []order.Facts
 	}{
 		{"done", "tok_visa", order.Immediate, nil},
-		{"sent", "tok_visa", order.Shipment, []order.Facts{{Dispatched: &order.ShipmentFact{}}, {Delivered: &order.ShipmentFact{}}}},
-		{"back", "tok_visa", order.Shipment, []order.Facts{{Cancellations: []order.Cancellation{{ID: "c"}}}}},
+		{"sent", "tok_visa", order.Shipment, []order.Facts{
+			order.Heard("sent", order.ShipmentSignal{Kind: order.ShipmentDispatched}),
+			order.Heard("sent", order.ShipmentSignal{Kind: order.ShipmentDelivered}),
+		}},
+		{"back", "tok_visa", order.Shipment, []order.Facts{order.Heard("back", order.Cancellation{ID: "c"})}},
 		{"poor", "tok_declined", order.Immediate, nil},
 		{"turn", "tok_capture_refused", order.Immediate, nil},
 		{"none", "tok_visa", order.Immediate, nil},
 		{"open", "tok_visa", order.Shipment, nil},
 		{"desk", "tok_capture_stuck", order.Immediate, nil},
-		{"late", "tok_pending", order.Immediate, []order.Facts{{Cancellations: []order.Cancellation{{ID: "c"}}}}},
+		{"late", "tok_pending", order.Immediate, []order.Facts{order.Heard("late", order.Cancellation{ID: "c"})}},
 		{"slow", "tok_capture_late", order.Immediate, []order.Facts{{
-			Resolutions: []order.Resolution{{ID: "d", Action: order.Compensate, Note: "no answer"}}, NotCaptured: "d",
+			Resolutions: []order.Resolution{{ID: "d", Action: order.Compensate, Note: "no answer"}}, NotDone: "d",
 		}}},
 	} {
 		state := s.drive(order.Order{
@@ -343,8 +347,12 @@ func (s *shop) refundCapture(state order.State) order.State {
 	s.t.Helper()
 	_, err := s.money.Lookup(s.t.Context(), s.payment(state))
 	require.NoError(s.t, err)
-	undo := &activities.Payment{Recorder: &activities.Recorder{Log: s.log, Clock: func() time.Time { return now }}, Gateway: s.money}
-	out, err := undo.Void(s.t.Context(), activities.StepInput{State: state, Timing: order.DefaultTiming()})
+	flow := &activities.Flow[order.State, *order.Participants]{
+		Recorder: &activities.Recorder{Log: s.log, Clock: func() time.Time { return now }}, Table: &order.Flow,
+		Participants: &order.Participants{Gateway: s.money, Refunds: s.log},
+	}
+	in := saga.StepInput[order.State]{State: state, Settings: order.DefaultTiming().Settings(false)}
+	out, err := flow.Step(order.StepAuthorize, saga.Undo)(s.t.Context(), in)
 	require.NoError(s.t, err)
 	state, err = state.Fold(out.Tail)
 	require.NoError(s.t, err)
@@ -357,13 +365,13 @@ func (s *shop) paidLate(id string) {
 	s.t.Helper()
 	ctx := s.t.Context()
 	v := latepayment.Verdict{ID: "evt-1", OrderID: id, EventID: "evt-1", Type: event.PaymentSucceeded, Status: order.StatusCancelled}
-	require.NoError(s.t, activities.WriteVerdict(ctx, s.log, v, "corr", now))
-	money := &activities.LateMoney{Log: s.log, Gateway: s.money, Clock: func() time.Time { return now }}
-	in := activities.LateStepInput{State: latepayment.State{OrderID: id}}
+	require.NoError(s.t, latepayment.WriteVerdict(ctx, s.log, v, "corr", now))
+	money := &latepayment.Activities{Log: s.log, Gateway: s.money, Clock: func() time.Time { return now }}
+	in := latepayment.StepInput{State: latepayment.State{OrderID: id}}
 	out, err := money.Open(ctx, in)
 	require.NoError(s.t, err)
 	in.Order = out.Order
-	for _, step := range []func(context.Context, activities.LateStepInput) (activities.LateStepResult, error){money.Judge, money.Refund} {
+	for _, step := range []func(context.Context, latepayment.StepInput) (latepayment.StepResult, error){money.Judge, money.Refund} {
 		in.State, err = in.State.Fold(out.Tail)
 		require.NoError(s.t, err)
 		in.Payment = in.State.Payment(latepayment.Next(in.State, latepayment.Facts{}, now).Item)

@@ -19,7 +19,6 @@ package refunds
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -40,9 +39,6 @@ const (
 
 // keyPrefix begins the slot of a reservation; the rest is its key.
 const keyPrefix = "reserve/"
-
-// maxRaces bounds how often a reservation is decided again because others have reserved meanwhile.
-const maxRaces = 20
 
 // Claim is a refund that is about to be made.
 type Claim struct {
@@ -77,32 +73,20 @@ type Log interface {
 // Reserve reserves what is left of the source, up to the claim's amount, or returns what the key has reserved already.
 func Reserve(ctx context.Context, log Log, c Claim, at time.Time) (Reservation, error) {
 	stream := event.RefundsStream(c.Reference)
-	for range maxRaces {
-		records, err := log.Read(ctx, stream, 0, 0)
-		if err != nil {
-			return Reservation{}, err
-		}
-		l, err := Fold(records)
-		if err != nil {
-			return Reservation{}, err
-		}
-		r, err := l.decide(c)
-		if err != nil || r.known {
-			return r.Reservation, err
+	var decided decision
+	_, err := event.AppendUntil(ctx, log, stream, newLedger(), Ledger.fold, func(l Ledger) (entries []event.Entry, err error) {
+		if decided, err = l.decide(c); err != nil || decided.known {
+			return nil, err
 		}
 		if at.Before(l.updatedAt) {
 			at = l.updatedAt
 		}
-		entry := event.New(stream, keyPrefix+c.Key, event.RefundsReserved, c.Reference, at, r.Reservation)
-		_, _, err = log.Append(ctx, stream, l.head, []event.Entry{entry})
-		switch {
-		case err == nil:
-			return r.Reservation, nil
-		case !errors.Is(err, fault.Concurrency) && !errors.Is(err, fault.KeyTaken):
-			return Reservation{}, fault.Wrap(err, fault.CodeOf(err), "reserve refund %s of payment %s", c.Key, c.Reference)
-		}
+		return []event.Entry{event.New(stream, keyPrefix+c.Key, event.RefundsReserved, c.Reference, at, decided.Reservation)}, nil
+	})
+	if err != nil {
+		return Reservation{}, fault.Wrap(err, fault.CodeOf(err), "reserve refund %s of payment %s", c.Key, c.Reference)
 	}
-	return Reservation{}, fault.New(fault.Unavailable, "the refund ledger of payment %s changes too fast", c.Reference)
+	return decided.Reservation, nil
 }
 
 // Ledger is what the reservations of a payment add up to. Fold makes it.
@@ -112,15 +96,20 @@ type Ledger struct {
 	Reserved map[Source]int64
 	Limits   map[Source]int64
 
-	head      event.Head
 	updatedAt time.Time
 }
 
 // Fold adds up a ledger's stream from its first record. Errors: Malformed, Unavailable for a newer version.
-func Fold(records []event.Record) (Ledger, error) {
-	l := Ledger{ByKey: map[string]Reservation{}, Reserved: map[Source]int64{}, Limits: map[Source]int64{}}
+func Fold(records []event.Record) (Ledger, error) { return newLedger().fold(records) }
+
+func newLedger() Ledger {
+	return Ledger{ByKey: map[string]Reservation{}, Reserved: map[Source]int64{}, Limits: map[Source]int64{}}
+}
+
+// fold adds records to the ledger itself.
+func (l Ledger) fold(records []event.Record) (Ledger, error) {
 	for _, r := range records {
-		l.head, l.updatedAt = r.HeadOf(), r.Time
+		l.updatedAt = r.Time
 		if r.Type != event.RefundsReserved {
 			continue
 		}

@@ -11,8 +11,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 const (
@@ -29,43 +28,43 @@ type question struct {
 	request              any
 }
 
-// Cancel requests the cancellation of an order and waits for the verdict, which is in the log then. What the log answers
-// already makes no Update. Errors: NotFound; Unavailable when no worker answers in time: ask again with the same id.
-func (c *Client) Cancel(ctx context.Context, orderID string, request order.Cancellation) (workflows.CancelVerdict, error) {
-	q := question{workflows.OrderWorkflowID(orderID), workflows.UpdateCancel, request.ID, request}
-	return ask(ctx, c, orderID, q, func(s order.State) (workflows.CancelVerdict, bool) {
-		v := workflows.VerdictOf(s)
-		if !s.AnswersCancellation() {
+// Cancel requests the cancellation of a saga and waits for the verdict, which is in the log then. What the log answers
+// already makes no Update. Errors: NotFound; Unavailable when no worker answers in time: ask again with the same ID.
+func (c *flowClient[S, P]) Cancel(ctx context.Context, id string, request saga.Cancellation) (saga.CancelVerdict, error) {
+	q := question{c.flow.WorkflowID(id), saga.UpdateCancel, request.ID, request}
+	return ask(ctx, c, id, q, func(s *S) (saga.CancelVerdict, bool) {
+		v := c.flow.CancelVerdict(s)
+		if !c.flow.Kit(s).AnswersCancellation() {
 			return v, false
 		}
 		if !v.Accepted {
-			c.refused(ctx, orderID, request.ID, v.Detail)
+			c.refused(ctx, id, request.ID, v.Detail)
 		}
 		return v, true
 	})
 }
 
-// refused notes a refusal that makes no event: an earlier one, or the end of the order, is the answer.
-func (c *Client) refused(ctx context.Context, orderID, requestID, detail string) {
-	c.logger.LogAttrs(ctx, slog.LevelInfo, "a cancellation is refused", slog.String("order_id", orderID),
+// refused notes a refusal that makes no event: an earlier one, or the end of the saga, is the answer.
+func (c *flowClient[S, P]) refused(ctx context.Context, id, requestID, detail string) {
+	c.logger.LogAttrs(ctx, slog.LevelInfo, "a cancellation is refused", c.logID(id),
 		slog.String("request_id", requestID), slog.String("detail", detail))
 	if c.onRefusal != nil {
 		c.onRefusal()
 	}
 }
 
-// ask answers a question from the log, if answer can, or sends it to the order's run and waits.
-func ask[V any](ctx context.Context, c *Client, orderID string, q question, answer func(order.State) (V, bool)) (V, error) {
+// ask answers a question from the log, if answer can, or sends it to the saga's run and waits.
+func ask[V, S, P any](ctx context.Context, c *flowClient[S, P], id string, q question, answer func(*S) (V, bool)) (V, error) {
 	var none V
 	leave := func() {}
 	defer func() { leave() }()
 	for entered, rejected, closed := false, 0, 0; ; {
-		state, err := c.state(ctx, orderID)
+		state, err := c.state(ctx, id)
 		if err != nil {
 			return none, err
 		}
-		if verdict, ok := answer(state); state.Opened() && ok {
-			c.lookAfter(ctx, state)
+		if verdict, ok := answer(&state); c.flow.Kit(&state).Opened() && ok {
+			c.lookAfter(ctx, id, &state)
 			return verdict, nil
 		}
 		if !entered {
@@ -77,7 +76,7 @@ func ask[V any](ctx context.Context, c *Client, orderID string, q question, answ
 				continue
 			}
 		}
-		verdict, err := update[V](ctx, c, q)
+		verdict, err := update[V](ctx, c.temporal, q)
 		switch {
 		case err == nil:
 			return verdict, nil
@@ -86,18 +85,18 @@ func ask[V any](ctx context.Context, c *Client, orderID string, q question, answ
 			rejected++
 			continue
 		case ctx.Err() != nil || !gone(err):
-			return none, fault.Wrap(err, fault.Unavailable, "%s order %s", q.name, orderID)
+			return none, fault.Wrap(err, fault.Unavailable, "%s %s", q.name, c.name(id))
 		case closed == askAttempts-1:
-			return none, fault.New(fault.Unavailable, "the saga of order %s does not answer", orderID)
+			return none, fault.New(fault.Unavailable, "the saga of %s does not answer", c.name(id))
 		}
 		closed++
-		switch _, err := c.Resume(ctx, orderID); {
+		switch _, err := c.Resume(ctx, id); {
 		case errors.Is(err, fault.OrderUnknown):
-			return none, fault.New(fault.NotFound, "there is no order %s", orderID)
+			return none, c.notFound(id)
 		case err != nil:
 			return none, err
 		}
-		c.logger.LogAttrs(ctx, slog.LevelInfo, "ask the saga again", slog.String("order_id", orderID),
+		c.logger.LogAttrs(ctx, slog.LevelInfo, "ask the saga again", c.logID(id),
 			slog.String("update", q.name), slog.Int("attempt", closed))
 	}
 }
@@ -114,24 +113,24 @@ func pause(ctx context.Context, n int) bool {
 	}
 }
 
-// lookAfter starts a new run of an open order whose workflow is gone, as an Update would have done. It looks once in a while:
+// lookAfter starts a new run of an open saga whose workflow is gone, as an Update would have done. It looks once in a while:
 // who asks often is not to cost a look each time. What it cannot do is done by whoever asks next, or by reconcile.
-func (c *Client) lookAfter(ctx context.Context, s order.State) {
-	if s.Ended || c.looked.again(s.Order.ID, time.Now()) {
+func (c *flowClient[S, P]) lookAfter(ctx context.Context, id string, s *S) {
+	if c.flow.Kit(s).Ended || c.looked.again(id, time.Now()) {
 		return
 	}
-	run, err := c.Inspect(ctx, s.Order.ID)
+	run, err := c.Inspect(ctx, id)
 	if err == nil && !run.Running {
-		_, err = c.Resume(ctx, s.Order.ID)
+		_, err = c.Resume(ctx, id)
 	}
 	if err != nil {
-		c.logger.LogAttrs(ctx, slog.LevelWarn, "cannot look after the run of an order", slog.String("order_id", s.Order.ID), slog.Any("error", err))
+		c.logger.LogAttrs(ctx, slog.LevelWarn, "cannot look after the run of a saga", c.logID(id), slog.Any("error", err))
 	}
 }
 
 // update sends a question once and waits for the answer.
-func update[V any](ctx context.Context, c *Client, q question) (verdict V, err error) {
-	handle, err := c.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+func update[V any](ctx context.Context, c client.Client, q question) (verdict V, err error) {
+	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: q.workflowID, UpdateID: q.id, UpdateName: q.name,
 		WaitForStage: client.WorkflowUpdateStageCompleted, Args: []any{q.request},
 	})
@@ -160,8 +159,31 @@ func isAborted(err error) bool {
 // isTryAgain reports that a run has rejected an Update, which is to be sent again under the same id.
 func isTryAgain(err error) bool {
 	var failed *temporal.ApplicationError
-	return errors.As(err, &failed) && failed.Type() == workflows.TryAgain
+	return errors.As(err, &failed) && failed.Type() == saga.TryAgain
 }
 
 // gone reports that the run which was asked does not answer any more: another one may.
 func gone(err error) bool { return isNotFound(err) || isAborted(err) }
+
+// resolve brings a person's decision to the saga that it is about and waits for the verdict. What was accepted is in the log then. It
+// returns the decision with its ID and the number of the attention; see saga.Resolution.Identified for the key. Ended, which may be
+// nil, resolves a decision about a saga that has ended; about is the decision as one about that saga itself. Errors: NotFound;
+// Unavailable when no worker answers in time: ask again.
+func (c *flowClient[S, P]) resolve(
+	ctx context.Context, id string, d saga.Resolution, key string, ended func(s S, about saga.Resolution) (saga.Resolution, saga.ResolveVerdict, error),
+) (saga.Resolution, saga.ResolveVerdict, error) {
+	s, err := c.state(ctx, id)
+	if err != nil {
+		return d, saga.ResolveVerdict{}, err
+	}
+	kit := c.flow.Kit(&s)
+	about := d.Identified(c.flow.StreamOf(id), kit.Attention, key)
+	if kit.Ended && ended != nil {
+		return ended(s, about)
+	}
+	q := question{c.flow.WorkflowID(id), saga.UpdateResolve, about.ID, about}
+	verdict, err := ask(ctx, c, id, q, func(s *S) (saga.ResolveVerdict, bool) {
+		return c.flow.ResolveVerdict(s, about), c.flow.Kit(s).Recorded(about.ID) || c.flow.WhyNotResolvable(s, about) != ""
+	})
+	return about, verdict, err
+}

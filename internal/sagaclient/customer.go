@@ -11,48 +11,39 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/notification"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Onboard has a customer's saga do what the log says is to be done: welcome and publish. Known tells that the customer is
 // not new. Errors: Unavailable.
 func (c *Client) Onboard(ctx context.Context, customerID string, known bool) error {
-	in := workflows.CustomerInput{CustomerID: customerID}
+	in := onboarding.Input{CustomerID: customerID}
 	if known {
 		var err error
 		if in.Published, err = c.published(ctx, customerID); err != nil {
 			return err
 		}
 	}
-	_, err := c.temporal.SignalWithStartWorkflow(ctx, workflows.CustomerWorkflowID(customerID), workflows.SignalCustomer, nil, client.StartWorkflowOptions{
-		TaskQueue: workflows.QueueOrders,
-		// A saga that has nothing left to do closes; the next event about the customer starts another.
-		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-		StaticSummary:            saga.Summary(workflows.CustomerSummary(customerID)),
-		TypedSearchAttributes:    temporal.NewSearchAttributes(workflows.CustomerID.ValueSet(customerID)),
-	}, workflows.NameCustomer, in)
+	err := c.wake(ctx, onboarding.WorkflowID(customerID), onboarding.Signal, onboarding.Summary(customerID),
+		[]temporal.SearchAttributeUpdate{saga.CustomerID.ValueSet(customerID)}, onboarding.Workflow, in)
 	return fault.Wrap(err, fault.Unavailable, "onboard customer %s", customerID)
 }
 
 // published returns the version up to which the newest run of a customer's saga has published: 0 when it did not come to
 // its end, or is forgotten. Then everything is published once more.
 func (c *Client) published(ctx context.Context, customerID string) (int64, error) {
-	id := workflows.CustomerWorkflowID(customerID)
-	described, err := c.temporal.DescribeWorkflowExecution(ctx, id, "")
-	switch {
-	case isNotFound(err):
-		return 0, nil
-	case err != nil:
-		return 0, fault.Wrap(err, fault.Unavailable, "describe the saga of customer %s", customerID)
+	id := onboarding.WorkflowID(customerID)
+	described, err := describe(ctx, c.temporal, id, "customer "+customerID)
+	if err != nil || described == nil {
+		return 0, err
 	}
 	info := described.GetWorkflowExecutionInfo()
 	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
 		return 0, nil
 	}
-	var result workflows.CustomerResult
+	var result onboarding.Result
 	err = c.temporal.GetWorkflow(ctx, id, info.GetExecution().GetRunId()).Get(ctx, &result)
 	if isNotFound(err) {
 		return 0, nil
@@ -77,14 +68,14 @@ func (c *Client) ResumeNotice(ctx context.Context, noticeID string) error {
 
 func (c *Client) notify(ctx context.Context, s notification.Subject, reuse enumspb.WorkflowIdReusePolicy) error {
 	options := client.StartWorkflowOptions{
-		ID: workflows.NoticeWorkflowID(s.ID()), TaskQueue: workflows.QueueOrders, WorkflowIDReusePolicy: reuse,
+		ID: notification.WorkflowID(s.ID()), TaskQueue: saga.QueueOrders, WorkflowIDReusePolicy: reuse,
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
-		WorkflowExecutionErrorWhenAlreadyStarted: true, StaticSummary: saga.Summary(workflows.NoticeSummary(s)),
+		WorkflowExecutionErrorWhenAlreadyStarted: true, StaticSummary: saga.Summary(notification.Summary(s)),
 	}
 	if s.CustomerID != "" {
-		options.TypedSearchAttributes = temporal.NewSearchAttributes(workflows.CustomerID.ValueSet(s.CustomerID))
+		options.TypedSearchAttributes = temporal.NewSearchAttributes(saga.CustomerID.ValueSet(s.CustomerID))
 	}
-	_, err := c.temporal.ExecuteWorkflow(ctx, options, workflows.NameNotice, workflows.NoticeInput{Subject: s})
+	_, err := c.temporal.ExecuteWorkflow(ctx, options, notification.Workflow, notification.Input{Subject: s})
 	var already *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &already) {
 		return nil
@@ -94,10 +85,10 @@ func (c *Client) notify(ctx context.Context, s notification.Subject, reuse enums
 
 // InspectCustomer describes the newest run of a customer's saga. Errors: Unavailable.
 func (c *Client) InspectCustomer(ctx context.Context, customerID string) (reconcile.Run, error) {
-	return c.inspect(ctx, workflows.CustomerWorkflowID(customerID), customerID)
+	return inspect(ctx, c.temporal, onboarding.WorkflowID(customerID), "customer "+customerID)
 }
 
 // InspectNotice describes the newest run of a message's saga. Errors: Unavailable.
 func (c *Client) InspectNotice(ctx context.Context, noticeID string) (reconcile.Run, error) {
-	return c.inspect(ctx, workflows.NoticeWorkflowID(noticeID), noticeID)
+	return inspect(ctx, c.temporal, notification.WorkflowID(noticeID), "message "+noticeID)
 }

@@ -15,20 +15,20 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/notification"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
 )
 
 // office is a Temporal client that knows one workflow.
 type office struct {
 	client.Client
 	status enumspb.WorkflowExecutionStatus
-	result workflows.CustomerResult
+	result onboarding.Result
 	err    error
 
 	started  []client.StartWorkflowOptions
-	noticed  []workflows.NoticeInput
-	onboards []workflows.CustomerInput
+	noticed  []notification.Input
+	onboards []onboarding.Input
 }
 
 func (o *office) DescribeWorkflowExecution(context.Context, string, string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
@@ -49,25 +49,25 @@ type ended struct {
 }
 
 func (e ended) Get(_ context.Context, into any) error {
-	*into.(*workflows.CustomerResult) = e.o.result
+	*into.(*onboarding.Result) = e.o.result
 	return nil
 }
 
 func (o *office) SignalWithStartWorkflow(
 	_ context.Context, id, name string, payload any, options client.StartWorkflowOptions, workflow any, args ...any,
 ) (client.WorkflowRun, error) {
-	if id != "customer-c-7" || name != workflows.SignalCustomer || payload != nil || workflow != workflows.NameCustomer {
+	if id != "customer-c-7" || name != onboarding.Signal || payload != nil || workflow != onboarding.Workflow {
 		panic("another workflow")
 	}
-	o.started, o.onboards = append(o.started, options), append(o.onboards, args[0].(workflows.CustomerInput))
+	o.started, o.onboards = append(o.started, options), append(o.onboards, args[0].(onboarding.Input))
 	return nil, o.err
 }
 
 func (o *office) ExecuteWorkflow(_ context.Context, options client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error) {
-	if workflow != workflows.NameNotice {
+	if workflow != notification.Workflow {
 		panic("another workflow")
 	}
-	o.started, o.noticed = append(o.started, options), append(o.noticed, args[0].(workflows.NoticeInput))
+	o.started, o.noticed = append(o.started, options), append(o.noticed, args[0].(notification.Input))
 	return nil, o.err
 }
 
@@ -81,12 +81,12 @@ func TestACustomersNextRunKnowsWhatIsPublished(t *testing.T) {
 		enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED: 3, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED: 0,
 		enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING: 0, enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED: 0,
 	} {
-		o := &office{status: status, result: workflows.CustomerResult{CustomerID: "c-7", Version: 3}}
+		o := &office{status: status, result: onboarding.Result{CustomerID: "c-7", Version: 3}}
 		require.NoError(t, at(o).Onboard(t.Context(), "c-7", true))
-		require.Equal(t, []workflows.CustomerInput{{CustomerID: "c-7", Published: want}}, o.onboards)
+		require.Equal(t, []onboarding.Input{{CustomerID: "c-7", Published: want}}, o.onboards)
 		require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, o.started[0].WorkflowIDReusePolicy)
 	}
-	o := &office{status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: workflows.CustomerResult{Version: 3}}
+	o := &office{status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: onboarding.Result{Version: 3}}
 	require.NoError(t, at(o).Onboard(t.Context(), "c-7", false))
 	require.Zero(t, o.onboards[0].Published, "nobody is asked about a customer who is new")
 	o.err = errors.New("no server")
@@ -98,7 +98,7 @@ func TestAMessageIsStartedOnce(t *testing.T) {
 	require.NoError(t, at(o).Notify(t.Context(), s))
 	require.Equal(t, "notice-completed-42", o.started[0].ID)
 	require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE, o.started[0].WorkflowIDReusePolicy)
-	require.Equal(t, workflows.NoticeInput{Subject: s}, o.noticed[0])
+	require.Equal(t, notification.Input{Subject: s}, o.noticed[0])
 	o.err = serviceerror.NewWorkflowExecutionAlreadyStarted("it is there", "", "")
 	require.NoError(t, at(o).Notify(t.Context(), s), "an event that comes again")
 	o.err = errors.New("no server")
@@ -109,6 +109,6 @@ func TestAMessageWhoseSagaIsGoneGetsAnother(t *testing.T) {
 	o := &office{}
 	require.NoError(t, at(o).ResumeNotice(t.Context(), "welcome-c-7"))
 	require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, o.started[0].WorkflowIDReusePolicy)
-	require.Equal(t, workflows.NoticeInput{Subject: notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}}, o.noticed[0])
+	require.Equal(t, notification.Input{Subject: notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}}, o.noticed[0])
 	require.ErrorIs(t, at(o).ResumeNotice(t.Context(), "something"), fault.NotFound)
 }

@@ -2,6 +2,7 @@ package sagaclient
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -9,58 +10,57 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/groupcommit"
-	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 const (
 	// foldTimeout bounds the reading of a stream for callers who share it.
 	foldTimeout = 30 * time.Second
-	// foldLanes is how often one order's stream is read at once, foldsAtOnce how many streams are for callers who came together.
+	// foldLanes is how often one saga's stream is read at once, foldsAtOnce how many streams are for callers who came together.
 	foldLanes   = 2
 	foldsAtOnce = 16
 )
 
-// folding is a caller who wants to know what an order's stream says.
-type folding struct {
-	orderID string
-	state   order.State
+// folding is a caller who wants to know what a saga's stream says.
+type folding[S any] struct {
+	id    string
+	state S
 }
 
-// newFolds has callers who ask about the same order at the same time share the answer: whoever comes while a stream is read
+// newFolds has callers who ask about the same saga at the same time share the answer: whoever comes while a stream is read
 // waits for the next reading, so that an answer is never older than its question.
-func newFolds(c *Client) *groupcommit.Group[*folding] {
-	group, err := groupcommit.New(groupcommit.Config[*folding]{Write: c.foldTogether, Timeout: foldTimeout, Lanes: foldLanes})
+func newFolds[S any](together func(context.Context, []*folding[S]) []error) *groupcommit.Group[*folding[S]] {
+	group, err := groupcommit.New(groupcommit.Config[*folding[S]]{Write: together, Timeout: foldTimeout, Lanes: foldLanes})
 	if err != nil {
 		panic(err)
 	}
 	return group
 }
 
-// fold reads what an order's stream says, together with others who ask. Errors: Unavailable, Corrupt.
-func (c *Client) fold(ctx context.Context, orderID string) (order.State, error) {
-	one := &folding{orderID: orderID}
-	err := c.folds.Do(ctx, one)
+// state folds a saga's stream, together with others who ask; the zero state when there is none. Errors: Unavailable, Corrupt.
+func (c *flowClient[S, P]) state(ctx context.Context, id string) (none S, err error) {
+	one := &folding[S]{id: id}
+	err = c.folds.Do(ctx, one)
 	if ctx.Err() != nil {
-		return order.State{}, fault.Wrap(ctx.Err(), fault.Unavailable, "read order %s", orderID)
+		return none, fault.Wrap(ctx.Err(), fault.Unavailable, "read %s", c.name(id))
 	}
 	if err != nil {
-		return order.State{}, fault.Wrap(err, fault.CodeOf(err), "read order %s", orderID)
+		return none, fault.Wrap(err, fault.CodeOf(err), "read %s", c.name(id))
 	}
 	return one.state, nil
 }
 
-// foldTogether folds each order once.
-func (c *Client) foldTogether(ctx context.Context, items []*folding) []error {
-	byOrder := make(map[string][]int)
+// foldTogether folds each saga once.
+func (c *flowClient[S, P]) foldTogether(ctx context.Context, items []*folding[S]) []error {
+	byID := make(map[string][]int)
 	for i, f := range items {
-		byOrder[f.orderID] = append(byOrder[f.orderID], i)
+		byID[f.id] = append(byID[f.id], i)
 	}
 	errs := make([]error, len(items))
 	var group errgroup.Group
 	group.SetLimit(foldsAtOnce)
-	for orderID, members := range byOrder {
+	for id, members := range byID {
 		group.Go(func() error {
-			state, err := c.load(ctx, orderID)
+			state, err := c.load(ctx, id)
 			for _, i := range members {
 				items[i].state, errs[i] = state, err
 			}
@@ -71,10 +71,19 @@ func (c *Client) foldTogether(ctx context.Context, items []*folding) []error {
 	return errs
 }
 
-// load folds an order's stream.
-func (c *Client) load(ctx context.Context, orderID string) (order.State, error) {
-	return event.FoldPages(ctx, c.log, event.OrderStream(orderID), 0, order.State{}, func(s order.State, page []event.Record) (order.State, error) {
-		s, err := s.Fold(page)
-		return s, fault.Wrap(err, foldCode(err), "fold order %s", orderID)
+// load folds a saga's stream.
+func (c *flowClient[S, P]) load(ctx context.Context, id string) (zero S, err error) {
+	return event.FoldPages(ctx, c.log, c.flow.StreamOf(id), 0, zero, func(s S, page []event.Record) (S, error) {
+		s, err := c.flow.Fold(s, page)
+		return s, fault.Wrap(err, foldCode(err), "fold %s", c.name(id))
 	})
+}
+
+// foldCode is the code of an error of a fold: Unavailable stays what it is, because a gap may be filled when the stream is read
+// again; what is stored and cannot be folded is Corrupt.
+func foldCode(err error) fault.Code {
+	if errors.Is(err, fault.Unavailable) {
+		return fault.Unavailable
+	}
+	return fault.Corrupt
 }

@@ -9,35 +9,44 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
-	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// Inspect describes the newest run of an order's workflow. Errors: Unavailable.
-func (c *Client) Inspect(ctx context.Context, orderID string) (reconcile.Run, error) {
-	return c.inspect(ctx, workflows.OrderWorkflowID(orderID), orderID)
+// Inspect describes the newest run of a saga. Errors: Unavailable.
+func (c *flowClient[S, P]) Inspect(ctx context.Context, id string) (reconcile.Run, error) {
+	return inspect(ctx, c.temporal, c.flow.WorkflowID(id), c.name(id))
 }
 
-// InspectLate describes the newest run of the saga that settles what came after the order had ended. Errors: Unavailable.
-func (c *Client) InspectLate(ctx context.Context, orderID string) (reconcile.Run, error) {
-	return c.inspect(ctx, workflows.LateWorkflowID(orderID), orderID)
+// describe describes the newest run of a saga; nil when there is none. Errors: Unavailable.
+func (c *flowClient[S, P]) describe(ctx context.Context, id string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	return describe(ctx, c.temporal, c.flow.WorkflowID(id), c.name(id))
 }
 
-// InspectShortage describes the newest run of the saga that settles a SKU's shortage. Errors: Unavailable.
-func (c *Client) InspectShortage(ctx context.Context, sku string) (reconcile.Run, error) {
-	return c.inspect(ctx, workflows.ShortageWorkflowID(sku), sku)
+// history is the history of a run of a saga.
+func (c *flowClient[S, P]) history(ctx context.Context, id, runID string) client.HistoryEventIterator {
+	return c.temporal.GetWorkflowHistory(ctx, c.flow.WorkflowID(id), runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 }
 
-func (c *Client) inspect(ctx context.Context, workflowID, orderID string) (reconcile.Run, error) {
-	d, err := c.temporal.DescribeWorkflowExecution(ctx, workflowID, "")
+// describe describes the newest run of a workflow, which name names in errors; nil when there is none. Errors: Unavailable.
+func describe(ctx context.Context, c client.Client, workflowID, name string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	d, err := c.DescribeWorkflowExecution(ctx, workflowID, "")
 	if isNotFound(err) {
-		return reconcile.Run{}, nil
+		return nil, nil
 	}
-	if err != nil {
-		return reconcile.Run{}, fault.Wrap(err, fault.Unavailable, "describe the saga of order %s", orderID)
+	return d, fault.Wrap(err, fault.Unavailable, "describe the saga of %s", name)
+}
+
+// inspect describes the newest run of a workflow, which name names in errors. Errors: Unavailable.
+func inspect(ctx context.Context, c client.Client, workflowID, name string) (reconcile.Run, error) {
+	d, err := describe(ctx, c, workflowID, name)
+	if err != nil || d == nil {
+		return reconcile.Run{}, err
 	}
 	info := d.GetWorkflowExecutionInfo()
 	run := reconcile.Run{
@@ -55,49 +64,46 @@ func (c *Client) inspect(ctx context.Context, workflowID, orderID string) (recon
 	return run, nil
 }
 
-// ordersQuery selects the sagas that run, those that closed without having come to their end, and those that completed at since
-// or later.
-func ordersQuery(since time.Time) string {
-	completed := "ExecutionStatus = 'Completed'"
-	if !since.IsZero() {
-		completed += " AND CloseTime >= '" + since.UTC().Format(time.RFC3339Nano) + "'"
-	}
-	return "WorkflowType = '" + workflows.NameOrder + "' AND (ExecutionStatus IN ('Running', 'Failed', 'Canceled', 'Terminated', 'TimedOut')" +
-		" OR (" + completed + "))"
+// brokenOff selects the sagas that closed without having come to their end.
+func (c *flowClient[S, P]) brokenOff() string {
+	return c.ofType() + " AND ExecutionStatus IN ('Failed', 'Canceled', 'Terminated', 'TimedOut')"
 }
 
-// brokenOff selects the sagas that closed without having come to their end.
-const brokenOff = "WorkflowType = '" + workflows.NameOrder +
-	"' AND ExecutionStatus IN ('Failed', 'Canceled', 'Terminated', 'TimedOut')"
+// ofType selects the sagas of the flow.
+func (c *flowClient[S, P]) ofType() string { return "WorkflowType = '" + c.flow.WorkflowType() + "'" }
 
 // runsPage is how many runs one round trip brings.
 const runsPage = 1000
 
-// Orders yields the ids of the orders of which Temporal lists a run; those whose run completed only if that was at since or
-// later, unless since is zero. An order of several such runs comes several times. The list follows with a delay: it is for
-// finding orders that nothing else knows. An error ends it. Errors: Unavailable.
-func (c *Client) Orders(ctx context.Context, since time.Time) iter.Seq2[string, error] {
-	return c.listed(ctx, ordersQuery(since))
+// list yields the IDs of the sagas of which Temporal lists a run; those whose run completed only if that was at since or
+// later, unless since is zero. A saga of several such runs comes several times. The list follows with a delay: it is for
+// finding sagas that nothing else knows. An error ends it. Errors: Unavailable.
+func (c *flowClient[S, P]) list(ctx context.Context, since time.Time) iter.Seq2[string, error] {
+	completed := "ExecutionStatus = 'Completed'"
+	if !since.IsZero() {
+		completed += " AND CloseTime >= '" + since.UTC().Format(time.RFC3339Nano) + "'"
+	}
+	return c.listed(ctx, c.ofType()+" AND (ExecutionStatus IN ('Running', 'Failed', 'Canceled', 'Terminated', 'TimedOut') OR ("+completed+"))")
 }
 
-// BrokenOff yields, like Orders, the ids of the orders of which Temporal lists a run that closed without having come to its
+// BrokenOff yields, like list, the IDs of the sagas of which Temporal lists a run that closed without having come to its
 // end. Errors: Unavailable.
-func (c *Client) BrokenOff(ctx context.Context) iter.Seq2[string, error] {
-	return c.listed(ctx, brokenOff)
+func (c *flowClient[S, P]) BrokenOff(ctx context.Context) iter.Seq2[string, error] {
+	return c.listed(ctx, c.brokenOff())
 }
 
-// listed yields the ids of the orders whose runs a query selects.
-func (c *Client) listed(ctx context.Context, query string) iter.Seq2[string, error] {
+// listed yields the IDs of the sagas whose runs a query selects.
+func (c *flowClient[S, P]) listed(ctx context.Context, query string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		request := &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: runsPage}
 		for {
 			page, err := c.temporal.ListWorkflow(ctx, request)
 			if err != nil {
-				yield("", fault.Wrap(err, fault.Unavailable, "list the sagas of orders"))
+				yield("", fault.Wrap(err, fault.Unavailable, "list the sagas of %ss", c.flow.Name))
 				return
 			}
 			for _, e := range page.GetExecutions() {
-				id, ours := workflows.OrderIDOf(e.GetExecution().GetWorkflowId())
+				id, ours := c.flow.IDOf(e.GetExecution().GetWorkflowId())
 				if ours && event.ValidID(id) && !yield(id, nil) {
 					return
 				}
@@ -109,24 +115,65 @@ func (c *Client) listed(ctx context.Context, query string) iter.Seq2[string, err
 	}
 }
 
-// Republish starts a run of an order that has ended: it publishes every event of the order again and closes. It is for
-// orders whose run was broken off behind their end, so that nobody knows what was published. It does nothing while a run
-// is there. Errors: NotFound for an order without events, Invalid for one that has not ended, Unavailable.
-func (c *Client) Republish(ctx context.Context, orderID string) error {
-	state, err := c.state(ctx, orderID)
+// Republish starts a run of a saga that has ended: it publishes every event of the saga again and closes. It is for
+// sagas whose run was broken off behind their end, so that nobody knows what was published. It does nothing while a run
+// is there. Errors: NotFound for a saga without events, Invalid for one that has not ended, Unavailable.
+func (c *flowClient[S, P]) Republish(ctx context.Context, id string) error {
+	state, err := c.state(ctx, id)
+	kit := c.flow.Kit(&state)
 	switch {
 	case err != nil:
 		return err
-	case !state.Opened():
-		return fault.New(fault.NotFound, "there is no order %s", orderID)
-	case !state.Ended:
-		return fault.New(fault.Invalid, "order %s has not ended", orderID)
+	case !kit.Opened():
+		return c.notFound(id)
+	case !kit.Ended:
+		return fault.New(fault.Invalid, "%s has not ended", c.name(id))
 	}
-	in := workflows.OrderInput{Order: state.Order, CorrelationID: state.CorrelationID}
-	err = c.start(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
+	err = c.run(ctx, c.input(id, &state), enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
 	if err == nil {
-		c.logger.LogAttrs(ctx, slog.LevelWarn, "an ended order's run was broken off: a new one publishes its events again",
-			slog.String("order_id", orderID), slog.Int64("version", state.Head.Version))
+		c.logger.LogAttrs(ctx, slog.LevelWarn, "the run of a saga that has ended was broken off: a new one publishes its events again",
+			c.logID(id), slog.Int64("version", kit.Head.Version))
 	}
 	return ignoreConflict(err)
+}
+
+// found is a saga's workflow as Temporal has it.
+type found[S any] struct {
+	input saga.Input
+	// state is the one that the input makes.
+	state S
+	// running reports that the workflow has not closed; startedAt is when its newest run started.
+	running   bool
+	startedAt time.Time
+}
+
+// find asks Temporal about a saga that the log does not know yet. The error is NotFound when Temporal does not know it either.
+func (c *flowClient[S, P]) find(ctx context.Context, id string) (none found[S], err error) {
+	described, err := c.temporal.DescribeWorkflowExecution(ctx, c.flow.WorkflowID(id), "")
+	if err != nil {
+		return none, c.notFoundOr(err, id)
+	}
+	info := described.GetWorkflowExecutionInfo()
+	history := c.history(ctx, id, info.GetExecution().GetRunId())
+	if !history.HasNext() {
+		return none, fault.New(fault.NotFound, "%s has no history", c.name(id))
+	}
+	first, err := history.Next()
+	if err != nil {
+		return none, c.notFoundOr(err, id)
+	}
+	f := found[S]{running: info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, startedAt: info.GetStartTime().AsTime()}
+	err = converter.GetDefaultDataConverter().FromPayloads(first.GetWorkflowExecutionStartedEventAttributes().GetInput(), &f.input)
+	if err != nil {
+		return none, fault.Wrap(err, fault.Corrupt, "read the input of %s", c.name(id))
+	}
+	f.state, err = c.begun(f.input)
+	return f, err
+}
+
+func (c *flowClient[S, P]) notFoundOr(err error, id string) error {
+	if isNotFound(err) {
+		return c.notFound(id)
+	}
+	return fault.Wrap(err, fault.Unavailable, "find the saga of %s", c.name(id))
 }

@@ -143,7 +143,7 @@ func TestRepublishStartsARunOfAnOrderThatHasEnded(t *testing.T) {
 	w.ran(tea(), false)
 	require.NoError(t, w.client.Republish(t.Context(), "42"))
 	require.Len(t, w.temporal.starts, 1)
-	require.Equal(t, tea(), w.temporal.began(t).Order)
+	require.Equal(t, tea(), w.temporal.beganWith(t))
 	require.Zero(t, w.temporal.began(t).Resume.Published, "it knows of nothing that was published")
 	require.NoError(t, w.client.Republish(t.Context(), "42"), "while a run is there, nothing is to be done")
 

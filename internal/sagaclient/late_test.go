@@ -11,16 +11,17 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
 
 // settled is a signal that starts a late saga, or tells one that there is more.
 type settled struct {
 	workflowID, name string
 	options          client.StartWorkflowOptions
-	in               workflows.LateInput
+	in               latepayment.Input
 }
 
 func (s *temporal) SignalWithStartWorkflow(
@@ -29,14 +30,14 @@ func (s *temporal) SignalWithStartWorkflow(
 	if err := s.down["settle"]; err != nil {
 		return nil, err
 	}
-	if in, ok := args[0].(workflows.ShortageInput); ok && workflow == workflows.NameShortage {
+	if in, ok := args[0].(shortage.Input); ok && workflow == shortage.Workflow {
 		s.shortages = append(s.shortages, id+" "+name+" "+in.SKU+" "+o.WorkflowIDReusePolicy.String()+" "+o.WorkflowIDConflictPolicy.String())
 		return nil, nil
 	}
-	if workflow != workflows.NameLate || payload != nil {
+	if workflow != latepayment.Workflow || payload != nil {
 		panic("another workflow")
 	}
-	s.settled = append(s.settled, settled{id, name, o, args[0].(workflows.LateInput)})
+	s.settled = append(s.settled, settled{id, name, o, args[0].(latepayment.Input)})
 	s.running = !s.brief
 	return nil, nil
 }
@@ -71,9 +72,9 @@ func TestSettleLateStartsOrTellsASaga(t *testing.T) {
 	require.Len(t, w.temporal.settled, 1)
 	got := w.temporal.settled[0]
 	require.Equal(t, "late-42", got.workflowID)
-	require.Equal(t, workflows.SignalLate, got.name)
-	require.Equal(t, workflows.LateInput{OrderID: "42"}, got.in)
-	require.Equal(t, workflows.QueueOrders, got.options.TaskQueue)
+	require.Equal(t, latepayment.Signal, got.name)
+	require.Equal(t, latepayment.Input{OrderID: "42"}, got.in)
+	require.Equal(t, saga.QueueOrders, got.options.TaskQueue)
 	require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, got.options.WorkflowIDReusePolicy)
 	require.Equal(t, enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING, got.options.WorkflowIDConflictPolicy)
 
@@ -96,7 +97,7 @@ func TestADecisionAboutWhatCameLateGoesToItsSaga(t *testing.T) {
 	s := w.left()
 	w.temporal.running = true
 	want := said.Identified(event.LateStream("42"), s.Attention, "")
-	for _, verdict := range []workflows.ResolveVerdict{{Accepted: true, Status: order.StatusCancelled}, {Detail: "somebody was faster"}} {
+	for _, verdict := range []saga.ResolveVerdict{{Accepted: true, Status: order.StatusCancelled}, {Detail: "somebody was faster"}} {
 		w.temporal.verdicts, w.temporal.updates = []any{verdict}, nil
 		about, got, err := w.client.Resolve(t.Context(), "42", said, "")
 		require.NoError(t, err)
@@ -115,7 +116,7 @@ func TestADecisionAboutWhatCameLateGoesToItsSaga(t *testing.T) {
 func TestADecisionStartsTheLateSagaThatIsGone(t *testing.T) {
 	w := newWorld(t)
 	w.left()
-	w.temporal.verdicts = []any{serviceerror.NewAborted("its run closed"), workflows.ResolveVerdict{Accepted: true}}
+	w.temporal.verdicts = []any{serviceerror.NewAborted("its run closed"), saga.ResolveVerdict{Accepted: true}}
 	_, verdict, err := w.client.Resolve(t.Context(), "42", said, "")
 	require.NoError(t, err)
 	require.True(t, verdict.Accepted)
@@ -144,11 +145,11 @@ func TestADecisionThatIsOnRecordIsNotAskedAbout(t *testing.T) {
 	about, verdict, err := w.client.Resolve(t.Context(), "42", said, "")
 	require.NoError(t, err)
 	require.Equal(t, d, about)
-	require.Equal(t, workflows.ResolveVerdict{Accepted: true, Status: order.StatusCancelled}, verdict)
+	require.Equal(t, saga.ResolveVerdict{Accepted: true, Status: order.StatusCancelled}, verdict)
 
 	_, verdict, err = w.client.Resolve(t.Context(), "42", order.Resolution{Action: order.Skip, Note: "once more"}, "")
 	require.NoError(t, err)
-	require.Equal(t, workflows.ResolveVerdict{Status: order.StatusCancelled, Detail: "the order has ended: it is cancelled"}, verdict)
+	require.Equal(t, saga.ResolveVerdict{Status: order.StatusCancelled, Detail: "the order has ended: it is cancelled"}, verdict)
 	require.Empty(t, w.temporal.updates)
 }
 
@@ -171,7 +172,7 @@ func TestTheSameWordsAboutAnOrderAndWhatCameLater(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, verdict.Accepted)
 	require.Equal(t, decision, about)
-	w.temporal.running, w.temporal.verdicts = true, []any{workflows.ResolveVerdict{Accepted: true}}
+	w.temporal.running, w.temporal.verdicts = true, []any{saga.ResolveVerdict{Accepted: true}}
 	about, _, err = w.client.Resolve(t.Context(), "42", said, "")
 	require.NoError(t, err)
 	require.Equal(t, said.Identified(event.LateStream("42"), l.Attention, ""), about)

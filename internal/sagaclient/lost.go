@@ -8,39 +8,31 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// Lost returns what an order was told by signals to runs that were broken off, and that no later run was to take over. Such
+// Lost returns what a saga was told by signals to runs that were broken off, and that no later run was to take over. Such
 // runs are followed by one that was started without sagaclient, or by an older version, which cut off what was too much. Of a
 // run that is to take over now, nothing is lost. Errors: Unavailable.
-func (c *Client) Lost(ctx context.Context, orderID string) (order.Facts, error) {
-	told := workflows.NewTold(orderID, false)
-	runs, err := c.notTakenOver(ctx, orderID)
+func (c *flowClient[S, P]) Lost(ctx context.Context, id string) (saga.Facts, error) {
+	runs, err := c.notTakenOver(ctx, id)
 	if err != nil {
-		return order.Facts{}, err
+		return saga.Facts{}, err
 	}
-	for _, run := range runs {
-		if _, _, err := c.told(ctx, told, orderID, run, 0); err != nil {
-			return order.Facts{}, err
-		}
+	told, err := c.collect(ctx, id, runs)
+	if err != nil {
+		return saga.Facts{}, err
 	}
-	return told.Facts(), nil
+	return told.Merged(), nil
 }
 
-// notTakenOver returns the runs of an order that were broken off and that the newest run was not to take over from, oldest
+// notTakenOver returns the runs of a saga that were broken off and that the newest run was not to take over from, oldest
 // first; none when the newest run was broken off itself.
-func (c *Client) notTakenOver(ctx context.Context, orderID string) ([]string, error) {
-	id := workflows.OrderWorkflowID(orderID)
-	described, err := c.temporal.DescribeWorkflowExecution(ctx, id, "")
-	if isNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "describe the saga of order %s", orderID)
+func (c *flowClient[S, P]) notTakenOver(ctx context.Context, id string) ([]string, error) {
+	described, err := c.describe(ctx, id)
+	if err != nil || described == nil {
+		return nil, err
 	}
 	info := described.GetWorkflowExecutionInfo()
 	switch info.GetStatus() {
@@ -52,7 +44,7 @@ func (c *Client) notTakenOver(ctx context.Context, orderID string) ([]string, er
 	if first == "" {
 		first = info.GetExecution().GetRunId()
 	}
-	newest, _, err := c.inputOf(ctx, orderID, first)
+	newest, _, err := c.inputOf(ctx, id, first)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +52,7 @@ func (c *Client) notTakenOver(ctx context.Context, orderID string) ([]string, er
 	if r := newest.Resume; r != nil && r.Recover != nil {
 		taken = r.Recover.Runs
 		if r.Recover.Run != "" {
-			cursor, err := c.predecessors(ctx, orderID, r.Recover.Run)
+			cursor, err := c.predecessors(ctx, id, r.Recover.Run)
 			if err != nil {
 				return nil, err
 			}
@@ -68,10 +60,10 @@ func (c *Client) notTakenOver(ctx context.Context, orderID string) ([]string, er
 		}
 	}
 	page, err := c.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		Query: "WorkflowId = '" + id + "' AND " + brokenOff, PageSize: activities.MaxPredecessors,
+		Query: "WorkflowId = '" + c.flow.WorkflowID(id) + "' AND " + c.brokenOff(), PageSize: saga.MaxPredecessors,
 	})
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "list the runs of order %s", orderID)
+		return nil, fault.Wrap(err, fault.Unavailable, "list the runs of %s", c.name(id))
 	}
 	var runs []string
 	for _, e := range page.GetExecutions() {
@@ -83,35 +75,32 @@ func (c *Client) notTakenOver(ctx context.Context, orderID string) ([]string, er
 	return runs, nil
 }
 
-// TellAgain tells an order again what Lost returns: a run that is there by signals; of an order that has ended, a new run gives
+// TellAgain tells a saga again what Lost returns: a run that is there by signals; of a saga that has ended, a new run gives
 // the verdicts. Errors: Unavailable.
-func (c *Client) TellAgain(ctx context.Context, orderID string) error {
-	state, err := c.state(ctx, orderID)
+func (c *flowClient[S, P]) TellAgain(ctx context.Context, id string) error {
+	state, err := c.state(ctx, id)
 	if err != nil {
 		return err
 	}
-	runs, err := c.notTakenOver(ctx, orderID)
+	runs, err := c.notTakenOver(ctx, id)
 	if err != nil || len(runs) == 0 {
 		return err
 	}
-	if state.Ended {
-		in := workflows.OrderInput{Order: state.Order, CorrelationID: state.CorrelationID, Resume: &workflows.Resume{
-			Recover: &activities.RecoverCursor{Runs: runs}, Published: state.Head.Version,
-		}}
+	if kit := c.flow.Kit(&state); kit.Ended {
+		in := c.input(id, &state)
+		in.Resume = &saga.Resume{Recover: &saga.RecoverCursor{Runs: runs}, Published: kit.Head.Version}
 		err = ignoreConflict(c.execute(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE))
-		return fault.Wrap(err, fault.CodeOf(err), "tell order %s again", orderID)
+		return fault.Wrap(err, fault.CodeOf(err), "tell %s again", c.name(id))
 	}
-	told := workflows.NewTold(orderID, false)
-	for _, run := range runs {
-		if _, _, err := c.told(ctx, told, orderID, run, 0); err != nil {
-			return err
+	told, err := c.collect(ctx, id, runs)
+	if err != nil {
+		return err
+	}
+	for _, fact := range told.Facts() {
+		if err := c.temporal.SignalWorkflow(ctx, c.flow.WorkflowID(id), "", saga.SignalFact, fact); err != nil {
+			return fault.Wrap(err, fault.Unavailable, "tell %s again", c.name(id))
 		}
 	}
-	for _, s := range told.Signals() {
-		if err := c.temporal.SignalWorkflow(ctx, workflows.OrderWorkflowID(orderID), "", s.Name, s.Payload); err != nil {
-			return fault.Wrap(err, fault.Unavailable, "tell order %s again", orderID)
-		}
-	}
-	c.logger.LogAttrs(ctx, slog.LevelWarn, "an order was told again what a run that was broken off had been told", slog.String("order_id", orderID))
+	c.logger.LogAttrs(ctx, slog.LevelWarn, "a saga was told again what a run that was broken off had been told", c.logID(id))
 	return nil
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 const (
@@ -34,13 +34,15 @@ func TestANewOrderStartsItsSaga(t *testing.T) {
 		replayed, err := w.client.Place(t.Context(), placement(tea()))
 		require.NoError(t, err)
 		require.False(t, replayed)
-		require.Equal(t, workflows.OrderInput{Order: tea(), CorrelationID: "corr", CausationID: "evt-1"}, w.temporal.began(t))
+		in := inputOf(t, tea())
+		in.CorrelationID, in.CausationID = "corr", "evt-1"
+		require.Equal(t, in, w.temporal.began(t))
 
 		require.Len(t, w.temporal.starts, 1)
 		o := w.temporal.starts[0]
-		status, _ := o.TypedSearchAttributes.GetKeyword(workflows.OrderStatus)
-		customer, _ := o.TypedSearchAttributes.GetKeyword(workflows.CustomerID)
-		attention, known := o.TypedSearchAttributes.GetBool(workflows.NeedsAttention)
+		status, _ := o.TypedSearchAttributes.GetKeyword(order.Flow.StatusKey())
+		customer, _ := o.TypedSearchAttributes.GetKeyword(saga.CustomerID)
+		attention, known := o.TypedSearchAttributes.GetBool(saga.NeedsAttentionAttribute)
 		require.Equal(t, "accepted", status)
 		require.Equal(t, "c-7", customer)
 		require.False(t, attention)
@@ -182,6 +184,7 @@ func TestAFreshIDThatIsTakenAfterAllIsCompared(t *testing.T) {
 	w.ran(cups(), true)
 	_, err = w.client.Place(t.Context(), p)
 	require.ErrorIs(t, err, fault.Conflict)
+	require.EqualError(t, err, "order 42 exists with other content")
 }
 
 func TestAnOrderThatEndedMeanwhileGetsNoNewRun(t *testing.T) {
@@ -240,9 +243,9 @@ func TestFindTellsWhatTemporalKnows(t *testing.T) {
 		w.ran(tea(), running)
 		found, err := w.client.Find(t.Context(), "42")
 		require.NoError(t, err)
-		require.Equal(t, sagaclient.Found{
-			Input: workflows.OrderInput{Order: tea(), CorrelationID: "first"}, Running: running, StartedAt: now,
-		}, found)
+		in := inputOf(t, tea())
+		in.CorrelationID = "first"
+		require.Equal(t, sagaclient.Found{Input: in, Order: tea(), Running: running, StartedAt: now}, found)
 	}
 
 	w.temporal.down["describe"] = errors.New("connection refused")

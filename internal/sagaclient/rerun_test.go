@@ -2,7 +2,6 @@ package sagaclient_test
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"testing"
 
@@ -16,10 +15,11 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // remembering is a Temporal server with a run of order 42, of which the log may have nothing.
@@ -59,9 +59,9 @@ func (r *remembering) GetWorkflowHistory(context.Context, string, string, bool, 
 func restored(t *testing.T, status enumspb.WorkflowExecutionStatus, events ...*historypb.HistoryEvent) (*world, *remembering) {
 	w := newWorld(t)
 	r := &remembering{temporal: w.temporal, status: status}
-	r.events = append([]*historypb.HistoryEvent{began(t, workflows.OrderInput{
-		Order: tea(), CorrelationID: "first", CausationID: "cause", Resume: &workflows.Resume{Published: 7},
-	})}, events...)
+	in := inputOf(t, tea())
+	in.CorrelationID, in.CausationID, in.Resume = "first", "cause", &saga.Resume{Published: 7}
+	r.events = append([]*historypb.HistoryEvent{began(t, in)}, events...)
 	for i, e := range r.events {
 		e.EventId = int64(i + 1)
 	}
@@ -69,7 +69,7 @@ func restored(t *testing.T, status enumspb.WorkflowExecutionStatus, events ...*h
 	return w, r
 }
 
-func completedWith(t *testing.T, result workflows.OrderResult) *historypb.HistoryEvent {
+func completedWith(t *testing.T, result saga.Result) *historypb.HistoryEvent {
 	return &historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_WorkflowExecutionCompletedEventAttributes{
 		WorkflowExecutionCompletedEventAttributes: &historypb.WorkflowExecutionCompletedEventAttributes{Result: payloads(t, result)},
 	}}
@@ -80,13 +80,13 @@ func asked(t *testing.T, c order.Cancellation, accepted bool) []*historypb.Histo
 	return []*historypb.HistoryEvent{
 		{Attributes: &historypb.HistoryEvent_WorkflowExecutionUpdateAcceptedEventAttributes{
 			WorkflowExecutionUpdateAcceptedEventAttributes: &historypb.WorkflowExecutionUpdateAcceptedEventAttributes{
-				AcceptedRequest: &updatepb.Request{Input: &updatepb.Input{Name: workflows.UpdateCancel, Args: payloads(t, c)}},
+				AcceptedRequest: &updatepb.Request{Input: &updatepb.Input{Name: saga.UpdateCancel, Args: payloads(t, c)}},
 			},
 		}},
 		{Attributes: &historypb.HistoryEvent_WorkflowExecutionUpdateCompletedEventAttributes{
 			WorkflowExecutionUpdateCompletedEventAttributes: &historypb.WorkflowExecutionUpdateCompletedEventAttributes{
 				AcceptedEventId: 2,
-				Outcome:         &updatepb.Outcome{Value: &updatepb.Outcome_Success{Success: payloads(t, workflows.CancelVerdict{Accepted: accepted})}},
+				Outcome:         &updatepb.Outcome{Value: &updatepb.Outcome_Success{Success: payloads(t, saga.CancelVerdict{Accepted: accepted})}},
 			},
 		}},
 	}
@@ -99,35 +99,35 @@ func TestRerunBeginsWithWhatTemporalKnows(t *testing.T) {
 		terminated = enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED
 	)
 	cancellation := order.Cancellation{ID: "c-1", Reason: "changed my mind"}
-	parcel := workflows.ShipmentSignal{Kind: workflows.ShipmentDispatched}
-	success := workflows.OrderResult{Status: order.StatusCompleted}
-	refused := workflows.OrderResult{Status: order.StatusRejected, Reason: order.ReasonOutOfStock}
+	parcel := order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{Reason: "kept by the warehouse"}}
+	success := saga.Result{Status: order.StatusCompleted}
+	refused := saga.Result{Status: order.StatusRejected, Reason: order.ReasonOutOfStock}
 	for name, c := range map[string]struct {
 		status enumspb.WorkflowExecutionStatus
 		events []*historypb.HistoryEvent
-		// signals are what the new run is handed, as name and what the payload has.
-		signals [][2]string
+		// facts are what the new run is handed, as type and what the fact has in JSON.
+		facts [][2]string
 	}{
-		"running": {running, []*historypb.HistoryEvent{signalled(t, workflows.SignalShipment, parcel)},
-			[][2]string{{workflows.SignalShipment, "dispatched"}}},
+		"running": {running, []*historypb.HistoryEvent{signalled(t, order.SignalShipment, parcel)},
+			[][2]string{{event.ShipmentDispatched, `"kept by the warehouse"`}}},
 		"running, a cancellation was accepted": {running, asked(t, cancellation, true),
-			[][2]string{{workflows.SignalCancel, `"c-1"`}}},
+			[][2]string{{event.OrderCancellationRequested, `"c-1"`}}},
 		"running, a cancellation was refused": {running, asked(t, cancellation, false), nil},
-		"terminated": {terminated, append(asked(t, cancellation, true), signalled(t, workflows.SignalShipment, parcel)),
-			[][2]string{{workflows.SignalShipment, "dispatched"}, {workflows.SignalCancel, `"c-1"`}}},
+		"terminated": {terminated, append(asked(t, cancellation, true), signalled(t, order.SignalShipment, parcel)),
+			[][2]string{{event.ShipmentDispatched, `"kept by the warehouse"`}, {event.OrderCancellationRequested, `"c-1"`}}},
 		"completed": {completed, []*historypb.HistoryEvent{
-			signalled(t, workflows.SignalShipment, parcel), signalled(t, workflows.SignalCancel, cancellation), completedWith(t, success),
-		}, [][2]string{{workflows.SignalShipment, "dispatched"}}},
+			signalled(t, order.SignalShipment, parcel), signalled(t, saga.SignalCancel, cancellation), completedWith(t, success),
+		}, [][2]string{{event.ShipmentDispatched, `"kept by the warehouse"`}}},
 		"completed, when stock was missing for a moment": {completed, []*historypb.HistoryEvent{
-			signalled(t, workflows.SignalStockLost, workflows.StockLost{SKU: "tea"}), completedWith(t, success),
+			signalled(t, order.SignalStockLost, order.StockLost{SKU: "tea"}), completedWith(t, success),
 		}, nil},
 		"cancelled by a signal": {completed, []*historypb.HistoryEvent{
-			signalled(t, workflows.SignalCancel, cancellation), completedWith(t, workflows.OrderResult{Status: order.StatusCancelled}),
-		}, [][2]string{{workflows.SignalCancel, `"c-1"`}, {workflows.SignalCancel, "cancelled"}}},
-		"cancelled by an Update": {completed, append(asked(t, cancellation, true), completedWith(t, workflows.OrderResult{Status: order.StatusCancelled})),
-			[][2]string{{workflows.SignalCancel, `"c-1"`}}},
+			signalled(t, saga.SignalCancel, cancellation), completedWith(t, saga.Result{Status: order.StatusCancelled}),
+		}, [][2]string{{event.OrderCancellationRequested, `"c-1"`}, {event.OrderCancellationRequested, "cancelled"}}},
+		"cancelled by an Update": {completed, append(asked(t, cancellation, true), completedWith(t, saga.Result{Status: order.StatusCancelled})),
+			[][2]string{{event.OrderCancellationRequested, `"c-1"`}}},
 		"rejected": {completed, []*historypb.HistoryEvent{completedWith(t, refused)},
-			[][2]string{{workflows.SignalCancel, "rejected (out_of_stock)"}}},
+			[][2]string{{event.OrderCancellationRequested, "rejected (out_of_stock)"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, r := restored(t, c.status, c.events...)
@@ -136,23 +136,20 @@ func TestRerunBeginsWithWhatTemporalKnows(t *testing.T) {
 			require.Len(t, w.temporal.starts, 1)
 			require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, w.temporal.starts[0].WorkflowIDReusePolicy)
 			in := w.temporal.began(t)
-			require.Equal(t, tea(), in.Order)
+			require.Equal(t, tea(), orderOf(t, in))
 			require.Equal(t, "first", in.CorrelationID)
 			require.Equal(t, "cause", in.CausationID)
-			var got workflows.Resume
+			var got saga.Resume
 			if in.Resume != nil {
 				got = *in.Resume
 			}
 			require.Zero(t, got.Published, "everything is published again")
-			require.Len(t, got.Missed, len(c.signals))
-			for i, want := range c.signals {
-				require.Equal(t, want[0], got.Missed[i].Name)
-				require.Contains(t, string(got.Missed[i].Payload), want[1])
-				if want[0] == workflows.SignalCancel {
-					var cancel order.Cancellation
-					require.NoError(t, json.Unmarshal(got.Missed[i].Payload, &cancel))
-					require.NotEmpty(t, cancel.ID)
-				}
+			require.Len(t, got.Missed, len(c.facts))
+			for i, want := range c.facts {
+				require.Equal(t, want[0], got.Missed[i].Type)
+				require.Contains(t, text(t, got.Missed[i]), want[1])
+				require.NotEmpty(t, got.Missed[i].ID)
+				require.NotEmpty(t, got.Missed[i].Identity)
 			}
 		})
 	}
@@ -182,39 +179,39 @@ func TestRerunSaysWhyItCannot(t *testing.T) {
 		require.ErrorIs(t, w.client.Rerun(t.Context(), "42"), fault.Unavailable, method)
 		require.Equal(t, method == "start", len(w.temporal.starts) == 1, method)
 	}
-	w, _ = restored(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, completedWith(t, workflows.OrderResult{Conflict: true}))
+	w, _ = restored(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, completedWith(t, saga.Result{Conflict: true}))
 	require.ErrorIs(t, w.client.Rerun(t.Context(), "42"), fault.Conflict)
 	require.Empty(t, w.temporal.starts)
 }
 
 // A log that was restored may have the beginning of an order whose run has completed.
 func TestResumeOfAnOrderThatHadEndedBeforeTheLogWasRestored(t *testing.T) {
-	parcel := signalled(t, workflows.SignalShipment, workflows.ShipmentSignal{Kind: workflows.ShipmentDispatched})
-	cancel := signalled(t, workflows.SignalCancel, order.Cancellation{ID: "c-1"})
+	parcel := signalled(t, order.SignalShipment, order.ShipmentSignal{Kind: order.ShipmentDispatched})
+	cancel := signalled(t, saga.SignalCancel, order.Cancellation{ID: "c-1"})
 	for status, want := range map[order.Status][]string{
-		order.StatusCompleted: {workflows.SignalShipment},
-		order.StatusCancelled: {workflows.SignalShipment, workflows.SignalCancel, workflows.SignalCancel},
-		order.StatusFailed:    {workflows.SignalShipment, workflows.SignalCancel, workflows.SignalCancel},
+		order.StatusCompleted: {event.ShipmentDispatched},
+		order.StatusCancelled: {event.ShipmentDispatched, event.OrderCancellationRequested, event.OrderCancellationRequested},
+		order.StatusFailed:    {event.ShipmentDispatched, event.OrderCancellationRequested, event.OrderCancellationRequested},
 	} {
-		w, _ := restored(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, parcel, cancel, completedWith(t, workflows.OrderResult{Status: status}))
+		w, _ := restored(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, parcel, cancel, completedWith(t, saga.Result{Status: status}))
 		w.open(tea())
 		_, err := w.client.Resume(t.Context(), "42")
 		require.NoError(t, err)
-		var names []string
+		var types []string
 		for _, m := range w.temporal.began(t).Resume.Missed {
-			names = append(names, m.Name)
+			types = append(types, m.Type)
 		}
-		require.ElementsMatch(t, want, names, status)
+		require.ElementsMatch(t, want, types, status)
 	}
 
-	w, _ := restored(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, parcel, completedWith(t, workflows.OrderResult{Conflict: true}))
+	w, _ := restored(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, parcel, completedWith(t, saga.Result{Conflict: true}))
 	w.open(tea())
 	_, err := w.client.Resume(t.Context(), "42")
 	require.NoError(t, err)
 	require.Nil(t, w.temporal.began(t).Resume, "that run was of another order")
 
 	// The log has the end: the run has looked at everything.
-	w, _ = restored(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, parcel, completedWith(t, workflows.OrderResult{Status: order.StatusRejected}))
+	w, _ = restored(t, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, parcel, completedWith(t, saga.Result{Status: order.StatusRejected}))
 	w.rejected(tea())
 	require.NoError(t, w.client.Republish(t.Context(), "42"))
 	require.Nil(t, w.temporal.began(t).Resume)

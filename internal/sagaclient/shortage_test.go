@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 func TestSettleShortageStartsOrTellsASaga(t *testing.T) {
@@ -24,6 +24,6 @@ func TestStockLostIsASignal(t *testing.T) {
 	w.temporal.running = true
 	require.NoError(t, w.client.StockLost(t.Context(), "42", "tea"))
 	require.Len(t, w.temporal.signals, 1)
-	require.Equal(t, workflows.SignalStockLost, w.temporal.signals[0].name)
-	require.Equal(t, workflows.StockLost{SKU: "tea"}, w.temporal.signals[0].payload)
+	require.Equal(t, order.SignalStockLost, w.temporal.signals[0].name)
+	require.Equal(t, order.StockLost{SKU: "tea"}, w.temporal.signals[0].payload)
 }

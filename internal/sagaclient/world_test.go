@@ -2,6 +2,7 @@ package sagaclient_test
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"reflect"
 	"slices"
@@ -23,8 +24,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 var (
@@ -56,9 +57,13 @@ type signal struct {
 // temporal is what a Temporal server knows of one workflow id.
 type temporal struct {
 	client.Client
+	// workflow is the type of the workflow, id its id.
+	workflow, id string
 	// running and closed tell of the newest run; both are false when there is none.
 	running, closed bool
-	input           *commonpb.Payloads
+	// completed tells that the closed run completed; else it was terminated.
+	completed bool
+	input     *commonpb.Payloads
 	// starts are the options of all attempts to start.
 	starts  []client.StartWorkflowOptions
 	signals []signal
@@ -76,6 +81,18 @@ type temporal struct {
 	// history replaces the history of the newest run; histories are those of runs by their ids.
 	history   client.HistoryEventIterator
 	histories map[string][]*historypb.HistoryEvent
+	// brokenOff are the runs that were broken off, newest first.
+	brokenOff []string
+}
+
+func (s *temporal) ListWorkflow(context.Context, *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	page := &workflowservice.ListWorkflowExecutionsResponse{}
+	for _, run := range s.brokenOff {
+		page.Executions = append(page.Executions, &workflowpb.WorkflowExecutionInfo{
+			Execution: &commonpb.WorkflowExecution{WorkflowId: s.id, RunId: run},
+		})
+	}
+	return page, s.down["list"]
 }
 
 func (s *temporal) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error) {
@@ -86,7 +103,7 @@ func (s *temporal) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOpti
 	if s.running || s.closed && o.WorkflowIDReusePolicy == enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE {
 		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("already", "", "r-1")
 	}
-	if workflow != workflows.NameOrder || len(args) != 1 {
+	if workflow != s.workflow || o.ID != s.id || len(args) != 1 {
 		panic("another workflow")
 	}
 	s.running, s.closed = !s.brief, s.brief
@@ -96,11 +113,33 @@ func (s *temporal) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOpti
 }
 
 // began is the input of the newest run.
-func (s *temporal) began(t *testing.T) workflows.OrderInput {
+func (s *temporal) began(t *testing.T) saga.Input {
 	t.Helper()
-	var in workflows.OrderInput
+	var in saga.Input
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(s.input, &in))
 	return in
+}
+
+// beganWith is the order with which the newest run began.
+func (s *temporal) beganWith(t *testing.T) order.Order {
+	t.Helper()
+	return orderOf(t, s.began(t))
+}
+
+// inputOf is the input of a run of an order.
+func inputOf(t *testing.T, o order.Order) saga.Input {
+	t.Helper()
+	data, err := json.Marshal(o)
+	require.NoError(t, err)
+	return saga.Input{ID: o.ID, Data: data}
+}
+
+// orderOf is the order of an input.
+func orderOf(t *testing.T, in saga.Input) (o order.Order) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal(in.Data, &o))
+	require.Equal(t, in.ID, o.ID)
+	return o
 }
 
 func (s *temporal) SignalWorkflow(_ context.Context, id, _, name string, payload any) error {
@@ -151,10 +190,12 @@ func (s *temporal) DescribeWorkflowExecution(context.Context, string, string) (*
 		status = enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
 	case !s.closed:
 		return nil, serviceerror.NewNotFound("workflow not found")
+	case s.completed:
+		status = enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
 	}
 	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{
 		Status: status, StartTime: timestamppb.New(now),
-		Execution: &commonpb.WorkflowExecution{WorkflowId: "order-42", RunId: "r-1"},
+		Execution: &commonpb.WorkflowExecution{WorkflowId: s.id, RunId: "r-1"},
 	}}, nil
 }
 
@@ -166,7 +207,7 @@ func (s *temporal) GetWorkflowHistory(_ context.Context, id, run string, _ bool,
 		}
 		return h
 	}
-	if id != "order-42" || run != "r-1" {
+	if id != s.id || run != "r-1" {
 		panic("the history of another run")
 	}
 	if h, ok := s.history.(*history); ok {
@@ -220,21 +261,29 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, temporal: &temporal{down: map[string]error{}}, log: &log{Log: memlog.New()}}
+	w := &world{t: t, temporal: &temporal{workflow: "OrderSaga", id: "order-42", down: map[string]error{}}, log: &log{Log: memlog.New()}}
 	w.client = w.newClient()
 	return w
 }
 
-func (w *world) newClient() *sagaclient.Client {
-	return sagaclient.New(sagaclient.Config{
-		Temporal: w.temporal, Log: w.log, Logger: slog.New(slog.DiscardHandler), Eager: true,
-	})
+func (w *world) newClient() *sagaclient.Client { return sagaclient.New(w.config()) }
+
+func (w *world) config() sagaclient.Config {
+	return sagaclient.Config{Temporal: w.temporal, Log: w.log, Logger: slog.New(slog.DiscardHandler), Eager: true}
 }
 
 // ran tells the server of an earlier start with an order.
 func (w *world) ran(o order.Order, running bool) {
 	w.t.Helper()
-	input, err := converter.GetDefaultDataConverter().ToPayloads(workflows.OrderInput{Order: o, CorrelationID: "first"})
+	in := inputOf(w.t, o)
+	in.CorrelationID = "first"
+	w.ranWith(in, running)
+}
+
+// ranWith tells the server of an earlier start with an input.
+func (w *world) ranWith(in saga.Input, running bool) {
+	w.t.Helper()
+	input, err := converter.GetDefaultDataConverter().ToPayloads(in)
 	require.NoError(w.t, err)
 	w.temporal.input, w.temporal.running, w.temporal.closed = input, running, !running
 }
@@ -256,7 +305,7 @@ func (w *world) rejected(o order.Order) order.State {
 // cancelled writes the stream of an order that ended because the event of id cause asked for it.
 func (w *world) cancelled(o order.Order, cause string) order.State {
 	w.t.Helper()
-	facts := order.Facts{Cancellations: []order.Cancellation{{ID: "c-1", Cause: cause}}}
+	facts := order.Heard(o.ID, order.Cancellation{ID: "c-1", Cause: cause})
 	s := w.open(o)
 	s = w.write(s, order.Decisions(s, facts, now, order.DefaultTiming())...)
 	s = w.write(s, s.Undone(order.StepReserve, now))
@@ -266,7 +315,7 @@ func (w *world) cancelled(o order.Order, cause string) order.State {
 // stuck writes the stream of an order whose reservation cannot be released.
 func (w *world) stuck(o order.Order) order.State {
 	w.t.Helper()
-	facts := order.Facts{Cancellations: []order.Cancellation{{ID: "c-1"}}}
+	facts := order.Heard(o.ID, order.Cancellation{ID: "c-1"})
 	s := w.open(o)
 	s = w.write(s, order.Decisions(s, facts, now, order.DefaultTiming())...)
 	facts.Stuck = &order.Stuck{Step: order.StepReserve, Undo: true, Error: "no answer"}
@@ -280,7 +329,7 @@ func (w *world) refused(o order.Order) order.State {
 	s = w.write(s, s.Reserved([]order.LineOutcome{{SKU: "tea", Quantity: 2, Reserved: true}}, now))
 	s = w.write(s, s.Authorized("p-1", now))
 	s = w.write(s, order.Decisions(s, order.Facts{}, now, order.DefaultTiming())...)
-	facts := order.Facts{Cancellations: []order.Cancellation{{ID: "c-0"}}}
+	facts := order.Heard(o.ID, order.Cancellation{ID: "c-0"})
 	return w.write(s, order.Decisions(s, facts, now, order.DefaultTiming())...)
 }
 

@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/notify"
 	"github.com/ordersaga/ordersaga/internal/notify/logmail"
@@ -42,8 +41,8 @@ func newNotifier(c config.Config, logger *slog.Logger) (notify.Notifier, error) 
 	return nil, nil //nolint:nilnil // none is what off means
 }
 
-func (s *Service) noticeActivities() (*activities.Notices, error) {
-	n := &activities.Notices{
+func (s *Service) noticeActivities() (*notification.Activities, error) {
+	n := &notification.Activities{
 		Log: s.stores.log, Profiles: sealed.NewBox(s.stores.keys), Window: s.cfg.NotificationWindow, Clock: time.Now, Logger: s.logger,
 	}
 	var err error

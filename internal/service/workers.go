@@ -5,13 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"time"
 
 	"go.temporal.io/api/serviceerror"
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/workers"
-	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 func (s *Service) startWorkers(ctx context.Context) (err error) {
@@ -19,13 +18,9 @@ func (s *Service) startWorkers(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	notices, err := s.noticeActivities()
+	flows, err := s.flows()
 	if err != nil {
 		return err
-	}
-	publisher := recordPublisher(s.publisher.PublishRecords)
-	recorder := &activities.Recorder{
-		Log: s.stores.log, Publisher: publisher, ReadModel: projection{s.stores.orders}, Clock: time.Now, Logger: s.logger,
 	}
 	cfg := workers.Config{
 		Client: s.temporal, Queues: s.cfg.WorkerQueues, Grace: workerGrace(s.cfg.ShutdownGrace),
@@ -36,16 +31,8 @@ func (s *Service) startWorkers(ctx context.Context) (err error) {
 			default:
 			}
 		},
-		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: s.cfg.Timing, InlinePayment: s.gateway.Traits().Fast, Predecessors: s.sagas},
-		Inventory: &activities.Inventory{Recorder: recorder, Stock: s.stores.ledger},
-		Payment:   &activities.Payment{Recorder: recorder, Gateway: s.gateway},
-		LateMoney: &activities.LateMoney{
-			Log: s.stores.log, Gateway: s.gateway, Desk: lateDesk{s.stores.late}, Patience: s.cfg.Timing.Attention, Clock: time.Now,
-		},
-		Customers:      &activities.Customers{Log: s.stores.log, Publisher: publisher, Welcome: s.notifies()},
-		Notices:        notices,
+		Flows:          flows,
 		Reconciliation: &activities.Reconciliation{Reconciler: scheduled{reconciler}},
-		Shortages:      &activities.Shortages{Log: s.stores.log, Stock: s.stores.ledger, Orders: s.sagas},
 	}
 	// New workers each time: those whose start has failed cannot be started again.
 	launch := func(context.Context) (err error) {
@@ -58,7 +45,7 @@ func (s *Service) startWorkers(ctx context.Context) (err error) {
 		// Temporal answered a moment ago: it is waited for as at first.
 		err = await(ctx, s.logger, "temporal", s.cfg.TemporalAddress, launch)
 	}
-	if err != nil || !slices.Contains(s.cfg.WorkerQueues, workflows.QueueOrders) {
+	if err != nil || !slices.Contains(s.cfg.WorkerQueues, saga.QueueOrders) {
 		return err
 	}
 	s.scheduleReconcile(ctx)

@@ -21,8 +21,8 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"github.com/ordersaga/ordersaga/test/harness"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // crowd is how many callers there are: some by default, thousands with ORDERSAGA_LONG.
@@ -277,12 +277,12 @@ func TestSignalsOutliveTheirRun(t *testing.T) {
 	n := crowd(900, 3000)
 	each(n, 16, func(i int) {
 		hint := order.PaymentHint{ID: fmt.Sprintf("h-%d", i), Cause: fmt.Sprintf("h-%d", i), Code: strings.Repeat("x", 1500)}
-		if err := s.temporal.SignalWorkflow(s.ctx, "order-"+id, "", workflows.SignalPayment, hint); err != nil {
+		if err := s.temporal.SignalWorkflow(s.ctx, "order-"+id, "", order.SignalPayment, hint); err != nil {
 			t.Errorf("signal %d: %v", i, err)
 		}
 	})
-	delivered := workflows.ShipmentSignal{Kind: workflows.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "d-1", Cause: "d-1"}}
-	require.NoError(t, s.temporal.SignalWorkflow(s.ctx, "order-"+id, "", workflows.SignalShipment, delivered))
+	delivered := order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "d-1", Cause: "d-1"}}
+	require.NoError(t, s.temporal.SignalWorkflow(s.ctx, "order-"+id, "", order.SignalShipment, delivered))
 	require.NoError(t, s.temporal.TerminateWorkflow(s.ctx, "order-"+id, "", "by accident"))
 	began := time.Now()
 	s.start("TEMPORAL_NAMESPACE=" + s.namespace)
@@ -303,12 +303,12 @@ func TestASignalThatNoRunTookOverIsFound(t *testing.T) {
 	history := s.temporal.GetWorkflowHistory(s.ctx, "order-"+id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	first, err := history.Next()
 	require.NoError(t, err)
-	var in workflows.OrderInput
+	var in saga.Input
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(first.GetWorkflowExecutionStartedEventAttributes().GetInput(), &in))
-	delivered := workflows.ShipmentSignal{Kind: workflows.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "d-1", Cause: "d-1"}}
-	require.NoError(t, s.temporal.SignalWorkflow(s.ctx, "order-"+id, "", workflows.SignalShipment, delivered))
+	delivered := order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "d-1", Cause: "d-1"}}
+	require.NoError(t, s.temporal.SignalWorkflow(s.ctx, "order-"+id, "", order.SignalShipment, delivered))
 	s.terminate(id)
-	_, err = s.temporal.ExecuteWorkflow(s.ctx, client.StartWorkflowOptions{ID: "order-" + id, TaskQueue: workflows.QueueOrders}, workflows.NameOrder, in)
+	_, err = s.temporal.ExecuteWorkflow(s.ctx, client.StartWorkflowOptions{ID: "order-" + id, TaskQueue: saga.QueueOrders}, order.Flow.WorkflowType(), in)
 	require.NoError(t, err)
 	s.start("TEMPORAL_NAMESPACE=" + s.namespace)
 	require.Eventually(t, func() bool {

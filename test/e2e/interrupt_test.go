@@ -13,7 +13,6 @@ import (
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
@@ -88,7 +87,7 @@ func (s *stack) awaitRetries(orderID string) {
 	require.Eventually(s.t, func() bool {
 		d, err := s.temporal.DescribeWorkflowExecution(s.ctx, "order-"+orderID, "")
 		return err == nil && slices.ContainsFunc(d.GetPendingActivities(), func(a *workflow.PendingActivityInfo) bool {
-			return a.GetActivityType().GetName() == activities.NameAuthorize && a.GetAttempt() > 1
+			return a.GetActivityType().GetName() == "payment.Authorize" && a.GetAttempt() > 1
 		})
 	}, patience, 20*time.Millisecond, "the gateway is asked again and again")
 }

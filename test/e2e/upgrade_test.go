@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 
@@ -16,11 +15,8 @@ import (
 // upgrade comes to whose workflows cannot go on from their histories. The log leads, so every saga is found and repaired, goes on from
 // where it stands, and ends as it would have. TestRecordUpgrade recorded it.
 //
-// It runs with `make upgrade`, not with all tests. When the run of an order that has ended does not close, the test shows its history.
+// When the run of an order that has ended does not close, the test shows its history.
 func TestUpgrade(t *testing.T) {
-	if os.Getenv("ORDERSAGA_LONG") == "" {
-		t.Skip("make upgrade runs it")
-	}
 	s := newMailed(t)
 	about := s.restore()
 	s.ownNamespace(append(s.env, soonAtTheDesk, "RESERVE_DEADLINE=1h", "NOTIFICATION_WINDOW=14000d", "SHIPMENT_DEADLINE=6d")...)

@@ -1,13 +1,12 @@
 package matrix
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -32,40 +31,64 @@ type stage struct {
 // effects are the calls that the sagas' activities are about. Recording has no effect but itself. An activity that is not
 // here has no cells, which TestEveryStepHasCells notices.
 var effects = map[string]op{
-	activities.NameReserve: opReserve, activities.NameRelease: opRelease, activities.NameCommit: opCommit,
-	activities.NameAuthorize: opAuthorize, activities.NameCapture: opCapture, activities.NameVoid: opVoid,
-	activities.NameRecord: "",
+	"inventory.Reserve": opReserve, "inventory.Release": opRelease, "inventory.Commit": opCommit,
+	"payment.Authorize": opAuthorize, "payment.Capture": opCapture, "payment.Void": opVoid,
+	order.Flow.Activity("Record"): "",
 }
 
-// sequence is the saga of an order, as the service drives it.
+// sagaStep is a step of an order: its slots, and the activities that attempt and undo it, "" for none.
+type sagaStep struct {
+	name           string
+	kind           saga.Kind
+	slot, undoSlot string
+	do, undo       string
+}
+
+// activities are those that the step names.
+func (s sagaStep) activities() []string {
+	return slices.DeleteFunc([]string{s.do, s.undo}, func(name string) bool { return name == "" })
+}
+
+// sequence is the saga of an order, as the service drives it: the rows of the table that apply to it. A wait before the pivot
+// belongs to the row before it; one after the pivot is a step that goes forward.
 func sequence(f order.Fulfillment) []sagaStep {
-	definition, err := workflows.OrderSaga(f)
-	if err != nil {
-		panic(err)
+	var steps []sagaStep
+	past := false
+	for row := range order.Flow.Applicable(&order.State{Order: order.Order{Fulfillment: f}}) {
+		past = past || row.Kind == saga.Pivot
+		s := sagaStep{name: row.Name, kind: row.Kind, slot: cmp.Or(row.Slot, row.Name)}
+		if row.Kind == saga.Await {
+			if !past {
+				continue
+			}
+			s.kind = saga.Forward
+		}
+		if row.Do != nil {
+			s.do = order.Flow.ActivityOf(row, saga.Do)
+		}
+		if row.Undo != nil {
+			s.undo, s.undoSlot = order.Flow.ActivityOf(row, saga.Undo), order.UndoSlot(row.Name)
+		}
+		steps = append(steps, s)
 	}
-	return definition.Steps()
+	return steps
 }
-
-type sagaStep = saga.Calls[activities.StepInput, activities.StepResult]
 
 // doing are the stages of a step's attempt, undoing that of its undo.
 func doing(s sagaStep) []stage {
-	did := stage{name: s.Name, slot: s.Slot, open: s.Kind == saga.Compensable}
-	if s.Do != nil {
-		did.effect = effects[s.Do.Activity()]
-	}
-	if s.Slot == order.SlotConfirm {
+	did := stage{name: s.name, slot: s.slot, open: s.kind == saga.Compensable, effect: effects[s.do]}
+	if s.slot == order.SlotConfirm {
 		// What the warehouse answers is recorded under a slot of its own.
-		return []stage{did, {name: s.Name + " ship", slot: order.SlotShip}}
+		return []stage{did, {name: s.name + " ship", slot: order.SlotShip}}
 	}
 	return []stage{did}
 }
 
 func undoing(s sagaStep) []stage {
-	if s.Undo == nil {
+	if s.undo == "" {
 		return nil
 	}
-	return []stage{{name: "undo " + s.Name, slot: s.UndoSlot, effect: effects[s.Undo.Activity()]}}
+	return []stage{{name: "undo " + s.name, slot: s.undoSlot, effect: effects[s.undo]}}
 }
 
 // gatewayCalls are the effects that are regular activities where the gateway is slow.
@@ -131,7 +154,7 @@ func forward(f order.Fulfillment) []stage {
 	stages := []stage{{name: order.StepAccept, slot: order.SlotAccept}}
 	for _, s := range sequence(f) {
 		did := doing(s)
-		did[0].along = s.Do == nil && s.Kind != saga.Forward && stages[len(stages)-1].effect != ""
+		did[0].along = s.do == "" && s.kind != saga.Forward && stages[len(stages)-1].effect != ""
 		stages = append(stages, did...)
 	}
 	return append(stages, stage{name: order.StepComplete, slot: order.SlotEnd})

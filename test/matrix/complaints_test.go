@@ -11,7 +11,6 @@ import (
 	"go.temporal.io/api/sdk/v1"
 
 	"github.com/ordersaga/ordersaga/internal/testenv"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
@@ -65,7 +64,7 @@ func TestComplaints(t *testing.T) {
 		l.set(detour{mode: inline})
 		require.NoError(t, l.place(ctx, o))
 		l.until(t, o.ID, func(s order.State) bool { return !s.ConfirmedAt.IsZero() })
-		answer, err := l.control.QueryWorkflow(ctx, workflows.OrderWorkflowID(o.ID), "", "__temporal_workflow_metadata")
+		answer, err := l.control.QueryWorkflow(ctx, order.Flow.WorkflowID(o.ID), "", "__temporal_workflow_metadata")
 		require.NoError(t, err)
 		var metadata sdk.WorkflowMetadata
 		require.NoError(t, answer.Get(&metadata))
@@ -123,7 +122,7 @@ var complaintMutants = []mutant{
 	{
 		name: "no undo on cancel: temporalio/sdk-java#305", dir: "workflows", run: "TestCancellation$",
 		edits: []edit{
-			{"workflows/order.go", "	disconnected, _ := workflow.NewDisconnectedContext(ctx)\n	r :=", "	disconnected := ctx\n	r :="},
+			{"workflows/saga/run.go", "	disconnected, _ := workflow.NewDisconnectedContext(ctx)\n	r :=", "	disconnected := ctx\n	r :="},
 			{"workflows/saga/driver.go", "	disconnected, _ := workflow.NewDisconnectedContext(ctx)\n", "	disconnected := ctx\n"},
 		},
 	},
@@ -137,12 +136,12 @@ var complaintMutants = []mutant{
 	{
 		name: "terminate skips compensation: conductor-oss/conductor#1169", dir: "test/matrix", run: "^TestComplaints$/terminate",
 		edits: []edit{{
-			"internal/sagaclient/client.go", "	if err != nil || state.Ended {\n		return state, err\n	}\n",
-			"	if err != nil || state.Ended || state.Decision == order.Back {\n		return state, err\n	}\n",
+			"internal/sagaclient/start.go", "	if err != nil || c.flow.Kit(&state).Ended {\n		return state, err\n	}\n",
+			"	if err != nil || c.flow.Kit(&state).Ended || c.flow.Kit(&state).Decision == saga.GoBack {\n		return state, err\n	}\n",
 		}},
 	},
 	{
-		name: "a late undo takes back a good capture: medusajs/medusa#15527", dir: "workflows/order", run: "TestEverySagaEndsAndAddsUp",
+		name: "a late undo takes back a good capture: medusajs/medusa#15527", dir: "workflows/order", run: "^TestModel$",
 		edits: []edit{
 			{"workflows/saga/decide.go", "	if k.Decision == \"\" || k.Cancelling() ||", "	if len(n.facts.Cancellations) >= 0 ||"},
 			{
@@ -161,7 +160,7 @@ var complaintMutants = []mutant{
 	},
 	{
 		name: "a late void refunds a good capture: medusajs/medusa#15527", dir: "activities", run: "TestACaptureIsNotRefundedUnlessTheLogDecidedToUndo",
-		edits: []edit{{"activities/payment.go", "	case newest.Decision != order.Back:\n", "	case false:\n"}},
+		edits: []edit{{"workflows/order/steps.go", "	case newest.Decision != Back:\n", "	case false:\n"}},
 	},
 	{
 		name: "a failed refund counts as refunded: vendurehq/vendure#3152", dir: "internal/simulator", run: "TestContractInMemory/Stuck",
@@ -174,8 +173,8 @@ var complaintMutants = []mutant{
 	{
 		name: "a failed void counts as void: vendurehq/vendure#3152", dir: "activities", run: "TestAGatewayThatFailsRecordsNothing",
 		edits: []edit{{
-			"activities/payment.go", "		_, err := p.Gateway.Void(ctx, pay.Key(\"void\"), pay)\n",
-			"		_, _ = p.Gateway.Void(ctx, pay.Key(\"void\"), pay)\n		var err error\n",
+			"workflows/order/steps.go", "	_, err := p.Gateway.Void(ctx, pay.Key(\"void\"), pay)\n",
+			"	_, _ = p.Gateway.Void(ctx, pay.Key(\"void\"), pay)\n	var err error\n",
 		}},
 	},
 	{
@@ -207,26 +206,32 @@ var complaintMutants = []mutant{
 	},
 	{
 		name: "a webhook races the synchronous answer: vendurehq/vendure#3749", dir: "workflows", run: "TestHints/early",
-		edits: []edit{{"workflows/handlers.go", "		r.hint(h)\n", "		if r.state.Payment == order.PaymentPending {\n			r.hint(h)\n		}\n"}},
+		edits: []edit{{
+			"workflows/saga/hear.go", "		r.flow.merge(&r.facts, fact)\n",
+			"		if !r.flow.notifies(fact.Type) || r.flow.IsPending(&r.state, \"authorize\") {\n			r.flow.merge(&r.facts, fact)\n		}\n",
+		}},
 	},
 	{
 		name: "fast events are skipped: MassTransit/MassTransit#573", dir: "test/matrix", run: "^TestComplaints$/fast",
-		edits: []edit{{"workflows/handlers.go", "	fact := s.ShipmentFact\n", "	fact := s.ShipmentFact\n	if r.state.ConfirmedAt.IsZero() {\n		return\n	}\n"}},
+		edits: []edit{{
+			"workflows/saga/hear.go", "		r.flow.merge(&r.facts, fact)\n",
+			"		if strings.HasPrefix(fact.Type, \"shipment.\") && !k.Has(\"confirm\") {\n			return\n		}\n		r.flow.merge(&r.facts, fact)\n",
+		}},
 	},
 	{
 		name: "the outbox publishes twice: MassTransit/MassTransit#3791", dir: "workflows", run: "TestRetriesOfAStepDoNotPublishAgain",
 		edits: []edit{
-			{"workflows/flow.go", "	in.Inline, in.Unpublished = false, nil\n", "	in.Inline = false\n"},
+			{"workflows/saga/run.go", "	in.Inline, in.Unpublished = false, nil\n", "	in.Inline = false\n"},
 			{"activities/publish.go", "		p.sent.put(run, upTo)\n", ""},
 		},
 	},
 	{
 		name: "no notice on completion: dtm-labs/dtm#373", dir: "workflows", run: "TestImmediateOrderCompletes",
-		edits: []edit{{"workflows/flow.go", "	r.publishLater()\n	for judged", "	for judged"}},
+		edits: []edit{{"workflows/saga/run.go", "	r.publishLater()\n	for judged", "	for judged"}},
 	},
 	{
 		name: "no view of the remaining steps: Particular/ServicePulse#2691", dir: "test/matrix", run: "^TestComplaints$/no_view",
-		edits: []edit{{"workflows/order/progress.go", "	for _, step := range s.Order.Steps() {", "	for _, step := range s.Order.Steps()[:3] {"}},
+		edits: []edit{{"workflows/saga/progress.go", "	running := false\n", "	progress = progress[:3]\n	running := false\n"}},
 	},
 }
 

@@ -16,7 +16,12 @@ import (
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/simulator"
 	"github.com/ordersaga/ordersaga/workers"
-	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/notification"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
+	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
 
 // incarnation is what a process of the service would be. Killing it loses everything but the log, the bus and the
@@ -78,24 +83,25 @@ func incarnate(l *lane) (*incarnation, error) {
 		return nil, err
 	}
 	recorder := &activities.Recorder{
-		Log: log, Publisher: handleBus{inc: inc}, ReadModel: handleList{inc: inc}, Clock: l.clock,
-		Logger: slog.New(slog.DiscardHandler),
+		Log: log, Publisher: handleBus{inc: inc}, Clock: l.clock, Logger: slog.New(slog.DiscardHandler),
 	}
 	inc.workers, err = workers.New(workers.Config{
-		Client: inc.client, Queues: []string{workflows.QueueOrders, workflows.QueuePayments},
-		Outcomes:  &activities.Outcomes{Recorder: recorder, Timing: l.timing, InlinePayment: l.fast, Predecessors: l.sagas},
-		Inventory: &activities.Inventory{Recorder: recorder, Stock: handleStock{inc: inc}},
-		Payment:   &activities.Payment{Recorder: recorder, Gateway: handleGateway{inc: inc, Simulator: sim}},
-		LateMoney: &activities.LateMoney{
-			Log: log, Gateway: handleGateway{inc: inc, Simulator: sim}, Desk: handleLateDesk{inc: inc},
-			Patience: l.timing.Attention, Clock: l.clock,
+		Client: inc.client, Queues: []string{saga.QueueOrders, saga.QueuePayments},
+		Flows: []workers.Flow{
+			&activities.Flow[order.State, *order.Participants]{
+				Recorder: recorder, Table: &order.Flow, Settings: l.timing.Settings(l.fast),
+				List: handleList{inc: inc}, Predecessors: l.sagas, Late: latepayment.Recorder{Log: log, Clock: l.clock}.Record,
+				Participants: &order.Participants{Stock: handleStock{inc: inc}, Gateway: handleGateway{inc: inc, Simulator: sim}, Refunds: log},
+			},
+			&latepayment.Activities{
+				Log: log, Gateway: handleGateway{inc: inc, Simulator: sim}, Desk: handleLateDesk{inc: inc},
+				Patience: l.timing.Attention, Clock: l.clock,
+			},
+			// Nobody registers here, nobody is notified, and nobody counts.
+			&onboarding.Activities{}, &notification.Activities{}, &shortage.Activities{},
 		},
-		// Nobody registers here, and nobody is notified.
-		Customers: &activities.Customers{}, Notices: &activities.Notices{},
 		// Nobody starts a check here: it would look at the lanes' logs from outside.
 		Reconciliation: &activities.Reconciliation{},
-		// Nobody counts here.
-		Shortages: &activities.Shortages{},
 		// Concurrency and grace are small: there are many incarnations.
 		Concurrency: 10, Cache: l.cache, Grace: 10 * time.Millisecond,
 	})

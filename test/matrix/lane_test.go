@@ -27,7 +27,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/internal/testenv"
 	"github.com/ordersaga/ordersaga/workers"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
@@ -64,7 +63,7 @@ type lane struct {
 	drag func(ctx context.Context, what op) error
 	// taskTimeout is that of the next sagas' workflow tasks.
 	taskTimeout time.Duration
-	placed      map[string]workflows.OrderInput
+	placed      map[string]order.Order
 	cancels     map[string][]string
 	// dispatches are the ids of events that say that an order's goods have left.
 	dispatches map[string][]string
@@ -87,7 +86,7 @@ func newLane(ctx context.Context, address string, fast bool, cache int) (*lane, 
 		taskTimeout: workflowTaskTimeout,
 		log:         memlog.New(), registry: &inventory.MemoryRegistry{}, changed: make(chan struct{}),
 		bus: &bus{newest: map[string]int64{}}, list: &list{states: map[string]order.State{}},
-		placed: map[string]workflows.OrderInput{}, cancels: map[string][]string{},
+		placed: map[string]order.Order{}, cancels: map[string][]string{},
 		dispatches: map[string][]string{}, said: map[string]event.Event{},
 	}
 	var err error
@@ -152,7 +151,7 @@ func (l *lane) probe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return l.control.TerminateWorkflow(ctx, workflows.OrderWorkflowID("probe"), "", "probe")
+	return l.control.TerminateWorkflow(ctx, order.Flow.WorkflowID("probe"), "", "probe")
 }
 
 // close ends everything in the lane.
@@ -302,7 +301,7 @@ func insist(ctx context.Context, do func() error) error {
 // place places an order.
 func (l *lane) place(ctx context.Context, o order.Order) error {
 	l.mu.Lock()
-	l.placed[o.ID] = workflows.OrderInput{Order: o, CorrelationID: "corr"}
+	l.placed[o.ID] = o
 	l.mu.Unlock()
 	return insist(ctx, func() error {
 		_, err := l.sagas.Place(ctx, sagaclient.Placement{Order: o, CorrelationID: "corr", Fresh: true})
@@ -368,7 +367,7 @@ func (l *lane) closed(ctx context.Context, orderID string) error {
 	ticks := time.NewTicker(20 * time.Millisecond)
 	defer ticks.Stop()
 	for {
-		run, err := l.control.DescribeWorkflowExecution(ctx, workflows.OrderWorkflowID(orderID), "")
+		run, err := l.control.DescribeWorkflowExecution(ctx, order.Flow.WorkflowID(orderID), "")
 		status := run.GetWorkflowExecutionInfo().GetStatus()
 		if err == nil && status == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
 			return nil

@@ -12,11 +12,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/simulator"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workflows/order"
-	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // The size of the matrix. A step more, or a fault, changes it: change it here then, and in docs/architecture.md.
@@ -48,13 +46,11 @@ func TestEveryStepHasCells(t *testing.T) {
 	}
 	for _, f := range []order.Fulfillment{order.Immediate, order.Shipment} {
 		for _, step := range sequence(f) {
-			for _, call := range []*saga.Call[activities.StepInput, activities.StepResult]{step.Do, step.Undo} {
-				if call != nil {
-					require.Contains(t, effects, call.Activity(), "step %s has no cells", step.Name)
-				}
+			for _, activity := range step.activities() {
+				require.Contains(t, effects, activity, "step %s has no cells", step.name)
 			}
 			for _, s := range slices.Concat(doing(step), undoing(step)) {
-				assert.True(t, struck[s.slot], "nothing strikes slot %s of step %s", s.slot, step.Name)
+				assert.True(t, struck[s.slot], "nothing strikes slot %s of step %s", s.slot, step.name)
 			}
 		}
 	}
@@ -213,7 +209,7 @@ func (l *lane) take() []error {
 // capture captures the payment of an order at the gateway, without the saga.
 func (l *lane) capture(ctx context.Context, orderID string) {
 	l.mu.Lock()
-	o := l.placed[orderID].Order
+	o := l.placed[orderID]
 	l.mu.Unlock()
 	gateway, err := simulator.New(simulator.Config{Log: l.log})
 	if err == nil {

@@ -16,7 +16,6 @@ import (
 	"go.temporal.io/sdk/converter"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
@@ -90,7 +89,7 @@ func (l *lane) listeners(t *testing.T, orderID string, told map[string]bool) []*
 	var traps []*trap
 	listen := func(what op) {
 		traps = append(traps, &trap{orderID: orderID, what: what, meanwhile: func(ctx context.Context) {
-			answer, err := l.control.QueryWorkflow(ctx, workflows.OrderWorkflowID(orderID), "", "__temporal_workflow_metadata")
+			answer, err := l.control.QueryWorkflow(ctx, order.Flow.WorkflowID(orderID), "", "__temporal_workflow_metadata")
 			var metadata sdk.WorkflowMetadata
 			if assert.NoError(t, err) && assert.NoError(t, answer.Get(&metadata)) {
 				told[note(metadata.GetCurrentDetails())] = true
@@ -119,7 +118,7 @@ func note(details string) string {
 func (l *lane) history(ctx context.Context, t *testing.T, orderID string) *historypb.History {
 	t.Helper()
 	history := &historypb.History{}
-	for events := l.control.GetWorkflowHistory(ctx, workflows.OrderWorkflowID(orderID), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
+	for events := l.control.GetWorkflowHistory(ctx, order.Flow.WorkflowID(orderID), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
 		e, err := events.Next()
 		require.NoError(t, err)
 		history.Events = append(history.Events, e)

@@ -13,7 +13,6 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
@@ -158,7 +157,7 @@ func (h harm) strike(l *lane, inc *incarnation, t *trap) error {
 	case harmTerminate:
 		l.terminate(ctx, t.orderID)
 	case harmEnd:
-		if err := l.control.TerminateWorkflow(ctx, workflows.OrderWorkflowID(t.orderID), "", "planted"); err != nil {
+		if err := l.control.TerminateWorkflow(ctx, order.Flow.WorkflowID(t.orderID), "", "planted"); err != nil {
 			l.fail(err)
 		}
 		l.replace(inc, dead, func() {})
@@ -181,7 +180,7 @@ func (h harm) strike(l *lane, inc *incarnation, t *trap) error {
 
 // reset resets the order's workflow to where its first or its last task began.
 func (l *lane) reset(ctx context.Context, orderID string, last bool) {
-	id := workflows.OrderWorkflowID(orderID)
+	id := order.Flow.WorkflowID(orderID)
 	current, err := l.control.DescribeWorkflowExecution(ctx, id, "")
 	if err != nil {
 		l.fail(fmt.Errorf("describe before a reset: %w", err))
@@ -227,7 +226,7 @@ var errTooLate = errors.New("no run to strike")
 
 // terminate ends the order's workflow and has another run started, as whoever mentions an order does, or a check.
 func (l *lane) terminate(ctx context.Context, orderID string) {
-	if err := l.control.TerminateWorkflow(ctx, workflows.OrderWorkflowID(orderID), "", "planted"); err != nil {
+	if err := l.control.TerminateWorkflow(ctx, order.Flow.WorkflowID(orderID), "", "planted"); err != nil {
 		l.fail(fmt.Errorf("terminate: %w", errors.Join(err, errTooLate)))
 		return
 	}
@@ -254,7 +253,7 @@ func (l *lane) cancel(ctx context.Context, orderID string) {
 func (l *lane) early(ctx context.Context, orderID string) {
 	s := l.state(orderID)
 	l.mu.Lock()
-	shipment := l.placed[orderID].Order.Fulfillment == order.Shipment
+	shipment := l.placed[orderID].Fulfillment == order.Shipment
 	l.mu.Unlock()
 	switch {
 	case shipment && !s.ShippedAt.IsZero():

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // What a killed process leaves behind is found by timeouts: shorter ones than in production make the same happen
@@ -81,7 +81,7 @@ const (
 
 // orderOf returns the order whose workflow a request is about.
 func orderOf(resource string) string {
-	_, id, ok := strings.Cut(resource, workflows.OrderWorkflowID(""))
+	_, id, ok := strings.Cut(resource, order.Flow.WorkflowID(""))
 	if !ok {
 		return ""
 	}

@@ -143,7 +143,7 @@ func (m Matter) step() order.Step {
 }
 
 // Flow is how a late stream is folded. It never ends: a run closes when nothing is left, and the next late event starts another.
-var Flow = saga.Flow[State]{Name: "late event", Stream: "late", Events: "order", Subject: "orderId", Own: own, Clone: clone}
+var Flow = saga.Flow[State, any]{Name: "late event", Stream: "late", Events: "order", Subject: "orderId", Own: own, Clone: clone}
 
 // State is what a late stream tells. Fold makes it.
 type State struct {

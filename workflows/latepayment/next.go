@@ -22,7 +22,7 @@ type Facts struct {
 // Unconfirmed takes in that the gateway does not know of any money yet, although somebody has paid.
 func (f *Facts) Unconfirmed(now time.Time) {
 	f.Asked++
-	f.AskAfter = now.Add(order.AskAgainAfter(f.Asked))
+	f.AskAfter = now.Add(saga.AskAgainAfter(f.Asked))
 }
 
 // maxAsks bounds how often the gateway is asked about one payment: over about nine minutes, which is less than what reconcile

@@ -159,7 +159,7 @@ type End struct {
 }
 
 // Flow is how a notice's stream is folded.
-var Flow = saga.Flow[State]{Name: "notice", Stream: "notice", Own: own}
+var Flow = saga.Flow[State, any]{Name: "notice", Stream: "notice", Own: own}
 
 // State is what a notice's stream tells. Fold makes it.
 type State struct {

@@ -66,7 +66,7 @@ type Onboarded struct {
 }
 
 // Flow is how a customer's stream is folded. It never ends.
-var Flow = saga.Flow[State]{Name: "customer", Stream: "customer", Subject: "customerId", Own: own}
+var Flow = saga.Flow[State, any]{Name: "customer", Stream: "customer", Subject: "customerId", Own: own}
 
 // State is what a customer's stream tells. Fold makes it.
 type State struct {

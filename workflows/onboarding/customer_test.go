@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -49,7 +48,7 @@ func TestTheNewestProfileCounts(t *testing.T) {
 		for n := range rapid.IntRange(1, 12).Draw(t, "events") {
 			who := rapid.IntRange(0, 5).Draw(t, "id")
 			r := said("e"+strconv.Itoa(who), who/2, n)
-			_, _, err := activities.Register(context.Background(), log, r, start.Add(time.Duration(n)*time.Second))
+			_, _, err := onboarding.Register(context.Background(), log, r, start.Add(time.Duration(n)*time.Second))
 			require.NoError(t, err)
 			if !seen[r.ID] && (newest.ID == "" || r.OccurredAt.After(newest.OccurredAt) || r.OccurredAt.Equal(newest.OccurredAt) && r.ID > newest.ID) {
 				newest = r
@@ -81,7 +80,7 @@ func TestSealedTextTakesNoPartInEquality(t *testing.T) {
 func TestEveryRunComesToTheSameEnd(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		log := memlog.New()
-		_, _, err := activities.Register(context.Background(), log, said("e1", 1, 1), start)
+		_, _, err := onboarding.Register(context.Background(), log, said("e1", 1, 1), start)
 		require.NoError(t, err)
 		facts := onboarding.Facts{Welcome: rapid.Bool().Draw(t, "welcome")}
 		for run := range 3 {

@@ -2,50 +2,16 @@ package order
 
 import (
 	"cmp"
-	"encoding/json"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // Accept makes the first event of an order's stream.
 func Accept(o Order, correlationID, causationID string, at time.Time) event.Entry {
 	return event.New(event.OrderStream(o.ID), SlotAccept, event.OrderAccepted, o.ID, at, o).
 		CausedBy(correlationID, causationID)
-}
-
-// entry makes an event after the state. Times never go back in a stream, whichever clock is behind.
-func (s State) entry(slot, eventType string, at time.Time, data any) event.Entry {
-	s.ID = s.Order.ID
-	return s.Entry(event.OrderStream(s.Order.ID), slot, eventType, at, data)
-}
-
-// Notified says which notification caused the outcome of an authorization.
-func (s State) Notified(h PaymentHint, e event.Entry) event.Entry {
-	if h.Cause == "" {
-		return e
-	}
-	switch e.Type {
-	case event.PaymentAuthorized:
-		e.Data = withIdentity(e, h.Identity(s.Order.ID), func(d *PaymentData, identity string) { d.EventIdentity = identity })
-	case event.PaymentDeclined:
-		e.Data = withIdentity(e, h.Identity(s.Order.ID), func(d *PaymentRefusal, identity string) { d.EventIdentity = identity })
-	}
-	return e.CausedBy(s.CorrelationID, h.Cause)
-}
-
-// withIdentity returns the data of an entry that was made here with the identity in it.
-func withIdentity[T any](e event.Entry, identity string, set func(*T, string)) json.RawMessage {
-	data, err := event.Decode[T](e.Event)
-	if err != nil {
-		return e.Data
-	}
-	set(&data, identity)
-	raw, err := json.Marshal(data)
-	if err != nil {
-		return e.Data
-	}
-	return raw
 }
 
 // Items are the order's lines without prices.
@@ -57,111 +23,116 @@ func (o Order) Items() []Item {
 	return lines
 }
 
-// items are the order's lines without prices, as events have them.
-func (s State) items() Items { return Items{OrderID: s.Order.ID, Lines: s.Order.Items()} }
-
-func (s State) paymentData(paymentID string) PaymentData {
-	return PaymentData{OrderID: s.Order.ID, PaymentID: paymentID, Amount: s.Order.TotalAmount, Currency: s.Order.Currency}
-}
-
-// Reserved makes the outcome of a reservation out of the outcomes of its lines: inventory.reserved when all of
-// them hold stock, else inventory.rejected with the reason of the first line that was refused. A line without a reason was
-// not asked for, or has no answer yet: it may hold stock in the end, and is released with the others.
-func (s State) Reserved(lines []LineOutcome, at time.Time) event.Entry {
-	d := Rejection{OrderID: s.Order.ID, Lines: lines}
-	all := true
+// rejected is the refusal of a reservation, unless all lines hold stock, with the reason of the first line that was refused. A line
+// without a reason was not asked for, or has no answer yet: it may hold stock in the end, and is released with the others.
+func rejected(lines []LineOutcome) (r rejection, refused bool) {
+	r.Lines = lines
 	for _, l := range lines {
-		all = all && l.Reserved
-		d.Held = d.Held || l.Reserved || l.Reason == ""
-		d.Reason = cmp.Or(d.Reason, l.Reason)
+		refused = refused || !l.Reserved
+		r.Held = r.Held || l.Reserved || l.Reason == ""
+		r.Reason = cmp.Or(r.Reason, l.Reason)
 	}
-	if all {
-		return s.entry(SlotReserve, event.InventoryReserved, at, s.items())
-	}
-	return s.entry(SlotReserve, event.InventoryRejected, at, d)
+	return r, refused
 }
 
-// PaymentPending makes the interim outcome of an authorization that waits for its payer, until expiresAt.
-func (s State) PaymentPending(paymentID string, at, expiresAt time.Time) event.Entry {
-	d := s.paymentData(paymentID)
-	d.ExpiresAt = timeText(expiresAt)
-	return s.entry(SlotPending, event.PaymentPending, at, d)
-}
-
-// Authorized makes the outcome of an authorization that stands.
-func (s State) Authorized(paymentID string, at time.Time) event.Entry {
-	return s.entry(SlotAuthorize, event.PaymentAuthorized, at, s.paymentData(paymentID))
-}
-
-// Declined makes the outcome of an authorization that was definitely refused. Asynchronous tells that it was
-// pending before.
-func (s State) Declined(paymentID, code string, asynchronous bool, at time.Time) event.Entry {
+// declined is the refusal of an authorization. Asynchronous reports that it was pending before.
+func (s State) declined(paymentID, code string, asynchronous bool) refusal {
 	reason := ReasonPaymentDeclined
 	if asynchronous || s.Payment == PaymentPending {
 		reason = ReasonPaymentFailed
 	}
-	return s.entry(SlotAuthorize, event.PaymentDeclined, at,
-		PaymentRefusal{OrderID: s.Order.ID, PaymentID: paymentID, Reason: reason, Code: code})
+	return refusal{PaymentID: paymentID, Reason: reason, Code: code}
+}
+
+// The outcomes as events, for those who write an order's stream without its workflow.
+
+// outcome makes the events of an outcome.
+func (s State) outcome(step Step, o saga.Outcome, at time.Time, waits time.Duration) []event.Entry {
+	entries, err := Flow.Entries(saga.StepInput[State]{
+		State: s, Settings: saga.Settings{Waits: map[saga.Deadline]time.Duration{PaymentPendingDeadline: waits}},
+	}, step, o, at)
+	if err != nil {
+		panic(err)
+	}
+	return entries
+}
+
+// Reserved makes the outcome of a reservation out of the outcomes of its lines.
+func (s State) Reserved(lineOutcomes []LineOutcome, at time.Time) event.Entry {
+	if r, refused := rejected(lineOutcomes); refused {
+		return s.outcome(StepReserve, saga.Refused(r), at, 0)[0]
+	}
+	return s.outcome(StepReserve, saga.Done(lines{s.Order.Items()}), at, 0)[0]
+}
+
+// PaymentPending makes the interim outcome of an authorization that waits for its payer, until expiresAt.
+func (s State) PaymentPending(paymentID string, at, expiresAt time.Time) event.Entry {
+	return s.outcome(StepAuthorize, saga.Pending(s.paid(paymentID)), at, expiresAt.Sub(at))[0]
+}
+
+// Authorized makes the outcome of an authorization that stands.
+func (s State) Authorized(paymentID string, at time.Time) event.Entry {
+	return s.outcome(StepAuthorize, saga.Done(s.paid(paymentID)), at, 0)[0]
+}
+
+// Declined makes the outcome of an authorization that was definitely refused.
+func (s State) Declined(paymentID, code string, asynchronous bool, at time.Time) event.Entry {
+	return s.outcome(StepAuthorize, saga.Refused(s.declined(paymentID, code, asynchronous)), at, 0)[0]
 }
 
 // Captured makes the outcome of a capture.
 func (s State) Captured(paymentID string, at time.Time) event.Entry {
-	return s.entry(SlotCapture, event.PaymentCaptured, at, s.paymentData(paymentID))
+	return s.outcome(StepCapture, saga.Done(s.paid(paymentID)), at, 0)[0]
 }
 
 // CaptureRefused makes the outcome of a capture that was definitely refused.
 func (s State) CaptureRefused(code string, at time.Time) event.Entry {
-	return s.entry(SlotCapture, event.PaymentCaptureRefused, at,
-		PaymentRefusal{OrderID: s.Order.ID, PaymentID: s.PaymentID, Reason: ReasonCaptureRefused, Code: code})
+	return s.outcome(StepCapture, saga.Refused(refusal{s.PaymentID, ReasonCaptureRefused, code}), at, 0)[0]
 }
 
 // Undone makes the outcome of a compensation.
 func (s State) Undone(step Step, at time.Time) event.Entry {
-	slot := UndoSlot(step)
+	var data any
 	switch step {
 	case StepReserve:
-		return s.entry(slot, event.InventoryReleased, at, s.items())
+		data = lines{s.Order.Items()}
 	case StepAuthorize:
-		return s.entry(slot, event.PaymentVoided, at, s.paymentData(s.PaymentID))
-	default:
-		return s.entry(slot, event.OrderFulfillmentWithdrawn, at, Ref{OrderID: s.Order.ID})
+		data = s.paid(s.PaymentID)
 	}
+	return s.outcome(step, saga.Undone(data), at, 0)[0]
 }
 
-// RefundedCapture makes the outcome of undoing an authorization whose payment turns out to be captured: that it was captured,
-// unless the log says so already, and that amount was given back.
+// RefundedCapture makes the outcome of undoing an authorization whose payment turns out to be captured.
 func (s State) RefundedCapture(paymentID string, amount int64, at time.Time) []event.Entry {
-	var entries []event.Entry
+	return s.outcome(StepAuthorize, s.refunded(paymentID, amount), at, 0)
+}
+
+// refunded is the outcome of undoing an authorization whose payment turns out to be captured: that it was captured,
+// unless the log says so already, and that amount was given back.
+func (s State) refunded(paymentID string, amount int64) saga.Outcome {
+	o := saga.Undone(paid{PaymentID: paymentID, Amount: amount, Currency: s.Order.Currency}).As(event.PaymentRefunded)
 	switch s.Capture {
 	case "":
-		entries = append(entries, s.Captured(paymentID, at))
+		return o.After(SlotCapture, event.PaymentCaptured, s.paid(paymentID))
 	case CaptureRefused:
-		entries = append(entries, s.entry(SlotCapturedLate, event.PaymentCaptured, at, s.paymentData(paymentID)))
+		return o.After(SlotCapturedLate, event.PaymentCaptured, s.paid(paymentID))
 	}
-	d := s.paymentData(paymentID)
-	d.Amount = amount
-	refunded := s.entry(UndoSlot(StepAuthorize), event.PaymentRefunded, at, d)
-	if len(entries) > 0 {
-		refunded.CausationID = entries[0].ID
-	}
-	return append(entries, refunded)
+	return o
 }
 
 // CommittedStock makes the outcome of committing the reservation.
 func (s State) CommittedStock(at time.Time) event.Entry {
-	return s.entry(SlotCommit, event.InventoryCommitted, at, s.items())
+	return s.outcome(StepCommit, saga.Done(lines{s.Order.Items()}), at, 0)[0]
 }
 
 // TimeLayout is the form of times in the data of events: RFC 3339, UTC, with milliseconds.
-const TimeLayout = "2006-01-02T15:04:05.000Z"
-
-// timeText writes a time in the data of an event; the zero time is "".
-func timeText(at time.Time) string {
-	if at.IsZero() {
-		return ""
-	}
-	return at.UTC().Format(TimeLayout)
-}
+const TimeLayout = saga.TimeLayout
 
 // WhyNotCancellable says for people why a cancellation cannot be honoured any more, or "" when it can.
 func (s State) WhyNotCancellable() string { return Flow.RefusalText(&s) }
+
+// Progress says how far each step of the order is; see saga.Flow.Progress.
+func (s State) Progress() []StepProgress { return Flow.Progress(&s) }
+
+// StepProgress is a step and how far it is.
+type StepProgress = saga.StepProgress

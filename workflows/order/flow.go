@@ -1,9 +1,14 @@
 package order
 
 import (
+	"encoding/json"
+	"reflect"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
+
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -43,24 +48,45 @@ const (
 
 // Flow is the order saga: what is done, in which order, what compensates it, and what is waited for. An immediate order has no
 // parcel; a shipment order asks the warehouse for the goods and settles when they have been dispatched.
-var Flow = saga.Flow[State]{
-	Name: "order", Stream: "order", Subject: "orderId",
-	Own:         own,
+var Flow = saga.Flow[State, *Participants]{
+	Name: "order", Stream: "order", Subject: "orderId", Workflow: "OrderSaga", Queue: QueueOrders,
+	Own: own, Same: same, Reverted: reverted,
+	StatusAttribute: "OrderStatus", Lasting: []Status{StatusAwaitingPayment, StatusAwaitingShipment, StatusShipped},
+	Signals: []saga.Signal{
+		{Name: SignalPayment, Read: read[PaymentHint]},
+		{Name: SignalShipment, Read: read[ShipmentSignal]},
+	},
+	TurnBack:    &saga.TurnBackRule{Signal: SignalStockLost, Ending: lostEnding},
+	EarlyStream: event.EarlyStream, EarlyType: event.OrderCancellationKept,
+	Late: &saga.LateRule[State]{
+		Workflow: "LateSaga", Signal: "late",
+		WorkflowID: func(id string) string { return "late-" + id },
+		Summary:    func(id string) string { return "what came after order " + id + " had ended" },
+		Input: func(id string) any {
+			return struct {
+				OrderID string `json:"orderId"`
+			}{id}
+		},
+		Unsettled: func(eventType string) bool { return eventType == event.PaymentSucceeded },
+		Attributes: func(s *State) []temporal.SearchAttributeUpdate {
+			return []temporal.SearchAttributeUpdate{saga.CustomerID.ValueSet(s.Order.CustomerID), saga.NeedsAttentionAttribute.ValueSet(false)}
+		},
+	},
 	KeepsStatus: staysShipped, WhyNotCancellable: dispatchedText, Completed: taken,
-	Steps: []saga.Step[State]{
+	Steps: []saga.Step[State, *Participants]{
 		{
 			Name: StepReserve, Kind: saga.Compensable, Status: StatusReserved, Deadline: ReserveDeadline,
-			Do:     &saga.Operation{Name: "inventory.Reserve", Queue: QueueOrders, Summary: "reserve every line"},
-			Lookup: &saga.Operation{Name: "inventory.Find", Queue: QueueOrders, Summary: "ask the ledger what became of the reservation", Within: lookupWithin},
-			Undo:   &saga.Operation{Name: "inventory.Release", Queue: QueueOrders, Summary: "undo: release the stock"},
+			Do:     &operation{Run: (*Participants).Reserve, Name: "inventory.Reserve", Summary: "reserve every line"},
+			Lookup: &operation{Run: (*Participants).FindReservation, Name: "inventory.Find", Summary: "ask the ledger what became of the reservation", Within: lookupWithin},
+			Undo:   &operation{Run: (*Participants).Release, Name: "inventory.Release", Summary: "undo: release the stock"},
 			Done:   event.InventoryReserved, Refused: event.InventoryRejected, Undone: []string{event.InventoryReleased},
 			Held: func(s *State) bool { return s.Held },
 		},
 		{
 			Name: StepAuthorize, Kind: saga.Compensable, Status: StatusAuthorized, Deadline: AuthorizeDeadline,
-			Do:     &saga.Operation{Name: "payment.Authorize", Queue: QueuePayments, Summary: "authorize the payment", Remote: true},
-			Lookup: &saga.Operation{Name: "payment.Lookup", Queue: QueuePayments, Summary: "ask the gateway what became of the payment", Remote: true, Within: lookupWithin},
-			Undo:   &saga.Operation{Name: "payment.Void", Queue: QueuePayments, Summary: "undo: void the payment", Remote: true},
+			Do:     &operation{Run: (*Participants).Authorize, Name: "payment.Authorize", Queue: QueuePayments, Summary: "authorize the payment", Remote: true},
+			Lookup: &operation{Run: (*Participants).FindPayment, Name: "payment.Lookup", Queue: QueuePayments, Summary: "ask the gateway what became of the payment", Remote: true, Within: lookupWithin},
+			Undo:   &operation{Run: (*Participants).Void, Name: "payment.Void", Queue: QueuePayments, Summary: "undo: void the payment", Remote: true},
 			Done:   event.PaymentAuthorized, Refused: event.PaymentDeclined, Undone: []string{event.PaymentVoided, event.PaymentRefunded},
 			Pending: &saga.PendingRule{
 				Event: event.PaymentPending, Status: StatusAwaitingPayment, On: []string{event.PaymentSucceeded, event.PaymentFailed},
@@ -70,7 +96,7 @@ var Flow = saga.Flow[State]{
 		{
 			// The warehouse is asked by an event and answers by events: the record is the effect, of asking as of taking back.
 			Name: StepConfirm, Kind: saga.Compensable, When: hasParcel, Status: StatusAwaitingShipment,
-			Undo: &saga.Operation{Name: "order.Record", Queue: QueueOrders, Summary: "undo: recall the goods"},
+			Undo: &operation{Summary: "undo: recall the goods"},
 			Done: event.OrderConfirmed, Undone: []string{event.OrderFulfillmentWithdrawn},
 			Data: func(s *State, _ *saga.Fact) any { return lines{Lines: s.Order.Items()} },
 		},
@@ -90,17 +116,18 @@ var Flow = saga.Flow[State]{
 		{Name: StepDecide, Kind: saga.Pivot, Status: StatusSettling},
 		{
 			Name: StepCapture, Kind: saga.Forward,
-			Do: &saga.Operation{Name: "payment.Capture", Queue: QueuePayments, Summary: "capture the payment", Remote: true},
+			Do: &operation{Run: (*Participants).Capture, Name: "payment.Capture", Queue: QueuePayments, Summary: "capture the payment", Remote: true},
 			// For a person who wants the order to be compensated.
-			Lookup: &saga.Operation{Name: "payment.LookupCapture", Queue: QueuePayments, Summary: "ask the gateway whether the payment was captured", Remote: true, Within: captureLookupWithin},
+			Lookup: &operation{Run: (*Participants).FindCapture, Name: "payment.LookupCapture", Queue: QueuePayments, Summary: "ask the gateway whether the payment was captured", Remote: true, Within: captureLookupWithin},
 			Done:   event.PaymentCaptured, Refused: event.PaymentCaptureRefused,
 			Reversible: func(s *State) bool { return s.ShippedAt.IsZero() },
 			StuckText:  CaptureStuck, FinalText: ShippedCaptureStuck, RefusedText: ShippedCaptureRefused,
 			RefusedError: "the capture was refused after the goods had been dispatched",
+			UnknownText:  "the gateway does not say whether the payment was captured",
 		},
 		{
 			Name: StepCommit, Kind: saga.Forward,
-			Do:        &saga.Operation{Name: "inventory.Commit", Queue: QueueOrders, Summary: "commit the stock"},
+			Do:        &operation{Run: (*Participants).Commit, Name: "inventory.Commit", Summary: "commit the stock"},
 			Done:      event.InventoryCommitted,
 			StuckText: CommitStuck,
 		},
@@ -115,6 +142,28 @@ var Flow = saga.Flow[State]{
 		},
 	},
 }
+
+// operation is an operation of the order's table.
+type operation = saga.Operation[State, *Participants]
+
+// same reports whether data to start an order is that of the order which is there.
+func same(s *State, data json.RawMessage) bool {
+	var o Order
+	return json.Unmarshal(data, &o) == nil && o.ID == s.ID && reflect.DeepEqual(s.Order, o)
+}
+
+// lostEnding reads a StockLost. One that names no SKU says nothing.
+func lostEnding(payload json.RawMessage) (saga.Ending, error) {
+	var l StockLost
+	err := json.Unmarshal(payload, &l)
+	if err == nil && l.SKU == "" {
+		err = fault.New(fault.Invalid, "the SKU is missing")
+	}
+	return l.Ending(), err
+}
+
+// reverted: a capture is reverted by a void that finds it, and refunds it.
+func reverted(s *State, step string) bool { return step == StepCapture && s.Refunded }
 
 func hasParcel(s *State) bool { return s.Order.Fulfillment == Shipment }
 

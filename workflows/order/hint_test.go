@@ -7,12 +7,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 func TestPausesBeforeTheGatewayIsAskedAgain(t *testing.T) {
 	total, before := time.Duration(0), time.Duration(0)
 	for asked := 1; asked <= 1000; asked++ {
-		pause := order.AskAgainAfter(asked)
+		pause := saga.AskAgainAfter(asked)
 		require.GreaterOrEqual(t, pause, max(time.Second, before))
 		require.LessOrEqual(t, pause, time.Hour)
 		if pause <= 5*time.Minute {
@@ -20,8 +21,8 @@ func TestPausesBeforeTheGatewayIsAskedAgain(t *testing.T) {
 		}
 		before = pause
 	}
-	require.Equal(t, time.Second, order.AskAgainAfter(1))
-	require.Equal(t, time.Hour, order.AskAgainAfter(1000))
+	require.Equal(t, time.Second, saga.AskAgainAfter(1))
+	require.Equal(t, time.Hour, saga.AskAgainAfter(1000))
 	require.Greater(t, total, 20*time.Minute)
 	require.Less(t, total, order.DefaultTiming().PaymentPending)
 }
@@ -39,8 +40,7 @@ func TestAnUnconfirmedNotificationIsAskedAboutAgain(t *testing.T) {
 	w := pendingFor(t)
 	deadline := w.state().PaymentDeadline(w.timing)
 	next := func() order.Action { return order.Next(w.state(), w.facts, w.now, w.timing) }
-	hint := order.PaymentHint{ID: "h", Succeeded: true}
-	w.facts.Notified(hint, "")
+	w.hear(order.PaymentHint{ID: "h", Succeeded: true})
 	asked := 0
 	for w.now.Before(deadline) {
 		a := next()
@@ -52,8 +52,7 @@ func TestAnUnconfirmedNotificationIsAskedAboutAgain(t *testing.T) {
 		}
 		require.Equal(t, order.Lookup, a.Kind)
 		asked++
-		w.facts.Hint = nil
-		w.facts.Unconfirmed(hint, w.state(), w.timing, w.now)
+		order.Flow.Unconfirmed(&w.facts, w.state(), order.StepAuthorize, *w.takeNotification(), w.now, w.timing.Of)
 	}
 	require.Equal(t, 13, asked)
 	require.Equal(t, order.Action{Kind: order.Lookup, Step: order.StepAuthorize}, next(), "it is asked a last time at the deadline")
@@ -62,6 +61,10 @@ func TestAnUnconfirmedNotificationIsAskedAboutAgain(t *testing.T) {
 func TestWhatIsAskedAboutWhenNotificationsMeet(t *testing.T) {
 	paid, failed := order.PaymentHint{ID: "paid", Succeeded: true}, order.PaymentHint{ID: "failed"}
 	w := pendingFor(t)
+	unconfirmed := func(h order.PaymentHint, s order.State) bool {
+		return order.Flow.Unconfirmed(&w.facts, s, order.StepAuthorize, h.Fact("42"), w.now, w.timing.Of)
+	}
+	next := func() order.ActionKind { return order.Next(w.state(), w.facts, w.now, w.timing).Kind }
 	for name, c := range map[string]struct {
 		asked, came order.PaymentHint
 		want        string
@@ -73,24 +76,24 @@ func TestWhatIsAskedAboutWhenNotificationsMeet(t *testing.T) {
 		"failed while paid is asked about":   {paid, failed, "paid", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var f order.Facts
-			f.Notified(c.came, "")
-			require.True(t, f.Unconfirmed(c.asked, w.state(), w.timing, w.now))
-			require.Equal(t, c.want, f.Hint.ID)
-			require.Equal(t, c.atOnce, order.Next(w.state(), f, w.now, w.timing).Kind == order.Lookup)
+			w.facts = order.Facts{}
+			w.hear(c.came)
+			require.True(t, unconfirmed(c.asked, w.state()))
+			require.Equal(t, c.atOnce, next() == order.Lookup)
+			require.Equal(t, c.want, w.takeNotification().ID)
 		})
 	}
 	t.Run("the next one is asked about at once", func(t *testing.T) {
-		var f order.Facts
-		require.True(t, f.Unconfirmed(paid, w.state(), w.timing, w.now))
-		require.Equal(t, order.Wait, order.Next(w.state(), f, w.now, w.timing).Kind)
-		f.Notified(order.PaymentHint{ID: "again", Succeeded: true}, "")
-		require.Equal(t, order.Lookup, order.Next(w.state(), f, w.now, w.timing).Kind)
-		require.Zero(t, f.HintAsked)
+		w.facts = order.Facts{}
+		require.True(t, unconfirmed(paid, w.state()))
+		require.Equal(t, order.Wait, next())
+		w.hear(order.PaymentHint{ID: "again", Succeeded: true})
+		require.Equal(t, order.Lookup, next())
+		require.Zero(t, w.takeNotification().Asked)
 	})
 	t.Run("nothing is asked about a payment that is not pending", func(t *testing.T) {
-		var f order.Facts
-		require.False(t, f.Unconfirmed(paid, newWorld(t, order.Immediate).state(), w.timing, w.now))
-		require.Nil(t, f.Hint)
+		w.facts = order.Facts{}
+		require.False(t, unconfirmed(paid, newWorld(t, order.Immediate).state()))
+		require.Nil(t, w.takeNotification())
 	})
 }

@@ -49,7 +49,9 @@ func (w *world) waiting() {
 	require.FailNow(w.t, "the order does not wait", "%v", timeline(w))
 }
 
-func dispatched(w *world) { w.facts.Dispatched = &order.ShipmentFact{ID: "e1"} }
+func dispatched(w *world) {
+	w.hear(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
+}
 
 // cancelledAtTheWarehouse is cancelled while it waits for its dispatch.
 func cancelledAtTheWarehouse(w *world) {
@@ -82,7 +84,7 @@ var situations = map[order.Situation]func(t *testing.T) *world{
 	},
 	order.DeliveryMissing: func(t *testing.T) *world {
 		w := newWorld(t, order.Shipment)
-		w.facts.Lost = &order.ShipmentFact{ID: "e2"}
+		w.hear(order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: "e2"}})
 		w.waiting()
 		return w
 	},
@@ -138,7 +140,7 @@ func TestTheTableOfTheDesk(t *testing.T) {
 				case order.Compensate:
 					require.Equal(t, []string{event.OrderCompensating, event.OrderAttentionResolved}, decided[:2])
 				}
-				w.facts.Delivered = &order.ShipmentFact{ID: "e9"}
+				w.hear(order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e9"}})
 				drive(w, happy{}, func(order.Action) {
 					require.Equal(t, order.GoodsAtLarge, w.state().Situation(), "nothing else waits any more")
 					require.True(t, w.decide(order.Resolution{ID: "d-2", Action: order.Substitute, Reference: "sent back"}))
@@ -228,7 +230,7 @@ func TestCompensateSaysWhoAndWhy(t *testing.T) {
 // The proof is asked for again when the run that had it is gone.
 func TestTheProofBelongsToItsDecision(t *testing.T) {
 	w := stuckAt(t, order.Immediate, order.StepCapture, false, nil)
-	w.facts.NotCaptured = "another"
+	w.facts.NotDone = "another"
 	require.True(t, w.decide(complete(order.Compensate)))
 	require.Equal(t, order.Lookup, order.Next(w.state(), w.facts, w.now, w.timing).Kind)
 }
@@ -256,14 +258,14 @@ func TestProgressTellsWhatWasSettledByHand(t *testing.T) {
 		situation order.Situation
 		action    order.ResolutionAction
 		step      order.Step
-		state     order.StepState
+		state     saga.StepState
 	}{
-		{order.UndoStuck, order.Skip, order.StepAuthorize, order.StepUndoSkippedByHand},
-		{order.UndoStuck, order.Substitute, order.StepAuthorize, order.StepUndoSubstituted},
-		{order.CaptureStuck, order.Skip, order.StepCapture, order.StepSkippedByHand},
-		{order.ShippedCaptureRefused, order.Substitute, order.StepCapture, order.StepSubstituted},
-		{order.DeliveryMissing, order.Skip, order.StepDeliver, order.StepSkippedByHand},
-		{order.GoodsAtLarge, order.Substitute, order.StepDispatch, order.StepSubstituted},
+		{order.UndoStuck, order.Skip, order.StepAuthorize, saga.StepUndoSkippedByHand},
+		{order.UndoStuck, order.Substitute, order.StepAuthorize, saga.StepUndoSubstituted},
+		{order.CaptureStuck, order.Skip, order.StepCapture, saga.StepSkippedByHand},
+		{order.ShippedCaptureRefused, order.Substitute, order.StepCapture, saga.StepSubstituted},
+		{order.DeliveryMissing, order.Skip, order.StepDeliver, saga.StepSkippedByHand},
+		{order.GoodsAtLarge, order.Substitute, order.StepDispatch, saga.StepSubstituted},
 	} {
 		w := situations[c.situation](t)
 		require.True(t, w.decide(complete(c.action)))
@@ -271,7 +273,7 @@ func TestProgressTellsWhatWasSettledByHand(t *testing.T) {
 		require.Contains(t, w.state().Progress(), order.StepProgress{Step: c.step, State: c.state}, c.situation)
 	}
 	require.Contains(t, situations[order.GoodsAtLarge](t).state().Progress(),
-		order.StepProgress{Step: order.StepDispatch, State: order.StepNow})
+		order.StepProgress{Step: order.StepDispatch, State: saga.StepNow})
 }
 
 // What was skipped was not taken; what was substituted was, elsewhere.

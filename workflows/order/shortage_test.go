@@ -12,29 +12,28 @@ import (
 )
 
 func TestShortageWaitsLongerAndLongerUntilItsDeadline(t *testing.T) {
-	now, timing := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), order.DefaultTiming()
-	var w *order.Shortage
-	require.Nil(t, w.After("42", "", now, timing))
-	require.False(t, w.Over(now, timing))
+	now, deadline := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), order.DefaultTiming().Reserve
+	short := saga.Later{Step: order.StepReserve, Hint: "tea"}
+	var w *saga.Later
+	require.False(t, w.Over(now, deadline))
 	began := now
-	for tries := 1; !w.Over(now, timing); tries++ {
-		w = w.After("42", "tea", now, timing)
+	for tries := 1; !w.Over(now, deadline); tries++ {
+		w = short.After(w, "42", now, deadline)
 		require.Equal(t, tries, w.Tries)
 		require.Equal(t, began, w.Since)
-		pause := w.RetryAt.Sub(now)
+		pause := w.At.Sub(now)
 		require.LessOrEqual(t, pause, 5*time.Second)
-		if !w.Over(w.RetryAt, timing) {
+		if !w.Over(w.At, deadline) {
 			require.GreaterOrEqual(t, pause, 100*time.Millisecond)
 		}
-		now = w.RetryAt
+		now = w.At
 	}
-	require.Equal(t, began.Add(timing.Reserve), now, "the last attempt is made at the deadline")
+	require.Equal(t, began.Add(deadline), now, "the last attempt is made at the deadline")
 	require.Less(t, w.Tries, 60)
-	require.Nil(t, w.After("42", "", now, timing), "what was found ends the wait")
 
 	pauses := map[time.Duration]bool{}
 	for n := range 20 {
-		pauses[(*order.Shortage)(nil).After(fmt.Sprintf("o-%d", n), "tea", now, timing).RetryAt.Sub(now)] = true
+		pauses[short.After(nil, fmt.Sprintf("o-%d", n), now, deadline).At.Sub(now)] = true
 	}
 	require.Greater(t, len(pauses), 10, "orders that wait together do not try together")
 }
@@ -43,10 +42,10 @@ func TestShortageWaitsLongerAndLongerUntilItsDeadline(t *testing.T) {
 func TestShortOrderWaits(t *testing.T) {
 	w := newWorld(t, order.Immediate)
 	s := w.state()
-	w.facts.Shortage = w.facts.Shortage.After("42", "tea", w.now, w.timing)
+	w.facts.Later = saga.Later{Step: order.StepReserve, Hint: "tea"}.After(nil, "42", w.now, w.timing.Reserve)
 	a := order.Next(s, w.facts, w.now, w.timing)
 	require.Equal(t, order.Wait, a.Kind)
-	require.Equal(t, w.facts.Shortage.RetryAt, a.Until)
+	require.Equal(t, w.facts.Later.At, a.Until)
 	require.Equal(t, order.Do, order.Next(s, w.facts, a.Until, w.timing).Kind)
 	w.facts.Cancellations = []order.Cancellation{{ID: "c-1"}}
 	require.Equal(t, order.Record, order.Next(s, w.facts, w.now, w.timing).Kind)

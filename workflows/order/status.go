@@ -31,10 +31,4 @@ var Statuses = []Status{
 
 // Listed reports whether the read model follows the status: an order that reaches it is written there. The
 // statuses between are passed in milliseconds.
-func Listed(s Status) bool {
-	switch s {
-	case StatusAccepted, StatusAwaitingPayment, StatusAwaitingShipment, StatusShipped, StatusNeedsAttention:
-		return true
-	}
-	return s.Terminal()
-}
+func Listed(s Status) bool { return Flow.Lasts(s) }

@@ -1,10 +1,10 @@
 package order_test
 
 import (
+	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/event/eventtest"
@@ -24,8 +24,6 @@ type world struct {
 	stock, money slots
 	// undos lists what was undone, in order.
 	undos []order.Step
-	// tried are the effects that somebody was asked for: an answer that was lost may still come about, late.
-	tried map[string]bool
 	// capture is the answer of the gateway to the capture; captured tells that money was taken.
 	capture  order.Effect
 	captured bool
@@ -73,7 +71,7 @@ func (s *slots) commit() bool {
 func newWorld(t require.TestingT, f order.Fulfillment) *world {
 	o := valid()
 	o.Fulfillment = f
-	w := &world{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), timing: order.DefaultTiming(), tried: map[string]bool{}}
+	w := &world{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), timing: order.DefaultTiming()}
 	w.append(order.Accept(o.Normalize(), "corr", "cause", w.now))
 	return w
 }
@@ -82,6 +80,26 @@ func (w *world) state() order.State {
 	s, err := order.Fold(w.records)
 	require.NoError(w.t, err)
 	return s
+}
+
+// hear takes in a signal.
+func (w *world) hear(payload any) { w.facts.Hear(order.FactOf("42", payload)) }
+
+// heard reports whether an event of the type was heard.
+func (w *world) heard(eventType string) bool {
+	return slices.ContainsFunc(w.facts.Heard, func(f saga.Fact) bool { return f.Type == eventType })
+}
+
+// takeNotification takes out the payment notification that the gateway is asked about; nil when there is none.
+func (w *world) takeNotification() *saga.Fact {
+	for _, eventType := range []string{event.PaymentSucceeded, event.PaymentFailed} {
+		if n := slices.IndexFunc(w.facts.Heard, func(f saga.Fact) bool { return f.Type == eventType }); n >= 0 {
+			fact := w.facts.Heard[n]
+			w.facts.Heard = slices.Delete(slices.Clone(w.facts.Heard), n, n+1)
+			return &fact
+		}
+	}
+	return nil
 }
 
 // append writes entries as a log does: a key is written once.
@@ -110,9 +128,6 @@ func (w *world) outcome(inline bool, entries ...event.Entry) {
 func (w *world) act(draw answers) order.Action {
 	s := w.state()
 	a := order.Next(s, w.facts, w.now, w.timing)
-	before := order.Next(legacy(w.t, s), w.facts, w.now, w.timing)
-	require.Equal(w.t, []string{a.String(), a.Entry.Key, string(a.Entry.Data)}, []string{before.String(), before.Entry.Key, string(before.Entry.Data)},
-		"a state of a version before the kit is decided like one of this version")
 	switch a.Kind {
 	case order.Record:
 		w.append(order.Decisions(s, w.facts, w.now, w.timing)...)
@@ -144,24 +159,7 @@ func (w *world) proveNotCaptured(s order.State, draw answers) {
 		w.outcome(draw.inline(), s.Captured("p1", w.now))
 		return
 	}
-	w.facts.NotCaptured = d.ID
-}
-
-// late lets something come about that was asked for once, and that nobody records any more.
-func (w *world) late(what string) {
-	if !w.tried[what] {
-		return
-	}
-	switch what {
-	case "capture":
-		w.captured = w.captured || w.capture == order.Done && w.money.commit()
-	case "commit":
-		w.stock.commit()
-	case "undo/authorize":
-		w.money.undo()
-	case "undo/reserve":
-		w.stock.undo()
-	}
+	w.facts.NotDone = d.ID
 }
 
 // answers decides what participants answer.
@@ -171,8 +169,6 @@ type answers interface {
 	// inline tells that the step runs inside a workflow task.
 	inline() bool
 	pending() bool
-	// silent tells that a step whose answer is lost has not happened, or not yet.
-	silent() bool
 }
 
 func (w *world) do(s order.State, step order.Step, draw answers) {
@@ -205,51 +201,37 @@ func (w *world) do(s order.State, step order.Step, draw answers) {
 	case order.StepCapture:
 		w.takeMoney(s, answer, lost, draw)
 	case order.StepCommit:
-		w.tried["commit"] = true
 		if lost {
 			w.gone(step, false)
-			if draw.silent() {
-				return
-			}
+			return
 		}
 		require.True(w.t, w.stock.commit(), "nothing is committed after it was undone")
-		if !lost {
-			w.outcome(draw.inline(), s.CommittedStock(w.now))
-		}
+		w.outcome(draw.inline(), s.CommittedStock(w.now))
 	}
 }
 
 func (w *world) takeMoney(s order.State, answer order.Effect, lost bool, draw answers) {
-	w.tried["capture"] = true
 	if w.capture == "" {
 		w.capture = answer
 	}
 	if lost {
 		w.gone(order.StepCapture, false)
-		if draw.silent() {
-			return
-		}
+		return
 	}
-	switch {
-	case w.capture == order.Done:
-		require.True(w.t, w.money.commit(), "nothing is captured after it was undone")
-		w.captured = true
-		if !lost {
-			w.outcome(draw.inline(), s.Captured("p1", w.now))
-		}
-	case !lost:
+	if w.capture != order.Done {
 		w.outcome(draw.inline(), s.CaptureRefused("no", w.now))
+		return
 	}
+	require.True(w.t, w.money.commit(), "nothing is captured after it was undone")
+	w.captured = true
+	w.outcome(draw.inline(), s.Captured("p1", w.now))
 }
 
 func (w *world) undo(s order.State, step order.Step, draw answers) {
 	_, lost := draw.effect("undo/" + step)
-	w.tried["undo/"+step] = true
 	if lost {
 		w.gone(step, true)
-		if draw.silent() {
-			return
-		}
+		return
 	}
 	if step == order.StepReserve {
 		require.True(w.t, w.stock.undo(), "what is committed is never undone")
@@ -260,10 +242,8 @@ func (w *world) undo(s order.State, step order.Step, draw answers) {
 		w.gone(step, true)
 		return
 	}
-	if !lost {
-		w.undos = append(w.undos, step)
-		w.outcome(draw.inline(), s.Undone(step, w.now))
-	}
+	w.undos = append(w.undos, step)
+	w.outcome(draw.inline(), s.Undone(step, w.now))
 }
 
 func (w *world) lookup(s order.State, step order.Step, draw answers) {
@@ -271,11 +251,10 @@ func (w *world) lookup(s order.State, step order.Step, draw answers) {
 		w.findReservation(s, draw)
 		return
 	}
-	hint := w.facts.Hint
-	w.facts.Hint = nil
+	hint := w.takeNotification()
 	if hint != nil && w.money.do == "" {
 		w.money.do = order.Refused
-		if hint.Succeeded {
+		if hint.Type == event.PaymentSucceeded {
 			w.money.do = order.Done
 		}
 	}
@@ -285,13 +264,13 @@ func (w *world) lookup(s order.State, step order.Step, draw answers) {
 	case w.money.do == order.Refused:
 		w.outcome(draw.inline(), s.Declined("p1", "no", true, w.now))
 	case hint == nil:
-		w.facts.LookedUp = true
+		w.facts.LookedUp = order.StepAuthorize
 	}
 }
 
 func (w *world) findReservation(s order.State, draw answers) {
 	if w.stock.settle == "undone" || w.stock.do != order.Done && w.stock.do != order.Refused {
-		w.facts.LookedUp = true
+		w.facts.LookedUp = order.StepReserve
 		return
 	}
 	w.facts.GivenUp = ""
@@ -355,24 +334,8 @@ func (w *world) checkUndone() {
 }
 
 func rank(step order.Step) int {
-	for i, s := range (order.Order{Fulfillment: order.Shipment}).Steps() {
-		if s == step {
-			return i
-		}
-	}
-	return -1
+	return slices.IndexFunc(order.Flow.Steps, func(row saga.Step[order.State, *order.Participants]) bool { return row.Name == step })
 }
-
-// drawn are answers that rapid draws.
-type drawn struct{ t *rapid.T }
-
-func (d drawn) effect(step order.Step) (order.Effect, bool) {
-	answer := rapid.SampledFrom([]order.Effect{order.Done, order.Done, order.Done, order.Refused}).Draw(d.t, step)
-	return answer, rapid.IntRange(0, 3).Draw(d.t, "lost") == 0
-}
-func (d drawn) inline() bool  { return rapid.Bool().Draw(d.t, "inline") }
-func (d drawn) pending() bool { return rapid.IntRange(0, 3).Draw(d.t, "pending") == 0 }
-func (d drawn) silent() bool  { return rapid.Bool().Draw(d.t, "silent") }
 
 // happy are the answers of participants that always do what they are asked.
 type happy struct{}
@@ -380,4 +343,3 @@ type happy struct{}
 func (happy) effect(order.Step) (order.Effect, bool) { return order.Done, false }
 func (happy) inline() bool                           { return true }
 func (happy) pending() bool                          { return false }
-func (happy) silent() bool                           { return true }

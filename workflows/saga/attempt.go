@@ -23,7 +23,7 @@ const (
 
 // attempt runs a call: inside the workflow task first, where that is allowed, and as a regular activity with durable
 // retry when that did not come through.
-func (d *Driver[In, Out]) attempt(a Action, call *Call[In, Out], in In, inline bool) (out Out, f fate, err error) {
+func (d *Driver[In, Out]) attempt(a Action, call *ActivityCall[In, Out], in In, inline bool) (out Out, f fate, err error) {
 	note := call.Summary
 	if inline {
 		err = callInline(d.ctx, call, in, &out)
@@ -66,7 +66,7 @@ func (d *Driver[In, Out]) batch() time.Duration {
 
 // UntilDone runs a call that needs nothing but the flow's own stores, until it succeeds. It never ends a run: an error
 // that no retry mends is shown, and tried again slowly, for somebody to mend. The error is the workflow's own.
-func UntilDone[In, Out any](ctx workflow.Context, call *Call[In, Out], in In, idle func(note string)) (out Out, err error) {
+func UntilDone[In, Out any](ctx workflow.Context, call *ActivityCall[In, Out], in In, idle func(note string)) (out Out, err error) {
 	err = callInline(ctx, call, in, &out)
 	for round := 1; err != nil; round++ {
 		idle("retrying: " + call.Summary)
@@ -83,7 +83,7 @@ func UntilDone[In, Out any](ctx workflow.Context, call *Call[In, Out], in In, id
 }
 
 // callInline runs a call as a local activity.
-func callInline[In, Out any](ctx workflow.Context, call *Call[In, Out], in In, out *Out) error {
+func callInline[In, Out any](ctx workflow.Context, call *ActivityCall[In, Out], in In, out *Out) error {
 	ctx = workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
 		ScheduleToCloseTimeout: InlineBudget, StartToCloseTimeout: InlineAttempt,
 		RetryPolicy: InlineRetry(), Summary: Summary(call.Summary),
@@ -92,7 +92,7 @@ func callInline[In, Out any](ctx workflow.Context, call *Call[In, Out], in In, o
 }
 
 // callDurable starts a call as a regular activity; a limit of 0 is none.
-func callDurable[In, Out any](ctx workflow.Context, call *Call[In, Out], in In, limit time.Duration) workflow.Future {
+func callDurable[In, Out any](ctx workflow.Context, call *ActivityCall[In, Out], in In, limit time.Duration) workflow.Future {
 	attempt := cmp.Or(call.Timeout, AttemptTimeout)
 	if limit > 0 && limit < attempt {
 		attempt = limit
@@ -104,15 +104,21 @@ func callDurable[In, Out any](ctx workflow.Context, call *Call[In, Out], in In, 
 	return workflow.ExecuteActivity(ctx, call.activity, in)
 }
 
-// Pause waits until a fact comes, at most for d. The timer ends with it: a saga that waits often does not collect
-// timers, and the Temporal Web UI shows none that nobody waits for.
-func Pause(ctx workflow.Context, f interface {
+// pausing is what a pause needs of a run.
+type pausing interface {
 	TakeIn()
 	Facts() int
 	Drain() *Drain
-}, d time.Duration, summary string,
-) error {
-	facts := f.Facts()
+}
+
+// Pause waits until a fact comes, at most for d. The timer ends with it: a saga that waits often does not collect
+// timers, and the Temporal Web UI shows none for which no one waits.
+func Pause(ctx workflow.Context, f pausing, d time.Duration, summary string) error {
+	return pauseSince(ctx, f, f.Facts(), d, summary)
+}
+
+// pauseSince is Pause for a run that has looked at so many facts.
+func pauseSince(ctx workflow.Context, f pausing, facts int, d time.Duration, summary string) error {
 	timed, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	timer := workflow.NewTimerWithOptions(timed, d, workflow.TimerOptions{Summary: Summary(summary)})

@@ -11,8 +11,11 @@ var streamPattern = regexp.MustCompile(`^[a-z][a-z0-9.]*$`)
 
 // Check reports everything that is wrong with the flow's table; nil when nothing is. It looks at the definition only: whether
 // the activities are registered is the worker's to check.
-func (f *Flow[S]) Check() error {
+func (f *Flow[S, P]) Check() error {
 	c := tableChecker{names: make(map[string]bool), waits: map[string]bool{SlotAccept: true}}
+	for _, own := range ownActivities {
+		c.seen = add(c.seen, "activity/"+f.Activity(own))
+	}
 	c.require(f.Name != "", "a flow has a name")
 	c.require(streamPattern.MatchString(f.Stream), "the stream %q must be lower-case letters, digits and dots", f.Stream)
 	var s S
@@ -33,7 +36,8 @@ func (f *Flow[S]) Check() error {
 		}
 		checkSlots(&c, row)
 		f.checkTypes(&c, row)
-		checkCalls(&c, row)
+		f.checkEvents(&c, row)
+		f.checkCalls(&c, row)
 		checkRow(&c, row)
 		c.waits[row.Name] = true
 		c.awaits = c.awaits || row.Kind == Await
@@ -44,8 +48,47 @@ func (f *Flow[S]) Check() error {
 	c.step = ""
 	if len(f.Steps) > 0 {
 		c.require(c.pivots == 1, "a flow has one pivot, not %d", c.pivots)
+		c.require(f.Queue != "", "a flow has a task queue: Queue")
 	}
+	f.checkRules(&c)
 	return c.err(f.Name)
+}
+
+// checkRules: what the flow has besides its rows is complete, and no signal is taken for another one.
+func (f *Flow[S, P]) checkRules(c *tableChecker) {
+	c.seen = add(add(c.seen, "signal/"+SignalCancel), "signal/"+SignalFact)
+	if t := f.TurnBack; t != nil {
+		c.require(t.Signal != "" && t.Ending != nil, "TurnBack has Signal and Ending")
+		c.seen = add(c.seen, "signal/"+t.Signal)
+	}
+	for _, s := range f.Signals {
+		c.require(s.Name != "", "a signal has a name")
+		c.require(s.Read != nil, "the signal %q has Read", s.Name)
+		c.require(!c.seen["signal/"+s.Name], "the signal %q is taken", s.Name)
+		c.seen = add(c.seen, "signal/"+s.Name)
+	}
+	if l := f.Late; l != nil && l.Workflow != "" {
+		c.require(l.WorkflowID != nil && l.Input != nil && l.Signal != "" && l.Summary != nil && l.Attributes != nil,
+			"Late has Workflow, WorkflowID, Input, Signal, Summary and Attributes")
+	}
+	c.require((f.EarlyStream != nil) == (f.EarlyType != ""), "EarlyStream and EarlyType are both there, or none")
+}
+
+// checkEvents: the run takes no event for which a row listens for something else.
+func (f *Flow[S, P]) checkEvents(c *tableChecker, row *Step[S, P]) {
+	var types []string
+	if row.Pending != nil {
+		types = append(types, row.Pending.On...)
+	}
+	if row.Wait != nil {
+		types = append(types, row.Wait.On...)
+		for _, t := range row.Wait.Trouble {
+			types = append(types, t.On)
+		}
+	}
+	for _, t := range types {
+		c.require(t != f.cancelRequested() && (f.TurnBack == nil || t != f.TurnBack.Signal), "the flow takes %q for a cancellation", t)
+	}
 }
 
 // tableChecker collects what is wrong with a table, row by row.
@@ -62,7 +105,7 @@ type tableChecker struct {
 }
 
 // checkSlots: every key that a row may write is its own.
-func checkSlots[S any](c *tableChecker, row *Step[S]) {
+func checkSlots[S, P any](c *tableChecker, row *Step[S, P]) {
 	c.unique("name", row.Name)
 	if row.Kind == Pivot {
 		c.require(row.slot() == SlotDecide, "the slot of the pivot is %q", SlotDecide)
@@ -83,7 +126,7 @@ func checkSlots[S any](c *tableChecker, row *Step[S]) {
 }
 
 // checkTypes: the types of a row's outcomes are there, and are not the kit's own.
-func (f *Flow[S]) checkTypes(c *tableChecker, row *Step[S]) {
+func (f *Flow[S, P]) checkTypes(c *tableChecker, row *Step[S, P]) {
 	c.require(row.Kind == Pivot || row.Done != "", "the outcome has a type: Done")
 	c.require(row.Undo == nil || len(row.Undone) > 0, "the compensation has a type: Undone")
 	c.require(row.Refused == "" || row.Do != nil, "a row without Do is not refused")
@@ -91,6 +134,8 @@ func (f *Flow[S]) checkTypes(c *tableChecker, row *Step[S]) {
 	if row.Pending != nil {
 		types = append(types, row.Pending.Event)
 	}
+	c.require(row.Done == "" || row.Done != row.Refused && (row.Pending == nil || row.Done != row.Pending.Event),
+		"the outcomes have types of their own")
 	for _, t := range types {
 		kind, prefixed := strings.CutPrefix(t, f.prefix()+".")
 		c.require(!prefixed || !slices.Contains(kitKinds, kind), "the type %q is the kit's own", t)
@@ -103,10 +148,23 @@ var kitKinds = []string{
 	kindStepSkipped, kindStepSubstituted, string(Completed), string(Rejected), string(Cancelled), string(Failed),
 }
 
-func checkCalls[S any](c *tableChecker, row *Step[S]) {
-	c.require(row.Lookup == nil || row.Lookup.Within > 0, "a lookup says within which time")
-	for _, o := range []*Operation{row.Do, row.Undo, row.Lookup} {
-		c.require(o == nil || o.Name != "" && o.Queue != "" && o.Summary != "", "a call has a name, a task queue and a summary")
+// ownActivities are the kit's activities of a flow, see Activity.
+var ownActivities = []string{"Open", "Record", "Publish", "List", "Late", "Recover"}
+
+func (f *Flow[S, P]) checkCalls(c *tableChecker, row *Step[S, P]) {
+	for _, kind := range []ActionKind{Do, Lookup, Undo} {
+		o := row.Operation(kind)
+		if o == nil {
+			continue
+		}
+		c.require(kind == Lookup || o.Within == 0, "only a lookup says within which time")
+		c.require(kind != Lookup || o.Within > 0, "a lookup says within which time")
+		if kind == Undo && row.Do == nil {
+			c.require(o.Run == nil && o.Name == "", "the compensation of a row without Do records Undone: it has no step function and no name")
+			continue
+		}
+		c.require(o.Run != nil, "an operation has a step function")
+		c.unique("activity", f.ActivityOf(row, kind))
 	}
 	if p := row.Pending; p != nil {
 		c.require(row.Kind == Compensable && row.Do != nil && row.Lookup != nil, "only a compensable step with Do and Lookup may be pending")
@@ -116,7 +174,7 @@ func checkCalls[S any](c *tableChecker, row *Step[S]) {
 }
 
 // checkRow: a row has what its kind needs, and comes where its kind belongs.
-func checkRow[S any](c *tableChecker, row *Step[S]) {
+func checkRow[S, P any](c *tableChecker, row *Step[S, P]) {
 	c.require((row.Wait != nil) == (row.Kind == Await), "a row of the kind %q has a wait, and no other", Await)
 	switch row.Kind {
 	case Compensable:
@@ -158,6 +216,27 @@ func checkWait(c *tableChecker, w *WaitRule) {
 	}
 	c.require(len(w.Trouble) == 0, "before the pivot a wait has no trouble: the saga turns back")
 	c.require(w.Stray == nil || w.Stray.Step != "" && w.Stray.Text != "" && w.Stray.Situation != "", "Stray has Step, Text and Situation")
+}
+
+// Deadlines are the settings that bound the waits of the table, in its order.
+func (f *Flow[S, P]) Deadlines() []Deadline {
+	var all []Deadline
+	for i := range f.Steps {
+		row := &f.Steps[i]
+		of := []Deadline{row.Deadline}
+		if row.Pending != nil {
+			of = append(of, row.Pending.Deadline)
+		}
+		if row.Wait != nil {
+			of = append(of, row.Wait.Deadline)
+		}
+		for _, d := range of {
+			if d != "" && !slices.Contains(all, d) {
+				all = append(all, d)
+			}
+		}
+	}
+	return all
 }
 
 func add(set map[string]bool, key string) map[string]bool {

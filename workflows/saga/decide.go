@@ -12,12 +12,12 @@ import (
 //
 // The order of the checks is the order of precedence, for every flow. What the log has recorded comes before what a signal
 // says, and what is decided is never decided again.
-func (f *Flow[S]) Decide(s S, facts Facts, now time.Time, timing Timing) Action {
+func (f *Flow[S, P]) Decide(s S, facts Facts, now time.Time, timing Timing) Action {
 	return f.decide(&s, &facts, now, timing)
 }
 
-func (f *Flow[S]) decide(s *S, facts *Facts, now time.Time, timing Timing) Action {
-	n := &next[S]{flow: f, s: s, k: kitOf(s), facts: facts, now: now, timing: timing}
+func (f *Flow[S, P]) decide(s *S, facts *Facts, now time.Time, timing Timing) Action {
+	n := &next[S, P]{flow: f, s: s, k: kitOf(s), facts: facts, now: now, timing: timing}
 	k := n.k
 	switch {
 	case k.Ended:
@@ -46,7 +46,7 @@ func (f *Flow[S]) decide(s *S, facts *Facts, now time.Time, timing Timing) Actio
 const maxDecisions = 50
 
 // Decisions returns the events that Decide wants recorded one after the other, from s on, as many as one append takes.
-func (f *Flow[S]) Decisions(s S, facts Facts, now time.Time, timing Timing) []event.Entry {
+func (f *Flow[S, P]) Decisions(s S, facts Facts, now time.Time, timing Timing) []event.Entry {
 	var entries []event.Entry
 	for len(entries) < maxDecisions {
 		a := f.decide(&s, &facts, now, timing)
@@ -65,8 +65,8 @@ func (f *Flow[S]) Decisions(s S, facts Facts, now time.Time, timing Timing) []ev
 }
 
 // next is one decision: the flow, the state, the facts, the time.
-type next[S any] struct {
-	flow   *Flow[S]
+type next[S, P any] struct {
+	flow   *Flow[S, P]
 	s      *S
 	k      *Saga
 	facts  *Facts
@@ -78,11 +78,11 @@ type next[S any] struct {
 func Unavailable(step string) string { return step + "_unavailable" }
 
 // due reports whether a deadline is over. Both are workflow time.
-func (n *next[S]) due(deadline time.Time) bool { return !n.now.Before(deadline) }
+func (n *next[S, P]) due(deadline time.Time) bool { return !n.now.Before(deadline) }
 
 // undecided: everything can still be compensated. A refusal comes first, then a cancellation, unless what the saga waits for is
 // there, then the first row that is not done.
-func (n *next[S]) undecided() Action {
+func (n *next[S, P]) undecided() Action {
 	for row := range n.flow.Applicable(n.s) {
 		if n.refused(row) {
 			e := Ending{Outcome: Rejected, Reason: n.k.Slot(row.slot()).Reason}
@@ -122,7 +122,7 @@ func (n *next[S]) undecided() Action {
 }
 
 // attempt: a compensable row with Do that has no outcome yet.
-func (n *next[S]) attempt(row *Step[S]) Action {
+func (n *next[S, P]) attempt(row *Step[S, P]) Action {
 	if n.k.Has(row.slot() + slotPending) {
 		return n.pending(row)
 	}
@@ -139,7 +139,7 @@ func (n *next[S]) attempt(row *Step[S]) Action {
 }
 
 // pending: the participant of a row will notify. A notification is not believed: the participant is asked.
-func (n *next[S]) pending(row *Step[S]) Action {
+func (n *next[S, P]) pending(row *Step[S, P]) Action {
 	rule := row.Pending
 	until := n.flow.pendingUntil(n.k, row, n.timing)
 	due := n.due(until)
@@ -156,12 +156,12 @@ func (n *next[S]) pending(row *Step[S]) Action {
 }
 
 // pendingUntil is until when a pending outcome waits for its notification.
-func (f *Flow[S]) pendingUntil(k *Saga, row *Step[S], timing Timing) time.Time {
+func (f *Flow[S, P]) pendingUntil(k *Saga, row *Step[S, P], timing Timing) time.Time {
 	return k.Slot(row.slot() + slotPending).until(timing(row.Pending.Deadline))
 }
 
 // PendingUntil is until when the step waits for the notification of its participant, in workflow time; zero when it does not.
-func (f *Flow[S]) PendingUntil(s S, step string, timing Timing) time.Time {
+func (f *Flow[S, P]) PendingUntil(s S, step string, timing Timing) time.Time {
 	if row := f.row(&s, step); row != nil && row.Pending != nil && kitOf(&s).Has(row.slot()+slotPending) {
 		return f.pendingUntil(kitOf(&s), row, timing)
 	}
@@ -177,7 +177,7 @@ func (s Slot) until(wait time.Duration) time.Time {
 }
 
 // wait: an Await row without outcome.
-func (n *next[S]) wait(row *Step[S]) Action {
+func (n *next[S, P]) wait(row *Step[S, P]) Action {
 	rule := row.Wait
 	if f := n.facts.first(rule.On); f != nil {
 		return n.done(row, f)
@@ -204,7 +204,7 @@ func (n *next[S]) wait(row *Step[S]) Action {
 }
 
 // forward: the pivot decided that the saga goes through. Nothing is compensated any more, but for a reversible step that is refused.
-func (n *next[S]) forward() Action {
+func (n *next[S, P]) forward() Action {
 	past := false
 	for row := range n.flow.Applicable(n.s) {
 		switch {
@@ -228,7 +228,7 @@ func (n *next[S]) forward() Action {
 }
 
 // completed is what the event of a completed saga says besides.
-func (n *next[S]) completed() any {
+func (n *next[S, P]) completed() any {
 	if n.flow.Completed == nil {
 		return nil
 	}
@@ -236,7 +236,7 @@ func (n *next[S]) completed() any {
 }
 
 // look asks a person to act, once, and waits.
-func (n *next[S]) look(c StuckCall) Action {
+func (n *next[S, P]) look(c StuckCall) Action {
 	if !n.attends(c) {
 		return n.attention(c)
 	}
@@ -247,7 +247,7 @@ func (n *next[S]) look(c StuckCall) Action {
 const lookAgain = 30 * 24 * time.Hour
 
 // back: the pivot decided that everything is compensated, newest first.
-func (n *next[S]) back() Action {
+func (n *next[S, P]) back() Action {
 	awaited := n.awaited()
 	if awaited != nil && awaited.Wait.Stray != nil && !n.k.Strayed {
 		return n.attention(StuckCall{Step: awaited.Wait.Stray.Step, Error: awaited.Wait.Stray.Text})
@@ -271,7 +271,7 @@ func (n *next[S]) back() Action {
 // mustUndo reports whether a row may have happened and is not compensated. A row that may have been attempted counts as attempted,
 // whether or not the log has its outcome: only a recorded refusal that has left nothing, or an earlier row without outcome, says
 // that there is nothing to compensate.
-func (n *next[S]) mustUndo(row *Step[S]) bool {
+func (n *next[S, P]) mustUndo(row *Step[S, P]) bool {
 	if row.Kind != Compensable || n.settled(row.Name, true) {
 		return false
 	}
@@ -293,7 +293,7 @@ func (n *next[S]) mustUndo(row *Step[S]) bool {
 }
 
 // compensates reports whether there is something to compensate.
-func (n *next[S]) compensates() bool {
+func (n *next[S, P]) compensates() bool {
 	for row := range n.flow.Applicable(n.s) {
 		if n.mustUndo(row) {
 			return true
@@ -303,7 +303,7 @@ func (n *next[S]) compensates() bool {
 }
 
 // awaited returns the wait before the pivot that is fulfilled, in the log or by a fact; nil if the saga has not come to it.
-func (n *next[S]) awaited() *Step[S] {
+func (n *next[S, P]) awaited() *Step[S, P] {
 	for row := range n.flow.Applicable(n.s) {
 		filled := n.k.Has(row.slot())
 		switch {
@@ -320,7 +320,7 @@ func (n *next[S]) awaited() *Step[S] {
 
 // tooLate returns the first cancellation that can no longer be honoured, unless one was refused before: that is the answer
 // to this one too.
-func (n *next[S]) tooLate() (Cancellation, bool) {
+func (n *next[S, P]) tooLate() (Cancellation, bool) {
 	k := n.k
 	if k.Decision == "" || k.Cancelling() || k.CancelRefused || len(n.facts.Cancellations) == 0 {
 		return Cancellation{}, false
@@ -329,13 +329,13 @@ func (n *next[S]) tooLate() (Cancellation, bool) {
 }
 
 // attends reports whether a person is being asked to act on exactly this.
-func (n *next[S]) attends(c StuckCall) bool {
+func (n *next[S, P]) attends(c StuckCall) bool {
 	a := n.k.Attention
 	return a.Open && a.Step == c.Step && a.Undo == c.Undo
 }
 
 // wentThrough reports whether what a person was asked to act on has gone through.
-func (n *next[S]) wentThrough(step string, undo bool) bool {
+func (n *next[S, P]) wentThrough(step string, undo bool) bool {
 	if row := n.flow.row(n.s, step); !undo && row != nil && row.Kind == Await && n.facts.first(row.Wait.On) != nil {
 		return true
 	}
@@ -343,7 +343,7 @@ func (n *next[S]) wentThrough(step string, undo bool) bool {
 }
 
 // settled reports whether something that must come about has: by itself, by hand, or because it is not wanted any more.
-func (n *next[S]) settled(step string, undo bool) bool {
+func (n *next[S, P]) settled(step string, undo bool) bool {
 	if undo {
 		return n.k.Has(UndoSlot(step))
 	}
@@ -362,9 +362,9 @@ func (n *next[S]) settled(step string, undo bool) bool {
 }
 
 // refused reports whether a refusal of the row is recorded.
-func (n *next[S]) refused(row *Step[S]) bool {
+func (n *next[S, P]) refused(row *Step[S, P]) bool {
 	return row.Refused != "" && n.k.Has(row.slot(), row.Refused)
 }
 
 // IsUndone reports whether a step that is to be compensated was, or a person has decided about it instead.
-func (f *Flow[S]) IsUndone(s S, step string) bool { return kitOf(&s).Has(UndoSlot(step)) }
+func (f *Flow[S, P]) IsUndone(s S, step string) bool { return kitOf(&s).Has(UndoSlot(step)) }

@@ -1,14 +1,15 @@
 package saga
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 )
 
-// Call is an activity as a step uses it. In and Out are what it takes and gives.
-type Call[In, Out any] struct {
+// ActivityCall is an activity as a step uses it. In and Out are what it takes and gives.
+type ActivityCall[In, Out any] struct {
 	activity string
 	// Queue is the task queue on which the activity runs when it does not run inside a workflow task.
 	Queue string
@@ -24,13 +25,13 @@ type Call[In, Out any] struct {
 }
 
 // Activity makes a Call of a registered activity: its name, and its method for the types.
-func Activity[T, In, Out any](name string, _ func(T, context.Context, In) (Out, error), c Call[In, Out]) *Call[In, Out] {
+func Activity[T, In, Out any](name string, _ func(T, context.Context, In) (Out, error), c ActivityCall[In, Out]) *ActivityCall[In, Out] {
 	c.activity = name
 	return &c
 }
 
 // Activity is the registered name.
-func (c *Call[In, Out]) Activity() string { return c.activity }
+func (c *ActivityCall[In, Out]) Activity() string { return c.activity }
 
 // Calls are the activities of a step.
 type Calls[In, Out any] struct {
@@ -39,16 +40,16 @@ type Calls[In, Out any] struct {
 	// Slot is the key under which the outcome stands in the saga's stream; UndoSlot is that of the compensation.
 	Slot, UndoSlot string
 	// Do attempts the step. A step without Do is recorded by the flow, or waited for.
-	Do *Call[In, Out]
+	Do *ActivityCall[In, Out]
 	// Lookup asks what is: what became of an attempt whose outcome nobody knows, or what a decision is to be based on.
 	// Optional.
-	Lookup *Call[In, Out]
+	Lookup *ActivityCall[In, Out]
 	// Undo makes it so that the step has not happened, whether or not it had, and keeps it so.
-	Undo *Call[In, Out]
+	Undo *ActivityCall[In, Out]
 }
 
 // call is the step's call for an action.
-func (s Calls[In, Out]) call(kind ActionKind) *Call[In, Out] {
+func (s Calls[In, Out]) call(kind ActionKind) *ActivityCall[In, Out] {
 	switch kind {
 	case Do:
 		return s.Do
@@ -64,7 +65,7 @@ func (s Calls[In, Out]) call(kind ActionKind) *Call[In, Out] {
 type Definition[In, Out any] struct {
 	name  string
 	steps []Calls[In, Out]
-	calls map[callKey]*Call[In, Out]
+	calls map[callKey]*ActivityCall[In, Out]
 }
 
 type callKey struct {
@@ -76,7 +77,7 @@ type callKey struct {
 // compensable steps before it and forward steps after it; each compensable step has an undo, no other step has one;
 // names and slots are unique; what can be undone has a deadline, what must succeed has none.
 func Define[In, Out any](name string, steps ...Calls[In, Out]) (*Definition[In, Out], error) {
-	d := &Definition[In, Out]{name: name, steps: steps, calls: make(map[callKey]*Call[In, Out])}
+	d := &Definition[In, Out]{name: name, steps: steps, calls: make(map[callKey]*ActivityCall[In, Out])}
 	var c checker
 	c.require(name != "", "a saga has a name")
 	pivots := 0
@@ -123,7 +124,7 @@ func checkKind[In, Out any](c *checker, s Calls[In, Out], pivots int) {
 }
 
 // checkCall checks one activity of a step.
-func checkCall[In, Out any](c *checker, action ActionKind, kind Kind, call *Call[In, Out]) {
+func checkCall[In, Out any](c *checker, action ActionKind, kind Kind, call *ActivityCall[In, Out]) {
 	c.require(call.activity != "", "%s names its activity", action)
 	c.require(call.Queue != "", "%s names its task queue", action)
 	c.require(call.Summary != "", "%s has a summary", action)
@@ -191,44 +192,113 @@ func (d *Definition[In, Out]) Activities() []string {
 }
 
 // Find returns the call for an action; nil when the step has none of that kind.
-func (d *Definition[In, Out]) Find(kind ActionKind, step string) *Call[In, Out] {
+func (d *Definition[In, Out]) Find(kind ActionKind, step string) *ActivityCall[In, Out] {
 	return d.calls[callKey{kind, step}]
 }
 
-// Derive makes the calls of a flow's rows that apply to a saga, all of which take and give the same. A wait before the pivot
-// belongs to the row before it. Within is how long a setting says.
-func Derive[S, In, Out any](f *Flow[S], s *S, within func(In, Deadline) time.Duration) (*Definition[In, Out], error) {
-	var steps []Calls[In, Out]
+// calls are the calls of the table's rows that apply to a saga. A wait before the pivot belongs to the row before it.
+func (f *Flow[S, P]) calls(s *S) (*Definition[StepInput[S], StepResult[S]], error) {
+	var steps []Calls[StepInput[S], StepResult[S]]
 	past := false
 	for row := range f.Applicable(s) {
 		past = past || row.Kind == Pivot
-		step := Calls[In, Out]{Name: row.Name, Kind: row.Kind, Slot: row.slot()}
+		step := Calls[StepInput[S], StepResult[S]]{Name: row.Name, Kind: row.Kind, Slot: row.slot()}
 		if row.Kind == Await {
 			if !past {
 				continue
 			}
 			step.Kind = Forward
 		}
-		step.Do, step.Lookup, step.Undo = derived[In, Out](row.Do), derived[In, Out](row.Lookup), derived[In, Out](row.Undo)
+		step.Do, step.Lookup, step.Undo = f.call(row, Do), f.call(row, Lookup), f.call(row, Undo)
 		if row.Undo != nil {
 			step.UndoSlot = UndoSlot(row.Name)
 		}
 		if row.Do != nil && row.Deadline != "" {
-			step.Do.Deadline = func(in In) time.Duration { return within(in, row.Deadline) }
+			step.Do.Deadline = func(in StepInput[S]) time.Duration { return in.Settings.Of(row.Deadline) }
 		}
 		steps = append(steps, step)
 	}
 	return Define(f.Name, steps...)
 }
 
-// derived is the call of an operation.
-func derived[In, Out any](o *Operation) *Call[In, Out] {
+// Operation returns an operation of a row; nil when it has none of that kind.
+func (row *Step[S, P]) Operation(kind ActionKind) *Operation[S, P] {
+	switch kind {
+	case Do:
+		return row.Do
+	case Lookup:
+		return row.Lookup
+	case Undo:
+		return row.Undo
+	}
+	return nil
+}
+
+// ActivityOf is the registered name of an operation of a row: by default <Stream>.<row>, with .lookup or .undo. The compensation of a
+// row without Do is the Record of its flow.
+func (f *Flow[S, P]) ActivityOf(row *Step[S, P], kind ActionKind) string {
+	o := row.Operation(kind)
+	switch {
+	case o.Name != "":
+		return o.Name
+	case kind == Undo && row.Do == nil:
+		return f.Activity("Record")
+	case kind == Do:
+		return f.Stream + "." + row.Name
+	}
+	return f.Stream + "." + row.Name + "." + string(kind)
+}
+
+// call is the call of an operation.
+func (f *Flow[S, P]) call(row *Step[S, P], kind ActionKind) *ActivityCall[StepInput[S], StepResult[S]] {
+	o := row.Operation(kind)
 	if o == nil {
 		return nil
 	}
-	c := &Call[In, Out]{activity: o.Name, Queue: o.Queue, Summary: o.Summary, Remote: o.Remote}
+	c := &ActivityCall[StepInput[S], StepResult[S]]{
+		activity: f.ActivityOf(row, kind), Queue: cmp.Or(o.Queue, f.Queue), Summary: cmp.Or(o.Summary, string(kind)+" "+row.Name), Remote: o.Remote,
+	}
 	if o.Within > 0 {
-		c.Deadline = func(In) time.Duration { return o.Within }
+		c.Deadline = func(StepInput[S]) time.Duration { return o.Within }
 	}
 	return c
 }
+
+// recoverTimeout bounds one attempt to read the history of a run, which has 51,200 events at most.
+const recoverTimeout = 5 * time.Minute
+
+// OpenTimeout bounds one attempt to read a stream, which may be long in logs of older versions.
+const OpenTimeout = time.Minute
+
+// The calls that a run makes besides its steps. They need nothing but our own stores.
+func (f *Flow[S, P]) callOpen() *ActivityCall[OpenInput, OpenResult[S]] {
+	return &ActivityCall[OpenInput, OpenResult[S]]{activity: f.Activity("Open"), Queue: f.Queue, Summary: "open the " + f.Name + "'s stream", Timeout: OpenTimeout}
+}
+
+func (f *Flow[S, P]) callRecord(summary string) *ActivityCall[StepInput[S], StepResult[S]] {
+	return &ActivityCall[StepInput[S], StepResult[S]]{activity: f.Activity("Record"), Queue: f.Queue, Summary: summary}
+}
+
+func (f *Flow[S, P]) callList() *ActivityCall[ListInput[S], ListResult] {
+	return &ActivityCall[ListInput[S], ListResult]{activity: f.Activity("List"), Queue: f.Queue, Summary: "list the " + f.Name}
+}
+
+func (f *Flow[S, P]) callLate() *ActivityCall[LateInput, LateResult] {
+	return &ActivityCall[LateInput, LateResult]{activity: f.Activity("Late"), Queue: f.Queue, Summary: "record late events", Timeout: OpenTimeout}
+}
+
+func (f *Flow[S, P]) callRecover() *ActivityCall[RecoverInput, RecoverResult] {
+	return &ActivityCall[RecoverInput, RecoverResult]{
+		activity: f.Activity("Recover"), Queue: f.Queue, Summary: "take over what the run before was told", Timeout: recoverTimeout,
+	}
+}
+
+// Task queues of this service.
+const (
+	// QueueOrders is for workflows and our own steps.
+	QueueOrders = "orders"
+	// QueuePayments is for the calls to payment providers.
+	QueuePayments = "payments"
+	// QueueNotifications is for messages to people.
+	QueueNotifications = "notifications"
+)

@@ -12,7 +12,7 @@ import (
 
 type (
 	step = saga.Calls[input, output]
-	call = saga.Call[input, output]
+	call = saga.ActivityCall[input, output]
 )
 
 // input and output are what the steps of the tests' sagas take and give.
@@ -29,11 +29,11 @@ func (participant) Work(context.Context, input) (output, error) { return output{
 func within(in input) time.Duration { return time.Minute }
 
 // doing is a call with a deadline, must is one without.
-func doing(name string) *saga.Call[input, output] {
+func doing(name string) *saga.ActivityCall[input, output] {
 	return saga.Activity(name, participant.Work, call{Queue: "q", Summary: "do " + name, Deadline: within})
 }
 
-func must(name string) *saga.Call[input, output] {
+func must(name string) *saga.ActivityCall[input, output] {
 	return saga.Activity(name, participant.Work, call{Queue: "q", Summary: "do " + name})
 }
 

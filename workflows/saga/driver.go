@@ -178,11 +178,13 @@ func (d *Driver[In, Out]) raise(a Action, cause error) error {
 	pause := slowRetry(d.batches, workflow.GetInfo(d.ctx).OriginalRunID)
 	d.flow.Raise(Stuck{Action: a, Cause: cause, Attempts: d.batches, NextTry: workflow.Now(d.ctx).Add(pause)})
 	d.flow.TakeIn()
+	// What comes while the attention is recorded ends the pause.
+	facts := d.flow.Facts()
 	if d.flow.Next(workflow.Now(d.ctx)).Kind == Record {
 		if err := d.flow.Record(); err != nil {
 			return err
 		}
 	}
 	d.flow.Idle("stuck: " + Describe(cause))
-	return Pause(d.ctx, d.flow, pause, "try again: "+a.String())
+	return pauseSince(d.ctx, d.flow, facts, pause, "try again: "+a.String())
 }

@@ -107,7 +107,7 @@ const maxText = 500
 func clean(s string) string { return text.Clean(s, maxText) }
 
 // entry makes an event of the saga.
-func (n *next[S]) entry(slot, eventType, cause string, data ...any) event.Entry {
+func (n *next[S, P]) entry(slot, eventType, cause string, data ...any) event.Entry {
 	e := n.k.Entry(n.flow.StreamOf(n.k.ID), slot, eventType, n.now, Object(cmp.Or(n.flow.Subject, "id"), n.k.ID, data...))
 	if cause != "" {
 		e.CausationID = cause
@@ -116,34 +116,34 @@ func (n *next[S]) entry(slot, eventType, cause string, data ...any) event.Entry 
 }
 
 // record has an event of the kit's own appended.
-func (n *next[S]) record(slot, kind, cause string, data ...any) Action {
+func (n *next[S, P]) record(slot, kind, cause string, data ...any) Action {
 	return Action{Kind: Record, Entry: n.entry(slot, n.flow.prefix()+"."+kind, cause, data...)}
 }
 
 // turn decides that everything is compensated, and how the saga ends then.
-func (n *next[S]) turn(slot, cause string, e Ending) Action {
+func (n *next[S, P]) turn(slot, cause string, e Ending) Action {
 	e.Detail = clean(e.Detail)
 	return n.record(slot, kindCompensating, cause, e)
 }
 
 // end makes the terminal event.
-func (n *next[S]) end(e Ending, data any) Action {
+func (n *next[S, P]) end(e Ending, data any) Action {
 	return n.record(SlotEnd, string(e.Outcome), "", e, data)
 }
 
 // attention asks a person to act.
-func (n *next[S]) attention(c StuckCall) Action {
+func (n *next[S, P]) attention(c StuckCall) Action {
 	return n.record(slotAttention+strconv.Itoa(n.k.Attention.Count+1), kindNeedsAttention, "", NewAttention(c))
 }
 
 // attentionResolved says that what a person was asked to act on is resolved, and how.
-func (n *next[S]) attentionResolved() Action {
+func (n *next[S, P]) attentionResolved() Action {
 	return n.record(slotResolved+strconv.Itoa(n.k.Attention.Count), kindAttentionResolved, "",
 		AttentionResolution{Step: n.k.Attention.Step, Note: n.howResolved()})
 }
 
 // refuse answers a cancellation that came too late, and every later one.
-func (n *next[S]) refuse(c Cancellation) Action {
+func (n *next[S, P]) refuse(c Cancellation) Action {
 	return n.record(SlotCancelRefused, kindCancellationRefused, c.Cause,
 		CancellationRefusal{RequestID: c.ID, Reason: clean(c.Reason), Detail: n.flow.RefusalText(n.s)})
 }
@@ -155,7 +155,7 @@ type identified struct {
 }
 
 // done records the outcome of a row without Do. The event says until when the wait lasts that begins with it.
-func (n *next[S]) done(row *Step[S], f *Fact) Action {
+func (n *next[S, P]) done(row *Step[S, P], f *Fact) Action {
 	var data any
 	if row.Data != nil {
 		data = row.Data(n.s, f)

@@ -1,9 +1,13 @@
 package saga
 
 import (
+	"cmp"
 	"encoding/json"
 	"iter"
+	"strings"
 	"time"
+
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/ordersaga/ordersaga/event"
 )
@@ -11,7 +15,7 @@ import (
 // Flow is a kind of saga: its steps in business order, and how its own events are folded. It is data without dependencies and
 // without I/O, so that the worker, the API, reconcile and the documentation use the same value. S is the state of a saga of
 // this flow; it embeds Saga, the part that every flow has.
-type Flow[S any] struct {
+type Flow[S, P any] struct {
 	// Name names the flow for people; Stream is what its streams' names begin with: <Stream>-<id>.
 	Name, Stream string
 	// Events is the prefix of the types of the kit's own events, such as <Events>.settling; default Stream.
@@ -19,11 +23,35 @@ type Flow[S any] struct {
 	// Subject is the field with the saga's ID in the data of its events; default id.
 	Subject string
 	// Steps are the rows of the table, in business order. That order is written nowhere else.
-	Steps []Step[S]
+	Steps []Step[S, P]
 	// Own folds what an event says besides the kit's part, after the kit. It must not change what s shares with another state.
 	Own func(s *S, r event.Record) error
 
+	// Workflow is the registered workflow type; default Name. Queue is the task queue of the workflows and of our own activities.
+	Workflow, Queue string
+
 	// The rest is optional.
+
+	// Signals are the registered signals that bring facts, besides SignalCancel. They are taken in this order.
+	Signals []Signal
+	// TurnBack is the rule about a signal that has an undecided saga turn back.
+	TurnBack *TurnBackRule
+	// CancelRequested is the type of the event that requests a cancellation; default <Events>.cancellation_requested.
+	CancelRequested string
+	// EarlyStream is the name of the stream of cancellations that came before the saga, EarlyType the type of its events; without
+	// one, such a cancellation is not looked for.
+	EarlyStream func(id string) string
+	EarlyType   string
+	// Same reports whether data to start a saga is that of the saga which is there. Nil: no saga is compared.
+	Same func(s *S, data json.RawMessage) bool
+	// Late is the rule about events that come after the saga has ended.
+	Late *LateRule[S]
+	// StatusAttribute is the search attribute that shows the status; default SagaStatus. Lasting are the statuses of the flow in which
+	// sagas may stay for long, besides those of the kit: see Lasts.
+	StatusAttribute string
+	Lasting         []Status
+	// Reverted reports whether the effect of a step was reverted in another way than by its compensation; for people.
+	Reverted func(s *S, step string) bool
 
 	// Clone copies what Own changes in place, so that no two states share it.
 	Clone func(s *S)
@@ -52,7 +80,7 @@ const (
 )
 
 // Step is a row of the table.
-type Step[S any] struct {
+type Step[S, P any] struct {
 	Name string
 	Kind Kind
 	// Slot is the key of the outcome in the saga's stream; default Name. The compensation has undo/<Name>.
@@ -61,7 +89,7 @@ type Step[S any] struct {
 	When func(s *S) bool
 	// Do attempts the step, Undo compensates it, Lookup asks what became of it. A row without Do records its event: recording is
 	// the effect, and Undo records Undone.
-	Do, Undo, Lookup *Operation
+	Do, Undo, Lookup *Operation[S, P]
 	// Deadline is how long Do of a compensable step may be unavailable before it is looked up and given up.
 	Deadline Deadline
 	// Done, Refused and Undone are the types of the outcomes; of Undone the first one is what a row without Do records.
@@ -77,6 +105,8 @@ type Step[S any] struct {
 	// StuckText, FinalText and RefusedText say for people what is the matter with a forward step that is stuck: in general, when
 	// it is not reversible any more, and when it was refused then. RefusedError is what the event about the last one says.
 	StuckText, FinalText, RefusedText, RefusedError string
+	// UnknownText says for people that Lookup of a forward step does not answer.
+	UnknownText string
 	// Pending is what follows when the participant answers that it will notify.
 	Pending *PendingRule
 	// Wait is the rule of an Await row.
@@ -86,8 +116,11 @@ type Step[S any] struct {
 }
 
 // Operation is a registered activity as a step uses it.
-type Operation struct {
-	// Name is the registered name, Queue the task queue on which it runs when it does not run inside a workflow task.
+type Operation[S, P any] struct {
+	// Run is the step function. Only the compensation of a row without Do has none: it records Undone.
+	Run StepFunc[S, P]
+	// Name is the registered name, Queue the task queue on which it runs when it does not run inside a workflow task; default that of
+	// the flow.
 	Name, Queue string
 	// Summary is one line for the Temporal Web UI.
 	Summary string
@@ -147,7 +180,9 @@ type Fact struct {
 	Cause string `json:"cause,omitempty"`
 	// Identity names the event by source, type, subject, ID and the content that is used.
 	Identity string `json:"identity,omitempty"`
-	// NotBefore is when the participant is asked about a notification again that it did not know of.
+	// Asked counts how often the participant was asked about a notification and did not know of it; NotBefore is when it is asked
+	// again.
+	Asked     int             `json:"asked,omitempty"`
 	NotBefore time.Time       `json:"notBefore,omitzero"`
 	Data      json.RawMessage `json:"data,omitempty"`
 }
@@ -163,31 +198,66 @@ type Cancellation struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Later is a participant's answer that a step may succeed soon, and nothing is recorded.
+// Later is a participant's answer that a step may succeed soon, and nothing is recorded. It is a fact of the run, not of the log: a
+// run that takes over finds it itself, and waits anew.
 type Later struct {
-	Step string
-	// At is when it is tried again; For says to people what is waited for.
-	At  time.Time
-	For string
+	Step string `json:"step,omitempty"`
+	// Hint is what the step function said, for its next attempt; For says to people what is waited for.
+	Hint string `json:"hint,omitempty"`
+	For  string `json:"for,omitempty"`
+	// Since is when the wait began; At is when it is tried again; Tries counts the attempts so far.
+	Since time.Time `json:"since,omitzero"`
+	At    time.Time `json:"at,omitzero"`
+	Tries int       `json:"tries,omitempty"`
 }
 
 // Facts are what a run knows besides the log: what signals and Updates brought, and what became of its own attempts.
 type Facts struct {
 	// Heard has at most one fact of a type.
-	Heard         []Fact
-	Cancellations []Cancellation
-	Resolutions   []Resolution
+	Heard         []Fact         `json:"heard,omitempty"`
+	Cancellations []Cancellation `json:"cancellations,omitempty"`
+	Resolutions   []Resolution   `json:"resolutions,omitempty"`
 	// TurnBack asks a saga that is not decided to turn back, and says how it ends then.
-	TurnBack *Ending
+	TurnBack *Ending `json:"turnBack,omitempty"`
 	// GivenUp is the row that was unavailable past its deadline; LookedUp is the row of which a lookup has found nothing that stands,
 	// after that or after the time of a pending answer was over.
-	GivenUp, LookedUp string
+	GivenUp  string `json:"givenUp,omitempty"`
+	LookedUp string `json:"lookedUp,omitempty"`
 	// Later has a step wait before it is tried again.
-	Later *Later
+	Later *Later `json:"later,omitempty"`
 	// Stuck is the call that must succeed and does not.
-	Stuck *StuckCall
+	Stuck *StuckCall `json:"stuck,omitempty"`
 	// NotDone is the ID of the resolution for which a lookup has found that the step was not done.
-	NotDone string
+	NotDone string `json:"notDone,omitempty"`
+}
+
+// Signal is a registered signal that brings facts.
+type Signal struct {
+	Name string
+	// Read makes the fact of a payload; its ID, cause and texts are cleaned with Tidy and Clip. The error says that the payload cannot
+	// be read; such a signal is logged and dropped.
+	Read func(id string, payload json.RawMessage) (Fact, error)
+}
+
+// TurnBackRule is about a signal, not an event, that has a saga turn back as long as it is not decided.
+type TurnBackRule struct {
+	Signal string
+	// Ending makes of a payload how the saga ends then.
+	Ending func(payload json.RawMessage) (Ending, error)
+}
+
+// LateRule says what follows from events that come after a saga has ended.
+type LateRule[S any] struct {
+	// Workflow is the workflow that settles what follows, WorkflowID its ID, Input its input, Signal tells it that there is more.
+	Workflow   string
+	WorkflowID func(id string) string
+	Input      func(id string) any
+	Signal     string
+	Summary    func(id string) string
+	// Unsettled reports whether something may be left to settle because of a notification that a completed saga has not taken.
+	Unsettled func(eventType string) bool
+	// Attributes are the search attributes of that workflow.
+	Attributes func(s *S) []temporal.SearchAttributeUpdate
 }
 
 // first returns the fact of the first of the types that was heard.
@@ -203,19 +273,38 @@ func (f *Facts) first(types []string) *Fact {
 }
 
 // prefix is what the types of the kit's events begin with.
-func (f *Flow[S]) prefix() string {
+func (f *Flow[S, P]) prefix() string {
 	if f.Events != "" {
 		return f.Events
 	}
 	return f.Stream
 }
 
+// cancelRequested is the type of the event that requests a cancellation.
+func (f *Flow[S, P]) cancelRequested() string {
+	return cmp.Or(f.CancelRequested, f.prefix()+".cancellation_requested")
+}
+
+// WorkflowType is the registered workflow type.
+func (f *Flow[S, P]) WorkflowType() string { return cmp.Or(f.Workflow, f.Name) }
+
+// Activity is the registered name of one of the kit's activities for the flow: Open, Record, Publish, List, Late, Recover.
+func (f *Flow[S, P]) Activity(what string) string { return f.Stream + "." + what }
+
+// WorkflowID is the workflow ID of a saga.
+func (f *Flow[S, P]) WorkflowID(id string) string { return f.Stream + "-" + id }
+
+// IDOf returns the ID of the saga that has a workflow ID; ok is false when it is of another flow.
+func (f *Flow[S, P]) IDOf(workflowID string) (id string, ok bool) {
+	return strings.CutPrefix(workflowID, f.Stream+"-")
+}
+
 // StreamOf is the name of the stream of a saga.
-func (f *Flow[S]) StreamOf(id string) string { return f.Stream + "-" + id }
+func (f *Flow[S, P]) StreamOf(id string) string { return f.Stream + "-" + id }
 
 // Applicable yields the rows that apply to a saga.
-func (f *Flow[S]) Applicable(s *S) iter.Seq[*Step[S]] {
-	return func(yield func(*Step[S]) bool) {
+func (f *Flow[S, P]) Applicable(s *S) iter.Seq[*Step[S, P]] {
+	return func(yield func(*Step[S, P]) bool) {
 		for i := range f.Steps {
 			if row := &f.Steps[i]; (row.When == nil || row.When(s)) && !yield(row) {
 				return
@@ -225,7 +314,7 @@ func (f *Flow[S]) Applicable(s *S) iter.Seq[*Step[S]] {
 }
 
 // row returns the row of a name that applies to a saga; nil if there is none.
-func (f *Flow[S]) row(s *S, name string) *Step[S] {
+func (f *Flow[S, P]) row(s *S, name string) *Step[S, P] {
 	for row := range f.Applicable(s) {
 		if row.Name == name {
 			return row
@@ -235,7 +324,7 @@ func (f *Flow[S]) row(s *S, name string) *Step[S] {
 }
 
 // slotOf is the slot of the row of a name; of SlotAccept it is that.
-func (f *Flow[S]) slotOf(name string) string {
+func (f *Flow[S, P]) slotOf(name string) string {
 	for i := range f.Steps {
 		if f.Steps[i].Name == name {
 			return f.Steps[i].slot()
@@ -244,14 +333,14 @@ func (f *Flow[S]) slotOf(name string) string {
 	return name
 }
 
-func (row *Step[S]) slot() string {
+func (row *Step[S, P]) slot() string {
 	if row.Slot != "" {
 		return row.Slot
 	}
 	return row.Name
 }
 
-func (row *Step[S]) reversible(s *S) bool { return row.Reversible != nil && row.Reversible(s) }
+func (row *Step[S, P]) reversible(s *S) bool { return row.Reversible != nil && row.Reversible(s) }
 
 // DataOf reads the data of a fact. The error says that it is of another form.
 func DataOf[T any](f *Fact) (data T, err error) {

@@ -1,6 +1,7 @@
 package saga_test
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
+	"pgregory.net/rapid"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/workflows/saga"
@@ -23,27 +25,34 @@ type topUp struct {
 	Amount int64 `json:"amount"`
 }
 
+// till are the participants of top-ups: the tests of the table never call them.
+type till struct{}
+
+func (till) step(context.Context, saga.Call[topUp]) (saga.Outcome, error) { return saga.Outcome{}, nil }
+
 const approvalDeadline saga.Deadline = "APPROVAL_DEADLINE"
 
-func topUps() saga.Flow[topUp] {
-	call := func(name string) *saga.Operation {
-		return &saga.Operation{Name: "card." + name, Queue: "cards", Summary: name, Within: time.Minute}
+func topUps() saga.Flow[topUp, till] {
+	call := func(name string) *saga.Operation[topUp, till] {
+		return &saga.Operation[topUp, till]{Run: till.step, Name: "card." + name, Queue: "cards", Summary: name}
 	}
+	find := call("Find")
+	find.Within = time.Minute
 	large := func(s *topUp) bool { return s.Amount > 100 }
-	return saga.Flow[topUp]{
-		Name: "top-up", Stream: "card", Subject: "topUpId",
+	return saga.Flow[topUp, till]{
+		Name: "top-up", Stream: "card", Subject: "topUpId", Queue: "cards",
 		Own: func(s *topUp, r event.Record) error {
 			if r.Type == "card.accepted" {
 				return json.Unmarshal(r.Data, s)
 			}
 			return nil
 		},
-		Steps: []saga.Step[topUp]{
+		Steps: []saga.Step[topUp, till]{
 			{Name: "lock", Kind: saga.Compensable, Do: call("Lock"), Undo: call("Unlock"), Done: "card.locked", Refused: "card.lock_refused",
 				Undone: []string{"card.unlocked"}, Deadline: "LOCK_DEADLINE", Status: "locked"},
-			{Name: "charge", Kind: saga.Compensable, Do: call("Charge"), Lookup: call("Find"), Undo: call("Refund"), Done: "card.charged",
+			{Name: "charge", Kind: saga.Compensable, Do: call("Charge"), Lookup: find, Undo: call("Refund"), Done: "card.charged",
 				Refused: "card.charge_refused", Undone: []string{"card.refunded"}, Deadline: "CHARGE_DEADLINE", Status: "charged"},
-			{Name: "ask", Kind: saga.Compensable, When: large, Undo: call("Withdraw"), Done: "card.approval_asked",
+			{Name: "ask", Kind: saga.Compensable, When: large, Undo: &saga.Operation[topUp, till]{Summary: "withdraw"}, Done: "card.approval_asked",
 				Undone: []string{"card.approval_withdrawn"}, Status: "awaiting_approval"},
 			{Name: "approve", Kind: saga.Await, When: large, Done: "card.approved", Status: "approved", Wait: &saga.WaitRule{
 				On: []string{"approval.given"}, For: "an approval", Since: "ask", Deadline: approvalDeadline, Overdue: "approval_timeout"}},
@@ -56,7 +65,7 @@ func topUps() saga.Flow[topUp] {
 // card is one saga of the flow: its stream, its facts, its clock.
 type card struct {
 	t       *testing.T
-	flow    saga.Flow[topUp]
+	flow    saga.Flow[topUp, till]
 	records []event.Record
 	facts   saga.Facts
 	now     time.Time
@@ -116,6 +125,18 @@ func (c *card) wants(kind saga.ActionKind, step string) {
 	a := c.next()
 	require.Equal(c.t, string(kind)+" "+step, a.String(), "%v", c.timeline())
 }
+
+// start is how random top-ups begin.
+var start = sagatest.Start[topUp]{
+	Data: func(t *rapid.T) any {
+		return map[string]int64{"amount": rapid.SampledFrom([]int64{5, 500}).Draw(t, "amount")}
+	},
+	Settles: map[string]string{"credit": "charge"},
+}
+
+func TestDefinition(t *testing.T) { sagatest.Definition(t, ptr(topUps()), start) }
+
+func TestModel(t *testing.T) { sagatest.Model(t, ptr(topUps()), start) }
 
 func TestTableDecidesTheWholeWay(t *testing.T) {
 	c := newCard(t, 500)
@@ -211,6 +232,10 @@ func TestApprovalInViewComesBeforeACancellation(t *testing.T) {
 	require.Equal(t, "the top-up is being settled", c.flow.RefusalText(ptr(c.state())))
 }
 
+func readNothing(string, json.RawMessage) (saga.Fact, error) { return saga.Fact{}, nil }
+
+func endNowhere(json.RawMessage) (saga.Ending, error) { return saga.Ending{}, nil }
+
 func ptr[T any](v T) *T { return &v }
 
 func TestGivenUpStepIsLookedUpFirst(t *testing.T) {
@@ -271,58 +296,76 @@ func TestFoldDoesNotChangeTheOldState(t *testing.T) {
 
 func TestCheckNamesWhatIsWrong(t *testing.T) {
 	require.NoError(t, ptr(topUps()).Check())
-	for want, spoil := range map[string]func(f *saga.Flow[topUp]){
-		"a flow has a name":      func(f *saga.Flow[topUp]) { f.Name = "" },
-		`the stream "gift-card"`: func(f *saga.Flow[topUp]) { f.Stream = "gift-card" },
-		"one pivot, not 0":       func(f *saga.Flow[topUp]) { f.Steps = append(f.Steps[:4:4], f.Steps[5]) },
-		"one pivot, not 2": func(f *saga.Flow[topUp]) {
-			f.Steps = append(f.Steps, saga.Step[topUp]{Name: "again", Slot: "decide", Kind: saga.Pivot})
+	for want, spoil := range map[string]func(f *saga.Flow[topUp, till]){
+		"a flow has a name":      func(f *saga.Flow[topUp, till]) { f.Name = "" },
+		`the stream "gift-card"`: func(f *saga.Flow[topUp, till]) { f.Stream = "gift-card" },
+		"one pivot, not 0":       func(f *saga.Flow[topUp, till]) { f.Steps = append(f.Steps[:4:4], f.Steps[5]) },
+		"one pivot, not 2": func(f *saga.Flow[topUp, till]) {
+			f.Steps = append(f.Steps, saga.Step[topUp, till]{Name: "again", Slot: "decide", Kind: saga.Pivot})
 		},
-		`step "lock": a compensable step has Undo`:       func(f *saga.Flow[topUp]) { f.Steps[0].Undo = nil },
-		`step "lock": the compensation has a type`:       func(f *saga.Flow[topUp]) { f.Steps[0].Undone = nil },
-		`step "lock": a compensable step with Do has`:    func(f *saga.Flow[topUp]) { f.Steps[0].Deadline = "" },
-		`step "charge": a lookup says within`:            func(f *saga.Flow[topUp]) { f.Steps[1].Lookup.Within = 0 },
-		`step "approve": the wait begins with`:           func(f *saga.Flow[topUp]) { f.Steps[3].Wait.Since = "credit" },
-		`step "approve": a wait says for which events`:   func(f *saga.Flow[topUp]) { f.Steps[3].Wait.On = nil },
-		`step "approve": a row of the kind "await"`:      func(f *saga.Flow[topUp]) { f.Steps[3].Wait = nil },
-		`step "decide": the pivot is an event`:           func(f *saga.Flow[topUp]) { f.Steps[4].Do = f.Steps[5].Do },
-		`step "credit": a forward step is never undone`:  func(f *saga.Flow[topUp]) { f.Steps[5].Undo, f.Steps[5].Undone = f.Steps[0].Undo, []string{"x"} },
-		`step "credit": a forward step must succeed`:     func(f *saga.Flow[topUp]) { f.Steps[5].Deadline = "D" },
-		`step "credit": a refusal that cannot turn`:      func(f *saga.Flow[topUp]) { f.Steps[5].Refused = "card.credit_refused" },
-		`step "credit": the outcome has a type`:          func(f *saga.Flow[topUp]) { f.Steps[5].Done = "" },
-		`step "credit": "maybe" is no kind`:              func(f *saga.Flow[topUp]) { f.Steps[5].Kind = "maybe" },
-		`the slot "lock" is taken`:                       func(f *saga.Flow[topUp]) { f.Steps[5].Slot = "lock" },
-		`the slot "end" is taken`:                        func(f *saga.Flow[topUp]) { f.Steps[5].Slot = "end" },
-		`the name "lock" is taken`:                       func(f *saga.Flow[topUp]) { f.Steps[5].Name = "lock" },
-		`step "lock": the type "card.rejected" is the`:   func(f *saga.Flow[topUp]) { f.Steps[0].Refused = "card.rejected" },
-		`step "decide": the pivot applies to every saga`: func(f *saga.Flow[topUp]) { f.Steps[4].When = f.Steps[3].When },
-		`step "credit": only a compensable step with Do`: func(f *saga.Flow[topUp]) { f.Steps[5].Pending = &saga.PendingRule{} },
-		`step "lock": a pending outcome has Event, On`:   func(f *saga.Flow[topUp]) { f.Steps[0].Pending = &saga.PendingRule{} },
-		`step "notify": only the first step after`: func(f *saga.Flow[topUp]) {
-			f.Steps = append(f.Steps, saga.Step[topUp]{Name: "notify", Kind: saga.Forward, Reversible: f.Steps[3].When})
+		`step "lock": a compensable step has Undo`:      func(f *saga.Flow[topUp, till]) { f.Steps[0].Undo = nil },
+		`step "lock": an operation has a step function`: func(f *saga.Flow[topUp, till]) { f.Steps[0].Do.Run = nil },
+		`step "lock": the compensation has a type`:      func(f *saga.Flow[topUp, till]) { f.Steps[0].Undone = nil },
+		`step "lock": a compensable step with Do has`:   func(f *saga.Flow[topUp, till]) { f.Steps[0].Deadline = "" },
+		`step "charge": a lookup says within`:           func(f *saga.Flow[topUp, till]) { f.Steps[1].Lookup.Within = 0 },
+		`a flow has a task queue`:                       func(f *saga.Flow[topUp, till]) { f.Queue = "" },
+		`step "lock": only a lookup says within`:        func(f *saga.Flow[topUp, till]) { f.Steps[0].Undo.Within = time.Minute },
+		`step "credit": only a lookup says within`:      func(f *saga.Flow[topUp, till]) { f.Steps[5].Do.Within = time.Minute },
+		`step "ask": the compensation of a row without`: func(f *saga.Flow[topUp, till]) { f.Steps[2].Undo.Run = till.step },
+		`step "credit": the activity "card.Lock" is`:    func(f *saga.Flow[topUp, till]) { f.Steps[5].Do.Name = "card.Lock" },
+		`step "credit": the activity "card.Publish" is`: func(f *saga.Flow[topUp, till]) { f.Steps[5].Do.Name = "card.Publish" },
+		`step "lock": the outcomes have types of their`: func(f *saga.Flow[topUp, till]) { f.Steps[0].Refused = f.Steps[0].Done },
+		`step "approve": the flow takes "stop" for`:     func(f *saga.Flow[topUp, till]) { f.CancelRequested, f.Steps[3].Wait.On = "stop", []string{"stop"} },
+		`the signal "cancel" is taken`:                  func(f *saga.Flow[topUp, till]) { f.Signals = []saga.Signal{{Name: "cancel", Read: readNothing}} },
+		`the signal "stop" is taken`: func(f *saga.Flow[topUp, till]) {
+			f.Signals, f.TurnBack = []saga.Signal{{Name: "stop", Read: readNothing}}, &saga.TurnBackRule{Signal: "stop", Ending: endNowhere}
 		},
-		`step "later": a compensable step comes before the wait`: func(f *saga.Flow[topUp]) {
+		`a signal has a name`:                            func(f *saga.Flow[topUp, till]) { f.Signals = []saga.Signal{{Read: readNothing}} },
+		`the signal "pay" has Read`:                      func(f *saga.Flow[topUp, till]) { f.Signals = []saga.Signal{{Name: "pay"}} },
+		`TurnBack has Signal and Ending`:                 func(f *saga.Flow[topUp, till]) { f.TurnBack = &saga.TurnBackRule{Signal: "stop"} },
+		`Late has Workflow, WorkflowID`:                  func(f *saga.Flow[topUp, till]) { f.Late = &saga.LateRule[topUp]{Workflow: "LateTopUp"} },
+		`EarlyStream and EarlyType`:                      func(f *saga.Flow[topUp, till]) { f.EarlyType = "card.cancellation_kept" },
+		`step "approve": the wait begins with`:           func(f *saga.Flow[topUp, till]) { f.Steps[3].Wait.Since = "credit" },
+		`step "approve": a wait says for which events`:   func(f *saga.Flow[topUp, till]) { f.Steps[3].Wait.On = nil },
+		`step "approve": a row of the kind "await"`:      func(f *saga.Flow[topUp, till]) { f.Steps[3].Wait = nil },
+		`step "decide": the pivot is an event`:           func(f *saga.Flow[topUp, till]) { f.Steps[4].Do = f.Steps[5].Do },
+		`step "credit": a forward step is never undone`:  func(f *saga.Flow[topUp, till]) { f.Steps[5].Undo, f.Steps[5].Undone = f.Steps[0].Undo, []string{"x"} },
+		`step "credit": a forward step must succeed`:     func(f *saga.Flow[topUp, till]) { f.Steps[5].Deadline = "D" },
+		`step "credit": a refusal that cannot turn`:      func(f *saga.Flow[topUp, till]) { f.Steps[5].Refused = "card.credit_refused" },
+		`step "credit": the outcome has a type`:          func(f *saga.Flow[topUp, till]) { f.Steps[5].Done = "" },
+		`step "credit": "maybe" is no kind`:              func(f *saga.Flow[topUp, till]) { f.Steps[5].Kind = "maybe" },
+		`the slot "lock" is taken`:                       func(f *saga.Flow[topUp, till]) { f.Steps[5].Slot = "lock" },
+		`the slot "end" is taken`:                        func(f *saga.Flow[topUp, till]) { f.Steps[5].Slot = "end" },
+		`the name "lock" is taken`:                       func(f *saga.Flow[topUp, till]) { f.Steps[5].Name = "lock" },
+		`step "lock": the type "card.rejected" is the`:   func(f *saga.Flow[topUp, till]) { f.Steps[0].Refused = "card.rejected" },
+		`step "decide": the pivot applies to every saga`: func(f *saga.Flow[topUp, till]) { f.Steps[4].When = f.Steps[3].When },
+		`step "credit": only a compensable step with Do`: func(f *saga.Flow[topUp, till]) { f.Steps[5].Pending = &saga.PendingRule{} },
+		`step "lock": a pending outcome has Event, On`:   func(f *saga.Flow[topUp, till]) { f.Steps[0].Pending = &saga.PendingRule{} },
+		`step "notify": only the first step after`: func(f *saga.Flow[topUp, till]) {
+			f.Steps = append(f.Steps, saga.Step[topUp, till]{Name: "notify", Kind: saga.Forward, Reversible: f.Steps[3].When})
+		},
+		`step "later": a compensable step comes before the wait`: func(f *saga.Flow[topUp, till]) {
 			later := f.Steps[0]
 			later.Name = "later"
 			f.Steps = slices.Insert(f.Steps, 4, later)
 		},
-		`step "again": one wait comes before the pivot`: func(f *saga.Flow[topUp]) {
+		`step "again": one wait comes before the pivot`: func(f *saga.Flow[topUp, till]) {
 			again := f.Steps[3]
 			again.Name = "again"
 			f.Steps = slices.Insert(f.Steps, 4, again)
 		},
-		`step "approve": Stray has a name of its own`: func(f *saga.Flow[topUp]) {
+		`step "approve": Stray has a name of its own`: func(f *saga.Flow[topUp, till]) {
 			f.Steps[3].Wait.Stray = &saga.Trouble{Step: "lock", Text: "x", Situation: "y"}
 		},
-		`slots that begin with "undo/" are the kit's`:       func(f *saga.Flow[topUp]) { f.Steps[5].Slot = "undo/lock" },
-		`step "charge": the slot "lock/pending" is taken`:   func(f *saga.Flow[topUp]) { f.Steps[1].Slot = "lock/pending" },
-		`step "credit": the slot "cancel/refused" is taken`: func(f *saga.Flow[topUp]) { f.Steps[5].Slot = "cancel/refused" },
+		`slots that begin with "undo/" are the kit's`:       func(f *saga.Flow[topUp, till]) { f.Steps[5].Slot = "undo/lock" },
+		`step "charge": the slot "lock/pending" is taken`:   func(f *saga.Flow[topUp, till]) { f.Steps[1].Slot = "lock/pending" },
+		`step "credit": the slot "cancel/refused" is taken`: func(f *saga.Flow[topUp, till]) { f.Steps[5].Slot = "cancel/refused" },
 	} {
 		f := topUps()
 		spoil(&f)
 		require.ErrorContains(t, f.Check(), want)
 	}
-	require.ErrorContains(t, (&saga.Flow[struct{}]{Name: "x", Stream: "x"}).Check(), "must embed saga.Saga")
+	require.ErrorContains(t, (&saga.Flow[struct{}, any]{Name: "x", Stream: "x"}).Check(), "must embed saga.Saga")
 }
 
 // A record that only a newer version understands must not fail the workflow: its task fails, and is tried again.

@@ -227,7 +227,7 @@ var (
 )
 
 // Situations is what a person may be asked to act on, in words for people, and what may be decided about each.
-func (f *Flow[S]) Situations() map[string][]ResolutionAction {
+func (f *Flow[S, P]) Situations() map[string][]ResolutionAction {
 	all := map[string][]ResolutionAction{UndoStuck: tried}
 	past := false
 	for i := range f.Steps {
@@ -253,21 +253,25 @@ func (f *Flow[S]) Situations() map[string][]ResolutionAction {
 }
 
 // decisions is what may be decided about a forward step that is stuck, as long as it is reversible, if it ever is.
-func (row *Step[S]) decisions() []ResolutionAction {
+func (row *Step[S, P]) decisions() []ResolutionAction {
 	if row.Reversible != nil && row.Lookup != nil {
 		return turnable
 	}
 	return tried
 }
 
-func (row *Step[S]) stuckText() string {
+func (row *Step[S, P]) stuckText() string {
 	return cmp.Or(row.StuckText, "the step "+row.Name+" is stuck")
+}
+
+func (row *Step[S, P]) unknownText() string {
+	return cmp.Or(row.UnknownText, "it is not known whether the step "+row.Name+" was done")
 }
 
 // Situation says for people what a person is asked to act on, and what may be decided about it; "" when nothing is open, or when
 // it settles by itself.
-func (f *Flow[S]) Situation(s *S) (text string, allowed []ResolutionAction) {
-	n := next[S]{flow: f, s: s, k: kitOf(s), facts: &Facts{}}
+func (f *Flow[S, P]) Situation(s *S) (text string, allowed []ResolutionAction) {
+	n := next[S, P]{flow: f, s: s, k: kitOf(s), facts: &Facts{}}
 	a := n.k.Attention
 	if n.k.Ended || !a.Open || n.settled(a.Step, a.Undo) {
 		return "", nil
@@ -295,7 +299,7 @@ func (f *Flow[S]) Situation(s *S) (text string, allowed []ResolutionAction) {
 }
 
 // WhyNotResolvable says for people why a decision does not fit, or "" when it does.
-func (f *Flow[S]) WhyNotResolvable(s *S, r Resolution) string {
+func (f *Flow[S, P]) WhyNotResolvable(s *S, r Resolution) string {
 	k := kitOf(s)
 	situation, allowed := f.Situation(s)
 	switch {
@@ -308,7 +312,7 @@ func (f *Flow[S]) WhyNotResolvable(s *S, r Resolution) string {
 }
 
 // Decided returns the first decision that fits and is not recorded yet.
-func (f *Flow[S]) Decided(s *S, resolutions []Resolution) (Resolution, bool) {
+func (f *Flow[S, P]) Decided(s *S, resolutions []Resolution) (Resolution, bool) {
 	for _, r := range resolutions {
 		if !kitOf(s).Recorded(r.ID) && f.WhyNotResolvable(s, r) == "" {
 			return r, true
@@ -319,7 +323,7 @@ func (f *Flow[S]) Decided(s *S, resolutions []Resolution) (Resolution, bool) {
 
 // resolve follows a decision that fits. A step that is skipped or substituted loses its slot to that: whatever it still does, it
 // cannot record it any more, and it cannot have recorded it before.
-func (n *next[S]) resolve(r Resolution) Action {
+func (n *next[S, P]) resolve(r Resolution) Action {
 	a := n.k.Attention
 	row := n.flow.row(n.s, a.Step)
 	slot := a.Step
@@ -341,7 +345,7 @@ func (n *next[S]) resolve(r Resolution) Action {
 }
 
 // howResolved says for people how what was open has come to an end.
-func (n *next[S]) howResolved() string {
+func (n *next[S, P]) howResolved() string {
 	a := n.k.Attention
 	hand, byHand := n.k.Settled(a.Step, a.Undo)
 	how := "the step went through"
@@ -360,7 +364,7 @@ func (n *next[S]) howResolved() string {
 }
 
 // RefusalText says for people why a cancellation cannot be honoured any more, or "" when it can.
-func (f *Flow[S]) RefusalText(s *S) string {
+func (f *Flow[S, P]) RefusalText(s *S) string {
 	k := kitOf(s)
 	if f.WhyNotCancellable != nil && !k.Ended {
 		if text := f.WhyNotCancellable(s); text != "" {

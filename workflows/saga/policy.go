@@ -23,6 +23,9 @@ const (
 	// SlowestRetry: a saga may be parked for months, and thousands of them may wait for the same service.
 	SlowRetry    = time.Minute
 	SlowestRetry = time.Hour
+	// AttentionTimeout is how long a step may be stuck in a flow about which a person has nothing to decide: a broker or a mail server
+	// that is down for hours comes back by itself.
+	AttentionTimeout = 24 * time.Hour
 	// SlowBatch bounds the attempts of one such try.
 	SlowBatch = 30 * time.Second
 )

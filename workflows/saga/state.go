@@ -148,7 +148,7 @@ func (s Saga) Recorded(resolutionID string) bool { return slices.Contains(s.Reso
 
 // Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Unavailable for a gap and
 // for an event whose version is newer than this code, Malformed for data that cannot be read.
-func (f *Flow[S]) Fold(s S, records []event.Record) (S, error) {
+func (f *Flow[S, P]) Fold(s S, records []event.Record) (S, error) {
 	next := s
 	k := kitOf(&next)
 	if len(records) > 0 && records[len(records)-1].Version <= k.Head.Version {
@@ -174,7 +174,7 @@ func (f *Flow[S]) Fold(s S, records []event.Record) (S, error) {
 }
 
 // FoldAt makes the state as it was at a time: the events after it have not happened yet. Errors: those of Fold.
-func (f *Flow[S]) FoldAt(records []event.Record, at time.Time) (S, error) {
+func (f *Flow[S, P]) FoldAt(records []event.Record, at time.Time) (S, error) {
 	if n := slices.IndexFunc(records, func(r event.Record) bool { return r.Time.After(at) }); n >= 0 {
 		records = records[:n]
 	}
@@ -194,7 +194,7 @@ func Must[S any](s S, err error) S {
 
 // apply folds one record. A type that is not known changes nothing but the head, so that an older binary can read a newer
 // stream; a version of a known type that is newer than this code is an error.
-func (f *Flow[S]) apply(s *S, r event.Record) (err error) {
+func (f *Flow[S, P]) apply(s *S, r event.Record) (err error) {
 	if r.Event, err = r.Newest(); err != nil {
 		return err
 	}
@@ -236,7 +236,7 @@ func mayHaveOutcome(data []byte) bool {
 }
 
 // applySlot folds an event that takes a slot of the table, and returns the status that it makes.
-func (f *Flow[S]) applySlot(s *S, r event.Record) (Status, error) {
+func (f *Flow[S, P]) applySlot(s *S, r event.Record) (Status, error) {
 	k := kitOf(s)
 	row, ofRow := f.rowOf(r.Key)
 	if row == nil && !ofRow && r.Key != SlotAccept && r.Key != SlotDecide && r.Key != SlotTurn && r.Key != SlotEnd {
@@ -265,7 +265,7 @@ func (f *Flow[S]) applySlot(s *S, r event.Record) (Status, error) {
 }
 
 // rowOf returns the row that has a slot, and reports whether the slot belongs to the table without being a row's own.
-func (f *Flow[S]) rowOf(key string) (row *Step[S], known bool) {
+func (f *Flow[S, P]) rowOf(key string) (row *Step[S, P], known bool) {
 	for i := range f.Steps {
 		row := &f.Steps[i]
 		slot := row.slot()
@@ -283,7 +283,7 @@ func (f *Flow[S]) rowOf(key string) (row *Step[S], known bool) {
 }
 
 // applyKit folds an event that every flow has. Status is what the event makes of the status so far.
-func (f *Flow[S]) applyKit(k *Saga, r event.Record, status Status) (Status, error) {
+func (f *Flow[S, P]) applyKit(k *Saga, r event.Record, status Status) (Status, error) {
 	kind, own := strings.CutPrefix(r.Type, f.prefix())
 	if !own || kind == "" || kind[0] != '.' {
 		return status, nil
@@ -325,7 +325,7 @@ func (f *Flow[S]) applyKit(k *Saga, r event.Record, status Status) (Status, erro
 }
 
 // pivotStatus is the status of a saga whose pivot has decided forward.
-func (f *Flow[S]) pivotStatus() Status {
+func (f *Flow[S, P]) pivotStatus() Status {
 	for i := range f.Steps {
 		if f.Steps[i].Kind == Pivot {
 			return f.Steps[i].Status
@@ -335,7 +335,7 @@ func (f *Flow[S]) pivotStatus() Status {
 }
 
 // stray returns the rule about what is heard although the saga has turned back, by the name that events give it.
-func (f *Flow[S]) stray(step string) *Trouble {
+func (f *Flow[S, P]) stray(step string) *Trouble {
 	for i := range f.Steps {
 		if w := f.Steps[i].Wait; w != nil && w.Stray != nil && w.Stray.Step == step {
 			return w.Stray
@@ -345,8 +345,8 @@ func (f *Flow[S]) stray(step string) *Trouble {
 }
 
 // hasStep reports whether a step is in the table, or is a name that the table gives to what strays.
-func (f *Flow[S]) hasStep(name string) bool {
-	return f.stray(name) != nil || slices.ContainsFunc(f.Steps, func(row Step[S]) bool { return row.Name == name })
+func (f *Flow[S, P]) hasStep(name string) bool {
+	return f.stray(name) != nil || slices.ContainsFunc(f.Steps, func(row Step[S, P]) bool { return row.Name == name })
 }
 
 // resolved folds a resolution. What settles something else than a step of the table is the flow's to remember.

@@ -1,0 +1,89 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+// Open appends the first event, or finds that the stream has it already, and returns what the stream says: a run
+// starts from what the log knows. With it come the cancellations that were there before the saga.
+func (f *Flow[S, P]) Open(ctx context.Context, in saga.OpenInput) (saga.OpenResult[S], error) {
+	ctx = WithClock(ctx, in.Now, f.Clock)
+	result, state, err := f.open(ctx, in)
+	if err != nil {
+		return saga.OpenResult[S]{}, ToTemporal(err)
+	}
+	var early []saga.Cancellation
+	if in.CallerID {
+		// After the append: what is kept from now on is also sent to the run, see inbound.Executor.
+		if early, err = f.early(ctx, in.ID, f.Table.Kit(&state)); err != nil {
+			return saga.OpenResult[S]{}, ToTemporal(err)
+		}
+	}
+	result.Unlisted = f.project(ctx, "", state)
+	return saga.OpenResult[S]{StepResult: result, Settings: f.Settings, Early: early}, nil
+}
+
+func (f *Flow[S, P]) open(ctx context.Context, in saga.OpenInput) (result saga.StepResult[S], state S, err error) {
+	if in.Known {
+		if result, state, err = f.load(ctx, in.ID, state); err != nil || f.Table.Kit(&state).Opened() {
+			return result, state, err
+		}
+	}
+	var none S
+	_, tail, err := f.Log.Append(ctx, f.Table.StreamOf(in.ID), event.Head{}, []event.Entry{f.Table.Accept(in, f.now(ctx))})
+	if err != nil && !Lost(err) {
+		return saga.StepResult[S]{}, none, err
+	}
+	return f.answer(none, tail)
+}
+
+// early reads the cancellations that came before their saga. What the saga has decided stays decided.
+func (f *Flow[S, P]) early(ctx context.Context, id string, k *saga.Saga) ([]saga.Cancellation, error) {
+	if k.Decision != "" || k.Ended || f.Table.EarlyStream == nil {
+		return nil, nil
+	}
+	records, err := f.Log.Read(ctx, f.Table.EarlyStream(id), 0, saga.MaxEarly)
+	if err != nil {
+		return nil, err
+	}
+	kept, err := f.Table.EarlyCancellations(records)
+	return kept, fault.Wrap(err, fault.CodeOf(err), "read the early cancellations of %s %s", f.Table.Name, id)
+}
+
+// list writes the list.
+func (f *Flow[S, P]) list(ctx context.Context, in saga.ListInput[S]) (saga.ListResult, error) {
+	if f.List == nil {
+		return saga.ListResult{}, nil
+	}
+	k := f.Table.Kit(&in.State)
+	err := f.List.Project(ctx, in.State)
+	return saga.ListResult{}, ToTemporal(fault.Wrap(err, fault.CodeOf(err), "list %s %s as %s", f.Table.Name, k.ID, k.Status))
+}
+
+// late records late events.
+func (f *Flow[S, P]) late(ctx context.Context, in saga.LateInput) (saga.LateResult, error) {
+	if f.Late == nil {
+		return saga.LateResult{}, nil
+	}
+	return f.Late(WithClock(ctx, in.Now, f.Clock), in)
+}
+
+// Publish publishes records in order. It fails, retryably, when the broker has not confirmed any of them; when it has
+// confirmed some, it says so, and is called again for the others.
+func (r *Recorder) Publish(ctx context.Context, in saga.PublishInput) (saga.PublishResult, error) {
+	published, err := r.publish(ctx, in)
+	return saga.PublishResult{Published: published}, ToTemporal(err)
+}
+
+// Recover reads the facts that the runs before this one heard. It changes nothing.
+func (f *Flow[S, P]) Recover(ctx context.Context, in saga.RecoverInput) (saga.RecoverResult, error) {
+	if f.Predecessors == nil {
+		return saga.RecoverResult{}, ToTemporal(fault.New(fault.Unavailable, "this worker cannot read the runs of %s %s", f.Table.Name, in.ID))
+	}
+	result, err := f.Predecessors.Recover(ctx, in)
+	return result, ToTemporal(err)
+}

@@ -1,0 +1,145 @@
+package activities
+
+import (
+	"time"
+
+	"context"
+	"log/slog"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+// Step is the activity of an operation: it runs the step function, records its outcome, and publishes earlier records meanwhile.
+func (f *Flow[S, P]) Step(step string, kind saga.ActionKind) func(context.Context, saga.StepInput[S]) (saga.StepResult[S], error) {
+	return func(ctx context.Context, in saga.StepInput[S]) (saga.StepResult[S], error) {
+		return f.step(ctx, in, func(ctx context.Context) (saga.Outcome, []event.Entry, error) {
+			operation := f.Table.Operation(&in.State, step, kind)
+			if operation == nil || operation.Run == nil {
+				return saga.Outcome{}, nil, fault.New(fault.Internal, "flow %s has no way to %s %s", f.Table.Name, kind, step)
+			}
+			k := f.Table.Kit(&in.State)
+			outcome, err := operation.Run(f.Participants, ctx, saga.Call[S]{
+				ID: k.ID, Key: k.ID + "/" + step, State: in.State, Fact: in.Fact, Hint: in.Hint, Last: in.Last, Pending: f.Table.IsPending(&in.State, step),
+				Now:    func() time.Time { return f.now(ctx) },
+				Newest: func(ctx context.Context) (S, error) { return f.newest(ctx, in.State) },
+			})
+			if err != nil {
+				return outcome, nil, err
+			}
+			if err := f.Table.CheckOutcome(in, step, kind, outcome); err != nil {
+				return outcome, nil, fault.Wrap(err, fault.Internal, "%s %s", kind, step)
+			}
+			entries, err := f.Table.Entries(in, step, outcome, f.now(ctx))
+			return outcome, entries, fault.Wrap(err, fault.Internal, "record the outcome of %s", step)
+		})
+	}
+}
+
+// Record appends events that a run has decided on.
+func (f *Flow[S, P]) Record(ctx context.Context, in saga.StepInput[S]) (saga.StepResult[S], error) {
+	if len(in.Entries) == 0 {
+		return saga.StepResult[S]{}, ToTemporal(fault.New(fault.Invalid, "nothing to record in stream %s", f.Table.StreamOf(f.Table.Kit(&in.State).ID)))
+	}
+	return f.step(ctx, in, func(context.Context) (saga.Outcome, []event.Entry, error) { return saga.Done(nil), in.Entries, nil })
+}
+
+// step does an effect, records its outcome, and publishes earlier records meanwhile.
+func (f *Flow[S, P]) step(
+	ctx context.Context, in saga.StepInput[S], do func(ctx context.Context) (saga.Outcome, []event.Entry, error),
+) (saga.StepResult[S], error) {
+	ctx = WithClock(ctx, in.Now, f.Clock)
+	if f.Table.Kit(&in.State).Attention.Open {
+		if result, moved, err := f.moved(ctx, in.State); moved || err != nil {
+			return result, ToTemporal(err)
+		}
+	}
+	published := f.publishBeside(ctx, in.Unpublished)
+	outcome, entries, err := do(ctx)
+	var result saga.StepResult[S]
+	switch {
+	case err != nil:
+	case outcome.Definite():
+		result, err = f.record(ctx, in, entries)
+	default:
+		result.Later = outcome.Later()
+	}
+	result.Published = published()
+	if err != nil {
+		return saga.StepResult[S]{}, ToTemporal(err)
+	}
+	return result, nil
+}
+
+// moved reports whether a saga has gone on without the run, and returns how. A step that is stuck is attempted for hours: meanwhile a
+// person's decision may have been followed by another run, or by this one in a workflow task that Temporal has discarded. What was
+// decided then is not undone, and what was done by hand is not done again.
+func (f *Flow[S, P]) moved(ctx context.Context, before S) (result saga.StepResult[S], moved bool, err error) {
+	k := f.Table.Kit(&before)
+	result, after, err := f.load(ctx, k.ID, before)
+	if err != nil || f.Table.Kit(&after).Head == k.Head {
+		return saga.StepResult[S]{}, false, err
+	}
+	result.Unlisted = f.project(ctx, k.Status, after)
+	return result, true, nil
+}
+
+// record appends the outcome of a step, together with the decisions that follow from it, and returns what the log has after the input's
+// head. Losing a race is no error: what the log has is the answer.
+func (f *Flow[S, P]) record(ctx context.Context, in saga.StepInput[S], entries []event.Entry) (saga.StepResult[S], error) {
+	k := f.Table.Kit(&in.State)
+	stream := f.Table.StreamOf(k.ID)
+	if len(entries) == 0 {
+		result, after, err := f.load(ctx, k.ID, in.State)
+		if err == nil && f.Table.Kit(&after).Head == k.Head {
+			// The effect is undone and the log does not say so yet: its writer has not come that far.
+			err = fault.New(fault.Concurrency, "%s %s is being undone by another run", f.Table.Name, k.ID)
+		}
+		return result, err
+	}
+	entries, err := f.Table.WithDecisions(in, entries, f.now(ctx))
+	if err != nil {
+		return saga.StepResult[S]{}, err
+	}
+	_, tail, err := f.Log.Append(ctx, stream, k.Head, entries)
+	if err != nil && !Lost(err) {
+		return saga.StepResult[S]{}, err
+	}
+	if len(tail) == 0 {
+		return saga.StepResult[S]{}, fault.Wrap(err, fault.Internal, "append %s after version %d of %s, which knows of it", entries[0].Key, k.Head.Version, stream)
+	}
+	result, after, err := f.answer(in.State, tail)
+	if err != nil {
+		return saga.StepResult[S]{}, err
+	}
+	result.Unlisted = f.project(ctx, k.Status, after)
+	return result, nil
+}
+
+// newest is the saga as the log has it now. A log that knows less than the run did is not up to date: Unavailable.
+func (f *Flow[S, P]) newest(ctx context.Context, s S) (S, error) {
+	var none S
+	k := f.Table.Kit(&s)
+	_, newest, err := f.load(ctx, k.ID, none)
+	if version := f.Table.Kit(&newest).Head.Version; err == nil && version < k.Head.Version {
+		err = fault.New(fault.Unavailable, "stream %s ends at version %d, and version %d was there before", f.Table.StreamOf(k.ID), version, k.Head.Version)
+	}
+	return newest, err
+}
+
+// project writes the list when a step brought the saga to a status that is listed, or no person must act any more. A list that cannot be
+// written never stops a saga: an interim status is written again with the next one, and the end, which nothing comes
+// after, is reported as unlisted.
+func (f *Flow[S, P]) project(ctx context.Context, before saga.Status, after S) (unlisted bool) {
+	k := f.Table.Kit(&after)
+	if f.List == nil || !f.Table.Lasts(k.Status) && before != saga.NeedsAttention {
+		return false
+	}
+	if err := f.List.Project(ctx, after); err != nil {
+		f.Logger.LogAttrs(ctx, slog.LevelWarn, "the list of sagas is behind",
+			slog.String("stream", f.Table.StreamOf(k.ID)), slog.String("status", string(k.Status)), slog.Any("error", err))
+		return k.Ended
+	}
+	return false
+}

@@ -1,0 +1,41 @@
+package service
+
+import (
+	"time"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/workers"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/notification"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
+	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/shortage"
+)
+
+// flows are the flows with their participants.
+func (s *Service) flows() ([]workers.Flow, error) {
+	notices, err := s.noticeActivities()
+	if err != nil {
+		return nil, err
+	}
+	recorder := &activities.Recorder{
+		Log: s.stores.log, Publisher: recordPublisher(s.publisher.PublishRecords), Clock: time.Now, Logger: s.logger,
+	}
+	customers := &onboarding.Activities{Recorder: recorder}
+	if s.notifies() {
+		customers.Welcome = notification.WelcomeOf
+	}
+	return []workers.Flow{
+		&activities.Flow[order.State, *order.Participants]{
+			Recorder: recorder, Table: &order.Flow, Settings: s.cfg.Timing.Settings(s.gateway.Traits().Fast),
+			Participants: &order.Participants{Stock: s.stores.ledger, Gateway: s.gateway, Refunds: s.stores.log},
+			List:         projection{s.stores.orders}, Predecessors: s.sagas,
+			Late: latepayment.Recorder{Log: s.stores.log, Clock: time.Now}.Record,
+		},
+		&latepayment.Activities{
+			Log: s.stores.log, Gateway: s.gateway, Desk: lateDesk{s.stores.late}, Patience: s.cfg.Timing.Attention, Clock: time.Now,
+		},
+		&shortage.Activities{Log: s.stores.log, Stock: s.stores.ledger, Orders: s.sagas},
+		customers, notices,
+	}, nil
+}

@@ -1,0 +1,59 @@
+package order_test
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga/sagatest"
+)
+
+// start is how random orders begin, and what stock and gateway say.
+var start = sagatest.Start[order.State]{
+	Data: func(t *rapid.T) any {
+		o := valid()
+		o.Fulfillment = rapid.SampledFrom([]order.Fulfillment{order.Immediate, order.Shipment}).Draw(t, "fulfillment")
+		return o.Normalize()
+	},
+	Answer: answer,
+	Fact: func(_ *rapid.T, eventType string) any {
+		switch eventType {
+		case event.PaymentSucceeded, event.PaymentFailed:
+			return nil
+		}
+		return order.ShipmentFact{ID: "e", Carrier: "dhl", TrackingNumber: "JD0001"}
+	},
+	TurnBack: order.StockLost{SKU: "tea"},
+	Settles:  map[string]string{order.StepCapture: order.StepAuthorize, order.StepCommit: order.StepReserve},
+}
+
+// answer is what a participant says.
+func answer(t *rapid.T, s order.State, _, eventType string) (data any, held bool) {
+	paid := map[string]any{"paymentId": "p1", "amount": s.Order.TotalAmount, "currency": s.Order.Currency}
+	switch eventType {
+	case event.InventoryRejected:
+		held = rapid.Bool().Draw(t, "held")
+		lines := []order.LineOutcome{
+			{SKU: "tea", Quantity: 2, Reserved: held}, {SKU: "pot", Quantity: 1, Reason: order.ReasonOutOfStock},
+		}
+		if !held {
+			lines[0].Reason = order.ReasonOutOfStock
+		}
+		return map[string]any{"reason": order.ReasonOutOfStock, "lines": lines, "held": held}, held
+	case event.PaymentDeclined:
+		return map[string]any{"paymentId": "p1", "reason": order.ReasonPaymentDeclined}, false
+	case event.PaymentCaptureRefused:
+		return map[string]any{"paymentId": "p1", "reason": order.ReasonCaptureRefused}, false
+	case event.PaymentPending, event.PaymentAuthorized, event.PaymentVoided, event.PaymentCaptured:
+		return paid, false
+	}
+	return map[string]any{"lines": s.Order.Items()}, false
+}
+
+func TestDefinition(t *testing.T) { sagatest.Definition(t, &order.Flow, start) }
+
+// TestModel runs orders through random answers, lost answers, signals at random moments, decisions of people, and runs that lose
+// everything but the log.
+func TestModel(t *testing.T) { sagatest.Model(t, &order.Flow, start) }

@@ -1,0 +1,164 @@
+package order
+
+import (
+	"encoding/json"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+// Registered names of the order's signals. They are part of histories: never rename one.
+const (
+	// SignalPayment brings a PaymentHint, SignalShipment a ShipmentSignal.
+	SignalPayment  = "payment"
+	SignalShipment = "shipment"
+	// SignalStockLost brings a StockLost.
+	SignalStockLost = "stock_lost"
+)
+
+// Cancellation is a request to cancel.
+type Cancellation = saga.Cancellation
+
+// Facts are what a run has seen besides the log.
+type Facts = saga.Facts
+
+// Stuck reports that a step which must succeed does not.
+type Stuck = saga.StuckCall
+
+// PaymentHint is a notification of the bus about a pending payment. It is not believed: the gateway is asked.
+type PaymentHint struct {
+	ID        string `json:"id"`
+	Cause     string `json:"cause,omitempty"`
+	Succeeded bool   `json:"succeeded"`
+	Code      string `json:"code,omitempty"`
+}
+
+// EventType is the type of the event that brought the notification.
+func (h PaymentHint) EventType() string {
+	if h.Succeeded {
+		return event.PaymentSucceeded
+	}
+	return event.PaymentFailed
+}
+
+// paymentData is the data of a payment notification as a fact.
+type paymentFact struct {
+	Code string `json:"code,omitempty"`
+}
+
+// Fact is the notification as the kit knows it.
+func (h PaymentHint) Fact(orderID string) saga.Fact {
+	h.ID, h.Cause = saga.Tidy(SignalPayment, h.ID, h.Cause)
+	h.Code = saga.Clip(h.Code)
+	return saga.Fact{
+		Type: h.EventType(), ID: h.ID, Cause: h.Cause, Identity: saga.Identity(h.EventType(), orderID, h.ID, h.Code), Data: jsonOf(paymentFact{h.Code}),
+	}
+}
+
+// ShipmentKind says what a shipment signal tells.
+type ShipmentKind string
+
+// The kinds of shipment signals.
+const (
+	ShipmentDispatched ShipmentKind = "dispatched"
+	ShipmentDelivered  ShipmentKind = "delivered"
+	ShipmentLost       ShipmentKind = "lost"
+)
+
+// shipmentTypes are the types of the events that bring facts about a parcel.
+var shipmentTypes = map[ShipmentKind]string{
+	ShipmentDispatched: event.ShipmentDispatched, ShipmentDelivered: event.ShipmentDelivered, ShipmentLost: event.ShipmentLost,
+}
+
+// ShipmentFact is what the bus says about the parcel.
+type ShipmentFact struct {
+	ID             string `json:"id"`
+	Cause          string `json:"cause,omitempty"`
+	Carrier        string `json:"carrier,omitempty"`
+	TrackingNumber string `json:"trackingNumber,omitempty"`
+	Reason         string `json:"reason,omitempty"`
+}
+
+// ShipmentSignal brings what the warehouse or the carrier said.
+type ShipmentSignal struct {
+	Kind ShipmentKind `json:"kind"`
+	ShipmentFact
+}
+
+// Fact is what was said as the kit knows it.
+func (s ShipmentSignal) Fact(orderID string) saga.Fact {
+	eventType := shipmentTypes[s.Kind]
+	s.ID, s.Cause = saga.Tidy(SignalShipment, s.ID, s.Cause)
+	s.Carrier, s.TrackingNumber, s.Reason = saga.Clip(s.Carrier), saga.Clip(s.TrackingNumber), saga.Clip(s.Reason)
+	return saga.Fact{
+		Type: eventType, ID: s.ID, Cause: s.Cause, Identity: saga.Identity(eventType, orderID, s.ID, s.Carrier, s.TrackingNumber), Data: jsonOf(s.ShipmentFact),
+	}
+}
+
+// StockLost asks an order to give way: stock that it holds is not there.
+type StockLost struct {
+	SKU string `json:"sku"`
+}
+
+// Ending is how the order ends that gives way.
+func (l StockLost) Ending() saga.Ending {
+	return saga.Ending{
+		Outcome: StatusRejected, Reason: ReasonStockLost, Detail: "fewer of sku " + saga.Clip(l.SKU) + " are there than orders have reserved",
+	}
+}
+
+// FactOf is a payload of a signal as the kit knows it: a Cancellation, a PaymentHint or a ShipmentSignal.
+func FactOf(orderID string, payload any) saga.Fact {
+	switch p := payload.(type) {
+	case Cancellation:
+		return Flow.Cancellation(orderID, p)
+	case PaymentHint:
+		return p.Fact(orderID)
+	case ShipmentSignal:
+		return p.Fact(orderID)
+	}
+	return saga.Fact{}
+}
+
+// Heard are the facts of a run that has got signals with these payloads.
+func Heard(orderID string, payloads ...any) Facts {
+	c := Flow.Collect(orderID, false)
+	for _, p := range payloads {
+		c.Add(FactOf(orderID, p))
+	}
+	return c.Merged()
+}
+
+// IdentityOf returns the identity of the event that a signal with this payload passes on.
+func IdentityOf(orderID string, payload any) string { return FactOf(orderID, payload).Identity }
+
+// Recorded reports whether the order's log shows that the event which a signal with this payload passes on has had its
+// effect or its answer: then the signal is a redelivery.
+func Recorded(s State, payload any) bool {
+	return Flow.Answered(&s, FactOf(s.Order.ID, payload).Late())
+}
+
+// read makes the fact of the payload of a signal.
+func read[T interface {
+	Fact(orderID string) saga.Fact
+}](orderID string, payload json.RawMessage) (saga.Fact, error) {
+	var signal T
+	err := json.Unmarshal(payload, &signal)
+	return signal.Fact(orderID), err
+}
+
+// jsonOf is a struct of strings in JSON.
+func jsonOf(v any) json.RawMessage {
+	raw, _ := json.Marshal(v)
+	return raw
+}
+
+// NamesCause reports whether events of the type carry the identity of the event of the bus that caused them, if one did. Those
+// that an older version recorded do not.
+func NamesCause(eventType string) bool {
+	switch eventType {
+	case event.OrderShipped, event.OrderDelivered, event.OrderCompensating, event.PaymentAuthorized, event.PaymentDeclined:
+		return true
+	}
+	return false
+}

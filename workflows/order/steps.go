@@ -1,0 +1,281 @@
+package order
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/refunds"
+	"github.com/ordersaga/ordersaga/payment"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+// Participants are what the order's step functions call.
+type Participants struct {
+	Stock   Stock
+	Gateway payment.Gateway
+	// Refunds is the log in which refunds are reserved.
+	Refunds refunds.Log
+}
+
+// Validate names the participants that are missing.
+func (p *Participants) Validate() error {
+	if p == nil || p.Stock == nil || p.Gateway == nil || p.Refunds == nil {
+		return fault.New(fault.Invalid, "an order needs a stock ledger, a payment gateway and a log of refunds")
+	}
+	return nil
+}
+
+// Stock is the stock ledger. Its errors say which SKU they are about. Answers are immutable; see internal/inventory for the algebra of its slots.
+type Stock interface {
+	// Acquire reserves what an order needs, SKU by SKU, and answers for each item: Done, Refused, Undone, Short when other
+	// orders hold it for now, or an empty Effect for what was not requested.
+	Acquire(ctx context.Context, r ReserveRequest) ([]Reservation, error)
+	// Lookup says what became of a reservation; the Effect is empty when nothing is known of it.
+	Lookup(ctx context.Context, orderID, sku string) (Reservation, error)
+	Release(ctx context.Context, orderID, sku string) error
+	Commit(ctx context.Context, orderID, sku string) error
+}
+
+type call = saga.Call[State]
+
+// linesAtOnce bounds how many lines of one order are worked on at the same time.
+const linesAtOnce = 16
+
+// Reserve reserves every line. When one is refused, the others may hold stock, which the outcome says and the compensation
+// gives back. When one is short because other orders hold its SKU for now, the order keeps what it holds and tries again.
+func (p *Participants) Reserve(ctx context.Context, c call) (saga.Outcome, error) {
+	items := c.State.Order.Items()
+	answers, err := p.Stock.Acquire(ctx, ReserveRequest{OrderID: c.ID, Items: items, From: c.Hint, Last: c.Last})
+	if err != nil {
+		return saga.Outcome{}, err
+	}
+	shortOf := ""
+	for n, answer := range answers {
+		switch answer.Effect {
+		case Undone:
+			return saga.Fenced(), nil
+		case Short:
+			shortOf = items[n].SKU
+		}
+	}
+	if shortOf != "" {
+		return saga.TryLater(shortOf, "stock that other orders hold for now"), nil
+	}
+	return reserved(items, answers), nil
+}
+
+// FindReservation asks the ledger what became of a reservation whose outcome is unknown. It adopts what it finds: that every line
+// holds stock, or that one was refused.
+func (p *Participants) FindReservation(ctx context.Context, c call) (saga.Outcome, error) {
+	items := c.State.Order.Items()
+	answers, effects := make([]Reservation, len(items)), make([]Effect, len(items))
+	err := eachLine(ctx, c.State.Order.Lines, func(ctx context.Context, n int, l Line) (err error) {
+		answers[n], err = p.Stock.Lookup(ctx, c.ID, l.SKU)
+		effects[n] = answers[n].Effect
+		return err
+	})
+	known := slices.Contains(effects, Refused) || !slices.Contains(effects, "")
+	if err != nil || slices.Contains(effects, Undone) || !known {
+		return saga.NotFound(), err
+	}
+	return reserved(items, answers), nil
+}
+
+// reserved is the outcome of a reservation.
+func reserved(items []Item, answers []Reservation) saga.Outcome {
+	outcomes := make([]LineOutcome, len(items))
+	for n, answer := range answers {
+		outcomes[n] = LineOutcome{
+			SKU: items[n].SKU, Quantity: items[n].Quantity, Reserved: answer.Effect == Done, Reason: answer.Reason, Available: answer.Available,
+		}
+	}
+	if r, refused := rejected(outcomes); refused {
+		return saga.Refused(r)
+	}
+	return saga.Done(lines{items})
+}
+
+// Release makes it so that no line of the order holds stock, and keeps it so.
+func (p *Participants) Release(ctx context.Context, c call) (saga.Outcome, error) {
+	return saga.Undone(lines{c.State.Order.Items()}), eachLine(ctx, c.State.Order.Lines, func(ctx context.Context, _ int, l Line) error {
+		return p.Stock.Release(ctx, c.ID, l.SKU)
+	})
+}
+
+// Commit makes the reservation final: the stock has left.
+func (p *Participants) Commit(ctx context.Context, c call) (saga.Outcome, error) {
+	return saga.Done(lines{c.State.Order.Items()}), eachLine(ctx, c.State.Order.Lines, func(ctx context.Context, _ int, l Line) error {
+		return p.Stock.Commit(ctx, c.ID, l.SKU)
+	})
+}
+
+// eachLine works on the lines at the same time and returns the first error.
+func eachLine(ctx context.Context, lines []Line, work func(ctx context.Context, n int, l Line) error) error {
+	if len(lines) == 1 {
+		return work(ctx, 0, lines[0])
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(linesAtOnce)
+	for n, l := range lines {
+		group.Go(func() error { return work(ctx, n, l) })
+	}
+	return group.Wait()
+}
+
+// Authorize sets the order's money aside.
+func (p *Participants) Authorize(ctx context.Context, c call) (saga.Outcome, error) {
+	pay := c.State.payment()
+	result, err := p.Gateway.Authorize(ctx, pay.Key(StepAuthorize), pay)
+	if err != nil {
+		return saga.Outcome{}, err
+	}
+	return p.authorization(c, result)
+}
+
+// FindPayment asks the gateway what became of a payment whose outcome is not known, or that was pending. It adopts
+// what it finds.
+func (p *Participants) FindPayment(ctx context.Context, c call) (saga.Outcome, error) {
+	pay := c.State.payment()
+	if settler, ok := p.Gateway.(payment.Settler); ok && c.Fact != nil {
+		notification, err := saga.DataOf[paymentFact](c.Fact)
+		if err == nil {
+			err = settler.Settle(ctx, pay, c.Fact.Type == event.PaymentSucceeded, notification.Code)
+		}
+		if err != nil {
+			return saga.Outcome{}, err
+		}
+	}
+	result, err := p.Gateway.Lookup(ctx, pay)
+	if err != nil {
+		return saga.Outcome{}, err
+	}
+	switch {
+	case result.State == payment.Absent, result.State == payment.Undone, result.State == payment.Pending && c.Pending:
+		return saga.NotFound(), nil
+	}
+	return p.authorization(c, result)
+}
+
+// authorization is the outcome of what an authorization came to.
+func (p *Participants) authorization(c call, result payment.Result) (saga.Outcome, error) {
+	switch result.State {
+	case payment.Authorized, payment.Captured:
+		return saga.Done(c.State.paid(result.PaymentID)), nil
+	case payment.Pending:
+		return saga.Pending(c.State.paid(result.PaymentID)), nil
+	case payment.Refused:
+		return saga.Refused(c.State.declined(result.PaymentID, result.Code, result.Asynchronous)), nil
+	case payment.Undone:
+		return saga.Fenced(), nil
+	}
+	return saga.Outcome{}, fault.New(fault.Internal, "gateway %s answered an authorization with %q", p.Gateway.Traits().Name, result.State)
+}
+
+// Capture takes the money that was set aside.
+func (p *Participants) Capture(ctx context.Context, c call) (saga.Outcome, error) {
+	pay := c.State.payment()
+	result, err := p.Gateway.Capture(ctx, pay.Key(StepCapture), pay)
+	if err != nil {
+		return saga.Outcome{}, err
+	}
+	switch result.State {
+	case payment.Captured:
+		return saga.Done(c.State.paid(pay.ID)), nil
+	case payment.CaptureRefused:
+		return saga.Refused(refusal{pay.ID, ReasonCaptureRefused, result.Code}), nil
+	}
+	return saga.Outcome{}, fault.New(fault.Internal, "gateway %s answered a capture with %q", p.Gateway.Traits().Name, result.State)
+}
+
+// FindCapture asks the gateway whether the payment was captured, and adopts it if it was. A capture that is on its way, and comes after
+// the answer, is found by the void, which gives it back.
+func (p *Participants) FindCapture(ctx context.Context, c call) (saga.Outcome, error) {
+	pay := c.State.payment()
+	result, err := p.Gateway.Lookup(ctx, pay)
+	if err != nil || result.State != payment.Captured && result.State != payment.Refunded {
+		return saga.NotFound(), err
+	}
+	return saga.Done(c.State.paid(pay.ID)), nil
+}
+
+// Void makes it so that no authorization of the order stands, and keeps it so. A capture of which the order did not know is given
+// back.
+func (p *Participants) Void(ctx context.Context, c call) (saga.Outcome, error) {
+	pay := c.State.payment()
+	_, err := p.Gateway.Void(ctx, pay.Key("void"), pay)
+	if errors.Is(err, fault.EffectSettled) {
+		return p.refundCaptured(ctx, c, pay, err)
+	}
+	return saga.Undone(c.State.paid(c.State.PaymentID)), err
+}
+
+// refundCaptured gives back a payment that cannot be voided because it was captured. Captured is what the void said. A
+// compensation that comes late must never refund a good capture, whatever its run believes: what the order has decided is
+// read here, after the payment was found captured, and the decision to undo is final.
+func (p *Participants) refundCaptured(ctx context.Context, c call, pay payment.Payment, captured error) (saga.Outcome, error) {
+	found, err := p.Gateway.Lookup(ctx, pay)
+	if err != nil {
+		return saga.Outcome{}, fault.Wrap(err, fault.CodeOf(err), "look up the payment of order %s, which is captured", pay.OrderID)
+	}
+	if found.State != payment.Captured && found.State != payment.Refunded {
+		return saga.Outcome{}, captured
+	}
+	undo := UndoSlot(StepAuthorize)
+	newest, err := c.Newest(ctx)
+	switch {
+	case err != nil:
+		return saga.Outcome{}, err
+	case newest.Decision != Back:
+		return saga.Outcome{}, fault.Wrap(captured, fault.EffectSettled, "order %s has not decided to be undone", pay.OrderID)
+	case newest.Has(undo):
+		// Another run was faster, or a person has decided: the log has the answer.
+		return saga.Fenced(), nil
+	}
+	claim := refunds.Claim{
+		Reference: pay.OrderID, Key: undo, Source: refunds.Captured, Amount: pay.Amount, Limit: pay.Amount, Currency: pay.Currency,
+	}
+	reserved, err := refunds.Reserve(ctx, p.Refunds, claim, c.Now())
+	if err != nil {
+		return saga.Outcome{}, err
+	}
+	if _, err := p.Gateway.Refund(ctx, pay.Key(undo), pay, reserved.Amount); err != nil {
+		return saga.Outcome{}, fault.Wrap(err, fault.CodeOf(err), "refund the payment of order %s, which is captured", pay.OrderID)
+	}
+	return c.State.refunded(found.PaymentID, reserved.Amount), nil
+}
+
+// payment is the order's payment as a gateway knows it.
+func (s State) payment() payment.Payment {
+	return payment.Payment{
+		OrderID: s.Order.ID, ID: s.PaymentID, Amount: s.Order.TotalAmount,
+		Currency: s.Order.Currency, Method: s.Order.Payment.Method,
+	}
+}
+
+// paid is the data of events about the payment, and refusal of those about its refusals, but for what the kit adds.
+type (
+	paid struct {
+		PaymentID string `json:"paymentId,omitempty"`
+		Amount    int64  `json:"amount"`
+		Currency  string `json:"currency"`
+	}
+	refusal struct {
+		PaymentID string `json:"paymentId,omitempty"`
+		Reason    string `json:"reason"`
+		Code      string `json:"code,omitempty"`
+	}
+	rejection struct {
+		Reason string        `json:"reason"`
+		Lines  []LineOutcome `json:"lines"`
+		Held   bool          `json:"held"`
+	}
+)
+
+func (s State) paid(paymentID string) paid {
+	return paid{PaymentID: paymentID, Amount: s.Order.TotalAmount, Currency: s.Order.Currency}
+}

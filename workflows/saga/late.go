@@ -1,0 +1,145 @@
+package saga
+
+import (
+	"slices"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// lateBatch is how many late events get their verdicts at once.
+const lateBatch = 50
+
+// maxCarried is how many late events a run that is due hands on to the next one.
+const maxCarried = 200
+
+// judgeLate writes a verdict on every event that came when the order had ended, until no other one has come meanwhile or the
+// run is due, and has settled what follows from them. First reports that the facts of the run are looked at, too.
+func (r *run[S, P]) judgeLate(first bool) error {
+	if first {
+		r.unanswered()
+	}
+	for r.TakeIn(); len(r.late) > 0 || r.unsettled; r.TakeIn() {
+		if r.drain.Due(r.ctx) && len(r.late) <= maxCarried && !r.unsettled {
+			return nil
+		}
+		batch := r.late[:min(len(r.late), lateBatch)]
+		k := r.kit()
+		in := LateInput{
+			ID: k.ID, Status: k.Status, CorrelationID: k.CorrelationID, Events: batch,
+			Handled: k.Strayed, Unsettled: r.unsettled, Now: workflow.Now(r.ctx),
+		}
+		r.late, r.unsettled = r.late[len(batch):], false
+		result, err := UntilDone(r.ctx, r.flow.callLate(), in, r.show)
+		if err == nil && result.Consequential {
+			err = r.settleLate()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge keeps an event for its verdict, unless no event of the bus brought the fact, or the log has its effect or its answer: what has
+// caused one of the saga's events came in time, and again, as it does when a workflow is reset.
+func (r *run[S, P]) judge(e LateEvent) {
+	if e.EventID != "" && !r.flow.Answered(&r.state, e) {
+		r.late = append(r.late, e)
+	}
+}
+
+// Answered reports whether the log shows that an event has had its effect or its answer: then it is a redelivery.
+func (f *Flow[S, P]) Answered(s *S, e LateEvent) bool {
+	k := kitOf(s)
+	return k.Caused(e.Identity) || e.Type == f.cancelRequested() && k.CancelRefused
+}
+
+// unanswered finds what the run took for a fact before it knew that the saga had ended, or was decided: it came late
+// too. A workflow task is discarded when a signal arrives while it runs, and runs again with the signal in view; then the
+// log knows more than the run.
+func (r *run[S, P]) unanswered() {
+	k := r.kit()
+	for _, c := range r.facts.Cancellations {
+		if !k.Cancelled() && !k.CancelRefused {
+			r.judge(c.fact(r.flow.cancelRequested()).Late())
+		}
+	}
+	if k.Decision != GoForward {
+		for _, e := range r.heard.events {
+			if r.unheeded(e.Type) {
+				r.judge(e)
+			}
+		}
+	}
+	for _, facts := range [][]Fact{r.unconfirmed, r.facts.Heard} {
+		for _, fact := range facts {
+			r.unused(fact)
+		}
+	}
+}
+
+// unused judges a fact that the saga has not used.
+func (r *run[S, P]) unused(fact Fact) {
+	k := r.kit()
+	switch {
+	case r.flow.notifies(fact.Type) && k.Decision == GoForward:
+		// It came in time and says nothing new, or an earlier attempt has taken it for late, and what it began is still
+		// to be done.
+		r.unsettled = r.unsettled || r.flow.Late != nil && r.flow.Late.Unsettled != nil && r.flow.Late.Unsettled(fact.Type)
+	case r.flow.notifies(fact.Type), k.Decision != GoForward && !k.Strayed:
+		r.judge(fact.Late())
+	}
+}
+
+// unheeded reports whether nothing that the saga has recorded answers an event of the type that came before its end was known.
+func (r *run[S, P]) unheeded(eventType string) bool {
+	switch {
+	case eventType == r.flow.cancelRequested():
+		return !r.kit().Cancelled()
+	case r.flow.notifies(eventType):
+		return true
+	}
+	return !r.kit().Strayed
+}
+
+// notifies reports whether events of the type notify of the outcome of a step that was pending.
+func (f *Flow[S, P]) notifies(eventType string) bool {
+	return slices.ContainsFunc(f.Steps, func(row Step[S, P]) bool { return row.Pending != nil && slices.Contains(row.Pending.On, eventType) })
+}
+
+// settleLate has a saga of its own settle what follows from late events. It outlives this one.
+func (r *run[S, P]) settleLate() error {
+	rule, k := r.flow.Late, r.kit()
+	if rule == nil || rule.Workflow == "" {
+		return nil
+	}
+	id := rule.WorkflowID(k.ID)
+	child := workflow.WithChildOptions(r.ctx, workflow.ChildWorkflowOptions{
+		WorkflowID: id, TaskQueue: r.flow.Queue, ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		StaticSummary:         Summary(rule.Summary(k.ID)),
+		TypedSearchAttributes: temporal.NewSearchAttributes(rule.Attributes(&r.state)...),
+	})
+	for range settleAttempts {
+		err := workflow.ExecuteChildWorkflow(child, rule.Workflow, rule.Input(k.ID)).GetChildWorkflowExecution().Get(r.ctx, nil)
+		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+			return err
+		}
+		if workflow.SignalExternalWorkflow(r.ctx, id, "", rule.Signal, nil).Get(r.ctx, nil) == nil {
+			return nil
+		}
+		// It has closed between the two: the next one is started.
+		if err := workflow.Sleep(r.ctx, time.Second); err != nil {
+			return err
+		}
+	}
+	// The events are in the log: the check finds that nothing follows from them.
+	r.log.Error("the saga for late events neither starts nor listens", "stream", r.flow.StreamOf(k.ID))
+	return nil
+}
+
+// settleAttempts bounds how often a saga that closes at that moment is signalled.
+const settleAttempts = 30

@@ -1,0 +1,51 @@
+package saga
+
+import (
+	"cmp"
+	"slices"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// NeedsAttentionAttribute is the search attribute that says whether a person must act. Correctness never depends on search attributes.
+var NeedsAttentionAttribute = temporal.NewSearchAttributeKeyBool("NeedsAttention")
+
+// CustomerID is the search attribute with the customer whom a saga is about.
+var CustomerID = temporal.NewSearchAttributeKeyKeyword("CustomerId")
+
+// StatusKey is the search attribute that shows the status of the flow's sagas.
+func (f *Flow[S, P]) StatusKey() temporal.SearchAttributeKeyKeyword {
+	return temporal.NewSearchAttributeKeyKeyword(cmp.Or(f.StatusAttribute, "SagaStatus"))
+}
+
+// show tells readers of the Temporal Web UI how far the saga is. It is called where a run stays for a while:
+// what is passed in milliseconds is not worth a write, nor is a status in which a saga only waits for the answer of a
+// participant: Temporal writes each change into its history and its index.
+func (r *run[S, P]) show(note string) {
+	k := r.kit()
+	workflow.SetCurrentDetails(r.ctx, r.flow.DetailsOf(&r.state, note))
+	if k.Status == r.shown || !k.Opened() || !r.flow.Lasts(k.Status) && !r.flagged() {
+		return
+	}
+	err := workflow.UpsertTypedSearchAttributes(r.ctx,
+		r.flow.StatusKey().ValueSet(string(k.Status)), NeedsAttentionAttribute.ValueSet(k.Status == NeedsAttention))
+	if err != nil {
+		r.log.Warn("search attributes are not written", "stream", r.flow.StreamOf(r.in.ID), "error", err)
+		return
+	}
+	r.shown = k.Status
+}
+
+// flagged reports whether the attributes say that a person must act; a continued run inherits what the one before it
+// has shown.
+func (r *run[S, P]) flagged() bool {
+	flagged, _ := workflow.GetTypedSearchAttributes(r.ctx).GetBool(NeedsAttentionAttribute)
+	return flagged
+}
+
+// Lasts reports whether sagas may stay in a status for long. Then it is listed, and shown in search attributes: running workflows are
+// replayed by this table.
+func (f *Flow[S, P]) Lasts(s Status) bool {
+	return s == Accepted || s == NeedsAttention || s.Terminal() || slices.Contains(f.Lasting, s)
+}
