@@ -1,15 +1,14 @@
-// Package activities holds what a saga does to the world: reserve stock, move money, record outcomes in the
-// event log and publish them.
+// Package activities holds what Temporal runs for every flow with a table: open a stream, run a step function and record its outcome,
+// record decisions, publish, list, take over from earlier runs. It knows no flow: what a flow does to the world is in its step functions.
 //
-// Activities are structs with their dependencies as fields. The interfaces that they need stand here, beside
-// them; adapters in internal/ implement them and internal/service wires the two. The package may import workflows/order,
-// event, internal/fault and the payment port; it reaches no driver.
+// The interfaces of log, publisher and list are declared here; adapters in internal/ implement them, and internal/service wires the two. The
+// package may import workflows/saga, event and internal/fault; it reaches no driver.
 //
 // # Contract
 //
 // Every activity may run any number of times, at once with itself, and late: effects have slots with derived
-// keys, and outcomes have slots in the order's stream. An activity that did its effect records the outcome
-// before it answers; what it answers is what stands in the log, whoever wrote it.
+// keys, and outcomes have slots in the saga's stream. An activity that did its effect records the outcome
+// before it answers; its answer is what the log has, whoever wrote it.
 //
 // Errors are converted once, in ToTemporal: the type of the application error is the fault code.
 package activities

@@ -1,11 +1,11 @@
-// Package latepayment is what becomes of events that come after their order has ended, pure: verdicts, what follows from
-// them, and the decisions of the saga that settles it.
+// Package latepayment is what becomes of events that come after their order has ended: verdicts (late.go), what follows from them, the
+// decisions of the saga that settles it (next.go), its workflow (run.go) and its activities.
 //
 // An order's stream is closed by its terminal event, so there is a stream of its own, late-<orderId>. Every late event
 // gets a verdict there. Two kinds of them have consequences: money that was paid, which is looked for and given back,
 // and goods that left although the order did not complete, which only people can find.
 //
-// Nothing here does I/O, reads a clock or makes a random id. It may import event and workflows/saga.
+// Nothing but the activities does I/O, reads a clock or makes a random ID.
 package latepayment
 
 import (

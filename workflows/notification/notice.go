@@ -1,10 +1,11 @@
-// Package notification is a message to a customer, pure: what its events mean, and the decisions of the saga that sends it.
+// Package notification is a message to a customer: what its events mean, the decisions of the saga that sends it (next.go), its workflow
+// (run.go) and its activities.
 //
 // Sending cannot be undone and, over SMTP, not be asked about. So an intent is written down first, by whoever is about to
 // send, and its outcome behind it. An intent without an outcome means that nobody knows: such a message is never sent
 // again. Only one that was definitely not accepted is tried again, until a deadline.
 //
-// Nothing here does I/O, reads a clock or makes a random id. It may import event and workflows/saga.
+// Nothing but the activities does I/O, reads a clock or makes a random ID.
 package notification
 
 import (

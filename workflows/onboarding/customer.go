@@ -1,9 +1,10 @@
-// Package onboarding is a customer, pure: what their events mean, and the decisions of the saga that takes them on.
+// Package onboarding is a customer: what their events mean, the decisions of the saga that takes them on, its workflow (run.go) and its
+// activities.
 //
 // A customer's profile is personal data and only ever sealed here. The bus promises no order: the newest profile counts, by
 // the time at which the event says that it happened, then by id.
 //
-// Nothing here does I/O, reads a clock or makes a random id. It may import event, workflows/saga and internal/sealed.
+// Nothing but the activities does I/O, reads a clock or makes a random ID.
 package onboarding
 
 import (

@@ -1,11 +1,10 @@
-// Package order is the order itself, pure: its values, the meaning of its events, and the decisions of its
-// saga.
+// Package order is the order flow: the values of an order, the meaning of its events, its table (flow.go), and its step functions with the
+// interfaces of the participants that they call (steps.go).
 //
-// Fold makes a State from the events of an order's stream; Next says what to do about a State. The workflow,
-// the API, the read model and its rebuild all use the same two functions, so that they can never disagree.
+// Fold makes a State from the events of an order's stream; Next says what to do about a State. The workflow, the API, the list and its
+// rebuild all use the same two functions, so that they can never disagree.
 //
-// Nothing here does I/O, reads a clock or makes a random id. It may import event, internal/fault
-// and golang.org/x/text/currency, which is a table.
+// Nothing here but the step functions does I/O, and nothing reads a clock or makes a random ID.
 package order
 
 import (
