@@ -299,7 +299,7 @@ func (s *stack) acceptedByTemporalAlone(sku string) string {
 	require.NoError(s.t, json.Unmarshal(raw, &order))
 	order["totalAmount"] = 1000
 	_, err = s.temporal.ExecuteWorkflow(s.ctx, client.StartWorkflowOptions{ID: "order-" + o.ID, TaskQueue: "nobody-listens"}, "OrderSaga",
-		map[string]any{"order": order})
+		map[string]any{"id": o.ID, "data": order})
 	require.NoError(s.t, err)
 	s.terminate(o.ID)
 	return o.ID
