@@ -30,11 +30,11 @@ func TestAFlowHasTheActivitiesOfItsTable(t *testing.T) {
 	require.Equal(t, slices.Compact(names), slices.Sorted(maps.Keys(w.outcomes.Activities())))
 }
 
-// A flow without a list, without a rule for late events, and of which no run takes over from another one.
+// A flow without a list, and of which no run takes over from another one.
 func TestWhatAFlowNeedNotHave(t *testing.T) {
 	w := newWorld(t)
 	o := w.orders(order.Participants{Stock: &stock{}})
-	o.Flow.List, o.Flow.Late = nil, nil
+	o.Flow.List = nil
 	opened, err := o.Open(t.Context(), open)
 	require.NoError(t, err)
 	require.False(t, opened.Unlisted)
@@ -45,12 +45,20 @@ func TestWhatAFlowNeedNotHave(t *testing.T) {
 	require.Equal(t, []string{event.InventoryReserved}, types(result.Tail))
 	_, err = o.List(t.Context(), saga.ListInput[order.State]{State: s})
 	require.NoError(t, err)
-	found, err := o.Late(t.Context(), late)
-	require.NoError(t, err)
-	require.Equal(t, saga.LateResult{}, found)
 	require.Equal(t, []string{stream}, w.log.Names())
 	_, err = o.Recover(t.Context(), saga.RecoverInput{ID: "42"})
 	requireFault(t, fault.Unavailable, err)
+}
+
+// What comes after the end of a saga is recorded, or the worker does not start.
+func TestAFlowRecordsLateEvents(t *testing.T) {
+	w := newWorld(t)
+	o := w.orders(order.Participants{Stock: &stock{}})
+	o.Flow.Late = nil
+	require.ErrorContains(t, o.Check(), "would be lost")
+	_, err := o.Late(t.Context(), late)
+	requireFault(t, fault.Internal, err)
+	require.ErrorContains(t, err, "the 2 late events of 42")
 }
 
 func TestAStepThatAnOrderDoesNotHave(t *testing.T) {

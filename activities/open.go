@@ -67,7 +67,7 @@ func (f *Flow[S, P]) list(ctx context.Context, in saga.ListInput[S]) (saga.ListR
 // late records late events.
 func (f *Flow[S, P]) late(ctx context.Context, in saga.LateInput) (saga.LateResult, error) {
 	if f.Late == nil {
-		return saga.LateResult{}, nil
+		return saga.LateResult{}, ToTemporal(fault.New(fault.Internal, "flow %s has no way to record the %d late events of %s", f.Table.Name, len(in.Events), in.ID))
 	}
 	return f.Late(WithClock(ctx, in.Now, f.Clock), in)
 }

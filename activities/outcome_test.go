@@ -10,6 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -45,7 +46,7 @@ func TestAnOutcomeThatAnOperationDoesNotHave(t *testing.T) {
 	w := newWorld(t)
 	participants := &bookings{}
 	f := &activities.Flow[booking, *bookings]{
-		Recorder: w.recorder, Table: bookingFlow(), Participants: participants,
+		Recorder: w.recorder, Table: bookingFlow(), Participants: participants, Late: latepayment.Recorder{Log: w.log, Clock: w.recorder.Clock}.Record,
 		Settings: saga.Settings{Waits: map[saga.Deadline]time.Duration{"ROOM_DEADLINE": time.Minute}, Attention: time.Minute},
 	}
 	require.NoError(t, f.Check())
