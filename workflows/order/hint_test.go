@@ -52,7 +52,7 @@ func TestAnUnconfirmedNotificationIsAskedAboutAgain(t *testing.T) {
 		}
 		require.Equal(t, order.Lookup, a.Kind)
 		asked++
-		order.Flow.Unconfirmed(&w.facts, w.state(), order.StepAuthorize, *w.takeNotification(), w.now, w.timing.Of)
+		order.Flow.Unconfirmed(&w.facts, w.state(), order.StepAuthorize, *w.takeNotification(), w.now, w.timing.Settings(false).Of)
 	}
 	require.Equal(t, 13, asked)
 	require.Equal(t, order.Action{Kind: order.Lookup, Step: order.StepAuthorize}, next(), "it is asked a last time at the deadline")
@@ -62,7 +62,7 @@ func TestWhatIsAskedAboutWhenNotificationsMeet(t *testing.T) {
 	paid, failed := order.PaymentHint{ID: "paid", Succeeded: true}, order.PaymentHint{ID: "failed"}
 	w := pendingFor(t)
 	unconfirmed := func(h order.PaymentHint, s order.State) bool {
-		return order.Flow.Unconfirmed(&w.facts, s, order.StepAuthorize, h.Fact("42"), w.now, w.timing.Of)
+		return order.Flow.Unconfirmed(&w.facts, s, order.StepAuthorize, h.Fact("42"), w.now, w.timing.Settings(false).Of)
 	}
 	next := func() order.ActionKind { return order.Next(w.state(), w.facts, w.now, w.timing).Kind }
 	for name, c := range map[string]struct {

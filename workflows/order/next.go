@@ -47,9 +47,6 @@ func (t Timing) Settings(fast bool) saga.Settings {
 	}
 }
 
-// Of is how long a wait lasts.
-func (t Timing) Of(d saga.Deadline) time.Duration { return t.Settings(false).Of(d) }
-
 // Action is what to do next.
 type Action = saga.Action
 
@@ -67,15 +64,19 @@ const (
 )
 
 // Next decides what to do about an order; see saga.Flow.Decide.
-func Next(s State, f Facts, now time.Time, t Timing) Action { return Flow.Decide(s, f, now, t.Of) }
+func Next(s State, f Facts, now time.Time, t Timing) Action {
+	return Flow.Decide(s, f, now, t.Settings(false).Of)
+}
 
 // Decisions returns the events that Next wants recorded one after the other, from s on, as many as one append takes.
 func Decisions(s State, f Facts, now time.Time, t Timing) []event.Entry {
-	return Flow.Decisions(s, f, now, t.Of)
+	return Flow.Decisions(s, f, now, t.Settings(false).Of)
 }
 
 // IsUndone reports whether a step that is to be compensated was, or a person has decided about it instead.
 func (s State) IsUndone(step Step) bool { return Flow.IsUndone(s, step) }
 
 // PaymentDeadline is until when a pending payment waits for its payer.
-func (s State) PaymentDeadline(t Timing) time.Time { return Flow.PendingUntil(s, StepAuthorize, t.Of) }
+func (s State) PaymentDeadline(t Timing) time.Time {
+	return Flow.PendingUntil(s, StepAuthorize, t.Settings(false).Of)
+}

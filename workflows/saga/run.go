@@ -1,8 +1,6 @@
 package saga
 
 import (
-	"cmp"
-	"hash/fnv"
 	"time"
 
 	"go.temporal.io/sdk/log"
@@ -301,22 +299,6 @@ func (r *run[S, P]) Fold(a Action, in StepInput[S], out StepResult[S]) error {
 	return nil
 }
 
-// Unconfirmed takes in that the participant of a step was asked about a notification and does not know of it yet. It returns false
-// when it is not to be asked again, because nothing is waited for any more.
-func (f *Flow[S, P]) Unconfirmed(facts *Facts, s S, step string, fact Fact, now time.Time, timing Timing) bool {
-	switch {
-	case facts.has(fact.Type):
-		// Another one has come meanwhile, which is asked about at once.
-		return true
-	case !f.IsPending(&s, step) || !now.Before(f.PendingUntil(s, step, timing)):
-		return false
-	}
-	fact.Asked++
-	fact.NotBefore = now.Add(AskAgainAfter(fact.Asked))
-	facts.Hear(fact)
-	return true
-}
-
 // GiveUp keeps in mind that it is not known whether a step happened: Decide has it looked up, or compensated.
 func (r *run[S, P]) GiveUp(a Action, in StepInput[S], cause error) {
 	r.log.Warn("a step is given up", "stream", r.flow.StreamOf(r.in.ID), "step", a.Step, "error", cause)
@@ -426,58 +408,3 @@ func (r *run[S, P]) Close() error {
 
 // closable reports whether everything is published and every caller has its answer.
 func (r *run[S, P]) closable() bool { return !r.outbox.pending && workflow.AllHandlersFinished(r.ctx) }
-
-// How long a step waits that may succeed soon.
-const (
-	minLaterPause = 100 * time.Millisecond
-	maxLaterPause = 5 * time.Second
-)
-
-// After is the wait after one more attempt of a step of the saga with the ID; before is the wait before it, nil for the first one. The
-// pause doubles from 0.1 s to 5 s, of which each saga takes its own share: what waits together does not try together. It does not go
-// past the deadline.
-func (l Later) After(before *Later, id string, now time.Time, deadline time.Duration) *Later {
-	next := Later{Step: l.Step, Hint: l.Hint, For: cmp.Or(l.For, "the participant"), Since: now, Tries: 1}
-	if before != nil && before.Step == l.Step {
-		next.Since, next.Tries = before.Since, before.Tries+1
-	}
-	pause := min(minLaterPause<<min(next.Tries, 10), maxLaterPause)
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(id))
-	_, _ = h.Write([]byte{byte(next.Tries), byte(next.Tries >> 8)})
-	pause -= pause / 2 * time.Duration(h.Sum32()%1000) / 1000
-	next.At = now.Add(pause)
-	if until := next.Since.Add(deadline); next.At.After(until) {
-		next.At = until
-	}
-	return &next
-}
-
-// Over reports whether the wait has lasted until its deadline: the next attempt is the last one.
-func (l *Later) Over(now time.Time, deadline time.Duration) bool {
-	return l != nil && !now.Before(l.Since.Add(deadline))
-}
-
-// A notification may come before the participant knows what it reports. Then the participant is asked again, after a pause
-// that doubles, until the wait is over.
-const (
-	// firstAskPause and maxAskPause are the first and the longest pause before the participant is asked again, the first
-	// quickAsks times: over about 24 minutes. After that the pause is slowAskPause.
-	firstAskPause = time.Second
-	maxAskPause   = 5 * time.Minute
-	quickAsks     = 12
-	slowAskPause  = time.Hour
-)
-
-// AskAgainAfter is the pause before a participant is asked again about a notification, when it was asked so often and did not know
-// of it.
-func AskAgainAfter(asked int) time.Duration {
-	if asked > quickAsks {
-		return slowAskPause
-	}
-	pause := firstAskPause
-	for n := 1; n < asked && pause < maxAskPause; n++ {
-		pause *= 2
-	}
-	return min(pause, maxAskPause)
-}
