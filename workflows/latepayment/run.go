@@ -99,14 +99,13 @@ func Run(ctx workflow.Context, in Input) (Result, error) {
 
 // lateRun is one run of a late saga.
 type lateRun struct {
+	saga.Loop[StepInput]
 	ctx     workflow.Context
 	in      Input
 	order   order.Order
 	state   State
 	facts   Facts
 	persons saga.Interventions
-	// drain is what callers see of a run that is about to continue as new.
-	drain saga.Drain
 	// changes counts signals; unread tells that the log has more.
 	changes int
 	unread  bool
@@ -207,9 +206,6 @@ func (r *lateRun) Input(saga.Action, bool) StepInput {
 	return in
 }
 
-// Durable returns the same input: nothing of it is for an inline step only.
-func (r *lateRun) Durable(in StepInput) StepInput { return in }
-
 // Fast reports whether the gateway may be called inside a workflow task.
 func (r *lateRun) Fast() bool { return r.fast }
 
@@ -227,7 +223,7 @@ func (r *lateRun) interventions() saga.Interventions {
 		Facts:   &r.facts.Resolutions,
 		Changed: func() { r.changes++ },
 		Verdict: func(d order.Resolution) saga.ResolveVerdict { return VerdictOf(r.state, d) },
-		Drain:   &r.drain,
+		Drain:   r.Loop.Drain(),
 	}
 }
 
@@ -251,9 +247,6 @@ func (r *lateRun) Fold(_ saga.Action, _ StepInput, out StepResult) error {
 	r.fold(out)
 	return nil
 }
-
-// GiveUp is never called: no step has a deadline.
-func (r *lateRun) GiveUp(saga.Action, StepInput, error) {}
 
 // Raise has Next ask an operator to look.
 func (r *lateRun) Raise(s saga.Stuck) {
@@ -282,12 +275,6 @@ func (r *lateRun) Idle(note string) {
 	}
 	r.shown = r.state.Attention.Open
 }
-
-// Drain is what callers see of a run that is about to continue as new.
-func (r *lateRun) Drain() *saga.Drain { return &r.drain }
-
-// MayContinueAsNew reports that a new run knows as much: everything is in the log.
-func (r *lateRun) MayContinueAsNew() bool { return true }
 
 // ContinueAsNew bounds the history of a run that waits for long.
 func (r *lateRun) ContinueAsNew() error { return workflow.NewContinueAsNewError(r.ctx, Workflow, r.in) }

@@ -86,11 +86,11 @@ func Run(ctx workflow.Context, in Input) (RunResult, error) {
 
 // noticeRun is one run of a message's saga.
 type noticeRun struct {
+	saga.Loop[StepInput]
 	ctx   workflow.Context
 	in    Input
 	state State
 	facts Facts
-	drain saga.Drain
 }
 
 var _ saga.Run[StepInput, StepResult] = (*noticeRun)(nil)
@@ -154,15 +154,6 @@ func (r *noticeRun) Input(saga.Action, bool) StepInput {
 	return StepInput{State: r.state, Now: workflow.Now(r.ctx)}
 }
 
-// Durable returns the same input: nothing of it is for an inline step only.
-func (r *noticeRun) Durable(in StepInput) StepInput { return in }
-
-// Fast reports that a mail server never is.
-func (r *noticeRun) Fast() bool { return false }
-
-// Interrupts reports that nothing makes an attempt pointless.
-func (r *noticeRun) Interrupts(saga.Action) bool { return false }
-
 // Fold takes in what an attempt came to.
 func (r *noticeRun) Fold(_ saga.Action, _ StepInput, out StepResult) error {
 	r.facts.Answer = out.Answer
@@ -170,22 +161,10 @@ func (r *noticeRun) Fold(_ saga.Action, _ StepInput, out StepResult) error {
 	return nil
 }
 
-// GiveUp is never called: no step has a deadline. A message has one, which Next looks at.
-func (r *noticeRun) GiveUp(saga.Action, StepInput, error) {}
-
-// Raise does nothing: the step goes on being tried, and the kit shows why it is stuck.
-func (r *noticeRun) Raise(saga.Stuck) {}
-
-// Patience is long: see saga.AttentionTimeout.
-func (r *noticeRun) Patience() time.Duration { return saga.AttentionTimeout }
-
 // Idle shows why the run stays where it is.
 func (r *noticeRun) Idle(note string) {
 	workflow.SetCurrentDetails(r.ctx, fmt.Sprintf("Message %s: **%s**, %d attempts %s\n", r.in.ID(), note, r.state.Attempt, r.state.Outcome))
 }
-
-// Drain is what callers see of a run that is about to continue as new.
-func (r *noticeRun) Drain() *saga.Drain { return &r.drain }
 
 // MayContinueAsNew reports whether nothing would be lost by a new run: an answer that is not recorded would be.
 func (r *noticeRun) MayContinueAsNew() bool { return r.facts.Answer == nil }

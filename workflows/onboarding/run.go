@@ -94,13 +94,13 @@ func Run(ctx workflow.Context, in Input) (Result, error) {
 
 // customerRun is one run of a customer's saga.
 type customerRun struct {
+	saga.Loop[StepInput]
 	ctx   workflow.Context
 	in    Input
 	state State
 	facts Facts
 	// welcoming is the saga that welcomes the customer; nil when customers are not welcomed.
 	welcoming *saga.Child
-	drain     saga.Drain
 	// changes counts signals; unread tells that the log has more.
 	changes int
 	unread  bool
@@ -185,16 +185,8 @@ func (r *customerRun) Input(saga.Action, bool) StepInput {
 	return StepInput{State: r.state, Published: r.facts.Published}
 }
 
-// Durable returns the same input: nothing of it is for an inline step only.
-func (r *customerRun) Durable(in StepInput) StepInput {
-	return in
-}
-
-// Fast is not asked: no step calls a service of somebody else's.
-func (r *customerRun) Fast() bool { return true }
-
 // Interrupts reports whether the run is due to continue as new: it does not wait for an outage to end.
-func (r *customerRun) Interrupts(saga.Action) bool { return r.drain.Due(r.ctx) }
+func (r *customerRun) Interrupts(saga.Action) bool { return r.Drain().Due(r.ctx) }
 
 // Fold takes in what a step has answered.
 func (r *customerRun) Fold(_ saga.Action, _ StepInput, out StepResult) error {
@@ -202,26 +194,11 @@ func (r *customerRun) Fold(_ saga.Action, _ StepInput, out StepResult) error {
 	return nil
 }
 
-// GiveUp is never called: no step has a deadline.
-func (r *customerRun) GiveUp(saga.Action, StepInput, error) {}
-
-// Raise does nothing: the step goes on being tried, and the kit shows why it is stuck.
-func (r *customerRun) Raise(saga.Stuck) {}
-
-// Patience is long: see saga.AttentionTimeout.
-func (r *customerRun) Patience() time.Duration { return saga.AttentionTimeout }
-
 // Idle shows why the run stays where it is.
 func (r *customerRun) Idle(note string) {
 	workflow.SetCurrentDetails(r.ctx, fmt.Sprintf("Customer %s: **%s**, version %d, published up to %d\n",
 		r.in.CustomerID, note, r.state.Head.Version, r.facts.Published))
 }
-
-// Drain is what callers see of a run that is about to continue as new.
-func (r *customerRun) Drain() *saga.Drain { return &r.drain }
-
-// MayContinueAsNew reports that a new run knows as much: everything is in the log.
-func (r *customerRun) MayContinueAsNew() bool { return true }
 
 // ContinueAsNew bounds the history of a run that waits for long.
 func (r *customerRun) ContinueAsNew() error {
