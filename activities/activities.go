@@ -24,17 +24,11 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// Appender appends to streams; see eventlog.Log for its contract.
-type Appender interface {
-	Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error)
-}
-
 // Log is the part of the event log that activities need.
 type Log interface {
-	Appender
+	event.StreamAppender
 	// Head returns the newest record of a stream; ok is false when it is empty.
 	Head(ctx context.Context, stream string) (record event.Record, ok bool, err error)
-	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
 }
 
 // Publisher puts records on the bus, in their order. It returns how many of them, from the first on, the broker

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -72,33 +73,33 @@ func TestVerdictErrorsKeepTheirCode(t *testing.T) {
 
 // crowded is a stream that grows by one record before each append.
 type crowded struct {
-	latepayment.VerdictLog
+	activities.Log
 	grows, appends int
 }
 
 func (c *crowded) Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
 	c.appends++
 	if c.appends > c.grows {
-		return c.VerdictLog.Append(ctx, stream, head, entries)
+		return c.Log.Append(ctx, stream, head, entries)
 	}
 	other := event.New(stream, event.DerivedID(stream, string(rune('a'+c.appends))), event.EventLate, "42", now, struct{}{})
-	if _, _, err := c.VerdictLog.Append(ctx, stream, head, []event.Entry{other}); err != nil {
+	if _, _, err := c.Log.Append(ctx, stream, head, []event.Entry{other}); err != nil {
 		return event.Head{}, nil, err
 	}
-	return c.VerdictLog.Append(ctx, stream, head, entries)
+	return c.Log.Append(ctx, stream, head, entries)
 }
 
 func TestAVerdictGoesAfterAStreamThatGrows(t *testing.T) {
 	v := latepayment.Verdict{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
 	w := newWorld(t)
-	log := &crowded{VerdictLog: w.log, grows: 9}
+	log := &crowded{Log: w.log, grows: 9}
 	require.NoError(t, latepayment.WriteVerdict(t.Context(), log, v, "corr", now))
 	records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
 	require.NoError(t, err)
 	require.Len(t, records, 10)
 	require.Equal(t, "evt-1", records[9].CausationID)
 
-	log = &crowded{VerdictLog: newWorld(t).log, grows: 1000}
+	log = &crowded{Log: newWorld(t).log, grows: 1000}
 	err = latepayment.WriteVerdict(t.Context(), log, v, "corr", now)
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 	require.Equal(t, 20, log.appends, "but not for ever")

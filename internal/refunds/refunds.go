@@ -64,14 +64,8 @@ type Reservation struct {
 	Currency string `json:"currency"`
 }
 
-// Log is the part of the event log that the ledger needs; see eventlog.Log.
-type Log interface {
-	Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error)
-	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
-}
-
 // Reserve reserves what is left of the source, up to the claim's amount, or returns what the key has reserved already.
-func Reserve(ctx context.Context, log Log, c Claim, at time.Time) (Reservation, error) {
+func Reserve(ctx context.Context, log event.StreamAppender, c Claim, at time.Time) (Reservation, error) {
 	stream := event.RefundsStream(c.Reference)
 	var decided decision
 	_, err := event.AppendUntil(ctx, log, stream, newLedger(), Ledger.fold, func(l Ledger) (entries []event.Entry, err error) {

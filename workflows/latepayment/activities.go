@@ -64,7 +64,7 @@ func load(ctx context.Context, log event.StreamReader, before State) (State, err
 
 // appendTo appends to the late stream of an order, where verdicts may come in between. It returns the records after head
 // then, and what holds the entry's slot already, which is as good.
-func appendTo(ctx context.Context, log activities.Appender, orderID string, head event.Head, entry event.Entry) ([]event.Record, error) {
+func appendTo(ctx context.Context, log event.StreamAppender, orderID string, head event.Head, entry event.Entry) ([]event.Record, error) {
 	stream := event.LateStream(orderID)
 	var all []event.Record
 	for range lateAttempts {

@@ -14,17 +14,10 @@ import (
 	"github.com/ordersaga/ordersaga/internal/groupcommit"
 )
 
-// VerdictLog is the part of the event log that verdicts need.
-type VerdictLog interface {
-	activities.Appender
-	// Head returns the newest record of a stream; ok is false when it is empty.
-	Head(ctx context.Context, stream string) (record event.Record, ok bool, err error)
-}
-
 // WriteVerdict writes down that an event came after its order had ended, once an event, in a stream of its own: the
 // order's stream is closed by its terminal event. It costs the same however long that stream is, and verdicts that are
 // written at the same time share a round trip. Errors: those of the log.
-func WriteVerdict(ctx context.Context, log VerdictLog, v Verdict, correlationID string, at time.Time) error {
+func WriteVerdict(ctx context.Context, log activities.Log, v Verdict, correlationID string, at time.Time) error {
 	err := verdicts.Do(ctx, &verdict{log: log, Verdict: v, correlationID: correlationID, at: at})
 	if ctx.Err() != nil {
 		err = fault.Wrap(ctx.Err(), fault.Unavailable, "wait for the log")
@@ -55,7 +48,7 @@ func newVerdicts() *groupcommit.Group[*verdict] {
 // verdict is one to be written.
 type verdict struct {
 	Verdict
-	log           VerdictLog
+	log           activities.Log
 	correlationID string
 	at            time.Time
 }
@@ -69,7 +62,7 @@ func (v *verdict) entry(slot string) event.Entry {
 
 // place is where verdicts are written together.
 type place struct {
-	log     VerdictLog
+	log     activities.Log
 	orderID string
 }
 

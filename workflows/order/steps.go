@@ -19,7 +19,7 @@ type Participants struct {
 	Stock   Stock
 	Gateway payment.Gateway
 	// Refunds is the log in which refunds are reserved.
-	Refunds refunds.Log
+	Refunds event.StreamAppender
 }
 
 // Validate names the participants that are missing.
