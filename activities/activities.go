@@ -8,7 +8,7 @@
 //
 // Every activity may run any number of times, at once with itself, and late: effects have slots with derived
 // keys, and outcomes have slots in the saga's stream. An activity that did its effect records the outcome
-// before it answers; its answer is what the log has, whoever wrote it.
+// before it answers; its answer is what the log has, even if another run wrote it.
 //
 // Errors are converted once, in ToTemporal: the type of the application error is the fault code.
 package activities

@@ -65,7 +65,7 @@ func versionOf(records []event.Record, n int) int64 {
 	return records[n-1].Version
 }
 
-// Lost reports whether an append found that somebody else was there first.
+// Lost reports whether an append found that another writer was faster.
 func Lost(err error) bool {
 	return errors.Is(err, fault.Concurrency) || errors.Is(err, fault.KeyTaken)
 }

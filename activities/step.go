@@ -74,7 +74,7 @@ func (f *Flow[S, P]) step(
 
 // moved reports whether a saga has gone on without the run, and returns how. A step that is stuck is attempted for hours: meanwhile a
 // person's decision may have been followed by another run, or by this one in a workflow task that Temporal has discarded. What was
-// decided then is not undone, and what was done by hand is not done again.
+// decided then is not undone, and what a person has done is not done again.
 func (f *Flow[S, P]) moved(ctx context.Context, before S) (result saga.StepResult[S], moved bool, err error) {
 	k := f.Table.Kit(&before)
 	result, after, err := f.load(ctx, k.ID, before)
@@ -137,7 +137,7 @@ func (f *Flow[S, P]) project(ctx context.Context, before saga.Status, after S) (
 		return false
 	}
 	if err := f.List.Project(ctx, after); err != nil {
-		f.Logger.LogAttrs(ctx, slog.LevelWarn, "the list of sagas is behind",
+		f.Logger.LogAttrs(ctx, slog.LevelWarn, "the list of sagas could not be written",
 			slog.String("stream", f.Table.StreamOf(k.ID)), slog.String("status", string(k.Status)), slog.Any("error", err))
 		return k.Ended
 	}

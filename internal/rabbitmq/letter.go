@@ -26,7 +26,7 @@ func LetterOf(m wire.Message) deadletter.Letter {
 		// the same bytes. One that was never delivered before is another one than a letter that is kept already.
 		raw, _ := json.Marshal(record)
 		l.Mark, l.First = deadletter.HashOf(raw), !deliveredBefore(m)
-		// Our own dead letters have no such record: where there is one, the broker has given up on what was put back by hand.
+		// Our own dead letters have no such record: where there is one, the broker has given up on a message that a person had put back.
 		if deaths, _ := record.([]any); len(deaths) > 0 {
 			newest, _ := deaths[0].(map[string]any)
 			death := wire.Message{Headers: newest}

@@ -116,7 +116,7 @@ func (c *flowClient[S, P]) inputOf(ctx context.Context, id, runID string) (in sa
 	return in, err == nil, nil
 }
 
-// collect merges what runs were told.
+// collect merges the facts that runs have heard.
 func (c *flowClient[S, P]) collect(ctx context.Context, id string, runs []string) (*saga.Collected[S, P], error) {
 	told := c.flow.Collect(id, false)
 	for _, run := range runs {
@@ -138,7 +138,7 @@ func (c *flowClient[S, P]) told(ctx context.Context, told *saga.Collected[S, P],
 			return upTo, false, nil
 		}
 		if err != nil {
-			return upTo, false, fault.Wrap(err, fault.Unavailable, "read what the saga of %s was told", c.name(id))
+			return upTo, false, fault.Wrap(err, fault.Unavailable, "read the facts that the saga of %s has heard", c.name(id))
 		}
 		if n%recoverHeartbeat == 0 && activity.IsActivity(ctx) {
 			activity.RecordHeartbeat(ctx, n)

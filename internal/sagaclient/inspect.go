@@ -116,7 +116,7 @@ func (c *flowClient[S, P]) listed(ctx context.Context, query string) iter.Seq2[s
 }
 
 // Republish starts a run of a saga that has ended: it publishes every event of the saga again and closes. It is for
-// sagas whose run was broken off behind their end, so that nobody knows what was published. It does nothing while a run
+// sagas whose run was broken off after their end, so that it is not known what was published. It does nothing while a run
 // is there. Errors: NotFound for a saga without events, Invalid for one that has not ended, Unavailable.
 func (c *flowClient[S, P]) Republish(ctx context.Context, id string) error {
 	state, err := c.state(ctx, id)

@@ -12,7 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// Lost returns what a saga was told by signals to runs that were broken off, and that no later run was to take over. Such
+// Lost returns the facts that runs which were broken off had heard by signals, and that no later run was to take over. Such
 // runs are followed by one that was started without sagaclient, or by an older version, which cut off what was too much. Of a
 // run that is to take over now, nothing is lost. Errors: Unavailable.
 func (c *flowClient[S, P]) Lost(ctx context.Context, id string) (saga.Facts, error) {
@@ -101,6 +101,6 @@ func (c *flowClient[S, P]) TellAgain(ctx context.Context, id string) error {
 			return fault.Wrap(err, fault.Unavailable, "tell %s again", c.name(id))
 		}
 	}
-	c.logger.LogAttrs(ctx, slog.LevelWarn, "a saga was told again what a run that was broken off had been told", c.logID(id))
+	c.logger.LogAttrs(ctx, slog.LevelWarn, "facts that a run which was broken off had heard were sent to its saga again", c.logID(id))
 	return nil
 }

@@ -70,7 +70,7 @@ func (c *flowClient[S, P]) rerunInput(ctx context.Context, id, runID string) (sa
 	return in, err
 }
 
-// inheritFromEnd adds to the input of a new run what a run that completed was told, if the log does not have the saga's end: it
+// inheritFromEnd adds to the input of a new run the facts that a run which completed had heard, if the log does not have the saga's end: it
 // was restored from a backup that is older than that. Otherwise the run has looked at everything.
 func (c *flowClient[S, P]) inheritFromEnd(ctx context.Context, in saga.Input, runID string) (saga.Input, error) {
 	state, err := c.state(ctx, in.ID)
@@ -115,7 +115,7 @@ func (c *flowClient[S, P]) toldInAll(ctx context.Context, id, runID string) ([]s
 		return nil, err
 	}
 	// A signal that turns a saga back says how things are, such as that stock is missing. It is sent again as long as they are so: what an
-	// earlier run was told of it says nothing about today, and must not undo a saga that was completed.
+	// earlier run heard of it says nothing about today, and must not undo a saga that was completed.
 	return slices.DeleteFunc(told.Facts(), func(f saga.Fact) bool { return c.flow.TurnBack != nil && f.Type == c.flow.TurnBack.Signal }), nil
 }
 

@@ -14,7 +14,7 @@ type LateSignal[S any] struct {
 }
 
 // Signal sends a fact to a saga. Errors: OrderUnknown when the saga is not known yet; Unavailable. Late is not nil when the
-// saga has ended: the fact came too late, and no run was told. A cancellation that the log answers already is no signal.
+// saga has ended: the fact came too late, and no run has it. A cancellation that the log answers already is no signal.
 func (c *flowClient[S, P]) Signal(ctx context.Context, id, name string, payload any) (late *LateSignal[S], err error) {
 	if request, ok := payload.(saga.Cancellation); ok && name == saga.SignalCancel {
 		if answered, err := c.answered(ctx, id, request); answered || err != nil {

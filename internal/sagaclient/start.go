@@ -16,7 +16,7 @@ import (
 
 // start starts a saga. Replayed is true when it was there already, with the same data; the error is Conflict when it was there
 // with other data, and that of check, which may be nil, for a new one that breaks a rule for new sagas. Fresh reports that the ID
-// was made for this request: nobody can have used it before, so the log is not asked. A saga that has ended stays as it is; an open
+// was made for this request: it cannot have been used before, so the log is not asked. A saga that has ended stays as it is; an open
 // one whose workflow is gone gets a new run.
 func (c *flowClient[S, P]) start(ctx context.Context, in saga.Input, fresh bool, check func() error) (replayed bool, err error) {
 	reuse := enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE

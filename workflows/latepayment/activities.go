@@ -57,7 +57,7 @@ func (r Recorder) Record(ctx context.Context, in saga.LateInput) (saga.LateResul
 	return saga.LateResult{Consequential: state.Open()}, activities.ToTemporal(err)
 }
 
-// load folds the late stream behind a state, page by page.
+// load folds the late stream after a state, page by page.
 func load(ctx context.Context, log event.StreamReader, before State) (State, error) {
 	return event.FoldPages(ctx, log, event.LateStream(before.OrderID), before.Head.Version, before, State.Fold)
 }
@@ -123,7 +123,7 @@ type StepResult struct {
 	Unknown bool `json:"unknown,omitempty"`
 }
 
-// List keeps the list of what came late and needs somebody. Show never replaces a newer state by an older one.
+// List keeps the list of late events on which a person must act. Show never replaces a newer state by an older one.
 type List interface {
 	Show(ctx context.Context, s State) error
 }

@@ -35,8 +35,7 @@ type Result struct {
 
 type lateCall = saga.ActivityCall[StepInput, StepResult]
 
-// Calls is the sequence for what comes after an order has ended: find the money, give it back, have somebody look
-// after the goods. Next decides where in it a late stream stands.
+// Calls are the steps for late events: find the money, refund it, ask a person to act on the goods. Next says which one is next.
 func Calls() (*saga.Definition[StepInput, StepResult], error) {
 	type step = saga.Calls[StepInput, StepResult]
 	return saga.Define("late events",

@@ -29,8 +29,8 @@ type (
 // sendTimeout bounds one attempt to send. A worker that dies while it sends is noticed after it.
 const sendTimeout = 45 * time.Second
 
-// Calls is the sequence of a message to a customer. Next decides where in it a message stands. Sending is always a
-// regular activity: an activity inside a workflow task is repeated when the task is discarded, and nobody would know.
+// Calls are the steps of a message to a customer. Next says which one is next. Sending is always a regular activity: an activity inside a
+// workflow task is repeated, unnoticed, when the task is discarded.
 func Calls() (*noticeSaga, error) {
 	return saga.Define("notice",
 		noticeStep{Name: StepRequest, Kind: saga.Pivot, Slot: SlotRequest},
@@ -60,7 +60,7 @@ type Input struct {
 	Subject
 }
 
-// RunResult is what a message came to. Outcome is empty when there was nobody to be told.
+// RunResult is what a message came to. Outcome is empty when there was no message to send.
 type RunResult struct {
 	NoticeID string  `json:"noticeId"`
 	Outcome  Outcome `json:"outcome,omitempty"`

@@ -77,7 +77,7 @@ func (c *Activities) Publish(ctx context.Context, in StepInput) (StepResult, err
 	return StepResult{Published: published.Published}, err
 }
 
-// Load folds a customer's stream behind a state, page by page.
+// Load folds a customer's stream after a state, page by page.
 func Load(ctx context.Context, log event.StreamReader, before State) (State, error) {
 	return event.FoldPages(ctx, log, event.CustomerStream(before.CustomerID), before.Head.Version, before, State.Fold)
 }

@@ -28,8 +28,8 @@ type (
 	customerSaga = saga.Definition[StepInput, StepResult]
 )
 
-// Calls is the sequence of a customer's onboarding. Next decides where in it a customer stands. The
-// registration stands in the log before the saga starts; the welcome is a saga of its own.
+// Calls are the steps of a customer's onboarding. Next says which one is next. The registration is in the log before the saga starts;
+// the welcome is a saga of its own.
 func Calls() (*customerSaga, error) {
 	return saga.Define("customer",
 		customerStep{Name: StepRegister, Kind: saga.Pivot, Slot: SlotProfile},

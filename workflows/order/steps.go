@@ -203,7 +203,7 @@ func (p *Participants) FindCapture(ctx context.Context, c call) (saga.Outcome, e
 	return saga.Done(c.State.paid(pay.ID)), nil
 }
 
-// Void makes it so that no authorization of the order stands, and keeps it so. A capture of which the order did not know is given
+// Void makes sure that the order has no authorization, now or later. A capture of which the order did not know is given
 // back.
 func (p *Participants) Void(ctx context.Context, c call) (saga.Outcome, error) {
 	pay := c.State.payment()

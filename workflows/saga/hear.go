@@ -320,7 +320,7 @@ func (r *run[S, P]) take(fact Fact) {
 		}
 		r.heard.add(fact.Late())
 		if k.Decision == GoBack && r.flow.notifies(fact.Type) && r.facts.has(fact.Type) {
-			// No participant is asked any more: the first one is recorded as late, and what is sent by hand does not replace it.
+			// No participant is asked any more: the first one is recorded as late, and a signal that a person sends does not replace it.
 			return
 		}
 		r.flow.merge(&r.facts, fact)

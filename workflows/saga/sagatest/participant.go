@@ -18,7 +18,7 @@ const (
 	fencedOff effect = "fenced"
 )
 
-// participant is what stands behind a step: a slot for its effect, and one for what settles it.
+// participant is what a step calls: a slot for its effect, and one for what settles it.
 type participant struct {
 	effect effect
 	// held reports that the refusal has left something; begun that the step was asked for, and was not answered for good.

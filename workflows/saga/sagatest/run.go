@@ -90,7 +90,7 @@ func (w *world[S, P]) interrupted(a saga.Action) bool {
 	return true
 }
 
-// input is what a call gets, and what a fact leaves behind.
+// input is what a call gets, and what a fact leaves.
 func (w *world[S, P]) input(a saga.Action) saga.StepInput[S] {
 	in := saga.StepInput[S]{State: w.run.state, Settings: w.settings, Now: w.now, Inline: w.draw("inline", 2) == 0}
 	row, facts := w.row(a.Step), &w.run.facts
