@@ -69,8 +69,8 @@ type Flow[S, P any] struct {
 	Settings saga.Settings
 	// List may be nil.
 	List List[S]
-	// Late records late events, and reports whether something follows from one of them. Without it no late event would be recorded, so
-	// that no worker starts.
+	// Late records late events, and reports whether something follows from one of them. By default they are kept in a stream of their own, and
+	// nothing follows: see KeepLate.
 	Late func(ctx context.Context, in saga.LateInput) (saga.LateResult, error)
 	// Predecessors may be nil, where no run takes over from another one.
 	Predecessors Predecessors
@@ -90,9 +90,6 @@ func (f *Flow[S, P]) Check() error {
 	}
 	if len(f.Table.Steps) > 0 && f.Settings.Attention <= 0 {
 		err = errors.Join(err, fmt.Errorf("flow %q: there is no setting Attention: a step that is stuck would never need attention", f.Table.Name))
-	}
-	if f.Late == nil {
-		err = errors.Join(err, fmt.Errorf("flow %q: there is no Late: events that come after the end of a saga would be lost", f.Table.Name))
 	}
 	if p, ok := any(f.Participants).(interface{ Validate() error }); ok {
 		err = errors.Join(err, p.Validate())

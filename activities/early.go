@@ -20,7 +20,7 @@ func KeepEarly[S, P any](
 		kept = kept || slices.ContainsFunc(page, func(r event.Record) bool { return r.Key == entry.Key })
 		return n + len(page), nil
 	}
-	_, err = event.AppendUntil(ctx, log, flow.EarlyStream(id), 0, fold, func(n int) ([]event.Entry, error) {
+	_, err = event.AppendUntil(ctx, log, flow.EarlyStreamOf(id), 0, fold, func(n int) ([]event.Entry, error) {
 		if added = !kept && n < saga.MaxEarly; !added {
 			return nil, nil
 		}

@@ -43,10 +43,10 @@ func (f *Flow[S, P]) open(ctx context.Context, in saga.OpenInput) (result saga.S
 
 // early reads the cancellations that came before their saga. What the saga has decided stays decided.
 func (f *Flow[S, P]) early(ctx context.Context, id string, k *saga.Saga) ([]saga.Cancellation, error) {
-	if k.Decision != "" || k.Ended || f.Table.EarlyStream == nil {
+	if k.Decision != "" || k.Ended || f.Table.EarlyStreamOf(id) == "" {
 		return nil, nil
 	}
-	records, err := f.Log.Read(ctx, f.Table.EarlyStream(id), 0, saga.MaxEarly)
+	records, err := f.Log.Read(ctx, f.Table.EarlyStreamOf(id), 0, saga.MaxEarly)
 	if err != nil {
 		return nil, err
 	}
@@ -66,10 +66,11 @@ func (f *Flow[S, P]) list(ctx context.Context, in saga.ListInput[S]) (saga.ListR
 
 // late records late events.
 func (f *Flow[S, P]) late(ctx context.Context, in saga.LateInput) (saga.LateResult, error) {
+	ctx = WithClock(ctx, in.Now, f.Clock)
 	if f.Late == nil {
-		return saga.LateResult{}, ToTemporal(fault.New(fault.Internal, "flow %s has no way to record the %d late events of %s", f.Table.Name, len(in.Events), in.ID))
+		return saga.LateResult{}, ToTemporal(KeepLate(ctx, f.Log, f.Table, in, f.now(ctx)))
 	}
-	return f.Late(WithClock(ctx, in.Now, f.Clock), in)
+	return f.Late(ctx, in)
 }
 
 // Publish publishes records in order. It fails, retryably, when the broker has not confirmed any of them; when it has

@@ -16,7 +16,9 @@ import (
 
 // AttentionItem is an order that needs attention as clients see it.
 type AttentionItem struct {
-	ID     string       `json:"id"`
+	ID string `json:"id"`
+	// Flow is the flow of a saga that is no order.
+	Flow   string       `json:"flow,omitempty"`
 	Status order.Status `json:"status"`
 	// Attention is the number of the attention: they count from 1 in each order.
 	Attention int                      `json:"attention"`
@@ -66,6 +68,11 @@ func (s *Server) listAttention(c echo.Context) error {
 }
 
 func (s *Server) attentionResource(o readmodel.Order) attentionResource {
+	if o.Flow != "" {
+		listed, item := s.listedSaga(o), AttentionItemOf(o)
+		item.ID, item.Flow = listed.ID, o.Flow
+		return attentionResource{item, attentionLinks{listed.Links, sagaPath(o.Flow, listed.ID) + "/resolutions"}}
+	}
 	links := attentionLinks{orderLinks: s.links(o.ID), Resolutions: orderPath(o.ID) + "/resolutions"}
 	if o.EndedAs != "" && links.Saga != "" {
 		links.Saga = s.sagaURL(latepayment.WorkflowID(o.ID))

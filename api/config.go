@@ -55,7 +55,9 @@ type Orders interface {
 	// List returns a page of the orders that match, newest first, and where to go on: empty after the last
 	// page. Errors: Invalid for a cursor that is none, Unavailable.
 	List(ctx context.Context, filter readmodel.Filter) (orders []readmodel.Order, next string, err error)
-	// Desk returns a page of the orders that need attention. Errors: as of List.
+	// Sagas returns a page of the sagas of flows that a team has added; an entry's ID is the name of its stream. Errors: as of List.
+	Sagas(ctx context.Context, filter readmodel.Filter) (sagas []readmodel.Order, next string, err error)
+	// Desk returns a page of the orders, and of other sagas, that need attention. Errors: as of List.
 	Desk(ctx context.Context, cursor string, limit int) (orders []readmodel.Order, next string, err error)
 }
 
@@ -66,6 +68,12 @@ type Stock interface {
 	Receive(ctx context.Context, sku string, quantity int64, id string) (inventory.Balance, error)
 	Adjust(ctx context.Context, sku string, quantity int64, id, note string) (inventory.Balance, error)
 	Count(ctx context.Context, sku string, counted int64, id string) (inventory.Balance, error)
+}
+
+// Flow is a flow, with its sagas.
+type Flow struct {
+	saga.Definer
+	Sagas sagaclient.Sagas
 }
 
 // Check is the outcome of looking at one dependency; /readyz shows it.
@@ -97,6 +105,8 @@ type Config struct {
 	Log    Log
 	Orders Orders
 	Stock  Stock
+	// Flows are the flows whose sagas are shown and started under /v1/sagas, orders among them.
+	Flows []Flow
 	// DeadLetters is mandatory, too.
 	DeadLetters DeadLetters
 	// Ready looks at every dependency, for /readyz. Its context is bounded.

@@ -113,13 +113,21 @@ type list struct {
 	filter readmodel.Filter
 	states []order.State
 	desk   []readmodel.Order
-	next   string
-	err    error
+	// sagas are those of other flows, sagaFilter what they were asked for with.
+	sagas      []readmodel.Order
+	sagaFilter readmodel.Filter
+	next       string
+	err        error
 }
 
 func (l *list) Desk(_ context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {
 	l.filter = readmodel.Filter{Cursor: cursor, Limit: limit}
 	return l.desk, l.next, l.err
+}
+
+func (l *list) Sagas(_ context.Context, f readmodel.Filter) ([]readmodel.Order, string, error) {
+	l.sagaFilter = f
+	return l.sagas, l.next, l.err
 }
 
 func (l *list) List(_ context.Context, f readmodel.Filter) ([]readmodel.Order, string, error) {

@@ -104,6 +104,13 @@ func (s *Server) routes() []route {
 		{http.MethodPost, "/v1/orders/:id/resolutions", s.resolveOrder},
 		{http.MethodGet, "/v1/attention", s.listAttention},
 
+		{http.MethodGet, "/v1/sagas", s.listSagas},
+		{http.MethodPost, "/v1/sagas/:flow", s.startSaga},
+		{http.MethodGet, "/v1/sagas/:flow/:id", s.getSaga},
+		{http.MethodGet, "/v1/sagas/:flow/:id/events", s.getSagaEvents},
+		{http.MethodPost, "/v1/sagas/:flow/:id/cancellation", s.cancelSaga},
+		{http.MethodPost, "/v1/sagas/:flow/:id/resolutions", s.resolveSaga},
+
 		{http.MethodGet, "/v1/dead-letters", s.listDead},
 		{http.MethodGet, "/v1/dead-letters/:id", s.getDead},
 		{http.MethodPost, "/v1/dead-letters/:id/replay", s.replayDead},

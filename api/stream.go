@@ -26,7 +26,7 @@ const (
 // that a client that comes again with Last-Event-ID misses nothing. It ends after the terminal event, when the
 // server drains, and when the client is gone or too slow. A client that comes again after the terminal event is answered
 // 204, which tells an EventSource to stop.
-func (s *Server) streamEvents(c echo.Context, id string, after int64) error {
+func (s *Server) streamEvents(c echo.Context, of timeline, after int64) error {
 	after, err := lastEventID(c, after)
 	if err != nil {
 		return err
@@ -38,7 +38,7 @@ func (s *Server) streamEvents(c echo.Context, id string, after int64) error {
 	if s.streams.Add(1) > int64(s.cfg.MaxStreams) {
 		return fault.New(fault.Unavailable, "too many event streams are open")
 	}
-	over, err := s.nothingFollows(c, id, after)
+	over, err := s.nothingFollows(c, of, after)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (s *Server) streamEvents(c echo.Context, id string, after int64) error {
 	if err != nil {
 		return nil // the client is gone
 	}
-	s.pump(c.Request().Context(), w, id, after)
+	s.pump(c.Request().Context(), w, of, after)
 	return nil
 }
 
@@ -71,10 +71,10 @@ func lastEventID(c echo.Context, after int64) (int64, error) {
 
 // nothingFollows reports whether the client has seen the order's terminal event. The error is NotFound when
 // there is no such order.
-func (s *Server) nothingFollows(c echo.Context, id string, after int64) (bool, error) {
+func (s *Server) nothingFollows(c echo.Context, of timeline, after int64) (bool, error) {
 	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
-	head, err := s.head(ctx, id)
+	head, err := s.head(ctx, of)
 	return isTerminal(head) && head.Version <= after, err
 }
 
@@ -121,7 +121,7 @@ func (w *streamWriter) writeEvent(r event.Record) error {
 }
 
 // pump follows the order and writes until the stream is over. It returns when nothing of it runs any more.
-func (s *Server) pump(ctx context.Context, w *streamWriter, id string, after int64) {
+func (s *Server) pump(ctx context.Context, w *streamWriter, of timeline, after int64) {
 	ctx, cancel := context.WithCancel(ctx)
 	records := make(chan event.Record)
 	var following sync.WaitGroup
@@ -129,9 +129,9 @@ func (s *Server) pump(ctx context.Context, w *streamWriter, id string, after int
 	defer cancel()
 	following.Go(func() {
 		defer close(records)
-		for r, err := range s.cfg.Log.Follow(ctx, event.OrderStream(id), after) {
+		for r, err := range s.cfg.Log.Follow(ctx, of.stream, after) {
 			if err != nil {
-				s.logStopped(ctx, "an event stream broke off", id, err)
+				s.logStopped(ctx, "an event stream broke off", of.id, err)
 				return
 			}
 			select {

@@ -18,26 +18,50 @@ const (
 	typeNDJSON      = "application/x-ndjson"
 )
 
-// getEvents answers with the timeline in the form that the client accepts.
+// timeline is the events of a saga.
+type timeline struct {
+	// id is the saga's, stream the name of its stream, path the path of its resource.
+	id, stream, path string
+	// find finds a saga that the log does not have yet. The error is NotFound when there is none.
+	find func(ctx context.Context) error
+}
+
+// orderTimeline is the timeline of an order.
+func (s *Server) orderTimeline(id string) timeline {
+	return timeline{id, event.OrderStream(id), orderPath(id), func(ctx context.Context) error {
+		_, err := s.findAccepted(ctx, id)
+		return err
+	}}
+}
+
+// getEvents answers with the timeline of an order in the form that the client accepts.
 func (s *Server) getEvents(c echo.Context) error {
+	return s.answerTimeline(c, func() (timeline, error) {
+		id, err := orderID(c)
+		return s.orderTimeline(id), err
+	})
+}
+
+// answerTimeline answers with a timeline in the form that the client accepts.
+func (s *Server) answerTimeline(c echo.Context, find func() (timeline, error)) error {
 	q := queryOf(c, "limit", "cursor")
 	// A timeline is short: a page holds most of them whole.
 	after, limit := q.version(), q.limit(cursor.MaxLimit)
 	if err := q.err(); err != nil {
 		return err
 	}
-	id, err := orderID(c)
+	of, err := find()
 	if err != nil {
 		return err
 	}
 	c.Response().Header().Set(echo.HeaderVary, echo.HeaderAccept)
 	switch preferredType(c.Request().Header, echo.MIMEApplicationJSON, typeNDJSON, typeEventStream) {
 	case typeEventStream:
-		return s.streamEvents(c, id, after)
+		return s.streamEvents(c, of, after)
 	case typeNDJSON:
-		return s.writeLines(c, id, after, limit)
+		return s.writeLines(c, of, after, limit)
 	}
-	records, more, err := s.readPage(c, id, after, limit)
+	records, more, err := s.readPage(c, of, after, limit)
 	if err != nil {
 		return err
 	}
@@ -49,8 +73,8 @@ func (s *Server) getEvents(c echo.Context) error {
 }
 
 // writeLines writes a page as one JSON object a line. A Link leads to the next page.
-func (s *Server) writeLines(c echo.Context, id string, after int64, limit int) error {
-	records, more, err := s.readPage(c, id, after, limit)
+func (s *Server) writeLines(c echo.Context, of timeline, after int64, limit int) error {
+	records, more, err := s.readPage(c, of, after, limit)
 	if err != nil {
 		return err
 	}
@@ -66,22 +90,21 @@ func (s *Server) writeLines(c echo.Context, id string, after int64, limit int) e
 		next := url.Values{
 			"cursor": {strconv.FormatInt(records[len(records)-1].Version, 10)}, "limit": {strconv.Itoa(limit)},
 		}
-		c.Response().Header().Set("Link", "<"+orderPath(id)+"/events?"+next.Encode()+`>; rel="next"`)
+		c.Response().Header().Set("Link", "<"+of.path+"/events?"+next.Encode()+`>; rel="next"`)
 	}
 	return c.Blob(http.StatusOK, typeNDJSON, lines)
 }
 
-// readPage reads a page of an order's stream; more tells that others follow. The error is NotFound when
-// there is no such order.
-func (s *Server) readPage(c echo.Context, id string, after int64, limit int) (records []event.Record, more bool, err error) {
+// readPage reads a page of a timeline; more reports that others follow. The error is NotFound when there is no such saga.
+func (s *Server) readPage(c echo.Context, of timeline, after int64, limit int) (records []event.Record, more bool, err error) {
 	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
-	records, err = s.cfg.Log.Read(ctx, event.OrderStream(id), after, limit+1)
+	records, err = s.cfg.Log.Read(ctx, of.stream, after, limit+1)
 	if err != nil {
 		return nil, false, err
 	}
 	if len(records) == 0 {
-		_, err = s.head(ctx, id)
+		_, err = s.head(ctx, of)
 		return nil, false, err
 	}
 	if len(records) > limit {
@@ -90,12 +113,12 @@ func (s *Server) readPage(c echo.Context, id string, after int64, limit int) (re
 	return records, false, nil
 }
 
-// head returns the newest record of an order, the zero Record while only Temporal knows the order. The error is NotFound when
+// head returns the newest record of a timeline, the zero Record while only Temporal knows the saga. The error is NotFound when
 // neither does.
-func (s *Server) head(ctx context.Context, id string) (event.Record, error) {
-	head, ok, err := s.cfg.Log.Head(ctx, event.OrderStream(id))
+func (s *Server) head(ctx context.Context, of timeline) (event.Record, error) {
+	head, ok, err := s.cfg.Log.Head(ctx, of.stream)
 	if err == nil && !ok {
-		_, err = s.findAccepted(ctx, id)
+		err = of.find(ctx)
 	}
 	return head, err
 }

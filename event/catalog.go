@@ -322,37 +322,6 @@ var catalog = []Type{
 	{Name: NoticeGivenUp, Version: 1, Direction: Ledger, Producer: ProducerNotices, Meaning: "Terminal: the message was not sent and will not be."},
 }
 
-// byName finds types by name and alias.
-var byName = func() map[string]Type {
-	index := make(map[string]Type, 2*len(catalog))
-	for _, t := range catalog {
-		for _, name := range append([]string{t.Name}, t.Aliases...) {
-			if _, taken := index[name]; taken {
-				panic("event: the catalog names " + name + " twice")
-			}
-			index[name] = t
-		}
-	}
-	return index
-}()
-
-// Find returns the type that a name or alias stands for.
-func Find(name string) (Type, bool) {
-	t, ok := byName[name]
-	return t, ok
-}
-
-// Types returns the types of one direction, in the catalog's order.
-func Types(d Direction) []Type {
-	var types []Type
-	for _, t := range catalog {
-		if t.Direction == d {
-			types = append(types, t)
-		}
-	}
-	return types
-}
-
 // Stream names begin with what they are about.
 const (
 	orderPrefix     = "order-"

@@ -50,7 +50,7 @@ func TestParseRefusesWhatHandleRefuses(t *testing.T) {
 				require.Equal(t, parsed, w.executor.Handle(t.Context(), e), "%s", data)
 				if parsed != nil {
 					require.Contains(t, []fault.Code{fault.Invalid, fault.Malformed}, fault.CodeOf(parsed))
-					require.Equal(t, parsed, inbound.Check(e))
+					require.Equal(t, parsed, inbound.Routes{}.Check(e))
 					require.LessOrEqual(t, len(fault.FieldsOf(parsed)), 20)
 					require.Empty(t, w.sagas.placed)
 					require.Empty(t, w.log.Names())

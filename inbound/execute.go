@@ -36,8 +36,12 @@ type Sealer interface {
 	Open(ctx context.Context, customerID string, s sealed.Sealed) ([]byte, error)
 }
 
-// Executor does what events ask for. All fields are mandatory.
+// Executor does what events ask for. All fields are mandatory but Routes and Flows.
 type Executor struct {
+	// Routes lead to flows that a team has added, Flows are their sagas by the flow's name.
+	Routes Routes
+	Flows  map[string]sagaclient.Sagas
+
 	Sagas  Sagas
 	Stock  Receiver
 	Log    activities.Log
@@ -48,7 +52,7 @@ type Executor struct {
 
 // Handle handles an event. Errors: those of Parse and Execute.
 func (x *Executor) Handle(ctx context.Context, e event.Event) error {
-	command, err := Parse(e)
+	command, err := x.Routes.Parse(e)
 	if err == nil {
 		err = x.Execute(ctx, command)
 	}
@@ -73,6 +77,10 @@ func (x *Executor) Execute(ctx context.Context, command Command) error {
 		return x.Stock.Receive(ctx, c.Subject, c.Quantity, c.Key)
 	case RegisterCustomer:
 		return x.register(ctx, c)
+	case StartSaga:
+		return x.startSaga(ctx, c)
+	case TellSaga:
+		return x.tellSaga(ctx, c)
 	}
 	return fault.New(fault.Internal, "there is no way to execute %T", command)
 }

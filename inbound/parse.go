@@ -24,7 +24,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// Command is what an event asks for: StartOrder, CancelOrder, OrderFact, ReceiveStock or RegisterCustomer.
+// Command is what an event asks for: StartOrder, CancelOrder, OrderFact, ReceiveStock, RegisterCustomer, StartSaga or TellSaga.
 type Command interface{ origin() Origin }
 
 // Origin is the event that a command comes from.
@@ -87,9 +87,15 @@ var parsers = map[string]func(e event.Event, o Origin) (Command, error){
 	event.UserRegistered:             parseRegistration,
 }
 
+// Parse makes a command of an event for a flow of this service. Errors: as of Routes.Parse.
+func Parse(e event.Event) (Command, error) { return Routes{}.Parse(e) }
+
 // Parse makes a command of an event. Errors: UnknownType, Malformed, and Invalid, which names every field that is wrong.
-func Parse(e event.Event) (Command, error) {
+func (r Routes) Parse(e event.Event) (Command, error) {
 	parse, ok := parsers[e.Type]
+	if route, added := r.byType[e.Type]; added {
+		parse, ok = route.parse, true
+	}
 	if !ok {
 		return nil, fault.New(fault.UnknownType, "nothing here listens to %q", e.Type)
 	}
@@ -105,8 +111,8 @@ func Parse(e event.Event) (Command, error) {
 }
 
 // Check says what is wrong with an event before it is sent: everything but what depends on its order. Errors: as of Parse.
-func Check(e event.Event) error {
-	command, err := Parse(e)
+func (r Routes) Check(e event.Event) error {
+	command, err := r.Parse(e)
 	if start, ok := command.(StartOrder); err == nil && ok {
 		err = inData(start.Order.ValidateNew())
 	}

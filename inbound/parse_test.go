@@ -31,7 +31,7 @@ func TestCheckNamesTheField(t *testing.T) {
 		{event.StockReceived, `{"sku":"tea"}`, "/data/quantity"},
 		{event.StockReceived, `{"sku":"tea","quantity":"12"}`, "/data/quantity"},
 	} {
-		err := inbound.Check(event.Event{ID: "1", Type: c.typ, Subject: "o-1", Data: json.RawMessage(c.data)})
+		err := inbound.Routes{}.Check(event.Event{ID: "1", Type: c.typ, Subject: "o-1", Data: json.RawMessage(c.data)})
 		if c.field == "" {
 			require.NoError(t, err, "%s %s", c.typ, c.data)
 			continue
@@ -39,8 +39,8 @@ func TestCheckNamesTheField(t *testing.T) {
 		require.ErrorIs(t, err, fault.Invalid, "%s %s", c.typ, c.data)
 		require.Equal(t, c.field, fault.FieldsOf(err)[0].Pointer, "%s %s", c.typ, c.data)
 	}
-	require.ErrorIs(t, inbound.Check(event.Event{ID: "1", Type: event.OrderCompleted, Subject: "o-1"}), fault.UnknownType)
+	require.ErrorIs(t, inbound.Routes{}.Check(event.Event{ID: "1", Type: event.OrderCompleted, Subject: "o-1"}), fault.UnknownType)
 	for _, typ := range event.Types(event.Inbound) {
-		require.NotErrorIs(t, inbound.Check(event.Event{ID: "1", Type: typ.Name, Subject: "o-1", Data: json.RawMessage(`{}`)}), fault.UnknownType)
+		require.NotErrorIs(t, inbound.Routes{}.Check(event.Event{ID: "1", Type: typ.Name, Subject: "o-1", Data: json.RawMessage(`{}`)}), fault.UnknownType)
 	}
 }

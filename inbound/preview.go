@@ -47,6 +47,8 @@ type Receipts interface {
 //
 // An order that Temporal has and that has not recorded anything yet is not known here.
 type Previewer struct {
+	// Routes lead to flows that a team has added; it may be zero.
+	Routes   Routes
 	Log      StreamReader
 	Receipts Receipts
 	Timing   order.Timing
@@ -56,7 +58,7 @@ type Previewer struct {
 // Preview says what would come of a message in the inbox. Errors: those that a retry may help, such as Unavailable and Corrupt.
 func (p *Previewer) Preview(ctx context.Context, m wire.Message) (Preview, error) {
 	return preview(m, func(e event.Event) (Preview, error) {
-		command, err := Parse(e)
+		command, err := p.Routes.Parse(e)
 		if err != nil {
 			return Preview{}, err
 		}
@@ -123,6 +125,10 @@ func (p *Previewer) command(ctx context.Context, command Command) (Preview, erro
 		return p.receive(ctx, c)
 	case RegisterCustomer:
 		return p.register(ctx, c)
+	case StartSaga:
+		return p.saga(ctx, c.Flow, c.Origin, true)
+	case TellSaga:
+		return p.saga(ctx, c.Flow, c.Origin, false)
 	}
 	return Preview{}, fault.New(fault.Internal, "there is no preview of %T", command)
 }

@@ -53,7 +53,7 @@ const (
 // Payment names a payment to a gateway. Every call carries it whole, so that an adapter can find or repeat the
 // creation of a payment whose outcome nobody knows.
 type Payment struct {
-	// OrderID is the order that is paid.
+	// OrderID is the reference of the payment: the ID of the order that is paid, or what Reference makes for a saga of another flow.
 	OrderID string `json:"orderId"`
 	// ID is the provider's id, empty as long as it is not known.
 	ID string `json:"paymentId,omitempty"`

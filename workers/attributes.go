@@ -18,14 +18,14 @@ import (
 
 // RegisterSearchAttributes makes sure that the namespace has the search attributes of the sagas, without
 // which a saga cannot start. The server may take up to a minute until a new one can be used, unless it is told
-// to look at once.
+// to look at once. Added reports that there are flows besides those of this service.
 //
 // The error matches ErrAttributesRefused when the server does not let this caller list or add them, as secured clusters and
 // Temporal Cloud may: then an administrator adds them, and sagas start as soon as they are there. Its text says which are missing,
 // as far as that is known, and how they are added. Other errors are Unavailable.
-func RegisterSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
+func RegisterSearchAttributes(ctx context.Context, c client.Client, namespace string, added bool) error {
 	operator := c.OperatorService()
-	missing := workflows.SearchAttributes()
+	missing := workflows.SearchAttributes(added)
 	listed, err := operator.ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err != nil {
 		return attributesError(err, "list search attributes", namespace, missing)

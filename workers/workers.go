@@ -30,7 +30,7 @@ type Config struct {
 	Client client.Client
 	// Queues are the task queues that this process works on.
 	Queues []string
-	// Flows are all flows of the registry, see workflows.Types.
+	// Flows are all flows of the registry, see workflows.Types, and those that a team has added.
 	Flows []Flow
 	// Reconciliation is mandatory where saga.QueueOrders is worked on.
 	Reconciliation *activities.Reconciliation
@@ -113,7 +113,7 @@ func New(c Config) (*Workers, error) {
 			DisableWorkflowWorker: queue != saga.QueueOrders,
 		})
 		if queue == saga.QueueOrders {
-			RegisterWorkflows(one)
+			RegisterWorkflows(one, c.Flows...)
 			RegisterReconcile(one, one, c.Reconciliation)
 		}
 		RegisterActivities(one, c.Flows...)
@@ -132,9 +132,14 @@ type ActivityRegistry interface {
 	RegisterActivityWithOptions(a any, options activity.RegisterOptions)
 }
 
-// RegisterWorkflows registers every flow.
-func RegisterWorkflows(r WorkflowRegistry) {
-	for name, run := range workflows.Types() {
+// RegisterWorkflows registers every flow of the registry, and added ones.
+func RegisterWorkflows(r WorkflowRegistry, added ...Flow) {
+	types := workflows.Types()
+	for _, f := range added {
+		name, run := f.Workflow()
+		types[name] = run
+	}
+	for name, run := range types {
 		r.RegisterWorkflowWithOptions(run, workflow.RegisterOptions{Name: name})
 	}
 }

@@ -26,11 +26,18 @@ func Types() map[string]any {
 	}
 }
 
-// SearchAttributes are the search attributes of the flows, with their types.
-func SearchAttributes() map[string]enumspb.IndexedValueType {
-	return map[string]enumspb.IndexedValueType{
+// Tables are the flows that are tables.
+func Tables() []saga.Definer { return []saga.Definer{&order.Flow} }
+
+// SearchAttributes are the search attributes of the flows, with their types. Added adds that of flows that a team has added.
+func SearchAttributes(added bool) map[string]enumspb.IndexedValueType {
+	all := map[string]enumspb.IndexedValueType{
 		order.Flow.StatusKey().GetName():       enumspb.INDEXED_VALUE_TYPE_KEYWORD,
 		saga.CustomerID.GetName():              enumspb.INDEXED_VALUE_TYPE_KEYWORD,
 		saga.NeedsAttentionAttribute.GetName(): enumspb.INDEXED_VALUE_TYPE_BOOL,
 	}
+	if added {
+		all[saga.StatusAttribute] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
+	}
+	return all
 }

@@ -2,23 +2,12 @@
 // each on its own.
 package main
 
-import (
-	"context"
-	"os"
-	"os/signal"
-	"syscall"
-
-	"github.com/ordersaga/ordersaga/internal/cli"
-)
+import "github.com/ordersaga/ordersaga/runtime"
 
 // version is set by the build: -ldflags "-X main.version=…".
 var version = "dev"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	// The first signal drains; a second one finds the default handler and ends the process at once.
-	context.AfterFunc(ctx, stop)
-	code := cli.Run(ctx, version)
-	stop()
-	os.Exit(code)
+	runtime.Version = version
+	runtime.Main()
 }

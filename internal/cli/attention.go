@@ -36,7 +36,13 @@ func attentionCommand() *cobra.Command {
 				lines := []api.AttentionItem{}
 				for _, item := range items {
 					if item.Attention != nil && item.Attention.Open {
-						lines = append(lines, api.AttentionItemOf(item))
+						line := api.AttentionItemOf(item)
+						for _, f := range addedFlows(ctx) {
+							if f.Info().Name == item.Flow {
+								line.Flow, line.ID = item.Flow, strings.TrimPrefix(item.ID, f.StreamOf(""))
+							}
+						}
+						lines = append(lines, line)
 					}
 				}
 				return printValue(cmd.OutOrStdout(), asJSON, lines, printAttention)
@@ -52,7 +58,7 @@ func printAttention(w io.Writer, lines []api.AttentionItem) error {
 		_, err := fmt.Fprintln(w, "nothing needs attention")
 		return err
 	}
-	rows := [][]string{{"ORDER", "STEP", "SINCE", "MAY BE DECIDED", "ERROR"}}
+	rows := [][]string{{"SAGA", "STEP", "SINCE", "MAY BE DECIDED", "ERROR"}}
 	for _, l := range lines {
 		step := l.Step
 		if l.Undo {
@@ -62,21 +68,25 @@ func printAttention(w io.Writer, lines []api.AttentionItem) error {
 		for _, a := range l.Actions {
 			actions = append(actions, string(a))
 		}
-		rows = append(rows, []string{l.ID, step, l.Since.Format(time.RFC3339), strings.Join(actions, " "), l.Error})
+		id := l.ID
+		if l.Flow != "" {
+			id = l.Flow + " " + id
+		}
+		rows = append(rows, []string{id, step, l.Since.Format(time.RFC3339), strings.Join(actions, " "), l.Error})
 	}
 	return printTable(w, rows...)
 }
 
 func resolveCommand() *cobra.Command {
 	var d order.Resolution
-	var action string
+	var action, flow string
 	cmd := &cobra.Command{
-		Use: "resolve ORDER", Short: "Decide about what is stuck in an order, and wait for the verdict", Args: cobra.ExactArgs(1),
+		Use: "resolve ID", Short: "Decide about what is stuck in an order or another saga, and wait for the verdict", Args: cobra.ExactArgs(1),
 		Example: `  ordersaga resolve shop-1001 --action substitute --reference "transfer 4711" --note "voided in the provider's console"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d.Action = order.ResolutionAction(action)
 			if !event.ValidID(args[0]) {
-				return fault.New(fault.NotFound, "there is no order %q", args[0])
+				return fault.New(fault.NotFound, "there is no %s %q", flow, args[0])
 			}
 			if err := d.Validate(); err != nil {
 				return err
@@ -85,17 +95,18 @@ func resolveCommand() *cobra.Command {
 			defer cancel()
 			cmd.SetContext(ctx)
 			return with(cmd, quietLogger(cmd), service.Parts{Temporal: true}, func(ctx context.Context, s *service.Service) error {
-				state, err := s.Resolve(ctx, args[0], d)
+				status, err := s.Resolve(ctx, flow, args[0], d)
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "order %s: %s accepted; it is %s\n", args[0], d.Action, state.Status)
+				fmt.Fprintf(cmd.OutOrStdout(), "%s %s: %s accepted; it is %s\n", flow, args[0], d.Action, status)
 				return nil
 			})
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&action, "action", "", "retry, skip, substitute or compensate")
+	flags.StringVar(&flow, "flow", order.Flow.Name, "the flow of the saga")
 	flags.StringVar(&d.Note, "note", "", "why; mandatory for skip")
 	flags.StringVar(&d.Reference, "reference", "", "what was done instead; mandatory for substitute")
 	byFlag(cmd, &d.By)

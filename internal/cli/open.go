@@ -22,7 +22,7 @@ func with(
 	if err != nil {
 		return err
 	}
-	s, err := service.Open(cmd.Context(), cfg, logger(cfg), parts)
+	s, err := service.Open(cmd.Context(), cfg, logger(cfg), parts, addedFlows(cmd.Context())...)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ type publishInput struct {
 	typ, file, data                  string
 	id, source, subject, correlation string
 	stdin                            io.Reader
+	routes                           inbound.Routes
 }
 
 // outgoing is an event that the service would accept.
@@ -83,7 +84,7 @@ func (in publishInput) one(raw json.RawMessage) (outgoing, error) {
 	if e, err = wire.Decode(m); err != nil {
 		return outgoing{}, err
 	}
-	return outgoing{event: e, message: m}, inbound.Check(e)
+	return outgoing{event: e, message: m}, in.routes.Check(e)
 }
 
 // event reads a whole event as the service does, or makes one around its data. Flags take precedence over its fields.

@@ -44,6 +44,7 @@ AMQP_URL and EVENT_EXCHANGE say where to. The exit code is 1 when an event was r
 			if len(args) > 0 {
 				in.typ = args[0]
 			}
+			in.routes = routesOf(cmd.Context())
 			in.stdin, out.to, out.progress = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 			if out.repeat < 1 || out.timeout <= 0 {
 				return errors.New("--repeat and --timeout must be above zero")

@@ -14,9 +14,12 @@ import (
 	"github.com/ordersaga/ordersaga/internal/service"
 )
 
-// Run runs the command of os.Args and returns the exit code: 0, 2 when the settings are invalid, and 1 for every other failure.
-func Run(ctx context.Context, version string) int {
-	err := root(version).ExecuteContext(ctx)
+// Run runs the command of os.Args, with the flows that a team has added, and returns the exit code: 0, 2 when the settings are invalid, and 1 for every other failure.
+func Run(ctx context.Context, version string, flows ...service.Flow) int {
+	err := service.Register(flows)
+	if err == nil {
+		err = root(version).ExecuteContext(withFlows(ctx, flows))
+	}
 	if err == nil {
 		return 0
 	}
@@ -49,7 +52,7 @@ func root(version string) *cobra.Command {
 	}
 	cmd.AddCommand(configCommand(), rebuildCommand(), reconcileCommand(), attentionCommand(), resolveCommand(), healthCommand())
 	cmd.AddCommand(publishCommand(), tailCommand())
-	cmd.AddCommand(deadLettersCommand())
+	cmd.AddCommand(deadLettersCommand(), flowsCommand())
 	return cmd
 }
 
@@ -67,7 +70,7 @@ func roleCommand(use, short string, roles service.Roles, version string) *cobra.
 			if err != nil {
 				return err
 			}
-			return unlessInterrupted(cmd.Context(), service.Run(cmd.Context(), roles, cfg, version))
+			return unlessInterrupted(cmd.Context(), service.Run(cmd.Context(), roles, cfg, version, addedFlows(cmd.Context())...))
 		},
 	}
 	if roles.Worker {

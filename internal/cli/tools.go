@@ -35,6 +35,11 @@ func rebuildCommand() *cobra.Command {
 				started = time.Now()
 				rebuilt, err = s.RebuildLate(ctx)
 				damaged += printRebuilt(cmd.OutOrStdout(), "late", rebuilt, started)
+				if err == nil && len(addedFlows(ctx)) > 0 {
+					started = time.Now()
+					rebuilt, err = s.RebuildFlows(ctx)
+					damaged += printRebuilt(cmd.OutOrStdout(), "other", rebuilt, started)
+				}
 				if err == nil && damaged > 0 {
 					err = fault.New(fault.Corrupt, "%d streams are damaged", damaged)
 				}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -29,6 +30,8 @@ type List string
 const (
 	Orders      List = "a"
 	DeadLetters List = "d"
+	// Sagas are named by their streams, which are longer than IDs.
+	Sagas List = "s"
 )
 
 // Position is a place in a list: after this item.
@@ -55,7 +58,7 @@ func (l List) Parse(cursor string) (p Position, ok bool) {
 		return Position{}, false
 	}
 	parts := strings.SplitN(string(text), ".", 3)
-	if len(parts) != 3 || parts[0] != string(l) || !event.ValidID(parts[2]) {
+	if len(parts) != 3 || parts[0] != string(l) || l != Sagas && !event.ValidID(parts[2]) || !utf8.ValidString(parts[2]) {
 		return Position{}, false
 	}
 	millis, err := strconv.ParseInt(parts[1], 36, 64)

@@ -8,16 +8,17 @@ import (
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/groupcommit"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // Names of the collections of list entries.
 const (
 	OrdersCollection = "orders"
 	LateCollection   = "late"
+	SagasCollection  = "sagas"
 )
 
 // List keeps the entries of a list, one document an order; see entry. It implements readmodel.Store.
@@ -30,6 +31,8 @@ type List struct {
 	group   *groupcommit.Group[replacement]
 	// turns is for FerretDB 1.
 	turns turns
+	// flows reports that the entries are sagas of several flows.
+	flows bool
 }
 
 // replacement is an entry that may replace versions up to most.
@@ -43,6 +46,13 @@ func NewOrders(db *DB) *List { return newList(db, OrdersCollection) }
 
 // NewLate returns the list of orders for which something came after they had ended that needs somebody, or did.
 func NewLate(db *DB) *List { return newList(db, LateCollection) }
+
+// NewSagas returns the list of the sagas of flows that a team has added, by the names of their streams.
+func NewSagas(db *DB) *List {
+	l := newList(db, SagasCollection)
+	l.flows = true
+	return l
+}
 
 func newList(db *DB, name string) *List {
 	l := &List{entries: db.collection(name)}
@@ -62,6 +72,13 @@ func (l *List) Indexes() []Index {
 		return nil
 	}
 	newest := newestFirst("createdAt")
+	if l.flows {
+		return []Index{
+			{l.entries, "newest", newest, false},
+			{l.entries, "flow_newest", append(bson.D{{Key: "flow", Value: 1}}, newest...), false},
+			{l.entries, "status_newest", append(bson.D{{Key: "status", Value: 1}}, newest...), false},
+		}
+	}
 	return []Index{
 		{l.entries, "newest", newest, false},
 		{l.entries, "status_newest", append(bson.D{{Key: "status", Value: 1}}, newest...), false},
@@ -152,7 +169,13 @@ func (l *List) List(ctx context.Context, f readmodel.Filter) (items []readmodel.
 	if err := f.Validate(); err != nil {
 		return nil, "", err
 	}
-	p := &listing{collection: l.entries, name: cursor.Orders, by: "createdAt", filter: anyOf(bson.D{}, "status", f.Statuses)}
+	p := &listing{collection: l.entries, name: f.Cursors(), by: "createdAt", filter: anyOf(bson.D{}, "status", f.Statuses)}
+	if f.Flow != "" {
+		p.filter = append(p.filter, bson.E{Key: "flow", Value: f.Flow})
+	}
+	if f.Calm {
+		p.filter = append(p.filter, bson.E{Key: "status", Value: bson.D{{Key: "$ne", Value: order.StatusNeedsAttention}}})
+	}
 	if f.CustomerID != "" {
 		p.filter = append(p.filter, bson.E{Key: "customerId", Value: f.CustomerID})
 	}

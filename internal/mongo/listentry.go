@@ -28,6 +28,7 @@ type entry struct {
 	CorrelationID string            `bson:"correlationId"`
 	Attention     *entryAttention   `bson:"attention,omitempty"`
 	EndedAs       order.Status      `bson:"endedAs,omitempty"`
+	Flow          string            `bson:"flow,omitempty"`
 }
 
 type entryLine struct {
@@ -55,7 +56,7 @@ func toEntry(o readmodel.Order) entry {
 	e := entry{
 		ID: o.ID, CustomerID: o.CustomerID, Status: o.Status, Reason: o.Reason, Version: o.Version, Currency: o.Currency,
 		TotalAmount: o.TotalAmount, Fulfillment: o.Fulfillment, Lines: make([]entryLine, len(o.Lines)), PaymentMethod: o.Payment.Method,
-		CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, CorrelationID: o.CorrelationID, EndedAs: o.EndedAs,
+		CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, CorrelationID: o.CorrelationID, EndedAs: o.EndedAs, Flow: o.Flow,
 	}
 	for i, line := range o.Lines {
 		e.Lines[i] = entryLine(line)
@@ -76,7 +77,7 @@ func (e entry) order() readmodel.Order {
 			Payment: order.PaymentMethod{Method: e.PaymentMethod}, Fulfillment: e.Fulfillment,
 		},
 		Status: e.Status, Reason: e.Reason, Version: e.Version, CreatedAt: e.CreatedAt, UpdatedAt: e.UpdatedAt,
-		CorrelationID: e.CorrelationID, EndedAs: e.EndedAs,
+		CorrelationID: e.CorrelationID, EndedAs: e.EndedAs, Flow: e.Flow,
 	}
 	for i, line := range e.Lines {
 		o.Lines[i] = order.Line(line)

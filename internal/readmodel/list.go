@@ -14,6 +14,11 @@ import (
 type Filter struct {
 	// Statuses selects orders in one of them; empty means any.
 	Statuses []order.Status
+	// Flow selects the sagas of one flow, in a list of sagas that are no orders. AnyStatus has Statuses be those of any flow.
+	Flow      string
+	AnyStatus bool
+	// Calm selects those that do not need attention.
+	Calm bool
 	// CustomerID selects the orders of one customer.
 	CustomerID string
 	// CreatedFrom (inclusive) and CreatedTo (exclusive) select by creation time; the zero time is no bound.
@@ -29,12 +34,20 @@ type Filter struct {
 func (f Filter) Validate() error {
 	var fields []fault.Field
 	for _, status := range f.Statuses {
-		if !slices.Contains(order.Statuses, status) {
+		if !f.AnyStatus && !slices.Contains(order.Statuses, status) {
 			fields = append(fields, fault.Fieldf("/status", "%q is not a status", status))
 		}
 	}
 	if f.CustomerID != "" && !event.ValidID(f.CustomerID) {
 		fields = append(fields, fault.Fieldf("/customerId", "%s", event.IDRule))
 	}
-	return fault.NewInvalid("list of orders", append(fields, cursor.Orders.Check(f.Cursor, f.Limit)...))
+	return fault.NewInvalid("list of orders", append(fields, f.Cursors().Check(f.Cursor, f.Limit)...))
+}
+
+// Cursors are those of the list that the filter is for.
+func (f Filter) Cursors() cursor.List {
+	if f.AnyStatus {
+		return cursor.Sagas
+	}
+	return cursor.Orders
 }

@@ -21,6 +21,8 @@ type Order struct {
 	Attention *Attention
 	// EndedAs is what the order had ended as when something came late that needs somebody; else empty.
 	EndedAs order.Status
+	// Flow is the flow of a saga that is no order: then Order has nothing but its ID, which is the name of the saga's stream.
+	Flow string
 }
 
 // Attention is what an operator is asked to look at, and what may be decided about it.

@@ -1,10 +1,12 @@
 package readmodel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
 	"math"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -28,6 +30,8 @@ const (
 type Projection struct {
 	// Stream names the stream of an order that its entry is made from.
 	Stream func(orderID string) string
+	// Prefix begins the names of the streams; by default it is Stream of "". Entries of other streams are left alone.
+	Prefix string
 	// Fold makes the entry out of that stream; listed is false when the stream has none.
 	Fold func(records []event.Record) (o Order, listed bool, err error)
 }
@@ -80,6 +84,8 @@ type Rebuilt struct {
 	Failures []Failure
 }
 
+func (p Projection) prefix() string { return cmp.Or(p.Prefix, p.Stream("")) }
+
 // Rebuild makes a list anew from the log, while sagas run: it verifies and folds every order's stream,
 // writes its entry, and removes the entries that have no stream. Progress, if not nil, is called after each
 // stream with their number so far, by one goroutine at a time. The result is valid with an error too: it says how
@@ -123,7 +129,7 @@ type rebuild struct {
 func (r *rebuild) writeAll(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(rebuildWorkers)
-	for stream, err := range r.source.Streams(ctx, r.Stream(""), "") {
+	for stream, err := range r.source.Streams(ctx, r.prefix(), "") {
 		if err != nil {
 			// A worker that failed has ended the context; its error is the cause.
 			if failed := group.Wait(); failed != nil {
@@ -213,7 +219,7 @@ func (r *rebuild) fold(ctx context.Context, stream string) (o Order, listed bool
 // their bytes; what is on one list only is looked up once more before it goes, because it may be younger than
 // the other list. A store that sorts otherwise costs look-ups, not entries.
 func (r *rebuild) removeStrays(ctx context.Context) error {
-	nextStream, stop := iter.Pull2(r.source.Streams(ctx, r.Stream(""), ""))
+	nextStream, stop := iter.Pull2(r.source.Streams(ctx, r.prefix(), ""))
 	defer stop()
 	name, err, more := nextStream()
 	for o, failed := range r.store.All(ctx) {
@@ -221,6 +227,9 @@ func (r *rebuild) removeStrays(ctx context.Context) error {
 			return failed
 		}
 		stream := r.Stream(o.ID)
+		if !strings.HasPrefix(stream, r.prefix()) {
+			continue
+		}
 		for more && err == nil && name < stream {
 			name, err, more = nextStream()
 		}

@@ -35,6 +35,8 @@ type look struct {
 	// payments and listed are walked beside the orders' streams.
 	payments row[books]
 	listed   row[readmodel.Order]
+	// flowBooks are the payments of sagas that are no orders.
+	flowBooks []books
 	// seed is for hashes of slots.
 	seed maphash.Seed
 	// work bounds how many orders are asked about at once.
@@ -151,7 +153,7 @@ func (l *look) walk(ctx context.Context) error {
 	if err := streams(ctx, others.upTo(""), l.begin); err != nil {
 		return err
 	}
-	if err := l.unrecorded(ctx); err != nil {
+	if err := cmp.Or(l.unrecorded(ctx), l.flowPayments(ctx), l.unrecordedSagas(ctx)); err != nil {
 		return err
 	}
 	return l.signals(ctx)
@@ -236,6 +238,9 @@ func partners(stream string) []string {
 		return []string{stream, event.PaymentStream(id)}
 	}
 	if id, ok := strings.CutPrefix(stream, paymentsFrom); ok {
+		if of, id, other := strings.Cut(id, "/"); other {
+			return []string{stream, of + "-" + id}
+		}
 		return []string{stream, event.OrderStream(id)}
 	}
 	return []string{stream}
@@ -273,6 +278,11 @@ func (l *look) begin(stream string) *chain {
 		}
 	}
 	l.count(countNothing)
+	if f, id, ok := l.flowOf(stream); ok {
+		c := l.chain(stream, id)
+		c.saga(f)
+		return c
+	}
 	return l.chain(stream, stream)
 }
 

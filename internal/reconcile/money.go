@@ -99,6 +99,10 @@ func (b *books) add(r event.Record, amount int64) {
 func (b books) moved() bool { return b.authorizations > 0 || b.pending || b.captured > 0 }
 
 func (l *look) paymentWithoutOrder(orderID string, b books) {
+	if strings.Contains(orderID, "/") {
+		l.flowBooks = append(l.flowBooks, b)
+		return
+	}
 	if b.moved() {
 		l.found(PaymentWithoutOrder, orderID, b.stream, b.version, "the ledger has %d captured and %d authorizations", b.net(), b.authorizations)
 	}

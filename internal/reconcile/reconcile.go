@@ -101,8 +101,10 @@ type Lookup interface {
 	Lookup(ctx context.Context, p payment.Payment) (payment.Result, error)
 }
 
-// Config is what a Reconciler needs. All fields are mandatory but the last one.
+// Config is what a Reconciler needs. All fields are mandatory but Pause and Flows.
 type Config struct {
+	// Flows are those that a team has added.
+	Flows   []Flow
 	Log     Log
 	List    List
 	Sagas   Sagas

@@ -55,7 +55,12 @@ func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
 	}
 	var err error
 	repair, does := repairs[meaning.Repair]
+	flow, id, added := r.flowOf(f.at.stream)
+	mends, flowDoes := flowRepairs[meaning.Repair]
 	switch {
+	case added && flowDoes:
+		err = mends(flow, ctx, id)
+		f.Repaired = err == nil
 	case does:
 		err = repair.do(r.cfg.Sagas, ctx, f.Subject)
 		f.Repair, f.Repaired = repair.done, err == nil

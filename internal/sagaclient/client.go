@@ -108,6 +108,20 @@ func (c *Client) Find(ctx context.Context, orderID string) (Found, error) {
 	return Found{Input: f.input, Order: f.state.Order, Running: f.running, StartedAt: f.startedAt}, err
 }
 
+// State is an order as the log, or Temporal before the log, knows it. The error is NotFound when neither does.
+func (c *Client) State(ctx context.Context, orderID string) (order.State, error) {
+	state, err := c.state(ctx, orderID)
+	if err != nil || state.Opened() {
+		return state, err
+	}
+	f, err := c.find(ctx, orderID)
+	if err != nil {
+		return state, err
+	}
+	f.state.Status, f.state.CreatedAt, f.state.UpdatedAt, f.state.CorrelationID = saga.Accepted, f.startedAt, f.startedAt, f.input.CorrelationID
+	return f.state, nil
+}
+
 // Orders yields the ids of the orders of which Temporal lists a run; those whose run completed only if that was at since or
 // later, unless since is zero. An order of several such runs comes several times. The list follows with a delay: it is for
 // finding orders that nothing else knows. An error ends it. Errors: Unavailable.

@@ -75,11 +75,6 @@ func (c *flowClient[S, P]) begun(in saga.Input) (S, error) {
 	return s, fault.Wrap(err, fault.Corrupt, "read the input of %s", c.name(in.ID))
 }
 
-// same reports whether data to start a saga is that of the saga which is there.
-func (c *flowClient[S, P]) same(s *S, data json.RawMessage) bool {
-	return c.flow.Same == nil || c.flow.Same(s, data)
-}
-
 func (c *flowClient[S, P]) conflict(id string) error {
 	return fault.New(fault.Conflict, "%s exists with other content", c.name(id))
 }

@@ -26,7 +26,7 @@ func (c *flowClient[S, P]) start(ctx context.Context, in saga.Input, fresh bool,
 		switch {
 		case err != nil:
 			return false, err
-		case kit.Opened() && !c.same(&state, in.Data):
+		case kit.Opened() && !c.flow.SameStart(&state, in.Data):
 			return false, c.conflict(in.ID)
 		case kit.Ended:
 			return true, nil
@@ -87,7 +87,7 @@ func (c *flowClient[S, P]) compare(ctx context.Context, in saga.Input) error {
 		// It was there a moment ago: whatever this is, asking again will tell.
 		return fault.Wrap(err, fault.Unavailable, "compare %s", c.name(in.ID))
 	}
-	if !c.same(&standing.state, in.Data) {
+	if !c.flow.SameStart(&standing.state, in.Data) {
 		return c.conflict(in.ID)
 	}
 	if standing.running {

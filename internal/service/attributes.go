@@ -18,7 +18,7 @@ const attributesPatience = 30 * time.Second
 // order. What failed for another reason is tried again in the background. The error is the context's.
 func (s *Service) registerAttributes(ctx context.Context, patience time.Duration) error {
 	register := func(ctx context.Context) error {
-		err := workers.RegisterSearchAttributes(ctx, s.temporal, s.cfg.TemporalNamespace)
+		err := workers.RegisterSearchAttributes(ctx, s.temporal, s.cfg.TemporalNamespace, len(s.added) > 0)
 		if errors.Is(err, workers.ErrAttributesRefused) {
 			s.logger.LogAttrs(ctx, slog.LevelWarn, "it is not known whether Temporal has the search attributes: sagas cannot start without them", slog.Any("error", err))
 			return nil

@@ -25,7 +25,7 @@ func (s *Service) notificationQueue() string { return s.broker().Topology.Queue(
 func (s *Service) startConsumers(ctx context.Context) (err error) {
 	executor := &inbound.Executor{
 		Sagas: s.sagas, Stock: receiver{s.stores.ledger}, Clock: time.Now, Logger: s.logger,
-		Log: s.stores.log, Sealer: sealed.NewBox(s.stores.keys),
+		Log: s.stores.log, Sealer: sealed.NewBox(s.stores.keys), Routes: s.routes(), Flows: s.inboundFlows(),
 	}
 	parse := decoding(executor.Handle)
 	handle := func(ctx context.Context, m wire.Message) error {

@@ -72,7 +72,7 @@ func (i inbox) Replay(ctx context.Context, m wire.Message, queue, letterID strin
 
 // DeadLetters lists, shows, replays and discards dead letters.
 func (s *Service) DeadLetters() *deadletter.Service {
-	previewer := &inbound.Previewer{Log: s.stores.log, Receipts: s.stores.ledger, Timing: s.cfg.Timing, Clock: time.Now}
+	previewer := &inbound.Previewer{Routes: s.routes(), Log: s.stores.log, Receipts: s.stores.ledger, Timing: s.cfg.Timing, Clock: time.Now}
 	return deadletter.NewService(deadletter.Config{
 		Store: s.stores.letters, Log: s.stores.log, Inbox: inbox{s}, Clock: time.Now, NewID: uuid.NewString, Logger: s.logger,
 		MaxReplays: s.cfg.DeadLetterMaxReplays,

@@ -25,7 +25,7 @@ func (s *Service) flows() ([]workers.Flow, error) {
 	if s.notifies() {
 		customers.Welcome = notification.WelcomeOf
 	}
-	return []workers.Flow{
+	flows := []workers.Flow{
 		&activities.Flow[order.State, *order.Participants]{
 			Recorder: recorder, Table: &order.Flow, Settings: s.cfg.Timing.Settings(s.gateway.Traits().Fast),
 			Participants: &order.Participants{Stock: s.stores.ledger, Gateway: s.gateway, Refunds: s.stores.log},
@@ -37,5 +37,13 @@ func (s *Service) flows() ([]workers.Flow, error) {
 		},
 		&shortage.Activities{Log: s.stores.log, Stock: s.stores.ledger, Orders: s.sagas},
 		customers, notices,
-	}, nil
+	}
+	for _, f := range s.added {
+		one, err := f.worker(s, recorder, s.addedSagas[f.Info().Name])
+		if err != nil {
+			return nil, err
+		}
+		flows = append(flows, one)
+	}
+	return flows, nil
 }

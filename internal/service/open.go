@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/api"
-	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -23,8 +22,8 @@ const commandGrace = 5 * time.Second
 type Parts struct{ Temporal, Broker bool }
 
 // Open connects a command to what it works on, and waits for each dependency. The caller closes the Service.
-func Open(ctx context.Context, cfg config.Config, logger *slog.Logger, parts Parts) (*Service, error) {
-	s := &Service{cfg: cfg, logger: logger}
+func Open(ctx context.Context, cfg config.Config, logger *slog.Logger, parts Parts, flows ...Flow) (*Service, error) {
+	s := &Service{cfg: cfg, logger: logger, added: flows}
 	if err := s.open(ctx, parts); err != nil {
 		s.Close()
 		return nil, err
@@ -40,7 +39,7 @@ func (s *Service) open(ctx context.Context, parts Parts) (err error) {
 		if err := s.connectTemporal(ctx); err != nil {
 			return err
 		}
-		s.sagas = sagaclient.New(sagaclient.Config{Temporal: s.temporal, Log: s.stores.log, Logger: s.logger})
+		s.useSagas(sagaclient.Config{Temporal: s.temporal, Log: s.stores.log, Logger: s.logger})
 	}
 	if parts.Broker {
 		if s.publisher, err = rabbitmq.NewPublisher(rabbitmq.PublisherConfig{Config: s.broker()}); err != nil {
@@ -58,7 +57,7 @@ func (s *Service) Close() { _ = drain(context.Background(), commandGrace, s.drai
 func (s *Service) Log() *eventlog.Follower { return s.stores.log }
 
 // Orders are the lists of orders and of what needs attention.
-func (s *Service) Orders() api.Orders { return listing{s.stores.orders, s.stores.late} }
+func (s *Service) Orders() api.Orders { return listing{s.stores.orders, s.stores.late, s.stores.sagas} }
 
 // Rebuild makes the lists of orders anew from the event log; progress gets the number of orders that are done.
 func (s *Service) Rebuild(ctx context.Context, progress func(done int)) (readmodel.Rebuilt, error) {
@@ -70,15 +69,35 @@ func (s *Service) RebuildLate(ctx context.Context) (readmodel.Rebuilt, error) {
 	return readmodel.Late.Rebuild(ctx, s.stores.late, s.stores.raw, nil)
 }
 
-// Resolve brings a decision to an order and returns the order after it. The error is NotFound for an unknown order, and
-// ResolutionRefused, with the reason, when the decision does not fit.
-func (s *Service) Resolve(ctx context.Context, orderID string, d order.Resolution) (order.State, error) {
-	_, verdict, err := s.sagas.Resolve(ctx, orderID, d, "")
-	switch {
-	case err != nil:
-		return order.State{}, err
-	case !verdict.Accepted:
-		return order.State{}, fault.New(fault.ResolutionRefused, "refused: %s", verdict.Detail)
+// RebuildFlows makes the list of the sagas of added flows anew.
+func (s *Service) RebuildFlows(ctx context.Context) (all readmodel.Rebuilt, err error) {
+	for _, f := range s.added {
+		one, err := readmodel.Of(f).Rebuild(ctx, s.stores.sagas, s.stores.raw, nil)
+		all.Streams, all.Written, all.Removed, all.Failed = all.Streams+one.Streams, all.Written+one.Written, all.Removed+one.Removed, all.Failed+one.Failed
+		all.Failures = append(all.Failures, one.Failures...)
+		if err != nil {
+			return all, err
+		}
 	}
-	return event.FoldPages(ctx, s.stores.log, event.OrderStream(orderID), 0, order.State{}, order.State.Fold)
+	return all, nil
+}
+
+// Resolve brings a decision to a saga of a flow and returns the saga's status after it. The error is NotFound for a flow or a saga that does not
+// exist, and ResolutionRefused, with the reason, when the decision does not fit.
+func (s *Service) Resolve(ctx context.Context, flow, id string, d order.Resolution) (order.Status, error) {
+	for _, f := range s.shownFlows() {
+		if f.Info().Name != flow {
+			continue
+		}
+		_, verdict, err := f.Sagas.Decide(ctx, id, d, "")
+		switch {
+		case err != nil:
+			return "", err
+		case !verdict.Accepted:
+			return "", fault.New(fault.ResolutionRefused, "refused: %s", verdict.Detail)
+		}
+		v, err := f.Sagas.View(ctx, id)
+		return v.Status, err
+	}
+	return "", fault.New(fault.NotFound, "there is no flow %q", flow)
 }

@@ -44,6 +44,9 @@ type Service struct {
 	// busMetrics are shared by everything that is connected to the broker.
 	busMetrics *rabbitmq.Metrics
 	sagas      *sagaclient.Client
+	// added are the flows that a team has added, addedSagas their sagas by the flow's name.
+	added      []Flow
+	addedSagas map[string]flowSagas
 	workers    *workers.Workers
 	// retries are what could not be set up in Temporal at once.
 	retries background
@@ -70,11 +73,11 @@ const gcPercent = 200
 
 // Run runs the roles until the context ends, then drains: nothing that was accepted is lost. It returns the context's error
 // when that ends during the start. It sets GOGC for the process.
-func Run(ctx context.Context, r Roles, cfg config.Config, version string) error {
+func Run(ctx context.Context, r Roles, cfg config.Config, version string, flows ...Flow) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	s := &Service{cfg: cfg, roles: r, logger: NewLogger(cfg), registry: prometheus.NewRegistry(), fatal: make(chan error, 1)}
+	s := &Service{cfg: cfg, roles: r, added: flows, logger: NewLogger(cfg), registry: prometheus.NewRegistry(), fatal: make(chan error, 1)}
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "ordersaga starts", slog.String("version", version), slog.Any("config", cfg))
 	defer s.close()
 	if err := s.connect(ctx); err != nil {
@@ -121,7 +124,7 @@ func (s *Service) connect(ctx context.Context) (err error) {
 		Name: "ordersaga_cancellations_refused_total",
 		Help: "Cancellations that were refused without an event of their own: an earlier refusal, or the end of the order, is the answer.",
 	})
-	s.sagas = sagaclient.New(sagaclient.Config{
+	s.useSagas(sagaclient.Config{
 		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Eager: s.roles.Worker && s.roles.API, OnRefusal: refusals.Inc,
 	})
 	s.busMetrics = rabbitmq.NewMetrics(s.registry)

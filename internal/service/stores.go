@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -24,7 +23,9 @@ type stores struct {
 	log    *eventlog.Follower
 	orders *mongo.List
 	// late lists what came after its order had ended and needs attention.
-	late   *mongo.List
+	late *mongo.List
+	// sagas lists the sagas of flows that a team has added.
+	sagas  *mongo.List
 	ledger *inventory.Ledger
 	// letters are the dead letters.
 	letters *mongo.Letters
@@ -57,6 +58,7 @@ func openStores(ctx context.Context, c config.Config, poll time.Duration, indexe
 
 func (s *stores) open(ctx context.Context, poll time.Duration, indexes bool, logger *slog.Logger) (err error) {
 	s.raw, s.orders, s.late = mongo.NewLog(s.db, mongo.EventsCollection), mongo.NewOrders(s.db), mongo.NewLate(s.db)
+	s.sagas = mongo.NewSagas(s.db)
 	s.letters, s.keys = mongo.NewLetters(s.db), mongo.NewKeys(s.db)
 	if s.log, err = eventlog.NewFollower(eventlog.FollowerConfig{Log: s.raw, PollMin: poll}); err != nil {
 		return err
@@ -64,7 +66,7 @@ func (s *stores) open(ctx context.Context, poll time.Duration, indexes bool, log
 	if s.ledger, err = inventory.New(inventory.Config{Log: s.log, Registry: mongo.NewSKUs(s.db), Logger: logger}); err != nil {
 		return err
 	}
-	return s.indexes.Prepare(ctx, indexes, s.raw.Indexes(), s.orders.Indexes(), s.late.Indexes(), s.letters.Indexes())
+	return s.indexes.Prepare(ctx, indexes, s.raw.Indexes(), s.orders.Indexes(), s.late.Indexes(), s.sagas.Indexes(), s.letters.Indexes())
 }
 
 func (s *stores) close(ctx context.Context) {
@@ -87,36 +89,31 @@ func (d lateDesk) Show(ctx context.Context, s latepayment.State) error {
 	return d.store.Put(ctx, readmodel.FromLate(s))
 }
 
-// listing makes the read model what the API needs: the list of orders, and what needs attention in both lists.
-type listing struct{ orders, late *mongo.List }
+// listing makes the read model what the API needs: the lists of orders and of other sagas, and what needs attention in all of them.
+type listing struct{ orders, late, sagas *mongo.List }
 
 func (l listing) List(ctx context.Context, f readmodel.Filter) ([]readmodel.Order, string, error) {
 	return l.orders.List(ctx, f)
 }
 
-// lateCursor begins the cursors of Desk's second part: first the orders that are open come, then those that have ended.
-const lateCursor = "late."
+// Sagas returns a page of the sagas of flows that a team has added.
+func (l listing) Sagas(ctx context.Context, f readmodel.Filter) ([]readmodel.Order, string, error) {
+	f.AnyStatus = true
+	return l.sagas.List(ctx, f)
+}
 
-// Desk returns a page of the orders that need attention.
+// Desk returns a page of what needs attention: first orders that are open come, then those that have ended, then the sagas of other flows.
 func (l listing) Desk(ctx context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {
-	after, inLate := strings.CutPrefix(cursor, lateCursor)
-	var items []readmodel.Order
-	if !inLate {
-		open, next, err := l.orders.List(ctx, needAttention(after, limit))
-		if err == nil && next == "" && len(open) == limit {
-			// It leads on to one more page, which begins with the second part.
-			next = lateCursor
+	list := func(list *mongo.List, any bool) part[readmodel.Order] {
+		return func(ctx context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {
+			f := needAttention(cursor, limit)
+			f.AnyStatus = any
+			return list.List(ctx, f)
 		}
-		if err != nil || next != "" {
-			return open, next, err
-		}
-		items, after = open, ""
 	}
-	more, next, err := l.late.List(ctx, needAttention(after, limit-len(items)))
-	if next != "" {
-		next = lateCursor + next
-	}
-	return append(items, more...), next, err
+	return pageOfParts(ctx, cursor, limit, []namedPart[readmodel.Order]{
+		{"", list(l.orders, false)}, {"late.", list(l.late, false)}, {"saga.", list(l.sagas, true)},
+	})
 }
 
 func needAttention(page string, limit int) readmodel.Filter {

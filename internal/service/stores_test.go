@@ -21,8 +21,8 @@ func TestAttentionIsPagedThroughBothParts(t *testing.T) {
 	db, err := mongo.Open(t.Context(), mongotest.Database(t), nil)
 	require.NoError(t, err)
 	db.Timeout = testenv.Patience
-	orders, late := mongo.NewOrders(db), mongo.NewLate(db)
-	desk := listing{orders, late}
+	orders, late, sagas := mongo.NewOrders(db), mongo.NewLate(db), mongo.NewSagas(db)
+	desk := listing{orders, late, sagas}
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var want []string
 	put := func(store *mongo.List, id string, n int, ended order.Status) {
@@ -40,7 +40,10 @@ func TestAttentionIsPagedThroughBothParts(t *testing.T) {
 	for n := range 3 {
 		put(late, fmt.Sprintf("ended-%d", n), n, order.StatusFailed)
 	}
-	for limit := 1; limit <= 8; limit++ {
+	for n := range 2 {
+		put(sagas, fmt.Sprintf("giftcard-%d", n), n, "")
+	}
+	for limit := 1; limit <= 10; limit++ {
 		var got []string
 		for cursor, pages := "", 0; ; pages++ {
 			items, next, err := desk.Desk(t.Context(), cursor, limit)

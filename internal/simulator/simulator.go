@@ -109,7 +109,7 @@ func (s *Simulator) Refund(ctx context.Context, key string, p payment.Payment, a
 
 // Lookup implements payment.Gateway.
 func (s *Simulator) Lookup(ctx context.Context, p payment.Payment) (payment.Result, error) {
-	if !event.ValidID(p.OrderID) {
+	if !payment.ValidReference(p.OrderID) {
 		return payment.Result{}, fault.NewInvalid("payment", []fault.Field{fault.Fieldf("/orderId", "%s", event.IDRule)})
 	}
 	b, err := s.read(ctx, p.OrderID)
@@ -134,7 +134,7 @@ const maxCodeBytes = 256
 // Settle implements payment.Settler. Only the order's id, and the payment's if there is one, are looked at: a
 // hint does not carry more.
 func (s *Simulator) Settle(ctx context.Context, p payment.Payment, succeeded bool, code string) error {
-	if !event.ValidID(p.OrderID) || len(code) > maxCodeBytes {
+	if !payment.ValidReference(p.OrderID) || len(code) > maxCodeBytes {
 		return fault.NewInvalid("settlement", []fault.Field{
 			fault.Fieldf("", "it needs an order id, and a code of at most %d bytes", maxCodeBytes),
 		})
@@ -173,7 +173,7 @@ const maxAmount = 1<<53 - 1
 
 func validate(p payment.Payment) error {
 	var wrong []fault.Field
-	if !event.ValidID(p.OrderID) {
+	if !payment.ValidReference(p.OrderID) {
 		wrong = append(wrong, fault.Fieldf("/orderId", "%s", event.IDRule))
 	}
 	if p.Amount < 1 || p.Amount > maxAmount {

@@ -128,7 +128,7 @@ func (l *lane) register(ctx context.Context) error {
 		})
 		var there *serviceerror.NamespaceAlreadyExists
 		if err == nil || errors.As(err, &there) {
-			err = workers.RegisterSearchAttributes(ctx, l.control, l.namespace)
+			err = workers.RegisterSearchAttributes(ctx, l.control, l.namespace, false)
 		}
 		if err == nil {
 			// A start with search attributes is what must work.

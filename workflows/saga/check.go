@@ -71,7 +71,28 @@ func (f *Flow[S, P]) checkRules(c *tableChecker) {
 		c.require(l.WorkflowID != nil && l.Input != nil && l.Signal != "" && l.Summary != nil && l.Attributes != nil,
 			"Late has Workflow, WorkflowID, Input, Signal, Summary and Attributes")
 	}
+	f.checkInbound(c)
 	c.require((f.EarlyStream != nil) == (f.EarlyType != ""), "EarlyStream and EarlyType are both there, or none")
+}
+
+// checkInbound: each event from outside does one thing, and what tells a saga something is listened to.
+func (f *Flow[S, P]) checkInbound(c *tableChecker) {
+	cancels := 0
+	for _, in := range f.Inbound {
+		c.unique("event", in.Name)
+		switch in.Role {
+		case RoleStart:
+			c.require(f.Start != nil, "the event %q starts sagas: the flow has Start", in.Name)
+		case RoleCancel:
+			cancels++
+			c.require(f.CancelRequested == "" || f.CancelRequested == in.Name, "CancelRequested is %q, and the event that cancels is %q", f.CancelRequested, in.Name)
+		case RoleFact:
+			c.require(f.listens(in.Name), "no row listens to the event %q", in.Name)
+		default:
+			c.require(false, "%q is no role of an event", in.Role)
+		}
+	}
+	c.require(cancels <= 1, "one type of events cancels, not %d", cancels)
 }
 
 // checkEvents: the run takes no event for which a row listens for something else.
@@ -145,7 +166,7 @@ func (f *Flow[S, P]) checkTypes(c *tableChecker, row *Step[S, P]) {
 // kitKinds are the types of the kit's own events, after the prefix of the flow.
 var kitKinds = []string{
 	kindAccepted, kindSettling, kindCompensating, kindCancellationRefused, kindNeedsAttention, kindAttentionResolved, kindStepRetried,
-	kindStepSkipped, kindStepSubstituted, string(Completed), string(Rejected), string(Cancelled), string(Failed),
+	kindStepSkipped, kindStepSubstituted, kindLate, kindKept, string(Completed), string(Rejected), string(Cancelled), string(Failed),
 }
 
 // ownActivities are the kit's activities of a flow, see Activity.

@@ -1,6 +1,8 @@
 package saga
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -23,7 +25,7 @@ type earlyCancellation struct {
 func (f *Flow[S, P]) Early(id string, c Cancellation, correlationID string, at time.Time) event.Entry {
 	data := Object(f.subject(), id, earlyCancellation{RequestID: c.ID, EventID: c.Cause, Reason: c.Reason})
 	slot := Identity(f.cancelRequested(), id, c.ID, c.Reason)
-	return event.New(f.EarlyStream(id), slot, f.EarlyType, id, at, data).CausedBy(correlationID, c.Cause)
+	return event.New(f.EarlyStreamOf(id), slot, f.earlyType(), id, at, data).CausedBy(correlationID, c.Cause)
 }
 
 // EarlyCancellations reads what a stream of early cancellations keeps, oldest first. Types that it does not know are passed
@@ -31,7 +33,7 @@ func (f *Flow[S, P]) Early(id string, c Cancellation, correlationID string, at t
 func (f *Flow[S, P]) EarlyCancellations(records []event.Record) ([]Cancellation, error) {
 	var kept []Cancellation
 	for _, r := range records {
-		if r.Type != f.EarlyType {
+		if r.Type != f.earlyType() {
 			continue
 		}
 		err := event.DecodeInto(r.Event, func(d earlyCancellation) {
@@ -43,3 +45,17 @@ func (f *Flow[S, P]) EarlyCancellations(records []event.Record) ([]Cancellation,
 	}
 	return kept, nil
 }
+
+// EarlyStreamOf is the name of the stream of cancellations that came before the saga; "" for a flow that is not cancelled by events.
+func (f *Flow[S, P]) EarlyStreamOf(id string) string {
+	switch {
+	case f.EarlyStream != nil:
+		return f.EarlyStream(id)
+	case slices.ContainsFunc(f.Inbound, func(i Inbound) bool { return i.Role == RoleCancel }):
+		return f.Stream + ".early-" + id
+	}
+	return ""
+}
+
+// earlyType is the type of its events.
+func (f *Flow[S, P]) earlyType() string { return cmp.Or(f.EarlyType, f.prefix()+"."+kindKept) }

@@ -3,6 +3,7 @@ package saga
 import (
 	"cmp"
 	"encoding/json"
+	"io/fs"
 	"iter"
 	"strings"
 	"time"
@@ -32,17 +33,27 @@ type Flow[S, P any] struct {
 
 	// The rest is optional.
 
+	// Start says what sagas are started with, by requests and by events. Without it a flow of this service starts them.
+	Start *Start[S]
+	// Inbound are the events from outside that start, cancel and tell sagas.
+	Inbound []Inbound
+	// Types are the flow's own event types: the outcomes of its steps. The kit adds those that every flow has. Schemas has their JSON
+	// Schemas, <type>/<version>.json, and that of <Events>.accepted.
+	Types   []event.Type
+	Schemas fs.FS
+
 	// Signals are the registered signals that bring facts, besides SignalCancel. They are taken in this order.
 	Signals []Signal
 	// TurnBack is the rule about a signal that has an undecided saga turn back.
 	TurnBack *TurnBackRule
 	// CancelRequested is the type of the event that requests a cancellation; default <Events>.cancellation_requested.
 	CancelRequested string
-	// EarlyStream is the name of the stream of cancellations that came before the saga, EarlyType the type of its events; without
-	// one, such a cancellation is not looked for.
+	// EarlyStream is the name of the stream of cancellations that came before the saga, EarlyType the type of its events. By default
+	// they are <Stream>.early-<id> and <Events>.cancellation_kept for a flow with an event that cancels; other flows look for none.
 	EarlyStream func(id string) string
 	EarlyType   string
-	// Same reports whether data to start a saga is that of the saga which is there. Nil: no saga is compared.
+	// Same reports whether data to start a saga is that of the saga which is there. By default it is when Start says so; without Start, no saga
+	// is compared.
 	Same func(s *S, data json.RawMessage) bool
 	// Late is the rule about events that come after the saga has ended.
 	Late *LateRule[S]
@@ -53,6 +64,11 @@ type Flow[S, P any] struct {
 	// Reverted reports whether the effect of a step was reverted in another way than by its compensation; for people.
 	Reverted func(s *S, step string) bool
 
+	// Defaults are how long the waits of the table last unless an environment variable of the wait's name says otherwise; for flows that a team
+	// adds to the service.
+	Defaults map[Deadline]time.Duration
+	// Summary is a saga in one line, for the Temporal Web UI; by default its flow and its ID.
+	Summary func(s *S) string
 	// Clone copies what Own changes in place, so that no two states share it.
 	Clone func(s *S)
 	// KeepsStatus reports whether a saga keeps its status although an event says the next one.
@@ -282,6 +298,11 @@ func (f *Flow[S, P]) prefix() string {
 
 // cancelRequested is the type of the event that requests a cancellation.
 func (f *Flow[S, P]) cancelRequested() string {
+	for i := range f.Inbound {
+		if f.Inbound[i].Role == RoleCancel {
+			return f.Inbound[i].Name
+		}
+	}
 	return cmp.Or(f.CancelRequested, f.prefix()+".cancellation_requested")
 }
 

@@ -1,12 +1,15 @@
 package saga
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/ordersaga/ordersaga/event"
 )
 
 // lateBatch is how many late events get their verdicts at once.
@@ -108,6 +111,28 @@ func (r *run[S, P]) unheeded(eventType string) bool {
 // notifies reports whether events of the type notify of the outcome of a step that was pending.
 func (f *Flow[S, P]) notifies(eventType string) bool {
 	return slices.ContainsFunc(f.Steps, func(row Step[S, P]) bool { return row.Pending != nil && slices.Contains(row.Pending.On, eventType) })
+}
+
+// lateEvent is the data of the event that keeps a late one, but for the saga's ID.
+type lateEvent struct {
+	EventID  string `json:"eventId"`
+	Type     string `json:"type"`
+	Status   Status `json:"status"`
+	Identity string `json:"identity,omitempty"`
+}
+
+// LateStreamOf is the name of the stream of events that came after a saga of the flow had ended, where nothing follows from them.
+func (f *Flow[S, P]) LateStreamOf(id string) string { return f.Stream + ".late-" + id }
+
+// LateEntries are the events that keep late ones. Each has the slot of its identity.
+func (f *Flow[S, P]) LateEntries(in LateInput, at time.Time) []event.Entry {
+	entries := make([]event.Entry, len(in.Events))
+	for i, e := range in.Events {
+		slot := cmp.Or(e.Identity, event.DerivedID(e.Type, e.ID))
+		data := Object(f.subject(), in.ID, lateEvent{e.EventID, e.Type, in.Status, e.Identity})
+		entries[i] = event.New(f.LateStreamOf(in.ID), slot, f.prefix()+"."+kindLate, in.ID, at, data).CausedBy(in.CorrelationID, e.EventID)
+	}
+	return entries
 }
 
 // settleLate has a saga of its own settle what follows from late events. It outlives this one.

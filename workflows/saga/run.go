@@ -117,7 +117,7 @@ func (r *run[S, P]) run() (Result, error) {
 	if err := r.open(); err != nil {
 		return Result{}, err
 	}
-	if r.conflict = r.flow.Same != nil && !r.flow.Same(&r.state, r.in.Data); r.conflict {
+	if r.conflict = !r.flow.SameStart(&r.state, r.in.Data); r.conflict {
 		r.log.Error("the stream belongs to a saga with different data", "stream", r.flow.StreamOf(r.in.ID))
 		err := workflow.Await(r.ctx, func() bool { return workflow.AllHandlersFinished(r.ctx) })
 		return Result{ID: r.in.ID, Status: r.kit().Status, Conflict: true}, err

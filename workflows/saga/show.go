@@ -14,9 +14,12 @@ var NeedsAttentionAttribute = temporal.NewSearchAttributeKeyBool("NeedsAttention
 // CustomerID is the search attribute with the customer whom a saga is about.
 var CustomerID = temporal.NewSearchAttributeKeyKeyword("CustomerId")
 
+// StatusAttribute is the search attribute that shows the status of sagas whose flow has none of its own.
+const StatusAttribute = "SagaStatus"
+
 // StatusKey is the search attribute that shows the status of the flow's sagas.
 func (f *Flow[S, P]) StatusKey() temporal.SearchAttributeKeyKeyword {
-	return temporal.NewSearchAttributeKeyKeyword(cmp.Or(f.StatusAttribute, "SagaStatus"))
+	return temporal.NewSearchAttributeKeyKeyword(cmp.Or(f.StatusAttribute, StatusAttribute))
 }
 
 // show tells readers of the Temporal Web UI how far the saga is. It is called where a run stays for a while:

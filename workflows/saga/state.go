@@ -206,6 +206,9 @@ func (f *Flow[S, P]) apply(s *S, r event.Record) (err error) {
 	if err == nil {
 		status, err = f.applyKit(k, r, status)
 	}
+	if err == nil && f.Start != nil && r.Key == SlotAccept {
+		err = f.Start.accept(s, r.Event)
+	}
 	if err == nil && f.Own != nil {
 		err = f.Own(s, r)
 	}

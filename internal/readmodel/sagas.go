@@ -1,0 +1,34 @@
+package readmodel
+
+import (
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+// FromView makes the entry of a saga of any flow. Stream is the name of its stream.
+func FromView(v saga.View, stream string) Order {
+	o := Order{
+		Order: order.Order{ID: stream}, Flow: v.Flow, Status: v.Status, Reason: v.Reason, Version: v.Version,
+		CreatedAt: v.CreatedAt, UpdatedAt: v.UpdatedAt, CorrelationID: v.CorrelationID,
+	}
+	if v.Attention != nil {
+		o.Attention = &Attention{AttentionState: *v.Attention, Actions: v.Actions}
+	}
+	return o
+}
+
+// Of is the projection of the sagas of a flow.
+func Of(f saga.Definer) Projection {
+	return Projection{
+		Stream: func(stream string) string { return stream },
+		Prefix: f.StreamOf(""),
+		Fold: func(records []event.Record) (Order, bool, error) {
+			v, err := f.View(records)
+			if err != nil || len(records) == 0 {
+				return Order{}, false, err
+			}
+			return FromView(v, records[0].Stream), true, nil
+		},
+	}
+}

@@ -1,0 +1,221 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/ordersaga/ordersaga/activities"
+	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/inbound"
+	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/mongo"
+	"github.com/ordersaga/ordersaga/internal/readmodel"
+	"github.com/ordersaga/ordersaga/internal/reconcile"
+	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/payment"
+	"github.com/ordersaga/ordersaga/workers"
+	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+// Environment is what the participants of a flow may use.
+type Environment struct {
+	// Payments is the payment gateway of the service, Log its event log.
+	Payments payment.Gateway
+	Log      event.StreamAppender
+	Logger   *slog.Logger
+	Clock    func() time.Time
+}
+
+// Flow is a flow that a team has added, whatever its types are. Added is the only implementation.
+type Flow interface {
+	saga.Definer
+	check() error
+	worker(s *Service, r *activities.Recorder, c flowSagas) (workers.Flow, error)
+	client(c sagaclient.Config, log activities.Log) flowSagas
+}
+
+// flowSagas are the sagas of a flow, with what only reconcile and workers ask of them.
+type flowSagas interface {
+	sagaclient.Sagas
+	reconcile.FlowSagas
+	activities.Predecessors
+}
+
+// Added is a flow that a team has added: its table, and what makes its participants.
+type Added[S, P any] struct {
+	*saga.Flow[S, P]
+	Participants func(e Environment) (P, error)
+}
+
+// settings are those of the flow's waits: an environment variable of a wait's name, else the flow's default. Errors name the variable.
+func (a Added[S, P]) settings(attention time.Duration) (saga.Settings, error) {
+	settings := saga.Settings{Waits: make(map[saga.Deadline]time.Duration), Attention: attention}
+	var errs []error
+	for _, d := range a.Deadlines() {
+		settings.Waits[d] = a.Defaults[d]
+		value := os.Getenv(string(d))
+		if value == "" {
+			continue
+		}
+		parsed, err := config.ParseDuration(value)
+		if err != nil || parsed <= 0 {
+			errs = append(errs, fmt.Errorf("%s: %q is not a duration above zero, such as 90s, 5m or 2d", d, value))
+		}
+		settings.Waits[d] = parsed
+	}
+	return settings, errors.Join(errs...)
+}
+
+func (a Added[S, P]) check() error {
+	_, err := a.settings(0)
+	return errors.Join(a.Check(), err)
+}
+
+func (a Added[S, P]) worker(s *Service, r *activities.Recorder, c flowSagas) (workers.Flow, error) {
+	settings, err := a.settings(s.cfg.Timing.Attention)
+	if err != nil {
+		return nil, err
+	}
+	settings.Fast = s.gateway.Traits().Fast
+	participants, err := a.Participants(Environment{Payments: s.gateway, Log: s.stores.log, Logger: s.logger, Clock: time.Now})
+	if err != nil {
+		return nil, fmt.Errorf("flow %s: %w", a.Name, err)
+	}
+	return &activities.Flow[S, P]{
+		Recorder: r, Table: a.Flow, Participants: participants, Settings: settings, Predecessors: c,
+		List: sagaList[S]{a.ViewOf, a.StreamOf, s.stores.sagas},
+	}, nil
+}
+
+func (a Added[S, P]) client(c sagaclient.Config, log activities.Log) flowSagas {
+	return sagaclient.NewTableClient(c, a.Flow, log, time.Now)
+}
+
+// sagaList makes the read model what activities need.
+type sagaList[S any] struct {
+	view   func(s *S) saga.View
+	stream func(id string) string
+	store  *mongo.List
+}
+
+func (l sagaList[S]) Project(ctx context.Context, s S) error {
+	v := l.view(&s)
+	return l.store.Put(ctx, readmodel.FromView(v, l.stream(v.ID)))
+}
+
+// ownStreams begin the names of the streams of this service.
+var ownStreams = []string{
+	event.OrderStream(""), event.StockStream(""), event.PaymentStream(""), event.RefundsStream(""), event.LateStream(""), event.EarlyStream(""),
+	event.ReconcileStream(""), event.DeadStream(""), event.CustomerStream(""), event.NoticeStream(""), "shortage-",
+}
+
+// ownNames are the names of the flows of this service.
+var ownNames = []string{"order", "late-payment", "shortage", "refund", "return", "onboarding", "notification"}
+
+// Register checks flows that a team has added, and adds their events to the catalog. It is called once, before anything else. Errors name
+// everything that is wrong.
+func Register(flows []Flow) error {
+	taken := make(map[string]string)
+	for _, prefix := range ownStreams {
+		taken["the stream "+strings.TrimSuffix(prefix, "-")] = "ordersaga"
+	}
+	for _, name := range ownNames {
+		taken["the name "+name] = "ordersaga"
+	}
+	for name := range workflows.Types() {
+		taken["the workflow type "+name] = "ordersaga"
+	}
+	var errs []error
+	for _, f := range flows {
+		info := f.Info()
+		errs = append(errs, f.check())
+		for _, what := range []string{"the name " + info.Name, "the stream " + info.Stream, "the workflow type " + info.Workflow} {
+			if other, is := taken[what]; is {
+				errs = append(errs, fmt.Errorf("flow %q: %s is taken by %s", info.Name, what, other))
+			}
+			taken[what] = "flow " + info.Name
+		}
+		errs = append(errs, f.Register())
+	}
+	return errors.Join(errs...)
+}
+
+// useSagas makes the clients of all flows.
+func (s *Service) useSagas(c sagaclient.Config) {
+	s.sagas, s.addedSagas = sagaclient.New(c), make(map[string]flowSagas)
+	for _, f := range s.added {
+		s.addedSagas[f.Info().Name] = f.client(c, s.stores.log)
+	}
+}
+
+// routes lead from the bus to added flows.
+func (s *Service) routes() inbound.Routes {
+	all := make([]saga.Definer, len(s.added))
+	for i, f := range s.added {
+		all[i] = f
+	}
+	return inbound.NewRoutes(all...)
+}
+
+// inboundFlows are the sagas of added flows, as the consumer of the inbox needs them.
+func (s *Service) inboundFlows() map[string]sagaclient.Sagas {
+	all := make(map[string]sagaclient.Sagas)
+	for name, sagas := range s.addedSagas {
+		all[name] = sagas
+	}
+	return all
+}
+
+// checkedFlows are the added flows, as reconcile looks at them.
+func (s *Service) checkedFlows() []reconcile.Flow {
+	all := make([]reconcile.Flow, len(s.added))
+	for i, f := range s.added {
+		all[i] = reconcile.Flow{
+			Definer: f, Sagas: s.addedSagas[f.Info().Name], Entry: s.stores.sagas.Get,
+			Mend: func(ctx context.Context, stream string) error {
+				return readmodel.Of(f).Mend(ctx, s.stores.sagas, s.stores.raw, stream)
+			},
+		}
+	}
+	return all
+}
+
+// shownFlows are the flows that the API shows.
+func (s *Service) shownFlows() []api.Flow {
+	all := []api.Flow{{Definer: &order.Flow, Sagas: orderSagas{s.sagas}}}
+	for _, f := range s.added {
+		all = append(all, api.Flow{Definer: f, Sagas: s.addedSagas[f.Info().Name]})
+	}
+	return all
+}
+
+// orderSagas are orders as sagas of any flow. They are placed as orders are.
+type orderSagas struct{ *sagaclient.Client }
+
+func (o orderSagas) Info() saga.Info { return order.Flow.Info() }
+
+func (o orderSagas) Start(context.Context, sagaclient.Request) (saga.View, bool, error) {
+	return saga.View{}, false, fault.New(fault.Invalid, "an order is placed with POST /v1/orders")
+}
+
+func (o orderSagas) Tell(context.Context, string, sagaclient.Fact) error {
+	return fault.New(fault.Internal, "orders are told something by events")
+}
+
+func (o orderSagas) Decide(ctx context.Context, id string, r saga.Resolution, key string) (saga.Resolution, saga.ResolveVerdict, error) {
+	return o.Resolve(ctx, id, r, key)
+}
+
+func (o orderSagas) View(ctx context.Context, id string) (saga.View, error) {
+	state, err := o.State(ctx, id)
+	return order.Flow.ViewOf(&state), err
+}

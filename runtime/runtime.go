@@ -1,0 +1,68 @@
+// Package runtime runs ordersaga with flows of your own: the whole service and its command line, with everything that a flow of the service
+// has: REST under /v1/sagas, events in and out, an audit stream, attention, cancellation, lists, reconcile.
+//
+//	func main() {
+//		runtime.Main(runtime.Add(&giftcard.Flow, giftcard.New))
+//	}
+//
+// The binary has the commands of ordersaga: serve, worker, flows, publish, reconcile and so on.
+package runtime
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/cli"
+	"github.com/ordersaga/ordersaga/internal/service"
+	"github.com/ordersaga/ordersaga/payment"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+// Version is what the binary calls itself in its logs and in the answer to --version.
+var Version = "dev"
+
+// Env is what the participants of a flow may use of the service.
+type Env struct {
+	// Payments is the payment gateway that PAYMENT_GATEWAY names.
+	Payments payment.Gateway
+	// Log is the event log. Streams of your own begin with the flow's Stream and a dot: giftcard.balance-42.
+	Log event.StreamAppender
+	// Logger is the service's logger, Clock its clock.
+	Logger *slog.Logger
+	Clock  func() time.Time
+}
+
+// Flow is a flow with what makes its participants. Add makes it.
+type Flow struct{ flow service.Flow }
+
+// Add has the service run a flow. Participants are made once, when the workers start; a process without workers makes none.
+func Add[S, P any](flow *saga.Flow[S, P], participants func(e Env) (P, error)) Flow {
+	return Flow{service.Added[S, P]{Flow: flow, Participants: func(e service.Environment) (P, error) {
+		return participants(Env(e))
+	}}}
+}
+
+// Main runs the command of os.Args and ends the process with its exit code: 0, 2 when a setting is invalid, 1 for every other failure. The
+// first SIGINT or SIGTERM drains the process, a second one ends it at once.
+func Main(flows ...Flow) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	// The first signal drains; a second one finds the default handler and ends the process at once.
+	context.AfterFunc(ctx, stop)
+	code := Run(ctx, flows...)
+	stop()
+	os.Exit(code)
+}
+
+// Run is Main without its signals and its end: it returns the exit code.
+func Run(ctx context.Context, flows ...Flow) int {
+	all := make([]service.Flow, len(flows))
+	for i, f := range flows {
+		all[i] = f.flow
+	}
+	return cli.Run(ctx, Version, all...)
+}

@@ -1,0 +1,205 @@
+package saga
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/ordersaga/ordersaga/event"
+)
+
+// Info describes a flow, without its types: for lists, routing and drawings.
+type Info struct {
+	// Name names the flow, Stream begins the names of its streams and workflow IDs.
+	Name, Stream string
+	// Workflow is the registered workflow type; Subject is the field with the saga's ID in the data of its events.
+	Workflow, Subject string
+	// Startable reports that requests may start sagas of the flow.
+	Startable bool
+	Steps     []StepInfo
+	Inbound   []Inbound
+}
+
+// StepInfo describes a row of a flow's table.
+type StepInfo struct {
+	Name string
+	Kind Kind
+	// Conditional reports that the row applies to some sagas only. Compensated reports that it has a compensation, Remote that it calls a
+	// service that is not ours.
+	Conditional, Compensated, Remote bool
+	// Done, Refused, Undone and Pending are the types of its events.
+	Done, Refused string
+	Undone        []string
+	Pending       string
+	// On are the types of events that it waits for, For what that is to people, Deadline the setting that bounds the wait or the step.
+	On       []string
+	For      string
+	Deadline Deadline
+}
+
+// Definer is a flow, whatever its state and its participants are: what everything needs that is neither a workflow nor an activity.
+type Definer interface {
+	Info() Info
+	// Check reports everything that is wrong with the table, Register adds the flow's events to the catalog.
+	Check() error
+	Register() error
+	// View is a saga as its records tell it.
+	View(records []event.Record) (View, error)
+	// ReadStart reads what a saga is to be started with; see Flow.ReadStart.
+	ReadStart(id string, raw json.RawMessage, at string) (json.RawMessage, error)
+	// StreamOf, EarlyStreamOf and LateStreamOf name the streams of a saga, WorkflowID its workflow.
+	StreamOf(id string) string
+	EarlyStreamOf(id string) string
+	LateStreamOf(id string) string
+	WorkflowID(id string) string
+}
+
+// Info describes the flow.
+func (f *Flow[S, P]) Info() Info {
+	info := Info{Name: f.Name, Stream: f.Stream, Workflow: f.WorkflowType(), Subject: f.subject(), Startable: f.Start != nil, Inbound: f.Inbound}
+	for i := range f.Steps {
+		row := &f.Steps[i]
+		step := StepInfo{
+			Name: row.Name, Kind: row.Kind, Conditional: row.When != nil, Compensated: row.Undo != nil, Remote: row.Do != nil && row.Do.Remote,
+			Done: row.Done, Refused: row.Refused, Undone: row.Undone, Deadline: row.Deadline,
+		}
+		if p := row.Pending; p != nil {
+			step.Pending, step.On, step.For, step.Deadline = p.Event, p.On, p.For, p.Deadline
+		}
+		if w := row.Wait; w != nil {
+			step.On, step.For, step.Deadline = slices.Clone(w.On), w.For, w.Deadline
+			for _, t := range w.Trouble {
+				step.On = append(step.On, t.On)
+			}
+		}
+		info.Steps = append(info.Steps, step)
+	}
+	return info
+}
+
+// View is a saga of any flow, as people and programs are shown it.
+type View struct {
+	Flow   string
+	ID     string
+	Status Status
+	Reason string
+	Detail string
+	// Ended reports that nothing comes after it. Attention is what a person must act on, and Actions are what may be decided about it;
+	// none when there is nothing.
+	Ended bool
+	// ByHand reports that a person has settled a step.
+	ByHand    bool
+	Attention *AttentionState
+	Actions   []ResolutionAction
+	// Version is the version of the saga's stream.
+	Version              int64
+	CreatedAt, UpdatedAt time.Time
+	CorrelationID        string
+	Steps                []StepView
+}
+
+// StepView is a step of a saga.
+type StepView struct {
+	Name  string
+	Kind  Kind
+	State ViewState
+	// StartedAt is when the step's turn came, EndedAt when its outcome, or that of its compensation, was recorded; zero before.
+	StartedAt, EndedAt time.Time
+	// Attempts and Error are about a step that needs attention.
+	Attempts int
+	Error    string
+}
+
+// ViewState says how far a step is, for programs.
+type ViewState string
+
+// The states of a step.
+const (
+	ViewPending      ViewState = "pending"
+	ViewRunning      ViewState = "running"
+	ViewDone         ViewState = "done"
+	ViewRefused      ViewState = "refused"
+	ViewUnknown      ViewState = "unknown"
+	ViewCompensating ViewState = "compensating"
+	ViewCompensated  ViewState = "compensated"
+	ViewSkipped      ViewState = "skipped"
+	ViewSubstituted  ViewState = "substituted"
+)
+
+// View is a saga as its records, a stream from its first version on, tell it. Errors: those of Fold.
+func (f *Flow[S, P]) View(records []event.Record) (View, error) {
+	var none S
+	s, err := f.Fold(none, records)
+	if err != nil {
+		return View{}, err
+	}
+	return f.ViewOf(&s), nil
+}
+
+// ViewOf is a saga as its state tells it.
+func (f *Flow[S, P]) ViewOf(s *S) View {
+	k := kitOf(s)
+	v := View{
+		Flow: f.Name, ID: k.ID, Status: cmp.Or(k.Status, Accepted), Reason: k.Reason, Detail: k.Detail, Ended: k.Ended, ByHand: len(k.ByHand) > 0,
+		Version: k.Head.Version, CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt, CorrelationID: k.CorrelationID,
+	}
+	if k.Attention.Open {
+		open := k.Attention
+		v.Attention = &open
+		_, v.Actions = f.Situation(s)
+	}
+	n := next[S, P]{flow: f, s: s, k: k, facts: &Facts{}}
+	back := k.Decision == GoBack
+	for row := range f.Applicable(s) {
+		back = back || row.Kind == Compensable && n.refused(row)
+	}
+	began, running := k.CreatedAt, false
+	for row := range f.Applicable(s) {
+		step := n.view(row, back)
+		if step.State == ViewPending && !running && k.Opened() {
+			step.State, running = ViewRunning, true
+		}
+		if step.State != ViewPending && step.State != ViewSkipped {
+			step.StartedAt = began
+		}
+		if at := k.Slot(row.slot()).At; !at.IsZero() {
+			began = at
+		}
+		if open := k.Attention; open.Open && open.Step == row.Name {
+			step.Attempts, step.Error = open.Attempts, open.Error
+			if step.State == ViewRunning {
+				step.State = ViewUnknown
+			}
+		}
+		v.Steps = append(v.Steps, step)
+	}
+	return v
+}
+
+// view is how far a row is.
+func (n *next[S, P]) view(row *Step[S, P], back bool) StepView {
+	step := StepView{Name: row.Name, Kind: row.Kind, State: ViewPending, EndedAt: n.k.Slot(row.slot()).At}
+	done := n.k.Has(row.slot(), row.Done)
+	if row.Kind == Pivot {
+		done = n.k.Decision == GoForward
+	}
+	undone := n.k.Slot(UndoSlot(row.Name))
+	switch byHand := n.k.byHand(row.Name, ""); {
+	case byHand == StepSkippedByHand || byHand == StepUndoSkippedByHand:
+		step.State = ViewSkipped
+	case byHand == StepSubstituted || byHand == StepUndoSubstituted:
+		step.State = ViewSubstituted
+	case undone.Type != "" || n.flow.Reverted != nil && n.flow.Reverted(n.s, row.Name):
+		step.State, step.EndedAt = ViewCompensated, undone.At
+	case n.refused(row) && (row.Held == nil || !row.Held(n.s)):
+		step.State = ViewRefused
+	case back && !n.k.Ended && row.Kind == Compensable && (done || n.k.Has(row.slot()+slotPending)):
+		step.State = ViewCompensating
+	case done:
+		step.State = ViewDone
+	case back || n.k.Ended:
+		step.State = ViewSkipped
+	}
+	return step
+}
