@@ -110,7 +110,7 @@ const (
 //   - Every event is published, in the order of the stream but for repetitions. A cancellation has its answer.
 //   - Holds of the world finds nothing.
 //
-// Matrix logs how many cells there are. A cell that fails prints what happened, and the command that runs it alone.
+// With -short, each point is struck on one journey only. Matrix logs how many cells there are. A cell that fails prints what happened, and the command that runs it alone.
 func Matrix[S, P any](t *testing.T, c Cells[S, P]) {
 	t.Helper()
 	p, err := newPlan(t, c)
