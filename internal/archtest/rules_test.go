@@ -36,7 +36,10 @@ var rules = []rule{
 		from: "workflows/saga", exactly: true, local: []string{"event", "internal/fault", "internal/text", "internal/jsondoc"}, outside: []string{"go.temporal.io"},
 	},
 	mayImport{
-		from: "workflows/saga/sagatest", local: []string{"workflows/saga", "event", "event/eventtest"},
+		from: "workflows/saga/sagatest",
+		local: []string{
+			"workflows/saga", "activities", "event", "event/eventtest", "internal/eventlog/memlog", "internal/fault",
+		},
 		outside: []string{"go.temporal.io", "pgregory.net/rapid"},
 	},
 	// The registry knows every flow; a flow knows its own folder, the kit and the generic activities.

@@ -102,6 +102,9 @@ func (o Outcome) After(slot, eventType string, data any) Outcome {
 	return o
 }
 
+// String names the outcome for people.
+func (o Outcome) String() string { return o.kind.String() }
+
 // Later returns what is waited for; nil unless the outcome is TryLater.
 func (o Outcome) Later() *Later {
 	if o.kind != outcomeLater {
