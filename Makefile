@@ -23,7 +23,8 @@ ORDERSAGA_SAMPLE := $(or $(ORDERSAGA_SAMPLE),$(shell date +%s))
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-run: build ## everything on this machine: stack, service, demo stock, a first order; Ctrl-C stops it
+run: ## everything on this machine: stack, service, demo stock, a first order; Ctrl-C stops it
+	@devstack/broker & $(MAKE) --no-print-directory build && wait
 	@$(BIN)/devstack up -- $(BIN)/demo -binary $(BIN)/ordersaga welcome
 
 demo: build ## throw-away stack: one order down every path, each timeline as a table
@@ -95,6 +96,8 @@ test-bench:
 test-devstack:
 	cd devstack && CGO_ENABLED=0 $(GO) test -timeout 40m ./...
 
+# Without cgo, as the binaries are built: nothing is compiled once more.
+check tools: export CGO_ENABLED := 0
 check: tools ## format, vet, lint, determinism of workflows and flows, import rules, tidy modules, generated files
 	$(BIN)/golangci-lint fmt --diff ./...
 	$(GO) vet ./...
@@ -102,7 +105,7 @@ check: tools ## format, vet, lint, determinism of workflows and flows, import ru
 	$(BIN)/workflowcheck -config tools/workflowcheck.yaml ./workflows/...
 	$(BIN)/flowcheck -config tools/workflowcheck.yaml ./workflows/... ./internal/...
 	$(GO) test ./internal/archtest
-	cd devstack && test -z "$$(gofmt -l .)" && CGO_ENABLED=0 $(GO) vet ./...
+	cd devstack && test -z "$$(gofmt -l .)" && $(GO) vet ./...
 	cd tools && test -z "$$(gofmt -l flowcheck)" && $(GO) vet ./flowcheck && $(GO) test ./flowcheck
 	cd bench && ../$(BIN)/golangci-lint fmt --diff ./... && $(GO) vet ./... && ../$(BIN)/golangci-lint run ./...
 	$(GO) mod tidy -diff
