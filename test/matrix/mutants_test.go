@@ -94,7 +94,7 @@ func (m mutant) mustBeNoticed(t *testing.T) {
 	require.NoError(t, err)
 	// A mistake shows without the race detector, and what is not mutated need not be compiled again: the binaries are built so, too.
 	command := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-timeout=15m", "-overlay="+m.overlay(t, root), "-run="+m.run, "-v", "./"+m.dir)
-	command.Dir, command.Env = root, append(command.Environ(), wholeMatrix+"=1", "CGO_ENABLED=0")
+	command.Dir, command.Env = root, append(command.Environ(), wholeMatrix+"=1", mutantVariable+"=1", "CGO_ENABLED=0")
 	output, err := command.CombinedOutput()
 	require.Error(t, err, "nobody noticed")
 
