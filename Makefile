@@ -8,18 +8,23 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # The race detector needs cgo and a C compiler; the go command knows whether it has them.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 
-# Each part gets servers of its own: the broker's tests restart it and delete queues at that moment, after which RabbitMQ
-# 3.10 may have lost the supervisor of dead-lettering for good, and no queue that dead-letters at least once starts any more.
-
-# Everything but what runs alone: the crash matrix needs the processors, the end-to-end tests stop and kill servers.
+# Everything but what has targets of its own: the crash matrix and the end-to-end tests.
 UNIT = $$($(GO) list ./... | grep -v -e /test/e2e$$ -e /test/matrix$$)
 
-.PHONY: golden help run demo bench bench-growth build service devstack test test-unit test-matrix matrix long test-e2e test-bench test-devstack upgrade check fix tools docs clean
+# The packages with tests that need servers. Without servers those tests are skipped, which is how test-unit runs these packages too.
+SERVERS = mongotest\.|rabbitmqtest\.|testenv\.(AMQP|Control|Management|MongoDB|RabbitMQControl|Temporal)\(
+INTEGRATION = $$(grep -rlE '$(SERVERS)' --include=*_test.go . | xargs -n 1 dirname | sort -u | grep -v -e ^./bench -e ^./devstack -e ^./test/e2e$$ -e ^./test/matrix$$)
+
+# make test says which sample of the matrix it runs; ORDERSAGA_SAMPLE=… runs it again.
+ORDERSAGA_SAMPLE := $(or $(ORDERSAGA_SAMPLE),$(shell date +%s))
+
+.PHONY: golden help run demo bench bench-growth build service devstack test test-unit test-integration test-restart test-matrix matrix mutants long test-e2e test-bench test-devstack upgrade check fix tools docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-run: build ## everything on this machine: stack, service, demo stock, a first order; Ctrl-C stops it
+run: ## everything on this machine: stack, service, demo stock, a first order; Ctrl-C stops it
+	@devstack/broker & $(MAKE) --no-print-directory build && wait
 	@$(BIN)/devstack up -- $(BIN)/demo -binary $(BIN)/ordersaga welcome
 
 demo: build ## throw-away stack: one order down every path, each timeline as a table
@@ -43,21 +48,17 @@ service:
 devstack:
 	@devstack/build
 
-# A part that fails does not keep the others from running: one run tells everything that is wrong.
-test: devstack ## every test, on the real stack; with -race where a C compiler is
+test: service devstack ## every test, on the real stack, several parts at once; with -race where a C compiler is
 	@$(if $(RACE),:,echo "make test: no C compiler, so the tests run without -race")
-	@trap 'exit 130' INT TERM; failed=; \
-	part() { name=$$1; shift; "$$@" || failed="$$failed $$name"; }; \
-	part test-unit $(BIN)/devstack exec -- $(MAKE) --no-print-directory test-unit; \
-	part test-matrix $(BIN)/devstack exec --only temporal -- $(MAKE) --no-print-directory test-matrix; \
-	part test-e2e $(BIN)/devstack exec -- $(MAKE) --no-print-directory test-e2e; \
-	part test-bench $(BIN)/devstack exec --only mongodb -- $(MAKE) --no-print-directory test-bench; \
-	part test-devstack $(MAKE) --no-print-directory test-devstack; \
-	if [ -n "$$failed" ]; then echo "make test: failed:$$failed (one alone: bin/devstack exec -- make test-…)" >&2; exit 1; fi
+	@MAKE="$(MAKE)" test/run
 
 matrix: devstack ## the whole crash matrix, some random sagas, and the mutants that must turn it red
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_WHOLE_MATRIX=1 \
 	  $(MAKE) --no-print-directory test-matrix VERBOSE=-v MATRIX_TIMEOUT=60m
+
+mutants: devstack ## every mistake of the lists in test/matrix, compiled into the service: a test must notice each
+	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_WHOLE_MATRIX=1 ORDERSAGA_REQUIRE_STACK=1 \
+	  $(GO) test -timeout 60m -count=1 -v -run 'TestMutants|TestComplaintsNeedTheirGuards' ./test/matrix
 
 long: devstack ## 10,000 random sagas, 10,000 parked ones, and thousands of cancellations, late events and signals
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
@@ -69,12 +70,21 @@ upgrade: devstack ## a log of an older version is finished by this one, beside a
 	@$(BIN)/devstack exec -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
 	  $(GO) test -timeout 20m -count=1 -v -run 'TestUpgrade$$' ./test/e2e
 
-# These four run under devstack, which sets the environment.
-test-unit:
-	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 30m $(UNIT)
+test-unit: ## tests without servers
+	$(GO) test $(RACE) -timeout 30m $(UNIT)
+
+# The others run under devstack, which sets the environment: bin/devstack exec -- make test-…
+test-integration:
+	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 30m -count=1 $(INTEGRATION)
+
+# RabbitMQ 3.10 may lose the supervisor of its dead-letter workers for good when queues are deleted right after a start, and then no queue
+# that dead-letters at least once starts any more. So these tests have a broker of their own.
+test-restart:
+	ORDERSAGA_REQUIRE_STACK=1 ORDERSAGA_OWN_BROKER=1 $(GO) test $(RACE) -timeout 60m -count=1 -run '^TestRestarts$$' ./internal/rabbitmq
 
 test-matrix:
-	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) $(VERBOSE) -timeout $(or $(MATRIX_TIMEOUT),30m) -count=1 ./test/matrix
+	@echo "the sample of the matrix: ORDERSAGA_SAMPLE=$(ORDERSAGA_SAMPLE)"
+	ORDERSAGA_SAMPLE=$(ORDERSAGA_SAMPLE) ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) $(VERBOSE) -timeout $(or $(MATRIX_TIMEOUT),60m) -count=1 ./test/matrix
 
 test-e2e:
 	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 60m -count=1 ./test/e2e
@@ -86,6 +96,8 @@ test-bench:
 test-devstack:
 	cd devstack && CGO_ENABLED=0 $(GO) test -timeout 40m ./...
 
+# Without cgo, as the binaries are built: nothing is compiled once more.
+check tools: export CGO_ENABLED := 0
 check: tools ## format, vet, lint, determinism of workflows and flows, import rules, tidy modules, generated files
 	$(BIN)/golangci-lint fmt --diff ./...
 	$(GO) vet ./...
@@ -93,7 +105,7 @@ check: tools ## format, vet, lint, determinism of workflows and flows, import ru
 	$(BIN)/workflowcheck -config tools/workflowcheck.yaml ./workflows/...
 	$(BIN)/flowcheck -config tools/workflowcheck.yaml ./workflows/... ./internal/...
 	$(GO) test ./internal/archtest
-	cd devstack && test -z "$$(gofmt -l .)" && CGO_ENABLED=0 $(GO) vet ./...
+	cd devstack && test -z "$$(gofmt -l .)" && $(GO) vet ./...
 	cd tools && test -z "$$(gofmt -l flowcheck)" && $(GO) vet ./flowcheck && $(GO) test ./flowcheck
 	cd bench && ../$(BIN)/golangci-lint fmt --diff ./... && $(GO) vet ./... && ../$(BIN)/golangci-lint run ./...
 	$(GO) mod tidy -diff

@@ -49,6 +49,14 @@ func AMQP(t testing.TB) string { t.Helper(); return need(t, "AMQP_URL") }
 // Temporal returns the address of a Temporal server.
 func Temporal(t testing.TB) string { t.Helper(); return need(t, "TEMPORAL_ADDRESS") }
 
+// OwnBroker skips a test that restarts the broker unless the broker is there for such tests alone: `make test-restart`.
+func OwnBroker(t testing.TB) {
+	t.Helper()
+	if os.Getenv("ORDERSAGA_OWN_BROKER") == "" {
+		t.Skip("this test restarts RabbitMQ: run it with `devstack exec -- make test-restart`")
+	}
+}
+
 // Control reports whether a devstack is there whose components the test may stop, kill and start, and returns
 // its binary.
 func Control(t testing.TB) string {

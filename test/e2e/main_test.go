@@ -4,7 +4,10 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -106,10 +109,36 @@ const (
 	longestWait = time.Minute
 )
 
+// sharedVariable names a folder that processes have in common which divide the tests among themselves, each with servers of its own.
+const sharedVariable = "ORDERSAGA_E2E_SHARED"
+
+// taken are the tests that this process runs.
+var taken sync.Map
+
+// take skips a test that another process runs: the first one that comes to a test takes it.
+func take(t *testing.T) {
+	t.Helper()
+	folder := os.Getenv(sharedVariable)
+	if folder == "" {
+		return
+	}
+	if _, again := taken.Load(t.Name()); again {
+		return
+	}
+	f, err := os.OpenFile(filepath.Join(folder, url.PathEscape(t.Name())), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		t.Skip("another process runs this test")
+	}
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	taken.Store(t.Name(), true)
+}
+
 // newStack connects to the servers. The database is the test's own; tests run one after the other, because a
 // service works on everything in the namespace.
 func newStack(t *testing.T) *stack {
 	t.Helper()
+	take(t)
 	uri, database := testenv.MongoDB(t)
 	amqp, address := testenv.AMQP(t), testenv.Temporal(t)
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout())

@@ -148,8 +148,8 @@ func ends(o shopOrder) bool { return o.Status == "completed" || o.Status == "rej
 // @EventPattern on a queue of its own, and sends to the inbox with its ClientProxy. Nothing here knows that it is not
 // another service of ours.
 func TestANestJSShopGetsSagas(t *testing.T) {
-	folder := nestShop(t)
 	s := newStack(t)
+	folder := nestShop(t)
 	s.start()
 	queue := testenv.Unique("shop")
 	s.deletes(queue)

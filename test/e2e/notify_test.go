@@ -43,6 +43,30 @@ func (s *mailed) mailEnv(addr string) []string {
 	return []string{"NOTIFICATIONS=smtp", "SMTP_URL=smtp://" + addr, "SMTP_TLS=none", "SMTP_TIMEOUT=20s", "MAIL_FROM=Shop <orders@example.org>"}
 }
 
+// start runs the service and waits until it listens.
+func (s *mailed) start(env ...string) *harness.Service {
+	s.t.Helper()
+	service := s.stack.start(env...)
+	s.listens()
+	return service
+}
+
+// listens returns when every consumer of the service has its queue. The service is ready as soon as it takes orders, and an event that is
+// published before the queue of the notifications is bound reaches no queue.
+func (s *mailed) listens() {
+	s.t.Helper()
+	var said readiness
+	require.Eventually(s.t, func() bool {
+		said = s.readyz(s.client.URL)
+		for _, c := range said.Checks {
+			if c.Status != "ok" {
+				return false
+			}
+		}
+		return len(said.Checks) > 0
+	}, patience, 50*time.Millisecond, "%v", &said)
+}
+
 // customer makes the id of a customer whom no other test has.
 func customer() string { return "c-" + uuid.NewString()[:8] }
 
@@ -282,6 +306,7 @@ func TestTheServiceIsKilledAroundSending(t *testing.T) {
 func TestAMessageWhoseSagaWasTerminated(t *testing.T) {
 	s := newMailed(t)
 	s.ownNamespace(s.env...)
+	s.listens()
 	who := customer()
 	s.server.Answer(notifytest.Script{"mail": "451 4.3.0 later"})
 	s.registers(who, who+"-1", who+"@example.com", time.Now())

@@ -107,11 +107,13 @@ func (p *program) wait() {
 	}
 }
 
-// goBuild builds a package of this module and returns the binary.
+// goBuild builds a package of this module, as `make build` does, and returns the binary.
 func goBuild(t *testing.T, path string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), filepath.Base(path))
-	said, err := exec.CommandContext(t.Context(), "go", "build", "-o", out, path).CombinedOutput()
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", out, path)
+	build.Env = append(environ(), "CGO_ENABLED=0")
+	said, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", said)
 	return out
 }

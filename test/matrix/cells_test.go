@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -306,23 +307,38 @@ func cells() (possible, impossible []cell) {
 	return possible, impossible
 }
 
-// samples says which part of the cells with regular activities runs unless all of them shall: one of so many.
-const samples = 4
+// meeting is a fault that meets a stage in a world, at whatever point; spot is a fault at a point of a stage, in whatever world.
+func (c cell) meeting() string {
+	return fmt.Sprintf("%s/%s/%s", c.world(), c.stage.name, c.harm)
+}
 
-// sampled reports whether the cell runs in any case: each inline, and of the others as many of each stage, point and fault,
-// so that every fault meets every stage in every mode.
-func (c cell) sampled() bool {
-	if c.mode == inline {
-		return true
+func (c cell) spot() string {
+	return fmt.Sprintf("%s/%s/%s", c.stage.name, c.point, c.harm)
+}
+
+// sample draws cells so that every fault strikes at every point of every stage in some world, and meets every stage in every
+// world at some point. Another seed draws other combinations of the two.
+func sample(all []cell, seed uint64) []cell {
+	meetings, spots, drawn := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	draw := func(c cell) {
+		meetings[c.meeting()], spots[c.spot()], drawn[c.name()] = true, true, true
 	}
-	at := slices.Index(points, c.point)
-	if c.stage.effect == "" && c.point != before {
-		// There is no point done.
-		at--
+	shuffled := slices.Clone(all)
+	rand.New(rand.NewPCG(seed, 1)).Shuffle(len(shuffled), func(i, j int) {
+		shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
+	})
+	// Cells that bring both come first: fewer of them will do.
+	for _, c := range shuffled {
+		if !meetings[c.meeting()] && !spots[c.spot()] {
+			draw(c)
+		}
 	}
-	strikes := slices.Index(slices.Concat(harms, overtaking), c.harm)
-	stages := slices.IndexFunc(c.journey.stages, func(s stage) bool { return s.slot == c.stage.slot })
-	return (at+strikes+stages+slices.Index(modes, c.mode))%samples == 0
+	for _, c := range shuffled {
+		if !meetings[c.meeting()] || !spots[c.spot()] {
+			draw(c)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(c cell) bool { return !drawn[c.name()] })
 }
 
 // strikes adds the cells of every point and fault.

@@ -17,5 +17,6 @@
 // Cells are generated from the steps of the sagas: each step, at each point, with each fault (cells_test.go), inside its
 // workflow task and as the regular activity that takes over (mode_test.go). A step without cells fails a test, and so does
 // a cell whose fault does not fire at its point, or in an activity of the other kind. ORDERSAGA_WHOLE_MATRIX=1 runs all
-// of them; without it the cells of regular activities are a sample.
+// of them. Without it a sample runs, another one each time: in it every fault strikes at every point of every stage, and
+// meets every stage in every world. ORDERSAGA_SAMPLE=<number> runs the same sample again.
 package matrix

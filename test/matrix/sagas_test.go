@@ -37,6 +37,25 @@ func whole() bool { return long() || os.Getenv(wholeMatrix) != "" }
 
 const wholeMatrix = "ORDERSAGA_WHOLE_MATRIX"
 
+// seedVariable names the seed of random sagas; without it every run draws others. sampleVariable does so for the sample of cells.
+const (
+	seedVariable   = "ORDERSAGA_SEED"
+	sampleVariable = "ORDERSAGA_SAMPLE"
+)
+
+// seed returns the seed that a variable has, or a new one, and logs it.
+func seed(t *testing.T, variable string) uint64 {
+	t.Helper()
+	number := uint64(time.Now().UnixNano())
+	if given := os.Getenv(variable); given != "" {
+		var err error
+		number, err = strconv.ParseUint(given, 10, 64)
+		require.NoError(t, err, variable)
+	}
+	t.Logf("%s=%d", variable, number)
+	return number
+}
+
 // plan is a round: what is ordered, what is said, and what goes wrong.
 type plan struct {
 	seed   uint64
@@ -209,11 +228,9 @@ type counts struct {
 }
 
 func TestRandomSagas(t *testing.T) {
-	first, last := uint64(time.Now().UnixNano()), uint64(rounds())
-	if given := os.Getenv("ORDERSAGA_SEED"); given != "" {
-		seed, err := strconv.ParseUint(given, 10, 64)
-		require.NoError(t, err)
-		first, last = seed, 1
+	first, last := seed(t, seedVariable), uint64(rounds())
+	if os.Getenv(seedVariable) != "" {
+		last = 1
 	}
 	// Without a cache every workflow task replays its run from the beginning.
 	lanes := newPool(t, 14, 8, 0)
@@ -275,7 +292,7 @@ func (p *plan) run(t *testing.T, l *lane, all *counts) {
 	}
 	assert.Empty(t, l.examine(p.orders))
 	if t.Failed() {
-		t.Logf("run it again with ORDERSAGA_SEED=%d\n%s", p.seed, p.wordy())
+		t.Logf("run it again with %s=%d\n%s", seedVariable, p.seed, p.wordy())
 		for _, o := range p.orders {
 			t.Log(l.story(o))
 		}

@@ -19,12 +19,17 @@ import (
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-// The tests that start the node anew are the last ones of the package, as the name of this file is: when queues are deleted right
-// after that, RabbitMQ 3.10 may lose its dead-letter workers.
+// TestRestarts starts the node anew, in this order, with a broker of its own: when other tests delete queues right after a
+// start, RabbitMQ 3.10 may lose its dead-letter workers.
+func TestRestarts(t *testing.T) {
+	testenv.OwnBroker(t)
+	t.Run("nothing is lost or reordered", restartLosesAndReordersNothing)
+	t.Run("lost dead-letter workers are recognized", lostDeadLetterWorkersAreRecognized)
+}
 
 // The broker itself is stopped, killed and started while streams are published and messages wait: nothing is
 // lost or out of order, in either direction.
-func TestABrokerRestartLosesAndReordersNothing(t *testing.T) {
+func restartLosesAndReordersNothing(t *testing.T) {
 	url, devstack := testenv.AMQP(t), testenv.Control(t)
 	const each, inbound = 3, 50
 	var handled sync.Map
@@ -103,7 +108,7 @@ func TestABrokerRestartLosesAndReordersNothing(t *testing.T) {
 
 // RabbitMQ 3.10 has lost the supervisor of its dead-letter workers: it refuses queues that dead-letter at least once, for
 // good. Readiness says what to do, and that helps.
-func TestTheLostDeadLetterWorkersAreRecognized(t *testing.T) {
+func lostDeadLetterWorkersAreRecognized(t *testing.T) {
 	url, node := testenv.AMQP(t), rabbitmqtest.NewNode(t)
 	// Its queues stay: RabbitMQ 3.10 gets into this state by itself when queues are deleted right after a start.
 	topology := rabbitmq.Topology{Exchange: testenv.Unique("events"), Prefix: testenv.Unique("saga"), WaitDelays: quick}
