@@ -84,7 +84,7 @@ func unlessInterrupted(ctx context.Context, err error) error {
 	return err
 }
 
-// configHead begins docs/configuration.md.
+// configHead begins docs/reference/configuration.md.
 const configHead = `# Configuration
 
 Every setting is an environment variable, read once at the start. Problems are reported together, each with its
