@@ -89,6 +89,6 @@ func TestAPayloadIsShownAsText(t *testing.T) {
 	require.Equal(t, "{\n\t1}", payloadText([]byte("{\n\t1}")))
 	require.Equal(t, "\uFFFD[2J", payloadText([]byte("\x1b[2J")))
 	require.Contains(t, payloadText([]byte{0xff}), "1 bytes of binary data")
-	require.Contains(t, payloadText(bytes.Repeat([]byte("é"), 64<<10)), "(65536 bytes more")
+	require.Contains(t, payloadText(bytes.Repeat([]byte("é"), 64<<10)), "(65536 more bytes")
 	require.True(t, strings.HasSuffix(shorten(strings.Repeat("x", 100), 10), "x…"))
 }
