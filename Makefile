@@ -110,8 +110,8 @@ check: tools ## format, vet, lint, determinism of workflows and flows, import ru
 	cd bench && ../$(BIN)/golangci-lint fmt --diff ./... && $(GO) vet ./... && ../$(BIN)/golangci-lint run ./...
 	$(GO) mod tidy -diff
 	$(GO) -C bench mod tidy -diff
-	$(GO) run ./cmd/ordersaga config --markdown | diff -u docs/configuration.md -
-	$(GO) run ./internal/catalogdoc/print markdown | diff -u docs/events.md -
+	$(GO) run ./cmd/ordersaga config --markdown | diff -u docs/reference/configuration.md -
+	$(GO) run ./internal/catalogdoc/print markdown | diff -u docs/reference/events.md -
 	$(GO) run ./internal/catalogdoc/print asyncapi | diff -u api/asyncapi.yaml -
 
 fix: tools ## format, and write generated files
@@ -125,9 +125,9 @@ golden: build ## record the golden histories anew, after a change that running w
 	  $(GO) test -count=1 -run TestTheRegularActivityTakesOverVisibly ./test/matrix -golden $(CURDIR)/workflows/testdata/histories
 
 docs: ## write what is generated: settings, events, asyncapi.yaml
-	$(GO) run ./internal/catalogdoc/print markdown > docs/events.md
+	$(GO) run ./internal/catalogdoc/print markdown > docs/reference/events.md
 	$(GO) run ./internal/catalogdoc/print asyncapi > api/asyncapi.yaml
-	$(GO) run ./cmd/ordersaga config --markdown > docs/configuration.md
+	$(GO) run ./cmd/ordersaga config --markdown > docs/reference/configuration.md
 
 tools:
 	@test -e $(BIN)/golangci-lint || echo "ordersaga: building the linters; the first build takes a few minutes" >&2

@@ -144,7 +144,7 @@ func decodeReplay(body []byte) (deadletter.Request, error) {
 		if d.Body != nil {
 			var ok bool
 			if r.Body, ok = payload(*d.Body); !ok {
-				doc.Complain("/body", "must be an object, or a string that is sent as it is")
+				doc.Complain("/body", "must be an object or a string, which is sent unchanged")
 			}
 		}
 		return r, r.Validate()

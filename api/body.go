@@ -42,7 +42,7 @@ func (s *Server) readBody(c echo.Context) ([]byte, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, s.cfg.MaxBody+1))
 	if err != nil {
-		return nil, &fault.Error{Code: fault.Malformed, Message: "the body did not arrive completely", Err: err}
+		return nil, &fault.Error{Code: fault.Malformed, Message: "the request body is incomplete", Err: err}
 	}
 	if len(body) == 0 {
 		return nil, nil // sent in chunks, of which there are none
@@ -72,7 +72,7 @@ func (s *Server) tooLarge(c echo.Context) error {
 			c.Response().Header().Set(echo.HeaderConnection, "close")
 		}
 	}
-	return fault.New(fault.TooLarge, "the body has more than %d bytes", s.cfg.MaxBody)
+	return fault.New(fault.TooLarge, "the request body has more than %d bytes", s.cfg.MaxBody)
 }
 
 // checkContent accepts JSON in UTF-8 that is not compressed.
@@ -83,7 +83,7 @@ func checkContent(c echo.Context) error {
 			if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
 				// RFC 9110, 15.5.16: this says that it is the coding, not the type.
 				c.Response().Header().Set(echo.HeaderAcceptEncoding, "identity")
-				return fault.New(fault.UnsupportedMediaType, "content encoding %q is not supported: send the body as it is", shortened(coding))
+				return fault.New(fault.UnsupportedMediaType, "content encoding %q is not supported: send the body without encoding", shortened(coding))
 			}
 		}
 	}

@@ -75,7 +75,7 @@ func TestContentEncodingIsRefusedByName(t *testing.T) {
 		a := f.do(http.MethodPost, "/v1/orders", validOrder, "Content-Encoding", coding)
 		require.Equal(t, http.StatusUnsupportedMediaType, a.status, coding)
 		last := coding[strings.LastIndexByte(coding, ' ')+1:]
-		require.Equal(t, `content encoding "`+last+`" is not supported: send the body as it is`, a.problem(t).Detail)
+		require.Equal(t, `content encoding "`+last+`" is not supported: send the body without encoding`, a.problem(t).Detail)
 		require.Equal(t, "identity", a.header.Get("Accept-Encoding"))
 	}
 	a := f.do(http.MethodPost, "/v1/orders", validOrder, "Content-Encoding", "Identity")

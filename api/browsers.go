@@ -49,13 +49,13 @@ func (s *Server) protectBrowsers(next echo.HandlerFunc) echo.HandlerFunc {
 			return next(c)
 		}
 		if !allowedHost(r.Host, s.cfg.Hosts) {
-			return fault.New(fault.HostNotAllowed, "the host %q is not allowed: HTTP_HOSTS lists the names of this service", shortened(r.Host))
+			return fault.New(fault.HostNotAllowed, "host %q is not allowed: add it to HTTP_HOSTS", shortened(r.Host))
 		}
 		if allowed := s.allowCORS(c); !allowed && isCrossSite(r) {
-			return fault.New(fault.CrossSite, "requests of web pages from other origins are refused: HTTP_CORS_ORIGINS lists the ones that are allowed")
+			return fault.New(fault.CrossSite, "requests from web pages of other origins are refused: add the origin to HTTP_CORS_ORIGINS")
 		}
 		if !isSafe(r.Method) && hasFormType(r) {
-			return fault.New(fault.UnsupportedMediaType, "forms are not accepted, not even empty ones: send application/json")
+			return fault.New(fault.UnsupportedMediaType, "forms are not accepted: send application/json")
 		}
 		return next(c)
 	}

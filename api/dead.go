@@ -100,7 +100,7 @@ func (s *Server) getDead(c echo.Context) error {
 func letterID(c echo.Context) (string, error) {
 	id := c.Param("id")
 	if !event.ValidID(id) {
-		return "", fault.New(fault.NotFound, "there is no such dead letter")
+		return "", fault.New(fault.NotFound, "the dead letter does not exist")
 	}
 	return id, nil
 }

@@ -244,7 +244,7 @@ func (s *Server) serveSchema(c echo.Context) error {
 			return writeDocument(c, "application/schema+json", schema)
 		}
 	}
-	return fault.New(fault.NotFound, "there is no such schema")
+	return fault.New(fault.NotFound, "the schema does not exist")
 }
 
 func (s *Server) toDocs(c echo.Context) error { return c.Redirect(http.StatusFound, "/docs") }
@@ -253,7 +253,7 @@ func (s *Server) toDocs(c echo.Context) error { return c.Redirect(http.StatusFou
 func (s *Server) explainProblem(c echo.Context) error {
 	code := fault.Code(c.Param("code"))
 	if !slices.Contains(fault.Codes(), code) {
-		return fault.New(fault.NotFound, "there is no such problem")
+		return fault.New(fault.NotFound, "the problem code does not exist")
 	}
 	return c.Redirect(http.StatusSeeOther, "/docs#problem-"+string(code))
 }

@@ -27,17 +27,17 @@ func newMetrics(registry *prometheus.Registry, routes []route) (*metrics, error)
 		routes: make(map[string]bool, len(routes)),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ordersaga_http_requests_total",
-			Help: "HTTP requests that were answered, by method, route and status.",
+			Help: "Answered HTTP requests, by method, route and status.",
 		}, []string{"method", "route", "status"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "ordersaga_http_request_duration_seconds",
-			Help: "Time from a request to the end of its answer, by method and route. Event streams are left out.",
+			Help: "Time from a request to the end of its answer, by method and route. Event streams are not included.",
 			// To the longest Prefer: wait.
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"method", "route"}),
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "ordersaga_http_event_streams",
-			Help: "Event streams that are open now.",
+			Help: "Open event streams.",
 		}),
 	}
 	for _, r := range routes {

@@ -91,7 +91,7 @@ func orderID(c echo.Context) (string, error) {
 }
 
 func noOrder(id string) error {
-	return fault.New(fault.NotFound, "there is no order %s", shortened(id))
+	return fault.New(fault.NotFound, "order %s does not exist", shortened(id))
 }
 
 func (s *Server) answerOrder(c echo.Context, id string) error {
@@ -127,7 +127,7 @@ func (s *Server) loadOrderAt(ctx context.Context, id string, at time.Time) (orde
 		return order.Fold(records)
 	}
 	if state.CreatedAt.IsZero() || state.CreatedAt.After(at) && !s.meansNow(at, state.CreatedAt) {
-		return order.State{}, fault.New(fault.NotFound, "there was no order %s at that time", id)
+		return order.State{}, fault.New(fault.NotFound, "order %s did not exist at that time", id)
 	}
 	return state, nil
 }

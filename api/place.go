@@ -61,7 +61,7 @@ func (s *Server) place(c echo.Context, p sagaclient.Placement) (replayed bool, e
 	replayed, err = s.cfg.Sagas.Place(ctx, p)
 	if errors.Is(err, fault.Conflict) {
 		return false, &fault.Error{Code: fault.IdempotencyConflict, Err: err,
-			Message: "this Idempotency-Key was used for another order"}
+			Message: "Idempotency-Key was already used for a different order"}
 	}
 	return replayed, err
 }

@@ -95,7 +95,7 @@ func coded(err error) error {
 	}
 	switch e.Code {
 	case http.StatusNotFound:
-		return fault.New(fault.NotFound, "there is nothing at this path")
+		return fault.New(fault.NotFound, "the path does not exist")
 	case http.StatusMethodNotAllowed:
 		return fault.New(fault.MethodNotAllowed, "the Allow header lists the methods of this path")
 	}

@@ -75,7 +75,7 @@ func (q *query) limit(unset int) int {
 func (q *query) cursor() string {
 	cursor := q.one("cursor")
 	if cursor != "" && !isVisible(cursor, maxCursor) {
-		q.add("cursor", "is no cursor that was given out here")
+		q.add("cursor", "unknown or expired cursor")
 	}
 	return cursor
 }
@@ -84,7 +84,7 @@ func (q *query) cursor() string {
 func (q *query) version() int64 {
 	version, ok := parseVersion(q.one("cursor"))
 	if !ok {
-		q.add("cursor", "is no cursor that was given out here")
+		q.add("cursor", "unknown or expired cursor")
 	}
 	return version
 }
@@ -108,7 +108,7 @@ func (q *query) time(name string) (at time.Time, ok bool) {
 	const clockAt = len("2006-01-02T") // a blank before it separates date and time
 	at, err := event.ParseTime(text[:min(len(text), clockAt)] + strings.ReplaceAll(text[min(len(text), clockAt):], " ", "+"))
 	if err != nil {
-		q.add(name, "must be a time as in RFC 3339, such as 2026-01-31T12:00:00Z")
+		q.add(name, "must be an RFC 3339 time, such as 2026-01-31T12:00:00Z")
 	}
 	return at.UTC(), err == nil
 }
@@ -132,7 +132,7 @@ func (q *query) statuses() []order.Status {
 			case slices.Contains(order.Statuses, status):
 				statuses = append(statuses, status)
 			default:
-				q.add("status", "has a status that does not exist")
+				q.add("status", "contains an unknown status")
 				return nil
 			}
 		}

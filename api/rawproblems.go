@@ -92,10 +92,10 @@ func (c *problemConn) CloseWrite() error {
 
 // ownErrors are the errors of net/http that have a code besides Malformed.
 var ownErrors = map[int]error{
-	http.StatusExpectationFailed:           fault.New(fault.ExpectationFailed, "the Expect header may only be 100-continue"),
+	http.StatusExpectationFailed:           fault.New(fault.ExpectationFailed, "the Expect header must be 100-continue"),
 	http.StatusRequestHeaderFieldsTooLarge: fault.New(fault.HeadersTooLarge, "the headers have more than %d bytes", MaxHeaderBytes),
 	http.StatusNotImplemented:              fault.New(fault.NotImplemented, "the transfer encoding is not supported: send chunked, or a Content-Length"),
-	http.StatusHTTPVersionNotSupported:     fault.New(fault.VersionNotSupported, "HTTP/1.1 is spoken here"),
+	http.StatusHTTPVersionNotSupported:     fault.New(fault.VersionNotSupported, "only HTTP/1.1 is supported"),
 }
 
 // problemInstead returns the problem that takes the place of an answer of net/http's own; ok is false when it is no error.

@@ -94,12 +94,12 @@ func TestReadiness(t *testing.T) {
 	a := f.do(http.MethodGet, "/readyz", "")
 	require.Equal(t, http.StatusServiceUnavailable, a.status)
 	require.JSONEq(t, `{"status":"not_ready","checks":[{"name":"mongodb","status":"ok"},
-		{"name":"temporal","status":"failing","detail":"A dependency does not answer"}]}`, a.body)
+		{"name":"temporal","status":"failing","detail":"A dependency does not respond"}]}`, a.body)
 	f.checks[1].Optional = true
 	a = f.do(http.MethodGet, "/readyz", "")
 	require.Equal(t, http.StatusOK, a.status, "what is optional is shown, and does not count")
 	require.JSONEq(t, `{"status":"ready","checks":[{"name":"mongodb","status":"ok"},
-		{"name":"temporal","status":"failing","detail":"A dependency does not answer"}]}`, a.body)
+		{"name":"temporal","status":"failing","detail":"A dependency does not respond"}]}`, a.body)
 	f.checks = f.checks[:1]
 	f.server.Drain()
 	a = f.do(http.MethodGet, "/readyz", "")

@@ -29,7 +29,7 @@ func (s *Server) listStock(c echo.Context) error {
 func (s *Server) getStock(c echo.Context) error {
 	sku := c.Param("sku")
 	if !event.ValidID(sku) {
-		return fault.New(fault.NotFound, "sku %s is not known", shortened(sku))
+		return fault.New(fault.NotFound, "SKU %s does not exist", shortened(sku))
 	}
 	return answer(s, c, itself[inventory.Balance], func(ctx context.Context) (inventory.Balance, error) {
 		return s.cfg.Stock.Balance(ctx, sku)
@@ -84,7 +84,7 @@ func (s *Server) changeStock(c echo.Context, what string, decode func(body []byt
 	}
 	balance, err := change(ctx, sku, s.requestID(c, key, what, sku), wanted)
 	if errors.Is(err, fault.Conflict) {
-		return &fault.Error{Code: fault.IdempotencyConflict, Err: err, Message: "this Idempotency-Key was used for another quantity"}
+		return &fault.Error{Code: fault.IdempotencyConflict, Err: err, Message: "Idempotency-Key was already used for a different quantity"}
 	}
 	if err != nil {
 		return err

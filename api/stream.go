@@ -32,7 +32,7 @@ func (s *Server) streamEvents(c echo.Context, of timeline, after int64) error {
 		return err
 	}
 	if s.isDraining() {
-		return fault.New(fault.Unavailable, "the server shuts down")
+		return fault.New(fault.Unavailable, "the server is shutting down")
 	}
 	defer s.streams.Add(-1)
 	if s.streams.Add(1) > int64(s.cfg.MaxStreams) {
@@ -64,7 +64,7 @@ func lastEventID(c echo.Context, after int64) (int64, error) {
 	}
 	version, ok := parseVersion(text)
 	if !ok {
-		return 0, invalidOutside(complaint{Header: "Last-Event-ID", Detail: "must be the id of an event of this stream"})
+		return 0, invalidOutside(complaint{Header: "Last-Event-ID", Detail: "must be the ID of an event in this stream"})
 	}
 	return version, nil
 }
@@ -131,7 +131,7 @@ func (s *Server) pump(ctx context.Context, w *streamWriter, of timeline, after i
 		defer close(records)
 		for r, err := range s.cfg.Log.Follow(ctx, of.stream, after) {
 			if err != nil {
-				s.logStopped(ctx, "an event stream broke off", of.id, err)
+				s.logStopped(ctx, "event stream interrupted", of.id, err)
 				return
 			}
 			select {

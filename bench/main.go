@@ -1,5 +1,5 @@
 // Command bench measures ordersaga. `make bench` runs it under devstack, or against the servers that the environment
-// names (DEVSTACK_EXTERNAL); see docs/benchmark.md.
+// names (DEVSTACK_EXTERNAL); see docs/how-to/benchmark.md.
 //
 // It compares, in one run: the floor, which is an empty workflow on the same server; the same saga written naively; and
 // the service itself, as processes of its own that are driven from outside. Rounds are interleaved, so that what slows the

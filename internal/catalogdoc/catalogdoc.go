@@ -1,4 +1,4 @@
-// Package catalogdoc writes what readers and their tools want to know about the catalog of events: docs/events.md and
+// Package catalogdoc writes what readers and their tools want to know about the catalog of events: docs/reference/events.md and
 // api/asyncapi.yaml. Both follow from event alone, so that they cannot say anything else than the code does; a test
 // and make check notice when they are stale, make docs writes them.
 //
@@ -32,7 +32,7 @@ var documents = template.Must(template.New("").Funcs(template.FuncMap{
 	"json": layOut, "yaml": indented,
 }).ParseFS(files, "*.tmpl"))
 
-// Markdown returns docs/events.md.
+// Markdown returns docs/reference/events.md.
 func Markdown() ([]byte, error) { return write("events.md.tmpl") }
 
 // AsyncAPI returns api/asyncapi.yaml.

@@ -37,7 +37,7 @@ func asyncAPI(t *testing.T) any {
 }
 
 func TestTheDocumentsAreUpToDate(t *testing.T) {
-	for file, write := range map[string]func() ([]byte, error){"docs/events.md": catalogdoc.Markdown, "api/asyncapi.yaml": catalogdoc.AsyncAPI} {
+	for file, write := range map[string]func() ([]byte, error){"docs/reference/events.md": catalogdoc.Markdown, "api/asyncapi.yaml": catalogdoc.AsyncAPI} {
 		want, err := write()
 		require.NoError(t, err)
 		got, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(file)))

@@ -24,7 +24,7 @@ const verdictTimeout = 30 * time.Second
 func attentionCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "attention", Short: "List the orders that need somebody, and what may be decided", Args: cobra.NoArgs,
+		Use: "attention", Short: "List the orders that need attention, and the allowed actions", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, quietLogger(cmd), service.Parts{}, func(ctx context.Context, s *service.Service) error {
 				items, err := everyPage(func(page string) ([]readmodel.Order, string, error) {
@@ -81,7 +81,7 @@ func resolveCommand() *cobra.Command {
 	var d order.Resolution
 	var action, flow string
 	cmd := &cobra.Command{
-		Use: "resolve ID", Short: "Decide about what is stuck in an order or another saga, and wait for the verdict", Args: cobra.ExactArgs(1),
+		Use: "resolve ID", Short: "Record an intervention for an order or another saga that needs attention, and wait for the result", Args: cobra.ExactArgs(1),
 		Example: `  ordersaga resolve shop-1001 --action substitute --reference "transfer 4711" --note "voided in the provider's console"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d.Action = order.ResolutionAction(action)
@@ -107,10 +107,10 @@ func resolveCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&action, "action", "", "retry, skip, substitute or compensate")
 	flags.StringVar(&flow, "flow", order.Flow.Name, "the flow of the saga")
-	flags.StringVar(&d.Note, "note", "", "why; mandatory for skip")
-	flags.StringVar(&d.Reference, "reference", "", "what was done instead; mandatory for substitute")
+	flags.StringVar(&d.Note, "note", "", "the reason; required for skip")
+	flags.StringVar(&d.Reference, "reference", "", "what was done instead; required for substitute")
 	byFlag(cmd, &d.By)
-	flags.IntVar(&d.Attention, "attention", 0, "the number of the attention; the one that is open by default")
+	flags.IntVar(&d.Attention, "attention", 0, "number of the attention (default: the open one)")
 	_ = cmd.MarkFlagRequired("action")
 	return cmd
 }

@@ -18,13 +18,13 @@ import (
 )
 
 // errNotAll ends the command when a letter was not replayed or discarded: its summary has said which.
-var errNotAll = errors.New("not every letter was settled")
+var errNotAll = errors.New("not every letter was handled")
 
 func deadLettersCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "dead-letters", Short: "List, show, replay and discard messages that could not be handled",
-		Long: `List, show, replay and discard messages that could not be handled. Works on MongoDB and RabbitMQ directly; the service need
-not run, but what is replayed waits for it in its queue.`,
+		Long: `List, show, replay and discard messages that could not be handled. It uses MongoDB and RabbitMQ directly. The
+service need not run, but replayed messages wait for it in their queues.`,
 	}
 	cmd.AddCommand(deadListCommand(), deadShowCommand(), deadReplayCommand(), deadDiscardCommand())
 	return cmd
@@ -37,10 +37,10 @@ type letterFilter struct {
 }
 
 func (f *letterFilter) flags(cmd *cobra.Command) {
-	cmd.Flags().StringSliceVar(&f.reasons, "reason", nil, "letters that died for one of these reasons, such as invalid or order_unknown")
+	cmd.Flags().StringSliceVar(&f.reasons, "reason", nil, "letters with one of these reasons, such as invalid or order_unknown")
 	cmd.Flags().StringSliceVar(&f.types, "type", nil, "letters of one of these event types, such as order.created")
-	cmd.Flags().StringSliceVar(&f.statuses, "status", nil, "letters in one of these statuses, or all; by default those that wait for somebody: open, retrying, replaying")
-	cmd.Flags().Var(&f.olderThan, "older-than", "letters that failed longer ago than this, such as 90s, 5m or 2d")
+	cmd.Flags().StringSliceVar(&f.statuses, "status", nil, "letters in one of these statuses, or all (default: open, retrying, replaying)")
+	cmd.Flags().Var(&f.olderThan, "older-than", "letters that failed more than this time ago, such as 90s, 5m or 2d")
 	cmd.Flags().Var(&f.newerThan, "newer-than", "letters that failed within this time")
 }
 
@@ -94,7 +94,7 @@ func deadListCommand() *cobra.Command {
 	var f letterFilter
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "list", Short: "List dead letters, those that failed last first", Args: cobra.NoArgs,
+		Use: "list", Short: "List dead letters, newest failure first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := f.filter(time.Now()); err != nil {
 				return err
@@ -116,7 +116,7 @@ func deadListCommand() *cobra.Command {
 func deadShowCommand() *cobra.Command {
 	var asJSON, body bool
 	cmd := &cobra.Command{
-		Use: "show ID", Short: "Show a dead letter: why it died, what was decided about it, its payload, and what a replay would do", Args: cobra.ExactArgs(1),
+		Use: "show ID", Short: "Show a dead letter: reason, history, payload, and the expected result of a replay", Args: cobra.ExactArgs(1),
 		Example: `  ordersaga dead-letters show 6f0c4a1e-… --body > event.json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withLetters(cmd, false, func(ctx context.Context, letters api.DeadLetters) error {
@@ -138,7 +138,7 @@ func deadShowCommand() *cobra.Command {
 		},
 	}
 	jsonFlag(cmd, &asJSON, "print JSON")
-	cmd.Flags().BoolVar(&body, "body", false, "write the payload alone, as it came")
+	cmd.Flags().BoolVar(&body, "body", false, "write only the original payload")
 	return cmd
 }
 
@@ -152,9 +152,9 @@ type replayFlags struct {
 func deadReplayCommand() *cobra.Command {
 	var f replayFlags
 	cmd := &cobra.Command{
-		Use: "replay [ID...]", Short: "Send dead letters to their queues again, as they came or mended",
-		Long: `Send dead letters to their queues again: those that are named, or those that a filter selects, oldest first. What becomes of
-them there is up to their handlers; one that dies again is a new letter. The exit code is 1 when one was not replayed.`,
+		Use: "replay [ID...]", Short: "Send dead letters to their queues again, with the original or a repaired payload",
+		Long: `Send dead letters to their queues again: the named ones, or those that a filter selects, oldest first. Their handlers
+process them; a message that fails again is a new letter. The exit code is 1 when one was not replayed.`,
 		Example: `  ordersaga dead-letters replay 6f0c4a1e-… --body event.json --note "the quantity was missing"
   ordersaga dead-letters replay --reason unavailable --older-than 10m --dry-run`,
 		RunE: func(cmd *cobra.Command, ids []string) (err error) {
@@ -183,12 +183,12 @@ them there is up to their handlers; one that dies again is a new letter. The exi
 	}
 	f.flags(cmd)
 	flags := cmd.Flags()
-	flags.BoolVar(&f.all, "all", false, "every letter that waits for somebody")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "tell what would happen, and do nothing")
+	flags.BoolVar(&f.all, "all", false, "every letter that waits for a decision")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "report what would happen and change nothing")
 	jsonFlag(cmd, &f.asJSON, "print the result as JSON")
-	flags.StringVar(&f.bodyFile, "body", "", "a file with what is sent instead of the letter's payload, - for standard input")
-	flags.BoolVar(&f.request.Force, "force", false, "also what was replayed, handled or discarded already, or was replayed too often")
-	flags.StringVar(&f.request.Note, "note", "", "why")
+	flags.StringVar(&f.bodyFile, "body", "", "a file with the payload to send instead of the original one; - for standard input")
+	flags.BoolVar(&f.request.Force, "force", false, "also letters that were replayed, handled or discarded, or replayed too often")
+	flags.StringVar(&f.request.Note, "note", "", "the reason")
 	byFlag(cmd, &f.request.By)
 	return cmd
 }
@@ -198,11 +198,11 @@ func (f *replayFlags) check(ids []string) error {
 	filtered := f.all || f.chosen()
 	switch {
 	case len(ids) > 0 && filtered:
-		return errors.New("name letters or select them, not both")
+		return errors.New("use either IDs or a filter, not both")
 	case len(ids) == 0 && !filtered:
-		return errors.New("name letters, or select them with --reason, --type, --status, --older-than, --newer-than or --all")
+		return errors.New("give IDs, or select letters with --reason, --type, --status, --older-than, --newer-than or --all")
 	case f.bodyFile != "" && len(ids) != 1:
-		return errors.New("--body is for one letter")
+		return errors.New("--body requires exactly one letter")
 	}
 	return f.request.Validate()
 }
@@ -230,7 +230,7 @@ func (f *replayFlags) run(ctx context.Context, cmd *cobra.Command, letters api.D
 func deadDiscardCommand() *cobra.Command {
 	var r deadletter.Request
 	cmd := &cobra.Command{
-		Use: "discard ID...", Short: "Decide that nothing is to come of dead letters; they stay readable", Args: cobra.MinimumNArgs(1),
+		Use: "discard ID...", Short: "Discard dead letters; they stay readable", Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			if err := r.ValidateDiscard(); err != nil {
 				return err
@@ -248,7 +248,7 @@ func deadDiscardCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&r.Note, "note", "", "why; mandatory")
+	cmd.Flags().StringVar(&r.Note, "note", "", "the reason; required")
 	byFlag(cmd, &r.By)
 	_ = cmd.MarkFlagRequired("note")
 	return cmd

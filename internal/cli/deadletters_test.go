@@ -47,7 +47,7 @@ func TestReplayNeedsLettersToBeNamed(t *testing.T) {
 	require.NoError(t, selected.check(nil))
 	require.NoError(t, (&replayFlags{letterFilter: letterFilter{olderThan: parsed(t, "5m")}}).check(nil))
 	require.NoError(t, (&replayFlags{bodyFile: "f"}).check(named))
-	require.ErrorContains(t, (&replayFlags{}).check(nil), "name letters, or select them")
+	require.ErrorContains(t, (&replayFlags{}).check(nil), "give IDs, or select letters")
 	require.ErrorContains(t, selected.check(named), "not both")
 	require.ErrorContains(t, (&replayFlags{bodyFile: "f"}).check([]string{"a", "b"}), "one letter")
 	require.ErrorContains(t, (&replayFlags{bodyFile: "f", all: true}).check(nil), "one letter")
@@ -88,7 +88,7 @@ func TestTheSummaryOfAReplay(t *testing.T) {
 func TestAPayloadIsShownAsText(t *testing.T) {
 	require.Equal(t, "{\n\t1}", payloadText([]byte("{\n\t1}")))
 	require.Equal(t, "\uFFFD[2J", payloadText([]byte("\x1b[2J")))
-	require.Contains(t, payloadText([]byte{0xff}), "1 bytes that are no text")
-	require.Contains(t, payloadText(bytes.Repeat([]byte("é"), 64<<10)), "(65536 bytes more")
+	require.Contains(t, payloadText([]byte{0xff}), "1 bytes of binary data")
+	require.Contains(t, payloadText(bytes.Repeat([]byte("é"), 64<<10)), "(65536 more bytes")
 	require.True(t, strings.HasSuffix(shorten(strings.Repeat("x", 100), 10), "x…"))
 }

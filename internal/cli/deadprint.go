@@ -63,7 +63,7 @@ func printLetter(w io.Writer, d letterDetail) error {
 		row("kept until", "%s", d.KeptUntil.Format(time.RFC3339))
 	}
 	if d.ReplayOf != "" {
-		row("replay of", "%s; replayed %d times before it died", d.ReplayOf, d.Replays)
+		row("replay of", "%s; replayed %d times before it failed", d.ReplayOf, d.Replays)
 	}
 	row("payload", "%d bytes, SHA-256 %s", d.Size, d.PayloadHash)
 	row("a replay", "%s", printable(d.Replay.Sentence))
@@ -116,12 +116,12 @@ func decisionOf(r event.Record) string {
 // payloadText is a payload as a terminal may show it.
 func payloadText(body []byte) string {
 	if !utf8.Valid(body) {
-		return fmt.Sprintf("(%d bytes that are no text; --body writes them)", len(body))
+		return fmt.Sprintf("(%d bytes of binary data; --body writes them)", len(body))
 	}
 	const most = 64 << 10
 	text := string(body)
 	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "") + fmt.Sprintf("\n(%d bytes more; --body writes all of it)", len(body)-most)
+		text = strings.ToValidUTF8(text[:most], "") + fmt.Sprintf("\n(%d more bytes; --body writes everything)", len(body)-most)
 	}
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\n' && r != '\t' {

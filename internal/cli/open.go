@@ -87,5 +87,5 @@ func byFlag(cmd *cobra.Command, by *string) {
 	if !event.ValidID(user) {
 		user = ""
 	}
-	cmd.Flags().StringVar(by, "by", user, "who decides")
+	cmd.Flags().StringVar(by, "by", user, "the person who decides")
 }

@@ -37,7 +37,7 @@ func (in publishInput) read() ([]outgoing, error) {
 	if in.typ != "" {
 		typ, ok := event.Find(in.typ)
 		if !ok || typ.Direction != event.Inbound {
-			return nil, fmt.Errorf("%q is not a type that the service listens to: those are %s", in.typ, inboundNames())
+			return nil, fmt.Errorf("%q is not an inbound event type; inbound types are %s", in.typ, inboundNames())
 		}
 		in.typ = typ.Name
 	}
@@ -54,14 +54,14 @@ func (in publishInput) read() ([]outgoing, error) {
 		var raw json.RawMessage
 		switch err := decoder.Decode(&raw); {
 		case errors.Is(err, io.EOF) && len(list) == 0:
-			return nil, errors.New("there is nothing to publish: the input is empty")
+			return nil, errors.New("nothing to publish: the input is empty")
 		case errors.Is(err, io.EOF):
 			return list, nil
 		case err != nil:
 			return nil, fmt.Errorf("event %d is not JSON: %w", len(list)+1, err)
 		}
 		if in.id != "" && len(list) > 0 {
-			return nil, errors.New("--id names one event, and the input has more")
+			return nil, errors.New("--id requires exactly one event, and the input has more")
 		}
 		o, err := in.one(raw)
 		if err != nil {
@@ -105,7 +105,7 @@ func (in publishInput) event(raw json.RawMessage) (event.Event, error) {
 		}
 	}
 	if e.Type == "" {
-		return e, errors.New("it has no type: say which one")
+		return e, errors.New("it has no type: pass TYPE as argument")
 	}
 	e.ID = cmp.Or(in.id, e.ID, uuid.NewString())
 	e.Source = cmp.Or(in.source, e.Source, cliSource)

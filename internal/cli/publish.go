@@ -30,12 +30,12 @@ func publishCommand() *cobra.Command {
 	var in publishInput
 	var out publishOutput
 	cmd := &cobra.Command{
-		Use: "publish [TYPE]", Short: "Publish an event as a neighbouring service does", Args: cobra.MaximumNArgs(1),
-		Long: `Publish an event as a neighbouring service does: as a CloudEvent, mandatory and confirmed. The input is the event's
-data, or a whole event in any form that the service reads; a file or standard input may hold many, one after the other.
-All of them are read as the service would read them, and nothing is sent when one would be refused.
+		Use: "publish [TYPE]", Short: "Publish an event as other services do", Args: cobra.MaximumNArgs(1),
+		Long: `Publish an event as other services do: as a CloudEvent, mandatory and confirmed. The input is the event's data, or a
+complete event in any format that the service reads. A file or standard input may contain many, one after the other.
+All of them are validated as by the service; if one is invalid, nothing is sent.
 
-AMQP_URL and EVENT_EXCHANGE say where to. The exit code is 1 when an event was refused, not confirmed, or nothing listens to it.`,
+The destination is AMQP_URL and EVENT_EXCHANGE. The exit code is 1 when an event is invalid, not confirmed, or taken by no queue.`,
 		Example: `  ordersaga publish shipment.dispatched --data '{"orderId": "shop-1001", "carrier": "dhl"}'
   ordersaga publish order.created --file order.json --correlation-id checkout-42
   jq -c '.[]' receipts.json | ordersaga publish stock.received --file -`,
@@ -47,7 +47,7 @@ AMQP_URL and EVENT_EXCHANGE say where to. The exit code is 1 when an event was r
 			in.routes = routesOf(cmd.Context())
 			in.stdin, out.to, out.progress = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 			if out.repeat < 1 || out.timeout <= 0 {
-				return errors.New("--repeat and --timeout must be above zero")
+				return errors.New("--repeat and --timeout must be greater than zero")
 			}
 			messages, err := in.read()
 			if err != nil {
@@ -61,14 +61,14 @@ AMQP_URL and EVENT_EXCHANGE say where to. The exit code is 1 when an event was r
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&in.file, "file", "f", "", "the file with the data or the events; - for standard input")
-	flags.StringVarP(&in.data, "data", "d", "", "the data or the event itself")
-	flags.StringVar(&in.id, "id", "", "the event's id; a new one unless the event has one")
-	flags.StringVar(&in.source, "source", "", "who says so; "+cliSource+" unless the event says")
-	flags.StringVar(&in.subject, "subject", "", "what the event is about, where its data does not say")
-	flags.StringVar(&in.correlation, "correlation-id", "", "what joins everything that the event causes; its id otherwise")
-	flags.IntVar(&out.repeat, "repeat", 1, "send each event so many times under its id, to see that duplicates do nothing")
-	flags.DurationVar(&out.timeout, "timeout", 10*time.Second, "how long to try to reach the broker, and to wait for each confirm")
+	flags.StringVarP(&in.file, "file", "f", "", "file with the data or the events; - for standard input")
+	flags.StringVarP(&in.data, "data", "d", "", "the data or the event")
+	flags.StringVar(&in.id, "id", "", "event ID (default: the one in the event, or a new one)")
+	flags.StringVar(&in.source, "source", "", "source of the event (default: the one in the event, or "+cliSource+")")
+	flags.StringVar(&in.subject, "subject", "", "subject of the event, if its data does not name it")
+	flags.StringVar(&in.correlation, "correlation-id", "", "correlation ID of everything that the event causes (default: its ID)")
+	flags.IntVar(&out.repeat, "repeat", 1, "send each event this many times with the same ID, to test duplicates")
+	flags.DurationVar(&out.timeout, "timeout", 10*time.Second, "time limit to reach the broker, and for each confirm")
 	jsonFlag(cmd, &out.json, "print one JSON object for each event")
 	cmd.MarkFlagsMutuallyExclusive("file", "data")
 	cmd.MarkFlagsOneRequired("file", "data")

@@ -15,7 +15,7 @@ import (
 )
 
 // errLeft ends the command when violations are left: its table has said which.
-var errLeft = errors.New("not everything holds")
+var errLeft = errors.New("violations remain")
 
 func reconcileCommand() *cobra.Command {
 	var (
@@ -25,9 +25,9 @@ func reconcileCommand() *cobra.Command {
 		skip           []string
 	)
 	cmd := &cobra.Command{
-		Use: "reconcile", Short: "Check everything that must hold over log, stock, payments, list and Temporal", Args: cobra.NoArgs,
-		Long: `Check everything that must hold over the event log, the stock ledger, the payments, the list of orders and
-Temporal, and print what does not. Without --repair nothing is changed. The exit code is 1 when a violation is left.`,
+		Use: "reconcile", Short: "Check the invariants over log, stock, payments, list and Temporal", Args: cobra.NoArgs,
+		Long: `Check the invariants over the event log, the stock ledger, the payments, the list of orders and Temporal, and print the
+violations. Without --repair nothing is changed. The exit code is 1 when a violation remains.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			skipped, err := skippedKinds(skip)
 			if err != nil {
@@ -53,10 +53,10 @@ Temporal, and print what does not. Without --repair nothing is changed. The exit
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&repair, "repair", false, "start recovery runs and rewrite list entries; record what only people can mend")
+	cmd.Flags().BoolVar(&repair, "repair", false, "start recovery runs and write list entries; record the other violations")
 	jsonFlag(cmd, &asJSON, "print the report as JSON")
-	cmd.Flags().Var(&stale, "stale", "how long nothing may come of a running saga")
-	cmd.Flags().Var(&since, "since", "ask gateway, stock and Temporal only about orders that are open or ended within this time, such as 24h; all of them otherwise")
+	cmd.Flags().Var(&stale, "stale", "how long a running saga may make no progress")
+	cmd.Flags().Var(&since, "since", "check gateway, stock and Temporal only for orders that are open or ended within this time, such as 24h (default: all)")
 	cmd.Flags().StringSliceVar(&skip, "skip", nil, "kinds that are neither reported nor repaired, such as order_unrecorded where several databases share a Temporal namespace")
 	return cmd
 }
@@ -89,7 +89,7 @@ func printReport(out io.Writer, r reconcile.Report) error {
 		fmt.Fprintln(out)
 	}
 	if r.Unlisted > 0 {
-		fmt.Fprintf(out, "%d more are not listed: mend these first, then check again\n", r.Unlisted)
+		fmt.Fprintf(out, "%d more are not listed: resolve these first, then check again\n", r.Unlisted)
 	}
 	_, err := fmt.Fprintf(out, "%d orders, %d streams, %d SKUs, %d payments looked at; %d violations, %d repaired, %d notes; in %s\n",
 		r.Orders, r.Streams, r.SKUs, r.Payments, r.Violations+r.Unlisted, r.Repaired, r.Notes, time.Duration(r.TookMillis)*time.Millisecond)

@@ -30,12 +30,12 @@ func tailCommand() *cobra.Command {
 		fromStart, asJSON bool
 	)
 	cmd := &cobra.Command{
-		Use: "tail", Short: "Show the events on the bus as they come", Args: cobra.NoArgs,
-		Long: `Show the events on the bus as they come, everybody's, until Ctrl-C. It listens with a queue of its own, which goes
-with it, and takes nothing away from anybody. What is published while there is no connection does not come; with
---from-start it is read from the event log. What is sent straight to a queue never is on the bus.
+		Use: "tail", Short: "Show the events on the bus as they arrive", Args: cobra.NoArgs,
+		Long: `Show the events of all services on the bus as they arrive, until Ctrl-C. It uses a temporary queue and does not take
+messages from other consumers. Events that are published while there is no connection are not shown, except with
+--from-start, which reads them from the event log. Messages that are sent directly to a queue are not on the bus.
 
-AMQP_URL and EVENT_EXCHANGE say where; --from-start needs MONGODB_URI and MONGODB_DATABASE too.`,
+The source is AMQP_URL and EVENT_EXCHANGE; --from-start also uses MONGODB_URI and MONGODB_DATABASE.`,
 		Example: `  ordersaga tail --type order.accepted --type order.completed
   ordersaga tail --order shop-1001 --from-start
   ordersaga tail --type 'order.*' --json | jq .data`,
@@ -66,9 +66,9 @@ AMQP_URL and EVENT_EXCHANGE say where; --from-start needs MONGODB_URI and MONGOD
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringArrayVar(&types, "type", nil, "an event type, or a pattern such as 'order.*'; may be repeated; everything otherwise")
-	flags.StringVar(&orderID, "order", "", "only what is about this order, each event of its stream once")
-	flags.BoolVar(&fromStart, "from-start", false, "first the order's events so far, from the log")
+	flags.StringArrayVar(&types, "type", nil, "event type, or a pattern such as 'order.*'; repeatable (default: all)")
+	flags.StringVar(&orderID, "order", "", "only events about this order, each event of its stream once")
+	flags.BoolVar(&fromStart, "from-start", false, "show earlier events of the order first, from the log")
 	jsonFlag(cmd, &asJSON, "print one JSON object a line")
 	_ = cmd.RegisterFlagCompletionFunc("type", completeTypes(event.Inbound, event.Published))
 	return cmd

@@ -66,7 +66,7 @@ const healthTimeout = 5 * time.Second
 // images have no curl.
 func healthCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "health", Short: "Ask the process that listens on HTTP_ADDR whether it is ready", Args: cobra.NoArgs,
+		Use: "health", Short: "Check whether the process on HTTP_ADDR is ready", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.Load(os.Environ())
 			if err != nil {

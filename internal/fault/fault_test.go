@@ -33,7 +33,7 @@ func TestCodesAreComparedThroughWrapping(t *testing.T) {
 	require.NotErrorIs(t, err, fault.NotFound)
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 	require.True(t, fault.Retryable(err))
-	require.Equal(t, "A dependency does not answer", fault.SafeMessage(err), "the cause is not for clients")
+	require.Equal(t, "A dependency does not respond", fault.SafeMessage(err), "the cause is not for clients")
 	require.Equal(t, "place order: read head of order-1: unexpected EOF", err.Error())
 }
 

@@ -11,7 +11,7 @@
 //
 // # Events
 //
-// The collection is insert-only. One record is one document (see document, and docs/event-log.md).
+// The collection is insert-only. One record is one document (see document, and docs/reference/event-log.md).
 //
 // (stream, key) is unique: that is what makes a slot a slot. (stream, version) is unique too, and gives MongoDB walks and lists of
 // streams in their order. The other servers do not get it: FerretDB 1 uses no index but that of _id, FerretDB 2 would read

@@ -100,7 +100,7 @@ func (d *declarer) compareUnknown(declared entity, refusal error) (Deviation, er
 		return Deviation{}, fault.Wrap(refusal, fault.Unavailable, "declare %s %s", declared.kind(), declared.name)
 	}
 	return Deviation{Kind: declared.kind(), Name: declared.name, Differences: []string{"its arguments are not known"},
-		Remedy: "The user of AMQP_URL may not configure it. Permit that, or make sure that its arguments are those of docs/messaging.md"}, nil
+		Remedy: "The user of AMQP_URL may not configure it. Permit that, or make sure that its arguments are those of docs/reference/messaging.md"}, nil
 }
 
 // bind binds a queue to an exchange by keys. A refusal of permission is kept as a deviation: the owner of the queue may have bound

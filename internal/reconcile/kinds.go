@@ -58,18 +58,18 @@ type Repair string
 
 // The repairs. They say what is done.
 const (
-	RepairResume    Repair = "starts a run that goes on from the log"
-	RepairRerun     Repair = "starts a run that begins with the order from Temporal"
+	RepairResume    Repair = "starts a run that continues from the log"
+	RepairRerun     Repair = "starts a run with the order from Temporal"
 	RepairRepublish Repair = "starts a run that publishes every event again"
-	RepairSignal    Repair = "tells the order again"
-	RepairSettle    Repair = "starts a run that settles it"
-	RepairShortage  Repair = "starts a run that asks the orders that hold it"
-	RepairOnboard   Repair = "starts a run that goes on with the customer"
-	RepairNotify    Repair = "starts a run that goes on with the message"
-	RepairList      Repair = "makes the list entry anew"
-	RepairRecord    Repair = "recorded, for people to mend"
-	RepairNone      Repair = "nothing: for people to mend"
-	RepairDecided   Repair = "nothing: it was decided"
+	RepairSignal    Repair = "sends the signal again"
+	RepairSettle    Repair = "starts a run that handles it"
+	RepairShortage  Repair = "starts a run that notifies the orders that hold it"
+	RepairOnboard   Repair = "starts a run that continues the onboarding"
+	RepairNotify    Repair = "starts a run that continues the message"
+	RepairList      Repair = "writes the list entry again"
+	RepairRecord    Repair = "recorded; a person must resolve it"
+	RepairNone      Repair = "none; a person must resolve it"
+	RepairDecided   Repair = "none; an operator decided it"
 )
 
 // Meaning is a row of the table of kinds.
@@ -87,51 +87,51 @@ type Meaning struct {
 // Kinds is the table of everything that can be found, in the order of the invariants. The documentation repeats it; a
 // test holds the two together.
 var Kinds = []Meaning{
-	{WorkflowGone, 1, false, "The order is open and Temporal has no workflow of it: deleted, or lost with its namespace.", RepairResume},
-	{WorkflowClosed, 1, false, "The order is open and its newest run has closed: terminated, timed out, failed.", RepairResume},
-	{OrderUnrecorded, 1, false, "Temporal alone knows the order: its run had recorded nothing, or the log was restored from an older backup.", RepairRerun},
-	{WorkflowFailing, 1, false, "The order's workflow task fails again and again: the code or its input is broken.", RepairNone},
-	{OrderStalled, 1, false, "The order's run is there, and for too long nothing has come of it, nor is anything due.", RepairNone},
-	{SignalLost, 1, false, "A run that was broken off was told something that would change the order, and no later run took it over.", RepairSignal},
-	{AttentionForLong, 1, true, "The order, or what came after it, has waited on the attention desk for more than a day.", RepairNone},
-	{LateUnsettled, 1, false, "Money or goods came after the order had ended, and the saga that settles that is not running.", RepairSettle},
-	{LateUnfounded, 1, false, "Something is recorded as late for an order that nobody knows, or that has not ended.", RepairRecord},
-	{DeadUnfinished, 1, false, "A dead letter was about to be replayed or retried, and nobody knows whether it was: replay it again.", RepairNone},
-	{CancellationUnanswered, 1, false, "A cancellation came before its order, and the order was neither cancelled by it nor refused it.", RepairRecord},
-	{FactUndelivered, 1, false, "An open dead letter holds a fact about an order that is known: replay it, or discard it.", RepairNone},
-	{CustomerUnsettled, 1, false, "A customer has registered, or changed, and the saga that welcomes and publishes has not come to its end.", RepairOnboard},
-	{NoticeUnsettled, 1, false, "A message to a customer is to be sent, or was about to be, and its saga is not running.", RepairNotify},
+	{WorkflowGone, 1, false, "The order is open and Temporal has no workflow for it: it was deleted, or lost with its namespace.", RepairResume},
+	{WorkflowClosed, 1, false, "The order is open and its newest run is closed: terminated, timed out or failed.", RepairResume},
+	{OrderUnrecorded, 1, false, "Only Temporal knows the order: its run recorded nothing, or the log was restored from an older backup.", RepairRerun},
+	{WorkflowFailing, 1, false, "The workflow task of the order fails repeatedly: the code or its input is broken.", RepairNone},
+	{OrderStalled, 1, false, "The run of the order has made no progress for too long, and waits for nothing.", RepairNone},
+	{SignalLost, 1, false, "An interrupted run received a signal that would change the order, and no later run took it over.", RepairSignal},
+	{AttentionForLong, 1, true, "The order, or a late event about it, has needed attention for more than a day.", RepairNone},
+	{LateUnsettled, 1, false, "Money or goods arrived after the end of the order, and the saga that handles them is not running.", RepairSettle},
+	{LateUnfounded, 1, false, "A late event is recorded for an order that is unknown or has not ended.", RepairRecord},
+	{DeadUnfinished, 1, false, "The replay or retry of a dead letter was interrupted and its result is unknown: replay it again.", RepairNone},
+	{CancellationUnanswered, 1, false, "A cancellation came before its order, and the order neither was cancelled nor refused it.", RepairRecord},
+	{FactUndelivered, 1, false, "An open dead letter holds a fact about a known order: replay or discard it.", RepairNone},
+	{CustomerUnsettled, 1, false, "A customer has registered or changed, and the onboarding saga has not finished.", RepairOnboard},
+	{NoticeUnsettled, 1, false, "A message to a customer is not finished, and its saga is not running.", RepairNotify},
 
-	{MoneyWrong, 2, false, "An ended order has cost its customer another amount than it should.", RepairRecord},
-	{AuthorizationStands, 2, false, "The order has ended, and money is still set aside or waited for.", RepairRecord},
+	{MoneyWrong, 2, false, "An ended order has cost its customer a wrong amount.", RepairRecord},
+	{AuthorizationStands, 2, false, "The order has ended, and a payment is still authorized or pending.", RepairRecord},
 	{AuthorizedTwice, 2, false, "The order has been authorized more than once.", RepairRecord},
 	{PaymentContradiction, 2, false, "The payment contradicts itself or its order: captured twice or after a void, refunded beyond what was taken.", RepairRecord},
-	{PaymentWithoutOrder, 2, false, "A payment was asked for, and nobody knows its order.", RepairRecord},
-	{ExceptionOnRecord, 2, true, "Money or stock of an ended order differ, as an operator's recorded resolution says.", RepairDecided},
+	{PaymentWithoutOrder, 2, false, "A payment was requested for an unknown order.", RepairRecord},
+	{ExceptionOnRecord, 2, true, "Money or stock of an ended order differ because of a recorded intervention.", RepairDecided},
 
-	{StockBalance, 3, false, "A movement claims another balance than the one before it and its quantity make.", RepairRecord},
+	{StockBalance, 3, false, "The balance of a movement does not match the previous balance and its quantity.", RepairRecord},
 	{StockNegative, 3, false, "Stock on hand or reserved is below zero, or more was taken than was available.", RepairRecord},
-	{StockSlots, 3, false, "An order reserved twice, or settled what it does not hold.", RepairRecord},
-	{StockHeld, 3, false, "An order holds stock that has ended, or that nobody knows.", RepairRecord},
-	{StockOutcome, 3, false, "A completed order's stock has not left, or that of another ended order has.", RepairRecord},
-	{ShortageUnsettled, 3, false, "Fewer of a SKU are on hand than are reserved, an order could give way, and the saga that asks it is not running.", RepairShortage},
+	{StockSlots, 3, false, "An order reserved twice, or committed or released what it does not hold.", RepairRecord},
+	{StockHeld, 3, false, "An ended or unknown order holds stock.", RepairRecord},
+	{StockOutcome, 3, false, "The stock of a completed order was not committed, or that of another ended order was.", RepairRecord},
+	{ShortageUnsettled, 3, false, "Less of a SKU is on hand than reserved, an order could give up its reservation, and the shortage saga is not running.", RepairShortage},
 
 	{StreamGap, 4, false, "A version is missing.", RepairRecord},
-	{StreamFork, 4, false, "A version is there twice, or does not follow the one before it.", RepairRecord},
-	{StreamHash, 4, false, "A record does not have the hash that it claims: it was changed.", RepairRecord},
-	{StreamKey, 4, false, "A slot is empty or taken twice.", RepairRecord},
-	{StreamDocument, 4, false, "A document cannot be read, or does not stand where its stream and version say.", RepairRecord},
-	{StreamBeginning, 4, false, "An order's stream does not begin with its order.accepted.", RepairRecord},
-	{StreamAfterEnd, 4, false, "An order's stream goes on after its terminal event.", RepairRecord},
-	{StreamPivot, 4, false, "Something happened that the order had not decided, or had decided otherwise.", RepairRecord},
+	{StreamFork, 4, false, "A version exists twice, or does not follow the previous one.", RepairRecord},
+	{StreamHash, 4, false, "The hash of a record is wrong: the record was changed.", RepairRecord},
+	{StreamKey, 4, false, "A slot is empty or used twice.", RepairRecord},
+	{StreamDocument, 4, false, "A document cannot be read, or its ID does not match its stream and version.", RepairRecord},
+	{StreamBeginning, 4, false, "The stream of an order does not begin with order.accepted.", RepairRecord},
+	{StreamAfterEnd, 4, false, "The stream of an order continues after its terminal event.", RepairRecord},
+	{StreamPivot, 4, false, "A step contradicts the decision of the order, or was done before it.", RepairRecord},
 	{StreamFold, 4, false, "The stream cannot be folded.", RepairRecord},
-	{ListMissing, 4, false, "The list does not show the order.", RepairList},
+	{ListMissing, 4, false, "The list does not contain the order.", RepairList},
 	{ListBehind, 4, false, "The list shows an older state of the order.", RepairList},
-	{ListAhead, 4, false, "The list shows a version that the log does not have.", RepairList},
-	{ListDifferent, 4, false, "The list says otherwise than the log does at the same version.", RepairList},
-	{ListOrphan, 4, false, "The list shows an order that the log does not know.", RepairList},
+	{ListAhead, 4, false, "The list shows a version that is not in the log.", RepairList},
+	{ListDifferent, 4, false, "The list differs from the log at the same version.", RepairList},
+	{ListOrphan, 4, false, "The list contains an order that is not in the log.", RepairList},
 
-	{EndUnpublished, 5, false, "The order has ended and its last run was broken off: nobody knows which of its events were published.", RepairRepublish},
+	{EndUnpublished, 5, false, "The order has ended and its last run was interrupted: some events may not have been published.", RepairRepublish},
 }
 
 // MeaningOf returns the row of a kind.

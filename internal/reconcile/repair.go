@@ -27,19 +27,19 @@ var repairs = map[Repair]struct {
 	done string
 	do   func(s Sagas, ctx context.Context, subject string) error
 }{
-	RepairResume: {"a run was started that goes on from the log", func(s Sagas, ctx context.Context, orderID string) error {
+	RepairResume: {"started a run that continues from the log", func(s Sagas, ctx context.Context, orderID string) error {
 		_, err := s.Resume(ctx, orderID)
 		return err
 	}},
-	RepairRerun:     {"a run was started that begins with the order from Temporal", Sagas.Rerun},
-	RepairRepublish: {"a run was started that publishes every event again", Sagas.Republish},
-	RepairSignal:    {"the order was told again", Sagas.TellAgain},
-	RepairSettle:    {"a run was started that settles it", Sagas.ResumeLate},
-	RepairShortage:  {"a run was started that asks the orders that hold it", Sagas.SettleShortage},
-	RepairOnboard: {"a run was started that goes on with the customer", func(s Sagas, ctx context.Context, customerID string) error {
+	RepairRerun:     {"started a run with the order from Temporal", Sagas.Rerun},
+	RepairRepublish: {"started a run that publishes every event again", Sagas.Republish},
+	RepairSignal:    {"sent the signal again", Sagas.TellAgain},
+	RepairSettle:    {"started a run that handles it", Sagas.ResumeLate},
+	RepairShortage:  {"started a run that notifies the orders that hold it", Sagas.SettleShortage},
+	RepairOnboard: {"started a run that continues the onboarding", func(s Sagas, ctx context.Context, customerID string) error {
 		return s.Onboard(ctx, customerID, true)
 	}},
-	RepairNotify: {"a run was started that goes on with the message", Sagas.ResumeNotice},
+	RepairNotify: {"started a run that continues the message", Sagas.ResumeNotice},
 }
 
 // mend does what can be done about a finding, or says what would be.
@@ -47,7 +47,7 @@ func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
 	meaning := MeaningOf(f.Kind)
 	f.Repair = string(meaning.Repair)
 	if !f.Note {
-		r.cfg.Logger.LogAttrs(ctx, slog.LevelError, "something that must hold does not", slog.String("kind", string(f.Kind)),
+		r.cfg.Logger.LogAttrs(ctx, slog.LevelError, "invariant violated", slog.String("kind", string(f.Kind)),
 			slog.String("subject", f.Subject), slog.String("detail", f.Detail), slog.Bool("repair", o.Repair))
 	}
 	if !o.Repair {
@@ -66,10 +66,10 @@ func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
 		f.Repair, f.Repaired = repair.done, err == nil
 	case meaning.Repair == RepairList:
 		err = r.cfg.List.Mend(ctx, f.Subject)
-		f.Repair, f.Repaired = "the list entry was made anew", err == nil
+		f.Repair, f.Repaired = "wrote the list entry again", err == nil
 	case meaning.Repair == RepairRecord:
 		err = r.record(ctx, *f)
-		f.Repair = "recorded in stream " + event.ReconcileStream(f.at.stream) + ", for people to mend"
+		f.Repair = "recorded in stream " + event.ReconcileStream(f.at.stream) + "; a person must resolve it"
 	}
 	if err != nil {
 		f.Repair = "failed: " + err.Error()

@@ -182,7 +182,7 @@ func TestWhatIsHeldIsBounded(t *testing.T) {
 
 // TestTheDocumentationHasTheTable of kinds, word for word.
 func TestTheDocumentationHasTheTable(t *testing.T) {
-	raw, err := os.ReadFile("../../docs/operations.md")
+	raw, err := os.ReadFile("../../docs/how-to/reconcile.md")
 	require.NoError(t, err)
 	named := map[reconcile.Kind]bool{}
 	for _, k := range reconcile.Kinds {

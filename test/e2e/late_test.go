@@ -159,7 +159,7 @@ func TestALateSagaThatWasTerminated(t *testing.T) {
 	require.NotContains(t, out, "money_wrong")
 	out, err = s.cli("reconcile", "--repair")
 	require.NoError(t, err, out)
-	require.Contains(t, out, "a run was started that settles it")
+	require.Contains(t, out, "started a run that handles it")
 	s.resolve(id, harness.Decision{Action: "skip", By: "ada", Note: "kept"})
 	s.awaitLate(id, "order.attention_resolved")
 	out, err = s.cli("reconcile")

@@ -17,7 +17,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// The size of the matrix. A step more, or a fault, changes it: change it here then, and in docs/architecture.md.
+// The size of the matrix. Another step or fault changes it: change it here then.
 const (
 	wantCells      = 4774
 	wantImpossible = 966
