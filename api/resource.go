@@ -67,15 +67,15 @@ func (s *Server) links(orderID string) orderLinks {
 // sagaURL is the address of a workflow's page in the Temporal Web UI.
 func (s *Server) sagaURL(workflowID string) string {
 	page, err := url.JoinPath(s.cfg.TemporalUIURL, "namespaces", url.PathEscape(s.cfg.TemporalNamespace),
-		"workflows", workflowID)
+		"workflows", url.PathEscape(workflowID))
 	if err != nil {
 		return ""
 	}
 	return page
 }
 
-// orderPath is the path of an order. Ids need no escaping.
-func orderPath(id string) string { return "/v1/orders/" + id }
+// orderPath is the path of an order.
+func orderPath(id string) string { return "/v1/orders/" + url.PathEscape(id) }
 
 // acceptedState is an order that was accepted and has no event yet.
 func acceptedState(o order.Order, correlationID string, at time.Time) order.State {

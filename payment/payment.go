@@ -1,7 +1,7 @@
 // Package payment is the port to payment providers: what a gateway must do so that a saga can rely on it.
 // Adapters are in the packages below it; paymenttest is the suite that each of them must pass.
 //
-// The package is a leaf: it holds types and rules only, no I/O.
+// The package holds types and rules only, no I/O. It imports event, for the names of keys.
 //
 // # Contract
 //
@@ -26,6 +26,8 @@ package payment
 import (
 	"context"
 	"time"
+
+	"github.com/ordersaga/ordersaga/event"
 )
 
 // State says what is known of a payment.
@@ -66,7 +68,7 @@ type Payment struct {
 }
 
 // Key returns the idempotency key of a step on the payment: derived, never random.
-func (p Payment) Key(step string) string { return p.OrderID + "/" + step }
+func (p Payment) Key(step string) string { return event.Key(p.OrderID, step) }
 
 // Result is a definite answer.
 type Result struct {

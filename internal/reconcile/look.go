@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -157,15 +158,14 @@ func (l *look) walk(ctx context.Context) error {
 	return l.signals(ctx)
 }
 
-// orderIDs are the orders among the subjects of a second look, in the order of their bytes.
+// orderIDs are the orders among the subjects of a second look, in the order of their streams.
 func (l *look) orderIDs() []string {
 	var ids []string
-	for stream := range l.streams {
+	for _, stream := range slices.Sorted(maps.Keys(l.streams)) {
 		if id, ok := event.OrderIDOf(stream); ok {
 			ids = append(ids, id)
 		}
 	}
-	slices.Sort(ids)
 	return ids
 }
 
@@ -235,7 +235,7 @@ func partners(stream string) []string {
 	if id, ok := event.OrderIDOf(stream); ok {
 		return []string{stream, event.PaymentStream(id)}
 	}
-	if id, ok := strings.CutPrefix(stream, paymentsFrom); ok {
+	if id, ok := event.PaymentReferenceOf(stream); ok {
 		return []string{stream, event.OrderStream(id)}
 	}
 	return []string{stream}
@@ -254,10 +254,7 @@ var streamKinds = []struct {
 	{event.DeadLetterIDOf, (*chain).dead, countNothing},
 	{event.CustomerIDOf, (*chain).customer, countNothing},
 	{event.NoticeIDOf, (*chain).notice, countNothing},
-	{
-		func(stream string) (string, bool) { return strings.CutPrefix(stream, event.StockStream("")) },
-		(*chain).stock, func(c *Counts) { c.SKUs++ },
-	},
+	{event.SKUOf, (*chain).stock, func(c *Counts) { c.SKUs++ }},
 }
 
 func countNothing(*Counts) {}
