@@ -21,7 +21,7 @@ func (f *Flow[S, P]) Step(step string, kind saga.ActionKind) func(context.Contex
 			}
 			k := f.Table.Kit(&in.State)
 			outcome, err := operation.Run(f.Participants, ctx, saga.Call[S]{
-				ID: k.ID, Key: k.ID + "/" + step, State: in.State, Fact: in.Fact, Hint: in.Hint, Last: in.Last, Pending: f.Table.IsPending(&in.State, step),
+				ID: k.ID, Key: event.Key(k.ID, step), State: in.State, Fact: in.Fact, Hint: in.Hint, Last: in.Last, Pending: f.Table.IsPending(&in.State, step),
 				Now:    func() time.Time { return f.now(ctx) },
 				Newest: func(ctx context.Context) (S, error) { return f.newest(ctx, in.State) },
 			})

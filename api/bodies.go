@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"unicode/utf8"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/jsondoc"
@@ -35,10 +36,18 @@ func validateText(doc *jsondoc.Doc, at, s string, most int) {
 	}
 }
 
-// decodeOrder reads the body of POST /v1/orders: a valid and normalized order without an id.
+// decodeOrder reads the body of POST /v1/orders: a valid and normalized order, whose ID is empty if the body has none.
 func decodeOrder(body []byte) (order.Order, error) {
-	return decoded(body, "order", func(doc *jsondoc.Doc, d order.Draft) (order.Order, error) {
-		o := d.Order(doc.Wrong)
+	return decoded(body, "order", func(doc *jsondoc.Doc, d struct {
+		ID *string `json:"id"`
+		order.Draft
+	},
+	) (order.Order, error) {
+		o := d.Draft.Order(doc.Wrong)
+		if d.ID != nil {
+			o.ID = *d.ID
+			doc.Require(doc.Wrong("/id") || event.ValidID(o.ID), "/id", "%s", event.IDRule)
+		}
 		err := o.Validate()
 		return o.Normalize(), err
 	})

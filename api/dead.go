@@ -99,7 +99,7 @@ func (s *Server) getDead(c echo.Context) error {
 
 func letterID(c echo.Context) (string, error) {
 	id := c.Param("id")
-	if !event.ValidID(id) {
+	if !event.ValidToken(id) {
 		return "", fault.New(fault.NotFound, "the dead letter does not exist")
 	}
 	return id, nil

@@ -235,6 +235,7 @@ func (a answer) resource(t *testing.T) (r struct {
 	Reason                    *string
 	Version                   int64
 	TotalAmount               int64
+	Links                     struct{ Self, Events, Saga string }
 }) {
 	t.Helper()
 	require.NoError(t, json.Unmarshal([]byte(a.body), &r), a.body)

@@ -41,7 +41,7 @@ func checkAgainstSpecification(t *testing.T, r *http.Request, body string, a ans
 	r = r.Clone(t.Context())
 	r.Body = io.NopCloser(strings.NewReader(body))
 	// The server reads a plus sign that was not escaped, a router need not.
-	r.URL = &url.URL{Path: r.URL.Path, RawQuery: strings.ReplaceAll(r.URL.RawQuery, "+", "%2B")}
+	r.URL = &url.URL{Path: r.URL.EscapedPath(), RawQuery: strings.ReplaceAll(r.URL.RawQuery, "+", "%2B")}
 	route, parameters, err := router.FindRoute(r)
 	if err != nil {
 		return // a path or a method that is none: there is nothing to hold it to

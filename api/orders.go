@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/url"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -43,7 +44,7 @@ func (s *Server) getOrder(c echo.Context) error {
 }
 
 func (s *Server) listOrders(c echo.Context) error {
-	q := queryOf(c, "status", "customerId", "from", "to", "limit", "cursor")
+	q := queryOf(c, "id", "status", "customerId", "from", "to", "limit", "cursor")
 	filter := readmodel.Filter{
 		Statuses: q.statuses(), CustomerID: q.id("customerId"), Limit: q.limit(cursor.DefaultLimit), Cursor: q.cursor(),
 	}
@@ -52,9 +53,32 @@ func (s *Server) listOrders(c echo.Context) error {
 	if !filter.CreatedFrom.IsZero() && !filter.CreatedTo.IsZero() && !filter.CreatedFrom.Before(filter.CreatedTo) {
 		q.add("to", "must be after from")
 	}
+	if id := q.id("id"); id != "" {
+		c.Set(contextOrderID, id)
+		return answerPage(s, c, q, s.resource, func(ctx context.Context) ([]order.State, string, error) {
+			return s.listOne(ctx, id, filter)
+		})
+	}
 	return answerPage(s, c, q, s.listedResource, func(ctx context.Context) ([]readmodel.Order, string, error) {
 		return s.cfg.Orders.List(ctx, filter)
 	})
+}
+
+// listOne lists one order, as it is now, if there is one and the filter selects it.
+func (s *Server) listOne(ctx context.Context, id string, f readmodel.Filter) ([]order.State, string, error) {
+	if err := f.Validate(); err != nil {
+		return nil, "", err
+	}
+	state, err := s.loadOrder(ctx, id)
+	switch {
+	case errors.Is(err, fault.NotFound):
+		return nil, "", nil
+	case err != nil:
+		return nil, "", err
+	case f.Cursor == "" && f.Selects(readmodel.FromState(state)):
+		return []order.State{state}, "", nil
+	}
+	return nil, "", nil
 }
 
 // cancelOrder answers with the saga's verdict: the order after it, or CancellationRefused. An order that is cancelled already is
@@ -80,9 +104,23 @@ func (s *Server) cancelOrder(c echo.Context) error {
 	return s.answerOrder(c, id)
 }
 
+// pathParameter returns a parameter of the path, decoded. Echo matches the path as the client has encoded it where that says more than
+// the decoded path, as with %2F, and the decoded path otherwise.
+func pathParameter(c echo.Context, name string) string {
+	value := c.Param(name)
+	if c.Request().URL.RawPath == "" {
+		return value
+	}
+	decoded, err := url.PathUnescape(value)
+	if err != nil {
+		return value
+	}
+	return decoded
+}
+
 // orderID returns the id of the path. What cannot be an id names no order: the error is NotFound.
 func orderID(c echo.Context) (string, error) {
-	id := c.Param("id")
+	id := pathParameter(c, "id")
 	if !event.ValidID(id) {
 		return "", noOrder(id)
 	}

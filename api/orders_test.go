@@ -112,7 +112,7 @@ func TestListOrdersRefusesBadFilters(t *testing.T) {
 	f := newFixture(t)
 	for query, parameter := range map[string]string{
 		"status=done": "status", "status=": "status", "limit=0": "limit", "limit=501": "limit", "limit=x": "limit", "limit=1&limit=2": "limit",
-		"from=today": "from", "to=1": "to", "customerId=a%20b": "customerId", "cursor=%20": "cursor", "statuses=failed": "statuses",
+		"from=today": "from", "to=1": "to", "customerId=a%20": "customerId", "id=.": "id", "id=a&id=b": "id", "cursor=%20": "cursor", "statuses=failed": "statuses",
 		"from=2026-01-02T00:00:00Z&to=2026-01-02T00:00:00Z": "to", "a=%zz": "?",
 	} {
 		a := f.do(http.MethodGet, "/v1/orders?"+query, "")

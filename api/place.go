@@ -24,7 +24,11 @@ func (s *Server) placeOrder(c echo.Context) error {
 		return err
 	}
 	ctx := c.Request().Context()
-	o.ID = s.requestID(c, key, "order")
+	// An ID of the caller's says which order is meant, and a key beside it no more.
+	callerID := o.ID != ""
+	if !callerID {
+		o.ID = s.requestID(c, key, "order")
+	}
 	c.Set(contextOrderID, o.ID)
 	wait := preferredWait(c.Request().Header)
 	stream := event.OrderStream(o.ID)
@@ -34,7 +38,9 @@ func (s *Server) placeOrder(c echo.Context) error {
 		watch = s.cfg.Log.Watch(stream)
 		defer watch.Close()
 	}
-	replayed, err := s.place(c, sagaclient.Placement{Order: o, CorrelationID: correlationOf(ctx), Fresh: key == ""})
+	replayed, err := s.place(c, sagaclient.Placement{
+		Order: o, CorrelationID: correlationOf(ctx), Fresh: key == "" && !callerID, CallerID: callerID,
+	})
 	if err != nil {
 		return err
 	}
@@ -59,6 +65,9 @@ func (s *Server) place(c echo.Context, p sagaclient.Placement) (replayed bool, e
 	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
 	replayed, err = s.cfg.Sagas.Place(ctx, p)
+	if errors.Is(err, fault.Conflict) && p.CallerID {
+		return false, &fault.Error{Code: fault.Conflict, Err: err, Message: "this order ID was used for an order with different content"}
+	}
 	if errors.Is(err, fault.Conflict) {
 		return false, &fault.Error{Code: fault.IdempotencyConflict, Err: err,
 			Message: "Idempotency-Key was already used for a different order"}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/base64"
 	"errors"
 	"net/url"
 	"slices"
@@ -16,7 +17,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-const maxCursor = 512
+const maxCursor = 1024
 
 // query reads the parameters of a query and collects what is wrong with them. A parameter that is not known is
 // refused: a filter with a typing error would otherwise list everything.
@@ -78,6 +79,31 @@ func (q *query) cursor() string {
 		q.add("cursor", "unknown or expired cursor")
 	}
 	return cursor
+}
+
+// encodedCursor begins a cursor that is no SKU as it is.
+const encodedCursor = "~"
+
+// cursorOfSKU returns the cursor of a page of SKUs that begins after one: it can be put into an address as it is.
+func cursorOfSKU(sku string) string {
+	if sku == "" || event.ValidToken(sku) {
+		return sku
+	}
+	return encodedCursor + base64.RawURLEncoding.EncodeToString([]byte(sku))
+}
+
+// skuCursor reads what cursorOfSKU makes.
+func (q *query) skuCursor() string {
+	text := q.one("cursor")
+	sku := text
+	if encoded, ok := strings.CutPrefix(text, encodedCursor); ok {
+		decoded, _ := base64.RawURLEncoding.Strict().DecodeString(encoded)
+		sku = string(decoded)
+	}
+	if text != "" && (!event.ValidID(sku) || cursorOfSKU(sku) != text) {
+		q.add("cursor", "is no cursor that was given out here")
+	}
+	return sku
 }
 
 // version returns a cursor that is the version of an event; 0 when there is none.
@@ -156,4 +182,4 @@ func fromList(err error) error {
 }
 
 // shortened cuts a name of the sender.
-func shortened(name string) string { return strings.ToValidUTF8(name[:min(len(name), 64)], "") }
+func shortened(name string) string { return strings.ToValidUTF8(name[:min(len(name), 200)], "") }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -64,18 +65,21 @@ func (s *Server) links(orderID string) orderLinks {
 	return l
 }
 
-// sagaURL is the address of a workflow's page in the Temporal Web UI.
+// sagaURL is the address of a workflow's page in the Temporal Web UI. The UI does not find the page of a workflow whose ID has a %: its
+// server decodes the path twice (2.54.1). The address of such a workflow is that of the list with this workflow alone.
 func (s *Server) sagaURL(workflowID string) string {
-	page, err := url.JoinPath(s.cfg.TemporalUIURL, "namespaces", url.PathEscape(s.cfg.TemporalNamespace),
-		"workflows", workflowID)
-	if err != nil {
+	list, err := url.JoinPath(s.cfg.TemporalUIURL, "namespaces", url.PathEscape(s.cfg.TemporalNamespace), "workflows")
+	switch {
+	case err != nil:
 		return ""
+	case strings.Contains(workflowID, "%"):
+		return list + "?query=" + url.QueryEscape(`WorkflowId="`+workflowID+`"`)
 	}
-	return page
+	return list + "/" + workflowID
 }
 
-// orderPath is the path of an order. Ids need no escaping.
-func orderPath(id string) string { return "/v1/orders/" + id }
+// orderPath is the path of an order.
+func orderPath(id string) string { return "/v1/orders/" + url.PathEscape(id) }
 
 // acceptedState is an order that was accepted and has no event yet.
 func acceptedState(o order.Order, correlationID string, at time.Time) order.State {

@@ -114,11 +114,17 @@ func (s *Server) listedSaga(o readmodel.Order) sagaItem {
 	}
 	if f, ok := s.flowNamed(item.Flow); ok {
 		if o.Flow != "" {
-			item.ID = strings.TrimPrefix(o.ID, f.StreamOf(""))
+			item.ID = sagaIDOf(f, o.ID)
 		}
 		item.Links = s.sagaLinks(f, item.ID)
 	}
 	return item
+}
+
+// sagaIDOf is the ID of a saga by the name of its stream.
+func sagaIDOf(f saga.Definer, stream string) string {
+	id, _ := event.Unescape(strings.TrimPrefix(stream, f.StreamOf("")))
+	return id
 }
 
 // flowNamed returns the flow of a name.
@@ -132,9 +138,9 @@ func (s *Server) flowNamed(name string) (Flow, bool) {
 
 // flowOf returns the flow of the path. The error is NotFound.
 func (s *Server) flowOf(c echo.Context) (Flow, error) {
-	f, ok := s.flowNamed(c.Param("flow"))
+	f, ok := s.flowNamed(pathParameter(c, "flow"))
 	if !ok {
-		return Flow{}, fault.New(fault.NotFound, "there is no flow %s", shortened(c.Param("flow")))
+		return Flow{}, fault.New(fault.NotFound, "there is no flow %s", shortened(pathParameter(c, "flow")))
 	}
 	return f, nil
 }
@@ -144,7 +150,7 @@ func (s *Server) sagaOf(c echo.Context) (f Flow, id string, err error) {
 	if f, err = s.flowOf(c); err != nil {
 		return f, "", err
 	}
-	if id = c.Param("id"); !event.ValidID(id) {
+	if id = pathParameter(c, "id"); !event.ValidID(id) {
 		return f, "", fault.New(fault.NotFound, "there is no %s %s", f.Info().Name, shortened(id))
 	}
 	return f, id, nil

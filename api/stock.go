@@ -19,15 +19,15 @@ const maxNote = 250
 
 func (s *Server) listStock(c echo.Context) error {
 	q := queryOf(c, "limit", "cursor")
-	// The cursor is the last SKU of the page before.
-	after, limit := q.id("cursor"), q.limit(cursor.DefaultLimit)
+	after, limit := q.skuCursor(), q.limit(cursor.DefaultLimit)
 	return answerPage(s, c, q, itself[inventory.Balance], func(ctx context.Context) ([]inventory.Balance, string, error) {
-		return s.cfg.Stock.List(ctx, after, limit)
+		page, next, err := s.cfg.Stock.List(ctx, after, limit)
+		return page, cursorOfSKU(next), err
 	})
 }
 
 func (s *Server) getStock(c echo.Context) error {
-	sku := c.Param("sku")
+	sku := pathParameter(c, "sku")
 	if !event.ValidID(sku) {
 		return fault.New(fault.NotFound, "SKU %s does not exist", shortened(sku))
 	}
@@ -68,7 +68,7 @@ func (s *Server) countStock(c echo.Context) error {
 func (s *Server) changeStock(c echo.Context, what string, decode func(body []byte) (stockChange, error),
 	change func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error),
 ) error {
-	sku := c.Param("sku")
+	sku := pathParameter(c, "sku")
 	if !event.ValidID(sku) {
 		return fault.New(fault.Invalid, "the sku %s", event.IDRule)
 	}

@@ -324,67 +324,89 @@ var catalog = []Type{
 
 // Stream names begin with what they are about.
 const (
-	orderPrefix     = "order-"
-	stockPrefix     = "sku-"
-	paymentPrefix   = "payment-"
-	refundsPrefix   = "refunds-"
-	latePrefix      = "late-"
-	earlyPrefix     = "early-"
-	reconcilePrefix = "reconcile-"
-	deadPrefix      = "dead-"
-	customerPrefix  = "customer-"
-	noticePrefix    = "notice-"
+	orderPrefix   = "order-"
+	stockPrefix   = "sku-"
+	paymentPrefix = "payment-"
+	// flowPaymentPrefix begins the ledgers of payments of other flows: no ID of an order makes a name that begins like this.
+	flowPaymentPrefix = "payment."
+	refundsPrefix     = "refunds-"
+	latePrefix        = "late-"
+	earlyPrefix       = "early-"
+	reconcilePrefix   = "reconcile-"
+	deadPrefix        = "dead-"
+	customerPrefix    = "customer-"
+	noticePrefix      = "notice-"
 )
 
 // OrderStream names the stream of an order.
-func OrderStream(orderID string) string { return orderPrefix + orderID }
+func OrderStream(orderID string) string { return orderPrefix + Escape(orderID) }
 
 // StockStream names the stock ledger of a SKU.
-func StockStream(sku string) string { return stockPrefix + sku }
+func StockStream(sku string) string { return stockPrefix + Escape(sku) }
 
 // PaymentStream names the payment simulator's ledger of an order.
-func PaymentStream(orderID string) string { return paymentPrefix + orderID }
+func PaymentStream(orderID string) string { return paymentPrefix + Escape(orderID) }
+
+// FlowPaymentStream names the payment simulator's ledger of a saga that is no order. Flow is the stream of its flow, which has no hyphen.
+func FlowPaymentStream(flow, id string) string { return flowPaymentPrefix + flow + "-" + Escape(id) }
+
+// FlowPaymentOf returns the saga whose payment a ledger of the payment simulator is about.
+func FlowPaymentOf(stream string) (flow, id string, ok bool) {
+	rest, ok := strings.CutPrefix(stream, flowPaymentPrefix)
+	flow, escaped, found := strings.Cut(rest, "-")
+	if !ok || !found {
+		return "", "", false
+	}
+	id, ok = Unescape(escaped)
+	return flow, id, ok
+}
+
+// PaymentReferenceOf returns the order whose payment a ledger of the payment simulator is about.
+func PaymentReferenceOf(stream string) (string, bool) { return idOf(stream, paymentPrefix) }
+
+// SKUOf returns the SKU that a stock ledger is about.
+func SKUOf(stream string) (string, bool) { return idOf(stream, stockPrefix) }
 
 // RefundsStream names the refund ledger of a payment.
-func RefundsStream(reference string) string { return refundsPrefix + reference }
+func RefundsStream(reference string) string { return refundsPrefix + Escape(reference) }
 
 // RefundsReferenceOf returns the reference of the payment that a refund ledger is about.
 func RefundsReferenceOf(stream string) (string, bool) {
-	return strings.CutPrefix(stream, refundsPrefix)
+	return idOf(stream, refundsPrefix)
 }
 
 // LateStream names the verdicts on events that came after an order had ended.
-func LateStream(orderID string) string { return latePrefix + orderID }
+func LateStream(orderID string) string { return latePrefix + Escape(orderID) }
 
 // EarlyStream names the cancellations that came before their order.
-func EarlyStream(orderID string) string { return earlyPrefix + orderID }
+func EarlyStream(orderID string) string { return earlyPrefix + Escape(orderID) }
 
 // EarlyOrderIDOf returns the order id that a stream of early cancellations is about.
-func EarlyOrderIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, earlyPrefix) }
+func EarlyOrderIDOf(stream string) (string, bool) { return idOf(stream, earlyPrefix) }
 
 // LateOrderIDOf returns the order id that a late stream is about.
-func LateOrderIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, latePrefix) }
+func LateOrderIDOf(stream string) (string, bool) { return idOf(stream, latePrefix) }
 
 // ReconcileStream names what was found about a stream that people have to mend.
 func ReconcileStream(stream string) string { return reconcilePrefix + stream }
 
 // DeadStream names what was decided about a dead letter.
-func DeadStream(letterID string) string { return deadPrefix + letterID }
+func DeadStream(letterID string) string { return deadPrefix + Escape(letterID) }
 
 // DeadLetterIDOf returns the id of the dead letter that a stream is about.
-func DeadLetterIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, deadPrefix) }
+func DeadLetterIDOf(stream string) (string, bool) { return idOf(stream, deadPrefix) }
 
 // OrderIDOf returns the order id that an order stream is about.
-func OrderIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, orderPrefix) }
+func OrderIDOf(stream string) (string, bool) { return idOf(stream, orderPrefix) }
 
 // CustomerStream names the stream of a customer.
-func CustomerStream(customerID string) string { return customerPrefix + customerID }
+func CustomerStream(customerID string) string { return customerPrefix + Escape(customerID) }
 
 // CustomerIDOf returns the customer id that a customer stream is about.
-func CustomerIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, customerPrefix) }
+func CustomerIDOf(stream string) (string, bool) { return idOf(stream, customerPrefix) }
 
 // NoticeStream names the stream of a message to a customer.
-func NoticeStream(noticeID string) string { return noticePrefix + noticeID }
+func NoticeStream(noticeID string) string { return noticePrefix + Escape(noticeID) }
 
 // NoticeIDOf returns the id of the message that a notice stream is about.
-func NoticeIDOf(stream string) (string, bool) { return strings.CutPrefix(stream, noticePrefix) }
+func NoticeIDOf(stream string) (string, bool) { return idOf(stream, noticePrefix) }

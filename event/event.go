@@ -9,7 +9,6 @@ package event
 import (
 	"bytes"
 	"encoding/json"
-	"regexp"
 	"time"
 
 	"github.com/google/uuid"
@@ -163,12 +162,3 @@ func decision(e Event) []byte {
 	}
 	return form
 }
-
-// idPattern is the form of order ids, SKUs and other ids that become part of stream names and workflow ids.
-var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-
-// IDRule says in words what ValidID accepts.
-const IDRule = "must be 1 to 64 characters of A-Z a-z 0-9 . _ - and begin with a letter or digit"
-
-// ValidID reports whether id has the form that every id here has.
-func ValidID(id string) bool { return idPattern.MatchString(id) }

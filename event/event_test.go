@@ -2,7 +2,6 @@ package event_test
 
 import (
 	"encoding/json"
-	"strings"
 	"testing"
 	"time"
 
@@ -66,15 +65,6 @@ func TestDecodeNamesTheEvent(t *testing.T) {
 	require.ErrorIs(t, err, fault.UnknownVersion, "an older binary does not guess")
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err), "a newer one can read it")
 	require.ErrorContains(t, err, "e1")
-}
-
-func TestValidID(t *testing.T) {
-	for id, valid := range map[string]bool{
-		"a": true, "A-1_2.3": true, strings.Repeat("x", 64): true, "": false, strings.Repeat("x", 65): false,
-		"-a": false, ".a": false, "a b": false, "a/b": false, "a@b": false, "ä": false, "a\n": false,
-	} {
-		require.Equal(t, valid, event.ValidID(id), "%q", id)
-	}
 }
 
 // TestTheCatalog: names are unique, outbound names are never inbound ones (no echo), and everything is explained.

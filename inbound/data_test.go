@@ -26,13 +26,13 @@ func TestOrderCreatedIsStrict(t *testing.T) {
 		{"a wrong type", with(`"c-7"`, `7`), []string{"/data/customerId"}},
 		{"a wrong type within", with(`"tok_visa"`, `4111`), []string{"/data/payment/method"}},
 		{"an object for a list", with(`"payment":{"method":"tok_visa"}`, `"payment":[]`), []string{"/data/payment"}},
-		{"a customer that breaks the rule of ids", with(`"c-7"`, `"c/7"`), []string{"/data/customerId"}},
+		{"a customer that breaks the rule of ids", with(`"c-7"`, `" c7"`), []string{"/data/customerId"}},
 		{"no customer", with(`"customerId":"c-7",`, ``), []string{"/data/customerId"}},
 		{"a currency in small letters", with(`"EUR"`, `"eur"`), []string{"/data/currency"}},
 		{"no line", `{"orderId":"42","customerId":"c-7","currency":"EUR","payment":{"method":"tok_visa"}}`, []string{"/data/lines"}},
 		{"a quantity of zero in the second line", with(`"cup","quantity":1`, `"cup","quantity":0`), []string{"/data/lines/1/quantity"}},
 		{"two prices of one sku", with(`2,"unitAmount":450`, `2,"unitAmount":451`), []string{"/data/lines/2/unitAmount"}},
-		{"a sku that cannot name a stream", with(`"cup"`, `"a cup"`), []string{"/data/lines/1/sku"}},
+		{"a sku that is not printed", with(`"cup"`, `"a\u200bcup"`), []string{"/data/lines/1/sku"}},
 		{"no price in the second line", with(`"cup","quantity":1,"unitAmount":900`, `"cup","quantity":1`), []string{"/data/lines/1/unitAmount"}},
 		{"a fraction", with(`"cup","quantity":1`, `"cup","quantity":1.5`), []string{"/data/lines/1/quantity"}},
 		{"a field of another case", with(`"customerId"`, `"CustomerID"`), []string{"/data/CustomerID", "/data/customerId"}},
@@ -64,7 +64,7 @@ func TestDataThatIsNoJSONIsMalformed(t *testing.T) {
 }
 
 func TestTheOrderIDKeepsTheRuleOfIDs(t *testing.T) {
-	for _, id := range []string{"", "-42", "a b", "a/b", "ü", strings.Repeat("4", 65)} {
+	for _, id := range []string{"", ".", "..", " a", "a\n", "\u202ea", "\xff", "\ufffd", strings.Repeat("4", 201), strings.Repeat("ü", 101)} {
 		for _, e := range []event.Event{
 			arrived(event.OrderCreated, placeable),
 			arrived(event.OrderCancellationRequested, `{}`),
@@ -106,7 +106,7 @@ func TestReceiptsNameTheirFields(t *testing.T) {
 	}
 	w := newWorld()
 	e := arrived(event.StockReceived, `{"quantity":1}`)
-	e.Subject = "-"
+	e.Subject = "."
 	require.Equal(t, []string{"/data/sku"}, pointers(w.executor.Handle(t.Context(), e)))
 	w.untouched(t)
 }

@@ -1,7 +1,7 @@
 // Package payment is the port to payment providers: what a gateway must do so that a saga can rely on it.
 // Adapters are in the packages below it; paymenttest is the suite that each of them must pass.
 //
-// The package is a leaf: it holds types and rules only, no I/O.
+// The package holds types and rules only, no I/O. It imports event, for the names of keys.
 //
 // # Contract
 //
@@ -26,6 +26,8 @@ package payment
 import (
 	"context"
 	"time"
+
+	"github.com/ordersaga/ordersaga/event"
 )
 
 // State says what is known of a payment.
@@ -53,8 +55,10 @@ const (
 // Payment names a payment to a gateway. Every call carries it whole, so that an adapter can find or repeat the
 // creation of a payment whose outcome nobody knows.
 type Payment struct {
-	// OrderID is the reference of the payment: the ID of the order that is paid, or what Reference makes for a saga of another flow.
+	// OrderID is the order that is paid, or the saga of Flow.
 	OrderID string `json:"orderId"`
+	// Flow is the stream of the flow whose saga is paid, such as giftcard; empty for an order. Payments of different flows are different ones.
+	Flow string `json:"flow,omitempty"`
 	// ID is the provider's id, empty as long as it is not known.
 	ID string `json:"paymentId,omitempty"`
 	// Amount is in minor units of Currency, above zero.
@@ -66,7 +70,12 @@ type Payment struct {
 }
 
 // Key returns the idempotency key of a step on the payment: derived, never random.
-func (p Payment) Key(step string) string { return p.OrderID + "/" + step }
+func (p Payment) Key(step string) string {
+	if p.Flow == "" {
+		return event.Key(p.OrderID, step)
+	}
+	return event.DerivedID("key", p.Flow, event.Escape(p.OrderID), step)
+}
 
 // Result is a definite answer.
 type Result struct {

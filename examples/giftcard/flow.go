@@ -28,6 +28,9 @@ const (
 	approvalDeadline  saga.Deadline = "GIFTCARD_APPROVAL_DEADLINE"
 )
 
+// stream begins the names of streams and workflow IDs.
+const stream = "giftcard"
+
 // statusAuthorized is the status while an approval is waited for.
 const statusAuthorized saga.Status = "authorized"
 
@@ -45,7 +48,7 @@ type operation = saga.Operation[State, *Participants]
 
 // Flow is the saga, in business order. What follows from the order (what is attempted next, what is compensated and when) is the kit's.
 var Flow = saga.Flow[State, *Participants]{
-	Name: "giftcard-topup", Stream: "giftcard", Subject: "topUpId", Queue: saga.QueueOrders,
+	Name: "giftcard-topup", Stream: stream, Subject: "topUpId", Queue: saga.QueueOrders,
 	Start:   saga.StartWith(func(s *State) *TopUp { return &s.TopUp }, (*TopUp).check),
 	Lasting: []saga.Status{statusAuthorized},
 	Own:     own, Types: types, Schemas: schemas(), Summary: summary,
@@ -154,10 +157,10 @@ func (p *Participants) Unlock(ctx context.Context, c call) (saga.Outcome, error)
 	return saga.Undone(nil), p.Cards.Unlock(ctx, c.State.TopUp.CardID, c.ID)
 }
 
-// pay is the payment of a top-up. Its reference is no order's.
+// pay is the payment of a top-up. It is no order's.
 func pay(c call) payment.Payment {
 	t := c.State.TopUp
-	return payment.Payment{OrderID: payment.Reference("giftcard", c.ID), ID: c.State.PaymentID, Amount: t.Amount, Currency: t.Currency, Method: t.Method}
+	return payment.Payment{Flow: stream, OrderID: c.ID, ID: c.State.PaymentID, Amount: t.Amount, Currency: t.Currency, Method: t.Method}
 }
 
 // Authorize sets the money aside.

@@ -71,7 +71,7 @@ func holds(p *Participants, s State) error {
 		return err
 	}
 	paid, err := p.Payments.Lookup(ctx, payment.Payment{
-		OrderID: payment.Reference("giftcard", s.ID), Amount: s.TopUp.Amount, Currency: s.TopUp.Currency, Method: s.TopUp.Method,
+		Flow: stream, OrderID: s.ID, Amount: s.TopUp.Amount, Currency: s.TopUp.Currency, Method: s.TopUp.Method,
 	})
 	if err != nil {
 		return err

@@ -100,14 +100,14 @@ func fold(c card, records []event.Record) (card, error) {
 
 // change appends what decide makes of a card, until it is stored.
 func (l Ledger) change(ctx context.Context, cardID, topUpID string, decide func(c card) (slot, eventType string, m movement, err error)) (card, error) {
-	stream := "giftcard.card-" + cardID
-	return event.AppendUntil(ctx, l.Log, stream, card{topUp: topUpID}, fold, func(c card) ([]event.Entry, error) {
+	name := stream + ".card-" + cardID
+	return event.AppendUntil(ctx, l.Log, name, card{topUp: topUpID}, fold, func(c card) ([]event.Entry, error) {
 		slot, eventType, m, err := decide(c)
 		if err != nil || slot == "" {
 			return nil, err
 		}
 		m.CardID, m.TopUpID = cardID, topUpID
-		return []event.Entry{event.New(stream, slot, eventType, cardID, l.Clock(), m)}, nil
+		return []event.Entry{event.New(name, slot, eventType, cardID, l.Clock(), m)}, nil
 	})
 }
 

@@ -122,7 +122,7 @@ var rules = []rule{
 		from: "internal/notify", exactly: true, local: []string{"internal/fault"},
 		outside: []string{"golang.org/x/net/idna", "golang.org/x/text/unicode/norm"},
 	},
-	mayImport{from: "payment", exactly: true, outside: []string{}},
+	mayImport{from: "payment", exactly: true, local: []string{"event"}, outside: []string{}},
 	mayImport{
 		from: "internal/wire", local: []string{"event", "internal/fault", "internal/jsondoc"},
 		outside: []string{"github.com/google/uuid", "github.com/go-json-experiment/json"},

@@ -71,10 +71,11 @@ func (s schema) types() string {
 	return strings.Join(types, " or ")
 }
 
-// How the schemas write event.IDRule, the second one for what may be empty, and unicode.IsPrint.
+// How the schemas write event.IDRule, the second one for what may be empty, event.TokenRule, and unicode.IsPrint.
 const (
-	idPattern        = `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`
-	idOrNotPattern   = `^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$`
+	idPattern        = `^[\p{L}\p{M}\p{N}\p{P}\p{S}]([\p{L}\p{M}\p{N}\p{P}\p{S} ]{0,198}[\p{L}\p{M}\p{N}\p{P}\p{S}])?$`
+	idOrNotPattern   = `^([\p{L}\p{M}\p{N}\p{P}\p{S}]([\p{L}\p{M}\p{N}\p{P}\p{S} ]{0,198}[\p{L}\p{M}\p{N}\p{P}\p{S}])?)?$`
+	tokenPattern     = `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`
 	printablePattern = `^[\p{L}\p{M}\p{N}\p{P}\p{S} ]*$`
 )
 
@@ -92,7 +93,7 @@ func (s schema) kind() string {
 			}
 		}
 		return strings.Join(words, ", ")
-	case s.Pattern == idPattern, s.Pattern == idOrNotPattern:
+	case s.Pattern == idPattern, s.Pattern == idOrNotPattern, s.Pattern == tokenPattern:
 		return "id"
 	case s.Format == "date-time":
 		return "time"

@@ -84,7 +84,7 @@ func jsonFlag(cmd *cobra.Command, asJSON *bool, usage string) {
 // byFlag adds --by, whose default is the user who runs the command when that is a valid ID.
 func byFlag(cmd *cobra.Command, by *string) {
 	user := os.Getenv("USER")
-	if !event.ValidID(user) {
+	if !event.ValidToken(user) {
 		user = ""
 	}
 	cmd.Flags().StringVar(by, "by", user, "the person who decides")

@@ -38,7 +38,8 @@ const (
 type Position struct {
 	// Millis is the time that the list is sorted by, in milliseconds since 1970.
 	Millis int64
-	ID     string
+	// ID is that of the item, escaped.
+	ID string
 }
 
 // Compare orders positions as lists do.
@@ -58,7 +59,10 @@ func (l List) Parse(cursor string) (p Position, ok bool) {
 		return Position{}, false
 	}
 	parts := strings.SplitN(string(text), ".", 3)
-	if len(parts) != 3 || parts[0] != string(l) || l != Sagas && !event.ValidID(parts[2]) || !utf8.ValidString(parts[2]) {
+	if len(parts) != 3 || parts[0] != string(l) || parts[2] == "" || !utf8.ValidString(parts[2]) {
+		return Position{}, false
+	}
+	if _, escaped := event.Unescape(parts[2]); l != Sagas && !escaped {
 		return Position{}, false
 	}
 	millis, err := strconv.ParseInt(parts[1], 36, 64)

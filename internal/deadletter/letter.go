@@ -107,7 +107,7 @@ func New(l Letter, now time.Time) Letter {
 	if l.Detail = Tidy(l.Detail); !reasonPattern.MatchString(string(l.Reason)) {
 		l.Reason = ReasonUnknown
 	}
-	if !event.ValidID(string(l.ReplayOf)) {
+	if !event.ValidToken(string(l.ReplayOf)) {
 		l.ReplayOf = ""
 	}
 	l.KeptAt, l.FirstSeen, l.FailedAt = rounded(now), rounded(l.FirstSeen.Time), rounded(l.FailedAt.Time)

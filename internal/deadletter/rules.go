@@ -32,8 +32,8 @@ type Request struct {
 // Validate names every field that is wrong. The error is Invalid.
 func (r Request) Validate() error {
 	var fields []fault.Field
-	if r.By != "" && !event.ValidID(r.By) {
-		fields = append(fields, fault.Fieldf("/by", "%s", event.IDRule))
+	if r.By != "" && !event.ValidToken(r.By) {
+		fields = append(fields, fault.Fieldf("/by", "%s", event.TokenRule))
 	}
 	for _, rule := range text.Validate(r.Note, MaxNote) {
 		fields = append(fields, fault.Fieldf("/note", "%s", rule))

@@ -23,7 +23,7 @@ const MaxDataBytes = 4 << 20
 const maxDepth = 32
 
 // maxNameBytes is the most that a stream's name or a key may take: both are in an index.
-const maxNameBytes = 512
+const maxNameBytes = 1024
 
 // maxVersion is the largest version: adapters write it with ten digits.
 const maxVersion = 9_999_999_999

@@ -37,10 +37,10 @@ type Movement struct {
 }
 
 // ReserveKey is the Do slot of an order in a SKU's stream.
-func ReserveKey(orderID string) string { return orderID + "/reserve" }
+func ReserveKey(orderID string) string { return event.Escape(orderID) + "/reserve" }
 
 // SettleKey is the settle slot of an order in a SKU's stream.
-func SettleKey(orderID string) string { return orderID + "/settle" }
+func SettleKey(orderID string) string { return event.Escape(orderID) + "/settle" }
 
 // receiptKey, adjustmentKey and countKey name the slots of what does not belong to an order. What kind of slot it is
 // stands last, so that no id can be mistaken for an order's.

@@ -164,7 +164,7 @@ func (t *turns) take(id string, step func() (done bool, err error)) error {
 // replaceInTurn is Replace.
 func (l *List) replaceInTurn(ctx context.Context, e entry, most int64) (wrote bool, err error) {
 	err = l.turns.take(e.ID, func() (bool, error) {
-		stored, found, err := l.Get(ctx, e.ID)
+		stored, found, err := l.Get(ctx, orderIDOf(e.ID))
 		switch {
 		case err != nil:
 			return false, err

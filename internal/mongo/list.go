@@ -8,6 +8,7 @@ import (
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/groupcommit"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
@@ -135,7 +136,7 @@ func (l *List) replace(ctx context.Context, batch []replacement) []error {
 
 // Get implements readmodel.Store.
 func (l *List) Get(ctx context.Context, id string) (o readmodel.Order, found bool, err error) {
-	documents, err := find[bson.Raw](ctx, l.entries, byID(id), options.Find().SetLimit(-1), "read list entry %s", id)
+	documents, err := find[bson.Raw](ctx, l.entries, byID(event.Escape(id)), options.Find().SetLimit(-1), "read list entry %s", id)
 	if err != nil || len(documents) == 0 {
 		return readmodel.Order{}, false, err
 	}
@@ -159,7 +160,7 @@ func (l *List) All(ctx context.Context) iter.Seq2[readmodel.Order, error] {
 
 // Remove implements readmodel.Store.
 func (l *List) Remove(ctx context.Context, id string) (bool, error) {
-	return l.entries.remove(ctx, id, "remove list entry %s", id)
+	return l.entries.remove(ctx, event.Escape(id), "remove list entry %s", id)
 }
 
 // List returns one page of entries, newest first, and the cursor of the next page, empty after the last one.

@@ -5,6 +5,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/cursor"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/workflows/order"
@@ -13,6 +14,7 @@ import (
 // entry is the document of an entry of a list. The names are a format: other programs read it. A document without attention asks
 // nobody for anything.
 type entry struct {
+	// ID is the order's, escaped: the entries are in the order of the streams that they are made from.
 	ID            string            `bson:"_id"`
 	CustomerID    string            `bson:"customerId"`
 	Status        order.Status      `bson:"status"`
@@ -54,7 +56,7 @@ func (e entry) position() cursor.Position {
 
 func toEntry(o readmodel.Order) entry {
 	e := entry{
-		ID: o.ID, CustomerID: o.CustomerID, Status: o.Status, Reason: o.Reason, Version: o.Version, Currency: o.Currency,
+		ID: event.Escape(o.ID), CustomerID: o.CustomerID, Status: o.Status, Reason: o.Reason, Version: o.Version, Currency: o.Currency,
 		TotalAmount: o.TotalAmount, Fulfillment: o.Fulfillment, Lines: make([]entryLine, len(o.Lines)), PaymentMethod: o.Payment.Method,
 		CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, CorrelationID: o.CorrelationID, EndedAs: o.EndedAs, Flow: o.Flow,
 	}
@@ -73,7 +75,7 @@ func toEntry(o readmodel.Order) entry {
 func (e entry) order() readmodel.Order {
 	o := readmodel.Order{
 		Order: order.Order{
-			ID: e.ID, CustomerID: e.CustomerID, Currency: e.Currency, Lines: make([]order.Line, len(e.Lines)), TotalAmount: e.TotalAmount,
+			ID: orderIDOf(e.ID), CustomerID: e.CustomerID, Currency: e.Currency, Lines: make([]order.Line, len(e.Lines)), TotalAmount: e.TotalAmount,
 			Payment: order.PaymentMethod{Method: e.PaymentMethod}, Fulfillment: e.Fulfillment,
 		},
 		Status: e.Status, Reason: e.Reason, Version: e.Version, CreatedAt: e.CreatedAt, UpdatedAt: e.UpdatedAt,
@@ -97,6 +99,15 @@ func readEntry(raw bson.Raw) (o readmodel.Order) {
 	if err := bson.Unmarshal(raw, &e); err == nil {
 		return e.order()
 	}
-	o.ID, _ = raw.Lookup("_id").StringValueOK()
+	name, _ := raw.Lookup("_id").StringValueOK()
+	o.ID = orderIDOf(name)
 	return o
+}
+
+// orderIDOf is the ID of the order of an entry. What is no escaped ID is no entry of this service, and is returned as it is.
+func orderIDOf(name string) string {
+	if id, ok := event.Unescape(name); ok {
+		return id
+	}
+	return name
 }

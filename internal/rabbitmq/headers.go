@@ -87,7 +87,7 @@ func failedCopy(d Delivery, queue string, attempts, parked int) wire.Message {
 	if dropped == droppedUnreadable || dropped == droppedTooLarge {
 		m.Headers[HeaderDropped] = dropped
 	}
-	if of := headerText(d.Message, HeaderReplayOf); event.ValidID(of) { // any client can set it, as large as a frame
+	if of := headerText(d.Message, HeaderReplayOf); event.ValidToken(of) { // any client can set it, as large as a frame
 		m.Headers[HeaderReplayOf] = of
 	}
 	if replays := headerCount(d.Message, HeaderReplays); replays > 0 {

@@ -30,6 +30,12 @@ type Filter struct {
 	Cursor string
 }
 
+// Selects reports whether the filter selects an order. Limit and Cursor take no part.
+func (f Filter) Selects(o Order) bool {
+	return (len(f.Statuses) == 0 || slices.Contains(f.Statuses, o.Status)) && (f.CustomerID == "" || f.CustomerID == o.CustomerID) &&
+		(f.CreatedFrom.IsZero() || !o.CreatedAt.Before(f.CreatedFrom)) && (f.CreatedTo.IsZero() || o.CreatedAt.Before(f.CreatedTo))
+}
+
 // Validate names every field that is wrong; the pointers are those of the query parameters. The error is Invalid.
 func (f Filter) Validate() error {
 	var fields []fault.Field

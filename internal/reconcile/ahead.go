@@ -1,6 +1,10 @@
 package reconcile
 
-import "iter"
+import (
+	"iter"
+
+	"github.com/ordersaga/ordersaga/event"
+)
 
 // ahead is a sequence that is read in parts: the next item can be looked at before it is taken.
 type ahead[T any] struct {
@@ -44,13 +48,13 @@ func (a *ahead[T]) upTo(name string) iter.Seq2[T, error] {
 	}
 }
 
-// named is something that belongs to the order of an id.
+// named is something that belongs to the order of an ID.
 type named[T any] struct {
 	id   string
 	item T
 }
 
-// row has what belongs to orders, in the order of the bytes of their ids, and is read beside them: what it passes over belongs to no
+// row has what belongs to orders, in the order of the bytes of their escaped IDs as the log and the list have it, and is read beside them: what it passes over belongs to no
 // order.
 type row[T any] struct {
 	*ahead[named[T]]
@@ -58,7 +62,7 @@ type row[T any] struct {
 }
 
 func newRow[T any](items iter.Seq2[named[T], error], stray func(id string, item T)) row[T] {
-	return row[T]{newAhead(items, func(n named[T]) string { return n.id }), stray}
+	return row[T]{newAhead(items, func(n named[T]) string { return event.Escape(n.id) }), stray}
 }
 
 // of returns what belongs to an order. Orders are asked for in the order of their ids.
@@ -75,7 +79,7 @@ func (r row[T]) of(orderID string) (none T, found bool, err error) {
 
 // passTo passes over what comes before an order; over everything that is left if it is empty.
 func (r row[T]) passTo(orderID string) error {
-	for n, err := range r.upTo(orderID) {
+	for n, err := range r.upTo(event.Escape(orderID)) {
 		if err != nil {
 			return err
 		}

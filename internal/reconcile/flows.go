@@ -38,8 +38,9 @@ type Flow struct {
 // flowOf returns the flow that a stream belongs to, and the ID of the saga.
 func (r *Reconciler) flowOf(stream string) (f Flow, id string, ok bool) {
 	for _, f := range r.cfg.Flows {
-		if id, ok := strings.CutPrefix(stream, f.StreamOf("")); ok {
-			return f, id, true
+		if escaped, ok := strings.CutPrefix(stream, f.StreamOf("")); ok {
+			id, ok = event.Unescape(escaped)
+			return f, id, ok
 		}
 	}
 	return Flow{}, "", false
@@ -207,41 +208,53 @@ func (l *look) unrecordedSaga(ctx context.Context, f Flow, id string) error {
 	return err
 }
 
-// flowPayments holds the payments of sagas of added flows against their sagas: none contradicts itself or stands after the end, and one that
-// turned back has cost nothing, unless a person has settled a step.
-func (l *look) flowPayments(ctx context.Context) error {
-	for _, b := range l.flowBooks {
-		reference := strings.TrimPrefix(b.stream, paymentsFrom)
+// flowPayment checks the payment of a saga of an added flow: it does not contradict itself, does not stand after the end, and has cost nothing
+// where the saga turned back, unless a person has settled a step.
+func (c *chain) flowPayment() {
+	b := books{stream: c.stream}
+	c.take = func(r event.Record) {
+		d, err := event.Decode[struct{ Amount int64 }](r.Event)
+		if err != nil {
+			c.damage(StreamFold, r.Version, "version %d: %v", r.Version, err)
+			return
+		}
+		b.add(r, d.Amount)
+	}
+	c.done = func(ctx context.Context) error {
 		if len(b.wrong) > 0 {
-			l.found(PaymentContradiction, reference, b.stream, b.version, "%s", strings.Join(b.wrong, "; "))
+			c.found(PaymentContradiction, b.version, "%s", strings.Join(b.wrong, "; "))
 		}
-		if !b.moved() {
-			continue
+		if !c.broken && b.moved() {
+			c.work.Go(func() error { return c.paidSaga(ctx, b) })
 		}
-		stream := strings.Replace(reference, "/", "-", 1)
-		f, _, known := l.flowOf(stream)
-		if !known {
-			continue // its flow is not in this binary
-		}
-		l.work.Go(func() error {
-			records, ok, err := l.read(ctx, stream)
-			if err != nil || !ok {
-				return err
-			}
-			v, err := f.View(records)
-			switch {
-			case err != nil:
-				return nil // that is found where the stream is walked
-			case len(records) == 0:
-				l.found(PaymentWithoutOrder, reference, b.stream, b.version, "the ledger has %d captured and %d authorizations", b.net(), b.authorizations)
-			case !v.Ended || v.ByHand:
-			case b.standing || b.pending:
-				l.found(AuthorizationStands, reference, b.stream, b.version, "the %s has ended as %s, and its payment still stands", v.Flow, v.Status)
-			case v.Status != saga.Completed && b.net() != 0:
-				l.found(MoneyWrong, reference, b.stream, b.version, "the %s has ended as %s, and has cost %d", v.Flow, v.Status, b.net())
-			}
-			return nil
-		})
+		return ctx.Err()
+	}
+}
+
+// paidSaga holds a payment against its saga.
+func (c *chain) paidSaga(ctx context.Context, b books) error {
+	of, id, _ := event.FlowPaymentOf(c.stream)
+	stream := of + "-" + event.Escape(id)
+	f, _, known := c.flowOf(stream)
+	if !known {
+		return nil // its flow is not in this binary
+	}
+	records, ok, err := c.read(ctx, stream)
+	if err != nil || !ok {
+		return err
+	}
+	if len(records) == 0 {
+		c.found(PaymentWithoutOrder, b.version, "the ledger has %d captured and %d authorizations", b.net(), b.authorizations)
+		return nil
+	}
+	v, err := f.View(records)
+	switch {
+	case err != nil: // that is found where the stream is walked
+	case !v.Ended || v.ByHand:
+	case b.standing || b.pending:
+		c.found(AuthorizationStands, b.version, "the %s has ended as %s, and its payment still stands", v.Flow, v.Status)
+	case v.Status != saga.Completed && b.net() != 0:
+		c.found(MoneyWrong, b.version, "the %s has ended as %s, and has cost %d", v.Flow, v.Status, b.net())
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -35,8 +36,6 @@ type look struct {
 	// payments and listed are walked beside the orders' streams.
 	payments row[books]
 	listed   row[readmodel.Order]
-	// flowBooks are the payments of sagas that are no orders.
-	flowBooks []books
 	// seed is for hashes of slots.
 	seed maphash.Seed
 	// work bounds how many orders are asked about at once.
@@ -153,21 +152,20 @@ func (l *look) walk(ctx context.Context) error {
 	if err := streams(ctx, others.upTo(""), l.begin); err != nil {
 		return err
 	}
-	if err := cmp.Or(l.unrecorded(ctx), l.flowPayments(ctx), l.unrecordedSagas(ctx)); err != nil {
+	if err := cmp.Or(l.unrecorded(ctx), l.unrecordedSagas(ctx)); err != nil {
 		return err
 	}
 	return l.signals(ctx)
 }
 
-// orderIDs are the orders among the subjects of a second look, in the order of their bytes.
+// orderIDs are the orders among the subjects of a second look, in the order of their streams.
 func (l *look) orderIDs() []string {
 	var ids []string
-	for stream := range l.streams {
+	for _, stream := range slices.Sorted(maps.Keys(l.streams)) {
 		if id, ok := event.OrderIDOf(stream); ok {
 			ids = append(ids, id)
 		}
 	}
-	slices.Sort(ids)
 	return ids
 }
 
@@ -237,10 +235,10 @@ func partners(stream string) []string {
 	if id, ok := event.OrderIDOf(stream); ok {
 		return []string{stream, event.PaymentStream(id)}
 	}
-	if id, ok := strings.CutPrefix(stream, paymentsFrom); ok {
-		if of, id, other := strings.Cut(id, "/"); other {
-			return []string{stream, of + "-" + id}
-		}
+	if flow, id, ok := event.FlowPaymentOf(stream); ok {
+		return []string{stream, flow + "-" + event.Escape(id)}
+	}
+	if id, ok := event.PaymentReferenceOf(stream); ok {
 		return []string{stream, event.OrderStream(id)}
 	}
 	return []string{stream}
@@ -259,10 +257,7 @@ var streamKinds = []struct {
 	{event.DeadLetterIDOf, (*chain).dead, countNothing},
 	{event.CustomerIDOf, (*chain).customer, countNothing},
 	{event.NoticeIDOf, (*chain).notice, countNothing},
-	{
-		func(stream string) (string, bool) { return strings.CutPrefix(stream, event.StockStream("")) },
-		(*chain).stock, func(c *Counts) { c.SKUs++ },
-	},
+	{event.SKUOf, (*chain).stock, func(c *Counts) { c.SKUs++ }},
 }
 
 func countNothing(*Counts) {}
@@ -276,6 +271,12 @@ func (l *look) begin(stream string) *chain {
 			k.check(c)
 			return c
 		}
+	}
+	if _, id, ok := event.FlowPaymentOf(stream); ok {
+		l.count(func(c *Counts) { c.Payments++ })
+		c := l.chain(stream, id)
+		c.flowPayment()
+		return c
 	}
 	l.count(countNothing)
 	if f, id, ok := l.flowOf(stream); ok {

@@ -37,7 +37,11 @@ func (l *look) books(ctx context.Context, records iter.Seq2[event.Record, error]
 	return func(yield func(named[books], error) bool) {
 		err := streams(ctx, records, func(stream string) *chain {
 			l.count(func(c *Counts) { c.Payments++ })
-			c, b := l.chain(stream, strings.TrimPrefix(stream, paymentsFrom)), books{stream: stream}
+			id, ok := event.PaymentReferenceOf(stream)
+			if !ok {
+				id = stream
+			}
+			c, b := l.chain(stream, id), books{stream: stream}
 			c.take = func(r event.Record) {
 				d, err := event.Decode[struct{ Amount int64 }](r.Event)
 				if err != nil {
@@ -99,10 +103,6 @@ func (b *books) add(r event.Record, amount int64) {
 func (b books) moved() bool { return b.authorizations > 0 || b.pending || b.captured > 0 }
 
 func (l *look) paymentWithoutOrder(orderID string, b books) {
-	if strings.Contains(orderID, "/") {
-		l.flowBooks = append(l.flowBooks, b)
-		return
-	}
 	if b.moved() {
 		l.found(PaymentWithoutOrder, orderID, b.stream, b.version, "the ledger has %d captured and %d authorizations", b.net(), b.authorizations)
 	}

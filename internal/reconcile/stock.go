@@ -153,7 +153,7 @@ func (u *unit) outcome(ctx context.Context) error {
 		return nil
 	}
 	for _, line := range u.state.Order.Lines {
-		do, settle := u.id+"/reserve", u.id+"/settle"
+		do, settle := event.Escape(u.id)+"/reserve", event.Escape(u.id)+"/settle"
 		standing, err := u.cfg.Log.FindAll(ctx, event.StockStream(line.SKU), []string{do, settle})
 		if damaged(err) {
 			continue

@@ -22,9 +22,12 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
@@ -163,10 +166,25 @@ func details(s *order.State) string {
 	var b strings.Builder
 	b.WriteString("| sku | quantity | unit amount |\n|---|---|---|\n")
 	for _, l := range o.Lines {
-		fmt.Fprintf(&b, "| %s | %d | %d |\n", l.SKU, l.Quantity, l.UnitAmount)
+		fmt.Fprintf(&b, "| %s | %d | %d |\n", markdown(l.SKU), l.Quantity, l.UnitAmount)
 	}
 	fmt.Fprintf(&b, "\nTotal %d %s in minor units, paid with %s, by customer %s.\n\nEvents: stream `%s`, or `/v1/orders/%s/events`.\n",
-		o.TotalAmount, o.Currency, o.Payment.Method, o.CustomerID, event.OrderStream(o.ID), o.ID)
+		o.TotalAmount, o.Currency, markdown(o.Payment.Method), markdown(o.CustomerID), event.OrderStream(o.ID), url.PathEscape(o.ID))
+	return b.String()
+}
+
+// markdown returns an ID as markdown shows it as it is.
+func markdown(id string) string {
+	if event.ValidToken(id) {
+		return id
+	}
+	var b strings.Builder
+	for _, r := range id {
+		if r < utf8.RuneSelf && unicode.In(r, unicode.P, unicode.S) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
 	return b.String()
 }
 

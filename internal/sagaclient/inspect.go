@@ -8,6 +8,7 @@ import (
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
@@ -103,7 +104,7 @@ func (c *flowClient[S, P]) listed(ctx context.Context, query string) iter.Seq2[s
 				return
 			}
 			for _, e := range page.GetExecutions() {
-				id, ours := c.flow.IDOf(e.GetExecution().GetWorkflowId())
+				id, ours := c.idOf(e)
 				if ours && event.ValidID(id) && !yield(id, nil) {
 					return
 				}
@@ -113,6 +114,16 @@ func (c *flowClient[S, P]) listed(ctx context.Context, query string) iter.Seq2[s
 			}
 		}
 	}
+}
+
+// idOf is the ID of the saga that a run is of. A workflow ID that was cut does not tell it, and the memo does.
+func (c *flowClient[S, P]) idOf(run *workflowpb.WorkflowExecutionInfo) (id string, ours bool) {
+	workflowID := run.GetExecution().GetWorkflowId()
+	if id, ours = c.flow.IDOf(workflowID); ours {
+		return id, true
+	}
+	err := converter.GetDefaultDataConverter().FromPayload(run.GetMemo().GetFields()[saga.MemoID], &id)
+	return id, err == nil && c.flow.WorkflowID(id) == workflowID
 }
 
 // Republish starts a run of a saga that has ended: it publishes every event of the saga again and closes. It is for

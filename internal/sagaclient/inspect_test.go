@@ -103,7 +103,7 @@ func TestInspectTellsOfTheNewestRun(t *testing.T) {
 }
 
 func TestOrdersListsOrdersOnly(t *testing.T) {
-	d := &described{ids: []string{"order-1", "ordersaga-reconcile", "order-2", "order-" + strings.Repeat("x", 100), "order-3"}}
+	d := &described{ids: []string{"order-1", "ordersaga-reconcile", "order-2", "order-" + strings.Repeat("x", 201), "order-3"}}
 	var ids []string
 	for id, err := range d.client().Orders(t.Context(), time.Time{}) {
 		require.NoError(t, err)

@@ -156,8 +156,14 @@ func (c *flowClient[S, P]) execute(ctx context.Context, in saga.Input, reuse enu
 		return err
 	}
 	attributes := append(c.rule.Attributes(&s), c.flow.StatusKey().ValueSet(string(saga.Accepted)), saga.NeedsAttentionAttribute.ValueSet(false))
+	workflowID := c.flow.WorkflowID(in.ID)
+	var memo map[string]any
+	if _, told := c.flow.IDOf(workflowID); !told {
+		memo = map[string]any{saga.MemoID: in.ID}
+	}
 	_, err = c.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID:                                       c.flow.WorkflowID(in.ID),
+		ID:                                       workflowID,
+		Memo:                                     memo,
 		TaskQueue:                                c.flow.Queue,
 		WorkflowIDReusePolicy:                    reuse,
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,

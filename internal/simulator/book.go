@@ -18,12 +18,12 @@ const maxRaces = 100
 // act decides on the newest book, writes what was decided, and decides again when somebody else was faster. Blind
 // starts from an empty book instead of reading one: right when it ends in an append, and tried again with what
 // the log says otherwise.
-func (s *Simulator) act(ctx context.Context, orderID string, blind bool, decide func(book) (move, error)) (payment.Result, error) {
-	b, known := s.books.get(orderID)
+func (s *Simulator) act(ctx context.Context, ledger string, blind bool, decide func(book) (move, error)) (payment.Result, error) {
+	b, known := s.books.get(ledger)
 	fresh := false
 	if !known && !blind {
 		var err error
-		if b, err = s.read(ctx, orderID); err != nil {
+		if b, err = s.read(ctx, ledger); err != nil {
 			return payment.Result{}, err
 		}
 		fresh = true
@@ -31,7 +31,7 @@ func (s *Simulator) act(ctx context.Context, orderID string, blind bool, decide 
 	for range maxRaces {
 		m, err := decide(b)
 		if (err != nil || m.entry == nil) && !fresh {
-			if b, err = s.read(ctx, orderID); err != nil {
+			if b, err = s.read(ctx, ledger); err != nil {
 				return payment.Result{}, err
 			}
 			fresh = true
@@ -43,7 +43,7 @@ func (s *Simulator) act(ctx context.Context, orderID string, blind bool, decide 
 		if m.entry == nil {
 			return *m.result, nil
 		}
-		stands, next, err := s.append(ctx, orderID, b, *m.entry)
+		stands, next, err := s.append(ctx, ledger, b, *m.entry)
 		if err != nil {
 			return payment.Result{}, err
 		}
@@ -62,41 +62,41 @@ func (s *Simulator) act(ctx context.Context, orderID string, blind bool, decide 
 			return *m.result, nil
 		}
 	}
-	return payment.Result{}, fault.New(fault.Unavailable, "the payment of order %s changes too fast", orderID)
+	return payment.Result{}, fault.New(fault.Unavailable, "payment ledger %s changes too fast", ledger)
 }
 
 // append writes e behind b. It returns the book as it is then, and whether e stands in it; if not, somebody else
 // was faster.
-func (s *Simulator) append(ctx context.Context, orderID string, b book, e event.Entry) (bool, book, error) {
-	stream := event.PaymentStream(orderID)
+func (s *Simulator) append(ctx context.Context, ledger string, b book, e event.Entry) (bool, book, error) {
+	stream := ledger
 	_, tail, err := s.cfg.Log.Append(ctx, stream, b.head, []event.Entry{e})
 	switch {
 	case err == nil || eventlog.Lost(err):
 	case errors.Is(err, fault.Corrupt), errors.Is(err, fault.Invalid):
-		s.books.drop(orderID)
+		s.books.drop(ledger)
 		return false, b, err
 	default:
-		s.books.drop(orderID)
+		s.books.drop(ledger)
 		return false, b, fault.Wrap(err, fault.OutcomeUnknown, "append to %s", stream)
 	}
 	next, foldErr := b.fold(tail)
 	if foldErr != nil {
 		return false, b, foldErr
 	}
-	s.books.put(orderID, next)
+	s.books.put(ledger, next)
 	return err == nil, next, nil
 }
 
 // read returns the book as the log has it now. It is what answers are made from that are not written, so it must not miss a
 // record: that nothing was captured, or has arrived, is final for the caller.
-func (s *Simulator) read(ctx context.Context, orderID string) (book, error) {
-	records, err := eventlog.ReadCertain(ctx, s.cfg.Log, event.PaymentStream(orderID), 0, 0)
+func (s *Simulator) read(ctx context.Context, ledger string) (book, error) {
+	records, err := eventlog.ReadCertain(ctx, s.cfg.Log, ledger, 0, 0)
 	if err != nil {
 		return book{}, err
 	}
 	b, err := book{}.fold(records)
 	if err == nil {
-		s.books.put(orderID, b)
+		s.books.put(ledger, b)
 	}
 	return b, err
 }
@@ -111,28 +111,28 @@ type shelf struct {
 
 func newShelf(limit int) *shelf { return &shelf{limit: limit, young: make(map[string]book)} }
 
-func (s *shelf) get(orderID string) (book, bool) {
+func (s *shelf) get(ledger string) (book, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b, ok := s.young[orderID]
+	b, ok := s.young[ledger]
 	if !ok {
-		b, ok = s.old[orderID]
+		b, ok = s.old[ledger]
 	}
 	return b, ok
 }
 
-func (s *shelf) put(orderID string, b book) {
+func (s *shelf) put(ledger string, b book) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.young[orderID] = b
+	s.young[ledger] = b
 	if len(s.young) >= s.limit {
 		s.young, s.old = make(map[string]book), s.young
 	}
 }
 
-func (s *shelf) drop(orderID string) {
+func (s *shelf) drop(ledger string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.young, orderID)
-	delete(s.old, orderID)
+	delete(s.young, ledger)
+	delete(s.old, ledger)
 }

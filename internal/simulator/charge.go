@@ -26,7 +26,9 @@ const (
 
 // Charge is the data of every record.
 type Charge struct {
-	OrderID   string `json:"orderId"`
+	OrderID string `json:"orderId"`
+	// Flow is that of the payment; empty for an order.
+	Flow      string `json:"flow,omitempty"`
 	PaymentID string `json:"paymentId"`
 	// Amount is in minor units of Currency: of the payment, and for charge.refunded what was given back.
 	Amount   int64  `json:"amount"`
@@ -40,8 +42,23 @@ type Charge struct {
 	Key string `json:"key,omitempty"`
 }
 
-// paymentID derives the payment's id from the order's.
-func paymentID(orderID string) string { return "sim_" + event.DerivedID("simulator", orderID) }
+// paymentID derives the payment's ID from what is paid.
+func paymentID(p payment.Payment) string {
+	if p.Flow == "" {
+		return "sim_" + event.DerivedID("simulator", p.OrderID)
+	}
+	return "sim_" + event.DerivedID("simulator", p.Flow, p.OrderID)
+}
+
+// ledgerOf is the name of the stream of a payment.
+func ledgerOf(p payment.Payment) string {
+	if p.Flow == "" {
+		return event.PaymentStream(p.OrderID)
+	}
+	return event.FlowPaymentStream(p.Flow, p.OrderID)
+}
+
+func (c Charge) ledger() string { return ledgerOf(payment.Payment{OrderID: c.OrderID, Flow: c.Flow}) }
 
 // book is what the records of a payment add up to.
 type book struct {
@@ -158,7 +175,7 @@ func (b book) result() payment.Result {
 
 // agree fails with Conflict when p is not the payment that the book is about.
 func (b book) agree(p payment.Payment) error {
-	if p.ID != "" && p.ID != paymentID(p.OrderID) {
+	if p.ID != "" && p.ID != paymentID(p) {
 		return fault.New(fault.Conflict, "the payment of order %s has another id", p.OrderID)
 	}
 	if b.head.Version == 0 {

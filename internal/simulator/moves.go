@@ -58,13 +58,13 @@ func say(r payment.Result) (move, error) { return move{result: &r}, nil }
 
 // write makes the record of kind under key.
 func (s *Simulator) write(key, kind string, c Charge) move {
-	e := event.New(event.PaymentStream(c.OrderID), key, kind, c.OrderID, s.cfg.Clock(), c)
+	e := event.New(c.ledger(), key, kind, c.OrderID, s.cfg.Clock(), c)
 	return move{entry: &e}
 }
 
 func chargeOf(p payment.Payment) Charge {
 	return Charge{
-		OrderID: p.OrderID, PaymentID: paymentID(p.OrderID), Amount: p.Amount, Currency: p.Currency, Method: p.Method,
+		OrderID: p.OrderID, Flow: p.Flow, PaymentID: paymentID(p), Amount: p.Amount, Currency: p.Currency, Method: p.Method,
 	}
 }
 

@@ -109,19 +109,19 @@ func (s *Simulator) Refund(ctx context.Context, key string, p payment.Payment, a
 
 // Lookup implements payment.Gateway.
 func (s *Simulator) Lookup(ctx context.Context, p payment.Payment) (payment.Result, error) {
-	if !payment.ValidReference(p.OrderID) {
+	if !event.ValidID(p.OrderID) {
 		return payment.Result{}, fault.NewInvalid("payment", []fault.Field{fault.Fieldf("/orderId", "%s", event.IDRule)})
 	}
-	b, err := s.read(ctx, p.OrderID)
+	b, err := s.read(ctx, ledgerOf(p))
 	if err != nil {
 		return payment.Result{}, fmt.Errorf("look up the payment of order %s: %w", p.OrderID, err)
 	}
-	if p.ID != "" && p.ID != paymentID(p.OrderID) {
+	if p.ID != "" && p.ID != paymentID(p) {
 		return payment.Result{}, fault.New(fault.Conflict, "the payment of order %s has another id", p.OrderID)
 	}
 	if b.landing() {
 		// The answer is what was so when it was asked; the capture happens right after that.
-		if _, err := s.act(ctx, p.OrderID, false, func(b book) (move, error) { return s.land(b), nil }); err != nil {
+		if _, err := s.act(ctx, ledgerOf(p), false, func(b book) (move, error) { return s.land(b), nil }); err != nil {
 			return payment.Result{}, fmt.Errorf("look up the payment of order %s: %w", p.OrderID, err)
 		}
 	}
@@ -134,13 +134,13 @@ const maxCodeBytes = 256
 // Settle implements payment.Settler. Only the order's id, and the payment's if there is one, are looked at: a
 // hint does not carry more.
 func (s *Simulator) Settle(ctx context.Context, p payment.Payment, succeeded bool, code string) error {
-	if !payment.ValidReference(p.OrderID) || len(code) > maxCodeBytes {
+	if !event.ValidID(p.OrderID) || len(code) > maxCodeBytes {
 		return fault.NewInvalid("settlement", []fault.Field{
 			fault.Fieldf("", "it needs an order id, and a code of at most %d bytes", maxCodeBytes),
 		})
 	}
-	_, err := s.act(ctx, p.OrderID, false, func(b book) (move, error) {
-		if p.ID != "" && p.ID != paymentID(p.OrderID) {
+	_, err := s.act(ctx, ledgerOf(p), false, func(b book) (move, error) {
+		if p.ID != "" && p.ID != paymentID(p) {
 			return move{}, fault.New(fault.Conflict, "the payment of order %s has another id", p.OrderID)
 		}
 		return s.settle(b, succeeded, code), nil
@@ -156,7 +156,7 @@ func (s *Simulator) move(ctx context.Context, what string, p payment.Payment, bl
 	if err := validate(p); err != nil {
 		return payment.Result{}, err
 	}
-	result, err := s.act(ctx, p.OrderID, blind, func(b book) (move, error) {
+	result, err := s.act(ctx, ledgerOf(p), blind, func(b book) (move, error) {
 		if err := b.agree(p); err != nil {
 			return move{}, err
 		}
@@ -173,7 +173,7 @@ const maxAmount = 1<<53 - 1
 
 func validate(p payment.Payment) error {
 	var wrong []fault.Field
-	if !payment.ValidReference(p.OrderID) {
+	if !event.ValidID(p.OrderID) {
 		wrong = append(wrong, fault.Fieldf("/orderId", "%s", event.IDRule))
 	}
 	if p.Amount < 1 || p.Amount > maxAmount {

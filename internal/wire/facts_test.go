@@ -90,7 +90,7 @@ func TestTheTypeIsTheFirstThatIsKnown(t *testing.T) {
 func TestAFactWhoseOrderCannotBeDeterminedIsRefused(t *testing.T) {
 	for name, body := range map[string]string{
 		"none":                  `{"data":{"carrier":"dhl"}}`,
-		"one that breaks rules": `{"data":{"orderId":"a/b"}}`,
+		"one that breaks rules": `{"data":{"orderId":"a "}}`,
 		"two":                   `{"orderId":"o-1","orderId":"o-2"}`,
 		"two within":            `{"data":{"orderId":"o-1","orderId":"o-2"}}`,
 		"two in escapes":        `{"data":{"orderId":"o-1","order\u0049d":"o-2"}}`,

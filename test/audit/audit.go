@@ -126,26 +126,26 @@ func Examine(documents []Document) *Report {
 		r.chain(name, stream)
 		switch {
 		case strings.HasPrefix(name, "order-"):
-			r.order(strings.TrimPrefix(name, "order-"), stream)
+			r.order(r.idIn(strings.TrimPrefix(name, "order-")), stream)
 		case strings.HasPrefix(name, "payment-"):
-			r.payment(strings.TrimPrefix(name, "payment-"), stream)
+			r.payment(r.idIn(strings.TrimPrefix(name, "payment-")), stream)
 		case strings.HasPrefix(name, "refunds-"):
-			r.refunds(strings.TrimPrefix(name, "refunds-"), stream)
+			r.refunds(r.idIn(strings.TrimPrefix(name, "refunds-")), stream)
 		case strings.HasPrefix(name, "customer-"):
-			r.customer(strings.TrimPrefix(name, "customer-"), stream)
+			r.customer(r.idIn(strings.TrimPrefix(name, "customer-")), stream)
 		case strings.HasPrefix(name, "notice-"):
-			r.notice(strings.TrimPrefix(name, "notice-"), stream)
+			r.notice(r.idIn(strings.TrimPrefix(name, "notice-")), stream)
 		}
 	}
 	for _, name := range sorted(r.Streams) {
 		if id, ok := strings.CutPrefix(name, "late-"); ok {
-			r.late(id, r.Streams[name])
+			r.late(r.idIn(id), r.Streams[name])
 		}
 		if id, ok := strings.CutPrefix(name, "dead-"); ok {
-			r.dead(id, r.Streams[name])
+			r.dead(r.idIn(id), r.Streams[name])
 		}
 		if sku, ok := strings.CutPrefix(name, "sku-"); ok {
-			r.stock(sku, r.Streams[name])
+			r.stock(r.idIn(sku), r.Streams[name])
 		}
 	}
 	r.money()
@@ -167,7 +167,7 @@ func (r *Report) Open() []string {
 // Timeline lists the types of an order's events.
 func (r *Report) Timeline(orderID string) []string {
 	var types []string
-	for _, d := range r.Streams["order-"+orderID] {
+	for _, d := range r.of("order-", orderID) {
 		types = append(types, d.Type)
 	}
 	return types
@@ -181,13 +181,13 @@ func (r *Report) except(id string, d Document) {
 	}
 	// It stands in the slot of the step, so that the step cannot say something else.
 	step := strings.Replace(strings.TrimSuffix(d.Key, "/settled"), "undo/", "undo ", 1)
-	r.excepted[id+"/"+step] = true
+	r.excepted[id+"\x00"+step] = true
 }
 
 // unlessExcepted is violate, unless an operator decided about one of the steps, each "step" or "undo step".
 func (r *Report) unlessExcepted(orderID string, steps []string, format string, args ...any) {
 	for _, step := range steps {
-		if r.excepted[orderID+"/"+step] {
+		if r.excepted[orderID+"\x00"+step] {
 			r.Exceptions = append(r.Exceptions, fmt.Sprintf(format, args...))
 			return
 		}

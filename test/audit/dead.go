@@ -14,7 +14,7 @@ var deadFields = map[string]bool{
 // typeForm and idForm are what the type and the subject of a letter's event look like.
 var (
 	typeForm = regexp.MustCompile(`^[a-z]+\.[a-z_]+$`)
-	idForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+	idForm   = regexp.MustCompile(`^[\p{L}\p{M}\p{N}\p{P}\p{S} ]{1,200}$`)
 )
 
 // dead checks what was decided about a dead letter: it begins with the letter, every replay was asked for before, at most

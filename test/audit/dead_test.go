@@ -28,7 +28,7 @@ func TestDeadLetters(t *testing.T) {
 		"nobody asked":     {[]fact{received, sent}, "nobody has asked for it"},
 		"retried twice":    {[]fact{received, begun, say("retry/2", "dead.retry_begun", nil)}, "was retried twice"},
 		"a type":           {[]fact{say("receive", "dead.received", map[string]any{"type": "shipment.lost", "subject": "42"})}, ""},
-		"a text":           {[]fact{say("receive", "dead.received", map[string]any{"type": "shipment.lost", "subject": "Ada Lovelace"})}, "more of its event than type and subject"},
+		"a text":           {[]fact{say("receive", "dead.received", map[string]any{"type": "shipment.lost", "subject": "Ada\nLovelace"})}, "more of its event than type and subject"},
 		"a payload":        {[]fact{received, say("discard/1", "dead.discarded", map[string]any{"payload": "secret"})}, "has the field payload"},
 		"no hash":          {[]fact{say("receive", "dead.received", map[string]any{"payloadHash": "secret"})}, "neither which letter nor which payload"},
 		"another letter's": {[]fact{say("receive", "dead.received", map[string]any{"letterId": "l-2"})}, "neither which letter nor which payload"},

@@ -24,7 +24,7 @@ func (r *Report) late(id string, stream []Document) {
 		case byHand && (isJudge || isRefund):
 			settled[judged], settled[refunded] = true, true
 			if said(d) {
-				r.excepted[id+"/late payment"] = true
+				r.excepted[id+"\x00late payment"] = true
 			}
 		case byHand && d.Key == "goods":
 			goods = "settled"

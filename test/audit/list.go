@@ -61,13 +61,14 @@ var waits = map[string]bool{
 func (r *Report) CompareList(entries []Entry) {
 	shown := make(map[string]Entry, len(entries))
 	for _, e := range entries {
+		e.ID = r.idIn(e.ID)
 		shown[e.ID] = e
-		if len(r.Streams["order-"+e.ID]) == 0 {
+		if len(r.of("order-", e.ID)) == 0 {
 			r.violate("the list shows order %s, which has no stream", e.ID)
 		}
 	}
 	for _, id := range sorted(r.Orders) {
-		stream := r.Streams["order-"+id]
+		stream := r.of("order-", id)
 		e, there := shown[id]
 		switch head := stream[len(stream)-1].Version; {
 		case !there:

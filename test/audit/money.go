@@ -61,12 +61,12 @@ func (r *Report) money() {
 			continue
 		}
 		if ended == "order.completed" {
-			want = number(r.Streams["order-"+id][0].Data, "totalAmount")
+			want = number(r.of("order-", id)[0].Data, "totalAmount")
 		}
 		if r.standing[id] || r.pending[id] {
 			r.unlessExcepted(id, excepted, "the authorization of order %s stands after %s", id, ended)
 		}
-		if total := number(r.Streams["order-"+id][0].Data, "totalAmount"); r.Net[id] != 0 && r.Net[id] != total {
+		if total := number(r.of("order-", id)[0].Data, "totalAmount"); r.Net[id] != 0 && r.Net[id] != total {
 			r.violate("order %s ended as %s and was charged %d instead of %d", id, ended, r.Net[id], want)
 		} else if late := r.Net[id] > want && slices.Contains(r.Late[id], "money"); r.Net[id] != want && !late {
 			if r.Net[id] > want {

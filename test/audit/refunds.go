@@ -27,7 +27,7 @@ func (r *Report) refunds(id string, stream []Document) {
 // back as much.
 func (r *Report) refunded(id string, d Document) {
 	amount, reserved := number(d.Data, "amount"), int64(0)
-	for _, l := range r.Streams["refunds-"+id] {
+	for _, l := range r.of("refunds-", id) {
 		if l.Key == "reserve/"+d.Key && text(l.Data, "source") == "captured" {
 			reserved = number(l.Data, "amount")
 		}
@@ -35,12 +35,12 @@ func (r *Report) refunded(id string, d Document) {
 	if reserved != amount {
 		r.violate("order %s gives back %d, and the refund ledger reserves %d for it", id, amount, reserved)
 	}
-	for _, charge := range r.Streams["payment-"+id] {
-		if charge.Type == "charge.refunded" && charge.Key == "refund/"+id+"/"+d.Key && number(charge.Data, "amount") == amount {
+	for _, charge := range r.of("payment-", id) {
+		if charge.Type == "charge.refunded" && charge.Key == "refund/"+keyOf(id, d.Key) && number(charge.Data, "amount") == amount {
 			return
 		}
 	}
-	if len(r.Streams["payment-"+id]) > 0 {
+	if len(r.of("payment-", id)) > 0 {
 		r.violate("order %s gives back %d, and the gateway has not", id, amount)
 	}
 }

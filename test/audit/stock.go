@@ -14,7 +14,7 @@ func (r *Report) stock(sku string, stream []Document) {
 	var onHand, reserved, in, committed int64
 	for _, d := range stream {
 		quantity, orderID := number(d.Data, "quantity"), text(d.Data, "orderId")
-		slot := sku + "/" + orderID
+		slot := sku + "\x00" + orderID
 		switch d.Type {
 		case "stock.added", "stock.adjusted", "stock.returned":
 			onHand, in = onHand+quantity, in+quantity
@@ -67,11 +67,11 @@ var stockExceptions = []string{"commit", "undo reserve"}
 // outcomes checks that the stock of every ended order went where its end says.
 func (r *Report) outcomes() {
 	for _, id := range sorted(r.Orders) {
-		lines, _ := value(r.Streams["order-"+id][0].Data, "lines").(bson.A)
+		lines, _ := value(r.of("order-", id)[0].Data, "lines").(bson.A)
 		for _, item := range lines {
 			line, _ := item.(bson.D)
 			sku, quantity := text(line, "sku"), number(line, "quantity")
-			s := r.settled[sku+"/"+id]
+			s := r.settled[sku+"\x00"+id]
 			switch r.Orders[id] {
 			case "":
 			case "order.completed":

@@ -8,6 +8,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -20,7 +21,7 @@ const (
 )
 
 // WorkflowID is the workflow ID of the saga that settles what came after an order had ended.
-func WorkflowID(orderID string) string { return "late-" + orderID }
+func WorkflowID(orderID string) string { return event.WorkflowID("late-", orderID) }
 
 // Input starts a saga, or goes on with it: what came late is in the log.
 type Input struct {

@@ -145,7 +145,7 @@ func TestIdsSayWhatTheyAreAbout(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, s, found)
 	}
-	for _, id := range []string{"", "welcome", "welcome-", "unheard-42", "failed--"} {
+	for _, id := range []string{"", "welcome", "welcome-", "unheard-42", "failed-."} {
 		_, ok := notification.SubjectOf(id)
 		require.False(t, ok, id)
 	}

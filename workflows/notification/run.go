@@ -7,6 +7,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -53,7 +54,7 @@ var (
 )
 
 // WorkflowID is the workflow id of a message's saga.
-func WorkflowID(noticeID string) string { return "notice-" + noticeID }
+func WorkflowID(noticeID string) string { return event.WorkflowID("notice-", noticeID) }
 
 // Input starts a message's saga, or goes on with it: what is known is in the log.
 type Input struct {

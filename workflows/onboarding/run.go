@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -53,7 +54,7 @@ var (
 )
 
 // WorkflowID is the workflow id of a customer's saga.
-func WorkflowID(customerID string) string { return "customer-" + customerID }
+func WorkflowID(customerID string) string { return event.WorkflowID("customer-", customerID) }
 
 // Input starts a customer's saga, or goes on with it: what is known is in the log.
 type Input struct {

@@ -60,7 +60,7 @@ var Flow = saga.Flow[State, *Participants]{
 	EarlyStream: event.EarlyStream, EarlyType: event.OrderCancellationKept,
 	Late: &saga.LateRule[State]{
 		Workflow: "LateSaga", Signal: "late",
-		WorkflowID: func(id string) string { return "late-" + id },
+		WorkflowID: func(id string) string { return event.WorkflowID("late-", id) },
 		Summary:    func(id string) string { return "what came after order " + id + " had ended" },
 		Input: func(id string) any {
 			return struct {

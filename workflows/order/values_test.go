@@ -24,7 +24,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		pointer string
 	}{
 		{"no customer", func(o *order.Order) { o.CustomerID = "" }, "/customerId"},
-		{"customer with a slash", func(o *order.Order) { o.CustomerID = "a/b" }, "/customerId"},
+		{"customer with a line break", func(o *order.Order) { o.CustomerID = "a\nb" }, "/customerId"},
 		{"currency in small letters", func(o *order.Order) { o.Currency = "eur" }, "/currency"},
 		{"no lines", func(o *order.Order) { o.Lines = nil }, "/lines"},
 		{"too many lines", func(o *order.Order) { o.Lines = make([]order.Line, order.MaxLines+1) }, "/lines"},

@@ -52,7 +52,7 @@ func (f *Flow[S, P]) EarlyStreamOf(id string) string {
 	case f.EarlyStream != nil:
 		return f.EarlyStream(id)
 	case slices.ContainsFunc(f.Inbound, func(i Inbound) bool { return i.Role == RoleCancel }):
-		return f.Stream + ".early-" + id
+		return f.Stream + ".early-" + event.Escape(id)
 	}
 	return ""
 }

@@ -313,15 +313,23 @@ func (f *Flow[S, P]) WorkflowType() string { return cmp.Or(f.Workflow, f.Name) }
 func (f *Flow[S, P]) Activity(what string) string { return f.Stream + "." + what }
 
 // WorkflowID is the workflow ID of a saga.
-func (f *Flow[S, P]) WorkflowID(id string) string { return f.Stream + "-" + id }
+func (f *Flow[S, P]) WorkflowID(id string) string { return event.WorkflowID(f.Stream+"-", id) }
 
-// IDOf returns the ID of the saga that has a workflow ID; ok is false when it is of another flow.
+// IDOf returns the ID of the saga that has a workflow ID; ok is false when it is of another flow, and when the workflow ID was cut: then
+// the workflow's memo has the ID, as MemoID.
 func (f *Flow[S, P]) IDOf(workflowID string) (id string, ok bool) {
-	return strings.CutPrefix(workflowID, f.Stream+"-")
+	name, ok := strings.CutPrefix(workflowID, f.Stream+"-")
+	if !ok {
+		return "", false
+	}
+	return event.Unescape(name)
 }
 
+// MemoID is the field of a workflow's memo that has the saga's ID where the workflow ID does not tell it.
+const MemoID = "sagaId"
+
 // StreamOf is the name of the stream of a saga.
-func (f *Flow[S, P]) StreamOf(id string) string { return f.Stream + "-" + id }
+func (f *Flow[S, P]) StreamOf(id string) string { return f.Stream + "-" + event.Escape(id) }
 
 // Applicable yields the rows that apply to a saga.
 func (f *Flow[S, P]) Applicable(s *S) iter.Seq[*Step[S, P]] {

@@ -95,7 +95,7 @@ func (f *Flow[S, P]) carried(id string, payload json.RawMessage) (fact Fact, err
 		}
 		fact.Data = Cancellation{Reason: Clip(data.Reason)}.fact(fact.Type).Data
 	}
-	if !event.ValidID(fact.Identity) {
+	if !event.ValidToken(fact.Identity) {
 		fact.Identity = Identity(fact.Type, id, fact.ID, fact.Identity, string(fact.Data))
 	}
 	return fact, nil
@@ -187,7 +187,7 @@ const (
 // Tidy makes the ID and the cause of a signal fit for the log. What comes over the bus fits; anyone may send a signal with Temporal's
 // tools, and no saga may get stuck because something cannot be written.
 func Tidy(source, id, cause string) (string, string) {
-	if !event.ValidID(id) {
+	if !event.ValidToken(id) {
 		id = event.DerivedID(source, id)
 	}
 	if len(cause) > maxCause || !utf8.ValidString(cause) || strings.ContainsFunc(cause, func(r rune) bool { return !unicode.IsPrint(r) }) {
@@ -212,8 +212,8 @@ func (r *run[S, P]) handle(ctx workflow.Context) error {
 	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateCancel, r.cancel, workflow.UpdateHandlerOptions{
 		Validator: func(_ workflow.Context, c Cancellation) error {
 			switch {
-			case !event.ValidID(c.ID):
-				return fault.New(fault.Invalid, "the id of a cancellation %s", event.IDRule)
+			case !event.ValidToken(c.ID):
+				return fault.New(fault.Invalid, "the id of a cancellation %s", event.TokenRule)
 			case r.drain.Closed() || r.kit().AnswersCancellation():
 				return ErrTryAgain()
 			}

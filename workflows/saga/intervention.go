@@ -137,7 +137,7 @@ func (r Resolution) Validate() error {
 	add(utf8.RuneCountInString(r.Note) > MaxNote, "/note", "must have at most %d characters", MaxNote)
 	add(utf8.RuneCountInString(r.Reference) > MaxReference, "/reference", "must have at most %d characters", MaxReference)
 	add(r.Attention < 0, "/attention", "must be the number of an attention, from 1")
-	add(r.By != "" && !event.ValidID(r.By), "/by", "%s", event.IDRule)
+	add(r.By != "" && !event.ValidToken(r.By), "/by", "%s", event.TokenRule)
 	return fault.NewInvalid("resolution", fields)
 }
 

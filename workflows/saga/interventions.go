@@ -41,8 +41,8 @@ func (d *Interventions) Handle(ctx workflow.Context) error {
 	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateResolve, d.resolve, workflow.UpdateHandlerOptions{
 		Validator: func(_ workflow.Context, r Resolution) error {
 			switch {
-			case !event.ValidID(r.ID):
-				return fault.New(fault.Invalid, "the id of a decision %s", event.IDRule)
+			case !event.ValidToken(r.ID):
+				return fault.New(fault.Invalid, "the id of a decision %s", event.TokenRule)
 			case max(len(r.Action), len(r.By), len(r.Note), len(r.Reference)) > maxClip:
 				// Those of the API are short; anyone may send others with Temporal's tools.
 				return fault.New(fault.Invalid, "a text of the decision is too long: at most %d bytes", maxClip)

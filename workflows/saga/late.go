@@ -122,7 +122,7 @@ type lateEvent struct {
 }
 
 // LateStreamOf is the name of the stream of events that came after a saga of the flow had ended, where nothing follows from them.
-func (f *Flow[S, P]) LateStreamOf(id string) string { return f.Stream + ".late-" + id }
+func (f *Flow[S, P]) LateStreamOf(id string) string { return f.Stream + ".late-" + event.Escape(id) }
 
 // LateEntries are the events that keep late ones. Each has the slot of its identity.
 func (f *Flow[S, P]) LateEntries(in LateInput, at time.Time) []event.Entry {

@@ -6,6 +6,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -19,7 +20,7 @@ const (
 )
 
 // WorkflowID is the workflow id of the saga that settles a SKU's shortage.
-func WorkflowID(sku string) string { return "shortage-" + sku }
+func WorkflowID(sku string) string { return event.WorkflowID("shortage-", sku) }
 
 // Summary is the saga in one line, for the Temporal Web UI.
 func Summary(sku string) string { return "fewer of " + sku + " than orders have reserved" }
