@@ -67,7 +67,7 @@ func (s *Server) links(orderID string) orderLinks {
 // sagaURL is the address of a workflow's page in the Temporal Web UI.
 func (s *Server) sagaURL(workflowID string) string {
 	page, err := url.JoinPath(s.cfg.TemporalUIURL, "namespaces", url.PathEscape(s.cfg.TemporalNamespace),
-		"workflows", workflowID)
+		"workflows", url.PathEscape(workflowID))
 	if err != nil {
 		return ""
 	}
