@@ -14,7 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// AttentionItem is an order that needs attention as clients see it.
+// AttentionItem is an order, or a saga of another flow, that needs attention as clients see it.
 type AttentionItem struct {
 	ID string `json:"id"`
 	// Flow is the flow of a saga that is no order.
@@ -48,7 +48,8 @@ func AttentionItemOf(o readmodel.Order) AttentionItem {
 
 type attentionResource struct {
 	AttentionItem
-	Links attentionLinks `json:"links"`
+	// Links are null of a saga of a flow that this binary does not have.
+	Links *attentionLinks `json:"links"`
 }
 
 type attentionLinks struct {
@@ -57,8 +58,8 @@ type attentionLinks struct {
 	Resolutions string `json:"resolutions"`
 }
 
-// listAttention answers with a page of the orders that need attention, and of those that have ended and need it
-// because of what came later.
+// listAttention answers with a page of the orders that need attention, of those that have ended and need it
+// because of what came later, and of sagas of other flows.
 func (s *Server) listAttention(c echo.Context) error {
 	q := queryOf(c, "limit", "cursor")
 	limit, after := q.limit(cursor.DefaultLimit), q.cursor()
@@ -68,16 +69,20 @@ func (s *Server) listAttention(c echo.Context) error {
 }
 
 func (s *Server) attentionResource(o readmodel.Order) attentionResource {
+	item := AttentionItemOf(o)
 	if o.Flow != "" {
-		listed, item := s.listedSaga(o), AttentionItemOf(o)
+		listed := s.listedSaga(o)
 		item.ID, item.Flow = listed.ID, o.Flow
-		return attentionResource{item, attentionLinks{listed.Links, sagaPath(o.Flow, listed.ID) + "/resolutions"}}
+		if listed.Links == nil {
+			return attentionResource{item, nil}
+		}
+		return attentionResource{item, &attentionLinks{*listed.Links, listed.Links.Self + "/resolutions"}}
 	}
-	links := attentionLinks{orderLinks: s.links(o.ID), Resolutions: orderPath(o.ID) + "/resolutions"}
+	links := &attentionLinks{orderLinks: s.links(o.ID), Resolutions: orderPath(o.ID) + "/resolutions"}
 	if o.EndedAs != "" && links.Saga != "" {
 		links.Saga = s.sagaURL(latepayment.WorkflowID(o.ID))
 	}
-	return attentionResource{AttentionItemOf(o), links}
+	return attentionResource{item, links}
 }
 
 // resolution is a decision that was accepted, and the order after it.

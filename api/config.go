@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -159,6 +160,7 @@ func (c *Config) Validate() error {
 			wrong = append(wrong, fault.Fieldf(need.pointer, "is missing"))
 		}
 	}
+	wrong = append(wrong, c.wrongFlows()...)
 	if c.TemporalUIURL != "" {
 		if u, err := url.Parse(c.TemporalUIURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 			wrong = append(wrong, fault.Fieldf("/temporalUIURL", "must be an http or https URL"))
@@ -168,6 +170,23 @@ func (c *Config) Validate() error {
 		wrong = append(wrong, fault.Fieldf("", "limits must not be negative"))
 	}
 	return fault.NewInvalid("api configuration", wrong)
+}
+
+func (c *Config) wrongFlows() (wrong []fault.Field) {
+	names := make(map[string]bool)
+	for i, f := range c.Flows {
+		at := "/flows/" + strconv.Itoa(i)
+		if f.Definer == nil || f.Sagas == nil {
+			wrong = append(wrong, fault.Fieldf(at, "is missing"))
+			continue
+		}
+		if name := f.Info().Name; names[name] {
+			wrong = append(wrong, fault.Fieldf(at, "is another flow %s", name))
+		} else {
+			names[name] = true
+		}
+	}
+	return wrong
 }
 
 func (c *Config) setDefaults() {

@@ -21,4 +21,5 @@ func DecodeOrder(body []byte) (order.Order, error) { return decodeOrder(body) }
 var (
 	PreferredWait = preferredWait
 	PreferredType = preferredType
+	SagaPath      = sagaPath
 )

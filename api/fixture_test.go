@@ -213,9 +213,9 @@ type answer struct {
 
 // problem reads the answer as a problem.
 func (a answer) problem(t *testing.T) (p struct {
-	Type, Title, Detail, Code, OrderStatus, CorrelationID string
-	Status                                                int
-	Errors                                                []struct {
+	Type, Title, Detail, Code, OrderStatus, SagaStatus, CorrelationID string
+	Status                                                            int
+	Errors                                                            []struct {
 		Pointer                   *string
 		Parameter, Header, Detail string
 	}

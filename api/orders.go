@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -189,12 +190,15 @@ func (s *Server) findAccepted(ctx context.Context, id string) (order.State, erro
 	return acceptedState(found.Order, found.Input.CorrelationID, found.StartedAt), nil
 }
 
-// logStopped logs why an order is not followed any further. That the time is over, or the client gone, is no
+// orderAttrs name an order in logs.
+func orderAttrs(id string) []slog.Attr { return []slog.Attr{slog.String("order_id", id)} }
+
+// logStopped logs why a saga, which attrs name, is not followed any further. That the time is over, or the client gone, is no
 // news.
-func (s *Server) logStopped(ctx context.Context, message, orderID string, err error) {
+func (s *Server) logStopped(ctx context.Context, message string, attrs []slog.Attr, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	s.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, message, slog.String("order_id", orderID),
-		slog.String("correlation_id", correlationOf(ctx)), slog.Any("error", err))
+	s.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, message,
+		append(slices.Clip(attrs), slog.String("correlation_id", correlationOf(ctx)), slog.Any("error", err))...)
 }

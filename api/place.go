@@ -118,7 +118,7 @@ func (s *Server) awaitEnd(ctx context.Context, follow follow, state order.State,
 			next, err = next.Fold([]event.Record{r})
 		}
 		if err != nil {
-			s.logStopped(ctx, "stopped waiting for the end of an order", state.Order.ID, err)
+			s.logStopped(ctx, "stopped waiting for the end of an order", orderAttrs(state.Order.ID), err)
 			break
 		}
 		if state = next; state.Status.Terminal() {

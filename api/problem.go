@@ -10,6 +10,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 const problemType = "application/problem+json"
@@ -27,8 +28,10 @@ type problem struct {
 	// Errors names every place that is wrong.
 	Errors []complaint `json:"errors,omitempty"`
 	// OrderStatus is the status of the order about which a request was refused.
-	OrderStatus   order.Status `json:"orderStatus,omitempty"`
-	CorrelationID string       `json:"correlationId"`
+	OrderStatus order.Status `json:"orderStatus,omitempty"`
+	// SagaStatus is the status of the saga about which a request under /v1/sagas was refused.
+	SagaStatus    saga.Status `json:"sagaStatus,omitempty"`
+	CorrelationID string      `json:"correlationId"`
 }
 
 // complaint is about one place of a request: of the body (a JSON pointer, RFC 6901; empty is all of it), or a
@@ -44,6 +47,7 @@ type complaint struct {
 type detailsError struct {
 	complaints  []complaint
 	orderStatus order.Status
+	sagaStatus  saga.Status
 }
 
 func (detailsError) Error() string { return "details for the client" }
@@ -59,6 +63,11 @@ func invalidOutside(complaints ...complaint) error {
 // refused is the error of a cancellation or a decision that the saga of an order in a status has refused.
 func refused(code fault.Code, detail string, status order.Status) error {
 	return &fault.Error{Code: code, Message: detail, Err: detailsError{orderStatus: status}}
+}
+
+// sagaRefused is refused for a request under /v1/sagas.
+func sagaRefused(code fault.Code, detail string, status saga.Status) error {
+	return &fault.Error{Code: code, Message: detail, Err: detailsError{sagaStatus: status}}
 }
 
 // problemOf makes the problem that err is to a client. Server errors say no more than their title.
@@ -77,7 +86,10 @@ func problemOf(err error) problem {
 	}
 	var details detailsError
 	if errors.As(err, &details) {
-		p.Errors, p.OrderStatus = append(p.Errors, details.complaints...), details.orderStatus
+		p.Errors, p.OrderStatus, p.SagaStatus = append(p.Errors, details.complaints...), details.orderStatus, details.sagaStatus
+	}
+	if p.SagaStatus != "" && code == fault.CancellationRefused {
+		p.Title = "The saga can no longer be cancelled"
 	}
 	p.Errors = p.Errors[:min(len(p.Errors), maxComplaints)]
 	return p

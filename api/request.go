@@ -33,6 +33,9 @@ const maxCorrelationID = 128
 // contextOrderID is where echo's context has the id of the order that the request is about, for its line.
 const contextOrderID = "order_id"
 
+// contextSaga is where it has what names the saga that a request under /v1/sagas is about.
+const contextSaga = "saga"
+
 type correlationKey struct{}
 
 func correlationOf(ctx context.Context) string {
@@ -69,6 +72,9 @@ func (s *Server) logRequest(ctx context.Context, c echo.Context, took time.Durat
 	}
 	if id, ok := c.Get(contextOrderID).(string); ok {
 		attrs = append(attrs, slog.String("order_id", id))
+	}
+	if names, ok := c.Get(contextSaga).([]slog.Attr); ok {
+		attrs = append(attrs, names...)
 	}
 	s.cfg.Logger.LogAttrs(ctx, level, "request", attrs...)
 }

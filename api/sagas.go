@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,7 +37,8 @@ type sagaItem struct {
 	CreatedAt      null.Time   `json:"createdAt"`
 	UpdatedAt      null.Time   `json:"updatedAt"`
 	CorrelationID  string      `json:"correlationId"`
-	Links          orderLinks  `json:"links"`
+	// Links are null of a saga of a flow that this binary does not have.
+	Links *orderLinks `json:"links"`
 }
 
 // sagaResource is a saga.
@@ -68,11 +71,13 @@ type sagaStep struct {
 }
 
 // sagaPath is the path of a saga.
-func sagaPath(flow, id string) string { return "/v1/sagas/" + flow + "/" + url.PathEscape(id) }
+func sagaPath(flow, id string) string {
+	return "/v1/sagas/" + url.PathEscape(flow) + "/" + url.PathEscape(id)
+}
 
-func (s *Server) sagaLinks(f saga.Definer, id string) orderLinks {
+func (s *Server) sagaLinks(f saga.Definer, id string) *orderLinks {
 	path := sagaPath(f.Info().Name, id)
-	l := orderLinks{Self: path, Events: path + "/events"}
+	l := &orderLinks{Self: path, Events: path + "/events"}
 	if s.cfg.TemporalUIURL != "" {
 		l.Saga = s.sagaURL(f.WorkflowID(id))
 	}
@@ -103,7 +108,8 @@ func (s *Server) sagaResourceOf(f Flow) func(v saga.View) sagaResource {
 	}
 }
 
-// listedSaga makes the item of an entry of a list. An entry of a flow that this process does not have is left out of its links.
+// listedSaga makes the item of an entry of a list. An entry of a flow that this binary does not have has no links: there is nothing to
+// answer them.
 func (s *Server) listedSaga(o readmodel.Order) sagaItem {
 	item := sagaItem{
 		Flow: o.Flow, ID: o.ID, Status: o.Status, Reason: null.Text(o.Reason), NeedsAttention: o.Status == saga.NeedsAttention, Version: o.Version,
@@ -111,20 +117,13 @@ func (s *Server) listedSaga(o readmodel.Order) sagaItem {
 	}
 	if item.Flow == "" {
 		item.Flow = order.Flow.Name
+	} else if _, escaped, ok := strings.Cut(o.ID, "-"); ok {
+		item.ID, _ = event.Unescape(escaped) // the first hyphen of a stream's name separates what is the flow's from the ID
 	}
 	if f, ok := s.flowNamed(item.Flow); ok {
-		if o.Flow != "" {
-			item.ID = sagaIDOf(f, o.ID)
-		}
 		item.Links = s.sagaLinks(f, item.ID)
 	}
 	return item
-}
-
-// sagaIDOf is the ID of a saga by the name of its stream.
-func sagaIDOf(f saga.Definer, stream string) string {
-	id, _ := event.Unescape(strings.TrimPrefix(stream, f.StreamOf("")))
-	return id
 }
 
 // flowNamed returns the flow of a name.
@@ -138,9 +137,10 @@ func (s *Server) flowNamed(name string) (Flow, bool) {
 
 // flowOf returns the flow of the path. The error is NotFound.
 func (s *Server) flowOf(c echo.Context) (Flow, error) {
-	f, ok := s.flowNamed(pathParameter(c, "flow"))
+	name := pathParameter(c, "flow")
+	f, ok := s.flowNamed(name)
 	if !ok {
-		return Flow{}, fault.New(fault.NotFound, "there is no flow %s", shortened(pathParameter(c, "flow")))
+		return Flow{}, fault.New(fault.NotFound, "there is no flow %s", shortened(name))
 	}
 	return f, nil
 }
@@ -153,39 +153,75 @@ func (s *Server) sagaOf(c echo.Context) (f Flow, id string, err error) {
 	if id = pathParameter(c, "id"); !event.ValidID(id) {
 		return f, "", fault.New(fault.NotFound, "there is no %s %s", f.Info().Name, shortened(id))
 	}
+	aboutSaga(c, f, id)
 	return f, id, nil
+}
+
+// aboutSaga has the line of the request name the saga.
+func aboutSaga(c echo.Context, f Flow, id string) { c.Set(contextSaga, sagaAttrs(f, id)) }
+
+// sagaAttrs name a saga in logs.
+func sagaAttrs(f Flow, id string) []slog.Attr {
+	flow, key := f.Info().Name, "saga_id"
+	if flow == order.Flow.Name {
+		key = "order_id"
+	}
+	return []slog.Attr{slog.String("flow", flow), slog.String(key, id)}
 }
 
 // statusPattern is the form of the statuses of any flow.
 var statusPattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
+// maxStatuses bounds by how many statuses a list is filtered.
+const maxStatuses = 50
+
+// anyStatuses returns the statuses of ?status=a,b&status=c, each once. They may be those of any flow.
+func (q *query) anyStatuses() []saga.Status {
+	var statuses []saga.Status
+	for _, value := range q.values["status"] {
+		for name := range strings.SplitSeq(value, ",") {
+			status := saga.Status(strings.TrimSpace(name))
+			switch {
+			case slices.Contains(statuses, status):
+			case !statusPattern.MatchString(string(status)):
+				q.add("status", "has a status that does not exist")
+				return nil
+			case len(statuses) == maxStatuses:
+				q.add("status", "must have at most "+strconv.Itoa(maxStatuses)+" statuses")
+				return nil
+			default:
+				statuses = append(statuses, status)
+			}
+		}
+	}
+	return statuses
+}
+
 // listSagas answers with a page of sagas: first orders come, then those of other flows, the newest first in each.
 func (s *Server) listSagas(c echo.Context) error {
 	q := queryOf(c, "flow", "status", "needsAttention", "limit", "cursor")
-	filter := readmodel.Filter{Limit: q.limit(cursor.DefaultLimit), Cursor: q.cursor(), AnyStatus: true}
+	filter := readmodel.Filter{Limit: q.limit(cursor.DefaultLimit), Cursor: q.cursor(), AnyStatus: true, Statuses: q.anyStatuses()}
 	flow := q.one("flow")
 	if _, known := s.flowNamed(flow); flow != "" && !known {
 		q.add("flow", "there is no such flow")
 	}
-	for _, value := range q.values["status"] {
-		for name := range strings.SplitSeq(value, ",") {
-			if name = strings.TrimSpace(name); !statusPattern.MatchString(name) {
-				q.add("status", "has a status that does not exist")
-				break
-			}
-			filter.Statuses = append(filter.Statuses, saga.Status(name))
-		}
-	}
+	none := false
 	switch attention := q.one("needsAttention"); {
 	case attention == "":
-	case attention == "true" && len(filter.Statuses) == 0:
-		filter.Statuses = []order.Status{order.StatusNeedsAttention}
+	case attention == "true" && len(q.values["status"]) == 0:
+		filter.Statuses = []saga.Status{saga.NeedsAttention}
+	case attention == "false" && len(filter.Statuses) > 0:
+		filter.Statuses = slices.DeleteFunc(filter.Statuses, func(st saga.Status) bool { return st == saga.NeedsAttention })
+		none = len(filter.Statuses) == 0
 	case attention == "false":
 		filter.Calm = true
 	default:
 		q.add("needsAttention", "must be true, without a status, or false")
 	}
 	return answerPage(s, c, q, s.listedSaga, func(ctx context.Context) ([]readmodel.Order, string, error) {
+		if none {
+			return nil, "", nil
+		}
 		return s.sagaPage(ctx, flow, filter)
 	})
 }
@@ -193,31 +229,41 @@ func (s *Server) listSagas(c echo.Context) error {
 // sagaCursor begins the cursors of the second part of the list of sagas.
 const sagaCursor = "saga."
 
-// sagaPage returns a page of orders, then of other sagas.
+// sagaPage returns a page of orders, then of other sagas. The error is Invalid for a cursor of a part that the filter leaves out.
 func (s *Server) sagaPage(ctx context.Context, flow string, filter readmodel.Filter) (items []readmodel.Order, next string, err error) {
 	after, second := strings.CutPrefix(filter.Cursor, sagaCursor)
-	if !second && (flow == "" || flow == order.Flow.Name) {
-		orders := filter
-		orders.AnyStatus = false
-		orders.Statuses = slices.DeleteFunc(slices.Clone(filter.Statuses), func(st order.Status) bool { return !slices.Contains(order.Statuses, st) })
-		if len(orders.Statuses) > 0 || len(filter.Statuses) == 0 {
-			items, next, err = s.cfg.Orders.List(ctx, orders)
-		}
-		switch {
-		case err != nil || next != "" || flow != "":
+	orders := filter
+	orders.AnyStatus = false
+	orders.Statuses = slices.DeleteFunc(slices.Clone(filter.Statuses), func(st saga.Status) bool { return !slices.Contains(order.Statuses, st) })
+	hasOrders := (flow == "" || flow == order.Flow.Name) && (len(orders.Statuses) > 0 || len(filter.Statuses) == 0)
+	hasOthers := flow != order.Flow.Name
+	if second && !hasOthers || !second && filter.Cursor != "" && !hasOrders {
+		return nil, "", fault.NewInvalid("list", []fault.Field{fault.Fieldf("/cursor", "is not a nextCursor of this list")})
+	}
+	if hasOrders && !second {
+		items, next, err = s.cfg.Orders.List(ctx, orders)
+		if err != nil || next != "" {
 			return items, next, err
-		case len(items) == filter.Limit:
-			// It leads on to one more page, which begins with the second part.
-			return items, sagaCursor, nil
 		}
+	}
+	switch {
+	case !hasOthers:
+		return items, "", nil
+	case len(items) == filter.Limit:
+		// It leads on to one more page, which begins with the second part.
+		return items, sagaCursor, nil
+	case !second:
 		after = ""
 	}
 	filter.Flow, filter.Cursor, filter.Limit = flow, after, filter.Limit-len(items)
 	more, next, err := s.cfg.Orders.Sagas(ctx, filter)
+	if err != nil {
+		return nil, "", err
+	}
 	if next != "" {
 		next = sagaCursor + next
 	}
-	return append(items, more...), next, err
+	return append(items, more...), next, nil
 }
 
 func (s *Server) getSaga(c echo.Context) error {
@@ -241,7 +287,7 @@ func (s *Server) getSagaEvents(c echo.Context) error {
 		if err != nil {
 			return timeline{}, err
 		}
-		return timeline{id, f.StreamOf(id), sagaPath(f.Info().Name, id), func(ctx context.Context) error {
+		return timeline{sagaAttrs(f, id), f.StreamOf(id), sagaPath(f.Info().Name, id), func(ctx context.Context) error {
 			_, err := f.Sagas.View(ctx, id)
 			return err
 		}}, nil
@@ -286,34 +332,34 @@ func (s *Server) startSaga(c echo.Context) error {
 		return err
 	}
 	info := f.Info()
-	if !info.Startable {
-		return fault.New(fault.Invalid, "sagas of the flow %s are not started here", info.Name)
+	switch {
+	case info.Name == order.Flow.Name:
+		return fault.New(fault.Invalid, "orders are placed with POST /v1/orders")
+	case !info.Startable:
+		return fault.New(fault.Invalid, "sagas of the flow %s are not started by requests", info.Name)
 	}
 	key, n, err := posted(s, c, decodeNewSaga)
 	if err != nil {
 		return err
 	}
-	id := n.ID
-	if id == "" {
-		id = s.requestID(c, key, "saga", info.Name)
+	// An ID that the caller has chosen makes the request one; else its key does.
+	r := sagaclient.Request{
+		ID: n.ID, Body: n.Input, At: "/input", CorrelationID: correlationOf(c.Request().Context()), Fresh: n.ID == "" && key == "", CallerID: n.ID != "",
 	}
-	wait := preferredWait(c.Request().Header)
-	ctx, cancel := s.withDependencyTimeout(c)
-	defer cancel()
-	v, replayed, err := f.Sagas.Start(ctx, sagaclient.Request{
-		ID: id, Body: n.Input, At: "/input", CorrelationID: correlationOf(c.Request().Context()), Fresh: n.ID == "" && key == "", CallerID: n.ID != "",
-	})
-	if errors.Is(err, fault.Conflict) && key != "" && n.ID == "" {
-		return &fault.Error{Code: fault.IdempotencyConflict, Err: err, Message: "this Idempotency-Key was used for another request"}
+	if n.ID == "" {
+		r.ID = s.requestID(c, key, "saga", info.Name)
 	}
+	aboutSaga(c, f, r.ID)
+	v, replayed, err := s.start(c, f, r, key)
 	if err != nil {
 		return err
 	}
+	wait := preferredWait(c.Request().Header)
 	if wait > 0 && !v.Ended {
-		v = s.awaitSaga(c.Request().Context(), f, v, wait)
+		v = s.awaitSaga(c, f, v, wait)
 	}
 	h := c.Response().Header()
-	h.Set(echo.HeaderLocation, sagaPath(info.Name, id))
+	h.Set(echo.HeaderLocation, sagaPath(info.Name, r.ID))
 	if replayed {
 		h.Set(headerIdempotentReplay, "true")
 	}
@@ -325,20 +371,44 @@ func (s *Server) startSaga(c echo.Context) error {
 	return writeJSON(c, http.StatusAccepted, s.sagaResourceOf(f)(v))
 }
 
-// awaitSaga follows a saga until it has ended, the time is over, the client is gone or the server drains, and returns the saga then.
-func (s *Server) awaitSaga(ctx context.Context, f Flow, v saga.View, wait time.Duration) saga.View {
-	waiting, cancel := context.WithTimeout(ctx, wait)
+// start starts a saga.
+func (s *Server) start(c echo.Context, f Flow, r sagaclient.Request, key string) (v saga.View, replayed bool, err error) {
+	ctx, cancel := s.withDependencyTimeout(c)
+	defer cancel()
+	v, replayed, err = f.Sagas.Start(ctx, r)
+	switch fields := fault.FieldsOf(err); {
+	case errors.Is(err, fault.Conflict) && key != "" && !r.CallerID:
+		err = &fault.Error{Code: fault.IdempotencyConflict, Err: err, Message: "this Idempotency-Key was used for another request"}
+	case errors.Is(err, fault.Invalid) && len(fields) > 0:
+		err = fault.NewInvalid("saga", fields)
+	}
+	return v, replayed, err
+}
+
+// awaitSaga follows a saga until it has ended, the time is over, the client is gone or the server drains, and returns the saga then. The
+// saga is started: what goes wrong here only makes the answer an earlier one.
+func (s *Server) awaitSaga(c echo.Context, f Flow, v saga.View, wait time.Duration) saga.View {
+	ctx, cancel := context.WithTimeout(c.Request().Context(), wait)
 	defer cancel()
 	defer context.AfterFunc(s.draining, cancel)()
-	for r, err := range s.cfg.Log.Follow(waiting, f.StreamOf(v.ID), v.Version) {
-		if err != nil || isTerminal(r) {
+	// What has been appended since the saga was looked at comes first.
+	for r, err := range s.cfg.Log.Follow(ctx, f.StreamOf(v.ID), v.Version) {
+		if err != nil {
+			s.logStopped(ctx, "stopped waiting for the end of a saga", sagaAttrs(f, v.ID), err)
+			break
+		}
+		if isTerminal(r) {
 			break
 		}
 	}
-	if newest, err := f.Sagas.View(ctx, v.ID); err == nil {
-		return newest
+	looking, done := s.withDependencyTimeout(c)
+	defer done()
+	newest, err := f.Sagas.View(looking, v.ID)
+	if err != nil {
+		s.logStopped(looking, "cannot read a saga that was waited for", sagaAttrs(f, v.ID), err)
+		return v
 	}
-	return v
+	return newest
 }
 
 func (s *Server) cancelSaga(c echo.Context) error {
@@ -358,7 +428,7 @@ func (s *Server) cancelSaga(c echo.Context) error {
 		return err
 	}
 	if !verdict.Accepted {
-		return refused(fault.CancellationRefused, verdict.Detail, verdict.Status)
+		return sagaRefused(fault.CancellationRefused, verdict.Detail, verdict.Status)
 	}
 	return s.answerSaga(c, f, id)
 }
@@ -388,7 +458,7 @@ func (s *Server) resolveSaga(c echo.Context) error {
 		return err
 	}
 	if !verdict.Accepted {
-		return refused(fault.ResolutionRefused, verdict.Detail, verdict.Status)
+		return sagaRefused(fault.ResolutionRefused, verdict.Detail, verdict.Status)
 	}
 	return answer(s, c, func(after saga.View) sagaResolution {
 		return sagaResolution{ID: decision.ID, Accepted: true, Action: decision.Action, Attention: decision.Attention, Saga: s.sagaResourceOf(f)(after)}

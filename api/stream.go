@@ -11,7 +11,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
-	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 const (
@@ -78,8 +78,8 @@ func (s *Server) nothingFollows(c echo.Context, of timeline, after int64) (bool,
 	return isTerminal(head) && head.Version <= after, err
 }
 
-// isTerminal reports whether the record closes its order's stream.
-func isTerminal(r event.Record) bool { return r.Key == order.SlotEnd }
+// isTerminal reports whether the record closes its saga's stream.
+func isTerminal(r event.Record) bool { return r.Key == saga.SlotEnd }
 
 // streamWriter writes to a client, and gives it a new deadline each time.
 type streamWriter struct {
@@ -131,7 +131,7 @@ func (s *Server) pump(ctx context.Context, w *streamWriter, of timeline, after i
 		defer close(records)
 		for r, err := range s.cfg.Log.Follow(ctx, of.stream, after) {
 			if err != nil {
-				s.logStopped(ctx, "event stream interrupted", of.id, err)
+				s.logStopped(ctx, "event stream interrupted", of.attrs, err)
 				return
 			}
 			select {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -20,15 +21,17 @@ const (
 
 // timeline is the events of a saga.
 type timeline struct {
-	// id is the saga's, stream the name of its stream, path the path of its resource.
-	id, stream, path string
+	// attrs name the saga in logs.
+	attrs []slog.Attr
+	// stream is the name of its stream, path the path of its resource.
+	stream, path string
 	// find finds a saga that the log does not have yet. The error is NotFound when there is none.
 	find func(ctx context.Context) error
 }
 
 // orderTimeline is the timeline of an order.
 func (s *Server) orderTimeline(id string) timeline {
-	return timeline{id, event.OrderStream(id), orderPath(id), func(ctx context.Context) error {
+	return timeline{orderAttrs(id), event.OrderStream(id), orderPath(id), func(ctx context.Context) error {
 		_, err := s.findAccepted(ctx, id)
 		return err
 	}}

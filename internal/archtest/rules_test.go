@@ -159,6 +159,9 @@ var rules = []rule{
 	onlyIn{imported: module + "/cmd", places: []string{"cmd"}},
 	// The command line prints; what it works on, internal/service opens.
 	mayImport{from: "cmd", local: []string{"runtime"}, outside: []string{}},
+	mayImport{
+		from: "runtime", exactly: true, local: []string{"internal/cli", "internal/service", "event", "payment", "workflows/saga"}, outside: []string{},
+	},
 	onlyIn{imported: module + "/internal/cli", places: []string{"runtime"}},
 	onlyIn{imported: module + "/internal/service", places: []string{"internal/cli", "runtime"}},
 	mayImport{

@@ -41,7 +41,7 @@ func TestAttentionIsPagedThroughBothParts(t *testing.T) {
 		put(late, fmt.Sprintf("ended-%d", n), n, order.StatusFailed)
 	}
 	for n := range 2 {
-		put(sagas, fmt.Sprintf("giftcard-%d", n), n, "")
+		put(sagas, fmt.Sprintf("topup-%d", n), n, "")
 	}
 	for limit := 1; limit <= 10; limit++ {
 		var got []string

@@ -1,0 +1,469 @@
+package api_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ordersaga/ordersaga/api"
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+const giftBody = `{"id":"g-1","input":{"card":"card-1","amount":5}}`
+
+// sagaOf reads the fields of a saga that most tests look at.
+func (a answer) sagaOf(t *testing.T) (r struct {
+	Flow, ID, Status, CorrelationID string
+	NeedsAttention                  bool
+	Version                         int64
+	Steps                           []struct{ Name, State string }
+}) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(a.body), &r), a.body)
+	return r
+}
+
+func TestGetSaga(t *testing.T) {
+	f := newSagasFixture(t)
+	f.give("g-1", giftEvents("g-1")...)
+	golden(t, "saga.json", f.do(http.MethodGet, "/v1/sagas/gift/g-1", "").body)
+	f.stuckGift("g-2")
+	golden(t, "saga-stuck.json", f.do(http.MethodGet, "/v1/sagas/gift/g-2", "").body)
+	f.append("o-1", timeline("o-1")...)
+	golden(t, "saga-order.json", f.do(http.MethodGet, "/v1/sagas/order/o-1", "").body)
+
+	f.gifts.content["g-3"] = json.RawMessage(`{}`)
+	a := f.do(http.MethodGet, "/v1/sagas/gift/g-3", "")
+	require.Equal(t, http.StatusOK, a.status)
+	require.Zero(t, a.sagaOf(t).Version, "Temporal has it, the log does not")
+	require.Equal(t, "accepted", a.sagaOf(t).Status)
+
+	require.Equal(t, "at", f.do(http.MethodGet, "/v1/sagas/gift/g-1?at=now", "").problem(t).Errors[0].Parameter)
+	f.gifts.fail(fault.New(fault.Unavailable, "no log"))
+	require.Equal(t, http.StatusServiceUnavailable, f.do(http.MethodGet, "/v1/sagas/gift/g-1", "").status)
+}
+
+func TestUnknownSagas(t *testing.T) {
+	f := newSagasFixture(t)
+	f.give("g-1", giftEvents("g-1")...)
+	f.gifts.cancel = func(id string, _ saga.Cancellation) (saga.CancelVerdict, error) {
+		require.Equal(t, "g-9", id, "what cannot be an ID names no saga")
+		return saga.CancelVerdict{}, fault.New(fault.NotFound, "there is no gift %s", id)
+	}
+	f.gifts.decide = func(id string, r saga.Resolution, _ string) (saga.Resolution, saga.ResolveVerdict, error) {
+		require.Equal(t, "g-9", id, "what cannot be an ID names no saga")
+		return r, saga.ResolveVerdict{}, fault.New(fault.NotFound, "there is no gift %s", id)
+	}
+	for _, path := range []string{"nothing/g-1", "gift/g-9", "gift/a%20b", "gift/g-1%2Fevents", "gift/..", "gift/" + strings.Repeat("x", 65), "Gift/g-1"} {
+		for _, request := range [][3]string{
+			{http.MethodGet, "", ""}, {http.MethodGet, "/events", ""}, {http.MethodPost, "/cancellation", ""},
+			{http.MethodPost, "/resolutions", `{"action":"retry"}`},
+		} {
+			a := f.do(request[0], "/v1/sagas/"+path+request[1], request[2])
+			require.Equal(t, http.StatusNotFound, a.status, "%v %s", request, path)
+			require.Equal(t, "not_found", a.problem(t).Code)
+		}
+	}
+	require.Equal(t, "not_found", f.do(http.MethodPost, "/v1/sagas/nothing", giftBody).problem(t).Code)
+	w := httptest.NewRecorder()
+	f.server.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/sagas/gift", nil))
+	require.Equal(t, http.StatusMethodNotAllowed, w.Code)
+}
+
+func TestIDsAreEscapedInPaths(t *testing.T) {
+	require.Equal(t, "/v1/sagas/gift/a%2Fb%20c%3Fd%25", api.SagaPath("gift", "a/b c?d%"))
+	f := newSagasFixture(t)
+	f.give("g-1", giftEvents("g-1")...)
+	for _, path := range []string{"/v1/sagas/gift/g%2D1", "/v1/sagas/%67ift/%67-1", "/v1/sagas/gift/g-1/"} {
+		a := f.do(http.MethodGet, path, "")
+		require.Equal(t, http.StatusOK, a.status, path)
+		require.Equal(t, "g-1", a.sagaOf(t).ID)
+	}
+}
+
+func TestSagaEvents(t *testing.T) {
+	f := newSagasFixture(t)
+	f.give("g-1", giftEvents("g-1")...)
+	golden(t, "saga-timeline.json", f.do(http.MethodGet, "/v1/sagas/gift/g-1/events", "").body)
+
+	var page struct {
+		Items      []struct{ Version int64 }
+		NextCursor *string
+	}
+	require.NoError(t, json.Unmarshal([]byte(f.do(http.MethodGet, "/v1/sagas/gift/g-1/events?limit=2&cursor=2", "").body), &page))
+	require.Len(t, page.Items, 2)
+	require.Equal(t, "4", *page.NextCursor)
+
+	lines := f.do(http.MethodGet, "/v1/sagas/gift/g-1/events?limit=3", "", "Accept", "application/x-ndjson")
+	require.Equal(t, "application/x-ndjson", lines.header.Get("Content-Type"))
+	require.Equal(t, `</v1/sagas/gift/g-1/events?cursor=3&limit=3>; rel="next"`, lines.header.Get("Link"))
+	scanner, versions := bufio.NewScanner(strings.NewReader(lines.body)), []int64{}
+	for scanner.Scan() {
+		var item struct{ Version int64 }
+		require.NoError(t, json.Unmarshal(scanner.Bytes(), &item))
+		versions = append(versions, item.Version)
+	}
+	require.Equal(t, []int64{1, 2, 3}, versions)
+
+	f.gifts.content["g-2"] = json.RawMessage(`{}`)
+	require.JSONEq(t, `{"items":[],"nextCursor":null}`, f.do(http.MethodGet, "/v1/sagas/gift/g-2/events", "").body)
+}
+
+func TestSagaEventsLive(t *testing.T) {
+	f := newSagasFixture(t)
+	server := f.listen()
+	f.gifts.content["g-1"] = json.RawMessage(`{}`)
+	stream := subscribe(t, server, "/v1/sagas/gift/g-1/events")
+	for i, e := range giftEvents("g-1") {
+		f.give("g-1", e)
+		var item struct{ Type string }
+		data := stream.line("data: ")
+		require.NoError(t, json.Unmarshal([]byte(data), &item), data)
+		require.Equal(t, e.Type, item.Type, "event %d", i)
+	}
+	for stream.lines.Scan() {
+		require.Empty(t, stream.lines.Text(), "the terminal event is the last one")
+	}
+	again := f.do(http.MethodGet, "/v1/sagas/gift/g-1/events", "", "Accept", "text/event-stream", "Last-Event-ID", "5")
+	require.Equal(t, http.StatusNoContent, again.status)
+	require.Equal(t, http.StatusNotFound, f.do(http.MethodGet, "/v1/sagas/gift/g-9/events", "", "Accept", "text/event-stream").status)
+}
+
+// line returns the rest of the next line that begins with a prefix.
+func (s *subscription) line(prefix string) string {
+	s.t.Helper()
+	for s.lines.Scan() {
+		if rest, ok := strings.CutPrefix(s.lines.Text(), prefix); ok {
+			return rest
+		}
+	}
+	require.Fail(s.t, "the stream has ended", "%v", s.lines.Err())
+	return ""
+}
+
+func TestHeadOfSagas(t *testing.T) {
+	f := newSagasFixture(t)
+	f.give("g-1", giftEvents("g-1")...)
+	server := f.listen()
+	for path, status := range map[string]int{
+		"/v1/sagas": http.StatusOK, "/v1/sagas/gift/g-1": http.StatusOK, "/v1/sagas/gift/g-1/events": http.StatusOK,
+		"/v1/sagas/gift/g-9": http.StatusNotFound, "/v1/sagas/nothing/g-1/events": http.StatusNotFound,
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodHead, server.URL+path, nil)
+		require.NoError(t, err)
+		r.Header.Set("Accept", "text/event-stream") // it opens no stream
+		response, err := server.Client().Do(r)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, status, response.StatusCode, path)
+		require.Contains(t, response.Header.Get("Content-Type"), "json", path)
+	}
+}
+
+func TestStartSagaWithAnID(t *testing.T) {
+	f := newSagasFixture(t)
+	a := f.do(http.MethodPost, "/v1/sagas/gift", giftBody, "X-Correlation-Id", "correlation-1")
+	require.Equal(t, http.StatusAccepted, a.status, a.body)
+	golden(t, "saga-accepted.json", a.body)
+	require.Equal(t, "/v1/sagas/gift/g-1", a.header.Get("Location"))
+	require.Equal(t, "1", a.header.Get("Retry-After"))
+	require.Empty(t, a.header.Get("Idempotent-Replayed"))
+	require.Equal(t, "correlation-1", f.gifts.requests[0].CorrelationID)
+	require.True(t, f.gifts.requests[0].CallerID)
+	require.False(t, f.gifts.requests[0].Fresh)
+
+	a = f.do(http.MethodPost, "/v1/sagas/gift", `{"input":{"amount":5,"card":"card-1"},"id":"g-1"}`)
+	require.Equal(t, http.StatusAccepted, a.status)
+	require.Equal(t, "true", a.header.Get("Idempotent-Replayed"))
+
+	const other = `{"id":"g-1","input":{"card":"card-1","amount":6}}`
+	for _, headers := range [][]string{nil, {"Idempotency-Key", "k-1"}} {
+		a = f.do(http.MethodPost, "/v1/sagas/gift", other, headers...)
+		require.Equal(t, http.StatusConflict, a.status)
+		require.Equal(t, "conflict", a.problem(t).Code)
+		require.Empty(t, a.header.Get("Location"))
+	}
+}
+
+func TestStartSagaWithAKey(t *testing.T) {
+	f := newSagasFixture(t)
+	const body = `{"input":{"card":"card-1","amount":5}}`
+	first := f.do(http.MethodPost, "/v1/sagas/gift", body, "Idempotency-Key", "k-1")
+	require.Equal(t, http.StatusAccepted, first.status, first.body)
+	require.False(t, f.gifts.requests[0].Fresh)
+	require.False(t, f.gifts.requests[0].CallerID)
+	again := f.do(http.MethodPost, "/v1/sagas/gift", body, "Idempotency-Key", "k-1")
+	require.Equal(t, http.StatusAccepted, again.status)
+	require.Equal(t, first.header.Get("Location"), again.header.Get("Location"))
+	require.Equal(t, "true", again.header.Get("Idempotent-Replayed"))
+	require.NotEqual(t, first.sagaOf(t).ID, f.do(http.MethodPost, "/v1/sagas/gift", body, "Idempotency-Key", "k-2").sagaOf(t).ID)
+
+	other := f.do(http.MethodPost, "/v1/sagas/gift", `{"input":{"card":"card-1","amount":6}}`, "Idempotency-Key", "k-1")
+	require.Equal(t, http.StatusUnprocessableEntity, other.status)
+	require.Equal(t, "idempotency_conflict", other.problem(t).Code)
+}
+
+func TestStartSagaWithoutIDAndKey(t *testing.T) {
+	f := newSagasFixture(t)
+	const body = `{"id":"","input":{"card":"card-1","amount":5}}`
+	first, second := f.do(http.MethodPost, "/v1/sagas/gift", body), f.do(http.MethodPost, "/v1/sagas/gift", body)
+	require.Equal(t, http.StatusAccepted, first.status, first.body)
+	require.NotEqual(t, first.header.Get("Location"), second.header.Get("Location"))
+	for _, r := range f.gifts.requests {
+		require.True(t, r.Fresh)
+		require.False(t, r.CallerID)
+	}
+}
+
+func TestStartSagaAndWait(t *testing.T) {
+	f := newSagasFixture(t)
+	// The saga ends before anything follows it.
+	f.gifts.started = func(id string) { f.give(id, giftEvents(id)...) }
+	a := f.do(http.MethodPost, "/v1/sagas/gift", giftBody, "Prefer", "wait=60")
+	require.Equal(t, http.StatusCreated, a.status, a.body)
+	require.Equal(t, "wait=60", a.header.Get("Preference-Applied"))
+	require.Equal(t, "/v1/sagas/gift/g-1", a.header.Get("Location"))
+	require.Empty(t, a.header.Get("Retry-After"))
+	require.Equal(t, "completed", a.sagaOf(t).Status)
+
+	a = f.do(http.MethodPost, "/v1/sagas/gift", giftBody, "Prefer", "wait=60")
+	require.Equal(t, http.StatusCreated, a.status, "it has ended already")
+	require.Equal(t, "true", a.header.Get("Idempotent-Replayed"))
+	a = f.do(http.MethodPost, "/v1/sagas/gift", giftBody)
+	require.Equal(t, http.StatusAccepted, a.status, "the client does not wait")
+	require.Equal(t, "completed", a.sagaOf(t).Status)
+
+	// It ends while it is followed, and a replay waits as the first request does.
+	f.gifts.started = nil
+	require.Equal(t, http.StatusAccepted, f.do(http.MethodPost, "/v1/sagas/gift", strings.Replace(giftBody, "g-1", "g-2", 1)).status)
+	f.give("g-2", giftEvents("g-2")[:2]...)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		f.give("g-2", giftEvents("g-2")[2:]...)
+	}()
+	a = f.do(http.MethodPost, "/v1/sagas/gift", strings.Replace(giftBody, "g-1", "g-2", 1), "Prefer", "wait=60")
+	<-ended
+	require.Equal(t, http.StatusCreated, a.status, a.body)
+	require.Equal(t, "completed", a.sagaOf(t).Status)
+}
+
+func TestAWaitThatIsCutShort(t *testing.T) {
+	for name, cut := range map[string]func(f *sagasFixture, gone context.CancelFunc){
+		"the server drains":  func(f *sagasFixture, _ context.CancelFunc) { f.server.Drain() },
+		"the client is gone": func(_ *sagasFixture, gone context.CancelFunc) { gone() },
+		"the saga cannot be read": func(f *sagasFixture, _ context.CancelFunc) {
+			f.gifts.fail(fault.New(fault.Unavailable, "no log"))
+			f.server.Drain()
+		},
+		"it waits for a person":     func(f *sagasFixture, _ context.CancelFunc) { f.stuckGift("g-1"); f.server.Drain() },
+		"the client waits for none": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newSagasFixture(t)
+			ctx, gone := context.WithCancel(t.Context())
+			defer gone()
+			prefer := "wait=60"
+			if cut == nil {
+				prefer = "wait=0"
+			} else {
+				f.gifts.started = func(string) { cut(f, gone) }
+			}
+			r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/sagas/gift", strings.NewReader(giftBody))
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("Prefer", prefer)
+			w := httptest.NewRecorder()
+			f.server.ServeHTTP(w, r)
+			require.Equal(t, http.StatusAccepted, w.Code, w.Body.String())
+			require.Empty(t, w.Header().Get("Preference-Applied"))
+			require.Equal(t, "/v1/sagas/gift/g-1", w.Header().Get("Location"))
+			got := answer{body: w.Body.String()}.sagaOf(t)
+			require.Equal(t, name == "it waits for a person", got.NeedsAttention)
+		})
+	}
+}
+
+func TestStartSagaRefusesFlows(t *testing.T) {
+	f := newSagasFixture(t)
+	a := f.do(http.MethodPost, "/v1/sagas/order", giftBody)
+	require.Equal(t, http.StatusUnprocessableEntity, a.status)
+	require.Equal(t, "orders are placed with POST /v1/orders", a.problem(t).Detail)
+
+	quiet := giftFlow()
+	quiet.Name, quiet.Start = "quiet", nil
+	f = newSagasFixture(t, func(c *api.Config) {
+		c.Flows = append(c.Flows, api.Flow{Definer: quiet, Sagas: &flowSagas{Definer: quiet}})
+	})
+	a = f.do(http.MethodPost, "/v1/sagas/quiet", giftBody)
+	require.Equal(t, http.StatusUnprocessableEntity, a.status)
+	require.Equal(t, "sagas of the flow quiet are not started by requests", a.problem(t).Detail)
+}
+
+func TestStartSagaRefusesBodies(t *testing.T) {
+	f := newSagasFixture(t)
+	for body, wrong := range map[string][]string{
+		`{}`:                                {"/input is missing"},
+		`{"id":"g-1"}`:                      {"/input is missing"},
+		`{"input":null}`:                    {"/input must be an object"},
+		`{"input":[]}`:                      {"/input must be an object"},
+		`{"input":"card-1"}`:                {"/input must be an object"},
+		`{"id":7,"input":{}}`:               {"/id must be a string"},
+		`{"id":null,"input":{}}`:            {"/id must be a string"},
+		`{"id":"a b","input":{}}`:           {"/id " + event.IDRule},
+		`{"ID":"g-1","Input":{},"input":5}`: {"/ID is not a known field", "/Input is not a known field", "/input must be an object"},
+		`{"input":{},"flow":"gift"}`:        {"/flow is not a known field"},
+		`{"input":{}}`:                      {"/input/amount is missing", "/input/card is missing"},
+		`{"input":{"card":"c","amount":0}}`: {"/input/amount must be above zero"},
+		`{"input":{"card":5,"amount":"5","x":1,"giftId":"g-1"}}`: {
+			"/input/amount must be an integer, written as a JSON number", "/input/card must be a string", "/input/giftId is not a known field",
+			"/input/x is not a known field",
+		},
+		`{"input":{"card":"c","amount":1.5}}`:                     {"/input/amount must be an integer, without a fraction"},
+		`{"input":{"card":"c","amount":1,"notes":["","b",""]}}`:   {"/input/notes/0 must not be empty", "/input/notes/2 must not be empty"},
+		`{"input":{"card":"c","amount":1,"notes":["a",{"b":1}]}}`: {"/input/notes/1 must be a string"},
+	} {
+		a := f.do(http.MethodPost, "/v1/sagas/gift", body)
+		require.Equal(t, http.StatusUnprocessableEntity, a.status, "%s: %s", body, a.body)
+		p := a.problem(t)
+		require.Equal(t, "invalid", p.Code)
+		require.Equal(t, "saga is invalid", p.Detail)
+		var got []string
+		for _, e := range p.Errors {
+			got = append(got, *e.Pointer+" "+e.Detail)
+		}
+		require.ElementsMatch(t, wrong, got, body)
+	}
+	for _, body := range []string{"", "[]", "null", `{"input":{}`, `{"input":{},"input":{}}`, `{"input":{"card":"a","card":"b","amount":1}}`, giftBody + "x"} {
+		a := f.do(http.MethodPost, "/v1/sagas/gift", body)
+		require.Equal(t, http.StatusBadRequest, a.status, body)
+		require.Equal(t, "malformed", a.problem(t).Code)
+	}
+	require.Equal(t, "Idempotency-Key", f.do(http.MethodPost, "/v1/sagas/gift", giftBody, "Idempotency-Key", "a b").problem(t).Errors[0].Header)
+	require.Equal(t, http.StatusUnsupportedMediaType, f.do(http.MethodPost, "/v1/sagas/gift", giftBody, "Content-Type", "text/plain").status)
+	require.Empty(t, f.gifts.content)
+}
+
+// What the flow reads is what was sent, digit by digit.
+func TestTheInputOfASagaIsPassedOnAsItIs(t *testing.T) {
+	f := newSagasFixture(t)
+	f.do(http.MethodPost, "/v1/sagas/gift", `{"input": {"card": "ü\u00fc", "amount": 9007199254740991} }`)
+	require.Equal(t, `{"card": "ü\u00fc", "amount": 9007199254740991}`, string(f.gifts.requests[0].Body))
+	require.Equal(t, "/input", f.gifts.requests[0].At)
+}
+
+func TestCancelSaga(t *testing.T) {
+	f := newSagasFixture(t)
+	f.give("g-1", giftEvents("g-1")[:2]...)
+	var asked []saga.Cancellation
+	f.gifts.cancel = func(id string, c saga.Cancellation) (saga.CancelVerdict, error) {
+		require.Equal(t, "g-1", id)
+		asked = append(asked, c)
+		return saga.CancelVerdict{Accepted: true, Status: saga.Compensating}, nil
+	}
+	a := f.do(http.MethodPost, "/v1/sagas/gift/g-1/cancellation", `{"reason":"bought\ntwice"}`)
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	require.Equal(t, "locked", a.sagaOf(t).Status, "the saga as the log has it")
+	require.Equal(t, "bought twice", asked[0].Reason)
+	for range 2 {
+		require.Equal(t, http.StatusOK, f.do(http.MethodPost, "/v1/sagas/gift/g-1/cancellation", "", "Idempotency-Key", "k-1").status)
+	}
+	require.Equal(t, asked[1].ID, asked[2].ID)
+	require.NotEqual(t, asked[0].ID, asked[1].ID)
+
+	f.gifts.cancel = func(string, saga.Cancellation) (saga.CancelVerdict, error) {
+		return saga.CancelVerdict{Status: "settling", Detail: "the gift is settling"}, nil
+	}
+	a = f.do(http.MethodPost, "/v1/sagas/gift/g-1/cancellation", "", "X-Correlation-Id", "correlation-1")
+	require.Equal(t, http.StatusConflict, a.status)
+	golden(t, "saga-refused.json", a.body)
+
+	f.gifts.cancel = func(string, saga.Cancellation) (saga.CancelVerdict, error) {
+		return saga.CancelVerdict{}, fault.New(fault.Unavailable, "no worker")
+	}
+	require.Equal(t, http.StatusServiceUnavailable, f.do(http.MethodPost, "/v1/sagas/gift/g-1/cancellation", "").status)
+	require.Equal(t, "/why", *f.do(http.MethodPost, "/v1/sagas/gift/g-1/cancellation", `{"why":"x"}`).problem(t).Errors[0].Pointer)
+}
+
+func TestResolveSaga(t *testing.T) {
+	f := newSagasFixture(t)
+	f.stuckGift("g-1")
+	f.gifts.decide = func(id string, r saga.Resolution, key string) (saga.Resolution, saga.ResolveVerdict, error) {
+		require.Equal(t, "g-1", id)
+		require.Equal(t, "k-1", key)
+		require.Equal(t, saga.Resolution{Action: saga.Retry, By: "ada", Attention: 1}, r)
+		r.ID = "r-1"
+		return r, saga.ResolveVerdict{Accepted: true, Status: saga.NeedsAttention}, nil
+	}
+	a := f.do(http.MethodPost, "/v1/sagas/gift/g-1/resolutions", `{"action":"retry","by":"ada","attention":1}`, "Idempotency-Key", "k-1")
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	golden(t, "saga-resolution.json", a.body)
+
+	f.gifts.decide = func(_ string, r saga.Resolution, _ string) (saga.Resolution, saga.ResolveVerdict, error) {
+		return r, saga.ResolveVerdict{Status: "locked", Detail: "nothing is stuck"}, nil
+	}
+	p := f.do(http.MethodPost, "/v1/sagas/gift/g-1/resolutions", `{"action":"retry"}`).problem(t)
+	require.Equal(t, "resolution_refused", p.Code)
+	require.Equal(t, "nothing is stuck", p.Detail)
+	require.Equal(t, "locked", p.SagaStatus)
+	require.Empty(t, p.OrderStatus)
+	require.Equal(t, "/action", *f.do(http.MethodPost, "/v1/sagas/gift/g-1/resolutions", `{}`).problem(t).Errors[0].Pointer)
+	require.Equal(t, http.StatusBadRequest, f.do(http.MethodPost, "/v1/sagas/gift/g-1/resolutions", "").status)
+}
+
+func TestTheLineOfARequestNamesTheSaga(t *testing.T) {
+	f := newSagasFixture(t)
+	f.give("g-1", giftEvents("g-1")...)
+	f.do(http.MethodGet, "/v1/sagas/gift/g-1", "")
+	require.Contains(t, f.output.String(), `"flow":"gift","saga_id":"g-1"`)
+	f.append("o-1", timeline("o-1")...)
+	f.do(http.MethodGet, "/v1/sagas/order/o-1/events", "")
+	require.Contains(t, f.output.String(), `"flow":"order","order_id":"o-1"`)
+}
+
+func TestFlowsOfTheConfigurationAreWhole(t *testing.T) {
+	f := newSagasFixture(t)
+	whole := api.Flow{Definer: f.flow, Sagas: f.gifts}
+	c := api.Config{Flows: []api.Flow{whole, {Definer: f.flow}, {Sagas: f.gifts}, whole}}
+	var pointers []string
+	for _, field := range fault.FieldsOf(c.Validate()) {
+		if strings.HasPrefix(field.Pointer, "/flows") {
+			pointers = append(pointers, field.Pointer)
+		}
+	}
+	require.Equal(t, []string{"/flows/1", "/flows/2", "/flows/3"}, pointers)
+}
+
+// Every step of every page of a timeline is there once, whatever its size.
+func TestPagesOfSagaEvents(t *testing.T) {
+	f := newSagasFixture(t)
+	f.give("g-1", giftEvents("g-1")...)
+	for limit := 1; limit <= 6; limit++ {
+		cursor, versions := "", []int64{}
+		for {
+			var page struct {
+				Items      []struct{ Version int64 }
+				NextCursor *string
+			}
+			a := f.do(http.MethodGet, "/v1/sagas/gift/g-1/events?limit="+strconv.Itoa(limit)+"&cursor="+url.QueryEscape(cursor), "")
+			require.NoError(t, json.Unmarshal([]byte(a.body), &page))
+			for _, item := range page.Items {
+				versions = append(versions, item.Version)
+			}
+			if page.NextCursor == nil {
+				break
+			}
+			cursor = *page.NextCursor
+		}
+		require.Equal(t, []int64{1, 2, 3, 4, 5}, versions, limit)
+	}
+}
