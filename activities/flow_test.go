@@ -1,12 +1,16 @@
 package activities_test
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/workflows/order"
@@ -50,15 +54,40 @@ func TestWhatAFlowNeedNotHave(t *testing.T) {
 	requireFault(t, fault.Unavailable, err)
 }
 
-// What comes after the end of a saga is recorded, or the worker does not start.
-func TestAFlowRecordsLateEvents(t *testing.T) {
+// What comes after the end of a saga of a flow that does not say what follows is kept, each event once.
+func TestAFlowKeepsLateEvents(t *testing.T) {
 	w := newWorld(t)
 	o := w.orders(order.Participants{Stock: &stock{}})
 	o.Flow.Late = nil
-	require.ErrorContains(t, o.Check(), "would be lost")
-	_, err := o.Late(t.Context(), late)
-	requireFault(t, fault.Internal, err)
-	require.ErrorContains(t, err, "the 2 late events of 42")
+	require.NotContains(t, fmt.Sprint(o.Check()), "ate events", "it is not mandatory")
+	in := late
+	in.Events = append(slices.Clone(late.Events), late.Events...)
+	for range 2 {
+		result, err := o.Late(t.Context(), in)
+		require.NoError(t, err)
+		require.False(t, result.Consequential)
+	}
+	records, err := w.log.Read(t.Context(), "order.late-42", 0, 0)
+	require.NoError(t, err)
+	require.Len(t, records, len(late.Events))
+	for i, r := range records {
+		require.Equal(t, "order.event_late", r.Type)
+		require.Equal(t, late.Events[i].EventID, r.CausationID)
+		require.Equal(t, late.CorrelationID, r.CorrelationID)
+	}
+
+	// Two processes keep the same events at once.
+	var wg sync.WaitGroup
+	answers := make([]error, 8)
+	in.ID = "43"
+	for i := range answers {
+		wg.Go(func() { answers[i] = activities.KeepLate(t.Context(), w.log, &order.Flow, in, now) })
+	}
+	wg.Wait()
+	require.NoError(t, errors.Join(answers...))
+	records, err = w.log.Read(t.Context(), "order.late-43", 0, 0)
+	require.NoError(t, err)
+	require.Len(t, records, len(late.Events))
 }
 
 func TestAStepThatAnOrderDoesNotHave(t *testing.T) {

@@ -63,7 +63,7 @@ func (r route) parse(e event.Event, o Origin) (Command, error) {
 	}
 	switch r.in.Role {
 	case saga.RoleStart:
-		data, err := withoutSubject(e.Data, info.Subject)
+		data, err := r.withoutSubject(e)
 		if err == nil {
 			_, err = r.flow.ReadStart(o.Subject, data, "/data")
 		}
@@ -79,16 +79,24 @@ func (r route) parse(e event.Event, o Origin) (Command, error) {
 	return TellSaga{o, info.Name, sagaclient.Fact{Fact: fact, CorrelationID: o.CorrelationID}}, err
 }
 
-// withoutSubject is the data of an event without the field that has the ID: that is not part of what a saga is started with.
-func withoutSubject(data json.RawMessage, subject string) (json.RawMessage, error) {
-	if len(data) == 0 {
+// withoutSubject is the data of an event without the field that says which saga it is about: that is not part of what a saga is started with.
+// Fields that could say so too, and do not, are.
+func (r route) withoutSubject(e event.Event) (json.RawMessage, error) {
+	if len(e.Data) == 0 {
 		return json.RawMessage("{}"), nil
 	}
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(data, &fields); err != nil || fields == nil {
+	if err := json.Unmarshal(e.Data, &fields); err != nil || fields == nil {
 		return nil, fault.New(fault.Malformed, "the data of the event is no JSON object")
 	}
-	delete(fields, subject)
+	delete(fields, r.flow.Info().Subject)
+	for _, name := range r.in.SubjectFields {
+		var text string
+		if json.Unmarshal(fields[name], &text) == nil && text == e.Subject {
+			delete(fields, name)
+			break
+		}
+	}
 	rest, err := json.Marshal(fields)
 	return rest, fault.Wrap(err, fault.Internal, "write the data of an event")
 }
@@ -121,35 +129,104 @@ func (x *Executor) tellSaga(ctx context.Context, c TellSaga) error {
 	return sagas.Tell(ctx, c.Subject, c.Fact)
 }
 
-// saga says what a command for a flow would come to, as far as the log tells.
-func (p *Previewer) saga(ctx context.Context, flow string, o Origin, starts bool) (Preview, error) {
-	f := p.Routes.flow(flow)
-	if f == nil {
-		return Preview{}, fault.New(fault.Internal, "there is no flow %s", flow)
-	}
-	records, err := p.Log.Read(ctx, f.StreamOf(o.Subject), 0, 0)
+// starts says what would come of an event that starts a saga.
+func (p *Previewer) starts(ctx context.Context, c StartSaga) (Preview, error) {
+	f, records, err := p.saga(ctx, c.Flow, c.Subject)
 	if err != nil {
 		return Preview{}, err
 	}
-	name := flow + " " + o.Subject
+	data, err := f.ReadStart(c.Subject, c.Data, "/data")
+	if err != nil {
+		return Preview{}, err
+	}
 	if len(records) == 0 {
-		if starts {
-			return Preview{Outcome: OutcomeStart, Sentence: "would start " + name}, nil
-		}
-		return Preview{Outcome: OutcomeWait, Sentence: fmt.Sprintf("would wait for %s, which is not known", name)}, nil
+		return Preview{Outcome: OutcomeStart, Sentence: fmt.Sprintf("would start %s %s", c.Flow, c.Subject)}, nil
 	}
 	v, err := f.View(records)
 	if err != nil {
 		return Preview{}, err
 	}
-	preview := Preview{From: string(v.Status), To: string(v.Status)}
+	same, err := f.StartedWith(records, data)
 	switch {
-	case starts:
-		preview.Outcome, preview.Sentence = OutcomeNothing, name+" exists: nothing would happen, unless its content was another one then"
-	case v.Ended:
-		preview.Outcome, preview.Sentence = OutcomeLate, fmt.Sprintf("%s has ended as %s: the event would be kept as a late one, unless it had its effect before", name, v.Status)
-	default:
-		preview.Outcome, preview.Sentence = OutcomeAsk, fmt.Sprintf("would tell %s, which is %s", name, v.Status)
+	case err != nil:
+		return Preview{}, err
+	case !same:
+		return Preview{}, fault.New(fault.Conflict, "%s %s exists with other content", c.Flow, c.Subject)
 	}
-	return preview, nil
+	return nothingOf(v, "exists with the same content"), nil
+}
+
+// tells says what would come of an event that tells a saga something.
+func (p *Previewer) tells(ctx context.Context, c TellSaga) (Preview, error) {
+	f, records, err := p.saga(ctx, c.Flow, c.Subject)
+	if err != nil {
+		return Preview{}, err
+	}
+	if len(records) == 0 {
+		return p.earlySaga(ctx, f, c)
+	}
+	fact := c.Fact.Fact
+	if c.Fact.Cancel != nil {
+		fact = f.Cancellation(c.Subject, *c.Fact.Cancel)
+	}
+	v, err := f.View(records)
+	if err != nil {
+		return Preview{}, err
+	}
+	answered, err := f.Answers(records, fact.Late())
+	switch {
+	case err != nil:
+		return Preview{}, err
+	case answered:
+		return nothingOf(v, "has the effect of this event, or its answer"), nil
+	case v.Ended:
+		return p.lateSaga(ctx, f, v, fact)
+	}
+	return Preview{Outcome: OutcomeAsk, From: string(v.Status), To: string(v.Status), Sentence: fmt.Sprintf("would tell %s %s, which is %s", c.Flow, c.Subject, v.Status)}, nil
+}
+
+// saga reads the stream of a saga.
+func (p *Previewer) saga(ctx context.Context, flow, id string) (saga.Definer, []event.Record, error) {
+	f := p.Routes.flow(flow)
+	if f == nil {
+		return nil, nil, fault.New(fault.Internal, "there is no flow %s", flow)
+	}
+	records, err := p.Log.Read(ctx, f.StreamOf(id), 0, 0)
+	return f, records, err
+}
+
+// earlySaga is for an event about a saga that is not known.
+func (p *Previewer) earlySaga(ctx context.Context, f saga.Definer, c TellSaga) (Preview, error) {
+	preview := Preview{Outcome: OutcomeWait, Sentence: fmt.Sprintf("would wait for %s %s, which is not known", c.Flow, c.Subject)}
+	if c.Fact.Cancel == nil {
+		return preview, nil
+	}
+	kept, err := p.Log.Read(ctx, f.EarlyStreamOf(c.Subject), 0, saga.MaxEarly)
+	switch entry := f.Early(c.Subject, *c.Fact.Cancel, "", p.Clock()); {
+	case hasKey(kept, entry.Key):
+		preview.Sentence += "; the cancellation is kept for it"
+	case len(kept) < saga.MaxEarly:
+		preview.Sentence += ", and be kept for it as a cancellation"
+	}
+	return preview, err
+}
+
+// lateSaga is for an event about a saga that has ended.
+func (p *Previewer) lateSaga(ctx context.Context, f saga.Definer, v saga.View, fact saga.Fact) (Preview, error) {
+	entry := f.LateEntries(saga.LateInput{ID: v.ID, Status: v.Status, Events: []saga.LateEvent{fact.Late()}}, p.Clock())[0]
+	kept, err := p.Log.Read(ctx, f.LateStreamOf(v.ID), 0, 0)
+	if err != nil {
+		return Preview{}, err
+	}
+	if hasKey(kept, entry.Key) {
+		return nothingOf(v, "has ended, and this event is kept as a late one"), nil
+	}
+	return Preview{Outcome: OutcomeLate, From: string(v.Status), To: string(v.Status),
+		Sentence: fmt.Sprintf("%s %s has ended as %s: the event would be kept as a late one", v.Flow, v.ID, v.Status)}, nil
+}
+
+// nothingOf says that nothing would happen to a saga, and why.
+func nothingOf(v saga.View, why string) Preview {
+	return Preview{Outcome: OutcomeNothing, From: string(v.Status), To: string(v.Status),
+		Sentence: fmt.Sprintf("%s %s %s: nothing would happen", v.Flow, v.ID, why)}
 }

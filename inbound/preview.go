@@ -126,9 +126,9 @@ func (p *Previewer) command(ctx context.Context, command Command) (Preview, erro
 	case RegisterCustomer:
 		return p.register(ctx, c)
 	case StartSaga:
-		return p.saga(ctx, c.Flow, c.Origin, true)
+		return p.starts(ctx, c)
 	case TellSaga:
-		return p.saga(ctx, c.Flow, c.Origin, false)
+		return p.tells(ctx, c)
 	}
 	return Preview{}, fault.New(fault.Internal, "there is no preview of %T", command)
 }

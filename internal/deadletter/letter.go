@@ -39,6 +39,9 @@ var retried = map[fault.Code]bool{ReasonDeliveryLimit: true, ReasonExpired: true
 // EarlyNote is in the detail of a letter whose cancellation is kept for an order that was not known.
 const EarlyNote = "the cancellation is kept for 30 days and cancels the order if it comes"
 
+// EarlySagaNote is that of a letter whose cancellation is kept for a saga of another flow.
+const EarlySagaNote = "the cancellation is kept for 30 days and cancels the saga if it comes"
+
 // earlyFor is how long such a letter is kept, from when it failed.
 const earlyFor = 30 * 24 * time.Hour
 
@@ -127,7 +130,8 @@ func New(l Letter, now time.Time) Letter {
 func (l *Letter) Derive() {
 	l.OriginExchange, l.OriginRoutingKey = l.Message.Exchange, l.Message.RoutingKey
 	l.KeptUntil = null.Time{}
-	if l.Reason == fault.OrderUnknown && l.Type == event.OrderCancellationRequested && strings.Contains(l.Detail, EarlyNote) {
+	early := l.Type == event.OrderCancellationRequested && strings.Contains(l.Detail, EarlyNote) || strings.Contains(l.Detail, EarlySagaNote)
+	if l.Reason == fault.OrderUnknown && early {
 		l.KeptUntil = null.At(l.FailedAt.Add(earlyFor))
 	}
 }

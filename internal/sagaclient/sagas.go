@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"log/slog"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -148,13 +150,20 @@ func (c *TableClient[S, P]) Tell(ctx context.Context, id string, f Fact) error {
 	if f.Cancel == nil || !errors.Is(err, fault.OrderUnknown) || c.flow.EarlyStreamOf(id) == "" {
 		return err
 	}
-	_, added, keepErr := activities.KeepEarly(ctx, c.log, c.flow, id, *f.Cancel, f.CorrelationID, c.clock())
+	kept, added, keepErr := activities.KeepEarly(ctx, c.log, c.flow, id, *f.Cancel, f.CorrelationID, c.clock())
 	switch {
 	case keepErr != nil:
 		return keepErr
+	case !kept:
+		c.logger.LogAttrs(ctx, slog.LevelWarn, "a cancellation of an unknown saga is not kept: there are too many",
+			slog.String("event_id", f.Cancel.Cause), c.logID(id), slog.Int("limit", saga.MaxEarly))
+		return err
 	case added:
 		// The saga may have come meanwhile, and have looked before this was kept.
-		return c.tell(ctx, id, f)
+		err = c.tell(ctx, id, f)
+	}
+	if errors.Is(err, fault.OrderUnknown) {
+		return fault.New(fault.OrderUnknown, "%s is not known; %s", c.name(id), deadletter.EarlySagaNote)
 	}
 	return err
 }

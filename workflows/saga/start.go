@@ -37,11 +37,15 @@ func StartWith[S, V any](of func(s *S) *V, check func(v *V, p *Problems)) *Start
 	}
 }
 
-// read reads what a sender wrote into a V, and returns what is kept of it. At is where the value is in what the sender wrote. With open,
-// fields that V does not have are passed over.
+// read reads what a sender wrote into a V, and returns what is kept of it. At is where the value is in what the sender wrote; it is empty for
+// the body of a request. With open, fields that V does not have are passed over. In an event null is as if the field was not there: senders
+// write their optional fields so.
 func read[V any](raw json.RawMessage, at string, open bool, check func(v *V, p *Problems)) (json.RawMessage, error) {
 	var v V
-	doc, err := jsondoc.Read(raw, jsondoc.Options{Open: open, NullIsAbsent: open})
+	if len(raw) == 0 && open {
+		raw = json.RawMessage("{}")
+	}
+	doc, err := jsondoc.Read(raw, jsondoc.Options{Open: open, NullIsAbsent: open || at != ""})
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +57,9 @@ func read[V any](raw json.RawMessage, at string, open bool, check func(v *V, p *
 		return nil, moved(err, at)
 	}
 	kept, err := json.Marshal(v)
+	if err == nil && tooLong(kept) {
+		return nil, fault.NewInvalid("event", []fault.Field{fault.Fieldf(at, "must have at most %d bytes", maxFactData)})
+	}
 	return kept, fault.Wrap(err, fault.Internal, "write %T", v)
 }
 

@@ -53,6 +53,16 @@ type Definer interface {
 	EarlyStreamOf(id string) string
 	LateStreamOf(id string) string
 	WorkflowID(id string) string
+	// Early, EarlyCancellations, Cancellation and LateEntries make and read what is kept of events that come before and after a saga.
+	Early(id string, c Cancellation, correlationID string, at time.Time) event.Entry
+	EarlyCancellations(records []event.Record) ([]Cancellation, error)
+	Cancellation(id string, c Cancellation) Fact
+	LateEntries(in LateInput, at time.Time) []event.Entry
+	// Lasts reports whether sagas may stay in a status for long. StartedWith, Answers and Due are questions about a saga: see Flow.
+	Lasts(s Status) bool
+	StartedWith(records []event.Record, data json.RawMessage) (bool, error)
+	Answers(records []event.Record, e LateEvent) (bool, error)
+	Due(records []event.Record, now time.Time, timing Timing) (what string, within time.Duration, err error)
 }
 
 // Info describes the flow.
