@@ -155,6 +155,16 @@ func (e *execution[S, P]) workflow(ctx workflow.Context, in saga.Input) (result 
 	return result, errors.Join(err, workflow.Sleep(own, drained))
 }
 
+// failed reports whether the run has ended with an error.
+func (e *execution[S, P]) failed() bool {
+	select {
+	case <-e.over:
+		return e.err != nil
+	default:
+		return false
+	}
+}
+
 // gone reports whether the run is cut off.
 func (e *execution[S, P]) gone() bool {
 	e.mu.Lock()

@@ -37,7 +37,7 @@ func (e *execution[S, P]) table() saga.Flow[S, P] {
 func (e *execution[S, P]) watch(row *saga.Step[S, P], kind saga.ActionKind, run saga.StepFunc[S, P]) saga.StepFunc[S, P] {
 	name, rowKind := row.Name, row.Kind
 	return func(p P, ctx context.Context, c saga.Call[S]) (saga.Outcome, error) {
-		if err := e.trial.reach(e, ctx, point{name, string(kind), before}); err != nil {
+		if err := e.trial.reach(ctx, e, point{name, string(kind), before}); err != nil {
 			return saga.Outcome{}, err
 		}
 		e.trial.judgeCall(e, name, rowKind, kind)
@@ -47,7 +47,7 @@ func (e *execution[S, P]) watch(row *saga.Step[S, P], kind saga.ActionKind, run 
 			return o, err
 		}
 		e.trial.note(e, "%s of %s: %s", kind, name, o)
-		if err := e.trial.reach(e, ctx, point{name, string(kind), done}); err != nil {
+		if err := e.trial.reach(ctx, e, point{name, string(kind), done}); err != nil {
 			return saga.Outcome{}, err
 		}
 		return o, nil
@@ -103,7 +103,7 @@ func (h *handle[S, P]) Append(ctx context.Context, stream string, head event.Hea
 	step, kit := t.pointsOf(ctx, entries)
 	for _, at := range kit {
 		at.at = before
-		if err := t.reach(h.e, ctx, at); err != nil {
+		if err := t.reach(ctx, h.e, at); err != nil {
 			return event.Head{}, nil, err
 		}
 	}
@@ -126,7 +126,7 @@ func (h *handle[S, P]) Append(ctx context.Context, stream string, head event.Hea
 	}
 	for _, at := range kit {
 		at.at = recorded
-		if err := t.reach(h.e, ctx, at); err != nil {
+		if err := t.reach(ctx, h.e, at); err != nil {
 			return event.Head{}, nil, err
 		}
 	}
@@ -152,12 +152,12 @@ func (h *handle[S, P]) Head(ctx context.Context, stream string) (event.Record, b
 // Publish implements activities.Publisher.
 func (h *handle[S, P]) Publish(ctx context.Context, records []event.Record) (int, error) {
 	t := h.e.trial
-	if err := t.reach(h.e, ctx, point{rowEvents, opPublish, before}); err != nil {
+	if err := t.reach(ctx, h.e, point{rowEvents, opPublish, before}); err != nil {
 		return 0, err
 	}
 	t.locked(func() { t.published = append(t.published, records...) })
 	t.note(h.e, "published: %d to %d", records[0].Version, records[len(records)-1].Version)
-	if err := t.reach(h.e, ctx, point{rowEvents, opPublish, done}); err != nil {
+	if err := t.reach(ctx, h.e, point{rowEvents, opPublish, done}); err != nil {
 		return 0, err
 	}
 	return len(records), nil

@@ -119,7 +119,8 @@ func newPlan[S, P any](t testing.TB, c Cells[S, P]) (*plan[S, P], error) {
 	if slices.ContainsFunc(p.cells, func(c cell) bool { return c.err != nil }) {
 		return p, nil
 	}
-	return p, p.unreached()
+	err := p.unreached()
+	return p, err
 }
 
 // journey makes the cells of a journey and of what follows from it.

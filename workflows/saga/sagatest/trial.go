@@ -157,10 +157,8 @@ func (t *trial[S, P]) follow(first saga.Input) (last *execution[S, P], err error
 			at = at.Add(t.plan.longest())
 		}
 		switch {
-		case t.failed():
-			return e, nil
-		case !abandoned && e.err != nil:
-			return e, nil // drive reports it
+		case t.failed(), e.failed():
+			return e, nil // drive reports why
 		case abandoned, e.crashed():
 			in = first
 			in.Resume = &saga.Resume{Recover: &saga.RecoverCursor{Run: fmt.Sprint("run ", e.n)}}
@@ -239,7 +237,7 @@ func (t *trial[S, P]) kit() *saga.Saga {
 }
 
 // reach is called at each point. The error is what the attempt fails with that is there.
-func (t *trial[S, P]) reach(e *execution[S, P], ctx context.Context, at point) error {
+func (t *trial[S, P]) reach(ctx context.Context, e *execution[S, P], at point) error {
 	a := attemptOf(ctx)
 	if !e.may(a) {
 		return errGone
