@@ -116,7 +116,12 @@ func (h *handle[S, P]) Append(ctx context.Context, stream string, head event.Hea
 		return newest, tail, err
 	}
 	for _, r := range tail {
-		if slices.ContainsFunc(entries, func(e event.Entry) bool { return e.ID == r.ID }) {
+		fresh := false
+		t.locked(func() {
+			fresh = r.Version > t.newest
+			t.newest = max(t.newest, r.Version)
+		})
+		if fresh {
 			t.note(h.e, "+ %d %s: %s", r.Version, r.Key, r.Type)
 		}
 	}

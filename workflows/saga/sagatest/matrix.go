@@ -28,6 +28,8 @@ type Cells[S, P any] struct {
 	Journeys []Journey
 	// Unreached are the operations, as row/operation, that no journey reaches; Matrix fails for each other one.
 	Unreached []string
+	// Once has each point struck on the first journey that comes by it, and not on the others; go test -short does it, too.
+	Once bool
 	// Late records late events, as the field of activities.Flow does; by default they are collected and nothing follows from them.
 	Late func(ctx context.Context, in saga.LateInput) (saga.LateResult, error)
 }
@@ -110,7 +112,7 @@ const (
 //   - Every event is published, in the order of the stream but for repetitions. A cancellation has its answer.
 //   - Holds of the world finds nothing.
 //
-// With -short, each point is struck on one journey only. Matrix logs how many cells there are. A cell that fails prints what happened, and the command that runs it alone.
+// Matrix logs how many cells there are. A cell that fails prints what happened, and the command that runs it alone.
 func Matrix[S, P any](t *testing.T, c Cells[S, P]) {
 	t.Helper()
 	p, err := newPlan(t, c)

@@ -43,6 +43,8 @@ type trial[S, P any] struct {
 	came     map[int]bool
 	// cancelled reports that a cancellation was sent.
 	cancelled bool
+	// newest is the version up to which the story has the stream.
+	newest    int64
 	published []event.Record
 	lateTypes []string
 	listed    []saga.Status
@@ -59,6 +61,8 @@ const (
 	maxCalls     = 5000
 	maxRuns      = 20
 	maxDecisions = 5
+	// maxWrong bounds how much is said to be wrong.
+	maxWrong = 3
 )
 
 func newTrial[S, P any](t testing.TB, p *plan[S, P], c cell) *trial[S, P] {
@@ -196,7 +200,9 @@ func (t *trial[S, P]) current() *execution[S, P] {
 func (t *trial[S, P]) fail(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.wrong = append(t.wrong, fmt.Errorf(format, args...))
+	if len(t.wrong) < maxWrong {
+		t.wrong = append(t.wrong, fmt.Errorf(format, args...))
+	}
 }
 
 // giveUp ends the saga: something is wrong that would go on for ever.
