@@ -8,6 +8,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -199,4 +200,20 @@ func (h *handle[S, P]) Recover(_ context.Context, in saga.RecoverInput) (saga.Re
 		}
 	}
 	return saga.RecoverResult{Facts: collected.Facts()}, nil
+}
+
+// late records late events.
+func (h *handle[S, P]) late(ctx context.Context, in saga.LateInput) (saga.LateResult, error) {
+	if !h.e.may(attemptOf(ctx)) {
+		return saga.LateResult{}, activities.ToTemporal(errGone)
+	}
+	t := h.e.trial
+	for _, e := range in.Events {
+		t.locked(func() { t.lateTypes = append(t.lateTypes, e.Type) })
+		t.note(h.e, "late: %s", e.Type)
+	}
+	if t.plan.Late != nil {
+		return t.plan.Late(ctx, in)
+	}
+	return saga.LateResult{}, nil
 }

@@ -84,8 +84,8 @@ func newTrial[S, P any](t testing.TB, p *plan[S, P], c cell) *trial[S, P] {
 // limit is how long a saga may take, in workflow time.
 func (p *plan[S, P]) limit() time.Duration {
 	limit := p.Settings.Attention
-	for _, d := range p.Settings.Waits {
-		limit += d
+	for _, d := range p.Flow.Deadlines() {
+		limit += p.Settings.Of(d)
 	}
 	return 4*limit + 7*24*time.Hour
 }
@@ -148,8 +148,13 @@ func (t *trial[S, P]) follow(first saga.Input) (last *execution[S, P], err error
 	if runs := t.all(); len(runs) > 0 {
 		at = runs[len(runs)-1].env.Now()
 	}
+	var again []sent
 	for range maxRuns {
 		e := t.start(in, at)
+		for _, s := range again {
+			e.env.RegisterDelayedCallback(func() { t.signal(s) }, time.Millisecond)
+		}
+		again = nil
 		abandoned := false
 		select {
 		case <-e.abandoned:
@@ -163,6 +168,9 @@ func (t *trial[S, P]) follow(first saga.Input) (last *execution[S, P], err error
 		switch {
 		case t.failed(), e.failed():
 			return e, nil // drive reports why
+		case abandoned && t.cell.fault == faultPause:
+			// Nothing of the run is known any more: what it was sent is sent again.
+			in, again = first, e.heard()
 		case abandoned, e.crashed():
 			in = first
 			in.Resume = &saga.Resume{Recover: &saga.RecoverCursor{Run: fmt.Sprint("run ", e.n)}}
