@@ -40,7 +40,7 @@ var rules = []rule{
 		local: []string{
 			"workflows/saga", "activities", "event", "event/eventtest", "internal/eventlog/memlog", "internal/fault",
 		},
-		outside: []string{"go.temporal.io", "pgregory.net/rapid"},
+		outside: []string{"go.temporal.io", "google.golang.org/protobuf", "pgregory.net/rapid"},
 	},
 	// The registry knows every flow; a flow knows its own folder, the kit and the generic activities.
 	mayImport{

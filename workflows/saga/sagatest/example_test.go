@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -21,17 +23,56 @@ type Trip struct {
 	Kept  bool `json:"kept,omitempty"`
 }
 
-// Airline is what the steps of a trip call.
-type Airline struct{}
+// Airline is what the steps of a trip call, in memory: an effect happens once a key, and what is freed stays free.
+type Airline struct {
+	mu    sync.Mutex
+	seats map[string]string
+}
 
-func (*Airline) Book(context.Context, saga.Call[Trip]) (saga.Outcome, error) {
+// set sets what has happened to the seats of a trip, unless something has that comes later.
+func (a *Airline) set(trip, what string, unless ...string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.seats == nil {
+		a.seats = make(map[string]string)
+	}
+	if !slices.Contains(unless, a.seats[trip]) {
+		a.seats[trip] = what
+	}
+	return a.seats[trip]
+}
+
+// Book books the seats, unless there are too few.
+func (a *Airline) Book(_ context.Context, c saga.Call[Trip]) (saga.Outcome, error) {
+	switch {
+	case c.State.Seats > 9:
+		return saga.Refused(map[string]string{"reason": "sold_out"}), nil
+	case a.set(c.ID, "booked", "freed", "issued") == "freed":
+		return saga.Fenced(), nil
+	}
 	return saga.Done(nil), nil
 }
-func (*Airline) Free(context.Context, saga.Call[Trip]) (saga.Outcome, error) {
+
+// Free makes sure that no seat is booked, now or later.
+func (a *Airline) Free(_ context.Context, c saga.Call[Trip]) (saga.Outcome, error) {
+	a.set(c.ID, "freed")
 	return saga.Undone(nil), nil
 }
-func (*Airline) Issue(context.Context, saga.Call[Trip]) (saga.Outcome, error) {
+
+// Issue issues the ticket.
+func (a *Airline) Issue(_ context.Context, c saga.Call[Trip]) (saga.Outcome, error) {
+	a.set(c.ID, "issued")
 	return saga.Done(nil), nil
+}
+
+// Holds reports seats that were booked for a trip that does not take place, and trips without a ticket.
+func (a *Airline) Holds(s Trip) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if has := a.seats[s.ID]; (has == "issued") != (s.Status == saga.Completed) || has == "booked" {
+		return fmt.Errorf("the trip is %s, and its seats are %q", s.Status, has)
+	}
+	return nil
 }
 
 type operation = saga.Operation[Trip, *Airline]
@@ -71,14 +112,37 @@ var start = sagatest.Start[Trip]{
 	Settles: map[string]string{"issue": "book"},
 }
 
+// cells are the ways that trips go, and the world in which they do.
+var cells = sagatest.Cells[Trip, *Airline]{
+	Flow: &Flow,
+	NewWorld: func(testing.TB) sagatest.World[Trip, *Airline] {
+		airline := &Airline{}
+		return sagatest.World[Trip, *Airline]{Participants: airline, Holds: airline.Holds}
+	},
+	Journeys: []sagatest.Journey{
+		{Name: "booked", Data: map[string]int{"seats": 2}, End: saga.Completed},
+		{Name: "sold out", Data: map[string]int{"seats": 10}, End: saga.Rejected, Reason: "sold_out"},
+	},
+}
+
 // TestTrip is the whole test of the flow that needs no server.
 func TestTrip(t *testing.T) {
 	sagatest.Definition(t, &Flow, start)
 	sagatest.Model(t, &Flow, start)
+	sagatest.Matrix(t, cells)
 }
 
-// A flow is tested with its table, and with a Start that says how its sagas begin and what its participants answer. TestTrip is the test.
+// A flow is tested with its table, with a Start that says how its sagas begin and what its participants answer, and with Cells that have its
+// step functions and a world for them. TestTrip is the test.
 func Example() {
-	fmt.Println(Flow.Check())
-	// Output: <nil>
+	fmt.Println(Flow.Check(), len(cells.Journeys))
+	// Output: <nil> 2
+}
+
+// Runs that were started before a change go on after it: their histories, recorded once with SAGATEST_RECORD=1, replay.
+func ExampleHistories() {
+	_ = func(t *testing.T) {
+		sagatest.Record(t, "testdata/histories", cells)
+		sagatest.Histories(t, "testdata/histories", &Flow)
+	}
 }

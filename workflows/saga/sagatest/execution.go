@@ -99,7 +99,7 @@ func (e *execution[S, P]) activities() *activities.Flow[S, P] {
 	h := &handle[S, P]{e}
 	return &activities.Flow[S, P]{
 		Recorder: &activities.Recorder{Log: h, Publisher: h, Clock: e.env.Now, Logger: slog.New(slog.DiscardHandler)},
-		Table:    &e.flow, Participants: e.trial.world.Participants, Settings: e.trial.plan.Settings, List: h, Late: e.trial.late, Predecessors: h,
+		Table:    &e.flow, Participants: e.trial.world.Participants, Settings: e.trial.plan.Settings, List: h, Late: h.late, Predecessors: h,
 	}
 }
 
@@ -133,26 +133,46 @@ const drained = time.Minute
 type ownKey struct{}
 
 // workflow runs the flow's own one, until it has ended or is cut off, and waits for attempts that it has left behind.
-func (e *execution[S, P]) workflow(ctx workflow.Context, in saga.Input) (result saga.Result, err error) {
+func (e *execution[S, P]) workflow(ctx workflow.Context, in saga.Input) (saga.Result, error) {
 	own, _ := workflow.NewDisconnectedContext(workflow.WithValue(ctx, ownKey{}, true))
-	ended := false
+	var end *returned
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		result, err = e.flow.Run(ctx, in)
-		ended = true
+		result, err := e.flow.Run(ctx, in)
+		end = &returned{result, err}
 	})
-	inTime, awaitErr := workflow.AwaitWithTimeout(own, e.trial.plan.limit(), func() bool { return ended || e.gone() })
-	if awaitErr != nil {
-		return result, awaitErr
+	inTime, err := workflow.AwaitWithTimeout(own, e.trial.plan.limit(), func() bool { return end != nil || e.gone() })
+	if err != nil {
+		return saga.Result{}, err
 	}
-	if !inTime {
+	if !inTime && e == e.trial.current() { // a run beside another one may wait for what only that one hears
 		e.trial.giveUp("the saga does not end")
 	}
-	if !ended {
-		result, err = saga.Result{}, nil
+	if end == nil {
+		end = &returned{}
 	}
+	last := *end // what it returns when it is cut off is nothing
 	e.cut(e.sparedAttempt())
 	e.rest()
-	return result, errors.Join(err, workflow.Sleep(own, drained))
+	if err := workflow.Sleep(own, drained); err != nil {
+		return saga.Result{}, err
+	}
+	return last.result, last.err
+}
+
+// returned is what the flow's workflow has returned.
+type returned struct {
+	result saga.Result
+	err    error
+}
+
+// failed reports whether the run has ended with an error.
+func (e *execution[S, P]) failed() bool {
+	select {
+	case <-e.over:
+		return e.err != nil
+	default:
+		return false
+	}
 }
 
 // gone reports whether the run is cut off.

@@ -8,6 +8,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -37,7 +38,7 @@ func (e *execution[S, P]) table() saga.Flow[S, P] {
 func (e *execution[S, P]) watch(row *saga.Step[S, P], kind saga.ActionKind, run saga.StepFunc[S, P]) saga.StepFunc[S, P] {
 	name, rowKind := row.Name, row.Kind
 	return func(p P, ctx context.Context, c saga.Call[S]) (saga.Outcome, error) {
-		if err := e.trial.reach(e, ctx, point{name, string(kind), before}); err != nil {
+		if err := e.trial.reach(ctx, e, point{name, string(kind), before}); err != nil {
 			return saga.Outcome{}, err
 		}
 		e.trial.judgeCall(e, name, rowKind, kind)
@@ -47,7 +48,7 @@ func (e *execution[S, P]) watch(row *saga.Step[S, P], kind saga.ActionKind, run 
 			return o, err
 		}
 		e.trial.note(e, "%s of %s: %s", kind, name, o)
-		if err := e.trial.reach(e, ctx, point{name, string(kind), done}); err != nil {
+		if err := e.trial.reach(ctx, e, point{name, string(kind), done}); err != nil {
 			return saga.Outcome{}, err
 		}
 		return o, nil
@@ -103,7 +104,7 @@ func (h *handle[S, P]) Append(ctx context.Context, stream string, head event.Hea
 	step, kit := t.pointsOf(ctx, entries)
 	for _, at := range kit {
 		at.at = before
-		if err := t.reach(h.e, ctx, at); err != nil {
+		if err := t.reach(ctx, h.e, at); err != nil {
 			return event.Head{}, nil, err
 		}
 	}
@@ -116,7 +117,12 @@ func (h *handle[S, P]) Append(ctx context.Context, stream string, head event.Hea
 		return newest, tail, err
 	}
 	for _, r := range tail {
-		if slices.ContainsFunc(entries, func(e event.Entry) bool { return e.ID == r.ID }) {
+		fresh := false
+		t.locked(func() {
+			fresh = r.Version > t.newest
+			t.newest = max(t.newest, r.Version)
+		})
+		if fresh {
 			t.note(h.e, "+ %d %s: %s", r.Version, r.Key, r.Type)
 		}
 	}
@@ -126,7 +132,7 @@ func (h *handle[S, P]) Append(ctx context.Context, stream string, head event.Hea
 	}
 	for _, at := range kit {
 		at.at = recorded
-		if err := t.reach(h.e, ctx, at); err != nil {
+		if err := t.reach(ctx, h.e, at); err != nil {
 			return event.Head{}, nil, err
 		}
 	}
@@ -152,12 +158,12 @@ func (h *handle[S, P]) Head(ctx context.Context, stream string) (event.Record, b
 // Publish implements activities.Publisher.
 func (h *handle[S, P]) Publish(ctx context.Context, records []event.Record) (int, error) {
 	t := h.e.trial
-	if err := t.reach(h.e, ctx, point{rowEvents, opPublish, before}); err != nil {
+	if err := t.reach(ctx, h.e, point{rowEvents, opPublish, before}); err != nil {
 		return 0, err
 	}
 	t.locked(func() { t.published = append(t.published, records...) })
 	t.note(h.e, "published: %d to %d", records[0].Version, records[len(records)-1].Version)
-	if err := t.reach(h.e, ctx, point{rowEvents, opPublish, done}); err != nil {
+	if err := t.reach(ctx, h.e, point{rowEvents, opPublish, done}); err != nil {
 		return 0, err
 	}
 	return len(records), nil
@@ -194,4 +200,20 @@ func (h *handle[S, P]) Recover(_ context.Context, in saga.RecoverInput) (saga.Re
 		}
 	}
 	return saga.RecoverResult{Facts: collected.Facts()}, nil
+}
+
+// late records late events.
+func (h *handle[S, P]) late(ctx context.Context, in saga.LateInput) (saga.LateResult, error) {
+	if !h.e.may(attemptOf(ctx)) {
+		return saga.LateResult{}, activities.ToTemporal(errGone)
+	}
+	t := h.e.trial
+	for _, e := range in.Events {
+		t.locked(func() { t.lateTypes = append(t.lateTypes, e.Type) })
+		t.note(h.e, "late: %s", e.Type)
+	}
+	if t.plan.Late != nil {
+		return t.plan.Late(ctx, in)
+	}
+	return saga.LateResult{}, nil
 }

@@ -17,6 +17,7 @@ import (
 type stay struct {
 	saga.Saga
 	Method string `json:"method"`
+	Busy   bool   `json:"busy,omitempty"`
 	Asks   bool   `json:"asks,omitempty"`
 	Agreed bool   `json:"agreed,omitempty"`
 }
@@ -74,6 +75,9 @@ func (h *house) find(key string) string {
 }
 
 func (h *house) Hold(_ context.Context, c saga.Call[stay]) (saga.Outcome, error) {
+	if c.State.Busy && c.Hint == "" && !c.Last && h.find(c.Key) == "" {
+		return saga.TryLater("again", "a room"), nil
+	}
 	return outcome(h.take(c.Key, "done"), c), nil
 }
 
@@ -205,6 +209,7 @@ func stayCells(spoil func(h *house)) Cells[stay, *house] {
 		},
 		Journeys: []Journey{
 			{Name: "paid", Data: map[string]any{"method": "cash"}, End: saga.Completed},
+			{Name: "busy", Data: map[string]any{"method": "cash", "busy": true}, End: saga.Completed},
 			{Name: "declined", Data: map[string]any{"method": "none"}, End: saga.Rejected, Reason: "declined"},
 			{Name: "transfer", Data: map[string]any{"method": "transfer"}, End: saga.Completed, Arrivals: []Arrival{fact("pay", "bank.paid")}},
 			{Name: "asked", Data: map[string]any{"method": "cash", "asks": true}, End: saga.Completed,

@@ -28,6 +28,8 @@ type Cells[S, P any] struct {
 	Journeys []Journey
 	// Unreached are the operations, as row/operation, that no journey reaches; Matrix fails for each other one.
 	Unreached []string
+	// Once has each point struck on the first journey that comes by it, and not on the others; go test -short does it, too.
+	Once bool
 	// Late records late events, as the field of activities.Flow does; by default they are collected and nothing follows from them.
 	Late func(ctx context.Context, in saga.LateInput) (saga.LateResult, error)
 }
@@ -89,15 +91,15 @@ const (
 //     is asked to act.
 //   - crash: the run ends at the point, and a new one starts over the same log and world.
 //   - late attempt: as crash, and what was under way goes on when the saga has ended. pause: as late attempt, and the new run starts when the
-//     next deadlines are over. second run: the run goes on beside the new one.
+//     next deadlines are over, and knows nothing of the one before: events come again. second run: the run goes on beside the new one.
 //   - cancellation: one arrives. overtaken: one arrives, and what was under way goes on when the saga has ended.
 //   - duplicates: every event that came comes again, and the saga is started again after its end. strays: events of the journey come
 //     before the saga waits for them, and others to which no row listens.
 //   - continue: the run continues as new.
 //
 // Journeys are run without a fault first; their points are the cells. From them follow others: a saga that completes is cancelled at the last
-// moment before the pivot, the answers of a compensable step are lost until it is looked up, and a person has a saga compensated whose
-// reversible step is stuck. A person who is asked to act decides a minute later, when the fault is over: to try again, or to skip where
+// moment before the pivot, and what it waited for comes after that; the answers of a compensable step are lost until it is looked up; a
+// person has a saga compensated whose reversible step is stuck. A person who is asked to act decides a minute later, when the fault is over: to try again, or to skip where
 // nothing is tried.
 //
 // These must hold for each cell:
@@ -110,7 +112,7 @@ const (
 //   - Every event is published, in the order of the stream but for repetitions. A cancellation has its answer.
 //   - Holds of the world finds nothing.
 //
-// With -short, each point is struck on one journey only. Matrix logs how many cells there are. A cell that fails prints what happened, and the command that runs it alone.
+// Matrix logs how many cells there are. A cell that fails prints what happened, and the command that runs it alone.
 func Matrix[S, P any](t *testing.T, c Cells[S, P]) {
 	t.Helper()
 	p, err := newPlan(t, c)

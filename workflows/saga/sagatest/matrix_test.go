@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -110,7 +109,7 @@ func TestMatrixNoticesAWrongFlow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cells := stayCells(nil)
-			cells.Journeys, cells.Unreached = cells.Journeys[3:], []string{"charge/lookup"} // only a person asks, before the owner has agreed
+			cells.Journeys, cells.Unreached = cells.Journeys[4:], []string{"charge/lookup"} // only a person asks, before the owner has agreed
 			if c.early {
 				cells.Journeys, cells.Unreached = stayCells(nil).Journeys[:1], []string{"ask/undo"}
 			}
@@ -127,7 +126,7 @@ func TestMatrixSaysWhatIsMissing(t *testing.T) {
 	for want, spoil := range map[string]func(c *Cells[stay, *house]){
 		"has Flow, NewWorld and Journeys":  func(c *Cells[stay, *house]) { c.NewWorld = nil },
 		"a flow has a name":                func(c *Cells[stay, *house]) { c.Flow.Name = "" },
-		"no journey reaches charge/lookup": func(c *Cells[stay, *house]) { c.Journeys = c.Journeys[1:2] },
+		"no journey reaches charge/lookup": func(c *Cells[stay, *house]) { c.Journeys = c.Journeys[2:3] },
 		"a journey has a name of its own":  func(c *Cells[stay, *house]) { c.Journeys[1].Name = c.Journeys[0].Name },
 		"has no end":                       func(c *Cells[stay, *house]) { c.Journeys[0].End = "paid" },
 		"the ID of the journey paid":       func(c *Cells[stay, *house]) { c.Journeys[0].ID = " " },
@@ -147,8 +146,8 @@ func TestMatrixSaysWhatIsMissing(t *testing.T) {
 func TestMatrixNoticesAWrongJourney(t *testing.T) {
 	for want, spoil := range map[string]func(c *Cells[stay, *house]){
 		"the saga is completed (), and not rejected":            func(c *Cells[stay, *house]) { c.Journeys[0].End = saga.Rejected },
-		`because of "declined", and not of "sold_out"`:          func(c *Cells[stay, *house]) { c.Journeys[1].Reason = "sold_out" },
-		"the saga is failed (guest_timeout), and not completed": func(c *Cells[stay, *house]) { c.Journeys[2].Arrivals = nil },
+		`because of "declined", and not of "sold_out"`:          func(c *Cells[stay, *house]) { c.Journeys[2].Reason = "sold_out" },
+		"the saga is failed (guest_timeout), and not completed": func(c *Cells[stay, *house]) { c.Journeys[3].Arrivals = nil },
 		"the data of the first event":                           func(c *Cells[stay, *house]) { c.Journeys[0].Data = func() {} },
 	} {
 		c := stayCells(nil)
@@ -167,7 +166,7 @@ func TestFailedCellSaysWhatHappened(t *testing.T) {
 	name := "TestX/paid,_cancelled/hold/do/inline/before/late_attempt"
 	patterns := strings.Split(alone(name), "/")
 	for i, part := range strings.Split(name, "/") {
-		require.Regexp(t, regexp.MustCompile(patterns[i]), part)
+		require.Regexp(t, patterns[i], part)
 	}
 }
 
@@ -225,4 +224,43 @@ func TestFactsSurviveJSON(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{"type":"a","id":"b"}`, string(raw))
 	require.True(t, json.Valid(raw))
+}
+
+// Each fault does what it says.
+func TestFaultsStrike(t *testing.T) {
+	p, err := newPlan(t, stayCells(nil))
+	require.NoError(t, err)
+	type want struct {
+		runs    int
+		release bool
+		says    string
+	}
+	for _, c := range p.cells {
+		if c.journey.Name != "asked" || (c.scenario != scenario{}) || c.mode != regular || c.point != (point{"pay", "do", before}) {
+			continue
+		}
+		trial := newTrial(t, p, c)
+		require.NoError(t, trial.live(), c)
+		story := trial.timeline()
+		w := map[faultKind]want{
+			faultError:     {1, false, "do of pay: Done"},
+			faultOutage:    {1, true, "do of pay fails, before"},
+			faultCrash:     {2, false, "run 2 begins"},
+			faultLate:      {2, false, "run 2 begins"},
+			faultPause:     {2, false, "run 2 begins"},
+			faultSecond:    {2, false, "run 2 begins"},
+			faultCancel:    {1, true, "signal cancel"},
+			faultOvertaken: {1, true, "signal cancel"},
+			faultDuplicate: {2, false, "the saga is started again"},
+			faultStray:     {1, false, "signal sagatest-stray"},
+			faultContinue:  {2, false, "run 2 begins"},
+		}[c.fault]
+		require.Len(t, trial.runs, w.runs, c)
+		require.Contains(t, story, w.says, c)
+		require.Equal(t, w.release, strings.Contains(story, "undo/hold: room.released"), c)
+		// What was under way goes on when the saga has ended.
+		if c.fault == faultLate || c.fault == faultOvertaken || c.fault == faultPause {
+			require.Greater(t, strings.LastIndex(story, "do of pay: "), strings.Index(story, " end: stay."), story)
+		}
+	}
 }

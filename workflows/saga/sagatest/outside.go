@@ -1,7 +1,6 @@
 package sagatest
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -47,6 +46,9 @@ func (t *trial[S, P]) appended(e *execution[S, P]) {
 	if k.Attention.Open {
 		t.callPerson(e, k.Attention.Count, personAfter)
 	}
+	if t.cell.scenario.strayed != "" && k.Decision == saga.GoBack {
+		t.expect(e, t.cell.scenario.strayed)
+	}
 	a := t.plan.Flow.Decide(s, saga.Facts{}, e.env.Now(), t.plan.Settings.Of)
 	row := t.plan.rowOf(point{row: a.Step})
 	waits := a.Kind == saga.Wait && row != nil
@@ -54,7 +56,7 @@ func (t *trial[S, P]) appended(e *execution[S, P]) {
 		t.cancel()
 		return
 	}
-	if waits {
+	if waits && a.Step != t.cell.scenario.strayed {
 		t.expect(e, a.Step)
 	}
 }
@@ -71,7 +73,11 @@ func (t *trial[S, P]) expect(e *execution[S, P], row string) {
 				t.comes[i] = e.env.Now().Add(a.After)
 			}
 		})
-		if !expected {
+		switch {
+		case expected:
+		case row == t.cell.scenario.strayed:
+			t.arrive(e, i)
+		default:
 			e.env.RegisterDelayedCallback(func() { t.arrive(e, i) }, a.After)
 		}
 	}
@@ -214,18 +220,6 @@ func (t *trial[S, P]) timer(e *execution[S, P]) {
 	if current := t.current(); e != current && !e.gone() {
 		<-current.over
 	}
-}
-
-// late records late events.
-func (t *trial[S, P]) late(ctx context.Context, in saga.LateInput) (saga.LateResult, error) {
-	for _, e := range in.Events {
-		t.locked(func() { t.lateTypes = append(t.lateTypes, e.Type) })
-		t.note(nil, "late: %s", e.Type)
-	}
-	if t.plan.Late != nil {
-		return t.plan.Late(ctx, in)
-	}
-	return saga.LateResult{}, nil
 }
 
 // payloadOf is a payload as Temporal keeps it.

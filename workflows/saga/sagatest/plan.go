@@ -56,10 +56,14 @@ type scenario struct {
 	// lost is the row whose answers are lost until it is looked up, stuck the forward row that does not come through, so that a person has
 	// the saga compensated.
 	lost, stuck string
+	// strayed is the row that waits in vain: what it waits for comes when the saga has turned back.
+	strayed string
 }
 
 func (s scenario) String() string {
 	switch {
+	case s.strayed != "":
+		return ", " + s.strayed + " too late"
 	case s.cancelled:
 		return ", cancelled"
 	case s.lost != "":
@@ -119,7 +123,8 @@ func newPlan[S, P any](t testing.TB, c Cells[S, P]) (*plan[S, P], error) {
 	if slices.ContainsFunc(p.cells, func(c cell) bool { return c.err != nil }) {
 		return p, nil
 	}
-	return p, p.unreached()
+	err := p.unreached()
+	return p, err
 }
 
 // journey makes the cells of a journey and of what follows from it.
@@ -147,6 +152,9 @@ func (p *plan[S, P]) scenarios(j *Journey, known []point) []scenario {
 	}
 	for i := range p.Flow.Steps {
 		row := &p.Flow.Steps[i]
+		if row.Wait != nil && row.Wait.Stray != nil && slices.Contains(known, point{row.Name, opRecord, before}) {
+			list = append(list, scenario{cancelled: true, strayed: row.Name})
+		}
 		if row.Lookup == nil || !slices.Contains(known, point{row.Name, string(saga.Do), before}) {
 			continue
 		}
@@ -170,7 +178,7 @@ func (p *plan[S, P]) add(t testing.TB, c cell, known []point) []point {
 	}
 	for _, at := range trial.trace {
 		p.reached[at.row+"/"+at.op] = true
-		if slices.Contains(known, at) || testing.Short() && p.struck[modal{c.mode, at}] {
+		if slices.Contains(known, at) || (p.Once || testing.Short()) && p.struck[modal{c.mode, at}] {
 			continue
 		}
 		p.struck[modal{c.mode, at}] = true

@@ -43,6 +43,8 @@ type trial[S, P any] struct {
 	came     map[int]bool
 	// cancelled reports that a cancellation was sent.
 	cancelled bool
+	// newest is the version up to which the story has the stream.
+	newest    int64
 	published []event.Record
 	lateTypes []string
 	listed    []saga.Status
@@ -59,6 +61,8 @@ const (
 	maxCalls     = 5000
 	maxRuns      = 20
 	maxDecisions = 5
+	// maxWrong bounds how much is said to be wrong.
+	maxWrong = 3
 )
 
 func newTrial[S, P any](t testing.TB, p *plan[S, P], c cell) *trial[S, P] {
@@ -80,8 +84,8 @@ func newTrial[S, P any](t testing.TB, p *plan[S, P], c cell) *trial[S, P] {
 // limit is how long a saga may take, in workflow time.
 func (p *plan[S, P]) limit() time.Duration {
 	limit := p.Settings.Attention
-	for _, d := range p.Settings.Waits {
-		limit += d
+	for _, d := range p.Flow.Deadlines() {
+		limit += p.Settings.Of(d)
 	}
 	return 4*limit + 7*24*time.Hour
 }
@@ -144,8 +148,13 @@ func (t *trial[S, P]) follow(first saga.Input) (last *execution[S, P], err error
 	if runs := t.all(); len(runs) > 0 {
 		at = runs[len(runs)-1].env.Now()
 	}
+	var again []sent
 	for range maxRuns {
 		e := t.start(in, at)
+		for _, s := range again {
+			e.env.RegisterDelayedCallback(func() { t.signal(s) }, time.Millisecond)
+		}
+		again = nil
 		abandoned := false
 		select {
 		case <-e.abandoned:
@@ -157,10 +166,11 @@ func (t *trial[S, P]) follow(first saga.Input) (last *execution[S, P], err error
 			at = at.Add(t.plan.longest())
 		}
 		switch {
-		case t.failed():
-			return e, nil
-		case !abandoned && e.err != nil:
-			return e, nil // drive reports it
+		case t.failed(), e.failed():
+			return e, nil // drive reports why
+		case abandoned && t.cell.fault == faultPause:
+			// Nothing of the run is known any more: what it was sent is sent again.
+			in, again = first, e.heard()
 		case abandoned, e.crashed():
 			in = first
 			in.Resume = &saga.Resume{Recover: &saga.RecoverCursor{Run: fmt.Sprint("run ", e.n)}}
@@ -198,7 +208,9 @@ func (t *trial[S, P]) current() *execution[S, P] {
 func (t *trial[S, P]) fail(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.wrong = append(t.wrong, fmt.Errorf(format, args...))
+	if len(t.wrong) < maxWrong {
+		t.wrong = append(t.wrong, fmt.Errorf(format, args...))
+	}
 }
 
 // giveUp ends the saga: something is wrong that would go on for ever.
@@ -239,7 +251,7 @@ func (t *trial[S, P]) kit() *saga.Saga {
 }
 
 // reach is called at each point. The error is what the attempt fails with that is there.
-func (t *trial[S, P]) reach(e *execution[S, P], ctx context.Context, at point) error {
+func (t *trial[S, P]) reach(ctx context.Context, e *execution[S, P], at point) error {
 	a := attemptOf(ctx)
 	if !e.may(a) {
 		return errGone
