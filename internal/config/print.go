@@ -42,7 +42,7 @@ func WriteMarkdown(w io.Writer) error {
 		case s.Secret && strings.HasSuffix(s.Name, "*"):
 			meaning += " Secret."
 		case s.Secret:
-			meaning += " Secret; may stand in the file that `" + s.Name + fileSuffix + "` names."
+			meaning += " Secret; `" + s.Name + fileSuffix + "` may name a file that contains it."
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.Name, fallback, s.Unit, meaning)
 	}

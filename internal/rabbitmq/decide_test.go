@@ -188,7 +188,7 @@ func TestAReplayTravelsWithTheMessage(t *testing.T) {
 
 func TestDetailIsSafeAndBounded(t *testing.T) {
 	err := fault.Wrap(errors.New("mongodb://user:password@host"), fault.Unavailable, "read")
-	require.Equal(t, "A dependency does not answer", detailOf(err))
+	require.Equal(t, "A dependency does not respond", detailOf(err))
 	require.Equal(t, "order is invalid; /lines/0: must be there",
 		detailOf(fault.NewInvalid("order", []fault.Field{fault.Fieldf("/lines/0", "must be there")})))
 	require.LessOrEqual(t, len(detailOf(fault.New(fault.Invalid, "%s", strings.Repeat("ü", maxDetail)))), maxDetail)

@@ -18,7 +18,7 @@ import (
 // `text tail` blocks after it must appear in its output.
 func TestTheDocumentedCommands(t *testing.T) {
 	s := newStack(t)
-	s.start()
+	s.start("ATTENTION_AFTER=15s") // as the tutorial says
 	for _, sku := range []string{"tea", "pot"} {
 		require.NoError(t, s.client.Receive(s.ctx, sku, 100))
 	}
