@@ -74,8 +74,8 @@ type actor struct {
 	failed error
 }
 
-// arrival is how long sagas may take, all together.
-const arrival = 2 * time.Minute
+// arrival is how long sagas may take, all together. It guards against hanging alone.
+const arrival = 2 * patience
 
 // act plays all sagas until everyone has arrived.
 func (s *stack) act(actors []*actor) {
