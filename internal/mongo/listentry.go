@@ -30,12 +30,14 @@ type entry struct {
 	CorrelationID string            `bson:"correlationId"`
 	Attention     *entryAttention   `bson:"attention,omitempty"`
 	EndedAs       order.Status      `bson:"endedAs,omitempty"`
+	Metadata      map[string]string `bson:"metadata,omitempty"`
 }
 
 type entryLine struct {
 	SKU        string `bson:"sku"`
 	Quantity   int64  `bson:"quantity"`
 	UnitAmount int64  `bson:"unitAmount"`
+	Stocked    *bool  `bson:"stocked,omitempty"`
 }
 
 type entryAttention struct {
@@ -57,7 +59,7 @@ func toEntry(o readmodel.Order) entry {
 	e := entry{
 		ID: event.Escape(o.ID), CustomerID: o.CustomerID, Status: o.Status, Reason: o.Reason, Version: o.Version, Currency: o.Currency,
 		TotalAmount: o.TotalAmount, Fulfillment: o.Fulfillment, Lines: make([]entryLine, len(o.Lines)), PaymentMethod: o.Payment.Method,
-		CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, CorrelationID: o.CorrelationID, EndedAs: o.EndedAs,
+		CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, CorrelationID: o.CorrelationID, EndedAs: o.EndedAs, Metadata: o.Metadata,
 	}
 	for i, line := range o.Lines {
 		e.Lines[i] = entryLine(line)
@@ -75,7 +77,7 @@ func (e entry) order() readmodel.Order {
 	o := readmodel.Order{
 		Order: order.Order{
 			ID: orderIDOf(e.ID), CustomerID: e.CustomerID, Currency: e.Currency, Lines: make([]order.Line, len(e.Lines)), TotalAmount: e.TotalAmount,
-			Payment: order.PaymentMethod{Method: e.PaymentMethod}, Fulfillment: e.Fulfillment,
+			Payment: order.PaymentMethod{Method: e.PaymentMethod}, Fulfillment: e.Fulfillment, Metadata: e.Metadata,
 		},
 		Status: e.Status, Reason: e.Reason, Version: e.Version, CreatedAt: e.CreatedAt, UpdatedAt: e.UpdatedAt,
 		CorrelationID: e.CorrelationID, EndedAs: e.EndedAs,
