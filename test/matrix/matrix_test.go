@@ -45,7 +45,7 @@ func TestEveryStepHasCells(t *testing.T) {
 		assert.True(t, met[c.meeting()], "the sample has nothing for %s", c.meeting())
 	}
 	for _, f := range []order.Fulfillment{order.Immediate, order.Shipment} {
-		for _, step := range sequence(f) {
+		for _, step := range sequence(goods(f)) {
 			for _, activity := range step.activities() {
 				require.Contains(t, effects, activity, "step %s has no cells", step.name)
 			}
@@ -122,6 +122,10 @@ func (c cell) runOrder(t *testing.T, l *lane, must bool) (slots []string, fired 
 	o := order.Order{
 		ID: id, CustomerID: "c-1", Currency: "EUR", Fulfillment: c.journey.fulfillment,
 		Payment: order.PaymentMethod{Method: c.journey.method}, Lines: []order.Line{{SKU: "tea-" + id, Quantity: 2, UnitAmount: 450}},
+	}
+	if len(c.journey.lines) > 0 {
+		o.Lines = slices.Clone(c.journey.lines)
+		o.Lines[0].SKU = "tea-" + id
 	}
 	l.receive(ctx, "tea-"+id, 5)
 	if c.journey.scarce {

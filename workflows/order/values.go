@@ -239,8 +239,13 @@ func (v *validator) metadata(metadata map[string]string) {
 		return
 	}
 	for _, key := range slices.Sorted(maps.Keys(metadata)) {
-		if broken := text.Validate(key, MaxMetadataKey); key == "" || len(broken) > 0 {
+		switch {
+		case key == "" || len(text.Validate(key, MaxMetadataKey)) > 0:
 			v.add("/metadata", "has a key that is empty, has more than %d characters, or has some that are not printed", MaxMetadataKey)
+			continue
+		case key == "_id" || key[0] == '$' || strings.Contains(key, "."):
+			// The log takes no such names: not every database does.
+			v.add("/metadata/"+pointerEscapes.Replace(key), "is a key that is _id, begins with $ or has a dot")
 			continue
 		}
 		for _, rule := range text.Validate(metadata[key], MaxMetadataValue) {

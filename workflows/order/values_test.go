@@ -43,6 +43,8 @@ func TestValidateNamesTheField(t *testing.T) {
 		{"total below zero", func(o *order.Order) { o.Lines[1].UnitAmount, o.Lines[1].Stocked = -901, &no }, "/lines"},
 		{"too many of one sku", func(o *order.Order) { o.Lines[1] = order.Line{SKU: "tea", Quantity: order.MaxQuantity} }, "/lines/1/quantity"},
 		{"too much metadata", func(o *order.Order) { o.Metadata = metadata(21) }, "/metadata"},
+		{"key with a dot", func(o *order.Order) { o.Metadata = map[string]string{"a.b": "x"} }, "/metadata/a.b"},
+		{"key with a dollar", func(o *order.Order) { o.Metadata = map[string]string{"$x": "x"} }, "/metadata/$x"},
 		{"no key", func(o *order.Order) { o.Metadata = map[string]string{"": "x"} }, "/metadata"},
 		{"long key", func(o *order.Order) { o.Metadata = map[string]string{strings.Repeat("ü", 41): "x"} }, "/metadata"},
 		{"long value", func(o *order.Order) { o.Metadata = map[string]string{"a/b~": strings.Repeat("ü", 501)} }, "/metadata/a~1b~0"},
