@@ -186,6 +186,11 @@ func turn(slot string, o order.Order) []stage {
 	return append(stages, stage{name: "end", slot: order.SlotEnd})
 }
 
+// only are the stages that record in these slots.
+func only(stages []stage, slots ...string) []stage {
+	return slices.DeleteFunc(stages, func(s stage) bool { return !slices.Contains(slots, s.slot) })
+}
+
 // journeys are the sagas with every way back that has undos of its own.
 func journeys() []journey {
 	return []journey{
@@ -229,15 +234,15 @@ func journeys() []journey {
 		// Where steps do not apply, the ones beside them are struck: what decides follows something else.
 		{
 			name: "gift", fulfillment: order.Immediate, lines: gift(order.Immediate).Lines,
-			stages: forward(gift(order.Immediate))[1:], end: order.StatusCompleted,
+			stages: only(forward(gift(order.Immediate)), order.SlotDecide, order.SlotCommit), end: order.StatusCompleted,
 		},
 		{
 			name: "service", fulfillment: order.Immediate, method: "tok_visa", lines: service(order.Immediate).Lines,
-			stages: forward(service(order.Immediate))[1:], end: order.StatusCompleted,
+			stages: only(forward(service(order.Immediate)), order.SlotCapture, order.SlotEnd), end: order.StatusCompleted,
 		},
 		{
 			name: "service recalled", fulfillment: order.Shipment, method: "tok_visa", lines: service(order.Shipment).Lines, script: []scene{recall},
-			stages: turn(order.SlotDecide, service(order.Shipment)), end: order.StatusCancelled,
+			stages: only(turn(order.SlotDecide, service(order.Shipment)), order.UndoSlot(order.StepAuthorize), order.SlotEnd), end: order.StatusCancelled,
 		},
 	}
 }
