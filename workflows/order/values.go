@@ -160,7 +160,7 @@ func (v *validator) id(pointer, id string) {
 	}
 }
 
-// lines reports whether the lines are known to cost nothing together.
+// lines reports whether the lines are known to cost nothing together, so that nothing need be paid.
 func (v *validator) lines(lines []Line) (free bool) {
 	if len(lines) == 0 {
 		v.add("/lines", "must have at least one line")
@@ -179,7 +179,7 @@ func (v *validator) lines(lines []Line) (free bool) {
 	case sum.complete && sum.total < 0:
 		v.add("/lines", "must not have a total below zero")
 	}
-	return sum.complete && sum.total == 0
+	return sum.complete && sum.total <= 0
 }
 
 // totals are what the lines of an order come to.
