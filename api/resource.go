@@ -25,14 +25,32 @@ type orderResource struct {
 	Version       int64               `json:"version"`
 	CustomerID    string              `json:"customerId"`
 	Currency      string              `json:"currency"`
-	Lines         []order.Line        `json:"lines"`
-	Payment       order.PaymentMethod `json:"payment"`
+	Lines         []lineResource      `json:"lines"`
+	Payment       order.PaymentMethod `json:"payment,omitzero"`
 	Fulfillment   order.Fulfillment   `json:"fulfillment"`
 	TotalAmount   int64               `json:"totalAmount"`
+	Metadata      map[string]string   `json:"metadata,omitempty"`
 	CreatedAt     null.Time           `json:"createdAt"`
 	UpdatedAt     null.Time           `json:"updatedAt"`
 	CorrelationID string              `json:"correlationId"`
 	Links         orderLinks          `json:"links"`
+}
+
+// lineResource is a line with its position, from 1.
+type lineResource struct {
+	Line       int    `json:"line"`
+	SKU        string `json:"sku"`
+	Quantity   int64  `json:"quantity"`
+	UnitAmount int64  `json:"unitAmount"`
+	Stocked    bool   `json:"stocked"`
+}
+
+func linesOf(o order.Order) []lineResource {
+	lines := make([]lineResource, len(o.Lines))
+	for i, l := range o.Lines {
+		lines[i] = lineResource{i + 1, l.SKU, l.Quantity, l.UnitAmount, l.IsStocked()}
+	}
+	return lines
 }
 
 type orderLinks struct {
@@ -50,8 +68,8 @@ func (s *Server) resource(state order.State) orderResource {
 func (s *Server) listedResource(o readmodel.Order) orderResource {
 	return orderResource{
 		ID: o.ID, Status: o.Status, Reason: null.Text(o.Reason), Version: o.Version,
-		CustomerID: o.CustomerID, Currency: o.Currency, Lines: o.Lines, Payment: o.Payment,
-		Fulfillment: o.Fulfillment, TotalAmount: o.TotalAmount,
+		CustomerID: o.CustomerID, Currency: o.Currency, Lines: linesOf(o.Order), Payment: o.Payment,
+		Fulfillment: o.Fulfillment, TotalAmount: o.TotalAmount, Metadata: o.Metadata,
 		CreatedAt: null.At(o.CreatedAt), UpdatedAt: null.At(o.UpdatedAt), CorrelationID: o.CorrelationID,
 		Links: s.links(o.ID),
 	}

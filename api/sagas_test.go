@@ -319,7 +319,7 @@ func TestStartSagaRefusesBodies(t *testing.T) {
 		`{"input":"card-1"}`:                {"/input must be an object"},
 		`{"id":7,"input":{}}`:               {"/id must be a string"},
 		`{"id":null,"input":{}}`:            {"/id must be a string"},
-		`{"id":"a b","input":{}}`:           {"/id " + event.IDRule},
+		`{"id":" a","input":{}}`:           {"/id " + event.IDRule},
 		`{"ID":"g-1","Input":{},"input":5}`: {"/ID is not a known field", "/Input is not a known field", "/input must be an object"},
 		`{"input":{},"flow":"gift"}`:        {"/flow is not a known field"},
 		`{"input":{}}`:                      {"/input/amount is missing", "/input/card is missing"},

@@ -90,7 +90,9 @@ func beyondSchema(body []byte) bool {
 		Lines    []struct {
 			SKU                  string
 			Quantity, UnitAmount json.Number
+			Stocked              *bool
 		}
+		Payment *struct{}
 	}
 	if json.Unmarshal(body, &o) != nil {
 		return false
@@ -99,24 +101,30 @@ func beyondSchema(body []byte) bool {
 		return true
 	}
 	total := new(big.Rat)
-	prices, quantities := map[string]*big.Rat{}, map[string]*big.Rat{}
+	most, quantities := new(big.Rat).SetInt64(order.MaxAmount), map[string]*big.Rat{}
 	for _, l := range o.Lines {
 		quantity, _ := new(big.Rat).SetString(l.Quantity.String())
 		price, _ := new(big.Rat).SetString(l.UnitAmount.String())
-		if before, seen := prices[l.SKU]; seen && before.Cmp(price) != 0 {
+		stocked := l.Stocked == nil || *l.Stocked
+		if stocked && price.Sign() < 0 {
 			return true
 		}
-		prices[l.SKU] = price
 		if quantities[l.SKU] == nil {
 			quantities[l.SKU] = new(big.Rat)
 		}
-		quantities[l.SKU].Add(quantities[l.SKU], quantity)
+		if stocked {
+			quantities[l.SKU].Add(quantities[l.SKU], quantity)
+		}
 		if quantities[l.SKU].Cmp(new(big.Rat).SetInt64(order.MaxQuantity)) > 0 {
 			return true
 		}
-		total.Add(total, quantity.Mul(quantity, price))
+		amount := quantity.Mul(quantity, price)
+		if new(big.Rat).Abs(amount).Cmp(most) > 0 {
+			return true
+		}
+		total.Add(total, amount)
 	}
-	return total.Sign() == 0 || total.Cmp(new(big.Rat).SetInt64(order.MaxAmount)) > 0
+	return total.Sign() < 0 || total.Cmp(most) > 0 || total.Sign() > 0 && o.Payment == nil
 }
 
 // unusualValues are values that a client may send.

@@ -19,7 +19,7 @@ func TestOrderCreatedPlacesTheNormalizedOrder(t *testing.T) {
 		Order: order.Order{
 			ID: "42", CustomerID: "c-7", Currency: "EUR", TotalAmount: 2250, Fulfillment: order.Shipment,
 			Lines: []order.Line{
-				{SKU: "tea", Quantity: 3, UnitAmount: 450}, {SKU: "cup", Quantity: 1, UnitAmount: 900},
+				{SKU: "tea", Quantity: 1, UnitAmount: 450}, {SKU: "cup", Quantity: 1, UnitAmount: 900}, {SKU: "tea", Quantity: 2, UnitAmount: 450},
 			},
 			Payment: order.PaymentMethod{Method: "tok_visa"},
 		},

@@ -3,7 +3,6 @@ package inbound
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -138,7 +137,7 @@ func (p *Previewer) start(ctx context.Context, c StartOrder) (Preview, error) {
 	switch {
 	case err != nil:
 		return Preview{}, err
-	case state.Opened() && !reflect.DeepEqual(state.Order, c.Order):
+	case state.Opened() && !state.Order.Same(c.Order):
 		return Preview{}, fault.New(fault.Conflict, "order %s exists with other content", c.Subject)
 	case state.Opened():
 		return nothing(state, "order %s exists with the same content", c.Subject), nil

@@ -86,7 +86,7 @@ func accept(t interface {
 
 // beyondSchema tells that data which its schema takes is refused for a reason that a schema cannot give:
 //   - What an e-mail address is.
-//   - The sums of an order: a total of 0 or above the limit, lines of one SKU that come to too many or differ in price.
+//   - The sums of an order: a total below 0 or above the limit, lines of one SKU that come to too many, a total without a payment.
 //   - The digits of an order ID that is a number, when they are no ID: -0.0, 1e+5.
 func beyondSchema(typ string, data []byte) bool {
 	if found, _ := event.Find(typ); found.Fact {
@@ -107,26 +107,27 @@ func beyondSchema(typ string, data []byte) bool {
 		Lines []struct {
 			SKU                  string
 			Quantity, UnitAmount json.Number
+			Stocked              *bool
 		}
+		Payment *struct{}
 	}
 	if json.Unmarshal(data, &d) != nil {
 		return false
 	}
 	var total int64
-	quantities, prices := map[string]int64{}, map[string]int64{}
+	quantities := map[string]int64{}
 	for _, n := range d.Lines {
-		l := order.Line{SKU: n.SKU, Quantity: exact(n.Quantity), UnitAmount: exact(n.UnitAmount)}
-		quantities[l.SKU] += l.Quantity
-		if price, seen := prices[l.SKU]; seen && price != l.UnitAmount || quantities[l.SKU] > order.MaxQuantity {
+		l := order.Line{SKU: n.SKU, Quantity: exact(n.Quantity), UnitAmount: exact(n.UnitAmount), Stocked: n.Stocked}
+		if l.IsStocked() {
+			quantities[l.SKU] += l.Quantity
+		}
+		amount := l.Quantity * l.UnitAmount
+		if quantities[l.SKU] > order.MaxQuantity || amount > order.MaxAmount || amount < -order.MaxAmount {
 			return true
 		}
-		prices[l.SKU] = l.UnitAmount
-		if l.UnitAmount > 0 && l.Quantity > (order.MaxAmount-total)/l.UnitAmount {
-			return true
-		}
-		total += l.Quantity * l.UnitAmount
+		total += amount
 	}
-	return total == 0
+	return total < 0 || total > order.MaxAmount || total > 0 && d.Payment == nil
 }
 
 // exact is the value of a number that its schema takes.
@@ -155,7 +156,7 @@ func change(t *rapid.T, value any) any {
 	case map[string]any:
 		copied := maps.Clone(v)
 		names := slices.Sorted(maps.Keys(copied))
-		known := append([]string{"orderId", "reason", "code", "paymentId", "carrier", "trackingNumber", "fulfillment", "sku", "quantity"}, names...)
+		known := append([]string{"orderId", "reason", "code", "paymentId", "carrier", "trackingNumber", "fulfillment", "sku", "quantity", "stocked", "metadata"}, names...)
 		name := rapid.SampledFrom(known).Draw(t, "field")
 		switch rapid.SampledFrom([]string{"replace", "within", "within", "remove", "unknown", "case"}).Draw(t, "change") {
 		case "replace":

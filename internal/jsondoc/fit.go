@@ -11,8 +11,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// Into puts the document into a struct, given as a pointer, by the names of its json tags, which have nothing but the name, and complains about what does
-// not fit. The fields of an embedded struct are the struct's own. Fields may be strings, integers (int64), booleans, structs, slices, any (which takes every value), and pointers to these, which stay
+// Into puts the document into a struct, given as a pointer, by the names of its json tags, and complains about what does
+// not fit. The fields of an embedded struct are the struct's own. Fields may be strings, integers (int64), booleans, structs, slices, maps of strings, any (which takes every value), and pointers to these, which stay
 // nil when the field is not there. More tags:
 //   - required:"true" complains when the field is not there.
 //   - unit:"in minor units" is what an integer counts, for complaints.
@@ -22,12 +22,12 @@ func (d *Doc) Into(v any) { d.object("", d.fields, reflect.ValueOf(v).Elem()) }
 func (d *Doc) object(at string, fields map[string]any, into reflect.Value) {
 	known := slices.DeleteFunc(reflect.VisibleFields(into.Type()), func(f reflect.StructField) bool { return f.Anonymous })
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		if !d.options.Open && !slices.ContainsFunc(known, func(f reflect.StructField) bool { return f.Tag.Get("json") == name }) {
+		if !d.options.Open && !slices.ContainsFunc(known, func(f reflect.StructField) bool { return nameOf(f) == name }) {
 			d.Complain(at+Pointer(name), fault.RuleUnknown)
 		}
 	}
 	for _, field := range known {
-		name := field.Tag.Get("json")
+		name := nameOf(field)
 		value, there := fields[name]
 		switch there = there && (value != nil || !d.options.NullIsAbsent); {
 		case there:
@@ -53,6 +53,12 @@ func (d *Doc) fit(at string, value any, into reflect.Value, tag reflect.StructTa
 		var fields map[string]any
 		if fields, fits = value.(map[string]any); fits {
 			d.object(at, fields, into)
+		}
+		rule = fault.RuleObject
+	case reflect.Map:
+		var fields map[string]any
+		if fields, fits = value.(map[string]any); fits {
+			d.texts(at, fields, into)
 		}
 		rule = fault.RuleObject
 	case reflect.Slice:
@@ -81,6 +87,22 @@ func (d *Doc) fit(at string, value any, into reflect.Value, tag reflect.StructTa
 	}
 	if !fits {
 		d.Complain(at, "%s", rule)
+	}
+}
+
+// nameOf is the name of a field in a document.
+func nameOf(field reflect.StructField) string {
+	name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+	return name
+}
+
+// texts puts an object of strings into a map.
+func (d *Doc) texts(at string, fields map[string]any, into reflect.Value) {
+	into.Set(reflect.MakeMapWithSize(into.Type(), len(fields)))
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		element := reflect.New(into.Type().Elem()).Elem()
+		d.fit(at+Pointer(name), fields[name], element, "")
+		into.SetMapIndex(reflect.ValueOf(name), element)
 	}
 }
 

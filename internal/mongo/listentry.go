@@ -31,12 +31,14 @@ type entry struct {
 	Attention     *entryAttention   `bson:"attention,omitempty"`
 	EndedAs       order.Status      `bson:"endedAs,omitempty"`
 	Flow          string            `bson:"flow,omitempty"`
+	Metadata      map[string]string `bson:"metadata,omitempty"`
 }
 
 type entryLine struct {
 	SKU        string `bson:"sku"`
 	Quantity   int64  `bson:"quantity"`
 	UnitAmount int64  `bson:"unitAmount"`
+	Stocked    *bool  `bson:"stocked,omitempty"`
 }
 
 type entryAttention struct {
@@ -58,7 +60,7 @@ func toEntry(o readmodel.Order) entry {
 	e := entry{
 		ID: event.Escape(o.ID), CustomerID: o.CustomerID, Status: o.Status, Reason: o.Reason, Version: o.Version, Currency: o.Currency,
 		TotalAmount: o.TotalAmount, Fulfillment: o.Fulfillment, Lines: make([]entryLine, len(o.Lines)), PaymentMethod: o.Payment.Method,
-		CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, CorrelationID: o.CorrelationID, EndedAs: o.EndedAs, Flow: o.Flow,
+		CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, CorrelationID: o.CorrelationID, EndedAs: o.EndedAs, Flow: o.Flow, Metadata: o.Metadata,
 	}
 	for i, line := range o.Lines {
 		e.Lines[i] = entryLine(line)
@@ -76,7 +78,7 @@ func (e entry) order() readmodel.Order {
 	o := readmodel.Order{
 		Order: order.Order{
 			ID: orderIDOf(e.ID), CustomerID: e.CustomerID, Currency: e.Currency, Lines: make([]order.Line, len(e.Lines)), TotalAmount: e.TotalAmount,
-			Payment: order.PaymentMethod{Method: e.PaymentMethod}, Fulfillment: e.Fulfillment,
+			Payment: order.PaymentMethod{Method: e.PaymentMethod}, Fulfillment: e.Fulfillment, Metadata: e.Metadata,
 		},
 		Status: e.Status, Reason: e.Reason, Version: e.Version, CreatedAt: e.CreatedAt, UpdatedAt: e.UpdatedAt,
 		CorrelationID: e.CorrelationID, EndedAs: e.EndedAs, Flow: e.Flow,

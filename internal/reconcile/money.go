@@ -125,6 +125,9 @@ func (u *unit) money(ctx context.Context) error {
 	}
 	o := u.state.Order
 	net, stands := u.books.net(), u.books.stands()
+	if u.books.stream == "" && o.TotalAmount == 0 {
+		return nil // it has no payment
+	}
 	if u.books.stream == "" {
 		result, err := u.cfg.Gateway.Lookup(ctx, payment.Payment{
 			OrderID: o.ID, ID: u.state.PaymentID, Amount: o.TotalAmount, Currency: o.Currency, Method: o.Payment.Method,

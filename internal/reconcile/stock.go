@@ -152,7 +152,7 @@ func (u *unit) outcome(ctx context.Context) error {
 	if !u.state.Ended || !u.recent(u.state) {
 		return nil
 	}
-	for _, line := range u.state.Order.Lines {
+	for _, line := range u.state.Order.Items() {
 		do, settle := event.Escape(u.id)+"/reserve", event.Escape(u.id)+"/settle"
 		standing, err := u.cfg.Log.FindAll(ctx, event.StockStream(line.SKU), []string{do, settle})
 		if damaged(err) {

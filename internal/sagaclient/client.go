@@ -166,10 +166,18 @@ func details(s *order.State) string {
 	var b strings.Builder
 	b.WriteString("| sku | quantity | unit amount |\n|---|---|---|\n")
 	for _, l := range o.Lines {
-		fmt.Fprintf(&b, "| %s | %d | %d |\n", markdown(l.SKU), l.Quantity, l.UnitAmount)
+		sku := markdown(l.SKU)
+		if !l.IsStocked() {
+			sku += " (not stocked)"
+		}
+		fmt.Fprintf(&b, "| %s | %d | %d |\n", sku, l.Quantity, l.UnitAmount)
 	}
-	fmt.Fprintf(&b, "\nTotal %d %s in minor units, paid with %s, by customer %s.\n\nEvents: stream `%s`, or `/v1/orders/%s/events`.\n",
-		o.TotalAmount, o.Currency, markdown(o.Payment.Method), markdown(o.CustomerID), event.OrderStream(o.ID), url.PathEscape(o.ID))
+	paid := "paid with " + markdown(o.Payment.Method)
+	if o.TotalAmount == 0 {
+		paid = "nothing to pay"
+	}
+	fmt.Fprintf(&b, "\nTotal %d %s in minor units, %s, by customer %s.\n\nEvents: stream `%s`, or `/v1/orders/%s/events`.\n",
+		o.TotalAmount, o.Currency, paid, markdown(o.CustomerID), event.OrderStream(o.ID), url.PathEscape(o.ID))
 	return b.String()
 }
 

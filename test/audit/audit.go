@@ -167,7 +167,7 @@ func (r *Report) Open() []string {
 // Timeline lists the types of an order's events.
 func (r *Report) Timeline(orderID string) []string {
 	var types []string
-	for _, d := range r.of("order-", orderID) {
+	for _, d := range r.Order(orderID) {
 		types = append(types, d.Type)
 	}
 	return types

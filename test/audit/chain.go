@@ -4,9 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
@@ -48,7 +50,7 @@ func digest(s string) string {
 }
 
 // canonical is the envelope as RFC 8785 wants it: members sorted by their names in UTF-16, no white space,
-// shortest escapes. Members here have ASCII names, and numbers are integers.
+// shortest escapes. Numbers are integers.
 func canonical(d Document) string {
 	var b strings.Builder
 	writeValue(&b, bson.D{
@@ -65,7 +67,9 @@ func writeValue(b *strings.Builder, value any) {
 	switch v := value.(type) {
 	case bson.D:
 		members := append(bson.D(nil), v...)
-		sort.Slice(members, func(i, j int) bool { return members[i].Key < members[j].Key })
+		sort.Slice(members, func(i, j int) bool {
+			return slices.Compare(utf16.Encode([]rune(members[i].Key)), utf16.Encode([]rune(members[j].Key))) < 0
+		})
 		b.WriteByte('{')
 		for i, m := range members {
 			if i > 0 {

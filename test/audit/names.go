@@ -46,6 +46,9 @@ func (r *Report) idIn(name string) string {
 // of is the stream of an order of a kind.
 func (r *Report) of(prefix, id string) []Document { return r.Streams[prefix+nameOf(id)] }
 
+// Order is the stream of an order.
+func (r *Report) Order(id string) []Document { return r.of("order-", id) }
+
 // oldForm is what every ID had to look like once. Such IDs keep their keys.
 var oldForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 

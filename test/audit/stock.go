@@ -67,10 +67,9 @@ var stockExceptions = []string{"commit", "undo reserve"}
 // outcomes checks that the stock of every ended order went where its end says.
 func (r *Report) outcomes() {
 	for _, id := range sorted(r.Orders) {
-		lines, _ := value(r.of("order-", id)[0].Data, "lines").(bson.A)
-		for _, item := range lines {
-			line, _ := item.(bson.D)
-			sku, quantity := text(line, "sku"), number(line, "quantity")
+		ordered := stocked(r.of("order-", id)[0].Data)
+		for _, sku := range sorted(ordered) {
+			quantity := ordered[sku]
 			s := r.settled[sku+"\x00"+id]
 			switch r.Orders[id] {
 			case "":
@@ -85,6 +84,19 @@ func (r *Report) outcomes() {
 			}
 		}
 	}
+}
+
+// stocked is how much stock the lines of an order take, by SKU.
+func stocked(order bson.D) map[string]int64 {
+	lines, _ := value(order, "lines").(bson.A)
+	ordered := map[string]int64{}
+	for _, item := range lines {
+		line, _ := item.(bson.D)
+		if value(line, "stocked") != false {
+			ordered[text(line, "sku")] += number(line, "quantity")
+		}
+	}
+	return ordered
 }
 
 func value(data bson.D, name string) any {

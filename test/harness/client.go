@@ -21,6 +21,8 @@ type Line struct {
 	SKU        string `json:"sku"`
 	Quantity   int64  `json:"quantity"`
 	UnitAmount int64  `json:"unitAmount"`
+	// Stocked is false for what takes no stock; nil means true.
+	Stocked *bool `json:"stocked,omitempty"`
 }
 
 // Order is the body of an order, as REST and order.created take it.
@@ -32,7 +34,7 @@ type Order struct {
 	Lines      []Line `json:"lines"`
 	Payment    struct {
 		Method string `json:"method"`
-	} `json:"payment"`
+	} `json:"payment,omitzero"`
 	Fulfillment string `json:"fulfillment,omitempty"`
 }
 

@@ -52,10 +52,10 @@ func (s sagaStep) activities() []string {
 
 // sequence is the saga of an order, as the service drives it: the rows of the table that apply to it. A wait before the pivot
 // belongs to the row before it; one after the pivot is a step that goes forward.
-func sequence(f order.Fulfillment) []sagaStep {
+func sequence(o order.Order) []sagaStep {
 	var steps []sagaStep
 	past := false
-	for row := range order.Flow.Applicable(&order.State{Order: order.Order{Fulfillment: f}}) {
+	for row := range order.Flow.Applicable(&order.State{Order: o}) {
 		past = past || row.Kind == saga.Pivot
 		s := sagaStep{name: row.Name, kind: row.Kind, slot: cmp.Or(row.Slot, row.Name)}
 		if row.Kind == saga.Await {
@@ -119,6 +119,8 @@ type journey struct {
 	name        string
 	fulfillment order.Fulfillment
 	method      string
+	// lines are what is ordered; two pieces at 450 each otherwise.
+	lines []order.Line
 	// scarce tells that a second line has too little stock.
 	scarce bool
 	script []scene
@@ -150,10 +152,20 @@ func says(eventType string, when func(order.State) bool) scene {
 	return scene{when, func(ctx context.Context, l *lane, orderID string) { l.say(ctx, eventType, l.unique("say"), orderID) }}
 }
 
+// ordered is an order with two pieces at a price, as a journey has it; what is not stocked takes no stock.
+func ordered(f order.Fulfillment, unitAmount int64, stocked bool) order.Order {
+	return order.Order{Fulfillment: f, Lines: []order.Line{{SKU: "tea", Quantity: 2, UnitAmount: unitAmount, Stocked: &stocked}}}.Normalize()
+}
+
+// goods are what most journeys are about; a gift costs nothing, and a service takes no stock.
+func goods(f order.Fulfillment) order.Order   { return ordered(f, 450, true) }
+func gift(f order.Fulfillment) order.Order    { return ordered(f, 0, true) }
+func service(f order.Fulfillment) order.Order { return ordered(f, 450, false) }
+
 // forward are the stages of an order that completes, backward those of one that is undone, newest first.
-func forward(f order.Fulfillment) []stage {
+func forward(o order.Order) []stage {
 	stages := []stage{{name: order.StepAccept, slot: order.SlotAccept}}
-	for _, s := range sequence(f) {
+	for _, s := range sequence(o) {
 		did := doing(s)
 		did[0].along = s.do == "" && s.kind != saga.Forward && stages[len(stages)-1].effect != ""
 		stages = append(stages, did...)
@@ -161,36 +173,41 @@ func forward(f order.Fulfillment) []stage {
 	return append(stages, stage{name: order.StepComplete, slot: order.SlotEnd})
 }
 
-func backward(f order.Fulfillment) []stage {
+func backward(o order.Order) []stage {
 	var stages []stage
-	for _, s := range slices.Backward(sequence(f)) {
+	for _, s := range slices.Backward(sequence(o)) {
 		stages = append(stages, undoing(s)...)
 	}
 	return stages
 }
 
 // turn are the stages of an order that turns back: the decision, the undos, the end.
-func turn(slot string, f order.Fulfillment) []stage {
-	stages := append([]stage{{name: "turn", slot: slot}}, backward(f)...)
+func turn(slot string, o order.Order) []stage {
+	stages := append([]stage{{name: "turn", slot: slot}}, backward(o)...)
 	return append(stages, stage{name: "end", slot: order.SlotEnd})
+}
+
+// only are the stages that record in these slots.
+func only(stages []stage, slots ...string) []stage {
+	return slices.DeleteFunc(stages, func(s stage) bool { return !slices.Contains(slots, s.slot) })
 }
 
 // journeys are the sagas with every way back that has undos of its own.
 func journeys() []journey {
 	return []journey{
-		{name: "immediate", fulfillment: order.Immediate, method: "tok_visa", stages: forward(order.Immediate), end: order.StatusCompleted},
+		{name: "immediate", fulfillment: order.Immediate, method: "tok_visa", stages: forward(goods(order.Immediate)), end: order.StatusCompleted},
 		{
 			name: "shipment", fulfillment: order.Shipment, method: "tok_visa", script: []scene{dispatch, deliver},
-			stages: forward(order.Shipment), end: order.StatusCompleted,
+			stages: forward(goods(order.Shipment)), end: order.StatusCompleted,
 		},
 		{
 			name: "capture refused", fulfillment: order.Immediate, method: "tok_capture_refused",
-			stages: append([]stage{{name: "capture", slot: order.SlotCapture, effect: opCapture}}, turn(order.SlotTurn, order.Immediate)...),
+			stages: append([]stage{{name: "capture", slot: order.SlotCapture, effect: opCapture}}, turn(order.SlotTurn, goods(order.Immediate))...),
 			end:    order.StatusRejected,
 		},
 		{
 			name: "recalled", fulfillment: order.Shipment, method: "tok_visa", script: []scene{recall},
-			stages: turn(order.SlotDecide, order.Shipment), end: order.StatusCancelled,
+			stages: turn(order.SlotDecide, goods(order.Shipment)), end: order.StatusCancelled,
 		},
 		{
 			name: "recalled, captured", fulfillment: order.Shipment, method: "tok_visa", script: []scene{recallCaptured},
@@ -214,6 +231,19 @@ func journeys() []journey {
 				{name: "end", slot: order.SlotEnd},
 			},
 			end: order.StatusRejected,
+		},
+		// Where steps do not apply, the ones beside them are struck: what decides follows something else.
+		{
+			name: "gift", fulfillment: order.Immediate, lines: gift(order.Immediate).Lines,
+			stages: only(forward(gift(order.Immediate)), order.SlotDecide, order.SlotCommit), end: order.StatusCompleted,
+		},
+		{
+			name: "service", fulfillment: order.Immediate, method: "tok_visa", lines: service(order.Immediate).Lines,
+			stages: only(forward(service(order.Immediate)), order.SlotCapture, order.SlotEnd), end: order.StatusCompleted,
+		},
+		{
+			name: "service recalled", fulfillment: order.Shipment, method: "tok_visa", lines: service(order.Shipment).Lines, script: []scene{recall},
+			stages: only(turn(order.SlotDecide, service(order.Shipment)), order.UndoSlot(order.StepAuthorize), order.SlotEnd), end: order.StatusCancelled,
 		},
 	}
 }

@@ -26,7 +26,7 @@ func (l *lane) examine(orders []order.Order) []string {
 				documents = append(documents, l.documents(event.StockStream(line.SKU))...)
 				want[line.SKU] = 0
 			}
-			if l.state(o.ID).Status == order.StatusCompleted {
+			if l.state(o.ID).Status == order.StatusCompleted && line.IsStocked() {
 				want[line.SKU] += line.Quantity
 			}
 		}

@@ -127,7 +127,11 @@ func drawOrder(random *rand.Rand, id string, skus []string) order.Order {
 	}
 	for range 1 + random.IntN(4) {
 		n := random.IntN(len(skus))
-		o.Lines = append(o.Lines, order.Line{SKU: skus[n], Quantity: 1 + random.Int64N(2), UnitAmount: int64(100 * (n + 1))})
+		// Some lines cost nothing, some take no stock, and one SKU may be on several lines.
+		stocked := random.IntN(5) > 0
+		o.Lines = append(o.Lines, order.Line{
+			SKU: skus[n], Quantity: 1 + random.Int64N(2), UnitAmount: int64(100*(n+1)) * min(random.Int64N(5), 1), Stocked: &stocked,
+		})
 	}
 	return o.Normalize()
 }
@@ -144,7 +148,7 @@ func drawTrap(random *rand.Rand, orderID string) *trap {
 	if random.IntN(2) == 0 {
 		t.what = wild[random.IntN(len(wild))]
 	} else {
-		stages := append(forward(order.Shipment), turn(order.SlotTurn, order.Shipment)...)
+		stages := append(forward(goods(order.Shipment)), turn(order.SlotTurn, goods(order.Shipment))...)
 		t.what = record(stages[random.IntN(len(stages))].slot)
 	}
 	if random.IntN(4) == 0 {

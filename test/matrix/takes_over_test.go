@@ -97,7 +97,7 @@ func (l *lane) listeners(t *testing.T, orderID string, told map[string]bool) []*
 		}})
 	}
 	if l.fast {
-		for _, s := range forward(order.Shipment) {
+		for _, s := range forward(goods(order.Shipment)) {
 			listen(record(s.slot))
 		}
 		return traps

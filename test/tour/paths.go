@@ -17,9 +17,15 @@ type path struct {
 	fulfillment string
 	stock       int64
 	byEvent     bool
-	script      []scene
-	status      string
-	reason      string
+	// id is the ID that a shop gives its order, before what makes it its own.
+	id string
+	// lines are what is ordered besides two pieces of the path's SKU at unitAmount, or instead of them.
+	lines      []harness.Line
+	unitAmount *int64
+	linesOnly  bool
+	script     []scene
+	status     string
+	reason     string
 	// overdue tells that somebody is too late on it.
 	overdue bool
 	// timeline is what the order's events must be, without their prefixes being cut.
@@ -136,10 +142,29 @@ var (
 // after is a timeline: taken, and then these.
 func after(types ...string) []string { return append(slices.Clone(taken), types...) }
 
+var (
+	nothing   int64
+	unstocked = false
+	discount  = harness.Line{SKU: "half price", Quantity: 2, UnitAmount: -500, Stocked: &unstocked}
+	delivery  = harness.Line{SKU: "delivery/express", Quantity: 1, UnitAmount: 490, Stocked: &unstocked}
+	download  = harness.Line{SKU: "a free sample.pdf", Quantity: 1, Stocked: &unstocked}
+)
+
 // paths are every way through the saga.
 var paths = []path{
 	{name: "immediate", method: "tok_visa", stock: 10, status: "completed", timeline: completed},
 	{name: "immediate by event", method: "tok_visa", stock: 10, byEvent: true, status: "completed", timeline: completed},
+	{name: "id of a shop", id: "gid://shopify/Order/", method: "tok_visa", stock: 10, byEvent: true, status: "completed", timeline: completed},
+	{name: "delivery and a discount", method: "tok_visa", stock: 10, lines: []harness.Line{delivery, discount}, status: "completed", timeline: completed},
+	{name: "a fee alone", method: "tok_visa", lines: []harness.Line{delivery}, linesOnly: true, status: "completed",
+		timeline: []string{"order.accepted", "payment.authorized", "order.settling", "payment.captured", "order.completed"}},
+	{name: "a gift", stock: 10, unitAmount: &nothing, status: "completed",
+		timeline: []string{"order.accepted", "inventory.reserved", "order.settling", "inventory.committed", "order.completed"}},
+	{name: "a free download", lines: []harness.Line{download}, linesOnly: true, status: "completed",
+		timeline: []string{"order.accepted", "order.settling", "order.completed"}},
+	{name: "a gift, recalled", stock: 10, unitAmount: &nothing, fulfillment: "shipment", status: "cancelled", reason: "requested",
+		script:   []scene{cancel("awaiting_shipment", http.StatusOK)},
+		timeline: after("order.confirmed", "order.compensating", "order.fulfillment_withdrawn", "inventory.released", "order.cancelled")},
 	{name: "shipment", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "completed",
 		script: []scene{
 			publish("awaiting_shipment", "shipment.dispatched", map[string]any{"carrier": "dhl", "trackingNumber": "JD0001"}),

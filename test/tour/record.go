@@ -3,6 +3,7 @@ package tour
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -23,7 +24,7 @@ func (g *guide) record(ctx context.Context, folder string, orders map[string]str
 		return err
 	}
 	for _, p := range paths {
-		orderID := orders[p.sku()]
+		orderID := url.QueryEscape(orders[p.sku()]) // names have the bytes of an ID percent-encoded that a query has
 		if err := recordOne(ctx, temporal, "order-"+orderID, filepath.Join(folder, p.sku()+".json")); err != nil {
 			return err
 		}

@@ -165,9 +165,15 @@ func (g *guide) run(ctx context.Context, p path) (harness.Resource, error) {
 	}
 	o := harness.NewOrder(p.sku(), 2, p.method)
 	o.Fulfillment = p.fulfillment
+	if p.unitAmount != nil {
+		o.Lines[0].UnitAmount = *p.unitAmount
+	}
+	if o.Lines = append(o.Lines, p.lines...); p.linesOnly {
+		o.Lines = p.lines
+	}
 	var placed harness.Resource
 	if p.byEvent {
-		o.ID = "by-event-" + p.sku()
+		o.ID = p.id + "by-event-" + p.sku()
 		if _, err := g.bus.Publish(ctx, "order.created", o.ID, o); err != nil {
 			return placed, err
 		}
@@ -219,7 +225,7 @@ func (g *guide) check(ctx context.Context) []string {
 		failures = append(failures, fmt.Sprintf("what came late for order %s is not settled: %v", id, open))
 	}
 	for id := range report.Orders {
-		stream := report.Streams["order-"+id]
+		stream := report.Order(id)
 		got, err := g.tap.Await(ctx, id, func(m []harness.Message) bool { return len(harness.Outbound(m)) >= len(stream) })
 		if err != nil {
 			failures = append(failures, fmt.Sprintf("the bus did not get every event of order %s: %v", id, err))

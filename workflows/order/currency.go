@@ -2,6 +2,7 @@ package order
 
 import (
 	"strconv"
+	"strings"
 
 	"golang.org/x/text/currency"
 
@@ -16,9 +17,10 @@ var newCurrencies = map[string]bool{
 	"MRU": true, "SLE": true, "UYW": true, "VED": true, "VES": true, "XAD": true, "XCG": true, "ZWG": true,
 }
 
-// KnownCurrency reports whether code is one of ISO 4217, in capital letters, of today or of the past. Which of them are
+// KnownCurrency reports whether code is one of ISO 4217, in letters of any case, of today or of the past. Which of them are
 // dealt in is the gateway's business.
 func KnownCurrency(code string) bool {
+	code = strings.ToUpper(code)
 	if !isCurrency(code) || code == noCurrency {
 		return false
 	}
@@ -40,13 +42,13 @@ func (o Order) ValidateNew() error {
 
 const unknownCurrency = "is not a currency of ISO 4217"
 
-// isCurrency reports whether code has the form of an ISO 4217 code.
+// isCurrency reports whether code has the form of an ISO 4217 code, in letters of any case.
 func isCurrency(code string) bool {
 	if len(code) != 3 {
 		return false
 	}
 	for _, c := range code {
-		if c < 'A' || c > 'Z' {
+		if (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
 			return false
 		}
 	}

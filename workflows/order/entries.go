@@ -14,13 +14,21 @@ func Accept(o Order, correlationID, causationID string, at time.Time) event.Entr
 		CausedBy(correlationID, causationID)
 }
 
-// Items are the order's lines without prices.
+// Items are the stock that the order takes: how many of each SKU its stocked lines have together, in the order of their first appearance.
 func (o Order) Items() []Item {
-	lines := make([]Item, len(o.Lines))
-	for i, l := range o.Lines {
-		lines[i] = Item{SKU: l.SKU, Quantity: l.Quantity}
+	items, at := make([]Item, 0, len(o.Lines)), make(map[string]int, len(o.Lines))
+	for _, l := range o.Lines {
+		if !l.IsStocked() {
+			continue
+		}
+		if i, seen := at[l.SKU]; seen {
+			items[i].Quantity += l.Quantity
+			continue
+		}
+		at[l.SKU] = len(items)
+		items = append(items, Item{SKU: l.SKU, Quantity: l.Quantity})
 	}
-	return lines
+	return items
 }
 
 // rejected is the refusal of a reservation, unless all lines hold stock, with the reason of the first line that was refused. A line

@@ -2,7 +2,7 @@ package order
 
 import (
 	"encoding/json"
-	"reflect"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -47,7 +47,8 @@ const (
 )
 
 // Flow is the order saga: what is done, in which order, what compensates it, and what is waited for. An immediate order has no
-// parcel; a shipment order asks the warehouse for the goods and settles when they have been dispatched.
+// parcel; a shipment order asks the warehouse for the goods and settles when they have been dispatched. An order without stocked lines
+// takes no stock, and one whose total is 0 no payment.
 var Flow = saga.Flow[State, *Participants]{
 	Name: "order", Stream: "order", Subject: "orderId", Workflow: "OrderSaga", Queue: QueueOrders,
 	Own: own, Same: same, Reverted: reverted,
@@ -75,7 +76,7 @@ var Flow = saga.Flow[State, *Participants]{
 	KeepsStatus: staysShipped, WhyNotCancellable: dispatchedText, Completed: taken,
 	Steps: []saga.Step[State, *Participants]{
 		{
-			Name: StepReserve, Kind: saga.Compensable, Status: StatusReserved, Deadline: ReserveDeadline,
+			Name: StepReserve, Kind: saga.Compensable, When: takesStock, Status: StatusReserved, Deadline: ReserveDeadline,
 			Do:     &operation{Run: (*Participants).Reserve, Name: "inventory.Reserve", Summary: "reserve every line"},
 			Lookup: &operation{Run: (*Participants).FindReservation, Name: "inventory.Find", Summary: "ask the ledger what became of the reservation", Within: lookupWithin},
 			Undo:   &operation{Run: (*Participants).Release, Name: "inventory.Release", Summary: "undo: release the stock"},
@@ -83,7 +84,7 @@ var Flow = saga.Flow[State, *Participants]{
 			Held: func(s *State) bool { return s.Held },
 		},
 		{
-			Name: StepAuthorize, Kind: saga.Compensable, Status: StatusAuthorized, Deadline: AuthorizeDeadline,
+			Name: StepAuthorize, Kind: saga.Compensable, When: costsMoney, Status: StatusAuthorized, Deadline: AuthorizeDeadline,
 			Do:     &operation{Run: (*Participants).Authorize, Name: "payment.Authorize", Queue: QueuePayments, Summary: "authorize the payment", Remote: true},
 			Lookup: &operation{Run: (*Participants).FindPayment, Name: "payment.Lookup", Queue: QueuePayments, Summary: "ask the gateway what became of the payment", Remote: true, Within: lookupWithin},
 			Undo:   &operation{Run: (*Participants).Void, Name: "payment.Void", Queue: QueuePayments, Summary: "undo: void the payment", Remote: true},
@@ -115,7 +116,7 @@ var Flow = saga.Flow[State, *Participants]{
 		},
 		{Name: StepDecide, Kind: saga.Pivot, Status: StatusSettling},
 		{
-			Name: StepCapture, Kind: saga.Forward,
+			Name: StepCapture, Kind: saga.Forward, When: costsMoney,
 			Do: &operation{Run: (*Participants).Capture, Name: "payment.Capture", Queue: QueuePayments, Summary: "capture the payment", Remote: true},
 			// For a person who wants the order to be compensated.
 			Lookup: &operation{Run: (*Participants).FindCapture, Name: "payment.LookupCapture", Queue: QueuePayments, Summary: "ask the gateway whether the payment was captured", Remote: true, Within: captureLookupWithin},
@@ -126,7 +127,7 @@ var Flow = saga.Flow[State, *Participants]{
 			UnknownText:  "the gateway does not say whether the payment was captured",
 		},
 		{
-			Name: StepCommit, Kind: saga.Forward,
+			Name: StepCommit, Kind: saga.Forward, When: takesStock,
 			Do:        &operation{Run: (*Participants).Commit, Name: "inventory.Commit", Summary: "commit the stock"},
 			Done:      event.InventoryCommitted,
 			StuckText: CommitStuck,
@@ -149,7 +150,7 @@ type operation = saga.Operation[State, *Participants]
 // same reports whether data to start an order is that of the order which is there.
 func same(s *State, data json.RawMessage) bool {
 	var o Order
-	return json.Unmarshal(data, &o) == nil && o.ID == s.ID && reflect.DeepEqual(s.Order, o)
+	return json.Unmarshal(data, &o) == nil && o.ID == s.ID && s.Order.Same(o)
 }
 
 // lostEnding reads a StockLost. One that names no SKU says nothing.
@@ -166,6 +167,10 @@ func lostEnding(payload json.RawMessage) (saga.Ending, error) {
 func reverted(s *State, step string) bool { return step == StepCapture && s.Refunded }
 
 func hasParcel(s *State) bool { return s.Order.Fulfillment == Shipment }
+
+func takesStock(s *State) bool { return slices.ContainsFunc(s.Order.Lines, Line.IsStocked) }
+
+func costsMoney(s *State) bool { return s.Order.TotalAmount > 0 }
 
 // staysShipped: a shipped order stays shipped while it settles; that is what its customer wants to read.
 func staysShipped(s *State, next Status) bool { return next == StatusSettling && !s.ShippedAt.IsZero() }
@@ -184,8 +189,11 @@ type total struct {
 	Currency    string `json:"currency,omitempty"`
 }
 
-// taken is what a completed order took. A capture that was skipped took nothing.
+// taken is what a completed order took. A capture that was skipped took nothing, nor did an order that costs nothing.
 func taken(s *State) any {
+	if !costsMoney(s) {
+		return nil
+	}
 	if hand, ok := s.Settled(StepCapture, false); ok && hand.Action == Skip {
 		return nil
 	}

@@ -43,10 +43,10 @@ type Stock interface {
 
 type call = saga.Call[State]
 
-// linesAtOnce bounds how many lines of one order are worked on at the same time.
-const linesAtOnce = 16
+// itemsAtOnce bounds how many SKUs of one order are worked on at the same time.
+const itemsAtOnce = 16
 
-// Reserve reserves every line. When one is refused, the others may hold stock, which the outcome says and the compensation
+// Reserve reserves every SKU of the order, for all of its lines together. When one is refused, the others may hold stock, which the outcome says and the compensation
 // gives back. When one is short because other orders hold its SKU for now, the order keeps what it holds and tries again.
 func (p *Participants) Reserve(ctx context.Context, c call) (saga.Outcome, error) {
 	items := c.State.Order.Items()
@@ -74,8 +74,8 @@ func (p *Participants) Reserve(ctx context.Context, c call) (saga.Outcome, error
 func (p *Participants) FindReservation(ctx context.Context, c call) (saga.Outcome, error) {
 	items := c.State.Order.Items()
 	answers, effects := make([]Reservation, len(items)), make([]Effect, len(items))
-	err := eachLine(ctx, c.State.Order.Lines, func(ctx context.Context, n int, l Line) (err error) {
-		answers[n], err = p.Stock.Lookup(ctx, c.ID, l.SKU)
+	err := eachItem(ctx, items, func(ctx context.Context, n int, sku string) (err error) {
+		answers[n], err = p.Stock.Lookup(ctx, c.ID, sku)
 		effects[n] = answers[n].Effect
 		return err
 	})
@@ -102,27 +102,29 @@ func reserved(items []Item, answers []Reservation) saga.Outcome {
 
 // Release makes it so that no line of the order holds stock, and keeps it so.
 func (p *Participants) Release(ctx context.Context, c call) (saga.Outcome, error) {
-	return saga.Undone(lines{c.State.Order.Items()}), eachLine(ctx, c.State.Order.Lines, func(ctx context.Context, _ int, l Line) error {
-		return p.Stock.Release(ctx, c.ID, l.SKU)
+	items := c.State.Order.Items()
+	return saga.Undone(lines{items}), eachItem(ctx, items, func(ctx context.Context, _ int, sku string) error {
+		return p.Stock.Release(ctx, c.ID, sku)
 	})
 }
 
 // Commit makes the reservation final: the stock has left.
 func (p *Participants) Commit(ctx context.Context, c call) (saga.Outcome, error) {
-	return saga.Done(lines{c.State.Order.Items()}), eachLine(ctx, c.State.Order.Lines, func(ctx context.Context, _ int, l Line) error {
-		return p.Stock.Commit(ctx, c.ID, l.SKU)
+	items := c.State.Order.Items()
+	return saga.Done(lines{items}), eachItem(ctx, items, func(ctx context.Context, _ int, sku string) error {
+		return p.Stock.Commit(ctx, c.ID, sku)
 	})
 }
 
-// eachLine works on the lines at the same time and returns the first error.
-func eachLine(ctx context.Context, lines []Line, work func(ctx context.Context, n int, l Line) error) error {
-	if len(lines) == 1 {
-		return work(ctx, 0, lines[0])
+// eachItem works on the SKUs at the same time and returns the first error.
+func eachItem(ctx context.Context, items []Item, work func(ctx context.Context, n int, sku string) error) error {
+	if len(items) == 1 {
+		return work(ctx, 0, items[0].SKU)
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(linesAtOnce)
-	for n, l := range lines {
-		group.Go(func() error { return work(ctx, n, l) })
+	group.SetLimit(itemsAtOnce)
+	for n, item := range items {
+		group.Go(func() error { return work(ctx, n, item.SKU) })
 	}
 	return group.Wait()
 }
