@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/event/eventtest"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -53,6 +54,13 @@ func (t *trial[S, P]) holds() error {
 	}
 	l := ledger[S, P]{flow: t.plan.Flow, prefix: prefixOf(t.plan.Flow), log: records, state: &t.state}
 	errs = append(errs, l.check(), t.checkPublished(records))
+	if isRegistered(t.plan.Flow) {
+		for _, r := range records {
+			if err := eventtest.Validate(r.Event); err != nil {
+				errs = append(errs, fmt.Errorf("the event %s with %s: %w", r.Type, r.Data, err))
+			}
+		}
+	}
 	if t.world.Holds != nil {
 		if err := t.world.Holds(t.state); err != nil {
 			errs = append(errs, fmt.Errorf("the world is wrong: %w", err))

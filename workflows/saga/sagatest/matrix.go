@@ -49,7 +49,7 @@ type World[S, P any] struct {
 type Journey struct {
 	// Name is the first part of the names of its cells.
 	Name string
-	// ID is the saga's; default 42. Data is the data of its first event.
+	// ID is the saga's; default 42. Data is the data of its first event; default an empty object.
 	ID   string
 	Data any
 	// Arrivals are the events from outside.
@@ -109,7 +109,8 @@ const (
 //     rows, those of forward steps after the pivot. A completed saga has every row done and nothing compensated. A saga that turned back has
 //     a reason, and has compensated what may have happened, newest first. No forward step is called before the pivot, and no compensation
 //     before the saga turns back.
-//   - Every event is published, in the order of the stream but for repetitions. A cancellation has its answer.
+//   - Events of a flow that is in the event catalog fit their schemas. Every event is published, in the order of the stream but for
+//     repetitions. A cancellation has its answer.
 //   - Holds of the world finds nothing.
 //
 // Matrix logs how many cells there are. A cell that fails prints what happened, and the command that runs it alone.
@@ -160,6 +161,9 @@ func (c *Cells[S, P]) check() error {
 	for i := range c.Journeys {
 		j := &c.Journeys[i]
 		j.ID = cmp.Or(j.ID, sagaID)
+		if j.Data == nil {
+			j.Data = struct{}{}
+		}
 		switch {
 		case j.Name == "" || names[j.Name]:
 			return fmt.Errorf("a journey has a name of its own, not %q", j.Name)
