@@ -40,11 +40,14 @@ type Env struct {
 // Flow is a flow with what makes its participants. Add makes it.
 type Flow struct{ flow service.Flow }
 
-// Add has the service run a flow. Participants are made once, when the workers start; a process without workers makes none.
+// Add has the service run a flow. Participants are made once, when the workers start; a process without workers makes none. What is wrong
+// with the flow, Main says before it does anything else.
 func Add[S, P any](flow *saga.Flow[S, P], participants func(e Env) (P, error)) Flow {
-	return Flow{service.Added[S, P]{Flow: flow, Participants: func(e service.Environment) (P, error) {
-		return participants(Env(e))
-	}}}
+	added := service.Added[S, P]{Flow: flow}
+	if participants != nil {
+		added.Participants = func(e service.Environment) (P, error) { return participants(Env(e)) }
+	}
+	return Flow{added}
 }
 
 // Main runs the command of os.Args and ends the process with its exit code: 0, 2 when a setting is invalid, 1 for every other failure. The
