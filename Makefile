@@ -111,6 +111,7 @@ check: tools ## format, vet, lint, determinism of workflows and flows, import ru
 	$(GO) mod tidy -diff
 	$(GO) -C bench mod tidy -diff
 	$(GO) run ./cmd/ordersaga config --markdown | diff -u docs/reference/configuration.md -
+	$(GO) run ./cmd/ordersaga flows --markdown | diff -u docs/reference/flows.md -
 	$(GO) run ./internal/catalogdoc/print markdown | diff -u docs/reference/events.md -
 	$(GO) run ./internal/catalogdoc/print asyncapi | diff -u api/asyncapi.yaml -
 
@@ -124,10 +125,11 @@ golden: build ## record the golden histories anew, after a change that running w
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_REQUIRE_STACK=1 \
 	  $(GO) test -count=1 -run TestTheRegularActivityTakesOverVisibly ./test/matrix -golden $(CURDIR)/workflows/testdata/histories
 
-docs: ## write what is generated: settings, events, asyncapi.yaml
+docs: ## write what is generated: settings, flows, events, asyncapi.yaml
 	$(GO) run ./internal/catalogdoc/print markdown > docs/reference/events.md
 	$(GO) run ./internal/catalogdoc/print asyncapi > api/asyncapi.yaml
 	$(GO) run ./cmd/ordersaga config --markdown > docs/reference/configuration.md
+	$(GO) run ./cmd/ordersaga flows --markdown > docs/reference/flows.md
 
 tools:
 	@test -e $(BIN)/golangci-lint || echo "ordersaga: building the linters; the first build takes a few minutes" >&2

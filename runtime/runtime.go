@@ -5,7 +5,15 @@
 //		runtime.Main(runtime.Add(&giftcard.Flow, giftcard.New))
 //	}
 //
-// The binary has the commands of ordersaga: serve, worker, flows, publish, reconcile and so on.
+// A flow is a saga.Flow: a table of steps, with the functions that attempt and compensate them. Add gives it the participants that the
+// functions call. The binary has the commands of ordersaga: serve, worker, flows, publish, reconcile and so on, and reads the same
+// environment variables; each wait of a flow has one more, whose default is in the flow. examples/giftcard is a whole one.
+//
+// Every command begins with a check of the flows: a table that is broken, a name, stream, event type or activity that is taken, a schema that
+// is missing, a setting that is no duration. Then nothing starts, and the exit code is 1.
+//
+// All processes of a deployment run the same binary. A flow that is taken out of it leaves its sagas where they are: lists show them, without
+// links, and nothing goes on with them until a binary has the flow again.
 package runtime
 
 import (
@@ -40,11 +48,14 @@ type Env struct {
 // Flow is a flow with what makes its participants. Add makes it.
 type Flow struct{ flow service.Flow }
 
-// Add has the service run a flow. Participants are made once, when the workers start; a process without workers makes none.
+// Add has the service run a flow. Participants are made once, when the workers start; a process without workers makes none. What is wrong
+// with the flow, Main says before it does anything else.
 func Add[S, P any](flow *saga.Flow[S, P], participants func(e Env) (P, error)) Flow {
-	return Flow{service.Added[S, P]{Flow: flow, Participants: func(e service.Environment) (P, error) {
-		return participants(Env(e))
-	}}}
+	added := service.Added[S, P]{Flow: flow}
+	if participants != nil {
+		added.Participants = func(e service.Environment) (P, error) { return participants(Env(e)) }
+	}
+	return Flow{added}
 }
 
 // Main runs the command of os.Args and ends the process with its exit code: 0, 2 when a setting is invalid, 1 for every other failure. The

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,8 +24,12 @@ import (
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/notification"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
+	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
 
 // Environment is what the participants of a flow may use.
@@ -39,6 +45,8 @@ type Environment struct {
 type Flow interface {
 	saga.Definer
 	check() error
+	// activities are the registered names of its activities.
+	activities() []string
 	worker(s *Service, r *activities.Recorder, c flowSagas) (workers.Flow, error)
 	client(c sagaclient.Config, log activities.Log) flowSagas
 }
@@ -64,6 +72,9 @@ func (a Added[S, P]) settings(attention time.Duration) (saga.Settings, error) {
 		settings.Waits[d] = a.Defaults[d]
 		value := os.Getenv(string(d))
 		if value == "" {
+			if settings.Waits[d] <= 0 {
+				errs = append(errs, fmt.Errorf("%s: Defaults has no duration above zero", d))
+			}
 			continue
 		}
 		parsed, err := config.ParseDuration(value)
@@ -75,9 +86,63 @@ func (a Added[S, P]) settings(attention time.Duration) (saga.Settings, error) {
 	return settings, errors.Join(errs...)
 }
 
+// flowName is the form of the names of added flows: they are part of paths.
+var flowName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
+
+// settingName is the form of the names of environment variables.
+var settingName = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
+
+// check reports everything that is wrong with the flow by itself: with its table, and with what this service needs of it besides.
 func (a Added[S, P]) check() error {
-	_, err := a.settings(0)
-	return errors.Join(a.Check(), err)
+	errs := []error{a.Check()}
+	complain := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("flow %q: "+format, append([]any{a.Name}, args...)...))
+	}
+	if !flowName.MatchString(a.Name) {
+		complain("the name must be 1 to 64 lower-case letters, digits and hyphens, and begin with a letter")
+	}
+	if len(a.Steps) == 0 {
+		complain("there are no steps")
+	}
+	if a.Participants == nil {
+		complain("nothing makes its participants")
+	}
+	if a.Queue != saga.QueueOrders {
+		complain("Queue must be %q: workflows run there", saga.QueueOrders)
+	}
+	for i := range a.Steps {
+		for _, kind := range operations {
+			if o := a.Steps[i].Operation(kind); o != nil && o.Queue != "" && !slices.Contains(workers.Queues, o.Queue) {
+				complain("step %q: %q is none of the task queues %v", a.Steps[i].Name, o.Queue, workers.Queues)
+			}
+		}
+	}
+	for _, d := range a.Deadlines() {
+		switch {
+		case !settingName.MatchString(string(d)):
+			complain("the deadline %q must be the name of an environment variable: capital letters, digits and underscores", d)
+		case slices.ContainsFunc(config.Variables(), func(v config.Setting) bool { return v.Name == string(d) }):
+			complain("the deadline %s is a setting of ordersaga", d)
+		}
+	}
+	if _, err := a.settings(0); err != nil {
+		complain("%w", err)
+	}
+	return errors.Join(errs...)
+}
+
+var operations = []saga.ActionKind{saga.Do, saga.Lookup, saga.Undo}
+
+func (a Added[S, P]) activities() []string {
+	var names []string
+	for i := range a.Steps {
+		for _, kind := range operations {
+			if o := a.Steps[i].Operation(kind); o != nil && o.Run != nil {
+				names = append(names, a.ActivityOf(&a.Steps[i], kind))
+			}
+		}
+	}
+	return names
 }
 
 func (a Added[S, P]) worker(s *Service, r *activities.Recorder, c flowSagas) (workers.Flow, error) {
@@ -122,31 +187,64 @@ var ownStreams = []string{
 var ownNames = []string{"order", "late-payment", "shortage", "refund", "return", "onboarding", "notification"}
 
 // Register checks flows that a team has added, and adds their events to the catalog. It is called once, before anything else. Errors name
-// everything that is wrong.
+// everything that is wrong; event types and schemas are looked at when nothing else is.
 func Register(flows []Flow) error {
-	taken := make(map[string]string)
-	for _, prefix := range ownStreams {
-		taken["the stream "+strings.TrimSuffix(prefix, "-")] = "ordersaga"
-	}
-	for _, name := range ownNames {
-		taken["the name "+name] = "ordersaga"
-	}
-	for name := range workflows.Types() {
-		taken["the workflow type "+name] = "ordersaga"
-	}
+	taken := ownNamesTaken()
 	var errs []error
 	for _, f := range flows {
 		info := f.Info()
 		errs = append(errs, f.check())
-		for _, what := range []string{"the name " + info.Name, "the stream " + info.Stream, "the workflow type " + info.Workflow} {
+		mine := []string{"the name " + info.Name, "the stream " + info.Stream, "the workflow type " + info.Workflow}
+		for _, name := range f.activities() {
+			mine = append(mine, "the activity "+name)
+		}
+		for _, what := range mine {
 			if other, is := taken[what]; is {
 				errs = append(errs, fmt.Errorf("flow %q: %s is taken by %s", info.Name, what, other))
+				continue
 			}
 			taken[what] = "flow " + info.Name
 		}
+		for _, other := range flows {
+			// What begins with a flow's stream and a dot is the flow's: late and early events, and what its participants keep.
+			if whole := other.Info().Stream; strings.HasPrefix(info.Stream, whole+".") {
+				errs = append(errs, fmt.Errorf("flow %q: the stream %s is among those of flow %s", info.Name, info.Stream, other.Info().Name))
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, f := range flows {
 		errs = append(errs, f.Register())
 	}
 	return errors.Join(errs...)
+}
+
+// ownNamesTaken are the names of this service.
+func ownNamesTaken() map[string]string {
+	taken := make(map[string]string)
+	add := func(what string) { taken[what] = "ordersaga" }
+	for _, prefix := range ownStreams {
+		add("the stream " + strings.TrimSuffix(prefix, "-"))
+	}
+	for _, name := range ownNames {
+		add("the name " + name)
+	}
+	for name := range workflows.Types() {
+		add("the workflow type " + name)
+	}
+	add("the workflow type " + workflows.NameReconcile)
+	for _, name := range (Added[order.State, *order.Participants]{Flow: &order.Flow}).activities() {
+		add("the activity " + name)
+	}
+	for _, name := range []string{
+		activities.NameReconcile, latepayment.NameOpen, latepayment.NameRecord, latepayment.NameJudge, latepayment.NameRefund, notification.NameOpen,
+		notification.NameRecord, notification.NameSend, onboarding.NameOpen, onboarding.NameRecord, onboarding.NamePublish, shortage.NameAsk,
+	} {
+		add("the activity " + name)
+	}
+	return taken
 }
 
 // useSagas makes the clients of all flows.

@@ -33,7 +33,9 @@ func (i Info) Mermaid() string {
 		switch {
 		case s.Compensated:
 			line("u_%s[undo %s]", nodeID(s.Name), s.Name)
-			line("%s -. refused or unavailable .-> u_%s", id, nodeID(s.Name))
+			if why := s.turnsBack(); why != "" {
+				line("%s -. %s .-> u_%s", id, why, nodeID(s.Name))
+			}
 			undone = append(undone, "u_"+nodeID(s.Name))
 		case s.Kind == Await && !past && len(undone) > 0:
 			line("%s -. too late .-> %s", id, undone[len(undone)-1])
@@ -49,6 +51,21 @@ func (i Info) Mermaid() string {
 		line("%s --> ended([rejected, cancelled or failed])", undone[0])
 	}
 	return b.String()
+}
+
+// turnsBack says why a compensable step has a saga turn back; "" when it does not.
+func (s StepInfo) turnsBack() string {
+	var whys []string
+	if s.Refused != "" {
+		whys = append(whys, "refused")
+	}
+	if s.Deadline != "" {
+		whys = append(whys, "unavailable")
+	}
+	if s.WaitDeadline != "" {
+		whys = append(whys, "too late")
+	}
+	return strings.Join(whys, " or ")
 }
 
 // nodeID is the name of a step as the ID of a node.

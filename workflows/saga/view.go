@@ -32,10 +32,11 @@ type StepInfo struct {
 	Done, Refused string
 	Undone        []string
 	Pending       string
-	// On are the types of events that it waits for, For what that is to people, Deadline the setting that bounds the wait or the step.
-	On       []string
-	For      string
-	Deadline Deadline
+	// On are the types of events that it waits for, For what that is to people.
+	On  []string
+	For string
+	// Deadline is the setting that bounds how long it may be unavailable, WaitDeadline the one that bounds the wait.
+	Deadline, WaitDeadline Deadline
 }
 
 // Definer is a flow, whatever its state and its participants are: what everything needs that is neither a workflow nor an activity.
@@ -75,10 +76,10 @@ func (f *Flow[S, P]) Info() Info {
 			Done: row.Done, Refused: row.Refused, Undone: row.Undone, Deadline: row.Deadline,
 		}
 		if p := row.Pending; p != nil {
-			step.Pending, step.On, step.For, step.Deadline = p.Event, p.On, p.For, p.Deadline
+			step.Pending, step.On, step.For, step.WaitDeadline = p.Event, p.On, p.For, p.Deadline
 		}
 		if w := row.Wait; w != nil {
-			step.On, step.For, step.Deadline = slices.Clone(w.On), w.For, w.Deadline
+			step.On, step.For, step.WaitDeadline = slices.Clone(w.On), w.For, w.Deadline
 			for _, t := range w.Trouble {
 				step.On = append(step.On, t.On)
 			}

@@ -1,0 +1,135 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/jsondoc"
+	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+// newSaga is the body of a request to start a saga.
+type newSaga struct {
+	ID    string          `json:"id"`
+	Input json.RawMessage `json:"input"`
+}
+
+// decodeNewSaga reads the body of POST /v1/sagas/{flow}. What the input must be is the flow's to say.
+func decodeNewSaga(body []byte) (n newSaga, err error) {
+	doc, err := jsondoc.Read(body, jsondoc.Options{})
+	if err != nil {
+		return n, err
+	}
+	var d struct {
+		ID    string `json:"id"`
+		Input *any   `json:"input" required:"true"`
+	}
+	doc.Into(&d)
+	if d.Input != nil {
+		if _, object := (*d.Input).(map[string]any); !object {
+			doc.Complain("/input", "must be an object")
+		}
+	}
+	doc.Require(d.ID == "" || event.ValidID(d.ID), "/id", "%s", event.IDRule)
+	if err := doc.Err("saga"); err != nil {
+		return n, err
+	}
+	// The input as it was sent: what a number is, is the flow's to say.
+	err = json.Unmarshal(body, &n)
+	return n, fault.Wrap(err, fault.Malformed, "read the request")
+}
+
+// startSaga is POST /v1/sagas/{flow}: it answers as POST /v1/orders does.
+func (s *Server) startSaga(c echo.Context) error {
+	f, err := s.flowOf(c)
+	if err != nil {
+		return err
+	}
+	info := f.Info()
+	switch {
+	case info.Name == order.Flow.Name:
+		return fault.New(fault.Invalid, "orders are placed with POST /v1/orders")
+	case !info.Startable:
+		return fault.New(fault.Invalid, "sagas of the flow %s are not started by requests", info.Name)
+	}
+	key, n, err := posted(s, c, decodeNewSaga)
+	if err != nil {
+		return err
+	}
+	// An ID that the caller has chosen makes the request one; else its key does.
+	r := sagaclient.Request{
+		ID: n.ID, Body: n.Input, At: "/input", CorrelationID: correlationOf(c.Request().Context()), Fresh: n.ID == "" && key == "", CallerID: n.ID != "",
+	}
+	if n.ID == "" {
+		r.ID = s.requestID(c, key, "saga", info.Name)
+	}
+	aboutSaga(c, f, r.ID)
+	v, replayed, err := s.start(c, f, r, key)
+	if err != nil {
+		return err
+	}
+	wait := preferredWait(c.Request().Header)
+	if wait > 0 && !v.Ended {
+		v = s.awaitSaga(c, f, v, wait)
+	}
+	h := c.Response().Header()
+	h.Set(echo.HeaderLocation, sagaPath(info.Name, r.ID))
+	if replayed {
+		h.Set(headerIdempotentReplay, "true")
+	}
+	if wait > 0 && v.Ended {
+		h.Set(headerPreferenceApplied, "wait="+seconds(wait))
+		return writeJSON(c, http.StatusCreated, s.sagaResourceOf(f)(v))
+	}
+	h.Set(echo.HeaderRetryAfter, "1")
+	return writeJSON(c, http.StatusAccepted, s.sagaResourceOf(f)(v))
+}
+
+// start starts a saga.
+func (s *Server) start(c echo.Context, f Flow, r sagaclient.Request, key string) (v saga.View, replayed bool, err error) {
+	ctx, cancel := s.withDependencyTimeout(c)
+	defer cancel()
+	v, replayed, err = f.Sagas.Start(ctx, r)
+	switch fields := fault.FieldsOf(err); {
+	case errors.Is(err, fault.Conflict) && key != "" && !r.CallerID:
+		err = &fault.Error{Code: fault.IdempotencyConflict, Err: err, Message: "this Idempotency-Key was used for another request"}
+	case errors.Is(err, fault.Invalid) && len(fields) > 0:
+		err = fault.NewInvalid("saga", fields)
+	}
+	return v, replayed, err
+}
+
+// awaitSaga follows a saga until it has ended, the time is over, the client is gone or the server drains, and returns the saga then. The
+// saga is started: what goes wrong here only makes the answer an earlier one.
+func (s *Server) awaitSaga(c echo.Context, f Flow, v saga.View, wait time.Duration) saga.View {
+	ctx, cancel := context.WithTimeout(c.Request().Context(), wait)
+	defer cancel()
+	defer context.AfterFunc(s.draining, cancel)()
+	// What has been appended since the saga was looked at comes first.
+	for r, err := range s.cfg.Log.Follow(ctx, f.StreamOf(v.ID), v.Version) {
+		if err != nil {
+			s.logStopped(ctx, "stopped waiting for the end of a saga", sagaAttrs(f, v.ID), err)
+			break
+		}
+		if isTerminal(r) {
+			break
+		}
+	}
+	looking, done := s.withDependencyTimeout(c)
+	defer done()
+	newest, err := f.Sagas.View(looking, v.ID)
+	if err != nil {
+		s.logStopped(looking, "cannot read a saga that was waited for", sagaAttrs(f, v.ID), err)
+		return v
+	}
+	return newest
+}
