@@ -39,6 +39,7 @@ type Environment struct {
 type Flow interface {
 	saga.Definer
 	check() error
+	timing() saga.Timing
 	worker(s *Service, r *activities.Recorder, c flowSagas) (workers.Flow, error)
 	client(c sagaclient.Config, log activities.Log) flowSagas
 }
@@ -78,6 +79,12 @@ func (a Added[S, P]) settings(attention time.Duration) (saga.Settings, error) {
 func (a Added[S, P]) check() error {
 	_, err := a.settings(0)
 	return errors.Join(a.Check(), err)
+}
+
+// timing is how long the waits of the flow last. The settings are checked.
+func (a Added[S, P]) timing() saga.Timing {
+	settings, _ := a.settings(0)
+	return settings.Of
 }
 
 func (a Added[S, P]) worker(s *Service, r *activities.Recorder, c flowSagas) (workers.Flow, error) {
@@ -180,7 +187,7 @@ func (s *Service) checkedFlows() []reconcile.Flow {
 	all := make([]reconcile.Flow, len(s.added))
 	for i, f := range s.added {
 		all[i] = reconcile.Flow{
-			Definer: f, Sagas: s.addedSagas[f.Info().Name], Entry: s.stores.sagas.Get,
+			Definer: f, Sagas: s.addedSagas[f.Info().Name], Timing: f.timing(),
 			Mend: func(ctx context.Context, stream string) error {
 				return readmodel.Of(f).Mend(ctx, s.stores.sagas, s.stores.raw, stream)
 			},

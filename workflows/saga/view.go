@@ -62,7 +62,7 @@ type Definer interface {
 	Lasts(s Status) bool
 	StartedWith(records []event.Record, data json.RawMessage) (bool, error)
 	Answers(records []event.Record, e LateEvent) (bool, error)
-	Due(records []event.Record, now time.Time, timing Timing) (what string, within time.Duration, err error)
+	Due(records []event.Record, facts Facts, now time.Time, timing Timing) (what string, within time.Duration, err error)
 }
 
 // Info describes the flow.
