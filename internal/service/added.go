@@ -65,6 +65,9 @@ func (a Added[S, P]) settings(attention time.Duration) (saga.Settings, error) {
 		settings.Waits[d] = a.Defaults[d]
 		value := os.Getenv(string(d))
 		if value == "" {
+			if a.Defaults[d] <= 0 {
+				errs = append(errs, fmt.Errorf("flow %q: the wait %s has no default above zero: Defaults", a.Name, d))
+			}
 			continue
 		}
 		parsed, err := config.ParseDuration(value)
@@ -141,6 +144,7 @@ func Register(flows []Flow) error {
 	for name := range workflows.Types() {
 		taken["the workflow type "+name] = "ordersaga"
 	}
+	taken["the workflow type "+workflows.NameReconcile] = "ordersaga"
 	var errs []error
 	for _, f := range flows {
 		info := f.Info()
@@ -148,6 +152,13 @@ func Register(flows []Flow) error {
 		for _, what := range []string{"the name " + info.Name, "the stream " + info.Stream, "the workflow type " + info.Workflow} {
 			if other, is := taken[what]; is {
 				errs = append(errs, fmt.Errorf("flow %q: %s is taken by %s", info.Name, what, other))
+			}
+			taken[what] = "flow " + info.Name
+		}
+		for _, part := range []string{".early", ".late"} {
+			what := "the stream " + info.Stream + part
+			if other, is := taken[what]; is {
+				errs = append(errs, fmt.Errorf("flow %q: %s, which it keeps events in, is taken by %s", info.Name, what, other))
 			}
 			taken[what] = "flow " + info.Name
 		}
