@@ -125,9 +125,9 @@ func (u *flowUnit) examine(ctx context.Context) error {
 		u.damage(StreamBeginning, first.Version, "it tells of %s %q", u.flow.Info().Name, id)
 		return nil
 	}
-	v, err := u.flow.View(u.records)
-	if err != nil {
-		u.unreadable(err)
+	v, folds := u.flow.viewOf(u.records)
+	if !folds {
+		u.unreadable()
 		return nil
 	}
 	u.decisions()
@@ -141,14 +141,19 @@ func (u *flowUnit) examine(ctx context.Context) error {
 }
 
 // unreadable finds the first record that does not fold.
-func (u *flowUnit) unreadable(err error) {
+func (u *flowUnit) unreadable() {
 	for n := range u.records {
 		if _, err := u.flow.View(u.records[:n+1]); err != nil {
 			u.damage(StreamFold, u.records[n].Version, "%v", err)
 			return
 		}
 	}
-	u.damage(StreamFold, u.head.Version, "%v", err)
+}
+
+// viewOf is what records make of a saga. Folds is false when they do not fold: that is found where the stream is walked.
+func (f Flow) viewOf(records []event.Record) (v saga.View, folds bool) {
+	v, err := f.View(records)
+	return v, err == nil
 }
 
 // decisions checks that nothing comes after the end, and nothing before the decision that it needs.
@@ -323,7 +328,7 @@ func (l *look) stalledFlow(f Flow, v saga.View, records []event.Record, run Run)
 
 // eachSaga checks the sagas of added flows that a list of runs names; in a second look, those that it is about.
 func (l *look) eachSaga(
-	runs func(f Flow) iter.Seq2[string, error], check func(ctx context.Context, f Flow, id string) error, ctx context.Context,
+	ctx context.Context, runs func(f Flow) iter.Seq2[string, error], check func(ctx context.Context, f Flow, id string) error,
 ) error {
 	if l.streams != nil {
 		for stream := range l.streams {
@@ -354,7 +359,7 @@ func (l *look) unrecordedSagas(ctx context.Context) error {
 	if l.o.Since > 0 {
 		since = l.now.Add(-l.o.Since)
 	}
-	return l.eachSaga(func(f Flow) iter.Seq2[string, error] { return f.Sagas.All(ctx, since) }, l.unrecordedSaga, ctx)
+	return l.eachSaga(ctx, func(f Flow) iter.Seq2[string, error] { return f.Sagas.All(ctx, since) }, l.unrecordedSaga)
 }
 
 func (l *look) unrecordedSaga(ctx context.Context, f Flow, id string) error {
@@ -391,7 +396,7 @@ func (l *look) unrecordedSaga(ctx context.Context, f Flow, id string) error {
 
 // sagaSignals looks for signals to runs of added flows' sagas that were broken off, and that no later run took over.
 func (l *look) sagaSignals(ctx context.Context) error {
-	return l.eachSaga(func(f Flow) iter.Seq2[string, error] { return f.Sagas.BrokenOff(ctx) }, l.lostSagaSignals, ctx)
+	return l.eachSaga(ctx, func(f Flow) iter.Seq2[string, error] { return f.Sagas.BrokenOff(ctx) }, l.lostSagaSignals)
 }
 
 func (l *look) lostSagaSignals(ctx context.Context, f Flow, id string) error {
@@ -400,9 +405,9 @@ func (l *look) lostSagaSignals(ctx context.Context, f Flow, id string) error {
 	if err != nil || !ok || len(records) == 0 {
 		return err
 	}
-	v, err := f.View(records)
-	if err != nil || v.Ended {
-		return nil // what does not fold is found where it is walked; nothing follows from what comes after the end
+	v, folds := f.viewOf(records)
+	if !folds || v.Ended {
+		return nil // nothing follows from what comes after the end
 	}
 	run, err := f.Sagas.Inspect(ctx, id)
 	if err != nil || !run.Running || run.TaskAttempts > 0 || run.Activities > 0 {
@@ -452,14 +457,17 @@ func (c *chain) earlySaga(f Flow) {
 		if !ok {
 			return err
 		}
-		v, err := f.View(of)
-		if err != nil || v.Status == saga.Cancelled {
+		v, folds := f.viewOf(of)
+		if !folds || v.Status == saga.Cancelled {
 			return nil
 		}
 		for _, request := range kept {
 			e := f.Cancellation(c.id, request).Late()
 			answered, err := f.Answers(of, e)
-			if err != nil || answered || slices.ContainsFunc(late, func(r event.Record) bool { return r.Key == e.Identity }) {
+			if err != nil {
+				return err
+			}
+			if answered || slices.ContainsFunc(late, func(r event.Record) bool { return r.Key == e.Identity }) {
 				return nil
 			}
 		}
@@ -543,10 +551,9 @@ func (l *look) flowPayment(ctx context.Context, b books) error {
 		found(PaymentWithoutOrder, "the ledger has %d captured and %d authorizations", b.net(), b.authorizations)
 		return nil
 	}
-	v, err := f.View(records)
+	v, folds := f.viewOf(records)
 	switch stands := b.stands(); {
-	case err != nil, !v.Ended, l.o.Since > 0 && l.now.Sub(v.UpdatedAt) > l.o.Since:
-		// The first is found where the stream is walked.
+	case !folds, !v.Ended, l.o.Since > 0 && l.now.Sub(v.UpdatedAt) > l.o.Since:
 	case v.ByHand && (stands != "" || v.Status != saga.Completed && b.net() != 0):
 		found(ExceptionOnRecord, "the %s has ended as %s and cost %d, as a person decided", v.Flow, v.Status, b.net())
 	case stands != "":
