@@ -30,6 +30,8 @@ type Config struct {
 	Client client.Client
 	// Queues are the task queues that this process works on.
 	Queues []string
+	// Added are the task queues of flows that a team has added, where they have queues of their own: workflows run there, too.
+	Added []string
 	// Flows are all flows of the registry, see workflows.Types, and those that a team has added.
 	Flows []Flow
 	// Reconciliation is mandatory where saga.QueueOrders is worked on.
@@ -63,6 +65,11 @@ func (c Config) Validate() error {
 	if len(c.Queues) == 0 {
 		fields = append(fields, fault.Fieldf("/queues", "must name at least one task queue"))
 	}
+	for _, q := range c.Added {
+		if slices.Contains(Queues, q) || q == "" {
+			fields = append(fields, fault.Fieldf("/added", "%q is no queue of an added flow's own", q))
+		}
+	}
 	for _, q := range c.Queues {
 		if !slices.Contains(Queues, q) {
 			fields = append(fields, fault.Fieldf("/queues", "%q is none of %v", q, Queues))
@@ -79,6 +86,21 @@ func (c Config) missing() []string {
 		delete(types, name)
 	}
 	return slices.Sorted(maps.Keys(types))
+}
+
+// names reports what two flows have registered under one name.
+func (c Config) names() error {
+	taken := map[string]bool{activities.NameReconcile: true, workflows.NameReconcile: true}
+	for _, f := range c.Flows {
+		name, _ := f.Workflow()
+		for _, name := range append(slices.Sorted(maps.Keys(f.Activities())), name) {
+			if taken[name] {
+				return fmt.Errorf("workers: %q is the name of two activities or workflows", name)
+			}
+			taken[name] = true
+		}
+	}
+	return nil
 }
 
 // stuckAfter is how long a workflow may compute between two waits until the SDK fails its task as deadlocked. The flows do no I/O, so
@@ -100,20 +122,26 @@ func New(c Config) (*Workers, error) {
 			return nil, fmt.Errorf("workers: %w", err)
 		}
 	}
+	if err := c.names(); err != nil {
+		return nil, err
+	}
 	worker.SetStickyWorkflowCacheSize(c.Cache)
 	w := &Workers{}
-	for _, queue := range c.Queues {
+	for _, queue := range slices.Concat(c.Queues, c.Added) {
+		workflows := queue == saga.QueueOrders || slices.Contains(c.Added, queue)
 		one := worker.New(c.Client, queue, worker.Options{
 			WorkerStopTimeout:                      c.Grace,
 			MaxConcurrentWorkflowTaskExecutionSize: c.Concurrency,
 			MaxConcurrentActivityExecutionSize:     c.Concurrency,
 			OnFatalError:                           c.OnFatal,
 			DeadlockDetectionTimeout:               stuckAfter,
-			// Workflows live on the orders queue only; the others poll for activities.
-			DisableWorkflowWorker: queue != saga.QueueOrders,
+			// Workflows live on the orders queue, and on those of added flows; the others poll for activities.
+			DisableWorkflowWorker: !workflows,
 		})
-		if queue == saga.QueueOrders {
+		if workflows {
 			RegisterWorkflows(one, c.Flows...)
+		}
+		if queue == saga.QueueOrders {
 			RegisterReconcile(one, one, c.Reconciliation)
 		}
 		RegisterActivities(one, c.Flows...)

@@ -51,6 +51,7 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 		"one at once":      {func(c *workers.Config) { c.Concurrency = 1 }, []string{"/concurrency"}},
 		"no queue":         {func(c *workers.Config) { c.Queues = nil }, []string{"/queues"}},
 		"an unknown queue": {func(c *workers.Config) { c.Queues = []string{"orders", "order"} }, []string{"/queues"}},
+		"a queue of ours":  {func(c *workers.Config) { c.Added = []string{"cards", "orders"} }, []string{"/added"}},
 		"nothing":          {func(c *workers.Config) { *c = workers.Config{} }, []string{"/client", "/flows", "/concurrency", "/queues"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,10 +6,10 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// FromView makes the entry of a saga of any flow. Stream is the name of its stream.
+// FromView makes the entry of a saga of any flow. Stream is the name of its stream. What is no order has no lines, as entries are read.
 func FromView(v saga.View, stream string) Order {
 	o := Order{
-		Order: order.Order{ID: stream}, Flow: v.Flow, Status: v.Status, Reason: v.Reason, Version: v.Version,
+		Order: order.Order{ID: stream, Lines: []order.Line{}}, Flow: v.Flow, Status: v.Status, Reason: v.Reason, Version: v.Version,
 		CreatedAt: v.CreatedAt, UpdatedAt: v.UpdatedAt, CorrelationID: v.CorrelationID,
 	}
 	if v.Attention != nil {

@@ -36,6 +36,8 @@ type look struct {
 	// payments and listed are walked beside the orders' streams.
 	payments row[books]
 	listed   row[readmodel.Order]
+	// listedSagas is walked beside the streams of added flows' sagas.
+	listedSagas row[readmodel.Order]
 	// seed is for hashes of slots.
 	seed maphash.Seed
 	// work bounds how many orders are asked about at once.
@@ -142,6 +144,8 @@ func (l *look) walk(ctx context.Context) error {
 	l.payments, l.listed = newRow(l.books(ctx, others.upTo(paymentsTo)), l.paymentWithoutOrder), newRow(l.entries(ctx), l.orphan)
 	defer l.payments.stop()
 	defer l.listed.stop()
+	l.listedSagas = newRow(l.sagaEntries(ctx), l.sagaOrphan)
+	defer l.listedSagas.stop()
 	if err := streams(ctx, l.records(ctx, "", paymentsFrom), l.begin); err != nil {
 		return err
 	}
@@ -152,10 +156,7 @@ func (l *look) walk(ctx context.Context) error {
 	if err := streams(ctx, others.upTo(""), l.begin); err != nil {
 		return err
 	}
-	if err := cmp.Or(l.unrecorded(ctx), l.unrecordedSagas(ctx)); err != nil {
-		return err
-	}
-	return l.signals(ctx)
+	return cmp.Or(l.listedSagas.passTo(""), l.unrecorded(ctx), l.unrecordedSagas(ctx), l.signals(ctx), l.sagaSignals(ctx))
 }
 
 // orderIDs are the orders among the subjects of a second look, in the order of their streams.
@@ -260,6 +261,16 @@ var streamKinds = []struct {
 	{event.SKUOf, (*chain).stock, func(c *Counts) { c.SKUs++ }},
 }
 
+// flowStreamKinds say the same of the streams of added flows.
+var flowStreamKinds = []struct {
+	prefix func(f Flow) string
+	check  func(c *chain, f Flow)
+}{
+	{func(f Flow) string { return f.StreamOf("") }, (*chain).saga},
+	{func(f Flow) string { return f.EarlyStreamOf("") }, (*chain).earlySaga},
+	{func(f Flow) string { return f.LateStreamOf("") }, (*chain).lateSaga},
+}
+
 func countNothing(*Counts) {}
 
 // begin returns what takes the records of a stream.
@@ -279,10 +290,12 @@ func (l *look) begin(stream string) *chain {
 		return c
 	}
 	l.count(countNothing)
-	if f, id, ok := l.flowOf(stream); ok {
-		c := l.chain(stream, id)
-		c.saga(f)
-		return c
+	for _, k := range flowStreamKinds {
+		if f, id, ok := l.flowBy(stream, k.prefix); ok {
+			c := l.chain(stream, id)
+			k.check(c, f)
+			return c
+		}
 	}
 	return l.chain(stream, stream)
 }

@@ -4,6 +4,12 @@ import (
 	"testing"
 
 	"github.com/ordersaga/ordersaga/internal/testenv"
+	"github.com/ordersaga/ordersaga/internal/testflow"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	if err := testflow.Flow.Register(); err != nil {
+		panic(err)
+	}
+	testenv.Main(m)
+}

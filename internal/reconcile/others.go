@@ -70,6 +70,9 @@ func (c *chain) dead() {
 			c.found(DeadUnfinished, s.Head.Version, "it is %s since %s", s.Status, s.UpdatedAt.UTC().Format(time.RFC3339))
 		}
 		if t, known := event.Find(s.Type); known && t.Fact && s.Status == deadletter.StatusOpen {
+			if f, added := c.flowOfType(s.Type); added {
+				return c.undeliveredFact(ctx, f, s)
+			}
 			return c.undelivered(ctx, s)
 		}
 		return nil

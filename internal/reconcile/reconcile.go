@@ -101,10 +101,12 @@ type Lookup interface {
 	Lookup(ctx context.Context, p payment.Payment) (payment.Result, error)
 }
 
-// Config is what a Reconciler needs. All fields are mandatory but Pause and Flows.
+// Config is what a Reconciler needs. All fields are mandatory but Pause, Flows and FlowList.
 type Config struct {
-	// Flows are those that a team has added.
-	Flows   []Flow
+	// Flows are those that a team has added, FlowList is the list of their sagas.
+	Flows    []Flow
+	FlowList FlowList
+
 	Log     Log
 	List    List
 	Sagas   Sagas

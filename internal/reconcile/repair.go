@@ -59,8 +59,8 @@ func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
 	mends, flowDoes := flowRepairs[meaning.Repair]
 	switch {
 	case added && flowDoes:
-		err = mends(flow, ctx, id)
-		f.Repaired = err == nil
+		err = mends.do(flow, ctx, id)
+		f.Repair, f.Repaired = mends.done, err == nil
 	case does:
 		err = repair.do(r.cfg.Sagas, ctx, f.Subject)
 		f.Repair, f.Repaired = repair.done, err == nil

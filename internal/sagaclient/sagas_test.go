@@ -2,7 +2,6 @@ package sagaclient_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -303,6 +302,6 @@ func TestRunsOfSagasOfAnyFlow(t *testing.T) {
 	w.temporal.down["list"] = errNoWay
 	for _, err := range w.client.All(t.Context(), now) {
 		require.Error(t, err)
-		require.False(t, errors.Is(err, fault.NotFound))
+		require.NotErrorIs(t, err, fault.NotFound)
 	}
 }

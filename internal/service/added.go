@@ -47,6 +47,7 @@ type Flow interface {
 	check() error
 	// activities are the registered names of its activities.
 	activities() []string
+	timing() saga.Timing
 	worker(s *Service, r *activities.Recorder, c flowSagas) (workers.Flow, error)
 	client(c sagaclient.Config, log activities.Log) flowSagas
 }
@@ -72,8 +73,8 @@ func (a Added[S, P]) settings(attention time.Duration) (saga.Settings, error) {
 		settings.Waits[d] = a.Defaults[d]
 		value := os.Getenv(string(d))
 		if value == "" {
-			if settings.Waits[d] <= 0 {
-				errs = append(errs, fmt.Errorf("%s: Defaults has no duration above zero", d))
+			if a.Defaults[d] <= 0 {
+				errs = append(errs, fmt.Errorf("the wait %s has no default above zero: Defaults", d))
 			}
 			continue
 		}
@@ -107,16 +108,6 @@ func (a Added[S, P]) check() error {
 	if a.Participants == nil {
 		complain("nothing makes its participants")
 	}
-	if a.Queue != saga.QueueOrders {
-		complain("Queue must be %q: workflows run there", saga.QueueOrders)
-	}
-	for i := range a.Steps {
-		for _, kind := range operations {
-			if o := a.Steps[i].Operation(kind); o != nil && o.Queue != "" && !slices.Contains(workers.Queues, o.Queue) {
-				complain("step %q: %q is none of the task queues %v", a.Steps[i].Name, o.Queue, workers.Queues)
-			}
-		}
-	}
 	for _, d := range a.Deadlines() {
 		switch {
 		case !settingName.MatchString(string(d)):
@@ -143,6 +134,12 @@ func (a Added[S, P]) activities() []string {
 		}
 	}
 	return names
+}
+
+// timing is how long the waits of the flow last. The settings are checked.
+func (a Added[S, P]) timing() saga.Timing {
+	settings, _ := a.settings(0)
+	return settings.Of
 }
 
 func (a Added[S, P]) worker(s *Service, r *activities.Recorder, c flowSagas) (workers.Flow, error) {
@@ -202,6 +199,13 @@ func Register(flows []Flow) error {
 			if other, is := taken[what]; is {
 				errs = append(errs, fmt.Errorf("flow %q: %s is taken by %s", info.Name, what, other))
 				continue
+			}
+			taken[what] = "flow " + info.Name
+		}
+		for _, part := range []string{".early", ".late"} {
+			what := "the stream " + info.Stream + part
+			if other, is := taken[what]; is {
+				errs = append(errs, fmt.Errorf("flow %q: %s, which it keeps events in, is taken by %s", info.Name, what, other))
 			}
 			taken[what] = "flow " + info.Name
 		}
@@ -278,7 +282,7 @@ func (s *Service) checkedFlows() []reconcile.Flow {
 	all := make([]reconcile.Flow, len(s.added))
 	for i, f := range s.added {
 		all[i] = reconcile.Flow{
-			Definer: f, Sagas: s.addedSagas[f.Info().Name], Entry: s.stores.sagas.Get,
+			Definer: f, Sagas: s.addedSagas[f.Info().Name], Timing: f.timing(),
 			Mend: func(ctx context.Context, stream string) error {
 				return readmodel.Of(f).Mend(ctx, s.stores.sagas, s.stores.raw, stream)
 			},

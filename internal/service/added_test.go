@@ -111,7 +111,7 @@ func TestRegisterComplains(t *testing.T) {
 		"an own event type": {
 			func(f *flow) {
 				f.Types[0].Name, f.Steps[0].Done = event.OrderAccepted, event.OrderAccepted
-				f.Schemas = fstest.MapFS(withSchema(f.Schemas.(fstest.MapFS), event.OrderAccepted))
+				f.Schemas = withSchema(f.Schemas.(fstest.MapFS), event.OrderAccepted)
 			}, nil, []string{"the type order.accepted names order.accepted, as order.accepted does"},
 		},
 		"an alias of an own event type": {func(f *flow) { f.Inbound[0].Aliases = []string{"OrderCreated"} }, nil, []string{"names OrderCreated, as order.created does"}},
@@ -122,8 +122,6 @@ func TestRegisterComplains(t *testing.T) {
 		"a version without a schema": {func(f *flow) { f.Types[0].Version = 2 }, nil, []string{"there are no schemas parcel.wrong.packed/2.json"}},
 		"no participants":            {func(f *flow) { f.Participants = nil }, nil, []string{"nothing makes its participants"}},
 		"no steps":                   {func(f *flow) { f.Steps = nil }, nil, []string{"there are no steps"}},
-		"another task queue":         {func(f *flow) { f.Queue = "parcels" }, nil, []string{`Queue must be "orders"`}},
-		"a step on another queue":    {func(f *flow) { f.Steps[0].Do.Queue = "parcels" }, nil, []string{`step "pack": "parcels" is none of the task queues`}},
 		"no default":                 {func(f *flow) { f.Defaults = nil }, nil, []string{"PARCEL_PACK_DEADLINE: Defaults has no duration above zero", "PARCEL_PICKUP_DEADLINE: Defaults"}},
 		"a deadline that is no variable": {
 			func(f *flow) { f.Steps[0].Deadline = "pack deadline" }, nil, []string{`the deadline "pack deadline" must be the name of an environment variable`},

@@ -26,7 +26,7 @@ func (s *Service) Reconcile(ctx context.Context, o reconcile.Options) (report re
 func (s *Service) reconciler() (*reconcile.Reconciler, error) {
 	return reconcile.New(reconcile.Config{
 		Log: s.stores.raw, List: entries{s.stores.orders, s.stores.raw}, Sagas: s.sagas, Gateway: s.gateway,
-		Timing: s.cfg.Timing, Clock: time.Now, Logger: s.logger, Flows: s.checkedFlows(),
+		Timing: s.cfg.Timing, Clock: time.Now, Logger: s.logger, Flows: s.checkedFlows(), FlowList: s.stores.sagas,
 	})
 }
 

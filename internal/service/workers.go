@@ -23,7 +23,7 @@ func (s *Service) startWorkers(ctx context.Context) (err error) {
 		return err
 	}
 	cfg := workers.Config{
-		Client: s.temporal, Queues: s.cfg.WorkerQueues, Grace: workerGrace(s.cfg.ShutdownGrace),
+		Client: s.temporal, Queues: s.cfg.WorkerQueues, Added: s.ownQueues(), Grace: workerGrace(s.cfg.ShutdownGrace),
 		Concurrency: s.cfg.WorkerConcurrency, Cache: s.cfg.WorkerCache,
 		OnFatal: func(err error) {
 			select {
@@ -50,6 +50,22 @@ func (s *Service) startWorkers(ctx context.Context) (err error) {
 	}
 	s.scheduleReconcile(ctx)
 	return nil
+}
+
+// ownQueues are the task queues of added flows that are none of the service's. A process works on them if it works on that of orders: one of a
+// binary without the flow leaves its sagas there, for a process that has it.
+func (s *Service) ownQueues() (queues []string) {
+	if !slices.Contains(s.cfg.WorkerQueues, saga.QueueOrders) {
+		return nil
+	}
+	for _, f := range s.added {
+		for _, q := range f.Info().Queues {
+			if !slices.Contains(workers.Queues, q) && !slices.Contains(queues, q) {
+				queues = append(queues, q)
+			}
+		}
+	}
+	return queues
 }
 
 // scheduleReconcile creates the schedule of reconcile. Orders do not wait for it: what fails is tried again in the background.

@@ -27,15 +27,15 @@ func (f *Flow[S, P]) Answers(records []event.Record, e LateEvent) (bool, error) 
 	return f.Answered(&s, e) || e.Type == f.cancelRequested() && k.Cancelling() && !k.Ended, nil
 }
 
-// Due says what a saga is to do next, by what its records say alone, and since when a run may have been at it; "" when it waits for something,
-// or is over. Timing is how long its waits last. Errors: those of Fold.
-func (f *Flow[S, P]) Due(records []event.Record, now time.Time, timing Timing) (what string, within time.Duration, err error) {
+// Due says what a saga is to do next, by what its records and facts say, and how long a run may be at it; "" when it waits for something, or is
+// over. Timing is how long its waits last. Errors: those of Fold.
+func (f *Flow[S, P]) Due(records []event.Record, facts Facts, now time.Time, timing Timing) (what string, within time.Duration, err error) {
 	var none S
 	s, err := f.Fold(none, records)
 	if err != nil {
 		return "", 0, err
 	}
-	a := f.Decide(s, Facts{}, now, timing)
+	a := f.Decide(s, facts, now, timing)
 	if a.Kind == Wait || a.Kind == Close || kitOf(&s).Ended {
 		return "", 0, nil
 	}

@@ -15,6 +15,8 @@ type Info struct {
 	Name, Stream string
 	// Workflow is the registered workflow type; Subject is the field with the saga's ID in the data of its events.
 	Workflow, Subject string
+	// Queues are the task queues of its workflows and its steps, the workflows' first.
+	Queues []string
 	// Startable reports that requests may start sagas of the flow.
 	Startable bool
 	Steps     []StepInfo
@@ -63,12 +65,13 @@ type Definer interface {
 	Lasts(s Status) bool
 	StartedWith(records []event.Record, data json.RawMessage) (bool, error)
 	Answers(records []event.Record, e LateEvent) (bool, error)
-	Due(records []event.Record, now time.Time, timing Timing) (what string, within time.Duration, err error)
+	Due(records []event.Record, facts Facts, now time.Time, timing Timing) (what string, within time.Duration, err error)
 }
 
 // Info describes the flow.
 func (f *Flow[S, P]) Info() Info {
 	info := Info{Name: f.Name, Stream: f.Stream, Workflow: f.WorkflowType(), Subject: f.subject(), Startable: f.Start != nil, Inbound: f.Inbound}
+	info.Queues = append(info.Queues, f.Queue)
 	for i := range f.Steps {
 		row := &f.Steps[i]
 		step := StepInfo{
@@ -82,6 +85,11 @@ func (f *Flow[S, P]) Info() Info {
 			step.On, step.For, step.WaitDeadline = slices.Clone(w.On), w.For, w.Deadline
 			for _, t := range w.Trouble {
 				step.On = append(step.On, t.On)
+			}
+		}
+		for _, o := range []*Operation[S, P]{row.Do, row.Lookup, row.Undo} {
+			if o != nil && o.Queue != "" && !slices.Contains(info.Queues, o.Queue) {
+				info.Queues = append(info.Queues, o.Queue)
 			}
 		}
 		info.Steps = append(info.Steps, step)
