@@ -111,7 +111,7 @@ func TestRegisterComplains(t *testing.T) {
 		"an own event type": {
 			func(f *flow) {
 				f.Types[0].Name, f.Steps[0].Done = event.OrderAccepted, event.OrderAccepted
-				f.Schemas = fstest.MapFS(withSchema(f.Schemas.(fstest.MapFS), event.OrderAccepted))
+				f.Schemas = withSchema(f.Schemas.(fstest.MapFS), event.OrderAccepted)
 			}, nil, []string{"the type order.accepted names order.accepted, as order.accepted does"},
 		},
 		"an alias of an own event type": {func(f *flow) { f.Inbound[0].Aliases = []string{"OrderCreated"} }, nil, []string{"names OrderCreated, as order.created does"}},
