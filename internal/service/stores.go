@@ -104,10 +104,10 @@ func (l listing) Sagas(ctx context.Context, f readmodel.Filter) ([]readmodel.Ord
 
 // Desk returns a page of what needs attention: first orders that are open come, then those that have ended, then the sagas of other flows.
 func (l listing) Desk(ctx context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {
-	list := func(list *mongo.List, any bool) part[readmodel.Order] {
+	list := func(list *mongo.List, anyStatus bool) part[readmodel.Order] {
 		return func(ctx context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {
 			f := needAttention(cursor, limit)
-			f.AnyStatus = any
+			f.AnyStatus = anyStatus
 			return list.List(ctx, f)
 		}
 	}
