@@ -35,8 +35,11 @@ const (
 	MaxQuantity = 1_000_000
 	// MaxAmount is for an order's total and for each line, in minor units. It is far below 2^53, where JSON numbers stop being exact.
 	MaxAmount = 1_000_000_000_000
-	// MaxMetadata is how many keys metadata may have; MaxMetadataKey and MaxMetadataValue are how many characters these and their values.
-	MaxMetadata, MaxMetadataKey, MaxMetadataValue = 20, 40, 500
+	// MaxMetadata is how many keys metadata may have.
+	MaxMetadata = 20
+	// MaxMetadataKey and MaxMetadataValue are how many characters a key and a value may have.
+	MaxMetadataKey   = 40
+	MaxMetadataValue = 500
 )
 
 // Line is a SKU, how many of it, and at what price. A line is named by its position, from 1.
