@@ -76,7 +76,7 @@ func resolveCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d.Action = order.ResolutionAction(action)
 			if !event.ValidID(args[0]) {
-				return fault.New(fault.NotFound, "there is no order %q", args[0])
+				return fault.New(fault.NotFound, "order %q does not exist", args[0])
 			}
 			if err := d.Validate(); err != nil {
 				return err
