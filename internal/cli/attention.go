@@ -93,7 +93,7 @@ func resolveCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d.Action = order.ResolutionAction(action)
 			if !event.ValidID(args[0]) {
-				return fault.New(fault.NotFound, "there is no %s %q", flow, args[0])
+				return fault.New(fault.NotFound, "%s %q does not exist", flow, args[0])
 			}
 			if err := d.Validate(); err != nil {
 				return err

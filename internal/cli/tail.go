@@ -42,7 +42,7 @@ The source is AMQP_URL and EVENT_EXCHANGE; --from-start also uses MONGODB_URI an
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case orderID != "" && !event.ValidID(orderID):
-				return fault.New(fault.NotFound, "there is no order %q", orderID)
+				return fault.New(fault.NotFound, "order %q does not exist", orderID)
 			case fromStart && orderID == "":
 				return errors.New("--from-start needs --order: the log is read by order")
 			}

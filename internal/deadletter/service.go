@@ -96,7 +96,7 @@ func (s *Service) List(ctx context.Context, f Filter) ([]Letter, string, error) 
 func (s *Service) letter(ctx context.Context, id string) (Letter, State, error) {
 	l, ok, err := s.cfg.Store.Get(ctx, id)
 	if err == nil && !ok {
-		err = fault.New(fault.NotFound, "there is no dead letter %s", id)
+		err = fault.New(fault.NotFound, "dead letter %s does not exist", id)
 	}
 	if err != nil {
 		return l, State{}, err

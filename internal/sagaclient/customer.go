@@ -61,7 +61,7 @@ func (c *Client) Notify(ctx context.Context, s notification.Subject) error {
 func (c *Client) ResumeNotice(ctx context.Context, noticeID string) error {
 	s, ok := notification.SubjectOf(noticeID)
 	if !ok {
-		return fault.New(fault.NotFound, "there is no message %s", noticeID)
+		return fault.New(fault.NotFound, "message %s does not exist", noticeID)
 	}
 	return c.notify(ctx, s, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
 }

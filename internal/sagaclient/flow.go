@@ -84,7 +84,7 @@ func (c *flowClient[S, P]) unknown(id string) error {
 }
 
 func (c *flowClient[S, P]) notFound(id string) error {
-	return fault.New(fault.NotFound, "there is no %s", c.name(id))
+	return fault.New(fault.NotFound, "%s does not exist", c.name(id))
 }
 
 func ignoreConflict(err error) error {

@@ -189,7 +189,7 @@ func TestAnyFlowIsCancelled(t *testing.T) {
 	c := newCards(t)
 	_, err := c.client.Cancel(t.Context(), "7", cancellation)
 	require.ErrorIs(t, err, fault.NotFound)
-	require.ErrorContains(t, err, "there is no top-up 7")
+	require.ErrorContains(t, err, "top-up 7 does not exist")
 
 	c.open()
 	c.ranWith(c.input("5"), true)

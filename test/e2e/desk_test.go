@@ -205,7 +205,7 @@ func TestTheDesk(t *testing.T) {
 		require.Contains(t, out, "refused: the order has ended: it is completed")
 		out, err = s.cli("resolve", "nobody", "--action", "retry")
 		require.Error(t, err)
-		require.Contains(t, out, "there is no order nobody")
+		require.Contains(t, out, "order nobody does not exist")
 	})
 	t.Run("a lost parcel", func(t *testing.T) {
 		item, err := s.client.AwaitStuck(s.ctx, lost, "deliver")
