@@ -1,10 +1,9 @@
 package activities
 
 import (
-	"time"
-
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -14,35 +13,61 @@ import (
 // Step is the activity of an operation: it runs the step function, records its outcome, and publishes earlier records meanwhile.
 func (f *Flow[S, P]) Step(step string, kind saga.ActionKind) func(context.Context, saga.StepInput[S]) (saga.StepResult[S], error) {
 	return func(ctx context.Context, in saga.StepInput[S]) (saga.StepResult[S], error) {
+		if o := f.Table.Operation(&in.State, step, kind); o != nil && o.Once {
+			return f.once(ctx, in, step, kind)
+		}
 		return f.step(ctx, in, func(ctx context.Context) (saga.Outcome, []event.Entry, error) {
-			operation := f.Table.Operation(&in.State, step, kind)
-			if operation == nil || operation.Run == nil {
-				return saga.Outcome{}, nil, fault.New(fault.Internal, "flow %s has no way to %s %s", f.Table.Name, kind, step)
-			}
-			k := f.Table.Kit(&in.State)
-			outcome, err := operation.Run(f.Participants, ctx, saga.Call[S]{
-				ID: k.ID, Key: k.ID + "/" + step, State: in.State, Fact: in.Fact, Hint: in.Hint, Last: in.Last, Pending: f.Table.IsPending(&in.State, step),
-				Now:    func() time.Time { return f.now(ctx) },
-				Newest: func(ctx context.Context) (S, error) { return f.newest(ctx, in.State) },
-			})
-			if err != nil {
-				return outcome, nil, err
-			}
-			if err := f.Table.CheckOutcome(in, step, kind, outcome); err != nil {
-				return outcome, nil, fault.Wrap(err, fault.Internal, "%s %s", kind, step)
-			}
-			entries, err := f.Table.Entries(in, step, outcome, f.now(ctx))
-			return outcome, entries, fault.Wrap(err, fault.Internal, "record the outcome of %s", step)
+			return f.call(ctx, &in, step, kind, nil)
 		})
 	}
 }
 
-// Record appends events that a run has decided on.
-func (f *Flow[S, P]) Record(ctx context.Context, in saga.StepInput[S]) (saga.StepResult[S], error) {
-	if len(in.Entries) == 0 {
-		return saga.StepResult[S]{}, ToTemporal(fault.New(fault.Invalid, "nothing to record in stream %s", f.Table.StreamOf(f.Table.Kit(&in.State).ID)))
+// claim appends an event before an effect; see saga.Call.
+type claim func(ctx context.Context, slot, eventType string, data any) (won bool, err error)
+
+// call runs a step function. It returns the outcome, and the events of it after the input's state.
+func (f *Flow[S, P]) call(
+	ctx context.Context, in *saga.StepInput[S], step string, kind saga.ActionKind, claims claim,
+) (saga.Outcome, []event.Entry, error) {
+	operation := f.Table.Operation(&in.State, step, kind)
+	if operation == nil || operation.Run == nil {
+		return saga.Outcome{}, nil, fault.New(fault.Internal, "flow %s has no way to %s %s", f.Table.Name, kind, step)
 	}
-	return f.step(ctx, in, func(context.Context) (saga.Outcome, []event.Entry, error) { return saga.Done(nil), in.Entries, nil })
+	k := f.Table.Kit(&in.State)
+	key := k.ID + "/" + step
+	if in.Item != "" {
+		key += "/" + in.Item
+	}
+	outcome, err := operation.Run(f.Participants, ctx, saga.Call[S]{
+		ID: k.ID, Key: key, Item: in.Item, State: in.State, Fact: in.Fact, Hint: in.Hint, Tries: in.Tries, Last: in.Last,
+		Pending: f.Table.IsPending(&in.State, step), Claim: claims,
+		Now:    func() time.Time { return f.now(ctx) },
+		Newest: func(ctx context.Context) (S, error) { return f.newest(ctx, in.State) },
+	})
+	if err != nil {
+		return outcome, nil, err
+	}
+	if err := f.Table.CheckOutcome(*in, step, kind, outcome); err != nil {
+		return outcome, nil, fault.Wrap(err, fault.Internal, "%s %s", kind, step)
+	}
+	entries, err := f.Table.Entries(*in, step, outcome, f.now(ctx))
+	return outcome, entries, fault.Wrap(err, fault.Internal, "record the outcome of %s", step)
+}
+
+// Record appends events that a run has decided on. In an endless flow there may be none: then it reads what others have appended.
+func (f *Flow[S, P]) Record(ctx context.Context, in saga.StepInput[S]) (saga.StepResult[S], error) {
+	k := f.Table.Kit(&in.State)
+	switch {
+	case len(in.Entries) > 0:
+		return f.step(ctx, in, func(context.Context) (saga.Outcome, []event.Entry, error) { return saga.Done(nil), in.Entries, nil })
+	case !f.Table.Endless:
+		return saga.StepResult[S]{}, ToTemporal(fault.New(fault.Invalid, "nothing to record in stream %s", f.Table.StreamOf(k.ID)))
+	}
+	result, after, err := f.load(ctx, k.ID, in.State)
+	if err == nil {
+		_, err = f.project(ctx, k, after)
+	}
+	return result, ToTemporal(err)
 }
 
 // step does an effect, records its outcome, and publishes earlier records meanwhile.
@@ -81,8 +106,8 @@ func (f *Flow[S, P]) moved(ctx context.Context, before S) (result saga.StepResul
 	if err != nil || f.Table.Kit(&after).Head == k.Head {
 		return saga.StepResult[S]{}, false, err
 	}
-	result.Unlisted = f.project(ctx, k.Status, after)
-	return result, true, nil
+	result.Unlisted, err = f.project(ctx, k, after)
+	return result, true, err
 }
 
 // record appends the outcome of a step, together with the decisions that follow from it, and returns what the log has after the input's
@@ -113,8 +138,8 @@ func (f *Flow[S, P]) record(ctx context.Context, in saga.StepInput[S], entries [
 	if err != nil {
 		return saga.StepResult[S]{}, err
 	}
-	result.Unlisted = f.project(ctx, k.Status, after)
-	return result, nil
+	result.Unlisted, err = f.project(ctx, k, after)
+	return result, err
 }
 
 // newest is the saga as the log has it now. A log that knows less than the run did is not up to date: Unavailable.
@@ -130,16 +155,21 @@ func (f *Flow[S, P]) newest(ctx context.Context, s S) (S, error) {
 
 // project writes the list when a step brought the saga to a status that is listed, or no person must act any more. A list that cannot be
 // written never stops a saga: an interim status is written again with the next one, and the end, which nothing comes
-// after, is reported as unlisted.
-func (f *Flow[S, P]) project(ctx context.Context, before saga.Status, after S) (unlisted bool) {
+// after, is reported as unlisted. In an endless flow, nothing else would tell people: the error has the step tried again.
+func (f *Flow[S, P]) project(ctx context.Context, before *saga.Saga, after S) (unlisted bool, err error) {
 	k := f.Table.Kit(&after)
-	if f.List == nil || !f.Table.Lasts(k.Status) && before != saga.NeedsAttention {
-		return false
+	if f.List == nil || !f.Table.Lists(before, k) {
+		return false, nil
 	}
-	if err := f.List.Project(ctx, after); err != nil {
+	err = f.List.Project(ctx, after)
+	switch {
+	case err == nil:
+	case f.Table.Endless:
+		return false, err
+	default:
 		f.Logger.LogAttrs(ctx, slog.LevelWarn, "the list of sagas could not be written",
 			slog.String("stream", f.Table.StreamOf(k.ID)), slog.String("status", string(k.Status)), slog.Any("error", err))
-		return k.Ended
+		unlisted = k.Ended
 	}
-	return false
+	return unlisted, nil
 }

@@ -24,7 +24,7 @@ func complete() workers.Config {
 	return workers.Config{
 		Client: &mocks.Client{}, Queues: workers.Queues, Concurrency: 2,
 		Flows: []workers.Flow{
-			&activities.Flow[order.State, *order.Participants]{Table: &order.Flow}, &latepayment.Activities{}, &onboarding.Activities{},
+			&activities.Flow[order.State, *order.Participants]{Table: &order.Flow}, &latepayment.Activities{}, &activities.Flow[onboarding.State, *onboarding.Participants]{Table: &onboarding.Flow},
 			&notification.Activities{}, &shortage.Activities{},
 		},
 		Reconciliation: &activities.Reconciliation{},
@@ -86,7 +86,7 @@ func TestNamesThatHistoriesDependOnAreRegistered(t *testing.T) {
 	slices.Sort(r.workflows)
 	require.Equal(t, []string{"CustomerSaga", "LateSaga", "NoticeSaga", "OrderSaga", "Reconcile", "ShortageSaga"}, r.workflows)
 	require.Equal(t, []string{
-		"customer.Open", "customer.Publish", "customer.Record",
+		"customer.Open", "customer.Publish", "customer.Record", "customer.Welcome",
 		"inventory.Commit", "inventory.Find", "inventory.Release", "inventory.Reserve",
 		"late.Judge", "late.Open", "late.Record", "late.Refund",
 		"notice.Open", "notice.Record", "notice.Send",

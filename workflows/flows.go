@@ -20,7 +20,7 @@ func Types() map[string]any {
 	return map[string]any{
 		order.Flow.WorkflowType(): order.Flow.Run,
 		latepayment.Workflow:      latepayment.Run,
-		onboarding.Workflow:       onboarding.Run,
+		onboarding.Workflow:       onboarding.Flow.Run,
 		notification.Workflow:     notification.Run,
 		shortage.Workflow:         shortage.Run,
 	}

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"time"
 
 	"github.com/ordersaga/ordersaga/activities"
@@ -21,9 +22,11 @@ func (s *Service) flows() ([]workers.Flow, error) {
 	recorder := &activities.Recorder{
 		Log: s.stores.log, Publisher: recordPublisher(s.publisher.PublishRecords), Clock: time.Now, Logger: s.logger,
 	}
-	customers := &onboarding.Activities{Recorder: recorder}
+	customers := &onboarding.Participants{}
 	if s.notifies() {
-		customers.Welcome = notification.WelcomeOf
+		customers.Welcome = func(ctx context.Context, customerID string) error {
+			return s.sagas.Notify(ctx, notification.Subject{Kind: notification.Welcome, CustomerID: customerID})
+		}
 	}
 	return []workers.Flow{
 		&activities.Flow[order.State, *order.Participants]{
@@ -36,6 +39,7 @@ func (s *Service) flows() ([]workers.Flow, error) {
 			Log: s.stores.log, Gateway: s.gateway, Desk: lateDesk{s.stores.late}, Patience: s.cfg.Timing.Attention, Clock: time.Now,
 		},
 		&shortage.Activities{Log: s.stores.log, Stock: s.stores.ledger, Orders: s.sagas},
-		customers, notices,
+		&activities.Flow[onboarding.State, *onboarding.Participants]{Recorder: recorder, Table: &onboarding.Flow, Participants: customers},
+		notices,
 	}, nil
 }

@@ -98,7 +98,7 @@ func incarnate(l *lane) (*incarnation, error) {
 				Patience: l.timing.Attention, Clock: l.clock,
 			},
 			// Nobody registers here, nobody is notified, and nobody counts.
-			&onboarding.Activities{}, &notification.Activities{}, &shortage.Activities{},
+			&activities.Flow[onboarding.State, *onboarding.Participants]{Table: &onboarding.Flow}, &notification.Activities{}, &shortage.Activities{},
 		},
 		// Nobody starts a check here: it would look at the lanes' logs from outside.
 		Reconciliation: &activities.Reconciliation{},

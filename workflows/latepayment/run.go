@@ -24,7 +24,7 @@ func WorkflowID(orderID string) string { return "late-" + orderID }
 
 // Input starts a saga, or goes on with it: what came late is in the log.
 type Input struct {
-	OrderID string `json:"orderId"`
+	OrderID string `json:"id"`
 }
 
 // Result is what a saga came to.

@@ -1,7 +1,6 @@
 package notification
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -186,11 +185,4 @@ func Summary(s Subject) string {
 		return string(s.Kind) + " for customer " + s.CustomerID
 	}
 	return "order " + s.OrderID + " is " + string(s.Kind)
-}
-
-// WelcomeOf is the saga that welcomes a customer.
-func WelcomeOf(customerID string) saga.Child {
-	s := Subject{Kind: Welcome, CustomerID: customerID}
-	input, _ := json.Marshal(Input{Subject: s}) // a struct of strings
-	return saga.Child{Workflow: Workflow, ID: WorkflowID(s.ID()), Input: input, Summary: Summary(s)}
 }

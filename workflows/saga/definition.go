@@ -18,6 +18,8 @@ type ActivityCall[In, Out any] struct {
 	// Remote marks calls to somebody else's service: they run inside a workflow task only when the flow says that the
 	// service is fast.
 	Remote bool
+	// Once marks calls that never run inside a workflow task, which may be discarded unnoticed.
+	Once bool
 	// Timeout bounds one attempt of the regular activity; 0 is AttemptTimeout.
 	Timeout time.Duration
 	// Deadline is how long the call may be unavailable before it is given up; nil for calls that must succeed.
@@ -77,7 +79,6 @@ type callKey struct {
 // compensable steps before it and forward steps after it; each compensable step has an undo, no other step has one;
 // names and slots are unique; what can be undone has a deadline, what must succeed has none.
 func Define[In, Out any](name string, steps ...Calls[In, Out]) (*Definition[In, Out], error) {
-	d := &Definition[In, Out]{name: name, steps: steps, calls: make(map[callKey]*ActivityCall[In, Out])}
 	var c checker
 	c.require(name != "", "a saga has a name")
 	pivots := 0
@@ -95,7 +96,6 @@ func Define[In, Out any](name string, steps ...Calls[In, Out]) (*Definition[In, 
 		for _, kind := range []ActionKind{Do, Lookup, Undo} {
 			if call := s.call(kind); call != nil {
 				checkCall(&c, kind, s.Kind, call)
-				d.calls[callKey{kind, s.Name}] = call
 			}
 		}
 	}
@@ -104,7 +104,20 @@ func Define[In, Out any](name string, steps ...Calls[In, Out]) (*Definition[In, 
 	if err := c.err(name); err != nil {
 		return nil, err
 	}
-	return d, nil
+	return define(name, steps), nil
+}
+
+// define returns a saga whose steps were checked.
+func define[In, Out any](name string, steps []Calls[In, Out]) *Definition[In, Out] {
+	d := &Definition[In, Out]{name: name, steps: steps, calls: make(map[callKey]*ActivityCall[In, Out])}
+	for _, s := range steps {
+		for _, kind := range []ActionKind{Do, Lookup, Undo} {
+			if call := s.call(kind); call != nil {
+				d.calls[callKey{kind, s.Name}] = call
+			}
+		}
+	}
+	return d
 }
 
 // checkKind checks what a step of its kind must and must not have, and where it stands.
@@ -218,6 +231,9 @@ func (f *Flow[S, P]) calls(s *S) (*Definition[StepInput[S], StepResult[S]], erro
 		}
 		steps = append(steps, step)
 	}
+	if f.Endless {
+		return define(f.Name, steps), nil
+	}
 	return Define(f.Name, steps...)
 }
 
@@ -257,6 +273,7 @@ func (f *Flow[S, P]) call(row *Step[S, P], kind ActionKind) *ActivityCall[StepIn
 	}
 	c := &ActivityCall[StepInput[S], StepResult[S]]{
 		activity: f.ActivityOf(row, kind), Queue: cmp.Or(o.Queue, f.Queue), Summary: cmp.Or(o.Summary, string(kind)+" "+row.Name), Remote: o.Remote,
+		Once: o.Once, Timeout: o.Timeout,
 	}
 	if o.Within > 0 {
 		c.Deadline = func(StepInput[S]) time.Duration { return o.Within }
