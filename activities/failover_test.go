@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog/eventlogtest"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -19,6 +20,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // mute is a notifier that must not be asked.
@@ -67,7 +69,16 @@ func TestMessagesSurviveAFailover(t *testing.T) {
 // TestLateMoneyIsNotJudgedWithoutItsOrder: the saga runs for orders that have ended, so the stream is there.
 func TestLateMoneyIsNotJudgedWithoutItsOrder(t *testing.T) {
 	w := newWorld(t)
-	money := &latepayment.Activities{Log: w.log}
-	_, err := money.Open(t.Context(), latepayment.StepInput{State: latepayment.State{OrderID: "42"}})
+	money := &activities.Flow[latepayment.State, *latepayment.Participants]{
+		Recorder: w.recorder, Table: &latepayment.Flow,
+		Participants: &latepayment.Participants{Gateway: &gateway{}, Refunds: w.log, Payment: order.Reader{Log: w.log}.Payment},
+	}
+	v := latepayment.Verdict{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: event.PaymentSucceeded, Status: order.StatusCancelled}
+	require.NoError(t, latepayment.WriteVerdict(t.Context(), w.log, v, "corr", now))
+	opened, err := money.Open(t.Context(), saga.OpenInput{ID: "42"})
+	require.NoError(t, err)
+	s, err := latepayment.State{}.Fold(opened.Tail)
+	require.NoError(t, err)
+	_, err = money.Step(latepayment.StepJudge, saga.Do)(t.Context(), saga.StepInput[latepayment.State]{State: s, Item: "evt-1"})
 	requireRetried(t, err)
 }

@@ -18,7 +18,7 @@ func (f *Flow[S, P]) Step(step string, kind saga.ActionKind) func(context.Contex
 		}
 		return f.step(ctx, in, func(ctx context.Context) (saga.Outcome, []event.Entry, error) {
 			return f.call(ctx, &in, step, kind, nil)
-		})
+		}, step)
 	}
 }
 
@@ -59,7 +59,7 @@ func (f *Flow[S, P]) Record(ctx context.Context, in saga.StepInput[S]) (saga.Ste
 	k := f.Table.Kit(&in.State)
 	switch {
 	case len(in.Entries) > 0:
-		return f.step(ctx, in, func(context.Context) (saga.Outcome, []event.Entry, error) { return saga.Done(nil), in.Entries, nil })
+		return f.step(ctx, in, func(context.Context) (saga.Outcome, []event.Entry, error) { return saga.Done(nil), in.Entries, nil }, "")
 	case !f.Table.Endless:
 		return saga.StepResult[S]{}, ToTemporal(fault.New(fault.Invalid, "nothing to record in stream %s", f.Table.StreamOf(k.ID)))
 	}
@@ -72,7 +72,7 @@ func (f *Flow[S, P]) Record(ctx context.Context, in saga.StepInput[S]) (saga.Ste
 
 // step does an effect, records its outcome, and publishes earlier records meanwhile.
 func (f *Flow[S, P]) step(
-	ctx context.Context, in saga.StepInput[S], do func(ctx context.Context) (saga.Outcome, []event.Entry, error),
+	ctx context.Context, in saga.StepInput[S], do func(ctx context.Context) (saga.Outcome, []event.Entry, error), step string,
 ) (saga.StepResult[S], error) {
 	ctx = WithClock(ctx, in.Now, f.Clock)
 	if f.Table.Kit(&in.State).Attention.Open {
@@ -86,7 +86,7 @@ func (f *Flow[S, P]) step(
 	switch {
 	case err != nil:
 	case outcome.Definite():
-		result, err = f.record(ctx, in, entries)
+		result, err = f.record(ctx, in, entries, step)
 	default:
 		result.Later = outcome.Later()
 	}
@@ -112,7 +112,7 @@ func (f *Flow[S, P]) moved(ctx context.Context, before S) (result saga.StepResul
 
 // record appends the outcome of a step, together with the decisions that follow from it, and returns what the log has after the input's
 // head. Losing a race is no error: what the log has is the answer.
-func (f *Flow[S, P]) record(ctx context.Context, in saga.StepInput[S], entries []event.Entry) (saga.StepResult[S], error) {
+func (f *Flow[S, P]) record(ctx context.Context, in saga.StepInput[S], entries []event.Entry, step string) (saga.StepResult[S], error) {
 	k := f.Table.Kit(&in.State)
 	stream := f.Table.StreamOf(k.ID)
 	if len(entries) == 0 {
@@ -127,7 +127,7 @@ func (f *Flow[S, P]) record(ctx context.Context, in saga.StepInput[S], entries [
 	if err != nil {
 		return saga.StepResult[S]{}, err
 	}
-	_, tail, err := f.Log.Append(ctx, stream, k.Head, entries)
+	tail, err := f.append(ctx, in, entries, step)
 	if err != nil && !Lost(err) {
 		return saga.StepResult[S]{}, err
 	}
@@ -140,6 +140,31 @@ func (f *Flow[S, P]) record(ctx context.Context, in saga.StepInput[S], entries [
 	}
 	result.Unlisted, err = f.project(ctx, k, after)
 	return result, err
+}
+
+// append appends after the input's head, and returns what the log has after it. What a step about an item came to stays true when others
+// write to the stream meanwhile: it is appended after that, as long as the item is open.
+func (f *Flow[S, P]) append(ctx context.Context, in saga.StepInput[S], entries []event.Entry, step string) (tail []event.Record, err error) {
+	k := f.Table.Kit(&in.State)
+	if step == "" || in.Item == "" {
+		_, tail, err = f.Log.Append(ctx, f.Table.StreamOf(k.ID), k.Head, entries)
+		return tail, err
+	}
+	fold := func(s S, page []event.Record) (S, error) {
+		for _, r := range page {
+			if r.Version > k.Head.Version+int64(len(tail)) {
+				tail = append(tail, r)
+			}
+		}
+		return f.Table.Fold(s, page)
+	}
+	_, err = event.AppendAfter(ctx, f.Log, f.Table.StreamOf(k.ID), k.Head, in.State, fold, func(s S) ([]event.Entry, error) {
+		if item, open := f.Table.Item(&s, step); !open || item != in.Item {
+			return nil, nil
+		}
+		return entries, nil
+	})
+	return tail, err
 }
 
 // newest is the saga as the log has it now. A log that knows less than the run did is not up to date: Unavailable.

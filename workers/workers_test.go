@@ -24,7 +24,7 @@ func complete() workers.Config {
 	return workers.Config{
 		Client: &mocks.Client{}, Queues: workers.Queues, Concurrency: 2,
 		Flows: []workers.Flow{
-			&activities.Flow[order.State, *order.Participants]{Table: &order.Flow}, &latepayment.Activities{}, &activities.Flow[onboarding.State, *onboarding.Participants]{Table: &onboarding.Flow},
+			&activities.Flow[order.State, *order.Participants]{Table: &order.Flow}, &activities.Flow[latepayment.State, *latepayment.Participants]{Table: &latepayment.Flow}, &activities.Flow[onboarding.State, *onboarding.Participants]{Table: &onboarding.Flow},
 			&notification.Activities{}, &shortage.Activities{},
 		},
 		Reconciliation: &activities.Reconciliation{},

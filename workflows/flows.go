@@ -19,7 +19,7 @@ import (
 func Types() map[string]any {
 	return map[string]any{
 		order.Flow.WorkflowType(): order.Flow.Run,
-		latepayment.Workflow:      latepayment.Run,
+		latepayment.Workflow:      latepayment.Flow.Run,
 		onboarding.Workflow:       onboarding.Flow.Run,
 		notification.Workflow:     notification.Run,
 		shortage.Workflow:         shortage.Run,

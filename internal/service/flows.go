@@ -35,8 +35,9 @@ func (s *Service) flows() ([]workers.Flow, error) {
 			List:         projection{s.stores.orders}, Predecessors: s.sagas,
 			Late: latepayment.Recorder{Log: s.stores.log, Clock: time.Now}.Record,
 		},
-		&latepayment.Activities{
-			Log: s.stores.log, Gateway: s.gateway, Desk: lateDesk{s.stores.late}, Patience: s.cfg.Timing.Attention, Clock: time.Now,
+		&activities.Flow[latepayment.State, *latepayment.Participants]{
+			Recorder: recorder, Table: &latepayment.Flow, Settings: s.cfg.Timing.Settings(s.gateway.Traits().Fast), List: lateDesk{s.stores.late},
+			Participants: &latepayment.Participants{Gateway: s.gateway, Refunds: s.stores.log, Payment: order.Reader{Log: s.stores.log}.Payment},
 		},
 		&shortage.Activities{Log: s.stores.log, Stock: s.stores.ledger, Orders: s.sagas},
 		&activities.Flow[onboarding.State, *onboarding.Participants]{Recorder: recorder, Table: &onboarding.Flow, Participants: customers},

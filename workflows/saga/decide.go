@@ -26,11 +26,12 @@ func (f *Flow[S, P]) decide(s *S, facts *Facts, now time.Time, timing Timing) Ac
 		return Action{Kind: Record, Entry: facts.Answer.Entry}
 	case k.Attention.Open && n.wentThrough(k.Attention.Step, k.Attention.Undo):
 		return n.attentionResolved()
-	case facts.Stuck != nil && !n.attends(*facts.Stuck) && !n.settled(facts.Stuck.Step, facts.Stuck.Undo):
-		return n.attention(*facts.Stuck)
 	}
 	if r, open := f.Decided(s, facts.Resolutions); open {
 		return n.resolve(r)
+	}
+	if facts.Stuck != nil && !n.attends(*facts.Stuck) && !n.settled(facts.Stuck.Step, facts.Stuck.Undo) {
+		return n.attention(*facts.Stuck)
 	}
 	if c, late := n.tooLate(); late {
 		return n.refuse(c)
