@@ -25,7 +25,7 @@ func complete() workers.Config {
 		Client: &mocks.Client{}, Queues: workers.Queues, Concurrency: 2,
 		Flows: []workers.Flow{
 			&activities.Flow[order.State, *order.Participants]{Table: &order.Flow}, &activities.Flow[latepayment.State, *latepayment.Participants]{Table: &latepayment.Flow}, &activities.Flow[onboarding.State, *onboarding.Participants]{Table: &onboarding.Flow},
-			&notification.Activities{}, &shortage.Activities{},
+			&activities.Flow[notification.State, *notification.Participants]{Table: &notification.Flow}, &shortage.Activities{},
 		},
 		Reconciliation: &activities.Reconciliation{},
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/notify"
+	"github.com/ordersaga/ordersaga/internal/notify/orders"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/sealed/sealedtest"
 	"github.com/ordersaga/ordersaga/workers"
@@ -152,7 +153,7 @@ func (p *people) onboards(in saga.Input) {
 	for range min(p.welcomes, 1) {
 		next := &people{world: newWorld(p.t), keys: p.keys, box: p.box, mailer: p.mailer, broken: p.broken}
 		next.log = p.log
-		next.execute(notification.Workflow, notification.Input{Subject: notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}})
+		next.execute(notification.Workflow, saga.Input{ID: "welcome-c-7"})
 	}
 }
 
@@ -171,20 +172,23 @@ func (p *people) customers() *activities.Flow[onboarding.State, *onboarding.Part
 	}
 }
 
-func (p *people) notices() *notification.Activities {
+func (p *people) notices() *activities.Flow[notification.State, *notification.Participants] {
 	kinds := make([]string, len(notification.Kinds))
 	for i, k := range notification.Kinds {
 		kinds[i] = string(k)
 	}
 	templates, err := notify.LoadTemplates("", kinds)
 	require.NoError(p.t, err)
-	n := &notification.Activities{
-		Log: p, Profiles: p.box, Templates: templates, Window: time.Hour, Clock: p.env.Now, Logger: slog.New(slog.DiscardHandler),
+	n := &notification.Participants{
+		Customers: p, Orders: orders.Reader{Log: p}, Profiles: p.box, Templates: templates, Window: time.Hour, Logger: slog.New(slog.DiscardHandler),
 	}
 	if p.mailer != nil {
 		n.Notifier = p.mailer
 	}
-	return n
+	return &activities.Flow[notification.State, *notification.Participants]{
+		Table: &notification.Flow, Participants: n,
+		Recorder: &activities.Recorder{Log: p, Publisher: p.bus, Clock: p.env.Now, Logger: slog.New(slog.DiscardHandler)},
+	}
 }
 
 // types lists the types of a stream's events.
@@ -275,7 +279,7 @@ func TestNobodyIsWelcomedWhenNotificationsAreOff(t *testing.T) {
 }
 
 // told is the message about an order that completed.
-var told = notification.Input{Subject: notification.Subject{Kind: notification.Completed, OrderID: "42"}}
+var told = saga.Input{ID: "completed-42"}
 
 // TestAMessageAboutAnOrder says what the order's stream says.
 func TestAMessageAboutAnOrder(t *testing.T) {
@@ -303,7 +307,7 @@ func TestWhatDidNotHappenIsNotTold(t *testing.T) {
 			p := newPeople(t)
 			p.registers("e1", "ada@example.com", p.env.Now())
 			p.completes()
-			p.execute(notification.Workflow, notification.Input{Subject: s})
+			p.execute(notification.Workflow, saga.Input{ID: s.ID()})
 			require.Empty(t, p.types("notice-"+s.ID()))
 			require.Empty(t, p.mailer.sent)
 		})
@@ -363,7 +367,9 @@ func TestARunThatFindsAnIntentDoesNotSend(t *testing.T) {
 	at, s := p.env.Now(), notification.State{Subject: notification.Subject{Kind: notification.Completed, OrderID: "42", CustomerID: "c-7"}}
 	for _, e := range []func() event.Entry{
 		func() event.Entry { return s.Request("corr", "cause", at.Add(time.Hour), at) },
-		func() event.Entry { return s.Intent("another run", at) },
+		func() event.Entry {
+			return notification.Flow.Entry(&s, notification.SlotIntent+"1", event.NoticeIntended, at, notification.Intent{Attempt: 1, Token: "another run"})
+		},
 	} {
 		_, tail, err := p.log.Append(context.Background(), "notice-completed-42", s.Head, []event.Entry{e()})
 		require.NoError(t, err)
@@ -380,13 +386,13 @@ func TestAMailServerThatStaysAwayIsGivenUp(t *testing.T) {
 	p := newPeople(t)
 	p.mailer.fates = slices.Repeat([]string{"not_accepted"}, 100)
 	p.registers("e1", "ada@example.com", p.env.Now())
-	p.execute(notification.Workflow, notification.Input{Subject: notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}})
+	p.execute(notification.Workflow, saga.Input{ID: "welcome-c-7"})
 	types := p.types("notice-welcome-c-7")
 	require.Equal(t, event.NoticeGivenUp, types[len(types)-1])
 	require.Empty(t, p.mailer.sent)
-	var result notification.RunResult
+	var result saga.Result
 	require.NoError(t, p.env.GetWorkflowResult(&result))
-	require.Equal(t, notification.GivenUp, result.Outcome)
+	require.Equal(t, saga.Result{ID: "welcome-c-7", Version: int64(len(types))}, result)
 }
 
 // TestAMessageThatNobodySentInTimeIsNotSent: what counts is the hour at which somebody can send, not the one at which the
@@ -405,7 +411,7 @@ func TestAMessageThatNobodySentInTimeIsNotSent(t *testing.T) {
 	n.Clock = func() time.Time {
 		// The process stands still between the beginning of the attempt and the check.
 		if sending.Load() && asked.Swap(true) {
-			return p.env.Now().Add(2 * n.Window)
+			return p.env.Now().Add(2 * n.Participants.Window)
 		}
 		return p.env.Now()
 	}
@@ -433,7 +439,7 @@ func TestAnErasedCustomerIsNotTold(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	require.NoError(t, p.keys.Erase(context.Background(), "c-7"))
-	p.execute(notification.Workflow, notification.Input{Subject: notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}})
+	p.execute(notification.Workflow, saga.Input{ID: "welcome-c-7"})
 	require.Equal(t, []string{event.NoticeRequested, event.NoticeGivenUp}, p.types("notice-welcome-c-7"))
 	require.Empty(t, p.mailer.sent)
 }

@@ -21,7 +21,7 @@ func Types() map[string]any {
 		order.Flow.WorkflowType(): order.Flow.Run,
 		latepayment.Workflow:      latepayment.Flow.Run,
 		onboarding.Workflow:       onboarding.Flow.Run,
-		notification.Workflow:     notification.Run,
+		notification.Workflow:     notification.Flow.Run,
 		shortage.Workflow:         shortage.Run,
 	}
 }

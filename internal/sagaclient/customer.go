@@ -76,7 +76,7 @@ func (c *Client) notify(ctx context.Context, s notification.Subject, reuse enums
 	if s.CustomerID != "" {
 		options.TypedSearchAttributes = temporal.NewSearchAttributes(saga.CustomerID.ValueSet(s.CustomerID))
 	}
-	_, err := c.temporal.ExecuteWorkflow(ctx, options, notification.Workflow, notification.Input{Subject: s})
+	_, err := c.temporal.ExecuteWorkflow(ctx, options, notification.Workflow, saga.Input{ID: s.ID()})
 	var already *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &already) {
 		return nil

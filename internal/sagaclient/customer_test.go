@@ -28,7 +28,7 @@ type office struct {
 	err    error
 
 	started  []client.StartWorkflowOptions
-	noticed  []notification.Input
+	noticed  []saga.Input
 	onboards []saga.Input
 }
 
@@ -68,7 +68,7 @@ func (o *office) ExecuteWorkflow(_ context.Context, options client.StartWorkflow
 	if workflow != notification.Workflow {
 		panic("another workflow")
 	}
-	o.started, o.noticed = append(o.started, options), append(o.noticed, args[0].(notification.Input))
+	o.started, o.noticed = append(o.started, options), append(o.noticed, args[0].(saga.Input))
 	return nil, o.err
 }
 
@@ -99,7 +99,7 @@ func TestAMessageIsStartedOnce(t *testing.T) {
 	require.NoError(t, at(o).Notify(t.Context(), s))
 	require.Equal(t, "notice-completed-42", o.started[0].ID)
 	require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE, o.started[0].WorkflowIDReusePolicy)
-	require.Equal(t, notification.Input{Subject: s}, o.noticed[0])
+	require.Equal(t, saga.Input{ID: s.ID()}, o.noticed[0])
 	o.err = serviceerror.NewWorkflowExecutionAlreadyStarted("it is there", "", "")
 	require.NoError(t, at(o).Notify(t.Context(), s), "an event that comes again")
 	o.err = errors.New("no server")
@@ -110,6 +110,6 @@ func TestAMessageWhoseSagaIsGoneGetsAnother(t *testing.T) {
 	o := &office{}
 	require.NoError(t, at(o).ResumeNotice(t.Context(), "welcome-c-7"))
 	require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, o.started[0].WorkflowIDReusePolicy)
-	require.Equal(t, notification.Input{Subject: notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}}, o.noticed[0])
+	require.Equal(t, saga.Input{ID: "welcome-c-7"}, o.noticed[0])
 	require.ErrorIs(t, at(o).ResumeNotice(t.Context(), "something"), fault.NotFound)
 }

@@ -15,7 +15,7 @@ import (
 
 // flows are the flows with their participants.
 func (s *Service) flows() ([]workers.Flow, error) {
-	notices, err := s.noticeActivities()
+	notices, err := s.noticeParticipants()
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +41,6 @@ func (s *Service) flows() ([]workers.Flow, error) {
 		},
 		&shortage.Activities{Log: s.stores.log, Stock: s.stores.ledger, Orders: s.sagas},
 		&activities.Flow[onboarding.State, *onboarding.Participants]{Recorder: recorder, Table: &onboarding.Flow, Participants: customers},
-		notices,
+		&activities.Flow[notification.State, *notification.Participants]{Recorder: recorder, Table: &notification.Flow, Participants: notices},
 	}, nil
 }
