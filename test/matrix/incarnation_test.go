@@ -100,7 +100,8 @@ func incarnate(l *lane) (*incarnation, error) {
 				},
 			},
 			// Nobody registers here, nobody is notified, and nobody counts.
-			&activities.Flow[onboarding.State, *onboarding.Participants]{Table: &onboarding.Flow}, &activities.Flow[notification.State, *notification.Participants]{Table: &notification.Flow}, &shortage.Activities{},
+			&activities.Flow[onboarding.State, *onboarding.Participants]{Table: &onboarding.Flow},
+			&activities.Flow[notification.State, *notification.Participants]{Table: &notification.Flow}, &shortage.Activities{},
 		},
 		// Nobody starts a check here: it would look at the lanes' logs from outside.
 		Reconciliation: &activities.Reconciliation{},

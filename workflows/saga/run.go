@@ -133,8 +133,7 @@ func (r *run[S, P]) run() (Result, error) {
 		r.TakeIn()
 		return Result{}, r.ContinueAsNew()
 	}
-	// A table that cannot be run fails the workflow task, and never the workflow: another worker may have a better one.
-	calls := Must(r.flow.calls(&r.state))
+	calls := r.flow.calls(&r.state)
 	for again := true; again; again = r.unread {
 		if err := NewDriver(r.ctx, calls, r).Run(); err != nil {
 			return Result{}, err
