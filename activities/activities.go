@@ -70,7 +70,7 @@ type Flow[S, P any] struct {
 	// List may be nil.
 	List List[S]
 	// Late records late events, and reports whether something follows from one of them. By default they are kept in a stream of their own, and
-	// nothing follows: see KeepLate.
+	// nothing follows: see KeepLate. Endless flows have none.
 	Late func(ctx context.Context, in saga.LateInput) (saga.LateResult, error)
 	// Predecessors may be nil, where no run takes over from another one.
 	Predecessors Predecessors
@@ -88,7 +88,7 @@ func (f *Flow[S, P]) Check() error {
 			err = errors.Join(err, fmt.Errorf("flow %q: there is no setting %s", f.Table.Name, d))
 		}
 	}
-	if len(f.Table.Steps) > 0 && f.Settings.Attention <= 0 {
+	if len(f.Table.Steps) > 0 && !f.Table.Unattended && f.Settings.Attention <= 0 {
 		err = errors.Join(err, fmt.Errorf("flow %q: there is no setting Attention: a step that is stuck would never need attention", f.Table.Name))
 	}
 	if p, ok := any(f.Participants).(interface{ Validate() error }); ok {
@@ -100,12 +100,14 @@ func (f *Flow[S, P]) Check() error {
 // Activities are the activities by their registered names.
 func (f *Flow[S, P]) Activities() map[string]any {
 	all := map[string]any{
-		f.Table.Activity("Open"):    f.Open,
-		f.Table.Activity("Record"):  f.Record,
-		f.Table.Activity("Publish"): f.Publish,
-		f.Table.Activity("List"):    f.list,
-		f.Table.Activity("Late"):    f.late,
-		f.Table.Activity("Recover"): f.Recover,
+		f.Table.Activity("Open"):   f.Open,
+		f.Table.Activity("Record"): f.Record,
+	}
+	if !f.Table.Private {
+		all[f.Table.Activity("Publish")] = f.Publish
+	}
+	if !f.Table.Endless {
+		all[f.Table.Activity("List")], all[f.Table.Activity("Late")], all[f.Table.Activity("Recover")] = f.list, f.late, f.Recover
 	}
 	for i := range f.Table.Steps {
 		row := &f.Table.Steps[i]

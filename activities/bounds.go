@@ -20,7 +20,15 @@ func (f *Flow[S, P]) answer(before S, tail []event.Record) (result saga.StepResu
 	if Fits(tail) {
 		return saga.StepResult[S]{Tail: tail}, after, nil
 	}
-	return saga.StepResult[S]{State: &after}, after, nil
+	return saga.StepResult[S]{State: f.bounded(after)}, after, nil
+}
+
+// bounded is what a run is handed of a state.
+func (f *Flow[S, P]) bounded(s S) *S {
+	if f.Table.Bound != nil {
+		f.Table.Bound(&s)
+	}
+	return &s
 }
 
 // load folds the stream of a saga after a state, page by page. The tail is what was read when that fits an answer.
@@ -39,5 +47,5 @@ func (f *Flow[S, P]) load(ctx context.Context, id string, before S) (result saga
 	case whole:
 		return saga.StepResult[S]{Tail: tail}, after, nil
 	}
-	return saga.StepResult[S]{State: &after}, after, nil
+	return saga.StepResult[S]{State: f.bounded(after)}, after, nil
 }

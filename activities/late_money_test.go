@@ -7,11 +7,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // lateDesk remembers what it is shown.
@@ -20,7 +22,7 @@ type lateDesk struct {
 	shown []latepayment.State
 }
 
-func (d *lateDesk) Show(_ context.Context, s latepayment.State) error {
+func (d *lateDesk) Project(_ context.Context, s latepayment.State) error {
 	d.shown = append(d.shown, s)
 	return d.err
 }
@@ -41,26 +43,44 @@ type lateWorld struct {
 	*world
 	gateway *refunder
 	desk    *lateDesk
-	money   *latepayment.Activities
-	in      latepayment.StepInput
+	money   *activities.Flow[latepayment.State, *latepayment.Participants]
+	in      saga.StepInput[latepayment.State]
 }
 
 // paidLate is an order that was undone and has ended, and a payment that came when it had.
 func paidLate(t *testing.T) *lateWorld {
 	t.Helper()
 	w := &lateWorld{world: newWorld(t), gateway: &refunder{settler: settler{gateway: &gateway{}}}, desk: &lateDesk{}}
-	w.money = &latepayment.Activities{Log: w.log, Gateway: w.gateway, Desk: w.desk, Patience: time.Minute, Clock: func() time.Time { return now }}
+	w.money = &activities.Flow[latepayment.State, *latepayment.Participants]{
+		Recorder: w.recorder, Table: &latepayment.Flow, Settings: saga.Settings{Attention: time.Minute}, List: w.desk,
+		Participants: &latepayment.Participants{Gateway: w.gateway, Refunds: w.log, Payment: order.Reader{Log: w.log}.Payment},
+	}
+	require.NoError(t, w.money.Check())
 	s := w.cancel(w.accepted())
 	w.decide(w.write(s, s.Undone(order.StepReserve, now)), order.Facts{})
 	w.came("evt-1")
-	out, err := w.money.Open(t.Context(), latepayment.StepInput{State: latepayment.State{OrderID: "42"}})
-	require.NoError(t, err)
-	require.Equal(t, tea(), out.Order)
-	require.Equal(t, time.Minute, out.Patience)
-	require.False(t, out.Fast)
-	w.in = latepayment.StepInput{State: latepayment.State{OrderID: "42"}, Order: out.Order}
-	w.fold(out)
+	w.open()
 	return w
+}
+
+// open reads the stream.
+func (w *lateWorld) open() {
+	w.t.Helper()
+	out, err := w.money.Open(w.t.Context(), saga.OpenInput{ID: "42"})
+	require.NoError(w.t, err)
+	require.Equal(w.t, time.Minute, out.Settings.Attention)
+	w.in = saga.StepInput[latepayment.State]{}
+	w.fold(out.StepResult)
+}
+
+// do does a step.
+func (w *lateWorld) do(step string) (saga.StepResult[latepayment.State], error) {
+	return w.money.Step(step, saga.Do)(w.t.Context(), w.in)
+}
+
+// next is what the run records next.
+func (w *lateWorld) next(f saga.Facts) []event.Entry {
+	return []event.Entry{latepayment.Flow.Decide(w.in.State, f, now, nil).Entry}
 }
 
 func (w *lateWorld) came(id string) {
@@ -70,42 +90,40 @@ func (w *lateWorld) came(id string) {
 }
 
 // fold takes in what an activity answered.
-func (w *lateWorld) fold(out latepayment.StepResult) {
+func (w *lateWorld) fold(out saga.StepResult[latepayment.State]) {
 	w.t.Helper()
 	var err error
 	w.in.State, err = w.in.State.Fold(out.Tail)
 	require.NoError(w.t, err)
-	w.in.Payment = w.in.State.Payment(latepayment.Next(w.in.State, latepayment.Facts{}, now).Item)
+	w.in.Item, w.in.Entries = latepayment.Flow.Decide(w.in.State, saga.Facts{}, now, nil).Item, nil
 }
 
 // judge has the gateway find an amount.
 func (w *lateWorld) judge(arrived int64) {
 	w.t.Helper()
 	w.gateway.result = payment.Result{State: payment.Undone, PaymentID: "p-1", Arrived: arrived}
-	out, err := w.money.Judge(w.t.Context(), w.in)
+	out, err := w.do(latepayment.StepJudge)
 	require.NoError(w.t, err)
 	w.fold(out)
 }
 
 // ask asks somebody about what is stuck.
-func (w *lateWorld) ask() event.Entry {
-	f := latepayment.Facts{Stuck: &order.Stuck{Step: latepayment.StepRefund, Error: "no answer"}}
-	return latepayment.Next(w.in.State, f, now).Entry
+func (w *lateWorld) ask() []event.Entry {
+	return w.next(saga.Facts{Stuck: &order.Stuck{Step: latepayment.StepRefund, Error: "no answer"}})
 }
 
 func TestLateMoneyIsJudgedAndGivenBack(t *testing.T) {
 	w := paidLate(t)
 	w.judge(1800)
 	require.Equal(t, []string{"settle : true ", "look up"}, w.gateway.calls)
-	before := w.in
-	out, err := w.money.Refund(t.Context(), w.in)
+	out, err := w.do(latepayment.StepRefund)
 	require.NoError(t, err)
 	require.Equal(t, []string{event.PaymentRefunded}, types(out.Tail))
 	requireData(t, latepayment.Money{OrderID: "42", EventID: "evt-1", PaymentID: "p-1", Amount: 1800, Currency: "EUR"}, out.Tail[0])
 	require.Equal(t, "refund as 42/late/evt-1", w.gateway.calls[2])
 	require.Equal(t, []int64{1800}, w.gateway.amounts)
 	require.Equal(t, []string{"reserve/late/evt-1"}, keys(w.read(event.RefundsStream("42"))))
-	again, err := w.money.Refund(t.Context(), before)
+	again, err := w.do(latepayment.StepRefund)
 	require.NoError(t, err)
 	require.Equal(t, out, again, "running it again changes nothing")
 	w.fold(out)
@@ -133,25 +151,26 @@ func TestWhatAGatewayCannotSayIsTriedAgain(t *testing.T) {
 	for _, code := range []fault.Code{fault.Unavailable, fault.OutcomeUnknown, fault.Invalid} {
 		w := paidLate(t)
 		w.gateway.err = fault.New(code, "as told")
-		_, err := w.money.Judge(t.Context(), w.in)
+		_, err := w.do(latepayment.StepJudge)
 		requireFault(t, code, err)
 		w.gateway.settleErr = fault.New(code, "as told")
-		_, err = w.money.Judge(t.Context(), w.in)
+		_, err = w.do(latepayment.StepJudge)
 		requireFault(t, code, err)
 		w = paidLate(t)
 		w.judge(1800)
 		w.gateway.err = fault.New(code, "as told")
-		_, err = w.money.Refund(t.Context(), w.in)
+		_, err = w.do(latepayment.StepRefund)
 		requireFault(t, code, err)
 		w.log.readErr = fault.New(code, "as told")
-		_, err = w.money.Refund(t.Context(), w.in)
+		_, err = w.do(latepayment.StepRefund)
 		requireFault(t, code, err)
 		w = paidLate(t)
 		w.log.appendErr = fault.New(code, "as told")
+		w.in.Entries = w.ask()
 		_, err = w.money.Record(t.Context(), w.in)
 		requireFault(t, code, err)
 		w.log.readErr = fault.New(code, "as told")
-		_, err = w.money.Open(t.Context(), w.in)
+		_, err = w.money.Open(t.Context(), saga.OpenInput{ID: "42"})
 		requireFault(t, code, err)
 	}
 }
@@ -159,7 +178,7 @@ func TestWhatAGatewayCannotSayIsTriedAgain(t *testing.T) {
 func TestTheDeskShowsWhatCameLate(t *testing.T) {
 	w := paidLate(t)
 	w.judge(1800)
-	w.in.Entry = w.ask()
+	w.in.Entries = w.ask()
 	w.desk.err = fault.New(fault.Unavailable, "no list")
 	_, err := w.money.Record(t.Context(), w.in)
 	requireFault(t, fault.Unavailable, err)
@@ -171,18 +190,18 @@ func TestTheDeskShowsWhatCameLate(t *testing.T) {
 	require.Len(t, w.desk.shown, 2)
 	require.Equal(t, w.desk.shown[0], w.desk.shown[1])
 	require.Equal(t, latepayment.RefundStuck, w.desk.shown[1].Situation())
-	_, err = w.money.Open(t.Context(), latepayment.StepInput{State: latepayment.State{OrderID: "42"}})
+	_, err = w.money.Open(t.Context(), saga.OpenInput{ID: "42"})
 	require.NoError(t, err)
 	require.Len(t, w.desk.shown, 3)
 
 	w.fold(out)
-	_, err = w.money.Open(t.Context(), w.in)
+	_, err = w.money.Record(t.Context(), w.in)
 	require.NoError(t, err)
-	refunded, err := w.money.Refund(t.Context(), w.in)
+	refunded, err := w.do(latepayment.StepRefund)
 	require.NoError(t, err)
 	require.Len(t, w.desk.shown, 3, "nothing has changed for people")
 	w.fold(refunded)
-	w.in.Entry = latepayment.Next(w.in.State, latepayment.Facts{}, now).Entry
+	w.in.Entries = w.next(saga.Facts{})
 	_, err = w.money.Record(t.Context(), w.in)
 	require.NoError(t, err)
 	require.Len(t, w.desk.shown, 4)
@@ -192,21 +211,19 @@ func TestTheDeskShowsWhatCameLate(t *testing.T) {
 func TestWhatWasGivenBackByHandIsNotFoundAgain(t *testing.T) {
 	w := paidLate(t)
 	w.judge(1800)
-	record := func(e event.Entry) {
-		w.in.Entry = e
+	record := func(e []event.Entry) {
+		w.in.Entries = e
 		out, err := w.money.Record(t.Context(), w.in)
 		require.NoError(t, err)
 		w.fold(out)
 	}
 	record(w.ask())
 	d := order.Resolution{ID: "d-1", Action: order.Substitute, Reference: "transfer 4711"}
-	record(latepayment.Next(w.in.State, latepayment.Facts{Resolutions: []order.Resolution{d}}, now).Entry)
-	record(latepayment.Next(w.in.State, latepayment.Facts{}, now).Entry)
+	record(w.next(saga.Facts{Resolutions: []order.Resolution{d}}))
+	record(w.next(saga.Facts{}))
 	require.False(t, w.in.State.Open())
 	w.came("evt-2")
-	out, err := w.money.Open(t.Context(), w.in)
-	require.NoError(t, err)
-	w.fold(out)
+	w.open()
 	w.judge(1800)
 	require.False(t, w.in.State.Open(), "the gateway still has it")
 	require.Empty(t, w.gateway.amounts)

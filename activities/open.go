@@ -23,22 +23,40 @@ func (f *Flow[S, P]) Open(ctx context.Context, in saga.OpenInput) (saga.OpenResu
 			return saga.OpenResult[S]{}, ToTemporal(err)
 		}
 	}
-	result.Unlisted = f.project(ctx, "", state)
+	if result.Unlisted, err = f.project(ctx, &saga.Saga{}, state); err != nil {
+		return saga.OpenResult[S]{}, ToTemporal(err)
+	}
 	return saga.OpenResult[S]{StepResult: result, Settings: f.Settings, Early: early}, nil
 }
 
 func (f *Flow[S, P]) open(ctx context.Context, in saga.OpenInput) (result saga.StepResult[S], state S, err error) {
-	if in.Known {
+	if in.Known || f.Table.Endless {
 		if result, state, err = f.load(ctx, in.ID, state); err != nil || f.Table.Kit(&state).Opened() {
 			return result, state, err
 		}
 	}
+	first, err := f.begin(ctx, in)
+	if err != nil || first == nil {
+		return result, state, err
+	}
 	var none S
-	_, tail, err := f.Log.Append(ctx, f.Table.StreamOf(in.ID), event.Head{}, []event.Entry{f.Table.Accept(in, f.now(ctx))})
+	_, tail, err := f.Log.Append(ctx, f.Table.StreamOf(in.ID), event.Head{}, []event.Entry{*first})
 	if err != nil && !Lost(err) {
 		return saga.StepResult[S]{}, none, err
 	}
 	return f.answer(none, tail)
+}
+
+// begin makes the first event; nil when there is none to be made.
+func (f *Flow[S, P]) begin(ctx context.Context, in saga.OpenInput) (*event.Entry, error) {
+	switch {
+	case f.Table.Begin != nil:
+		return f.Table.Begin(f.Participants, ctx, in, f.now(ctx))
+	case f.Table.Endless:
+		return nil, nil //nolint:nilnil // others begin the stream
+	}
+	first := f.Table.Accept(in, f.now(ctx))
+	return &first, nil
 }
 
 // early reads the cancellations that came before their saga. What the saga has decided stays decided.

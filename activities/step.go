@@ -1,10 +1,9 @@
 package activities
 
 import (
-	"time"
-
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -14,40 +13,66 @@ import (
 // Step is the activity of an operation: it runs the step function, records its outcome, and publishes earlier records meanwhile.
 func (f *Flow[S, P]) Step(step string, kind saga.ActionKind) func(context.Context, saga.StepInput[S]) (saga.StepResult[S], error) {
 	return func(ctx context.Context, in saga.StepInput[S]) (saga.StepResult[S], error) {
+		if o := f.Table.Operation(&in.State, step, kind); o != nil && o.Once {
+			return f.once(ctx, in, step, kind)
+		}
 		return f.step(ctx, in, func(ctx context.Context) (saga.Outcome, []event.Entry, error) {
-			operation := f.Table.Operation(&in.State, step, kind)
-			if operation == nil || operation.Run == nil {
-				return saga.Outcome{}, nil, fault.New(fault.Internal, "flow %s has no way to %s %s", f.Table.Name, kind, step)
-			}
-			k := f.Table.Kit(&in.State)
-			outcome, err := operation.Run(f.Participants, ctx, saga.Call[S]{
-				ID: k.ID, Key: event.Key(k.ID, step), State: in.State, Fact: in.Fact, Hint: in.Hint, Last: in.Last, Pending: f.Table.IsPending(&in.State, step),
-				Now:    func() time.Time { return f.now(ctx) },
-				Newest: func(ctx context.Context) (S, error) { return f.newest(ctx, in.State) },
-			})
-			if err != nil {
-				return outcome, nil, err
-			}
-			if err := f.Table.CheckOutcome(in, step, kind, outcome); err != nil {
-				return outcome, nil, fault.Wrap(err, fault.Internal, "%s %s", kind, step)
-			}
-			entries, err := f.Table.Entries(in, step, outcome, f.now(ctx))
-			return outcome, entries, fault.Wrap(err, fault.Internal, "record the outcome of %s", step)
-		})
+			return f.call(ctx, &in, step, kind, nil)
+		}, step)
 	}
 }
 
-// Record appends events that a run has decided on.
-func (f *Flow[S, P]) Record(ctx context.Context, in saga.StepInput[S]) (saga.StepResult[S], error) {
-	if len(in.Entries) == 0 {
-		return saga.StepResult[S]{}, ToTemporal(fault.New(fault.Invalid, "nothing to record in stream %s", f.Table.StreamOf(f.Table.Kit(&in.State).ID)))
+// claim appends an event before an effect; see saga.Call.
+type claim func(ctx context.Context, slot, eventType string, data any) (won bool, err error)
+
+// call runs a step function. It returns the outcome, and the events of it after the input's state.
+func (f *Flow[S, P]) call(
+	ctx context.Context, in *saga.StepInput[S], step string, kind saga.ActionKind, claims claim,
+) (saga.Outcome, []event.Entry, error) {
+	operation := f.Table.Operation(&in.State, step, kind)
+	if operation == nil || operation.Run == nil {
+		return saga.Outcome{}, nil, fault.New(fault.Internal, "flow %s has no way to %s %s", f.Table.Name, kind, step)
 	}
-	return f.step(ctx, in, func(context.Context) (saga.Outcome, []event.Entry, error) { return saga.Done(nil), in.Entries, nil })
+	k := f.Table.Kit(&in.State)
+	part := step
+	if in.Item != "" {
+		part += "/" + in.Item
+	}
+	outcome, err := operation.Run(f.Participants, ctx, saga.Call[S]{
+		ID: k.ID, Key: event.Key(k.ID, part), Item: in.Item, State: in.State, Fact: in.Fact, Hint: in.Hint, Tries: in.Tries, Last: in.Last,
+		Pending: f.Table.IsPending(&in.State, step), Claim: claims,
+		Now:    func() time.Time { return f.now(ctx) },
+		Newest: func(ctx context.Context) (S, error) { return f.newest(ctx, in.State) },
+	})
+	if err != nil {
+		return outcome, nil, err
+	}
+	if err := f.Table.CheckOutcome(*in, step, kind, outcome); err != nil {
+		return outcome, nil, fault.Wrap(err, fault.Internal, "%s %s", kind, step)
+	}
+	entries, err := f.Table.Entries(*in, step, outcome, f.now(ctx))
+	return outcome, entries, fault.Wrap(err, fault.Internal, "record the outcome of %s", step)
+}
+
+// Record appends events that a run has decided on. In an endless flow there may be none: then it reads what others have appended.
+func (f *Flow[S, P]) Record(ctx context.Context, in saga.StepInput[S]) (saga.StepResult[S], error) {
+	k := f.Table.Kit(&in.State)
+	switch {
+	case len(in.Entries) > 0:
+		return f.step(ctx, in, func(context.Context) (saga.Outcome, []event.Entry, error) { return saga.Done(nil), in.Entries, nil }, "")
+	case !f.Table.Endless:
+		return saga.StepResult[S]{}, ToTemporal(fault.New(fault.Invalid, "nothing to record in stream %s", f.Table.StreamOf(k.ID)))
+	}
+	result, after, err := f.load(ctx, k.ID, in.State)
+	if err == nil {
+		_, err = f.project(ctx, k, after)
+	}
+	return result, ToTemporal(err)
 }
 
 // step does an effect, records its outcome, and publishes earlier records meanwhile.
 func (f *Flow[S, P]) step(
-	ctx context.Context, in saga.StepInput[S], do func(ctx context.Context) (saga.Outcome, []event.Entry, error),
+	ctx context.Context, in saga.StepInput[S], do func(ctx context.Context) (saga.Outcome, []event.Entry, error), step string,
 ) (saga.StepResult[S], error) {
 	ctx = WithClock(ctx, in.Now, f.Clock)
 	if f.Table.Kit(&in.State).Attention.Open {
@@ -61,7 +86,7 @@ func (f *Flow[S, P]) step(
 	switch {
 	case err != nil:
 	case outcome.Definite():
-		result, err = f.record(ctx, in, entries)
+		result, err = f.record(ctx, in, entries, step)
 	default:
 		result.Later = outcome.Later()
 	}
@@ -81,13 +106,13 @@ func (f *Flow[S, P]) moved(ctx context.Context, before S) (result saga.StepResul
 	if err != nil || f.Table.Kit(&after).Head == k.Head {
 		return saga.StepResult[S]{}, false, err
 	}
-	result.Unlisted = f.project(ctx, k.Status, after)
-	return result, true, nil
+	result.Unlisted, err = f.project(ctx, k, after)
+	return result, true, err
 }
 
 // record appends the outcome of a step, together with the decisions that follow from it, and returns what the log has after the input's
 // head. Losing a race is no error: what the log has is the answer.
-func (f *Flow[S, P]) record(ctx context.Context, in saga.StepInput[S], entries []event.Entry) (saga.StepResult[S], error) {
+func (f *Flow[S, P]) record(ctx context.Context, in saga.StepInput[S], entries []event.Entry, step string) (saga.StepResult[S], error) {
 	k := f.Table.Kit(&in.State)
 	stream := f.Table.StreamOf(k.ID)
 	if len(entries) == 0 {
@@ -102,7 +127,7 @@ func (f *Flow[S, P]) record(ctx context.Context, in saga.StepInput[S], entries [
 	if err != nil {
 		return saga.StepResult[S]{}, err
 	}
-	_, tail, err := f.Log.Append(ctx, stream, k.Head, entries)
+	tail, err := f.append(ctx, in, entries, step)
 	if err != nil && !Lost(err) {
 		return saga.StepResult[S]{}, err
 	}
@@ -113,8 +138,33 @@ func (f *Flow[S, P]) record(ctx context.Context, in saga.StepInput[S], entries [
 	if err != nil {
 		return saga.StepResult[S]{}, err
 	}
-	result.Unlisted = f.project(ctx, k.Status, after)
-	return result, nil
+	result.Unlisted, err = f.project(ctx, k, after)
+	return result, err
+}
+
+// append appends after the input's head, and returns what the log has after it. What a step about an item came to stays true when others
+// write to the stream meanwhile: it is appended after that, as long as the item is open.
+func (f *Flow[S, P]) append(ctx context.Context, in saga.StepInput[S], entries []event.Entry, step string) (tail []event.Record, err error) {
+	k := f.Table.Kit(&in.State)
+	if step == "" || in.Item == "" {
+		_, tail, err = f.Log.Append(ctx, f.Table.StreamOf(k.ID), k.Head, entries)
+		return tail, err
+	}
+	fold := func(s S, page []event.Record) (S, error) {
+		for _, r := range page {
+			if r.Version > k.Head.Version+int64(len(tail)) {
+				tail = append(tail, r)
+			}
+		}
+		return f.Table.Fold(s, page)
+	}
+	_, err = event.AppendAfter(ctx, f.Log, f.Table.StreamOf(k.ID), k.Head, in.State, fold, func(s S) ([]event.Entry, error) {
+		if item, open := f.Table.Item(&s, step); !open || item != in.Item {
+			return nil, nil
+		}
+		return entries, nil
+	})
+	return tail, err
 }
 
 // newest is the saga as the log has it now. A log that knows less than the run did is not up to date: Unavailable.
@@ -130,16 +180,21 @@ func (f *Flow[S, P]) newest(ctx context.Context, s S) (S, error) {
 
 // project writes the list when a step brought the saga to a status that is listed, or no person must act any more. A list that cannot be
 // written never stops a saga: an interim status is written again with the next one, and the end, which nothing comes
-// after, is reported as unlisted.
-func (f *Flow[S, P]) project(ctx context.Context, before saga.Status, after S) (unlisted bool) {
+// after, is reported as unlisted. In an endless flow, nothing else would tell people: the error has the step tried again.
+func (f *Flow[S, P]) project(ctx context.Context, before *saga.Saga, after S) (unlisted bool, err error) {
 	k := f.Table.Kit(&after)
-	if f.List == nil || !f.Table.Lasts(k.Status) && before != saga.NeedsAttention {
-		return false
+	if f.List == nil || !f.Table.Lists(before, k) {
+		return false, nil
 	}
-	if err := f.List.Project(ctx, after); err != nil {
+	err = f.List.Project(ctx, after)
+	switch {
+	case err == nil:
+	case f.Table.Endless:
+		return false, err
+	default:
 		f.Logger.LogAttrs(ctx, slog.LevelWarn, "the list of sagas could not be written",
 			slog.String("stream", f.Table.StreamOf(k.ID)), slog.String("status", string(k.Status)), slog.Any("error", err))
-		return k.Ended
+		unlisted = k.Ended
 	}
-	return false
+	return unlisted, nil
 }

@@ -63,17 +63,27 @@ const appendAttempts = 20
 func AppendUntil[S any](
 	ctx context.Context, log StreamAppender, stream string, s S, fold func(S, []Record) (S, error), decide func(S) (entries []Entry, err error),
 ) (S, error) {
-	var head Head
+	return AppendAfter(ctx, log, stream, Head{}, s, fold, decide)
+}
+
+// AppendAfter is AppendUntil for a writer who need not know what the stream has up to head. Only when a slot turns out to be taken, it folds
+// the stream from its first version.
+func AppendAfter[S any](
+	ctx context.Context, log StreamAppender, stream string, head Head, s S, fold func(S, []Record) (S, error), decide func(S) (entries []Entry, err error),
+) (S, error) {
+	after := head
 	take := func(s S, page []Record) (S, error) {
 		if len(page) > 0 {
 			head = page[len(page)-1].HeadOf()
 		}
 		return fold(s, page)
 	}
-	for range appendAttempts {
+	for attempt := range appendAttempts {
 		var err error
-		if s, err = FoldPages(ctx, log, stream, head.Version, s, take); err != nil {
-			return s, err
+		if attempt > 0 || after.Version == 0 {
+			if s, err = FoldPages(ctx, log, stream, head.Version, s, take); err != nil {
+				return s, err
+			}
 		}
 		entries, err := decide(s)
 		if err != nil || len(entries) == 0 {
@@ -83,6 +93,8 @@ func AppendUntil[S any](
 		switch {
 		case err == nil:
 			return take(s, tail)
+		case errors.Is(err, fault.KeyTaken) && after.Version > 0:
+			head, after = Head{}, Head{}
 		case !errors.Is(err, fault.Concurrency) && !errors.Is(err, fault.KeyTaken):
 			return s, err
 		}

@@ -24,8 +24,8 @@ func complete() workers.Config {
 	return workers.Config{
 		Client: &mocks.Client{}, Queues: workers.Queues, Concurrency: 2,
 		Flows: []workers.Flow{
-			&activities.Flow[order.State, *order.Participants]{Table: &order.Flow}, &latepayment.Activities{}, &onboarding.Activities{},
-			&notification.Activities{}, &shortage.Activities{},
+			&activities.Flow[order.State, *order.Participants]{Table: &order.Flow}, &activities.Flow[latepayment.State, *latepayment.Participants]{Table: &latepayment.Flow}, &activities.Flow[onboarding.State, *onboarding.Participants]{Table: &onboarding.Flow},
+			&activities.Flow[notification.State, *notification.Participants]{Table: &notification.Flow}, &shortage.Activities{},
 		},
 		Reconciliation: &activities.Reconciliation{},
 	}
@@ -87,7 +87,7 @@ func TestNamesThatHistoriesDependOnAreRegistered(t *testing.T) {
 	slices.Sort(r.workflows)
 	require.Equal(t, []string{"CustomerSaga", "LateSaga", "NoticeSaga", "OrderSaga", "Reconcile", "ShortageSaga"}, r.workflows)
 	require.Equal(t, []string{
-		"customer.Open", "customer.Publish", "customer.Record",
+		"customer.Open", "customer.Publish", "customer.Record", "customer.Welcome",
 		"inventory.Commit", "inventory.Find", "inventory.Release", "inventory.Reserve",
 		"late.Judge", "late.Open", "late.Record", "late.Refund",
 		"notice.Open", "notice.Record", "notice.Send",

@@ -20,12 +20,14 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/notify"
+	"github.com/ordersaga/ordersaga/internal/notify/orders"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/sealed/sealedtest"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // mailer is a notifier that does as it is told: one fate an attempt, accepted at last.
@@ -70,6 +72,8 @@ type people struct {
 	mu sync.Mutex
 	// broken makes so many appends of an event's type fail.
 	broken map[string]int
+	// welcomes counts the welcomes that were asked for.
+	welcomes int
 	// loses is the type of an event that is written once without its writer being told.
 	loses string
 }
@@ -136,34 +140,55 @@ func (p *people) completes() {
 func (p *people) execute(name string, in any) {
 	p.t.Helper()
 	workers.RegisterWorkflows(p.env)
-	customers := p.customers()
-	if p.mailer != nil {
-		customers.Welcome = notification.WelcomeOf
-	}
-	workers.RegisterActivities(p.env, customers, p.notices())
+	workers.RegisterActivities(p.env, p.customers(), p.notices())
 	p.env.ExecuteWorkflow(name, in)
 	require.True(p.t, p.env.IsWorkflowCompleted())
 	require.NoError(p.t, p.env.GetWorkflowError())
 }
 
-func (p *people) customers() *onboarding.Activities {
-	return &onboarding.Activities{Recorder: &activities.Recorder{Log: p, Publisher: p.bus, Logger: slog.New(slog.DiscardHandler)}}
+// onboards runs the saga of the customer, and then the message that it has started, if it did.
+func (p *people) onboards(in saga.Input) {
+	p.t.Helper()
+	p.execute(onboarding.Workflow, in)
+	for range min(p.welcomes, 1) {
+		next := &people{world: newWorld(p.t), keys: p.keys, box: p.box, mailer: p.mailer, broken: p.broken}
+		next.log = p.log
+		next.execute(notification.Workflow, saga.Input{ID: "welcome-c-7"})
+	}
 }
 
-func (p *people) notices() *notification.Activities {
+func (p *people) customers() *activities.Flow[onboarding.State, *onboarding.Participants] {
+	participants := &onboarding.Participants{}
+	if p.mailer != nil {
+		participants.Welcome = func(_ context.Context, customerID string) error {
+			require.Equal(p.t, "c-7", customerID)
+			p.welcomes++
+			return nil
+		}
+	}
+	return &activities.Flow[onboarding.State, *onboarding.Participants]{
+		Table: &onboarding.Flow, Participants: participants,
+		Recorder: &activities.Recorder{Log: p, Publisher: p.bus, Clock: p.env.Now, Logger: slog.New(slog.DiscardHandler)},
+	}
+}
+
+func (p *people) notices() *activities.Flow[notification.State, *notification.Participants] {
 	kinds := make([]string, len(notification.Kinds))
 	for i, k := range notification.Kinds {
 		kinds[i] = string(k)
 	}
 	templates, err := notify.LoadTemplates("", kinds)
 	require.NoError(p.t, err)
-	n := &notification.Activities{
-		Log: p, Profiles: p.box, Templates: templates, Window: time.Hour, Clock: p.env.Now, Logger: slog.New(slog.DiscardHandler),
+	n := &notification.Participants{
+		Customers: p, Orders: orders.Reader{Log: p}, Profiles: p.box, Templates: templates, Window: time.Hour, Logger: slog.New(slog.DiscardHandler),
 	}
 	if p.mailer != nil {
 		n.Notifier = p.mailer
 	}
-	return n
+	return &activities.Flow[notification.State, *notification.Participants]{
+		Table: &notification.Flow, Participants: n,
+		Recorder: &activities.Recorder{Log: p, Publisher: p.bus, Clock: p.env.Now, Logger: slog.New(slog.DiscardHandler)},
+	}
 }
 
 // types lists the types of a stream's events.
@@ -185,16 +210,16 @@ var (
 func TestACustomerIsWelcomedAndPublished(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
-	p.execute(onboarding.Workflow, onboarding.Input{CustomerID: "c-7"})
+	p.onboards(saga.Input{ID: "c-7"})
 	require.Equal(t, []string{event.CustomerRegistered, event.CustomerOnboarded}, p.types("customer-c-7"))
 	require.Equal(t, sentOnce, p.types("notice-welcome-c-7"))
 	require.Len(t, p.mailer.sent, 1)
 	require.Equal(t, "ada@example.com", p.mailer.sent[0].To)
 	require.Contains(t, p.mailer.sent[0].Text, "Hello Ada,")
 	require.Equal(t, []string{event.CustomerRegistered, event.CustomerOnboarded}, p.bus.types())
-	var result onboarding.Result
+	var result saga.Result
 	require.NoError(t, p.env.GetWorkflowResult(&result))
-	require.Equal(t, onboarding.Result{CustomerID: "c-7", Version: 2}, result)
+	require.Equal(t, saga.Result{ID: "c-7", Version: 2}, result)
 	require.NotContains(t, strings.Join(p.everything(), "\n"), "ada@example.com")
 }
 
@@ -202,7 +227,7 @@ func TestABrokerThatIsAwayHoldsUpNoWelcome(t *testing.T) {
 	p := newPeople(t)
 	p.bus.down = 9
 	p.registers("e1", "ada@example.com", p.env.Now())
-	p.execute(onboarding.Workflow, onboarding.Input{CustomerID: "c-7"})
+	p.onboards(saga.Input{ID: "c-7"})
 	require.Len(t, p.mailer.sent, 1)
 	require.Equal(t, []string{event.CustomerRegistered, event.CustomerOnboarded}, p.bus.types())
 }
@@ -229,7 +254,7 @@ func TestALaterProfileIsPublishedAndNobodyIsWelcomedAgain(t *testing.T) {
 		p.registers("e0", "ada@example.net", at.Add(-time.Minute))
 		p.env.SignalWorkflow(onboarding.Signal, nil)
 	}, 0)
-	p.execute(onboarding.Workflow, onboarding.Input{CustomerID: "c-7"})
+	p.onboards(saga.Input{ID: "c-7"})
 	want := []string{event.CustomerRegistered, event.CustomerOnboarded, event.CustomerProfileUpdated, event.CustomerProfileOutdated}
 	got := p.types("customer-c-7")
 	require.ElementsMatch(t, want, got)
@@ -240,7 +265,7 @@ func TestALaterProfileIsPublishedAndNobodyIsWelcomedAgain(t *testing.T) {
 func TestARunKnowsWhatAnEarlierOneHasPublished(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
-	p.execute(onboarding.Workflow, onboarding.Input{CustomerID: "c-7", Published: 1})
+	p.onboards(saga.Input{ID: "c-7", Resume: &saga.Resume{Published: 1}})
 	require.Equal(t, []string{event.CustomerOnboarded}, p.bus.types())
 }
 
@@ -248,13 +273,13 @@ func TestNobodyIsWelcomedWhenNotificationsAreOff(t *testing.T) {
 	p := newPeople(t)
 	p.mailer = nil
 	p.registers("e1", "ada@example.com", p.env.Now())
-	p.execute(onboarding.Workflow, onboarding.Input{CustomerID: "c-7"})
+	p.onboards(saga.Input{ID: "c-7"})
 	require.Equal(t, []string{event.CustomerRegistered, event.CustomerOnboarded}, p.types("customer-c-7"))
 	require.Empty(t, p.types("notice-welcome-c-7"))
 }
 
 // told is the message about an order that completed.
-var told = notification.Input{Subject: notification.Subject{Kind: notification.Completed, OrderID: "42"}}
+var told = saga.Input{ID: "completed-42"}
 
 // TestAMessageAboutAnOrder says what the order's stream says.
 func TestAMessageAboutAnOrder(t *testing.T) {
@@ -282,7 +307,7 @@ func TestWhatDidNotHappenIsNotTold(t *testing.T) {
 			p := newPeople(t)
 			p.registers("e1", "ada@example.com", p.env.Now())
 			p.completes()
-			p.execute(notification.Workflow, notification.Input{Subject: s})
+			p.execute(notification.Workflow, saga.Input{ID: s.ID()})
 			require.Empty(t, p.types("notice-"+s.ID()))
 			require.Empty(t, p.mailer.sent)
 		})
@@ -342,7 +367,9 @@ func TestARunThatFindsAnIntentDoesNotSend(t *testing.T) {
 	at, s := p.env.Now(), notification.State{Subject: notification.Subject{Kind: notification.Completed, OrderID: "42", CustomerID: "c-7"}}
 	for _, e := range []func() event.Entry{
 		func() event.Entry { return s.Request("corr", "cause", at.Add(time.Hour), at) },
-		func() event.Entry { return s.Intent("another run", at) },
+		func() event.Entry {
+			return notification.Flow.Entry(&s, notification.SlotIntent+"1", event.NoticeIntended, at, notification.Intent{Attempt: 1, Token: "another run"})
+		},
 	} {
 		_, tail, err := p.log.Append(context.Background(), "notice-completed-42", s.Head, []event.Entry{e()})
 		require.NoError(t, err)
@@ -359,13 +386,13 @@ func TestAMailServerThatStaysAwayIsGivenUp(t *testing.T) {
 	p := newPeople(t)
 	p.mailer.fates = slices.Repeat([]string{"not_accepted"}, 100)
 	p.registers("e1", "ada@example.com", p.env.Now())
-	p.execute(notification.Workflow, notification.Input{Subject: notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}})
+	p.execute(notification.Workflow, saga.Input{ID: "welcome-c-7"})
 	types := p.types("notice-welcome-c-7")
 	require.Equal(t, event.NoticeGivenUp, types[len(types)-1])
 	require.Empty(t, p.mailer.sent)
-	var result notification.RunResult
+	var result saga.Result
 	require.NoError(t, p.env.GetWorkflowResult(&result))
-	require.Equal(t, notification.GivenUp, result.Outcome)
+	require.Equal(t, saga.Result{ID: "welcome-c-7", Version: int64(len(types))}, result)
 }
 
 // TestAMessageThatNobodySentInTimeIsNotSent: what counts is the hour at which somebody can send, not the one at which the
@@ -384,7 +411,7 @@ func TestAMessageThatNobodySentInTimeIsNotSent(t *testing.T) {
 	n.Clock = func() time.Time {
 		// The process stands still between the beginning of the attempt and the check.
 		if sending.Load() && asked.Swap(true) {
-			return p.env.Now().Add(2 * n.Window)
+			return p.env.Now().Add(2 * n.Participants.Window)
 		}
 		return p.env.Now()
 	}
@@ -412,7 +439,7 @@ func TestAnErasedCustomerIsNotTold(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	require.NoError(t, p.keys.Erase(context.Background(), "c-7"))
-	p.execute(notification.Workflow, notification.Input{Subject: notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}})
+	p.execute(notification.Workflow, saga.Input{ID: "welcome-c-7"})
 	require.Equal(t, []string{event.NoticeRequested, event.NoticeGivenUp}, p.types("notice-welcome-c-7"))
 	require.Empty(t, p.mailer.sent)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // provider is a gateway that no notification settles: it answers what it knows.
@@ -125,8 +126,8 @@ func TestPauseBeforeTheGatewayIsAskedAgainIsInterrupted(t *testing.T) {
 func TestLateMoneyThatTheGatewayDoesNotKnowYet(t *testing.T) {
 	settle := func(w *world) {
 		workers.RegisterActivities(w.env, w.orders(&activities.Recorder{}, w.gateway), w.lateMoney(provider{w.gateway}))
-		w.env.RegisterWorkflowWithOptions(latepayment.Run, workflow.RegisterOptions{Name: latepayment.Workflow})
-		w.env.ExecuteWorkflow(latepayment.Workflow, latepayment.Input{OrderID: "42"})
+		w.env.RegisterWorkflowWithOptions(latepayment.Flow.Run, workflow.RegisterOptions{Name: latepayment.Workflow})
+		w.env.ExecuteWorkflow(latepayment.Workflow, saga.Input{ID: "42"})
 		require.True(w.t, w.env.IsWorkflowCompleted())
 		require.NoError(w.t, w.env.GetWorkflowError())
 	}

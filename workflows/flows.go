@@ -19,9 +19,9 @@ import (
 func Types() map[string]any {
 	return map[string]any{
 		order.Flow.WorkflowType(): order.Flow.Run,
-		latepayment.Workflow:      latepayment.Run,
-		onboarding.Workflow:       onboarding.Run,
-		notification.Workflow:     notification.Run,
+		latepayment.Workflow:      latepayment.Flow.Run,
+		onboarding.Workflow:       onboarding.Flow.Run,
+		notification.Workflow:     notification.Flow.Run,
 		shortage.Workflow:         shortage.Run,
 	}
 }

@@ -53,12 +53,12 @@ func (w *world) more(after time.Duration, id, eventType string) {
 // settle runs the late saga and returns its error. Expect is called once everything is registered.
 func (w *world) settle(expect ...func()) error {
 	w.t.Helper()
-	w.env.RegisterWorkflowWithOptions(latepayment.Run, workflow.RegisterOptions{Name: latepayment.Workflow})
+	w.env.RegisterWorkflowWithOptions(latepayment.Flow.Run, workflow.RegisterOptions{Name: latepayment.Workflow})
 	workers.RegisterActivities(w.env, w.orders(&activities.Recorder{}, w.gateway), w.lateMoney(w.gateway))
 	for _, e := range expect {
 		e()
 	}
-	w.env.ExecuteWorkflow(latepayment.Workflow, latepayment.Input{OrderID: "42"})
+	w.env.ExecuteWorkflow(latepayment.Workflow, saga.Input{ID: "42"})
 	require.True(w.t, w.env.IsWorkflowCompleted())
 	return w.env.GetWorkflowError()
 }
@@ -88,9 +88,9 @@ func TestLateMoneyIsGivenBack(t *testing.T) {
 	require.False(t, s.Open())
 	require.Equal(t, map[string]int64{"42/late/e1": 900}, w.gateway.refunds)
 	require.Empty(t, w.desk.shown, "nobody was asked")
-	var result latepayment.Result
+	var result saga.Result
 	require.NoError(t, w.env.GetWorkflowResult(&result))
-	require.Equal(t, latepayment.Result{OrderID: "42", Version: 3}, result)
+	require.Equal(t, saga.Result{ID: "42", Status: order.StatusCancelled, Version: 3}, result)
 }
 
 func TestALatePaymentThatBroughtNothing(t *testing.T) {
@@ -261,8 +261,8 @@ func TestAContinuedRunTakesBackWhatItsPageShows(t *testing.T) {
 	w.unpaid()
 	w.came("e1", event.PaymentSucceeded)
 	_, s := w.lateStream()
-	stuck := latepayment.Facts{Stuck: &order.Stuck{Step: latepayment.StepJudge, Error: "no answer"}}
-	_, _, err := w.log.Append(context.Background(), event.LateStream("42"), s.Head, []event.Entry{latepayment.Next(s, stuck, w.env.Now()).Entry})
+	stuck := saga.Facts{Stuck: &order.Stuck{Step: latepayment.StepJudge, Error: "no answer"}}
+	_, _, err := w.log.Append(context.Background(), event.LateStream("42"), s.Head, []event.Entry{latepayment.Flow.Decide(s, stuck, w.env.Now(), nil).Entry})
 	require.NoError(t, err)
 	require.NoError(t, w.env.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(saga.NeedsAttentionAttribute.ValueSet(true))))
 	require.NoError(t, w.settle(func() {

@@ -117,8 +117,12 @@ func (w *world) Recover(_ context.Context, in saga.RecoverInput) (saga.RecoverRe
 }
 
 // lateMoney are the activities of the late saga.
-func (w *world) lateMoney(g payment.Gateway) *latepayment.Activities {
-	return &latepayment.Activities{Log: w.log, Gateway: g, Desk: w.desk, Patience: w.timing.Attention, Clock: w.clock}
+func (w *world) lateMoney(g payment.Gateway) *activities.Flow[latepayment.State, *latepayment.Participants] {
+	return &activities.Flow[latepayment.State, *latepayment.Participants]{
+		Recorder: &activities.Recorder{Log: w.log, Clock: w.clock, Logger: slog.New(slog.DiscardHandler)},
+		Table:    &latepayment.Flow, Settings: w.timing.Settings(w.inlinePayment), List: w.desk,
+		Participants: &latepayment.Participants{Gateway: g, Refunds: w.log, Payment: order.Reader{Log: w.log}.Payment},
+	}
 }
 
 // timeline lists the types of the order's events.
@@ -454,7 +458,7 @@ type lateDesk struct {
 	shown []string
 }
 
-func (d *lateDesk) Show(_ context.Context, s latepayment.State) error {
+func (d *lateDesk) Project(_ context.Context, s latepayment.State) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.fail > 0 {

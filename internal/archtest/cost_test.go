@@ -23,8 +23,8 @@ var outside = map[string][]string{
 	"notification": {"inbound", "internal/reconcile", "internal/sagaclient"},
 	"onboarding":   {"inbound", "internal/reconcile", "internal/sagaclient", "workflows/notification"},
 	"order": {
-		"api", "inbound", "internal/cli", "internal/config", "internal/inventory", "internal/mongo", "internal/readmodel", "internal/reconcile",
-		"internal/sagaclient", "workflows/latepayment", "workflows/notification", "workflows/shortage",
+		"api", "inbound", "internal/cli", "internal/config", "internal/inventory", "internal/mongo", "internal/notify/orders", "internal/readmodel",
+		"internal/reconcile", "internal/sagaclient", "workflows/shortage",
 	},
 	"shortage": {"internal/sagaclient"},
 }

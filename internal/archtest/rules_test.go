@@ -58,18 +58,17 @@ var rules = []rule{
 	mayImport{
 		from: "workflows/latepayment",
 		local: []string{
-			"workflows/saga", "workflows/order", "activities", "event", "payment", "internal/fault", "internal/refunds", "internal/groupcommit",
+			"workflows/saga", "activities", "event", "payment", "internal/fault", "internal/refunds", "internal/groupcommit",
 		},
 		outside: []string{"go.temporal.io", "golang.org/x/sync"},
 	},
 	mayImport{
-		from: "workflows/onboarding", local: []string{"workflows/saga", "activities", "event", "internal/fault", "internal/sealed"},
-		outside: []string{"go.temporal.io"},
+		from: "workflows/onboarding", local: []string{"workflows/saga", "event", "internal/fault", "internal/sealed"}, outside: []string{},
 	},
 	mayImport{
 		from: "workflows/notification",
 		local: []string{
-			"workflows/saga", "workflows/order", "workflows/onboarding", "activities", "event", "internal/fault", "internal/notify", "internal/sealed",
+			"workflows/saga", "workflows/onboarding", "event", "internal/fault", "internal/notify", "internal/sealed",
 		},
 		outside: []string{"go.temporal.io"},
 	},
@@ -121,6 +120,10 @@ var rules = []rule{
 	mayImport{
 		from: "internal/notify", exactly: true, local: []string{"internal/fault"},
 		outside: []string{"golang.org/x/net/idna", "golang.org/x/text/unicode/norm"},
+	},
+	mayImport{
+		from: "internal/notify/orders", exactly: true, local: []string{"event", "internal/eventlog", "internal/notify", "workflows/order"},
+		outside: []string{},
 	},
 	mayImport{from: "payment", exactly: true, local: []string{"event"}, outside: []string{}},
 	mayImport{

@@ -20,7 +20,7 @@ func cameLate(t *testing.T, log *memlog.Log, id string, asked bool) latepayment.
 	v := latepayment.Verdict{ID: "evt-1", OrderID: id, EventID: "evt-1", Type: event.ShipmentLost, Status: order.StatusCancelled}
 	s := goOn(t, log, latepayment.State{OrderID: id}, v.Entry("corr", start))
 	if asked {
-		s = goOn(t, log, s, latepayment.Next(s, latepayment.Facts{}, start.Add(time.Minute)).Entry)
+		s = goOn(t, log, s, latepayment.Flow.Decide(s, saga.Facts{}, start.Add(time.Minute), nil).Entry)
 	}
 	return s
 }
@@ -54,8 +54,8 @@ func TestWhatCameLateIsListedWhileSomebodyIsAsked(t *testing.T) {
 	require.Equal(t, []order.ResolutionAction{order.Skip, order.Substitute}, items[0].Attention.Actions)
 
 	d := order.Resolution{ID: "d-1", Action: order.Skip, Note: "gone"}
-	done := goOn(t, log, asked, latepayment.Next(asked, latepayment.Facts{Resolutions: []order.Resolution{d}}, start).Entry)
-	done = goOn(t, log, done, latepayment.Next(done, latepayment.Facts{}, start).Entry)
+	done := goOn(t, log, asked, latepayment.Flow.Decide(asked, saga.Facts{Resolutions: []order.Resolution{d}}, start, nil).Entry)
+	done = goOn(t, log, done, latepayment.Flow.Decide(done, saga.Facts{}, start, nil).Entry)
 	require.NoError(t, s.Put(t.Context(), readmodel.FromLate(done)))
 	require.NoError(t, s.Put(t.Context(), readmodel.FromLate(asked)), "an older one changes nothing")
 	items, _, err = s.List(t.Context(), desk)

@@ -32,7 +32,7 @@ func (w *world) registers(id string) {
 // intends writes the stream of a welcome that somebody was about to send, an hour ago.
 func (w *world) intends(id string) {
 	s := notification.State{Subject: notification.Subject{Kind: notification.Welcome, CustomerID: id}}
-	w.stream("notice-"+s.Subject.ID(), s.Request("corr", "cause", now.Add(24*time.Hour), now), s.Intent("token", now))
+	w.stream("notice-"+s.Subject.ID(), s.Request("corr", "cause", now.Add(24*time.Hour), now), notification.Flow.Entry(&s, notification.SlotIntent+"1", event.NoticeIntended, now, notification.Intent{Attempt: 1, Token: "token"}))
 	w.at = now.Add(time.Hour)
 }
 

@@ -366,16 +366,18 @@ func (s *shop) paidLate(id string) {
 	ctx := s.t.Context()
 	v := latepayment.Verdict{ID: "evt-1", OrderID: id, EventID: "evt-1", Type: event.PaymentSucceeded, Status: order.StatusCancelled}
 	require.NoError(s.t, latepayment.WriteVerdict(ctx, s.log, v, "corr", now))
-	money := &latepayment.Activities{Log: s.log, Gateway: s.money, Clock: func() time.Time { return now }}
-	in := latepayment.StepInput{State: latepayment.State{OrderID: id}}
-	out, err := money.Open(ctx, in)
+	money := &activities.Flow[latepayment.State, *latepayment.Participants]{
+		Recorder: &activities.Recorder{Log: s.log, Clock: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}, Table: &latepayment.Flow,
+		Participants: &latepayment.Participants{Gateway: s.money, Refunds: s.log, Payment: order.Reader{Log: s.log}.Payment},
+	}
+	opened, err := money.Open(ctx, saga.OpenInput{ID: id})
 	require.NoError(s.t, err)
-	in.Order = out.Order
-	for _, step := range []func(context.Context, latepayment.StepInput) (latepayment.StepResult, error){money.Judge, money.Refund} {
+	in, out := saga.StepInput[latepayment.State]{}, opened.StepResult
+	for _, step := range []string{latepayment.StepJudge, latepayment.StepRefund} {
 		in.State, err = in.State.Fold(out.Tail)
 		require.NoError(s.t, err)
-		in.Payment = in.State.Payment(latepayment.Next(in.State, latepayment.Facts{}, now).Item)
-		out, err = step(ctx, in)
+		in.Item = latepayment.Flow.Decide(in.State, saga.Facts{}, now, nil).Item
+		out, err = money.Step(step, saga.Do)(ctx, in)
 		require.NoError(s.t, err)
 	}
 }

@@ -19,12 +19,13 @@ import (
 // Onboard has a customer's saga do what the log says is to be done: welcome and publish. Known tells that the customer is
 // not new. Errors: Unavailable.
 func (c *Client) Onboard(ctx context.Context, customerID string, known bool) error {
-	in := onboarding.Input{CustomerID: customerID}
+	in := saga.Input{ID: customerID}
 	if known {
-		var err error
-		if in.Published, err = c.published(ctx, customerID); err != nil {
+		published, err := c.published(ctx, customerID)
+		if err != nil {
 			return err
 		}
+		in.Resume = &saga.Resume{Published: published}
 	}
 	err := c.wake(ctx, onboarding.WorkflowID(customerID), onboarding.Signal, onboarding.Summary(customerID),
 		[]temporal.SearchAttributeUpdate{saga.CustomerID.ValueSet(customerID)}, onboarding.Workflow, in)
@@ -43,7 +44,7 @@ func (c *Client) published(ctx context.Context, customerID string) (int64, error
 	if info.GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
 		return 0, nil
 	}
-	var result onboarding.Result
+	var result saga.Result
 	err = c.temporal.GetWorkflow(ctx, id, info.GetExecution().GetRunId()).Get(ctx, &result)
 	if isNotFound(err) {
 		return 0, nil
@@ -75,7 +76,7 @@ func (c *Client) notify(ctx context.Context, s notification.Subject, reuse enums
 	if s.CustomerID != "" {
 		options.TypedSearchAttributes = temporal.NewSearchAttributes(saga.CustomerID.ValueSet(s.CustomerID))
 	}
-	_, err := c.temporal.ExecuteWorkflow(ctx, options, notification.Workflow, notification.Input{Subject: s})
+	_, err := c.temporal.ExecuteWorkflow(ctx, options, notification.Workflow, saga.Input{ID: s.ID()})
 	var already *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &already) {
 		return nil

@@ -17,18 +17,19 @@ import (
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // office is a Temporal client that knows one workflow.
 type office struct {
 	client.Client
 	status enumspb.WorkflowExecutionStatus
-	result onboarding.Result
+	result saga.Result
 	err    error
 
 	started  []client.StartWorkflowOptions
-	noticed  []notification.Input
-	onboards []onboarding.Input
+	noticed  []saga.Input
+	onboards []saga.Input
 }
 
 func (o *office) DescribeWorkflowExecution(context.Context, string, string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
@@ -49,7 +50,7 @@ type ended struct {
 }
 
 func (e ended) Get(_ context.Context, into any) error {
-	*into.(*onboarding.Result) = e.o.result
+	*into.(*saga.Result) = e.o.result
 	return nil
 }
 
@@ -59,7 +60,7 @@ func (o *office) SignalWithStartWorkflow(
 	if id != "customer-c-7" || name != onboarding.Signal || payload != nil || workflow != onboarding.Workflow {
 		panic("another workflow")
 	}
-	o.started, o.onboards = append(o.started, options), append(o.onboards, args[0].(onboarding.Input))
+	o.started, o.onboards = append(o.started, options), append(o.onboards, args[0].(saga.Input))
 	return nil, o.err
 }
 
@@ -67,7 +68,7 @@ func (o *office) ExecuteWorkflow(_ context.Context, options client.StartWorkflow
 	if workflow != notification.Workflow {
 		panic("another workflow")
 	}
-	o.started, o.noticed = append(o.started, options), append(o.noticed, args[0].(notification.Input))
+	o.started, o.noticed = append(o.started, options), append(o.noticed, args[0].(saga.Input))
 	return nil, o.err
 }
 
@@ -81,14 +82,14 @@ func TestACustomersNextRunKnowsWhatIsPublished(t *testing.T) {
 		enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED: 3, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED: 0,
 		enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING: 0, enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED: 0,
 	} {
-		o := &office{status: status, result: onboarding.Result{CustomerID: "c-7", Version: 3}}
+		o := &office{status: status, result: saga.Result{ID: "c-7", Version: 3}}
 		require.NoError(t, at(o).Onboard(t.Context(), "c-7", true))
-		require.Equal(t, []onboarding.Input{{CustomerID: "c-7", Published: want}}, o.onboards)
+		require.Equal(t, []saga.Input{{ID: "c-7", Resume: &saga.Resume{Published: want}}}, o.onboards)
 		require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, o.started[0].WorkflowIDReusePolicy)
 	}
-	o := &office{status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: onboarding.Result{Version: 3}}
+	o := &office{status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: saga.Result{Version: 3}}
 	require.NoError(t, at(o).Onboard(t.Context(), "c-7", false))
-	require.Zero(t, o.onboards[0].Published, "nobody is asked about a customer who is new")
+	require.Nil(t, o.onboards[0].Resume, "nobody is asked about a customer who is new")
 	o.err = errors.New("no server")
 	require.ErrorIs(t, at(o).Onboard(t.Context(), "c-7", true), fault.Unavailable)
 }
@@ -98,7 +99,7 @@ func TestAMessageIsStartedOnce(t *testing.T) {
 	require.NoError(t, at(o).Notify(t.Context(), s))
 	require.Equal(t, "notice-completed-42", o.started[0].ID)
 	require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE, o.started[0].WorkflowIDReusePolicy)
-	require.Equal(t, notification.Input{Subject: s}, o.noticed[0])
+	require.Equal(t, saga.Input{ID: s.ID()}, o.noticed[0])
 	o.err = serviceerror.NewWorkflowExecutionAlreadyStarted("it is there", "", "")
 	require.NoError(t, at(o).Notify(t.Context(), s), "an event that comes again")
 	o.err = errors.New("no server")
@@ -109,6 +110,6 @@ func TestAMessageWhoseSagaIsGoneGetsAnother(t *testing.T) {
 	o := &office{}
 	require.NoError(t, at(o).ResumeNotice(t.Context(), "welcome-c-7"))
 	require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, o.started[0].WorkflowIDReusePolicy)
-	require.Equal(t, notification.Input{Subject: notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}}, o.noticed[0])
+	require.Equal(t, saga.Input{ID: "welcome-c-7"}, o.noticed[0])
 	require.ErrorIs(t, at(o).ResumeNotice(t.Context(), "something"), fault.NotFound)
 }

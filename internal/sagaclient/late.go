@@ -16,7 +16,7 @@ import (
 // Unavailable.
 func (c *Client) SettleLate(ctx context.Context, o order.Order) error {
 	err := c.wake(ctx, latepayment.WorkflowID(o.ID), latepayment.Signal, latepayment.Summary(o.ID),
-		order.Flow.Late.Attributes(&order.State{Order: o}), latepayment.Workflow, latepayment.Input{OrderID: o.ID})
+		order.Flow.Late.Attributes(&order.State{Order: o}), latepayment.Workflow, saga.Input{ID: o.ID})
 	return fault.Wrap(err, fault.Unavailable, "settle what came late for order %s", o.ID)
 }
 

@@ -21,7 +21,7 @@ import (
 type settled struct {
 	workflowID, name string
 	options          client.StartWorkflowOptions
-	in               latepayment.Input
+	in               saga.Input
 }
 
 func (s *temporal) SignalWithStartWorkflow(
@@ -37,7 +37,7 @@ func (s *temporal) SignalWithStartWorkflow(
 	if workflow != latepayment.Workflow || payload != nil {
 		panic("another workflow")
 	}
-	s.settled = append(s.settled, settled{id, name, o, args[0].(latepayment.Input)})
+	s.settled = append(s.settled, settled{id, name, o, args[0].(saga.Input)})
 	s.running = !s.brief
 	return nil, nil
 }
@@ -63,7 +63,7 @@ func (w *world) left() latepayment.State {
 	w.t.Helper()
 	w.cancelled(tea(), "evt-7")
 	s := w.came(latepayment.State{}, "g1", event.ShipmentDispatched, order.StatusCancelled)
-	return w.writeLate(s, latepayment.Next(s, latepayment.Facts{}, now).Entry)
+	return w.writeLate(s, latepayment.Flow.Decide(s, saga.Facts{}, now, nil).Entry)
 }
 
 func TestSettleLateStartsOrTellsASaga(t *testing.T) {
@@ -73,7 +73,7 @@ func TestSettleLateStartsOrTellsASaga(t *testing.T) {
 	got := w.temporal.settled[0]
 	require.Equal(t, "late-42", got.workflowID)
 	require.Equal(t, latepayment.Signal, got.name)
-	require.Equal(t, latepayment.Input{OrderID: "42"}, got.in)
+	require.Equal(t, saga.Input{ID: "42"}, got.in)
 	require.Equal(t, saga.QueueOrders, got.options.TaskQueue)
 	require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, got.options.WorkflowIDReusePolicy)
 	require.Equal(t, enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING, got.options.WorkflowIDConflictPolicy)
@@ -140,8 +140,8 @@ func TestADecisionThatIsOnRecordIsNotAskedAbout(t *testing.T) {
 	w := newWorld(t)
 	s := w.left()
 	d := said.Identified(event.LateStream("42"), s.Attention, "")
-	s = w.writeLate(s, latepayment.Next(s, latepayment.Facts{Resolutions: []order.Resolution{d}}, now).Entry)
-	w.writeLate(s, latepayment.Next(s, latepayment.Facts{}, now).Entry)
+	s = w.writeLate(s, latepayment.Flow.Decide(s, saga.Facts{Resolutions: []order.Resolution{d}}, now, nil).Entry)
+	w.writeLate(s, latepayment.Flow.Decide(s, saga.Facts{}, now, nil).Entry)
 	about, verdict, err := w.client.Resolve(t.Context(), "42", said, "")
 	require.NoError(t, err)
 	require.Equal(t, d, about)
@@ -167,7 +167,7 @@ func TestTheSameWordsAboutAnOrderAndWhatCameLater(t *testing.T) {
 	require.Equal(t, decision, about)
 
 	l := w.came(latepayment.State{}, "g1", event.ShipmentDispatched, order.StatusCancelled)
-	l = w.writeLate(l, latepayment.Next(l, latepayment.Facts{}, now).Entry)
+	l = w.writeLate(l, latepayment.Flow.Decide(l, saga.Facts{}, now, nil).Entry)
 	about, verdict, err = w.client.Resolve(t.Context(), "42", again, "")
 	require.NoError(t, err)
 	require.True(t, verdict.Accepted)

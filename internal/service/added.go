@@ -124,12 +124,15 @@ func (a Added[S, P]) check() error {
 
 var operations = []saga.ActionKind{saga.Do, saga.Lookup, saga.Undo}
 
-func (a Added[S, P]) activities() []string {
+func (a Added[S, P]) activities() []string { return activitiesOf(a.Flow) }
+
+// activitiesOf are the registered names of the step functions of a flow.
+func activitiesOf[S, P any](f *saga.Flow[S, P]) []string {
 	var names []string
-	for i := range a.Steps {
+	for i := range f.Steps {
 		for _, kind := range operations {
-			if o := a.Steps[i].Operation(kind); o != nil && o.Run != nil {
-				names = append(names, a.ActivityOf(&a.Steps[i], kind))
+			if o := f.Steps[i].Operation(kind); o != nil && o.Run != nil {
+				names = append(names, f.ActivityOf(&f.Steps[i], kind))
 			}
 		}
 	}
@@ -239,14 +242,13 @@ func ownNamesTaken() map[string]string {
 		add("the workflow type " + name)
 	}
 	add("the workflow type " + workflows.NameReconcile)
-	for _, name := range (Added[order.State, *order.Participants]{Flow: &order.Flow}).activities() {
-		add("the activity " + name)
-	}
-	for _, name := range []string{
-		activities.NameReconcile, latepayment.NameOpen, latepayment.NameRecord, latepayment.NameJudge, latepayment.NameRefund, notification.NameOpen,
-		notification.NameRecord, notification.NameSend, onboarding.NameOpen, onboarding.NameRecord, onboarding.NamePublish, shortage.NameAsk,
+	for _, names := range [][]string{
+		{activities.NameReconcile, shortage.NameAsk}, activitiesOf(&order.Flow), activitiesOf(&latepayment.Flow), activitiesOf(&onboarding.Flow),
+		activitiesOf(&notification.Flow),
 	} {
-		add("the activity " + name)
+		for _, name := range names {
+			add("the activity " + name)
+		}
 	}
 	return taken
 }

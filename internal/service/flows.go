@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"time"
 
 	"github.com/ordersaga/ordersaga/activities"
@@ -14,16 +15,18 @@ import (
 
 // flows are the flows with their participants.
 func (s *Service) flows() ([]workers.Flow, error) {
-	notices, err := s.noticeActivities()
+	notices, err := s.noticeParticipants()
 	if err != nil {
 		return nil, err
 	}
 	recorder := &activities.Recorder{
 		Log: s.stores.log, Publisher: recordPublisher(s.publisher.PublishRecords), Clock: time.Now, Logger: s.logger,
 	}
-	customers := &onboarding.Activities{Recorder: recorder}
+	customers := &onboarding.Participants{}
 	if s.notifies() {
-		customers.Welcome = notification.WelcomeOf
+		customers.Welcome = func(ctx context.Context, customerID string) error {
+			return s.sagas.Notify(ctx, notification.Subject{Kind: notification.Welcome, CustomerID: customerID})
+		}
 	}
 	flows := []workers.Flow{
 		&activities.Flow[order.State, *order.Participants]{
@@ -32,11 +35,13 @@ func (s *Service) flows() ([]workers.Flow, error) {
 			List:         projection{s.stores.orders}, Predecessors: s.sagas,
 			Late: latepayment.Recorder{Log: s.stores.log, Clock: time.Now}.Record,
 		},
-		&latepayment.Activities{
-			Log: s.stores.log, Gateway: s.gateway, Desk: lateDesk{s.stores.late}, Patience: s.cfg.Timing.Attention, Clock: time.Now,
+		&activities.Flow[latepayment.State, *latepayment.Participants]{
+			Recorder: recorder, Table: &latepayment.Flow, Settings: s.cfg.Timing.Settings(s.gateway.Traits().Fast), List: lateDesk{s.stores.late},
+			Participants: &latepayment.Participants{Gateway: s.gateway, Refunds: s.stores.log, Payment: order.Reader{Log: s.stores.log}.Payment},
 		},
 		&shortage.Activities{Log: s.stores.log, Stock: s.stores.ledger, Orders: s.sagas},
-		customers, notices,
+		&activities.Flow[onboarding.State, *onboarding.Participants]{Recorder: recorder, Table: &onboarding.Flow, Participants: customers},
+		&activities.Flow[notification.State, *notification.Participants]{Recorder: recorder, Table: &notification.Flow, Participants: notices},
 	}
 	for _, f := range s.added {
 		one, err := f.worker(s, recorder, s.addedSagas[f.Info().Name])

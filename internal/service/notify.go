@@ -2,11 +2,11 @@ package service
 
 import (
 	"log/slog"
-	"time"
 
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/notify"
 	"github.com/ordersaga/ordersaga/internal/notify/logmail"
+	"github.com/ordersaga/ordersaga/internal/notify/orders"
 	"github.com/ordersaga/ordersaga/internal/notify/smtpmail"
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/workflows/notification"
@@ -41,14 +41,15 @@ func newNotifier(c config.Config, logger *slog.Logger) (notify.Notifier, error) 
 	return nil, nil //nolint:nilnil // none is what off means
 }
 
-func (s *Service) noticeActivities() (*notification.Activities, error) {
-	n := &notification.Activities{
-		Log: s.stores.log, Profiles: sealed.NewBox(s.stores.keys), Window: s.cfg.NotificationWindow, Clock: time.Now, Logger: s.logger,
+func (s *Service) noticeParticipants() (*notification.Participants, error) {
+	p := &notification.Participants{
+		Customers: s.stores.log, Orders: orders.Reader{Log: s.stores.log}, Profiles: sealed.NewBox(s.stores.keys),
+		Window: s.cfg.NotificationWindow, Logger: s.logger,
 	}
 	var err error
-	if n.Notifier, err = newNotifier(s.cfg, s.logger); err != nil || n.Notifier == nil {
-		return n, err
+	if p.Notifier, err = newNotifier(s.cfg, s.logger); err != nil || p.Notifier == nil {
+		return p, err
 	}
-	n.Templates, err = newTemplates(s.cfg)
-	return n, err
+	p.Templates, err = newTemplates(s.cfg)
+	return p, err
 }

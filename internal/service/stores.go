@@ -85,7 +85,7 @@ func (p projection) Project(ctx context.Context, s order.State) error {
 // lateDesk makes the read model what the activities of the late saga need.
 type lateDesk struct{ store *mongo.List }
 
-func (d lateDesk) Show(ctx context.Context, s latepayment.State) error {
+func (d lateDesk) Project(ctx context.Context, s latepayment.State) error {
 	return d.store.Put(ctx, readmodel.FromLate(s))
 }
 

@@ -145,8 +145,8 @@ var complaintMutants = []mutant{
 		edits: []edit{
 			{"workflows/saga/decide.go", "	if k.Decision == \"\" || k.Cancelling() ||", "	if len(n.facts.Cancellations) >= 0 ||"},
 			{
-				"workflows/saga/decide.go", "	case GoForward:\n		return n.forward()",
-				"	case GoForward:\n		if len(facts.Cancellations) > 0 {\n			return n.back()\n		}\n		return n.forward()",
+				"workflows/saga/decide.go", "	case f.Endless, k.Decision == GoForward:\n		return n.forward()",
+				"	case f.Endless, k.Decision == GoForward:\n		if len(facts.Cancellations) > 0 {\n			return n.back()\n		}\n		return n.forward()",
 			},
 		},
 	},

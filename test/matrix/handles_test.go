@@ -234,7 +234,7 @@ func (h handleList) Project(ctx context.Context, s order.State) error {
 // handleLateDesk is an incarnation's handle to the list of what came late.
 type handleLateDesk struct{ inc *incarnation }
 
-func (h handleLateDesk) Show(context.Context, latepayment.State) error { return h.inc.pass() }
+func (h handleLateDesk) Project(context.Context, latepayment.State) error { return h.inc.pass() }
 
 // bus is the broker: it remembers how far each stream was published, and what came out of order.
 type bus struct {

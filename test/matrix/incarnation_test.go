@@ -93,12 +93,15 @@ func incarnate(l *lane) (*incarnation, error) {
 				List: handleList{inc: inc}, Predecessors: l.sagas, Late: latepayment.Recorder{Log: log, Clock: l.clock}.Record,
 				Participants: &order.Participants{Stock: handleStock{inc: inc}, Gateway: handleGateway{inc: inc, Simulator: sim}, Refunds: log},
 			},
-			&latepayment.Activities{
-				Log: log, Gateway: handleGateway{inc: inc, Simulator: sim}, Desk: handleLateDesk{inc: inc},
-				Patience: l.timing.Attention, Clock: l.clock,
+			&activities.Flow[latepayment.State, *latepayment.Participants]{
+				Recorder: recorder, Table: &latepayment.Flow, Settings: l.timing.Settings(l.fast), List: handleLateDesk{inc: inc},
+				Participants: &latepayment.Participants{
+					Gateway: handleGateway{inc: inc, Simulator: sim}, Refunds: log, Payment: order.Reader{Log: log}.Payment,
+				},
 			},
 			// Nobody registers here, nobody is notified, and nobody counts.
-			&onboarding.Activities{}, &notification.Activities{}, &shortage.Activities{},
+			&activities.Flow[onboarding.State, *onboarding.Participants]{Table: &onboarding.Flow},
+			&activities.Flow[notification.State, *notification.Participants]{Table: &notification.Flow}, &shortage.Activities{},
 		},
 		// Nobody starts a check here: it would look at the lanes' logs from outside.
 		Reconciliation: &activities.Reconciliation{},

@@ -1,40 +1,26 @@
-// Package latepayment is what becomes of events that come after their order has ended: verdicts (late.go), what follows from them, the
-// decisions of the saga that settles it (next.go), its workflow (run.go) and its activities.
+// Package latepayment is what becomes of events that come after their order has ended: verdicts and what follows from them (late.go), how
+// they are written (record.go), and the saga that settles it (flow.go).
 //
 // An order's stream is closed by its terminal event, so there is a stream of its own, late-<orderId>. Every late event
 // gets a verdict there. Two kinds of them have consequences: money that was paid, which is looked for and given back,
 // and goods that left although the order did not complete, which only people can find.
 //
-// Nothing but the activities does I/O, reads a clock or makes a random ID.
+// Nothing but the step functions and the recorder does I/O, reads a clock or makes a random ID.
 package latepayment
 
 import (
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// Steps of the saga, in events and in the Temporal Web UI.
+// Slots of the stream. Verdicts stand under the id of their event; the outcome of a step about a payment is in <step>/<id>.
 const (
-	// StepJudge asks the gateway whether money has arrived.
-	StepJudge order.Step = "judge"
-	// StepRefund gives it back.
-	StepRefund order.Step = "refund"
-	// StepDispatch is what people do about goods that left.
-	StepDispatch = order.StepDispatch
-)
-
-// Slots of the stream. Verdicts stand under the id of their event; these are prefixes of that id, SlotGoods is not.
-const (
-	slotJudge     = "judge/"
-	slotRefund    = "refund/"
-	SlotGoods     = "goods"
-	slotAttention = "attention/"
-	slotResolved  = "attention/resolved/"
+	slotJudge  = StepJudge + "/"
+	slotRefund = StepRefund + "/"
+	SlotGoods  = "goods"
 )
 
 // Verdict is the data of event.late.
@@ -49,7 +35,7 @@ type Verdict struct {
 	// one do not have it.
 	Identity string `json:"identity,omitempty"`
 	// Status is what the order had ended as.
-	Status order.Status `json:"status"`
+	Status saga.Status `json:"status"`
 	// Handled tells that goods which had left were looked after before the order ended.
 	Handled bool `json:"handled,omitempty"`
 	// Detail is for people.
@@ -66,7 +52,7 @@ func (v Verdict) money() bool { return v.Type == event.PaymentSucceeded }
 func (v Verdict) goods() bool {
 	switch v.Type {
 	case event.ShipmentDispatched, event.ShipmentDelivered, event.ShipmentLost:
-		return v.Status != order.StatusCompleted && !v.Handled
+		return v.Status != saga.Completed && !v.Handled
 	}
 	return false
 }
@@ -108,7 +94,7 @@ func (v Verdict) Entry(correlationID string, at time.Time) event.Entry {
 
 // Money is the data of payment.arrived_late, payment.nothing_arrived and payment.refunded.
 type Money struct {
-	OrderID string `json:"orderId"`
+	OrderID string `json:"orderId,omitempty"`
 	// EventID names the late event.
 	EventID   string `json:"eventId"`
 	PaymentID string `json:"paymentId,omitempty"`
@@ -128,29 +114,26 @@ type Matter struct {
 	PaymentID string `json:"paymentId,omitempty"`
 	Refunded  bool   `json:"refunded,omitempty"`
 	// ByHand is what an operator decided instead of being told by the gateway; empty when nobody did.
-	ByHand order.ResolutionAction `json:"byHand,omitempty"`
+	ByHand saga.ResolutionAction `json:"byHand,omitempty"`
 }
 
 // open reports whether the payment is not settled.
 func (m Matter) open() bool { return !m.Judged || m.Amount > 0 && !m.Refunded }
 
 // step is what is to be done about a payment that is open.
-func (m Matter) step() order.Step {
+func (m Matter) step() string {
 	if !m.Judged {
 		return StepJudge
 	}
 	return StepRefund
 }
 
-// Flow is how a late stream is folded. It never ends: a run closes when nothing is left, and the next late event starts another.
-var Flow = saga.Flow[State, any]{Name: "late event", Stream: "late", Events: "order", Subject: "orderId", Own: own, Clone: clone}
-
 // State is what a late stream tells. Fold makes it.
 type State struct {
 	saga.Saga
 	OrderID string `json:"orderId"`
 	// OrderStatus is what the order had ended as.
-	OrderStatus order.Status `json:"status,omitempty"`
+	OrderStatus saga.Status `json:"orderStatus,omitempty"`
 	// Payments are the payments that came late, oldest first; in a bounded state the open ones, see Bounded.
 	Payments []Matter `json:"payments,omitempty"`
 	// Settled sums up the payments that a bounded state has left out because they are settled. More reports that it has left
@@ -160,10 +143,8 @@ type State struct {
 	// Goods tells that goods have left; GoodsSettled that somebody has looked after them.
 	Goods        bool `json:"goods,omitempty"`
 	GoodsSettled bool `json:"goodsSettled,omitempty"`
-	// About is the payment that a person was last asked about, if it is about one.
-	About string `json:"about,omitempty"`
 	// HowDecided is how the newest decision settled what is open, for people; empty when none did.
-	HowDecided string `json:"byHand,omitempty"`
+	HowDecided string `json:"howDecided,omitempty"`
 }
 
 // Fold returns the state that records make of s; see saga.Flow.Fold.
@@ -177,7 +158,7 @@ func own(s *State, r event.Record) error {
 	switch r.Type {
 	case event.EventLate:
 		return event.DecodeInto(r.Event, func(v Verdict) {
-			s.OrderStatus = v.Status
+			s.OrderStatus, s.Flow = v.Status, v.Status
 			if v.money() && !s.More {
 				s.Payments = append(s.Payments, Matter{ID: r.Key, Cause: v.EventID})
 			}
@@ -190,11 +171,7 @@ func own(s *State, r event.Record) error {
 	case event.PaymentRefunded:
 		s.payment(slotRefund, r.Key, func(p *Matter) { p.Refunded = true })
 	case event.OrderNeedsAttention:
-		// Payments are settled one after the other, so it is about the oldest one that is open.
-		s.About, s.HowDecided = "", ""
-		if p, open := s.open(); open && s.Attention.Step == p.step() {
-			s.About = p.ID
-		}
+		s.HowDecided = ""
 	case event.OrderStepSkipped, event.OrderStepSubstituted:
 		return event.DecodeInto(r.Event, func(d saga.ResolutionData) { s.decided(r, d) })
 	}
@@ -221,12 +198,6 @@ func (s *State) payment(prefix, key string, change func(*Matter)) {
 			change(&s.Payments[i])
 		}
 	}
-}
-
-// entry makes an event after the state. Times never go back in a stream, whichever clock is behind.
-func (s State) entry(slot, eventType string, at time.Time, data any) event.Entry {
-	s.ID = s.OrderID
-	return s.Entry(event.LateStream(s.OrderID), slot, eventType, at, data)
 }
 
 // Arrived is how much money has arrived in all, as far as the gateway was asked.
@@ -266,7 +237,7 @@ func (s State) Bounded() State {
 			case p.ByHand == "":
 			case p.Amount > 0:
 				s.Settled.Amount += p.Amount
-			case p.ByHand == order.Substitute:
+			case p.ByHand == saga.Substitute:
 				s.Settled.Unknown++
 			}
 		case len(kept) < MaxPayments:
@@ -295,40 +266,40 @@ func (s State) Due(arrived, total int64) int64 {
 		case p.ByHand == "":
 		case p.Amount > 0:
 			arrived -= p.Amount
-		case p.ByHand == order.Substitute:
+		case p.ByHand == saga.Substitute:
 			arrived -= total
 		}
 	}
 	return max(arrived, 0)
 }
 
-// Judged writes down what the gateway said of a late payment: how much has arrived.
-func (s State) Judged(m Matter, paymentID, currency string, amount int64, at time.Time) event.Entry {
-	d := Money{OrderID: s.OrderID, EventID: m.Cause, PaymentID: paymentID, Amount: amount, Currency: currency}
-	if amount == 0 {
-		return s.entry(slotJudge+m.ID, event.PaymentNothingArrived, at, d)
+// Payment returns the payment of an item.
+func (s State) Payment(id string) Matter {
+	for _, p := range s.Payments {
+		if p.ID == id {
+			return p
+		}
 	}
-	return s.entry(slotJudge+m.ID, event.PaymentArrivedLate, at, d)
+	return Matter{}
 }
 
-// Refunded writes down that the money of a late payment was given back.
-func (s State) Refunded(m Matter, currency string, at time.Time) event.Entry {
-	return s.entry(slotRefund+m.ID, event.PaymentRefunded, at,
-		Money{OrderID: s.OrderID, EventID: m.Cause, PaymentID: m.PaymentID, Amount: m.Amount, Currency: currency})
+// Open reports whether something is left to be settled.
+func (s State) Open() bool { return s.Unsettled() || s.goodsOpen() || s.Attention.Open }
+
+// Unsettled reports whether a payment is left to be looked up or given back.
+func (s State) Unsettled() bool {
+	_, open := s.open()
+	return open || s.More
 }
 
-// attention asks an operator to look.
-func (s State) attention(f order.Stuck, at time.Time) event.Entry {
-	d := saga.Object("orderId", s.OrderID, saga.NewAttention(f))
-	return s.entry(slotAttention+strconv.Itoa(s.Attention.Count+1), event.OrderNeedsAttention, at, d)
-}
-
-// attentionResolved says that what an operator was asked to look at is resolved.
-func (s State) attentionResolved(at time.Time) event.Entry {
-	how := "it went through"
-	if s.HowDecided != "" {
-		how = s.HowDecided
+// open returns the oldest payment that is not settled.
+func (s State) open() (Matter, bool) {
+	for _, p := range s.Payments {
+		if p.open() {
+			return p, true
+		}
 	}
-	return s.entry(slotResolved+strconv.Itoa(s.Attention.Count), event.OrderAttentionResolved, at,
-		saga.Object("orderId", s.OrderID, saga.AttentionResolution{Step: s.Attention.Step, Note: how}))
+	return Matter{}, false
 }
+
+func (s State) goodsOpen() bool { return s.Goods && !s.GoodsSettled }

@@ -152,7 +152,7 @@ func TestTheTableOfTheLateDesk(t *testing.T) {
 				if !slices.Contains(latepayment.Allowed[situation], action) {
 					require.Contains(t, w.state.WhyNotResolvable(d), situation)
 					w.decide(d)
-					_, decided := w.state.Decided(w.facts)
+					_, decided := latepayment.Flow.Decided(&w.state, w.facts.Resolutions)
 					require.False(t, decided)
 					return
 				}
@@ -162,7 +162,7 @@ func TestTheTableOfTheLateDesk(t *testing.T) {
 				d = w.decide(d)
 				require.True(t, w.do(true))
 				require.True(t, w.state.Recorded(d.ID))
-				_, again := w.state.Decided(w.facts)
+				_, again := latepayment.Flow.Decided(&w.state, w.facts.Resolutions)
 				require.False(t, again, "it is followed once")
 				require.Equal(t, action == order.Retry, w.state.Situation() != "", "a retry leaves it open")
 				w.settle()
@@ -262,7 +262,7 @@ func TestEverythingIsSettledOnce(t *testing.T) {
 					}
 				case latepayment.RefundStuck:
 					for _, p := range before.Payments {
-						if p.ID == before.About {
+						if p.ID == before.AttentionItem {
 							w.hand += p.Amount
 						}
 					}

@@ -2,8 +2,7 @@ package latepayment
 
 import (
 	"context"
-	"errors"
-	"slices"
+	"maps"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -12,7 +11,39 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/groupcommit"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
+
+// Recorder records the events that came after an order had ended, for its run.
+type Recorder struct {
+	Log   activities.Log
+	Clock func() time.Time
+}
+
+// Record records late events, and reports whether something follows from one of them.
+func (r Recorder) Record(ctx context.Context, in saga.LateInput) (saga.LateResult, error) {
+	var result saga.LateResult
+	given := make([]*verdict, len(in.Events))
+	for i, e := range in.Events {
+		v := Verdict{ID: e.ID, OrderID: in.ID, EventID: e.EventID, Type: e.Type, Identity: e.Identity,
+			Status: in.Status, Handled: in.Handled}
+		given[i] = &verdict{Verdict: v, log: r.Log, correlationID: in.CorrelationID, at: activities.Now(ctx, r.Clock)}
+		result.Consequential = result.Consequential || v.Consequential()
+	}
+	if len(given) > 0 {
+		// Together and in their order: a run that has heard many of them has one activity for all.
+		for i, err := range (place{r.Log, in.ID}).write(ctx, given) {
+			if err != nil {
+				return saga.LateResult{}, activities.ToTemporal(fault.Wrap(err, fault.CodeOf(err), "write the verdict on event %s", in.Events[i].EventID))
+			}
+		}
+	}
+	if !in.Unsettled || result.Consequential {
+		return result, nil
+	}
+	state, err := event.FoldPages(ctx, r.Log, event.LateStream(in.ID), 0, State{OrderID: in.ID}, State.Fold)
+	return saga.LateResult{Consequential: state.Open()}, activities.ToTemporal(err)
+}
 
 // WriteVerdict writes down that an event came after its order had ended, once an event, in a stream of its own: the
 // order's stream is closed by its terminal event. It costs the same however long that stream is, and verdicts that are
@@ -92,66 +123,55 @@ func writeVerdicts(ctx context.Context, items []*verdict) []error {
 	return errs
 }
 
-// write appends verdicts after the newest record: together, and one by one when the slot of one of them is taken.
+// write appends the verdicts that are not in the log, together, each in the first of its slots that no other event has.
 func (p place) write(ctx context.Context, of []*verdict) []error {
 	errs := make([]error, len(of))
-	newest, _, err := p.log.Head(ctx, event.LateStream(p.orderID))
-	head := newest.HeadOf()
-	together, alone := unlike(of)
-	for n := 0; n < lateAttempts && (err == nil || errors.Is(err, fault.Concurrency)); n++ {
-		if head, _, err = p.log.Append(ctx, event.LateStream(p.orderID), head, together); err == nil {
-			break
+	slots := make(map[string]bool)
+	for _, v := range of {
+		for _, slot := range v.Slots() {
+			slots[slot] = true
 		}
 	}
-	switch {
-	case err == nil:
-	case activities.Lost(err):
-		for i := range alone {
-			alone[i] = true
+	note := func(taken map[string]event.Record, page []event.Record) (map[string]event.Record, error) {
+		for _, r := range page {
+			if slots[r.Key] {
+				taken[r.Key] = r
+			}
 		}
-	default:
+		return taken, nil
+	}
+	newest, _, err := p.log.Head(ctx, event.LateStream(p.orderID))
+	if err == nil {
+		_, err = event.AppendAfter(ctx, p.log, event.LateStream(p.orderID), newest.HeadOf(), make(map[string]event.Record), note,
+			func(taken map[string]event.Record) ([]event.Entry, error) {
+				return missing(of, maps.Clone(taken), errs), nil
+			})
+	}
+	if err != nil {
 		for i := range errs {
 			errs[i] = err
-		}
-		return errs
-	}
-	for i, v := range of {
-		if alone[i] {
-			head, errs[i] = p.writeOne(ctx, v, head)
 		}
 	}
 	return errs
 }
 
-// writeOne writes a verdict into the first of its slots that no other event has. It returns the newest head that it has seen.
-func (p place) writeOne(ctx context.Context, v *verdict, head event.Head) (event.Head, error) {
-	for _, slot := range v.Slots() {
-		records, err := appendTo(ctx, p.log, p.orderID, head, v.entry(slot))
-		if err != nil {
-			return head, err
-		}
-		if n := len(records); n > 0 && records[n-1].Version > head.Version {
-			head = records[n-1].HeadOf()
-		}
-		if i := slices.IndexFunc(records, func(r event.Record) bool { return r.Key == slot }); i >= 0 && v.Of(records[i]) {
-			// Written just now, or by an earlier call.
-			return head, nil
-		}
-	}
-	return head, fault.New(fault.Corrupt, "the slots of the verdict on event %s have other content", v.EventID)
-}
-
-// unlike returns the verdicts, in their first slots, that are appended together. Alone reports which are not: another one has
-// their slot.
-func unlike(of []*verdict) (together []event.Entry, alone []bool) {
-	seen := make(map[string]bool, len(of))
-	alone = make([]bool, len(of))
+// missing are the verdicts that are to be written; taken are the slots that were. An error says that all slots of a verdict have other content.
+func missing(of []*verdict, taken map[string]event.Record, errs []error) []event.Entry {
+	var entries []event.Entry
 	for i, v := range of {
-		slot := v.Slots()[0]
-		if alone[i] = seen[slot]; !alone[i] {
-			seen[slot] = true
-			together = append(together, v.entry(slot))
+		errs[i] = fault.New(fault.Corrupt, "the slots of the verdict on event %s have other content", v.EventID)
+		for _, slot := range v.Slots() {
+			if _, there := taken[slot]; !there {
+				entry := v.entry(slot)
+				entries = append(entries, entry)
+				taken[slot] = event.Record{Entry: entry}
+			}
+			if v.Of(taken[slot]) {
+				// Written now, or by an earlier call, or twice in this one.
+				errs[i] = nil
+				break
+			}
 		}
 	}
-	return together, alone
+	return entries
 }

@@ -3,11 +3,13 @@ package latepayment_test
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
+	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
@@ -31,11 +33,12 @@ type world struct {
 	t     tb
 	log   *memlog.Log
 	state latepayment.State
-	facts latepayment.Facts
+	facts saga.Facts
 	at    time.Time
-	// arrived is the money that came, refunds what was given back, by key.
+	// arrived is the money that came, refunds what was given back, by the ID of the late payment.
 	arrived int64
 	refunds map[string]int64
+	gateway *gateway
 	// hand is what operators have looked after.
 	hand      int64
 	events    int
@@ -43,7 +46,26 @@ type world struct {
 }
 
 func newWorld(t tb) *world {
-	return &world{t: t, log: memlog.New(), state: latepayment.State{OrderID: "42"}, at: start, refunds: map[string]int64{}}
+	w := &world{t: t, log: memlog.New(), state: latepayment.State{OrderID: "42"}, at: start, refunds: map[string]int64{}}
+	w.gateway = &gateway{world: w}
+	return w
+}
+
+// gateway is the provider.
+type gateway struct {
+	payment.Gateway
+	*world
+}
+
+func (g *gateway) Lookup(context.Context, payment.Payment) (payment.Result, error) {
+	return payment.Result{State: payment.Captured, PaymentID: "p-1", Arrived: g.there()}, nil
+}
+
+func (g *gateway) Refund(_ context.Context, key string, _ payment.Payment, amount int64) (payment.Result, error) {
+	if g.refunds[strings.TrimPrefix(key, "42/late/")] = amount; g.there() < 0 {
+		g.t.Fatalf("more is given back than came")
+	}
+	return payment.Result{State: payment.Refunded}, nil
 }
 
 // came writes the verdict on a late event, as another process does: the run reads it.
@@ -81,7 +103,30 @@ func (w *world) fold(tail []event.Record) {
 	w.state = next
 }
 
-func (w *world) next() saga.Action { return latepayment.Next(w.state, w.facts, w.at) }
+func (w *world) next() saga.Action { return latepayment.Flow.Decide(w.state, w.facts, w.at, nil) }
+
+// step does what a step does.
+func (w *world) step(a saga.Action) {
+	w.t.Helper()
+	p := &latepayment.Participants{Gateway: w.gateway, Refunds: w.log, Payment: func(context.Context, string) (payment.Payment, error) {
+		return payment.Payment{OrderID: "42", Amount: total, Currency: "EUR"}, nil
+	}}
+	in := saga.StepInput[latepayment.State]{State: w.state, Item: a.Item}
+	o, err := latepayment.Flow.Operation(&w.state, a.Step, a.Kind).Run(p, context.Background(), saga.Call[latepayment.State]{
+		ID: "42", Item: a.Item, State: w.state, Now: func() time.Time { return w.at },
+	})
+	if err == nil {
+		err = latepayment.Flow.CheckOutcome(in, a.Step, a.Kind, o)
+	}
+	if err != nil {
+		w.t.Fatalf("%s: %v", a, err)
+	}
+	entries, err := latepayment.Flow.Entries(in, a.Step, o, w.at)
+	if err != nil {
+		w.t.Fatalf("%s: %v", a, err)
+	}
+	w.append(entries[0])
+}
 
 // there is what the provider has.
 func (w *world) there() int64 {
@@ -96,8 +141,7 @@ func (w *world) there() int64 {
 func (w *world) do(fails bool) bool {
 	w.t.Helper()
 	a := w.next()
-	payment := w.state.Payment(a.Item)
-	if fails && (a.Kind == order.Lookup || a.Kind == order.Do) {
+	if fails && a.Kind == order.Do {
 		w.facts.Stuck = &order.Stuck{Step: a.Step, Error: "no answer", Attempts: 1, NextTry: w.at.Add(time.Minute)}
 		return true
 	}
@@ -105,15 +149,9 @@ func (w *world) do(fails bool) bool {
 	case order.Record:
 		w.facts.Stuck = nil
 		w.append(a.Entry)
-	case order.Lookup:
-		w.facts.Stuck = nil
-		w.append(w.state.Judged(payment, "p-1", "EUR", w.state.Due(w.there(), total), w.at))
 	case order.Do:
 		w.facts.Stuck = nil
-		if w.refunds[payment.ID] = payment.Amount; w.there() < 0 {
-			w.t.Fatalf("more is given back than came")
-		}
-		w.append(w.state.Refunded(payment, "EUR", w.at))
+		w.step(a)
 	default:
 		return false
 	}

@@ -1,11 +1,10 @@
-// Package notification is a message to a customer: what its events mean, the decisions of the saga that sends it (next.go), its workflow
-// (run.go) and its activities.
+// Package notification is a message to a customer: what its events mean (notice.go), and the saga that sends it (flow.go).
 //
 // Sending cannot be undone and, over SMTP, not be asked about. So an intent is written down first, by whoever is about to
 // send, and its outcome behind it. An intent without an outcome means that nobody knows: such a message is never sent
 // again. Only one that was definitely not accepted is tried again, until a deadline.
 //
-// Nothing but the activities does I/O, reads a clock or makes a random ID.
+// Nothing but the step functions does I/O, reads a clock or makes a random ID.
 package notification
 
 import (
@@ -50,21 +49,25 @@ func KindOf(eventType string) (Kind, bool) {
 	return k, ok
 }
 
-// Steps of the saga.
-const (
-	// StepRequest is the pivot: it says who is to be told what, and how long it is tried.
-	StepRequest string = "request"
-	// StepSend sends.
-	StepSend string = "send"
-)
-
-// Slots of the stream. SlotIntent and slotOutcome are prefixes of the attempt's number.
+// Slots of the stream. SlotIntent is a prefix of the attempt's number.
 const (
 	SlotRequest = "request"
 	SlotIntent  = "intent/"
-	slotOutcome = "outcome/"
 	slotEnd     = "end"
 )
+
+// outcomeSlot is the slot of what an attempt came to.
+func outcomeSlot(attempt int) string { return "outcome/" + strconv.Itoa(attempt) }
+
+// eventType is the type of the event of an order that leads to a message of the kind; "" for a welcome.
+func (k Kind) eventType() string {
+	for _, t := range EventTypes() {
+		if events[t] == k {
+			return t
+		}
+	}
+	return ""
+}
 
 // Subject says what a message is about.
 type Subject struct {
@@ -136,31 +139,25 @@ type Request struct {
 	Until time.Time `json:"until"`
 }
 
-// Intent is the data of notice.intended.
+// Intent is the data of notice.intended, but for the ID.
 type Intent struct {
-	NoticeID string `json:"noticeId"`
-	Attempt  int    `json:"attempt"`
-	// Token names the one who is about to send.
+	Attempt int `json:"attempt"`
+	// Token names the attempt that is about to send.
 	Token string `json:"token"`
 }
 
-// Result is the data of an outcome's event.
+// Result is the data of an outcome's event, but for the ID.
 type Result struct {
-	NoticeID string `json:"noticeId"`
-	Attempt  int    `json:"attempt"`
+	Attempt int `json:"attempt"`
 	// Code is what the mail server answered, its code alone: what it says besides may quote the address.
 	Code string `json:"code,omitempty"`
 }
 
-// End is the data of notice.given_up.
+// End is the data of notice.given_up, but for the ID.
 type End struct {
-	NoticeID string `json:"noticeId"`
 	Attempts int    `json:"attempts"`
 	Reason   string `json:"reason"`
 }
-
-// Flow is how a notice's stream is folded.
-var Flow = saga.Flow[State, any]{Name: "notice", Stream: "notice", Own: own}
 
 // State is what a notice's stream tells. Fold makes it.
 type State struct {
@@ -175,9 +172,6 @@ type State struct {
 	Token   string  `json:"token,omitempty"`
 	Outcome Outcome `json:"outcome,omitempty"`
 }
-
-// Requested reports whether the message is to be sent at all.
-func (s State) Requested() bool { return s.Head.Version > 0 }
 
 // Settled reports whether nothing comes any more.
 func (s State) Settled() bool { return s.Outcome != "" && s.Outcome != NotAccepted }
@@ -216,26 +210,4 @@ func (s Subject) about() string {
 		return s.OrderID
 	}
 	return s.CustomerID
-}
-
-// Intent writes down that the next attempt is about to be made by the one who has the token.
-func (s State) Intent(token string, at time.Time) event.Entry {
-	n := s.Attempt + 1
-	return s.entry(SlotIntent+strconv.Itoa(n), event.NoticeIntended, at, Intent{s.Subject.ID(), n, token})
-}
-
-// result writes down what the newest attempt came to.
-func (s State) result(o Outcome, code string, at time.Time) event.Entry {
-	return s.entry(slotOutcome+strconv.Itoa(s.Attempt), types[o], at, Result{s.Subject.ID(), s.Attempt, code})
-}
-
-// end writes down that the message is given up.
-func (s State) end(reason string, at time.Time) event.Entry {
-	return s.entry(slotEnd, event.NoticeGivenUp, at, End{s.Subject.ID(), s.Attempt, reason})
-}
-
-// entry makes an event after the state. Times never go back in a stream, whichever clock is behind.
-func (s State) entry(slot, eventType string, at time.Time, data any) event.Entry {
-	s.Saga.ID = s.about()
-	return s.Entry(event.NoticeStream(s.Subject.ID()), slot, eventType, at, data)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/testenv"
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -50,22 +51,42 @@ func (w *world) append(s notification.State, e event.Entry) {
 	require.NoError(w.t, err)
 }
 
+func next(s notification.State, f saga.Facts, at time.Time) saga.Action {
+	return notification.Flow.Decide(s, f, at, nil)
+}
+
+// intent is the event of an attempt that is about to be made.
+func intent(s notification.State, token string, at time.Time) event.Entry {
+	n := s.Attempt + 1
+	return notification.Flow.Entry(&s, notification.SlotIntent+strconv.Itoa(n), event.NoticeIntended, at, notification.Intent{Attempt: n, Token: token})
+}
+
+// answer is what the newest attempt came to.
+func answer(s notification.State, o notification.Outcome, at time.Time) *saga.Answer {
+	eventType := map[notification.Outcome]string{
+		notification.Sent: event.NoticeSent, notification.Refused: event.NoticeRefused, notification.NotAccepted: event.NoticeNotAccepted,
+		notification.Unknown: event.NoticeUnknown,
+	}[o]
+	entry := notification.Flow.Entry(&s, "outcome/"+strconv.Itoa(s.Attempt), eventType, at, notification.Result{Attempt: s.Attempt, Code: "451"})
+	return &saga.Answer{After: s.Head.Version, Entry: entry}
+}
+
 // TestNothingIsSentTwiceKnowingly: runs are broken off wherever it hurts, and still nobody sends what somebody else was about
 // to send, and nobody sends after the message was taken, refused or lost.
 func TestNothingIsSentTwiceKnowingly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)
-		var facts notification.Facts
+		var facts saga.Facts
 		// Taken counts what the mail server has said yes to, or may have.
 		taken, steps := 0, 0
 		for {
 			steps++
 			require.Less(t, steps, 200, "it ends")
 			if rapid.IntRange(0, 4).Draw(t, "broken off") == 0 {
-				facts = notification.Facts{}
+				facts = saga.Facts{}
 			}
 			s := w.state()
-			a := notification.Next(s, facts, w.at)
+			a := next(s, facts, w.at)
 			switch a.Kind {
 			case order.Close:
 				require.True(t, s.Settled())
@@ -84,12 +105,12 @@ func TestNothingIsSentTwiceKnowingly(t *testing.T) {
 			case order.Do:
 				require.Zero(t, taken, "it may have been taken already")
 				require.False(t, s.Open())
-				w.append(s, s.Intent("run "+strconv.Itoa(steps), w.at))
+				w.append(s, intent(s, "run "+strconv.Itoa(steps), w.at))
 				fate := rapid.SampledFrom([]notification.Outcome{notification.Sent, notification.Refused, notification.NotAccepted, notification.Unknown}).Draw(t, "fate")
 				if fate == notification.Sent || fate == notification.Unknown {
 					taken++
 				}
-				facts.Answer = &notification.Answer{Attempt: s.Attempt + 1, Outcome: fate}
+				facts.Answer = answer(w.state(), fate, w.at)
 			}
 			w.at = w.at.Add(time.Second)
 		}
@@ -98,13 +119,15 @@ func TestNothingIsSentTwiceKnowingly(t *testing.T) {
 
 func TestAnIntentWithoutAnOutcomeIsUnknown(t *testing.T) {
 	w := newWorld(t)
-	w.append(w.state(), w.state().Intent("somebody", start))
-	a := notification.Next(w.state(), notification.Facts{}, start)
+	w.append(w.state(), intent(w.state(), "somebody", start))
+	a := next(w.state(), saga.Facts{}, start)
 	require.Equal(t, order.Record, a.Kind)
 	require.Equal(t, event.NoticeUnknown, a.Entry.Type)
-	a = notification.Next(w.state(), notification.Facts{Answer: &notification.Answer{Attempt: 7, Outcome: notification.Sent}}, start)
+	other := answer(w.state(), notification.Sent, start)
+	other.After = 7
+	a = next(w.state(), saga.Facts{Answer: other}, start)
 	require.Equal(t, event.NoticeUnknown, a.Entry.Type, "an answer about another attempt says nothing")
-	a = notification.Next(w.state(), notification.Facts{Answer: &notification.Answer{Attempt: 1, Outcome: notification.Sent}}, start)
+	a = next(w.state(), saga.Facts{Answer: answer(w.state(), notification.Sent, start)}, start)
 	require.Equal(t, event.NoticeSent, a.Entry.Type)
 }
 
@@ -113,11 +136,11 @@ func TestWhatIsNotAcceptedIsTriedUntilTheDeadline(t *testing.T) {
 	var pauses []time.Duration
 	for {
 		s := w.state()
-		a := notification.Next(s, notification.Facts{}, w.at)
+		a := next(s, saga.Facts{}, w.at)
 		if a.Kind == order.Do {
-			w.append(s, s.Intent("me", w.at))
+			w.append(s, intent(s, "me", w.at))
 			s = w.state()
-			a = notification.Next(s, notification.Facts{Answer: &notification.Answer{Attempt: s.Attempt, Outcome: notification.NotAccepted, Code: "451"}}, w.at)
+			a = next(s, saga.Facts{Answer: answer(s, notification.NotAccepted, w.at)}, w.at)
 			require.Equal(t, event.NoticeNotAccepted, a.Entry.Type)
 			w.append(s, a.Entry)
 			continue
@@ -135,7 +158,7 @@ func TestWhatIsNotAcceptedIsTriedUntilTheDeadline(t *testing.T) {
 	require.Less(t, len(pauses), 15)
 	s := w.state()
 	require.Equal(t, notification.GivenUp, s.Outcome)
-	require.Equal(t, order.Close, notification.Next(s, notification.Facts{}, w.at).Kind)
+	require.Equal(t, order.Close, next(s, saga.Facts{}, w.at).Kind)
 	require.False(t, w.at.After(start.Add(time.Hour)))
 }
 

@@ -1,10 +1,10 @@
-// Package onboarding is a customer: what their events mean, the decisions of the saga that takes them on, its workflow (run.go) and its
-// activities.
+// Package onboarding is a customer: what their events mean, the table of the saga that takes them on (flow.go), and how registrations are
+// written (register.go).
 //
 // A customer's profile is personal data and only ever sealed here. The bus promises no order: the newest profile counts, by
 // the time at which the event says that it happened, then by id.
 //
-// Nothing but the activities does I/O, reads a clock or makes a random ID.
+// Nothing but the step function and Register does I/O, reads a clock or makes a random ID.
 package onboarding
 
 import (
@@ -20,16 +20,6 @@ import (
 const (
 	SlotProfile   = "profile/"
 	SlotOnboarded = "onboarded"
-)
-
-// Steps of the saga.
-const (
-	// StepRegister is the pivot: it stands in the log before the saga starts.
-	StepRegister string = "register"
-	// StepWelcome has the customer welcomed.
-	StepWelcome string = "welcome"
-	// StepPublish publishes the customer's events.
-	StepPublish string = "publish"
 )
 
 // Profile is the personal data of a customer, as it is sealed.
@@ -59,15 +49,11 @@ type ProfileData struct {
 	Sealed     string    `json:"sealed,omitempty"`
 }
 
-// Onboarded is the data of customer.onboarded.
+// Onboarded is the data of customer.onboarded, but for the customer's ID.
 type Onboarded struct {
-	CustomerID string `json:"customerId"`
 	// Welcome tells that a welcome message is on its way.
 	Welcome bool `json:"welcome"`
 }
-
-// Flow is how a customer's stream is folded. It never ends.
-var Flow = saga.Flow[State, any]{Name: "customer", Stream: "customer", Subject: "customerId", Own: own}
 
 // State is what a customer's stream tells. Fold makes it.
 type State struct {
@@ -130,34 +116,4 @@ func (s State) notBefore(at time.Time) time.Time {
 		return s.UpdatedAt
 	}
 	return at
-}
-
-// onboarded says that everything is started.
-func (s State) onboarded(welcome bool, at time.Time) event.Entry {
-	return event.New(event.CustomerStream(s.CustomerID), SlotOnboarded, event.CustomerOnboarded, s.CustomerID, s.notBefore(at),
-		Onboarded{CustomerID: s.CustomerID, Welcome: welcome}).CausedBy(s.CorrelationID, s.LastEventID)
-}
-
-// Facts are what a run knows besides the log.
-type Facts struct {
-	// Published is the version up to which the broker has confirmed.
-	Published int64 `json:"published,omitempty"`
-	// Welcome tells that customers are welcomed; Welcomed that the message for this one is on its way.
-	Welcome  bool `json:"welcome,omitempty"`
-	Welcomed bool `json:"welcomed,omitempty"`
-}
-
-// Next decides what to do about a customer. It is pure. Record without an entry, of StepWelcome, starts the message.
-func Next(s State, f Facts, now time.Time) saga.Action {
-	switch {
-	case !s.Known():
-		return saga.Action{Kind: saga.Close}
-	case !s.Onboarded && f.Welcome && !f.Welcomed:
-		return saga.Action{Kind: saga.Record, Step: StepWelcome}
-	case !s.Onboarded:
-		return saga.Action{Kind: saga.Record, Entry: s.onboarded(f.Welcome, now)}
-	case f.Published < s.Head.Version:
-		return saga.Action{Kind: saga.Do, Step: StepPublish}
-	}
-	return saga.Action{Kind: saga.Close}
 }

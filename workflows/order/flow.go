@@ -63,12 +63,7 @@ var Flow = saga.Flow[State, *Participants]{
 		Workflow: "LateSaga", Signal: "late",
 		WorkflowID: func(id string) string { return event.WorkflowID("late-", id) },
 		Summary:    func(id string) string { return "what came after order " + id + " had ended" },
-		Input: func(id string) any {
-			return struct {
-				OrderID string `json:"orderId"`
-			}{id}
-		},
-		Unsettled: func(eventType string) bool { return eventType == event.PaymentSucceeded },
+		Unsettled:  func(eventType string) bool { return eventType == event.PaymentSucceeded },
 		Attributes: func(s *State) []temporal.SearchAttributeUpdate {
 			return []temporal.SearchAttributeUpdate{saga.CustomerID.ValueSet(s.Order.CustomerID), saga.NeedsAttentionAttribute.ValueSet(false)}
 		},

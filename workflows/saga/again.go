@@ -16,9 +16,13 @@ const (
 // pause doubles from 0.1 s to 5 s, of which each saga takes its own share: what waits together does not try together. It does not go
 // past the deadline.
 func (l Later) After(before *Later, id string, now time.Time, deadline time.Duration) *Later {
-	next := Later{Step: l.Step, Hint: l.Hint, For: cmp.Or(l.For, "the participant"), Since: now, Tries: 1}
-	if before != nil && before.Step == l.Step {
+	next := Later{Step: l.Step, Item: l.Item, Hint: l.Hint, For: cmp.Or(l.For, "the participant"), Since: now, Tries: 1}
+	if before != nil && before.about(Action{Step: l.Step, Item: l.Item}) {
 		next.Since, next.Tries = before.Since, before.Tries+1
+	}
+	if l.Pause > 0 {
+		next.At = now.Add(l.Pause)
+		return &next
 	}
 	pause := min(minLaterPause<<min(next.Tries, 10), maxLaterPause)
 	h := fnv.New32a()
@@ -31,6 +35,9 @@ func (l Later) After(before *Later, id string, now time.Time, deadline time.Dura
 	}
 	return &next
 }
+
+// about reports whether the wait is one for an action.
+func (l *Later) about(a Action) bool { return l.Step == a.Step && l.Item == a.Item }
 
 // Over reports whether the wait has lasted until its deadline: the next attempt is the last one.
 func (l *Later) Over(now time.Time, deadline time.Duration) bool {

@@ -30,7 +30,7 @@ func (f *Flow[S, P]) Check() error {
 	for i := range f.Steps {
 		row := &f.Steps[i]
 		c.step = row.Name
-		c.pastPivot = c.pivots > 0
+		c.pastPivot = f.Endless || c.pivots > 0
 		if row.Kind == Pivot {
 			c.pivots++
 		}
@@ -47,11 +47,25 @@ func (f *Flow[S, P]) Check() error {
 	}
 	c.step = ""
 	if len(f.Steps) > 0 {
-		c.require(c.pivots == 1, "a flow has one pivot, not %d", c.pivots)
+		c.require(f.Endless || c.pivots == 1, "a flow has one pivot, not %d", c.pivots)
 		c.require(f.Queue != "", "a flow has a task queue: Queue")
 	}
+	f.checkEndless(&c)
 	f.checkRules(&c)
 	return c.err(f.Name)
+}
+
+// checkEndless: an endless flow has what it needs, and no other flow has it.
+func (f *Flow[S, P]) checkEndless(c *tableChecker) {
+	if !f.Endless {
+		c.require(f.Next == nil && f.Begin == nil && f.Bound == nil && f.More == "", "only an endless flow has Next, Begin, Bound and More")
+		return
+	}
+	for i := range f.Steps {
+		c.require(f.Steps[i].Kind == Forward, "the steps of an endless flow are of the kind %q", Forward)
+	}
+	c.require(f.Signals == nil && f.TurnBack == nil && f.Late == nil && f.EarlyStream == nil, "an endless flow hears nothing but More")
+	c.require(f.Next == nil || f.Unattended || f.Item != nil, "a flow with Next says what a step is about: Item")
 }
 
 // checkRules: what the flow has besides its rows is complete, and no signal is taken for another one.
@@ -68,8 +82,8 @@ func (f *Flow[S, P]) checkRules(c *tableChecker) {
 		c.seen = add(c.seen, "signal/"+s.Name)
 	}
 	if l := f.Late; l != nil && l.Workflow != "" {
-		c.require(l.WorkflowID != nil && l.Input != nil && l.Signal != "" && l.Summary != nil && l.Attributes != nil,
-			"Late has Workflow, WorkflowID, Input, Signal, Summary and Attributes")
+		c.require(l.WorkflowID != nil && l.Signal != "" && l.Summary != nil && l.Attributes != nil,
+			"Late has Workflow, WorkflowID, Signal, Summary and Attributes")
 	}
 	f.checkInbound(c)
 	c.require((f.EarlyStream != nil) == (f.EarlyType != ""), "EarlyStream and EarlyType are both there, or none")
@@ -148,7 +162,7 @@ func checkSlots[S, P any](c *tableChecker, row *Step[S, P]) {
 
 // checkTypes: the types of a row's outcomes are there, and are not the kit's own.
 func (f *Flow[S, P]) checkTypes(c *tableChecker, row *Step[S, P]) {
-	c.require(row.Kind == Pivot || row.Done != "", "the outcome has a type: Done")
+	c.require(row.Kind == Pivot || row.Done != "" || f.Next != nil, "the outcome has a type: Done")
 	c.require(row.Undo == nil || len(row.Undone) > 0, "the compensation has a type: Undone")
 	c.require(row.Refused == "" || row.Do != nil, "a row without Do is not refused")
 	types := append([]string{row.Done, row.Refused}, row.Undone...)

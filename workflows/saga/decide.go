@@ -20,23 +20,28 @@ func (f *Flow[S, P]) decide(s *S, facts *Facts, now time.Time, timing Timing) Ac
 	n := &next[S, P]{flow: f, s: s, k: kitOf(s), facts: facts, now: now, timing: timing}
 	k := n.k
 	switch {
-	case k.Ended:
+	case k.Ended, f.Endless && !k.Opened():
 		return Action{Kind: Close}
+	case facts.Answer != nil && facts.Answer.After == k.Head.Version:
+		return Action{Kind: Record, Entry: facts.Answer.Entry}
 	case k.Attention.Open && n.wentThrough(k.Attention.Step, k.Attention.Undo):
 		return n.attentionResolved()
-	case facts.Stuck != nil && !n.attends(*facts.Stuck) && !n.settled(facts.Stuck.Step, facts.Stuck.Undo):
-		return n.attention(*facts.Stuck)
 	}
 	if r, open := f.Decided(s, facts.Resolutions); open {
 		return n.resolve(r)
 	}
+	if facts.Stuck != nil && !n.attends(*facts.Stuck) && !n.settled(facts.Stuck.Step, facts.Stuck.Undo) {
+		return n.attention(*facts.Stuck)
+	}
 	if c, late := n.tooLate(); late {
 		return n.refuse(c)
 	}
-	switch k.Decision {
-	case GoForward:
+	switch {
+	case f.Next != nil:
+		return n.loop()
+	case f.Endless, k.Decision == GoForward:
 		return n.forward()
-	case GoBack:
+	case k.Decision == GoBack:
 		return n.back()
 	}
 	return n.undecided()
@@ -205,7 +210,7 @@ func (n *next[S, P]) wait(row *Step[S, P]) Action {
 
 // forward: the pivot decided that the saga goes through. Nothing is compensated any more, but for a reversible step that is refused.
 func (n *next[S, P]) forward() Action {
-	past := false
+	past := n.flow.Endless
 	for row := range n.flow.Applicable(n.s) {
 		switch {
 		case row.Kind == Pivot:
@@ -224,7 +229,24 @@ func (n *next[S, P]) forward() Action {
 			return Action{Kind: Do, Step: row.Name}
 		}
 	}
+	if n.flow.Endless {
+		return Action{Kind: Close}
+	}
 	return n.end(Ending{Outcome: Completed}, n.completed())
+}
+
+// loop: the flow decides, and the kit waits, asks people, and makes the event.
+func (n *next[S, P]) loop() Action {
+	a, later := n.flow.Next(n.s, n.now), n.facts.Later
+	switch {
+	case a.Kind == Ask:
+		return n.look(StuckCall{Step: a.Step, Error: a.For})
+	case a.Kind == Record:
+		a.Entry = n.entry(a.Entry.Key, a.Entry.Type, "", a.data)
+	case a.Kind == Do && later != nil && later.about(a) && n.now.Before(later.At):
+		return Action{Kind: Wait, Step: a.Step, Item: a.Item, Until: later.At, For: later.For}
+	}
+	return a
 }
 
 // completed is what the event of a completed saga says besides.
@@ -344,8 +366,12 @@ func (n *next[S, P]) wentThrough(step string, undo bool) bool {
 
 // settled reports whether something that must come about has: by itself, by hand, or because it is not wanted any more.
 func (n *next[S, P]) settled(step string, undo bool) bool {
-	if undo {
+	switch {
+	case undo:
 		return n.k.Has(UndoSlot(step))
+	case n.flow.Item != nil:
+		item, open := n.flow.Item(n.s, step)
+		return !open || n.attends(StuckCall{Step: step}) && item != n.k.AttentionItem
 	}
 	row := n.flow.row(n.s, step)
 	switch {

@@ -18,6 +18,8 @@ type ActivityCall[In, Out any] struct {
 	// Remote marks calls to somebody else's service: they run inside a workflow task only when the flow says that the
 	// service is fast.
 	Remote bool
+	// Once marks calls that never run inside a workflow task, which may be discarded unnoticed.
+	Once bool
 	// Timeout bounds one attempt of the regular activity; 0 is AttemptTimeout.
 	Timeout time.Duration
 	// Deadline is how long the call may be unavailable before it is given up; nil for calls that must succeed.
@@ -36,9 +38,6 @@ func (c *ActivityCall[In, Out]) Activity() string { return c.activity }
 // Calls are the activities of a step.
 type Calls[In, Out any] struct {
 	Name string
-	Kind Kind
-	// Slot is the key under which the outcome stands in the saga's stream; UndoSlot is that of the compensation.
-	Slot, UndoSlot string
 	// Do attempts the step. A step without Do is recorded by the flow, or waited for.
 	Do *ActivityCall[In, Out]
 	// Lookup asks what is: what became of an attempt whose outcome nobody knows, or what a decision is to be based on.
@@ -61,10 +60,9 @@ func (s Calls[In, Out]) call(kind ActionKind) *ActivityCall[In, Out] {
 	return nil
 }
 
-// Definition is a saga whose steps have been checked.
+// Definition is a saga as a driver needs it: what it calls for each action.
 type Definition[In, Out any] struct {
 	name  string
-	steps []Calls[In, Out]
 	calls map[callKey]*ActivityCall[In, Out]
 }
 
@@ -73,67 +71,17 @@ type callKey struct {
 	step string
 }
 
-// Define checks the steps of a saga and returns it. The error names everything that is wrong: a saga has one pivot,
-// compensable steps before it and forward steps after it; each compensable step has an undo, no other step has one;
-// names and slots are unique; what can be undone has a deadline, what must succeed has none.
-func Define[In, Out any](name string, steps ...Calls[In, Out]) (*Definition[In, Out], error) {
-	d := &Definition[In, Out]{name: name, steps: steps, calls: make(map[callKey]*ActivityCall[In, Out])}
-	var c checker
-	c.require(name != "", "a saga has a name")
-	pivots := 0
+// Define returns the definition of a saga of steps. Flow.Check says what is wrong with a table; it is looked at before a worker starts.
+func Define[In, Out any](name string, steps ...Calls[In, Out]) *Definition[In, Out] {
+	d := &Definition[In, Out]{name: name, calls: make(map[callKey]*ActivityCall[In, Out])}
 	for _, s := range steps {
-		c.step = s.Name
-		if s.Kind == Pivot {
-			pivots++
-		}
-		c.unique("name", s.Name)
-		c.unique("slot", s.Slot)
-		if s.Undo != nil || s.UndoSlot != "" {
-			c.unique("slot", s.UndoSlot)
-		}
-		checkKind(&c, s, pivots)
 		for _, kind := range []ActionKind{Do, Lookup, Undo} {
 			if call := s.call(kind); call != nil {
-				checkCall(&c, kind, s.Kind, call)
 				d.calls[callKey{kind, s.Name}] = call
 			}
 		}
 	}
-	c.step = ""
-	c.require(pivots == 1, "a saga has one pivot, not %d", pivots)
-	if err := c.err(name); err != nil {
-		return nil, err
-	}
-	return d, nil
-}
-
-// checkKind checks what a step of its kind must and must not have, and where it stands.
-func checkKind[In, Out any](c *checker, s Calls[In, Out], pivots int) {
-	switch s.Kind {
-	case Compensable:
-		c.require(pivots == 0, "a compensable step stands before the pivot")
-		c.require(s.Undo != nil, "a compensable step has an undo")
-	case Pivot:
-		c.require(s.Do == nil && s.Undo == nil, "the pivot is an event: nothing is done but to record it")
-	case Forward:
-		c.require(pivots > 0, "a forward step stands after the pivot")
-		c.require(s.Undo == nil, "a forward step is never undone")
-	default:
-		c.require(false, "%q is no kind", s.Kind)
-	}
-}
-
-// checkCall checks one activity of a step.
-func checkCall[In, Out any](c *checker, action ActionKind, kind Kind, call *ActivityCall[In, Out]) {
-	c.require(call.activity != "", "%s names its activity", action)
-	c.require(call.Queue != "", "%s names its task queue", action)
-	c.require(call.Summary != "", "%s has a summary", action)
-	switch {
-	case action == Undo, action == Do && kind == Forward:
-		c.require(call.Deadline == nil, "%s must succeed: it has no deadline", action)
-	case kind == Compensable:
-		c.require(call.Deadline != nil, "%s has a deadline: nothing waits for ever before the pivot", action)
-	}
+	return d
 }
 
 // checker collects what is wrong.
@@ -170,49 +118,16 @@ func (c *checker) unique(label, value string) {
 	c.seen = add(c.seen, key)
 }
 
-// Name is the saga's name.
-func (d *Definition[In, Out]) Name() string { return d.name }
-
-// Steps are the saga's steps, in their order.
-func (d *Definition[In, Out]) Steps() []Calls[In, Out] {
-	return append([]Calls[In, Out](nil), d.steps...)
-}
-
-// Activities are the registered names of every activity that the saga uses, in the order of their steps.
-func (d *Definition[In, Out]) Activities() []string {
-	var names []string
-	for _, s := range d.steps {
-		for _, kind := range []ActionKind{Do, Lookup, Undo} {
-			if c := s.call(kind); c != nil {
-				names = append(names, c.activity)
-			}
-		}
-	}
-	return names
-}
-
 // Find returns the call for an action; nil when the step has none of that kind.
 func (d *Definition[In, Out]) Find(kind ActionKind, step string) *ActivityCall[In, Out] {
 	return d.calls[callKey{kind, step}]
 }
 
-// calls are the calls of the table's rows that apply to a saga. A wait before the pivot belongs to the row before it.
-func (f *Flow[S, P]) calls(s *S) (*Definition[StepInput[S], StepResult[S]], error) {
+// calls are the calls of the table's rows that apply to a saga.
+func (f *Flow[S, P]) calls(s *S) *Definition[StepInput[S], StepResult[S]] {
 	var steps []Calls[StepInput[S], StepResult[S]]
-	past := false
 	for row := range f.Applicable(s) {
-		past = past || row.Kind == Pivot
-		step := Calls[StepInput[S], StepResult[S]]{Name: row.Name, Kind: row.Kind, Slot: row.slot()}
-		if row.Kind == Await {
-			if !past {
-				continue
-			}
-			step.Kind = Forward
-		}
-		step.Do, step.Lookup, step.Undo = f.call(row, Do), f.call(row, Lookup), f.call(row, Undo)
-		if row.Undo != nil {
-			step.UndoSlot = UndoSlot(row.Name)
-		}
+		step := Calls[StepInput[S], StepResult[S]]{Name: row.Name, Do: f.call(row, Do), Lookup: f.call(row, Lookup), Undo: f.call(row, Undo)}
 		if row.Do != nil && row.Deadline != "" {
 			step.Do.Deadline = func(in StepInput[S]) time.Duration { return in.Settings.Of(row.Deadline) }
 		}
@@ -257,6 +172,7 @@ func (f *Flow[S, P]) call(row *Step[S, P], kind ActionKind) *ActivityCall[StepIn
 	}
 	c := &ActivityCall[StepInput[S], StepResult[S]]{
 		activity: f.ActivityOf(row, kind), Queue: cmp.Or(o.Queue, f.Queue), Summary: cmp.Or(o.Summary, string(kind)+" "+row.Name), Remote: o.Remote,
+		Once: o.Once, Timeout: o.Timeout,
 	}
 	if o.Within > 0 {
 		c.Deadline = func(StepInput[S]) time.Duration { return o.Within }

@@ -3,7 +3,7 @@
 //
 // A Flow is data: rows in business order, each with its calls, outcomes, compensation and waits. Fold makes a saga's state from its
 // events, Decide says what is next from the state and the facts that signals brought; both are pure. Flows that are loops instead of
-// sequences have a function of their own in the place of Decide.
+// sequences are Endless, and have a function Next in the place of the order of the rows.
 //
 // Flow.Run is the workflow of a table: it opens the stream, hears signals and Updates, takes over from runs that were broken off,
 // publishes, hands over to the next run and closes. Its activities are in the package activities; the step functions of the table, methods of
@@ -11,7 +11,7 @@
 //
 // The driver runs the step's activity: inside the workflow task first, then as a regular activity with durable retry, interrupted when a
 // fact makes the attempt pointless, given up after its deadline while it can still be compensated, tried until it succeeds when it must,
-// with a person asked to act when it does not. Flows that are loops implement the interface Run for it.
+// with a person asked to act when it does not.
 //
 // It imports the Temporal SDK, event, internal/fault and internal/text: it knows no flow.
 //

@@ -24,6 +24,8 @@ const (
 	Lookup ActionKind = "lookup"
 	// Wait waits for a fact, until Until.
 	Wait ActionKind = "wait"
+	// Ask is a Wait for a person, who must act because of what For says.
+	Ask ActionKind = "ask"
 	// Close ends the run.
 	Close ActionKind = "close"
 )
@@ -39,6 +41,12 @@ type Action struct {
 	Item string
 	// Entry is what to append; for Record.
 	Entry event.Entry
+	data  any
+}
+
+// Append is the action of a flow with Next that appends an event. Data is marshalled; it is a JSON object, or nil.
+func Append(slot, eventType string, data any) Action {
+	return Action{Kind: Record, Entry: event.Entry{Key: slot, Event: event.Event{Type: eventType}}, data: data}
 }
 
 // String names the action for people.
@@ -150,7 +158,7 @@ func (d *Driver[In, Out]) step(a Action) error {
 	if call == nil {
 		return fmt.Errorf("saga %q has no way to %s", d.def.name, a)
 	}
-	inline := !call.Remote || d.flow.Fast()
+	inline := !call.Once && (!call.Remote || d.flow.Fast())
 	in := d.flow.Input(a, inline)
 	out, fate, err := d.attempt(a, call, in, inline)
 	switch {

@@ -147,8 +147,7 @@ func (s *stage) run(t *testing.T, p *play, remote bool) error {
 			}
 		}
 	}
-	d, err := saga.Define("parcel", steps...)
-	require.NoError(t, err)
+	d := saga.Define("parcel", steps...)
 	if p.patience == 0 {
 		p.patience = time.Minute
 	}

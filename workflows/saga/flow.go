@@ -2,6 +2,7 @@ package saga
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"io/fs"
 	"iter"
@@ -69,6 +70,29 @@ type Flow[S, P any] struct {
 	Defaults map[Deadline]time.Duration
 	// Summary is a saga in one line, for the Temporal Web UI; by default its flow and its ID.
 	Summary func(s *S) string
+
+	// Endless flows have no terminal event: a run closes when nothing is left to do, and the next event starts another one. Their streams
+	// are written by others, too. All rows are forward steps, no person cancels, and nothing is compensated.
+	Endless bool
+	// Next decides in an endless flow that is a loop, in the place of the order of the rows: an attempt of a row (Do), an event (Append), a
+	// wait for a time or for a person (Wait, Ask), or nothing (Close). Item says what a step is about at the moment, and whether it is
+	// open; the outcome of a step has the slot <row>/<item>, and attention is about the item.
+	Next func(s *S, now time.Time) Action
+	Item func(s *S, step string) (item string, open bool)
+	// More is the registered signal which says that the log of an endless flow has more.
+	More string
+	// Begin makes the first event of an endless flow; nil when there is none to be made. Without it, others begin the stream.
+	Begin func(p P, ctx context.Context, in OpenInput, now time.Time) (*event.Entry, error)
+	// Bound has a state of an endless flow forget what is not needed to decide what is next. Again reports that it must be folded anew.
+	Bound func(s *S) (again bool)
+	// Private streams are not published. Unattended flows never need attention: what is stuck is tried until it succeeds.
+	Private, Unattended bool
+	// Details shows a saga to people in the place of its rows. HowResolved and NothingStuck are texts for people in the place of the kit's
+	// own: how what needed attention was resolved, and that nothing needs attention.
+	Details      func(s *S, note string) string
+	HowResolved  func(s *S) string
+	NothingStuck string
+
 	// Clone copies what Own changes in place, so that no two states share it.
 	Clone func(s *S)
 	// KeepsStatus reports whether a saga keeps its status although an event says the next one.
@@ -144,6 +168,11 @@ type Operation[S, P any] struct {
 	Remote bool
 	// Within bounds how long a Lookup is tried.
 	Within time.Duration
+	// Timeout bounds one attempt; default AttemptTimeout.
+	Timeout time.Duration
+	// Once marks an effect that cannot be repeated, nor asked about: it never runs inside a workflow task, its step function claims a slot
+	// before it, and the run keeps its outcome until it is recorded.
+	Once bool
 }
 
 // WaitRule is what a saga waits for: the first type of On that was heard completes the row.
@@ -218,6 +247,7 @@ type Cancellation struct {
 // run that takes over finds it itself, and waits anew.
 type Later struct {
 	Step string `json:"step,omitempty"`
+	Item string `json:"item,omitempty"`
 	// Hint is what the step function said, for its next attempt; For says to people what is waited for.
 	Hint string `json:"hint,omitempty"`
 	For  string `json:"for,omitempty"`
@@ -225,6 +255,14 @@ type Later struct {
 	Since time.Time `json:"since,omitzero"`
 	At    time.Time `json:"at,omitzero"`
 	Tries int       `json:"tries,omitempty"`
+	// Pause is how long the step function wants to wait.
+	Pause time.Duration `json:"pause,omitempty"`
+}
+
+// Answer is the outcome of an operation with Once that is to be recorded: it is the one to the state with the version After.
+type Answer struct {
+	After int64       `json:"after"`
+	Entry event.Entry `json:"entry"`
 }
 
 // Facts are what a run knows besides the log: what signals and Updates brought, and what became of its own attempts.
@@ -243,6 +281,8 @@ type Facts struct {
 	Later *Later `json:"later,omitempty"`
 	// Stuck is the call that must succeed and does not.
 	Stuck *StuckCall `json:"stuck,omitempty"`
+	// Answer is an outcome that the run has to record.
+	Answer *Answer `json:"answer,omitempty"`
 	// NotDone is the ID of the resolution for which a lookup has found that the step was not done.
 	NotDone string `json:"notDone,omitempty"`
 }
@@ -264,10 +304,9 @@ type TurnBackRule struct {
 
 // LateRule says what follows from events that come after a saga has ended.
 type LateRule[S any] struct {
-	// Workflow is the workflow that settles what follows, WorkflowID its ID, Input its input, Signal tells it that there is more.
+	// Workflow is the workflow that settles what follows, WorkflowID its ID, Signal tells it that there is more.
 	Workflow   string
 	WorkflowID func(id string) string
-	Input      func(id string) any
 	Signal     string
 	Summary    func(id string) string
 	// Unsettled reports whether something may be left to settle because of a notification that a completed saga has not taken.
@@ -367,6 +406,14 @@ func (row *Step[S, P]) slot() string {
 		return row.Slot
 	}
 	return row.Name
+}
+
+// slotAbout is the slot of the outcome of a row about an item; "" is none.
+func (row *Step[S, P]) slotAbout(item string) string {
+	if item == "" {
+		return row.slot()
+	}
+	return row.slot() + "/" + item
 }
 
 func (row *Step[S, P]) reversible(s *S) bool { return row.Reversible != nil && row.Reversible(s) }

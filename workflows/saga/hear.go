@@ -206,7 +206,10 @@ func Clip(s string) string {
 
 // handle registers the Updates. They only set a fact and wait for the verdict.
 func (r *run[S, P]) handle(ctx workflow.Context) error {
-	if err := r.persons.Handle(ctx); err != nil {
+	if r.flow.Unattended {
+		return nil
+	}
+	if err := r.persons.Handle(ctx); err != nil || r.flow.Endless {
 		return err
 	}
 	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateCancel, r.cancel, workflow.UpdateHandlerOptions{
@@ -267,6 +270,13 @@ func (f *Flow[S, P]) ResolveVerdict(s *S, r Resolution) ResolveVerdict {
 // and while it waits: a signal that is in view when a task begins is never decided over, and none is left when
 // the run continues as new. Coroutines that receive would run after the loop has decided.
 func (r *run[S, P]) TakeIn() {
+	if r.flow.Endless {
+		for r.flow.More != "" && workflow.GetSignalChannel(r.ctx, r.flow.More).ReceiveAsync(nil) {
+			r.changes++
+			r.unread = true
+		}
+		return
+	}
 	r.receive(SignalCancel)
 	for _, s := range r.flow.Signals {
 		r.receive(s.Name)

@@ -228,8 +228,11 @@ var (
 
 // Situations is what a person may be asked to act on, in words for people, and what may be decided about each.
 func (f *Flow[S, P]) Situations() map[string][]ResolutionAction {
-	all := map[string][]ResolutionAction{UndoStuck: tried}
-	past := false
+	all := make(map[string][]ResolutionAction)
+	if !f.Endless {
+		all[UndoStuck] = tried
+	}
+	past := f.Endless
 	for i := range f.Steps {
 		row := &f.Steps[i]
 		past = past || row.Kind == Pivot
@@ -239,7 +242,7 @@ func (f *Flow[S, P]) Situations() map[string][]ResolutionAction {
 			all[row.Wait.Stray.Situation] = findOut
 		case row.Kind == Await && past:
 			all[row.Wait.MissingText] = findOut
-		case row.Kind == Forward && row.Do != nil:
+		case row.Kind == Forward && (row.Do != nil || f.Next != nil):
 			all[row.stuckText()] = row.decisions()
 			if row.Reversible != nil {
 				all[row.FinalText] = tried
@@ -252,9 +255,13 @@ func (f *Flow[S, P]) Situations() map[string][]ResolutionAction {
 	return all
 }
 
-// decisions is what may be decided about a forward step that is stuck, as long as it is reversible, if it ever is.
+// decisions is what may be decided about a forward step that is stuck, as long as it is reversible, if it ever is. A step without Do is for
+// people only.
 func (row *Step[S, P]) decisions() []ResolutionAction {
-	if row.Reversible != nil && row.Lookup != nil {
+	switch {
+	case row.Do == nil:
+		return findOut
+	case row.Reversible != nil && row.Lookup != nil:
 		return turnable
 	}
 	return tried
@@ -305,6 +312,8 @@ func (f *Flow[S, P]) WhyNotResolvable(s *S, r Resolution) string {
 	switch {
 	case k.Ended:
 		return "the " + f.Name + " has ended: it is " + string(k.Status)
+	case situation == "" && f.NothingStuck != "":
+		return f.NothingStuck
 	case situation == "":
 		return "nothing is stuck: the " + f.Name + " is " + string(k.Flow)
 	}
@@ -339,7 +348,7 @@ func (n *next[S, P]) resolve(r Resolution) Action {
 	case row != nil && n.refused(row):
 		slot = row.slot() + slotSettled
 	case row != nil:
-		slot = row.slot()
+		slot = row.slotAbout(n.k.AttentionItem)
 	}
 	return n.record(slot, resolutionKind[r.Action], "", r.Data(a))
 }
@@ -347,6 +356,9 @@ func (n *next[S, P]) resolve(r Resolution) Action {
 // howResolved says for people how what was open has come to an end.
 func (n *next[S, P]) howResolved() string {
 	a := n.k.Attention
+	if n.flow.HowResolved != nil {
+		return n.flow.HowResolved(n.s)
+	}
 	hand, byHand := n.k.Settled(a.Step, a.Undo)
 	how := "the step went through"
 	switch row := n.flow.row(n.s, a.Step); {

@@ -149,7 +149,7 @@ func (r *run[S, P]) settleLate() error {
 		TypedSearchAttributes: temporal.NewSearchAttributes(rule.Attributes(&r.state)...),
 	})
 	for range settleAttempts {
-		err := workflow.ExecuteChildWorkflow(child, rule.Workflow, rule.Input(k.ID)).GetChildWorkflowExecution().Get(r.ctx, nil)
+		err := workflow.ExecuteChildWorkflow(child, rule.Workflow, Input{ID: k.ID}).GetChildWorkflowExecution().Get(r.ctx, nil)
 		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 			return err
 		}

@@ -96,11 +96,14 @@ type StepInput[S any] struct {
 	Unpublished []event.Record `json:"unpublished,omitempty"`
 	// Entries are what to append; for Record.
 	Entries []event.Entry `json:"entries,omitempty"`
+	// Item is what the step is about.
+	Item string `json:"item,omitempty"`
 	// Fact is the notification about which a Lookup asks.
 	Fact *Fact `json:"fact,omitempty"`
-	// Hint is what the attempt before this one answered with TryLater, and Last has it answered for good.
-	Hint string `json:"hint,omitempty"`
-	Last bool   `json:"last,omitempty"`
+	// Hint is what the attempt before this one answered with TryLater, Tries counts them, and Last has it answered for good.
+	Hint  string `json:"hint,omitempty"`
+	Tries int    `json:"tries,omitempty"`
+	Last  bool   `json:"last,omitempty"`
 	// Now is the workflow's time at which the step was scheduled.
 	Now time.Time `json:"now,omitzero"`
 }
@@ -117,6 +120,8 @@ type StepResult[S any] struct {
 	Unlisted bool `json:"unlisted,omitempty"`
 	// Later is set when nothing was recorded because the step may succeed soon.
 	Later *Later `json:"later,omitempty"`
+	// Answer is what the run has to record.
+	Answer *Answer `json:"answer,omitempty"`
 }
 
 // ListInput is a saga that the list is to show.
@@ -216,14 +221,4 @@ type ResolveVerdict struct {
 	Status   Status `json:"status"`
 	// Detail says why not.
 	Detail string `json:"detail,omitempty"`
-}
-
-// Child is a saga that another one starts.
-type Child struct {
-	// Workflow is the workflow type, ID the workflow ID.
-	Workflow string          `json:"workflow"`
-	ID       string          `json:"id"`
-	Input    json.RawMessage `json:"input"`
-	// Summary is the saga in one line, for the Temporal Web UI.
-	Summary string `json:"summary,omitempty"`
 }

@@ -126,6 +126,9 @@ var marks = map[StepState]string{
 // DetailsOf shows a saga to people, as Markdown: its status, the note, and each step with how far it is.
 func (f *Flow[S, P]) DetailsOf(s *S, note string) string {
 	k := kitOf(s)
+	if f.Details != nil {
+		return f.Details(s, note)
+	}
 	var b strings.Builder
 	b.WriteString("**" + string(k.Status) + "**")
 	if k.Reason != "" {

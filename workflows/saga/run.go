@@ -60,6 +60,9 @@ type run[S, P any] struct {
 	unconfirmed []Fact
 	// conflict reports that the stream belongs to a saga with different data.
 	conflict bool
+	// known reports that the stream was read, unread that it has more, and again that it is to be folded anew; the last two are of endless
+	// flows.
+	known, unread, again bool
 	// unlisted reports that the list does not show the end of the saga yet.
 	unlisted bool
 
@@ -82,7 +85,7 @@ func (f *Flow[S, P]) setup(ctx workflow.Context, in Input) (*run[S, P], error) {
 	}
 	r.persons = Interventions{
 		// Before the stream is open it is not known what is stuck.
-		Ready:   func() (known, over bool) { return r.kit().Opened(), r.conflict },
+		Ready:   func() (known, over bool) { return r.known, r.conflict },
 		State:   func() (Resolvable, int) { return resolvable[S, P]{f, &r.state}, r.kit().Attention.Count },
 		Facts:   &r.facts.Resolutions,
 		Changed: func() { r.changes++ },
@@ -130,13 +133,17 @@ func (r *run[S, P]) run() (Result, error) {
 		r.TakeIn()
 		return Result{}, r.ContinueAsNew()
 	}
-	// A table that cannot be run fails the workflow task, and never the workflow: another worker may have a better one.
-	calls := Must(r.flow.calls(&r.state))
-	if err := NewDriver(r.ctx, calls, r).Run(); err != nil {
-		return Result{}, err
+	calls := r.flow.calls(&r.state)
+	for again := true; again; again = r.unread {
+		if err := NewDriver(r.ctx, calls, r).Run(); err != nil {
+			return Result{}, err
+		}
+		if r.flow.Endless {
+			r.TakeIn() // what came while the last answers were given
+		}
 	}
 	k := r.kit()
-	return Result{ID: k.ID, Status: k.Status, Reason: k.Reason, Version: k.Head.Version}, nil
+	return Result{ID: r.in.ID, Status: k.Status, Reason: k.Reason, Version: k.Head.Version}, nil
 }
 
 // open appends the first event, or finds the stream as another run left it, and takes in the cancellations that came before.
@@ -145,15 +152,37 @@ func (r *run[S, P]) open() error {
 		ID: r.in.ID, Data: r.in.Data, CorrelationID: r.in.CorrelationID, CausationID: r.in.CausationID, CallerID: r.in.CallerID,
 		Known: r.in.Resume != nil, Now: workflow.Now(r.ctx),
 	}
+	if r.flow.Endless {
+		r.TakeIn() // what is said to be there is read now
+		r.unread = false
+	}
 	result, err := UntilDone(r.ctx, r.flow.callOpen(), in, r.show)
 	if err != nil {
 		return err
 	}
 	r.settings = result.Settings
 	r.fold(result.StepResult)
+	r.known = true
 	for _, c := range result.Early {
 		r.take(r.flow.Cancellation(r.in.ID, c))
 	}
+	return nil
+}
+
+// read takes in what others have appended to the stream of an endless flow.
+func (r *run[S, P]) read() error {
+	r.unread = false
+	if r.again {
+		var none S
+		kitOf(&none).ID = r.in.ID
+		r.state, r.known = none, false
+	}
+	result, err := UntilDone(r.ctx, r.flow.callRecord("read what has come"), r.stepInput(), r.show)
+	if err != nil {
+		return err
+	}
+	r.fold(result)
+	r.known = true
 	return nil
 }
 
@@ -167,12 +196,17 @@ func (r *run[S, P]) fold(result StepResult[S]) {
 	if !k.Ended {
 		r.heard.open()
 	}
-	r.outbox.add(result.Tail)
-	r.outbox.skip(k.Head.Version)
-	r.outbox.confirm(result.Published)
+	if !r.flow.Private {
+		r.outbox.add(result.Tail)
+		r.outbox.skip(k.Head.Version)
+		r.outbox.confirm(result.Published)
+	}
 	if len(k.Slots) != len(r.kit().Slots) {
 		// What was found out about an earlier attempt says nothing about this one.
 		r.facts.GivenUp, r.facts.LookedUp = "", ""
+	}
+	if r.flow.Bound != nil {
+		r.again = r.flow.Bound(&state)
 	}
 	r.state, r.unlisted = state, result.Unlisted
 }
@@ -180,21 +214,32 @@ func (r *run[S, P]) fold(result StepResult[S]) {
 // Facts counts what signals have brought.
 func (r *run[S, P]) Facts() int { return r.changes }
 
-// Next asks Decide.
+// Next asks Decide, once everything is read.
 func (r *run[S, P]) Next(now time.Time) Action {
+	if r.unread || r.again {
+		return Action{Kind: Record}
+	}
 	return r.flow.Decide(r.state, r.facts, now, r.settings.Of)
 }
 
 // Record appends what Decide says, and everything that it says right after it, in one append.
 func (r *run[S, P]) Record() error {
+	if r.unread || r.again {
+		if err := r.read(); err != nil {
+			return err
+		}
+	}
 	entries := r.flow.Decisions(r.state, r.facts, workflow.Now(r.ctx), r.settings.Of)
+	if len(entries) == 0 {
+		return nil
+	}
 	in := r.stepInput()
 	in.Entries = entries
 	result, err := UntilDone(r.ctx, r.flow.callRecord("record "+types(entries)), in, r.show)
 	if err != nil {
 		return err
 	}
-	r.facts.Stuck = nil
+	r.facts.Stuck, r.facts.Answer = nil, nil
 	r.fold(result)
 	return nil
 }
@@ -220,7 +265,7 @@ func types(entries []event.Entry) string {
 // Input is the saga as far as it is folded, with what the step needs besides.
 func (r *run[S, P]) Input(a Action, inline bool) StepInput[S] {
 	in := r.stepInput()
-	in.Inline = inline
+	in.Inline, in.Item = inline, a.Item
 	row := r.flow.row(&r.state, a.Step)
 	switch {
 	case row == nil:
@@ -229,17 +274,12 @@ func (r *run[S, P]) Input(a Action, inline bool) StepInput[S] {
 			fact := *f
 			in.Fact, r.facts.Heard = &fact, r.facts.without(fact.Type)
 		}
-	case a.Kind == Do && r.waits(row):
-		in.Hint, in.Last = r.facts.Later.Hint, r.facts.Later.Over(workflow.Now(r.ctx), r.settings.Of(row.Deadline))
+	case a.Kind == Do && r.facts.Later != nil && r.facts.Later.about(a):
+		in.Hint, in.Tries, in.Last = r.facts.Later.Hint, r.facts.Later.Tries, r.facts.Later.Over(workflow.Now(r.ctx), r.settings.Of(row.Deadline))
 	case a.Kind == Undo && row.Do == nil:
 		in.Entries = []event.Entry{r.flow.entry(r.kit(), UndoSlot(row.Name), row.Undone[0], workflow.Now(r.ctx))}
 	}
 	return in
-}
-
-// waits reports whether a row waits before it is tried again.
-func (r *run[S, P]) waits(row *Step[S, P]) bool {
-	return r.facts.Later != nil && r.facts.Later.Step == row.Name
 }
 
 // Durable leaves out what only an inline step does. The background publishes from here on: every attempt would publish
@@ -279,9 +319,9 @@ func (r *run[S, P]) Fold(a Action, in StepInput[S], out StepResult[S]) error {
 	switch {
 	case a.Kind == Do:
 		before := r.facts.Later
-		r.facts.Later = nil
+		r.facts.Later, r.facts.Answer = nil, out.Answer
 		if out.Later != nil {
-			out.Later.Step = a.Step
+			out.Later.Step, out.Later.Item = a.Step, a.Item
 			r.facts.Later = out.Later.After(before, r.in.ID, workflow.Now(r.ctx), r.settings.Of(row.Deadline))
 		}
 	case a.Kind != Lookup || len(out.Tail) > 0 || out.State != nil:
@@ -330,6 +370,9 @@ func (r *run[S, P]) keep(fact Fact) {
 
 // Raise has Decide ask a person to act.
 func (r *run[S, P]) Raise(s Stuck) {
+	if r.flow.Unattended {
+		return
+	}
 	r.facts.Stuck = &StuckCall{
 		Step: s.Step, Undo: s.Kind == Undo, Error: Describe(s.Cause), Attempts: s.Attempts, NextTry: s.NextTry,
 	}
@@ -337,6 +380,9 @@ func (r *run[S, P]) Raise(s Stuck) {
 
 // Patience is the setting, and short once a person is being asked to act.
 func (r *run[S, P]) Patience() time.Duration {
+	if r.flow.Unattended {
+		return AttentionTimeout
+	}
 	if r.kit().Attention.Open {
 		return min(SlowBatch, r.settings.Attention)
 	}
@@ -384,7 +430,7 @@ func (r *run[S, P]) Close() error {
 	for judged := false; ; judged = true {
 		err := workflow.Await(r.ctx, func() bool {
 			r.TakeIn()
-			return r.closable() || len(r.late) > 0 || r.drain.Due(r.ctx)
+			return r.closable() || len(r.late) > 0 || r.drain.Due(r.ctx) || r.unread
 		})
 		if err == nil {
 			err = r.judgeLate(!judged)
@@ -392,6 +438,8 @@ func (r *run[S, P]) Close() error {
 		switch {
 		case err != nil:
 			return err
+		case r.unread: // it goes on
+			return nil
 		case r.closable() && len(r.late) == 0 && !r.unsettled:
 			return nil
 		case r.drain.Due(r.ctx):

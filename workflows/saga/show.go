@@ -28,16 +28,27 @@ func (f *Flow[S, P]) StatusKey() temporal.SearchAttributeKeyKeyword {
 func (r *run[S, P]) show(note string) {
 	k := r.kit()
 	workflow.SetCurrentDetails(r.ctx, r.flow.DetailsOf(&r.state, note))
+	if r.flow.Endless {
+		if k.Opened() && k.Attention.Open != r.flagged() {
+			r.upsert(NeedsAttentionAttribute.ValueSet(k.Attention.Open))
+		}
+		return
+	}
 	if k.Status == r.shown || !k.Opened() || !r.flow.Lasts(k.Status) && !r.flagged() {
 		return
 	}
-	err := workflow.UpsertTypedSearchAttributes(r.ctx,
-		r.flow.StatusKey().ValueSet(string(k.Status)), NeedsAttentionAttribute.ValueSet(k.Status == NeedsAttention))
+	if r.upsert(r.flow.StatusKey().ValueSet(string(k.Status)), NeedsAttentionAttribute.ValueSet(k.Status == NeedsAttention)) {
+		r.shown = k.Status
+	}
+}
+
+// upsert writes search attributes, and reports whether it did.
+func (r *run[S, P]) upsert(attributes ...temporal.SearchAttributeUpdate) bool {
+	err := workflow.UpsertTypedSearchAttributes(r.ctx, attributes...)
 	if err != nil {
 		r.log.Warn("search attributes are not written", "stream", r.flow.StreamOf(r.in.ID), "error", err)
-		return
 	}
-	r.shown = k.Status
+	return err == nil
 }
 
 // flagged reports whether the attributes say that a person must act; a continued run inherits what the one before it
@@ -45,6 +56,15 @@ func (r *run[S, P]) show(note string) {
 func (r *run[S, P]) flagged() bool {
 	flagged, _ := workflow.GetTypedSearchAttributes(r.ctx).GetBool(NeedsAttentionAttribute)
 	return flagged
+}
+
+// Lists reports whether the list shows another thing after events of a saga than before: a status in which it may stay for long, or that a
+// person must act, or need not any more. Of endless flows it shows only that.
+func (f *Flow[S, P]) Lists(before, after *Saga) bool {
+	if f.Endless {
+		return after.Attention != before.Attention
+	}
+	return f.Lasts(after.Status) || before.Status == NeedsAttention
 }
 
 // Lasts reports whether sagas may stay in a status for long. Then it is listed, and shown in search attributes: running workflows are

@@ -2,6 +2,7 @@ package saga
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -50,8 +51,9 @@ const ReasonRequested = "requested"
 // Saga is what the kit knows of a saga from its events. The state of a flow embeds it. Its size does not grow with the number
 // of events.
 type Saga struct {
-	// ID is the subject of the saga's events.
-	ID string `json:"id,omitempty"`
+	// ID is the saga's, in the name of its stream. EventSubject is the subject of its events, when that is another one.
+	ID           string `json:"id,omitempty"`
+	EventSubject string `json:"eventSubject,omitempty"`
 	// Head is the newest record that was folded.
 	Head event.Head `json:"head"`
 	// Status, Reason and Detail are what the API shows. Flow is the status without regard to attention.
@@ -80,8 +82,9 @@ type Saga struct {
 	// Resolutions are the IDs of the recorded resolutions, the newest MaxResolutions of them; ByHand are the steps that they settled.
 	Resolutions []string `json:"resolutions,omitempty"`
 	ByHand      []ByHand `json:"byHand,omitempty"`
-	// Attention is what a person was last asked to act on.
-	Attention AttentionState `json:"attention,omitzero"`
+	// Attention is what a person was last asked to act on, AttentionItem what it was about, in flows with Next.
+	Attention     AttentionState `json:"attention,omitzero"`
+	AttentionItem string         `json:"attentionItem,omitempty"`
 }
 
 // Slot is an outcome in a stream: which event took the key, and when.
@@ -201,10 +204,13 @@ func (f *Flow[S, P]) apply(s *S, r event.Record) (err error) {
 	k := kitOf(s)
 	if k.Head.Version == 0 {
 		k.ID, k.CreatedAt, k.CorrelationID = r.Subject, r.Time, r.CorrelationID
+		if id, ok := f.IDOf(r.Stream); ok && id != r.Subject {
+			k.ID, k.EventSubject = id, r.Subject
+		}
 	}
 	status, err := f.applySlot(s, r)
 	if err == nil {
-		status, err = f.applyKit(k, r, status)
+		status, err = f.applyKit(s, r, status)
 	}
 	if err == nil && f.Start != nil && r.Key == SlotAccept {
 		err = f.Start.accept(s, r.Event)
@@ -286,7 +292,8 @@ func (f *Flow[S, P]) rowOf(key string) (row *Step[S, P], known bool) {
 }
 
 // applyKit folds an event that every flow has. Status is what the event makes of the status so far.
-func (f *Flow[S, P]) applyKit(k *Saga, r event.Record, status Status) (Status, error) {
+func (f *Flow[S, P]) applyKit(s *S, r event.Record, status Status) (Status, error) {
+	k := kitOf(s)
 	kind, own := strings.CutPrefix(r.Type, f.prefix())
 	if !own || kind == "" || kind[0] != '.' {
 		return status, nil
@@ -318,9 +325,12 @@ func (f *Flow[S, P]) applyKit(k *Saga, r event.Record, status Status) (Status, e
 		return status, event.DecodeInto(r.Event, func(d Attention) {
 			k.Strayed = k.Strayed || f.stray(d.Step) != nil
 			k.Attention = d.Opened(k.Attention, r.Time)
+			if f.Item != nil {
+				k.AttentionItem, _ = f.Item(s, d.Step)
+			}
 		})
 	case kindStepRetried, kindStepSkipped, kindStepSubstituted:
-		return status, event.DecodeInto(r.Event, func(d ResolutionData) { k.resolved(d, r.Time, f.hasStep(d.Step)) })
+		return status, event.DecodeInto(r.Event, func(d ResolutionData) { k.resolved(d, r.Time, f.Next == nil && f.hasStep(d.Step)) })
 	case kindAttentionResolved:
 		k.Attention.Open = false
 	}
@@ -426,5 +436,5 @@ func (s Saga) Entry(stream, slot, eventType string, at time.Time, data any) even
 	if at.Before(s.UpdatedAt) {
 		at = s.UpdatedAt
 	}
-	return event.New(stream, slot, eventType, s.ID, at, data).CausedBy(s.CorrelationID, s.LastEventID)
+	return event.New(stream, slot, eventType, cmp.Or(s.EventSubject, s.ID), at, data).CausedBy(s.CorrelationID, s.LastEventID)
 }

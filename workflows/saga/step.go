@@ -16,8 +16,8 @@ type StepFunc[S, P any] func(p P, ctx context.Context, c Call[S]) (Outcome, erro
 
 // Call is what a step function gets.
 type Call[S any] struct {
-	// ID is the saga's, and Key the idempotency key of the effect: <id>/<step>.
-	ID, Key string
+	// ID is the saga's, and Key the idempotency key of the effect: <id>/<step>. Item is what the step is about, in flows with Next.
+	ID, Key, Item string
 	// State is the saga as far as the run has folded it; it must not be changed. Newest reads it from the log as it is now.
 	State  S
 	Newest func(ctx context.Context) (S, error)
@@ -27,10 +27,14 @@ type Call[S any] struct {
 	Fact *Fact
 	// Pending reports whether the participant has answered before that it will notify.
 	Pending bool
-	// Hint is what the attempt before this one gave to TryLater. Last reports that the time for that is over: the step must be
-	// answered for good.
-	Hint string
-	Last bool
+	// Hint is what the attempt before this one gave to TryLater, and Tries how many there were. Last reports that the time for that is
+	// over: the step must be answered for good.
+	Hint  string
+	Tries int
+	Last  bool
+	// Claim appends an event before an effect that cannot be repeated. It reports whether this attempt has the slot: the data of each
+	// attempt differs. Who does not have it answers Fenced.
+	Claim func(ctx context.Context, slot, eventType string, data any) (won bool, err error)
 }
 
 // outcomeKind says what a step function found.
@@ -56,6 +60,7 @@ type Outcome struct {
 	kind      outcomeKind
 	data      any
 	eventType string
+	slot      string
 	later     Later
 	before    []before
 }
@@ -84,8 +89,8 @@ func Fenced() Outcome { return Outcome{kind: outcomeFenced} }
 // NotFound is the outcome of a Lookup that found nothing definite.
 func NotFound() Outcome { return Outcome{} }
 
-// TryLater is the outcome of Do of a compensable step that may succeed soon, and is tried again until its deadline. Hint is given to the next attempt;
-// waitFor says to people what is waited for.
+// TryLater is the outcome of Do of a compensable step that may succeed soon, and is tried again until its deadline; in flows with Next, of any
+// step. Hint is given to the next attempt; waitFor says to people what is waited for.
 func TryLater(hint, waitFor string) Outcome {
 	return Outcome{kind: outcomeLater, later: Later{Hint: hint, For: waitFor}}
 }
@@ -93,6 +98,18 @@ func TryLater(hint, waitFor string) Outcome {
 // As chooses the type of the event, for outcomes that have several.
 func (o Outcome) As(eventType string) Outcome {
 	o.eventType = eventType
+	return o
+}
+
+// In chooses the slot of the event, in flows with Next.
+func (o Outcome) In(slot string) Outcome {
+	o.slot = slot
+	return o
+}
+
+// Pause has TryLater wait for so long, in flows with Next, which have no deadline for it.
+func (o Outcome) Pause(d time.Duration) Outcome {
+	o.later.Pause = d
 	return o
 }
 
@@ -129,7 +146,7 @@ func (f *Flow[S, P]) CheckOutcome(in StepInput[S], step string, kind ActionKind,
 		fits = kind == Undo
 	case outcomeLater:
 		row := f.row(&in.State, step)
-		fits = kind == Do && row != nil && row.Kind == Compensable && !in.Last
+		fits = kind == Do && row != nil && (row.Kind == Compensable && !in.Last || f.Next != nil && o.later.Pause > 0)
 	default:
 		fits = kind != Undo
 	}
@@ -147,7 +164,7 @@ func (f *Flow[S, P]) Entries(in StepInput[S], step string, o Outcome, at time.Ti
 		return nil, fmt.Errorf("%s has no step %q", f.Name, step)
 	}
 	k := kitOf(&in.State)
-	slot, eventType := row.slot(), ""
+	slot, eventType := cmp.Or(o.slot, row.slotAbout(in.Item)), ""
 	var extra identified
 	switch o.kind {
 	case outcomeDone:
@@ -191,6 +208,11 @@ func (f *Flow[S, P]) Entries(in StepInput[S], step string, o Outcome, at time.Ti
 		last.CausationID = entries[len(entries)-1].ID
 	}
 	return append(entries, last), nil
+}
+
+// Entry makes an event of a saga after its state. Data is marshalled; it is a JSON object, or nil.
+func (f *Flow[S, P]) Entry(s *S, slot, eventType string, at time.Time, data any) event.Entry {
+	return f.entry(kitOf(s), slot, eventType, at, data)
 }
 
 // entry makes an event of a saga after its state.

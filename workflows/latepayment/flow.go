@@ -1,0 +1,230 @@
+package latepayment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/refunds"
+	"github.com/ordersaga/ordersaga/payment"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+// Registered names. They are part of histories: never rename one.
+const (
+	// Workflow is the workflow type; Signal tells a run that there is more.
+	Workflow = "LateSaga"
+	Signal   = "late"
+)
+
+// Steps of the saga, in events and in the Temporal Web UI.
+const (
+	// StepJudge asks the gateway whether money has arrived.
+	StepJudge = "judge"
+	// StepRefund gives it back.
+	StepRefund = "refund"
+	// StepDispatch is what people do about goods that left.
+	StepDispatch = "dispatch"
+)
+
+// The situations in which an operator is asked to look.
+const (
+	// LookupStuck: the gateway does not say whether money has arrived.
+	LookupStuck = "it is not known whether money came after the order had ended"
+	// RefundStuck: the gateway does not give it back.
+	RefundStuck = "giving back money that came after the order had ended is stuck"
+	// GoodsLeft: only people can find them.
+	GoodsLeft = "the goods were dispatched and the order had ended without them"
+)
+
+// operation is an operation of a step.
+type operation = saga.Operation[State, *Participants]
+
+// Flow is the saga that settles what came after an order had ended: find the money, give it back, ask a person to look after goods. It
+// never ends: the next late event starts a run. What came is in the log.
+var Flow = saga.Flow[State, *Participants]{
+	Name: "late event", Stream: "late", Events: "order", Subject: "orderId", Workflow: Workflow, Queue: saga.QueueOrders,
+	Own: own, Clone: clone, Endless: true, Private: true, More: Signal, Next: next, Item: item, Bound: bound,
+	Details: details, HowResolved: howResolved,
+	NothingStuck: "nothing is stuck: the order has ended, and what came after that is settled or on its way",
+	Steps: []saga.Step[State, *Participants]{
+		{
+			Name: StepJudge, Kind: saga.Forward, Done: event.PaymentArrivedLate, StuckText: LookupStuck,
+			Do: &operation{
+				Run: (*Participants).judge, Name: "late.Judge", Queue: saga.QueuePayments, Summary: "ask the gateway whether money has arrived", Remote: true,
+			},
+		},
+		{
+			Name: StepRefund, Kind: saga.Forward, Done: event.PaymentRefunded, StuckText: RefundStuck,
+			Do: &operation{
+				Run: (*Participants).refund, Name: "late.Refund", Queue: saga.QueuePayments, Summary: "give back the money that came late", Remote: true,
+			},
+		},
+		{Name: StepDispatch, Kind: saga.Forward, Slot: SlotGoods, StuckText: GoodsLeft},
+	},
+}
+
+// Allowed is the table of what may be decided when.
+var Allowed = Flow.Situations()
+
+// next: payments are settled one after the other, oldest first; goods wait for people after them.
+func next(s *State, _ time.Time) saga.Action {
+	p, open := s.open()
+	switch {
+	case open:
+		return saga.Action{Kind: saga.Do, Step: p.step(), Item: p.ID}
+	case s.goodsOpen() && !s.More:
+		return saga.Action{Kind: saga.Ask, Step: StepDispatch, For: "the goods were dispatched although the order had ended without them"}
+	}
+	return saga.Action{Kind: saga.Close}
+}
+
+// item is the oldest payment that is open, for its step.
+func item(s *State, step string) (id string, open bool) {
+	if step == StepDispatch {
+		return "", s.goodsOpen()
+	}
+	p, open := s.open()
+	return p.ID, open && p.step() == step
+}
+
+func bound(s *State) (again bool) {
+	*s = s.Bounded()
+	return s.Exhausted()
+}
+
+func howResolved(s *State) string {
+	if s.HowDecided != "" {
+		return s.HowDecided
+	}
+	return "it went through"
+}
+
+// Participants are what the steps call.
+type Participants struct {
+	Gateway payment.Gateway
+	// Refunds is the log of the ledgers of refunds.
+	Refunds event.StreamAppender
+	// Payment is the payment of an order that has ended, as a gateway knows it. Errors: Unavailable, also for an order that is not found.
+	Payment func(ctx context.Context, orderID string) (payment.Payment, error)
+}
+
+// Validate reports which participants are missing.
+func (p *Participants) Validate() error {
+	if p == nil || p.Gateway == nil || p.Refunds == nil || p.Payment == nil {
+		return errors.New("late payments need a payment gateway, the refunds and the payments of orders")
+	}
+	return nil
+}
+
+// maxAsks bounds how often the gateway is asked about one payment: over about nine minutes, which is less than what reconcile
+// takes for a standstill.
+const maxAsks = 10
+
+// judge asks the gateway whether money has arrived. A notification may be earlier than what its provider answers: that no
+// money has arrived is recorded at once only for a payment that was captured, which the notification repeats, and for a
+// gateway that is settled by the notification itself.
+func (p *Participants) judge(ctx context.Context, c saga.Call[State]) (saga.Outcome, error) {
+	m, pay, err := p.about(ctx, c)
+	settler, settles := p.Gateway.(payment.Settler)
+	if err == nil && settles {
+		err = settler.Settle(ctx, pay, true, "")
+	}
+	if err != nil {
+		return saga.Outcome{}, err
+	}
+	found, err := p.Gateway.Lookup(ctx, pay)
+	if err != nil {
+		return saga.Outcome{}, err
+	}
+	taken := found.State == payment.Captured || found.State == payment.Refunded
+	if asked := c.Tries + 1; asked < maxAsks && found.Arrived == 0 && !settles && !taken {
+		return saga.TryLater("", "the gateway to know of the payment").Pause(saga.AskAgainAfter(asked)), nil
+	}
+	d := Money{EventID: m.Cause, PaymentID: found.PaymentID, Amount: c.State.Due(found.Arrived, pay.Amount), Currency: pay.Currency}
+	if d.Amount == 0 {
+		return saga.Done(d).As(event.PaymentNothingArrived), nil
+	}
+	return saga.Done(d), nil
+}
+
+// refund gives back the money that has arrived.
+func (p *Participants) refund(ctx context.Context, c saga.Call[State]) (saga.Outcome, error) {
+	m, pay, err := p.about(ctx, c)
+	if err != nil {
+		return saga.Outcome{}, err
+	}
+	key := "late/" + m.ID
+	reserved, err := refunds.Reserve(ctx, p.Refunds, refunds.Claim{
+		Reference: pay.OrderID, Key: key, Source: refunds.Arrived, Amount: m.Amount, Limit: c.State.Arrived(), Currency: pay.Currency,
+	}, c.Now())
+	switch {
+	case err != nil:
+	case reserved.Amount != m.Amount:
+		err = fault.New(fault.Conflict, "%d of the %d that came late for order %s are reserved for other refunds",
+			m.Amount-reserved.Amount, m.Amount, pay.OrderID)
+	default:
+		_, err = p.Gateway.Refund(ctx, pay.Key(key), pay, reserved.Amount)
+	}
+	return saga.Done(Money{EventID: m.Cause, PaymentID: m.PaymentID, Amount: m.Amount, Currency: pay.Currency}), err
+}
+
+// about is the late payment that a step is about, and the order's payment as the gateway knows it.
+func (p *Participants) about(ctx context.Context, c saga.Call[State]) (Matter, payment.Payment, error) {
+	m := c.State.Payment(c.Item)
+	pay, err := p.Payment(ctx, c.ID)
+	pay.ID = m.PaymentID
+	return m, pay, err
+}
+
+// WorkflowID is the workflow ID of the saga that settles what came after an order had ended.
+func WorkflowID(orderID string) string { return Flow.WorkflowID(orderID) }
+
+// Summary is the late saga in one line, for the Temporal Web UI.
+func Summary(orderID string) string { return "what came after order " + orderID + " had ended" }
+
+// VerdictOf is the answer to a decision about what came late, as far as the log knows it.
+func VerdictOf(s State, d saga.Resolution) saga.ResolveVerdict { return Flow.ResolveVerdict(&s, d) }
+
+// Situation returns what an operator is asked to look at, "" when nothing is open.
+func (s State) Situation() string {
+	text, _ := Flow.Situation(&s)
+	return text
+}
+
+// Actions lists what may be decided about what is open; nil when nothing is.
+func (s State) Actions() []saga.ResolutionAction { return Allowed[s.Situation()] }
+
+// WhyNotResolvable says for people why a decision does not fit, or "" when it does.
+func (s State) WhyNotResolvable(r saga.Resolution) string { return Flow.WhyNotResolvable(&s, r) }
+
+// maxShown is how many open payments are shown.
+const maxShown = 20
+
+// details is what came late as markdown.
+func details(s *State, note string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Events that came after order %s had ended: **%s**\n\n", s.OrderID, note)
+	if s.Settled.Count > 0 {
+		fmt.Fprintf(&b, "- ✓ %d payments settled\n", s.Settled.Count)
+	}
+	for _, p := range s.Payments[:min(len(s.Payments), maxShown)] {
+		text := "the gateway is asked"
+		if p.Judged {
+			text = fmt.Sprintf("%d to be given back", p.Amount)
+		}
+		fmt.Fprintf(&b, "- ▶ payment %s: %s\n", p.Cause, text)
+	}
+	if s.Goods {
+		mark, text := "▶", "somebody has to look after them"
+		if s.GoodsSettled {
+			mark, text = "✓", "looked after"
+		}
+		fmt.Fprintf(&b, "- %s goods that left: %s\n", mark, text)
+	}
+	return b.String()
+}

@@ -1,0 +1,57 @@
+package onboarding
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+// Registered names. They are part of histories: never rename one.
+const (
+	// Workflow is the workflow type; Signal tells a run that there is more.
+	Workflow = "CustomerSaga"
+	Signal   = "customer"
+)
+
+// StepWelcome has the customer welcomed. It is the only step: the registration is in the log before the saga starts.
+const StepWelcome = "welcome"
+
+// Flow is a customer's onboarding, and what changes about them later. It never ends: the next profile starts a run that publishes it.
+var Flow = saga.Flow[State, *Participants]{
+	Name: "customer", Stream: "customer", Subject: "customerId", Workflow: Workflow, Queue: saga.QueueOrders,
+	Own: own, Endless: true, Unattended: true, More: Signal, Details: details,
+	Steps: []saga.Step[State, *Participants]{{
+		Name: StepWelcome, Kind: saga.Forward, Slot: SlotOnboarded, Done: event.CustomerOnboarded,
+		Do: &saga.Operation[State, *Participants]{Run: (*Participants).welcome, Name: "customer.Welcome", Summary: "have the customer welcomed"},
+	}},
+}
+
+// Participants are what the steps call.
+type Participants struct {
+	// Welcome has a customer welcomed, once, however often it is called; nil when customers are not welcomed.
+	Welcome func(ctx context.Context, customerID string) error
+}
+
+// welcome has a saga of its own welcome the customer. It outlives this one.
+func (p *Participants) welcome(ctx context.Context, c saga.Call[State]) (saga.Outcome, error) {
+	if p.Welcome != nil {
+		if err := p.Welcome(ctx, c.ID); err != nil {
+			return saga.Outcome{}, err
+		}
+	}
+	return saga.Done(Onboarded{Welcome: p.Welcome != nil}), nil
+}
+
+func details(s *State, note string) string {
+	return fmt.Sprintf("Customer %s at version %d: **%s**\n", s.CustomerID, s.Head.Version, note)
+}
+
+// WorkflowID is the workflow id of a customer's saga.
+func WorkflowID(customerID string) string { return Flow.WorkflowID(customerID) }
+
+// Summary is a customer's saga in one line, for the Temporal Web UI.
+func Summary(customerID string) string {
+	return "customer " + customerID + ": registration and profile"
+}
