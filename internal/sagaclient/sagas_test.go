@@ -95,7 +95,7 @@ func TestASagaOfAnyFlowStarts(t *testing.T) {
 func TestAStartOfAnyFlowIsRead(t *testing.T) {
 	w := newTable(t)
 	for want, r := range map[string]sagaclient.Request{
-		"/data/topUpId": {ID: "a b", Body: body(5), At: "/data"},
+		"/data/topUpId": {ID: " a", Body: body(5), At: "/data"},
 		"/topUpId":      {ID: "", Body: body(5)},
 		"/data/amount":  {ID: "7", Body: body(0), At: "/data"},
 		"/x":            {ID: "7", Body: json.RawMessage(`{"cardId":"c","amount":1,"x":2}`)},

@@ -74,7 +74,7 @@ func (a Added[S, P]) settings(attention time.Duration) (saga.Settings, error) {
 		value := os.Getenv(string(d))
 		if value == "" {
 			if a.Defaults[d] <= 0 {
-				errs = append(errs, fmt.Errorf("the wait %s has no default above zero: Defaults", d))
+				errs = append(errs, fmt.Errorf("%s: Defaults has no duration above zero", d))
 			}
 			continue
 		}

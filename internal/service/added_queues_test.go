@@ -32,7 +32,7 @@ func TestWhatIsWrongWithAddedFlows(t *testing.T) {
 		`the workflow type Reconcile is taken by ordersaga`:     {added(func(f *table) { f.Workflow = "Reconcile" })},
 		`the stream card is taken by flow top-up`:               {fine, added(func(f *table) { f.Name = "other" })},
 		`the stream card.late is taken by flow top-up`:          {fine, added(func(f *table) { f.Name, f.Stream, f.Events = "other", "card.late", "card" })},
-		`the wait CARD_STEP_DEADLINE has no default above zero`: {added(func(f *table) { f.Defaults = nil })},
+		`CARD_STEP_DEADLINE: Defaults has no duration above zero`: {added(func(f *table) { f.Defaults = nil })},
 	} {
 		require.ErrorContains(t, Register(flows), want)
 	}

@@ -70,7 +70,7 @@ func TestRESTAndTheBusUseTheSameWords(t *testing.T) {
 		return strings.Replace(order, old, replacement, 1)
 	}
 	for _, body := range []string{
-		with(`"c-1"`, `7`), with(`"c-1"`, `""`), with(`"customerId":"c-1",`, ``), with(`"c-1"`, `"a b"`), with(`"c-1"`, `[]`),
+		with(`"c-1"`, `7`), with(`"c-1"`, `""`), with(`"customerId":"c-1",`, ``), with(`"c-1"`, `" a"`), with(`"c-1"`, `[]`),
 		with(`"EUR"`, `"euro"`), with(`"EUR"`, `true`), with(`"shipment"`, `"pigeon"`), with(`"shipment"`, `1`),
 		with(`"customerId"`, `"vip":true,"customerId"`), with(`"sku"`, `"color/~":"red","sku"`), with(`"method"`, `"card":"1","method"`), with(`"customerId"`, `"CustomerID"`),
 		with(`[{"sku":"tea","quantity":2,"unitAmount":450}]`, `[]`), with(`[{"sku":"tea","quantity":2,"unitAmount":450}]`, `{}`),
@@ -79,9 +79,9 @@ func TestRESTAndTheBusUseTheSameWords(t *testing.T) {
 		with(`"sku":"tea",`, ``), with(`"quantity":2,`, ``), with(`,"unitAmount":450`, ``),
 		with(`"quantity":2`, `"quantity":"2"`), with(`"quantity":2`, `"quantity":2.5`), with(`"quantity":2`, `"quantity":0`),
 		with(`"quantity":2`, `"quantity":-1`), with(`"quantity":2`, `"quantity":1000001`), with(`"quantity":2`, `"quantity":99999999999999999999`),
-		with(`450`, `"450"`), with(`450`, `4.5`), with(`450`, `-1`), with(`450`, `1000000000001`), with(`450`, `9007199254740993`), with(`450`, `0`),
+		with(`450`, `"450"`), with(`450`, `4.5`), with(`450`, `-1`), with(`450`, `1000000000001`), with(`450`, `9007199254740993`),
 		with(`"quantity":2,"unitAmount":450`, `"quantity":2,"unitAmount":999999999999`),
-		with(`}],`, `},{"sku":"tea","quantity":1,"unitAmount":451}],`), with(`}],`, `},{"sku":"tea","quantity":1000000,"unitAmount":450}],`),
+		with(`}],`, `},{"sku":"tea","quantity":1000000,"unitAmount":450}],`),
 		with(`[{`, `[`+strings.Repeat(`{"sku":"tea","quantity":1,"unitAmount":1},`, 100)+`{`),
 	} {
 		onBus := strings.Replace(body, "{", `{"orderId":"o-1",`, 1)

@@ -94,7 +94,7 @@ var refuseCases = []testCase{
 			"no key":   func(e *event.Entry) { e.Key = "" },
 			"no type":  func(e *event.Entry) { e.Type = "" },
 			"no id":    func(e *event.Entry) { e.ID = "" },
-			"long key": func(e *event.Entry) { e.Key = strings.Repeat("k", 513) },
+			"long key": func(e *event.Entry) { e.Key = strings.Repeat("k", 1025) },
 			"NUL":      func(e *event.Entry) { e.Subject = "a\x00b" },
 			"no UTF-8": func(e *event.Entry) { e.CorrelationID = "\xff" },
 			"schema":   func(e *event.Entry) { e.SchemaVersion = 1 << 53 },
@@ -105,7 +105,7 @@ var refuseCases = []testCase{
 			_, _, err := s.append(event.Head{}, []event.Entry{e})
 			require.ErrorIs(s, err, fault.Invalid, name)
 		}
-		for _, stream := range []string{"", "a@b", "a\x00", "\xff", strings.Repeat("s", 513)} {
+		for _, stream := range []string{"", "a@b", "a\x00", "\xff", strings.Repeat("s", 1025)} {
 			_, _, err := s.log.Append(s.ctx, stream, event.Head{}, entries("k"))
 			require.ErrorIs(s, err, fault.Invalid, stream)
 		}
