@@ -13,7 +13,7 @@ UNIT = $$($(GO) list ./... | grep -v -e /test/e2e$$ -e /test/matrix$$)
 
 # The packages with tests that need servers. Without servers those tests are skipped, which is how test-unit runs these packages too.
 SERVERS = mongotest\.|rabbitmqtest\.|testenv\.(AMQP|Control|Management|MongoDB|RabbitMQControl|Temporal)\(
-INTEGRATION = $$(grep -rlE '$(SERVERS)' --include=*_test.go . | xargs -n 1 dirname | sort -u | grep -v -e ^./bench -e ^./devstack -e ^./test/e2e$$ -e ^./test/matrix$$)
+INTEGRATION = $$(grep -rlE '$(SERVERS)' --include=*_test.go . | xargs -n 1 dirname | sort -u | grep -v -e ^./bench -e ^./examples -e ^./devstack -e ^./test/e2e$$ -e ^./test/matrix$$)
 
 # make test says which sample of the matrix it runs; ORDERSAGA_SAMPLE=… runs it again.
 ORDERSAGA_SAMPLE := $(or $(ORDERSAGA_SAMPLE),$(shell date +%s))
