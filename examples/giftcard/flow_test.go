@@ -87,24 +87,42 @@ func holds(p *Participants, s State) error {
 	return nil
 }
 
-// TestMatrix strikes every step with every fault.
-func TestMatrix(t *testing.T) {
-	topUp := func(amount int64, method string) any {
-		return map[string]any{"topUpId": "42", "cardId": "GIFT-1", "amount": amount, "currency": "EUR", "method": method}
-	}
+// topUpOf is the data of the first event of a top-up.
+func topUpOf(amount int64, method string) any {
+	return map[string]any{"topUpId": "42", "cardId": "GIFT-1", "amount": amount, "currency": "EUR", "method": method}
+}
+
+// cells are the ways that top-ups go.
+func cells() sagatest.Cells[State, *Participants] {
 	approval := saga.Fact{Type: approved, ID: "e-1", Cause: "e-1", Data: []byte(`{"by":"ada"}`)}
-	sagatest.Matrix(t, sagatest.Cells[State, *Participants]{
+	return sagatest.Cells[State, *Participants]{
 		Flow: &Flow, NewWorld: world,
 		Journeys: []sagatest.Journey{
-			{Name: "small", Data: topUp(2500, "tok_visa"), End: saga.Completed},
+			{Name: "small", Data: topUpOf(2500, "tok_visa"), End: saga.Completed},
 			{
-				Name: "large", Data: topUp(needsApproval, "tok_visa"), End: saga.Completed,
+				Name: "large", Data: topUpOf(needsApproval, "tok_visa"), End: saga.Completed,
 				Arrivals: []sagatest.Arrival{{Row: "approve", Payload: approval}},
 			},
-			{Name: "not approved", Data: topUp(needsApproval, "tok_visa"), End: saga.Failed, Reason: "not_approved"},
-			{Name: "declined", Data: topUp(2500, "tok_declined"), End: saga.Rejected, Reason: "payment_declined"},
+			{Name: "declined", Data: topUpOf(2500, "tok_declined"), End: saga.Rejected, Reason: "payment_declined"},
 		},
+	}
+}
+
+// TestMatrix strikes every step with every fault.
+func TestMatrix(t *testing.T) {
+	all := cells()
+	all.Journeys = append(all.Journeys, sagatest.Journey{
+		Name: "not approved", Data: topUpOf(needsApproval, "tok_visa"), End: saga.Failed, Reason: "not_approved",
 	})
+	sagatest.Matrix(t, all)
+}
+
+// TestHistories: runs that an earlier version has started go on with this one. SAGATEST_RECORD=1 records them again, on a Temporal server:
+// bin/devstack exec --only temporal -- env SAGATEST_RECORD=1 go -C examples/giftcard test -run TestHistories .
+func TestHistories(t *testing.T) {
+	const dir = "testdata/histories"
+	sagatest.Record(t, dir, cells())
+	sagatest.Histories(t, dir, &Flow)
 }
 
 // The events that participants write are in the catalog, too.
