@@ -29,7 +29,7 @@ func TestAFlowRegistersItsTypes(t *testing.T) {
 	require.Contains(t, event.Types(event.Ledger), packed)
 	schema, ok := event.Schema("parcel.packed", 1)
 	require.True(t, ok)
-	require.Equal(t, packedSchema, string(schema))
+	require.JSONEq(t, packedSchema, string(schema))
 	_, ok = event.Schema("parcel.packed", 2)
 	require.False(t, ok)
 	_, ok = event.Schema("ParcelPacked", 1)

@@ -114,15 +114,22 @@ func (c *chain) saga(f Flow) {
 	}
 }
 
-func (u *flowUnit) examine(ctx context.Context) error {
+// subjectOf is the ID in the data of an event; "" when there is none.
+func subjectOf(r event.Record, field string) (id string) {
 	var d map[string]json.RawMessage
-	var id string
-	first, subject := u.records[0], u.flow.Info().Subject
+	if json.Unmarshal(r.Data, &d) == nil {
+		_ = json.Unmarshal(d[field], &id)
+	}
+	return id
+}
+
+func (u *flowUnit) examine(ctx context.Context) error {
+	first := u.records[0]
 	if first.Key != saga.SlotAccept {
 		u.damage(StreamBeginning, first.Version, "it begins with %s in slot %s", first.Type, first.Key)
 		return nil
 	}
-	if json.Unmarshal(first.Data, &d) != nil || json.Unmarshal(d[subject], &id) != nil || id != u.id {
+	if id := subjectOf(first, u.flow.Info().Subject); id != u.id {
 		u.damage(StreamBeginning, first.Version, "it tells of %s %q", u.flow.Info().Name, id)
 		return nil
 	}
