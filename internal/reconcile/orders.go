@@ -152,7 +152,7 @@ func (u *unit) fold() bool {
 // pivot checks that nothing was done that the order had not decided.
 func (u *unit) pivot() {
 	var decision order.Decision
-	refused, held, rejected := false, false, false
+	refused, held, rejected, reserved := false, false, false, false
 	// late is the version of a capture that was found while the order is undone, and is not given back.
 	late := int64(0)
 	for _, r := range u.records {
@@ -174,6 +174,11 @@ func (u *unit) pivot() {
 		case event.InventoryRejected:
 			d, err := event.Decode[order.Rejection](r.Event)
 			rejected, held = err == nil, d.Held
+		case event.InventoryReserved:
+			reserved = true
+		case event.PaymentDeclined:
+			// An order without stocked lines has reserved nothing.
+			rejected = rejected || !reserved
 		case event.PaymentCaptureRefused:
 			refused = true
 		case event.PaymentCaptured:

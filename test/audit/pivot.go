@@ -12,7 +12,7 @@ var decided = map[string]string{
 // pivot checks that an order was decided once before anything was captured or undone; only a refused capture, or an operator,
 // turns it back afterwards. A capture that is found while the order is undone is given back before it ends.
 func (r *Report) pivot(id string, stream []Document) {
-	decision, refused, nothingHeld, captured := "", false, false, ""
+	decision, refused, nothingHeld, captured, reserved := "", false, false, "", false
 	for _, d := range stream {
 		want := decided[d.Type]
 		switch d.Type {
@@ -23,6 +23,11 @@ func (r *Report) pivot(id string, stream []Document) {
 			decision = d.Type
 		case "inventory.rejected":
 			nothingHeld = !flag(d.Data, "held")
+		case "inventory.reserved":
+			reserved = true
+		case "payment.declined":
+			// An order without stocked lines has reserved nothing.
+			nothingHeld = !reserved
 		case "payment.capture_refused":
 			refused = true
 		case "payment.captured":

@@ -232,7 +232,7 @@ func (s *stack) cancelsByRequest(nest shop, sku string) string {
 	require.Equal(s.t, "requested", seen.Reason)
 
 	var refusal struct{ Code string }
-	nest.asks("/orders/no%20order/cancellation", http.StatusUnprocessableEntity, &refusal)
+	nest.asks("/orders/%20order/cancellation", http.StatusUnprocessableEntity, &refusal)
 	require.Equal(s.t, "invalid", refusal.Code)
 	return unpaid.ID
 }

@@ -131,7 +131,7 @@ type journey struct {
 
 var (
 	dispatch = says(event.ShipmentDispatched, func(s order.State) bool { return !s.ConfirmedAt.IsZero() })
-	deliver  = says(event.ShipmentDelivered, func(s order.State) bool { return s.Committed })
+	deliver  = says(event.ShipmentDelivered, settled)
 	pay      = says(event.PaymentSucceeded, func(s order.State) bool { return s.Payment == order.PaymentPending })
 	recall   = scene{
 		when: func(s order.State) bool { return !s.ConfirmedAt.IsZero() },
@@ -387,4 +387,10 @@ func (c cell) strikes(possible, impossible []cell) (more, never []cell) {
 		}
 	}
 	return possible, impossible
+}
+
+// settled reports whether everything is done that comes before the delivery: of an order without stocked lines, or without a payment, less.
+func settled(s order.State) bool {
+	paid := s.Order.TotalAmount == 0 || s.Capture == order.CaptureDone
+	return s.Committed || len(s.Order.Items()) == 0 && paid && !s.ShippedAt.IsZero()
 }
