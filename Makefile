@@ -72,11 +72,11 @@ upgrade: devstack ## a log of an older version is finished by this one, beside a
 	  $(GO) test -timeout 20m -count=1 -v -run 'TestUpgrade$$' ./test/e2e
 
 test-unit: ## tests without servers
-	$(GO) test $(RACE) -short -timeout 30m $(UNIT)
+	$(GO) test $(RACE) -timeout 30m $(UNIT)
 
 # The others run under devstack, which sets the environment: bin/devstack exec -- make test-…
 test-integration:
-	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -short -timeout 30m -count=1 $(INTEGRATION)
+	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 30m -count=1 $(INTEGRATION)
 
 # RabbitMQ 3.10 may lose the supervisor of its dead-letter workers for good when queues are deleted right after a start, and then no queue
 # that dead-letters at least once starts any more. So these tests have a broker of their own.
