@@ -69,6 +69,14 @@ type Payment struct {
 	Method string `json:"method"`
 }
 
+// String names what is paid, for errors: order 42, giftcard 42.
+func (p Payment) String() string {
+	if p.Flow == "" {
+		return "order " + p.OrderID
+	}
+	return p.Flow + " " + p.OrderID
+}
+
 // Key returns the idempotency key of a step on the payment: derived, never random.
 func (p Payment) Key(step string) string {
 	if p.Flow == "" {

@@ -176,13 +176,13 @@ func (b book) result() payment.Result {
 // agree fails with Conflict when p is not the payment that the book is about.
 func (b book) agree(p payment.Payment) error {
 	if p.ID != "" && p.ID != paymentID(p) {
-		return fault.New(fault.Conflict, "the payment of order %s has another id", p.OrderID)
+		return fault.New(fault.Conflict, "the payment of %s has another id", p)
 	}
 	if b.head.Version == 0 {
 		return nil
 	}
 	if b.terms.Amount != p.Amount || b.terms.Currency != p.Currency || b.terms.Method != p.Method {
-		return fault.New(fault.Conflict, "the payment of order %s was asked for with another amount, currency or method", p.OrderID)
+		return fault.New(fault.Conflict, "the payment of %s was asked for with another amount, currency or method", p)
 	}
 	return nil
 }

@@ -105,9 +105,9 @@ func (s *Simulator) capture(p payment.Payment, b book) (move, error) {
 	case b.captureCode != "":
 		return say(payment.Result{State: payment.CaptureRefused, PaymentID: charge.PaymentID, Code: b.captureCode})
 	case b.undone():
-		return move{}, fault.New(fault.EffectSettled, "the payment of order %s was voided", p.OrderID)
+		return move{}, fault.New(fault.EffectSettled, "the payment of %s was voided", p)
 	case b.do != event.ChargeAuthorized:
-		return move{}, fault.New(fault.Invalid, "the payment of order %s is %s, not authorized", p.OrderID, b.result().State)
+		return move{}, fault.New(fault.Invalid, "the payment of %s is %s, not authorized", p, b.result().State)
 	case does.captureStuck:
 		return move{}, fault.New(fault.Unavailable, "the simulator does not capture this method")
 	case does.captureLate && b.delayed:
@@ -127,7 +127,7 @@ func (s *Simulator) void(p payment.Payment, b book) (move, error) {
 	charge := chargeOf(p)
 	switch {
 	case b.settle == event.ChargeCaptured:
-		return move{}, fault.New(fault.EffectSettled, "the payment of order %s was captured", p.OrderID)
+		return move{}, fault.New(fault.EffectSettled, "the payment of %s was captured", p)
 	case b.undone(), b.do == event.ChargeRefused:
 		return say(b.result())
 	case behaviourOf(p.Method).voidStuck:
@@ -148,9 +148,9 @@ func (s *Simulator) refund(key string, p payment.Payment, amount int64, b book) 
 	case again:
 		return say(payment.Result{State: payment.Refunded, PaymentID: charge.PaymentID})
 	case b.taken() == 0:
-		return move{}, fault.New(fault.Invalid, "the payment of order %s is %s, not captured", p.OrderID, b.result().State)
+		return move{}, fault.New(fault.Invalid, "the payment of %s is %s, not captured", p, b.result().State)
 	case amount > b.taken()-b.refunded:
-		return move{}, fault.New(fault.Invalid, "only %d of the payment of order %s are left", b.taken()-b.refunded, p.OrderID)
+		return move{}, fault.New(fault.Invalid, "only %d of the payment of %s are left", b.taken()-b.refunded, p)
 	case behaviourOf(p.Method).refundStuck:
 		return move{}, fault.New(fault.Unavailable, "the simulator does not refund this method")
 	}

@@ -114,15 +114,15 @@ func (s *Simulator) Lookup(ctx context.Context, p payment.Payment) (payment.Resu
 	}
 	b, err := s.read(ctx, ledgerOf(p))
 	if err != nil {
-		return payment.Result{}, fmt.Errorf("look up the payment of order %s: %w", p.OrderID, err)
+		return payment.Result{}, fmt.Errorf("look up the payment of %s: %w", p, err)
 	}
 	if p.ID != "" && p.ID != paymentID(p) {
-		return payment.Result{}, fault.New(fault.Conflict, "the payment of order %s has another id", p.OrderID)
+		return payment.Result{}, fault.New(fault.Conflict, "the payment of %s has another id", p)
 	}
 	if b.landing() {
 		// The answer is what was so when it was asked; the capture happens right after that.
 		if _, err := s.act(ctx, ledgerOf(p), false, func(b book) (move, error) { return s.land(b), nil }); err != nil {
-			return payment.Result{}, fmt.Errorf("look up the payment of order %s: %w", p.OrderID, err)
+			return payment.Result{}, fmt.Errorf("look up the payment of %s: %w", p, err)
 		}
 	}
 	return b.result(), nil
@@ -141,12 +141,12 @@ func (s *Simulator) Settle(ctx context.Context, p payment.Payment, succeeded boo
 	}
 	_, err := s.act(ctx, ledgerOf(p), false, func(b book) (move, error) {
 		if p.ID != "" && p.ID != paymentID(p) {
-			return move{}, fault.New(fault.Conflict, "the payment of order %s has another id", p.OrderID)
+			return move{}, fault.New(fault.Conflict, "the payment of %s has another id", p)
 		}
 		return s.settle(b, succeeded, code), nil
 	})
 	if err != nil {
-		return fmt.Errorf("settle the payment of order %s: %w", p.OrderID, err)
+		return fmt.Errorf("settle the payment of %s: %w", p, err)
 	}
 	return nil
 }
@@ -163,7 +163,7 @@ func (s *Simulator) move(ctx context.Context, what string, p payment.Payment, bl
 		return decide(b)
 	})
 	if err != nil {
-		return payment.Result{}, fmt.Errorf("%s the payment of order %s: %w", what, p.OrderID, err)
+		return payment.Result{}, fmt.Errorf("%s the payment of %s: %w", what, p, err)
 	}
 	return result, nil
 }

@@ -154,7 +154,7 @@ var complaintMutants = []mutant{
 		name: "a void takes back a good capture: medusajs/medusa#15527", dir: "internal/simulator", run: "TestContractInMemory/Algebra",
 		edits: []edit{{
 			"internal/simulator/moves.go",
-			"		return move{}, fault.New(fault.EffectSettled, \"the payment of order %s was captured\", p.OrderID)",
+			"		return move{}, fault.New(fault.EffectSettled, \"the payment of %s was captured\", p)",
 			"		return s.write(refundPrefix+\"void\", event.ChargeRefunded, charge), nil",
 		}},
 	},
