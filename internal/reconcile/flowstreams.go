@@ -1,0 +1,150 @@
+package reconcile
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/deadletter"
+	"github.com/ordersaga/ordersaga/workflows/saga"
+)
+
+// earlySaga checks that a saga was cancelled by what came before it, or has answered it.
+func (c *chain) earlySaga(f Flow) {
+	folds(c, nil, collect, func(ctx context.Context, records []event.Record) error {
+		kept, err := f.EarlyCancellations(records)
+		switch {
+		case err != nil:
+			c.damage(StreamFold, c.head.Version, "%v", err)
+			return nil
+		case len(kept) == 0, c.now.Sub(records[len(records)-1].Time) <= c.o.Stale:
+			return nil // its event may still be on its way
+		}
+		stream := f.StreamOf(c.id)
+		c.needs(CancellationUnanswered, c.head.Version, stream)
+		of, ok, err := c.read(ctx, stream)
+		if !ok || len(of) == 0 {
+			return err
+		}
+		late, ok, err := c.read(ctx, f.LateStreamOf(c.id))
+		if !ok {
+			return err
+		}
+		v, folds := f.viewOf(of)
+		if !folds || v.Status == saga.Cancelled {
+			return nil
+		}
+		for _, request := range kept {
+			e := f.Cancellation(c.id, request).Late()
+			answered, err := f.Answers(of, e)
+			if err != nil {
+				return err
+			}
+			if answered || slices.ContainsFunc(late, func(r event.Record) bool { return r.Key == e.Identity }) {
+				return nil
+			}
+		}
+		c.found(CancellationUnanswered, c.head.Version, "%d of them came before %s %s, which is %s", len(kept), v.Flow, c.id, v.Status)
+		return nil
+	})
+}
+
+// lateSaga checks that what is kept as late came after the end of a saga that is known.
+func (c *chain) lateSaga(f Flow) {
+	folds(c, nil, collect, func(ctx context.Context, _ []event.Record) error {
+		stream := f.StreamOf(c.id)
+		c.needs(LateUnfounded, c.head.Version, stream)
+		of, ok, err := c.read(ctx, stream)
+		if !ok {
+			return err
+		}
+		if v, err := f.View(of); err == nil && !v.Ended {
+			c.found(LateUnfounded, c.head.Version, "%d events are kept as late, and %s %s has not ended", c.head.Version, f.Info().Name, c.id)
+		}
+		return nil
+	})
+}
+
+// undeliveredFact checks that the saga which a dead letter's fact is about is not known.
+func (c *chain) undeliveredFact(ctx context.Context, f Flow, s deadletter.State) error {
+	stream := f.StreamOf(s.Subject)
+	c.needs(FactUndelivered, s.Head.Version, stream)
+	records, ok, err := c.read(ctx, stream)
+	if !ok || len(records) == 0 {
+		return err
+	}
+	v, err := f.View(records)
+	cancels := slices.ContainsFunc(f.Info().Inbound, func(in saga.Inbound) bool { return in.Name == s.Type && in.Role == saga.RoleCancel })
+	if err == nil && (!cancels || v.Status != saga.Cancelled) {
+		c.found(FactUndelivered, s.Head.Version, "it is a %s about %s %s, which is %s", s.Type, v.Flow, s.Subject, v.Status)
+	}
+	return nil
+}
+
+// flowOfType returns the flow that a type of events from outside is for.
+func (r *Reconciler) flowOfType(name string) (Flow, bool) {
+	for _, f := range r.cfg.Flows {
+		if slices.ContainsFunc(f.Info().Inbound, func(in saga.Inbound) bool { return in.Name == name }) {
+			return f, true
+		}
+	}
+	return Flow{}, false
+}
+
+// flowPayment checks the payment of a saga of an added flow: it does not contradict itself, does not stand after the end, and has cost nothing
+// where the saga turned back, unless a person has settled a step.
+func (c *chain) flowPayment() {
+	b := books{stream: c.stream}
+	c.take = func(r event.Record) {
+		d, err := event.Decode[struct{ Amount int64 }](r.Event)
+		if err != nil {
+			c.damage(StreamFold, r.Version, "version %d: %v", r.Version, err)
+			return
+		}
+		b.add(r, d.Amount)
+	}
+	c.done = func(ctx context.Context) error {
+		c.work.Go(func() error { return c.paidSaga(ctx, b) })
+		return ctx.Err()
+	}
+}
+
+// paidSaga holds a payment against its saga.
+func (c *chain) paidSaga(ctx context.Context, b books) error {
+	flow, id, _ := event.FlowPaymentOf(c.stream)
+	found := func(k Kind, format string, args ...any) {
+		c.needs(k, b.version, c.stream) // what is missing may say otherwise
+		c.found(k, b.version, format, args...)
+	}
+	if len(b.wrong) > 0 {
+		found(PaymentContradiction, "%s", strings.Join(b.wrong, "; "))
+	}
+	if b.authorizations > 1 {
+		found(AuthorizedTwice, "%d authorizations were made", b.authorizations)
+	}
+	stream := flow + "-" + event.Escape(id)
+	f, _, known := c.flowOf(stream)
+	if !known || !b.moved() && b.net() == 0 {
+		return nil // its flow is not in this binary, or nothing came of it
+	}
+	records, ok, err := c.read(ctx, stream)
+	if err != nil || !ok {
+		return err
+	}
+	if len(records) == 0 {
+		found(PaymentWithoutOrder, "the ledger has %d captured and %d authorizations", b.net(), b.authorizations)
+		return nil
+	}
+	v, folds := f.viewOf(records)
+	switch stands := b.stands(); {
+	case !folds, !v.Ended, c.o.Since > 0 && c.now.Sub(v.UpdatedAt) > c.o.Since:
+	case v.ByHand && (stands != "" || v.Status != saga.Completed && b.net() != 0):
+		found(ExceptionOnRecord, "the %s has ended as %s and cost %d, as a person decided", v.Flow, v.Status, b.net())
+	case stands != "":
+		found(AuthorizationStands, "the %s has ended as %s, and its payment is %s", v.Flow, v.Status, stands)
+	case v.Status != saga.Completed && b.net() != 0:
+		found(MoneyWrong, "the %s has ended as %s, and has cost %d", v.Flow, v.Status, b.net())
+	}
+	return nil
+}
