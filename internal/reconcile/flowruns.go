@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -102,15 +101,7 @@ func (l *look) unrecordedSagas(ctx context.Context) error {
 
 func (l *look) unrecordedSaga(ctx context.Context, f Flow, id string) error {
 	stream := f.StreamOf(id)
-	l.need(OrderUnrecorded, stream, 0, stream)
-	records, err := l.cfg.Log.Read(ctx, stream, 0, 2)
-	if err == nil && len(records) == 0 {
-		records, err = eventlog.ReadCertain(ctx, l.cfg.Log, stream, 0, 2)
-	}
-	if len(records) > 0 || damaged(err) {
-		return nil
-	}
-	if err != nil {
+	if recorded, err := l.recorded(ctx, stream); recorded || err != nil {
 		return err
 	}
 	run, err := f.Sagas.Inspect(ctx, id)

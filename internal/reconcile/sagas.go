@@ -96,19 +96,24 @@ func (l *look) unrecorded(ctx context.Context) error {
 	return l.eachOrder(ctx, l.cfg.Sagas.Orders(ctx, completedSince), l.unrecordedOrder)
 }
 
-func (l *look) unrecordedOrder(ctx context.Context, orderID string) error {
-	stream := event.OrderStream(orderID)
+// recorded reports whether the log has an event of a saga that Temporal knows. A stream that is damaged has: that is found where it is walked.
+func (l *look) recorded(ctx context.Context, stream string) (bool, error) {
 	l.need(OrderUnrecorded, stream, 0, stream)
 	// Two, because the first one alone may be remembered by this process, and the server may have lost it.
 	records, err := l.cfg.Log.Read(ctx, stream, 0, 2)
 	if err == nil && len(records) == 0 {
-		// What is not there leads to a new run, which ends the one that is there.
+		// An event that is not there leads to a new run, which ends the one that is there.
 		records, err = eventlog.ReadCertain(ctx, l.cfg.Log, stream, 0, 2)
 	}
 	if len(records) > 0 || damaged(err) {
-		return nil
+		return true, nil
 	}
-	if err != nil {
+	return false, err
+}
+
+func (l *look) unrecordedOrder(ctx context.Context, orderID string) error {
+	stream := event.OrderStream(orderID)
+	if recorded, err := l.recorded(ctx, stream); recorded || err != nil {
 		return err
 	}
 	run, err := l.cfg.Sagas.Inspect(ctx, orderID)
