@@ -55,8 +55,8 @@ var Flow = saga.Flow[State, *Participants]{
 	Defaults: map[saga.Deadline]time.Duration{lockDeadline: time.Minute, authorizeDeadline: 2 * time.Minute, approvalDeadline: 24 * time.Hour},
 	Inbound: []saga.Inbound{
 		saga.Starts(event.Type{Name: requested, Aliases: []string{"GiftCardTopUpRequested"}, Meaning: "A shop asks to top up a gift card."}),
-		saga.Cancels(event.Type{Name: cancelled, Meaning: "Somebody asks to cancel a top-up."}),
-		saga.Tells[Approval](event.Type{Name: approved, Meaning: "Somebody has approved a large top-up."}, (*Approval).check),
+		saga.Cancels(event.Type{Name: cancelled, Meaning: "A shop asks to cancel a top-up."}),
+		saga.Tells[Approval](event.Type{Name: approved, Meaning: "A large top-up is approved."}, (*Approval).check),
 	},
 	Steps: []saga.Step[State, *Participants]{
 		{

@@ -19,7 +19,7 @@ type TopUp struct {
 }
 
 const (
-	// maxBalance is how much a card may hold, and needsApproval is from which amount on somebody has to approve; in minor units.
+	// maxBalance is how much a card may hold, and needsApproval is the amount from which an approval is needed; in minor units.
 	maxBalance    = 100_000
 	needsApproval = 20_000
 )
@@ -77,7 +77,7 @@ var types = []event.Type{
 	{Name: "giftcard.authorized", Meaning: "The money is set aside."},
 	{Name: "giftcard.declined", Meaning: "The payment was refused."},
 	{Name: "giftcard.voided", Meaning: "No authorization of the top-up stands, and none ever will."},
-	{Name: "giftcard.approved", Meaning: "Somebody has approved the top-up."},
+	{Name: "giftcard.approved", Meaning: "The top-up is approved."},
 	{Name: "giftcard.captured", Meaning: "The money is taken."},
 	{Name: "giftcard.credited", Meaning: "The balance of the card is raised."},
 	{Name: cardLocked, Direction: event.Ledger, Meaning: "A card is locked for a top-up."},

@@ -26,11 +26,11 @@ type Request struct {
 	At   string
 	// CorrelationID and CausationID are for the saga's first event.
 	CorrelationID, CausationID string
-	// Fresh reports that the ID was made for this request, CallerID that somebody else chose it.
+	// Fresh reports that the ID was made for this request, CallerID that the caller chose it.
 	Fresh, CallerID bool
 }
 
-// Fact is what somebody tells a saga.
+// Fact is a fact about a saga, or a request to cancel it.
 type Fact struct {
 	saga.Fact
 	// Cancel is set when it is a request to cancel, instead of Fact.
@@ -46,7 +46,7 @@ type Sagas interface {
 	// Start starts a saga and returns what it is then; replayed is true when it was there already, with the same content. Errors: Malformed,
 	// Invalid with every field that is wrong; Conflict when it was there with other content.
 	Start(ctx context.Context, r Request) (v saga.View, replayed bool, err error)
-	// Tell passes on what somebody says about a saga. What comes after its end is kept in a stream of its own, a cancellation that comes before
+	// Tell sends a fact to a saga. A fact that comes after its end is kept in a stream of its own, a cancellation that comes before
 	// its beginning, too. Errors: OrderUnknown for a saga that is not known yet.
 	Tell(ctx context.Context, id string, f Fact) error
 	// Cancel requests a cancellation and waits for the verdict. Errors: NotFound.

@@ -73,7 +73,7 @@ var (
 	decisionFields = []field{
 		{name: "requestId", text: "The decision.", required: true},
 		{name: "attention", text: "The number of the attention that was decided about.", kind: "integer", required: true},
-		fieldStep, fieldUndo, {name: "action", text: "The decision in one word.", required: true}, {name: "by", text: "Who decided, if somebody said."},
+		fieldStep, fieldUndo, {name: "action", text: "The decision in one word.", required: true}, {name: "by", text: "The operator who decided, if known."},
 		{name: "note", text: "Why, for people."}, {name: "reference", text: "What was done instead, such as the number of a transfer."},
 	}
 )
