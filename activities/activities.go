@@ -42,7 +42,7 @@ type List[S any] interface {
 	Project(ctx context.Context, s S) error
 }
 
-// Predecessors reads the facts that earlier runs of a saga heard; see sagaclient.Client.
+// Predecessors reads the facts that earlier runs of a saga received; see sagaclient.Client.
 type Predecessors interface {
 	Recover(ctx context.Context, in saga.RecoverInput) (saga.RecoverResult, error)
 }
@@ -85,11 +85,11 @@ func (f *Flow[S, P]) Check() error {
 	err := f.Table.Check()
 	for _, d := range f.Table.Deadlines() {
 		if f.Settings.Of(d) <= 0 {
-			err = errors.Join(err, fmt.Errorf("flow %q: there is no setting %s", f.Table.Name, d))
+			err = errors.Join(err, fmt.Errorf("flow %q: setting %s is missing", f.Table.Name, d))
 		}
 	}
 	if len(f.Table.Steps) > 0 && !f.Table.Unattended && f.Settings.Attention <= 0 {
-		err = errors.Join(err, fmt.Errorf("flow %q: there is no setting Attention: a step that is stuck would never need attention", f.Table.Name))
+		err = errors.Join(err, fmt.Errorf("flow %q: setting Attention is missing; without it, a stuck step never needs attention", f.Table.Name))
 	}
 	if p, ok := any(f.Participants).(interface{ Validate() error }); ok {
 		err = errors.Join(err, p.Validate())

@@ -10,9 +10,9 @@ import (
 // clockKey is the key of a step's clock in its context.
 type clockKey struct{}
 
-// WithClock returns a context whose clock tells workflow time. It begins at asked, the workflow's time at which the step was
-// asked for, and goes on by what has passed since: the pause before this attempt, as the server measured it, and the
-// duration of the attempt, as the worker's clock measures it. What the worker takes for the time of day does not matter,
+// WithClock returns a context whose clock shows workflow time. It starts at asked, the workflow's time at which the step was
+// scheduled, and advances by the time since then: the pause before this attempt, as the server measured it, and the
+// duration of the attempt, as the worker's clock measures it. The worker's time of day is irrelevant,
 // so all events of a stream are timed by one clock, whichever worker records them.
 func WithClock(ctx context.Context, asked time.Time, worker func() time.Time) context.Context {
 	if asked.IsZero() {

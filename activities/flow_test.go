@@ -96,7 +96,7 @@ func TestAStepThatAnOrderDoesNotHave(t *testing.T) {
 	for step, kind := range map[string]saga.ActionKind{order.StepShip: saga.Do, order.StepCommit: saga.Undo, "sleep": saga.Do} {
 		_, err := w.outcomes.Step(step, kind)(t.Context(), in(s))
 		requireFault(t, fault.Internal, err)
-		require.ErrorContains(t, err, "flow order has no way to "+string(kind)+" "+step)
+		require.ErrorContains(t, err, "flow order has no operation "+string(kind)+" for step "+step)
 	}
 	require.Empty(t, w.behind(s))
 }

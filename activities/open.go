@@ -98,7 +98,7 @@ func (r *Recorder) Publish(ctx context.Context, in saga.PublishInput) (saga.Publ
 	return saga.PublishResult{Published: published}, ToTemporal(err)
 }
 
-// Recover reads the facts that the runs before this one heard. It changes nothing.
+// Recover reads the facts that the runs before this one received. It changes nothing.
 func (f *Flow[S, P]) Recover(ctx context.Context, in saga.RecoverInput) (saga.RecoverResult, error) {
 	if f.Predecessors == nil {
 		return saga.RecoverResult{}, ToTemporal(fault.New(fault.Unavailable, "this worker cannot read the runs of %s %s", f.Table.Name, in.ID))

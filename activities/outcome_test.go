@@ -92,8 +92,8 @@ func TestAnOutcomeThatAnOperationDoesNotHave(t *testing.T) {
 // A deadline that no setting has would be over at once.
 func TestADeadlineHasASetting(t *testing.T) {
 	f := &activities.Flow[booking, *bookings]{Table: bookingFlow(), Participants: &bookings{}}
-	require.ErrorContains(t, f.Check(), "no setting ROOM_DEADLINE")
-	require.ErrorContains(t, f.Check(), "no setting Attention")
+	require.ErrorContains(t, f.Check(), "setting ROOM_DEADLINE is missing")
+	require.ErrorContains(t, f.Check(), "setting Attention is missing")
 }
 
 // Attempts of one step share its input: an attempt that has timed out may still read it.

@@ -159,7 +159,7 @@ func runOf(ctx context.Context, stream string) string {
 const maxSent = 8192
 
 // sentVersions remembers up to which version the broker has confirmed, for the runs of this process. The effects of a workflow
-// task that the server discards are not undone, and the task runs again: without it, everything would be published as often as
+// task that the server discards are not reverted, and the task runs again: without it, everything would be published as often as
 // a signal arrives. Another run knows nothing of it. The zero value is ready.
 type sentVersions struct {
 	mu       sync.Mutex

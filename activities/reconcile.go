@@ -15,9 +15,9 @@ const heartbeatEvery = 10 * time.Second
 
 // ReconcileInput says what a check does.
 type ReconcileInput struct {
-	// Repair mends what can be mended, and records the rest.
+	// Repair repairs what can be repaired, and records the rest.
 	Repair bool `json:"repair"`
-	// Stale is how long nothing may come of a run; 0 is the default.
+	// Stale is how long a run may be without progress; 0 is the default.
 	Stale time.Duration `json:"stale,omitempty"`
 	// Since spares questions about orders that ended longer ago than that; 0 asks about all of them.
 	Since time.Duration `json:"since,omitempty"`

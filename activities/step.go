@@ -31,7 +31,7 @@ func (f *Flow[S, P]) call(
 ) (saga.Outcome, []event.Entry, error) {
 	operation := f.Table.Operation(&in.State, step, kind)
 	if operation == nil || operation.Run == nil {
-		return saga.Outcome{}, nil, fault.New(fault.Internal, "flow %s has no way to %s %s", f.Table.Name, kind, step)
+		return saga.Outcome{}, nil, fault.New(fault.Internal, "flow %s has no operation %s for step %s", f.Table.Name, kind, step)
 	}
 	k := f.Table.Kit(&in.State)
 	part := step
@@ -118,8 +118,8 @@ func (f *Flow[S, P]) record(ctx context.Context, in saga.StepInput[S], entries [
 	if len(entries) == 0 {
 		result, after, err := f.load(ctx, k.ID, in.State)
 		if err == nil && f.Table.Kit(&after).Head == k.Head {
-			// The effect is undone and the log does not say so yet: its writer has not come that far.
-			err = fault.New(fault.Concurrency, "%s %s is being undone by another run", f.Table.Name, k.ID)
+			// The effect is compensated, but the log does not show it yet: its writer has not appended it.
+			err = fault.New(fault.Concurrency, "%s %s is being compensated by another run", f.Table.Name, k.ID)
 		}
 		return result, err
 	}
@@ -132,7 +132,7 @@ func (f *Flow[S, P]) record(ctx context.Context, in saga.StepInput[S], entries [
 		return saga.StepResult[S]{}, err
 	}
 	if len(tail) == 0 {
-		return saga.StepResult[S]{}, fault.Wrap(err, fault.Internal, "append %s after version %d of %s, which knows of it", entries[0].Key, k.Head.Version, stream)
+		return saga.StepResult[S]{}, fault.Wrap(err, fault.Internal, "append %s after version %d of %s: the log returned no newer event", entries[0].Key, k.Head.Version, stream)
 	}
 	result, after, err := f.answer(in.State, tail)
 	if err != nil {
@@ -173,14 +173,14 @@ func (f *Flow[S, P]) newest(ctx context.Context, s S) (S, error) {
 	k := f.Table.Kit(&s)
 	_, newest, err := f.load(ctx, k.ID, none)
 	if version := f.Table.Kit(&newest).Head.Version; err == nil && version < k.Head.Version {
-		err = fault.New(fault.Unavailable, "stream %s ends at version %d, and version %d was there before", f.Table.StreamOf(k.ID), version, k.Head.Version)
+		err = fault.New(fault.Unavailable, "stream %s ends at version %d, but version %d was read before", f.Table.StreamOf(k.ID), version, k.Head.Version)
 	}
 	return newest, err
 }
 
 // project writes the list when a step brought the saga to a status that is listed, or no person must act any more. A list that cannot be
 // written never stops a saga: an interim status is written again with the next one, and the end, which nothing comes
-// after, is reported as unlisted. In an endless flow, nothing else would tell people: the error has the step tried again.
+// after, is reported as unlisted. In an endless flow, the list is the only notice for operators: the error makes the step run again.
 func (f *Flow[S, P]) project(ctx context.Context, before *saga.Saga, after S) (unlisted bool, err error) {
 	k := f.Table.Kit(&after)
 	if f.List == nil || !f.Table.Lists(before, k) {
@@ -192,7 +192,7 @@ func (f *Flow[S, P]) project(ctx context.Context, before *saga.Saga, after S) (u
 	case f.Table.Endless:
 		return false, err
 	default:
-		f.Logger.LogAttrs(ctx, slog.LevelWarn, "the list of sagas could not be written",
+		f.Logger.LogAttrs(ctx, slog.LevelWarn, "the list entry of a saga could not be written",
 			slog.String("stream", f.Table.StreamOf(k.ID)), slog.String("status", string(k.Status)), slog.Any("error", err))
 		unlisted = k.Ended
 	}

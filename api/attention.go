@@ -94,7 +94,7 @@ type resolution struct {
 	Order     orderResource          `json:"order"`
 }
 
-// resolveOrder brings an operator's decision about what is stuck. It answers with the saga's verdict: the order after it, or
+// resolveOrder passes on an operator's decision about what is stuck. It returns the saga's answer: the order after it, or
 // ResolutionRefused.
 func (s *Server) resolveOrder(c echo.Context) error {
 	id, err := orderID(c)

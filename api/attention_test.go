@@ -111,7 +111,7 @@ func TestResolveErrors(t *testing.T) {
 	var fails error
 	f.sagas.resolve = func(_ context.Context, id string, d order.Resolution, _ string) (order.Resolution, saga.ResolveVerdict, error) {
 		if id != "o-1" {
-			return d, saga.ResolveVerdict{}, fault.New(fault.NotFound, "there is no order %s", id)
+			return d, saga.ResolveVerdict{}, fault.New(fault.NotFound, "order %s does not exist", id)
 		}
 		return d, saga.ResolveVerdict{}, fails
 	}

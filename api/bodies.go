@@ -57,7 +57,7 @@ func decodeOrder(body []byte) (order.Order, error) {
 const maxReason = 500
 
 // decodeReason reads the body of a cancellation, which may be missing. The reason is cleaned as that of an event is: a line break
-// in it is no reason to go on with an order.
+// in it is no reason to continue an order.
 func decodeReason(body []byte) (string, error) {
 	if len(body) == 0 {
 		return "", nil

@@ -60,7 +60,7 @@ func TestCancelRefused(t *testing.T) {
 func TestCancelErrors(t *testing.T) {
 	f := newFixture(t)
 	f.sagas.cancel = func(_ context.Context, id string, _ order.Cancellation) (saga.CancelVerdict, error) {
-		return saga.CancelVerdict{}, fault.New(fault.NotFound, "there is no order %s", id)
+		return saga.CancelVerdict{}, fault.New(fault.NotFound, "order %s does not exist", id)
 	}
 	require.Equal(t, http.StatusNotFound, f.do(http.MethodPost, "/v1/orders/o-1/cancellation", `{}`).status)
 	require.Equal(t, http.StatusNotFound, f.do(http.MethodPost, "/v1/orders/_/cancellation", `{}`).status)

@@ -27,9 +27,9 @@ type Sagas interface {
 	// Place starts the saga of an order. Replayed is true when the order was there already. Errors: Conflict
 	// when it was there with other content, Unavailable.
 	Place(ctx context.Context, p sagaclient.Placement) (replayed bool, err error)
-	// Cancel asks to cancel an order and waits for the verdict. Errors: NotFound, Unavailable.
+	// Cancel requests the cancellation of an order and waits for the answer. Errors: NotFound, Unavailable.
 	Cancel(ctx context.Context, orderID string, request order.Cancellation) (saga.CancelVerdict, error)
-	// Resolve brings an operator's decision and waits for the verdict. It returns the decision with its id and the number
+	// Resolve passes on an operator's decision and waits for the answer. It returns the decision with its ID and the number
 	// of the attention that it is about. Errors: NotFound, Unavailable.
 	Resolve(ctx context.Context, orderID string, d order.Resolution, key string) (order.Resolution, saga.ResolveVerdict, error)
 	// Find returns an order that the log does not have yet. Errors: NotFound, Unavailable.
@@ -53,7 +53,7 @@ type Log interface {
 
 // Orders lists orders. The read model has it.
 type Orders interface {
-	// List returns a page of the orders that match, newest first, and where to go on: empty after the last
+	// List returns a page of the orders that match, newest first, and where to continue: empty after the last
 	// page. Errors: Invalid for a cursor that is none, Unavailable.
 	List(ctx context.Context, filter readmodel.Filter) (orders []readmodel.Order, next string, err error)
 	// Sagas returns a page of the sagas of flows that a team has added; an entry's ID is the name of its stream. Errors: as of List.
@@ -77,14 +77,14 @@ type Flow struct {
 	Sagas sagaclient.Sagas
 }
 
-// Check is the outcome of looking at one dependency; /readyz shows it.
+// Check is the result of checking one dependency; /readyz shows it.
 type Check struct {
 	// Name is the dependency, such as mongodb.
 	Name string `json:"name"`
 	// Status is ok or failing, and Detail the safe message of Err. ReadinessOf fills them in.
 	Status string `json:"status"`
 	Detail string `json:"detail,omitempty"`
-	// Connection tells more about a supervised connection, without credentials: all of it is shown. It may be left out.
+	// Connection describes a supervised connection, without credentials: all of it is shown. Optional.
 	Connection any `json:"connection,omitempty"`
 	// Err is nil when it answers. It is logged; clients see no more than its safe message.
 	Err error `json:"-"`
@@ -129,7 +129,7 @@ type Config struct {
 	Registry *prometheus.Registry
 	// Logger gets one line a request, and every error that clients do not see. Default: nothing is logged.
 	Logger *slog.Logger
-	// Clock tells the time. Default: time.Now.
+	// Clock returns the current time. Default: time.Now.
 	Clock func() time.Time
 	// NewID makes ids of orders, cancellations, stock changes and correlations. Default: random UUIDs.
 	NewID func() string
@@ -141,7 +141,7 @@ type Config struct {
 	// MaxStreams is the most event streams that are open at once. Default: 1024.
 	MaxStreams int
 	// DependencyTimeout bounds what is asked of the saga client, the log, the read model and the ledger, the
-	// wait for a worker's verdict on a cancellation included. Default: 10 s.
+	// wait for a worker's answer to a cancellation included. Default: 10 s.
 	DependencyTimeout time.Duration
 }
 

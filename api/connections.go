@@ -57,7 +57,7 @@ func ConfigureServer(s *http.Server) {
 }
 
 // boundBodies gives the body of every request a deadline, whether or not the handler reads it. Without one net/http waits for
-// the rest of an unread body before it answers and after it, for ever.
+// the rest of an unread body before it answers and after it, forever.
 func boundBodies(stopping context.Context, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		controller := http.NewResponseController(w)
@@ -83,7 +83,7 @@ type boundBody struct {
 	io.ReadCloser
 	controller *http.ResponseController
 
-	// used and failed tell that it was read from, and that this failed.
+	// used reports that it was read from, failed that this failed.
 	used, failed bool
 
 	mu sync.Mutex
@@ -125,7 +125,7 @@ func (b *boundBody) isComplete() bool {
 }
 
 // answerAfterBody is the answer to a request with a body. A body that was not read is read before the answer begins, if it
-// comes at once; if not, the connection is closed after the answer: what comes later could not be told from a request.
+// arrives at once; if not, the connection is closed after the answer: later bytes could not be distinguished from a request.
 type answerAfterBody struct {
 	http.ResponseWriter
 	body            *boundBody

@@ -115,7 +115,7 @@ func TestGetDeadLetter(t *testing.T) {
 	desk.detail = letter(make([]byte, 9<<20))
 	require.Contains(t, f.do(http.MethodGet, "/v1/dead-letters/a", "").body, `"payload":null,"payloadEncoding":"omitted"`)
 	require.Equal(t, "not_found", f.do(http.MethodGet, "/v1/dead-letters/a%20b", "").problem(t).Code)
-	desk.err = fault.New(fault.NotFound, "there is no dead letter a")
+	desk.err = fault.New(fault.NotFound, "dead letter a does not exist")
 	require.Equal(t, http.StatusNotFound, f.do(http.MethodGet, "/v1/dead-letters/a", "").status)
 }
 

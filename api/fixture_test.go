@@ -74,7 +74,7 @@ func (s *sagas) Place(_ context.Context, p sagaclient.Placement) (bool, error) {
 	}
 	s.mu.Unlock()
 	if replayed && !before.Order.Same(p.Order) {
-		return false, fault.New(fault.Conflict, "order %s exists with other content", p.Order.ID)
+		return false, fault.New(fault.Conflict, "order %s exists with different content", p.Order.ID)
 	}
 	if !replayed && s.started != nil {
 		s.started(p)

@@ -17,7 +17,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// atNow is the value of ?at= that asks for the order as it is.
+// atNow is the value of ?at= for the current order.
 const atNow = "now"
 
 // clockSlack is how long before the API's clock a time counts as now, for an order that is from the future of that clock.
@@ -82,7 +82,7 @@ func (s *Server) listOne(ctx context.Context, id string, f readmodel.Filter) ([]
 	return nil, "", nil
 }
 
-// cancelOrder answers with the saga's verdict: the order after it, or CancellationRefused. An order that is cancelled already is
+// cancelOrder answers with the saga's answer: the order after it, or CancellationRefused. An order that is cancelled already is
 // cancelled.
 func (s *Server) cancelOrder(c echo.Context) error {
 	id, err := orderID(c)

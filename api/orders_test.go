@@ -119,7 +119,7 @@ func TestListOrdersRefusesBadFilters(t *testing.T) {
 		require.Equal(t, http.StatusUnprocessableEntity, a.status, query)
 		require.Equal(t, parameter, a.problem(t).Errors[0].Parameter, query)
 	}
-	f.orders.err = fault.NewInvalid("list of orders", []fault.Field{fault.Fieldf("/cursor", "is not a nextCursor of this list")})
+	f.orders.err = fault.NewInvalid("list of orders", []fault.Field{fault.Fieldf("/cursor", "unknown or expired cursor")})
 	require.Equal(t, "cursor", f.do(http.MethodGet, "/v1/orders?cursor=x", "").problem(t).Errors[0].Parameter)
 	f.orders.err = errors.New("mongodb://user:secret@host")
 	a := f.do(http.MethodGet, "/v1/orders", "")

@@ -66,7 +66,7 @@ func (s *Server) place(c echo.Context, p sagaclient.Placement) (replayed bool, e
 	defer cancel()
 	replayed, err = s.cfg.Sagas.Place(ctx, p)
 	if errors.Is(err, fault.Conflict) && p.CallerID {
-		return false, &fault.Error{Code: fault.Conflict, Err: err, Message: "this order ID was used for an order with different content"}
+		return false, &fault.Error{Code: fault.Conflict, Err: err, Message: "the order ID was already used with different content"}
 	}
 	if errors.Is(err, fault.Conflict) {
 		return false, &fault.Error{Code: fault.IdempotencyConflict, Err: err,

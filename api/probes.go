@@ -23,7 +23,7 @@ type Readiness struct {
 	Checks []Check `json:"checks"`
 }
 
-// ReadinessOf turns the outcome of looking at the dependencies into an answer and its HTTP status.
+// ReadinessOf turns the results of the dependency checks into an answer and its HTTP status.
 func ReadinessOf(checks []Check) (Readiness, int) {
 	r, status := Readiness{Status: "ready", Checks: []Check{}}, http.StatusOK
 	for _, check := range checks {
@@ -100,7 +100,7 @@ func (p Probes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p Probes) answer(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/livez":
-		// It says nothing about dependencies: a restart would not mend them.
+		// It does not check dependencies: a restart would not repair them.
 		p.write(w, echo.MIMEApplicationJSON, http.StatusOK, map[string]string{"status": "alive"})
 	case "/readyz":
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)

@@ -134,7 +134,7 @@ func (s *Server) writeError(err error, c echo.Context) {
 	}
 }
 
-// logError logs what the client is not told. What is the client's own doing is in the request's line already.
+// logError logs what the client does not see. Errors of the client are already in the log line of the request.
 func (s *Server) logError(ctx context.Context, c echo.Context, p problem, err error) {
 	level := slog.LevelError
 	switch {

@@ -101,7 +101,7 @@ func (q *query) skuCursor() string {
 		sku = string(decoded)
 	}
 	if text != "" && (!event.ValidID(sku) || cursorOfSKU(sku) != text) {
-		q.add("cursor", "is no cursor that was given out here")
+		q.add("cursor", "unknown or expired cursor")
 	}
 	return sku
 }

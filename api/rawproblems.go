@@ -45,7 +45,7 @@ type problemConn struct {
 
 type problemConnKey struct{}
 
-// problemConnContext, problemConnState and handlerReached tell a connection where its request is.
+// problemConnContext, problemConnState and handlerReached track the state of a connection's request.
 func problemConnContext(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, problemConnKey{}, c)
 }

@@ -144,7 +144,7 @@ func posted[T any](s *Server, c echo.Context, decode func(body []byte) (T, error
 	return key, content, err
 }
 
-// requestID is the id of what a POST makes: derived from the caller's key, or made anew.
+// requestID is the id of what a POST makes: derived from the caller's key, or made again.
 func (s *Server) requestID(c echo.Context, key string, parts ...string) string {
 	if key == "" {
 		return s.cfg.NewID()

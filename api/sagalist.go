@@ -51,7 +51,7 @@ func (q *query) anyStatuses() []saga.Status {
 			switch {
 			case slices.Contains(statuses, status):
 			case !statusPattern.MatchString(string(status)):
-				q.add("status", "has a status that does not exist")
+				q.add("status", "contains an unknown status")
 				return nil
 			case len(statuses) == maxStatuses:
 				q.add("status", "must have at most "+strconv.Itoa(maxStatuses)+" statuses")
@@ -70,7 +70,7 @@ func (s *Server) listSagas(c echo.Context) error {
 	filter := readmodel.Filter{Limit: q.limit(cursor.DefaultLimit), Cursor: q.cursor(), AnyStatus: true, Statuses: q.anyStatuses()}
 	flow := q.one("flow")
 	if _, known := s.flowNamed(flow); flow != "" && !known {
-		q.add("flow", "there is no such flow")
+		q.add("flow", "is not a flow of this service")
 	}
 	none := false
 	switch attention := q.one("needsAttention"); {
@@ -83,7 +83,7 @@ func (s *Server) listSagas(c echo.Context) error {
 	case attention == "false":
 		filter.Calm = true
 	default:
-		q.add("needsAttention", "must be true, without a status, or false")
+		q.add("needsAttention", "must be true or false; true cannot be combined with status")
 	}
 	return answerPage(s, c, q, s.listedSaga, func(ctx context.Context) ([]readmodel.Order, string, error) {
 		if none {
@@ -105,7 +105,7 @@ func (s *Server) sagaPage(ctx context.Context, flow string, filter readmodel.Fil
 	hasOrders := (flow == "" || flow == order.Flow.Name) && (len(orders.Statuses) > 0 || len(filter.Statuses) == 0)
 	hasOthers := flow != order.Flow.Name
 	if second && !hasOthers || !second && filter.Cursor != "" && !hasOrders {
-		return nil, "", fault.NewInvalid("list", []fault.Field{fault.Fieldf("/cursor", "is not a nextCursor of this list")})
+		return nil, "", fault.NewInvalid("list", []fault.Field{fault.Fieldf("/cursor", "unknown or expired cursor")})
 	}
 	if hasOrders && !second {
 		items, next, err = s.cfg.Orders.List(ctx, orders)

@@ -111,7 +111,7 @@ func (s *Server) flowOf(c echo.Context) (Flow, error) {
 	name := pathParameter(c, "flow")
 	f, ok := s.flowNamed(name)
 	if !ok {
-		return Flow{}, fault.New(fault.NotFound, "there is no flow %s", shortened(name))
+		return Flow{}, fault.New(fault.NotFound, "flow %s does not exist", shortened(name))
 	}
 	return f, nil
 }
@@ -122,7 +122,7 @@ func (s *Server) sagaOf(c echo.Context) (f Flow, id string, err error) {
 		return f, "", err
 	}
 	if id = pathParameter(c, "id"); !event.ValidID(id) {
-		return f, "", fault.New(fault.NotFound, "there is no %s %s", f.Info().Name, shortened(id))
+		return f, "", fault.New(fault.NotFound, "%s %s does not exist", f.Info().Name, shortened(id))
 	}
 	aboutSaga(c, f, id)
 	return f, id, nil

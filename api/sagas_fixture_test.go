@@ -89,7 +89,7 @@ func (s *flowSagas) Start(ctx context.Context, r sagaclient.Request) (saga.View,
 	case err != nil:
 		return saga.View{}, false, err
 	case replayed && !reflect.DeepEqual(before, data):
-		return saga.View{}, false, fault.New(fault.Conflict, "%s %s exists with other content", s.Info().Name, r.ID)
+		return saga.View{}, false, fault.New(fault.Conflict, "%s %s exists with different content", s.Info().Name, r.ID)
 	case replayed:
 		v, err := s.View(ctx, r.ID)
 		return v, true, err
@@ -133,7 +133,7 @@ func (s *flowSagas) View(ctx context.Context, id string) (saga.View, error) {
 	case there:
 		return s.begun(id), nil
 	}
-	return saga.View{}, fault.New(fault.NotFound, "there is no %s %s", s.Info().Name, id)
+	return saga.View{}, fault.New(fault.NotFound, "%s %s does not exist", s.Info().Name, id)
 }
 
 func (s *flowSagas) fail(err error) {

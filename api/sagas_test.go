@@ -54,11 +54,11 @@ func TestUnknownSagas(t *testing.T) {
 	f.give("g-1", giftEvents("g-1")...)
 	f.gifts.cancel = func(id string, _ saga.Cancellation) (saga.CancelVerdict, error) {
 		require.Equal(t, "g-9", id, "what cannot be an ID names no saga")
-		return saga.CancelVerdict{}, fault.New(fault.NotFound, "there is no gift %s", id)
+		return saga.CancelVerdict{}, fault.New(fault.NotFound, "gift %s does not exist", id)
 	}
 	f.gifts.decide = func(id string, r saga.Resolution, _ string) (saga.Resolution, saga.ResolveVerdict, error) {
 		require.Equal(t, "g-9", id, "what cannot be an ID names no saga")
-		return r, saga.ResolveVerdict{}, fault.New(fault.NotFound, "there is no gift %s", id)
+		return r, saga.ResolveVerdict{}, fault.New(fault.NotFound, "gift %s does not exist", id)
 	}
 	for _, path := range []string{"nothing/g-1", "gift/g-9", "gift/%20a", "gift/..", "gift/" + strings.Repeat("x", 201), "Gift/g-1"} {
 		for _, request := range [][3]string{

@@ -57,9 +57,9 @@ func (s *Server) startSaga(c echo.Context) error {
 	info := f.Info()
 	switch {
 	case info.Name == order.Flow.Name:
-		return fault.New(fault.Invalid, "orders are placed with POST /v1/orders")
+		return fault.New(fault.Invalid, "place orders with POST /v1/orders")
 	case !info.Startable:
-		return fault.New(fault.Invalid, "sagas of the flow %s are not started by requests", info.Name)
+		return fault.New(fault.Invalid, "sagas of flow %s cannot be started over REST", info.Name)
 	}
 	key, n, err := posted(s, c, decodeNewSaga)
 	if err != nil {
@@ -101,7 +101,7 @@ func (s *Server) start(c echo.Context, f Flow, r sagaclient.Request, key string)
 	v, replayed, err = f.Sagas.Start(ctx, r)
 	switch fields := fault.FieldsOf(err); {
 	case errors.Is(err, fault.Conflict) && key != "" && !r.CallerID:
-		err = &fault.Error{Code: fault.IdempotencyConflict, Err: err, Message: "this Idempotency-Key was used for another request"}
+		err = &fault.Error{Code: fault.IdempotencyConflict, Err: err, Message: "Idempotency-Key was already used for a different request"}
 	case errors.Is(err, fault.Invalid) && len(fields) > 0:
 		err = fault.NewInvalid("saga", fields)
 	}

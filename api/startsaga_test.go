@@ -143,7 +143,7 @@ func TestStartSagaRefusesFlows(t *testing.T) {
 	f := newSagasFixture(t)
 	a := f.do(http.MethodPost, "/v1/sagas/order", giftBody)
 	require.Equal(t, http.StatusUnprocessableEntity, a.status)
-	require.Equal(t, "orders are placed with POST /v1/orders", a.problem(t).Detail)
+	require.Equal(t, "place orders with POST /v1/orders", a.problem(t).Detail)
 
 	quiet := giftFlow()
 	quiet.Name, quiet.Start = "quiet", nil
@@ -152,7 +152,7 @@ func TestStartSagaRefusesFlows(t *testing.T) {
 	})
 	a = f.do(http.MethodPost, "/v1/sagas/quiet", giftBody)
 	require.Equal(t, http.StatusUnprocessableEntity, a.status)
-	require.Equal(t, "sagas of the flow quiet are not started by requests", a.problem(t).Detail)
+	require.Equal(t, "sagas of flow quiet cannot be started over REST", a.problem(t).Detail)
 }
 
 func TestStartSagaRefusesBodies(t *testing.T) {

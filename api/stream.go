@@ -17,7 +17,7 @@ import (
 const (
 	// streamWriteTimeout is how long a client of an event stream may leave a write unread.
 	streamWriteTimeout = 10 * time.Second
-	// reconnectAfter tells clients how long to wait before they come again.
+	// reconnectAfter is how long clients must wait before they reconnect.
 	reconnectAfter = "retry: 1000\n\n"
 	heartbeat      = ": heartbeat\n\n"
 )
@@ -25,7 +25,7 @@ const (
 // streamEvents writes the order's events as they are appended (HTML, server-sent events): id is the version, so
 // that a client that comes again with Last-Event-ID misses nothing. It ends after the terminal event, when the
 // server drains, and when the client is gone or too slow. A client that comes again after the terminal event is answered
-// 204, which tells an EventSource to stop.
+// 204, which makes an EventSource stop.
 func (s *Server) streamEvents(c echo.Context, of timeline, after int64) error {
 	after, err := lastEventID(c, after)
 	if err != nil {
@@ -55,7 +55,7 @@ func (s *Server) streamEvents(c echo.Context, of timeline, after int64) error {
 	return nil
 }
 
-// lastEventID returns the version after which the stream goes on. The header wins over the cursor: a browser
+// lastEventID returns the version after which the stream continues. The header wins over the cursor: a browser
 // repeats the address that it began with.
 func lastEventID(c echo.Context, after int64) (int64, error) {
 	text := c.Request().Header.Get(headerLastEventID)

@@ -180,10 +180,10 @@ func (w *previewWorld) agree(t *rapid.T, said inbound.Preview, e event.Event, er
 		only(event.StockStream(e.Subject))
 	case inbound.OutcomeLate:
 		only(event.LateStream(said.OrderID))
-		require.Equal(t, strings.Contains(said.Sentence, "what follows from it would be settled"), c.late == 1, said.Sentence)
+		require.Equal(t, strings.Contains(said.Sentence, "its consequences would be handled"), c.late == 1, said.Sentence)
 	case inbound.OutcomeWait:
 		require.ErrorIs(t, err, fault.OrderUnknown)
-		require.Equal(t, strings.Contains(said.Sentence, "and be kept for it"), len(written[event.EarlyStream(said.OrderID)]) == 1, said.Sentence)
+		require.Equal(t, strings.Contains(said.Sentence, "the cancellation would be kept for it"), len(written[event.EarlyStream(said.OrderID)]) == 1, said.Sentence)
 		require.Len(t, written, len(written[event.EarlyStream(said.OrderID)]))
 	case inbound.OutcomeRefuse:
 		if err == nil {

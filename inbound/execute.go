@@ -61,7 +61,7 @@ func (x *Executor) Handle(ctx context.Context, e event.Event) error {
 	return err
 }
 
-// Execute does what a command asks for. Errors: those of the sagas, the ledger and the log; OrderUnknown for what waits for its order.
+// Execute executes a command. Errors: those of the sagas, the ledger and the log; OrderUnknown for a command that waits for its order.
 func (x *Executor) Execute(ctx context.Context, command Command) error {
 	switch c := command.(type) {
 	case StartOrder:
@@ -82,7 +82,7 @@ func (x *Executor) Execute(ctx context.Context, command Command) error {
 	case TellSaga:
 		return x.tellSaga(ctx, c)
 	}
-	return fault.New(fault.Internal, "there is no way to execute %T", command)
+	return fault.New(fault.Internal, "unknown command %T", command)
 }
 
 // cancel passes on a request to cancel. One for an order that is not known is kept, and cancels the order when it comes.
@@ -96,7 +96,7 @@ func (x *Executor) cancel(ctx context.Context, c CancelOrder) error {
 	case keepErr != nil:
 		return keepErr
 	case !kept:
-		x.Logger.LogAttrs(ctx, slog.LevelWarn, "a cancellation of an unknown order is not kept: there are too many",
+		x.Logger.LogAttrs(ctx, slog.LevelWarn, "a cancellation of an unknown order was not kept: the limit is reached",
 			slog.String("event_id", c.EventID), slog.String("order_id", c.Subject), slog.Int("limit", saga.MaxEarly))
 		return err
 	case added:
@@ -109,16 +109,16 @@ func (x *Executor) cancel(ctx context.Context, c CancelOrder) error {
 	return err
 }
 
-// signal passes a fact on to the saga, or writes a verdict when the order has ended.
+// signal passes a fact on to the saga, or records a late event when the order has ended.
 func (x *Executor) signal(ctx context.Context, o Origin, name string, payload any) error {
 	ended, err := x.Sagas.Signal(ctx, o.Subject, name, payload)
 	if err != nil || ended == nil {
 		return err
 	}
 	redelivered := order.Recorded(ended.State, payload)
-	message := "an event came late"
+	message := "late event"
 	if redelivered {
-		message = "an event has had its effect or its answer"
+		message = "the event was handled before"
 	}
 	x.Logger.LogAttrs(ctx, slog.LevelInfo, message, slog.String("event_id", o.EventID), slog.String("type", o.Type),
 		slog.String("order_id", o.Subject), slog.String("status", string(ended.State.Status)))
@@ -132,7 +132,7 @@ func (x *Executor) signal(ctx context.Context, o Origin, name string, payload an
 	return x.Sagas.SettleLate(ctx, ended.State.Order)
 }
 
-// verdictOn is the verdict on an event for an order that has ended.
+// verdictOn is the record of a late event, for an order that has ended.
 func verdictOn(o Origin, payload any, ended order.State) latepayment.Verdict {
 	return latepayment.Verdict{
 		ID: o.Key, OrderID: o.Subject, EventID: o.EventID, Type: o.Type,

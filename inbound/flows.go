@@ -19,7 +19,7 @@ type StartSaga struct {
 	Data json.RawMessage
 }
 
-// TellSaga tells a saga of such a flow something, or asks it to cancel.
+// TellSaga passes a fact or a cancellation to a saga of such a flow.
 type TellSaga struct {
 	Origin
 	Flow string
@@ -87,7 +87,7 @@ func (r route) withoutSubject(e event.Event) (json.RawMessage, error) {
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(e.Data, &fields); err != nil || fields == nil {
-		return nil, fault.New(fault.Malformed, "the data of the event is no JSON object")
+		return nil, fault.New(fault.Malformed, "the event data must be a JSON object")
 	}
 	delete(fields, r.flow.Info().Subject)
 	for _, name := range r.in.SubjectFields {
@@ -105,7 +105,7 @@ func (r route) withoutSubject(e event.Event) (json.RawMessage, error) {
 func (x *Executor) sagas(flow string) (sagaclient.Sagas, error) {
 	sagas, ok := x.Flows[flow]
 	if !ok {
-		return nil, fault.New(fault.Internal, "there is no flow %s", flow)
+		return nil, fault.New(fault.Internal, "flow %s does not exist", flow)
 	}
 	return sagas, nil
 }
@@ -129,7 +129,7 @@ func (x *Executor) tellSaga(ctx context.Context, c TellSaga) error {
 	return sagas.Tell(ctx, c.Subject, c.Fact)
 }
 
-// starts says what would come of an event that starts a saga.
+// starts previews an event that starts a saga.
 func (p *Previewer) starts(ctx context.Context, c StartSaga) (Preview, error) {
 	f, records, err := p.saga(ctx, c.Flow, c.Subject)
 	if err != nil {
@@ -151,12 +151,12 @@ func (p *Previewer) starts(ctx context.Context, c StartSaga) (Preview, error) {
 	case err != nil:
 		return Preview{}, err
 	case !same:
-		return Preview{}, fault.New(fault.Conflict, "%s %s exists with other content", c.Flow, c.Subject)
+		return Preview{}, fault.New(fault.Conflict, "%s %s exists with different content", c.Flow, c.Subject)
 	}
 	return nothingOf(v, "exists with the same content"), nil
 }
 
-// tells says what would come of an event that tells a saga something.
+// tells previews an event that brings a fact to a saga.
 func (p *Previewer) tells(ctx context.Context, c TellSaga) (Preview, error) {
 	f, records, err := p.saga(ctx, c.Flow, c.Subject)
 	if err != nil {
@@ -178,18 +178,18 @@ func (p *Previewer) tells(ctx context.Context, c TellSaga) (Preview, error) {
 	case err != nil:
 		return Preview{}, err
 	case answered:
-		return nothingOf(v, "has the effect of this event, or its answer"), nil
+		return nothingOf(v, "has already handled this event"), nil
 	case v.Ended:
 		return p.lateSaga(ctx, f, v, fact)
 	}
-	return Preview{Outcome: OutcomeAsk, From: string(v.Status), To: string(v.Status), Sentence: fmt.Sprintf("would tell %s %s, which is %s", c.Flow, c.Subject, v.Status)}, nil
+	return Preview{Outcome: OutcomeAsk, From: string(v.Status), To: string(v.Status), Sentence: fmt.Sprintf("would pass the event to %s %s, which is %s", c.Flow, c.Subject, v.Status)}, nil
 }
 
 // saga reads the stream of a saga.
 func (p *Previewer) saga(ctx context.Context, flow, id string) (saga.Definer, []event.Record, error) {
 	f := p.Routes.flow(flow)
 	if f == nil {
-		return nil, nil, fault.New(fault.Internal, "there is no flow %s", flow)
+		return nil, nil, fault.New(fault.Internal, "flow %s does not exist", flow)
 	}
 	records, err := p.Log.Read(ctx, f.StreamOf(id), 0, 0)
 	return f, records, err
@@ -197,16 +197,16 @@ func (p *Previewer) saga(ctx context.Context, flow, id string) (saga.Definer, []
 
 // earlySaga is for an event about a saga that is not known.
 func (p *Previewer) earlySaga(ctx context.Context, f saga.Definer, c TellSaga) (Preview, error) {
-	preview := Preview{Outcome: OutcomeWait, Sentence: fmt.Sprintf("would wait for %s %s, which is not known", c.Flow, c.Subject)}
+	preview := Preview{Outcome: OutcomeWait, Sentence: fmt.Sprintf("would wait for %s %s, which does not exist yet", c.Flow, c.Subject)}
 	if c.Fact.Cancel == nil {
 		return preview, nil
 	}
 	kept, err := p.Log.Read(ctx, f.EarlyStreamOf(c.Subject), 0, saga.MaxEarly)
 	switch entry := f.Early(c.Subject, *c.Fact.Cancel, "", p.Clock()); {
 	case hasKey(kept, entry.Key):
-		preview.Sentence += "; the cancellation is kept for it"
+		preview.Sentence += "; the cancellation is already kept for it"
 	case len(kept) < saga.MaxEarly:
-		preview.Sentence += ", and be kept for it as a cancellation"
+		preview.Sentence += "; the cancellation would be kept for it"
 	}
 	return preview, err
 }
@@ -219,10 +219,10 @@ func (p *Previewer) lateSaga(ctx context.Context, f saga.Definer, v saga.View, f
 		return Preview{}, err
 	}
 	if hasKey(kept, entry.Key) {
-		return nothingOf(v, "has ended, and this event is kept as a late one"), nil
+		return nothingOf(v, "has ended, and this event is already recorded as a late event"), nil
 	}
 	return Preview{Outcome: OutcomeLate, From: string(v.Status), To: string(v.Status),
-		Sentence: fmt.Sprintf("%s %s has ended as %s: the event would be kept as a late one", v.Flow, v.ID, v.Status)}, nil
+		Sentence: fmt.Sprintf("%s %s has ended as %s: the event would be recorded as a late event", v.Flow, v.ID, v.Status)}, nil
 }
 
 // nothingOf says that nothing would happen to a saga, and why.

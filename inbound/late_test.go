@@ -82,7 +82,7 @@ func TestWhatFollowsFromALateEventIsSettled(t *testing.T) {
 	}
 }
 
-// Goods that an operator has looked after are not asked about again when the carrier delivers them.
+// Goods that an operator has handled are not asked about again when the carrier delivers them.
 func TestGoodsAreAskedAboutOnce(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusCancelled, Strayed: true}, Order: order.Order{ID: "42"}}}

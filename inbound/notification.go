@@ -30,15 +30,15 @@ func (n *Notifications) Handle(ctx context.Context, e event.Event) error {
 		return err
 	}
 	err = n.Sagas.Notify(ctx, *s)
-	n.Logger.LogAttrs(ctx, slog.LevelDebug, "customer is to be notified", slog.String("order_id", e.Subject), slog.String("type", e.Type), slog.Any("error", err))
+	n.Logger.LogAttrs(ctx, slog.LevelDebug, "customer notification requested", slog.String("order_id", e.Subject), slog.String("type", e.Type), slog.Any("error", err))
 	return err
 }
 
-// notificationOf returns the message that an event causes; nil for an order that is not in this log, and for a customer who is not.
+// notificationOf returns the message that an event causes; nil if this log does not have the order or the customer.
 func notificationOf(ctx context.Context, log StreamReader, e event.Event) (*notification.Subject, error) {
 	kind, ok := notification.KindOf(e.Type)
 	if !ok {
-		return nil, fault.New(fault.UnknownType, "customers do not hear of %q", e.Type)
+		return nil, fault.New(fault.UnknownType, "customers are not notified of %q", e.Type)
 	}
 	accepted, err := log.Read(ctx, event.OrderStream(e.Subject), 0, 1)
 	if err == nil && len(accepted) == 0 {

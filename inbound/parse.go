@@ -97,7 +97,7 @@ func (r Routes) Parse(e event.Event) (Command, error) {
 		parse, ok = route.parse, true
 	}
 	if !ok {
-		return nil, fault.New(fault.UnknownType, "nothing here listens to %q", e.Type)
+		return nil, fault.New(fault.UnknownType, "%q is not an inbound event type", e.Type)
 	}
 	o := Origin{Key: event.DerivedID(e.Source, e.ID), EventID: e.ID, Type: e.Type, Subject: e.Subject, CorrelationID: e.CorrelationID}
 	if o.CorrelationID == "" {

@@ -28,7 +28,7 @@ const (
 	OutcomeRefuse  = "refuse"
 )
 
-// Preview is what would come of a message; Outcome is one of the words above.
+// Preview is the effect of a message; Outcome is one of the words above.
 type Preview = deadletter.Preview
 
 // StreamReader reads the event log.
@@ -41,7 +41,7 @@ type Receipts interface {
 	Receipt(ctx context.Context, sku string, quantity int64, id string) (booked bool, err error)
 }
 
-// Previewer says what would come of a message, from the log and without any effect. What an order would do is decided by order.Fold and
+// Previewer reports the effect of a message, from the log and without any effect. What an order would do is decided by order.Fold and
 // order.Next, as in its workflow. All fields are mandatory.
 //
 // An order that Temporal has and that has not recorded anything yet is not known here.
@@ -54,7 +54,7 @@ type Previewer struct {
 	Clock    func() time.Time
 }
 
-// Preview says what would come of a message in the inbox. Errors: those that a retry may help, such as Unavailable and Corrupt.
+// Preview previews a message in the inbox. Errors: those that a retry may help, such as Unavailable and Corrupt.
 func (p *Previewer) Preview(ctx context.Context, m wire.Message) (Preview, error) {
 	return preview(m, func(e event.Event) (Preview, error) {
 		command, err := p.Routes.Parse(e)
@@ -65,7 +65,7 @@ func (p *Previewer) Preview(ctx context.Context, m wire.Message) (Preview, error
 	})
 }
 
-// Notification says what would come of a message that customers are notified of. Errors: as of Preview.
+// Notification previews a message that notifies a customer. Errors: as of Preview.
 func (p *Previewer) Notification(ctx context.Context, m wire.Message) (Preview, error) {
 	return preview(m, func(e event.Event) (Preview, error) {
 		s, err := notificationOf(ctx, p.Log, e)
@@ -76,10 +76,10 @@ func (p *Previewer) Notification(ctx context.Context, m wire.Message) (Preview, 
 		records, err := p.Log.Read(ctx, event.NoticeStream(s.ID()), 0, 1)
 		if len(records) > 0 {
 			return Preview{Outcome: OutcomeNothing, OrderID: e.Subject, Sentence: fmt.Sprintf(
-				"the message to customer %s that order %s is %s is in the log already: nothing would happen", s.CustomerID, e.Subject, s.Kind)}, err
+				"the message to customer %s that order %s is %s is already in the log: nothing would happen", s.CustomerID, e.Subject, s.Kind)}, err
 		}
 		return Preview{Outcome: OutcomeStart, OrderID: e.Subject,
-			Sentence: fmt.Sprintf("would tell customer %s that order %s is %s", s.CustomerID, e.Subject, s.Kind)}, err
+			Sentence: fmt.Sprintf("would notify customer %s that order %s is %s", s.CustomerID, e.Subject, s.Kind)}, err
 	})
 }
 
@@ -111,7 +111,7 @@ func refused(err error) Preview {
 	return Preview{Outcome: OutcomeRefuse, Sentence: sentence}
 }
 
-// command says what Executor.Execute would come to.
+// command returns what Executor.Execute would do.
 func (p *Previewer) command(ctx context.Context, command Command) (Preview, error) {
 	switch c := command.(type) {
 	case StartOrder:
@@ -129,7 +129,7 @@ func (p *Previewer) command(ctx context.Context, command Command) (Preview, erro
 	case TellSaga:
 		return p.tells(ctx, c)
 	}
-	return Preview{}, fault.New(fault.Internal, "there is no preview of %T", command)
+	return Preview{}, fault.New(fault.Internal, "unknown command %T", command)
 }
 
 func (p *Previewer) start(ctx context.Context, c StartOrder) (Preview, error) {
@@ -138,7 +138,7 @@ func (p *Previewer) start(ctx context.Context, c StartOrder) (Preview, error) {
 	case err != nil:
 		return Preview{}, err
 	case state.Opened() && !state.Order.Same(c.Order):
-		return Preview{}, fault.New(fault.Conflict, "order %s exists with other content", c.Subject)
+		return Preview{}, fault.New(fault.Conflict, "order %s exists with different content", c.Subject)
 	case state.Opened():
 		return nothing(state, "order %s exists with the same content", c.Subject), nil
 	}
@@ -160,7 +160,7 @@ func nothing(state order.State, format string, args ...any) Preview {
 		Sentence: fmt.Sprintf(format, args...) + ": nothing would happen"}
 }
 
-// fact says what a signal with this payload would come to.
+// fact returns what a signal with this payload would do.
 func (p *Previewer) fact(ctx context.Context, o Origin, payload any) (Preview, error) {
 	state, err := p.order(ctx, o.Subject)
 	switch {
@@ -171,14 +171,14 @@ func (p *Previewer) fact(ctx context.Context, o Origin, payload any) (Preview, e
 	case state.Ended:
 		return p.late(ctx, o, payload, state)
 	case order.Recorded(state, payload):
-		return nothing(state, "order %s has got this event", o.Subject), nil
+		return nothing(state, "order %s has already received this event", o.Subject), nil
 	}
 	return p.decide(state, order.Heard(o.Subject, payload)), nil
 }
 
 // early is for a fact about an order that is not known.
 func (p *Previewer) early(ctx context.Context, o Origin, payload any) (Preview, error) {
-	preview := Preview{Outcome: OutcomeWait, OrderID: o.Subject, Sentence: fmt.Sprintf("would wait for order %s, which is not known", o.Subject)}
+	preview := Preview{Outcome: OutcomeWait, OrderID: o.Subject, Sentence: fmt.Sprintf("would wait for order %s, which does not exist yet", o.Subject)}
 	cancellation, ok := payload.(order.Cancellation)
 	if !ok {
 		return preview, nil
@@ -186,9 +186,9 @@ func (p *Previewer) early(ctx context.Context, o Origin, payload any) (Preview, 
 	kept, err := p.Log.Read(ctx, event.EarlyStream(o.Subject), 0, saga.MaxEarly)
 	switch slot := order.IdentityOf(o.Subject, cancellation); {
 	case hasKey(kept, slot):
-		preview.Sentence += "; the cancellation is kept for it"
+		preview.Sentence += "; the cancellation is already kept for it"
 	case len(kept) < saga.MaxEarly:
-		preview.Sentence += ", and be kept for it as a cancellation"
+		preview.Sentence += "; the cancellation would be kept for it"
 	}
 	return preview, err
 }
@@ -200,7 +200,7 @@ func hasKey(records []event.Record, key string) bool {
 // late is for a fact about an order that has ended.
 func (p *Previewer) late(ctx context.Context, o Origin, payload any, state order.State) (Preview, error) {
 	if order.Recorded(state, payload) {
-		return nothing(state, "order %s got this event before it ended as %s", o.Subject, state.Status), nil
+		return nothing(state, "order %s received this event before it ended as %s", o.Subject, state.Status), nil
 	}
 	verdict := verdictOn(o, payload, state)
 	records, err := p.Log.Read(ctx, event.LateStream(o.Subject), 0, 0)
@@ -208,17 +208,17 @@ func (p *Previewer) late(ctx context.Context, o Origin, payload any, state order
 		return Preview{}, err
 	}
 	if slices.ContainsFunc(records, func(r event.Record) bool { return slices.Contains(verdict.Slots(), r.Key) && verdict.Of(r) }) {
-		return nothing(state, "order %s has ended as %s, and a late verdict on this event is written", o.Subject, state.Status), nil
+		return nothing(state, "order %s has ended as %s, and this event is already recorded as a late event", o.Subject, state.Status), nil
 	}
 	preview := Preview{Outcome: OutcomeLate, OrderID: o.Subject, From: string(state.Status), To: string(state.Status),
-		Sentence: fmt.Sprintf("order %s has ended as %s: a late verdict would be written", o.Subject, state.Status)}
+		Sentence: fmt.Sprintf("order %s has ended as %s: the event would be recorded as a late event", o.Subject, state.Status)}
 	if verdict.Consequential() {
-		preview.Sentence += ", and what follows from it would be settled"
+		preview.Sentence += ", and its consequences would be handled"
 	}
 	return preview, nil
 }
 
-// decide says what an open order would make of facts: what it would decide with them and not without them.
+// decide returns the effect of facts on an open order: what it would decide with them and not without them.
 func (p *Previewer) decide(state order.State, f order.Facts) Preview {
 	id, now := state.Order.ID, p.Clock()
 	preview := Preview{OrderID: id, From: string(state.Status), To: string(state.Status)}
@@ -230,7 +230,7 @@ func (p *Previewer) decide(state order.State, f order.Facts) Preview {
 	entries := order.Decisions(state, f, now, p.Timing)
 	if slices.EqualFunc(order.Decisions(state, order.Facts{}, now, p.Timing), entries, event.Same) {
 		if slices.ContainsFunc(f.Heard, aboutMoney) && order.Next(state, f, now, p.Timing).Kind == order.Lookup {
-			preview.Outcome, preview.Sentence = OutcomeAsk, fmt.Sprintf("would have the gateway asked about the payment of order %s", id)
+			preview.Outcome, preview.Sentence = OutcomeAsk, fmt.Sprintf("would ask the payment gateway about order %s", id)
 			return preview
 		}
 		preview = nothing(state, "order %s is %s", id, state.Status)
@@ -274,12 +274,12 @@ func folded(state order.State, entries []event.Entry) order.State {
 func (p *Previewer) receive(ctx context.Context, c ReceiveStock) (Preview, error) {
 	booked, err := p.Receipts.Receipt(ctx, c.Subject, c.Quantity, c.Key)
 	if booked {
-		return Preview{Outcome: OutcomeNothing, Sentence: fmt.Sprintf("%d of %s are booked already: nothing would happen", c.Quantity, c.Subject)}, err
+		return Preview{Outcome: OutcomeNothing, Sentence: fmt.Sprintf("%d of %s are already booked: nothing would happen", c.Quantity, c.Subject)}, err
 	}
 	return Preview{Outcome: OutcomeBook, Sentence: fmt.Sprintf("would book %d of %s", c.Quantity, c.Subject)}, err
 }
 
-// register does not open the profile that it may find: what customers say about themselves goes no further than where it is needed.
+// register does not decrypt the stored profile: personal data is only opened where it is needed.
 func (p *Previewer) register(ctx context.Context, c RegisterCustomer) (Preview, error) {
 	records, err := p.Log.Read(ctx, event.CustomerStream(c.Subject), 0, 0)
 	switch {
@@ -287,7 +287,7 @@ func (p *Previewer) register(ctx context.Context, c RegisterCustomer) (Preview, 
 		return Preview{Outcome: OutcomeStart, Sentence: "would register customer " + c.Subject}, err
 	case hasKey(records, onboarding.SlotProfile+c.Key):
 		return Preview{Outcome: OutcomeNothing, Sentence: fmt.Sprintf(
-			"customer %s has got this event: nothing would happen, unless its content was another one then", c.Subject)}, err
+			"customer %s has already received this event: nothing would happen, unless the content differs", c.Subject)}, err
 	}
-	return Preview{Outcome: OutcomeMove, Sentence: fmt.Sprintf("would update the profile of customer %s, unless a newer one is known", c.Subject)}, err
+	return Preview{Outcome: OutcomeMove, Sentence: fmt.Sprintf("would update the profile of customer %s, unless a newer one is stored", c.Subject)}, err
 }

@@ -34,7 +34,7 @@ func TestWhatWouldComeOfARegistration(t *testing.T) {
 	e, err := wire.Decode(first)
 	require.NoError(t, err)
 	require.NoError(t, w.executor.Handle(t.Context(), e))
-	require.Equal(t, "customer c-7 has got this event: nothing would happen, unless its content was another one then", would(first))
+	require.Equal(t, "customer c-7 has already received this event: nothing would happen, unless the content differs", would(first))
 	require.Contains(t, would(sent("evt-2", event.UserRegistered, "c-7", `{"email":"ada@example.org"}`)), "would update the profile of customer c-7")
 	refused := would(sent("evt-3", event.UserRegistered, "c-7", `{"email":"ada at example"}`))
 	require.Contains(t, refused, "/data/email")
@@ -57,7 +57,7 @@ func TestWhatWouldComeOfAnAnnouncement(t *testing.T) {
 	registered := arrived(event.UserRegistered, `{"email":"ada@example.com"}`)
 	registered.Subject = "c-7"
 	require.NoError(t, w.executor.Handle(t.Context(), registered))
-	require.Equal(t, "would tell customer c-7 that order 42 is cancelled", would(m).Sentence)
+	require.Equal(t, "would notify customer c-7 that order 42 is cancelled", would(m).Sentence)
 
 	s := notification.State{Subject: notification.Subject{Kind: notification.Cancelled, OrderID: "42", CustomerID: "c-7"}}
 	_, _, err := w.log.Append(t.Context(), event.NoticeStream(s.Subject.ID()), event.Head{}, []event.Entry{s.Request("corr", "cause", now.Add(time.Hour), now)})

@@ -161,35 +161,35 @@ func TestAPreviewIsWhatHandleDoes(t *testing.T) {
 			}), now, order.DefaultTiming())...)
 		}, event.OrderCreated, placeable, "nothing", "order 42 exists with the same content: nothing would happen", did{}, ""},
 		"another order of that id": {is(order.StatusReserved), event.OrderCreated, other, "refuse",
-			"would be refused again because of conflict: order 42 exists with other content", did{}, fault.Conflict},
+			"would be refused again because of conflict: order 42 exists with different content", did{}, fault.Conflict},
 		"an order that breaks a rule": {nil, event.OrderCreated, `{"orderId":"42"}`, "refuse", "would be refused again because of invalid: event is invalid", did{}, fault.Invalid},
 		"a currency that is unknown":  {nil, event.OrderCreated, strings.Replace(placeable, "EUR", "XYZ", 1), "refuse", "/data/currency: is not a currency of ISO 4217", did{}, fault.Invalid},
 		"an unknown field":            {nil, event.OrderCreated, `{"orderId":"42","email":"a"}`, "refuse", "/data/email: is not a known field", did{}, fault.Invalid},
 
 		"a cancellation in time":             {is(order.StatusAwaitingPayment), event.OrderCancellationRequested, ref, "move", "would move order 42 from awaiting_payment to compensating", did{signals: 1}, ""},
 		"a cancellation too late":            {is(order.StatusShipped), event.OrderCancellationRequested, ref, "refuse", "order 42 is shipped: the cancellation would be refused", did{signals: 1}, ""},
-		"a cancellation of an unknown order": {nil, event.OrderCancellationRequested, ref, "wait", "would wait for order 42, which is not known, and be kept for it as a cancellation", did{written: 1}, fault.OrderUnknown},
-		"a payment of an unknown order":      {nil, event.PaymentSucceeded, ref, "wait", "would wait for order 42, which is not known", did{}, fault.OrderUnknown},
-		"a cancellation after the end":       {ended, event.OrderCancellationRequested, ref, "late", "order 42 has ended as cancelled: a late verdict would be written", did{written: 1}, ""},
+		"a cancellation of an unknown order": {nil, event.OrderCancellationRequested, ref, "wait", "would wait for order 42, which does not exist yet; the cancellation would be kept for it", did{written: 1}, fault.OrderUnknown},
+		"a payment of an unknown order":      {nil, event.PaymentSucceeded, ref, "wait", "would wait for order 42, which does not exist yet", did{}, fault.OrderUnknown},
+		"a cancellation after the end":       {ended, event.OrderCancellationRequested, ref, "late", "order 42 has ended as cancelled: the event would be recorded as a late event", did{written: 1}, ""},
 		"a cancellation with a long reason": {is(order.StatusReserved), event.OrderCancellationRequested, `{"orderId":"42","reason":"` + strings.Repeat("x", 501) + `"}`,
 			"move", "would move order 42 from reserved to compensating", did{signals: 1}, ""},
 		"the cancellation that ended it": {func(w *previewWorld) { cancelled(t, w.log, "evt-1") }, event.OrderCancellationRequested, ref,
-			"nothing", "order 42 got this event before it ended as cancelled: nothing would happen", did{}, ""},
+			"nothing", "order 42 received this event before it ended as cancelled: nothing would happen", did{}, ""},
 
-		"a payer who has paid":          {is(order.StatusAwaitingPayment), event.PaymentSucceeded, ref, "ask", "would have the gateway asked about the payment of order 42", did{signals: 1}, ""},
-		"a payment that failed":         {is(order.StatusAwaitingPayment), event.PaymentFailed, ref, "ask", "would have the gateway asked about the payment of order 42", did{signals: 1}, ""},
-		"a payer who paid too late":     {ended, event.PaymentSucceeded, ref, "late", "and what follows from it would be settled", did{late: 1, written: 1}, ""},
+		"a payer who has paid":          {is(order.StatusAwaitingPayment), event.PaymentSucceeded, ref, "ask", "would ask the payment gateway about order 42", did{signals: 1}, ""},
+		"a payment that failed":         {is(order.StatusAwaitingPayment), event.PaymentFailed, ref, "ask", "would ask the payment gateway about order 42", did{signals: 1}, ""},
+		"a payer who paid too late":     {ended, event.PaymentSucceeded, ref, "late", "and its consequences would be handled", did{late: 1, written: 1}, ""},
 		"a payment that is settled":     {is(order.StatusAwaitingShipment), event.PaymentSucceeded, ref, "nothing", "order 42 is awaiting_shipment: nothing would happen now", did{signals: 1}, ""},
 		"dispatched":                    {is(order.StatusAwaitingShipment), event.ShipmentDispatched, ref, "move", "would move order 42 from awaiting_shipment to shipped", did{signals: 1}, ""},
 		"delivered without a dispatch":  {is(order.StatusAwaitingShipment), event.ShipmentDelivered, ref, "move", "would move order 42 from awaiting_shipment to shipped", did{signals: 1}, ""},
 		"delivered":                     {is(order.StatusShipped), event.ShipmentDelivered, ref, "move", "would move order 42 from shipped to completed", did{signals: 1}, ""},
 		"lost":                          {is(order.StatusShipped), event.ShipmentLost, ref, "move", "would move order 42 from shipped to needs_attention", did{signals: 1}, ""},
 		"dispatched too early":          {is(order.StatusReserved), event.ShipmentDispatched, ref, "nothing", "order 42 is reserved: nothing would happen now", did{signals: 1}, ""},
-		"dispatched although cancelled": {ended, event.ShipmentDispatched, ref, "late", "order 42 has ended as cancelled: a late verdict would be written, and what follows", did{late: 1, written: 1}, ""},
+		"dispatched although cancelled": {ended, event.ShipmentDispatched, ref, "late", "order 42 has ended as cancelled: the event would be recorded as a late event, and its consequences", did{late: 1, written: 1}, ""},
 
 		"goods":                       {nil, event.StockReceived, `{"sku":"42","quantity":12}`, "book", "would book 12 of 42", did{written: 1}, ""},
 		"goods that are no number":    {nil, event.StockReceived, `{"sku":"42","quantity":-1}`, "refuse", "would be refused again because of invalid", did{}, fault.Invalid},
-		"goods that are booked":       {booked(12), event.StockReceived, `{"sku":"42","quantity":12}`, "nothing", "12 of 42 are booked already: nothing would happen", did{}, ""},
+		"goods that are booked":       {booked(12), event.StockReceived, `{"sku":"42","quantity":12}`, "nothing", "12 of 42 are already booked: nothing would happen", did{}, ""},
 		"goods of an id that is used": {booked(11), event.StockReceived, `{"sku":"42","quantity":12}`, "refuse", "would be refused again because of conflict: the id was used for 11 before", did{}, fault.Conflict},
 		"one of our own":              {nil, event.OrderCompleted, ref, "refuse", "would be refused again because of unknown_type", did{}, fault.UnknownType},
 	} {
@@ -223,7 +223,7 @@ func TestAPreviewIsWhatHandleDoes(t *testing.T) {
 			if c.outcome == "wait" {
 				again, err := w.preview.Preview(t.Context(), message)
 				require.NoError(t, err)
-				require.Equal(t, c.did.written > 0, strings.Contains(again.Sentence, "; the cancellation is kept for it"), again.Sentence)
+				require.Equal(t, c.did.written > 0, strings.Contains(again.Sentence, "; the cancellation is already kept for it"), again.Sentence)
 			}
 			if c.outcome == "late" || c.outcome == "book" {
 				again, err := w.preview.Preview(t.Context(), message)

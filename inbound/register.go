@@ -65,7 +65,7 @@ func (x *Executor) sameProfile(ctx context.Context, c RegisterCustomer, stored e
 		return fault.Wrap(err, cmp.Or(fault.CodeOf(err), fault.Corrupt), "compare the profile of customer %s", c.Subject)
 	}
 	if before != c.Profile {
-		return fault.New(fault.Conflict, "the id of the event was used with another profile of customer %s", c.Subject)
+		return fault.New(fault.Conflict, "the event ID was already used with a different profile of customer %s", c.Subject)
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ func TestTheFlowOfTheExampleIsOneOfItsBinary(t *testing.T) {
 func TestABinaryWithABrokenFlowDoesNothing(t *testing.T) {
 	for want, flow := range map[string]runtime.Flow{
 		"there are no schemas hotel.booking_requested/1.json": runtime.Add(&bookings, func(runtime.Env) (*Hotel, error) { return &Hotel{}, nil }),
-		"nothing makes its participants":                      runtime.Add(&bookings, nil),
+		"Participants is missing":                             runtime.Add(&bookings, nil),
 	} {
 		code, out, complaints := run(t, []string{"flows"}, flow)
 		require.Equal(t, 1, code)
@@ -77,11 +77,11 @@ func TestABinaryWithABrokenFlowDoesNothing(t *testing.T) {
 	t.Setenv("HOTEL_HOLD_DEADLINE", "soon")
 	code, _, complaints := run(t, []string{"flows"}, hotel())
 	require.Equal(t, 1, code)
-	require.Contains(t, complaints, `HOTEL_HOLD_DEADLINE: "soon" is not a duration above zero`)
+	require.Contains(t, complaints, `HOTEL_HOLD_DEADLINE: "soon" must be a duration greater than zero`)
 }
 
 func TestFlowsThatAreNoneAreNamed(t *testing.T) {
 	code, _, complaints := run(t, []string{"flows", "nothing"}, hotel())
 	require.Equal(t, 1, code)
-	require.Contains(t, complaints, `there is no flow "nothing"`)
+	require.Contains(t, complaints, `flow "nothing" does not exist`)
 }

@@ -209,8 +209,8 @@ func TestDecisionsThatDoNotFitAreRefusedAtOnce(t *testing.T) {
 	skip := w.decide(decideAt+2*time.Second, decision(order.Skip))
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
 	require.Equal(t, saga.ResolveVerdict{Status: order.StatusSettling, Detail: "nothing is stuck: the order is settling"}, *early)
-	require.Equal(t, "attention 2 is not open; attention 1 is: the capture is stuck", other.Detail)
-	require.Equal(t, "the note is missing: who skips a step says why", bare.Detail)
+	require.Equal(t, "attention 2 is not open; the open one is 1: the capture is stuck", other.Detail)
+	require.Equal(t, "the note is missing: say why the step is skipped", bare.Detail)
 	require.False(t, bare.Accepted)
 	require.True(t, skip.Accepted)
 }

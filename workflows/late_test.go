@@ -191,7 +191,7 @@ func TestALateSagaRefusesWhatDoesNotFit(t *testing.T) {
 	require.NoError(t, w.settle())
 	require.False(t, early.Accepted)
 	require.NotEmpty(t, early.Detail)
-	require.Contains(t, retry.Detail, "that allows skip and substitute")
+	require.Contains(t, retry.Detail, "allowed actions are skip and substitute")
 	require.Contains(t, wrong.Detail, "attention 3 is not open")
 	require.Equal(t, order.StatusCancelled, wrong.Status)
 	require.True(t, fits.Accepted)

@@ -65,7 +65,7 @@ func printAttention(w io.Writer, lines []api.AttentionItem) error {
 		_, err := fmt.Fprintln(w, "nothing needs attention")
 		return err
 	}
-	rows := [][]string{{"SAGA", "STEP", "SINCE", "MAY BE DECIDED", "ERROR"}}
+	rows := [][]string{{"SAGA", "STEP", "SINCE", "ALLOWED ACTIONS", "ERROR"}}
 	for _, l := range lines {
 		step := l.Step
 		if l.Undo {

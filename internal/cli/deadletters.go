@@ -18,7 +18,7 @@ import (
 )
 
 // errNotAll ends the command when a letter was not replayed or discarded: its summary has said which.
-var errNotAll = errors.New("not every letter was handled")
+var errNotAll = errors.New("some letters were not handled")
 
 func deadLettersCommand() *cobra.Command {
 	cmd := &cobra.Command{

@@ -232,7 +232,7 @@ func (r *replayReport) printText(w io.Writer) error {
 		return err
 	}
 	if r.DryRun {
-		_, err := fmt.Fprintf(w, "letters looked at: %d; nothing was done\n", len(r.Letters))
+		_, err := fmt.Fprintf(w, "letters checked: %d; nothing was changed\n", len(r.Letters))
 		return err
 	}
 	untried := ""

@@ -49,7 +49,7 @@ func TestFlowsCommand(t *testing.T) {
 
 func TestFlowsCommandRefuses(t *testing.T) {
 	_, err := flowsOutput(t, "order", "nothing")
-	require.EqualError(t, err, `there is no flow "nothing"`)
+	require.EqualError(t, err, `flow "nothing" does not exist`)
 	_, err = flowsOutput(t, "--mermaid", "--markdown")
 	require.Error(t, err)
 }

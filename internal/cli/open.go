@@ -81,7 +81,7 @@ func jsonFlag(cmd *cobra.Command, asJSON *bool, usage string) {
 	cmd.Flags().BoolVar(asJSON, "json", false, usage)
 }
 
-// byFlag adds --by, whose default is the user who runs the command when that is a valid ID.
+// byFlag adds --by, whose default is the user that runs the command when that is a valid ID.
 func byFlag(cmd *cobra.Command, by *string) {
 	user := os.Getenv("USER")
 	if !event.ValidToken(user) {

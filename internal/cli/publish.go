@@ -35,7 +35,7 @@ func publishCommand() *cobra.Command {
 complete event in any format that the service reads. A file or standard input may contain many, one after the other.
 All of them are validated as by the service; if one is invalid, nothing is sent.
 
-The destination is AMQP_URL and EVENT_EXCHANGE. The exit code is 1 when an event is invalid, not confirmed, or taken by no queue.`,
+The destination is AMQP_URL and EVENT_EXCHANGE. The exit code is 1 when an event is invalid, not confirmed, or not routed to a queue.`,
 		Example: `  ordersaga publish shipment.dispatched --data '{"orderId": "shop-1001", "carrier": "dhl"}'
   ordersaga publish order.created --file order.json --correlation-id checkout-42
   jq -c '.[]' receipts.json | ordersaga publish stock.received --file -`,
@@ -140,7 +140,7 @@ func (o publishOutput) send(ctx context.Context, n *rabbitmq.OneShotPublisher, m
 	defer cancel()
 	err := n.Publish(ctx, m)
 	if errors.Is(err, fault.NotFound) {
-		return fmt.Errorf("%w: no service has bound a queue there, and the event is gone", err)
+		return fmt.Errorf("%w: no queue is bound for it, and the event is lost", err)
 	}
 	return err
 }

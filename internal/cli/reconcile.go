@@ -55,7 +55,7 @@ violations. Without --repair nothing is changed. The exit code is 1 when a viola
 	}
 	cmd.Flags().BoolVar(&repair, "repair", false, "start recovery runs and write list entries; record the other violations")
 	jsonFlag(cmd, &asJSON, "print the report as JSON")
-	cmd.Flags().Var(&stale, "stale", "how long a running saga may make no progress")
+	cmd.Flags().Var(&stale, "stale", "how long a running saga may be without progress")
 	cmd.Flags().Var(&since, "since", "check gateway, stock and Temporal only for orders that are open or ended within this time, such as 24h (default: all)")
 	cmd.Flags().StringSliceVar(&skip, "skip", nil, "kinds that are neither reported nor repaired, such as order_unrecorded where several databases share a Temporal namespace")
 	return cmd
@@ -66,7 +66,7 @@ func skippedKinds(names []string) (map[reconcile.Kind]bool, error) {
 	for _, name := range names {
 		kind := reconcile.Kind(name)
 		if reconcile.MeaningOf(kind).Kind != kind {
-			return nil, fmt.Errorf("--skip=%s: there is no such kind", name)
+			return nil, fmt.Errorf("--skip=%s: unknown kind", name)
 		}
 		skipped[kind] = true
 	}
@@ -91,7 +91,7 @@ func printReport(out io.Writer, r reconcile.Report) error {
 	if r.Unlisted > 0 {
 		fmt.Fprintf(out, "%d more are not listed: resolve these first, then check again\n", r.Unlisted)
 	}
-	_, err := fmt.Fprintf(out, "%d orders, %d streams, %d SKUs, %d payments looked at; %d violations, %d repaired, %d notes; in %s\n",
+	_, err := fmt.Fprintf(out, "%d orders, %d streams, %d SKUs, %d payments checked; %d violations, %d repaired, %d notes; in %s\n",
 		r.Orders, r.Streams, r.SKUs, r.Payments, r.Violations+r.Unlisted, r.Repaired, r.Notes, time.Duration(r.TookMillis)*time.Millisecond)
 	return err
 }

@@ -69,7 +69,7 @@ The source is AMQP_URL and EVENT_EXCHANGE; --from-start also uses MONGODB_URI an
 	flags.StringArrayVar(&types, "type", nil, "event type, or a pattern such as 'order.*'; repeatable (default: all)")
 	flags.StringVar(&orderID, "order", "", "only events about this order, each event of its stream once")
 	flags.BoolVar(&fromStart, "from-start", false, "show earlier events of the order first, from the log")
-	jsonFlag(cmd, &asJSON, "print one JSON object a line")
+	jsonFlag(cmd, &asJSON, "print one JSON object per line")
 	_ = cmd.RegisterFlagCompletionFunc("type", completeTypes(event.Inbound, event.Published))
 	return cmd
 }
@@ -135,11 +135,11 @@ func (t *tailer) run(ctx context.Context, cfg config.Config, keys []string) erro
 func (t *tailer) connected(ctx context.Context, exchange string, session uint64) {
 	switch {
 	case session == 1 || !t.lost:
-		fmt.Fprintf(t.status, "listening to %s; Ctrl-C ends it\n", exchange)
+		fmt.Fprintf(t.status, "listening to %s; press Ctrl-C to stop\n", exchange)
 	case t.log != nil:
 		fmt.Fprintln(t.status, "connected again")
 	default:
-		fmt.Fprintln(t.status, "connected again; what was published in between is not shown")
+		fmt.Fprintln(t.status, "connected again; events published in the meantime are not shown")
 	}
 	t.lost = false
 	t.catchUp(ctx)

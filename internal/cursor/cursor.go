@@ -77,7 +77,7 @@ func (l List) Check(cursor string, limit int) (wrong []fault.Field) {
 		wrong = append(wrong, fault.Fieldf("/limit", "must be from 1 to %d", MaxLimit))
 	}
 	if _, ok := l.Parse(cursor); !ok && cursor != "" {
-		wrong = append(wrong, fault.Fieldf("/cursor", "is not a nextCursor of this list"))
+		wrong = append(wrong, fault.Fieldf("/cursor", "unknown or expired cursor"))
 	}
 	return wrong
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// Late is the list of what came after its order had ended and needs somebody, or did. Versions are those of the late streams.
+// Late is the list of ended orders with late events that need attention, or needed it. Versions are those of the late streams.
 var Late = Projection{Stream: event.LateStream, Fold: foldLate}
 
 // FromLate makes the entry of what came late out of its folded state. It says nothing of the order but its id and what

@@ -86,7 +86,7 @@ type Rebuilt struct {
 
 func (p Projection) prefix() string { return cmp.Or(p.Prefix, p.Stream("")) }
 
-// Rebuild makes a list anew from the log, while sagas run: it verifies and folds every order's stream,
+// Rebuild rebuilds a list from the log, while sagas run: it verifies and folds every order's stream,
 // writes its entry, and removes the entries that have no stream. Progress, if not nil, is called after each
 // stream with their number so far, by one goroutine at a time. The result is valid with an error too: it says how
 // far it got. Errors: Unavailable; damaged streams are in the result and do not end it.
@@ -99,7 +99,7 @@ func (p Projection) Rebuild(ctx context.Context, store Store, source Source, pro
 	return r.result, err
 }
 
-// Mend makes the entry of one order anew from the log, as Rebuild does, whatever exists: it writes it, or
+// Mend rebuilds the entry of one order from the log, as Rebuild does, whatever exists: it writes it, or
 // removes it when the order has no stream. Errors: Unavailable; Corrupt and Malformed when the stream does not verify or
 // cannot be folded, and then nothing is changed.
 func (p Projection) Mend(ctx context.Context, store Store, source Source, id string) error {
@@ -112,7 +112,7 @@ func (p Projection) Mend(ctx context.Context, store Store, source Source, id str
 	default:
 		_, err = store.Remove(ctx, id)
 	}
-	return fault.Wrap(err, fault.CodeOf(err), "mend list entry of order %s", id)
+	return fault.Wrap(err, fault.CodeOf(err), "repair list entry of order %s", id)
 }
 
 type rebuild struct {
@@ -210,7 +210,7 @@ func (r *rebuild) fold(ctx context.Context, stream string) (o Order, listed bool
 	}
 	o, listed, err = r.Fold(records)
 	if err == nil && (o.Version == 0 || r.Stream(o.ID) != stream) {
-		err = fault.New(fault.Corrupt, "stream %s tells of order %q", stream, o.ID)
+		err = fault.New(fault.Corrupt, "stream %s contains order %q", stream, o.ID)
 	}
 	return o, listed && err == nil, err
 }

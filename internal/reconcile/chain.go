@@ -63,10 +63,10 @@ func (c *chain) record(r event.Record, damaged error) {
 	}
 	switch {
 	case r.Version <= c.head.Version:
-		c.damage(StreamFork, r.Version, "version %d is there twice", r.Version)
+		c.damage(StreamFork, r.Version, "version %d exists twice", r.Version)
 		return
 	case r.Version != c.head.Version+1:
-		c.damage(StreamGap, r.Version, "version %d stands where %d should be", r.Version, c.head.Version+1)
+		c.damage(StreamGap, r.Version, "version %d is stored where version %d is expected", r.Version, c.head.Version+1)
 		c.breaks()
 	case c.head.Hash != "" || c.head.Version == 0:
 		if r.PrevHash != eventlog.PrevHash(c.stream, c.head) {
@@ -74,7 +74,7 @@ func (c *chain) record(r event.Record, damaged error) {
 		}
 	}
 	if hash, err := eventlog.Hash(r); err != nil || hash != r.Hash {
-		c.damage(StreamHash, r.Version, "version %d (%s) does not have the hash that it claims", r.Version, r.Type)
+		c.damage(StreamHash, r.Version, "the hash of version %d (%s) is wrong", r.Version, r.Type)
 	}
 	c.slot(r)
 	c.head = r.HeadOf()
@@ -89,7 +89,7 @@ func (c *chain) slot(r event.Record) {
 	}
 	key := maphash.String(c.seed, r.Key)
 	if _, taken := c.keys[key]; taken {
-		c.damage(StreamKey, r.Version, "slot %q of version %d is taken before", r.Key, r.Version)
+		c.damage(StreamKey, r.Version, "slot %q of version %d is already taken", r.Key, r.Version)
 	}
 	c.keys[key] = struct{}{}
 }

@@ -1,8 +1,8 @@
 // Package reconcile checks everything that must always hold over the event log, the stock ledger, the payments, the
-// list of orders and Temporal, and mends what a new run or a rewritten list entry mends.
+// list of orders and Temporal, and repairs what a new run or a rewritten list entry repairs.
 //
 // It may import event, payment and internal/{order,late,customer,notice,deadletter,refunds,readmodel,eventlog,fault}; it
-// reaches no driver: what it looks at is behind small interfaces, whose adapters internal/service wires.
+// imports no driver: it reads through small interfaces, whose adapters internal/service wires.
 //
 // # Contract
 //

@@ -28,7 +28,7 @@ func (u *flowUnit) run(ctx context.Context, v saga.View) error {
 		}
 		return err
 	case !run.Found && !v.Ended:
-		u.found(WorkflowGone, v.Version, "it is %s at version %d, and Temporal has no workflow of it", v.Status, v.Version)
+		u.found(WorkflowGone, v.Version, "it is %s at version %d, and Temporal has no workflow for it", v.Status, v.Version)
 	case !v.Ended:
 		u.found(WorkflowClosed, v.Version, "it is %s at version %d, and its newest run is %s", v.Status, v.Version, run.Status)
 	case run.Found && !run.Completed:
@@ -43,7 +43,7 @@ func (l *look) stalledFlow(f Flow, v saga.View, records []event.Record, run Run)
 		return WorkflowFailing, fmt.Sprintf("its workflow task has failed %d times in a row", run.TaskAttempts-1), nil
 	}
 	since, stale := l.quiet(v.UpdatedAt, run)
-	why = "nothing has come of it since " + since
+	why = "no progress since " + since
 	switch {
 	case !stale:
 		return "", "", nil
@@ -60,7 +60,7 @@ func (l *look) stalledFlow(f Flow, v saga.View, records []event.Record, run Run)
 	if err != nil || due == "" || l.now.Sub(later(v.UpdatedAt, run.StartedAt)) <= within {
 		return "", "", err
 	}
-	return OrderStalled, why + "; what is to be done is: " + due, nil
+	return OrderStalled, why + "; the next action is: " + due, nil
 }
 
 // eachSaga checks the sagas of added flows that a list of runs names; in a second look, those that it is about.
@@ -113,17 +113,17 @@ func (l *look) unrecordedSaga(ctx context.Context, f Flow, id string) error {
 	case err != nil:
 		return err
 	case !run.Running:
-		l.found(OrderUnrecorded, id, stream, 0, "its newest run is %s, and the log has no event of it", run.Status)
+		l.found(OrderUnrecorded, id, stream, 0, "its newest run is %s, and the log has no events of the saga", run.Status)
 	case kind == WorkflowFailing, kind != "" && run.TaskAttempts > 0:
 		// A binary without the flow fails its tasks.
 		l.found(kind, id, stream, 0, "%s", why)
 	case run.TaskAttempts == 0 && l.now.Sub(run.StartedAt) > l.o.Stale:
-		l.found(OrderUnrecorded, id, stream, 0, "its run has been open since %s, and the log has no event of it", run.StartedAt.UTC().Format(time.RFC3339))
+		l.found(OrderUnrecorded, id, stream, 0, "its run has been open since %s, and the log has no events of the saga", run.StartedAt.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
 
-// sagaSignals looks for signals to runs of added flows' sagas that were broken off, and that no later run took over.
+// sagaSignals looks for signals to interrupted runs of added flows' sagas that no later run took over.
 func (l *look) sagaSignals(ctx context.Context) error {
 	return l.eachSaga(ctx, func(f Flow) iter.Seq2[string, error] { return f.Sagas.BrokenOff(ctx) }, l.lostSagaSignals)
 }
@@ -161,6 +161,6 @@ func (l *look) lostSagaSignals(ctx context.Context, f Flow, id string) error {
 	for _, fact := range facts.Heard {
 		names = append(names, fact.Type)
 	}
-	l.found(SignalLost, id, stream, v.Version, "it is %s, and a run that was broken off was told: %s", v.Status, strings.Join(names, ", "))
+	l.found(SignalLost, id, stream, v.Version, "it is %s, and an interrupted run received: %s", v.Status, strings.Join(names, ", "))
 	return nil
 }

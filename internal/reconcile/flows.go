@@ -22,7 +22,7 @@ type FlowSagas interface {
 	// since is zero. BrokenOff yields those of which it lists a run that closed without having come to its end. An ID may come several times.
 	All(ctx context.Context, since time.Time) iter.Seq2[string, error]
 	BrokenOff(ctx context.Context) iter.Seq2[string, error]
-	// Lost returns what a saga was told by signals to runs that were broken off, and that no later run was to take over. TellAgain signals it
+	// Lost returns the facts that interrupted runs of a saga received by signals, and that no later run was to take over. TellAgain signals it
 	// to the saga again.
 	Lost(ctx context.Context, id string) (saga.Facts, error)
 	TellAgain(ctx context.Context, id string) error
@@ -46,7 +46,7 @@ type Flow struct {
 	Sagas FlowSagas
 	// Timing is how long the waits of its sagas last.
 	Timing saga.Timing
-	// Mend makes the list entry of a saga anew, by the name of its stream.
+	// Mend rebuilds the list entry of a saga, by the name of its stream.
 	Mend func(ctx context.Context, stream string) error
 }
 
@@ -72,15 +72,15 @@ var flowRepairs = map[Repair]struct {
 	done string
 	do   func(f Flow, ctx context.Context, id string) error
 }{
-	RepairResume: {"a run was started that goes on from the log", func(f Flow, ctx context.Context, id string) error { return f.Sagas.GoOn(ctx, id) }},
-	RepairRerun: {"a run was started that begins with what Temporal knows", func(f Flow, ctx context.Context, id string) error {
+	RepairResume: {"started a run that continues from the log", func(f Flow, ctx context.Context, id string) error { return f.Sagas.GoOn(ctx, id) }},
+	RepairRerun: {"started a run with the input from Temporal", func(f Flow, ctx context.Context, id string) error {
 		return f.Sagas.Rerun(ctx, id)
 	}},
-	RepairRepublish: {"a run was started that publishes every event again", func(f Flow, ctx context.Context, id string) error {
+	RepairRepublish: {"started a run that publishes every event again", func(f Flow, ctx context.Context, id string) error {
 		return f.Sagas.Republish(ctx, id)
 	}},
-	RepairSignal: {"the saga was told again", func(f Flow, ctx context.Context, id string) error { return f.Sagas.TellAgain(ctx, id) }},
-	RepairList: {"the list entry was made anew", func(f Flow, ctx context.Context, id string) error {
+	RepairSignal: {"sent the signal again", func(f Flow, ctx context.Context, id string) error { return f.Sagas.TellAgain(ctx, id) }},
+	RepairList: {"wrote the list entry again", func(f Flow, ctx context.Context, id string) error {
 		return f.Mend(ctx, f.StreamOf(id))
 	}},
 }
@@ -95,7 +95,7 @@ type flowUnit struct {
 }
 
 // saga checks a saga of an added flow: its stream folds and goes no further than its end, nothing was done that it had not decided, the list
-// shows it, and a run goes on with it.
+// shows it, and a run continues it.
 func (c *chain) saga(f Flow) {
 	u := &flowUnit{chain: c, flow: f}
 	c.take = func(r event.Record) { u.records = append(u.records, r) }
@@ -127,7 +127,7 @@ func (u *flowUnit) examine(ctx context.Context) error {
 		return nil
 	}
 	if id := subjectOf(first, u.flow.Info().Subject); id != u.id {
-		u.damage(StreamBeginning, first.Version, "it tells of %s %q", u.flow.Info().Name, id)
+		u.damage(StreamBeginning, first.Version, "it contains %s %q", u.flow.Info().Name, id)
 		return nil
 	}
 	v, folds := u.flow.viewOf(u.records)
@@ -178,7 +178,7 @@ func (u *flowUnit) decisions() {
 	decision, ended := "", ""
 	for _, r := range u.records {
 		if ended != "" {
-			u.damage(StreamAfterEnd, r.Version, "%s comes after %s, which ends it", r.Type, ended)
+			u.damage(StreamAfterEnd, r.Version, "%s is recorded after the terminal event %s", r.Type, ended)
 		}
 		wants := ""
 		switch undo := strings.HasPrefix(r.Key, saga.UndoSlot("")); {
@@ -188,7 +188,7 @@ func (u *flowUnit) decisions() {
 			}
 		case r.Key == saga.SlotTurn:
 			if decision != ahead {
-				u.damage(StreamPivot, r.Version, "%s comes when it has decided %q", r.Type, decision)
+				u.damage(StreamPivot, r.Version, "%s is recorded although the decision is %q", r.Type, decision)
 			}
 			decision = back
 		case r.Key == saga.SlotEnd:
@@ -205,7 +205,7 @@ func (u *flowUnit) decisions() {
 			wants = ahead
 		}
 		if wants != "" && wants != decision {
-			u.damage(StreamPivot, r.Version, "%s needs the decision %q, and it is %q", r.Type, wants, decision)
+			u.damage(StreamPivot, r.Version, "%s requires the decision %q, but it is %q", r.Type, wants, decision)
 		}
 	}
 }
@@ -250,7 +250,7 @@ func (u *flowUnit) list(v saga.View) error {
 // sagaOrphan is a list entry without a saga. Those of flows that this binary does not have are left alone.
 func (l *look) sagaOrphan(stream string, e readmodel.Order) {
 	if _, id, ok := l.flowOf(stream); ok {
-		l.found(ListOrphan, id, stream, e.Version, "the log has no such saga, and the list shows version %d as %q", e.Version, e.Status)
+		l.found(ListOrphan, id, stream, e.Version, "the list shows version %d as %q, but the log has no such saga", e.Version, e.Status)
 	}
 }
 

@@ -45,7 +45,7 @@ func (c *chain) earlySaga(f Flow) {
 				return nil
 			}
 		}
-		c.found(CancellationUnanswered, c.head.Version, "%d of them came before %s %s, which is %s", len(kept), v.Flow, c.id, v.Status)
+		c.found(CancellationUnanswered, c.head.Version, "%d of them arrived before %s %s, which is %s", len(kept), v.Flow, c.id, v.Status)
 		return nil
 	})
 }
@@ -60,7 +60,7 @@ func (c *chain) lateSaga(f Flow) {
 			return err
 		}
 		if v, err := f.View(of); err == nil && !v.Ended {
-			c.found(LateUnfounded, c.head.Version, "%d events are kept as late, and %s %s has not ended", c.head.Version, f.Info().Name, c.id)
+			c.found(LateUnfounded, c.head.Version, "%d events are recorded as late, but %s %s has not ended", c.head.Version, f.Info().Name, c.id)
 		}
 		return nil
 	})
@@ -140,7 +140,7 @@ func (c *chain) paidSaga(ctx context.Context, b books) error {
 	switch stands := b.stands(); {
 	case !folds, !v.Ended, c.o.Since > 0 && c.now.Sub(v.UpdatedAt) > c.o.Since:
 	case v.ByHand && (stands != "" || v.Status != saga.Completed && b.net() != 0):
-		found(ExceptionOnRecord, "the %s has ended as %s and cost %d, as a person decided", v.Flow, v.Status, b.net())
+		found(ExceptionOnRecord, "the %s has ended as %s and cost %d, as an operator decided", v.Flow, v.Status, b.net())
 	case stands != "":
 		found(AuthorizationStands, "the %s has ended as %s, and its payment is %s", v.Flow, v.Status, stands)
 	case v.Status != saga.Completed && b.net() != 0:

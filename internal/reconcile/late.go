@@ -32,9 +32,9 @@ func (c *chain) late() {
 		case run.Running:
 			c.lateProgress(s, run)
 		case !run.Found:
-			c.found(LateUnsettled, version, "it is %s, and Temporal has no saga of what came later", s.OrderStatus)
+			c.found(LateUnsettled, version, "it is %s, and Temporal has no workflow for its late events", s.OrderStatus)
 		default:
-			c.found(LateUnsettled, version, "it is %s, and the newest saga of what came later is %s", s.OrderStatus, run.Status)
+			c.found(LateUnsettled, version, "it is %s, and the newest run for its late events is %s", s.OrderStatus, run.Status)
 		}
 		return nil
 	})
@@ -48,9 +48,9 @@ func (c *chain) lateProgress(s latepayment.State, run Run) {
 	since, stale := c.quiet(s.UpdatedAt, run)
 	switch {
 	case run.TaskAttempts >= failingAttempts:
-		c.found(WorkflowFailing, s.Head.Version, "the workflow task of what came later has failed %d times in a row", run.TaskAttempts-1)
+		c.found(WorkflowFailing, s.Head.Version, "the workflow task for its late events has failed %d times in a row", run.TaskAttempts-1)
 	case stale && !s.Attention.Open && run.Activities == 0:
-		c.found(OrderStalled, s.Head.Version, "nothing has come of the saga of what came later since %s", since)
+		c.found(OrderStalled, s.Head.Version, "the saga for its late events has made no progress since %s", since)
 	}
 }
 
@@ -72,7 +72,7 @@ func (u *unit) lateMoney(ctx context.Context, surplus int64) (open bool, why str
 		if p.ByHand == "" {
 			continue
 		}
-		why = "giving back what came late"
+		why = "the refund of a late payment"
 		if surplus -= p.Amount; p.Amount <= 0 {
 			// The gateway was not asked: it was taken for settled, whatever it was.
 			surplus = 0

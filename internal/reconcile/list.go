@@ -8,7 +8,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 )
 
-// same compares what two entries say, other than what the attention desk shows.
+// same compares two entries, without the fields of the list of sagas that need attention.
 func same(a, b readmodel.Order) bool {
 	times := a.CreatedAt.Equal(b.CreatedAt) && a.UpdatedAt.Equal(b.UpdatedAt)
 	b.CreatedAt, b.UpdatedAt, b.Attention, b.EndedAs = a.CreatedAt, a.UpdatedAt, a.Attention, a.EndedAs
@@ -41,5 +41,5 @@ func (l *look) orphan(orderID string, e readmodel.Order) {
 	if e.Version > 0 {
 		what = fmt.Sprintf("it as %s at version %d", e.Status, e.Version)
 	}
-	l.found(ListOrphan, orderID, event.OrderStream(orderID), e.Version, "the log has no such order, and the list shows %s", what)
+	l.found(ListOrphan, orderID, event.OrderStream(orderID), e.Version, "the log has no such order, but the list shows %s", what)
 }

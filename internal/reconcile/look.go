@@ -22,7 +22,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// progressEvery is after how many streams progress is told.
+// progressEvery is the number of streams between two progress reports.
 const progressEvery = 1000
 
 // look is one look at everything, or at the streams of some subjects.

@@ -92,14 +92,14 @@ func (b *books) add(r event.Record, amount int64) {
 		b.voided, b.standing = true, false
 	case event.ChargeRefunded:
 		b.refund += amount
-		contradict(b.refund > b.captured+b.arrived, "more is refunded than was captured or has arrived")
+		contradict(b.refund > b.captured+b.arrived, "more was refunded than was captured or received")
 	case event.ChargeArrived:
-		contradict(!b.voided || b.arrived > 0, "arrived twice, or without having been voided")
+		contradict(!b.voided || b.arrived > 0, "received twice, or without a void before")
 		b.arrived += amount
 	}
 }
 
-// moved reports whether the payment took money, set it aside or asks for it.
+// moved reports whether the payment captured or authorized money, or is pending.
 func (b books) moved() bool { return b.authorizations > 0 || b.pending || b.captured > 0 }
 
 func (l *look) paymentWithoutOrder(orderID string, b books) {
@@ -168,7 +168,7 @@ func (u *unit) money(ctx context.Context) error {
 // net is what the payer has paid. Money that came after a void has to be refunded like money that was captured.
 func (b books) net() int64 { return b.captured + b.arrived - b.refund }
 
-// stands names what is not settled, if anything.
+// stands names what is not settled; empty when everything is.
 func (b books) stands() payment.State {
 	switch {
 	case b.standing:
@@ -210,7 +210,7 @@ func (c *chain) refunds() {
 		}
 		for _, source := range []refunds.Source{refunds.Captured, refunds.Arrived} {
 			if reserved, limit := ledger.Reserved[source], ledger.Limits[source]; reserved > limit {
-				c.found(PaymentContradiction, c.head.Version, "refunds of %d are reserved of %d that were %s", reserved, limit, source)
+				c.found(PaymentContradiction, c.head.Version, "refunds of %d are reserved, but only %d were %s", reserved, limit, source)
 			}
 		}
 		return nil
@@ -222,7 +222,7 @@ func collect(all, records []event.Record) ([]event.Record, error) {
 	return append(all, records...), nil
 }
 
-// reserved checks that what was given back while an order was undone had been reserved.
+// reserved checks that every refund during compensation had been reserved.
 func (u *unit) reserved(ctx context.Context) error {
 	if !u.state.Refunded {
 		return nil
@@ -236,7 +236,7 @@ func (u *unit) reserved(ctx context.Context) error {
 	undo := order.UndoSlot(order.StepAuthorize)
 	ledger, err := refunds.Fold(records)
 	if _, known := ledger.ByKey[undo]; err == nil && !known {
-		u.says(PaymentContradiction, "captured money was refunded that the refund ledger does not reserve for %s", undo)
+		u.says(PaymentContradiction, "captured money was refunded, but the refund ledger has no reservation for %s", undo)
 	}
 	return nil
 }

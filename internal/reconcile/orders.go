@@ -119,7 +119,7 @@ func (u *unit) begins() bool {
 	if d, err := event.Decode[struct {
 		OrderID string `json:"orderId"`
 	}](first.Event); err != nil || d.OrderID != u.id {
-		u.damage(StreamBeginning, first.Version, "it tells of order %q", d.OrderID)
+		u.damage(StreamBeginning, first.Version, "it contains order %q", d.OrderID)
 		return false
 	}
 	return true
@@ -131,7 +131,7 @@ func (u *unit) fold() bool {
 	var shown order.Status
 	for _, r := range u.records {
 		if u.state.Ended {
-			u.damage(StreamAfterEnd, r.Version, "%s stands behind its end as %s", r.Type, u.state.Status)
+			u.damage(StreamAfterEnd, r.Version, "%s is recorded after its end as %s", r.Type, u.state.Status)
 		}
 		next, err := u.state.Fold([]event.Record{r})
 		if err != nil {
@@ -153,7 +153,7 @@ func (u *unit) fold() bool {
 func (u *unit) pivot() {
 	var decision order.Decision
 	refused, held, rejected, reserved := false, false, false, false
-	// late is the version of a capture that was found while the order is undone, and is not given back.
+	// late is the version of a capture that was found during compensation and is not refunded.
 	late := int64(0)
 	for _, r := range u.records {
 		wants := decisionBefore(r)
@@ -182,7 +182,7 @@ func (u *unit) pivot() {
 		case event.PaymentCaptureRefused:
 			refused = true
 		case event.PaymentCaptured:
-			// One that is found while the order is undone is given back.
+			// A capture that is found during compensation is refunded.
 			if decision == order.Back {
 				wants, late = "", r.Version
 			}
@@ -194,17 +194,17 @@ func (u *unit) pivot() {
 			continue
 		}
 		if wants != "" && wants != decision {
-			u.damage(StreamPivot, r.Version, "%s needs the decision %q, and it is %q", r.Type, wants, decision)
+			u.damage(StreamPivot, r.Version, "%s requires the decision %q, but it is %q", r.Type, wants, decision)
 		}
 	}
 	if late > 0 && u.state.Ended && !u.exceptions[exception{order.StepAuthorize, true}] {
-		u.damage(StreamPivot, late, "%s comes when the order has decided %q, and is not followed by %s",
+		u.damage(StreamPivot, late, "%s is recorded although the decision is %q, and is not followed by %s",
 			event.PaymentCaptured, decision, event.PaymentRefunded)
 	}
 }
 
 func (u *unit) turned(r event.Record, decision order.Decision) {
-	u.damage(StreamPivot, r.Version, "%s comes when the order has decided %q", r.Type, decision)
+	u.damage(StreamPivot, r.Version, "%s is recorded although the decision is %q", r.Type, decision)
 }
 
 // decidedBefore are the decisions that events need before them.

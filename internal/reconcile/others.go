@@ -29,7 +29,7 @@ func (c *chain) customer() {
 	})
 }
 
-// notice checks that a run goes on with a message that is to be sent.
+// notice checks that an open message has a run.
 func (c *chain) notice() {
 	subject, _ := notification.SubjectOf(c.id)
 	folds(c, notification.State{Subject: subject}, notification.State.Fold, func(ctx context.Context, s notification.State) error {
@@ -40,9 +40,9 @@ func (c *chain) notice() {
 		if err != nil || run.Running {
 			return err
 		}
-		what := "it is to be sent"
+		what := "it has not been sent"
 		if s.Open() {
-			what = "somebody was about to send it"
+			what = "an attempt to send it has begun"
 		}
 		c.found(NoticeUnsettled, s.Head.Version, "%s at version %d; %s", what, s.Head.Version, newestSaga(run))
 		return nil
@@ -52,12 +52,12 @@ func (c *chain) notice() {
 // newestSaga is what Temporal has of a saga, for people.
 func newestSaga(run Run) string {
 	if !run.Found {
-		return "Temporal has no saga of it"
+		return "Temporal has no workflow for it"
 	}
-	return "its newest saga is " + run.Status
+	return "its newest run is " + run.Status
 }
 
-// deadUnfinished is how long a replay or a retry of a dead letter may take before it was broken off.
+// deadUnfinished is how long a replay or a retry of a dead letter may take before it counts as interrupted.
 const deadUnfinished = 5 * time.Minute
 
 // dead looks for what was decided about a dead letter, begun and not finished, and for facts that did not arrive.
@@ -124,7 +124,7 @@ func (c *chain) unanswered(ctx context.Context, kept []order.Cancellation) error
 	}
 	// Once one of them is refused, the others are answered without an event.
 	if !slices.ContainsFunc(kept, answered) {
-		c.found(CancellationUnanswered, c.head.Version, "%d of them came before the order, which is %s", len(kept), state.Status)
+		c.found(CancellationUnanswered, c.head.Version, "%d of them arrived before the order, which is %s", len(kept), state.Status)
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ import (
 const (
 	// MaxFindings bounds how many findings one run holds; what is over is counted only.
 	MaxFindings = 10_000
-	// DefaultStale is how long nothing may come of a run before it is looked at closely.
+	// DefaultStale is how long a run may be without progress before it is inspected.
 	DefaultStale = 15 * time.Minute
 	// attentionForLong is how long an order may wait for an operator before it is worth a note.
 	attentionForLong = 24 * time.Hour
@@ -44,7 +44,7 @@ type List interface {
 	// All yields every entry in the order of the bytes of the ids.
 	All(ctx context.Context) iter.Seq2[readmodel.Order, error]
 	Get(ctx context.Context, orderID string) (readmodel.Order, bool, error)
-	// Mend makes one entry anew from the log.
+	// Mend rebuilds one entry from the log.
 	Mend(ctx context.Context, orderID string) error
 }
 
@@ -78,7 +78,7 @@ type Sagas interface {
 	Orders(ctx context.Context, since time.Time) iter.Seq2[string, error]
 	// BrokenOff yields the ids of the orders of which Temporal lists a run that closed without having come to its end.
 	BrokenOff(ctx context.Context) iter.Seq2[string, error]
-	// Lost returns what an order was told by signals to runs that were broken off, and that no later run was to take over.
+	// Lost returns the facts that interrupted runs of an order received by signals, and that no later run was to take over.
 	Lost(ctx context.Context, orderID string) (order.Facts, error)
 	// TellAgain signals it to the order again.
 	TellAgain(ctx context.Context, orderID string) error
@@ -133,9 +133,9 @@ func New(c Config) (*Reconciler, error) {
 
 // Options say what one run does.
 type Options struct {
-	// Repair mends what can be mended, and records the rest.
+	// Repair repairs what can be repaired, and records the rest.
 	Repair bool
-	// Stale is how long nothing may come of a run before it counts as stalled; 0 is DefaultStale.
+	// Stale is how long a run may be without progress before it counts as stalled; 0 is DefaultStale.
 	Stale time.Duration
 	// Since spares the gateway, Temporal and the stock ledger questions about orders that ended longer ago than that;
 	// 0 asks about every order. Their streams are verified all the same.

@@ -22,7 +22,7 @@ type Violation struct {
 	Detail string `json:"detail"`
 }
 
-// repairs are what is done about what a saga mends, and what is said about it then.
+// repairs are the repairs by a run of a saga, with their texts.
 var repairs = map[Repair]struct {
 	done string
 	do   func(s Sagas, ctx context.Context, subject string) error
@@ -42,7 +42,7 @@ var repairs = map[Repair]struct {
 	RepairNotify: {"started a run that continues the message", Sagas.ResumeNotice},
 }
 
-// mend does what can be done about a finding, or says what would be.
+// mend repairs a finding, or returns what the repair would be.
 func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
 	meaning := MeaningOf(f.Kind)
 	f.Repair = string(meaning.Repair)

@@ -24,7 +24,7 @@ func (u *unit) saga(ctx context.Context) error {
 	case run.Running:
 		u.progress(run)
 	case !run.Found && !u.state.Ended:
-		u.says(WorkflowGone, "it is %s at version %d, and Temporal has no workflow of it", status, version)
+		u.says(WorkflowGone, "it is %s at version %d, and Temporal has no workflow for it", status, version)
 	case !u.state.Ended:
 		u.says(WorkflowClosed, "it is %s at version %d, and its newest run is %s", status, version, run.Status)
 	case run.Found && !run.Completed:
@@ -43,7 +43,7 @@ func (u *unit) progress(run Run) {
 	}
 }
 
-// quiet returns since when nothing has come of a run, and whether that is for too long; a workflow task that was scheduled lately
+// quiet returns since when a run has made no progress, and whether that is too long; a workflow task that was scheduled lately
 // may still be taken.
 func (l *look) quiet(updated time.Time, run Run) (since string, stale bool) {
 	updated = later(updated, run.StartedAt)
@@ -57,7 +57,7 @@ func (l *look) stalled(s order.State, run Run) (kind Kind, why string) {
 		return WorkflowFailing, fmt.Sprintf("its workflow task has failed %d times in a row", run.TaskAttempts-1)
 	}
 	since, stale := l.quiet(s.UpdatedAt, run)
-	why = "nothing has come of it since " + since
+	why = "no progress since " + since
 	switch {
 	case !stale:
 		return "", ""
@@ -76,7 +76,7 @@ func (l *look) stalled(s order.State, run Run) (kind Kind, why string) {
 		// A run that waits for stock that others hold for now waits, too, and the log does not say so.
 		return "", ""
 	}
-	return OrderStalled, why + "; what is to be done is: " + string(next.Kind) + " " + next.Step
+	return OrderStalled, why + "; the next action is: " + string(next.Kind) + " " + next.Step
 }
 
 func later(a, b time.Time) time.Time {
@@ -124,7 +124,7 @@ func (l *look) unrecordedOrder(ctx context.Context, orderID string) error {
 	case run.Running:
 		l.unrecordedRun(orderID, stream, run)
 	default:
-		l.found(OrderUnrecorded, orderID, stream, 0, "its newest run is %s, and the log has no event of it", run.Status)
+		l.found(OrderUnrecorded, orderID, stream, 0, "its newest run is %s, and the log has no events of the order", run.Status)
 	}
 	return nil
 }
@@ -137,7 +137,7 @@ func (l *look) unrecordedRun(orderID, stream string, run Run) {
 	case kind == WorkflowFailing, kind != "" && run.TaskAttempts > 0:
 		l.found(kind, orderID, stream, 0, "%s", why)
 	case run.TaskAttempts == 0 && l.now.Sub(run.StartedAt) > l.o.Stale:
-		l.found(OrderUnrecorded, orderID, stream, 0, "its run has been open since %s, and the log has no event of it",
+		l.found(OrderUnrecorded, orderID, stream, 0, "its run has been open since %s, and the log has no events of the order",
 			run.StartedAt.UTC().Format(time.RFC3339))
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// signals looks for signals that were acknowledged to their senders, reached a run that was broken off, and that no later run
+// signals looks for signals that were acknowledged to their senders, reached an interrupted run, and that no later run
 // took over. It sees those that would change something: the others are answered by what the log says already.
 func (l *look) signals(ctx context.Context) error {
 	seen := make(map[string]bool)
@@ -66,12 +66,12 @@ func (l *look) lostSignals(ctx context.Context, orderID string) error {
 		what = factNames(facts)
 	}
 	if err == nil && what != "" {
-		l.found(SignalLost, orderID, stream, state.Head.Version, "it is %s, and a run that was broken off was told: %s", state.Status, what)
+		l.found(SignalLost, orderID, stream, state.Head.Version, "it is %s, and an interrupted run received: %s", state.Status, what)
 	}
 	return err
 }
 
-// lostLate names what an ended order was told and from which something would follow, if it has no verdict.
+// lostLate names the consequential facts that an ended order received and that are not recorded as late events.
 func (l *look) lostLate(ctx context.Context, s order.State, f order.Facts, causes []string) (string, error) {
 	if s.Decision == order.Forward {
 		return "", nil

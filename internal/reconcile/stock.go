@@ -57,7 +57,7 @@ func (v *ledger) add(r event.Record) {
 		v.found(StockNegative, r.Version, "version %d (%s) leaves %d on hand and %d reserved", r.Version, r.Type, v.onHand, v.reserved)
 	}
 	if m.OnHand != v.onHand || m.Reserved != v.reserved {
-		v.found(StockBalance, r.Version, "version %d (%s) claims %d on hand and %d reserved; the movements make it %d and %d",
+		v.found(StockBalance, r.Version, "version %d (%s) has %d on hand and %d reserved; computed from the movements: %d and %d",
 			r.Version, r.Type, m.OnHand, m.Reserved, v.onHand, v.reserved)
 		// What follows was made from what it claims: one wrong balance is one finding.
 		v.onHand, v.reserved = m.OnHand, m.Reserved
@@ -117,8 +117,8 @@ func (v *ledger) shortage(ctx context.Context) error {
 		if !ok || !s.Opened() || s.Decision != "" || !s.GivesWay() {
 			continue
 		}
-		v.found(ShortageUnsettled, v.holds[orderID].version, "%d are on hand and %d reserved, and order %s could give way; the saga that asks is %s",
-			v.onHand, v.reserved, orderID, cmp.Or(run.Status, "not there"))
+		v.found(ShortageUnsettled, v.holds[orderID].version, "%d are on hand and %d reserved, and order %s could give up its reservation; the shortage saga is %s",
+			v.onHand, v.reserved, orderID, cmp.Or(run.Status, "missing"))
 		return nil
 	}
 	return nil
@@ -134,7 +134,7 @@ func (v *ledger) held(ctx context.Context, orderID string, held hold) error {
 	decided := exceptions(records)
 	switch {
 	case len(records) == 0:
-		v.found(StockHeld, held.version, "order %s holds %d, and nobody knows it", orderID, held.quantity)
+		v.found(StockHeld, held.version, "order %s holds %d, but does not exist", orderID, held.quantity)
 	case !s.Ended:
 	case slices.ContainsFunc(stockExceptions, func(e exception) bool { return decided[e] }):
 		v.found(ExceptionOnRecord, held.version, "order %s has ended as %s and holds %d, as an operator decided", orderID, s.Status, held.quantity)
@@ -174,9 +174,9 @@ func (u *unit) outcome(ctx context.Context) error {
 		}
 		u.needs(StockOutcome, u.state.Head.Version, event.StockStream(line.SKU))
 		if completed {
-			u.unlessExcepted(StockOutcome, stockExceptions, "it has completed, and of its %d of sku %s the ledger says %q", line.Quantity, line.SKU, slots(standing, do, settle))
+			u.unlessExcepted(StockOutcome, stockExceptions, "it has completed, but the ledger shows its %d of sku %s as %q", line.Quantity, line.SKU, slots(standing, do, settle))
 		} else {
-			u.unlessExcepted(StockOutcome, stockExceptions, "it ended as %s, and its %d of sku %s have left", u.state.Status, line.Quantity, line.SKU)
+			u.unlessExcepted(StockOutcome, stockExceptions, "it ended as %s, but its %d of sku %s were committed", u.state.Status, line.Quantity, line.SKU)
 		}
 	}
 	return nil

@@ -28,7 +28,7 @@ type question struct {
 	request              any
 }
 
-// Cancel requests the cancellation of a saga and waits for the verdict, which is in the log then. What the log answers
+// Cancel requests the cancellation of a saga and waits for the answer, which is then in the log. What the log answers
 // already makes no Update. Errors: NotFound; Unavailable when no worker answers in time: ask again with the same ID.
 func (c *flowClient[S, P]) Cancel(ctx context.Context, id string, request saga.Cancellation) (saga.CancelVerdict, error) {
 	q := question{c.flow.WorkflowID(id), saga.UpdateCancel, request.ID, request}
@@ -46,7 +46,7 @@ func (c *flowClient[S, P]) Cancel(ctx context.Context, id string, request saga.C
 
 // refused notes a refusal that makes no event: an earlier one, or the end of the saga, is the answer.
 func (c *flowClient[S, P]) refused(ctx context.Context, id, requestID, detail string) {
-	c.logger.LogAttrs(ctx, slog.LevelInfo, "a cancellation is refused", c.logID(id),
+	c.logger.LogAttrs(ctx, slog.LevelInfo, "cancellation refused", c.logID(id),
 		slog.String("request_id", requestID), slog.String("detail", detail))
 	if c.onRefusal != nil {
 		c.onRefusal()
@@ -101,7 +101,7 @@ func ask[V, S, P any](ctx context.Context, c *flowClient[S, P], id string, q que
 	}
 }
 
-// pause waits before an Update is sent again. It reports whether ctx goes on.
+// pause waits before an Update is sent again. It reports false when ctx is done.
 func pause(ctx context.Context, n int) bool {
 	timer := time.NewTimer(min(askAgain<<min(n, 10), askAgainMax))
 	defer timer.Stop()
@@ -114,7 +114,7 @@ func pause(ctx context.Context, n int) bool {
 }
 
 // lookAfter starts a new run of an open saga whose workflow is gone, as an Update would have done. It looks once in a while:
-// who asks often is not to cost a look each time. What it cannot do is done by whoever asks next, or by reconcile.
+// frequent requests must not cause a check each. What it cannot do is done with the next request, or by reconcile.
 func (c *flowClient[S, P]) lookAfter(ctx context.Context, id string, s *S) {
 	if c.flow.Kit(s).Ended || c.looked.again(id, time.Now()) {
 		return
@@ -124,7 +124,7 @@ func (c *flowClient[S, P]) lookAfter(ctx context.Context, id string, s *S) {
 		_, err = c.Resume(ctx, id)
 	}
 	if err != nil {
-		c.logger.LogAttrs(ctx, slog.LevelWarn, "cannot look after the run of a saga", c.logID(id), slog.Any("error", err))
+		c.logger.LogAttrs(ctx, slog.LevelWarn, "cannot check or resume the run of a saga", c.logID(id), slog.Any("error", err))
 	}
 }
 
@@ -165,7 +165,7 @@ func isTryAgain(err error) bool {
 // gone reports that the run which was asked does not answer any more: another one may.
 func gone(err error) bool { return isNotFound(err) || isAborted(err) }
 
-// resolve brings a person's decision to the saga that it is about and waits for the verdict. What was accepted is in the log then. It
+// resolve sends an operator's decision to its saga and waits for the answer. An accepted one is then in the log. It
 // returns the decision with its ID and the number of the attention; see saga.Resolution.Identified for the key. Ended, which may be
 // nil, resolves a decision about a saga that has ended; about is the decision as one about that saga itself. Errors: NotFound;
 // Unavailable when no worker answers in time: ask again.

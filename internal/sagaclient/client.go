@@ -13,7 +13,7 @@
 // with the same ids. Errors: fault codes; Unavailable when Temporal or the log does not answer.
 //
 // Any open order whose workflow is gone (terminated, deleted, lost with its namespace) gets a new run as soon
-// as somebody mentions it here: the new run starts from the log.
+// as a request or an event concerns it: the new run starts from the log.
 package sagaclient
 
 import (
@@ -49,7 +49,7 @@ type Config struct {
 	Temporal client.Client
 	Log      Log
 	Logger   *slog.Logger
-	// Eager tells that a worker for orders runs in this process: the first workflow task is handed to it in the
+	// Eager reports that a worker for orders runs in this process: the first workflow task is handed to it in the
 	// answer to the start.
 	Eager bool
 	// OnRefusal is called for each cancellation that is refused without an event, for a metric.
@@ -75,9 +75,9 @@ type Placement struct {
 	// CorrelationID and CausationID are for the order's first event.
 	CorrelationID string
 	CausationID   string
-	// Fresh tells that the id was made for this request: nobody can have used it before, so the log is not asked.
+	// Fresh reports that the ID was made for this request: it cannot have been used before, so the log is not read.
 	Fresh bool
-	// CallerID reports that somebody else chose the id: cancellations of the order may have come before it.
+	// CallerID reports that the caller chose the ID: cancellations of the order may have arrived before it.
 	CallerID bool
 }
 
@@ -98,7 +98,7 @@ type Found struct {
 	Input saga.Input
 	// Order is the one that the input starts.
 	Order order.Order
-	// Running tells that the workflow has not closed.
+	// Running reports that the workflow has not closed.
 	Running bool
 	// StartedAt is when its newest run started.
 	StartedAt time.Time

@@ -16,7 +16,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// Onboard has a customer's saga do what the log says is to be done: welcome and publish. Known tells that the customer is
+// Onboard makes a customer's saga do what is left according to the log: welcome and publish. Known reports that the customer is
 // not new. Errors: Unavailable.
 func (c *Client) Onboard(ctx context.Context, customerID string, known bool) error {
 	in := saga.Input{ID: customerID}
@@ -49,10 +49,10 @@ func (c *Client) published(ctx context.Context, customerID string) (int64, error
 	if isNotFound(err) {
 		return 0, nil
 	}
-	return result.Version, fault.Wrap(err, fault.Unavailable, "read what the saga of customer %s came to", customerID)
+	return result.Version, fault.Wrap(err, fault.Unavailable, "read the result of the saga of customer %s", customerID)
 }
 
-// Notify has a customer told something, once. Errors: Unavailable.
+// Notify starts a message to a customer, once. Errors: Unavailable.
 func (c *Client) Notify(ctx context.Context, s notification.Subject) error {
 	return c.notify(ctx, s, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE)
 }

@@ -24,10 +24,10 @@ type flowClient[S, P any] struct {
 	eager    bool
 	// onRefusal may be nil.
 	onRefusal func()
-	// gate bounds the Updates in flight, by workflow ID; looked are the sagas whose run was looked after.
+	// gate bounds the Updates in flight, by workflow ID; looked are the sagas whose run was checked lately.
 	gate   gate
 	looked recently
-	// folds are shared by callers who ask about the same saga.
+	// folds are shared by callers that ask about the same saga.
 	folds *groupcommit.Group[*folding[S]]
 }
 
@@ -63,7 +63,7 @@ func (c *flowClient[S, P]) logID(id string) slog.Attr { return slog.String(c.rul
 func (c *flowClient[S, P]) input(id string, s *S) saga.Input {
 	data, err := json.Marshal(c.rule.Data(s))
 	if err != nil {
-		panic("sagaclient: the data of " + c.name(id) + " has no form in JSON: " + err.Error())
+		panic("sagaclient: the data of " + c.name(id) + " cannot be encoded as JSON: " + err.Error())
 	}
 	return saga.Input{ID: id, Data: data, CorrelationID: c.flow.Kit(s).CorrelationID}
 }
@@ -76,7 +76,7 @@ func (c *flowClient[S, P]) begun(in saga.Input) (S, error) {
 }
 
 func (c *flowClient[S, P]) conflict(id string) error {
-	return fault.New(fault.Conflict, "%s exists with other content", c.name(id))
+	return fault.New(fault.Conflict, "%s exists with different content", c.name(id))
 }
 
 func (c *flowClient[S, P]) unknown(id string) error {

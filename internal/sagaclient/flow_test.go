@@ -143,7 +143,7 @@ func TestAnyFlowIsStarted(t *testing.T) {
 			require.True(t, replayed)
 			_, err = c.client.Start(t.Context(), "7", topUp{Amount: 6}, nil)
 			require.ErrorIs(t, err, fault.Conflict)
-			require.EqualError(t, err, "top-up 7 exists with other content")
+			require.EqualError(t, err, "top-up 7 exists with different content")
 		})
 	}
 }
@@ -233,7 +233,7 @@ func TestAnyFlowIsResolved(t *testing.T) {
 	_, verdict, err = c.client.Decide(t.Context(), "7", saga.Resolution{Action: saga.Compensate})
 	require.NoError(t, err)
 	require.False(t, verdict.Accepted)
-	require.Equal(t, `the credit is stuck: that allows retry, skip and substitute, not "compensate"`, verdict.Detail)
+	require.Equal(t, `the credit is stuck: allowed actions are retry, skip and substitute, not "compensate"`, verdict.Detail)
 
 	c.decide(saga.Facts{Resolutions: []saga.Resolution{about}})
 	require.True(t, c.state.Ended)

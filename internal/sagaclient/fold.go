@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	// foldTimeout bounds the reading of a stream for callers who share it.
+	// foldTimeout bounds the reading of a stream for callers that share it.
 	foldTimeout = 30 * time.Second
-	// foldLanes is how often one saga's stream is read at once, foldsAtOnce how many streams are for callers who came together.
+	// foldLanes is how often one saga's stream is read at once, foldsAtOnce how many streams are for callers that came together.
 	foldLanes   = 2
 	foldsAtOnce = 16
 )
 
-// folding is a caller who wants to know what a saga's stream says.
+// folding is a caller's request for the state of a saga.
 type folding[S any] struct {
 	id    string
 	state S
@@ -36,7 +36,7 @@ func newFolds[S any](together func(context.Context, []*folding[S]) []error) *gro
 	return group
 }
 
-// state folds a saga's stream, together with others who ask; the zero state when there is none. Errors: Unavailable, Corrupt.
+// state folds a saga's stream, shared with concurrent callers; the zero state when there is none. Errors: Unavailable, Corrupt.
 func (c *flowClient[S, P]) state(ctx context.Context, id string) (none S, err error) {
 	one := &folding[S]{id: id}
 	err = c.folds.Do(ctx, one)

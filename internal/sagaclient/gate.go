@@ -9,7 +9,7 @@ import (
 )
 
 // updatesAtOnce bounds how many Updates of one workflow this process has in flight: Temporal takes 10 from all processes
-// together, and has the others wait for seconds. Who waits here looks at the log before the Update: most often the answer
+// together, and makes the others wait for seconds. A caller that waits here reads the log before the Update: most often the answer
 // is there by then.
 const updatesAtOnce = 3
 

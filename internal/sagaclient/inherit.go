@@ -18,12 +18,12 @@ import (
 const (
 	// recoverPage is how many facts of a saga that has ended fit one answer.
 	recoverPage = 200
-	// recoverHeartbeat is after how many events of a history it is said that the reading goes on.
+	// recoverHeartbeat is the number of history events between two heartbeats.
 	recoverHeartbeat = 500
 )
 
 // inherit adds to the input of a run that takes over which run it takes over from: signals were acknowledged to their senders,
-// so nobody sends again what that run has not written down. The error is Conflict when a run is there.
+// so facts that the run has not recorded are not sent again. The error is Conflict when a run exists.
 func (c *flowClient[S, P]) inherit(ctx context.Context, in saga.Input) (saga.Input, error) {
 	described, err := c.describe(ctx, in.ID)
 	if err != nil || described == nil {
@@ -40,7 +40,7 @@ func (c *flowClient[S, P]) inherit(ctx context.Context, in saga.Input) (saga.Inp
 	return in, nil
 }
 
-// Recover reads what the runs that a run takes over from were told: by their inputs, by signals, and by Temporal's own
+// Recover reads the facts that previous runs received: by their inputs, by signals, and by Temporal's own
 // cancellation. It goes through one history a call, or a part of it. What is deleted is passed over. Errors: Unavailable.
 func (c *flowClient[S, P]) Recover(ctx context.Context, in saga.RecoverInput) (saga.RecoverResult, error) {
 	next := in.Cursor
@@ -65,7 +65,7 @@ func (c *flowClient[S, P]) Recover(ctx context.Context, in saga.RecoverInput) (s
 	return result, nil
 }
 
-// predecessors finds the runs that are to be read: the newest that was broken off, and those that it was to take over from.
+// predecessors finds the runs that are to be read: the newest interrupted one, and those that it was to take over from.
 func (c *flowClient[S, P]) predecessors(ctx context.Context, id, newest string) (saga.RecoverCursor, error) {
 	runs := []string{newest}
 	for len(runs) < saga.MaxPredecessors {
@@ -111,12 +111,12 @@ func (c *flowClient[S, P]) inputOf(ctx context.Context, id, runID string) (in sa
 	}
 	err = converter.GetDefaultDataConverter().FromPayloads(first.GetWorkflowExecutionStartedEventAttributes().GetInput(), &in)
 	if err != nil {
-		c.logger.LogAttrs(ctx, slog.LevelError, "the input of a broken-off saga cannot be read", c.logID(id), slog.Any("error", err))
+		c.logger.LogAttrs(ctx, slog.LevelError, "the input of an interrupted run cannot be read", c.logID(id), slog.Any("error", err))
 	}
 	return in, err == nil, nil
 }
 
-// collect merges the facts that runs have heard.
+// collect merges the facts that runs have received.
 func (c *flowClient[S, P]) collect(ctx context.Context, id string, runs []string) (*saga.Collected[S, P], error) {
 	told := c.flow.Collect(id, false)
 	for _, run := range runs {
@@ -127,7 +127,7 @@ func (c *flowClient[S, P]) collect(ctx context.Context, id string, runs []string
 	return told, nil
 }
 
-// told adds what a run was told behind a history event. More reports that the rest does not fit; upTo is the event up to which
+// told adds the facts that a run received after a history event. More reports that the rest does not fit; upTo is the event up to which
 // it was read.
 func (c *flowClient[S, P]) told(ctx context.Context, told *saga.Collected[S, P], id, runID string, after int64) (upTo int64, more bool, err error) {
 	history := c.history(ctx, id, runID)
@@ -138,7 +138,7 @@ func (c *flowClient[S, P]) told(ctx context.Context, told *saga.Collected[S, P],
 			return upTo, false, nil
 		}
 		if err != nil {
-			return upTo, false, fault.Wrap(err, fault.Unavailable, "read the facts that the saga of %s has heard", c.name(id))
+			return upTo, false, fault.Wrap(err, fault.Unavailable, "read the facts that the saga of %s received", c.name(id))
 		}
 		if n%recoverHeartbeat == 0 && activity.IsActivity(ctx) {
 			activity.RecordHeartbeat(ctx, n)
@@ -147,7 +147,7 @@ func (c *flowClient[S, P]) told(ctx context.Context, told *saga.Collected[S, P],
 			continue
 		}
 		if err := c.hear(told, e, id, runID); err != nil {
-			c.logger.LogAttrs(ctx, slog.LevelError, "an event of a broken-off saga cannot be read", c.logID(id),
+			c.logger.LogAttrs(ctx, slog.LevelError, "an event of an interrupted run cannot be read", c.logID(id),
 				slog.Int64("history_event", e.GetEventId()), slog.Any("error", err))
 		}
 		if upTo = e.GetEventId(); told.Len() >= recoverPage {
@@ -157,7 +157,7 @@ func (c *flowClient[S, P]) told(ctx context.Context, told *saga.Collected[S, P],
 	return upTo, false, nil
 }
 
-// hear adds what an event of a history tells.
+// hear adds the fact of a history event.
 func (c *flowClient[S, P]) hear(told *saga.Collected[S, P], e *historypb.HistoryEvent, id, runID string) error {
 	codec := converter.GetDefaultDataConverter()
 	switch {

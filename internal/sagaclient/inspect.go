@@ -116,7 +116,7 @@ func (c *flowClient[S, P]) listed(ctx context.Context, query string) iter.Seq2[s
 	}
 }
 
-// idOf is the ID of the saga that a run is of. A workflow ID that was cut does not tell it, and the memo does.
+// idOf is the ID of the saga of a run. A workflow ID that was cut does not contain it, but the memo does.
 func (c *flowClient[S, P]) idOf(run *workflowpb.WorkflowExecutionInfo) (id string, ours bool) {
 	workflowID := run.GetExecution().GetWorkflowId()
 	if id, ours = c.flow.IDOf(workflowID); ours {
@@ -127,7 +127,7 @@ func (c *flowClient[S, P]) idOf(run *workflowpb.WorkflowExecutionInfo) (id strin
 }
 
 // Republish starts a run of a saga that has ended: it publishes every event of the saga again and closes. It is for
-// sagas whose run was broken off after their end, so that it is not known what was published. It does nothing while a run
+// sagas whose run was interrupted after their end, so that it is not known what was published. It does nothing while a run
 // is there. Errors: NotFound for a saga without events, Invalid for one that has not ended, Unavailable.
 func (c *flowClient[S, P]) Republish(ctx context.Context, id string) error {
 	state, err := c.state(ctx, id)
@@ -142,7 +142,7 @@ func (c *flowClient[S, P]) Republish(ctx context.Context, id string) error {
 	}
 	err = c.run(ctx, c.input(id, &state), enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
 	if err == nil {
-		c.logger.LogAttrs(ctx, slog.LevelWarn, "the run of a saga that has ended was broken off: a new one publishes its events again",
+		c.logger.LogAttrs(ctx, slog.LevelWarn, "the run of an ended saga was interrupted: a new run publishes its events again",
 			c.logID(id), slog.Int64("version", kit.Head.Version))
 	}
 	return ignoreConflict(err)

@@ -17,10 +17,10 @@ import (
 func (c *Client) SettleLate(ctx context.Context, o order.Order) error {
 	err := c.wake(ctx, latepayment.WorkflowID(o.ID), latepayment.Signal, latepayment.Summary(o.ID),
 		order.Flow.Late.Attributes(&order.State{Order: o}), latepayment.Workflow, saga.Input{ID: o.ID})
-	return fault.Wrap(err, fault.Unavailable, "settle what came late for order %s", o.ID)
+	return fault.Wrap(err, fault.Unavailable, "handle late events of order %s", o.ID)
 }
 
-// ResumeLate is SettleLate for somebody who knows the order's id alone. Errors: NotFound for an order without events,
+// ResumeLate is SettleLate for callers that only know the order's ID. Errors: NotFound for an order without events,
 // Unavailable.
 func (c *Client) ResumeLate(ctx context.Context, orderID string) error {
 	state, err := c.state(ctx, orderID)
@@ -39,7 +39,7 @@ func (c *Client) InspectLate(ctx context.Context, orderID string) (reconcile.Run
 }
 
 // Resolve brings an operator's decision to the saga that it is about, the order's or, when the order has ended, that of
-// what came later, and waits for the verdict. What was accepted is in the log then. It returns the decision with its id
+// what came later, and waits for the answer. What was accepted is in the log then. It returns the decision with its id
 // and the number of the attention; see order.Resolution.Identified for the key. Errors: NotFound; Unavailable when no
 // worker answers in time: ask again.
 func (c *Client) Resolve(ctx context.Context, orderID string, d order.Resolution, key string) (order.Resolution, saga.ResolveVerdict, error) {
@@ -57,7 +57,7 @@ func (c *Client) resolveLate(
 	if err != nil {
 		return d, saga.ResolveVerdict{}, err
 	}
-	// Whoever names neither an attention nor a key means what is open now.
+	// A decision without attention and key is about what is open now.
 	again := s.Recorded(about.ID) && (came.Situation() == "" || d.Attention != 0 || key != "")
 	decision := d.Identified(event.LateStream(s.Order.ID), came.Attention, key)
 	for attempt, rejected := 1, 0; attempt <= askAttempts; {
@@ -78,9 +78,9 @@ func (c *Client) resolveLate(
 			// The log has the answer, or the run is about to continue as new.
 			rejected++
 		case ctx.Err() != nil || !gone(err):
-			return decision, verdict, fault.Wrap(err, fault.Unavailable, "resolve what came late for order %s", s.Order.ID)
+			return decision, verdict, fault.Wrap(err, fault.Unavailable, "resolve late events of order %s", s.Order.ID)
 		default:
-			c.logger.LogAttrs(ctx, slog.LevelInfo, "ask the late saga again", slog.String("order_id", s.Order.ID), slog.Int("attempt", attempt))
+			c.logger.LogAttrs(ctx, slog.LevelInfo, "ask the late event saga again", slog.String("order_id", s.Order.ID), slog.Int("attempt", attempt))
 			if err := c.SettleLate(ctx, s.Order); err != nil {
 				return decision, verdict, err
 			}
@@ -90,13 +90,13 @@ func (c *Client) resolveLate(
 			return decision, verdict, err
 		}
 	}
-	return decision, saga.ResolveVerdict{}, fault.New(fault.Unavailable, "the late saga of order %s does not answer", s.Order.ID)
+	return decision, saga.ResolveVerdict{}, fault.New(fault.Unavailable, "the late event saga of order %s does not answer", s.Order.ID)
 }
 
 // late folds what came after the order had ended; the zero State when nothing did.
 func (c *Client) late(ctx context.Context, orderID string) (latepayment.State, error) {
 	return event.FoldPages(ctx, c.log, event.LateStream(orderID), 0, latepayment.State{OrderID: orderID}, func(s latepayment.State, page []event.Record) (latepayment.State, error) {
 		s, err := s.Fold(page)
-		return s, fault.Wrap(err, foldCode(err), "fold what came late for order %s", orderID)
+		return s, fault.Wrap(err, foldCode(err), "fold late events of order %s", orderID)
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// Lost returns the facts that runs which were broken off had heard by signals, and that no later run was to take over. Such
+// Lost returns the facts that interrupted runs received by signals, and that no later run was to take over. Such
 // runs are followed by one that was started without sagaclient, or by an older version, which cut off what was too much. Of a
 // run that is to take over now, nothing is lost. Errors: Unavailable.
 func (c *flowClient[S, P]) Lost(ctx context.Context, id string) (saga.Facts, error) {
@@ -27,8 +27,8 @@ func (c *flowClient[S, P]) Lost(ctx context.Context, id string) (saga.Facts, err
 	return told.Merged(), nil
 }
 
-// notTakenOver returns the runs of a saga that were broken off and that the newest run was not to take over from, oldest
-// first; none when the newest run was broken off itself.
+// notTakenOver returns the runs of a saga that were interrupted and that the newest run was not to take over from, oldest
+// first; none when the newest run was interrupted itself.
 func (c *flowClient[S, P]) notTakenOver(ctx context.Context, id string) ([]string, error) {
 	described, err := c.describe(ctx, id)
 	if err != nil || described == nil {
@@ -75,8 +75,8 @@ func (c *flowClient[S, P]) notTakenOver(ctx context.Context, id string) ([]strin
 	return runs, nil
 }
 
-// TellAgain tells a saga again what Lost returns: a run that is there by signals; of a saga that has ended, a new run gives
-// the verdicts. Errors: Unavailable.
+// TellAgain sends a saga again what Lost returns: an open run gets signals; of a saga that has ended, a new run records
+// the late events. Errors: Unavailable.
 func (c *flowClient[S, P]) TellAgain(ctx context.Context, id string) error {
 	state, err := c.state(ctx, id)
 	if err != nil {
@@ -90,7 +90,7 @@ func (c *flowClient[S, P]) TellAgain(ctx context.Context, id string) error {
 		in := c.input(id, &state)
 		in.Resume = &saga.Resume{Recover: &saga.RecoverCursor{Runs: runs}, Published: kit.Head.Version}
 		err = ignoreConflict(c.execute(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE))
-		return fault.Wrap(err, fault.CodeOf(err), "tell %s again", c.name(id))
+		return fault.Wrap(err, fault.CodeOf(err), "signal %s again", c.name(id))
 	}
 	told, err := c.collect(ctx, id, runs)
 	if err != nil {
@@ -98,9 +98,9 @@ func (c *flowClient[S, P]) TellAgain(ctx context.Context, id string) error {
 	}
 	for _, fact := range told.Facts() {
 		if err := c.temporal.SignalWorkflow(ctx, c.flow.WorkflowID(id), "", saga.SignalFact, fact); err != nil {
-			return fault.Wrap(err, fault.Unavailable, "tell %s again", c.name(id))
+			return fault.Wrap(err, fault.Unavailable, "signal %s again", c.name(id))
 		}
 	}
-	c.logger.LogAttrs(ctx, slog.LevelWarn, "facts that a run which was broken off had heard were sent to its saga again", c.logID(id))
+	c.logger.LogAttrs(ctx, slog.LevelWarn, "facts received by an interrupted run were sent to the saga again", c.logID(id))
 	return nil
 }

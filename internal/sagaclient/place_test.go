@@ -184,7 +184,7 @@ func TestAFreshIDThatIsTakenAfterAllIsCompared(t *testing.T) {
 	w.ran(cups(), true)
 	_, err = w.client.Place(t.Context(), p)
 	require.ErrorIs(t, err, fault.Conflict)
-	require.EqualError(t, err, "order 42 exists with other content")
+	require.EqualError(t, err, "order 42 exists with different content")
 }
 
 func TestAnOrderThatEndedMeanwhileGetsNoNewRun(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 // Rerun runs a saga of which Temporal has a run and the log has no event, as after the log was restored from an older
 // backup. The new run begins with the data that Temporal knows, and gets the signals of the earlier run. A run that is
 // still open decided on events that are gone: it is terminated. A saga whose run ended other than completed is run with a
-// cancellation: its customer was told that it is off, and must not be charged now. It does nothing once the log has an event.
+// cancellation: its customer was notified of the cancellation, and must not be charged now. It does nothing once the log has an event.
 //
 // Errors: OrderUnknown when Temporal has no run; Conflict when its run did nothing, because its ID belonged to a saga with
 // other content; Unavailable.
@@ -38,7 +38,7 @@ func (c *flowClient[S, P]) Rerun(ctx context.Context, id string) error {
 	runID := info.GetExecution().GetRunId()
 	if info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		// Terminated first: signals from here on go to the new run.
-		err := c.temporal.TerminateWorkflow(ctx, c.flow.WorkflowID(id), runID, "the log has no event of the "+c.flow.Name+": a new run begins anew")
+		err := c.temporal.TerminateWorkflow(ctx, c.flow.WorkflowID(id), runID, "the log has no event of the "+c.flow.Name+": a new run starts from the beginning")
 		if err != nil && !isNotFound(err) {
 			return fault.Wrap(err, fault.Unavailable, "terminate the saga of %s", c.name(id))
 		}
@@ -50,7 +50,7 @@ func (c *flowClient[S, P]) Rerun(ctx context.Context, id string) error {
 	if err := c.execute(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE); err != nil {
 		return ignoreConflict(err)
 	}
-	c.logger.LogAttrs(ctx, slog.LevelWarn, "the log had no event of a saga that Temporal knows: a new run begins anew", c.logID(id))
+	c.logger.LogAttrs(ctx, slog.LevelWarn, "the log had no event of a saga that Temporal knows: a new run starts from the beginning", c.logID(id))
 	return nil
 }
 
@@ -70,7 +70,7 @@ func (c *flowClient[S, P]) rerunInput(ctx context.Context, id, runID string) (sa
 	return in, err
 }
 
-// inheritFromEnd adds to the input of a new run the facts that a run which completed had heard, if the log does not have the saga's end: it
+// inheritFromEnd adds to the input of a new run the facts that a run which completed had received, if the log does not have the saga's end: it
 // was restored from a backup that is older than that. Otherwise the run has looked at everything.
 func (c *flowClient[S, P]) inheritFromEnd(ctx context.Context, in saga.Input, runID string) (saga.Input, error) {
 	state, err := c.state(ctx, in.ID)
@@ -79,7 +79,7 @@ func (c *flowClient[S, P]) inheritFromEnd(ctx context.Context, in saga.Input, ru
 	}
 	before, err := c.readRun(ctx, in.ID, runID)
 	if errors.Is(err, fault.Corrupt) {
-		// The saga goes on from the log all the same.
+		// The saga continues from the log all the same.
 		c.logger.LogAttrs(ctx, slog.LevelError, "the history of a completed saga cannot be read", c.logID(in.ID), slog.Any("error", err))
 		return in, nil
 	}
@@ -115,7 +115,7 @@ func (c *flowClient[S, P]) toldInAll(ctx context.Context, id, runID string) ([]s
 		return nil, err
 	}
 	// A signal that turns a saga back says how things are, such as that stock is missing. It is sent again as long as they are so: what an
-	// earlier run heard of it says nothing about today, and must not undo a saga that was completed.
+	// earlier run received about it is outdated, and must not compensate a completed saga.
 	return slices.DeleteFunc(told.Facts(), func(f saga.Fact) bool { return c.flow.TurnBack != nil && f.Type == c.flow.TurnBack.Signal }), nil
 }
 

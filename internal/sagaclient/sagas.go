@@ -18,7 +18,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// Request asks for a saga.
+// Request is a request to start a saga.
 type Request struct {
 	ID string
 	// Body is what it is started with, as its sender wrote it; At is where that is in what was sent, such as /data, for errors.
@@ -49,9 +49,9 @@ type Sagas interface {
 	// Tell sends a fact to a saga. A fact that comes after its end is kept in a stream of its own, a cancellation that comes before
 	// its beginning, too. Errors: OrderUnknown for a saga that is not known yet.
 	Tell(ctx context.Context, id string, f Fact) error
-	// Cancel requests a cancellation and waits for the verdict. Errors: NotFound.
+	// Cancel requests a cancellation and waits for the answer. Errors: NotFound.
 	Cancel(ctx context.Context, id string, c saga.Cancellation) (saga.CancelVerdict, error)
-	// Decide brings a person's decision and waits for the verdict. Errors: NotFound.
+	// Decide passes on an operator's decision and waits for the answer. Errors: NotFound.
 	Decide(ctx context.Context, id string, r saga.Resolution, key string) (saga.Resolution, saga.ResolveVerdict, error)
 	// View is a saga as the log, or Temporal before the log, knows it. Errors: NotFound.
 	View(ctx context.Context, id string) (saga.View, error)
@@ -155,7 +155,7 @@ func (c *TableClient[S, P]) Tell(ctx context.Context, id string, f Fact) error {
 	case keepErr != nil:
 		return keepErr
 	case !kept:
-		c.logger.LogAttrs(ctx, slog.LevelWarn, "a cancellation of an unknown saga is not kept: there are too many",
+		c.logger.LogAttrs(ctx, slog.LevelWarn, "a cancellation of an unknown saga was not kept: the limit is reached",
 			slog.String("event_id", f.Cancel.Cause), c.logID(id), slog.Int("limit", saga.MaxEarly))
 		return err
 	case added:

@@ -84,7 +84,7 @@ func (c *flowClient[S, P]) checkNew(ctx context.Context, id string, fresh bool, 
 func (c *flowClient[S, P]) compare(ctx context.Context, in saga.Input) error {
 	standing, err := c.find(ctx, in.ID)
 	if err != nil {
-		// It was there a moment ago: whatever this is, asking again will tell.
+		// It existed a moment ago; the caller must ask again.
 		return fault.Wrap(err, fault.Unavailable, "compare %s", c.name(in.ID))
 	}
 	if !c.flow.SameStart(&standing.state, in.Data) {
@@ -102,7 +102,7 @@ func (c *flowClient[S, P]) compare(ctx context.Context, in saga.Input) error {
 
 // Resume starts a new run of an open saga whose workflow is gone. It does nothing to a saga that runs. It
 // returns its state, which is zero for a saga whose workflow ended before its first event; the error is
-// OrderUnknown when neither the log nor Temporal has ever heard of it.
+// OrderUnknown when neither the log nor Temporal knows it.
 func (c *flowClient[S, P]) Resume(ctx context.Context, id string) (S, error) {
 	state, err := c.state(ctx, id)
 	if err != nil || c.flow.Kit(&state).Ended {
@@ -115,7 +115,7 @@ func (c *flowClient[S, P]) Resume(ctx context.Context, id string) (S, error) {
 // resume is Resume for a saga whose state is known: it has not ended.
 func (c *flowClient[S, P]) resume(ctx context.Context, id string, s *S) error {
 	in := c.input(id, s)
-	// Who chose the ID is not known any more, nor whether the run before looked for early cancellations.
+	// It is unknown who chose the ID, and whether the previous run checked for early cancellations.
 	in.CallerID = true
 	kit := c.flow.Kit(s)
 	if !kit.Opened() {
@@ -132,7 +132,7 @@ func (c *flowClient[S, P]) resume(ctx context.Context, id string, s *S) error {
 	}
 	err := c.run(ctx, in, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE)
 	if err == nil {
-		c.logger.LogAttrs(ctx, slog.LevelWarn, "an open saga had no workflow: a new run goes on with it",
+		c.logger.LogAttrs(ctx, slog.LevelWarn, "an open saga had no workflow: a new run continues it",
 			c.logID(id), slog.Int64("version", kit.Head.Version))
 	}
 	return ignoreConflict(err)

@@ -74,13 +74,13 @@ func (a Added[S, P]) settings(attention time.Duration) (saga.Settings, error) {
 		value := os.Getenv(string(d))
 		if value == "" {
 			if a.Defaults[d] <= 0 {
-				errs = append(errs, fmt.Errorf("%s: Defaults has no duration above zero", d))
+				errs = append(errs, fmt.Errorf("%s: Defaults must contain a duration greater than zero", d))
 			}
 			continue
 		}
 		parsed, err := config.ParseDuration(value)
 		if err != nil || parsed <= 0 {
-			errs = append(errs, fmt.Errorf("%s: %q is not a duration above zero, such as 90s, 5m or 2d", d, value))
+			errs = append(errs, fmt.Errorf("%s: %q must be a duration greater than zero, such as 90s, 5m or 2d", d, value))
 		}
 		settings.Waits[d] = parsed
 	}
@@ -103,17 +103,17 @@ func (a Added[S, P]) check() error {
 		complain("the name must be 1 to 64 lower-case letters, digits and hyphens, and begin with a letter")
 	}
 	if len(a.Steps) == 0 {
-		complain("there are no steps")
+		complain("Steps is empty")
 	}
 	if a.Participants == nil {
-		complain("nothing makes its participants")
+		complain("Participants is missing")
 	}
 	for _, d := range a.Deadlines() {
 		switch {
 		case !settingName.MatchString(string(d)):
 			complain("the deadline %q must be the name of an environment variable: capital letters, digits and underscores", d)
 		case slices.ContainsFunc(config.Variables(), func(v config.Setting) bool { return v.Name == string(d) }):
-			complain("the deadline %s is a setting of ordersaga", d)
+			complain("the deadline %s is already a setting of ordersaga", d)
 		}
 	}
 	if _, err := a.settings(0); err != nil {
@@ -200,7 +200,7 @@ func Register(flows []Flow) error {
 		}
 		for _, what := range mine {
 			if other, is := taken[what]; is {
-				errs = append(errs, fmt.Errorf("flow %q: %s is taken by %s", info.Name, what, other))
+				errs = append(errs, fmt.Errorf("flow %q: %s is already used by %s", info.Name, what, other))
 				continue
 			}
 			taken[what] = "flow " + info.Name
@@ -208,14 +208,14 @@ func Register(flows []Flow) error {
 		for _, part := range []string{".early", ".late"} {
 			what := "the stream " + info.Stream + part
 			if other, is := taken[what]; is {
-				errs = append(errs, fmt.Errorf("flow %q: %s, which it keeps events in, is taken by %s", info.Name, what, other))
+				errs = append(errs, fmt.Errorf("flow %q: %s, in which it stores events, is already used by %s", info.Name, what, other))
 			}
 			taken[what] = "flow " + info.Name
 		}
 		for _, other := range flows {
 			// What begins with a flow's stream and a dot is the flow's: late and early events, and what its participants keep.
 			if whole := other.Info().Stream; strings.HasPrefix(info.Stream, whole+".") {
-				errs = append(errs, fmt.Errorf("flow %q: the stream %s is among those of flow %s", info.Name, info.Stream, other.Info().Name))
+				errs = append(errs, fmt.Errorf("flow %q: the stream %s belongs to flow %s", info.Name, info.Stream, other.Info().Name))
 			}
 		}
 	}
@@ -308,11 +308,11 @@ type orderSagas struct{ *sagaclient.Client }
 func (o orderSagas) Info() saga.Info { return order.Flow.Info() }
 
 func (o orderSagas) Start(context.Context, sagaclient.Request) (saga.View, bool, error) {
-	return saga.View{}, false, fault.New(fault.Invalid, "an order is placed with POST /v1/orders")
+	return saga.View{}, false, fault.New(fault.Invalid, "place orders with POST /v1/orders")
 }
 
 func (o orderSagas) Tell(context.Context, string, sagaclient.Fact) error {
-	return fault.New(fault.Internal, "orders are told something by events")
+	return fault.New(fault.Internal, "orders receive facts as events only")
 }
 
 func (o orderSagas) Decide(ctx context.Context, id string, r saga.Resolution, key string) (saga.Resolution, saga.ResolveVerdict, error) {

@@ -26,13 +26,13 @@ func TestWhatIsWrongWithAddedFlows(t *testing.T) {
 	require.NoError(t, Register([]Flow{fine}))
 	require.NoError(t, Register([]Flow{fine}), "nothing changes")
 	for want, flows := range map[string][]Flow{
-		`the name order is taken by ordersaga`:                    {added(func(f *table) { f.Name = "order" })},
-		`the stream order is taken by ordersaga`:                  {added(func(f *table) { f.Stream = "order" })},
-		`the workflow type OrderSaga is taken by ordersaga`:       {added(func(f *table) { f.Workflow = "OrderSaga" })},
-		`the workflow type Reconcile is taken by ordersaga`:       {added(func(f *table) { f.Workflow = "Reconcile" })},
-		`the stream card is taken by flow top-up`:                 {fine, added(func(f *table) { f.Name = "other" })},
-		`the stream card.late is taken by flow top-up`:            {fine, added(func(f *table) { f.Name, f.Stream, f.Events = "other", "card.late", "card" })},
-		`CARD_STEP_DEADLINE: Defaults has no duration above zero`: {added(func(f *table) { f.Defaults = nil })},
+		`the name order is already used by ordersaga`:                            {added(func(f *table) { f.Name = "order" })},
+		`the stream order is already used by ordersaga`:                          {added(func(f *table) { f.Stream = "order" })},
+		`the workflow type OrderSaga is already used by ordersaga`:               {added(func(f *table) { f.Workflow = "OrderSaga" })},
+		`the workflow type Reconcile is already used by ordersaga`:               {added(func(f *table) { f.Workflow = "Reconcile" })},
+		`the stream card is already used by flow top-up`:                         {fine, added(func(f *table) { f.Name = "other" })},
+		`the stream card.late is already used by flow top-up`:                    {fine, added(func(f *table) { f.Name, f.Stream, f.Events = "other", "card.late", "card" })},
+		`CARD_STEP_DEADLINE: Defaults must contain a duration greater than zero`: {added(func(f *table) { f.Defaults = nil })},
 	} {
 		require.ErrorContains(t, Register(flows), want)
 	}

@@ -97,17 +97,17 @@ func TestRegisterComplains(t *testing.T) {
 		env   map[string]string
 		want  []string
 	}{
-		"no name":                {func(f *flow) { f.Name = "" }, nil, []string{"a flow has a name", "the name must be 1 to 64 lower-case letters"}},
+		"no name":                {func(f *flow) { f.Name = "" }, nil, []string{"a flow must have a Name", "the name must be 1 to 64 lower-case letters"}},
 		"a name for no path":     {func(f *flow) { f.Name = "Parcel delivery/2" }, nil, []string{"the name must be 1 to 64 lower-case letters"}},
-		"the name of an own one": {func(f *flow) { f.Name = "late-payment" }, nil, []string{`flow "late-payment": the name late-payment is taken by ordersaga`}},
+		"the name of an own one": {func(f *flow) { f.Name = "late-payment" }, nil, []string{`flow "late-payment": the name late-payment is already used by ordersaga`}},
 		"the name of a coming one": {
-			func(f *flow) { f.Name = "refund" }, nil, []string{`flow "refund": the name refund is taken by ordersaga`},
+			func(f *flow) { f.Name = "refund" }, nil, []string{`flow "refund": the name refund is already used by ordersaga`},
 		},
-		"an own stream":      {func(f *flow) { f.Stream = "order" }, nil, []string{"the stream order is taken by ordersaga"}},
-		"an own side stream": {func(f *flow) { f.Stream = "early" }, nil, []string{"the stream early is taken by ordersaga"}},
+		"an own stream":      {func(f *flow) { f.Stream = "order" }, nil, []string{"the stream order is already used by ordersaga"}},
+		"an own side stream": {func(f *flow) { f.Stream = "early" }, nil, []string{"the stream early is already used by ordersaga"}},
 		"a broken stream":    {func(f *flow) { f.Stream = "a-parcel" }, nil, []string{`the stream "a-parcel" must be lower-case letters, digits and dots`}},
-		"an own workflow":    {func(f *flow) { f.Workflow = "Reconcile" }, nil, []string{"the workflow type Reconcile is taken by ordersaga"}},
-		"an own activity":    {func(f *flow) { f.Steps[0].Do.Name = "late.Refund" }, nil, []string{"the activity late.Refund is taken by ordersaga"}},
+		"an own workflow":    {func(f *flow) { f.Workflow = "Reconcile" }, nil, []string{"the workflow type Reconcile is already used by ordersaga"}},
+		"an own activity":    {func(f *flow) { f.Steps[0].Do.Name = "late.Refund" }, nil, []string{"the activity late.Refund is already used by ordersaga"}},
 		"an own event type": {
 			func(f *flow) {
 				f.Types[0].Name, f.Steps[0].Done = event.OrderAccepted, event.OrderAccepted
@@ -120,23 +120,23 @@ func TestRegisterComplains(t *testing.T) {
 			func(f *flow) { delete(f.Schemas.(fstest.MapFS), "parcel.wrong.packed/1.json") }, nil, []string{"there are no schemas parcel.wrong.packed/1.json"},
 		},
 		"a version without a schema": {func(f *flow) { f.Types[0].Version = 2 }, nil, []string{"there are no schemas parcel.wrong.packed/2.json"}},
-		"no participants":            {func(f *flow) { f.Participants = nil }, nil, []string{"nothing makes its participants"}},
-		"no steps":                   {func(f *flow) { f.Steps = nil }, nil, []string{"there are no steps"}},
-		"no default":                 {func(f *flow) { f.Defaults = nil }, nil, []string{"PARCEL_PACK_DEADLINE: Defaults has no duration above zero", "PARCEL_PICKUP_DEADLINE: Defaults"}},
+		"no participants":            {func(f *flow) { f.Participants = nil }, nil, []string{"Participants is missing"}},
+		"no steps":                   {func(f *flow) { f.Steps = nil }, nil, []string{"Steps is empty"}},
+		"no default":                 {func(f *flow) { f.Defaults = nil }, nil, []string{"PARCEL_PACK_DEADLINE: Defaults must contain a duration greater than zero", "PARCEL_PICKUP_DEADLINE: Defaults"}},
 		"a deadline that is no variable": {
 			func(f *flow) { f.Steps[0].Deadline = "pack deadline" }, nil, []string{`the deadline "pack deadline" must be the name of an environment variable`},
 		},
 		"a setting of the service": {
 			func(f *flow) { f.Steps[0].Deadline, f.Defaults["RESERVE_DEADLINE"] = "RESERVE_DEADLINE", time.Minute }, nil,
-			[]string{"the deadline RESERVE_DEADLINE is a setting of ordersaga"},
+			[]string{"the deadline RESERVE_DEADLINE is already a setting of ordersaga"},
 		},
-		"a duration that is none":   {nil, map[string]string{"PARCEL_PACK_DEADLINE": "soon"}, []string{`PARCEL_PACK_DEADLINE: "soon" is not a duration above zero`}},
+		"a duration that is none":   {nil, map[string]string{"PARCEL_PACK_DEADLINE": "soon"}, []string{`PARCEL_PACK_DEADLINE: "soon" must be a duration greater than zero`}},
 		"durations that are zero":   {nil, map[string]string{"PARCEL_PACK_DEADLINE": "0s", "PARCEL_PICKUP_DEADLINE": "-1h"}, []string{`PARCEL_PACK_DEADLINE: "0s"`, `PARCEL_PICKUP_DEADLINE: "-1h"`}},
 		"a duration without a unit": {nil, map[string]string{"PARCEL_PACK_DEADLINE": "90"}, []string{`PARCEL_PACK_DEADLINE: "90"`}},
-		"a broken table":            {func(f *flow) { f.Steps[0].Undo = nil }, nil, []string{`step "pack": a compensable step has Undo`}},
+		"a broken table":            {func(f *flow) { f.Steps[0].Undo = nil }, nil, []string{`step "pack": a compensable step must have Undo`}},
 		"several at once": {
 			func(f *flow) { f.Name, f.Stream, f.Steps[0].Undo = "order", "sku", nil }, map[string]string{"PARCEL_PACK_DEADLINE": "soon"},
-			[]string{"the name order is taken", "the stream sku is taken", "a compensable step has Undo", `PARCEL_PACK_DEADLINE: "soon"`},
+			[]string{"the name order is already used", "the stream sku is already used", "a compensable step must have Undo", `PARCEL_PACK_DEADLINE: "soon"`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -165,11 +165,11 @@ func withSchema(files fstest.MapFS, name string) fstest.MapFS {
 
 func TestRegisterComplainsOfFlowsThatAreInEachOthersWay(t *testing.T) {
 	for want, spoil := range map[string]func(f *Added[parcel, *depot]){
-		`flow "parcel-a-delivery": the name parcel-a-delivery is taken by flow parcel-a-delivery`: func(f *Added[parcel, *depot]) { f.Name = "parcel-a-delivery" },
-		"the stream parcel.a is taken by flow":                                                    func(f *Added[parcel, *depot]) { f.Stream = "parcel.a" },
-		"the stream parcel.a.late is among those of flow parcel-a-delivery":                       func(f *Added[parcel, *depot]) { f.Stream = "parcel.a.late" },
-		"the workflow type Delivery is taken by flow":                                             func(f *Added[parcel, *depot]) { f.Workflow = "Delivery" },
-		"the activity parcel.a.pack is taken by flow":                                             func(f *Added[parcel, *depot]) { f.Steps[0].Do.Name = "parcel.a.pack" },
+		`flow "parcel-a-delivery": the name parcel-a-delivery is already used by flow parcel-a-delivery`: func(f *Added[parcel, *depot]) { f.Name = "parcel-a-delivery" },
+		"the stream parcel.a is already used by flow":                                                    func(f *Added[parcel, *depot]) { f.Stream = "parcel.a" },
+		"the stream parcel.a.late belongs to flow parcel-a-delivery":                                     func(f *Added[parcel, *depot]) { f.Stream = "parcel.a.late" },
+		"the workflow type Delivery is already used by flow":                                             func(f *Added[parcel, *depot]) { f.Workflow = "Delivery" },
+		"the activity parcel.a.pack is already used by flow":                                             func(f *Added[parcel, *depot]) { f.Steps[0].Do.Name = "parcel.a.pack" },
 	} {
 		first, second := parcels("parcel.a"), parcels("parcel.b")
 		first.Workflow = "Delivery"

@@ -20,7 +20,7 @@ func (s *Service) registerAttributes(ctx context.Context, patience time.Duration
 	register := func(ctx context.Context) error {
 		err := workers.RegisterSearchAttributes(ctx, s.temporal, s.cfg.TemporalNamespace, len(s.added) > 0)
 		if errors.Is(err, workers.ErrAttributesRefused) {
-			s.logger.LogAttrs(ctx, slog.LevelWarn, "it is not known whether Temporal has the search attributes: sagas cannot start without them", slog.Any("error", err))
+			s.logger.LogAttrs(ctx, slog.LevelWarn, "cannot check whether Temporal has the search attributes: sagas cannot start without them", slog.Any("error", err))
 			return nil
 		}
 		return err
@@ -33,7 +33,7 @@ func (s *Service) registerAttributes(ctx context.Context, patience time.Duration
 	if err := untilRegistered(within); err == nil || ctx.Err() != nil {
 		return ctx.Err()
 	}
-	s.logger.LogAttrs(ctx, slog.LevelError, "starting without knowing whether Temporal has the search attributes: sagas cannot start before it has",
+	s.logger.LogAttrs(ctx, slog.LevelError, "starting without a check of Temporal's search attributes: sagas cannot start until they exist",
 		slog.String("namespace", s.cfg.TemporalNamespace), slog.Int64("waited_ms", patience.Milliseconds()))
 	s.retries.start(ctx, func(ctx context.Context) { _ = untilRegistered(ctx) })
 	return nil

@@ -82,7 +82,7 @@ func TestUnavailableSearchAttributesAreRegisteredLater(t *testing.T) {
 	o := &attributeServer{list: serviceerror.NewUnavailable("visibility is down"), recovers: make(chan struct{})}
 	s, logged := registration(t, o)
 	require.NoError(t, s.registerAttributes(t.Context(), time.Millisecond))
-	require.Contains(t, logged.String(), "starting without knowing")
+	require.Contains(t, logged.String(), "starting without a check")
 	close(o.recovers)
 	s.retries.running.Wait()
 }

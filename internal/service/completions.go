@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// listenForCompletions listens on the bus for the ends of orders, for a process that answers clients who wait and runs no sagas
+// listenForCompletions listens on the bus for the ends of orders, for a process that answers clients that wait and runs no sagas
 // itself: without it, that process would have to poll the log for each of them. A message only says that a look at the log is
 // worth while; while the bus is silent, the log is polled. It does not wait for the broker: clients are answered without it.
 func listenForCompletions(cfg rabbitmq.Config, log *eventlog.Follower, logger *slog.Logger) (stop func(), err error) {

@@ -76,7 +76,7 @@ func decoding(handle func(context.Context, event.Event) error) func(context.Cont
 }
 
 // startNotifications starts the consumer of the events that customers are notified of. It does not wait, and it alone declares
-// their queue: whatever is wrong with that, orders go on.
+// their queue: its errors do not affect orders.
 func (s *Service) startNotifications(handle func(context.Context, wire.Message) error) (err error) {
 	if !s.notifies() {
 		return nil

@@ -65,7 +65,7 @@ func (i inbox) Replay(ctx context.Context, m wire.Message, queue, letterID strin
 	}
 	err := i.publisher.Send(ctx, queue, rabbitmq.Replay(m, letterID, replays))
 	if errors.Is(err, fault.NotFound) {
-		return fault.New(fault.ResolutionRefused, "there is no queue %s any more", queue)
+		return fault.New(fault.ResolutionRefused, "queue %s no longer exists", queue)
 	}
 	return err
 }

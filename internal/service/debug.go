@@ -39,7 +39,7 @@ func fromHere(next http.Handler) http.Handler {
 			host = name
 		}
 		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			http.Error(w, "the profiler is for this machine", http.StatusForbidden)
+			http.Error(w, "the profiler is only available from this machine", http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)

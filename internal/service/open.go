@@ -59,17 +59,17 @@ func (s *Service) Log() *eventlog.Follower { return s.stores.log }
 // Orders are the lists of orders and of what needs attention.
 func (s *Service) Orders() api.Orders { return listing{s.stores.orders, s.stores.late, s.stores.sagas} }
 
-// Rebuild makes the lists of orders anew from the event log; progress gets the number of orders that are done.
+// Rebuild rebuilds the lists of orders from the event log; progress gets the number of orders that are done.
 func (s *Service) Rebuild(ctx context.Context, progress func(done int)) (readmodel.Rebuilt, error) {
 	return readmodel.Orders.Rebuild(ctx, s.stores.orders, s.stores.raw, progress)
 }
 
-// RebuildLate makes the list of what came after the end of orders anew.
+// RebuildLate rebuilds the list of late events.
 func (s *Service) RebuildLate(ctx context.Context) (readmodel.Rebuilt, error) {
 	return readmodel.Late.Rebuild(ctx, s.stores.late, s.stores.raw, nil)
 }
 
-// RebuildFlows makes the list of the sagas of added flows anew.
+// RebuildFlows rebuilds the list of the sagas of added flows.
 func (s *Service) RebuildFlows(ctx context.Context) (all readmodel.Rebuilt, err error) {
 	for _, f := range s.added {
 		one, err := readmodel.Of(f).Rebuild(ctx, s.stores.sagas, s.stores.raw, nil)
@@ -99,5 +99,5 @@ func (s *Service) Resolve(ctx context.Context, flow, id string, d order.Resoluti
 		v, err := f.Sagas.View(ctx, id)
 		return v.Status, err
 	}
-	return "", fault.New(fault.NotFound, "there is no flow %q", flow)
+	return "", fault.New(fault.NotFound, "flow %q does not exist", flow)
 }

@@ -78,7 +78,7 @@ func Run(ctx context.Context, r Roles, cfg config.Config, version string, flows 
 		debug.SetGCPercent(gcPercent)
 	}
 	s := &Service{cfg: cfg, roles: r, added: flows, logger: NewLogger(cfg), registry: prometheus.NewRegistry(), fatal: make(chan error, 1)}
-	s.logger.LogAttrs(ctx, slog.LevelInfo, "ordersaga starts", slog.String("version", version), slog.Any("config", cfg))
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "starting ordersaga", slog.String("version", version), slog.Any("config", cfg))
 	defer s.close()
 	if err := s.connect(ctx); err != nil {
 		return err

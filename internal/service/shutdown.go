@@ -51,7 +51,7 @@ type drainStep struct {
 }
 
 // drain takes the steps in their order, and returns after grace at the latest, whatever they do. A step that does not return in
-// time is left behind. The error names every step that has failed or was left behind.
+// time is abandoned. The error names every step that failed or was abandoned.
 func drain(ctx context.Context, grace time.Duration, steps []drainStep) error {
 	began := time.Now()
 	plan, extra := planDrain(grace), slack(grace)

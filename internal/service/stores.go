@@ -102,7 +102,7 @@ func (l listing) Sagas(ctx context.Context, f readmodel.Filter) ([]readmodel.Ord
 	return l.sagas.List(ctx, f)
 }
 
-// Desk returns a page of what needs attention: first orders that are open come, then those that have ended, then the sagas of other flows.
+// Desk returns a page of what needs attention: open orders first, then ended ones, then sagas of other flows.
 func (l listing) Desk(ctx context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {
 	list := func(list *mongo.List, anyStatus bool) part[readmodel.Order] {
 		return func(ctx context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {

@@ -27,7 +27,7 @@ func await(ctx context.Context, logger *slog.Logger, name, address string, probe
 		err := probe(attempt)
 		cancel()
 		if err == nil {
-			logger.LogAttrs(ctx, slog.LevelInfo, "dependency is there", slog.String("dependency", name),
+			logger.LogAttrs(ctx, slog.LevelInfo, "dependency is available", slog.String("dependency", name),
 				slog.String("address", address), slog.Int64("after_ms", time.Since(started).Milliseconds()))
 			return nil
 		}

@@ -79,7 +79,7 @@ func (s *Service) scheduleReconcile(ctx context.Context) {
 	}
 	s.logger.LogAttrs(ctx, slog.LevelError, "reconcile schedule not created yet", slog.Any("error", err))
 	s.retries.start(ctx, func(ctx context.Context) {
-		_ = await(ctx, s.logger, "temporal, for the schedule of the check", s.cfg.TemporalAddress, schedule)
+		_ = await(ctx, s.logger, "temporal, for the reconcile schedule", s.cfg.TemporalAddress, schedule)
 	})
 }
 

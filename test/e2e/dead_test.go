@@ -164,7 +164,7 @@ func TestDeadLettersOfAllKinds(t *testing.T) {
 	require.Equal(t, "conflict", l.Reason)
 	run, err := s.client.DryRun(s.ctx, l.ID)
 	require.NoError(t, err)
-	require.Equal(t, "would be refused again because of conflict: order "+o.ID+" exists with other content", run.Would)
+	require.Equal(t, "would be refused again because of conflict: order "+o.ID+" exists with different content", run.Would)
 	response, err := s.client.Do(s.ctx, http.MethodPost, "/v1/dead-letters/"+l.ID+"/discard", map[string]string{})
 	require.NoError(t, err)
 	require.NoError(t, response.Into(http.StatusUnprocessableEntity, nil), "a discard says why")
@@ -183,7 +183,7 @@ func TestDeadLettersOfAllKinds(t *testing.T) {
 		require.Equal(t, "order_unknown", early[i].Reason)
 		run, err := s.client.DryRun(s.ctx, early[i].ID)
 		require.NoError(t, err)
-		require.Equal(t, "would wait for order "+ids[i]+", which is not known", run.Would)
+		require.Equal(t, "would wait for order "+ids[i]+", which does not exist yet", run.Would)
 	}
 	for _, id := range ids {
 		o := harness.NewOrder(sku, 1, "tok_visa")

@@ -233,7 +233,7 @@ func TestPublishAndTail(t *testing.T) {
 	t.Cleanup(s.bus.Close)
 	about.await("^connected again$")
 	about.await(`order\.cancelled +` + o.ID)
-	all.await("^connected again; what was published in between is not shown$")
+	all.await("^connected again; events published in the meantime are not shown$")
 	require.Contains(t, publish("shipment.lost", "--data", `{"orderId":"`+o.ID+`"}`), "shipment.lost")
 	about.await(`shipment\.lost +` + o.ID)
 

@@ -99,7 +99,7 @@ func TestTheDeskOfWhatCameLate(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"retry", "skip", "substitute"}, item.Actions)
 	require.Contains(t, item.Error, "does not refund")
-	s.refused(byREST, "that allows retry, skip and substitute", harness.Decision{Action: "compensate"})
+	s.refused(byREST, "allowed actions are retry, skip and substitute", harness.Decision{Action: "compensate"})
 	d := harness.Decision{Action: "substitute", By: "ada", Reference: "transfer 4711"}
 	s.resolve(byREST, d)
 	s.resolve(byREST, d)

@@ -347,7 +347,7 @@ func TestADeadLetterOfTheNotificationQueueGoesBackThere(t *testing.T) {
 	response, err := s.client.Do(s.ctx, http.MethodPost, "/v1/dead-letters/"+broken.ID+"/replay?dryRun=true", map[string]any{"body": mended})
 	require.NoError(t, err)
 	require.NoError(t, response.Into(http.StatusOK, &run))
-	require.Equal(t, fmt.Sprintf("would tell customer %s that order %s is completed", who, o.ID), run.Would)
+	require.Equal(t, fmt.Sprintf("would notify customer %s that order %s is completed", who, o.ID), run.Would)
 	response, err = s.client.Replay(s.ctx, broken.ID, map[string]any{"body": mended})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, response.Status, "%s", response.Body)

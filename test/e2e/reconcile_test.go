@@ -154,7 +154,7 @@ func TestReconcile(t *testing.T) {
 	require.Error(t, err)
 	t.Log(table)
 	require.Regexp(t, `(?m)^KIND +SUBJECT +DETAIL +REPAIR\n^end_unpublished +`+unpublished+` `, table)
-	require.Regexp(t, `(?m)^7 orders, \d+ streams, 1 SKUs, 7 payments looked at; 1 violations, 0 repaired, 0 notes; in `, table)
+	require.Regexp(t, `(?m)^7 orders, \d+ streams, 1 SKUs, 7 payments checked; 1 violations, 0 repaired, 0 notes; in `, table)
 
 	s.terminate(terminated)
 	s.drop(deleted)

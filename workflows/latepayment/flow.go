@@ -16,7 +16,7 @@ import (
 
 // Registered names. They are part of histories: never rename one.
 const (
-	// Workflow is the workflow type; Signal tells a run that there is more.
+	// Workflow is the workflow type; Signal notifies a run of new events.
 	Workflow = "LateSaga"
 	Signal   = "late"
 )
@@ -25,32 +25,32 @@ const (
 const (
 	// StepJudge asks the gateway whether money has arrived.
 	StepJudge = "judge"
-	// StepRefund gives it back.
+	// StepRefund refunds it.
 	StepRefund = "refund"
-	// StepDispatch is what people do about goods that left.
+	// StepDispatch is the operator's work about dispatched goods.
 	StepDispatch = "dispatch"
 )
 
-// The situations in which an operator is asked to look.
+// The situations that need attention.
 const (
 	// LookupStuck: the gateway does not say whether money has arrived.
-	LookupStuck = "it is not known whether money came after the order had ended"
-	// RefundStuck: the gateway does not give it back.
-	RefundStuck = "giving back money that came after the order had ended is stuck"
-	// GoodsLeft: only people can find them.
-	GoodsLeft = "the goods were dispatched and the order had ended without them"
+	LookupStuck = "it is unknown whether money arrived after the order had ended"
+	// RefundStuck: the gateway does not refund it.
+	RefundStuck = "the refund of money that arrived after the order had ended is stuck"
+	// GoodsLeft: an operator must find the goods.
+	GoodsLeft = "the goods were dispatched although the order had ended"
 )
 
 // operation is an operation of a step.
 type operation = saga.Operation[State, *Participants]
 
-// Flow is the saga that settles what came after an order had ended: find the money, give it back, ask a person to look after goods. It
-// never ends: the next late event starts a run. What came is in the log.
+// Flow is the saga that handles the late events of an order: it looks up late payments, refunds them, and requests attention for dispatched goods. It
+// never ends: the next late event starts a run. Late events are in the log.
 var Flow = saga.Flow[State, *Participants]{
 	Name: "late event", Stream: "late", Events: "order", Subject: "orderId", Workflow: Workflow, Queue: saga.QueueOrders,
 	Own: own, Clone: clone, Endless: true, Private: true, More: Signal, Next: next, Item: item, Bound: bound,
 	Details: details, HowResolved: howResolved,
-	NothingStuck: "nothing is stuck: the order has ended, and what came after that is settled or on its way",
+	NothingStuck: "nothing is stuck: the order has ended, and its late events are handled or in progress",
 	Steps: []saga.Step[State, *Participants]{
 		{
 			Name: StepJudge, Kind: saga.Forward, Done: event.PaymentArrivedLate, StuckText: LookupStuck,
@@ -61,7 +61,7 @@ var Flow = saga.Flow[State, *Participants]{
 		{
 			Name: StepRefund, Kind: saga.Forward, Done: event.PaymentRefunded, StuckText: RefundStuck,
 			Do: &operation{
-				Run: (*Participants).refund, Name: "late.Refund", Queue: saga.QueuePayments, Summary: "give back the money that came late", Remote: true,
+				Run: (*Participants).refund, Name: "late.Refund", Queue: saga.QueuePayments, Summary: "refund the late payment", Remote: true,
 			},
 		},
 		{Name: StepDispatch, Kind: saga.Forward, Slot: SlotGoods, StuckText: GoodsLeft},
@@ -71,14 +71,14 @@ var Flow = saga.Flow[State, *Participants]{
 // Allowed is the table of what may be decided when.
 var Allowed = Flow.Situations()
 
-// next: payments are settled one after the other, oldest first; goods wait for people after them.
+// next: payments are handled one after the other, oldest first; dispatched goods need attention after them.
 func next(s *State, _ time.Time) saga.Action {
 	p, open := s.open()
 	switch {
 	case open:
 		return saga.Action{Kind: saga.Do, Step: p.step(), Item: p.ID}
 	case s.goodsOpen() && !s.More:
-		return saga.Action{Kind: saga.Ask, Step: StepDispatch, For: "the goods were dispatched although the order had ended without them"}
+		return saga.Action{Kind: saga.Ask, Step: StepDispatch, For: "the goods were dispatched although the order had ended"}
 	}
 	return saga.Action{Kind: saga.Close}
 }
@@ -101,7 +101,7 @@ func howResolved(s *State) string {
 	if s.HowDecided != "" {
 		return s.HowDecided
 	}
-	return "it went through"
+	return "the step succeeded"
 }
 
 // Participants are what the steps call.
@@ -116,13 +116,13 @@ type Participants struct {
 // Validate reports which participants are missing.
 func (p *Participants) Validate() error {
 	if p == nil || p.Gateway == nil || p.Refunds == nil || p.Payment == nil {
-		return errors.New("late payments need a payment gateway, the refunds and the payments of orders")
+		return errors.New("the late event flow requires a payment gateway, the refund ledger and the payments of orders")
 	}
 	return nil
 }
 
 // maxAsks bounds how often the gateway is asked about one payment: over about nine minutes, which is less than what reconcile
-// takes for a standstill.
+// considers a stall.
 const maxAsks = 10
 
 // judge asks the gateway whether money has arrived. A notification may be earlier than what its provider answers: that no
@@ -143,7 +143,7 @@ func (p *Participants) judge(ctx context.Context, c saga.Call[State]) (saga.Outc
 	}
 	taken := found.State == payment.Captured || found.State == payment.Refunded
 	if asked := c.Tries + 1; asked < maxAsks && found.Arrived == 0 && !settles && !taken {
-		return saga.TryLater("", "the gateway to know of the payment").Pause(saga.AskAgainAfter(asked)), nil
+		return saga.TryLater("", "the gateway to report the payment").Pause(saga.AskAgainAfter(asked)), nil
 	}
 	d := Money{EventID: m.Cause, PaymentID: found.PaymentID, Amount: c.State.Due(found.Arrived, pay.Amount), Currency: pay.Currency}
 	if d.Amount == 0 {
@@ -152,7 +152,7 @@ func (p *Participants) judge(ctx context.Context, c saga.Call[State]) (saga.Outc
 	return saga.Done(d), nil
 }
 
-// refund gives back the money that has arrived.
+// refund refunds the money that has arrived.
 func (p *Participants) refund(ctx context.Context, c saga.Call[State]) (saga.Outcome, error) {
 	m, pay, err := p.about(ctx, c)
 	if err != nil {
@@ -181,16 +181,16 @@ func (p *Participants) about(ctx context.Context, c saga.Call[State]) (Matter, p
 	return m, pay, err
 }
 
-// WorkflowID is the workflow ID of the saga that settles what came after an order had ended.
+// WorkflowID is the workflow ID of the saga that handles the late events of an order.
 func WorkflowID(orderID string) string { return Flow.WorkflowID(orderID) }
 
 // Summary is the late saga in one line, for the Temporal Web UI.
-func Summary(orderID string) string { return "what came after order " + orderID + " had ended" }
+func Summary(orderID string) string { return "late events of order " + orderID }
 
-// VerdictOf is the answer to a decision about what came late, as far as the log knows it.
+// VerdictOf is the answer to a decision about a late event, as far as the log knows it.
 func VerdictOf(s State, d saga.Resolution) saga.ResolveVerdict { return Flow.ResolveVerdict(&s, d) }
 
-// Situation returns what an operator is asked to look at, "" when nothing is open.
+// Situation returns what needs attention, "" when nothing is open.
 func (s State) Situation() string {
 	text, _ := Flow.Situation(&s)
 	return text
@@ -199,32 +199,32 @@ func (s State) Situation() string {
 // Actions lists what may be decided about what is open; nil when nothing is.
 func (s State) Actions() []saga.ResolutionAction { return Allowed[s.Situation()] }
 
-// WhyNotResolvable says for people why a decision does not fit, or "" when it does.
+// WhyNotResolvable says for people why a decision does not apply, or "" when it does.
 func (s State) WhyNotResolvable(r saga.Resolution) string { return Flow.WhyNotResolvable(&s, r) }
 
 // maxShown is how many open payments are shown.
 const maxShown = 20
 
-// details is what came late as markdown.
+// details shows the late events as Markdown.
 func details(s *State, note string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Events that came after order %s had ended: **%s**\n\n", s.OrderID, note)
+	fmt.Fprintf(&b, "Late events of order %s: **%s**\n\n", s.OrderID, note)
 	if s.Settled.Count > 0 {
-		fmt.Fprintf(&b, "- ✓ %d payments settled\n", s.Settled.Count)
+		fmt.Fprintf(&b, "- ✓ %d payments handled\n", s.Settled.Count)
 	}
 	for _, p := range s.Payments[:min(len(s.Payments), maxShown)] {
 		text := "the gateway is asked"
 		if p.Judged {
-			text = fmt.Sprintf("%d to be given back", p.Amount)
+			text = fmt.Sprintf("%d to be refunded", p.Amount)
 		}
 		fmt.Fprintf(&b, "- ▶ payment %s: %s\n", p.Cause, text)
 	}
 	if s.Goods {
-		mark, text := "▶", "somebody has to look after them"
+		mark, text := "▶", "an operator must decide"
 		if s.GoodsSettled {
-			mark, text = "✓", "looked after"
+			mark, text = "✓", "resolved"
 		}
-		fmt.Fprintf(&b, "- %s goods that left: %s\n", mark, text)
+		fmt.Fprintf(&b, "- %s dispatched goods: %s\n", mark, text)
 	}
 	return b.String()
 }

@@ -1,11 +1,11 @@
-// Package latepayment is what becomes of events that come after their order has ended: verdicts and what follows from them (late.go), how
-// they are written (record.go), and the saga that settles it (flow.go).
+// Package latepayment handles late events of orders: their records and consequences (late.go), how
+// they are written (record.go), and the saga that handles them (flow.go).
 //
-// An order's stream is closed by its terminal event, so there is a stream of its own, late-<orderId>. Every late event
-// gets a verdict there. Two kinds of them have consequences: money that was paid, which is looked for and given back,
-// and goods that left although the order did not complete, which only people can find.
+// An order's stream is closed by its terminal event, so late events are recorded in a separate stream, late-<orderId>. Every late event
+// is recorded there with event.late. Two kinds have consequences: money that was paid, which is looked up and refunded,
+// and goods that were dispatched although the order did not complete, which need attention.
 //
-// Nothing but the step functions and the recorder does I/O, reads a clock or makes a random ID.
+// Only the step functions and the recorder do I/O, read a clock or make random IDs.
 package latepayment
 
 import (
@@ -16,14 +16,14 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// Slots of the stream. Verdicts stand under the id of their event; the outcome of a step about a payment is in <step>/<id>.
+// Slots of the stream. A late event is stored under the ID of its event; the outcome of a step about a payment in <step>/<id>.
 const (
 	slotJudge  = StepJudge + "/"
 	slotRefund = StepRefund + "/"
 	SlotGoods  = "goods"
 )
 
-// Verdict is the data of event.late.
+// Verdict is the data of event.late, the record of a late event.
 type Verdict struct {
 	// ID is the slot, made from the source and the id of the late event; see Slots. It is not part of the data.
 	ID      string `json:"-"`
@@ -34,21 +34,21 @@ type Verdict struct {
 	// Identity names the late event by its source, type, subject, id and content. Verdicts that were written before there was
 	// one do not have it.
 	Identity string `json:"identity,omitempty"`
-	// Status is what the order had ended as.
+	// Status is the final status of the order.
 	Status saga.Status `json:"status"`
-	// Handled tells that goods which had left were looked after before the order ended.
+	// Handled reports that an operator had resolved the dispatch before the order ended.
 	Handled bool `json:"handled,omitempty"`
 	// Detail is for people.
 	Detail string `json:"detail"`
 }
 
-// Consequential reports whether something follows from the late event: then somebody starts the saga.
+// Consequential reports whether the late event has consequences: then the saga must be started.
 func (v Verdict) Consequential() bool { return v.money() || v.goods() }
 
-// money reports whether the event says that somebody has paid.
+// money reports whether the event says that money was paid.
 func (v Verdict) money() bool { return v.Type == event.PaymentSucceeded }
 
-// goods reports whether the event says that goods have left although the order did not complete.
+// goods reports whether the event says that goods were dispatched although the order did not complete.
 func (v Verdict) goods() bool {
 	switch v.Type {
 	case event.ShipmentDispatched, event.ShipmentDelivered, event.ShipmentLost:
@@ -57,8 +57,8 @@ func (v Verdict) goods() bool {
 	return false
 }
 
-// Slots are the slots that a verdict may take: ID, and another one when a different event with the same source and id has
-// taken that. ID was the only one once, so that an event which got its verdict then gets no second one now.
+// Slots are the slots that the record may take: ID, and another one when a different event with the same source and ID has
+// taken that. Older versions used only ID, so an event that they recorded is not recorded a second time.
 func (v Verdict) Slots() []string {
 	second := v.Identity
 	if second == "" {
@@ -67,8 +67,8 @@ func (v Verdict) Slots() []string {
 	return []string{v.ID, second}
 }
 
-// Of reports whether the record is a verdict on the same event. The slot says which source and id the event has, the stream
-// says its subject, and the data has its type; only the content is not known of a verdict without identity.
+// Of reports whether the record is about the same event. The slot says which source and ID the event has, the stream
+// says its subject, and the data has its type; only the content is unknown for a record without identity.
 func (v Verdict) Of(r event.Record) bool {
 	stored, err := event.Decode[Verdict](r.Event)
 	if err != nil || r.Type != event.EventLate {
@@ -80,14 +80,14 @@ func (v Verdict) Of(r event.Record) bool {
 	return stored.Type == v.Type
 }
 
-// Entry writes the verdict down, in the slot ID.
+// Entry makes the event.late, in the slot ID.
 func (v Verdict) Entry(correlationID string, at time.Time) event.Entry {
 	v.Detail = "the order had ended; the event changed nothing"
 	switch {
 	case v.money():
-		v.Detail = "the order had ended; money that arrived is given back"
+		v.Detail = "the order had ended; money that arrived is refunded"
 	case v.goods():
-		v.Detail = "the order had ended; somebody has to look after the goods"
+		v.Detail = "the order had ended; an operator must decide about the goods"
 	}
 	return event.New(event.LateStream(v.OrderID), v.ID, event.EventLate, v.OrderID, at, v).CausedBy(correlationID, v.EventID)
 }
@@ -103,17 +103,17 @@ type Money struct {
 	Currency string `json:"currency"`
 }
 
-// Matter is a payment that came late.
+// Matter is a late payment.
 type Matter struct {
-	// ID is the verdict's slot, Cause the id of the late event.
+	// ID is the slot of the event.late, Cause the ID of the late event.
 	ID    string `json:"id"`
 	Cause string `json:"cause"`
-	// Judged tells that the gateway was asked; Amount is what had arrived, and Refunded that it was given back.
+	// Judged reports that the gateway was asked; Amount is what had arrived, and Refunded that it was refunded.
 	Judged    bool   `json:"judged,omitempty"`
 	Amount    int64  `json:"amount,omitempty"`
 	PaymentID string `json:"paymentId,omitempty"`
 	Refunded  bool   `json:"refunded,omitempty"`
-	// ByHand is what an operator decided instead of being told by the gateway; empty when nobody did.
+	// ByHand is the decision of an operator that replaces the gateway's answer; empty without one.
 	ByHand saga.ResolutionAction `json:"byHand,omitempty"`
 }
 
@@ -128,11 +128,11 @@ func (m Matter) step() string {
 	return StepRefund
 }
 
-// State is what a late stream tells. Fold makes it.
+// State is the state of a late stream, computed by Fold.
 type State struct {
 	saga.Saga
 	OrderID string `json:"orderId"`
-	// OrderStatus is what the order had ended as.
+	// OrderStatus is the final status of the order.
 	OrderStatus saga.Status `json:"orderStatus,omitempty"`
 	// Payments are the payments that came late, oldest first; in a bounded state the open ones, see Bounded.
 	Payments []Matter `json:"payments,omitempty"`
@@ -140,7 +140,7 @@ type State struct {
 	// out open ones, too: they are in the log.
 	Settled Settled `json:"settled,omitzero"`
 	More    bool    `json:"more,omitempty"`
-	// Goods tells that goods have left; GoodsSettled that somebody has looked after them.
+	// Goods reports that goods were dispatched; GoodsSettled that an operator has resolved it.
 	Goods        bool `json:"goods,omitempty"`
 	GoodsSettled bool `json:"goodsSettled,omitempty"`
 	// HowDecided is how the newest decision settled what is open, for people; empty when none did.
@@ -178,7 +178,7 @@ func own(s *State, r event.Record) error {
 	return nil
 }
 
-// decided folds an operator's decision: it stands under the slot of what it settles.
+// decided folds an operator's decision: it is stored under the slot of what it settles.
 func (s *State) decided(r event.Record, d saga.ResolutionData) {
 	s.HowDecided = string(d.Action) + " by hand"
 	if d.By != "" {
@@ -217,15 +217,15 @@ type Settled struct {
 	Count int `json:"count,omitempty"`
 	// Arrived is how much money has arrived with them, as far as the gateway was asked.
 	Arrived int64 `json:"arrived,omitempty"`
-	// Amount is what operators have given back in another way, Unknown the number of those payments whose amount nobody has
-	// asked the gateway about.
+	// Amount is what operators have refunded by other means, Unknown the number of those payments for whose amount
+	// the gateway was not asked.
 	Amount  int64 `json:"amount,omitempty"`
 	Unknown int   `json:"unknown,omitempty"`
 }
 
 // Bounded returns the state without the payments that are settled, and with at most MaxPayments of those that are open: what a
 // run keeps and its activities get does not grow with the number of late events. It is folded further like any other. When
-// it has no open payment left and More is set, the stream must be folded anew.
+// it has no open payment left and More is set, the stream must be folded again.
 func (s State) Bounded() State {
 	var kept []Matter
 	for _, p := range s.Payments {
@@ -250,15 +250,15 @@ func (s State) Bounded() State {
 	return s
 }
 
-// Exhausted reports whether a bounded state must be folded anew from the log before it is known what is next.
+// Exhausted reports whether a bounded state must be folded again from the log before it is known what is next.
 func (s State) Exhausted() bool {
 	_, open := s.open()
 	return s.More && !open
 }
 
-// Due is what is to be given back of the money that the gateway says is there. What an operator has looked after is not
-// given back a second time: the gateway does not know that it was. Total is what a payment comes to whose amount nobody
-// has asked the gateway about.
+// Due is the amount to refund of the money that the gateway reports. What an operator has resolved is not
+// refunded a second time: the gateway does not know about it. Total is the assumed amount of a payment for which
+// the gateway was not asked.
 func (s State) Due(arrived, total int64) int64 {
 	arrived -= s.Settled.Amount + int64(s.Settled.Unknown)*total
 	for _, p := range s.Payments {
@@ -286,7 +286,7 @@ func (s State) Payment(id string) Matter {
 // Open reports whether something is left to be settled.
 func (s State) Open() bool { return s.Unsettled() || s.goodsOpen() || s.Attention.Open }
 
-// Unsettled reports whether a payment is left to be looked up or given back.
+// Unsettled reports whether a payment is left to be looked up or refunded.
 func (s State) Unsettled() bool {
 	_, open := s.open()
 	return open || s.More

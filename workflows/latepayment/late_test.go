@@ -25,13 +25,13 @@ func TestWhatFollowsFromALateEvent(t *testing.T) {
 		consequential bool
 		detail        string
 	}{
-		{event.PaymentSucceeded, order.StatusFailed, true, "money that arrived is given back"},
-		{event.PaymentSucceeded, order.StatusCompleted, true, "money that arrived is given back"},
+		{event.PaymentSucceeded, order.StatusFailed, true, "money that arrived is refunded"},
+		{event.PaymentSucceeded, order.StatusCompleted, true, "money that arrived is refunded"},
 		{event.PaymentFailed, order.StatusFailed, false, "changed nothing"},
 		{event.OrderCancellationRequested, order.StatusCompleted, false, "changed nothing"},
-		{event.ShipmentDispatched, order.StatusCancelled, true, "look after the goods"},
-		{event.ShipmentDelivered, order.StatusFailed, true, "look after the goods"},
-		{event.ShipmentLost, order.StatusRejected, true, "look after the goods"},
+		{event.ShipmentDispatched, order.StatusCancelled, true, "decide about the goods"},
+		{event.ShipmentDelivered, order.StatusFailed, true, "decide about the goods"},
+		{event.ShipmentLost, order.StatusRejected, true, "decide about the goods"},
 		{event.ShipmentDispatched, order.StatusCompleted, false, "changed nothing"},
 	} {
 		w := newWorld(t)
@@ -211,8 +211,8 @@ func TestFoldRefusesGapsAndNonsense(t *testing.T) {
 	require.Equal(t, fault.Malformed, fault.CodeOf(err))
 }
 
-// Whatever comes, fails and is decided: all money that came is given back or was looked after by hand, none of it twice,
-// goods are looked after by hand, and nothing stays open.
+// Whatever comes, fails and is decided: all money that came is given back or was handled by hand, none of it twice,
+// goods are handled by hand, and nothing stays open.
 func TestEverythingIsSettledOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)
@@ -281,7 +281,7 @@ func TestEverythingIsSettledOnce(t *testing.T) {
 		}
 		left := w.there() - w.hand
 		if left < 0 || left > 0 && !skippedLookup {
-			t.Fatalf("%d came, %v was given back, %d looked after by hand", w.arrived, w.refunds, w.hand)
+			t.Fatalf("%d came, %v was given back, %d handled by hand", w.arrived, w.refunds, w.hand)
 		}
 		records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
 		if err != nil {

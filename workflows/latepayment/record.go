@@ -14,13 +14,13 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// Recorder records the events that came after an order had ended, for its run.
+// Recorder records late events of orders, for their runs.
 type Recorder struct {
 	Log   activities.Log
 	Clock func() time.Time
 }
 
-// Record records late events, and reports whether something follows from one of them.
+// Record records late events, and reports whether one of them has consequences.
 func (r Recorder) Record(ctx context.Context, in saga.LateInput) (saga.LateResult, error) {
 	var result saga.LateResult
 	given := make([]*verdict, len(in.Events))
@@ -31,10 +31,10 @@ func (r Recorder) Record(ctx context.Context, in saga.LateInput) (saga.LateResul
 		result.Consequential = result.Consequential || v.Consequential()
 	}
 	if len(given) > 0 {
-		// Together and in their order: a run that has heard many of them has one activity for all.
+		// Together and in their order: one activity records all events that a run has received.
 		for i, err := range (place{r.Log, in.ID}).write(ctx, given) {
 			if err != nil {
-				return saga.LateResult{}, activities.ToTemporal(fault.Wrap(err, fault.CodeOf(err), "write the verdict on event %s", in.Events[i].EventID))
+				return saga.LateResult{}, activities.ToTemporal(fault.Wrap(err, fault.CodeOf(err), "record late event %s", in.Events[i].EventID))
 			}
 		}
 	}
@@ -45,7 +45,7 @@ func (r Recorder) Record(ctx context.Context, in saga.LateInput) (saga.LateResul
 	return saga.LateResult{Consequential: state.Open()}, activities.ToTemporal(err)
 }
 
-// WriteVerdict writes down that an event came after its order had ended, once an event, in a stream of its own: the
+// WriteVerdict records a late event, once per event, in the late stream of its order: the
 // order's stream is closed by its terminal event. It costs the same however long that stream is, and verdicts that are
 // written at the same time share a round trip. Errors: those of the log.
 func WriteVerdict(ctx context.Context, log activities.Log, v Verdict, correlationID string, at time.Time) error {
@@ -53,7 +53,7 @@ func WriteVerdict(ctx context.Context, log activities.Log, v Verdict, correlatio
 	if ctx.Err() != nil {
 		err = fault.Wrap(ctx.Err(), fault.Unavailable, "wait for the log")
 	}
-	return fault.Wrap(err, fault.CodeOf(err), "write the verdict on event %s", v.EventID)
+	return fault.Wrap(err, fault.CodeOf(err), "record late event %s", v.EventID)
 }
 
 const (
@@ -64,7 +64,7 @@ const (
 	verdictStreams = 16
 )
 
-// verdicts are those of this process. There is one lane: verdicts on the same order that race each other for the next version
+// verdicts groups the records of this process. There is one lane: records of the same order that race for the next version
 // would mostly lose.
 var verdicts = newVerdicts()
 
@@ -76,7 +76,7 @@ func newVerdicts() *groupcommit.Group[*verdict] {
 	return group
 }
 
-// verdict is one to be written.
+// verdict is a record to be written.
 type verdict struct {
 	Verdict
 	log           activities.Log
@@ -84,20 +84,20 @@ type verdict struct {
 	at            time.Time
 }
 
-// entry is the verdict in one of its slots.
+// entry is the record in one of its slots.
 func (v *verdict) entry(slot string) event.Entry {
 	in := v.Verdict
 	in.ID = slot
 	return in.Entry(v.correlationID, v.at)
 }
 
-// place is where verdicts are written together.
+// place is the stream in which records are written together.
 type place struct {
 	log     activities.Log
 	orderID string
 }
 
-// writeVerdicts writes verdicts, those on one order together.
+// writeVerdicts writes records, those of one order together.
 func writeVerdicts(ctx context.Context, items []*verdict) []error {
 	byPlace := make(map[place][]int)
 	for i, v := range items {
@@ -123,7 +123,7 @@ func writeVerdicts(ctx context.Context, items []*verdict) []error {
 	return errs
 }
 
-// write appends the verdicts that are not in the log, together, each in the first of its slots that no other event has.
+// write appends the records that are not in the log, together, each in the first of its slots that no other event has.
 func (p place) write(ctx context.Context, of []*verdict) []error {
 	errs := make([]error, len(of))
 	slots := make(map[string]bool)
@@ -155,11 +155,11 @@ func (p place) write(ctx context.Context, of []*verdict) []error {
 	return errs
 }
 
-// missing are the verdicts that are to be written; taken are the slots that were. An error says that all slots of a verdict have other content.
+// missing are the records to be written; taken are the used slots. An error says that all slots of a record have different content.
 func missing(of []*verdict, taken map[string]event.Record, errs []error) []event.Entry {
 	var entries []event.Entry
 	for i, v := range of {
-		errs[i] = fault.New(fault.Corrupt, "the slots of the verdict on event %s have other content", v.EventID)
+		errs[i] = fault.New(fault.Corrupt, "the slots of late event %s have different content", v.EventID)
 		for _, slot := range v.Slots() {
 			if _, there := taken[slot]; !there {
 				entry := v.entry(slot)

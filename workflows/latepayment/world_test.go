@@ -39,7 +39,7 @@ type world struct {
 	arrived int64
 	refunds map[string]int64
 	gateway *gateway
-	// hand is what operators have looked after.
+	// hand is what operators have handled.
 	hand      int64
 	events    int
 	decisions int

@@ -38,7 +38,7 @@ const (
 	longestPause = 30 * time.Minute
 )
 
-// Flow is the saga of a message to a customer. Any run can finish it; none sends what another was about to send.
+// Flow is the saga of a message to a customer. Any run can finish it; none sends a message for which another attempt has begun.
 var Flow = saga.Flow[State, *Participants]{
 	Name: "notice", Stream: "notice", Subject: "noticeId", Workflow: Workflow, Queue: saga.QueueOrders,
 	Own: own, Endless: true, Private: true, Unattended: true, Begin: (*Participants).begin, Next: next, Details: details,
@@ -57,7 +57,7 @@ func next(s *State, now time.Time) saga.Action {
 	case s.Settled():
 		return saga.Action{Kind: saga.Close}
 	case s.Open():
-		// It was about to be sent, and nothing is left to say what came of it.
+		// An attempt to send it has begun, and its outcome will stay unknown.
 		return saga.Append(outcomeSlot(s.Attempt), event.NoticeUnknown, Result{Attempt: s.Attempt})
 	case !now.Before(s.Until), s.Attempt > 0 && !again.Before(s.Until):
 		return saga.Append(slotEnd, event.NoticeGivenUp, End{Attempts: s.Attempt, Reason: ReasonDeadline})
@@ -67,7 +67,7 @@ func next(s *State, now time.Time) saga.Action {
 	return saga.Action{Kind: saga.Do, Step: StepSend}
 }
 
-// pause is how long is waited after an attempt.
+// pause is the pause after an attempt.
 func pause(attempt int) time.Duration {
 	d := firstPause
 	for n := 1; n < attempt && d < longestPause; n++ {
@@ -81,12 +81,12 @@ type Opener interface {
 	Open(ctx context.Context, customerID string, s sealed.Sealed) ([]byte, error)
 }
 
-// Renderer makes what a message says; see notify.Templates.
+// Renderer renders the text of a message; see notify.Templates.
 type Renderer interface {
 	Render(kind string, f notify.Facts) (notify.Message, error)
 }
 
-// Orders say what a message about an order is about, from the log: the bus is not believed.
+// Orders reads the order that a message is about from the log: events of the bus are not trusted.
 type Orders interface {
 	Occasion(ctx context.Context, orderID, eventType string) (notify.Occasion, error)
 }
@@ -100,12 +100,12 @@ type Participants struct {
 	Profiles  Opener
 	Templates Renderer
 	Notifier  notify.Notifier
-	// Window is for how long after an event its message is of use.
+	// Window is how long after its event a message is useful.
 	Window time.Duration
 	Logger *slog.Logger
 }
 
-// begin asks the log whether what the message is about has happened, and to whom, and requests it.
+// begin checks in the log that the event of the message has happened, and for which customer, and requests the message.
 func (p *Participants) begin(ctx context.Context, in saga.OpenInput, now time.Time) (*event.Entry, error) {
 	s, ok := SubjectOf(in.ID)
 	if !ok || p.Notifier == nil {
@@ -131,14 +131,14 @@ func (p *Participants) begin(ctx context.Context, in saga.OpenInput, now time.Ti
 	}
 	until := about.At.Add(p.Window)
 	if !now.Before(until) {
-		// Events of old orders are published again when their runs are made up for: that is no news.
+		// Events of old orders are published again by recovery runs: they need no message.
 		return nil, nil //nolint:nilnil // nothing is requested
 	}
 	entry := s.Request(about.CorrelationID, about.EventID, until, now)
 	return &entry, nil
 }
 
-// certainReader is a log that can read in the way that misses nothing.
+// certainReader is a log with a read that misses no committed record.
 type certainReader interface {
 	ReadCertain(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
 }
@@ -151,7 +151,7 @@ func (c certain) Read(ctx context.Context, stream string, after int64, limit int
 	return c.ReadCertain(ctx, stream, after, limit)
 }
 
-// certainly reads in the way that misses nothing, where the log has one: something is concluded from what is not there.
+// certainly uses the read that misses nothing, where the log has one: the absence of a record has consequences here.
 func certainly(log event.StreamReader) event.StreamReader {
 	if reader, ok := log.(certainReader); ok {
 		return certain{reader}
@@ -159,7 +159,7 @@ func certainly(log event.StreamReader) event.StreamReader {
 	return log
 }
 
-// send claims the attempt, sends, and says what came of it. Every attempt of Temporal's has a token of its own: one that finds the intent of
+// send claims the attempt, sends, and returns the outcome. Every attempt of Temporal has its own token: one that finds the intent of
 // another does not send.
 func (p *Participants) send(ctx context.Context, c saga.Call[State]) (saga.Outcome, error) {
 	if p.Notifier == nil {
@@ -168,7 +168,7 @@ func (p *Participants) send(ctx context.Context, c saga.Call[State]) (saga.Outco
 	message, reason, err := p.message(ctx, c.State)
 	switch {
 	case !c.Now().Before(c.State.Until):
-		// It waited for a worker that sends until it is of no use any more.
+		// It waited for a worker that sends until it was no longer useful.
 		return givenUp(c.State, ReasonDeadline), nil
 	case err != nil:
 		return saga.Outcome{}, err
@@ -182,7 +182,7 @@ func (p *Participants) send(ctx context.Context, c saga.Call[State]) (saga.Outco
 		return saga.Fenced(), err
 	}
 	result := p.Notifier.Send(ctx, message)
-	p.Logger.LogAttrs(ctx, slog.LevelInfo, "a notification was tried", slog.String("notice_id", c.ID), slog.String("kind", string(c.State.Kind)),
+	p.Logger.LogAttrs(ctx, slog.LevelInfo, "notification attempted", slog.String("notice_id", c.ID), slog.String("kind", string(c.State.Kind)),
 		slog.String("customer_id", c.State.CustomerID), slog.String("order_id", c.State.OrderID), slog.Int("attempt", attempt),
 		slog.String("outcome", string(result.Outcome)), slog.String("code", result.Code))
 	return saga.Done(Result{Attempt: attempt, Code: result.Code}).As(types[outcomeOf(result.Outcome)]).In(outcomeSlot(attempt)), nil
@@ -193,7 +193,7 @@ func givenUp(s State, reason string) saga.Outcome {
 	return saga.Done(End{Attempts: s.Attempt, Reason: reason}).As(event.NoticeGivenUp).In(slotEnd)
 }
 
-// outcomeOf is what a notifier's outcome means to the log; in doubt it is unknown.
+// outcomeOf maps a notifier's outcome to the log's; in doubt it is unknown.
 func outcomeOf(o notify.Outcome) Outcome {
 	switch o {
 	case notify.Accepted:
@@ -206,11 +206,11 @@ func outcomeOf(o notify.Outcome) Outcome {
 	return Unknown
 }
 
-// message makes the message, or says why there never will be one.
+// message makes the message, or returns the reason why there never will be one.
 func (p *Participants) message(ctx context.Context, s State) (notify.Message, string, error) {
 	known, err := onboarding.Load(ctx, p.Customers, onboarding.State{CustomerID: s.CustomerID})
 	if err == nil && !known.Known() {
-		// The message was requested for a customer who was known. Without the profile the customer would pass for erased.
+		// The message was requested for a known customer. Without the profile, the customer would count as erased.
 		err = fault.Missing("the stream of customer %s was not found", s.CustomerID)
 	}
 	if err != nil {

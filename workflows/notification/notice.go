@@ -1,10 +1,10 @@
 // Package notification is a message to a customer: what its events mean (notice.go), and the saga that sends it (flow.go).
 //
-// Sending cannot be undone and, over SMTP, not be asked about. So an intent is written down first, by whoever is about to
-// send, and its outcome behind it. An intent without an outcome means that nobody knows: such a message is never sent
+// Sending cannot be compensated or, over SMTP, looked up. So an attempt records its intent before it
+// sends, and its outcome afterwards. An intent without an outcome means that the outcome is unknown: such a message is never sent
 // again. Only one that was definitely not accepted is tried again, until a deadline.
 //
-// Nothing but the step functions does I/O, reads a clock or makes a random ID.
+// Only the step functions do I/O, read a clock or make random IDs.
 package notification
 
 import (
@@ -32,13 +32,13 @@ const (
 // Kinds are all of them.
 var Kinds = []Kind{Welcome, Confirmed, Completed, Cancelled, Rejected, Failed}
 
-// events are the events of an order that its customer hears of. An order has at most one of each.
+// events are the events of an order of which its customer is notified. An order has at most one of each.
 var events = map[string]Kind{
 	event.OrderConfirmed: Confirmed, event.OrderCompleted: Completed, event.OrderCancelled: Cancelled,
 	event.OrderRejected: Rejected, event.OrderFailed: Failed,
 }
 
-// EventTypes are the types of events that customers hear of, in one order.
+// EventTypes are the types of events of which customers are notified, in a fixed order.
 func EventTypes() []string {
 	return []string{event.OrderConfirmed, event.OrderCompleted, event.OrderCancelled, event.OrderRejected, event.OrderFailed}
 }
@@ -56,7 +56,7 @@ const (
 	slotEnd     = "end"
 )
 
-// outcomeSlot is the slot of what an attempt came to.
+// outcomeSlot is the slot of the outcome of an attempt.
 func outcomeSlot(attempt int) string { return "outcome/" + strconv.Itoa(attempt) }
 
 // eventType is the type of the event of an order that leads to a message of the kind; "" for a welcome.
@@ -100,7 +100,7 @@ func SubjectOf(id string) (Subject, bool) {
 	return Subject{}, false
 }
 
-// Outcome is what an attempt came to.
+// Outcome is the outcome of an attempt.
 type Outcome string
 
 // The outcomes.
@@ -135,7 +135,7 @@ const (
 type Request struct {
 	NoticeID string `json:"noticeId"`
 	Subject
-	// Until is how long it is tried.
+	// Until is the deadline for attempts.
 	Until time.Time `json:"until"`
 }
 
@@ -159,7 +159,7 @@ type End struct {
 	Reason   string `json:"reason"`
 }
 
-// State is what a notice's stream tells. Fold makes it.
+// State is the state of a notice's stream, computed by Fold.
 type State struct {
 	saga.Saga
 	// Subject is what the message is about.
@@ -173,7 +173,7 @@ type State struct {
 	Outcome Outcome `json:"outcome,omitempty"`
 }
 
-// Settled reports whether nothing comes any more.
+// Settled reports whether nothing is left to do.
 func (s State) Settled() bool { return s.Outcome != "" && s.Outcome != NotAccepted }
 
 // Open reports whether an intent has no outcome.
@@ -197,7 +197,7 @@ func own(s *State, r event.Record) error {
 	return nil
 }
 
-// Request writes down that somebody is to be told something.
+// Request makes the event that requests a message.
 func (s Subject) Request(correlationID, causationID string, until, at time.Time) event.Entry {
 	until = until.UTC().Truncate(event.TimeResolution)
 	return event.New(event.NoticeStream(s.ID()), SlotRequest, event.NoticeRequested, s.about(), at, Request{s.ID(), s, until}).

@@ -16,7 +16,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// Slots of the stream. A profile stands under the id of its event, behind SlotProfile.
+// Slots of the stream. A profile is stored under the id of its event, after SlotProfile.
 const (
 	SlotProfile   = "profile/"
 	SlotOnboarded = "onboarded"
@@ -28,7 +28,7 @@ type Profile struct {
 	Username string `json:"username,omitempty"`
 }
 
-// Registration is an event that says who a customer is.
+// Registration is an event with the profile of a customer.
 type Registration struct {
 	// ID makes it one, however often it comes.
 	ID         string
@@ -51,11 +51,11 @@ type ProfileData struct {
 
 // Onboarded is the data of customer.onboarded, but for the customer's ID.
 type Onboarded struct {
-	// Welcome tells that a welcome message is on its way.
+	// Welcome reports that a welcome message was started.
 	Welcome bool `json:"welcome"`
 }
 
-// State is what a customer's stream tells. Fold makes it.
+// State is the state of a customer's stream, computed by Fold.
 type State struct {
 	saga.Saga
 	CustomerID string `json:"customerId"`
@@ -63,7 +63,7 @@ type State struct {
 	Profile   sealed.Sealed `json:"profile,omitzero"`
 	Since     time.Time     `json:"since,omitzero"`
 	ProfileID string        `json:"profileId,omitempty"`
-	// Onboarded tells that everything that a registration starts is started.
+	// Onboarded reports that everything that a registration starts is started.
 	Onboarded bool `json:"onboarded,omitempty"`
 }
 
@@ -110,7 +110,7 @@ func (s State) olderThan(r Registration) bool {
 	return s.Since.Before(r.OccurredAt)
 }
 
-// notBefore keeps times from going back in a stream, whichever clock is behind.
+// notBefore keeps times from going back in a stream, even if a clock does.
 func (s State) notBefore(at time.Time) time.Time {
 	if at.Before(s.UpdatedAt) {
 		return s.UpdatedAt

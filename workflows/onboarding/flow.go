@@ -10,12 +10,12 @@ import (
 
 // Registered names. They are part of histories: never rename one.
 const (
-	// Workflow is the workflow type; Signal tells a run that there is more.
+	// Workflow is the workflow type; Signal notifies a run of new events.
 	Workflow = "CustomerSaga"
 	Signal   = "customer"
 )
 
-// StepWelcome has the customer welcomed. It is the only step: the registration is in the log before the saga starts.
+// StepWelcome starts the welcome message. It is the only step: the registration is in the log before the saga starts.
 const StepWelcome = "welcome"
 
 // Flow is a customer's onboarding, and what changes about them later. It never ends: the next profile starts a run that publishes it.
@@ -24,17 +24,17 @@ var Flow = saga.Flow[State, *Participants]{
 	Own: own, Endless: true, Unattended: true, More: Signal, Details: details,
 	Steps: []saga.Step[State, *Participants]{{
 		Name: StepWelcome, Kind: saga.Forward, Slot: SlotOnboarded, Done: event.CustomerOnboarded,
-		Do: &saga.Operation[State, *Participants]{Run: (*Participants).welcome, Name: "customer.Welcome", Summary: "have the customer welcomed"},
+		Do: &saga.Operation[State, *Participants]{Run: (*Participants).welcome, Name: "customer.Welcome", Summary: "start the welcome message"},
 	}},
 }
 
 // Participants are what the steps call.
 type Participants struct {
-	// Welcome has a customer welcomed, once, however often it is called; nil when customers are not welcomed.
+	// Welcome starts the welcome message of a customer, once, however often it is called; nil when there are no welcome messages.
 	Welcome func(ctx context.Context, customerID string) error
 }
 
-// welcome has a saga of its own welcome the customer. It outlives this one.
+// welcome starts a separate saga that sends the welcome message. It outlives this one.
 func (p *Participants) welcome(ctx context.Context, c saga.Call[State]) (saga.Outcome, error) {
 	if p.Welcome != nil {
 		if err := p.Welcome(ctx, c.ID); err != nil {

@@ -18,7 +18,7 @@ var newCurrencies = map[string]bool{
 }
 
 // KnownCurrency reports whether code is one of ISO 4217, in letters of any case, of today or of the past. Which of them are
-// dealt in is the gateway's business.
+// accepted is up to the gateway.
 func KnownCurrency(code string) bool {
 	code = strings.ToUpper(code)
 	if !isCurrency(code) || code == noCurrency {
@@ -32,7 +32,7 @@ func KnownCurrency(code string) bool {
 }
 
 // ValidateNew says what Validate does not ask of an order that exists: earlier versions took every code that has the form of
-// a currency, and such orders, and repeated requests for them, go on. The error is Invalid.
+// a currency, and such orders, and repeated requests for them, must stay valid. The error is Invalid.
 func (o Order) ValidateNew() error {
 	if KnownCurrency(o.Currency) {
 		return nil

@@ -51,7 +51,7 @@ const (
 	StepCommit    Step = "commit"
 	StepDeliver   Step = "deliver"
 	StepComplete  Step = "complete"
-	// StepDispatch is no step: it names the goods that were dispatched although the order is being undone.
+	// StepDispatch is no step: it names the goods that were dispatched although the order is being compensated.
 	StepDispatch Step = "dispatch"
 )
 
@@ -74,7 +74,7 @@ type Item struct {
 	Quantity int64  `json:"quantity"`
 }
 
-// LineOutcome says what became of the reservation of one line.
+// LineOutcome reports the result of the reservation of one line.
 type LineOutcome struct {
 	SKU      string `json:"sku"`
 	Quantity int64  `json:"quantity"`

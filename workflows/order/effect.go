@@ -1,15 +1,15 @@
 package order
 
-// Effect is a participant's definite answer about something that it was asked to do. Nobody knowing is not an
+// Effect is a participant's definite answer to a call. An unknown outcome is not an
 // Effect but an error: fault.OutcomeUnknown or fault.Unavailable.
 type Effect string
 
 const (
-	// Done means that it happened and stands.
+	// Done means that it happened and is in effect.
 	Done Effect = "done"
 	// Refused means that it definitely did not happen, and that this is recorded.
 	Refused Effect = "refused"
-	// Undone means that it was undone, or fenced before it happened: it will never stand.
+	// Undone means that it was undone, or fenced before it happened: it will never take effect.
 	Undone Effect = "undone"
 	// Short means that there is too little now because other orders hold it for now. Nothing is recorded: the same may be
 	// asked for again.

@@ -52,7 +52,7 @@ func (s State) declined(paymentID, code string, asynchronous bool) refusal {
 	return refusal{PaymentID: paymentID, Reason: reason, Code: code}
 }
 
-// The outcomes as events, for those who write an order's stream without its workflow.
+// The outcomes as events, for code that writes an order's stream without its workflow.
 
 // outcome makes the events of an outcome.
 func (s State) outcome(step Step, o saga.Outcome, at time.Time, waits time.Duration) []event.Entry {
@@ -78,7 +78,7 @@ func (s State) PaymentPending(paymentID string, at, expiresAt time.Time) event.E
 	return s.outcome(StepAuthorize, saga.Pending(s.paid(paymentID)), at, expiresAt.Sub(at))[0]
 }
 
-// Authorized makes the outcome of an authorization that stands.
+// Authorized makes the outcome of a successful authorization.
 func (s State) Authorized(paymentID string, at time.Time) event.Entry {
 	return s.outcome(StepAuthorize, saga.Done(s.paid(paymentID)), at, 0)[0]
 }
@@ -139,7 +139,7 @@ const TimeLayout = saga.TimeLayout
 // WhyNotCancellable says for people why a cancellation cannot be honoured any more, or "" when it can.
 func (s State) WhyNotCancellable() string { return Flow.RefusalText(&s) }
 
-// Progress says how far each step of the order is; see saga.Flow.Progress.
+// Progress returns the state of each step of the order; see saga.Flow.Progress.
 func (s State) Progress() []StepProgress { return Flow.Progress(&s) }
 
 // StepProgress is a step and how far it is.

@@ -62,7 +62,7 @@ var Flow = saga.Flow[State, *Participants]{
 	Late: &saga.LateRule[State]{
 		Workflow: "LateSaga", Signal: "late",
 		WorkflowID: func(id string) string { return event.WorkflowID("late-", id) },
-		Summary:    func(id string) string { return "what came after order " + id + " had ended" },
+		Summary:    func(id string) string { return "late events of order " + id },
 		Unsettled:  func(eventType string) bool { return eventType == event.PaymentSucceeded },
 		Attributes: func(s *State) []temporal.SearchAttributeUpdate {
 			return []temporal.SearchAttributeUpdate{saga.CustomerID.ValueSet(s.Order.CustomerID), saga.NeedsAttentionAttribute.ValueSet(false)}
@@ -73,7 +73,7 @@ var Flow = saga.Flow[State, *Participants]{
 		{
 			Name: StepReserve, Kind: saga.Compensable, When: takesStock, Status: StatusReserved, Deadline: ReserveDeadline,
 			Do:     &operation{Run: (*Participants).Reserve, Name: "inventory.Reserve", Summary: "reserve every line"},
-			Lookup: &operation{Run: (*Participants).FindReservation, Name: "inventory.Find", Summary: "ask the ledger what became of the reservation", Within: lookupWithin},
+			Lookup: &operation{Run: (*Participants).FindReservation, Name: "inventory.Find", Summary: "look up the reservation in the ledger", Within: lookupWithin},
 			Undo:   &operation{Run: (*Participants).Release, Name: "inventory.Release", Summary: "undo: release the stock"},
 			Done:   event.InventoryReserved, Refused: event.InventoryRejected, Undone: []string{event.InventoryReleased},
 			Held: func(s *State) bool { return s.Held },
@@ -81,7 +81,7 @@ var Flow = saga.Flow[State, *Participants]{
 		{
 			Name: StepAuthorize, Kind: saga.Compensable, When: costsMoney, Status: StatusAuthorized, Deadline: AuthorizeDeadline,
 			Do:     &operation{Run: (*Participants).Authorize, Name: "payment.Authorize", Queue: QueuePayments, Summary: "authorize the payment", Remote: true},
-			Lookup: &operation{Run: (*Participants).FindPayment, Name: "payment.Lookup", Queue: QueuePayments, Summary: "ask the gateway what became of the payment", Remote: true, Within: lookupWithin},
+			Lookup: &operation{Run: (*Participants).FindPayment, Name: "payment.Lookup", Queue: QueuePayments, Summary: "look up the payment at the gateway", Remote: true, Within: lookupWithin},
 			Undo:   &operation{Run: (*Participants).Void, Name: "payment.Void", Queue: QueuePayments, Summary: "undo: void the payment", Remote: true},
 			Done:   event.PaymentAuthorized, Refused: event.PaymentDeclined, Undone: []string{event.PaymentVoided, event.PaymentRefunded},
 			Pending: &saga.PendingRule{
@@ -104,7 +104,7 @@ var Flow = saga.Flow[State, *Participants]{
 				On:  []string{event.ShipmentDispatched, event.ShipmentDelivered, event.ShipmentLost},
 				For: "the dispatch of the goods", Since: StepConfirm, Deadline: ShipmentDeadline, Overdue: ReasonShipmentTimeout,
 				Stray: &saga.Trouble{
-					Step: StepDispatch, Text: "the goods were dispatched although the order is being undone",
+					Step: StepDispatch, Text: "the goods were dispatched although the order is being compensated",
 					Situation: GoodsAtLarge,
 				},
 			},

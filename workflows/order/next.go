@@ -17,7 +17,7 @@ type Timing struct {
 	// Delivery is how long a dispatched order may wait for its delivery before a person must act.
 	Delivery time.Duration `json:"delivery"`
 	// Reserve and Authorize are the deadlines of the steps before the pivot: a step that has been unavailable
-	// for that long is given up and undone. Reserve is also how long an order waits for stock that others hold for now.
+	// for that long is given up and compensated. Reserve is also how long an order waits for stock that others hold for now.
 	Reserve   time.Duration `json:"reserve"`
 	Authorize time.Duration `json:"authorize"`
 	// Attention is how long a step that must succeed may be stuck before a person must act.
@@ -73,7 +73,7 @@ func Decisions(s State, f Facts, now time.Time, t Timing) []event.Entry {
 	return Flow.Decisions(s, f, now, t.Settings(false).Of)
 }
 
-// IsUndone reports whether a step that is to be compensated was, or a person has decided about it instead.
+// IsUndone reports whether a step was compensated, or an operator has decided about its compensation.
 func (s State) IsUndone(step Step) bool { return Flow.IsUndone(s, step) }
 
 // PaymentDeadline is until when a pending payment waits for its payer.

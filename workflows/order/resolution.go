@@ -44,8 +44,8 @@ func (s State) Situation() string {
 	return text
 }
 
-// WhyNotResolvable says for people why a decision does not fit, or "" when it does.
+// WhyNotResolvable says for people why a decision does not apply, or "" when it does.
 func (s State) WhyNotResolvable(r Resolution) string { return Flow.WhyNotResolvable(&s, r) }
 
-// Decided returns the first decision that fits and is not recorded yet.
+// Decided returns the first decision that applies and is not recorded yet.
 func (s State) Decided(f Facts) (Resolution, bool) { return Flow.Decided(&s, f.Resolutions) }

@@ -179,11 +179,11 @@ func TestWhyNotResolvable(t *testing.T) {
 		resolution order.Resolution
 		why        string
 	}{
-		"no note":           {order.Resolution{Action: order.Skip}, "the note is missing: who skips a step says why"},
-		"no reference":      {order.Resolution{Action: order.Substitute, Note: "done"}, "the reference is missing: who substitutes a step says what was done instead"},
-		"another attention": {order.Resolution{Action: order.Retry, Attention: 2}, "attention 2 is not open; attention 1 is: the capture is stuck"},
+		"no note":           {order.Resolution{Action: order.Skip}, "the note is missing: say why the step is skipped"},
+		"no reference":      {order.Resolution{Action: order.Substitute, Note: "done"}, "the reference is missing: say what was done instead, such as the number of a transfer"},
+		"another attention": {order.Resolution{Action: order.Retry, Attention: 2}, "attention 2 is not open; the open one is 1: the capture is stuck"},
 		"no such action": {order.Resolution{Action: "pray"},
-			`the capture is stuck: that allows retry, skip, substitute and compensate, not "pray"`},
+			`the capture is stuck: allowed actions are retry, skip, substitute and compensate, not "pray"`},
 		"fits":            {order.Resolution{Action: order.Retry}, ""},
 		"fits by number":  {order.Resolution{Action: order.Retry, Attention: 1}, ""},
 		"nothing needed":  {order.Resolution{Action: order.Compensate}, ""},

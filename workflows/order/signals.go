@@ -55,7 +55,7 @@ func (h PaymentHint) Fact(orderID string) saga.Fact {
 	}
 }
 
-// ShipmentKind says what a shipment signal tells.
+// ShipmentKind is the kind of a shipment signal.
 type ShipmentKind string
 
 // The kinds of shipment signals.
@@ -103,7 +103,7 @@ type StockLost struct {
 // Ending is how the order ends that gives way.
 func (l StockLost) Ending() saga.Ending {
 	return saga.Ending{
-		Outcome: StatusRejected, Reason: ReasonStockLost, Detail: "fewer of sku " + saga.Clip(l.SKU) + " are there than orders have reserved",
+		Outcome: StatusRejected, Reason: ReasonStockLost, Detail: "fewer of sku " + saga.Clip(l.SKU) + " are on hand than reserved",
 	}
 }
 
@@ -120,7 +120,7 @@ func FactOf(orderID string, payload any) saga.Fact {
 	return saga.Fact{}
 }
 
-// Heard are the facts of a run that has got signals with these payloads.
+// Heard are the facts of a run that has received signals with these payloads.
 func Heard(orderID string, payloads ...any) Facts {
 	c := Flow.Collect(orderID, false)
 	for _, p := range payloads {

@@ -44,13 +44,13 @@ const (
 	Back    = saga.GoBack
 )
 
-// State is an order as its events tell it. It is a value: Fold makes it, nothing else changes it.
+// State is an order computed from its events. It is a value: only Fold makes it.
 type State struct {
 	saga.Saga
 	Order Order `json:"order"`
 
 	Inventory InventoryState `json:"inventory,omitempty"`
-	// Held tells that a rejected reservation left lines that hold stock.
+	// Held reports that a rejected reservation left lines that hold stock.
 	Held bool `json:"held,omitempty"`
 
 	Payment       PaymentState `json:"payment,omitempty"`
@@ -79,7 +79,7 @@ type AttentionState = saga.AttentionState
 // person has acted.
 func (s State) DispatchedAfterCancel() bool { return s.Strayed }
 
-// Fold makes the state that records tell. They must be a stream from its first version, or the part of one
+// Fold computes the state from records. They must be a stream from its first version, or the part of one
 // from there. Errors: Unavailable for a gap and for an event whose version is newer than this code, Malformed for data that
 // cannot be read.
 func Fold(records []event.Record) (State, error) { return Flow.Fold(State{}, records) }

@@ -2,7 +2,7 @@ package order
 
 import "github.com/ordersaga/ordersaga/workflows/saga"
 
-// Status is where an order stands.
+// Status is the status of an order.
 type Status = saga.Status
 
 // The statuses. Completed, Rejected, Cancelled and Failed are terminal.

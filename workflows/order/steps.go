@@ -25,7 +25,7 @@ type Participants struct {
 // Validate names the participants that are missing.
 func (p *Participants) Validate() error {
 	if p == nil || p.Stock == nil || p.Gateway == nil || p.Refunds == nil {
-		return fault.New(fault.Invalid, "an order needs a stock ledger, a payment gateway and a log of refunds")
+		return fault.New(fault.Invalid, "the order flow requires a stock ledger, a payment gateway and a refund ledger")
 	}
 	return nil
 }
@@ -35,7 +35,7 @@ type Stock interface {
 	// Acquire reserves what an order needs, SKU by SKU, and answers for each item: Done, Refused, Undone, Short when other
 	// orders hold it for now, or an empty Effect for what was not requested.
 	Acquire(ctx context.Context, r ReserveRequest) ([]Reservation, error)
-	// Lookup says what became of a reservation; the Effect is empty when nothing is known of it.
+	// Lookup reports the result of a reservation; the Effect is empty when nothing is known of it.
 	Lookup(ctx context.Context, orderID, sku string) (Reservation, error)
 	Release(ctx context.Context, orderID, sku string) error
 	Commit(ctx context.Context, orderID, sku string) error
@@ -69,7 +69,7 @@ func (p *Participants) Reserve(ctx context.Context, c call) (saga.Outcome, error
 	return reserved(items, answers), nil
 }
 
-// FindReservation asks the ledger what became of a reservation whose outcome is unknown. It adopts what it finds: that every line
+// FindReservation asks the ledger for the result of a reservation whose outcome is unknown. It adopts what it finds: that every line
 // holds stock, or that one was refused.
 func (p *Participants) FindReservation(ctx context.Context, c call) (saga.Outcome, error) {
 	items := c.State.Order.Items()
@@ -139,7 +139,7 @@ func (p *Participants) Authorize(ctx context.Context, c call) (saga.Outcome, err
 	return p.authorization(c, result)
 }
 
-// FindPayment asks the gateway what became of a payment whose outcome is not known, or that was pending. It adopts
+// FindPayment asks the gateway for the result of a payment whose outcome is not known, or that was pending. It adopts
 // what it finds.
 func (p *Participants) FindPayment(ctx context.Context, c call) (saga.Outcome, error) {
 	pay := c.State.payment()
@@ -163,7 +163,7 @@ func (p *Participants) FindPayment(ctx context.Context, c call) (saga.Outcome, e
 	return p.authorization(c, result)
 }
 
-// authorization is the outcome of what an authorization came to.
+// authorization converts the result of an authorization into an outcome.
 func (p *Participants) authorization(c call, result payment.Result) (saga.Outcome, error) {
 	switch result.State {
 	case payment.Authorized, payment.Captured:
@@ -233,7 +233,7 @@ func (p *Participants) refundCaptured(ctx context.Context, c call, pay payment.P
 	case err != nil:
 		return saga.Outcome{}, err
 	case newest.Decision != Back:
-		return saga.Outcome{}, fault.Wrap(captured, fault.EffectSettled, "order %s has not decided to be undone", pay.OrderID)
+		return saga.Outcome{}, fault.Wrap(captured, fault.EffectSettled, "order %s has not decided to compensate", pay.OrderID)
 	case newest.Has(undo):
 		// Another run was faster, or a person has decided: the log has the answer.
 		return saga.Fenced(), nil

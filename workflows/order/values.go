@@ -178,9 +178,9 @@ func (v *validator) lines(lines []Line) (free bool) {
 	}
 	switch {
 	case sum.total > MaxAmount:
-		v.add(sum.over, "takes the total over %d minor units", int64(MaxAmount))
+		v.add(sum.over, "makes the total exceed %d minor units", int64(MaxAmount))
 	case sum.complete && sum.total < 0:
-		v.add("/lines", "must not have a total below zero")
+		v.add("/lines", "must not have a negative total")
 	}
 	return sum.complete && sum.total <= 0
 }
@@ -210,7 +210,7 @@ func (v *validator) line(at string, l Line, sum *totals) {
 	}
 	switch {
 	case l.UnitAmount < 0 && least == 0:
-		v.add(at+"/unitAmount", "%s, in minor units; below zero only where stocked is false", fault.RuleRange(0, MaxAmount))
+		v.add(at+"/unitAmount", "%s, in minor units; negative only where stocked is false", fault.RuleRange(0, MaxAmount))
 		return
 	case l.UnitAmount < least || l.UnitAmount > MaxAmount:
 		v.add(at+"/unitAmount", "%s, in minor units", fault.RuleRange(least, MaxAmount))
@@ -219,12 +219,12 @@ func (v *validator) line(at string, l Line, sum *totals) {
 	if l.IsStocked() {
 		sum.quantities[l.SKU] += l.Quantity
 		if sum.quantities[l.SKU] > MaxQuantity {
-			v.add(at+"/quantity", "takes the lines of this sku over %d", MaxQuantity)
+			v.add(at+"/quantity", "makes the lines of this sku exceed %d", MaxQuantity)
 		}
 	}
 	amount := l.Quantity * l.UnitAmount // at most 10^18
 	if amount > MaxAmount || amount < -MaxAmount {
-		v.add(at, "must come to at most %d minor units", int64(MaxAmount))
+		v.add(at, "must be at most %d minor units", int64(MaxAmount))
 		return
 	}
 	counted = true
@@ -244,11 +244,11 @@ func (v *validator) metadata(metadata map[string]string) {
 	for _, key := range slices.Sorted(maps.Keys(metadata)) {
 		switch {
 		case key == "" || len(text.Validate(key, MaxMetadataKey)) > 0:
-			v.add("/metadata", "has a key that is empty, has more than %d characters, or has some that are not printed", MaxMetadataKey)
+			v.add("/metadata", "has a key that is empty, longer than %d characters or not printable", MaxMetadataKey)
 			continue
 		case key == "_id" || key[0] == '$' || strings.Contains(key, "."):
 			// The log takes no such names: not every database does.
-			v.add("/metadata/"+pointerEscapes.Replace(key), "is a key that is _id, begins with $ or has a dot")
+			v.add("/metadata/"+pointerEscapes.Replace(key), "must not be named _id, begin with $ or contain a dot")
 			continue
 		}
 		for _, rule := range text.Validate(metadata[key], MaxMetadataValue) {

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// How long a step waits that may succeed soon.
+// Pauses of a step that may succeed soon and is attempted again.
 const (
 	minLaterPause = 100 * time.Millisecond
 	maxLaterPause = 5 * time.Second
 )
 
 // After is the wait after one more attempt of a step of the saga with the ID; before is the wait before it, nil for the first one. The
-// pause doubles from 0.1 s to 5 s, of which each saga takes its own share: what waits together does not try together. It does not go
+// pause doubles from 0.1 s to 5 s, with jitter derived from the saga's ID, so that sagas that wait together do not retry together. It does not go
 // past the deadline.
 func (l Later) After(before *Later, id string, now time.Time, deadline time.Duration) *Later {
 	next := Later{Step: l.Step, Item: l.Item, Hint: l.Hint, For: cmp.Or(l.For, "the participant"), Since: now, Tries: 1}
@@ -68,12 +68,12 @@ func AskAgainAfter(asked int) time.Duration {
 	return min(pause, maxAskPause)
 }
 
-// Unconfirmed takes in that the participant of a step was asked about a notification and does not know of it yet. It returns false
+// Unconfirmed records that the participant of a step was asked about a notification and does not know of it yet. It returns false
 // when it is not to be asked again, because nothing is waited for any more.
 func (f *Flow[S, P]) Unconfirmed(facts *Facts, s S, step string, fact Fact, now time.Time, timing Timing) bool {
 	switch {
 	case facts.has(fact.Type):
-		// Another one has come meanwhile, which is asked about at once.
+		// Another notification arrived meanwhile; ask about it at once.
 		return true
 	case !f.IsPending(&s, step) || !now.Before(f.PendingUntil(s, step, timing)):
 		return false

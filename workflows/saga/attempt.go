@@ -9,7 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// fate says what an attempt came to, besides its error.
+// fate is the outcome of an attempt, besides its error.
 type fate int
 
 const (
@@ -17,7 +17,7 @@ const (
 	answered fate = iota
 	// interrupted: a fact has made it pointless to wait. It may still happen: the undo fences it.
 	interrupted
-	// broken: the workflow itself cannot go on; the error is its own.
+	// broken: the workflow itself cannot continue; the error is its own.
 	broken
 )
 
@@ -56,7 +56,7 @@ func (d *Driver[In, Out]) attempt(a Action, call *ActivityCall[In, Out], in In, 
 	return out, answered, err
 }
 
-// batch bounds the attempts of a call that must succeed, until somebody should look; later it is short.
+// batch bounds the attempts of a call that must succeed before it needs attention; later batches are short.
 func (d *Driver[In, Out]) batch() time.Duration {
 	if d.batches > 0 {
 		return min(SlowBatch, d.flow.Patience())
@@ -65,7 +65,7 @@ func (d *Driver[In, Out]) batch() time.Duration {
 }
 
 // UntilDone runs a call that needs nothing but the flow's own stores, until it succeeds. It never ends a run: an error
-// that no retry mends is shown, and tried again slowly, for somebody to mend. The error is the workflow's own.
+// that no retry repairs is shown in the Web UI and retried slowly until an operator repairs the cause. The error is the workflow's own.
 func UntilDone[In, Out any](ctx workflow.Context, call *ActivityCall[In, Out], in In, idle func(note string)) (out Out, err error) {
 	err = callInline(ctx, call, in, &out)
 	for round := 1; err != nil; round++ {
@@ -73,7 +73,7 @@ func UntilDone[In, Out any](ctx workflow.Context, call *ActivityCall[In, Out], i
 		if err = callDurable(ctx, call, in, 0).Get(ctx, &out); err == nil {
 			break
 		}
-		workflow.GetLogger(ctx).Error("a step of our own fails for good", "step", call.activity, "error", err)
+		workflow.GetLogger(ctx).Error("internal step failed permanently", "step", call.activity, "error", err)
 		idle("stuck: " + Describe(err))
 		if err := workflow.Sleep(ctx, slowRetry(round, workflow.GetInfo(ctx).OriginalRunID)); err != nil {
 			return out, err

@@ -16,7 +16,7 @@ func (f *Flow[S, P]) Check() error {
 	for _, own := range ownActivities {
 		c.seen = add(c.seen, "activity/"+f.Activity(own))
 	}
-	c.require(f.Name != "", "a flow has a name")
+	c.require(f.Name != "", "a flow must have a Name")
 	c.require(streamPattern.MatchString(f.Stream), "the stream %q must be lower-case letters, digits and dots", f.Stream)
 	var s S
 	_, embeds := any(&s).(interface{ kit() *Saga })
@@ -47,8 +47,8 @@ func (f *Flow[S, P]) Check() error {
 	}
 	c.step = ""
 	if len(f.Steps) > 0 {
-		c.require(f.Endless || c.pivots == 1, "a flow has one pivot, not %d", c.pivots)
-		c.require(f.Queue != "", "a flow has a task queue: Queue")
+		c.require(f.Endless || c.pivots == 1, "a flow must have one pivot, not %d", c.pivots)
+		c.require(f.Queue != "", "a flow must have a task queue: Queue")
 	}
 	f.checkEndless(&c)
 	f.checkRules(&c)
@@ -58,58 +58,58 @@ func (f *Flow[S, P]) Check() error {
 // checkEndless: an endless flow has what it needs, and no other flow has it.
 func (f *Flow[S, P]) checkEndless(c *tableChecker) {
 	if !f.Endless {
-		c.require(f.Next == nil && f.Begin == nil && f.Bound == nil && f.More == "", "only an endless flow has Next, Begin, Bound and More")
+		c.require(f.Next == nil && f.Begin == nil && f.Bound == nil && f.More == "", "only an endless flow may have Next, Begin, Bound and More")
 		return
 	}
 	for i := range f.Steps {
-		c.require(f.Steps[i].Kind == Forward, "the steps of an endless flow are of the kind %q", Forward)
+		c.require(f.Steps[i].Kind == Forward, "every step of an endless flow must be of kind %q", Forward)
 	}
-	c.require(f.Signals == nil && f.TurnBack == nil && f.Late == nil && f.EarlyStream == nil, "an endless flow hears nothing but More")
-	c.require(f.Next == nil || f.Unattended || f.Item != nil, "a flow with Next says what a step is about: Item")
+	c.require(f.Signals == nil && f.TurnBack == nil && f.Late == nil && f.EarlyStream == nil, "an endless flow must have no Signals, TurnBack, Late or EarlyStream: it only receives More")
+	c.require(f.Next == nil || f.Unattended || f.Item != nil, "a flow with Next must have Item, which returns what a step is about")
 }
 
-// checkRules: what the flow has besides its rows is complete, and no signal is taken for another one.
+// checkRules: the fields of the flow besides its steps are complete, and signal names are unique.
 func (f *Flow[S, P]) checkRules(c *tableChecker) {
 	c.seen = add(add(c.seen, "signal/"+SignalCancel), "signal/"+SignalFact)
 	if t := f.TurnBack; t != nil {
-		c.require(t.Signal != "" && t.Ending != nil, "TurnBack has Signal and Ending")
+		c.require(t.Signal != "" && t.Ending != nil, "TurnBack must have Signal and Ending")
 		c.seen = add(c.seen, "signal/"+t.Signal)
 	}
 	for _, s := range f.Signals {
-		c.require(s.Name != "", "a signal has a name")
-		c.require(s.Read != nil, "the signal %q has Read", s.Name)
-		c.require(!c.seen["signal/"+s.Name], "the signal %q is taken", s.Name)
+		c.require(s.Name != "", "a signal must have a Name")
+		c.require(s.Read != nil, "the signal %q must have Read", s.Name)
+		c.require(!c.seen["signal/"+s.Name], "the signal %q is declared twice or used by the kit", s.Name)
 		c.seen = add(c.seen, "signal/"+s.Name)
 	}
 	if l := f.Late; l != nil && l.Workflow != "" {
 		c.require(l.WorkflowID != nil && l.Signal != "" && l.Summary != nil && l.Attributes != nil,
-			"Late has Workflow, WorkflowID, Signal, Summary and Attributes")
+			"Late must have Workflow, WorkflowID, Signal, Summary and Attributes")
 	}
 	f.checkInbound(c)
-	c.require((f.EarlyStream != nil) == (f.EarlyType != ""), "EarlyStream and EarlyType are both there, or none")
+	c.require((f.EarlyStream != nil) == (f.EarlyType != ""), "EarlyStream and EarlyType must both be set, or neither")
 }
 
-// checkInbound: each event from outside does one thing, and what tells a saga something is listened to.
+// checkInbound: each event from outside has one role, and a step waits for each fact.
 func (f *Flow[S, P]) checkInbound(c *tableChecker) {
 	cancels := 0
 	for _, in := range f.Inbound {
 		c.unique("event", in.Name)
 		switch in.Role {
 		case RoleStart:
-			c.require(f.Start != nil, "the event %q starts sagas: the flow has Start", in.Name)
+			c.require(f.Start != nil, "the event %q starts sagas: the flow must have Start", in.Name)
 		case RoleCancel:
 			cancels++
-			c.require(f.CancelRequested == "" || f.CancelRequested == in.Name, "CancelRequested is %q, and the event that cancels is %q", f.CancelRequested, in.Name)
+			c.require(f.CancelRequested == "" || f.CancelRequested == in.Name, "CancelRequested is %q, but the event that cancels is %q", f.CancelRequested, in.Name)
 		case RoleFact:
-			c.require(f.listens(in.Name), "no row listens to the event %q", in.Name)
+			c.require(f.listens(in.Name), "no step waits for the event %q", in.Name)
 		default:
-			c.require(false, "%q is no role of an event", in.Role)
+			c.require(false, "%q is not a role of an event", in.Role)
 		}
 	}
-	c.require(cancels <= 1, "one type of events cancels, not %d", cancels)
+	c.require(cancels <= 1, "at most one event type may cancel, not %d", cancels)
 }
 
-// checkEvents: the run takes no event for which a row listens for something else.
+// checkEvents: no step waits for an event that cancels the saga.
 func (f *Flow[S, P]) checkEvents(c *tableChecker, row *Step[S, P]) {
 	var types []string
 	if row.Pending != nil {
@@ -122,7 +122,7 @@ func (f *Flow[S, P]) checkEvents(c *tableChecker, row *Step[S, P]) {
 		}
 	}
 	for _, t := range types {
-		c.require(t != f.cancelRequested() && (f.TurnBack == nil || t != f.TurnBack.Signal), "the flow takes %q for a cancellation", t)
+		c.require(t != f.cancelRequested() && (f.TurnBack == nil || t != f.TurnBack.Signal), "a step must not wait for %q: it cancels the saga", t)
 	}
 }
 
@@ -143,37 +143,37 @@ type tableChecker struct {
 func checkSlots[S, P any](c *tableChecker, row *Step[S, P]) {
 	c.unique("name", row.Name)
 	if row.Kind == Pivot {
-		c.require(row.slot() == SlotDecide, "the slot of the pivot is %q", SlotDecide)
+		c.require(row.slot() == SlotDecide, "the slot of the pivot must be %q", SlotDecide)
 		return
 	}
 	for _, prefix := range []string{slotUndo, slotAttention, "cancel/", SlotDecide + "/"} {
-		c.require(!strings.HasPrefix(row.slot(), prefix), "slots that begin with %q are the kit's", prefix)
+		c.require(!strings.HasPrefix(row.slot(), prefix), "slots that begin with %q are reserved", prefix)
 	}
 	c.unique("slot", row.slot())
 	c.unique("slot", row.slot()+slotPending)
 	c.unique("slot", row.slot()+slotSettled)
 	if row.Wait != nil && row.Wait.Stray != nil {
 		c.strays++
-		c.require(c.strays == 1, "one wait of a flow has Stray")
-		c.require(!c.names[row.Wait.Stray.Step], "Stray has a name of its own, not that of the row %q", row.Wait.Stray.Step)
+		c.require(c.strays == 1, "only one wait of a flow may have Stray")
+		c.require(!c.names[row.Wait.Stray.Step], "Stray must not have the name of the step %q", row.Wait.Stray.Step)
 		c.unique("slot", row.Wait.Stray.Step)
 	}
 }
 
 // checkTypes: the types of a row's outcomes are there, and are not the kit's own.
 func (f *Flow[S, P]) checkTypes(c *tableChecker, row *Step[S, P]) {
-	c.require(row.Kind == Pivot || row.Done != "" || f.Next != nil, "the outcome has a type: Done")
-	c.require(row.Undo == nil || len(row.Undone) > 0, "the compensation has a type: Undone")
-	c.require(row.Refused == "" || row.Do != nil, "a row without Do is not refused")
+	c.require(row.Kind == Pivot || row.Done != "" || f.Next != nil, "the outcome must have a type: Done")
+	c.require(row.Undo == nil || len(row.Undone) > 0, "the compensation must have a type: Undone")
+	c.require(row.Refused == "" || row.Do != nil, "a step without Do must not have Refused")
 	types := append([]string{row.Done, row.Refused}, row.Undone...)
 	if row.Pending != nil {
 		types = append(types, row.Pending.Event)
 	}
 	c.require(row.Done == "" || row.Done != row.Refused && (row.Pending == nil || row.Done != row.Pending.Event),
-		"the outcomes have types of their own")
+		"the outcomes must have different types")
 	for _, t := range types {
 		kind, prefixed := strings.CutPrefix(t, f.prefix()+".")
-		c.require(!prefixed || !slices.Contains(kitKinds, kind), "the type %q is the kit's own", t)
+		c.require(!prefixed || !slices.Contains(kitKinds, kind), "the type %q is reserved", t)
 	}
 }
 
@@ -192,65 +192,65 @@ func (f *Flow[S, P]) checkCalls(c *tableChecker, row *Step[S, P]) {
 		if o == nil {
 			continue
 		}
-		c.require(kind == Lookup || o.Within == 0, "only a lookup says within which time")
-		c.require(kind != Lookup || o.Within > 0, "a lookup says within which time")
+		c.require(kind == Lookup || o.Within == 0, "only a lookup may have Within")
+		c.require(kind != Lookup || o.Within > 0, "a lookup must have Within")
 		if kind == Undo && row.Do == nil {
-			c.require(o.Run == nil && o.Name == "", "the compensation of a row without Do records Undone: it has no step function and no name")
+			c.require(o.Run == nil && o.Name == "", "the compensation of a step without Do only records Undone: it must have no Run and no Name")
 			continue
 		}
-		c.require(o.Run != nil, "an operation has a step function")
+		c.require(o.Run != nil, "an operation must have a step function: Run")
 		c.unique("activity", f.ActivityOf(row, kind))
 	}
 	if p := row.Pending; p != nil {
 		c.require(row.Kind == Compensable && row.Do != nil && row.Lookup != nil, "only a compensable step with Do and Lookup may be pending")
 		c.require(p.Event != "" && len(p.On) > 0 && p.For != "" && p.Deadline != "" && p.Overdue != "",
-			"a pending outcome has Event, On, For, Deadline and Overdue")
+			"a pending outcome must have Event, On, For, Deadline and Overdue")
 	}
 }
 
 // checkRow: a row has what its kind needs, and comes where its kind belongs.
 func checkRow[S, P any](c *tableChecker, row *Step[S, P]) {
-	c.require((row.Wait != nil) == (row.Kind == Await), "a row of the kind %q has a wait, and no other", Await)
+	c.require((row.Wait != nil) == (row.Kind == Await), "a step of kind %q, and no other, must have a Wait", Await)
 	switch row.Kind {
 	case Compensable:
-		c.require(!c.pastPivot, "a compensable step comes before the pivot")
-		c.require(!c.awaits, "a compensable step comes before the wait: what is awaited is the last before the pivot")
-		c.require(row.Undo != nil, "a compensable step has Undo")
-		c.require(row.Do == nil || row.Deadline != "", "a compensable step with Do has a deadline: nothing waits for ever before the pivot")
-		c.require(row.Reversible == nil, "a compensable step is compensated, not reversible")
+		c.require(!c.pastPivot, "a compensable step must come before the pivot")
+		c.require(!c.awaits, "a compensable step must come before the wait: the wait is the last step before the pivot")
+		c.require(row.Undo != nil, "a compensable step must have Undo")
+		c.require(row.Do == nil || row.Deadline != "", "a compensable step with Do must have a Deadline: steps before the pivot must not wait forever")
+		c.require(row.Reversible == nil, "a compensable step must not have Reversible")
 	case Await:
-		c.require(row.Do == nil && row.Undo == nil && row.Lookup == nil, "a wait has no calls")
-		c.require(c.pastPivot || !c.awaits, "one wait comes before the pivot")
+		c.require(row.Do == nil && row.Undo == nil && row.Lookup == nil, "a wait must not have Do, Undo or Lookup")
+		c.require(c.pastPivot || !c.awaits, "only one wait may come before the pivot")
 		if row.Wait != nil {
 			checkWait(c, row.Wait)
 		}
 	case Pivot:
-		c.require(row.Do == nil && row.Undo == nil && row.Lookup == nil, "the pivot is an event: nothing is done but to record it")
-		c.require(row.When == nil, "the pivot applies to every saga")
+		c.require(row.Do == nil && row.Undo == nil && row.Lookup == nil, "the pivot must not have Do, Undo or Lookup: it is only recorded")
+		c.require(row.When == nil, "the pivot must not have When: it applies to every saga")
 	case Forward:
-		c.require(c.pastPivot, "a forward step comes after the pivot")
-		c.require(row.Undo == nil, "a forward step is never undone")
-		c.require(row.Deadline == "", "a forward step must succeed: it has no deadline")
+		c.require(c.pastPivot, "a forward step must come after the pivot")
+		c.require(row.Undo == nil, "a forward step must not have Undo: it is never compensated")
+		c.require(row.Deadline == "", "a forward step must not have a Deadline: it must succeed")
 		c.require(row.Refused == "" || row.RefusedText != "" && row.RefusedError != "",
-			"a refusal that cannot turn the saga back is explained: RefusedText, RefusedError")
-		c.require(row.Reversible == nil || c.forwards == 0, "only the first step after the pivot is reversible: what comes before it is not undone")
-		c.require(row.Reversible == nil || row.FinalText != "", "a step that is reversible for a time has FinalText")
+			"a forward step that can be refused must have RefusedText and RefusedError")
+		c.require(row.Reversible == nil || c.forwards == 0, "only the first step after the pivot may be reversible: forward steps before it are not compensated")
+		c.require(row.Reversible == nil || row.FinalText != "", "a reversible step must have FinalText")
 	default:
-		c.require(false, "%q is no kind", row.Kind)
+		c.require(false, "%q is not a kind of step", row.Kind)
 	}
 }
 
 func checkWait(c *tableChecker, w *WaitRule) {
-	c.require(len(w.On) > 0, "a wait says for which events")
-	c.require(w.For != "" && w.Overdue != "" && w.Deadline != "", "a wait has For, Overdue and a deadline")
-	c.require(c.waits[w.Since], "the wait begins with the event of an earlier row, not with %q", w.Since)
+	c.require(len(w.On) > 0, "a wait must name its events: On")
+	c.require(w.For != "" && w.Overdue != "" && w.Deadline != "", "a wait must have For, Overdue and Deadline")
+	c.require(c.waits[w.Since], "Since of a wait must name an earlier step, not %q", w.Since)
 	if c.pastPivot {
-		c.require(w.Stray == nil, "an event strays from a wait before the pivot")
-		c.require(w.MissingText != "", "a wait after the pivot has MissingText")
+		c.require(w.Stray == nil, "only a wait before the pivot may have Stray")
+		c.require(w.MissingText != "", "a wait after the pivot must have MissingText")
 		return
 	}
-	c.require(len(w.Trouble) == 0, "before the pivot a wait has no trouble: the saga turns back")
-	c.require(w.Stray == nil || w.Stray.Step != "" && w.Stray.Text != "" && w.Stray.Situation != "", "Stray has Step, Text and Situation")
+	c.require(len(w.Trouble) == 0, "a wait before the pivot must not have Trouble: the saga turns back instead")
+	c.require(w.Stray == nil || w.Stray.Step != "" && w.Stray.Text != "" && w.Stray.Situation != "", "Stray must have Step, Text and Situation")
 }
 
 // Deadlines are the settings that bound the waits of the table, in its order.

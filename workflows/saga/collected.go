@@ -8,7 +8,7 @@ import (
 // MaxCancellations bounds how many cancellations a run keeps. The first one decides; the others get the same answer.
 const MaxCancellations = 16
 
-// Collected are the facts that runs of a saga have heard, for the run that takes over from them. Facts merge as they do in a run, so
+// Collected are the facts that runs of a saga have received, for the run that takes over from them. Facts merge as they do in a run, so
 // that the result is bounded however many signals there were. Of a saga that has ended, every fact is kept, without its data: each one
 // is late, and is recorded.
 type Collected[S, P any] struct {
@@ -43,7 +43,7 @@ func (c *Collected[S, P]) Signal(name string, payload json.RawMessage) error {
 	return err
 }
 
-// Before adds the facts that a run got from the one before it: what it heard, not what it found out itself.
+// Before adds the facts that a run got from the one before it: those that were received, not those that it found out itself.
 func (c *Collected[S, P]) Before(r Resume) {
 	for _, cancellation := range r.Facts.Cancellations {
 		c.Add(cancellation.fact(c.flow.cancelRequested()))

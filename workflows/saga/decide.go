@@ -82,7 +82,7 @@ type next[S, P any] struct {
 // Unavailable is the reason of a saga that failed because a step was unavailable past its deadline.
 func Unavailable(step string) string { return step + "_unavailable" }
 
-// due reports whether a deadline is over. Both are workflow time.
+// due reports whether a deadline has passed. Both are workflow time.
 func (n *next[S, P]) due(deadline time.Time) bool { return !n.now.Before(deadline) }
 
 // undecided: everything can still be compensated. A refusal comes first, then a cancellation, unless what the saga waits for is
@@ -257,15 +257,15 @@ func (n *next[S, P]) completed() any {
 	return n.flow.Completed(n.s)
 }
 
-// look asks a person to act, once, and waits.
+// look requests attention once, and waits for a decision.
 func (n *next[S, P]) look(c StuckCall) Action {
 	if !n.attends(c) {
 		return n.attention(c)
 	}
-	return Action{Kind: Wait, Step: c.Step, Until: n.now.Add(lookAgain), For: "somebody to look at it"}
+	return Action{Kind: Wait, Step: c.Step, Until: n.now.Add(lookAgain), For: "an operator"}
 }
 
-// lookAgain is how long a saga waits for a person before it looks at itself again. Every decision ends the wait.
+// lookAgain is how long a saga waits for an operator before it decides again. Every decision of an operator ends the wait.
 const lookAgain = 30 * 24 * time.Hour
 
 // back: the pivot decided that everything is compensated, newest first.
@@ -290,7 +290,7 @@ func (n *next[S, P]) back() Action {
 	return n.end(Ending{Outcome: e.Outcome, Reason: e.Reason, Detail: e.Detail}, nil)
 }
 
-// mustUndo reports whether a row may have happened and is not compensated. A row that may have been attempted counts as attempted,
+// mustUndo reports whether a step may have happened and is not compensated. A row that may have been attempted counts as attempted,
 // whether or not the log has its outcome: only a recorded refusal that has left nothing, or an earlier row without outcome, says
 // that there is nothing to compensate.
 func (n *next[S, P]) mustUndo(row *Step[S, P]) bool {
@@ -364,7 +364,7 @@ func (n *next[S, P]) wentThrough(step string, undo bool) bool {
 	return n.settled(step, undo)
 }
 
-// settled reports whether something that must come about has: by itself, by hand, or because it is not wanted any more.
+// settled reports whether a required step is over: it succeeded, an operator decided, or it is no longer needed.
 func (n *next[S, P]) settled(step string, undo bool) bool {
 	switch {
 	case undo:

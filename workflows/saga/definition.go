@@ -15,7 +15,7 @@ type ActivityCall[In, Out any] struct {
 	Queue string
 	// Summary is one line for the Temporal Web UI.
 	Summary string
-	// Remote marks calls to somebody else's service: they run inside a workflow task only when the flow says that the
+	// Remote marks calls to an external service: they run inside a workflow task only when the flow says that the
 	// service is fast.
 	Remote bool
 	// Once marks calls that never run inside a workflow task, which may be discarded unnoticed.
@@ -40,10 +40,10 @@ type Calls[In, Out any] struct {
 	Name string
 	// Do attempts the step. A step without Do is recorded by the flow, or waited for.
 	Do *ActivityCall[In, Out]
-	// Lookup asks what is: what became of an attempt whose outcome nobody knows, or what a decision is to be based on.
+	// Lookup asks for the result of an attempt whose outcome is unknown, or for what a decision depends on.
 	// Optional.
 	Lookup *ActivityCall[In, Out]
-	// Undo makes it so that the step has not happened, whether or not it had, and keeps it so.
+	// Undo compensates the step, whether or not it happened, and fences it.
 	Undo *ActivityCall[In, Out]
 }
 
@@ -71,7 +71,7 @@ type callKey struct {
 	step string
 }
 
-// Define returns the definition of a saga of steps. Flow.Check says what is wrong with a table; it is looked at before a worker starts.
+// Define returns the definition of a saga of steps. Flow.Check validates the table before a worker starts.
 func Define[In, Out any](name string, steps ...Calls[In, Out]) *Definition[In, Out] {
 	d := &Definition[In, Out]{name: name, calls: make(map[callKey]*ActivityCall[In, Out])}
 	for _, s := range steps {
@@ -113,8 +113,8 @@ func (c *checker) err(name string) error {
 // unique requires that a value is there and has not been seen under its label.
 func (c *checker) unique(label, value string) {
 	key := label + "/" + value
-	c.require(value != "", "a step has a %s", label)
-	c.require(!c.seen[key] || value == "", "the %s %q is taken", label, value)
+	c.require(value != "", "a step must have a %s", label)
+	c.require(!c.seen[key] || value == "", "the %s %q is used twice or reserved", label, value)
 	c.seen = add(c.seen, key)
 }
 
@@ -205,7 +205,7 @@ func (f *Flow[S, P]) callLate() *ActivityCall[LateInput, LateResult] {
 
 func (f *Flow[S, P]) callRecover() *ActivityCall[RecoverInput, RecoverResult] {
 	return &ActivityCall[RecoverInput, RecoverResult]{
-		activity: f.Activity("Recover"), Queue: f.Queue, Summary: "take over what the run before was told", Timeout: recoverTimeout,
+		activity: f.Activity("Recover"), Queue: f.Queue, Summary: "take over the signals of the previous run", Timeout: recoverTimeout,
 	}
 }
 

@@ -5,7 +5,7 @@
 // events, Decide says what is next from the state and the facts that signals brought; both are pure. Flows that are loops instead of
 // sequences are Endless, and have a function Next in the place of the order of the rows.
 //
-// Flow.Run is the workflow of a table: it opens the stream, hears signals and Updates, takes over from runs that were broken off,
+// Flow.Run is the workflow of a table: it opens the stream, receives signals and Updates, takes over from interrupted runs,
 // publishes, hands over to the next run and closes. Its activities are in the package activities; the step functions of the table, methods of
 // the flow's participants, run in them and return an Outcome, of which the kit makes the event.
 //

@@ -22,8 +22,8 @@ const (
 	maxDrainRecords = 10
 )
 
-// Drain is what callers see of a run that is about to continue as new. They cannot hold it up: new Updates are rejected with
-// ErrTryAgain, and those that wait for a verdict are released. The zero value takes Updates.
+// Drain controls the Updates of a run that is about to continue as new. Callers cannot delay it: new Updates are rejected with
+// ErrTryAgain, and those that wait for an answer are released. The zero value takes Updates.
 type Drain struct {
 	updates          int
 	closed, released bool
@@ -36,10 +36,10 @@ func (d *Drain) Count() { d.updates++ }
 // Closed reports whether new Updates are to be rejected, and Released whether those that wait are to return.
 func (d *Drain) Closed() bool { return d.closed }
 
-// Released reports whether Updates that wait for a verdict are to return ErrTryAgain.
+// Released reports whether Updates that wait for an answer are to return ErrTryAgain.
 func (d *Drain) Released() bool { return d.released }
 
-// Due reports whether the run should continue as new, and closes the door then.
+// Due reports whether the run should continue as new; if so, no new Update is accepted.
 func (d *Drain) Due(ctx workflow.Context) bool {
 	if d.updates >= maxUpdates || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
 		d.closed = true

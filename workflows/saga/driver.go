@@ -18,13 +18,13 @@ const (
 	Record ActionKind = "record"
 	// Do attempts a step.
 	Do ActionKind = "do"
-	// Undo makes it so that a step has not happened, and keeps it so.
+	// Undo compensates a step and fences it.
 	Undo ActionKind = "undo"
-	// Lookup asks what became of a step.
+	// Lookup asks for the result of a step.
 	Lookup ActionKind = "lookup"
 	// Wait waits for a fact, until Until.
 	Wait ActionKind = "wait"
-	// Ask is a Wait for a person, who must act because of what For says.
+	// Ask is a Wait for an operator; For gives the reason.
 	Ask ActionKind = "ask"
 	// Close ends the run.
 	Close ActionKind = "close"
@@ -52,7 +52,7 @@ func Append(slot, eventType string, data any) Action {
 // String names the action for people.
 func (a Action) String() string { return string(a.Kind) + " " + a.Step }
 
-// Stuck tells of a call that must succeed and does not.
+// Stuck describes a call that must succeed and does not.
 type Stuck struct {
 	Action
 	// Cause is the last error.
@@ -75,7 +75,7 @@ type Run[In, Out any] interface {
 	// Record appends what Next has decided, and folds it.
 	Record() error
 
-	// Input makes the input of an action's call. Inline tells that it runs inside a workflow task, where no signal can
+	// Input makes the input of an action's call. Inline reports that it runs inside a workflow task, where no signal can
 	// be seen. Durable makes the input of the same call as a regular activity.
 	Input(a Action, inline bool) In
 	Durable(in In) In
@@ -86,18 +86,18 @@ type Run[In, Out any] interface {
 
 	// Fold takes in what a call has answered.
 	Fold(a Action, in In, out Out) error
-	// GiveUp hears that a call with a deadline was unavailable past it, or fails for good. Nobody knows whether it
+	// GiveUp is called when a call with a deadline was unavailable past it, or failed permanently. It is unknown whether it
 	// happened.
 	GiveUp(a Action, in In, cause error)
-	// Raise hears that a call which must succeed does not.
+	// Raise is called when a call that must succeed keeps failing.
 	Raise(s Stuck)
 	// Patience is how long a call that must succeed may be stuck before it is raised.
 	Patience() time.Duration
 
-	// Idle says for people why the run stays where it is for a while. The flow shows it, and does what it likes to do
-	// meanwhile.
+	// Idle is called with a text for people before the run waits. The flow shows it, and may use the wait for other work, such as
+	// publishing.
 	Idle(note string)
-	// Drain is what callers see of the run when it is about to continue as new.
+	// Drain controls Updates when the run is about to continue as new.
 	Drain() *Drain
 	// MayContinueAsNew reports whether nothing would be lost by a new run. It must not depend on callers, nor on services.
 	// ContinueAsNew is the error that makes one; every Update has returned then.
@@ -122,7 +122,7 @@ func NewDriver[In, Out any](ctx workflow.Context, d *Definition[In, Out], f Run[
 	return &Driver[In, Out]{ctx: disconnected, def: d, flow: f}
 }
 
-// Run drives the flow to its end: decide, do one thing, fold what came of it.
+// Run drives the flow to its end: decide, run one action, fold its result.
 func (d *Driver[In, Out]) Run() error {
 	for {
 		d.flow.TakeIn()
@@ -152,11 +152,11 @@ func (d *Driver[In, Out]) Run() error {
 	}
 }
 
-// step runs an action's call and tells the flow what came of it.
+// step runs an action's call and passes the result to the flow.
 func (d *Driver[In, Out]) step(a Action) error {
 	call := d.def.Find(a.Kind, a.Step)
 	if call == nil {
-		return fmt.Errorf("saga %q has no way to %s", d.def.name, a)
+		return fmt.Errorf("saga %q has no operation for %s", d.def.name, a)
 	}
 	inline := !call.Once && (!call.Remote || d.flow.Fast())
 	in := d.flow.Input(a, inline)
@@ -179,7 +179,7 @@ func (d *Driver[In, Out]) step(a Action) error {
 // raise asks an operator to look at a call that must succeed, and waits before it is tried again.
 func (d *Driver[In, Out]) raise(a Action, cause error) error {
 	if d.flow.Interrupts(a) {
-		// Somebody was faster: what was decided comes first.
+		// Another run was faster: its decision comes first.
 		return nil
 	}
 	d.batches++
@@ -194,5 +194,5 @@ func (d *Driver[In, Out]) raise(a Action, cause error) error {
 		}
 	}
 	d.flow.Idle("stuck: " + Describe(cause))
-	return pauseSince(d.ctx, d.flow, facts, pause, "try again: "+a.String())
+	return pauseSince(d.ctx, d.flow, facts, pause, "retry: "+a.String())
 }

@@ -305,7 +305,7 @@ func TestACancelledWorkflowGoesOn(t *testing.T) {
 
 func TestAnActionWithoutACallEndsTheRun(t *testing.T) {
 	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "send"}}}
-	require.ErrorContains(t, s.run(t, p, false), `saga "parcel" has no way to undo send`)
+	require.ErrorContains(t, s.run(t, p, false), `saga "parcel" has no operation for undo send`)
 }
 
 // quiet is a logger for the test environment.

@@ -31,7 +31,7 @@ type Ending struct {
 	Reason string `json:"reason,omitempty"`
 	// Detail is for people.
 	Detail string `json:"detail,omitempty"`
-	// By and RequestID name the person who decided that the saga turns back, if one did, and the resolution.
+	// By and RequestID name the operator whose resolution turned the saga back, and that resolution.
 	By        string `json:"by,omitempty"`
 	RequestID string `json:"requestId,omitempty"`
 	// EventIdentity names the event from outside that caused this one, if one did: its source, type, subject, ID and content.
@@ -102,7 +102,7 @@ func timeOf(text string) time.Time {
 // maxText is how many characters of a text from outside are kept.
 const maxText = 500
 
-// clean makes a text from outside fit for the log. What a sender wrote for people must never be the reason why a saga cannot be
+// clean makes a text from outside valid for the log. A sender's free text must never be the reason why an event cannot be
 // recorded.
 func clean(s string) string { return text.Clean(s, maxText) }
 

@@ -29,7 +29,7 @@ type Flow[S, P any] struct {
 	// Own folds what an event says besides the kit's part, after the kit. It must not change what s shares with another state.
 	Own func(s *S, r event.Record) error
 
-	// Workflow is the registered workflow type; default Name. Queue is the task queue of the workflows and of our own activities.
+	// Workflow is the registered workflow type; default Name. Queue is the task queue of the workflows and of its own activities.
 	Workflow, Queue string
 
 	// The rest is optional.
@@ -45,7 +45,7 @@ type Flow[S, P any] struct {
 
 	// Signals are the registered signals that bring facts, besides SignalCancel. They are taken in this order.
 	Signals []Signal
-	// TurnBack is the rule about a signal that has an undecided saga turn back.
+	// TurnBack is the rule for a signal that makes an undecided saga turn back.
 	TurnBack *TurnBackRule
 	// CancelRequested is the type of the event that requests a cancellation; default <Events>.cancellation_requested.
 	CancelRequested string
@@ -53,7 +53,7 @@ type Flow[S, P any] struct {
 	// they are <Stream>.early-<id> and <Events>.cancellation_kept for a flow with an event that cancels; other flows look for none.
 	EarlyStream func(id string) string
 	EarlyType   string
-	// Same reports whether data to start a saga is that of the saga which is there. By default it is when Start says so; without Start, no saga
+	// Same reports whether start data equals that of the existing saga. By default Start compares them; without Start, no saga
 	// is compared.
 	Same func(s *S, data json.RawMessage) bool
 	// Late is the rule about events that come after the saga has ended.
@@ -72,7 +72,7 @@ type Flow[S, P any] struct {
 	Summary func(s *S) string
 
 	// Endless flows have no terminal event: a run closes when nothing is left to do, and the next event starts another one. Their streams
-	// are written by others, too. All rows are forward steps, no person cancels, and nothing is compensated.
+	// are also written by others. All rows are forward steps; such a saga is not cancelled, and nothing is compensated.
 	Endless bool
 	// Next decides in an endless flow that is a loop, in the place of the order of the rows: an attempt of a row (Do), an event (Append), a
 	// wait for a time or for a person (Wait, Ask), or nothing (Close). Item says what a step is about at the moment, and whether it is
@@ -83,7 +83,7 @@ type Flow[S, P any] struct {
 	More string
 	// Begin makes the first event of an endless flow; nil when there is none to be made. Without it, others begin the stream.
 	Begin func(p P, ctx context.Context, in OpenInput, now time.Time) (*event.Entry, error)
-	// Bound has a state of an endless flow forget what is not needed to decide what is next. Again reports that it must be folded anew.
+	// Bound removes from a state of an endless flow what the next decision does not need. Again reports that it must be folded again.
 	Bound func(s *S) (again bool)
 	// Private streams are not published. Unattended flows never need attention: what is stuck is tried until it succeeds.
 	Private, Unattended bool
@@ -115,7 +115,7 @@ const (
 	Await Kind = "await"
 	// Pivot is the event that decides. There is one.
 	Pivot Kind = "pivot"
-	// Forward steps come after the pivot. They are never undone and tried until they succeed.
+	// Forward steps come after the pivot. They are never compensated, and are retried until they succeed.
 	Forward Kind = "forward"
 )
 
@@ -127,7 +127,7 @@ type Step[S, P any] struct {
 	Slot string
 	// When reports whether the row applies to a saga. It may look only at what the first event says. Nil: always.
 	When func(s *S) bool
-	// Do attempts the step, Undo compensates it, Lookup asks what became of it. A row without Do records its event: recording is
+	// Do attempts the step, Undo compensates it, Lookup asks for the result of it. A row without Do records its event: recording is
 	// the effect, and Undo records Undone.
 	Do, Undo, Lookup *Operation[S, P]
 	// Deadline is how long Do of a compensable step may be unavailable before it is looked up and given up.
@@ -142,7 +142,7 @@ type Step[S, P any] struct {
 	Held func(s *S) bool
 	// Reversible, of a forward step, reports whether its refusal, or a person, may still turn the saga back.
 	Reversible func(s *S) bool
-	// StuckText, FinalText and RefusedText say for people what is the matter with a forward step that is stuck: in general, when
+	// StuckText, FinalText and RefusedText say for people what is wrong with a forward step that is stuck: in general, when
 	// it is not reversible any more, and when it was refused then. RefusedError is what the event about the last one says.
 	StuckText, FinalText, RefusedText, RefusedError string
 	// UnknownText says for people that Lookup of a forward step does not answer.
@@ -164,7 +164,7 @@ type Operation[S, P any] struct {
 	Name, Queue string
 	// Summary is one line for the Temporal Web UI.
 	Summary string
-	// Remote marks a call to a service that is not ours: it runs inside a workflow task only where that service is fast.
+	// Remote marks a call to an external service: it runs inside a workflow task only where that service is fast.
 	Remote bool
 	// Within bounds how long a Lookup is tried.
 	Within time.Duration
@@ -175,7 +175,7 @@ type Operation[S, P any] struct {
 	Once bool
 }
 
-// WaitRule is what a saga waits for: the first type of On that was heard completes the row.
+// WaitRule is what a saga waits for: the first type of On that is received completes the row.
 type WaitRule struct {
 	On []string
 	// For says what for, to people.
@@ -185,15 +185,15 @@ type WaitRule struct {
 	Since    string
 	// Overdue is, before the pivot, the reason of the compensation; after it the text for a person.
 	Overdue string
-	// Trouble is heard instead, after the pivot: a person must act.
+	// Trouble lists events that need attention instead, after the pivot.
 	Trouble []Trouble
-	// Stray is heard although the saga has turned back: a person must act before it ends.
+	// Stray is an event that arrives although the saga has turned back: an operator must act before it ends.
 	Stray *Trouble
-	// MissingText says for people what is the matter when a person must act.
+	// MissingText says for people what is wrong when a person must act.
 	MissingText string
 }
 
-// Trouble is something that was heard and that a person must act on. Step names it in events; of a wait it is the row.
+// Trouble is a received event that needs attention. Step names it in events; for a wait it is the row.
 type Trouble struct{ On, Step, Text, Situation string }
 
 // PendingRule is what follows when a participant answers that it will notify. Lookup decides what a notification is worth, and
@@ -243,8 +243,8 @@ type Cancellation struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Later is a participant's answer that a step may succeed soon, and nothing is recorded. It is a fact of the run, not of the log: a
-// run that takes over finds it itself, and waits anew.
+// Later is a participant's answer that a step may succeed soon; nothing is recorded. It is a fact of the run, not of the log: a
+// run that takes over finds it itself, and waits again.
 type Later struct {
 	Step string `json:"step,omitempty"`
 	Item string `json:"item,omitempty"`
@@ -265,7 +265,7 @@ type Answer struct {
 	Entry event.Entry `json:"entry"`
 }
 
-// Facts are what a run knows besides the log: what signals and Updates brought, and what became of its own attempts.
+// Facts are what a run knows besides the log: what signals and Updates brought, and the results of its own attempts.
 type Facts struct {
 	// Heard has at most one fact of a type.
 	Heard         []Fact         `json:"heard,omitempty"`
@@ -273,7 +273,7 @@ type Facts struct {
 	Resolutions   []Resolution   `json:"resolutions,omitempty"`
 	// TurnBack asks a saga that is not decided to turn back, and says how it ends then.
 	TurnBack *Ending `json:"turnBack,omitempty"`
-	// GivenUp is the row that was unavailable past its deadline; LookedUp is the row of which a lookup has found nothing that stands,
+	// GivenUp is the row that was unavailable past its deadline; LookedUp is the row for which a lookup found no effect,
 	// after that or after the time of a pending answer was over.
 	GivenUp  string `json:"givenUp,omitempty"`
 	LookedUp string `json:"lookedUp,omitempty"`
@@ -304,7 +304,7 @@ type TurnBackRule struct {
 
 // LateRule says what follows from events that come after a saga has ended.
 type LateRule[S any] struct {
-	// Workflow is the workflow that settles what follows, WorkflowID its ID, Signal tells it that there is more.
+	// Workflow is the workflow that handles late events, WorkflowID its ID, Signal notifies it of new ones.
 	Workflow   string
 	WorkflowID func(id string) string
 	Signal     string
@@ -315,7 +315,7 @@ type LateRule[S any] struct {
 	Attributes func(s *S) []temporal.SearchAttributeUpdate
 }
 
-// first returns the fact of the first of the types that was heard.
+// first returns the fact of the first of the types that was received.
 func (f *Facts) first(types []string) *Fact {
 	for _, t := range types {
 		for i := range f.Heard {
@@ -364,7 +364,7 @@ func (f *Flow[S, P]) IDOf(workflowID string) (id string, ok bool) {
 	return event.Unescape(name)
 }
 
-// MemoID is the field of a workflow's memo that has the saga's ID where the workflow ID does not tell it.
+// MemoID is the field of a workflow's memo that has the saga's ID where the workflow ID does not contain it.
 const MemoID = "sagaId"
 
 // StreamOf is the name of the stream of a saga.

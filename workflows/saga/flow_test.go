@@ -297,69 +297,69 @@ func TestFoldDoesNotChangeTheOldState(t *testing.T) {
 func TestCheckNamesWhatIsWrong(t *testing.T) {
 	require.NoError(t, ptr(topUps()).Check())
 	for want, spoil := range map[string]func(f *saga.Flow[topUp, till]){
-		"a flow has a name":      func(f *saga.Flow[topUp, till]) { f.Name = "" },
-		`the stream "gift-card"`: func(f *saga.Flow[topUp, till]) { f.Stream = "gift-card" },
-		"one pivot, not 0":       func(f *saga.Flow[topUp, till]) { f.Steps = append(f.Steps[:4:4], f.Steps[5]) },
+		"a flow must have a Name": func(f *saga.Flow[topUp, till]) { f.Name = "" },
+		`the stream "gift-card"`:  func(f *saga.Flow[topUp, till]) { f.Stream = "gift-card" },
+		"one pivot, not 0":        func(f *saga.Flow[topUp, till]) { f.Steps = append(f.Steps[:4:4], f.Steps[5]) },
 		"one pivot, not 2": func(f *saga.Flow[topUp, till]) {
 			f.Steps = append(f.Steps, saga.Step[topUp, till]{Name: "again", Slot: "decide", Kind: saga.Pivot})
 		},
-		`step "lock": a compensable step has Undo`:      func(f *saga.Flow[topUp, till]) { f.Steps[0].Undo = nil },
-		`step "lock": an operation has a step function`: func(f *saga.Flow[topUp, till]) { f.Steps[0].Do.Run = nil },
-		`step "lock": the compensation has a type`:      func(f *saga.Flow[topUp, till]) { f.Steps[0].Undone = nil },
-		`step "lock": a compensable step with Do has`:   func(f *saga.Flow[topUp, till]) { f.Steps[0].Deadline = "" },
-		`step "charge": a lookup says within`:           func(f *saga.Flow[topUp, till]) { f.Steps[1].Lookup.Within = 0 },
-		`a flow has a task queue`:                       func(f *saga.Flow[topUp, till]) { f.Queue = "" },
-		`step "lock": only a lookup says within`:        func(f *saga.Flow[topUp, till]) { f.Steps[0].Undo.Within = time.Minute },
-		`step "credit": only a lookup says within`:      func(f *saga.Flow[topUp, till]) { f.Steps[5].Do.Within = time.Minute },
-		`step "ask": the compensation of a row without`: func(f *saga.Flow[topUp, till]) { f.Steps[2].Undo.Run = till.step },
-		`step "credit": the activity "card.Lock" is`:    func(f *saga.Flow[topUp, till]) { f.Steps[5].Do.Name = "card.Lock" },
-		`step "credit": the activity "card.Publish" is`: func(f *saga.Flow[topUp, till]) { f.Steps[5].Do.Name = "card.Publish" },
-		`step "lock": the outcomes have types of their`: func(f *saga.Flow[topUp, till]) { f.Steps[0].Refused = f.Steps[0].Done },
-		`step "approve": the flow takes "stop" for`:     func(f *saga.Flow[topUp, till]) { f.CancelRequested, f.Steps[3].Wait.On = "stop", []string{"stop"} },
-		`the signal "cancel" is taken`:                  func(f *saga.Flow[topUp, till]) { f.Signals = []saga.Signal{{Name: "cancel", Read: readNothing}} },
-		`the signal "stop" is taken`: func(f *saga.Flow[topUp, till]) {
+		`step "lock": a compensable step must have Undo`:           func(f *saga.Flow[topUp, till]) { f.Steps[0].Undo = nil },
+		`step "lock": an operation must have a step function: Run`: func(f *saga.Flow[topUp, till]) { f.Steps[0].Do.Run = nil },
+		`step "lock": the compensation must have a type`:           func(f *saga.Flow[topUp, till]) { f.Steps[0].Undone = nil },
+		`step "lock": a compensable step with Do must have`:        func(f *saga.Flow[topUp, till]) { f.Steps[0].Deadline = "" },
+		`step "charge": a lookup must have Within`:                 func(f *saga.Flow[topUp, till]) { f.Steps[1].Lookup.Within = 0 },
+		`a flow must have a task queue`:                            func(f *saga.Flow[topUp, till]) { f.Queue = "" },
+		`step "lock": only a lookup may have Within`:               func(f *saga.Flow[topUp, till]) { f.Steps[0].Undo.Within = time.Minute },
+		`step "credit": only a lookup may have Within`:             func(f *saga.Flow[topUp, till]) { f.Steps[5].Do.Within = time.Minute },
+		`step "ask": the compensation of a step without`:           func(f *saga.Flow[topUp, till]) { f.Steps[2].Undo.Run = till.step },
+		`step "credit": the activity "card.Lock" is`:               func(f *saga.Flow[topUp, till]) { f.Steps[5].Do.Name = "card.Lock" },
+		`step "credit": the activity "card.Publish" is`:            func(f *saga.Flow[topUp, till]) { f.Steps[5].Do.Name = "card.Publish" },
+		`step "lock": the outcomes must have different types`:      func(f *saga.Flow[topUp, till]) { f.Steps[0].Refused = f.Steps[0].Done },
+		`step "approve": a step must not wait for "stop"`:          func(f *saga.Flow[topUp, till]) { f.CancelRequested, f.Steps[3].Wait.On = "stop", []string{"stop"} },
+		`the signal "cancel" is declared twice`:                    func(f *saga.Flow[topUp, till]) { f.Signals = []saga.Signal{{Name: "cancel", Read: readNothing}} },
+		`the signal "stop" is declared twice`: func(f *saga.Flow[topUp, till]) {
 			f.Signals, f.TurnBack = []saga.Signal{{Name: "stop", Read: readNothing}}, &saga.TurnBackRule{Signal: "stop", Ending: endNowhere}
 		},
-		`a signal has a name`:                            func(f *saga.Flow[topUp, till]) { f.Signals = []saga.Signal{{Read: readNothing}} },
-		`the signal "pay" has Read`:                      func(f *saga.Flow[topUp, till]) { f.Signals = []saga.Signal{{Name: "pay"}} },
-		`TurnBack has Signal and Ending`:                 func(f *saga.Flow[topUp, till]) { f.TurnBack = &saga.TurnBackRule{Signal: "stop"} },
-		`Late has Workflow, WorkflowID`:                  func(f *saga.Flow[topUp, till]) { f.Late = &saga.LateRule[topUp]{Workflow: "LateTopUp"} },
-		`EarlyStream and EarlyType`:                      func(f *saga.Flow[topUp, till]) { f.EarlyType = "card.cancellation_kept" },
-		`step "approve": the wait begins with`:           func(f *saga.Flow[topUp, till]) { f.Steps[3].Wait.Since = "credit" },
-		`step "approve": a wait says for which events`:   func(f *saga.Flow[topUp, till]) { f.Steps[3].Wait.On = nil },
-		`step "approve": a row of the kind "await"`:      func(f *saga.Flow[topUp, till]) { f.Steps[3].Wait = nil },
-		`step "decide": the pivot is an event`:           func(f *saga.Flow[topUp, till]) { f.Steps[4].Do = f.Steps[5].Do },
-		`step "credit": a forward step is never undone`:  func(f *saga.Flow[topUp, till]) { f.Steps[5].Undo, f.Steps[5].Undone = f.Steps[0].Undo, []string{"x"} },
-		`step "credit": a forward step must succeed`:     func(f *saga.Flow[topUp, till]) { f.Steps[5].Deadline = "D" },
-		`step "credit": a refusal that cannot turn`:      func(f *saga.Flow[topUp, till]) { f.Steps[5].Refused = "card.credit_refused" },
-		`step "credit": the outcome has a type`:          func(f *saga.Flow[topUp, till]) { f.Steps[5].Done = "" },
-		`step "credit": "maybe" is no kind`:              func(f *saga.Flow[topUp, till]) { f.Steps[5].Kind = "maybe" },
-		`the slot "lock" is taken`:                       func(f *saga.Flow[topUp, till]) { f.Steps[5].Slot = "lock" },
-		`the slot "end" is taken`:                        func(f *saga.Flow[topUp, till]) { f.Steps[5].Slot = "end" },
-		`the name "lock" is taken`:                       func(f *saga.Flow[topUp, till]) { f.Steps[5].Name = "lock" },
-		`step "lock": the type "card.rejected" is the`:   func(f *saga.Flow[topUp, till]) { f.Steps[0].Refused = "card.rejected" },
-		`step "decide": the pivot applies to every saga`: func(f *saga.Flow[topUp, till]) { f.Steps[4].When = f.Steps[3].When },
-		`step "credit": only a compensable step with Do`: func(f *saga.Flow[topUp, till]) { f.Steps[5].Pending = &saga.PendingRule{} },
-		`step "lock": a pending outcome has Event, On`:   func(f *saga.Flow[topUp, till]) { f.Steps[0].Pending = &saga.PendingRule{} },
+		`a signal must have a Name`:                                                 func(f *saga.Flow[topUp, till]) { f.Signals = []saga.Signal{{Read: readNothing}} },
+		`the signal "pay" must have Read`:                                           func(f *saga.Flow[topUp, till]) { f.Signals = []saga.Signal{{Name: "pay"}} },
+		`TurnBack must have Signal and Ending`:                                      func(f *saga.Flow[topUp, till]) { f.TurnBack = &saga.TurnBackRule{Signal: "stop"} },
+		`Late must have Workflow, WorkflowID`:                                       func(f *saga.Flow[topUp, till]) { f.Late = &saga.LateRule[topUp]{Workflow: "LateTopUp"} },
+		`EarlyStream and EarlyType`:                                                 func(f *saga.Flow[topUp, till]) { f.EarlyType = "card.cancellation_kept" },
+		`step "approve": Since of a wait must name an earlier step`:                 func(f *saga.Flow[topUp, till]) { f.Steps[3].Wait.Since = "credit" },
+		`step "approve": a wait must name its events: On`:                           func(f *saga.Flow[topUp, till]) { f.Steps[3].Wait.On = nil },
+		`step "approve": a step of kind "await"`:                                    func(f *saga.Flow[topUp, till]) { f.Steps[3].Wait = nil },
+		`step "decide": the pivot must not have Do`:                                 func(f *saga.Flow[topUp, till]) { f.Steps[4].Do = f.Steps[5].Do },
+		`step "credit": a forward step must not have Undo: it is never compensated`: func(f *saga.Flow[topUp, till]) { f.Steps[5].Undo, f.Steps[5].Undone = f.Steps[0].Undo, []string{"x"} },
+		`step "credit": a forward step must not have a Deadline`:                    func(f *saga.Flow[topUp, till]) { f.Steps[5].Deadline = "D" },
+		`step "credit": a forward step that can be refused must have`:               func(f *saga.Flow[topUp, till]) { f.Steps[5].Refused = "card.credit_refused" },
+		`step "credit": the outcome must have a type`:                               func(f *saga.Flow[topUp, till]) { f.Steps[5].Done = "" },
+		`step "credit": "maybe" is not a kind of step`:                              func(f *saga.Flow[topUp, till]) { f.Steps[5].Kind = "maybe" },
+		`the slot "lock" is used twice`:                                             func(f *saga.Flow[topUp, till]) { f.Steps[5].Slot = "lock" },
+		`the slot "end" is used twice or reserved`:                                  func(f *saga.Flow[topUp, till]) { f.Steps[5].Slot = "end" },
+		`the name "lock" is used twice`:                                             func(f *saga.Flow[topUp, till]) { f.Steps[5].Name = "lock" },
+		`step "lock": the type "card.rejected" is reserved`:                         func(f *saga.Flow[topUp, till]) { f.Steps[0].Refused = "card.rejected" },
+		`step "decide": the pivot must not have When: it applies to every saga`:     func(f *saga.Flow[topUp, till]) { f.Steps[4].When = f.Steps[3].When },
+		`step "credit": only a compensable step with Do`:                            func(f *saga.Flow[topUp, till]) { f.Steps[5].Pending = &saga.PendingRule{} },
+		`step "lock": a pending outcome must have Event, On`:                        func(f *saga.Flow[topUp, till]) { f.Steps[0].Pending = &saga.PendingRule{} },
 		`step "notify": only the first step after`: func(f *saga.Flow[topUp, till]) {
 			f.Steps = append(f.Steps, saga.Step[topUp, till]{Name: "notify", Kind: saga.Forward, Reversible: f.Steps[3].When})
 		},
-		`step "later": a compensable step comes before the wait`: func(f *saga.Flow[topUp, till]) {
+		`step "later": a compensable step must come before the wait`: func(f *saga.Flow[topUp, till]) {
 			later := f.Steps[0]
 			later.Name = "later"
 			f.Steps = slices.Insert(f.Steps, 4, later)
 		},
-		`step "again": one wait comes before the pivot`: func(f *saga.Flow[topUp, till]) {
+		`step "again": only one wait may come before the pivot`: func(f *saga.Flow[topUp, till]) {
 			again := f.Steps[3]
 			again.Name = "again"
 			f.Steps = slices.Insert(f.Steps, 4, again)
 		},
-		`step "approve": Stray has a name of its own`: func(f *saga.Flow[topUp, till]) {
+		`step "approve": Stray must not have the name of the step`: func(f *saga.Flow[topUp, till]) {
 			f.Steps[3].Wait.Stray = &saga.Trouble{Step: "lock", Text: "x", Situation: "y"}
 		},
-		`slots that begin with "undo/" are the kit's`:       func(f *saga.Flow[topUp, till]) { f.Steps[5].Slot = "undo/lock" },
-		`step "charge": the slot "lock/pending" is taken`:   func(f *saga.Flow[topUp, till]) { f.Steps[1].Slot = "lock/pending" },
-		`step "credit": the slot "cancel/refused" is taken`: func(f *saga.Flow[topUp, till]) { f.Steps[5].Slot = "cancel/refused" },
+		`slots that begin with "undo/" are reserved`:                         func(f *saga.Flow[topUp, till]) { f.Steps[5].Slot = "undo/lock" },
+		`step "charge": the slot "lock/pending" is used twice`:               func(f *saga.Flow[topUp, till]) { f.Steps[1].Slot = "lock/pending" },
+		`step "credit": the slot "cancel/refused" is used twice or reserved`: func(f *saga.Flow[topUp, till]) { f.Steps[5].Slot = "cancel/refused" },
 	} {
 		f := topUps()
 		spoil(&f)

@@ -18,9 +18,9 @@ import (
 const (
 	// SignalCancel brings a Cancellation.
 	SignalCancel = "cancel"
-	// SignalFact brings a Fact that an earlier run has heard.
+	// SignalFact brings a Fact that an earlier run has received.
 	SignalFact = "fact"
-	// UpdateCancel brings a Cancellation and waits for the verdict, UpdateResolve a Resolution.
+	// UpdateCancel brings a Cancellation and waits for the answer, UpdateResolve a Resolution.
 	UpdateCancel  = "cancel"
 	UpdateResolve = "resolve"
 )
@@ -71,13 +71,13 @@ const (
 	maxFactData = 96 << 10
 )
 
-// carried reads a fact that an earlier run has heard. It was cleaned then; anyone may send another one with Temporal's tools.
+// carried reads a fact that an earlier run has received. It was cleaned then; anyone may send another one with Temporal's tools.
 func (f *Flow[S, P]) carried(id string, payload json.RawMessage) (fact Fact, err error) {
 	if err := json.Unmarshal(payload, &fact); err != nil {
 		return Fact{}, err
 	}
 	if fact.Type == "" || len(fact.Type) > maxFactType || len(fact.Data) > maxFactData {
-		return Fact{}, fault.New(fault.Invalid, "a fact has a type of at most %d bytes, and data of at most %d", maxFactType, maxFactData)
+		return Fact{}, fault.New(fault.Invalid, "a fact must have a type of at most %d bytes and data of at most %d bytes", maxFactType, maxFactData)
 	}
 	if f.turnsBack(fact) {
 		ending, err := DataOf[Ending](&fact)
@@ -104,7 +104,7 @@ func (f *Flow[S, P]) carried(id string, payload json.RawMessage) (fact Fact, err
 // turnsBack reports why a saga that turns back cannot end like this; nil when it can.
 func (e Ending) turnsBack() error {
 	if e.Outcome == Completed || !e.Outcome.Terminal() {
-		return fault.New(fault.Invalid, "a saga that turns back does not end as %q", e.Outcome)
+		return fault.New(fault.Invalid, "a saga that turns back must not end as %q", e.Outcome)
 	}
 	return nil
 }
@@ -169,12 +169,12 @@ func (f *Flow[S, P]) listens(eventType string) bool {
 	})
 }
 
-// without is what was heard but the fact of a type.
+// without returns the received facts without that of a type.
 func (f *Facts) without(eventType string) []Fact {
 	return slices.DeleteFunc(slices.Clone(f.Heard), func(h Fact) bool { return h.Type == eventType })
 }
 
-// has reports whether a fact of the type was heard.
+// has reports whether a fact of the type was received.
 func (f *Facts) has(eventType string) bool { return f.first([]string{eventType}) != nil }
 
 const (
@@ -204,7 +204,7 @@ func Clip(s string) string {
 	return s
 }
 
-// handle registers the Updates. They only set a fact and wait for the verdict.
+// handle registers the Updates. They only set a fact and wait for the answer.
 func (r *run[S, P]) handle(ctx workflow.Context) error {
 	if r.flow.Unattended {
 		return nil
@@ -222,11 +222,11 @@ func (r *run[S, P]) handle(ctx workflow.Context) error {
 			}
 			return nil
 		},
-		Description: "Requests the cancellation of the " + r.flow.Name + " and waits for the verdict.",
+		Description: "Requests the cancellation of the " + r.flow.Name + " and waits for the result.",
 	})
 }
 
-// cancel requests a cancellation and waits for the verdict, which is an event.
+// cancel requests a cancellation and waits for the answer, which is an event.
 func (r *run[S, P]) cancel(ctx workflow.Context, c Cancellation) (CancelVerdict, error) {
 	r.drain.Count()
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
@@ -308,7 +308,7 @@ func (r *run[S, P]) receive(name string) {
 	}
 }
 
-// take takes in a fact.
+// take adds a fact.
 func (r *run[S, P]) take(fact Fact) {
 	k := r.kit()
 	switch {
@@ -320,7 +320,7 @@ func (r *run[S, P]) take(fact Fact) {
 		}
 	case r.flow.Cancels(fact) && k.CancelRefused:
 		// An earlier refusal is the answer.
-		r.log.Info("a cancellation is refused", "stream", r.flow.StreamOf(r.in.ID), "request_id", fact.ID)
+		r.log.Info("cancellation refused", "stream", r.flow.StreamOf(r.in.ID), "request_id", fact.ID)
 	case !r.seen.add(fact.Identity):
 	default:
 		r.changes++
@@ -342,7 +342,7 @@ func (f Fact) Late() LateEvent {
 	return LateEvent{ID: f.ID, EventID: f.Cause, Type: f.Type, Identity: f.Identity}
 }
 
-// recover takes over the facts that the runs which were broken off before this one had heard, if there are any. A run that is due
+// recover takes over the facts that the interrupted runs before this one had received, if there are any. A run that is due
 // meanwhile hands the rest on.
 func (r *run[S, P]) recover() (handedOn bool, err error) {
 	if r.in.Resume == nil {
@@ -374,7 +374,7 @@ func (r *run[S, P]) recover() (handedOn bool, err error) {
 	return false, nil
 }
 
-// heard are the events that came before it was known that the saga had ended. Facts merge; these are kept one by one, because
+// heard are the events that arrived before the run knew that the saga had ended. Facts merge; these are kept one by one, because
 // the saga may have ended before they came: a workflow task is discarded when a signal arrives, and its second run learns of
 // the end from the log.
 type heard struct {

@@ -16,11 +16,11 @@ type ResolutionAction string
 
 // The decisions.
 const (
-	// Retry tries the step again at once; what was asked stays open until it goes through.
+	// Retry retries the step at once; the attention stays open until the step succeeds.
 	Retry ResolutionAction = "retry"
-	// Skip goes on without the step. It needs a note that says why that is right.
+	// Skip continues without the step. It requires a note that gives the reason.
 	Skip ResolutionAction = "skip"
-	// Substitute goes on because the same was done in another way. It needs a reference to that.
+	// Substitute continues because the same was done by other means. It requires a reference to that.
 	Substitute ResolutionAction = "substitute"
 	// Compensate turns a saga back whose reversible step is stuck, when it is proven that the step was not done.
 	Compensate ResolutionAction = "compensate"
@@ -75,7 +75,7 @@ type ByHand struct {
 	By     string           `json:"by,omitempty"`
 }
 
-// Settled returns what a person decided about a step, and false when nobody did.
+// Settled returns an operator's decision about a step; false when there is none.
 func (s Saga) Settled(step string, undo bool) (ByHand, bool) {
 	for _, h := range s.ByHand {
 		if h.Step == step && h.Undo == undo {
@@ -90,7 +90,7 @@ type Resolution struct {
 	// ID makes the decision the same when it comes again.
 	ID     string           `json:"id"`
 	Action ResolutionAction `json:"action"`
-	// By is who decided; empty when nobody said.
+	// By is the operator; empty when unknown.
 	By string `json:"by,omitempty"`
 	// Note says why, for people; Reference names what was done instead, such as the number of a transfer.
 	Note      string `json:"note,omitempty"`
@@ -119,8 +119,8 @@ func (r Resolution) Identified(stream string, open AttentionState, key string) R
 }
 
 const (
-	noteMissing      = "who skips a step says why"
-	referenceMissing = "who substitutes a step says what was done instead"
+	noteMissing      = "say why the step is skipped"
+	referenceMissing = "say what was done instead, such as the number of a transfer"
 )
 
 // Validate names every field that breaks a rule, whatever the saga it is about; the error is Invalid.
@@ -141,14 +141,14 @@ func (r Resolution) Validate() error {
 	return fault.NewInvalid("resolution", fields)
 }
 
-// WhyNotIn says for people why a decision does not fit a situation, or "" when it does. Open is the number of the
+// WhyNotIn says for people why a decision does not apply to a situation, or "" when it does. Open is the number of the
 // attention that is open.
 func (r Resolution) WhyNotIn(situation string, allowed []ResolutionAction, open int) string {
 	switch {
 	case r.Attention != 0 && r.Attention != open:
-		return "attention " + strconv.Itoa(r.Attention) + " is not open; attention " + strconv.Itoa(open) + " is: " + situation
+		return "attention " + strconv.Itoa(r.Attention) + " is not open; the open one is " + strconv.Itoa(open) + ": " + situation
 	case !slices.Contains(allowed, r.Action):
-		return situation + ": that allows " + words(allowed) + ", not " + strconv.Quote(string(r.Action))
+		return situation + ": allowed actions are " + words(allowed) + ", not " + strconv.Quote(string(r.Action))
 	case r.Action == Skip && r.Note == "":
 		return "the note is missing: " + noteMissing
 	case r.Action == Substitute && r.Reference == "":
@@ -189,7 +189,7 @@ type ResolutionData struct {
 	// Undo reports that it is the step's compensation.
 	Undo   bool             `json:"undo,omitempty"`
 	Action ResolutionAction `json:"action"`
-	// By is who decided; Note says why, Reference what was done instead.
+	// By is the operator; Note is the reason, Reference is what was done instead.
 	By        string `json:"by,omitempty"`
 	Note      string `json:"note,omitempty"`
 	Reference string `json:"reference,omitempty"`
@@ -216,7 +216,7 @@ func RetrySlot(a AttentionState) string {
 }
 
 // UndoStuck is the situation of a compensation that is stuck.
-const UndoStuck = "an undo is stuck"
+const UndoStuck = "a compensation is stuck"
 
 // What may be decided. Nothing is tried where only people can find out, so there is nothing to try again; what has left is not
 // turned back.
@@ -272,10 +272,10 @@ func (row *Step[S, P]) stuckText() string {
 }
 
 func (row *Step[S, P]) unknownText() string {
-	return cmp.Or(row.UnknownText, "it is not known whether the step "+row.Name+" was done")
+	return cmp.Or(row.UnknownText, "it is unknown whether the step "+row.Name+" was done")
 }
 
-// Situation says for people what a person is asked to act on, and what may be decided about it; "" when nothing is open, or when
+// Situation describes for people what needs attention, and returns the allowed actions; "" when nothing is open, or when
 // it settles by itself.
 func (f *Flow[S, P]) Situation(s *S) (text string, allowed []ResolutionAction) {
 	n := next[S, P]{flow: f, s: s, k: kitOf(s), facts: &Facts{}}
@@ -305,7 +305,7 @@ func (f *Flow[S, P]) Situation(s *S) (text string, allowed []ResolutionAction) {
 	return row.stuckText(), row.decisions()
 }
 
-// WhyNotResolvable says for people why a decision does not fit, or "" when it does.
+// WhyNotResolvable says for people why a decision does not apply, or "" when it does.
 func (f *Flow[S, P]) WhyNotResolvable(s *S, r Resolution) string {
 	k := kitOf(s)
 	situation, allowed := f.Situation(s)
@@ -320,7 +320,7 @@ func (f *Flow[S, P]) WhyNotResolvable(s *S, r Resolution) string {
 	return r.WhyNotIn(situation, allowed, k.Attention.Count)
 }
 
-// Decided returns the first decision that fits and is not recorded yet.
+// Decided returns the first decision that applies and is not recorded yet.
 func (f *Flow[S, P]) Decided(s *S, resolutions []Resolution) (Resolution, bool) {
 	for _, r := range resolutions {
 		if !kitOf(s).Recorded(r.ID) && f.WhyNotResolvable(s, r) == "" {
@@ -360,14 +360,14 @@ func (n *next[S, P]) howResolved() string {
 		return n.flow.HowResolved(n.s)
 	}
 	hand, byHand := n.k.Settled(a.Step, a.Undo)
-	how := "the step went through"
+	how := "the step succeeded"
 	switch row := n.flow.row(n.s, a.Step); {
 	case byHand && hand.Action == Skip:
 		how = "skipped by hand"
 	case byHand:
 		how = "substituted by hand"
 	case row != nil && row.Reversible != nil && !a.Undo && n.k.Decision == GoBack:
-		return "the " + n.flow.Name + " is being undone instead"
+		return "the " + n.flow.Name + " is being compensated instead"
 	}
 	if hand.By != "" {
 		how += " by " + hand.By
@@ -389,7 +389,7 @@ func (f *Flow[S, P]) RefusalText(s *S) string {
 	case k.Decision == GoForward:
 		return "the " + f.Name + " is being settled"
 	case k.Decision == GoBack && !k.Cancelling():
-		return "the " + f.Name + " is already being undone: " + k.Ending.Reason
+		return "the " + f.Name + " is already being compensated: " + k.Ending.Reason
 	}
 	return ""
 }

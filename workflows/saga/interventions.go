@@ -21,7 +21,7 @@ type Interventions struct {
 	// Facts are the decisions that are not recorded yet; Changed is called when there is a new one.
 	Facts   *[]Resolution
 	Changed func()
-	// Verdict answers a decision.
+	// Verdict returns the answer to a decision.
 	Verdict func(r Resolution) ResolveVerdict
 	// Drain is the run's.
 	Drain *Drain
@@ -36,7 +36,7 @@ type Resolvable interface {
 	WhyNotResolvable(r Resolution) string
 }
 
-// Handle registers the Update. It only sets a fact and waits for the verdict.
+// Handle registers the Update. It only sets a fact and waits for the answer.
 func (d *Interventions) Handle(ctx workflow.Context) error {
 	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateResolve, d.resolve, workflow.UpdateHandlerOptions{
 		Validator: func(_ workflow.Context, r Resolution) error {
@@ -51,12 +51,12 @@ func (d *Interventions) Handle(ctx workflow.Context) error {
 			}
 			return nil
 		},
-		Description: "Decides about what is stuck and waits for the verdict.",
+		Description: "Records an intervention and waits for the result.",
 	})
 }
 
-// resolve takes in a decision and waits until it stands in the log, or does not fit any more. What does not fit when it
-// comes is refused at once.
+// resolve adds a decision and waits until it is in the log, or no longer applies. A decision that does not apply when it
+// arrives is refused at once.
 func (d *Interventions) resolve(ctx workflow.Context, r Resolution) (ResolveVerdict, error) {
 	d.Drain.Count()
 	disconnected, _ := workflow.NewDisconnectedContext(ctx)
@@ -126,7 +126,7 @@ func (d *Interventions) add(r Resolution) {
 	d.Changed()
 }
 
-// judged reports whether a decision has its verdict, and refuses it when it has stopped to fit.
+// judged reports whether a decision is answered, and refuses it when it no longer applies.
 func (d *Interventions) judged(id string) bool {
 	if n := d.pending(id); n >= 0 {
 		state, _ := d.State()

@@ -12,14 +12,14 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 )
 
-// lateBatch is how many late events get their verdicts at once.
+// lateBatch is how many late events are recorded at once.
 const lateBatch = 50
 
 // maxCarried is how many late events a run that is due hands on to the next one.
 const maxCarried = 200
 
-// judgeLate writes a verdict on every event that came when the order had ended, until no other one has come meanwhile or the
-// run is due, and has settled what follows from them. First reports that the facts of the run are looked at, too.
+// judgeLate records every event that arrived after the saga had ended, until no other one has arrived meanwhile or the
+// run is due, and starts the saga that handles them. First reports that the facts of the run are checked, too.
 func (r *run[S, P]) judgeLate(first bool) error {
 	if first {
 		r.unanswered()
@@ -46,7 +46,7 @@ func (r *run[S, P]) judgeLate(first bool) error {
 	return nil
 }
 
-// judge keeps an event for its verdict, unless no event of the bus brought the fact, or the log has its effect or its answer: what has
+// judge keeps an event to be recorded as late, unless no event of the bus brought the fact, or the log has its effect or its answer: what has
 // caused one of the saga's events came in time, and again, as it does when a workflow is reset.
 func (r *run[S, P]) judge(e LateEvent) {
 	if e.EventID != "" && !r.flow.Answered(&r.state, e) {
@@ -54,7 +54,7 @@ func (r *run[S, P]) judge(e LateEvent) {
 	}
 }
 
-// Answered reports whether the log shows that an event has had its effect or its answer: then it is a redelivery.
+// Answered reports whether the log shows that the event was handled before: then it is a redelivery.
 func (f *Flow[S, P]) Answered(s *S, e LateEvent) bool {
 	k := kitOf(s)
 	return k.Caused(e.Identity) || e.Type == f.cancelRequested() && k.CancelRefused
@@ -135,7 +135,7 @@ func (f *Flow[S, P]) LateEntries(in LateInput, at time.Time) []event.Entry {
 	return entries
 }
 
-// settleLate has a saga of its own settle what follows from late events. It outlives this one.
+// settleLate starts a separate saga that handles late events. It outlives this one.
 func (r *run[S, P]) settleLate() error {
 	rule, k := r.flow.Late, r.kit()
 	if rule == nil || rule.Workflow == "" {
@@ -161,8 +161,8 @@ func (r *run[S, P]) settleLate() error {
 			return err
 		}
 	}
-	// The events are in the log: the check finds that nothing follows from them.
-	r.log.Error("the saga for late events neither starts nor listens", "stream", r.flow.StreamOf(k.ID))
+	// The events are in the log: reconcile finds that they are not handled.
+	r.log.Error("the saga for late events could be neither started nor signalled", "stream", r.flow.StreamOf(k.ID))
 	return nil
 }
 

@@ -19,7 +19,7 @@ func Summary(text string) string { return bounded(text, MaxSummary) }
 // Details bounds details.
 func Details(text string) string { return bounded(text, MaxDetails) }
 
-// ellipsis stands for what was cut off.
+// ellipsis replaces what was cut off.
 const ellipsis = "…"
 
 // bounded cuts a text so that its JSON has at most so many bytes.

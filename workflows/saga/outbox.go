@@ -57,7 +57,7 @@ func (o *outbox) trim() {
 	}
 }
 
-// behind reports whether something is not known to be on the bus.
+// behind reports whether events may not be published yet.
 func (o *outbox) behind() bool { return o.confirmed < o.newest }
 
 // beside are the records that a step publishes beside its work: all that are not published, or none.
@@ -69,7 +69,7 @@ func (o *outbox) beside() []event.Record {
 }
 
 // Nothing that an activity takes or gives may grow with the history of a saga: Temporal takes 2 MiB, and a payload that is
-// larger fails its workflow task for ever.
+// larger fails its workflow task forever.
 const (
 	// MaxTailRecords and MaxTailBytes bound the records in an answer, and MaxBesideRecords and MaxBesideBytes those that a
 	// step publishes beside its work. What is more is answered as a state, and published from the log.
@@ -103,7 +103,7 @@ func (r *run[S, P]) publishLater() {
 		defer func() { r.outbox.pending = false }()
 		for r.outbox.behind() && ctx.Err() == nil {
 			if err := r.publish(ctx, records); err != nil && ctx.Err() == nil {
-				// Not an outage, which the activity outlasts, but something that a person has to mend.
+				// Not an outage, which the activity outlasts, but an error that an operator must repair.
 				r.log.Error("events cannot be published", "stream", r.flow.StreamOf(r.in.ID), "error", err)
 				if workflow.Sleep(ctx, SlowRetry) != nil {
 					return

@@ -140,13 +140,13 @@ func TestEveryEventOfAFlowHasASchema(t *testing.T) {
 
 func TestCheckOfInbound(t *testing.T) {
 	for want, change := range map[string]func(f *saga.Flow[ticket, desk]){
-		`the event "ticket.wanted" starts sagas: the flow has Start`: func(f *saga.Flow[ticket, desk]) { f.Start = nil },
-		`no row listens to the event "ticket.heard"`:                 func(f *saga.Flow[ticket, desk]) { f.Inbound[2].Name = "ticket.heard" },
-		`one type of events cancels, not 2`:                          func(f *saga.Flow[ticket, desk]) { f.Inbound[0].Role = saga.RoleCancel },
-		`the event "ticket.not_wanted" is taken`:                     func(f *saga.Flow[ticket, desk]) { f.Inbound[0].Name = "ticket.not_wanted" },
-		`CancelRequested is "other", and the event that cancels is`:  func(f *saga.Flow[ticket, desk]) { f.CancelRequested = "other" },
-		`"sing" is no role of an event`:                              func(f *saga.Flow[ticket, desk]) { f.Inbound[0].Role = "sing" },
-		`the type "ticket.event_late" is the kit's own`:              func(f *saga.Flow[ticket, desk]) { f.Steps[0].Done = "ticket.event_late" },
+		`the event "ticket.wanted" starts sagas: the flow must have Start`: func(f *saga.Flow[ticket, desk]) { f.Start = nil },
+		`no step waits for the event "ticket.heard"`:                       func(f *saga.Flow[ticket, desk]) { f.Inbound[2].Name = "ticket.heard" },
+		`at most one event type may cancel, not 2`:                         func(f *saga.Flow[ticket, desk]) { f.Inbound[0].Role = saga.RoleCancel },
+		`the event "ticket.not_wanted" is used twice`:                      func(f *saga.Flow[ticket, desk]) { f.Inbound[0].Name = "ticket.not_wanted" },
+		`CancelRequested is "other", but the event that cancels is`:        func(f *saga.Flow[ticket, desk]) { f.CancelRequested = "other" },
+		`"sing" is not a role of an event`:                                 func(f *saga.Flow[ticket, desk]) { f.Inbound[0].Role = "sing" },
+		`the type "ticket.event_late" is reserved`:                         func(f *saga.Flow[ticket, desk]) { f.Steps[0].Done = "ticket.event_late" },
 	} {
 		f := tickets()
 		change(f)

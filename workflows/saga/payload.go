@@ -7,7 +7,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 )
 
-// Input starts a saga, or goes on with it: what the log has comes first.
+// Input starts a saga, or continues it: what the log has comes first.
 type Input struct {
 	ID string `json:"id"`
 	// Data is the data of the first event.
@@ -32,9 +32,9 @@ type Resume struct {
 	Unconfirmed []Fact `json:"unconfirmed,omitempty"`
 	// Late are events that came after the saga had ended, and are not recorded yet.
 	Late []LateEvent `json:"late,omitempty"`
-	// Recover is set when an earlier run was broken off: the facts that it heard are read from its history.
+	// Recover is set when an earlier run was interrupted: the facts that it received are read from its history.
 	Recover *RecoverCursor `json:"recover,omitempty"`
-	// Missed are facts that an earlier run heard, oldest first.
+	// Missed are facts that an earlier run received, oldest first.
 	Missed []Fact `json:"missed,omitempty"`
 }
 
@@ -49,7 +49,7 @@ type Result struct {
 }
 
 // Settings are those of the worker that opened a run. The run keeps them, so that it stays deterministic when workers with other
-// settings go on with it.
+// settings continue it.
 type Settings struct {
 	// Waits says how long each wait of the table lasts.
 	Waits map[Deadline]time.Duration `json:"waits,omitempty"`
@@ -182,7 +182,7 @@ const MaxPredecessors = 16
 
 // RecoverCursor says which runs are still to be read, and from where.
 type RecoverCursor struct {
-	// Run is the newest run that was broken off; the runs that it was to take over from are found first.
+	// Run is the newest interrupted run; the runs that it was to take over from are found first.
 	Run string `json:"run,omitempty"`
 	// Runs are the runs that are still to be read, oldest first, once they are found. After is the ID of the newest history
 	// event of the first of them that was read.
@@ -190,7 +190,7 @@ type RecoverCursor struct {
 	After int64    `json:"after,omitempty"`
 }
 
-// RecoverInput asks for the facts that the runs before this one heard.
+// RecoverInput asks for the facts that the runs before this one received.
 type RecoverInput struct {
 	ID     string        `json:"id"`
 	Cursor RecoverCursor `json:"cursor"`
@@ -201,7 +201,7 @@ type RecoverInput struct {
 // RecoverResult are facts, as many as fit one answer.
 type RecoverResult struct {
 	Facts []Fact `json:"facts,omitempty"`
-	// Next is where to go on; nil when everything was read.
+	// Next is where to continue; nil when everything was read.
 	Next *RecoverCursor `json:"next,omitempty"`
 }
 

@@ -7,7 +7,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 )
 
-// How calls are run: one table for every flow. What differs from step to step, its deadline, stands with the step.
+// How calls are run: one table for every flow. What differs from step to step, its deadline, is declared with the step.
 const (
 	// InlineBudget bounds a local activity with its retries. Meanwhile it holds one of the worker's places for workflow
 	// tasks. The task's own 10 s are no bound: the worker renews the task when local activities take longer.
@@ -19,7 +19,7 @@ const (
 	// same key.
 	AttemptTimeout = 10 * time.Second
 
-	// SlowRetry is how soon a step that an operator was asked to look at is tried again. The pause doubles up to
+	// SlowRetry is the first pause before a step that needs attention is retried. The pause doubles up to
 	// SlowestRetry: a saga may be parked for months, and thousands of them may wait for the same service.
 	SlowRetry    = time.Minute
 	SlowestRetry = time.Hour
@@ -41,8 +41,8 @@ func DurableRetry() *temporal.RetryPolicy {
 	return &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second}
 }
 
-// slowRetry is the pause behind a round of attempts, the first being 1. It is up to a tenth longer, each run by its own
-// share: what got stuck together does not come back together.
+// slowRetry is the pause after a round of attempts, counted from 1. It is up to a tenth longer, with jitter per run,
+// so that runs that got stuck together do not retry together.
 func slowRetry(round int, runID string) time.Duration {
 	pause := SlowRetry
 	for n := 1; n < round && pause < SlowestRetry; n++ {

@@ -2,7 +2,7 @@ package saga
 
 import "strings"
 
-// StepState says how far a step is, for people.
+// StepState is the state of a step, for people.
 type StepState string
 
 // The states of a step.
@@ -20,7 +20,7 @@ const (
 	StepUndoSubstituted   StepState = "undo substituted"
 )
 
-// StepProgress is a step and how far it is.
+// StepProgress is a step and its state.
 type StepProgress struct {
 	Step  string
 	State StepState
@@ -29,7 +29,7 @@ type StepProgress struct {
 // StepComplete names the end of a saga among its steps.
 const StepComplete = "complete"
 
-// Progress says how far each step of a saga is: what is done, what runs now, what is to come, what was undone. It begins with
+// Progress returns the state of each step of a saga: done, running, to do, undone. It begins with
 // SlotAccept and ends with StepComplete. The wait before the pivot belongs to the step before it.
 func (f *Flow[S, P]) Progress(s *S) []StepProgress {
 	n := next[S, P]{flow: f, s: s, k: kitOf(s), facts: &Facts{}}
@@ -72,7 +72,7 @@ func (f *Flow[S, P]) Progress(s *S) []StepProgress {
 	return progress
 }
 
-// stepState is how far a row is. Awaited is the wait before the pivot that belongs to it, if there is one.
+// stepState is the state of a row. Awaited is the wait before the pivot that belongs to it, if there is one.
 func (n *next[S, P]) stepState(row, awaited *Step[S, P]) StepState {
 	done := n.k.Has(row.slot(), row.Done)
 	if row.Kind == Pivot {

@@ -47,7 +47,7 @@ type run[S, P any] struct {
 	changes int
 	persons Interventions
 	heard   heard
-	// recovering is where to go on reading the runs that were broken off; nil when all of it is read.
+	// recovering is where to continue reading the interrupted runs; nil when all of it is read.
 	recovering *RecoverCursor
 	// drain is what callers see of a run that is about to continue as new.
 	drain Drain
@@ -60,7 +60,7 @@ type run[S, P any] struct {
 	unconfirmed []Fact
 	// conflict reports that the stream belongs to a saga with different data.
 	conflict bool
-	// known reports that the stream was read, unread that it has more, and again that it is to be folded anew; the last two are of endless
+	// known reports that the stream was read, unread that it has more, and again that it is to be folded again; the last two are of endless
 	// flows.
 	known, unread, again bool
 	// unlisted reports that the list does not show the end of the saga yet.
@@ -177,7 +177,7 @@ func (r *run[S, P]) read() error {
 		kitOf(&none).ID = r.in.ID
 		r.state, r.known = none, false
 	}
-	result, err := UntilDone(r.ctx, r.flow.callRecord("read what has come"), r.stepInput(), r.show)
+	result, err := UntilDone(r.ctx, r.flow.callRecord("read new events"), r.stepInput(), r.show)
 	if err != nil {
 		return err
 	}
@@ -341,12 +341,12 @@ func (r *run[S, P]) Fold(a Action, in StepInput[S], out StepResult[S]) error {
 
 // GiveUp keeps in mind that it is not known whether a step happened: Decide has it looked up, or compensated.
 func (r *run[S, P]) GiveUp(a Action, in StepInput[S], cause error) {
-	r.log.Warn("a step is given up", "stream", r.flow.StreamOf(r.in.ID), "step", a.Step, "error", cause)
+	r.log.Warn("the outcome of a step stays unknown", "stream", r.flow.StreamOf(r.in.ID), "step", a.Step, "error", cause)
 	switch {
 	case r.proves(a):
 		if d, decided := r.decided(); decided {
 			r.persons.Refuse(d.ID, r.flow.row(&r.state, a.Step).unknownText()+": "+Describe(cause)+
-				"; decide again, with another note, when it does")
+				"; send the decision again later, with a different note")
 		}
 	case a.Kind != Lookup:
 		r.facts.GivenUp = a.Step
@@ -404,7 +404,7 @@ func (r *run[S, P]) MayContinueAsNew() bool { return !r.kit().Ended }
 // ContinueAsNew bounds the history of a run that waits for long.
 func (r *run[S, P]) ContinueAsNew() error {
 	if r.outbox.pending {
-		// The next run goes on publishing.
+		// The next run continues publishing.
 		r.outbox.cancel()
 	}
 	next := r.in
@@ -418,7 +418,7 @@ func (r *run[S, P]) ContinueAsNew() error {
 	return workflow.NewContinueAsNewError(r.ctx, r.flow.WorkflowType(), next)
 }
 
-// Close ends the run once everything is published and every caller has its answer. What comes late meanwhile gets its verdict.
+// Close ends the run once everything is published and every caller has its answer. Events that arrive meanwhile are recorded as late.
 func (r *run[S, P]) Close() error {
 	r.show("")
 	if r.unlisted {

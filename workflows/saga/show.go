@@ -22,7 +22,7 @@ func (f *Flow[S, P]) StatusKey() temporal.SearchAttributeKeyKeyword {
 	return temporal.NewSearchAttributeKeyKeyword(cmp.Or(f.StatusAttribute, StatusAttribute))
 }
 
-// show tells readers of the Temporal Web UI how far the saga is. It is called where a run stays for a while:
+// show writes the state of the saga for the Temporal Web UI. It is called where a run waits:
 // what is passed in milliseconds is not worth a write, nor is a status in which a saga only waits for the answer of a
 // participant: Temporal writes each change into its history and its index.
 func (r *run[S, P]) show(note string) {

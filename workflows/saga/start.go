@@ -83,7 +83,7 @@ func moved(err error, at string) error {
 // the saga's first event. Errors: Malformed, and Invalid, which names every field that is wrong.
 func (f *Flow[S, P]) ReadStart(id string, raw json.RawMessage, at string) (json.RawMessage, error) {
 	if f.Start == nil {
-		return nil, fault.New(fault.Invalid, "sagas of the flow %s are not started by requests", f.Name)
+		return nil, fault.New(fault.Invalid, "sagas of flow %s cannot be started over REST", f.Name)
 	}
 	kept, err := f.Start.read(raw, at)
 	if err != nil {
@@ -116,7 +116,7 @@ func (f *Flow[S, P]) Begun(id string, data json.RawMessage) (s S, err error) {
 		return s, nil
 	}
 	err = f.Start.accept(&s, event.Event{Type: f.prefix() + "." + kindAccepted, SchemaVersion: 1, Data: data})
-	return s, fault.Wrap(err, fault.Corrupt, "read what %s %s is started with", f.Name, id)
+	return s, fault.Wrap(err, fault.Corrupt, "read the input of %s %s", f.Name, id)
 }
 
 // String is the type that sagas are started with, for errors.

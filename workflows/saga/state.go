@@ -117,7 +117,7 @@ const (
 // UndoSlot is the slot of a step's compensation.
 func UndoSlot(step string) string { return slotUndo + step }
 
-// kit returns the kit's part of a state, for those who have the state of a flow.
+// kit returns the kit's part of a flow's state.
 func (s *Saga) kit() *Saga { return s }
 
 // kitOf returns the kit's part of a flow's state.
@@ -347,7 +347,7 @@ func (f *Flow[S, P]) pivotStatus() Status {
 	return ""
 }
 
-// stray returns the rule about what is heard although the saga has turned back, by the name that events give it.
+// stray returns the rule for events that arrive although the saga has turned back, by the name that events give it.
 func (f *Flow[S, P]) stray(step string) *Trouble {
 	for i := range f.Steps {
 		if w := f.Steps[i].Wait; w != nil && w.Stray != nil && w.Stray.Step == step {
@@ -426,12 +426,12 @@ func Object(subject, id string, parts ...any) json.RawMessage {
 func quoted(text string) []byte {
 	raw, err := json.Marshal(text)
 	if err != nil {
-		panic("saga: a text has no form in JSON: " + err.Error())
+		panic("saga: a text cannot be encoded as JSON:  " + err.Error())
 	}
 	return raw
 }
 
-// Entry makes an event after the state. Times never go back in a stream, whichever clock is behind.
+// Entry makes an event after the state. Times never go back in a stream, even if a clock does.
 func (s Saga) Entry(stream, slot, eventType string, at time.Time, data any) event.Entry {
 	if at.Before(s.UpdatedAt) {
 		at = s.UpdatedAt

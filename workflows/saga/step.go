@@ -33,7 +33,7 @@ type Call[S any] struct {
 	Tries int
 	Last  bool
 	// Claim appends an event before an effect that cannot be repeated. It reports whether this attempt has the slot: the data of each
-	// attempt differs. Who does not have it answers Fenced.
+	// attempt differs. An attempt that does not have it answers Fenced.
 	Claim func(ctx context.Context, slot, eventType string, data any) (won bool, err error)
 }
 
@@ -133,7 +133,7 @@ func (o Outcome) Later() *Later {
 // Definite reports whether there is something to record, or to be found in the log.
 func (o Outcome) Definite() bool { return o.kind != outcomeNothing && o.kind != outcomeLater }
 
-// CheckOutcome reports an outcome that the operation of a step does not have. A run would attempt a step again at once, for ever, that
+// CheckOutcome reports an outcome that the operation of a step does not have. A run would attempt a step again at once, forever, that
 // came to nothing, and record that a step has happened which was compensated.
 func (f *Flow[S, P]) CheckOutcome(in StepInput[S], step string, kind ActionKind, o Outcome) error {
 	var fits bool
@@ -151,7 +151,7 @@ func (f *Flow[S, P]) CheckOutcome(in StepInput[S], step string, kind ActionKind,
 		fits = kind != Undo
 	}
 	if !fits {
-		return fmt.Errorf("%s %s of %s cannot come to the outcome %s", kind, step, f.Name, o.kind)
+		return fmt.Errorf("%s %s of %s must not return the outcome %s", kind, step, f.Name, o.kind)
 	}
 	return nil
 }
@@ -261,7 +261,7 @@ func (f *Flow[S, P]) WithDecisions(in StepInput[S], entries []event.Entry, now t
 	entries = slices.Clip(entries) // an attempt that has timed out may still read the input's
 	for _, e := range f.Decisions(s, Facts{}, now, in.Settings.Of) {
 		if e.Type == f.prefix()+"."+kindNeedsAttention {
-			// The run knows more: it may have heard already what a person would be asked to find out.
+			// The run knows more: it may have received what an operator would have to find out.
 			break
 		}
 		entries = append(entries, e)

@@ -33,28 +33,28 @@ var kitTypes = []struct {
 	{string(Cancelled), "Terminal: the %s was cancelled on request; everything is compensated.", event.Published, []string{"detail"}, endedFields},
 	{string(Failed), "Terminal: a participant of the %s did not answer in time; everything is compensated.", event.Published, []string{"detail"}, endedFields},
 	{kindCancellationRefused, "A cancellation of the %s came too late.", event.Published, []string{"reason", "detail"}, []field{
-		{name: "requestId", text: "The request: of one that came over the bus an ID made from the event's source and ID.", required: true},
-		{name: "reason", text: "What the requester gave."}, {name: "detail", text: "Why it was refused, for people.", required: true},
+		{name: "requestId", text: "The request ID; for a request from the bus, derived from the event's source and ID.", required: true},
+		{name: "reason", text: "The reason that the requester gave."}, {name: "detail", text: "Why it was refused, for people.", required: true},
 	}},
-	{kindNeedsAttention, "A step of the %s is stuck; an operator should look.", event.Published, []string{"error", "attempts", "nextTry"}, []field{
+	{kindNeedsAttention, "A step of the %s is stuck; an operator must act.", event.Published, []string{"error", "attempts", "nextTry"}, []field{
 		fieldStep, fieldUndo, {name: "error", text: "The last error, for people.", required: true},
-		{name: "attempts", text: "How many rounds of attempts there have been.", kind: "integer", required: true},
-		{name: "nextTry", text: "When it is tried again, in UTC; left out when nothing is tried."},
+		{name: "attempts", text: "Rounds of attempts so far.", kind: "integer", required: true},
+		{name: "nextTry", text: "Time of the next attempt, in UTC; omitted if there is none."},
 	}},
-	{kindAttentionResolved, "What an operator of the %s was asked to look at is resolved.", event.Published, []string{"note"}, []field{
+	{kindAttentionResolved, "The attention of the %s is resolved.", event.Published, []string{"note"}, []field{
 		fieldStep, {name: "note", text: "How it was resolved, for people."},
 	}},
-	{kindStepRetried, "An operator had a stuck step of the %s tried again at once.", event.Published, []string{"note"}, decisionFields},
-	{kindStepSkipped, "An operator decided that the %s goes on without a stuck step.", event.Published, []string{"note"}, decisionFields},
-	{kindStepSubstituted, "An operator did by other means what a stuck step of the %s should have done.", event.Published, []string{"note"}, decisionFields},
-	{kindLate, "An event came after the %s had ended; nothing follows from it.", event.Ledger, nil, []field{
-		{name: "eventId", text: "The ID of the event that came late.", required: true}, {name: "type", text: "Its type.", required: true},
-		{name: "status", text: "What the saga had ended as.", required: true},
-		{name: "identity", text: "The event that came late: a UUID made from its source, type, subject, ID and content."},
+	{kindStepRetried, "An operator retried a stuck step of the %s.", event.Published, []string{"note"}, decisionFields},
+	{kindStepSkipped, "An operator skipped a stuck step of the %s.", event.Published, []string{"note"}, decisionFields},
+	{kindStepSubstituted, "An operator did by other means what a stuck step of the %s was to do.", event.Published, []string{"note"}, decisionFields},
+	{kindLate, "An event arrived after the %s had ended; it has no effect.", event.Ledger, nil, []field{
+		{name: "eventId", text: "The ID of the late event.", required: true}, {name: "type", text: "Its type.", required: true},
+		{name: "status", text: "The final status of the saga.", required: true},
+		{name: "identity", text: "The identity of the late event: a UUID derived from its source, type, subject, ID and content."},
 	}},
-	{kindKept, "A cancellation came before its %s, which is cancelled by it when it comes.", event.Ledger, nil, []field{
-		{name: "requestId", text: "The request: an ID made from the source and the ID of the event.", required: true},
-		{name: "eventId", text: "The ID of the event.", required: true}, {name: "reason", text: "What the requester gave."},
+	{kindKept, "A cancellation arrived before its %s and cancels it when it is created.", event.Ledger, nil, []field{
+		{name: "requestId", text: "The request ID, derived from the source and the ID of the event.", required: true},
+		{name: "eventId", text: "The ID of the event.", required: true}, {name: "reason", text: "The reason that the requester gave."},
 	}},
 }
 
@@ -65,15 +65,15 @@ type field struct {
 }
 
 var (
-	fieldOutcome   = field{name: "outcome", text: "What the saga ends as.", required: true}
+	fieldOutcome   = field{name: "outcome", text: "The final status of the saga.", required: true}
 	fieldStep      = field{name: "step", text: "The step.", required: true}
-	fieldUndo      = field{name: "undo", text: "It is the step's compensation.", kind: "boolean"}
-	endedFields    = []field{fieldOutcome, {name: "reason", text: "Why.", required: true}, {name: "detail", text: "More about it, for people."}}
-	endingFields   = append(slices.Clone(endedFields), field{name: "by", text: "The operator who decided it, if one did and said who."}, field{name: "requestId", text: "The operator's decision, if it was one."}, field{name: "eventIdentity", text: "The event of the bus that caused this one, if one did: a UUID made from its source, type, subject, ID and content."})
+	fieldUndo      = field{name: "undo", text: "Whether it concerns the step's compensation.", kind: "boolean"}
+	endedFields    = []field{fieldOutcome, {name: "reason", text: "Why.", required: true}, {name: "detail", text: "Details, for people."}}
+	endingFields   = append(slices.Clone(endedFields), field{name: "by", text: "The operator who decided it, if known."}, field{name: "requestId", text: "The ID of the operator's decision, if there was one."}, field{name: "eventIdentity", text: "The identity of the event from the bus that caused this one, if any: a UUID derived from its source, type, subject, ID and content."})
 	decisionFields = []field{
-		{name: "requestId", text: "The decision.", required: true},
-		{name: "attention", text: "The number of the attention that was decided about.", kind: "integer", required: true},
-		fieldStep, fieldUndo, {name: "action", text: "The decision in one word.", required: true}, {name: "by", text: "The operator who decided, if known."},
+		{name: "requestId", text: "The ID of the decision.", required: true},
+		{name: "attention", text: "The number of the attention that the decision concerns.", kind: "integer", required: true},
+		fieldStep, fieldUndo, {name: "action", text: "The action.", required: true}, {name: "by", text: "The operator who decided, if known."},
 		{name: "note", text: "Why, for people."}, {name: "reference", text: "What was done instead, such as the number of a transfer."},
 	}
 )
@@ -83,7 +83,7 @@ func (f *Flow[S, P]) EventTypes() []event.Type {
 	producer := "the " + f.Name + " saga"
 	types := f.inboundTypes()
 	types = append(types, event.Type{
-		Name: f.prefix() + "." + kindAccepted, Version: 1, Direction: event.Published, Producer: producer, Meaning: "The " + f.Name + " is taken on; its saga runs.",
+		Name: f.prefix() + "." + kindAccepted, Version: 1, Direction: event.Published, Producer: producer, Meaning: "The " + f.Name + " is accepted; its saga runs.",
 	})
 	for _, t := range f.Types {
 		t.Version, t.Direction, t.Producer = max(t.Version, 1), cmp.Or(t.Direction, event.Published), producer

@@ -47,7 +47,7 @@ type Definer interface {
 	// Check reports everything that is wrong with the table, Register adds the flow's events to the catalog.
 	Check() error
 	Register() error
-	// View is a saga as its records tell it.
+	// View is a saga computed from its records.
 	View(records []event.Record) (View, error)
 	// ReadStart reads what a saga is to be started with; see Flow.ReadStart.
 	ReadStart(id string, raw json.RawMessage, at string) (json.RawMessage, error)
@@ -146,7 +146,7 @@ const (
 	ViewSubstituted  ViewState = "substituted"
 )
 
-// View is a saga as its records, a stream from its first version on, tell it. Errors: those of Fold.
+// View computes a saga from its records, a stream from its first version on. Errors: those of Fold.
 func (f *Flow[S, P]) View(records []event.Record) (View, error) {
 	var none S
 	s, err := f.Fold(none, records)
@@ -156,7 +156,7 @@ func (f *Flow[S, P]) View(records []event.Record) (View, error) {
 	return f.ViewOf(&s), nil
 }
 
-// ViewOf is a saga as its state tells it.
+// ViewOf is the view of a saga's state.
 func (f *Flow[S, P]) ViewOf(s *S) View {
 	k := kitOf(s)
 	v := View{

@@ -1,4 +1,4 @@
-// Package shortage is the saga of a SKU of which a count found fewer than orders have reserved: it asks the orders that hold it to give
+// Package shortage is the saga of a SKU of which a count found fewer are on hand than reserved: it asks the orders that hold it to give
 // way, the newest first.
 package shortage
 
@@ -21,7 +21,7 @@ type Stock interface {
 	Shortfall(ctx context.Context, sku string) (int64, []order.Holder, error)
 }
 
-// Orders tells the saga of an order that stock which it holds is not there.
+// Orders notifies the saga of an order that stock which it holds is missing.
 type Orders interface {
 	StockLost(ctx context.Context, orderID, sku string) error
 }

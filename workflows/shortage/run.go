@@ -12,7 +12,7 @@ import (
 
 // Registered names. They are part of histories: never rename one.
 const (
-	// Workflow is the workflow type; Signal tells a run to look again.
+	// Workflow is the workflow type; Signal makes a run check again.
 	Workflow = "ShortageSaga"
 	Signal   = "shortage"
 
@@ -23,9 +23,9 @@ const (
 func WorkflowID(sku string) string { return event.WorkflowID("shortage-", sku) }
 
 // Summary is the saga in one line, for the Temporal Web UI.
-func Summary(sku string) string { return "fewer of " + sku + " than orders have reserved" }
+func Summary(sku string) string { return "fewer of " + sku + " are on hand than reserved" }
 
-// Input starts the saga, or goes on with it: what there is and who holds it is in the log.
+// Input starts the saga, or continues it: what there is and who holds it is in the log.
 type Input struct {
 	SKU string `json:"sku"`
 }

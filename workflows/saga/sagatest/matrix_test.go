@@ -125,7 +125,7 @@ func TestMatrixNoticesAWrongFlow(t *testing.T) {
 func TestMatrixSaysWhatIsMissing(t *testing.T) {
 	for want, spoil := range map[string]func(c *Cells[stay, *house]){
 		"has Flow, NewWorld and Journeys":  func(c *Cells[stay, *house]) { c.NewWorld = nil },
-		"a flow has a name":                func(c *Cells[stay, *house]) { c.Flow.Name = "" },
+		"a flow must have a Name":          func(c *Cells[stay, *house]) { c.Flow.Name = "" },
 		"no journey reaches charge/lookup": func(c *Cells[stay, *house]) { c.Journeys = c.Journeys[2:3] },
 		"a journey has a name of its own":  func(c *Cells[stay, *house]) { c.Journeys[1].Name = c.Journeys[0].Name },
 		"has no end":                       func(c *Cells[stay, *house]) { c.Journeys[0].End = "paid" },

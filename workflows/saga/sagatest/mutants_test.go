@@ -316,7 +316,7 @@ func TestDefinitionNotices(t *testing.T) {
 		spoil func(f *saga.Flow[booking, hotel])
 		want  string
 	}{
-		"no name":  {func(f *saga.Flow[booking, hotel]) { f.Name = "" }, "a flow has a name"},
+		"no name":  {func(f *saga.Flow[booking, hotel]) { f.Name = "" }, "a flow must have a Name"},
 		"no table": {func(f *saga.Flow[booking, hotel]) { f.Steps = nil }, "has no table"},
 		"a type that is not in the catalog": {
 			func(f *saga.Flow[booking, hotel]) { f.Steps[send].Done = event.InventoryCommitted }, "is not in the event catalog"},

@@ -161,7 +161,7 @@ func (w *world[S, P]) undo(row *saga.Step[S, P], in saga.StepInput[S], late bool
 	p := w.participants[row.Name]
 	switch {
 	case p.final && (late || w.table.Kit(&in.State).Ending.RequestID != ""):
-		// A person had the saga compensated, and the step went through after all.
+		// A person had the saga compensated, and the step succeeded after all.
 		return saga.Outcome{}, false
 	case p.final:
 		w.fail("%s is compensated after it became final", row.Name)

@@ -18,7 +18,7 @@ func (w *world[S, P]) judge(a saga.Action) {
 	switch a.Kind {
 	case saga.Do, saga.Undo, saga.Lookup:
 		if row == nil || row.Operation(a.Kind) == nil {
-			w.fail("the table has no way to %s", a)
+			w.fail("the table has no operation for %s", a)
 		}
 	case saga.Wait:
 		if !a.Until.After(w.now) {

@@ -213,7 +213,7 @@ func (t *trial[S, P]) fail(format string, args ...any) {
 	}
 }
 
-// giveUp ends the saga: something is wrong that would go on for ever.
+// giveUp ends the saga: something is wrong that would go on forever.
 func (t *trial[S, P]) giveUp(format string, args ...any) {
 	if t.failed() {
 		return
