@@ -9,7 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// KeepLate records events that came after a saga had ended, once an event, in the stream that the flow has for them. Errors: those of the log.
+// KeepLate records late events, once an event, in the stream that the flow has for them. Errors: those of the log.
 func KeepLate[S, P any](ctx context.Context, log Log, flow *saga.Flow[S, P], in saga.LateInput, at time.Time) error {
 	fold := func(kept map[string]bool, page []event.Record) (map[string]bool, error) {
 		for _, r := range page {

@@ -149,7 +149,7 @@ func (s *Server) loadOrder(ctx context.Context, id string) (order.State, error) 
 
 // loadOrderAt returns where an order stood. The error is NotFound when there was none at that time. Events are timed by
 // the workflows' clock, which may be ahead of the API's: an order from the future of the API's clock is there now, for
-// whoever asks for now by that clock.
+// a request for the current order by that clock.
 func (s *Server) loadOrderAt(ctx context.Context, id string, at time.Time) (order.State, error) {
 	records, err := s.cfg.Log.Read(ctx, event.OrderStream(id), 0, 0)
 	if err != nil {

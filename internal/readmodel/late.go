@@ -9,7 +9,7 @@ import (
 // Late is the list of ended orders with late events that need attention, or needed it. Versions are those of the late streams.
 var Late = Projection{Stream: event.LateStream, Fold: foldLate}
 
-// FromLate makes the entry of what came late out of its folded state. It says nothing of the order but its id and what
+// FromLate makes the entry of an order's late events from their folded state. It says nothing of the order but its id and what
 // it had ended as.
 func FromLate(s latepayment.State) Order {
 	o := Order{
@@ -23,7 +23,7 @@ func FromLate(s latepayment.State) Order {
 	return o
 }
 
-// foldLate makes the entry of what came late. Most of it never needs anybody, and has none.
+// foldLate makes the entry of an order's late events. Most late events never need attention, and have no entry.
 func foldLate(records []event.Record) (Order, bool, error) {
 	s, err := latepayment.State{}.Fold(records)
 	return FromLate(s), s.Attention.Count > 0, err

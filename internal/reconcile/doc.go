@@ -13,8 +13,8 @@
 // What is held is the longest stream of an order, 8 bytes for each record of the longest stream, the reservations of one SKU
 // that are not settled, and at most MaxFindings findings.
 //
-// Writes: without Options.Repair there are none. With it, runs are started, list entries are written, and what nobody
-// but people can mend is recorded, once, in a stream of its own (event.ReconcileStream). Money, stock and damaged
+// Writes: without Options.Repair there are none. With it, runs are started, list entries are written, and what only an
+// operator can repair is recorded, once, in a separate stream (event.ReconcileStream). Money, stock and damaged
 // streams are never touched.
 //
 // Threads: Run may be called by any number of goroutines and processes at once; it is only more work then.

@@ -54,7 +54,7 @@ func (c *chain) lateProgress(s latepayment.State, run Run) {
 	}
 }
 
-// lateMoney explains money that an ended order has cost too much by what came late: it is about to be given back, or an
+// lateMoney explains money that an ended order has cost too much by late events: it is about to be refunded, or an
 // operator decided about it. Why is empty when neither is so.
 func (u *unit) lateMoney(ctx context.Context, surplus int64) (open bool, why string, err error) {
 	u.needs(MoneyWrong, u.head.Version, event.LateStream(u.id))

@@ -15,7 +15,7 @@ const attributesPatience = 30 * time.Second
 
 // registerAttributes makes sure that Temporal has the search attributes of the sagas. It returns without them when the server
 // refuses, or does not answer within patience: another process may have registered them, and an API without them still shows every
-// order. What failed for another reason is tried again in the background. The error is the context's.
+// order. What failed for another reason is retried in the background. The error is the context's.
 func (s *Service) registerAttributes(ctx context.Context, patience time.Duration) error {
 	register := func(ctx context.Context) error {
 		err := workers.RegisterSearchAttributes(ctx, s.temporal, s.cfg.TemporalNamespace, len(s.added) > 0)

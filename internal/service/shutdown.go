@@ -34,7 +34,7 @@ func planDrain(grace time.Duration) drainPlan {
 }
 
 // slack is the part of a phase's time in which its steps are expected to return although they are not done: their contexts have
-// ended, and what they handle is given back.
+// ended, and unhandled messages return to their queues.
 func slack(grace time.Duration) time.Duration { return min(grace/20, time.Second) }
 
 // workerGrace is how long a worker lets its activities run before it ends their contexts: its share, less what they need then.

@@ -44,7 +44,7 @@ func await(ctx context.Context, logger *slog.Logger, name, address string, probe
 	}
 }
 
-// background runs what is tried again while a process runs. The zero value is ready.
+// background runs what is retried while a process runs. The zero value is ready.
 type background struct {
 	cancels []context.CancelFunc
 	running sync.WaitGroup

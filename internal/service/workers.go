@@ -68,7 +68,7 @@ func (s *Service) ownQueues() (queues []string) {
 	return queues
 }
 
-// scheduleReconcile creates the schedule of reconcile. Orders do not wait for it: what fails is tried again in the background.
+// scheduleReconcile creates the schedule of reconcile. Orders do not wait for it: what fails is retried in the background.
 func (s *Service) scheduleReconcile(ctx context.Context) {
 	schedule := func(ctx context.Context) error {
 		return workers.ScheduleReconcile(ctx, s.temporal, s.cfg.ReconcileEvery, s.cfg.ReconcileRepair)

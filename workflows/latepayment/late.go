@@ -120,7 +120,7 @@ type Matter struct {
 // open reports whether the payment is not settled.
 func (m Matter) open() bool { return !m.Judged || m.Amount > 0 && !m.Refunded }
 
-// step is what is to be done about a payment that is open.
+// step is the next action for a payment that is open.
 func (m Matter) step() string {
 	if !m.Judged {
 		return StepJudge
@@ -134,7 +134,7 @@ type State struct {
 	OrderID string `json:"orderId"`
 	// OrderStatus is the final status of the order.
 	OrderStatus saga.Status `json:"orderStatus,omitempty"`
-	// Payments are the payments that came late, oldest first; in a bounded state the open ones, see Bounded.
+	// Payments are the late payments, oldest first; in a bounded state the open ones, see Bounded.
 	Payments []Matter `json:"payments,omitempty"`
 	// Settled sums up the payments that a bounded state has left out because they are settled. More reports that it has left
 	// out open ones, too: they are in the log.

@@ -33,7 +33,7 @@ const StepSend = "send"
 const (
 	// sendTimeout bounds one attempt to send. A worker that dies while it sends is noticed after it.
 	sendTimeout = 45 * time.Second
-	// firstPause is how soon a message is tried again; the pause doubles up to longestPause.
+	// firstPause is how soon a message is retried; the pause doubles up to longestPause.
 	firstPause   = 5 * time.Second
 	longestPause = 30 * time.Minute
 )

@@ -2,7 +2,7 @@
 //
 // Sending cannot be compensated or, over SMTP, looked up. So an attempt records its intent before it
 // sends, and its outcome afterwards. An intent without an outcome means that the outcome is unknown: such a message is never sent
-// again. Only one that was definitely not accepted is tried again, until a deadline.
+// again. Only one that was definitely not accepted is retried, until a deadline.
 //
 // Only the step functions do I/O, read a clock or make random IDs.
 package notification
@@ -166,8 +166,8 @@ type State struct {
 	Subject
 	RequestedAt time.Time `json:"requestedAt,omitzero"`
 	Until       time.Time `json:"until,omitzero"`
-	// Attempt is the newest attempt that was intended, Token who intended it, Outcome what it came to: empty when nobody
-	// has said, or the last thing that is known of the message.
+	// Attempt is the newest attempt with an intent, Token identifies the attempt, Outcome is its outcome: empty while it is
+	// unknown; GivenUp when the message will not be sent.
 	Attempt int     `json:"attempt,omitempty"`
 	Token   string  `json:"token,omitempty"`
 	Outcome Outcome `json:"outcome,omitempty"`

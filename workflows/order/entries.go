@@ -116,7 +116,7 @@ func (s State) RefundedCapture(paymentID string, amount int64, at time.Time) []e
 }
 
 // refunded is the outcome of undoing an authorization whose payment turns out to be captured: that it was captured,
-// unless the log says so already, and that amount was given back.
+// unless the log says so already, and that amount was refunded.
 func (s State) refunded(paymentID string, amount int64) saga.Outcome {
 	o := saga.Undone(paid{PaymentID: paymentID, Amount: amount, Currency: s.Order.Currency}).As(event.PaymentRefunded)
 	switch s.Capture {

@@ -31,7 +31,7 @@ const (
 	// lookupWithin bounds how long a participant is asked about an unknown outcome before the step is compensated. The
 	// compensation fences whatever happened, so waiting longer would only hold the stock for longer.
 	lookupWithin = time.Minute
-	// captureLookupWithin bounds how long it is asked on behalf of a person, who waits for the answer.
+	// captureLookupWithin bounds how long it is asked for an operator's decision, which waits for the answer.
 	captureLookupWithin = 5 * time.Second
 )
 

@@ -14,13 +14,13 @@ type Timing struct {
 	// Shipment is how long a confirmed order may wait for its dispatch. It must stay below the lifetime of the
 	// gateway's authorizations, else goods leave and the capture is refused.
 	Shipment time.Duration `json:"shipment"`
-	// Delivery is how long a dispatched order may wait for its delivery before a person must act.
+	// Delivery is how long a dispatched order may wait for its delivery before an operator must act.
 	Delivery time.Duration `json:"delivery"`
 	// Reserve and Authorize are the deadlines of the steps before the pivot: a step that has been unavailable
 	// for that long is given up and compensated. Reserve is also how long an order waits for stock that others hold for now.
 	Reserve   time.Duration `json:"reserve"`
 	Authorize time.Duration `json:"authorize"`
-	// Attention is how long a step that must succeed may be stuck before a person must act.
+	// Attention is how long a step that must succeed may be stuck before an operator must act.
 	Attention time.Duration `json:"attention"`
 }
 

@@ -67,12 +67,12 @@ type State struct {
 
 	Withdrawn bool `json:"withdrawn,omitempty"`
 	Voided    bool `json:"voided,omitempty"`
-	// Refunded reports that the money had been captured when the authorization was undone, and was given back.
+	// Refunded reports that the compensation of the authorization found the payment captured and refunded it.
 	Refunded bool `json:"refunded,omitempty"`
 	Released bool `json:"released,omitempty"`
 }
 
-// AttentionState is what the log knows of what a person was asked to act on.
+// AttentionState is what the log knows of what needed attention.
 type AttentionState = saga.AttentionState
 
 // DispatchedAfterCancel reports that goods were dispatched although the order is being compensated: it does not end before a

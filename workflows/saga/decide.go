@@ -356,7 +356,7 @@ func (n *next[S, P]) attends(c StuckCall) bool {
 	return a.Open && a.Step == c.Step && a.Undo == c.Undo
 }
 
-// wentThrough reports whether what a person was asked to act on has gone through.
+// wentThrough reports whether what needed attention has gone through.
 func (n *next[S, P]) wentThrough(step string, undo bool) bool {
 	if row := n.flow.row(n.s, step); !undo && row != nil && row.Kind == Await && n.facts.first(row.Wait.On) != nil {
 		return true

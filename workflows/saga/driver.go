@@ -59,7 +59,7 @@ type Stuck struct {
 	Cause error
 	// Attempts counts the rounds of attempts so far: the first lasts until Run.Patience is over, later ones are short.
 	Attempts int
-	// NextTry says when it is tried again.
+	// NextTry says when it is retried.
 	NextTry time.Time
 }
 
@@ -176,7 +176,7 @@ func (d *Driver[In, Out]) step(a Action) error {
 	return d.raise(a, err)
 }
 
-// raise asks an operator to look at a call that must succeed, and waits before it is tried again.
+// raise asks an operator to look at a call that must succeed, and waits before it is retried.
 func (d *Driver[In, Out]) raise(a Action, cause error) error {
 	if d.flow.Interrupts(a) {
 		// Another run was faster: its decision comes first.

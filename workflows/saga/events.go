@@ -56,7 +56,7 @@ type Attention struct {
 	Error string `json:"error"`
 	// Attempts counts the rounds of attempts so far: the first lasts until ATTENTION_AFTER, later ones are short.
 	Attempts int `json:"attempts"`
-	// NextTry says when it is tried again: RFC 3339 with milliseconds, empty when nothing is tried.
+	// NextTry says when it is retried: RFC 3339 with milliseconds, empty when nothing is tried.
 	NextTry string `json:"nextTry,omitempty"`
 }
 
@@ -131,12 +131,12 @@ func (n *next[S, P]) end(e Ending, data any) Action {
 	return n.record(SlotEnd, string(e.Outcome), "", e, data)
 }
 
-// attention asks a person to act.
+// attention asks an operator to act.
 func (n *next[S, P]) attention(c StuckCall) Action {
 	return n.record(slotAttention+strconv.Itoa(n.k.Attention.Count+1), kindNeedsAttention, "", NewAttention(c))
 }
 
-// attentionResolved says that what a person was asked to act on is resolved, and how.
+// attentionResolved says that what needed attention is resolved, and how.
 func (n *next[S, P]) attentionResolved() Action {
 	return n.record(slotResolved+strconv.Itoa(n.k.Attention.Count), kindAttentionResolved, "",
 		AttentionResolution{Step: n.k.Attention.Step, Note: n.howResolved()})

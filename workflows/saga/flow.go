@@ -111,7 +111,7 @@ const (
 	// Compensable steps come before the pivot. They may have happened as soon as they are attempted, and are compensated,
 	// newest first, when the saga turns back.
 	Compensable Kind = "compensable"
-	// Await is a wait for an event from outside. Before the pivot a saga that waits in vain turns back; after it a person must act.
+	// Await is a wait for an event from outside. Before the pivot a saga that waits in vain turns back; after it an operator must act.
 	Await Kind = "await"
 	// Pivot is the event that decides. There is one.
 	Pivot Kind = "pivot"
@@ -189,7 +189,7 @@ type WaitRule struct {
 	Trouble []Trouble
 	// Stray is an event that arrives although the saga has turned back: an operator must act before it ends.
 	Stray *Trouble
-	// MissingText says for people what is wrong when a person must act.
+	// MissingText says for people what is wrong when an operator must act.
 	MissingText string
 }
 
@@ -251,7 +251,7 @@ type Later struct {
 	// Hint is what the step function said, for its next attempt; For says to people what is waited for.
 	Hint string `json:"hint,omitempty"`
 	For  string `json:"for,omitempty"`
-	// Since is when the wait began; At is when it is tried again; Tries counts the attempts so far.
+	// Since is when the wait began; At is when the step is retried; Tries counts the attempts so far.
 	Since time.Time `json:"since,omitzero"`
 	At    time.Time `json:"at,omitzero"`
 	Tries int       `json:"tries,omitempty"`
@@ -277,7 +277,7 @@ type Facts struct {
 	// after that or after the time of a pending answer was over.
 	GivenUp  string `json:"givenUp,omitempty"`
 	LookedUp string `json:"lookedUp,omitempty"`
-	// Later has a step wait before it is tried again.
+	// Later has a step wait before it is retried.
 	Later *Later `json:"later,omitempty"`
 	// Stuck is the call that must succeed and does not.
 	Stuck *StuckCall `json:"stuck,omitempty"`

@@ -38,7 +38,7 @@ const (
 // MaxResolutions bounds how many IDs of resolutions a state remembers.
 const MaxResolutions = 64
 
-// AttentionState is what the log knows of what a person was asked to act on.
+// AttentionState is what the log knows of what needed attention.
 type AttentionState struct {
 	Open bool   `json:"open"`
 	Step string `json:"step,omitempty"`
@@ -56,7 +56,7 @@ type AttentionState struct {
 	Retries int `json:"retries,omitempty"`
 }
 
-// StuckCall is a call that must succeed and does not, or something else that a person must act on.
+// StuckCall is a call that must succeed and does not, or something else that an operator must act on.
 type StuckCall struct {
 	Step     string    `json:"step"`
 	Undo     bool      `json:"undo"`
@@ -100,7 +100,7 @@ type Resolution struct {
 }
 
 // Identified gives the decision the number of the open attention, if it has none, and the ID that follows from what it
-// says: the same decision about the same attention is one, however often it is sent. A step is tried again as often as
+// says: the same decision about the same attention is one, however often it is sent. A step is retried as often as
 // a person asks for it after the time before. A key makes it one whatever has been asked since, and tells decisions apart
 // that say the same.
 func (r Resolution) Identified(stream string, open AttentionState, key string) Resolution {

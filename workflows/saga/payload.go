@@ -30,7 +30,7 @@ type Resume struct {
 	Published int64 `json:"published,omitempty"`
 	// Unconfirmed are notifications that the participant did not confirm, at most one of a type.
 	Unconfirmed []Fact `json:"unconfirmed,omitempty"`
-	// Late are events that came after the saga had ended, and are not recorded yet.
+	// Late are late events that are not recorded yet.
 	Late []LateEvent `json:"late,omitempty"`
 	// Recover is set when an earlier run was interrupted: the facts that it received are read from its history.
 	Recover *RecoverCursor `json:"recover,omitempty"`
@@ -53,7 +53,7 @@ type Result struct {
 type Settings struct {
 	// Waits says how long each wait of the table lasts.
 	Waits map[Deadline]time.Duration `json:"waits,omitempty"`
-	// Attention is how long a call that must succeed may be stuck before a person is asked to act.
+	// Attention is how long a call that must succeed may be stuck before it needs attention.
 	Attention time.Duration `json:"attention,omitempty"`
 	// Fast reports that remote calls are fast enough to run inside a workflow task.
 	Fast bool `json:"fast,omitempty"`
@@ -164,7 +164,7 @@ type LateInput struct {
 	Status        Status      `json:"status"`
 	CorrelationID string      `json:"correlationId,omitempty"`
 	Events        []LateEvent `json:"events"`
-	// Handled reports that a person has acted on what strayed before the saga ended.
+	// Handled reports that an operator has acted on what strayed before the saga ended.
 	Handled bool `json:"handled,omitempty"`
 	// Unsettled has the events in the late stream looked at, too.
 	Unsettled bool `json:"unsettled,omitempty"`

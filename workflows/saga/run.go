@@ -368,7 +368,7 @@ func (r *run[S, P]) keep(fact Fact) {
 	r.unconfirmed = kept.Heard
 }
 
-// Raise has Decide ask a person to act.
+// Raise has Decide ask an operator to act.
 func (r *run[S, P]) Raise(s Stuck) {
 	if r.flow.Unattended {
 		return

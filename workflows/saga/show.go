@@ -8,7 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// NeedsAttentionAttribute is the search attribute that says whether a person must act. Correctness never depends on search attributes.
+// NeedsAttentionAttribute is the search attribute that says whether an operator must act. Correctness never depends on search attributes.
 var NeedsAttentionAttribute = temporal.NewSearchAttributeKeyBool("NeedsAttention")
 
 // CustomerID is the search attribute with the customer whom a saga is about.
@@ -51,7 +51,7 @@ func (r *run[S, P]) upsert(attributes ...temporal.SearchAttributeUpdate) bool {
 	return err == nil
 }
 
-// flagged reports whether the attributes say that a person must act; a continued run inherits what the one before it
+// flagged reports whether the attributes say that an operator must act; a continued run inherits what the one before it
 // has shown.
 func (r *run[S, P]) flagged() bool {
 	flagged, _ := workflow.GetTypedSearchAttributes(r.ctx).GetBool(NeedsAttentionAttribute)

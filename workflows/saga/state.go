@@ -73,7 +73,7 @@ type Saga struct {
 	Decision Decision `json:"decision,omitempty"`
 	Ending   Ending   `json:"ending,omitzero"`
 	Ended    bool     `json:"ended,omitempty"`
-	// Strayed reports that a wait was fulfilled although the saga had turned back: it does not end before a person has acted.
+	// Strayed reports that a wait was fulfilled although the saga had turned back: it does not end before an operator has acted.
 	Strayed bool `json:"atLarge,omitempty"`
 	// Causes are the identities of the events from outside that caused events of the saga; one for each slot at most.
 	Causes []string `json:"causes,omitempty"`
@@ -186,7 +186,7 @@ func (f *Flow[S, P]) FoldAt(records []event.Record, at time.Time) (S, error) {
 }
 
 // Must returns the state that a fold made, in workflow code. A record that cannot be folded was written by a newer version of this
-// service: Must panics, which fails the workflow task and never the workflow. The task is tried again until a worker that knows the
+// service: Must panics, which fails the workflow task and never the workflow. The task is retried until a worker that knows the
 // version takes it.
 func Must[S any](s S, err error) S {
 	if err != nil {

@@ -89,7 +89,7 @@ func Fenced() Outcome { return Outcome{kind: outcomeFenced} }
 // NotFound is the outcome of a Lookup that found nothing definite.
 func NotFound() Outcome { return Outcome{} }
 
-// TryLater is the outcome of Do of a compensable step that may succeed soon, and is tried again until its deadline; in flows with Next, of any
+// TryLater is the outcome of Do of a compensable step that may succeed soon, and is retried until its deadline; in flows with Next, of any
 // step. Hint is given to the next attempt; waitFor says to people what is waited for.
 func TryLater(hint, waitFor string) Outcome {
 	return Outcome{kind: outcomeLater, later: Later{Hint: hint, For: waitFor}}

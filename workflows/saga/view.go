@@ -104,7 +104,7 @@ type View struct {
 	Status Status
 	Reason string
 	Detail string
-	// Ended reports that nothing comes after it. Attention is what a person must act on, and Actions are what may be decided about it;
+	// Ended reports that nothing comes after it. Attention is what an operator must act on, and Actions are what may be decided about it;
 	// none when there is nothing.
 	Ended bool
 	// ByHand reports that a person has settled a step.

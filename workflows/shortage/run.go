@@ -25,7 +25,7 @@ func WorkflowID(sku string) string { return event.WorkflowID("shortage-", sku) }
 // Summary is the saga in one line, for the Temporal Web UI.
 func Summary(sku string) string { return "fewer of " + sku + " are on hand than reserved" }
 
-// Input starts the saga, or continues it: what there is and who holds it is in the log.
+// Input starts the saga, or continues it: the stock and its holders are in the log.
 type Input struct {
 	SKU string `json:"sku"`
 }

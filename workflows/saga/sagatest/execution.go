@@ -213,7 +213,7 @@ func (e *execution[S, P]) cut(spared attemptKey) {
 	}
 }
 
-// wait has an attempt go on when the run does nothing without a timer, or has ended.
+// wait resumes an attempt when the run waits for a timer, or has ended.
 func (e *execution[S, P]) wait(a attemptKey) {
 	overtaken := make(chan struct{})
 	e.mu.Lock()
@@ -238,13 +238,13 @@ func (e *execution[S, P]) rest() {
 	}
 }
 
-// abandon has another run take over, and waits until this one may go on.
+// abandon starts another run that takes over, and waits until this one may continue.
 func (e *execution[S, P]) abandon() {
 	close(e.abandoned)
 	<-e.proceed
 }
 
-// goOn has what was abandoned go on.
+// goOn resumes what was abandoned.
 func (e *execution[S, P]) goOn() { e.proceedOnce.Do(func() { close(e.proceed) }) }
 
 // signal sends a signal to the run.
@@ -255,7 +255,7 @@ func (e *execution[S, P]) signal(s sent) {
 	e.env.SignalWorkflow(s.name, s.payload)
 }
 
-// heard are the signals that the run was sent.
+// heard are the signals that the run received.
 func (e *execution[S, P]) heard() []sent {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -287,7 +287,7 @@ type watched interface {
 	waits()
 }
 
-// observer watches what a workflow asks for.
+// observer watches the activities and timers of a workflow.
 type observer struct {
 	interceptor.WorkerInterceptorBase
 	watched watched

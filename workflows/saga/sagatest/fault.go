@@ -76,7 +76,7 @@ type outage struct {
 }
 
 const (
-	// kitOutage is how long an outage of our own stores lasts; moreThan is added to a deadline to be past it.
+	// kitOutage is how long an outage of the service's own stores lasts; moreThan is added to a deadline to be past it.
 	kitOutage = 5 * time.Minute
 	moreThan  = time.Minute
 )

@@ -179,7 +179,7 @@ func (h *handle[S, P]) Project(ctx context.Context, s S) error {
 	return nil
 }
 
-// Recover implements activities.Predecessors: it reads what the interrupted run was sent.
+// Recover implements activities.Predecessors: it reads the signals of the interrupted run.
 func (h *handle[S, P]) Recover(_ context.Context, in saga.RecoverInput) (saga.RecoverResult, error) {
 	collected := h.e.flow.Collect(in.ID, in.Ended)
 	for _, e := range h.e.trial.all() {

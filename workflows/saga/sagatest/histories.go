@@ -101,7 +101,7 @@ const (
 //		sagatest.Histories(t, "testdata/histories", &Flow)
 //	}
 //
-// What was recorded stays: a history of an earlier version shows that runs of it go on.
+// Recorded histories stay: a history of an earlier version shows that its runs continue.
 func Record[S, P any](t testing.TB, dir string, c Cells[S, P]) {
 	t.Helper()
 	if os.Getenv(recordVariable) == "" {

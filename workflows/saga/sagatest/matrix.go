@@ -54,7 +54,7 @@ type Journey struct {
 	Data any
 	// Arrivals are the events from outside.
 	Arrivals []Arrival
-	// End is the status with which the saga ends; Reason is why, if it matters.
+	// End is the final status of the saga; Reason is its reason, if it is checked.
 	End    saga.Status
 	Reason string
 }
@@ -99,7 +99,7 @@ const (
 //
 // Journeys are run without a fault first; their points are the cells. From them follow others: a saga that completes is cancelled at the last
 // moment before the pivot, and what it waited for comes after that; the answers of a compensable step are lost until it is looked up; a
-// person has a saga compensated whose reversible step is stuck. A person who is asked to act decides a minute later, when the fault is over: to try again, or to skip where
+// person compensates a saga whose reversible step is stuck. An operator decides a minute after attention is requested, when the fault is over: to retry, or to skip where
 // nothing is tried.
 //
 // These must hold for each cell:

@@ -30,7 +30,7 @@ func (t *trial[S, P]) began(e *execution[S, P]) {
 	}
 }
 
-// appended looks at what was recorded: an event may come, a person may be asked, another run may go on.
+// appended reacts to what was recorded: an event may arrive, attention may be requested, another run may continue.
 func (t *trial[S, P]) appended(e *execution[S, P]) {
 	for _, other := range t.all() {
 		if other != e && t.cell.fault == faultSecond {
@@ -148,7 +148,7 @@ const (
 // call is what a run has a person called about.
 type call struct{ run, attention int }
 
-// callPerson has a person look after a while at what a run needs attention for, once.
+// callPerson makes an operator decide, after a while, about what needs attention, once.
 func (t *trial[S, P]) callPerson(e *execution[S, P], attention int, after time.Duration) {
 	called := false
 	t.locked(func() {
@@ -197,7 +197,7 @@ func (t *trial[S, P]) decide(e *execution[S, P], attention int) {
 	e.env.RegisterDelayedCallback(func() { t.decide(e, attention) }, personAgain)
 }
 
-// verdicts hears what became of a decision.
+// verdicts receives the answer to a decision.
 type verdicts struct{ refused func(err error) }
 
 func (v *verdicts) Accept()          {}

@@ -16,13 +16,13 @@ type attempt[S any] struct {
 // maxLate bounds how many attempts may come late.
 const maxLate = 8
 
-// fate is what becomes of an attempt.
+// fate is the outcome of an attempt.
 type fate int
 
 const (
 	answered fate = iota
 	// lost: it has not happened when the run gives it up. unrecorded: it has happened, and is not in the log. unanswered: it has happened,
-	// and is in the log, and the run does not hear of it.
+	// and is in the log, but the run does not receive it.
 	lost
 	unrecorded
 	unanswered
@@ -47,7 +47,7 @@ func (w *world[S, P]) perform(a saga.Action) {
 	}
 }
 
-// fate draws what becomes of an attempt.
+// fate draws the outcome of an attempt.
 func (w *world[S, P]) fate(a saga.Action) fate {
 	p := w.participants[a.Step]
 	switch {
@@ -64,7 +64,7 @@ func (w *world[S, P]) fate(a saga.Action) fate {
 	return lost + fate(w.draw("fate", int(fates-lost)))
 }
 
-// attempt makes an attempt as far as its fate allows.
+// attempt makes an attempt, with the drawn outcome.
 func (w *world[S, P]) attempt(at attempt[S], f fate) (tail []event.Record, later *saga.Later, ok bool) {
 	if f != answered {
 		w.late = append(w.late[max(0, len(w.late)+1-maxLate):], at)
@@ -109,7 +109,7 @@ func (w *world[S, P]) input(a saga.Action) saga.StepInput[S] {
 	return in
 }
 
-// heard returns the fact of a type; nil if there is none.
+// heard returns the received fact of a type; nil if there is none.
 func heard(facts *saga.Facts, eventType string) *saga.Fact {
 	for i := range facts.Heard {
 		if facts.Heard[i].Type == eventType {

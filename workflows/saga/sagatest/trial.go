@@ -114,7 +114,7 @@ func (t *trial[S, P]) live() error {
 	return nil
 }
 
-// drive runs the saga to its end, and everything that goes on after it.
+// drive runs the saga to its end, and everything that continues after it.
 func (t *trial[S, P]) drive() error {
 	data, err := json.Marshal(t.cell.journey.Data)
 	if err != nil {
@@ -213,7 +213,7 @@ func (t *trial[S, P]) fail(format string, args ...any) {
 	}
 }
 
-// giveUp ends the saga: something is wrong that would go on forever.
+// giveUp ends a saga that would never end.
 func (t *trial[S, P]) giveUp(format string, args ...any) {
 	if t.failed() {
 		return

@@ -84,7 +84,7 @@ func (w *world[S, P]) fact(eventType string) saga.Fact {
 	return f
 }
 
-// hear has the run hear an event, unless the saga has ended.
+// hear passes an event to the run, unless the saga has ended.
 func (w *world[S, P]) hear(eventType string) {
 	if !w.kit().Ended {
 		w.note("heard: %s", eventType)
@@ -92,7 +92,7 @@ func (w *world[S, P]) hear(eventType string) {
 	}
 }
 
-// cancel has the run hear a cancellation, unless the log has the answer.
+// cancel passes a cancellation to the run, unless the log has the answer.
 func (w *world[S, P]) cancel() {
 	if k := w.kit(); k.Ended || k.CancelRefused || len(w.run.facts.Cancellations) >= saga.MaxCancellations {
 		return
@@ -153,7 +153,7 @@ func (w *world[S, P]) withdraw(id string) {
 	w.run.facts.Resolutions = slices.DeleteFunc(slices.Clone(w.run.facts.Resolutions), func(r saga.Resolution) bool { return r.ID == id })
 }
 
-// forget takes away the decisions that have their verdict.
+// forget removes the decisions that are answered.
 func (w *world[S, P]) forget() {
 	w.run.facts.Resolutions = slices.DeleteFunc(slices.Clone(w.run.facts.Resolutions), func(r saga.Resolution) bool {
 		return w.kit().Recorded(r.ID) || w.flow.WhyNotResolvable(&w.run.state, r) != ""
