@@ -126,7 +126,7 @@ func TestMetrics(t *testing.T) {
 	require.ErrorIs(t, err, fault.Invalid)
 }
 
-func TestConfigNamesWhatIsWrong(t *testing.T) {
+func TestConfigReportsProblems(t *testing.T) {
 	c := api.Config{TemporalUIURL: "127.0.0.1:8233", MaxBody: -1}
 	err := c.Validate()
 	require.ErrorIs(t, err, fault.Invalid)

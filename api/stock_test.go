@@ -25,7 +25,7 @@ func TestStock(t *testing.T) {
 	a = f.do(http.MethodPost, "/v1/stock/coffee/adjustments", `{"quantity":-61}`)
 	require.Equal(t, http.StatusConflict, a.status)
 	require.Equal(t, "stock_insufficient", a.problem(t).Code)
-	require.Equal(t, "only 60 of sku coffee are available", a.problem(t).Detail)
+	require.Equal(t, "only 60 of SKU coffee are available", a.problem(t).Detail)
 
 	for _, sku := range []string{"a", "b"} {
 		f.do(http.MethodPost, "/v1/stock/"+sku+"/receipts", `{"quantity":1}`)

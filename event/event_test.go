@@ -18,7 +18,7 @@ func TestDerivedIDsNeverChange(t *testing.T) {
 	require.NotEqual(t, event.DerivedID("a"), event.DerivedID("a", ""))
 }
 
-func TestNewMakesAnEntry(t *testing.T) {
+func TestNew(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678_999_999, time.FixedZone("somewhere", 3600))
 	e := event.New("order-42", "accept", event.OrderAccepted, "42", at, map[string]int{"b": 2, "a": 1}).CausedBy("corr", "cause")
 	require.Equal(t, event.Entry{Key: "accept", Event: event.Event{
@@ -29,7 +29,7 @@ func TestNewMakesAnEntry(t *testing.T) {
 	require.Panics(t, func() { event.New("order-42", "x", event.OrderAccepted, "42", at, make(chan int)) })
 }
 
-func TestSameLooksAtTheDecisionAlone(t *testing.T) {
+func TestSameComparesDecisionOnly(t *testing.T) {
 	entry := func(kind, key, data string) event.Entry {
 		return event.Entry{Key: key, Event: event.Event{ID: key, Type: kind, Data: json.RawMessage(data)}}
 	}

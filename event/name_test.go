@@ -61,7 +61,7 @@ func TestEscape(t *testing.T) {
 	}
 }
 
-func TestNamesOfIDsThatEarlierVersionsTookStayTheSame(t *testing.T) {
+func TestEscapedNamesAreStable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		id := rapid.StringMatching(`[A-Za-z0-9][A-Za-z0-9._-]{0,63}`).Draw(t, "id")
 		require.Equal(t, "order-"+id, event.OrderStream(id))

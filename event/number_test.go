@@ -12,7 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 )
 
-func TestIntegerOfNumbersThatAreWrittenDifferently(t *testing.T) {
+func TestIntegerFormats(t *testing.T) {
 	for text, want := range map[string]int64{
 		"0": 0, "-0": 0, "0.000": 0, "0e99999999999999999999": 0, "-0.0E-99999999999999999999": 0, "2": 2, "2.0": 2, "20e-1": 2, "1e2": 100,
 		"1E+2": 100, "1.50e1": 15, "0.001e3": 1, "-12.00": -12, "9223372036854775807": 9223372036854775807,
@@ -24,7 +24,7 @@ func TestIntegerOfNumbersThatAreWrittenDifferently(t *testing.T) {
 	}
 }
 
-func TestNumbersThatAreNoIntegersOrDoNotFit(t *testing.T) {
+func TestNonIntegersAreRefused(t *testing.T) {
 	for _, text := range []string{"1.5", "1e-1", "0.1", "-2.50", "15e-1", "1e-99999999999999999999", "12345678901234567890.5"} {
 		_, whole, fits := event.Integer(json.Number(text))
 		require.False(t, whole || fits, text)
@@ -62,7 +62,7 @@ func TestIntegerAgreesWithExactArithmetic(t *testing.T) {
 	})
 }
 
-func TestReadIntegerSaysWhatIsWrong(t *testing.T) {
+func TestReadIntegerErrors(t *testing.T) {
 	for value, want := range map[any]string{
 		json.Number("2.0"): "", json.Number("-1e2"): "", json.Number("9007199254740991"): "",
 		"2":                             "must be an integer in grams, written as a JSON number",

@@ -52,7 +52,7 @@ func TestStreamsAreReadInPages(t *testing.T) {
 	}
 }
 
-func TestAPageThatCannotBeReadEndsTheFold(t *testing.T) {
+func TestUnreadablePageEndsFold(t *testing.T) {
 	got, err := event.FoldPages(t.Context(), &counted{records: 2000, failAt: 3}, "order-42", 0, 0, last)
 	require.EqualError(t, err, "no log")
 	require.EqualValues(t, 1000, got)

@@ -9,7 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 )
 
-func TestAFlowRegistersItsTypes(t *testing.T) {
+func TestFlowRegistersItsTypes(t *testing.T) {
 	const packedSchema = `{
 		"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "parcel.packed", "description": "A parcel.", "type": "object",
 		"properties": {"id": {"type": "string", "description": "The parcel."}}, "required": ["id"], "additionalProperties": false,

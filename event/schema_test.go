@@ -41,9 +41,9 @@ type outline struct {
 	Examples             []json.RawMessage          `json:"examples"`
 }
 
-// TestEveryVersionOfEveryTypeHasItsSchema: it compiles, is of its type, is exact for what this service writes, explains
+// TestEveryTypeVersionHasASchema: it compiles, is of its type, is exact for what this service writes, explains
 // every field, and its examples are what it describes.
-func TestEveryVersionOfEveryTypeHasItsSchema(t *testing.T) {
+func TestEveryTypeVersionHasASchema(t *testing.T) {
 	for _, typ := range allTypes() {
 		for version := 1; version <= typ.Version; version++ {
 			name := typ.Name + "/" + strconv.Itoa(version)
@@ -97,8 +97,8 @@ func TestEveryVersionOfEveryTypeHasItsSchema(t *testing.T) {
 	}
 }
 
-// TestEverySchemaBelongsToAVersionOfAType: a file that nothing names describes nothing.
-func TestEverySchemaBelongsToAVersionOfAType(t *testing.T) {
+// TestEverySchemaHasATypeVersion: a file that nothing names describes nothing.
+func TestEverySchemaHasATypeVersion(t *testing.T) {
 	known := map[string]bool{}
 	for _, typ := range allTypes() {
 		for version := 1; version <= typ.Version; version++ {
@@ -114,7 +114,7 @@ func TestEverySchemaBelongsToAVersionOfAType(t *testing.T) {
 	}))
 }
 
-func TestSchemaIsFoundByNameAndVersionAlone(t *testing.T) {
+func TestSchemaLookup(t *testing.T) {
 	raw, ok := event.Schema(event.OrderAccepted, 1)
 	require.True(t, ok)
 	require.True(t, strings.HasPrefix(string(raw), "{\n"), "%s", raw)

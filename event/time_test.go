@@ -9,7 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 )
 
-func TestParseTimeTakesWhatRFC3339Allows(t *testing.T) {
+func TestParseTimeAcceptsRFC3339(t *testing.T) {
 	for text, want := range map[string]string{
 		"2026-01-31T12:00:00Z":           "2026-01-31T12:00:00Z",
 		"2026-01-31t12:00:00z":           "2026-01-31T12:00:00Z",

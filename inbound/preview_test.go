@@ -190,7 +190,7 @@ func TestAPreviewIsWhatHandleDoes(t *testing.T) {
 		"goods":                       {nil, event.StockReceived, `{"sku":"42","quantity":12}`, "book", "would book 12 of 42", did{written: 1}, ""},
 		"goods that are no number":    {nil, event.StockReceived, `{"sku":"42","quantity":-1}`, "refuse", "would be refused again because of invalid", did{}, fault.Invalid},
 		"goods that are booked":       {booked(12), event.StockReceived, `{"sku":"42","quantity":12}`, "nothing", "12 of 42 are already booked: nothing would happen", did{}, ""},
-		"goods of an id that is used": {booked(11), event.StockReceived, `{"sku":"42","quantity":12}`, "refuse", "would be refused again because of conflict: the id was used for 11 before", did{}, fault.Conflict},
+		"goods of an id that is used": {booked(11), event.StockReceived, `{"sku":"42","quantity":12}`, "refuse", "would be refused again because of conflict: the ID was already used with quantity 11", did{}, fault.Conflict},
 		"one of our own":              {nil, event.OrderCompleted, ref, "refuse", "would be refused again because of unknown_type", did{}, fault.UnknownType},
 	} {
 		t.Run(name, func(t *testing.T) {

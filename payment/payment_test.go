@@ -8,7 +8,7 @@ import (
 	"github.com/ordersaga/ordersaga/payment"
 )
 
-func TestPaymentsOfDifferentFlowsAreDifferentOnes(t *testing.T) {
+func TestPaymentsOfDifferentFlowsDiffer(t *testing.T) {
 	order, card := payment.Payment{OrderID: "42"}, payment.Payment{Flow: "voucher", OrderID: "42"}
 	require.Equal(t, "42/capture", order.Key("capture"), "the keys of orders are those of earlier versions")
 	require.NotEqual(t, order.Key("capture"), card.Key("capture"))

@@ -52,7 +52,7 @@ func hotel() runtime.Flow {
 	return runtime.Add(&flow, func(runtime.Env) (*Hotel, error) { return &Hotel{}, nil })
 }
 
-func TestTheFlowOfTheExampleIsOneOfItsBinary(t *testing.T) {
+func TestExampleFlowIsRegistered(t *testing.T) {
 	code, out, complaints := run(t, []string{"flows"}, hotel())
 	require.Zero(t, code, complaints)
 	require.Contains(t, out, "order  (streams and workflow IDs order-<id>")
@@ -64,7 +64,7 @@ func TestTheFlowOfTheExampleIsOneOfItsBinary(t *testing.T) {
 	require.NotContains(t, out, "### order")
 }
 
-func TestABinaryWithABrokenFlowDoesNothing(t *testing.T) {
+func TestInvalidFlowIsRefused(t *testing.T) {
 	for want, flow := range map[string]runtime.Flow{
 		"there are no schemas hotel.booking_requested/1.json": runtime.Add(&bookings, func(runtime.Env) (*Hotel, error) { return &Hotel{}, nil }),
 		"Participants is missing":                             runtime.Add(&bookings, nil),
@@ -80,7 +80,7 @@ func TestABinaryWithABrokenFlowDoesNothing(t *testing.T) {
 	require.Contains(t, complaints, `HOTEL_HOLD_DEADLINE: "soon" must be a duration greater than zero`)
 }
 
-func TestFlowsThatAreNoneAreNamed(t *testing.T) {
+func TestInvalidFlowsAreNamed(t *testing.T) {
 	code, _, complaints := run(t, []string{"flows", "nothing"}, hotel())
 	require.Equal(t, 1, code)
 	require.Contains(t, complaints, `flow "nothing" does not exist`)

@@ -75,7 +75,7 @@ func (h handle) Delete(context.Context) error {
 	return nil
 }
 
-func TestTheScheduleIsAsTheSettingsSay(t *testing.T) {
+func TestScheduleFollowsSettings(t *testing.T) {
 	s := &schedules{}
 	says := func() (time.Duration, activities.ReconcileInput) {
 		action := s.current.Action.(*client.ScheduleWorkflowAction)

@@ -31,7 +31,7 @@ func complete() workers.Config {
 	}
 }
 
-func TestACompleteConfigIsValid(t *testing.T) {
+func TestCompleteConfigIsValid(t *testing.T) {
 	require.NoError(t, complete().Validate())
 	c := complete()
 	c.Queues = []string{saga.QueuePayments}
@@ -39,7 +39,7 @@ func TestACompleteConfigIsValid(t *testing.T) {
 	require.NoError(t, c.Validate(), "a process may work on some queues only")
 }
 
-func TestConfigNamesWhatIsWrong(t *testing.T) {
+func TestConfigReportsProblems(t *testing.T) {
 	for name, test := range map[string]struct {
 		spoil    func(*workers.Config)
 		pointers []string
@@ -77,7 +77,7 @@ func (r *registry) RegisterActivityWithOptions(_ any, o activity.RegisterOptions
 	r.activities = append(r.activities, o.Name)
 }
 
-func TestNamesThatHistoriesDependOnAreRegistered(t *testing.T) {
+func TestRegisteredNamesAreStable(t *testing.T) {
 	var r registry
 	c := complete()
 	workers.RegisterWorkflows(&r)
@@ -97,7 +97,7 @@ func TestNamesThatHistoriesDependOnAreRegistered(t *testing.T) {
 	}, r.activities)
 }
 
-func TestAWorkerDoesNotStartWithoutParticipants(t *testing.T) {
+func TestWorkerNeedsParticipants(t *testing.T) {
 	_, err := workers.New(complete())
 	require.ErrorContains(t, err, "a payment gateway")
 }

@@ -56,10 +56,10 @@ type message struct {
 	Body          json.RawMessage `json:"body"`
 }
 
-// TestGoldenEventsAreUnderstood: what was written and sent once, in whatever version, is read for ever. A version has its
+// TestGoldenEventsAreDecoded: what was written and sent once, in whatever version, is read for ever. A version has its
 // golden event from the day it is written first; the event stays when the version has a successor. A field that a version
 // gets later has a golden event beside that, <version>.<field>.json; so has one that may leave a field out later.
-func TestGoldenEventsAreUnderstood(t *testing.T) {
+func TestGoldenEventsAreDecoded(t *testing.T) {
 	for _, d := range []event.Direction{event.Inbound, event.Published, event.Ledger} {
 		for _, typ := range event.Types(d) {
 			for version := 1; version <= typ.Version; version++ {
@@ -84,8 +84,8 @@ func TestGoldenEventsAreUnderstood(t *testing.T) {
 	}
 }
 
-// TestEveryGoldenEventIsOfAVersion: a file of a version that there is not is never read.
-func TestEveryGoldenEventIsOfAVersion(t *testing.T) {
+// TestGoldenEventsHaveKnownVersions: a file of a version that there is not is never read.
+func TestGoldenEventsHaveKnownVersions(t *testing.T) {
 	require.NoError(t, fs.WalkDir(os.DirFS("testdata/events"), ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err

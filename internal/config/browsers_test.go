@@ -18,7 +18,7 @@ func TestHostsAndOriginsAreNormalized(t *testing.T) {
 	require.Equal(t, []string{"https://shop.example.com", "http://localhost:3000", "http://[::1]"}, c.HTTPCORSOrigins)
 }
 
-func TestByDefaultThereAreNoOtherHostsAndOrigins(t *testing.T) {
+func TestDefaultHostsAndOrigins(t *testing.T) {
 	for _, environ := range [][]string{nil, {"HTTP_ADDR=:8080", "PAYMENT_GATEWAY=simulator"}, {"HTTP_ADDR=[::1]:8080"}} {
 		c, err := config.Load(environ)
 		require.NoError(t, err)

@@ -74,7 +74,7 @@ func environOf(s composeService) []string {
 	return environ
 }
 
-func TestTheComposeFileSetsWhatTheServiceKnows(t *testing.T) {
+func TestComposeFileSetsKnownVariables(t *testing.T) {
 	service, ok := loadCompose(t).Services["ordersaga"]
 	require.True(t, ok)
 	for name := range service.Environment {
@@ -94,7 +94,7 @@ func TestTheComposeFileSetsWhatTheServiceKnows(t *testing.T) {
 }
 
 // The addresses and credentials of the service must be those of the services that it talks to.
-func TestTheComposeFileAgreesWithItself(t *testing.T) {
+func TestComposeFileIsConsistent(t *testing.T) {
 	services := loadCompose(t).Services
 	env := services["ordersaga"].Environment
 	mongo := services["mongo"].Environment
@@ -127,7 +127,7 @@ func TestTheComposeFileAgreesWithItself(t *testing.T) {
 	}
 }
 
-func TestTheComposeFilePublishesOnLoopbackOnly(t *testing.T) {
+func TestComposeFilePublishesOnLoopbackOnly(t *testing.T) {
 	var published []string
 	for name, s := range loadCompose(t).Services {
 		for _, mapping := range s.Ports {
@@ -141,7 +141,7 @@ func TestTheComposeFilePublishesOnLoopbackOnly(t *testing.T) {
 	assert.Equal(t, []string{"15672", "27017", "5672", "7233", "8080", "8233"}, published)
 }
 
-func TestTheComposeFileStartsInOrder(t *testing.T) {
+func TestComposeFileStartOrder(t *testing.T) {
 	c := loadCompose(t)
 	pinned := regexp.MustCompile(`:\d+\.\d+(\.\d+)?(-[a-z]+)?$`)
 	for name, s := range c.Services {
@@ -166,7 +166,7 @@ func TestTheComposeFileStartsInOrder(t *testing.T) {
 	assert.ElementsMatch(t, []string{"rabbitmq", "mongo", "temporal", "temporal-namespace"}, keys(c.Services["ordersaga"].DependsOn))
 }
 
-func TestTheComposeFileMountsWhatIsThere(t *testing.T) {
+func TestComposeFileMountsExist(t *testing.T) {
 	c := loadCompose(t)
 	used := make(map[string]bool)
 	for name, s := range c.Services {
@@ -185,7 +185,7 @@ func TestTheComposeFileMountsWhatIsThere(t *testing.T) {
 }
 
 // The image's Go must not be older than the one that go.mod asks for.
-func TestTheDockerfileBuildsTheModule(t *testing.T) {
+func TestDockerfileBuildsModule(t *testing.T) {
 	dockerfile, err := os.ReadFile(filepath.Join(root, "Dockerfile"))
 	require.NoError(t, err)
 	module, err := os.ReadFile(filepath.Join(root, "go.mod"))

@@ -33,7 +33,7 @@ func problemsOf(t *testing.T, environ ...string) []config.Problem {
 	return problems.Problems
 }
 
-func TestAnEmptyEnvironmentLoadsTheDefaults(t *testing.T) {
+func TestEmptyEnvironmentLoadsDefaults(t *testing.T) {
 	c, err := config.Load(nil)
 	require.NoError(t, err)
 	assert.Equal(t, "mongodb://127.0.0.1:27017", c.MongoDBURI.Reveal())
@@ -60,19 +60,19 @@ func TestAnEmptyEnvironmentLoadsTheDefaults(t *testing.T) {
 	assert.Equal(t, "default", options.Namespace)
 }
 
-func TestTheDefaultTimingIsTheOrdersOwn(t *testing.T) {
+func TestDefaultTimingMatchesOrderFlow(t *testing.T) {
 	c, err := config.Load(nil)
 	require.NoError(t, err)
 	assert.Equal(t, order.DefaultTiming(), c.Timing)
 }
 
-func TestTheDefaultQueuesAreThoseOfTheWorkflows(t *testing.T) {
+func TestDefaultQueuesMatchWorkflows(t *testing.T) {
 	c, err := config.Load(nil)
 	require.NoError(t, err)
 	assert.Equal(t, []string{saga.QueueOrders, saga.QueuePayments, saga.QueueNotifications}, c.WorkerQueues)
 }
 
-func TestValuesAreTaken(t *testing.T) {
+func TestValuesAreRead(t *testing.T) {
 	c, err := config.Load([]string{
 		"MONGODB_URI=mongodb://u:p@a:27017,b:27017/?replicaSet=rs0", "MONGODB_DATABASE=shop",
 		"AMQP_URL=amqps://u:p@broker/vhost", "EVENT_EXCHANGE=events", "BROKER_PREFIX=shop", "CONSUMER_PREFETCH=8",
@@ -98,7 +98,7 @@ func TestValuesAreTaken(t *testing.T) {
 	assert.Equal(t, "shop", c.TemporalNamespace)
 }
 
-func TestAnEmptyValueCountsAsNotSet(t *testing.T) {
+func TestEmptyValueIsUnset(t *testing.T) {
 	c, err := config.Load([]string{"HTTP_ADDR=", "TEMPORAL_ADDRESS=", "MONGODB_URI_FILE="})
 	require.NoError(t, err)
 	assert.Equal(t, "127.0.0.1:8080", c.HTTPAddr)
@@ -149,7 +149,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 	}
 }
 
-func TestEveryProblemIsReportedTogether(t *testing.T) {
+func TestAllProblemsAreReported(t *testing.T) {
 	_, err := config.Load([]string{
 		"MONGODB_URI=http://root:hunter2@db", "SHIPMENT_DEADLINE=never", "HTTP_ADDR=nowhere", "LOG_LEVEL=",
 		"TEMPORAL_TLS_CLIENT_CERT_PATH=/nowhere/cert.pem",
@@ -161,7 +161,7 @@ func TestEveryProblemIsReportedTogether(t *testing.T) {
   TEMPORAL_TLS_*=(set): expected settings that make a client: invalid TLS config: if either client cert or key path is present, other must be present too`)
 }
 
-func TestThePaymentGatewayMustBeNamedOffLoopback(t *testing.T) {
+func TestPaymentGatewayIsRequiredOffLoopback(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:8080", "127.9.9.9:1", "localhost:8080", "[::1]:8080", "[::ffff:127.0.0.1]:8080"} {
 		_, err := config.Load([]string{"HTTP_ADDR=" + address})
 		assert.NoError(t, err, address)
@@ -178,7 +178,7 @@ func TestThePaymentGatewayMustBeNamedOffLoopback(t *testing.T) {
 	}
 }
 
-func TestTheShipmentDeadlineStaysBelowTheAuthorization(t *testing.T) {
+func TestShipmentDeadlineIsBelowAuthorization(t *testing.T) {
 	traits := payment.Traits{Name: "simulator", AuthorizationLifetime: 7 * 24 * time.Hour}
 	for deadline, ok := range map[string]bool{"6d": true, "6d23h59m59s": true, "7d": false, "8d": false} {
 		c, err := config.Load([]string{"SHIPMENT_DEADLINE=" + deadline})
@@ -194,7 +194,7 @@ func TestTheShipmentDeadlineStaysBelowTheAuthorization(t *testing.T) {
 	}
 }
 
-func TestASecretMayStandInAFile(t *testing.T) {
+func TestSecretFromFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uri")
 	require.NoError(t, os.WriteFile(path, []byte("mongodb://root:hunter2@db\r\n"), 0o600))
 	c, err := config.Load([]string{"MONGODB_URI_FILE=" + path})
@@ -212,7 +212,7 @@ func TestASecretMayStandInAFile(t *testing.T) {
 	assert.Equal(t, "MONGODB_URI=mongodb://root:***@db: expected only one of MONGODB_URI and MONGODB_URI_FILE", problems[0].String())
 }
 
-func TestAFileThatHoldsNoSecretIsAProblem(t *testing.T) {
+func TestEmptySecretFileIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	empty, large, wrong := filepath.Join(dir, "empty"), filepath.Join(dir, "large"), filepath.Join(dir, "wrong")
 	require.NoError(t, os.WriteFile(empty, []byte("\n"), 0o600))
@@ -231,7 +231,7 @@ func TestAFileThatHoldsNoSecretIsAProblem(t *testing.T) {
 	assert.Equal(t, "amqp://u:***@", problems[0].Value)
 }
 
-func TestTemporalIsSetUpByTheSDK(t *testing.T) {
+func TestTemporalSettingsOfSDK(t *testing.T) {
 	key := filepath.Join(t.TempDir(), "key")
 	require.NoError(t, os.WriteFile(key, []byte("hunter2\n"), 0o600))
 	c, err := config.Load([]string{
@@ -300,7 +300,7 @@ func TestPrintIsAnAlignedTable(t *testing.T) {
 	}
 }
 
-func TestPrintReportsAWriterThatFails(t *testing.T) {
+func TestPrintReportsWriteError(t *testing.T) {
 	c, err := config.Load(nil)
 	require.NoError(t, err)
 	assert.ErrorIs(t, c.Print(brokenWriter{}), errBroken)
@@ -313,7 +313,7 @@ type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, errBroken }
 
-func TestTheTableIsComplete(t *testing.T) {
+func TestSettingsTableIsComplete(t *testing.T) {
 	var markdown strings.Builder
 	require.NoError(t, config.WriteMarkdown(&markdown))
 	seen := make(map[string]bool)
@@ -331,7 +331,7 @@ func known(name string) bool {
 	return slices.ContainsFunc(config.Variables(), func(s config.Setting) bool { return name == s.Name || s.Secret && name == s.Name+"_FILE" })
 }
 
-func TestDurationsReadBack(t *testing.T) {
+func TestDurationsRoundTrip(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"6d": 144 * time.Hour, "1d12h": 36 * time.Hour, "90s": 90 * time.Second, "1h30m": 90 * time.Minute, "30d": 720 * time.Hour,
 		"1d1s": 24*time.Hour + time.Second, "1.5h": 90 * time.Minute, "10ms": 10 * time.Millisecond, "0d": 0,
@@ -351,7 +351,7 @@ func TestDurationsReadBack(t *testing.T) {
 	}
 }
 
-func TestTheLogFormatDependsOnTheTerminal(t *testing.T) {
+func TestLogFormatDependsOnTerminal(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	require.NoError(t, err)
 	assert.Equal(t, config.LogJSON, config.LogAuto.For(f))

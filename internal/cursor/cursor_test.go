@@ -10,7 +10,7 @@ import (
 )
 
 // Clients keep cursors: those that were given out must stay good.
-func TestCursorsKeepTheirForm(t *testing.T) {
+func TestCursorFormatIsStable(t *testing.T) {
 	p := cursor.Position{Millis: 1772366400123, ID: "o-1.a_b"}
 	for list, text := range map[cursor.List]string{
 		cursor.Orders: "YS5tbTdwNnlyZi5vLTEuYV9i", cursor.DeadLetters: "ZC5tbTdwNnlyZi5vLTEuYV9i",

@@ -17,7 +17,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-func TestKeepingIsOnce(t *testing.T) {
+func TestStoringIsIdempotent(t *testing.T) {
 	w := newWorld(t)
 	p := post(fault.Invalid, "secret")
 	id := w.kept(p)
@@ -31,7 +31,7 @@ func TestKeepingIsOnce(t *testing.T) {
 }
 
 // A keeper that dies between the letter and its stream finishes when the message comes again.
-func TestKeepingIsFinished(t *testing.T) {
+func TestInterruptedStoringIsCompleted(t *testing.T) {
 	w := newWorld(t)
 	p := post(fault.Invalid, "x")
 	w.fail = func(event.Entry) error { return fault.New(fault.Unavailable, "away") }
@@ -42,8 +42,8 @@ func TestKeepingIsFinished(t *testing.T) {
 	require.Equal(t, 1, w.counted[fault.Invalid])
 }
 
-// TestTheRetry: what the broker gave up on is handled once more, and what comes of it is on record.
-func TestTheRetry(t *testing.T) {
+// TestRetry: what the broker gave up on is handled once more, and what comes of it is on record.
+func TestRetry(t *testing.T) {
 	received, begun := event.DeadReceived, event.DeadRetryBegun
 	for name, c := range map[string]struct {
 		handle func(context.Context, wire.Message) error
@@ -79,7 +79,7 @@ func TestTheRetry(t *testing.T) {
 	}
 }
 
-func TestOtherReasonsAreNotRetried(t *testing.T) {
+func TestOnlySomeReasonsAreRetried(t *testing.T) {
 	for _, reason := range append(fault.Codes(), deadletter.ReasonUnknown, "rejected") {
 		w := newWorld(t)
 		w.handle = func(context.Context, wire.Message) error { t.Errorf("%s is retried", reason); return nil }
@@ -88,7 +88,7 @@ func TestOtherReasonsAreNotRetried(t *testing.T) {
 }
 
 // A message that expired, or was dropped by a policy, was never looked at: it is handled once.
-func TestWhatTheBrokerTookOutIsHandled(t *testing.T) {
+func TestBrokerDeadLetterIsHandled(t *testing.T) {
 	for _, reason := range []fault.Code{deadletter.ReasonDeliveryLimit, deadletter.ReasonExpired, deadletter.ReasonMaxLength} {
 		w := newWorld(t)
 		calls := 0
@@ -100,8 +100,8 @@ func TestWhatTheBrokerTookOutIsHandled(t *testing.T) {
 	}
 }
 
-// TestOneLogLineForEachLetter, whatever its reason and however often its message comes.
-func TestOneLogLineForEachLetter(t *testing.T) {
+// TestOneLogLinePerLetter, whatever its reason and however often its message comes.
+func TestOneLogLinePerLetter(t *testing.T) {
 	for _, reason := range append(fault.Codes(), deadletter.ReasonDeliveryLimit, deadletter.ReasonExpired, deadletter.ReasonUnknown) {
 		for _, failure := range []error{nil, fault.New(fault.Invalid, "no"), fault.New(fault.Unavailable, "away")} {
 			w := newWorld(t)
@@ -128,7 +128,7 @@ func TestOneLogLineForEachLetter(t *testing.T) {
 }
 
 // A message that ends the process in the middle of its retry is not tried again.
-func TestAPoisonMessageIsNotTriedTwice(t *testing.T) {
+func TestPoisonMessageIsNotRetried(t *testing.T) {
 	w := newWorld(t)
 	calls := 0
 	w.handle = func(context.Context, wire.Message) error { calls++; return nil }
@@ -149,7 +149,7 @@ func TestAPoisonMessageIsNotTriedTwice(t *testing.T) {
 }
 
 // A hand-on that breaks off is finished when the message comes again; what is refused is for people.
-func TestTheHandOnIsFinished(t *testing.T) {
+func TestInterruptedHandoverIsCompleted(t *testing.T) {
 	w := newWorld(t)
 	w.handle = func(context.Context, wire.Message) error { return fault.New(fault.Unavailable, "away") }
 	p := post(deadletter.ReasonDeliveryLimit, "x")
@@ -170,7 +170,7 @@ func TestTheHandOnIsFinished(t *testing.T) {
 }
 
 // A retry runs alone, and two keepers make one attempt.
-func TestTheRetryIsAlone(t *testing.T) {
+func TestOnlyOneRetry(t *testing.T) {
 	w := newWorld(t)
 	var running, most, calls atomic.Int64
 	w.handle = func(context.Context, wire.Message) error {
@@ -202,9 +202,9 @@ func TestTheRetryIsAlone(t *testing.T) {
 	require.LessOrEqual(t, most.Load(), int64(2), "one at a time in each keeper")
 }
 
-// TestMessagesOfTheSameBytesAreLettersOfTheirOwn: what the broker's record of a death does not tell apart, its first delivery does.
+// TestEqualMessagesAreSeparateLetters: what the broker's record of a death does not tell apart, its first delivery does.
 // A message that is delivered again is still the same letter.
-func TestMessagesOfTheSameBytesAreLettersOfTheirOwn(t *testing.T) {
+func TestEqualMessagesAreSeparateLetters(t *testing.T) {
 	w := newWorld(t)
 	p := post(fault.Invalid, "the same")
 	p.First = true

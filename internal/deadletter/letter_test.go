@@ -17,7 +17,7 @@ import (
 
 // The same message delivered again is the same letter, whenever it is kept; everything that tells one death from another
 // makes another letter.
-func TestTheIDIsTheMessagesAndItsDeaths(t *testing.T) {
+func TestIDDependsOnMessageAndDeath(t *testing.T) {
 	base := post(fault.Invalid, "x")
 	id := deadletter.New(base, now).ID
 	require.True(t, event.ValidID(id))
@@ -40,7 +40,7 @@ func TestTheIDIsTheMessagesAndItsDeaths(t *testing.T) {
 	}
 }
 
-func TestALetterTellsWhatCanBeRead(t *testing.T) {
+func TestLetterHasReadableFields(t *testing.T) {
 	for name, c := range map[string]struct {
 		message                wire.Message
 		eventType, id, subject string
@@ -145,7 +145,7 @@ func TestFoldRefuses(t *testing.T) {
 }
 
 // The cancellation that came before its order is in the log; its letter says so.
-func TestTheLetterOfAKeptCancellationIsMarked(t *testing.T) {
+func TestPendingCancellationIsMarked(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	post := deadletter.Letter{
 		Message: wire.Message{RoutingKey: "order.cancellation_requested", Body: []byte(`{"id":"e-1","orderId":"42"}`)},

@@ -12,8 +12,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// TestARetryTakesNothingBack that somebody has decided while it ran.
-func TestARetryTakesNothingBack(t *testing.T) {
+// TestRetryDoesNotRevertDecision that somebody has decided while it ran.
+func TestRetryDoesNotRevertDecision(t *testing.T) {
 	p := post(deadletter.ReasonDeliveryLimit, "x")
 	id := deadletter.New(p, now).ID
 	// keep keeps the letter, whose retry fails; somebody acts while it runs.
@@ -61,8 +61,8 @@ func TestARetryTakesNothingBack(t *testing.T) {
 	})
 }
 
-// TestHeadersTellEventsApart: in CloudEvents' binary mode they are where the event's id is.
-func TestHeadersTellEventsApart(t *testing.T) {
+// TestHeadersDistinguishEvents: in CloudEvents' binary mode they are where the event's id is.
+func TestHeadersDistinguishEvents(t *testing.T) {
 	ids := map[string]bool{}
 	for _, headers := range []map[string]any{
 		nil, {"cloudEvents:id": "1"}, {"cloudEvents:id": "2"}, {"cloudEvents:id": "1", "cloudEvents:subject": "a"},

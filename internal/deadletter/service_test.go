@@ -40,7 +40,7 @@ func TestReplay(t *testing.T) {
 }
 
 // The same request is one, whatever has been asked since.
-func TestARequestIsAskedOnce(t *testing.T) {
+func TestRequestIsIdempotent(t *testing.T) {
 	w := newWorld(t)
 	id := w.kept(post(fault.Invalid, "x"))
 	for range 3 {
@@ -59,7 +59,7 @@ func TestARequestIsAskedOnce(t *testing.T) {
 }
 
 // A replay that breaks off anywhere is shown, and finished by the next one, with the payload that was decided about.
-func TestABrokenReplayIsFinished(t *testing.T) {
+func TestInterruptedReplayIsCompleted(t *testing.T) {
 	for name, c := range map[string]struct {
 		at   string
 		sent int
@@ -101,7 +101,7 @@ func TestABrokenReplayIsFinished(t *testing.T) {
 	}
 }
 
-func TestABrokerThatIsAwayIsNoDecision(t *testing.T) {
+func TestUnreachableBrokerChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	id := w.kept(post(fault.Invalid, "x"))
 	w.away = fault.New(fault.Unavailable, "away")
@@ -110,7 +110,7 @@ func TestABrokerThatIsAwayIsNoDecision(t *testing.T) {
 	require.Equal(t, []string{event.DeadReceived}, w.types(id))
 }
 
-func TestLettersThatGoRoundAreStopped(t *testing.T) {
+func TestReplayLoopIsStopped(t *testing.T) {
 	w := newWorld(t)
 	p := post(fault.Invalid, "x")
 	p.ReplayOf = "letter-1"
@@ -152,7 +152,7 @@ func TestDiscard(t *testing.T) {
 }
 
 // A letter whose keeper died before the stream was begun can be decided about; its message comes again and begins nothing.
-func TestALetterWithoutAStream(t *testing.T) {
+func TestLetterWithoutStream(t *testing.T) {
 	w := newWorld(t)
 	p := post(fault.Invalid, "x")
 	l := deadletter.New(p, now)
@@ -166,7 +166,7 @@ func TestALetterWithoutAStream(t *testing.T) {
 }
 
 // The list is made right when the store was told nothing.
-func TestTheListIsMadeRight(t *testing.T) {
+func TestListIsRepaired(t *testing.T) {
 	w := newWorld(t)
 	p := post(fault.Invalid, "x")
 	l := deadletter.New(p, now)
@@ -186,7 +186,7 @@ func TestTheListIsMadeRight(t *testing.T) {
 }
 
 // Many at once: there is one decision for each number, and nobody is told that nothing was sent.
-func TestManyReplayAtOnce(t *testing.T) {
+func TestConcurrentReplays(t *testing.T) {
 	w := newWorld(t)
 	id := w.kept(post(fault.Invalid, "x"))
 	var all sync.WaitGroup

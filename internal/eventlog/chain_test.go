@@ -29,7 +29,7 @@ const (
 	goldenSecond  = "154ef8622135941df1e96575196fdb1525621fb0ec7ff0a5874f58dcd42bba74"
 )
 
-func TestTheFormatOfHashesDoesNotDrift(t *testing.T) {
+func TestHashFormatIsStable(t *testing.T) {
 	require.Equal(t, goldenGenesis, eventlog.Genesis("order-42"))
 	second := golden()
 	second.Key = "reserve"
@@ -42,7 +42,7 @@ func TestTheFormatOfHashesDoesNotDrift(t *testing.T) {
 	require.Equal(t, "2026-03-01T12:00:00.123Z", eventlog.FormatTime(records[0].Time))
 }
 
-func TestSealingTwiceMakesTheSame(t *testing.T) {
+func TestSealIsDeterministic(t *testing.T) {
 	a, err := eventlog.Seal("order-1", event.Head{}, numbered(1, 3))
 	require.NoError(t, err)
 	b, err := eventlog.Seal("order-1", a[0].HeadOf(), numbered(2, 3))
@@ -50,7 +50,7 @@ func TestSealingTwiceMakesTheSame(t *testing.T) {
 	require.Equal(t, a[1:], b, "in one batch or two")
 }
 
-func TestVerifySeesEveryChange(t *testing.T) {
+func TestVerifyDetectsEveryChange(t *testing.T) {
 	sealed, err := eventlog.Seal("order-1", event.Head{}, numbered(1, 5))
 	require.NoError(t, err)
 	require.NoError(t, eventlog.Verify("order-1", event.Head{}, sealed))
@@ -91,7 +91,7 @@ func TestVerifySeesEveryChange(t *testing.T) {
 	require.NoError(t, eventlog.Verify("order-1", event.Head{}, same))
 }
 
-func TestTheCodeOfATakenKey(t *testing.T) {
+func TestConflictCodes(t *testing.T) {
 	err := error(&eventlog.TakenError{Stream: "order-1", Key: "decide"})
 	require.Equal(t, fault.KeyTaken, fault.CodeOf(err))
 	require.ErrorIs(t, err, fault.KeyTaken)

@@ -15,29 +15,27 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// MaxDataBytes is the most that the data of one entry may take, as JSON. It leaves room for the envelope below
-// the 16 MiB that a MongoDB document may have.
+// MaxDataBytes is the maximum size of the data of an entry, as JSON. With the envelope it stays below the 16 MiB of a MongoDB document.
 const MaxDataBytes = 4 << 20
 
-// maxDepth is how deep objects and arrays may nest, the data itself counted. MongoDB's limit is 100.
+// maxDepth is the maximum nesting of objects and arrays, including the data itself. MongoDB's limit is 100.
 const maxDepth = 32
 
-// maxNameBytes is the most that a stream's name or a key may take: both are in an index.
+// maxNameBytes is the maximum size of a stream name and of a key, which are in an index.
 const maxNameBytes = 1024
 
-// maxVersion is the largest version: adapters write it with ten digits.
+// maxVersion is the largest version: adapters write versions with ten digits.
 const maxVersion = 9_999_999_999
 
-// maxSafeInteger is the largest integer that RFC 8785 (JSON numbers as IEEE 754 doubles) keeps exactly.
+// maxSafeInteger is the largest integer that is exact in RFC 8785 (numbers are IEEE 754 doubles).
 const maxSafeInteger = 1<<53 - 1
 
-// checkData accepts what every server that speaks MongoDB's protocol stores and gives back unchanged, so that
-// hashes verify after the round trip: one JSON object; numbers that are integers and survive RFC 8785 exactly;
-// no NUL in strings; names that are unique in their object, not empty, not _id, without a leading $ and without
-// a dot; no array directly in an array (FerretDB 1 has none; wrap the inner one in an object).
+// checkData accepts only data that every supported server stores and returns unchanged, so that hashes can be verified: one JSON object;
+// numbers that are integers and exact in RFC 8785; no NUL in strings; names that are unique in their object, not empty, not _id, without a
+// leading $ and without a dot; no array directly in an array (FerretDB 1 does not support it; wrap the inner one in an object).
 func checkData(data json.RawMessage) error {
 	if len(data) > MaxDataBytes {
-		return fault.New(fault.TooLarge, "data takes %d bytes, more than %d", len(data), MaxDataBytes)
+		return fault.New(fault.TooLarge, "data has %d bytes, more than %d", len(data), MaxDataBytes)
 	}
 	if jsontext.Value(data).Kind() != '{' {
 		return fault.New(fault.Invalid, "data must be a JSON object")
@@ -54,7 +52,7 @@ func checkData(data json.RawMessage) error {
 	}
 }
 
-// checkToken reads the next token and checks it where it stands.
+// checkToken reads and checks the next token.
 func checkToken(decoder *jsontext.Decoder) error {
 	token, err := decoder.ReadToken()
 	if err != nil {
@@ -64,11 +62,11 @@ func checkToken(decoder *jsontext.Decoder) error {
 	switch token.Kind() {
 	case '{', '[':
 		if depth > maxDepth {
-			return fault.New(fault.Invalid, "data nests deeper than %d", maxDepth)
+			return fault.New(fault.Invalid, "data is nested deeper than %d", maxDepth)
 		}
-		// The array is the inner one; what it stands in is one below.
+		// The decoder is inside the new array; its parent is one level below.
 		if outer, _ := decoder.StackIndex(depth - 1); token.Kind() == '[' && outer == '[' {
-			return fault.New(fault.Invalid, "data has an array directly in an array")
+			return fault.New(fault.Invalid, "data has an array directly in another array")
 		}
 	case '0':
 		number := token.String()
@@ -77,7 +75,7 @@ func checkToken(decoder *jsontext.Decoder) error {
 			return fault.New(fault.Invalid, "number %s is not an integer between -2^53 and 2^53", number)
 		}
 	case '"':
-		// In an object, names and values take turns.
+		// In an object, names and values alternate.
 		text := token.String()
 		if in, length := decoder.StackIndex(depth); in == '{' && length%2 == 1 {
 			return checkFieldName(text)
@@ -89,7 +87,7 @@ func checkToken(decoder *jsontext.Decoder) error {
 	return nil
 }
 
-// unreadable says what is wrong with data that is no JSON, or has a name twice.
+// unreadable returns the error for data that is not valid JSON or has a duplicate name.
 func unreadable(err error) error {
 	var wrong *jsontext.SyntacticError
 	if errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &wrong) {
@@ -98,47 +96,47 @@ func unreadable(err error) error {
 	return fault.Wrap(err, fault.Invalid, "read data")
 }
 
-// checkEnd accepts whitespace behind the object.
+// checkEnd accepts only whitespace after the object.
 func checkEnd(decoder *jsontext.Decoder) error {
 	if _, err := decoder.ReadToken(); !errors.Is(err, io.EOF) {
-		return fault.New(fault.Invalid, "data must be one JSON object and nothing behind it")
+		return fault.New(fault.Invalid, "data must be a single JSON object")
 	}
 	return nil
 }
 
 func checkFieldName(name string) error {
 	if name == "" || name == "_id" || name[0] == '$' || strings.ContainsAny(name, ".\x00") {
-		return fault.New(fault.Invalid, "data has a field named %q: names are not empty, not _id, without leading $, dots and NUL", name)
+		return fault.New(fault.Invalid, "data has a field named %q: names must not be empty or _id, and have no leading $, no dots and no NUL", name)
 	}
 	return nil
 }
 
-// checkEntry accepts entries whose envelope every server stores unchanged.
+// checkEntry accepts only entries whose envelope every server stores unchanged.
 func checkEntry(stream string, e event.Entry) error {
 	if e.Key == "" || e.Type == "" || e.ID == "" {
-		return fault.New(fault.Invalid, "an entry of stream %s lacks key, type or id", stream)
+		return fault.New(fault.Invalid, "an entry of stream %s has no key, type or ID", stream)
 	}
 	if len(e.Key) > maxNameBytes {
-		return fault.New(fault.Invalid, "key of %d bytes in stream %s: %d is the most", len(e.Key), stream, maxNameBytes)
+		return fault.New(fault.Invalid, "a key in stream %s has %d bytes; the maximum is %d", stream, len(e.Key), maxNameBytes)
 	}
 	for _, text := range []string{e.Key, e.ID, e.Type, e.Source, e.Subject, e.CorrelationID, e.CausationID} {
 		if !isText(text) {
-			return fault.New(fault.Invalid, "entry %q of stream %s has text that is not UTF-8, or NUL in it", e.Key, stream)
+			return fault.New(fault.Invalid, "entry %q of stream %s has text that is not UTF-8 or contains NUL", e.Key, stream)
 		}
 	}
 	if e.SchemaVersion < 0 || e.SchemaVersion > maxSafeInteger {
-		return fault.New(fault.Invalid, "entry %s of stream %s has schema version %d: RFC 8785 keeps 0 to 2^53", e.Key, stream, e.SchemaVersion)
+		return fault.New(fault.Invalid, "entry %s of stream %s has schema version %d; it must be from 0 to 2^53", e.Key, stream, e.SchemaVersion)
 	}
 	if y := e.Time.Year(); y < 1 || y > 9999 {
-		return fault.New(fault.Invalid, "entry %s of stream %s is of the year %d: RFC 3339 has 4 digits", e.Key, stream, y)
+		return fault.New(fault.Invalid, "the time of entry %s of stream %s is in the year %d; it must be from 1 to 9999", e.Key, stream, y)
 	}
 	return nil
 }
 
-// checkStream accepts names of streams. The @ is what separates stream and version in ids of documents.
+// checkStream accepts only valid stream names. @ separates stream and version in document IDs.
 func checkStream(stream string) error {
 	if stream == "" || len(stream) > maxNameBytes || !isText(stream) || strings.Contains(stream, "@") {
-		return fault.New(fault.Invalid, "%q cannot name a stream: 1 to %d bytes of UTF-8 without @ and NUL", stream, maxNameBytes)
+		return fault.New(fault.Invalid, "%q is not a valid stream name: 1 to %d bytes of UTF-8 without @ and NUL", stream, maxNameBytes)
 	}
 	return nil
 }

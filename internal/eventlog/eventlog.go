@@ -1,22 +1,21 @@
-// Package eventlog is the contract of the append-only event log: what Append promises, how streams are
-// chained by hashes, and what a verifier checks. Adapters are internal/mongo and memlog, which is for
-// unit tests; eventlogtest is the suite that each of them must pass.
+// Package eventlog is the contract of the append-only event log: the guarantees of Append, the hash chain of a stream, and its verification.
+// Adapters are internal/mongo and, for unit tests, memlog; eventlogtest is the contract suite that each of them must pass.
 //
 // It may import event and internal/fault; it imports no driver.
 //
 // # Contract
 //
-// A stream is a list of records with versions from 1 without gaps. A record is never changed and never
-// removed. Every record takes a key, and a stream holds a key once.
+// A stream is a list of records with versions from 1 without gaps. A record is never changed or removed. Every record has a key, which is
+// unique in its stream.
 //
-// Threads: a Log may be used by any number of goroutines and processes at once.
+// Concurrency: a Log is safe for concurrent use, also by several processes.
 //
-// Order: a record of version n is visible only when 1 … n-1 are.
+// Order: a record of version n is visible only if 1 … n-1 are.
 //
 // Durability: when Append returns without an error, the records survive the failover of a minority.
 //
-// Unknown outcomes: when Append returns Unavailable, any prefix of the entries may have been written, now or
-// later. Calling it again with the same head and entries finds out and writes the rest.
+// Unknown outcomes: when Append returns Unavailable, any prefix of the entries may have been written, or may be written later. Calling it
+// again with the same head and entries reads the result and writes the rest.
 package eventlog
 
 import (
@@ -27,78 +26,79 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 )
 
-// MaxBatch is the largest number of entries of one Append. FerretDB 1 goes on after an error in the first
-// hundred documents of an ordered insert with the next hundred: a batch must not be longer.
+// MaxBatch is the maximum number of entries of one Append. FerretDB 1 splits an ordered insert into batches of 100 documents and continues
+// with the next batch after an error.
 const MaxBatch = 100
 
 // Log is the append-only event log.
 type Log interface {
 	Reader
 
-	// Append writes entries behind head, all of them or a prefix.
+	// Append writes entries after head: all of them or a prefix.
 	//
-	// It returns the stream's head after the call and the tail: every record behind the head that the caller
-	// gave, oldest first, whoever wrote it. Both are valid with a nil, Concurrency or KeyTaken error.
+	// It returns the head of the stream after the call, and the tail: every record after the caller's head, oldest first, including
+	// records of other writers. Both are valid if the error is nil, Concurrency or KeyTaken.
 	//
-	// Errors: nil when every entry stands in the stream, written by this call or, the same (event.Same), by an
-	// earlier one behind head. KeyTaken (a *TakenError) when the key of an entry holds something else, or
-	// stands at head or before it, where the caller should have seen it; then Standing may still be the same.
-	// Nothing or a prefix was written. Concurrency when
-	// another writer's record took a version that was meant for an entry: fold the tail and decide again.
-	// Corrupt when another record has head's version. Unavailable when the outcome is unknown, or when there is no record of
-	// head's version: nothing was written then, and the error matches fault.ErrMissing. Invalid when an
-	// entry has no key or one that another entry of the call has, its data is not a JSON object that every
-	// server keeps unchanged (see data.go), the stream's name is not fit, or there are none or over MaxBatch.
-	// TooLarge when data is over MaxDataBytes.
+	// Errors:
+	//   - nil: every entry is in the stream. It was written by this call, or the same entry (event.Same) was written after head before.
+	//   - KeyTaken (a *TakenError): the key of an entry is held by a different record, or by a record at head or before it, which the
+	//     caller should have seen (that record may be the same). Nothing or a prefix was written.
+	//   - Concurrency: another writer's record has a version that was meant for an entry. Fold the tail and decide again.
+	//   - Corrupt: another record has the version of head.
+	//   - Unavailable: the result is unknown; or there is no record with the version of head: then nothing was written, and the error
+	//     matches fault.ErrMissing.
+	//   - Invalid: no entries or more than MaxBatch; an entry without key, or with the key of another entry; data that some server
+	//     would not store unchanged (see data.go); an invalid stream name.
+	//   - TooLarge: data over MaxDataBytes.
 	Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error)
 }
 
 // Reader reads streams.
 type Reader interface {
-	// Read returns the records of stream with versions above after, oldest first, at most limit of them; 0 is
-	// no limit. A stream that does not exist is empty, and so is one of which a failover has hidden everything for a moment:
-	// that nothing is there proves nothing. A gap is Unavailable and matches fault.ErrMissing. Errors: Unavailable, Corrupt.
+	// Read returns the records of stream with versions greater than after, oldest first, at most limit; 0 is no limit. A stream that
+	// does not exist is empty. A stream can also look empty for some seconds after a failover: absence proves nothing. A gap is
+	// Unavailable and matches fault.ErrMissing. Errors: Unavailable, Corrupt.
 	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
 
-	// Head returns the newest record of stream; ok is false when the stream is empty. Errors: Unavailable.
+	// Head returns the newest record of stream; ok is false if the stream is empty. Errors: Unavailable.
 	Head(ctx context.Context, stream string) (record event.Record, ok bool, err error)
 
-	// Find returns the record that holds key in stream. It may be slow: use it after a KeyTaken only, or where
-	// nobody waits. Errors: Unavailable.
+	// Find returns the record with key in stream. It may be slow: use it only after KeyTaken, or where latency does not matter.
+	// Errors: Unavailable.
 	Find(ctx context.Context, stream, key string) (record event.Record, ok bool, err error)
 
-	// FindAll is Find for many keys at once. It returns what stands, by key. Errors: Unavailable.
+	// FindAll is Find for several keys. It returns the records by key. Errors: Unavailable.
 	FindAll(ctx context.Context, stream string, keys []string) (map[string]event.Record, error)
 }
 
-// Lister enumerates streams, for rebuilds and checks.
+// Lister lists streams, for rebuilds and checks.
 type Lister interface {
-	// Streams yields the names of the streams that begin with prefix and come behind after, in the order of
-	// their bytes. It reads while it is iterated; streams that are begun meanwhile may be missing. An error ends
-	// it, with the last name that came before it as the place to go on from. Errors: Unavailable.
+	// Streams yields the names of the streams with this prefix that are greater than after, ordered by bytes. It reads while it is
+	// iterated; streams that are started meanwhile may be missing. An error ends the iteration; the last name before it is the
+	// position to continue from. Errors: Unavailable.
 	Streams(ctx context.Context, prefix, after string) iter.Seq2[string, error]
 }
 
-// Walker reads many streams in one go, for checks.
+// Walker reads many streams, for checks.
 type Walker interface {
-	// Walk yields every record of the selected streams: streams in the order of the bytes of their names, the records
-	// of a stream by version. It takes what is stored as it is: gaps, forks and wrong hashes are for the reader to see.
+	// Walk yields every record of the selected streams: streams ordered by the bytes of their names, the records of a stream by
+	// version. It does not verify them: gaps, forks and wrong hashes are returned as stored.
 	//
-	// A document that is no record, or not where its stream and version say, comes with a Corrupt error and as much of
-	// the record as could be read, and the walk goes on; any other error ends it. It reads while it is iterated: what
-	// is written meanwhile may be missing, a record also when one behind it is not. Errors: Corrupt, Unavailable.
+	// A document that is not a record, or whose _id does not match stream and version, is yielded with a Corrupt error and the
+	// readable fields, and the walk continues; any other error ends it. It reads while it is iterated: records that are written
+	// meanwhile may be missing, even if later ones are not. Errors: Corrupt, Unavailable.
 	Walk(ctx context.Context, s Selection) iter.Seq2[event.Record, error]
 }
 
 // Selection selects streams. The zero Selection selects all of them.
 type Selection struct {
-	// From (inclusive) and To (exclusive) bound the names by their bytes; an empty To is no bound.
+	// From (inclusive) and To (exclusive) bound the names, compared by bytes; an empty To is no bound.
 	From, To string
-	// Names selects the streams of these names alone, whatever From and To say.
+	// Names selects only these streams; From and To are then ignored.
 	Names []string
 }
 
-// Selects reports whether a stream of that name is selected.
+// Selects reports whether a stream is selected.
 func (s Selection) Selects(name string) bool {
 	if len(s.Names) > 0 {
 		return slices.Contains(s.Names, name)
@@ -106,10 +106,10 @@ func (s Selection) Selects(name string) bool {
 	return name >= s.From && (s.To == "" || name < s.To)
 }
 
-// TakenError says which entry found its slot taken, and by what. It matches fault.KeyTaken.
+// TakenError names an entry whose slot is taken, and the record that holds it. It matches fault.KeyTaken.
 type TakenError struct {
-	// Stream and Key name the slot.
+	// Stream and Key identify the slot.
 	Stream, Key string
-	// Standing is the record that holds the slot.
-	Standing event.Record
+	// Existing is the record that holds the slot.
+	Existing event.Record
 }

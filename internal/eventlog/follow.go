@@ -1,7 +1,9 @@
 package eventlog
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"sync/atomic"
@@ -17,53 +19,49 @@ const (
 	DefaultPollMax = 500 * time.Millisecond
 )
 
-// followPage is how many records one read of a follower asks for.
+// followPage is the number of records per read.
 const followPage = 256
 
 // FollowerConfig configures a Follower.
 type FollowerConfig struct {
-	// Log is the log that is followed. Mandatory.
+	// Log is the log to follow. Required.
 	Log Log
-	// PollMin is the time between looks at the log for what other processes appended, at first and after a
-	// look that found something; each look that finds nothing doubles it. Default 25 ms.
+	// PollMin is the initial interval of polls for records of other processes, also after a poll that found records; each poll that
+	// finds none doubles it. Default 25 ms.
 	PollMin time.Duration
-	// PollMax is the longest time between looks. Default 500 ms.
+	// PollMax is the maximum interval. Default 500 ms.
 	PollMax time.Duration
 }
 
-// Validate fills in defaults and names what is wrong.
+// Validate sets defaults and reports errors.
 func (c *FollowerConfig) Validate() error {
-	if c.PollMin == 0 {
-		c.PollMin = DefaultPollMin
-	}
-	if c.PollMax == 0 {
-		c.PollMax = max(DefaultPollMax, c.PollMin)
-	}
+	c.PollMin = cmp.Or(c.PollMin, DefaultPollMin)
+	c.PollMax = cmp.Or(c.PollMax, max(DefaultPollMax, c.PollMin))
 	if c.Log == nil {
-		return fmt.Errorf("follower: Log is missing")
+		return errors.New("follower: Log is missing")
 	}
 	if c.PollMin < 0 || c.PollMax < c.PollMin {
-		return fmt.Errorf("follower: PollMin %s and PollMax %s must be positive and in this order", c.PollMin, c.PollMax)
+		return fmt.Errorf("follower: PollMin %s and PollMax %s must be positive, and PollMin must not exceed PollMax", c.PollMin, c.PollMax)
 	}
 	return nil
 }
 
-// Follower is a Log whose streams can be watched. Appends that go through it reach its watchers at once and
-// without a read; appends of other processes are found by polling.
+// Follower is a Log whose streams can be watched. Appends through it are passed to its watchers at once, without a read; appends of other
+// processes are found by polling.
 //
-// It starts no goroutines and needs no closing. It is safe for concurrent use.
+// It starts no goroutines and need not be closed. It is safe for concurrent use.
 type Follower struct {
 	Reader
 	log              Log
 	pollMin, pollMax time.Duration
 	hub              hub
-	// told tells that Nudge is called for what other processes append.
-	told atomic.Bool
+	// notified is set if Notify is called for appends of other processes.
+	notified atomic.Bool
 }
 
 var _ Log = (*Follower)(nil)
 
-// NewFollower wraps a log. It does no I/O. The error says what is wrong with the configuration.
+// NewFollower wraps a log. It does no I/O. The error is about the configuration.
 func NewFollower(cfg FollowerConfig) (*Follower, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -71,7 +69,7 @@ func NewFollower(cfg FollowerConfig) (*Follower, error) {
 	return &Follower{Reader: cfg.Log, log: cfg.Log, pollMin: cfg.PollMin, pollMax: cfg.PollMax}, nil
 }
 
-// Append implements Log, and tells the watchers of stream what stands behind head.
+// Append implements Log, and passes the tail to the watchers of stream.
 func (f *Follower) Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
 	newest, tail, err := f.log.Append(ctx, stream, head, entries)
 	if err == nil || Lost(err) {
@@ -80,57 +78,55 @@ func (f *Follower) Append(ctx context.Context, stream string, head event.Head, e
 	return newest, tail, err
 }
 
-// Nudge has the watchers of stream look at the log: somebody says that another process has appended to it.
-func (f *Follower) Nudge(stream string) { f.hub.nudge(stream) }
+// Notify makes the watchers of stream read the log, because another process has appended to it.
+func (f *Follower) Notify(stream string) { f.hub.notify(stream) }
 
-// toldPolls is how many times PollMax lie between the looks of who is told when there is something to see.
-const toldPolls = 4
+// notifiedPolls is the poll interval of a Watch while notified, in multiples of PollMax.
+const notifiedPolls = 4
 
-// Told says whether Nudge is called for the ends of streams. Then a Watch looks by itself only every four times PollMax, in
-// case that nobody says anything after all.
-func (f *Follower) Told(told bool) { f.told.Store(told) }
+// SetNotified says whether Notify is called for the ends of streams. A Watch then polls only every four times PollMax, in case a
+// notification is lost.
+func (f *Follower) SetNotified(notified bool) { f.notified.Store(notified) }
 
-// Follow yields the records of stream with versions above after, each once and in order, first those that
-// stand there and then each one soon after it was appended. It goes on until the caller breaks off, the
-// context ends or a read fails; the last two yield an error at the end: Unavailable, which matches the
-// context's error, or Corrupt.
+// Follow yields the records of stream with versions greater than after, in order and each once: first the existing ones, then new ones soon
+// after they are appended. It ends when the caller stops, the context ends or a read fails. In the last two cases it yields an error:
+// Unavailable, which matches the context's error, or Corrupt.
 func (f *Follower) Follow(ctx context.Context, stream string, after int64) iter.Seq2[event.Record, error] {
 	return func(yield func(event.Record, error) bool) {
-		// First subscribe, then read: nothing falls between.
+		// Subscribe before reading, so that no record is missed.
 		w := f.Watch(stream)
 		defer w.Close()
 		w.follow(ctx, after, 0, f.pollMin, yield)
 	}
 }
 
-// Watch begins to hear what this process appends to stream; Close ends it. Who is about to start something that appends
-// watches first, and need not read what it cannot have missed.
+// Watch subscribes to the appends of this process to stream; Close ends it. A caller that watches before it starts something that appends need
+// not read records of this process.
 func (f *Follower) Watch(stream string) *Watch {
 	return &Watch{follower: f, stream: stream, sub: f.hub.subscribe(stream)}
 }
 
-// Watch hears what is appended to a stream. It is for one goroutine.
+// Watch is a subscription to the appends to a stream. It is not safe for concurrent use.
 type Watch struct {
 	follower *Follower
 	stream   string
 	sub      *subscription
 }
 
-// Close ends the watch. It must be called.
+// Close ends the subscription. It must be called.
 func (w *Watch) Close() { w.follower.hub.unsubscribe(w.stream, w.sub) }
 
-// Follow is Follower.Follow for a caller who knows that nothing stood behind after when the watch began: what this process
-// has appended since is told without a read, and only what others append is looked for. It is for who waits for the stream's
-// end: see Told.
+// Follow is Follower.Follow for a stream that had no records after the given version when the watch began: records of this process are yielded
+// without a read; only those of other processes are polled. It is for callers that wait for the end of the stream: see SetNotified.
 func (w *Watch) Follow(ctx context.Context, after int64) iter.Seq2[event.Record, error] {
 	poll := w.follower.pollMin
-	if w.follower.told.Load() {
-		poll = toldPolls * w.follower.pollMax
+	if w.follower.notified.Load() {
+		poll = notifiedPolls * w.follower.pollMax
 	}
 	return func(yield func(event.Record, error) bool) { w.follow(ctx, after, poll, poll, yield) }
 }
 
-// follow looks at the log after first, and then again and again, after poll at the soonest.
+// follow polls after first, and then at intervals of at least poll.
 func (w *Watch) follow(ctx context.Context, after int64, first, poll time.Duration, yield func(event.Record, error) bool) {
 	f := w.follower
 	timer := time.NewTimer(first)
@@ -157,7 +153,7 @@ func (w *Watch) follow(ctx context.Context, after int64, first, poll time.Durati
 		case polled:
 			interval = min(2*interval, max(f.pollMax, poll))
 		default:
-			// What was told by the hub says that who appends is in this process: others need not be looked for soon.
+			// A record from the hub: the writer is in this process, so that polling can be slow.
 			timer.Reset(max(f.pollMax, poll))
 			continue
 		}
@@ -165,8 +161,7 @@ func (w *Watch) follow(ctx context.Context, after int64, first, poll time.Durati
 	}
 }
 
-// next waits for news of a stream, and returns what follows after. Polled tells that it came from a look at
-// the log that nobody had asked for.
+// next waits for records of a stream after a version. polled is true if they come from a poll.
 func (f *Follower) next(ctx context.Context, stream string, after int64, sub *subscription, timer *time.Timer) (records []event.Record, polled bool, err error) {
 	select {
 	case <-ctx.Done():

@@ -57,7 +57,7 @@ func collect(ctx context.Context, f *eventlog.Follower, after int64, n int) <-ch
 	return out
 }
 
-func TestFollowTellsWhatStandsAndWhatComes(t *testing.T) {
+func TestFollowReturnsExistingAndNewRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, log := newFollower(t)
 		head, _, err := f.Append(t.Context(), "order-1", event.Head{}, numbered(1, 3))
@@ -75,7 +75,7 @@ func TestFollowTellsWhatStandsAndWhatComes(t *testing.T) {
 	})
 }
 
-func TestFollowFindsWhatOtherProcessesAppend(t *testing.T) {
+func TestFollowFindsRecordsOfOtherProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, log := newFollower(t)
 		got := collect(t.Context(), f, 0, 2)
@@ -93,7 +93,7 @@ func TestFollowFindsWhatOtherProcessesAppend(t *testing.T) {
 	})
 }
 
-func TestFollowTellsLostRacesToo(t *testing.T) {
+func TestFollowReturnsRecordsOfLostRaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, log := newFollower(t)
 		got := collect(t.Context(), f, 0, 2)
@@ -123,7 +123,7 @@ func TestFollowFillsGapsFromTheLog(t *testing.T) {
 	})
 }
 
-func TestASlowWatcherMissesNothing(t *testing.T) {
+func TestSlowWatcherMissesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, _ := newFollower(t)
 		const records = 1500
@@ -214,7 +214,7 @@ func TestFollowerConfig(t *testing.T) {
 	}
 }
 
-func TestAWatchNeedsNoReadForWhatItHears(t *testing.T) {
+func TestWatchNeedsNoReadForLocalAppends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, log := newFollower(t)
 		w := f.Watch("order-1")
@@ -248,10 +248,10 @@ func TestAWatchNeedsNoReadForWhatItHears(t *testing.T) {
 	})
 }
 
-func TestWhoIsToldLooksSeldomAndAtOnceWhenNudged(t *testing.T) {
+func TestNotifiedFollowerReadsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, log := newFollower(t)
-		f.Told(true)
+		f.SetNotified(true)
 		w := f.Watch("order-1")
 		defer w.Close()
 		versions := make(chan int64, 4)
@@ -275,11 +275,11 @@ func TestWhoIsToldLooksSeldomAndAtOnceWhenNudged(t *testing.T) {
 
 		head, _, err = log.Append(t.Context(), "order-1", head, numbered(2, 2))
 		require.NoError(t, err)
-		f.Nudge("order-2")
+		f.Notify("order-2")
 		synctest.Wait()
 		require.Equal(t, int32(1), log.reads.Load(), "another stream's")
 		before = time.Now()
-		f.Nudge("order-1")
+		f.Notify("order-1")
 		require.Equal(t, int64(2), <-versions)
 		require.Zero(t, time.Since(before))
 

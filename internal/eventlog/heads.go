@@ -6,13 +6,13 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 )
 
-// HeadsReader reads the newest records of many streams.
+// HeadsReader reads the newest record of many streams.
 type HeadsReader interface {
-	// Heads returns the newest record of each stream that is not empty, by the stream's name. Errors: Unavailable.
+	// Heads returns the newest record of each non-empty stream, by stream name. Errors: Unavailable.
 	Heads(ctx context.Context, streams []string) (map[string]event.Record, error)
 }
 
-// Heads calls Heads of a log that has it, and Head for each stream of one that has not.
+// Heads calls Heads of log if it is a HeadsReader, otherwise Head for each stream.
 func Heads(ctx context.Context, log Reader, streams []string) (map[string]event.Record, error) {
 	if many, ok := log.(HeadsReader); ok {
 		return many.Heads(ctx, streams)

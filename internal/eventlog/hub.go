@@ -6,22 +6,22 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 )
 
-// maxPending bounds what waits for a slow watcher; above it the watcher reads the log.
+// maxPending bounds the records that wait for a slow watcher, which then reads the log.
 const maxPending = 256
 
-// hub hands the records that this process appends to those who watch their streams. The zero hub is ready.
+// hub passes records that this process appends to the watchers of their streams. Its zero value is ready.
 type hub struct {
 	mu   sync.Mutex
 	subs map[string]map[*subscription]struct{}
 }
 
-// subscription is one watcher of one stream. The hub's mutex guards it.
+// subscription is one watcher of one stream. The mutex of the hub protects it.
 type subscription struct {
-	// wake has room for one: there is news.
+	// wake has a token if there are new records.
 	wake chan struct{}
-	// pending are records to hand over, by version.
+	// pending has the records to pass on, by version.
 	pending map[int64]event.Record
-	// missed tells that records were dropped.
+	// missed is set if records were dropped or are only in the log.
 	missed bool
 }
 
@@ -48,35 +48,32 @@ func (h *hub) unsubscribe(stream string, s *subscription) {
 	}
 }
 
-// publish never waits for a watcher.
+// publish passes records to the watchers of a stream. It does not block.
 func (h *hub) publish(stream string, records []event.Record) {
 	if len(records) == 0 {
 		return
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for s := range h.subs[stream] {
+	h.each(stream, func(s *subscription) {
 		if len(s.pending)+len(records) > maxPending {
 			clear(s.pending)
 			s.missed = true
-		} else {
-			for _, r := range records {
-				s.pending[r.Version] = r
-			}
+			return
 		}
-		select {
-		case s.wake <- struct{}{}:
-		default:
+		for _, r := range records {
+			s.pending[r.Version] = r
 		}
-	}
+	})
 }
 
-// nudge wakes the watchers of a stream, and has them read the log.
-func (h *hub) nudge(stream string) {
+// notify makes the watchers of a stream read the log.
+func (h *hub) notify(stream string) { h.each(stream, func(s *subscription) { s.missed = true }) }
+
+// each updates the subscriptions of a stream and wakes their watchers.
+func (h *hub) each(stream string, update func(*subscription)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for s := range h.subs[stream] {
-		s.missed = true
+		update(s)
 		select {
 		case s.wake <- struct{}{}:
 		default:
@@ -84,8 +81,7 @@ func (h *hub) nudge(stream string) {
 	}
 }
 
-// take returns the pending records that follow after without a gap. Complete is false when there are records
-// that it does not know, so that the log must be read.
+// take returns the pending records that follow after without a gap. complete is false if the log must be read.
 func (h *hub) take(s *subscription, after int64) (records []event.Record, complete bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -1,27 +1,28 @@
 package eventlog
 
 import (
+	"slices"
+
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// Settlement is what an adapter learns from the tail after an insert met a duplicate, or an unknown outcome.
-type Settlement struct {
+// Reconciled is the state of an append after its tail was read.
+type Reconciled struct {
 	// Head is the head of the stream.
 	Head event.Head
-	// Remaining are the entries that still have to be written behind Head.
+	// Remaining are the entries that must still be written after Head.
 	Remaining []event.Entry
 }
 
-// Settle compares the entries of an append with the tail that was found behind the caller's head, and says
-// how to go on. It is the heart of Append, the same for every adapter:
+// Reconcile compares the entries of an append with the tail, the records after the caller's head. Adapters call it after an insert met a
+// duplicate key or had an unknown result:
 //
-//   - the tail is a prefix of the entries, each the same: the remaining ones are written behind it (half a batch
-//     is a valid state);
-//   - an entry's key stands in the tail with something else: KeyTaken;
-//   - every entry stands in the tail, among records of others: done;
-//   - else another writer was faster: Concurrency.
-func Settle(stream string, head event.Head, tail []event.Record, entries []event.Entry) (Settlement, error) {
+//   - The tail is a prefix of the entries, each the same: the remaining ones must be written after it (a partial batch is a valid state).
+//   - The tail has the key of an entry with a different record: KeyTaken.
+//   - The tail has every entry, possibly among other records: nothing remains.
+//   - Otherwise another writer was first: Concurrency.
+func Reconcile(stream string, head event.Head, tail []event.Record, entries []event.Entry) (Reconciled, error) {
 	byKey := make(map[string]event.Record, len(tail))
 	newest := head
 	for _, r := range tail {
@@ -30,33 +31,25 @@ func Settle(stream string, head event.Head, tail []event.Record, entries []event
 	}
 	var remaining []event.Entry
 	for _, e := range entries {
-		standing, found := byKey[e.Key]
+		existing, found := byKey[e.Key]
 		switch {
 		case !found:
 			remaining = append(remaining, e)
-		case !event.Same(standing.Entry, e):
-			return Settlement{Head: newest}, &TakenError{Stream: stream, Key: e.Key, Standing: standing}
+		case !event.Same(existing.Entry, e):
+			return Reconciled{Head: newest}, &TakenError{Stream: stream, Key: e.Key, Existing: existing}
 		}
 	}
-	s := Settlement{Head: newest, Remaining: remaining}
+	s := Reconciled{Head: newest, Remaining: remaining}
 	if len(remaining) == 0 {
 		return s, nil
 	}
 	if !isPrefix(tail, entries) {
-		return s, fault.New(fault.Concurrency, "stream %s went on to version %d", stream, newest.Version)
+		return s, fault.New(fault.Concurrency, "stream %s has newer records, up to version %d", stream, newest.Version)
 	}
 	return s, nil
 }
 
-// isPrefix reports whether the tail consists of the first entries, in their order.
+// isPrefix reports whether the keys of the tail are those of the first entries, in order.
 func isPrefix(tail []event.Record, entries []event.Entry) bool {
-	if len(tail) > len(entries) {
-		return false
-	}
-	for i, r := range tail {
-		if r.Key != entries[i].Key {
-			return false
-		}
-	}
-	return true
+	return len(tail) <= len(entries) && slices.EqualFunc(tail, entries[:len(tail)], func(r event.Record, e event.Entry) bool { return r.Key == e.Key })
 }

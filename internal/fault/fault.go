@@ -1,12 +1,11 @@
-// Package fault is the one error taxonomy of ordersaga.
+// Package fault is the error taxonomy of ordersaga.
 //
-// Every error that crosses a package boundary carries a Code. One table (table.go) says what a code means to
-// each of the three callers that must act on it: is a retry useful, which HTTP status answers it, and what
-// happens to the message that caused it. Codes are compared, never texts:
+// Every error that crosses a package boundary has a Code. One table (table.go) defines what a code means: whether a retry may succeed, the
+// HTTP status, and what happens to the message that caused it. Codes are compared, never texts:
 //
 //	if errors.Is(err, fault.NotFound) { … }
 //
-// The package is a leaf: it imports the standard library only.
+// The package imports only the standard library.
 package fault
 
 import (
@@ -15,99 +14,98 @@ import (
 	"strings"
 )
 
-// Code names a class of failure. It is stable: clients, dead letters and Temporal failures carry it.
-// A Code is an error itself, so that errors.Is can look for it.
+// Code is a class of failures. Codes are stable: they are in API answers, dead letters and Temporal failures. A Code is an error, for
+// errors.Is.
 type Code string
 
-// Error returns the code's name.
+// Error returns the name of the code.
 func (c Code) Error() string { return string(c) }
 
-// The codes. What each one means to a caller stands in the table of table.go.
+// The codes. Their meaning for callers is defined in table.go.
 const (
 	// Malformed input cannot be parsed.
 	Malformed Code = "malformed"
-	// Invalid input was parsed and breaks a rule; Fields says which.
+	// Invalid input was parsed and violates a rule; see Fields.
 	Invalid Code = "invalid"
-	// TooLarge input is over its size limit.
+	// TooLarge input exceeds its size limit.
 	TooLarge Code = "too_large"
-	// UnsupportedMediaType means that the content type is not one that is understood.
+	// UnsupportedMediaType means that the content type is not supported.
 	UnsupportedMediaType Code = "unsupported_media_type"
-	// MethodNotAllowed means that the resource exists and has no such method.
+	// MethodNotAllowed means that the resource does not support the method.
 	MethodNotAllowed Code = "method_not_allowed"
 	// HostNotAllowed means that the request names a host that this service does not serve.
 	HostNotAllowed Code = "host_not_allowed"
-	// CrossSite means that a web page of another origin made a browser send the request.
+	// CrossSite means that a browser sent the request for a web page of another origin.
 	CrossSite Code = "cross_site"
-	// ExpectationFailed means that the Expect header of a request asks for something that is not supported.
+	// ExpectationFailed means that the Expect header of a request is not supported.
 	ExpectationFailed Code = "expectation_failed"
-	// HeadersTooLarge means that the headers of a request are over their size limit.
+	// HeadersTooLarge means that the headers of a request exceed their size limit.
 	HeadersTooLarge Code = "headers_too_large"
-	// NotImplemented means that a request is sent in a way that is not supported.
+	// NotImplemented means that the transfer encoding of a request is not supported.
 	NotImplemented Code = "not_implemented"
-	// VersionNotSupported means that a request is of another version of HTTP.
+	// VersionNotSupported means that the HTTP version of a request is not supported.
 	VersionNotSupported Code = "http_version_not_supported"
-	// UnknownType means that no event type of this name is in the catalog.
+	// UnknownType means that the catalog has no event type of this name.
 	UnknownType Code = "unknown_type"
-	// UnknownVersion means that the event type is known and this version of its schema is not.
+	// UnknownVersion means that the catalog has no such version of the event type.
 	UnknownVersion Code = "unknown_version"
-	// NotFound means that the thing asked for does not exist.
+	// NotFound means that the resource does not exist.
 	NotFound Code = "not_found"
-	// OrderUnknown means that a message names an order that has not been seen yet: it may still come.
+	// OrderUnknown means that a message is about an order that does not exist yet; it may be created later.
 	OrderUnknown Code = "order_unknown"
-	// Conflict means that the same id came with other content.
+	// Conflict means that the ID was already used with different content.
 	Conflict Code = "conflict"
-	// IdempotencyConflict means that the same Idempotency-Key came with another request.
+	// IdempotencyConflict means that the Idempotency-Key was already used with a different request.
 	IdempotencyConflict Code = "idempotency_conflict"
 	// CancellationRefused means that the order can no longer be cancelled; the message says why.
 	CancellationRefused Code = "cancellation_refused"
-	// ResolutionRefused means that an operator's decision does not fit; the message says why.
+	// ResolutionRefused means that an intervention does not apply; the message says why.
 	ResolutionRefused Code = "resolution_refused"
-	// StockInsufficient means that an adjustment would make available stock negative.
+	// StockInsufficient means that an adjustment would make the available stock negative.
 	StockInsufficient Code = "stock_insufficient"
-	// Concurrency means that an append lost a race: its version was taken. The tail that came with it is true.
+	// Concurrency means that an append lost a race for a version. The returned tail is valid.
 	Concurrency Code = "concurrency"
-	// KeyTaken means that a slot of a stream holds other content already. The tail that came with it is true.
+	// KeyTaken means that a slot already holds a different record. The returned tail is valid.
 	KeyTaken Code = "key_taken"
-	// EffectSettled means that an effect is settled the other way: committed and undone exclude each other.
+	// EffectSettled means that an effect already has the opposite result: commit and undo exclude each other.
 	EffectSettled Code = "effect_settled"
-	// Unavailable means that a dependency did not answer, and that nothing was asked of it, or nothing that matters.
+	// Unavailable means that a dependency did not respond; the request had no effect, or none that matters.
 	Unavailable Code = "unavailable"
-	// OutcomeUnknown means that an effect may or may not have happened. Ask again with the same key.
+	// OutcomeUnknown means that an effect may have happened. Repeat the call with the same key.
 	OutcomeUnknown Code = "outcome_unknown"
-	// Corrupt means that stored data breaks an invariant: a gap, a fork, a hash that does not verify.
+	// Corrupt means that stored data violates an invariant: a gap, a fork, a wrong hash.
 	Corrupt Code = "corrupt"
-	// Internal is a bug, or an error that nobody gave a code.
+	// Internal is a bug, or an error without a code.
 	Internal Code = "internal"
 )
 
-// Field is one complaint about one place of an input.
+// Field is an error in one place of an input.
 type Field struct {
 	// Pointer is an RFC 6901 JSON pointer into the input, such as /lines/0/quantity.
 	Pointer string `json:"pointer"`
-	// Detail says what is wrong there, in words that are safe to show.
+	// Detail is what is wrong there; it is safe for clients.
 	Detail string `json:"detail"`
 }
 
-// Error is a coded error.
+// Error is an error with a code.
 type Error struct {
-	// Code classifies the error.
 	Code Code
-	// Op is the operation that failed, with its input where that helps: "reserve sku A-1".
+	// Op is the operation that failed, with its input if that helps: "reserve sku A-1".
 	Op string
-	// Message is safe to show to a client.
+	// Message is safe for clients.
 	Message string
-	// Fields names the places of the input that are wrong; for Invalid and Malformed.
+	// Fields are the invalid places of the input; for Invalid and Malformed.
 	Fields []Field
-	// Err is the cause, for logs; clients never see it.
+	// Err is the cause, for logs only.
 	Err error
 }
 
-// New returns an error with a code and a message that is safe to show to a client.
+// New returns an error with a message that is safe for clients.
 func New(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// Wrap gives err a code and says during which operation it happened. It returns nil for a nil err.
+// Wrap adds a code and the failed operation to err. It returns nil for a nil err.
 func Wrap(err error, code Code, format string, args ...any) error {
 	if err == nil {
 		return nil
@@ -115,12 +113,12 @@ func Wrap(err error, code Code, format string, args ...any) error {
 	return &Error{Code: code, Op: fmt.Sprintf(format, args...), Err: err}
 }
 
-// Fieldf returns a complaint about one place of an input, for NewInvalid.
+// Fieldf returns a Field, for NewInvalid.
 func Fieldf(pointer, format string, args ...any) Field {
 	return Field{Pointer: pointer, Detail: fmt.Sprintf(format, args...)}
 }
 
-// NewInvalid returns an Invalid error that names every field that is wrong, or nil when there is none.
+// NewInvalid returns an Invalid error with fields, or nil if there are none.
 func NewInvalid(what string, fields []Field) error {
 	if len(fields) == 0 {
 		return nil
@@ -128,7 +126,7 @@ func NewInvalid(what string, fields []Field) error {
 	return &Error{Code: Invalid, Message: what + " is invalid", Fields: fields}
 }
 
-// Error joins operation, message, fields and cause. It is for logs and operators, not for clients.
+// Error returns operation, message, fields and cause, for logs and operators.
 func (e *Error) Error() string {
 	parts := make([]string, 0, 4)
 	for _, part := range []string{e.Op, e.Message} {
@@ -151,7 +149,7 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is reports whether target is this error's code, or an error of the same code.
+// Is reports whether target is the code of e, or an Error with the same code.
 func (e *Error) Is(target error) bool {
 	switch t := target.(type) {
 	case Code:
@@ -162,7 +160,7 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// CodeOf returns the outermost code of err, Internal when it has none, and "" for nil.
+// CodeOf returns the outermost code of err; Internal if it has none; "" for nil.
 func CodeOf(err error) Code {
 	if err == nil {
 		return ""
@@ -178,7 +176,7 @@ func CodeOf(err error) Code {
 	return Internal
 }
 
-// FieldsOf returns the complaints that err carries.
+// FieldsOf returns the fields of err.
 func FieldsOf(err error) []Field {
 	var e *Error
 	if errors.As(err, &e) {
@@ -187,7 +185,7 @@ func FieldsOf(err error) []Field {
 	return nil
 }
 
-// SafeMessage returns what a client may read of err: the outermost message, else the meaning of its code.
+// SafeMessage returns a text for clients: the outermost message of err, otherwise the title of its code.
 func SafeMessage(err error) string {
 	var e *Error
 	if errors.As(err, &e) && e.Message != "" {

@@ -26,7 +26,7 @@ func TestEveryCodeHasAMeaning(t *testing.T) {
 	}
 }
 
-func TestCodesAreComparedThroughWrapping(t *testing.T) {
+func TestWrappedCodesAreCompared(t *testing.T) {
 	err := fmt.Errorf("place order: %w", fault.Wrap(io.ErrUnexpectedEOF, fault.Unavailable, "read head of %s", "order-1"))
 	require.ErrorIs(t, err, fault.Unavailable)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
@@ -37,7 +37,7 @@ func TestCodesAreComparedThroughWrapping(t *testing.T) {
 	require.Equal(t, "place order: read head of order-1: unexpected EOF", err.Error())
 }
 
-func TestAnErrorWithoutCodeIsInternal(t *testing.T) {
+func TestErrorWithoutCodeIsInternal(t *testing.T) {
 	require.Equal(t, fault.Internal, fault.CodeOf(errors.New("boom")))
 	require.Equal(t, fault.Code(""), fault.CodeOf(nil))
 	require.False(t, fault.Retryable(nil))

@@ -1,34 +1,38 @@
 package fault
 
-import "net/http"
+import (
+	"maps"
+	"net/http"
+	"slices"
+)
 
-// Disposition says what a consumer does with the message that caused an error.
+// Disposition is what a consumer does with a message whose handling failed.
 type Disposition int
 
 const (
-	// Redeliver tries the message again later, with a growing delay, a limited number of times.
+	// Redeliver retries the message later, with increasing delay, a limited number of times.
 	Redeliver Disposition = iota
-	// DeadLetter puts the message aside at once: trying again cannot help.
+	// DeadLetter dead-letters the message at once: a retry cannot succeed.
 	DeadLetter
-	// Park waits for what the message refers to, up to the park limit, then dead-letters it.
+	// Park retries until the order of the message exists; at the park limit it dead-letters the message.
 	Park
-	// Acknowledge drops the message: its effect is there already.
+	// Acknowledge drops the message: its effect already exists, or can no longer happen.
 	Acknowledge
 )
 
-// Spec says what a code means to its callers.
+// Spec is the meaning of a code.
 type Spec struct {
-	// Title is the code in words that are safe to show to a client.
+	// Title describes the code for clients.
 	Title string
-	// Retryable tells that the same call, with the same key, may succeed later.
+	// Retryable means that the same call, with the same key, may succeed later.
 	Retryable bool
-	// HTTPStatus answers a request that failed with the code.
+	// HTTPStatus is the status of a response with the code.
 	HTTPStatus int
-	// Disposition is for the message that failed with the code.
+	// Disposition is for a message whose handling failed with the code.
 	Disposition Disposition
 }
 
-// table is the one place where codes get their meaning; a test walks it.
+// table defines all codes; a test checks that it is complete.
 var table = map[Code]Spec{
 	Malformed:            {"The input cannot be parsed", false, http.StatusBadRequest, DeadLetter},
 	Invalid:              {"The input is invalid", false, http.StatusUnprocessableEntity, DeadLetter},
@@ -59,7 +63,7 @@ var table = map[Code]Spec{
 	Internal:             {"Internal error", true, http.StatusInternalServerError, Redeliver},
 }
 
-// Lookup returns what code means; an unknown code means what Internal means.
+// Lookup returns the meaning of a code; an unknown code has the meaning of Internal.
 func Lookup(code Code) Spec {
 	if s, ok := table[code]; ok {
 		return s
@@ -67,14 +71,8 @@ func Lookup(code Code) Spec {
 	return table[Internal]
 }
 
-// Codes returns every code of the table.
-func Codes() []Code {
-	codes := make([]Code, 0, len(table))
-	for c := range table {
-		codes = append(codes, c)
-	}
-	return codes
-}
+// Codes returns all codes.
+func Codes() []Code { return slices.Collect(maps.Keys(table)) }
 
-// Retryable reports whether the call that returned err may succeed when it is made again with the same key.
+// Retryable reports whether a call that returned err may succeed when it is repeated with the same key.
 func Retryable(err error) bool { return err != nil && Lookup(CodeOf(err)).Retryable }

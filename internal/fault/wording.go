@@ -5,8 +5,7 @@ import (
 	"strings"
 )
 
-// Rules of input that is read in more than one place. The same mistake is described in the same words, whether it came over REST
-// or on the bus.
+// Rules for input that is read in several places. REST and events use the same words for the same error.
 const (
 	RuleMissing   = "is missing"
 	RuleUnknown   = "is not a known field"
@@ -16,16 +15,16 @@ const (
 	RulePrintable = "must have printable characters only"
 )
 
-// RuleLength is the rule of a text that may have at most that many characters.
+// RuleLength is the rule for a text with a maximum number of characters.
 func RuleLength(most int) string { return "must have at most " + strconv.Itoa(most) + " characters" }
 
-// RuleRange is the rule of a number between two bounds.
+// RuleRange is the rule for a number in a range.
 func RuleRange(least, most int64) string {
 	return "must be from " + strconv.FormatInt(least, 10) + " to " + strconv.FormatInt(most, 10)
 }
 
-// Overlap reports whether one place of an input, a JSON pointer, is the other or in it. What a later check says about a place
-// that overlaps with one that could not be read is no news.
+// Overlap reports whether two JSON pointers are equal or one contains the other. After an error at one place, errors of later checks at
+// overlapping places are redundant.
 func Overlap(a, b string) bool {
 	return a == b || strings.HasPrefix(a, b+"/") || strings.HasPrefix(b, a+"/")
 }

@@ -1,13 +1,13 @@
-// Package groupcommit shares round trips between concurrent callers: what comes while a round trip is under way waits, and
-// goes together as soon as it is done, or when it takes too long. Nobody waits when nothing is under way.
+// Package groupcommit shares round trips between concurrent callers. An item that arrives during a round trip waits, and is sent together
+// with other waiting items when that round trip ends or takes too long. Without a round trip in progress an item is sent at once.
 //
-// Each caller gets its own result. The callers that wait are bounded: whoever finds no place waits for one, which is the
-// back-pressure.
+// Each caller gets the result of its own item. The number of waiting callers is bounded, which is the back-pressure.
 //
-// A Group starts goroutines only while there is something to do, and needs no closing.
+// A Group runs goroutines only while it has items, and need not be closed.
 package groupcommit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,51 +17,46 @@ import (
 	"time"
 )
 
-// ErrUntried is Write's result for an item of which is known that nothing was tried: it goes again.
+// ErrUntried is Write's result for an item that was certainly not tried: it is sent again.
 var ErrUntried = errors.New("not tried")
 
 // Config configures a Group.
 type Config[T any] struct {
-	// Write takes items in one round trip, and returns the result of each. It is called by as many goroutines at once as there
-	// are lanes. A round trip must try at least its first item. Mandatory.
+	// Write sends items in one round trip and returns their results. It is called by up to Concurrency goroutines. It must try at
+	// least the first item. Required.
 	Write func(ctx context.Context, items []T) []error
-	// Timeout bounds a round trip. Mandatory.
+	// Timeout bounds a round trip. Required.
 	Timeout time.Duration
-	// Lanes is how many round trips are under way at once. Default 1.
-	Lanes int
-	// Overtake is how long a round trip may take before those who wait get another lane beside it, unless they fill a round
-	// trip before. The longer, the more callers share one, and the longer they wait for one that hangs. By default nobody
-	// waits while there is a lane.
-	Overtake time.Duration
-	// Most is the most weight that goes in one round trip; one item goes, whatever its weight. Default 100.
-	Most int
-	// Weight is what an item weighs. Default 1 each.
+	// Concurrency is the maximum number of concurrent round trips. Default 1.
+	Concurrency int
+	// SlowAfter is the time that all current round trips must have taken before waiting items get another one; if they fill a round
+	// trip, they get it at once. A longer time lets more callers share a round trip, and wait longer for one that hangs. By default
+	// items do not wait while Concurrency allows another round trip.
+	SlowAfter time.Duration
+	// MaxWeight is the maximum weight of a round trip; a single item may be heavier. Default 100.
+	MaxWeight int
+	// Weight returns the weight of an item. Default 1.
 	Weight func(T) int
-	// Places bounds the callers that wait; what those leave behind who give up goes when a lane comes to it. Default 10,000.
-	Places int
+	// MaxCallers bounds the callers of Do that wait or are being served; further callers block. Default 10,000.
+	MaxCallers int
 }
 
-// Validate fills in defaults and names what is wrong.
+// Validate sets defaults and reports errors.
 func (c *Config[T]) Validate() error {
-	if c.Lanes == 0 {
-		c.Lanes = 1
-	}
-	if c.Most == 0 {
-		c.Most = 100
-	}
+	c.Concurrency = cmp.Or(c.Concurrency, 1)
+	c.MaxWeight = cmp.Or(c.MaxWeight, 100)
+	c.MaxCallers = cmp.Or(c.MaxCallers, 10_000)
 	if c.Weight == nil {
 		c.Weight = func(T) int { return 1 }
-	}
-	if c.Places == 0 {
-		c.Places = 10_000
 	}
 	switch {
 	case c.Write == nil:
 		return errors.New("groupcommit: Write is missing")
 	case c.Timeout <= 0:
 		return fmt.Errorf("groupcommit: Timeout %s must be positive", c.Timeout)
-	case c.Lanes < 0 || c.Most < 0 || c.Places < 0 || c.Overtake < 0:
-		return fmt.Errorf("groupcommit: Lanes %d, Most %d, Places %d and Overtake %s must be positive", c.Lanes, c.Most, c.Places, c.Overtake)
+	case min(c.Concurrency, c.MaxWeight, c.MaxCallers) < 0 || c.SlowAfter < 0:
+		return fmt.Errorf("groupcommit: Concurrency %d, MaxWeight %d, MaxCallers %d and SlowAfter %s must be positive",
+			c.Concurrency, c.MaxWeight, c.MaxCallers, c.SlowAfter)
 	}
 	return nil
 }
@@ -69,43 +64,42 @@ func (c *Config[T]) Validate() error {
 // Group shares round trips. It is safe for concurrent use.
 type Group[T any] struct {
 	cfg Config[T]
-	// places has room for what waits and is under way.
-	places chan struct{}
+	// callers holds a token for each caller of Do.
+	callers chan struct{}
 
 	mu    sync.Mutex
 	queue []*member[T]
-	// waiting is what those in the queue weigh.
+	// waiting is the weight of the queue.
 	waiting int
-	// busy are the lanes that are open; opened those of them that have not taken anything yet.
-	busy, opened int
-	// underWay is when the round trips that are under way began, the oldest first.
-	underWay []time.Time
-	// watched tells that somebody will look whether these take too long.
+	// workers is the number of worker goroutines; starting counts those that have not taken items yet.
+	workers, starting int
+	// running has the start times of the current round trips, oldest first.
+	running []time.Time
+	// watched is set while a timer checks for slow round trips.
 	watched bool
 }
 
-// member is one caller's item.
+// member is the item of one caller.
 type member[T any] struct {
 	item T
 	ctx  context.Context
-	// done has room for the result: nobody waits for a caller who left.
+	// done is buffered: its caller may have left.
 	done chan error
 }
 
-// New returns a Group. The error says what is wrong with the configuration.
+// New returns a Group. The error is about the configuration.
 func New[T any](c Config[T]) (*Group[T], error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return &Group[T]{cfg: c, places: make(chan struct{}, c.Places)}, nil
+	return &Group[T]{cfg: c, callers: make(chan struct{}, c.MaxCallers)}, nil
 }
 
-// Do has an item written, perhaps together with others, and returns its result. The context's error says nothing about
-// what became of the item.
+// Do sends an item, possibly together with others, and returns its result. If the error is the context's, the result of the item is unknown.
 func (g *Group[T]) Do(ctx context.Context, item T) error {
 	select {
-	case g.places <- struct{}{}:
-		defer func() { <-g.places }()
+	case g.callers <- struct{}{}:
+		defer func() { <-g.callers }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -119,109 +113,109 @@ func (g *Group[T]) Do(ctx context.Context, item T) error {
 	}
 }
 
-// add queues a member, and opens a lane for it where it need not wait.
+// add enqueues a member, and starts a worker if it need not wait.
 func (g *Group[T]) add(one *member[T]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.queue = append(g.queue, one)
 	g.waiting += g.cfg.Weight(one.item)
-	switch left := g.overtakeIn(); {
-	case g.busy == 0, g.busy < g.cfg.Lanes && (left <= 0 || g.waiting >= (g.opened+1)*g.cfg.Most):
-		g.open()
-	case g.busy < g.cfg.Lanes && !g.watched:
+	switch left := g.untilSlow(); {
+	case g.workers == 0, g.workers < g.cfg.Concurrency && (left <= 0 || g.waiting >= (g.starting+1)*g.cfg.MaxWeight):
+		g.startWorker()
+	case g.workers < g.cfg.Concurrency && !g.watched:
 		g.watch(left)
 	}
 }
 
-// overtakeIn is after what time whoever waits may have another lane: when every round trip takes too long. It needs the lock.
-func (g *Group[T]) overtakeIn() time.Duration {
-	if g.opened > 0 || len(g.underWay) == 0 {
-		return g.cfg.Overtake
+// untilSlow returns the time until all current round trips are slow, so that waiting items may get another one. It requires the lock.
+func (g *Group[T]) untilSlow() time.Duration {
+	if g.starting > 0 || len(g.running) == 0 {
+		return g.cfg.SlowAfter
 	}
-	return g.cfg.Overtake - time.Since(g.underWay[len(g.underWay)-1])
+	return g.cfg.SlowAfter - time.Since(g.running[len(g.running)-1])
 }
 
-// open opens a lane. It needs the lock.
-func (g *Group[T]) open() {
-	g.busy++
-	g.opened++
-	go g.lane()
+// startWorker requires the lock.
+func (g *Group[T]) startWorker() {
+	g.workers++
+	g.starting++
+	go g.work()
 }
 
-// watch looks after a while whether those who wait may have another lane. It needs the lock.
+// watch checks after a time whether waiting items may get another round trip. It requires the lock.
 func (g *Group[T]) watch(after time.Duration) {
 	g.watched = true
 	time.AfterFunc(after, func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.watched = false
-		if len(g.queue) == 0 || g.busy == g.cfg.Lanes {
-			// No lane closes while somebody waits.
+		if len(g.queue) == 0 || g.workers == g.cfg.Concurrency {
+			// No worker ends while items wait.
 			return
 		}
-		left := g.overtakeIn()
+		left := g.untilSlow()
 		if left <= 0 {
-			g.open()
-			left = g.cfg.Overtake
+			g.startWorker()
+			left = g.cfg.SlowAfter
 		}
 		g.watch(left)
 	})
 }
 
-// lane writes what waits, until nothing does.
-func (g *Group[T]) lane() {
+// work makes round trips until the queue is empty.
+func (g *Group[T]) work() {
 	for first := true; ; first = false {
 		members, began := g.take(first)
 		if len(members) == 0 {
 			return
 		}
 		for len(members) > 0 {
-			members = g.together(members)
+			members = g.roundTrip(members)
 		}
 		g.end(began)
 	}
 }
 
-// take takes what goes in one round trip of a lane, perhaps its first, which begins. When there is nothing, the lane is closed
-// on return.
+// take removes the items of one round trip from the queue; first is set for the first call of a worker. If it returns none, the worker must
+// end.
 func (g *Group[T]) take(first bool) (members []*member[T], began time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if first {
-		g.opened--
+		g.starting--
 	}
 	for taken := 0; len(g.queue) > 0; {
 		one := g.queue[0]
 		weight := g.cfg.Weight(one.item)
 		if one.ctx.Err() == nil {
-			if taken += weight; taken > g.cfg.Most && len(members) > 0 {
+			if taken += weight; taken > g.cfg.MaxWeight && len(members) > 0 {
 				break
 			}
 			members = append(members, one)
-		} // else its caller has left, and nothing of it was sent
+		} // otherwise its caller has left, and nothing was sent
 		g.queue[0] = nil
 		g.queue = g.queue[1:]
 		g.waiting -= weight
 	}
 	if len(members) == 0 {
-		g.busy--
+		g.workers--
 		return nil, began
 	}
 	began = time.Now()
-	g.underWay = append(g.underWay, began)
+	g.running = append(g.running, began)
 	return members, began
 }
 
-// end notes that a round trip is over.
+// end removes an ended round trip.
 func (g *Group[T]) end(began time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	at := slices.Index(g.underWay, began)
-	g.underWay = slices.Delete(g.underWay, at, at+1)
+	at := slices.Index(g.running, began)
+	g.running = slices.Delete(g.running, at, at+1)
 }
 
-// together makes one round trip, and returns the members of which is known that nothing was tried.
-func (g *Group[T]) together(members []*member[T]) (untried []*member[T]) {
+// roundTrip makes one round trip and returns the members that were certainly not tried.
+func (g *Group[T]) roundTrip(members []*member[T]) (untried []*member[T]) {
 	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Timeout)
 	defer cancel()
 	defer cancelWhenAllLeft(members, cancel)()
@@ -239,7 +233,7 @@ func (g *Group[T]) together(members []*member[T]) (untried []*member[T]) {
 	return untried
 }
 
-// cancelWhenAllLeft breaks a round trip off when its last caller has left. The returned function ends the watch.
+// cancelWhenAllLeft cancels a round trip when the contexts of all its callers have ended. stop releases its resources.
 func cancelWhenAllLeft[T any](members []*member[T], cancel context.CancelFunc) (stop func()) {
 	var staying atomic.Int64
 	staying.Store(int64(len(members)))

@@ -32,7 +32,7 @@ func TestEachGetsItsOwnResult(t *testing.T) {
 		var mu sync.Mutex
 		tried, underWay := map[int]int{}, 0
 		g, err := groupcommit.New(groupcommit.Config[int]{
-			Lanes: lanes, Overtake: overtake, Most: most, Places: places, Timeout: time.Minute, Weight: func(n int) int { return n%3 + 1 },
+			Concurrency: lanes, SlowAfter: overtake, MaxWeight: most, MaxCallers: places, Timeout: time.Minute, Weight: func(n int) int { return n%3 + 1 },
 			Write: func(_ context.Context, items []int) []error {
 				mu.Lock()
 				defer mu.Unlock()
@@ -76,10 +76,10 @@ func TestEachGetsItsOwnResult(t *testing.T) {
 	})
 }
 
-func TestWhoFindsNoPlaceWaits(t *testing.T) {
+func TestCallerWaitsWhenBatchIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
-		g, err := groupcommit.New(groupcommit.Config[int]{Places: 2, Timeout: time.Minute, Write: func(_ context.Context, items []int) []error {
+		g, err := groupcommit.New(groupcommit.Config[int]{MaxCallers: 2, Timeout: time.Minute, Write: func(_ context.Context, items []int) []error {
 			<-gate
 			return make([]error, len(items))
 		}})
@@ -101,7 +101,7 @@ func TestWhoFindsNoPlaceWaits(t *testing.T) {
 	})
 }
 
-func TestARoundTripIsBounded(t *testing.T) {
+func TestRoundTripIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, err := groupcommit.New(groupcommit.Config[int]{Timeout: time.Second, Write: func(ctx context.Context, items []int) []error {
 			<-ctx.Done()
@@ -114,7 +114,7 @@ func TestARoundTripIsBounded(t *testing.T) {
 
 // What comes while a round trip is under way shares the next one, though there is another lane; when that one hangs, nobody
 // waits for it longer than is allowed.
-func TestWhatTakesTooLongIsOvertaken(t *testing.T) {
+func TestSlowRoundTripIsOvertaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const overtake = 50 * time.Millisecond
 		type trip struct {
@@ -123,7 +123,7 @@ func TestWhatTakesTooLongIsOvertaken(t *testing.T) {
 		}
 		began := time.Now()
 		trips, answer := make(chan trip), make(chan struct{})
-		g, err := groupcommit.New(groupcommit.Config[int]{Lanes: 2, Most: 4, Overtake: overtake, Timeout: time.Minute,
+		g, err := groupcommit.New(groupcommit.Config[int]{Concurrency: 2, MaxWeight: 4, SlowAfter: overtake, Timeout: time.Minute,
 			Write: func(_ context.Context, items []int) []error {
 				trips <- trip{items, time.Since(began)}
 				<-answer
@@ -178,11 +178,11 @@ func TestWhatTakesTooLongIsOvertaken(t *testing.T) {
 }
 
 // As long as a round trip hangs, nobody else waits for it.
-func TestWhatHangsIsWaitedForOnce(t *testing.T) {
+func TestHangingRoundTripDelaysOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const overtake = 50 * time.Millisecond
 		began, hung := time.Now(), make(chan struct{})
-		g, err := groupcommit.New(groupcommit.Config[string]{Lanes: 3, Overtake: overtake, Timeout: time.Minute,
+		g, err := groupcommit.New(groupcommit.Config[string]{Concurrency: 3, SlowAfter: overtake, Timeout: time.Minute,
 			Write: func(_ context.Context, items []string) []error {
 				if items[0] == "hangs" {
 					<-hung
@@ -203,13 +203,13 @@ func TestWhatHangsIsWaitedForOnce(t *testing.T) {
 }
 
 // A burst gets as many round trips as it fills, and no more.
-func TestABurstFillsItsRoundTrips(t *testing.T) {
+func TestBurstFillsRoundTrips(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = 10
 		var mu sync.Mutex
 		var sizes []int
 		answer := make(chan struct{})
-		g, err := groupcommit.New(groupcommit.Config[int]{Lanes: 4, Most: most, Overtake: time.Hour, Timeout: 2 * time.Hour,
+		g, err := groupcommit.New(groupcommit.Config[int]{Concurrency: 4, MaxWeight: most, SlowAfter: time.Hour, Timeout: 2 * time.Hour,
 			Write: func(_ context.Context, items []int) []error {
 				mu.Lock()
 				sizes = append(sizes, len(items))
@@ -240,8 +240,8 @@ func TestABurstFillsItsRoundTrips(t *testing.T) {
 func TestConfig(t *testing.T) {
 	write := func(context.Context, []int) []error { return nil }
 	for _, bad := range []groupcommit.Config[int]{
-		{Timeout: 1}, {Write: write}, {Write: write, Timeout: -1}, {Write: write, Timeout: 1, Lanes: -1},
-		{Write: write, Timeout: 1, Most: -1}, {Write: write, Timeout: 1, Places: -1}, {Write: write, Timeout: 1, Overtake: -1},
+		{Timeout: 1}, {Write: write}, {Write: write, Timeout: -1}, {Write: write, Timeout: 1, Concurrency: -1},
+		{Write: write, Timeout: 1, MaxWeight: -1}, {Write: write, Timeout: 1, MaxCallers: -1}, {Write: write, Timeout: 1, SlowAfter: -1},
 	} {
 		_, err := groupcommit.New(bad)
 		require.Error(t, err)

@@ -17,25 +17,24 @@ import (
 )
 
 const (
-	// skusAtOnce bounds how many SKUs of one order are looked at at the same time.
+	// skusAtOnce bounds the SKUs of one order that are read concurrently.
 	skusAtOnce = 16
-	// maxLooks bounds how often one attempt looks at the holders of a SKU that are being replaced by others meanwhile.
-	maxLooks = 3
+	// maxHolderChecks bounds the checks of the holders of a SKU in one attempt, while others reserve it meanwhile.
+	maxHolderChecks = 3
 )
 
-// Acquire reserves what an order needs, and returns an answer for each item: Done, Refused, Undone, Short, or an empty
-// Effect for what was not asked for because an item before it is not Done.
+// Acquire reserves the items of an order. It returns a result for each item: Done, Refused, Undone, Short, or an empty Effect for an item
+// that was not tried because an earlier one is not Done.
 //
-// Quantities are summed per SKU, and SKUs are acquired in the order of their bytes: an order that waits for a SKU holds none
-// after it, so that orders never wait for each other in a circle. A SKU with less on hand than the order needs is refused
-// before anything is acquired. A SKU that is short while other orders hold it for now is Short: nothing is recorded, what
-// was acquired before it is kept, and the caller may ask again, with From. When no holder is temporary, or for the Last
-// attempt, it is refused.
+// Quantities are summed per SKU, and SKUs are reserved in byte order: an order that waits for a SKU holds none after it, so that orders
+// cannot deadlock. A SKU with less on hand than the order needs is refused before anything is reserved. A SKU that is short only because
+// other orders hold it temporarily is Short: nothing is recorded, SKUs that were reserved before it stay reserved, and the caller may try
+// again, with From. If no holder is temporary, or in the Last attempt, it is refused.
 //
-// What was released after it had been acquired may be answered as Done: an order's stock is released only after its stream
-// says that it is being compensated, and there the answer comes too late to be recorded.
+// A SKU that was reserved and then released may be reported as Done: stock of an order is released only after the stream of the order
+// records that it is being compensated, and then this result comes too late to be recorded.
 //
-// Errors: Invalid, Conflict when the order asked for another quantity before, OutcomeUnknown, Unavailable, Corrupt.
+// Errors: Invalid, Conflict if the order has requested a different quantity before, OutcomeUnknown, Unavailable, Corrupt.
 func (l *Ledger) Acquire(ctx context.Context, r order.ReserveRequest) ([]order.Reservation, error) {
 	needs := sumBySKU(r.Items)
 	got := make(map[string]order.Reservation, len(needs))
@@ -71,7 +70,7 @@ func (l *Ledger) Acquire(ctx context.Context, r order.ReserveRequest) ([]order.R
 	return answers(), nil
 }
 
-// sumBySKU returns the quantity of each SKU, in the order of their bytes.
+// sumBySKU returns the quantity of each SKU, in byte order of SKUs.
 func sumBySKU(items []order.Item) []order.Item {
 	sorted := slices.Clone(items)
 	slices.SortStableFunc(sorted, func(a, b order.Item) int { return cmp.Compare(a.SKU, b.SKU) })
@@ -86,26 +85,26 @@ func sumBySKU(items []order.Item) []order.Item {
 	return sums
 }
 
-// acquire reserves one SKU. A shortage is looked into, and refused only while every reservation of the SKU is one that was
-// looked at: what is reserved after the look may be given back.
+// acquire reserves one SKU. On a shortage it checks the holders of the SKU, and refuses only if no reservation is newer than the check: such a
+// reservation may be temporary.
 func (l *Ledger) acquire(ctx context.Context, r order.ReserveRequest, need order.Item) (order.Reservation, error) {
 	c := change{mode: reserveOrShort, acquire: true}
 	if r.Last {
 		c.mode = reserveOrRefuse
 	}
-	for range maxLooks {
+	for range maxHolderChecks {
 		answer, err := l.reserve(ctx, r.OrderID, need.SKU, need.Quantity, c)
 		if !errors.Is(err, fault.StockInsufficient) {
 			return answer, err
 		}
-		found, err := l.lookAtHolders(ctx, need.SKU)
+		found, err := l.checkHolders(ctx, need.SKU)
 		if err != nil {
-			return order.Reservation{}, fmt.Errorf("look at the holders of sku %s for order %s: %w", need.SKU, r.OrderID, err)
+			return order.Reservation{}, fmt.Errorf("check the holders of SKU %s for order %s: %w", need.SKU, r.OrderID, err)
 		}
 		if own, held := found.held(r.OrderID); held && own.Quantity != need.Quantity {
-			return order.Reservation{}, fault.New(fault.Conflict, "the order asked for %d of sku %s before", own.Quantity, need.SKU)
+			return order.Reservation{}, fault.New(fault.Conflict, "the order has already requested %d of SKU %s", own.Quantity, need.SKU)
 		} else if held {
-			// It takes what it is short of itself: the answer of an attempt before this one was lost.
+			// The order itself holds the stock: the result of an earlier attempt was lost.
 			return order.Reservation{Effect: order.Done}, nil
 		}
 		if found.temporary {
@@ -116,9 +115,9 @@ func (l *Ledger) acquire(ctx context.Context, r order.ReserveRequest, need order
 	return order.Reservation{Effect: order.Short}, nil
 }
 
-// refuseLacking refuses the SKUs of which there is less on hand than the order needs, before anything of the others is
-// acquired. It reports whether one was refused. A SKU that is alone needs no look: its own append says the same. Where a
-// SKU's stream ends is remembered for the append that follows, which would have to read it otherwise.
+// refuseLacking refuses the SKUs with less on hand than the order needs, before any other SKU is reserved. It reports whether one was refused.
+// For a single SKU it does nothing: its append has the same effect. The head of the SKU's stream is cached for the append that
+// follows.
 func (l *Ledger) refuseLacking(
 	ctx context.Context, r order.ReserveRequest, needs []order.Item, got map[string]order.Reservation,
 ) (bool, error) {
@@ -152,12 +151,12 @@ func (l *Ledger) refuseLacking(
 	return refused, err
 }
 
-// refuseIfLacking refuses a SKU if there is less on hand than the order needs. The Effect is empty when there is not.
+// refuseIfLacking refuses a SKU with less on hand than the order needs. The Effect is empty if there is enough.
 func (l *Ledger) refuseIfLacking(ctx context.Context, orderID string, need order.Item, at position, known bool) (order.Reservation, error) {
 	if !known {
 		var err error
 		if at, err = l.head(ctx, need.SKU); err != nil {
-			return order.Reservation{}, fmt.Errorf("read the head of sku %s for order %s: %w", need.SKU, orderID, err)
+			return order.Reservation{}, fmt.Errorf("read the head of SKU %s for order %s: %w", need.SKU, orderID, err)
 		}
 		l.remember(need.SKU, at)
 	}
@@ -166,42 +165,42 @@ func (l *Ledger) refuseIfLacking(ctx context.Context, orderID string, need order
 	}
 	answer, err := l.reserve(ctx, orderID, need.SKU, need.Quantity, change{mode: refuseOnly, acquire: true})
 	if errors.Is(err, fault.StockInsufficient) {
-		// More has come since.
+		// Stock was added meanwhile.
 		return order.Reservation{}, nil
 	}
 	return answer, err
 }
 
-// remembered returns where the SKU's stream ended a short time ago.
+// remembered returns the cached end of the SKU's stream, if it is recent.
 func (l *Ledger) remembered(sku string) (position, bool) {
 	at, ok := l.heads.Get(sku)
 	return at, ok && l.cfg.Clock().Sub(at.readAt) < headLifetime
 }
 
-// remember keeps where the SKU's stream ends, unless more is known.
+// remember caches the end of the SKU's stream, unless a newer one is cached.
 func (l *Ledger) remember(sku string, at position) {
 	if old, ok := l.heads.Get(sku); !ok || old.head.Version <= at.head.Version {
 		l.heads.Add(sku, at)
 	}
 }
 
-// reserveMode says what becomes of a reservation for which too little is available.
+// reserveMode is what to do with a reservation that exceeds the available stock.
 type reserveMode int
 
 const (
 	// reserveOrRefuse records a refusal.
 	reserveOrRefuse reserveMode = iota
-	// reserveOrShort records a refusal when there is less on hand than is asked for, or when no reservation is newer than
-	// the version up to which the holders were looked at. Otherwise it records nothing.
+	// reserveOrShort records a refusal if less is on hand than requested, or if no reservation is newer than the last check of the
+	// holders. Otherwise it records nothing.
 	reserveOrShort
-	// refuseOnly records a refusal when there is less on hand than is asked for, and nothing otherwise.
+	// refuseOnly records a refusal if less is on hand than requested, and nothing otherwise.
 	refuseOnly
 )
 
-// unwritten is the version of a reservation that is about to be written: newer than every other.
+// unwritten is the version of a reservation that will be written: newer than all others.
 const unwritten = math.MaxInt64
 
-// reserve decides a reservation against the balance: what to record, or StockInsufficient when nothing is to be recorded.
+// reserve returns the event to record for a reservation, or StockInsufficient if nothing is to be recorded.
 func (c change) reserve(sku string, b balance) (kind, reason string, err error) {
 	switch {
 	case !b.known:
@@ -211,5 +210,5 @@ func (c change) reserve(sku string, b balance) (kind, reason string, err error) 
 	case c.mode == reserveOrRefuse, b.onHand < c.quantity, c.mode == reserveOrShort && c.seen >= b.reservedAt:
 		return event.StockRefused, order.ReasonOutOfStock, nil
 	}
-	return "", "", fault.New(fault.StockInsufficient, "%d of sku %s are available now", b.available(), sku)
+	return "", "", fault.New(fault.StockInsufficient, "only %d of SKU %s are available", b.available(), sku)
 }

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -14,61 +15,57 @@ import (
 )
 
 const (
-	// maxIDBytes bounds the idempotency ids of receipts, adjustments and counts. They come from clients and from other
-	// teams' events, so they may be any text.
+	// maxIDBytes bounds the IDs of receipts, adjustments and counts. They come from clients and other teams' events, and may be any
+	// text.
 	maxIDBytes = 256
 	// maxNoteBytes bounds the note of an adjustment.
 	maxNoteBytes = 1024
-	// defaultPage and maxPage bound a page of List.
+	// defaultPage and maxPage are the default and maximum limit of List.
 	defaultPage, maxPage = 100, 500
-	// listPart is how many SKUs List reads at least, and at once; when that has taken longer than listTime, the page ends there.
+	// listPart is the number of SKUs that List reads in one round trip; after listTime it returns a shorter page.
 	listPart = 100
 	listTime = time.Second
 )
 
-// Balance is how much there is of a SKU.
+// Balance is the stock of a SKU.
 type Balance struct {
 	SKU string `json:"sku"`
-	// OnHand includes what is reserved.
+	// OnHand includes Reserved.
 	OnHand   int64 `json:"onHand"`
 	Reserved int64 `json:"reserved"`
 	// Available is OnHand minus Reserved, at least 0.
 	Available int64 `json:"available"`
-	// Version is the version of the SKU's stream that says so.
+	// Version is the version of the SKU's stream with this balance.
 	Version int64 `json:"version"`
-	// Shortfall is how many more are reserved than are on hand, after a count found fewer than there should be.
+	// Shortfall is Reserved minus OnHand if positive: a count found less than was reserved.
 	Shortfall int64 `json:"shortfall,omitempty"`
 }
 
-// Balance returns how much there is of the SKU now. Errors: NotFound when nothing was ever received or adjusted,
-// Invalid, Unavailable, Corrupt.
+// Balance returns the current stock of the SKU. Errors: NotFound if nothing was ever received or adjusted, Invalid, Unavailable, Corrupt.
 func (l *Ledger) Balance(ctx context.Context, sku string) (Balance, error) {
 	if !event.ValidID(sku) {
 		return Balance{}, fault.NewInvalid("sku", []fault.Field{fault.Fieldf("/sku", "%s", event.IDRule)})
 	}
 	at, err := l.head(ctx, sku)
 	if err != nil {
-		return Balance{}, fmt.Errorf("balance of sku %s: %w", sku, err)
+		return Balance{}, fmt.Errorf("balance of SKU %s: %w", sku, err)
 	}
 	if !at.known {
-		return Balance{}, fault.New(fault.NotFound, "sku %s is not known", sku)
+		return Balance{}, fault.New(fault.NotFound, "SKU %s does not exist", sku)
 	}
 	return at.public(sku, at.head.Version), nil
 }
 
-// List returns the balances of the SKUs that come after the given one, in the order of their bytes, and where to
-// go on: next is empty behind the last page. Limit is from 1 to 500, 0 is 100; a page may be shorter although
-// others follow. Errors: Invalid, Unavailable, Corrupt.
+// List returns the balances of the SKUs after the given one, in byte order, and the SKU to continue after; next is empty after the last page.
+// limit is from 1 to 500, 0 means 100; a page may be shorter although others follow. Errors: Invalid, Unavailable, Corrupt.
 func (l *Ledger) List(ctx context.Context, after string, limit int) ([]Balance, string, error) {
 	if limit < 0 || limit > maxPage {
 		return nil, "", fault.NewInvalid("page", []fault.Field{fault.Fieldf("/limit", "must be from 1 to %d", maxPage)})
 	}
-	if limit == 0 {
-		limit = defaultPage
-	}
+	limit = cmp.Or(limit, defaultPage)
 	skus, err := l.cfg.Registry.List(ctx, after, limit)
 	if err != nil {
-		return nil, "", fmt.Errorf("list skus after %q: %w", after, err)
+		return nil, "", fmt.Errorf("list SKUs after %q: %w", after, err)
 	}
 	next := ""
 	if len(skus) == limit {
@@ -84,14 +81,14 @@ func (l *Ledger) List(ctx context.Context, after string, limit int) ([]Balance, 
 		}
 		balances = append(balances, of...)
 		if len(skus) > 0 && time.Since(began) > listTime {
-			// The server is slow: the rest is another page.
+			// The server is slow: the rest is on the next page.
 			return balances, part[len(part)-1], nil
 		}
 	}
 	return balances, next, nil
 }
 
-// balances reads the balances of SKUs. Those of which nothing was ever received or adjusted have none.
+// balances returns the balances of SKUs, except those of which nothing was ever received or adjusted.
 func (l *Ledger) balances(ctx context.Context, skus []string) ([]Balance, error) {
 	streams := make([]string, len(skus))
 	for i, sku := range skus {
@@ -118,7 +115,7 @@ func (l *Ledger) balances(ctx context.Context, skus []string) ([]Balance, error)
 	return balances, nil
 }
 
-// head reads where the SKU's stream ends now.
+// head reads the current end of the SKU's stream.
 func (l *Ledger) head(ctx context.Context, sku string) (position, error) {
 	at := position{valid: true, readAt: l.cfg.Clock()}
 	r, ok, err := l.cfg.Log.Head(ctx, event.StockStream(sku))
@@ -133,7 +130,7 @@ func (l *Ledger) head(ctx context.Context, sku string) (position, error) {
 	return at, nil
 }
 
-// validate checks what an order's call names. The error is Invalid.
+// validate checks the arguments of a call for an order. The error is Invalid.
 func validate(sku, orderID string, quantity, least int64) error {
 	var wrong []fault.Field
 	if !event.ValidID(sku) {

@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -11,45 +12,46 @@ import (
 )
 
 const (
-	// maxQueue bounds the changes of one SKU that wait in a process.
+	// maxQueue bounds the waiting changes of one SKU in a process.
 	maxQueue = 10_000
-	// headLifetime is how long a remembered head is used. Behind an old one there may be a long tail, which costs
-	// more than asking for the newest record.
+	// headLifetime is how long a cached head is used. An old one may be followed by many records, which cost more to read than the
+	// newest record.
 	headLifetime = 10 * time.Second
 )
 
-// position is a place in a SKU's stream and the balance there.
+// position is a version of a SKU's stream with its balance.
 type position struct {
 	head event.Head
 	balance
-	// valid tells that the log said so at readAt; the zero position says nothing.
+	// valid means that the log was read at readAt; the zero position is unknown.
 	valid  bool
 	readAt time.Time
 }
 
-// request is a change that a caller waits for.
+// request is a change of a waiting caller.
 type request struct {
 	ctx context.Context
 	change
-	// checked tells that the log said after the request came where the stream stands: what must not be recorded
-	// may be refused on that ground.
+	// checked means that the end of the stream was read after the request arrived: only then may a change be refused because of the
+	// balance.
 	checked bool
-	// done has room for the answer, so that a committer never waits for a caller who left.
+	// done is buffered: its caller may have left.
 	done chan answer
 }
 
-// answer says what stands under the key that a request is about.
+// answer is the result of a request.
 type answer struct {
-	standing slot
-	// settle is what stands in the order's settle slot, if upToDate says that it was looked for during the call.
-	settle   slot
+	// stored is the record in the slot of the request.
+	stored slot
+	// settled is the record in the order's commit or release slot; only if upToDate is set, it was read during the call.
+	settled  slot
 	upToDate bool
 	err      error
 }
 
 func (r *request) answer(a answer) { r.done <- a }
 
-// put hands the change to the SKU's committer and waits for it.
+// put passes the change to the committer of the SKU and waits for the result.
 func (l *Ledger) put(ctx context.Context, sku string, c change) (answer, error) {
 	r := &request{ctx: ctx, change: c, done: make(chan answer, 1)}
 	if err := l.enqueue(sku, r); err != nil {
@@ -68,7 +70,7 @@ func (l *Ledger) put(ctx context.Context, sku string, c change) (answer, error) 
 	}
 }
 
-// enqueue gives the request to the SKU's committer, and starts one where none runs.
+// enqueue passes the request to the committer of the SKU, and starts one if none runs.
 func (l *Ledger) enqueue(sku string, r *request) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -81,7 +83,7 @@ func (l *Ledger) enqueue(sku string, r *request) error {
 		l.committers[sku] = c
 	}
 	if len(c.queue) >= maxQueue {
-		return fault.New(fault.Unavailable, "too many changes wait for sku %s", sku)
+		return fault.New(fault.Unavailable, "too many pending changes of SKU %s", sku)
 	}
 	c.queue = append(c.queue, r)
 	if !running {
@@ -90,17 +92,17 @@ func (l *Ledger) enqueue(sku string, r *request) error {
 	return nil
 }
 
-// committer writes the changes of one SKU, as many at once as wait. It runs as long as there are any.
+// committer writes the changes of one SKU, batching those that wait. It runs while there are any.
 type committer struct {
 	ledger      *Ledger
 	sku, stream string
-	// queue is guarded by the ledger's mutex; everything below belongs to the committer's goroutine.
+	// queue is protected by the mutex of the ledger; the other fields belong to the goroutine of the committer.
 	queue []*request
-	// at is where the stream ends as far as this committer knows.
+	// at is the known end of the stream.
 	at position
-	// registered tells that the registry knows the SKU.
+	// registered is set if the registry has the SKU.
 	registered bool
-	// lost and unknown count the races lost, and the appends of unknown outcome, in a row.
+	// lost and unknown count consecutive lost races and appends with unknown results.
 	lost, unknown int
 }
 
@@ -118,10 +120,9 @@ func (c *committer) run() {
 	}
 }
 
-// fill drops the requests whose callers left and takes others from the queue, up to a batch. When there is
-// nothing to do, the committer is gone on return.
+// fill removes requests whose callers have left, and adds requests from the queue, up to a batch. If it returns none, the committer must end.
 func (c *committer) fill(pending []*request) []*request {
-	pending = keep(pending, func(r *request) bool { return r.ctx.Err() == nil })
+	pending = slices.DeleteFunc(pending, func(r *request) bool { return r.ctx.Err() != nil })
 	c.ledger.mu.Lock()
 	defer c.ledger.mu.Unlock()
 	for len(c.queue) > 0 && len(pending) < eventlog.MaxBatch {
@@ -137,11 +138,11 @@ func (c *committer) fill(pending []*request) []*request {
 	return pending
 }
 
-// round writes what can be written at once, and returns the requests that have no answer yet.
+// round writes as many requests as possible and returns those without a result.
 func (c *committer) round(pending []*request) []*request {
 	if !c.at.valid {
 		if err := c.load(pending); err != nil {
-			return c.fail(pending, fault.Wrap(err, fault.CodeOf(err), "read where %s stands", c.stream))
+			return c.fail(pending, fault.Wrap(err, fault.CodeOf(err), "read the head of %s", c.stream))
 		}
 	}
 	entries, pending := c.decide(pending)
@@ -155,14 +156,14 @@ func (c *committer) round(pending []*request) []*request {
 	switch {
 	case err == nil || eventlog.Lost(err):
 		c.unknown = 0
-		return c.learn(pending, tail, head, err, before)
+		return c.applyTail(pending, tail, head, err, before)
 	case errors.Is(err, fault.Corrupt) || errors.Is(err, fault.Invalid):
 		return c.fail(pending, err)
 	}
-	return c.find(pending, err)
+	return c.reconcile(pending, err)
 }
 
-// load reads where the stream ends.
+// load reads the end of the stream.
 func (c *committer) load(pending []*request) error {
 	ctx, cancel := context.WithTimeout(c.ledger.ctx, c.ledger.cfg.AppendTimeout)
 	defer cancel()
@@ -170,54 +171,54 @@ func (c *committer) load(pending []*request) error {
 	if err != nil {
 		return err
 	}
-	c.know(at)
-	check(pending)
+	c.setPosition(at)
+	markChecked(pending)
 	return nil
 }
 
-// know keeps where the stream ends, for this committer and for the calls that come after its answers.
-func (c *committer) know(at position) {
+// setPosition stores the end of the stream, also in the cache of the ledger.
+func (c *committer) setPosition(at position) {
 	c.at = at
 	c.ledger.heads.Add(c.sku, at)
 }
 
-// decide makes the entries of a batch, each against the balance behind the one before it, and answers the
-// requests that cannot become one. Of two requests for one slot, the second waits for the next round.
+// decide returns the entries of a batch, each applied to the balance after the previous one, and answers the requests that cannot be applied.
+// Of two requests for the same slot, the second one waits for the next round.
 func (c *committer) decide(pending []*request) ([]event.Entry, []*request) {
 	var entries []event.Entry
 	taken := make(map[string]bool, len(pending))
 	at, reload := c.at.balance, false
-	waiting := keep(pending, func(r *request) bool {
+	waiting := slices.DeleteFunc(pending, func(r *request) bool {
 		if taken[r.key] || reload {
-			return true
+			return false
 		}
 		if s, ok := c.ledger.slots.Get(slotName{c.sku, r.key}); ok {
-			// The slot was filled, by whomever, while the request waited.
-			r.answer(answer{standing: s})
-			return false
+			// The slot was written while the request waited.
+			r.answer(answer{stored: s})
+			return true
 		}
 		entry, next, err := r.apply(c.sku, at, c.ledger.cfg.Clock())
 		if c.at.head.Version < r.after {
-			// The record that it builds on was read once: the stream as it is known here is older.
+			// The record that it depends on was read before: the known position of the stream is older.
 			err = fault.Missing("version %d of stream %s was not found", r.after, c.stream)
 		}
 		switch {
 		case err != nil && len(entries) > 0:
-			// It was decided on entries that may not come to stand: it is decided again behind them.
-			return true
+			// It depends on entries that may not be written: it is decided again after them.
+			return false
 		case err != nil && !r.checked:
 			reload = true
-			return true
+			return false
 		case err == nil && !at.known && next.known:
 			err = c.register()
 		}
 		if err != nil {
 			r.answer(answer{err: err})
-			return false
+			return true
 		}
 		taken[r.key] = true
 		entries, at = append(entries, entry), next
-		return true
+		return false
 	})
 	if reload {
 		c.at = position{}
@@ -225,7 +226,7 @@ func (c *committer) decide(pending []*request) ([]event.Entry, []*request) {
 	return entries, waiting
 }
 
-// register adds the SKU to the registry before the record that makes it known.
+// register adds the SKU to the registry, before the record that makes it known is written.
 func (c *committer) register() error {
 	if c.registered {
 		return nil
@@ -233,20 +234,8 @@ func (c *committer) register() error {
 	ctx, cancel := context.WithTimeout(c.ledger.ctx, c.ledger.cfg.AppendTimeout)
 	defer cancel()
 	if err := c.ledger.cfg.Registry.Add(ctx, c.sku); err != nil {
-		return fault.Wrap(err, fault.Unavailable, "register sku %s", c.sku)
+		return fault.Wrap(err, fault.Unavailable, "register SKU %s", c.sku)
 	}
 	c.registered = true
 	return nil
-}
-
-// keep returns the requests for which the test holds, in their order, in the same array.
-func keep(pending []*request, test func(*request) bool) []*request {
-	kept := pending[:0]
-	for _, r := range pending {
-		if test(r) {
-			kept = append(kept, r)
-		}
-	}
-	clear(pending[len(kept):])
-	return kept
 }

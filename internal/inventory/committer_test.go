@@ -32,7 +32,7 @@ func open(t *testing.T) (*inventory.Ledger, *gatelog.Log) {
 	return ledger, gate
 }
 
-func TestChangesThatWaitShareAnInsert(t *testing.T) {
+func TestWaitingChangesShareAnInsert(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ledger, gate := open(t)
 		before, held := gate.Appends(), gate.Hold()
@@ -74,7 +74,7 @@ func TestOtherSKUsDoNotWait(t *testing.T) {
 	})
 }
 
-func TestAnIdleSKUIsWrittenAtOnceWithOneAppendAndNothingElse(t *testing.T) {
+func TestIdleSKUIsWrittenWithOneAppend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ledger, gate := open(t)
 		appends, finds, start := gate.Appends(), gate.Finds(), time.Now()
@@ -87,7 +87,7 @@ func TestAnIdleSKUIsWrittenAtOnceWithOneAppendAndNothingElse(t *testing.T) {
 	})
 }
 
-func TestAnAppendThatHangsIsGivenUpAndSettled(t *testing.T) {
+func TestHangingAppendIsAbandonedAndReconciled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ledger, gate := open(t)
 		held := gate.Hold()
@@ -99,7 +99,7 @@ func TestAnAppendThatHangsIsGivenUpAndSettled(t *testing.T) {
 	})
 }
 
-func TestACallerWhoLeavesDoesNotStopTheOthers(t *testing.T) {
+func TestCancelledCallerDoesNotStopOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ledger, gate := open(t)
 		held := gate.Hold()
@@ -124,7 +124,7 @@ func TestACallerWhoLeavesDoesNotStopTheOthers(t *testing.T) {
 	})
 }
 
-func TestAChangeWhoseCallerLeftBeforeItsTurnIsNotWritten(t *testing.T) {
+func TestChangeOfCancelledCallerIsNotWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ledger, gate := open(t)
 		held := gate.Hold()
@@ -177,7 +177,7 @@ func (r *brokenRegistry) Add(ctx context.Context, sku string) error {
 	return r.MemoryRegistry.Add(ctx, sku)
 }
 
-func TestNoSKUBecomesKnownThatIsNotRegistered(t *testing.T) {
+func TestUnregisteredSKUStaysUnknown(t *testing.T) {
 	log, registry := memlog.New(), &brokenRegistry{broken: true}
 	ledger, err := inventory.New(inventory.Config{Log: log, Registry: registry})
 	require.NoError(t, err)
@@ -195,7 +195,7 @@ func TestNoSKUBecomesKnownThatIsNotRegistered(t *testing.T) {
 	require.Len(t, all, 1)
 }
 
-func TestARecordThatNoLedgerWritesIsReported(t *testing.T) {
+func TestInvalidRecordIsReported(t *testing.T) {
 	log := memlog.New()
 	ledger, err := inventory.New(inventory.Config{Log: log, Registry: new(inventory.MemoryRegistry)})
 	require.NoError(t, err)
@@ -208,7 +208,7 @@ func TestARecordThatNoLedgerWritesIsReported(t *testing.T) {
 	require.ErrorIs(t, ledger.Commit(t.Context(), "o-1", "A-1"), fault.Corrupt, "it would take stock below zero")
 }
 
-func TestConfigNamesWhatIsMissing(t *testing.T) {
+func TestConfigReportsMissingFields(t *testing.T) {
 	_, err := inventory.New(inventory.Config{AppendTimeout: -1})
 	require.ErrorIs(t, err, fault.Invalid)
 	require.Len(t, fault.FieldsOf(err), 3)
@@ -235,7 +235,7 @@ func (r *reads) Find(ctx context.Context, stream, key string) (event.Record, boo
 	return r.Log.Find(ctx, stream, key)
 }
 
-func TestWithoutShortageAnOrderCostsOneAppendForEachSKU(t *testing.T) {
+func TestReservationIsOneAppendPerSKU(t *testing.T) {
 	gate := gatelog.Wrap(memlog.New())
 	log := &reads{Log: gate}
 	at := time.Now()

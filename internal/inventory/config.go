@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -9,29 +10,29 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// Config is what a Ledger needs. Log and Registry are mandatory.
+// Config configures a Ledger.
 type Config struct {
-	// Log holds the streams.
+	// Log has the streams. Required.
 	Log eventlog.Log
-	// Registry holds the names of the SKUs.
+	// Registry has the names of the SKUs. Required.
 	Registry Registry
-	// Orders says what the orders that hold stock are about to do. Default: their streams in Log say it.
+	// Orders tells whether orders hold stock temporarily. Default: their streams in Log are read.
 	Orders Orders
-	// Logger is for what operators should know. Default: nothing is logged.
+	// Logger default: no logs.
 	Logger *slog.Logger
-	// Clock tells the time of events. Default: time.Now.
+	// Clock is for the times of events. Default: time.Now.
 	Clock func() time.Time
-	// AppendTimeout bounds one call of the log, after which its outcome is unknown. Default: 5 s, which is longer
-	// than a failover of a replica set usually takes to fail a write.
+	// AppendTimeout bounds one call of the log, after which its result is unknown. Default 5 s, which is longer than writes usually
+	// fail during a failover of a replica set.
 	AppendTimeout time.Duration
-	// Jitter returns a pause of at most limit before a lost race is tried again. Default: uniformly random.
+	// Jitter returns a pause of at most limit before a lost race is retried. Default: uniformly random.
 	Jitter func(limit time.Duration) time.Duration
-	// SlotCache and HeadCache are how many slots and SKUs are remembered. Defaults: 16384 and 4096, about 5 MB.
-	// They change what is read, never what is answered.
+	// SlotCache and HeadCache are the numbers of cached slots and heads. Defaults: 16384 and 4096, about 5 MB. They only save
+	// reads; they never change a result.
 	SlotCache, HeadCache int
 }
 
-// Validate fills in the defaults. The error is Invalid.
+// Validate sets defaults and reports errors. The error is Invalid.
 func (c *Config) Validate() error {
 	var wrong []fault.Field
 	if c.Log == nil {
@@ -46,23 +47,15 @@ func (c *Config) Validate() error {
 	if c.Orders == nil {
 		c.Orders = logOrders{log: c.Log}
 	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	c.AppendTimeout = cmp.Or(c.AppendTimeout, 5*time.Second)
+	c.SlotCache = cmp.Or(c.SlotCache, 16384)
+	c.HeadCache = cmp.Or(c.HeadCache, 4096)
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	if c.AppendTimeout == 0 {
-		c.AppendTimeout = 5 * time.Second
-	}
 	if c.Jitter == nil {
 		c.Jitter = rand.N[time.Duration]
-	}
-	if c.SlotCache == 0 {
-		c.SlotCache = 16384
-	}
-	if c.HeadCache == 0 {
-		c.HeadCache = 4096
 	}
 	return fault.NewInvalid("inventory configuration", wrong)
 }

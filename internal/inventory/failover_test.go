@@ -14,8 +14,8 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// TestAReservationThatAFailoverHidesIsUnavailable: the step that commits or releases it is tried again, and is not abandoned.
-func TestAReservationThatAFailoverHidesIsUnavailable(t *testing.T) {
+// TestReservationHiddenByFailoverIsUnavailable: the step that commits or releases it is tried again, and is not abandoned.
+func TestReservationHiddenByFailoverIsUnavailable(t *testing.T) {
 	log := eventlogtest.NewForgetful(memlog.New())
 	registry := new(inventory.MemoryRegistry)
 	open := func() *inventory.Ledger {
@@ -58,8 +58,8 @@ func TestAReservationThatAFailoverHidesIsUnavailable(t *testing.T) {
 	require.Equal(t, inventory.Balance{SKU: "A-1", OnHand: 8, Reserved: 2, Available: 6, Version: 6}, got)
 }
 
-// TestAHolderThatAFailoverHidesIsWaitedFor: an order that may give its stock back in a moment is no reason to refuse another one.
-func TestAHolderThatAFailoverHidesIsWaitedFor(t *testing.T) {
+// TestHolderHiddenByFailoverIsAwaited: an order that may give its stock back in a moment is no reason to refuse another one.
+func TestHolderHiddenByFailoverIsAwaited(t *testing.T) {
 	log := eventlogtest.NewForgetful(memlog.New())
 	ledger, err := inventory.New(inventory.Config{Log: log, Registry: new(inventory.MemoryRegistry)})
 	require.NoError(t, err)

@@ -18,32 +18,32 @@ import (
 )
 
 const (
-	// maxHolders bounds how many orders one look reads, newest first: temporary holders are young.
+	// maxHolders bounds the orders of one check, newest first: temporary holders are recent.
 	maxHolders = 1000
-	// holdersAtOnce is how many orders are read at the same time.
+	// holdersAtOnce bounds concurrent reads of orders.
 	holdersAtOnce = 8
 	// holderPage and maxHolderPages bound how far back in a SKU's stream holders are searched.
 	holderPage, maxHolderPages = 500, 20
-	// holderCache is how many SKUs' holders are remembered.
+	// holderCache is the number of SKUs whose holders are cached.
 	holderCache = 64
 )
 
-// Orders says what the orders that hold stock are about to do.
+// Orders tells whether orders hold stock temporarily.
 type Orders interface {
-	// HoldsForNow reports whether the order may soon give back the stock that it holds; see order.State.HoldsForNow. It
-	// is false for an order that does not exist. Errors: Unavailable.
+	// HoldsForNow reports whether the order may soon release the stock that it holds; see order.State.HoldsForNow. It is false for an
+	// order that does not exist. Errors: Unavailable.
 	HoldsForNow(ctx context.Context, orderID string) (bool, error)
 }
 
-// logOrders reads the orders' streams.
+// logOrders reads the streams of orders.
 type logOrders struct{ log eventlog.Reader }
 
-// HoldsForNow implements Orders. A stream that was damaged says nothing about the future; one that is newer than this code
-// may say anything.
+// HoldsForNow implements Orders. It returns false for a damaged stream, and true for a stream of a newer version of this service, which may be
+// temporary.
 func (o logOrders) HoldsForNow(ctx context.Context, orderID string) (bool, error) {
 	records, err := o.log.Read(ctx, event.OrderStream(orderID), 0, 0)
 	if err == nil && len(records) == 0 {
-		// A holder that is not waited for costs a sale, and a read after a failover may miss what is there.
+		// Not waiting for a holder would lose a sale, and after a failover a read may miss records.
 		records, err = eventlog.ReadCertain(ctx, o.log, event.OrderStream(orderID), 0, 0)
 	}
 	switch {
@@ -59,9 +59,8 @@ func (o logOrders) HoldsForNow(ctx context.Context, orderID string) (bool, error
 	return s.HoldsForNow(), nil
 }
 
-// Shortfall returns how many more of the SKU are reserved than are on hand, and the orders that hold them, newest first; none
-// without a shortfall. Errors: NotFound when nothing was ever
-// received or counted, Invalid, Unavailable, Corrupt.
+// Shortfall returns how many more of the SKU are reserved than are on hand, and the orders that hold them, newest first; none without a
+// shortfall. Errors: NotFound if nothing was ever received or counted, Invalid, Unavailable, Corrupt.
 func (l *Ledger) Shortfall(ctx context.Context, sku string) (int64, []order.Holder, error) {
 	balance, err := l.Balance(ctx, sku)
 	if err != nil || balance.Shortfall == 0 {
@@ -69,12 +68,12 @@ func (l *Ledger) Shortfall(ctx context.Context, sku string) (int64, []order.Hold
 	}
 	h := holders{log: l.cfg.Log, stream: event.StockStream(sku)}
 	if err := h.rebuild(ctx, balance.Version, balance.Reserved, balance.Version); err != nil {
-		return 0, nil, fault.Wrap(err, fault.CodeOf(err), "holders of sku %s", sku)
+		return 0, nil, fault.Wrap(err, fault.CodeOf(err), "holders of SKU %s", sku)
 	}
 	return balance.Shortfall, h.newestFirst(), nil
 }
 
-// holders are the orders that hold stock of one SKU, as of a version of its stream.
+// holders are the orders that hold stock of a SKU, at a version of its stream.
 type holders struct {
 	log     eventlog.Reader
 	stream  string
@@ -82,7 +81,7 @@ type holders struct {
 	byOrder map[string]order.Holder
 }
 
-// update takes in what was written since the last time.
+// update applies the records since the last update.
 func (h *holders) update(ctx context.Context) error {
 	head, ok, err := h.log.Head(ctx, h.stream)
 	if err != nil || !ok {
@@ -115,8 +114,8 @@ func (h *holders) update(ctx context.Context) error {
 	return nil
 }
 
-// rebuild searches the stream backwards from a version until everything that is reserved there has its holder, through at most
-// so many records.
+// rebuild searches the stream backwards from a version, through at most that many records, until it has found the holders of everything that
+// is reserved.
 func (h *holders) rebuild(ctx context.Context, version, reserved, most int64) error {
 	found, settled := make(map[string]order.Holder), make(map[string]bool)
 	end := version
@@ -156,19 +155,19 @@ func (h *holders) newestFirst() []order.Holder {
 	return list
 }
 
-// look is what was found about the holders of a SKU, once done is closed.
-type look struct {
+// holderCheck is the result of a check of the holders of a SKU, valid after done is closed.
+type holderCheck struct {
 	done chan struct{}
-	// version is that of the SKU's stream; temporary reports whether one of the holders there holds for now.
+	// version is the version of the SKU's stream; temporary reports whether one of the holders is temporary.
 	version   int64
 	temporary bool
-	// holders are the orders that hold the SKU, newest first.
+	// holders are the holders of the SKU, newest first.
 	holders []order.Holder
 	err     error
 }
 
-// held returns what an order holds.
-func (k *look) held(orderID string) (order.Holder, bool) {
+// held returns the stock that an order holds.
+func (k *holderCheck) held(orderID string) (order.Holder, bool) {
 	i := slices.IndexFunc(k.holders, func(h order.Holder) bool { return h.OrderID == orderID })
 	if i < 0 {
 		return order.Holder{}, false
@@ -176,24 +175,24 @@ func (k *look) held(orderID string) (order.Holder, bool) {
 	return k.holders[i], true
 }
 
-// looker looks at the holders of one SKU, for all callers: those that come while a look is under way share the next
-// one, so that a sold-out SKU costs the same however many orders want it, and every answer is newer than its question.
-type looker struct {
+// holderChecker checks the holders of one SKU for all callers: callers that arrive during a check share the next one, so that the cost for a
+// sold-out SKU does not depend on the number of callers, and every result is from a check that started after the call.
+type holderChecker struct {
 	mu            sync.Mutex
-	running, next *look
-	// holders belongs to the look that is under way.
+	running, next *holderCheck
+	// holders belongs to the running check.
 	holders holders
 }
 
-// lookAtHolders returns what a look says that began during the call.
-func (l *Ledger) lookAtHolders(ctx context.Context, sku string) (*look, error) {
-	k := l.lookerOf(sku)
+// checkHolders returns the result of a check that started during the call.
+func (l *Ledger) checkHolders(ctx context.Context, sku string) (*holderCheck, error) {
+	k := l.checkerOf(sku)
 	k.mu.Lock()
 	mine := k.next
 	if mine == nil {
-		mine = &look{done: make(chan struct{})}
+		mine = &holderCheck{done: make(chan struct{})}
 		if k.running == nil {
-			if !l.start(func() { l.lookOn(k) }) {
+			if !l.start(func() { l.runChecks(k) }) {
 				k.mu.Unlock()
 				return nil, fault.New(fault.Unavailable, "the stock ledger is closed")
 			}
@@ -207,23 +206,23 @@ func (l *Ledger) lookAtHolders(ctx context.Context, sku string) (*look, error) {
 	case <-mine.done:
 		return mine, mine.err
 	case <-ctx.Done():
-		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "wait for a look at the holders of sku %s", sku)
+		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "wait for a check of the holders of SKU %s", sku)
 	}
 }
 
-// lookerOf returns the SKU's looker.
-func (l *Ledger) lookerOf(sku string) *looker {
+// checkerOf returns the checker of the SKU.
+func (l *Ledger) checkerOf(sku string) *holderChecker {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	k, ok := l.lookers.Get(sku)
+	k, ok := l.checkers.Get(sku)
 	if !ok {
-		k = &looker{holders: holders{log: l.cfg.Log, stream: event.StockStream(sku)}}
-		l.lookers.Add(sku, k)
+		k = &holderChecker{holders: holders{log: l.cfg.Log, stream: event.StockStream(sku)}}
+		l.checkers.Add(sku, k)
 	}
 	return k
 }
 
-// start runs f until the ledger is closed; it returns false when it is closed already.
+// start runs f in a goroutine that Close waits for; it returns false if the ledger is closed.
 func (l *Ledger) start(f func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -233,21 +232,21 @@ func (l *Ledger) start(f func()) bool {
 	return !l.closed
 }
 
-// lookOn looks as long as callers wait.
-func (l *Ledger) lookOn(k *looker) {
+// runChecks runs checks while callers wait.
+func (l *Ledger) runChecks(k *holderChecker) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for k.running != nil {
 		k.mu.Unlock()
-		l.look(k)
+		l.runCheck(k)
 		k.mu.Lock()
 		close(k.running.done)
 		k.running, k.next = k.next, nil
 	}
 }
 
-// look asks about the holders, newest first, until one holds for now.
-func (l *Ledger) look(k *looker) {
+// runCheck checks the holders, newest first, until one is temporary.
+func (l *Ledger) runCheck(k *holderChecker) {
 	ctx, cancel := context.WithTimeout(l.ctx, l.cfg.AppendTimeout)
 	defer cancel()
 	found := k.running
@@ -258,7 +257,7 @@ func (l *Ledger) look(k *looker) {
 	list := k.holders.newestFirst()
 	found.holders = list
 	if len(list) > maxHolders {
-		l.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "only the newest holders of a sku are looked at",
+		l.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "only the newest holders of a SKU are checked",
 			slog.String("stream", k.holders.stream), slog.Int("holders", len(list)))
 		list = list[:maxHolders]
 	}

@@ -13,26 +13,26 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// Ledger is the stock ledger. Call New; see the package for its contract.
+// Ledger is the stock ledger. Use New to create it. The package comment has its contract.
 type Ledger struct {
 	cfg Config
 
-	// ctx ends with Close, and with it whatever the committers do.
+	// ctx ends with Close. All work of the committers uses it.
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
 	mu     sync.Mutex
 	closed bool
-	// committers are the SKUs that have changes waiting or under way.
+	// committers has the SKUs with pending changes.
 	committers map[string]*committer
 
-	// slots remembers what stands under keys; it cannot change.
+	// slots caches records by key; they never change.
 	slots *lru.Cache[slotName, slot]
-	// heads remembers where streams of idle SKUs ended; they may have gone on.
+	// heads caches the ends of the streams of idle SKUs; there may be newer records.
 	heads *lru.Cache[string, position]
-	// lookers look at the holders of SKUs that are short. They are guarded by mu, too.
-	lookers *lru.Cache[string, *looker]
+	// checkers check the holders of SKUs that are short. Protected by mu.
+	checkers *lru.Cache[string, *holderChecker]
 }
 
 type slotName struct{ sku, key string }
@@ -47,13 +47,13 @@ func New(c Config) (*Ledger, error) {
 		committers: make(map[string]*committer),
 		slots:      newCache[slotName, slot](c.SlotCache),
 		heads:      newCache[string, position](c.HeadCache),
-		lookers:    newCache[string, *looker](holderCache),
+		checkers:   newCache[string, *holderChecker](holderCache),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l, nil
 }
 
-// newCache returns a cache of so many entries, at least one.
+// newCache returns a cache with a capacity of at least one.
 func newCache[K comparable, V any](entries int) *lru.Cache[K, V] {
 	c, err := lru.New[K, V](entries)
 	if err != nil {
@@ -62,8 +62,8 @@ func newCache[K comparable, V any](entries int) *lru.Cache[K, V] {
 	return c
 }
 
-// Close ends the ledger and returns when nothing of it runs any more. Calls under way fail with OutcomeUnknown,
-// later ones with Unavailable. It may be called again.
+// Close stops the ledger and returns when its goroutines have ended. Pending calls fail with OutcomeUnknown, later ones with Unavailable. It is
+// idempotent.
 func (l *Ledger) Close() {
 	l.mu.Lock()
 	l.closed = true
@@ -72,53 +72,62 @@ func (l *Ledger) Close() {
 	l.wg.Wait()
 }
 
-// Reserve makes the order hold quantity of the SKU. The answer is recorded and never changes, except that what
-// was Done is Undone after a Release. Errors: Invalid, Conflict when the order asked for another quantity
-// before, OutcomeUnknown, Unavailable, Corrupt.
+// Reserve reserves a quantity of the SKU for the order. The result is recorded and never changes, except that Done becomes Undone after a
+// Release. Errors: Invalid, Conflict if the order has requested a different quantity before, OutcomeUnknown, Unavailable, Corrupt.
 func (l *Ledger) Reserve(ctx context.Context, orderID, sku string, quantity int64) (order.Reservation, error) {
 	return l.reserve(ctx, orderID, sku, quantity, change{mode: reserveOrRefuse})
 }
 
-// reserve is Reserve in a mode; in the others the error may be StockInsufficient, and then nothing was written.
+// reserve is Reserve with a mode; except for reserveOrRefuse the error may be StockInsufficient, and then nothing was written.
 func (l *Ledger) reserve(ctx context.Context, orderID, sku string, quantity int64, c change) (order.Reservation, error) {
 	fail := func(err error) (order.Reservation, error) {
-		return order.Reservation{}, fmt.Errorf("reserve sku %s for order %s: %w", sku, orderID, err)
+		return order.Reservation{}, fmt.Errorf("reserve SKU %s for order %s: %w", sku, orderID, err)
 	}
 	if err := validate(sku, orderID, quantity, 1); err != nil {
 		return fail(err)
 	}
 	c.key, c.kind, c.orderID, c.quantity = ReserveKey(orderID), event.StockReserved, orderID, quantity
-	a, err := l.stand(ctx, sku, c)
+	a, err := l.writeOnce(ctx, sku, c)
 	if err != nil {
 		return fail(err)
 	}
-	do := a.standing
+	do := a.stored
 	if do.kind == event.StockFenced {
 		return order.Reservation{Effect: order.Undone}, nil
 	}
 	if do.Quantity != quantity {
-		return fail(fault.New(fault.Conflict, "the order asked for %d of sku %s before", do.Quantity, sku))
+		return fail(fault.New(fault.Conflict, "the order has already requested %d of SKU %s", do.Quantity, sku))
 	}
 	if do.kind == event.StockRefused {
-		return order.Reservation{Effect: order.Refused, Reason: do.Reason, Available: do.balance().available()}, nil
+		return do.refusal(), nil
 	}
 	if !a.upToDate && !c.acquire {
-		a.settle, err = l.find(ctx, sku, SettleKey(orderID))
+		a.settled, err = l.find(ctx, sku, SettleKey(orderID))
 		if err != nil {
 			return fail(err)
 		}
 	}
-	if a.settle.kind == event.StockReleased {
-		return order.Reservation{Effect: order.Undone}, nil
-	}
-	return order.Reservation{Effect: order.Done}, nil
+	return a.settled.outcome(), nil
 }
 
-// Lookup says what became of an order's reservation and changes nothing; the Effect is empty when nothing was asked or
-// undone. Errors: Invalid, Unavailable, Corrupt.
+// refusal is the result of a stock.refused.
+func (s slot) refusal() order.Reservation {
+	return order.Reservation{Effect: order.Refused, Reason: s.Reason, Available: s.balance().available()}
+}
+
+// outcome is the result of a stock.reserved whose settle slot is s.
+func (s slot) outcome() order.Reservation {
+	if s.kind == event.StockReleased {
+		return order.Reservation{Effect: order.Undone}
+	}
+	return order.Reservation{Effect: order.Done}
+}
+
+// Lookup returns the result of an order's reservation and changes nothing; the Effect is empty if nothing was reserved or released. Errors:
+// Invalid, Unavailable, Corrupt.
 func (l *Ledger) Lookup(ctx context.Context, orderID, sku string) (order.Reservation, error) {
 	fail := func(err error) (order.Reservation, error) {
-		return order.Reservation{}, fmt.Errorf("look up sku %s for order %s: %w", sku, orderID, err)
+		return order.Reservation{}, fmt.Errorf("look up SKU %s for order %s: %w", sku, orderID, err)
 	}
 	if err := validate(sku, orderID, 1, 1); err != nil {
 		return fail(err)
@@ -133,35 +142,32 @@ func (l *Ledger) Lookup(ctx context.Context, orderID, sku string) (order.Reserva
 	case event.StockFenced:
 		return order.Reservation{Effect: order.Undone}, nil
 	case event.StockRefused:
-		return order.Reservation{Effect: order.Refused, Reason: do.Reason, Available: do.balance().available()}, nil
+		return do.refusal(), nil
 	}
-	settle, err := l.find(ctx, sku, SettleKey(orderID))
+	settled, err := l.find(ctx, sku, SettleKey(orderID))
 	if err != nil {
 		return fail(err)
 	}
-	if settle.kind == event.StockReleased {
-		return order.Reservation{Effect: order.Undone}, nil
-	}
-	return order.Reservation{Effect: order.Done}, nil
+	return settled.outcome(), nil
 }
 
-// Release makes it so that the order holds nothing of the SKU, whether or not it ever did, and keeps it so.
-// Errors: EffectSettled after a Commit, Invalid, OutcomeUnknown, Unavailable, Corrupt.
+// Release undoes the reservation of the SKU by the order, whether or not it happened, and prevents a later one. Errors: EffectSettled after a
+// Commit, Invalid, OutcomeUnknown, Unavailable, Corrupt.
 func (l *Ledger) Release(ctx context.Context, orderID, sku string) error {
-	return l.settle(ctx, orderID, sku, event.StockReleased)
+	return l.commitOrRelease(ctx, orderID, sku, event.StockReleased)
 }
 
-// Commit makes the reserved stock leave for good. Errors: StockInsufficient when a count found fewer on hand than are to
-// leave; EffectSettled when the order holds nothing and never will: released, fenced, refused; Invalid for wrong ids;
-// OutcomeUnknown; Unavailable, also when no reservation is found: after a failover it may be missed for a moment; Corrupt.
+// Commit removes the reserved stock. Errors: StockInsufficient if a count found less on hand; EffectSettled if the order holds nothing and never
+// will: released, fenced, refused; Invalid; OutcomeUnknown; Unavailable, also if no reservation is found: after a failover it may be missed for
+// a moment; Corrupt.
 func (l *Ledger) Commit(ctx context.Context, orderID, sku string) error {
-	return l.settle(ctx, orderID, sku, event.StockCommitted)
+	return l.commitOrRelease(ctx, orderID, sku, event.StockCommitted)
 }
 
-// settle writes the settle slot, or the fence where a release finds nothing to release.
-func (l *Ledger) settle(ctx context.Context, orderID, sku, kind string) error {
+// commitOrRelease writes the settle slot; a release without a reservation writes the fence.
+func (l *Ledger) commitOrRelease(ctx context.Context, orderID, sku, kind string) error {
 	fail := func(err error) error {
-		return fmt.Errorf("write %s of sku %s for order %s: %w", kind, sku, orderID, err)
+		return fmt.Errorf("write %s of SKU %s for order %s: %w", kind, sku, orderID, err)
 	}
 	if err := validate(sku, orderID, 1, 1); err != nil {
 		return fail(err)
@@ -175,68 +181,65 @@ func (l *Ledger) settle(ctx context.Context, orderID, sku, kind string) error {
 			return nil
 		}
 		if do.kind == "" {
-			// It was reserved before it is committed, so the record is there and was not found.
-			return fail(fault.Missing("the reservation of sku %s by the order was not found", sku))
+			// Only reserved stock is committed, so the record exists and was missed.
+			return fail(fault.Missing("the reservation of SKU %s by the order was not found", sku))
 		}
-		return fail(fault.New(fault.EffectSettled, "the order holds nothing of sku %s: %s", sku, do.kind))
+		return fail(fault.New(fault.EffectSettled, "the order holds nothing of SKU %s: %s", sku, do.kind))
 	}
-	a, err := l.stand(ctx, sku, change{
+	a, err := l.writeOnce(ctx, sku, change{
 		key: SettleKey(orderID), kind: kind, orderID: orderID, quantity: do.Quantity, after: do.version,
 	})
 	if err != nil {
 		return fail(err)
 	}
-	if a.standing.kind != kind {
-		return fail(fault.New(fault.EffectSettled, "the reservation of sku %s is settled already: %s", sku, a.standing.kind))
+	if a.stored.kind != kind {
+		return fail(fault.New(fault.EffectSettled, "the reservation of SKU %s already has the result %s", sku, a.stored.kind))
 	}
 	return nil
 }
 
-// doSlot returns what stands in the Do slot. A release that finds it empty fills it with the fence.
+// doSlot returns the record in the Do slot. A release that finds it empty writes the fence.
 func (l *Ledger) doSlot(ctx context.Context, orderID, sku, kind string) (slot, error) {
 	if kind == event.StockReleased {
-		a, err := l.stand(ctx, sku, change{key: ReserveKey(orderID), kind: event.StockFenced, orderID: orderID})
-		return a.standing, err
+		a, err := l.writeOnce(ctx, sku, change{key: ReserveKey(orderID), kind: event.StockFenced, orderID: orderID})
+		return a.stored, err
 	}
 	return l.find(ctx, sku, ReserveKey(orderID))
 }
 
-// Receive adds quantity to what is on hand, once an id. It returns the balance right after that, also when it
-// is asked again. Errors: Invalid, Conflict when the id was used with another quantity, OutcomeUnknown,
-// Unavailable, Corrupt.
+// Receive adds quantity to the stock, once per ID. It returns the balance directly after that, also when the call is repeated. Errors: Invalid,
+// Conflict if the ID was used with a different quantity, OutcomeUnknown, Unavailable, Corrupt.
 func (l *Ledger) Receive(ctx context.Context, sku string, quantity int64, id string) (Balance, error) {
 	return l.count(ctx, sku, change{key: receiptKey(id), kind: event.StockAdded, id: id, quantity: quantity}, 1)
 }
 
-// Receipt tells what Receive would do, and does nothing: booked is true when the receipt is in the ledger already. Errors:
-// those of Receive.
+// Receipt is a dry run of Receive: booked is true if the receipt is already in the ledger. Errors: those of Receive.
 func (l *Ledger) Receipt(ctx context.Context, sku string, quantity int64, id string) (booked bool, err error) {
 	c := change{key: receiptKey(id), kind: event.StockAdded, id: id, quantity: quantity}
 	if err := validateCount(sku, c, 1); err != nil {
-		return false, fmt.Errorf("look up %s %s of sku %s: %w", c.kind, c.id, sku, err)
+		return false, fmt.Errorf("look up %s %s of SKU %s: %w", c.kind, c.id, sku, err)
 	}
 	s, err := l.find(ctx, sku, c.key)
 	if err != nil {
-		return false, fmt.Errorf("look up %s %s of sku %s: %w", c.kind, c.id, sku, err)
+		return false, fmt.Errorf("look up %s %s of SKU %s: %w", c.kind, c.id, sku, err)
 	}
 	if s.kind != "" && s.Quantity != quantity {
-		return true, fault.New(fault.Conflict, "the id was used for %d before", s.Quantity)
+		return true, fault.New(fault.Conflict, "the ID was already used with quantity %d", s.Quantity)
 	}
 	return s.kind != "", nil
 }
 
-// Adjust corrects what is on hand by quantity, up or down, once an id. It returns the balance right after that,
-// also when it is asked again; the note of the first call stays. Errors: StockInsufficient when more would be
-// taken than is available, and as for Receive.
+// Adjust changes the stock by quantity, up or down, once per ID. It returns the balance directly after that, also when the call is repeated; the
+// note of the first call is kept. Errors: StockInsufficient if more would be removed than is available, and those of Receive.
 func (l *Ledger) Adjust(ctx context.Context, sku string, quantity int64, id, note string) (Balance, error) {
 	return l.count(ctx, sku, change{
 		key: adjustmentKey(id), kind: event.StockAdjusted, id: id, quantity: quantity, note: note,
 	}, -MaxQuantity)
 }
 
-// Count corrects what is on hand to what was counted, once an id. It returns the balance right after that, also when it is
-// asked again. Fewer may be counted than are reserved: then nothing is available, and the balance has a Shortfall. Errors:
-// Invalid, Conflict when the id was used for another count, OutcomeUnknown, Unavailable, Corrupt.
+// Count sets the stock to the counted quantity, once per ID. It returns the balance directly after that, also when the call is repeated. If less
+// is counted than is reserved, nothing is available, and the balance has a Shortfall. Errors: Invalid, Conflict if the ID was used with a
+// different count, OutcomeUnknown, Unavailable, Corrupt.
 func (l *Ledger) Count(ctx context.Context, sku string, counted int64, id string) (Balance, error) {
 	return l.count(ctx, sku, change{key: countKey(id), kind: event.StockAdjusted, id: id, counted: &counted}, 0)
 }
@@ -244,46 +247,46 @@ func (l *Ledger) Count(ctx context.Context, sku string, counted int64, id string
 // count writes a receipt, an adjustment or a count.
 func (l *Ledger) count(ctx context.Context, sku string, c change, least int64) (Balance, error) {
 	fail := func(err error) (Balance, error) {
-		return Balance{}, fmt.Errorf("write %s %s of sku %s: %w", c.kind, c.id, sku, err)
+		return Balance{}, fmt.Errorf("write %s %s of SKU %s: %w", c.kind, c.id, sku, err)
 	}
 	if err := validateCount(sku, c, least); err != nil {
 		return fail(err)
 	}
-	a, err := l.stand(ctx, sku, c)
+	a, err := l.writeOnce(ctx, sku, c)
 	if err != nil {
 		return fail(err)
 	}
-	was, wanted := a.standing.Quantity, c.quantity
-	if c.counted != nil && a.standing.Counted != nil {
-		was, wanted = *a.standing.Counted, *c.counted
+	was, wanted := a.stored.Quantity, c.quantity
+	if c.counted != nil && a.stored.Counted != nil {
+		was, wanted = *a.stored.Counted, *c.counted
 	}
 	if was != wanted {
-		return fail(fault.New(fault.Conflict, "the id was used for %d before", was))
+		return fail(fault.New(fault.Conflict, "the ID was already used with quantity %d", was))
 	}
-	return a.standing.public(), nil
+	return a.stored.public(), nil
 }
 
-// stand returns what stands under the change's key, after writing the change there if the key was free.
-func (l *Ledger) stand(ctx context.Context, sku string, c change) (answer, error) {
+// writeOnce writes the change unless its key is taken, and returns the record with this key.
+func (l *Ledger) writeOnce(ctx context.Context, sku string, c change) (answer, error) {
 	if s, ok := l.slots.Get(slotName{sku, c.key}); ok {
-		return answer{standing: s}, nil
+		return answer{stored: s}, nil
 	}
 	a, err := l.put(ctx, sku, c)
 	if errors.Is(err, fault.StockInsufficient) && !c.acquire || errors.Is(err, fault.Invalid) || errors.Is(err, fault.Corrupt) {
-		// The change does not fit the balance, perhaps because it is in there already. The balance was read during
-		// this call, so what is not found now had not been written when it was read.
+		// The change does not fit the balance, possibly because it was already written. The balance was read during this call, so a
+		// record that is not found now was not written when the balance was read.
 		s, findErr := l.find(ctx, sku, c.key)
 		if findErr != nil {
 			return answer{}, findErr
 		}
 		if s.kind != "" {
-			return answer{standing: s}, nil
+			return answer{stored: s}, nil
 		}
 	}
 	return a, err
 }
 
-// find returns what stands under key; the zero slot when nothing does.
+// find returns the record with a key; the zero slot if there is none.
 func (l *Ledger) find(ctx context.Context, sku, key string) (slot, error) {
 	if s, ok := l.slots.Get(slotName{sku, key}); ok {
 		return s, nil

@@ -25,8 +25,8 @@ func (l slowLog) Head(ctx context.Context, stream string) (event.Record, bool, e
 	return l.Log.Head(ctx, stream)
 }
 
-// TestAPageOfASlowServerIsShorter: it takes about a second, and the pages together have every SKU once.
-func TestAPageOfASlowServerIsShorter(t *testing.T) {
+// TestSlowServerReturnsShorterPage: it takes about a second, and the pages together have every SKU once.
+func TestSlowServerReturnsShorterPage(t *testing.T) {
 	const skus = 450
 	for _, each := range []time.Duration{0, 7 * time.Millisecond, 50 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {

@@ -6,19 +6,18 @@ import (
 	"sync"
 )
 
-// Registry knows which SKUs there are, for List: a log finds streams by name only. The ledger adds a SKU before
-// it writes the record that makes it known, so that no known SKU is missing; one whose record then was not
-// written is listed by the registry and left out by the ledger.
+// Registry has the names of all SKUs, for List: a log finds streams by name only. The ledger adds a SKU before it writes the record that makes
+// it known, so that no known SKU is missing; if that record is then not written, the ledger omits the SKU.
 //
-// It may be used by any number of goroutines and processes at once. Errors: Unavailable.
+// It is safe for concurrent use, also by several processes. Errors: Unavailable.
 type Registry interface {
-	// Add inserts sku; it does nothing when sku is there.
+	// Add inserts sku; it does nothing if sku exists.
 	Add(ctx context.Context, sku string) error
-	// List returns at most limit SKUs that come after the given one, in the order of their bytes.
+	// List returns at most limit SKUs greater than after, in byte order.
 	List(ctx context.Context, after string, limit int) ([]string, error)
 }
 
-// MemoryRegistry is a Registry in memory, for tests. The zero value is empty and ready.
+// MemoryRegistry is a Registry in memory, for tests. Its zero value is empty and ready.
 type MemoryRegistry struct {
 	mu   sync.Mutex
 	skus []string

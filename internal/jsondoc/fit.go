@@ -11,12 +11,12 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// Into puts the document into a struct, given as a pointer, by the names of its json tags, and complains about what does
-// not fit. The fields of an embedded struct are the struct's own. Fields may be strings, integers (int64), booleans, structs, slices, maps of strings, any (which takes every value), and pointers to these, which stay
-// nil when the field is not there. More tags:
-//   - required:"true" complains when the field is not there.
-//   - unit:"in minor units" is what an integer counts, for complaints.
-//   - most:"100 lines" is how many elements a slice may have; the rest is not read.
+// Into copies the document into a struct, given as a pointer, by json tags, and reports values that do not fit. Fields of an embedded struct
+// belong to the outer struct. Fields may be strings, int64, booleans, structs, slices, maps of strings, any (which accepts every value),
+// and pointers to these, which stay nil if the field is absent. Other tags:
+//   - required:"true": the field must be present.
+//   - unit:"in minor units": the unit of an integer, for error texts.
+//   - most:"100 lines": the maximum number of elements of a slice; further ones are not read.
 func (d *Doc) Into(v any) { d.object("", d.fields, reflect.ValueOf(v).Elem()) }
 
 func (d *Doc) object(at string, fields map[string]any, into reflect.Value) {
@@ -38,7 +38,7 @@ func (d *Doc) object(at string, fields map[string]any, into reflect.Value) {
 	}
 }
 
-// fit puts a value into another.
+// fit stores a JSON value in a Go value.
 func (d *Doc) fit(at string, value any, into reflect.Value, tag reflect.StructTag) {
 	fits, rule := true, ""
 	switch into.Kind() {
@@ -83,20 +83,20 @@ func (d *Doc) fit(at string, value any, into reflect.Value, tag reflect.StructTa
 		into.SetInt(integer)
 		fits = rule == ""
 	default:
-		panic("jsondoc: a field of kind " + into.Kind().String() + " is not read")
+		panic("jsondoc: fields of kind " + into.Kind().String() + " are not supported")
 	}
 	if !fits {
 		d.Complain(at, "%s", rule)
 	}
 }
 
-// nameOf is the name of a field in a document.
+// nameOf returns the JSON name of a field.
 func nameOf(field reflect.StructField) string {
 	name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 	return name
 }
 
-// texts puts an object of strings into a map.
+// texts stores an object of strings in a map.
 func (d *Doc) texts(at string, fields map[string]any, into reflect.Value) {
 	into.Set(reflect.MakeMapWithSize(into.Type(), len(fields)))
 	for _, name := range slices.Sorted(maps.Keys(fields)) {

@@ -1,10 +1,10 @@
-// Package jsondoc is the strict reader of JSON that other systems send: REST bodies and the data of events.
+// Package jsondoc is a strict reader for JSON of other systems: REST bodies and event data.
 //
-// encoding/json alone takes "SKU" for "sku" and the last of two equal names, stops at the first mistake, and does not say in which
-// element of a list it was. Here a name that occurs twice is refused, names are compared exactly, integers are integers however JSON
-// writes them, and everything that is wrong is reported at once, each with its JSON pointer (RFC 6901).
+// encoding/json accepts "SKU" for "sku" and the last of two equal names, stops at the first error, and does not report the element of a
+// list. This package refuses duplicate names, compares names exactly, accepts integers in every JSON notation, and reports all errors, each
+// with a JSON pointer (RFC 6901).
 //
-// Nothing here does I/O. The package imports event for its integers, internal/fault for codes and words, and jsontext.
+// It does no I/O. It imports event for integers, internal/fault for codes and texts, and jsontext.
 package jsondoc
 
 import (
@@ -22,13 +22,13 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// Check returns the first defect of a text that must be one JSON object, nested maxDepth deep at most, and nothing after it; nil when
-// there is none. What two readers could read differently is a defect: bytes that are not UTF-8, a name that occurs twice in an object.
+// Check returns the first error in a text that must be one JSON object, at most maxDepth levels deep, without data after it; nil if it is
+// valid. Ambiguities are errors, too: invalid UTF-8, duplicate names in an object.
 func Check(raw []byte, maxDepth int) *fault.Field {
 	if !utf8.Valid(raw) {
 		return defect("", "is not valid UTF-8")
 	}
-	// Half a surrogate pair is valid JSON, and becomes U+FFFD.
+	// An unpaired surrogate is accepted and becomes U+FFFD.
 	decoder := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowInvalidUTF8(true))
 	for first := true; first || decoder.StackDepth() > 0; first = false {
 		token, err := decoder.ReadToken()
@@ -47,7 +47,7 @@ func Check(raw []byte, maxDepth int) *fault.Field {
 	return nil
 }
 
-// syntax says what is wrong with the syntax.
+// syntax describes a syntax error.
 func syntax(decoder *jsontext.Decoder, err error) *fault.Field {
 	at := ""
 	var wrong *jsontext.SyntacticError
@@ -65,7 +65,7 @@ func syntax(decoder *jsontext.Decoder, err error) *fault.Field {
 
 func defect(at, detail string) *fault.Field { return &fault.Field{Pointer: at, Detail: detail} }
 
-// place is a pointer as complaints have it.
+// place returns a pointer in the form of this package.
 func place(p jsontext.Pointer) string {
 	at := ""
 	for name := range p.Tokens() {
@@ -76,7 +76,7 @@ func place(p jsontext.Pointer) string {
 
 var escaper = strings.NewReplacer("~", "~0", "/", "~1")
 
-// Pointer returns the reference token of a name. Names are the sender's: they are cut short.
+// Pointer returns the reference token of a name. Long names, which a sender can choose, are truncated.
 func Pointer(name string) string {
 	const most = 64
 	if len(name) > most {
@@ -89,23 +89,23 @@ func Pointer(name string) string {
 	return "/" + escaper.Replace(name)
 }
 
-// maxDepth bounds the nesting of a body. Nothing that is read here is deeper than three.
+// maxDepth bounds the nesting. No known document has more than three levels.
 const maxDepth = 16
 
-// maxComplaints bounds how many places one document complains about.
+// maxComplaints bounds the errors that are reported for a document.
 const maxComplaints = 50
 
-// Options are what senders may do.
+// Options are deviations from strictness.
 type Options struct {
-	// Checked skips Check: another reader has checked the syntax, or mended it. Of equal names the last one counts then.
+	// Checked skips Check, because another reader has checked or repaired the text. Of duplicate names the last one is used.
 	Checked bool
-	// Open passes over fields that are not known.
+	// Open ignores unknown fields.
 	Open bool
-	// NullIsAbsent takes null for a field that is not there. Otherwise it is a value of the wrong type.
+	// NullIsAbsent treats null as an absent field. Otherwise null is a value of the wrong type.
 	NullIsAbsent bool
 }
 
-// Doc is a JSON object and what is wrong with it.
+// Doc is a JSON object with its errors.
 type Doc struct {
 	fields     map[string]any
 	options    Options
@@ -132,27 +132,27 @@ func malformed(wrong fault.Field) error {
 	return &fault.Error{Code: fault.Malformed, Message: "the body cannot be parsed", Fields: []fault.Field{wrong}}
 }
 
-// Complain adds a complaint about a place.
+// Complain adds an error about a place.
 func (d *Doc) Complain(at, format string, args ...any) {
 	if len(d.complaints) < maxComplaints {
 		d.complaints = append(d.complaints, fault.Fieldf(at, format, args...))
 	}
 }
 
-// Require complains about a place unless the value there is as it must be, or could not be read.
+// Require adds an error about a place if ok is false, unless an overlapping place already has one.
 func (d *Doc) Require(ok bool, at, format string, args ...any) {
 	if !ok && !d.Wrong(at) {
 		d.Complain(at, format, args...)
 	}
 }
 
-// Wrong reports whether something in or around a place could not be used.
+// Wrong reports whether a place, or one that overlaps with it, has an error.
 func (d *Doc) Wrong(at string) bool {
 	return slices.ContainsFunc(d.complaints, func(f fault.Field) bool { return fault.Overlap(f.Pointer, at) })
 }
 
-// Merge adds the complaints of a later check. What it says about a place that could not be read is left out: the value there is a zero
-// value. Errors that are not Invalid are returned.
+// Merge adds the errors of a later check, except for places that already have errors: their values are zero values. It returns errors that
+// are not Invalid.
 func (d *Doc) Merge(err error) error {
 	if err != nil && !errors.Is(err, fault.Invalid) {
 		return err
@@ -166,5 +166,5 @@ func (d *Doc) Merge(err error) error {
 	return nil
 }
 
-// Err returns everything that is wrong as one Invalid error, or nil.
+// Err returns all errors as one Invalid error, or nil.
 func (d *Doc) Err(what string) error { return fault.NewInvalid(what, d.complaints) }

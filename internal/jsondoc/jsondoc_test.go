@@ -74,7 +74,7 @@ func read(t *testing.T, raw string, o jsondoc.Options) (outer, []string) {
 	return v, complaints
 }
 
-func TestIntoReadsEveryKind(t *testing.T) {
+func TestReadIntoEveryKind(t *testing.T) {
 	seven := int64(7)
 	v, complaints := read(t, `{"title":"t","flag":true,"maybe":70e-1,"any":[1],"inner":{"name":"i","count":2.0},"inners":[{"name":"a"}]}`, jsondoc.Options{})
 	require.Empty(t, complaints)
@@ -86,7 +86,7 @@ func TestIntoReadsEveryKind(t *testing.T) {
 	require.Equal(t, outer{}, v)
 }
 
-func TestEverythingThatIsWrongIsReported(t *testing.T) {
+func TestAllErrorsAreReported(t *testing.T) {
 	const raw = `{"flag":1,"maybe":1.5,"title":[],"Title":"","inner":{"count":"2"},"inners":[7,{"name":null,"x/~":0},{}]}`
 	_, complaints := read(t, raw, jsondoc.Options{})
 	require.Equal(t, []string{
@@ -99,7 +99,7 @@ func TestEverythingThatIsWrongIsReported(t *testing.T) {
 	require.Contains(t, complaints, "/inners/1/name is missing")
 }
 
-func TestComplaintsAreBounded(t *testing.T) {
+func TestErrorsAreBounded(t *testing.T) {
 	fields := map[string]int{}
 	for i := range 60 {
 		fields["unknown"+strconv.Itoa(i)] = i
@@ -110,7 +110,7 @@ func TestComplaintsAreBounded(t *testing.T) {
 	require.Len(t, complaints, 50)
 }
 
-func TestMergeLeavesOutWhatCouldNotBeRead(t *testing.T) {
+func TestMergeSkipsUnreadableFields(t *testing.T) {
 	doc, err := jsondoc.Read([]byte(`{"title":1,"inners":{}}`), jsondoc.Options{})
 	require.NoError(t, err)
 	var v outer
@@ -130,7 +130,7 @@ func TestMergeLeavesOutWhatCouldNotBeRead(t *testing.T) {
 	require.Equal(t, other, doc.Merge(other))
 }
 
-func TestReadIsStrictUnlessItWasChecked(t *testing.T) {
+func TestReadIsStrictUnlessChecked(t *testing.T) {
 	for _, raw := range []string{`{"title":"a","title":"b"}`, `{"title":"b"} x`, `{"any":` + strings.Repeat("[", 20) + strings.Repeat("]", 20) + `,"title":"b"}`} {
 		_, err := jsondoc.Read([]byte(raw), jsondoc.Options{})
 		require.ErrorIs(t, err, fault.Malformed, raw)

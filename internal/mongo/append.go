@@ -15,16 +15,14 @@ import (
 )
 
 const (
-	// maxRounds bounds how often one append inserts. More than one round means a race, half a batch or trouble
-	// with the server.
+	// maxRounds bounds the inserts of one append. More than one is needed after a race, a partial batch or a server error.
 	maxRounds = 10
-	// The pause between the rounds of an append that meets trouble is 2 ms, doubled each round to 250 ms, of which a
-	// random half to all is waited.
+	// The pause between rounds is at first 2 ms and doubles up to 250 ms, minus a random part of at most half.
 	pauseFirst, pauseLast = 2 * time.Millisecond, 250 * time.Millisecond
 )
 
-// errRemembered is in place of the duplicate that an insert would have met: the cache knows a record there.
-var errRemembered = errors.New("the stream is known to have gone on")
+// errStaleHead replaces the duplicate key error of an insert that is skipped: the cache has a newer record.
+var errStaleHead = errors.New("the stream has newer records")
 
 // Append implements eventlog.Log.
 func (l *Log) Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
@@ -42,13 +40,13 @@ type appending struct {
 	stream  string
 	head    event.Head
 	entries []event.Entry
-	// tail is what was last read behind head.
+	// tail has the records after head, as last read.
 	tail []event.Record
 }
 
-// run inserts records, which are entries sealed behind head, and settles what comes of it.
+// run inserts records, which are entries sealed after head, and handles the result.
 func (a *appending) run(ctx context.Context, records []event.Record) (event.Head, []event.Record, error) {
-	cause := errRemembered
+	cause := errStaleHead
 	if a.log.heads.get(a.stream).Version <= a.head.Version {
 		if err := a.checkHead(ctx); err != nil {
 			return event.Head{}, nil, err
@@ -61,31 +59,31 @@ func (a *appending) run(ctx context.Context, records []event.Record) (event.Head
 			a.tail = append(a.tail, records...)
 			newest := records[len(records)-1].HeadOf()
 			a.log.heads.put(a.stream, newest)
-			a.log.firsts.put(a.tail)
+			a.log.firstRecords.put(a.tail)
 			return newest, a.tail, nil
 		case errors.Is(cause, fault.Invalid):
 			return event.Head{}, nil, cause
 		case ctx.Err() != nil:
 			return event.Head{}, nil, unavailable(ctx, cause, "append to %s", a.stream)
 		}
-		a.log.events.db.Logger.LogAttrs(ctx, slog.LevelDebug, "append is settled from the tail", slog.String("stream", a.stream),
+		a.log.events.db.Logger.LogAttrs(ctx, slog.LevelDebug, "append is reconciled with the tail", slog.String("stream", a.stream),
 			slog.Int("round", round), slog.String("cause", cause.Error()))
-		settled, err := a.settle(ctx)
-		if err != nil || len(settled.Remaining) == 0 {
-			return settled.Head, a.tail, err
+		state, err := a.reconcile(ctx)
+		if err != nil || len(state.Remaining) == 0 {
+			return state.Head, a.tail, err
 		}
-		if settled.Head.Version == records[0].Version-1 {
-			// Nobody wrote there: a key is taken further up, or nothing happened, or what happened is not
-			// yet at a majority. Only what is found counts.
-			if err := a.findTaken(ctx, cause, settled.Remaining); err != nil {
-				return settled.Head, a.tail, err
+		if state.Head.Version == records[0].Version-1 {
+			// Nothing was written there: a key is taken by an older record, the insert failed, or its result is not yet visible at a
+			// majority. Only a record that is found is conclusive.
+			if err := a.findTaken(ctx, cause, state.Remaining); err != nil {
+				return state.Head, a.tail, err
 			}
 			_ = sleep(ctx, pauseBefore(round))
 		}
 		if round == maxRounds {
 			return event.Head{}, nil, unavailable(ctx, cause, "append to %s", a.stream)
 		}
-		if records, err = eventlog.Seal(a.stream, settled.Head, settled.Remaining); err != nil {
+		if records, err = eventlog.Seal(a.stream, state.Head, state.Remaining); err != nil {
 			return event.Head{}, nil, err
 		}
 		cause = a.insert(ctx, records)
@@ -97,8 +95,8 @@ func pauseBefore(round int) time.Duration {
 	return delay/2 + rand.N(delay/2) //nolint:gosec // jitter needs no secrecy
 }
 
-// checkHead makes sure that the caller's head is a record of the stream: a chain that starts from a wrong head
-// is a fork. It is free for heads that this process has seen. A head that is not found is Unavailable: it may be read later.
+// checkHead checks that the caller's head is a record of the stream: a chain from a wrong head would be a fork. For heads in the cache it
+// costs nothing. A head that is not found is Unavailable: a later read may find it.
 func (a *appending) checkHead(ctx context.Context) error {
 	if a.head.Version == 0 || a.log.heads.get(a.stream) == a.head {
 		return nil
@@ -108,7 +106,7 @@ func (a *appending) checkHead(ctx context.Context) error {
 	case err != nil:
 		return err
 	case !ok:
-		return fault.Missing("version %d of stream %s, behind which it is to be appended, was not found", a.head.Version, a.stream)
+		return fault.Missing("version %d of stream %s, the head of the append, was not found", a.head.Version, a.stream)
 	case r.Hash != a.head.Hash:
 		return a.wrongHead()
 	}
@@ -120,27 +118,26 @@ func (a *appending) wrongHead() error {
 	return fault.New(fault.Corrupt, "head %d is not part of stream %s", a.head.Version, a.stream)
 }
 
-// settle reads the tail and compares. The settlement's head and a.tail are valid with the errors of Append
-// that say so.
-func (a *appending) settle(ctx context.Context) (settled eventlog.Settlement, err error) {
+// reconcile reads the tail and compares it with the entries. The head and a.tail are valid with nil, Concurrency and KeyTaken errors.
+func (a *appending) reconcile(ctx context.Context) (state eventlog.Reconciled, err error) {
 	if a.tail, err = a.log.Read(ctx, a.stream, a.head.Version, 0); err != nil {
-		return settled, err
+		return state, err
 	}
 	if len(a.tail) > 0 && a.tail[0].PrevHash != eventlog.PrevHash(a.stream, a.head) {
 		a.tail = nil
-		return settled, a.wrongHead()
+		return state, a.wrongHead()
 	}
 	if len(a.tail) == 0 && a.log.heads.get(a.stream).Version > a.head.Version {
-		// The cache knows more than the server: the collection was emptied under this process.
+		// The cache is newer than the server: the collection was emptied while the process runs.
 		a.log.forget(a.stream)
 		if err := a.checkHead(ctx); err != nil {
-			return settled, err
+			return state, err
 		}
 	}
-	return eventlog.Settle(a.stream, a.head, a.tail, a.entries)
+	return eventlog.Reconcile(a.stream, a.head, a.tail, a.entries)
 }
 
-// findTaken looks for the first entry whose key is taken at the caller's head or before it.
+// findTaken looks for an entry whose key is taken by the caller's head or an older record.
 func (a *appending) findTaken(ctx context.Context, cause error, remaining []event.Entry) error {
 	if !driver.IsDuplicateKeyError(cause) {
 		return nil
@@ -149,20 +146,20 @@ func (a *appending) findTaken(ctx context.Context, cause error, remaining []even
 	for i, e := range remaining {
 		keys[i] = e.Key
 	}
-	standing, err := a.log.FindAll(ctx, a.stream, keys)
+	existing, err := a.log.FindAll(ctx, a.stream, keys)
 	if err != nil {
 		a.tail = nil
 		return err
 	}
 	for _, key := range keys {
-		if r, taken := standing[key]; taken && r.Version <= a.head.Version {
-			return &eventlog.TakenError{Stream: a.stream, Key: key, Standing: r}
+		if r, taken := existing[key]; taken && r.Version <= a.head.Version {
+			return &eventlog.TakenError{Stream: a.stream, Key: key, Existing: r}
 		}
 	}
 	return nil
 }
 
-// insert writes records. The error is Invalid for records that cannot be stored, else the driver's.
+// insert writes records. The error is Invalid for records that cannot be stored, otherwise the driver's.
 func (a *appending) insert(ctx context.Context, records []event.Record) error {
 	docs, err := toDocuments(records)
 	if err != nil {

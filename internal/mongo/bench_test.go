@@ -98,10 +98,10 @@ func BenchmarkSeal(b *testing.B) {
 // BenchmarkAppendAtOnce: 64 writers, each with streams of its own, one record at a time; the lanes say how many round
 // trips share the load.
 func BenchmarkAppendAtOnce(b *testing.B) {
-	for _, lanes := range []int{1, 2, 4, 8, 64} {
+	for _, maxRoundTrips := range []int{1, 2, 4, 8, 64} {
 		for _, docs := range []int{1, 2} {
-			b.Run(fmt.Sprintf("%d lanes, %d records", lanes, docs), func(b *testing.B) {
-				log := sharing(connect(b), groupcommit.Config[[]document]{Lanes: lanes, Overtake: time.Nanosecond})
+			b.Run(fmt.Sprintf("%d maxRoundTrips, %d records", maxRoundTrips, docs), func(b *testing.B) {
+				log := sharing(connect(b), groupcommit.Config[[]document]{Concurrency: maxRoundTrips, SlowAfter: time.Nanosecond})
 				require.NoError(b, Setup(b.Context(), log.Indexes()))
 				var streams atomic.Int64
 				b.SetParallelism(32)

@@ -17,14 +17,14 @@ import (
 	"github.com/ordersaga/ordersaga/internal/groupcommit"
 )
 
-// collection is a collection whose writes survive a failover, and whose reads see nothing that may be rolled back.
+// collection is a collection whose writes survive a failover, and whose reads never return what may be rolled back.
 type collection struct {
 	*driver.Collection
-	// latest is the collection with reads that do not miss what was acknowledged before they began. A majority read may: the
-	// commit point of a new primary lags, and a deposed primary does not know for some seconds that it was deposed. Such a
-	// read costs a round trip to a majority, so it is for what another read did not find. FerretDB ignores the level.
-	latest *driver.Collection
-	db     *DB
+	// linearizable is the same collection with reads that never miss an acknowledged write. A majority read may: the commit point of
+	// a new primary lags, and a deposed primary accepts reads for some seconds. A linearizable read costs a round trip to a
+	// majority, so it is used only after another read found nothing. FerretDB ignores the read concern.
+	linearizable *driver.Collection
+	db           *DB
 }
 
 func (db *DB) collection(name string) collection {
@@ -35,17 +35,18 @@ func (db *DB) collection(name string) collection {
 	return collection{c, c.Clone(options.Collection().SetReadConcern(readconcern.Linearizable())), db}
 }
 
-// bounded bounds one round trip.
-func (c collection) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+// withTimeout bounds one round trip.
+func (c collection) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, c.db.Timeout)
 }
 
-// codeNotAReplicaSet is the answer of a server without replicas to a linearizable read.
+// codeNotAReplicaSet is the error code of a standalone server for a linearizable read.
 const codeNotAReplicaSet = 123
 
-// certainly reads in a way that misses nothing. A server without replicas refuses that: there any read sees everything.
-func (c collection) certainly(read func(c collection) error) error {
-	err := read(collection{c.latest, c.latest, c.db})
+// readLinearizable calls read with a collection whose reads never miss an acknowledged write. A standalone server refuses linearizable
+// reads; there every read has this property.
+func (c collection) readLinearizable(read func(c collection) error) error {
+	err := read(collection{c.linearizable, c.linearizable, c.db})
 	var refused driver.CommandError
 	if errors.As(err, &refused) && refused.Code == codeNotAReplicaSet {
 		return read(c)
@@ -53,11 +54,11 @@ func (c collection) certainly(read func(c collection) error) error {
 	return err
 }
 
-// find reads the documents that match. Errors: Unavailable.
+// find reads the matching documents. Errors: Unavailable.
 func find[T any](
 	ctx context.Context, c collection, filter bson.D, o *options.FindOptionsBuilder, format string, args ...any,
 ) (found []T, err error) {
-	ctx, cancel := c.bounded(ctx)
+	ctx, cancel := c.withTimeout(ctx)
 	defer cancel()
 	cursor, err := c.Find(ctx, filter, o)
 	if err == nil {
@@ -66,15 +67,15 @@ func find[T any](
 	return found, unavailable(ctx, err, format, args...)
 }
 
-// get reads the document that matches, and again, missing nothing, when it is not found. The filter begins with its _id. Errors:
+// get reads the matching document; if it is not found, it reads again with a linearizable read. The filter begins with _id. Errors:
 // NotFound, Unavailable.
 func (c collection) get(ctx context.Context, filter bson.D, into any, o ...options.Lister[options.FindOneOptions]) error {
-	ctx, cancel := c.bounded(ctx)
+	ctx, cancel := c.withTimeout(ctx)
 	defer cancel()
 	read := func(c collection) error { return c.FindOne(ctx, filter, o...).Decode(into) }
 	err := read(c)
 	if errors.Is(err, driver.ErrNoDocuments) && c.db.Server != FerretDB1 {
-		err = c.certainly(read)
+		err = c.readLinearizable(read)
 	}
 	if errors.Is(err, driver.ErrNoDocuments) {
 		return fault.New(fault.NotFound, "%s is not in %s", filter[0].Value, c.Name())
@@ -82,24 +83,24 @@ func (c collection) get(ctx context.Context, filter bson.D, into any, o ...optio
 	return unavailable(ctx, err, "read %s in %s", filter[0].Value, c.Name())
 }
 
-// insert reports false when a document of that _id exists. Errors: Unavailable.
+// insert inserts a document; it returns false if a document with this _id exists. Errors: Unavailable.
 func (c collection) insert(ctx context.Context, document any, format string, args ...any) (bool, error) {
-	ctx, cancel := c.bounded(ctx)
+	ctx, cancel := c.withTimeout(ctx)
 	defer cancel()
 	_, err := c.InsertOne(ctx, document)
 	if isDuplicate(err) {
 		return false, nil
 	}
 	if errors.As(err, new(driver.WriteException)) {
-		// What the server says about a document might quote it: keys, customers' data.
+		// The text of the server's error may quote the document: keys, customers' data.
 		err = errors.New("the write was not confirmed")
 	}
 	return err == nil, unavailable(ctx, err, format, args...)
 }
 
-// remove reports whether there was a document of that _id. Errors: Unavailable.
+// remove deletes the document with this _id and reports whether it existed. Errors: Unavailable.
 func (c collection) remove(ctx context.Context, id, format string, args ...any) (bool, error) {
-	ctx, cancel := c.bounded(ctx)
+	ctx, cancel := c.withTimeout(ctx)
 	defer cancel()
 	result, err := c.DeleteOne(ctx, byID(id))
 	return err == nil && result.DeletedCount > 0, unavailable(ctx, err, format, args...)
@@ -107,8 +108,8 @@ func (c collection) remove(ctx context.Context, id, format string, args ...any) 
 
 func byID(id string) bson.D { return bson.D{{Key: "_id", Value: id}} }
 
-// unavailable wraps what server, network or context did; nil stays nil. The error matches the context's error when the context
-// has ended, whatever the driver made of it.
+// unavailable wraps errors of server, network or context; nil stays nil. If the context has ended, the error matches the context's
+// error, even if the driver's does not.
 func unavailable(ctx context.Context, err error, format string, args ...any) error {
 	if ended := ctx.Err(); err != nil && ended != nil && !errors.Is(err, ended) {
 		err = errors.Join(ended, err)
@@ -116,8 +117,8 @@ func unavailable(ctx context.Context, err error, format string, args ...any) err
 	return fault.Wrap(err, fault.Unavailable, format, args...)
 }
 
-// isDuplicate reports whether a write was refused because a document with the same unique key exists, at a majority. A
-// duplicate that comes together with a write-concern error proves nothing: what it met may be rolled back.
+// isDuplicate reports whether a write was refused because a document with the same unique key exists at a majority. A duplicate key
+// error together with a write-concern error is inconclusive: the existing document may be rolled back.
 func isDuplicate(err error) bool {
 	var one driver.WriteException
 	var many driver.BulkWriteException
@@ -125,8 +126,8 @@ func isDuplicate(err error) bool {
 	return driver.IsDuplicateKeyError(err) && !unconfirmed
 }
 
-// results is what the error of a write of n documents says about each of them: nil or its own error. Where it leaves open what
-// became of the others, it is everybody's. Of an ordered write, nothing behind the first error was tried.
+// results returns the result of each of n documents of a write: nil or an error. An error that leaves results unknown is returned for
+// all. After an error in an ordered write, later documents were not tried.
 func results(n int, err error) []error {
 	each := make([]error, n)
 	var bulk driver.BulkWriteException
@@ -139,18 +140,18 @@ func results(n int, err error) []error {
 	return each
 }
 
-// Round trips are shared by what comes while others are under way; when one takes longer than overtake, what waits gets another.
-// An insert takes less than that on a server that is well.
+// Concurrent writes share round trips. If a round trip takes longer than slowRoundTrip, waiting writes get another one. An insert on a
+// healthy server is faster.
 const (
-	lanes    = 4
-	overtake = 200 * time.Millisecond
+	maxRoundTrips = 4
+	slowRoundTrip = 200 * time.Millisecond
 )
 
-// shared returns a group of writes or questions that share round trips.
-func shared[T any](c groupcommit.Config[T]) *groupcommit.Group[T] {
+// newGroup returns a group that shares round trips.
+func newGroup[T any](c groupcommit.Config[T]) *groupcommit.Group[T] {
 	g, err := groupcommit.New(c)
 	if err != nil {
-		panic(err) // what is configured does not depend on anything from outside
+		panic(err) // the configuration is constant
 	}
 	return g
 }

@@ -10,16 +10,15 @@ import (
 	"github.com/ordersaga/ordersaga/internal/groupcommit"
 )
 
-// sharedInserts returns an insert of documents, which are consecutive versions of one stream, perhaps together with those of others;
-// write inserts documents in one round trip. An error says what is known of these documents alone: a duplicate fails the insert that
-// has it and no other; what leaves everybody's outcome unknown is everybody's, and each settles it. The context's error says nothing.
+// sharedInserts returns a function that inserts documents, which are consecutive versions of one stream, possibly together with those of
+// other callers; write inserts documents in one round trip. The error concerns only these documents: a duplicate fails only its own
+// caller. An error that leaves results unknown is returned to all callers, and each reconciles. An error of the context is inconclusive.
 func sharedInserts(
 	c groupcommit.Config[[]document], write func(ctx context.Context, docs []document, ordered bool) error,
 ) func(ctx context.Context, docs []document) error {
-	c.Most, c.Weight = eventlog.MaxBatch, func(docs []document) int { return len(docs) }
+	c.MaxWeight, c.Weight = eventlog.MaxBatch, func(docs []document) int { return len(docs) }
 	c.Write = func(ctx context.Context, members [][]document) []error {
-		// Where each member has one document, and each a stream of its own, their order means nothing, and a sharded cluster may
-		// write them at once.
+		// If each document is of a different stream, the order is irrelevant, and a sharded cluster may write them in parallel.
 		ordered := false
 		streams := make(map[string]bool, len(members))
 		for _, docs := range members {
@@ -28,10 +27,10 @@ func sharedInserts(
 		}
 		return memberResults(members, ordered, write(ctx, slices.Concat(members...), ordered))
 	}
-	return shared(c).Do
+	return newGroup(c).Do
 }
 
-// memberResults is what an insert's error says about each member.
+// memberResults returns the result of each member of an insert.
 func memberResults(members [][]document, ordered bool, err error) []error {
 	n := 0
 	for _, docs := range members {
@@ -39,7 +38,7 @@ func memberResults(members [][]document, ordered bool, err error) []error {
 	}
 	each := results(n, err)
 	if slices.ContainsFunc(each, func(err error) bool { return err != nil && !isDuplicate(err) }) {
-		// It leaves open what became of the others.
+		// The results of the others are unknown.
 		return slices.Repeat([]error{err}, len(members))
 	}
 	outcome := make([]error, len(members))
@@ -57,7 +56,7 @@ func memberResults(members [][]document, ordered bool, err error) []error {
 	return outcome
 }
 
-// write is the one write of the log. An ordered batch stops at the first duplicate.
+// write is the only write of the log. An ordered batch stops at the first duplicate.
 func (l *Log) write(ctx context.Context, docs []document, ordered bool) error {
 	_, err := l.events.InsertMany(ctx, docs, options.InsertMany().SetOrdered(ordered))
 	return err

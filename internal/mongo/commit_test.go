@@ -87,8 +87,8 @@ func newFakeCollection() *fakeCollection {
 	return &fakeCollection{has: make(map[string]bool), fail: make(map[string]error)}
 }
 
-func group(c *fakeCollection, lanes int, timeout time.Duration) func(context.Context, []document) error {
-	return sharedInserts(groupcommit.Config[[]document]{Lanes: lanes, Timeout: timeout}, c.write)
+func group(c *fakeCollection, maxRoundTrips int, timeout time.Duration) func(context.Context, []document) error {
+	return sharedInserts(groupcommit.Config[[]document]{Concurrency: maxRoundTrips, Timeout: timeout}, c.write)
 }
 
 // errBroken is a connection that broke before the answer; other than errLost it can be compared.
@@ -108,8 +108,8 @@ func versions(stream string, from, n int64) []document {
 func TestEachGetsItsOwnResult(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		c := newFakeCollection()
-		lanes := rapid.IntRange(1, 3).Draw(rt, "lanes")
-		insert := group(c, lanes, time.Minute)
+		maxRoundTrips := rapid.IntRange(1, 3).Draw(rt, "maxRoundTrips")
+		insert := group(c, maxRoundTrips, time.Minute)
 		type call struct {
 			docs []document
 			err  error
@@ -151,14 +151,14 @@ func TestEachGetsItsOwnResult(t *testing.T) {
 				require.ErrorIs(rt, call.err, errBroken)
 			}
 		}
-		require.LessOrEqual(rt, c.peak, lanes)
+		require.LessOrEqual(rt, c.peak, maxRoundTrips)
 		for _, trip := range c.trips {
 			require.LessOrEqual(rt, trip, eventlog.MaxBatch)
 		}
 	})
 }
 
-func TestADuplicateFailsItsOwnCallerOnly(t *testing.T) {
+func TestDuplicateFailsOnlyItsCaller(t *testing.T) {
 	for name, size := range map[string]int64{"one document a stream": 1, "several": 2} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -189,7 +189,7 @@ func TestADuplicateFailsItsOwnCallerOnly(t *testing.T) {
 	}
 }
 
-func TestNobodyWaitsForCompany(t *testing.T) {
+func TestSingleCallerIsWrittenAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFakeCollection()
 		insert := group(c, 4, time.Minute)
@@ -203,7 +203,7 @@ func TestNobodyWaitsForCompany(t *testing.T) {
 	})
 }
 
-func TestARoundTripEndsWithItsLastCaller(t *testing.T) {
+func TestRoundTripIsCancelledWithItsLastCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFakeCollection()
 		c.gate = make(chan struct{})
@@ -240,7 +240,7 @@ func TestARoundTripEndsWithItsLastCaller(t *testing.T) {
 	})
 }
 
-func TestARoundTripIsBounded(t *testing.T) {
+func TestRoundTripIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFakeCollection()
 		c.gate = make(chan struct{})
@@ -252,7 +252,7 @@ func TestARoundTripIsBounded(t *testing.T) {
 }
 
 // What leaves the outcome open is nobody's success.
-func TestWhatIsNotKnownIsToldToAll(t *testing.T) {
+func TestUnknownResultIsReportedToAllCallers(t *testing.T) {
 	duplicate := driver.BulkWriteError{WriteError: driver.WriteError{Index: 1, Code: 11000}}
 	for name, err := range map[string]error{
 		"lost":     errLost,

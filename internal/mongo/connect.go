@@ -13,41 +13,40 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// defaultTimeout bounds a round trip.
+// defaultTimeout bounds one round trip.
 const defaultTimeout = 10 * time.Second
 
-// Server is a kind of server, as far as its kind matters.
+// Server is a kind of server.
 type Server int
 
 const (
 	// MongoDB is a replica set or a sharded cluster.
 	MongoDB Server = iota
-	// FerretDB2 finds documents by its indexes but sorts them afterwards, whatever their order in the index: it reads in the
-	// order of _id alone. What it finds has to be little.
+	// FerretDB2 uses indexes for filters but sorts results itself; only by _id it reads in index order. Sorted queries must select
+	// few documents.
 	FerretDB2
-	// FerretDB1 is a stand-in for development and tests: it uses an index for a filter on _id alone, loses concurrent updates,
-	// and has no replicas.
+	// FerretDB1 is for development and tests: it uses indexes only for filters on _id, loses concurrent updates, and has no
+	// replicas.
 	FerretDB1
 )
 
-// DB is a database on a server that has said what it is. It may be used by any number of goroutines at once; its fields are set
-// before it is used.
+// DB is a database on a server whose kind is known. It is safe for concurrent use; its fields must not change after the first use.
 type DB struct {
 	Database *driver.Database
 	Server   Server
-	// Timeout bounds each round trip to the server, whatever deadline the caller's context has.
+	// Timeout bounds each round trip, in addition to the deadline of the caller's context.
 	Timeout time.Duration
 	Logger  *slog.Logger
 }
 
-// Connect returns a client, which logs slow commands. It does no I/O: the error says what is wrong with the URI.
+// Connect returns a client that logs slow commands. It does no I/O: the error is about the URI.
 func Connect(uri string, logger *slog.Logger) (*driver.Client, error) {
-	// More at once would not be quicker, and would let an overload reach the server; the URI may say otherwise.
+	// More connections would not be faster and would pass overload on to the server. The URI has precedence.
 	return driver.Connect(options.Client().SetMaxPoolSize(32).ApplyURI(uri).SetAppName("ordersaga").
 		SetMonitor(slowCommands(logger)).SetServerSelectionTimeout(3 * time.Second).SetConnectTimeout(5 * time.Second))
 }
 
-// Open asks the server what it is. The database's concerns do not matter: stores set their own. Errors: Unavailable.
+// Open determines the kind of server. Read and write concerns of the database are ignored: stores set their own. Errors: Unavailable.
 func Open(ctx context.Context, database *driver.Database, logger *slog.Logger) (*DB, error) {
 	db := &DB{Database: database, Timeout: defaultTimeout, Logger: logger}
 	if logger == nil {
@@ -58,12 +57,12 @@ func Open(ctx context.Context, database *driver.Database, logger *slog.Logger) (
 		FerretDB2 bson.Raw `bson:"ferretdb"`
 	}
 	if err := database.RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info); err != nil {
-		return nil, unavailable(ctx, err, "ask the server what it is")
+		return nil, unavailable(ctx, err, "determine the kind of server")
 	}
 	switch {
 	case info.FerretDB1 != "":
 		db.Server = FerretDB1
-		db.Logger.LogAttrs(ctx, slog.LevelInfo, "the database is on FerretDB 1: a stand-in for development and tests")
+		db.Logger.LogAttrs(ctx, slog.LevelInfo, "the database is FerretDB 1, which is for development and tests only")
 	case info.FerretDB2 != nil:
 		db.Server = FerretDB2
 	}
@@ -71,7 +70,7 @@ func Open(ctx context.Context, database *driver.Database, logger *slog.Logger) (
 	return db, err
 }
 
-// Ping asks whether the primary answers. Errors: Unavailable.
+// Ping reports whether the primary responds. Errors: Unavailable.
 func (db *DB) Ping(ctx context.Context) error {
 	return fault.Wrap(db.Database.Client().Ping(ctx, readpref.Primary()), fault.Unavailable, "ping mongodb")
 }

@@ -10,13 +10,12 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// dataToBSON converts an event's data, which eventlog.Seal has accepted, to a BSON document. Names keep their
-// order, numbers become int64.
+// dataToBSON converts an event's data, which eventlog.Seal has accepted, to BSON. Names keep their order; numbers become int64.
 func dataToBSON(data json.RawMessage) (bson.Raw, error) {
 	if kind := jsontext.Value(data).Kind(); kind != '{' {
-		return nil, fmt.Errorf("data begins with %q: it is not an object", kind)
+		return nil, fmt.Errorf("data begins with %q: it must be an object", kind)
 	}
-	// That no name occurs twice in an object is known.
+	// eventlog.Seal has checked that names are unique.
 	value, err := readValue(jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true)))
 	if err != nil {
 		return nil, err
@@ -24,7 +23,7 @@ func dataToBSON(data json.RawMessage) (bson.Raw, error) {
 	return bson.Marshal(value)
 }
 
-// readValue reads the next value as bson.Marshal takes it. Its depth is bounded by eventlog.Seal.
+// readValue reads the next value in the form for bson.Marshal. eventlog.Seal has bounded its depth.
 func readValue(from *jsontext.Decoder) (any, error) {
 	token, err := from.ReadToken()
 	if err != nil {
@@ -67,11 +66,11 @@ func readValue(from *jsontext.Decoder) (any, error) {
 	return token.Bool(), nil
 }
 
-// dataToJSON converts back. It refuses what dataToBSON never writes, above all doubles.
+// dataToJSON reverses dataToBSON. It refuses types that dataToBSON never writes, such as doubles.
 func dataToJSON(data bson.Raw) (json.RawMessage, error) {
 	var out bytes.Buffer
 	out.Grow(len(data))
-	// That no name occurs twice was known when it was written, and whoever reads it verifies its hash.
+	// Names were unique when it was written, and readers verify the hash.
 	encoder := jsontext.NewEncoder(&out, jsontext.AllowDuplicateNames(true))
 	if err := writeValue(encoder, bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: data}); err != nil {
 		return nil, err
@@ -81,7 +80,7 @@ func dataToJSON(data bson.Raw) (json.RawMessage, error) {
 
 func writeValue(to *jsontext.Encoder, value bson.RawValue) error {
 	switch value.Type {
-	case bson.TypeEmbeddedDocument, bson.TypeArray: // which are encoded alike, but for the names
+	case bson.TypeEmbeddedDocument, bson.TypeArray: // both are encoded as documents
 		named, begin, end := true, jsontext.BeginObject, jsontext.EndObject
 		if value.Type == bson.TypeArray {
 			named, begin, end = false, jsontext.BeginArray, jsontext.EndArray
@@ -104,12 +103,12 @@ func writeValue(to *jsontext.Encoder, value bson.RawValue) error {
 		return to.WriteToken(end)
 	case bson.TypeString:
 		return to.WriteToken(jsontext.String(value.StringValue()))
-	case bson.TypeInt64, bson.TypeInt32: // a restored dump may hold the shorter ones
+	case bson.TypeInt64, bson.TypeInt32: // a restored dump may contain int32
 		return to.WriteToken(jsontext.Int(value.AsInt64()))
 	case bson.TypeBoolean:
 		return to.WriteToken(jsontext.Bool(value.Boolean()))
 	case bson.TypeNull:
 		return to.WriteToken(jsontext.Null)
 	}
-	return fmt.Errorf("BSON type %s does not occur in events", value.Type)
+	return fmt.Errorf("BSON type %s is not used in events", value.Type)
 }

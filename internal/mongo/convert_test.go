@@ -55,7 +55,7 @@ func TestDocumentFormat(t *testing.T) {
 		`"note":null,"gift":true},"hash":"`+records[0].Hash+`","prevHash":"`+records[0].PrevHash+`"}`, string(text))
 }
 
-func TestWhatIsNeverWrittenIsNotRead(t *testing.T) {
+func TestInvalidDocumentsAreRefused(t *testing.T) {
 	for name, data := range map[string]bson.D{
 		"double":  {{Key: "a", Value: 1.5}},
 		"date":    {{Key: "a", Value: bson.NewDateTimeFromTime(time.Now())}},

@@ -1,49 +1,45 @@
-// Package mongo keeps everything that is kept in MongoDB: the event log, the lists of orders, dead letters, the names of SKUs and
-// the customers' keys. It speaks MongoDB's wire protocol with MongoDB (replica set or sharded), FerretDB 2 and FerretDB 1, and is
-// the one package that knows which of them it talks to; what is particular to FerretDB 1 is in ferretdb1.go.
+// Package mongo has all stores that use MongoDB: the event log, the lists of orders and sagas, dead letters, the names of SKUs and
+// the customers' keys. It speaks MongoDB's wire protocol with MongoDB (replica set or sharded cluster), FerretDB 2 and FerretDB 1, and is
+// the only package that distinguishes them. Code for FerretDB 1 is in ferretdb1.go.
 //
 // It may import the MongoDB driver, jsontext, golang-lru, event, internal/{eventlog,readmodel,deadletter,sealed,order,wire,cursor,null,groupcommit,fault}.
-// Consumers declare what they need of it.
+// Consumers declare the interfaces that they need.
 //
-// Everything here may be used by any number of goroutines and processes at once. Errors: fault.Unavailable for everything that the
-// server or the network does, ended contexts included (then the error also matches the context's error); the others as in the
-// contracts that are implemented.
+// Everything is safe for concurrent use, also by several processes. Errors: fault.Unavailable for all errors of server, network or
+// context (if the context has ended, the error also matches the context's error); other errors as in the implemented contracts.
 //
 // # Events
 //
 // The collection is insert-only. One record is one document (see document, and docs/reference/event-log.md).
 //
-// (stream, key) is unique: that is what makes a slot a slot. (stream, version) is unique too, and gives MongoDB walks and lists of
-// streams in their order. The other servers do not get it: FerretDB 1 uses no index but that of _id, FerretDB 2 would read
-// nothing in its order, and finds streams by (stream, key); what it costs there is two fifths of an insert. _id says the same as
-// (stream, version), so that optimistic concurrency relies on _id alone, on every server. Heads and timelines are ranges of _id,
-// too: the versions of a stream are neighbours in that index, in their order, so that what a head costs does not depend on how
-// long the stream is.
+// (stream, key) is unique: this makes a slot write-once. On MongoDB (stream, version) is unique, too; it gives walks and lists of streams
+// their order. The other servers do not have this index: FerretDB 1 uses only the index of _id; FerretDB 2 would not read in its order,
+// and finds streams by (stream, key); there it would add 40 % to the cost of an insert. _id consists of stream and version, so that
+// optimistic concurrency depends only on _id, on every server. Heads and timelines are ranges of _id: the versions of a stream are
+// adjacent and in order in that index, so that reading a head does not depend on the length of the stream.
 //
-// On a sharded cluster the shard key is {stream: 1}; shard the collection when its indexes exist, which support it.
-// Unique indexes must begin with the shard key, and these do. _id is unique for each shard only, and that is
-// enough: all documents of a stream have the same shard key, so they are in one chunk, which is on one shard.
+// On a sharded cluster the shard key is {stream: 1}; shard the collection after its indexes exist. Unique indexes must begin with the shard
+// key, and these do. _id is unique only within a shard, which is sufficient: all documents of a stream have the same shard key and are
+// therefore on one shard.
 //
 // # Appends
 //
-// An append is one InsertMany at write concern majority, journaled, and nothing else when nobody was faster.
-// Appends that come while others are under way share a round trip, each whole, in all at most a hundred documents:
-// ordered, unless each document has a stream of its own. A duplicate fails its own append; those behind it in an
-// ordered batch were not tried and go again; whatever else goes wrong is unknown to all of them. Ordered inserts stop at the first
-// duplicate, and every document of a batch names its predecessor's version, so that whatever part of a batch was written is a
-// prefix, and a batch that is executed late collides with what exists. After a duplicate, and after an error that leaves the
-// outcome unknown, the tail of the stream is read (primary, read concern majority) and eventlog.Settle says how to go on. Nothing
-// is concluded from the absence of a record but to try again, and nothing is read out of the texts of errors.
+// An append without a race is one InsertMany with write concern majority, journaled. Concurrent appends share a round trip of at most 100
+// documents; an append is never split. It is ordered, unless each document is of a different stream. A duplicate fails its own append;
+// later appends of an ordered batch were not tried and are sent again; any other error leaves the results of all of them unknown. An
+// ordered insert stops at the first duplicate, and every document follows the version before it: a partially written batch is always a
+// prefix, and a batch that is executed late conflicts with existing records. After a duplicate, or an error that leaves the result unknown,
+// the tail of the stream is read (primary, read concern majority) and eventlog.Reconcile determines what remains to be written. The absence
+// of a record leads only to a retry, and texts of errors are never parsed.
 //
-// Questions for the first record of a stream share round trips as well. They ask for the second one too: a stream without its
-// first record is Unavailable there, one that has lost both looks as if it had never been. Reconcile sees more.
+// Reads of the first record of a stream share round trips, too. They also read the second record: a stream that has lost only its first
+// record is Unavailable; one that has lost both looks like a stream that does not exist. Reconcile detects that.
 //
-// A majority read may miss what was acknowledged, for some seconds after a failover. So a gap, or a head that is not found, is
-// read again in a way that misses nothing, and is Unavailable, with fault.ErrMissing in its chain, when it is not found
-// then either: a retry is harmless, an abandoned step is not. Corrupt is what is there and is something else.
+// A majority read may miss acknowledged writes for some seconds after a failover. Therefore a gap, or a head that is not found, is read
+// again with a linearizable read, and is Unavailable, with fault.ErrMissing in its chain, if it is still not found: a retry is harmless, an
+// abandoned step is not. Corrupt is for records that exist and are wrong.
 //
-// A head that this process has not seen itself costs one look-up by _id, so that a wrong one is Corrupt, or Unavailable when
-// there is no such version, and not a fork. Heads that it has seen are remembered in a small cache of facts: records never change,
-// so a remembered head can be old but not wrong. A database that is dropped or restored to an earlier time under a running
-// process breaks that; restart the process.
+// A head that is not in the cache costs one read by _id, so that a wrong head is Corrupt, or Unavailable if there is no such version, and
+// never a fork. Records never change, so a cached head can be old but not wrong, unless the database is dropped or restored to an earlier
+// time while the process runs; restart the process then.
 package mongo

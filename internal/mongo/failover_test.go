@@ -104,8 +104,8 @@ func sealedRecords(t *testing.T) []event.Record {
 	return records
 }
 
-// TestWhatAFailoverHidesIsRead: a majority read after a failover may miss what was acknowledged. Nothing is concluded from that.
-func TestWhatAFailoverHidesIsRead(t *testing.T) {
+// TestRecordHiddenByFailoverIsRead: a majority read after a failover may miss what was acknowledged. Nothing is concluded from that.
+func TestRecordHiddenByFailoverIsRead(t *testing.T) {
 	records := sealedRecords(t)
 	whole := func(t *testing.T, log *Log, limit int) {
 		got, err := log.Read(t.Context(), "order-1", 0, limit)
@@ -146,8 +146,8 @@ func appendBehind(t *testing.T, log *Log, head event.Head, key string) {
 	require.Equal(t, []string{"b", "c"}, keysOf(tail))
 }
 
-// TestWhatStaysMissingIsUnavailable: a missing record is no different content. Whoever tries again may find it.
-func TestWhatStaysMissingIsUnavailable(t *testing.T) {
+// TestMissingRecordIsUnavailable: a missing record is no different content. Whoever tries again may find it.
+func TestMissingRecordIsUnavailable(t *testing.T) {
 	records := sealedRecords(t)
 	for name, do := range map[string]func(ctx context.Context, log *Log) error{
 		"a gap":           func(ctx context.Context, log *Log) error { _, err := log.Read(ctx, "order-1", 0, 0); return err },
@@ -173,7 +173,7 @@ func TestWhatStaysMissingIsUnavailable(t *testing.T) {
 	}
 }
 
-func TestAServerWithoutReplicasIsReadAsItIs(t *testing.T) {
+func TestServerWithoutReplicasIsReadDirectly(t *testing.T) {
 	s, log := newLagging(t, sealedRecords(t)...)
 	s.standalone, s.gone = true, []int64{2}
 	_, err := log.Read(t.Context(), "order-1", 0, 0)

@@ -17,22 +17,21 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// FerretDB 1 finds documents by _id; every other filter reads the whole collection. Streams have no gaps, so what is asked about
-// a stream is asked version by version.
+// FerretDB 1 finds documents by _id; every other filter scans the collection. Streams have no gaps, so streams are read version by version.
 
-// Of a stream, windowFirst versions are asked for at once at first, windowLast at most.
+// firstWindow and lastWindow are the minimum and maximum number of versions that are read concurrently.
 const (
 	windowFirst = 2
 	windowLast  = 16
 )
 
-// readProbing reads successive versions, some at once.
+// readProbing reads consecutive versions, several concurrently.
 func (l *Log) readProbing(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error) {
 	var records []event.Record
 	known := l.heads.get(stream).Version
 	for {
 		next := after + int64(len(records)) + 1
-		// As many as were found so far, or one more than is known to be there, to see that nothing follows.
+		// As many as found so far, or one more than known to exist, to detect the end.
 		n := int(min(max(int64(len(records)), known-next+2, windowFirst), windowLast))
 		if limit > 0 {
 			n = min(n, limit-len(records))
@@ -48,7 +47,7 @@ func (l *Log) readProbing(ctx context.Context, stream string, after int64, limit
 		if err := group.Wait(); err != nil {
 			return nil, err
 		}
-		// What was found behind a version that was not was written meanwhile.
+		// A record after a missing version was written meanwhile.
 		end := slices.IndexFunc(window, func(r event.Record) bool { return r.Version == 0 })
 		if end >= 0 {
 			return append(records, window[:end]...), nil
@@ -59,12 +58,11 @@ func (l *Log) readProbing(ctx context.Context, stream string, after int64, limit
 	}
 }
 
-// headProbing returns the newest version, if there is one: it gallops from the newest that is known until nothing is there, then
-// searches between.
+// headProbing returns the newest record, if any: an exponential search from the newest known version, then a binary search.
 func (l *Log) headProbing(ctx context.Context, stream string) ([]event.Record, error) {
 	var newest []event.Record
 	var failed error
-	there := func(version int64) bool {
+	exists := func(version int64) bool {
 		if failed != nil {
 			return false
 		}
@@ -75,39 +73,37 @@ func (l *Log) headProbing(ctx context.Context, stream string) ([]event.Record, e
 		return ok
 	}
 	low, step := l.heads.get(stream).Version, int64(1)
-	if low > 0 && !there(low) && failed == nil {
+	if low > 0 && !exists(low) && failed == nil {
 		l.forget(stream)
 		low = 0
 	}
-	for ; there(low + step); step *= 2 {
+	for ; exists(low + step); step *= 2 {
 		low += step
 	}
-	// low is there, low+step is not.
-	sort.Search(int(step-1), func(i int) bool { return !there(low + int64(i) + 1) })
+	// low exists, low+step does not.
+	sort.Search(int(step-1), func(i int) bool { return !exists(low + int64(i) + 1) })
 	return newest, failed
 }
 
 const (
-	// keysPage is how many records of a stream are read for their keys at a time.
+	// keysPage is the number of records that one page of a search for keys reads.
 	keysPage = 256
-	// keyStreams is how many streams' keys are remembered.
+	// keyStreams is the number of streams whose keys are cached.
 	keyStreams = 256
 )
 
-// streamKeys are the records of one stream up to a version, by their keys: the index over keys of a stream in which keys were looked
-// for. It is for small streams.
+// streamKeys has the records of a stream up to version through, by key. It replaces an index, for small streams.
 type streamKeys struct {
 	mu      sync.Mutex
 	through int64
 	records map[string]event.Record
 }
 
-// findProbing returns the records of a stream that hold one of keys. Callers that look at the same time read on together: one
-// reads, the others wait.
+// findProbing returns the records of a stream with one of keys. Concurrent callers of one stream wait for each other and share the result.
 func (l *Log) findProbing(ctx context.Context, stream string, keys []string) (map[string]event.Record, error) {
 	k := &streamKeys{records: make(map[string]event.Record)}
 	if known, ok, _ := l.keys.PeekOrAdd(stream, k); ok {
-		l.keys.Get(stream) // it is used
+		l.keys.Get(stream) // marks it as recently used
 		k = known
 	}
 	k.mu.Lock()
@@ -122,7 +118,7 @@ func (l *Log) findProbing(ctx context.Context, stream string, keys []string) (ma
 		if last || len(found) == len(keys) {
 			return found, nil
 		}
-		// A page at a time, so that what a caller with little time has read is kept for the next one.
+		// One page at a time, so that the pages that a caller has read before its timeout are kept for the next one.
 		page, err := l.readProbing(ctx, stream, k.through, keysPage)
 		if err != nil {
 			return nil, err
@@ -134,36 +130,36 @@ func (l *Log) findProbing(ctx context.Context, stream string, keys []string) (ma
 	}
 }
 
-// Updates are not atomic: those of one process to one document take turns, and what they wrote is read again. Two processes can
-// still lose an update; nothing but an insert is atomic.
+// Updates are not atomic: within one process, updates of a document are serialized, and each is read back. Two processes can still lose an
+// update; only inserts are atomic.
 
 const (
-	// maxTurns bounds how often one update tries to find out that it is done.
-	maxTurns = 5
-	stripes  = 64
+	// maxUpdates bounds the attempts of one update.
+	maxUpdates = 5
+	stripes    = 64
 )
 
-// turns are locks for the documents of a collection.
-type turns [stripes]sync.Mutex
+// documentLocks are the locks for the documents of a collection.
+type documentLocks [stripes]sync.Mutex
 
 var stripeSeed = maphash.MakeSeed()
 
-// take calls step until the document is as it should be.
-func (t *turns) take(id string, step func() (done bool, err error)) error {
+// update calls step, under the lock of the document, until it reports that the document is as intended.
+func (t *documentLocks) update(id string, step func() (done bool, err error)) error {
 	lock := &t[maphash.String(stripeSeed, id)%stripes]
 	lock.Lock()
 	defer lock.Unlock()
-	for range maxTurns {
+	for range maxUpdates {
 		if done, err := step(); done || err != nil {
 			return err
 		}
 	}
-	return fault.New(fault.Unavailable, "document %s is overwritten again and again", id)
+	return fault.New(fault.Unavailable, "document %s is repeatedly overwritten by another process", id)
 }
 
-// replaceInTurn is Replace.
-func (l *List) replaceInTurn(ctx context.Context, e entry, most int64) (wrote bool, err error) {
-	err = l.turns.take(e.ID, func() (bool, error) {
+// replaceSerialized is Replace for FerretDB 1.
+func (l *List) replaceSerialized(ctx context.Context, e entry, most int64) (wrote bool, err error) {
+	err = l.locks.update(e.ID, func() (bool, error) {
 		stored, found, err := l.Get(ctx, orderIDOf(e.ID))
 		switch {
 		case err != nil:
@@ -174,7 +170,7 @@ func (l *List) replaceInTurn(ctx context.Context, e entry, most int64) (wrote bo
 		case stored.Version > most || wrote && stored.Version == e.Version:
 			return true, nil
 		}
-		ctx, cancel := l.entries.bounded(ctx)
+		ctx, cancel := l.entries.withTimeout(ctx)
 		defer cancel()
 		_, err = l.entries.ReplaceOne(ctx, byID(e.ID), e)
 		wrote = true
@@ -183,9 +179,9 @@ func (l *List) replaceInTurn(ctx context.Context, e entry, most int64) (wrote bo
 	return wrote, err
 }
 
-// markInTurn is Mark.
-func (l *Letters) markInTurn(ctx context.Context, in collection, id string, status deadletter.Status, version int64) error {
-	return l.turns.take(id, func() (bool, error) {
+// markSerialized is Mark for FerretDB 1.
+func (l *Letters) markSerialized(ctx context.Context, in collection, id string, status deadletter.Status, version int64) error {
+	return l.locks.update(id, func() (bool, error) {
 		var d letter
 		err := in.get(ctx, byID(id), &d, options.FindOne().SetProjection(bson.D{{Key: "version", Value: 1}}))
 		if errors.Is(err, fault.NotFound) || err == nil && d.Version >= version {
@@ -198,19 +194,19 @@ func (l *Letters) markInTurn(ctx context.Context, in collection, id string, stat
 	})
 }
 
-// A list reads its whole collection, so dead letters are listed from copies without payloads and headers, in a collection of their own.
+// A list scans its whole collection, so dead letters are listed from copies without bodies and headers, in a separate collection.
 
-// copied is the _id of what is in that collection when it has the letters of versions that knew nothing of it.
+// copied is the _id of a marker in that collection: the letters of older versions have been copied.
 const copied = "copied"
 
-// copyListed copies letters that have no copies, once.
+// copyListed copies letters of older versions, once.
 func (l *Letters) copyListed(ctx context.Context) error {
 	err := l.listed.get(ctx, byID(copied), &bson.Raw{})
 	if !errors.Is(err, fault.NotFound) {
 		return err
 	}
-	ctx = context.WithoutCancel(ctx) // the next caller would have to begin anew
-	for raw, err := range l.letters.scanByID(unlisted).all(ctx) {
+	ctx = context.WithoutCancel(ctx) // otherwise the next caller would start again
+	for raw, err := range l.letters.scanByID(listProjection).all(ctx) {
 		if err != nil {
 			return err
 		}

@@ -13,51 +13,51 @@ import (
 )
 
 const (
-	// headsBatch is how many streams are asked about in one round trip.
+	// headsBatch is the number of streams in one round trip.
 	headsBatch = 500
-	// headsAtOnce is how many streams are asked about one by one at the same time.
+	// headsAtOnce bounds concurrent reads of single streams.
 	headsAtOnce = 8
 )
 
-// firstQuestion asks for the first record of a stream: is there such a stream, and what is it about? Whoever places
-// an order asks it, and whoever tells its customer of the end, so that questions share round trips as inserts do.
-type firstQuestion struct {
+// firstRecordRequest reads the first record of a stream: whether the stream exists, and its subject. Placing an order and notifying a
+// customer need it, so that requests share round trips.
+type firstRecordRequest struct {
 	stream string
-	// The answer is for the caller whom the group has told that there is one.
+	// records and err are valid after the group has returned without an error.
 	records []event.Record
 	err     error
 }
 
-// readFirst reads the first version alone. The error matches fault.ErrMissing for a stream that has a second one and no first.
-func (l *Log) readFirst(ctx context.Context, stream string) ([]event.Record, error) {
-	q := &firstQuestion{stream: stream}
-	if err := l.questions.Do(ctx, q); err != nil {
+// readFirstRecord reads version 1. The error matches fault.ErrMissing if the stream has version 2 but not version 1.
+func (l *Log) readFirstRecord(ctx context.Context, stream string) ([]event.Record, error) {
+	q := &firstRecordRequest{stream: stream}
+	if err := l.firstRequests.Do(ctx, q); err != nil {
 		return nil, unavailable(ctx, err, "read stream %s", stream)
 	}
 	return q.records, q.err
 }
 
-// readFirsts answers questions in one round trip.
-func (l *Log) readFirsts(ctx context.Context, asked []*firstQuestion) []error {
+// readFirstRecords serves requests in one round trip.
+func (l *Log) readFirstRecords(ctx context.Context, requests []*firstRecordRequest) []error {
 	var streams, ids []string
-	for _, q := range asked {
+	for _, q := range requests {
 		streams = append(streams, q.stream)
 		ids = append(ids, documentID(q.stream, 1), documentID(q.stream, 2))
 	}
 	found, err := l.findIDs(ctx, streams, ids)
-	for _, q := range asked {
+	for _, q := range requests {
 		if raw, ok := found[documentID(q.stream, 1)]; ok {
 			q.records = make([]event.Record, 1)
-			q.records[0], q.err = stored(raw)
+			q.records[0], q.err = decodeChecked(raw)
 		} else if _, headless := found[documentID(q.stream, 2)]; headless {
-			q.err = fault.Missing("stream %s has version 2 where 1 should be", q.stream)
+			q.err = fault.Missing("stream %s has version 2 but not version 1", q.stream)
 		}
 	}
-	return slices.Repeat([]error{err}, len(asked))
+	return slices.Repeat([]error{err}, len(requests))
 }
 
-// findIDs returns the documents of streams that have the _ids. It finds them by that index: any other would read all of a
-// stream, which may be long. The streams tell a sharded cluster which shards to ask.
+// findIDs returns documents of streams by _id. It uses the index of _id: any other would read whole streams. streams routes the query
+// in a sharded cluster.
 func (l *Log) findIDs(ctx context.Context, streams, ids []string) (map[string]bson.Raw, error) {
 	filter := bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, {Key: "stream", Value: bson.D{{Key: "$in", Value: streams}}}}
 	documents, err := find[bson.Raw](ctx, l.events, filter,
@@ -70,9 +70,8 @@ func (l *Log) findIDs(ctx context.Context, streams, ids []string) (map[string]bs
 	return found, err
 }
 
-// Heads implements eventlog.HeadsReader. Where a head is remembered, it is read again together with what may follow it, for many
-// streams in one round trip; the others, and those that went on, are asked for one by one. FerretDB 1 answers one question at a
-// time.
+// Heads implements eventlog.HeadsReader. Cached heads are read together with their successors, for many streams in one round trip. Streams
+// without a cached head, or with newer records, are read one by one. FerretDB 1 reads all streams one by one.
 func (l *Log) Heads(ctx context.Context, streams []string) (map[string]event.Record, error) {
 	found := make(map[string]event.Record, len(streams))
 	rest := streams
@@ -104,7 +103,7 @@ func (l *Log) Heads(ctx context.Context, streams []string) (map[string]event.Rec
 	return found, err
 }
 
-// readKnownHeads adds the heads that are as they are remembered, and returns the other streams.
+// readKnownHeads adds the cached heads that are still the newest to found, and returns the other streams.
 func (l *Log) readKnownHeads(ctx context.Context, streams []string, found map[string]event.Record) (rest []string, err error) {
 	known := make(map[string]int64, len(streams))
 	var names, ids []string
@@ -123,10 +122,10 @@ func (l *Log) readKnownHeads(ctx context.Context, streams []string, found map[st
 	}
 	for _, stream := range streams {
 		raw, ok := documents[documentID(stream, known[stream])]
-		// One that went on may have gone on further.
+		// There may be more records after the next one.
 		if _, went := documents[documentID(stream, known[stream]+1)]; !ok || went {
 			rest = append(rest, stream)
-		} else if found[stream], err = stored(raw); err != nil {
+		} else if found[stream], err = decodeChecked(raw); err != nil {
 			return nil, err
 		}
 	}

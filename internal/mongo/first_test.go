@@ -34,12 +34,12 @@ func TestFirstRecordsAreReadTogether(t *testing.T) {
 	spoil("order-5", "data", 1.5)
 	spoil("order-7", "stream", "order-8")
 	damage := map[int]string{
-		3: "stream order-3 has version 2 where 1 should be", 5: `decode document "order-5@0000000001"`,
+		3: "stream order-3 has version 2 but not version 1", 5: `decode document "order-5@0000000001"`,
 		// It is found when order 8 is asked for in the same question.
 		7: "order-7",
 	}
 
-	log := sharing(db, groupcommit.Config[[]document]{Lanes: 1, Overtake: time.Minute})
+	log := sharing(db, groupcommit.Config[[]document]{Concurrency: 1, SlowAfter: time.Minute})
 	var all sync.WaitGroup
 	for i := range 2 * streams {
 		for range 3 {

@@ -9,7 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 )
 
-func TestHeadCacheIsBoundedAndNeverGoesBack(t *testing.T) {
+func TestHeadCacheIsBoundedAndMonotonic(t *testing.T) {
 	const size = 10
 	c := headCache{newCache[event.Head](size)}
 	for round := range 3 {
@@ -28,7 +28,7 @@ func TestHeadCacheIsBoundedAndNeverGoesBack(t *testing.T) {
 }
 
 func TestFirstCacheHoldsFirstRecordsOnly(t *testing.T) {
-	c := firstCache{newCache[event.Record](2)}
+	c := firstRecordCache{newCache[event.Record](2)}
 	c.put(nil)
 	c.put([]event.Record{{Stream: "a", Version: 2}, {Stream: "a", Version: 3}})
 	_, known := c.Get("a")
@@ -41,5 +41,5 @@ func TestFirstCacheHoldsFirstRecordsOnly(t *testing.T) {
 		c.put([]event.Record{{Stream: fmt.Sprint(i), Version: 1}})
 	}
 	_, known = c.Get("a")
-	require.False(t, known, "it is bounded")
+	require.False(t, known, "it is withTimeout")
 }

@@ -15,23 +15,23 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// Index is an index that a store uses.
+// Index is an index of a store.
 type Index struct {
 	collection collection
 	name       string
-	// keys are the fields, each ascending (1) or descending (-1).
+	// keys has the fields, ascending (1) or descending (-1).
 	keys bson.D
-	// unique reports that the store relies on it: without it a key may be written twice. Without another index queries are slow.
+	// unique means that correctness depends on the index. Without a non-unique one, queries are slow.
 	unique bool
 }
 
 // byIDAscending is the index of _id, which every collection has.
 var byIDAscending = bson.D{{Key: "_id", Value: 1}}
 
-// String returns collection and name.
+// String returns "collection.name".
 func (i Index) String() string { return i.collection.Name() + "." + i.name }
 
-// command is what creates the index in mongosh.
+// command returns the mongosh command that creates the index.
 func (i Index) command() string {
 	fields := make([]string, len(i.keys))
 	for n, f := range i.keys {
@@ -40,9 +40,8 @@ func (i Index) command() string {
 	return fmt.Sprintf("db.%s.createIndex({%s}, {name: %q, unique: %t})", i.collection.Name(), strings.Join(fields, ", "), i.name, i.unique)
 }
 
-// build creates the index, and returns when it exists: at once when it did, after minutes or hours on a large collection.
-// The context should have no deadline: it is sent to the server, which gives the build up when it has passed. Errors:
-// Unavailable; see refused.
+// build creates the index and returns when it exists, which can take hours for a large collection. The context should have no deadline: it
+// is sent to the server, which aborts the build when it passes. Errors: Unavailable; see refused.
 func (i Index) build(ctx context.Context) error {
 	o := options.Index().SetName(i.name)
 	if i.unique {
@@ -52,14 +51,14 @@ func (i Index) build(ctx context.Context) error {
 	return unavailable(ctx, err, "create index %s", i)
 }
 
-// exists reports whether an index of the same keys exists, whatever its name. One that is being built exists. Errors: Unavailable;
-// see refused.
+// exists reports whether an index with the same keys exists, with any name. An index under construction exists. Errors: Unavailable; see
+// refused.
 func (i Index) exists(ctx context.Context) (bool, error) {
 	listed, err := i.collection.Indexes().ListSpecifications(ctx)
 	return slices.ContainsFunc(listed, i.is), unavailable(ctx, err, "list the indexes of %s", i.collection.Name())
 }
 
-// is compares. An index that leaves documents out does not do. A server may answer 1 as a double.
+// is reports whether spec has the same keys. A sparse index does not qualify. Some servers return 1 as a double.
 func (i Index) is(spec driver.IndexSpecification) bool {
 	elements, err := spec.KeysDocument.Elements()
 	if err != nil || len(elements) != len(i.keys) || i.unique && (spec.Unique == nil || !*spec.Unique) || spec.Sparse != nil && *spec.Sparse {
@@ -84,7 +83,7 @@ func Setup(ctx context.Context, wanted ...[]Index) error {
 	return nil
 }
 
-// Codes of answers that do not change by themselves.
+// Error codes that are permanent.
 const (
 	codeUnauthorized     = 13
 	codeNotFound         = 59 // the server has no such command
@@ -95,8 +94,7 @@ const (
 	codeDuplicateKey     = 11000
 )
 
-// refused reports whether the server understood a request and does not do it, because it is not allowed or does not fit what
-// exists: trying again does not help.
+// refused reports whether the server refuses a request permanently: it is not permitted, not supported, or conflicts with what exists.
 func refused(err error) bool {
 	var command driver.CommandError
 	if !errors.As(err, &command) || command.HasErrorLabel("TransientTransactionError") || command.HasErrorLabel("RetryableWriteError") {
@@ -107,25 +105,24 @@ func refused(err error) bool {
 	}, command.Code)
 }
 
-// indexPause is how often it is logged what is waited for, and the pause between tries.
+// indexPause is the interval of progress logs, and the pause between attempts.
 const indexPause = 5 * time.Second
 
-// IndexBuilder has indexes created. A build over a large collection takes minutes to hours, so it has no deadline: the driver would
-// send it to the server, which would give the build up.
+// IndexBuilder creates indexes. A build over a large collection can take hours, so it has no deadline: the driver would send it to the
+// server, which would abort the build.
 type IndexBuilder struct {
 	logger *slog.Logger
 	stop   context.CancelFunc
 	done   sync.WaitGroup
 }
 
-// NewIndexBuilder returns a builder, which has to be closed.
+// NewIndexBuilder returns a builder, which must be closed.
 func NewIndexBuilder(logger *slog.Logger) *IndexBuilder {
 	return &IndexBuilder{logger, func() {}, sync.WaitGroup{}}
 }
 
-// Prepare makes sure that the unique indexes exist, without which a slot may be written twice, and waits for them as long as
-// they take. With background it has the others created while the process runs; without them lists are slow. The error is
-// the context's.
+// Prepare creates the unique indexes, without which a slot could be written twice, and waits for them without a timeout. If background is
+// set, it creates the other indexes in the background; until they exist, lists are slow. The error is the context's.
 func (b *IndexBuilder) Prepare(ctx context.Context, background bool, wanted ...[]Index) error {
 	var others []Index
 	for _, i := range slices.Concat(wanted...) {
@@ -139,15 +136,16 @@ func (b *IndexBuilder) Prepare(ctx context.Context, background bool, wanted ...[
 		ctx, b.stop = context.WithCancel(context.WithoutCancel(ctx))
 		b.done.Go(func() {
 			for _, i := range others {
-				_ = b.create(ctx, i) // it fails when the context has ended, and so do the others
+				_ = b.create(ctx, i) // it fails only if the context has ended
 			}
 		})
 	}
 	return nil
 }
 
-// create tries until the index exists; one that does may still be under construction. A server that refuses to create it, and has
-// it or does not list its indexes, is believed; a refusal also ends it for one that can be done without. The error is the context's.
+// create retries until the index exists or is under construction. If the server refuses to create it, an existing index is used; if the
+// server also refuses to list its indexes, the index is assumed to exist. For a non-unique index a refusal ends the attempts. The error
+// is the context's.
 func (b *IndexBuilder) create(ctx context.Context, i Index) error {
 	for {
 		err := b.build(ctx, i)
@@ -156,15 +154,15 @@ func (b *IndexBuilder) create(ctx context.Context, i Index) error {
 		}
 		attrs := []slog.Attr{slog.String("index", i.String()), slog.String("create_it_with", i.command()), slog.Any("error", err)}
 		if refused(err) {
-			exists, unlisted := i.exists(ctx)
-			if exists || refused(unlisted) {
-				b.logger.LogAttrs(ctx, slog.LevelDebug, "an index is used as it is", attrs...)
+			exists, listProjection := i.exists(ctx)
+			if exists || refused(listProjection) {
+				b.logger.LogAttrs(ctx, slog.LevelDebug, "existing index is used", attrs...)
 				return nil
 			}
 		}
 		if i.unique {
 			b.logger.LogAttrs(ctx, slog.LevelError,
-				"a unique index is missing and could not be created: nothing can be written safely without it", attrs...)
+				"a unique index is missing and could not be created: writes are not safe without it", attrs...)
 		} else {
 			b.logger.LogAttrs(ctx, slog.LevelWarn, "an index is missing and could not be created: lists are slow without it", attrs...)
 			if refused(err) {
@@ -177,7 +175,7 @@ func (b *IndexBuilder) create(ctx context.Context, i Index) error {
 	}
 }
 
-// build creates an index, and logs again and again that it does while it takes long.
+// build creates an index and logs periodically while it is being built.
 func (b *IndexBuilder) build(ctx context.Context, i Index) error {
 	began, built := time.Now(), make(chan error, 1)
 	go func() { built <- i.build(ctx) }()
@@ -192,13 +190,13 @@ func (b *IndexBuilder) build(ctx context.Context, i Index) error {
 	}
 }
 
-// Close ends the builds; the server goes on with one that it has begun.
+// Close stops waiting for builds; the server continues a build that has started.
 func (b *IndexBuilder) Close() {
 	b.stop()
 	b.done.Wait()
 }
 
-// sleep waits, unless the context ends, whose error it returns.
+// sleep waits for d or until ctx ends, and returns the context's error.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

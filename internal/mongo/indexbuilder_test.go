@@ -127,8 +127,8 @@ func preparing(t *testing.T, s *indexed) (*logs, func() error) {
 	}
 }
 
-// TestStartUsesTheIndexesThatExist: a server that lets nobody create indexes does not keep the service from starting.
-func TestStartUsesTheIndexesThatExist(t *testing.T) {
+// TestStartUsesExistingIndexes: a server that lets nobody create indexes does not keep the service from starting.
+func TestStartUsesExistingIndexes(t *testing.T) {
 	for name, noList := range map[string]bool{"listed": false, "not listed": true} {
 		t.Run(name, func(t *testing.T) {
 			s := &indexed{exist: allIndexes(), noList: noList, create: func(string, bson.Raw) bson.D { return unauthorized }}
@@ -159,9 +159,9 @@ func TestStartReportsMissingIndexes(t *testing.T) {
 	}, testenv.Patience, 10*time.Millisecond)
 }
 
-// TestIndexesAreBuiltForAsLongAsItTakes: a build has no deadline, neither here nor at the server; one that nothing is written
+// TestIndexBuildHasNoTimeout: a build has no deadline, neither here nor at the server; one that nothing is written
 // without is waited for, the others are not.
-func TestIndexesAreBuiltForAsLongAsItTakes(t *testing.T) {
+func TestIndexBuildHasNoTimeout(t *testing.T) {
 	unique, other := make(chan struct{}), make(chan struct{})
 	waiting := make(chan string, 16)
 	s := &indexed{create: func(name string, _ bson.Raw) bson.D {

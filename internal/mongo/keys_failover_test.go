@@ -11,8 +11,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/sealed"
 )
 
-// TestAKeyThatAFailoverHidesIsNotErased: a customer whose key a majority read misses is not taken for erased.
-func TestAKeyThatAFailoverHidesIsNotErased(t *testing.T) {
+// TestKeyHiddenByFailoverIsNotErased: a customer whose key a majority read misses is not taken for erased.
+func TestKeyHiddenByFailoverIsNotErased(t *testing.T) {
 	stored := bson.D{{Key: "_id", Value: "c-1"}, {Key: "keyId", Value: "k-1"}, {Key: "secret", Value: []byte("secret")}}
 	erased, standalone := false, false
 	keys := NewKeys(fake(t, func(c mongofake.Command) bson.D {
@@ -43,8 +43,8 @@ func TestAKeyThatAFailoverHidesIsNotErased(t *testing.T) {
 	require.ErrorIs(t, err, fault.NotFound, "a server without replicas misses nothing")
 }
 
-// TestAKeyThatIsNotConfirmedIsUnknown: what the insert met may be rolled back.
-func TestAKeyThatIsNotConfirmedIsUnknown(t *testing.T) {
+// TestUnconfirmedKeyIsUnknown: what the insert met may be rolled back.
+func TestUnconfirmedKeyIsUnknown(t *testing.T) {
 	reads := 0
 	keys := NewKeys(fake(t, func(c mongofake.Command) bson.D {
 		if c.Name == "find" {

@@ -14,7 +14,7 @@ func TestKeysOnMongoDB(t *testing.T) {
 	sealedtest.Run(t, func(t *testing.T) sealedtest.Eraser { return NewKeys(connect(t)) })
 }
 
-func TestKeysOfAServerThatDoesNotAnswerAreUnavailable(t *testing.T) {
+func TestKeysAreUnavailableWithoutServer(t *testing.T) {
 	keys := NewKeys(connect(t))
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -13,11 +13,11 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// kindLetter marks the documents that are letters; the others hold parts of payloads.
+// kindLetter is the kind of documents that are letters; other documents are parts of bodies.
 const kindLetter = "letter"
 
-// letter is the document of a letter. Texts that its sender chose and that may hold any bytes are in
-// Properties and Headers, as JSON, and in Body.
+// letter is the document of a dead letter. Texts of the sender, which may contain any bytes, are in Properties and Headers, as JSON, and in
+// Body.
 type letter struct {
 	ID         string        `bson:"_id"`
 	Kind       string        `bson:"kind"`
@@ -33,39 +33,39 @@ type letter struct {
 	FirstSeen  bson.DateTime `bson:"firstSeen"`
 	FailedAt   bson.DateTime `bson:"failedAt"`
 	KeptAt     bson.DateTime `bson:"keptAt"`
-	// Queue is empty in letters that do not say.
+	// Queue is empty in old letters.
 	Queue    string `bson:"queue"`
 	ReplayOf string `bson:"replayOf"`
 	Replays  int64  `bson:"replays"`
 	Mark     string `bson:"mark"`
 	Dropped  bool   `bson:"headersDropped"`
-	// CorrelationID is the event's.
+	// CorrelationID is the correlation ID of the event.
 	CorrelationID string `bson:"correlationId"`
 	PayloadHash   string `bson:"payloadHash"`
 	Size          int64  `bson:"size"`
 	// Properties and Headers are JSON.
 	Properties string `bson:"properties"`
 	Headers    string `bson:"headers"`
-	// Body is the payload, unless it is in Parts documents of its own.
+	// Body is the message body, unless it is stored in Parts separate documents.
 	Body  []byte `bson:"body"`
 	Parts int    `bson:"parts"`
-	// Status and Version are what Mark was told.
+	// Status and Version are set by Mark.
 	Status  deadletter.Status `bson:"status"`
 	Version int64             `bson:"version"`
 }
 
-// part is a piece of a payload.
+// part is a part of a large body.
 type part struct {
 	ID   string `bson:"_id"`
 	Kind string `bson:"kind"`
-	// Letter is the letter's id.
+	// Letter is the ID of the letter.
 	Letter string `bson:"letter"`
 	Body   []byte `bson:"body"`
-	// Parts is how many there are; in the first one.
+	// Parts is the number of parts; only in the first part.
 	Parts int `bson:"parts"`
 }
 
-// properties are what of a message is in no field of its own.
+// properties are the properties of a message without a field in letter.
 type properties struct {
 	ContentType     []byte `json:"contentType,omitempty"`
 	ContentEncoding []byte `json:"contentEncoding,omitempty"`
@@ -73,8 +73,8 @@ type properties struct {
 	CorrelationID   []byte `json:"correlationId,omitempty"`
 	Type            []byte `json:"type,omitempty"`
 	AppID           []byte `json:"appId,omitempty"`
-	// Timestamp is in letters of older versions; Seconds is since 1970. JSON has no times beyond the year 9999, and senders
-	// who write milliseconds where AMQP has seconds are there at once.
+	// Timestamp is used in letters of older versions; Seconds is Unix time. JSON cannot express times after the year 9999, which occur
+	// when a sender writes milliseconds instead of seconds.
 	Timestamp  time.Time `json:"timestamp,omitzero"`
 	Seconds    *int64    `json:"seconds,omitempty"`
 	RoutingKey []byte    `json:"routingKey,omitempty"`
@@ -106,7 +106,7 @@ func (p properties) message() wire.Message {
 	}
 }
 
-// dateOf is 0 for the zero time.
+// dateOf returns 0 for the zero time.
 func dateOf(t null.Time) bson.DateTime {
 	if t.IsZero() {
 		return 0
@@ -125,9 +125,9 @@ func (d letter) position() cursor.Position {
 	return cursor.Position{Millis: int64(d.FailedAt), ID: d.ID}
 }
 
-// toLetter makes the document of a letter, payload and all.
+// toLetter returns the document of a letter, with its body.
 func toLetter(l deadletter.Letter) letter {
-	props, _ := json.Marshal(propertiesOf(l.Message)) // texts and a number
+	props, _ := json.Marshal(propertiesOf(l.Message)) // cannot fail
 	return letter{
 		ID: l.ID, Kind: kindLetter, Reason: l.Reason, Detail: l.Detail, Type: l.Type, EventID: l.EventID, Subject: l.Subject,
 		Exchange: deadletter.Tidy(l.Message.Exchange), RoutingKey: deadletter.Tidy(l.Message.RoutingKey),
@@ -139,7 +139,7 @@ func toLetter(l deadletter.Letter) letter {
 	}
 }
 
-// letter returns the letter without its payload. One whose properties or headers cannot be read comes with what can be.
+// letter returns the letter without its body. If properties or headers are invalid, it returns the error and the other fields.
 func (d letter) letter() (deadletter.Letter, error) {
 	l := deadletter.Letter{
 		ID: d.ID, Status: d.Status, Version: d.Version, Reason: d.Reason, Detail: d.Detail, Type: d.Type, EventID: d.EventID,

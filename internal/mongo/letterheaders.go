@@ -8,25 +8,24 @@ import (
 	"unicode/utf8"
 )
 
-// tagged is a header's value with its type: JSON alone knows neither bytes nor the width of integers, and a replay sends
-// what came.
+// tagged is a header value with its type. JSON distinguishes neither bytes nor integer widths, and a replay must send the original types.
 type tagged struct {
 	Type  string          `json:"t"`
 	Value json.RawMessage `json:"v,omitempty"`
 }
 
-// member is a header with its name, which may not be UTF-8.
+// member is a header; its name may not be UTF-8.
 type member struct {
 	Name  []byte `json:"n"`
 	Value tagged `json:"h"`
 }
 
-// encodeHeaders returns headers as JSON. Names and texts may hold any bytes.
+// encodeHeaders returns headers as JSON. Names and strings may contain any bytes.
 func encodeHeaders(headers map[string]any) string {
 	if headers == nil {
 		return ""
 	}
-	raw, _ := json.Marshal(tag(headers)) // none of its types can fail
+	raw, _ := json.Marshal(tag(headers)) // cannot fail for these types
 	return string(raw)
 }
 
@@ -42,7 +41,7 @@ func tag(value any) tagged {
 	case []byte:
 		return plain("bytes", v)
 	case time.Time:
-		return plain("seconds", v.Unix()) // AMQP has no fractions, and JSON no years beyond 9999
+		return plain("seconds", v.Unix()) // AMQP has no fractions, and JSON no years after 9999
 	case float32:
 		return plain("float32", math.Float32bits(v))
 	case float64:
@@ -62,12 +61,12 @@ func tag(value any) tagged {
 		}
 		return plain("table", members)
 	}
-	// Decimals: nobody sends them, and what they say is kept.
+	// Decimals: rare; stored as text.
 	return plain("string", fmt.Sprint(value))
 }
 
 func plain(kind string, value any) tagged {
-	raw, _ := json.Marshal(value) // none of the types of tag can fail
+	raw, _ := json.Marshal(value) // cannot fail for the types of tag
 	return tagged{kind, raw}
 }
 
@@ -85,13 +84,13 @@ func decodeHeaders(text string) (map[string]any, error) {
 	return headers, err
 }
 
-// untaggers decode values by their types, but for lists and tables.
+// untaggers has the decoders of all types except lists and tables.
 var untaggers = map[string]func(raw json.RawMessage) (any, error){
 	"nil":    func(json.RawMessage) (any, error) { return nil, nil },
 	"string": decodeAs[string], "bytes": decodeAs[[]byte], "bool": decodeAs[bool], "int": decodeAs[int],
 	"int8": decodeAs[int8], "uint8": decodeAs[uint8], "int16": decodeAs[int16], "uint16": decodeAs[uint16],
 	"int32": decodeAs[int32], "uint32": decodeAs[uint32], "int64": decodeAs[int64],
-	"time":    decodeAs[time.Time], // older letters
+	"time":    decodeAs[time.Time], // in older letters
 	"text":    decodeTo(func(text []byte) any { return string(text) }),
 	"seconds": decodeTo(func(seconds int64) any { return time.Unix(seconds, 0).UTC() }),
 	"float32": decodeTo(func(bits uint32) any { return math.Float32frombits(bits) }),
@@ -120,7 +119,7 @@ func untag(t tagged) (any, error) {
 	if decode, ok := untaggers[t.Type]; ok {
 		return decode(t.Value)
 	}
-	return nil, fmt.Errorf("header type %q is not known", t.Type)
+	return nil, fmt.Errorf("unknown header type %q", t.Type)
 }
 
 func decodeAs[T any](raw json.RawMessage) (any, error) {

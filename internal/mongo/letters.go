@@ -17,47 +17,46 @@ import (
 const LettersCollection = "dead_letters"
 
 const (
-	// maxInline is the largest payload that is in its letter's document, and the size of a part: a document must stay
-	// below 16 MiB, headers and all.
+	// maxInline is the largest body that is stored in the document of its letter, and the size of a part: a document must stay below
+	// 16 MiB, including headers.
 	maxInline = 8 << 20
-	// lettersTimeout bounds a round trip at least: big payloads take some time.
+	// lettersTimeout is the minimum timeout of a round trip: large bodies take time.
 	lettersTimeout = 20 * time.Second
 )
 
-// Letters keeps dead letters. It implements deadletter.Store.
+// Letters stores dead letters. It implements deadletter.Store.
 //
-// A letter is one document, with its payload as binary. A payload over maxInline is cut into parts, documents
-// <id>/<n> of the same collection that are written before the letter's: when the letter is there, all of it is. So is a
-// payload that is sent instead of the letter's own: <id>/<hash>/<n>. Documents are inserted and never replaced, but for
-// status and version of a letter, which repeat what the event log says so that lists can be filtered by it.
+// A letter is one document with its body. A body over maxInline is split into parts, documents <id>/<n> of the same collection, which are
+// written before the letter: when the letter exists, it is complete. A corrected body for a replay is stored as <id>/<hash>/<n>. Documents
+// are inserted and never changed, except status and version of a letter, which repeat the event log for filtering.
 type Letters struct {
 	letters collection
-	// listed is what lists read: letters, or the copies that FerretDB 1 needs.
+	// listed is the collection for lists: letters, or the copies for FerretDB 1.
 	listed collection
-	// inline is maxInline; tests take less.
+	// inline is maxInline, or less in tests.
 	inline int
-	// turns is for FerretDB 1.
-	turns turns
+	// locks is for FerretDB 1.
+	locks documentLocks
 }
 
-// unlisted is what lists leave out.
-var unlisted = bson.D{{Key: "body", Value: 0}, {Key: "headers", Value: 0}}
+// listProjection excludes what lists do not return.
+var listProjection = bson.D{{Key: "body", Value: 0}, {Key: "headers", Value: 0}}
 
 var _ deadletter.Store = (*Letters)(nil)
 
-// NewLetters returns the dead letters of a database.
+// NewLetters returns the dead letter store of a database.
 func NewLetters(db *DB) *Letters {
-	patient := *db
-	patient.Timeout = max(db.Timeout, lettersTimeout)
-	l := &Letters{letters: patient.collection(LettersCollection), inline: maxInline}
+	slow := *db
+	slow.Timeout = max(db.Timeout, lettersTimeout)
+	l := &Letters{letters: slow.collection(LettersCollection), inline: maxInline}
 	l.listed = l.letters
 	if db.Server == FerretDB1 {
-		l.listed = patient.collection(LettersCollection + "_listed")
+		l.listed = slow.collection(LettersCollection + "_listed")
 	}
 	return l
 }
 
-// Indexes returns the indexes of lists.
+// Indexes returns the indexes for lists.
 func (l *Letters) Indexes() []Index {
 	if l.letters.db.Server == FerretDB1 {
 		return nil
@@ -80,30 +79,30 @@ func (l *Letters) Insert(ctx context.Context, dead deadletter.Letter) (_ bool, e
 		d.Body = nil
 	}
 	if l.letters.db.Server == FerretDB1 {
-		shown := d
-		shown.Body, shown.Headers = nil, ""
-		if _, err := l.listed.insert(ctx, shown, "list dead letter %s", d.ID); err != nil {
+		summary := d
+		summary.Body, summary.Headers = nil, ""
+		if _, err := l.listed.insert(ctx, summary, "list dead letter %s", d.ID); err != nil {
 			return false, err
 		}
 	}
-	return l.letters.insert(ctx, d, "keep dead letter %s", d.ID)
+	return l.letters.insert(ctx, d, "store dead letter %s", d.ID)
 }
 
-// putParts cuts a payload. The same parts may be there already.
+// putParts stores a body in parts, which may already exist.
 func (l *Letters) putParts(ctx context.Context, id, prefix string, body []byte) (count int, err error) {
 	count = max((len(body)+l.inline-1)/l.inline, 1)
 	for n := range count {
 		piece := body[n*l.inline : min((n+1)*l.inline, len(body))]
 		p := part{ID: partID(prefix, n), Kind: "part", Letter: id, Body: piece, Parts: count}
-		if _, err := l.letters.insert(ctx, p, "keep part %d of %s", n, prefix); err != nil {
+		if _, err := l.letters.insert(ctx, p, "store part %d of %s", n, prefix); err != nil {
 			return 0, err
 		}
 	}
 	return count, nil
 }
 
-// parts puts a payload together again. Parts are written before anything refers to them, so one that is not found is
-// Unavailable: after a failover it may be there the next time. Errors: Unavailable.
+// parts returns a body that is stored in parts. Parts are written before anything refers to them, so a missing part is Unavailable: after a
+// failover it may be found later. Errors: Unavailable.
 func (l *Letters) parts(ctx context.Context, prefix string) ([]byte, error) {
 	body := []byte{}
 	for n, count := 0, 1; n < count; n++ {
@@ -146,15 +145,15 @@ func (l *Letters) Get(ctx context.Context, id string) (found deadletter.Letter, 
 // Mark implements deadletter.Store.
 func (l *Letters) Mark(ctx context.Context, id string, status deadletter.Status, version int64) error {
 	if l.letters.db.Server == FerretDB1 {
-		return errors.Join(l.markInTurn(ctx, l.letters, id, status, version), l.markInTurn(ctx, l.listed, id, status, version))
+		return errors.Join(l.markSerialized(ctx, l.letters, id, status, version), l.markSerialized(ctx, l.listed, id, status, version))
 	}
-	// Keeps an older version from replacing a newer one.
+	// An older version must not replace a newer one.
 	filter := append(byID(id), bson.E{Key: "version", Value: bson.D{{Key: "$lt", Value: version}}})
 	return mark(ctx, l.letters, filter, status, version)
 }
 
 func mark(ctx context.Context, in collection, filter bson.D, status deadletter.Status, version int64) error {
-	ctx, cancel := in.bounded(ctx)
+	ctx, cancel := in.withTimeout(ctx)
 	defer cancel()
 	update := bson.D{{Key: "$set", Value: bson.D{{Key: "status", Value: status}, {Key: "version", Value: version}}}}
 	_, err := in.UpdateOne(ctx, filter, update)
@@ -184,7 +183,7 @@ func (l *Letters) List(ctx context.Context, f deadletter.Filter) ([]deadletter.L
 	}
 	p := &listing{
 		collection: l.listed, name: cursor.DeadLetters, by: "failedAt", filter: bson.D{{Key: "kind", Value: kindLetter}},
-		projection: unlisted,
+		projection: listProjection,
 	}
 	p.filter = anyOf(anyOf(anyOf(p.filter, "status", f.Statuses), "reason", f.Reasons), "type", f.Types)
 	p.within(f.From, f.To, f.Cursor)
@@ -194,7 +193,7 @@ func (l *Letters) List(ctx context.Context, f deadletter.Filter) ([]deadletter.L
 	}
 	items := make([]deadletter.Letter, len(docs))
 	for i, d := range docs {
-		items[i], _ = d.letter() // one that cannot be read is shown with what can be
+		items[i], _ = d.letter() // an invalid letter is shown with its valid fields
 	}
 	return items, next, nil
 }

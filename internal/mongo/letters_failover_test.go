@@ -11,8 +11,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/mongo/mongofake"
 )
 
-// TestALetterThatAFailoverHidesIsFound, and a part of it that is missing is worth a retry.
-func TestALetterThatAFailoverHidesIsFound(t *testing.T) {
+// TestLetterHiddenByFailoverIsFound, and a part of it that is missing is worth a retry.
+func TestLetterHiddenByFailoverIsFound(t *testing.T) {
 	var stored []bson.Raw
 	s := NewLetters(fake(t, func(c mongofake.Command) bson.D {
 		switch {
@@ -47,7 +47,7 @@ func TestALetterThatAFailoverHidesIsFound(t *testing.T) {
 	require.True(t, fault.Retryable(err))
 }
 
-func TestALetterThatIsNotConfirmedIsUnknown(t *testing.T) {
+func TestUnconfirmedLetterIsUnknown(t *testing.T) {
 	s := NewLetters(fake(t, func(mongofake.Command) bson.D { return mongofake.Refused(true, 0) }))
 	_, err := s.Insert(t.Context(), deadlettertest.Letter(1, []byte("x")))
 	require.ErrorIs(t, err, fault.Unavailable)

@@ -10,12 +10,12 @@ import (
 )
 
 // What is done on FerretDB 1 is right everywhere and only slower.
-func TestLettersAsOnFerretDB1(t *testing.T) {
+func TestLettersOnFerretDB1(t *testing.T) {
 	deadlettertest.Run(t, func(t *testing.T) deadletter.Store { return NewLetters(as(connect(t), FerretDB1)) })
 }
 
-// TestLettersOfAnOlderVersionAreListedOnFerretDB1: it kept no copies of them.
-func TestLettersOfAnOlderVersionAreListedOnFerretDB1(t *testing.T) {
+// TestOldLettersAreListedOnFerretDB1: it kept no copies of them.
+func TestOldLettersAreListedOnFerretDB1(t *testing.T) {
 	db := connect(t)
 	older, l := NewLetters(as(db, MongoDB)), NewLetters(as(db, FerretDB1))
 	older.inline = 4

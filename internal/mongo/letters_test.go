@@ -27,7 +27,7 @@ func TestLetters(t *testing.T) {
 }
 
 // A process that dies between the parts of a payload and its letter leaves no letter; the next one makes it whole.
-func TestPartsComeBeforeTheirLetter(t *testing.T) {
+func TestPartsAreWrittenBeforeTheirLetter(t *testing.T) {
 	db := connect(t)
 	s := openLetters(t, db)
 	l := deadlettertest.Letter(1, make([]byte, 2*maxInline+1))
@@ -53,7 +53,7 @@ func TestPartsComeBeforeTheirLetter(t *testing.T) {
 	require.Equal(t, l.PayloadHash, deadletter.HashOf(got.Message.Body))
 }
 
-func TestLettersOnAServerThatIsAwayAreUnavailable(t *testing.T) {
+func TestLettersAreUnavailableWithoutServer(t *testing.T) {
 	client, err := driver.Connect(options.Client().ApplyURI("mongodb://127.0.0.1:1").SetServerSelectionTimeout(50 * time.Millisecond))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, client.Disconnect(context.WithoutCancel(t.Context()))) })

@@ -22,21 +22,21 @@ const (
 	SagasCollection  = "sagas"
 )
 
-// List keeps the entries of a list, one document an order; see entry. It implements readmodel.Store.
+// List stores the entries of a list, one document per order; see entry. It implements readmodel.Store.
 //
-// An entry only ever moves to a higher version, in whatever order Put is called. FerretDB 1 has no atomic updates: there the calls
-// of one process for an order take turns. Two processes can still lose an update there, for ever only when the process that wrote
-// the terminal state ended in between; a rebuild repairs it.
+// An entry is only replaced by a higher version, in whatever order Put is called. FerretDB 1 has no atomic updates: there the calls of one
+// process for an order are serialized. Two processes can still lose an update; it is lost permanently only if the process that wrote the
+// terminal state ended at that moment. A rebuild repairs it.
 type List struct {
 	entries collection
 	group   *groupcommit.Group[replacement]
-	// turns is for FerretDB 1.
-	turns turns
-	// flows reports that the entries are sagas of several flows.
+	// locks is for FerretDB 1.
+	locks documentLocks
+	// flows is set if the entries are sagas of several flows.
 	flows bool
 }
 
-// replacement is an entry that may replace versions up to most.
+// replacement is an entry that may replace versions up to and including most.
 type replacement struct {
 	entry
 	most int64
@@ -45,10 +45,10 @@ type replacement struct {
 // NewOrders returns the list of orders.
 func NewOrders(db *DB) *List { return newList(db, OrdersCollection) }
 
-// NewLate returns the list of orders for which something came after they had ended that needs somebody, or did.
+// NewLate returns the list of ended orders that need, or needed, attention because of a late event.
 func NewLate(db *DB) *List { return newList(db, LateCollection) }
 
-// NewSagas returns the list of the sagas of flows that a team has added, by the names of their streams.
+// NewSagas returns the list of sagas of added flows, by stream name.
 func NewSagas(db *DB) *List {
 	l := newList(db, SagasCollection)
 	l.flows = true
@@ -57,66 +57,60 @@ func NewSagas(db *DB) *List {
 
 func newList(db *DB, name string) *List {
 	l := &List{entries: db.collection(name)}
-	l.share(groupcommit.Config[replacement]{Write: l.replace, Lanes: lanes, Overtake: overtake})
+	l.setGroup(groupcommit.Config[replacement]{Write: l.replace, Concurrency: maxRoundTrips, SlowAfter: slowRoundTrip})
 	return l
 }
 
-// share has replacements share round trips.
-func (l *List) share(c groupcommit.Config[replacement]) {
+// setGroup configures how replacements share round trips.
+func (l *List) setGroup(c groupcommit.Config[replacement]) {
 	c.Timeout = l.entries.db.Timeout
-	l.group = shared(c)
+	l.group = newGroup(c)
 }
 
-// Indexes returns the indexes of List.
+// Indexes returns the indexes for List.
 func (l *List) Indexes() []Index {
 	if l.entries.db.Server == FerretDB1 {
 		return nil
 	}
 	newest := newestFirst("createdAt")
+	by := func(field string) bson.D { return append(bson.D{{Key: field, Value: 1}}, newest...) }
+	indexes := []Index{{l.entries, "newest", newest, false}, {l.entries, "status_newest", by("status"), false}}
 	if l.flows {
-		return []Index{
-			{l.entries, "newest", newest, false},
-			{l.entries, "flow_newest", append(bson.D{{Key: "flow", Value: 1}}, newest...), false},
-			{l.entries, "status_newest", append(bson.D{{Key: "status", Value: 1}}, newest...), false},
-		}
+		return append(indexes, Index{l.entries, "flow_newest", by("flow"), false})
 	}
-	return []Index{
-		{l.entries, "newest", newest, false},
-		{l.entries, "status_newest", append(bson.D{{Key: "status", Value: 1}}, newest...), false},
-		{l.entries, "customer_newest", append(bson.D{{Key: "customerId", Value: 1}}, newest...), false},
-	}
+	return append(indexes, Index{l.entries, "customer_newest", by("customerId"), false})
 }
 
-// Put writes an entry, unless the same or a newer version of it exists. Errors: Invalid for an entry without id or version,
-// Unavailable; then it may be called again.
+// Put writes an entry, unless the same or a newer version exists. Errors: Invalid for an entry without ID or version; Unavailable: call it
+// again.
 func (l *List) Put(ctx context.Context, o readmodel.Order) error {
 	_, err := l.Replace(ctx, o, o.Version-1)
 	return err
 }
 
-// Replace implements readmodel.Store. Calls at the same time share round trips.
+// Replace implements readmodel.Store. Concurrent calls share round trips.
 func (l *List) Replace(ctx context.Context, o readmodel.Order, most int64) (wrote bool, err error) {
 	if o.ID == "" || o.Version < 1 {
-		return false, fault.New(fault.Invalid, "a list entry needs the id and the version of its order")
+		return false, fault.New(fault.Invalid, "a list entry needs the ID and the version of its order")
 	}
 	r := replacement{toEntry(o), most}
 	if l.entries.db.Server == FerretDB1 && most > 0 {
-		return l.replaceInTurn(ctx, r.entry, most)
+		return l.replaceSerialized(ctx, r.entry, most)
 	}
-	// Where the filter finds nothing because a newer version exists, the upsert meets its _id. So it does when it meets an insert of
-	// the same moment, whatever that one's version: once more, and there is something for the filter to find.
+	// If a newer version exists, the filter does not match and the upsert conflicts with its _id. A concurrent insert of any version has the
+	// same effect: on a second attempt the filter finds that version.
 	for range 2 {
 		if err = l.group.Do(ctx, r); !isDuplicate(err) {
 			return err == nil, unavailable(ctx, err, "write list entry %s", r.ID)
 		}
 		if most == 0 {
-			break // it replaces nothing anyway
+			break // it replaces nothing
 		}
 	}
 	return false, nil
 }
 
-// replace writes entries in one round trip, where nothing newer exists.
+// replace writes entries in one round trip, unless newer versions exist.
 func (l *List) replace(ctx context.Context, batch []replacement) []error {
 	models := make([]driver.WriteModel, len(batch))
 	for i, r := range batch {
@@ -143,7 +137,7 @@ func (l *List) Get(ctx context.Context, id string) (o readmodel.Order, found boo
 	return readEntry(documents[0]), true, nil
 }
 
-// All implements readmodel.Store. Whoever iterates may take any time.
+// All implements readmodel.Store. The iteration may take any time.
 func (l *List) All(ctx context.Context) iter.Seq2[readmodel.Order, error] {
 	return func(yield func(readmodel.Order, error) bool) {
 		for raw, err := range l.entries.scanByID(nil).all(ctx) {
@@ -163,9 +157,8 @@ func (l *List) Remove(ctx context.Context, id string) (bool, error) {
 	return l.entries.remove(ctx, event.Escape(id), "remove list entry %s", id)
 }
 
-// List returns one page of entries, newest first, and the cursor of the next page, empty after the last one.
-// Pages are stable: an order that is there during all of them is on exactly one, whatever is written meanwhile,
-// as long as it matches the filter. Errors: Invalid, Unavailable.
+// List returns one page of entries, newest first, and the cursor of the next page, empty after the last one. Pages are stable: an order that
+// exists and matches the filter all the time is on exactly one page, whatever is written meanwhile. Errors: Invalid, Unavailable.
 func (l *List) List(ctx context.Context, f readmodel.Filter) (items []readmodel.Order, nextCursor string, err error) {
 	if err := f.Validate(); err != nil {
 		return nil, "", err

@@ -23,7 +23,7 @@ func stuckOrder(t *testing.T, log *memlog.Log, n int) order.State {
 	return appended(t, log, s, order.Decisions(s, facts, start, order.DefaultTiming())...)
 }
 
-func TestTheDeskIsListedAndRebuilt(t *testing.T) {
+func TestAttentionIsListedAndRebuilt(t *testing.T) {
 	s, log := openOrders(t, connect(t)), memlog.New()
 	stuck, fine := stuckOrder(t, log, 1), accepted(t, log, 2)
 	want := readmodel.FromState(stuck)

@@ -17,9 +17,9 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// TestAnEntryThatIsNotConfirmedIsUnknown: the newer entry that the write met may be rolled back, and nothing comes after an
+// TestUnconfirmedEntryIsUnknown: the newer entry that the write met may be rolled back, and nothing comes after an
 // order's end to write it again.
-func TestAnEntryThatIsNotConfirmedIsUnknown(t *testing.T) {
+func TestUnconfirmedEntryIsUnknown(t *testing.T) {
 	unconfirmed := true
 	s := NewOrders(fake(t, func(c mongofake.Command) bson.D {
 		switch c.Name {
@@ -41,8 +41,8 @@ func TestAnEntryThatIsNotConfirmedIsUnknown(t *testing.T) {
 	require.False(t, wrote)
 }
 
-// TestAnEntryIsKeptWhenAFailoverHidesItsStream: an entry goes when its order does not exist, not when it is not seen.
-func TestAnEntryIsKeptWhenAFailoverHidesItsStream(t *testing.T) {
+// TestEntryIsKeptWhenFailoverHidesItsStream: an entry goes when its order does not exist, not when it is not seen.
+func TestEntryIsKeptWhenFailoverHidesItsStream(t *testing.T) {
 	s, log := openOrders(t, connect(t)), memlog.New()
 	state := accepted(t, log, 1)
 	require.NoError(t, s.Put(t.Context(), readmodel.FromState(state)))

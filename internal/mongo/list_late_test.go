@@ -42,7 +42,7 @@ func goOn(t *testing.T, log *memlog.Log, s latepayment.State, e event.Entry) lat
 	return s
 }
 
-func TestWhatCameLateIsListedWhileSomebodyIsAsked(t *testing.T) {
+func TestLateEventsAreListedWhileAttentionIsOpen(t *testing.T) {
 	s, log := openLate(t), memlog.New()
 	asked := cameLate(t, log, "o-1", true)
 	require.NoError(t, s.Put(t.Context(), readmodel.FromLate(asked)))
@@ -76,7 +76,7 @@ func withoutLines(items []readmodel.Order) []readmodel.Order {
 	return items
 }
 
-func TestRebuildOfWhatCameLate(t *testing.T) {
+func TestRebuildWithLateEvents(t *testing.T) {
 	s, log := openLate(t), memlog.New()
 	asked := cameLate(t, log, "o-1", true)
 	cameLate(t, log, "o-2", false)

@@ -50,14 +50,14 @@ func TestPutOnlyMovesForward(t *testing.T) {
 	}
 }
 
-func TestPutOfAnOrderThatStartsLate(t *testing.T) {
+func TestPutOfLaterVersionFirst(t *testing.T) {
 	s := openOrders(t, connect(t))
 	require.NoError(t, s.Put(t.Context(), sample(2, 7, order.StatusCompleted)))
 	require.NoError(t, s.Put(t.Context(), sample(2, 1, order.StatusAccepted)))
 	requireStored(t, s, sample(2, 7, order.StatusCompleted))
 }
 
-func TestPutInAnyOrderAtOnce(t *testing.T) {
+func TestConcurrentPutsInAnyOrder(t *testing.T) {
 	s := openOrders(t, connect(t))
 	const orders, versions = 4, 8
 	var puts []readmodel.Order
@@ -109,7 +109,7 @@ func TestPutsShareRoundTripsAndEachGetsItsOwnResult(t *testing.T) {
 	var queued sync.Map
 	var coming sync.WaitGroup
 	coming.Add(orders)
-	s.share(groupcommit.Config[replacement]{
+	s.setGroup(groupcommit.Config[replacement]{
 		Write: func(ctx context.Context, docs []replacement) []error {
 			<-gate
 			trips.Add(1)

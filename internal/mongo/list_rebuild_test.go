@@ -123,7 +123,7 @@ func (d damagedLog) Read(ctx context.Context, stream string, after int64, limit 
 	return records, err
 }
 
-func TestRebuildEndsWithItsContext(t *testing.T) {
+func TestRebuildStopsWithItsContext(t *testing.T) {
 	s, log := openOrders(t, connect(t)), memlog.New()
 	for n := range 10 {
 		accepted(t, log, n)

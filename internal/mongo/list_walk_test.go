@@ -14,7 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-func TestAllComeByIDAlsoThoseThatCannotBeRead(t *testing.T) {
+func TestWalkIncludesUnreadableEntries(t *testing.T) {
 	s := openOrders(t, connect(t))
 	all := fill(t, s, 12)
 	_, err := s.entries.InsertOne(t.Context(), bson.D{{Key: "_id", Value: "o-005x"}, {Key: "version", Value: "?"}})
@@ -48,7 +48,7 @@ func TestAllComeByIDAlsoThoseThatCannotBeRead(t *testing.T) {
 	require.ErrorIs(t, err, fault.Unavailable)
 }
 
-func TestMendMakesOneEntryAnew(t *testing.T) {
+func TestMendRebuildsOneEntry(t *testing.T) {
 	s, log := openOrders(t, connect(t)), memlog.New()
 	state := accepted(t, log, 1)
 	want := readmodel.FromState(appended(t, log, state, ended(state)))

@@ -11,10 +11,9 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// entry is the document of an entry of a list. The names are a format: other programs read it. A document without attention asks
-// nobody for anything.
+// entry is the document of a list entry. Field names are a public format. A document without attention needs no attention.
 type entry struct {
-	// ID is the order's, escaped: the entries are in the order of the streams that they are made from.
+	// ID is the escaped order ID, so that entries are in the order of their streams.
 	ID            string            `bson:"_id"`
 	CustomerID    string            `bson:"customerId"`
 	Status        order.Status      `bson:"status"`
@@ -95,7 +94,7 @@ func (e entry) order() readmodel.Order {
 	return o
 }
 
-// readEntry decodes a document that may be damaged: of one that cannot be read it returns the id, which is empty when it is no text.
+// readEntry decodes a document that may be damaged. For an invalid document it returns only the ID, which is empty if it is not a string.
 func readEntry(raw bson.Raw) (o readmodel.Order) {
 	var e entry
 	if err := bson.Unmarshal(raw, &e); err == nil {
@@ -106,7 +105,7 @@ func readEntry(raw bson.Raw) (o readmodel.Order) {
 	return o
 }
 
-// orderIDOf is the ID of the order of an entry. What is no escaped ID is no entry of this service, and is returned as it is.
+// orderIDOf returns the order ID of an entry. A name that is not an escaped ID is returned unchanged.
 func orderIDOf(name string) string {
 	if id, ok := event.Unescape(name); ok {
 		return id

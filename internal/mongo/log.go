@@ -11,27 +11,27 @@ import (
 	"github.com/ordersaga/ordersaga/internal/groupcommit"
 )
 
-// EventsCollection is the usual name of the event log's collection.
+// EventsCollection is the default name of the collection of the event log.
 const EventsCollection = "events"
 
 const (
-	// rememberedHeads is about how many streams' heads are remembered.
-	rememberedHeads = 8192
-	// rememberedFirsts is about how many of the streams that this process has begun keep their first record in memory, some kB each.
-	rememberedFirsts = 2048
+	// maxHeads is the number of cached heads.
+	maxHeads = 8192
+	// maxFirstRecords is the number of cached first records of streams that this process has started, some kB each.
+	maxFirstRecords = 2048
 )
 
-// Log is the event log in a collection; see the package comment. It is safe for concurrent use and needs no closing.
+// Log is the event log in a collection; see the package comment. It is safe for concurrent use and need not be closed.
 type Log struct {
-	events collection
-	heads  headCache
-	firsts firstCache
+	events       collection
+	heads        headCache
+	firstRecords firstRecordCache
 	// keys is for FerretDB 1.
 	keys *lru.Cache[string, *streamKeys]
-	// insert inserts documents, perhaps together with those of others; tests put a saboteur in its place.
+	// insert inserts documents, possibly together with those of other callers. Tests replace it.
 	insert func(ctx context.Context, docs []document) error
-	// questions are for first records.
-	questions *groupcommit.Group[*firstQuestion]
+	// firstRequests shares round trips for first records.
+	firstRequests *groupcommit.Group[*firstRecordRequest]
 }
 
 var (
@@ -45,18 +45,20 @@ var (
 // NewLog returns the event log in a collection of a database.
 func NewLog(db *DB, collection string) *Log {
 	l := &Log{
-		events: db.collection(collection), heads: headCache{newCache[event.Head](rememberedHeads)},
-		firsts: firstCache{newCache[event.Record](rememberedFirsts)}, keys: newCache[*streamKeys](keyStreams),
+		events: db.collection(collection), heads: headCache{newCache[event.Head](maxHeads)},
+		firstRecords: firstRecordCache{newCache[event.Record](maxFirstRecords)}, keys: newCache[*streamKeys](keyStreams),
 	}
-	l.share(groupcommit.Config[[]document]{Lanes: lanes, Overtake: overtake})
+	l.setGroup(groupcommit.Config[[]document]{Concurrency: maxRoundTrips, SlowAfter: slowRoundTrip})
 	return l
 }
 
-// share has appends, and questions for first records, share round trips.
-func (l *Log) share(c groupcommit.Config[[]document]) {
+// setGroup configures how appends, and reads of first records, share round trips.
+func (l *Log) setGroup(c groupcommit.Config[[]document]) {
 	c.Timeout = l.events.db.Timeout
 	l.insert = sharedInserts(c, l.write)
-	l.questions = shared(groupcommit.Config[*firstQuestion]{Write: l.readFirsts, Timeout: c.Timeout, Lanes: c.Lanes, Overtake: c.Overtake})
+	l.firstRequests = newGroup(groupcommit.Config[*firstRecordRequest]{
+		Write: l.readFirstRecords, Timeout: c.Timeout, Concurrency: c.Concurrency, SlowAfter: c.SlowAfter,
+	})
 }
 
 // Indexes returns the indexes of the log.
@@ -68,7 +70,7 @@ func (l *Log) Indexes() []Index {
 	return indexes
 }
 
-// newCache returns a cache of so many entries, at least one.
+// newCache returns a cache with a capacity of at least one.
 func newCache[V any](entries int) *lru.Cache[string, V] {
 	c, err := lru.New[string, V](entries)
 	if err != nil {
@@ -77,30 +79,30 @@ func newCache[V any](entries int) *lru.Cache[string, V] {
 	return c
 }
 
-// headCache remembers the newest record of each stream that this process has seen. What it says is true, and may be old.
+// headCache has the newest known record of each stream. An entry may be old but is never wrong.
 type headCache struct{ *lru.Cache[string, event.Head] }
 
-// get returns the zero Head for a stream that it does not know.
+// get returns the zero Head for an unknown stream.
 func (c headCache) get(stream string) event.Head {
 	head, _ := c.Get(stream)
 	return head
 }
 
-// put remembers a head, unless a newer one is known. One that comes at the same time may win: an older head costs a read.
+// put stores a head, unless a newer one is cached. With concurrent calls an older head may win, which only costs a read.
 func (c headCache) put(stream string, head event.Head) {
 	if c.get(stream).Version <= head.Version {
 		c.Add(stream, head)
 	}
 }
 
-// firstCache remembers the first records of streams that this process has begun: what a stream is about stands there,
-// and whoever hears of the stream's end asks for it.
-type firstCache struct {
+// firstRecordCache has the first records of streams that this process has started. They contain the subject, which is needed when the
+// stream ends.
+type firstRecordCache struct {
 	*lru.Cache[string, event.Record]
 }
 
-// put remembers the first of records if it begins its stream.
-func (c firstCache) put(records []event.Record) {
+// put stores the first of records if it is the first of its stream.
+func (c firstRecordCache) put(records []event.Record) {
 	if len(records) > 0 && records[0].Version == 1 {
 		c.Add(records[0].Stream, records[0])
 	}

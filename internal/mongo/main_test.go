@@ -76,7 +76,7 @@ func newLog(t testing.TB) *Log {
 // sharing returns a log whose round trips are shared as c says.
 func sharing(db *DB, c groupcommit.Config[[]document]) *Log {
 	log := NewLog(db, EventsCollection)
-	log.share(c)
+	log.setGroup(c)
 	return log
 }
 

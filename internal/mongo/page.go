@@ -14,36 +14,36 @@ import (
 	"github.com/ordersaga/ordersaga/internal/cursor"
 )
 
-// span is a stretch of times, both ends included.
+// span is a range of times, both ends inclusive.
 type span struct{ from, to bson.DateTime }
 
-// always has no ends.
-var always = span{math.MinInt64, math.MaxInt64}
+// allTimes is unbounded.
+var allTimes = span{math.MinInt64, math.MaxInt64}
 
-// listing is a list of which a page is read, newest first.
+// listing is a query of one page, newest first.
 type listing struct {
 	collection
 	name cursor.List
-	// by is the field of the times.
+	// by is the time field.
 	by string
-	// filter is the filter but for times.
+	// filter is the filter without times.
 	filter bson.D
 	span   span
-	// after is where the page begins, when it is not the first one.
+	// after is the position before the page; paging is false for the first page.
 	after  cursor.Position
 	paging bool
-	// projection is what is read; nil is everything.
+	// projection is optional.
 	projection bson.D
 }
 
-// listed is a document of a list.
+// listed is a document of a listing.
 type listed interface{ position() cursor.Position }
 
-// within selects the documents of a time, from is inclusive, to exclusive, behind a cursor; zero values select all.
+// within selects documents from (inclusive) to (exclusive), after a cursor; zero values select all.
 func (l *listing) within(from, to time.Time, text string) {
 	// Rounded up to the resolution of dates: both bounds mean "not before".
 	ceil := func(t time.Time) bson.DateTime { return bson.NewDateTimeFromTime(t.Add(event.TimeResolution - 1)) }
-	l.span = always
+	l.span = allTimes
 	if !from.IsZero() {
 		l.span.from = ceil(from)
 	}
@@ -55,21 +55,21 @@ func (l *listing) within(from, to time.Time, text string) {
 	}
 }
 
-// query selects a part of the list's span.
+// query returns the filter for a part of the span.
 func (l *listing) query(within span) bson.D {
 	q := slices.Clone(l.filter)
 	if at := bson.DateTime(l.after.Millis); l.paging && within.to >= at {
-		// The span says almost the same, and bounds the scan of the index.
+		// The span is almost equivalent, and bounds the index scan.
 		q = append(q, bson.E{Key: "$or", Value: bson.A{
 			bson.D{{Key: l.by, Value: bson.D{{Key: "$lt", Value: at}}}},
 			bson.D{{Key: l.by, Value: at}, {Key: "_id", Value: bson.D{{Key: "$lt", Value: l.after.ID}}}},
 		}})
 	}
 	bounds := bson.D{}
-	if within.from != always.from {
+	if within.from != allTimes.from {
 		bounds = append(bounds, bson.E{Key: "$gte", Value: within.from})
 	}
-	if within.to != always.to {
+	if within.to != allTimes.to {
 		bounds = append(bounds, bson.E{Key: "$lte", Value: within.to})
 	}
 	if len(bounds) > 0 {
@@ -78,7 +78,7 @@ func (l *listing) query(within span) bson.D {
 	return q
 }
 
-// anyOf appends that a field has one of the values; none mean any.
+// anyOf adds the condition that a field has one of the values; without values it adds nothing.
 func anyOf[T any](q bson.D, field string, values []T) bson.D {
 	switch len(values) {
 	case 0:
@@ -89,11 +89,11 @@ func anyOf[T any](q bson.D, field string, values []T) bson.D {
 	return append(q, bson.E{Key: field, Value: bson.D{{Key: "$in", Value: values}}})
 }
 
-// newestFirst is the key of a list's index, and the order of its pages.
+// newestFirst returns the keys of a list's index, which are the order of its pages.
 func newestFirst(by string) bson.D { return bson.D{{Key: by, Value: -1}, {Key: "_id", Value: -1}} }
 
-// readPage reads a page of at most limit documents; 0 is the default. It returns the cursor of the next page, empty after the last
-// one. Errors: Unavailable.
+// readPage reads a page of at most limit documents; 0 is the default limit. It returns the cursor of the next page, empty after the last one.
+// Errors: Unavailable.
 func readPage[T listed](ctx context.Context, l *listing, limit int) (docs []T, next string, err error) {
 	limit = cmp.Or(limit, cursor.DefaultLimit)
 	read := func(sorted bool) reader[T] {
@@ -108,7 +108,7 @@ func readPage[T listed](ctx context.Context, l *listing, limit int) (docs []T, n
 			return find[T](ctx, l.collection, l.query(within), o, "list %s", l.Name())
 		}
 	}
-	// One more, to see that others follow.
+	// One more document shows whether there is a next page.
 	if l.db.Server == FerretDB2 {
 		docs, err = readWindows(l.span, time.Now(), limit+1, read(false), read(true))
 	} else {
@@ -118,43 +118,42 @@ func readPage[T listed](ctx context.Context, l *listing, limit int) (docs []T, n
 	return docs, next, err
 }
 
-// reader reads documents of a span, at most as many as limit says.
+// reader reads at most limit documents of a span.
 type reader[T any] func(within span, limit int) ([]T, error)
 
-// FerretDB 2 sorts everything that a filter selects before it returns the newest of them, so that a page costs more with each
-// document. There a page is put together from windows of time: what is in one of them is little, however many documents there
-// are, and is sorted here.
+// FerretDB 2 sorts all matching documents before it returns the newest, so that the cost of a page would grow with the collection. There a
+// page is read in windows of time: each contains few documents, which are sorted here.
 const (
-	// firstWindow is how much time the newest window of a page covers. Each further one covers windowGrowth times as
-	// much, so that few are needed where documents are rare.
+	// firstWindow is the length of the newest window. Each further one is windowGrowth times as long, so that few are needed if
+	// documents are rare.
 	firstWindow  = time.Second
 	windowGrowth = 8
-	// longestWindow ends that: the next window has no beginning.
+	// longestWindow is the longest window with a start; the next one has none.
 	longestWindow = 10 * 365 * 24 * time.Hour
-	// A window with more than crowdPages pages and crowdBase documents is cut down to a part, and from there on windows grow
-	// slowly: behind a quiet night comes a busy day.
-	crowdPages, crowdBase = 2, 50
-	slowGrowth            = 2
+	// A window with more than maxWindowPages pages and maxWindowBase documents is shortened, and windows then grow slowly: many
+	// documents may follow a time without any.
+	maxWindowPages, maxWindowBase = 2, 50
+	slowGrowth                    = 2
 )
 
-// readWindows returns the newest documents of a span, as many as are wanted. Some reads documents in no order, newest the newest.
+// readWindows returns the newest want documents of a span. some reads documents in any order, newest the newest ones.
 func readWindows[T listed](within span, now time.Time, want int, some, newest reader[T]) ([]T, error) {
 	var docs []T
-	crowd, growth, length := crowdPages*want+crowdBase, int64(windowGrowth), firstWindow
+	maxFound, growth, length := maxWindowPages*want+maxWindowBase, int64(windowGrowth), firstWindow
 	to, top := within.to, min(within.to, bson.NewDateTimeFromTime(now))
 	for within.from <= to && len(docs) < want {
 		w := span{within.from, to}
-		// The difference of two moments may be more than an int64 holds.
+		// The difference of two times may exceed an int64.
 		if top > w.from && uint64(top-w.from) > uint64(length.Milliseconds()) && length <= longestWindow {
 			w.from = top - bson.DateTime(length.Milliseconds())
 		}
-		found, err := some(w, crowd+1)
-		if err == nil && len(found) > crowd {
+		found, err := some(w, maxFound+1)
+		if err == nil && len(found) > maxFound {
 			if length > time.Millisecond {
 				length, growth = max(min(length, longestWindow)/windowGrowth, time.Millisecond), slowGrowth
 				continue
 			}
-			// So many in one moment. They fill the page.
+			// This many documents at one time fill the page.
 			found, err = newest(w, want-len(docs))
 		}
 		if err != nil {

@@ -77,8 +77,8 @@ func ids(docs []entry) []string {
 	return list
 }
 
-// TestABusyDayBehindAQuietNight: a million orders are not read for the newest of them.
-func TestABusyDayBehindAQuietNight(t *testing.T) {
+// TestPageOfBusyDayAfterQuietNight: a million orders are not read for the newest of them.
+func TestPageOfBusyDayAfterQuietNight(t *testing.T) {
 	now := time.UnixMilli(1_800_000_000_000)
 	var server fakeServer
 	for n := range 100_000 {
@@ -86,7 +86,7 @@ func TestABusyDayBehindAQuietNight(t *testing.T) {
 			ID: fmt.Sprintf("o-%06d", n), CreatedAt: now.Add(-9*time.Hour - time.Duration(n)*300*time.Millisecond),
 		})
 	}
-	page, err := readWindows(always, now, 51, server.some, server.newest)
+	page, err := readWindows(allTimes, now, 51, server.some, server.newest)
 	require.NoError(t, err)
 	require.Equal(t, ids(server.docs[:51]), ids(page))
 	require.Less(t, server.asked, 40)
@@ -94,11 +94,11 @@ func TestABusyDayBehindAQuietNight(t *testing.T) {
 	require.Zero(t, server.sorted)
 }
 
-// TestAClockThatIsAhead: an order from the future is the newest one.
-func TestAClockThatIsAhead(t *testing.T) {
+// TestEventsWithFutureTimes: an order from the future is the newest one.
+func TestEventsWithFutureTimes(t *testing.T) {
 	now := time.UnixMilli(1_800_000_000_000)
 	server := fakeServer{docs: []entry{{ID: "ahead", CreatedAt: now.Add(time.Hour)}}}
-	page, err := readWindows(always, now, 1, server.some, server.newest)
+	page, err := readWindows(allTimes, now, 1, server.some, server.newest)
 	require.NoError(t, err)
 	require.Equal(t, []string{"ahead"}, ids(page))
 	require.Equal(t, 1, server.asked)

@@ -134,7 +134,7 @@ func readMessage(from io.Reader) ([]byte, error) {
 }
 
 // The real thing: the server executes the insert, and the connection breaks before the answer.
-func TestTheConnectionBreaksBeforeTheAnswer(t *testing.T) {
+func TestConnectionLostBeforeResponse(t *testing.T) {
 	uri, _ := testenv.MongoDB(t)
 	target, err := url.Parse(uri)
 	require.NoError(t, err)

@@ -15,20 +15,20 @@ import (
 func (l *Log) Read(ctx context.Context, stream string, after int64, limit int) (records []event.Record, err error) {
 	after = max(after, 0)
 	onlyFirst := after == 0 && limit == 1
-	if first, known := l.firsts.Get(stream); known && onlyFirst {
-		return []event.Record{first}, nil // records do not change
+	if first, known := l.firstRecords.Get(stream); known && onlyFirst {
+		return []event.Record{first}, nil // records never change
 	}
 	switch {
 	case l.events.db.Server == FerretDB1:
 		records, err = l.readProbing(ctx, stream, after, limit)
 	case onlyFirst:
-		records, err = l.readFirst(ctx, stream)
+		records, err = l.readFirstRecord(ctx, stream)
 	default:
 		records, err = l.readRange(ctx, l.events, stream, after, limit)
 	}
 	if errors.Is(err, fault.ErrMissing) {
-		// A query may miss a record that is written meanwhile and see the next one, and a read after a failover may miss
-		// what was acknowledged. A gap that stays is Unavailable, too: it may be filled when it is read again.
+		// A query may miss a record that is written meanwhile and return the next one, and after a failover it may miss acknowledged
+		// records. A remaining gap is Unavailable as well: a later read may fill it.
 		return l.ReadCertain(ctx, stream, after, limit)
 	}
 	return l.seen(records, err)
@@ -39,14 +39,14 @@ func (l *Log) ReadCertain(ctx context.Context, stream string, after int64, limit
 	if l.events.db.Server == FerretDB1 {
 		return l.Read(ctx, stream, after, limit)
 	}
-	err = l.events.certainly(func(in collection) (err error) {
+	err = l.events.readLinearizable(func(in collection) (err error) {
 		records, err = l.readRange(ctx, in, stream, max(after, 0), limit)
 		return err
 	})
 	return l.seen(records, err)
 }
 
-// seen remembers the last of the records as the head of its stream.
+// seen caches the last record as the head of its stream.
 func (l *Log) seen(records []event.Record, err error) ([]event.Record, error) {
 	if err != nil {
 		return nil, err
@@ -57,10 +57,10 @@ func (l *Log) seen(records []event.Record, err error) ([]event.Record, error) {
 	return records, nil
 }
 
-// forget forgets a stream that is not there any more: the collection was emptied under this process.
+// forget removes a stream from the caches: the collection was emptied while the process runs.
 func (l *Log) forget(stream string) {
 	l.heads.Remove(stream)
-	l.firsts.Remove(stream)
+	l.firstRecords.Remove(stream)
 	l.keys.Remove(stream)
 }
 
@@ -72,7 +72,7 @@ func (l *Log) Head(ctx context.Context, stream string) (event.Record, bool, erro
 		records, err = l.headProbing(ctx, stream)
 	} else {
 		newest := options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(1)
-		records, err = l.query(ctx, l.events, stream, above(stream, 0), newest)
+		records, err = l.query(ctx, l.events, stream, versionsAfter(stream, 0), newest)
 	}
 	if records, err = l.seen(records, err); err != nil || len(records) == 0 {
 		return event.Record{}, false, err
@@ -104,8 +104,8 @@ func (l *Log) FindAll(ctx context.Context, stream string, keys []string) (map[st
 	return found, nil
 }
 
-// get returns one version of a stream, by the index of _id, in a way that does not miss it. The stream tells a sharded cluster
-// which shard to ask; FerretDB 1 uses the index for a filter on _id alone.
+// get returns one version of a stream, by the index of _id, with a linearizable read if needed. The stream in the filter routes the query in
+// a sharded cluster; FerretDB 1 uses the index only for a filter on _id alone.
 func (l *Log) get(ctx context.Context, stream string, version int64) (r event.Record, ok bool, err error) {
 	filter, o := byID(documentID(stream, version)), options.FindOne()
 	if l.events.db.Server != FerretDB1 {
@@ -122,26 +122,25 @@ func (l *Log) get(ctx context.Context, stream string, version int64) (r event.Re
 	return r, err == nil, err
 }
 
-// behindVersions follows the name of a stream in an _id that would come behind all of its versions.
-const behindVersions = "@:"
+// afterVersions, after the name of a stream, sorts after all _ids of its versions.
+const afterVersions = "@:"
 
-// above selects the versions of a stream behind after, by the order of their _ids: that order is read from the
-// index of _id, forwards and backwards, where FerretDB 2 would sort all of a stream for any other. The stream tells a
-// sharded cluster which shard to ask.
-func above(stream string, after int64) bson.D {
+// versionsAfter selects the versions of a stream greater than after, as a range of _id: the index of _id has this order, in both directions;
+// FerretDB 2 would sort the whole stream for any other. The stream in the filter routes the query in a sharded cluster.
+func versionsAfter(stream string, after int64) bson.D {
 	return bson.D{
 		{Key: "stream", Value: stream},
-		{Key: "_id", Value: bson.D{{Key: "$gt", Value: documentID(stream, after)}, {Key: "$lt", Value: stream + behindVersions}}},
+		{Key: "_id", Value: bson.D{{Key: "$gt", Value: documentID(stream, after)}, {Key: "$lt", Value: stream + afterVersions}}},
 	}
 }
 
-// readRange reads successive versions. The error matches fault.ErrMissing when there is a gap.
+// readRange reads consecutive versions. The error matches fault.ErrMissing if there is a gap.
 func (l *Log) readRange(ctx context.Context, in collection, stream string, after int64, limit int) ([]event.Record, error) {
 	sorted := options.Find().SetSort(byIDAscending).SetLimit(int64(limit))
-	records, err := l.query(ctx, in, stream, above(stream, after), sorted)
+	records, err := l.query(ctx, in, stream, versionsAfter(stream, after), sorted)
 	for i, r := range records {
 		if want := after + int64(i) + 1; r.Version != want {
-			return nil, fault.Missing("stream %s has version %d where %d should be", stream, r.Version, want)
+			return nil, fault.Missing("stream %s has version %d where %d was expected", stream, r.Version, want)
 		}
 	}
 	return records, err

@@ -11,8 +11,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// document is a record in the collection. The names and types are a format: other programs read it. Its _id is <stream>@<version, 10
-// digits>; the hashes are lower-case hexadecimal.
+// document is the document of a record. Names and types are a public format. _id is <stream>@<version, 10 digits>; hashes are lower-case
+// hexadecimal.
 type document struct {
 	DocumentID    string        `bson:"_id"`
 	Stream        string        `bson:"stream"`
@@ -26,7 +26,7 @@ type document struct {
 	CorrelationID string        `bson:"correlationId"`
 	CausationID   string        `bson:"causationId"`
 	SchemaVersion int64         `bson:"schemaVersion"`
-	// Data has int64s, never doubles.
+	// Data has int64 numbers, never doubles.
 	Data     bson.Raw `bson:"data"`
 	Hash     string   `bson:"hash"`
 	PrevHash string   `bson:"prevHash"`
@@ -35,7 +35,7 @@ type document struct {
 // documentID is the _id of a version of a stream.
 func documentID(stream string, version int64) string { return fmt.Sprintf("%s@%010d", stream, version) }
 
-// toDocuments converts sealed records. The error is Invalid.
+// toDocuments returns the documents of sealed records. The error is Invalid.
 func toDocuments(records []event.Record) ([]document, error) {
 	docs := make([]document, len(records))
 	for i, r := range records {
@@ -53,7 +53,7 @@ func toDocuments(records []event.Record) ([]document, error) {
 	return docs, nil
 }
 
-// decode makes a record out of a document. The error is Corrupt; the record then has the stream and version that could be read.
+// decode returns the record of a document. If the error is Corrupt, the record has the stream and version as far as they are readable.
 func decode(raw bson.Raw) (event.Record, error) {
 	var d document
 	var data json.RawMessage
@@ -75,11 +75,11 @@ func decode(raw bson.Raw) (event.Record, error) {
 	}, nil
 }
 
-// stored is decode for a document that may be in the wrong place.
-func stored(raw bson.Raw) (event.Record, error) {
+// decodeChecked is decode; it also checks that the _id matches stream and version.
+func decodeChecked(raw bson.Raw) (event.Record, error) {
 	r, err := decode(raw)
 	if id, _ := raw.Lookup("_id").StringValueOK(); err == nil && id != documentID(r.Stream, r.Version) {
-		err = fault.New(fault.Corrupt, "version %d of stream %s has the _id %q", r.Version, r.Stream, id)
+		err = fault.New(fault.Corrupt, "version %d of stream %s has the wrong _id %q", r.Version, r.Stream, id)
 	}
 	return r, err
 }

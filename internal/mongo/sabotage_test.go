@@ -38,7 +38,7 @@ func whole(t *testing.T, log *Log) []event.Record {
 	return records
 }
 
-func TestAppendIsOneInsertWhenNothingGoesWrong(t *testing.T) {
+func TestAppendIsOneInsert(t *testing.T) {
 	log := newLog(t)
 	calls := sabotage(log, func(_ int, insert func([]document) error, docs []document) error { return insert(docs) })
 	var head event.Head
@@ -50,7 +50,7 @@ func TestAppendIsOneInsertWhenNothingGoesWrong(t *testing.T) {
 	}
 }
 
-func TestAHeadThatIsKnownToBeOldIsNotTried(t *testing.T) {
+func TestStaleHeadIsNotUsed(t *testing.T) {
 	log := newLog(t)
 	head, _, err := log.Append(t.Context(), "order-1", event.Head{}, entries("a"))
 	require.NoError(t, err)
@@ -63,7 +63,7 @@ func TestAHeadThatIsKnownToBeOldIsNotTried(t *testing.T) {
 	require.Zero(t, calls.Load(), "the insert could only meet a duplicate")
 }
 
-func TestTheAnswerIsLost(t *testing.T) {
+func TestLostResponse(t *testing.T) {
 	for _, written := range []int{0, 1, 2, 3} {
 		t.Run(fmt.Sprintf("after %d of 3", written), func(t *testing.T) {
 			log := newLog(t)
@@ -90,17 +90,17 @@ func TestTheAnswerIsLost(t *testing.T) {
 	}
 }
 
-func TestTheAnswerIsAlwaysLost(t *testing.T) {
+func TestResponseIsAlwaysLost(t *testing.T) {
 	log := newLog(t)
 	calls := sabotage(log, func(int, func([]document) error, []document) error { return errLost })
 	_, _, err := log.Append(t.Context(), "order-1", event.Head{}, entries("a"))
 	require.ErrorIs(t, err, fault.Unavailable)
-	require.Equal(t, int32(maxRounds), calls.Load(), "the loop is bounded")
+	require.Equal(t, int32(maxRounds), calls.Load(), "the loop is withTimeout")
 	require.Empty(t, whole(t, log))
 }
 
 // An insert that the server executes after its caller has given it up collides with itself.
-func TestALateInsertCollidesWithItself(t *testing.T) {
+func TestLateInsertConflictsWithItself(t *testing.T) {
 	log := newLog(t)
 	var late []document
 	sabotage(log, func(call int, insert func([]document) error, docs []document) error {
@@ -122,7 +122,7 @@ func TestALateInsertCollidesWithItself(t *testing.T) {
 }
 
 // A late batch whose caller's stream went another way meanwhile writes nothing but a prefix that fits.
-func TestALateInsertMeetsAnotherWriter(t *testing.T) {
+func TestLateInsertConflictsWithAnotherWriter(t *testing.T) {
 	log := newLog(t)
 	var late []document
 	sabotage(log, func(_ int, _ func([]document) error, docs []document) error {
@@ -141,7 +141,7 @@ func TestALateInsertMeetsAnotherWriter(t *testing.T) {
 }
 
 // A server may refuse for a moment, such as FerretDB 2 with "deadlock detected", or a failover.
-func TestTransientRefusalsAreTriedAgain(t *testing.T) {
+func TestTransientErrorsAreRetried(t *testing.T) {
 	for name, refusal := range map[string]error{
 		"deadlock":          driver.CommandError{Code: 1, Message: "deadlock detected"},
 		"not primary":       driver.CommandError{Code: 10107, Name: "NotWritablePrimary"},
@@ -165,7 +165,7 @@ func TestTransientRefusalsAreTriedAgain(t *testing.T) {
 }
 
 // A duplicate that cannot be seen yet, because it is not yet at a majority, is no reason to conclude anything.
-func TestADuplicateThatIsNotVisibleYet(t *testing.T) {
+func TestDuplicateThatIsNotYetVisible(t *testing.T) {
 	log := newLog(t)
 	duplicate := driver.BulkWriteException{WriteErrors: []driver.BulkWriteError{{WriteError: driver.WriteError{Code: 11000}}}}
 	require.True(t, driver.IsDuplicateKeyError(duplicate))
@@ -180,7 +180,7 @@ func TestADuplicateThatIsNotVisibleYet(t *testing.T) {
 	require.Equal(t, []string{"a"}, keysOf(tail))
 }
 
-func TestACallerThatGivesUp(t *testing.T) {
+func TestCancelledCaller(t *testing.T) {
 	log := newLog(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	calls := sabotage(log, func(call int, insert func([]document) error, docs []document) error {
@@ -250,7 +250,7 @@ func TestRaceWithBrokenInserts(t *testing.T) {
 }
 
 // A head that is remembered and gone is forgotten, not trusted for ever.
-func TestACollectionThatIsEmptiedUnderTheProcess(t *testing.T) {
+func TestCollectionEmptiedAtRunTime(t *testing.T) {
 	log := newLog(t)
 	head, _, err := log.Append(t.Context(), "order-1", event.Head{}, entries("a", "b"))
 	require.NoError(t, err)
@@ -265,7 +265,7 @@ func TestACollectionThatIsEmptiedUnderTheProcess(t *testing.T) {
 }
 
 // A gap is Unavailable for whoever reads by range, and the end of the stream for whoever probes.
-func TestAGapIsNeverPassedOver(t *testing.T) {
+func TestGapIsNeverSkipped(t *testing.T) {
 	log := newLog(t)
 	_, tail, err := log.Append(t.Context(), "order-1", event.Head{}, entries("a", "b", "c"))
 	require.NoError(t, err)

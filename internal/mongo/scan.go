@@ -12,31 +12,31 @@ import (
 )
 
 const (
-	// scanBatch is how many documents one round trip brings.
+	// scanBatch is the number of documents per round trip.
 	scanBatch = 1000
-	// maxRest is how long a cursor is left alone before a new one takes over. A server forgets a cursor that rests for 10 minutes,
-	// and whoever iterates may do anything between two documents.
-	maxRest = 5 * time.Minute
-	// maxLosses bounds how often in a row a server may lose a cursor before a document came from it.
+	// maxIdle is the idle time after which a cursor is replaced. Servers close a cursor that is idle for 10 minutes, and the caller may
+	// take any time between two documents.
+	maxIdle = 5 * time.Minute
+	// maxLosses bounds how often a cursor may be lost in a row before it returns a document.
 	maxLosses = 3
 )
 
-// Codes of a cursor that the server does not have any more.
+// Error codes for a cursor that no longer exists.
 const (
 	codeCursorNotFound = 43
 	codeCursorKilled   = 237
 )
 
-// scan reads documents in the order of a key for as long as its reader likes. When the cursor has rested for minutes, or the server
-// has lost it, a new one goes on where it was.
+// scan reads documents in the order of a key, for any time. When the cursor has been idle for minutes, or the server has lost it, a new one
+// continues at the same position.
 type scan struct {
 	collection
-	// query returns what is to be read: everything, or what begins at the position of a document, that document included. One
-	// that is found again is not yielded again.
+	// query selects everything, or everything from the position of a document, that document included. A document that is found again is
+	// not yielded again.
 	query func(at bson.Raw) bson.D
-	// moved reports whether a document has another position than the one before it. Nil means that each has.
+	// moved reports whether a document has another position than the previous one. Nil means always.
 	moved func(before, document bson.Raw) bool
-	// sort is the order of the key, projection what is read; it must keep the key. Nil is everything.
+	// sort is the order; projection is optional and must include the key.
 	sort, projection bson.D
 	batch            int32
 	now              func() time.Time
@@ -46,7 +46,7 @@ func (c collection) scan(sort, projection bson.D, query func(at bson.Raw) bson.D
 	return scan{collection: c, query: query, sort: sort, projection: projection, batch: scanBatch, now: time.Now}
 }
 
-// scanByID reads all documents in the order of their _ids.
+// scanByID reads all documents in the order of _id.
 func (c collection) scanByID(projection bson.D) scan {
 	return c.scan(byIDAscending, projection, func(at bson.Raw) bson.D {
 		if at == nil {
@@ -56,11 +56,11 @@ func (c collection) scanByID(projection bson.D) scan {
 	})
 }
 
-// all yields the documents. A document is valid until the next one is asked for. Documents that are written meanwhile may be
-// missing. An error ends it. Errors: Unavailable.
+// all yields the documents. A document is valid until the next iteration. Documents that are written meanwhile may be missing. An error ends
+// the iteration. Errors: Unavailable.
 func (s scan) all(ctx context.Context) iter.Seq2[bson.Raw, error] {
 	return func(yield func(bson.Raw, error) bool) {
-		var cursor *driver.Cursor // nil when the next one takes over
+		var cursor *driver.Cursor // nil if a new one is needed
 		drop := func() {
 			if cursor != nil {
 				_ = cursor.Close(context.WithoutCancel(ctx))
@@ -68,7 +68,7 @@ func (s scan) all(ctx context.Context) iter.Seq2[bson.Raw, error] {
 			}
 		}
 		defer drop()
-		var touched time.Time // when the server was last asked
+		var touched time.Time // the time of the last round trip
 		var losses int
 		var yielded position
 		for {
@@ -90,7 +90,7 @@ func (s scan) all(ctx context.Context) iter.Seq2[bson.Raw, error] {
 					if !yield(cursor.Current, nil) {
 						return
 					}
-					if cursor.RemainingBatchLength() == 0 && s.now().Sub(touched) > maxRest {
+					if cursor.RemainingBatchLength() == 0 && s.now().Sub(touched) > maxIdle {
 						drop()
 					}
 				}
@@ -106,20 +106,20 @@ func (s scan) all(ctx context.Context) iter.Seq2[bson.Raw, error] {
 				continue
 			}
 			if err != nil {
-				yield(nil, unavailable(ctx, err, "read through %s", s.Name()))
+				yield(nil, unavailable(ctx, err, "scan %s", s.Name()))
 			}
 			return
 		}
 	}
 }
 
-// position is the last document that was yielded, and all that were yielded at its place.
+// position is the last yielded document, with the IDs of all yielded documents at the same position.
 type position struct {
 	at   bson.Raw
 	seen map[string]bool
 }
 
-// add moves to a document's place. It reports false when the document was yielded already.
+// add moves to the position of a document. It returns false if the document was already yielded.
 func (p *position) add(document bson.Raw, moved func(before, document bson.Raw) bool) bool {
 	id := document.Lookup("_id").String()
 	if id == "" {

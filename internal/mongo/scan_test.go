@@ -18,13 +18,13 @@ import (
 // resting makes every look at the clock a rest.
 func resting(s scan) scan {
 	now := time.Unix(0, 0)
-	s.now = func() time.Time { now = now.Add(maxRest + time.Second); return now }
+	s.now = func() time.Time { now = now.Add(maxIdle + time.Second); return now }
 	s.batch = 2
 	return s
 }
 
-// TestAScanGoesOnAfterARest: with a new cursor after every batch, each document comes once and in its order.
-func TestAScanGoesOnAfterARest(t *testing.T) {
+// TestScanContinuesAfterPause: with a new cursor after every batch, each document comes once and in its order.
+func TestScanContinuesAfterPause(t *testing.T) {
 	log := newLog(t)
 	var want []string
 	for _, stream := range []string{"order-1", "order-10", "order-2", "sku-1"} {
@@ -41,9 +41,9 @@ func TestAScanGoesOnAfterARest(t *testing.T) {
 		selection eventlog.Selection
 		want      []string
 	}{
-		"all":     {eventlog.Selection{}, want},
-		"bounded": {eventlog.Selection{From: "order-", To: "order."}, orders},
-		"named":   {eventlog.Selection{Names: []string{"order-1", "sku-1"}}, slices.Concat(want[:5], want[15:])},
+		"all":         {eventlog.Selection{}, want},
+		"withTimeout": {eventlog.Selection{From: "order-", To: "order."}, orders},
+		"named":       {eventlog.Selection{Names: []string{"order-1", "sku-1"}}, slices.Concat(want[:5], want[15:])},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
@@ -62,8 +62,8 @@ func TestAScanGoesOnAfterARest(t *testing.T) {
 	require.Equal(t, []string{"order-1", "order-10", "order-2"}, names)
 }
 
-// TestAScanGoesOnWhenItsCursorIsLost, and ends when every cursor is.
-func TestAScanGoesOnWhenItsCursorIsLost(t *testing.T) {
+// TestScanContinuesAfterLostCursor, and ends when every cursor is.
+func TestScanContinuesAfterLostCursor(t *testing.T) {
 	const count = 7
 	lose, finds := 2, 0
 	db := fake(t, func(c mongofake.Command) bson.D {
@@ -107,8 +107,8 @@ func TestAScanGoesOnWhenItsCursorIsLost(t *testing.T) {
 
 }
 
-// TestAScanEndsWhenEveryCursorIsLost: a server that never gives a document is not asked for ever.
-func TestAScanEndsWhenEveryCursorIsLost(t *testing.T) {
+// TestScanFailsWhenEveryCursorIsLost: a server that never gives a document is not asked for ever.
+func TestScanFailsWhenEveryCursorIsLost(t *testing.T) {
 	finds := 0
 	db := fake(t, func(c mongofake.Command) bson.D {
 		if c.Name == "find" {

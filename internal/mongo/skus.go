@@ -10,11 +10,11 @@ import (
 // SKUsCollection is the name of the collection of SKUs.
 const SKUsCollection = "skus"
 
-// SKUs keeps the names of the SKUs, for the list of stock: one document a SKU, {"_id": sku}, inserted once and never changed. It
+// SKUs stores the names of the SKUs, for the list of stock: one document per SKU, {"_id": sku}, inserted once and never changed. It
 // implements inventory.Registry.
 type SKUs struct{ skus collection }
 
-// NewSKUs returns the SKUs of a database. It needs no indexes.
+// NewSKUs returns the SKU store of a database. It needs no indexes.
 func NewSKUs(db *DB) *SKUs { return &SKUs{db.collection(SKUsCollection)} }
 
 // Add implements inventory.Registry.

@@ -10,8 +10,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/mongo/mongofake"
 )
 
-// TestASKUThatIsNotConfirmedIsUnknown: the SKU that the insert met may be rolled back, and would never be listed.
-func TestASKUThatIsNotConfirmedIsUnknown(t *testing.T) {
+// TestUnconfirmedSKUIsUnknown: the SKU that the insert met may be rolled back, and would never be listed.
+func TestUnconfirmedSKUIsUnknown(t *testing.T) {
 	unconfirmed := true
 	registry := NewSKUs(fake(t, func(mongofake.Command) bson.D { return mongofake.Refused(unconfirmed, 0) }))
 	require.ErrorIs(t, registry.Add(t.Context(), "A-1"), fault.Unavailable)

@@ -33,7 +33,7 @@ func TestSKUsAreListedOnceInOrder(t *testing.T) {
 	require.Equal(t, int64(5), count)
 }
 
-func TestSKUsOfAServerThatDoesNotAnswerAreUnavailable(t *testing.T) {
+func TestSKUsAreUnavailableWithoutServer(t *testing.T) {
 	registry := NewSKUs(connect(t))
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	// slowCommand is how long a command may take before it is worth a line.
+	// slowCommand is the duration from which a command is logged.
 	slowCommand = 500 * time.Millisecond
-	// slowText is how much of the command the line shows: what it looks for is at its beginning.
+	// slowText is the number of bytes of the command in the log; filters are at its beginning.
 	slowText = 300
-	// slowBytes is how large a command may be to be kept until it has finished; a larger one is an insert.
+	// slowBytes is the largest command that is copied for the log; larger ones are inserts.
 	slowBytes = 4 << 10
 )
 
-// slowCommands logs what the server took long for: a missing index shows here first.
+// slowCommands logs slow commands, such as queries without an index.
 func slowCommands(logger *slog.Logger) *monitor.CommandMonitor {
 	var started sync.Map
 	finished := func(ctx context.Context, e monitor.CommandFinishedEvent) {
@@ -38,8 +38,7 @@ func slowCommands(logger *slog.Logger) *monitor.CommandMonitor {
 	}
 	return &monitor.CommandMonitor{
 		Started: func(_ context.Context, e *monitor.CommandStartedEvent) {
-			// A copy, because the driver uses its buffer again; it becomes text only when it turns out to be slow. Keys of
-			// customers must not.
+			// A copy, because the driver reuses its buffer. Customers' keys must not be logged.
 			collection, _ := e.Command.Lookup(e.CommandName).StringValueOK()
 			if len(e.Command) <= slowBytes && collection != KeysCollection {
 				started.Store(e.RequestID, slices.Clone(e.Command))

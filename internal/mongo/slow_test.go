@@ -11,8 +11,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/event"
 )
 
-// TestSlowCommandsDoNotQuoteKeys: the text of a slow command is logged, unless it is about the customers' keys.
-func TestSlowCommandsDoNotQuoteKeys(t *testing.T) {
+// TestSlowCommandLogOmitsKeys: the text of a slow command is logged, unless it is about the customers' keys.
+func TestSlowCommandLogOmitsKeys(t *testing.T) {
 	var out bytes.Buffer
 	monitor := slowCommands(slog.New(slog.NewTextHandler(&out, nil)))
 	for i, collection := range []string{"skus", "customer_keys"} {

@@ -11,17 +11,17 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// lastRune sorts behind every other.
+// lastRune sorts after all other characters.
 const lastRune = "\U0010FFFF"
 
-// Streams implements eventlog.Lister. Every stream has one document of version 1; these are read in one scan of
-// the index (stream, version). FerretDB 2 finds them by another index and sorts; FerretDB 1 scans and sorts the collection.
+// Streams implements eventlog.Lister. Every stream has one document of version 1; they are read in one scan of the index (stream, version).
+// FerretDB 2 uses another index and sorts; FerretDB 1 scans and sorts the collection.
 func (l *Log) Streams(ctx context.Context, prefix, after string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for raw, err := range l.scanStreams(prefix, after).all(ctx) {
 			name, ok := raw.Lookup("stream").StringValueOK()
 			if err == nil && !ok {
-				err = fault.New(fault.Corrupt, "a document without a stream")
+				err = fault.New(fault.Corrupt, "document without a stream")
 			}
 			if !yield(name, err) || err != nil {
 				return
@@ -46,8 +46,8 @@ func (l *Log) scanStreams(prefix, after string) scan {
 	})
 }
 
-// Walk implements eventlog.Walker: one scan along the index (stream, version). FerretDB 2 finds the streams by another index
-// and sorts them; FerretDB 1 scans and sorts the collection. Whoever iterates may take any time.
+// Walk implements eventlog.Walker with one scan of the index (stream, version). FerretDB 2 uses another index and sorts; FerretDB 1 scans and
+// sorts the collection. The iteration may take any time.
 func (l *Log) Walk(ctx context.Context, s eventlog.Selection) iter.Seq2[event.Record, error] {
 	return func(yield func(event.Record, error) bool) {
 		for raw, err := range l.scanRecords(s).all(ctx) {
@@ -55,7 +55,7 @@ func (l *Log) Walk(ctx context.Context, s eventlog.Selection) iter.Seq2[event.Re
 				yield(event.Record{}, err)
 				return
 			}
-			if !yield(stored(raw)) {
+			if !yield(decodeChecked(raw)) {
 				return
 			}
 		}
@@ -66,14 +66,14 @@ func (l *Log) scanRecords(s eventlog.Selection) scan {
 	walk := l.events.scan(bson.D{{Key: "stream", Value: 1}, {Key: "version", Value: 1}}, nil, func(at bson.Raw) bson.D {
 		return selectedFrom(s, at)
 	})
-	// On a server without a unique index two documents may have one position.
+	// On a server without the unique index two documents may have the same position.
 	walk.moved = func(before, document bson.Raw) bool {
 		return !before.Lookup("stream").Equal(document.Lookup("stream")) || !before.Lookup("version").Equal(document.Lookup("version"))
 	}
 	return walk
 }
 
-// selectedFrom is what is selected from the position of a document on; all of it when there is none.
+// selectedFrom selects the rest of a selection, from the position of a document; everything if there is none.
 func selectedFrom(s eventlog.Selection, at bson.Raw) bson.D {
 	stream, ok := at.Lookup("stream").StringValueOK()
 	if !ok {
@@ -83,16 +83,16 @@ func selectedFrom(s eventlog.Selection, at bson.Raw) bson.D {
 	if version := at.Lookup("version"); version.IsNumber() {
 		here = append(here, bson.E{Key: "version", Value: bson.D{{Key: "$gte", Value: version}}})
 	}
-	behind := bson.D{{Key: "stream", Value: selected(s, "$gt", stream)}}
-	return bson.D{{Key: "$or", Value: bson.A{here, behind}}}
+	later := bson.D{{Key: "stream", Value: selected(s, "$gt", stream)}}
+	return bson.D{{Key: "$or", Value: bson.A{here, later}}}
 }
 
-// selected are the names that are selected from one on.
+// selected returns the condition on stream names, from a name on.
 func selected(s eventlog.Selection, operator, from string) bson.D {
 	names := bson.D{{Key: operator, Value: from}}
 	if len(s.Names) > 0 {
 		if operator == "$gte" {
-			names = nil // whatever From says
+			names = nil // From is ignored
 		}
 		return append(names, bson.E{Key: "$in", Value: s.Names})
 	}

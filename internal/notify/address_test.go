@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/notify"
 )
 
-func TestAddressesThatAreAccepted(t *testing.T) {
+func TestAcceptedAddresses(t *testing.T) {
 	for text, sent := range map[string]string{
 		"ada@example.com":                         "<ada@example.com>",
 		"o'brien+tag@mail.example.com":            "<o'brien+tag@mail.example.com>",
@@ -37,7 +37,7 @@ func TestAddressesThatAreAccepted(t *testing.T) {
 	}
 }
 
-func TestAddressesThatAreRefused(t *testing.T) {
+func TestRefusedAddresses(t *testing.T) {
 	for _, text := range []string{
 		"", "ada", "@", "@example.com", "ada@", "..@example.com", "ada@example..com", "ada@.example.com", "ada lovelace@example.com",
 		"Ada <ada@example.com>", "<ada@example.com>", "ada@example.com (Ada)", "ada@example.com, bob@example.com", "a..b@c@example.com",
@@ -49,7 +49,7 @@ func TestAddressesThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestNamesWithLinksAreLeftOut(t *testing.T) {
+func TestNamesWithLinksAreOmitted(t *testing.T) {
 	for _, name := range []string{
 		"", "Ada", "Ada Lovelace", "J. R. R. Tolkien", "J.R.R. Tolkien", "Dr. Müller", "Martin Luther King, Jr.", "O'Brien-Smith", "王小明", "Ada: the first",
 		"Ada · Lovelace", "1. FC Köln", "R2-D2", "Ada & Bob", "<Ada>",
@@ -65,8 +65,8 @@ func TestNamesWithLinksAreLeftOut(t *testing.T) {
 	}
 }
 
-// TestNoMessageHasALinkFromAName, whatever the template.
-func TestNoMessageHasALinkFromAName(t *testing.T) {
+// TestNamesAddNoLinksToMessages, whatever the template.
+func TestNamesAddNoLinksToMessages(t *testing.T) {
 	f := facts
 	f.Name = "your prize is at https://evil.example/?id=7"
 	folder := write(t, "welcome.txt.tmpl", `{{define "subject"}}For {{.Name}}{{end}}{{define "body"}}{{.Name}}{{end}}`)

@@ -30,7 +30,7 @@ var facts = notify.Facts{
 	Reason: "out_of_stock", Why: "something in it is out of stock",
 }
 
-func TestEveryKindSaysWhatItIsAbout(t *testing.T) {
+func TestTemplatesNameTheirSubject(t *testing.T) {
 	templates := load(t, "")
 	for _, kind := range kinds {
 		m, err := templates.Render(kind, facts)
@@ -54,8 +54,8 @@ func TestEveryKindSaysWhatItIsAbout(t *testing.T) {
 	}
 }
 
-// TestNobodyWritesHTMLIntoAMessage: what people call themselves is text.
-func TestNobodyWritesHTMLIntoAMessage(t *testing.T) {
+// TestHTMLIsEscaped: what people call themselves is text.
+func TestHTMLIsEscaped(t *testing.T) {
 	f := facts
 	f.Name = `<script>alert("x")</script>`
 	f.Lines = []notify.Item{{SKU: "<b>", Quantity: 2, Amount: "9.00 EUR"}}
@@ -74,7 +74,7 @@ func write(t *testing.T, name, text string) string {
 	return folder
 }
 
-func TestAFolderTakesThePlaceOfWhatIsBuiltIn(t *testing.T) {
+func TestFolderOverridesBuiltInTemplates(t *testing.T) {
 	folder := write(t, "welcome.txt.tmpl", "{{define \"subject\"}}Moin {{.Name}}\r\nBcc: everybody{{end}}{{define \"body\"}}Moin{{end}}")
 	templates := load(t, folder)
 	m, err := templates.Render("welcome", facts)
@@ -88,7 +88,7 @@ func TestAFolderTakesThePlaceOfWhatIsBuiltIn(t *testing.T) {
 	require.ErrorIs(t, err, fault.Invalid)
 }
 
-func TestTemplatesThatCannotBeUsedAreNamedTogether(t *testing.T) {
+func TestAllInvalidTemplatesAreReported(t *testing.T) {
 	folder := write(t, "welcome.txt.tmpl", `{{define "subject"}}{{.Nobody}}{{end}}{{define "body"}}{{end}}`)
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "failed.html.tmpl"), []byte("{{"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "rejected.txt.tmpl"), []byte(`{{define "subject"}} {{end}}{{define "body"}}{{end}}`), 0o600))
@@ -98,7 +98,7 @@ func TestTemplatesThatCannotBeUsedAreNamedTogether(t *testing.T) {
 	}
 }
 
-func TestALineIsOneLine(t *testing.T) {
+func TestLineBreaksAreRemoved(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		line := notify.Line(rapid.String().Draw(t, "text"))
 		if strings.ContainsAny(line, "\r\n\x00\u2028\u2029") || len([]rune(line)) > 200 {

@@ -11,33 +11,33 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// errUnconfirmed is what a nack, a timeout and a lost channel have in common: the message may have arrived.
+// errUnconfirmed is the error of a nack, a timeout or a lost channel: the message may have arrived.
 var errUnconfirmed = errors.New("not confirmed")
 
 // channel publishes with confirms.
 type channel struct {
 	conn *connection
 	ch   *amqp.Channel
-	// blocked is set while the broker takes nothing.
+	// blocked is true while the broker blocks publishers.
 	blocked atomic.Bool
-	// closed has the broker's reason when it closes the channel.
+	// closed receives the broker's reason when the broker closes the channel.
 	closed <-chan *amqp.Error
-	// mandatory has the mandatory publications that are not done. returnsNoted is a rendezvous with the goroutine that takes
-	// returns: what it received before is noted after. It is closed when all are noted, at the end of the channel.
+	// mandatory has the pending mandatory publications. A receive from returnsNoted succeeds only after takeReturns has handled every
+	// return that it received before. takeReturns closes returnsNoted when the channel ends.
 	mandatory    sync.Map
 	returnsNoted chan struct{}
 	// publishing is held for reading by every publication.
 	publishing sync.RWMutex
 }
 
-// mandatory is a publication that must reach a queue.
+// mandatory is a publication that must be routed to a queue.
 type mandatory struct {
 	exchange, key string
-	// returned is set, before the confirmation comes, when no queue took the message.
+	// returned is set before the confirmation arrives if the message was routed to no queue.
 	returned atomic.Bool
 }
 
-// openChannel connects, and opens a channel that is not made anew when it is lost.
+// openChannel connects and opens a channel. A lost channel is not reopened.
 func openChannel(ctx context.Context, cfg Config, role string) (*channel, error) {
 	conn, err := dial(ctx, cfg, role)
 	if err != nil {
@@ -51,7 +51,7 @@ func openChannel(ctx context.Context, cfg Config, role string) (*channel, error)
 	return c, err
 }
 
-// newChannel opens a channel of a connection, which closes with it.
+// newChannel opens a channel of conn. It closes when conn closes.
 func newChannel(conn *connection) (*channel, error) {
 	ch, err := conn.Channel()
 	if err == nil {
@@ -61,12 +61,12 @@ func newChannel(conn *connection) (*channel, error) {
 		return nil, fault.Wrap(err, fault.Unavailable, "open channel")
 	}
 	c := &channel{conn: conn, ch: ch, returnsNoted: make(chan struct{}), closed: ch.NotifyClose(make(chan *amqp.Error, 1))}
-	// Unbuffered: the client's reader hands a return over before it reads the confirm that follows.
+	// Unbuffered: the client hands over a return before it reads the confirmation that follows.
 	go c.takeReturns(ch.NotifyReturn(make(chan amqp.Return)))
 	return c, nil
 }
 
-// close closes the connection, which ends all calls of publish, and returns when nothing is left of the channel.
+// close closes the connection, which ends all calls of publish. It returns when the goroutines of the channel have ended.
 func (c *channel) close() {
 	c.conn.close() // first, or a write may hang
 	c.publishing.Lock()
@@ -75,8 +75,8 @@ func (c *channel) close() {
 	}
 }
 
-// takeReturns notes which publications came back. A return does not say which publication it is of: every pending one to the same
-// place is taken to be returned. The right one is among them, and the others are published again for nothing.
+// takeReturns marks publications that were returned. A return does not identify its publication: every pending publication to the
+// same exchange and key is marked. The returned one is among them; the others are published again, which is harmless.
 func (c *channel) takeReturns(returns <-chan amqp.Return) {
 	defer close(c.returnsNoted)
 	for {
@@ -95,11 +95,10 @@ func (c *channel) takeReturns(returns <-chan amqp.Return) {
 	}
 }
 
-// publish publishes one message and waits for its confirmation. Errors: NotFound when it must reach a queue and no queue took it;
-// errUnconfirmed, also joined with the context's error, when that is not known; errBlocked.
+// publish publishes one message and waits for its confirmation. Errors: NotFound if mustArrive is set and no queue took the message;
+// errUnconfirmed, possibly joined with the context's error, if the result is unknown; errBlocked.
 //
-// A write blocks for as long as the broker does not read. It has a goroutine of its own, so that the caller does not block longer
-// than its context.
+// A write blocks while the broker does not read. It runs in a goroutine, so that the caller returns when its context ends.
 func (c *channel) publish(ctx context.Context, exchange, key string, mustArrive bool, m amqp.Publishing) error {
 	if c.blocked.Load() {
 		return errBlocked
@@ -118,7 +117,7 @@ func (c *channel) publish(ctx context.Context, exchange, key string, mustArrive 
 	}
 }
 
-// publishBlocking is publish without a context. When the channel is closed, the client refuses every message that is not confirmed.
+// publishBlocking is publish without a context. When the channel closes, the client reports every unconfirmed message as not confirmed.
 func (c *channel) publishBlocking(exchange, key string, mustArrive bool, m amqp.Publishing) error {
 	p := &mandatory{exchange: exchange, key: key}
 	if mustArrive {

@@ -10,23 +10,23 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// Config is what publishers, consumers and listeners have in common.
+// Config has the settings that publishers, consumers and listeners share.
 type Config struct {
-	// URL is amqp:// or amqps://, with user, password and virtual host. The authorities of amqps are the system's, or those that it
-	// names. Required.
+	// URL is amqp:// or amqps://, with user, password and virtual host. For amqps, cacertfile in the URL names the certificate
+	// authorities; default: those of the system. Required.
 	URL string
 	// Name is shown for the connection in the management UI. Default "ordersaga".
 	Name string
-	// Topology names exchanges and queues; its zero value is the one of production.
+	// Topology names exchanges and queues. Its zero value has the production names.
 	Topology Topology
-	// Logger is where the package writes. Default: nowhere.
+	// Logger default: no logs.
 	Logger *slog.Logger
-	// Metrics counts what happens. Default: metrics that are not registered.
+	// Metrics default: metrics that are not registered.
 	Metrics *Metrics
 	// DialTimeout bounds connecting: TCP, TLS and AMQP handshake. Default 10 s.
 	DialTimeout time.Duration
-	// Heartbeat is how often each side sends a heartbeat; three missed ones end a connection. Default 10 s; a heartbeat in the
-	// URL wins.
+	// Heartbeat is the interval of heartbeats in both directions; a connection ends after three missed ones. A heartbeat in the URL
+	// has precedence. Default 10 s.
 	Heartbeat time.Duration
 	// ReconnectMin and ReconnectMax bound the delay before the next attempt to connect. Default 100 ms and 5 s.
 	ReconnectMin, ReconnectMax time.Duration
@@ -56,7 +56,7 @@ func (c Config) problems() problems {
 	return p
 }
 
-// problems collects what is wrong with a configuration or a message.
+// problems collects the errors of a configuration or a message.
 type problems []fault.Field
 
 func (p *problems) require(ok bool, at, format string, args ...any) {

@@ -17,17 +17,17 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// closeTimeout bounds closing a connection to a broker that may not answer any more.
+// closeTimeout bounds closing a connection: the broker may not answer.
 const closeTimeout = 2 * time.Second
 
-// connection is a connection to the broker that is not made anew when it is lost.
+// connection is one connection to the broker. A lost connection is not re-established.
 type connection struct {
 	*amqp.Connection
-	// released is closed when every resource of the connection is gone.
+	// released is closed when all resources of the connection are released.
 	released <-chan *amqp.Error
 }
 
-// dial connects once. It gives up when ctx ends. The error is Unavailable, or Invalid for the URL.
+// dial connects once, until ctx ends. Errors: Unavailable; Invalid for the URL.
 func dial(ctx context.Context, cfg Config, role string) (*connection, error) {
 	plain, encryption, err := transport(cfg.URL)
 	if err != nil {
@@ -62,26 +62,26 @@ func dial(ctx context.Context, cfg Config, role string) (*connection, error) {
 	return &connection{conn, conn.NotifyClose(make(chan *amqp.Error, 1))}, nil
 }
 
-// closeAfter closes the connection when ctx ends, unless stop is called before and returns true. Setting a session up waits for
-// answers of the broker, and a write for as long as the broker does not read.
+// closeAfter closes the connection when ctx ends, unless stop is called first and returns true. It bounds the setup of a session,
+// which waits for the broker.
 func (c *connection) closeAfter(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = c.CloseDeadline(time.Now().Add(closeTimeout)) })
 }
 
-// close closes the connection and returns when every resource of it is gone.
+// close closes the connection and returns when all its resources are released.
 func (c *connection) close() {
 	_ = c.CloseDeadline(time.Now().Add(closeTimeout)) // the broker's answer changes nothing
 	for range c.released {
 	}
 }
 
-// transport returns the URL for a client that is given an encrypted connection, and how to encrypt it; nil for amqp. If the client
-// encrypted the connection itself, the header filter would see nothing.
+// transport returns the URL without encryption, and the TLS configuration for amqps; nil for amqp. TLS is set up outside the client,
+// because the header filter must see decrypted bytes.
 func transport(brokerURL string) (plain string, encryption *tls.Config, err error) {
 	uri, err := amqp.ParseURI(brokerURL)
 	u, parseErr := url.Parse(brokerURL)
 	if err != nil || parseErr != nil {
-		return "", nil, fault.New(fault.Invalid, "the broker's URL is none")
+		return "", nil, fault.New(fault.Invalid, "the broker URL is not a valid AMQP URL")
 	}
 	if uri.Scheme != "amqps" {
 		return brokerURL, nil, nil
@@ -91,7 +91,7 @@ func transport(brokerURL string) (plain string, encryption *tls.Config, err erro
 	return u.String(), encryption, fault.Wrap(err, fault.Unavailable, "prepare TLS")
 }
 
-// tlsOf reads what the URL says about certificates: cacertfile, certfile, keyfile and server_name_indication.
+// tlsOf returns the TLS configuration from the parameters of the URL: cacertfile, certfile, keyfile and server_name_indication.
 func tlsOf(uri amqp.URI) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cmp.Or(uri.ServerName, uri.Host)}
 	if uri.CACertFile != "" {
@@ -101,7 +101,7 @@ func tlsOf(uri amqp.URI) (*tls.Config, error) {
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(authorities) {
-			return nil, fmt.Errorf("%s has no certificate", uri.CACertFile)
+			return nil, fmt.Errorf("%s contains no certificate", uri.CACertFile)
 		}
 	}
 	if uri.CertFile != "" && uri.KeyFile != "" {

@@ -15,31 +15,31 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// Delivery is a message that is to be handled.
+// Delivery is one delivery of a message.
 type Delivery struct {
-	// Message is what the sender sent. Exchange and RoutingKey are the original ones, also when the message comes
-	// out of a wait queue.
+	// Message is the message as published. Exchange and RoutingKey are the original ones, also when the message returns from a wait
+	// queue.
 	Message wire.Message
 	// Attempts counts the failed attempts before this one.
 	Attempts int
-	// Parked counts how often the message waited for its order.
+	// Parked counts how often the message has waited for its order to exist.
 	Parked int
-	// Early counts how often the message was returned from a wait queue before its time.
+	// Early counts how often the message was returned from a wait queue before its delay was over.
 	Early int
 	// FirstSeen is when the message was delivered for the first time.
 	FirstSeen time.Time
-	// Session numbers the connection that it came over, from 1.
+	// Session is the number of the session that delivered the message, from 1.
 	Session uint64
 
 	raw  amqp.Delivery
 	conn *connection
 }
 
-// Handler handles one message. Any number of calls run at once, and the same message may come again, also while
-// an earlier call with it still runs: a handler is idempotent. It returns soon after its context ends.
+// Handler handles one message. Calls run concurrently, and the same message may be delivered again while an earlier call still runs: a
+// handler must be idempotent. It must return soon after its context ends.
 //
-// What happens to the message follows from the code of the error, see fault.Spec: it is acknowledged, tried again
-// later, parked, or dead-lettered. A panic is an Internal error.
+// The code of the error decides what happens to the message (fault.Spec): acknowledge, retry later, park, or dead-letter. A panic counts
+// as an Internal error.
 type Handler func(ctx context.Context, d Delivery) error
 
 // ConsumerConfig configures a Consumer.
@@ -47,41 +47,39 @@ type ConsumerConfig struct {
 	Config
 	// Handler is called for each message. Required.
 	Handler Handler
-	// Publisher puts messages into the wait and dead letter queues. Required unless Dead is set. The caller starts
-	// it, and stops it after the consumer.
+	// Publisher sends messages to the wait queues and the dead letter queue. Required unless Dead is set. The caller starts it, and
+	// stops it after the consumer.
 	Publisher *Publisher
-	// Subscription names the subscription of the topology whose queue is consumed; the inbox when it is empty.
+	// Subscription names a subscription of the topology to consume. Default: the inbox.
 	Subscription string
-	// Dead consumes the dead letter queue instead of the inbox. Nothing is moved from there: whatever the
-	// error, the message stays in the queue and comes again.
+	// Dead consumes the dead letter queue instead. A message whose handler fails stays in that queue and is delivered again.
 	Dead bool
-	// Prefetch is how many unacknowledged messages the broker lets this consumer have. Default 64.
+	// Prefetch is the maximum number of unacknowledged messages. Default 64.
 	Prefetch int
-	// Handlers is how many messages are handled at once, over all sessions. Default 16, at most Prefetch.
+	// Handlers is the maximum number of concurrent handlers, over all sessions. Default 16, at most Prefetch.
 	Handlers int
-	// HandlerTimeout bounds one call of the handler. The broker gives up after 30 minutes. Default 30 s.
+	// HandlerTimeout bounds one call of the handler. It must be below the broker's consumer_timeout, 30 minutes. Default 30 s.
 	HandlerTimeout time.Duration
-	// MaxAttempts is how often a message is handled before it is dead-lettered. Default 12: with the default delays that is three
-	// quarters of an hour. The first 20 attempts that a message got before its time do not count.
+	// MaxAttempts is the number of attempts before a message is dead-lettered. Default 12: with the default delays that takes 45
+	// minutes. The first 20 attempts after an early return do not count.
 	MaxAttempts int
-	// ParkMax is how long after it was first seen a message waits for its order to appear. Default 5 min.
+	// ParkMax is how long, from its first delivery, a message waits for its order to exist. Default 5 min.
 	ParkMax time.Duration
-	// Probe reports whether what the handler depends on answers. With it, messages that wait because something was down are
-	// handled again soon after it answers, instead of when their delay is over. It is called while messages have failed,
-	// every ProbeEvery, with a context that ends after 5 s. Optional.
+	// Probe returns nil if the dependencies of the handler are available. With it, messages that wait because a dependency was down are
+	// handled again soon after it recovers, before their delay is over. It is called every ProbeEvery while failed messages wait,
+	// with a context that ends after 5 s. Optional.
 	Probe func(context.Context) error
-	// ProbeEvery is the pause between two probes. Default 1 s.
+	// ProbeEvery is the interval between two probes. Default 1 s.
 	ProbeEvery time.Duration
-	// MoveTimeout bounds putting a message into another queue, reconnecting included. Default 30 s.
+	// MoveTimeout bounds sending a message to another queue, including reconnects. Default 30 s.
 	MoveTimeout time.Duration
-	// RequeueDelay is the pause before a message goes back to its queue because it could not be put into another
-	// one. Default 1 s.
+	// RequeueDelay is the pause before a message that could not be moved is requeued. Default 1 s.
 	RequeueDelay time.Duration
-	// Reply returns the answer to a message that is done with, for its sender in ReplyTo; ok is false when the sender does not wait
-	// for one. err is the handler's, nil when the message was handled. It must not block. Optional. A reply is sent once the
-	// message is acknowledged, and is lost when it cannot be sent at once.
+	// Reply returns the reply to a message that was handled or dead-lettered; ok is false if its sender expects none. err is the
+	// handler's error. It must not block. Optional. A reply is sent after the message is acknowledged, and is dropped if it cannot be
+	// sent at once.
 	Reply func(m wire.Message, err error) (answer wire.Message, ok bool)
-	// Now is the clock. Default time.Now.
+	// Now default: time.Now.
 	Now func() time.Time
 }
 
@@ -123,10 +121,10 @@ type Consumer struct {
 	queue string
 	// conn is the current session's connection, nil between sessions.
 	conn atomic.Pointer[connection]
-	// slots holds a token for each handler that runs; handling counts them too. Only the link's goroutine adds.
+	// slots holds a token for each running handler; handling counts them as well. Only the link's goroutine adds.
 	slots    chan struct{}
 	handling sync.WaitGroup
-	// lifetime is the context of every handler; cut ends it when a drain takes too long.
+	// lifetime is the context of every handler. cut cancels it when a drain takes too long.
 	lifetime context.Context
 	cut      context.CancelFunc
 	// recovery is nil without a probe.
@@ -134,11 +132,11 @@ type Consumer struct {
 	replies  *replies
 
 	start, stop sync.Once
-	// drain is the context that bounds the drain; set before the link is stopped.
+	// drain bounds the drain. It is set before the link is stopped.
 	drain context.Context
 }
 
-// NewConsumer returns a consumer that Start connects. The error is Invalid.
+// NewConsumer returns a consumer that is not connected. The error is Invalid.
 func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
@@ -164,7 +162,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	return c, nil
 }
 
-// Start begins to connect and to consume, and returns at once.
+// Start begins to connect and consume. It does not block.
 func (c *Consumer) Start() {
 	c.start.Do(func() {
 		c.replies.run(c.lifetime)
@@ -175,13 +173,13 @@ func (c *Consumer) Start() {
 	})
 }
 
-// Stop takes no more messages, lets running handlers finish and acknowledges or moves what they handled, gives the rest back to
-// the queue, and disconnects. When ctx ends before, the contexts of the handlers end too, their messages go back
-// to the queue, and the error is ctx's. Later calls wait for the first.
+// Stop stops consuming, waits until running handlers have finished and their messages are acknowledged or moved, requeues the other
+// messages, and disconnects. If ctx ends first, the contexts of the handlers end too, their messages are requeued, and the error is
+// ctx's. Later calls wait for the first.
 func (c *Consumer) Stop(ctx context.Context) error {
 	var err error
 	c.stop.Do(func() {
-		c.start.Do(func() {}) // it will never start now
+		c.start.Do(func() {}) // a later Start has no effect
 		c.drain = ctx
 		c.link.stop()
 		c.awaitHandlers()
@@ -195,8 +193,7 @@ func (c *Consumer) Stop(ctx context.Context) error {
 	return err
 }
 
-// awaitHandlers waits until nothing is being handled; when the drain takes too long it ends the handlers'
-// contexts first.
+// awaitHandlers waits until no handler runs. When c.drain ends, it cancels the handlers' contexts.
 func (c *Consumer) awaitHandlers() {
 	stop := context.AfterFunc(c.drain, func() {
 		if len(c.slots) > 0 {

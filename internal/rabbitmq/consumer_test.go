@@ -80,7 +80,7 @@ func order(id string) wire.Message {
 		CorrelationID: "corr", AppID: "shop", ContentType: "application/json", Body: []byte(`{"data":{"orderId":"` + id + `"}}`)}
 }
 
-func TestTheInboxGetsInboundEventsByNameAndAliasOnly(t *testing.T) {
+func TestInboxReceivesInboundTypesAndAliasesOnly(t *testing.T) {
 	url := testenv.AMQP(t)
 	got := make(chan rabbitmq.Delivery, 16)
 	b := startConsumer(t, url, func(c *rabbitmq.ConsumerConfig) {
@@ -106,7 +106,7 @@ func receive[T any](t *testing.T, from <-chan T) T {
 	}
 }
 
-func TestADeadLetterKeepsTheMessageAndTheReason(t *testing.T) {
+func TestDeadLetterHasMessageAndReason(t *testing.T) {
 	url := testenv.AMQP(t)
 	b := startConsumer(t, url, func(c *rabbitmq.ConsumerConfig) {
 		c.Handler = func(context.Context, rabbitmq.Delivery) error {
@@ -138,7 +138,7 @@ func TestADeadLetterKeepsTheMessageAndTheReason(t *testing.T) {
 }
 
 // Messages of the same bytes that die at the same time are told apart.
-func TestEveryDeathIsAnotherOne(t *testing.T) {
+func TestEqualMessagesHaveDifferentDeathIDs(t *testing.T) {
 	url := testenv.AMQP(t)
 	at := time.Now()
 	b := startConsumer(t, url, func(c *rabbitmq.ConsumerConfig) {
@@ -155,7 +155,7 @@ func TestEveryDeathIsAnotherOne(t *testing.T) {
 	require.NotContains(t, deaths, nil)
 }
 
-func TestAFailingMessageComesBackAndThenIsDead(t *testing.T) {
+func TestFailingMessageIsRetriedThenDeadLettered(t *testing.T) {
 	url := testenv.AMQP(t)
 	var attempts []int
 	var mu sync.Mutex
@@ -189,7 +189,7 @@ func TestAFailingMessageComesBackAndThenIsDead(t *testing.T) {
 	})
 }
 
-func TestAParkedMessageWaitsForItsOrder(t *testing.T) {
+func TestParkedMessageWaitsForItsOrder(t *testing.T) {
 	url := testenv.AMQP(t)
 	const parkMax = time.Hour
 	var later atomic.Int64 // how far the clock is ahead
@@ -223,7 +223,7 @@ func TestAParkedMessageWaitsForItsOrder(t *testing.T) {
 	b.stats(t, func(s rabbitmq.ConsumerStats) bool { return s.Acknowledged == 1 && s.DeadLettered == 1 })
 }
 
-func TestABodyOverTheLimitIsDeadUnread(t *testing.T) {
+func TestTooLargeBodyIsDeadLettered(t *testing.T) {
 	url := testenv.AMQP(t)
 	b := startConsumer(t, url, func(c *rabbitmq.ConsumerConfig) {
 		c.Handler = func(context.Context, rabbitmq.Delivery) error { t.Error("handled"); return nil }
@@ -237,7 +237,7 @@ func TestABodyOverTheLimitIsDeadUnread(t *testing.T) {
 	require.Equal(t, fault.TooLarge, rabbitmq.LetterOf(got).Reason)
 }
 
-func TestADeadLetterReplayedIsHandledAsIfNew(t *testing.T) {
+func TestReplayedDeadLetterStartsWithNoAttempts(t *testing.T) {
 	url := testenv.AMQP(t)
 	var fixed atomic.Bool
 	got := make(chan rabbitmq.Delivery, 1)
@@ -261,7 +261,7 @@ func TestADeadLetterReplayedIsHandledAsIfNew(t *testing.T) {
 }
 
 // The queue to put a message into is gone: the message stays in the inbox until there is one again.
-func TestWhatCannotBePutAsideStays(t *testing.T) {
+func TestMessageThatCannotBeMovedStays(t *testing.T) {
 	url := testenv.AMQP(t)
 	var give atomic.Bool
 	b := startConsumer(t, url, func(c *rabbitmq.ConsumerConfig) {
@@ -283,7 +283,7 @@ func TestWhatCannotBePutAsideStays(t *testing.T) {
 	b.stats(t, func(s rabbitmq.ConsumerStats) bool { return s.Acknowledged == 1 })
 }
 
-func TestWithoutAPublisherMessagesStay(t *testing.T) {
+func TestMessagesStayWhilePublisherIsDown(t *testing.T) {
 	url := testenv.AMQP(t)
 	never, err := rabbitmq.NewPublisher(rabbitmq.PublisherConfig{Config: config("amqp://127.0.0.1:1", rabbitmq.Topology{})})
 	require.NoError(t, err)
@@ -302,7 +302,7 @@ func TestWithoutAPublisherMessagesStay(t *testing.T) {
 
 // The connection breaks while a handler works: what it says afterwards must not reach the next session, where
 // the same delivery tag belongs to another message.
-func TestAStaleAcknowledgementIsDropped(t *testing.T) {
+func TestStaleAcknowledgementIsDropped(t *testing.T) {
 	url := testenv.AMQP(t)
 	proxy := rabbitmqtest.NewProxy(t, url)
 	entered, release := make(chan rabbitmq.Delivery, 8), make(chan struct{})
@@ -379,7 +379,7 @@ func TestLostConnectionsLoseNoMessage(t *testing.T) {
 	}
 }
 
-func TestTheKeeperOfTheDeadLettersPutsNothingAside(t *testing.T) {
+func TestDeadLetterConsumerMovesNothing(t *testing.T) {
 	url := testenv.AMQP(t)
 	b := startConsumer(t, url, func(c *rabbitmq.ConsumerConfig) {
 		c.Handler = func(context.Context, rabbitmq.Delivery) error { return fault.New(fault.Conflict, "no") }
@@ -402,7 +402,7 @@ func TestTheKeeperOfTheDeadLettersPutsNothingAside(t *testing.T) {
 }
 
 // What is never acknowledged is dead-lettered by the broker itself, and its story is still known.
-func TestTheDeliveryLimitLeadsToTheDeadLetters(t *testing.T) {
+func TestDeliveryLimitDeadLetters(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := rabbitmqtest.Topology(t, url, quick...)
 	topology.DeliveryLimit = 2
@@ -422,7 +422,7 @@ func TestTheDeliveryLimitLeadsToTheDeadLetters(t *testing.T) {
 	require.Equal(t, topology.Exchange, d.Message.Exchange)
 }
 
-func TestAConsumerSurvivesTheLossOfItsQueue(t *testing.T) {
+func TestConsumerSurvivesDeletedQueue(t *testing.T) {
 	url := testenv.AMQP(t)
 	got := make(chan rabbitmq.Delivery, 1)
 	b := startConsumer(t, url, func(c *rabbitmq.ConsumerConfig) {
@@ -446,7 +446,7 @@ func TestAConsumerSurvivesTheLossOfItsQueue(t *testing.T) {
 }
 
 // The broker cancels the consumer while every handler is busy: the session ends all the same, and what comes next is handled.
-func TestACancelledConsumerIsNoticedWhileHandlersAreBusy(t *testing.T) {
+func TestCancelledConsumerIsDetectedWhileHandlersAreBusy(t *testing.T) {
 	url := testenv.AMQP(t)
 	entered, release := make(chan string, 4), make(chan struct{})
 	letGo := sync.OnceFunc(func() { close(release) })

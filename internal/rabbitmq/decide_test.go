@@ -23,7 +23,7 @@ var start = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 func production() ConsumerConfig { return ConsumerConfig{}.withDefaults() }
 
 // Every code has the outcome that the table gives it.
-func TestEveryCodeHasItsOutcome(t *testing.T) {
+func TestEveryCodeHasItsDisposition(t *testing.T) {
 	for _, code := range fault.Codes() {
 		v := production().decide(Delivery{FirstSeen: start}, fault.New(code, "no"), start)
 		want := map[fault.Disposition]outcome{fault.Acknowledge: acknowledged, fault.DeadLetter: deadLettered, fault.Redeliver: redelivered, fault.Park: parked}
@@ -49,7 +49,7 @@ func TestRedeliveryWaitsLongerAndEnds(t *testing.T) {
 	require.Len(t, delays, 11)
 }
 
-func TestParkingLooksALastTimeNearTheLimit(t *testing.T) {
+func TestParkingRetriesOnceNearTheLimit(t *testing.T) {
 	now, d := start, Delivery{FirstSeen: start}
 	for {
 		v := production().decide(d, fault.New(fault.OrderUnknown, "which order?"), now)
@@ -69,7 +69,7 @@ func TestBackoff(t *testing.T) {
 	require.Equal(t, 5*time.Second, backoff(100*time.Millisecond, 10*time.Second, 1_000_000, 1))
 }
 
-func TestNoCredentialsAreShown(t *testing.T) {
+func TestCredentialsAreRemoved(t *testing.T) {
 	const url = "amqp://shop:hunter2@broker:5672/orders"
 	require.Equal(t, "dial the broker: *** is wrong", withoutCredentials("dial "+url+": hunter2 is wrong", url))
 	require.Equal(t, "as it is", withoutCredentials("as it is", "amqp://broker"))
@@ -87,7 +87,7 @@ func TestTopologyNames(t *testing.T) {
 	require.NotContains(t, Topology{}.Keys(), "order.accepted", "what goes out never comes in")
 }
 
-func TestConfigurationsSayEverythingThatIsWrong(t *testing.T) {
+func TestConfigurationReportsAllProblems(t *testing.T) {
 	err := ConsumerConfig{
 		Config:   Config{URL: "http://user:secret@host", Topology: Topology{WaitDelays: []time.Duration{2, 1}}},
 		Prefetch: 4, Handlers: 5,
@@ -97,11 +97,11 @@ func TestConfigurationsSayEverythingThatIsWrong(t *testing.T) {
 		require.Contains(t, err.Error(), at)
 	}
 	require.NotContains(t, err.Error(), "secret")
-	require.ErrorIs(t, PublisherConfig{Config: Config{URL: "amqp://h"}, Patience: -1}.withDefaults().validate(), fault.Invalid)
+	require.ErrorIs(t, PublisherConfig{Config: Config{URL: "amqp://h"}, PublishTimeout: -1}.withDefaults().validate(), fault.Invalid)
 	require.Empty(t, Config{URL: "amqp://localhost"}.withDefaults().problems())
 }
 
-func TestMessagesSurviveTheirWayThroughTheClient(t *testing.T) {
+func TestMessagesSurviveClientRoundTrip(t *testing.T) {
 	m := wire.Message{ContentType: "a", ContentEncoding: "utf-8", MessageID: "m", CorrelationID: "c", Type: "t", AppID: "x",
 		Timestamp: start, RoutingKey: "k", Body: []byte("{}"),
 		Headers: map[string]any{"s": "x", "n": int64(1), "l": []any{"a", map[string]any{"b": true}}, "t": map[string]any{"u": nil}}}
@@ -114,7 +114,7 @@ func TestMessagesSurviveTheirWayThroughTheClient(t *testing.T) {
 }
 
 // Each of these would end the connection half way through a frame.
-func TestWhatCannotBeSentIsRefused(t *testing.T) {
+func TestUnsendableMessagesAreRefused(t *testing.T) {
 	long := strings.Repeat("x", 256)
 	for name, m := range map[string]wire.Message{
 		"message id":  {MessageID: long},
@@ -128,7 +128,7 @@ func TestWhatCannotBeSentIsRefused(t *testing.T) {
 	}
 }
 
-func TestAFailedCopyKeepsWhatTheSenderSent(t *testing.T) {
+func TestFailedCopyKeepsSenderProperties(t *testing.T) {
 	d := Delivery{FirstSeen: start, Message: wire.Message{Exchange: "domain_events", RoutingKey: "order.created", Body: []byte("{}"),
 		Headers: map[string]any{"traceparent": "00", "CC": []any{"elsewhere"}, "x-death": []any{}, "x-ordersaga-attempts": int64(3)}}}
 	require.Equal(t, map[string]any{"traceparent": "00", HeaderAttempts: int64(4), HeaderParked: int64(1),
@@ -139,7 +139,7 @@ func TestAFailedCopyKeepsWhatTheSenderSent(t *testing.T) {
 	require.NoError(t, err, "a copy can always be sent")
 }
 
-func TestHostileCountersCountAsNone(t *testing.T) {
+func TestForgedCountersAreIgnored(t *testing.T) {
 	for _, value := range []any{"7", int64(-1), 3.5, nil, []any{}} {
 		require.Zero(t, headerCount(wire.Message{Headers: map[string]any{"n": value}}, "n"), "%v", value)
 	}
@@ -171,7 +171,7 @@ func TestDeadLetterHeadersAreRead(t *testing.T) {
 
 // A replayed message says which letter it comes from and how often it was replayed, also when it waits and dies again;
 // the next replay says so of the new letter.
-func TestAReplayTravelsWithTheMessage(t *testing.T) {
+func TestReplayHeadersAreKept(t *testing.T) {
 	m := Replay(wire.Message{Exchange: "domain_events", RoutingKey: "OrderCreated", Headers: map[string]any{"traceparent": "00"}}, "letter-1", 2)
 	for range 2 {
 		m = failedCopy(Delivery{Message: m, FirstSeen: start}, "q", 1, 0)
@@ -195,7 +195,7 @@ func TestDetailIsSafeAndBounded(t *testing.T) {
 }
 
 // Our headers, set by another client, never make it impossible to move a message.
-func TestForgedHeadersAreNotCarried(t *testing.T) {
+func TestForgedHeadersAreDropped(t *testing.T) {
 	d := Delivery{FirstSeen: start, Message: wire.Message{Headers: map[string]any{HeaderReplayOf: strings.Repeat("x", 100<<10), HeaderReplays: "many"}}}
 	m := failedCopy(d, "q", 1, 0)
 	_, err := ToPublishing(m)
@@ -210,7 +210,7 @@ func TestForgedHeadersAreNotCarried(t *testing.T) {
 }
 
 // The broker has given up on a message that was put back by hand: its reason counts.
-func TestTheBrokersRecordHasTheLastWord(t *testing.T) {
+func TestBrokerDeathRecordOverridesHeaders(t *testing.T) {
 	d := LetterOf(wire.Message{Headers: map[string]any{HeaderReason: "invalid", "x-death": []any{
 		map[string]any{"reason": "delivery_limit", "queue": "ordersaga.inbox"}}}})
 	require.Equal(t, deadletter.ReasonDeliveryLimit, d.Reason)

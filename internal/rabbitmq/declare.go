@@ -13,14 +13,14 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// declarer declares a topology over one connection. A refusal closes the channel: it opens another one then.
+// declarer declares a topology over one connection. The broker closes the channel when it refuses; do then opens another one.
 type declarer struct {
 	conn       *amqp.Connection
 	ch         *amqp.Channel
 	deviations []Deviation
 }
 
-// do runs one operation on a channel that is open.
+// do runs one operation on an open channel.
 func (d *declarer) do(operation func(*amqp.Channel) error) error {
 	if d.ch == nil || d.ch.IsClosed() {
 		ch, err := d.conn.Channel()
@@ -32,17 +32,17 @@ func (d *declarer) do(operation func(*amqp.Channel) error) error {
 	return operation(d.ch)
 }
 
-// refused reports whether the broker gave this code as its reason.
+// refused reports whether err is a refusal of the broker with this code.
 func refused(err error, code int) bool {
 	var reason *amqp.Error
 	return errors.As(err, &reason) && reason.Code == code
 }
 
-// maxRounds bounds how often a declaration is corrected: there are fewer arguments than that.
+// maxRounds bounds the declarations of one entity. It exceeds the number of arguments.
 const maxRounds = 32
 
-// ensure declares what is not there yet, and otherwise finds out how it exists. The error is Conflict for an exchange of events or a
-// consumed queue that cannot be used: without it there is nothing to do.
+// ensure declares entities that do not exist, and records how existing ones differ. The error is Conflict for an event exchange or a
+// consumed queue that cannot be used: the service cannot work without it.
 func (d *declarer) ensure(entities ...entity) error {
 	for _, e := range entities {
 		deviation, err := d.compare(e)
@@ -59,11 +59,12 @@ func (d *declarer) ensure(entities ...entity) error {
 	return nil
 }
 
-// compare declares an entity and returns how it exists otherwise; the deviation is zero when nothing is different.
+// compare declares an entity and returns how an existing one differs; the deviation is zero if nothing differs.
 //
-// The protocol cannot ask for arguments: the broker names the first that is different. Where one is enough to know, no more are
-// looked for. Otherwise it is corrected in the next declaration, until one is accepted or is known to be unsafe. What is deleted
-// meanwhile must not be made like that, so each of those declarations comes right after a check that the entity still exists.
+// AMQP has no way to read the arguments of an entity. When a declaration is refused, the broker names the first argument that
+// differs. For some entities that one is enough. For others, compare corrects the argument and declares again, until the declaration
+// is accepted or the entity is known to be unsafe. The entity may be deleted meanwhile and must not be created with wrong arguments:
+// each corrected declaration directly follows a check that the entity still exists.
 func (d *declarer) compare(declared entity) (Deviation, error) {
 	actual, seen := declared.clone(), make(map[string]bool)
 	for range maxRounds {
@@ -94,7 +95,7 @@ func (d *declarer) compare(declared entity) (Deviation, error) {
 	return actual.deviation(differences(declared, actual), declared.purpose.unknown()), nil
 }
 
-// compareUnknown describes an entity that exists and that the user may not declare. The error is the broker's refusal when it does not exist.
+// compareUnknown describes an entity that the user may not declare. If it does not exist, the error is the broker's refusal.
 func (d *declarer) compareUnknown(declared entity, refusal error) (Deviation, error) {
 	if err := d.do(func(ch *amqp.Channel) error { return declared.declare(ch, true) }); err != nil {
 		return Deviation{}, fault.Wrap(refusal, fault.Unavailable, "declare %s %s", declared.kind(), declared.name)
@@ -103,8 +104,8 @@ func (d *declarer) compareUnknown(declared entity, refusal error) (Deviation, er
 		Remedy: "The user of AMQP_URL may not configure it. Permit that, or make sure that its arguments are those of docs/reference/messaging.md"}, nil
 }
 
-// bind binds a queue to an exchange by keys. A refusal of permission is kept as a deviation: the owner of the queue may have bound
-// it.
+// bind binds a queue to an exchange by keys. Missing permission is recorded as a deviation, not an error: the owner of the queue may
+// have bound it.
 func (d *declarer) bind(queue, exchange string, keys ...string) error {
 	var unknown []string
 	for _, key := range keys {
@@ -124,7 +125,7 @@ func (d *declarer) bind(queue, exchange string, keys ...string) error {
 	return nil
 }
 
-// declare declares an entity; passively, it only checks that it exists.
+// declare declares an entity. If passive is set, it only checks that the entity exists.
 func (e entity) declare(ch *amqp.Channel, passive bool) error {
 	args := maps.Clone(e.args)
 	for _, name := range []string{argType, argDurable, argAutoDelete, argInternal} {
@@ -143,10 +144,10 @@ func (e entity) declare(ch *amqp.Channel, passive bool) error {
 	return ch.ExchangeDeclare(e.name, e.text(argType), e.flag(argDurable), e.flag(argAutoDelete), e.flag(argInternal), false, args)
 }
 
-// inequivalence is how the broker, from 3.10 to 4.3, names an argument that is different.
+// inequivalence is how RabbitMQ 3.10 to 4.3 names an argument that differs.
 var inequivalence = regexp.MustCompile(`(?s)inequivalent arg '([^']*)' for .*: received .* but current is (?:(none)|the value '(.*)' of type '([a-z]+)'|'(.*)')$`)
 
-// inequivalent reads the argument that is different, and what it is; nil when there is none.
+// inequivalent returns the argument that differs and its actual value; nil if it is not set.
 func inequivalent(err error) (name string, value any, ok bool) {
 	var reason *amqp.Error
 	if !errors.As(err, &reason) {

@@ -12,17 +12,17 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// Deviation is an exchange, a queue or a binding that exists otherwise than this version declares it. It is used as it is,
-// as far as that is safe.
+// Deviation is an exchange, a queue or a binding whose actual arguments differ from the declared ones. It is used as it is if that is
+// safe.
 type Deviation struct {
 	// Kind is exchange, queue or binding.
 	Kind string `json:"kind"`
 	Name string `json:"name"`
-	// Differences says what is different, "x-delivery-limit: 7 (declared: 1000)", or the first of it where that is enough to know.
+	// Differences lists the differences, such as "x-delivery-limit: 7 (declared: 1000)"; only the first one if that is enough.
 	Differences []string `json:"differences"`
-	// Unsafe says why nothing is put into it: messages could be lost. Empty when it is used.
+	// Unsafe is the reason why the entity is not used: messages could be lost. Empty if it is used.
 	Unsafe string `json:"unsafe,omitempty"`
-	// Remedy says how to get it as it is declared.
+	// Remedy is how to get the entity as declared.
 	Remedy string `json:"remedy"`
 }
 
@@ -35,14 +35,14 @@ func (d Deviation) Error() string {
 	return text
 }
 
-// unusable returns the error of a deviation that a connection cannot work with. It is a Conflict.
+// unusable returns the Conflict error of a deviation that prevents a session.
 func unusable(d Deviation) error {
 	return &fault.Error{Code: fault.Conflict, Err: d, Message: fmt.Sprintf(
 		"%s %s exists with other arguments than this version declares (%s) and cannot be used: %s. %s",
 		d.Kind, d.Name, strings.Join(d.Differences, ", "), d.Unsafe, d.Remedy)}
 }
 
-// Names of arguments that the client has no names for. The first ones are fields of their own in AMQP; the broker names them alike.
+// Names of arguments that the client does not define. The first ones are fields of the AMQP methods; the broker uses these names.
 const (
 	argType       = "type"
 	argDurable    = "durable"
@@ -71,12 +71,12 @@ const (
 	// eventExchange is the exchange that events are published to.
 	eventExchange purpose = iota
 	deadLetterExchange
-	// consumedQueue is read, and nothing is put into it here. However it exists, reading empties it; not reading it would keep no
-	// message that is there.
+	// consumedQueue is only consumed; its messages come from the exchange. It is used with any arguments: leaving it unconsumed would
+	// not save a message.
 	consumedQueue
-	// waitQueue gets copies of messages that are acknowledged then, and must give each of them back.
+	// waitQueue receives copies of acknowledged messages and must return every one.
 	waitQueue
-	// deadLetterQueue must keep every dead letter until it is taken out.
+	// deadLetterQueue must keep every message until it is consumed.
 	deadLetterQueue
 )
 
@@ -84,8 +84,8 @@ const (
 type entity struct {
 	purpose purpose
 	name    string
-	args    amqp.Table // the type of an exchange, and the fields, too; what is missing has its default
-	// target is where the messages of a wait queue return to.
+	args    amqp.Table // includes the type and the method fields; a missing argument has its default
+	// target is the queue to which a wait queue returns its messages.
 	target string
 }
 
@@ -105,20 +105,20 @@ func (e entity) clone() entity {
 	return e
 }
 
-// text returns an argument; empty when it is missing or something else than a string.
+// text returns an argument; empty if it is missing or not a string.
 func (e entity) text(name string) string { s, _ := e.args[name].(string); return s }
 
-// flag returns an argument; false when it is missing or something else than a boolean.
+// flag returns an argument; false if it is missing or not a boolean.
 func (e entity) flag(name string) bool { b, _ := e.args[name].(bool); return b }
 
 func (e entity) has(names ...string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { _, ok := e.args[name]; return ok })
 }
 
-// queueType returns the type of a queue; without an argument it is the classic one, the default.
+// queueType returns the type of a queue. The default is classic.
 func (e entity) queueType() string { return cmp.Or(e.text(amqp.QueueTypeArg), amqp.QueueTypeClassic) }
 
-// correct changes an argument to what exists; a nil value is none. Arguments that only quorum queues have go with the type.
+// correct sets an argument to its actual value; nil removes it. Arguments that only quorum queues have are removed with the type.
 func (e entity) correct(name string, value any) {
 	if e.args[name] = value; value == nil {
 		delete(e.args, name)
@@ -147,28 +147,28 @@ func differences(declared, actual entity) []string {
 	return found
 }
 
-// oneDifference reports whether the first difference is enough to know whether the entity can be used.
+// oneDifference reports whether one difference is enough to decide whether the entity can be used.
 func (p purpose) oneDifference() bool { return p < waitQueue }
 
-// unknown returns why an entity is not used when it cannot be found out how it exists; empty when it is used all the same.
+// unknown returns why an entity whose arguments cannot be determined is not used; empty if it is used.
 func (p purpose) unknown() string {
 	switch p {
 	case consumedQueue:
 		return ""
 	case eventExchange, deadLetterExchange:
-		return "it could not be found out how it routes"
+		return "its routing could not be determined"
 	}
-	return "it could not be found out whether it keeps what is put into it"
+	return "it is unknown whether it keeps its messages"
 }
 
-// unsafe returns why an entity as it exists cannot be used without losing messages, or an empty string.
+// unsafe returns why messages would be lost if the existing entity were used; empty if it is safe.
 func (e entity) unsafe() string {
 	switch e.purpose {
 	case eventExchange:
 		switch kind := e.text(argType); {
 		case e.flag(argInternal):
-			return "an internal exchange takes no messages from clients"
-		case kind != amqp.ExchangeTopic && kind != amqp.ExchangeDirect && kind != "x-delayed-message": // these route our keys alike
+			return "an internal exchange accepts no messages from clients"
+		case kind != amqp.ExchangeTopic && kind != amqp.ExchangeDirect && kind != "x-delayed-message": // these route plain keys in the same way
 			return "an exchange of type " + kind + " does not route by the type of an event"
 		}
 	case deadLetterExchange:
@@ -177,7 +177,7 @@ func (e entity) unsafe() string {
 		}
 	case consumedQueue:
 		if e.queueType() == amqp.QueueTypeStream {
-			return "a stream keeps what was acknowledged, and delivers it again"
+			return "a stream keeps acknowledged messages and delivers them again"
 		}
 	case waitQueue, deadLetterQueue:
 		return e.unsafeStore()
@@ -185,15 +185,15 @@ func (e entity) unsafe() string {
 	return ""
 }
 
-// unsafeStore is unsafe for a queue that messages are put into.
+// unsafeStore is unsafe for wait queues and the dead letter queue.
 func (e entity) unsafeStore() string {
 	quorum := e.queueType() == amqp.QueueTypeQuorum
 	waits := e.purpose == waitQueue
 	switch {
 	case !e.flag(argDurable), e.flag(argAutoDelete), e.has(amqp.QueueTTLArg):
-		return "it may vanish with its messages"
+		return "it may be deleted with its messages"
 	case !quorum && (waits || e.queueType() != amqp.QueueTypeClassic):
-		return "a queue of type " + e.queueType() + " cannot do what this one is for without losing messages"
+		return "a queue of type " + e.queueType() + " would lose messages here"
 	case e.has(amqp.QueueMaxLenArg, amqp.QueueMaxLenBytesArg) && e.text(amqp.QueueOverflowArg) != amqp.QueueOverflowRejectPublish:
 		return "it drops messages when it is full"
 	}
@@ -202,36 +202,36 @@ func (e entity) unsafeStore() string {
 	case !waits && e.has(amqp.QueueMessageTTLArg):
 		return "dead letters expire in it"
 	case !waits && quorum && (!limited || limit >= 0 && limit < 1<<20):
-		return "from RabbitMQ 4.0 on it drops dead letters that were delivered too often"
+		return "since RabbitMQ 4.0 it drops dead letters that were delivered too often"
 	case !waits:
 		return ""
 	case !e.has(amqp.QueueMessageTTLArg):
-		return "messages would stay in it for ever"
+		return "messages would stay in it forever"
 	case e.text(argDeadLetterExchange) != "" || !e.has(argDeadLetterExchange) || e.text(argDeadLetterKey) != e.target:
 		return "messages would not return from it to " + e.target
 	case e.text(argDeadLetterStrategy) != atLeastOnce || e.text(amqp.QueueOverflowArg) != amqp.QueueOverflowRejectPublish:
-		return "it does not dead-letter at least once: messages on their way back may be lost"
+		return "it does not dead-letter at least once: returning messages may be lost"
 	}
 	return ""
 }
 
-// remedy says how to get an entity as it is declared, without losing what is in it.
+// remedy returns how to get an entity as declared without losing its messages.
 func (e entity) remedy() string {
 	deleteIt := fmt.Sprintf("delete it when it is empty (rabbitmqctl list_queues name messages; rabbitmqctl delete_queue %s), and restart "+
-		"the service, which declares it as it should be. Or set another BROKER_PREFIX", e.name)
+		"the service, which declares it again. Or set another BROKER_PREFIX", e.name)
 	switch e.purpose {
 	case waitQueue:
-		return "Messages that are in it return by their time to live: " + deleteIt
+		return "Its messages return when their time to live ends: " + deleteIt
 	case deadLetterQueue:
-		return "The service takes out what is in it: " + deleteIt
+		return "The service consumes its messages: " + deleteIt
 	case consumedQueue:
-		return "It is consumed as it is. To get it as it is declared, stop what publishes to it and " + deleteIt
+		return "It is consumed as it is. To get it as declared, stop its publishers and " + deleteIt
 	case deadLetterExchange:
-		return fmt.Sprintf("Delete it (%s, in the management UI or with rabbitmqadmin): it has no messages. Restart the service, which declares and binds it as it should be", e.name)
+		return fmt.Sprintf("Delete it (%s, in the management UI or with rabbitmqadmin): an exchange holds no messages. Restart the service, which declares and binds it again", e.name)
 	}
 	if e.unsafe() != "" {
-		return "Set EVENT_EXCHANGE to the name of a durable topic exchange, or delete this one when its other users agree: the service declares it anew"
+		return "Set EVENT_EXCHANGE to the name of a durable topic exchange, or delete this one after its other users agree: the service declares it again"
 	}
-	return "Nothing needs to be done: it is used as it is. An alternate exchange gets what no queue is bound to; an exchange that is not durable " +
-		"loses the bindings of others when the broker restarts"
+	return "Nothing needs to be done: it is used as it is. An alternate exchange receives messages that no binding matches; a non-durable exchange " +
+		"loses other services' bindings when the broker restarts"
 }

@@ -32,7 +32,7 @@ func TestInequivalent(t *testing.T) {
 	require.False(t, ok)
 }
 
-func TestWhichQueuesAreSafe(t *testing.T) {
+func TestUnsafeQueues(t *testing.T) {
 	topology := Topology{}.withDefaults()
 	wait, dead, inbox := waitQueueOf("q", 5*time.Second), topology.deadLetterQueue(), topology.consumedQueue("q")
 	for _, test := range []struct {

@@ -16,29 +16,29 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// outcome is what happened to a delivery: a value of the label outcome.
+// outcome is the result of a delivery: a value of the label outcome.
 type outcome string
 
 const (
 	acknowledged outcome = "acknowledged"
 	redelivered  outcome = "redelivered" // a copy waits for the next attempt
-	parked       outcome = "parked"      // a copy waits for its order
+	parked       outcome = "parked"      // a copy waits for its order to exist
 	deadLettered outcome = "dead_lettered"
-	returned     outcome = "returned" // from a wait queue, before its time
-	requeued     outcome = "requeued" // went back to its queue because it could not be moved
-	stale        outcome = "stale"    // its session was over: the broker delivers it again
+	returned     outcome = "returned" // from a wait queue, before its delay was over
+	requeued     outcome = "requeued" // it could not be moved
+	stale        outcome = "stale"    // its session has ended: the broker delivers it again
 )
 
-// decision is what to do with a message after it was handled.
+// decision is the disposition of a handled message.
 type decision struct {
 	outcome outcome // acknowledged, redelivered, parked or deadLettered
-	// delay is how long a message that is redelivered or parked waits.
+	// delay is the waiting time of a redelivered or parked message.
 	delay time.Duration
-	// attempts and parked are the counts that it takes with it.
+	// attempts and parked are the counters for the copy.
 	attempts, parked int
 }
 
-// decide says what happens to a message whose handler returned err. It is pure; the meaning of the codes is fault's.
+// decide returns the disposition of a message whose handler returned err. It is pure.
 func (c ConsumerConfig) decide(d Delivery, err error, now time.Time) decision {
 	if err == nil {
 		return decision{outcome: acknowledged}
@@ -50,7 +50,7 @@ func (c ConsumerConfig) decide(d Delivery, err error, now time.Time) decision {
 	case fault.Park:
 		next.parked++
 		if left := d.FirstSeen.Add(c.ParkMax).Sub(now); left > 0 {
-			// The last attempt comes near the limit, not long after it.
+			// Near the limit a shorter queue is chosen, so that the last attempt is not long after the limit.
 			next.outcome, next.delay = parked, c.delay(onTime(d.Parked, d.Early), left)
 		}
 	case fault.Redeliver:
@@ -64,14 +64,14 @@ func (c ConsumerConfig) decide(d Delivery, err error, now time.Time) decision {
 	return next
 }
 
-// maxEarly is how many attempts before their time are free. Without a limit a message that always fails, on a system that always
-// comes and goes, would never be a dead letter.
+// maxEarly is the number of early attempts that do not count. Without a limit, a message that always fails would never be
+// dead-lettered while a dependency keeps failing and recovering.
 const maxEarly = 20
 
-// onTime returns how many of so many attempts came after their delay.
+// onTime returns how many attempts were made after their full delay.
 func onTime(attempts, early int) int { return max(0, attempts-min(early, maxEarly)) }
 
-// delay returns the delay after so many earlier waits, not longer than limit as far as there is a queue for that.
+// delay returns the delay after so many waits, at most limit if a queue with such a delay exists.
 func (c ConsumerConfig) delay(waits int, limit time.Duration) time.Duration {
 	delays := c.Topology.WaitDelays
 	i := min(waits, len(delays)-1)
@@ -81,10 +81,10 @@ func (c ConsumerConfig) delay(waits int, limit time.Duration) time.Duration {
 	return delays[i]
 }
 
-// handle runs the handler. A body that is too large is not handled.
+// handle runs the handler. It refuses a body that is too large.
 func (c *Consumer) handle(d Delivery) (err error) {
 	if len(d.Message.Body) > wire.MaxBody && !c.cfg.Dead {
-		return fault.New(fault.TooLarge, "the body has %d bytes; at most %d are read", len(d.Message.Body), wire.MaxBody)
+		return fault.New(fault.TooLarge, "the body has %d bytes; the maximum is %d", len(d.Message.Body), wire.MaxBody)
 	}
 	ctx, cancel := context.WithTimeout(c.lifetime, c.cfg.HandlerTimeout)
 	defer cancel()
@@ -99,8 +99,7 @@ func (c *Consumer) handle(d Delivery) (err error) {
 	return c.cfg.Handler(ctx, d)
 }
 
-// dispose acknowledges a message that was handled; before that, it puts a copy of one that failed into a wait queue or the dead
-// letter queue.
+// dispose acknowledges a message. If handling failed, it first sends a copy to a wait queue or the dead letter queue.
 func (c *Consumer) dispose(d Delivery, err error) {
 	if c.conn.Load() != d.conn {
 		c.stale(d)
@@ -119,9 +118,9 @@ func (c *Consumer) dispose(d Delivery, err error) {
 	case deadLettered:
 		notMoved = c.deadLetter(d, next, err)
 	}
-	// The copy may wait from here on, also when its confirm is late or the message cannot be acknowledged any more.
+	// From here on the copy may exist, even if its confirmation is late or the message cannot be acknowledged.
 	if c.recovery != nil && next.outcome == redelivered && next.delay > c.cfg.Topology.WaitDelays[0] {
-		c.recovery.note()
+		c.recovery.noteFailure()
 	}
 	if notMoved != nil {
 		c.log(slog.LevelError, "message could not be moved and stays in its queue", d, slog.Any("error", notMoved))
@@ -139,7 +138,7 @@ func (c *Consumer) dispose(d Delivery, err error) {
 }
 
 func (c *Consumer) retryLater(d Delivery, next decision, err error) error {
-	c.log(slog.LevelWarn, "message is tried again later", d, slog.Duration("retry_in", next.delay), slog.Any("error", err))
+	c.log(slog.LevelWarn, "message will be retried", d, slog.Duration("retry_in", next.delay), slog.Any("error", err))
 	m := failedCopy(d, c.queue, next.attempts, next.parked)
 	if d.Message.ReplyTo != "" {
 		m.Headers[HeaderReplyTo] = d.Message.ReplyTo
@@ -147,7 +146,7 @@ func (c *Consumer) retryLater(d Delivery, next decision, err error) error {
 	return c.move(c.waitQueue(next.delay), m)
 }
 
-// deadLetter puts a copy of a message into the dead letter queue. The consumer of that queue logs it at a higher level.
+// deadLetter sends a copy of a message to the dead letter queue. The consumer of that queue logs it at a higher level.
 func (c *Consumer) deadLetter(d Delivery, next decision, err error) error {
 	reason := string(fault.CodeOf(err))
 	c.log(slog.LevelDebug, "message is dead-lettered", d, slog.String("reason", reason), slog.Any("error", err))
@@ -156,7 +155,7 @@ func (c *Consumer) deadLetter(d Delivery, next decision, err error) error {
 	}))
 }
 
-// reply answers the sender of a message that is done with, if it waits for that. This service's own queues get no replies.
+// reply sends a reply if the sender of the message expects one. Queues of this service get no replies.
 func (c *Consumer) reply(d Delivery, err error) {
 	to := d.Message.ReplyTo
 	if c.cfg.Reply == nil || to == "" || strings.HasPrefix(to, c.cfg.Topology.Prefix+".") {
@@ -167,10 +166,10 @@ func (c *Consumer) reply(d Delivery, err error) {
 	}
 }
 
-// move puts a copy into another queue and returns when it is confirmed there. It waits for the publisher's
-// connection: the message is safe where it is.
+// move sends a copy to another queue and returns when it is confirmed. It waits for the publisher's connection: meanwhile the
+// original message stays unacknowledged.
 func (c *Consumer) move(queue string, m wire.Message) error {
-	if err := c.link.unsafe(queue); err != nil { // the publisher need not know the queues of a subscription
+	if err := c.link.unsafe(queue); err != nil { // the publisher may not have declared the queues of a subscription
 		return err
 	}
 	ctx, cancel := context.WithTimeout(c.lifetime, c.cfg.MoveTimeout)
@@ -181,8 +180,8 @@ func (c *Consumer) move(queue string, m wire.Message) error {
 	return c.cfg.Publisher.Send(ctx, queue, m)
 }
 
-// waitQueue is the queue to wait in for a delay: where that queue cannot be used, the next longer one that can, else the next
-// shorter one.
+// waitQueue returns the queue for a delay. If it cannot be used, it returns the next longer usable one, otherwise the next shorter
+// one.
 func (c *Consumer) waitQueue(delay time.Duration) string {
 	delays := c.cfg.Topology.WaitDelays
 	at := slices.Index(delays, delay)
@@ -193,29 +192,29 @@ func (c *Consumer) waitQueue(delay time.Duration) string {
 			return WaitOf(c.queue, d)
 		}
 	}
-	return WaitOf(c.queue, delay) // move returns the reason
+	return WaitOf(c.queue, delay) // move returns the error
 }
 
-// requeue gives a message back after a pause, so that it does not come again at once and without end. The inbox counts it as a
-// delivery: reject does on every version. Dead letters are not counted.
+// requeue returns a message to its queue after a pause, which prevents a tight loop. For the inbox it counts as a delivery: a reject
+// counts in every version of RabbitMQ. Dead letters are not counted.
 func (c *Consumer) requeue(d Delivery) {
 	pause(c.lifetime, c.cfg.RequeueDelay)
-	giveBack := d.raw.Reject
+	reject := d.raw.Reject
 	if c.cfg.Dead {
-		giveBack = func(requeue bool) error { return d.raw.Nack(false, requeue) }
+		reject = func(requeue bool) error { return d.raw.Nack(false, requeue) }
 	}
-	if giveBack(true) != nil {
+	if reject(true) != nil {
 		c.stale(d)
 		return
 	}
 	c.count(requeued)
 }
 
-// stale drops the result for a message whose session is over. Its tag means nothing on another channel, and the broker has the
-// message back already.
+// stale drops the result of a message whose session has ended. Its delivery tag is invalid on another channel, and the broker has
+// already requeued it.
 func (c *Consumer) stale(d Delivery) {
 	c.count(stale)
-	c.log(slog.LevelDebug, "the session of a message is over: it comes again", d)
+	c.log(slog.LevelDebug, "session of the message has ended; it will be redelivered", d)
 }
 
 func (c *Consumer) count(o outcome) {

@@ -47,7 +47,7 @@ func TestStopDrains(t *testing.T) {
 	require.ErrorIs(t, b.consumer.Ready(), fault.Unavailable)
 }
 
-func TestADrainThatTakesTooLongEndsTheHandlers(t *testing.T) {
+func TestDrainTimeoutCancelsHandlers(t *testing.T) {
 	url := testenv.AMQP(t)
 	entered := make(chan struct{}, 1)
 	b := startConsumer(t, url, func(c *rabbitmq.ConsumerConfig) {

@@ -10,8 +10,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-// TestADrainerIsNotEmptyWhileAMessageIsOnItsWay: no message of the queue is ready any more, and none has come yet.
-func TestADrainerIsNotEmptyWhileAMessageIsOnItsWay(t *testing.T) {
+// TestDrainerWaitsForMessageInTransit: no message of the queue is ready any more, and none has come yet.
+func TestDrainerWaitsForMessageInTransit(t *testing.T) {
 	conn, err := amqp.Dial(testenv.AMQP(t))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })

@@ -14,12 +14,12 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// returnWaiting returns the messages that wait at this moment to the queue that they came from, before their time is up: a copy
-// is confirmed there before the message is acknowledged. The shortest wait queue is left alone. One process does so at a
-// time. Each message is returned once: those that fail again while this runs are left where they are.
+// returnWaiting returns the messages that wait now to their original queue, before their delay is over: a copy is confirmed there before
+// the message is acknowledged. The shortest wait queue is skipped. One process does this at a time. Each message is returned once:
+// messages that fail again meanwhile stay in their wait queue.
 //
-// Errors: Unavailable, also while another process does so, which may have begun before the newest of the messages failed; what is
-// not acknowledged waits on.
+// Errors: Unavailable, also while another process returns messages, which may have started before the newest message failed. An
+// unacknowledged message continues to wait.
 func (c *Consumer) returnWaiting(ctx context.Context) (returned int, err error) {
 	if err := c.WaitReady(ctx); err != nil {
 		return 0, err
@@ -34,7 +34,7 @@ func (c *Consumer) returnWaiting(ctx context.Context) (returned int, err error) 
 	}
 	defer unlock()
 	run := rand.Text()
-	for _, delay := range slices.Backward(c.cfg.Topology.WaitDelays[1:]) { // what has failed most often came first
+	for _, delay := range slices.Backward(c.cfg.Topology.WaitDelays[1:]) { // the messages with most failures are the oldest
 		n, err := c.returnFrom(ctx, conn, WaitOf(c.queue, delay), run)
 		returned += n
 		if err != nil {
@@ -45,17 +45,17 @@ func (c *Consumer) returnWaiting(ctx context.Context) (returned int, err error) 
 }
 
 const (
-	// returnPrefetch is how many messages of a wait queue one consumer holds, at most.
+	// returnPrefetch is the maximum number of messages of a wait queue that are held unacknowledged.
 	returnPrefetch = 16
-	// returnIdle is after what time without a message the queue's length is read.
+	// returnIdle is the time without a message after which the length of the queue is read.
 	returnIdle = 200 * time.Millisecond
 )
 
-// returnFrom returns the messages of one wait queue, in their order. Its channel is its own: what cannot be returned goes back
-// to its place in the wait queue with the channel.
+// returnFrom returns the messages of one wait queue, in order. It uses its own channel: when the channel closes, messages that were not
+// returned go back to their place in the wait queue.
 //
-// It uses consume and not get: a quorum queue whose first message has expired answers a get that it is empty, takes the
-// message out, and hands it to its dead-letter worker only with the next command to that queue, whenever that is.
+// It uses basic.consume, not basic.get: if the first message of a quorum queue has expired, RabbitMQ answers a get with "empty", takes
+// the message out, and hands it to its dead-letter worker only at the next command to that queue.
 func (c *Consumer) returnFrom(ctx context.Context, conn *connection, queue, run string) (count int, err error) {
 	ch, err := conn.Channel()
 	if err != nil {
@@ -73,12 +73,12 @@ func (c *Consumer) returnFrom(ctx context.Context, conn *connection, queue, run 
 	from := &drainer{channel: ch, queue: queue, messages: messages}
 	for seen := 0; seen < waiting; seen++ {
 		raw, ok, err := from.next(ctx)
-		if err != nil || !ok || raw.Headers[HeaderReturn] == run { // or it failed again: all that was there before has been returned
+		if err != nil || !ok || raw.Headers[HeaderReturn] == run { // returned by this run and failed again: all older messages are done
 			return count, err
 		}
 		err = c.cfg.Publisher.Send(ctx, c.queue, returnedEarly(FromDelivery(&raw), run))
 		if errors.Is(err, fault.Invalid) {
-			continue // another client put it there, and it cannot be sent: it returns by its time to live
+			continue // published by another client and cannot be sent: it returns when its time to live ends
 		}
 		if err != nil {
 			return count, err
@@ -92,8 +92,8 @@ func (c *Consumer) returnFrom(ctx context.Context, conn *connection, queue, run 
 	return count, nil
 }
 
-// lock takes a lock that the connections of all processes compete for: an exclusive queue that nothing is put into. It goes with the
-// connection. The error is Unavailable when another connection has it.
+// lock acquires a lock across processes: an exclusive queue without messages. It is released when the connection closes. The error is
+// Unavailable if another connection holds it.
 func lock(conn *connection, name string) (unlock func(), err error) {
 	ch, err := conn.Channel()
 	if err != nil {
@@ -105,44 +105,44 @@ func lock(conn *connection, name string) (unlock func(), err error) {
 		return nil, fault.Wrap(err, fault.Unavailable, "declare %s", name)
 	}
 	return func() {
-		_, _ = ch.QueueDelete(name, false, false, false) // or it goes with the connection
+		_, _ = ch.QueueDelete(name, false, false, false) // on failure it is deleted when the connection closes
 		_ = ch.Close()
 	}, nil
 }
 
-// depth returns how many messages are ready in a queue; none when it does not exist: the next session declares it.
+// depth returns the number of ready messages in a queue; 0 if it does not exist: the next session declares it.
 func depth(ch *amqp.Channel, queue string) (int, error) {
 	state, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 	if refused(err, amqp.NotFound) {
 		return 0, nil
 	}
-	return state.Messages, fault.Wrap(err, fault.Unavailable, "look at %s", queue)
+	return state.Messages, fault.Wrap(err, fault.Unavailable, "read length of %s", queue)
 }
 
-// drainer takes the messages of a queue until it is empty.
+// drainer consumes a queue until it is empty.
 type drainer struct {
 	channel  *amqp.Channel
 	queue    string
 	messages <-chan amqp.Delivery
-	// ended is set when consuming was ended: messages is closed after those that are on their way.
-	ended bool
+	// cancelled is set after basic.cancel: the client closes messages after those in transit.
+	cancelled bool
 }
 
-// next waits for the next message. It reports false when there are no more.
+// next waits for the next message; ok is false if there are no more.
 //
-// When none is ready in the queue, one may still be on its way here: the answer to the end of consuming comes after it.
+// If the queue has no ready message, one may still be in transit: the answer to basic.cancel arrives after it.
 func (d *drainer) next(ctx context.Context) (raw amqp.Delivery, ok bool, err error) {
 	idle := time.NewTicker(returnIdle)
 	defer idle.Stop()
 	for {
 		select {
 		case raw, ok := <-d.messages:
-			if !ok && (!d.ended || d.channel.IsClosed()) {
+			if !ok && (!d.cancelled || d.channel.IsClosed()) {
 				return raw, false, fault.Wrap(errCancelled, fault.Unavailable, "consume %s", d.queue)
 			}
 			return raw, ok, nil
 		case <-idle.C:
-			if d.ended {
+			if d.cancelled {
 				continue
 			}
 			waiting, err := depth(d.channel, d.queue)
@@ -155,15 +155,15 @@ func (d *drainer) next(ctx context.Context) (raw amqp.Delivery, ok bool, err err
 			if err := d.channel.Cancel(consumerTag, false); err != nil {
 				return raw, false, fault.Wrap(err, fault.Unavailable, "stop consuming %s", d.queue)
 			}
-			d.ended = true
+			d.cancelled = true
 		case <-ctx.Done():
 			return raw, false, ctx.Err()
 		}
 	}
 }
 
-// returnedEarly is the copy of a waiting message that is returned before its time: as it is, without the broker's own headers, and
-// with one more return.
+// returnedEarly returns the copy of a waiting message for an early return: without the broker's headers, and with its Early count
+// incremented.
 func returnedEarly(m wire.Message, run string) wire.Message {
 	m = withHeaders(m, map[string]any{HeaderEarly: int64(headerCount(m, HeaderEarly) + 1), HeaderReturn: run})
 	for _, name := range brokerHeaders {
@@ -175,35 +175,33 @@ func returnedEarly(m wire.Message, run string) wire.Message {
 // probeTimeout bounds one probe.
 const probeTimeout = 5 * time.Second
 
-// recovery returns messages that wait because a dependency was down to their queue soon after it answers.
+// recovery returns messages that wait because a dependency was down to their queue soon after the dependency recovers.
 //
-// A failed message waits longer with each attempt, so that after a few short outages it would wait for minutes although
-// everything works. When a message has failed, recovery probes what the handler depends on. Once that answers, everything
-// that waits is returned to its queue: at once when it had been seen not to answer, otherwise after a pause that doubles from one
-// time to the next, because then the reason may be the message's own. Between two returns there is always the shortest
-// delay, also when a dependency goes up and down.
+// A failed message waits longer after each attempt: after a few short outages it would wait for minutes although everything works. When
+// a message has failed, recovery probes the dependencies of the handler. When they are available, it returns all waiting messages: at
+// once if a probe had failed before, otherwise after a pause that doubles each time, because then the cause may be the message itself.
+// Two returns are at least the shortest delay apart, also if a dependency keeps failing and recovering.
 //
-// The first probe that succeeds counts as a recovery: the process that saw the outage may be gone.
+// In a new process the first successful probe counts as a recovery: the process that saw the outage may have ended.
 type recovery struct {
-	// probe reports whether the dependencies answer. every is the pause between two probes.
+	// probe returns nil if the dependencies are available; it is called at the interval every.
 	probe func(context.Context) error
 	every time.Duration
-	// least and most bound the pause before what waits is returned although no outage was seen: the shortest and the longest
-	// delay.
+	// least and most bound the pause before a return without an observed outage: the shortest and the longest delay.
 	least, most time.Duration
-	// returnWaiting returns to their queue the messages that waited when it was called.
+	// returnWaiting returns the messages that wait at the time of the call to their queue.
 	returnWaiting func(context.Context) (returned int, err error)
 	log           *slog.Logger
 
-	// failed holds a token when a message waits that has failed since returnWaiting was called last.
+	// failed holds a token if a message has failed since the last call of returnWaiting.
 	failed chan struct{}
-	// pause is what the next return waits for, when no outage was seen; last is when there was one.
+	// pause is the pause before the next return if no outage is observed; last is the time of the last return.
 	pause time.Duration
 	last  time.Time
 }
 
-// note notes that a message waits which has failed.
-func (r *recovery) note() {
+// noteFailure records that a failed message waits.
+func (r *recovery) noteFailure() {
 	select {
 	case r.failed <- struct{}{}:
 	default:
@@ -214,13 +212,13 @@ func (r *recovery) note() {
 func (r *recovery) run(ctx context.Context) {
 	for r.await(ctx) {
 		select {
-		case <-r.failed: // it waits already, so that it is among those that are returned
+		case <-r.failed: // that message already waits and is among the returned ones
 		default:
 		}
 		returned, err := r.returnWaiting(ctx)
 		r.last = time.Now()
 		if returned > 0 || err != nil {
-			r.log.LogAttrs(ctx, slog.LevelInfo, "dependencies answer: waiting messages are handled again",
+			r.log.LogAttrs(ctx, slog.LevelInfo, "dependencies are available; waiting messages returned to their queue",
 				slog.Int("messages", returned), slog.Any("error", err))
 		}
 		if err != nil {
@@ -236,14 +234,14 @@ func (r *recovery) run(ctx context.Context) {
 	}
 }
 
-// await waits until the dependencies answer and it is time. It reports false when ctx ended before.
+// await waits until the dependencies are available and the pause is over. It returns false if ctx ends first.
 func (r *recovery) await(ctx context.Context) bool {
 	for began, down := time.Now(), false; ctx.Err() == nil; pause(ctx, r.every) {
 		probe, cancel := context.WithTimeout(ctx, probeTimeout)
 		err := r.probe(probe)
 		cancel()
 		switch {
-		case ctx.Err() != nil: // it says nothing
+		case ctx.Err() != nil: // the result is meaningless
 		case err != nil:
 			down = true
 		case down && time.Since(r.last) >= r.least:

@@ -48,7 +48,7 @@ func recovering(cfg rabbitmq.Config, p *rabbitmq.Publisher, d *dependency, handl
 }
 
 // After some short outages a message waits for long. It is handled as soon as the dependency is back.
-func TestAMessageIsHandledSoonAfterItsDependencyIsBack(t *testing.T) {
+func TestMessageIsRetriedSoonAfterRecovery(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := rabbitmqtest.Topology(t, url, quick[0], quick[1], longest)
 	p := startPublisher(t, rabbitmq.PublisherConfig{Config: config(url, topology)})
@@ -72,7 +72,7 @@ func TestAMessageIsHandledSoonAfterItsDependencyIsBack(t *testing.T) {
 }
 
 // The process that saw the outage is gone: another one returns what waits when it starts.
-func TestAConsumerThatStartsReturnsWhatWaits(t *testing.T) {
+func TestNewConsumerReturnsWaitingMessages(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := rabbitmqtest.Topology(t, url, quick[0], longest)
 	p := startPublisher(t, rabbitmq.PublisherConfig{Config: config(url, topology)})
@@ -86,7 +86,7 @@ func TestAConsumerThatStartsReturnsWhatWaits(t *testing.T) {
 
 // Several processes see the same recovery, outages follow each other, and connections break: every message is handled, and none
 // becomes a dead letter although there were more failures than attempts.
-func TestManyConsumersReturnWhatWaitsAndLoseNothing(t *testing.T) {
+func TestManyConsumersReturnWaitingMessagesWithoutLoss(t *testing.T) {
 	url := testenv.AMQP(t)
 	proxy := rabbitmqtest.NewProxy(t, url)
 	topology := rabbitmqtest.Topology(t, url, quick[0], quick[1], longest)
@@ -135,7 +135,7 @@ func TestManyConsumersReturnWhatWaitsAndLoseNothing(t *testing.T) {
 }
 
 // A message that always fails, among others that do not, is not returned without end: it becomes a dead letter.
-func TestAMessageThatAlwaysFailsIsStillADeadLetter(t *testing.T) {
+func TestAlwaysFailingMessageIsDeadLettered(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := rabbitmqtest.Topology(t, url, quick...)
 	p := startPublisher(t, rabbitmq.PublisherConfig{Config: config(url, topology)})
@@ -150,7 +150,7 @@ func TestAMessageThatAlwaysFailsIsStillADeadLetter(t *testing.T) {
 
 // The session is lost when the copy of a failed message is in a wait queue and the message is not acknowledged yet: the copy does
 // not wait for its delay, although the message itself succeeds.
-func TestACopyOfALostSessionIsReturned(t *testing.T) {
+func TestCopyOfLostSessionIsReturned(t *testing.T) {
 	url := testenv.AMQP(t)
 	proxy, answers := rabbitmqtest.NewProxy(t, url), rabbitmqtest.NewProxy(t, url)
 	topology := rabbitmqtest.Topology(t, url, quick[0], longest)

@@ -29,7 +29,7 @@ func deviation(t *testing.T, s rabbitmq.Status, name string) rabbitmq.Deviation 
 }
 
 // The exchange exists with other arguments: it is used as it is, and what is different is reported.
-func TestAnExistingExchangeIsUsedAsItIs(t *testing.T) {
+func TestDifferentExchangeIsUsed(t *testing.T) {
 	url := testenv.AMQP(t)
 	alternate := testenv.Unique("unrouted")
 	for name, test := range map[string]struct {
@@ -74,7 +74,7 @@ func TestAnExistingExchangeIsUsedAsItIs(t *testing.T) {
 	}
 }
 
-func TestAnExchangeThatCannotRouteEventsIsRefused(t *testing.T) {
+func TestUnsuitableExchangeIsRefused(t *testing.T) {
 	url := testenv.AMQP(t)
 	for name, declare := range map[string]func(ch *amqp.Channel, exchange string) error{
 		"fanout": func(ch *amqp.Channel, e string) error {
@@ -104,7 +104,7 @@ func TestAnExchangeThatCannotRouteEventsIsRefused(t *testing.T) {
 }
 
 // An inbox that exists otherwise is consumed: nothing else would empty it.
-func TestAnExistingInboxIsConsumedAsItIs(t *testing.T) {
+func TestDifferentInboxIsConsumed(t *testing.T) {
 	url := testenv.AMQP(t)
 	for name, test := range map[string]struct {
 		durable bool
@@ -190,7 +190,7 @@ func TestUnsafeQueuesAreNotUsed(t *testing.T) {
 }
 
 // A user that may not configure anything works with what another user has declared.
-func TestAUserThatMayNotDeclareUsesWhatExists(t *testing.T) {
+func TestUserWithoutConfigurePermission(t *testing.T) {
 	address, node := testenv.AMQP(t), rabbitmqtest.NewNode(t)
 	topology := rabbitmqtest.Topology(t, address, quick...)
 	startPublisher(t, rabbitmq.PublisherConfig{Config: config(address, topology)})

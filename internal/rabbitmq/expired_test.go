@@ -12,8 +12,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-// TestAnExpiredMessageIsADeadLetter: what is sent again after that does not expire.
-func TestAnExpiredMessageIsADeadLetter(t *testing.T) {
+// TestExpiredMessageIsDeadLettered: what is sent again after that does not expire.
+func TestExpiredMessageIsDeadLettered(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := rabbitmqtest.Topology(t, url)
 	startPublisher(t, rabbitmq.PublisherConfig{Config: config(url, topology)}) // declares the queues; nothing consumes the inbox

@@ -61,7 +61,7 @@ func last(sequence int64) func(wire.Message) bool {
 
 // Seen from the broker, whose confirms are held back for a while: each stream has one event there, not more, and all
 // the streams have theirs.
-func TestOneUnconfirmedEventAStreamAndManyStreamsAtOnce(t *testing.T) {
+func TestOneUnconfirmedEventPerStream(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := rabbitmqtest.Topology(t, url)
 	listener := rabbitmqtest.Listen(t, url, topology.Exchange)
@@ -69,7 +69,7 @@ func TestOneUnconfirmedEventAStreamAndManyStreamsAtOnce(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	cfg := config(proxy.URL, topology)
 	cfg.Heartbeat, cfg.Metrics = time.Minute, rabbitmq.NewMetrics(registry)
-	p := startPublisher(t, rabbitmq.PublisherConfig{Config: cfg, ConfirmTimeout: 2 * rabbitmqtest.Patience, Patience: 2 * rabbitmqtest.Patience})
+	p := startPublisher(t, rabbitmq.PublisherConfig{Config: cfg, ConfirmTimeout: 2 * rabbitmqtest.Patience, PublishTimeout: 2 * rabbitmqtest.Patience})
 	const streams, each = 50, 4
 	t.Cleanup(proxy.Thaw) // or a test that fails would wait for what is published
 	proxy.FreezeAnswers()
@@ -111,14 +111,14 @@ func TestOneUnconfirmedEventAStreamAndManyStreamsAtOnce(t *testing.T) {
 }
 
 // The broker takes events and confirms none. That is not ready, and it is over with the first confirm.
-func TestAPublisherThatGetsNoConfirmsIsStalled(t *testing.T) {
+func TestPublisherWithoutConfirmsIsStalled(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := rabbitmqtest.Topology(t, url)
 	proxy := rabbitmqtest.NewProxy(t, url)
 	registry := prometheus.NewRegistry()
 	cfg := config(proxy.URL, topology)
 	cfg.Heartbeat, cfg.Metrics = time.Minute, rabbitmq.NewMetrics(registry)
-	p := startPublisher(t, rabbitmq.PublisherConfig{Config: cfg, ConfirmTimeout: 50 * time.Millisecond, Patience: 2 * rabbitmqtest.Patience})
+	p := startPublisher(t, rabbitmq.PublisherConfig{Config: cfg, ConfirmTimeout: 50 * time.Millisecond, PublishTimeout: 2 * rabbitmqtest.Patience})
 	t.Cleanup(proxy.Thaw) // or a test that fails would wait for what is published
 	proxy.FreezeAnswers()
 	published := make(chan error, 1)
@@ -222,7 +222,7 @@ func nested(depth int) amqp.Table {
 }
 
 // A broker that was away for long is there again and works: when it is lost once more, it is looked for at once.
-func TestTheDelayBeginsAnewAfterASessionThatWorked(t *testing.T) {
+func TestBackoffRestartsAfterSteadySession(t *testing.T) {
 	url := testenv.AMQP(t)
 	proxy := rabbitmqtest.NewProxy(t, url)
 	proxy.Refuse()

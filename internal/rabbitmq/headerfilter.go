@@ -9,20 +9,19 @@ import (
 	"slices"
 )
 
-// The client refuses to read headers that are nested deeper or have more entries than this, and closes the whole connection:
-// one such message at the head of a queue would hold up all the others until the delivery limit is reached, which is
-// generous. The broker takes and delivers it.
+// The client cannot read headers that are nested deeper or have more entries, and closes the whole connection. The broker accepts and
+// delivers such a message: at the head of a queue it would block all others until its delivery limit is reached.
 const (
 	maxFieldDepth = 32
 	maxEntries    = 8192
 )
 
-// headerFilter reads what the broker sends before the client does, and removes headers that the client cannot read. The message
-// comes without them, marked with HeaderDropped, and is handled like any other.
+// headerFilter reads the bytes of the broker before the client does, and removes headers that the client cannot read. The message is
+// marked with HeaderDropped and handled like any other.
 type headerFilter struct {
 	net.Conn
 	in *bufio.Reader
-	// frame is what is left of a frame that was read here; pass is how many bytes are passed on unread.
+	// frame is the rest of a frame that was parsed; pass is the number of bytes to pass through unparsed.
 	frame []byte
 	pass  int64
 }
@@ -37,10 +36,9 @@ const (
 	frameContentHead = 2
 	frameBody        = 3
 	frameHeartbeat   = 8
-	// maxFrame is how large a content header may be to be read here; frames have at most 128 KiB unless the broker is
-	// configured otherwise.
+	// maxFrame is the maximum size of a content header that is parsed; frames have at most 128 KiB by default.
 	maxFrame = 1 << 20
-	// propertiesAt is where the properties begin in a content header: class, weight, size of the body, flags.
+	// propertiesAt is the offset of the properties in a content header, after class, weight, body size and flags.
 	propertiesAt                        = 14
 	hasType, hasEncoding, hasHeaderList = 1 << 15, 1 << 14, 1 << 13
 )
@@ -62,7 +60,7 @@ func (f *headerFilter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// next looks at the head of the next frame.
+// next reads the header of the next frame.
 func (f *headerFilter) next() error {
 	head, err := f.in.Peek(frameHead)
 	if err != nil {
@@ -79,12 +77,12 @@ func (f *headerFilter) next() error {
 	case head[0] == frameMethod, head[0] == frameContentHead, head[0] == frameBody, head[0] == frameHeartbeat:
 		f.pass = frameHead + size + 1
 	default:
-		f.pass = math.MaxInt64 // not AMQP 0-9-1: the client will report it
+		f.pass = math.MaxInt64 // not AMQP 0-9-1: the client reports it
 	}
 	return nil
 }
 
-// clean returns the frame of a content header with headers that the client can read.
+// clean returns the frame of a content header, with its headers replaced if the client cannot read them.
 func clean(frame []byte) []byte {
 	payload := frame[frameHead : len(frame)-1]
 	if len(payload) < propertiesAt {
@@ -118,7 +116,7 @@ var droppedTable = func() []byte {
 	return append(table, droppedUnreadable...)
 }()
 
-// sized splits off as many bytes as the first four say.
+// sized splits off the bytes whose number the first four bytes give.
 func sized(b []byte) (inner, rest []byte, ok bool) {
 	if len(b) < 4 {
 		return nil, nil, false
@@ -130,10 +128,10 @@ func sized(b []byte) (inner, rest []byte, ok bool) {
 	return b[4 : 4+size], b[4+size:], true
 }
 
-// widths are the types of values that have a fixed width.
+// widths has the types with a fixed width, in bytes.
 var widths = map[byte]int{'t': 1, 'B': 1, 'b': 1, 's': 2, 'u': 2, 'I': 4, 'i': 4, 'f': 4, 'l': 8, 'd': 8, 'T': 8, 'D': 5, 'V': 0}
 
-// readable reports whether the client can read the content of a table, whose values have keys, or of a list.
+// readable reports whether the client can read the content of a table (keys is true) or of a list.
 func readable(content []byte, keys bool, depth int) bool {
 	for entries := 0; len(content) > 0; entries++ {
 		at := 0

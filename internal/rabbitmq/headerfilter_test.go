@@ -32,7 +32,7 @@ func prefixed(value []byte) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, uint32(len(value))), value...)
 }
 
-func TestTheHeaderFilterTakesAwayWhatTheClientCannotRead(t *testing.T) {
+func TestHeaderFilterRemovesUnreadableHeaders(t *testing.T) {
 	deep := entry("x", 'V', nil)
 	for range maxFieldDepth + 1 {
 		deep = entry("t", 'F', prefixed(deep))
@@ -67,7 +67,7 @@ func TestTheHeaderFilterTakesAwayWhatTheClientCannotRead(t *testing.T) {
 
 // Whatever comes, in whatever pieces: the guard ends, takes nothing from what is no content header, and what it lets
 // through is cleaned already.
-func TestTheHeaderFilterPassesEverythingElseOn(t *testing.T) {
+func TestHeaderFilterPassesOtherFrames(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var in, want []byte
 		for range rapid.IntRange(1, 5).Draw(t, "frames") {

@@ -10,37 +10,37 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// Headers that travel with a message from its first failure on. Times are RFC 3339.
+// Headers that a message has after its first failure. Times are RFC 3339.
 const (
 	headerPrefix = "x-ordersaga-"
-	// HeaderAttempts counts how often handling failed, HeaderParked how often the message waited for its order, and HeaderEarly how
-	// often it was returned from a wait queue before its time, because a dependency answered again.
+	// HeaderAttempts counts the failed attempts, HeaderParked the waits for the order, and HeaderEarly the early returns from a wait
+	// queue after a dependency recovered.
 	HeaderAttempts = headerPrefix + "attempts"
 	HeaderParked   = headerPrefix + "parked"
 	HeaderEarly    = headerPrefix + "early"
-	// HeaderReturn names the run that returned it last: each returns a message once.
+	// HeaderReturn identifies the run that returned the message last: each run returns a message once.
 	HeaderReturn = headerPrefix + "return"
-	// HeaderFirstSeen is when the message was handled for the first time.
+	// HeaderFirstSeen is the time of the first delivery.
 	HeaderFirstSeen = headerPrefix + "first-seen"
-	// HeaderOriginExchange and HeaderOriginRoutingKey say how the message first came; HeaderReplyTo is where its sender waits for a
-	// reply. In a wait queue it loses all three.
+	// HeaderOriginExchange and HeaderOriginRoutingKey are the exchange and routing key of the first delivery; HeaderReplyTo is the
+	// sender's reply queue. In a wait queue a message loses all three properties.
 	HeaderOriginExchange   = headerPrefix + "origin-exchange"
 	HeaderOriginRoutingKey = headerPrefix + "origin-routing-key"
 	HeaderReplyTo          = headerPrefix + "reply-to"
-	// HeaderQueue is the queue that the message was handled from, to which it is sent when it is replayed.
+	// HeaderQueue is the queue that the message was consumed from, to which it is sent on a replay.
 	HeaderQueue = headerPrefix + "queue"
-	// HeaderReason is the fault code of a dead letter, and HeaderDetail a text that is safe to show, with JSON pointers.
+	// HeaderReason is the fault code of a dead letter; HeaderDetail is a safe message with JSON pointers.
 	HeaderReason = headerPrefix + "reason"
 	HeaderDetail = headerPrefix + "detail"
-	// HeaderFailedAt is when the message became a dead letter, and HeaderDeath a unique value for that: it distinguishes messages of
-	// the same bytes that fail in the same moment.
+	// HeaderFailedAt is the time when the message was dead-lettered. HeaderDeath is unique for each dead-lettering: it distinguishes
+	// messages with equal bytes that fail at the same time.
 	HeaderFailedAt = headerPrefix + "failed-at"
 	HeaderDeath    = headerPrefix + "death"
-	// HeaderDropped says that the sender's headers were too large to travel on, or could not be read.
+	// HeaderDropped says that the headers of the sender were too large or unreadable and were removed.
 	HeaderDropped     = headerPrefix + "headers-dropped"
 	droppedTooLarge   = "too large"
 	droppedUnreadable = "unreadable"
-	// HeaderReplayOf is the id of the dead letter that a message was sent again from, and HeaderReplays counts how often it was.
+	// HeaderReplayOf is the ID of the dead letter that was replayed; HeaderReplays counts its replays.
 	HeaderReplayOf = headerPrefix + "replay-of"
 	HeaderReplays  = headerPrefix + "replays"
 )
@@ -48,13 +48,13 @@ const (
 // maxDetail bounds HeaderDetail, in bytes.
 const maxDetail = 1024
 
-// brokerHeaders are not passed on: CC and BCC would send copies to other queues, and the rest is the broker's
-// own bookkeeping, which from 3.13 it ignores in what clients publish.
+// brokerHeaders are removed from copies: CC and BCC would route copies to other queues; the others are written by the broker, which
+// ignores them in published messages since 3.13.
 var brokerHeaders = []string{"CC", "BCC", "x-death", "x-delivery-count", "x-acquired-count",
 	"x-first-death-exchange", "x-first-death-queue", "x-first-death-reason",
 	"x-last-death-exchange", "x-last-death-queue", "x-last-death-reason"}
 
-// originOf returns how a message first came. A value that cannot be an exchange or a routing key is not one of ours.
+// originOf returns the original exchange and routing key. Headers with impossible values were not written by this service.
 func originOf(m wire.Message) (exchange, key string) {
 	key, ok := m.Headers[HeaderOriginRoutingKey].(string)
 	exchange = headerText(m, HeaderOriginExchange)
@@ -64,7 +64,7 @@ func originOf(m wire.Message) (exchange, key string) {
 	return exchange, key
 }
 
-// senderHeaders returns the headers without ours and the broker's.
+// senderHeaders returns the headers without those of this service and of the broker.
 func senderHeaders(m wire.Message) map[string]any {
 	headers := make(map[string]any, len(m.Headers))
 	for name, value := range m.Headers {
@@ -75,8 +75,8 @@ func senderHeaders(m wire.Message) map[string]any {
 	return headers
 }
 
-// failedCopy returns the copy of a delivered message that waits or is dead: the sender's body, properties and headers, and ours.
-// queue is the one that it was handled from.
+// failedCopy returns the copy of a message for a wait queue or the dead letter queue: the sender's body, properties and headers, and the
+// headers of this service. queue is the queue that it was consumed from.
 func failedCopy(d Delivery, queue string, attempts, parked int) wire.Message {
 	m := d.Message
 	m.Headers = senderHeaders(m)
@@ -87,7 +87,7 @@ func failedCopy(d Delivery, queue string, attempts, parked int) wire.Message {
 	if dropped == droppedUnreadable || dropped == droppedTooLarge {
 		m.Headers[HeaderDropped] = dropped
 	}
-	if of := headerText(d.Message, HeaderReplayOf); event.ValidToken(of) { // any client can set it, as large as a frame
+	if of := headerText(d.Message, HeaderReplayOf); event.ValidToken(of) { // any client can set it, to any size
 		m.Headers[HeaderReplayOf] = of
 	}
 	if replays := headerCount(d.Message, HeaderReplays); replays > 0 {
@@ -105,13 +105,13 @@ func failedCopy(d Delivery, queue string, attempts, parked int) wire.Message {
 	})
 }
 
-// headerText reads a text; another type counts as none.
+// headerText reads a string header; empty if it has another type.
 func headerText(m wire.Message, name string) string {
 	text, _ := m.Headers[name].(string)
 	return text
 }
 
-// headerCount reads a counter; what is no sensible number counts as none.
+// headerCount reads a counter; 0 if it has another type.
 func headerCount(m wire.Message, name string) int {
 	const most = 1 << 20
 	var n int64
@@ -126,7 +126,7 @@ func headerCount(m wire.Message, name string) int {
 	return int(min(max(n, 0), most))
 }
 
-// headerTime reads a time; a text that is none counts as zero.
+// headerTime reads a time; zero if it is not valid.
 func headerTime(m wire.Message, name string) time.Time {
 	at, err := time.Parse(time.RFC3339Nano, headerText(m, name))
 	if err != nil {
@@ -135,7 +135,7 @@ func headerTime(m wire.Message, name string) time.Time {
 	return at.UTC()
 }
 
-// detailOf returns what may be said about an error, with the fields that are wrong.
+// detailOf returns the safe message of an error, with its invalid fields.
 func detailOf(err error) string {
 	detail := fault.SafeMessage(err)
 	for _, f := range fault.FieldsOf(err) {
@@ -146,5 +146,5 @@ func detailOf(err error) string {
 		detail += f.Detail
 	}
 	detail = strings.ToValidUTF8(detail, "\uFFFD")
-	return strings.ToValidUTF8(detail[:min(len(detail), maxDetail)], "") // without half a rune at its end
+	return strings.ToValidUTF8(detail[:min(len(detail), maxDetail)], "") // removes a truncated rune
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// LetterOf returns what the headers of a message from the dead letter queue say, with the message as its sender sent it: without our
-// headers and the broker's, under the exchange and routing key of then.
+// LetterOf returns the dead letter from a message of the dead letter queue. Its Message is as the sender published it: without headers of
+// this service or of the broker, with the original exchange and routing key.
 func LetterOf(m wire.Message) deadletter.Letter {
 	l := deadletter.Letter{
 		Reason: fault.Code(headerText(m, HeaderReason)), Detail: headerText(m, HeaderDetail), Queue: headerText(m, HeaderQueue),
@@ -22,11 +22,11 @@ func LetterOf(m wire.Message) deadletter.Letter {
 	}
 	_, l.HeadersDropped = m.Headers[HeaderDropped]
 	if record, byBroker := m.Headers["x-death"]; byBroker {
-		// The broker's record has the time of the death, in seconds, and its count, and nothing else that tells apart two messages of
-		// the same bytes. One that was never delivered before is another one than a letter that is kept already.
+		// Messages with equal bytes are distinguished only by the time of death, in seconds, and the count in x-death. A message that was
+		// never delivered before differs from every stored letter.
 		raw, _ := json.Marshal(record)
 		l.Mark, l.First = deadletter.HashOf(raw), !deliveredBefore(m)
-		// Our own dead letters have no such record: where there is one, the broker has given up on a message that a person had put back.
+		// Dead letters of this service have no x-death: the broker dead-lettered a message that an operator had put back.
 		if deaths, _ := record.([]any); len(deaths) > 0 {
 			newest, _ := deaths[0].(map[string]any)
 			death := wire.Message{Headers: newest}
@@ -46,7 +46,7 @@ func LetterOf(m wire.Message) deadletter.Letter {
 	return l
 }
 
-// deliveredBefore reports whether a message may have been delivered before; brokers say so in different ways.
+// deliveredBefore reports whether a message may have been delivered before. The header depends on the version of the broker.
 func deliveredBefore(m wire.Message) bool {
 	for _, name := range []string{"x-delivery-count", "x-acquired-count"} {
 		if count, there := m.Headers[name]; there && fmt.Sprint(count) != "0" {
@@ -56,9 +56,8 @@ func deliveredBefore(m wire.Message) bool {
 	return m.Redelivered
 }
 
-// Replay returns the message of a letter as it is sent again, for the given time, from 1: with a new count of attempts. Its type is
-// still known by the original routing key, which is in the headers as what it replays is; they are part of the letter that it becomes
-// when it fails again.
+// Replay returns the message of a letter for its replay with this number, from 1, and with attempts reset. The original routing key, which
+// identifies the type, and the letter ID are in the headers; if the replay fails, they become part of the new letter.
 func Replay(m wire.Message, letterID string, replays int) wire.Message {
 	return withHeaders(m, map[string]any{
 		HeaderOriginExchange: m.Exchange, HeaderOriginRoutingKey: m.RoutingKey, HeaderReplayOf: letterID, HeaderReplays: int64(replays),

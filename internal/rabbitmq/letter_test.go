@@ -11,7 +11,7 @@ import (
 )
 
 // What the queue says of a letter is in its id: the broker's record of two deaths, too.
-func TestALetterOfTheQueue(t *testing.T) {
+func TestLetterID(t *testing.T) {
 	death := func(count int64) wire.Message {
 		return wire.Message{Exchange: "ordersaga.dlx", RoutingKey: "stock.received", Body: []byte("x"), Headers: map[string]any{
 			"x-tenant": "blue", HeaderReplayOf: "letter-1", HeaderReplays: int64(2),
@@ -26,9 +26,9 @@ func TestALetterOfTheQueue(t *testing.T) {
 	require.NotEqual(t, deadletter.New(p, now).ID, deadletter.New(LetterOf(death(2)), now).ID)
 }
 
-// TestMessagesOfTheSameBytesThatDieTogetherAreTwoLetters: the consumer gives each death an id, and a message that is delivered again
+// TestEqualMessagesAreDifferentLetters: the consumer gives each death an id, and a message that is delivered again
 // brings it along.
-func TestMessagesOfTheSameBytesThatDieTogetherAreTwoLetters(t *testing.T) {
+func TestEqualMessagesAreDifferentLetters(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	dead := func(death string) wire.Message {
 		return wire.Message{Body: []byte("{}"), Headers: map[string]any{

@@ -14,28 +14,26 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// steady is how long a session must have worked for the next delay to be the shortest again. Without it, a broker that closes
-// each connection at once would be called in a loop.
+// steady is the minimum duration of a session after which backoff starts again from the shortest delay. Without it, a broker that closes
+// each connection at once would be called in a tight loop.
 const steady = time.Second
 
-// link is a supervised connection. Each of its sessions has a number and a connection of its own; serve runs exactly as long as
-// the session.
+// link is a supervised connection. Each session has a number and its own connection; serve runs for the duration of the session.
 type link struct {
 	cfg Config
 	log *slog.Logger
 	// role names the connection in logs, metrics and readiness.
 	role string
-	// declare declares what the sessions need, and returns what exists otherwise.
+	// declare declares the topology of a session and returns the deviations.
 	declare func(*amqp.Connection) ([]Deviation, error)
-	// serve sets the session up, calls up, and returns when the session is over or ctx ends; nil in the latter case.
+	// serve sets the session up, calls up, and returns when the session or ctx ends; nil if ctx ended.
 	serve func(ctx context.Context, conn *connection, session uint64) error
-	// lost is called after a session ended or was not reached; optional.
+	// lost is called after a session has ended or could not be established; optional.
 	lost func(err error, retryIn time.Duration)
-	// final ends the supervision when it is the error of a session; optional.
+	// final is an error of a session that ends the supervision; optional.
 	final error
-
 	start sync.Once
-	// running counts the supervisor, and what else ends with it.
+	// running has the supervisor and other goroutines of the link.
 	running sync.WaitGroup
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -44,7 +42,7 @@ type link struct {
 	status  Status
 	down    error         // why no session is up; nil while one is
 	changed chan struct{} // closed and replaced at each change
-	// internalErrors counts the sessions that ended in an internal error of the broker, one after the other.
+	// internalErrors counts consecutive sessions that ended with an internal error of the broker.
 	internalErrors int
 }
 
@@ -52,7 +50,7 @@ var (
 	errNotStarted = errors.New("not started")
 	errConnecting = errors.New("connecting")
 	errStopped    = errors.New("stopped")
-	errBlocked    = errors.New("the broker blocks publishers: it is short of memory or disk")
+	errBlocked    = errors.New("the broker blocks publishers: it is low on memory or disk")
 )
 
 func newLink(cfg Config, role string) *link {
@@ -76,19 +74,19 @@ func (l *link) Start() {
 
 func (l *link) stop() {
 	l.cancel()
-	l.start.Do(func() {}) // it will never run now
+	l.start.Do(func() {}) // a later Start has no effect
 	l.running.Wait()
 	l.set(StateStopped, errStopped)
 }
 
-// supervise runs one session after the other until the link is stopped. The error is the final one.
+// supervise runs session after session until the link is stopped. It returns the error that is final.
 func (l *link) supervise() error {
 	failures := 0
 	for session := uint64(1); l.ctx.Err() == nil; session++ {
 		l.update(func() { l.status.Session = session })
 		err := l.session(session)
 		if l.ctx.Err() != nil {
-			return nil //nolint:nilerr // a link that is stopped has no error, whatever its last session came to
+			return nil //nolint:nilerr // a stopped link has no error, whatever the error of its last session
 		}
 		if errors.Is(err, l.final) {
 			return err
@@ -124,7 +122,7 @@ func (l *link) session(number uint64) error {
 	return l.serve(l.ctx, conn, number)
 }
 
-// declareAll declares the topology, and logs what exists otherwise when that has changed.
+// declareAll declares the topology, and logs deviations when they have changed.
 func (l *link) declareAll(conn *connection) error {
 	deviations, err := l.declare(conn.Connection)
 	known := l.Status().Deviations
@@ -135,13 +133,13 @@ func (l *link) declareAll(conn *connection) error {
 		return err
 	}
 	for _, d := range deviations {
-		l.log.LogAttrs(l.ctx, slog.LevelWarn, "exists otherwise than declared", slog.String("kind", d.Kind), slog.String("name", d.Name),
+		l.log.LogAttrs(l.ctx, slog.LevelWarn, "differs from its declaration", slog.String("kind", d.Kind), slog.String("name", d.Name),
 			slog.Any("differences", d.Differences), slog.String("unsafe", d.Unsafe), slog.String("remedy", d.Remedy))
 	}
 	return err
 }
 
-// unsafe returns why no message may be put into a queue; nil when one may.
+// unsafe returns why no message may be sent to a queue; nil if it is safe.
 func (l *link) unsafe(queue string) error {
 	for _, d := range l.Status().Deviations {
 		if d.Kind == kindQueue && d.Name == queue && d.Unsafe != "" {
@@ -151,14 +149,14 @@ func (l *link) unsafe(queue string) error {
 	return nil
 }
 
-// up is called by serve when the session works.
+// up marks the session as connected. serve calls it.
 func (l *link) up(session uint64) {
 	l.cfg.Metrics.sessions.WithLabelValues(l.role).Inc()
 	l.log.LogAttrs(l.ctx, slog.LevelInfo, "connected to the broker", slog.Uint64("session", session))
 	l.set(StateConnected, nil)
 }
 
-// noteLoss notes why a session ended or was not reached, and returns for how long it had worked.
+// noteLoss records why a session ended or could not be established. It returns how long it was connected.
 func (l *link) noteLoss(reason error) (worked time.Duration) {
 	l.update(func() {
 		now := time.Now()
@@ -176,7 +174,7 @@ func (l *link) noteLoss(reason error) (worked time.Duration) {
 	return worked
 }
 
-// set changes the state. down says why no session is up, and is nil when one is.
+// set changes the state. down is the reason why no session is up; nil if one is.
 func (l *link) set(state State, down error) { l.update(func() { l.setState(state, down) }) }
 
 func (l *link) setState(state State, down error) {
@@ -188,7 +186,7 @@ func (l *link) setState(state State, down error) {
 	}
 }
 
-// update changes the status under the lock, and wakes all that wait for a change.
+// update changes the status under the lock and notifies all waiters.
 func (l *link) update(change func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -205,7 +203,7 @@ func (l *link) Status() Status {
 	return l.status
 }
 
-// Ready returns nil while a session is up, else Unavailable with the reason.
+// Ready returns nil while a session is up, otherwise Unavailable with the reason.
 func (l *link) Ready() error {
 	_, err := l.ready()
 	return err
@@ -218,7 +216,7 @@ func (l *link) ready() (<-chan struct{}, error) {
 	return l.changed, fault.Wrap(l.down, fault.Unavailable, "broker")
 }
 
-// WaitReady waits until a session is up, or for ctx. The error is Unavailable and has the reason.
+// WaitReady waits until a session is up or ctx ends. The error is Unavailable with the reason.
 func (l *link) WaitReady(ctx context.Context) error {
 	for {
 		changed, err := l.ready()
@@ -233,13 +231,13 @@ func (l *link) WaitReady(ctx context.Context) error {
 	}
 }
 
-// backoff returns a delay that doubles with each failure from least to most, minus a random part of up to a half.
+// backoff returns a delay that doubles with each failure, from least to most, minus a random part of at most half.
 func backoff(least, most time.Duration, failures int, random float64) time.Duration {
 	delay := min(most, least<<min(failures, 20))
 	return delay - time.Duration(random*float64(delay)/2)
 }
 
-// pause waits for d or for ctx, whatever comes first.
+// pause waits for d or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):

@@ -11,31 +11,31 @@ import (
 )
 
 const (
-	// listenerPrefetch is how many messages a listener holds that Message has not returned from.
+	// listenerPrefetch is the maximum number of unacknowledged messages.
 	listenerPrefetch = 256
-	// listenerLength bounds a listener's queue: a reader that has stopped reading must not fill the broker's memory.
+	// listenerLength bounds the queue: a stopped reader must not fill the memory of the broker.
 	listenerLength = 10_000
 )
 
 // ListenerConfig configures a Listener.
 type ListenerConfig struct {
 	Config
-	// Keys are the routing keys to listen to, with * and # as in every topic exchange. Default #, everything.
+	// Keys are the binding keys, with * and # as for every topic exchange. Default #: all messages.
 	Keys []string
-	// Message gets every message. Required.
+	// Message is called for each message. Required.
 	Message func(wire.Message)
-	// Connected is called when the queue exists: whatever is published from now on comes. Optional.
+	// Connected is called when the queue exists: messages published from now on are received. Optional.
 	Connected func(session uint64)
-	// Lost is called with the reason when there is no connection, and how long until the next attempt. Optional.
+	// Lost is called with the reason when there is no connection, and the time until the next attempt. Optional.
 	Lost func(err error, retryIn time.Duration)
 }
 
-// Listener listens to the exchange through a queue of its own, which goes with the connection: it takes no message away from any
-// other consumer and leaves nothing on the broker. What is published while there is no connection does not come, nor the oldest of
-// what a reader falls 10,000 messages behind. It declares the exchange and nothing else.
+// Listener receives the messages of the exchange through an exclusive queue, which is deleted with the connection: it takes no messages
+// from other consumers and leaves nothing on the broker. It misses messages that are published while it is disconnected, and the oldest
+// messages if it falls more than 10,000 behind. It declares only the exchange.
 type Listener struct{ cfg ListenerConfig }
 
-// NewListener does no I/O. The error is Invalid.
+// NewListener returns a listener that is not connected. The error is Invalid.
 func NewListener(cfg ListenerConfig) (*Listener, error) {
 	cfg.Logger, cfg.Metrics = nil, nil // Lost and Connected report
 	cfg.Config = cfg.withDefaults()
@@ -50,9 +50,8 @@ func NewListener(cfg ListenerConfig) (*Listener, error) {
 	return &Listener{cfg: cfg}, fault.NewInvalid("listener configuration", p)
 }
 
-// Run listens until ctx ends, over lost connections, and returns nil then. The functions of the configuration are
-// called by one goroutine, the caller's, one after the other. It returns earlier, with Conflict, when the exchange
-// exists and cannot be used: waiting would not change that.
+// Run receives messages until ctx ends, reconnecting as needed, and then returns nil. It calls the functions of the configuration from the
+// caller's goroutine. It returns Conflict at once if the exchange exists and cannot be used: waiting would not help.
 func (l *Listener) Run(ctx context.Context) error {
 	link := newLink(l.cfg.Config, "listener")
 	defer context.AfterFunc(ctx, link.cancel)()
@@ -65,7 +64,7 @@ func (l *Listener) Run(ctx context.Context) error {
 }
 
 func (l *Listener) serve(ctx context.Context, conn *connection, session uint64) error {
-	stop := conn.closeAfter(ctx) // setting up waits for answers of the broker
+	stop := conn.closeAfter(ctx) // setup waits for the broker
 	defer stop()
 	messages, closed, err := l.bind(conn)
 	if err != nil {
@@ -90,8 +89,8 @@ func (l *Listener) serve(ctx context.Context, conn *connection, session uint64) 
 	}
 }
 
-// bind makes the queue: exclusive, so that it may be transient on every broker from 3.10 to 4.x, and classic by name, whatever the
-// virtual host's default type is.
+// bind creates the queue: exclusive, because transient exclusive queues are allowed in RabbitMQ 3.10 to 4.x, and explicitly classic,
+// regardless of the default type of the virtual host.
 func (l *Listener) bind(conn *connection) (<-chan amqp.Delivery, <-chan *amqp.Error, error) {
 	ch, err := conn.Channel()
 	if err != nil {

@@ -78,7 +78,7 @@ func loose(t *testing.T, url string) rabbitmq.Topology {
 	return topology
 }
 
-func TestAListenerHearsWhatIsPublishedAndLeavesNothing(t *testing.T) {
+func TestListenerReceivesAndLeavesNoQueue(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := loose(t, url)
 	all, some := startListener(t, config(url, topology)), startListener(t, config(url, topology), "order.created", "stock.*")
@@ -109,7 +109,7 @@ func TestAListenerHearsWhatIsPublishedAndLeavesNothing(t *testing.T) {
 	})
 }
 
-func TestAListenerComesBackAfterALostConnection(t *testing.T) {
+func TestListenerReconnects(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := loose(t, url)
 	proxy := rabbitmqtest.NewProxy(t, url)
@@ -123,13 +123,13 @@ func TestAListenerComesBackAfterALostConnection(t *testing.T) {
 	require.Equal(t, "after", await(t, l.messages).MessageID)
 }
 
-func TestAListenerThatCannotConnectStopsAtOnce(t *testing.T) {
+func TestDisconnectedListenerStopsAtOnce(t *testing.T) {
 	l := startListener(t, rabbitmq.Config{URL: "amqp://127.0.0.1:1/", ReconnectMin: time.Hour, ReconnectMax: time.Hour})
 	require.ErrorIs(t, await(t, l.lost), fault.Unavailable)
 	l.stop() // in the middle of an hour's pause
 }
 
-func TestAListenerDoesNotWaitForAnotherKindOfExchange(t *testing.T) {
+func TestListenerRefusesUnsuitableExchange(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := loose(t, url)
 	rabbitmqtest.Exec(t, url, func(ch *amqp.Channel) {
@@ -140,7 +140,7 @@ func TestAListenerDoesNotWaitForAnotherKindOfExchange(t *testing.T) {
 	require.ErrorIs(t, l.Run(patient(t)), fault.Conflict)
 }
 
-func TestListenerConfigIsChecked(t *testing.T) {
+func TestListenerConfigIsValidated(t *testing.T) {
 	_, err := rabbitmq.NewListener(rabbitmq.ListenerConfig{Config: rabbitmq.Config{URL: "http://x"}, Keys: []string{strings.Repeat("k", 256)}})
 	require.ErrorIs(t, err, fault.Invalid)
 	require.Len(t, fault.FieldsOf(err), 3)
@@ -154,13 +154,13 @@ func oneShot(t *testing.T, url string, topology rabbitmq.Topology) *rabbitmq.One
 	return n
 }
 
-func TestAOneShotPublisherReportsThatNothingListens(t *testing.T) {
+func TestOneShotPublisherReportsUnroutableMessage(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := loose(t, url)
 	m := wire.Message{RoutingKey: "order.created", MessageID: "1", Body: []byte("{}")}
 	err := oneShot(t, url, topology).Publish(patient(t), m)
 	require.ErrorIs(t, err, fault.NotFound)
-	require.ErrorContains(t, err, "there is no exchange")
+	require.ErrorContains(t, err, "does not exist")
 
 	listener := rabbitmqtest.Listen(t, url, topology.Exchange, "order.*")
 	n := oneShot(t, url, topology)
@@ -171,13 +171,13 @@ func TestAOneShotPublisherReportsThatNothingListens(t *testing.T) {
 		other.RoutingKey = "no.queue"
 		err = n.Publish(patient(t), other)
 		require.ErrorIs(t, err, fault.NotFound)
-		require.ErrorContains(t, err, "nothing listens to no.queue")
+		require.ErrorContains(t, err, "no queue is bound to exchange")
 	}
 	m.CorrelationID = strings.Repeat("x", 256)
 	require.ErrorIs(t, n.Publish(patient(t), m), fault.Invalid)
 }
 
-func TestAOneShotPublisherReportsThatABrokerIsNotThere(t *testing.T) {
+func TestOneShotPublisherReportsUnreachableBroker(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	_, err := rabbitmq.DialOneShot(ctx, rabbitmq.Config{URL: "amqp://127.0.0.1:1/"})
@@ -186,7 +186,7 @@ func TestAOneShotPublisherReportsThatABrokerIsNotThere(t *testing.T) {
 	require.ErrorIs(t, err, fault.Invalid)
 }
 
-func TestAOneShotPublisherIsNotKeptByABrokerThatStopsReading(t *testing.T) {
+func TestOneShotPublisherEndsWhenBrokerHangs(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := loose(t, url)
 	rabbitmqtest.Listen(t, url, topology.Exchange)

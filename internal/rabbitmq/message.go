@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	// maxShort is the length of AMQP's short strings. The client finds a longer one half way through a frame and
-	// closes the whole connection.
+	// maxShort is the maximum length of an AMQP short string. The client detects a longer one in the middle of a frame and closes the
+	// connection.
 	maxShort = 255
-	// maxHeaders bounds the headers: properties must fit into one frame, 128 KiB unless configured otherwise, and
-	// a larger one ends the connection too.
+	// maxHeaders bounds the size of headers: the properties must fit into one frame, by default 128 KiB; a larger one closes the
+	// connection.
 	maxHeaders = 96 << 10
 )
 
-// FromDelivery returns the message as it came, headers as plain Go values.
+// FromDelivery returns a delivered message, with headers as plain Go values.
 func FromDelivery(d *amqp.Delivery) wire.Message {
 	headers, _ := convert[amqp.Table, map[string]any](d.Headers).(map[string]any)
 	return wire.Message{
@@ -29,8 +29,7 @@ func FromDelivery(d *amqp.Delivery) wire.Message {
 	}
 }
 
-// ToPublishing returns what the client sends, always persistent. The error is Invalid: such a message can never
-// be sent.
+// ToPublishing returns a persistent message for the client. The error is Invalid: the message can never be sent.
 func ToPublishing(m wire.Message) (amqp.Publishing, error) {
 	headers, _ := convert[map[string]any, amqp.Table](m.Headers).(amqp.Table)
 	var p problems
@@ -51,8 +50,8 @@ func ToPublishing(m wire.Message) (amqp.Publishing, error) {
 	}, fault.NewInvalid("message", p)
 }
 
-// convert returns a header value with every table in it, all the way down, as the other type. Times are in UTC: the client has them
-// in the zone of this machine.
+// convert returns a header value with all its tables, at any depth, converted to the other type. Times are converted to UTC: the client
+// returns local times.
 func convert[From, To ~map[string]any](value any) any {
 	switch v := value.(type) {
 	case From:
@@ -76,7 +75,7 @@ func convert[From, To ~map[string]any](value any) any {
 	return value
 }
 
-// sizeOf returns about how many bytes a header value takes in a frame, rather too many.
+// sizeOf returns an upper estimate of the bytes of a header value in a frame.
 func sizeOf(value any) int {
 	size := 16
 	switch v := value.(type) {
@@ -105,5 +104,5 @@ func withHeaders(m wire.Message, more map[string]any) wire.Message {
 	return m
 }
 
-// timeText is how times travel in headers: AMQP's own have seconds only.
+// timeText returns a time for a header. AMQP's own timestamps have whole seconds.
 func timeText(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -5,8 +5,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Metrics are the metrics of a process's connections to the broker. One value serves all publishers and consumers of a process.
-// Labels are the roles of connections and words of this package; nothing that comes with a message is ever a label.
+// Metrics are the metrics of all connections of a process to the broker. Labels are roles and constants of this package, never content
+// of messages.
 type Metrics struct {
 	connected, blocked, session, deviations, inHand *prometheus.GaugeVec   // by role
 	sessions, lost                                  *prometheus.CounterVec // by role
@@ -17,13 +17,13 @@ type Metrics struct {
 	handler                                         *prometheus.HistogramVec // by role
 }
 
-// Values of the label target: where a message was published to.
+// Values of the label target.
 const (
 	toExchange = "exchange"
 	toQueue    = "queue"
 )
 
-// NewMetrics registers the metrics, unless the registry is nil. It panics when they are registered already.
+// NewMetrics registers the metrics; with a nil registry they are not registered. It panics if they are already registered.
 func NewMetrics(registry prometheus.Registerer) *Metrics {
 	const prefix = "ordersaga_broker_"
 	factory := promauto.With(registry)
@@ -64,7 +64,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	}
 }
 
-// show sets the gauges of a connection.
+// show sets the gauges of one connection.
 func (m *Metrics) show(s Status) {
 	one := func(yes bool) float64 {
 		if yes {

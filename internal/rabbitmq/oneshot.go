@@ -10,17 +10,17 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// OneShotPublisher publishes to the exchange as another team's service does: it declares nothing of this service's, so that
-// an event that no queue takes is reported. It is for commands: one connection, which is not made anew when it is lost.
+// OneShotPublisher publishes to the exchange like a service of another team: it declares nothing, so that an event that no queue takes is
+// reported. It is for commands. It has one connection, which is not re-established.
 //
-// One goroutine may use it at a time.
+// It is not safe for concurrent use.
 type OneShotPublisher struct {
 	exchange string
 	channel  *channel
 }
 
-// DialOneShot connects, trying again until ctx ends. Errors: Unavailable when the broker did not answer until then,
-// or refused the credentials or the virtual host, which is not tried again; Invalid for a wrong configuration.
+// DialOneShot connects; it retries until ctx ends. Errors: Unavailable if the broker did not answer, or refused the credentials or the
+// virtual host, which is not retried; Invalid for a wrong configuration.
 func DialOneShot(ctx context.Context, cfg Config) (*OneShotPublisher, error) {
 	cfg = cfg.withDefaults()
 	if err := fault.NewInvalid("publisher configuration", cfg.problems()); err != nil {
@@ -42,10 +42,10 @@ func DialOneShot(ctx context.Context, cfg Config) (*OneShotPublisher, error) {
 	}
 }
 
-// Publish publishes one message under its routing key and returns when the broker has it in a queue.
+// Publish publishes one message by its routing key and returns when a queue has it.
 //
-// Errors: NotFound when no queue takes it, or there is no exchange; Unavailable when it was not confirmed: it may have
-// arrived; Invalid for a message that can never be sent.
+// Errors: NotFound if no queue takes it or the exchange does not exist; Unavailable if it was not confirmed: it may have arrived; Invalid
+// for a message that can never be sent.
 func (p *OneShotPublisher) Publish(ctx context.Context, m wire.Message) error {
 	message, err := ToPublishing(m)
 	if err != nil {
@@ -56,12 +56,12 @@ func (p *OneShotPublisher) Publish(ctx context.Context, m wire.Message) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, fault.NotFound):
-		return fault.New(fault.NotFound, "nothing listens to %s on %s", m.RoutingKey, p.exchange)
+		return fault.New(fault.NotFound, "no queue is bound to exchange %s for routing key %s", p.exchange, m.RoutingKey)
 	}
-	select { // the client gives the reason for closing a channel before it ends what is not confirmed
+	select { // the client sends the reason before it ends unconfirmed publications
 	case reason := <-p.channel.closed:
 		if reason != nil && reason.Code == amqp.NotFound {
-			return fault.New(fault.NotFound, "there is no exchange %s", p.exchange)
+			return fault.New(fault.NotFound, "exchange %s does not exist", p.exchange)
 		}
 		err = errors.Join(err, closeError(reason))
 	default:
@@ -69,5 +69,5 @@ func (p *OneShotPublisher) Publish(ctx context.Context, m wire.Message) error {
 	return fault.Wrap(err, fault.Unavailable, "publish %s", m.RoutingKey)
 }
 
-// Close disconnects. Nothing is left when it returns.
+// Close disconnects and releases all resources before it returns.
 func (p *OneShotPublisher) Close() { p.channel.close() }

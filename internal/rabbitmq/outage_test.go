@@ -55,7 +55,7 @@ func TestOutagesLoseAndReorderNothing(t *testing.T) {
 			p := startPublisher(t, rabbitmq.PublisherConfig{Config: cfg})
 			listener := rabbitmqtest.Listen(t, url, b.topology.Exchange, "order.needs_attention")
 			// Through a supervised publisher, which blocks and reconnects as another service's should.
-			inbound := startPublisher(t, rabbitmq.PublisherConfig{Config: config(url, b.topology), Patience: rabbitmqtest.Patience})
+			inbound := startPublisher(t, rabbitmq.PublisherConfig{Config: config(url, b.topology), PublishTimeout: rabbitmqtest.Patience})
 			over, sent := make(chan struct{}), make(chan int, 1)
 			go func() {
 				for i := 0; t.Context().Err() == nil; i++ {
@@ -104,18 +104,18 @@ func has(m *sync.Map, key string) bool {
 
 // The broker is short of memory before anybody connects. Consumers go on; a publisher says that it is blocked, and what it
 // was given is published when the alarm is over.
-func TestASessionThatComesUpInAnAlarm(t *testing.T) {
+func TestSessionDuringMemoryAlarm(t *testing.T) {
 	url, node := testenv.AMQP(t), rabbitmqtest.NewNode(t)
 	handled := make(chan string, 1)
 	b := startConsumer(t, url, func(c *rabbitmq.ConsumerConfig) {
 		c.Handler = func(ctx context.Context, d rabbitmq.Delivery) error { return hand(ctx, handled, d.Message.MessageID) }
 	})
 	listener := rabbitmqtest.Listen(t, url, b.topology.Exchange, "order.needs_attention")
-	calm := node.MemoryAlarm(t)
+	reset := node.MemoryAlarm(t)
 	metrics := prometheus.NewRegistry()
 	cfg := config(url, b.topology)
 	cfg.Metrics = rabbitmq.NewMetrics(metrics)
-	p := startPublisher(t, rabbitmq.PublisherConfig{Config: cfg, ConfirmTimeout: 500 * time.Millisecond, Patience: 3 * time.Minute})
+	p := startPublisher(t, rabbitmq.PublisherConfig{Config: cfg, ConfirmTimeout: 500 * time.Millisecond, PublishTimeout: 3 * time.Minute})
 	require.Equal(t, rabbitmq.StateConnected, p.Status().State, "the broker says nothing before something is published")
 	published := make(chan error, 1)
 	go func() {
@@ -128,7 +128,7 @@ func TestASessionThatComesUpInAnAlarm(t *testing.T) {
 	require.InDelta(t, 1, gauge(t, metrics, "ordersaga_broker_connected", "publisher"), 0)
 	require.NoError(t, b.consumer.Ready(), "consumers are not blocked")
 	require.Empty(t, published)
-	calm()
+	reset()
 	require.NoError(t, receive(t, published))
 	rabbitmqtest.RequireOrdered(t, listener.Until(t, last(3)), 3)
 	require.NoError(t, p.Ready())
@@ -139,9 +139,9 @@ func TestASessionThatComesUpInAnAlarm(t *testing.T) {
 
 // A handler takes longer than the broker waits for an acknowledgement: the broker closes the channel, or cancels the consumer
 // from 4.3 on. The message comes again, its first outcome is dropped, and everything else goes on.
-func TestTheConsumerTimeoutIsSurvived(t *testing.T) {
+func TestConsumerTimeout(t *testing.T) {
 	url, node := testenv.AMQP(t), rabbitmqtest.NewNode(t)
-	usual := node.ConsumerTimeout(t, time.Second)
+	reset := node.ConsumerTimeout(t, time.Second)
 	release := make(chan struct{})
 	letGo := sync.OnceFunc(func() { close(release) })
 	var mu sync.Mutex
@@ -160,7 +160,7 @@ func TestTheConsumerTimeoutIsSurvived(t *testing.T) {
 		}
 	})
 	t.Cleanup(letGo) // or a test that fails would not end
-	usual()          // for the next session: there the machine may stand still
+	reset()          // for the next session: there the machine may stand still
 	rabbitmqtest.Send(t, url, b.topology.Exchange, "order.created", order("slow"))
 	const messages = 50
 	for i := range messages {
@@ -199,7 +199,7 @@ func TestTheConsumerTimeoutIsSurvived(t *testing.T) {
 	require.Greater(t, calls["slow"][1], calls["slow"][0])
 }
 
-func TestWrongCredentialsAreReportedAndNotShown(t *testing.T) {
+func TestWrongCredentialsAreReportedWithoutPassword(t *testing.T) {
 	url := testenv.AMQP(t)
 	wrong := strings.Replace(url, "guest:guest@", "guest:hunter2@", 1)
 	require.NotEqual(t, url, wrong)

@@ -19,43 +19,42 @@ import (
 // PublisherConfig configures a Publisher.
 type PublisherConfig struct {
 	Config
-	// ConfirmTimeout is how long a confirm may take before the message is published again. Default 10 s.
+	// ConfirmTimeout is the time to wait for a confirmation before the message is published again. Default 10 s.
 	ConfirmTimeout time.Duration
-	// Patience is how long one message is tried, over reconnects and nacks, when the caller's context does not
-	// end before. Default 30 s.
-	Patience time.Duration
-	// Headers returns headers to add to what is published under a context, such as traceparent. Optional.
+	// PublishTimeout bounds the attempts to publish one message, over reconnects and nacks. Default 30 s.
+	PublishTimeout time.Duration
+	// Headers returns additional headers from the context of a publication, such as traceparent. Optional.
 	Headers func(context.Context) map[string]string
 }
 
 func (c PublisherConfig) withDefaults() PublisherConfig {
 	c.Config = c.Config.withDefaults()
 	c.ConfirmTimeout = cmp.Or(c.ConfirmTimeout, 10*time.Second)
-	c.Patience = cmp.Or(c.Patience, 30*time.Second)
+	c.PublishTimeout = cmp.Or(c.PublishTimeout, 30*time.Second)
 	return c
 }
 
 func (c PublisherConfig) validate() error {
 	p := c.problems()
-	p.require(min(c.ConfirmTimeout, c.Patience) >= 0, "/patience", "no time may be below 0")
+	p.require(min(c.ConfirmTimeout, c.PublishTimeout) >= 0, "/publishTimeout", "no time may be below 0")
 	return fault.NewInvalid("publisher configuration", p)
 }
 
-// maxInFlight bounds the messages that are being published at once; the next one waits.
+// maxInFlight bounds concurrent publications; further ones wait.
 const maxInFlight = 1024
 
-// Publisher publishes messages and knows which of them the broker has taken.
+// Publisher publishes messages and waits for their confirmations.
 type Publisher struct {
 	*link
 	cfg PublisherConfig
-	// channel is the current session's, nil between sessions.
+	// channel is the channel of the current session, nil between sessions.
 	channel  atomic.Pointer[channel]
 	inFlight *semaphore.Weighted
 	stall    stall
 	stopping atomic.Bool
 }
 
-// NewPublisher returns a publisher that Start connects. The error is Invalid.
+// NewPublisher returns a publisher that is not connected. The error is Invalid.
 func NewPublisher(cfg PublisherConfig) (*Publisher, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
@@ -66,12 +65,11 @@ func NewPublisher(cfg PublisherConfig) (*Publisher, error) {
 	return p, nil
 }
 
-// Stop refuses new messages, waits until ctx for those that are being published, and disconnects. The error is
-// ctx's when some were given up.
+// Stop refuses new messages, waits for pending publications until ctx ends, and disconnects. The error is ctx's if some were abandoned.
 func (p *Publisher) Stop(ctx context.Context) error {
 	p.stopping.Store(true)
 	var err error
-	if !p.inFlight.TryAcquire(maxInFlight) { // when there is nothing to wait for, it is no error that ctx is over
+	if !p.inFlight.TryAcquire(maxInFlight) { // without pending publications an ended ctx is no error
 		err = p.inFlight.Acquire(ctx, maxInFlight)
 	}
 	if err == nil {
@@ -81,8 +79,8 @@ func (p *Publisher) Stop(ctx context.Context) error {
 	return err
 }
 
-// Ready returns nil while messages can be published, else Unavailable with the reason. A broker that takes messages and
-// confirms none is not ready either.
+// Ready returns nil while messages can be published, otherwise Unavailable with the reason. A broker that accepts messages but confirms
+// none is not ready.
 func (p *Publisher) Ready() error {
 	_, err := p.current()
 	if _, stalled := p.stall.since(p.cfg.ConfirmTimeout); err == nil && stalled {
@@ -100,13 +98,13 @@ func (p *Publisher) Status() Status {
 	return s
 }
 
-// Publish publishes a message to the topology's exchange, under its routing key, and returns when it is confirmed. A message that
-// no queue takes is published too.
+// Publish publishes a message to the exchange of the topology by its routing key, and returns when it is confirmed. It succeeds also if no
+// queue takes the message.
 //
-// It fails at once when there is no connection: use WaitReady to wait for one. After a nack, a timeout or a lost connection the
-// message is published again until ctx or the configured patience ends.
+// It fails at once if there is no connection; WaitReady waits for one. After a nack, a timeout or a lost connection the message is
+// published again until ctx or PublishTimeout ends.
 //
-// Errors: Unavailable, then the message may have arrived; Invalid for a message that can never be sent, which was not sent.
+// Errors: Unavailable: the message may have arrived; Invalid for a message that can never be sent and was not sent.
 func (p *Publisher) Publish(ctx context.Context, m wire.Message) error {
 	if p.cfg.Headers != nil {
 		more := make(map[string]any)
@@ -118,9 +116,8 @@ func (p *Publisher) Publish(ctx context.Context, m wire.Message) error {
 	return p.deliver(ctx, p.cfg.Topology.Exchange, m.RoutingKey, m)
 }
 
-// PublishRecords encodes records and publishes them one by one: the next one is sent when the one before is confirmed. It returns
-// how many are confirmed; with a nil error all of them. Errors: those of Publish, for the record after the confirmed ones, and
-// of wire.Encode.
+// PublishRecords encodes and publishes records one by one: each one after the previous one is confirmed. It returns the number of
+// confirmed records. Errors, for the record after the confirmed ones: those of Publish and of wire.Encode.
 func (p *Publisher) PublishRecords(ctx context.Context, records []event.Record) (confirmed int, err error) {
 	for _, r := range records {
 		m, err := wire.Encode(r)
@@ -135,8 +132,8 @@ func (p *Publisher) PublishRecords(ctx context.Context, records []event.Record) 
 	return confirmed, nil
 }
 
-// Send puts a message into a queue and returns when the broker has it there. Errors: NotFound when there is no such queue, Conflict
-// when it exists with arguments with which messages could be lost; else those of Publish.
+// Send sends a message to a queue and returns when it is confirmed. Errors: NotFound if the queue does not exist, Conflict if messages
+// could be lost because of its arguments, and those of Publish.
 func (p *Publisher) Send(ctx context.Context, queue string, m wire.Message) error {
 	if err := p.link.unsafe(queue); err != nil {
 		return err
@@ -144,8 +141,7 @@ func (p *Publisher) Send(ctx context.Context, queue string, m wire.Message) erro
 	return p.deliver(ctx, "", queue, m)
 }
 
-// deliver publishes one message until it is confirmed or nothing can be done about it. Without an exchange, key is the name of a
-// queue, which must exist.
+// deliver publishes one message until it is confirmed or cannot be delivered. If exchange is empty, key names a queue, which must exist.
 func (p *Publisher) deliver(ctx context.Context, exchange, key string, m wire.Message) error {
 	m.RoutingKey = key
 	message, err := ToPublishing(m)
@@ -162,7 +158,7 @@ func (p *Publisher) deliver(ctx context.Context, exchange, key string, m wire.Me
 	defer p.inFlight.Release(1)
 	p.cfg.Metrics.inFlight.Inc()
 	defer p.cfg.Metrics.inFlight.Dec()
-	ctx, cancel := context.WithTimeout(ctx, p.cfg.Patience)
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.PublishTimeout)
 	defer cancel()
 	for failures := 0; ; failures++ {
 		err := p.attempt(ctx, channel, exchange, key, message)
@@ -177,7 +173,7 @@ func (p *Publisher) deliver(ctx context.Context, exchange, key string, m wire.Me
 	}
 }
 
-// attempt publishes one message once, and counts that.
+// attempt publishes one message once and updates the metrics.
 func (p *Publisher) attempt(ctx context.Context, channel *channel, exchange, key string, message amqp.Publishing) error {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.ConfirmTimeout)
 	defer cancel()
@@ -186,7 +182,7 @@ func (p *Publisher) attempt(ctx context.Context, channel *channel, exchange, key
 		target = toQueue
 	}
 	err := channel.publish(ctx, exchange, key, target == toQueue, message)
-	if !errors.Is(err, errBlocked) { // else it was not handed over
+	if !errors.Is(err, errBlocked) { // otherwise it was not sent
 		metrics.published.WithLabelValues(target).Inc()
 	}
 	switch {
@@ -199,12 +195,12 @@ func (p *Publisher) attempt(ctx context.Context, channel *channel, exchange, key
 		metrics.unconfirmed.WithLabelValues(target).Inc()
 	}
 	if target == toExchange {
-		p.stall.note(began, err) // last: with the state stalled, the metrics are there
+		p.stall.record(began, err) // last: when the state is stalled, the metrics are complete
 	}
 	return err
 }
 
-// current returns the channel to publish on, or why there is none.
+// current returns the channel for publishing, or the reason why there is none.
 func (p *Publisher) current() (*channel, error) {
 	err := p.link.Ready()
 	channel := p.channel.Load()
@@ -250,7 +246,7 @@ func (p *Publisher) serve(ctx context.Context, conn *connection, session uint64)
 	}
 }
 
-// closeError names why a channel was closed; the client gives no reason when it closed the channel itself.
+// closeError returns why a channel was closed. The client gives no reason if it closed the channel itself.
 func closeError(reason *amqp.Error) error {
 	if reason == nil {
 		return errors.New("the channel was closed")

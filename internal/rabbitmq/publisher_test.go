@@ -41,7 +41,7 @@ func patient(t testing.TB) context.Context {
 func startPublisher(t testing.TB, cfg rabbitmq.PublisherConfig) *rabbitmq.Publisher {
 	t.Helper()
 	cfg.ConfirmTimeout = cmp.Or(cfg.ConfirmTimeout, confirmTimeout)
-	cfg.Patience = cmp.Or(cfg.Patience, rabbitmqtest.Patience)
+	cfg.PublishTimeout = cmp.Or(cfg.PublishTimeout, rabbitmqtest.Patience)
 	p, err := rabbitmq.NewPublisher(cfg)
 	require.NoError(t, err)
 	p.Start()
@@ -66,7 +66,7 @@ func TestPublisherContract(t *testing.T) {
 	})
 }
 
-func TestWhatIsPublishedIsWhatTheDocsSay(t *testing.T) {
+func TestPublishedMessageFormat(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := rabbitmqtest.Topology(t, url)
 	listener := rabbitmqtest.Listen(t, url, topology.Exchange, "order.*")
@@ -86,7 +86,7 @@ func TestWhatIsPublishedIsWhatTheDocsSay(t *testing.T) {
 }
 
 // No queue takes it, and it is published: the exchange has no other queue than the inbox.
-func TestAnOutcomeThatNoQueueWantsIsPublished(t *testing.T) {
+func TestUnroutedEventIsConfirmed(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := rabbitmqtest.Topology(t, url)
 	n, err := startPublisher(t, rabbitmq.PublisherConfig{Config: config(url, topology)}).
@@ -96,7 +96,7 @@ func TestAnOutcomeThatNoQueueWantsIsPublished(t *testing.T) {
 	require.Zero(t, rabbitmqtest.Depth(t, url, topology.Inbox()), "what goes out does not come in")
 }
 
-func TestSendToAQueueThatIsNotThere(t *testing.T) {
+func TestSendToMissingQueue(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := rabbitmqtest.Topology(t, url)
 	p := startPublisher(t, rabbitmq.PublisherConfig{Config: config(url, topology)})
@@ -116,7 +116,7 @@ func TestSendToAQueueThatIsNotThere(t *testing.T) {
 	wg.Wait()
 }
 
-func TestWithoutAConnectionPublishingFailsAtOnce(t *testing.T) {
+func TestPublishWithoutConnectionFailsAtOnce(t *testing.T) {
 	p, err := rabbitmq.NewPublisher(rabbitmq.PublisherConfig{Config: config("amqp://127.0.0.1:1", rabbitmq.Topology{})})
 	require.NoError(t, err)
 	require.ErrorIs(t, p.Ready(), fault.Unavailable)
@@ -214,7 +214,7 @@ func collectUntilComplete(t *testing.T, listener *rabbitmqtest.Listener, streams
 
 // The broker hangs: nothing is answered and nothing is closed. Callers get away when their context ends, and
 // Stop does too.
-func TestABrokerThatHangsBlocksNoCaller(t *testing.T) {
+func TestHangingBrokerBlocksNoCaller(t *testing.T) {
 	proxy := rabbitmqtest.NewProxy(t, testenv.AMQP(t))
 	topology := rabbitmqtest.Topology(t, testenv.AMQP(t), quick...)
 	p, err := rabbitmq.NewPublisher(rabbitmq.PublisherConfig{Config: config(proxy.URL, topology)})
@@ -240,7 +240,7 @@ func TestABrokerThatHangsBlocksNoCaller(t *testing.T) {
 	require.Less(t, time.Since(began), 2*rabbitmqtest.Heartbeat, "before three missed heartbeats would be noticed")
 }
 
-func TestAPublisherSurvivesTheLossOfItsExchange(t *testing.T) {
+func TestPublisherSurvivesDeletedExchange(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := rabbitmqtest.Topology(t, url)
 	p := startPublisher(t, rabbitmq.PublisherConfig{Config: config(url, topology)})

@@ -75,7 +75,7 @@ func (b *recoveryBench) after(d time.Duration) {
 	synctest.Wait()
 }
 
-func TestWhatWaitsIsReturnedAtTheStart(t *testing.T) {
+func TestWaitingMessagesAreReturnedAtStart(t *testing.T) {
 	withRecovery(t, func(b *recoveryBench) {
 		require.Equal(t, []time.Duration{0}, b.returned(), "the process that saw the outage may be gone")
 		b.after(time.Hour)
@@ -84,11 +84,11 @@ func TestWhatWaitsIsReturnedAtTheStart(t *testing.T) {
 	})
 }
 
-func TestWhatWaitsIsReturnedWhenTheDependencyIsBack(t *testing.T) {
+func TestWaitingMessagesAreReturnedAfterRecovery(t *testing.T) {
 	withRecovery(t, func(b *recoveryBench) {
 		b.after(time.Minute)
 		b.down.Store(true)
-		b.note()
+		b.noteFailure()
 		b.after(10 * time.Minute)
 		require.Len(t, b.returned(), 1, "nothing is returned while it is down")
 		b.down.Store(false)
@@ -98,14 +98,14 @@ func TestWhatWaitsIsReturnedWhenTheDependencyIsBack(t *testing.T) {
 }
 
 // A message that fails while everything answers may fail for reasons of its own: each time it is returned later.
-func TestReturnsBecomeRareWhenNoOutageIsSeen(t *testing.T) {
+func TestReturnsSlowDownWithoutOutage(t *testing.T) {
 	withRecovery(t, func(b *recoveryBench) {
 		b.after(time.Hour)
 		var gaps []time.Duration
 		for range 10 {
 			now := time.Since(b.began)
 			n := len(b.returned())
-			b.note()
+			b.noteFailure()
 			for len(b.returned()) == n {
 				b.after(time.Second)
 			}
@@ -114,7 +114,7 @@ func TestReturnsBecomeRareWhenNoOutageIsSeen(t *testing.T) {
 		require.Equal(t, []time.Duration{5, 10, 20, 40, 80, 160, 300, 300, 300, 300}, inSeconds(gaps))
 		b.after(6 * time.Minute)
 		now := time.Since(b.began)
-		b.note()
+		b.noteFailure()
 		b.after(5 * time.Second)
 		require.Equal(t, now+5*time.Second, last(b.returned()), "after a quiet time it begins anew")
 	})
@@ -130,11 +130,11 @@ func inSeconds(ds []time.Duration) []time.Duration {
 }
 
 // A dependency that comes and goes every second has messages returned every five seconds at most.
-func TestAFlappingDependencyMakesNoHotLoop(t *testing.T) {
+func TestFlappingDependencyCausesNoHotLoop(t *testing.T) {
 	withRecovery(t, func(b *recoveryBench) {
 		for i := range 600 {
 			b.down.Store(i%2 == 0)
-			b.note()
+			b.noteFailure()
 			b.after(time.Second)
 		}
 		returned := b.returned()
@@ -145,11 +145,11 @@ func TestAFlappingDependencyMakesNoHotLoop(t *testing.T) {
 	})
 }
 
-func TestAReturnThatFailsIsTriedAgain(t *testing.T) {
+func TestFailedReturnIsRetried(t *testing.T) {
 	withRecovery(t, func(b *recoveryBench) {
 		b.after(time.Minute)
 		b.fails.Store(3)
-		b.note()
+		b.noteFailure()
 		b.after(5 * time.Minute)
 		require.Len(t, b.returned(), 2)
 		require.Negative(t, b.fails.Load())
@@ -157,7 +157,7 @@ func TestAReturnThatFailsIsTriedAgain(t *testing.T) {
 }
 
 // Attempts before their time do not bring a message nearer to the dead letters, but not without end.
-func TestEarlyAttemptsAreFree(t *testing.T) {
+func TestEarlyAttemptsDoNotCount(t *testing.T) {
 	down := fault.New(fault.Unavailable, "down")
 	v := production().decide(Delivery{FirstSeen: start, Attempts: 11}, down, start)
 	require.Equal(t, deadLettered, v.outcome)

@@ -13,21 +13,21 @@ import (
 )
 
 const (
-	// maxReplies is how many replies wait to be sent; more are dropped.
+	// maxReplies bounds the replies that wait to be sent; further ones are dropped.
 	maxReplies = 256
-	// replyTimeout bounds sending one reply, connecting included.
+	// replyTimeout bounds sending one reply, including the connection.
 	replyTimeout = 5 * time.Second
 )
 
-// reply is an answer to the sender of a message.
+// reply is a reply to the sender of a message.
 type reply struct {
-	to      string // a queue, or a name of RabbitMQ's direct reply-to
+	to      string // a queue, or a pseudo-queue of direct reply-to
 	message wire.Message
 }
 
-// replies sends answers to senders that wait for one. A reply that cannot be sent is dropped. Replies go over a connection of their
-// own, which is made when the first one is sent: RabbitMQ 3.10 closes the whole connection over a name of its direct reply-to with
-// a process in it that does not exist, and every client can put such a name into a message.
+// replies sends replies to senders that wait for one. A reply that cannot be sent is dropped. It uses its own connection, which is opened
+// for the first reply: RabbitMQ 3.10 closes the connection when a direct reply-to name contains a process that does not exist, and every
+// client can send such a name.
 type replies struct {
 	cfg   Config
 	queue chan reply
@@ -38,36 +38,36 @@ type replies struct {
 
 func newReplies(cfg Config) *replies { return &replies{cfg: cfg, queue: make(chan reply, maxReplies)} }
 
-// run begins to send what send is given, until stop is called; from the end of ctx on, what remains is dropped.
+// run starts sending, until stop is called. After ctx ends, remaining replies are dropped.
 func (r *replies) run(ctx context.Context) {
 	r.done.Go(func() {
 		defer r.disconnect()
 		for one := range r.queue {
 			if err := r.deliver(ctx, one); err != nil {
 				r.disconnect()
-				r.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "a reply could not be sent",
+				r.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "reply could not be sent",
 					slog.String("correlation_id", one.message.CorrelationID), slog.Any("error", err))
 			}
 		}
 	})
 }
 
-// stop returns when everything is sent or dropped. Nothing may be sent after it was called.
+// stop returns when all replies are sent or dropped. send must not be called after it.
 func (r *replies) stop() {
 	close(r.queue)
 	r.done.Wait()
 }
 
-// send takes a reply, or drops it when too many wait. It does not block.
+// send enqueues a reply; it drops it when too many wait. It does not block.
 func (r *replies) send(to string, m wire.Message) {
 	select {
 	case r.queue <- reply{to, m}:
 	default:
-		r.cfg.Logger.LogAttrs(context.Background(), slog.LevelWarn, "too many replies wait: one is dropped", slog.String("correlation_id", m.CorrelationID))
+		r.cfg.Logger.LogAttrs(context.Background(), slog.LevelWarn, "too many pending replies; reply dropped", slog.String("correlation_id", m.CorrelationID))
 	}
 }
 
-// deliver sends one reply and waits until the broker has taken it, or dropped it because its receiver is gone.
+// deliver sends one reply and waits until the broker confirms it, which it also does if the receiver is gone.
 func (r *replies) deliver(ctx context.Context, one reply) error {
 	message, err := ToPublishing(one.message)
 	if err != nil {

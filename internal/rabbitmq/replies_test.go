@@ -73,7 +73,7 @@ func (c caller) next(within time.Duration) (a answer, ok bool) {
 	}
 }
 
-func TestRequestsAreRepliedToWhenTheyAreDoneWith(t *testing.T) {
+func TestRequestsGetReplies(t *testing.T) {
 	url := testenv.AMQP(t)
 	b := startConsumer(t, url, func(c *rabbitmq.ConsumerConfig) {
 		c.Reply = wire.NestReply
@@ -121,9 +121,9 @@ func TestRequestsAreRepliedToWhenTheyAreDoneWith(t *testing.T) {
 	require.NotContains(t, dead.Headers, rabbitmq.HeaderReplyTo)
 }
 
-// TestARequestThatCannotBeRepliedToIsHandled: whatever the sender names as the place for the reply, his event is handled, and
+// TestRequestWithBadReplyToIsHandled: whatever the sender names as the place for the reply, his event is handled, and
 // so are those after it, with their replies.
-func TestARequestThatCannotBeRepliedToIsHandled(t *testing.T) {
+func TestRequestWithBadReplyToIsHandled(t *testing.T) {
 	url := testenv.AMQP(t)
 	handled := make(chan string, 16)
 	b := startConsumer(t, url, func(c *rabbitmq.ConsumerConfig) {

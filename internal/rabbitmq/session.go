@@ -9,7 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// consumerTag names the one consumer of a channel.
+// consumerTag is the tag of the only consumer of a channel.
 const consumerTag = "ordersaga"
 
 func (c *Consumer) serve(ctx context.Context, conn *connection, session uint64) error {
@@ -47,10 +47,10 @@ func (c *Consumer) serve(ctx context.Context, conn *connection, session uint64) 
 					<-c.slots
 				})
 				continue
-			case <-cancelled: // also when the channel is closed: with all handlers busy, nothing else would report it
+			case <-cancelled: // also sent when the channel closes: while all handlers are busy, deliveries is not read
 				err = endReason(closed)
 			case <-ctx.Done():
-				giveBack(raw)
+				requeueUnhandled(raw)
 				err = c.finish(conn, ch, deliveries)
 			}
 			inHand.Dec()
@@ -59,7 +59,7 @@ func (c *Consumer) serve(ctx context.Context, conn *connection, session uint64) 
 	}
 }
 
-// consume begins to consume a queue.
+// consume starts consuming a queue.
 func consume(ch *amqp.Channel, queue string, prefetch int) (<-chan amqp.Delivery, error) {
 	err := ch.Qos(prefetch, 0, false)
 	if err != nil {
@@ -69,12 +69,12 @@ func consume(ch *amqp.Channel, queue string, prefetch int) (<-chan amqp.Delivery
 	return deliveries, fault.Wrap(err, fault.Unavailable, "consume %s", queue)
 }
 
-// errCancelled ends a session whose channel is still open. The messages that the consumer holds are no longer its own, so the
-// connection is given up like one that was lost.
+// errCancelled ends a session whose channel is still open. The consumer no longer owns its messages, so the connection is closed like a
+// lost one.
 var errCancelled = errors.New("the broker cancelled the consumer: its queue is gone, or, from RabbitMQ 4.3, " +
 	"a message was not acknowledged within consumer_timeout")
 
-// endReason says why deliveries ended: the channel was closed, or the broker cancelled the consumer.
+// endReason returns why deliveries ended: the channel was closed, or the broker cancelled the consumer.
 func endReason(closed <-chan *amqp.Error) error {
 	select {
 	case reason := <-closed:
@@ -84,13 +84,13 @@ func endReason(closed <-chan *amqp.Error) error {
 	}
 }
 
-// finish drains the session: it takes nothing new, gives back what is not being handled, and waits for what is while the
-// channel is still there to acknowledge it. A broker that does not answer any more is left when the drain is over.
+// finish drains the session: it stops consuming, requeues unhandled messages, and waits for running handlers while the channel is open for
+// their acknowledgements. If the broker does not answer, it closes the connection when the drain context ends.
 func (c *Consumer) finish(conn *connection, ch *amqp.Channel, deliveries <-chan amqp.Delivery) error {
 	stop := conn.closeAfter(c.drain)
 	if err := ch.Cancel(consumerTag, false); err == nil {
 		for d := range deliveries {
-			giveBack(d)
+			requeueUnhandled(d)
 		}
 	}
 	stop()
@@ -98,11 +98,11 @@ func (c *Consumer) finish(conn *connection, ch *amqp.Channel, deliveries <-chan 
 	return nil
 }
 
-// giveBack returns a message that was not handled to its queue; it is back already when the channel is closed. Up to RabbitMQ 4.2
-// it counts as a delivery.
-func giveBack(d amqp.Delivery) { _ = d.Nack(false, true) }
+// requeueUnhandled returns an unhandled message to its queue; if the channel is closed, the broker has already done so. Up to RabbitMQ
+// 4.2 it counts as a delivery.
+func requeueUnhandled(d amqp.Delivery) { _ = d.Nack(false, true) }
 
-// deliveryOf returns what the handler sees of a message, and how to acknowledge it.
+// deliveryOf returns the delivery for the handler.
 func (c *Consumer) deliveryOf(raw amqp.Delivery, conn *connection, session uint64) Delivery {
 	m := FromDelivery(&raw)
 	d := Delivery{raw: raw, conn: conn, Message: m, Session: session, Attempts: headerCount(m, HeaderAttempts), Parked: headerCount(m, HeaderParked),
@@ -111,7 +111,7 @@ func (c *Consumer) deliveryOf(raw amqp.Delivery, conn *connection, session uint6
 		d.FirstSeen = now
 	}
 	if c.cfg.Dead {
-		return d // LetterOf reads the rest
+		return d // LetterOf reads the other headers
 	}
 	d.Message.Exchange, d.Message.RoutingKey = originOf(m)
 	if to, ok := m.Headers[HeaderReplyTo].(string); ok && len(to) <= maxShort {

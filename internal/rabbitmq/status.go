@@ -17,53 +17,53 @@ type State string
 // States of a connection.
 const (
 	StateNotStarted State = "not_started"
-	// StateConnecting is before the first session or the first failure to get one.
+	// StateConnecting lasts until the first session or the first failed attempt.
 	StateConnecting State = "connecting"
 	StateConnected  State = "connected"
-	// StateBlocked is a connection that is up while the broker takes nothing from publishers.
+	// StateBlocked is a connection that is up while the broker blocks publishers.
 	StateBlocked State = "blocked"
-	// StateStalled is a publisher's connection that is up while the broker confirms nothing that goes to the exchange.
+	// StateStalled is a publisher's connection that is up while the broker confirms no events.
 	StateStalled State = "stalled"
-	// StateDisconnected is between two attempts to connect.
+	// StateDisconnected is the time between two attempts to connect.
 	StateDisconnected State = "disconnected"
 	StateStopped      State = "stopped"
 )
 
-// Status is what is known about a connection. /readyz shows it.
+// Status is the status of a connection, as shown by /readyz.
 type Status struct {
-	// Role is what the connection is for: publisher, consumer, keeper (of dead letters), or a subscription.
+	// Role is the purpose of the connection: publisher, consumer, keeper (of dead letters), or the name of a subscription.
 	Role  string `json:"-"`
 	State State  `json:"state"`
-	// Since is when it got into that state.
+	// Since is the time when it entered that state.
 	Since time.Time `json:"since"`
 	// Session is the number of the newest session, 0 before the first.
 	Session uint64 `json:"session"`
-	// LastError is why the last session ended or was not reached, without credentials; it stays when the connection is
-	// up again. LastErrorAt is when that was.
+	// LastError is why the last session ended or could not be established, without credentials; it remains after a reconnect.
+	// LastErrorAt is its time.
 	LastError   string    `json:"lastError,omitempty"`
 	LastErrorAt time.Time `json:"lastErrorAt,omitzero"`
-	// Remedy says what to do about LastError where that is known. It is empty while the connection is up.
+	// Remedy is what to do about LastError, if that is known. It is empty while the connection is up.
 	Remedy string `json:"remedy,omitempty"`
-	// Deviations are what exists otherwise than it is declared, as far as that is known.
+	// Deviations are the known differences from the declared topology.
 	Deviations []Deviation `json:"deviations,omitempty"`
 }
 
-// maxInternalErrors is how many sessions end one after the other in an internal error of the broker before a remedy is given: one
-// of them may only mean that the broker is shutting down.
+// maxInternalErrors is the number of consecutive sessions that must end with an internal error of the broker before a remedy is shown: a
+// single one may only mean that the broker is shutting down.
 const maxInternalErrors = 3
 
-// remedyInternal is for the one state of RabbitMQ that is known to cause internal errors and not to pass.
-const remedyInternal = "RabbitMQ refuses the queues again and again with an internal error. If its log says noproc and " +
-	"rabbit_fifo_dlx_sup, it has lost the supervisor of its dead-letter workers: restart that RabbitMQ node; nothing is lost by it"
+// remedyInternal is for the one known permanent state of RabbitMQ that causes internal errors.
+const remedyInternal = "RabbitMQ repeatedly refuses the queues with an internal error. If its log contains noproc and " +
+	"rabbit_fifo_dlx_sup, it has lost the supervisor of its dead-letter workers: restart that RabbitMQ node; no messages are lost"
 
-// remedyAccess is for refused credentials, which waiting does not mend.
-const remedyAccess = "RabbitMQ refuses user, password or permissions: see AMQP_URL, and what the user may configure, write and read"
+// remedyAccess is for refused credentials; waiting does not help.
+const remedyAccess = "RabbitMQ refuses user, password or permissions: check AMQP_URL and the user's configure, write and read permissions"
 
-// remedyStalled is for a queue that takes nothing. The broker confirms a message when every queue that it goes to has it.
-const remedyStalled = "RabbitMQ takes events and confirms none: some queue that is bound to the exchange takes nothing, " +
-	"which may be another service's. Look for queues without a leader or a majority, or that are full; mend that queue, or unbind it"
+// remedyStalled is for a queue that accepts nothing. The broker confirms a message when every queue that it is routed to has it.
+const remedyStalled = "RabbitMQ accepts events but confirms none: a queue that is bound to the exchange, perhaps another service's, accepts nothing. " +
+	"Look for queues that are full or have no leader or majority; repair or unbind that queue"
 
-// remedyOf says what to do about the error that ended a session. internalErrors is how many internal errors came in a row.
+// remedyOf returns what to do about the error that ended a session. internalErrors is the number of consecutive internal errors.
 func remedyOf(err error, internalErrors int) string {
 	var deviation Deviation
 	switch {
@@ -77,7 +77,7 @@ func remedyOf(err error, internalErrors int) string {
 	return ""
 }
 
-// withoutCredentials removes the broker's URL and its password from a text. No error that is known has them.
+// withoutCredentials removes the URL of the broker and its password from a text. No known error contains them.
 func withoutCredentials(text, brokerURL string) string {
 	text = strings.ReplaceAll(text, brokerURL, "the broker")
 	if u, err := url.Parse(brokerURL); err == nil {
@@ -88,22 +88,22 @@ func withoutCredentials(text, brokerURL string) string {
 	return text
 }
 
-// errStalled is why a publisher that is connected is not ready.
+// errStalled is the reason why a connected publisher is not ready.
 var errStalled = errors.New("the broker confirms nothing")
 
-// stallAttempts is how many attempts in a row must have timed out until a publisher is stalled.
+// stallAttempts is the number of consecutive timeouts after which a publisher is stalled.
 const stallAttempts = 3
 
-// stall watches whether anything is confirmed at all.
+// stall detects that the broker confirms nothing.
 type stall struct {
 	mu sync.Mutex
-	// unanswered counts the attempts that timed out since the last confirm; began is when the first of them did.
+	// unanswered counts the timeouts since the last confirmation; began is the start of the first of these attempts.
 	unanswered int
 	began      time.Time
 }
 
-// note notes how an attempt ended.
-func (s *stall) note(began time.Time, err error) {
+// record records the result of an attempt.
+func (s *stall) record(began time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -116,9 +116,9 @@ func (s *stall) note(began time.Time, err error) {
 	}
 }
 
-// since returns since when nothing was confirmed; ok is false while the publisher is not stalled.
-func (s *stall) since(patience time.Duration) (began time.Time, ok bool) {
+// since returns the time since which nothing was confirmed; ok is false if the publisher is not stalled.
+func (s *stall) since(timeout time.Duration) (began time.Time, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.began, s.unanswered >= stallAttempts && time.Since(s.began) >= patience
+	return s.began, s.unanswered >= stallAttempts && time.Since(s.began) >= timeout
 }

@@ -37,9 +37,9 @@ func subscribed(t *testing.T, url string) rabbitmq.Topology {
 	return topology
 }
 
-// TestASubscriptionHasAWayOfItsOwn: it hears what goes out, which the inbox never does; what fails waits and comes back to it,
+// TestSubscriptionHasItsOwnQueues: it hears what goes out, which the inbox never does; what fails waits and comes back to it,
 // and what is dead says where it belongs.
-func TestASubscriptionHasAWayOfItsOwn(t *testing.T) {
+func TestSubscriptionHasItsOwnQueues(t *testing.T) {
 	url := testenv.AMQP(t)
 	topology := subscribed(t, url)
 	publisher := startPublisher(t, rabbitmq.PublisherConfig{Config: config(url, topology)})
@@ -67,7 +67,7 @@ func TestASubscriptionHasAWayOfItsOwn(t *testing.T) {
 	require.Empty(t, news)
 }
 
-func TestASubscriptionMustBeInTheTopology(t *testing.T) {
+func TestUnknownSubscriptionIsRefused(t *testing.T) {
 	for _, s := range []rabbitmq.Subscription{{}, {Name: "inbox", Keys: []string{"a"}}, {Name: "dead", Keys: []string{"a"}}, {Name: "news"}} {
 		_, err := rabbitmq.NewPublisher(rabbitmq.PublisherConfig{Config: rabbitmq.Config{URL: "amqp://localhost", Topology: rabbitmq.Topology{
 			Subscriptions: []rabbitmq.Subscription{s}, WaitDelays: []time.Duration{time.Second},

@@ -13,39 +13,39 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// defaultDeliveryLimit is how often the broker delivers one message before it dead-letters it by itself. It must be far above our
-// own count of attempts: when a process dies, every message that it had not acknowledged is counted, not only the one that killed
-// it. It is explicit because the broker's own default is none up to 3.13 and 20 from 4.0.
+// defaultDeliveryLimit is the number of deliveries after which the broker dead-letters a message. It must be far above MaxAttempts: when a
+// process dies, all its unacknowledged messages count a delivery, not only the one that caused it. It is explicit because the broker's
+// default is none up to 3.13, and 20 since 4.0.
 const defaultDeliveryLimit = 1000
 
-// deadDeliveryLimit replaces the broker's default for the dead letter queue: what it drops is gone. RabbitMQ before 4.0 has no value
-// for "no limit".
+// deadDeliveryLimit is the delivery limit of the dead letter queue, whose messages would be lost at the limit. RabbitMQ before 4.0 has no
+// value for "no limit".
 const deadDeliveryLimit = 1 << 30
 
-// Topology names the exchanges and queues and gives their arguments.
+// Topology has the names and arguments of exchanges and queues.
 //
-// All queues are quorum queues. Dead-lettering is at least once everywhere, which needs reject-publish as overflow behaviour and
-// otherwise silently is not. Every declaration is idempotent, and RabbitMQ 3.10 to 4.3 accept it. What exists with other arguments
-// is never changed, and used as far as that is safe: see Deviation.
+// All queues are quorum queues. They dead-letter at least once, which requires the overflow behaviour reject-publish; without it RabbitMQ
+// silently falls back to at most once. All declarations are idempotent and accepted by RabbitMQ 3.10 to 4.3. Existing entities with other
+// arguments are never changed, and used if that is safe: see Deviation.
 type Topology struct {
 	// Exchange is the durable topic exchange that events are published to, shared with other services. Default domain_events.
 	Exchange string
-	// Prefix begins the names of everything that belongs to this service alone. Default ordersaga.
+	// Prefix is the prefix of the names of all other exchanges and queues. Default ordersaga.
 	Prefix string
-	// WaitDelays are the delays before a message is tried again, growing; the last one repeats. A delay is part
-	// of its queue's name. Default 5 s, 30 s, 5 min.
+	// WaitDelays are the increasing delays before a message is retried; the last one repeats. Each delay has a queue, named after it.
+	// Default 5 s, 30 s, 5 min.
 	WaitDelays []time.Duration
-	// DeliveryLimit is the inbox's x-delivery-limit, and that of every other queue that is consumed. Default 1000.
+	// DeliveryLimit is the x-delivery-limit of all consumed queues. Default 1000.
 	DeliveryLimit int64
-	// Subscriptions are queues besides the inbox, each with wait queues of its own.
+	// Subscriptions are additional queues, each with its own wait queues.
 	Subscriptions []Subscription
 }
 
-// Subscription is a queue for events which this service publishes. The inbox never gets those: no echo.
+// Subscription is a queue for events of this service. The inbox is not bound to them.
 type Subscription struct {
-	// Name is the end of the queue's name, after the prefix and a dot.
+	// Name is the name of the queue without the prefix and dot.
 	Name string
-	// Keys are the routing keys that it is bound to.
+	// Keys are its binding keys.
 	Keys []string
 }
 
@@ -75,18 +75,18 @@ func (t Topology) problems() (p problems) {
 	}
 	for i, delay := range t.WaitDelays {
 		p.require(delay >= time.Millisecond && delay%time.Millisecond == 0 && (i == 0 || delay > t.WaitDelays[i-1]),
-			fmt.Sprintf("/topology/waitDelays/%d", i), "must be whole milliseconds, and growing")
+			fmt.Sprintf("/topology/waitDelays/%d", i), "must be whole milliseconds and larger than the previous one")
 	}
 	return p
 }
 
-// Inbox is the queue of the events that start and signal workflows.
+// Inbox is the queue of inbound events.
 func (t Topology) Inbox() string { return t.Queue(inboxName) }
 
-// Dead is the queue of the dead letters.
+// Dead is the dead letter queue.
 func (t Topology) Dead() string { return t.Queue(deadName) }
 
-// DeadLetterExchange is where the broker sends what it gives up on.
+// DeadLetterExchange is the exchange for messages that the broker dead-letters.
 func (t Topology) DeadLetterExchange() string { return t.Queue("dlx") }
 
 // Queue is the queue of a subscription.
@@ -94,7 +94,7 @@ func (t Topology) Queue(subscription string) string {
 	return t.withDefaults().Prefix + "." + subscription
 }
 
-// WaitOf is the queue in which messages wait for delay before they return to a queue.
+// WaitOf is the queue in which messages wait before they return to queue.
 func WaitOf(queue string, delay time.Duration) string {
 	name := delay.String() // 5m0s, 1h0m0s
 	if strings.HasSuffix(name, "m0s") {
@@ -121,12 +121,12 @@ func (t Topology) Queues() []string {
 	return queues
 }
 
-// consumed are the queues that are consumed: the inbox, and the subscriptions.
+// consumed returns the consumed queues: the inbox and the subscriptions.
 func (t Topology) consumed() []Subscription {
 	return append([]Subscription{{Name: inboxName, Keys: t.Keys()}}, t.Subscriptions...)
 }
 
-// Keys lists the routing keys that the inbox is bound to: the inbound types and their aliases, nothing else.
+// Keys returns the binding keys of the inbox: the inbound types and their aliases.
 func (t Topology) Keys() []string {
 	var keys []string
 	for _, typ := range event.Types(event.Inbound) {
@@ -135,8 +135,8 @@ func (t Topology) Keys() []string {
 	return keys
 }
 
-// Declare makes everything that is not there yet, and returns what exists otherwise than declared. Publishers and consumers do
-// it in each session. Errors: Conflict for what exists and cannot be used at all; Unavailable.
+// Declare creates missing entities and returns the deviations of existing ones. Publishers and consumers call it in each session. Errors:
+// Conflict for entities that exist and cannot be used; Unavailable.
 func (t Topology) Declare(conn *amqp.Connection) ([]Deviation, error) {
 	t = t.withDefaults()
 	d := &declarer{conn: conn}
@@ -147,7 +147,7 @@ func (t Topology) Declare(conn *amqp.Connection) ([]Deviation, error) {
 	return d.deviations, err
 }
 
-// declare declares the dead letters first: nothing may be able to fail before it has a place to go.
+// declare declares the dead letter queue first, so that no message can fail before that queue exists.
 func (t Topology) declare(d *declarer) error {
 	dlx := t.DeadLetterExchange()
 	if err := d.ensure(t.eventExchange(), exchange(deadLetterExchange, dlx, amqp.ExchangeFanout), t.deadLetterQueue()); err != nil {
@@ -176,12 +176,12 @@ func (t Topology) eventExchange() entity {
 	return exchange(eventExchange, t.Exchange, amqp.ExchangeTopic)
 }
 
-// exchange is a durable exchange to declare.
+// exchange returns a durable exchange.
 func exchange(p purpose, name, kind string) entity {
 	return entity{purpose: p, name: name, args: amqp.Table{argType: kind, argDurable: true, argAutoDelete: false, argInternal: false}}
 }
 
-// quorumQueue is a durable queue to declare.
+// quorumQueue returns a durable quorum queue.
 func quorumQueue(p purpose, name string, args amqp.Table) entity {
 	args[amqp.QueueTypeArg], args[argDurable], args[argAutoDelete] = amqp.QueueTypeQuorum, true, false
 	return entity{purpose: p, name: name, args: args}
@@ -196,8 +196,8 @@ func (t Topology) consumedQueue(name string) entity {
 		argDeadLetterExchange: t.DeadLetterExchange(), argDeadLetterStrategy: atLeastOnce, amqp.QueueOverflowArg: amqp.QueueOverflowRejectPublish})
 }
 
-// waitQueueOf is the queue in which messages wait before they return to target: through the default exchange, by the queue's name,
-// because the original routing key would bring the message to all the other queues again.
+// waitQueueOf returns the queue in which messages wait before they return to target. They return through the default exchange by the name
+// of the queue: their original routing key would route them to all bound queues.
 func waitQueueOf(target string, delay time.Duration) entity {
 	e := quorumQueue(waitQueue, WaitOf(target, delay), amqp.Table{amqp.QueueMessageTTLArg: delay.Milliseconds(),
 		argDeadLetterExchange: "", argDeadLetterKey: target, argDeadLetterStrategy: atLeastOnce, amqp.QueueOverflowArg: amqp.QueueOverflowRejectPublish})

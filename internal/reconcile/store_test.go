@@ -90,7 +90,7 @@ func (s *store) Append(ctx context.Context, stream string, head event.Head, entr
 	tail, _ := s.Read(ctx, stream, head.Version, 0)
 	for _, e := range entries {
 		if standing, taken, _ := s.Find(ctx, stream, e.Key); taken {
-			return newest.HeadOf(), tail, &eventlog.TakenError{Stream: stream, Key: e.Key, Standing: standing}
+			return newest.HeadOf(), tail, &eventlog.TakenError{Stream: stream, Key: e.Key, Existing: standing}
 		}
 	}
 	if newest.HeadOf() != head {

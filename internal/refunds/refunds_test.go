@@ -33,7 +33,7 @@ func ledger(t *testing.T, log *memlog.Log) refunds.Ledger {
 	return l
 }
 
-func TestAKeyReservesOnce(t *testing.T) {
+func TestKeyReservesOnce(t *testing.T) {
 	log := memlog.New()
 	first, err := refunds.Reserve(t.Context(), log, claim("undo/authorize", 600), now)
 	require.NoError(t, err)
@@ -51,7 +51,7 @@ func TestAKeyReservesOnce(t *testing.T) {
 	require.ErrorIs(t, err, fault.Conflict)
 }
 
-func TestWhatIsReservedIsNotReservedAgain(t *testing.T) {
+func TestReservedAmountIsNotReservedAgain(t *testing.T) {
 	log := memlog.New()
 	_, err := refunds.Reserve(t.Context(), log, claim("a", 600), now)
 	require.NoError(t, err)
@@ -121,7 +121,7 @@ func (l *staleLog) Read(ctx context.Context, stream string, after int64, limit i
 	return records, err
 }
 
-func TestALedgerThatCannotBeReadOrWritten(t *testing.T) {
+func TestUnavailableLedger(t *testing.T) {
 	for _, code := range []fault.Code{fault.Unavailable, fault.OutcomeUnknown, fault.Corrupt} {
 		_, err := refunds.Reserve(t.Context(), &brokenLog{read: fault.New(code, "as told")}, claim("a", 1), now)
 		require.ErrorIs(t, err, code)

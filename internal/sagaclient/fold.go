@@ -29,7 +29,7 @@ type folding[S any] struct {
 // newFolds makes callers that ask about the same saga at the same time share the answer: a caller that comes while a stream is read
 // waits for the next reading, so that an answer is never older than its question.
 func newFolds[S any](together func(context.Context, []*folding[S]) []error) *groupcommit.Group[*folding[S]] {
-	group, err := groupcommit.New(groupcommit.Config[*folding[S]]{Write: together, Timeout: foldTimeout, Lanes: foldLanes})
+	group, err := groupcommit.New(groupcommit.Config[*folding[S]]{Write: together, Timeout: foldTimeout, Concurrency: foldLanes})
 	if err != nil {
 		panic(err)
 	}

@@ -21,12 +21,12 @@ func listenForCompletions(cfg rabbitmq.Config, log *eventlog.Follower, logger *s
 		Keys:   []string{event.OrderCompleted, event.OrderRejected, event.OrderCancelled, event.OrderFailed},
 		Message: func(m wire.Message) {
 			if e, err := wire.Decode(m); err == nil {
-				log.Nudge(event.OrderStream(e.Subject))
+				log.Notify(event.OrderStream(e.Subject))
 			}
 		},
-		Connected: func(uint64) { log.Told(true) },
+		Connected: func(uint64) { log.SetNotified(true) },
 		Lost: func(err error, retryIn time.Duration) {
-			log.Told(false)
+			log.SetNotified(false)
 			logger.LogAttrs(context.Background(), slog.LevelInfo, "not listening for completed orders", slog.Any("error", err),
 				slog.Int64("retry_in_ms", retryIn.Milliseconds()))
 		},
@@ -39,7 +39,7 @@ func listenForCompletions(cfg rabbitmq.Config, log *eventlog.Follower, logger *s
 		if err := tap.Run(ctx); err != nil {
 			logger.LogAttrs(ctx, slog.LevelError, "not listening for completed orders", slog.Any("error", err))
 		}
-		log.Told(false)
+		log.SetNotified(false)
 	})
 	return running.stop, nil
 }

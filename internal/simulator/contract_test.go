@@ -64,7 +64,7 @@ func audit(t *testing.T, log eventlog.Reader, stream string) {
 
 func TestContractInMemory(t *testing.T) { paymenttest.Run(t, subject(audited, nil)) }
 
-func TestContractWithoutRememberedBooks(t *testing.T) {
+func TestContractWithoutCache(t *testing.T) {
 	paymenttest.Run(t, subject(audited, func(c *simulator.Config) { c.Books = 1 }))
 }
 

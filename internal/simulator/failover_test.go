@@ -11,9 +11,9 @@ import (
 	"github.com/ordersaga/ordersaga/payment"
 )
 
-// TestWhatAFailoverHidesHasHappened: an authorization, a capture and money that arrived late are found although an ordinary read
+// TestPaymentHiddenByFailoverIsFound: an authorization, a capture and money that arrived late are found although an ordinary read
 // misses them. Otherwise a capture is refused for good, and late money is kept.
-func TestWhatAFailoverHidesHasHappened(t *testing.T) {
+func TestPaymentHiddenByFailoverIsFound(t *testing.T) {
 	log := eventlogtest.NewForgetful(memlog.New())
 	first, _ := open(t, log)
 	approved, late := pay("tok_visa"), pay("tok_pending")

@@ -86,7 +86,7 @@ func TestRefusalsAreRecordedWithTheirCodes(t *testing.T) {
 	}
 }
 
-func TestTimeoutIsDerivedFromTheBooks(t *testing.T) {
+func TestTimeoutIsDerivedFromLog(t *testing.T) {
 	log := memlog.New()
 	s, _ := open(t, log)
 	_, err := s.Authorize(t.Context(), "k", pay("tok_timeout"))
@@ -98,7 +98,7 @@ func TestTimeoutIsDerivedFromTheBooks(t *testing.T) {
 	require.Len(t, charges(t, log), 1)
 }
 
-func TestAnOutageEndsAndSurvivesARestart(t *testing.T) {
+func TestOutageSurvivesRestartAndEnds(t *testing.T) {
 	log := memlog.New()
 	s, c := open(t, log)
 	for range 3 {
@@ -119,7 +119,7 @@ func TestAnOutageEndsAndSurvivesARestart(t *testing.T) {
 	require.Equal(t, payment.Authorized, got.State)
 }
 
-func TestAnOutageCanBeFenced(t *testing.T) {
+func TestOutageCanBeFenced(t *testing.T) {
 	s, c := open(t, memlog.New())
 	_, err := s.Authorize(t.Context(), "k", pay("tok_unavailable"))
 	require.ErrorIs(t, err, fault.Unavailable)
@@ -132,7 +132,7 @@ func TestAnOutageCanBeFenced(t *testing.T) {
 	require.Equal(t, payment.Undone, got.State)
 }
 
-func TestARefusedCaptureCanBeVoided(t *testing.T) {
+func TestRefusedCaptureCanBeVoided(t *testing.T) {
 	s, _ := open(t, memlog.New())
 	p := pay("tok_capture_refused")
 	_, err := s.Authorize(t.Context(), "k", p)
@@ -171,7 +171,7 @@ func charges(t *testing.T, log eventlog.Reader) []charge {
 	return list
 }
 
-func TestTheBooksShowWhatWasPaid(t *testing.T) {
+func TestBookShowsPayments(t *testing.T) {
 	log := memlog.New()
 	s, _ := open(t, log)
 	p := pay("tok_visa")
@@ -197,7 +197,7 @@ func TestTheBooksShowWhatWasPaid(t *testing.T) {
 	require.Equal(t, int64(1999-599), net)
 }
 
-func TestAHappyPaymentTakesTwoAppendsAndNoRead(t *testing.T) {
+func TestSuccessfulPaymentIsTwoAppends(t *testing.T) {
 	log := &counting{Log: memlog.New()}
 	s, _ := open(t, log)
 	_, err := s.Authorize(t.Context(), "k", pay("tok_visa"))
@@ -219,7 +219,7 @@ func (c *counting) Read(ctx context.Context, stream string, after int64, limit i
 	return c.Log.Read(ctx, stream, after, limit)
 }
 
-func TestConfigNamesWhatIsMissing(t *testing.T) {
+func TestConfigReportsMissingFields(t *testing.T) {
 	_, err := simulator.New(simulator.Config{Outage: -1})
 	require.ErrorIs(t, err, fault.Invalid)
 	require.Len(t, fault.FieldsOf(err), 2)

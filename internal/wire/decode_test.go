@@ -103,7 +103,7 @@ func TestDecodeGolden(t *testing.T) {
 }
 
 // Every format of the same order must give the same data, and every alias its catalog name.
-func TestEveryInboundTypeIsFoundByNameAndAlias(t *testing.T) {
+func TestInboundTypesAreFoundByNameAndAlias(t *testing.T) {
 	for _, typ := range event.Types(event.Inbound) {
 		for _, name := range append([]string{typ.Name}, typ.Aliases...) {
 			e, err := wire.Decode(wire.Message{RoutingKey: name, Body: []byte(`{"id":"e-1","data":{"orderId":"o-1","sku":"A-1","userId":"u-1"}}`)})
@@ -124,7 +124,7 @@ func TestNotUTF8(t *testing.T) {
 	require.ErrorIs(t, err, fault.Malformed)
 }
 
-func TestAnEventWithoutIDHasTheSameIDEachTime(t *testing.T) {
+func TestEventWithoutIDHasStableID(t *testing.T) {
 	decode := func(body string) event.Event {
 		e, err := wire.Decode(wire.Message{RoutingKey: "shipment.lost", Body: []byte(body)})
 		require.NoError(t, err)
@@ -136,7 +136,7 @@ func TestAnEventWithoutIDHasTheSameIDEachTime(t *testing.T) {
 }
 
 // Two receipts of the same quantity are the same bytes: without an id nobody can know whether the second is a redelivery.
-func TestAnAdditiveEventNeedsAnID(t *testing.T) {
+func TestAdditiveEventNeedsID(t *testing.T) {
 	for name, c := range map[string]struct {
 		m  wire.Message
 		id string
@@ -164,7 +164,7 @@ func TestAnAdditiveEventNeedsAnID(t *testing.T) {
 }
 
 // Spring sends ce- headers over AMQP unless it is told otherwise.
-func TestBinaryModeWithThePrefixOfHTTP(t *testing.T) {
+func TestBinaryModeWithHTTPPrefix(t *testing.T) {
 	e, err := wire.Decode(wire.Message{RoutingKey: "whatever", Headers: map[string]any{
 		"ce-specversion": "1.0", "ce-id": "b-1", "ce-source": "/wms", "ce-type": "stock.received", "ce-subject": "tea", "ce-time": "2026-01-31T12:00:00Z",
 		"ce-correlationid": "c-1", "content-length": int64(3),
@@ -174,14 +174,14 @@ func TestBinaryModeWithThePrefixOfHTTP(t *testing.T) {
 		Time: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC), Data: json.RawMessage(`{"quantity":12}`)}, e)
 }
 
-func TestUnusableCorrelationHintsAreLeftOut(t *testing.T) {
+func TestInvalidCorrelationIDsAreDropped(t *testing.T) {
 	e, err := wire.Decode(wire.Message{RoutingKey: "order.created", CorrelationID: "a\x00b",
 		Headers: map[string]any{"x-correlation-id": []byte("from-header")}, Body: []byte(`{"orderId":"o-1"}`)})
 	require.NoError(t, err)
 	require.Equal(t, "from-header", e.CorrelationID)
 }
 
-func TestTheDataIsACopy(t *testing.T) {
+func TestDataIsCopied(t *testing.T) {
 	body := []byte(`{"id":"a","type":"order.created","data":{"orderId":"o"}}`)
 	e, err := wire.Decode(wire.Message{Body: body})
 	require.NoError(t, err)

@@ -71,7 +71,7 @@ func TestEncodeRefuses(t *testing.T) {
 	}
 }
 
-func TestDecodeOfEncodeIsTheEvent(t *testing.T) {
+func TestDecodeReversesEncode(t *testing.T) {
 	types := append(event.Types(event.Published), event.Types(event.Ledger)...)
 	id := rapid.StringMatching(`[A-Za-z0-9][A-Za-z0-9._-]{0,63}`)
 	text := rapid.StringMatching(`[^\p{C}\x{FFFD}]{0,60}`) // what travels in ids: see printable

@@ -11,9 +11,9 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// TestAFactIsReadWhenItsOrderAndItsTypeAreKnown: nothing else that is wrong with it is a reason to lose it. The same message
+// TestFactNeedsOnlyOrderAndType: nothing else that is wrong with it is a reason to lose it. The same message
 // of a type that creates something is refused.
-func TestAFactIsReadWhenItsOrderAndItsTypeAreKnown(t *testing.T) {
+func TestFactNeedsOnlyOrderAndType(t *testing.T) {
 	deep := strings.Repeat("[", 80) + strings.Repeat("]", 80)
 	for name, m := range map[string]wire.Message{
 		"an id that is a number":               {Body: []byte(`{"id":7,"data":{"orderId":"o-1"}}`)},
@@ -57,8 +57,8 @@ func TestAFactIsReadWhenItsOrderAndItsTypeAreKnown(t *testing.T) {
 	}
 }
 
-// TestTheTypeIsTheFirstThatIsKnown: payloads have fields named type, and clients have their own names for classes.
-func TestTheTypeIsTheFirstThatIsKnown(t *testing.T) {
+// TestFirstKnownTypeIsUsed: payloads have fields named type, and clients have their own names for classes.
+func TestFirstKnownTypeIsUsed(t *testing.T) {
 	for name, m := range map[string]wire.Message{
 		"a payload's field":           {Body: []byte(`{"orderId":"o-1","type":"express"}`)},
 		"a payload's field, a number": {Body: []byte(`{"orderId":"o-1","type":3}`)},
@@ -86,8 +86,8 @@ func TestTheTypeIsTheFirstThatIsKnown(t *testing.T) {
 	}
 }
 
-// TestAFactWhoseOrderCannotBeDeterminedIsRefused, and one whose type cannot.
-func TestAFactWhoseOrderCannotBeDeterminedIsRefused(t *testing.T) {
+// TestFactWithoutOrderIsRefused, and one whose type cannot.
+func TestFactWithoutOrderIsRefused(t *testing.T) {
 	for name, body := range map[string]string{
 		"none":                  `{"data":{"carrier":"dhl"}}`,
 		"one that breaks rules": `{"data":{"orderId":"a "}}`,
@@ -104,7 +104,7 @@ func TestAFactWhoseOrderCannotBeDeterminedIsRefused(t *testing.T) {
 	}
 }
 
-func TestTheSameUnusableIDIsTheSameEvent(t *testing.T) {
+func TestEqualInvalidIDsAreOneEvent(t *testing.T) {
 	decode := func(body string) event.Event {
 		e, err := wire.Decode(wire.Message{RoutingKey: "shipment.lost", Body: []byte(body)})
 		require.NoError(t, err)

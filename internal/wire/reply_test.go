@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-func TestNestReplyIsWhatClientProxyWaitsFor(t *testing.T) {
+func TestNestReplyFormat(t *testing.T) {
 	const request = `{"pattern":"shipment.dispatched","data":{"orderId":"o-1"},"id":"req-1"}`
 	invalid := fault.NewInvalid("event", []fault.Field{fault.Fieldf("/data/quantity", "must be from 1 to 100")})
 	for name, test := range map[string]struct {
@@ -40,7 +40,7 @@ func TestNestReplyIsWhatClientProxyWaitsFor(t *testing.T) {
 	}
 }
 
-func TestNobodyElseGetsANestReply(t *testing.T) {
+func TestOtherMessagesGetNoNestReply(t *testing.T) {
 	for name, m := range map[string]wire.Message{
 		"emit":           {Body: []byte(`{"pattern":"shipment.lost","data":{"orderId":"o-1"}}`), ReplyTo: "replies"},
 		"no queue":       {Body: []byte(`{"pattern":"shipment.lost","data":{"orderId":"o-1"},"id":"req-1"}`)},

@@ -12,7 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-func TestWrapIsReadAsItWasMeant(t *testing.T) {
+func TestWrap(t *testing.T) {
 	e := event.Event{
 		ID: "evt-1", Type: event.StockReceived, Source: "/shop", Subject: "tea", Time: time.Date(2026, 11, 21, 12, 0, 0, 5e6, time.UTC),
 		CorrelationID: "c-1", CausationID: "cause-1", SchemaVersion: 1, Data: json.RawMessage(`{"sku":"tea","quantity":3,"note":"<&>"}`),
@@ -30,7 +30,7 @@ func TestWrapIsReadAsItWasMeant(t *testing.T) {
 	require.Equal(t, e, again)
 }
 
-func TestWrapRefusesWhatDecodeWouldRefuse(t *testing.T) {
+func TestWrapRefusesInvalidEvents(t *testing.T) {
 	for name, e := range map[string]event.Event{
 		"an unknown type": {ID: "1", Type: "no.such", Data: json.RawMessage(`{}`)},
 		"no subject":      {ID: "1", Type: event.OrderCreated, Data: json.RawMessage(`{}`)},

@@ -49,7 +49,7 @@ var mutants = []mutant{
 	{
 		name: "the undo of what was never done writes no fence", dir: "test/matrix",
 		edits: []edit{
-			{"internal/inventory/ledger.go", "	if kind == event.StockReleased {\n		a, err := l.stand(", "	if false {\n		a, err := l.stand("},
+			{"internal/inventory/ledger.go", "	if kind == event.StockReleased {\n		a, err := l.writeOnce(", "	if false {\n		a, err := l.writeOnce("},
 			{
 				"internal/simulator/moves.go", "	return s.write(keyAuthorize, event.ChargeFenced, charge), nil",
 				"	return say(payment.Result{State: payment.Undone})",

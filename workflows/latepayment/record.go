@@ -69,7 +69,7 @@ const (
 var verdicts = newVerdicts()
 
 func newVerdicts() *groupcommit.Group[*verdict] {
-	group, err := groupcommit.New(groupcommit.Config[*verdict]{Write: writeVerdicts, Timeout: verdictTimeout, Most: verdictBatch})
+	group, err := groupcommit.New(groupcommit.Config[*verdict]{Write: writeVerdicts, Timeout: verdictTimeout, MaxWeight: verdictBatch})
 	if err != nil {
 		panic(err)
 	}

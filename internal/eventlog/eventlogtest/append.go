@@ -10,9 +10,9 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 )
 
-// appendCases: nobody is in the way.
+// appendCases have no conflicts.
 var appendCases = []testCase{
-	{"one after the other", func(s *scene) {
+	{"sequential appends", func(s *scene) {
 		var head event.Head
 		for i, key := range []string{"accept", "reserve", "authorize"} {
 			newest, tail, err := s.append(head, entries(key))
@@ -25,7 +25,7 @@ var appendCases = []testCase{
 		}
 		require.Equal(s, head, s.headOf(s.stream))
 	}},
-	{"what comes back is what went in", func(s *scene) {
+	{"data is returned as appended", func(s *scene) {
 		e := entry("accept", `quote " back \ slash / tab	 <tag> & ümlaut 💶`)
 		e.Data = fmt.Appendf(nil, `{"zebra":{"b":[],"a":{}},"text":%q,"max":%d,"min":%d,"zero":0,"yes":true,"no":false,"none":null,"list":[1,"a",null,{"deep":[{"er":-1}]}]}`,
 			"line\nend <&> \u2028 ü 💶", int64(1<<53-1), -int64(1<<53-1))
@@ -45,7 +45,7 @@ var appendCases = []testCase{
 		require.Equal(s, e.Event.Source, s.whole(s.stream)[0].Source)
 		require.True(s, s.whole(s.stream)[0].Time.Equal(e.Time))
 	}},
-	{"times are kept in milliseconds and UTC", func(s *scene) {
+	{"times are stored in milliseconds and UTC", func(s *scene) {
 		e := entry("k", "it")
 		e.Time = start.Add(1234567)
 		_, tail, err := s.append(event.Head{}, []event.Entry{e})
@@ -53,7 +53,7 @@ var appendCases = []testCase{
 		require.Equal(s, start.Add(1000000), tail[0].Time)
 		require.Equal(s, start.Add(1000000), s.whole(s.stream)[0].Time)
 	}},
-	{"a batch of the largest size", func(s *scene) {
+	{"a batch of the maximum size", func(s *scene) {
 		var keys []string
 		for i := range eventlog.MaxBatch {
 			keys = append(keys, fmt.Sprintf("k%03d", i))
@@ -64,7 +64,7 @@ var appendCases = []testCase{
 		require.Equal(s, keys, keysOf(tail))
 		require.Equal(s, keys, keysOf(s.whole(s.stream)))
 	}},
-	{"a stream longer than any batch", func(s *scene) {
+	{"a stream longer than a batch", func(s *scene) {
 		var head event.Head
 		for batch := range 3 {
 			var keys []string
@@ -78,8 +78,8 @@ var appendCases = []testCase{
 		require.Len(s, s.whole(s.stream), 270)
 		require.Equal(s, head, s.headOf(s.stream))
 	}},
-	{"streams do not touch each other", func(s *scene) {
-		// Names that a careless query takes for each other.
+	{"streams are separate", func(s *scene) {
+		// Names that an incorrect query could confuse.
 		names := []string{"order-1", "order-10", "order-1.0", "order-1-0", "order", "ORDER-1", "order-1_"}
 		for _, name := range names {
 			s.must(name, event.Head{}, []event.Entry{entry("accept", name)})
@@ -90,7 +90,7 @@ var appendCases = []testCase{
 			require.Equal(s, eventlog.Genesis(name), records[0].PrevHash)
 		}
 	}},
-	{"a restart finds everything", func(s *scene) {
+	{"a new handle finds all records", func(s *scene) {
 		head := s.must(s.stream, event.Head{}, entries("a", "b", "c"))
 		restarted := s.open(s.T)
 		found, ok, err := restarted.Head(s.ctx, s.stream)
@@ -101,7 +101,7 @@ var appendCases = []testCase{
 		require.NoError(s, err)
 		require.Equal(s, int64(4), newest.Version)
 		require.Equal(s, []string{"d"}, keysOf(tail))
-		// Neither the reads nor anything else but the head: a handle that knows nothing.
+		// A handle that knows neither the records nor the head.
 		newest, _, err = s.open(s.T).Append(s.ctx, s.stream, newest, entries("e"))
 		require.NoError(s, err)
 		require.Equal(s, newest, s.headOf(s.stream))

@@ -1,17 +1,16 @@
-// Package eventlogtest is the contract suite of eventlog.Log. Every adapter runs it, against every server that
-// it supports:
+// Package eventlogtest is the contract suite of eventlog.Log. Every adapter runs it, with every server that it supports:
 //
 //	func TestContract(t *testing.T) {
 //		eventlogtest.Run(t, func(t *testing.T) eventlogtest.Opener { … })
 //	}
 //
-// The suite uses no sleeps and no clock. Each subtest verifies the hash chain of every stream that it touched,
-// at the end, through a handle of its own.
+// The suite uses no sleeps and no clock. At its end each subtest verifies, with a new handle, the hash chain of every stream that it used.
 package eventlogtest
 
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -24,32 +23,26 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 )
 
-// Store is what an adapter gives.
+// Store is an adapter under test.
 type Store interface {
 	eventlog.Log
 	eventlog.Lister
 	eventlog.Walker
 }
 
-// Opener opens a handle on the data of one log, as another process would: what a handle remembers, another one
-// does not know.
+// Opener opens a handle on one log, like another process: handles share no caches.
 type Opener func(t *testing.T) Store
 
-// Factory makes the data of an empty log that no other test uses, and cleans up when t ends.
+// Factory creates an empty log that no other test uses, and deletes it when t ends.
 type Factory func(t *testing.T) Opener
 
 // Run runs the whole suite.
 func Run(t *testing.T, fresh Factory) {
 	t.Helper()
 	groups := map[string][]testCase{
-		"append": appendCases, "settle": settleCases, "race": raceCases, "read": readCases, "refuse": refuseCases, "walk": walkCases,
+		"append": appendCases, "conflict": conflictCases, "race": raceCases, "read": readCases, "refuse": refuseCases, "walk": walkCases,
 	}
-	names := make([]string, 0, len(groups))
-	for name := range groups {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, group := range names {
+	for _, group := range slices.Sorted(maps.Keys(groups)) {
 		for _, c := range groups[group] {
 			t.Run(group+"/"+strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
 				open := fresh(t)
@@ -62,20 +55,19 @@ func Run(t *testing.T, fresh Factory) {
 	t.Run("model", func(t *testing.T) { runModel(t, fresh) })
 }
 
-// testCase is one clause of the contract.
+// testCase is one rule of the contract.
 type testCase struct {
 	name string
 	run  func(s *scene)
 }
 
-// scene is what a case works with.
+// scene is the environment of a case.
 type scene struct {
 	*testing.T
 	ctx  context.Context
 	open Opener
-	// log is the handle that most cases use.
-	log Store
-	// stream is the stream that most cases use.
+	// log and stream are those that most cases use.
+	log    Store
 	stream string
 
 	mu      sync.Mutex
@@ -85,7 +77,7 @@ type scene struct {
 // start is the time of the suite's first event.
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// entry makes an entry of slot key that says what.
+// entry returns an entry with a key and content.
 func entry(key, what string) event.Entry {
 	return event.Entry{Key: key, Event: event.Event{
 		ID: event.DerivedID("eventlogtest", key, what), Type: event.OrderAccepted, Source: event.Source,
@@ -94,7 +86,7 @@ func entry(key, what string) event.Entry {
 	}}
 }
 
-// entries makes an entry for each key; all say the same.
+// entries returns an entry for each key, all with the same content.
 func entries(keys ...string) []event.Entry {
 	list := make([]event.Entry, len(keys))
 	for i, key := range keys {
@@ -103,8 +95,8 @@ func entries(keys ...string) []event.Entry {
 	return list
 }
 
-// retold is the same decision, told again by a later attempt: other id, time and cause.
-func retold(list []event.Entry) []event.Entry {
+// reattempted returns the same decisions as a later attempt would append them: with other IDs, times and causes.
+func reattempted(list []event.Entry) []event.Entry {
 	again := slices.Clone(list)
 	for i := range again {
 		again[i].ID += "-again"
@@ -115,7 +107,7 @@ func retold(list []event.Entry) []event.Entry {
 	return again
 }
 
-// keysOf lists the keys of records.
+// keysOf returns the keys of records.
 func keysOf(records []event.Record) []string {
 	keys := make([]string, len(records))
 	for i, r := range records {
@@ -124,20 +116,20 @@ func keysOf(records []event.Record) []string {
 	return keys
 }
 
-// touch remembers a stream for verifyAll.
+// touch adds a stream to those that verifyAll verifies.
 func (s *scene) touch(stream string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.streams[stream] = struct{}{}
 }
 
-// append calls Append of the main handle on the main stream.
+// append calls Append of the main handle with the main stream.
 func (s *scene) append(head event.Head, list []event.Entry) (event.Head, []event.Record, error) {
 	s.touch(s.stream)
 	return s.log.Append(s.ctx, s.stream, head, list)
 }
 
-// must appends what is not in doubt, through a handle of its own, and returns the new head.
+// must appends with a new handle; it must succeed. It returns the new head.
 func (s *scene) must(stream string, head event.Head, list []event.Entry) event.Head {
 	s.Helper()
 	s.touch(stream)
@@ -146,7 +138,7 @@ func (s *scene) must(stream string, head event.Head, list []event.Entry) event.H
 	return newest
 }
 
-// whole reads a stream through a new handle and verifies it.
+// whole reads a stream with a new handle and verifies it.
 func (s *scene) whole(stream string) []event.Record {
 	s.Helper()
 	records, err := s.open(s.T).Read(s.ctx, stream, 0, 0)
@@ -155,7 +147,7 @@ func (s *scene) whole(stream string) []event.Record {
 	return records
 }
 
-// verifyAll verifies every stream that the case touched, and that no key is there twice.
+// verifyAll verifies every stream that the case used, and that its keys are unique.
 func (s *scene) verifyAll() {
 	s.Helper()
 	for stream := range s.streams {
@@ -165,7 +157,7 @@ func (s *scene) verifyAll() {
 	}
 }
 
-// headOf reads the head through a new handle.
+// headOf reads the head with a new handle.
 func (s *scene) headOf(stream string) event.Head {
 	s.Helper()
 	r, ok, err := s.open(s.T).Head(s.ctx, stream)

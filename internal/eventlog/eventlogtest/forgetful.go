@@ -9,19 +9,19 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 )
 
-// Forgetful is a log of which ordinary reads miss the newest records of some streams, as majority reads may after a failover.
-// Appends and certain reads miss nothing.
+// Forgetful is a log whose ordinary reads miss the newest records of some streams, as majority reads may after a failover. Appends and
+// ReadCertain miss nothing.
 type Forgetful struct {
 	eventlog.Log
 
 	mu sync.Mutex
-	// seen is how many records of a stream ordinary reads find.
+	// seen is the newest version that ordinary reads return, by stream.
 	seen map[string]int64
 }
 
 var _ eventlog.CertainReader = (*Forgetful)(nil)
 
-// NewForgetful wraps a log that forgets nothing yet.
+// NewForgetful wraps a log. At first it hides nothing.
 func NewForgetful(log eventlog.Log) *Forgetful {
 	return &Forgetful{Log: log, seen: make(map[string]int64)}
 }
@@ -33,14 +33,14 @@ func (f *Forgetful) Forget(stream string, above int64) {
 	f.seen[stream] = above
 }
 
-// Remember ends what Forget began.
+// Remember shows all records again.
 func (f *Forgetful) Remember() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	clear(f.seen)
 }
 
-// hides reports whether ordinary reads miss a record.
+// hides reports whether a record is hidden.
 func (f *Forgetful) hides(r event.Record) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -14,8 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// runModel compares the adapter with memlog, call by call: random batches at random heads, with few keys, so that
-// everything collides with everything.
+// runModel compares the adapter with memlog: random batches at random heads, with few keys, so that conflicts are frequent.
 func runModel(t *testing.T, fresh Factory) {
 	open := fresh(t)
 	handles := []Store{open(t), open(t)}
@@ -34,12 +33,12 @@ type model struct {
 	stream  string
 	memory  *memlog.Log
 	handles []Store
-	// heads are the heads that the stream has had.
+	// heads are all heads that the stream has had.
 	heads []event.Head
 }
 
 func (m *model) append(rt *rapid.T, t *testing.T) {
-	// Mostly the newest head.
+	// Usually the newest head.
 	back := rapid.SampledFrom([]int{0, 0, 0, 1, 2, 5}).Draw(rt, "back")
 	head := m.heads[max(len(m.heads)-1-back, 0)]
 	list := make([]event.Entry, 0, 4)
@@ -47,8 +46,8 @@ func (m *model) append(rt *rapid.T, t *testing.T) {
 		what := rapid.SampledFrom([]string{"it", "it", "it", "something else"}).Draw(rt, "what")
 		list = append(list, entry(fmt.Sprintf("k%d", key), what))
 	}
-	if rapid.Bool().Draw(rt, "retold") {
-		list = retold(list)
+	if rapid.Bool().Draw(rt, "reattempted") {
+		list = reattempted(list)
 	}
 	log := rapid.SampledFrom(m.handles).Draw(rt, "handle")
 
@@ -61,7 +60,7 @@ func (m *model) append(rt *rapid.T, t *testing.T) {
 	if errors.As(wantErr, &want) {
 		require.ErrorAs(rt, gotErr, &got)
 		require.Equal(rt, want.Key, got.Key)
-		require.Equal(rt, want.Standing.Hash, got.Standing.Hash)
+		require.Equal(rt, want.Existing.Hash, got.Existing.Hash)
 	}
 	for _, r := range wantTail {
 		if r.Version > m.heads[len(m.heads)-1].Version {
@@ -70,7 +69,7 @@ func (m *model) append(rt *rapid.T, t *testing.T) {
 	}
 }
 
-// compare reads everything through every handle.
+// compare compares all records, read with every handle.
 func (m *model) compare(rt *rapid.T, t *testing.T) {
 	want, err := m.memory.Read(t.Context(), m.stream, 0, 0)
 	require.NoError(rt, err)

@@ -13,10 +13,10 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// racers is how many goroutines race; half of them have a handle of their own.
+// racers is the number of goroutines; half of them have their own handle.
 const racers = 8
 
-// raceCases: everybody at once.
+// raceCases append concurrently.
 var raceCases = []testCase{
 	{"different keys at one head", func(s *scene) {
 		head := s.must(s.stream, event.Head{}, entries("accept"))
@@ -42,7 +42,7 @@ var raceCases = []testCase{
 		s.race(func(i int, log Store) {
 			list := entries("accept")
 			if i%2 == 1 {
-				list = retold(list)
+				list = reattempted(list)
 			}
 			heads[i], _, errs[i] = log.Append(s.ctx, s.stream, event.Head{}, list)
 		})
@@ -67,7 +67,7 @@ var raceCases = []testCase{
 		}
 		require.Equal(s, 1, winners)
 	}},
-	{"the same batch from everybody", func(s *scene) {
+	{"the same batch from all writers", func(s *scene) {
 		errs := make([]error, racers)
 		batch := entries("a", "b", "c", "d", "e", "f", "g", "h")
 		s.race(func(i int, log Store) {
@@ -78,7 +78,7 @@ var raceCases = []testCase{
 		}
 		require.Equal(s, []string{"a", "b", "c", "d", "e", "f", "g", "h"}, keysOf(s.whole(s.stream)))
 	}},
-	{"everybody tries until it is in", func(s *scene) {
+	{"writers retry until they succeed", func(s *scene) {
 		const each = 4
 		s.race(func(i int, log Store) {
 			var head event.Head
@@ -114,7 +114,7 @@ var raceCases = []testCase{
 	}},
 }
 
-// race runs f in racers goroutines that start together.
+// race runs f in concurrent goroutines that start together.
 func (s *scene) race(f func(i int, log Store)) {
 	s.touch(s.stream)
 	var ready, done sync.WaitGroup
@@ -133,7 +133,7 @@ func (s *scene) race(f func(i int, log Store)) {
 	done.Wait()
 }
 
-// appendUntilIn is the loop that every caller has: a lost race gives the head to go on from.
+// appendUntilIn retries like every caller does: a lost race returns the head for the next attempt.
 func (s *scene) appendUntilIn(log eventlog.Log, stream string, head event.Head, list []event.Entry) event.Head {
 	s.touch(stream)
 	pending := list
@@ -143,26 +143,18 @@ func (s *scene) appendUntilIn(log eventlog.Log, stream string, head event.Head, 
 		case err == nil:
 			return newest
 		case errors.Is(err, fault.Concurrency):
-			// Half of the batch may be in, with the record of another behind it.
+			// A prefix of the batch may be written, followed by another writer's record.
 			pending = slices.DeleteFunc(slices.Clone(pending), func(e event.Entry) bool {
 				return slices.ContainsFunc(tail, func(r event.Record) bool { return r.Key == e.Key })
 			})
 			head = newest
 		case errors.Is(err, fault.Unavailable):
-			// The outcome is unknown: the same again.
+			// The result is unknown: repeat the same append.
 		default:
-			s.Errorf("append %v to %s: %v", keysOfEntries(pending), stream, err)
+			s.Errorf("append %d entries to %s: %v", len(pending), stream, err)
 			return newest
 		}
 	}
-	s.Errorf("append %v to %s: lost every race", keysOfEntries(pending), stream)
+	s.Errorf("append %d entries to %s: lost every race", len(pending), stream)
 	return head
-}
-
-func keysOfEntries(list []event.Entry) []string {
-	keys := make([]string, len(list))
-	for i, e := range list {
-		keys[i] = e.Key
-	}
-	return keys
 }

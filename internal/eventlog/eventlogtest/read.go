@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// readCases: Read, Head, Find, Streams.
+// readCases test Read, Head, Find and Streams.
 var readCases = []testCase{
 	{"a stream that does not exist is empty", func(s *scene) {
 		records, err := s.log.Read(s.ctx, "order-none", 0, 0)
@@ -56,7 +56,7 @@ var readCases = []testCase{
 			}
 		}
 	}},
-	{"a head that others moved far", func(s *scene) {
+	{"a head after appends of other handles", func(s *scene) {
 		head, _, err := s.append(event.Head{}, entries("k"))
 		require.NoError(s, err)
 		for batch := range 2 {
@@ -87,7 +87,7 @@ var readCases = []testCase{
 			require.False(s, ok, key)
 		}
 	}},
-	{"streams in the order of their bytes", func(s *scene) {
+	{"streams are ordered by bytes", func(s *scene) {
 		names := []string{"order-1", "order-1-a", "order-1.a", "order-10", "order-A", "order-a", "order-ü", "sku-1"}
 		for _, name := range []string{"order-ü", "order-a", "sku-1", "order-10", "order-1.a", "order-A", "order-1-a", "order-1"} {
 			s.must(name, event.Head{}, entries("a", "b"))
@@ -96,7 +96,7 @@ var readCases = []testCase{
 		require.Equal(s, names[:7], s.list("order-", ""))
 		require.Equal(s, names[:4], s.list("order-1", ""))
 		require.Equal(s, names[3:7], s.list("order-", "order-1.a"))
-		require.Equal(s, names[4:7], s.list("order-", "order-5"), "the place to go on from need not exist")
+		require.Equal(s, names[4:7], s.list("order-", "order-5"), "the position to continue from need not exist")
 		require.Empty(s, s.list("return-", ""))
 		for name, err := range s.log.Streams(s.ctx, "", "") {
 			require.NoError(s, err)
@@ -119,7 +119,7 @@ var readCases = []testCase{
 		for _, err := range s.log.Streams(ctx, "", "") {
 			requireEnded(s, err)
 		}
-		// Whatever became of it: the same again finds out.
+		// The result is unknown: the same append again succeeds.
 		_, tail, err := s.append(head, entries("b"))
 		require.NoError(s, err)
 		require.Equal(s, []string{"b"}, keysOf(tail))
@@ -132,7 +132,7 @@ func requireEnded(s *scene, err error) {
 	require.ErrorIs(s, err, context.Canceled)
 }
 
-// list collects Streams.
+// list returns the names from Streams.
 func (s *scene) list(prefix, after string) []string {
 	s.Helper()
 	var names []string

@@ -11,10 +11,10 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// walkCases: Walk.
+// walkCases test Walk.
 var walkCases = []testCase{
-	{"a walk goes through streams by name and records by version", func(s *scene) {
-		// More than ten versions, so that an order of texts would show; names that sort around the separator of ids.
+	{"streams by name and records by version", func(s *scene) {
+		// More than ten versions, to detect a textual order; names that sort around the separator of document IDs.
 		for _, name := range []string{"sku-b", "order-2", "order-10", "order-1", "order-1.1", "order-1-1", "payment-1", "late-ä"} {
 			var keys []string
 			for i := range 12 {
@@ -33,8 +33,8 @@ var walkCases = []testCase{
 			require.Equal(s, want, s.walk(selection))
 		}
 	}},
-	{"a walk of an empty log", func(s *scene) { require.Empty(s, s.walk(eventlog.Selection{})) }},
-	{"a walk may be broken off", func(s *scene) {
+	{"an empty log", func(s *scene) { require.Empty(s, s.walk(eventlog.Selection{})) }},
+	{"a walk may be stopped", func(s *scene) {
 		s.must(s.stream, event.Head{}, entries("a", "b"))
 		for r, err := range s.log.Walk(s.ctx, eventlog.Selection{}) {
 			require.NoError(s, err)
@@ -50,7 +50,7 @@ var walkCases = []testCase{
 	}},
 }
 
-// walk walks, verifies every stream that it meets, and lists their names.
+// walk walks, verifies every stream, and returns the names of the streams.
 func (s *scene) walk(selection eventlog.Selection) string {
 	names := ""
 	var records []event.Record

@@ -1,11 +1,12 @@
-// Package memlog is an event log in memory, for unit tests and workflow tests. It keeps the whole contract of
-// eventlog.Log but durability, and passes the same suite as every other adapter.
+// Package memlog is an event log in memory, for unit tests and workflow tests. It fulfils the contract of eventlog.Log except durability, and
+// passes the same contract suite as other adapters.
 package memlog
 
 import (
 	"bytes"
 	"context"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -15,7 +16,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// Log is an event log in memory. The zero value is not usable; call New.
+// Log is an event log in memory. Use New to create it.
 type Log struct {
 	mu      sync.Mutex
 	streams map[string]*stream
@@ -50,23 +51,23 @@ func (l *Log) Append(ctx context.Context, name string, head event.Head, entries 
 		s = &stream{keys: make(map[string]int)}
 	}
 	if head.Version > int64(len(s.records)) {
-		return event.Head{}, nil, fault.Missing("version %d of stream %s, behind which it is to be appended, was not found", head.Version, name)
+		return event.Head{}, nil, fault.Missing("version %d of stream %s, the head of the append, was not found", head.Version, name)
 	}
 	if head.Version > 0 && s.records[head.Version-1].Hash != head.Hash {
 		return event.Head{}, nil, fault.New(fault.Corrupt, "head %d is not part of stream %s", head.Version, name)
 	}
 	tail := s.records[head.Version:]
-	settled, err := eventlog.Settle(name, head, tail, entries)
+	state, err := eventlog.Reconcile(name, head, tail, entries)
 	if err != nil {
-		return settled.Head, clone(tail), err
+		return state.Head, clone(tail), err
 	}
-	newest, taken := settled.Head, (*eventlog.TakenError)(nil)
-	if len(settled.Remaining) > 0 {
-		records, err := eventlog.Seal(name, settled.Head, settled.Remaining)
+	newest, taken := state.Head, (*eventlog.TakenError)(nil)
+	if len(state.Remaining) > 0 {
+		records, err := eventlog.Seal(name, state.Head, state.Remaining)
 		if err != nil {
 			return event.Head{}, nil, err
 		}
-		newest, taken = s.write(name, settled.Head, records)
+		newest, taken = s.write(name, state.Head, records)
 		l.streams[name] = s
 	}
 	tail = clone(s.records[head.Version:])
@@ -76,11 +77,11 @@ func (l *Log) Append(ctx context.Context, name string, head event.Head, entries 
 	return newest, tail, nil
 }
 
-// write does what an ordered insert does: it stops at the first record whose key is taken.
+// write writes like an ordered insert: it stops at the first record whose key is taken.
 func (s *stream) write(name string, head event.Head, records []event.Record) (event.Head, *eventlog.TakenError) {
 	for _, r := range records {
 		if at, taken := s.keys[r.Key]; taken {
-			return head, &eventlog.TakenError{Stream: name, Key: r.Key, Standing: clone(s.records[at : at+1])[0]}
+			return head, &eventlog.TakenError{Stream: name, Key: r.Key, Existing: clone(s.records[at : at+1])[0]}
 		}
 		r.Data = bytes.Clone(r.Data)
 		s.keys[r.Key] = len(s.records)
@@ -155,7 +156,7 @@ func (l *Log) Find(ctx context.Context, name, key string) (event.Record, bool, e
 	return clone(s.records[at : at+1])[0], true, nil
 }
 
-// Streams implements eventlog.Lister. It yields the streams that were there when the iteration began.
+// Streams implements eventlog.Lister. It yields the streams that exist when the iteration starts.
 func (l *Log) Streams(ctx context.Context, prefix, after string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for _, name := range l.Names() {
@@ -173,7 +174,7 @@ func (l *Log) Streams(ctx context.Context, prefix, after string) iter.Seq2[strin
 	}
 }
 
-// Walk implements eventlog.Walker. It yields the streams that were there when the iteration began.
+// Walk implements eventlog.Walker. It yields the streams that exist when the iteration starts.
 func (l *Log) Walk(ctx context.Context, s eventlog.Selection) iter.Seq2[event.Record, error] {
 	return func(yield func(event.Record, error) bool) {
 		for _, name := range l.Names() {
@@ -194,19 +195,14 @@ func (l *Log) Walk(ctx context.Context, s eventlog.Selection) iter.Seq2[event.Re
 	}
 }
 
-// Names returns the names of all streams, sorted; for assertions.
+// Names returns the sorted names of all streams, for assertions.
 func (l *Log) Names() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	names := make([]string, 0, len(l.streams))
-	for name := range l.streams {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Keys(l.streams))
 }
 
-// clone copies records, so that nobody who changes what they were given changes the log.
+// clone returns a deep copy, so that callers cannot change the log.
 func clone(records []event.Record) []event.Record {
 	copies := slices.Clone(records)
 	for i := range copies {

@@ -14,26 +14,26 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// undecided are the orders that hold stock for now; the others keep what they hold.
-type undecided struct {
+// temporaryHolders are the orders that hold stock temporarily.
+type temporaryHolders struct {
 	mu     sync.Mutex
 	orders map[string]bool
 	asked  []string
 	err    error
 }
 
-func (u *undecided) HoldsForNow(_ context.Context, orderID string) (bool, error) {
+func (u *temporaryHolders) HoldsForNow(_ context.Context, orderID string) (bool, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.asked = append(u.asked, orderID)
 	return u.orders[orderID], u.err
 }
 
-// testAcquire checks how the items of one order are reserved together.
+// testAcquire tests reservations of orders with several items.
 func testAcquire(t *testing.T, s Subject) {
 	ctx := context.Background()
-	setup := func(t *testing.T) (*bench, *undecided) {
-		orders := &undecided{orders: map[string]bool{}}
+	setup := func(t *testing.T) (*bench, *temporaryHolders) {
+		orders := &temporaryHolders{orders: map[string]bool{}}
 		return open(t, s, func(c *inventory.Config) { c.Orders = orders }), orders
 	}
 	done := order.Reservation{Effect: order.Done}
@@ -59,7 +59,7 @@ func testAcquire(t *testing.T, s Subject) {
 		require.ErrorIs(t, err, fault.Conflict)
 	})
 
-	t.Run("what can never be served takes nothing", func(t *testing.T) {
+	t.Run("unavailable items reserve nothing", func(t *testing.T) {
 		b, _ := setup(t)
 		x, y, z := b.stocked(t, 5), b.stocked(t, 1), newSKU()
 		answers := acquire(t, b.b(), order.ReserveRequest{OrderID: "o-1", Items: []order.Item{
@@ -72,7 +72,7 @@ func testAcquire(t *testing.T, s Subject) {
 		require.Empty(t, Audit(t, b.log, x).Held)
 	})
 
-	t.Run("what others hold for now is short, and what comes before it is kept", func(t *testing.T) {
+	t.Run("temporarily held is short, earlier SKUs stay reserved", func(t *testing.T) {
 		b, orders := setup(t)
 		x, y, z := b.stocked(t, 5), b.stocked(t, 2), b.stocked(t, 5)
 		r := order.ReserveRequest{OrderID: "o-1", Items: []order.Item{{SKU: z, Quantity: 1}, {SKU: y, Quantity: 1}, {SKU: x, Quantity: 1}}}
@@ -85,7 +85,7 @@ func testAcquire(t *testing.T, s Subject) {
 		for i, ledger := range b.ledgers {
 			finds := b.gates[i].Finds()
 			require.Equal(t, []order.Reservation{{}, short, done}, acquire(t, ledger, r))
-			require.Equal(t, finds, b.gates[i].Finds(), "keys are not searched: some servers read everything for that")
+			require.Equal(t, finds, b.gates[i].Finds(), "Find is not called: some servers would read the whole stream")
 		}
 		require.Equal(t, before, records(t, b, y), "waiting writes nothing")
 		b.balance(t, x, 5, 1)
@@ -100,7 +100,7 @@ func testAcquire(t *testing.T, s Subject) {
 		b.balance(t, z, 5, 1)
 	})
 
-	t.Run("what the order holds itself is done", func(t *testing.T) {
+	t.Run("stock held by the order itself is done", func(t *testing.T) {
 		b, orders := setup(t)
 		sku := b.stocked(t, 2)
 		orders.orders["o-1"] = true
@@ -115,7 +115,7 @@ func testAcquire(t *testing.T, s Subject) {
 		b.balance(t, sku, 2, 2)
 	})
 
-	t.Run("what others keep is refused, for good", func(t *testing.T) {
+	t.Run("stock held for good is refused", func(t *testing.T) {
 		b, orders := setup(t)
 		sku := b.stocked(t, 2)
 		for _, id := range []string{"first", "second"} {
@@ -126,7 +126,7 @@ func testAcquire(t *testing.T, s Subject) {
 		r := order.ReserveRequest{OrderID: "o-1", Items: []order.Item{{SKU: sku, Quantity: 1}}}
 		orders.err = fault.New(fault.Unavailable, "no orders")
 		_, err := b.a().Acquire(ctx, r)
-		require.ErrorIs(t, err, fault.Unavailable, "nothing is refused for what is not known")
+		require.ErrorIs(t, err, fault.Unavailable, "without a check nothing is refused")
 		orders.err = nil
 		require.Equal(t, []order.Reservation{refused}, acquire(t, b.a(), r))
 		require.ElementsMatch(t, []string{"first", "second"}, orders.asked[len(orders.asked)-2:])
@@ -134,7 +134,7 @@ func testAcquire(t *testing.T, s Subject) {
 		require.Equal(t, []order.Reservation{refused}, acquire(t, b.b(), r))
 	})
 
-	t.Run("the last attempt is refused whoever holds it", func(t *testing.T) {
+	t.Run("the last attempt is refused despite temporary holders", func(t *testing.T) {
 		b, orders := setup(t)
 		sku := b.stocked(t, 1)
 		_, err := b.b().Reserve(ctx, "decides", sku, 1)
@@ -146,7 +146,7 @@ func testAcquire(t *testing.T, s Subject) {
 		require.Equal(t, order.Refused, acquire(t, b.a(), r)[0].Effect)
 	})
 
-	t.Run("holders are found after a long history", func(t *testing.T) {
+	t.Run("holders are found after many records", func(t *testing.T) {
 		b, orders := setup(t)
 		sku := b.stocked(t, 2)
 		_, err := b.a().Reserve(ctx, "old", sku, 1)
@@ -184,7 +184,7 @@ func testAcquire(t *testing.T, s Subject) {
 	})
 }
 
-// records counts what is in a SKU's stream.
+// records returns the number of records of a SKU's stream.
 func records(t *testing.T, b *bench, sku string) int {
 	t.Helper()
 	all, err := b.log.Read(context.Background(), event.StockStream(sku), 0, 0)

@@ -2,6 +2,7 @@ package inventorytest
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,9 +14,9 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// testAlgebra runs every sequence of calls about one order up to a length, in every situation of the stock, and
-// compares each answer with the table. The calls go to the two ledgers in turn, so that each meets what it did
-// not write itself; once more with caches that hold nothing.
+// testAlgebra runs every sequence of calls for one order up to a length, with enough, too little and no stock, and compares each result with the
+// table. The calls alternate between two ledgers, so that each ledger sees records that it did not write; it repeats this with minimal
+// caches.
 func testAlgebra(t *testing.T, s Subject) {
 	length, caches, firsts := 4, []int{0, 1}, []int{0, 1}
 	if s.Slow {
@@ -68,10 +69,10 @@ func runSequence(t *testing.T, b *bench, situation string, stock int64, calls []
 	require.Equal(t, spec.reserved, sums.Reserved())
 	records, err := b.log.Read(ctx, event.StockStream(name), 0, 0)
 	require.NoError(t, err)
-	require.LessOrEqual(t, len(records), 3, "%s: a call that comes twice writes nothing twice", strings.Join(calls, ", "))
+	require.LessOrEqual(t, len(records), 3, "%s: a repeated call writes nothing", strings.Join(calls, ", "))
 }
 
-// sequences returns every sequence of the words from length 1 to length n.
+// sequences returns every sequence of words with 1 to n elements.
 func sequences(words []string, n int) [][]string {
 	var all, last [][]string
 	last = [][]string{{}}
@@ -79,7 +80,7 @@ func sequences(words []string, n int) [][]string {
 		var longer [][]string
 		for _, prefix := range last {
 			for _, word := range words {
-				longer = append(longer, append(append([]string(nil), prefix...), word))
+				longer = append(longer, append(slices.Clone(prefix), word))
 			}
 		}
 		all, last = append(all, longer...), longer
@@ -87,11 +88,11 @@ func sequences(words []string, n int) [][]string {
 	return all
 }
 
-// testAnswers checks what the table of sequences cannot show.
+// testAnswers tests results that the sequences do not cover.
 func testAnswers(t *testing.T, s Subject) {
 	ctx := context.Background()
 
-	t.Run("a refusal does not change when stock comes", func(t *testing.T) {
+	t.Run("a refusal stays after stock is added", func(t *testing.T) {
 		b := open(t, s, nil)
 		sku := b.stocked(t, 2)
 		refused := order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock, Available: 2}
@@ -109,7 +110,7 @@ func testAnswers(t *testing.T, s Subject) {
 		Audit(t, b.log, sku)
 	})
 
-	t.Run("an unknown sku stays unknown until stock comes", func(t *testing.T) {
+	t.Run("an unknown SKU stays unknown until stock is added", func(t *testing.T) {
 		b := open(t, s, nil)
 		sku := newSKU()
 		got, err := b.a().Reserve(ctx, "o-1", sku, 1)
@@ -132,7 +133,7 @@ func testAnswers(t *testing.T, s Subject) {
 		Audit(t, b.log, sku)
 	})
 
-	t.Run("another quantity under the same order is a conflict", func(t *testing.T) {
+	t.Run("a different quantity for the same order is a conflict", func(t *testing.T) {
 		b := open(t, s, nil)
 		sku := b.stocked(t, 5)
 		for orderID, quantity := range map[string]int64{"held": 2, "refused": 9} {
@@ -147,7 +148,7 @@ func testAnswers(t *testing.T, s Subject) {
 		Audit(t, b.log, sku)
 	})
 
-	t.Run("what one ledger remembers is not believed after another released it", func(t *testing.T) {
+	t.Run("a cached result is not used after another ledger released it", func(t *testing.T) {
 		b := open(t, s, nil)
 		sku := b.stocked(t, 5)
 		got, err := b.a().Reserve(ctx, "o-1", sku, 5)
@@ -164,9 +165,9 @@ func testAnswers(t *testing.T, s Subject) {
 	testStaleHead(t, s)
 }
 
-// testStaleHead lets a ledger that remembers where a stream ended repeat what another ledger did and undid since.
+// testStaleHead repeats, on a ledger with an old cached head, what another ledger did and undid since.
 func testStaleHead(t *testing.T, s Subject) {
-	t.Run("a remembered head does not hide what was done and undone since", func(t *testing.T) {
+	t.Run("a cached head does not hide later records", func(t *testing.T) {
 		ctx := context.Background()
 		b := open(t, s, nil)
 		sku := b.stocked(t, 5)
@@ -186,7 +187,7 @@ func testStaleHead(t *testing.T, s Subject) {
 		_, err = b.b().Receive(ctx, sku, 3, "second")
 		require.NoError(t, err)
 		_, err = b.a().Adjust(ctx, sku, -3, "lost again", "")
-		require.NoError(t, err, "the balance that refuses is read, not remembered")
+		require.NoError(t, err, "a refusal is based on a balance that was read, not cached")
 		b.balance(t, sku, 0, 0)
 		Audit(t, b.log, sku)
 	})

@@ -13,14 +13,14 @@ import (
 	"github.com/ordersaga/ordersaga/internal/inventory"
 )
 
-// Totals is what a SKU's records add up to.
+// Totals are the sums over a SKU's records.
 type Totals struct {
 	Added, Adjusted, Returned, Committed, OnHand int64
-	// Held are the reservations that are not settled, by order.
+	// Held are the open reservations, by order.
 	Held map[string]int64
 }
 
-// Reserved is the sum of what is held.
+// Reserved is the sum of Held.
 func (s Totals) Reserved() int64 {
 	var sum int64
 	for _, quantity := range s.Held {
@@ -29,9 +29,8 @@ func (s Totals) Reserved() int64 {
 	return sum
 }
 
-// Audit adds up the records of a SKU without the ledger's help, and fails the test when they break a rule: the
-// chain of hashes, the slots, the running balance, "never negative", and
-// added + adjusted + returned = on hand + committed.
+// Audit sums up the records of a SKU, independently of the ledger. The test fails if they violate a rule: the hash chain, the slots, the running
+// balance, "never negative", and added + adjusted + returned = on hand + committed.
 func Audit(t require.TestingT, log eventlog.Reader, sku string) Totals {
 	if helper, ok := t.(testing.TB); ok {
 		helper.Helper()
@@ -46,7 +45,7 @@ func Audit(t require.TestingT, log eventlog.Reader, sku string) Totals {
 	for _, r := range records {
 		m, err := event.Decode[inventory.Movement](r.Event)
 		require.NoError(t, err)
-		require.False(t, keys[r.Key], "key %s stands twice", r.Key)
+		require.False(t, keys[r.Key], "duplicate key %s", r.Key)
 		keys[r.Key] = true
 		require.Equal(t, sku, m.SKU)
 		sums.add(t, r, m, do)
@@ -62,7 +61,7 @@ func Audit(t require.TestingT, log eventlog.Reader, sku string) Totals {
 	return sums
 }
 
-// add takes in one record. Do holds what stands in the orders' Do slots.
+// add applies one record. do has the types of the records in the orders' Do slots.
 func (s *Totals) add(t require.TestingT, r event.Record, m inventory.Movement, do map[string]string) {
 	suffix := "/reserve"
 	switch r.Type {
@@ -88,7 +87,7 @@ func (s *Totals) add(t require.TestingT, r event.Record, m inventory.Movement, d
 	case event.StockReleased, event.StockCommitted:
 		suffix = "/settle"
 		held, holds := s.Held[m.OrderID]
-		require.True(t, holds, "version %d settles what order %s does not hold", r.Version, m.OrderID)
+		require.True(t, holds, "version %d ends a reservation that order %s does not have", r.Version, m.OrderID)
 		require.Equal(t, held, m.Quantity, "version %d", r.Version)
 		delete(s.Held, m.OrderID)
 		if r.Type == event.StockCommitted {
@@ -96,11 +95,11 @@ func (s *Totals) add(t require.TestingT, r event.Record, m inventory.Movement, d
 			s.OnHand -= m.Quantity
 		}
 	default:
-		require.Fail(t, "a stock stream holds "+r.Type)
+		require.Fail(t, "unexpected type in a stock stream: "+r.Type)
 	}
-	require.True(t, strings.HasSuffix(r.Key, suffix), "%s stands under %s", r.Type, r.Key)
+	require.True(t, strings.HasSuffix(r.Key, suffix), "%s has the key %s", r.Type, r.Key)
 	if suffix == "/reserve" {
-		require.Empty(t, do[m.OrderID], "the Do slot of order %s is filled twice", m.OrderID)
+		require.Empty(t, do[m.OrderID], "the Do slot of order %s is written twice", m.OrderID)
 		do[m.OrderID] = r.Type
 	}
 }

@@ -14,12 +14,12 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// testCounts is about receipts, adjustments and counts.
+// testCounts tests receipts, adjustments and counts.
 func testCounts(t *testing.T, s Subject) {
 	ctx := context.Background()
 	testShortfall(t, s)
 
-	t.Run("a receipt counts once an id", func(t *testing.T) {
+	t.Run("a receipt counts once per ID", func(t *testing.T) {
 		b := open(t, s, nil)
 		sku := newSKU()
 		first, err := b.a().Receive(ctx, sku, 5, "urn:delivery/1")
@@ -30,7 +30,7 @@ func testCounts(t *testing.T, s Subject) {
 		for _, ledger := range b.ledgers {
 			again, err := ledger.Receive(ctx, sku, 5, "urn:delivery/1")
 			require.NoError(t, err)
-			require.Equal(t, first, again, "the answer does not change")
+			require.Equal(t, first, again, "the result does not change")
 			_, err = ledger.Receive(ctx, sku, 6, "urn:delivery/1")
 			require.ErrorIs(t, err, fault.Conflict)
 		}
@@ -38,7 +38,7 @@ func testCounts(t *testing.T, s Subject) {
 		Audit(t, b.log, sku)
 	})
 
-	t.Run("an adjustment never takes what is reserved", func(t *testing.T) {
+	t.Run("an adjustment does not take reserved stock", func(t *testing.T) {
 		b := open(t, s, nil)
 		sku := b.stocked(t, 5)
 		_, err := b.a().Reserve(ctx, "o-1", sku, 3)
@@ -46,11 +46,11 @@ func testCounts(t *testing.T, s Subject) {
 		_, err = b.b().Adjust(ctx, sku, -3, "count", "shelf 4")
 		require.ErrorIs(t, err, fault.StockInsufficient)
 		got, err := b.a().Adjust(ctx, sku, -2, "count", "shelf 4")
-		require.NoError(t, err, "a refused adjustment does not use up its id")
+		require.NoError(t, err, "a refused adjustment does not use its ID")
 		require.Equal(t, int64(0), got.Available)
 		for _, ledger := range b.ledgers {
 			again, err := ledger.Adjust(ctx, sku, -2, "count", "in other words")
-			require.NoError(t, err, "the same again is not refused although nothing is available any more")
+			require.NoError(t, err, "a repeated call succeeds although nothing is available any more")
 			require.Equal(t, got, again)
 			_, err = ledger.Adjust(ctx, sku, -1, "count", "")
 			require.ErrorIs(t, err, fault.Conflict)
@@ -61,7 +61,7 @@ func testCounts(t *testing.T, s Subject) {
 		Audit(t, b.log, sku)
 	})
 
-	t.Run("an adjustment makes a sku known, and only one that is possible", func(t *testing.T) {
+	t.Run("a successful adjustment makes a SKU known", func(t *testing.T) {
 		b := open(t, s, nil)
 		sku := newSKU()
 		_, err := b.a().Adjust(ctx, sku, -1, "count", "")
@@ -74,7 +74,7 @@ func testCounts(t *testing.T, s Subject) {
 		Audit(t, b.log, sku)
 	})
 
-	t.Run("ids of orders, receipts and adjustments do not meet", func(t *testing.T) {
+	t.Run("IDs of orders, receipts and adjustments are separate", func(t *testing.T) {
 		b := open(t, s, nil)
 		sku := newSKU()
 		for _, id := range []string{"x", "x/reserve", "x/receipt", "receipt", "settle"} {
@@ -93,7 +93,7 @@ func testCounts(t *testing.T, s Subject) {
 	})
 }
 
-// testLimits is about what is refused at the door, and bounds.
+// testLimits tests validation and bounds.
 func testLimits(t *testing.T, s Subject) {
 	ctx := context.Background()
 	b := open(t, s, nil)
@@ -128,10 +128,10 @@ func testLimits(t *testing.T, s Subject) {
 		}
 		records, err := b.log.Read(ctx, event.StockStream(sku), 0, 0)
 		require.NoError(t, err)
-		require.Empty(t, records, "what is invalid leaves no trace")
+		require.Empty(t, records, "invalid calls write nothing")
 	})
 
-	t.Run("on hand stays a number that JSON keeps exactly", func(t *testing.T) {
+	t.Run("on hand stays exact in JSON", func(t *testing.T) {
 		sku := newSKU()
 		full := event.New(event.StockStream(sku), "first/receipt", event.StockAdded, sku, time.Unix(1, 0), inventory.Movement{
 			SKU: sku, ID: "first", Quantity: inventory.MaxOnHand - 1, OnHand: inventory.MaxOnHand - 1,
@@ -147,7 +147,7 @@ func testLimits(t *testing.T, s Subject) {
 	})
 }
 
-// testList is about the list of SKUs.
+// testList tests the list of SKUs.
 func testList(t *testing.T, s Subject) {
 	ctx := context.Background()
 	b := open(t, s, nil)
@@ -160,7 +160,7 @@ func testList(t *testing.T, s Subject) {
 	}
 	_, err := b.a().Reserve(ctx, "o-1", "B-unknown", 1)
 	require.NoError(t, err)
-	require.NoError(t, b.registry.Add(ctx, "B-9"), "as if a process died between registry and log")
+	require.NoError(t, b.registry.Add(ctx, "B-9"), "like a process that ended between registry and log")
 
 	var got []string
 	after, pages := "", 0
@@ -186,10 +186,10 @@ func testList(t *testing.T, s Subject) {
 	require.Empty(t, next)
 }
 
-// testShortfall counts fewer than are reserved.
+// testShortfall tests counts below the reserved quantity.
 func testShortfall(t *testing.T, s Subject) {
 	ctx := context.Background()
-	t.Run("a count may find fewer than are reserved", func(t *testing.T) {
+	t.Run("a count below the reserved quantity", func(t *testing.T) {
 		b := open(t, s, nil)
 		sku := b.stocked(t, 5)
 		for id, quantity := range map[string]int64{"o-1": 3, "o-2": 2} {
@@ -216,7 +216,7 @@ func testShortfall(t *testing.T, s Subject) {
 			require.ErrorIs(t, err, fault.StockInsufficient)
 		}
 
-		// The first commit gets what is there; the other waits for more.
+		// The first commit succeeds; the other one waits for more stock.
 		require.NoError(t, b.a().Commit(ctx, "o-1", sku))
 		for _, ledger := range b.ledgers {
 			require.ErrorIs(t, ledger.Commit(ctx, "o-2", sku), fault.StockInsufficient)
@@ -246,7 +246,7 @@ func testShortfall(t *testing.T, s Subject) {
 		Audit(t, b.log, sku)
 	})
 
-	t.Run("a count makes a sku known, and may find what was expected", func(t *testing.T) {
+	t.Run("a count makes a SKU known and may match the balance", func(t *testing.T) {
 		b := open(t, s, nil)
 		sku := newSKU()
 		for n, counted := range []int64{0, 7, 7} {

@@ -1,8 +1,7 @@
-// Package inventorytest is the contract suite of the stock ledger: Run it over every event log that ledgers are
-// to be used on. It holds two ledgers over one log against each other throughout, because that is how services
-// run, and audits the raw records at the end of each test.
+// Package inventorytest is the contract suite of the stock ledger, to be run with every supported event log. It uses two ledgers with one log,
+// like two processes, and audits the records at the end of each test.
 //
-// It imports internal/inventory, internal/eventlog and test libraries; only tests import it.
+// It imports internal/inventory, internal/eventlog and test libraries. Only tests may import it.
 package inventorytest
 
 import (
@@ -19,13 +18,13 @@ import (
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-// Subject is what the suite runs over.
+// Subject is the environment of the suite.
 type Subject struct {
-	// Log returns an event log; streams of other tests may stand in it.
+	// Log returns an event log, which may have streams of other tests.
 	Log func(t *testing.T) eventlog.Log
 	// Registry returns an empty registry. Default: one in memory.
 	Registry func(t *testing.T) inventory.Registry
-	// Slow tells that a call takes a round trip: the suite tries fewer cases of the generated ones.
+	// Slow means that each call takes a round trip: fewer generated cases are tried.
 	Slow bool
 }
 
@@ -45,7 +44,7 @@ func Run(t *testing.T, s Subject) {
 	t.Run("Model", func(t *testing.T) { testModel(t, s) })
 }
 
-// bench is two ledgers over one log, each behind a gate of its own.
+// bench has two ledgers with one log, each behind its own gate.
 type bench struct {
 	log      eventlog.Log
 	registry inventory.Registry
@@ -53,13 +52,13 @@ type bench struct {
 	ledgers  [2]*inventory.Ledger
 }
 
-// open returns a bench; tweak changes the ledgers' configuration.
+// open returns a bench; tweak changes the configuration of its ledgers.
 func open(t *testing.T, s Subject, tweak func(*inventory.Config)) *bench {
 	t.Helper()
 	b := &bench{log: s.Log(t), registry: s.Registry(t)}
 	for i := range b.ledgers {
 		b.gates[i] = gatelog.Wrap(b.log)
-		// Where a test holds an append, nobody gives it up behind the test's back.
+		// An append that a test holds must not time out.
 		config := inventory.Config{Log: b.gates[i], Registry: b.registry, AppendTimeout: testenv.Patience}
 		if tweak != nil {
 			tweak(&config)
@@ -72,17 +71,17 @@ func open(t *testing.T, s Subject, tweak func(*inventory.Config)) *bench {
 	return b
 }
 
-// a and b are the two ledgers.
+// a and b return the two ledgers.
 func (b *bench) a() *inventory.Ledger { return b.ledgers[0] }
 func (b *bench) b() *inventory.Ledger { return b.ledgers[1] }
 
-// serial makes SKUs unique within a process; logs are not shared between processes.
+// serial makes SKUs unique; logs are not shared between processes.
 var serial atomic.Int64
 
 // newSKU returns a SKU that no other test uses.
 func newSKU() string { return fmt.Sprintf("A-%d", serial.Add(1)) }
 
-// stocked returns a new SKU of which there are quantity.
+// stocked returns a new SKU with this quantity on hand.
 func (b *bench) stocked(t *testing.T, quantity int64) string {
 	t.Helper()
 	sku := newSKU()
@@ -91,7 +90,7 @@ func (b *bench) stocked(t *testing.T, quantity int64) string {
 	return sku
 }
 
-// available fails the test unless the SKU's balance is this.
+// balance fails the test unless both ledgers return this balance.
 func (b *bench) balance(t require.TestingT, sku string, onHand, reserved int64) {
 	for i, ledger := range b.ledgers {
 		got, err := ledger.Balance(context.Background(), sku)

@@ -11,11 +11,11 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// slowRuns is how many runs of the model a slow log gets.
+// slowRuns is the number of runs of the model with a slow log.
 const slowRuns = 5
 
-// testModel runs random calls at random ledgers, over a log that now and then loses requests, answers and halves,
-// and compares every answer with the specification.
+// testModel makes random calls to random ledgers, with a log that sometimes loses requests or answers or writes half a batch, and compares every
+// result with the specification.
 func testModel(t *testing.T, s Subject) {
 	b := open(t, s, nil)
 	runs := 0
@@ -49,7 +49,7 @@ type model struct {
 	specs []*sku
 }
 
-// call is one call: at which ledger, about which SKU and order.
+// call has the arguments of one call.
 type call struct {
 	ledger, sku int
 	id          string

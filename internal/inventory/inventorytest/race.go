@@ -12,7 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// testRace lets many orders want the same few goods, over two ledgers.
+// testRace runs concurrent orders for the same stock, with two ledgers.
 func testRace(t *testing.T, s Subject) {
 	ctx := context.Background()
 	const orders, items = 200, 50
@@ -40,7 +40,7 @@ func testRace(t *testing.T, s Subject) {
 	b.balance(t, sku, items, items)
 	Audit(t, b.log, sku)
 
-	// Every order goes on at both ledgers at once: half of them commit, the others release, all of them twice.
+	// Every order continues on both ledgers concurrently: half of them commit, the others release, each of them twice.
 	each(2*orders, func(n int) {
 		i := n / 2
 		ledger, orderID := b.ledgers[n%2], fmt.Sprintf("o-%d", i)
@@ -65,7 +65,7 @@ func testRace(t *testing.T, s Subject) {
 	require.Empty(t, sums.Held)
 	b.balance(t, sku, items-committed, 0)
 
-	// The same order from everywhere at once holds its stock once; committed and released exclude each other.
+	// Concurrent calls for the same order reserve once; commit and release exclude each other.
 	duel := b.stocked(t, 10)
 	each(20, func(i int) {
 		if got, err := b.ledgers[i%2].Reserve(ctx, "o-1", duel, 4); err != nil || got.Effect != order.Done {
@@ -84,11 +84,11 @@ func testRace(t *testing.T, s Subject) {
 		}
 	})
 	require.Equal(t, int64(10), commits.Load()+releases.Load())
-	require.Zero(t, commits.Load()*releases.Load(), "both sides won")
+	require.Zero(t, commits.Load()*releases.Load(), "both commit and release succeeded")
 	Audit(t, b.log, duel)
 }
 
-// each runs f for 0 … n-1, all at once, and waits.
+// each calls f concurrently with 0 … n-1, and waits.
 func each(n int, f func(i int)) {
 	var wg sync.WaitGroup
 	start := make(chan struct{})

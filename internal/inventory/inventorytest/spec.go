@@ -6,7 +6,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// sku is what the ledger promises about a SKU, without a log: the table of the package, as simply as possible.
+// sku is the specification of the ledger for one SKU, without a log: the table of the package comment.
 type sku struct {
 	known            bool
 	onHand, reserved int64
@@ -14,7 +14,7 @@ type sku struct {
 	counts           map[string]int64
 }
 
-// slots are an order's two slots.
+// slots are the two slots of an order.
 type slots struct {
 	do, settle        string
 	quantity          int64
@@ -31,7 +31,7 @@ func (s *sku) of(orderID string) *slots {
 	return s.orders[orderID]
 }
 
-// reserve returns the answer, or the code of the error.
+// reserve returns the expected result or error code.
 func (s *sku) reserve(orderID string, quantity int64) (order.Reservation, fault.Code) {
 	o := s.of(orderID)
 	if o.do == "" {
@@ -58,7 +58,7 @@ func (s *sku) reserve(orderID string, quantity int64) (order.Reservation, fault.
 	return order.Reservation{Effect: order.Done}, ""
 }
 
-// lookup returns what is, and changes nothing.
+// lookup returns the state without changing it.
 func (s *sku) lookup(orderID string) order.Reservation {
 	if o := s.of(orderID); o.do != "" {
 		answer, _ := s.reserve(orderID, o.quantity)
@@ -98,7 +98,7 @@ func (s *sku) commit(orderID string) fault.Code {
 	return ""
 }
 
-// count is a receipt or an adjustment: slot is its kind and id.
+// count specifies receipts and adjustments; slot is kind and ID.
 func (s *sku) count(slot string, quantity int64) fault.Code {
 	if before, taken := s.counts[slot]; taken {
 		if before != quantity {
@@ -115,7 +115,7 @@ func (s *sku) count(slot string, quantity int64) fault.Code {
 	return ""
 }
 
-// counted is a count: it corrects to what was found, whatever is reserved.
+// counted specifies counts, which set the quantity on hand regardless of reservations.
 func (s *sku) counted(id string, counted int64) fault.Code {
 	slot := "count " + id
 	if before, taken := s.counts[slot]; taken {

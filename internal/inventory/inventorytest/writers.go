@@ -12,11 +12,11 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// testWriters is about writers that sleep, wake, and do not know what became of their writes.
+// testWriters tests delayed writers and writes with unknown results.
 func testWriters(t *testing.T, s Subject) {
 	ctx := context.Background()
 
-	t.Run("a reservation that wakes after the release finds the fence", func(t *testing.T) {
+	t.Run("a reservation delayed after the release finds the fence", func(t *testing.T) {
 		b := open(t, s, nil)
 		sku := b.stocked(t, 5)
 		held := b.gates[0].Hold()
@@ -40,7 +40,7 @@ func testWriters(t *testing.T, s Subject) {
 		Audit(t, b.log, sku)
 	})
 
-	t.Run("a reservation that wakes when others took the stock is refused", func(t *testing.T) {
+	t.Run("a reservation delayed until the stock is taken is refused", func(t *testing.T) {
 		b := open(t, s, nil)
 		sku := b.stocked(t, 5)
 		held := b.gates[0].Hold()
@@ -62,7 +62,7 @@ func testWriters(t *testing.T, s Subject) {
 		Audit(t, b.log, sku)
 	})
 
-	t.Run("a release that wakes after the commit changes nothing", func(t *testing.T) {
+	t.Run("a release delayed after the commit changes nothing", func(t *testing.T) {
 		b := open(t, s, nil)
 		sku := b.stocked(t, 5)
 		_, err := b.a().Reserve(ctx, "o-1", sku, 3)
@@ -80,11 +80,11 @@ func testWriters(t *testing.T, s Subject) {
 	testLostWrites(t, s)
 }
 
-// testLostWrites is about appends that fail without saying what became of them.
+// testLostWrites tests appends with unknown results.
 func testLostWrites(t *testing.T, s Subject) {
 	ctx := context.Background()
 
-	t.Run("an append that is abandoned and written later counts once", func(t *testing.T) {
+	t.Run("an abandoned append that is written later counts once", func(t *testing.T) {
 		b := open(t, s, nil)
 		sku := b.stocked(t, 5)
 		held := b.gates[0].Hold()
@@ -105,7 +105,7 @@ func testLostWrites(t *testing.T, s Subject) {
 		Audit(t, b.log, sku)
 	})
 
-	t.Run("an append whose answer, request or half is lost counts once", func(t *testing.T) {
+	t.Run("an append with a lost answer, request or half counts once", func(t *testing.T) {
 		b := open(t, s, nil)
 		for _, disturb := range []func(){b.gates[0].LoseAnswer, b.gates[0].LoseRequest, b.gates[0].WriteHalf} {
 			sku := b.stocked(t, 100)
@@ -131,7 +131,7 @@ func testLostWrites(t *testing.T, s Subject) {
 		}
 	})
 
-	t.Run("a log that stays away is reported, and the same call settles it later", func(t *testing.T) {
+	t.Run("an outage is reported, and a later retry succeeds", func(t *testing.T) {
 		b := open(t, s, nil)
 		sku := b.stocked(t, 5)
 		b.gates[0].LoseAnswer()

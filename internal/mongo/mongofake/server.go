@@ -1,8 +1,7 @@
-// Package mongofake is a server that speaks MongoDB's wire protocol and answers what a test says: for answers that a real server
-// gives after a failover only, such as a majority read that misses an acknowledged write, or a duplicate key together with a
-// write-concern error.
+// Package mongofake is a server that speaks MongoDB's wire protocol and answers as a test defines, for answers that a real server gives only
+// after a failover: a majority read that misses an acknowledged write, or a duplicate key error with a write-concern error.
 //
-// Only tests import it. It imports the MongoDB driver. A Server may be used by any number of connections at once.
+// Only tests may import it. It imports the MongoDB driver.
 package mongofake
 
 import (
@@ -21,28 +20,27 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// Command is what a client sent.
+// Command is a command of a client.
 type Command struct {
-	// Name is the command's name, such as find.
+	// Name is the name of the command, such as find.
 	Name string
-	// Body is the command with its arguments.
+	// Body is the complete command.
 	Body bson.Raw
-	// Documents are those of an insert, or the statements of an update.
+	// Documents are the documents of an insert, or the statements of an update.
 	Documents []bson.Raw
 }
 
-// ReadConcern returns the level of the command's read concern; empty when it has none.
+// ReadConcern returns the level of the read concern, or "".
 func (c Command) ReadConcern() string {
 	level, _ := c.Body.Lookup("readConcern", "level").StringValueOK()
 	return level
 }
 
-// Handler answers a command. What it answers gets ok: 1 unless it says otherwise; nil is an answer of {ok: 1} alone.
+// Handler returns the answer to a command. The server adds ok: 1 if the answer has no ok.
 type Handler func(c Command) bson.D
 
-// Connect starts a server that ends with the test, and returns a database of a client that is connected to it. The server is
-// the primary of a replica set. Commands that drivers send by themselves do not reach the handler, buildInfo does, when it
-// answers anything.
+// Connect starts a server and returns a database of a client that is connected to it; both end with the test. The server is the primary of
+// a replica set. It answers commands that drivers send on their own, except buildInfo.
 func Connect(t testing.TB, handle Handler) *mongo.Database {
 	t.Helper()
 	client, err := mongo.Connect(options.Client().ApplyURI(Start(t, handle)).SetServerSelectionTimeout(time.Minute))
@@ -53,7 +51,7 @@ func Connect(t testing.TB, handle Handler) *mongo.Database {
 	return client.Database("fake")
 }
 
-// Start starts a server that ends with the test, and returns its URI.
+// Start starts a server that stops when the test ends, and returns its URI.
 func Start(t testing.TB, handle Handler) string {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -74,7 +72,7 @@ func Start(t testing.TB, handle Handler) string {
 	return "mongodb://" + listener.Addr().String() + "/?directConnection=true"
 }
 
-// Found answers a find with documents.
+// Found returns the answer of a find.
 func Found(namespace string, documents ...any) bson.D {
 	batch := bson.A{}
 	return bson.D{{Key: "cursor", Value: bson.D{
@@ -82,7 +80,7 @@ func Found(namespace string, documents ...any) bson.D {
 	}}}
 }
 
-// Refused answers a write whose documents at the indexes met duplicates; unconfirmed adds a write-concern error.
+// Refused returns the answer to a write with duplicate key errors at these indexes; unconfirmed adds a write-concern error.
 func Refused(unconfirmed bool, indexes ...int) bson.D {
 	list := bson.A{}
 	for _, i := range indexes {
@@ -151,7 +149,7 @@ func (s *server) answer(conn net.Conn) error {
 		return err
 	}
 	if code == opQuery {
-		// The first greeting of a driver has the old form.
+		// The first handshake of a driver uses the old message format.
 		return write(conn, id, opReply, append(make([]byte, 16), 1, 0, 0, 0), s.reply(Command{Name: "hello"}))
 	}
 	command, err := parse(payload[4:])
@@ -164,7 +162,7 @@ func (s *server) answer(conn net.Conn) error {
 	return write(conn, id, opMessage, make([]byte, 5), s.reply(command))
 }
 
-// write writes an answer; before is what the form of the message has between header and document.
+// write writes an answer; before are the bytes between message header and document.
 func write(conn net.Conn, id []byte, code uint32, before []byte, answer bson.D) error {
 	body, err := bson.Marshal(answer)
 	if err != nil {
@@ -177,7 +175,7 @@ func write(conn net.Conn, id []byte, code uint32, before []byte, answer bson.D) 
 	return err
 }
 
-// parse reads the sections of a message: a body, and sequences of documents.
+// parse reads the sections of a message: a body, and document sequences.
 func parse(sections []byte) (c Command, err error) {
 	for len(sections) > 0 {
 		kind := sections[0]
@@ -213,7 +211,7 @@ func parse(sections []byte) (c Command, err error) {
 	return c, nil
 }
 
-// reply answers what drivers ask by themselves, and has the handler answer the rest.
+// reply answers handshakes and pings, and calls the handler for other commands.
 func (s *server) reply(c Command) bson.D {
 	var answer bson.D
 	switch c.Name {

@@ -1,4 +1,4 @@
-// Package mongotest gives tests databases of their own on the server that the environment names. Only tests import it.
+// Package mongotest gives tests their own databases on the server that the environment names. Only tests may import it.
 package mongotest
 
 import (
@@ -21,7 +21,7 @@ func Database(t testing.TB, o ...*options.ClientOptions) *mongo.Database {
 	require.NoError(t, err)
 	db := client.Database(name)
 	t.Cleanup(func() {
-		// The test's own context has ended here.
+		// The context of the test has ended here.
 		ctx := context.WithoutCancel(t.Context())
 		require.NoError(t, db.Drop(ctx))
 		require.NoError(t, client.Disconnect(ctx))

@@ -35,7 +35,7 @@ func fresh(*testing.T) (notify.Notifier, func() string) {
 
 func TestContract(t *testing.T) { notifytest.Run(t, notifytest.Subject{New: fresh}) }
 
-func TestTheLineNamesTemplateAndCustomer(t *testing.T) {
+func TestLogLineNamesTemplateAndCustomer(t *testing.T) {
 	n, logged := fresh(t)
 	n.Send(t.Context(), notifytest.Message())
 	require.Contains(t, logged(), `"notice_id":"completed-42","template":"completed","customer_id":"c-1"`)

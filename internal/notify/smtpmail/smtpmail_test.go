@@ -53,7 +53,7 @@ func TestContract(t *testing.T) {
 	})
 }
 
-func TestAMessageIsWhatItSays(t *testing.T) {
+func TestMessageFormat(t *testing.T) {
 	server := notifytest.Start(t, nil)
 	n := notifier(t, config(server))
 	require.Equal(t, notify.Accepted, n.Send(t.Context(), notifytest.Message()).Outcome)
@@ -74,8 +74,8 @@ func TestAMessageIsWhatItSays(t *testing.T) {
 	require.Contains(t, m.Data, "Hello Ada Lovelace")
 }
 
-// TestNothingGetsIntoTheHeaders: a line break in what people say about themselves begins no header and no recipient.
-func TestNothingGetsIntoTheHeaders(t *testing.T) {
+// TestHeaderInjectionIsPrevented: a line break in what people say about themselves begins no header and no recipient.
+func TestHeaderInjectionIsPrevented(t *testing.T) {
 	server := notifytest.Start(t, nil)
 	n := notifier(t, config(server))
 	m := notifytest.Message()
@@ -91,8 +91,8 @@ func TestNothingGetsIntoTheHeaders(t *testing.T) {
 	require.Len(t, server.Mails(), 1)
 }
 
-// TestUnusualAddressesAreSentTo as mail servers read them.
-func TestUnusualAddressesAreSentTo(t *testing.T) {
+// TestUnusualAddressesAreAccepted as mail servers read them.
+func TestUnusualAddressesAreAccepted(t *testing.T) {
 	server := notifytest.Start(t, nil)
 	n := notifier(t, config(server))
 	for to, recipient := range map[string]string{
@@ -108,7 +108,7 @@ func TestUnusualAddressesAreSentTo(t *testing.T) {
 	}
 }
 
-func TestAServerThatIsNotThere(t *testing.T) {
+func TestUnreachableServer(t *testing.T) {
 	c := smtpmail.Config{Host: "127.0.0.1", Port: 1, TLS: smtpmail.None, From: "Shop <orders@example.org>"} // nobody's, and nobody gets it meanwhile
 	require.Equal(t, notify.Result{Outcome: notify.NotAccepted}, notifier(t, c).Send(t.Context(), notifytest.Message()))
 }
@@ -176,7 +176,7 @@ func TestLogin(t *testing.T) {
 		"a wrong password is mended, and then the message goes through")
 }
 
-func TestSettingsAreChecked(t *testing.T) {
+func TestSettingsAreValidated(t *testing.T) {
 	good := smtpmail.Config{Host: "mail", Port: 25, From: "a@b.example"}
 	_, err := smtpmail.New(good)
 	require.NoError(t, err)

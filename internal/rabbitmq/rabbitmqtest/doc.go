@@ -1,5 +1,5 @@
-// Package rabbitmqtest has what tests need around a broker: topologies of their own, listeners on an exchange, a proxy
-// that fails on demand, a bus in memory, and the suite that every publisher of records passes.
+// Package rabbitmqtest has helpers for tests with a broker: unique topologies, listeners on an exchange, a proxy that fails on demand, a
+// bus in memory, and the contract suite of publishers.
 //
-// Only tests import it.
+// Only tests may import it.
 package rabbitmqtest

@@ -12,11 +12,11 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// Patience is how long the helpers wait for something that must happen.
+// Patience is the timeout of the helpers.
 const Patience = 90 * time.Second
 
-// Topology returns names that no other test uses. What is declared under them is deleted when the test ends, if the broker can:
-// RabbitMQ 3.10 refuses that with an internal error when it was started a moment ago. The names are not used again.
+// Topology returns unique names. Everything declared with them is deleted when the test ends, if the broker can: RabbitMQ 3.10 refuses it
+// with an internal error shortly after it was started.
 func Topology(t testing.TB, url string, delays ...time.Duration) rabbitmq.Topology {
 	t.Helper()
 	topology := rabbitmq.Topology{Exchange: testenv.Unique("events"), Prefix: testenv.Unique("saga"), WaitDelays: delays}
@@ -38,10 +38,10 @@ func Topology(t testing.TB, url string, delays ...time.Duration) rabbitmq.Topolo
 	return topology
 }
 
-// Heartbeat keeps a pause of the machine from ending a connection: what is in it would be lost, or come again.
+// Heartbeat is so long that a pause of the machine does not end a connection.
 const Heartbeat = time.Minute
 
-// channel opens a connection for the time of the test.
+// channel opens a connection that is closed when the test ends.
 func channel(t testing.TB, url string) *amqp.Channel {
 	t.Helper()
 	ch, done := dial(t, url)
@@ -49,7 +49,7 @@ func channel(t testing.TB, url string) *amqp.Channel {
 	return ch
 }
 
-// dial opens a connection until done is called.
+// dial opens a connection that is closed by done.
 func dial(t testing.TB, url string) (ch *amqp.Channel, done func()) {
 	t.Helper()
 	conn, err := amqp.DialConfig(url, amqp.Config{Heartbeat: Heartbeat, Locale: "en_US"})
@@ -62,11 +62,10 @@ func dial(t testing.TB, url string) (ch *amqp.Channel, done func()) {
 	return ch, done
 }
 
-// Listener receives what is published to an exchange, from its creation on.
+// Listener receives the messages of an exchange from the time of its creation.
 type Listener struct{ messages <-chan amqp.Delivery }
 
-// Listen binds a queue of its own to the exchange, which is declared where it does not exist. Without keys it
-// receives everything.
+// Listen binds an exclusive queue to the exchange, which it declares if needed. Without keys it receives all messages.
 func Listen(t testing.TB, url, exchange string, keys ...string) *Listener {
 	t.Helper()
 	ch := channel(t, url)
@@ -84,7 +83,7 @@ func Listen(t testing.TB, url, exchange string, keys ...string) *Listener {
 	return &Listener{messages: messages}
 }
 
-// Queue receives, and removes, what is in a queue, such as the dead letters.
+// Queue consumes a queue, such as the dead letter queue.
 func Queue(t testing.TB, url, queue string) *Listener {
 	t.Helper()
 	messages, err := channel(t, url).Consume(queue, "", true, false, false, false, nil)
@@ -92,7 +91,7 @@ func Queue(t testing.TB, url, queue string) *Listener {
 	return &Listener{messages: messages}
 }
 
-// Next returns the next message. The test ends when none comes.
+// Next returns the next message. The test fails if none arrives in time.
 func (l *Listener) Next(t testing.TB) wire.Message {
 	t.Helper()
 	select {
@@ -115,7 +114,7 @@ func (l *Listener) Collect(t testing.TB, n int) []wire.Message {
 	return messages
 }
 
-// Until returns the messages up to the first that done accepts, that one included.
+// Until returns the messages up to and including the first one for which done returns true.
 func (l *Listener) Until(t testing.TB, done func(wire.Message) bool) []wire.Message {
 	t.Helper()
 	for messages := []wire.Message{}; ; {
@@ -126,7 +125,7 @@ func (l *Listener) Until(t testing.TB, done func(wire.Message) bool) []wire.Mess
 	}
 }
 
-// Send publishes a message as any other client would, and returns when it is confirmed.
+// Send publishes a message like any other client, and returns when it is confirmed.
 func Send(t testing.TB, url, exchange, key string, m wire.Message) {
 	t.Helper()
 	ch, done := dial(t, url)
@@ -139,8 +138,7 @@ func Send(t testing.TB, url, exchange, key string, m wire.Message) {
 	require.True(t, confirmation.Wait())
 }
 
-// Depth returns how many messages wait in a queue, without those that were delivered and not acknowledged. It may be called
-// often: its connection does not stay.
+// Depth returns the number of ready messages in a queue. Its connection is closed at once.
 func Depth(t testing.TB, url, queue string) int {
 	t.Helper()
 	ch, done := dial(t, url)
@@ -150,5 +148,5 @@ func Depth(t testing.TB, url, queue string) int {
 	return q.Messages
 }
 
-// Exec gives a test a channel for what the other helpers cannot do.
+// Exec calls do with a channel.
 func Exec(t testing.TB, url string, do func(*amqp.Channel)) { t.Helper(); do(channel(t, url)) }

@@ -2,6 +2,7 @@ package rabbitmqtest
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 
@@ -12,7 +13,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// Memory is a bus in memory, for unit tests of what publishes. Its zero value is ready.
+// Memory is a bus in memory, for unit tests. Its zero value is ready.
 type Memory struct {
 	mu       sync.Mutex
 	messages []wire.Message
@@ -20,7 +21,7 @@ type Memory struct {
 	fail     func(event.Record) error
 }
 
-// Fail makes publishing fail where f returns an error; nil ends it.
+// Fail makes publishing fail when f returns an error; nil resets it.
 func (b *Memory) Fail(f func(event.Record) error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -56,19 +57,19 @@ func (b *Memory) publish(ctx context.Context, r event.Record) error {
 	return nil
 }
 
-// Messages returns everything that was published so far.
+// Messages returns all messages published so far.
 func (b *Memory) Messages() []wire.Message {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]wire.Message(nil), b.messages...)
+	return slices.Clone(b.messages)
 }
 
-// Collect returns the next n messages, which must be there.
+// Collect returns the next n messages, which must already be published.
 func (b *Memory) Collect(t testing.TB, n int) []wire.Message {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	require.GreaterOrEqual(t, len(b.messages)-b.read, n)
 	b.read += n
-	return append([]wire.Message(nil), b.messages[b.read-n:b.read]...)
+	return slices.Clone(b.messages[b.read-n : b.read])
 }

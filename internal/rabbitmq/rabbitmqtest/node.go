@@ -19,7 +19,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-// Node is the private RabbitMQ node that the tests run against, for what no client of it can bring about.
+// Node controls the private RabbitMQ node of the tests.
 type Node struct{ devstack, control, management string }
 
 // NewNode returns the node of the surrounding devstack.
@@ -28,7 +28,7 @@ func NewNode(t testing.TB) *Node {
 	return &Node{devstack: testenv.Control(t), control: testenv.RabbitMQControl(t), management: testenv.Management(t)}
 }
 
-// nodeTimeout bounds one command. A start takes long on a small machine; devstack gives it ten minutes.
+// nodeTimeout bounds one command. devstack allows ten minutes for a start.
 const nodeTimeout = 12 * time.Minute
 
 func run(t testing.TB, name string, args ...string) string {
@@ -40,10 +40,10 @@ func run(t testing.TB, name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// Stop stops the node and returns when it is gone.
+// Stop stops the node and waits until it has stopped.
 func (n *Node) Stop(t testing.TB) { t.Helper(); run(t, n.devstack, "stop", "rabbitmq") }
 
-// Start starts the node and returns when it is ready.
+// Start starts the node and waits until it is ready.
 func (n *Node) Start(t testing.TB) { t.Helper(); run(t, n.devstack, "start", "rabbitmq") }
 
 // Eval evaluates an Erlang expression on the node.
@@ -52,29 +52,28 @@ func (n *Node) Eval(t testing.TB, expression string) string {
 	return run(t, n.control, "eval", expression)
 }
 
-// MemoryAlarm raises the memory alarm until the test ends or the returned function is called.
-func (n *Node) MemoryAlarm(t testing.TB) (calm func()) {
+// MemoryAlarm raises the memory alarm until reset is called or the test ends.
+func (n *Node) MemoryAlarm(t testing.TB) (reset func()) {
 	t.Helper()
-	calm = func() { run(t, n.control, "set_vm_memory_high_watermark", "0.9") }
-	t.Cleanup(calm)
+	reset = func() { run(t, n.control, "set_vm_memory_high_watermark", "0.9") }
+	t.Cleanup(reset)
 	run(t, n.control, "set_vm_memory_high_watermark", "absolute", "1MB")
-	return calm
+	return reset
 }
 
-// ConsumerTimeout lowers the broker's consumer_timeout for channels that are opened from now on, until the test ends or the
-// returned function is called.
-func (n *Node) ConsumerTimeout(t testing.TB, timeout time.Duration) (usual func()) {
+// ConsumerTimeout lowers consumer_timeout of the broker, for channels that are opened later, until reset is called or the test ends.
+func (n *Node) ConsumerTimeout(t testing.TB, timeout time.Duration) (reset func()) {
 	t.Helper()
-	usual = func() {
+	reset = func() {
 		n.Eval(t, "application:set_env(rabbit, consumer_timeout, 1800000), application:set_env(rabbit, channel_tick_interval, 60000).")
 	}
-	t.Cleanup(usual)
+	t.Cleanup(reset)
 	n.Eval(t, fmt.Sprintf("application:set_env(rabbit, consumer_timeout, %d), application:set_env(rabbit, channel_tick_interval, %d).",
 		timeout.Milliseconds(), timeout.Milliseconds()/2))
-	return usual
+	return reset
 }
 
-// User adds a user with these permissions, regular expressions of names, until the test ends.
+// User adds a user with permissions, given as regular expressions, until the test ends.
 func (n *Node) User(t testing.TB, name, password, configure, write, read string) {
 	t.Helper()
 	run(t, n.control, "add_user", name, password)
@@ -82,8 +81,8 @@ func (n *Node) User(t testing.TB, name, password, configure, write, read string)
 	run(t, n.control, "set_permissions", name, configure, write, read)
 }
 
-// LoseDeadLetterWorkers brings about the state of RabbitMQ 3.10 in which the supervisor of its dead-letter workers is gone,
-// until the node is started anew, at the latest when the test ends.
+// LoseDeadLetterWorkers stops the supervisor of the dead-letter workers, a state that RabbitMQ 3.10 can get into, until restart is called
+// or the test ends.
 func (n *Node) LoseDeadLetterWorkers(t testing.TB) (restart func()) {
 	t.Helper()
 	var once sync.Once
@@ -93,11 +92,11 @@ func (n *Node) LoseDeadLetterWorkers(t testing.TB) (restart func()) {
 	return restart
 }
 
-// CloseConnections has the broker close the connections of a name, as an operator does with the management API, and
-// returns when it has closed at least one.
+// CloseConnections makes the broker close the connections with a name prefix, like an operator with the management API. It returns when at
+// least one is closed.
 func (n *Node) CloseConnections(t testing.TB, name string) {
 	t.Helper()
-	var last atomic.Value // what the API said last
+	var last atomic.Value // the last answer of the API
 	require.Eventually(t, func() bool {
 		closed, err := n.closeConnections(name)
 		last.Store(fmt.Sprintf("%d closed, %v", closed, err))
@@ -105,7 +104,7 @@ func (n *Node) CloseConnections(t testing.TB, name string) {
 	}, 2*Patience, 100*time.Millisecond, "the broker lists its connections with a delay: %v", testenv.Lately(last.Load))
 }
 
-// closeConnections closes what is listed, and returns how many it closed before anything went wrong.
+// closeConnections closes the listed connections and returns how many it closed.
 func (n *Node) closeConnections(name string) (closed int, err error) {
 	var connections []struct {
 		Name  string `json:"name"`
@@ -130,7 +129,7 @@ func (n *Node) closeConnections(name string) (closed int, err error) {
 	return closed, nil
 }
 
-// request sends a request to the management API. A connection that is gone already is as good as closed.
+// request sends a request to the management API. A connection that does not exist counts as closed.
 func (n *Node) request(method, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()

@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Proxy is between a client and a broker and fails when the test wants it to.
+// Proxy forwards connections to a broker and fails on demand.
 type Proxy struct {
-	// URL is the broker's, through the proxy.
+	// URL is the broker's URL with the address of the proxy.
 	URL string
 
 	listener net.Listener
@@ -25,7 +25,7 @@ type Proxy struct {
 	sockets map[net.Conn]struct{}
 }
 
-// NewProxy starts a proxy that ends with the test.
+// NewProxy starts a proxy that stops when the test ends.
 func NewProxy(t testing.TB, brokerURL string) *Proxy {
 	t.Helper()
 	u, err := url.Parse(brokerURL)
@@ -117,14 +117,14 @@ func (p *Proxy) pass(answer bool) {
 	}
 }
 
-// Freeze lets no byte through, and breaks nothing, as a broker does that hangs. Thaw ends it.
+// Freeze stops forwarding in both directions and keeps the connections open, like a broker that hangs, until Thaw.
 func (p *Proxy) Freeze() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.gate = make(chan struct{})
 }
 
-// FreezeAnswers lets nothing through of what the broker sends, while it receives everything. Thaw ends it.
+// FreezeAnswers stops forwarding from the broker to the client, until Thaw.
 func (p *Proxy) FreezeAnswers() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -144,7 +144,7 @@ func (p *Proxy) Thaw() {
 	}
 }
 
-// Cut breaks every connection. New ones are served.
+// Cut closes all connections. New ones are accepted.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -153,7 +153,7 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Refuse breaks every connection and serves no new ones until Serve.
+// Refuse closes all connections and accepts no new ones until Serve.
 func (p *Proxy) Refuse() {
 	p.mu.Lock()
 	p.refuse = true

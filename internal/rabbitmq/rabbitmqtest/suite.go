@@ -14,20 +14,20 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// Publisher is the port that the suite is about: it publishes the records of one stream, in order.
+// Publisher is the interface under test: it publishes the records of one stream, in order.
 type Publisher interface {
-	// PublishRecords returns how many records are confirmed; with a nil error all of them.
+	// PublishRecords returns the number of confirmed records.
 	PublishRecords(ctx context.Context, records []event.Record) (confirmed int, err error)
 }
 
-// Subject is an adapter under test.
+// Subject is one implementation with its bus.
 type Subject struct {
 	Publisher Publisher
-	// Collect returns the next n messages that were published.
+	// Collect returns the next n published messages.
 	Collect func(t testing.TB, n int) []wire.Message
 }
 
-// Records returns n records of one order's stream, versions from 1.
+// Records returns n records of the stream of an order, with versions from 1.
 func Records(orderID string, n int) []event.Record {
 	records := make([]event.Record, n)
 	stream := event.OrderStream(orderID)
@@ -40,9 +40,9 @@ func Records(orderID string, n int) []event.Record {
 	return records
 }
 
-// Run runs the contract of Publisher. New makes a subject for one test.
+// Run runs the contract suite of Publisher. open is called once for each test.
 func Run(t *testing.T, open func(t *testing.T) Subject) {
-	t.Run("a stream arrives whole and in order", func(t *testing.T) {
+	t.Run("stream arrives complete and in order", func(t *testing.T) {
 		s := open(t)
 		records := Records("order-1", 20)
 		n, err := s.Publisher.PublishRecords(t.Context(), records)
@@ -59,7 +59,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 			require.Equal(t, records[i].Type, m.RoutingKey)
 		}
 	})
-	t.Run("many streams at once, each in order", func(t *testing.T) {
+	t.Run("concurrent streams keep their order", func(t *testing.T) {
 		s := open(t)
 		const streams, each = 40, 5
 		var wg sync.WaitGroup
@@ -74,12 +74,12 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		wg.Wait()
 		RequireOrdered(t, s.Collect(t, streams*each), each)
 	})
-	t.Run("nothing is nothing", func(t *testing.T) {
+	t.Run("no records", func(t *testing.T) {
 		n, err := open(t).Publisher.PublishRecords(t.Context(), nil)
 		require.NoError(t, err)
 		require.Zero(t, n)
 	})
-	t.Run("what comes before a record that cannot be sent is published", func(t *testing.T) {
+	t.Run("records before an invalid one are published", func(t *testing.T) {
 		s := open(t)
 		records := Records("order-1", 3)
 		records[2].Type = "order.exploded"
@@ -88,7 +88,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		require.Equal(t, 2, n)
 		s.Collect(t, 2)
 	})
-	t.Run("a context that is over publishes nothing", func(t *testing.T) {
+	t.Run("cancelled context publishes nothing", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		n, err := open(t).Publisher.PublishRecords(ctx, Records("order-1", 2))
@@ -97,8 +97,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 	})
 }
 
-// RequireOrdered checks what a consumer relies on: after dropping what repeats, each stream's events are there
-// from 1 to each, in order.
+// RequireOrdered checks that, without repetitions, each stream has the events 1 to each, in order.
 func RequireOrdered(t testing.TB, messages []wire.Message, each int64) {
 	t.Helper()
 	heads := make(map[string]int64)

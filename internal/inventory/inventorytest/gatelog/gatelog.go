@@ -1,8 +1,8 @@
-// Package gatelog is an event log that misbehaves on demand, for tests: an append waits until the test lets it
-// go, writes a part, or says Unavailable after it was performed. It wraps any eventlog.Log, and never breaks
-// that log's contract: everything that it does may happen between a process and a server.
+// Package gatelog is an event log that fails on demand, for tests: an append waits until the test releases it, writes only a part, or returns
+// Unavailable after it was executed. It wraps any eventlog.Log and preserves its contract: all of this can happen between a process and a
+// server.
 //
-// It imports event, internal/eventlog and internal/fault. It may be used by any number of goroutines.
+// It imports event, internal/eventlog and internal/fault. It is safe for concurrent use.
 package gatelog
 
 import (
@@ -24,8 +24,11 @@ type Log struct {
 	finds   int
 }
 
-// action is what happens to one append.
-type action func(ctx context.Context, appendTo func(context.Context, []event.Entry) answer, entries []event.Entry) answer
+// appendFunc appends entries to the log.
+type appendFunc func(ctx context.Context, entries []event.Entry) answer
+
+// action replaces one append.
+type action func(ctx context.Context, appendTo appendFunc, entries []event.Entry) answer
 
 type answer struct {
 	head event.Head
@@ -33,24 +36,24 @@ type answer struct {
 	err  error
 }
 
-// Wrap returns a gate before log. It is open until it is told otherwise.
+// Wrap returns a gate for log. Initially it is open.
 func Wrap(log eventlog.Log) *Log { return &Log{Log: log} }
 
-// Appends returns how many appends came to the gate so far.
+// Appends returns the number of appends so far.
 func (l *Log) Appends() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.appends
 }
 
-// Finds returns how many calls of Find came so far.
+// Finds returns the number of calls of Find so far.
 func (l *Log) Finds() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.finds
 }
 
-// Open forgets what was demanded and did not happen yet.
+// Open cancels all actions that have not happened yet.
 func (l *Log) Open() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,10 +81,11 @@ func (l *Log) Append(ctx context.Context, stream string, head event.Head, entrie
 		newest, tail, err := l.Log.Append(ctx, stream, head, entries)
 		return answer{newest, tail, err}
 	}
-	if act == nil {
-		act = perform
+	if act != nil {
+		a := act(ctx, appendTo, entries)
+		return a.head, a.tail, a.err
 	}
-	a := act(ctx, appendTo, entries)
+	a := appendTo(ctx, entries)
 	return a.head, a.tail, a.err
 }
 
@@ -91,51 +95,47 @@ func (l *Log) demand(act action) {
 	l.next = append(l.next, act)
 }
 
-func perform(ctx context.Context, appendTo func(context.Context, []event.Entry) answer, entries []event.Entry) answer {
-	return appendTo(ctx, entries)
-}
-
 func unavailable(what string) answer {
 	return answer{err: fault.New(fault.Unavailable, "gate: %s", what)}
 }
 
-// LoseRequest lets the next append fail before anything of it is written.
+// LoseRequest makes the next append fail without writing anything.
 func (l *Log) LoseRequest() {
-	l.demand(func(context.Context, func(context.Context, []event.Entry) answer, []event.Entry) answer {
+	l.demand(func(context.Context, appendFunc, []event.Entry) answer {
 		return unavailable("request lost")
 	})
 }
 
-// LoseAnswer lets the next append happen and fail.
+// LoseAnswer makes the next append write everything and fail.
 func (l *Log) LoseAnswer() {
-	l.demand(func(ctx context.Context, appendTo func(context.Context, []event.Entry) answer, entries []event.Entry) answer {
+	l.demand(func(ctx context.Context, appendTo appendFunc, entries []event.Entry) answer {
 		appendTo(ctx, entries)
 		return unavailable("answer lost")
 	})
 }
 
-// WriteHalf lets the next append write the first half of its entries, rounded up, and fail.
+// WriteHalf makes the next append write the first half of its entries, rounded up, and fail.
 func (l *Log) WriteHalf() {
-	l.demand(func(ctx context.Context, appendTo func(context.Context, []event.Entry) answer, entries []event.Entry) answer {
+	l.demand(func(ctx context.Context, appendTo appendFunc, entries []event.Entry) answer {
 		appendTo(ctx, entries[:(len(entries)+1)/2])
-		return unavailable("written by half")
+		return unavailable("half written")
 	})
 }
 
-// Hold stops the next append before anything of it is written, until it is released.
+// Hold blocks the next append, before it writes anything, until it is released.
 func (l *Log) Hold() *Held {
 	h := &Held{arrived: make(chan struct{}), abandoned: make(chan struct{}), released: make(chan struct{}), done: make(chan struct{})}
 	l.demand(h.act)
 	return h
 }
 
-// Held is an append that waits before the log.
+// Held is a blocked append.
 type Held struct {
 	arrived, abandoned, released, done chan struct{}
 	abandon, release                   sync.Once
 }
 
-func (h *Held) act(ctx context.Context, appendTo func(context.Context, []event.Entry) answer, entries []event.Entry) answer {
+func (h *Held) act(ctx context.Context, appendTo appendFunc, entries []event.Entry) answer {
 	close(h.arrived)
 	result := make(chan answer, 1)
 	go func() {
@@ -153,14 +153,13 @@ func (h *Held) act(ctx context.Context, appendTo func(context.Context, []event.E
 	}
 }
 
-// Arrived is closed when the append has come.
+// Arrived is closed when the append is blocked.
 func (h *Held) Arrived() <-chan struct{} { return h.arrived }
 
-// Abandon makes the caller see Unavailable, while the append still waits: a writer that sleeps.
+// Abandon returns Unavailable to the caller, while the append stays blocked.
 func (h *Held) Abandon() { h.abandon.Do(func() { close(h.abandoned) }) }
 
-// Release lets the append go on, whether or not its caller still waits, and returns when it happened. It must be
-// called after Arrived.
+// Release executes the append, even if its caller has left, and returns when it is done. It must be called after Arrived is closed.
 func (h *Held) Release() {
 	h.release.Do(func() { close(h.released) })
 	<-h.done

@@ -10,38 +10,38 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// settleCases: something stands there already. Everything happens one after the other.
-var settleCases = []testCase{
-	{"the same again is adopted", func(s *scene) {
+// conflictCases append to streams with existing records, sequentially.
+var conflictCases = []testCase{
+	{"the same entries again are accepted", func(s *scene) {
 		head := s.must(s.stream, event.Head{}, entries("a", "b"))
-		newest, tail, err := s.append(event.Head{}, retold(entries("a", "b")))
+		newest, tail, err := s.append(event.Head{}, reattempted(entries("a", "b")))
 		require.NoError(s, err)
 		require.Equal(s, head, newest)
-		require.Equal(s, hashes(s.whole(s.stream)), hashes(tail), "the tail tells what stands there, not what was offered")
+		require.Equal(s, hashes(s.whole(s.stream)), hashes(tail), "the tail has the stored records, not the given entries")
 	}},
-	{"the same again behind a head", func(s *scene) {
+	{"the same entries again after a head", func(s *scene) {
 		first := s.must(s.stream, event.Head{}, entries("a"))
 		s.must(s.stream, first, entries("b"))
 		s.must(s.stream, s.headOf(s.stream), entries("c"))
-		newest, tail, err := s.append(first, retold(entries("b")))
+		newest, tail, err := s.append(first, reattempted(entries("b")))
 		require.NoError(s, err)
 		require.Equal(s, s.headOf(s.stream), newest)
-		require.Equal(s, []string{"b", "c"}, keysOf(tail), "and everything behind it")
+		require.Equal(s, []string{"b", "c"}, keysOf(tail), "with all later records")
 	}},
-	{"the same among records of others", func(s *scene) {
+	{"the same entries among other records", func(s *scene) {
 		s.must(s.stream, event.Head{}, entries("x", "a", "y", "b", "z"))
 		_, tail, err := s.append(event.Head{}, entries("a", "b"))
 		require.NoError(s, err)
 		require.Equal(s, []string{"x", "a", "y", "b", "z"}, keysOf(tail))
 	}},
-	{"other content under a taken key", func(s *scene) {
+	{"different content for a taken key", func(s *scene) {
 		head := s.must(s.stream, event.Head{}, entries("a", "b"))
 		newest, tail, err := s.append(event.Head{}, []event.Entry{entry("a", "something else")})
 		s.requireTaken(err, "a", 1)
 		require.Equal(s, head, newest)
 		require.Equal(s, []string{"a", "b"}, keysOf(tail))
 	}},
-	{"another type under a taken key", func(s *scene) {
+	{"a different type for a taken key", func(s *scene) {
 		s.must(s.stream, event.Head{}, entries("decide"))
 		other := entries("decide")
 		other[0].Type = event.OrderCompensating
@@ -79,19 +79,19 @@ var settleCases = []testCase{
 		require.Equal(s, s.headOf(s.stream), newest)
 		require.Equal(s, []string{"a", "b"}, keysOf(tail))
 	}},
-	{"half a batch goes on", func(s *scene) {
+	{"a partial batch is continued", func(s *scene) {
 		for prefix := 1; prefix < 5; prefix++ {
 			stream := fmt.Sprintf("order-half-%d", prefix)
 			batch := entries("a", "b", "c", "d", "e")
 			s.must(stream, event.Head{}, batch[:prefix])
-			newest, tail, err := s.log.Append(s.ctx, stream, event.Head{}, retold(batch))
+			newest, tail, err := s.log.Append(s.ctx, stream, event.Head{}, reattempted(batch))
 			require.NoError(s, err)
 			require.Equal(s, int64(5), newest.Version)
 			require.Equal(s, []string{"a", "b", "c", "d", "e"}, keysOf(tail))
 			require.Equal(s, hashes(tail), hashes(s.whole(stream)))
 		}
 	}},
-	{"half a batch that somebody wrote behind", func(s *scene) {
+	{"a partial batch followed by another record", func(s *scene) {
 		head := s.must(s.stream, event.Head{}, entries("a", "b"))
 		s.must(s.stream, head, entries("x"))
 		newest, tail, err := s.append(event.Head{}, entries("a", "b", "c"))
@@ -107,15 +107,15 @@ var settleCases = []testCase{
 		require.True(s, eventlog.Lost(err))
 		require.Equal(s, newest, got)
 		require.Equal(s, []string{"b", "c"}, keysOf(tail))
-		// Fold the tail, decide again, go on from the head that came with it.
+		// The caller folds the tail, decides again and continues from the returned head.
 		_, tail, err = s.append(got, entries("d"))
 		require.NoError(s, err)
 		require.Equal(s, []string{"d"}, keysOf(tail))
 	}},
-	{"a writer that pauses while others end the stream", func(s *scene) {
+	{"a delayed writer after the stream has ended", func(s *scene) {
 		head, _, err := s.append(event.Head{}, entries("accept"))
 		require.NoError(s, err)
-		// The writer sleeps here with its head and its decision in hand.
+		// The writer pauses here, after its decision.
 		end := s.must(s.stream, head, []event.Entry{entry("decide", "back"), entry("undo/reserve", "it"), entry("end", "cancelled")})
 		got, tail, err := s.append(head, []event.Entry{entry("decide", "forward"), entry("capture", "it")})
 		s.requireTaken(err, "decide", 2)
@@ -126,20 +126,20 @@ var settleCases = []testCase{
 		require.Equal(s, end, got)
 		require.Equal(s, []string{"decide", "undo/reserve", "end"}, keysOf(tail))
 	}},
-	{"a writer that pauses after others ended the stream the same way", func(s *scene) {
+	{"a delayed writer after the stream has ended in the same way", func(s *scene) {
 		head, _, err := s.append(event.Head{}, entries("accept"))
 		require.NoError(s, err)
 		end := s.must(s.stream, head, entries("decide", "end"))
-		got, tail, err := s.append(head, retold(entries("decide", "end")))
+		got, tail, err := s.append(head, reattempted(entries("decide", "end")))
 		require.NoError(s, err)
 		require.Equal(s, end, got)
 		require.Equal(s, []string{"decide", "end"}, keysOf(tail))
 	}},
-	{"a handle that remembers an old head", func(s *scene) {
+	{"a handle with an old head in its cache", func(s *scene) {
 		head, _, err := s.append(event.Head{}, entries("a"))
 		require.NoError(s, err)
 		newest := s.must(s.stream, head, entries("b"))
-		// This handle has seen version 1 only; the caller knows version 2 from elsewhere.
+		// This handle has seen only version 1; the caller knows version 2 from elsewhere.
 		got, tail, err := s.append(newest, entries("c"))
 		require.NoError(s, err)
 		require.Equal(s, int64(3), got.Version)
@@ -147,7 +147,7 @@ var settleCases = []testCase{
 	}},
 }
 
-// requireTaken asserts a KeyTaken that names the slot and what stands there.
+// requireTaken asserts a KeyTaken error for the key and the existing record.
 func (s *scene) requireTaken(err error, key string, version int64) {
 	s.Helper()
 	require.ErrorIs(s, err, fault.KeyTaken)
@@ -156,6 +156,6 @@ func (s *scene) requireTaken(err error, key string, version int64) {
 	require.ErrorAs(s, err, &taken)
 	require.Equal(s, key, taken.Key)
 	require.Equal(s, s.stream, taken.Stream)
-	require.Equal(s, key, taken.Standing.Key)
-	require.Equal(s, version, taken.Standing.Version)
+	require.Equal(s, key, taken.Existing.Key)
+	require.Equal(s, version, taken.Existing.Version)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -12,18 +13,18 @@ import (
 )
 
 const (
-	// maxUnknown is how often in a row the log may leave open what became of a batch before the callers are told.
+	// maxUnknown is the number of consecutive unknown results of appends after which callers get the error.
 	maxUnknown = 3
-	// firstPause and lastPause limit the random pause after a lost race; it doubles from one to the other. It is to
-	// keep committers from meeting again: a longer one would leave the SKU to the winner.
+	// firstPause and lastPause bound the random pause after a lost race; it doubles from one to the other. It prevents repeated
+	// conflicts between committers; a longer one would give the SKU to the winner.
 	firstPause, lastPause = time.Millisecond, 4 * time.Millisecond
 )
 
-// find goes on after an append whose outcome is unknown: what stands now is answered, the rest is written behind
-// it. What the append may still write later has the same keys, and versions that are taken then.
-func (c *committer) find(pending []*request, cause error) []*request {
+// reconcile continues after an append with an unknown result: requests that were written are answered, the others are written again. If the
+// append is still executed later, its keys and versions are taken.
+func (c *committer) reconcile(pending []*request, cause error) []*request {
 	c.unknown++
-	c.ledger.cfg.Logger.LogAttrs(c.ledger.ctx, slog.LevelWarn, "outcome of a stock append is unknown",
+	c.ledger.cfg.Logger.LogAttrs(c.ledger.ctx, slog.LevelWarn, "the result of a stock append is unknown",
 		slog.String("sku", c.sku), slog.Int("changes", len(pending)), slog.Int("in_a_row", c.unknown), slog.Any("error", cause))
 	ctx, cancel := context.WithTimeout(c.ledger.ctx, c.ledger.cfg.AppendTimeout)
 	defer cancel()
@@ -36,7 +37,7 @@ func (c *committer) find(pending []*request, cause error) []*request {
 	if len(tail) > 0 {
 		head = tail[len(tail)-1].HeadOf()
 	}
-	pending = c.learn(pending, tail, head, nil, before)
+	pending = c.applyTail(pending, tail, head, nil, before)
 	switch {
 	case len(tail) > 0:
 		c.unknown = 0
@@ -48,10 +49,9 @@ func (c *committer) find(pending []*request, cause error) []*request {
 	return pending
 }
 
-// learn takes in the tail: the stream's new end, what stands under keys, the answers that are in it. Taken is the
-// error of an append that lost.
-func (c *committer) learn(pending []*request, tail []event.Record, head event.Head, lost error, asked time.Time) []*request {
-	standing := make(map[string]slot, len(tail))
+// applyTail applies the tail: it updates position and caches, and answers requests. lost is the error of an append that lost a race.
+func (c *committer) applyTail(pending []*request, tail []event.Record, head event.Head, lost error, asked time.Time) []*request {
+	stored := make(map[string]slot, len(tail))
 	at := position{head: c.at.head, balance: c.at.balance, valid: true, readAt: asked}
 	for i, r := range tail {
 		s, err := readSlot(r)
@@ -61,7 +61,7 @@ func (c *committer) learn(pending []*request, tail []event.Record, head event.He
 		if err != nil {
 			return c.fail(pending, err)
 		}
-		standing[r.Key] = s
+		stored[r.Key] = s
 		c.ledger.slots.Add(slotName{c.sku, r.Key}, s)
 		at.head, at.balance = r.HeadOf(), s.after(at.balance)
 	}
@@ -69,17 +69,17 @@ func (c *committer) learn(pending []*request, tail []event.Record, head event.He
 		return c.fail(pending, fault.New(fault.Internal, "the tail of %s ends at version %d, not at its head %d",
 			c.stream, at.head.Version, head.Version))
 	}
-	c.know(at)
-	check(pending)
+	c.setPosition(at)
+	markChecked(pending)
 	answered := len(pending)
-	pending = c.answerStanding(pending, standing)
+	pending = c.answerStored(pending, stored)
 	var taken *eventlog.TakenError
 	if errors.As(lost, &taken) {
 		pending = c.answerTaken(pending, taken)
 	}
 	answered -= len(pending)
 	if answered == 0 && len(tail) == 0 && lost != nil {
-		return c.fail(pending, fault.Wrap(lost, fault.Internal, "append to %s failed without a reason", c.stream))
+		return c.fail(pending, fault.Wrap(lost, fault.Internal, "append to %s failed for no known reason", c.stream))
 	}
 	c.lost++
 	if !errors.Is(lost, fault.Concurrency) {
@@ -91,39 +91,37 @@ func (c *committer) learn(pending []*request, tail []event.Record, head event.He
 	return pending
 }
 
-// answerStanding answers the requests whose slots are filled in the tail. The tail reaches to the stream's end,
-// so it says as well whether what it holds has been settled.
-func (c *committer) answerStanding(pending []*request, standing map[string]slot) []*request {
-	return keep(pending, func(r *request) bool {
-		s, ok := standing[r.key]
+// answerStored answers the requests whose slots are in the tail. The tail includes the end of the stream, so it also has their settle slots.
+func (c *committer) answerStored(pending []*request, stored map[string]slot) []*request {
+	return slices.DeleteFunc(pending, func(r *request) bool {
+		s, ok := stored[r.key]
 		if ok {
-			r.answer(answer{standing: s, settle: standing[SettleKey(r.orderID)], upToDate: true})
+			r.answer(answer{stored: s, settled: stored[SettleKey(r.orderID)], upToDate: true})
 		}
-		return !ok
+		return ok
 	})
 }
 
-// answerTaken answers the requests for slots that were taken before the tail began. Where one is, more are likely: after
-// a restart, a crowd asks for what it asked for before. They are all looked for at once, instead of losing one append
-// for each.
+// answerTaken answers the requests whose slots were taken before the tail. If one is, others probably are too: after a restart many callers
+// repeat their requests. They are all looked up at once, instead of losing one append for each.
 func (c *committer) answerTaken(pending []*request, taken *eventlog.TakenError) []*request {
 	found := c.lookUp(pending)
-	found[taken.Key] = taken.Standing
-	return keep(pending, func(r *request) bool {
+	found[taken.Key] = taken.Existing
+	return slices.DeleteFunc(pending, func(r *request) bool {
 		record, ok := found[r.key]
 		if !ok {
-			return true
+			return false
 		}
 		s, err := readSlot(record)
 		if err == nil {
 			c.ledger.slots.Add(slotName{c.sku, r.key}, s)
 		}
-		r.answer(answer{standing: s, err: err})
-		return false
+		r.answer(answer{stored: s, err: err})
+		return true
 	})
 }
 
-// lookUp returns what stands under the keys of the requests. What it cannot find out, the next append will.
+// lookUp returns the records with the keys of the requests. On errors it returns none: the next append finds them.
 func (c *committer) lookUp(pending []*request) map[string]event.Record {
 	keys := make([]string, len(pending))
 	for i, r := range pending {
@@ -133,7 +131,7 @@ func (c *committer) lookUp(pending []*request) map[string]event.Record {
 	defer cancel()
 	found, err := c.ledger.cfg.Log.FindAll(ctx, c.stream, keys)
 	if err != nil {
-		c.ledger.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "taken slots are looked for one by one",
+		c.ledger.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "taken slots are looked up one by one",
 			slog.String("sku", c.sku), slog.Any("error", err))
 	}
 	if found == nil {
@@ -142,7 +140,7 @@ func (c *committer) lookUp(pending []*request) map[string]event.Record {
 	return found
 }
 
-// fail answers every request with err and forgets where the stream stands.
+// fail answers every request with err and resets the position.
 func (c *committer) fail(pending []*request, err error) []*request {
 	c.at, c.lost, c.unknown = position{}, 0, 0
 	for _, r := range pending {
@@ -151,8 +149,7 @@ func (c *committer) fail(pending []*request, err error) []*request {
 	return nil
 }
 
-// pause waits a random time that grows with the attempts, so that committers of several processes do not meet
-// again and again.
+// pause waits a random time that grows with the attempts, which prevents repeated conflicts between processes.
 func (c *committer) pause(attempt int) {
 	limit := min(firstPause<<min(attempt-1, 10), lastPause)
 	timer := time.NewTimer(c.ledger.cfg.Jitter(limit))
@@ -163,8 +160,8 @@ func (c *committer) pause(attempt int) {
 	}
 }
 
-// check marks the requests: what the log said now was said after they came.
-func check(pending []*request) {
+// markChecked marks the requests: the log was read after they arrived.
+func markChecked(pending []*request) {
 	for _, r := range pending {
 		r.checked = true
 	}
