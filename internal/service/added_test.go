@@ -168,6 +168,7 @@ func TestRegisterComplainsOfFlowsThatAreInEachOthersWay(t *testing.T) {
 		`flow "parcel-a-delivery": the name parcel-a-delivery is taken by flow parcel-a-delivery`: func(f *Added[parcel, *depot]) { f.Name = "parcel-a-delivery" },
 		"the stream parcel.a is taken by flow":                                                    func(f *Added[parcel, *depot]) { f.Stream = "parcel.a" },
 		"the stream parcel.a.late is among those of flow parcel-a-delivery":                       func(f *Added[parcel, *depot]) { f.Stream = "parcel.a.late" },
+		"the stream payment.parcel is among those of the payments of flows":                       func(f *Added[parcel, *depot]) { f.Stream = "payment.parcel" },
 		"the workflow type Delivery is taken by flow":                                             func(f *Added[parcel, *depot]) { f.Workflow = "Delivery" },
 		"the activity parcel.a.pack is taken by flow":                                             func(f *Added[parcel, *depot]) { f.Steps[0].Do.Name = "parcel.a.pack" },
 	} {
