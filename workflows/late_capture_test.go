@@ -1,13 +1,16 @@
 package workflows_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/simulator"
+	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -45,6 +48,43 @@ func TestACaptureThatHappensAfterCompensateIsRefunded(t *testing.T) {
 			}
 			require.Equal(t, []string{event.ChargeAuthorized, event.ChargeCaptureDelayed, event.ChargeCaptured, event.ChargeRefunded}, charges)
 			require.Less(t, w.timeOf(event.OrderFailed).Sub(w.timeOf(event.OrderCompensating)), time.Minute)
+		})
+	}
+}
+
+// forgetful loses the answer to its first look-up.
+type forgetful struct {
+	payment.Gateway
+	lookups int
+}
+
+func (f *forgetful) Lookup(ctx context.Context, p payment.Payment) (payment.Result, error) {
+	result, err := f.Gateway.Lookup(ctx, p)
+	if f.lookups++; err == nil && f.lookups == 1 {
+		return payment.Result{}, fault.New(fault.Unavailable, "the answer is lost")
+	}
+	return result, err
+}
+
+// TestACaptureThatARepeatedLookupFindsIsAdopted: as above, but the answer to the look-up is lost, and the capture has happened when the
+// gateway is asked again. The order has its money and completes, and the operator reads that nothing is stuck.
+func TestACaptureThatARepeatedLookupFindsIsAdopted(t *testing.T) {
+	for mode, inline := range map[string]bool{"inline": true, "regular": false} {
+		t.Run(mode, func(t *testing.T) {
+			w := newWorld(t)
+			w.inlinePayment = inline
+			gateway, err := simulator.New(simulator.Config{Log: w.log, Clock: w.env.Now})
+			require.NoError(t, err)
+			verdict := w.decide(7*time.Minute, order.Resolution{ID: "d-1", Action: order.Compensate, Note: "the customer would not wait"})
+			o := tea(order.Immediate)
+			o.Payment.Method = "tok_capture_late"
+			require.NoError(t, w.start(o, &forgetful{Gateway: gateway}, w.bus))
+			require.Equal(t, []string{
+				event.OrderAccepted, event.InventoryReserved, event.PaymentAuthorized, event.OrderSettling, event.OrderNeedsAttention,
+				event.PaymentCaptured, event.OrderAttentionResolved, event.InventoryCommitted, event.OrderCompleted,
+			}, w.timeline())
+			require.False(t, verdict.Accepted, "there is nothing left to decide")
+			require.Equal(t, "committed", w.stock.end)
 		})
 	}
 }

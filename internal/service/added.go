@@ -212,6 +212,9 @@ func Register(flows []Flow) error {
 			}
 			taken[what] = "flow " + info.Name
 		}
+		if _, _, is := event.FlowPaymentOf(info.Stream + "-"); is {
+			errs = append(errs, fmt.Errorf("flow %q: the stream %s belongs to the payments of flows", info.Name, info.Stream))
+		}
 		for _, other := range flows {
 			// What begins with a flow's stream and a dot is the flow's: late and early events, and what its participants keep.
 			if whole := other.Info().Stream; strings.HasPrefix(info.Stream, whole+".") {

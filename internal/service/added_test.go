@@ -170,6 +170,7 @@ func TestRegisterComplainsOfFlowsThatAreInEachOthersWay(t *testing.T) {
 		"the stream parcel.a.late belongs to flow parcel-a-delivery":                                     func(f *Added[parcel, *depot]) { f.Stream = "parcel.a.late" },
 		"the workflow type Delivery is already used by flow":                                             func(f *Added[parcel, *depot]) { f.Workflow = "Delivery" },
 		"the activity parcel.a.pack is already used by flow":                                             func(f *Added[parcel, *depot]) { f.Steps[0].Do.Name = "parcel.a.pack" },
+		"the stream payment.parcel belongs to the payments of flows":                                     func(f *Added[parcel, *depot]) { f.Stream = "payment.parcel" },
 	} {
 		first, second := parcels("parcel.a"), parcels("parcel.b")
 		first.Workflow = "Delivery"

@@ -48,22 +48,36 @@ func (s *stack) readDatabase() dump {
 	return all
 }
 
-// text is a field of a document, if it is text.
-func text(d bson.D, name string) string {
+// value is a field of a document.
+func value(d bson.D, name string) any {
 	for _, field := range d {
 		if field.Key == name {
-			value, _ := field.Value.(string)
-			return value
+			return field.Value
 		}
 	}
-	return ""
+	return nil
+}
+
+// text is a field of a document, if it is text.
+func text(d bson.D, name string) string {
+	s, _ := value(d, name).(string)
+	return s
 }
 
 // write writes a dump and what is in it.
 func (s *stack) write(all dump, about recording) {
 	s.t.Helper()
-	require.NoError(s.t, os.MkdirAll(filepath.Dir(dumpFile), 0o755))
-	file, err := os.Create(dumpFile)
+	s.writeDump(dumpFile, all)
+	raw, err := json.MarshalIndent(about, "", " ")
+	require.NoError(s.t, err)
+	require.NoError(s.t, os.WriteFile(recordingFile, append(raw, '\n'), 0o644))
+}
+
+// writeDump writes a dump to a file.
+func (s *stack) writeDump(name string, all dump) {
+	s.t.Helper()
+	require.NoError(s.t, os.MkdirAll(filepath.Dir(name), 0o755))
+	file, err := os.Create(name)
 	require.NoError(s.t, err)
 	defer file.Close()
 	packed, err := gzip.NewWriterLevel(file, gzip.BestCompression)
@@ -82,20 +96,27 @@ func (s *stack) write(all dump, about recording) {
 		}
 	}
 	require.NoError(s.t, packed.Close())
-	raw, err := json.MarshalIndent(about, "", " ")
-	require.NoError(s.t, err)
-	require.NoError(s.t, os.WriteFile(recordingFile, append(raw, '\n'), 0o644))
 }
 
-// restore writes a recorded log into the test's database, and returns what is in it.
-func (s *stack) restore() (about recording) {
+// restore writes a recorded log into the test's database, and returns it and what is in it.
+func (s *stack) restore() (all dump, about recording) {
 	s.t.Helper()
-	file, err := os.Open(dumpFile)
+	all = s.restoreDump(dumpFile)
+	raw, err := os.ReadFile(recordingFile)
+	require.NoError(s.t, err)
+	require.NoError(s.t, json.Unmarshal(raw, &about))
+	return all, about
+}
+
+// restoreDump writes a dump into the test's database, and returns it.
+func (s *stack) restoreDump(name string) dump {
+	s.t.Helper()
+	file, err := os.Open(name)
 	require.NoError(s.t, err)
 	defer file.Close()
 	packed, err := gzip.NewReader(bufio.NewReader(file))
 	require.NoError(s.t, err)
-	all := map[string][]any{}
+	all := dump{}
 	for lines := json.NewDecoder(packed); ; {
 		var l line
 		err := lines.Decode(&l)
@@ -113,8 +134,17 @@ func (s *stack) restore() (about recording) {
 			require.NoError(s.t, err)
 		}
 	}
-	raw, err := os.ReadFile(recordingFile)
-	require.NoError(s.t, err)
-	require.NoError(s.t, json.Unmarshal(raw, &about))
-	return about
+	return all
+}
+
+// unchanged checks that every event of a recorded log is in the test's database as it was recorded.
+func (s *stack) unchanged(recorded dump) {
+	s.t.Helper()
+	now := map[string]bson.D{}
+	for _, d := range s.readDatabase()["events"] {
+		now[text(d, "_id")] = d
+	}
+	for _, d := range recorded["events"] {
+		require.Equal(s.t, d, now[text(d, "_id")])
+	}
 }

@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"slices"
+
+	"github.com/ordersaga/ordersaga/test/audit"
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
@@ -21,6 +24,9 @@ type upgradePath struct {
 	// cutFrom is the first event after which its timelines are cut, none when it is zero. On some paths what would have happened
 	// before must not be asked for again after the upgrade: it would come out otherwise by now.
 	cutFrom int
+	// adopts tells that the effect of a stuck step happens right after a look-up. When that is repeated, because its answer was lost or
+	// late, it finds the effect: then nothing is left to decide, and the order completes.
+	adopts bool
 	// resumes tells that a cut never is with an effect of which the order has not heard: its end would be another one.
 	resumes bool
 }
@@ -88,7 +94,7 @@ var upgradePaths = []upgradePath{
 		script: []reaction{decided("capture", skipped)}},
 	{name: "stuck capture, turned back", method: "tok_capture_stuck", status: "failed", reason: "capture_unavailable", cutFrom: 1,
 		script: []reaction{decided("capture", back)}},
-	{name: "late capture, turned back", method: "tok_capture_late", status: "failed", reason: "capture_unavailable", cutFrom: 1, resumes: true,
+	{name: "late capture, turned back", method: "tok_capture_late", status: "failed", reason: "capture_unavailable", cutFrom: 1, resumes: true, adopts: true,
 		script: []reaction{decided("capture", back)}},
 	{name: "stuck commit", method: "tok_capture_stuck", status: "completed",
 		script: []reaction{counted("capture", 0), decided("capture", skipped), decided("commit", substituted)}},
@@ -121,6 +127,19 @@ var upgradePaths = []upgradePath{
 	{name: "not delivered in time", method: "tok_visa", shipment: true, overdue: "DELIVERY_DEADLINE=2s", stopFrom: 1,
 		status: "completed", cutFrom: 8,
 		script: []reaction{published("awaiting_shipment", "shipment.dispatched"), decided("deliver", skipped)}},
+}
+
+// mayAdopt reports whether the path of an order adopts what a repeated look-up finds.
+func (a *actor) mayAdopt() bool {
+	return slices.ContainsFunc(upgradePaths, func(p upgradePath) bool { return p.name == a.Path && p.adopts })
+}
+
+// adopted reports whether an order took its money although its path has it turned back, because a repeated look-up found the capture.
+func (a *actor) adopted(stream []audit.Document) bool {
+	typed := func(eventType string) bool {
+		return slices.ContainsFunc(stream, func(d audit.Document) bool { return d.Type == eventType })
+	}
+	return a.mayAdopt() && typed("payment.captured") && !typed("order.compensating")
 }
 
 // causes are the effects that an event of an order tells of: they are in the log when it is.

@@ -34,13 +34,7 @@ var neverLate = []string{
 //
 // See neverLate about that binary.
 func TestRecordUpgrade(t *testing.T) {
-	old := os.Getenv(recorder)
-	if old == "" {
-		t.Skipf("%s is not set: this is how a log is recorded, and no test", recorder)
-	}
-	ours := binary
-	binary = old
-	t.Cleanup(func() { binary = ours })
+	useOldBinary(t)
 	s := newStack(t)
 	mail := notifytest.Start(t, nil)
 	mail.Answer(notifytest.Script{"mail": "451 4.3.0 later"})
@@ -72,6 +66,18 @@ func TestRecordUpgrade(t *testing.T) {
 	}
 	r.describe(all)
 	s.write(all, r.recording)
+}
+
+// useOldBinary has a test run the version whose log is recorded, and skips it where nothing is to be recorded.
+func useOldBinary(t *testing.T) {
+	t.Helper()
+	old := os.Getenv(recorder)
+	if old == "" {
+		t.Skipf("%s is not set: this is how a log is recorded, and no test", recorder)
+	}
+	ours := binary
+	binary = old
+	t.Cleanup(func() { binary = ours })
 }
 
 // upgradeRecorder plays the sagas of a recording.

@@ -25,6 +25,14 @@ type Line struct {
 	Stocked *bool `json:"stocked,omitempty"`
 }
 
+// Same reports whether two lines say the same.
+func (l Line) Same(other Line) bool {
+	stocked := func(l Line) bool { return l.Stocked == nil || *l.Stocked }
+	same := stocked(l) == stocked(other)
+	l.Stocked, other.Stocked = nil, nil
+	return same && l == other
+}
+
 // Order is the body of an order, as REST and order.created take it.
 type Order struct {
 	// ID is for events only.
@@ -35,7 +43,8 @@ type Order struct {
 	Payment    struct {
 		Method string `json:"method"`
 	} `json:"payment,omitzero"`
-	Fulfillment string `json:"fulfillment,omitempty"`
+	Fulfillment string            `json:"fulfillment,omitempty"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
 }
 
 // NewOrder makes an order of quantity times sku at 1000 minor units each.
@@ -51,7 +60,11 @@ type Resource struct {
 	Status      string            `json:"status"`
 	Reason      string            `json:"reason"`
 	Version     int64             `json:"version"`
+	CustomerID  string            `json:"customerId"`
+	Currency    string            `json:"currency"`
 	TotalAmount int64             `json:"totalAmount"`
+	Lines       []Line            `json:"lines"`
+	Metadata    map[string]string `json:"metadata"`
 	CreatedAt   time.Time         `json:"createdAt"`
 	UpdatedAt   time.Time         `json:"updatedAt"`
 	Links       map[string]string `json:"links"`

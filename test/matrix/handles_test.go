@@ -2,7 +2,6 @@ package matrix
 
 import (
 	"context"
-	"strings"
 	"sync"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -213,7 +212,8 @@ func (h handleBus) Publish(ctx context.Context, records []event.Record) (int, er
 	if len(records) == 0 {
 		return 0, nil
 	}
-	return call(ctx, h.inc, strings.TrimPrefix(records[0].Stream, "order-"), opPublish, func() (int, error) {
+	orderID, _ := event.OrderIDOf(records[0].Stream)
+	return call(ctx, h.inc, orderID, opPublish, func() (int, error) {
 		h.inc.lane.bus.publish(records)
 		h.inc.lane.moved()
 		return len(records), nil

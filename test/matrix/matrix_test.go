@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/simulator"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workflows/order"
@@ -125,6 +126,9 @@ func (c cell) runOrder(t *testing.T, l *lane, last bool) (slots []string, struck
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	id := l.unique("o")
+	if c.journey.fulfillment == order.Shipment {
+		id = "gid://shopify/Order/" + id + " ü"
+	}
 	o := order.Order{
 		ID: id, CustomerID: "c-1", Currency: "EUR", Fulfillment: c.journey.fulfillment,
 		Payment: order.PaymentMethod{Method: c.journey.method}, Lines: []order.Line{{SKU: "tea-" + id, Quantity: 2, UnitAmount: 450}},
@@ -162,7 +166,7 @@ func (c cell) runOrder(t *testing.T, l *lane, last bool) (slots []string, struck
 	if t.Failed() {
 		t.Log(l.story(o))
 	}
-	for _, r := range l.records("order-" + id) {
+	for _, r := range l.records(event.OrderStream(id)) {
 		slots = append(slots, r.Key)
 	}
 	return slots, struck

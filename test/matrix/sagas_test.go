@@ -83,13 +83,17 @@ func newPlan(seed uint64, prefix string) *plan {
 	p := &plan{seed: seed, fast: random.IntN(3) > 0, stock: map[string]int64{}}
 	p.mode = drawMode(random)
 	p.note("seed %d, fast gateway %t, %s", seed, p.fast, p.mode)
-	skus := []string{prefix + "-tea", prefix + "-cup", prefix + "-pot", prefix + "-tin"}
+	skus := []string{prefix + "-tea", prefix + "-cup", prefix + "/pot ü", prefix + " 50% tin"}
 	for _, sku := range skus {
 		p.stock[sku] = 2 + random.Int64N(14)
 		p.note("  %d of %s", p.stock[sku], sku)
 	}
 	for n := range ordersAtOnce {
-		o := drawOrder(random, fmt.Sprintf("%s-%d", prefix, n), skus)
+		id := fmt.Sprintf("%s-%d", prefix, n)
+		if n%2 == 1 {
+			id = fmt.Sprintf("gid://shopify/Order/%s/%d ü", prefix, n)
+		}
+		o := drawOrder(random, id, skus)
 		p.orders = append(p.orders, o)
 		p.note("  order %s: %s, %s, %v", o.ID, o.Fulfillment, o.Payment.Method, o.Lines)
 		for range 1 + random.IntN(4) {
@@ -133,7 +137,19 @@ func drawOrder(random *rand.Rand, id string, skus []string) order.Order {
 			SKU: skus[n], Quantity: 1 + random.Int64N(2), UnitAmount: int64(100*(n+1)) * min(random.Int64N(5), 1), Stocked: &stocked,
 		})
 	}
-	return o.Normalize()
+	o = o.Normalize()
+	if random.IntN(6) == 0 && o.TotalAmount > 0 {
+		unstocked, amount := false, -o.TotalAmount
+		if random.IntN(2) == 0 {
+			amount = max(amount, -100)
+		}
+		o.Lines = append(o.Lines, order.Line{SKU: "a discount", Quantity: 1, UnitAmount: amount, Stocked: &unstocked})
+		o = o.Normalize()
+	}
+	if o.TotalAmount == 0 {
+		o.Payment = order.PaymentMethod{}
+	}
+	return o
 }
 
 // wild are the calls that are struck at random besides those of the matrix.

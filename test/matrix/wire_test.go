@@ -81,10 +81,11 @@ const (
 
 // orderOf returns the order whose workflow a request is about.
 func orderOf(resource string) string {
-	_, id, ok := strings.Cut(resource, order.Flow.WorkflowID(""))
-	if !ok {
+	at := strings.Index(resource, order.Flow.WorkflowID(""))
+	if at < 0 {
 		return ""
 	}
+	id, _ := order.Flow.IDOf(resource[at:])
 	return id
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
@@ -16,7 +17,7 @@ func (g *guide) showLate(ctx context.Context, p path, orderID string, wait bool)
 	var items []harness.Item
 	err := harness.Poll(ctx, lookEvery, func() bool {
 		var err error
-		items, err = g.items(ctx, "late-"+orderID)
+		items, err = g.items(ctx, event.LateStream(orderID))
 		return err == nil && (!wait || len(items) >= len(p.late))
 	})
 	if err != nil {

@@ -3,13 +3,14 @@ package tour
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/client"
 	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/ordersaga/ordersaga/event"
 )
 
 // record writes the histories of the paths' workflows as JSON files, one a path and one for what came late: golden histories, which the code of
@@ -23,15 +24,15 @@ func (g *guide) record(ctx context.Context, folder string, orders map[string]str
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	for _, p := range paths {
-		orderID := url.QueryEscape(orders[p.sku()]) // names have the bytes of an ID percent-encoded that a query has
-		if err := recordOne(ctx, temporal, "order-"+orderID, filepath.Join(folder, p.sku()+".json")); err != nil {
+	for _, p := range everyPath() {
+		orderID := event.Escape(orders[p.name])
+		if err := recordOne(ctx, temporal, "order-"+orderID, filepath.Join(folder, p.file()+".json")); err != nil {
 			return err
 		}
 		if len(p.late) == 0 {
 			continue
 		}
-		if err := recordOne(ctx, temporal, "late-"+orderID, filepath.Join(folder, p.sku()+".late.json")); err != nil {
+		if err := recordOne(ctx, temporal, "late-"+orderID, filepath.Join(folder, p.file()+".late.json")); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -89,7 +90,7 @@ func Run(ctx context.Context, binary string, out io.Writer, folder string) error
 	if len(failures) > 0 {
 		return failed(failures)
 	}
-	fmt.Fprintf(out, "\n%d orders, %d paths, and a customer: every one ended as it must; stock, money and events add up.\n", len(paths)+1, len(paths))
+	fmt.Fprintf(out, "\n%d orders, %d paths, and a customer: every one ended as it must; stock, money and events add up.\n", len(everyPath())+1, len(everyPath()))
 	return nil
 }
 
@@ -114,7 +115,7 @@ func (g *guide) start(ctx context.Context, binary string, env ...string) (*harne
 
 // walk walks the paths at the same time and prints them in order.
 func (g *guide) walk(ctx context.Context, which func(path) bool) []string {
-	paths := slices.DeleteFunc(slices.Clone(paths), func(p path) bool { return !which(p) })
+	paths := slices.DeleteFunc(everyPath(), func(p path) bool { return !which(p) })
 	type walked struct {
 		items []harness.Item
 		end   harness.Resource
@@ -138,7 +139,7 @@ func (g *guide) walk(ctx context.Context, which func(path) bool) []string {
 	var failures []string
 	for i, p := range paths {
 		r := results[i]
-		g.orders[p.sku()] = r.end.ID
+		g.orders[p.name] = r.end.ID
 		fmt.Fprintf(g.out, "\n%s\n  ends as %s", p.name, r.end.Status)
 		if r.end.Reason != "" {
 			fmt.Fprintf(g.out, " (%s)", r.end.Reason)
@@ -163,26 +164,9 @@ func (g *guide) run(ctx context.Context, p path) (harness.Resource, error) {
 			return harness.Resource{}, err
 		}
 	}
-	o := harness.NewOrder(p.sku(), 2, p.method)
-	o.Fulfillment = p.fulfillment
-	if p.unitAmount != nil {
-		o.Lines[0].UnitAmount = *p.unitAmount
-	}
-	if o.Lines = append(o.Lines, p.lines...); p.linesOnly {
-		o.Lines = p.lines
-	}
-	var placed harness.Resource
-	if p.byEvent {
-		o.ID = p.id + "by-event-" + p.sku()
-		if _, err := g.bus.Publish(ctx, "order.created", o.ID, o); err != nil {
-			return placed, err
-		}
-		placed.ID = o.ID
-	} else {
-		var err error
-		if placed, err = g.client.Place(ctx, o, 0); err != nil {
-			return placed, err
-		}
+	placed, err := g.place(ctx, p)
+	if err != nil {
+		return placed, err
 	}
 	if err := g.play(ctx, placed.ID, p.script); err != nil {
 		return placed, err
@@ -195,6 +179,27 @@ func (g *guide) run(ctx context.Context, p path) (harness.Resource, error) {
 		err = g.play(ctx, placed.ID, p.behind)
 	}
 	return end, err
+}
+
+// place places the order of a path.
+func (g *guide) place(ctx context.Context, p path) (placed harness.Resource, err error) {
+	o := p.order()
+	if p.byEvent {
+		o.ID = p.id + "by-event-" + p.file()
+		_, err := g.bus.Publish(ctx, "order.created", o.ID, o)
+		return harness.Resource{ID: o.ID}, err
+	}
+	if p.id == "" {
+		return g.client.Place(ctx, o, 0)
+	}
+	response, err := g.client.Do(ctx, http.MethodPost, "/v1/orders", struct {
+		ID string `json:"id"`
+		harness.Order
+	}{p.id + p.file(), o})
+	if err == nil {
+		err = response.Into(http.StatusAccepted, &placed)
+	}
+	return placed, err
 }
 
 // play plays scenes in turn.

@@ -31,7 +31,7 @@ func newShop(t testing.TB) sagatest.World[order.State, *order.Participants] {
 	ledger, err := inventory.New(inventory.Config{Log: log, Registry: &inventory.MemoryRegistry{}})
 	require.NoError(t, err)
 	t.Cleanup(ledger.Close)
-	for _, line := range valid().Lines {
+	for _, line := range append(valid().Lines, order.Line{SKU: shopSKU}) {
 		_, err := ledger.Receive(context.Background(), line.SKU, onHand, "receipt")
 		require.NoError(t, err)
 	}
@@ -67,11 +67,11 @@ func (s *shop) holds(o order.State) error {
 	}
 	switch found.State {
 	case payment.Captured:
-		if completed {
+		if completed && o.Order.TotalAmount > 0 {
 			return nil
 		}
 	case payment.Absent, payment.Undone, payment.Refused, payment.Refunded:
-		if !completed {
+		if !completed || o.Order.TotalAmount == 0 && found.State == payment.Absent {
 			return nil
 		}
 	}
@@ -92,6 +92,51 @@ func shipped(o *order.Order) { o.Fulfillment = order.Shipment }
 
 func tooMany(o *order.Order) { o.Lines[1].Quantity = onHand + 1 }
 
+// shopID and shopSKU are IDs of a shop.
+const (
+	shopID  = "gid://shopify/Order/123 ü"
+	shopSKU = "ABC/1 ü 50%"
+)
+
+// ofShop gives an order the IDs of a shop.
+func ofShop(o *order.Order) {
+	o.ID, o.CustomerID = shopID, "auth0|5f7c8ec7"
+	o.Lines[0].SKU = shopSKU
+}
+
+// free has an order cost nothing, without a payment.
+func free(o *order.Order) {
+	o.Payment = order.PaymentMethod{}
+	for n := range o.Lines {
+		o.Lines[n].UnitAmount = 0
+	}
+}
+
+// voucher is a discount of all that an order costs.
+func voucher(o *order.Order) {
+	o.Payment = order.PaymentMethod{}
+	o.Lines = append(o.Lines, order.Line{SKU: "voucher", Quantity: 1, UnitAmount: -o.Normalize().TotalAmount, Stocked: &no})
+}
+
+// unstocked has an order take no stock.
+func unstocked(o *order.Order) {
+	for n := range o.Lines {
+		o.Lines[n].Stocked = &no
+	}
+}
+
+// again orders the first SKU on two more lines, at another price and for nothing, of which there is just enough together.
+func again(o *order.Order) {
+	sku := o.Lines[0].SKU
+	o.Lines = append(o.Lines, order.Line{SKU: sku, Quantity: onHand - 3, UnitAmount: 400}, order.Line{SKU: sku, Quantity: 1})
+}
+
+// oneTooMany is again, and one more.
+func oneTooMany(o *order.Order) {
+	again(o)
+	o.Lines = append(o.Lines, order.Line{SKU: o.Lines[0].SKU, Quantity: 1})
+}
+
 // paid and sent are events from outside.
 func paid(succeeded bool) sagatest.Arrival {
 	return sagatest.Arrival{Row: order.StepAuthorize, Signal: order.SignalPayment, Payload: order.PaymentHint{ID: "p-1", Cause: "p-1", Succeeded: succeeded}}
@@ -109,8 +154,8 @@ func TestMatrix(t *testing.T) {
 	sagatest.Matrix(t, sagatest.Cells[order.State, *order.Participants]{
 		Flow: &order.Flow, Settings: order.DefaultTiming().Settings(true), NewWorld: newShop, Once: os.Getenv("ORDERSAGA_WHOLE_MATRIX") == "",
 		Journeys: []sagatest.Journey{
-			{Name: "immediate", Data: placed("tok_visa"), End: saga.Completed},
-			{Name: "shipment", Data: placed("tok_visa", shipped), End: saga.Completed, Arrivals: []sagatest.Arrival{
+			{Name: "immediate", Data: placed("tok_visa", again), End: saga.Completed},
+			{Name: "shipment", ID: shopID, Data: placed("tok_visa", ofShop, again, shipped), End: saga.Completed, Arrivals: []sagatest.Arrival{
 				sent(order.StepShip, order.ShipmentDispatched), sent(order.StepDeliver, order.ShipmentDelivered),
 			}},
 			{Name: "paid later", Data: placed("tok_pending"), End: saga.Completed, Arrivals: []sagatest.Arrival{paid(true)}},
@@ -118,6 +163,46 @@ func TestMatrix(t *testing.T) {
 			{Name: "declined", Data: placed("tok_declined"), End: saga.Rejected, Reason: order.ReasonPaymentDeclined},
 			{Name: "capture refused", Data: placed("tok_capture_refused"), End: saga.Rejected, Reason: order.ReasonCaptureRefused},
 			{Name: "out of stock", Data: placed("tok_visa", tooMany), End: saga.Rejected, Reason: order.ReasonOutOfStock},
+			{Name: "one too many on several lines", Data: placed("tok_visa", oneTooMany), End: saga.Rejected, Reason: order.ReasonOutOfStock},
 		},
 	})
+}
+
+// TestMatrixOfKinds strikes orders of each kind: where a step does not apply, those beside it follow each other.
+func TestMatrixOfKinds(t *testing.T) {
+	parcel := []sagatest.Arrival{sent(order.StepShip, order.ShipmentDispatched), sent(order.StepDeliver, order.ShipmentDelivered)}
+	cells := sagatest.Cells[order.State, *order.Participants]{
+		Flow: &order.Flow, Settings: order.DefaultTiming().Settings(true), NewWorld: newShop, Once: os.Getenv("ORDERSAGA_WHOLE_MATRIX") == "",
+	}
+	for name, c := range map[string]struct {
+		journeys  []sagatest.Journey
+		unreached []string
+	}{
+		"free": {[]sagatest.Journey{
+			{Name: "shipment", ID: shopID, Data: placed("", free, shipped, ofShop), End: saga.Completed, Arrivals: parcel},
+			{Name: "immediate", Data: placed("", free), End: saga.Completed},
+			{Name: "voucher", Data: placed("", voucher), End: saga.Completed},
+			{Name: "method that is not asked", Data: placed("tok_declined", voucher, func(o *order.Order) { o.Payment.Method = "tok_declined" }), End: saga.Completed},
+			{Name: "out of stock", Data: placed("", free, tooMany), End: saga.Rejected, Reason: order.ReasonOutOfStock},
+		}, []string{"authorize/do", "authorize/undo", "authorize/lookup", "capture/do", "capture/lookup"}},
+		"unstocked": {[]sagatest.Journey{
+			{Name: "shipment", ID: shopID, Data: placed("tok_visa", unstocked, shipped, ofShop), End: saga.Completed, Arrivals: parcel},
+			{Name: "immediate", Data: placed("tok_visa", unstocked), End: saga.Completed},
+			{Name: "paid later", Data: placed("tok_pending", unstocked), End: saga.Completed, Arrivals: []sagatest.Arrival{paid(true)}},
+			{Name: "declined", Data: placed("tok_declined", unstocked), End: saga.Rejected, Reason: order.ReasonPaymentDeclined},
+			{Name: "capture refused", Data: placed("tok_capture_refused", unstocked), End: saga.Rejected, Reason: order.ReasonCaptureRefused},
+		}, []string{"reserve/do", "reserve/undo", "reserve/lookup", "commit/do"}},
+		"free and unstocked": {[]sagatest.Journey{
+			{Name: "shipment", ID: shopID, Data: placed("", free, unstocked, shipped, ofShop), End: saga.Completed, Arrivals: parcel},
+			{Name: "immediate", Data: placed("", free, unstocked), End: saga.Completed},
+		}, []string{
+			"authorize/do", "authorize/undo", "authorize/lookup", "capture/do", "capture/lookup", "reserve/do", "reserve/undo", "reserve/lookup", "commit/do",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cells := cells
+			cells.Journeys, cells.Unreached = c.journeys, c.unreached
+			sagatest.Matrix(t, cells)
+		})
+	}
 }

@@ -15,6 +15,10 @@ var start = sagatest.Start[order.State]{
 	Data: func(t *rapid.T) any {
 		o := valid()
 		o.Fulfillment = rapid.SampledFrom([]order.Fulfillment{order.Immediate, order.Shipment}).Draw(t, "fulfillment")
+		for _, kind := range rapid.SampledFrom(kinds).Draw(t, "kind") {
+			kind(&o)
+		}
+		o.ID = valid().ID // the model has IDs of its own
 		return o.Normalize()
 	},
 	Answer: answer,
@@ -29,17 +33,24 @@ var start = sagatest.Start[order.State]{
 	Settles:  map[string]string{order.StepCapture: order.StepAuthorize, order.StepCommit: order.StepReserve},
 }
 
+// kinds are what orders may be: of goods, free, without stocked lines, with one SKU on several lines, and of a shop.
+var kinds = [][]func(*order.Order){
+	{}, {free}, {voucher}, {unstocked}, {unstocked, free}, {again}, {ofShop}, {ofShop, again, voucher}, {ofShop, unstocked},
+}
+
 // answer is what a participant says.
 func answer(t *rapid.T, s order.State, _, eventType string) (data any, held bool) {
 	paid := map[string]any{"paymentId": "p1", "amount": s.Order.TotalAmount, "currency": s.Order.Currency}
 	switch eventType {
 	case event.InventoryRejected:
-		held = rapid.Bool().Draw(t, "held")
-		lines := []order.LineOutcome{
-			{SKU: "tea", Quantity: 2, Reserved: held}, {SKU: "pot", Quantity: 1, Reason: order.ReasonOutOfStock},
-		}
-		if !held {
-			lines[0].Reason = order.ReasonOutOfStock
+		held = len(s.Order.Items()) > 1 && rapid.Bool().Draw(t, "held")
+		var lines []order.LineOutcome
+		for n, item := range s.Order.Items() {
+			l := order.LineOutcome{SKU: item.SKU, Quantity: item.Quantity, Reserved: held && n == 0}
+			if !l.Reserved {
+				l.Reason = order.ReasonOutOfStock
+			}
+			lines = append(lines, l)
 		}
 		return map[string]any{"reason": order.ReasonOutOfStock, "lines": lines, "held": held}, held
 	case event.PaymentDeclined:

@@ -59,6 +59,23 @@ func testAcquire(t *testing.T, s Subject) {
 		require.ErrorIs(t, err, fault.Conflict)
 	})
 
+	t.Run("the items of one sku are refused together", func(t *testing.T) {
+		b, _ := setup(t)
+		x, y := b.stocked(t, 5), b.stocked(t, 5)
+		refused := order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock, Available: 5}
+		r := order.ReserveRequest{OrderID: "o/1 ü", Items: []order.Item{{SKU: y, Quantity: 3}, {SKU: x, Quantity: 1}, {SKU: y, Quantity: 3}}}
+		for _, ledger := range b.ledgers {
+			require.Equal(t, []order.Reservation{refused, {}, refused}, acquire(t, ledger, r))
+		}
+		b.balance(t, x, 5, 0)
+		b.balance(t, y, 5, 0)
+	})
+
+	t.Run("an order without items takes nothing", func(t *testing.T) {
+		b, _ := setup(t)
+		require.Empty(t, acquire(t, b.a(), order.ReserveRequest{OrderID: "o-1", Last: true}))
+	})
+
 	t.Run("unavailable items reserve nothing", func(t *testing.T) {
 		b, _ := setup(t)
 		x, y, z := b.stocked(t, 5), b.stocked(t, 1), newSKU()

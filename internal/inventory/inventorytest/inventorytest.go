@@ -78,8 +78,14 @@ func (b *bench) b() *inventory.Ledger { return b.ledgers[1] }
 // serial makes SKUs unique; logs are not shared between processes.
 var serial atomic.Int64
 
-// newSKU returns a SKU that no other test uses.
-func newSKU() string { return fmt.Sprintf("A-%d", serial.Add(1)) }
+// newSKU returns a SKU that no other test uses, greater than those before it. Every second one is as shops have them.
+func newSKU() string {
+	n := serial.Add(1)
+	if n%2 == 0 {
+		return fmt.Sprintf("A-%08d/50%% ü", n)
+	}
+	return fmt.Sprintf("A-%08d", n)
+}
 
 // stocked returns a new SKU with this quantity on hand.
 func (b *bench) stocked(t *testing.T, quantity int64) string {

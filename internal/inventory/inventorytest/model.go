@@ -2,13 +2,14 @@ package inventorytest
 
 import (
 	"context"
-	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // slowRuns is the number of runs of the model with a slow log.
@@ -56,11 +57,23 @@ type call struct {
 	quantity    int64
 }
 
+// modelIDs are the orders of the model, two of them with IDs of shops. One is what is escaped in the name of another.
+var modelIDs = []string{"o-0", "o-1", "o-2", "o%2F3", "o/3", "gid://shopify/Order/123 ü"}
+
+// lines draws the lines of an order that have the call's SKU, and their quantity together.
+func (c call) lines(rt *rapid.T, sku string) (items []order.Item, together int64) {
+	for range rapid.IntRange(1, 3).Draw(rt, "lines") {
+		quantity := rapid.Int64Range(1, 2).Draw(rt, "of the line")
+		items, together = append(items, order.Item{SKU: sku, Quantity: quantity}), together+quantity
+	}
+	return items, together
+}
+
 func draw(rt *rapid.T, least, most int64) call {
 	return call{
 		ledger:   rapid.IntRange(0, 1).Draw(rt, "ledger"),
 		sku:      rapid.IntRange(0, 1).Draw(rt, "sku"),
-		id:       fmt.Sprintf("o-%d", rapid.IntRange(0, 5).Draw(rt, "id")),
+		id:       rapid.SampledFrom(modelIDs).Draw(rt, "id"),
 		quantity: rapid.Int64Range(least, most).Draw(rt, "quantity"),
 	}
 }
@@ -74,6 +87,23 @@ func (m *model) actions() map[string]func(*rapid.T) {
 			got, err := m.ledgers[c.ledger].Reserve(ctx, c.id, m.skus[c.sku], c.quantity)
 			require.Equal(rt, code, fault.CodeOf(err))
 			require.Equal(rt, want, got)
+		},
+		"acquire": func(rt *rapid.T) {
+			c := draw(rt, 1, 1)
+			items, together := c.lines(rt, m.skus[c.sku])
+			want, code := m.specs[c.sku].reserve(c.id, together)
+			got, err := m.ledgers[c.ledger].Acquire(ctx, order.ReserveRequest{OrderID: c.id, Items: items, Last: true})
+			require.Equal(rt, code, fault.CodeOf(err))
+			if code != "" {
+				return
+			}
+			require.Len(rt, got, len(items))
+			for _, answer := range got {
+				// What was released after it had been acquired may be answered as Done.
+				if answer.Effect != order.Done || want.Effect != order.Undone || m.specs[c.sku].of(c.id).settle != event.StockReleased {
+					require.Equal(rt, want, answer)
+				}
+			}
 		},
 		"release": func(rt *rapid.T) {
 			c := draw(rt, 1, 1)
