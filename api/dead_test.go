@@ -151,9 +151,9 @@ func TestReplayDeadLetter(t *testing.T) {
 	}
 	require.Equal(t, "dryRun", f.do(http.MethodPost, path+"?dryRun=maybe", "").problem(t).Errors[0].Parameter)
 	require.Len(t, desk.did, done, "nothing was replayed")
-	desk.err = fault.New(fault.ResolutionRefused, "it has been replayed already")
+	desk.err = fault.New(fault.ResolutionRefused, "it has already been replayed")
 	p := f.do(http.MethodPost, path, "").problem(t)
-	require.Equal(t, []any{409, "resolution_refused", "it has been replayed already"}, []any{p.Status, p.Code, p.Detail})
+	require.Equal(t, []any{409, "resolution_refused", "it has already been replayed"}, []any{p.Status, p.Code, p.Detail})
 }
 
 func TestDryRun(t *testing.T) {
@@ -181,6 +181,6 @@ func TestDiscardDeadLetter(t *testing.T) {
 	require.Empty(t, desk.did)
 	require.Equal(t, http.StatusOK, f.do(http.MethodPost, path, `{"by":"ada","note":"sent again"}`).status)
 	require.Equal(t, []string{"discard"}, desk.did)
-	desk.err = fault.New(fault.ResolutionRefused, "it has been discarded already")
+	desk.err = fault.New(fault.ResolutionRefused, "it has already been discarded")
 	require.Equal(t, http.StatusConflict, f.do(http.MethodPost, path, `{"note":"no"}`).status)
 }

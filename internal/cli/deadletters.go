@@ -56,7 +56,7 @@ func (f *letterFilter) filter(now time.Time) (deadletter.Filter, error) {
 	}
 	switch {
 	case len(f.statuses) == 0:
-		out.Statuses = deadletter.Unsettled
+		out.Statuses = deadletter.Undecided
 	case !slices.Contains(f.statuses, "all"):
 		for _, status := range f.statuses {
 			out.Statuses = append(out.Statuses, deadletter.Status(status))

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// hostPattern is a host name, or a wildcard over the names below one.
+// hostPattern is a host name, or a wildcard for all subdomains of one.
 var hostPattern = regexp.MustCompile(`^(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
 
-// hostNames are names without ports, in lower case. IP addresses are always allowed and need not be listed.
+// hostNames are names without ports, in lower case. IP addresses are always allowed.
 func hostNames(field *[]string) kind {
 	return list(field, "list of host names",
 		"host names without ports, separated by commas, such as orders.example.com,*.shop.svc.cluster.local, or *",
@@ -23,7 +23,7 @@ func hostNames(field *[]string) kind {
 		})
 }
 
-// origins are origins as browsers send them: scheme, host, and the port unless it is the scheme's own.
+// origins are origins as browsers send them: scheme, host, and the port unless it is the default port.
 func origins(field *[]string) kind {
 	return list(field, "list of origins", "origins separated by commas, such as https://shop.example.com,http://localhost:3000", originOf)
 }
@@ -43,8 +43,8 @@ func originOf(text string, _ []string) (string, bool) {
 	return u.Scheme + "://" + host, true
 }
 
-// Hosts returns the names under which the API may be addressed, besides localhost and IP addresses: those of HTTP_HOSTS, and
-// the name in HTTP_ADDR if it has one.
+// Hosts returns the allowed host names of the API, besides localhost and IP addresses: those of HTTP_HOSTS, and the name in HTTP_ADDR, if
+// any.
 func (c Config) Hosts() []string {
 	hosts := slices.Clone(c.HTTPHosts)
 	if host, _, err := net.SplitHostPort(c.HTTPAddr); err == nil && host != "" {

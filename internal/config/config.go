@@ -24,17 +24,17 @@ const (
 	NotificationsOff  = "off"
 )
 
-// LogFormat is how log lines are written.
+// LogFormat is the format of log lines.
 type LogFormat string
 
-// The log formats: LogAuto is text on a terminal and JSON elsewhere, LogJSON one JSON object a line, LogText key=value, for people.
+// The log formats: LogAuto is text on a terminal and otherwise JSON, LogJSON is one JSON object per line, LogText is key=value.
 const (
 	LogAuto LogFormat = "auto"
 	LogJSON LogFormat = "json"
 	LogText LogFormat = "text"
 )
 
-// For returns LogJSON or LogText: what the format means for lines that go to f.
+// For returns the effective format, LogJSON or LogText, for logs that are written to f.
 func (l LogFormat) For(f *os.File) LogFormat {
 	switch {
 	case l != LogAuto:
@@ -45,16 +45,16 @@ func (l LogFormat) For(f *os.File) LogFormat {
 	return LogJSON
 }
 
-// IsTerminal reports whether f is a terminal, or another device.
+// IsTerminal reports whether f is a terminal or another character device.
 func IsTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// queues are the values of WORKER_QUEUES: the task queues of package workflows, as a test checks.
+// queues are the values of WORKER_QUEUES: the task queues of package workflows. A test checks that they are equal.
 var queues = []string{"orders", "payments", "notifications"}
 
-// Config is what the environment says, checked. Load makes it; the table in settings.go says what each field means.
+// Config is the validated configuration. Load returns it; the table in settings.go documents its fields.
 type Config struct {
 	MongoDBURI      Secret
 	MongoDBDatabase string
@@ -65,10 +65,10 @@ type Config struct {
 	ConsumerPrefetch int
 
 	HTTPAddr string
-	// HTTPHosts is what HTTP_HOSTS lists; see Hosts. HTTPCORSOrigins are origins as browsers send them.
+	// HTTPHosts are the names in HTTP_HOSTS; see Hosts. HTTPCORSOrigins are origins as browsers send them.
 	HTTPHosts       []string
 	HTTPCORSOrigins []string
-	// DebugAddr is empty when there is no profiler.
+	// DebugAddr is empty if the profiler is off.
 	DebugAddr string
 
 	TemporalAddress     string
@@ -80,7 +80,7 @@ type Config struct {
 	SimulatorOutage time.Duration
 	SimulatorFast   bool
 
-	// Timing is how long orders wait.
+	// Timing has the deadlines of orders.
 	Timing        order.Timing
 	SignalParkMax time.Duration
 
@@ -89,7 +89,7 @@ type Config struct {
 	WorkerCache       int
 	ShutdownGrace     time.Duration
 
-	// ReconcileEvery is 0 when nothing is scheduled.
+	// ReconcileEvery is 0 if there is no schedule.
 	ReconcileEvery  time.Duration
 	ReconcileRepair bool
 
@@ -108,13 +108,12 @@ type Config struct {
 
 	// settings are the effective settings, in the order of the table.
 	settings []Setting
-	// temporal is what the SDK's envconfig gets to see: TEMPORAL_* with files read and defaults filled in.
+	// temporal has the TEMPORAL_* variables for the SDK's envconfig, with files read and defaults set.
 	temporal environment
 }
 
-// CheckGateway holds the settings against the gateway that they name: goods must not leave for an authorization
-// that has lapsed, so SHIPMENT_DEADLINE must be below the lifetime of the gateway's authorizations. A lifetime
-// of zero says that authorizations do not lapse. The error is an *Error.
+// CheckGateway checks the settings against the payment gateway: goods must not be dispatched after the authorization has expired, so
+// SHIPMENT_DEADLINE must be shorter than the lifetime of authorizations; zero means that they do not expire. The error is an *Error.
 func (c Config) CheckGateway(traits payment.Traits) error {
 	if traits.AuthorizationLifetime == 0 || c.Timing.Shipment < traits.AuthorizationLifetime {
 		return nil
@@ -122,12 +121,12 @@ func (c Config) CheckGateway(traits payment.Traits) error {
 	return &Error{Problems: []Problem{{
 		Name:  "SHIPMENT_DEADLINE",
 		Value: FormatDuration(c.Timing.Shipment),
-		Expected: "less than " + FormatDuration(traits.AuthorizationLifetime) + ", which is how long an authorization of the gateway " +
-			traits.Name + " stands",
+		Expected: "less than " + FormatDuration(traits.AuthorizationLifetime) + ", the lifetime of authorizations of the gateway " +
+			traits.Name,
 	}}}
 }
 
-// Settings returns the effective settings in the order of the table, secrets masked.
+// Settings returns the effective settings in the order of the table, with secrets masked.
 func (c Config) Settings() []Setting { return slices.Clone(c.settings) }
 
 // LogValue keeps secrets out of logs.

@@ -158,7 +158,7 @@ func TestAllProblemsAreReported(t *testing.T) {
   HTTP_ADDR=nowhere: expected host:port, such as 127.0.0.1:8080 or :8080
   MONGODB_URI=http://root:***@db: expected a URI that begins with mongodb:// or mongodb+srv:// and names a host
   SHIPMENT_DEADLINE=never: expected a duration above zero, such as 90s, 5m, 2h30m or 6d
-  TEMPORAL_TLS_*=(set): expected settings that make a client: invalid TLS config: if either client cert or key path is present, other must be present too`)
+  TEMPORAL_TLS_*=(set): expected valid client settings: invalid TLS config: if either client cert or key path is present, other must be present too`)
 }
 
 func TestPaymentGatewayIsRequiredOffLoopback(t *testing.T) {
@@ -170,7 +170,7 @@ func TestPaymentGatewayIsRequiredOffLoopback(t *testing.T) {
 		problems := problemsOf(t, "HTTP_ADDR="+address)
 		require.Len(t, problems, 1, address)
 		assert.Equal(t, "PAYMENT_GATEWAY", problems[0].Name)
-		assert.Contains(t, problems[0].String(), "PAYMENT_GATEWAY is not set: expected simulator, by name")
+		assert.Contains(t, problems[0].String(), "PAYMENT_GATEWAY is not set: expected simulator, set explicitly")
 
 		c, err := config.Load([]string{"HTTP_ADDR=" + address, "PAYMENT_GATEWAY=simulator"})
 		require.NoError(t, err, address)
@@ -189,7 +189,7 @@ func TestShipmentDeadlineIsBelowAuthorization(t *testing.T) {
 			continue
 		}
 		assert.EqualError(t, err, "the configuration is invalid:\n  SHIPMENT_DEADLINE="+deadline+
-			": expected less than 7d, which is how long an authorization of the gateway simulator stands")
+			": expected less than 7d, the lifetime of authorizations of the gateway simulator")
 		assert.NoError(t, c.CheckGateway(payment.Traits{Name: "cash"}), "authorizations that do not lapse")
 	}
 }
@@ -370,5 +370,5 @@ func ExampleLoad() {
 	// Output:
 	// the configuration is invalid:
 	//   ATTENTION_AFTER=soon: expected a duration above zero, such as 90s, 5m, 2h30m or 6d
-	//   PAYMENT_GATEWAY is not set: expected simulator, by name, because HTTP_ADDR=0.0.0.0:8080 can be reached from other machines
+	//   PAYMENT_GATEWAY is not set: expected simulator, set explicitly, because HTTP_ADDR=0.0.0.0:8080 can be reached from other machines
 }

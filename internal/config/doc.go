@@ -2,17 +2,17 @@
 //
 // # Contract
 //
-//   - Load reads every variable of the table in settings.go, checks them all, and reports every problem in one
-//     Error: the variable, its value (masked when it is a secret) and what is expected instead.
-//   - A variable that is set to nothing counts as not set.
-//   - A secret NAME may be read from the file that NAME_FILE names; both together are a problem.
-//   - Secrets never leave the package by accident: Secret and everything that prints a Config masks them.
-//   - Nothing is read after Load but the certificate files that TEMPORAL_TLS_* name. A Config is a value:
-//     copies are independent but for their slices, and nothing in the package changes one after Load.
+//   - Load reads and checks all variables of the table in settings.go, and reports all problems in one Error: the variable, its value
+//     (masked if it is a secret) and what is expected instead.
+//   - An empty variable counts as not set.
+//   - A secret NAME may be read from the file that NAME_FILE names; setting both is a problem.
+//   - Secrets are masked wherever a Secret or a Config is printed.
+//   - After Load only the certificate files of TEMPORAL_TLS_* are read. A Config is a value; the package does not change it after Load.
 //
-// The package may import workflows/order, payment and the Temporal SDK, never a driver: whether a
-// database can be reached is not a question of configuration.
+// The package may import workflows/order, payment and the Temporal SDK, but no driver: it does not check whether a database can be
+// reached.
 //
-// The table is written out by hand and not with struct tags: each row needs its own rule, meaning and masking,
+// The table is code and not struct tags: each row has its own rule, description and masking, and a problem must name the variable and its
+// value, which libraries for struct tags do not report.
 // and a problem must name the variable and its value, which tag readers do not report.
 package config

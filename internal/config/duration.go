@@ -12,7 +12,7 @@ const day = 24 * time.Hour
 
 var errDuration = errors.New("not a duration")
 
-// ParseDuration reads a duration in Go's syntax, with days besides: 6d, 1d12h, 90m. A day has 24 hours.
+// ParseDuration parses a duration in Go's syntax, extended by days: 6d, 1d12h, 90m. A day has 24 hours.
 func ParseDuration(s string) (time.Duration, error) {
 	days, rest, hasDays := strings.Cut(s, "d")
 	if !hasDays {
@@ -33,7 +33,7 @@ func ParseDuration(s string) (time.Duration, error) {
 	return total + more, nil
 }
 
-// FormatDuration writes a duration so that ParseDuration reads it back: days first, no empty units.
+// FormatDuration formats a duration for ParseDuration: days first, without zero units.
 func FormatDuration(d time.Duration) string {
 	if d <= 0 {
 		return d.String()

@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// kind is what the values of a setting are, and where they are stored.
+// kind is the type of a setting. It validates and stores values.
 type kind struct {
-	// Unit is what a value is, such as duration or URI.
+	// Unit describes the values, such as duration or URI.
 	Unit string
-	// Secret values are masked wherever they are shown, and may come from the file that <Name>_FILE names.
+	// Secret values are masked, and may be read from the file that <Name>_FILE names.
 	Secret bool
-	// set reads a value and stores it in the Config. It returns what was expected instead, or "".
+	// set stores a value in the Config. It returns what is expected instead, or "".
 	set func(value string) (expected string)
 }
 
@@ -33,12 +33,12 @@ func (k kind) secret() kind {
 	return k
 }
 
-// unchecked is for values that the Temporal SDK checks.
+// unchecked is for values that only the Temporal SDK checks.
 func unchecked(unit string) kind {
 	return kind{Unit: unit, set: func(string) string { return "" }}
 }
 
-// parsed stores what parse makes of a value; parse returns false for one that is not as expected.
+// parsed stores the result of parse, which returns false for an invalid value.
 func parsed[T any](field *T, unit, expected string, parse func(value string) (T, bool)) kind {
 	return kind{Unit: unit, set: func(value string) string {
 		v, ok := parse(value)
@@ -50,13 +50,13 @@ func parsed[T any](field *T, unit, expected string, parse func(value string) (T,
 	}}
 }
 
-// rule is what a text must be.
+// rule is a condition on a text.
 type rule struct {
 	unit, expected string
 	valid          func(value string) bool
 }
 
-// text stores a value as it is, if it keeps the rules.
+// text stores a value if it satisfies all rules.
 func text[T ~string](field *T, rules ...rule) kind {
 	k := kind{set: func(value string) string {
 		for _, r := range rules {
@@ -87,7 +87,7 @@ func oneOf(choices ...string) rule {
 
 var trimmed = rule{"name", "no space around it", func(value string) bool { return strings.TrimSpace(value) == value }}
 
-// address is what a listener listens on: host:port, where the host may be missing.
+// address is the address of a listener: host:port; the host may be empty.
 var address = rule{"host:port", "host:port, such as 127.0.0.1:8080 or :8080", func(value string) bool {
 	host, port, err := net.SplitHostPort(value)
 	return err == nil && isPort(port) && !strings.ContainsAny(host, "/ ")
@@ -95,21 +95,21 @@ var address = rule{"host:port", "host:port, such as 127.0.0.1:8080 or :8080", fu
 
 var onLoopback = rule{"host:port", "an address that only this machine can reach, such as 127.0.0.1:6060", isLoopback}
 
-// target is what a gRPC client dials: host:port, or that after dns:/// or passthrough:///.
+// target is the address of a gRPC server: host:port, optionally after dns:/// or passthrough:///.
 var target = rule{"host:port", "host:port without a scheme, such as localhost:7233", func(value string) bool {
 	value = strings.TrimPrefix(strings.TrimPrefix(value, "dns:///"), "passthrough:///")
 	host, port, err := net.SplitHostPort(value)
 	return err == nil && host != "" && isPort(port) && !strings.ContainsAny(host, "/ ")
 }}
 
-// database is what MongoDB accepts as the name of a database on every system.
+// database is a database name that MongoDB accepts on every platform.
 var database = rule{"name", `a database name: at most 63 bytes, without spaces and /\."$*<>:|?`, func(value string) bool {
 	return len(value) <= 63 && !strings.ContainsAny(value, "/\\. \"$*<>:|?\x00")
 }}
 
 var brokerNamePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$`)
 
-// brokerName is part of a name on the broker; names that begin with amq. are the broker's own.
+// brokerName is part of a name on the broker; names that begin with amq. are reserved.
 var brokerName = rule{
 	"name", "letters, digits, dots, dashes and underscores, at most 100, and not beginning with amq.",
 	func(value string) bool {
@@ -127,8 +127,8 @@ var mailAddress = rule{
 	func(value string) bool { _, err := mail.ParseAddress(value); return err == nil },
 }
 
-// uriOf is a URI of one of the schemes. It looks at the scheme and that a host is there, no more: the driver reads the rest, and
-// net/url would refuse several hosts.
+// uriOf is a URI with one of the schemes. It checks only the scheme and that there is a host: the driver parses the rest, and net/url would
+// refuse several hosts.
 func uriOf(schemes ...string) rule {
 	prefixes := make([]string, len(schemes))
 	for i, s := range schemes {
@@ -142,7 +142,7 @@ func uriOf(schemes ...string) rule {
 	}}
 }
 
-// webURL is stored without a slash at its end.
+// webURL is stored without a trailing slash.
 func webURL(field *string) kind {
 	const expected = "a URL that begins with http:// or https://, without credentials and query"
 	return parsed(field, unitURI, expected, func(value string) (string, bool) {
@@ -166,7 +166,7 @@ func flag(field *bool) kind {
 	})
 }
 
-// list is a list whose items are normalized by item, which returns false for one that is not as expected.
+// list is a comma-separated list. item normalizes an item and returns false for an invalid one.
 func list(field *[]string, unit, expected string, item func(item string, before []string) (string, bool)) kind {
 	return parsed(field, unit, expected, func(value string) (items []string, ok bool) {
 		for part := range strings.SplitSeq(value, ",") {
@@ -198,14 +198,14 @@ func duration(field *time.Duration) kind {
 	return durationWithin(field, "a duration above zero, such as 90s, 5m, 2h30m or 6d", func(d time.Duration) bool { return d > 0 })
 }
 
-// durationOrOff is a duration, or 0 for off. Temporal's schedules have seconds.
+// durationOrOff is a duration, or 0 for off. Temporal's schedules have a resolution of seconds.
 func durationOrOff(field *time.Duration) kind {
 	return durationWithin(field, "0, or a duration of at least 1s, such as 90s, 5m, 2h30m or 6d", func(d time.Duration) bool {
 		return d == 0 || d >= time.Second
 	})
 }
 
-// smtpTimeout keeps sending a message below what an attempt may take.
+// smtpTimeout must be shorter than an attempt of the activity.
 func smtpTimeout(field *time.Duration) kind {
 	return durationWithin(field, "a duration above zero and at most 25s", func(d time.Duration) bool { return d > 0 && d <= 25*time.Second })
 }
@@ -221,7 +221,7 @@ func logLevel(field *slog.Level) kind {
 	levels := oneOf("debug", "info", "warn", "error")
 	return parsed(field, levels.unit, levels.expected, func(value string) (level slog.Level, ok bool) {
 		err := level.UnmarshalText([]byte(value))
-		return level, err == nil && levels.valid(strings.ToLower(value)) // slog also reads offsets, such as info+2
+		return level, err == nil && levels.valid(strings.ToLower(value)) // slog also accepts offsets, such as info+2
 	})
 }
 
@@ -230,8 +230,7 @@ func isPort(port string) bool {
 	return err == nil
 }
 
-// isLoopback reports whether only this machine reaches the address. A name other than localhost is not looked
-// up: it might mean something else tomorrow.
+// isLoopback reports whether the address is on loopback. A name other than localhost is not resolved: its address may change.
 func isLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

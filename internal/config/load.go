@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// maxSecretFile is how much of a secret's file is read: chains of certificates fit, and a wrong path to something huge does no harm.
+// maxSecretFile is the maximum size of a secret file; certificate chains fit.
 const maxSecretFile = 1 << 20
 
-// Load reads the settings from the environment, which looks as os.Environ returns it. The error is an *Error
-// that names every problem; the Config is then not usable.
+// Load reads the settings from the environment, in the format of os.Environ. The error is an *Error with all problems; the Config is then not
+// usable.
 func Load(environ []string) (Config, error) {
 	l := loader{environment: newEnvironment(environ)}
 	l.config.temporal = make(environment)
@@ -42,7 +42,7 @@ func (l *loader) problem(name, value, expected string) {
 	l.problems = append(l.problems, Problem{Name: name, Value: quote(value), Expected: expected})
 }
 
-// set sets a setting to the value that was found.
+// set stores the value of a setting.
 func (l *loader) set(s Setting, value string, source Source) {
 	s.Value, s.Source = s.show(value), source
 	l.config.settings = append(l.config.settings, s)
@@ -56,7 +56,7 @@ func (l *loader) set(s Setting, value string, source Source) {
 	}
 }
 
-// loadPrefix reads every variable that begins with prefix. Their names are free, so none of them names a file.
+// loadPrefix reads all variables with a prefix. Their names are free, so none of them names a file.
 func (l *loader) loadPrefix(s Setting, prefix string) {
 	for _, name := range slices.Sorted(maps.Keys(l.environment)) {
 		if strings.HasPrefix(name, prefix) && len(name) > len(prefix) {
@@ -66,7 +66,7 @@ func (l *loader) loadPrefix(s Setting, prefix string) {
 	}
 }
 
-// find returns the value of a setting. It reports false when that could not be read, after it has noted the problem.
+// find returns the value of a setting. It returns false after it has reported a problem.
 func (l *loader) find(s Setting) (string, Source, bool) {
 	value, isSet := l.environment[s.Name]
 	path, hasFile := l.environment[s.Name+fileSuffix]
@@ -88,7 +88,7 @@ func (l *loader) find(s Setting) (string, Source, bool) {
 	return "", Unset, true
 }
 
-// readSecret reads a secret from its file, without the line end that editors leave.
+// readSecret reads a secret from a file, without trailing line breaks.
 func readSecret(path string) (value, expected string) {
 	expected = fmt.Sprintf("the path of a file of at most %d bytes that this process may read", maxSecretFile)
 	if info, err := os.Stat(path); err != nil || info.IsDir() || info.Size() > maxSecretFile {
@@ -104,18 +104,18 @@ func readSecret(path string) (value, expected string) {
 	return value, ""
 }
 
-// checkGateway requires the gateway to be named when HTTP_ADDR is not loopback: a simulator must not serve others by mistake.
+// checkGateway requires an explicit gateway if HTTP_ADDR is not loopback: a simulator must not be used by mistake.
 func (l *loader) checkGateway() {
 	_, isSet := l.environment["PAYMENT_GATEWAY"]
 	if addr := l.config.HTTPAddr; !isSet && addr != "" && !isLoopback(addr) {
-		l.problem("PAYMENT_GATEWAY", "", gateways.expected+", by name, because HTTP_ADDR="+addr+" can be reached from other machines")
+		l.problem("PAYMENT_GATEWAY", "", gateways.expected+", set explicitly, because HTTP_ADDR="+addr+" can be reached from other machines")
 	}
 }
 
-// environment is a set of variables; those that are set to nothing are not in it.
+// environment has the variables that are not empty.
 type environment map[string]string
 
-// newEnvironment reads lines of NAME=value. As with os.Getenv, the first of two lines of one name counts.
+// newEnvironment parses lines of NAME=value. As with os.Getenv, the first of several lines with the same name is used.
 func newEnvironment(environ []string) environment {
 	e := make(environment, len(environ))
 	for _, line := range slices.Backward(environ) {
@@ -127,7 +127,7 @@ func newEnvironment(environ []string) environment {
 	return e
 }
 
-// quote quotes a value that would be hard to read in a line of text.
+// quote quotes a value with spaces, quotes or control characters.
 func quote(value string) string {
 	if strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '"' }) {
 		return fmt.Sprintf("%q", value)

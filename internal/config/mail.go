@@ -5,16 +5,16 @@ import (
 	"strconv"
 )
 
-// MailServer is what SMTP_URL and SMTP_PASSWORD say.
+// MailServer is the server of SMTP_URL and SMTP_PASSWORD.
 type MailServer struct {
 	Host           string
 	Port           int
 	User, Password string
-	// Implicit reports that the connection is encrypted from the first byte.
+	// Implicit means TLS from the first byte.
 	Implicit bool
 }
 
-// MailServer returns the mail server. Load has checked it.
+// MailServer returns the mail server, which Load has validated.
 func (c Config) MailServer() MailServer {
 	server, _ := mailServer(c.SMTPURL.Reveal())
 	if c.SMTPPassword != "" {
@@ -24,7 +24,7 @@ func (c Config) MailServer() MailServer {
 }
 
 var mailURL = rule{
-	unitURI, "smtp://host:port or smtps://host:port, with user and password before the host if need be, percent-encoded, and nothing behind",
+	unitURI, "smtp://host:port or smtps://host:port, optionally with percent-encoded user and password before the host, and nothing after the port",
 	func(value string) bool { _, ok := mailServer(value); return ok },
 }
 

@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 )
 
-// Print writes the effective settings as an aligned table, secrets masked.
+// Print writes the effective settings as an aligned table, with secrets masked.
 func (c Config) Print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "VARIABLE\tVALUE\tFROM")
@@ -21,10 +21,10 @@ func (c Config) Print(w io.Writer) error {
 	return t.Flush()
 }
 
-// String returns the effective settings as Print writes them.
+// String returns the output of Print.
 func (c Config) String() string {
 	var b strings.Builder
-	_ = c.Print(&b) // A strings.Builder takes everything.
+	_ = c.Print(&b) // cannot fail
 	return b.String()
 }
 

@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// masked replaces a secret that is not shown.
+// masked replaces a secret.
 const masked = "***"
 
-// Secret is a setting that must not be shown. Whatever prints it prints it masked; Reveal returns it.
+// Secret is a setting that is masked wherever it is printed. Reveal returns it.
 type Secret string
 
-// Reveal returns the secret itself.
+// Reveal returns the secret.
 func (s Secret) Reveal() string { return string(s) }
 
-// String returns the secret masked: of a URI, what is not secret stays.
+// String returns the masked secret; the parts of a URI that are not secret are kept.
 func (s Secret) String() string { return mask(string(s)) }
 
-// Host returns the host and port of a secret URL, for logs and messages.
+// Host returns host and port of a secret URL, for logs.
 func (s Secret) Host() string {
 	u, err := url.Parse(string(s))
 	if err != nil {
@@ -27,20 +27,20 @@ func (s Secret) Host() string {
 	return u.Host
 }
 
-// GoString keeps %#v from showing the secret.
+// GoString masks the secret in %#v.
 func (s Secret) GoString() string { return s.String() }
 
-// MarshalText keeps encoders from showing the secret.
+// MarshalText masks the secret in encoders.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// LogValue keeps logs from showing the secret.
+// LogValue masks the secret in logs.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// secretParameters are words in the names of query parameters whose values are credentials.
+// secretParameters are parts of names of query parameters that are credentials.
 var secretParameters = []string{"password", "passphrase", "token", "secret", "authmechanismproperties"}
 
-// mask hides the secret parts of a value. It does not parse: a value that is broken is masked all the same, and
-// net/url refuses addresses that are right for MongoDB (several hosts). In doubt it hides more than it must.
+// mask masks the secret parts of a value. It does not use net/url, which refuses several hosts, valid for MongoDB, and must mask invalid values,
+// too. In doubt it masks more than necessary.
 func mask(value string) string {
 	if value == "" {
 		return ""
@@ -49,7 +49,7 @@ func mask(value string) string {
 	if !isURI || strings.ContainsAny(scheme, "@:/? ") {
 		return masked
 	}
-	// A password may hold unescaped separators: everything up to the last @ is taken for credentials.
+	// A password may have unescaped separators: everything before the last @ is treated as credentials.
 	if at := strings.LastIndex(rest, "@"); at >= 0 {
 		user, _, hasPassword := strings.Cut(rest[:at], ":")
 		if strings.ContainsAny(user, "/?#@") {

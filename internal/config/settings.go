@@ -2,22 +2,22 @@ package config
 
 import "strings"
 
-// Setting is a variable, what it means, and its effective value.
+// Setting is a variable with its effective value.
 type Setting struct {
-	// Name is the environment variable. A name that ends with * stands for every variable that begins so.
+	// Name is the environment variable. A name that ends with * is a prefix.
 	Name string
-	// Default is used when the variable is not set; empty when there is none.
+	// Default is used if the variable is not set; it may be empty.
 	Default string
 	// Meaning is one sentence for operators.
 	Meaning string
-	// Value is the effective value, masked when it is a secret; empty when there is none.
+	// Value is the effective value, masked if it is a secret; it may be empty.
 	Value string
-	// Source says where the value comes from.
+	// Source is the origin of the value.
 	Source Source
 	kind
 }
 
-// Source says where a setting comes from.
+// Source is the origin of a setting.
 type Source string
 
 // The sources of settings.
@@ -25,7 +25,7 @@ const (
 	FromDefault     Source = "default"
 	FromEnvironment Source = "environment"
 	FromFile        Source = "file"
-	// Unset means that there is no value and no default.
+	// Unset means neither a value nor a default.
 	Unset Source = "not set"
 )
 
@@ -33,8 +33,8 @@ func setting(name, fallback string, k kind, meaning string) Setting {
 	return Setting{Name: name, Default: fallback, Meaning: meaning, kind: k}
 }
 
-// table is the one place where the settings are defined: each with its default, its kind, the field of c that it sets, and its
-// meaning. Load, Print and the documentation go by it.
+// table defines all settings: each with its default, its kind, the field of c that it sets, and its meaning. Load, Print and the documentation use
+// it.
 func table(c *Config) []Setting {
 	return []Setting{
 		setting("HTTP_ADDR", "127.0.0.1:8080", text(&c.HTTPAddr, address), "Address on which the API listens."),
@@ -135,13 +135,13 @@ func table(c *Config) []Setting {
 	}
 }
 
-// fileSuffix makes the name of the variable that names the file of a secret.
+// fileSuffix is the suffix of a variable that names a file with a secret.
 const fileSuffix = "_FILE"
 
 // Variables returns the table without values.
 func Variables() []Setting { return table(new(Config)) }
 
-// show returns a value of the setting as it may be shown. An address is masked even where no credentials belong.
+// show returns a value for display. A URI is masked even if the setting is not secret.
 func (s Setting) show(value string) string {
 	if s.Secret || (s.Unit == unitURI && strings.Contains(value, "://")) {
 		return mask(value)

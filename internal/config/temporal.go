@@ -9,17 +9,16 @@ import (
 	"go.temporal.io/sdk/contrib/envconfig"
 )
 
-// TemporalOptions returns the options of a Temporal client: address, namespace, credentials and TLS, as the SDK
-// reads them from TEMPORAL_* (go.temporal.io/sdk/contrib/envconfig). The user's temporal.toml is not looked at:
-// what a service does must not depend on whose home directory it runs in. Logger, converters and interceptors
-// are the caller's to add.
+// TemporalOptions returns the options of a Temporal client: address, namespace, credentials and TLS, as the SDK reads them from TEMPORAL_*
+// (go.temporal.io/sdk/contrib/envconfig). The user's temporal.toml is ignored: a service must not depend on a home directory. The caller adds
+// logger, converters and interceptors.
 //
-// Certificate files are read anew by every call. The error is an *Error.
+// Certificate files are read in every call. The error is an *Error.
 func (c Config) TemporalOptions() (client.Options, error) {
 	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{DisableFile: true, EnvLookup: c.temporal})
 	if err != nil {
-		// Its texts name paths and never content.
-		return client.Options{}, &Error{Problems: []Problem{{Name: "TEMPORAL_TLS_*", Value: "(set)", Expected: "settings that make a client: " + err.Error()}}}
+		// The SDK's error texts have paths, never content.
+		return client.Options{}, &Error{Problems: []Problem{{Name: "TEMPORAL_TLS_*", Value: "(set)", Expected: "valid client settings: " + err.Error()}}}
 	}
 	if c.TemporalCompression == "none" {
 		options.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
@@ -27,7 +26,7 @@ func (c Config) TemporalOptions() (client.Options, error) {
 	return options, nil
 }
 
-// checkTemporal lets the SDK look at its variables, so that what it does not like is reported with the rest.
+// checkTemporal validates the variables of the SDK, so that their errors are reported together with the others.
 func (l *loader) checkTemporal() {
 	var invalid *Error
 	if _, err := l.config.TemporalOptions(); errors.As(err, &invalid) {

@@ -9,17 +9,17 @@ import (
 	"github.com/ordersaga/ordersaga/internal/null"
 )
 
-// Content is what is in a letter, as JSON can say it.
+// Content is the content of a letter in JSON.
 type Content struct {
 	Properties Properties `json:"properties"`
-	// Headers are the sender's: bytes are base64, and null is what JSON cannot say.
+	// Headers are the headers of the sender; bytes are base64, and null replaces values that JSON cannot express.
 	Headers map[string]any `json:"headers"`
-	// Payload is text or base64, as PayloadEncoding says; null when it is larger than what is to be shown.
+	// Payload is text or base64, see PayloadEncoding; null if it is too large to be shown.
 	Payload         *string `json:"payload"`
 	PayloadEncoding string  `json:"payloadEncoding"`
 }
 
-// Properties are what the message's sender said besides its headers.
+// Properties are the AMQP properties of the message.
 type Properties struct {
 	ContentType     string    `json:"contentType"`
 	ContentEncoding string    `json:"contentEncoding"`
@@ -30,7 +30,7 @@ type Properties struct {
 	Timestamp       null.Time `json:"timestamp"`
 }
 
-// Content returns what is in the letter, without a payload of more bytes than maxPayload.
+// Content returns the content of the letter, without a payload of more than maxPayload bytes.
 func (l Letter) Content(maxPayload int) Content {
 	m := l.Message
 	c := Content{
@@ -41,7 +41,7 @@ func (l Letter) Content(maxPayload int) Content {
 		if at, isTime := value.(time.Time); isTime {
 			value = null.At(at)
 		} else if _, err := json.Marshal(value); err != nil {
-			value = nil // a number that is none
+			value = nil // such as NaN
 		}
 		c.Headers[name] = value
 	}

@@ -5,7 +5,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// Slots of a letter's stream. Replays and discards add their number.
+// Slots of a letter's stream. Slots of replays and discards have a number.
 const (
 	slotReceive  = "receive"
 	slotRetry    = "retry"
@@ -15,7 +15,7 @@ const (
 	slotDiscard  = "discard/"
 )
 
-// ReasonInterrupted is the reason of a retry whose process ended meanwhile.
+// ReasonInterrupted is the reason of a retry whose process ended.
 const ReasonInterrupted fault.Code = "interrupted"
 
 // ReceivedData is the data of dead.received.
@@ -26,7 +26,7 @@ type ReceivedData struct {
 	Size        int        `json:"size"`
 	ReplayOf    string     `json:"replayOf,omitempty"`
 	Replays     int        `json:"replays"`
-	// Type and Subject are the event's, where they are a type of the catalog and an id: a check finds letters that hold a fact
+	// Type and Subject of the event, if they are a type of the catalog and a valid ID. Checks use them to find letters with facts
 	// about an order.
 	Type    string `json:"type,omitempty"`
 	Subject string `json:"subject,omitempty"`
@@ -35,7 +35,7 @@ type ReceivedData struct {
 // RetryData is the data of dead.retry_begun, dead.retried and dead.retry_failed.
 type RetryData struct {
 	LetterID string `json:"letterId"`
-	// AttemptID is the keeper's that begins.
+	// AttemptID identifies the receiver that makes the attempt.
 	AttemptID   string     `json:"attemptId,omitempty"`
 	PayloadHash string     `json:"payloadHash"`
 	Reason      fault.Code `json:"reason,omitempty"`
@@ -46,7 +46,7 @@ type ReplayData struct {
 	LetterID  string `json:"letterId"`
 	Replay    int    `json:"replay"`
 	RequestID string `json:"requestId,omitempty"`
-	// PayloadHash is the letter's own payload's when a replay is asked for, and what was sent when it was.
+	// PayloadHash is the hash of the letter's body in a request, and of the sent body in dead.replayed.
 	PayloadHash     string `json:"payloadHash"`
 	ReplacementHash string `json:"replacementHash,omitempty"`
 	Force           bool   `json:"force,omitempty"`
@@ -63,7 +63,7 @@ type DiscardData struct {
 	Note        string `json:"note"`
 }
 
-// entry makes the event that follows the state. Times never go back in a stream, whatever the clocks say.
+// entry returns the next event of a letter. Times in a stream never decrease, even if clocks differ.
 func (s *Service) entry(l Letter, state State, slot, eventType string, data any) *event.Entry {
 	at := s.cfg.Clock()
 	if at.Before(state.UpdatedAt) {

@@ -30,7 +30,7 @@ func TestIDDependsOnMessageAndDeath(t *testing.T) {
 		"reason":      func(p *deadletter.Letter) { p.Reason = fault.Conflict },
 		"died later":  func(p *deadletter.Letter) { p.FailedAt = null.At(p.FailedAt.Add(time.Microsecond)) },
 		"replayed":    func(p *deadletter.Letter) { p.ReplayOf, p.Replays = "letter-1", 1 },
-		"the broker":  func(p *deadletter.Letter) { p.Mark = "another x-death" },
+		"the broker":  func(p *deadletter.Letter) { p.Death = "another x-death" },
 	} {
 		p := base
 		change(&p)

@@ -23,7 +23,7 @@ func TestRetryDoesNotRevertDecision(t *testing.T) {
 			act(w)
 			return fault.New(fault.Conflict, "no")
 		}
-		require.NoError(t, w.keeper.Keep(t.Context(), p))
+		require.NoError(t, w.receiver.Receive(t.Context(), p))
 		return w
 	}
 	t.Run("replayed", func(t *testing.T) {

@@ -11,25 +11,25 @@ import (
 const (
 	// DefaultMaxReplays is the default of Config.MaxReplays.
 	DefaultMaxReplays = 3
-	// MaxNote is the most characters of a note.
+	// MaxNote is the maximum number of characters of a note.
 	MaxNote = 500
 )
 
 // Request is a decision about a letter: a replay or a discard.
 type Request struct {
-	// ID makes the request the same when it comes again.
+	// ID makes the request idempotent.
 	ID string
-	// By is the actor: an id, or empty.
+	// By is the actor: an ID, or empty.
 	By string
-	// Note is why. Both become part of events.
+	// Note is the reason. By and Note become part of events.
 	Note string
-	// Force insists where a replay is refused.
+	// Force allows a replay that would be refused.
 	Force bool
-	// Body replaces the payload; nil leaves it.
+	// Body replaces the body of the message; nil keeps it.
 	Body []byte
 }
 
-// Validate names every field that is wrong. The error is Invalid.
+// Validate reports all invalid fields. The error is Invalid.
 func (r Request) Validate() error {
 	var fields []fault.Field
 	if r.By != "" && !event.ValidToken(r.By) {
@@ -41,27 +41,27 @@ func (r Request) Validate() error {
 	return fault.NewInvalid("request about a dead letter", fields)
 }
 
-// ValidateDiscard is Validate for a discard, which needs a note.
+// ValidateDiscard is Validate for a discard, which requires a note.
 func (r Request) ValidateDiscard() error {
 	if strings.TrimSpace(r.Note) == "" {
-		return fault.NewInvalid("request about a dead letter", []fault.Field{fault.Fieldf("/note", "is missing: say why nothing is to come of it")})
+		return fault.NewInvalid("request about a dead letter", []fault.Field{fault.Fieldf("/note", "is missing: say why the letter is discarded")})
 	}
 	return r.Validate()
 }
 
-// refuseReplay says why a letter is not replayed; nil when it may be. The error is ResolutionRefused.
+// refuseReplay returns why a letter may not be replayed, or nil. The error is ResolutionRefused.
 func (s State) refuseReplay(l Letter, r Request, most int) error {
 	switch _, pending := s.Pending(); {
 	case r.Force, pending && r.Body == nil:
 		return nil
 	case s.Status == StatusReplayed:
-		return refusal("it has been replayed already")
+		return refusal("it has already been replayed")
 	case s.Status == StatusRetried:
-		return refusal("it has been handled already: the automatic retry succeeded")
+		return refusal("it has already been handled: the automatic retry succeeded")
 	case s.Status == StatusDiscarded:
 		return refusal("it has been discarded")
 	case l.Replays >= most:
-		return refusal("the message has been replayed %d times and has died again each time", l.Replays)
+		return refusal("the message has been replayed %d times and was dead-lettered again each time", l.Replays)
 	}
 	return nil
 }

@@ -14,17 +14,17 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// appendAttempts bounds how often an append goes after others that came first.
+// appendAttempts bounds the attempts of an append that loses races.
 const appendAttempts = 10
 
-// Config is what a Service needs. Inbox may be nil for one that does not replay.
+// Config configures a Service. Inbox may be nil if the Service does not replay.
 type Config struct {
 	Store Store
 	Log   Log
 	Inbox Inbox
-	// Preview finds out what handling a message would do, changing nothing.
+	// Preview returns what handling a message would do, without doing it.
 	Preview func(ctx context.Context, queue string, m wire.Message) (Preview, error)
-	// MaxReplays is how often a message is replayed before Request.Force is required. Default DefaultMaxReplays.
+	// MaxReplays is the number of replays of a message after which Request.Force is required. Default DefaultMaxReplays.
 	MaxReplays int
 	Clock      func() time.Time
 	NewID      func() string
@@ -33,24 +33,24 @@ type Config struct {
 
 // Preview is what handling a message would do.
 type Preview struct {
-	// Outcome is a word for programs: nothing, start, move, book …
+	// Outcome is for programs: nothing, start, move, book …
 	Outcome string `json:"outcome"`
 	// Sentence is for people: would start order 42.
 	Sentence string `json:"sentence"`
-	// OrderID is the order that it is about, if it is about one; From and To are its status now, and then.
+	// OrderID is the order, if any; From and To are its status before and after.
 	OrderID string `json:"orderId,omitempty"`
 	From    string `json:"from,omitempty"`
 	To      string `json:"to,omitempty"`
 }
 
-// DryRun is what a replay would do.
+// DryRun is the result of a dry run of a replay.
 type DryRun struct {
 	Preview
-	// Refusal says why the letter would not be replayed; empty when it would be.
+	// Refusal is why the replay would be refused; empty if it would not.
 	Refusal string `json:"refusal,omitempty"`
 }
 
-// Service shows dead letters and carries out what is decided about them.
+// Service lists, replays and discards dead letters.
 type Service struct{ cfg Config }
 
 // NewService returns a Service. It does no I/O.
@@ -59,8 +59,7 @@ func NewService(c Config) *Service {
 	return &Service{cfg: c}
 }
 
-// List returns a page of the letters that match, those that failed last first. A status that is outdated in the store
-// is corrected on the way. Errors: Invalid, Unavailable.
+// List returns a page of the matching letters, last failed first. It corrects outdated statuses in the store. Errors: Invalid, Unavailable.
 func (s *Service) List(ctx context.Context, f Filter) ([]Letter, string, error) {
 	items, next, err := s.cfg.Store.List(ctx, f)
 	if err != nil {
@@ -68,8 +67,8 @@ func (s *Service) List(ctx context.Context, f Filter) ([]Letter, string, error) 
 	}
 	var streams []string
 	for _, item := range items {
-		// The others change only by a forced request.
-		if slices.Contains(Unsettled, item.Status) {
+		// Other letters change only by a forced request.
+		if slices.Contains(Undecided, item.Status) {
 			streams = append(streams, event.DeadStream(item.ID))
 		}
 	}
@@ -91,8 +90,8 @@ func (s *Service) List(ctx context.Context, f Filter) ([]Letter, string, error) 
 	return items, next, nil
 }
 
-// letter returns a letter with its state. A letter whose stream has not begun, because its keeper died in between, is
-// open. Errors: NotFound, Unavailable.
+// letter returns a letter with its state. A letter without a stream, because its receiver died before starting it, is open. Errors: NotFound,
+// Unavailable.
 func (s *Service) letter(ctx context.Context, id string) (Letter, State, error) {
 	l, ok, err := s.cfg.Store.Get(ctx, id)
 	if err == nil && !ok {
@@ -105,7 +104,7 @@ func (s *Service) letter(ctx context.Context, id string) (Letter, State, error) 
 	return l, state, err
 }
 
-// readStream adds its stream to a letter, and corrects the status in the store.
+// readStream adds the history to a letter, and corrects the status in the store.
 func (s *Service) readStream(ctx context.Context, l *Letter) (State, error) {
 	state := State{ID: l.ID, Status: StatusOpen}
 	var err error
@@ -129,7 +128,7 @@ func (s *Service) Show(ctx context.Context, id string) (Letter, error) {
 	return l, err
 }
 
-// DryRun finds out what a replay would do, changing nothing. Errors: NotFound, Unavailable.
+// DryRun returns what a replay would do, without doing it. Errors: NotFound, Unavailable.
 func (s *Service) DryRun(ctx context.Context, id string, r Request) (run DryRun, err error) {
 	l, state, err := s.letter(ctx, id)
 	if err != nil {
@@ -137,7 +136,7 @@ func (s *Service) DryRun(ctx context.Context, id string, r Request) (run DryRun,
 	}
 	var m wire.Message
 	if pending, _ := state.Pending(); r.Body != nil {
-		m = l.mended(r.Body)
+		m = l.withBody(r.Body)
 	} else if m, err = s.messageOf(ctx, l, pending); err != nil {
 		return run, err
 	}
@@ -148,18 +147,18 @@ func (s *Service) DryRun(ctx context.Context, id string, r Request) (run DryRun,
 	return run, err
 }
 
-// Replay sends a letter to the inbox again. It returns when the broker has it there and the letter says so. Errors:
-// NotFound, Invalid, ResolutionRefused with the reason, Unavailable: replaying it again finishes it.
+// Replay sends a letter to its queue again. It returns when the broker has it and the result is recorded. Errors: NotFound, Invalid,
+// ResolutionRefused with the reason, Unavailable: another replay completes it.
 func (s *Service) Replay(ctx context.Context, id string, r Request) (Letter, error) {
 	return s.carryOut(ctx, id, r, r.Validate(), s.replay)
 }
 
-// Discard decides that nothing is to come of a letter. Errors: NotFound, Invalid, ResolutionRefused, Unavailable.
+// Discard decides that a letter will not be handled. Errors: NotFound, Invalid, ResolutionRefused, Unavailable.
 func (s *Service) Discard(ctx context.Context, id string, r Request) (Letter, error) {
 	return s.carryOut(ctx, id, r, r.ValidateDiscard(), s.discard)
 }
 
-// carryOut carries out a request, unless it is invalid, and returns the letter as it is then.
+// carryOut executes a valid request and returns the resulting letter.
 func (s *Service) carryOut(
 	ctx context.Context, id string, r Request, invalid error, do func(context.Context, Letter, State, Request) error,
 ) (Letter, error) {
@@ -186,7 +185,7 @@ func (s *Service) discard(ctx context.Context, l Letter, state State, r Request)
 		case slices.Contains(state.Requests, r.ID):
 			return nil, nil
 		case state.Status == StatusDiscarded:
-			return nil, refusal("it has been discarded already")
+			return nil, refusal("it has already been discarded")
 		}
 		return s.entry(l, state, slotDiscard+strconv.Itoa(state.Discards+1), event.DeadDiscarded,
 			DiscardData{LetterID: l.ID, RequestID: r.ID, PayloadHash: l.PayloadHash, By: r.By, Note: r.Note}), nil
@@ -194,11 +193,11 @@ func (s *Service) discard(ctx context.Context, l Letter, state State, r Request)
 	return err
 }
 
-// replay sends a letter, whose stream is open, to the inbox: the decision, the message, the outcome, each after the one before it. A
-// replay that was broken off is continued, unless another payload is requested.
+// replay sends a letter with a stream to its queue: first it records the decision, then it sends the message, then it records the result. It
+// continues an interrupted replay, unless another body is requested.
 func (s *Service) replay(ctx context.Context, l Letter, state State, r Request) error {
 	replacement := ""
-	// decide returns no event when the decision is there already, and only has to be carried out.
+	// decide returns no event if the decision is already recorded and must only be executed.
 	decide := func(state State) (*event.Entry, error) {
 		if slices.Contains(state.Requests, r.ID) {
 			return nil, nil
@@ -215,7 +214,7 @@ func (s *Service) replay(ctx context.Context, l Letter, state State, r Request) 
 			Force: r.Force, By: r.By, Note: r.Note,
 		}), nil
 	}
-	// What is refused is refused before the broker and the store are asked.
+	// Refuse before calling broker and store.
 	if _, err := decide(state); err != nil {
 		return err
 	}
@@ -224,7 +223,7 @@ func (s *Service) replay(ctx context.Context, l Letter, state State, r Request) 
 	}
 	if r.Body != nil {
 		replacement = HashOf(r.Body)
-		if err := s.cfg.Store.Keep(ctx, l.ID, r.Body); err != nil {
+		if err := s.cfg.Store.SaveBody(ctx, l.ID, r.Body); err != nil {
 			return err
 		}
 	}
@@ -234,7 +233,7 @@ func (s *Service) replay(ctx context.Context, l Letter, state State, r Request) 
 	}
 	p, pending := state.Pending()
 	if !pending {
-		return nil // the same request has come through already
+		return nil // the same request has already been completed
 	}
 	m, err := s.messageOf(ctx, l, p)
 	if err != nil {
@@ -253,16 +252,16 @@ func (s *Service) replay(ctx context.Context, l Letter, state State, r Request) 
 	return err
 }
 
-// messageOf is what a replay sends: the letter's message, with the payload that was decided on.
+// messageOf returns the message of a replay, with the body of the decision.
 func (s *Service) messageOf(ctx context.Context, l Letter, p Replay) (wire.Message, error) {
 	if p.ReplacementHash == "" {
 		return l.Message, nil
 	}
-	body, err := s.cfg.Store.Kept(ctx, l.ID, p.ReplacementHash)
-	return l.mended(body), err
+	body, err := s.cfg.Store.LoadBody(ctx, l.ID, p.ReplacementHash)
+	return l.withBody(body), err
 }
 
-// open writes the first event of a letter's stream, if it is not there.
+// open writes the first event of a letter's stream, unless it exists.
 func (s *Service) open(ctx context.Context, l Letter, state State) (after State, wrote bool, err error) {
 	return s.record(ctx, state, func(state State) (*event.Entry, error) {
 		if state.Head.Version > 0 {
@@ -279,8 +278,8 @@ func (s *Service) open(ctx context.Context, l Letter, state State) (after State,
 	})
 }
 
-// record decides about a letter and appends the decision. A caller that comes second decides again, from what the first one
-// wrote. decide returns nil when there is nothing to append. wrote reports that what decide last returned was appended.
+// record makes a decision about a letter and appends it. After a lost race it decides again, with the events of the other writer. decide returns
+// nil if there is nothing to append; wrote reports whether an event was appended.
 func (s *Service) record(ctx context.Context, state State, decide func(State) (*event.Entry, error)) (after State, wrote bool, err error) {
 	stream := event.DeadStream(state.ID)
 	for range appendAttempts {
@@ -301,10 +300,10 @@ func (s *Service) record(ctx context.Context, state State, decide func(State) (*
 			return state, true, nil
 		}
 	}
-	return state, false, fault.New(fault.Unavailable, "stream %s grows faster than it can be written", stream)
+	return state, false, fault.New(fault.Unavailable, "stream %s has too many concurrent writers", stream)
 }
 
-// mark updates a letter's status in the store. Lists are corrected when they are read, so that a mark which is lost costs nothing.
+// mark updates a letter's status in the store. A failure is harmless: lists correct outdated statuses.
 func (s *Service) mark(ctx context.Context, state State) {
 	if err := s.cfg.Store.Mark(ctx, state.ID, state.Status, state.Head.Version); err != nil {
 		s.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "status of a dead letter not updated in the list", slog.String("letter_id", state.ID), slog.Any("error", err))

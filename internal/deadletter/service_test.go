@@ -151,7 +151,7 @@ func TestDiscard(t *testing.T) {
 	require.Equal(t, deadletter.StatusDiscarded, w.status(id))
 }
 
-// A letter whose keeper died before the stream was begun can be decided about; its message comes again and begins nothing.
+// A letter whose receiver died before the stream was begun can be decided about; its message comes again and begins nothing.
 func TestLetterWithoutStream(t *testing.T) {
 	w := newWorld(t)
 	p := post(fault.Invalid, "x")
@@ -180,7 +180,7 @@ func TestListIsRepaired(t *testing.T) {
 	items, _, err := w.service.List(t.Context(), deadletter.Filter{})
 	require.NoError(t, err)
 	require.Equal(t, deadletter.StatusDiscarded, items[0].Status)
-	items, _, err = w.service.List(t.Context(), deadletter.Filter{Statuses: deadletter.Unsettled})
+	items, _, err = w.service.List(t.Context(), deadletter.Filter{Statuses: deadletter.Undecided})
 	require.NoError(t, err)
 	require.Empty(t, items, "and stays right")
 }

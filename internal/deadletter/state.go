@@ -15,30 +15,30 @@ type Status string
 const (
 	// StatusOpen waits for a decision.
 	StatusOpen Status = "open"
-	// StatusRetrying is being handled once more, alone; StatusRetried was, and the message did what it should.
+	// StatusRetrying is being retried; in StatusRetried the retry succeeded.
 	StatusRetrying Status = "retrying"
 	StatusRetried  Status = "retried"
-	// StatusReplaying was decided to be sent again; whether it was is not known. Replaying it again finishes that.
+	// StatusReplaying is to be replayed; it is not known whether the message was sent. Another replay completes it.
 	StatusReplaying Status = "replaying"
-	// StatusReplayed is in the inbox again, or was.
+	// StatusReplayed was sent to its queue again.
 	StatusReplayed Status = "replayed"
 	// StatusDiscarded will not be handled.
 	StatusDiscarded Status = "discarded"
 )
 
-// Statuses lists all of them.
+// Statuses has all statuses.
 var Statuses = []Status{StatusOpen, StatusRetrying, StatusRetried, StatusReplaying, StatusReplayed, StatusDiscarded}
 
-// Unsettled are the statuses of letters that wait for a decision.
-var Unsettled = []Status{StatusOpen, StatusRetrying, StatusReplaying}
+// Undecided are the statuses of letters that wait for a decision.
+var Undecided = []Status{StatusOpen, StatusRetrying, StatusReplaying}
 
-// Retry is the attempt to handle a letter alone. Failure is the code of its error, empty when there was none.
+// Retry is the automatic retry. Failure is the code of its error, or "".
 type Retry struct {
 	Ended   bool
 	Failure fault.Code
 }
 
-// Replay is one replay of a letter: what was decided, and whether the broker is known to have the message.
+// Replay is a replay of a letter: the decision, and whether the message is known to be sent.
 type Replay struct {
 	ReplayData
 	Sent bool
@@ -47,24 +47,24 @@ type Replay struct {
 // State is the fold of a letter's stream.
 type State struct {
 	ID string
-	// Head is the newest record that was folded.
+	// Head is the newest folded record.
 	Head      event.Head
 	Status    Status
 	UpdatedAt time.Time
-	// Type and Subject are the event's, as far as the log knows them.
+	// Type and Subject of the event, if known.
 	Type    string `json:"type"`
 	Subject string `json:"subject"`
-	// Retry is the attempt to handle the letter alone; nil when there was none.
+	// Retry is nil if there was none.
 	Retry *Retry
-	// Replays are the replays, oldest first.
+	// Replays has the replays, oldest first.
 	Replays []Replay
-	// Discards counts how often it was discarded.
+	// Discards is the number of discards.
 	Discards int
-	// Requests are the ids of the requests that were carried out.
+	// Requests are the IDs of executed requests.
 	Requests []string
 }
 
-// Pending returns the newest replay when it is not known to be sent.
+// Pending returns the newest replay if it is not known to be sent.
 func (s State) Pending() (Replay, bool) {
 	if s.Status != StatusReplaying {
 		return Replay{}, false
@@ -72,9 +72,8 @@ func (s State) Pending() (Replay, bool) {
 	return s.Replays[len(s.Replays)-1], true
 }
 
-// Fold returns the state that records make of s. Records that s knows already are passed over. Errors: Corrupt for a
-// replay that was not requested, Malformed for data that cannot be read, Unavailable for a gap, and for a version that only a
-// newer process knows.
+// Fold returns s with records applied. Records that s already includes are skipped. Errors: Corrupt for a replay that was not requested,
+// Malformed for unreadable data, Unavailable for a gap, or for an event of a newer version of this service.
 func (s State) Fold(records []event.Record) (State, error) {
 	next := s
 	next.Replays, next.Requests = slices.Clone(s.Replays), slices.Clone(s.Requests)
@@ -83,7 +82,7 @@ func (s State) Fold(records []event.Record) (State, error) {
 			continue
 		}
 		if r.Version != next.Head.Version+1 {
-			return s, fault.Missing("stream %s has version %d where %d should be", r.Stream, r.Version, next.Head.Version+1)
+			return s, fault.Missing("stream %s has version %d where %d was expected", r.Stream, r.Version, next.Head.Version+1)
 		}
 		if err := next.apply(r); err != nil {
 			return s, fault.Wrap(err, fault.CodeOf(err), "fold version %d of stream %s", r.Version, r.Stream)
@@ -92,7 +91,7 @@ func (s State) Fold(records []event.Record) (State, error) {
 	return next, nil
 }
 
-// data has what is read of any event of a letter.
+// data has the fields of all events of a letter.
 type data struct {
 	ReplayData
 	Reason  fault.Code `json:"reason"`
@@ -100,7 +99,7 @@ type data struct {
 	Subject string     `json:"subject"`
 }
 
-// apply folds one record. Types that it does not know change nothing but the head.
+// apply folds one record. Unknown types change only the head.
 func (s *State) apply(r event.Record) (err error) {
 	if r.Event, err = r.Newest(); err != nil {
 		return err
@@ -121,7 +120,7 @@ func (s *State) apply(r event.Record) (err error) {
 	case event.DeadRetried, event.DeadRetryFailed:
 		s.Retry = &Retry{Ended: true, Failure: d.Reason}
 		switch {
-		case s.Status != StatusRetrying: // a decision that was made meanwhile stays
+		case s.Status != StatusRetrying: // a decision was made meanwhile
 		case r.Type == event.DeadRetried:
 			s.Status = StatusRetried
 		default:
@@ -132,10 +131,10 @@ func (s *State) apply(r event.Record) (err error) {
 		s.Replays = append(s.Replays, Replay{ReplayData: d.ReplayData})
 	case event.DeadReplayed:
 		if d.Replay < 1 || d.Replay > len(s.Replays) {
-			return fault.New(fault.Corrupt, "replay %d was never asked for", d.Replay)
+			return fault.New(fault.Corrupt, "replay %d was not requested", d.Replay)
 		}
 		s.Replays[d.Replay-1].Sent = true
-		// The letter may have been discarded, or replayed once more, since.
+		// Meanwhile the letter may have been discarded, or replayed again.
 		if s.Status == StatusReplaying && d.Replay == len(s.Replays) {
 			s.Status = StatusReplayed
 		}

@@ -31,17 +31,17 @@ type sent struct {
 	replays  int
 }
 
-// world is a keeper and a service, and what is around them.
+// world has a receiver and a service with their dependencies.
 type world struct {
 	t     *testing.T
 	store *deadlettertest.Memory
-	// log is what keeper and service see: fail is asked before each append.
+	// log is the log of receiver and service: fail is called before each append.
 	log  *memlog.Log
 	fail func(entry event.Entry) error
-	// handle is what the keeper's handler does.
-	handle  func(ctx context.Context, m wire.Message) error
-	keeper  *deadletter.Keeper
-	service *deadletter.Service
+	// handle is the handler of the receiver.
+	handle   func(ctx context.Context, m wire.Message) error
+	receiver *deadletter.Receiver
+	service  *deadletter.Service
 
 	mu      sync.Mutex
 	sent    []sent
@@ -59,7 +59,7 @@ func newWorld(t *testing.T) *world {
 			return deadletter.Preview{Outcome: "handle", Sentence: "would handle " + string(m.Body)}, nil
 		},
 	})
-	w.keeper = &deadletter.Keeper{
+	w.receiver = &deadletter.Receiver{
 		Service: w.service,
 		Handle:  func(ctx context.Context, _ string, m wire.Message) error { return w.handle(ctx, m) },
 		Count:   func(reason fault.Code) { w.counted[reason]++ },
@@ -116,7 +116,7 @@ func post(reason fault.Code, body string) deadletter.Letter {
 // kept keeps a post and returns its letter's id.
 func (w *world) kept(p deadletter.Letter) string {
 	w.t.Helper()
-	require.NoError(w.t, w.keeper.Keep(w.t.Context(), p))
+	require.NoError(w.t, w.receiver.Receive(w.t.Context(), p))
 	return deadletter.New(p, now).ID
 }
 

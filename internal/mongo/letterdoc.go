@@ -37,7 +37,7 @@ type letter struct {
 	Queue    string `bson:"queue"`
 	ReplayOf string `bson:"replayOf"`
 	Replays  int64  `bson:"replays"`
-	Mark     string `bson:"mark"`
+	Death    string `bson:"mark"`
 	Dropped  bool   `bson:"headersDropped"`
 	// CorrelationID is the correlation ID of the event.
 	CorrelationID string `bson:"correlationId"`
@@ -130,10 +130,10 @@ func toLetter(l deadletter.Letter) letter {
 	props, _ := json.Marshal(propertiesOf(l.Message)) // cannot fail
 	return letter{
 		ID: l.ID, Kind: kindLetter, Reason: l.Reason, Detail: l.Detail, Type: l.Type, EventID: l.EventID, Subject: l.Subject,
-		Exchange: deadletter.Tidy(l.Message.Exchange), RoutingKey: deadletter.Tidy(l.Message.RoutingKey),
+		Exchange: deadletter.Sanitize(l.Message.Exchange), RoutingKey: deadletter.Sanitize(l.Message.RoutingKey),
 		Attempts: int64(l.Attempts), Parked: int64(l.Parked), FirstSeen: dateOf(l.FirstSeen), FailedAt: dateOf(l.FailedAt),
-		KeptAt: dateOf(l.KeptAt), Queue: deadletter.Tidy(l.Queue), ReplayOf: string(l.ReplayOf), Replays: int64(l.Replays),
-		Mark: deadletter.Tidy(l.Mark), Dropped: l.HeadersDropped, CorrelationID: l.CorrelationID, PayloadHash: l.PayloadHash,
+		KeptAt: dateOf(l.KeptAt), Queue: deadletter.Sanitize(l.Queue), ReplayOf: string(l.ReplayOf), Replays: int64(l.Replays),
+		Death: deadletter.Sanitize(l.Death), Dropped: l.HeadersDropped, CorrelationID: l.CorrelationID, PayloadHash: l.PayloadHash,
 		Size: int64(l.Size), Properties: string(props), Headers: encodeHeaders(l.Message.Headers), Body: l.Message.Body,
 		Status: deadletter.StatusOpen,
 	}
@@ -145,7 +145,7 @@ func (d letter) letter() (deadletter.Letter, error) {
 		ID: d.ID, Status: d.Status, Version: d.Version, Reason: d.Reason, Detail: d.Detail, Type: d.Type, EventID: d.EventID,
 		Subject: d.Subject, CorrelationID: d.CorrelationID, Attempts: int(d.Attempts), Parked: int(d.Parked), Queue: d.Queue,
 		ReplayOf: null.Text(d.ReplayOf), Replays: int(d.Replays), PayloadHash: d.PayloadHash, Size: int(d.Size),
-		FirstSeen: timeOf(d.FirstSeen), FailedAt: timeOf(d.FailedAt), KeptAt: timeOf(d.KeptAt), Mark: d.Mark, HeadersDropped: d.Dropped,
+		FirstSeen: timeOf(d.FirstSeen), FailedAt: timeOf(d.FailedAt), KeptAt: timeOf(d.KeptAt), Death: d.Death, HeadersDropped: d.Dropped,
 		Message: wire.Message{Exchange: d.Exchange, RoutingKey: d.RoutingKey},
 	}
 	var p properties

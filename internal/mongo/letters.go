@@ -161,13 +161,13 @@ func mark(ctx context.Context, in collection, filter bson.D, status deadletter.S
 }
 
 // Keep implements deadletter.Store.
-func (l *Letters) Keep(ctx context.Context, id string, body []byte) error {
+func (l *Letters) SaveBody(ctx context.Context, id string, body []byte) error {
 	_, err := l.putParts(ctx, id, id+"/"+deadletter.HashOf(body), body)
 	return err
 }
 
 // Kept implements deadletter.Store.
-func (l *Letters) Kept(ctx context.Context, id, hash string) ([]byte, error) {
+func (l *Letters) LoadBody(ctx context.Context, id, hash string) ([]byte, error) {
 	return l.parts(ctx, id+"/"+hash)
 }
 

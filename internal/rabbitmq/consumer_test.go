@@ -129,8 +129,8 @@ func TestDeadLetterHasMessageAndReason(t *testing.T) {
 	d := rabbitmq.LetterOf(m)
 	require.WithinDuration(t, time.Now(), d.FirstSeen.Time, time.Minute)
 	require.WithinDuration(t, time.Now(), d.FailedAt.Time, time.Minute)
-	require.NotEmpty(t, d.Mark)
-	d.FirstSeen, d.FailedAt, d.Mark = null.Time{}, null.Time{}, ""
+	require.NotEmpty(t, d.Death)
+	d.FirstSeen, d.FailedAt, d.Death = null.Time{}, null.Time{}, ""
 	require.Equal(t, "nowhere-"+b.topology.Prefix, d.Message.RoutingKey)
 	d.Message = wire.Message{}
 	require.Equal(t, deadletter.Letter{Reason: fault.Invalid, Detail: "order is invalid; /lines/0/quantity: must be at least 1",

@@ -152,9 +152,9 @@ func TestDeadLetterHeadersAreRead(t *testing.T) {
 		map[string]any{"reason": "delivery_limit", "queue": "ordersaga.inbox", "exchange": "domain_events",
 			"routing-keys": []any{"order.created"}, "time": at}}}}
 	l := LetterOf(byTheBroker)
-	require.NotEmpty(t, l.Mark)
-	l.Mark = ""
-	require.Equal(t, deadletter.Letter{Reason: deadletter.ReasonDeliveryLimit, Queue: "ordersaga.inbox", FailedAt: null.At(at), First: true,
+	require.NotEmpty(t, l.Death)
+	l.Death = ""
+	require.Equal(t, deadletter.Letter{Reason: deadletter.ReasonDeliveryLimit, Queue: "ordersaga.inbox", FailedAt: null.At(at), FirstDelivery: true,
 		Message: wire.Message{Exchange: "domain_events", RoutingKey: "order.created", Headers: map[string]any{}}}, l)
 
 	d := Delivery{FirstSeen: start, Message: wire.Message{Exchange: "domain_events", RoutingKey: "OrderCreated", MessageID: "m",

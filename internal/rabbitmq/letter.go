@@ -25,7 +25,7 @@ func LetterOf(m wire.Message) deadletter.Letter {
 		// Messages with equal bytes are distinguished only by the time of death, in seconds, and the count in x-death. A message that was
 		// never delivered before differs from every stored letter.
 		raw, _ := json.Marshal(record)
-		l.Mark, l.First = deadletter.HashOf(raw), !deliveredBefore(m)
+		l.Death, l.FirstDelivery = deadletter.HashOf(raw), !deliveredBefore(m)
 		// Dead letters of this service have no x-death: the broker dead-lettered a message that an operator had put back.
 		if deaths, _ := record.([]any); len(deaths) > 0 {
 			newest, _ := deaths[0].(map[string]any)
@@ -38,7 +38,7 @@ func LetterOf(m wire.Message) deadletter.Letter {
 		}
 	}
 	if death, ok := m.Headers[HeaderDeath].(string); ok {
-		l.Mark += deadletter.HashOf([]byte(death))
+		l.Death += deadletter.HashOf([]byte(death))
 	}
 	m.Exchange, m.RoutingKey = originOf(m)
 	m.Headers, m.Redelivered = senderHeaders(m), false

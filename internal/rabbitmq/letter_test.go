@@ -40,16 +40,16 @@ func TestEqualMessagesAreDifferentLetters(t *testing.T) {
 	again.Redelivered = true
 	require.Equal(t, id(dead("1")), id(again))
 	require.NotEqual(t, id(dead("1")), id(dead("2")))
-	require.False(t, LetterOf(dead("1")).First)
+	require.False(t, LetterOf(dead("1")).FirstDelivery)
 
 	byBroker := wire.Message{Body: []byte("{}"), Headers: map[string]any{"x-death": []any{}}}
-	require.True(t, LetterOf(byBroker).First)
+	require.True(t, LetterOf(byBroker).FirstDelivery)
 	for name, count := range map[string]any{"x-delivery-count": int64(1), "x-acquired-count": int64(2)} {
 		byBroker.Headers = map[string]any{"x-death": []any{}, name: count}
-		require.False(t, LetterOf(byBroker).First, name)
+		require.False(t, LetterOf(byBroker).FirstDelivery, name)
 	}
 	byBroker.Headers = map[string]any{"x-death": []any{}, "x-delivery-count": int64(0)}
-	require.True(t, LetterOf(byBroker).First)
+	require.True(t, LetterOf(byBroker).FirstDelivery)
 	byBroker.Redelivered = true
-	require.False(t, LetterOf(byBroker).First)
+	require.False(t, LetterOf(byBroker).FirstDelivery)
 }

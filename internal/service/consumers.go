@@ -41,7 +41,7 @@ func (s *Service) startConsumers(ctx context.Context) (err error) {
 		return err
 	}
 	notify := decoding((&inbound.Notifications{Log: s.stores.log, Sagas: s.sagas, Logger: s.logger}).Handle)
-	if err := s.startKeeper(func(ctx context.Context, queue string, m wire.Message) error {
+	if err := s.startReceiver(func(ctx context.Context, queue string, m wire.Message) error {
 		if queue == s.notificationQueue() {
 			return notify(ctx, m)
 		}

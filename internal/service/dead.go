@@ -18,29 +18,29 @@ import (
 )
 
 const (
-	// keeperPrefetch is how many dead letters the keeper holds, keeperHandlers how many it keeps at once: more than one, so that a
-	// letter that cannot be kept does not hold up the others.
-	keeperPrefetch = 8
-	keeperHandlers = 4
-	// keeperTimeout bounds keeping one letter, the retry of what the broker gave up on included.
-	keeperTimeout = time.Minute
-	// inboxPatience bounds how long a replay waits for the broker before it begins.
-	inboxPatience = 10 * time.Second
+	// receiverPrefetch and receiverHandlers bound the unacknowledged and the concurrently stored dead letters: more than one, so that a
+	// letter that cannot be stored does not block the others.
+	receiverPrefetch = 8
+	receiverHandlers = 4
+	// receiverTimeout bounds storing one letter, including its automatic retry.
+	receiverTimeout = time.Minute
+	// inboxTimeout bounds how long a replay waits for the connection to the broker.
+	inboxTimeout = 10 * time.Second
 )
 
-// startKeeper begins to empty the queue of the dead letters. It does not wait: a service works without it.
-func (s *Service) startKeeper(handle func(ctx context.Context, queue string, m wire.Message) error) (err error) {
+// startReceiver starts consuming the dead letter queue. It does not block: the service works without it.
+func (s *Service) startReceiver(handle func(ctx context.Context, queue string, m wire.Message) error) (err error) {
 	kept := promauto.With(s.registry).NewCounterVec(prometheus.CounterOpts{
 		Name: "ordersaga_dead_letters_total", Help: "Dead letters that were kept, by reason.",
 	}, []string{"reason"})
-	keeper := &deadletter.Keeper{
+	receiver := &deadletter.Receiver{
 		Service: s.DeadLetters(), Handle: handle,
 		Count: func(reason fault.Code) { kept.WithLabelValues(deadletter.Label(reason)).Inc() },
 	}
 	s.letters, err = consume(rabbitmq.ConsumerConfig{
-		Config: s.broker(), Dead: true, Prefetch: keeperPrefetch, Handlers: keeperHandlers, HandlerTimeout: keeperTimeout,
+		Config: s.broker(), Dead: true, Prefetch: receiverPrefetch, Handlers: receiverHandlers, HandlerTimeout: receiverTimeout,
 		Handler: func(ctx context.Context, d rabbitmq.Delivery) error {
-			return keeper.Keep(ctx, rabbitmq.LetterOf(d.Message))
+			return receiver.Receive(ctx, rabbitmq.LetterOf(d.Message))
 		},
 	})
 	return err
@@ -50,7 +50,7 @@ func (s *Service) startKeeper(handle func(ctx context.Context, queue string, m w
 type inbox struct{ *Service }
 
 func (i inbox) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, inboxPatience)
+	ctx, cancel := context.WithTimeout(ctx, inboxTimeout)
 	defer cancel()
 	return i.publisher.WaitReady(ctx)
 }

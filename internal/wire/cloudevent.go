@@ -10,10 +10,10 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// specVersion is the version of CloudEvents that is read and written.
+// specVersion is the supported version of CloudEvents.
 const specVersion = "1.0"
 
-// fromCloudEvent reads the structured mode: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
+// fromCloudEvent reads structured mode: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
 func fromCloudEvent(o object) draft {
 	d := readAttributes(o)
 	var dataType located
@@ -25,8 +25,7 @@ func fromCloudEvent(o object) draft {
 	return d
 }
 
-// fromBinary reads the binary mode: attributes in the headers, the data in the body. Without data the content type does not
-// matter.
+// fromBinary reads binary mode: attributes in headers, data in the body. Without data the content type is ignored.
 func fromBinary(attributes object, m Message, body object, raw json.RawMessage) draft {
 	d := readAttributes(attributes)
 	for _, f := range d.attributes() {
@@ -36,7 +35,7 @@ func fromBinary(attributes object, m Message, body object, raw json.RawMessage) 
 	}
 	if len(body.fields) > 0 && !mayBeJSON(m.ContentType) {
 		var unsupported error = fault.New(fault.UnsupportedMediaType, "content type %q is not supported", shorten(m.ContentType))
-		d.defects = slices.Insert(d.defects, 0, unsupported) // the first one is reported
+		d.defects = slices.Insert(d.defects, 0, unsupported) // the first defect is reported
 	}
 	d.data, d.raw = body, raw
 	return d
@@ -56,7 +55,7 @@ func readAttributes(o object) draft {
 	return d
 }
 
-// attributes lists the CloudEvents attributes that are read and are strings.
+// attributes lists the CloudEvents attributes that are strings.
 func (d *draft) attributes() []textField {
 	return []textField{
 		{"type", &d.typ}, {"id", &d.id}, {"source", &d.source}, {"subject", &d.subject}, {"dataschema", &d.schema},
@@ -64,12 +63,11 @@ func (d *draft) attributes() []textField {
 	}
 }
 
-// binaryPrefixes begin the headers of the binary mode; the first one wins. The colon is the AMQP binding's; the underscore is its
-// form for brokers and clients that cannot have colons. The HTTP binding's prefix is what Spring sends over any transport unless it
-// is configured otherwise.
+// binaryPrefixes are the header prefixes of binary mode; the first one has precedence. The AMQP binding uses the colon; the underscore is its
+// alternative for brokers and clients that do not support colons. Spring uses the prefix of the HTTP binding for every transport by default.
 var binaryPrefixes = []string{"cloudEvents:", "cloudEvents_", "ce-"}
 
-// BinaryAttribute returns the name of the CloudEvents attribute that a header carries in the binary mode.
+// BinaryAttribute returns the name of the CloudEvents attribute in a header of binary mode.
 func BinaryAttribute(header string) (attribute string, ok bool) {
 	for _, prefix := range binaryPrefixes {
 		if attribute, ok = strings.CutPrefix(header, prefix); ok {
@@ -79,8 +77,8 @@ func BinaryAttribute(header string) (attribute string, ok bool) {
 	return "", false
 }
 
-// binaryAttributes returns the CloudEvents attributes in the headers as an object, and whether the message is in binary mode, which
-// specversion decides.
+// binaryAttributes returns the CloudEvents attributes in headers as an object, and whether the message is in binary mode, which requires
+// specversion.
 func binaryAttributes(of map[string]any) (o object, binary bool) {
 	o = object{at: "/headers", fields: make(map[string]json.RawMessage), headers: make(map[string]string)}
 	for _, prefix := range slices.Backward(binaryPrefixes) {
@@ -94,7 +92,7 @@ func binaryAttributes(of map[string]any) (o object, binary bool) {
 	return o, binary
 }
 
-// headerJSON returns the value of a header as JSON. AMQP's own times are times in the attribute time only.
+// headerJSON returns a header value as JSON. An AMQP timestamp is valid only in the attribute time.
 func headerJSON(attribute string, value any) json.RawMessage {
 	if at, ok := value.(time.Time); ok {
 		value = at.UTC().Format(time.RFC3339Nano)
@@ -107,7 +105,7 @@ func headerJSON(attribute string, value any) json.RawMessage {
 	}
 	raw, err := json.Marshal(value)
 	if err != nil {
-		return json.RawMessage("false") // neither a text nor a number
+		return json.RawMessage("false") // neither text nor number
 	}
 	return raw
 }

@@ -7,22 +7,21 @@ import (
 	"strings"
 )
 
-// emptyObject is the data of a message that has none.
+// emptyObject is the data of a message without data.
 var emptyObject = json.RawMessage("{}")
 
-// hasData reports whether an envelope has data. null is the same as not there.
+// hasData reports whether an envelope has data. null counts as absent.
 func hasData(o object) bool { return o.has("data") || o.has("data_base64") }
 
-// takeData takes the data of an envelope: an object, or its JSON text, in data, or the base64 of that text in data_base64.
-// An envelope without data has an empty object, and so has one whose data cannot be read, which is a defect. Which fields must
-// be in it depends on the type and is checked elsewhere.
+// takeData reads the data of an envelope: an object, or its JSON as text, in data, or as base64 in data_base64. Without data, or with unreadable
+// data, which is a defect, the data is an empty object. The required fields depend on the type and are checked elsewhere.
 func (d *draft) takeData(o object) {
 	at, raw, text, err := dataOf(o)
 	var defect error
 	switch {
 	case err != nil:
 	case text:
-		// It was only text when the body was checked.
+		// The check of the body has not covered the content of a text.
 		d.data, d.raw, defect, err = parse(at, raw, 1)
 	default:
 		d.data, err = open(at, raw)
@@ -36,14 +35,14 @@ func (d *draft) takeData(o object) {
 	}
 }
 
-// dataOf returns the JSON of an envelope's data, where it is, and whether it was in a text.
+// dataOf returns the JSON of an envelope's data, its location, and whether it was in a text.
 func dataOf(o object) (at string, raw json.RawMessage, text bool, err error) {
 	at, raw = o.pointer("data"), o.fields["data"]
 	text = len(raw) > 0 && raw[0] == '"'
 	if o.has("data_base64") {
 		at, text = o.pointer("data_base64"), true
 		if o.has("data") {
-			return at, nil, text, malformed(at, "must not be there together with data")
+			return at, nil, text, malformed(at, "must not be present together with data")
 		}
 		if raw, err = fromBase64(o); err != nil {
 			return at, nil, text, err
@@ -58,8 +57,8 @@ func dataOf(o object) (at string, raw json.RawMessage, text bool, err error) {
 	return at, raw, text, nil
 }
 
-// jsonIn returns JSON as it is and, for a JSON string, the text in it: senders that serialize twice, and those whose
-// library takes the data for a text, mean the object in it.
+// jsonIn returns the content of a JSON string, and other JSON unchanged: some senders serialize the object twice, or have libraries that treat the
+// data as text.
 func jsonIn(at string, raw json.RawMessage) (json.RawMessage, error) {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || raw[0] != '"' {
@@ -72,7 +71,7 @@ func jsonIn(at string, raw json.RawMessage) (json.RawMessage, error) {
 	return json.RawMessage(strings.TrimSpace(text)), nil
 }
 
-// fromBase64 returns the bytes in data_base64, without the byte order mark that they may begin with.
+// fromBase64 decodes data_base64 and removes a byte order mark.
 func fromBase64(o object) (json.RawMessage, error) {
 	text, err := o.text("data_base64")
 	if err != nil {
@@ -85,5 +84,5 @@ func fromBase64(o object) (json.RawMessage, error) {
 	return bytes.TrimPrefix(raw, byteOrderMark), nil
 }
 
-// absent reports whether there is no value.
+// absent reports whether a value is missing or null.
 func absent(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }

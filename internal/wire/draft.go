@@ -16,35 +16,34 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// maxID bounds ids that are not part of stream names: an AMQP short string has at most 255 bytes, and ids
-// travel in them.
+// maxID bounds IDs that are not part of stream names: they are sent as AMQP short strings of at most 255 bytes.
 const maxID = 255
 
 // maxSource bounds the source, which is a URI.
 const maxSource = 4 * maxID
 
-// located is a text, and the JSON pointer of where it was or is missing, for error messages.
+// located is a text with its JSON pointer, or the pointer where it is missing, for error messages.
 type located struct{ text, at string }
 
-// draft is what one of the formats says, before the message's properties fill the gaps.
+// draft is the content of one of the formats, before missing fields are taken from the message's properties.
 type draft struct {
 	typ, id, source, subject, correlationID, causationID located
 	time                                                 json.RawMessage
 	timeAt                                               string
 	schema                                               located // dataschema
-	version                                              int     // when versioned
+	version                                              int     // valid if versioned
 	versioned                                            bool
 	data                                                 object
 	raw                                                  json.RawMessage
 	// outer is the whole body.
 	outer object
-	// defects are what is wrong with the message, in the order found, apart from its type and its subject: facts are accepted all
-	// the same. unnamed is what is wrong with the fields that name the type.
+	// defects are errors in fields other than type and subject, in order; facts are accepted despite them. unnamed is an error in a field
+	// with the type.
 	defects []error
 	unnamed error
 }
 
-// defect notes what is wrong with a field.
+// defect records an error in a field.
 func (d *draft) defect(name string, err error) {
 	switch name {
 	case "type", "eventType", "pattern":
@@ -54,7 +53,7 @@ func (d *draft) defect(name string, err error) {
 	}
 }
 
-// finish fills the gaps from the message's properties and checks what every event must have.
+// finish takes missing fields from the message's properties, and checks required fields.
 func (d draft) finish(m Message) (event.Event, error) {
 	typ, err := d.findType(m)
 	if len(d.defects) > 0 && (err != nil || !typ.Fact) {
@@ -98,7 +97,7 @@ func (d draft) finish(m Message) (event.Event, error) {
 	return e.Newest()
 }
 
-// findType looks the type up: the body's, the AMQP type, the routing key; the first that is known counts.
+// findType returns the first known type of: the body, the AMQP type, the routing key.
 func (d draft) findType(m Message) (event.Type, error) {
 	for _, name := range []string{d.typ.text, m.Type, m.RoutingKey} {
 		if typ, ok := event.Find(name); ok {
@@ -111,15 +110,14 @@ func (d draft) findType(m Message) (event.Type, error) {
 	if name := cmp.Or(d.typ.text, m.Type); name != "" {
 		unknown := &fault.Error{Code: fault.UnknownType, Message: fmt.Sprintf("the event type %q is not known", shorten(name))}
 		if d.typ.text != "" {
-			unknown.Fields = []fault.Field{{Pointer: d.typ.at, Detail: "is no type that is known"}}
+			unknown.Fields = []fault.Field{{Pointer: d.typ.at, Detail: "is not a known event type"}}
 		}
 		return event.Type{}, unknown
 	}
-	return event.Type{}, malformed(d.typ.at, "is missing, and the routing key names no event type")
+	return event.Type{}, malformed(d.typ.at, "is missing, and the routing key is not an event type")
 }
 
-// findVersion returns the version of the data's schema, 1 unless the message says so. A dataschema that is not exactly of
-// this service's form belongs to another registry, whose versions mean nothing here.
+// findVersion returns the schema version of the data, 1 by default. A dataschema in another format belongs to another registry and is ignored.
 func (d draft) findVersion(typ event.Type) (int, error) {
 	version := 1
 	if d.versioned && (d.version > 0 || !typ.Fact) {
@@ -128,18 +126,18 @@ func (d draft) findVersion(typ event.Type) (int, error) {
 	if tail, ours := strings.CutPrefix(d.schema.text, schemaPrefix); ours {
 		name, number, _ := strings.Cut(tail, "/")
 		if named, known := event.Find(name); known && named.Name == typ.Name && isDigits(number) {
-			version, _ = strconv.Atoi(number) // what is too large is no version either
+			version, _ = strconv.Atoi(number) // an overflow is not a valid version
 		}
 	}
 	if version < 1 || version > typ.Version {
-		return 0, &fault.Error{Code: fault.UnknownVersion, Message: fmt.Sprintf("the version of %s is not known: 1 to %d are", typ.Name, typ.Version),
-			Fields: []fault.Field{{Pointer: d.schema.at, Detail: "is no version that is known"}}}
+		return 0, &fault.Error{Code: fault.UnknownVersion, Message: fmt.Sprintf("the version of %s is not known: it must be from 1 to %d", typ.Name, typ.Version),
+			Fields: []fault.Field{{Pointer: d.schema.at, Detail: "is not a known version"}}}
 	}
 	return version, nil
 }
 
-// findSubject returns what the event is about. Other services put the order id into a field of the data, which the catalog names;
-// this service's own events have it in the subject.
+// findSubject returns the subject. Other services have the order ID in a field of the data, which the catalog names; events of this service have
+// it in the subject.
 func (d draft) findSubject(typ event.Type) (string, error) {
 	fields := typ.SubjectFields
 	if fields == nil {
@@ -150,7 +148,7 @@ func (d draft) findSubject(typ event.Type) (string, error) {
 	}
 	subject := d.subject
 	if subject.text == "" || typ.Direction == event.Inbound {
-		// The first one counts, and none may be wrong: fields are read backwards.
+		// The first field has precedence, and none may be invalid: read backwards.
 		for _, name := range slices.Backward(fields) {
 			inData, err := d.data.text(name)
 			if err != nil {
@@ -167,7 +165,7 @@ func (d draft) findSubject(typ event.Type) (string, error) {
 	return subject.validID(d.data.pointer(fields[0]))
 }
 
-// validID returns the text if it is an id. missing is the place that is named when there is none.
+// validID returns the text if it is a valid ID. missing is the pointer for the error if it is empty.
 func (l located) validID(missing string) (string, error) {
 	switch {
 	case l.text == "":
@@ -178,7 +176,7 @@ func (l located) validID(missing string) (string, error) {
 	return l.text, nil
 }
 
-// findOrder returns the order that a fact is about: what the data names, else the envelope, else the field beside the data.
+// findOrder returns the order of a fact: from the data, otherwise the envelope, otherwise the field next to the data.
 func (d draft) findOrder(field string) (string, error) {
 	order := located{d.data.scalar(field), d.data.pointer(field)}
 	for _, next := range []located{d.subject, {d.outer.scalar(field), d.outer.pointer(field)}} {
@@ -189,13 +187,13 @@ func (d draft) findOrder(field string) (string, error) {
 	return order.validID(d.data.pointer(field))
 }
 
-// findID returns the event's id, or derives one where the same bytes mean the same event.
+// findID returns the event ID, or derives one if equal bytes are the same event.
 func (d draft) findID(typ event.Type, m Message) (string, error) {
 	id := cmp.Or(d.id.text, m.MessageID)
 	if id == "" && typ.IDField != "" {
 		id = d.data.scalar(typ.IDField)
 		if d.id.at = d.data.pointer(typ.IDField); id == "" {
-			return "", invalid("/id", "is missing: without an id, or "+d.id.at+", a redelivery cannot be told from another "+typ.Name)
+			return "", invalid("/id", "is missing: without an ID, or "+d.id.at+", a redelivery cannot be distinguished from another "+typ.Name)
 		}
 	}
 	if id == "" {
@@ -210,8 +208,7 @@ func (d draft) findID(typ event.Type, m Message) (string, error) {
 	return "", invalid(cmp.Or(d.id.at, "/id"), "must be at most 255 bytes without control characters")
 }
 
-// findCorrelation returns the correlation id. What the body says must be usable; elsewhere it is a hint, and
-// one that is not is left out.
+// findCorrelation returns the correlation ID. In the body it must be valid; elsewhere an invalid one is ignored.
 func (d draft) findCorrelation(typ event.Type, m Message) (string, error) {
 	switch {
 	case d.correlationID.text == "":
@@ -229,14 +226,14 @@ func (d draft) findCorrelation(typ event.Type, m Message) (string, error) {
 	return "", nil
 }
 
-// isDigits reports whether a text has digits and nothing else.
+// isDigits reports whether a text consists of digits.
 func isDigits(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
 
-// sane reports whether a time has four digits for its year in UTC, as RFC 3339 wants.
-func sane(t time.Time) bool { year := t.UTC().Year(); return year >= 1 && year <= 9999 }
+// validYear reports whether the year of a time, in UTC, has at most four digits, as RFC 3339 requires.
+func validYear(t time.Time) bool { year := t.UTC().Year(); return year >= 1 && year <= 9999 }
 
-// printable reports whether an id can travel in AMQP properties and logs. U+FFFD is what unpaired surrogates
-// become: two ids that differ only there would be one.
+// printable reports whether an ID is valid in AMQP properties and logs. U+FFFD is refused because it replaces unpaired surrogates: different IDs
+// would become equal.
 func printable(id string) bool {
 	return len(id) <= maxID && utf8.ValidString(id) && !strings.ContainsFunc(id, func(r rune) bool {
 		return r == utf8.RuneError || unicode.IsControl(r)

@@ -11,10 +11,10 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// timeFormat is RFC 3339 with the resolution that events have.
+// timeFormat is RFC 3339 with the resolution of events.
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
-// cloudEvent is the structured form, in the order in which it is written.
+// cloudEvent is a structured CloudEvent, in the order of its fields.
 type cloudEvent struct {
 	SpecVersion     string          `json:"specversion"`
 	ID              string          `json:"id"`
@@ -30,20 +30,18 @@ type cloudEvent struct {
 	Data            json.RawMessage `json:"data"`
 }
 
-// schemaPrefix begins the dataschema of this service's events: a path of its API.
+// schemaPrefix is the prefix of the dataschema of this service's events, a path of its API.
 const schemaPrefix = "/schemas/"
 
-// SchemaOf returns the dataschema of a version of an event type.
+// SchemaOf returns the dataschema for a version of an event type.
 func SchemaOf(eventType string, version int) string {
 	return schemaPrefix + eventType + "/" + strconv.Itoa(version)
 }
 
-// Encode returns the message for a record. The record's version travels as sequence, with which consumers drop
-// duplicates and find gaps; its hashes do not travel. Headers is nil: the trace parent is the
-// publisher's to set.
+// Encode returns the message for a record. The version of the record is the sequence, for deduplication and gap detection; the hashes are not
+// sent. Headers is nil: the publisher adds the trace parent.
 //
-// Errors: UnknownType for a type that is not in the catalog; TooLarge over MaxBody; Invalid for a record that
-// Decode would refuse.
+// Errors: UnknownType for a type that is not in the catalog; TooLarge over MaxBody; Invalid for a record that Decode would refuse.
 func Encode(r event.Record) (Message, error) {
 	typ, ok := event.Find(r.Type)
 	if !ok || typ.Name != r.Type {
@@ -57,15 +55,15 @@ func Encode(r event.Record) (Message, error) {
 		return Message{}, fault.Wrap(err, fault.Invalid, "encode event %s", r.ID)
 	}
 	if m.AppID = AppID; len(m.Body) > MaxBody {
-		return Message{}, fault.New(fault.TooLarge, "event %s has %d bytes; at most %d are sent", r.ID, len(m.Body), MaxBody)
+		return Message{}, fault.New(fault.TooLarge, "event %s has %d bytes; the maximum is %d", r.ID, len(m.Body), MaxBody)
 	}
 	return m, nil
 }
 
-// Wrap returns the message with which another service publishes an event: a structured CloudEvent without a sequence, which
-// only the events of this service's streams have. The message's AppID is the event's source.
+// Wrap returns a message of another service for an event: a structured CloudEvent without a sequence, which only events of this service have. AppID
+// is the source of the event.
 //
-// Errors: UnknownType; TooLarge over MaxBody; Invalid or Malformed for what Decode would refuse.
+// Errors: UnknownType; TooLarge over MaxBody; Invalid or Malformed for an event that Decode would refuse.
 func Wrap(e event.Event) (Message, error) {
 	m, err := structured(e, "")
 	if err != nil {
@@ -75,7 +73,7 @@ func Wrap(e event.Event) (Message, error) {
 	return m, err
 }
 
-// structured returns the message of an event, as it is. The message's AppID is the event's source.
+// structured returns the message of an event, unchecked. AppID is the source of the event.
 func structured(e event.Event, sequence string) (Message, error) {
 	at := e.Time.UTC().Truncate(event.TimeResolution)
 	c := cloudEvent{
@@ -96,7 +94,7 @@ func structured(e event.Event, sequence string) (Message, error) {
 	}, err
 }
 
-// check refuses what Decode would refuse or read differently.
+// check refuses records that Decode would refuse or read differently.
 func check(r event.Record, typ event.Type) error {
 	var fields []fault.Field
 	require := func(ok bool, at, detail string) {
@@ -107,7 +105,7 @@ func check(r event.Record, typ event.Type) error {
 	require(r.ID != "" && printable(r.ID), "/id", "must be 1 to 255 bytes without control characters")
 	require(r.Source != "" && len(r.Source) <= maxSource && utf8.ValidString(r.Source), "/source", "must be 1 to 1020 bytes")
 	require(event.ValidID(r.Subject), "/subject", event.IDRule)
-	require(!r.Time.IsZero() && sane(r.Time), "/time", "must be set")
+	require(!r.Time.IsZero() && validYear(r.Time), "/time", "must be set")
 	require(printable(r.CorrelationID), "/correlationid", "must be at most 255 bytes without control characters")
 	require(printable(r.CausationID), "/causationid", "must be at most 255 bytes without control characters")
 	require(r.Version >= 1, "/sequence", "must be at least 1")
@@ -118,7 +116,7 @@ func check(r event.Record, typ event.Type) error {
 	return fault.NewInvalid("event "+shorten(r.ID), fields)
 }
 
-// Sequence returns the stream version that a structured CloudEvent of this service carries, or false.
+// Sequence returns the stream version in a structured CloudEvent of this service.
 func Sequence(m Message) (int64, bool) {
 	var body struct {
 		Sequence string `json:"sequence"`

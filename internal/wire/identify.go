@@ -6,16 +6,16 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 )
 
-// Identity is what a message says about the event in it. Any field may be empty.
+// Identity identifies the event in a message. All fields may be empty.
 type Identity struct {
-	// Type is a name of the catalog, or what the message claims to be.
+	// Type is a type of the catalog, or the text in the message.
 	Type string
-	// ID, Subject and CorrelationID are the sender's, unchecked.
+	// ID, Subject and CorrelationID are as sent, unchecked.
 	ID, Subject, CorrelationID string
 }
 
-// Identify reads what can be read about the event of a message that Decode refuses, so that a person can find out what was
-// lost. Numbers are read as texts. It never fails.
+// Identify returns what is readable about the event in a message that Decode refuses, for operators. Numbers are returned as text. It never
+// fails.
 func Identify(m Message) Identity {
 	top := skim(m.Body, true)
 	envelope, data, pattern := top, top.child("data"), object{}

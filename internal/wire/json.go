@@ -17,20 +17,19 @@ import (
 	"github.com/ordersaga/ordersaga/internal/jsondoc"
 )
 
-// maxDepth bounds the nesting of a body. Nothing in the catalog is deeper than five.
+// maxDepth bounds the nesting of a body. No event of the catalog is nested deeper than five levels.
 const maxDepth = 64
 
-// object is a JSON object and where it is in the body. Names are compared exactly: encoding/json alone
-// would take "ID" for "id".
+// object is a JSON object with its location in the body. Names are compared exactly; encoding/json would accept "ID" for "id".
 type object struct {
-	at     string // JSON pointer, without a slash at its end
+	at     string // JSON pointer, without a trailing slash
 	fields map[string]json.RawMessage
-	// headers are the names of the headers that the fields come from; nil for a body.
+	// headers are the header names of the fields; nil for a body.
 	headers map[string]string
 }
 
-// parse checks JSON at a place of the body, depth levels deep, and returns it as an object, and its bytes as they can be read.
-// A defect is what is wrong with JSON whose type and subject can be determined all the same.
+// parse checks JSON at a location, depth levels deep, and returns it as an object, with its repaired bytes. defect is an error in JSON whose
+// type and subject can still be determined.
 func parse(at string, body []byte, depth int) (o object, raw []byte, defect, err error) {
 	if !utf8.Valid(body) {
 		defect, body = malformed(at, "is not valid UTF-8"), bytes.ToValidUTF8(body, []byte("\uFFFD"))
@@ -45,14 +44,14 @@ func parse(at string, body []byte, depth int) (o object, raw []byte, defect, err
 	return o, body, defect, err
 }
 
-// naming are the names of the fields that say what an event is and what it is about.
+// naming are the fields that determine type and subject.
 var naming = map[string]bool{
 	"specversion": true, "type": true, "eventType": true, "pattern": true, "data": true, "subject": true, "aggregateId": true,
 	"orderId": true,
 }
 
-// unambiguous reports whether a body is an object in which no field that names the type or the subject occurs twice: in the body
-// itself, or in the data within.
+// unambiguous reports whether a body is an object in which no field that determines type or subject is duplicated, in the body or in the nested
+// data.
 func unambiguous(body []byte) bool {
 	if !json.Valid(body) || jsontext.Value(body).Kind() != '{' {
 		return false
@@ -73,12 +72,12 @@ func unambiguous(body []byte) bool {
 	}
 }
 
-// lenient reads JSON whose names may occur twice and whose texts need not be UTF-8. Half a surrogate pair is valid JSON too.
+// lenient returns a decoder that accepts duplicate names, invalid UTF-8 and unpaired surrogates.
 func lenient(body []byte) *jsontext.Decoder {
 	return jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 }
 
-// checkObject checks an object at a place of the body, depth levels deep: see jsondoc.Check.
+// checkObject checks an object at a location, depth levels deep: see jsondoc.Check.
 func checkObject(at string, body []byte, depth int) error {
 	switch defect := jsondoc.Check(body, maxDepth-depth); {
 	case defect == nil:
@@ -88,13 +87,13 @@ func checkObject(at string, body []byte, depth int) error {
 	case !json.Valid(body):
 		return malformed(at, "is not valid JSON")
 	case jsontext.Value(body).Kind() == '[':
-		return malformed(at, "must be a JSON object, not a list: events are read one by one")
+		return malformed(at, "must be a JSON object, not a list: send events one by one")
 	default:
 		return malformed(at+defect.Pointer, defect.Detail)
 	}
 }
 
-// open reads one level of an object that parse has checked.
+// open reads one level of a checked object.
 func open(at string, raw json.RawMessage) (object, error) {
 	o := object{at: at}
 	if err := json.Unmarshal(raw, &o.fields); err != nil || o.fields == nil {
@@ -103,13 +102,13 @@ func open(at string, raw json.RawMessage) (object, error) {
 	return o, nil
 }
 
-// has reports whether the field is there and not null.
+// has reports whether a field is present and not null.
 func (o object) has(name string) bool {
 	raw, ok := o.fields[name]
 	return ok && string(raw) != "null"
 }
 
-// text returns a field that must be a string where it is there.
+// text returns a field that must be a string if present.
 func (o object) text(name string) (string, error) {
 	if !o.has(name) {
 		return "", nil
@@ -121,7 +120,7 @@ func (o object) text(name string) (string, error) {
 	return s, nil
 }
 
-// scalar returns a field as text: a string, or the digits of a number as they were sent. It is empty for everything else.
+// scalar returns a string field, or the digits of a number as sent; empty for all other values.
 func (o object) scalar(name string) string {
 	text, err := o.text(name)
 	if err == nil {
@@ -133,9 +132,9 @@ func (o object) scalar(name string) string {
 	return ""
 }
 
-// skim reads one level of an object as far as it can be read: from a body that is cut off everything before the cut, from one that
-// is too large its beginning. The first value of a name counts. Only texts, numbers and objects are read; the last object may be
-// cut off. An object that is a JSON text is read when nested.
+// skim reads one level of an object as far as it is readable: a truncated body up to its end, and the beginning of a body that is too large. Of
+// duplicate names it uses the first value. It reads only strings, numbers and objects; the last object may be truncated. If nested is set,
+// it also reads an object inside a JSON string.
 func skim(body []byte, nested bool) (o object) {
 	body = bytes.TrimPrefix(body[:min(len(body), MaxBody)], byteOrderMark)
 	decoder := lenient(body)
@@ -169,7 +168,7 @@ func skim(body []byte, nested bool) (o object) {
 	}
 }
 
-// child skims an object within, which may be the JSON text of one.
+// child skims a field, which may be an object or the JSON text of one.
 func (o object) child(name string) object {
 	child := skim(o.fields[name], true)
 	if len(child.fields) == 0 && name == "data" {
@@ -179,7 +178,7 @@ func (o object) child(name string) object {
 	return child
 }
 
-// scalars returns the fields that are texts, numbers or booleans, as JSON.
+// scalars returns all fields except objects and arrays, as JSON.
 func (o object) scalars() json.RawMessage {
 	kept := object{fields: maps.Clone(o.fields)}
 	maps.DeleteFunc(kept.fields, func(_ string, raw json.RawMessage) bool {
@@ -189,11 +188,11 @@ func (o object) scalars() json.RawMessage {
 	return kept.json()
 }
 
-// json returns the object, with sorted names.
+// json returns the object as JSON, with sorted names.
 func (o object) json() json.RawMessage {
 	raw, err := json.Marshal(o.fields)
 	if err != nil {
-		return emptyObject // not for values that were checked
+		return emptyObject // cannot happen for checked values
 	}
 	return raw
 }
@@ -201,14 +200,13 @@ func (o object) json() json.RawMessage {
 // isNumber reports whether a JSON value is a number.
 func isNumber(raw json.RawMessage) bool { return len(raw) > 0 && jsontext.Value(raw).Kind() == '0' }
 
-// textField is a field to read and where to put it.
+// textField is a field to read, with its destination.
 type textField struct {
 	name string
 	to   *located
 }
 
-// read reads fields that must be strings where they are there, in the order given. What is a number is taken by its digits,
-// and what is something else is passed over; both are defects.
+// read reads fields that must be strings if present, in this order. A number is read as its digits, other types are ignored; both are defects.
 func (d *draft) read(o object, fields ...textField) {
 	for _, f := range fields {
 		text, err := o.text(f.name)
@@ -228,7 +226,7 @@ func (o object) pointer(name string) string {
 	return o.at + jsondoc.Pointer(name)
 }
 
-// shorten cuts a text of the sender to a length that an error message can take.
+// shorten truncates a text of the sender for error messages.
 func shorten(s string) string {
 	const most = 64
 	if len(s) <= most {

@@ -5,48 +5,46 @@ import (
 	"time"
 )
 
-// MaxBody is the largest body that is decoded or encoded, in bytes. It is far below the limits of the broker
-// (16 MiB by default from RabbitMQ 4) and of a Temporal payload (2 MiB).
+// MaxBody is the maximum size of a body, in bytes. It is far below the limits of the broker (16 MiB by default since RabbitMQ 4) and of a Temporal
+// payload (2 MiB).
 const MaxBody = 1 << 20
 
-// ContentType is the content type of everything that Encode makes.
+// ContentType is the content type of encoded messages.
 const ContentType = "application/cloudevents+json"
 
-// AppID is the AMQP app_id of everything that Encode makes.
+// AppID is the AMQP app_id of encoded messages.
 const AppID = "ordersaga"
 
-// Exchange is the topic exchange that events are published to unless the broker is configured otherwise.
+// Exchange is the default topic exchange for events.
 const Exchange = "domain_events"
 
-// HeaderCorrelationID is the header that is the last place where a correlation id is looked for.
+// HeaderCorrelationID is a header that is used if a message has no other correlation ID.
 const HeaderCorrelationID = "x-correlation-id"
 
-// Message is a message of a broker that speaks AMQP 0-9-1: its properties, where it came from or goes to, and
-// its body.
+// Message is an AMQP 0-9-1 message: properties, exchange and routing key, and body.
 type Message struct {
 	ContentType, ContentEncoding string
-	// MessageID is the id of the event in it, unless its sender had other ideas.
+	// MessageID is usually the ID of the event.
 	MessageID     string
 	CorrelationID string
-	// ReplyTo names the queue in which the sender of a received message waits for a reply. It is not sent.
+	// ReplyTo is the queue in which the sender of a received message waits for a reply. It is not sent.
 	ReplyTo string
-	// Type is the event's type.
+	// Type is the type of the event.
 	Type string
-	// AppID names the producer.
+	// AppID is the name of the producer.
 	AppID string
-	// Timestamp has seconds only.
+	// Timestamp has whole seconds.
 	Timestamp time.Time
-	// Headers may hold strings, numbers, booleans, times, byte slices, nil, []any and map[string]any.
+	// Headers may have strings, numbers, booleans, times, byte slices, nil, []any and map[string]any.
 	Headers map[string]any
-	// RoutingKey and Exchange are those that the sender chose.
+	// RoutingKey and Exchange are those of the sender.
 	RoutingKey, Exchange string
-	// Redelivered reports that the broker delivered the message before and did not see it acknowledged.
+	// Redelivered is set by the broker for a redelivery.
 	Redelivered bool
 	Body        []byte
 }
 
-// Header returns the text of the header with this name, whatever its case; the exact name comes first,
-// then the first in byte order.
+// Header returns the text of a header, ignoring case; the exact name has precedence, then the first name in byte order.
 func (m Message) Header(name string) (string, bool) {
 	if text, ok := headerText(m.Headers[name]); ok {
 		return text, true

@@ -7,11 +7,11 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 )
 
-// plainFields are the names that belong to a plain event itself; in an event without data the others are it.
+// plainFields are the envelope fields of a plain event; in an event without data, all others are the data.
 var plainFields = []string{"id", "type", "eventType", "timestamp", "occurredAt", "aggregateId", "aggregateType",
 	"subject", "source", "correlationId", "causationId", "schemaVersion", "data", "data_base64"}
 
-// fromPlain reads the plain event.
+// fromPlain reads a plain event.
 func fromPlain(o object) draft {
 	d := draft{time: o.fields["timestamp"], timeAt: o.pointer("timestamp")}
 	if !o.has("timestamp") {
@@ -34,7 +34,7 @@ func fromPlain(o object) draft {
 		var number json.Number
 		version, whole := int64(0), false
 		if o.fields["schemaVersion"][0] != '"' && json.Unmarshal(o.fields["schemaVersion"], &number) == nil {
-			version, whole, _ = event.Integer(number) // 0, which is no version, when it does not fit
+			version, whole, _ = event.Integer(number) // 0, an invalid version, on overflow
 		}
 		if d.version, d.versioned = int(version), whole; !whole {
 			d.defect("schemaVersion", malformed(o.pointer("schemaVersion"), "must be an integer"))
@@ -54,8 +54,8 @@ func fromPlain(o object) draft {
 	return d
 }
 
-// fromNest reads what NestJS's ClientProxy sends: {"pattern", "data"} and, for requests, an id. A pattern that
-// is not a string travels as JSON inside the string.
+// fromNest reads a packet of NestJS's ClientProxy: {"pattern", "data"} and, for requests, an id. A pattern that is not a string is sent as JSON in a
+// string.
 func fromNest(o object) draft {
 	name, unnamed := patternName(o)
 	var d, packet draft
@@ -83,9 +83,8 @@ func fromNest(o object) draft {
 	return d
 }
 
-// looksPlain reports whether the data of a NestJS packet is an event of its own: it has data below it, or it
-// names a type and one more field that only events have. A payload may have a field "type" too: when only the
-// pattern names an event type, it is a payload.
+// looksPlain reports whether the data of a NestJS packet is a complete event: it has data, or it names a type and has another envelope field. A
+// payload may have a field "type", too: if only the pattern is an event type, it is a payload.
 func looksPlain(o object, pattern string) bool {
 	about := o.has("aggregateId") || o.has("timestamp") || o.has("occurredAt")
 	if _, there := o.fields["data"]; there {
@@ -104,10 +103,10 @@ func known(name string) bool {
 	return ok
 }
 
-// patternNames are the fields of a pattern that may name the event, the first one first.
+// patternNames are the fields of a pattern that may have the event type, in order of precedence.
 var patternNames = []string{"type", "event", "eventType", "name", "cmd"}
 
-// patternName returns the event name of a NestJS pattern: the string itself, or a field of the object in it.
+// patternName returns the event type in a NestJS pattern: the string itself, or a field of the object.
 func patternName(o object) (string, error) {
 	raw := o.fields["pattern"]
 	var text string

@@ -7,7 +7,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// nestReply is what NestJS's ClientProxy.send waits for: one answer, which is the last one. It has either Response or Err.
+// nestReply is the reply that NestJS's ClientProxy.send waits for: a single one. It has either Response or Err.
 type nestReply struct {
 	ID         string    `json:"id"`
 	Response   *accepted `json:"response,omitempty"`
@@ -15,7 +15,7 @@ type nestReply struct {
 	IsDisposed bool      `json:"isDisposed"`
 }
 
-// accepted is the response to an event that was handled. The outcome of its order is published as events of the order.
+// accepted is the response to a handled event. The outcome of its order is published as events.
 type accepted struct {
 	Status        string `json:"status"` // accepted
 	Type          string `json:"type"`
@@ -24,8 +24,8 @@ type accepted struct {
 	CorrelationID string `json:"correlationId,omitempty"`
 }
 
-// refused is the error for an event that is a dead letter, in the form of NestJS's RpcException. Code is a code of internal/fault,
-// and Errors names the fields that are wrong.
+// refused is the error for a dead-lettered event, in the form of NestJS's RpcException. Code is a code of internal/fault; Errors has the invalid
+// fields.
 type refused struct {
 	Status  string        `json:"status"` // error
 	Code    fault.Code    `json:"code"`
@@ -33,8 +33,8 @@ type refused struct {
 	Errors  []fault.Field `json:"errors,omitempty"`
 }
 
-// NestReply returns the reply to a message with which NestJS's ClientProxy.send waits for one: a packet with a pattern and an
-// id. err says why the event was refused. The reply is for the queue in ReplyTo; ok is false when the sender does not wait for it.
+// NestReply returns the reply to a message of NestJS's ClientProxy.send: a packet with pattern and id. err is why the event was refused. The reply
+// is for the queue in ReplyTo; ok is false if the sender does not wait for a reply.
 func NestReply(m Message, err error) (reply Message, ok bool) {
 	if m.ReplyTo == "" {
 		return Message{}, false

@@ -107,7 +107,7 @@ func TestADeadLetterIsFixedFromTheTerminal(t *testing.T) {
 
 	out, err = s.cli("dead-letters", "replay", letter.ID)
 	require.Error(t, err)
-	require.Contains(t, out, "it has been replayed already")
+	require.Contains(t, out, "it has already been replayed")
 	out, err = s.cli("dead-letters", "list")
 	require.NoError(t, err)
 	require.NotContains(t, out, letter.ID, "what is settled is not listed unless asked for")

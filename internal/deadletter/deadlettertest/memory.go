@@ -12,7 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// Memory is a deadletter.Store in memory, for tests. The zero value is ready to use.
+// Memory is a deadletter.Store in memory, for tests. Its zero value is ready.
 type Memory struct {
 	mu      sync.Mutex
 	letters map[string]deadletter.Letter
@@ -77,8 +77,8 @@ func (m *Memory) Mark(_ context.Context, id string, status deadletter.Status, ve
 	return nil
 }
 
-// Keep implements deadletter.Store.
-func (m *Memory) Keep(_ context.Context, id string, body []byte) error {
+// SaveBody implements deadletter.Store.
+func (m *Memory) SaveBody(_ context.Context, id string, body []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.bodies == nil {
@@ -88,18 +88,18 @@ func (m *Memory) Keep(_ context.Context, id string, body []byte) error {
 	return nil
 }
 
-// Kept implements deadletter.Store.
-func (m *Memory) Kept(_ context.Context, id, hash string) ([]byte, error) {
+// LoadBody implements deadletter.Store.
+func (m *Memory) LoadBody(_ context.Context, id, hash string) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	body, ok := m.bodies[id+"/"+hash]
 	if !ok {
-		return nil, fault.Missing("the replaced payload of letter %s was not found", id)
+		return nil, fault.Missing("the replacement body of letter %s was not found", id)
 	}
 	return body, nil
 }
 
-// matches reports whether a letter is selected, wherever the page begins.
+// matches reports whether a filter selects a letter, regardless of the cursor.
 func matches(f deadletter.Filter, l deadletter.Letter) bool {
 	return (len(f.Reasons) == 0 || slices.Contains(f.Reasons, l.Reason)) &&
 		(len(f.Types) == 0 || slices.Contains(f.Types, l.Type)) &&
@@ -107,7 +107,7 @@ func matches(f deadletter.Filter, l deadletter.Letter) bool {
 		(f.From.IsZero() || !l.FailedAt.Before(f.From)) && (f.To.IsZero() || l.FailedAt.Before(f.To))
 }
 
-// positionOf is the place after a letter in lists.
+// positionOf returns the position of a letter in lists.
 func positionOf(l deadletter.Letter) cursor.Position {
 	return cursor.Position{Millis: l.FailedAt.UnixMilli(), ID: l.ID}
 }

@@ -1,4 +1,4 @@
-// Package deadlettertest is what every deadletter.Store must do. Only tests import it.
+// Package deadlettertest is the contract suite of deadletter.Store. Only tests may import it.
 package deadlettertest
 
 import (
@@ -18,10 +18,10 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// start is when the first letter of the suite failed.
+// start is the time when the first letter of the suite failed.
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// Letter makes letter number n. Three of them share each moment.
+// Letter returns letter number n. Groups of three have the same time.
 func Letter(n int, body []byte) deadletter.Letter {
 	reasons := []fault.Code{fault.Invalid, fault.Conflict, deadletter.ReasonDeliveryLimit}
 	at := start.Add(time.Duration(n/3) * time.Second)
@@ -35,11 +35,11 @@ func Letter(n int, body []byte) deadletter.Letter {
 	}, at.Add(time.Second))
 }
 
-// Run runs the suite against stores of their own.
+// Run runs the suite. open is called once for each test.
 func Run(t *testing.T, open func(t *testing.T) deadletter.Store) {
-	t.Run("a letter is kept once and as it is", func(t *testing.T) { kept(t, open(t)) })
+	t.Run("a letter is stored once and unchanged", func(t *testing.T) { kept(t, open(t)) })
 	t.Run("bodies and headers of any kind", func(t *testing.T) { anything(t, open(t)) })
-	t.Run("one of many inserts is the first", func(t *testing.T) { race(t, open(t)) })
+	t.Run("one of concurrent inserts succeeds", func(t *testing.T) { race(t, open(t)) })
 	t.Run("marks", func(t *testing.T) { marks(t, open(t)) })
 	t.Run("lists", func(t *testing.T) { lists(t, open(t)) })
 	t.Run("replaced payloads", func(t *testing.T) { replaced(t, open(t)) })
@@ -57,7 +57,7 @@ func kept(t *testing.T, s deadletter.Store) {
 	again.KeptAt, again.Detail = null.At(again.KeptAt.Add(time.Hour)), "otherwise"
 	inserted, err = s.Insert(t.Context(), again)
 	require.NoError(t, err)
-	require.False(t, inserted, "what stands stays")
+	require.False(t, inserted, "an existing letter is not changed")
 	got, ok, err := s.Get(t.Context(), l.ID)
 	require.NoError(t, err)
 	require.True(t, ok)
@@ -65,7 +65,7 @@ func kept(t *testing.T, s deadletter.Store) {
 }
 
 func anything(t *testing.T, s deadletter.Store) {
-	big := bytes.Repeat([]byte{0, 1, 0xff, 'x'}, 5<<20) // more than a document takes
+	big := bytes.Repeat([]byte{0, 1, 0xff, 'x'}, 5<<20) // too large for one document
 	for name, m := range map[string]wire.Message{
 		"nothing":        {},
 		"binary":         {Body: []byte{0xff, 0, 1}, MessageID: "b"},
@@ -89,10 +89,10 @@ func anything(t *testing.T, s deadletter.Store) {
 	}
 	items, _, err := s.List(t.Context(), deadletter.Filter{})
 	require.NoError(t, err)
-	require.Len(t, items, 6, "parts of payloads are no letters")
+	require.Len(t, items, 6, "parts of bodies are not listed")
 }
 
-// everyHeader has a value of every type that AMQP has for clients.
+// everyHeader has a value of every AMQP type.
 func everyHeader() map[string]any {
 	return map[string]any{
 		"nil": nil, "string": "s", "latin1": "caf\xe9", "bytes": []byte{0, 0xff}, "bool": true, "time": start,
@@ -125,7 +125,7 @@ func race(t *testing.T, s deadletter.Store) {
 
 func marks(t *testing.T, s deadletter.Store) {
 	l := Letter(1, []byte("x"))
-	require.NoError(t, s.Mark(t.Context(), l.ID, deadletter.StatusReplayed, 3), "what is not there needs no mark")
+	require.NoError(t, s.Mark(t.Context(), l.ID, deadletter.StatusReplayed, 3), "marking a missing letter does nothing")
 	_, err := s.Insert(t.Context(), l)
 	require.NoError(t, err)
 	status := func() deadletter.Status {
@@ -136,7 +136,7 @@ func marks(t *testing.T, s deadletter.Store) {
 	require.Equal(t, deadletter.StatusOpen, status())
 	require.NoError(t, s.Mark(t.Context(), l.ID, deadletter.StatusReplayed, 3))
 	require.NoError(t, s.Mark(t.Context(), l.ID, deadletter.StatusReplaying, 2))
-	require.Equal(t, deadletter.StatusReplayed, status(), "an older version never wins")
+	require.Equal(t, deadletter.StatusReplayed, status(), "an older version is ignored")
 	require.NoError(t, s.Mark(t.Context(), l.ID, deadletter.StatusDiscarded, 4))
 	require.Equal(t, deadletter.StatusDiscarded, status())
 }
@@ -168,7 +168,7 @@ func lists(t *testing.T, s deadletter.Store) {
 		"reasons": {Reasons: []fault.Code{fault.Conflict, deadletter.ReasonDeliveryLimit}},
 		"type":    {Types: []string{"order.created"}},
 		"none":    {Types: []string{"stock.received"}},
-		"status":  {Statuses: deadletter.Unsettled},
+		"status":  {Statuses: deadletter.Undecided},
 		"time":    {From: start.Add(time.Second), To: start.Add(4 * time.Second)},
 		"between": {From: start.Add(time.Second + 1), To: start.Add(4*time.Second + 1)},
 		"several": {Reasons: []fault.Code{fault.Invalid}, Statuses: []deadletter.Status{deadletter.StatusOpen}, From: start.Add(time.Second)},
@@ -208,13 +208,13 @@ func replaced(t *testing.T, s deadletter.Store) {
 	_, err := s.Insert(t.Context(), l)
 	require.NoError(t, err)
 	for _, body := range [][]byte{[]byte("better"), {}, bytes.Repeat([]byte("y"), 9<<20)} {
-		require.NoError(t, s.Keep(t.Context(), l.ID, body))
-		require.NoError(t, s.Keep(t.Context(), l.ID, body))
-		got, err := s.Kept(t.Context(), l.ID, deadletter.HashOf(body))
+		require.NoError(t, s.SaveBody(t.Context(), l.ID, body))
+		require.NoError(t, s.SaveBody(t.Context(), l.ID, body))
+		got, err := s.LoadBody(t.Context(), l.ID, deadletter.HashOf(body))
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(body, got))
 	}
-	_, err = s.Kept(t.Context(), l.ID, deadletter.HashOf([]byte("nobody kept this")))
+	_, err = s.LoadBody(t.Context(), l.ID, deadletter.HashOf([]byte("not saved")))
 	require.ErrorIs(t, err, fault.ErrMissing)
 	items, _, err := s.List(t.Context(), deadletter.Filter{})
 	require.NoError(t, err)

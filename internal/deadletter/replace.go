@@ -11,21 +11,20 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// withoutEffect are the reasons of letters whose event cannot have had an effect: no handler got as far as that. Such an event may
-// keep its id when it is mended.
+// withoutEffect are the reasons of letters whose event certainly had no effect. Such an event may keep its ID when its body is replaced.
 var withoutEffect = map[fault.Code]bool{
 	fault.Malformed: true, fault.Invalid: true, fault.TooLarge: true, fault.UnsupportedMediaType: true,
 	fault.UnknownType: true, fault.UnknownVersion: true, fault.OrderUnknown: true,
 }
 
-// mended returns the letter's message with another body. The new body speaks for itself: an id in it is the event's id.
-// When it has none, the message's id stays if the event cannot have had an effect; otherwise a fresh one is made from the
-// letter and the body, because under the old one the mended event would be taken for a duplicate.
-func (l Letter) mended(body []byte) wire.Message {
+// withBody returns the letter's message with another body. An event ID in the new body is used. Otherwise the message ID is kept if the event had
+// no effect; if it may have had one, a new ID is derived from letter and body, because with the old one the corrected event would be taken
+// for a duplicate.
+func (l Letter) withBody(body []byte) wire.Message {
 	m := l.Message
 	m.Body = body
 	var fields map[string]json.RawMessage
-	_ = json.NewDecoder(bytes.NewReader(body)).Decode(&fields) // without fields where it is no object
+	_ = json.NewDecoder(bytes.NewReader(body)).Decode(&fields) // no fields if it is not an object
 	if strings.HasPrefix(strings.ToLower(m.ContentType), "application/cloudevents") && fields["specversion"] == nil {
 		m.ContentType = "application/json"
 	}
@@ -38,18 +37,18 @@ func (l Letter) mended(body []byte) wire.Message {
 			attribute, ok := wire.BinaryAttribute(name)
 			return ok && attribute == "id"
 		})
-		if !namesItself(m) {
+		if !hasOwnID(m) {
 			m.MessageID = event.DerivedID("mended", l.ID, HashOf(body))
 		}
 	}
 	return m
 }
 
-// namesItself reports whether the id of a message's event is in its body: then the message's own id does not matter.
-func namesItself(m wire.Message) bool {
+// hasOwnID reports whether the body of a message has the event ID: then the message ID is not used.
+func hasOwnID(m wire.Message) bool {
 	m.MessageID = "a"
 	one, err := wire.Decode(m)
 	m.MessageID = "b"
-	other, _ := wire.Decode(m) // it is read if the first one is
+	other, _ := wire.Decode(m) // valid if the first one is
 	return err == nil && one.ID == other.ID
 }

@@ -30,12 +30,12 @@ func TestStoringIsIdempotent(t *testing.T) {
 	require.Equal(t, "secret", string(d.Message.Body))
 }
 
-// A keeper that dies between the letter and its stream finishes when the message comes again.
+// A receiver that dies between the letter and its stream finishes when the message comes again.
 func TestInterruptedStoringIsCompleted(t *testing.T) {
 	w := newWorld(t)
 	p := post(fault.Invalid, "x")
 	w.fail = func(event.Entry) error { return fault.New(fault.Unavailable, "away") }
-	require.ErrorIs(t, w.keeper.Keep(t.Context(), p), fault.Unavailable, "the message stays in its queue")
+	require.ErrorIs(t, w.receiver.Receive(t.Context(), p), fault.Unavailable, "the message stays in its queue")
 	w.fail = nil
 	id := w.kept(p)
 	require.Equal(t, []string{event.DeadReceived}, w.types(id))
@@ -106,7 +106,7 @@ func TestOneLogLinePerLetter(t *testing.T) {
 		for _, failure := range []error{nil, fault.New(fault.Invalid, "no"), fault.New(fault.Unavailable, "away")} {
 			w := newWorld(t)
 			var output strings.Builder
-			keeper := &deadletter.Keeper{
+			receiver := &deadletter.Receiver{
 				Service: deadletter.NewService(deadletter.Config{
 					Store: w.store, Log: w, Inbox: w, Clock: func() time.Time { return now }, NewID: w.newID,
 					Logger: slog.New(slog.NewJSONHandler(&output, nil)),
@@ -117,7 +117,7 @@ func TestOneLogLinePerLetter(t *testing.T) {
 			p := post(reason, `{"id":"evt-1","data":{"sku":"tea"`)
 			p.Detail = "what is wrong"
 			for range 3 {
-				require.NoError(t, keeper.Keep(t.Context(), p))
+				require.NoError(t, receiver.Receive(t.Context(), p))
 			}
 			require.Equal(t, 1, strings.Count(output.String(), "\n"), "%s: %s", reason, output.String())
 			for _, attribute := range []string{deadletter.New(p, now).ID, `"reason":"` + string(reason) + `"`, "what is wrong", `"event_id":"evt-1"`, `"subject":"tea"`} {
@@ -140,7 +140,7 @@ func TestPoisonMessageIsNotRetried(t *testing.T) {
 		return nil
 	}
 	p := post(deadletter.ReasonDeliveryLimit, "x")
-	require.ErrorIs(t, w.keeper.Keep(t.Context(), p), died)
+	require.ErrorIs(t, w.receiver.Receive(t.Context(), p), died)
 	w.fail = nil
 	id := w.kept(p)
 	require.Equal(t, 1, calls)
@@ -159,7 +159,7 @@ func TestInterruptedHandoverIsCompleted(t *testing.T) {
 		}
 		return nil
 	}
-	require.Error(t, w.keeper.Keep(t.Context(), p))
+	require.Error(t, w.receiver.Receive(t.Context(), p))
 	w.fail = nil
 	id := w.kept(p)
 	require.Equal(t, deadletter.StatusReplayed, w.status(id))
@@ -169,7 +169,7 @@ func TestInterruptedHandoverIsCompleted(t *testing.T) {
 	require.Equal(t, deadletter.StatusOpen, w.status(id))
 }
 
-// A retry runs alone, and two keepers make one attempt.
+// A retry runs alone, and two receivers make one attempt.
 func TestOnlyOneRetry(t *testing.T) {
 	w := newWorld(t)
 	var running, most, calls atomic.Int64
@@ -179,19 +179,19 @@ func TestOnlyOneRetry(t *testing.T) {
 		running.Add(-1)
 		return nil
 	}
-	keeper := func() *deadletter.Keeper {
-		return &deadletter.Keeper{
+	newReceiver := func() *deadletter.Receiver {
+		return &deadletter.Receiver{
 			Service: w.service, Handle: func(ctx context.Context, _ string, m wire.Message) error { return w.handle(ctx, m) }, Count: func(fault.Code) {},
 		}
 	}
-	first, second := keeper(), keeper()
+	first, second := newReceiver(), newReceiver()
 	var all sync.WaitGroup
 	const letters = 20
 	for n := range letters {
 		p := post(deadletter.ReasonDeliveryLimit, string(rune('a'+n)))
-		for _, k := range []*deadletter.Keeper{first, second} {
+		for _, k := range []*deadletter.Receiver{first, second} {
 			all.Go(func() {
-				if err := k.Keep(t.Context(), p); err != nil {
+				if err := k.Receive(t.Context(), p); err != nil {
 					t.Error(err)
 				}
 			})
@@ -199,7 +199,7 @@ func TestOnlyOneRetry(t *testing.T) {
 	}
 	all.Wait()
 	require.Equal(t, int64(letters), calls.Load())
-	require.LessOrEqual(t, most.Load(), int64(2), "one at a time in each keeper")
+	require.LessOrEqual(t, most.Load(), int64(2), "one at a time in each receiver")
 }
 
 // TestEqualMessagesAreSeparateLetters: what the broker's record of a death does not tell apart, its first delivery does.
@@ -207,12 +207,12 @@ func TestOnlyOneRetry(t *testing.T) {
 func TestEqualMessagesAreSeparateLetters(t *testing.T) {
 	w := newWorld(t)
 	p := post(fault.Invalid, "the same")
-	p.First = true
+	p.FirstDelivery = true
 	for range 3 {
-		require.NoError(t, w.keeper.Keep(t.Context(), p))
+		require.NoError(t, w.receiver.Receive(t.Context(), p))
 	}
-	p.First = false
-	require.NoError(t, w.keeper.Keep(t.Context(), p))
+	p.FirstDelivery = false
+	require.NoError(t, w.receiver.Receive(t.Context(), p))
 	items, _, err := w.service.List(t.Context(), deadletter.Filter{})
 	require.NoError(t, err)
 	require.Len(t, items, 3)

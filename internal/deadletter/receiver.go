@@ -15,41 +15,41 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// KeeperName is the actor of the replays that a keeper makes.
-const KeeperName = "keeper"
+// ReceiverName is the actor of replays by a Receiver.
+const ReceiverName = "keeper"
 
-// outcomeTimeout bounds writing down what came of a retry whose own time is over.
+// outcomeTimeout bounds recording the result of a retry after its own context has ended.
 const outcomeTimeout = 10 * time.Second
 
-// Keeper keeps dead letters. All fields are mandatory.
-type Keeper struct {
+// Receiver stores dead letters. All fields are required.
+type Receiver struct {
 	Service *Service
-	// Handle handles a message as if it came from the queue, or from the inbox when none is named.
+	// Handle handles a message like the consumer of the queue; an empty queue is the inbox.
 	Handle func(ctx context.Context, queue string, m wire.Message) error
-	// Count is called for every letter that is new, with its reason.
+	// Count is called for every new letter, with its reason.
 	Count func(reason fault.Code)
-	// alone is held for reading while a letter is kept, and for writing while one is handled.
+	// alone is held for reading while a letter is stored, and for writing during a retry.
 	alone sync.RWMutex
 }
 
-// Keep keeps a message with what its queue knows about it; it may be called again with the same one. With a nil error the message
-// may be acknowledged.
-func (k *Keeper) Keep(ctx context.Context, l Letter) error {
-	l, s, err := k.keep(ctx, New(l, k.Service.cfg.Clock()))
+// Receive stores a message as a letter, and retries it if the broker dead-lettered it. It is idempotent. If the error is nil, the message may be
+// acknowledged.
+func (k *Receiver) Receive(ctx context.Context, l Letter) error {
+	l, s, err := k.store(ctx, New(l, k.Service.cfg.Clock()))
 	if err != nil || !retried[l.Reason] {
 		return err
 	}
 	return k.retry(ctx, l, s)
 }
 
-// maxSame bounds how many letters of the same bytes and time are looked through for a free place.
+// maxSame bounds the number of letters with equal bytes and time.
 const maxSame = 1000
 
-// insert inserts the letter, under another id when its own is another message's.
-func (k *Keeper) insert(ctx context.Context, l Letter) (Letter, bool, error) {
+// insert inserts the letter, with a different ID if its ID belongs to another message.
+func (k *Receiver) insert(ctx context.Context, l Letter) (Letter, bool, error) {
 	store, own := k.Service.cfg.Store, l.ID
 	inserted, err := store.Insert(ctx, l)
-	for n := 1; err == nil && !inserted && l.First && n <= maxSame; n++ {
+	for n := 1; err == nil && !inserted && l.FirstDelivery && n <= maxSame; n++ {
 		l.ID = event.DerivedID("another dead letter", own, strconv.Itoa(n))
 		inserted, err = store.Insert(ctx, l)
 	}
@@ -59,8 +59,8 @@ func (k *Keeper) insert(ctx context.Context, l Letter) (Letter, bool, error) {
 	return l, inserted, err
 }
 
-// keep inserts the letter and opens its stream. It returns the letter as it is kept.
-func (k *Keeper) keep(ctx context.Context, l Letter) (Letter, State, error) {
+// store inserts the letter and starts its stream. It returns the stored letter.
+func (k *Receiver) store(ctx context.Context, l Letter) (Letter, State, error) {
 	k.alone.RLock()
 	defer k.alone.RUnlock()
 	l, inserted, err := k.insert(ctx, l)
@@ -69,8 +69,8 @@ func (k *Keeper) keep(ctx context.Context, l Letter) (Letter, State, error) {
 	}
 	s := State{ID: l.ID, Status: StatusOpen}
 	if !inserted {
-		kept := l
-		if s, err = k.Service.readStream(ctx, &kept); err != nil {
+		stored := l
+		if s, err = k.Service.readStream(ctx, &stored); err != nil {
 			return l, s, err
 		}
 	}
@@ -78,14 +78,14 @@ func (k *Keeper) keep(ctx context.Context, l Letter) (Letter, State, error) {
 	if err == nil && opened {
 		k.Count(l.Reason)
 		if !retried[l.Reason] {
-			k.logKept(ctx, l)
+			k.logStored(ctx, l)
 		}
 	}
 	return l, s, err
 }
 
-// logKept writes the one line that a letter gets, after its retry if it has one.
-func (k *Keeper) logKept(ctx context.Context, l Letter, more ...slog.Attr) {
+// logStored writes the log line of a letter, after its retry if there is one.
+func (k *Receiver) logStored(ctx context.Context, l Letter, more ...slog.Attr) {
 	k.Service.cfg.Logger.LogAttrs(ctx, slog.LevelError, "dead letter kept", append([]slog.Attr{
 		slog.String("letter_id", l.ID), slog.String("reason", string(l.Reason)), slog.String("detail", l.Detail),
 		slog.String("event_id", l.EventID), slog.String("event_type", l.Type), slog.String("subject", l.Subject),
@@ -94,9 +94,9 @@ func (k *Keeper) logKept(ctx context.Context, l Letter, more ...slog.Attr) {
 	}, more...)...)
 }
 
-// retry handles what the broker gave up on once more, alone. Nothing is done twice: what an earlier delivery of the same
-// message has begun is in the letter's stream.
-func (k *Keeper) retry(ctx context.Context, l Letter, s State) error {
+// retry handles a message that the broker dead-lettered once more, alone. The letter's stream records what was started, so that a redelivery does
+// not repeat it.
+func (k *Receiver) retry(ctx context.Context, l Letter, s State) error {
 	k.alone.Lock()
 	defer k.alone.Unlock()
 	begun := RetryData{LetterID: l.ID, AttemptID: k.Service.cfg.NewID(), PayloadHash: l.PayloadHash}
@@ -107,24 +107,24 @@ func (k *Keeper) retry(ctx context.Context, l Letter, s State) error {
 		return k.Service.entry(l, s, slotRetry, event.DeadRetryBegun, begun), nil
 	})
 	if err == nil && (mine || s.Retry != nil && !s.Retry.Ended) {
-		failure := ReasonInterrupted // the process that began it is gone, or has lost its connection: it is not tried again
+		failure := ReasonInterrupted // the process that began it has ended or lost its connection: no further attempt
 		if mine {
 			failure = k.handle(ctx, l)
 		}
-		s, err = k.ended(ctx, l, s, failure)
+		s, err = k.recordRetryEnd(ctx, l, s, failure)
 	}
-	if err != nil || !s.asksForAnotherTry() {
+	if err != nil || !s.shouldReplay() {
 		return err
 	}
-	err = k.Service.replay(ctx, l, s, Request{ID: event.DerivedID(KeeperName, l.ID), By: KeeperName, Note: "its handler asked for another try"})
+	err = k.Service.replay(ctx, l, s, Request{ID: event.DerivedID(ReceiverName, l.ID), By: ReceiverName, Note: "the retry failed with a retryable error"})
 	if errors.Is(err, fault.ResolutionRefused) {
-		return nil // it is left for operators
+		return nil // left for operators
 	}
 	return err
 }
 
-// ended writes down what came of the retry, however long it has taken.
-func (k *Keeper) ended(ctx context.Context, l Letter, s State, failure fault.Code) (State, error) {
+// recordRetryEnd records the result of the retry, even if its context has ended.
+func (k *Receiver) recordRetryEnd(ctx context.Context, l Letter, s State, failure fault.Code) (State, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()
 	eventType := event.DeadRetryFailed
@@ -138,13 +138,13 @@ func (k *Keeper) ended(ctx context.Context, l Letter, s State, failure fault.Cod
 		return k.Service.entry(l, s, slotRetryEnd, eventType, RetryData{LetterID: l.ID, PayloadHash: l.PayloadHash, Reason: failure}), nil
 	})
 	if wrote {
-		k.logKept(ctx, l, slog.Bool("retried", failure == ""), slog.String("failure", string(failure)))
+		k.logStored(ctx, l, slog.Bool("retried", failure == ""), slog.String("failure", string(failure)))
 	}
 	return s, err
 }
 
-// handle handles the letter's message. It returns the code of what the handler answered, empty when the message did what it should.
-func (k *Keeper) handle(ctx context.Context, l Letter) (failure fault.Code) {
+// handle handles the letter's message. It returns the code of the error, or "" if the message was handled.
+func (k *Receiver) handle(ctx context.Context, l Letter) (failure fault.Code) {
 	defer func() {
 		if reason := recover(); reason != nil {
 			k.Service.cfg.Logger.LogAttrs(ctx, slog.LevelError, "handler panicked", slog.String("letter_id", l.ID),
@@ -159,11 +159,11 @@ func (k *Keeper) handle(ctx context.Context, l Letter) (failure fault.Code) {
 	return ""
 }
 
-// asksForAnotherTry reports whether the retry's answer did: the message does no harm then, and belongs into the inbox.
-func (s State) asksForAnotherTry() bool {
+// shouldReplay reports whether the retry failed with a retryable error: then the message is harmless and is replayed to the inbox.
+func (s State) shouldReplay() bool {
 	if s.Retry == nil || !slices.Contains([]fault.Code{fault.Unavailable, fault.OutcomeUnknown, fault.Concurrency, fault.OrderUnknown}, s.Retry.Failure) {
 		return false
 	}
 	p, pending := s.Pending()
-	return s.Status == StatusOpen && len(s.Replays) == 0 || pending && p.By == KeeperName
+	return s.Status == StatusOpen && len(s.Replays) == 0 || pending && p.By == ReceiverName
 }
