@@ -24,8 +24,8 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 run: ## everything on this machine: stack, service, demo stock, a first order; Ctrl-C stops it
-	@devstack/broker & $(MAKE) --no-print-directory build && wait
-	@$(BIN)/devstack up -- $(BIN)/demo -binary $(BIN)/ordersaga welcome
+	@began=$$(date +%s); devstack/broker & $(MAKE) --no-print-directory build && wait && \
+	  exec $(BIN)/devstack up -- $(BIN)/demo -binary $(BIN)/ordersaga -began $$began welcome
 
 demo: build ## throw-away stack: one order down every path, each timeline as a table
 	@$(BIN)/devstack exec -- $(BIN)/demo -binary $(BIN)/ordersaga tour
@@ -38,7 +38,8 @@ bench-growth: devstack ## what operations cost at 10 thousand, 100 thousand and 
 	@CGO_ENABLED=0 $(GO) -C bench build -o ../$(BIN)/growth ./growth
 	@$(BIN)/devstack exec --only mongodb -- $(BIN)/growth $(ARGS)
 
-build: service devstack ## bin/ordersaga, bin/demo and bin/devstack
+build: ## bin/ordersaga, bin/demo and bin/devstack
+	@VERSION='$(VERSION)' devstack/build all
 
 service:
 	@test -e $(BIN)/ordersaga || echo "ordersaga: building the service; the first build takes a minute or two" >&2
