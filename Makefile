@@ -13,7 +13,7 @@ UNIT = $$($(GO) list ./... | grep -v -e /test/e2e$$ -e /test/matrix$$)
 
 # The packages with tests that need servers. Without servers those tests are skipped, which is how test-unit runs these packages too.
 SERVERS = mongotest\.|rabbitmqtest\.|testenv\.(AMQP|Control|Management|MongoDB|RabbitMQControl|Temporal)\(
-INTEGRATION = $$(grep -rlE '$(SERVERS)' --include=*_test.go . | xargs -n 1 dirname | sort -u | grep -v -e ^./bench -e ^./examples -e ^./devstack -e ^./test/e2e$$ -e ^./test/matrix$$)
+INTEGRATION = $$(grep -rlE '$(SERVERS)' --include=*_test.go . | xargs -n 1 dirname | sort -u | grep -v -e ^./bench -e ^./examples -e ^./devstack -e ^./test/e2e$$ -e ^./test/matrix$$ -e ^./test/tutorial$$)
 
 # make test says which sample of the matrix it runs; ORDERSAGA_SAMPLE=… runs it again.
 ORDERSAGA_SAMPLE := $(or $(ORDERSAGA_SAMPLE),$(shell date +%s))
@@ -97,6 +97,7 @@ test-bench:
 # A flow of a module of its own, as another team has it: without a stack in virtual time, and its binary on the stack.
 test-examples:
 	ORDERSAGA_REQUIRE_STACK=1 $(GO) -C examples/giftcard test -timeout 30m -count=1 ./...
+	ORDERSAGA_REQUIRE_STACK=1 $(GO) test -timeout 30m -count=1 ./test/tutorial
 
 # With other settings of cgo and -race the servers would be compiled once more.
 test-devstack:
