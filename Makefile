@@ -27,7 +27,7 @@ run: ## everything on this machine: stack, service, demo stock, a first order; C
 	@began=$$(date +%s); devstack/broker & $(MAKE) --no-print-directory build && wait && \
 	  exec $(BIN)/devstack up -- $(BIN)/demo -binary $(BIN)/ordersaga -began $$began welcome
 
-demo: build ## throw-away stack: one order down every path, each timeline as a table
+demo: build ## temporary stack: one order down every path, each timeline as a table
 	@$(BIN)/devstack exec -- $(BIN)/demo -binary $(BIN)/ordersaga tour
 
 bench: service devstack ## measure floor, naive saga and ordersaga in one run; QUICK=1 only looks whether it works

@@ -30,7 +30,7 @@ import (
 
 // Config says what to launch.
 type Config struct {
-	// Home is the state folder; empty means a throw-away one and free ports
+	// Home is the state folder; empty means a temporary one and free ports
 	// instead of the default ones.
 	Home string
 	// Command is run when everything is ready; without one the stack stays
@@ -42,7 +42,7 @@ type Config struct {
 	RabbitMQ, Erlang string
 	// Drain is how long the command may take to end after a signal.
 	Drain time.Duration
-	// KeepState leaves a throw-away state folder behind, to look at.
+	// KeepState keeps a temporary state folder, for inspection.
 	KeepState bool
 	// Out receives the environment when there is no command, Err all else.
 	Out, Err io.Writer
@@ -132,7 +132,7 @@ func (l *launcher) run() (code int, err error) {
 	return code, err
 }
 
-// durable stacks keep their data, so they are stopped gracefully; throw-away
+// durable stacks keep their data, so they are stopped gracefully; temporary
 // ones need not.
 func (l *launcher) durable() bool { return l.Home != "" }
 

@@ -27,7 +27,7 @@ func Keep(args []string) int {
 		fmt.Fprintf(os.Stderr, "devstack: %s is for devstack itself\n", KeepCommand)
 		return 2
 	}
-	// The kernel ties the program's fate (see dieWithParent) to the thread that
+	// The kernel ties the program's end (see dieWithParent) to the thread that
 	// started it: make it the main one, which lasts as long as the process.
 	runtime.LockOSThread()
 	k := keeper{group: args[0] == "group"}

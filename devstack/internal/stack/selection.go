@@ -38,7 +38,7 @@ var addressVariables = map[string]string{
 	RabbitMQ: "AMQP_URL",
 }
 
-// Selection says what becomes of each component.
+// Selection says for each component whether it is started, external or absent.
 type Selection struct {
 	started, external map[string]bool
 }

@@ -19,7 +19,7 @@ import (
 // Component is one server of the stack.
 type Component struct {
 	Name string
-	// URL is shown to people.
+	// URL is printed for the user.
 	URL string
 	// Spec says what to run; Log is filled in by the supervisor, and the mark
 	// is added to Env.
