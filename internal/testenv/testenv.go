@@ -101,8 +101,8 @@ func Leaks(within time.Duration, options ...goleak.Option) error {
 	}
 }
 
-// Lately is formatted when a wait has failed and not when it began: it tells how things stood then.
-type Lately func() any
+// LazyString is formatted when a wait has failed, not when it begins: the message shows the state at that time.
+type LazyString func() any
 
 // String implements fmt.Stringer.
-func (l Lately) String() string { return fmt.Sprintf("%+v", l()) }
+func (l LazyString) String() string { return fmt.Sprintf("%+v", l()) }

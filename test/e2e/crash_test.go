@@ -76,7 +76,7 @@ type burst struct {
 	mu sync.Mutex
 	// accepted are the orders that the service has said 202 to.
 	accepted []string
-	// sent tells that every order of the last crowd is accepted.
+	// sent reports whether every order of the last crowd is accepted.
 	sent   bool
 	change chan struct{}
 }

@@ -138,7 +138,7 @@ func (n shop) asks(path string, status int, into any) {
 		var err error
 		last, err = n.http.Do(n.s.ctx, http.MethodPost, path, map[string]string{"reason": "ordered twice"})
 		return err == nil && last.Status != http.StatusBadGateway
-	}, patience, 30*time.Millisecond, "%s", testenv.Lately(func() any { return last.Body }))
+	}, patience, 30*time.Millisecond, "%s", testenv.LazyString(func() any { return last.Body }))
 	require.NoError(n.s.t, last.Into(status, into))
 }
 

@@ -85,7 +85,7 @@ func (s *stack) reconcileOnce(flags ...string) (found []string, content bool) {
 	}
 }
 
-// tryReconcile also tells whether the command has printed a report.
+// tryReconcile also reports whether the command has printed a report.
 func (s *stack) tryReconcile(flags ...string) (found []string, content, printed bool) {
 	s.t.Helper()
 	cmd := exec.CommandContext(s.ctx, binary, append([]string{"reconcile", "--json"}, flags...)...)

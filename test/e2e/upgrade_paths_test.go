@@ -21,7 +21,7 @@ type upgradePath struct {
 	// cutFrom is the first event after which its timelines are cut, none when it is zero. On some paths what would have happened
 	// before must not be asked for again after the upgrade: it would come out otherwise by now.
 	cutFrom int
-	// resumes tells that a cut never is with an effect of which the order has not heard: its end would be another one.
+	// resumes reports whether a cut never is with an effect of which the order has not heard: its end would be another one.
 	resumes bool
 }
 

@@ -39,7 +39,7 @@ type incarnation struct {
 	state  vitality
 	thawed chan struct{}
 	busy   sync.WaitGroup
-	// over tells that the incarnation goes on after all is over: faults do not strike it any more.
+	// over reports whether the incarnation goes on after all is over: faults do not strike it any more.
 	over bool
 	// packets are requests that were under way when it was frozen.
 	packets []func()

@@ -50,7 +50,7 @@ func init() {
 // lane is a namespace of the Temporal server with everything that outlives a process of the service.
 type lane struct {
 	address, namespace string
-	// fast tells that the gateway is called inside workflow tasks.
+	// fast reports whether the gateway is called inside workflow tasks.
 	fast bool
 	// cache is how many workflows a process remembers.
 	cache    int

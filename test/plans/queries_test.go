@@ -87,7 +87,7 @@ type world struct {
 	list     *mongo.List
 	registry *mongo.SKUs
 	head     ours.Head
-	// byIDAlone tells that the server is FerretDB 1: it uses the index of _id, for a filter on _id alone, and explains nothing.
+	// byIDAlone reports whether the server is FerretDB 1: it uses the index of _id, for a filter on _id alone, and explains nothing.
 	byIDAlone bool
 }
 
@@ -176,11 +176,11 @@ type question struct {
 	ask  func(t *testing.T)
 	// sorted says why it may be that FerretDB 2, which reads in the order of _id alone, sorts what it has found.
 	sorted string
-	// everything tells that FerretDB 1, where only a filter on _id alone uses an index, reads the whole collection.
+	// everything reports whether FerretDB 1, where only a filter on _id alone uses an index, reads the whole collection.
 	everything bool
-	// byID tells that it is the index of _id that has to be used: a stream may be long.
+	// byID reports whether it is the index of _id that has to be used: a stream may be long.
 	byID bool
-	// windows tells that FerretDB 2 is asked for one stretch of creation time after the other.
+	// windows reports whether FerretDB 2 is asked for one stretch of creation time after the other.
 	windows bool
 }
 
