@@ -69,7 +69,7 @@ func TestTheVerdict(t *testing.T) {
 		"order c was never placed":     orders(map[string]string{"a": "order.completed", "b": "order.rejected", "c": "order.completed"}),
 		"sku tea has a gap":            {Orders: placed, Violations: []string{"sku tea has a gap"}},
 		"has something late":           {Orders: placed, Late: map[string][]string{"a": {"money"}}},
-		"no intervention here":         {Orders: placed, Exceptions: []string{"order a was charged 0 instead of 5"}},
+		"without an intervention":      {Orders: placed, Exceptions: []string{"order a was charged 0 instead of 5"}},
 	} {
 		require.ErrorContains(t, judge(report, placed), complaint)
 	}
