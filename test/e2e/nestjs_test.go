@@ -102,7 +102,7 @@ type shop struct {
 	http harness.Client
 }
 
-// startShop runs the shop and waits until its queue stands and it listens.
+// startShop runs the shop and waits until its queue exists and it listens.
 func (s *stack) startShop(folder, queue string) shop {
 	s.t.Helper()
 	p := startProgram(s.t, []string{"PORT=0", "SHOP_QUEUE=" + queue, "NO_COLOR=1"}, "node", filepath.Join(folder, "dist", "main.js"))
@@ -171,7 +171,7 @@ func TestANestJSShopGetsSagas(t *testing.T) {
 	}
 
 	// What is sent twice, either way, happens once.
-	s.settled(placed.OrderID) // from here on nobody publishes about it but this test
+	s.settled(placed.OrderID) // from here on only this test publishes about it
 	before := nest.awaits(placed.OrderID, ends).Duplicates
 	s.republish(created)
 	s.republish(s.heard(placed.OrderID, "order.completed"))
@@ -251,7 +251,7 @@ func (s *stack) registers(nest shop) {
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
 	_, err = s.tap.Await(ctx, user["userId"], func(m []harness.Message) bool { return len(harness.Outbound(m)) > 0 })
-	require.NoError(s.t, err, "something becomes of it")
+	require.NoError(s.t, err, "it is handled")
 }
 
 // TestTheNestJSLockNamesNoRegistry: the example is installed from whatever registry its user has.

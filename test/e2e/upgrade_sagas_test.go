@@ -184,7 +184,7 @@ func (s *stack) listing() (orders map[string]harness.Resource, attention map[str
 			break
 		}
 	}
-	items, err := s.client.Desk(s.ctx)
+	items, err := s.client.Attention(s.ctx)
 	if err != nil {
 		return orders, attention
 	}

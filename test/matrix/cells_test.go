@@ -114,7 +114,7 @@ const (
 
 var points = []point{before, done, recorded, completed, taken}
 
-// journey is an order with what its neighbours say, and the stages that it goes through.
+// journey is an order with the events from outside, and the stages that it goes through.
 type journey struct {
 	name        string
 	fulfillment order.Fulfillment
@@ -125,7 +125,7 @@ type journey struct {
 	scarce bool
 	script []scene
 	stages []stage
-	// end is how it ends when nobody cancels and nobody says anything early.
+	// end is how it ends without cancellations and early events.
 	end order.Status
 }
 
@@ -147,7 +147,7 @@ var (
 	}
 )
 
-// says is a scene in which a neighbour says something.
+// says is a scene with an event from outside.
 func says(eventType string, when func(order.State) bool) scene {
 	return scene{when, func(ctx context.Context, l *lane, orderID string) { l.say(ctx, eventType, l.unique("say"), orderID) }}
 }

@@ -32,7 +32,7 @@ const (
 	harmResetLast  harm = "reset to the last task"
 	harmTerminate  harm = "terminate"
 
-	// harmEnd terminates the workflow and kills the process, and nobody starts another run.
+	// harmEnd terminates the workflow and kills the process, and no other run is started.
 	harmEnd harm = "end"
 
 	harmErrorCancel     harm = "error+cancel"

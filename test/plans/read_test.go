@@ -7,7 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// Plan is what matters of how a server answers a query.
+// Plan is the relevant part of how a server executes a query.
 type Plan struct {
 	// Indexes are the names of the indexes that are read; "_id_" is the one of _id.
 	Indexes []string
