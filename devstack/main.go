@@ -1,6 +1,6 @@
 // Command devstack runs what ordersaga needs on one machine: a Temporal server
 // with its Web UI, a MongoDB wire server and a private RabbitMQ node, each in a
-// process of its own, on loopback only, and all gone when devstack is.
+// process of its own, on loopback only. All end with devstack.
 package main
 
 import (

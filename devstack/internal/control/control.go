@@ -36,7 +36,7 @@ type Request struct {
 type Response struct {
 	// Error is empty on success.
 	Error string `json:"error,omitempty"`
-	// Message tells what happened.
+	// Message says what happened.
 	Message string `json:"message,omitempty"`
 	// Env holds NAME=value pairs.
 	Env []string `json:"env,omitempty"`
@@ -96,7 +96,7 @@ func (s *Server) Close() {
 	s.cancel()
 	s.listener.Close()
 	s.requests.Wait()
-	_ = removeOwn(s.dir) // a folder left among the temporary ones does no harm
+	_ = removeOwn(s.dir) // a remaining temporary folder does no harm
 }
 
 func removeOwn(dir string) error {

@@ -70,7 +70,7 @@ func (b Builder) Components() ([]supervise.Component, error) {
 	return components, nil
 }
 
-// MongoDBQuery is what clients need to know about the server.
+// MongoDBQuery returns the parameters of the server's URI.
 func MongoDBQuery() string {
 	if _, err := exec.LookPath("mongod"); err == nil {
 		return "?replicaSet=" + replicaSetName

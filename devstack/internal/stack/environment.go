@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Context is what the environment needs to know besides the endpoints.
+// Context has the values of the environment besides the endpoints.
 type Context struct {
 	// Control is the path of the control socket.
 	Control string

@@ -66,7 +66,7 @@ func Select(only, external string, lookup func(string) (string, bool)) (Selectio
 		}
 	}
 	if s.external[Temporal] && secured(lookup) {
-		delete(s.started, UI) // ours has no credentials to show
+		delete(s.started, UI) // the started one has no credentials
 	}
 	return s, errors.Join(missing...)
 }

@@ -15,8 +15,8 @@ import (
 const (
 	// probeInterval is short: a user waits.
 	probeInterval = 50 * time.Millisecond
-	// probeLimit bounds one probe, so that a server that accepts and says
-	// nothing is asked again.
+	// probeLimit bounds one probe, so that a server that accepts and does not
+	// answer is probed again.
 	probeLimit = 5 * time.Second
 	// sweepLimit bounds the search for processes of a killed keeper.
 	sweepLimit = 5 * time.Second
@@ -112,7 +112,7 @@ func (u *unit) watch(r *run) {
 	}
 }
 
-// want marks the end of a run as asked for.
+// want marks the end of a run as requested.
 func (u *unit) want(r *run) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -120,7 +120,7 @@ func (u *unit) want(r *run) {
 }
 
 func (u *unit) awaitReady(ctx context.Context, r *run) error {
-	// Until it is ready, its end is told by the error of start.
+	// Until it is ready, the error of start reports its end.
 	u.want(r)
 	ctx, cancel := context.WithTimeout(ctx, u.startLimit)
 	defer cancel()
@@ -145,8 +145,8 @@ func (u *unit) awaitReady(ctx context.Context, r *run) error {
 	}
 }
 
-// confirm makes sure that it was this run that answered the probe, and has its
-// end told from now on.
+// confirm checks that this run answered the probe; from then on its end is
+// reported.
 func (u *unit) confirm(r *run) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
