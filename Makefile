@@ -1,21 +1,21 @@
-# ordersaga. `make run` and `make test` need Go, git and make; the rest they get themselves or ask for.
+# ordersaga. `make run` and `make test` need Go, git and make; they install the rest, or print what is missing.
 
 SHELL := /bin/sh
 GO    ?= go
 BIN   := bin
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-# The race detector needs cgo and a C compiler; the go command knows whether it has them.
+# The race detector needs cgo and a C compiler; `go env CGO_ENABLED` is 1 if both are there.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race,)
 
-# Everything but what has targets of its own: the crash matrix and the end-to-end tests.
+# Every package except the crash matrix and the end-to-end tests, which have targets of their own.
 UNIT = $$($(GO) list ./... | grep -v -e /test/e2e$$ -e /test/matrix$$)
 
-# The packages with tests that need servers. Without servers those tests are skipped, which is how test-unit runs these packages too.
+# The packages with tests that need servers. Without servers these tests are skipped: test-unit runs these packages, too.
 SERVERS = mongotest\.|rabbitmqtest\.|testenv\.(AMQP|Control|Management|MongoDB|RabbitMQControl|Temporal)\(
-INTEGRATION = $$(grep -rlE '$(SERVERS)' --include=*_test.go . | xargs -n 1 dirname | sort -u | grep -v -e ^./bench -e ^./examples -e ^./devstack -e ^./test/e2e$$ -e ^./test/matrix$$)
+INTEGRATION = $$(grep -rlE '$(SERVERS)' --include=*_test.go . | xargs -n 1 dirname | sort -u | grep -v -e ^./bench -e ^./examples -e ^./devstack -e ^./test/e2e$$ -e ^./test/matrix$$ -e ^./test/tutorial$$)
 
-# make test says which sample of the matrix it runs; ORDERSAGA_SAMPLE=… runs it again.
+# make test prints which sample of the matrix it runs; ORDERSAGA_SAMPLE=… repeats it.
 ORDERSAGA_SAMPLE := $(or $(ORDERSAGA_SAMPLE),$(shell date +%s))
 
 .PHONY: golden help run demo bench bench-growth build service devstack test test-unit test-integration test-restart test-matrix matrix mutants long test-e2e test-bench test-devstack upgrade check fix tools docs clean test-examples
@@ -24,13 +24,13 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 run: ## everything on this machine: stack, service, demo stock, a first order; Ctrl-C stops it
-	@devstack/broker & $(MAKE) --no-print-directory build && wait
-	@$(BIN)/devstack up -- $(BIN)/demo -binary $(BIN)/ordersaga welcome
+	@began=$$(date +%s); devstack/broker & $(MAKE) --no-print-directory build && wait && \
+	  exec $(BIN)/devstack up -- $(BIN)/demo -binary $(BIN)/ordersaga -began $$began welcome
 
-demo: build ## throw-away stack: one order down every path, each timeline as a table
+demo: build ## temporary stack: one order down every path, each timeline as a table
 	@$(BIN)/devstack exec -- $(BIN)/demo -binary $(BIN)/ordersaga tour
 
-bench: service devstack ## measure floor, naive saga and ordersaga in one run; QUICK=1 only looks whether it works
+bench: service devstack ## measure floor, naive saga and ordersaga in one run; QUICK=1 only checks that it works
 	@CGO_ENABLED=0 $(GO) -C bench build -o ../$(BIN)/bench .
 	@$(BIN)/devstack exec -- $(BIN)/bench -binary $(BIN)/ordersaga $(if $(filter 1,$(QUICK)),--quick) $(ARGS)
 
@@ -38,7 +38,8 @@ bench-growth: devstack ## what operations cost at 10 thousand, 100 thousand and 
 	@CGO_ENABLED=0 $(GO) -C bench build -o ../$(BIN)/growth ./growth
 	@$(BIN)/devstack exec --only mongodb -- $(BIN)/growth $(ARGS)
 
-build: service devstack ## bin/ordersaga, bin/demo and bin/devstack
+build: ## bin/ordersaga, bin/demo and bin/devstack
+	@VERSION='$(VERSION)' devstack/build all
 
 service:
 	@test -e $(BIN)/ordersaga || echo "ordersaga: building the service; the first build takes a minute or two" >&2
@@ -57,29 +58,29 @@ matrix: devstack ## the whole crash matrix, some random sagas, and the mutants t
 	  $(MAKE) --no-print-directory test-matrix VERBOSE=-v MATRIX_TIMEOUT=60m
 	@ORDERSAGA_WHOLE_MATRIX=1 $(GO) test -timeout 60m -count=1 -run TestMatrix ./workflows/order ./workflows/saga/sagatest
 
-mutants: devstack ## every mistake of the lists in test/matrix, compiled into the service: a test must notice each
+mutants: devstack ## every mutant of the lists in test/matrix, compiled into the service: a test must fail for each
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_WHOLE_MATRIX=1 ORDERSAGA_REQUIRE_STACK=1 \
 	  $(GO) test -timeout 60m -count=1 -v -run 'TestMutants|TestComplaintsNeedTheirGuards' ./test/matrix
 
-long: devstack ## 10,000 random sagas, 10,000 parked ones, and thousands of cancellations, late events and signals
+long: devstack ## 10,000 random sagas, 10,000 waiting ones, and thousands of cancellations, late events and signals
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
 	  $(GO) test -timeout 90m -count=1 -v -run TestRandomSagas ./test/matrix
 	@$(BIN)/devstack exec -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
 	  $(GO) test -timeout 60m -count=1 -v -run 'TestParkedSagas|TestACrowd|TestCancellationsAtOnce|TestSignalsOutliveTheirRun' ./test/e2e
 
-upgrade: devstack ## a log of an older version is finished by this one, beside an empty Temporal
+upgrade: devstack ## orders in the log of an older version are finished by this one, with an empty Temporal
 	@$(BIN)/devstack exec -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
 	  $(GO) test -timeout 20m -count=1 -v -run 'TestUpgrade$$' ./test/e2e
 
 test-unit: ## tests without servers
 	$(GO) test $(RACE) -timeout 30m $(UNIT)
 
-# The others run under devstack, which sets the environment: bin/devstack exec -- make test-…
+# The following targets run under devstack, which sets the environment: bin/devstack exec -- make test-…
 test-integration:
 	ORDERSAGA_REQUIRE_STACK=1 $(GO) test $(RACE) -timeout 30m -count=1 $(INTEGRATION)
 
-# RabbitMQ 3.10 may lose the supervisor of its dead-letter workers for good when queues are deleted right after a start, and then no queue
-# that dead-letters at least once starts any more. So these tests have a broker of their own.
+# RabbitMQ 3.10 may lose the supervisor of its dead-letter workers permanently when queues are deleted right after a start. After that, no queue
+# with at-least-once dead-lettering starts. Therefore these tests have a broker of their own.
 test-restart:
 	ORDERSAGA_REQUIRE_STACK=1 ORDERSAGA_OWN_BROKER=1 $(GO) test $(RACE) -timeout 60m -count=1 -run '^TestRestarts$$' ./internal/rabbitmq
 
@@ -93,15 +94,16 @@ test-e2e:
 test-bench:
 	ORDERSAGA_REQUIRE_STACK=1 $(GO) -C bench test $(RACE) -timeout 30m ./...
 
-# A flow of a module of its own, as another team has it: without a stack in virtual time, and its binary on the stack.
+# A flow in a module of its own, as other teams write it: in virtual time, as a binary on the stack, and as its tutorial describes it.
 test-examples:
 	ORDERSAGA_REQUIRE_STACK=1 $(GO) -C examples/giftcard test -timeout 30m -count=1 ./...
+	ORDERSAGA_REQUIRE_STACK=1 $(GO) test -timeout 30m -count=1 ./test/tutorial
 
-# With other settings of cgo and -race the servers would be compiled once more.
+# Other settings of cgo and -race would compile the servers again.
 test-devstack:
 	cd devstack && CGO_ENABLED=0 $(GO) test -timeout 40m ./...
 
-# Without cgo, as the binaries are built: nothing is compiled once more.
+# Without cgo, as the binaries are built: no package is compiled twice.
 check tools: export CGO_ENABLED := 0
 check: tools ## format, vet, lint, determinism of workflows and flows, import rules, tidy modules, generated files
 	$(BIN)/golangci-lint fmt --diff ./...
@@ -127,12 +129,12 @@ fix: tools ## format, and write generated files
 	cd bench && ../$(BIN)/golangci-lint fmt ./...
 	$(MAKE) --no-print-directory docs
 
-golden: build ## record the golden histories anew, after a change that running workflows may see
+golden: build ## record the golden histories again, after a change that running workflows may see
 	@$(BIN)/devstack exec -- $(BIN)/demo -binary $(BIN)/ordersaga record
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_REQUIRE_STACK=1 \
 	  $(GO) test -count=1 -run TestTheRegularActivityTakesOverVisibly ./test/matrix -golden $(CURDIR)/workflows/testdata/histories
 
-docs: ## write what is generated: settings, flows, events, asyncapi.yaml
+docs: ## write the generated files: settings, flows, events, asyncapi.yaml
 	$(GO) run ./internal/catalogdoc/print markdown > docs/reference/events.md
 	$(GO) run ./internal/catalogdoc/print asyncapi > api/asyncapi.yaml
 	$(GO) run ./cmd/ordersaga config --markdown > docs/reference/configuration.md
@@ -142,5 +144,5 @@ tools:
 	@test -e $(BIN)/golangci-lint || echo "ordersaga: building the linters; the first build takes a few minutes" >&2
 	@$(GO) -C tools build -o ../$(BIN)/ tool ./flowcheck
 
-clean: ## remove what was built, and the state of make run
+clean: ## remove the binaries and the state of make run
 	rm -rf $(BIN) .devstack

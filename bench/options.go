@@ -47,8 +47,8 @@ func parse(args []string, output io.Writer) (options, error) {
 	flags.StringVar(&o.binary, "binary", "bin/ordersaga", "path of the service's binary")
 	flags.StringVar(&o.out, "out", "bench/results", "folder for bench.json, bench.md and bench.svg")
 	flags.StringVar(&o.profile, "profile", "", "folder for CPU profiles of the service, and of the floor and the naive sagas, in the first timed round")
-	flags.StringVar(&o.namespace, "namespace", "", "a Temporal namespace that is there and that nobody else uses (default: make one)")
-	flags.BoolVar(&o.keep, "keep", false, "leave databases, queues and namespace behind")
+	flags.StringVar(&o.namespace, "namespace", "", "an existing Temporal namespace without other users (default: create one)")
+	flags.BoolVar(&o.keep, "keep", false, "keep databases, queues and namespace")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

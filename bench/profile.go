@@ -17,7 +17,7 @@ import (
 // longestProfile bounds a profile, however long the counting round lets a scenario look.
 const longestProfile = time.Minute
 
-// profiles tells whether this round is profiled: the first of those that are timed.
+// profiles reports whether this round is profiled: the first of those that are timed.
 func (r *round) profiles() bool { return r.o.profile != "" && r.number == 1 }
 
 // profile takes CPU profiles beside one turn: of every process of the service over HTTP, of this process where the scenario

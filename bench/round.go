@@ -106,7 +106,7 @@ func (r *round) insideSide(ctx context.Context, todo []scenario) error {
 	return r.turns(ctx, todo, base)
 }
 
-// warm runs a few orders that nobody measures.
+// warm runs a few orders that are not measured.
 func (r *round) warm(ctx context.Context, s side, base turn, runs ...func(context.Context, *turn) (load.Sample, int, error)) error {
 	for i, run := range runs {
 		t := base

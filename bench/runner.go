@@ -36,7 +36,7 @@ type runner struct {
 	placed  int
 	// paces are how long an order took in the counting round, by scenario.
 	paces map[string]time.Duration
-	// alone tells that every server was found on this machine.
+	// alone reports whether every server was found on this machine.
 	alone bool
 	notes []string
 }
@@ -110,7 +110,7 @@ func (r *runner) run(ctx context.Context) (_ *report.Report, err error) {
 	return r.report(began, versions), nil
 }
 
-// namespace makes the run's namespace, or makes sure that the one that was given is nobody else's.
+// namespace creates the run's namespace, or checks that a given one has no other users.
 func (r *runner) namespace(ctx context.Context) error {
 	if r.o.namespace == "" {
 		return rig.MakeNamespace(ctx, r.control, r.stack.Namespace)

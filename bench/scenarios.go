@@ -26,7 +26,7 @@ const (
 	apart side = "apart"
 	// regular is the service in one process, with a payment gateway that is too slow to be called inside of a workflow task.
 	regular side = "regular"
-	// replicas are three of the service behind a load balancer: its workers race for every SKU that they share.
+	// replicas are three processes of the service with a load balancer: their workers race for every SKU that they share.
 	replicas side = "replicas"
 )
 
@@ -67,7 +67,7 @@ var scenarios = []scenario{
 	{name: "apart-event", title: "by event, roles apart", side: apart, run: placed((*shop.Shop).ByEvent)},
 	{name: "regular", title: "by REST, payments by regular activities", side: regular, run: placed((*shop.Shop).ByREST)},
 	{name: "replicas-3", title: "by REST, three of the service", side: replicas, run: placed((*shop.Shop).ByREST)},
-	{name: "replicas-3-hot", title: "three of the service, everybody wants one SKU", side: replicas, basket: shop.Basket{Hot: true}, run: placed((*shop.Shop).ByREST)},
+	{name: "replicas-3-hot", title: "three processes, one SKU for all orders", side: replicas, basket: shop.Basket{Hot: true}, run: placed((*shop.Shop).ByREST)},
 	{name: "shipment", title: "shipment: packed, sent, delivered", side: serve, basket: shop.Basket{Shipment: true}, run: placed((*shop.Shop).ByShipment)},
 	{name: "declined-1", title: "1 % declined", side: serve, basket: shop.Basket{Declined: 0.01}, run: placed((*shop.Shop).ByREST)},
 	{name: "declined-10", title: "10 % declined", side: serve, basket: shop.Basket{Declined: 0.1}, run: placed((*shop.Shop).ByREST)},
@@ -79,7 +79,7 @@ var scenarios = []scenario{
 		name: "cancelled", title: "waiting shipments cancelled", side: serve, share: 0.5, part: true, basket: shop.Basket{Shipment: true}, run: cancelled,
 		undone: "from the cancellation's request to the end on the bus: recalled, the payment voided, the stock released",
 	},
-	{name: "hot", title: "everybody wants one SKU", side: serve, basket: shop.Basket{Hot: true}, run: placed((*shop.Shop).ByREST)},
+	{name: "hot", title: "one SKU for all orders", side: serve, basket: shop.Basket{Hot: true}, run: placed((*shop.Shop).ByREST)},
 	{name: "lines-20", title: "20 lines an order", side: serve, share: 0.25, basket: shop.Basket{Lines: 20}, run: placed((*shop.Shop).ByREST)},
 	{name: "half", title: "at half of the maximum by REST", side: serve, last: true, paced: true, run: atHalf},
 	{name: "append", title: "appended event by event through the log", side: inside, unit: "documents", run: appendAll},
@@ -184,7 +184,7 @@ func (t *turn) place(way func(*shop.Shop, context.Context, shop.Order) (string, 
 	})
 }
 
-// openInFlight bounds an open loop: a service that stands still gets no more than this.
+// openInFlight bounds an open loop: a service that does not respond gets no more than this.
 const openInFlight = 1024
 
 // atHalf places orders by a timetable at half the rate of scenario rest.

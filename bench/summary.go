@@ -19,7 +19,7 @@ func (r *runner) report(began time.Time, versions map[string]string) *report.Rep
 			"Closed loop but for the scenario at half of the maximum: what a stalled service keeps its clients from sending is not in "+
 				"their percentiles. At half of the maximum orders come by a timetable, and a latency counts from when the order was due.",
 			"A rate ends when the bus has told the last order's end, so that nothing is left to publish; a latency over REST ends with the answer.",
-			"The floor is seen to end when the server answers the worker's completion; nobody asks the server for it.",
+			"The floor is seen to end when the server answers the worker's completion; no client asks the server for it.",
 		),
 	}
 	for _, s := range r.chosen {
@@ -52,7 +52,7 @@ func otherGateway() string {
 func payment(s scenario) string {
 	switch {
 	case s.side == inside && s.name != report.Naive && s.name != report.Naive6:
-		return "" // nobody pays
+		return "" // no payment
 	case s.side != inside && otherGateway() != "":
 		return "as " + otherGateway() + " says"
 	case s.side == inside || s.side == regular:

@@ -2,12 +2,12 @@ package main
 
 const help = `devstack runs what ordersaga needs on this machine: Temporal with its Web UI, a
 MongoDB wire server and a private RabbitMQ node. Everything listens on loopback
-and ends with devstack, whatever ends it.
+and ends with devstack, even if it is killed.
 
   devstack up [flags] [-- CMD …]     on the default ports, the next free one when
                                      taken; state survives in .devstack/; with CMD
                                      it ends when CMD ends, else with Ctrl-C
-  devstack exec [flags] -- CMD …     on free ports, with throw-away state; its exit
+  devstack exec [flags] -- CMD …     on free ports, with temporary state; its exit
                                      code is CMD's, or 128 + the signal's number
   devstack kill|stop|start COMPONENT [--home DIR]
                                      acts on temporal, ui, mongodb or rabbitmq, and
@@ -28,7 +28,7 @@ Flags of up and exec:
   --drain DURATION    how long CMD may take to end after SIGINT, SIGTERM or SIGHUP,
                       which are passed on to its process group once (default 1m)
   --home DIR          up: folder for state and logs (or DEVSTACK_HOME; .devstack)
-  --keep              exec: leave the throw-away state behind
+  --keep              exec: keep the temporary state
 
 CMD is given:
   TEMPORAL_ADDRESS TEMPORAL_NAMESPACE TEMPORAL_CONFIG_FILE (an empty file)

@@ -185,7 +185,7 @@ func (d *devstack) assertNothingLeft() {
 		case <-deadline:
 			for _, pid := range left {
 				line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-				d.t.Errorf("left behind: %d %s", pid, bytes.ReplaceAll(line, []byte{0}, []byte{' '}))
+				d.t.Errorf("still running: %d %s", pid, bytes.ReplaceAll(line, []byte{0}, []byte{' '}))
 			}
 			return
 		}

@@ -1,6 +1,6 @@
 // Command devstack runs what ordersaga needs on one machine: a Temporal server
 // with its Web UI, a MongoDB wire server and a private RabbitMQ node, each in a
-// process of its own, on loopback only, and all gone when devstack is.
+// process of its own, on loopback only. All end with devstack.
 package main
 
 import (
@@ -76,12 +76,12 @@ func parse(name string, args []string, stderr io.Writer) (options, error) {
 	case "up":
 		flags.StringVar(&o.home, "home", o.home, "`folder` for state and logs")
 	case "exec":
-		flags.BoolVar(&o.keep, "keep", false, "leave the throw-away state behind")
+		flags.BoolVar(&o.keep, "keep", false, "keep the temporary state")
 	}
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	// The flag package drops a leading "--"; what stands before one is a mistake.
+	// The flag package drops a leading "--"; an argument before it is a mistake.
 	o.command = flags.Args()
 	if i := slices.Index(args, "--"); i < 0 && len(o.command) > 0 || i >= 0 && len(o.command) != len(args)-i-1 {
 		return o, usage(stderr, "devstack %s: the command goes after --", name)
@@ -135,7 +135,7 @@ func socket(home string) (string, error) {
 	}
 	owner, err := state.FindOwner(home)
 	if err != nil {
-		return "", fmt.Errorf("%w: %s is not set, and nobody holds %s", err, stack.ControlVariable, home)
+		return "", fmt.Errorf("%w: %s is not set, and no devstack uses %s", err, stack.ControlVariable, home)
 	}
 	return owner.Control, nil
 }

@@ -114,7 +114,7 @@ func leave(ctx context.Context, client *driver.Client, dbs []*driver.Database, o
 	defer cancel()
 	for _, db := range dbs {
 		if err := db.Drop(clean); err != nil {
-			fmt.Fprintf(out, "growth: the database %s is left behind: %v\n", db.Name(), err)
+			fmt.Fprintf(out, "growth: the database %s was not dropped: %v\n", db.Name(), err)
 		}
 	}
 	_ = client.Disconnect(clean)

@@ -101,7 +101,7 @@ func (m *meter) listed(filter func() readmodel.Filter, deep bool) prepare {
 	}
 }
 
-// cursor is a place in the list, anywhere: behind the newest order of a page that ends there.
+// cursor is a place in the list: after the newest order of a page that ends there.
 func (m *meter) cursor(ctx context.Context, f readmodel.Filter) (string, error) {
 	o, found, err := m.list.Get(ctx, m.anyOf(m.orders))
 	if err != nil || !found {

@@ -22,7 +22,7 @@ type Result struct {
 	Commit  string        `json:"commit,omitempty"`
 	Machine string        `json:"machine"`
 	Server  string        `json:"server"`
-	// Most is how many times as much an operation may cost at the largest size; Judged tells that the run is held to it.
+	// Most is how many times as much an operation may cost at the largest size; Judged reports whether the run is held to it.
 	Most   float64 `json:"most"`
 	Judged bool    `json:"judged"`
 	Sizes  []Size  `json:"sizes"`

@@ -14,7 +14,7 @@ import (
 type placed struct {
 	id, customer, sku string
 	at                time.Time
-	// waits tells that it waits for its shipment; the others are completed.
+	// waits reports whether it waits for its shipment; the others are completed.
 	waits bool
 }
 

@@ -95,7 +95,7 @@ type RecordInput struct {
 	Entry event.Entry `json:"entry"`
 }
 
-// Record appends an event and publishes it. It returns the order as it stands then.
+// Record appends an event and publishes it. It returns the order with this event.
 func (a *Activities) Record(ctx context.Context, in RecordInput) (order.State, error) {
 	return a.append(ctx, in.State, in.Entry)
 }
@@ -131,7 +131,7 @@ type StepInput struct {
 	Step  string      `json:"step"`
 }
 
-// Step does a step, and appends and publishes what came of it with the decisions that follow.
+// Step executes a step, and appends and publishes its outcome with the decisions that follow.
 func (a *Activities) Step(ctx context.Context, in StepInput) (order.State, error) {
 	s, now := in.State, time.Now()
 	var e event.Entry

@@ -8,7 +8,7 @@
 // driven. It keeps no list of orders, which ordersaga does.
 //
 // There are two of it: Steps has one activity for each step and one for each event that is appended and published;
-// Compact has one for each step, which also appends and publishes what came of it.
+// Compact has one for each step, which also appends and publishes its outcome.
 package naive
 
 import (

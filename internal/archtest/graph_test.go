@@ -158,15 +158,15 @@ func (r onlyIn) check(g graph) (broken []string) {
 	return broken
 }
 
-// nobody keeps a package out of the whole module, its tests and its dependencies.
-type nobody struct {
+// notImported keeps a package out of the whole module, its tests and its dependencies.
+type notImported struct {
 	// imported is a prefix of import paths.
 	imported string
 	// but is a local path where it may be imported; the packages inside it are meant too.
 	but string
 }
 
-func (r nobody) check(g graph) (broken []string) {
+func (r notImported) check(g graph) (broken []string) {
 	for _, p := range slices.Sorted(maps.Keys(g.packages)) {
 		if name, isLocal := g.local(p); isLocal && r.but != "" && below(name, r.but) {
 			continue

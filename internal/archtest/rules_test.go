@@ -96,7 +96,7 @@ var rules = []rule{
 		outside: []string{"golang.org/x/sync"},
 	},
 
-	// The leaves: everybody may know them, they know next to nobody.
+	// The leaves: every package may import them, they import almost nothing.
 	mayImport{from: "internal/fault", outside: []string{}},
 	mayImport{from: "internal/trace", exactly: true, outside: []string{}},
 	mayImport{from: "internal/null", exactly: true, outside: []string{}},
@@ -113,7 +113,7 @@ var rules = []rule{
 		from: "internal/deadletter", exactly: true,
 		local: []string{"event", "internal/wire", "internal/cursor", "internal/null", "internal/text", "internal/fault"}, outside: []string{},
 	},
-	// Personal data: what seals it knows neither the log nor the bus, and what says it to people knows no store.
+	// Personal data: the package that encrypts it imports neither the log nor the bus; the package that sends it imports no store.
 	mayImport{
 		from: "internal/sealed", exactly: true, local: []string{"internal/fault"}, outside: []string{"github.com/google/uuid"},
 	},
@@ -177,8 +177,8 @@ var rules = []rule{
 	},
 
 	// The benchmark is a module of its own: nothing depends on it, tests included. Its naive saga owes nothing to the flows that it is compared
-	// with, its shop knows the service from outside only, and its arithmetic is nobody's business.
-	nobody{imported: module + "/bench", but: "bench"},
+	// with, its shop knows the service from outside only, and no other package imports its arithmetic.
+	notImported{imported: module + "/bench", but: "bench"},
 	unreachable{from: []string{"bench"}, forbidden: []string{module + "/workflows/notification", module + "/workers"}},
 	mayImport{
 		from: "bench/naive", local: []string{"workflows/order", "event", "payment"}, outside: []string{"go.temporal.io"},
@@ -191,9 +191,9 @@ var rules = []rule{
 	mayImport{from: "bench/internal/procs", outside: []string{"github.com/prometheus/procfs"}},
 
 	// A user's build never compiles a Temporal server.
-	nobody{imported: module + "/devstack"},
-	nobody{imported: module + "/tools"},
-	nobody{imported: "go.temporal.io/server"},
+	notImported{imported: module + "/devstack"},
+	notImported{imported: module + "/tools"},
+	notImported{imported: "go.temporal.io/server"},
 
 	noName{"util", "utils", "common", "helper", "helpers", "model", "models", "misc", "shared"},
 }

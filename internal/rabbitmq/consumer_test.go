@@ -72,7 +72,7 @@ func hand[T any](ctx context.Context, to chan<- T, value T) error {
 func (b *bench) stats(t *testing.T, want func(rabbitmq.ConsumerStats) bool) {
 	t.Helper()
 	require.Eventually(t, func() bool { return want(b.consumer.Stats()) }, rabbitmqtest.Patience, 5*time.Millisecond, "%v",
-		testenv.Lately(func() any { return b.consumer.Stats() }))
+		testenv.LazyString(func() any { return b.consumer.Stats() }))
 }
 
 func order(id string) wire.Message {
@@ -356,7 +356,7 @@ func TestLostConnectionsLoseNoMessage(t *testing.T) {
 		rabbitmqtest.Send(t, url, b.topology.Exchange, "order.created", order(fmt.Sprintf("o-%d", i)))
 	}
 	require.Eventually(t, func() bool { return finished.Load() == messages }, rabbitmqtest.Patience, 5*time.Millisecond, "%v",
-		testenv.Lately(func() any { return fmt.Sprintf("%d are done, %+v", finished.Load(), b.consumer.Stats()) }))
+		testenv.LazyString(func() any { return fmt.Sprintf("%d are done, %+v", finished.Load(), b.consumer.Stats()) }))
 	b.stats(t, func(s rabbitmq.ConsumerStats) bool { return s.Acknowledged >= messages })
 	queues := []string{b.topology.Inbox()}
 	for _, delay := range quick {
@@ -472,7 +472,7 @@ func TestCancelledConsumerIsDetectedWhileHandlersAreBusy(t *testing.T) {
 	require.Eventually(t, func() bool {
 		s := b.consumer.Status()
 		return s.State == rabbitmq.StateConnected && s.Session > before
-	}, rabbitmqtest.Patience, 5*time.Millisecond, "%v", testenv.Lately(func() any { return b.consumer.Status() }))
+	}, rabbitmqtest.Patience, 5*time.Millisecond, "%v", testenv.LazyString(func() any { return b.consumer.Status() }))
 	letGo()
 	b.stats(t, func(s rabbitmq.ConsumerStats) bool { return s.Stale >= 1 })
 	rabbitmqtest.Send(t, url, b.topology.Exchange, "order.created", order("o-3"))

@@ -57,7 +57,7 @@ func TestMessageIsRetriedSoonAfterRecovery(t *testing.T) {
 	sent := order("o-1")
 	rabbitmqtest.Send(t, url, topology.Exchange, "OrderCreated", sent)
 	require.Eventually(t, func() bool { return rabbitmqtest.Depth(t, url, topology.Wait(longest)) == 1 }, rabbitmqtest.Patience, 10*time.Millisecond,
-		"%v", testenv.Lately(func() any { return c.Stats() }))
+		"%v", testenv.LazyString(func() any { return c.Stats() }))
 	d.down.Store(false)
 	got := receive(t, handled)
 	require.Equal(t, sent.Body, got.Message.Body)
@@ -112,7 +112,7 @@ func TestManyConsumersReturnWaitingMessagesWithoutLoss(t *testing.T) {
 			return true
 		}
 	}
-	stats := testenv.Lately(func() any {
+	stats := testenv.LazyString(func() any {
 		return fmt.Sprintf("%+v %+v %+v", consumers[0].Stats(), consumers[1].Stats(), consumers[2].Stats())
 	})
 	for outage := range outages {

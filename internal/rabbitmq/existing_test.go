@@ -186,7 +186,7 @@ func TestUnsafeQueuesAreNotUsed(t *testing.T) {
 		require.NoError(t, err)
 	})
 	require.Eventually(t, func() bool { return c.Ready() == nil && len(c.Status().Deviations) == 0 }, rabbitmqtest.Patience, 10*time.Millisecond,
-		"%v", testenv.Lately(func() any { return c.Status() }))
+		"%v", testenv.LazyString(func() any { return c.Status() }))
 }
 
 // A user that may not configure anything works with what another user has declared.

@@ -91,7 +91,7 @@ func TestOutagesLoseAndReorderNothing(t *testing.T) {
 					}
 				}
 				return true
-			}, 2*rabbitmqtest.Patience, 50*time.Millisecond, "every message is handled: %v", testenv.Lately(missing))
+			}, 2*rabbitmqtest.Patience, 50*time.Millisecond, "every message is handled: %v", testenv.LazyString(missing))
 			require.Eventually(t, func() bool { return rabbitmqtest.Depth(t, url, b.topology.Inbox()) == 0 }, rabbitmqtest.Patience, 50*time.Millisecond)
 		})
 	}
@@ -176,7 +176,7 @@ func TestConsumerTimeout(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		return len(calls) == messages+1 && len(calls["slow"]) > 1
-	}, rabbitmqtest.Patience, 5*time.Millisecond, "%v", testenv.Lately(handled))
+	}, rabbitmqtest.Patience, 5*time.Millisecond, "%v", testenv.LazyString(handled))
 	b.stats(t, func(s rabbitmq.ConsumerStats) bool { return s.Acknowledged > messages })
 	status := b.consumer.Status()
 	require.Equal(t, rabbitmq.StateConnected, status.State)
@@ -189,7 +189,7 @@ func TestConsumerTimeout(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		return len(calls["after"]) == 1
-	}, rabbitmqtest.Patience, 5*time.Millisecond, "%v", testenv.Lately(handled))
+	}, rabbitmqtest.Patience, 5*time.Millisecond, "%v", testenv.LazyString(handled))
 	require.NoError(t, b.consumer.Stop(patient(t)))
 	s := b.consumer.Stats()
 	require.Equal(t, s.Handled, s.Acknowledged+s.Stale, "an outcome of a session that is over moves nothing: %+v", s)

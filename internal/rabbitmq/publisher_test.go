@@ -53,7 +53,7 @@ func startPublisher(t testing.TB, cfg rabbitmq.PublisherConfig) *rabbitmq.Publis
 }
 
 // status is where a connection stands when that is printed.
-func status(of interface{ Status() rabbitmq.Status }) testenv.Lately {
+func status(of interface{ Status() rabbitmq.Status }) testenv.LazyString {
 	return func() any { return of.Status() }
 }
 

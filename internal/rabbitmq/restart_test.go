@@ -97,7 +97,7 @@ func restartLosesAndReordersNothing(t *testing.T) {
 			}
 		}
 		return true
-	}, 2*rabbitmqtest.Patience, 20*time.Millisecond, "%v", testenv.Lately(func() any { return b.consumer.Stats() }))
+	}, 2*rabbitmqtest.Patience, 20*time.Millisecond, "%v", testenv.LazyString(func() any { return b.consumer.Stats() }))
 	b.stats(t, func(s rabbitmq.ConsumerStats) bool { return s.Acknowledged >= inbound })
 	rabbitmqtest.Exec(t, url, func(ch *amqp.Channel) {
 		if _, err := ch.QueueDelete(name, false, false, false); err != nil {

@@ -1,4 +1,4 @@
-// Package testenv tells tests where the servers are that they run against. The environment comes from
+// Package testenv gives tests the addresses of the servers that they use. The environment comes from
 // devstack; `make test` sets ORDERSAGA_REQUIRE_STACK, so that a missing server fails there. A plain `go test`
 // without servers skips these tests and says so.
 //
@@ -16,7 +16,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Patience is how long a test gives a server that is there and stands still: on a busy machine any process may, for seconds.
+// Patience is how long a test waits for a server that runs but does not respond: on a busy machine any process may stop for seconds.
 const Patience = 2 * time.Minute
 
 // serial makes names unique within the process.
@@ -57,8 +57,7 @@ func OwnBroker(t testing.TB) {
 	}
 }
 
-// Control reports whether a devstack is there whose components the test may stop, kill and start, and returns
-// its binary.
+// Control returns the binary of a devstack whose components the test may stop, kill and start.
 func Control(t testing.TB) string {
 	t.Helper()
 	need(t, "DEVSTACK_CONTROL")
@@ -76,23 +75,23 @@ func Unique(prefix string) string {
 	return strings.ToLower(fmt.Sprintf("%s_%s_%d_%d", prefix, time.Now().UTC().Format("150405"), os.Getpid(), serial.Add(1)))
 }
 
-// leaving is how long goroutines may take that are on their way out when the last test has ended.
-const leaving = 30 * time.Second
+// leakTimeout is how long goroutines may take to end after the last test.
+const leakTimeout = 30 * time.Second
 
-// Main runs the tests of a package and then looks for goroutines that they left behind, as goleak.VerifyTestMain does. That
-// waits for less than half a second, and a goroutine that has nothing left to do takes longer where the machine stands still.
+// Main runs the tests of a package and then looks for leaked goroutines, as goleak.VerifyTestMain does. That
+// waits for less than half a second, and on a busy machine a goroutine may take longer to end.
 func Main(m *testing.M, options ...goleak.Option) {
 	code := m.Run()
 	if code == 0 {
-		if err := Leaks(leaving, options...); err != nil {
-			fmt.Fprintf(os.Stderr, "goroutines were left behind: %v\n", err)
+		if err := Leaks(leakTimeout, options...); err != nil {
+			fmt.Fprintf(os.Stderr, "leaked goroutines: %v\n", err)
 			code = 1
 		}
 	}
 	os.Exit(code)
 }
 
-// Leaks finds goroutines that are still there when they have had so long to leave.
+// Leaks returns an error if goroutines still run after the given time.
 func Leaks(within time.Duration, options ...goleak.Option) error {
 	deadline := time.Now().Add(within)
 	for {
@@ -102,8 +101,8 @@ func Leaks(within time.Duration, options ...goleak.Option) error {
 	}
 }
 
-// Lately is formatted when a wait has failed and not when it began: it tells how things stood then.
-type Lately func() any
+// LazyString is formatted when a wait has failed, not when it begins: the message shows the state at that time.
+type LazyString func() any
 
 // String implements fmt.Stringer.
-func (l Lately) String() string { return fmt.Sprintf("%+v", l()) }
+func (l LazyString) String() string { return fmt.Sprintf("%+v", l()) }

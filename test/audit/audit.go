@@ -17,7 +17,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// Document is an event as it stands in the collection.
+// Document is an event as stored in the collection.
 type Document struct {
 	ID            string    `bson:"_id"`
 	Stream        string    `bson:"stream"`
@@ -179,7 +179,7 @@ func (r *Report) except(id string, d Document) {
 	if !said(d) {
 		return
 	}
-	// It stands in the slot of the step, so that the step cannot say something else.
+	// It is in the slot of the step, so that the step cannot record another outcome.
 	step := strings.Replace(strings.TrimSuffix(d.Key, "/settled"), "undo/", "undo ", 1)
 	r.excepted[id+"\x00"+step] = true
 }

@@ -186,8 +186,8 @@ func TestOnlyRecordedResolutionsAreExceptions(t *testing.T) {
 			substitute := func(f *fact) { f.kind, f.data = "order.step_substituted", map[string]any{"reference": "T-7"} }
 			require.Empty(t, found(skip))
 			require.Empty(t, found(substitute))
-			require.Contains(t, found(func(*fact) {}), e.found, "nobody decided")
-			require.Contains(t, found(func(f *fact) { skip(f); f.data["note"] = "" }), e.found, "nobody said why")
+			require.Contains(t, found(func(*fact) {}), e.found, "without an intervention")
+			require.Contains(t, found(func(f *fact) { skip(f); f.data["note"] = "" }), e.found, "without a note")
 			require.Contains(t, found(func(f *fact) { substitute(f); f.key = "elsewhere" }), e.found, "that was another step")
 		})
 	}

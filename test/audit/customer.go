@@ -3,14 +3,14 @@ package audit
 // profileFields are what a customer's events may hold. Anything else might be personal data.
 var profileFields = map[string]bool{"customerId": true, "occurredAt": true, "keyId": true, "sealed": true, "welcome": true}
 
-// customer checks that a customer's stream begins with the registration, and that nothing stands there in the clear.
+// customer checks that a customer's stream begins with the registration, and that it contains no plain personal data.
 func (r *Report) customer(id string, stream []Document) {
 	for i, d := range stream {
 		if (i == 0) != (d.Type == "customer.registered") {
 			r.violate("version %d of customer %s is %s", d.Version, id, d.Type)
 		}
 		if text(d.Data, "customerId") != id || d.Subject != id {
-			r.violate("version %d of customer %s is about somebody else", d.Version, id)
+			r.violate("version %d of customer %s is about another customer", d.Version, id)
 		}
 		for _, field := range d.Data {
 			if !profileFields[field.Key] {
@@ -20,12 +20,12 @@ func (r *Report) customer(id string, stream []Document) {
 	}
 }
 
-// noticeEnds are the events behind which nothing is sent.
+// noticeEnds are the events after which nothing is sent.
 var noticeEnds = map[string]bool{
 	"notice.sent": true, "notice.refused": true, "notice.unknown": true, "notice.given_up": true,
 }
 
-// notice checks that a message was never sent while nobody knew what had become of the attempt before, nor after its end. It
+// notice checks that a message was never sent while the outcome of the previous attempt was unknown, nor after its end. It
 // notes what has not ended.
 func (r *Report) notice(id string, stream []Document) {
 	if stream[0].Type != "notice.requested" {
@@ -41,7 +41,7 @@ func (r *Report) notice(id string, stream []Document) {
 		case "notice.requested":
 		case "notice.intended":
 			if attempts++; open || number(d.Data, "attempt") != attempts {
-				r.violate("message %s was about to be sent again at version %d, and nobody knew what had become of it before", id, d.Version)
+				r.violate("message %s was to be sent again at version %d although the outcome of the previous attempt was unknown", id, d.Version)
 			}
 			open = true
 		case "notice.given_up":

@@ -28,14 +28,14 @@ func TestMessagesAndCustomers(t *testing.T) {
 		"sent at last":            {"notice-welcome-c-1", []fact{requested, intent(1), outcome(1, "notice.not_accepted"), intent(2), outcome(2, "notice.sent")}, "", false},
 		"given up":                {"notice-welcome-c-1", []fact{requested, intent(1), outcome(1, "notice.not_accepted"), givenUp}, "", false},
 		"about to be sent":        {"notice-welcome-c-1", []fact{requested, intent(1)}, "", true},
-		"sent without knowing":    {"notice-welcome-c-1", []fact{requested, intent(1), intent(2)}, "about to be sent again", true},
+		"sent without knowing":    {"notice-welcome-c-1", []fact{requested, intent(1), intent(2)}, "was to be sent again", true},
 		"sent twice":              {"notice-welcome-c-1", []fact{requested, intent(1), outcome(1, "notice.sent"), intent(2)}, "goes on after its end", true},
 		"sent by nobody":          {"notice-welcome-c-1", []fact{requested, outcome(1, "notice.sent")}, "belongs to no attempt", false},
 		"given up and sent":       {"notice-welcome-c-1", []fact{requested, intent(1), givenUp}, "may have been sent", false},
 		"never requested":         {"notice-welcome-c-1", []fact{intent(1)}, "begins with", true},
 		"a customer":              {"customer-c-1", []fact{registered}, "", false},
 		"a customer in the clear": {"customer-c-1", []fact{{"profile/e", "customer.registered", map[string]any{"customerId": "c-1", "email": "a@b.example"}}}, `holds the field "email"`, false},
-		"another customer":        {"customer-c-2", []fact{registered}, "is about somebody else", false},
+		"another customer":        {"customer-c-2", []fact{registered}, "is about another customer", false},
 		"a customer of nowhere":   {"customer-c-1", []fact{{"onboarded", "customer.onboarded", map[string]any{"customerId": "c-1"}}}, "is customer.onboarded", false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -34,7 +34,7 @@ func (r *Report) dead(id string, stream []Document) {
 			asked[number(d.Data, "replay")] = true
 		case "dead.replayed":
 			if !asked[number(d.Data, "replay")] {
-				r.violate("letter %s was replayed, and nobody has asked for it", id)
+				r.violate("letter %s was replayed without a request", id)
 			}
 		}
 		if !sha256Form.MatchString(text(d.Data, "payloadHash")) || text(d.Data, "letterId") != id {

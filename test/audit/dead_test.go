@@ -25,7 +25,7 @@ func TestDeadLetters(t *testing.T) {
 	}{
 		"a replay":         {[]fact{received, begun, say("retry/end", "dead.retry_failed", nil), asked, sent}, ""},
 		"no beginning":     {[]fact{asked, sent}, "begins with dead.replay_requested"},
-		"nobody asked":     {[]fact{received, sent}, "nobody has asked for it"},
+		"not requested":    {[]fact{received, sent}, "replayed without a request"},
 		"retried twice":    {[]fact{received, begun, say("retry/2", "dead.retry_begun", nil)}, "was retried twice"},
 		"a type":           {[]fact{say("receive", "dead.received", map[string]any{"type": "shipment.lost", "subject": "42"})}, ""},
 		"a text":           {[]fact{say("receive", "dead.received", map[string]any{"type": "shipment.lost", "subject": "Ada\nLovelace"})}, "more of its event than type and subject"},

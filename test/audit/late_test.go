@@ -9,7 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/test/audit"
 )
 
-// paidLate is an order that failed, whose payer paid when it had, and what became of that.
+// paidLate is an order that failed, whose payer paid when it had, and the outcome of that.
 func paidLate() (order, money, late []fact) {
 	of := func(more map[string]any) map[string]any {
 		more["orderId"] = "42"
@@ -48,14 +48,14 @@ func TestWhatCameLate(t *testing.T) {
 			return o, m, append(l, goods, fact{"goods", skip.kind, skip.data})
 		}},
 		"decided by hand": {plant: func(o, m, l []fact) ([]fact, []fact, []fact) { return o, m[:3], append(l[:2], skip) }, exceptions: 1},
-		"nobody said why": {plant: func(o, m, l []fact) ([]fact, []fact, []fact) {
+		"without a note": {plant: func(o, m, l []fact) ([]fact, []fact, []fact) {
 			return o, m[:3], append(l[:2], fact{skip.key, skip.kind, map[string]any{}})
 		}, violation: "was charged 500 instead of 0"},
-		"only said so":      {plant: func(o, m, l []fact) ([]fact, []fact, []fact) { return o, m[:3], l }, violation: "was charged 500 instead of 0"},
-		"nobody noticed":    {plant: func(o, m, _ []fact) ([]fact, []fact, []fact) { return o, m[:3], nil }, violation: "was charged 500 instead of 0"},
-		"less than came":    {plant: func(o, m, l []fact) ([]fact, []fact, []fact) { l[2].data["amount"] = 300; return o, m, l }, violation: "gives back 300 of 500"},
-		"of an open order":  {plant: func(o, m, l []fact) ([]fact, []fact, []fact) { return o[:3], m, l }, violation: "something came late for order 42"},
-		"of nobody's order": {plant: func(_, _, l []fact) ([]fact, []fact, []fact) { return nil, nil, l }, violation: "something came late for order 42"},
+		"only said so":     {plant: func(o, m, l []fact) ([]fact, []fact, []fact) { return o, m[:3], l }, violation: "was charged 500 instead of 0"},
+		"not noticed":      {plant: func(o, m, _ []fact) ([]fact, []fact, []fact) { return o, m[:3], nil }, violation: "was charged 500 instead of 0"},
+		"less than came":   {plant: func(o, m, l []fact) ([]fact, []fact, []fact) { l[2].data["amount"] = 300; return o, m, l }, violation: "gives back 300 of 500"},
+		"of an open order": {plant: func(o, m, l []fact) ([]fact, []fact, []fact) { return o[:3], m, l }, violation: "something came late for order 42"},
+		"of no order":      {plant: func(_, _, l []fact) ([]fact, []fact, []fact) { return nil, nil, l }, violation: "something came late for order 42"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			order, money, late := c.plant(paidLate())

@@ -9,7 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// Entry is an order as it stands in the collection that lists are made from.
+// Entry is an order in the collection that lists are made from.
 type Entry struct {
 	ID            string    `bson:"_id"`
 	CustomerID    string    `bson:"customerId"`

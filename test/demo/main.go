@@ -21,13 +21,14 @@ func main() { os.Exit(run()) }
 
 func run() int {
 	binary := flag.String("binary", "bin/ordersaga", "path of the service's binary")
+	began := flag.Int64("began", 0, "welcome: when make run was started, in Unix seconds")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	var err error
 	switch flag.Arg(0) {
 	case "welcome":
-		err = welcome(ctx, *binary)
+		err = welcome(ctx, *binary, *began)
 	case "tour":
 		err = tour.Run(ctx, *binary, os.Stdout, "")
 	case "record":

@@ -16,8 +16,8 @@ import (
 // stayGrace is how long the service may drain when the demo is stopped.
 const stayGrace = 40 * time.Second
 
-// welcome runs the service where everybody expects it, shows one order, and stays until it is stopped.
-func welcome(ctx context.Context, binary string) error {
+// welcome runs the service on its default address, places one order, and runs until it is stopped.
+func welcome(ctx context.Context, binary string, began int64) error {
 	fmt.Println("starting ordersaga …")
 	service, err := harness.Start(ctx, harness.Options{
 		Binary: binary, Addr: environment("HTTP_ADDR", "127.0.0.1:8080"), Output: os.Stderr,
@@ -29,6 +29,9 @@ func welcome(ctx context.Context, binary string) error {
 	if err := greet(ctx, service.URL); err != nil {
 		service.Kill()
 		return err
+	}
+	if began > 0 {
+		fmt.Printf("\nfrom `make run` to the first order: %s\n", time.Since(time.Unix(began, 0)).Round(time.Second))
 	}
 	select {
 	case <-ctx.Done():
@@ -44,7 +47,7 @@ func welcome(ctx context.Context, binary string) error {
 	}
 }
 
-// greet loads stock once, places an order and says what to try next.
+// greet loads stock once, places an order, and prints its timeline and the URLs.
 func greet(ctx context.Context, url string) error {
 	client := harness.Client{URL: url, Patient: true}
 	for _, sku := range []string{"tea", "pot"} {

@@ -11,7 +11,7 @@ import (
 )
 
 // TestTheBenchmarkRuns: every scenario once, with a handful of orders. It says nothing about speed; it says that the
-// benchmark works, that its verdict agrees, and that it leaves nothing behind.
+// benchmark works, that its checks agree, and that it removes what it created.
 func TestTheBenchmarkRuns(t *testing.T) {
 	s := newStack(t)
 	out := t.TempDir()

@@ -33,7 +33,7 @@ type readiness struct {
 	} `json:"checks"`
 }
 
-// readyz asks a process of the service where it stands.
+// readyz returns the readiness of a process of the service.
 func (s *stack) readyz(address string) readiness {
 	s.t.Helper()
 	var r readiness
@@ -85,7 +85,7 @@ func TestTheBrokerIsAwayForLong(t *testing.T) {
 		_, err := s.client.AwaitStatus(s.ctx, id, j.waits)
 		require.NoError(t, err, "publishing never stops an order")
 	}
-	// From 100 ms to 5 s it is six times the double; the pauses behind that are as long as they get.
+	// From 100 ms to 5 s it is six times the double; the pauses after that have the maximal length.
 	require.Eventually(t, func() bool {
 		for _, c := range s.readyz(s.client.URL).Checks {
 			if c.Name == "rabbitmq" && c.Connection != nil && c.Connection.Session > 9 {

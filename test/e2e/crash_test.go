@@ -76,7 +76,7 @@ type burst struct {
 	mu sync.Mutex
 	// accepted are the orders that the service has said 202 to.
 	accepted []string
-	// sent tells that every order of the last crowd is accepted.
+	// sent reports whether every order of the last crowd is accepted.
 	sent   bool
 	change chan struct{}
 }
@@ -241,7 +241,7 @@ func (s *stack) open(b *burst) int {
 }
 
 // TestTheLogDecidesAfterACrash: an inline task has captured; the plug is pulled after the append and before the
-// workflow task completes; then somebody cancels. The order is not undone: the log decided.
+// workflow task completes; then a cancellation arrives. The order is not compensated: the log decided.
 func TestTheLogDecidesAfterACrash(t *testing.T) {
 	s := newStack(t)
 	placed, hit := s.killedBehindTheCapture()
@@ -268,7 +268,7 @@ func TestTheLogDecidesAfterACrash(t *testing.T) {
 }
 
 // killedBehindTheCapture kills the service in the workflow task in which an order's payment was captured, and reports whether
-// Temporal knows nothing of what the task did: a step may take three seconds in there, and the test may stand still for longer
+// Temporal knows nothing of what the task did: a step may take three seconds in there, and the test may be suspended for longer
 // before it pulls the plug.
 func (s *stack) killedBehindTheCapture() (placed harness.Resource, hit bool) {
 	s.t.Helper()

@@ -128,7 +128,7 @@ func TestACrowdCancelsAShippedOrder(t *testing.T) {
 			placed = append(placed, time.Since(at))
 		}
 	})
-	// A machine that stands still for some seconds makes some 503s: each is sent again, under its key.
+	// A machine that does not respond for some seconds causes some 503s: each request is repeated with its key.
 	client := harness.Client{URL: s.client.URL, Patient: true}
 	var again atomic.Int64
 	each(n, 50, func(i int) {
@@ -236,7 +236,7 @@ func (s *stack) consumed(n int) {
 	}, testTimeout(), tick)
 }
 
-// TestACrowdOfLateEvents: each has its verdict, and money that came is given back once.
+// TestACrowdOfLateEvents: each has its outcome, and late money is refunded once.
 func TestACrowdOfLateEvents(t *testing.T) {
 	s := newStack(t)
 	s.ownNamespace("PAYMENT_PENDING_DEADLINE=1s")

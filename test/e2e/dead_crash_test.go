@@ -76,7 +76,7 @@ func TestKilledWhileADeadLetterIsKept(t *testing.T) {
 }
 
 // TestKilledWhileADeadLetterIsReplayed: between the decision and the send, and between the send and the outcome. The
-// letter says that its fate is not known, and replaying it again finishes it; its effect comes once.
+// letter says that its outcome is not known, and replaying it again finishes it; its effect comes once.
 func TestKilledWhileADeadLetterIsReplayed(t *testing.T) {
 	broker, err := url.Parse(amqpURL())
 	require.NoError(t, err)
@@ -89,7 +89,7 @@ func TestKilledWhileADeadLetterIsReplayed(t *testing.T) {
 			through.Host = addr
 			return "AMQP_URL=" + through.String()
 		}},
-		"behind the send": {mongoHost(t), "dead.replayed", func(addr string) string {
+		"after the send": {mongoHost(t), "dead.replayed", func(addr string) string {
 			return "MONGODB_URI=mongodb://" + addr + "/?directConnection=true"
 		}},
 	} {
@@ -115,7 +115,7 @@ func TestKilledWhileADeadLetterIsReplayed(t *testing.T) {
 			listed, err := s.client.DeadLetters(s.ctx, "?status=open,replaying")
 			require.NoError(t, err)
 			require.Len(t, listed, 1)
-			require.Equal(t, "replaying", listed[0].Status, "its fate is not known")
+			require.Equal(t, "replaying", listed[0].Status, "its outcome is not known")
 			response, err := s.client.Replay(s.ctx, letter.ID, nil)
 			require.NoError(t, err)
 			require.NoError(t, response.Into(200, nil))

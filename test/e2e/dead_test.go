@@ -69,7 +69,7 @@ func TestADeadLetterIsFixedFromTheTerminal(t *testing.T) {
 	letter := s.dead(eventID)
 	require.Equal(t, "invalid", letter.Reason)
 	require.Equal(t, id, letter.Subject)
-	require.Eventually(t, func() bool { return s.service.Ready(s.ctx) == nil }, patience, tick, "dead letters make nobody unready")
+	require.Eventually(t, func() bool { return s.service.Ready(s.ctx) == nil }, patience, tick, "the service is ready despite dead letters")
 
 	out, err := s.cli("dead-letters", "list")
 	require.NoError(t, err, out)
@@ -133,7 +133,7 @@ func (s *stack) noPayloadInEvents(secret, stream string) {
 	}
 }
 
-// TestDeadLettersOfAllKinds: what cannot be read, what contradicts, and what nobody knows, each with what a replay of it
+// TestDeadLettersOfAllKinds: unreadable, contradictory and unknown messages, each with what a replay of it
 // would do; then a set of them is replayed.
 func TestDeadLettersOfAllKinds(t *testing.T) {
 	s := newStack(t)
@@ -172,7 +172,7 @@ func TestDeadLettersOfAllKinds(t *testing.T) {
 	require.NoError(t, err, out)
 	s.refusedReplay(s.letter(l.ID, "discarded").ID, "it has been discarded")
 
-	// Three parcels are dispatched before anybody has heard of their orders.
+	// Three parcels are dispatched before their orders are placed.
 	early := make([]harness.DeadLetter, 3)
 	ids := make([]string, 3)
 	for i := range early {
@@ -230,9 +230,9 @@ func TestDeadLettersOfAllKinds(t *testing.T) {
 	s.audit()
 }
 
-// TestALetterThatGoesRoundIsStopped: each death is a new letter that tells where it came from, and the fourth replay is
+// TestReplayLoopIsStopped: each death is a new letter that tells where it came from, and the fourth replay is
 // for those who insist.
-func TestALetterThatGoesRoundIsStopped(t *testing.T) {
+func TestReplayLoopIsStopped(t *testing.T) {
 	s := newStack(t)
 	s.start()
 	id := uuid.NewString()
@@ -274,9 +274,9 @@ func limited(t *testing.T, id, sku string, quantity int) amqp.Publishing {
 	}
 }
 
-// TestWhatTheBrokerGaveUpOnIsTriedOnceAlone: a healthy message is handled; one that ends the process is not tried a second
-// time, and nobody waits for it.
-func TestWhatTheBrokerGaveUpOnIsTriedOnceAlone(t *testing.T) {
+// TestMessageOverTheDeliveryLimitIsTriedOnce: a healthy message is handled; one that ends the process is not tried a second
+// time, and no request waits for it.
+func TestMessageOverTheDeliveryLimitIsTriedOnce(t *testing.T) {
 	s := newStack(t)
 	s.start()
 	sku := s.sku(1)

@@ -83,8 +83,8 @@ func TestOneIDForEveryEventOfAnOrder(t *testing.T) {
 	require.Zero(t, s.audit().Net[o.ID])
 }
 
-// TestARemarkOfTheCarrier: the parcel is on its way, whatever its event says besides, and without any source and type.
-func TestARemarkOfTheCarrier(t *testing.T) {
+// TestShipmentFieldsOfOtherTypes: the parcel is on its way, whatever its event says besides, and without any source and type.
+func TestShipmentFieldsOfOtherTypes(t *testing.T) {
 	s := newStack(t)
 	s.start()
 	id := s.ship(s.sku(10), "tok_visa")

@@ -117,7 +117,7 @@ func TestTheSameEventTwentyTimesIsOneSaga(t *testing.T) {
 	s.published(report, o.ID)
 }
 
-// TestTwoHundredOrdersRaceForFifty: exactly fifty complete, nobody oversells, nobody is charged twice.
+// TestTwoHundredOrdersRaceForFifty: exactly fifty complete, no unit is sold twice, no order is charged twice.
 func TestTwoHundredOrdersRaceForFifty(t *testing.T) {
 	s := newStack(t)
 	s.start("RESERVE_DEADLINE=1h", "AUTHORIZE_DEADLINE=1h") // no order is to fail because the machine is slow

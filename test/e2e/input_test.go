@@ -56,7 +56,7 @@ func TestBadInput(t *testing.T) {
 		}
 	})
 	t.Run("unknown SKU", func(t *testing.T) {
-		end := s.place(harness.NewOrder("nobody-sells-this", 1, "tok_visa"))
+		end := s.place(harness.NewOrder("unknown-sku", 1, "tok_visa"))
 		require.Equal(t, "rejected", end.Status)
 		require.Equal(t, "unknown_sku", end.Reason)
 	})

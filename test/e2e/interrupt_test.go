@@ -32,9 +32,9 @@ var cancels = map[string]func(s *stack, orderID string){
 	},
 }
 
-// TestACancellationIsTheSameEverywhere: whoever asks, and whatever the saga does at that moment, the order ends the
+// TestCancellationsOfAllSourcesAgree: whoever asks, and whatever the saga does at that moment, the order ends the
 // same way, by the same events.
-func TestACancellationIsTheSameEverywhere(t *testing.T) {
+func TestCancellationsOfAllSourcesAgree(t *testing.T) {
 	s := newStack(t)
 	s.start("SIMULATOR_OUTAGE=10m", "AUTHORIZE_DEADLINE=10m")
 	sku := s.sku(100)
@@ -163,9 +163,9 @@ func (s *stack) completedTasks(id, run string) (events []int64) {
 	return events
 }
 
-// TestATerminatedRunHandsOnWhatItWasTold: a cancellation is acknowledged while no worker runs, and the workflow is
-// terminated before one has seen it. Nobody sends the event again.
-func TestATerminatedRunHandsOnWhatItWasTold(t *testing.T) {
+// TestSignalsOfATerminatedRunAreKept: a cancellation is acknowledged while no worker runs, and the workflow is
+// terminated before one has seen it. The event is not sent again.
+func TestSignalsOfATerminatedRunAreKept(t *testing.T) {
 	s := newStack(t)
 	s.start()
 	o := harness.NewOrder(s.sku(5), 2, "tok_visa")

@@ -27,7 +27,7 @@ func marshal(t *testing.T, v any) string {
 	return string(raw)
 }
 
-// ordered is an order with an id of its own, as a neighbour would send it.
+// ordered is an order with an id of its own, as another service would send it.
 func ordered(prefix, sku, method string) harness.Order {
 	o := harness.NewOrder(sku, 1, method)
 	o.ID = prefix + "-" + sku
@@ -61,7 +61,7 @@ func (s *stack) heard(subject, eventType string) harness.Message {
 	return found
 }
 
-// deletes deletes a queue that a neighbour declared, when the test ends.
+// deletes deletes a queue of an example, when the test ends.
 func (s *stack) deletes(queue string) {
 	s.t.Helper()
 	s.t.Cleanup(func() {
@@ -75,9 +75,9 @@ func (s *stack) deletes(queue string) {
 	})
 }
 
-// TestNeighboursInGo runs examples/go: one publishes an order, another one listens, drops a duplicate, and does not miss
+// TestGoExamples runs examples/go: one publishes an order, another one listens, drops a duplicate, and does not miss
 // what comes while it is away.
-func TestNeighboursInGo(t *testing.T) {
+func TestGoExamples(t *testing.T) {
 	s := newStack(t)
 	s.start()
 	publisher, consumer := goBuild(t, "../../examples/go/publisher"), goBuild(t, "../../examples/go/consumer")
@@ -96,7 +96,7 @@ func TestNeighboursInGo(t *testing.T) {
 	place(first)
 	correlation := listener.await(`^handled order\.accepted ` + first.ID + ` 1 (.+)$`)
 	require.Equal(t, correlation, listener.await(`^handled order\.completed `+first.ID+` 7 (.+)$`), "one correlation from end to end")
-	s.settled(first.ID) // from here on nobody publishes about it but this test
+	s.settled(first.ID) // from here on only this test publishes about it
 	s.republish(s.heard(first.ID, "order.completed"))
 	listener.await(`^duplicate order\.completed ` + first.ID + ` 7$`)
 	// It gets one message at a time: when it has the first of another order, it has acknowledged all of this one.
@@ -116,8 +116,8 @@ func TestNeighboursInGo(t *testing.T) {
 	s.audit()
 }
 
-// TestNeighboursInShell runs examples/shell with the plainest shell there is.
-func TestNeighboursInShell(t *testing.T) {
+// TestShellExample runs examples/shell with the plainest shell there is.
+func TestShellExample(t *testing.T) {
 	s := newStack(t)
 	s.start()
 	publish := func(args ...string) string {
@@ -134,14 +134,14 @@ func TestNeighboursInShell(t *testing.T) {
 	end, err := s.client.AwaitEnd(s.ctx, o.ID)
 	require.NoError(t, err)
 	require.Equal(t, "completed", end.Status)
-	// The receipts are handled beside the order, and may come behind it.
+	// The receipts are handled concurrently with the order, and may come after it.
 	require.Eventually(t, func() bool { return s.depth(harness.Inbox) == 0 && s.audit().OnHand[sku] == 6 }, patience, tick, "5, and 2 once, less 1")
 	stock, err := s.client.Stock(s.ctx, sku)
 	require.NoError(t, err)
 	require.EqualValues(t, 6, stock.OnHand, "the API says what the documents say")
 }
 
-// virtualHost makes a virtual host that nobody else uses, for the time of the test, and returns its URL and name.
+// virtualHost creates a virtual host for this test, and returns its URL and name.
 func virtualHost(t *testing.T) (url, name string) {
 	t.Helper()
 	url, name = testenv.AMQP(t), testenv.Unique("vhost")
@@ -160,8 +160,8 @@ func virtualHost(t *testing.T) (url, name string) {
 	return strings.TrimSuffix(url, "/") + "/" + name, name
 }
 
-// TestNobodyListens: every way to publish says so, where there is an exchange and no queue that takes the event.
-func TestNobodyListens(t *testing.T) {
+// TestPublishWithoutSubscriber: every way to publish says so, where there is an exchange and no queue that takes the event.
+func TestPublishWithoutSubscriber(t *testing.T) {
 	url, name := virtualHost(t)
 	bus, err := harness.Dial(url)
 	require.NoError(t, err)

@@ -79,11 +79,11 @@ func TestMoneyThatComesTooLate(t *testing.T) {
 	require.Empty(t, report.Late)
 }
 
-// TestTheDeskOfWhatCameLate: a refund that is stuck and goods that left come to the desk, and are decided about over REST and
+// TestLateEventsNeedAttention: a stuck refund and dispatched goods need attention, and are resolved over REST and
 // from a terminal.
-func TestTheDeskOfWhatCameLate(t *testing.T) {
+func TestLateEventsNeedAttention(t *testing.T) {
 	s := newStack(t)
-	s.ownNamespace("PAYMENT_PENDING_DEADLINE=1s", soonAtTheDesk)
+	s.ownNamespace("PAYMENT_PENDING_DEADLINE=1s", earlyAttention)
 	sku := s.sku(100)
 	byREST, byCLI := s.unpaid(sku, "tok_late_refund_stuck"), s.unpaid(sku, "tok_late_refund_stuck")
 	s.pays(byREST, "evt-rest", 1)
@@ -147,7 +147,7 @@ func must[T any](v T, err error) T {
 // TestALateSagaThatWasTerminated is started again by the check.
 func TestALateSagaThatWasTerminated(t *testing.T) {
 	s := newStack(t)
-	s.ownNamespace("PAYMENT_PENDING_DEADLINE=1s", soonAtTheDesk)
+	s.ownNamespace("PAYMENT_PENDING_DEADLINE=1s", earlyAttention)
 	id := s.unpaid(s.sku(10), "tok_late_refund_stuck")
 	s.pays(id, "evt-1", 1)
 	_, err := s.client.AwaitStuck(s.ctx, id, "refund")

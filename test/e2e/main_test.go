@@ -174,7 +174,7 @@ func (s *stack) dialTemporal(address, namespace string) client.Client {
 	return c
 }
 
-// leaveNothing takes away what a test that failed left behind, so that the next one is not disturbed by sagas whose
+// leaveNothing removes the sagas of a failed test, so that the next one is not disturbed by sagas whose
 // log is gone.
 func (s *stack) leaveNothing() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

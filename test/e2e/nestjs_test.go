@@ -102,7 +102,7 @@ type shop struct {
 	http harness.Client
 }
 
-// startShop runs the shop and waits until its queue stands and it listens.
+// startShop runs the shop and waits until its queue exists and it listens.
 func (s *stack) startShop(folder, queue string) shop {
 	s.t.Helper()
 	p := startProgram(s.t, []string{"PORT=0", "SHOP_QUEUE=" + queue, "NO_COLOR=1"}, "node", filepath.Join(folder, "dist", "main.js"))
@@ -138,7 +138,7 @@ func (n shop) asks(path string, status int, into any) {
 		var err error
 		last, err = n.http.Do(n.s.ctx, http.MethodPost, path, map[string]string{"reason": "ordered twice"})
 		return err == nil && last.Status != http.StatusBadGateway
-	}, patience, 30*time.Millisecond, "%s", testenv.Lately(func() any { return last.Body }))
+	}, patience, 30*time.Millisecond, "%s", testenv.LazyString(func() any { return last.Body }))
 	require.NoError(n.s.t, last.Into(status, into))
 }
 
@@ -171,7 +171,7 @@ func TestANestJSShopGetsSagas(t *testing.T) {
 	}
 
 	// What is sent twice, either way, happens once.
-	s.settled(placed.OrderID) // from here on nobody publishes about it but this test
+	s.settled(placed.OrderID) // from here on only this test publishes about it
 	before := nest.awaits(placed.OrderID, ends).Duplicates
 	s.republish(created)
 	s.republish(s.heard(placed.OrderID, "order.completed"))
@@ -251,7 +251,7 @@ func (s *stack) registers(nest shop) {
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
 	_, err = s.tap.Await(ctx, user["userId"], func(m []harness.Message) bool { return len(harness.Outbound(m)) > 0 })
-	require.NoError(s.t, err, "something becomes of it")
+	require.NoError(s.t, err, "it is handled")
 }
 
 // TestTheNestJSLockNamesNoRegistry: the example is installed from whatever registry its user has.

@@ -67,7 +67,7 @@ func (s *mailed) listens() {
 	}, patience, 50*time.Millisecond, "%v", &said)
 }
 
-// customer makes the id of a customer whom no other test has.
+// customer returns the ID of a customer of this test only.
 func customer() string { return "c-" + uuid.NewString()[:8] }
 
 // registers publishes the event as the guides' user service makes it.
@@ -168,7 +168,7 @@ func TestACustomerIsOnboarded(t *testing.T) {
 		"notice-completed-" + done.ID, "notice-rejected-" + declined.ID, "notice-failed-" + unpaid.ID,
 		"notice-confirmed-" + cancelled.ID, "notice-cancelled-" + cancelled.ID,
 	}, "notice.sent")
-	require.Empty(t, report.Streams["notice-completed-"+stranger.ID], "nobody knows this customer")
+	require.Empty(t, report.Streams["notice-completed-"+stranger.ID], "this customer is unknown")
 	to := who + "@example.net: "
 	require.Equal(t, map[string]int{
 		who + "@example.com: Welcome":                               1,
@@ -195,7 +195,7 @@ func TestACustomerIsOnboarded(t *testing.T) {
 	require.NoError(t, err)
 	forgotten := s.buys(who, sku, "tok_visa")
 	s.awaitEnds([]string{"notice-completed-" + forgotten.ID}, "notice.given_up")
-	require.Len(t, accepted(s.server), 6, "nobody can be told any more")
+	require.Len(t, accepted(s.server), 6, "no customer can be notified any more")
 	s.audit()
 	// A saga whose run takes longer than that to close is stalled until it has.
 	var out string
@@ -265,7 +265,7 @@ func TestAMailServerThatIsAway(t *testing.T) {
 	require.Empty(t, s.audit().Notices)
 }
 
-// TestTheServiceIsKilledAroundSending: whatever it was about to do, nobody gets a message twice, and every message comes to an
+// TestTheServiceIsKilledAroundSending: at any point, no customer gets a message twice, and every message comes to an
 // end that the log tells.
 func TestTheServiceIsKilledAroundSending(t *testing.T) {
 	s := newMailed(t)
@@ -274,17 +274,17 @@ func TestTheServiceIsKilledAroundSending(t *testing.T) {
 	who := customer()
 	s.registers(who, who+"-1", who+"@example.com", time.Now())
 	s.awaitEnds([]string{"notice-welcome-" + who}, "notice.sent")
-	// The server has the message and says nothing: the service dies behind the sending, in front of the outcome.
+	// The server has the message and says nothing: the service is killed after the sending, before the outcome.
 	s.server.Answer(notifytest.Script{"end": notifytest.Silence})
 	changed := s.server.Changed()
-	behind := s.buys(who, sku, "tok_visa")
+	sent := s.buys(who, sku, "tok_visa")
 	select {
 	case <-changed:
 	case <-s.ctx.Done():
 		require.FailNow(t, "no message came")
 	}
 	service.Kill()
-	// The server does not say yes to the recipient: it dies behind the intent, in front of the sending.
+	// The server does not say yes to the recipient: it is killed after the intent, before the sending.
 	s.server.Answer(notifytest.Script{"rcpt": notifytest.Silence})
 	service = s.start(s.env...)
 	before := s.buys(who, sku, "tok_visa")
@@ -294,15 +294,15 @@ func TestTheServiceIsKilledAroundSending(t *testing.T) {
 	s.start(s.env...)
 	after := s.buys(who, sku, "tok_visa")
 	s.awaitEnds([]string{"notice-completed-" + after.ID}, "notice.sent")
-	report := s.awaitEnds([]string{"notice-completed-" + behind.ID, "notice-completed-" + before.ID}, "notice.unknown", "notice.sent")
-	require.Equal(t, []string{"notice.requested", "notice.intended", "notice.unknown"}, lateTypes(report.Streams["notice-completed-"+behind.ID]))
+	report := s.awaitEnds([]string{"notice-completed-" + sent.ID, "notice-completed-" + before.ID}, "notice.unknown", "notice.sent")
+	require.Equal(t, []string{"notice.requested", "notice.intended", "notice.unknown"}, lateTypes(report.Streams["notice-completed-"+sent.ID]))
 	for mail, n := range accepted(s.server) {
 		require.Equal(t, 1, n, mail)
 	}
 	require.Empty(t, s.audit().Notices)
 }
 
-// TestAMessageWhoseSagaWasTerminated is found by the check, and nobody sends it again.
+// TestAMessageWhoseSagaWasTerminated is found by reconcile, and it is not sent again.
 func TestAMessageWhoseSagaWasTerminated(t *testing.T) {
 	s := newMailed(t)
 	s.ownNamespace(s.env...)
@@ -326,7 +326,7 @@ func TestAMessageWhoseSagaWasTerminated(t *testing.T) {
 // TestADeadLetterOfTheNotificationQueueGoesBackThere, and is foreseen as what it is.
 func TestADeadLetterOfTheNotificationQueueGoesBackThere(t *testing.T) {
 	s := newMailed(t)
-	// The customer registers after their order has ended, and nobody has heard of its end: no queue was there yet.
+	// The customer registers after their order has ended, and its end reached no queue: there was none yet.
 	prefix := "BROKER_PREFIX=back" + uuid.NewString()[:6]
 	service := s.start("NOTIFICATIONS=off", prefix)
 	who := customer()
@@ -355,7 +355,7 @@ func TestADeadLetterOfTheNotificationQueueGoesBackThere(t *testing.T) {
 	require.Len(t, accepted(s.server), 2, "the welcome, and the order")
 }
 
-// TestNotificationsThatAreOff: nobody is told, and no queue fills up.
+// TestNotificationsThatAreOff: no customer is notified, and no queue fills up.
 func TestNotificationsThatAreOff(t *testing.T) {
 	s := newStack(t)
 	prefix := "off" + uuid.NewString()[:6]

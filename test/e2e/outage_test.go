@@ -82,7 +82,7 @@ func TestPublishingNeverStopsAnOrder(t *testing.T) {
 }
 
 // TestSignalsComeEarlyAndLate: an early one waits for its order, one without an order becomes a dead letter, a late
-// one gets a verdict.
+// one gets an answer.
 func TestSignalsComeEarlyAndLate(t *testing.T) {
 	s := newStack(t)
 	s.start()

@@ -39,7 +39,7 @@ const mostGrowth = 64
 // beside them, the process stays small, and after a restart each of them goes on.
 func TestParkedSagas(t *testing.T) {
 	s := newStack(t)
-	s.start(soonAtTheDesk, "LOG_LEVEL=error")
+	s.start(earlyAttention, "LOG_LEVEL=error")
 	n := parked()
 	// FerretDB 1 reads a whole stream to find a key in it: the orders are spread, as a shop's are.
 	var skus []string
@@ -128,7 +128,7 @@ func (s *stack) park(skus []string, n int) (waiting, stuck []string) {
 	return waiting, stuck
 }
 
-// cancelled asks for the cancellation of an order until somebody answers: with so many sagas that may take its time.
+// cancelled requests the cancellation of an order until it is answered: with so many sagas that may take time.
 func (s *stack) cancelled(id string) {
 	for {
 		response, err := s.client.Cancel(s.ctx, id, "changed my mind")

@@ -85,7 +85,7 @@ func (s *stack) reconcileOnce(flags ...string) (found []string, content bool) {
 	}
 }
 
-// tryReconcile also tells whether the command has printed a report.
+// tryReconcile also reports whether the command has printed a report.
 func (s *stack) tryReconcile(flags ...string) (found []string, content, printed bool) {
 	s.t.Helper()
 	cmd := exec.CommandContext(s.ctx, binary, append([]string{"reconcile", "--json"}, flags...)...)
@@ -128,7 +128,7 @@ func (s *stack) parcel(sku string) string {
 
 func (s *stack) terminate(orderID string) {
 	s.t.Helper()
-	require.NoError(s.t, s.temporal.TerminateWorkflow(s.ctx, "order-"+orderID, "", "somebody was careless"))
+	require.NoError(s.t, s.temporal.TerminateWorkflow(s.ctx, "order-"+orderID, "", "terminated by the test"))
 }
 
 // TestReconcile breaks whatever can be broken from outside, has it found, and has what can be mended mended: first by the
@@ -180,15 +180,15 @@ func TestReconcile(t *testing.T) {
 
 	found, content = s.reconcileOnce("--repair")
 	require.Equal(t, everything, found)
-	require.False(t, content, "people have something to mend")
+	require.False(t, content, "some violations need an operator")
 	s.deliver(terminated, deleted)
 	_, err = s.client.AwaitEnd(s.ctx, early)
 	require.NoError(t, err)
 	s.settled(unpublished, terminated, deleted, early)
 	found, _ = s.reconcileOnce("--repair")
-	require.Equal(t, people, found, "what can be mended is mended")
+	require.Equal(t, people, found, "repairable violations are repaired")
 
-	// Somebody mends what failed; the schedule does the rest.
+	// An operator repairs the failing workflow; the schedule does the rest.
 	s.terminate(failing)
 	result := s.trigger()
 	require.Equal(t, 3, result.Violations)
@@ -211,7 +211,7 @@ func TestReconcile(t *testing.T) {
 	for id := range report.Orders {
 		s.published(report, id)
 	}
-	require.Len(t, report.Streams["reconcile-sku-"+damaged], 2, "what people have to mend is recorded once")
+	require.Len(t, report.Streams["reconcile-sku-"+damaged], 2, "a violation that needs an operator is recorded once")
 
 	// Without the setting there is no schedule.
 	require.NoError(t, s.service.Stop(patience))
@@ -280,7 +280,7 @@ func (s *stack) drop(orderID string) {
 func (s *stack) fails(orderID string) {
 	s.t.Helper()
 	s.terminate(orderID)
-	_, err := s.temporal.ExecuteWorkflow(s.ctx, client.StartWorkflowOptions{ID: "order-" + orderID, TaskQueue: "orders"}, "NobodyKnowsThisFlow")
+	_, err := s.temporal.ExecuteWorkflow(s.ctx, client.StartWorkflowOptions{ID: "order-" + orderID, TaskQueue: "orders"}, "UnknownFlow")
 	require.NoError(s.t, err)
 	require.Eventually(s.t, func() bool {
 		d, err := s.temporal.DescribeWorkflowExecution(s.ctx, "order-"+orderID, "")
@@ -298,26 +298,26 @@ func (s *stack) acceptedByTemporalAlone(sku string) string {
 	var order map[string]any
 	require.NoError(s.t, json.Unmarshal(raw, &order))
 	order["totalAmount"] = 1000
-	_, err = s.temporal.ExecuteWorkflow(s.ctx, client.StartWorkflowOptions{ID: "order-" + o.ID, TaskQueue: "nobody-listens"}, "OrderSaga",
+	_, err = s.temporal.ExecuteWorkflow(s.ctx, client.StartWorkflowOptions{ID: "order-" + o.ID, TaskQueue: "without-workers"}, "OrderSaga",
 		map[string]any{"id": o.ID, "data": order})
 	require.NoError(s.t, err)
 	s.terminate(o.ID)
 	return o.ID
 }
 
-// damagedStock is a SKU in whose ledger somebody wrote by hand.
+// damagedStock is a SKU with an event that was written by hand.
 func (s *stack) damagedStock() string {
 	s.t.Helper()
 	sku := s.sku(7)
 	stream := "sku-" + sku
-	var standing bson.M
-	require.NoError(s.t, s.db.Collection("events").FindOne(s.ctx, bson.D{{Key: "_id", Value: stream + "@0000000001"}}).Decode(&standing))
+	var stored bson.M
+	require.NoError(s.t, s.db.Collection("events").FindOne(s.ctx, bson.D{{Key: "_id", Value: stream + "@0000000001"}}).Decode(&stored))
 	forged := bson.M{}
-	for name, v := range standing {
+	for name, v := range stored {
 		forged[name] = v
 	}
 	forged["_id"], forged["version"], forged["key"], forged["id"] = stream+"@0000000002", int64(2), "more/receipt", uuid.NewString()
-	forged["prevHash"], forged["hash"] = standing["hash"], strings.Repeat("0", 64)
+	forged["prevHash"], forged["hash"] = stored["hash"], strings.Repeat("0", 64)
 	_, err := s.db.Collection("events").InsertOne(s.ctx, forged)
 	require.NoError(s.t, err)
 	return sku
@@ -337,7 +337,7 @@ func (s *stack) pauseSchedule() {
 	}, patience, 100*time.Millisecond, "the schedule rests")
 }
 
-// trigger has the schedule take its action now, and returns what came of it. Triggers count while it is paused, too.
+// trigger has the schedule take its action now, and returns its result. Triggers count while it is paused, too.
 func (s *stack) trigger() (result struct{ Violations, Repaired int }) {
 	s.t.Helper()
 	handle := s.temporal.ScheduleClient().GetHandle(s.ctx, "ordersaga-reconcile")
@@ -366,8 +366,8 @@ func (s *stack) trigger() (result struct{ Violations, Repaired int }) {
 	return result
 }
 
-// TestReconcileCriesOverNothing: orders of all kinds are in flight, and everything holds.
-func TestReconcileCriesOverNothing(t *testing.T) {
+// TestReconcileReportsNoFalseViolations: orders of all kinds are in flight, and everything holds.
+func TestReconcileReportsNoFalseViolations(t *testing.T) {
 	s := newStack(t)
 	s.ownNamespace()
 	skus := s.skus()

@@ -82,7 +82,7 @@ func TestAnOrderSentAgainAfterItsWorkflowIsGone(t *testing.T) {
 	require.Error(t, err, "no workflow was started for it")
 }
 
-// TestATerminatedOrderIsFinishedByANewRun: somebody terminates an open order's workflow; whoever mentions the order
+// TestATerminatedOrderIsFinishedByANewRun: an open order's workflow is terminated; a request or event about the order
 // next starts a run that goes on from the log.
 func TestATerminatedOrderIsFinishedByANewRun(t *testing.T) {
 	mentions := map[string]func(s *stack, o harness.Order, key string){
@@ -112,7 +112,7 @@ func TestATerminatedOrderIsFinishedByANewRun(t *testing.T) {
 			require.NoError(t, err)
 			_, err = s.client.AwaitStatus(s.ctx, placed.ID, "awaiting_shipment")
 			require.NoError(t, err)
-			require.NoError(t, s.temporal.TerminateWorkflow(s.ctx, "order-"+placed.ID, "", "somebody was careless"))
+			require.NoError(t, s.temporal.TerminateWorkflow(s.ctx, "order-"+placed.ID, "", "terminated by the test"))
 			known := o
 			known.ID = placed.ID
 			if name == "sent again over REST" {

@@ -39,7 +39,7 @@ func TestRolesApart(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "accepted", seen.Status)
 	require.Zero(t, seen.Version, "nothing is in the log yet")
-	refused, err := harness.Client{URL: api.URL}.Cancel(s.ctx, waiting.ID, "nobody is there")
+	refused, err := harness.Client{URL: api.URL}.Cancel(s.ctx, waiting.ID, "no worker runs")
 	require.NoError(t, err)
 	var problem harness.Problem
 	require.NoError(t, refused.Into(http.StatusServiceUnavailable, &problem))
@@ -49,7 +49,7 @@ func TestRolesApart(t *testing.T) {
 	careless.Fulfillment = "shipment"
 	lost, err := s.client.Place(s.ctx, careless, 0)
 	require.NoError(t, err)
-	require.NoError(t, s.temporal.TerminateWorkflow(s.ctx, "order-"+lost.ID, "", "somebody was careless"))
+	require.NoError(t, s.temporal.TerminateWorkflow(s.ctx, "order-"+lost.ID, "", "terminated by the test"))
 
 	worker := s.role("worker")
 	end, err := s.client.AwaitEnd(s.ctx, waiting.ID)

@@ -15,7 +15,7 @@ import (
 // a task, and forgets the Updates that it brought: the run goes on by the decision all the same.
 func TestADecisionSurvivesItsWorkflowTask(t *testing.T) {
 	s := newStack(t)
-	s.start(soonAtTheDesk)
+	s.start(earlyAttention)
 	sku := s.sku(100)
 	for {
 		placed, err := s.client.Place(s.ctx, harness.NewOrder(sku, 2, "tok_capture_stuck"), 0)

@@ -11,7 +11,7 @@ import (
 )
 
 // TestTheTraceIsCarried from a request, and from an event, into every event that the order publishes: inline, by a
-// saga that was read back from its history after a kill, and behind a wait.
+// saga that was read back from its history after a kill, and after a wait.
 func TestTheTraceIsCarried(t *testing.T) {
 	s := newStack(t)
 	service := s.start()

@@ -24,10 +24,10 @@ type upgradePath struct {
 	// cutFrom is the first event after which its timelines are cut, none when it is zero. On some paths what would have happened
 	// before must not be asked for again after the upgrade: it would come out otherwise by now.
 	cutFrom int
-	// adopts tells that the effect of a stuck step happens right after a look-up. When that is repeated, because its answer was lost or
+	// adopts reports whether the effect of a stuck step happens right after a look-up. When that is repeated, because its answer was lost or
 	// late, it finds the effect: then nothing is left to decide, and the order completes.
 	adopts bool
-	// resumes tells that a cut never is with an effect of which the order has not heard: its end would be another one.
+	// resumes reports whether a cut never is with an effect of which the order has not heard: its end would be another one.
 	resumes bool
 }
 

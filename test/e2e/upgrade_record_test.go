@@ -24,7 +24,7 @@ const recorder = "ORDERSAGA_RECORD_UPGRADE"
 // a longer authorizationLifetime in the simulator, and no other change.
 var neverLate = []string{
 	"PAYMENT_PENDING_DEADLINE=14000d", "SHIPMENT_DEADLINE=14000d", "DELIVERY_DEADLINE=14000d", "NOTIFICATION_WINDOW=14000d",
-	"RESERVE_DEADLINE=1h", soonAtTheDesk, "LOG_LEVEL=warn",
+	"RESERVE_DEADLINE=1h", earlyAttention, "LOG_LEVEL=warn",
 }
 
 // TestRecordUpgrade records a log for TestUpgrade: sagas in every state in which one may wait, and timelines that break off after

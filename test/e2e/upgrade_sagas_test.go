@@ -31,9 +31,9 @@ type recordedSaga struct {
 	// Path is the name of the path that it takes, State the state that it was recorded in.
 	Path  string `json:"path"`
 	State string `json:"state"`
-	// Open tells that somebody has something left to do about it: the order, or what came after its end.
+	// Open reports whether somebody has something left to do about it: the order, or what came after its end.
 	Open bool `json:"open"`
-	// Then is what happens after the upgrade. First tells that the first of it happens before any run was repaired.
+	// Then is what happens after the upgrade. First reports whether the first of it happens before any run was repaired.
 	Then  []reaction `json:"then,omitempty"`
 	First bool       `json:"first,omitempty"`
 	// Status and Reason are how it must end, Late the events of what came after its end.
@@ -184,7 +184,7 @@ func (s *stack) listing() (orders map[string]harness.Resource, attention map[str
 			break
 		}
 	}
-	items, err := s.client.Desk(s.ctx)
+	items, err := s.client.Attention(s.ctx)
 	if err != nil {
 		return orders, attention
 	}

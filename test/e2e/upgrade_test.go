@@ -21,7 +21,7 @@ import (
 func TestUpgrade(t *testing.T) {
 	s := newMailed(t)
 	recorded, about := s.restore()
-	s.ownNamespace(append(s.env, soonAtTheDesk, "RESERVE_DEADLINE=1h", "NOTIFICATION_WINDOW=14000d", "SHIPMENT_DEADLINE=6d")...)
+	s.ownNamespace(append(s.env, earlyAttention, "RESERVE_DEADLINE=1h", "NOTIFICATION_WINDOW=14000d", "SHIPMENT_DEADLINE=6d")...)
 	orders, attention := s.listing()
 	actors := make([]*actor, 0, len(about.Sagas))
 	for i := range about.Sagas {

@@ -19,14 +19,14 @@ const (
 	DeadQueue = "ordersaga.dead"
 )
 
-// Bus is a connection to the broker, as a neighbouring service has one.
+// Bus is a connection to the broker, as another service has one.
 type Bus struct {
 	conn *amqp.Connection
 	mu   sync.Mutex
 	pub  *amqp.Channel
 }
 
-// heartbeat is longer than the client's own: a tap whose connection is given up because somebody stood still has lost what came.
+// heartbeat is longer than the client's own: a listener whose connection is closed after a pause of the machine has lost events.
 const heartbeat = time.Minute
 
 // Dial connects to the broker.
@@ -49,7 +49,7 @@ func Dial(url string) (*Bus, error) {
 // Close closes the connection.
 func (b *Bus) Close() { _ = b.conn.Close() }
 
-// Event is an event as this bus's neighbours send it: CloudEvents 1.0, structured.
+// Event is an event as publishers send it: CloudEvents 1.0, structured.
 func Event(id, eventType, subject string, data any) map[string]any {
 	return map[string]any{
 		"specversion": "1.0", "id": id, "type": eventType, "source": "/shop", "subject": subject,
@@ -251,7 +251,7 @@ func (b *Bus) Purge(queue string) {
 	_, _ = channel.QueuePurge(queue, false)
 }
 
-// Depth is how many messages a queue has, without those that somebody holds.
+// Depth is how many messages a queue has, without the unacknowledged ones.
 func (b *Bus) Depth(queue string) (int, error) {
 	channel, err := b.conn.Channel()
 	if err != nil {

@@ -106,7 +106,7 @@ type Client struct {
 	HTTP *http.Client
 	// Patient tells it to do what clients shall do: a request that the service is unavailable for is sent again, under the
 	// same key, until it is answered; and who waits for the end of an order asks again when it takes longer than one answer
-	// may. A server or a process that stands still for some seconds is no failure.
+	// may. A server or a process that does not respond for some seconds is no failure.
 	Patient bool
 }
 
@@ -296,8 +296,8 @@ func (c Client) AwaitEnd(ctx context.Context, id string) (Resource, error) {
 	return c.AwaitStatus(ctx, id, "completed", "rejected", "cancelled", "failed")
 }
 
-// DeskItem is an order on the attention desk.
-type DeskItem struct {
+// AttentionItem is an order that needs attention.
+type AttentionItem struct {
 	ID        string            `json:"id"`
 	Attention int               `json:"attention"`
 	Step      string            `json:"step"`
@@ -307,10 +307,10 @@ type DeskItem struct {
 	Links     map[string]string `json:"links"`
 }
 
-// Desk returns the first page of the attention desk.
-func (c Client) Desk(ctx context.Context) ([]DeskItem, error) {
+// Attention returns the first page of the orders that need attention.
+func (c Client) Attention(ctx context.Context) ([]AttentionItem, error) {
 	var list struct {
-		Items []DeskItem `json:"items"`
+		Items []AttentionItem `json:"items"`
 	}
 	response, err := c.Do(ctx, http.MethodGet, "/v1/attention?limit=500", nil)
 	if err != nil {
@@ -320,11 +320,11 @@ func (c Client) Desk(ctx context.Context) ([]DeskItem, error) {
 	return list.Items, err
 }
 
-// AwaitStuck waits until an order is on the attention desk because of a step.
-func (c Client) AwaitStuck(ctx context.Context, id, step string) (item DeskItem, err error) {
+// AwaitStuck waits until an order needs attention because of a step.
+func (c Client) AwaitStuck(ctx context.Context, id, step string) (item AttentionItem, err error) {
 	err = Poll(ctx, 50*time.Millisecond, func() bool {
-		items, err := c.Desk(ctx)
-		i := slices.IndexFunc(items, func(item DeskItem) bool { return item.ID == id && item.Step == step })
+		items, err := c.Attention(ctx)
+		i := slices.IndexFunc(items, func(item AttentionItem) bool { return item.ID == id && item.Step == step })
 		if err != nil || i < 0 {
 			return false
 		}
@@ -332,7 +332,7 @@ func (c Client) AwaitStuck(ctx context.Context, id, step string) (item DeskItem,
 		return true
 	})
 	if err != nil {
-		err = fmt.Errorf("order %s does not come to the desk because of %s: %w", id, step, err)
+		err = fmt.Errorf("order %s does not need attention because of %s: %w", id, step, err)
 	}
 	return item, err
 }

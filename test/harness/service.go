@@ -160,7 +160,7 @@ const (
 	ports      = 10_000
 )
 
-// FreeAddr returns an address of loopback that nobody listens on.
+// FreeAddr returns a free address of loopback.
 func FreeAddr() (string, error) {
 	var failed error
 	for range 100 {
@@ -175,7 +175,7 @@ func FreeAddr() (string, error) {
 }
 
 // tail keeps the end of what is written to it, and the first that the race detector says: a service that loses a race goes on,
-// and ends with an exit code that tells nobody which.
+// and ends with an exit code that does not say which.
 type tail struct {
 	mu   sync.Mutex
 	text []byte

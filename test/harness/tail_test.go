@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTheLogKeepsItsEndAndTheFirstRace, however much comes behind it.
+// TestTheLogKeepsItsEndAndTheFirstRace, however much follows it.
 func TestTheLogKeepsItsEndAndTheFirstRace(t *testing.T) {
 	var log tail
 	write := func(from, to int) {

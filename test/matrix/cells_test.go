@@ -20,9 +20,9 @@ type stage struct {
 	slot string
 	// effect is the call that does it; empty where recording is the doing.
 	effect op
-	// open tells that the step can still be undone when this happens.
+	// open reports whether the step can still be undone when this happens.
 	open bool
-	// along tells that an attempt inside the workflow task records it along with the outcome before it. A regular
+	// along reports whether an attempt inside the workflow task records it along with the outcome before it. A regular
 	// activity leaves it to the run, which may have heard more.
 	along bool
 	// once reports that an attempt which finds it in the log does not do it again.
@@ -114,18 +114,18 @@ const (
 
 var points = []point{before, done, recorded, completed, taken}
 
-// journey is an order with what its neighbours say, and the stages that it goes through.
+// journey is an order with the events from outside, and the stages that it goes through.
 type journey struct {
 	name        string
 	fulfillment order.Fulfillment
 	method      string
 	// lines are what is ordered; two pieces at 450 each otherwise.
 	lines []order.Line
-	// scarce tells that a second line has too little stock.
+	// scarce reports whether a second line has too little stock.
 	scarce bool
 	script []scene
 	stages []stage
-	// end is how it ends when nobody cancels and nobody says anything early.
+	// end is how it ends without cancellations and early events.
 	end order.Status
 }
 
@@ -147,7 +147,7 @@ var (
 	}
 )
 
-// says is a scene in which a neighbour says something.
+// says is a scene with an event from outside.
 func says(eventType string, when func(order.State) bool) scene {
 	return scene{when, func(ctx context.Context, l *lane, orderID string) { l.say(ctx, eventType, l.unique("say"), orderID) }}
 }
@@ -254,7 +254,7 @@ type cell struct {
 	stage   stage
 	point   point
 	harm    harm
-	// mode is how its steps come through; fast tells that the gateway may be called inside workflow tasks.
+	// mode is how its steps come through; fast reports whether the gateway may be called inside workflow tasks.
 	mode mode
 	fast bool
 }

@@ -60,7 +60,7 @@ func (l *lane) examineOne(o order.Order, report *audit.Report) []string {
 	}
 	s := l.state(o.ID)
 	if report.Orders[o.ID] == "" && s.Status != order.StatusNeedsAttention {
-		complain("has neither ended nor is at the desk: %s", s.Status)
+		complain("has neither ended nor needs attention: %s", s.Status)
 	}
 	if s.DispatchedAfterCancel() && report.Net[o.ID] != 0 {
 		complain("is being undone and was charged")
@@ -93,8 +93,8 @@ func (l *lane) examineOne(o order.Order, report *audit.Report) []string {
 }
 
 // unanswered says what was told about an order and has no answer. A cancellation is answered by the order's being
-// cancelled, by the event that says why not, which answers all of them, or by the verdict that it came late. Goods that have left although the order
-// is being undone are for somebody to look at, or came late.
+// cancelled, by the event that says why not, which answers all of them, or by its outcome as a late event. Goods that have left although the order
+// is being compensated need attention, or came late.
 func (l *lane) unanswered(orderID string) []string {
 	l.mu.Lock()
 	cancels, dispatches := l.cancels[orderID], l.dispatches[orderID]
@@ -118,12 +118,12 @@ func (l *lane) unanswered(orderID string) []string {
 		heard = heard || answers[id]
 	}
 	if !heard {
-		wrong = append(wrong, fmt.Sprintf("nobody hears of the dispatch of %s: the order is %s", orderID, s.Status))
+		wrong = append(wrong, fmt.Sprintf("the dispatch of %s is lost: the order is %s", orderID, s.Status))
 	}
 	return wrong
 }
 
-// story is everything that the log has about an order, for people.
+// story is everything that the log has about an order, for failure messages.
 func (l *lane) story(o order.Order) string {
 	streams := []string{event.OrderStream(o.ID), event.PaymentStream(o.ID), event.RefundsStream(o.ID), event.LateStream(o.ID)}
 	for _, line := range o.Lines {

@@ -32,7 +32,7 @@ func TestComplaints(t *testing.T) {
 		l.cancel(ctx, o.ID)
 		l.until(t, o.ID, func(s order.State) bool { return s.Voided })
 		l.strikesAreOver(t)
-		// Somebody mentions the order.
+		// An event mentions the order.
 		l.cancel(ctx, o.ID)
 		require.NoError(t, l.drive(ctx, o.ID, nil))
 		assert.Equal(t, order.StatusCancelled, l.state(o.ID).Status)
@@ -52,7 +52,7 @@ func TestComplaints(t *testing.T) {
 			&trap{orderID: o.ID, what: record(order.SlotShip), after: true, harm: harmSignal},
 		)
 		require.NoError(t, l.place(ctx, o))
-		require.NoError(t, l.drive(ctx, o.ID, nil), "nobody says it again")
+		require.NoError(t, l.drive(ctx, o.ID, nil), "it is not published again")
 		assert.Equal(t, order.StatusCompleted, l.state(o.ID).Status)
 		assert.Empty(t, l.examine([]order.Order{o}))
 	})

@@ -231,10 +231,10 @@ func (h handleList) Project(ctx context.Context, s order.State) error {
 	return err
 }
 
-// handleLateDesk is an incarnation's handle to the list of what came late.
-type handleLateDesk struct{ inc *incarnation }
+// handleLateList is an incarnation's handle to the list of what came late.
+type handleLateList struct{ inc *incarnation }
 
-func (h handleLateDesk) Project(context.Context, latepayment.State) error { return h.inc.pass() }
+func (h handleLateList) Project(context.Context, latepayment.State) error { return h.inc.pass() }
 
 // bus is the broker: it remembers how far each stream was published, and what came out of order.
 type bus struct {

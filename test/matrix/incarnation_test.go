@@ -39,7 +39,7 @@ type incarnation struct {
 	state  vitality
 	thawed chan struct{}
 	busy   sync.WaitGroup
-	// over tells that the incarnation goes on after all is over: faults do not strike it any more.
+	// over reports whether the incarnation goes on after all is over: faults do not strike it any more.
 	over bool
 	// packets are requests that were under way when it was frozen.
 	packets []func()
@@ -94,16 +94,16 @@ func incarnate(l *lane) (*incarnation, error) {
 				Participants: &order.Participants{Stock: handleStock{inc: inc}, Gateway: handleGateway{inc: inc, Simulator: sim}, Refunds: log},
 			},
 			&activities.Flow[latepayment.State, *latepayment.Participants]{
-				Recorder: recorder, Table: &latepayment.Flow, Settings: l.timing.Settings(l.fast), List: handleLateDesk{inc: inc},
+				Recorder: recorder, Table: &latepayment.Flow, Settings: l.timing.Settings(l.fast), List: handleLateList{inc: inc},
 				Participants: &latepayment.Participants{
 					Gateway: handleGateway{inc: inc, Simulator: sim}, Refunds: log, Payment: order.Reader{Log: log}.Payment,
 				},
 			},
-			// Nobody registers here, nobody is notified, and nobody counts.
+			// There are no customers, notifications and counts here.
 			&activities.Flow[onboarding.State, *onboarding.Participants]{Table: &onboarding.Flow},
 			&activities.Flow[notification.State, *notification.Participants]{Table: &notification.Flow}, &shortage.Activities{},
 		},
-		// Nobody starts a check here: it would look at the lanes' logs from outside.
+		// No reconcile here: it would read the lanes' logs from outside.
 		Reconciliation: &activities.Reconciliation{},
 		// Concurrency and grace are small: there are many incarnations.
 		Concurrency: 10, Cache: l.cache, Grace: 10 * time.Millisecond,

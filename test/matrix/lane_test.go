@@ -50,7 +50,7 @@ func init() {
 // lane is a namespace of the Temporal server with everything that outlives a process of the service.
 type lane struct {
 	address, namespace string
-	// fast tells that the gateway is called inside workflow tasks.
+	// fast reports whether the gateway is called inside workflow tasks.
 	fast bool
 	// cache is how many workflows a process remembers.
 	cache    int
@@ -157,7 +157,7 @@ func (l *lane) register(ctx context.Context) error {
 	}
 }
 
-// probe starts a workflow that nobody runs, and ends it.
+// probe starts a workflow without a worker, and ends it.
 func (l *lane) probe(ctx context.Context) error {
 	o := order.Order{ID: "probe", CustomerID: "c-1", Currency: "EUR", Lines: []order.Line{{SKU: "probe", Quantity: 1, UnitAmount: 1}}}
 	_, err := l.sagas.Place(ctx, sagaclient.Placement{Order: o, Fresh: true})
@@ -263,7 +263,7 @@ func (l *lane) records(stream string) []event.Record {
 	return records
 }
 
-// say lets a neighbour say something about an order on the bus, as the consumer handles it.
+// say handles an event about an order as the consumer does.
 func (l *lane) say(ctx context.Context, eventType, id, orderID string) {
 	if eventType == event.ShipmentDispatched {
 		l.mu.Lock()
@@ -272,7 +272,7 @@ func (l *lane) say(ctx context.Context, eventType, id, orderID string) {
 	}
 	data, _ := json.Marshal(map[string]string{"orderId": orderID})
 	e := event.Event{
-		ID: id, Type: eventType, Source: "/neighbour", Subject: orderID, Time: time.Now(), SchemaVersion: 1, Data: data,
+		ID: id, Type: eventType, Source: "/shop", Subject: orderID, Time: time.Now(), SchemaVersion: 1, Data: data,
 	}
 	l.mu.Lock()
 	l.said[orderID] = e
@@ -322,7 +322,7 @@ func (l *lane) place(ctx context.Context, o order.Order) error {
 	})
 }
 
-// drive says what the order waits for, until it has ended and its run has closed, or until somebody has to look at it.
+// drive says what the order waits for, until it has ended and its run has closed, or until it needs attention.
 func (l *lane) drive(ctx context.Context, orderID string, script []scene) error {
 	told := map[int]bool{}
 	for {
@@ -333,7 +333,7 @@ func (l *lane) drive(ctx context.Context, orderID string, script []scene) error 
 		switch {
 		case s.Ended:
 			return l.closed(ctx, orderID)
-		case atDesk(s) && l.bus.of(orderID) == s.Head.Version && len(l.unanswered(orderID)) == 0:
+		case atAttention(s) && l.bus.of(orderID) == s.Head.Version && len(l.unanswered(orderID)) == 0:
 			return nil
 		}
 		for i, scene := range script {
@@ -351,8 +351,8 @@ func (l *lane) drive(ctx context.Context, orderID string, script []scene) error 
 	}
 }
 
-// atDesk reports whether the order waits for an operator and for nothing else.
-func atDesk(s order.State) bool {
+// atAttention reports whether the order waits for an operator and for nothing else.
+func atAttention(s order.State) bool {
 	return s.Attention.Open && (s.DispatchedAfterCancel() && s.Released || s.Attention.Step == order.StepCapture && s.Capture == order.CaptureRefused)
 }
 
@@ -375,7 +375,7 @@ func (l *lane) settled(ctx context.Context, orderID string) error {
 	}
 }
 
-// closed returns when the order's current run has completed. Runs that were terminated or reset have others behind them.
+// closed returns when the order's current run has completed. Runs that were terminated or reset have successors.
 func (l *lane) closed(ctx context.Context, orderID string) error {
 	ticks := time.NewTicker(20 * time.Millisecond)
 	defer ticks.Stop()
@@ -393,7 +393,7 @@ func (l *lane) closed(ctx context.Context, orderID string) error {
 	}
 }
 
-// scene is what a neighbour does when the order is somewhere.
+// scene is an event or request from outside at a given point of the order.
 type scene struct {
 	when func(order.State) bool
 	do   func(context.Context, *lane, string)

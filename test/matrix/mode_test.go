@@ -45,7 +45,7 @@ func (d detour) takes(what op) bool {
 
 // visit is an attempt as a local activity.
 type visit struct {
-	// detoured tells that it made a call that is to be made again by the regular activity.
+	// detoured reports whether it made a call that is to be made again by the regular activity.
 	detoured atomic.Bool
 }
 

@@ -96,7 +96,7 @@ func (m mutant) mustBeNoticed(t *testing.T) {
 	command := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-timeout=15m", "-overlay="+m.overlay(t, root), "-run="+m.run, "-v", "./"+m.dir)
 	command.Dir, command.Env = root, append(command.Environ(), wholeMatrix+"=1", mutantVariable+"=1", "CGO_ENABLED=0")
 	output, err := command.CombinedOutput()
-	require.Error(t, err, "nobody noticed")
+	require.Error(t, err, "no test noticed it")
 
 	var red []string
 	for _, match := range failed.FindAllStringSubmatch(string(output), -1) {
@@ -108,7 +108,7 @@ func (m mutant) mustBeNoticed(t *testing.T) {
 	assert.NotContains(t, string(output), "panic: test timed out")
 	for _, world := range m.worlds {
 		part := "/cell/" + strings.ReplaceAll(world, " ", "_") + "/"
-		assert.True(t, slices.ContainsFunc(red, func(name string) bool { return strings.Contains(name, part) }), "nobody noticed in %s", world)
+		assert.True(t, slices.ContainsFunc(red, func(name string) bool { return strings.Contains(name, part) }), "no test noticed it in %s", world)
 	}
 	t.Logf("red after %s:\n  %s", time.Since(began).Round(time.Second), strings.Join(red, "\n  "))
 }

@@ -64,7 +64,7 @@ type plan struct {
 	stock  map[string]int64
 	orders []order.Order
 	traps  []*trap
-	// scripts are what the neighbours say about each order while it is open, afterwards what they say when it is over.
+	// scripts are the events about each order while it is open, afterwards the events after its end.
 	scripts [][]scene
 	after   [][]string
 	words   []string
@@ -173,7 +173,7 @@ func drawTrap(random *rand.Rand, orderID string) *trap {
 	return t
 }
 
-// drawScript draws what the neighbours say. It always leads the order somewhere.
+// drawScript draws the events from outside. Each script leads the order to an end or to attention.
 func (p *plan) drawScript(random *rand.Rand, o order.Order) []scene {
 	var script []scene
 	add := func(what string, s scene) {

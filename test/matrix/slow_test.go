@@ -54,7 +54,7 @@ func TestSlowStoresTimeOutNoWorkflowTask(t *testing.T) {
 	}
 }
 
-// undisturbed is how many orders may try: while one runs the machine may stand still, and then steps do not fit.
+// undisturbed is how many orders may try: the machine may be suspended while one runs, and then steps do not fit.
 const undisturbed = 5
 
 // slowOrder runs an order whose steps are slow, and returns what is wrong with its history. Regular reports that regular activities must
@@ -117,7 +117,7 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return fault.Wrap(ctx.Err(), fault.Unavailable, "nobody answers")
+		return fault.Wrap(ctx.Err(), fault.Unavailable, "no answer")
 	}
 }
 

@@ -69,7 +69,7 @@ func TestTheRegularActivityTakesOverVisibly(t *testing.T) {
 			require.Empty(t, l.take())
 			require.Empty(t, l.examine([]order.Order{o}))
 			for _, words := range c.told {
-				assert.True(t, told[words], "nobody is told of %q, but of %v", words, told)
+				assert.True(t, told[words], "no summary is %q, there are %v", words, told)
 			}
 
 			history := l.history(ctx, t, o.ID)

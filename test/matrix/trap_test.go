@@ -32,7 +32,7 @@ const (
 	harmResetLast  harm = "reset to the last task"
 	harmTerminate  harm = "terminate"
 
-	// harmEnd terminates the workflow and kills the process, and nobody starts another run.
+	// harmEnd terminates the workflow and kills the process, and no other run is started.
 	harmEnd harm = "end"
 
 	harmErrorCancel     harm = "error+cancel"
@@ -220,7 +220,7 @@ func (l *lane) reset(ctx context.Context, orderID string, last bool) {
 	}
 }
 
-// errTooLate tells that there is no run, or none yet, to which a fault could be done. It is an error where the point is
+// errTooLate is returned if there is no run, or none yet, to which a fault could be done. It is an error where the point is
 // exact, and may happen where it is random: two faults meet.
 var errTooLate = errors.New("no run to strike")
 

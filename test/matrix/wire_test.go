@@ -14,7 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// What a killed process leaves behind is found by timeouts: shorter ones than in production make the same happen
+// Work of a killed process is found by timeouts: shorter ones than in production make the same happen
 // sooner.
 const (
 	workflowTaskTimeout = 2 * time.Second

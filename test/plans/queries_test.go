@@ -87,7 +87,7 @@ type world struct {
 	list     *mongo.List
 	registry *mongo.SKUs
 	head     ours.Head
-	// byIDAlone tells that the server is FerretDB 1: it uses the index of _id, for a filter on _id alone, and explains nothing.
+	// byIDAlone reports whether the server is FerretDB 1: it uses the index of _id, for a filter on _id alone, and explains nothing.
 	byIDAlone bool
 }
 
@@ -159,7 +159,7 @@ func (w *world) fill(t *testing.T) {
 	require.False(t, t.Failed())
 }
 
-// page returns the cursor behind the first page of a filter.
+// page returns the cursor after the first page of a filter.
 func (w *world) page(t *testing.T, f readmodel.Filter) readmodel.Filter {
 	t.Helper()
 	f.Limit = 20
@@ -170,21 +170,21 @@ func (w *world) page(t *testing.T, f readmodel.Filter) readmodel.Filter {
 	return f
 }
 
-// question is something that is asked of the database, often or by people who wait.
+// question is a query that runs often or while a user waits.
 type question struct {
 	name string
 	ask  func(t *testing.T)
 	// sorted says why it may be that FerretDB 2, which reads in the order of _id alone, sorts what it has found.
 	sorted string
-	// everything tells that FerretDB 1, where only a filter on _id alone uses an index, reads the whole collection.
+	// everything reports whether FerretDB 1, where only a filter on _id alone uses an index, reads the whole collection.
 	everything bool
-	// byID tells that it is the index of _id that has to be used: a stream may be long.
+	// byID reports whether it is the index of _id that has to be used: a stream may be long.
 	byID bool
-	// windows tells that FerretDB 2 is asked for one stretch of creation time after the other.
+	// windows reports whether FerretDB 2 is asked for one stretch of creation time after the other.
 	windows bool
 }
 
-const manyStreams = "it goes through all of them anyway, and nobody waits"
+const manyStreams = "it reads all of them anyway, and no user waits"
 
 func (w *world) questions(t *testing.T) []question {
 	ok := func(do func(ctx context.Context) error) func(*testing.T) {
@@ -196,7 +196,7 @@ func (w *world) questions(t *testing.T) []question {
 		{name: "what streams are about", byID: true, ask: func(t *testing.T) {
 			log := w.coldLog(t)
 			var all sync.WaitGroup
-			for _, stream := range []string{"order-1", "order-2", "order-3", "sku-long", "customer-nobody", "order-none"} {
+			for _, stream := range []string{"order-1", "order-2", "order-3", "sku-long", "customer-none", "order-none"} {
 				all.Go(func() {
 					if _, err := log.Read(t.Context(), stream, 0, 1); err != nil {
 						t.Errorf("the first record of %s: %v", stream, err)
@@ -206,7 +206,7 @@ func (w *world) questions(t *testing.T) []question {
 			all.Wait()
 		}},
 		{name: "a page of a timeline", ask: ok(func(ctx context.Context) error { _, err := w.coldLog(t).Read(ctx, "sku-long", 50, 20); return err })},
-		{name: "an append behind a head that was never seen", ask: ok(func(ctx context.Context) error {
+		{name: "an append after a head that was never seen", ask: ok(func(ctx context.Context) error {
 			_, _, err := w.coldLog(t).Append(ctx, "sku-long", w.head, []ours.Entry{entry("sku-long", long)})
 			return err
 		})},
@@ -240,7 +240,7 @@ func (w *world) questions(t *testing.T) []question {
 	return append(all, w.lists(t)...)
 }
 
-// lists are the lists of orders: every filter, the first page and the one behind it.
+// lists are the lists of orders: every filter, the first page and the next one.
 func (w *world) lists(t *testing.T) []question {
 	var all []question
 	for name, f := range map[string]readmodel.Filter{
@@ -252,8 +252,8 @@ func (w *world) lists(t *testing.T) []question {
 		"all of it":     {Statuses: order.Statuses, CustomerID: "c-5", CreatedFrom: began.Add(-time.Hour)},
 		"since a while": {CreatedFrom: began.Add(-20 * time.Minute)},
 	} {
-		for behind, f := range map[string]readmodel.Filter{"first page": f, "next page": w.page(t, f)} {
-			all = append(all, question{name: "list of orders, " + name + ", " + behind, everything: true, windows: true, ask: func(t *testing.T) {
+		for which, f := range map[string]readmodel.Filter{"first page": f, "next page": w.page(t, f)} {
+			all = append(all, question{name: "list of orders, " + name + ", " + which, everything: true, windows: true, ask: func(t *testing.T) {
 				f.Limit = 5
 				_, _, err := w.list.List(t.Context(), f)
 				require.NoError(t, err)
@@ -277,7 +277,7 @@ func begins(query bson.D) bool {
 	return false
 }
 
-// TestEveryQueryUsesAnIndex: nothing that is asked often, or by people who wait, reads a collection from one end to the
+// TestEveryQueryUsesAnIndex: no query that runs often, or while a user waits, reads a collection from one end to the
 // other or sorts what it finds, but where it says why. FerretDB 1 cannot explain; what it is asked is held to the one form for
 // which it uses an index.
 func TestEveryQueryUsesAnIndex(t *testing.T) {

@@ -7,13 +7,13 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// Plan is what matters of how a server answers a query.
+// Plan is the relevant part of how a server executes a query.
 type Plan struct {
 	// Indexes are the names of the indexes that are read; "_id_" is the one of _id.
 	Indexes []string
-	// Scans tells that a collection is read from one end to the other.
+	// Scans reports whether a collection is read from one end to the other.
 	Scans bool
-	// Sorts tells that what was found is sorted in memory.
+	// Sorts reports whether what was found is sorted in memory.
 	Sorts bool
 }
 

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// Each line of the flow with a comment behind its code is reported, with the words of the comment, and no other line is. (analysistest
+// Each line of the flow with a comment after its code is reported, with the words of the comment, and no other line is. (analysistest
 // checks besides that facts are encoded in one order, which those of workflowcheck are not.)
 func TestHooksMustBeDeterministic(t *testing.T) {
 	pkgs, err := packages.Load(&packages.Config{Mode: packages.LoadAllSyntax, Dir: "testdata"}, "./flows")

@@ -13,7 +13,7 @@ import (
 	"syscall"
 )
 
-// Main runs a command until it is done or somebody interrupts it. It exits with 1 after an error, which it prints.
+// Main runs a command until it is done or interrupted. It exits with 1 after an error, which it prints.
 func Main(name string, run func(ctx context.Context, args []string) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
@@ -24,7 +24,7 @@ func Main(name string, run func(ctx context.Context, args []string) error) {
 	}
 }
 
-// Results can be read by programs, as JSON, and by people.
+// Results can be read by programs, as JSON, and by users.
 type Results interface {
 	Markdown() (string, error)
 	SVG() (string, error)

@@ -46,7 +46,7 @@ func Closed(ctx context.Context, n, inFlight int, do Work) (Sample, error) {
 }
 
 // Open begins the i-th piece of work at timetable[i], counted from now. A latency is counted from that moment, however
-// late the work really began: what waits behind a stall waits in the numbers too (the correction for coordinated
+// late the work really began: work that waits for a stall waits in the numbers, too (the correction for coordinated
 // omission). At most atMost are in flight; what is over that begins later, and its wait counts. The first error ends it.
 func Open(ctx context.Context, timetable []time.Duration, atMost int, do Work) (Sample, error) {
 	c := newCollector(ctx, len(timetable))

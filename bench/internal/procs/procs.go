@@ -1,5 +1,5 @@
 // Package procs reads what processes have used: CPU time and memory, from /proc. Where there is no /proc, or a process
-// is somebody else's or on another machine, it knows nothing and says so.
+// belongs to another user or is on another machine, it says that it knows nothing.
 package procs
 
 import (
@@ -116,7 +116,7 @@ func (r Reader) listener(connections procfs.NetTCP, port uint64) (pid int, ok bo
 // socket is how a process names a socket among its files.
 func socket(inode uint64) string { return fmt.Sprintf("socket:[%d]", inode) }
 
-// files are what a process has open; none when it is somebody else's, or gone.
+// files are what a process has open; none if it belongs to another user or has ended.
 func files(p procfs.Proc) []string {
 	targets, _ := p.FileDescriptorTargets()
 	return targets

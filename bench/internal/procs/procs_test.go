@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// rest are the fields of a process that nobody here asks for.
+// rest are the fields of a process that are not used here.
 const rest = " 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0"
 
 // fake is a /proc with one process whose name is as awkward as a name can be.
@@ -71,7 +71,7 @@ func TestTheMachine(t *testing.T) {
 	require.False(t, ok)
 }
 
-// Ten seconds of processor time, of which six were worked, four of them by whom we watch.
+// Ten seconds of processor time, of which six were used, four of them by the watched processes.
 func TestWhatOthersUse(t *testing.T) {
 	used := func(cpu time.Duration) map[string]procs.Usage { return map[string]procs.Usage{"service": {CPU: cpu}} }
 	before := procs.Snapshot{Processes: used(time.Second), Machine: procs.Machine{Busy: 20 * time.Second, Total: 100 * time.Second}}

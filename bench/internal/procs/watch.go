@@ -11,7 +11,7 @@ type Watch struct {
 // watched are the processes of one name. What they have used is added up.
 type watched struct {
 	pids []int
-	// families tells that children count too.
+	// families reports whether children count too.
 	families bool
 }
 
@@ -81,8 +81,8 @@ func (s Snapshot) Since(earlier Snapshot) map[string]time.Duration {
 	return used
 }
 
-// Foreign is the share of the machine, 0 to 1, that since an earlier snapshot went to nobody who is watched: other
-// programs, other machines on the same hardware, and what the kernel does for everybody. It is 0 when it is not known.
+// Foreign is the share of the machine, 0 to 1, that since an earlier snapshot went to processes that are not watched: other
+// programs, other machines on the same hardware, and the kernel's shared work. It is 0 when it is not known.
 func (s Snapshot) Foreign(earlier Snapshot) float64 {
 	total, foreign := s.Machine.Total-earlier.Machine.Total, s.Machine.Busy-earlier.Machine.Busy
 	for _, used := range s.Since(earlier) {

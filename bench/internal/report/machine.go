@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Machine is what the run ran on. Alone tells that every server ran there too.
+// Machine is what the run ran on. Alone reports whether every server ran there too.
 func Machine(alone bool) string {
 	model := "unknown processor"
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/bench/internal/stats"
 )
 
-// nothing stands where nothing is known.
+// nothing is printed for unknown values.
 const nothing = "–"
 
 //go:embed report.md.tmpl

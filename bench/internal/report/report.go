@@ -15,7 +15,7 @@ type Report struct {
 	Began   time.Time     `json:"began"`
 	Took    time.Duration `json:"tookNanos"`
 	Command string        `json:"command"`
-	// Quick tells that the run was too short for its numbers to mean anything.
+	// Quick reports whether the run was too short for its numbers to mean anything.
 	Quick    bool   `json:"quick"`
 	Seed     uint64 `json:"seed"`
 	Rounds   int    `json:"rounds"`
@@ -39,11 +39,11 @@ type Scenario struct {
 	Title string `json:"title"`
 	// Unit is what is counted: orders, or documents.
 	Unit string `json:"unit"`
-	// Paced tells that the load was given: the rate says nothing about the maximum.
+	// Paced reports whether the load was given: the rate says nothing about the maximum.
 	Paced bool `json:"paced,omitempty"`
-	// Part tells that only a part of the orders' lives was measured: the rate cannot be compared with that of whole ones.
+	// Part reports whether only a part of the orders' lives was measured: the rate cannot be compared with that of whole ones.
 	Part bool `json:"part,omitempty"`
-	// Payment is how its orders are paid: in the workflow task or by regular activities; empty where nobody pays.
+	// Payment is how its orders are paid: in the workflow task or by regular activities; empty without payments.
 	Payment string `json:"payment,omitempty"`
 	// Undone says from when to when a latency goes where it ends with everything undone; empty elsewhere.
 	Undone string  `json:"undone,omitempty"`
@@ -98,7 +98,7 @@ type Cost struct {
 // Names of the scenarios that others are compared with.
 const (
 	Floor = "floor"
-	// FloorDefaults is the floor with what the SDK does when nobody says anything.
+	// FloorDefaults is the floor with the defaults of the SDK.
 	FloorDefaults = "floor-defaults"
 	Naive         = "naive"
 	Naive6        = "naive-6"
@@ -106,7 +106,7 @@ const (
 )
 
 // foreignTooMuch is the share of the machine from which on a report says that it was not alone. The kernel's work for the
-// network is a part of what nobody in particular has used.
+// network is a part of the CPU time that belongs to no process.
 const foreignTooMuch = 0.2
 
 // Finish computes what follows from the rounds.
@@ -146,7 +146,7 @@ func (r *Report) Finish() {
 	}
 	if others := stats.SpreadOf(foreign); others.Median > foreignTooMuch {
 		r.Notes = append(r.Notes, fmt.Sprintf("The machine was not alone: others used %.0f %% of it (median of all turns; up to %.0f %%). "+
-			"Rates and latencies are lower bounds; CPU times stand.", 100*others.Median, 100*others.Max))
+			"Rates and latencies are lower bounds; CPU times are valid.", 100*others.Median, 100*others.Max))
 	}
 }
 

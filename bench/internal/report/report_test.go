@@ -59,7 +59,7 @@ func example() *report.Report {
 			{Scenario: "rest", Against: report.Naive, Want: 3},
 			{Scenario: "rest", Want: 12},
 			{Scenario: "half", Against: "rest"},
-			{Scenario: "nobody", Against: report.Floor, Want: 0.5},
+			{Scenario: "unknown", Against: report.Floor, Want: 0.5},
 			{Scenario: "floor", Want: 4},
 		},
 	}

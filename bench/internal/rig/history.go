@@ -12,8 +12,8 @@ import (
 
 var errRuns = errors.New("it still runs")
 
-// closing bounds how long a workflow may take to close after its order has ended: it publishes what is left, which takes long
-// where the broker or the machine stands still for a while.
+// closing bounds how long a workflow may take to close after its order has ended: it publishes the rest, which takes long
+// if the broker or the machine does not respond for a while.
 const closing = 3 * time.Minute
 
 // HistoryEvents returns how many events the history of a workflow has when it has closed.

@@ -40,7 +40,7 @@ const patience = 5 * time.Minute
 // Inside is what runs in this process: the floor, the naive sagas, and the log by itself. Its stores are wired as the
 // service wires its own.
 type Inside struct {
-	// Temporal calls the server as the service does, Defaults with the options that the SDK has when nobody says anything: it
+	// Temporal calls the server as the service does, Defaults with the options that the SDK has by default: it
 	// compresses its calls.
 	Temporal, Defaults client.Client
 	DB                 *mongo.DB

@@ -46,17 +46,17 @@ func MakeNamespace(ctx context.Context, c client.Client, name string) error {
 // inUse is how recently a worker must have asked for work to be taken for one that is there.
 const inUse = 2 * time.Minute
 
-// serviceQueue is the task queue of the service's sagas. A worker of somebody else's would take them.
+// serviceQueue is the task queue of the service's sagas. A worker of another program would take them.
 const serviceQueue = "orders"
 
-// Alone is an error when somebody else works in a namespace.
+// Alone returns an error if other programs use a namespace.
 func Alone(ctx context.Context, c client.Client, namespace string) error {
 	open, err := c.ListOpenWorkflow(ctx, &workflowservice.ListOpenWorkflowExecutionsRequest{Namespace: namespace, MaximumPageSize: 1})
 	if err != nil {
 		return err
 	}
 	if len(open.GetExecutions()) > 0 {
-		return fmt.Errorf("workflows run in namespace %s: give the benchmark one that nobody else uses", namespace)
+		return fmt.Errorf("workflows run in namespace %s: give the benchmark a namespace without other users", namespace)
 	}
 	queue, err := c.DescribeTaskQueue(ctx, serviceQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
 	if err != nil {
@@ -64,7 +64,7 @@ func Alone(ctx context.Context, c client.Client, namespace string) error {
 	}
 	for _, poller := range queue.GetPollers() {
 		if time.Since(poller.GetLastAccessTime().AsTime()) < inUse {
-			return fmt.Errorf("worker %s works on queue %s of namespace %s: give the benchmark one that nobody else uses",
+			return fmt.Errorf("worker %s works on queue %s of namespace %s: give the benchmark a namespace without other users",
 				poller.GetIdentity(), serviceQueue, namespace)
 		}
 	}

@@ -69,7 +69,7 @@ func TestTheVerdict(t *testing.T) {
 		"order c was never placed":     orders(map[string]string{"a": "order.completed", "b": "order.rejected", "c": "order.completed"}),
 		"sku tea has a gap":            {Orders: placed, Violations: []string{"sku tea has a gap"}},
 		"has something late":           {Orders: placed, Late: map[string][]string{"a": {"money"}}},
-		"nobody decided here":          {Orders: placed, Exceptions: []string{"order a was charged 0 instead of 5"}},
+		"without an intervention":      {Orders: placed, Exceptions: []string{"order a was charged 0 instead of 5"}},
 	} {
 		require.ErrorContains(t, judge(report, placed), complaint)
 	}
@@ -89,7 +89,7 @@ func TestReconcileDecidesToo(t *testing.T) {
 	require.ErrorContains(t, Reconcile(t.Context(), s, script("echo chain_broken; exit 1"), s.Database(2)), "chain_broken")
 }
 
-// A stand-in is never called by the name of what it stands in for.
+// A substitute is never reported as MongoDB.
 func TestTheNameOfTheServer(t *testing.T) {
 	var build buildInfo
 	var status serverStatus
@@ -98,14 +98,14 @@ func TestTheNameOfTheServer(t *testing.T) {
 	status.StorageEngine.Name = "wiredTiger"
 	require.Equal(t, "MongoDB 8.0.4 on wiredTiger", mongoName(build, status))
 	build.FerretDB.Version = "v2.7.0"
-	require.Equal(t, "FerretDB 2.7.0 on DocumentDB, a stand-in: mongod itself was not among the servers", mongoName(build, status))
+	require.Equal(t, "FerretDB 2.7.0 on DocumentDB, a substitute: mongod itself was not among the servers", mongoName(build, status))
 	status.FerretDB.PostgreSQL = "PostgreSQL 18.1 (Debian 18.1-1) on x86_64-pc-linux-gnu, compiled by gcc"
 	status.FerretDB.DocumentDB = "1.0.0 gitref: unknown"
-	require.Equal(t, "FerretDB 2.7.0 on PostgreSQL 18.1 with DocumentDB 1.0.0, a stand-in: mongod itself was not among the servers", mongoName(build, status))
+	require.Equal(t, "FerretDB 2.7.0 on PostgreSQL 18.1 with DocumentDB 1.0.0, a substitute: mongod itself was not among the servers", mongoName(build, status))
 	build.FerretDBVersion = "v1.24.2"
-	require.Contains(t, mongoName(build, status), "FerretDB 1, a stand-in")
+	require.Contains(t, mongoName(build, status), "FerretDB 1, a substitute")
 
-	require.Empty(t, told(temporalStore))
+	require.Empty(t, described(temporalStore))
 	t.Setenv(temporalStore, "PostgreSQL 17, fsync on")
-	require.Equal(t, "; PostgreSQL 17, fsync on", told(temporalStore))
+	require.Equal(t, "; PostgreSQL 17, fsync on", described(temporalStore))
 }

@@ -1,5 +1,5 @@
-// Package rig is what the benchmark stands on: the servers and the names that a run uses there, what the servers
-// tell of their work, the sagas that run in this process, and the verdict about what was placed.
+// Package rig has the environment of the benchmark: the servers and the names that a run uses there, what the servers
+// report about their work, the sagas that run in this process, and the checks of the placed orders.
 package rig
 
 import (
@@ -11,7 +11,7 @@ import (
 )
 
 // Stack says where the servers are, and what a run calls its own there: nothing that a run makes can be taken for
-// somebody else's, and nobody else's worker gets its sagas.
+// another program's, and no other worker gets its sagas.
 type Stack struct {
 	// Run is the run's id: lower-case letters, digits and -.
 	Run string

@@ -46,7 +46,7 @@ func judge(report *audit.Report, placed map[string]string) error {
 		wrong = append(wrong, fmt.Sprintf("order %s has something late: %v", id, late))
 	}
 	for _, exception := range report.Exceptions {
-		wrong = append(wrong, "nobody decided here, and yet: "+exception)
+		wrong = append(wrong, "without an intervention: "+exception)
 	}
 	if len(wrong) == 0 {
 		return nil

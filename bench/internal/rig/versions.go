@@ -27,12 +27,12 @@ func Versions(ctx context.Context, s Stack, temporal client.Client, db *mongo.Da
 	}
 	versions := map[string]string{
 		"temporal": fmt.Sprintf("Temporal %s on %s, visibility on %s", cluster.GetServerVersion(), cluster.GetPersistenceStore(), cluster.GetVisibilityStore()) +
-			told(temporalStore),
+			described(temporalStore),
 	}
 	if versions["mongodb"], err = mongoVersion(ctx, db); err != nil {
 		return nil, err
 	}
-	versions["mongodb"] += told(mongoStore)
+	versions["mongodb"] += described(mongoStore)
 	conn, err := amqp.Dial(s.AMQP)
 	if err != nil {
 		return nil, err
@@ -42,8 +42,8 @@ func Versions(ctx context.Context, s Stack, temporal client.Client, db *mongo.Da
 	return versions, nil
 }
 
-// told is what a variable says, to stand behind the rest.
-func told(variable string) string {
+// described returns the value of a variable as a suffix of a name.
+func described(variable string) string {
 	if text := os.Getenv(variable); text != "" {
 		return "; " + text
 	}
@@ -57,7 +57,7 @@ func mongoVersion(ctx context.Context, db *mongo.Database) (string, error) {
 		return "", err
 	}
 	var status serverStatus
-	// Not everybody may ask for it; what it is for is left out then.
+	// Not every user may run this command; without it the detail is left out.
 	_ = db.RunCommand(ctx, bson.D{{Key: "serverStatus", Value: 1}}).Decode(&status)
 	return mongoName(build, status), nil
 }
@@ -85,14 +85,14 @@ type (
 func mongoName(build buildInfo, status serverStatus) string {
 	switch {
 	case build.FerretDBVersion != "":
-		return "FerretDB 1, a stand-in: mongod itself was not among the servers"
+		return "FerretDB 1, a substitute: mongod itself was not among the servers"
 	case build.FerretDB.Version != "":
 		// Both say more than their versions: "PostgreSQL 18.1 (…) on …, compiled by …", "1.0.0 gitref: …".
 		postgres, _, _ := strings.Cut(status.FerretDB.PostgreSQL, " (")
 		extension, _, _ := strings.Cut(status.FerretDB.DocumentDB, " ")
 		on := strings.Join(strings.Fields(postgres+" with DocumentDB "+extension), " ")
 		return "FerretDB " + strings.TrimPrefix(build.FerretDB.Version, "v") + " on " + strings.TrimPrefix(on, "with ") +
-			", a stand-in: mongod itself was not among the servers"
+			", a substitute: mongod itself was not among the servers"
 	case status.StorageEngine.Name != "":
 		return "MongoDB " + build.Version + " on " + status.StorageEngine.Name
 	}

@@ -95,7 +95,7 @@ func (b *bus) listen(deliveries <-chan amqp.Delivery) {
 	b.news.end(errBusLost)
 }
 
-// publish publishes an event as a neighbouring service does, and waits for the broker's confirm.
+// publish publishes an event as another service does, and waits for the broker's confirm.
 func (b *bus) publish(ctx context.Context, eventType, subject string, data any) error {
 	raw, err := json.Marshal(harness.Event(uuid.NewString(), eventType, subject, data))
 	if err != nil {

@@ -42,7 +42,7 @@ func (n *news) tell(orderID, eventType, eventID string) {
 	}
 }
 
-// end wakes everybody up with an error: nothing more will be heard.
+// end wakes all listeners with an error: no more events will come.
 func (n *news) end(err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

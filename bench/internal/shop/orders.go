@@ -35,7 +35,7 @@ type Basket struct {
 // spread is how many SKUs the shop sells besides the hot one.
 const spread = 100
 
-// hot is the SKU that everybody wants.
+// hot is the SKU of every order in a hot scenario.
 const hot = "bench-hot"
 
 // SKUs are all that the shop sells.

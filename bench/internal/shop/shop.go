@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// patience bounds what the shop waits for: an order's end, or an event about it. Longer than a machine stands still.
+	// patience bounds what the shop waits for: an order's end, or an event about it. Longer than a busy machine may not respond.
 	patience = 5 * time.Minute
 	// wait is the longest that a POST may wait.
 	wait = time.Minute

@@ -58,7 +58,7 @@ func TestTheShopGoesFromDoorToDoor(t *testing.T) {
 	require.Equal(t, map[string]int{"a": 3, "b": 3, "c": 3}, turns)
 }
 
-func TestNewsComesBeforeOrAfterSomebodyWaits(t *testing.T) {
+func TestNewsMayPrecedeItsListener(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNews()
 		n.tell("early", Completed, "e-1")

@@ -36,7 +36,7 @@ type Request struct {
 type Response struct {
 	// Error is empty on success.
 	Error string `json:"error,omitempty"`
-	// Message tells what happened.
+	// Message says what happened.
 	Message string `json:"message,omitempty"`
 	// Env holds NAME=value pairs.
 	Env []string `json:"env,omitempty"`
@@ -54,8 +54,8 @@ type Server struct {
 	requests sync.WaitGroup
 }
 
-// readLimit bounds the wait for a request that never comes. A client may stand
-// still between its connection and its request: it is given time.
+// readLimit bounds the wait for a request that never comes. A slow client
+// gets time between its connection and its request.
 const readLimit = time.Minute
 
 // pathLimit is what all systems allow for the path of a socket, in bytes.
@@ -74,8 +74,7 @@ func Serve(dir string, handle Handler) (*Server, error) {
 		}
 		path = filepath.Join(own, "control")
 	}
-	// What stands there belongs to somebody who was killed: the caller holds
-	// the folder.
+	// An existing socket is one of a killed launcher: the caller holds the folder.
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
@@ -97,7 +96,7 @@ func (s *Server) Close() {
 	s.cancel()
 	s.listener.Close()
 	s.requests.Wait()
-	_ = removeOwn(s.dir) // a folder left among the temporary ones does no harm
+	_ = removeOwn(s.dir) // a remaining temporary folder does no harm
 }
 
 func removeOwn(dir string) error {
@@ -116,7 +115,7 @@ func (s *Server) accept(ctx context.Context, handle Handler) {
 		s.requests.Go(func() {
 			defer connection.Close()
 			connection.SetReadDeadline(time.Now().Add(readLimit))
-			// Close does not wait for somebody who says nothing.
+			// Close does not wait for a client that sends nothing.
 			keep := context.AfterFunc(ctx, func() { connection.SetReadDeadline(time.Unix(1, 0)) })
 			line, err := bufio.NewReader(connection).ReadBytes('\n')
 			keep()
@@ -128,12 +127,12 @@ func (s *Server) accept(ctx context.Context, handle Handler) {
 			if json.Unmarshal(line, &request) == nil {
 				response = handle(ctx, request)
 			}
-			_ = json.NewEncoder(connection).Encode(response) // a client that left does not matter
+			_ = json.NewEncoder(connection).Encode(response) // the client may have left
 		})
 	}
 }
 
-// ErrGone is returned when nobody listens on the socket.
+// ErrGone is returned when no process listens on the socket.
 var ErrGone = errors.New("that devstack is gone")
 
 // Call sends one request and waits for its answer. An error that the launcher

@@ -98,7 +98,7 @@ func TestCloseDoesNotWaitForTheSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	// An answer to who came later tells that the silent one is waited for.
+	// An answer to a later client shows that the server waits for the silent one.
 	if _, err := Call(server.Path(), Request{Action: Env}); err != nil {
 		t.Fatal(err)
 	}

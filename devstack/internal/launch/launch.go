@@ -1,9 +1,9 @@
-// Package launch brings a stack up around a command, or around nothing but a
-// person's patience, and takes it down again.
+// Package launch starts a stack, runs a command in it or waits for a signal, and
+// stops the stack.
 //
 // The order is fixed: lock the state, choose the ports, start the components
-// side by side, listen on the control socket, run the command; then backwards.
-// The command is the first to hear of a signal and the last to have servers.
+// concurrently, listen on the control socket, run the command; then in reverse.
+// A signal goes to the command first; the servers end after the command.
 package launch
 
 import (
@@ -30,7 +30,7 @@ import (
 
 // Config says what to launch.
 type Config struct {
-	// Home is the state folder; empty means a throw-away one and free ports
+	// Home is the state folder; empty means a temporary one and free ports
 	// instead of the default ones.
 	Home string
 	// Command is run when everything is ready; without one the stack stays
@@ -42,15 +42,15 @@ type Config struct {
 	RabbitMQ, Erlang string
 	// Drain is how long the command may take to end after a signal.
 	Drain time.Duration
-	// KeepState leaves a throw-away state folder behind, to look at.
+	// KeepState keeps a temporary state folder, for inspection.
 	KeepState bool
 	// Out receives the environment when there is no command, Err all else.
 	Out, Err io.Writer
 }
 
 const (
-	// startLimit covers a broker that starts while a small machine compiles. What
-	// cannot start ends before it.
+	// startLimit covers a broker that starts while a small machine compiles. A
+	// component that cannot start ends earlier.
 	startLimit = 10 * time.Minute
 	// exitFailed is the exit code when the stack itself fails.
 	exitFailed = 1
@@ -132,7 +132,7 @@ func (l *launcher) run() (code int, err error) {
 	return code, err
 }
 
-// durable stacks keep their data, so they are stopped gracefully; throw-away
+// durable stacks keep their data, so they are stopped gracefully; temporary
 // ones need not.
 func (l *launcher) durable() bool { return l.Home != "" }
 
@@ -232,7 +232,7 @@ func (l *launcher) start(ctx context.Context) error {
 	}
 	logPath := func(component string) string { return filepath.Join(logs, component+".log") }
 	for _, component := range components {
-		// The last launch's log would only confuse.
+		// The log of the previous launch would be misleading.
 		if err := os.Remove(logPath(component.Name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("remove old log: %w", err)
 		}
@@ -317,7 +317,7 @@ func names(components []supervise.Component) string {
 	return text
 }
 
-// say tells a person one thing, on one or more lines.
+// say prints one message, on one or more lines.
 func (l *launcher) say(format string, args ...any) {
 	l.printing.Lock()
 	defer l.printing.Unlock()

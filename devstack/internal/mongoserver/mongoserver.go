@@ -1,7 +1,7 @@
 // Package mongoserver runs a server that speaks the MongoDB wire protocol
 // inside this process: FerretDB 1 on SQLite files.
 //
-// It is a stand-in, good for development and tests. It has no transactions and
+// It is a substitute for development and tests. It has no transactions and
 // no change streams, and only look-ups by _id use an index. A mongod on the
 // PATH is better, and the launcher prefers it.
 package mongoserver

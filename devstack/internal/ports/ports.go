@@ -1,10 +1,10 @@
 // Package ports chooses TCP ports on the loopback interface and keeps them.
 //
-// A port is chosen once and used across restarts of the component behind it,
-// so it must not be lost while nobody listens on it. Two measures see to that:
+// A port is chosen once and used across restarts of its component,
+// so it must not be lost while no process listens on it. Two measures see to that:
 // a locked file for each port keeps other launchers of the same user away, and
 // free ports come from below the range out of which the kernel serves outgoing
-// connections. The second one matters more than it seems: a client that dials
+// connections. The second one is needed, too: a client that dials
 // a dead port inside that range may be given that very port as its own and end
 // up connected to itself.
 //
@@ -44,7 +44,7 @@ type Reservation struct {
 	locks map[int]*os.File
 }
 
-// New returns an empty reservation whose lock files stand in dir, which is
+// New returns an empty reservation whose lock files are in dir, which is
 // created when missing. All launchers that shall respect each other use the
 // same dir.
 func New(dir string) (*Reservation, error) {
@@ -86,7 +86,7 @@ func (r *Reservation) Release() {
 	defer r.mu.Unlock()
 	for port, lock := range r.locks {
 		// Remove before unlocking: whoever opens the name from now on gets a
-		// new file, and nobody else holds a lock on this one.
+		// new file, and no other process holds a lock on this one.
 		os.Remove(lock.Name())
 		lock.Close()
 		delete(r.locks, port)

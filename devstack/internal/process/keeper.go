@@ -16,18 +16,18 @@ import (
 )
 
 // sweepInterval is the pause between two rounds of killing what is left: long
-// enough for the kernel to deliver, too short to be felt.
+// enough for the kernel to deliver, too short to be noticed.
 const sweepInterval = 5 * time.Millisecond
 
 // Keep is the main function of a keeper: it runs the command line after "--"
-// until that ends or the launcher is gone, kills what is left below it and
+// until that ends or the launcher is gone, kills its remaining descendants and
 // returns the program's exit code.
 func Keep(args []string) int {
 	if len(args) < 3 || args[1] != "--" || (args[0] != "group" && args[0] != "single") {
 		fmt.Fprintf(os.Stderr, "devstack: %s is for devstack itself\n", KeepCommand)
 		return 2
 	}
-	// The kernel ties the program's fate (see dieWithParent) to the thread that
+	// The kernel ties the program's end (see dieWithParent) to the thread that
 	// started it: make it the main one, which lasts as long as the process.
 	runtime.LockOSThread()
 	k := keeper{group: args[0] == "group"}

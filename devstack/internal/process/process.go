@@ -77,8 +77,8 @@ func Start(spec Spec) (*Process, error) {
 	cmd.Env = spec.Env
 	cmd.Dir = spec.Dir
 	cmd.ExtraFiles = []*os.File{read}
-	// A group of its own keeps a terminal's Ctrl-C away: the launcher decides
-	// who hears of it, and when.
+	// A group of its own does not get the terminal's Ctrl-C: the launcher decides
+	// which process gets the signal, and when.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if spec.Log != nil {
 		cmd.Stdout, cmd.Stderr = spec.Log, spec.Log
@@ -95,7 +95,7 @@ func Start(spec Spec) (*Process, error) {
 }
 
 func (p *Process) wait() {
-	_ = p.cmd.Wait() // the state says it all
+	_ = p.cmd.Wait() // the state has the result
 	p.code = exitCode(p.cmd.ProcessState.Sys().(syscall.WaitStatus))
 	p.cutLifeline()
 	close(p.done)
@@ -123,7 +123,7 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 func (p *Process) Signal(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) }
 
 // Kill ends the program and everything below it with SIGKILL and returns at
-// once; Done tells when they are gone.
+// once; Done is closed when they are gone.
 func (p *Process) Kill() {
 	if !p.foreign {
 		_ = p.cmd.Process.Kill()

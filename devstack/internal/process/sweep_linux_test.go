@@ -18,7 +18,7 @@ func TestSweepFindsWhatAKilledKeeperLeft(t *testing.T) {
 	awaitGone(t, orphan)
 }
 
-// TestSweepKillsHoweverLateItIs: a launcher that stood still has no time left.
+// TestSweepKillsHoweverLateItIs: a launcher that was suspended has no time left.
 func TestSweepKillsHoweverLateItIs(t *testing.T) {
 	mark, orphan := orphaned(t)
 	Sweep(mark, 0)

@@ -21,7 +21,7 @@ var installScript []byte
 // ErrMissing is returned when there is no RabbitMQ and it cannot be installed.
 var ErrMissing = errors.New("rabbitmq-server is not installed")
 
-// Hint tells how to get RabbitMQ.
+// Hint explains how to install RabbitMQ.
 const Hint = `RabbitMQ is needed, and this machine has none. Install it:
   Debian, Ubuntu   sudo apt-get install rabbitmq-server
   Fedora           sudo dnf install rabbitmq-server

@@ -22,7 +22,7 @@ trap restore EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# A copy that an interrupted run left behind is the original: keep it.
+# A copy of an interrupted run is the original: keep it.
 if [ -e "$policy" ] && [ ! -e "$saved" ]; then mv "$policy" "$saved"; fi
 printf '#!/bin/sh\nexit 101\n' >"$policy"
 chmod 755 "$policy"

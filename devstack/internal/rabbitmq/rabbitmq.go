@@ -28,8 +28,8 @@ type Node struct {
 }
 
 // places are where packages put the script besides the PATH: Debian's and
-// Fedora's wrapper in /usr/sbin insists on a system user, so the script behind
-// it comes first; then Homebrew on Apple silicon and on Intel, and the generic
+// Fedora's wrapper in /usr/sbin insists on a system user, so the script that
+// it calls comes first; then Homebrew on Apple silicon and on Intel, and the generic
 // Unix archive.
 var places = []string{
 	"/usr/lib/rabbitmq/bin/rabbitmq-server",

@@ -70,7 +70,7 @@ func (b Builder) Components() ([]supervise.Component, error) {
 	return components, nil
 }
 
-// MongoDBQuery is what clients need to know about the server.
+// MongoDBQuery returns the parameters of the server's URI.
 func MongoDBQuery() string {
 	if _, err := exec.LookPath("mongod"); err == nil {
 		return "?replicaSet=" + replicaSetName
@@ -86,8 +86,8 @@ func (b Builder) embedded(name string, configuration any) (process.Spec, error) 
 	return process.Spec{Args: []string{b.Executable, ServeCommand, name, string(text)}, Env: b.environment()}, nil
 }
 
-// environment is the surrounding one without what would configure a server
-// behind our back.
+// environment is the surrounding one without variables that would configure a
+// server.
 func (b Builder) environment(extra ...string) []string {
 	environment := slices.DeleteFunc(slices.Clone(b.Base), func(pair string) bool {
 		name, _, _ := strings.Cut(pair, "=")

@@ -7,12 +7,12 @@ import (
 	"github.com/ordersaga/ordersaga/devstack/internal/ports"
 )
 
-// Endpoints are the ports that people and programs know, all on loopback.
+// Endpoints are the ports for users and programs, all on loopback.
 type Endpoints struct {
 	API, Temporal, UI, MongoDB, AMQP, Management int
 }
 
-// defaultEndpoints are the ones that everybody expects.
+// defaultEndpoints are the usual ports of these servers.
 var defaultEndpoints = Endpoints{
 	API: 8080, Temporal: 7233, UI: 8233, MongoDB: 27017, AMQP: 5672, Management: 15672,
 }
@@ -62,7 +62,7 @@ const (
 
 func address(port int) string { return loopback + ":" + strconv.Itoa(port) }
 
-// UIURL is where people look at workflows.
+// UIURL is the address of the Web UI.
 func (e Endpoints) UIURL() string { return "http://" + address(e.UI) }
 
 // AMQPURL has the credentials that RabbitMQ accepts on loopback only.

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Context is what the environment needs to know besides the endpoints.
+// Context has the values of the environment besides the endpoints.
 type Context struct {
 	// Control is the path of the control socket.
 	Control string
@@ -28,8 +28,8 @@ const (
 	apiVariable     = "HTTP_ADDR"
 )
 
-// owned tells which variables belong to a component: they are removed unless it
-// is external, so that no command writes to somebody's server by accident.
+// owned reports whether a variable belongs to a component: it is removed unless
+// the component is external, so that no command writes to another server by accident.
 func owned(component, variable string) bool {
 	switch component {
 	case UI:

@@ -38,7 +38,7 @@ var addressVariables = map[string]string{
 	RabbitMQ: "AMQP_URL",
 }
 
-// Selection says what becomes of each component.
+// Selection says for each component whether it is started, external or absent.
 type Selection struct {
 	started, external map[string]bool
 }
@@ -66,7 +66,7 @@ func Select(only, external string, lookup func(string) (string, bool)) (Selectio
 		}
 	}
 	if s.external[Temporal] && secured(lookup) {
-		delete(s.started, UI) // ours has no credentials to show
+		delete(s.started, UI) // the started one has no credentials
 	}
 	return s, errors.Join(missing...)
 }

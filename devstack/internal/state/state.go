@@ -2,7 +2,7 @@
 //
 // A folder belongs to one launcher at a time. The lock is the kernel's, on an
 // open file, so it ends with the launcher however that ends; the file's
-// content only tells others whom to ask.
+// content only tells other processes which control socket to use.
 //
 // The package imports the standard library only.
 package state
@@ -45,7 +45,7 @@ type Folder struct {
 	// Dir is the absolute path.
 	Dir       string
 	lock      *os.File
-	throwaway bool
+	temporary bool
 }
 
 const lockName = "lock"
@@ -79,35 +79,35 @@ func Open(dir string) (*Folder, error) {
 	return &Folder{Dir: dir, lock: lock}, nil
 }
 
-// throwawayPattern names throw-away folders in the system's temporary folder.
-func throwawayPattern() string { return "devstack-run-" + strconv.Itoa(os.Getuid()) + "-" }
+// temporaryPattern names temporary state folders in the system's temporary folder.
+func temporaryPattern() string { return "devstack-run-" + strconv.Itoa(os.Getuid()) + "-" }
 
 // OpenThrowaway makes and locks a folder that Close removes. It also removes
-// those that killed launchers left behind.
+// those of killed launchers.
 func OpenThrowaway() (*Folder, error) {
 	removeAbandoned()
-	dir, err := os.MkdirTemp("", throwawayPattern())
+	dir, err := os.MkdirTemp("", temporaryPattern())
 	if err != nil {
-		return nil, fmt.Errorf("throw-away state folder: %w", err)
+		return nil, fmt.Errorf("temporary state folder: %w", err)
 	}
 	folder, err := Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	folder.throwaway = true
+	folder.temporary = true
 	return folder, nil
 }
 
-// removeAbandoned removes the throw-away folders that nobody holds. A folder
-// without a lock file is being made by somebody right now, and is left alone.
+// removeAbandoned removes the temporary folders without an owner. A folder
+// without a lock file is being created by another process and is kept.
 func removeAbandoned() {
-	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), throwawayPattern()+"*"))
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), temporaryPattern()+"*"))
 	for _, dir := range dirs {
 		if _, err := os.Stat(filepath.Join(dir, lockName)); err != nil {
 			continue
 		}
 		if folder, err := Open(dir); err == nil {
-			folder.throwaway = true
+			folder.temporary = true
 			folder.Close()
 		}
 	}
@@ -134,13 +134,13 @@ func (f *Folder) Sub(names ...string) (string, error) {
 	return dir, nil
 }
 
-// Keep makes Close leave a throw-away folder where it is.
-func (f *Folder) Keep() { f.throwaway = false }
+// Keep makes Close keep a temporary folder.
+func (f *Folder) Keep() { f.temporary = false }
 
-// Close gives the folder up, and removes it when it is a throw-away.
+// Close gives the folder up, and removes it when it is temporary.
 func (f *Folder) Close() error {
 	var err error
-	if f.throwaway {
+	if f.temporary {
 		err = os.RemoveAll(f.Dir)
 	} else {
 		err = f.lock.Truncate(0)
@@ -159,7 +159,7 @@ func FindOwner(dir string) (Owner, error) {
 	}
 	defer lock.Close()
 	if syscall.Flock(int(lock.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
-		return Owner{}, ErrNotRunning // nobody locks it: what it says is old
+		return Owner{}, ErrNotRunning // without a lock its content is old
 	}
 	return readOwner(dir)
 }

@@ -40,7 +40,7 @@ func TestOneLauncherAtATime(t *testing.T) {
 	again.Close()
 }
 
-func TestNobodyWasEverThere(t *testing.T) {
+func TestFolderWithoutOwner(t *testing.T) {
 	if _, err := FindOwner(filepath.Join(t.TempDir(), "none")); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("err = %v, want ErrNotRunning", err)
 	}
@@ -72,6 +72,6 @@ func TestThrowawayFoldersDoNotPileUp(t *testing.T) {
 	next.Close()
 	left, _ := os.ReadDir(os.TempDir())
 	if len(left) != 0 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("still there: %v", left)
 	}
 }

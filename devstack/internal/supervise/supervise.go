@@ -1,5 +1,5 @@
-// Package supervise starts components side by side, keeps an eye on them, and
-// kills, stops and starts single ones on request.
+// Package supervise starts components concurrently, watches them, and kills, stops
+// and starts single ones on request.
 //
 // The package imports internal/process and the standard library.
 package supervise
@@ -19,7 +19,7 @@ import (
 // Component is one server of the stack.
 type Component struct {
 	Name string
-	// URL is shown to people.
+	// URL is printed for the user.
 	URL string
 	// Spec says what to run; Log is filled in by the supervisor, and the mark
 	// is added to Env.
@@ -37,7 +37,7 @@ type Config struct {
 	LogPath func(component string) string
 	// Mark is unique to this launcher (process.MarkVariable).
 	Mark string
-	// Say tells a person one thing. It is called from many goroutines.
+	// Say prints one message. It is called from many goroutines.
 	Say func(format string, args ...any)
 	// StartLimit is how long a component may take to become ready.
 	StartLimit time.Duration
@@ -66,7 +66,7 @@ func New(cfg Config) *Supervisor {
 }
 
 // StartAll starts all components at the same time, and returns when all are
-// ready or the first has failed; the rest are given up then.
+// ready or the first has failed; the others are stopped then.
 func (s *Supervisor) StartAll(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -74,7 +74,7 @@ func (s *Supervisor) StartAll(ctx context.Context) error {
 	for _, u := range s.units {
 		go func() {
 			_, err := u.start(ctx)
-			failures <- err // before the others are given up, whose errors it causes
+			failures <- err // before the others are stopped, whose errors it causes
 			if err != nil {
 				cancel()
 			}
@@ -124,7 +124,7 @@ func (s *Supervisor) Start(ctx context.Context, name string) (string, error) {
 const closeLimit = 3 * time.Second
 
 // Close ends all components at the same time: by SIGKILL, or gracefully for a
-// short while or until hurry is closed. Nothing is told any more when it returns.
+// short while or until hurry is closed. No message is printed after it returns.
 func (s *Supervisor) Close(graceful bool, hurry <-chan struct{}) {
 	var all sync.WaitGroup
 	for _, u := range s.units {
@@ -137,7 +137,7 @@ func (s *Supervisor) Close(graceful bool, hurry <-chan struct{}) {
 		})
 	}
 	all.Wait()
-	// What ended on its own is told before the launcher ends too.
+	// An unexpected end of a component is reported before the launcher ends.
 	for _, u := range s.units {
 		u.watching.Wait()
 	}
@@ -155,7 +155,7 @@ func (s *Supervisor) unit(name string) (*unit, error) {
 	return nil, fmt.Errorf("no component %q is run here, only: %s", name, strings.Join(known, ", "))
 }
 
-// openLog opens the log for appending and tells where this run begins.
+// openLog opens the log for appending and returns where this run begins.
 func openLog(path string) (*os.File, int64, error) {
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	leaks.Main(m)
 }
 
-// fixture runs shell scripts as components and hears what people are told.
+// fixture runs shell scripts as components and collects the messages to the user.
 type fixture struct {
 	*Supervisor
 	dir  string
@@ -95,7 +95,7 @@ func TestActions(t *testing.T) {
 			t.Errorf("got %q, %v, want %q", got, err, step.want)
 		}
 		if step.want == "a is killed" {
-			os.Remove(filepath.Join(f.dir, "a")) // nobody else does
+			os.Remove(filepath.Join(f.dir, "a")) // no other goroutine does
 		}
 	}
 	if _, err := f.Kill("c"); err == nil || !strings.Contains(err.Error(), "only: a, b") {
@@ -104,13 +104,13 @@ func TestActions(t *testing.T) {
 	f.Close(true, nil)
 	for len(f.told) > 0 {
 		if told := <-f.told; strings.Contains(told, "on its own") {
-			t.Errorf("people are told %q although it was asked for", told)
+			t.Errorf("the user is told %q although the end was requested", told)
 		}
 	}
 }
 
 func TestFailureShowsTheEndOfTheLog(t *testing.T) {
-	// The slow one is given up when the bad one fails, which is what people must hear of.
+	// The slow one is given up when the bad one fails, which is the error that the user must see.
 	f := supervisor(t, generous, map[string]string{"good": serving, "slow": hanging, "bad": failing}, nil)
 	err := f.StartAll(t.Context())
 	if err == nil {

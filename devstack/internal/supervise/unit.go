@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	// probeInterval is short: people wait.
+	// probeInterval is short: a user waits.
 	probeInterval = 50 * time.Millisecond
-	// probeLimit bounds one probe, so that a server that accepts and says
-	// nothing is asked again.
+	// probeLimit bounds one probe, so that a server that accepts and does not
+	// answer is probed again.
 	probeLimit = 5 * time.Second
-	// sweepLimit bounds the search for what a killed keeper left behind.
+	// sweepLimit bounds the search for processes of a killed keeper.
 	sweepLimit = 5 * time.Second
 )
 
@@ -42,7 +42,7 @@ type run struct {
 	process  *process.Process
 	logStart int64
 	gone     chan struct{} // closed when it has ended and all of it is gone
-	wanted   bool          // it shall end: nobody need be told (guarded by unit.mu)
+	wanted   bool          // its end was requested: no message (guarded by unit.mu)
 }
 
 func (u *unit) current() *run {
@@ -97,7 +97,7 @@ func (u *unit) launch() (*run, error) {
 	return r, nil
 }
 
-// watch waits for the end of a run and tells when nobody wanted it.
+// watch waits for the end of a run and reports an end that was not requested.
 func (u *unit) watch(r *run) {
 	<-r.process.Done()
 	process.Sweep(u.mark, sweepLimit)
@@ -112,7 +112,7 @@ func (u *unit) watch(r *run) {
 	}
 }
 
-// want marks the end of a run as asked for.
+// want marks the end of a run as requested.
 func (u *unit) want(r *run) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -120,7 +120,7 @@ func (u *unit) want(r *run) {
 }
 
 func (u *unit) awaitReady(ctx context.Context, r *run) error {
-	// Until it is ready, its end is told by the error of start.
+	// Until it is ready, the error of start reports its end.
 	u.want(r)
 	ctx, cancel := context.WithTimeout(ctx, u.startLimit)
 	defer cancel()
@@ -145,8 +145,8 @@ func (u *unit) awaitReady(ctx context.Context, r *run) error {
 	}
 }
 
-// confirm makes sure that it was this run that answered the probe, and has its
-// end told from now on.
+// confirm checks that this run answered the probe; from then on its end is
+// reported.
 func (u *unit) confirm(r *run) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()

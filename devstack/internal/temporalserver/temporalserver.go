@@ -94,7 +94,7 @@ func dynamicConfig() dynamicconfig.Client {
 		// One partition: no task waits in one while a worker polls another.
 		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():  1,
 		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,
-		// Nobody balances load in front of this server.
+		// There is no load balancer in front of this server.
 		dynamicconfig.FrontendShutdownDrainDuration.Key():           time.Duration(0),
 		dynamicconfig.FrontendShutdownFailHealthCheckDuration.Key(): time.Duration(0),
 		dynamicconfig.MatchingShutdownDrainDuration.Key():           time.Duration(0),
@@ -167,7 +167,7 @@ func makeDatabase(store config.SQL) error {
 	}
 	store.DatabaseName = draft
 	// With a rollback journal all is in the one file after each commit; a
-	// write-ahead log would stay behind under the old name.
+	// write-ahead log would keep the old name.
 	store.ConnectAttributes = maps.Clone(store.ConnectAttributes)
 	store.ConnectAttributes["journal_mode"] = "memory"
 	if err := sqlite.SetupSchema(&store); err != nil {

@@ -12,10 +12,10 @@ import (
 	"github.com/temporalio/ui-server/v2/server/server_options"
 )
 
-// Config says where the Web UI listens, always on loopback, and whom it asks.
+// Config says where the Web UI listens, always on loopback, and which Temporal server it shows.
 type Config struct {
 	Port int `json:"port"`
-	// Temporal is the address of the server's gRPC API. It need not answer yet.
+	// Temporal is the address of the server's gRPC API. The server may start later.
 	Temporal  string `json:"temporal"`
 	Namespace string `json:"namespace"`
 }

@@ -101,7 +101,7 @@ func (n *Node) CloseConnections(t testing.TB, name string) {
 		closed, err := n.closeConnections(name)
 		last.Store(fmt.Sprintf("%d closed, %v", closed, err))
 		return closed > 0
-	}, 2*Patience, 100*time.Millisecond, "the broker lists its connections with a delay: %v", testenv.Lately(last.Load))
+	}, 2*Patience, 100*time.Millisecond, "the broker lists its connections with a delay: %v", testenv.LazyString(last.Load))
 }
 
 // closeConnections closes the listed connections and returns how many it closed.

@@ -12,9 +12,9 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// soonAtTheDesk has what is stuck come to the desk soon. What is only slow must not come there: it would be an attention more
+// earlyAttention makes stuck steps need attention soon. A step that is only slow must not: it would be an attention more
 // than the tests count, and be tried again after a minute.
-const soonAtTheDesk = "ATTENTION_AFTER=8s"
+const earlyAttention = "ATTENTION_AFTER=8s"
 
 // resolved is what an event of an operator's decision says.
 type resolved struct {
@@ -49,7 +49,7 @@ func (s *stack) resolve(orderID string, d harness.Decision) {
 	require.NoError(s.t, response.Into(http.StatusOK, nil))
 }
 
-// settle decides about whatever is stuck in an order, until it has ended. When two things are, they come to the desk in turn.
+// settle resolves each stuck step of an order, until it has ended. Two stuck steps need attention in turn.
 func (s *stack) settle(orderID string, decisions map[string]harness.Decision) {
 	s.t.Helper()
 	for {
@@ -58,7 +58,7 @@ func (s *stack) settle(orderID string, decisions map[string]harness.Decision) {
 		if r.Status == "cancelled" {
 			return
 		}
-		items, err := s.client.Desk(s.ctx)
+		items, err := s.client.Attention(s.ctx)
 		require.NoError(s.t, err)
 		for _, item := range items {
 			if item.ID != orderID {
@@ -122,7 +122,7 @@ func (s *stack) ends(orderID, status, reason string) {
 	require.Equal(s.t, reason, end.Reason)
 }
 
-// nothingNeedsAttention waits until the desk is empty. It follows the log, and does not wait for it.
+// nothingNeedsAttention waits until the attention list is empty. It follows the log, and does not wait for it.
 func (s *stack) nothingNeedsAttention() {
 	s.t.Helper()
 	var out string
@@ -133,10 +133,10 @@ func (s *stack) nothingNeedsAttention() {
 	}, patience, tick, "%s", &out)
 }
 
-// TestTheDesk: what is stuck is seen, decided about over REST and from a terminal, and told in the order's events.
-func TestTheDesk(t *testing.T) {
+// TestAttentionIsResolved: what is stuck is seen, decided about over REST and from a terminal, and told in the order's events.
+func TestAttentionIsResolved(t *testing.T) {
 	s := newStack(t)
-	s.start(soonAtTheDesk)
+	s.start(earlyAttention)
 	sku := s.sku(100)
 
 	voids := s.ship(sku, "tok_void_stuck")
@@ -203,9 +203,9 @@ func TestTheDesk(t *testing.T) {
 		out, err = s.cli("resolve", forward, "--action", "retry")
 		require.Error(t, err)
 		require.Contains(t, out, "refused: the order has ended: it is completed")
-		out, err = s.cli("resolve", "nobody", "--action", "retry")
+		out, err = s.cli("resolve", "unknown", "--action", "retry")
 		require.Error(t, err)
-		require.Contains(t, out, "order nobody does not exist")
+		require.Contains(t, out, "order unknown does not exist")
 	})
 	t.Run("a lost parcel", func(t *testing.T) {
 		item, err := s.client.AwaitStuck(s.ctx, lost, "deliver")
@@ -252,7 +252,7 @@ func TestTheDesk(t *testing.T) {
 // TestADecisionWithoutAWorkerOrARun: a decision needs a worker; it does not need the run that asked for it.
 func TestADecisionWithoutAWorkerOrARun(t *testing.T) {
 	s := newStack(t)
-	first := s.start(soonAtTheDesk)
+	first := s.start(earlyAttention)
 	sku := s.sku(10)
 	placed, err := s.client.Place(s.ctx, harness.NewOrder(sku, 2, "tok_capture_stuck"), 0)
 	require.NoError(t, err)
@@ -260,7 +260,7 @@ func TestADecisionWithoutAWorkerOrARun(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.temporal.TerminateWorkflow(s.ctx, "order-"+placed.ID, "", "by accident"))
 
-	// Somebody else's API has nobody who works.
+	// An API process without workers cannot execute a resolution.
 	first.Kill()
 	api, err := harness.Start(s.ctx, harness.Options{Binary: binary, Role: "api", Env: []string{"MONGODB_DATABASE=" + s.database, "RECONCILE_EVERY=0"}})
 	require.NoError(t, err)
@@ -270,7 +270,7 @@ func TestADecisionWithoutAWorkerOrARun(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, http.StatusServiceUnavailable, response.Status, string(response.Body))
 
-	s.start(soonAtTheDesk)
+	s.start(earlyAttention)
 	s.resolve(placed.ID, d)
 	s.ends(placed.ID, "completed", "")
 	report := s.audit()
