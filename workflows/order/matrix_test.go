@@ -3,7 +3,9 @@ package order_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -152,7 +154,7 @@ func sent(row string, kind order.ShipmentKind) sagatest.Arrival {
 // ORDERSAGA_WHOLE_MATRIX=1 on every journey that comes by it.
 func TestMatrix(t *testing.T) {
 	sagatest.Matrix(t, sagatest.Cells[order.State, *order.Participants]{
-		Flow: &order.Flow, Settings: order.DefaultTiming().Settings(true), NewWorld: newShop, Once: os.Getenv("ORDERSAGA_WHOLE_MATRIX") == "",
+		Flow: &order.Flow, Settings: order.DefaultTiming().Settings(true), NewWorld: newShop, Once: os.Getenv(wholeMatrix) == "",
 		Journeys: []sagatest.Journey{
 			{Name: "immediate", Data: placed("tok_visa", again), End: saga.Completed},
 			{Name: "shipment", ID: shopID, Data: placed("tok_visa", ofShop, again, shipped), End: saga.Completed, Arrivals: []sagatest.Arrival{
@@ -168,38 +170,61 @@ func TestMatrix(t *testing.T) {
 	})
 }
 
-// TestMatrixOfKinds strikes orders of each kind: where a step does not apply, those beside it follow each other.
+// wholeMatrix has every cell of every kind run.
+const wholeMatrix = "ORDERSAGA_WHOLE_MATRIX"
+
+// drawn is a number that draws the sample, another one each time. ORDERSAGA_SAMPLE runs the same sample again.
+func drawn(t *testing.T) int {
+	t.Helper()
+	n := rand.IntN(1000)
+	if given := os.Getenv("ORDERSAGA_SAMPLE"); given != "" {
+		var err error
+		n, err = strconv.Atoi(given)
+		require.NoError(t, err)
+	}
+	t.Logf("ORDERSAGA_SAMPLE=%d", n)
+	return n
+}
+
+// TestMatrixOfKinds strikes orders of which steps do not apply: those beside them follow each other. It runs one of the kinds, or all with
+// ORDERSAGA_WHOLE_MATRIX=1.
 func TestMatrixOfKinds(t *testing.T) {
 	parcel := []sagatest.Arrival{sent(order.StepShip, order.ShipmentDispatched), sent(order.StepDeliver, order.ShipmentDelivered)}
 	cells := sagatest.Cells[order.State, *order.Participants]{
-		Flow: &order.Flow, Settings: order.DefaultTiming().Settings(true), NewWorld: newShop, Once: os.Getenv("ORDERSAGA_WHOLE_MATRIX") == "",
+		Flow: &order.Flow, Settings: order.DefaultTiming().Settings(true), NewWorld: newShop, Once: os.Getenv(wholeMatrix) == "",
 	}
-	for name, c := range map[string]struct {
+	kinds := []struct {
+		name      string
 		journeys  []sagatest.Journey
 		unreached []string
 	}{
-		"free": {[]sagatest.Journey{
+		{"free", []sagatest.Journey{
 			{Name: "shipment", ID: shopID, Data: placed("", free, shipped, ofShop), End: saga.Completed, Arrivals: parcel},
 			{Name: "immediate", Data: placed("", free), End: saga.Completed},
 			{Name: "voucher", Data: placed("", voucher), End: saga.Completed},
 			{Name: "method that is not asked", Data: placed("tok_declined", voucher, func(o *order.Order) { o.Payment.Method = "tok_declined" }), End: saga.Completed},
 			{Name: "out of stock", Data: placed("", free, tooMany), End: saga.Rejected, Reason: order.ReasonOutOfStock},
 		}, []string{"authorize/do", "authorize/undo", "authorize/lookup", "capture/do", "capture/lookup"}},
-		"unstocked": {[]sagatest.Journey{
+		{"unstocked", []sagatest.Journey{
 			{Name: "shipment", ID: shopID, Data: placed("tok_visa", unstocked, shipped, ofShop), End: saga.Completed, Arrivals: parcel},
 			{Name: "immediate", Data: placed("tok_visa", unstocked), End: saga.Completed},
 			{Name: "paid later", Data: placed("tok_pending", unstocked), End: saga.Completed, Arrivals: []sagatest.Arrival{paid(true)}},
 			{Name: "declined", Data: placed("tok_declined", unstocked), End: saga.Rejected, Reason: order.ReasonPaymentDeclined},
 			{Name: "capture refused", Data: placed("tok_capture_refused", unstocked), End: saga.Rejected, Reason: order.ReasonCaptureRefused},
 		}, []string{"reserve/do", "reserve/undo", "reserve/lookup", "commit/do"}},
-		"free and unstocked": {[]sagatest.Journey{
+		{"free and unstocked", []sagatest.Journey{
 			{Name: "shipment", ID: shopID, Data: placed("", free, unstocked, shipped, ofShop), End: saga.Completed, Arrivals: parcel},
 			{Name: "immediate", Data: placed("", free, unstocked), End: saga.Completed},
 		}, []string{
 			"authorize/do", "authorize/undo", "authorize/lookup", "capture/do", "capture/lookup", "reserve/do", "reserve/undo", "reserve/lookup", "commit/do",
 		}},
-	} {
-		t.Run(name, func(t *testing.T) {
+	}
+	sample := drawn(t) % len(kinds)
+	for n, c := range kinds {
+		if n != sample && os.Getenv(wholeMatrix) == "" {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
 			cells := cells
 			cells.Journeys, cells.Unreached = c.journeys, c.unreached
 			sagatest.Matrix(t, cells)
