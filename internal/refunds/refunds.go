@@ -47,7 +47,7 @@ type Claim struct {
 	Source Source
 	// Amount is the maximum to refund; Limit is the total money of the source. Both are above zero, in minor units of Currency.
 	Amount, Limit int64
-	Currency string
+	Currency      string
 }
 
 // Reservation is the data of refunds.reserved: the maximum amount of the refund with this key.
