@@ -2,15 +2,15 @@ package event
 
 import "strings"
 
-// Direction says where events of a type come from and go to.
+// Direction is where events of a type come from and go to.
 type Direction string
 
 const (
 	// Inbound events come over the bus and start or signal workflows.
 	Inbound Direction = "inbound"
-	// Published events are produced here, stand in a stream, and are published after that.
+	// Published events are written to a stream and then published.
 	Published Direction = "published"
-	// Ledger events stay in the event log: stock, the payment simulator, verdicts and violations.
+	// Ledger events are only in the event log: stock, the payment simulator, late events, violations.
 	Ledger Direction = "ledger"
 )
 
@@ -64,7 +64,7 @@ const (
 	CustomerOnboarded       = "customer.onboarded"
 )
 
-// Ledger types: the stock ledger, the payment simulator's ledger, verdicts and violations.
+// Ledger types: stock ledger, payment simulator, late events, violations and others.
 const (
 	StockAdded     = "stock.added"
 	StockAdjusted  = "stock.adjusted"
@@ -114,57 +114,56 @@ const (
 	DeadDiscarded       = "dead.discarded"
 )
 
-// Producers, for readers.
+// Producers, for the documentation.
 const (
-	ProducerShop      = "a shop"
-	ProducerPayments  = "the payment provider"
-	ProducerWarehouse = "the warehouse"
-	ProducerCarrier   = "the carrier"
-	ProducerOrderSaga = "the order saga"
-	ProducerLateSaga  = "the late payment saga"
-	ProducerStock     = "the stock ledger"
-	ProducerSimulator = "the payment simulator"
-	ProducerRefunds   = "the refund ledger"
-	ProducerReconcile = "`ordersaga reconcile`"
-	ProducerKeeper    = "the dead letter service"
-	ProducerInbox     = "the consumer of the inbox"
-	ProducerUsers     = "the service where customers register"
-	ProducerCustomers = "the customer saga"
-	ProducerNotices   = "the notification saga"
-	ProducerOperator  = "an operator"
+	ProducerShop        = "a shop"
+	ProducerPayments    = "the payment provider"
+	ProducerWarehouse   = "the warehouse"
+	ProducerCarrier     = "the carrier"
+	ProducerOrderSaga   = "the order saga"
+	ProducerLateSaga    = "the late payment saga"
+	ProducerStock       = "the stock ledger"
+	ProducerSimulator   = "the payment simulator"
+	ProducerRefunds     = "the refund ledger"
+	ProducerReconcile   = "`ordersaga reconcile`"
+	ProducerDeadLetters = "the dead letter service"
+	ProducerInbox       = "the consumer of the inbox"
+	ProducerUsers       = "the service where customers register"
+	ProducerCustomers   = "the customer saga"
+	ProducerNotices     = "the notification saga"
+	ProducerOperator    = "an operator"
 )
 
 // Type describes an event type.
 type Type struct {
-	// Name is the type on the wire and in the log.
+	// Name is the type in messages and in the log.
 	Name string
-	// Version is the newest version of its data's schema; older ones down to 1 are understood.
+	// Version is the newest version of its schema; all versions from 1 are supported.
 	Version int
-	// Direction says where its events come from and go to.
+	// Direction is where its events come from and go to.
 	Direction Direction
-	// Producer says who sends or writes its events, for readers.
+	// Producer is who sends or writes its events, for the documentation.
 	Producer string
-	// Aliases are other names under which the same event arrives, such as OrderCreated.
+	// Aliases are other names of the type in messages, such as OrderCreated.
 	Aliases []string
-	// SubjectFields names the data fields in which senders say what the event is about: the first that has a text counts.
-	// Nil means orderId. The envelope's subject stands in where the data is silent.
+	// SubjectFields are the data fields that may have the subject: the first one with a text is used. Nil means orderId. Without such a
+	// field the subject of the envelope is used.
 	SubjectFields []string
-	// TimeUsed reports whether what follows from an inbound event depends on its time: such an event is refused when its time
-	// cannot be read.
+	// TimeUsed is set if the effect of an inbound event depends on its time: it is refused if the time is invalid.
 	TimeUsed bool
-	// Fact reports that its events say something about an order that there is. They are refused only when their order or their
-	// type cannot be determined: a remark that cannot be used is no reason to lose a payment or a delivery.
+	// Fact is set for events about an existing order. They are refused only if their order or type cannot be determined: an invalid
+	// optional field is no reason to lose a payment or a delivery.
 	Fact bool
-	// IDField is set for additive types: each of their events adds something, so that without an id a redelivery cannot be
-	// told from another event. It names the data field in which senders without an envelope give the id.
+	// IDField is set for additive types: each event adds something, so that without an ID a redelivery cannot be distinguished from
+	// another event. It is the data field with the ID for senders without an envelope.
 	IDField string
-	// Detail names the data fields that take no part in equality: texts, times and running balances.
+	// Detail are the data fields that are ignored in comparisons: texts, times and running balances.
 	Detail []string
-	// Meaning is one sentence for readers.
+	// Meaning is one sentence for the documentation.
 	Meaning string
 }
 
-// catalog lists every type. Names on the wire are data, never derived from Go identifiers.
+// catalog has all types. Names in messages are data, never derived from Go identifiers.
 var catalog = []Type{
 	{Name: OrderCreated, Version: 1, Direction: Inbound, Producer: ProducerShop, Aliases: []string{"OrderCreated"},
 		Meaning: "A shop places an order. Starts the order saga."},
@@ -288,11 +287,11 @@ var catalog = []Type{
 	{Name: ReconcileViolationFound, Version: 1, Direction: Ledger, Producer: ProducerReconcile, Detail: []string{"detail"},
 		Meaning: "An invariant is violated; a person must resolve it."},
 
-	{Name: DeadReceived, Version: 1, Direction: Ledger, Producer: ProducerKeeper, Detail: []string{"type", "subject"}, Meaning: "A message became a dead letter and is stored."},
-	{Name: DeadRetryBegun, Version: 1, Direction: Ledger, Producer: ProducerKeeper,
+	{Name: DeadReceived, Version: 1, Direction: Ledger, Producer: ProducerDeadLetters, Detail: []string{"type", "subject"}, Meaning: "A message became a dead letter and is stored."},
+	{Name: DeadRetryBegun, Version: 1, Direction: Ledger, Producer: ProducerDeadLetters,
 		Meaning: "A message that the broker removed from its queue will be handled once more, alone."},
-	{Name: DeadRetried, Version: 1, Direction: Ledger, Producer: ProducerKeeper, Meaning: "The message was handled alone, with success."},
-	{Name: DeadRetryFailed, Version: 1, Direction: Ledger, Producer: ProducerKeeper,
+	{Name: DeadRetried, Version: 1, Direction: Ledger, Producer: ProducerDeadLetters, Meaning: "The message was handled alone, with success."},
+	{Name: DeadRetryFailed, Version: 1, Direction: Ledger, Producer: ProducerDeadLetters,
 		Meaning: "The message was handled alone and failed again, or the process died; a person must decide."},
 	{Name: DeadReplayRequested, Version: 1, Direction: Ledger, Producer: ProducerOperator, Detail: []string{"by", "note"},
 		Meaning: "A person has requested the replay of a dead letter."},
@@ -322,12 +321,12 @@ var catalog = []Type{
 	{Name: NoticeGivenUp, Version: 1, Direction: Ledger, Producer: ProducerNotices, Meaning: "Terminal: the message was not sent and will not be."},
 }
 
-// Stream names begin with what they are about.
+// Prefixes of stream names.
 const (
 	orderPrefix   = "order-"
 	stockPrefix   = "sku-"
 	paymentPrefix = "payment-"
-	// flowPaymentPrefix begins the ledgers of payments of other flows: no ID of an order makes a name that begins like this.
+	// flowPaymentPrefix is for payments of other flows; no stream of an order's payment has this prefix.
 	flowPaymentPrefix = "payment."
 	refundsPrefix     = "refunds-"
 	latePrefix        = "late-"
@@ -338,19 +337,19 @@ const (
 	noticePrefix      = "notice-"
 )
 
-// OrderStream names the stream of an order.
+// OrderStream returns the name of the stream of an order.
 func OrderStream(orderID string) string { return orderPrefix + Escape(orderID) }
 
-// StockStream names the stock ledger of a SKU.
+// StockStream returns the name of the stock stream of a SKU.
 func StockStream(sku string) string { return stockPrefix + Escape(sku) }
 
-// PaymentStream names the payment simulator's ledger of an order.
+// PaymentStream returns the name of the payment simulator's stream for an order.
 func PaymentStream(orderID string) string { return paymentPrefix + Escape(orderID) }
 
-// FlowPaymentStream names the payment simulator's ledger of a saga that is no order. Flow is the stream of its flow, which has no hyphen.
+// FlowPaymentStream returns the name of the payment simulator's stream for a saga of another flow. flow is the stream of the flow, without a hyphen.
 func FlowPaymentStream(flow, id string) string { return flowPaymentPrefix + flow + "-" + Escape(id) }
 
-// FlowPaymentOf returns the saga whose payment a ledger of the payment simulator is about.
+// FlowPaymentOf reverses FlowPaymentStream.
 func FlowPaymentOf(stream string) (flow, id string, ok bool) {
 	rest, ok := strings.CutPrefix(stream, flowPaymentPrefix)
 	flow, escaped, found := strings.Cut(rest, "-")
@@ -361,52 +360,50 @@ func FlowPaymentOf(stream string) (flow, id string, ok bool) {
 	return flow, id, ok
 }
 
-// PaymentReferenceOf returns the order whose payment a ledger of the payment simulator is about.
+// PaymentReferenceOf reverses PaymentStream.
 func PaymentReferenceOf(stream string) (string, bool) { return idOf(stream, paymentPrefix) }
 
-// SKUOf returns the SKU that a stock ledger is about.
+// SKUOf reverses StockStream.
 func SKUOf(stream string) (string, bool) { return idOf(stream, stockPrefix) }
 
-// RefundsStream names the refund ledger of a payment.
+// RefundsStream returns the name of the refund stream of a payment.
 func RefundsStream(reference string) string { return refundsPrefix + Escape(reference) }
 
-// RefundsReferenceOf returns the reference of the payment that a refund ledger is about.
-func RefundsReferenceOf(stream string) (string, bool) {
-	return idOf(stream, refundsPrefix)
-}
+// RefundsReferenceOf reverses RefundsStream.
+func RefundsReferenceOf(stream string) (string, bool) { return idOf(stream, refundsPrefix) }
 
-// LateStream names the verdicts on events that came after an order had ended.
+// LateStream returns the name of the stream of late events of an order.
 func LateStream(orderID string) string { return latePrefix + Escape(orderID) }
 
-// EarlyStream names the cancellations that came before their order.
+// EarlyStream returns the name of the stream of cancellations that arrived before their order.
 func EarlyStream(orderID string) string { return earlyPrefix + Escape(orderID) }
 
-// EarlyOrderIDOf returns the order id that a stream of early cancellations is about.
+// EarlyOrderIDOf reverses EarlyStream.
 func EarlyOrderIDOf(stream string) (string, bool) { return idOf(stream, earlyPrefix) }
 
-// LateOrderIDOf returns the order id that a late stream is about.
+// LateOrderIDOf reverses LateStream.
 func LateOrderIDOf(stream string) (string, bool) { return idOf(stream, latePrefix) }
 
-// ReconcileStream names what was found about a stream that people have to mend.
+// ReconcileStream returns the name of the stream of violations of a stream.
 func ReconcileStream(stream string) string { return reconcilePrefix + stream }
 
-// DeadStream names what was decided about a dead letter.
+// DeadStream returns the name of the stream of a dead letter.
 func DeadStream(letterID string) string { return deadPrefix + Escape(letterID) }
 
-// DeadLetterIDOf returns the id of the dead letter that a stream is about.
+// DeadLetterIDOf reverses DeadStream.
 func DeadLetterIDOf(stream string) (string, bool) { return idOf(stream, deadPrefix) }
 
-// OrderIDOf returns the order id that an order stream is about.
+// OrderIDOf reverses OrderStream.
 func OrderIDOf(stream string) (string, bool) { return idOf(stream, orderPrefix) }
 
-// CustomerStream names the stream of a customer.
+// CustomerStream returns the name of the stream of a customer.
 func CustomerStream(customerID string) string { return customerPrefix + Escape(customerID) }
 
-// CustomerIDOf returns the customer id that a customer stream is about.
+// CustomerIDOf reverses CustomerStream.
 func CustomerIDOf(stream string) (string, bool) { return idOf(stream, customerPrefix) }
 
-// NoticeStream names the stream of a message to a customer.
+// NoticeStream returns the name of the stream of a message to a customer.
 func NoticeStream(noticeID string) string { return noticePrefix + Escape(noticeID) }
 
-// NoticeIDOf returns the id of the message that a notice stream is about.
+// NoticeIDOf reverses NoticeStream.
 func NoticeIDOf(stream string) (string, bool) { return idOf(stream, noticePrefix) }

@@ -1,9 +1,7 @@
-// Package event defines what an event is: the envelope, the record that it becomes in a stream, and the
-// catalog of all types.
+// Package event defines events: the envelope, the record in a stream, and the catalog of all types.
 //
-// Events are immutable facts in the past tense. Nothing here does I/O. The package is a leaf: it imports
-// internal/fault, google/uuid and the standard library only. Formats on the bus are in event/wire, storage is
-// in internal/eventlog.
+// Events are immutable facts in the past tense. The package does no I/O. It is a leaf: it imports only internal/fault, google/uuid and the
+// standard library. Message formats are in internal/wire, storage is in internal/eventlog.
 package event
 
 import (
@@ -22,63 +20,62 @@ const Source = "/ordersaga"
 // TimeResolution is the resolution of event times: BSON dates have milliseconds.
 const TimeResolution = time.Millisecond
 
-// Event is the envelope that every event has, whoever made it and however it travelled.
+// Event is the envelope of all events, of every producer and in every format.
 type Event struct {
-	// ID is unique for its source. Events of this service derive it from stream and key, so that the same
-	// event has the same id however often it is made.
+	// ID is unique for its source. This service derives it from stream and key, so that an event that is created again has the same
+	// ID.
 	ID string `json:"id"`
 	// Type is a name from the catalog, such as order.accepted.
 	Type string `json:"type"`
 	// Source is a URI reference that names the producer.
 	Source string `json:"source"`
-	// Subject is the id of what the event is about; for order events the order id.
+	// Subject is the ID of the subject; for order events the order ID.
 	Subject string `json:"subject"`
-	// Time is when it happened, UTC, in milliseconds.
+	// Time is the time of the event, in UTC and milliseconds.
 	Time time.Time `json:"time"`
-	// CorrelationID joins everything that one request caused.
+	// CorrelationID is shared by all events with the same origin.
 	CorrelationID string `json:"correlationId,omitempty"`
-	// CausationID is the id of the event or command that directly caused this one.
+	// CausationID is the ID of the event or command that directly caused this event.
 	CausationID string `json:"causationId,omitempty"`
-	// SchemaVersion is the version of Data's schema, from 1.
+	// SchemaVersion is the version of the schema of Data, from 1.
 	SchemaVersion int `json:"schemaVersion"`
 	// Data is a JSON object; its numbers are integers below 2^53.
 	Data json.RawMessage `json:"data"`
 }
 
-// Entry is an event on its way into a stream: the event and the slot that it takes there.
+// Entry is an event to append, with its slot.
 type Entry struct {
-	// Key is the slot. A stream holds a key once; the first writer wins.
+	// Key is the slot. A key is unique in its stream; the first writer wins.
 	Key string `json:"key"`
 	Event
 }
 
-// Record is an event as it stands in a stream.
+// Record is a stored event of a stream.
 type Record struct {
 	// Stream is the name of the stream, such as order-42.
 	Stream string `json:"stream"`
-	// Version counts from 1 without gaps.
+	// Version is the position in the stream, from 1 without gaps.
 	Version int64 `json:"version"`
 	Entry
-	// PrevHash is the hash of the record before it, or the genesis of the stream. Lower-case hexadecimal.
+	// PrevHash is the hash of the previous record, or the genesis of the stream. Lower-case hexadecimal.
 	PrevHash string `json:"prevHash"`
 	// Hash covers PrevHash and the canonical form of the record. Lower-case hexadecimal.
 	Hash string `json:"hash"`
 }
 
-// Head is the newest record of a stream, as far as somebody knows. The zero Head is an empty stream.
+// Head is the newest known record of a stream. The zero Head is an empty stream.
 type Head struct {
 	Version int64  `json:"version"`
 	Hash    string `json:"hash"`
 }
 
-// HeadOf returns the head that the record makes.
+// HeadOf returns the head with this record as the newest one.
 func (r Record) HeadOf() Head { return Head{Version: r.Version, Hash: r.Hash} }
 
-// namespace is the UUIDv5 namespace of derived ids.
+// namespace is the UUIDv5 namespace of derived IDs.
 var namespace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://ordersaga.dev/ns"))
 
-// DerivedID returns the UUIDv5 that belongs to the given parts. Parts are joined with a byte that cannot occur
-// in ids, so that different parts never give the same id.
+// DerivedID returns the UUIDv5 of parts. They are joined with a byte that does not occur in IDs, so that different parts have different IDs.
 func DerivedID(parts ...string) string {
 	joined := make([]byte, 0, 64)
 	for _, p := range parts {
@@ -87,8 +84,7 @@ func DerivedID(parts ...string) string {
 	return uuid.NewSHA1(namespace, joined).String()
 }
 
-// New makes an entry of this service for the slot key of stream. The id is derived from both. Data is
-// marshalled; it panics when data cannot be, which is a bug of the caller.
+// New returns an entry of this service. Its ID is derived from stream and key. It panics if data cannot be marshalled.
 func New(stream, key, eventType, subject string, at time.Time, data any) Entry {
 	raw, err := json.Marshal(data)
 	if err != nil {
@@ -104,14 +100,14 @@ func New(stream, key, eventType, subject string, at time.Time, data any) Entry {
 	}}
 }
 
-// CausedBy returns the entry with its correlation and causation set.
+// CausedBy returns the entry with correlation and causation.
 func (e Entry) CausedBy(correlationID, causationID string) Entry {
 	e.CorrelationID, e.CausationID = correlationID, causationID
 	return e
 }
 
-// Decode unmarshals the event's data, in the newest version of its type, into a value of type T. The error is Malformed, or
-// Unavailable as for Newest, and names the event.
+// Decode unmarshals the data of the event, in the newest version of its type. The error is Malformed, or Unavailable as for Newest, and names
+// the event.
 func Decode[T any](e Event) (T, error) {
 	var v T
 	e, err := e.Newest()
@@ -124,7 +120,7 @@ func Decode[T any](e Event) (T, error) {
 	return v, nil
 }
 
-// DecodeInto decodes the event's data as Decode does, and hands it on.
+// DecodeInto calls use with the decoded data.
 func DecodeInto[T any](e Event, use func(T)) error {
 	data, err := Decode[T](e)
 	if err != nil {
@@ -134,13 +130,13 @@ func DecodeInto[T any](e Event, use func(T)) error {
 	return nil
 }
 
-// Same reports whether two entries say the same: equal key, type and decision fields, in the newest version. Times, ids,
-// causes and the fields that the catalog marks as detail take no part: a retry may tell them differently.
+// Same reports whether two entries are the same decision: equal key, type and data, in the newest version, except the Detail fields of the type.
+// Times, IDs and causes are ignored: they may differ in a retry.
 func Same(a, b Entry) bool {
 	return a.Key == b.Key && a.Type == b.Type && bytes.Equal(decision(a.Event), decision(b.Event))
 }
 
-// decision returns the event's data without its detail fields, in one form: encoding/json sorts map keys.
+// decision returns the data without its detail fields, in canonical form: encoding/json sorts keys.
 func decision(e Event) []byte {
 	if newest, err := e.Newest(); err == nil {
 		e = newest

@@ -7,18 +7,17 @@ import (
 	"unicode/utf8"
 )
 
-// IDs are opaque: orders, customers, SKUs and payment methods keep the IDs that their systems gave them. Where an ID becomes part of a
-// name (a stream, a workflow ID, a slot, a key, the _id of a list entry), it is escaped; everywhere else it stays as it is.
+// IDs are opaque: orders, customers, SKUs and payment methods keep the IDs of their systems. An ID is escaped in a name (a stream, a workflow ID,
+// a slot, a key, the _id of a list entry), and unchanged everywhere else.
 
-// maxIDBytes is the most that an ID may take.
+// maxIDBytes is the maximum length of an ID.
 const maxIDBytes = 200
 
-// IDRule says in words what ValidID accepts.
+// IDRule is the rule of ValidID in words.
 const IDRule = "must be 1 to 200 bytes of printable characters, without a space at either end, and not . or .."
 
-// ValidID reports whether id may be the ID of an order, a customer, a SKU or a payment method. Characters that are not printed are
-// refused, and so are changes of direction and characters of no width: two IDs that look the same would not be. U+FFFD is what
-// decoders make of what is no text.
+// ValidID reports whether id is valid for an order, a customer, a SKU or a payment method. Unprintable characters, direction changes and zero-width
+// characters are refused, because different IDs could look equal. U+FFFD is refused because decoders use it for invalid text.
 func ValidID(id string) bool {
 	if id == "" || len(id) > maxIDBytes || !utf8.ValidString(id) || id == "." || id == ".." || id[0] == ' ' || id[len(id)-1] == ' ' {
 		return false
@@ -26,20 +25,20 @@ func ValidID(id string) bool {
 	return !strings.ContainsFunc(id, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) })
 }
 
-// tokenPattern is the form of IDs that are made here or chosen by operators, and become slots as they are. Earlier versions took
-// no other IDs.
+// tokenPattern is the format of IDs that this service creates or operators choose, which are used in slots without escaping. Earlier versions
+// accepted no other IDs.
 var tokenPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
-// TokenRule says in words what ValidToken accepts.
+// TokenRule is the rule of ValidToken in words.
 const TokenRule = "must be 1 to 64 characters of A-Z a-z 0-9 . _ - and begin with a letter or digit"
 
-// ValidToken reports whether a text has the form of an ID that is made here: of requests, events, dead letters and operators.
+// ValidToken reports whether a text is a valid ID of a request, an event, a dead letter or an operator.
 func ValidToken(text string) bool { return tokenPattern.MatchString(text) }
 
 const hexDigits = "0123456789ABCDEF"
 
-// Escape returns an ID as part of a name: every byte but A-Z a-z 0-9 . _ - is percent-encoded. Names have neither slashes nor @, % is
-// the beginning of an encoded byte, and different IDs have different names.
+// Escape returns an ID for a name: every byte except A-Z a-z 0-9 . _ - is percent-encoded. Names contain neither slash nor @, and different IDs have
+// different names.
 func Escape(id string) string {
 	plain := 0
 	for plain < len(id) && isPlain(id[plain]) {
@@ -59,7 +58,7 @@ func Escape(id string) string {
 	return string(name)
 }
 
-// Unescape reverses Escape; ok is false for what Escape does not make.
+// Unescape reverses Escape; ok is false for all other texts.
 func Unescape(name string) (id string, ok bool) {
 	if !strings.Contains(name, "%") {
 		return name, isEscaped(name)
@@ -96,8 +95,8 @@ func isPlain(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-'
 }
 
-// Key returns the idempotency key of a step, for a participant: a UUID, which fits wherever keys go. IDs that earlier versions took keep
-// the keys that those made of them, <id>/<step>: a saga that one of them began goes on with the keys that it has used.
+// Key returns the idempotency key of a step for a participant: a UUID. IDs that earlier versions accepted keep the format <id>/<step>, because
+// running sagas have used such keys.
 func Key(id, step string) string {
 	if ValidToken(id) {
 		return id + "/" + step
@@ -105,11 +104,11 @@ func Key(id, step string) string {
 	return DerivedID("key", Escape(id), step)
 }
 
-// maxWorkflowID is the most that a workflow ID may take: Temporal's SQL databases have room for 255 characters.
+// maxWorkflowID is the maximum length of a workflow ID in Temporal's SQL databases.
 const maxWorkflowID = 255
 
-// WorkflowID returns the workflow ID of what has an ID: prefix and the escaped ID. One that is longer than Temporal's
-// databases take ends in a ~, which no escaped ID has, and a UUID of the whole.
+// WorkflowID returns the workflow ID for an ID: prefix and escaped ID. A longer one than Temporal's databases allow is truncated and ends with a ~,
+// which escaped IDs do not contain, and a UUID.
 func WorkflowID(prefix, id string) string {
 	name := prefix + Escape(id)
 	if len(name) <= maxWorkflowID {
@@ -119,7 +118,7 @@ func WorkflowID(prefix, id string) string {
 	return name[:maxWorkflowID-len(tail)] + tail
 }
 
-// idOf returns the ID that a name with a prefix is about.
+// idOf returns the ID in a name with a prefix.
 func idOf(name, prefix string) (string, bool) {
 	escaped, ok := strings.CutPrefix(name, prefix)
 	if !ok {

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Integer returns the value of a JSON number that is an integer as JSON Schema defines it from draft 6 on: a number without a
-// fraction, however it is written. 2, 2.0, 20e-1 and 1e2 are integers. whole reports whether it is one, and fits whether its
-// value is that of n; it is false outside the range of int64. The number must be valid JSON.
+// Integer returns the value of a JSON number that is an integer as in JSON Schema since draft 6: a number without a fraction, in any notation. 2,
+// 2.0, 20e-1 and 1e2 are integers. whole reports whether it is an integer, fits whether it is in the range of int64. The number must be valid
+// JSON.
 func Integer(number json.Number) (n int64, whole, fits bool) {
 	unsigned, negative := strings.CutPrefix(string(number), "-")
 	mantissa, exponent := unsigned, ""
@@ -20,7 +20,7 @@ func Integer(number json.Number) (n int64, whole, fits bool) {
 	if digits == "" {
 		return 0, true, true
 	}
-	// The value is digits times ten to the power of scale. An exponent that does not fit is cut to the nearest one that does.
+	// The value is digits × 10^scale. An exponent out of range is set to the nearest bound.
 	scale, _ := strconv.ParseInt(exponent, 10, 32)
 	scale -= int64(len(fraction))
 	significant := strings.TrimRight(digits, "0")
@@ -40,11 +40,11 @@ func Integer(number json.Number) (n int64, whole, fits bool) {
 	return n, true, err == nil
 }
 
-// maxSafeInteger is the largest integer that every JSON reader keeps exactly.
+// maxSafeInteger is the largest integer that every JSON reader represents exactly.
 const maxSafeInteger = 1<<53 - 1
 
-// ReadInteger returns a JSON value, as json.Decoder.UseNumber reads it, that must be an integer below 2^53. wrong says what is
-// wrong with it, and is empty when nothing is. Unit follows the word integer there, such as " in minor units".
+// ReadInteger returns a JSON value, as decoded with json.Decoder.UseNumber, that must be an integer below 2^53. wrong is the violated rule, or
+// empty. unit is inserted after the word integer, such as " in minor units".
 func ReadInteger(value any, unit string) (n int64, wrong string) {
 	number, ok := value.(json.Number)
 	if !ok {

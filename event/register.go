@@ -3,6 +3,7 @@ package event
 import (
 	"embed"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -10,9 +11,9 @@ import (
 	"sync/atomic"
 )
 
-// schemas holds schemas/<type>/<version>.json: JSON Schema, draft 2020-12, of the data of each version of each type.
-// Those of what this service writes are exact, additionalProperties and all; those of inbound types say what is accepted.
-// Each has examples, which the documentation shows and the tests decode.
+// schemas has schemas/<type>/<version>.json: the JSON Schema, draft 2020-12, of the data of each version of each type. Schemas of events of this
+// service are exact (additionalProperties is false); those of inbound types describe what is accepted. Each has examples, which are used in the
+// documentation and in tests.
 //
 //go:embed schemas
 var schemas embed.FS
@@ -20,11 +21,11 @@ var schemas embed.FS
 // Schemas returns the JSON Schema, draft 2020-12, of the data of a version of a type.
 type Schemas func(name string, version int) ([]byte, error)
 
-// index is what is known about types. It is never changed: Register replaces it.
+// index has all registered types. It is immutable: Register replaces it.
 type index struct {
 	types  []Type
 	byName map[string]Type
-	// schemas says where the schemas of a type are.
+	// schemas has the source of the schemas of a type.
 	schemas map[string]Schemas
 }
 
@@ -44,12 +45,12 @@ func init() {
 	known.Store(first)
 }
 
-// add adds types. The error names the first name that is taken.
+// add adds types. The error names the first duplicate name.
 func (x *index) add(types []Type, schemas Schemas) error {
 	for _, t := range types {
 		for _, name := range append([]string{t.Name}, t.Aliases...) {
 			if taken, ok := x.byName[name]; ok {
-				return fmt.Errorf("event: the type %s names %s, as %s does", t.Name, name, taken.Name)
+				return fmt.Errorf("event: the name %s of type %s is already used by %s", name, t.Name, taken.Name)
 			}
 			x.byName[name] = t
 		}
@@ -59,9 +60,9 @@ func (x *index) add(types []Type, schemas Schemas) error {
 	return nil
 }
 
-// Register adds the types of a flow to the catalog, for the whole process: it is called once, before anything is read or written. Schemas, which
-// may be nil, returns the JSON Schema of a version of a type. To register a type that is registered with the same
-// description changes nothing. The error names a name that is taken, or a version below 1; then nothing is registered.
+// Register adds the types of a flow to the catalog, for the whole process. It must be called before events are read or written. schemas, which may
+// be nil, returns the JSON Schema of a version of a type. Registering an identical type again has no effect. The error names a duplicate name, or
+// a version below 1; then nothing is registered.
 func Register(types []Type, schemas Schemas) error {
 	registering.Lock()
 	defer registering.Unlock()
@@ -69,19 +70,13 @@ func Register(types []Type, schemas Schemas) error {
 	var fresh []Type
 	for _, t := range types {
 		if t.Version < 1 || t.Name == "" {
-			return fmt.Errorf("event: the type %q has version %d: a type has a name and a version from 1", t.Name, t.Version)
+			return fmt.Errorf("event: type %q has version %d: a type must have a name and a version of at least 1", t.Name, t.Version)
 		}
 		if taken, ok := before.byName[t.Name]; !ok || !reflect.DeepEqual(taken, t) {
 			fresh = append(fresh, t)
 		}
 	}
-	after := &index{types: slices.Clone(before.types), byName: make(map[string]Type), schemas: make(map[string]Schemas)}
-	for name, t := range before.byName {
-		after.byName[name] = t
-	}
-	for name, where := range before.schemas {
-		after.schemas[name] = where
-	}
+	after := &index{types: slices.Clone(before.types), byName: maps.Clone(before.byName), schemas: maps.Clone(before.schemas)}
 	if err := after.add(fresh, schemas); err != nil {
 		return err
 	}
@@ -89,13 +84,13 @@ func Register(types []Type, schemas Schemas) error {
 	return nil
 }
 
-// Find returns the type that a name or alias is registered for.
+// Find returns the type with a name or alias.
 func Find(name string) (Type, bool) {
 	t, ok := known.Load().byName[name]
 	return t, ok
 }
 
-// Types returns the types of one direction, in the order in which they were registered, the catalog's own first.
+// Types returns the types of a direction in registration order, those of the catalog first.
 func Types(d Direction) []Type {
 	var types []Type
 	for _, t := range known.Load().types {
@@ -106,7 +101,7 @@ func Types(d Direction) []Type {
 	return types
 }
 
-// Schema returns the JSON Schema of the data of a version of a type, named as in the catalog.
+// Schema returns the JSON Schema of a version of a type; name must not be an alias.
 func Schema(name string, version int) ([]byte, bool) {
 	x := known.Load()
 	t, ok := x.byName[name]

@@ -8,7 +8,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// PageSize is how many records of a stream are read at once where all of them are needed.
+// PageSize is the number of records per read where a whole stream is needed.
 const PageSize = 500
 
 // StreamReader reads a stream; see eventlog.Reader.
@@ -16,8 +16,8 @@ type StreamReader interface {
 	Read(ctx context.Context, stream string, after int64, limit int) ([]Record, error)
 }
 
-// Pages yields the records of stream with versions above after, oldest first, in pages of PageSize at most. No page is empty.
-// An error ends it; it is the reader's.
+// Pages yields the records of stream with versions greater than after, oldest first, in non-empty pages of at most PageSize. An error of the
+// reader ends the iteration.
 func Pages(ctx context.Context, r StreamReader, stream string, after int64) iter.Seq2[[]Record, error] {
 	return func(yield func([]Record, error) bool) {
 		for {
@@ -34,8 +34,8 @@ func Pages(ctx context.Context, r StreamReader, stream string, after int64) iter
 	}
 }
 
-// FoldPages folds the records of stream with versions above after into s, page by page: what it takes does not grow with
-// the stream. Errors: the reader's and fold's.
+// FoldPages folds the records of stream with versions greater than after into s, page by page, with bounded memory. Errors: the reader's and
+// fold's.
 func FoldPages[S any](ctx context.Context, r StreamReader, stream string, after int64, s S, fold func(S, []Record) (S, error)) (S, error) {
 	for page, err := range Pages(ctx, r, stream, after) {
 		if err != nil {
@@ -54,20 +54,20 @@ type StreamAppender interface {
 	Append(ctx context.Context, stream string, head Head, entries []Entry) (Head, []Record, error)
 }
 
-// appendAttempts bounds how often an append goes after a stream that others write to.
+// appendAttempts bounds the attempts of an append that loses races.
 const appendAttempts = 20
 
-// AppendUntil appends what decide makes of a stream, until it is stored or decide has nothing to append: when another writer was faster, it
-// folds what that has written and asks again. It returns the state that the stream tells then, with what was appended. Errors: those of
-// fold, decide and the log; Unavailable when the stream keeps growing.
+// AppendUntil appends the entries that decide returns, until they are stored or decide returns none: after a lost race it folds the other writer's
+// records and calls decide again. It returns the state after the append. Errors: those of fold, decide and the log; Unavailable after too many
+// lost races.
 func AppendUntil[S any](
 	ctx context.Context, log StreamAppender, stream string, s S, fold func(S, []Record) (S, error), decide func(S) (entries []Entry, err error),
 ) (S, error) {
 	return AppendAfter(ctx, log, stream, Head{}, s, fold, decide)
 }
 
-// AppendAfter is AppendUntil for a writer who need not know what the stream has up to head. Only when a slot turns out to be taken, it folds
-// the stream from its first version.
+// AppendAfter is AppendUntil for a writer that does not need the records up to head. Only if a slot is taken, it folds the stream from the
+// beginning.
 func AppendAfter[S any](
 	ctx context.Context, log StreamAppender, stream string, head Head, s S, fold func(S, []Record) (S, error), decide func(S) (entries []Entry, err error),
 ) (S, error) {
@@ -99,5 +99,5 @@ func AppendAfter[S any](
 			return s, err
 		}
 	}
-	return s, fault.New(fault.Unavailable, "stream %s grows faster than it can be written", stream)
+	return s, fault.New(fault.Unavailable, "stream %s has too many concurrent writers", stream)
 }

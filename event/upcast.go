@@ -7,26 +7,26 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// Upcaster turns the data of one version of a type into that of the next. It is pure and total: it takes whatever the older
-// schema describes, and what it returns is as the newer one says. An error is for data that is not as its own schema says.
+// Upcaster converts data of one version of a type to the next version. It is pure and total: it accepts all data that satisfies the older schema,
+// and its result satisfies the newer one. The error is for data that violates its own schema.
 type Upcaster func(data json.RawMessage) (json.RawMessage, error)
 
-// oldVersion is a version of a type that has a successor.
+// oldVersion is a version of a type that is not the newest.
 type oldVersion struct {
 	name    string
 	version int
 }
 
-// upcasters has a row for every version of every type that is not its newest. Events stay as they were written, and so do
-// their hashes: they are upcast where they are read, so that nothing else knows older versions.
+// upcasters has an entry for every version of every type except the newest. Events and their hashes are stored as written; they are upcast when
+// they are read, so that no other code depends on older versions.
 //
-// Who raises a type's version adds the schema, a row here and the golden event of the new version, leaves the golden event of
-// the old one where it is, and lets every reader have the new code before anybody writes the new version.
+// To raise the version of a type, add the schema, an entry here and the golden event of the new version; keep the golden event of the old version;
+// and deploy the new code to all readers before a writer writes the new version.
 var upcasters = map[oldVersion]Upcaster{}
 
-// Newest returns the event in the newest version of its type: what every reader works with. A type that is not in the
-// catalog is returned as it is. The error is Malformed for data that cannot be upcast; for a version that is newer than this
-// code it is Unavailable, because of UnknownVersion: what stands in a log can be read, by a process that is up to date.
+// Newest returns the event in the newest version of its type. A type that is not in the catalog is returned unchanged. The error is Malformed for
+// data that cannot be upcast, and Unavailable, because of UnknownVersion, for a version that is newer than this code: a newer process can read
+// it.
 func (e Event) Newest() (Event, error) {
 	t, ok := Find(e.Type)
 	if !ok || e.SchemaVersion == t.Version {
@@ -39,10 +39,10 @@ func (e Event) Newest() (Event, error) {
 	return newest, err
 }
 
-// upcast takes an event to a version, step by step.
+// upcast converts an event to a version, step by step.
 func upcast(e Event, newest int, steps map[oldVersion]Upcaster) (Event, error) {
 	if e.SchemaVersion < 1 || e.SchemaVersion > newest {
-		return Event{}, fault.New(fault.UnknownVersion, "event %s has version %d of %s; 1 to %d are known", e.ID, e.SchemaVersion, e.Type, newest)
+		return Event{}, fault.New(fault.UnknownVersion, "event %s has version %d of %s; it must be from 1 to %d", e.ID, e.SchemaVersion, e.Type, newest)
 	}
 	for e.SchemaVersion < newest {
 		step, ok := steps[oldVersion{e.Type, e.SchemaVersion}]

@@ -53,8 +53,8 @@ func TestUpcastRefuses(t *testing.T) {
 		code            fault.Code
 		says            string
 	}{
-		"a newer version":            {4, 3, `{}`, fault.UnknownVersion, "event e-1 has version 4 of parcel.weighed; 1 to 3 are known"},
-		"no version":                 {0, 3, `{}`, fault.UnknownVersion, "event e-1 has version 0 of parcel.weighed; 1 to 3 are known"},
+		"a newer version":            {4, 3, `{}`, fault.UnknownVersion, "event e-1 has version 4 of parcel.weighed; it must be from 1 to 3"},
+		"no version":                 {0, 3, `{}`, fault.UnknownVersion, "event e-1 has version 0 of parcel.weighed; it must be from 1 to 3"},
 		"a step that is not there":   {1, 4, `{"kilograms":2}`, fault.UnknownVersion, "version 3 of parcel.weighed has no upcaster"},
 		"data that is not as it was": {1, 3, `{"pounds":4}`, fault.Malformed, "upcast event e-1 from version 1 of parcel.weighed: kilograms are missing"},
 	} {

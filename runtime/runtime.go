@@ -1,19 +1,19 @@
-// Package runtime runs ordersaga with flows of your own: the whole service and its command line, with everything that a flow of the service
-// has: REST under /v1/sagas, events in and out, an audit stream, attention, cancellation, lists, reconcile.
+// Package runtime runs ordersaga with your own flows. The binary has the whole service and its command line, and your flows have everything that
+// the flows of the service have: REST under /v1/sagas, events in and out, an audit stream, attention, cancellation, lists, reconcile.
 //
 //	func main() {
 //		runtime.Main(runtime.Add(&giftcard.Flow, giftcard.New))
 //	}
 //
-// A flow is a saga.Flow: a table of steps, with the functions that attempt and compensate them. Add gives it the participants that the
-// functions call. The binary has the commands of ordersaga: serve, worker, flows, publish, reconcile and so on, and reads the same
-// environment variables; each wait of a flow has one more, whose default is in the flow. examples/giftcard is a whole one.
+// A flow is a saga.Flow: a table of steps, with the functions that execute and compensate them. Add gives it the participants that these functions
+// call. The binary has the commands of ordersaga: serve, worker, flows, publish, reconcile and so on, and reads the same environment variables;
+// each wait of a flow has one more, whose default is in the flow. examples/giftcard is a complete example.
 //
-// Every command begins with a check of the flows: a table that is broken, a name, stream, event type or activity that is taken, a schema that
-// is missing, a setting that is no duration. Then nothing starts, and the exit code is 1.
+// Every command first checks the flows. It exits with code 1 and starts nothing if a table is invalid, a name, stream, event type or activity is
+// used twice, a schema is missing, or a setting is not a duration.
 //
-// All processes of a deployment run the same binary. A flow that is taken out of it leaves its sagas where they are: lists show them, without
-// links, and nothing goes on with them until a binary has the flow again.
+// All processes of a deployment must run the same binary. If a flow is removed from it, its sagas stay as they are: lists show them, without links,
+// and they continue when a binary has the flow again.
 package runtime
 
 import (
@@ -31,25 +31,25 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// Version is what the binary calls itself in its logs and in the answer to --version.
+// Version is the version of the binary in logs and in the output of --version.
 var Version = "dev"
 
-// Env is what the participants of a flow may use of the service.
+// Env is what the service provides to the participants of a flow.
 type Env struct {
-	// Payments is the payment gateway that PAYMENT_GATEWAY names.
+	// Payments is the payment gateway of PAYMENT_GATEWAY.
 	Payments payment.Gateway
-	// Log is the event log. Streams of your own begin with the flow's Stream and a dot: giftcard.balance-42.
+	// Log is the event log. Names of your own streams must begin with the flow's Stream and a dot: giftcard.balance-42.
 	Log event.StreamAppender
-	// Logger is the service's logger, Clock its clock.
+	// Logger and Clock are those of the service.
 	Logger *slog.Logger
 	Clock  func() time.Time
 }
 
-// Flow is a flow with what makes its participants. Add makes it.
+// Flow is a flow with its participants; see Add.
 type Flow struct{ flow service.Flow }
 
-// Add has the service run a flow. Participants are made once, when the workers start; a process without workers makes none. What is wrong
-// with the flow, Main says before it does anything else.
+// Add adds a flow to the service. participants is called once, when the workers start, and not in a process without workers. Main reports errors in
+// the flow.
 func Add[S, P any](flow *saga.Flow[S, P], participants func(e Env) (P, error)) Flow {
 	added := service.Added[S, P]{Flow: flow}
 	if participants != nil {
@@ -58,18 +58,18 @@ func Add[S, P any](flow *saga.Flow[S, P], participants func(e Env) (P, error)) F
 	return Flow{added}
 }
 
-// Main runs the command of os.Args and ends the process with its exit code: 0, 2 when a setting is invalid, 1 for every other failure. The
-// first SIGINT or SIGTERM drains the process, a second one ends it at once.
+// Main runs the command in os.Args and exits with its exit code: 0, 2 for an invalid setting, 1 for all other failures. The first SIGINT or SIGTERM
+// drains the process, a second one ends it at once.
 func Main(flows ...Flow) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	// The first signal drains; a second one finds the default handler and ends the process at once.
+	// After the first signal the default handler is active again.
 	context.AfterFunc(ctx, stop)
 	code := Run(ctx, flows...)
 	stop()
 	os.Exit(code)
 }
 
-// Run is Main without its signals and its end: it returns the exit code.
+// Run is Main without signal handling; it returns the exit code.
 func Run(ctx context.Context, flows ...Flow) int {
 	all := make([]service.Flow, len(flows))
 	for i, f := range flows {

@@ -16,13 +16,12 @@ import (
 	"github.com/ordersaga/ordersaga/workflows"
 )
 
-// RegisterSearchAttributes makes sure that the namespace has the search attributes of the sagas, without
-// which a saga cannot start. The server may take up to a minute until a new one can be used, unless it is told
-// to look at once. Added reports that there are flows besides those of this service.
+// RegisterSearchAttributes adds missing search attributes of sagas to the namespace; without them no saga can start. The server may need up to a
+// minute until a new one can be used, unless its cache is refreshed. added is set if there are flows besides those of this service.
 //
-// The error matches ErrAttributesRefused when the server does not let this caller list or add them, as secured clusters and
-// Temporal Cloud may: then an administrator adds them, and sagas start as soon as they are there. Its text says which are missing,
-// as far as that is known, and how they are added. Other errors are Unavailable.
+// The error matches ErrAttributesRefused if the server does not let this client list or add them, as secured clusters and Temporal Cloud may: then
+// an administrator must add them, and sagas start when they exist. Its text has the missing ones, if known, and the command to add them. Other
+// errors are Unavailable.
 func RegisterSearchAttributes(ctx context.Context, c client.Client, namespace string, added bool) error {
 	operator := c.OperatorService()
 	missing := workflows.SearchAttributes(added)
@@ -45,10 +44,10 @@ func RegisterSearchAttributes(ctx context.Context, c client.Client, namespace st
 	return nil
 }
 
-// ErrAttributesRefused is in the chain of errors of RegisterSearchAttributes that a retry does not help.
+// ErrAttributesRefused is in the chain of errors of RegisterSearchAttributes for which a retry does not help.
 var ErrAttributesRefused = errors.New("the server does not let this client manage search attributes")
 
-// attributesError says what to do about search attributes that may be missing.
+// attributesError adds the command that creates the missing search attributes.
 func attributesError(err error, what, namespace string, missing map[string]enumspb.IndexedValueType) error {
 	var denied *serviceerror.PermissionDenied
 	var unimplemented *serviceerror.Unimplemented

@@ -16,14 +16,14 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// reconcileCatchup is how late a reconcile run may start after an outage of Temporal: the next one finds the same.
+// reconcileCatchup is the maximum delay of a scheduled run after an outage of Temporal; the next run finds the same.
 const reconcileCatchup = time.Minute
 
-// reconcileSinceLeast is the least time that a scheduled reconcile run looks back at ended orders.
+// reconcileSinceLeast is the minimum age of ended orders that a scheduled run checks.
 const reconcileSinceLeast = 24 * time.Hour
 
-// ScheduleReconcile creates or changes the reconcile schedule in Temporal as the settings say, and deletes it when
-// every is 0. It may be called by several processes at once; the last one's settings count. Errors: Unavailable.
+// ScheduleReconcile creates or updates the reconcile schedule in Temporal, and deletes it if every is 0. Several processes may call it concurrently;
+// the last call wins. Errors: Unavailable.
 func ScheduleReconcile(ctx context.Context, c client.Client, every time.Duration, repair bool) error {
 	schedules := c.ScheduleClient()
 	handle := schedules.GetHandle(ctx, workflows.ReconcileID)
@@ -47,7 +47,7 @@ func ScheduleReconcile(ctx context.Context, c client.Client, every time.Duration
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 		err = handle.Update(ctx, client.ScheduleUpdateOptions{
 			DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
-				// Whether it is paused, and why, is for operators to decide.
+				// Operators decide whether it is paused.
 				schedule := in.Description.Schedule
 				schedule.Spec, schedule.Action = &spec, action
 				return &client.ScheduleUpdate{Schedule: &schedule}, nil

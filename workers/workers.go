@@ -1,5 +1,4 @@
-// Package workers registers the flows and their activities with Temporal: task queues, schedules, search attributes. It runs
-// and drains the workers.
+// Package workers registers flows and activities with Temporal: task queues, schedules, search attributes. It runs and drains the workers.
 //
 // It may import workflows, activities, the Temporal SDK and internal/fault.
 package workers
@@ -22,42 +21,42 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// Queues lists every task queue.
+// Queues has all task queues.
 var Queues = []string{saga.QueueOrders, saga.QueuePayments, saga.QueueNotifications}
 
-// Config is what the workers need. All fields but OnFatal are mandatory, unless they say otherwise.
+// Config configures the workers. All fields are required unless documented otherwise.
 type Config struct {
 	Client client.Client
-	// Queues are the task queues that this process works on.
+	// Queues are the task queues of this process.
 	Queues []string
-	// Added are the task queues of flows that a team has added, where they have queues of their own: workflows run there, too.
+	// Added are the task queues of added flows that have their own: their workflows run there, too. Optional.
 	Added []string
-	// Flows are all flows of the registry, see workflows.Types, and those that a team has added.
+	// Flows are all flows of the registry, see workflows.Types, and added ones.
 	Flows []Flow
-	// Reconciliation is mandatory where saga.QueueOrders is worked on.
+	// Reconciliation is required for saga.QueueOrders.
 	Reconciliation *activities.Reconciliation
-	// Concurrency is how many workflow tasks, and how many activities of each queue, run at once. A workflow task
-	// holds its place while its local activities run, so this bounds the load on the stores as well. At least 2.
+	// Concurrency is the maximum number of concurrent workflow tasks, and of concurrent activities of each queue. A workflow task
+	// counts while its local activities run, so this also bounds the load on the stores. At least 2.
 	Concurrency int
-	// Cache is how many running workflows the process keeps in memory between their tasks. The SDK has one cache a process.
+	// Cache is the number of running workflows that the process caches. The SDK has one cache per process.
 	Cache int
 	// Grace is how long running activities may take when the process stops.
 	Grace time.Duration
-	// OnFatal is called with the error that stopped a worker. It must not block.
+	// OnFatal is called with the error that stopped a worker. It must not block. Optional.
 	OnFatal func(error)
 }
 
-// Validate names what is missing or wrong.
+// Validate reports missing and invalid fields.
 func (c Config) Validate() error {
 	var fields []fault.Field
 	if c.Client == nil {
-		fields = append(fields, fault.Fieldf("/client", "is mandatory"))
+		fields = append(fields, fault.Fieldf("/client", "is required"))
 	}
 	if missing := c.missing(); len(missing) > 0 {
 		fields = append(fields, fault.Fieldf("/flows", "%v are missing", missing))
 	}
 	if slices.Contains(c.Queues, saga.QueueOrders) && c.Reconciliation == nil {
-		fields = append(fields, fault.Fieldf("/reconciliation", "is mandatory for queue %s", saga.QueueOrders))
+		fields = append(fields, fault.Fieldf("/reconciliation", "is required for queue %s", saga.QueueOrders))
 	}
 	if c.Concurrency < 2 {
 		fields = append(fields, fault.Fieldf("/concurrency", "must be at least 2"))
@@ -67,18 +66,18 @@ func (c Config) Validate() error {
 	}
 	for _, q := range c.Added {
 		if slices.Contains(Queues, q) || q == "" {
-			fields = append(fields, fault.Fieldf("/added", "%q is no queue of an added flow's own", q))
+			fields = append(fields, fault.Fieldf("/added", "%q is not a task queue of an added flow", q))
 		}
 	}
 	for _, q := range c.Queues {
 		if !slices.Contains(Queues, q) {
-			fields = append(fields, fault.Fieldf("/queues", "%q is none of %v", q, Queues))
+			fields = append(fields, fault.Fieldf("/queues", "%q is not one of %v", q, Queues))
 		}
 	}
 	return fault.NewInvalid("workers", fields)
 }
 
-// missing are the workflow types of the registry that none of the flows has.
+// missing returns the workflow types of the registry that no flow has.
 func (c Config) missing() []string {
 	types := workflows.Types()
 	for _, f := range c.Flows {
@@ -88,14 +87,14 @@ func (c Config) missing() []string {
 	return slices.Sorted(maps.Keys(types))
 }
 
-// names reports what two flows have registered under one name.
+// names reports a name that two flows register.
 func (c Config) names() error {
 	taken := map[string]bool{activities.NameReconcile: true, workflows.NameReconcile: true}
 	for _, f := range c.Flows {
 		name, _ := f.Workflow()
 		for _, name := range append(slices.Sorted(maps.Keys(f.Activities())), name) {
 			if taken[name] {
-				return fmt.Errorf("workers: %q is the name of two activities or workflows", name)
+				return fmt.Errorf("workers: %q is registered twice", name)
 			}
 			taken[name] = true
 		}
@@ -103,22 +102,22 @@ func (c Config) names() error {
 	return nil
 }
 
-// stuckAfter is how long a workflow may compute between two waits until the SDK fails its task as deadlocked. The flows do no I/O, so
-// only a busy machine can take that long: the SDK's default of a second is less than such a machine may take away at once, and the
-// goroutine of a failed task goes on, on the memory of the next one.
+// stuckAfter is the computing time after which the SDK fails a workflow task as deadlocked. Flows do no I/O, so only a busy machine can take that
+// long. The SDK's default of one second is too short: such a machine may pause a process for longer, and the goroutine of the failed task
+// continues and uses memory of the next one.
 const stuckAfter = time.Minute
 
 // Workers are the Temporal workers of a process.
 type Workers struct{ workers []worker.Worker }
 
-// New makes the workers. It does no I/O.
+// New creates the workers. It does no I/O.
 func New(c Config) (*Workers, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	for _, f := range c.Flows {
 		if err := f.Check(); err != nil {
-			// A worker does not start with a saga that it could begin and not compensate.
+			// A worker must not start sagas that it cannot compensate.
 			return nil, fmt.Errorf("workers: %w", err)
 		}
 	}
@@ -135,7 +134,7 @@ func New(c Config) (*Workers, error) {
 			MaxConcurrentActivityExecutionSize:     c.Concurrency,
 			OnFatalError:                           c.OnFatal,
 			DeadlockDetectionTimeout:               stuckAfter,
-			// Workflows live on the orders queue, and on those of added flows; the others poll for activities.
+			// Workflows run on the queue orders and on queues of added flows; workers of other queues poll only for activities.
 			DisableWorkflowWorker: !workflows,
 		})
 		if workflows {
@@ -150,17 +149,17 @@ func New(c Config) (*Workers, error) {
 	return w, nil
 }
 
-// WorkflowRegistry is what workflows are registered with: a worker, a replayer, a test environment.
+// WorkflowRegistry registers workflows: a worker, a replayer, a test environment.
 type WorkflowRegistry interface {
 	RegisterWorkflowWithOptions(w any, options workflow.RegisterOptions)
 }
 
-// ActivityRegistry is what activities are registered with: a worker, a test environment.
+// ActivityRegistry registers activities: a worker, a test environment.
 type ActivityRegistry interface {
 	RegisterActivityWithOptions(a any, options activity.RegisterOptions)
 }
 
-// RegisterWorkflows registers every flow of the registry, and added ones.
+// RegisterWorkflows registers all flows of the registry, and added ones.
 func RegisterWorkflows(r WorkflowRegistry, added ...Flow) {
 	types := workflows.Types()
 	for _, f := range added {
@@ -172,7 +171,7 @@ func RegisterWorkflows(r WorkflowRegistry, added ...Flow) {
 	}
 }
 
-// RegisterReconcile registers the workflow and the activity of reconcile.
+// RegisterReconcile registers the reconcile workflow and its activity.
 func RegisterReconcile(w WorkflowRegistry, a ActivityRegistry, r *activities.Reconciliation) {
 	w.RegisterWorkflowWithOptions(workflows.Reconcile, workflow.RegisterOptions{Name: workflows.NameReconcile})
 	a.RegisterActivityWithOptions(r.Reconcile, activity.RegisterOptions{Name: activities.NameReconcile})
@@ -180,16 +179,16 @@ func RegisterReconcile(w WorkflowRegistry, a ActivityRegistry, r *activities.Rec
 
 // Flow is a flow with its participants.
 type Flow interface {
-	// Workflow is the workflow type, and its function.
+	// Workflow returns the workflow type and its function.
 	Workflow() (name string, run any)
-	// Activities are the activities by their registered names.
+	// Activities returns the activities by registered name.
 	Activities() map[string]any
-	// Check reports what is wrong with the flow.
+	// Check returns the errors in the flow.
 	Check() error
 }
 
-// RegisterActivities registers the activities of flows. Every worker knows all of them, because steps run as local
-// activities beside the workflow; which queue a regular activity runs on is the workflow's choice.
+// RegisterActivities registers the activities of flows. Every worker has all of them, because steps run as local activities; the workflow chooses the
+// queue of a regular activity.
 func RegisterActivities(r ActivityRegistry, flows ...Flow) {
 	for _, f := range flows {
 		for name, fn := range f.Activities() {

@@ -1,5 +1,5 @@
-// Package eventtest holds events to the schemas of the catalog. Tests of whatever writes events use it, so that a field
-// that is added without its schema is noticed where it is written. Nothing but tests may import it.
+// Package eventtest validates events with the schemas of the catalog. Tests of all writers of events use it, so that a field without a schema is
+// detected. Only tests may import it.
 package eventtest
 
 import (
@@ -14,13 +14,13 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 )
 
-// T is what is needed of a test; testing.TB and rapid's T are ones.
+// T is the part of a test that is needed; testing.TB and rapid.T have it.
 type T interface {
 	Errorf(format string, args ...any)
 	FailNow()
 }
 
-// Check fails the test for an event whose data is not what its schema says.
+// Check fails the test if the data of an event violates its schema.
 func Check(t T, events ...event.Event) {
 	for _, e := range events {
 		if err := Validate(e); err != nil {
@@ -44,7 +44,7 @@ func CheckRecords(t T, records ...event.Record) {
 	}
 }
 
-// Validate says why an event's data is not what the schema of its type and version says, or nil.
+// Validate returns why the data of an event violates its schema, or nil.
 func Validate(e event.Event) error {
 	schema, err := compiled(e.Type, e.SchemaVersion)
 	if err != nil {
@@ -60,7 +60,7 @@ func Validate(e event.Event) error {
 	return nil
 }
 
-// Schema returns the schema of a version of a type.
+// Schema returns the compiled schema of a version of a type.
 func Schema(t T, name string, version int) *jsonschema.Schema {
 	schema, err := compiled(name, version)
 	if err != nil {
@@ -70,23 +70,23 @@ func Schema(t T, name string, version int) *jsonschema.Schema {
 	return schema
 }
 
-// Examples returns the data that the schema of a version of a type shows.
+// Examples returns the examples in a schema.
 func Examples(t T, name string, version int) []json.RawMessage {
 	raw, _ := event.Schema(name, version)
 	var shown struct {
 		Examples []json.RawMessage `json:"examples"`
 	}
 	if err := json.Unmarshal(raw, &shown); err != nil || len(shown.Examples) == 0 {
-		t.Errorf("%s of version %d shows no example: %v", name, version, err)
+		t.Errorf("%s of version %d has no example: %v", name, version, err)
 		t.FailNow()
 	}
 	return shown.Examples
 }
 
-// cache holds schemas by name and version: compiling one takes longer than a hundred checks.
+// cache has schemas by name and version, because compiling is slow.
 var cache sync.Map
 
-// compiled returns a schema with its formats checked, not only noted.
+// compiled returns a schema that also checks formats.
 func compiled(name string, version int) (*jsonschema.Schema, error) {
 	key := name + "/" + strconv.Itoa(version)
 	if schema, ok := cache.Load(key); ok {

@@ -1,5 +1,5 @@
-// Package cursor makes and reads the cursors of lists that are sorted by time, the newest first, and then by id. A cursor names
-// the last item of a page, so that pages stay stable whatever is written meanwhile.
+// Package cursor encodes and decodes the cursors of lists that are sorted by time, newest first, and then by ID. A cursor names the last item of
+// a page, so that pages are stable whatever is written meanwhile.
 //
 // It may import event and internal/fault.
 package cursor
@@ -22,27 +22,27 @@ const (
 	MaxLimit     = 500
 )
 
-// List is a list that gives out cursors. Its value is the first part of each of them: the cursor of one list means nothing to
-// another, and another form of cursors needs another letter.
+// List is a list with cursors. Its value is the first part of its cursors: a cursor is valid only for its list, and a new cursor format needs
+// another letter.
 type List string
 
 // The lists.
 const (
 	Orders      List = "a"
 	DeadLetters List = "d"
-	// Sagas are named by their streams, which are longer than IDs.
+	// Sagas have stream names as IDs, which are longer.
 	Sagas List = "s"
 )
 
-// Position is a place in a list: after this item.
+// Position is the position after an item.
 type Position struct {
-	// Millis is the time that the list is sorted by, in milliseconds since 1970.
+	// Millis is the time of the item, in milliseconds since 1970.
 	Millis int64
-	// ID is that of the item, escaped.
+	// ID is the escaped ID of the item.
 	ID string
 }
 
-// Compare orders positions as lists do.
+// Compare orders positions, newest first.
 func Compare(a, b Position) int {
 	return cmp.Or(cmp.Compare(b.Millis, a.Millis), cmp.Compare(b.ID, a.ID))
 }
@@ -52,7 +52,7 @@ func (l List) Format(p Position) string {
 	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%s.%s.%s", l, strconv.FormatInt(p.Millis, 36), p.ID))
 }
 
-// Parse reverses Format; ok is false for everything that Format does not make.
+// Parse reverses Format; ok is false for all other texts.
 func (l List) Parse(cursor string) (p Position, ok bool) {
 	text, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil {
@@ -70,8 +70,7 @@ func (l List) Parse(cursor string) (p Position, ok bool) {
 	return p, err == nil && l.Format(p) == cursor
 }
 
-// Check returns what is wrong with the cursor and the limit of a page that is asked for; both may be empty. The pointers are the
-// names of the parameters.
+// Check returns the errors in cursor and limit of a request; both may be empty. The pointers are the names of the query parameters.
 func (l List) Check(cursor string, limit int) (wrong []fault.Field) {
 	if limit < 0 || limit > MaxLimit {
 		wrong = append(wrong, fault.Fieldf("/limit", "must be from 1 to %d", MaxLimit))
@@ -82,8 +81,7 @@ func (l List) Check(cursor string, limit int) (wrong []fault.Field) {
 	return wrong
 }
 
-// Cut makes a page of items that were read with one more than the limit, if there is one. It returns the cursor of the next page,
-// empty after the last one.
+// Cut returns a page of items that were read with a limit of limit+1, and the cursor of the next page, empty after the last one.
 func Cut[T any](l List, items []T, limit int, position func(T) Position) (page []T, next string) {
 	if len(items) <= limit {
 		return items, ""

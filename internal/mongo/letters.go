@@ -160,13 +160,13 @@ func mark(ctx context.Context, in collection, filter bson.D, status deadletter.S
 	return unavailable(ctx, err, "mark dead letter %s", filter[0].Value)
 }
 
-// Keep implements deadletter.Store.
+// SaveBody implements deadletter.Store.
 func (l *Letters) SaveBody(ctx context.Context, id string, body []byte) error {
 	_, err := l.putParts(ctx, id, id+"/"+deadletter.HashOf(body), body)
 	return err
 }
 
-// Kept implements deadletter.Store.
+// LoadBody implements deadletter.Store.
 func (l *Letters) LoadBody(ctx context.Context, id, hash string) ([]byte, error) {
 	return l.parts(ctx, id+"/"+hash)
 }

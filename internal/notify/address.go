@@ -11,12 +11,11 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// maxAddress is how long an address may be that can be sent to, in bytes (RFC 5321, section 4.5.3.1.3).
+// maxAddress is the maximum length of an address, in bytes (RFC 5321, section 4.5.3.1.3).
 const maxAddress = 254
 
-// ParseAddress reads an e-mail address without a name, with letters beyond ASCII as in RFC 6532. Besides what RFC 5322 allows
-// it takes dots anywhere in the local part: providers have given out addresses such as a..b@example.com. The error is Invalid
-// and quotes nothing.
+// ParseAddress parses an e-mail address without a name; it may have non-ASCII letters (RFC 6532). Unlike RFC 5322 it allows dots anywhere in the
+// local part, because some providers have addresses such as a..b@example.com. The error is Invalid and does not quote the address.
 func ParseAddress(text string) (*mail.Address, error) {
 	if len(text) > maxAddress || !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return nil, errAddress
@@ -28,7 +27,7 @@ func ParseAddress(text string) (*mail.Address, error) {
 	if at < 0 {
 		return nil, errAddress
 	}
-	// Without the dots that RFC 5322 does not allow it must be an address.
+	// Without the extra dots it must be a valid address.
 	atoms := strings.FieldsFunc(text[:at], func(r rune) bool { return r == '.' })
 	plain := strings.Join(atoms, ".") + text[at:]
 	if a, err := mail.ParseAddress(plain); err != nil || a.Address != plain {
@@ -39,8 +38,8 @@ func ParseAddress(text string) (*mail.Address, error) {
 
 var errAddress = fault.New(fault.Invalid, "the address cannot be used")
 
-// ASCIIDomain returns an address with its domain as mail servers without SMTPUTF8 (RFC 6531) read it. A domain that has no such
-// form stays as it is.
+// ASCIIDomain returns an address with its domain in ASCII, for mail servers without SMTPUTF8 (RFC 6531). A domain without an ASCII form is not
+// changed.
 func ASCIIDomain(a mail.Address) mail.Address {
 	at := strings.LastIndexByte(a.Address, '@')
 	if domain, err := idna.Lookup.ToASCII(a.Address[at+1:]); err == nil {

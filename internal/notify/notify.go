@@ -1,17 +1,17 @@
-// Package notify is the port to whoever brings messages to customers, and the templates of what they say. The adapters
-// are logmail and smtpmail; notifytest has the suite that every one of them passes.
+// Package notify is the port for sending messages to customers, with their templates. The adapters are logmail and smtpmail; notifytest is their
+// contract suite.
 //
 // It may import internal/fault, golang.org/x/net/idna, golang.org/x/text/unicode/norm and the standard library.
 //
 // # Contract of a Notifier
 //
-// Threads: Send may be called by any number of goroutines.
+// Concurrency: Send is safe for concurrent use.
 //
-// Outcomes: Send says one of four things, and never an error. Accepted: somebody else has the message now. Refused: it was
-// refused for good. NotAccepted: it was definitely not taken, and may be sent again. Unknown: nobody knows. In doubt it is
-// Unknown. Send returns soon after its context ends.
+// Outcomes: Send returns one of four outcomes and no error. Accepted: another system has taken over the message. Refused: it was refused
+// permanently. NotAccepted: it was certainly not accepted, and may be sent again. Unknown: all other cases. Send returns soon after its context
+// ends.
 //
-// Nothing of the message is logged or part of a Result but its key, kind and customer id.
+// Only key, kind and customer ID of a message may be in logs or in a Result.
 package notify
 
 import (
@@ -22,11 +22,11 @@ import (
 
 // Message is a message to a customer.
 type Message struct {
-	// Key is the same however often the message is sent: a mail server or a reader can drop duplicates by it.
+	// Key is the same each time the message is sent: mail servers and clients can drop duplicates by it.
 	Key string
 	// Kind and CustomerID are for logs.
 	Kind, CustomerID string
-	// To is an e-mail address, without a name.
+	// To is an e-mail address without a name.
 	To      string
 	Subject string
 	Text    string
@@ -34,7 +34,7 @@ type Message struct {
 	HTML string
 }
 
-// Outcome is what became of a message.
+// Outcome is the result of sending a message.
 type Outcome string
 
 // The outcomes.
@@ -45,21 +45,21 @@ const (
 	Unknown     Outcome = "unknown"
 )
 
-// Result is what became of a message, and what the server said about it: its code, such as "550 5.1.1", and nothing else.
+// Result is an outcome with the status code of the server, such as "550 5.1.1", without its text.
 type Result struct {
 	Outcome Outcome
 	Code    string
 }
 
-// Notifier brings messages to customers.
+// Notifier sends messages to customers.
 type Notifier interface {
 	Send(ctx context.Context, m Message) Result
 }
 
-// maxSubject is how many characters a subject keeps.
+// maxSubject is the maximum number of characters of a subject.
 const maxSubject = 200
 
-// Line makes one line of a text: what goes into a header must not be able to begin another one.
+// Line returns a text as one line, so that it cannot start another header.
 func Line(text string) string {
 	text = strings.Join(strings.Fields(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == unicode.ReplacementChar || r == '\u2028' || r == '\u2029' {

@@ -14,24 +14,24 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// builtIn are the templates that come with the service.
+// builtIn has the built-in templates.
 //
 //go:embed templates/*.tmpl
 var builtIn embed.FS
 
-// maxTemplate bounds a template's file.
+// maxTemplate bounds the size of a template file.
 const maxTemplate = 1 << 20
 
-// Facts are what templates may use.
+// Facts are the data for templates.
 type Facts struct {
-	// Name is what the customer wants to be called; it may be empty. Templates get it without links, see Salutation.
+	// Name is the name of the customer; it may be empty. Templates get it without links, see Salutation.
 	Name string
-	// OrderID and the following are empty for a welcome.
+	// OrderID and the following fields are empty for a welcome message.
 	OrderID string
 	Lines   []Item
-	// Total is an amount with its currency, for people.
+	// Total is a formatted amount with its currency.
 	Total string
-	// Reason says why an order did not complete: a name such as out_of_stock. Why says it in words.
+	// Reason is why an order did not complete, such as out_of_stock. Why is its explanation.
 	Reason, Why string
 }
 
@@ -39,19 +39,19 @@ type Facts struct {
 type Item struct {
 	SKU      string
 	Quantity int64
-	// Amount is what the line costs, for people.
+	// Amount is the formatted price of the line.
 	Amount string
 }
 
-// Templates are the templates of every kind of message. They may be used by any number of goroutines.
+// Templates are the templates of all kinds of messages. They are safe for concurrent use.
 type Templates struct {
 	texts map[string]*text.Template
 	htmls map[string]*template.Template
 }
 
-// LoadTemplates parses the templates of the kinds: <kind>.txt.tmpl, which defines "subject" and "body", and
-// <kind>.html.tmpl, which is optional. A file in the folder takes the place of the built-in one of its name; an empty
-// folder name is none. Each is tried on samples. The error names every problem.
+// LoadTemplates parses the templates of kinds: <kind>.txt.tmpl, which defines "subject" and "body", and <kind>.html.tmpl, which is optional. A
+// file in the folder replaces the built-in one of the same name; folder may be empty. Each template is executed with sample data. The error has
+// all problems.
 func LoadTemplates(folder string, kinds []string) (*Templates, error) {
 	t := &Templates{texts: make(map[string]*text.Template), htmls: make(map[string]*template.Template)}
 	var wrong []error
@@ -99,8 +99,8 @@ func source(folder, name string) (string, error) {
 	return string(raw), err
 }
 
-// Render makes what a message says. The subject is one line; names and the like are escaped in HTML, and a name with a link in
-// it is left out. The error does not quote the facts.
+// Render returns a message. The subject is one line; values are escaped in HTML, and a name with a link is omitted. The error does not quote the
+// facts.
 func (t *Templates) Render(kind string, f Facts) (Message, error) {
 	m := Message{Kind: kind}
 	f.Name = Salutation(f.Name)
@@ -110,15 +110,15 @@ func (t *Templates) Render(kind string, f Facts) (Message, error) {
 	}
 	var subject, body, html bytes.Buffer
 	if plain.ExecuteTemplate(&subject, "subject", f) != nil || plain.ExecuteTemplate(&body, "body", f) != nil {
-		return m, fault.New(fault.Invalid, "template %s.txt.tmpl does not define a subject and a body that can be made", kind)
+		return m, fault.New(fault.Invalid, "template %s.txt.tmpl: subject or body is missing or cannot be executed", kind)
 	}
 	m.Subject, m.Text = Line(subject.String()), body.String()
 	if m.Subject == "" {
-		return m, fault.New(fault.Invalid, "template %s.txt.tmpl makes an empty subject", kind)
+		return m, fault.New(fault.Invalid, "template %s.txt.tmpl: the subject is empty", kind)
 	}
 	if page, ok := t.htmls[kind]; ok {
 		if page.Execute(&html, f) != nil {
-			return m, fault.New(fault.Invalid, "template %s.html.tmpl cannot be made", kind)
+			return m, fault.New(fault.Invalid, "template %s.html.tmpl cannot be executed", kind)
 		}
 		m.HTML = html.String()
 	}

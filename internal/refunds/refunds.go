@@ -1,20 +1,18 @@
-// Package refunds is the refund ledger of a payment: which refunds of it are reserved, so that no two of them give the same
-// money back. Whoever is about to refund reserves the amount first and then calls the gateway, with a key of its own.
+// Package refunds is the refund ledger of a payment: it records reserved refunds, so that no money is refunded twice. A caller reserves the amount
+// first and then calls the gateway, with its own key.
 //
-// The ledger is a stream of the event log, refunds-<reference>, where the reference is that of the payment. It is not
-// published. It may import event and internal/fault.
+// The ledger is a stream of the event log, refunds-<reference>, with the reference of the payment. It is not published. It may import event and
+// internal/fault.
 //
 // # Contract
 //
-//   - A key reserves once. Reserving again, at once or after a crash, returns what the key has reserved.
-//   - Money that was captured and money that arrived late are capped separately: together, the reservations from a source
-//     never exceed its limit, whatever runs at the same time.
-//   - A reservation stays, whatever becomes of the gateway's call: an outcome that is unknown may have happened. What it
-//     came to is recorded where the refund is decided: payment.refunded, or an operator's decision, in the slot that the
-//     reservation is named after.
+//   - A key reserves once. A repeated call, concurrent or after a crash, returns the reservation of the key.
+//   - Captured money and money that arrived late have separate limits: the sum of the reservations from a source never exceeds its limit, also
+//     under concurrency.
+//   - A reservation is permanent, whatever the result of the gateway's call: an unknown outcome may have happened. The result is recorded by
+//     the caller, as payment.refunded or as an intervention, in the slot that the reservation is named after.
 //
-// Errors: Conflict when the key has reserved from another source, EffectSettled when everything is reserved already, those of
-// the log.
+// Errors: Conflict if the key has a reservation from another source, EffectSettled if everything is reserved, and those of the log.
 package refunds
 
 import (
@@ -26,45 +24,44 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// Source is where the money came from that is given back.
+// Source is the origin of refunded money.
 type Source string
 
 // The sources.
 const (
 	// Captured is money that was captured.
 	Captured Source = "captured"
-	// Arrived is money that arrived although its payment did not stand.
+	// Arrived is money that arrived for a payment that was voided.
 	Arrived Source = "arrived"
 )
 
-// keyPrefix begins the slot of a reservation; the rest is its key.
+// keyPrefix is the prefix of the slot of a reservation, before its key.
 const keyPrefix = "reserve/"
 
-// Claim is a refund that is about to be made.
+// Claim is a refund to reserve.
 type Claim struct {
-	// Reference is the payment's.
+	// Reference is the reference of the payment.
 	Reference string
-	// Key is the refund's; it is part of the key of the gateway's call.
+	// Key is the key of the refund; it is part of the key of the gateway's call.
 	Key    string
 	Source Source
-	// Amount is how much shall be given back, at most; Limit is how much of the source there was in all. Both are above zero,
-	// in minor units of Currency.
+	// Amount is the maximum to refund; Limit is the total money of the source. Both are above zero, in minor units of Currency.
 	Amount, Limit int64
 	Currency      string
 }
 
-// Reservation is the data of refunds.reserved: an amount that the refund of its key alone may give back.
+// Reservation is the data of refunds.reserved: the maximum amount of the refund with this key.
 type Reservation struct {
 	OrderID string `json:"orderId"`
 	Key     string `json:"key"`
 	Source  Source `json:"source"`
-	// Amount is what is reserved, Limit is how much of the source there was in all, in minor units of Currency.
+	// Amount is the reserved amount; Limit is the total money of the source, in minor units of Currency.
 	Amount   int64  `json:"amount"`
 	Limit    int64  `json:"limit"`
 	Currency string `json:"currency"`
 }
 
-// Reserve reserves what is left of the source, up to the claim's amount, or returns what the key has reserved already.
+// Reserve reserves the rest of the source, up to the amount of the claim, or returns the existing reservation of the key.
 func Reserve(ctx context.Context, log event.StreamAppender, c Claim, at time.Time) (Reservation, error) {
 	stream := event.RefundsStream(c.Reference)
 	var decided decision
@@ -83,9 +80,9 @@ func Reserve(ctx context.Context, log event.StreamAppender, c Claim, at time.Tim
 	return decided.Reservation, nil
 }
 
-// Ledger is what the reservations of a payment add up to. Fold makes it.
+// Ledger has the reservations of a payment. Fold returns it.
 type Ledger struct {
-	// ByKey are the reservations; Reserved and Limits are, for each source, their sum and the newest limit.
+	// ByKey has the reservations; Reserved and Limits have their sum and the highest limit by source.
 	ByKey    map[string]Reservation
 	Reserved map[Source]int64
 	Limits   map[Source]int64
@@ -93,14 +90,14 @@ type Ledger struct {
 	updatedAt time.Time
 }
 
-// Fold adds up a ledger's stream from its first record. Errors: Malformed, Unavailable for a newer version.
+// Fold folds a complete stream. Errors: Malformed, Unavailable for a newer version.
 func Fold(records []event.Record) (Ledger, error) { return newLedger().fold(records) }
 
 func newLedger() Ledger {
 	return Ledger{ByKey: map[string]Reservation{}, Reserved: map[Source]int64{}, Limits: map[Source]int64{}}
 }
 
-// fold adds records to the ledger itself.
+// fold adds records to l, which it changes.
 func (l Ledger) fold(records []event.Record) (Ledger, error) {
 	for _, r := range records {
 		l.updatedAt = r.Time
@@ -118,13 +115,13 @@ func (l Ledger) fold(records []event.Record) (Ledger, error) {
 	return l, nil
 }
 
-// decision is a reservation; known reports that the ledger has it.
+// decision is a reservation; known is set if it is already in the ledger.
 type decision struct {
 	Reservation
 	known bool
 }
 
-// decide is what a claim comes to.
+// decide returns the reservation for a claim.
 func (l Ledger) decide(c Claim) (decision, error) {
 	if r, known := l.ByKey[c.Key]; known {
 		if r.Source != c.Source || r.Currency != c.Currency {
@@ -134,7 +131,7 @@ func (l Ledger) decide(c Claim) (decision, error) {
 	}
 	amount := min(c.Amount, c.Limit-l.Reserved[c.Source])
 	if amount <= 0 {
-		return decision{}, fault.New(fault.EffectSettled, "all of the %d %s of payment %s that were %s are reserved for other refunds", c.Limit, c.Currency, c.Reference, c.Source)
+		return decision{}, fault.New(fault.EffectSettled, "all %d %s of payment %s (%s) are reserved for other refunds", c.Limit, c.Currency, c.Reference, c.Source)
 	}
 	return decision{Reservation: Reservation{
 		OrderID: c.Reference, Key: c.Key, Source: c.Source, Amount: amount, Limit: c.Limit, Currency: c.Currency,

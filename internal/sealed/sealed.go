@@ -1,16 +1,15 @@
-// Package sealed keeps personal data where nothing can ever be deleted: in an event log whose records are hashed, in
-// Temporal's histories, on the bus. Each customer has a key of their own, kept beside the log; what is written down is
-// ciphertext. Deleting the key makes all of it unreadable at once, and every hash still verifies.
+// Package sealed encrypts personal data for places where nothing can be deleted: an event log with hashed records, Temporal's histories, the bus.
+// Each customer has their own key, which is stored outside the log. Deleting the key makes all data of the customer unreadable, and every hash
+// can still be verified.
 //
-// It imports internal/fault and the standard library only; where keys are kept is an adapter's business (internal/mongo).
+// It imports only internal/fault and the standard library; internal/mongo stores keys.
 //
 // # Contract
 //
-// Threads: a Box may be used by any number of goroutines. Keys are not remembered between calls: a key that was deleted
-// opens nothing from then on, in any process.
+// Concurrency: a Box is safe for concurrent use. Keys are not cached between calls: a deleted key cannot be used in any process.
 //
-// Errors: NotFound for what was sealed under a key that is gone, Corrupt for what does not open, Unavailable when the keys
-// cannot be read. No error says anything of what is sealed.
+// Errors: NotFound for data whose key was deleted, Corrupt for invalid data, Unavailable if keys cannot be read. Errors do not contain sealed
+// data.
 package sealed
 
 import (
@@ -30,35 +29,34 @@ const KeyBytes = 32
 
 // Key is the key of a customer.
 type Key struct {
-	// ID is random. A customer who was erased and registers again gets another one.
+	// ID is random. A customer who was erased and registers again has a different one.
 	ID string
 	// Secret has KeyBytes bytes.
 	Secret []byte
 }
 
-// Keys keeps one key a customer.
+// Keys stores one key per customer.
 type Keys interface {
-	// Add keeps the key unless the customer has one, and returns the one that is kept: the first writer wins.
+	// Add stores the key unless the customer has one, and returns the stored one: the first writer wins.
 	Add(ctx context.Context, customerID string, key Key) (Key, error)
 	// Get returns the customer's key. Errors: NotFound, Unavailable.
 	Get(ctx context.Context, customerID string) (Key, error)
 }
 
-// Sealed is what may be written down.
+// Sealed is encrypted data.
 type Sealed struct {
-	// KeyID names the key, Text is the base64 of nonce and ciphertext.
+	// KeyID is the ID of the key; Text is the base64 of nonce and ciphertext.
 	KeyID string `json:"keyId"`
 	Text  string `json:"sealed"`
 }
 
-// Box seals and opens.
+// Box encrypts and decrypts.
 type Box struct{ keys Keys }
 
 // NewBox returns a box. It does no I/O.
 func NewBox(keys Keys) *Box { return &Box{keys: keys} }
 
-// Seal seals data under the customer's key, which is made when there is none. The same data is never sealed to the same
-// text twice. Errors: Unavailable.
+// Seal encrypts data with the customer's key, which is created if needed. Equal data has different ciphertexts. Errors: Unavailable.
 func (b *Box) Seal(ctx context.Context, customerID string, data []byte) (Sealed, error) {
 	key, err := b.key(ctx, customerID)
 	if err != nil {
@@ -72,14 +70,14 @@ func (b *Box) Seal(ctx context.Context, customerID string, data []byte) (Sealed,
 	return Sealed{KeyID: key.ID, Text: base64.StdEncoding.EncodeToString(text)}, nil
 }
 
-// Open returns what was sealed.
+// Open decrypts data.
 func (b *Box) Open(ctx context.Context, customerID string, s Sealed) ([]byte, error) {
 	key, err := b.keys.Get(ctx, customerID)
 	if err != nil {
 		return nil, err
 	}
 	if key.ID != s.KeyID {
-		return nil, fault.New(fault.NotFound, "the key under which data of customer %s was sealed is gone", customerID)
+		return nil, fault.New(fault.NotFound, "the key of sealed data of customer %s was deleted", customerID)
 	}
 	box, err := open(key)
 	if err != nil {
@@ -90,12 +88,12 @@ func (b *Box) Open(ctx context.Context, customerID string, s Sealed) ([]byte, er
 		text, err = box.Open(nil, nil, text, bound(customerID, key.ID))
 	}
 	if err != nil {
-		return nil, fault.New(fault.Corrupt, "sealed data of customer %s does not open", customerID)
+		return nil, fault.New(fault.Corrupt, "sealed data of customer %s cannot be decrypted", customerID)
 	}
 	return text, nil
 }
 
-// key returns the customer's key; nobody had one before the first.
+// key returns the customer's key, and creates it if needed.
 func (b *Box) key(ctx context.Context, customerID string) (Key, error) {
 	key, err := b.keys.Get(ctx, customerID)
 	if fault.CodeOf(err) != fault.NotFound {
@@ -106,7 +104,7 @@ func (b *Box) key(ctx context.Context, customerID string) (Key, error) {
 	return b.keys.Add(ctx, customerID, fresh)
 }
 
-// open returns the cipher of a key: AES-256 in GCM with a random nonce before each text.
+// open returns the cipher of a key: AES-256-GCM, with a random nonce at the beginning of each ciphertext.
 func open(key Key) (cipher.AEAD, error) {
 	if len(key.Secret) != KeyBytes {
 		return nil, fault.New(fault.Corrupt, "key %s has %d bytes", key.ID, len(key.Secret))
@@ -119,7 +117,7 @@ func open(key Key) (cipher.AEAD, error) {
 	return box, fault.Wrap(err, fault.Internal, "key %s", key.ID)
 }
 
-// bound is the additional data: a text that is copied to another customer's stream does not open there.
+// bound is the additional authenticated data: a ciphertext that is copied to another customer cannot be decrypted.
 func bound(customerID, keyID string) []byte {
 	return []byte("ordersaga/sealed/v1\n" + customerID + "\n" + keyID)
 }

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"maps"
 	"strings"
 	"time"
 
@@ -9,10 +10,10 @@ import (
 	"github.com/ordersaga/ordersaga/payment"
 )
 
-// typeUnavailable is the type of the interim fact that an outage began.
+// typeUnavailable is the type of the record of the start of an outage.
 const typeUnavailable = "charge.unavailable"
 
-// The keys of a payment's stream.
+// Keys of a payment's stream.
 const (
 	keyAuthorize      = "authorize"
 	keyPending        = "authorize/pending"
@@ -27,22 +28,22 @@ const (
 // Charge is the data of every record.
 type Charge struct {
 	OrderID string `json:"orderId"`
-	// Flow is that of the payment; empty for an order.
+	// Flow is the flow of the payment; empty for an order.
 	Flow      string `json:"flow,omitempty"`
 	PaymentID string `json:"paymentId"`
-	// Amount is in minor units of Currency: of the payment, and for charge.refunded what was given back.
+	// Amount is in minor units of Currency: of the payment, or the refunded amount for charge.refunded.
 	Amount   int64  `json:"amount"`
 	Currency string `json:"currency"`
 	Method   string `json:"method"`
-	// Code is why something was refused.
+	// Code is the reason of a refusal.
 	Code string `json:"code,omitempty"`
-	// Asynchronous tells that a refusal came after the payment had been pending.
+	// Asynchronous is set for a refusal of a pending payment.
 	Asynchronous bool `json:"asynchronous,omitempty"`
 	// Key is the key of a refund.
 	Key string `json:"key,omitempty"`
 }
 
-// paymentID derives the payment's ID from what is paid.
+// paymentID derives the payment ID from the order or saga.
 func paymentID(p payment.Payment) string {
 	if p.Flow == "" {
 		return "sim_" + event.DerivedID("simulator", p.OrderID)
@@ -50,7 +51,7 @@ func paymentID(p payment.Payment) string {
 	return "sim_" + event.DerivedID("simulator", p.Flow, p.OrderID)
 }
 
-// ledgerOf is the name of the stream of a payment.
+// ledgerOf returns the stream name of a payment.
 func ledgerOf(p payment.Payment) string {
 	if p.Flow == "" {
 		return event.PaymentStream(p.OrderID)
@@ -60,30 +61,29 @@ func ledgerOf(p payment.Payment) string {
 
 func (c Charge) ledger() string { return ledgerOf(payment.Payment{OrderID: c.OrderID, Flow: c.Flow}) }
 
-// book is what the records of a payment add up to.
+// book is the fold of a payment's records.
 type book struct {
 	head event.Head
-	// terms are what the first record says about the payment; zero when there is none.
+	// terms are the data of the first record; zero if there is none.
 	terms Charge
-	// do and settle are the types that stand in the two slots; refusal is the data of a charge.refused.
+	// do and settle are the types of the records in the two slots; refusal is the data of a charge.refused.
 	do, settle string
 	refusal    Charge
 	pending    bool
-	// downSince is when the outage began; zero when there was none.
+	// downSince is the start of the outage; zero if there was none.
 	downSince time.Time
-	// captureCode is the code of a refused capture; empty when there was none.
+	// captureCode is the code of a refused capture; empty if there was none.
 	captureCode string
-	// delayed reports that a capture timed out.
+	// delayed is set if a capture timed out.
 	delayed bool
-	// arrived is what came although the payment had been voided.
+	// arrived is the money that arrived after the payment was voided.
 	arrived int64
-	// refunds are the amounts given back, by key; refunded is their sum.
+	// refunds are the refunded amounts by key; refunded is their sum.
 	refunds  map[string]int64
 	refunded int64
 }
 
-// fold takes in records that follow the book's head. The error is Corrupt, or Unavailable for a record that is newer than this
-// code.
+// fold applies records that follow the head. The error is Corrupt, or Unavailable for a record of a newer version.
 func (b book) fold(records []event.Record) (book, error) {
 	for _, r := range records {
 		c, err := event.Decode[Charge](r.Event)
@@ -121,21 +121,19 @@ func (b book) fold(records []event.Record) (book, error) {
 	return b, nil
 }
 
-// addRefund copies the map: books are remembered, and shared by goroutines.
+// addRefund copies the map, because books are cached and shared by goroutines.
 func (b *book) addRefund(key string, amount int64) {
 	refunds := make(map[string]int64, len(b.refunds)+1)
-	for k, v := range b.refunds {
-		refunds[k] = v
-	}
+	maps.Copy(refunds, b.refunds)
 	refunds[key] = amount
 	b.refunds = refunds
 	b.refunded += amount
 }
 
-// undone reports whether the payment will never stand.
+// undone reports whether the payment was voided or fenced.
 func (b book) undone() bool { return b.do == event.ChargeFenced || b.settle == event.ChargeVoided }
 
-// taken is what may be given back, refunds not counted.
+// taken returns the money that was captured or has arrived, before refunds.
 func (b book) taken() int64 {
 	if b.settle == event.ChargeCaptured {
 		return b.terms.Amount
@@ -143,10 +141,10 @@ func (b book) taken() int64 {
 	return b.arrived
 }
 
-// landing reports whether a capture that timed out is still to happen.
-func (b book) landing() bool { return b.delayed && b.settle == "" }
+// captureDue reports whether a capture timed out and will still happen.
+func (b book) captureDue() bool { return b.delayed && b.settle == "" }
 
-// result says what is.
+// result returns the state of the payment.
 func (b book) result() payment.Result {
 	r := payment.Result{State: payment.Absent, PaymentID: b.terms.PaymentID}
 	if b.arrived > 0 {
@@ -173,16 +171,16 @@ func (b book) result() payment.Result {
 	return r
 }
 
-// agree fails with Conflict when p is not the payment that the book is about.
-func (b book) agree(p payment.Payment) error {
+// check returns Conflict if p differs from the payment of the book.
+func (b book) check(p payment.Payment) error {
 	if p.ID != "" && p.ID != paymentID(p) {
-		return fault.New(fault.Conflict, "the payment of %s has another id", p)
+		return fault.New(fault.Conflict, "the payment of %s has a different ID", p)
 	}
 	if b.head.Version == 0 {
 		return nil
 	}
 	if b.terms.Amount != p.Amount || b.terms.Currency != p.Currency || b.terms.Method != p.Method {
-		return fault.New(fault.Conflict, "the payment of %s was asked for with another amount, currency or method", p)
+		return fault.New(fault.Conflict, "the payment of %s already exists with a different amount, currency or method", p)
 	}
 	return nil
 }

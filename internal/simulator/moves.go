@@ -8,19 +8,19 @@ import (
 	"github.com/ordersaga/ordersaga/payment"
 )
 
-// behaviour is what a method does other than approve.
+// behaviour is what a method does besides approving.
 type behaviour struct {
 	// refuses is the code of a refusal.
 	refuses string
-	// timesOut, down and pending are about the authorization.
+	// timesOut, down and pending apply to the authorization.
 	timesOut, down, pending bool
-	// The others are about what comes after it.
+	// The others apply to later calls.
 	captureStuck, captureLate, voidStuck, refundStuck bool
 	// captureRefused is the code of a refused capture.
 	captureRefused string
 }
 
-// behaviours are the methods that there are. The package documents them.
+// behaviours has all methods; see the package comment.
 var behaviours = map[string]behaviour{
 	"tok_visa":               {},
 	"tok_declined":           {refuses: "card_declined"},
@@ -36,7 +36,7 @@ var behaviours = map[string]behaviour{
 	"tok_capture_late":       {captureLate: true},
 }
 
-// behaviourOf returns what a method does; one that there is not refuses.
+// behaviourOf returns the behaviour of a method; an unknown one refuses.
 func behaviourOf(method string) behaviour {
 	if b, ok := behaviours[method]; ok {
 		return b
@@ -44,19 +44,19 @@ func behaviourOf(method string) behaviour {
 	return behaviour{refuses: "unknown_method"}
 }
 
-// move is a decision: what to write, or nothing, and what to say when that stands.
+// move is a decision: a record to write, or none, and the result.
 type move struct {
 	entry *event.Entry
-	// result is what to say. When there is something to write it is made from the book behind it, unless set.
+	// result is returned if there is no entry. After an append it is derived from the new book.
 	result *payment.Result
-	// err is what to say in spite of what stands.
+	// err is returned although the entry was written.
 	err error
 }
 
-// say answers without writing.
+// say returns a result without writing.
 func say(r payment.Result) (move, error) { return move{result: &r}, nil }
 
-// write makes the record of kind under key.
+// write writes a record.
 func (s *Simulator) write(key, kind string, c Charge) move {
 	e := event.New(c.ledger(), key, kind, c.OrderID, s.cfg.Clock(), c)
 	return move{entry: &e}
@@ -84,11 +84,11 @@ func (s *Simulator) authorize(p payment.Payment, b book) (move, error) {
 		return s.write(keyPending, event.ChargePending, charge), nil
 	case does.down && b.downSince.IsZero():
 		m := s.write(keyUnavailable, typeUnavailable, charge)
-		m.err = fault.New(fault.Unavailable, "the simulator is down")
+		m.err = fault.New(fault.Unavailable, "the simulator is unavailable")
 		return m, nil
 	case does.down && s.cfg.Clock().Sub(b.downSince).Abs() < s.cfg.Outage:
-		// The outage may have been recorded by a process whose clock is ahead: it does not last longer for that.
-		return move{}, fault.New(fault.Unavailable, "the simulator is down since %s", b.downSince.Format(time.RFC3339))
+		// Abs, because a process whose clock is ahead may have recorded the outage.
+		return move{}, fault.New(fault.Unavailable, "the simulator has been unavailable since %s", b.downSince.Format(time.RFC3339))
 	}
 	m := s.write(keyAuthorize, event.ChargeAuthorized, charge)
 	if does.timesOut {
@@ -144,30 +144,29 @@ func (s *Simulator) refund(key string, p payment.Payment, amount int64, b book) 
 	before, again := b.refunds[key]
 	switch {
 	case again && before != amount:
-		return move{}, fault.New(fault.Conflict, "the key was used for a refund of %d before", before)
+		return move{}, fault.New(fault.Conflict, "the key was already used for a refund of %d", before)
 	case again:
 		return say(payment.Result{State: payment.Refunded, PaymentID: charge.PaymentID})
 	case b.taken() == 0:
 		return move{}, fault.New(fault.Invalid, "the payment of %s is %s, not captured", p, b.result().State)
 	case amount > b.taken()-b.refunded:
-		return move{}, fault.New(fault.Invalid, "only %d of the payment of %s are left", b.taken()-b.refunded, p)
+		return move{}, fault.New(fault.Invalid, "only %d of the payment of %s can still be refunded", b.taken()-b.refunded, p)
 	case behaviourOf(p.Method).refundStuck:
 		return move{}, fault.New(fault.Unavailable, "the simulator does not refund this method")
 	}
 	return s.write(refundPrefix+key, event.ChargeRefunded, charge), nil
 }
 
-// land makes a capture happen that timed out, unless the payment was voided meanwhile.
-func (s *Simulator) land(b book) move {
-	if b.landing() {
+// executeCapture executes a capture that timed out, unless the payment was voided meanwhile.
+func (s *Simulator) executeCapture(b book) move {
+	if b.captureDue() {
 		return s.write(keySettle, event.ChargeCaptured, b.terms)
 	}
 	r := b.result()
 	return move{result: &r}
 }
 
-// settle decides a pending payment. One that was voided meanwhile has its money come all the same: a transfer cannot
-// be fenced.
+// settle decides a pending payment. If it was voided meanwhile, the money arrives nevertheless: a transfer cannot be fenced.
 func (s *Simulator) settle(b book, succeeded bool, code string) move {
 	if succeeded && b.pending && b.do == event.ChargeFenced && b.arrived == 0 {
 		return s.write(keyArrive, event.ChargeArrived, b.terms)

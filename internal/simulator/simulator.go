@@ -1,9 +1,12 @@
 package simulator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
@@ -11,22 +14,21 @@ import (
 	"github.com/ordersaga/ordersaga/payment"
 )
 
-// Config is what a Simulator needs. Log is mandatory.
+// Config configures a Simulator.
 type Config struct {
-	// Log holds the books.
+	// Log has the books. Required.
 	Log eventlog.Log
-	// Clock tells the time of records and of outages. Default: time.Now.
+	// Clock is for the times of records and outages. Default: time.Now.
 	Clock func() time.Time
-	// Outage is how long tok_unavailable is down. Default: 10 s.
+	// Outage is how long tok_unavailable is unavailable. Default: 10 s.
 	Outage time.Duration
-	// Books is how many payments are remembered, about 1 kB each. It changes what is read, never what is
-	// answered. Default: 4096.
+	// Books is the number of cached books, about 1 kB each. It only saves reads; it never changes a result. Default: 4096.
 	Books int
-	// Slow has it say that it is too slow to be called inside a workflow task, like a provider far away.
+	// Slow makes Traits report that calls are too slow for workflow tasks, like those of a remote provider.
 	Slow bool
 }
 
-// Validate fills in the defaults. The error is Invalid.
+// Validate sets defaults and reports errors. The error is Invalid.
 func (c *Config) Validate() error {
 	var wrong []fault.Field
 	if c.Log == nil {
@@ -38,19 +40,15 @@ func (c *Config) Validate() error {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	if c.Outage == 0 {
-		c.Outage = 10 * time.Second
-	}
-	if c.Books == 0 {
-		c.Books = 4096
-	}
+	c.Outage = cmp.Or(c.Outage, 10*time.Second)
+	c.Books = cmp.Or(c.Books, 4096)
 	return fault.NewInvalid("simulator configuration", wrong)
 }
 
-// Simulator is a payment.Gateway and a payment.Settler. Call New; see the package for its contract.
+// Simulator is a payment.Gateway and a payment.Settler. Use New to create it. The package comment has its contract.
 type Simulator struct {
 	cfg   Config
-	books *shelf
+	books *lru.Cache[string, book]
 }
 
 var (
@@ -63,10 +61,11 @@ func New(c Config) (*Simulator, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return &Simulator{cfg: c, books: newShelf(c.Books)}, nil
+	books, err := lru.New[string, book](c.Books)
+	return &Simulator{cfg: c, books: books}, err
 }
 
-// authorizationLifetime is what card networks usually give.
+// authorizationLifetime is the usual lifetime of card authorizations.
 const authorizationLifetime = 7 * 24 * time.Hour
 
 // Traits implements payment.Gateway.
@@ -76,8 +75,8 @@ func (s *Simulator) Traits() payment.Traits {
 
 // Authorize implements payment.Gateway.
 func (s *Simulator) Authorize(ctx context.Context, _ string, p payment.Payment) (payment.Result, error) {
-	// The stream of a new order is empty, and if it is not, the log says so: no need to read it first. A method
-	// that acts differently the first time must know whether it is.
+	// The stream of a new order is empty, and otherwise the append fails: it need not be read first. A method whose first call is special
+	// must know whether it is the first.
 	first := behaviours[p.Method]
 	return s.move(ctx, "authorize", p, !first.timesOut && !first.down, func(b book) (move, error) {
 		return s.authorize(p, b)
@@ -101,7 +100,7 @@ const maxKeyBytes = 256
 func (s *Simulator) Refund(ctx context.Context, key string, p payment.Payment, amount int64) (payment.Result, error) {
 	if amount < 1 || key == "" || len(key) > maxKeyBytes {
 		return payment.Result{}, fault.NewInvalid("refund", []fault.Field{
-			fault.Fieldf("", "it needs a key of 1 to %d bytes and an amount above zero", maxKeyBytes),
+			fault.Fieldf("", "requires a key of 1 to %d bytes and an amount above zero", maxKeyBytes),
 		})
 	}
 	return s.move(ctx, "refund", p, false, func(b book) (move, error) { return s.refund(key, p, amount, b) })
@@ -117,11 +116,11 @@ func (s *Simulator) Lookup(ctx context.Context, p payment.Payment) (payment.Resu
 		return payment.Result{}, fmt.Errorf("look up the payment of %s: %w", p, err)
 	}
 	if p.ID != "" && p.ID != paymentID(p) {
-		return payment.Result{}, fault.New(fault.Conflict, "the payment of %s has another id", p)
+		return payment.Result{}, fault.New(fault.Conflict, "the payment of %s has a different ID", p)
 	}
-	if b.landing() {
-		// The answer is what was so when it was asked; the capture happens right after that.
-		if _, err := s.act(ctx, ledgerOf(p), false, func(b book) (move, error) { return s.land(b), nil }); err != nil {
+	if b.captureDue() {
+		// The result is the state before the capture, which happens now.
+		if _, err := s.act(ctx, ledgerOf(p), false, func(b book) (move, error) { return s.executeCapture(b), nil }); err != nil {
 			return payment.Result{}, fmt.Errorf("look up the payment of %s: %w", p, err)
 		}
 	}
@@ -131,17 +130,17 @@ func (s *Simulator) Lookup(ctx context.Context, p payment.Payment) (payment.Resu
 // maxCodeBytes bounds the code of a failed payment, which comes over the bus.
 const maxCodeBytes = 256
 
-// Settle implements payment.Settler. Only the order's id, and the payment's if there is one, are looked at: a
-// hint does not carry more.
+// Settle implements payment.Settler. It checks only the order ID, and the payment ID if there is one: a payment notification has nothing
+// else.
 func (s *Simulator) Settle(ctx context.Context, p payment.Payment, succeeded bool, code string) error {
 	if !event.ValidID(p.OrderID) || len(code) > maxCodeBytes {
 		return fault.NewInvalid("settlement", []fault.Field{
-			fault.Fieldf("", "it needs an order id, and a code of at most %d bytes", maxCodeBytes),
+			fault.Fieldf("", "requires an order ID, and a code of at most %d bytes", maxCodeBytes),
 		})
 	}
 	_, err := s.act(ctx, ledgerOf(p), false, func(b book) (move, error) {
 		if p.ID != "" && p.ID != paymentID(p) {
-			return move{}, fault.New(fault.Conflict, "the payment of %s has another id", p)
+			return move{}, fault.New(fault.Conflict, "the payment of %s has a different ID", p)
 		}
 		return s.settle(b, succeeded, code), nil
 	})
@@ -151,13 +150,13 @@ func (s *Simulator) Settle(ctx context.Context, p payment.Payment, succeeded boo
 	return nil
 }
 
-// move validates p, and acts on its book if that is about the same payment.
+// move validates p, and acts on its book if p is the payment of the book.
 func (s *Simulator) move(ctx context.Context, what string, p payment.Payment, blind bool, decide func(book) (move, error)) (payment.Result, error) {
 	if err := validate(p); err != nil {
 		return payment.Result{}, err
 	}
 	result, err := s.act(ctx, ledgerOf(p), blind, func(b book) (move, error) {
-		if err := b.agree(p); err != nil {
+		if err := b.check(p); err != nil {
 			return move{}, err
 		}
 		return decide(b)
@@ -168,7 +167,7 @@ func (s *Simulator) move(ctx context.Context, what string, p payment.Payment, bl
 	return result, nil
 }
 
-// maxAmount is where JSON numbers stop being exact.
+// maxAmount is the largest exact JSON number.
 const maxAmount = 1<<53 - 1
 
 func validate(p payment.Payment) error {

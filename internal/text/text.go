@@ -1,8 +1,8 @@
-// Package text makes texts that other systems wrote fit to be kept and shown. There is one function for each boundary: remarks in
-// events are cleaned, because they must never be the reason why a payment or a delivery is lost; texts that a sender can correct, such as
-// those of REST clients, are validated.
+// Package text makes texts of other systems fit for storage and display. Each boundary has one function: notes in events are cleaned, because an
+// invalid note must never be the reason why a payment or a delivery is lost; texts that a sender can correct, such as those of REST clients, are
+// validated.
 //
-// The package is a leaf: it imports internal/fault and the standard library only.
+// The package is a leaf: it imports only internal/fault and the standard library.
 package text
 
 import (
@@ -13,9 +13,9 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// Clean returns a text from an event as it is kept: valid UTF-8 in one line, at most limit characters. Line breaks, control characters
-// and every kind of space become spaces, those around the text are cut off, and what has an effect on other text, such as a change of
-// direction, is left out. Joined emoji stay as they are.
+// Clean returns a text from an event for storage: valid UTF-8 in one line, at most limit characters. Line breaks, control characters and all kinds of
+// space become spaces; leading and trailing ones are removed, and so are characters that affect other text, such as direction changes. Joined
+// emoji are kept.
 func Clean(s string, limit int) string {
 	clean := strings.TrimSpace(strings.Map(cleaned, strings.ToValidUTF8(s, string(unicode.ReplacementChar))))
 	if runes := []rune(clean); len(runes) > limit {
@@ -24,12 +24,12 @@ func Clean(s string, limit int) string {
 	return clean
 }
 
-// cleaned returns what a character of a text becomes; a negative number leaves it out.
+// cleaned returns the replacement of a character; a negative number removes it.
 func cleaned(r rune) rune {
 	const zeroWidthNonJoiner, zeroWidthJoiner = '\u200c', '\u200d'
 	switch {
 	case r == zeroWidthNonJoiner, r == zeroWidthJoiner, r >= '\U000e0020' && r <= '\U000e007f':
-		// They are parts of words and of emoji: families, flags.
+		// These are parts of words and of emoji: families, flags.
 		return r
 	case unicode.IsSpace(r), unicode.Is(unicode.Z, r), unicode.IsControl(r):
 		return ' '
@@ -39,8 +39,8 @@ func cleaned(r rune) rune {
 	return r
 }
 
-// Validate returns the rules that a text from a client breaks: it has limit characters at most, and every one of them is printed. Logs
-// and consoles show it.
+// Validate returns the rules that a text from a client violates: at most limit characters, and all of them printable, because logs and consoles show
+// the text.
 func Validate(s string, limit int) (broken []string) {
 	if utf8.RuneCountInString(s) > limit {
 		broken = append(broken, fault.RuleLength(limit))

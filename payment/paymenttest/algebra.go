@@ -2,6 +2,7 @@ package paymenttest
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,8 +12,8 @@ import (
 	"github.com/ordersaga/ordersaga/payment"
 )
 
-// testAlgebra runs every sequence of calls about one payment up to a length, for every method, and compares each
-// answer with the specification. The calls go to the two gateways in turn.
+// testAlgebra runs every sequence of calls for one payment up to a length, for every method, and compares each result with the specification. The
+// calls alternate between the two gateways.
 func testAlgebra(t *testing.T, s Subject) {
 	length := 4
 	if s.Slow {
@@ -37,7 +38,7 @@ func testAlgebra(t *testing.T, s Subject) {
 	}
 }
 
-// step makes one call, and a look-up behind it, and compares both with the specification.
+// step makes one call, and then a lookup, and compares both with the specification.
 func step(t require.TestingT, g payment.Gateway, p payment.Payment, model *spec, call, where string) {
 	ctx := context.Background()
 	var want payment.State
@@ -68,11 +69,11 @@ func step(t require.TestingT, g payment.Gateway, p payment.Payment, model *spec,
 	is(t, model.lookup(), found, err, where)
 	require.Equal(t, model.toGiveBack(), found.Arrived, where)
 	if got.State == found.State {
-		require.Equal(t, got, found, "%s: the look-up says the same", where)
+		require.Equal(t, got, found, "%s: the lookup returns the same", where)
 	}
 }
 
-// sequences returns every sequence of the words from length 1 to length n.
+// sequences returns every sequence of words with 1 to n elements.
 func sequences(words []string, n int) [][]string {
 	var all, last [][]string
 	last = [][]string{{}}
@@ -80,7 +81,7 @@ func sequences(words []string, n int) [][]string {
 		var longer [][]string
 		for _, prefix := range last {
 			for _, word := range words {
-				longer = append(longer, append(append([]string(nil), prefix...), word))
+				longer = append(longer, append(slices.Clone(prefix), word))
 			}
 		}
 		all, last = append(all, longer...), longer
@@ -88,7 +89,7 @@ func sequences(words []string, n int) [][]string {
 	return all
 }
 
-// testConflicts is about the same order with other content, and input that breaks a rule.
+// testConflicts tests different content for the same order, and invalid input.
 func testConflicts(t *testing.T, s Subject) {
 	ctx := context.Background()
 	provider := s.Open(t)
@@ -124,21 +125,21 @@ func testConflicts(t *testing.T, s Subject) {
 	}
 	p.ID = got.PaymentID
 	got, err = provider.Gateways[1].Capture(ctx, p.Key("capture"), p)
-	is(t, payment.Captured, got, err, "with the id that the provider gave")
+	is(t, payment.Captured, got, err, "with the provider's ID")
 }
 
-// testRefunds is about giving back.
+// testRefunds tests refunds.
 func testRefunds(t *testing.T, s Subject) {
 	ctx := context.Background()
 	provider := s.Open(t)
 	a, b := provider.Gateways[0], provider.Gateways[1]
 	p := newPayment(s.Methods.Approve)
 	got, err := a.Refund(ctx, p.Key("refund/1"), p, 1)
-	fails(t, fault.Invalid, got, err, "nothing was taken")
+	fails(t, fault.Invalid, got, err, "nothing was captured")
 	got, err = a.Authorize(ctx, p.Key("authorize"), p)
 	is(t, payment.Authorized, got, err)
 	got, err = a.Refund(ctx, p.Key("refund/1"), p, 1)
-	fails(t, fault.Invalid, got, err, "nothing was taken yet")
+	fails(t, fault.Invalid, got, err, "nothing was captured yet")
 	got, err = a.Capture(ctx, p.Key("capture"), p)
 	is(t, payment.Captured, got, err)
 
@@ -146,7 +147,7 @@ func testRefunds(t *testing.T, s Subject) {
 	is(t, payment.Refunded, got, err)
 	for _, gateway := range provider.Gateways {
 		got, err = gateway.Refund(ctx, p.Key("refund/1"), p, 1000)
-		is(t, payment.Refunded, got, err, "the same again gives nothing twice")
+		is(t, payment.Refunded, got, err, "a repeated call refunds nothing")
 		got, err = gateway.Refund(ctx, p.Key("refund/1"), p, 999)
 		fails(t, fault.Conflict, got, err)
 		got, err = gateway.Refund(ctx, p.Key("refund/2"), p, p.Amount-999)
@@ -163,5 +164,5 @@ func testRefunds(t *testing.T, s Subject) {
 	got, err = a.Void(ctx, p.Key("void"), p)
 	fails(t, fault.EffectSettled, got, err)
 	got, err = b.Capture(ctx, p.Key("capture"), p)
-	is(t, payment.Captured, got, err, "the answer does not change")
+	is(t, payment.Captured, got, err, "the result does not change")
 }

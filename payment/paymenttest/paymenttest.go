@@ -1,10 +1,9 @@
-// Package paymenttest is the contract suite of payment gateways: Run it against every adapter. Two gateways work
-// on the same provider throughout, because that is how services run.
+// Package paymenttest is the contract suite of payment gateways, to be run with every adapter. It uses two gateways with the same provider, like
+// two processes.
 //
-// A provider that cannot be brought into some situation says so by leaving the method or the disturbance empty:
-// these tests are skipped by name, so that a gap is seen.
+// If a provider cannot produce a situation, leave its method or function empty: the tests are then skipped by name, so that the gap is visible.
 //
-// It imports payment, internal/fault and test libraries; only tests import it.
+// It imports payment, internal/fault and test libraries. Only tests may import it.
 package paymenttest
 
 import (
@@ -20,50 +19,49 @@ import (
 	"github.com/ordersaga/ordersaga/payment"
 )
 
-// Subject is what the suite runs against.
+// Subject is a gateway under test.
 type Subject struct {
-	// Open returns a provider; payments of other tests may be there.
+	// Open returns a provider, which may have payments of other tests.
 	Open func(t *testing.T) Provider
-	// Methods are the tokens that bring it into the situations of the suite.
+	// Methods are the payment methods for the situations of the suite.
 	Methods Methods
-	// Slow tells that a call takes a round trip: the suite tries fewer cases of the generated ones.
+	// Slow means that each call takes a round trip: fewer generated cases are tried.
 	Slow bool
 }
 
-// Methods are payers' tokens. Approve is mandatory; an empty one leaves its tests out.
+// Methods are payment methods. Approve is required; tests of an empty one are skipped.
 type Methods struct {
 	Approve string
 	// Decline is refused with DeclineCode.
 	Decline, DeclineCode string
-	// Timeout is authorized, and the call says that the outcome is unknown.
+	// Timeout is authorized, but the call returns an unknown outcome.
 	Timeout string
 	// Pending waits for Settle; the gateway must be a payment.Settler.
 	Pending string
-	// CaptureRefused is authorized, and its capture refused.
+	// CaptureRefused is authorized, and its capture is refused.
 	CaptureRefused string
-	// CaptureStuck, VoidStuck and RefundStuck are authorized, and then fail at that call for good.
+	// CaptureStuck, VoidStuck and RefundStuck are authorized; that call always fails.
 	CaptureStuck, VoidStuck, RefundStuck string
-	// CaptureLate is authorized; its capture times out, and happens after the next look-up.
+	// CaptureLate is authorized; its capture times out and happens after the next lookup.
 	CaptureLate string
 }
 
-// Provider is two gateways on the same books, and how to disturb the first.
+// Provider has two gateways with the same books, and functions that disturb the first one.
 type Provider struct {
 	Gateways [2]payment.Gateway
-	// Pause stops the next write of the first gateway before anything of it happens. It may be nil.
+	// Pause blocks the next write of the first gateway before it happens. Optional.
 	Pause func() Paused
-	// LoseRequest and LoseAnswer let the next write of the first gateway fail before and after it happened. They
-	// may be nil.
+	// LoseRequest and LoseAnswer make the next write of the first gateway fail before or after it happens. Optional.
 	LoseRequest, LoseAnswer func()
 }
 
-// Paused is a write that was stopped.
+// Paused is a blocked write.
 type Paused interface {
-	// Arrived is closed when there is such a write.
+	// Arrived is closed when a write is blocked.
 	Arrived() <-chan struct{}
-	// Abandon makes the gateway think that it failed, while it still waits.
+	// Abandon returns an error to the gateway while the write stays blocked.
 	Abandon()
-	// Release lets it go on, and returns when it happened.
+	// Release executes the write and returns when it is done.
 	Release()
 }
 
@@ -88,7 +86,7 @@ func testTraits(t *testing.T, s Subject) {
 	require.Positive(t, traits.AuthorizationLifetime)
 }
 
-// serial and started make orders unique, also for a provider that outlives the process.
+// serial and started make orders unique, also with a provider that outlives the process.
 var (
 	serial  atomic.Int64
 	started = time.Now().UTC().Format("20060102T150405")
@@ -102,7 +100,7 @@ func newPayment(method string) payment.Payment {
 	}
 }
 
-// need skips the test unless there is a method, or a disturbance, of that kind.
+// need skips the test if the provider does not support a situation.
 func need(t *testing.T, there bool, what string) {
 	t.Helper()
 	if !there {
@@ -110,7 +108,7 @@ func need(t *testing.T, there bool, what string) {
 	}
 }
 
-// is fails the test unless the call answered this state.
+// is fails the test unless the call returned this state.
 func is(t require.TestingT, want payment.State, got payment.Result, err error, args ...any) {
 	if helper, ok := t.(testing.TB); ok {
 		helper.Helper()
@@ -119,7 +117,7 @@ func is(t require.TestingT, want payment.State, got payment.Result, err error, a
 	require.Equal(t, want, got.State, args...)
 }
 
-// fails fails the test unless the call ended with this code.
+// fails fails the test unless the call failed with this code.
 func fails(t require.TestingT, want fault.Code, _ payment.Result, err error, args ...any) {
 	if helper, ok := t.(testing.TB); ok {
 		helper.Helper()

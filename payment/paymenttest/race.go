@@ -13,10 +13,10 @@ import (
 	"github.com/ordersaga/ordersaga/payment"
 )
 
-// callers is how many goroutines do the same at once.
+// callers is the number of concurrent goroutines.
 const callers = 20
 
-// testRace lets many callers do the same, or the opposite, at once over two gateways.
+// testRace makes equal and opposite concurrent calls with two gateways.
 func testRace(t *testing.T, s Subject) {
 	ctx := context.Background()
 	provider := s.Open(t)
@@ -33,16 +33,16 @@ func testRace(t *testing.T, s Subject) {
 		})
 		different := 0
 		ids.Range(func(any, any) bool { different++; return true })
-		require.Equal(t, 1, different, "everybody is told of the same payment")
+		require.Equal(t, 1, different, "all callers get the same payment")
 	})
 
-	t.Run("a refund once a key, never more than was taken", func(t *testing.T) {
+	t.Run("a refund once per key, never more than was captured", func(t *testing.T) {
 		p := newPayment(s.Methods.Approve)
 		got, err := provider.Gateways[0].Authorize(ctx, p.Key("authorize"), p)
 		is(t, payment.Authorized, got, err)
 		got, err = provider.Gateways[0].Capture(ctx, p.Key("capture"), p)
 		is(t, payment.Captured, got, err)
-		// Each key twice; three of them together are all there is.
+		// Each key is used twice; three of them exhaust the payment.
 		var given [callers / 2]atomic.Bool
 		each(func(i int) {
 			key := p.Key(fmt.Sprintf("refund/%d", i/2))
@@ -63,7 +63,7 @@ func testRace(t *testing.T, s Subject) {
 		require.Equal(t, int64(3), count)
 	})
 
-	t.Run("captured and voided exclude each other", func(t *testing.T) {
+	t.Run("capture and void exclude each other", func(t *testing.T) {
 		for range 5 {
 			p := newPayment(s.Methods.Approve)
 			got, err := provider.Gateways[0].Authorize(ctx, p.Key("authorize"), p)
@@ -84,7 +84,7 @@ func testRace(t *testing.T, s Subject) {
 				}
 			})
 			require.Equal(t, int64(callers/2), captured.Load()+voided.Load())
-			require.Zero(t, captured.Load()*voided.Load(), "both sides won")
+			require.Zero(t, captured.Load()*voided.Load(), "both capture and void succeeded")
 		}
 	})
 
@@ -105,12 +105,12 @@ func testRace(t *testing.T, s Subject) {
 				}
 			})
 			got, err := provider.Gateways[0].Lookup(ctx, p)
-			is(t, payment.Undone, got, err, "whoever came first, nothing stands")
+			is(t, payment.Undone, got, err, "the void wins in any order")
 		}
 	})
 }
 
-// each runs f for every caller at once, and waits.
+// each calls f concurrently for every caller, and waits.
 func each(f func(i int)) {
 	var wg sync.WaitGroup
 	start := make(chan struct{})

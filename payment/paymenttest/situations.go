@@ -10,7 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/payment"
 )
 
-// testPending is about payments that wait for their payer.
+// testPending tests pending payments.
 func testPending(t *testing.T, s Subject) {
 	need(t, s.Methods.Pending != "", "pending payments")
 	ctx := context.Background()
@@ -18,7 +18,7 @@ func testPending(t *testing.T, s Subject) {
 	a, b := provider.Gateways[0], provider.Gateways[1]
 	settler, ok := b.(payment.Settler)
 	require.True(t, ok, "a gateway with pending payments is a Settler")
-	hint := func(p payment.Payment) payment.Payment { return payment.Payment{OrderID: p.OrderID} }
+	notification := func(p payment.Payment) payment.Payment { return payment.Payment{OrderID: p.OrderID} }
 	pending := func(t *testing.T) payment.Payment {
 		p := newPayment(s.Methods.Pending)
 		got, err := a.Authorize(ctx, p.Key("authorize"), p)
@@ -29,8 +29,8 @@ func testPending(t *testing.T, s Subject) {
 
 	t.Run("succeeds", func(t *testing.T) {
 		p := pending(t)
-		require.NoError(t, settler.Settle(ctx, hint(p), true, ""))
-		require.NoError(t, settler.Settle(ctx, hint(p), false, "too_late"), "the first answer counts")
+		require.NoError(t, settler.Settle(ctx, notification(p), true, ""))
+		require.NoError(t, settler.Settle(ctx, notification(p), false, "too_late"), "the first call counts")
 		got, err := a.Lookup(ctx, p)
 		is(t, payment.Authorized, got, err)
 		got, err = a.Authorize(ctx, p.Key("authorize"), p)
@@ -40,8 +40,8 @@ func testPending(t *testing.T, s Subject) {
 	})
 	t.Run("fails", func(t *testing.T) {
 		p := pending(t)
-		require.NoError(t, settler.Settle(ctx, hint(p), false, "abandoned"))
-		require.NoError(t, settler.Settle(ctx, hint(p), true, ""), "the first answer counts")
+		require.NoError(t, settler.Settle(ctx, notification(p), false, "abandoned"))
+		require.NoError(t, settler.Settle(ctx, notification(p), true, ""), "the first call counts")
 		for _, gateway := range provider.Gateways {
 			got, err := gateway.Authorize(ctx, p.Key("authorize"), p)
 			is(t, payment.Refused, got, err)
@@ -52,25 +52,25 @@ func testPending(t *testing.T, s Subject) {
 			require.Equal(t, got, found)
 		}
 	})
-	t.Run("is voided before the payer answers", func(t *testing.T) {
+	t.Run("is voided before the payer pays", func(t *testing.T) {
 		p := pending(t)
 		got, err := b.Void(ctx, p.Key("void"), p)
 		is(t, payment.Undone, got, err)
-		require.NoError(t, settler.Settle(ctx, hint(p), false, "abandoned"))
+		require.NoError(t, settler.Settle(ctx, notification(p), false, "abandoned"))
 		got, err = a.Lookup(ctx, p)
 		is(t, payment.Undone, got, err)
 		require.Zero(t, got.Arrived)
 	})
-	t.Run("money that comes after the void is given back", func(t *testing.T) {
+	t.Run("money that arrives after the void is refunded", func(t *testing.T) {
 		p := pending(t)
 		got, err := b.Void(ctx, p.Key("void"), p)
 		is(t, payment.Undone, got, err)
 		got, err = a.Refund(ctx, p.Key("late"), p, p.Amount)
-		fails(t, fault.Invalid, got, err, "nothing has come yet")
+		fails(t, fault.Invalid, got, err, "nothing has arrived yet")
 		for range 2 {
-			require.NoError(t, settler.Settle(ctx, hint(p), true, ""), "it comes once")
+			require.NoError(t, settler.Settle(ctx, notification(p), true, ""), "it arrives once")
 			got, err = a.Lookup(ctx, p)
-			is(t, payment.Undone, got, err, "it will never stand")
+			is(t, payment.Undone, got, err, "it is never authorized")
 			require.Equal(t, p.Amount, got.Arrived)
 		}
 		got, err = a.Authorize(ctx, p.Key("authorize"), p)
@@ -81,30 +81,30 @@ func testPending(t *testing.T, s Subject) {
 		is(t, payment.Undone, got, err)
 		for _, gateway := range provider.Gateways {
 			got, err = gateway.Refund(ctx, p.Key("late"), p, p.Amount)
-			is(t, payment.Refunded, got, err, "once a key")
+			is(t, payment.Refunded, got, err, "once per key")
 			got, err = gateway.Refund(ctx, p.Key("again"), p, 1)
 			fails(t, fault.Invalid, got, err, "nothing is left")
-			require.NoError(t, settler.Settle(ctx, hint(p), true, ""))
+			require.NoError(t, settler.Settle(ctx, notification(p), true, ""))
 			got, err = gateway.Lookup(ctx, p)
 			is(t, payment.Undone, got, err)
 			require.Zero(t, got.Arrived)
 		}
 	})
-	t.Run("a hint about what is not pending does nothing", func(t *testing.T) {
+	t.Run("a notification about a payment that is not pending does nothing", func(t *testing.T) {
 		p := newPayment(s.Methods.Pending)
-		require.NoError(t, settler.Settle(ctx, hint(p), true, ""))
+		require.NoError(t, settler.Settle(ctx, notification(p), true, ""))
 		got, err := a.Lookup(ctx, p)
 		is(t, payment.Absent, got, err)
 		approved := newPayment(s.Methods.Approve)
 		got, err = a.Authorize(ctx, approved.Key("authorize"), approved)
 		is(t, payment.Authorized, got, err)
-		require.NoError(t, settler.Settle(ctx, hint(approved), false, "no"))
+		require.NoError(t, settler.Settle(ctx, notification(approved), false, "no"))
 		got, err = a.Lookup(ctx, approved)
 		is(t, payment.Authorized, got, err)
 	})
-	t.Run("a hint about another payment id is not followed", func(t *testing.T) {
+	t.Run("a notification with a different payment ID is refused", func(t *testing.T) {
 		p := pending(t)
-		wrong := hint(p)
+		wrong := notification(p)
 		wrong.ID = "another"
 		require.ErrorIs(t, settler.Settle(ctx, wrong, true, ""), fault.Conflict)
 		got, err := a.Lookup(ctx, p)
@@ -112,11 +112,11 @@ func testPending(t *testing.T, s Subject) {
 	})
 }
 
-// testStuck is about calls that fail for good, and leave no trace.
+// testStuck tests calls that always fail and have no effect.
 func testStuck(t *testing.T, s Subject) {
 	ctx := context.Background()
 	authorized := func(t *testing.T, method string) (Provider, payment.Payment) {
-		need(t, method != "", "method that gets stuck there")
+		need(t, method != "", "method that is stuck there")
 		provider, p := s.Open(t), newPayment(method)
 		got, err := provider.Gateways[0].Authorize(ctx, p.Key("authorize"), p)
 		is(t, payment.Authorized, got, err)
@@ -157,11 +157,11 @@ func testStuck(t *testing.T, s Subject) {
 	})
 }
 
-// testUnknown is about an authorization that happened and was not heard of.
+// testUnknown tests an authorization that happened although the call failed.
 func testUnknown(t *testing.T, s Subject) {
 	need(t, s.Methods.Timeout != "", "method that times out")
 	ctx := context.Background()
-	t.Run("asking again by the same key finds it", func(t *testing.T) {
+	t.Run("a repeated call with the same key finds it", func(t *testing.T) {
 		provider, p := s.Open(t), newPayment(s.Methods.Timeout)
 		got, err := provider.Gateways[0].Authorize(ctx, p.Key("authorize"), p)
 		fails(t, fault.OutcomeUnknown, got, err)
@@ -170,14 +170,14 @@ func testUnknown(t *testing.T, s Subject) {
 			is(t, payment.Authorized, got, err)
 		}
 	})
-	t.Run("looking it up finds it", func(t *testing.T) {
+	t.Run("a lookup finds it", func(t *testing.T) {
 		provider, p := s.Open(t), newPayment(s.Methods.Timeout)
 		got, err := provider.Gateways[0].Authorize(ctx, p.Key("authorize"), p)
 		fails(t, fault.OutcomeUnknown, got, err)
 		got, err = provider.Gateways[1].Lookup(ctx, p)
 		is(t, payment.Authorized, got, err)
 	})
-	t.Run("voiding it undoes it", func(t *testing.T) {
+	t.Run("a void undoes it", func(t *testing.T) {
 		provider, p := s.Open(t), newPayment(s.Methods.Timeout)
 		got, err := provider.Gateways[0].Authorize(ctx, p.Key("authorize"), p)
 		fails(t, fault.OutcomeUnknown, got, err)
@@ -188,7 +188,7 @@ func testUnknown(t *testing.T, s Subject) {
 	})
 }
 
-// testLateCapture is about a capture that nobody heard of, and that happens when the payment was looked up.
+// testLateCapture tests a capture that times out and happens after the next lookup.
 func testLateCapture(t *testing.T, s Subject) {
 	need(t, s.Methods.CaptureLate != "", "method whose capture happens late")
 	ctx := context.Background()
@@ -221,7 +221,7 @@ func testLateCapture(t *testing.T, s Subject) {
 		got, err = provider.Gateways[0].Lookup(ctx, p)
 		is(t, payment.Refunded, got, err)
 	})
-	t.Run("a void before that keeps it from happening", func(t *testing.T) {
+	t.Run("a void before that prevents it", func(t *testing.T) {
 		provider, p := timedOut(t)
 		got, err := provider.Gateways[1].Void(ctx, p.Key("void"), p)
 		is(t, payment.Undone, got, err)

@@ -5,26 +5,26 @@ import (
 	"github.com/ordersaga/ordersaga/payment"
 )
 
-// spec is what the port promises about a payment, without a provider: the two slots, as simply as possible.
+// spec is the specification of one payment, without a provider.
 type spec struct {
-	// refuses, waits and captureRefused say what the payment's method does.
+	// refuses, waits and captureRefused are the behaviour of the payment's method.
 	refuses, waits, captureRefused bool
 	declineCode                    string
 
 	asked bool
-	// asking tells that the payer was asked, and arrived that the money came although it was not wanted any more.
+	// asking is set while the payer is asked; arrived is set if money arrived after the void.
 	asking, arrived bool
-	// do is empty, authorized, refused, or undone where it was fenced.
+	// do is empty, authorized, refused, or undone if it was fenced.
 	do payment.State
 	// settled is empty, captured or undone.
 	settled payment.State
-	// captureWasRefused tells that a refusal of the capture is recorded.
+	// captureWasRefused is set if a refused capture is recorded.
 	captureWasRefused bool
 	refunds           map[string]int64
 	left              int64
 }
 
-// failureCode is the code of the hints that a pending payment failed.
+// failureCode is the code of notifications that a pending payment failed.
 const failureCode = "failed_later"
 
 func newSpec(m Methods, p payment.Payment) *spec {
@@ -101,7 +101,7 @@ func (s *spec) refund(key string, amount int64) (payment.State, fault.Code) {
 	return payment.Refunded, ""
 }
 
-// settle is the answer of the payer.
+// settle is a payment notification.
 func (s *spec) settle(succeeded bool) {
 	if succeeded && s.asking && s.do == payment.Undone {
 		s.arrived = true
@@ -114,7 +114,7 @@ func (s *spec) settle(succeeded bool) {
 	}
 }
 
-// toGiveBack is what a look-up says has arrived.
+// toGiveBack is the arrived money that a lookup returns.
 func (s *spec) toGiveBack() int64 {
 	if s.arrived {
 		return s.left

@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/payment"
 )
 
-// testWriters is about writers that sleep, wake, and do not know what became of their writes.
+// testWriters tests delayed writers and writes with unknown results.
 func testWriters(t *testing.T, s Subject) {
 	ctx := context.Background()
 	authorize := func(g payment.Gateway, p payment.Payment) <-chan func() (payment.Result, error) {
@@ -23,7 +23,7 @@ func testWriters(t *testing.T, s Subject) {
 		return done
 	}
 
-	t.Run("an authorization that wakes after the void does not stand", func(t *testing.T) {
+	t.Run("an authorization delayed after the void is undone", func(t *testing.T) {
 		provider, p := s.Open(t), newPayment(s.Methods.Approve)
 		need(t, provider.Pause != nil, "way to pause it")
 		paused := provider.Pause()
@@ -38,7 +38,7 @@ func testWriters(t *testing.T, s Subject) {
 		is(t, payment.Undone, got, err)
 	})
 
-	t.Run("an authorization that was given up and wakes after the void does not stand", func(t *testing.T) {
+	t.Run("an abandoned authorization delayed after the void is undone", func(t *testing.T) {
 		provider, p := s.Open(t), newPayment(s.Methods.Approve)
 		need(t, provider.Pause != nil, "way to pause it")
 		paused := provider.Pause()
@@ -56,7 +56,7 @@ func testWriters(t *testing.T, s Subject) {
 		}
 	})
 
-	t.Run("a capture that wakes after the void takes nothing", func(t *testing.T) {
+	t.Run("a capture delayed after the void captures nothing", func(t *testing.T) {
 		provider, p := s.Open(t), newPayment(s.Methods.Approve)
 		need(t, provider.Pause != nil, "way to pause it")
 		got, err := provider.Gateways[0].Authorize(ctx, p.Key("authorize"), p)
@@ -76,7 +76,7 @@ func testWriters(t *testing.T, s Subject) {
 		is(t, payment.Undone, got, err)
 	})
 
-	t.Run("a lost answer is found by asking again, and by looking it up", func(t *testing.T) {
+	t.Run("a lost answer is found by a repeated call and by a lookup", func(t *testing.T) {
 		provider, p := s.Open(t), newPayment(s.Methods.Approve)
 		need(t, provider.LoseAnswer != nil && provider.LoseRequest != nil, "way to lose answers")
 		a := provider.Gateways[0]
@@ -103,11 +103,10 @@ func testWriters(t *testing.T, s Subject) {
 	})
 }
 
-// slowRuns is how many runs of the model a slow provider gets.
+// slowRuns is the number of runs of the model with a slow provider.
 const slowRuns = 5
 
-// testModel makes random calls about a few payments at random gateways and compares every answer with the
-// specification.
+// testModel makes random calls for a few payments with random gateways and compares every result with the specification.
 func testModel(t *testing.T, s Subject) {
 	ctx := context.Background()
 	provider := s.Open(t)

@@ -1,4 +1,4 @@
-// Package runtimetest gives tests of flows what the service gives their participants, in memory.
+// Package runtimetest has an in-memory runtime.Env for tests of flows.
 package runtimetest
 
 import (
@@ -10,13 +10,12 @@ import (
 	"github.com/ordersaga/ordersaga/runtime"
 )
 
-// Env returns an event log in memory, which keeps the contract of the real one, and the payment simulator over it, whose methods are those of
-// PAYMENT_GATEWAY=simulator, such as tok_visa and tok_declined.
+// Env returns an event log in memory, and the payment simulator with its payment methods, such as tok_visa and tok_declined.
 func Env() runtime.Env {
 	log := memlog.New()
 	payments, err := simulator.New(simulator.Config{Log: log})
 	if err != nil {
-		panic(err) // its configuration is the one above
+		panic(err) // the configuration is constant
 	}
 	return runtime.Env{Payments: payments, Log: log, Logger: slog.New(slog.DiscardHandler), Clock: time.Now}
 }

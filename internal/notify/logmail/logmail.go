@@ -1,5 +1,5 @@
-// Package logmail is the Notifier that writes a line to the log instead of sending anything: for trying things out. The
-// line names the message, its kind and the customer's id; neither address nor text.
+// Package logmail is a Notifier that writes a log line instead of sending a message, for development. The line has the key and kind of the message
+// and the customer ID, but neither address nor text.
 //
 // It imports internal/notify and the standard library.
 package logmail
@@ -24,7 +24,7 @@ func (n *Notifier) Send(ctx context.Context, m notify.Message) notify.Result {
 	if ctx.Err() != nil {
 		return notify.Result{Outcome: notify.NotAccepted}
 	}
-	n.logger.LogAttrs(ctx, slog.LevelInfo, "a customer is notified", slog.String("notice_id", m.Key),
+	n.logger.LogAttrs(ctx, slog.LevelInfo, "customer notified", slog.String("notice_id", m.Key),
 		slog.String("template", m.Kind), slog.String("customer_id", m.CustomerID))
 	return notify.Result{Outcome: notify.Accepted}
 }

@@ -1,38 +1,37 @@
-// Package notifytest has the suite that every notify.Notifier passes, and a mail server that does as it is told. Only tests
-// import it.
+// Package notifytest has the contract suite of notify.Notifier, and a scripted mail server. Only tests may import it.
 package notifytest
 
 import (
 	"bufio"
 	"crypto/tls"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 )
 
-// Script is what a mail server answers, by the point of the dialogue: "connect", "ehlo", "auth", "mail", "rcpt", "data" and
-// "end", which is behind the end of the data. What is not in it is answered as it should be. Hangup ends the connection
-// instead; Silence says nothing until the client is gone.
+// Script has the answers of a mail server by stage: "connect", "ehlo", "auth", "mail", "rcpt", "data" and "end", which is after the end of the
+// data. Other stages succeed.
 type Script map[string]string
 
-// Answers of a script that are no answers.
+// Special answers: Hangup closes the connection; Silence waits until the client has closed it.
 const (
 	Hangup  = "hang up"
 	Silence = "silence"
 )
 
-// Mail is a message that a server has got.
+// Mail is a message that a server has received.
 type Mail struct {
 	From, To, Data string
-	// Accepted tells that the server has said so, or would have.
+	// Accepted is set if the server has confirmed it, or would have.
 	Accepted bool
-	// Encrypted tells that it came over TLS; User is who logged in.
+	// Encrypted is set if it was received over TLS; User is the authenticated user.
 	Encrypted bool
 	User      string
 }
 
-// Header returns the value of a header of the message, unfolded; empty when it has none.
+// Header returns the value of a header, unfolded; "" if there is none.
 func (m Mail) Header(name string) string {
 	head, _, _ := strings.Cut(m.Data, "\r\n\r\n")
 	head = strings.ReplaceAll(strings.ReplaceAll(head, "\r\n ", " "), "\r\n\t", " ")
@@ -58,7 +57,7 @@ type Server struct {
 	all     sync.WaitGroup
 }
 
-// Start starts a server; a TLS configuration lets it offer STARTTLS. It ends with the test.
+// Start starts a server that stops when the test ends; with a TLS configuration it offers STARTTLS.
 func Start(t testing.TB, certificate *tls.Config) *Server {
 	t.Helper()
 	open, err := net.Listen("tcp", "127.0.0.1:0")
@@ -71,10 +70,10 @@ func Start(t testing.TB, certificate *tls.Config) *Server {
 	return s
 }
 
-// Addr is where the server listens.
+// Addr returns the address of the server.
 func (s *Server) Addr() string { return s.net.Addr().String() }
 
-// Port is its port.
+// Port returns the port of the server.
 func (s *Server) Port() int { return s.net.Addr().(*net.TCPAddr).Port }
 
 // Answer changes the script.
@@ -84,21 +83,21 @@ func (s *Server) Answer(script Script) {
 	s.script = script
 }
 
-// Mails returns what the server has got, accepted or not.
+// Mails returns all received messages, accepted or not.
 func (s *Server) Mails() []Mail {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]Mail(nil), s.mails...)
+	return slices.Clone(s.mails)
 }
 
-// Changed returns a channel that is closed when the next message has come.
+// Changed returns a channel that is closed when the next message is received.
 func (s *Server) Changed() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.changed
 }
 
-// Close ends the server and every connection.
+// Close stops the server and closes all connections.
 func (s *Server) Close() {
 	_ = s.net.Close()
 	s.mu.Lock()
@@ -133,7 +132,7 @@ func (s *Server) accept() {
 	}
 }
 
-// at returns what the script says about a point.
+// at returns the answer of the script for a stage.
 func (s *Server) at(point, otherwise string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,7 +158,7 @@ type session struct {
 	mail   Mail
 }
 
-// say answers at a point. It reports whether the dialogue goes on.
+// say sends the answer for a stage. goesOn is false if the session ends.
 func (c *session) say(point, otherwise string) (answer string, goesOn bool) {
 	answer = c.server.at(point, otherwise)
 	switch answer {
@@ -185,7 +184,7 @@ func (c *session) serve() {
 	}
 }
 
-// command answers one command.
+// command handles one command.
 func (c *session) command(line string) (goesOn bool) {
 	verb, rest, _ := strings.Cut(line, " ")
 	switch strings.ToUpper(verb) {
@@ -223,7 +222,7 @@ func (c *session) command(line string) (goesOn bool) {
 	return goesOn
 }
 
-// data takes the message in.
+// data receives the message.
 func (c *session) data() bool {
 	var text strings.Builder
 	for {
@@ -245,7 +244,7 @@ func (c *session) data() bool {
 	return goesOn
 }
 
-// address returns what stands between the brackets.
+// address returns the text between the angle brackets.
 func address(text string) string {
 	_, text, _ = strings.Cut(text, "<")
 	text, _, _ = strings.Cut(text, ">")

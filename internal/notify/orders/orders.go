@@ -1,4 +1,4 @@
-// Package orders says what messages to customers are to say about orders. It reads the log, and knows no notifier.
+// Package orders provides the data for messages about orders. It reads the log and does not depend on a notifier.
 package orders
 
 import (
@@ -10,20 +10,20 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// Reader reads orders for messages about them.
+// Reader reads orders for messages.
 type Reader struct{ Log event.StreamReader }
 
-// Occasion returns the event of a type of an order, of which there is at most one. Errors: those of the log and of order.Fold.
+// Occasion returns the event of an order with a type, of which there is at most one. Errors: those of the log and of order.Fold.
 func (r Reader) Occasion(ctx context.Context, orderID, eventType string) (notify.Occasion, error) {
 	o, err := occasion(ctx, r.Log, orderID, eventType)
 	if err == nil && o.EventID == "" {
-		// The bus says that it happened: the read may have missed it.
+		// The event was published: the read may have missed it.
 		o, err = occasion(ctx, certain{r.Log}, orderID, eventType)
 	}
 	return o, err
 }
 
-// certain reads in the way that misses nothing: something is concluded from what is not there.
+// certain uses reads that miss nothing, because the absence of the event is relevant.
 type certain struct{ log event.StreamReader }
 
 func (c certain) Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error) {
@@ -51,7 +51,7 @@ func occasion(ctx context.Context, log event.StreamReader, orderID, eventType st
 	return o, nil
 }
 
-// reasonTexts say to a customer why an order did not complete.
+// reasonTexts explain to customers why an order did not complete.
 var reasonTexts = map[string]string{
 	order.ReasonOutOfStock: "something in it is out of stock", order.ReasonUnknownSKU: "something in it is not sold here",
 	order.ReasonStockLost:       "something in it is not there any more",

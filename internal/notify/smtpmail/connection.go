@@ -7,15 +7,15 @@ import (
 	"sync"
 )
 
-// connection is the connection of one message. It is kept in hand because it is closed here and nowhere else: a session that
-// ends in the middle of the data must not say goodbye, which would end the data, too, and have half a message delivered.
+// connection is the connection of one message. Only this type closes it: after an interruption within the data, the library must not send QUIT,
+// which would end the data, so that half a message would be delivered.
 type connection struct {
 	mu     sync.Mutex
 	net    net.Conn
 	closed bool
 }
 
-// dial connects, and encrypts from the first byte where that is the policy.
+// dial connects, with TLS from the first byte if that is the policy.
 func (c *connection) dial(ctx context.Context, n *Notifier, network, address string) (net.Conn, error) {
 	plain, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
@@ -35,7 +35,7 @@ func (c *connection) dial(ctx context.Context, n *Notifier, network, address str
 	return encrypted, nil
 }
 
-// keep takes a connection into hand, unless it is over.
+// keep stores a connection, unless c is closed.
 func (c *connection) keep(conn net.Conn) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,19 +1,19 @@
-// Package smtpmail is the Notifier that sends e-mail over SMTP, a connection a message.
+// Package smtpmail is a Notifier that sends e-mail over SMTP, with one connection per message.
 //
 // It imports internal/{notify,fault}, github.com/wneessen/go-mail and the standard library.
 //
-// # What an answer means
+// # Outcomes
 //
-// Before the end of the data nothing can have been delivered: no connection, no TLS, a refused login or a temporary answer
-// mean that the message was definitely not accepted. So does a temporary answer to the data. A permanent answer about the
-// message or its recipient refuses it for good; one about the connection, the login or the sender may be somebody's mistake
-// that is mended, so the message is tried again. A connection that is lost while the data is on its way, or that gives no
-// answer to its end, leaves it unknown.
+// Before the end of the data nothing can have been delivered: without a connection, without TLS, after a refused login or a temporary error the
+// message was certainly not accepted. The same holds for a temporary error after the data. A permanent error about the message or its recipient
+// refuses it; one about the connection, the login or the sender may be a configuration error, so the message is retried. If the connection is
+// lost during the data, or there is no answer after it, the outcome is unknown.
 //
-// The Message-ID is made from the message's key: whoever gets a message twice can tell.
+// The Message-ID is derived from the key of the message, so that duplicates can be recognized.
 package smtpmail
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -34,35 +34,36 @@ import (
 	"github.com/ordersaga/ordersaga/internal/notify"
 )
 
-// TLSPolicy says when a connection is encrypted.
+// TLSPolicy is when a connection is encrypted.
 type TLSPolicy string
 
 // The policies.
 const (
-	// Implicit encrypts from the first byte: smtps.
+	// Implicit uses TLS from the first byte: smtps.
 	Implicit TLSPolicy = "implicit"
-	// Mandatory goes on only over STARTTLS.
+	// Mandatory requires STARTTLS.
 	Mandatory TLSPolicy = "mandatory"
-	// Opportunistic uses STARTTLS when it is offered.
+	// Opportunistic uses STARTTLS if the server offers it.
 	Opportunistic TLSPolicy = "opportunistic"
-	// None never encrypts. A password is then sent to this machine only.
+
+	// None never encrypts. A password is then sent only to the same machine.
 	None TLSPolicy = "none"
 )
 
-// Config is what a Notifier needs.
+// Config configures a Notifier.
 type Config struct {
 	Host string
 	Port int
-	// TLS is Mandatory by default; TLSConfig trusts the system's authorities by default.
+	// TLS default: Mandatory. TLSConfig default: the certificate authorities of the system.
 	TLS       TLSPolicy
 	TLSConfig *tls.Config
-	// User and Password log in; nobody does when User is empty.
+	// User and Password are for the login; there is none if User is empty.
 	User, Password string
 	// From is the sender, with or without a name.
 	From string
 	// Timeout bounds sending one message. Default 10 s.
 	Timeout time.Duration
-	// Now is the clock. Default time.Now.
+	// Now default: time.Now.
 	Now func() time.Time
 }
 
@@ -78,22 +79,18 @@ var _ notify.Notifier = (*Notifier)(nil)
 // New returns a Notifier. It does no I/O. The error is Invalid.
 func New(c Config) (*Notifier, error) {
 	var fields []fault.Field
-	if c.TLS == "" {
-		c.TLS = Mandatory
-	}
-	if c.Timeout == 0 {
-		c.Timeout = 10 * time.Second
-	}
+	c.TLS = cmp.Or(c.TLS, Mandatory)
+	c.Timeout = cmp.Or(c.Timeout, 10*time.Second)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	if c.Host == "" || c.Port < 1 || c.Port > 65535 {
-		fields = append(fields, fault.Fieldf("/host", "host and port are mandatory"))
+		fields = append(fields, fault.Fieldf("/host", "host and port are required"))
 	}
 	switch c.TLS {
 	case Implicit, Mandatory, Opportunistic, None:
 	default:
-		fields = append(fields, fault.Fieldf("/tls", "%q is no policy", c.TLS))
+		fields = append(fields, fault.Fieldf("/tls", "%q is not a TLS policy", c.TLS))
 	}
 	if c.Timeout < 0 {
 		fields = append(fields, fault.Fieldf("/timeout", "must not be below 0"))
@@ -107,7 +104,7 @@ func New(c Config) (*Notifier, error) {
 	return &Notifier{cfg: c, from: from, domain: domain}, fault.NewInvalid("smtp", fields)
 }
 
-// MessageID returns the Message-ID of a message: the same for the same key.
+// MessageID returns the Message-ID for a key.
 func (n *Notifier) MessageID(key string) string {
 	sum := sha256.Sum256([]byte("ordersaga/message/v1\n" + key))
 	return hex.EncodeToString(sum[:16]) + "@" + n.domain
@@ -119,7 +116,7 @@ func (n *Notifier) Send(ctx context.Context, m notify.Message) notify.Result {
 	defer cancel()
 	msg, err := n.message(m)
 	if err != nil {
-		// Nobody was asked, and nobody will take an address or a header that cannot be written.
+		// The address or a header is invalid: no server would accept it.
 		return notify.Result{Outcome: notify.Refused}
 	}
 	var dialed connection
@@ -127,7 +124,7 @@ func (n *Notifier) Send(ctx context.Context, m notify.Message) notify.Result {
 	if err != nil {
 		return notify.Result{Outcome: notify.NotAccepted}
 	}
-	// Whatever the library does: when the time is over, or when this is over, the connection is.
+	// The connection is closed when ctx or this call ends, whatever the library does.
 	defer dialed.close()
 	defer context.AfterFunc(ctx, dialed.close)()
 	session, err := client.DialToSMTPClientWithContext(ctx)
@@ -139,15 +136,14 @@ func (n *Notifier) Send(ctx context.Context, m notify.Message) notify.Result {
 		_ = session.Quit()
 		return notify.Result{Outcome: notify.Accepted}
 	}
-	return judge(err)
+	return outcomeOf(err)
 }
 
-// aboutLogin are permanent answers that are not about the message: who may send is somebody's setting. So is any answer to
-// MAIL FROM, before the recipient is mentioned.
+// aboutLogin are permanent errors that are about configuration, not the message. So is every error after MAIL FROM, before the recipient is sent.
 var aboutLogin = []int{530, 534, 535, 538}
 
-// judge says what a failure to send means.
-func judge(err error) notify.Result {
+// outcomeOf returns the outcome of a failed attempt.
+func outcomeOf(err error) notify.Result {
 	r := notify.Result{Outcome: notify.Unknown, Code: codeOf(err)}
 	var failed *mail.SendError
 	if !errors.As(err, &failed) {
@@ -164,13 +160,13 @@ func judge(err error) notify.Result {
 		r.Outcome = notify.NotAccepted
 	case failed.Reason == mail.ErrSMTPDataClose, failed.Reason == mail.ErrSMTPReset, failed.Reason == mail.ErrAmbiguous:
 	default:
-		// It broke before the data was sent.
+		// The failure was before the data.
 		r.Outcome = notify.NotAccepted
 	}
 	return r
 }
 
-// message writes the message down as MIME.
+// message returns the message in MIME.
 func (n *Notifier) message(m notify.Message) (*mail.Msg, error) {
 	to, err := notify.ParseAddress(m.To)
 	if err != nil {
@@ -178,7 +174,7 @@ func (n *Notifier) message(m notify.Message) (*mail.Msg, error) {
 	}
 	msg := mail.NewMsg()
 	msg.FromMailAddress(n.from)
-	// The library quotes a local part that RFC 5322 would not read otherwise.
+	// The library quotes local parts that RFC 5322 requires to be quoted.
 	recipient := notify.ASCIIDomain(*to)
 	msg.ToMailAddress(&recipient)
 	msg.Subject(notify.Line(m.Subject))
@@ -213,7 +209,7 @@ func (n *Notifier) client(dialed *connection) (*mail.Client, error) {
 	}
 	options = append(options, mail.WithTLSConfig(n.tls()))
 	if n.cfg.User != "" {
-		// Among these the library never sends a password over an unencrypted connection to another machine.
+		// With these mechanisms the library never sends a password over an unencrypted connection to another machine.
 		options = append(options, mail.WithUsername(n.cfg.User), mail.WithPassword(n.cfg.Password),
 			mail.WithOpportunisticSMTPAuth(mail.SMTPAuthSCRAMSHA256, mail.SMTPAuthPlain, mail.SMTPAuthLogin))
 	}
@@ -227,10 +223,10 @@ func (n *Notifier) tls() *tls.Config {
 	return &tls.Config{ServerName: n.cfg.Host, MinVersion: tls.VersionTLS12}
 }
 
-// answerPattern finds the status and the enhanced status at the beginning of an answer.
+// answerPattern matches the enhanced status code at the beginning of an answer.
 var answerPattern = regexp.MustCompile(`^([245])\.\d{1,3}\.\d{1,3}\b`)
 
-// statusOf returns the status of the server's answer, 0 when it gave none.
+// statusOf returns the status code of the server's answer, 0 if there was none.
 func statusOf(err error) int {
 	var answer *textproto.Error
 	if errors.As(err, &answer) {
@@ -243,7 +239,7 @@ func statusOf(err error) int {
 	return 0
 }
 
-// codeOf returns the codes of the server's answer and nothing else: its words may quote the address.
+// codeOf returns the status codes of the server's answer. Its text may contain the address.
 func codeOf(err error) string {
 	status := statusOf(err)
 	if status < 200 || status > 599 {

@@ -1,5 +1,4 @@
-// Package sealedtest has what tests of sealed data need: keys in memory, and the suite that every adapter of sealed.Keys
-// passes. Only tests import it.
+// Package sealedtest has keys in memory, and the contract suite of sealed.Keys. Only tests may import it.
 package sealedtest
 
 import (
@@ -14,7 +13,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/sealed"
 )
 
-// Keys are keys in memory.
+// Keys stores keys in memory.
 type Keys struct {
 	mu   sync.Mutex
 	keys map[string]sealed.Key
@@ -22,15 +21,15 @@ type Keys struct {
 
 var _ sealed.Keys = (*Keys)(nil)
 
-// NewKeys returns no keys.
+// NewKeys returns an empty store.
 func NewKeys() *Keys { return &Keys{keys: make(map[string]sealed.Key)} }
 
 // Add implements sealed.Keys.
 func (k *Keys) Add(_ context.Context, customerID string, key sealed.Key) (sealed.Key, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if standing, there := k.keys[customerID]; there {
-		return standing, nil
+	if existing, there := k.keys[customerID]; there {
+		return existing, nil
 	}
 	k.keys[customerID] = key
 	return key, nil
@@ -55,13 +54,13 @@ func (k *Keys) Erase(_ context.Context, customerID string) error {
 	return nil
 }
 
-// Eraser are keys that can be deleted.
+// Eraser is a Keys that can delete keys.
 type Eraser interface {
 	sealed.Keys
 	Erase(ctx context.Context, customerID string) error
 }
 
-// Run is the suite. Each call of fresh returns empty keys.
+// Run runs the suite. fresh returns an empty store.
 func Run(t *testing.T, fresh func(t *testing.T) Eraser) {
 	t.Run("the first writer wins", func(t *testing.T) {
 		keys, secret := fresh(t), make([]byte, sealed.KeyBytes)
@@ -76,34 +75,34 @@ func Run(t *testing.T, fresh func(t *testing.T) Eraser) {
 			})
 		}
 		all.Wait()
-		standing, err := keys.Get(t.Context(), "c-1")
+		existing, err := keys.Get(t.Context(), "c-1")
 		require.NoError(t, err)
 		for _, key := range got {
-			require.Equal(t, standing, key)
+			require.Equal(t, existing, key)
 		}
 	})
-	t.Run("what is not there is not found", func(t *testing.T) {
+	t.Run("a missing key is not found", func(t *testing.T) {
 		_, err := fresh(t).Get(t.Context(), "nobody")
 		require.ErrorIs(t, err, fault.NotFound)
 	})
-	t.Run("what is sealed opens", func(t *testing.T) {
+	t.Run("sealed data is opened", func(t *testing.T) {
 		keys := fresh(t)
 		one, err := sealed.NewBox(keys).Seal(t.Context(), "c-1", []byte("ada@example.com"))
 		require.NoError(t, err)
 		two, err := sealed.NewBox(keys).Seal(t.Context(), "c-1", []byte("ada@example.com"))
 		require.NoError(t, err)
-		require.NotEqual(t, one, two, "nobody sees that it is the same")
+		require.NotEqual(t, one, two, "equal data has different ciphertexts")
 		require.Equal(t, one.KeyID, two.KeyID, "a customer has one key")
 		for _, s := range []sealed.Sealed{one, two} {
 			text, err := base64.StdEncoding.DecodeString(s.Text)
 			require.NoError(t, err)
-			require.NotContains(t, string(text), "ada@example", "three letters would be there by chance")
+			require.NotContains(t, string(text), "ada@example", "long enough not to occur by chance")
 			data, err := sealed.NewBox(keys).Open(t.Context(), "c-1", s)
 			require.NoError(t, err)
 			require.Equal(t, "ada@example.com", string(data))
 		}
 	})
-	t.Run("it opens for its customer only", func(t *testing.T) {
+	t.Run("data is bound to its customer", func(t *testing.T) {
 		keys := fresh(t)
 		box := sealed.NewBox(keys)
 		s, err := box.Seal(t.Context(), "c-1", []byte("ada@example.com"))
@@ -113,13 +112,13 @@ func Run(t *testing.T, fresh func(t *testing.T) Eraser) {
 		_, err = keys.Add(t.Context(), "c-2", key)
 		require.NoError(t, err)
 		_, err = box.Open(t.Context(), "c-2", s)
-		require.ErrorIs(t, err, fault.Corrupt, "the customer is part of what is authenticated")
+		require.ErrorIs(t, err, fault.Corrupt, "the customer ID is authenticated")
 		spoiled := s
 		spoiled.Text = "AAAA" + s.Text[4:]
 		_, err = box.Open(t.Context(), "c-1", spoiled)
 		require.ErrorIs(t, err, fault.Corrupt)
 	})
-	t.Run("an erased key opens nothing", func(t *testing.T) {
+	t.Run("data of an erased key cannot be opened", func(t *testing.T) {
 		keys := fresh(t)
 		box := sealed.NewBox(keys)
 		s, err := box.Seal(t.Context(), "c-1", []byte("ada@example.com"))
@@ -132,7 +131,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Eraser) {
 		require.NoError(t, err)
 		require.NotEqual(t, s.KeyID, again.KeyID)
 		_, err = box.Open(t.Context(), "c-1", s)
-		require.ErrorIs(t, err, fault.NotFound, "what was sealed before stays unreadable")
+		require.ErrorIs(t, err, fault.NotFound, "older data stays unreadable")
 		data, err := box.Open(t.Context(), "c-1", again)
 		require.NoError(t, err)
 		require.Equal(t, "ada@example.com", string(data))
