@@ -42,7 +42,7 @@ func (r *Report) payment(id string, stream []Document) {
 			voided, r.standing[id] = true, false
 		}
 	}
-	// Money that came after a void is nobody's: it has to go back like money that was taken.
+	// Money that came after a void belongs to no order: it must be refunded like captured money.
 	r.Net[id] = captured + arrived - refunded
 	if n := r.Authorizations[id]; n > 1 {
 		r.violate("payment %s has %d authorizations", id, n)

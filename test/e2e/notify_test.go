@@ -130,8 +130,8 @@ func accepted(server *notifytest.Server) map[string]int {
 	return counts
 }
 
-// TestACustomerIsOnboarded and hears of everything that becomes of their orders, once; what they said about themselves stands
-// nowhere in the clear; and when their key is deleted, it can be read nowhere, and everything still verifies.
+// TestACustomerIsOnboarded: the customer is notified once of each outcome of their orders; their personal data is stored
+// encrypted only; after their key is deleted, it cannot be read, and the log still verifies.
 func TestACustomerIsOnboarded(t *testing.T) {
 	s := newMailed(t)
 	// Two of each role, and every workflow task is replayed from its history.

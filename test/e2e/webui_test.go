@@ -159,8 +159,8 @@ func (s *stack) browser() context.Context {
 const visible = `[document, ...[...document.querySelectorAll("iframe")].map(f => f.contentDocument)].
 	map(d => d && d.body ? d.body.innerText : "").join("\n")`
 
-// look returns the texts that the page in the browser does not come to have. It is drawn by scripts, and nobody hears
-// of it when they are done: it is looked at until everything is there, or the time is over.
+// look returns the texts that do not appear on the page in the browser. Scripts draw the page and do not report when they
+// are done: look polls until all texts are there, or the time is over.
 func look(browser context.Context, texts []string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(browser, patience)
 	defer cancel()

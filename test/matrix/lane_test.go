@@ -356,7 +356,7 @@ func atAttention(s order.State) bool {
 	return s.Attention.Open && (s.DispatchedAfterCancel() && s.Released || s.Attention.Step == order.StepCapture && s.Capture == order.CaptureRefused)
 }
 
-// settled returns when nothing of what came after the order's end is left to be done, but by people.
+// settled returns when the late events of an order are handled, except for interventions.
 func (l *lane) settled(ctx context.Context, orderID string) error {
 	ticks := time.NewTicker(20 * time.Millisecond)
 	defer ticks.Stop()

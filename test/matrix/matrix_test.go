@@ -202,7 +202,7 @@ func (c cell) ends(decided order.Decision) []order.Status {
 	return ends
 }
 
-// goesOn reports whether the order may get further before anybody sees a cancellation: a local activity has recorded the
+// goesOn reports whether the order may continue before the saga sees a cancellation: a local activity has recorded the
 // outcome, or a regular one is tried again and records without being interrupted, or is refused.
 func (c cell) goesOn() bool {
 	return c.mode == again || c.regular() && (c.stage.effect == "" || c.journey.scarce)

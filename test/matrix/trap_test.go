@@ -53,8 +53,8 @@ var (
 // trap is a fault that waits for its point.
 type trap struct {
 	orderID string
-	// what and after say at which call it strikes; wires, that it strikes at the last of these completions behind that
-	// call.
+	// what and after say at which call the fault happens; wires, that it happens at the last of these completions after
+	// that call.
 	what  op
 	after bool
 	wires []op
@@ -66,7 +66,7 @@ type trap struct {
 	armed, fired bool
 	// token is the regular activity's whose call it waited for, "" in a local one.
 	token string
-	// passed counts the wires behind it.
+	// passed counts the completed wires.
 	passed int
 	// decided is what had been decided when it fired.
 	decided order.Decision

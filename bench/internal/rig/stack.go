@@ -34,8 +34,8 @@ func FromEnvironment(run string) (Stack, error) {
 	return s, nil
 }
 
-// Database is the database of a round's orders. A round has its own, so that no round pays for what the ones before
-// have left behind.
+// Database is the database of a round's orders. Each round has its own, so that no round is slowed down by the data
+// of earlier ones.
 func (s Stack) Database(round int) string {
 	return fmt.Sprintf("bench_%s_%d", strings.ReplaceAll(s.Run, "-", "_"), round)
 }
