@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
@@ -24,6 +26,15 @@ type Caller struct {
 	CustomerID string
 	// Expires is when the credentials expire; zero when they do not.
 	Expires time.Time
+}
+
+// maxActor is the most bytes of an actor, which becomes part of events.
+const maxActor = 400
+
+// ValidActor reports whether a text can be recorded as an actor: printable characters without a space at either end.
+func ValidActor(actor string) bool {
+	return actor != "" && len(actor) <= maxActor && utf8.ValidString(actor) && strings.TrimSpace(actor) == actor &&
+		!strings.ContainsFunc(actor, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) })
 }
 
 // Anonymous is the caller of every request when callers are not authenticated. It may do everything.

@@ -53,6 +53,17 @@ func ParseScopes(list string) ([]Scope, error) {
 	return scopes, nil
 }
 
+// KnownScopes returns the words that are scopes, each once.
+func KnownScopes(words []string) []Scope {
+	var scopes []Scope
+	for _, s := range Scopes {
+		if slices.Contains(words, string(s)) {
+			scopes = append(scopes, s)
+		}
+	}
+	return scopes
+}
+
 func joined(scopes []Scope) string {
 	words := make([]string, len(scopes))
 	for i, s := range scopes {
