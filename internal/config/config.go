@@ -68,6 +68,15 @@ type Config struct {
 	// HTTPHosts is what HTTP_HOSTS lists; see Hosts. HTTPCORSOrigins are origins as browsers send them.
 	HTTPHosts       []string
 	HTTPCORSOrigins []string
+	// Auth says how callers of the API are authenticated, the OIDC fields which tokens are accepted.
+	Auth              Auth
+	OIDCIssuer        string
+	OIDCAudience      string
+	OIDCScopesClaim   string
+	OIDCCustomerClaim string
+	RateLimit         RateLimit
+	// MetricsAddr is empty when /metrics is served on HTTPAddr.
+	MetricsAddr string
 	// DebugAddr is empty when there is no profiler.
 	DebugAddr string
 
