@@ -1,6 +1,7 @@
 package deadletter
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -19,8 +20,10 @@ const (
 type Request struct {
 	// ID makes the request the same when it comes again.
 	ID string
-	// By is the actor: an id, or empty.
+	// By is the actor as the sender says: an id, or empty.
 	By string
+	// Actor is the actor as it was authenticated; it takes the place of By.
+	Actor string
 	// Note is why. Both become part of events.
 	Note string
 	// Force insists where a replay is refused.
@@ -28,6 +31,9 @@ type Request struct {
 	// Body replaces the payload; nil leaves it.
 	Body []byte
 }
+
+// by is the actor in events.
+func (r Request) by() string { return cmp.Or(r.Actor, r.By) }
 
 // Validate names every field that is wrong. The error is Invalid.
 func (r Request) Validate() error {

@@ -226,19 +226,19 @@ func (l *Ledger) Receipt(ctx context.Context, sku string, quantity int64, id str
 }
 
 // Adjust corrects what is on hand by quantity, up or down, once an id. It returns the balance right after that,
-// also when it is asked again; the note of the first call stays. Errors: StockInsufficient when more would be
+// also when it is asked again; the remark of the first call stays. Errors: StockInsufficient when more would be
 // taken than is available, and as for Receive.
-func (l *Ledger) Adjust(ctx context.Context, sku string, quantity int64, id, note string) (Balance, error) {
+func (l *Ledger) Adjust(ctx context.Context, sku string, quantity int64, id string, why Remark) (Balance, error) {
 	return l.count(ctx, sku, change{
-		key: adjustmentKey(id), kind: event.StockAdjusted, id: id, quantity: quantity, note: note,
+		key: adjustmentKey(id), kind: event.StockAdjusted, id: id, quantity: quantity, why: why,
 	}, -MaxQuantity)
 }
 
 // Count corrects what is on hand to what was counted, once an id. It returns the balance right after that, also when it is
 // asked again. Fewer may be counted than are reserved: then nothing is available, and the balance has a Shortfall. Errors:
 // Invalid, Conflict when the id was used for another count, OutcomeUnknown, Unavailable, Corrupt.
-func (l *Ledger) Count(ctx context.Context, sku string, counted int64, id string) (Balance, error) {
-	return l.count(ctx, sku, change{key: countKey(id), kind: event.StockAdjusted, id: id, counted: &counted}, 0)
+func (l *Ledger) Count(ctx context.Context, sku string, counted int64, id string, why Remark) (Balance, error) {
+	return l.count(ctx, sku, change{key: countKey(id), kind: event.StockAdjusted, id: id, counted: &counted, why: why}, 0)
 }
 
 // count writes a receipt, an adjustment or a count.

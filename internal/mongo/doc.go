@@ -1,8 +1,8 @@
-// Package mongo keeps everything that is kept in MongoDB: the event log, the lists of orders, dead letters, the names of SKUs and
-// the customers' keys. It speaks MongoDB's wire protocol with MongoDB (replica set or sharded), FerretDB 2 and FerretDB 1, and is
+// Package mongo keeps everything that is kept in MongoDB: the event log, the lists of orders, dead letters, the names of SKUs,
+// the customers' keys and the hashes of API keys. It speaks MongoDB's wire protocol with MongoDB (replica set or sharded), FerretDB 2 and FerretDB 1, and is
 // the one package that knows which of them it talks to; what is particular to FerretDB 1 is in ferretdb1.go.
 //
-// It may import the MongoDB driver, jsontext, golang-lru, event, internal/{eventlog,readmodel,deadletter,sealed,order,wire,cursor,null,groupcommit,fault}.
+// It may import the MongoDB driver, jsontext, golang-lru, event, internal/{eventlog,readmodel,deadletter,sealed,auth,order,wire,cursor,null,groupcommit,fault}.
 // Consumers declare what they need of it.
 //
 // Everything here may be used by any number of goroutines and processes at once. Errors: fault.Unavailable for everything that the

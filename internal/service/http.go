@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.temporal.io/sdk/client"
 
 	"github.com/ordersaga/ordersaga/api"
@@ -50,11 +49,14 @@ func (l *listener) serve(handler http.Handler) { l.handler.Store(&handler) }
 
 // probes answers /livez, /readyz and /metrics, where the API is not served or not yet.
 func (s *Service) probes(starting bool, checks func(context.Context) []api.Check) http.Handler {
-	return api.Probes{
+	probes := api.Probes{
 		Ready:    func(ctx context.Context) (api.Readiness, int) { return api.ReadinessOf(checks(ctx)) },
-		Metrics:  promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}),
 		Starting: starting, Logger: s.logger,
 	}
+	if s.cfg.MetricsAddr == "" {
+		probes.Metrics = s.metricsHandler()
+	}
+	return probes
 }
 
 // checks looks at every dependency, for /readyz.
@@ -63,6 +65,9 @@ func (s *Service) checks(ctx context.Context) []api.Check {
 	checks := []api.Check{
 		{Name: "mongodb", Err: s.stores.db.Ping(ctx)},
 		{Name: "temporal", Err: temporal},
+	}
+	if s.oidc != nil {
+		checks = append(checks, s.oidcCheck())
 	}
 	if s.roles.Worker || s.roles.Consumer {
 		checks = append(checks, brokerCheck("rabbitmq", s.publisher))
@@ -117,7 +122,8 @@ func (s *Service) startHTTP() (err error) {
 		DeadLetters: s.DeadLetters(), Flows: s.shownFlows(),
 		TemporalUIURL: s.cfg.TemporalUIURL, TemporalNamespace: s.cfg.TemporalNamespace,
 		Hosts: s.cfg.Hosts(), CORSOrigins: s.cfg.HTTPCORSOrigins,
-		Registry: s.registry, Logger: s.logger,
+		Auth: s.authenticator(), RateLimit: api.RateLimit(s.cfg.RateLimit),
+		Registry: s.registry, HideMetrics: s.cfg.MetricsAddr != "", Logger: s.logger,
 	})
 	if err != nil {
 		return err
