@@ -18,6 +18,8 @@ const (
 	readPause = 500 * time.Millisecond
 	// readTimeout bounds a read of the store.
 	readTimeout = 5 * time.Second
+	// maxLookups is how many requests may wait for a read because the copy does not have their key: those of known callers need the room.
+	maxLookups = 256
 )
 
 // Keyring authenticates API keys from a copy of all of them. Call NewKeyring.
@@ -35,6 +37,8 @@ type Keyring struct {
 	tried   time.Time
 	failed  error
 	reading chan struct{}
+	// lookups counts the requests that wait although there is a copy.
+	lookups int
 }
 
 // NewKeyring returns a keyring over a store. It does no I/O. The clock may be nil.
@@ -52,9 +56,11 @@ func (k *Keyring) Authenticate(ctx context.Context, token string) (Caller, error
 		return Caller{}, errUnknownKey
 	}
 	hash := hashOf(token)
-	k.mu.Lock()
-	before := k.begun
-	k.mu.Unlock()
+	before, leave, err := k.enter(hash)
+	if err != nil {
+		return Caller{}, err
+	}
+	defer leave()
 	for {
 		caller, done, pause, err := k.look(hash, before)
 		if done == nil && pause == 0 {
@@ -64,6 +70,25 @@ func (k *Keyring) Authenticate(ctx context.Context, token string) (Caller, error
 			return Caller{}, err
 		}
 	}
+}
+
+// enter returns the number of the last read that has begun, and counts a request that will have to wait although there is a copy, until leave
+// is called. The error is Unavailable when too many such requests wait.
+func (k *Keyring) enter(hash string) (before int, leave func(), err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, known := k.held[hash]; known || k.heldBy == 0 {
+		return k.begun, func() {}, nil
+	}
+	if k.lookups >= maxLookups {
+		return 0, nil, fault.New(fault.Unavailable, "too many unknown API keys are looked up")
+	}
+	k.lookups++
+	return k.begun, func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.lookups--
+	}, nil
 }
 
 // look returns the answer, or what to wait for: a read, or a pause before the next one. Before is the last read that had begun before the

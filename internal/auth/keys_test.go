@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -220,7 +221,7 @@ func TestAStoreThatDoesNotAnswerRefusesNobody(t *testing.T) {
 		known, other := w.create("known"), w.create("other")
 		require.Empty(t, w.code(known))
 		w.store.Break(errors.New("no server"))
-		unknown := w.create2("unknown")
+		unknown := w.foreign("unknown")
 		require.Equal(t, fault.Unavailable, w.code(unknown), "it may be valid")
 		time.Sleep(12 * time.Second)
 		require.Empty(t, w.code(known), "a failover is bridged")
@@ -232,8 +233,8 @@ func TestAStoreThatDoesNotAnswerRefusesNobody(t *testing.T) {
 	})
 }
 
-// create2 makes a key while the store cannot be read.
-func (w *world) create2(name string) string {
+// foreign makes a key of another store.
+func (w *world) foreign(name string) string {
 	w.Helper()
 	other := new(authtest.Store)
 	key, _, err := auth.Admin{Store: other, Clock: time.Now}.Create(w.Context(), name, "", read)
@@ -249,10 +250,20 @@ func TestUnknownKeysCostFewReads(t *testing.T) {
 		require.Empty(t, w.code(known))
 		before, began := w.store.Count(), time.Now()
 		var tries sync.WaitGroup
-		for range 200 {
-			tries.Go(func() { _, _ = w.ring.Authenticate(context.Background(), w.create2("x")) })
+		var refused, unavailable atomic.Int64
+		for range 1000 {
+			tries.Go(func() {
+				_, err := w.ring.Authenticate(context.Background(), w.foreign("x"))
+				if errors.Is(err, fault.Unavailable) {
+					unavailable.Add(1)
+				} else if errors.Is(err, fault.Unauthenticated) {
+					refused.Add(1)
+				}
+			})
 		}
 		tries.Wait()
+		require.EqualValues(t, 1000, refused.Load()+unavailable.Load())
+		require.EqualValues(t, 256, refused.Load(), "so many may wait")
 		require.LessOrEqual(t, w.store.Count()-before, 2+int(time.Since(began)/(500*time.Millisecond)))
 		require.Less(t, time.Since(began), 5*time.Second)
 		require.Empty(t, w.code(known))
@@ -264,7 +275,7 @@ func TestACallerThatLeavesWaitsForNothing(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.NotPanics(t, func() {
-		_, err := w.ring.Authenticate(gone, w.create2("x"))
+		_, err := w.ring.Authenticate(gone, w.foreign("x"))
 		require.Error(t, err)
 	})
 }

@@ -58,11 +58,11 @@ func (p *provider) RoundTrip(r *http.Request) (*http.Response, error) {
 		pause = retryPause
 	}
 	if d.tried.IsZero() || now.Sub(d.tried) >= pause {
-		d.tried = now
 		var body []byte
 		if body, d.failed = p.get(r); d.failed == nil {
 			d.body, d.readAt = body, now
 		}
+		d.tried = p.clock() // after it: those that waited for it do not try again, one after the other
 	}
 	if d.failed != nil && (d.body == nil || now.Sub(d.readAt) >= keepFor) {
 		return nil, d.failed
