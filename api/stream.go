@@ -59,6 +59,8 @@ func (s *Server) streamEvents(c echo.Context, of timeline, after int64) error {
 	ctx, done := s.whileValid(c.Request().Context(), c)
 	defer done()
 	s.pump(ctx, w, of, after)
+	// net/http still writes the end of the answer, and the deadline of the last write may have passed.
+	_ = w.controller.SetWriteDeadline(time.Now().Add(streamWriteTimeout))
 	return nil
 }
 

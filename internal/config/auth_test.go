@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -62,6 +64,20 @@ func TestTheAPIServesNobodyByMistake(t *testing.T) {
 		require.NoError(t, err, "a worker serves no API")
 		require.EqualError(t, c.CheckAPI(), "the configuration is invalid:\n  API_AUTH=none: expected keys, oidc or keys,oidc, because HTTP_ADDR="+address+
 			" can be reached from other machines; insecure lets everyone who reaches it do everything")
+	}
+}
+
+func TestTLSNeedsACertificateAndItsKey(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, []byte("x"), 0o600))
+	c, err := config.Load([]string{"HTTP_TLS_CERT_FILE=" + file, "HTTP_TLS_KEY_FILE=" + file})
+	require.NoError(t, err)
+	require.Equal(t, file, c.HTTPTLSCertFile)
+	for _, wrong := range [][]string{
+		{"HTTP_TLS_CERT_FILE=" + file}, {"HTTP_TLS_KEY_FILE=" + file}, {"HTTP_TLS_CERT_FILE=" + file, "HTTP_TLS_KEY_FILE=" + filepath.Dir(file)},
+		{"HTTP_TLS_CERT_FILE=" + file + "x", "HTTP_TLS_KEY_FILE=" + file},
+	} {
+		require.Len(t, problemsOf(t, wrong...), 1, wrong)
 	}
 }
 

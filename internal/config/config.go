@@ -68,6 +68,9 @@ type Config struct {
 	// HTTPHosts is what HTTP_HOSTS lists; see Hosts. HTTPCORSOrigins are origins as browsers send them.
 	HTTPHosts       []string
 	HTTPCORSOrigins []string
+	// HTTPTLSCertFile and HTTPTLSKeyFile are both empty when the API is served without TLS.
+	HTTPTLSCertFile string
+	HTTPTLSKeyFile  string
 	// Auth says how callers of the API are authenticated, the OIDC fields which tokens are accepted.
 	Auth              Auth
 	OIDCIssuer        string

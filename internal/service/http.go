@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -22,21 +23,35 @@ type listener struct {
 	server  *http.Server
 	handler atomic.Pointer[http.Handler]
 	failed  chan error
+	// certificate is nil without TLS.
+	certificate *certificate
 }
 
-func listen(ctx context.Context, addr string, handler http.Handler) (*listener, error) {
-	open, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+func (s *Service) listen(ctx context.Context, handler http.Handler) (*listener, error) {
+	l := &listener{failed: make(chan error, 1)}
+	if s.cfg.HTTPTLSCertFile != "" {
+		var err error
+		if l.certificate, err = newCertificate(s.cfg.HTTPTLSCertFile, s.cfg.HTTPTLSKeyFile, s.logger); err != nil {
+			return nil, err
+		}
+	}
+	open, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.HTTPAddr)
 	if err != nil {
 		return nil, fmt.Errorf("HTTP_ADDR: %w", err)
 	}
-	l := &listener{net: open, failed: make(chan error, 1)}
+	l.net = open
 	l.serve(handler)
 	l.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		(*l.handler.Load()).ServeHTTP(w, r)
 	})}
 	api.ConfigureServer(l.server)
+	if l.certificate != nil {
+		open = tls.NewListener(open, l.certificate.tlsConfig())
+	} else {
+		open = api.ProblemListener(open)
+	}
 	go func() {
-		if err := l.server.Serve(api.ProblemListener(open)); !errors.Is(err, http.ErrServerClosed) {
+		if err := l.server.Serve(open); !errors.Is(err, http.ErrServerClosed) {
 			l.failed <- err
 		}
 	}()
@@ -44,6 +59,14 @@ func listen(ctx context.Context, addr string, handler http.Handler) (*listener, 
 }
 
 func (l *listener) addr() string { return l.net.Addr().String() }
+
+// url is where the API is served.
+func (l *listener) url() string {
+	if l.certificate != nil {
+		return "https://" + l.addr()
+	}
+	return "http://" + l.addr()
+}
 
 func (l *listener) serve(handler http.Handler) { l.handler.Store(&handler) }
 

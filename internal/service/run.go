@@ -97,7 +97,7 @@ func Run(ctx context.Context, r Roles, cfg config.Config, version string, flows 
 	if err := s.start(ctx); err != nil {
 		return err
 	}
-	s.logger.LogAttrs(ctx, slog.LevelInfo, "ready", slog.String("http", "http://"+s.http.addr()))
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "ready", slog.String("http", s.http.url()))
 	select {
 	case <-ctx.Done():
 		s.logger.LogAttrs(ctx, slog.LevelInfo, "draining", slog.Int64("grace_ms", cfg.ShutdownGrace.Milliseconds()))
@@ -112,7 +112,7 @@ func Run(ctx context.Context, r Roles, cfg config.Config, version string, flows 
 
 // connect makes the connections, and waits for each dependency.
 func (s *Service) connect(ctx context.Context) (err error) {
-	if s.http, err = listen(ctx, s.cfg.HTTPAddr, s.probes(true, func(context.Context) []api.Check { return nil })); err != nil {
+	if s.http, err = s.listen(ctx, s.probes(true, func(context.Context) []api.Check { return nil })); err != nil {
 		return err
 	}
 	if s.metrics, err = s.listenMetrics(ctx); err != nil {
