@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"os/exec"
@@ -114,7 +113,7 @@ func TestTheAPIIsNotOpenByMistake(t *testing.T) {
 	for _, role := range []string{"serve", "api"} {
 		out, err := command(t, env, role)
 		var exit *exec.ExitError
-		require.True(t, errors.As(err, &exit))
+		require.ErrorAs(t, err, &exit)
 		require.Equal(t, 2, exit.ExitCode())
 		require.Contains(t, out, "API_AUTH=none: expected keys, oidc or keys,oidc, because HTTP_ADDR=0.0.0.0:0 can be reached from other machines")
 	}
