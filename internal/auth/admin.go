@@ -37,11 +37,12 @@ func (a Admin) Create(ctx context.Context, name, namespace string, scopes []Scop
 	if err := fault.NewInvalid("API key", wrong); err != nil {
 		return "", Key{}, err
 	}
-	return a.insert(ctx, Record{Name: name, Secret: 1, Scopes: scopes, Namespace: namespace})
+	return a.insert(ctx, Key{Name: name}, Record{Name: name, Secret: 1, Scopes: scopes, Namespace: namespace})
 }
 
-// insert makes the secret of a record, and stores the record.
-func (a Admin) insert(ctx context.Context, r Record) (key string, k Key, err error) {
+// insert makes the secret of a record, stores the record, and returns the key with it. Nothing is read again: a read that failed would lose
+// the secret.
+func (a Admin) insert(ctx context.Context, before Key, r Record) (key string, k Key, err error) {
 	key = newKey()
 	r.Hash, r.At = hashOf(key), a.now()
 	inserted, err := a.Store.Insert(ctx, r)
@@ -53,8 +54,7 @@ func (a Admin) insert(ctx context.Context, r Record) (key string, k Key, err err
 	case !inserted:
 		return "", Key{}, fault.New(fault.Conflict, "the key %s was rotated at the same time", r.Name)
 	}
-	k, err = a.find(ctx, r.Name)
-	return key, k, err
+	return key, before.with(r), nil
 }
 
 // now is in milliseconds, as times are stored.
@@ -79,7 +79,7 @@ func (a Admin) Rotate(ctx context.Context, name string, overlap time.Duration) (
 	case !k.RevokedAt.IsZero():
 		return "", Key{}, fault.New(fault.Conflict, "the key %s is revoked", name)
 	}
-	return a.insert(ctx, Record{
+	return a.insert(ctx, k, Record{
 		Name: name, Secret: len(k.secrets) + 1, Scopes: k.Scopes, Namespace: k.Caller, FormerUntil: a.now().Add(overlap),
 	})
 }
