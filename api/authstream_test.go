@@ -24,7 +24,8 @@ func TestStreamEndsWithItsCredentials(t *testing.T) {
 		"rotated": func(a auth.Admin) error { _, _, err := a.Rotate(context.Background(), "shop", 0); return err },
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			g := newGuarded(t)
+			// Without a heartbeat the deadline of the last write has passed when the stream ends.
+			g := newGuarded(t, func(c *api.Config) { c.Heartbeat = time.Hour })
 			key := g.key("shop", auth.OrdersRead)
 			g.append("o-1", timeline("o-1")[:2]...)
 			s := servePiped(t, g.server)
