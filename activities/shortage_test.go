@@ -13,6 +13,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
@@ -97,7 +98,7 @@ func TestTheNewestHoldersAreAskedUntilNothingIsMissing(t *testing.T) {
 		return result
 	}
 	require.Equal(t, shortage.AskResult{}, ask(), "nothing is missing")
-	_, err = s.processes[0].ledger.Count(t.Context(), "tea", 3, "count")
+	_, err = s.processes[0].ledger.Count(t.Context(), "tea", 3, "count", inventory.Remark{})
 	require.NoError(t, err)
 	first := ask()
 	require.Equal(t, int64(3), first.Shortfall)
@@ -116,7 +117,7 @@ func TestTheNewestHoldersAreAskedUntilNothingIsMissing(t *testing.T) {
 	require.Empty(t, runs[0].state.Decision, "the older ones keep what they hold")
 
 	orders.err = fault.New(fault.Unavailable, "no Temporal")
-	_, err = s.processes[0].ledger.Count(t.Context(), "tea", 0, "nothing")
+	_, err = s.processes[0].ledger.Count(t.Context(), "tea", 0, "nothing", inventory.Remark{})
 	require.NoError(t, err)
 	_, err = activity.Ask(t.Context(), shortage.AskInput{SKU: "tea"})
 	requireFault(t, fault.Unavailable, err)
@@ -136,7 +137,7 @@ func TestOrdersThatCannotGiveWayAreNotAsked(t *testing.T) {
 	}
 	_, err := s.processes[0].ledger.Reserve(t.Context(), "ghost", "tea", 1)
 	require.NoError(t, err)
-	_, err = s.processes[0].ledger.Count(t.Context(), "tea", 0, "count")
+	_, err = s.processes[0].ledger.Count(t.Context(), "tea", 0, "count", inventory.Remark{})
 	require.NoError(t, err)
 	activity, orders := s.shortage([]*run{r})
 	result, err := activity.Ask(t.Context(), shortage.AskInput{SKU: "tea"})
@@ -194,7 +195,7 @@ func TestShortageModel(t *testing.T) {
 			},
 			"count": func(rt *rapid.T) {
 				counts++
-				_, err := s.processes[0].ledger.Count(context.Background(), "tea", rapid.Int64Range(0, 8).Draw(rt, "counted"), fmt.Sprint(counts))
+				_, err := s.processes[0].ledger.Count(context.Background(), "tea", rapid.Int64Range(0, 8).Draw(rt, "counted"), fmt.Sprint(counts), inventory.Remark{})
 				require.NoError(rt, err)
 			},
 			"ask": func(*rapid.T) { ask() },

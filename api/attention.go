@@ -105,9 +105,12 @@ func (s *Server) resolveOrder(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if decision.By, err = actor(c, decision.By); err != nil {
+		return err
+	}
 	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
-	decision, verdict, err := s.cfg.Sagas.Resolve(ctx, id, decision, key)
+	decision, verdict, err := s.cfg.Sagas.Resolve(ctx, id, decision, scopedKey(c, key))
 	if err != nil {
 		return err
 	}

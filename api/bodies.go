@@ -99,6 +99,8 @@ func decodeResolution(body []byte) (order.Resolution, error) {
 type stockChange struct {
 	quantity int64
 	note     string
+	// by is the caller; empty when callers are not authenticated.
+	by string
 }
 
 func decodeReceipt(body []byte) (stockChange, error) {
@@ -117,7 +119,7 @@ func decodeAdjustment(body []byte) (stockChange, error) {
 	},
 	) (stockChange, error) {
 		validateText(doc, "/note", d.Note, maxNote)
-		return stockChange{d.Quantity, d.Note}, nil
+		return stockChange{quantity: d.Quantity, note: d.Note}, nil
 	})
 }
 

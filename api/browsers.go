@@ -21,8 +21,8 @@ const (
 
 // What a web page of an allowed origin may send and read besides what CORS always permits.
 const (
-	corsRequestHeaders  = "Content-Type, Idempotency-Key, Last-Event-ID, Prefer, Traceparent, X-Correlation-Id"
-	corsResponseHeaders = "Idempotent-Replayed, Link, Location, Preference-Applied, Retry-After, X-Correlation-Id"
+	corsRequestHeaders  = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Prefer, Traceparent, X-Correlation-Id"
+	corsResponseHeaders = "Idempotent-Replayed, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Correlation-Id"
 	// corsMaxAge is for how many seconds a browser may remember a preflight.
 	corsMaxAge = "600"
 )

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/auth"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/inventory"
@@ -67,8 +68,8 @@ type Stock interface {
 	Balance(ctx context.Context, sku string) (inventory.Balance, error)
 	List(ctx context.Context, after string, limit int) (balances []inventory.Balance, next string, err error)
 	Receive(ctx context.Context, sku string, quantity int64, id string) (inventory.Balance, error)
-	Adjust(ctx context.Context, sku string, quantity int64, id, note string) (inventory.Balance, error)
-	Count(ctx context.Context, sku string, counted int64, id string) (inventory.Balance, error)
+	Adjust(ctx context.Context, sku string, quantity int64, id string, why inventory.Remark) (inventory.Balance, error)
+	Count(ctx context.Context, sku string, counted int64, id string, why inventory.Remark) (inventory.Balance, error)
 }
 
 // Flow is a flow, with its sagas.
@@ -97,6 +98,10 @@ const (
 	DefaultMaxBody           = 1 << 20
 	DefaultHeartbeat         = 15 * time.Second
 	DefaultMaxStreams        = 1024
+	DefaultMaxRequests       = 8192
+	DefaultMaxCallerStreams  = 128
+	DefaultMaxCallerWaits    = 512
+	DefaultRecheck           = 5 * time.Second
 	DefaultDependencyTimeout = 10 * time.Second
 )
 
@@ -125,8 +130,15 @@ type Config struct {
 	// CORSOrigins are the origins, such as https://shop.example.com, whose web pages may use the API. None by default.
 	CORSOrigins []string
 
+	// Auth authenticates callers. Without it every caller may do everything, and all are one.
+	Auth auth.Authenticator
+	// RateLimit is for each caller. Default: none.
+	RateLimit RateLimit
+
 	// Registry gets the metrics, and is served as /metrics. Default: one of its own.
 	Registry *prometheus.Registry
+	// HideMetrics is for a process that serves /metrics elsewhere.
+	HideMetrics bool
 	// Logger gets one line a request, and every error that clients do not see. Default: nothing is logged.
 	Logger *slog.Logger
 	// Clock returns the current time. Default: time.Now.
@@ -140,6 +152,14 @@ type Config struct {
 	Heartbeat time.Duration
 	// MaxStreams is the most event streams that are open at once. Default: 1024.
 	MaxStreams int
+	// MaxRequests is the most requests that are in progress at once, waiting ones and streams included; probes and documents do not count.
+	// Default: 8192.
+	MaxRequests int
+	// MaxCallerStreams and MaxCallerWaits are the most event streams, and requests that wait for the end of a saga, of one authenticated caller.
+	// Default: 128 and 512.
+	MaxCallerStreams, MaxCallerWaits int
+	// Recheck is how often the credentials of a stream, or of a request that waits, are looked at again. Default: 5 s.
+	Recheck time.Duration
 	// DependencyTimeout bounds what is asked of the saga client, the log, the read model and the ledger, the
 	// wait for a worker's answer to a cancellation included. Default: 10 s.
 	DependencyTimeout time.Duration
@@ -166,7 +186,8 @@ func (c *Config) Validate() error {
 			wrong = append(wrong, fault.Fieldf("/temporalUIURL", "must be an http or https URL"))
 		}
 	}
-	if c.MaxBody < 0 || c.Heartbeat < 0 || c.MaxStreams < 0 || c.DependencyTimeout < 0 {
+	if min(c.MaxBody, int64(c.MaxStreams), int64(c.MaxRequests), int64(c.MaxCallerStreams), int64(c.MaxCallerWaits), int64(c.RateLimit.Requests)) < 0 ||
+		min(c.Heartbeat, c.DependencyTimeout, c.Recheck, c.RateLimit.Per) < 0 || c.RateLimit.Requests > 0 && c.RateLimit.Per < time.Second {
 		wrong = append(wrong, fault.Fieldf("", "limits must not be negative"))
 	}
 	return fault.NewInvalid("api configuration", wrong)
@@ -202,5 +223,9 @@ func (c *Config) setDefaults() {
 	c.MaxBody = cmp.Or(c.MaxBody, DefaultMaxBody)
 	c.Heartbeat = cmp.Or(c.Heartbeat, DefaultHeartbeat)
 	c.MaxStreams = cmp.Or(c.MaxStreams, DefaultMaxStreams)
+	c.MaxRequests = cmp.Or(c.MaxRequests, DefaultMaxRequests)
+	c.MaxCallerStreams = cmp.Or(c.MaxCallerStreams, DefaultMaxCallerStreams)
+	c.MaxCallerWaits = cmp.Or(c.MaxCallerWaits, DefaultMaxCallerWaits)
+	c.Recheck = cmp.Or(c.Recheck, DefaultRecheck)
 	c.DependencyTimeout = cmp.Or(c.DependencyTimeout, DefaultDependencyTimeout)
 }

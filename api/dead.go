@@ -159,5 +159,6 @@ func (s *Server) letterRequest(
 		return id, r, err
 	}
 	r.ID = s.requestID(c, key, "dead letter "+what, id)
-	return id, r, nil
+	r.Actor, err = actor(c, r.By)
+	return id, r, err
 }

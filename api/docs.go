@@ -115,6 +115,16 @@ func (p part) Tagged(tag string) []operation {
 	return some
 }
 
+// Scope is what a caller needs for the operation; empty when it is open to everyone.
+func (o operation) Scope() string {
+	for _, alternative := range o.At("security").items() {
+		for _, scope := range alternative.At("bearer").items() {
+			return scope.Text()
+		}
+	}
+	return ""
+}
+
 // Example shows the example of a medium as JSON.
 func (p part) Example() string {
 	var b strings.Builder

@@ -11,6 +11,15 @@ func (s *Server) Routes() []string {
 	return routes
 }
 
+// RouterRoutes lists what the router serves, as "GET /v1/orders/:id".
+func (s *Server) RouterRoutes() []string {
+	var routes []string
+	for _, r := range s.echo.Routes() {
+		routes = append(routes, r.Method+" "+r.Path)
+	}
+	return routes
+}
+
 // Specification is openapi.yaml.
 var Specification = specification
 

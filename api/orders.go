@@ -41,7 +41,10 @@ func (s *Server) getOrder(c echo.Context) error {
 	if !past {
 		return s.answerOrder(c, id)
 	}
-	return answer(s, c, s.resource, func(ctx context.Context) (order.State, error) { return s.loadOrderAt(ctx, id, at) })
+	return answer(s, c, s.resource, func(ctx context.Context) (order.State, error) {
+		state, err := s.loadOrderAt(ctx, id, at)
+		return ownOrder(c, state, err)
+	})
 }
 
 func (s *Server) listOrders(c echo.Context) error {
@@ -53,6 +56,12 @@ func (s *Server) listOrders(c echo.Context) error {
 	filter.CreatedTo, _ = q.time("to")
 	if !filter.CreatedFrom.IsZero() && !filter.CreatedTo.IsZero() && !filter.CreatedFrom.Before(filter.CreatedTo) {
 		q.add("to", "must be after from")
+	}
+	if q.err() == nil {
+		var err error
+		if filter.CustomerID, err = forCustomer(c, filter.CustomerID); err != nil {
+			return err
+		}
 	}
 	if id := q.id("id"); id != "" {
 		c.Set(contextOrderID, id)
@@ -87,6 +96,9 @@ func (s *Server) listOne(ctx context.Context, id string, f readmodel.Filter) ([]
 func (s *Server) cancelOrder(c echo.Context) error {
 	id, err := orderID(c)
 	if err != nil {
+		return err
+	}
+	if err := s.checkOwn(c, id); err != nil {
 		return err
 	}
 	key, reason, err := posted(s, c, decodeReason)
@@ -134,7 +146,10 @@ func noOrder(id string) error {
 }
 
 func (s *Server) answerOrder(c echo.Context, id string) error {
-	return answer(s, c, s.resource, func(ctx context.Context) (order.State, error) { return s.loadOrder(ctx, id) })
+	return answer(s, c, s.resource, func(ctx context.Context) (order.State, error) {
+		state, err := s.loadOrder(ctx, id)
+		return ownOrder(c, state, err)
+	})
 }
 
 // loadOrder returns an order. Between its placement and its first event only Temporal knows it.

@@ -23,6 +23,9 @@ func (s *Server) placeOrder(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := forCustomer(c, o.CustomerID); err != nil {
+		return err
+	}
 	ctx := c.Request().Context()
 	// An ID of the caller's says which order is meant, and a key beside it no more.
 	callerID := o.ID != ""
@@ -30,7 +33,8 @@ func (s *Server) placeOrder(c echo.Context) error {
 		o.ID = s.requestID(c, key, "order")
 	}
 	c.Set(contextOrderID, o.ID)
-	wait := preferredWait(c.Request().Header)
+	wait, leave := s.limits.wait(c, preferredWait(c.Request().Header))
+	defer leave()
 	stream := event.OrderStream(o.ID)
 	var watch *eventlog.Watch
 	if wait > 0 {
@@ -55,7 +59,9 @@ func (s *Server) placeOrder(c echo.Context) error {
 				return s.cfg.Log.Follow(ctx, stream, after)
 			}
 		}
-		state = s.awaitEnd(ctx, follow, state, wait)
+		valid, done := s.whileValid(ctx, c)
+		state = s.awaitEnd(valid, follow, state, wait)
+		done()
 	}
 	return s.writePlaced(c, state, wait, replayed)
 }

@@ -61,11 +61,11 @@ func (s *Server) readiness(ctx context.Context) (Readiness, int) {
 }
 
 // Probes answers what an orchestrator asks of a process that does not serve the API, or not yet: /livez, /readyz and
-// /metrics, as a Server does. Every other request is answered with a problem. All fields but Starting are mandatory.
+// /metrics, as a Server does. Every other request is answered with a problem. All fields but Starting and Metrics are mandatory.
 type Probes struct {
 	// Ready is the answer to /readyz, and its HTTP status. Its context is bounded.
 	Ready func(ctx context.Context) (Readiness, int)
-	// Metrics answers /metrics.
+	// Metrics answers /metrics; nil where it is served on another address.
 	Metrics http.Handler
 	// Starting reports that the process will serve the API: requests for anything else are answered Unavailable, not NotFound.
 	Starting bool
@@ -111,7 +111,11 @@ func (p Probes) answer(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set(echo.HeaderRetryAfter, "1")
 		}
 		p.write(w, echo.MIMEApplicationJSON, status, readiness)
-	default:
+	case "/metrics":
+		if p.Metrics == nil {
+			p.writeProblem(w, w.Header().Get(headerCorrelationID), fault.New(fault.NotFound, "/metrics is served on METRICS_ADDR"))
+			return
+		}
 		p.Metrics.ServeHTTP(w, r)
 	}
 }

@@ -76,6 +76,12 @@ func (s *Server) logRequest(ctx context.Context, c echo.Context, took time.Durat
 	if names, ok := c.Get(contextSaga).([]slog.Attr); ok {
 		attrs = append(attrs, names...)
 	}
+	if actor := callerOf(c).Actor; actor != "" {
+		attrs = append(attrs, slog.String("caller", actor))
+	}
+	if refusal, ok := c.Get(contextRefusal).(string); ok {
+		attrs = append(attrs, slog.String("refusal", refusal))
+	}
 	s.cfg.Logger.LogAttrs(ctx, level, "request", attrs...)
 }
 
@@ -121,9 +127,6 @@ func (s *Server) withDependencyTimeout(c echo.Context) (context.Context, context
 	return context.WithTimeout(c.Request().Context(), s.cfg.DependencyTimeout)
 }
 
-// caller is part of what is derived from a caller's key. All are the same until callers are authenticated.
-const caller = "anonymous"
-
 // isVisible reports whether text has 1 to most characters, all of them visible ASCII.
 func isVisible(text string, most int) bool {
 	if text == "" || len(text) > most {
@@ -149,7 +152,7 @@ func (s *Server) requestID(c echo.Context, key string, parts ...string) string {
 	if key == "" {
 		return s.cfg.NewID()
 	}
-	return event.DerivedID(append(parts, caller, key)...)
+	return event.DerivedID(append(parts, callerOf(c).Namespace, key)...)
 }
 
 // idempotencyKey returns the request's Idempotency-Key, "" when it has none. The error is Invalid.

@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/auth"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/workflows/order"
@@ -173,6 +174,12 @@ func (s *Server) cancelSaga(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if f.Info().Name == order.Flow.Name {
+		// The other way to cancel an order needs no less.
+		if err := s.require(c, auth.OrdersWrite); err != nil {
+			return err
+		}
+	}
 	key, reason, err := posted(s, c, decodeReason)
 	if err != nil {
 		return err
@@ -208,9 +215,12 @@ func (s *Server) resolveSaga(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if decision.By, err = actor(c, decision.By); err != nil {
+		return err
+	}
 	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
-	decision, verdict, err := f.Sagas.Decide(ctx, id, decision, key)
+	decision, verdict, err := f.Sagas.Decide(ctx, id, decision, scopedKey(c, key))
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/ordersaga/ordersaga/internal/auth"
 )
 
 // Server is the REST API. Call New.
@@ -16,6 +18,7 @@ type Server struct {
 	echo    *echo.Echo
 	metrics *metrics
 	probes  Probes
+	limits  *limits
 	// docs is the page of /docs.
 	docs []byte
 
@@ -32,8 +35,11 @@ func New(c Config) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: c}
-	s.probes = Probes{Ready: s.readiness, Metrics: promhttp.HandlerFor(c.Registry, promhttp.HandlerOpts{}), Logger: c.Logger}
+	s := &Server{cfg: c, limits: newLimits(c)}
+	s.probes = Probes{Ready: s.readiness, Logger: c.Logger}
+	if !c.HideMetrics {
+		s.probes.Metrics = promhttp.HandlerFor(c.Registry, promhttp.HandlerOpts{})
+	}
 	s.draining, s.drain = context.WithCancel(context.Background())
 	var err error
 	if s.metrics, err = newMetrics(c.Registry, s.routes()); err != nil {
@@ -47,7 +53,7 @@ func New(c Config) (*Server, error) {
 	e.HTTPErrorHandler = s.writeError
 	e.Use(s.observe, s.recoverPanics, s.protectBrowsers)
 	for _, r := range s.routes() {
-		e.Add(r.method, r.path, r.handle)
+		e.Add(r.method, r.path, s.guard(r))
 	}
 	s.echo = e
 	return s, nil
@@ -88,49 +94,60 @@ func (s *Server) Drain() { s.drain() }
 
 func (s *Server) isDraining() bool { return s.draining.Err() != nil }
 
+// route is what is served, and to whom. No route is reached but through guard.
 type route struct {
 	method, path string
-	handle       echo.HandlerFunc
+	// scope is what a caller needs; auth.Public is open to everyone.
+	scope auth.Scope
+	// limited says whether callers that are limited to a customer may use it: its handler shows them that customer's orders only.
+	limited bool
+	handle  echo.HandlerFunc
 }
+
+// Values of route.limited.
+const (
+	own  = true
+	none = false
+)
 
 // routes lists what is served; openapi.yaml describes the same.
 func (s *Server) routes() []route {
 	return []route{
-		{http.MethodPost, "/v1/orders", s.placeOrder},
-		{http.MethodGet, "/v1/orders", s.listOrders},
-		{http.MethodGet, "/v1/orders/:id", s.getOrder},
-		{http.MethodGet, "/v1/orders/:id/events", s.getEvents},
-		{http.MethodPost, "/v1/orders/:id/cancellation", s.cancelOrder},
-		{http.MethodPost, "/v1/orders/:id/resolutions", s.resolveOrder},
-		{http.MethodGet, "/v1/attention", s.listAttention},
+		{http.MethodPost, "/v1/orders", auth.OrdersWrite, own, s.placeOrder},
+		{http.MethodGet, "/v1/orders", auth.OrdersRead, own, s.listOrders},
+		{http.MethodGet, "/v1/orders/:id", auth.OrdersRead, own, s.getOrder},
+		{http.MethodGet, "/v1/orders/:id/events", auth.OrdersRead, own, s.getEvents},
+		{http.MethodPost, "/v1/orders/:id/cancellation", auth.OrdersWrite, own, s.cancelOrder},
+		{http.MethodPost, "/v1/orders/:id/resolutions", auth.Operate, none, s.resolveOrder},
+		{http.MethodGet, "/v1/attention", auth.Operate, none, s.listAttention},
 
-		{http.MethodGet, "/v1/sagas", s.listSagas},
-		{http.MethodPost, "/v1/sagas/:flow", s.startSaga},
-		{http.MethodGet, "/v1/sagas/:flow/:id", s.getSaga},
-		{http.MethodGet, "/v1/sagas/:flow/:id/events", s.getSagaEvents},
-		{http.MethodPost, "/v1/sagas/:flow/:id/cancellation", s.cancelSaga},
-		{http.MethodPost, "/v1/sagas/:flow/:id/resolutions", s.resolveSaga},
+		{http.MethodGet, "/v1/sagas", auth.OrdersRead, none, s.listSagas},
+		{http.MethodPost, "/v1/sagas/:flow", auth.SagasWrite, none, s.startSaga},
+		{http.MethodGet, "/v1/sagas/:flow/:id", auth.OrdersRead, none, s.getSaga},
+		{http.MethodGet, "/v1/sagas/:flow/:id/events", auth.OrdersRead, none, s.getSagaEvents},
+		{http.MethodPost, "/v1/sagas/:flow/:id/cancellation", auth.SagasWrite, none, s.cancelSaga},
+		{http.MethodPost, "/v1/sagas/:flow/:id/resolutions", auth.Operate, none, s.resolveSaga},
 
-		{http.MethodGet, "/v1/dead-letters", s.listDead},
-		{http.MethodGet, "/v1/dead-letters/:id", s.getDead},
-		{http.MethodPost, "/v1/dead-letters/:id/replay", s.replayDead},
-		{http.MethodPost, "/v1/dead-letters/:id/discard", s.discardDead},
+		{http.MethodGet, "/v1/dead-letters", auth.Operate, none, s.listDead},
+		{http.MethodGet, "/v1/dead-letters/:id", auth.Operate, none, s.getDead},
+		{http.MethodPost, "/v1/dead-letters/:id/replay", auth.Operate, none, s.replayDead},
+		{http.MethodPost, "/v1/dead-letters/:id/discard", auth.Operate, none, s.discardDead},
 
-		{http.MethodGet, "/v1/stock", s.listStock},
-		{http.MethodGet, "/v1/stock/:sku", s.getStock},
-		{http.MethodPost, "/v1/stock/:sku/receipts", s.receiveStock},
-		{http.MethodPost, "/v1/stock/:sku/adjustments", s.adjustStock},
-		{http.MethodPost, "/v1/stock/:sku/counts", s.countStock},
+		{http.MethodGet, "/v1/stock", auth.StockRead, none, s.listStock},
+		{http.MethodGet, "/v1/stock/:sku", auth.StockRead, none, s.getStock},
+		{http.MethodPost, "/v1/stock/:sku/receipts", auth.StockWrite, none, s.receiveStock},
+		{http.MethodPost, "/v1/stock/:sku/adjustments", auth.StockWrite, none, s.adjustStock},
+		{http.MethodPost, "/v1/stock/:sku/counts", auth.StockWrite, none, s.countStock},
 
-		{http.MethodGet, "/livez", s.probe},
-		{http.MethodGet, "/readyz", s.probe},
-		{http.MethodGet, "/metrics", s.probe},
-		{http.MethodGet, "/openapi.yaml", s.serveSpecification},
-		{http.MethodGet, "/asyncapi.yaml", s.serveAsyncAPI},
-		{http.MethodGet, "/schemas/:type/:version", s.serveSchema},
-		{http.MethodGet, "/docs", s.serveDocs},
-		{http.MethodGet, "/problems/:code", s.explainProblem},
-		{http.MethodGet, "/", s.toDocs},
+		{http.MethodGet, "/livez", auth.Public, none, s.probe},
+		{http.MethodGet, "/readyz", auth.Public, none, s.probe},
+		{http.MethodGet, "/metrics", auth.Public, none, s.probe},
+		{http.MethodGet, "/openapi.yaml", auth.Public, none, s.serveSpecification},
+		{http.MethodGet, "/asyncapi.yaml", auth.Public, none, s.serveAsyncAPI},
+		{http.MethodGet, "/schemas/:type/:version", auth.Public, none, s.serveSchema},
+		{http.MethodGet, "/docs", auth.Public, none, s.serveDocs},
+		{http.MethodGet, "/problems/:code", auth.Public, none, s.explainProblem},
+		{http.MethodGet, "/", auth.Public, none, s.toDocs},
 	}
 }
 

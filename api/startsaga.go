@@ -77,7 +77,8 @@ func (s *Server) startSaga(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	wait := preferredWait(c.Request().Header)
+	wait, leave := s.limits.wait(c, preferredWait(c.Request().Header))
+	defer leave()
 	if wait > 0 && !v.Ended {
 		v = s.awaitSaga(c, f, v, wait)
 	}
@@ -113,6 +114,8 @@ func (s *Server) start(c echo.Context, f Flow, r sagaclient.Request, key string)
 func (s *Server) awaitSaga(c echo.Context, f Flow, v saga.View, wait time.Duration) saga.View {
 	ctx, cancel := context.WithTimeout(c.Request().Context(), wait)
 	defer cancel()
+	ctx, valid := s.whileValid(ctx, c)
+	defer valid()
 	defer context.AfterFunc(s.draining, cancel)()
 	// What has been appended since the saga was looked at comes first.
 	for r, err := range s.cfg.Log.Follow(ctx, f.StreamOf(v.ID), v.Version) {

@@ -44,7 +44,7 @@ func (s *Server) receiveStock(c echo.Context) error {
 
 func (s *Server) adjustStock(c echo.Context) error {
 	return s.changeStock(c, "adjustment", decodeAdjustment, func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error) {
-		return s.cfg.Stock.Adjust(ctx, sku, change.quantity, id, change.note)
+		return s.cfg.Stock.Adjust(ctx, sku, change.quantity, id, inventory.Remark{By: change.by, Note: change.note})
 	})
 }
 
@@ -52,7 +52,7 @@ func (s *Server) adjustStock(c echo.Context) error {
 // It is in the ledger by then: what does not start now is started by the check.
 func (s *Server) countStock(c echo.Context) error {
 	return s.changeStock(c, "count", decodeCount, func(ctx context.Context, sku, id string, change stockChange) (inventory.Balance, error) {
-		balance, err := s.cfg.Stock.Count(ctx, sku, change.quantity, id)
+		balance, err := s.cfg.Stock.Count(ctx, sku, change.quantity, id, inventory.Remark{By: change.by})
 		if err != nil || balance.Shortfall == 0 {
 			return balance, err
 		}
@@ -76,6 +76,7 @@ func (s *Server) changeStock(c echo.Context, what string, decode func(body []byt
 	if err != nil {
 		return err
 	}
+	wanted.by = callerOf(c).Actor
 	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
 	before, err := s.stockVersion(ctx, sku, key)

@@ -24,8 +24,8 @@ const (
 
 // streamEvents writes the order's events as they are appended (HTML, server-sent events): id is the version, so
 // that a client that comes again with Last-Event-ID misses nothing. It ends after the terminal event, when the
-// server drains, and when the client is gone or too slow. A client that comes again after the terminal event is answered
-// 204, which makes an EventSource stop.
+// server drains, when the credentials are no longer valid, and when the client is gone or too slow. A client that comes again after the
+// terminal event is answered 204, which makes an EventSource stop.
 func (s *Server) streamEvents(c echo.Context, of timeline, after int64) error {
 	after, err := lastEventID(c, after)
 	if err != nil {
@@ -34,6 +34,11 @@ func (s *Server) streamEvents(c echo.Context, of timeline, after int64) error {
 	if s.isDraining() {
 		return fault.New(fault.Unavailable, "the server is shutting down")
 	}
+	leave, err := s.limits.stream(c)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	defer s.streams.Add(-1)
 	if s.streams.Add(1) > int64(s.cfg.MaxStreams) {
 		return fault.New(fault.Unavailable, "too many event streams are open")
@@ -51,7 +56,11 @@ func (s *Server) streamEvents(c echo.Context, of timeline, after int64) error {
 	if err != nil {
 		return nil // the client is gone
 	}
-	s.pump(c.Request().Context(), w, of, after)
+	ctx, done := s.whileValid(c.Request().Context(), c)
+	defer done()
+	s.pump(ctx, w, of, after)
+	// net/http still writes the end of the answer, and the deadline of the last write may have passed.
+	_ = w.controller.SetWriteDeadline(time.Now().Add(streamWriteTimeout))
 	return nil
 }
 

@@ -41,6 +41,9 @@ func (s *Server) orderTimeline(id string) timeline {
 func (s *Server) getEvents(c echo.Context) error {
 	return s.answerTimeline(c, func() (timeline, error) {
 		id, err := orderID(c)
+		if err == nil {
+			err = s.checkOwn(c, id)
+		}
 		return s.orderTimeline(id), err
 	})
 }

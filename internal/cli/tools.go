@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -81,11 +82,17 @@ func healthCommand() *cobra.Command {
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), healthTimeout)
 			defer cancel()
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
+			scheme, transport := "http", &http.Transport{DisableKeepAlives: true}
+			if cfg.HTTPTLSCertFile != "" {
+				// The certificate is for the service's name, not for this address, and the question is no secret.
+				scheme = "https"
+				transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
+			}
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+net.JoinHostPort(host, port)+"/readyz", nil)
 			if err != nil {
 				return err
 			}
-			response, err := http.DefaultClient.Do(request)
+			response, err := (&http.Client{Transport: transport}).Do(request)
 			if err != nil {
 				return err
 			}

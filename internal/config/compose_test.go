@@ -82,9 +82,10 @@ func TestComposeFileSetsKnownVariables(t *testing.T) {
 	}
 	c, err := config.Load(environOf(service))
 	require.NoError(t, err)
+	require.NoError(t, c.CheckAPI())
 	require.NoError(t, c.CheckGateway(payment.Traits{Name: config.GatewaySimulator, AuthorizationLifetime: 7 * 24 * time.Hour}))
 	for _, required := range []string{
-		"HTTP_ADDR", "HTTP_HOSTS", "PAYMENT_GATEWAY", "MONGODB_URI", "AMQP_URL", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_UI_URL",
+		"HTTP_ADDR", "API_AUTH", "HTTP_HOSTS", "PAYMENT_GATEWAY", "MONGODB_URI", "AMQP_URL", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_UI_URL",
 	} {
 		assert.Contains(t, service.Environment, required)
 	}

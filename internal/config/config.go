@@ -68,6 +68,18 @@ type Config struct {
 	// HTTPHosts are the names in HTTP_HOSTS; see Hosts. HTTPCORSOrigins are origins as browsers send them.
 	HTTPHosts       []string
 	HTTPCORSOrigins []string
+	// HTTPTLSCertFile and HTTPTLSKeyFile are both empty when the API is served without TLS.
+	HTTPTLSCertFile string
+	HTTPTLSKeyFile  string
+	// Auth says how callers of the API are authenticated, the OIDC fields which tokens are accepted.
+	Auth              Auth
+	OIDCIssuer        string
+	OIDCAudience      string
+	OIDCScopesClaim   string
+	OIDCCustomerClaim string
+	RateLimit         RateLimit
+	// MetricsAddr is empty when /metrics is served on HTTPAddr.
+	MetricsAddr string
 	// DebugAddr is empty if the profiler is off.
 	DebugAddr string
 

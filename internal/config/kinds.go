@@ -122,6 +122,16 @@ var folder = rule{"path", "the path of a folder that this process may read", fun
 	return err == nil && info.IsDir()
 }}
 
+var readable = rule{"path", "the path of a file that this process may read", func(value string) bool {
+	f, err := os.Open(value)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	return err == nil && info.Mode().IsRegular()
+}}
+
 var mailAddress = rule{
 	"address", "an e-mail address, such as orders@example.com or Shop <orders@example.com>",
 	func(value string) bool { _, err := mail.ParseAddress(value); return err == nil },

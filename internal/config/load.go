@@ -23,6 +23,7 @@ func Load(environ []string) (Config, error) {
 			l.set(s, value, source)
 		}
 	}
+	l.checkAuth()
 	l.checkGateway()
 	l.checkTemporal()
 	l.checkMail()

@@ -1,6 +1,7 @@
 package deadletter
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -19,15 +20,20 @@ const (
 type Request struct {
 	// ID makes the request idempotent.
 	ID string
-	// By is the actor: an ID, or empty.
+	// By is the actor that the sender names: an ID, or empty.
 	By string
-	// Note is the reason. By and Note become part of events.
+	// Actor is the authenticated actor; it takes the place of By.
+	Actor string
+	// Note is the reason. Actor or By, and Note, become part of events.
 	Note string
 	// Force allows a replay that would be refused.
 	Force bool
 	// Body replaces the body of the message; nil keeps it.
 	Body []byte
 }
+
+// by is the actor in events.
+func (r Request) by() string { return cmp.Or(r.Actor, r.By) }
 
 // Validate reports all invalid fields. The error is Invalid.
 func (r Request) Validate() error {

@@ -188,7 +188,7 @@ func (s *Service) discard(ctx context.Context, l Letter, state State, r Request)
 			return nil, refusal("it has already been discarded")
 		}
 		return s.entry(l, state, slotDiscard+strconv.Itoa(state.Discards+1), event.DeadDiscarded,
-			DiscardData{LetterID: l.ID, RequestID: r.ID, PayloadHash: l.PayloadHash, By: r.By, Note: r.Note}), nil
+			DiscardData{LetterID: l.ID, RequestID: r.ID, PayloadHash: l.PayloadHash, By: r.by(), Note: r.Note}), nil
 	})
 	return err
 }
@@ -211,7 +211,7 @@ func (s *Service) replay(ctx context.Context, l Letter, state State, r Request) 
 		n := len(state.Replays) + 1
 		return s.entry(l, state, slotReplay+strconv.Itoa(n), event.DeadReplayRequested, ReplayData{
 			LetterID: l.ID, Replay: n, RequestID: r.ID, PayloadHash: l.PayloadHash, ReplacementHash: replacement,
-			Force: r.Force, By: r.By, Note: r.Note,
+			Force: r.Force, By: r.by(), Note: r.Note,
 		}), nil
 	}
 	// Refuse before calling broker and store.

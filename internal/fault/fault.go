@@ -37,6 +37,14 @@ const (
 	HostNotAllowed Code = "host_not_allowed"
 	// CrossSite means that a browser sent the request for a web page of another origin.
 	CrossSite Code = "cross_site"
+	// Unauthenticated means that a request has no valid credentials.
+	Unauthenticated Code = "unauthenticated"
+	// InsufficientScope means that the caller lacks the scope that a request needs.
+	InsufficientScope Code = "insufficient_scope"
+	// CustomerNotAllowed means that the caller may not act for the customer.
+	CustomerNotAllowed Code = "customer_not_allowed"
+	// RateLimited means that the caller has sent more than its share of requests, or holds more than its share of connections.
+	RateLimited Code = "rate_limited"
 	// ExpectationFailed means that the Expect header of a request is not supported.
 	ExpectationFailed Code = "expectation_failed"
 	// HeadersTooLarge means that the headers of a request exceed their size limit.

@@ -151,7 +151,7 @@ func validateCount(sku string, c change, least int64) error {
 	if c.id == "" || len(c.id) > maxIDBytes || !printable(c.id) {
 		wrong = append(wrong, fault.Fieldf("/id", "must be 1 to %d bytes of printable text", maxIDBytes))
 	}
-	if len(c.note) > maxNoteBytes || !printable(strings.ReplaceAll(c.note, "\n", "")) {
+	if len(c.why.Note) > maxNoteBytes || !printable(strings.ReplaceAll(c.why.Note, "\n", "")) {
 		wrong = append(wrong, fault.Fieldf("/note", "must be at most %d bytes of printable text", maxNoteBytes))
 	}
 	if c.counted != nil {

@@ -33,7 +33,12 @@ type Movement struct {
 	Reason string `json:"reason,omitempty"`
 	// Note is the note of an adjustment.
 	Note string `json:"note,omitempty"`
+	// By is the caller that adjusted or counted, if it was authenticated.
+	By string `json:"by,omitempty"`
 }
+
+// Remark is recorded with an adjustment or a count.
+type Remark struct{ By, Note string }
 
 // ReserveKey is the Do slot of an order in a SKU's stream.
 func ReserveKey(orderID string) string { return event.Escape(orderID) + "/reserve" }
@@ -54,7 +59,7 @@ type change struct {
 	kind     string
 	orderID  string
 	id       string
-	note     string
+	why      Remark
 	quantity int64
 	// after is the version that the change depends on: it cannot be applied to an earlier balance.
 	after int64
@@ -128,7 +133,7 @@ func (c change) apply(sku string, b balance, at time.Time) (event.Entry, balance
 	}
 	return event.New(event.StockStream(sku), c.key, kind, sku, at, Movement{
 		SKU: sku, OrderID: c.orderID, ID: c.id, Quantity: c.quantity, OnHand: b.onHand, Reserved: b.reserved,
-		Counted: c.counted, Reason: reason, Note: c.note,
+		Counted: c.counted, Reason: reason, Note: c.why.Note, By: c.why.By,
 	}), b, nil
 }
 

@@ -230,18 +230,18 @@ func (l *Ledger) Receipt(ctx context.Context, sku string, quantity int64, id str
 }
 
 // Adjust changes the stock by quantity, up or down, once per ID. It returns the balance directly after that, also when the call is repeated; the
-// note of the first call is kept. Errors: StockInsufficient if more would be removed than is available, and those of Receive.
-func (l *Ledger) Adjust(ctx context.Context, sku string, quantity int64, id, note string) (Balance, error) {
+// remark of the first call is kept. Errors: StockInsufficient if more would be removed than is available, and those of Receive.
+func (l *Ledger) Adjust(ctx context.Context, sku string, quantity int64, id string, why Remark) (Balance, error) {
 	return l.count(ctx, sku, change{
-		key: adjustmentKey(id), kind: event.StockAdjusted, id: id, quantity: quantity, note: note,
+		key: adjustmentKey(id), kind: event.StockAdjusted, id: id, quantity: quantity, why: why,
 	}, -MaxQuantity)
 }
 
 // Count sets the stock to the counted quantity, once per ID. It returns the balance directly after that, also when the call is repeated. If less
 // is counted than is reserved, nothing is available, and the balance has a Shortfall. Errors: Invalid, Conflict if the ID was used with a
 // different count, OutcomeUnknown, Unavailable, Corrupt.
-func (l *Ledger) Count(ctx context.Context, sku string, counted int64, id string) (Balance, error) {
-	return l.count(ctx, sku, change{key: countKey(id), kind: event.StockAdjusted, id: id, counted: &counted}, 0)
+func (l *Ledger) Count(ctx context.Context, sku string, counted int64, id string, why Remark) (Balance, error) {
+	return l.count(ctx, sku, change{key: countKey(id), kind: event.StockAdjusted, id: id, counted: &counted, why: why}, 0)
 }
 
 // count writes a receipt, an adjustment or a count.

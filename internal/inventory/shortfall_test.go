@@ -25,7 +25,7 @@ func TestShortfallFindsTheOldestHolder(t *testing.T) {
 		_, err := ledger.Receive(t.Context(), "tea", 1, strconv.Itoa(n))
 		require.NoError(t, err)
 	}
-	_, err = ledger.Count(t.Context(), "tea", 3, "count")
+	_, err = ledger.Count(t.Context(), "tea", 3, "count", inventory.Remark{By: "ada"})
 	require.NoError(t, err)
 	shortfall, holders, err := ledger.Shortfall(t.Context(), "tea")
 	require.NoError(t, err)

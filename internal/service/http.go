@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -9,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.temporal.io/sdk/client"
 
 	"github.com/ordersaga/ordersaga/api"
@@ -23,21 +23,35 @@ type listener struct {
 	server  *http.Server
 	handler atomic.Pointer[http.Handler]
 	failed  chan error
+	// certificate is nil without TLS.
+	certificate *certificate
 }
 
-func listen(ctx context.Context, addr string, handler http.Handler) (*listener, error) {
-	open, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+func (s *Service) listen(ctx context.Context, handler http.Handler) (*listener, error) {
+	l := &listener{failed: make(chan error, 1)}
+	if s.cfg.HTTPTLSCertFile != "" {
+		var err error
+		if l.certificate, err = newCertificate(s.cfg.HTTPTLSCertFile, s.cfg.HTTPTLSKeyFile, s.logger); err != nil {
+			return nil, err
+		}
+	}
+	open, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.HTTPAddr)
 	if err != nil {
 		return nil, fmt.Errorf("HTTP_ADDR: %w", err)
 	}
-	l := &listener{net: open, failed: make(chan error, 1)}
+	l.net = open
 	l.serve(handler)
 	l.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		(*l.handler.Load()).ServeHTTP(w, r)
 	})}
 	api.ConfigureServer(l.server)
+	if l.certificate != nil {
+		open = tls.NewListener(open, l.certificate.tlsConfig())
+	} else {
+		open = api.ProblemListener(open)
+	}
 	go func() {
-		if err := l.server.Serve(api.ProblemListener(open)); !errors.Is(err, http.ErrServerClosed) {
+		if err := l.server.Serve(open); !errors.Is(err, http.ErrServerClosed) {
 			l.failed <- err
 		}
 	}()
@@ -46,15 +60,26 @@ func listen(ctx context.Context, addr string, handler http.Handler) (*listener, 
 
 func (l *listener) addr() string { return l.net.Addr().String() }
 
+// url is where the API is served.
+func (l *listener) url() string {
+	if l.certificate != nil {
+		return "https://" + l.addr()
+	}
+	return "http://" + l.addr()
+}
+
 func (l *listener) serve(handler http.Handler) { l.handler.Store(&handler) }
 
 // probes answers /livez, /readyz and /metrics, where the API is not served or not yet.
 func (s *Service) probes(starting bool, checks func(context.Context) []api.Check) http.Handler {
-	return api.Probes{
+	probes := api.Probes{
 		Ready:    func(ctx context.Context) (api.Readiness, int) { return api.ReadinessOf(checks(ctx)) },
-		Metrics:  promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}),
 		Starting: starting, Logger: s.logger,
 	}
+	if s.cfg.MetricsAddr == "" {
+		probes.Metrics = s.metricsHandler()
+	}
+	return probes
 }
 
 // checks looks at every dependency, for /readyz.
@@ -63,6 +88,9 @@ func (s *Service) checks(ctx context.Context) []api.Check {
 	checks := []api.Check{
 		{Name: "mongodb", Err: s.stores.db.Ping(ctx)},
 		{Name: "temporal", Err: temporal},
+	}
+	if s.oidc != nil {
+		checks = append(checks, s.oidcCheck())
 	}
 	if s.roles.Worker || s.roles.Consumer {
 		checks = append(checks, brokerCheck("rabbitmq", s.publisher))
@@ -117,7 +145,8 @@ func (s *Service) startHTTP() (err error) {
 		DeadLetters: s.DeadLetters(), Flows: s.shownFlows(),
 		TemporalUIURL: s.cfg.TemporalUIURL, TemporalNamespace: s.cfg.TemporalNamespace,
 		Hosts: s.cfg.Hosts(), CORSOrigins: s.cfg.HTTPCORSOrigins,
-		Registry: s.registry, Logger: s.logger,
+		Auth: s.authenticator(), RateLimit: api.RateLimit(s.cfg.RateLimit),
+		Registry: s.registry, HideMetrics: s.cfg.MetricsAddr != "", Logger: s.logger,
 	})
 	if err != nil {
 		return err

@@ -36,7 +36,8 @@ func ask(t *testing.T, addr, request string) (*http.Response, string) {
 
 func TestAStartingProcessAnswersProblems(t *testing.T) {
 	s := &Service{logger: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry()}
-	l, err := listen(t.Context(), "127.0.0.1:0", s.probes(true, func(context.Context) []api.Check { return nil }))
+	s.cfg.HTTPAddr = "127.0.0.1:0"
+	l, err := s.listen(t.Context(), s.probes(true, func(context.Context) []api.Check { return nil }))
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(context.Background(), testenv.Patience)
 	defer cancel()

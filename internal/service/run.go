@@ -18,6 +18,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/oidc"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/internal/simulator"
@@ -58,8 +59,12 @@ type Service struct {
 	stopCompletions func()
 	api             *api.Server
 	http            *listener
+	// metrics serves METRICS_ADDR; nil when /metrics is served by http.
+	metrics *http.Server
 	// debug is Go's profiler; nil when it is off.
 	debug *http.Server
+	// oidc verifies tokens; nil when none are accepted.
+	oidc *oidc.Verifier
 	// fatal gets the error of a worker that has given up.
 	fatal chan error
 }
@@ -74,11 +79,17 @@ const gcPercent = 200
 // Run runs the roles until the context ends, then drains: nothing that was accepted is lost. It returns the context's error
 // when that ends during the start. It sets GOGC for the process.
 func Run(ctx context.Context, r Roles, cfg config.Config, version string, flows ...Flow) error {
+	if r.API {
+		if err := cfg.CheckAPI(); err != nil {
+			return err
+		}
+	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
 	s := &Service{cfg: cfg, roles: r, added: flows, logger: NewLogger(cfg), registry: prometheus.NewRegistry(), fatal: make(chan error, 1)}
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "starting ordersaga", slog.String("version", version), slog.Any("config", cfg))
+	s.warnOpen(ctx)
 	defer s.close()
 	if err := s.connect(ctx); err != nil {
 		return err
@@ -86,7 +97,7 @@ func Run(ctx context.Context, r Roles, cfg config.Config, version string, flows 
 	if err := s.start(ctx); err != nil {
 		return err
 	}
-	s.logger.LogAttrs(ctx, slog.LevelInfo, "ready", slog.String("http", "http://"+s.http.addr()))
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "ready", slog.String("http", s.http.url()))
 	select {
 	case <-ctx.Done():
 		s.logger.LogAttrs(ctx, slog.LevelInfo, "draining", slog.Int64("grace_ms", cfg.ShutdownGrace.Milliseconds()))
@@ -101,7 +112,10 @@ func Run(ctx context.Context, r Roles, cfg config.Config, version string, flows 
 
 // connect makes the connections, and waits for each dependency.
 func (s *Service) connect(ctx context.Context) (err error) {
-	if s.http, err = listen(ctx, s.cfg.HTTPAddr, s.probes(true, func(context.Context) []api.Check { return nil })); err != nil {
+	if s.http, err = s.listen(ctx, s.probes(true, func(context.Context) []api.Check { return nil })); err != nil {
+		return err
+	}
+	if s.metrics, err = s.listenMetrics(ctx); err != nil {
 		return err
 	}
 	if s.debug, err = listenDebug(ctx, s.cfg.DebugAddr); err != nil {

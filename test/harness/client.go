@@ -104,6 +104,8 @@ type Problem struct {
 type Client struct {
 	URL  string
 	HTTP *http.Client
+	// Token is an API key or a token, where callers are authenticated.
+	Token string
 	// Patient tells it to do what clients shall do: a request that the service is unavailable for is sent again, under the
 	// same key, until it is answered; and who waits for the end of an order asks again when it takes longer than one answer
 	// may. A server or a process that does not respond for some seconds is no failure.
@@ -184,6 +186,9 @@ func (c Client) once(ctx context.Context, method, path string, body []byte, head
 	}
 	if reader != nil {
 		request.Header.Set("Content-Type", "application/json")
+	}
+	if c.Token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.Token)
 	}
 	for i := 0; i+1 < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])

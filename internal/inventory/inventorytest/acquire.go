@@ -190,7 +190,7 @@ func testAcquire(t *testing.T, s Subject) {
 		require.NoError(t, err)
 		require.Zero(t, shortfall)
 		require.Empty(t, found)
-		_, err = b.a().Count(ctx, sku, 1, "one is gone")
+		_, err = b.a().Count(ctx, sku, 1, "one is gone", inventory.Remark{})
 		require.NoError(t, err)
 		shortfall, found, err = b.b().Shortfall(ctx, sku)
 		require.NoError(t, err)

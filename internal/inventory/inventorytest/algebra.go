@@ -178,7 +178,7 @@ func testStaleHead(t *testing.T, s Subject) {
 		require.NoError(t, err)
 		require.Equal(t, order.Undone, got.Effect)
 
-		_, err = b.b().Adjust(ctx, sku, -5, "lost", "")
+		_, err = b.b().Adjust(ctx, sku, -5, "lost", inventory.Remark{})
 		require.NoError(t, err)
 		got, err = b.a().Reserve(ctx, "o-2", sku, 5)
 		require.NoError(t, err)
@@ -186,7 +186,7 @@ func testStaleHead(t *testing.T, s Subject) {
 
 		_, err = b.b().Receive(ctx, sku, 3, "second")
 		require.NoError(t, err)
-		_, err = b.a().Adjust(ctx, sku, -3, "lost again", "")
+		_, err = b.a().Adjust(ctx, sku, -3, "lost again", inventory.Remark{})
 		require.NoError(t, err, "a refusal is based on a balance that was read, not cached")
 		b.balance(t, sku, 0, 0)
 		Audit(t, b.log, sku)

@@ -43,18 +43,18 @@ func testCounts(t *testing.T, s Subject) {
 		sku := b.stocked(t, 5)
 		_, err := b.a().Reserve(ctx, "o-1", sku, 3)
 		require.NoError(t, err)
-		_, err = b.b().Adjust(ctx, sku, -3, "count", "shelf 4")
+		_, err = b.b().Adjust(ctx, sku, -3, "count", inventory.Remark{Note: "shelf 4"})
 		require.ErrorIs(t, err, fault.StockInsufficient)
-		got, err := b.a().Adjust(ctx, sku, -2, "count", "shelf 4")
+		got, err := b.a().Adjust(ctx, sku, -2, "count", inventory.Remark{Note: "shelf 4"})
 		require.NoError(t, err, "a refused adjustment does not use its ID")
 		require.Equal(t, int64(0), got.Available)
 		for _, ledger := range b.ledgers {
-			again, err := ledger.Adjust(ctx, sku, -2, "count", "in other words")
+			again, err := ledger.Adjust(ctx, sku, -2, "count", inventory.Remark{Note: "in other words"})
 			require.NoError(t, err, "a repeated call succeeds although nothing is available any more")
 			require.Equal(t, got, again)
-			_, err = ledger.Adjust(ctx, sku, -1, "count", "")
+			_, err = ledger.Adjust(ctx, sku, -1, "count", inventory.Remark{})
 			require.ErrorIs(t, err, fault.Conflict)
-			_, err = ledger.Adjust(ctx, sku, -1, "other", "")
+			_, err = ledger.Adjust(ctx, sku, -1, "other", inventory.Remark{})
 			require.ErrorIs(t, err, fault.StockInsufficient)
 		}
 		b.balance(t, sku, 3, 3)
@@ -64,11 +64,11 @@ func testCounts(t *testing.T, s Subject) {
 	t.Run("a successful adjustment makes a SKU known", func(t *testing.T) {
 		b := open(t, s, nil)
 		sku := newSKU()
-		_, err := b.a().Adjust(ctx, sku, -1, "count", "")
+		_, err := b.a().Adjust(ctx, sku, -1, "count", inventory.Remark{})
 		require.ErrorIs(t, err, fault.StockInsufficient)
 		_, err = b.a().Balance(ctx, sku)
 		require.ErrorIs(t, err, fault.NotFound)
-		_, err = b.a().Adjust(ctx, sku, 2, "count", "")
+		_, err = b.a().Adjust(ctx, sku, 2, "count", inventory.Remark{})
 		require.NoError(t, err)
 		b.balance(t, sku, 2, 0)
 		Audit(t, b.log, sku)
@@ -80,7 +80,7 @@ func testCounts(t *testing.T, s Subject) {
 		for _, id := range []string{"x", "x/reserve", "x/receipt", "receipt", "settle"} {
 			_, err := b.a().Receive(ctx, sku, 2, id)
 			require.NoError(t, err)
-			_, err = b.b().Adjust(ctx, sku, -1, id, "")
+			_, err = b.b().Adjust(ctx, sku, -1, id, inventory.Remark{})
 			require.NoError(t, err)
 		}
 		for _, id := range []string{"x", "receipt", "settle", "reserve"} {
@@ -107,7 +107,7 @@ func testLimits(t *testing.T, s Subject) {
 			require.ErrorIs(t, err, fault.Invalid)
 		}
 		for _, quantity := range []int64{0, -inventory.MaxQuantity - 1, inventory.MaxQuantity + 1} {
-			_, err := l.Adjust(ctx, sku, quantity, "id", "")
+			_, err := l.Adjust(ctx, sku, quantity, "id", inventory.Remark{})
 			require.ErrorIs(t, err, fault.Invalid)
 		}
 		for _, id := range []string{"", "a\nb", "\xff", strings.Repeat("x", 257)} {
@@ -115,7 +115,7 @@ func testLimits(t *testing.T, s Subject) {
 			require.ErrorIs(t, err, fault.Invalid, "%q", id)
 		}
 		for _, note := range []string{"a\x00b", "\xff", strings.Repeat("x", 1025)} {
-			_, err := l.Adjust(ctx, sku, 1, "id", note)
+			_, err := l.Adjust(ctx, sku, 1, "id", inventory.Remark{Note: note})
 			require.ErrorIs(t, err, fault.Invalid, "%q", note)
 		}
 		for _, bad := range []string{"", "a ", "..", strings.Repeat("x", 201)} {
@@ -199,10 +199,10 @@ func testShortfall(t *testing.T, s Subject) {
 		}
 		short := inventory.Balance{SKU: sku, OnHand: 3, Reserved: 5, Available: 0, Shortfall: 2, Version: 4}
 		for _, ledger := range []*inventory.Ledger{b.b(), b.a(), b.b()} {
-			got, err := ledger.Count(ctx, sku, 3, "count-1")
+			got, err := ledger.Count(ctx, sku, 3, "count-1", inventory.Remark{})
 			require.NoError(t, err)
 			require.Equal(t, short, got)
-			_, err = ledger.Count(ctx, sku, 4, "count-1")
+			_, err = ledger.Count(ctx, sku, 4, "count-1", inventory.Remark{})
 			require.ErrorIs(t, err, fault.Conflict)
 			got, err = ledger.Balance(ctx, sku)
 			require.NoError(t, err)
@@ -212,7 +212,7 @@ func testShortfall(t *testing.T, s Subject) {
 			answer, err := ledger.Reserve(ctx, "o-3", sku, 1)
 			require.NoError(t, err)
 			require.Equal(t, order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock}, answer)
-			_, err = ledger.Adjust(ctx, sku, -1, "lost", "")
+			_, err = ledger.Adjust(ctx, sku, -1, "lost", inventory.Remark{})
 			require.ErrorIs(t, err, fault.StockInsufficient)
 		}
 
@@ -236,7 +236,7 @@ func testShortfall(t *testing.T, s Subject) {
 			_, err := b.a().Reserve(ctx, id, sku, 1)
 			require.NoError(t, err)
 		}
-		_, err := b.b().Count(ctx, sku, 1, "count-1")
+		_, err := b.b().Count(ctx, sku, 1, "count-1", inventory.Remark{})
 		require.NoError(t, err)
 		require.NoError(t, b.a().Release(ctx, "o-2", sku))
 		got, err := b.b().Balance(ctx, sku)
@@ -250,12 +250,12 @@ func testShortfall(t *testing.T, s Subject) {
 		b := open(t, s, nil)
 		sku := newSKU()
 		for n, counted := range []int64{0, 7, 7} {
-			got, err := b.a().Count(ctx, sku, counted, string(rune('a'+n)))
+			got, err := b.a().Count(ctx, sku, counted, string(rune('a'+n)), inventory.Remark{})
 			require.NoError(t, err)
 			require.Equal(t, counted, got.OnHand)
 		}
 		for _, counted := range []int64{-1, inventory.MaxOnHand + 1} {
-			_, err := b.a().Count(ctx, sku, counted, "x")
+			_, err := b.a().Count(ctx, sku, counted, "x", inventory.Remark{})
 			require.ErrorIs(t, err, fault.Invalid)
 		}
 		Audit(t, b.log, sku)

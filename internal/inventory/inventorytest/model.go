@@ -9,6 +9,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
@@ -123,12 +124,12 @@ func (m *model) actions() map[string]func(*rapid.T) {
 			if c.quantity == 0 {
 				rt.Skip("an adjustment by nothing is invalid")
 			}
-			_, err := m.ledgers[c.ledger].Adjust(ctx, m.skus[c.sku], c.quantity, c.id, "")
+			_, err := m.ledgers[c.ledger].Adjust(ctx, m.skus[c.sku], c.quantity, c.id, inventory.Remark{})
 			require.Equal(rt, m.specs[c.sku].count("adjustment "+c.id, c.quantity), fault.CodeOf(err))
 		},
 		"count": func(rt *rapid.T) {
 			c := draw(rt, 0, 6)
-			_, err := m.ledgers[c.ledger].Count(ctx, m.skus[c.sku], c.quantity, c.id)
+			_, err := m.ledgers[c.ledger].Count(ctx, m.skus[c.sku], c.quantity, c.id, inventory.Remark{})
 			require.Equal(rt, m.specs[c.sku].counted(c.id, c.quantity), fault.CodeOf(err))
 		},
 		"balance": func(rt *rapid.T) {
