@@ -44,6 +44,9 @@ func (f *Flow[S, P]) open(ctx context.Context, in saga.OpenInput) (result saga.S
 	if err != nil && !Lost(err) {
 		return saga.StepResult[S]{}, none, err
 	}
+	if err == nil {
+		f.started(f.Table.StreamOf(in.ID), *first, tail)
+	}
 	return f.answer(none, tail)
 }
 

@@ -38,12 +38,14 @@ func (f *Flow[S, P]) call(
 	if in.Item != "" {
 		part += "/" + in.Item
 	}
+	began := f.Clock()
 	outcome, err := operation.Run(f.Participants, ctx, saga.Call[S]{
 		ID: k.ID, Key: event.Key(k.ID, part), Item: in.Item, State: in.State, Fact: in.Fact, Hint: in.Hint, Tries: in.Tries, Last: in.Last,
 		Pending: f.Table.IsPending(&in.State, step), Claim: claims,
 		Now:    func() time.Time { return f.now(ctx) },
 		Newest: func(ctx context.Context) (S, error) { return f.newest(ctx, in.State) },
 	})
+	f.attempted(ctx, step, kind, began, outcome, err)
 	if err != nil {
 		return outcome, nil, err
 	}
@@ -134,9 +136,13 @@ func (f *Flow[S, P]) record(ctx context.Context, in saga.StepInput[S], entries [
 	if len(tail) == 0 {
 		return saga.StepResult[S]{}, fault.Wrap(err, fault.Internal, "append %s after version %d of %s, which knows of it", entries[0].Key, k.Head.Version, stream)
 	}
+	confirmed := err == nil
 	result, after, err := f.answer(in.State, tail)
 	if err != nil {
 		return saga.StepResult[S]{}, err
+	}
+	if confirmed {
+		f.ended(stream, entries, tail, f.Table.Kit(&after))
 	}
 	result.Unlisted, err = f.project(ctx, k, after)
 	return result, err

@@ -151,7 +151,15 @@ var rules = []rule{
 		},
 		outside: []string{
 			"go.mongodb.org/mongo-driver", "github.com/go-json-experiment/json", "github.com/hashicorp/golang-lru", "golang.org/x/sync",
+			"github.com/prometheus/client_golang",
 		},
+	},
+	mayImport{
+		from: "internal/metrics",
+		local: []string{
+			"activities", "workflows/saga", "internal/readmodel", "internal/reconcile", "internal/deadletter", "internal/fault",
+		},
+		outside: []string{"github.com/prometheus/client_golang", "go.opentelemetry.io/otel", "go.temporal.io/sdk"},
 	},
 	onlyIn{imported: "github.com/rabbitmq/amqp091-go", places: []string{"internal/rabbitmq", "test", "bench", "examples/go"}},
 	onlyIn{imported: "github.com/wneessen/go-mail", places: []string{"internal/notify/smtpmail"}},

@@ -32,6 +32,7 @@ func (l *Log) Append(ctx context.Context, stream string, head event.Head, entrie
 	if err != nil {
 		return event.Head{}, nil, err
 	}
+	defer l.events.db.Metrics.appended(time.Now())
 	a := appending{log: l, stream: stream, head: head, entries: entries}
 	return a.run(ctx, records)
 }

@@ -38,13 +38,16 @@ type DB struct {
 	// Timeout bounds each round trip to the server, whatever deadline the caller's context has.
 	Timeout time.Duration
 	Logger  *slog.Logger
+	// Metrics may be nil.
+	Metrics *Metrics
 }
 
-// Connect returns a client, which logs slow commands. It does no I/O: the error says what is wrong with the URI.
-func Connect(uri string, logger *slog.Logger) (*driver.Client, error) {
+// Connect returns a client, which logs slow commands. Metrics may be nil. It does no I/O: the error says what is wrong with the URI.
+func Connect(uri string, logger *slog.Logger, metrics *Metrics) (*driver.Client, error) {
 	// More at once would not be quicker, and would let an overload reach the server; the URI may say otherwise.
 	return driver.Connect(options.Client().SetMaxPoolSize(32).ApplyURI(uri).SetAppName("ordersaga").
-		SetMonitor(slowCommands(logger)).SetServerSelectionTimeout(3 * time.Second).SetConnectTimeout(5 * time.Second))
+		SetMonitor(monitors(slowCommands(logger), metrics.commands())).SetPoolMonitor(metrics.pool()).
+		SetServerSelectionTimeout(3 * time.Second).SetConnectTimeout(5 * time.Second))
 }
 
 // Open asks the server what it is. The database's concerns do not matter: stores set their own. Errors: Unavailable.
