@@ -75,8 +75,9 @@ func (f *Flow[S, P]) started(stream string, first event.Entry, tail []event.Reco
 }
 
 // ended counts a saga if its terminal event was appended by this call.
-func (f *Flow[S, P]) ended(stream string, entries []event.Entry, tail []event.Record, after *saga.Saga) {
-	if f.Metrics == nil || !after.Ended {
+func (f *Flow[S, P]) ended(stream string, entries []event.Entry, tail []event.Record, s S) {
+	after := f.Table.Kit(&s)
+	if !after.Ended {
 		return
 	}
 	end := slices.IndexFunc(entries, func(e event.Entry) bool { return e.Key == saga.SlotEnd })

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/trace"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -143,7 +144,14 @@ func (p *publication) page(ctx context.Context, records []event.Record) (int64, 
 	if len(fresh) == 0 {
 		return upTo, nil
 	}
+	ctx, span := trace.Start(ctx, "publish", trace.Producer)
 	n, err := p.publisher.Publish(ctx, fresh)
+	if span.Recorded() {
+		span.Set("messaging.system", "rabbitmq")
+		span.SetInt("messaging.batch.message_count", n)
+		span.Set("ordersaga.stream", fresh[0].Stream)
+	}
+	span.End(err)
 	if n > 0 {
 		upTo = versionOf(fresh, n)
 		p.sent.put(run, upTo)

@@ -39,13 +39,15 @@ func (f *Flow[S, P]) call(
 		part += "/" + in.Item
 	}
 	began := f.Clock()
-	outcome, err := operation.Run(f.Participants, ctx, saga.Call[S]{
+	inside, span := startSpan(ctx, step, kind)
+	outcome, err := operation.Run(f.Participants, inside, saga.Call[S]{
 		ID: k.ID, Key: event.Key(k.ID, part), Item: in.Item, State: in.State, Fact: in.Fact, Hint: in.Hint, Tries: in.Tries, Last: in.Last,
 		Pending: f.Table.IsPending(&in.State, step), Claim: claims,
 		Now:    func() time.Time { return f.now(ctx) },
 		Newest: func(ctx context.Context) (S, error) { return f.newest(ctx, in.State) },
 	})
 	f.attempted(ctx, step, kind, began, outcome, err)
+	f.endSpan(ctx, span, step, kind, outcome, err)
 	if err != nil {
 		return outcome, nil, err
 	}
@@ -76,8 +78,9 @@ func (f *Flow[S, P]) Record(ctx context.Context, in saga.StepInput[S]) (saga.Ste
 func (f *Flow[S, P]) step(
 	ctx context.Context, in saga.StepInput[S], do func(ctx context.Context) (saga.Outcome, []event.Entry, error), step string,
 ) (saga.StepResult[S], error) {
-	ctx = WithClock(ctx, in.Now, f.Clock)
-	if f.Table.Kit(&in.State).Attention.Open {
+	k := f.Table.Kit(&in.State)
+	ctx = f.about(WithClock(ctx, in.Now, f.Clock), k.ID, k.CorrelationID)
+	if k.Attention.Open {
 		if result, moved, err := f.moved(ctx, in.State); moved || err != nil {
 			return result, ToTemporal(err)
 		}
@@ -141,8 +144,8 @@ func (f *Flow[S, P]) record(ctx context.Context, in saga.StepInput[S], entries [
 	if err != nil {
 		return saga.StepResult[S]{}, err
 	}
-	if confirmed {
-		f.ended(stream, entries, tail, f.Table.Kit(&after))
+	if confirmed && f.Metrics != nil {
+		f.ended(stream, entries, tail, after)
 	}
 	result.Unlisted, err = f.project(ctx, k, after)
 	return result, err

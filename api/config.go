@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	oteltrace "go.opentelemetry.io/otel/trace"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
@@ -125,6 +126,8 @@ type Config struct {
 	// CORSOrigins are the origins, such as https://shop.example.com, whose web pages may use the API. None by default.
 	CORSOrigins []string
 
+	// Tracer makes the spans of requests. None by default.
+	Tracer oteltrace.Tracer
 	// Registry gets the metrics, and is served as /metrics. Default: one of its own.
 	Registry *prometheus.Registry
 	// Logger gets one line a request, and every error that clients do not see. Default: nothing is logged.

@@ -89,6 +89,9 @@ type Config struct {
 	WorkerCache       int
 	ShutdownGrace     time.Duration
 
+	// TracesProtocol is the protocol of the collector of traces.
+	TracesProtocol string
+
 	// ReconcileEvery is 0 when nothing is scheduled.
 	ReconcileEvery  time.Duration
 	ReconcileRepair bool

@@ -46,7 +46,7 @@ type DB struct {
 func Connect(uri string, logger *slog.Logger, metrics *Metrics) (*driver.Client, error) {
 	// More at once would not be quicker, and would let an overload reach the server; the URI may say otherwise.
 	return driver.Connect(options.Client().SetMaxPoolSize(32).ApplyURI(uri).SetAppName("ordersaga").
-		SetMonitor(monitors(slowCommands(logger), metrics.commands())).SetPoolMonitor(metrics.pool()).
+		SetMonitor(monitors(slowCommands(logger), metrics.commands(), tracedCommands())).SetPoolMonitor(metrics.pool()).
 		SetServerSelectionTimeout(3 * time.Second).SetConnectTimeout(5 * time.Second))
 }
 

@@ -9,12 +9,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/deadletter/deadlettertest"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
+	"github.com/ordersaga/ordersaga/internal/trace"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -97,4 +100,26 @@ func TestDatabaseMetrics(t *testing.T) {
 	require.GreaterOrEqual(t, got["ordersaga_mongodb_pool_connections"], 1.0)
 	require.GreaterOrEqual(t, got["ordersaga_mongodb_pool_checkout_seconds"], 1.0)
 	require.Zero(t, got["ordersaga_mongodb_pool_in_use"])
+}
+
+func TestCommandsOfATraceAreSpans(t *testing.T) {
+	exporter := tracetest.NewInMemoryExporter()
+	tracer := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter)).Tracer(trace.Scope)
+	db := connect(t, options.Client().SetMonitor(tracedCommands()))
+	log := open(t, db)
+	ctx, request := trace.Begin(t.Context(), tracer, "request", trace.Server, "")
+	_, _, err := log.Append(ctx, "order-1", event.Head{}, entries("a"))
+	require.NoError(t, err)
+	_, err = log.Read(ctx, "order-1", 0, 0)
+	require.NoError(t, err)
+	request.End(nil)
+	_, err = log.Read(t.Context(), "order-1", 0, 0)
+	require.NoError(t, err)
+	names := make(map[string]bool)
+	spans := exporter.GetSpans()
+	for _, s := range spans {
+		names[s.Name] = true
+		require.Equal(t, spans[len(spans)-1].SpanContext.TraceID(), s.SpanContext.TraceID())
+	}
+	require.Equal(t, map[string]bool{"append": true, "mongodb find": true, "request": true}, names)
 }

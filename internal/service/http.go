@@ -117,7 +117,7 @@ func (s *Service) startHTTP() (err error) {
 		DeadLetters: s.DeadLetters(), Flows: s.shownFlows(),
 		TemporalUIURL: s.cfg.TemporalUIURL, TemporalNamespace: s.cfg.TemporalNamespace,
 		Hosts: s.cfg.Hosts(), CORSOrigins: s.cfg.HTTPCORSOrigins,
-		Registry: s.registry, Logger: s.logger,
+		Registry: s.registry, Tracer: s.tracing.Tracer(), Logger: s.logger,
 	})
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/internal/simulator"
 	"github.com/ordersaga/ordersaga/internal/trace"
+	"github.com/ordersaga/ordersaga/internal/tracing"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
@@ -37,6 +38,8 @@ type Service struct {
 	roles    Roles
 	logger   *slog.Logger
 	registry *prometheus.Registry
+	// tracing is nil when traces are not exported.
+	tracing *tracing.Tracing
 
 	stores    *stores
 	gateway   payment.Gateway
@@ -84,6 +87,15 @@ func Run(ctx context.Context, r Roles, cfg config.Config, version string, flows 
 	s := &Service{cfg: cfg, roles: r, added: flows, logger: NewLogger(cfg), registry: prometheus.NewRegistry(), fatal: make(chan error, 1)}
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "ordersaga starts", slog.String("version", version), slog.Any("config", cfg))
 	defer s.close()
+	var err error
+	if s.tracing, err = tracing.New(ctx, tracing.Config{
+		Protocol: cfg.TracesProtocol, Version: version,
+		OnError: func(err error) {
+			s.logger.LogAttrs(context.Background(), slog.LevelWarn, "traces not exported", slog.Any("error", err))
+		},
+	}); err != nil {
+		return err
+	}
 	if err := s.connect(ctx); err != nil {
 		return err
 	}
@@ -153,6 +165,9 @@ func (s *Service) connectTemporal(ctx context.Context) error {
 		if options.MetricsHandler, err = metrics.NewTemporal(s.registry); err != nil {
 			return err
 		}
+	}
+	if options.Interceptors, err = s.tracing.Interceptors(); err != nil {
+		return err
 	}
 	options.ContextPropagators = append(options.ContextPropagators, workflows.TraceParent{})
 	if s.temporal, err = client.NewLazyClient(options); err != nil {
