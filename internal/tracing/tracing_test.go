@@ -3,6 +3,7 @@ package tracing
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	oteltrace "go.opentelemetry.io/otel/trace"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"go.uber.org/goleak"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/ordersaga/ordersaga/internal/trace"
@@ -72,6 +74,36 @@ func TestSpansAreExported(t *testing.T) {
 	require.Equal(t, "shop", about["service.name"])
 	require.Equal(t, "1", about["service.version"])
 	require.Equal(t, "request", resources[0].GetScopeSpans()[0].GetSpans()[0].GetName())
+}
+
+// received is a collector over gRPC.
+type received struct {
+	collector.UnimplementedTraceServiceServer
+	requests chan *collector.ExportTraceServiceRequest
+}
+
+func (r *received) Export(_ context.Context, request *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+	r.requests <- request
+	return &collector.ExportTraceServiceResponse{}, nil
+}
+
+func TestSpansAreExportedOverGRPC(t *testing.T) {
+	open, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	r := &received{requests: make(chan *collector.ExportTraceServiceRequest, 1)}
+	server := grpc.NewServer()
+	collector.RegisterTraceServiceServer(server, r)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(open) }()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+open.Addr().String())
+	export, err := New(t.Context(), Config{Protocol: "grpc", OnError: func(error) {}})
+	require.NoError(t, err)
+	_, span := trace.Begin(t.Context(), export.Tracer(), "request", trace.Server, "")
+	span.End(nil)
+	require.NoError(t, export.Stop(t.Context()))
+	require.Equal(t, "request", (<-r.requests).GetResourceSpans()[0].GetScopeSpans()[0].GetSpans()[0].GetName())
+	server.Stop()
+	require.NoError(t, <-served)
 }
 
 // A run is one span, whichever process has it.
