@@ -123,6 +123,7 @@ check: tools ## format, vet, lint, determinism of workflows and flows, import ru
 	$(GO) run ./cmd/ordersaga flows --markdown | diff -u docs/reference/flows.md -
 	$(GO) run ./internal/catalogdoc/print markdown | diff -u docs/reference/events.md -
 	$(GO) run ./internal/catalogdoc/print asyncapi | diff -u api/asyncapi.yaml -
+	$(GO) run ./internal/metricsdoc/print | diff -u docs/reference/metrics.md -
 
 fix: tools ## format, and write generated files
 	$(BIN)/golangci-lint fmt ./...
@@ -134,7 +135,8 @@ golden: build ## record the golden histories again, after a change that running 
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_REQUIRE_STACK=1 \
 	  $(GO) test -count=1 -run TestTheRegularActivityTakesOverVisibly ./test/matrix -golden $(CURDIR)/workflows/testdata/histories
 
-docs: ## write the generated files: settings, flows, events, asyncapi.yaml
+docs: ## write the generated files: settings, flows, events, metrics, asyncapi.yaml
+	$(GO) run ./internal/metricsdoc/print > docs/reference/metrics.md
 	$(GO) run ./internal/catalogdoc/print markdown > docs/reference/events.md
 	$(GO) run ./internal/catalogdoc/print asyncapi > api/asyncapi.yaml
 	$(GO) run ./cmd/ordersaga config --markdown > docs/reference/configuration.md

@@ -47,7 +47,7 @@ type Predecessors interface {
 	Recover(ctx context.Context, in saga.RecoverInput) (saga.RecoverResult, error)
 }
 
-// Recorder is what the activities of all flows need. All fields are mandatory.
+// Recorder is what the activities of all flows need. All fields are mandatory but Metrics.
 type Recorder struct {
 	Log       Log
 	Publisher Publisher
@@ -55,8 +55,12 @@ type Recorder struct {
 	// inputs that do not have the workflow's time.
 	Clock  func() time.Time
 	Logger *slog.Logger
+	// Metrics may be nil.
+	Metrics Metrics
 
-	sent sentVersions
+	sent versions
+	// counted has the streams whose beginning or end was counted.
+	counted versions
 }
 
 // Flow are the activities of a flow: those of the kit, and one for each step function of its table. All fields are mandatory, unless

@@ -13,8 +13,9 @@ import (
 // once runs the step function of an effect that cannot be repeated. The run records the outcome: an attempt that could not record it would
 // be followed by one that does not know it.
 func (f *Flow[S, P]) once(ctx context.Context, in saga.StepInput[S], step string, kind saga.ActionKind) (result saga.StepResult[S], err error) {
-	ctx = WithClock(ctx, in.Now, f.Clock)
 	before := in.State
+	k := f.Table.Kit(&before)
+	ctx = f.about(WithClock(ctx, in.Now, f.Clock), k.ID, k.CorrelationID)
 	_, entries, err := f.call(ctx, &in, step, kind, func(ctx context.Context, slot, eventType string, data any) (won bool, err error) {
 		result, in.State, won, err = f.claim(ctx, in.State, f.Table.Entry(&in.State, slot, eventType, f.now(ctx), data))
 		return won, err
@@ -24,7 +25,7 @@ func (f *Flow[S, P]) once(ctx context.Context, in saga.StepInput[S], step string
 		return saga.StepResult[S]{}, ToTemporal(err)
 	case len(entries) == 0:
 		// Another attempt has the slot: the log has what is known of it.
-		result, _, err = f.load(ctx, f.Table.Kit(&before).ID, before)
+		result, _, err = f.load(ctx, k.ID, before)
 		return result, ToTemporal(err)
 	}
 	result.Answer = &saga.Answer{After: f.Table.Kit(&in.State).Head.Version, Entry: entries[len(entries)-1]}

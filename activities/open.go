@@ -11,7 +11,7 @@ import (
 // Open appends the first event, or finds that the stream has it already, and returns what the stream says: a run
 // starts from what the log knows. With it come the cancellations that were there before the saga.
 func (f *Flow[S, P]) Open(ctx context.Context, in saga.OpenInput) (saga.OpenResult[S], error) {
-	ctx = WithClock(ctx, in.Now, f.Clock)
+	ctx = f.about(WithClock(ctx, in.Now, f.Clock), in.ID, in.CorrelationID)
 	result, state, err := f.open(ctx, in)
 	if err != nil {
 		return saga.OpenResult[S]{}, ToTemporal(err)
@@ -43,6 +43,9 @@ func (f *Flow[S, P]) open(ctx context.Context, in saga.OpenInput) (result saga.S
 	_, tail, err := f.Log.Append(ctx, f.Table.StreamOf(in.ID), event.Head{}, []event.Entry{*first})
 	if err != nil && !Lost(err) {
 		return saga.StepResult[S]{}, none, err
+	}
+	if err == nil {
+		f.started(f.Table.StreamOf(in.ID), *first, tail)
 	}
 	return f.answer(none, tail)
 }
@@ -78,13 +81,13 @@ func (f *Flow[S, P]) list(ctx context.Context, in saga.ListInput[S]) (saga.ListR
 		return saga.ListResult{}, nil
 	}
 	k := f.Table.Kit(&in.State)
-	err := f.List.Project(ctx, in.State)
+	err := f.List.Project(f.about(ctx, k.ID, k.CorrelationID), in.State)
 	return saga.ListResult{}, ToTemporal(fault.Wrap(err, fault.CodeOf(err), "list %s %s as %s", f.Table.Name, k.ID, k.Status))
 }
 
 // late records late events.
 func (f *Flow[S, P]) late(ctx context.Context, in saga.LateInput) (saga.LateResult, error) {
-	ctx = WithClock(ctx, in.Now, f.Clock)
+	ctx = f.about(WithClock(ctx, in.Now, f.Clock), in.ID, "")
 	if f.Late == nil {
 		return saga.LateResult{}, ToTemporal(KeepLate(ctx, f.Log, f.Table, in, f.now(ctx)))
 	}

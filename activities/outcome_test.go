@@ -17,10 +17,18 @@ import (
 // booking is a flow whose step functions answer as they are told.
 type booking struct{ saga.Saga }
 
-type bookings struct{ answer saga.Outcome }
+type bookings struct {
+	answer saga.Outcome
+	err    error
+	// meanwhile is called by each step, unless it is nil.
+	meanwhile func()
+}
 
 func (b *bookings) step(context.Context, saga.Call[booking]) (saga.Outcome, error) {
-	return b.answer, nil
+	if b.meanwhile != nil {
+		b.meanwhile()
+	}
+	return b.answer, b.err
 }
 
 func bookingFlow() *saga.Flow[booking, *bookings] {

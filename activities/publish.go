@@ -11,6 +11,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/trace"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -18,8 +19,7 @@ import (
 const publishPage = 100
 
 func (r *Recorder) publish(ctx context.Context, in saga.PublishInput) (int64, error) {
-	p := &publication{log: r.Log, publisher: r.Publisher, sent: &r.sent}
-	return p.run(ctx, in)
+	return r.publication().run(ctx, in)
 }
 
 // publishBesideBudget bounds how long a step waits for the broker after its own work is done. Publishing
@@ -35,8 +35,7 @@ func (r *Recorder) publishBeside(ctx context.Context, records []event.Record) fu
 	ctx, cancel := context.WithCancel(ctx)
 	confirmed := make(chan int64, 1)
 	go func() {
-		p := &publication{log: r.Log, publisher: r.Publisher, sent: &r.sent}
-		upTo, err := p.page(ctx, records)
+		upTo, err := r.publication().page(ctx, records)
 		if err != nil {
 			r.Logger.LogAttrs(ctx, slog.LevelDebug, "publish later",
 				slog.String("stream", records[0].Stream), slog.Int64("confirmed", upTo), slog.Any("error", err))
@@ -74,7 +73,13 @@ func Lost(err error) bool {
 type publication struct {
 	log       event.StreamReader
 	publisher Publisher
-	sent      *sentVersions
+	sent      *versions
+	// confirmed counts what the broker has confirmed.
+	confirmed func(records []event.Record)
+}
+
+func (r *Recorder) publication() *publication {
+	return &publication{log: r.Log, publisher: r.Publisher, sent: &r.sent, confirmed: r.published}
 }
 
 // run publishes what in says, and returns up to which version the broker has confirmed.
@@ -139,10 +144,18 @@ func (p *publication) page(ctx context.Context, records []event.Record) (int64, 
 	if len(fresh) == 0 {
 		return upTo, nil
 	}
+	ctx, span := trace.Start(ctx, "publish", trace.Producer)
 	n, err := p.publisher.Publish(ctx, fresh)
+	if span.Recorded() {
+		span.Set("messaging.system", "rabbitmq")
+		span.SetInt("messaging.batch.message_count", n)
+		span.Set("ordersaga.stream", fresh[0].Stream)
+	}
+	span.End(err)
 	if n > 0 {
 		upTo = versionOf(fresh, n)
 		p.sent.put(run, upTo)
+		p.confirmed(fresh[:n])
 	}
 	return upTo, fault.Wrap(err, fault.Unavailable, "publish: %d of %d confirmed", n, len(fresh))
 }
@@ -155,31 +168,31 @@ func runOf(ctx context.Context, stream string) string {
 	return activity.GetInfo(ctx).WorkflowExecution.RunID + "/" + stream
 }
 
-// maxSent bounds how many runs are remembered, twice.
-const maxSent = 8192
+// maxVersions bounds how many names are remembered, twice.
+const maxVersions = 8192
 
-// sentVersions remembers up to which version the broker has confirmed, for the runs of this process. The effects of a workflow
-// task that the server discards are not reverted, and the task runs again: without it, everything would be published as often as
-// a signal arrives. Another run knows nothing of it. The zero value is ready.
-type sentVersions struct {
+// versions remembers up to which version something was done, for the runs and streams of this process: the broker has confirmed a
+// record, or it was counted. The effects of a workflow task that the server discards are not reverted, and the task runs again: without
+// it, everything would be published as often as a signal arrives. The zero value is ready.
+type versions struct {
 	mu       sync.Mutex
 	new, old map[string]int64
 }
 
-func (s *sentVersions) get(run string) int64 {
+func (s *versions) get(name string) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return max(s.new[run], s.old[run])
+	return max(s.new[name], s.old[name])
 }
 
-func (s *sentVersions) put(run string, version int64) {
-	if run == "" {
+func (s *versions) put(name string, version int64) {
+	if name == "" {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.new == nil || len(s.new) >= maxSent {
+	if s.new == nil || len(s.new) >= maxVersions {
 		s.new, s.old = make(map[string]int64), s.new
 	}
-	s.new[run] = max(s.new[run], s.old[run], version)
+	s.new[name] = max(s.new[name], s.old[name], version)
 }

@@ -38,12 +38,16 @@ func (f *Flow[S, P]) call(
 	if in.Item != "" {
 		part += "/" + in.Item
 	}
-	outcome, err := operation.Run(f.Participants, ctx, saga.Call[S]{
+	began := f.Clock()
+	inside, span := startSpan(ctx, step, kind)
+	outcome, err := operation.Run(f.Participants, inside, saga.Call[S]{
 		ID: k.ID, Key: event.Key(k.ID, part), Item: in.Item, State: in.State, Fact: in.Fact, Hint: in.Hint, Tries: in.Tries, Last: in.Last,
 		Pending: f.Table.IsPending(&in.State, step), Claim: claims,
 		Now:    func() time.Time { return f.now(ctx) },
 		Newest: func(ctx context.Context) (S, error) { return f.newest(ctx, in.State) },
 	})
+	f.attempted(ctx, step, kind, began, outcome, err)
+	f.endSpan(ctx, span, step, kind, outcome, err)
 	if err != nil {
 		return outcome, nil, err
 	}
@@ -74,8 +78,9 @@ func (f *Flow[S, P]) Record(ctx context.Context, in saga.StepInput[S]) (saga.Ste
 func (f *Flow[S, P]) step(
 	ctx context.Context, in saga.StepInput[S], do func(ctx context.Context) (saga.Outcome, []event.Entry, error), step string,
 ) (saga.StepResult[S], error) {
-	ctx = WithClock(ctx, in.Now, f.Clock)
-	if f.Table.Kit(&in.State).Attention.Open {
+	k := f.Table.Kit(&in.State)
+	ctx = f.about(WithClock(ctx, in.Now, f.Clock), k.ID, k.CorrelationID)
+	if k.Attention.Open {
 		if result, moved, err := f.moved(ctx, in.State); moved || err != nil {
 			return result, ToTemporal(err)
 		}
@@ -134,9 +139,13 @@ func (f *Flow[S, P]) record(ctx context.Context, in saga.StepInput[S], entries [
 	if len(tail) == 0 {
 		return saga.StepResult[S]{}, fault.Wrap(err, fault.Internal, "append %s after version %d of %s: the log returned no newer event", entries[0].Key, k.Head.Version, stream)
 	}
+	confirmed := err == nil
 	result, after, err := f.answer(in.State, tail)
 	if err != nil {
 		return saga.StepResult[S]{}, err
+	}
+	if confirmed && f.Metrics != nil {
+		f.ended(stream, entries, tail, after)
 	}
 	result.Unlisted, err = f.project(ctx, k, after)
 	return result, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	oteltrace "go.opentelemetry.io/otel/trace"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/auth"
@@ -134,7 +135,8 @@ type Config struct {
 	Auth auth.Authenticator
 	// RateLimit is for each caller. Default: none.
 	RateLimit RateLimit
-
+	// Tracer makes the spans of requests. None by default.
+	Tracer oteltrace.Tracer
 	// Registry gets the metrics, and is served as /metrics. Default: one of its own.
 	Registry *prometheus.Registry
 	// HideMetrics is for a process that serves /metrics elsewhere.

@@ -21,8 +21,14 @@ type metrics struct {
 	routes map[string]bool
 }
 
+// RegisterMetrics registers the metrics of a Server that serves nothing, for the documentation.
+func RegisterMetrics(registry prometheus.Registerer) error {
+	_, err := newMetrics(registry, nil)
+	return err
+}
+
 // newMetrics registers the metrics, and Go's and the process's own unless they are registered.
-func newMetrics(registry *prometheus.Registry, routes []route) (*metrics, error) {
+func newMetrics(registry prometheus.Registerer, routes []route) (*metrics, error) {
 	m := &metrics{
 		routes: make(map[string]bool, len(routes)),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{

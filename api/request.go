@@ -47,13 +47,14 @@ func correlationOf(ctx context.Context) string {
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		started := s.cfg.Clock()
-		ctx := s.identify(c)
+		ctx, span := s.identify(c)
 		setAnswerHeaders(c.Response().Header())
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
 		took := s.cfg.Clock().Sub(started)
 		s.metrics.observe(c, took)
+		s.endSpan(c, span)
 		s.logRequest(ctx, c, took)
 		return nil
 	}
@@ -85,17 +86,40 @@ func (s *Server) logRequest(ctx context.Context, c echo.Context, took time.Durat
 	s.cfg.Logger.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// identify takes or makes the correlation id, and puts what identifies the request into its context.
-func (s *Server) identify(c echo.Context) context.Context {
+// endSpan ends the span of a request. As in its line, there is no path.
+func (s *Server) endSpan(c echo.Context, span trace.Span) {
+	if span.Recorded() {
+		method, route, status := methodLabel(c.Request().Method), s.metrics.routeLabel(c), c.Response().Status
+		span.Name(method + " " + route)
+		span.Set("http.request.method", method)
+		span.Set("http.route", route)
+		span.SetInt("http.response.status_code", status)
+		if status >= http.StatusInternalServerError {
+			span.Fail("")
+		}
+		if id, ok := c.Get(contextOrderID).(string); ok {
+			span.Set("ordersaga.order_id", id)
+		}
+	}
+	span.End(nil)
+}
+
+// identify takes or makes the correlation id, and puts what identifies the request into its context. Probes have no span.
+func (s *Server) identify(c echo.Context) (context.Context, trace.Span) {
 	id := c.Request().Header.Get(headerCorrelationID)
 	if !isVisible(id, maxCorrelationID) {
 		id = s.cfg.NewID()
 	}
 	c.Response().Header().Set(headerCorrelationID, id)
 	ctx := context.WithValue(c.Request().Context(), correlationKey{}, id)
-	ctx = trace.With(ctx, c.Request().Header.Get(trace.Header))
+	tracer := s.cfg.Tracer
+	if slices.Contains(probePaths, c.Path()) {
+		tracer = nil
+	}
+	ctx, span := trace.Begin(ctx, tracer, methodLabel(c.Request().Method), trace.Server, c.Request().Header.Get(trace.Header))
+	span.Set("ordersaga.correlation_id", id)
 	c.SetRequest(c.Request().WithContext(ctx))
-	return ctx
+	return ctx, span
 }
 
 // recoverPanics turns a panic into an Internal error. http.ErrAbortHandler is net/http's own.

@@ -1,17 +1,21 @@
 package workflows_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/ordersaga/ordersaga/internal/tracing"
 	"github.com/ordersaga/ordersaga/workers"
 )
 
@@ -32,9 +36,11 @@ func histories(t *testing.T) map[string]*historypb.History {
 	return golden
 }
 
-func replay(history *historypb.History) error {
+func replay(history *historypb.History, interceptors ...interceptor.WorkerInterceptor) error {
 	// What the SDK takes for a deadlock may be a machine that stands still for a second.
-	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{DisableDeadlockDetection: true})
+	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{
+		DisableDeadlockDetection: true, Interceptors: interceptors,
+	})
 	if err != nil {
 		return err
 	}
@@ -48,6 +54,25 @@ func TestGoldenHistoriesReplay(t *testing.T) {
 	for name, history := range histories(t) {
 		t.Run(name, func(t *testing.T) { require.NoError(t, replay(history)) })
 	}
+}
+
+// TestGoldenHistoriesReplayTraced: a process that exports traces goes on with runs of one that does not.
+func TestGoldenHistoriesReplayTraced(t *testing.T) {
+	exporter := tracetest.NewInMemoryExporter()
+	traces, err := tracing.To(t.Context(), exporter)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, traces.Stop(context.WithoutCancel(t.Context()))) })
+	all, err := traces.Interceptors()
+	require.NoError(t, err)
+	var interceptors []interceptor.WorkerInterceptor
+	for _, i := range all {
+		interceptors = append(interceptors, i.(interceptor.WorkerInterceptor))
+	}
+	require.NotEmpty(t, interceptors)
+	for name, history := range histories(t) {
+		t.Run(name, func(t *testing.T) { require.NoError(t, replay(history, interceptors...)) })
+	}
+	require.NotEmpty(t, exporter.GetSpans())
 }
 
 // TestBadHistoriesDoNotReplay: a history in which an activity is not the one that this code would have started must

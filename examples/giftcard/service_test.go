@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -154,6 +155,20 @@ func (s *service) ends(id, status, reason string) {
 	})
 }
 
+// shows waits until the metrics have lines.
+func (s *service) shows(lines ...string) {
+	s.t.Helper()
+	s.until("the metrics have "+strings.Join(lines, "\n"), func() bool {
+		response, err := http.Get(s.url + "/metrics")
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		text, _ := io.ReadAll(response.Body)
+		return !slices.ContainsFunc(lines, func(l string) bool { return !bytes.Contains(text, []byte(l+"\n")) })
+	})
+}
+
 // TestService runs the example: by REST and by events, through a kill -9, and checks what is left.
 func TestService(t *testing.T) {
 	s := newService(t)
@@ -174,6 +189,14 @@ func TestService(t *testing.T) {
 	}
 	s.do(http.MethodPost, path, topUp("t-3", "GIFT-1", 2500, "tok_declined"), wait)
 	s.ends("t-3", "rejected", "payment_declined")
+	s.shows(
+		`ordersaga_sagas_started_total{flow="giftcard-topup"} 2`,
+		`ordersaga_sagas_ended_total{flow="giftcard-topup",reason="",status="completed"} 1`,
+		`ordersaga_sagas_ended_total{flow="giftcard-topup",reason="payment_declined",status="rejected"} 1`,
+		`ordersaga_step_duration_seconds_count{flow="giftcard-topup",inline="true",kind="do",outcome="done",step="lock"} 2`,
+		`ordersaga_step_duration_seconds_count{flow="giftcard-topup",inline="true",kind="undo",outcome="done",step="lock"} 1`,
+		`ordersaga_saga_duration_seconds_count{flow="giftcard-topup",status="completed"} 1`,
+	)
 
 	// A large top-up by an event waits for its approval; the process dies meanwhile.
 	s.command(s.binary, "publish", requested, "--data", `{"topUpId":"t-4","cardId":"GIFT-1","amount":30000,"currency":"EUR","method":"tok_visa"}`)
@@ -181,6 +204,7 @@ func TestService(t *testing.T) {
 		_, answer := s.do(http.MethodGet, path+"/t-4", nil)
 		return answer.Status == "authorized"
 	})
+	s.shows(`ordersaga_sagas_open{flow="giftcard-topup",status="authorized"} 1`)
 	// A payment whose answer is lost, and a card that is locked: both are under way when the process dies.
 	s.do(http.MethodPost, path, topUp("t-5", "GIFT-5", 2500, "tok_timeout"))
 	s.do(http.MethodPost, path, topUp("t-6", "GIFT-1", 2500, "tok_visa"))

@@ -77,7 +77,7 @@ var rules = []rule{
 		outside: []string{"go.temporal.io"},
 	},
 	mayImport{
-		from: "activities", local: []string{"workflows/saga", "event", "internal/fault"},
+		from: "activities", local: []string{"workflows/saga", "event", "internal/fault", "internal/trace"},
 		outside: []string{"go.temporal.io"},
 	},
 
@@ -98,7 +98,8 @@ var rules = []rule{
 
 	// The leaves: every package may import them, they import almost nothing.
 	mayImport{from: "internal/fault", outside: []string{}},
-	mayImport{from: "internal/trace", exactly: true, outside: []string{}},
+	mayImport{from: "internal/trace", exactly: true, outside: []string{"go.opentelemetry.io/otel"}},
+	mayImport{from: "internal/tracing", local: []string{"internal/trace"}, outside: []string{"go.opentelemetry.io/otel", "go.temporal.io/sdk"}},
 	mayImport{from: "internal/null", exactly: true, outside: []string{}},
 	mayImport{from: "event", exactly: true, local: []string{"internal/fault"}, outside: []string{"github.com/google/uuid"}},
 	mayImport{from: "internal/text", exactly: true, local: []string{"internal/fault"}, outside: []string{}},
@@ -152,11 +153,19 @@ var rules = []rule{
 		from: "internal/mongo", exactly: true,
 		local: []string{
 			"event", "internal/eventlog", "internal/readmodel", "internal/deadletter", "internal/sealed", "internal/auth", "workflows/order", "internal/wire",
-			"internal/cursor", "internal/null", "internal/groupcommit", "internal/fault",
+			"internal/cursor", "internal/null", "internal/groupcommit", "internal/fault", "internal/trace",
 		},
 		outside: []string{
 			"go.mongodb.org/mongo-driver", "github.com/go-json-experiment/json", "github.com/hashicorp/golang-lru", "golang.org/x/sync",
+			"github.com/prometheus/client_golang",
 		},
+	},
+	mayImport{
+		from: "internal/metrics",
+		local: []string{
+			"activities", "workflows/saga", "internal/readmodel", "internal/reconcile", "internal/deadletter", "internal/fault",
+		},
+		outside: []string{"github.com/prometheus/client_golang", "go.opentelemetry.io/otel", "go.temporal.io/sdk"},
 	},
 	onlyIn{imported: "github.com/rabbitmq/amqp091-go", places: []string{"internal/rabbitmq", "test", "bench", "examples/go"}},
 	onlyIn{imported: "github.com/wneessen/go-mail", places: []string{"internal/notify/smtpmail"}},

@@ -139,12 +139,12 @@ func TestComposeFilePublishesOnLoopbackOnly(t *testing.T) {
 		}
 	}
 	slices.Sort(published)
-	assert.Equal(t, []string{"15672", "27017", "5672", "7233", "8080", "8233"}, published)
+	assert.Equal(t, []string{"15672", "16686", "27017", "3000", "5672", "7233", "8080", "8233", "9090"}, published)
 }
 
 func TestComposeFileStartOrder(t *testing.T) {
 	c := loadCompose(t)
-	pinned := regexp.MustCompile(`:\d+\.\d+(\.\d+)?(-[a-z]+)?$`)
+	pinned := regexp.MustCompile(`:v?\d+\.\d+(\.\d+)?(-[a-z]+)?$`)
 	for name, s := range c.Services {
 		if name != "ordersaga" {
 			assert.Regexp(t, pinned, s.Image, name)

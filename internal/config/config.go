@@ -101,6 +101,9 @@ type Config struct {
 	WorkerCache       int
 	ShutdownGrace     time.Duration
 
+	// TracesProtocol is the protocol of the collector of traces.
+	TracesProtocol string
+
 	// ReconcileEvery is 0 if there is no schedule.
 	ReconcileEvery  time.Duration
 	ReconcileRepair bool

@@ -143,6 +143,19 @@ func table(c *Config) []Setting {
 		setting("MAIL_FROM", "", text(&c.MailFrom, mailAddress),
 			"Sender of e-mail, an address with or without a name. Required with NOTIFICATIONS=smtp."),
 
+		// These are read by OpenTelemetry's SDK; see internal/tracing.
+		setting("OTEL_EXPORTER_OTLP_ENDPOINT", "", webURL(new(string)),
+			"URL of the OpenTelemetry collector that traces are sent to, such as http://localhost:4318. Without it there are no traces."),
+		setting("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", text(&c.TracesProtocol, oneOf("http/protobuf", "grpc")), "Protocol of the collector."),
+		setting("OTEL_EXPORTER_OTLP_HEADERS", "", unchecked("name=value, …").secret(), "Headers of what is sent to the collector."),
+		setting("OTEL_SERVICE_NAME", "ordersaga", unchecked("name"), "Name of the service in traces."),
+		setting("OTEL_RESOURCE_ATTRIBUTES", "", unchecked("name=value, …"), "Further attributes of the service in traces."),
+		setting("OTEL_TRACES_SAMPLER", "parentbased_always_on", text(new(string), oneOf("always_on", "always_off", "traceidratio",
+			"parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio")),
+			"Which traces are recorded. The parentbased ones record what the caller records, and choose for requests without a trace."),
+		setting("OTEL_TRACES_SAMPLER_ARG", "", unchecked("0 to 1"), "Share of the traces that a traceidratio sampler records."),
+		setting("OTEL_SDK_DISABLED", "false", flag(new(bool)), "Turns traces off."),
+
 		setting("LOG_LEVEL", "info", logLevel(&c.LogLevel), "Lowest level that is logged."),
 		setting("LOG_FORMAT", string(LogAuto), text(&c.LogFormat, oneOf(string(LogAuto), string(LogJSON), string(LogText))),
 			"Format of log lines; auto is text on a terminal and JSON elsewhere."),

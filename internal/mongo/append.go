@@ -12,6 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/eventlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/trace"
 )
 
 const (
@@ -30,8 +31,19 @@ func (l *Log) Append(ctx context.Context, stream string, head event.Head, entrie
 	if err != nil {
 		return event.Head{}, nil, err
 	}
+	defer l.events.db.Metrics.appended(time.Now())
+	ctx, span := trace.Start(ctx, "append", trace.Client)
 	a := appending{log: l, stream: stream, head: head, entries: entries}
-	return a.run(ctx, records)
+	newest, tail, err := a.run(ctx, records)
+	if span.Recorded() {
+		span.Set("db.system.name", "mongodb")
+		span.Set("db.operation.name", "insert")
+		span.Set("db.collection.name", l.events.Name())
+		span.SetInt("db.operation.batch.size", len(records))
+		span.Set("ordersaga.stream", stream)
+	}
+	span.End(unlessLost(err))
+	return newest, tail, err
 }
 
 // appending is one call of Append.
@@ -88,6 +100,14 @@ func (a *appending) run(ctx context.Context, records []event.Record) (event.Head
 		}
 		cause = a.insert(ctx, records)
 	}
+}
+
+// unlessLost is an error that is no lost race: that one is an answer.
+func unlessLost(err error) error {
+	if eventlog.Lost(err) {
+		return nil
+	}
+	return err
 }
 
 func pauseBefore(round int) time.Duration {

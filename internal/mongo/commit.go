@@ -58,6 +58,7 @@ func memberResults(members [][]document, ordered bool, err error) []error {
 
 // write is the only write of the log. An ordered batch stops at the first duplicate.
 func (l *Log) write(ctx context.Context, docs []document, ordered bool) error {
+	l.events.db.Metrics.inserted(len(docs))
 	_, err := l.events.InsertMany(ctx, docs, options.InsertMany().SetOrdered(ordered))
 	return err
 }

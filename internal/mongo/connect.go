@@ -37,13 +37,16 @@ type DB struct {
 	// Timeout bounds each round trip, in addition to the deadline of the caller's context.
 	Timeout time.Duration
 	Logger  *slog.Logger
+	// Metrics may be nil.
+	Metrics *Metrics
 }
 
-// Connect returns a client that logs slow commands. It does no I/O: the error is about the URI.
-func Connect(uri string, logger *slog.Logger) (*driver.Client, error) {
+// Connect returns a client that logs slow commands. Metrics may be nil. It does no I/O: the error is about the URI.
+func Connect(uri string, logger *slog.Logger, metrics *Metrics) (*driver.Client, error) {
 	// More connections would not be faster and would pass overload on to the server. The URI has precedence.
 	return driver.Connect(options.Client().SetMaxPoolSize(32).ApplyURI(uri).SetAppName("ordersaga").
-		SetMonitor(slowCommands(logger)).SetServerSelectionTimeout(3 * time.Second).SetConnectTimeout(5 * time.Second))
+		SetMonitor(monitors(slowCommands(logger), metrics.commands(), tracedCommands())).SetPoolMonitor(metrics.pool()).
+		SetServerSelectionTimeout(3 * time.Second).SetConnectTimeout(5 * time.Second))
 }
 
 // Open determines the kind of server. Read and write concerns of the database are ignored: stores set their own. Errors: Unavailable.

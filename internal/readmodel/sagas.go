@@ -1,6 +1,8 @@
 package readmodel
 
 import (
+	"time"
+
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
@@ -31,4 +33,15 @@ func Of(f saga.Definer) Projection {
 			return FromView(v, records[0].Stream), true, nil
 		},
 	}
+}
+
+// Tally counts entries that are alike and have not ended.
+type Tally struct {
+	// Flow is empty for orders. Step is what needs attention, else empty.
+	Flow   string
+	Status saga.Status
+	Step   string
+	Count  int64
+	// Oldest is when the oldest of them was created.
+	Oldest time.Time
 }

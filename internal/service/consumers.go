@@ -28,10 +28,7 @@ func (s *Service) startConsumers(ctx context.Context) (err error) {
 		Log: s.stores.log, Sealer: sealed.NewBox(s.stores.keys), Routes: s.routes(), Flows: s.inboundFlows(),
 	}
 	parse := decoding(executor.Handle)
-	handle := func(ctx context.Context, m wire.Message) error {
-		parent, _ := m.Header(trace.Header)
-		return parse(trace.With(ctx, parent), m)
-	}
+	handle := s.traced(parse)
 	s.consumer, err = consume(rabbitmq.ConsumerConfig{
 		Config: s.broker(), Publisher: s.publisher, Prefetch: s.cfg.ConsumerPrefetch, ParkMax: s.cfg.SignalParkMax, Probe: s.probe,
 		Handler: func(ctx context.Context, d rabbitmq.Delivery) error { return handle(ctx, d.Message) },
@@ -40,7 +37,7 @@ func (s *Service) startConsumers(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	notify := decoding((&inbound.Notifications{Log: s.stores.log, Sagas: s.sagas, Logger: s.logger}).Handle)
+	notify := s.traced(decoding((&inbound.Notifications{Log: s.stores.log, Sagas: s.sagas, Logger: s.logger}).Handle))
 	if err := s.startReceiver(func(ctx context.Context, queue string, m wire.Message) error {
 		if queue == s.notificationQueue() {
 			return notify(ctx, m)
@@ -62,6 +59,25 @@ func consume(cfg rabbitmq.ConsumerConfig) (*rabbitmq.Consumer, error) {
 		consumer.Start()
 	}
 	return consumer, err
+}
+
+// traced makes a handler of messages whose work is part of their trace.
+func (s *Service) traced(handle func(context.Context, wire.Message) error) func(context.Context, wire.Message) error {
+	tracer := s.tracing.Tracer()
+	return func(ctx context.Context, m wire.Message) error {
+		parent, _ := m.Header(trace.Header)
+		ctx, span := trace.Begin(ctx, tracer, "process message", trace.Consumer, parent)
+		if span.Recorded() {
+			if is, known := event.Find(wire.Identify(m).Type); known {
+				span.Name("process " + is.Name)
+			}
+			span.Set("messaging.system", "rabbitmq")
+			span.Set("messaging.message.id", m.MessageID)
+		}
+		err := handle(ctx, m)
+		span.End(err)
+		return err
+	}
 }
 
 // decoding makes a handler of messages out of one of events.

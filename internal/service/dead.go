@@ -6,13 +6,12 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/config"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/metrics"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
@@ -30,9 +29,7 @@ const (
 
 // startReceiver starts consuming the dead letter queue. It does not block: the service works without it.
 func (s *Service) startReceiver(handle func(ctx context.Context, queue string, m wire.Message) error) (err error) {
-	kept := promauto.With(s.registry).NewCounterVec(prometheus.CounterOpts{
-		Name: "ordersaga_dead_letters_total", Help: "Dead letters that were kept, by reason.",
-	}, []string{"reason"})
+	kept := metrics.NewDeadLetters(s.registry)
 	receiver := &deadletter.Receiver{
 		Service: s.DeadLetters(), Handle: handle,
 		Count: func(reason fault.Code) { kept.WithLabelValues(deadletter.Label(reason)).Inc() },

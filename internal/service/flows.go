@@ -20,7 +20,7 @@ func (s *Service) flows() ([]workers.Flow, error) {
 		return nil, err
 	}
 	recorder := &activities.Recorder{
-		Log: s.stores.log, Publisher: recordPublisher(s.publisher.PublishRecords), Clock: time.Now, Logger: s.logger,
+		Log: s.stores.log, Publisher: recordPublisher(s.publisher.PublishRecords), Clock: time.Now, Logger: s.logger, Metrics: s.sagaMetrics,
 	}
 	customers := &onboarding.Participants{}
 	if s.notifies() {

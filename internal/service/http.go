@@ -146,7 +146,7 @@ func (s *Service) startHTTP() (err error) {
 		TemporalUIURL: s.cfg.TemporalUIURL, TemporalNamespace: s.cfg.TemporalNamespace,
 		Hosts: s.cfg.Hosts(), CORSOrigins: s.cfg.HTTPCORSOrigins,
 		Auth: s.authenticator(), RateLimit: api.RateLimit(s.cfg.RateLimit),
-		Registry: s.registry, HideMetrics: s.cfg.MetricsAddr != "", Logger: s.logger,
+		Registry: s.registry, HideMetrics: s.cfg.MetricsAddr != "", Tracer: s.tracing.Tracer(), Logger: s.logger,
 	})
 	if err != nil {
 		return err

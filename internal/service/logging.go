@@ -7,15 +7,16 @@ import (
 	tlog "go.temporal.io/sdk/log"
 
 	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/trace"
 )
 
-// NewLogger makes the process's logger.
+// NewLogger makes the process's logger. Lines that are logged about a trace, or a saga, say which.
 func NewLogger(c config.Config) *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.LogLevel}
 	if c.LogFormat.For(os.Stderr) == config.LogText {
-		return slog.New(slog.NewTextHandler(os.Stderr, options))
+		return slog.New(trace.Logged(slog.NewTextHandler(os.Stderr, options)))
 	}
-	return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	return slog.New(trace.Logged(slog.NewJSONHandler(os.Stderr, options)))
 }
 
 // temporalLogger is the SDK's logger: what it calls information is detail here.

@@ -32,7 +32,7 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger, parts Par
 }
 
 func (s *Service) open(ctx context.Context, parts Parts) (err error) {
-	if s.stores, err = openStores(ctx, s.cfg, 0, false, s.logger); err != nil {
+	if s.stores, err = openStores(ctx, s.cfg, 0, false, s.logger, nil); err != nil {
 		return err
 	}
 	if parts.Temporal {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/internal/metrics"
 	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
@@ -44,7 +45,10 @@ func (e entries) Mend(ctx context.Context, orderID string) error {
 const shownFindings = 50
 
 // scheduled makes the check what its activity needs.
-type scheduled struct{ *reconcile.Reconciler }
+type scheduled struct {
+	*reconcile.Reconciler
+	metrics *metrics.Reconcile
+}
 
 func (s scheduled) Reconcile(ctx context.Context, in activities.ReconcileInput, progress func(int)) (activities.ReconcileResult, error) {
 	report, err := s.Run(ctx, reconcile.Options{
@@ -53,6 +57,7 @@ func (s scheduled) Reconcile(ctx context.Context, in activities.ReconcileInput, 
 	if err != nil {
 		return activities.ReconcileResult{}, fault.Wrap(err, fault.CodeOf(err), "reconcile")
 	}
+	s.metrics.Done(report, time.Now())
 	result := activities.ReconcileResult{
 		Violations: report.Violations + report.Unlisted, Repaired: report.Repaired, Notes: report.Notes, Orders: report.Orders,
 		Streams: report.Streams, SKUs: report.SKUs, Payments: report.Payments, TookMillis: report.TookMillis,

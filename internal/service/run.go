@@ -12,17 +12,19 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/internal/config"
+	"github.com/ordersaga/ordersaga/internal/metrics"
+	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/oidc"
 	"github.com/ordersaga/ordersaga/internal/rabbitmq"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/internal/simulator"
 	"github.com/ordersaga/ordersaga/internal/trace"
+	"github.com/ordersaga/ordersaga/internal/tracing"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
@@ -37,6 +39,8 @@ type Service struct {
 	roles    Roles
 	logger   *slog.Logger
 	registry *prometheus.Registry
+	// tracing is nil when traces are not exported.
+	tracing *tracing.Tracing
 
 	stores    *stores
 	gateway   payment.Gateway
@@ -44,7 +48,10 @@ type Service struct {
 	publisher *rabbitmq.Publisher
 	// busMetrics are shared by everything that is connected to the broker.
 	busMetrics *rabbitmq.Metrics
-	sagas      *sagaclient.Client
+	// sagaMetrics and checkMetrics are those of what the workers do.
+	sagaMetrics  *metrics.Sagas
+	checkMetrics *metrics.Reconcile
+	sagas        *sagaclient.Client
 	// added are the flows that a team has added, addedSagas their sagas by the flow's name.
 	added      []Flow
 	addedSagas map[string]flowSagas
@@ -91,6 +98,15 @@ func Run(ctx context.Context, r Roles, cfg config.Config, version string, flows 
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "starting ordersaga", slog.String("version", version), slog.Any("config", cfg))
 	s.warnOpen(ctx)
 	defer s.close()
+	var err error
+	if s.tracing, err = tracing.New(ctx, tracing.Config{
+		Protocol: cfg.TracesProtocol, Version: version,
+		OnError: func(err error) {
+			s.logger.LogAttrs(context.Background(), slog.LevelWarn, "traces not exported", slog.Any("error", err))
+		},
+	}); err != nil {
+		return err
+	}
 	if err := s.connect(ctx); err != nil {
 		return err
 	}
@@ -125,21 +141,18 @@ func (s *Service) connect(ctx context.Context) (err error) {
 	if s.roles.Worker {
 		poll = localPoll
 	}
-	if s.stores, err = openStores(ctx, s.cfg, poll, true, s.logger); err != nil {
+	if s.stores, err = openStores(ctx, s.cfg, poll, true, s.logger, mongo.NewMetrics(s.registry)); err != nil {
 		return err
 	}
+	s.registerMetrics()
 	if s.gateway, err = newGateway(s.cfg, s.stores); err != nil {
 		return err
 	}
 	if err = s.connectTemporal(ctx); err != nil {
 		return err
 	}
-	refusals := promauto.With(s.registry).NewCounter(prometheus.CounterOpts{
-		Name: "ordersaga_cancellations_refused_total",
-		Help: "Cancellations that were refused without an event of their own: an earlier refusal, or the end of the order, is the answer.",
-	})
 	s.useSagas(sagaclient.Config{
-		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Eager: s.roles.Worker && s.roles.API, OnRefusal: refusals.Inc,
+		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Eager: s.roles.Worker && s.roles.API, OnRefusal: metrics.NewCancellations(s.registry).Inc,
 	})
 	s.busMetrics = rabbitmq.NewMetrics(s.registry)
 	if s.publisher, err = rabbitmq.NewPublisher(rabbitmq.PublisherConfig{Config: s.broker(), Headers: trace.Headers}); err != nil {
@@ -162,6 +175,14 @@ func (s *Service) connectTemporal(ctx context.Context) error {
 		return err
 	}
 	options.Logger = temporalLogger(s.logger)
+	if s.registry != nil {
+		if options.MetricsHandler, err = metrics.NewTemporal(s.registry); err != nil {
+			return err
+		}
+	}
+	if options.Interceptors, err = s.tracing.Interceptors(); err != nil {
+		return err
+	}
 	options.ContextPropagators = append(options.ContextPropagators, workflows.TraceParent{})
 	if s.temporal, err = client.NewLazyClient(options); err != nil {
 		return fmt.Errorf("temporal client: %w", err)

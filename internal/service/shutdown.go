@@ -113,6 +113,7 @@ func (s *Service) drainSteps() []drainStep {
 	add("temporal", closing, s.temporal != nil, quick(func() { s.temporal.Close() }))
 	add("mongodb", closing, s.stores != nil, func(ctx context.Context) error { s.stores.close(ctx); return nil })
 	add("metrics", closing, s.metrics != nil, func(context.Context) error { return s.metrics.Close() })
+	add("traces", closing, s.tracing != nil, func(ctx context.Context) error { return s.tracing.Stop(ctx) })
 	add("profiler", closing, s.debug != nil, func(context.Context) error { return s.debug.Close() })
 	return steps
 }

@@ -35,9 +35,9 @@ type stores struct {
 }
 
 // openStores connects, waits for the server, and for the indexes without which nothing can be written. The log polls for what other
-// processes append; 0 is the default. With indexes the other indexes are created while the process runs.
-func openStores(ctx context.Context, c config.Config, poll time.Duration, indexes bool, logger *slog.Logger) (*stores, error) {
-	client, err := mongo.Connect(c.MongoDBURI.Reveal(), logger)
+// processes append; 0 is the default. With indexes the other indexes are created while the process runs. Metrics may be nil.
+func openStores(ctx context.Context, c config.Config, poll time.Duration, indexes bool, logger *slog.Logger, m *mongo.Metrics) (*stores, error) {
+	client, err := mongo.Connect(c.MongoDBURI.Reveal(), logger, m)
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +47,7 @@ func openStores(ctx context.Context, c config.Config, poll time.Duration, indexe
 		return err
 	})
 	if err == nil {
+		s.db.Metrics = m
 		err = s.open(ctx, poll, indexes, logger)
 	}
 	if err != nil {

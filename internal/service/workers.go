@@ -32,7 +32,7 @@ func (s *Service) startWorkers(ctx context.Context) (err error) {
 			}
 		},
 		Flows:          flows,
-		Reconciliation: &activities.Reconciliation{Reconciler: scheduled{reconciler}},
+		Reconciliation: &activities.Reconciliation{Reconciler: scheduled{reconciler, s.checkMetrics}},
 	}
 	// New workers each time: those whose start has failed cannot be started again.
 	launch := func(context.Context) (err error) {

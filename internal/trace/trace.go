@@ -1,14 +1,20 @@
 // Package trace carries the W3C trace context of a request, so that what it causes can be joined to it: from the header
 // of a request or a message, through contexts and workflows, to the headers of the events that are published.
 //
-// Nothing here makes spans: what a caller sent is handed on as it is. The package is a leaf: it imports the standard
-// library only.
+// Spans are made inside spans alone: Start makes one where the context has one that is recorded, and nothing elsewhere. The first span of a
+// request or a message is made with a tracer, which internal/tracing has if traces are exported. Without one, what a caller sent is handed
+// on as it is.
+//
+// The package is a leaf: besides the standard library it imports the API of OpenTelemetry.
 package trace
 
 import (
 	"context"
 	"regexp"
 	"strings"
+
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Header is the name of the header, in HTTP and on the bus: https://www.w3.org/TR/trace-context/#traceparent-header.
@@ -28,10 +34,27 @@ func With(ctx context.Context, parent string) context.Context {
 	return context.WithValue(ctx, key{}, parent)
 }
 
-// Parent returns the trace parent of a context, or "" when it has none.
+// Parent returns the trace parent of a context: its span, else what a caller sent, or "" when it has none.
 func Parent(ctx context.Context) string {
+	if trace.SpanContextFromContext(ctx).IsValid() {
+		header := propagation.MapCarrier{}
+		propagation.TraceContext{}.Inject(ctx, header)
+		return header[Header]
+	}
 	parent, _ := ctx.Value(key{}).(string)
 	return parent
+}
+
+// id returns the trace ID of a context, or "" when it has none.
+func id(ctx context.Context) string {
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		return span.TraceID().String()
+	}
+	parent, _ := ctx.Value(key{}).(string)
+	if len(parent) < 35 {
+		return ""
+	}
+	return parent[3:35]
 }
 
 // Valid reports whether a header is a trace parent. IDs of zeros only are invalid.

@@ -355,3 +355,27 @@ type Decision struct {
 func (c Client) Resolve(ctx context.Context, id string, d Decision) (Response, error) {
 	return c.Do(ctx, http.MethodPost, "/v1/orders/"+url.PathEscape(id)+"/resolutions", d)
 }
+
+// Metrics scrapes /metrics: values by name and labels as they are written, and the names of what has a type.
+func (c Client) Metrics(ctx context.Context) (values map[string]float64, names map[string]bool, err error) {
+	response, err := c.Do(ctx, http.MethodGet, "/metrics", nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	values, names = make(map[string]float64), make(map[string]bool)
+	for line := range strings.Lines(string(response.Body)) {
+		line = strings.TrimSpace(line)
+		if typed, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			name, _, _ := strings.Cut(typed, " ")
+			names[name] = true
+		}
+		at := strings.LastIndexByte(line, ' ')
+		if at < 0 || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if values[line[:at]], err = strconv.ParseFloat(line[at+1:], 64); err != nil {
+			return nil, nil, fmt.Errorf("metric %s: %w", line, err)
+		}
+	}
+	return values, names, nil
+}

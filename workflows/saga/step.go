@@ -133,6 +133,11 @@ func (o Outcome) Later() *Later {
 // Definite reports whether there is something to record, or to be found in the log.
 func (o Outcome) Definite() bool { return o.kind != outcomeNothing && o.kind != outcomeLater }
 
+// Succeeded reports whether the participant did what was requested, or will notify.
+func (o Outcome) Succeeded() bool {
+	return o.kind == outcomeDone || o.kind == outcomePending || o.kind == outcomeUndone
+}
+
 // CheckOutcome reports an outcome that the operation of a step does not have. A run would attempt a step again at once, forever, that
 // came to nothing, and record that a step has happened which was compensated.
 func (f *Flow[S, P]) CheckOutcome(in StepInput[S], step string, kind ActionKind, o Outcome) error {
