@@ -210,7 +210,7 @@ func (s *Server) resolveSaga(c echo.Context) error {
 	}
 	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
-	decision, verdict, err := f.Sagas.Decide(ctx, id, decision, key)
+	decision, verdict, err := f.Sagas.Resolve(ctx, id, decision, key)
 	if err != nil {
 		return err
 	}

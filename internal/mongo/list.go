@@ -18,7 +18,6 @@ import (
 // Names of the collections of list entries.
 const (
 	OrdersCollection = "orders"
-	LateCollection   = "late"
 	SagasCollection  = "sagas"
 )
 
@@ -45,10 +44,7 @@ type replacement struct {
 // NewOrders returns the list of orders.
 func NewOrders(db *DB) *List { return newList(db, OrdersCollection) }
 
-// NewLate returns the list of orders for which something came after they had ended that needs somebody, or did.
-func NewLate(db *DB) *List { return newList(db, LateCollection) }
-
-// NewSagas returns the list of the sagas of flows that a team has added, by the names of their streams.
+// NewSagas returns the list of the sagas that are no orders, by the names of their streams.
 func NewSagas(db *DB) *List {
 	l := newList(db, SagasCollection)
 	l.flows = true

@@ -22,25 +22,22 @@ type Violation struct {
 	Detail string `json:"detail"`
 }
 
-// repairs are what is done about what a saga mends, and what is said about it then.
+// repairs are what is done about a saga, and what is said about it then.
 var repairs = map[Repair]struct {
 	done string
-	do   func(s Sagas, ctx context.Context, subject string) error
+	do   func(f Flow, ctx context.Context, id string) error
 }{
-	RepairResume: {"started a run that continues from the log", func(s Sagas, ctx context.Context, orderID string) error {
-		_, err := s.Resume(ctx, orderID)
-		return err
-	}},
-	RepairRerun:     {"started a run with the order from Temporal", Sagas.Rerun},
-	RepairRepublish: {"started a run that publishes every event again", Sagas.Republish},
-	RepairSignal:    {"sent the signal again", Sagas.TellAgain},
-	RepairSettle:    {"started a run that handles it", Sagas.ResumeLate},
-	RepairShortage:  {"started a run that notifies the orders that hold it", Sagas.SettleShortage},
-	RepairOnboard: {"started a run that continues the onboarding", func(s Sagas, ctx context.Context, customerID string) error {
-		return s.Onboard(ctx, customerID, true)
-	}},
-	RepairNotify: {"started a run that continues the message", Sagas.ResumeNotice},
+	RepairResume:    {"started a run that continues from the log", goOn},
+	RepairSettle:    {"started a run that handles it", goOn},
+	RepairOnboard:   {"started a run that continues the onboarding", goOn},
+	RepairNotify:    {"started a run that continues the message", goOn},
+	RepairRerun:     {"started a run with the order from Temporal", func(f Flow, ctx context.Context, id string) error { return f.Sagas.Rerun(ctx, id) }},
+	RepairRepublish: {"started a run that publishes every event again", func(f Flow, ctx context.Context, id string) error { return f.Sagas.Republish(ctx, id) }},
+	RepairSignal:    {"sent the signal again", func(f Flow, ctx context.Context, id string) error { return f.Sagas.TellAgain(ctx, id) }},
+	RepairList:      {"wrote the list entry again", func(f Flow, ctx context.Context, id string) error { return f.Mend(ctx, f.StreamOf(id)) }},
 }
+
+func goOn(f Flow, ctx context.Context, id string) error { return f.Sagas.GoOn(ctx, id) }
 
 // mend does what can be done about a finding, or says what would be.
 func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
@@ -55,18 +52,14 @@ func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
 	}
 	var err error
 	repair, does := repairs[meaning.Repair]
-	flow, id, added := r.flowOf(f.at.stream)
-	mends, flowDoes := flowRepairs[meaning.Repair]
+	flow, id, known := r.flowOf(f.at.stream)
 	switch {
-	case added && flowDoes:
-		err = mends.do(flow, ctx, id)
-		f.Repair, f.Repaired = mends.done, err == nil
-	case does:
-		err = repair.do(r.cfg.Sagas, ctx, f.Subject)
+	case does && known:
+		err = repair.do(flow, ctx, id)
 		f.Repair, f.Repaired = repair.done, err == nil
-	case meaning.Repair == RepairList:
-		err = r.cfg.List.Mend(ctx, f.Subject)
-		f.Repair, f.Repaired = "wrote the list entry again", err == nil
+	case meaning.Repair == RepairShortage:
+		err = r.cfg.Shortages.SettleShortage(ctx, f.Subject)
+		f.Repair, f.Repaired = "started a run that notifies the orders that hold it", err == nil
 	case meaning.Repair == RepairRecord:
 		err = r.record(ctx, *f)
 		f.Repair = "recorded in stream " + event.ReconcileStream(f.at.stream) + "; a person must resolve it"

@@ -43,11 +43,10 @@ type Service struct {
 	publisher *rabbitmq.Publisher
 	// busMetrics are shared by everything that is connected to the broker.
 	busMetrics *rabbitmq.Metrics
-	sagas      *sagaclient.Client
-	// added are the flows that a team has added, addedSagas their sagas by the flow's name.
-	added      []Flow
-	addedSagas map[string]flowSagas
-	workers    *workers.Workers
+	// added are the flows that a team has added.
+	added []Flow
+	clients
+	workers *workers.Workers
 	// retries are what could not be set up in Temporal at once.
 	retries background
 

@@ -11,7 +11,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
-	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
@@ -22,9 +21,7 @@ type stores struct {
 	// log is raw with watchers: what this process appends is seen at once.
 	log    *eventlog.Follower
 	orders *mongo.List
-	// late lists what came after its order had ended and needs attention.
-	late *mongo.List
-	// sagas lists the sagas of flows that a team has added.
+	// sagas lists the sagas that are no orders.
 	sagas  *mongo.List
 	ledger *inventory.Ledger
 	// letters are the dead letters.
@@ -57,8 +54,7 @@ func openStores(ctx context.Context, c config.Config, poll time.Duration, indexe
 }
 
 func (s *stores) open(ctx context.Context, poll time.Duration, indexes bool, logger *slog.Logger) (err error) {
-	s.raw, s.orders, s.late = mongo.NewLog(s.db, mongo.EventsCollection), mongo.NewOrders(s.db), mongo.NewLate(s.db)
-	s.sagas = mongo.NewSagas(s.db)
+	s.raw, s.orders, s.sagas = mongo.NewLog(s.db, mongo.EventsCollection), mongo.NewOrders(s.db), mongo.NewSagas(s.db)
 	s.letters, s.keys = mongo.NewLetters(s.db), mongo.NewKeys(s.db)
 	if s.log, err = eventlog.NewFollower(eventlog.FollowerConfig{Log: s.raw, PollMin: poll}); err != nil {
 		return err
@@ -66,7 +62,7 @@ func (s *stores) open(ctx context.Context, poll time.Duration, indexes bool, log
 	if s.ledger, err = inventory.New(inventory.Config{Log: s.log, Registry: mongo.NewSKUs(s.db), Logger: logger}); err != nil {
 		return err
 	}
-	return s.indexes.Prepare(ctx, indexes, s.raw.Indexes(), s.orders.Indexes(), s.late.Indexes(), s.sagas.Indexes(), s.letters.Indexes())
+	return s.indexes.Prepare(ctx, indexes, s.raw.Indexes(), s.orders.Indexes(), s.sagas.Indexes(), s.letters.Indexes())
 }
 
 func (s *stores) close(ctx context.Context) {
@@ -82,27 +78,20 @@ func (p projection) Project(ctx context.Context, s order.State) error {
 	return p.orders.Put(ctx, readmodel.FromState(s))
 }
 
-// lateDesk makes the read model what the activities of the late saga need.
-type lateDesk struct{ store *mongo.List }
-
-func (d lateDesk) Project(ctx context.Context, s latepayment.State) error {
-	return d.store.Put(ctx, readmodel.FromLate(s))
-}
-
 // listing makes the read model what the API needs: the lists of orders and of other sagas, and what needs attention in all of them.
-type listing struct{ orders, late, sagas *mongo.List }
+type listing struct{ orders, sagas *mongo.List }
 
 func (l listing) List(ctx context.Context, f readmodel.Filter) ([]readmodel.Order, string, error) {
 	return l.orders.List(ctx, f)
 }
 
-// Sagas returns a page of the sagas of flows that a team has added.
+// Sagas returns a page of the sagas that are no orders.
 func (l listing) Sagas(ctx context.Context, f readmodel.Filter) ([]readmodel.Order, string, error) {
 	f.AnyStatus = true
 	return l.sagas.List(ctx, f)
 }
 
-// Desk returns a page of what needs attention: first orders that are open come, then those that have ended, then the sagas of other flows.
+// Desk returns a page of what needs attention: first orders come, then the sagas of other flows.
 func (l listing) Desk(ctx context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {
 	list := func(list *mongo.List, anyStatus bool) part[readmodel.Order] {
 		return func(ctx context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {
@@ -112,7 +101,7 @@ func (l listing) Desk(ctx context.Context, cursor string, limit int) ([]readmode
 		}
 	}
 	return pageOfParts(ctx, cursor, limit, []namedPart[readmodel.Order]{
-		{"", list(l.orders, false)}, {"late.", list(l.late, false)}, {"saga.", list(l.sagas, true)},
+		{"", list(l.orders, false)}, {"saga.", list(l.sagas, true)},
 	})
 }
 

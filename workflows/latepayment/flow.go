@@ -47,9 +47,11 @@ type operation = saga.Operation[State, *Participants]
 // Flow is the saga that settles what came after an order had ended: find the money, give it back, ask a person to look after goods. It
 // never ends: the next late event starts a run. What came is in the log.
 var Flow = saga.Flow[State, *Participants]{
-	Name: "late event", Stream: "late", Events: "order", Subject: "orderId", Workflow: Workflow, Queue: saga.QueueOrders,
+	Name: "late-payment", Stream: "late", Events: "order", Subject: "orderId", Workflow: Workflow, Queue: saga.QueueOrders,
 	Own: own, Clone: clone, Endless: true, Private: true, More: Signal, Next: next, Item: item, Bound: bound,
-	Details: details, HowResolved: howResolved,
+	Details: details, HowResolved: howResolved, StepState: stepState,
+	// Why something came late: how the order had ended.
+	ShownAs:      func(s *State) (saga.Status, string) { return "", string(s.OrderStatus) },
 	NothingStuck: "nothing is stuck: the order has ended, and what came after that is settled or on its way",
 	Steps: []saga.Step[State, *Participants]{
 		{
@@ -95,6 +97,27 @@ func item(s *State, step string) (id string, open bool) {
 func bound(s *State) (again bool) {
 	*s = s.Bounded()
 	return s.Exhausted()
+}
+
+// stepState is how far a step is with everything that came.
+func stepState(s *State, step string) saga.ViewState {
+	open, done := s.More, len(s.Payments) > 0 || s.Settled.Count > 0
+	switch step {
+	case StepRefund:
+		open, done = false, s.Arrived() > 0
+	case StepDispatch:
+		open, done = s.goodsOpen(), s.Goods
+	}
+	for _, p := range s.Payments {
+		open = open || p.open() && p.step() == step
+	}
+	switch {
+	case open:
+		return saga.ViewPending
+	case done:
+		return saga.ViewDone
+	}
+	return saga.ViewSkipped
 }
 
 func howResolved(s *State) string {
@@ -180,15 +203,6 @@ func (p *Participants) about(ctx context.Context, c saga.Call[State]) (Matter, p
 	pay.ID = m.PaymentID
 	return m, pay, err
 }
-
-// WorkflowID is the workflow ID of the saga that settles what came after an order had ended.
-func WorkflowID(orderID string) string { return Flow.WorkflowID(orderID) }
-
-// Summary is the late saga in one line, for the Temporal Web UI.
-func Summary(orderID string) string { return "what came after order " + orderID + " had ended" }
-
-// VerdictOf is the answer to a decision about what came late, as far as the log knows it.
-func VerdictOf(s State, d saga.Resolution) saga.ResolveVerdict { return Flow.ResolveVerdict(&s, d) }
 
 // Situation returns what an operator is asked to look at, "" when nothing is open.
 func (s State) Situation() string {
