@@ -7,7 +7,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/internal/cursor"
-	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/workflows/order"
@@ -112,18 +111,9 @@ func (s *Server) resolveOrder(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	key, decision, err := posted(s, c, decodeResolution)
+	decision, err := s.resolve(c, s.cfg.Sagas, id, refused)
 	if err != nil {
 		return err
-	}
-	ctx, cancel := s.withDependencyTimeout(c)
-	defer cancel()
-	decision, verdict, err := s.cfg.Sagas.Resolve(ctx, id, decision, key)
-	if err != nil {
-		return err
-	}
-	if !verdict.Accepted {
-		return refused(fault.ResolutionRefused, verdict.Detail, verdict.Status)
 	}
 	return answer(s, c, func(after order.State) resolution {
 		return resolution{ID: decision.ID, Accepted: true, Action: decision.Action, Attention: decision.Attention, Order: s.resource(after)}

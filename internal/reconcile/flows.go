@@ -223,26 +223,10 @@ func (l *look) sagaOrphan(stream string, e readmodel.Order) {
 	}
 }
 
-// sagaEntries are the entries of the list of sagas that are no orders; in a second look, those that it is about.
-func (l *look) sagaEntries(ctx context.Context) iter.Seq2[named[readmodel.Order], error] {
-	return func(yield func(named[readmodel.Order], error) bool) {
-		switch {
-		case l.streams == nil:
-			for e, err := range l.cfg.FlowList.All(ctx) {
-				if !yield(named[readmodel.Order]{e.ID, e}, err) || err != nil {
-					return
-				}
-			}
-		default:
-			for _, stream := range slices.Sorted(maps.Keys(l.streams)) {
-				if f, _, ok := l.flowOf(stream); !ok || l.isOrders(f) {
-					continue
-				}
-				e, there, err := l.cfg.FlowList.Get(ctx, stream)
-				if (there || err != nil) && (!yield(named[readmodel.Order]{stream, e}, err) || err != nil) {
-					return
-				}
-			}
-		}
-	}
+// sagaStreams are the streams of sagas that are no orders among the subjects of a second look.
+func (l *look) sagaStreams() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(l.streams)), func(stream string) bool {
+		f, _, ok := l.flowOf(stream)
+		return !ok || l.isOrders(f)
+	})
 }

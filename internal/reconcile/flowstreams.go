@@ -80,8 +80,8 @@ func (c *chain) founded(ctx context.Context, f Flow) error {
 	if !ok {
 		return err
 	}
-	switch v, err := f.View(of); {
-	case err != nil:
+	switch v, folds := f.viewOf(of); {
+	case !folds:
 	case len(of) == 0:
 		c.found(LateUnfounded, c.head.Version, "the log has no such %s", name)
 	case !v.Ended:

@@ -141,10 +141,10 @@ func (l *look) run(ctx context.Context) error {
 func (l *look) walk(ctx context.Context) error {
 	others := newAhead(l.records(ctx, paymentsFrom, ""), func(r event.Record) string { return r.Stream })
 	defer others.stop()
-	l.payments, l.listed = newRow(l.books(ctx, others.upTo(paymentsTo)), l.paymentWithoutOrder), newRow(l.entries(ctx), l.orphan)
+	l.payments, l.listed = newRow(l.books(ctx, others.upTo(paymentsTo)), l.paymentWithoutOrder), newRow(l.entries(ctx, l.cfg.List, l.orderIDs()), l.orphan)
 	defer l.payments.stop()
 	defer l.listed.stop()
-	l.listedSagas = newRow(l.sagaEntries(ctx), l.sagaOrphan)
+	l.listedSagas = newRow(l.entries(ctx, l.cfg.FlowList, l.sagaStreams()), l.sagaOrphan)
 	defer l.listedSagas.stop()
 	if err := streams(ctx, l.records(ctx, "", paymentsFrom), l.begin); err != nil {
 		return err
@@ -170,19 +170,19 @@ func (l *look) orderIDs() []string {
 	return ids
 }
 
-// entries are the entries of the list of orders; in a second look, those that it is about.
-func (l *look) entries(ctx context.Context) iter.Seq2[named[readmodel.Order], error] {
+// entries are the entries of a list; in a second look, those with the IDs.
+func (l *look) entries(ctx context.Context, list List, ids []string) iter.Seq2[named[readmodel.Order], error] {
 	return func(yield func(named[readmodel.Order], error) bool) {
 		if l.streams == nil {
-			for e, err := range l.cfg.List.All(ctx) {
+			for e, err := range list.All(ctx) {
 				if !yield(named[readmodel.Order]{e.ID, e}, err) || err != nil {
 					return
 				}
 			}
 			return
 		}
-		for _, id := range l.orderIDs() {
-			e, there, err := l.cfg.List.Get(ctx, id)
+		for _, id := range ids {
+			e, there, err := list.Get(ctx, id)
 			if (there || err != nil) && (!yield(named[readmodel.Order]{id, e}, err) || err != nil) {
 				return
 			}

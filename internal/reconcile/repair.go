@@ -25,19 +25,16 @@ type Violation struct {
 // repairs are what is done about a saga, and what is said about it then.
 var repairs = map[Repair]struct {
 	done string
-	do   func(f Flow, ctx context.Context, id string) error
+	do   func(s FlowSagas, ctx context.Context, id string) error
 }{
-	RepairResume:    {"started a run that continues from the log", goOn},
-	RepairSettle:    {"started a run that handles it", goOn},
-	RepairOnboard:   {"started a run that continues the onboarding", goOn},
-	RepairNotify:    {"started a run that continues the message", goOn},
-	RepairRerun:     {"started a run with the order from Temporal", func(f Flow, ctx context.Context, id string) error { return f.Sagas.Rerun(ctx, id) }},
-	RepairRepublish: {"started a run that publishes every event again", func(f Flow, ctx context.Context, id string) error { return f.Sagas.Republish(ctx, id) }},
-	RepairSignal:    {"sent the signal again", func(f Flow, ctx context.Context, id string) error { return f.Sagas.TellAgain(ctx, id) }},
-	RepairList:      {"wrote the list entry again", func(f Flow, ctx context.Context, id string) error { return f.Mend(ctx, f.StreamOf(id)) }},
+	RepairResume:    {"started a run that continues from the log", FlowSagas.GoOn},
+	RepairSettle:    {"started a run that handles it", FlowSagas.GoOn},
+	RepairOnboard:   {"started a run that continues the onboarding", FlowSagas.GoOn},
+	RepairNotify:    {"started a run that continues the message", FlowSagas.GoOn},
+	RepairRerun:     {"started a run with the order from Temporal", FlowSagas.Rerun},
+	RepairRepublish: {"started a run that publishes every event again", FlowSagas.Republish},
+	RepairSignal:    {"sent the signal again", FlowSagas.TellAgain},
 }
-
-func goOn(f Flow, ctx context.Context, id string) error { return f.Sagas.GoOn(ctx, id) }
 
 // mend does what can be done about a finding, or says what would be.
 func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
@@ -55,8 +52,11 @@ func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
 	flow, id, known := r.flowOf(f.at.stream)
 	switch {
 	case does && known:
-		err = repair.do(flow, ctx, id)
+		err = repair.do(flow.Sagas, ctx, id)
 		f.Repair, f.Repaired = repair.done, err == nil
+	case meaning.Repair == RepairList && known:
+		err = flow.Mend(ctx, f.at.stream)
+		f.Repair, f.Repaired = "wrote the list entry again", err == nil
 	case meaning.Repair == RepairShortage:
 		err = r.cfg.Shortages.SettleShortage(ctx, f.Subject)
 		f.Repair, f.Repaired = "started a run that notifies the orders that hold it", err == nil
