@@ -381,12 +381,6 @@ func LateStream(orderID string) string { return latePrefix + Escape(orderID) }
 // EarlyStream names the cancellations that came before their order.
 func EarlyStream(orderID string) string { return earlyPrefix + Escape(orderID) }
 
-// EarlyOrderIDOf returns the order id that a stream of early cancellations is about.
-func EarlyOrderIDOf(stream string) (string, bool) { return idOf(stream, earlyPrefix) }
-
-// LateOrderIDOf returns the order id that a late stream is about.
-func LateOrderIDOf(stream string) (string, bool) { return idOf(stream, latePrefix) }
-
 // ReconcileStream names what was found about a stream that people have to mend.
 func ReconcileStream(stream string) string { return reconcilePrefix + stream }
 
@@ -402,11 +396,5 @@ func OrderIDOf(stream string) (string, bool) { return idOf(stream, orderPrefix) 
 // CustomerStream names the stream of a customer.
 func CustomerStream(customerID string) string { return customerPrefix + Escape(customerID) }
 
-// CustomerIDOf returns the customer id that a customer stream is about.
-func CustomerIDOf(stream string) (string, bool) { return idOf(stream, customerPrefix) }
-
 // NoticeStream names the stream of a message to a customer.
 func NoticeStream(noticeID string) string { return noticePrefix + Escape(noticeID) }
-
-// NoticeIDOf returns the id of the message that a notice stream is about.
-func NoticeIDOf(stream string) (string, bool) { return idOf(stream, noticePrefix) }

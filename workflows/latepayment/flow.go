@@ -70,9 +70,6 @@ var Flow = saga.Flow[State, *Participants]{
 	},
 }
 
-// Allowed is the table of what may be decided when.
-var Allowed = Flow.Situations()
-
 // next: payments are settled one after the other, oldest first; goods wait for people after them.
 func next(s *State, _ time.Time) saga.Action {
 	p, open := s.open()
@@ -203,18 +200,6 @@ func (p *Participants) about(ctx context.Context, c saga.Call[State]) (Matter, p
 	pay.ID = m.PaymentID
 	return m, pay, err
 }
-
-// Situation returns what an operator is asked to look at, "" when nothing is open.
-func (s State) Situation() string {
-	text, _ := Flow.Situation(&s)
-	return text
-}
-
-// Actions lists what may be decided about what is open; nil when nothing is.
-func (s State) Actions() []saga.ResolutionAction { return Allowed[s.Situation()] }
-
-// WhyNotResolvable says for people why a decision does not fit, or "" when it does.
-func (s State) WhyNotResolvable(r saga.Resolution) string { return Flow.WhyNotResolvable(&s, r) }
 
 // maxShown is how many open payments are shown.
 const maxShown = 20
