@@ -18,6 +18,7 @@ import (
 // Names of the collections of list entries.
 const (
 	OrdersCollection = "orders"
+	LateCollection   = "late"
 	SagasCollection  = "sagas"
 )
 
@@ -43,6 +44,9 @@ type replacement struct {
 
 // NewOrders returns the list of orders.
 func NewOrders(db *DB) *List { return newList(db, OrdersCollection) }
+
+// NewLate returns the list in which earlier versions kept late payments that needed attention, by the IDs of their orders.
+func NewLate(db *DB) *List { return newList(db, LateCollection) }
 
 // NewSagas returns the list of the sagas that are no orders, by the names of their streams.
 func NewSagas(db *DB) *List {

@@ -11,6 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
@@ -108,6 +109,28 @@ func (l listing) Desk(ctx context.Context, cursor string, limit int) ([]readmode
 func needAttention(page string, limit int) readmodel.Filter {
 	return readmodel.Filter{Statuses: []order.Status{order.StatusNeedsAttention}, Limit: limit, Cursor: page}
 }
+
+// moveLate has the list of sagas show the late payments that earlier versions listed apart, so that what needs attention is shown at once. What
+// fails is logged, and listed by reconcile.
+func (s *Service) moveLate(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, moveTimeout)
+	defer cancel()
+	old := mongo.NewLate(s.stores.db)
+	for e, err := range old.All(ctx) {
+		if err == nil {
+			err = readmodel.Of(&latepayment.Flow).Mend(ctx, s.stores.sagas, s.stores.raw, latepayment.Flow.StreamOf(e.ID))
+		}
+		if err == nil {
+			_, err = old.Remove(ctx, e.ID)
+		}
+		if err != nil {
+			s.logger.LogAttrs(ctx, slog.LevelWarn, "a late payment of an earlier version is not listed yet", slog.String("order_id", e.ID), slog.Any("error", err))
+		}
+	}
+}
+
+// moveTimeout bounds how long a start waits for that.
+const moveTimeout = 10 * time.Second
 
 // receiver makes the ledger what inbound.Executor needs.
 type receiver struct{ ledger *inventory.Ledger }
