@@ -23,7 +23,8 @@ func (f *Flow[S, P]) Open(ctx context.Context, in saga.OpenInput) (saga.OpenResu
 			return saga.OpenResult[S]{}, ToTemporal(err)
 		}
 	}
-	if result.Unlisted, err = f.project(ctx, &saga.Saga{}, state); err != nil {
+	var none S
+	if result.Unlisted, err = f.project(ctx, none, state); err != nil {
 		return saga.OpenResult[S]{}, ToTemporal(err)
 	}
 	return saga.OpenResult[S]{StepResult: result, Settings: f.Settings, Early: early}, nil

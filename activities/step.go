@@ -69,7 +69,7 @@ func (f *Flow[S, P]) Record(ctx context.Context, in saga.StepInput[S]) (saga.Ste
 	}
 	result, after, err := f.load(ctx, k.ID, in.State)
 	if err == nil {
-		_, err = f.project(ctx, k, after)
+		_, err = f.project(ctx, in.State, after)
 	}
 	return result, ToTemporal(err)
 }
@@ -111,7 +111,7 @@ func (f *Flow[S, P]) moved(ctx context.Context, before S) (result saga.StepResul
 	if err != nil || f.Table.Kit(&after).Head == k.Head {
 		return saga.StepResult[S]{}, false, err
 	}
-	result.Unlisted, err = f.project(ctx, k, after)
+	result.Unlisted, err = f.project(ctx, before, after)
 	return result, true, err
 }
 
@@ -147,7 +147,7 @@ func (f *Flow[S, P]) record(ctx context.Context, in saga.StepInput[S], entries [
 	if confirmed && f.Metrics != nil {
 		f.ended(stream, entries, tail, after)
 	}
-	result.Unlisted, err = f.project(ctx, k, after)
+	result.Unlisted, err = f.project(ctx, in.State, after)
 	return result, err
 }
 
@@ -190,15 +190,15 @@ func (f *Flow[S, P]) newest(ctx context.Context, s S) (S, error) {
 // project writes the list when a step brought the saga to a status that is listed, or no person must act any more. A list that cannot be
 // written never stops a saga: an interim status is written again with the next one, and the end, which nothing comes
 // after, is reported as unlisted. In an endless flow, the list is the only notice for operators: the error makes the step run again.
-func (f *Flow[S, P]) project(ctx context.Context, before *saga.Saga, after S) (unlisted bool, err error) {
+func (f *Flow[S, P]) project(ctx context.Context, before, after S) (unlisted bool, err error) {
 	k := f.Table.Kit(&after)
-	if f.List == nil || !f.Table.Lists(before, k) {
+	if f.List == nil || !f.Table.Lists(&before, &after) {
 		return false, nil
 	}
 	err = f.List.Project(ctx, after)
 	switch {
 	case err == nil:
-	case f.Table.Endless:
+	case f.Table.Endless && k.Attention != f.Table.Kit(&before).Attention:
 		return false, err
 	default:
 		f.Logger.LogAttrs(ctx, slog.LevelWarn, "the list entry of a saga could not be written",

@@ -7,11 +7,10 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/ordersaga/ordersaga/internal/cursor"
-	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/null"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
-	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // AttentionItem is an order, or a saga of another flow, that needs attention as clients see it.
@@ -31,8 +30,9 @@ type AttentionItem struct {
 	Actions   []order.ResolutionAction `json:"actions"`
 }
 
-// AttentionItemOf makes the item of an order that the read model lists.
-func AttentionItemOf(o readmodel.Order) AttentionItem {
+// AttentionItemOf makes the item of an entry of the read model. What came after the end of an order is shown as an item of that order, with the
+// status that it ended with: decisions about both go to the order.
+func AttentionItemOf[F saga.Definer](o readmodel.Order, flows []F) AttentionItem {
 	var a readmodel.Attention
 	if o.Attention != nil {
 		a = *o.Attention
@@ -40,10 +40,20 @@ func AttentionItemOf(o readmodel.Order) AttentionItem {
 	if a.Actions == nil {
 		a.Actions = []order.ResolutionAction{}
 	}
-	return AttentionItem{
-		ID: o.ID, Status: cmp.Or(o.EndedAs, o.Status), Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error, Attempts: a.Attempts,
+	item := AttentionItem{
+		ID: o.ID, Flow: o.Flow, Status: o.Status, Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error, Attempts: a.Attempts,
 		NextTry: null.At(a.NextTry), Since: null.At(a.Since), Actions: a.Actions,
 	}
+	if o.Flow == "" {
+		return item
+	}
+	item.ID = sagaID(o.ID)
+	for _, f := range flows {
+		if info := f.Info(); info.Name == o.Flow && info.Workflow == order.Flow.Info().LateWorkflow {
+			item.Flow, item.Status = "", order.Status(o.Reason)
+		}
+	}
+	return item
 }
 
 type attentionResource struct {
@@ -69,20 +79,20 @@ func (s *Server) listAttention(c echo.Context) error {
 }
 
 func (s *Server) attentionResource(o readmodel.Order) attentionResource {
-	item := AttentionItemOf(o)
-	if o.Flow != "" {
-		listed := s.listedSaga(o)
-		item.ID, item.Flow = listed.ID, o.Flow
-		if listed.Links == nil {
-			return attentionResource{item, nil}
+	item := AttentionItemOf(o, s.cfg.Flows)
+	f, known := s.flowNamed(cmp.Or(o.Flow, order.Flow.Name))
+	switch {
+	case item.Flow == "":
+		links := &attentionLinks{s.links(item.ID), orderPath(item.ID) + "/resolutions"}
+		if o.Flow != "" && links.Saga != "" {
+			links.Saga = s.sagaURL(f.WorkflowID(item.ID))
 		}
-		return attentionResource{item, &attentionLinks{*listed.Links, listed.Links.Self + "/resolutions"}}
+		return attentionResource{item, links}
+	case !known:
+		return attentionResource{item, nil}
 	}
-	links := &attentionLinks{orderLinks: s.links(o.ID), Resolutions: orderPath(o.ID) + "/resolutions"}
-	if o.EndedAs != "" && links.Saga != "" {
-		links.Saga = s.sagaURL(latepayment.WorkflowID(o.ID))
-	}
-	return attentionResource{item, links}
+	links := s.sagaLinks(f, item.ID)
+	return attentionResource{item, &attentionLinks{*links, links.Self + "/resolutions"}}
 }
 
 // resolution is a decision that was accepted, and the order after it.
@@ -101,21 +111,9 @@ func (s *Server) resolveOrder(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	key, decision, err := posted(s, c, decodeResolution)
+	decision, err := s.resolve(c, s.cfg.Sagas, id, refused)
 	if err != nil {
 		return err
-	}
-	if decision.By, err = actor(c, decision.By); err != nil {
-		return err
-	}
-	ctx, cancel := s.withDependencyTimeout(c)
-	defer cancel()
-	decision, verdict, err := s.cfg.Sagas.Resolve(ctx, id, decision, scopedKey(c, key))
-	if err != nil {
-		return err
-	}
-	if !verdict.Accepted {
-		return refused(fault.ResolutionRefused, verdict.Detail, verdict.Status)
 	}
 	return answer(s, c, func(after order.State) resolution {
 		return resolution{ID: decision.ID, Accepted: true, Action: decision.Action, Attention: decision.Attention, Order: s.resource(after)}

@@ -9,9 +9,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -24,20 +26,23 @@ func (f *fixture) stuck(id string) {
 }
 
 func TestDesk(t *testing.T) {
-	f := newFixture(t)
-	needs := func(id string, endedAs order.Status, a order.AttentionState, actions ...order.ResolutionAction) readmodel.Order {
-		return readmodel.Order{Order: order.Order{ID: id}, Status: order.StatusNeedsAttention, EndedAs: endedAs,
+	f := newFixture(t, func(c *api.Config) {
+		none := &flowSagas{}
+		c.Flows = []api.Flow{{Definer: &order.Flow, Sagas: none}, {Definer: &latepayment.Flow, Sagas: none}}
+	})
+	needs := func(id, flow, reason string, a order.AttentionState, actions ...order.ResolutionAction) readmodel.Order {
+		return readmodel.Order{Order: order.Order{ID: id}, Flow: flow, Reason: reason, Status: order.StatusNeedsAttention,
 			Attention: &readmodel.Attention{AttentionState: a, Actions: actions}}
 	}
 	f.orders.desk = []readmodel.Order{
-		needs("o-2", "", order.AttentionState{
+		needs("o-2", "", "", order.AttentionState{
 			Open: true, Step: order.StepAuthorize, Undo: true, Count: 2, Error: "no answer", Attempts: 1,
 			NextTry: at.Add(time.Minute), Since: at,
 		}, order.Retry, order.Skip, order.Substitute),
-		needs("o-1", "", order.AttentionState{
+		needs("o-1", "", "", order.AttentionState{
 			Open: true, Step: order.StepDeliver, Count: 1, Error: "the carrier lost the goods", Since: at,
 		}, order.Skip, order.Substitute),
-		needs("o-0", order.StatusFailed, order.AttentionState{
+		needs("late-o-0", latepayment.Flow.Name, "failed", order.AttentionState{
 			Open: true, Step: "refund", Count: 1, Error: "no answer", Attempts: 1, NextTry: at.Add(time.Minute), Since: at,
 		}, order.Retry, order.Skip, order.Substitute),
 	}

@@ -101,18 +101,8 @@ func (s *Server) cancelOrder(c echo.Context) error {
 	if err := s.checkOwn(c, id); err != nil {
 		return err
 	}
-	key, reason, err := posted(s, c, decodeReason)
-	if err != nil {
+	if err := s.cancel(c, s.cfg.Sagas, id, id, refused); err != nil {
 		return err
-	}
-	ctx, cancel := s.withDependencyTimeout(c)
-	defer cancel()
-	verdict, err := s.cfg.Sagas.Cancel(ctx, id, order.Cancellation{ID: s.requestID(c, key, "cancellation", id), Reason: reason})
-	if err != nil {
-		return err
-	}
-	if !verdict.Accepted {
-		return refused(fault.CancellationRefused, verdict.Detail, verdict.Status)
 	}
 	return s.answerOrder(c, id)
 }

@@ -27,13 +27,20 @@ func (s *Server) listedSaga(o readmodel.Order) sagaItem {
 	}
 	if item.Flow == "" {
 		item.Flow = order.Flow.Name
-	} else if _, escaped, ok := strings.Cut(o.ID, "-"); ok {
-		item.ID, _ = event.Unescape(escaped) // the first hyphen of a stream's name separates what is the flow's from the ID
+	} else {
+		item.ID = sagaID(o.ID)
 	}
 	if f, ok := s.flowNamed(item.Flow); ok {
 		item.Links = s.sagaLinks(f, item.ID)
 	}
 	return item
+}
+
+// sagaID is the ID of a saga by the name of its stream, in which the first hyphen separates what is the flow's from the ID.
+func sagaID(stream string) string {
+	_, escaped, _ := strings.Cut(stream, "-")
+	id, _ := event.Unescape(escaped)
+	return id
 }
 
 // statusPattern is the form of the statuses of any flow.

@@ -180,21 +180,51 @@ func (s *Server) cancelSaga(c echo.Context) error {
 			return err
 		}
 	}
+	if err := s.cancel(c, f.Sagas, id, f.StreamOf(id), sagaRefused); err != nil {
+		return err
+	}
+	return s.answerSaga(c, f, id)
+}
+
+// decider are the sagas that a request is about.
+type decider interface {
+	Cancel(ctx context.Context, id string, request saga.Cancellation) (saga.CancelVerdict, error)
+	Resolve(ctx context.Context, id string, d saga.Resolution, key string) (saga.Resolution, saga.ResolveVerdict, error)
+}
+
+// cancel requests the cancellation of a saga. About names the saga in the ID of the request; refused makes the error of a refusal.
+func (s *Server) cancel(c echo.Context, sagas decider, id, about string, refused func(code fault.Code, detail string, status saga.Status) error) error {
 	key, reason, err := posted(s, c, decodeReason)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := s.withDependencyTimeout(c)
 	defer cancel()
-	request := saga.Cancellation{ID: s.requestID(c, key, "cancellation", f.StreamOf(id)), Reason: reason}
-	verdict, err := f.Sagas.Cancel(ctx, id, request)
+	verdict, err := sagas.Cancel(ctx, id, saga.Cancellation{ID: s.requestID(c, key, "cancellation", about), Reason: reason})
+	if err == nil && !verdict.Accepted {
+		err = refused(fault.CancellationRefused, verdict.Detail, verdict.Status)
+	}
+	return err
+}
+
+// resolve brings an operator's decision about a saga, and returns it as it was accepted.
+func (s *Server) resolve(
+	c echo.Context, sagas decider, id string, refused func(code fault.Code, detail string, status saga.Status) error,
+) (saga.Resolution, error) {
+	key, decision, err := posted(s, c, decodeResolution)
 	if err != nil {
-		return err
+		return decision, err
 	}
-	if !verdict.Accepted {
-		return sagaRefused(fault.CancellationRefused, verdict.Detail, verdict.Status)
+	if decision.By, err = actor(c, decision.By); err != nil {
+		return decision, err
 	}
-	return s.answerSaga(c, f, id)
+	ctx, cancel := s.withDependencyTimeout(c)
+	defer cancel()
+	decision, verdict, err := sagas.Resolve(ctx, id, decision, scopedKey(c, key))
+	if err == nil && !verdict.Accepted {
+		err = refused(fault.ResolutionRefused, verdict.Detail, verdict.Status)
+	}
+	return decision, err
 }
 
 // sagaResolution is a decision that was accepted, and the saga after it.
@@ -211,21 +241,9 @@ func (s *Server) resolveSaga(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	key, decision, err := posted(s, c, decodeResolution)
+	decision, err := s.resolve(c, f.Sagas, id, sagaRefused)
 	if err != nil {
 		return err
-	}
-	if decision.By, err = actor(c, decision.By); err != nil {
-		return err
-	}
-	ctx, cancel := s.withDependencyTimeout(c)
-	defer cancel()
-	decision, verdict, err := f.Sagas.Decide(ctx, id, decision, scopedKey(c, key))
-	if err != nil {
-		return err
-	}
-	if !verdict.Accepted {
-		return sagaRefused(fault.ResolutionRefused, verdict.Detail, verdict.Status)
 	}
 	return answer(s, c, func(after saga.View) sagaResolution {
 		return sagaResolution{ID: decision.ID, Accepted: true, Action: decision.Action, Attention: decision.Attention, Saga: s.sagaResourceOf(f)(after)}

@@ -111,7 +111,7 @@ func (s *flowSagas) Cancel(_ context.Context, id string, c saga.Cancellation) (s
 	return s.cancel(id, c)
 }
 
-func (s *flowSagas) Decide(_ context.Context, id string, r saga.Resolution, key string) (saga.Resolution, saga.ResolveVerdict, error) {
+func (s *flowSagas) Resolve(_ context.Context, id string, r saga.Resolution, key string) (saga.Resolution, saga.ResolveVerdict, error) {
 	return s.decide(id, r, key)
 }
 

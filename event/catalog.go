@@ -378,12 +378,6 @@ func LateStream(orderID string) string { return latePrefix + Escape(orderID) }
 // EarlyStream returns the name of the stream of cancellations that arrived before their order.
 func EarlyStream(orderID string) string { return earlyPrefix + Escape(orderID) }
 
-// EarlyOrderIDOf reverses EarlyStream.
-func EarlyOrderIDOf(stream string) (string, bool) { return idOf(stream, earlyPrefix) }
-
-// LateOrderIDOf reverses LateStream.
-func LateOrderIDOf(stream string) (string, bool) { return idOf(stream, latePrefix) }
-
 // ReconcileStream returns the name of the stream of violations of a stream.
 func ReconcileStream(stream string) string { return reconcilePrefix + stream }
 
@@ -399,11 +393,5 @@ func OrderIDOf(stream string) (string, bool) { return idOf(stream, orderPrefix) 
 // CustomerStream returns the name of the stream of a customer.
 func CustomerStream(customerID string) string { return customerPrefix + Escape(customerID) }
 
-// CustomerIDOf reverses CustomerStream.
-func CustomerIDOf(stream string) (string, bool) { return idOf(stream, customerPrefix) }
-
 // NoticeStream returns the name of the stream of a message to a customer.
 func NoticeStream(noticeID string) string { return noticePrefix + Escape(noticeID) }
-
-// NoticeIDOf reverses NoticeStream.
-func NoticeIDOf(stream string) (string, bool) { return idOf(stream, noticePrefix) }

@@ -116,8 +116,7 @@ func TestNamesNeverCollide(t *testing.T) {
 			id     func(string) (string, bool)
 		}{
 			{event.OrderStream(a), event.OrderIDOf}, {event.StockStream(a), event.SKUOf}, {event.PaymentStream(a), event.PaymentReferenceOf},
-			{event.RefundsStream(a), event.RefundsReferenceOf}, {event.LateStream(a), event.LateOrderIDOf}, {event.EarlyStream(a), event.EarlyOrderIDOf},
-			{event.CustomerStream(a), event.CustomerIDOf}, {event.NoticeStream(a), event.NoticeIDOf}, {event.DeadStream(a), event.DeadLetterIDOf},
+			{event.RefundsStream(a), event.RefundsReferenceOf}, {event.DeadStream(a), event.DeadLetterIDOf},
 		} {
 			id, ok := of.id(of.stream)
 			require.True(t, ok, of.stream)

@@ -25,6 +25,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/internal/sealed/sealedtest"
 	"github.com/ordersaga/ordersaga/internal/wire"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -209,6 +210,10 @@ func TestPreviewAgreesWithExecute(t *testing.T) {
 		w := newPreviewWorld(t)
 		c := &playing{temporalDouble: temporalDouble{log: w.log}, t: rt}
 		w.executor.Sagas = sagaclient.New(sagaclient.Config{Temporal: c, Log: w.log, Logger: slog.New(slog.DiscardHandler)})
+		w.executor.Onboard = func(ctx context.Context, customerID string, _ bool) error {
+			table := sagaclient.NewTableClient(sagaclient.Config{Temporal: c, Log: w.log}, &onboarding.Flow, w.log, nil)
+			return table.Wake(ctx, onboarding.State{Saga: saga.Saga{ID: customerID}}, true)
+		}
 		w.executor.Sealer = sealed.NewBox(sealedtest.NewKeys())
 		switch status := rapid.SampledFrom(append([]order.Status{"", order.StatusCancelled}, openStatuses...)).Draw(rt, "status"); status {
 		case "":

@@ -155,7 +155,7 @@ func TestAClockThatIsAheadDoesNotShutOutWhatComesAfter(t *testing.T) {
 // TestOnlyKnownCustomersAreTold, and what the event says of itself is not believed.
 func TestOnlyKnownCustomersAreTold(t *testing.T) {
 	w := newWorld()
-	announcer := &inbound.Notifications{Log: w.log, Sagas: w.sagas, Logger: slog.New(slog.DiscardHandler)}
+	announcer := &inbound.Notifications{Log: w.log, Notify: w.sagas.Notify, Logger: slog.New(slog.DiscardHandler)}
 	e := arrived(event.OrderCancelled, `{"customerId":"somebody"}`)
 	require.NoError(t, announcer.Handle(t.Context(), e))
 	require.Empty(t, w.sagas.told, "the order is unknown")

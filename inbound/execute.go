@@ -21,8 +21,7 @@ import (
 type Sagas interface {
 	Place(ctx context.Context, p sagaclient.Placement) (replayed bool, err error)
 	Signal(ctx context.Context, orderID, name string, payload any) (*sagaclient.Late, error)
-	SettleLate(ctx context.Context, o order.Order) error
-	Onboard(ctx context.Context, customerID string, known bool) error
+	SettleLate(ctx context.Context, ended order.State) error
 }
 
 // Receiver books goods that came in, once an id.
@@ -42,12 +41,14 @@ type Executor struct {
 	Routes Routes
 	Flows  map[string]sagaclient.Sagas
 
-	Sagas  Sagas
-	Stock  Receiver
-	Log    activities.Log
-	Sealer Sealer
-	Clock  func() time.Time
-	Logger *slog.Logger
+	Sagas Sagas
+	// Onboard has the saga of a customer do what the log says. Known reports that the customer is not new.
+	Onboard func(ctx context.Context, customerID string, known bool) error
+	Stock   Receiver
+	Log     activities.Log
+	Sealer  Sealer
+	Clock   func() time.Time
+	Logger  *slog.Logger
 }
 
 // Handle handles an event. Errors: those of Parse and Execute.
@@ -129,7 +130,7 @@ func (x *Executor) signal(ctx context.Context, o Origin, name string, payload an
 	if err := latepayment.WriteVerdict(ctx, x.Log, verdict, o.CorrelationID, x.Clock()); err != nil || !verdict.Consequential() {
 		return err
 	}
-	return x.Sagas.SettleLate(ctx, ended.State.Order)
+	return x.Sagas.SettleLate(ctx, ended.State)
 }
 
 // verdictOn is the record of a late event, for an order that has ended.

@@ -149,8 +149,8 @@ type settling struct {
 	sagas *sagas
 }
 
-func (s settling) SettleLate(ctx context.Context, o order.Order) error {
-	return s.sagas.SettleLate(ctx, o)
+func (s settling) SettleLate(ctx context.Context, ended order.State) error {
+	return s.sagas.SettleLate(ctx, ended)
 }
 
 // verdicts reads the late stream of the order.

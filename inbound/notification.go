@@ -10,16 +10,12 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/notification"
 )
 
-// Notifier starts messages to customers; see sagaclient.Client.
-type Notifier interface {
-	Notify(ctx context.Context, s notification.Subject) error
-}
-
 // Notifications turns events of orders into messages to their customers. It only starts them: whether an event is true, and what the
 // message says, is read from the log by the message's saga.
 type Notifications struct {
-	Log    StreamReader
-	Sagas  Notifier
+	Log StreamReader
+	// Notify starts a message to a customer, once.
+	Notify func(ctx context.Context, s notification.Subject) error
 	Logger *slog.Logger
 }
 
@@ -29,7 +25,7 @@ func (n *Notifications) Handle(ctx context.Context, e event.Event) error {
 	if err != nil || s == nil {
 		return err
 	}
-	err = n.Sagas.Notify(ctx, *s)
+	err = n.Notify(ctx, *s)
 	n.Logger.LogAttrs(ctx, slog.LevelDebug, "customer notification requested", slog.String("order_id", e.Subject), slog.String("type", e.Type), slog.Any("error", err))
 	return err
 }

@@ -20,7 +20,9 @@ import (
 	"github.com/ordersaga/ordersaga/internal/inventory"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/internal/wire"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // temporalDouble is a Temporal server that counts what it is asked for. Runs of orders that are open in the log run.
@@ -83,11 +85,17 @@ func newPreviewWorld(t *testing.T) *previewWorld {
 	w := &previewWorld{t: t, log: log, ledger: ledger, temporal: &temporalDouble{log: log}}
 	clock := func() time.Time { return now }
 	w.executor = &inbound.Executor{
-		Sagas: sagaclient.New(sagaclient.Config{Temporal: w.temporal, Log: log, Logger: logger}),
-		Stock: realReceiver{ledger}, Log: log, Clock: clock, Logger: logger,
+		Sagas:   sagaclient.New(sagaclient.Config{Temporal: w.temporal, Log: log, Logger: logger}),
+		Onboard: w.onboard, Stock: realReceiver{ledger}, Log: log, Clock: clock, Logger: logger,
 	}
 	w.preview = &inbound.Previewer{Log: log, Receipts: ledger, Timing: order.DefaultTiming(), Clock: clock}
 	return w
+}
+
+// onboard has the saga of a customer do what is left to be done.
+func (w *previewWorld) onboard(ctx context.Context, customerID string, known bool) error {
+	c := sagaclient.NewTableClient(sagaclient.Config{Temporal: w.temporal, Log: w.log}, &onboarding.Flow, w.log, nil)
+	return c.Wake(ctx, onboarding.State{Saga: saga.Saga{ID: customerID}}, !known)
 }
 
 // open writes the stream of order 42 up to a status.

@@ -42,7 +42,7 @@ func (x *Executor) register(ctx context.Context, c RegisterCustomer) error {
 	if err != nil {
 		return err
 	}
-	return x.Sagas.Onboard(ctx, c.Subject, state.Head.Version != 1)
+	return x.Onboard(ctx, c.Subject, state.Head.Version != 1)
 }
 
 // sameProfile compares what an event says with the record in its slot, which an earlier event with the same identity may have

@@ -47,8 +47,8 @@ type sagas struct {
 	err     error
 }
 
-func (s *sagas) SettleLate(_ context.Context, o order.Order) error {
-	s.settled = append(s.settled, o.ID)
+func (s *sagas) SettleLate(_ context.Context, ended order.State) error {
+	s.settled = append(s.settled, ended.Order.ID)
 	return s.err
 }
 
@@ -109,7 +109,7 @@ func newWorld() *world {
 	w := &world{sagas: &sagas{}, stock: &receiver{}, log: memlog.New(), keys: sealedtest.NewKeys()}
 	w.box = sealed.NewBox(w.keys)
 	w.executor = &inbound.Executor{
-		Sagas: w.sagas, Stock: w.stock, Clock: func() time.Time { return now },
+		Sagas: w.sagas, Onboard: w.sagas.Onboard, Stock: w.stock, Clock: func() time.Time { return now },
 		Log: w.log, Sealer: w.box,
 		Logger: slog.New(slog.DiscardHandler),
 	}

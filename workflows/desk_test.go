@@ -35,7 +35,7 @@ func (w *world) update(d order.Resolution, verdict *saga.ResolveVerdict) {
 				return
 			}
 			_, s := w.lateStream()
-			*verdict = latepayment.VerdictOf(s, d)
+			*verdict = latepayment.Flow.ResolveVerdict(&s, d)
 		},
 		complete: func(result any, err error) {
 			require.NoError(w.t, err)

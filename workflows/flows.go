@@ -26,8 +26,10 @@ func Types() map[string]any {
 	}
 }
 
-// Tables are the flows that are tables.
-func Tables() []saga.Definer { return []saga.Definer{&order.Flow} }
+// Tables are the flows that are tables, that of orders first.
+func Tables() []saga.Definer {
+	return []saga.Definer{&order.Flow, &latepayment.Flow, &onboarding.Flow, &notification.Flow}
+}
 
 // SearchAttributes are the search attributes of the flows, with their types. Added adds that of flows that a team has added.
 func SearchAttributes(added bool) map[string]enumspb.IndexedValueType {

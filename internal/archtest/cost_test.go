@@ -19,9 +19,9 @@ import (
 // outside are the packages that import a flow's folder, besides the registry (workflows) and the wiring (internal/service): what a new
 // flow does not need. The order has resources, a list and checks of its own; what the others still have here is to become the kit's.
 var outside = map[string][]string{
-	"latepayment":  {"api", "inbound", "internal/readmodel", "internal/reconcile", "internal/sagaclient"},
-	"notification": {"inbound", "internal/reconcile", "internal/sagaclient"},
-	"onboarding":   {"inbound", "internal/reconcile", "internal/sagaclient", "workflows/notification"},
+	"latepayment":  {"inbound", "internal/reconcile"},
+	"notification": {"inbound"},
+	"onboarding":   {"inbound", "workflows/notification"},
 	"order": {
 		"api", "inbound", "internal/cli", "internal/config", "internal/inventory", "internal/mongo", "internal/notify/orders", "internal/readmodel",
 		"internal/reconcile", "internal/sagaclient", "workflows/shortage",

@@ -91,7 +91,7 @@ var rules = []rule{
 		from: "internal/reconcile", exactly: true,
 		local: []string{
 			"workflows/saga", "workflows/order", "workflows/latepayment", "internal/deadletter", "event", "internal/eventlog", "internal/fault", "payment",
-			"workflows/onboarding", "workflows/notification", "internal/refunds", "internal/readmodel",
+			"internal/refunds", "internal/readmodel",
 		},
 		outside: []string{"golang.org/x/sync"},
 	},
@@ -139,7 +139,7 @@ var rules = []rule{
 	unreachable{from: []string{"internal/readmodel"}, forbidden: drivers},
 	mayImport{
 		from: "internal/readmodel", exactly: true,
-		local:   []string{"event", "internal/eventlog", "workflows/saga", "workflows/order", "workflows/latepayment", "internal/cursor", "internal/fault"},
+		local:   []string{"event", "internal/eventlog", "workflows/saga", "workflows/order", "internal/cursor", "internal/fault"},
 		outside: []string{"golang.org/x/sync"},
 	},
 	mayImport{

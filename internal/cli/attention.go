@@ -16,7 +16,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/service"
 	"github.com/ordersaga/ordersaga/workflows/order"
-	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // verdictTimeout bounds how long a command waits for the saga's answer. A worker has to be running somewhere.
@@ -37,13 +36,7 @@ func attentionCommand() *cobra.Command {
 				lines := []api.AttentionItem{}
 				for _, item := range items {
 					if item.Attention != nil && item.Attention.Open {
-						line := api.AttentionItemOf(item)
-						for _, f := range addedFlows(ctx) {
-							if f.Info().Name == item.Flow {
-								line.Flow, line.ID = item.Flow, sagaID(f, item.ID)
-							}
-						}
-						lines = append(lines, line)
+						lines = append(lines, api.AttentionItemOf(item, allFlows(ctx)))
 					}
 				}
 				return printValue(cmd.OutOrStdout(), asJSON, lines, printAttention)
@@ -52,12 +45,6 @@ func attentionCommand() *cobra.Command {
 	}
 	jsonFlag(cmd, &asJSON, "print JSON")
 	return cmd
-}
-
-// sagaID is the ID of a saga by the name of its stream.
-func sagaID(f saga.Definer, stream string) string {
-	id, _ := event.Unescape(strings.TrimPrefix(stream, f.StreamOf("")))
-	return id
 }
 
 func printAttention(w io.Writer, lines []api.AttentionItem) error {

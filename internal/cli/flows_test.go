@@ -42,9 +42,13 @@ func TestFlowsCommand(t *testing.T) {
 	}
 	all, err := flowsOutput(t)
 	require.NoError(t, err)
-	one, err := flowsOutput(t, "order")
-	require.NoError(t, err)
-	require.Equal(t, one, all, "the service has one flow that is a table")
+	var each string
+	for _, name := range []string{"order", "late-payment", "onboarding", "notification"} {
+		one, err := flowsOutput(t, name)
+		require.NoError(t, err)
+		each += one
+	}
+	require.Equal(t, each, all, "every flow that has a table")
 }
 
 func TestFlowsCommandRefuses(t *testing.T) {

@@ -20,27 +20,18 @@ import (
 
 func rebuildCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "rebuild", Short: "Rebuild the read model of orders from the event log", Args: cobra.NoArgs,
+		Use: "rebuild", Short: "Rebuild the lists of orders and other sagas from the event log", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return with(cmd, service.NewLogger, service.Parts{}, func(ctx context.Context, s *service.Service) error {
-				started := time.Now()
-				rebuilt, err := s.Rebuild(ctx, func(done int) {
+				started, damaged := time.Now(), 0
+				err := s.Rebuild(ctx, func(done int) {
 					if done%1000 == 0 {
 						fmt.Fprintf(cmd.ErrOrStderr(), "%d orders\n", done)
 					}
-				})
-				damaged := printRebuilt(cmd.OutOrStdout(), "order", rebuilt, started)
-				if err != nil {
-					return err
-				}
-				started = time.Now()
-				rebuilt, err = s.RebuildLate(ctx)
-				damaged += printRebuilt(cmd.OutOrStdout(), "late", rebuilt, started)
-				if err == nil && len(addedFlows(ctx)) > 0 {
+				}, func(stream string, rebuilt readmodel.Rebuilt) {
+					damaged += printRebuilt(cmd.OutOrStdout(), stream, rebuilt, started)
 					started = time.Now()
-					rebuilt, err = s.RebuildFlows(ctx)
-					damaged += printRebuilt(cmd.OutOrStdout(), "other", rebuilt, started)
-				}
+				})
 				if err == nil && damaged > 0 {
 					err = fault.New(fault.Corrupt, "%d streams are damaged", damaged)
 				}

@@ -45,10 +45,10 @@ func gathered(t *testing.T, registry *prometheus.Registry) map[string]float64 {
 
 func TestSagas(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	s := NewSagas(registry, map[string]string{"late event": "late-payment"}, "order", "gift")
+	s := NewSagas(registry, "order", "gift")
 	s.Started("order")
 	s.Ended("order", saga.Rejected, "out_of_stock", time.Second)
-	s.Attempted(activities.Attempt{Flow: "late event", Step: "refund", Kind: saga.Do, Result: activities.ResultUnknown, Inline: true, Took: time.Second})
+	s.Attempted(activities.Attempt{Flow: "late-payment", Step: "refund", Kind: saga.Do, Result: activities.ResultUnknown, Inline: true, Took: time.Second})
 	s.Published(time.Minute)
 	require.Equal(t, map[string]float64{
 		"ordersaga_sagas_started_total{flow=order}": 1, "ordersaga_sagas_started_total{flow=gift}": 0,
@@ -62,7 +62,7 @@ func TestSagas(t *testing.T) {
 // What a participant says must not make series without bound.
 func TestReasonsAreBounded(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	s := NewSagas(registry, nil)
+	s := NewSagas(registry)
 	for i := range 3 * maxValues {
 		s.Ended("gift", saga.Rejected, fmt.Sprintf("reason_%d", i), 0)
 		s.Ended("gift", saga.Rejected, fmt.Sprintf("reason_%d", i), 0)
@@ -191,7 +191,7 @@ func TestTemporalMetrics(t *testing.T) {
 }
 
 func BenchmarkAttempted(b *testing.B) {
-	s := NewSagas(prometheus.NewRegistry(), nil)
+	s := NewSagas(prometheus.NewRegistry())
 	a := activities.Attempt{Flow: "order", Step: "authorize", Kind: saga.Do, Result: activities.ResultDone, Took: time.Millisecond}
 	for b.Loop() {
 		s.Attempted(a)

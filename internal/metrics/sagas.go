@@ -19,17 +19,15 @@ type Sagas struct {
 	step     *prometheus.HistogramVec // by flow, step, kind, outcome and inline
 	lag      prometheus.Histogram
 	reasons  bounded
-	names    map[string]string
 }
 
 var _ activities.Metrics = (*Sagas)(nil)
 
-// NewSagas registers the metrics. Names are the labels of flows whose tables have other names; started are the labels of flows whose first
-// events are counted. It panics when they are registered already.
-func NewSagas(registry prometheus.Registerer, names map[string]string, started ...string) *Sagas {
+// NewSagas registers the metrics. Started are the flows whose first events are counted. It panics when
+// they are registered already.
+func NewSagas(registry prometheus.Registerer, started ...string) *Sagas {
 	factory := promauto.With(registry)
 	s := &Sagas{
-		names: names,
 		started: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "ordersaga_sagas_started_total", Help: "Sagas whose first event was appended, by flow.",
 		}, []string{"flow"}),
@@ -61,27 +59,18 @@ func NewSagas(registry prometheus.Registerer, names map[string]string, started .
 	return s
 }
 
-// label is the label of a flow.
-func (s *Sagas) label(flow string) string {
-	if name, other := s.names[flow]; other {
-		return name
-	}
-	return flow
-}
-
 // Started implements activities.Metrics.
-func (s *Sagas) Started(flow string) { s.started.WithLabelValues(s.label(flow)).Inc() }
+func (s *Sagas) Started(flow string) { s.started.WithLabelValues(flow).Inc() }
 
 // Ended implements activities.Metrics.
 func (s *Sagas) Ended(flow string, status saga.Status, reason string, took time.Duration) {
-	flow = s.label(flow)
 	s.ended.WithLabelValues(flow, string(status), s.reasons.value(flow, reason)).Inc()
 	s.duration.WithLabelValues(flow, string(status)).Observe(took.Seconds())
 }
 
 // Attempted implements activities.Metrics.
 func (s *Sagas) Attempted(a activities.Attempt) {
-	s.step.WithLabelValues(s.label(a.Flow), a.Step, string(a.Kind), string(a.Result), strconv.FormatBool(a.Inline)).Observe(a.Took.Seconds())
+	s.step.WithLabelValues(a.Flow, a.Step, string(a.Kind), string(a.Result), strconv.FormatBool(a.Inline)).Observe(a.Took.Seconds())
 }
 
 // Published implements activities.Metrics.

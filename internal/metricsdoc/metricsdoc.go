@@ -55,7 +55,7 @@ func All() ([]Metric, error) {
 	}
 	rabbitmq.NewMetrics(&c)
 	mongo.NewMetrics(&c)
-	metrics.NewSagas(&c, nil)
+	metrics.NewSagas(&c)
 	metrics.NewReconcile(&c)
 	metrics.NewBacklog(&c, metrics.BacklogConfig{})
 	metrics.NewCancellations(&c)

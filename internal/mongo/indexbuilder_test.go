@@ -80,7 +80,7 @@ func allIndexes() map[string][]bson.D {
 		index(false, "-createdAt", "-_id"), index(false, "status", "-createdAt", "-_id"), index(false, "customerId", "-createdAt", "-_id"),
 	}
 	all := map[string][]bson.D{
-		"events": {index(true, "stream", "key"), index(true, "stream", "version")}, "orders": newest, "late": newest,
+		"events": {index(true, "stream", "key"), index(true, "stream", "version")}, "orders": newest,
 		"dead_letters": {index(false, "kind", "-failedAt", "-_id")},
 	}
 	for _, field := range []string{"status", "reason", "type"} {
@@ -121,9 +121,9 @@ func preparing(t *testing.T, s *indexed) (*logs, func() error) {
 	require.NoError(t, err)
 	b := NewIndexBuilder(slog.New(slog.NewTextHandler(said, nil)))
 	t.Cleanup(b.Close)
-	log, orders, late, letters := NewLog(db, EventsCollection), NewOrders(db), NewLate(db), NewLetters(db)
+	log, orders, letters := NewLog(db, EventsCollection), NewOrders(db), NewLetters(db)
 	return said, func() error {
-		return b.Prepare(t.Context(), true, log.Indexes(), orders.Indexes(), late.Indexes(), letters.Indexes())
+		return b.Prepare(t.Context(), true, log.Indexes(), orders.Indexes(), letters.Indexes())
 	}
 }
 

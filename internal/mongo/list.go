@@ -45,10 +45,10 @@ type replacement struct {
 // NewOrders returns the list of orders.
 func NewOrders(db *DB) *List { return newList(db, OrdersCollection) }
 
-// NewLate returns the list of ended orders that need, or needed, attention because of a late event.
+// NewLate returns the list in which earlier versions kept late payments that needed attention, by the IDs of their orders.
 func NewLate(db *DB) *List { return newList(db, LateCollection) }
 
-// NewSagas returns the list of sagas of added flows, by stream name.
+// NewSagas returns the list of sagas that are not orders, by stream name.
 func NewSagas(db *DB) *List {
 	l := newList(db, SagasCollection)
 	l.flows = true

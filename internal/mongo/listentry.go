@@ -28,7 +28,6 @@ type entry struct {
 	UpdatedAt     time.Time         `bson:"updatedAt"`
 	CorrelationID string            `bson:"correlationId"`
 	Attention     *entryAttention   `bson:"attention,omitempty"`
-	EndedAs       order.Status      `bson:"endedAs,omitempty"`
 	Flow          string            `bson:"flow,omitempty"`
 	Metadata      map[string]string `bson:"metadata,omitempty"`
 }
@@ -59,7 +58,7 @@ func toEntry(o readmodel.Order) entry {
 	e := entry{
 		ID: event.Escape(o.ID), CustomerID: o.CustomerID, Status: o.Status, Reason: o.Reason, Version: o.Version, Currency: o.Currency,
 		TotalAmount: o.TotalAmount, Fulfillment: o.Fulfillment, Lines: make([]entryLine, len(o.Lines)), PaymentMethod: o.Payment.Method,
-		CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, CorrelationID: o.CorrelationID, EndedAs: o.EndedAs, Flow: o.Flow, Metadata: o.Metadata,
+		CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, CorrelationID: o.CorrelationID, Flow: o.Flow, Metadata: o.Metadata,
 	}
 	for i, line := range o.Lines {
 		e.Lines[i] = entryLine(line)
@@ -80,7 +79,7 @@ func (e entry) order() readmodel.Order {
 			Payment: order.PaymentMethod{Method: e.PaymentMethod}, Fulfillment: e.Fulfillment, Metadata: e.Metadata,
 		},
 		Status: e.Status, Reason: e.Reason, Version: e.Version, CreatedAt: e.CreatedAt, UpdatedAt: e.UpdatedAt,
-		CorrelationID: e.CorrelationID, EndedAs: e.EndedAs, Flow: e.Flow,
+		CorrelationID: e.CorrelationID, Flow: e.Flow,
 	}
 	for i, line := range e.Lines {
 		o.Lines[i] = order.Line(line)

@@ -19,8 +19,6 @@ type Order struct {
 	CorrelationID        string
 	// Attention is what an operator is asked to look at; nil when nothing is.
 	Attention *Attention
-	// EndedAs is the final status of an order whose late events need attention; otherwise empty.
-	EndedAs order.Status
 	// Flow is the flow of a saga that is no order: then Order has nothing but its ID, which is the name of the saga's stream.
 	Flow string
 }

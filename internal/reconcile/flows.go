@@ -14,7 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// FlowSagas are the runs of the sagas of a flow that a team has added; internal/sagaclient has them.
+// FlowSagas are the runs of the sagas of a flow; internal/sagaclient has them.
 type FlowSagas interface {
 	// Inspect returns the newest run of a saga.
 	Inspect(ctx context.Context, id string) (Run, error)
@@ -33,14 +33,7 @@ type FlowSagas interface {
 	Republish(ctx context.Context, id string) error
 }
 
-// FlowList is the list of the sagas of added flows, by the names of their streams.
-type FlowList interface {
-	// All yields every entry in the order of the bytes of the names; one that cannot be read has a name and version 0.
-	All(ctx context.Context) iter.Seq2[readmodel.Order, error]
-	Get(ctx context.Context, stream string) (readmodel.Order, bool, error)
-}
-
-// Flow is a flow that a team has added, as a check looks at it.
+// Flow is a flow, as a check looks at it.
 type Flow struct {
 	saga.Definer
 	Sagas FlowSagas
@@ -48,12 +41,16 @@ type Flow struct {
 	Timing saga.Timing
 	// Mend rebuilds the list entry of a saga, by the name of its stream.
 	Mend func(ctx context.Context, stream string) error
+	// Unsettled is found of a saga of an endless flow that no run works on, although something is left to be done.
+	Unsettled Kind
 }
 
 // flowOf returns the flow that a stream belongs to, and the ID of the saga.
 func (r *Reconciler) flowOf(stream string) (f Flow, id string, ok bool) {
 	return r.flowBy(stream, func(f Flow) string { return f.StreamOf("") })
 }
+
+func (r *Reconciler) isOrders(f Flow) bool { return f.Info().Name == r.orders.Info().Name }
 
 // flowBy returns the flow whose streams of a kind a stream is one of, and the ID of the saga.
 func (r *Reconciler) flowBy(stream string, prefix func(Flow) string) (f Flow, id string, ok bool) {
@@ -67,25 +64,7 @@ func (r *Reconciler) flowBy(stream string, prefix func(Flow) string) (f Flow, id
 	return Flow{}, "", false
 }
 
-// flowRepairs are what is done about the sagas of added flows, and what is said about it then.
-var flowRepairs = map[Repair]struct {
-	done string
-	do   func(f Flow, ctx context.Context, id string) error
-}{
-	RepairResume: {"started a run that continues from the log", func(f Flow, ctx context.Context, id string) error { return f.Sagas.GoOn(ctx, id) }},
-	RepairRerun: {"started a run with the input from Temporal", func(f Flow, ctx context.Context, id string) error {
-		return f.Sagas.Rerun(ctx, id)
-	}},
-	RepairRepublish: {"started a run that publishes every event again", func(f Flow, ctx context.Context, id string) error {
-		return f.Sagas.Republish(ctx, id)
-	}},
-	RepairSignal: {"sent the signal again", func(f Flow, ctx context.Context, id string) error { return f.Sagas.TellAgain(ctx, id) }},
-	RepairList: {"wrote the list entry again", func(f Flow, ctx context.Context, id string) error {
-		return f.Mend(ctx, f.StreamOf(id))
-	}},
-}
-
-// flowUnit is a saga of an added flow with everything that belongs to it.
+// flowUnit is a saga of any flow except order, with everything that belongs to it.
 type flowUnit struct {
 	*chain
 	flow    Flow
@@ -94,7 +73,7 @@ type flowUnit struct {
 	shown   bool
 }
 
-// saga checks a saga of an added flow: its stream folds and goes no further than its end, nothing was done that it had not decided, the list
+// saga checks a saga: its stream folds and goes no further than its end, nothing was done that it had not decided, the list
 // shows it, and a run continues it.
 func (c *chain) saga(f Flow) {
 	u := &flowUnit{chain: c, flow: f}
@@ -121,38 +100,65 @@ func subjectOf(r event.Record, field string) (id string) {
 }
 
 func (u *flowUnit) examine(ctx context.Context) error {
-	first := u.records[0]
-	if first.Key != saga.SlotAccept {
+	info, first := u.flow.Info(), u.records[0]
+	switch id := subjectOf(first, info.Subject); {
+	case info.Endless:
+	case first.Key != saga.SlotAccept:
 		u.damage(StreamBeginning, first.Version, "it begins with %s in slot %s", first.Type, first.Key)
 		return nil
-	}
-	if id := subjectOf(first, u.flow.Info().Subject); id != u.id {
-		u.damage(StreamBeginning, first.Version, "it contains %s %q", u.flow.Info().Name, id)
+	case id != u.id:
+		u.damage(StreamBeginning, first.Version, "it contains %s %q", info.Name, id)
 		return nil
 	}
-	v, folds := u.flow.viewOf(u.records)
-	if !folds {
-		u.unreadable()
-		return nil
+	var v, atEntry saga.View
+	var listedAt int64
+	for next, err := range u.flow.Views(u.records) {
+		if err != nil {
+			u.damage(StreamFold, next.Version, "%v", err)
+			return nil
+		}
+		if next.Version == u.entry.Version {
+			atEntry = next
+		}
+		if u.flow.Lasts(next.Status) && (listedAt == 0 || next.Status != v.Status) {
+			listedAt = next.Version
+		}
+		v = next
+	}
+	if info.Endless {
+		return u.endless(ctx, v, atEntry, listedAt)
 	}
 	u.decisions()
-	if err := u.list(v); err != nil {
-		return err
-	}
-	if v.Ended && u.o.Since > 0 && u.now.Sub(v.UpdatedAt) > u.o.Since {
-		return nil
-	}
-	return u.run(ctx, v)
+	u.list(u.entry, u.shown, readmodel.FromView(atEntry, u.stream), readmodel.FromView(v, u.stream), listedAt)
+	return u.run(ctx, u.flow, v, u.records)
 }
 
-// unreadable finds the first record that does not fold.
-func (u *flowUnit) unreadable() {
-	for n := range u.records {
-		if _, err := u.flow.View(u.records[:n+1]); err != nil {
-			u.damage(StreamFold, u.records[n].Version, "%v", err)
-			return
-		}
+// endless checks a saga that has no end. Its stream is written by others, too: a run that is about to read it writes the list.
+func (u *flowUnit) endless(ctx context.Context, v, atEntry saga.View, listedAt int64) error {
+	if err := u.lateAfter(ctx); err != nil {
+		return err
 	}
+	fresh := u.now.Sub(v.UpdatedAt) <= u.o.Stale
+	if !fresh {
+		u.list(u.entry, u.shown, readmodel.FromView(atEntry, u.stream), readmodel.FromView(v, u.stream), listedAt)
+	}
+	info, open := u.flow.Info(), v.Status == saga.Accepted || v.Attention != nil
+	if fresh && info.Unattended || !open && info.Private {
+		return nil
+	}
+	run, err := u.flow.Sagas.Inspect(ctx, u.id)
+	switch {
+	case err != nil:
+		return err
+	case run.Running:
+		return u.progress(u.flow, v, u.records, run)
+	case open && !run.Found:
+		u.found(u.flow.Unsettled, v.Version, "it is %s at version %d, and Temporal has no workflow of it", v.Status, v.Version)
+	case open || run.Found && !run.Completed:
+		// A run that was broken off may have left events unpublished.
+		u.found(u.flow.Unsettled, v.Version, "it is %s at version %d, and its newest run is %s", v.Status, v.Version, run.Status)
+	}
+	return nil
 }
 
 // viewOf is what records make of a saga. Folds is false when they do not fold: that is found where the stream is walked.
@@ -210,43 +216,6 @@ func (u *flowUnit) decisions() {
 	}
 }
 
-// list holds the list entry against the saga. The list skips what lasts milliseconds: it must show the newest status in which sagas of the
-// flow may stay, at any version from there on.
-func (u *flowUnit) list(v saga.View) error {
-	name := v.Flow + " " + v.ID
-	if !u.shown {
-		u.found(ListMissing, v.Version, "%s is %s at version %d", name, v.Status, v.Version)
-		return nil
-	}
-	switch {
-	case u.entry.Version > v.Version:
-		u.found(ListAhead, v.Version, "the list shows version %d as %s, the log ends at %d", u.entry.Version, u.entry.Status, v.Version)
-		return nil
-	case u.entry.Version < 1:
-		u.found(ListDifferent, v.Version, "the list entry cannot be read")
-		return nil
-	}
-	at := v
-	for n := u.entry.Version; n <= v.Version; n++ {
-		next, err := u.flow.View(u.records[:n])
-		if err != nil {
-			return err
-		}
-		switch {
-		case n > u.entry.Version && next.Status != at.Status && u.flow.Lasts(next.Status):
-			u.found(ListBehind, v.Version, "the list shows version %d as %s, %s is %s at version %d", u.entry.Version, u.entry.Status, name, v.Status, v.Version)
-			return nil
-		case n > u.entry.Version:
-		case !same(u.entry, readmodel.FromView(next, u.stream)):
-			u.found(ListDifferent, v.Version, "the list shows version %d as %s, the log says %s, or they differ in another field", n, u.entry.Status, next.Status)
-			return nil
-		default:
-			at = next
-		}
-	}
-	return nil
-}
-
 // sagaOrphan is a list entry without a saga. Those of flows that this binary does not have are left alone.
 func (l *look) sagaOrphan(stream string, e readmodel.Order) {
 	if _, id, ok := l.flowOf(stream); ok {
@@ -254,27 +223,10 @@ func (l *look) sagaOrphan(stream string, e readmodel.Order) {
 	}
 }
 
-// sagaEntries are the entries of the list of sagas of added flows; in a second look, those that it is about.
-func (l *look) sagaEntries(ctx context.Context) iter.Seq2[named[readmodel.Order], error] {
-	return func(yield func(named[readmodel.Order], error) bool) {
-		switch {
-		case l.cfg.FlowList == nil:
-		case l.streams == nil:
-			for e, err := range l.cfg.FlowList.All(ctx) {
-				if !yield(named[readmodel.Order]{e.ID, e}, err) || err != nil {
-					return
-				}
-			}
-		default:
-			for _, stream := range slices.Sorted(maps.Keys(l.streams)) {
-				if _, _, ok := l.flowOf(stream); !ok {
-					continue
-				}
-				e, there, err := l.cfg.FlowList.Get(ctx, stream)
-				if (there || err != nil) && (!yield(named[readmodel.Order]{stream, e}, err) || err != nil) {
-					return
-				}
-			}
-		}
-	}
+// sagaStreams are the streams of sagas that are no orders among the subjects of a second look.
+func (l *look) sagaStreams() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(l.streams)), func(stream string) bool {
+		f, _, ok := l.flowOf(stream)
+		return !ok || l.isOrders(f)
+	})
 }

@@ -158,11 +158,15 @@ func newFlowWorld(t testing.TB) *flowWorld {
 func (w *flowWorld) check(o reconcile.Options) reconcile.Report {
 	w.t.Helper()
 	c := w.config()
+	for e, err := range c.FlowList.All(w.t.Context()) {
+		require.NoError(w.t, err)
+		w.flow.list[e.ID] = e
+	}
 	c.FlowList = flowList{&w.flow}
-	c.Flows = []reconcile.Flow{{
+	c.Flows = append(c.Flows, reconcile.Flow{
 		Definer: testflow.Flow, Sagas: &w.flow, Timing: testflow.Waits,
 		Mend: func(_ context.Context, stream string) error { return w.flow.repair("mend", stream) },
-	}}
+	})
 	r, err := reconcile.New(c)
 	require.NoError(w.t, err)
 	report, err := r.Run(w.t.Context(), o)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/deadletter"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -27,12 +28,13 @@ func (c *chain) earlySaga(f Flow) {
 		if !ok || len(of) == 0 {
 			return err
 		}
-		late, ok, err := c.read(ctx, f.LateStreamOf(c.id))
+		lateStream, isLate := c.lateOf(f)
+		late, ok, err := c.read(ctx, lateStream)
 		if !ok {
 			return err
 		}
 		v, folds := f.viewOf(of)
-		if !folds || v.Status == saga.Cancelled {
+		if !folds || cancelled(v) {
 			return nil
 		}
 		for _, request := range kept {
@@ -41,8 +43,8 @@ func (c *chain) earlySaga(f Flow) {
 			if err != nil {
 				return err
 			}
-			if answered || slices.ContainsFunc(late, func(r event.Record) bool { return r.Key == e.Identity }) {
-				return nil
+			if answered || slices.ContainsFunc(late, func(r event.Record) bool { return isLate(r, e) }) {
+				return nil // once one of them is refused, the others are answered without an event
 			}
 		}
 		c.found(CancellationUnanswered, c.head.Version, "%d of them arrived before %s %s, which is %s", len(kept), v.Flow, c.id, v.Status)
@@ -50,46 +52,79 @@ func (c *chain) earlySaga(f Flow) {
 	})
 }
 
-// lateSaga checks that what is kept as late came after the end of a saga that is known.
-func (c *chain) lateSaga(f Flow) {
-	folds(c, nil, collect, func(ctx context.Context, _ []event.Record) error {
-		stream := f.StreamOf(c.id)
-		c.needs(LateUnfounded, c.head.Version, stream)
-		of, ok, err := c.read(ctx, stream)
-		if !ok {
-			return err
+// lateOf is the stream in which late events of the saga of a chain are recorded, and reports whether a record is about one.
+func (c *chain) lateOf(f Flow) (stream string, is func(r event.Record, e saga.LateEvent) bool) {
+	if c.isOrders(f) {
+		return event.LateStream(c.id), func(r event.Record, e saga.LateEvent) bool {
+			return r.CausationID == e.EventID && latepayment.Verdict{Type: e.Type, Identity: e.Identity}.Of(r)
 		}
-		if v, err := f.View(of); err == nil && !v.Ended {
-			c.found(LateUnfounded, c.head.Version, "%d events are recorded as late, but %s %s has not ended", c.head.Version, f.Info().Name, c.id)
-		}
-		return nil
-	})
+	}
+	return f.LateStreamOf(c.id), func(r event.Record, e saga.LateEvent) bool { return r.Key == e.Identity }
 }
 
-// undeliveredFact checks that the saga which a dead letter's fact is about is not known.
-func (c *chain) undeliveredFact(ctx context.Context, f Flow, s deadletter.State) error {
+// cancelled reports whether a saga is, or will be, cancelled on request.
+func cancelled(v saga.View) bool {
+	return v.Status == saga.Cancelled || v.Reason == saga.ReasonRequested
+}
+
+// lateSaga checks a stream of late events of a flow.
+func (c *chain) lateSaga(f Flow) {
+	folds(c, nil, collect, func(ctx context.Context, _ []event.Record) error { return c.founded(ctx, f) })
+}
+
+// founded checks that late events came after the end of a saga that is known.
+func (c *chain) founded(ctx context.Context, f Flow) error {
+	stream, name := f.StreamOf(c.id), f.Info().Name
+	c.needs(LateUnfounded, c.head.Version, stream)
+	of, ok, err := c.read(ctx, stream)
+	if !ok {
+		return err
+	}
+	switch v, folds := f.viewOf(of); {
+	case !folds:
+	case len(of) == 0:
+		c.found(LateUnfounded, c.head.Version, "the log has no such %s", name)
+	case !v.Ended:
+		c.found(LateUnfounded, c.head.Version, "the %s is %s at version %d", name, v.Status, v.Version)
+	}
+	return nil
+}
+
+// lateAfter checks the same of a saga that handles the late events of a saga of another flow.
+func (u *flowUnit) lateAfter(ctx context.Context) error {
+	for _, f := range u.cfg.Flows {
+		if f.Info().LateWorkflow == u.flow.Info().Workflow {
+			return u.founded(ctx, f)
+		}
+	}
+	return nil
+}
+
+// undelivered checks that the saga which a dead letter's fact is about is not known, or that the fact is there all the same: a saga is cancelled
+// by a cancellation that came before it.
+func (c *chain) undelivered(ctx context.Context, f Flow, s deadletter.State) error {
 	stream := f.StreamOf(s.Subject)
 	c.needs(FactUndelivered, s.Head.Version, stream)
 	records, ok, err := c.read(ctx, stream)
 	if !ok || len(records) == 0 {
 		return err
 	}
-	v, err := f.View(records)
-	cancels := slices.ContainsFunc(f.Info().Inbound, func(in saga.Inbound) bool { return in.Name == s.Type && in.Role == saga.RoleCancel })
-	if err == nil && (!cancels || v.Status != saga.Cancelled) {
-		c.found(FactUndelivered, s.Head.Version, "it is a %s about %s %s, which is %s", s.Type, v.Flow, s.Subject, v.Status)
+	v, folds := f.viewOf(records)
+	if !folds || f.Cancellation(s.Subject, saga.Cancellation{}).Type == s.Type && cancelled(v) {
+		return nil
 	}
+	c.found(FactUndelivered, s.Head.Version, "it is a %s about %s %s, which is %s", s.Type, v.Flow, s.Subject, v.Status)
 	return nil
 }
 
-// flowOfType returns the flow that a type of events from outside is for.
-func (r *Reconciler) flowOfType(name string) (Flow, bool) {
+// flowOfType returns the flow that a type of events from outside is for: that of orders, unless another one says so.
+func (r *Reconciler) flowOfType(name string) Flow {
 	for _, f := range r.cfg.Flows {
 		if slices.ContainsFunc(f.Info().Inbound, func(in saga.Inbound) bool { return in.Name == name }) {
-			return f, true
+			return f
 		}
 	}
-	return Flow{}, false
+	return r.orders
 }
 
 // flowPayment checks the payment of a saga of an added flow: it does not contradict itself, does not stand after the end, and has cost nothing

@@ -2,57 +2,10 @@ package reconcile
 
 import (
 	"context"
-	"time"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 )
-
-// late checks what came after an order had ended: that the order has, and that what is open is settled.
-func (c *chain) late() {
-	folds(c, latepayment.State{}, latepayment.State.Fold, func(ctx context.Context, s latepayment.State) error {
-		version := s.Head.Version
-		c.needs(LateUnfounded, version, event.OrderStream(c.id))
-		of, records, ok, err := c.orderOf(ctx, c.id)
-		switch {
-		case err != nil:
-			return err
-		case ok && len(records) == 0:
-			c.found(LateUnfounded, version, "the log has no such order")
-		case ok && !of.Ended:
-			c.found(LateUnfounded, version, "the order is %s at version %d", of.Status, of.Head.Version)
-		}
-		if !s.Open() {
-			return nil
-		}
-		run, err := c.cfg.Sagas.InspectLate(ctx, c.id)
-		switch {
-		case err != nil:
-			return err
-		case run.Running:
-			c.lateProgress(s, run)
-		case !run.Found:
-			c.found(LateUnsettled, version, "it is %s, and Temporal has no workflow for its late events", s.OrderStatus)
-		default:
-			c.found(LateUnsettled, version, "it is %s, and the newest run for its late events is %s", s.OrderStatus, run.Status)
-		}
-		return nil
-	})
-}
-
-// lateProgress looks for a run that is there and comes to nothing.
-func (c *chain) lateProgress(s latepayment.State, run Run) {
-	if s.Attention.Open && c.now.Sub(s.Attention.Since) > attentionForLong {
-		c.found(AttentionForLong, s.Head.Version, "%s since %s", s.Attention.Step, s.Attention.Since.UTC().Format(time.RFC3339))
-	}
-	since, stale := c.quiet(s.UpdatedAt, run)
-	switch {
-	case run.TaskAttempts >= failingAttempts:
-		c.found(WorkflowFailing, s.Head.Version, "the workflow task for its late events has failed %d times in a row", run.TaskAttempts-1)
-	case stale && !s.Attention.Open && run.Activities == 0:
-		c.found(OrderStalled, s.Head.Version, "the saga for its late events has made no progress since %s", since)
-	}
-}
 
 // lateMoney explains money that an ended order has cost too much by late events: it is about to be refunded, or an
 // operator decided about it. Why is empty when neither is so.

@@ -11,27 +11,27 @@ import (
 // same compares two entries, without the fields of the list of sagas that need attention.
 func same(a, b readmodel.Order) bool {
 	times := a.CreatedAt.Equal(b.CreatedAt) && a.UpdatedAt.Equal(b.UpdatedAt)
-	b.CreatedAt, b.UpdatedAt, b.Attention, b.EndedAs = a.CreatedAt, a.UpdatedAt, a.Attention, a.EndedAs
+	b.CreatedAt, b.UpdatedAt, b.Attention = a.CreatedAt, a.UpdatedAt, a.Attention
 	return times && reflect.DeepEqual(a, b)
 }
 
-// list holds the list entry against the order. The list skips what lasts milliseconds: it must show the newest status
-// at which orders wait or end, at any version from there on.
-func (u *unit) list() {
-	switch head := u.state.Head.Version; {
-	case !u.shown:
-		if u.listedAt > 0 {
-			u.says(ListMissing, "the order is %s at version %d", u.state.Status, head)
+// list holds a list entry against a saga, as lists show it at the version of the entry and now. The list skips what lasts milliseconds: it must
+// show the newest status in which sagas may stay, at any version from listedAt on.
+func (c *chain) list(entry readmodel.Order, shown bool, atEntry, now readmodel.Order, listedAt int64) {
+	switch {
+	case !shown:
+		if listedAt > 0 {
+			c.found(ListMissing, now.Version, "it is %s at version %d", now.Status, now.Version)
 		}
-	case u.entry.Version > head:
-		u.says(ListAhead, "the list shows version %d as %s, the log ends at %d", u.entry.Version, u.entry.Status, head)
-	case u.entry.Version == 0:
-		u.says(ListDifferent, "the list entry cannot be read")
-	case !same(u.entry, readmodel.FromState(u.atEntry)):
-		u.says(ListDifferent, "the list shows version %d as %s, the log says %s, or they differ in another field",
-			u.entry.Version, u.entry.Status, u.atEntry.Status)
-	case u.entry.Version < u.listedAt:
-		u.says(ListBehind, "the list shows version %d as %s, the order is %s at version %d", u.entry.Version, u.entry.Status, u.state.Status, head)
+	case entry.Version > now.Version:
+		c.found(ListAhead, now.Version, "the list shows version %d as %s, the log ends at %d", entry.Version, entry.Status, now.Version)
+	case entry.Version < 1:
+		c.found(ListDifferent, now.Version, "the list entry cannot be read")
+	case !same(entry, atEntry):
+		c.found(ListDifferent, now.Version, "the list shows version %d as %s, the log says %s, or they differ in another field",
+			entry.Version, entry.Status, atEntry.Status)
+	case entry.Version < listedAt:
+		c.found(ListBehind, now.Version, "the list shows version %d as %s, it is %s at version %d", entry.Version, entry.Status, now.Status, now.Version)
 	}
 }
 

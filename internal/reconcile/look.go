@@ -36,7 +36,7 @@ type look struct {
 	// payments and listed are walked beside the orders' streams.
 	payments row[books]
 	listed   row[readmodel.Order]
-	// listedSagas is walked beside the streams of added flows' sagas.
+	// listedSagas is walked beside the streams of the other sagas.
 	listedSagas row[readmodel.Order]
 	// seed is for hashes of slots.
 	seed maphash.Seed
@@ -141,10 +141,10 @@ func (l *look) run(ctx context.Context) error {
 func (l *look) walk(ctx context.Context) error {
 	others := newAhead(l.records(ctx, paymentsFrom, ""), func(r event.Record) string { return r.Stream })
 	defer others.stop()
-	l.payments, l.listed = newRow(l.books(ctx, others.upTo(paymentsTo)), l.paymentWithoutOrder), newRow(l.entries(ctx), l.orphan)
+	l.payments, l.listed = newRow(l.books(ctx, others.upTo(paymentsTo)), l.paymentWithoutOrder), newRow(l.entries(ctx, l.cfg.List, l.orderIDs()), l.orphan)
 	defer l.payments.stop()
 	defer l.listed.stop()
-	l.listedSagas = newRow(l.sagaEntries(ctx), l.sagaOrphan)
+	l.listedSagas = newRow(l.entries(ctx, l.cfg.FlowList, l.sagaStreams()), l.sagaOrphan)
 	defer l.listedSagas.stop()
 	if err := streams(ctx, l.records(ctx, "", paymentsFrom), l.begin); err != nil {
 		return err
@@ -156,7 +156,7 @@ func (l *look) walk(ctx context.Context) error {
 	if err := streams(ctx, others.upTo(""), l.begin); err != nil {
 		return err
 	}
-	return cmp.Or(l.listedSagas.passTo(""), l.unrecorded(ctx), l.unrecordedSagas(ctx), l.signals(ctx), l.sagaSignals(ctx))
+	return cmp.Or(l.listedSagas.passTo(""), l.unrecorded(ctx), l.signals(ctx))
 }
 
 // orderIDs are the orders among the subjects of a second look, in the order of their streams.
@@ -170,38 +170,19 @@ func (l *look) orderIDs() []string {
 	return ids
 }
 
-// eachOrder checks the orders of a sequence; in a second look, those that it is about.
-func (l *look) eachOrder(ctx context.Context, all iter.Seq2[string, error], check func(ctx context.Context, orderID string) error) error {
-	if l.streams != nil {
-		for _, id := range l.orderIDs() {
-			if err := check(ctx, id); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	for id, err := range all {
-		if err != nil {
-			return err
-		}
-		l.work.Go(func() error { return check(ctx, id) })
-	}
-	return nil
-}
-
-// entries are the entries of the list of orders; in a second look, those that it is about.
-func (l *look) entries(ctx context.Context) iter.Seq2[named[readmodel.Order], error] {
+// entries are the entries of a list; in a second look, those with the IDs.
+func (l *look) entries(ctx context.Context, list List, ids []string) iter.Seq2[named[readmodel.Order], error] {
 	return func(yield func(named[readmodel.Order], error) bool) {
 		if l.streams == nil {
-			for e, err := range l.cfg.List.All(ctx) {
+			for e, err := range list.All(ctx) {
 				if !yield(named[readmodel.Order]{e.ID, e}, err) || err != nil {
 					return
 				}
 			}
 			return
 		}
-		for _, id := range l.orderIDs() {
-			e, there, err := l.cfg.List.Get(ctx, id)
+		for _, id := range ids {
+			e, there, err := list.Get(ctx, id)
 			if (there || err != nil) && (!yield(named[readmodel.Order]{id, e}, err) || err != nil) {
 				return
 			}
@@ -253,15 +234,11 @@ var streamKinds = []struct {
 }{
 	{event.OrderIDOf, (*chain).order, func(c *Counts) { c.Orders++ }},
 	{event.RefundsReferenceOf, (*chain).refunds, countNothing},
-	{event.LateOrderIDOf, (*chain).late, countNothing},
-	{event.EarlyOrderIDOf, (*chain).early, countNothing},
 	{event.DeadLetterIDOf, (*chain).dead, countNothing},
-	{event.CustomerIDOf, (*chain).customer, countNothing},
-	{event.NoticeIDOf, (*chain).notice, countNothing},
 	{event.SKUOf, (*chain).stock, func(c *Counts) { c.SKUs++ }},
 }
 
-// flowStreamKinds say the same of the streams of added flows.
+// flowStreamKinds say the same of the streams of flows.
 var flowStreamKinds = []struct {
 	prefix func(f Flow) string
 	check  func(c *chain, f Flow)

@@ -120,7 +120,7 @@ func (u *unit) money(ctx context.Context) error {
 	if err := u.reserved(ctx); err != nil {
 		return err
 	}
-	if !u.state.Ended || !u.recent(u.state) {
+	if !u.state.Ended || !u.recent(u.state.Ended, u.state.UpdatedAt) {
 		return nil
 	}
 	o := u.state.Order

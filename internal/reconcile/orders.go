@@ -99,14 +99,14 @@ func (u *unit) examine(ctx context.Context) error {
 		return nil
 	}
 	u.pivot()
-	u.list()
+	u.list(u.entry, u.shown, readmodel.FromState(u.atEntry), readmodel.FromState(u.state), u.listedAt)
 	if err := u.money(ctx); err != nil {
 		return err
 	}
 	if err := u.outcome(ctx); err != nil {
 		return err
 	}
-	return u.saga(ctx)
+	return u.run(ctx, u.orders, order.Flow.ViewOf(&u.state), u.records)
 }
 
 // begins checks that the stream is that of its order.
@@ -227,9 +227,4 @@ func decisionBefore(r event.Record) order.Decision {
 		return order.Forward
 	}
 	return ""
-}
-
-// recent reports whether an order is asked about at the gateway, Temporal and the stock ledger.
-func (l *look) recent(s order.State) bool {
-	return !s.Ended || l.o.Since == 0 || l.now.Sub(s.UpdatedAt) <= l.o.Since
 }

@@ -39,13 +39,11 @@ type Log interface {
 	Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error)
 }
 
-// List is the read model. An entry that cannot be read has an id and version 0.
+// List is a list of the read model. An entry that cannot be read has an ID and version 0.
 type List interface {
-	// All yields every entry in the order of the bytes of the ids.
+	// All yields every entry in the order of the bytes of the IDs.
 	All(ctx context.Context) iter.Seq2[readmodel.Order, error]
-	Get(ctx context.Context, orderID string) (readmodel.Order, bool, error)
-	// Mend rebuilds one entry from the log.
-	Mend(ctx context.Context, orderID string) error
+	Get(ctx context.Context, id string) (readmodel.Order, bool, error)
 }
 
 // Run is the newest run of a saga.
@@ -64,36 +62,11 @@ type Run struct {
 	Activities int
 }
 
-// Sagas are the runs of sagas; internal/sagaclient has them.
-type Sagas interface {
-	// Inspect returns the newest run of an order; the others that of the saga which settles what came after an order had ended,
-	// of the saga which settles a SKU's shortage, of a customer's, and of a message's.
-	Inspect(ctx context.Context, orderID string) (Run, error)
-	InspectLate(ctx context.Context, orderID string) (Run, error)
+// Shortages are the sagas that settle shortages, which have no stream.
+type Shortages interface {
+	// InspectShortage returns the newest run of the saga of a SKU, SettleShortage starts one, if there is none.
 	InspectShortage(ctx context.Context, sku string) (Run, error)
-	InspectCustomer(ctx context.Context, customerID string) (Run, error)
-	InspectNotice(ctx context.Context, noticeID string) (Run, error)
-	// Orders yields the ids of the orders of which Temporal lists a run; those whose run completed only if that was at since
-	// or later, unless since is zero. An id may come several times.
-	Orders(ctx context.Context, since time.Time) iter.Seq2[string, error]
-	// BrokenOff yields the ids of the orders of which Temporal lists a run that closed without having come to its end.
-	BrokenOff(ctx context.Context) iter.Seq2[string, error]
-	// Lost returns the facts that interrupted runs of an order received by signals, and that no later run was to take over.
-	Lost(ctx context.Context, orderID string) (order.Facts, error)
-	// TellAgain signals it to the order again.
-	TellAgain(ctx context.Context, orderID string) error
-	// Resume starts a run of an open order that has none.
-	Resume(ctx context.Context, orderID string) (order.State, error)
-	// Rerun runs an order of which the log has no event, from what Temporal knows of it. A run that is open is terminated.
-	Rerun(ctx context.Context, orderID string) error
-	// Republish starts a run of an ended order that publishes all its events.
-	Republish(ctx context.Context, orderID string) error
-	// ResumeLate, SettleShortage, Onboard and ResumeNotice start a run of that saga, if there is none. Known reports that the
-	// customer is not new.
-	ResumeLate(ctx context.Context, orderID string) error
 	SettleShortage(ctx context.Context, sku string) error
-	Onboard(ctx context.Context, customerID string, known bool) error
-	ResumeNotice(ctx context.Context, noticeID string) error
 }
 
 // Lookup is the part of payment.Gateway that is needed: it asks and changes nothing.
@@ -101,34 +74,36 @@ type Lookup interface {
 	Lookup(ctx context.Context, p payment.Payment) (payment.Result, error)
 }
 
-// Config is what a Reconciler needs. All fields are mandatory but Pause, Flows and FlowList.
+// Config is what a Reconciler needs. All fields are mandatory but Pause.
 type Config struct {
-	// Flows are those that a team has added, FlowList is the list of their sagas.
-	Flows    []Flow
-	FlowList FlowList
+	// Flows are all flows, that of orders among them. List is the list of orders, FlowList that of the other sagas, by the names of their streams.
+	Flows          []Flow
+	List, FlowList List
 
-	Log     Log
-	List    List
-	Sagas   Sagas
-	Gateway Lookup
-	// Timing is how long orders wait.
-	Timing order.Timing
-	Clock  func() time.Time
-	Logger *slog.Logger
+	Log       Log
+	Shortages Shortages
+	Gateway   Lookup
+	Clock     func() time.Time
+	Logger    *slog.Logger
 	// Pause lies between the two looks at a finding. Default 2 s.
 	Pause time.Duration
 }
 
 // Reconciler checks what must hold.
-type Reconciler struct{ cfg Config }
+type Reconciler struct {
+	cfg Config
+	// orders is the flow of orders.
+	orders Flow
+}
 
 // New returns a Reconciler. It does no I/O. The error is Invalid.
 func New(c Config) (*Reconciler, error) {
-	if c.Log == nil || c.List == nil || c.Sagas == nil || c.Gateway == nil || c.Clock == nil || c.Logger == nil {
-		return nil, fault.NewInvalid("reconcile", []fault.Field{fault.Fieldf("/", "log, list, sagas, gateway, clock and logger are mandatory")})
+	orders := slices.IndexFunc(c.Flows, func(f Flow) bool { return f.Info().Name == order.Flow.Name })
+	if orders < 0 || c.Log == nil || c.List == nil || c.FlowList == nil || c.Shortages == nil || c.Gateway == nil || c.Clock == nil || c.Logger == nil {
+		return nil, fault.NewInvalid("reconcile", []fault.Field{fault.Fieldf("/", "the flow of orders, log, lists, shortages, gateway, clock and logger are mandatory")})
 	}
 	c.Pause = cmp.Or(c.Pause, defaultPause)
-	return &Reconciler{cfg: c}, nil
+	return &Reconciler{c, c.Flows[orders]}, nil
 }
 
 // Options say what one run does.

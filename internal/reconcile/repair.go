@@ -25,21 +25,15 @@ type Violation struct {
 // repairs are the repairs by a run of a saga, with their texts.
 var repairs = map[Repair]struct {
 	done string
-	do   func(s Sagas, ctx context.Context, subject string) error
+	do   func(s FlowSagas, ctx context.Context, id string) error
 }{
-	RepairResume: {"started a run that continues from the log", func(s Sagas, ctx context.Context, orderID string) error {
-		_, err := s.Resume(ctx, orderID)
-		return err
-	}},
-	RepairRerun:     {"started a run with the order from Temporal", Sagas.Rerun},
-	RepairRepublish: {"started a run that publishes every event again", Sagas.Republish},
-	RepairSignal:    {"sent the signal again", Sagas.TellAgain},
-	RepairSettle:    {"started a run that handles it", Sagas.ResumeLate},
-	RepairShortage:  {"started a run that notifies the orders that hold it", Sagas.SettleShortage},
-	RepairOnboard: {"started a run that continues the onboarding", func(s Sagas, ctx context.Context, customerID string) error {
-		return s.Onboard(ctx, customerID, true)
-	}},
-	RepairNotify: {"started a run that continues the message", Sagas.ResumeNotice},
+	RepairResume:    {"started a run that continues from the log", FlowSagas.GoOn},
+	RepairSettle:    {"started a run that handles it", FlowSagas.GoOn},
+	RepairOnboard:   {"started a run that continues the onboarding", FlowSagas.GoOn},
+	RepairNotify:    {"started a run that continues the message", FlowSagas.GoOn},
+	RepairRerun:     {"started a run with the order from Temporal", FlowSagas.Rerun},
+	RepairRepublish: {"started a run that publishes every event again", FlowSagas.Republish},
+	RepairSignal:    {"sent the signal again", FlowSagas.TellAgain},
 }
 
 // mend repairs a finding, or returns what the repair would be.
@@ -55,18 +49,17 @@ func (r *Reconciler) mend(ctx context.Context, o Options, f *Finding) {
 	}
 	var err error
 	repair, does := repairs[meaning.Repair]
-	flow, id, added := r.flowOf(f.at.stream)
-	mends, flowDoes := flowRepairs[meaning.Repair]
+	flow, id, known := r.flowOf(f.at.stream)
 	switch {
-	case added && flowDoes:
-		err = mends.do(flow, ctx, id)
-		f.Repair, f.Repaired = mends.done, err == nil
-	case does:
-		err = repair.do(r.cfg.Sagas, ctx, f.Subject)
+	case does && known:
+		err = repair.do(flow.Sagas, ctx, id)
 		f.Repair, f.Repaired = repair.done, err == nil
-	case meaning.Repair == RepairList:
-		err = r.cfg.List.Mend(ctx, f.Subject)
+	case meaning.Repair == RepairList && known:
+		err = flow.Mend(ctx, f.at.stream)
 		f.Repair, f.Repaired = "wrote the list entry again", err == nil
+	case meaning.Repair == RepairShortage:
+		err = r.cfg.Shortages.SettleShortage(ctx, f.Subject)
+		f.Repair, f.Repaired = "started a run that notifies the orders that hold it", err == nil
 	case meaning.Repair == RepairRecord:
 		err = r.record(ctx, *f)
 		f.Repair = "recorded in stream " + event.ReconcileStream(f.at.stream) + "; a person must resolve it"

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"bytes"
 	"context"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -10,73 +11,80 @@ import (
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
+	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
 // signals looks for signals that were acknowledged to their senders, reached an interrupted run, and that no later run
 // took over. It sees those that would change something: the others are answered by what the log says already.
 func (l *look) signals(ctx context.Context) error {
-	seen := make(map[string]bool)
-	return l.eachOrder(ctx, func(yield func(string, error) bool) {
-		for id, err := range l.cfg.Sagas.BrokenOff(ctx) {
-			if !seen[id] && !yield(id, err) {
-				return
-			}
-			seen[id] = true
-		}
-	}, l.lostSignals)
+	return l.eachSaga(ctx, func(f Flow) iter.Seq2[string, error] { return f.Sagas.BrokenOff(ctx) }, l.lostSignals)
 }
 
-// lostSignals looks for them in the runs of one order.
-func (l *look) lostSignals(ctx context.Context, orderID string) error {
-	stream := event.OrderStream(orderID)
-	var causes []string // of records of older versions, which do not say which event of the bus caused them
-	unreadable := false
-	state, err := event.FoldPages(ctx, l.cfg.Log, stream, 0, order.State{}, func(s order.State, page []event.Record) (order.State, error) {
-		for _, r := range page {
-			if order.NamesCause(r.Type) && !bytes.Contains(r.Data, []byte(`"eventIdentity"`)) {
-				causes = append(causes, r.CausationID)
-			}
-		}
-		next, err := s.Fold(page)
-		unreadable = err != nil
-		return next, err
-	})
-	if unreadable || damaged(err) || err == nil && !state.Opened() {
-		// That is found where it is walked, or as an order that has recorded nothing.
-		return nil
-	}
-	if err != nil || !l.recent(state) {
+// lostSignals looks for them in the runs of one saga.
+func (l *look) lostSignals(ctx context.Context, f Flow, id string) error {
+	stream := f.StreamOf(id)
+	records, ok, err := l.read(ctx, stream)
+	if err != nil || !ok || len(records) == 0 {
+		// What is damaged, or has recorded nothing, is found elsewhere.
 		return err
 	}
-	run, err := l.cfg.Sagas.Inspect(ctx, orderID)
+	v, folds := f.viewOf(records)
+	if !folds || !l.recent(v.Ended, v.UpdatedAt) || v.Ended && !l.isOrders(f) {
+		return nil
+	}
+	run, err := f.Sagas.Inspect(ctx, id)
 	if err != nil || !run.Found || !run.Running && !run.Completed || run.TaskAttempts > 0 || run.Activities > 0 {
 		// Another run is to take over, or this one is at work.
 		return err
 	}
-	facts, err := l.cfg.Sagas.Lost(ctx, orderID)
+	facts, err := f.Sagas.Lost(ctx, id)
 	if err != nil {
 		return err
 	}
-	what := ""
-	switch {
-	case state.Ended:
-		what, err = l.lostLate(ctx, state, facts, causes)
-	case order.Next(state, order.Facts{}, l.now, l.cfg.Timing).Kind == order.Wait &&
-		order.Next(state, facts, l.now, l.cfg.Timing).Kind != order.Wait:
-		what = factNames(facts)
+	var what string
+	if v.Ended {
+		what, err = l.lostLate(ctx, records, facts)
+	} else {
+		what, err = l.lostFacts(f, id, records, facts)
 	}
 	if err == nil && what != "" {
-		l.found(SignalLost, orderID, stream, state.Head.Version, "it is %s, and an interrupted run received: %s", state.Status, what)
+		l.found(SignalLost, id, stream, v.Version, "it is %s, and an interrupted run received: %s", v.Status, what)
 	}
 	return err
 }
 
-// lostLate names the consequential facts that an ended order received and that are not recorded as late events.
-func (l *look) lostLate(ctx context.Context, s order.State, f order.Facts, causes []string) (string, error) {
-	if s.Decision == order.Forward {
-		return "", nil
+// lostFacts names the facts that a waiting saga received, if they would end its wait.
+func (l *look) lostFacts(f Flow, id string, records []event.Record, facts saga.Facts) (string, error) {
+	waits, _, err := f.Due(records, saga.Facts{}, l.now, f.Timing)
+	if err != nil || waits != "" {
+		return "", err
 	}
-	for _, fact := range f.Heard {
+	if due, _, err := f.Due(records, facts, l.now, f.Timing); err != nil || due == "" {
+		return "", err
+	}
+	var names []string
+	if len(facts.Cancellations) > 0 {
+		names = append(names, f.Cancellation(id, facts.Cancellations[0]).Type)
+	}
+	for _, fact := range facts.Heard {
+		names = append(names, fact.Type)
+	}
+	return strings.Join(names, ", "), nil
+}
+
+// lostLate names what an ended order was told and from which something would follow, if it is not recorded as a late event.
+func (l *look) lostLate(ctx context.Context, records []event.Record, facts saga.Facts) (string, error) {
+	s, err := order.Fold(records)
+	if err != nil || s.Decision == order.Forward {
+		return "", err
+	}
+	var causes []string // of records of older versions, which do not say which event of the bus caused them
+	for _, r := range records {
+		if order.NamesCause(r.Type) && !bytes.Contains(r.Data, []byte(`"eventIdentity"`)) {
+			causes = append(causes, r.CausationID)
+		}
+	}
+	for _, fact := range facts.Heard {
 		v := latepayment.Verdict{ID: fact.ID, Type: fact.Type, Identity: fact.Identity, Status: s.Status, Handled: s.DispatchedAfterCancel()}
 		if fact.Cause == "" || slices.Contains(causes, fact.Cause) || s.Caused(fact.Identity) || !v.Consequential() {
 			continue
@@ -90,16 +98,4 @@ func (l *look) lostLate(ctx context.Context, s order.State, f order.Facts, cause
 		}
 	}
 	return "", nil
-}
-
-// factNames names facts for people.
-func factNames(f order.Facts) string {
-	var names []string
-	if len(f.Cancellations) > 0 {
-		names = append(names, event.OrderCancellationRequested)
-	}
-	for _, fact := range f.Heard {
-		names = append(names, fact.Type)
-	}
-	return strings.Join(names, ", ")
 }

@@ -104,7 +104,7 @@ func (v *ledger) end(ctx context.Context) error {
 
 // shortage checks that the orders that hold more than is on hand, and could give way, are being asked.
 func (v *ledger) shortage(ctx context.Context) error {
-	run, err := v.cfg.Sagas.InspectShortage(ctx, v.id)
+	run, err := v.cfg.Shortages.InspectShortage(ctx, v.id)
 	if err != nil || run.Running {
 		return err
 	}
@@ -149,7 +149,7 @@ var stockExceptions = []exception{{order.StepCommit, false}, {order.StepReserve,
 
 // outcome checks that the stock of an ended order went where its end says.
 func (u *unit) outcome(ctx context.Context) error {
-	if !u.state.Ended || !u.recent(u.state) {
+	if !u.state.Ended || !u.recent(u.state.Ended, u.state.UpdatedAt) {
 		return nil
 	}
 	for _, line := range u.state.Order.Items() {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,6 +24,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/simulator"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workflows/latepayment"
+	"github.com/ordersaga/ordersaga/workflows/notification"
+	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -119,10 +122,85 @@ func (w *world) check(o reconcile.Options) reconcile.Report {
 
 func (w *world) config() reconcile.Config {
 	return reconcile.Config{
-		Log: w.log, List: w, Sagas: w, Gateway: w.gateway, Timing: order.DefaultTiming(),
+		Log: w.log, List: w, FlowList: folded{w}, Shortages: w, Gateway: w.gateway, Flows: w.flows(),
 		Clock: func() time.Time { return w.at }, Logger: slog.New(slog.DiscardHandler), Pause: time.Millisecond,
 	}
 }
+
+// flows are the flows of the service.
+func (w *world) flows() []reconcile.Flow {
+	flows := []reconcile.Flow{{
+		Definer: &order.Flow, Sagas: orderRuns{w}, Timing: order.DefaultTiming().Settings(false).Of, Mend: func(ctx context.Context, stream string) error {
+			id, _ := order.Flow.IDOf(stream)
+			return w.Mend(ctx, id)
+		},
+	}}
+	for kind, f := range map[reconcile.Kind]saga.Definer{
+		reconcile.LateUnsettled: &latepayment.Flow, reconcile.CustomerUnsettled: &onboarding.Flow, reconcile.NoticeUnsettled: &notification.Flow,
+	} {
+		flows = append(flows, reconcile.Flow{Definer: f, Sagas: otherRuns{w, f}, Unsettled: kind})
+	}
+	return flows
+}
+
+// folded is a list of the sagas that are no orders in which everything is as the log says.
+type folded struct{ *world }
+
+func (f folded) Get(ctx context.Context, stream string) (e readmodel.Order, there bool, err error) {
+	for e, err := range f.All(ctx) {
+		if err != nil || e.ID == stream {
+			return e, true, err
+		}
+	}
+	return e, false, nil
+}
+
+func (f folded) All(ctx context.Context) iter.Seq2[readmodel.Order, error] {
+	return func(yield func(readmodel.Order, error) bool) {
+		f.store.mu.Lock()
+		streams := maps.Clone(f.streams)
+		f.store.mu.Unlock()
+		for _, stream := range slices.Sorted(maps.Keys(streams)) {
+			for _, flow := range []saga.Definer{&latepayment.Flow, &onboarding.Flow, &notification.Flow} {
+				if !strings.HasPrefix(stream, flow.StreamOf("")) {
+					continue
+				}
+				v, err := flow.View(streams[stream])
+				if err == nil && !yield(readmodel.FromView(v, stream), nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// otherRuns are the runs of sagas of an endless flow. No other method is called.
+type otherRuns struct {
+	*world
+	flow saga.Definer
+}
+
+func (r otherRuns) Inspect(_ context.Context, id string) (reconcile.Run, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.flow.Info().Workflow == latepayment.Workflow {
+		return r.lates[id], nil
+	}
+	return r.others[r.flow.WorkflowID(id)], nil
+}
+
+func (r otherRuns) GoOn(_ context.Context, id string) error {
+	if r.flow.Info().Workflow != latepayment.Workflow {
+		id = r.flow.WorkflowID(id)
+	}
+	r.settled = append(r.settled, id)
+	return nil
+}
+
+func (r otherRuns) All(context.Context, time.Time) iter.Seq2[string, error] { panic("not asked") }
+
+// orderRuns are the runs of orders.
+type orderRuns struct{ *world }
 
 func (w *world) All(context.Context) iter.Seq2[readmodel.Order, error] {
 	return func(yield func(readmodel.Order, error) bool) {
@@ -196,7 +274,7 @@ func (w *world) TellAgain(_ context.Context, id string) error {
 	return nil
 }
 
-func (w *world) Orders(_ context.Context, since time.Time) iter.Seq2[string, error] {
+func (w orderRuns) All(_ context.Context, since time.Time) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		w.mu.Lock()
 		runs := maps.Clone(w.runs)
@@ -215,24 +293,13 @@ func (w *world) Rerun(_ context.Context, id string) error {
 	return nil
 }
 
-func (w *world) Resume(_ context.Context, id string) (order.State, error) {
+func (w *world) GoOn(_ context.Context, id string) error {
 	w.resumed = append(w.resumed, id)
-	return order.State{}, nil
+	return nil
 }
 
 func (w *world) Republish(_ context.Context, id string) error {
 	w.republished = append(w.republished, id)
-	return nil
-}
-
-func (w *world) InspectLate(_ context.Context, id string) (reconcile.Run, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.lates[id], nil
-}
-
-func (w *world) ResumeLate(_ context.Context, id string) error {
-	w.settled = append(w.settled, id)
 	return nil
 }
 
@@ -244,28 +311,6 @@ func (w *world) InspectShortage(_ context.Context, sku string) (reconcile.Run, e
 
 func (w *world) SettleShortage(_ context.Context, sku string) error {
 	w.settled = append(w.settled, "shortage-"+sku)
-	return nil
-}
-
-func (w *world) InspectCustomer(_ context.Context, id string) (reconcile.Run, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.others["customer-"+id], nil
-}
-
-func (w *world) InspectNotice(_ context.Context, id string) (reconcile.Run, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.others["notice-"+id], nil
-}
-
-func (w *world) Onboard(_ context.Context, id string, _ bool) error {
-	w.settled = append(w.settled, "customer-"+id)
-	return nil
-}
-
-func (w *world) ResumeNotice(_ context.Context, id string) error {
-	w.settled = append(w.settled, "notice-"+id)
 	return nil
 }
 

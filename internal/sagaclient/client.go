@@ -20,7 +20,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"iter"
 	"log/slog"
 	"net/url"
 	"strconv"
@@ -29,12 +28,12 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -44,7 +43,7 @@ type Log interface {
 	Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error)
 }
 
-// Config is what a Client needs. All fields are mandatory but Eager and OnRefusal.
+// Config is what a Client needs. All fields are mandatory but Eager, Late and OnRefusal.
 type Config struct {
 	Temporal client.Client
 	Log      Log
@@ -52,6 +51,8 @@ type Config struct {
 	// Eager reports that a worker for orders runs in this process: the first workflow task is handed to it in the
 	// answer to the start.
 	Eager bool
+	// Late are the sagas that handle what comes after the end of the client's sagas; nil where there are none.
+	Late Sagas
 	// OnRefusal is called for each cancellation that is refused without an event, for a metric.
 	OnRefusal func()
 }
@@ -125,25 +126,14 @@ func (c *Client) State(ctx context.Context, orderID string) (order.State, error)
 	return f.state, nil
 }
 
-// Orders yields the ids of the orders of which Temporal lists a run; those whose run completed only if that was at since or
-// later, unless since is zero. An order of several such runs comes several times. The list follows with a delay: it is for
-// finding orders that nothing else knows. An error ends it. Errors: Unavailable.
-func (c *Client) Orders(ctx context.Context, since time.Time) iter.Seq2[string, error] {
-	return c.list(ctx, since)
+// Start implements Sagas: orders are placed.
+func (c *Client) Start(context.Context, Request) (saga.View, bool, error) {
+	return saga.View{}, false, fault.New(fault.Invalid, "an order is placed with POST /v1/orders")
 }
 
-// wake signals a workflow that closes when it has nothing left to do, and starts it when it is not there.
-func (c *Client) wake(
-	ctx context.Context, workflowID, signal, summary string, attributes []temporal.SearchAttributeUpdate, workflow string, in any,
-) error {
-	_, err := c.temporal.SignalWithStartWorkflow(ctx, workflowID, signal, nil, client.StartWorkflowOptions{
-		TaskQueue:                saga.QueueOrders,
-		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-		StaticSummary:            saga.Summary(summary),
-		TypedSearchAttributes:    temporal.NewSearchAttributes(attributes...),
-	}, workflow, in)
-	return err
+// Tell implements Sagas: what an event says about an order is a signal.
+func (c *Client) Tell(context.Context, string, Fact) error {
+	return fault.New(fault.Internal, "orders are told something by events")
 }
 
 // startOrder says how an order starts.

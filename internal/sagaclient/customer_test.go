@@ -13,12 +13,19 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
+	"github.com/ordersaga/ordersaga/event"
+	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/onboarding"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
+
+// UpdateWorkflow finds no workflow.
+func (o *office) UpdateWorkflow(context.Context, client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	return nil, serviceerror.NewNotFound("no such workflow")
+}
 
 // office is a Temporal client that knows one workflow.
 type office struct {
@@ -72,8 +79,21 @@ func (o *office) ExecuteWorkflow(_ context.Context, options client.StartWorkflow
 	return nil, o.err
 }
 
-func at(o *office) *sagaclient.Client {
-	return sagaclient.New(sagaclient.Config{Temporal: o, Logger: slog.New(slog.DiscardHandler)})
+func (o *office) config() sagaclient.Config {
+	return sagaclient.Config{Temporal: o, Log: memlog.New(), Logger: slog.New(slog.DiscardHandler)}
+}
+
+// onboard has the saga of a customer do what is left to be done.
+func (o *office) onboard(t *testing.T, known bool) error {
+	c := sagaclient.NewTableClient(o.config(), &onboarding.Flow, nil, nil)
+	return c.Wake(t.Context(), onboarding.State{Saga: saga.Saga{ID: "c-7"}}, !known)
+}
+
+// messages are the sagas of messages.
+func (o *office) messages(log sagaclient.Log) *sagaclient.TableClient[notification.State, *notification.Participants] {
+	c := o.config()
+	c.Log = log
+	return sagaclient.NewTableClient(c, &notification.Flow, nil, nil)
 }
 
 // TestACustomersNextRunKnowsWhatIsPublished, when the one before came to its end, and else nothing.
@@ -83,33 +103,58 @@ func TestACustomersNextRunKnowsWhatIsPublished(t *testing.T) {
 		enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING: 0, enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED: 0,
 	} {
 		o := &office{status: status, result: saga.Result{ID: "c-7", Version: 3}}
-		require.NoError(t, at(o).Onboard(t.Context(), "c-7", true))
+		require.NoError(t, o.onboard(t, true))
 		require.Equal(t, []saga.Input{{ID: "c-7", Resume: &saga.Resume{Published: want}}}, o.onboards)
 		require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, o.started[0].WorkflowIDReusePolicy)
 	}
 	o := &office{status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, result: saga.Result{Version: 3}}
-	require.NoError(t, at(o).Onboard(t.Context(), "c-7", false))
+	require.NoError(t, o.onboard(t, false))
 	require.Nil(t, o.onboards[0].Resume, "nobody is asked about a customer who is new")
 	o.err = errors.New("no server")
-	require.ErrorIs(t, at(o).Onboard(t.Context(), "c-7", true), fault.Unavailable)
+	require.ErrorIs(t, o.onboard(t, true), fault.Unavailable)
 }
 
 func TestAMessageIsStartedOnce(t *testing.T) {
 	o, s := &office{}, notification.Subject{Kind: notification.Completed, OrderID: "42", CustomerID: "c-7"}
-	require.NoError(t, at(o).Notify(t.Context(), s))
+	notify := func() error { return o.messages(memlog.New()).Wake(t.Context(), notification.About(s), true) }
+	require.NoError(t, notify())
 	require.Equal(t, "notice-completed-42", o.started[0].ID)
 	require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE, o.started[0].WorkflowIDReusePolicy)
 	require.Equal(t, saga.Input{ID: s.ID()}, o.noticed[0])
 	o.err = serviceerror.NewWorkflowExecutionAlreadyStarted("it is there", "", "")
-	require.NoError(t, at(o).Notify(t.Context(), s), "an event that comes again")
+	require.NoError(t, notify(), "an event that comes again")
 	o.err = errors.New("no server")
-	require.ErrorIs(t, at(o).Notify(t.Context(), s), fault.Unavailable)
+	require.ErrorIs(t, notify(), fault.Unavailable)
 }
 
 func TestAMessageWhoseSagaIsGoneGetsAnother(t *testing.T) {
-	o := &office{}
-	require.NoError(t, at(o).ResumeNotice(t.Context(), "welcome-c-7"))
+	o, log := &office{}, memlog.New()
+	require.ErrorIs(t, o.messages(log).GoOn(t.Context(), "welcome-c-7"), fault.OrderUnknown)
+	s := notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}
+	_, _, err := log.Append(t.Context(), event.NoticeStream(s.ID()), event.Head{}, []event.Entry{s.Request("corr", "cause", now, now)})
+	require.NoError(t, err)
+	require.NoError(t, o.messages(log).GoOn(t.Context(), s.ID()))
 	require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, o.started[0].WorkflowIDReusePolicy)
 	require.Equal(t, saga.Input{ID: "welcome-c-7"}, o.noticed[0])
-	require.ErrorIs(t, at(o).ResumeNotice(t.Context(), "something"), fault.NotFound)
+}
+
+// Sagas without an end cannot be cancelled, and one that does not exist cannot be asked.
+func TestAMessageCannotBeCancelled(t *testing.T) {
+	o, log := &office{}, memlog.New()
+	_, err := o.messages(log).Cancel(t.Context(), "welcome-c-7", saga.Cancellation{ID: "r-1"})
+	require.ErrorIs(t, err, fault.NotFound)
+	_, err = o.messages(log).View(t.Context(), "welcome-c-7")
+	require.ErrorIs(t, err, fault.NotFound)
+	_, _, err = o.messages(log).Resolve(t.Context(), "welcome-c-7", saga.Resolution{Action: saga.Retry}, "")
+	require.ErrorIs(t, err, fault.NotFound)
+	s := notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}
+	_, _, err = log.Append(t.Context(), event.NoticeStream(s.ID()), event.Head{}, []event.Entry{s.Request("corr", "cause", now, now)})
+	require.NoError(t, err)
+	verdict, err := o.messages(log).Cancel(t.Context(), "welcome-c-7", saga.Cancellation{ID: "r-1"})
+	require.NoError(t, err)
+	require.Equal(t, saga.CancelVerdict{Status: saga.Accepted, Detail: "sagas of the flow notification cannot be cancelled"}, verdict)
+	_, resolved, err := o.messages(log).Resolve(t.Context(), "welcome-c-7", saga.Resolution{Action: saga.Retry}, "")
+	require.NoError(t, err)
+	require.False(t, resolved.Accepted)
+	require.Contains(t, resolved.Detail, "nothing is stuck")
 }

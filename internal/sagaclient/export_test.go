@@ -22,8 +22,3 @@ type (
 func (c *flowClient[S, P]) Start(ctx context.Context, id string, s S, check func() error) (replayed bool, err error) {
 	return c.start(ctx, c.input(id, &s), false, check)
 }
-
-// Decide brings a person's decision to a saga.
-func (c *flowClient[S, P]) Decide(ctx context.Context, id string, d saga.Resolution) (saga.Resolution, saga.ResolveVerdict, error) {
-	return c.resolve(ctx, id, d, "", nil)
-}

@@ -22,7 +22,8 @@ type flowClient[S, P any] struct {
 	log      Log
 	logger   *slog.Logger
 	eager    bool
-	// onRefusal may be nil.
+	// late and onRefusal may be nil.
+	late      Sagas
 	onRefusal func()
 	// gate bounds the Updates in flight, by workflow ID; looked are the sagas whose run was checked lately.
 	gate   gate
@@ -33,7 +34,7 @@ type flowClient[S, P any] struct {
 
 // startRule says how the sagas of a flow start, besides its table.
 type startRule[S any] struct {
-	// Data is the data that starts the saga of a state. State is the state that data makes, but for the kit's part; its error says
+	// Data is the data that starts the saga of a state; nil for sagas that start without data. State is the state that data makes, but for the kit's part; its error says
 	// that the data cannot be read.
 	Data  func(s *S) any
 	State func(data json.RawMessage) (S, error)
@@ -47,7 +48,7 @@ type startRule[S any] struct {
 // newFlowClient returns a client for the sagas of a flow. It does no I/O.
 func newFlowClient[S, P any](c Config, flow *saga.Flow[S, P], rule startRule[S]) *flowClient[S, P] {
 	f := &flowClient[S, P]{
-		flow: flow, rule: rule, temporal: c.Temporal, log: c.Log, logger: c.Logger, eager: c.Eager, onRefusal: c.OnRefusal,
+		flow: flow, rule: rule, temporal: c.Temporal, log: c.Log, logger: c.Logger, eager: c.Eager, late: c.Late, onRefusal: c.OnRefusal,
 	}
 	f.folds = newFolds(f.foldTogether)
 	return f
@@ -61,6 +62,9 @@ func (c *flowClient[S, P]) logID(id string) slog.Attr { return slog.String(c.rul
 
 // input is the input of a run of the saga of a state. Besides its data, a new one has nothing.
 func (c *flowClient[S, P]) input(id string, s *S) saga.Input {
+	if c.rule.Data == nil {
+		return saga.Input{ID: id}
+	}
 	data, err := json.Marshal(c.rule.Data(s))
 	if err != nil {
 		panic("sagaclient: the data of " + c.name(id) + " cannot be encoded as JSON: " + err.Error())

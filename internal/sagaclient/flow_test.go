@@ -222,7 +222,7 @@ func TestAnyFlowIsResolved(t *testing.T) {
 	c.ranWith(c.input("5"), true)
 	c.temporal.verdicts = []any{saga.ResolveVerdict{Accepted: true}}
 	skip := saga.Resolution{Action: saga.Skip, Note: "paid out"}
-	about, verdict, err := c.client.Decide(t.Context(), "7", skip)
+	about, verdict, err := c.client.Resolve(t.Context(), "7", skip, "")
 	require.NoError(t, err)
 	require.True(t, verdict.Accepted)
 	require.Equal(t, skip.Identified("card-7", c.state.Attention, ""), about)
@@ -230,14 +230,14 @@ func TestAnyFlowIsResolved(t *testing.T) {
 	require.Equal(t, "card-7", c.temporal.updates[0].WorkflowID)
 	require.Equal(t, []any{about}, c.temporal.updates[0].Args)
 
-	_, verdict, err = c.client.Decide(t.Context(), "7", saga.Resolution{Action: saga.Compensate})
+	_, verdict, err = c.client.Resolve(t.Context(), "7", saga.Resolution{Action: saga.Compensate}, "")
 	require.NoError(t, err)
 	require.False(t, verdict.Accepted)
 	require.Equal(t, `the credit is stuck: allowed actions are retry, skip and substitute, not "compensate"`, verdict.Detail)
 
 	c.decide(saga.Facts{Resolutions: []saga.Resolution{about}})
 	require.True(t, c.state.Ended)
-	again, verdict, err := c.client.Decide(t.Context(), "7", skip)
+	again, verdict, err := c.client.Resolve(t.Context(), "7", skip, "")
 	require.NoError(t, err)
 	require.Equal(t, about, again)
 	require.Equal(t, saga.ResolveVerdict{Accepted: true, Status: saga.Completed}, verdict, "a saga that has ended answers by its log")

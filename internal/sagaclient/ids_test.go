@@ -87,7 +87,7 @@ func TestOrdersAreFoundByTheirWorkflows(t *testing.T) {
 	require.Equal(t, map[string]any{saga.MemoID: ids[3]}, s.options[3].Memo)
 	require.NotEqual(t, s.options[3].ID, s.options[4].ID)
 	var found []string
-	for id, err := range c.Orders(t.Context(), time.Time{}) {
+	for id, err := range c.All(t.Context(), time.Time{}) {
 		require.NoError(t, err)
 		found = append(found, id)
 	}

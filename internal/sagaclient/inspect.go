@@ -76,10 +76,10 @@ func (c *flowClient[S, P]) ofType() string { return "WorkflowType = '" + c.flow.
 // runsPage is how many runs one round trip brings.
 const runsPage = 1000
 
-// list yields the IDs of the sagas of which Temporal lists a run; those whose run completed only if that was at since or
+// All yields the IDs of the sagas of which Temporal lists a run; those whose run completed only if that was at since or
 // later, unless since is zero. A saga of several such runs comes several times. The list follows with a delay: it is for
 // finding sagas that nothing else knows. An error ends it. Errors: Unavailable.
-func (c *flowClient[S, P]) list(ctx context.Context, since time.Time) iter.Seq2[string, error] {
+func (c *flowClient[S, P]) All(ctx context.Context, since time.Time) iter.Seq2[string, error] {
 	completed := "ExecutionStatus = 'Completed'"
 	if !since.IsZero() {
 		completed += " AND CloseTime >= '" + since.UTC().Format(time.RFC3339Nano) + "'"
@@ -87,7 +87,7 @@ func (c *flowClient[S, P]) list(ctx context.Context, since time.Time) iter.Seq2[
 	return c.listed(ctx, c.ofType()+" AND (ExecutionStatus IN ('Running', 'Failed', 'Canceled', 'Terminated', 'TimedOut') OR ("+completed+"))")
 }
 
-// BrokenOff yields, like list, the IDs of the sagas of which Temporal lists a run that closed without having come to its
+// BrokenOff yields, like All, the IDs of the sagas of which Temporal lists a run that closed without having come to its
 // end. Errors: Unavailable.
 func (c *flowClient[S, P]) BrokenOff(ctx context.Context) iter.Seq2[string, error] {
 	return c.listed(ctx, c.brokenOff())

@@ -105,7 +105,7 @@ func TestInspectTellsOfTheNewestRun(t *testing.T) {
 func TestOrdersListsOrdersOnly(t *testing.T) {
 	d := &described{ids: []string{"order-1", "ordersaga-reconcile", "order-2", "order-" + strings.Repeat("x", 201), "order-3"}}
 	var ids []string
-	for id, err := range d.client().Orders(t.Context(), time.Time{}) {
+	for id, err := range d.client().All(t.Context(), time.Time{}) {
 		require.NoError(t, err)
 		ids = append(ids, id)
 	}
@@ -113,19 +113,19 @@ func TestOrdersListsOrdersOnly(t *testing.T) {
 	require.Len(t, d.listed, 3, "page by page")
 	require.Contains(t, d.listed[0], "WorkflowType = 'OrderSaga'")
 	require.Contains(t, d.listed[0], "OR (ExecutionStatus = 'Completed'))")
-	for _, err := range d.client().Orders(t.Context(), now) {
+	for _, err := range d.client().All(t.Context(), now) {
 		require.NoError(t, err)
 	}
 	require.Contains(t, d.listed[3], "OR (ExecutionStatus = 'Completed' AND CloseTime >= '2026-01-02T03:04:05Z'))")
 
-	for id, err := range d.client().Orders(t.Context(), time.Time{}) {
+	for id, err := range d.client().All(t.Context(), time.Time{}) {
 		require.NoError(t, err)
 		require.Equal(t, "1", id)
 		break
 	}
 	d.err = errNoWay
 	var last error
-	for _, err := range d.client().Orders(t.Context(), time.Time{}) {
+	for _, err := range d.client().All(t.Context(), time.Time{}) {
 		last = err
 	}
 	require.ErrorIs(t, last, fault.Unavailable)

@@ -68,7 +68,7 @@ func (w *world) left() latepayment.State {
 
 func TestSettleLateStartsOrTellsASaga(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.client.SettleLate(t.Context(), tea()))
+	require.NoError(t, w.client.SettleLate(t.Context(), order.State{Saga: saga.Saga{ID: "42"}, Order: tea()}))
 	require.Len(t, w.temporal.settled, 1)
 	got := w.temporal.settled[0]
 	require.Equal(t, "late-42", got.workflowID)
@@ -79,7 +79,7 @@ func TestSettleLateStartsOrTellsASaga(t *testing.T) {
 	require.Equal(t, enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING, got.options.WorkflowIDConflictPolicy)
 
 	w.temporal.down["settle"] = errNoWay
-	require.Equal(t, fault.Unavailable, fault.CodeOf(w.client.SettleLate(t.Context(), tea())))
+	require.Equal(t, fault.Unavailable, fault.CodeOf(w.client.SettleLate(t.Context(), order.State{Saga: saga.Saga{ID: "42"}, Order: tea()})))
 }
 
 func TestResumeLateKnowsTheOrder(t *testing.T) {

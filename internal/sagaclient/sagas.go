@@ -5,11 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"iter"
 	"log/slog"
 	"time"
-
-	"go.temporal.io/sdk/temporal"
 
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
@@ -51,8 +48,8 @@ type Sagas interface {
 	Tell(ctx context.Context, id string, f Fact) error
 	// Cancel requests a cancellation and waits for the answer. Errors: NotFound.
 	Cancel(ctx context.Context, id string, c saga.Cancellation) (saga.CancelVerdict, error)
-	// Decide passes on an operator's decision and waits for the answer. Errors: NotFound.
-	Decide(ctx context.Context, id string, r saga.Resolution, key string) (saga.Resolution, saga.ResolveVerdict, error)
+	// Resolve passes on an operator's decision and waits for the answer. Errors: NotFound.
+	Resolve(ctx context.Context, id string, r saga.Resolution, key string) (saga.Resolution, saga.ResolveVerdict, error)
 	// View is a saga as the log, or Temporal before the log, knows it. Errors: NotFound.
 	View(ctx context.Context, id string) (saga.View, error)
 }
@@ -67,7 +64,6 @@ type TableClient[S, P any] struct {
 // NewTableClient returns a client for the sagas of a flow. It does no I/O.
 func NewTableClient[S, P any](c Config, flow *saga.Flow[S, P], log activities.Log, clock func() time.Time) *TableClient[S, P] {
 	rule := startRule[S]{
-		Data:  func(s *S) any { return flow.Started(s) },
 		State: func(data json.RawMessage) (S, error) { return flow.Begun("", data) },
 		Summary: func(s *S) string {
 			if flow.Summary != nil {
@@ -75,20 +71,23 @@ func NewTableClient[S, P any](c Config, flow *saga.Flow[S, P], log activities.Lo
 			}
 			return flow.Name + " " + flow.Kit(s).ID
 		},
-		Details: func(s *S) string {
+		Attributes: flow.AttributesOf,
+		LogKey:     "saga_id",
+	}
+	if flow.Start != nil {
+		rule.Data = func(s *S) any { return flow.Started(s) }
+		rule.Details = func(s *S) string {
 			var indented bytes.Buffer
 			_ = json.Indent(&indented, flow.Started(s), "", "  ")
 			id := flow.Kit(s).ID
 			return "```json\n" + indented.String() + "\n```\n\nEvents: stream `" + flow.StreamOf(id) + "`, or `/v1/sagas/" + flow.Name + "/" + id + "/events`.\n"
-		},
-		Attributes: func(*S) []temporal.SearchAttributeUpdate { return nil },
-		LogKey:     "saga_id",
+		}
 	}
 	return &TableClient[S, P]{newFlowClient(c, flow, rule), log, clock}
 }
 
-// Info implements Sagas.
-func (c *TableClient[S, P]) Info() saga.Info { return c.flow.Info() }
+// Info describes the flow.
+func (c *flowClient[S, P]) Info() saga.Info { return c.flow.Info() }
 
 // Start implements Sagas.
 func (c *TableClient[S, P]) Start(ctx context.Context, r Request) (saga.View, bool, error) {
@@ -108,22 +107,23 @@ func (c *TableClient[S, P]) Start(ctx context.Context, r Request) (saga.View, bo
 		v, err := c.View(ctx, r.ID)
 		return v, true, err
 	}
-	return c.begunView(in, c.clock())
+	v, err := c.begunView(in, c.clock())
+	return v, false, err
 }
 
 // begunView is a saga that has no event yet.
-func (c *TableClient[S, P]) begunView(in saga.Input, at time.Time) (saga.View, bool, error) {
+func (c *flowClient[S, P]) begunView(in saga.Input, at time.Time) (saga.View, error) {
 	s, err := c.begun(in)
 	if err != nil {
-		return saga.View{}, false, err
+		return saga.View{}, err
 	}
 	k := c.flow.Kit(&s)
 	k.CreatedAt, k.UpdatedAt, k.CorrelationID = at.UTC().Truncate(event.TimeResolution), at.UTC().Truncate(event.TimeResolution), in.CorrelationID
-	return c.flow.ViewOf(&s), false, nil
+	return c.flow.ViewOf(&s), nil
 }
 
-// View implements Sagas.
-func (c *TableClient[S, P]) View(ctx context.Context, id string) (saga.View, error) {
+// View is a saga as the log, or Temporal before the log, knows it. Sagas of endless flows begin with their first event. Errors: NotFound.
+func (c *flowClient[S, P]) View(ctx context.Context, id string) (saga.View, error) {
 	s, err := c.state(ctx, id)
 	if err != nil {
 		return saga.View{}, err
@@ -131,17 +131,14 @@ func (c *TableClient[S, P]) View(ctx context.Context, id string) (saga.View, err
 	if c.flow.Kit(&s).Opened() {
 		return c.flow.ViewOf(&s), nil
 	}
+	if c.flow.Endless {
+		return saga.View{}, c.notFound(id)
+	}
 	found, err := c.find(ctx, id)
 	if err != nil {
 		return saga.View{}, err
 	}
-	v, _, err := c.begunView(found.input, found.startedAt)
-	return v, err
-}
-
-// Decide implements Sagas.
-func (c *TableClient[S, P]) Decide(ctx context.Context, id string, r saga.Resolution, key string) (saga.Resolution, saga.ResolveVerdict, error) {
-	return c.resolve(ctx, id, r, key, nil)
+	return c.begunView(found.input, found.startedAt)
 }
 
 // Tell implements Sagas.
@@ -182,15 +179,4 @@ func (c *TableClient[S, P]) tell(ctx context.Context, id string, f Fact) error {
 	}
 	in := saga.LateInput{ID: id, Status: c.flow.Kit(&ended.State).Status, CorrelationID: f.CorrelationID, Events: []saga.LateEvent{fact.Late()}}
 	return activities.KeepLate(ctx, c.log, c.flow, in, c.clock())
-}
-
-// All yields the IDs of the sagas of which Temporal lists a run; see reconcile.FlowSagas. Errors: Unavailable.
-func (c *TableClient[S, P]) All(ctx context.Context, since time.Time) iter.Seq2[string, error] {
-	return c.list(ctx, since)
-}
-
-// GoOn starts a run of an open saga that has none. Errors: as of Resume.
-func (c *TableClient[S, P]) GoOn(ctx context.Context, id string) error {
-	_, err := c.Resume(ctx, id)
-	return err
 }

@@ -241,7 +241,7 @@ func TestPeopleDecideAboutASagaOfAnyFlow(t *testing.T) {
 	w := newTable(t)
 	_, err := w.client.Cancel(t.Context(), "7", cancellation)
 	require.ErrorIs(t, err, fault.NotFound)
-	_, _, err = w.client.Decide(t.Context(), "7", saga.Resolution{Action: saga.Retry}, "")
+	_, _, err = w.client.Resolve(t.Context(), "7", saga.Resolution{Action: saga.Retry}, "")
 	require.ErrorIs(t, err, fault.NotFound)
 	_, err = w.client.View(t.Context(), "7")
 	require.ErrorIs(t, err, fault.NotFound)
@@ -256,7 +256,7 @@ func TestPeopleDecideAboutASagaOfAnyFlow(t *testing.T) {
 	require.Equal(t, saga.NeedsAttention, v.Status)
 	require.Contains(t, v.Actions, saga.Skip)
 	w.temporal.verdicts = []any{saga.ResolveVerdict{Accepted: true}}
-	_, verdict, err := w.client.Decide(t.Context(), "7", saga.Resolution{Action: saga.Skip, Note: "paid"}, "key")
+	_, verdict, err := w.client.Resolve(t.Context(), "7", saga.Resolution{Action: saga.Skip, Note: "paid"}, "key")
 	require.NoError(t, err)
 	require.True(t, verdict.Accepted)
 	require.NotEmpty(t, w.temporal.starts, "its run was gone")

@@ -11,7 +11,7 @@ import (
 
 // SettleShortage starts the saga that notifies the orders that hold more of a SKU than is on hand. Errors: Unavailable.
 func (c *Client) SettleShortage(ctx context.Context, sku string) error {
-	err := c.wake(ctx, shortage.WorkflowID(sku), shortage.Signal, shortage.Summary(sku), nil, shortage.Workflow, shortage.Input{SKU: sku})
+	err := wake(ctx, c.temporal, shortage.WorkflowID(sku), shortage.Signal, shortage.Summary(sku), nil, shortage.Workflow, shortage.Input{SKU: sku})
 	return fault.Wrap(err, fault.Unavailable, "start the shortage saga of sku %s", sku)
 }
 

@@ -112,8 +112,20 @@ func (c *flowClient[S, P]) Resume(ctx context.Context, id string) (S, error) {
 	return state, err
 }
 
+// GoOn starts a run of a saga that has none and is not over. Errors: as of Resume.
+func (c *flowClient[S, P]) GoOn(ctx context.Context, id string) error {
+	_, err := c.Resume(ctx, id)
+	return err
+}
+
 // resume is Resume for a saga whose state is known: it has not ended.
 func (c *flowClient[S, P]) resume(ctx context.Context, id string, s *S) error {
+	if c.flow.Endless {
+		if !c.flow.Kit(s).Opened() {
+			return c.unknown(id)
+		}
+		return c.Wake(ctx, *s, false)
+	}
 	in := c.input(id, s)
 	// It is unknown who chose the ID, and whether the previous run checked for early cancellations.
 	in.CallerID = true

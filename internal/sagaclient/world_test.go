@@ -24,6 +24,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/eventlog/memlog"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -269,7 +270,9 @@ func newWorld(t *testing.T) *world {
 func (w *world) newClient() *sagaclient.Client { return sagaclient.New(w.config()) }
 
 func (w *world) config() sagaclient.Config {
-	return sagaclient.Config{Temporal: w.temporal, Log: w.log, Logger: slog.New(slog.DiscardHandler), Eager: true}
+	c := sagaclient.Config{Temporal: w.temporal, Log: w.log, Logger: slog.New(slog.DiscardHandler), Eager: true}
+	c.Late = sagaclient.NewTableClient(c, &latepayment.Flow, w.log, func() time.Time { return now })
+	return c
 }
 
 // ran tells the server of an earlier start with an order.

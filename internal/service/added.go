@@ -12,22 +12,14 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/activities"
-	"github.com/ordersaga/ordersaga/api"
 	"github.com/ordersaga/ordersaga/event"
-	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/config"
-	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/mongo"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
-	"github.com/ordersaga/ordersaga/internal/reconcile"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workers"
 	"github.com/ordersaga/ordersaga/workflows"
-	"github.com/ordersaga/ordersaga/workflows/latepayment"
-	"github.com/ordersaga/ordersaga/workflows/notification"
-	"github.com/ordersaga/ordersaga/workflows/onboarding"
-	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 	"github.com/ordersaga/ordersaga/workflows/shortage"
 )
@@ -45,18 +37,9 @@ type Environment struct {
 type Flow interface {
 	saga.Definer
 	check() error
-	// activities are the registered names of its activities.
-	activities() []string
 	timing() saga.Timing
 	worker(s *Service, r *activities.Recorder, c flowSagas) (workers.Flow, error)
 	client(c sagaclient.Config, log activities.Log) flowSagas
-}
-
-// flowSagas are the sagas of a flow, with what only reconcile and workers ask of them.
-type flowSagas interface {
-	sagaclient.Sagas
-	reconcile.FlowSagas
-	activities.Predecessors
 }
 
 // Added is a flow that a team has added: its table, and what makes its participants.
@@ -122,23 +105,6 @@ func (a Added[S, P]) check() error {
 	return errors.Join(errs...)
 }
 
-var operations = []saga.ActionKind{saga.Do, saga.Lookup, saga.Undo}
-
-func (a Added[S, P]) activities() []string { return activitiesOf(a.Flow) }
-
-// activitiesOf are the registered names of the step functions of a flow.
-func activitiesOf[S, P any](f *saga.Flow[S, P]) []string {
-	var names []string
-	for i := range f.Steps {
-		for _, kind := range operations {
-			if o := f.Steps[i].Operation(kind); o != nil && o.Run != nil {
-				names = append(names, f.ActivityOf(&f.Steps[i], kind))
-			}
-		}
-	}
-	return names
-}
-
 // timing is how long the waits of the flow last. The settings are checked.
 func (a Added[S, P]) timing() saga.Timing {
 	settings, _ := a.settings(0)
@@ -157,12 +123,17 @@ func (a Added[S, P]) worker(s *Service, r *activities.Recorder, c flowSagas) (wo
 	}
 	return &activities.Flow[S, P]{
 		Recorder: r, Table: a.Flow, Participants: participants, Settings: settings, Predecessors: c,
-		List: sagaList[S]{a.ViewOf, a.StreamOf, s.stores.sagas},
+		List: sagaListOf(s, a.Flow),
 	}, nil
 }
 
 func (a Added[S, P]) client(c sagaclient.Config, log activities.Log) flowSagas {
 	return sagaclient.NewTableClient(c, a.Flow, log, time.Now)
+}
+
+// sagaListOf is the list of sagas, as the activities of a flow need it.
+func sagaListOf[S, P any](s *Service, f *saga.Flow[S, P]) activities.List[S] {
+	return sagaList[S]{f.ViewOf, f.StreamOf, s.stores.sagas}
 }
 
 // sagaList makes the read model what activities need.
@@ -183,8 +154,8 @@ var ownStreams = []string{
 	event.ReconcileStream(""), event.DeadStream(""), event.CustomerStream(""), event.NoticeStream(""), "shortage-",
 }
 
-// ownNames are the names of the flows of this service.
-var ownNames = []string{"order", "late-payment", "shortage", "refund", "return", "onboarding", "notification"}
+// ownNames are the names of flows of this service that have no table.
+var ownNames = []string{"shortage", "refund", "return"}
 
 // Register checks flows that a team has added, and adds their events to the catalog. It is called once, before anything else. Errors name
 // everything that is wrong; event types and schemas are looked at when nothing else is.
@@ -195,7 +166,7 @@ func Register(flows []Flow) error {
 		info := f.Info()
 		errs = append(errs, f.check())
 		mine := []string{"the name " + info.Name, "the stream " + info.Stream, "the workflow type " + info.Workflow}
-		for _, name := range f.activities() {
+		for _, name := range f.Activities() {
 			mine = append(mine, "the activity "+name)
 		}
 		for _, what := range mine {
@@ -241,88 +212,17 @@ func ownNamesTaken() map[string]string {
 	for _, name := range ownNames {
 		add("the name " + name)
 	}
+	for _, f := range workflows.Tables() {
+		add("the name " + f.Info().Name)
+		for _, name := range f.Activities() {
+			add("the activity " + name)
+		}
+	}
 	for name := range workflows.Types() {
 		add("the workflow type " + name)
 	}
 	add("the workflow type " + workflows.NameReconcile)
-	for _, names := range [][]string{
-		{activities.NameReconcile, shortage.NameAsk}, activitiesOf(&order.Flow), activitiesOf(&latepayment.Flow), activitiesOf(&onboarding.Flow),
-		activitiesOf(&notification.Flow),
-	} {
-		for _, name := range names {
-			add("the activity " + name)
-		}
-	}
+	add("the activity " + activities.NameReconcile)
+	add("the activity " + shortage.NameAsk)
 	return taken
-}
-
-// useSagas makes the clients of all flows.
-func (s *Service) useSagas(c sagaclient.Config) {
-	s.sagas, s.addedSagas = sagaclient.New(c), make(map[string]flowSagas)
-	for _, f := range s.added {
-		s.addedSagas[f.Info().Name] = f.client(c, s.stores.log)
-	}
-}
-
-// routes lead from the bus to added flows.
-func (s *Service) routes() inbound.Routes {
-	all := make([]saga.Definer, len(s.added))
-	for i, f := range s.added {
-		all[i] = f
-	}
-	return inbound.NewRoutes(all...)
-}
-
-// inboundFlows are the sagas of added flows, as the consumer of the inbox needs them.
-func (s *Service) inboundFlows() map[string]sagaclient.Sagas {
-	all := make(map[string]sagaclient.Sagas)
-	for name, sagas := range s.addedSagas {
-		all[name] = sagas
-	}
-	return all
-}
-
-// checkedFlows are the added flows, as reconcile looks at them.
-func (s *Service) checkedFlows() []reconcile.Flow {
-	all := make([]reconcile.Flow, len(s.added))
-	for i, f := range s.added {
-		all[i] = reconcile.Flow{
-			Definer: f, Sagas: s.addedSagas[f.Info().Name], Timing: f.timing(),
-			Mend: func(ctx context.Context, stream string) error {
-				return readmodel.Of(f).Mend(ctx, s.stores.sagas, s.stores.raw, stream)
-			},
-		}
-	}
-	return all
-}
-
-// shownFlows are the flows that the API shows.
-func (s *Service) shownFlows() []api.Flow {
-	all := []api.Flow{{Definer: &order.Flow, Sagas: orderSagas{s.sagas}}}
-	for _, f := range s.added {
-		all = append(all, api.Flow{Definer: f, Sagas: s.addedSagas[f.Info().Name]})
-	}
-	return all
-}
-
-// orderSagas are orders as sagas of any flow. They are placed as orders are.
-type orderSagas struct{ *sagaclient.Client }
-
-func (o orderSagas) Info() saga.Info { return order.Flow.Info() }
-
-func (o orderSagas) Start(context.Context, sagaclient.Request) (saga.View, bool, error) {
-	return saga.View{}, false, fault.New(fault.Invalid, "place orders with POST /v1/orders")
-}
-
-func (o orderSagas) Tell(context.Context, string, sagaclient.Fact) error {
-	return fault.New(fault.Internal, "orders receive facts as events only")
-}
-
-func (o orderSagas) Decide(ctx context.Context, id string, r saga.Resolution, key string) (saga.Resolution, saga.ResolveVerdict, error) {
-	return o.Resolve(ctx, id, r, key)
-}
-
-func (o orderSagas) View(ctx context.Context, id string) (saga.View, error) {
-	state, err := o.State(ctx, id)
-	return order.Flow.ViewOf(&state), err
 }

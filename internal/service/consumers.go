@@ -24,7 +24,7 @@ func (s *Service) notificationQueue() string { return s.broker().Topology.Queue(
 // startConsumers starts the consumers of the inbox, of the dead letters and of the notifications, and waits for the inbox alone.
 func (s *Service) startConsumers(ctx context.Context) (err error) {
 	executor := &inbound.Executor{
-		Sagas: s.sagas, Stock: receiver{s.stores.ledger}, Clock: time.Now, Logger: s.logger,
+		Sagas: s.sagas, Onboard: s.onboard, Stock: receiver{s.stores.ledger}, Clock: time.Now, Logger: s.logger,
 		Log: s.stores.log, Sealer: sealed.NewBox(s.stores.keys), Routes: s.routes(), Flows: s.inboundFlows(),
 	}
 	parse := decoding(executor.Handle)
@@ -37,7 +37,7 @@ func (s *Service) startConsumers(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	notify := s.traced(decoding((&inbound.Notifications{Log: s.stores.log, Sagas: s.sagas, Logger: s.logger}).Handle))
+	notify := s.traced(decoding((&inbound.Notifications{Log: s.stores.log, Notify: s.notify, Logger: s.logger}).Handle))
 	if err := s.startReceiver(func(ctx context.Context, queue string, m wire.Message) error {
 		if queue == s.notificationQueue() {
 			return notify(ctx, m)

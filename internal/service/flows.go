@@ -25,7 +25,7 @@ func (s *Service) flows() ([]workers.Flow, error) {
 	customers := &onboarding.Participants{}
 	if s.notifies() {
 		customers.Welcome = func(ctx context.Context, customerID string) error {
-			return s.sagas.Notify(ctx, notification.Subject{Kind: notification.Welcome, CustomerID: customerID})
+			return s.notify(ctx, notification.Subject{Kind: notification.Welcome, CustomerID: customerID})
 		}
 	}
 	flows := []workers.Flow{
@@ -36,15 +36,19 @@ func (s *Service) flows() ([]workers.Flow, error) {
 			Late: latepayment.Recorder{Log: s.stores.log, Clock: time.Now}.Record,
 		},
 		&activities.Flow[latepayment.State, *latepayment.Participants]{
-			Recorder: recorder, Table: &latepayment.Flow, Settings: s.cfg.Timing.Settings(s.gateway.Traits().Fast), List: lateDesk{s.stores.late},
+			Recorder: recorder, Table: &latepayment.Flow, Settings: s.cfg.Timing.Settings(s.gateway.Traits().Fast), List: sagaListOf(s, &latepayment.Flow),
 			Participants: &latepayment.Participants{Gateway: s.gateway, Refunds: s.stores.log, Payment: order.Reader{Log: s.stores.log}.Payment},
 		},
 		&shortage.Activities{Log: s.stores.log, Stock: s.stores.ledger, Orders: s.sagas},
-		&activities.Flow[onboarding.State, *onboarding.Participants]{Recorder: recorder, Table: &onboarding.Flow, Participants: customers},
-		&activities.Flow[notification.State, *notification.Participants]{Recorder: recorder, Table: &notification.Flow, Participants: notices},
+		&activities.Flow[onboarding.State, *onboarding.Participants]{
+			Recorder: recorder, Table: &onboarding.Flow, Participants: customers, List: sagaListOf(s, &onboarding.Flow),
+		},
+		&activities.Flow[notification.State, *notification.Participants]{
+			Recorder: recorder, Table: &notification.Flow, Participants: notices, List: sagaListOf(s, &notification.Flow),
+		},
 	}
 	for _, f := range s.added {
-		one, err := f.worker(s, recorder, s.addedSagas[f.Info().Name])
+		one, err := f.worker(s, recorder, s.sagasOf[f.Info().Name])
 		if err != nil {
 			return nil, err
 		}

@@ -141,7 +141,7 @@ func (s *Service) startHTTP() (err error) {
 		return nil
 	}
 	s.api, err = api.New(api.Config{
-		Sagas: s.sagas, Log: s.stores.log, Orders: listing{s.stores.orders, s.stores.late, s.stores.sagas}, Stock: s.stores.ledger, Ready: s.checks,
+		Sagas: s.sagas, Log: s.stores.log, Orders: listing{s.stores.orders, s.stores.sagas}, Stock: s.stores.ledger, Ready: s.checks,
 		DeadLetters: s.DeadLetters(), Flows: s.shownFlows(),
 		TemporalUIURL: s.cfg.TemporalUIURL, TemporalNamespace: s.cfg.TemporalNamespace,
 		Hosts: s.cfg.Hosts(), CORSOrigins: s.cfg.HTTPCORSOrigins,

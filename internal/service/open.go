@@ -57,47 +57,43 @@ func (s *Service) Close() { _ = drain(context.Background(), commandGrace, s.drai
 func (s *Service) Log() *eventlog.Follower { return s.stores.log }
 
 // Orders are the lists of orders and of what needs attention.
-func (s *Service) Orders() api.Orders { return listing{s.stores.orders, s.stores.late, s.stores.sagas} }
+func (s *Service) Orders() api.Orders { return listing{s.stores.orders, s.stores.sagas} }
 
-// Rebuild rebuilds the lists of orders from the event log; progress gets the number of orders that are done.
-func (s *Service) Rebuild(ctx context.Context, progress func(done int)) (readmodel.Rebuilt, error) {
-	return readmodel.Orders.Rebuild(ctx, s.stores.orders, s.stores.raw, progress)
-}
-
-// RebuildLate rebuilds the list of late events.
-func (s *Service) RebuildLate(ctx context.Context) (readmodel.Rebuilt, error) {
-	return readmodel.Late.Rebuild(ctx, s.stores.late, s.stores.raw, nil)
-}
-
-// RebuildFlows rebuilds the list of the sagas of added flows.
-func (s *Service) RebuildFlows(ctx context.Context) (all readmodel.Rebuilt, err error) {
-	for _, f := range s.added {
-		one, err := readmodel.Of(f).Rebuild(ctx, s.stores.sagas, s.stores.raw, nil)
-		all.Streams, all.Written, all.Removed, all.Failed = all.Streams+one.Streams, all.Written+one.Written, all.Removed+one.Removed, all.Failed+one.Failed
-		all.Failures = append(all.Failures, one.Failures...)
+// Rebuild rebuilds the lists of the sagas of every flow from the event log. Progress gets the number of orders that are done; report gets the
+// result of each flow, and the name with which its streams begin. Errors: Unavailable.
+func (s *Service) Rebuild(ctx context.Context, progress func(done int), report func(stream string, r readmodel.Rebuilt)) error {
+	for _, f := range s.tables() {
+		rebuild := func() (readmodel.Rebuilt, error) {
+			return readmodel.Of(f).Rebuild(ctx, s.stores.sagas, s.stores.raw, nil)
+		}
+		if f.Info().Name == order.Flow.Name {
+			rebuild = func() (readmodel.Rebuilt, error) {
+				return readmodel.Orders.Rebuild(ctx, s.stores.orders, s.stores.raw, progress)
+			}
+		}
+		rebuilt, err := rebuild()
+		report(f.Info().Stream, rebuilt)
 		if err != nil {
-			return all, err
+			return err
 		}
 	}
-	return all, nil
+	return nil
 }
 
 // Resolve brings a decision to a saga of a flow and returns the saga's status after it. The error is NotFound for a flow or a saga that does not
 // exist, and ResolutionRefused, with the reason, when the decision does not fit.
 func (s *Service) Resolve(ctx context.Context, flow, id string, d order.Resolution) (order.Status, error) {
-	for _, f := range s.shownFlows() {
-		if f.Info().Name != flow {
-			continue
-		}
-		_, verdict, err := f.Sagas.Decide(ctx, id, d, "")
-		switch {
-		case err != nil:
-			return "", err
-		case !verdict.Accepted:
-			return "", fault.New(fault.ResolutionRefused, "refused: %s", verdict.Detail)
-		}
-		v, err := f.Sagas.View(ctx, id)
-		return v.Status, err
+	sagas, ok := s.sagasOf[flow]
+	if !ok {
+		return "", fault.New(fault.NotFound, "there is no flow %q", flow)
 	}
-	return "", fault.New(fault.NotFound, "flow %q does not exist", flow)
+	_, verdict, err := sagas.Resolve(ctx, id, d, "")
+	switch {
+	case err != nil:
+		return "", err
+	case !verdict.Accepted:
+		return "", fault.New(fault.ResolutionRefused, "refused: %s", verdict.Detail)
+	}
+	v, err := sagas.View(ctx, id)
+	return v.Status, err
 }

@@ -7,8 +7,6 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/metrics"
-	"github.com/ordersaga/ordersaga/internal/mongo"
-	"github.com/ordersaga/ordersaga/internal/readmodel"
 	"github.com/ordersaga/ordersaga/internal/reconcile"
 )
 
@@ -26,19 +24,9 @@ func (s *Service) Reconcile(ctx context.Context, o reconcile.Options) (report re
 
 func (s *Service) reconciler() (*reconcile.Reconciler, error) {
 	return reconcile.New(reconcile.Config{
-		Log: s.stores.raw, List: entries{s.stores.orders, s.stores.raw}, Sagas: s.sagas, Gateway: s.gateway,
-		Timing: s.cfg.Timing, Clock: time.Now, Logger: s.logger, Flows: s.checkedFlows(), FlowList: s.stores.sagas,
+		Flows: s.checkedFlows(), List: s.stores.orders, FlowList: s.stores.sagas, Log: s.stores.raw, Shortages: s.sagas, Gateway: s.gateway,
+		Clock: time.Now, Logger: s.logger,
 	})
-}
-
-// entries makes the read model what the check needs.
-type entries struct {
-	*mongo.List
-	log readmodel.Source
-}
-
-func (e entries) Mend(ctx context.Context, orderID string) error {
-	return readmodel.Orders.Mend(ctx, e.List, e.log, orderID)
 }
 
 // shownFindings bounds how many findings a workflow's result carries.

@@ -51,11 +51,10 @@ type Service struct {
 	// sagaMetrics and checkMetrics are those of what the workers do.
 	sagaMetrics  *metrics.Sagas
 	checkMetrics *metrics.Reconcile
-	sagas        *sagaclient.Client
-	// added are the flows that a team has added, addedSagas their sagas by the flow's name.
-	added      []Flow
-	addedSagas map[string]flowSagas
-	workers    *workers.Workers
+	// added are the flows that a team has added.
+	added []Flow
+	clients
+	workers *workers.Workers
 	// retries are what could not be set up in Temporal at once.
 	retries background
 

@@ -22,9 +22,7 @@ type stores struct {
 	// log is raw with watchers: what this process appends is seen at once.
 	log    *eventlog.Follower
 	orders *mongo.List
-	// late lists what came after its order had ended and needs attention.
-	late *mongo.List
-	// sagas lists the sagas of flows that a team has added.
+	// sagas lists the sagas that are no orders.
 	sagas  *mongo.List
 	ledger *inventory.Ledger
 	// letters are the dead letters.
@@ -58,8 +56,7 @@ func openStores(ctx context.Context, c config.Config, poll time.Duration, indexe
 }
 
 func (s *stores) open(ctx context.Context, poll time.Duration, indexes bool, logger *slog.Logger) (err error) {
-	s.raw, s.orders, s.late = mongo.NewLog(s.db, mongo.EventsCollection), mongo.NewOrders(s.db), mongo.NewLate(s.db)
-	s.sagas = mongo.NewSagas(s.db)
+	s.raw, s.orders, s.sagas = mongo.NewLog(s.db, mongo.EventsCollection), mongo.NewOrders(s.db), mongo.NewSagas(s.db)
 	s.letters, s.keys = mongo.NewLetters(s.db), mongo.NewKeys(s.db)
 	if s.log, err = eventlog.NewFollower(eventlog.FollowerConfig{Log: s.raw, PollMin: poll}); err != nil {
 		return err
@@ -67,7 +64,7 @@ func (s *stores) open(ctx context.Context, poll time.Duration, indexes bool, log
 	if s.ledger, err = inventory.New(inventory.Config{Log: s.log, Registry: mongo.NewSKUs(s.db), Logger: logger}); err != nil {
 		return err
 	}
-	return s.indexes.Prepare(ctx, indexes, s.raw.Indexes(), s.orders.Indexes(), s.late.Indexes(), s.sagas.Indexes(), s.letters.Indexes())
+	return s.indexes.Prepare(ctx, indexes, s.raw.Indexes(), s.orders.Indexes(), s.sagas.Indexes(), s.letters.Indexes())
 }
 
 func (s *stores) close(ctx context.Context) {
@@ -83,21 +80,14 @@ func (p projection) Project(ctx context.Context, s order.State) error {
 	return p.orders.Put(ctx, readmodel.FromState(s))
 }
 
-// lateDesk makes the read model what the activities of the late saga need.
-type lateDesk struct{ store *mongo.List }
-
-func (d lateDesk) Project(ctx context.Context, s latepayment.State) error {
-	return d.store.Put(ctx, readmodel.FromLate(s))
-}
-
 // listing makes the read model what the API needs: the lists of orders and of other sagas, and what needs attention in all of them.
-type listing struct{ orders, late, sagas *mongo.List }
+type listing struct{ orders, sagas *mongo.List }
 
 func (l listing) List(ctx context.Context, f readmodel.Filter) ([]readmodel.Order, string, error) {
 	return l.orders.List(ctx, f)
 }
 
-// Sagas returns a page of the sagas of flows that a team has added.
+// Sagas returns a page of the sagas that are no orders.
 func (l listing) Sagas(ctx context.Context, f readmodel.Filter) ([]readmodel.Order, string, error) {
 	f.AnyStatus = true
 	return l.sagas.List(ctx, f)
@@ -113,13 +103,35 @@ func (l listing) Desk(ctx context.Context, cursor string, limit int) ([]readmode
 		}
 	}
 	return pageOfParts(ctx, cursor, limit, []namedPart[readmodel.Order]{
-		{"", list(l.orders, false)}, {"late.", list(l.late, false)}, {"saga.", list(l.sagas, true)},
+		{"", list(l.orders, false)}, {"saga.", list(l.sagas, true)},
 	})
 }
 
 func needAttention(page string, limit int) readmodel.Filter {
 	return readmodel.Filter{Statuses: []order.Status{order.StatusNeedsAttention}, Limit: limit, Cursor: page}
 }
+
+// moveLate has the list of sagas show the late payments that earlier versions listed apart, so that what needs attention is shown at once. What
+// fails is logged, and listed by reconcile.
+func (s *Service) moveLate(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, moveTimeout)
+	defer cancel()
+	old := mongo.NewLate(s.stores.db)
+	for e, err := range old.All(ctx) {
+		if err == nil {
+			err = readmodel.Of(&latepayment.Flow).Mend(ctx, s.stores.sagas, s.stores.raw, latepayment.Flow.StreamOf(e.ID))
+		}
+		if err == nil {
+			_, err = old.Remove(ctx, e.ID)
+		}
+		if err != nil {
+			s.logger.LogAttrs(ctx, slog.LevelWarn, "a late payment of an earlier version is not listed yet", slog.String("order_id", e.ID), slog.Any("error", err))
+		}
+	}
+}
+
+// moveTimeout bounds how long a start waits for that.
+const moveTimeout = 10 * time.Second
 
 // receiver makes the ledger what inbound.Executor needs.
 type receiver struct{ ledger *inventory.Ledger }

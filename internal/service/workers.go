@@ -22,6 +22,7 @@ func (s *Service) startWorkers(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	s.moveLate(ctx)
 	cfg := workers.Config{
 		Client: s.temporal, Queues: s.cfg.WorkerQueues, Added: s.ownQueues(), Grace: workerGrace(s.cfg.ShutdownGrace),
 		Concurrency: s.cfg.WorkerConcurrency, Cache: s.cfg.WorkerCache,

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,6 +125,7 @@ func TestLateEventsNeedAttention(t *testing.T) {
 
 	for _, id := range []string{byREST, byCLI, goods} {
 		s.awaitLate(id, "order.attention_resolved")
+		s.showsSaga("late-payment", id, "completed")
 	}
 	report := s.audit()
 	require.Empty(t, report.Late)
@@ -135,6 +137,37 @@ func TestLateEventsNeedAttention(t *testing.T) {
 	out, err = s.cli("reconcile")
 	require.NoError(t, err, out)
 	require.Contains(t, out, "exception_on_record")
+}
+
+// showsSaga asserts how /v1/sagas shows a saga of a flow that has no end: in the list, alone, by its events, and that it cannot be cancelled.
+func (s *stack) showsSaga(flow, id, status string) {
+	s.t.Helper()
+	type saga struct {
+		Flow, ID, Status string
+		Steps            []struct{ Name, State string }
+	}
+	path := "/v1/sagas/" + flow + "/" + id
+	var one saga
+	response, err := s.client.Do(s.ctx, http.MethodGet, path, nil)
+	require.NoError(s.t, err)
+	require.NoError(s.t, response.Into(http.StatusOK, &one))
+	require.Equal(s.t, []string{flow, id, status}, []string{one.Flow, one.ID, one.Status})
+	require.NotEmpty(s.t, one.Steps)
+	require.Eventually(s.t, func() bool {
+		response, err := s.client.Do(s.ctx, http.MethodGet, "/v1/sagas?limit=500&flow="+flow+"&status="+status, nil)
+		var list struct{ Items []saga }
+		return err == nil && response.Into(http.StatusOK, &list) == nil &&
+			slices.ContainsFunc(list.Items, func(item saga) bool { return item.ID == id && item.Status == status })
+	}, patience, tick)
+	var events struct{ Items []struct{ Version int64 } }
+	response, err = s.client.Do(s.ctx, http.MethodGet, path+"/events", nil)
+	require.NoError(s.t, err)
+	require.NoError(s.t, response.Into(http.StatusOK, &events))
+	require.NotEmpty(s.t, events.Items)
+	response, err = s.client.Do(s.ctx, http.MethodPost, path+"/cancellation", map[string]string{})
+	require.NoError(s.t, err)
+	require.Equal(s.t, http.StatusConflict, response.Status, "%s", response.Body)
+	require.Contains(s.t, string(response.Body), "sagas of the flow "+flow+" cannot be cancelled")
 }
 
 func must[T any](v T, err error) T {

@@ -169,6 +169,8 @@ func TestACustomerIsOnboarded(t *testing.T) {
 		"notice-confirmed-" + cancelled.ID, "notice-cancelled-" + cancelled.ID,
 	}, "notice.sent")
 	require.Empty(t, report.Streams["notice-completed-"+stranger.ID], "this customer is unknown")
+	s.showsSaga("onboarding", who, "completed")
+	s.showsSaga("notification", "completed-"+done.ID, "completed")
 	to := who + "@example.net: "
 	require.Equal(t, map[string]int{
 		who + "@example.com: Welcome":                               1,

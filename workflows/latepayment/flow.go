@@ -47,9 +47,11 @@ type operation = saga.Operation[State, *Participants]
 // Flow is the saga that handles the late events of an order: it looks up late payments, refunds them, and requests attention for dispatched goods. It
 // never ends: the next late event starts a run. Late events are in the log.
 var Flow = saga.Flow[State, *Participants]{
-	Name: "late event", Stream: "late", Events: "order", Subject: "orderId", Workflow: Workflow, Queue: saga.QueueOrders,
+	Name: "late-payment", Stream: "late", Events: "order", Subject: "orderId", Workflow: Workflow, Queue: saga.QueueOrders,
 	Own: own, Clone: clone, Endless: true, Private: true, More: Signal, Next: next, Item: item, Bound: bound,
-	Details: details, HowResolved: howResolved,
+	Details: details, HowResolved: howResolved, StepState: stepState,
+	// How the order ended is the reason why its events came late.
+	ShownAs: func(s *State) (saga.Status, string) { return "", string(s.OrderStatus) },
 	NothingStuck: "nothing is stuck: the order has ended, and its late events are handled or in progress",
 	Steps: []saga.Step[State, *Participants]{
 		{
@@ -67,9 +69,6 @@ var Flow = saga.Flow[State, *Participants]{
 		{Name: StepDispatch, Kind: saga.Forward, Slot: SlotGoods, StuckText: GoodsLeft},
 	},
 }
-
-// Allowed is the table of what may be decided when.
-var Allowed = Flow.Situations()
 
 // next: payments are handled one after the other, oldest first; dispatched goods need attention after them.
 func next(s *State, _ time.Time) saga.Action {
@@ -95,6 +94,27 @@ func item(s *State, step string) (id string, open bool) {
 func bound(s *State) (again bool) {
 	*s = s.Bounded()
 	return s.Exhausted()
+}
+
+// stepState is how far a step is with everything that came.
+func stepState(s *State, step string) saga.ViewState {
+	open, done := s.More, len(s.Payments) > 0 || s.Settled.Count > 0
+	switch step {
+	case StepRefund:
+		open, done = false, s.Arrived() > 0
+	case StepDispatch:
+		open, done = s.goodsOpen(), s.Goods
+	}
+	for _, p := range s.Payments {
+		open = open || p.open() && p.step() == step
+	}
+	switch {
+	case open:
+		return saga.ViewPending
+	case done:
+		return saga.ViewDone
+	}
+	return saga.ViewSkipped
 }
 
 func howResolved(s *State) string {
@@ -180,27 +200,6 @@ func (p *Participants) about(ctx context.Context, c saga.Call[State]) (Matter, p
 	pay.ID = m.PaymentID
 	return m, pay, err
 }
-
-// WorkflowID is the workflow ID of the saga that handles the late events of an order.
-func WorkflowID(orderID string) string { return Flow.WorkflowID(orderID) }
-
-// Summary is the late saga in one line, for the Temporal Web UI.
-func Summary(orderID string) string { return "late events of order " + orderID }
-
-// VerdictOf is the answer to a decision about a late event, as far as the log knows it.
-func VerdictOf(s State, d saga.Resolution) saga.ResolveVerdict { return Flow.ResolveVerdict(&s, d) }
-
-// Situation returns what needs attention, "" when nothing is open.
-func (s State) Situation() string {
-	text, _ := Flow.Situation(&s)
-	return text
-}
-
-// Actions lists what may be decided about what is open; nil when nothing is.
-func (s State) Actions() []saga.ResolutionAction { return Allowed[s.Situation()] }
-
-// WhyNotResolvable says for people why a decision does not apply, or "" when it does.
-func (s State) WhyNotResolvable(r saga.Resolution) string { return Flow.WhyNotResolvable(&s, r) }
 
 // maxShown is how many open payments are shown.
 const maxShown = 20

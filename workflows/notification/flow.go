@@ -1,6 +1,7 @@
 package notification
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,14 +41,34 @@ const (
 
 // Flow is the saga of a message to a customer. Any run can finish it; none sends a message for which another attempt has begun.
 var Flow = saga.Flow[State, *Participants]{
-	Name: "notice", Stream: "notice", Subject: "noticeId", Workflow: Workflow, Queue: saga.QueueOrders,
+	Name: "notification", Stream: "notice", Subject: "noticeId", Workflow: Workflow, Queue: saga.QueueOrders,
 	Own: own, Endless: true, Private: true, Unattended: true, Begin: (*Participants).begin, Next: next, Details: details,
+	StepState: func(s *State, _ string) saga.ViewState { return stepStates[s.Outcome] }, ShownAs: shownAs,
+	Summary: summary, Customer: func(s *State) string { return s.CustomerID },
+	NothingStuck: "nothing is stuck: a message is tried until its deadline, and not repeated when it may have been sent",
 	Steps: []saga.Step[State, *Participants]{{
 		Name: StepSend, Kind: saga.Forward,
 		Do: &saga.Operation[State, *Participants]{
 			Run: (*Participants).send, Name: NameSend, Queue: saga.QueueNotifications, Summary: "send the message", Once: true, Timeout: sendTimeout,
 		},
 	}},
+}
+
+// stepStates is how far the sending is by what is known of the newest attempt.
+var stepStates = map[Outcome]saga.ViewState{
+	"": saga.ViewPending, NotAccepted: saga.ViewPending, Sent: saga.ViewDone, Refused: saga.ViewRefused, Unknown: saga.ViewUnknown,
+	GivenUp: saga.ViewSkipped,
+}
+
+// shownAs is the status of a message, and why it was not sent.
+func shownAs(s *State) (saga.Status, string) {
+	switch {
+	case !s.Settled():
+		return saga.Accepted, ""
+	case s.Outcome == Sent:
+		return saga.Completed, ""
+	}
+	return saga.Failed, cmp.Or(s.EndReason, string(s.Outcome))
 }
 
 // next decides what to do about a message that was requested.
@@ -248,11 +269,8 @@ func (p *Participants) message(ctx context.Context, s State) (notify.Message, st
 	return message, "", nil
 }
 
-// WorkflowID is the workflow id of a message's saga.
-func WorkflowID(noticeID string) string { return Flow.WorkflowID(noticeID) }
-
-// Summary is a message's saga in one line, for the Temporal Web UI.
-func Summary(s Subject) string {
+// summary is a message's saga in one line, for the Temporal Web UI.
+func summary(s *State) string {
 	if s.OrderID == "" {
 		return string(s.Kind) + " for customer " + s.CustomerID
 	}

@@ -85,6 +85,9 @@ func (s Subject) ID() string {
 	return string(s.Kind) + "-" + s.OrderID
 }
 
+// About is the state of the message before it is requested.
+func About(s Subject) State { return State{Saga: saga.Saga{ID: s.ID()}, Subject: s} }
+
 // SubjectOf returns what the message of an id is about; the customer of an order is not known then.
 func SubjectOf(id string) (Subject, bool) {
 	kind, about, ok := strings.Cut(id, "-")
@@ -171,6 +174,8 @@ type State struct {
 	Attempt int     `json:"attempt,omitempty"`
 	Token   string  `json:"token,omitempty"`
 	Outcome Outcome `json:"outcome,omitempty"`
+	// EndReason is why it was given up.
+	EndReason string `json:"endReason,omitempty"`
 }
 
 // Settled reports whether nothing is left to do.
@@ -188,6 +193,9 @@ func own(s *State, r event.Record) error {
 	switch r.Type {
 	case event.NoticeRequested:
 		return event.DecodeInto(r.Event, func(d Request) { s.Subject, s.RequestedAt, s.Until = d.Subject, r.Time, d.Until })
+	case event.NoticeGivenUp:
+		s.Outcome = GivenUp
+		return event.DecodeInto(r.Event, func(d End) { s.EndReason = d.Reason })
 	case event.NoticeIntended:
 		return event.DecodeInto(r.Event, func(d Intent) { s.Attempt, s.Token, s.Outcome = d.Attempt, d.Token, "" })
 	}

@@ -197,3 +197,24 @@ func TestADamagedStreamIsNotFolded(t *testing.T) {
 	_, err = notification.State{}.Fold([]event.Record{{Version: 1, Entry: entry}})
 	require.ErrorIs(t, err, fault.Malformed)
 }
+
+func TestHowAMessageIsShown(t *testing.T) {
+	about := notification.About(notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"})
+	for outcome, want := range map[notification.Outcome]saga.View{
+		"":                       {Status: saga.Accepted, Steps: []saga.StepView{{State: saga.ViewPending}}},
+		notification.NotAccepted: {Status: saga.Accepted, Steps: []saga.StepView{{State: saga.ViewPending}}},
+		notification.Sent:        {Status: saga.Completed, Steps: []saga.StepView{{State: saga.ViewDone}}},
+		notification.Refused:     {Status: saga.Failed, Reason: "refused", Steps: []saga.StepView{{State: saga.ViewRefused}}},
+		notification.Unknown:     {Status: saga.Failed, Reason: "unknown", Steps: []saga.StepView{{State: saga.ViewUnknown}}},
+		notification.GivenUp:     {Status: saga.Failed, Reason: notification.ReasonDeadline, Steps: []saga.StepView{{State: saga.ViewSkipped}}},
+	} {
+		s := about
+		s.Outcome = outcome
+		if outcome == notification.GivenUp {
+			s.EndReason = notification.ReasonDeadline
+		}
+		v := notification.Flow.ViewOf(&s)
+		require.Equal(t, []any{want.Status, want.Reason, want.Steps[0].State}, []any{v.Status, v.Reason, v.Steps[0].State}, outcome)
+		require.False(t, v.Ended)
+	}
+}

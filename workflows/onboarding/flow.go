@@ -20,8 +20,11 @@ const StepWelcome = "welcome"
 
 // Flow is a customer's onboarding, and what changes about them later. It never ends: the next profile starts a run that publishes it.
 var Flow = saga.Flow[State, *Participants]{
-	Name: "customer", Stream: "customer", Subject: "customerId", Workflow: Workflow, Queue: saga.QueueOrders,
+	Name: "onboarding", Stream: "customer", Subject: "customerId", Workflow: Workflow, Queue: saga.QueueOrders,
 	Own: own, Endless: true, Unattended: true, More: Signal, Details: details,
+	Summary:      func(s *State) string { return "customer " + s.ID + ": registration and profile" },
+	Customer:     func(s *State) string { return s.ID },
+	NothingStuck: "nothing is stuck: a step of an onboarding is tried until it succeeds",
 	Steps: []saga.Step[State, *Participants]{{
 		Name: StepWelcome, Kind: saga.Forward, Slot: SlotOnboarded, Done: event.CustomerOnboarded,
 		Do: &saga.Operation[State, *Participants]{Run: (*Participants).welcome, Name: "customer.Welcome", Summary: "start the welcome message"},
@@ -46,12 +49,4 @@ func (p *Participants) welcome(ctx context.Context, c saga.Call[State]) (saga.Ou
 
 func details(s *State, note string) string {
 	return fmt.Sprintf("Customer %s at version %d: **%s**\n", s.CustomerID, s.Head.Version, note)
-}
-
-// WorkflowID is the workflow id of a customer's saga.
-func WorkflowID(customerID string) string { return Flow.WorkflowID(customerID) }
-
-// Summary is a customer's saga in one line, for the Temporal Web UI.
-func Summary(customerID string) string {
-	return "customer " + customerID + ": registration and profile"
 }

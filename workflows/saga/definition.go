@@ -164,6 +164,19 @@ func (f *Flow[S, P]) ActivityOf(row *Step[S, P], kind ActionKind) string {
 	return f.Stream + "." + row.Name + "." + string(kind)
 }
 
+// Activities are the registered names of the step functions.
+func (f *Flow[S, P]) Activities() []string {
+	var names []string
+	for i := range f.Steps {
+		for _, kind := range []ActionKind{Do, Lookup, Undo} {
+			if o := f.Steps[i].Operation(kind); o != nil && o.Run != nil {
+				names = append(names, f.ActivityOf(&f.Steps[i], kind))
+			}
+		}
+	}
+	return names
+}
+
 // call is the call of an operation.
 func (f *Flow[S, P]) call(row *Step[S, P], kind ActionKind) *ActivityCall[StepInput[S], StepResult[S]] {
 	o := row.Operation(kind)

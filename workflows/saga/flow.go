@@ -70,6 +70,8 @@ type Flow[S, P any] struct {
 	Defaults map[Deadline]time.Duration
 	// Summary is a saga in one line, for the Temporal Web UI; by default its flow and its ID.
 	Summary func(s *S) string
+	// Customer is the customer whom a saga is about, for the search attribute CustomerId; "" when it is not known.
+	Customer func(s *S) string
 
 	// Endless flows have no terminal event: a run closes when nothing is left to do, and the next event starts another one. Their streams
 	// are also written by others. All rows are forward steps; such a saga is not cancelled, and nothing is compensated.
@@ -92,6 +94,10 @@ type Flow[S, P any] struct {
 	Details      func(s *S, note string) string
 	HowResolved  func(s *S) string
 	NothingStuck string
+	// StepState says how far a step of a flow with Next is: its outcomes are about items, and the rows do not tell. ShownAs is the status of
+	// a saga of an endless flow, and its reason, as people are shown it; by default a saga is completed while no step is left to be done.
+	StepState func(s *S, step string) ViewState
+	ShownAs   func(s *S) (Status, string)
 
 	// Clone copies what Own changes in place, so that no two states share it.
 	Clone func(s *S)

@@ -384,6 +384,8 @@ func (f *Flow[S, P]) RefusalText(s *S) string {
 		}
 	}
 	switch {
+	case f.Endless:
+		return "sagas of the flow " + f.Name + " cannot be cancelled"
 	case k.Ended:
 		return "the " + f.Name + " has ended: it is " + string(k.Status)
 	case k.Decision == GoForward:

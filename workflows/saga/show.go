@@ -22,6 +22,14 @@ func (f *Flow[S, P]) StatusKey() temporal.SearchAttributeKeyKeyword {
 	return temporal.NewSearchAttributeKeyKeyword(cmp.Or(f.StatusAttribute, StatusAttribute))
 }
 
+// AttributesOf are the search attributes of a saga besides those of every flow.
+func (f *Flow[S, P]) AttributesOf(s *S) []temporal.SearchAttributeUpdate {
+	if f.Customer == nil || f.Customer(s) == "" {
+		return nil
+	}
+	return []temporal.SearchAttributeUpdate{CustomerID.ValueSet(f.Customer(s))}
+}
+
 // show writes the state of the saga for the Temporal Web UI. It is called where a run waits:
 // what is passed in milliseconds is not worth a write, nor is a status in which a saga only waits for the answer of a
 // participant: Temporal writes each change into its history and its index.
@@ -59,12 +67,13 @@ func (r *run[S, P]) flagged() bool {
 }
 
 // Lists reports whether the list shows another thing after events of a saga than before: a status in which it may stay for long, or that a
-// person must act, or need not any more. Of endless flows it shows only that.
-func (f *Flow[S, P]) Lists(before, after *Saga) bool {
+// person must act, or need not any more.
+func (f *Flow[S, P]) Lists(before, after *S) bool {
+	was, is := kitOf(before), kitOf(after)
 	if f.Endless {
-		return after.Attention != before.Attention
+		return is.Opened() && (!was.Opened() || is.Attention != was.Attention || f.ViewOf(before).Status != f.ViewOf(after).Status)
 	}
-	return f.Lasts(after.Status) || before.Status == NeedsAttention
+	return f.Lasts(is.Status) || was.Status == NeedsAttention
 }
 
 // Lasts reports whether sagas may stay in a status for long. Then it is listed, and shown in search attributes: running workflows are

@@ -3,6 +3,7 @@ package saga
 import (
 	"cmp"
 	"encoding/json"
+	"iter"
 	"slices"
 	"time"
 
@@ -17,10 +18,13 @@ type Info struct {
 	Workflow, Subject string
 	// Queues are the task queues of its workflows and its steps, the workflows' first.
 	Queues []string
-	// Startable reports that requests may start sagas of the flow.
-	Startable bool
-	Steps     []StepInfo
-	Inbound   []Inbound
+	// Startable reports that requests may start sagas of the flow, Endless that its sagas have no end and cannot be cancelled, Private that their
+	// events are not published, Unattended that they never need attention.
+	Startable, Endless, Private, Unattended bool
+	// LateWorkflow is the workflow type of the flow whose sagas handle what comes after the end of this flow's, with the same IDs; "" for none.
+	LateWorkflow string
+	Steps        []StepInfo
+	Inbound      []Inbound
 }
 
 // StepInfo describes a row of a flow's table.
@@ -47,8 +51,12 @@ type Definer interface {
 	// Check reports everything that is wrong with the table, Register adds the flow's events to the catalog.
 	Check() error
 	Register() error
+	// Activities are the registered names of its step functions.
+	Activities() []string
 	// View is a saga computed from its records.
 	View(records []event.Record) (View, error)
+	// Views yields the saga after each of its records, and ends with the error of one that cannot be folded.
+	Views(records []event.Record) iter.Seq2[View, error]
 	// ReadStart reads what a saga is to be started with; see Flow.ReadStart.
 	ReadStart(id string, raw json.RawMessage, at string) (json.RawMessage, error)
 	// StreamOf, EarlyStreamOf and LateStreamOf name the streams of a saga, WorkflowID its workflow.
@@ -70,7 +78,13 @@ type Definer interface {
 
 // Info describes the flow.
 func (f *Flow[S, P]) Info() Info {
-	info := Info{Name: f.Name, Stream: f.Stream, Workflow: f.WorkflowType(), Subject: f.subject(), Startable: f.Start != nil, Inbound: f.Inbound}
+	info := Info{
+		Name: f.Name, Stream: f.Stream, Workflow: f.WorkflowType(), Subject: f.subject(), Startable: f.Start != nil,
+		Endless: f.Endless, Private: f.Private, Unattended: f.Unattended, Inbound: f.Inbound,
+	}
+	if f.Late != nil {
+		info.LateWorkflow = f.Late.Workflow
+	}
 	info.Queues = append(info.Queues, f.Queue)
 	for i := range f.Steps {
 		row := &f.Steps[i]
@@ -146,6 +160,9 @@ const (
 	ViewSubstituted  ViewState = "substituted"
 )
 
+// open reports whether the step is still to be done.
+func (v ViewState) open() bool { return v == ViewPending || v == ViewRunning || v == ViewUnknown }
+
 // View computes a saga from its records, a stream from its first version on. Errors: those of Fold.
 func (f *Flow[S, P]) View(records []event.Record) (View, error) {
 	var none S
@@ -154,6 +171,23 @@ func (f *Flow[S, P]) View(records []event.Record) (View, error) {
 		return View{}, err
 	}
 	return f.ViewOf(&s), nil
+}
+
+// Views yields the saga after each record of its stream, and ends with the error of one that cannot be folded.
+func (f *Flow[S, P]) Views(records []event.Record) iter.Seq2[View, error] {
+	return func(yield func(View, error) bool) {
+		var s S
+		for _, r := range records {
+			next, err := f.Fold(s, []event.Record{r})
+			if err != nil {
+				yield(View{Version: r.Version}, err)
+				return
+			}
+			if s = next; !yield(f.ViewOf(&s), nil) {
+				return
+			}
+		}
+	}
 }
 
 // ViewOf is the view of a saga's state.
@@ -176,6 +210,9 @@ func (f *Flow[S, P]) ViewOf(s *S) View {
 	began, running := k.CreatedAt, false
 	for row := range f.Applicable(s) {
 		step := n.view(row, back)
+		if f.StepState != nil {
+			step.State = f.StepState(s, row.Name)
+		}
 		if step.State == ViewPending && !running && k.Opened() {
 			step.State, running = ViewRunning, true
 		}
@@ -193,7 +230,26 @@ func (f *Flow[S, P]) ViewOf(s *S) View {
 		}
 		v.Steps = append(v.Steps, step)
 	}
+	if f.Endless {
+		v.Status, v.Reason = f.endlessStatus(s, v.Steps)
+	}
 	return v
+}
+
+// endlessStatus is the status of a saga that has no end, and its reason.
+func (f *Flow[S, P]) endlessStatus(s *S, steps []StepView) (status Status, reason string) {
+	status = Completed
+	if slices.ContainsFunc(steps, func(step StepView) bool { return step.State.open() }) {
+		status = Accepted
+	}
+	if f.ShownAs != nil {
+		shown, why := f.ShownAs(s)
+		status, reason = cmp.Or(shown, status), why
+	}
+	if kitOf(s).Attention.Open {
+		status = NeedsAttention
+	}
+	return status, reason
 }
 
 // view is how far a row is.
