@@ -129,10 +129,10 @@ func (a Added[S, P]) activities() []string { return activitiesOf(a.Flow) }
 // activitiesOf are the registered names of the step functions of a flow.
 func activitiesOf[S, P any](f *saga.Flow[S, P]) []string {
 	var names []string
-	for i := range f.Steps {
+	for row := range f.Operated() {
 		for _, kind := range operations {
-			if o := f.Steps[i].Operation(kind); o != nil && o.Run != nil {
-				names = append(names, f.ActivityOf(&f.Steps[i], kind))
+			if o := row.Operation(kind); o != nil && o.Run != nil {
+				names = append(names, f.ActivityOf(row, kind))
 			}
 		}
 	}

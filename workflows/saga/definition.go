@@ -132,6 +132,9 @@ func (f *Flow[S, P]) calls(s *S) *Definition[StepInput[S], StepResult[S]] {
 			step.Do.Deadline = func(in StepInput[S]) time.Duration { return in.Settings.Of(row.Deadline) }
 		}
 		steps = append(steps, step)
+		if row.Parts != nil && row.Parts.Follow != nil {
+			steps = append(steps, Calls[StepInput[S], StepResult[S]]{Name: row.Parts.Follow.Name, Do: f.call(row.Parts.Follow, Do)})
+		}
 	}
 	return Define(f.Name, steps...)
 }

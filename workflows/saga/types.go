@@ -37,7 +37,7 @@ var kitTypes = []struct {
 		{name: "reason", text: "What the requester gave."}, {name: "detail", text: "Why it was refused, for people.", required: true},
 	}},
 	{kindNeedsAttention, "A step of the %s is stuck; an operator should look.", event.Published, []string{"error", "attempts", "nextTry"}, []field{
-		fieldStep, fieldUndo, {name: "error", text: "The last error, for people.", required: true},
+		fieldStep, fieldItem, fieldUndo, {name: "error", text: "The last error, for people.", required: true},
 		{name: "attempts", text: "How many rounds of attempts there have been.", kind: "integer", required: true},
 		{name: "nextTry", text: "When it is tried again, in UTC; left out when nothing is tried."},
 	}},
@@ -67,13 +67,14 @@ type field struct {
 var (
 	fieldOutcome   = field{name: "outcome", text: "What the saga ends as.", required: true}
 	fieldStep      = field{name: "step", text: "The step.", required: true}
+	fieldItem      = field{name: "item", text: "The part that it is about, if it is not about all of the step."}
 	fieldUndo      = field{name: "undo", text: "It is the step's compensation.", kind: "boolean"}
 	endedFields    = []field{fieldOutcome, {name: "reason", text: "Why.", required: true}, {name: "detail", text: "More about it, for people."}}
 	endingFields   = append(slices.Clone(endedFields), field{name: "by", text: "The operator who decided it, if one did and said who."}, field{name: "requestId", text: "The operator's decision, if it was one."}, field{name: "eventIdentity", text: "The event of the bus that caused this one, if one did: a UUID made from its source, type, subject, ID and content."})
 	decisionFields = []field{
 		{name: "requestId", text: "The decision.", required: true},
 		{name: "attention", text: "The number of the attention that was decided about.", kind: "integer", required: true},
-		fieldStep, fieldUndo, {name: "action", text: "The decision in one word.", required: true}, {name: "by", text: "The operator who decided, if known."},
+		fieldStep, fieldItem, fieldUndo, {name: "action", text: "The decision in one word.", required: true}, {name: "by", text: "The operator who decided, if known."},
 		{name: "note", text: "Why, for people."}, {name: "reference", text: "What was done instead, such as the number of a transfer."},
 	}
 )
@@ -118,6 +119,9 @@ func (f *Flow[S, P]) kitSchema(name, meaning string, data []field) ([]byte, erro
 	properties := object{f.subject(): object{"type": "string", "description": "The " + f.Name + "."}}
 	required, example := []string{f.subject()}, object{f.subject(): "42"}
 	for _, d := range data {
+		if d.name == fieldItem.name && f.partsRow() == nil {
+			continue
+		}
 		property := object{"type": "string", "description": d.text}
 		var value any = "…"
 		switch {
