@@ -21,14 +21,16 @@ type AttentionItem struct {
 	Flow   string       `json:"flow,omitempty"`
 	Status order.Status `json:"status"`
 	// Attention is the number of the attention: they count from 1 in each order.
-	Attention int                      `json:"attention"`
-	Step      order.Step               `json:"step"`
-	Undo      bool                     `json:"undo"`
-	Error     string                   `json:"error"`
-	Attempts  int                      `json:"attempts"`
-	NextTry   null.Time                `json:"nextTry"`
-	Since     null.Time                `json:"since"`
-	Actions   []order.ResolutionAction `json:"actions"`
+	Attention int        `json:"attention"`
+	Step      order.Step `json:"step"`
+	// Parcel is the ID of the parcel that it is about, or its tracking number, if it is about one of several.
+	Parcel   string                   `json:"parcelId,omitempty"`
+	Undo     bool                     `json:"undo"`
+	Error    string                   `json:"error"`
+	Attempts int                      `json:"attempts"`
+	NextTry  null.Time                `json:"nextTry"`
+	Since    null.Time                `json:"since"`
+	Actions  []order.ResolutionAction `json:"actions"`
 }
 
 // AttentionItemOf makes the item of an order that the read model lists.
@@ -41,7 +43,7 @@ func AttentionItemOf(o readmodel.Order) AttentionItem {
 		a.Actions = []order.ResolutionAction{}
 	}
 	return AttentionItem{
-		ID: o.ID, Status: cmp.Or(o.EndedAs, o.Status), Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error, Attempts: a.Attempts,
+		ID: o.ID, Status: cmp.Or(o.EndedAs, o.Status), Attention: a.Count, Step: a.Step, Parcel: order.ParcelName(a.Item), Undo: a.Undo, Error: a.Error, Attempts: a.Attempts,
 		NextTry: null.At(a.NextTry), Since: null.At(a.Since), Actions: a.Actions,
 	}
 }

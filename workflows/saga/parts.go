@@ -281,8 +281,8 @@ func (n *next[S, P]) waitParts(row *Step[S, P], until time.Time) Action {
 	if f := n.lastPart(row); f != nil {
 		return n.done(row, f)
 	}
-	if a := n.k.Attention; a.Open && a.Step == row.Name && a.Item == "" {
-		return n.look(StuckCall{Step: row.Name})
+	if a := n.k.Attention; a.Open && a.Step == row.Name && a.Decided == "" && (a.Item == "" || !row.Parts.Settled(n.s, a.Item)) {
+		return n.look(StuckCall{Step: row.Name, Item: a.Item})
 	}
 	if part, text := row.Parts.Missing(n.s); part != "" {
 		return n.look(StuckCall{Step: row.Name, Item: part, Error: text})
@@ -345,6 +345,14 @@ func (n *next[S, P]) resolvePart(row *Step[S, P], r Resolution) Action {
 	}
 	if kind == "" {
 		kind = r.EventType(n.flow.prefix())
+	} else if a.Item == "" {
+		// The log has no other event of what was heard.
+		n.told(row, func(f *Fact, news PartNews) bool {
+			if news.Meaning == PartTrouble && f.Cause != "" {
+				extra.EventIdentity = f.Identity
+			}
+			return extra.EventIdentity == ""
+		})
 	}
 	var data any
 	if row.Parts.Data != nil {
