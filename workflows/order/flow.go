@@ -192,7 +192,7 @@ func taken(s *State) any {
 	if hand, ok := s.Settled(StepCapture, false); ok && hand.Action == Skip {
 		return nil
 	}
-	took := s.Order.TotalAmount - s.refundedParcels()
+	took := s.Order.TotalAmount - s.RefundedParcels()
 	if took == 0 {
 		return nil
 	}

@@ -386,3 +386,23 @@ func TestParcelsAreBounded(t *testing.T) {
 	last := w.log[len(w.log)-1]
 	require.Contains(t, string(last.Data), `"totalAmount":1000,`, "800 of 1000 pieces are refunded")
 }
+
+// TestUnreadEventsOfParcelsAreBounded: what has no room is kept as a late event, without its data, which would mean all lines.
+func TestUnreadEventsOfParcelsAreBounded(t *testing.T) {
+	c := order.Flow.Collect("42", false)
+	for n := range 150 {
+		id := fmt.Sprintf("e%d", n)
+		c.Add(order.FactOf("42", order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: id, Cause: id, ParcelID: id}}))
+	}
+	c.Before(saga.Resume{Late: []saga.LateEvent{{ID: "l", EventID: "l", Type: event.ShipmentDelivered, Identity: "i"}}})
+	require.Len(t, c.Merged().Heard, 100)
+	require.Len(t, c.Facts(), 151)
+	unused := 0
+	for _, f := range c.Facts() {
+		if f.Unused {
+			unused++
+			require.Empty(t, f.Data)
+		}
+	}
+	require.Equal(t, 51, unused)
+}

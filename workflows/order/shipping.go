@@ -532,8 +532,8 @@ func (s *State) settleRefund(item string, done bool) {
 	}
 }
 
-// refunded is the money that was given back for goods that did not arrive.
-func (s *State) refundedParcels() (amount int64) {
+// RefundedParcels is the money that was given back for goods that did not arrive.
+func (s *State) RefundedParcels() (amount int64) {
 	for _, r := range s.Refunds {
 		if r.Done {
 			amount += r.Amount
