@@ -229,11 +229,10 @@ func (u *unit) reserved(ctx context.Context) error {
 		if r.Type != event.PaymentRefunded {
 			continue
 		}
-		d, err := event.Decode[order.PaymentData](r.Event)
-		if err != nil {
-			return nil // the fold says so
+		// The fold reports what cannot be read.
+		if d, err := event.Decode[order.PaymentData](r.Event); err == nil {
+			refunded[r.Key] = d.Amount
 		}
-		refunded[r.Key] = d.Amount
 	}
 	if len(refunded) == 0 {
 		return nil

@@ -264,27 +264,23 @@ func (s *State) key(d ShipmentFact) string {
 
 // linesKey is the key of a parcel that has no name, by what is in it.
 func linesKey(o Order, named []ShipmentLine) string {
-	bySKU := make(map[string]int64)
+	var bySKU []Item
 	for _, l := range named {
 		if l.SKU == "" && l.Line >= 1 && l.Line <= len(o.Lines) {
 			l.SKU = o.Lines[l.Line-1].SKU
 		}
-		bySKU[l.SKU] += max(l.Quantity, 0)
+		n := slices.IndexFunc(bySKU, func(i Item) bool { return i.SKU == l.SKU })
+		if n < 0 {
+			n, bySKU = len(bySKU), append(bySKU, Item{SKU: l.SKU})
+		}
+		bySKU[n].Quantity += max(l.Quantity, 0)
 	}
+	slices.SortFunc(bySKU, func(a, b Item) int { return strings.Compare(a.SKU, b.SKU) })
 	parts := []string{"parcel"}
-	for _, sku := range sortedKeys(bySKU) {
-		parts = append(parts, sku, strconv.FormatInt(bySKU[sku], 10))
+	for _, i := range bySKU {
+		parts = append(parts, i.SKU, strconv.FormatInt(i.Quantity, 10))
 	}
 	return "~" + event.DerivedID(parts...)
-}
-
-func sortedKeys(m map[string]int64) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // generation is the next one of a key.

@@ -83,8 +83,8 @@ type ParcelData struct {
 }
 
 // data is what an event of a parcel says, but for its lines.
-func (d ShipmentFact) data() ParcelData {
-	return ParcelData{ParcelID: clean(d.ParcelID), Carrier: clean(d.Carrier), TrackingNumber: clean(d.TrackingNumber)}
+func (f ShipmentFact) data() ParcelData {
+	return ParcelData{ParcelID: clean(f.ParcelID), Carrier: clean(f.Carrier), TrackingNumber: clean(f.TrackingNumber)}
 }
 
 // tell says what an event about a parcel means to an order.

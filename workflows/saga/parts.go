@@ -159,12 +159,7 @@ func (p *PartsRule[S, P]) decides(r event.Record) bool {
 	if !aboutPart(r.Key) {
 		return false
 	}
-	for _, eventType := range p.Decisions {
-		if eventType == r.Type {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(ResolutionActions, func(a ResolutionAction) bool { return p.Decisions[a] == r.Type })
 }
 
 // partData is what the kit reads in the data of an event about a part. The names are reserved.
