@@ -113,8 +113,7 @@ func (f *Flow[S, P]) Activities() map[string]any {
 	if !f.Table.Endless {
 		all[f.Table.Activity("List")], all[f.Table.Activity("Late")], all[f.Table.Activity("Recover")] = f.list, f.late, f.Recover
 	}
-	for i := range f.Table.Steps {
-		row := &f.Table.Steps[i]
+	for row := range f.Table.Operated() {
 		for _, kind := range []saga.ActionKind{saga.Do, saga.Lookup, saga.Undo} {
 			if o := row.Operation(kind); o != nil && o.Run != nil {
 				all[f.Table.ActivityOf(row, kind)] = f.Step(row.Name, kind)

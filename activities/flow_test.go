@@ -20,10 +20,10 @@ import (
 func TestAFlowHasTheActivitiesOfItsTable(t *testing.T) {
 	w := newWorld(t)
 	var names []string
-	for row := range slices.Values(order.Flow.Steps) {
+	for row := range order.Flow.Operated() {
 		for _, kind := range []saga.ActionKind{saga.Do, saga.Lookup, saga.Undo} {
 			if row.Operation(kind) != nil {
-				names = append(names, order.Flow.ActivityOf(&row, kind))
+				names = append(names, order.Flow.ActivityOf(row, kind))
 			}
 		}
 	}

@@ -168,7 +168,7 @@ func (f *Flow[S, P]) append(ctx context.Context, in saga.StepInput[S], entries [
 		return f.Table.Fold(s, page)
 	}
 	_, err = event.AppendAfter(ctx, f.Log, f.Table.StreamOf(k.ID), k.Head, in.State, fold, func(s S) ([]event.Entry, error) {
-		if item, open := f.Table.Item(&s, step); !open || item != in.Item {
+		if item, open := f.Table.ItemOf(&s, step); !open || item != in.Item {
 			return nil, nil
 		}
 		return entries, nil

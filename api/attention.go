@@ -20,14 +20,16 @@ type AttentionItem struct {
 	Flow   string       `json:"flow,omitempty"`
 	Status order.Status `json:"status"`
 	// Attention is the number of the attention: they count from 1 in each order.
-	Attention int                      `json:"attention"`
-	Step      order.Step               `json:"step"`
-	Undo      bool                     `json:"undo"`
-	Error     string                   `json:"error"`
-	Attempts  int                      `json:"attempts"`
-	NextTry   null.Time                `json:"nextTry"`
-	Since     null.Time                `json:"since"`
-	Actions   []order.ResolutionAction `json:"actions"`
+	Attention int        `json:"attention"`
+	Step      order.Step `json:"step"`
+	// Parcel is the ID of the parcel that it is about, or its tracking number, if it is about one of several.
+	Parcel   string                   `json:"parcelId,omitempty"`
+	Undo     bool                     `json:"undo"`
+	Error    string                   `json:"error"`
+	Attempts int                      `json:"attempts"`
+	NextTry  null.Time                `json:"nextTry"`
+	Since    null.Time                `json:"since"`
+	Actions  []order.ResolutionAction `json:"actions"`
 }
 
 // AttentionItemOf makes the item of an entry of the read model. What came after the end of an order is shown as an item of that order, with the
@@ -41,7 +43,7 @@ func AttentionItemOf[F saga.Definer](o readmodel.Order, flows []F) AttentionItem
 		a.Actions = []order.ResolutionAction{}
 	}
 	item := AttentionItem{
-		ID: o.ID, Flow: o.Flow, Status: o.Status, Attention: a.Count, Step: a.Step, Undo: a.Undo, Error: a.Error, Attempts: a.Attempts,
+		ID: o.ID, Flow: o.Flow, Status: o.Status, Attention: a.Count, Step: a.Step, Parcel: order.ParcelName(a.Item), Undo: a.Undo, Error: a.Error, Attempts: a.Attempts,
 		NextTry: null.At(a.NextTry), Since: null.At(a.Since), Actions: a.Actions,
 	}
 	if o.Flow == "" {

@@ -33,7 +33,32 @@ type orderResource struct {
 	CreatedAt     null.Time           `json:"createdAt"`
 	UpdatedAt     null.Time           `json:"updatedAt"`
 	CorrelationID string              `json:"correlationId"`
-	Links         orderLinks          `json:"links"`
+	// Parcels are those of which the order knows; there are none in lists.
+	Parcels []parcelResource `json:"parcels,omitempty"`
+	Links   orderLinks       `json:"links"`
+}
+
+// parcelResource is goods of an order that are on their way together, or were.
+type parcelResource struct {
+	ParcelID       null.Text            `json:"parcelId"`
+	TrackingNumber null.Text            `json:"trackingNumber"`
+	Carrier        null.Text            `json:"carrier"`
+	Lines          []order.LineQuantity `json:"lines"`
+	Status         order.ParcelStatus   `json:"status"`
+	DispatchedAt   null.Time            `json:"dispatchedAt"`
+	DeliveredAt    null.Time            `json:"deliveredAt"`
+}
+
+func parcelsOf(state order.State) []parcelResource {
+	var parcels []parcelResource
+	for _, p := range state.ParcelsView() {
+		parcels = append(parcels, parcelResource{
+			ParcelID: null.Text(p.ParcelID), TrackingNumber: null.Text(p.TrackingNumber), Carrier: null.Text(p.Carrier),
+			Lines: append([]order.LineQuantity{}, p.Lines...), Status: p.Status,
+			DispatchedAt: null.At(p.DispatchedAt), DeliveredAt: null.At(p.DeliveredAt),
+		})
+	}
+	return parcels
 }
 
 // lineResource is a line with its position, from 1.
@@ -61,7 +86,9 @@ type orderLinks struct {
 }
 
 func (s *Server) resource(state order.State) orderResource {
-	return s.listedResource(readmodel.FromState(state))
+	r := s.listedResource(readmodel.FromState(state))
+	r.Parcels = parcelsOf(state)
+	return r
 }
 
 // listedResource makes the resource of an order that the read model lists.

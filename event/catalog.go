@@ -43,6 +43,11 @@ const (
 	OrderConfirmed            = "order.confirmed"
 	OrderShipped              = "order.shipped"
 	OrderFulfillmentWithdrawn = "order.fulfillment_withdrawn"
+	OrderParcelDispatched     = "order.parcel_dispatched"
+	OrderParcelDelivered      = "order.parcel_delivered"
+	OrderParcelLost           = "order.parcel_lost"
+	OrderRefundRequested      = "order.refund_requested"
+	OrderResendRequested      = "order.resend_requested"
 	OrderSettling             = "order.settling"
 	OrderCompensating         = "order.compensating"
 	OrderDelivered            = "order.delivered"
@@ -205,7 +210,7 @@ var catalog = []Type{
 		Meaning: "The warehouse is asked to dispatch the goods."},
 	{Name: OrderShipped, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
 		Detail:  []string{"carrier", "trackingNumber", "expiresAt", "eventIdentity"},
-		Meaning: "The goods were dispatched."},
+		Meaning: "The goods were dispatched; of several parcels, the first one."},
 	{Name: OrderFulfillmentWithdrawn, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
 		Meaning: "The warehouse is asked not to dispatch the goods."},
 	{Name: OrderSettling, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
@@ -213,7 +218,20 @@ var catalog = []Type{
 	{Name: OrderCompensating, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"detail", "eventIdentity"},
 		Meaning: "The order is compensated: everything that was done is undone."},
 	{Name: OrderDelivered, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"eventIdentity"},
-		Meaning: "The goods arrived."},
+		Meaning: "The goods arrived; of several parcels, the last one."},
+	{Name: OrderParcelDispatched, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
+		Detail:  []string{"carrier", "trackingNumber", "unmatched", "expiresAt", "eventIdentity"},
+		Meaning: "Another parcel of the order was dispatched."},
+	{Name: OrderParcelDelivered, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
+		Detail:  []string{"carrier", "trackingNumber", "unmatched", "eventIdentity"},
+		Meaning: "A parcel arrived, and others are awaited."},
+	{Name: OrderParcelLost, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
+		Detail:  []string{"carrier", "trackingNumber", "reason", "unmatched", "eventIdentity"},
+		Meaning: "The carrier lost one of several parcels; a person must decide."},
+	{Name: OrderRefundRequested, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"note"},
+		Meaning: "Intervention: the money for goods that did not arrive is refunded."},
+	{Name: OrderResendRequested, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"note", "expiresAt"},
+		Meaning: "Intervention: the warehouse is asked to dispatch goods again that did not arrive."},
 	{Name: OrderCompleted, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
 		Meaning: "Terminal: the order was fulfilled and paid."},
 	{Name: OrderRejected, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"detail"},
@@ -235,7 +253,7 @@ var catalog = []Type{
 	{Name: OrderStepSubstituted, Version: 1, Direction: Published, Producer: ProducerOrderSaga, Detail: []string{"note"},
 		Meaning: "Intervention: a stuck step was done by other means."},
 	{Name: PaymentRefunded, Version: 1, Direction: Published, Producer: ProducerOrderSaga,
-		Meaning: "Money was refunded: in a late stream, a late payment; in the stream of an order, a capture of an order that is compensated."},
+		Meaning: "Money was refunded: in a late stream, a late payment; in the stream of an order, a capture of an order that is compensated, or goods that did not arrive."},
 
 	{Name: StockAdded, Version: 1, Direction: Ledger, Producer: ProducerStock, Detail: []string{"onHand", "reserved"},
 		Meaning: "Goods were received."},

@@ -12,6 +12,7 @@ package inbound
 import (
 	"encoding/json"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -177,6 +178,8 @@ type remarks struct {
 	Code           any `json:"code"`
 	Carrier        any `json:"carrier"`
 	TrackingNumber any `json:"trackingNumber"`
+	ParcelID       any `json:"parcelId"`
+	Lines          any `json:"lines"`
 }
 
 // remark returns a remark, cleaned and cut. Numbers keep their digits. What is neither a text nor a number says nothing.
@@ -220,8 +223,73 @@ func parseShipment(kind order.ShipmentKind) func(e event.Event, o Origin) (Comma
 		return OrderFact{o, order.SignalShipment, order.ShipmentSignal{Kind: kind, ShipmentFact: order.ShipmentFact{
 			ID: o.Key, Cause: o.EventID, Carrier: remark(r.Carrier, maxText),
 			TrackingNumber: remark(r.TrackingNumber, maxText), Reason: remark(r.Reason, maxText),
+			ParcelID: identifier(r.ParcelID), Lines: shipmentLines(r.Lines),
 		}}}, err
 	}
+}
+
+// identifier is a remark that names something: one that is too long keeps apart from others that begin like it.
+func identifier(value any) string {
+	whole := remark(value, 1<<20)
+	if short := remark(value, maxText); short == whole {
+		return whole
+	}
+	return remark(value, maxText-40) + " " + event.DerivedID("name", whole)
+}
+
+// shipmentLines reads the lines of an event about a parcel. What cannot be read fits no line, so that it never stands for all lines.
+func shipmentLines(value any) []order.ShipmentLine {
+	list, ok := value.([]any)
+	switch {
+	case value == nil:
+		return nil
+	case !ok:
+		return []order.ShipmentLine{unreadable}
+	}
+	var lines []order.ShipmentLine
+	at := make(map[order.ShipmentLine]int)
+	for _, element := range list {
+		l := shipmentLine(element)
+		kind := order.ShipmentLine{Line: l.Line, SKU: l.SKU}
+		i, seen := at[kind]
+		switch {
+		case seen && l.Quantity > 0 && lines[i].Quantity > 0:
+			lines[i].Quantity += l.Quantity
+		case len(lines) == order.MaxShipmentLines:
+			lines[len(lines)-1] = unreadable
+		case !seen || l.Quantity != lines[i].Quantity:
+			at[kind] = len(lines)
+			lines = append(lines, l)
+		}
+	}
+	return lines
+}
+
+// unreadable is a line that fits nothing.
+var unreadable = order.ShipmentLine{Line: -1, Quantity: -1}
+
+func shipmentLine(element any) order.ShipmentLine {
+	object, ok := element.(map[string]any)
+	if !ok {
+		return unreadable
+	}
+	l := order.ShipmentLine{SKU: remark(object["sku"], maxText)}
+	number := func(name string, least, most int64) int64 {
+		value, named := object[name]
+		if !named || value == nil {
+			return 0
+		}
+		n, err := strconv.ParseInt(remark(value, maxCode), 10, 64)
+		if err != nil || n < least || n > most {
+			return -1
+		}
+		return n
+	}
+	l.Line, l.Quantity = int(number("line", 1, order.MaxLines)), number("quantity", 1, order.MaxQuantity*order.MaxLines)
+	if l.Line == 0 && l.SKU == "" {
+		return unreadable
+	}
+	return l
 }
 
 func parseReceipt(e event.Event, o Origin) (Command, error) {

@@ -96,6 +96,11 @@ var stuck = map[order.Situation]struct {
 		}
 	}},
 	order.DeliveryMissing: {order.Shipment, func(w *world) { w.shipment(time.Minute, order.ShipmentLost) }},
+	order.RefundStuck: {order.Shipment, func(w *world) {
+		w.gateway.down = map[string]int{"refund": forever}
+		w.shipment(time.Minute, order.ShipmentLost)
+		w.decide(time.Minute+5*time.Second, order.Resolution{ID: "d-0", Action: order.Refund})
+	}},
 	order.GoodsAtLarge: {order.Shipment, func(w *world) {
 		// The void takes a while, and the goods leave meanwhile.
 		w.gateway.down = map[string]int{"void": 10}
@@ -115,6 +120,7 @@ func TestEveryStuckOrderIsResolvedInEveryAllowedWay(t *testing.T) {
 	types := map[order.ResolutionAction]string{
 		order.Retry: event.OrderStepRetried, order.Skip: event.OrderStepSkipped,
 		order.Substitute: event.OrderStepSubstituted, order.Compensate: event.OrderCompensating,
+		order.Refund: event.OrderRefundRequested, order.Resend: event.OrderResendRequested,
 	}
 	for situation, actions := range order.Allowed {
 		for _, action := range actions {

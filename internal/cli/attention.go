@@ -58,6 +58,9 @@ func printAttention(w io.Writer, lines []api.AttentionItem) error {
 		if l.Undo {
 			step = "undo " + step
 		}
+		if l.Parcel != "" {
+			step += " " + l.Parcel
+		}
 		var actions []string
 		for _, a := range l.Actions {
 			actions = append(actions, string(a))
@@ -99,7 +102,7 @@ func resolveCommand() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&action, "action", "", "retry, skip, substitute or compensate")
+	flags.StringVar(&action, "action", "", "retry, skip, substitute, compensate, refund or resend")
 	flags.StringVar(&flow, "flow", order.Flow.Name, "the flow of the saga")
 	flags.StringVar(&d.Note, "note", "", "the reason; required for skip")
 	flags.StringVar(&d.Reference, "reference", "", "what was done instead; required for substitute")

@@ -42,6 +42,7 @@ type entryLine struct {
 type entryAttention struct {
 	Number   int64                    `bson:"number"`
 	Step     string                   `bson:"step"`
+	Item     string                   `bson:"item,omitempty"`
 	Undo     bool                     `bson:"undo"`
 	Error    string                   `bson:"error"`
 	Attempts int64                    `bson:"attempts"`
@@ -65,7 +66,7 @@ func toEntry(o readmodel.Order) entry {
 	}
 	if a := o.Attention; a != nil {
 		e.Attention = &entryAttention{
-			Number: int64(a.Count), Step: a.Step, Undo: a.Undo, Error: a.Error, Attempts: int64(a.Attempts), NextTry: a.NextTry,
+			Number: int64(a.Count), Step: a.Step, Item: a.Item, Undo: a.Undo, Error: a.Error, Attempts: int64(a.Attempts), NextTry: a.NextTry,
 			Since: a.Since, Actions: append([]order.ResolutionAction{}, a.Actions...),
 		}
 	}
@@ -86,7 +87,7 @@ func (e entry) order() readmodel.Order {
 	}
 	if a := e.Attention; a != nil {
 		o.Attention = &readmodel.Attention{Actions: a.Actions, AttentionState: order.AttentionState{
-			Open: true, Step: a.Step, Undo: a.Undo, Count: int(a.Number), Error: a.Error, Attempts: int(a.Attempts), NextTry: a.NextTry,
+			Open: true, Step: a.Step, Item: a.Item, Undo: a.Undo, Count: int(a.Number), Error: a.Error, Attempts: int(a.Attempts), NextTry: a.NextTry,
 			Since: a.Since,
 		}}
 	}

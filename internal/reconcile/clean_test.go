@@ -17,14 +17,14 @@ func TestNothingIsFoundWhereEverythingHolds(t *testing.T) {
 		statuses[id] = e.Status
 	}
 	require.Equal(t, map[string]order.Status{
-		"done": order.StatusCompleted, "sent": order.StatusCompleted, "back": order.StatusCancelled, "poor": order.StatusRejected,
+		"done": order.StatusCompleted, "gone": order.StatusCompleted, "sent": order.StatusCompleted, "back": order.StatusCancelled, "poor": order.StatusRejected,
 		"turn": order.StatusRejected, "none": order.StatusRejected, "open": order.StatusAwaitingShipment, "desk": order.StatusNeedsAttention,
 		"late": order.StatusCancelled, "slow": order.StatusFailed,
 	}, statuses, "the shop has an order at every kind of end")
 
 	report := w.check(reconcile.Options{Repair: true})
 	require.Empty(t, report.Findings)
-	require.Equal(t, reconcile.Counts{Streams: 10 + 10 + 9 + 1 + 2, Orders: 10, SKUs: 10, Payments: 9}, report.Counts)
+	require.Equal(t, reconcile.Counts{Streams: 11 + 11 + 10 + 1 + 3, Orders: 11, SKUs: 11, Payments: 10}, report.Counts)
 	require.Zero(t, report.Left())
 
 	checked := audit.Examine(w.documents(t))

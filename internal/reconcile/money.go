@@ -143,7 +143,7 @@ func (u *unit) money(ctx context.Context) error {
 	}
 	want := int64(0)
 	if u.state.Status == order.StatusCompleted {
-		want = o.TotalAmount
+		want = o.TotalAmount - u.state.RefundedParcels()
 	}
 	if stands != "" {
 		u.moneyFound(AuthorizationStands, "it ended as %s, and the payment is %s", u.state.Status, stands)
@@ -197,7 +197,7 @@ func answered(r payment.Result, total int64) (net int64, stands payment.State) {
 
 // moneyFound is found, unless an operator decided so, on record.
 func (u *unit) moneyFound(k Kind, format string, args ...any) {
-	u.unlessExcepted(k, []exception{{order.StepCapture, false}, {order.StepAuthorize, true}}, format, args...)
+	u.unlessExcepted(k, []exception{{order.StepCapture, false}, {order.StepAuthorize, true}, {order.StepRefund, false}}, format, args...)
 }
 
 // refunds checks of the refund ledger of a payment that no source has more reserved than there was.
@@ -222,9 +222,19 @@ func collect(all, records []event.Record) ([]event.Record, error) {
 	return append(all, records...), nil
 }
 
-// reserved checks that every refund during compensation had been reserved.
+// reserved checks that every refund during compensation, or for goods that did not arrive, had been reserved.
 func (u *unit) reserved(ctx context.Context) error {
-	if !u.state.Refunded {
+	refunded := make(map[string]int64)
+	for _, r := range u.records {
+		if r.Type != event.PaymentRefunded {
+			continue
+		}
+		// The fold reports what cannot be read.
+		if d, err := event.Decode[order.PaymentData](r.Event); err == nil {
+			refunded[r.Key] = d.Amount
+		}
+	}
+	if len(refunded) == 0 {
 		return nil
 	}
 	stream := event.RefundsStream(u.id)
@@ -233,10 +243,11 @@ func (u *unit) reserved(ctx context.Context) error {
 	if !ok {
 		return err
 	}
-	undo := order.UndoSlot(order.StepAuthorize)
 	ledger, err := refunds.Fold(records)
-	if _, known := ledger.ByKey[undo]; err == nil && !known {
-		u.says(PaymentContradiction, "captured money was refunded, but the refund ledger has no reservation for %s", undo)
+	for key, amount := range refunded {
+		if reserved, known := ledger.ByKey[key]; err == nil && (!known || reserved.Amount != amount) {
+			u.says(PaymentContradiction, "captured money was refunded, but the refund ledger has no such reservation for %s", key)
+		}
 	}
 	return nil
 }

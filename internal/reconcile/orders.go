@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/readmodel"
@@ -211,6 +212,8 @@ func (u *unit) turned(r event.Record, decision order.Decision) {
 var decidedBefore = map[string]order.Decision{
 	event.PaymentCaptureRefused: order.Forward, event.PaymentCaptured: order.Forward, event.InventoryCommitted: order.Forward,
 	event.OrderDelivered: order.Forward, event.OrderCompleted: order.Forward,
+	event.OrderParcelDispatched: order.Forward, event.OrderParcelDelivered: order.Forward, event.OrderParcelLost: order.Forward,
+	event.OrderRefundRequested: order.Forward, event.OrderResendRequested: order.Forward,
 	event.PaymentVoided: order.Back, event.PaymentRefunded: order.Back, event.InventoryReleased: order.Back,
 	event.OrderFulfillmentWithdrawn: order.Back, event.OrderRejected: order.Back, event.OrderCancelled: order.Back, event.OrderFailed: order.Back,
 }
@@ -219,11 +222,13 @@ var decidedBefore = map[string]order.Decision{
 func decisionBefore(r event.Record) order.Decision {
 	e, ok := exceptionOf(r)
 	switch {
+	case !ok && strings.HasPrefix(r.Key, order.SlotRefund+"/"):
+		return order.Forward
 	case !ok:
 		return decidedBefore[r.Type]
 	case e.Undo:
 		return order.Back
-	case e.Step == order.StepCapture || e.Step == order.StepCommit:
+	case e.Step == order.StepCapture || e.Step == order.StepCommit || e.Step == order.StepRefund:
 		return order.Forward
 	}
 	return ""

@@ -213,6 +213,10 @@ var moneyPlants = []plant{
 			w.cut("payment-slow", 1)
 			w.entry("slow", func(e *readmodel.Order) { e.Version-- })
 		}, also: []reconcile.Kind{reconcile.MoneyWrong}},
+	{name: "a refund of a lost parcel that was not made", kind: reconcile.MoneyWrong, subject: "gone", audit: "was charged 500 instead of 250",
+		plant: func(w *world) { w.cut("payment-gone", 1) }},
+	{name: "a refund of a lost parcel that nothing was reserved for", kind: reconcile.PaymentContradiction, subject: "gone",
+		audit: "the refund ledger reserves 0 for it", plant: func(w *world) { delete(w.streams, "refunds-gone") }},
 	{name: "a refund that nothing was reserved for", kind: reconcile.PaymentContradiction, subject: "slow", audit: "the refund ledger reserves 0 for it",
 		plant: func(w *world) { delete(w.streams, "refunds-slow") }},
 	{name: "refunds reserved beyond what was captured", kind: reconcile.PaymentContradiction, subject: "slow", audit: "refunds of 501 of payment slow are reserved of 500",

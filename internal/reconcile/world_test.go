@@ -77,6 +77,14 @@ func newWorld(t testing.TB) *world {
 			order.Heard("sent", order.ShipmentSignal{Kind: order.ShipmentDispatched}),
 			order.Heard("sent", order.ShipmentSignal{Kind: order.ShipmentDelivered}),
 		}},
+		{"gone", "tok_visa", order.Shipment, []order.Facts{
+			order.Heard("gone", order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{
+				ID: "p", ParcelID: "p-1", Lines: []order.ShipmentLine{{Line: 1, Quantity: 1}},
+			}}),
+			order.Heard("gone", order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: "p", ParcelID: "p-1"}}),
+			{Resolutions: []order.Resolution{{ID: "d", Action: order.Refund}}},
+			order.Heard("gone", order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "q", ParcelID: "p-2"}}),
+		}},
 		{"back", "tok_visa", order.Shipment, []order.Facts{order.Heard("back", order.Cancellation{ID: "c"})}},
 		{"poor", "tok_declined", order.Immediate, nil},
 		{"turn", "tok_capture_refused", order.Immediate, nil},
@@ -371,6 +379,10 @@ func (s *shop) run(state order.State, f order.Facts) order.State {
 				return state
 			}
 		case order.Do:
+			if a.Step == order.StepRefund {
+				state = s.refundParcel(state, a.Item)
+				continue
+			}
 			entry, stuck := s.do(state, a.Step)
 			if stuck {
 				f.Stuck = &order.Stuck{Step: a.Step, Error: "it is stuck", Attempts: 1}
@@ -385,6 +397,21 @@ func (s *shop) run(state order.State, f order.Facts) order.State {
 			state = s.append(state, s.undo(state, a.Step))
 		}
 	}
+}
+
+// refundParcel gives back the money for goods that were lost, as the activity does.
+func (s *shop) refundParcel(state order.State, item string) order.State {
+	s.t.Helper()
+	flow := &activities.Flow[order.State, *order.Participants]{
+		Recorder: &activities.Recorder{Log: s.log, Clock: func() time.Time { return now }}, Table: &order.Flow,
+		Participants: &order.Participants{Gateway: s.money, Refunds: s.log},
+	}
+	in := saga.StepInput[order.State]{State: state, Settings: order.DefaultTiming().Settings(false), Item: item}
+	out, err := flow.Step(order.StepRefund, saga.Do)(s.t.Context(), in)
+	require.NoError(s.t, err)
+	state, err = state.Fold(out.Tail)
+	require.NoError(s.t, err)
+	return state
 }
 
 // refundCapture has a capture happen that nobody had heard of, and gives that back, as the activity does.

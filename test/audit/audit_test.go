@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +47,7 @@ func documents(t *testing.T, stream string, facts ...fact) []audit.Document {
 			data = append(data, bson.E{Key: name, Value: value})
 		}
 		list[i] = audit.Document{
-			ID: stream + "@000000000" + string(rune('0'+r.Version)), Stream: stream, Version: r.Version, Key: r.Key, EventID: r.ID,
+			ID: fmt.Sprintf("%s@%010d", stream, r.Version), Stream: stream, Version: r.Version, Key: r.Key, EventID: r.ID,
 			Type: r.Type, Source: r.Source, Subject: r.Subject, Time: r.Time, SchemaVersion: int32(r.SchemaVersion),
 			Data: data, Hash: r.Hash, PrevHash: r.PrevHash,
 		}
@@ -96,6 +97,34 @@ func TestWhatIsRightHasNoViolation(t *testing.T) {
 	require.Empty(t, report.Open())
 	require.Equal(t, int64(3), report.OnHand["tea"])
 	require.Equal(t, int64(500), report.Net["42"])
+}
+
+// lost has a part of the goods of an order refunded, as they were lost.
+func lost(t *testing.T, plant func(order, money, ledger []fact)) *audit.Report {
+	t.Helper()
+	order, stock, money := shop(t)
+	end := order[len(order)-1]
+	order = append(order[:len(order)-1],
+		fact{"parcel/p-1/lost", "order.parcel_lost", map[string]any{"orderId": "42"}},
+		fact{"attention/1/decided", "order.refund_requested", map[string]any{"orderId": "42", "step": "deliver", "amount": 200}},
+		fact{"refund/p-1", "payment.refunded", map[string]any{"orderId": "42", "amount": 200}}, end)
+	money = append(money, fact{"refund/42/refund/p-1", "charge.refunded", map[string]any{"orderId": "42", "amount": 200}})
+	ledger := []fact{{"reserve/refund/p-1", "refunds.reserved", map[string]any{
+		"orderId": "42", "key": "refund/p-1", "source": "captured", "amount": 200, "limit": 500, "currency": "EUR",
+	}}}
+	plant(order, money, ledger)
+	all := documents(t, "order-42", order...)
+	for stream, facts := range map[string][]fact{"sku-tea": stock, "payment-42": money, "refunds-42": ledger} {
+		all = append(all, documents(t, stream, facts...)...)
+	}
+	return audit.Examine(all)
+}
+
+func TestARefundOfGoodsThatWereLost(t *testing.T) {
+	require.Empty(t, lost(t, func(_, _, _ []fact) {}).Violations)
+	require.Contains(t, strings.Join(lost(t, func(_, money, _ []fact) { money[2].data["amount"] = 100 }).Violations, "; "), "was charged 400 instead of 300")
+	require.Contains(t, strings.Join(lost(t, func(_, _, ledger []fact) { ledger[0].data["amount"] = 100 }).Violations, "; "),
+		"gives back 200, and the refund ledger reserves 100 for it")
 }
 
 func TestEveryKindOfViolationIsFound(t *testing.T) {

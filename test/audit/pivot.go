@@ -1,5 +1,7 @@
 package audit
 
+import "strings"
+
 // decided is the decision that an event needs before it.
 var decided = map[string]string{
 	"payment.refunded": "order.compensating", "payment.capture_refused": "order.settling", "inventory.committed": "order.settling",
@@ -7,6 +9,8 @@ var decided = map[string]string{
 	"payment.voided": "order.compensating", "inventory.released": "order.compensating",
 	"order.fulfillment_withdrawn": "order.compensating", "order.rejected": "order.compensating",
 	"order.cancelled": "order.compensating", "order.failed": "order.compensating",
+	"order.parcel_dispatched": "order.settling", "order.parcel_delivered": "order.settling", "order.parcel_lost": "order.settling",
+	"order.refund_requested": "order.settling", "order.resend_requested": "order.settling",
 }
 
 // pivot checks that an order was decided once before anything was captured or undone; only a refused capture, or an operator,
@@ -35,6 +39,12 @@ func (r *Report) pivot(id string, stream []Document) {
 				want, captured = "", "kept"
 			}
 		case "payment.refunded":
+			if strings.HasPrefix(d.Key, "refund/") {
+				// Goods that did not arrive.
+				want = "order.settling"
+				r.refunded(id, d)
+				break
+			}
 			if captured != "kept" {
 				r.violate("order %s: payment.refunded without a capture that was found while it was undone", id)
 			}

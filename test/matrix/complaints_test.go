@@ -207,14 +207,20 @@ var complaintMutants = []mutant{
 	{
 		name: "a webhook races the synchronous answer: vendurehq/vendure#3749", dir: "workflows", run: "TestHints/early",
 		edits: []edit{{
-			"workflows/saga/hear.go", "		r.flow.merge(&r.facts, fact)\n",
+			"workflows/saga/hear.go", "		if !r.flow.merge(&r.facts, fact) {\n			r.unusable(fact)\n		}\n",
 			"		if !r.flow.notifies(fact.Type) || r.flow.IsPending(&r.state, \"authorize\") {\n			r.flow.merge(&r.facts, fact)\n		}\n",
+		}},
+	},
+	{
+		name: "an order completes with its first parcel", dir: "workflows/order", run: "TestParcelsInAnyOrder", always: true,
+		edits: []edit{{
+			"workflows/order/parcel.go", "	return len(s.Parcels) > 0 && s.Order.awaited(s.free()).empty() &&", "	return len(s.Parcels) > 0 &&",
 		}},
 	},
 	{
 		name: "fast events are skipped: MassTransit/MassTransit#573", dir: "test/matrix", run: "^TestComplaints$/fast",
 		edits: []edit{{
-			"workflows/saga/hear.go", "		r.flow.merge(&r.facts, fact)\n",
+			"workflows/saga/hear.go", "		if !r.flow.merge(&r.facts, fact) {\n			r.unusable(fact)\n		}\n",
 			"		if strings.HasPrefix(fact.Type, \"shipment.\") && !k.Has(\"confirm\") {\n			return\n		}\n		r.flow.merge(&r.facts, fact)\n",
 		}},
 	},

@@ -202,6 +202,12 @@ func after(types ...string) []string { return append(slices.Clone(taken), types.
 // everyPath are the paths of the saga, and the orders of each kind.
 func everyPath() []path { return slices.Concat(paths, kinds) }
 
+// parcelOne and parcelTwo have a piece each.
+var (
+	parcelOne = map[string]any{"parcelId": "p-1", "lines": []map[string]any{{"line": 1, "quantity": 1}}}
+	parcelTwo = map[string]any{"parcelId": "p-2", "trackingNumber": "JD0002", "lines": []map[string]any{{"line": 1, "quantity": 1}}}
+)
+
 // paths are every way through the saga.
 var paths = []path{
 	{name: "immediate", method: "tok_visa", stock: 10, status: "completed", timeline: completed},
@@ -304,6 +310,58 @@ var paths = []path{
 			decide("deliver", harness.Decision{Action: "skip", Note: "the carrier's insurance pays"}),
 		},
 		timeline: append(slices.Clone(shipped), "order.needs_attention", "order.step_skipped", "order.attention_resolved", "order.completed")},
+	{name: "two parcels", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "completed",
+		script: []scene{
+			publish("awaiting_shipment", "shipment.dispatched", parcelOne), until("inventory.committed"),
+			publish("shipped", "shipment.dispatched", parcelTwo), until("order.parcel_dispatched"),
+			publish("shipped", "shipment.delivered", map[string]any{"parcelId": "p-1"}), until("order.parcel_delivered"),
+			publish("shipped", "shipment.delivered", map[string]any{"parcelId": "p-2"}),
+		},
+		timeline: append(slices.Clone(shipped), "order.parcel_dispatched", "order.parcel_delivered", "order.delivered", "order.completed")},
+	{name: "two parcels in reverse", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "completed",
+		script: []scene{
+			publish("awaiting_shipment", "shipment.delivered", parcelTwo), until("inventory.committed"),
+			publish("shipped", "shipment.delivered", parcelOne),
+		},
+		timeline: after("payment.authorized", "order.confirmed", "order.shipped", "order.settling", "order.parcel_delivered",
+			"payment.captured", "inventory.committed", "order.delivered", "order.completed")},
+	{name: "one of two parcels lost, refunded", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "completed",
+		script: []scene{
+			publish("awaiting_shipment", "shipment.dispatched", parcelOne), until("inventory.committed"),
+			publish("shipped", "shipment.lost", parcelTwo),
+			decide("deliver", harness.Decision{Action: "refund", Note: "none is left"}), until("payment.refunded"),
+			publish("shipped", "shipment.delivered", map[string]any{"parcelId": "p-1"}),
+		},
+		timeline: append(slices.Clone(shipped), "order.parcel_lost", "order.needs_attention", "order.refund_requested", "order.attention_resolved",
+			"payment.refunded", "order.delivered", "order.completed")},
+	{name: "one of two parcels lost, sent again", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "completed",
+		script: []scene{
+			publish("awaiting_shipment", "shipment.dispatched", parcelOne), until("inventory.committed"),
+			publish("shipped", "shipment.lost", parcelTwo),
+			decide("deliver", harness.Decision{Action: "resend"}), until("order.attention_resolved"),
+			publish("shipped", "shipment.dispatched", map[string]any{"parcelId": "p-3"}), until("order.parcel_dispatched"),
+			publish("shipped", "shipment.delivered", map[string]any{"parcelId": "p-3"}), until("order.parcel_delivered"),
+			publish("shipped", "shipment.delivered", map[string]any{"parcelId": "p-1"}),
+		},
+		timeline: append(slices.Clone(shipped), "order.parcel_lost", "order.needs_attention", "order.resend_requested", "order.attention_resolved",
+			"order.parcel_dispatched", "order.parcel_delivered", "order.delivered", "order.completed")},
+	{name: "one of two parcels lost, written off", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "completed",
+		script: []scene{
+			publish("awaiting_shipment", "shipment.dispatched", parcelOne), until("inventory.committed"),
+			publish("shipped", "shipment.lost", parcelTwo),
+			decide("deliver", harness.Decision{Action: "skip", Note: "the carrier's insurance pays"}), until("order.attention_resolved"),
+			publish("shipped", "shipment.delivered", map[string]any{"parcelId": "p-1"}),
+		},
+		timeline: append(slices.Clone(shipped), "order.parcel_lost", "order.needs_attention", "order.step_skipped", "order.attention_resolved",
+			"order.delivered", "order.completed")},
+	{name: "lost parcel, refunded", method: "tok_visa", fulfillment: "shipment", stock: 10, status: "completed",
+		script: []scene{
+			publish("awaiting_shipment", "shipment.dispatched", map[string]any{"carrier": "dhl"}),
+			publish("shipped", "shipment.lost", map[string]any{"reason": "fell off the truck"}),
+			decide("deliver", harness.Decision{Action: "refund"}),
+		},
+		timeline: append(slices.Clone(shipped), "order.needs_attention", "order.refund_requested", "order.attention_resolved",
+			"payment.refunded", "order.completed")},
 	{name: "dispatched after the cancellation", method: "tok_void_stuck", fulfillment: "shipment", stock: 10, status: "cancelled", reason: "requested",
 		script: []scene{
 			cancel("awaiting_shipment", http.StatusOK),

@@ -51,7 +51,7 @@ var Flow = saga.Flow[State, *Participants]{
 	Own: own, Clone: clone, Endless: true, Private: true, More: Signal, Next: next, Item: item, Bound: bound,
 	Details: details, HowResolved: howResolved, StepState: stepState,
 	// How the order ended is the reason why its events came late.
-	ShownAs: func(s *State) (saga.Status, string) { return "", string(s.OrderStatus) },
+	ShownAs:      func(s *State) (saga.Status, string) { return "", string(s.OrderStatus) },
 	NothingStuck: "nothing is stuck: the order has ended, and its late events are handled or in progress",
 	Steps: []saga.Step[State, *Participants]{
 		{

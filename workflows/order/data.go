@@ -50,7 +50,9 @@ const (
 	StepCapture   Step = "capture"
 	StepCommit    Step = "commit"
 	StepDeliver   Step = "deliver"
-	StepComplete  Step = "complete"
+	// StepRefund refunds goods that did not arrive, when an operator has decided so.
+	StepRefund   Step = "refund"
+	StepComplete Step = "complete"
 	// StepDispatch is no step: it names the goods that were dispatched although the order is being compensated.
 	StepDispatch Step = "dispatch"
 )
@@ -134,11 +136,10 @@ type Ref struct {
 	OrderID string `json:"orderId"`
 }
 
-// Dispatch is the data of order.shipped and order.delivered.
+// Dispatch is the data of order.shipped, order.delivered and the events about further parcels.
 type Dispatch struct {
-	OrderID        string `json:"orderId"`
-	Carrier        string `json:"carrier,omitempty"`
-	TrackingNumber string `json:"trackingNumber,omitempty"`
+	OrderID string `json:"orderId"`
+	ParcelData
 	// EventIdentity names the event of the bus that caused this one, if one did: its source, type, subject, id and content.
 	EventIdentity string `json:"eventIdentity,omitempty"`
 	// ExpiresAt is how long the delivery is waited for, in the form of TimeLayout; of order.shipped.

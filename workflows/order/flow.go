@@ -51,7 +51,7 @@ const (
 // takes no stock, and one whose total is 0 no payment.
 var Flow = saga.Flow[State, *Participants]{
 	Name: "order", Stream: "order", Subject: "orderId", Workflow: "OrderSaga", Queue: QueueOrders,
-	Own: own, Same: same, Reverted: reverted,
+	Own: own, Clone: clone, Same: same, Reverted: reverted,
 	StatusAttribute: "OrderStatus", Lasting: []Status{StatusAwaitingPayment, StatusAwaitingShipment, StatusShipped},
 	Signals: []saga.Signal{
 		{Name: SignalPayment, Read: read[PaymentHint]},
@@ -129,11 +129,11 @@ var Flow = saga.Flow[State, *Participants]{
 		},
 		{
 			Name: StepDeliver, Kind: saga.Await, When: hasParcel,
-			Done: event.OrderDelivered, Data: parcel,
+			Done: event.OrderDelivered, Data: parcel, Parts: parcels,
 			Wait: &saga.WaitRule{
 				On: []string{event.ShipmentDelivered}, For: "the delivery of the goods", Since: StepShip, Deadline: DeliveryDeadline,
 				Overdue: "the goods were not delivered in time", MissingText: DeliveryMissing,
-				Trouble: []saga.Trouble{{On: event.ShipmentLost, Text: "the carrier lost the goods"}},
+				Trouble: []saga.Trouble{{On: event.ShipmentLost, Text: carrierLost}},
 			},
 		},
 	},
@@ -178,7 +178,7 @@ func dispatchedText(s *State) string {
 	return ""
 }
 
-// total is what a completed order took, in minor units.
+// total is what a completed order took and did not give back, in minor units.
 type total struct {
 	TotalAmount int64  `json:"totalAmount,omitempty"`
 	Currency    string `json:"currency,omitempty"`
@@ -192,22 +192,14 @@ func taken(s *State) any {
 	if hand, ok := s.Settled(StepCapture, false); ok && hand.Action == Skip {
 		return nil
 	}
-	return total{s.Order.TotalAmount, s.Order.Currency}
+	took := s.Order.TotalAmount - s.RefundedParcels()
+	if took == 0 {
+		return nil
+	}
+	return total{took, s.Order.Currency}
 }
 
 // lines is the data of order.confirmed, but for what the kit adds.
 type lines struct {
 	Lines []Item `json:"lines"`
-}
-
-// parcel is the data of order.shipped and order.delivered, but for what the kit adds.
-func parcel(_ *State, f *saga.Fact) any {
-	var d struct {
-		Carrier        string `json:"carrier,omitempty"`
-		TrackingNumber string `json:"trackingNumber,omitempty"`
-	}
-	if fact, err := saga.DataOf[ShipmentFact](f); err == nil {
-		d.Carrier, d.TrackingNumber = clean(fact.Carrier), clean(fact.TrackingNumber)
-	}
-	return d
 }

@@ -22,12 +22,16 @@ var start = sagatest.Start[order.State]{
 		return o.Normalize()
 	},
 	Answer: answer,
-	Fact: func(_ *rapid.T, eventType string) any {
+	Fact: func(t *rapid.T, eventType string) any {
 		switch eventType {
 		case event.PaymentSucceeded, event.PaymentFailed:
 			return nil
 		}
-		return order.ShipmentFact{ID: "e", Carrier: "dhl", TrackingNumber: "JD0001"}
+		d := order.ShipmentFact{ID: "e", Carrier: "dhl", TrackingNumber: rapid.SampledFrom([]string{"", "JD0001", "JD0002"}).Draw(t, "parcel")}
+		if n := rapid.IntRange(0, 3).Draw(t, "line"); n > 0 {
+			d.Lines = []order.ShipmentLine{{Line: n, Quantity: rapid.Int64Range(0, 3).Draw(t, "quantity")}}
+		}
+		return d
 	},
 	TurnBack: order.StockLost{SKU: "tea"},
 	Settles:  map[string]string{order.StepCapture: order.StepAuthorize, order.StepCommit: order.StepReserve},
@@ -57,6 +61,13 @@ func answer(t *rapid.T, s order.State, _, eventType string) (data any, held bool
 		return map[string]any{"paymentId": "p1", "reason": order.ReasonPaymentDeclined}, false
 	case event.PaymentCaptureRefused:
 		return map[string]any{"paymentId": "p1", "reason": order.ReasonCaptureRefused}, false
+	case event.PaymentRefunded:
+		for _, r := range s.Refunds {
+			if !r.Settled {
+				paid["amount"] = r.Amount
+			}
+		}
+		return paid, false
 	case event.PaymentPending, event.PaymentAuthorized, event.PaymentVoided, event.PaymentCaptured:
 		return paid, false
 	}

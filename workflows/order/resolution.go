@@ -30,6 +30,8 @@ const (
 	Skip       = saga.Skip
 	Substitute = saga.Substitute
 	Compensate = saga.Compensate
+	Refund     = saga.Refund
+	Resend     = saga.Resend
 )
 
 // Actions lists what may be decided about what is open; nil when nothing is.

@@ -88,6 +88,18 @@ var situations = map[order.Situation]func(t *testing.T) *world{
 		w.waiting()
 		return w
 	},
+	order.RefundStuck: func(t *testing.T) *world {
+		w := newWorld(t, order.Shipment)
+		w.hear(order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: "e2"}})
+		w.waiting()
+		w.decide(order.Resolution{ID: "d-0", Action: order.Refund})
+		for order.Next(w.state(), w.facts, w.now, w.timing).Kind != order.Do {
+			w.act(happy{})
+		}
+		w.facts.Stuck = &order.Stuck{Step: order.StepRefund, Item: w.state().Refunds[0].Item, Error: "the gateway does not answer"}
+		w.act(happy{})
+		return w
+	},
 	order.GoodsAtLarge: func(t *testing.T) *world {
 		w := newWorld(t, order.Shipment)
 		cancelledAtTheWarehouse(w)
@@ -137,6 +149,10 @@ func TestTheTableOfTheDesk(t *testing.T) {
 					require.Equal(t, []string{event.OrderStepSkipped, event.OrderAttentionResolved}, decided[:2])
 				case order.Substitute:
 					require.Equal(t, []string{event.OrderStepSubstituted, event.OrderAttentionResolved}, decided[:2])
+				case order.Refund:
+					require.Equal(t, []string{event.OrderRefundRequested, event.OrderAttentionResolved}, decided[:2])
+				case order.Resend:
+					require.Equal(t, []string{event.OrderResendRequested, event.OrderAttentionResolved}, decided[:2])
 				case order.Compensate:
 					require.Equal(t, []string{event.OrderCompensating, event.OrderAttentionResolved}, decided[:2])
 				}

@@ -1,7 +1,10 @@
 package order
 
 import (
+	"cmp"
 	"encoding/json"
+	"slices"
+	"strings"
 
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/workflows/saga"
@@ -70,13 +73,61 @@ var shipmentTypes = map[ShipmentKind]string{
 	ShipmentDispatched: event.ShipmentDispatched, ShipmentDelivered: event.ShipmentDelivered, ShipmentLost: event.ShipmentLost,
 }
 
-// ShipmentFact is what the bus says about the parcel.
+// ShipmentFact is what the bus says about a parcel. Without Lines it is about all lines of the parcel, or about all that are in no parcel.
 type ShipmentFact struct {
-	ID             string `json:"id"`
-	Cause          string `json:"cause,omitempty"`
-	Carrier        string `json:"carrier,omitempty"`
-	TrackingNumber string `json:"trackingNumber,omitempty"`
-	Reason         string `json:"reason,omitempty"`
+	ID             string         `json:"id"`
+	Cause          string         `json:"cause,omitempty"`
+	Carrier        string         `json:"carrier,omitempty"`
+	TrackingNumber string         `json:"trackingNumber,omitempty"`
+	Reason         string         `json:"reason,omitempty"`
+	ParcelID       string         `json:"parcelId,omitempty"`
+	Lines          []ShipmentLine `json:"lines,omitempty"`
+}
+
+// ShipmentLine is how many of a line, or of a SKU, an event is about; 0 means all of them. A quantity below zero could not be read, nor could
+// a line below zero: they fit nothing.
+type ShipmentLine struct {
+	Line     int    `json:"line,omitempty"`
+	SKU      string `json:"sku,omitempty"`
+	Quantity int64  `json:"quantity,omitempty"`
+}
+
+// MaxShipmentLines bounds how many lines an event about a parcel names.
+const MaxShipmentLines = 2 * MaxLines
+
+// maxSKU is how many bytes a SKU may take.
+const maxSKU = 200
+
+// name is what the parcel is identified by; "" if it is all that remains, or what its lines say.
+func (f ShipmentFact) name() string { return cmp.Or(clean(f.ParcelID), clean(f.TrackingNumber)) }
+
+// clip bounds the texts and the lines of a signal.
+func (f ShipmentFact) clip() ShipmentFact {
+	f.Carrier, f.TrackingNumber, f.Reason, f.ParcelID = saga.Clip(f.Carrier), saga.Clip(f.TrackingNumber), saga.Clip(f.Reason), saga.Clip(f.ParcelID)
+	f.Lines = slices.Clone(f.Lines[:min(len(f.Lines), MaxShipmentLines)])
+	for i, l := range f.Lines {
+		if len(l.SKU) > maxSKU {
+			f.Lines[i].SKU = strings.ToValidUTF8(l.SKU[:maxSKU], "")
+		}
+	}
+	return f
+}
+
+// content is what makes the event another one than that with the same ID.
+func (f ShipmentFact) content() []string {
+	content := []string{f.Carrier, f.TrackingNumber}
+	if f.ParcelID != "" || len(f.Lines) > 0 {
+		content = append(content, f.ParcelID, string(jsonOf(f.Lines)))
+	}
+	return content
+}
+
+// part keeps what was heard about a parcel apart from what was heard about others, and about other goods.
+func (f ShipmentFact) part() string {
+	if len(f.Lines) == 0 {
+		return f.name()
+	}
+	return event.DerivedID("part", f.name(), string(jsonOf(f.Lines)))
 }
 
 // ShipmentSignal brings what the warehouse or the carrier said.
@@ -89,9 +140,10 @@ type ShipmentSignal struct {
 func (s ShipmentSignal) Fact(orderID string) saga.Fact {
 	eventType := shipmentTypes[s.Kind]
 	s.ID, s.Cause = saga.Tidy(SignalShipment, s.ID, s.Cause)
-	s.Carrier, s.TrackingNumber, s.Reason = saga.Clip(s.Carrier), saga.Clip(s.TrackingNumber), saga.Clip(s.Reason)
+	s.ShipmentFact = s.clip()
 	return saga.Fact{
-		Type: eventType, ID: s.ID, Cause: s.Cause, Identity: saga.Identity(eventType, orderID, s.ID, s.Carrier, s.TrackingNumber), Data: jsonOf(s.ShipmentFact),
+		Type: eventType, ID: s.ID, Cause: s.Cause, Identity: saga.Identity(eventType, orderID, s.ID, s.content()...), Part: s.part(),
+		Data: jsonOf(s.ShipmentFact),
 	}
 }
 
@@ -147,7 +199,7 @@ func read[T interface {
 	return signal.Fact(orderID), err
 }
 
-// jsonOf is a struct of strings in JSON.
+// jsonOf is a struct of strings and numbers in JSON.
 func jsonOf(v any) json.RawMessage {
 	raw, _ := json.Marshal(v)
 	return raw
@@ -157,7 +209,7 @@ func jsonOf(v any) json.RawMessage {
 // that an older version recorded do not.
 func NamesCause(eventType string) bool {
 	switch eventType {
-	case event.OrderShipped, event.OrderDelivered, event.OrderCompensating, event.PaymentAuthorized, event.PaymentDeclined:
+	case event.OrderShipped, event.OrderDelivered, event.OrderParcelDispatched, event.OrderParcelDelivered, event.OrderParcelLost, event.OrderCompensating, event.PaymentAuthorized, event.PaymentDeclined:
 		return true
 	}
 	return false

@@ -1,6 +1,7 @@
 package order
 
 import (
+	"strings"
 	"time"
 
 	"github.com/ordersaga/ordersaga/event"
@@ -65,6 +66,11 @@ type State struct {
 	Capture   CaptureState `json:"capture,omitempty"`
 	Committed bool         `json:"committed,omitempty"`
 
+	// Parcels are those of which the order knows, WrittenOff is what will be in none, and Refunds are the refunds of what did not arrive.
+	Parcels    []Parcel       `json:"parcels,omitempty"`
+	WrittenOff []LineQuantity `json:"writtenOff,omitempty"`
+	Refunds    []ParcelRefund `json:"refunds,omitempty"`
+
 	Withdrawn bool `json:"withdrawn,omitempty"`
 	Voided    bool `json:"voided,omitempty"`
 	// Refunded reports that the compensation of the authorization found the payment captured and refunded it.
@@ -105,12 +111,12 @@ func own(s *State, r event.Record) error {
 		s.Committed = true
 	case event.OrderConfirmed:
 		s.ConfirmedAt = r.Time
-	case event.OrderShipped:
-		s.ShippedAt = r.Time
+	case event.OrderShipped, event.OrderDelivered, event.OrderParcelDispatched, event.OrderParcelDelivered, event.OrderParcelLost:
+		return s.foldParcel(r)
+	case event.OrderRefundRequested, event.OrderResendRequested, event.OrderStepSkipped, event.OrderStepSubstituted:
+		return s.foldDecision(r)
 	case event.OrderFulfillmentWithdrawn:
 		s.Withdrawn = true
-	case event.OrderDelivered:
-		s.DeliveredAt = r.Time
 	default:
 		return s.applyPayment(r)
 	}
@@ -130,6 +136,10 @@ func (s *State) applyPayment(r event.Record) error {
 	case event.PaymentVoided:
 		s.Voided = true
 	case event.PaymentRefunded:
+		if item, ofParcel := strings.CutPrefix(r.Key, SlotRefund+"/"); ofParcel {
+			s.settleRefund(item, true)
+			return nil
+		}
 		s.Voided, s.Refunded = true, true
 	case event.PaymentCaptured:
 		s.Capture = CaptureDone

@@ -251,6 +251,26 @@ func (p *Participants) refundCaptured(ctx context.Context, c call, pay payment.P
 	return c.State.refunded(found.PaymentID, reserved.Amount), nil
 }
 
+// RefundParcel gives back the money for goods that did not arrive. The amount is reserved first, so that no other refund gives it back.
+func (p *Participants) RefundParcel(ctx context.Context, c call) (saga.Outcome, error) {
+	n := slices.IndexFunc(c.State.Refunds, func(r ParcelRefund) bool { return r.Item == c.Item })
+	if n < 0 {
+		return saga.Outcome{}, fault.New(fault.Internal, "order %s has no refund %s", c.ID, c.Item)
+	}
+	pay, amount, slot := c.State.payment(), c.State.Refunds[n].Amount, SlotRefund+"/"+c.Item
+	reserved, err := refunds.Reserve(ctx, p.Refunds, refunds.Claim{
+		Reference: pay.OrderID, Key: slot, Source: refunds.Captured, Amount: amount, Limit: pay.Amount, Currency: pay.Currency,
+	}, c.Now())
+	switch {
+	case err != nil:
+		return saga.Outcome{}, err
+	case reserved.Amount != amount:
+		return saga.Outcome{}, fault.New(fault.Conflict, "%d of the %d to refund of order %s are reserved for other refunds", amount-reserved.Amount, amount, c.ID)
+	}
+	_, err = p.Gateway.Refund(ctx, pay.Key(slot), pay, amount)
+	return saga.Done(paid{PaymentID: pay.ID, Amount: amount, Currency: pay.Currency}), err
+}
+
 // payment is the order's payment as a gateway knows it.
 func (s State) payment() payment.Payment {
 	return payment.Payment{

@@ -207,6 +207,17 @@ func (w *world) do(s order.State, step order.Step, draw answers) {
 		}
 		require.True(w.t, w.stock.commit(), "nothing is committed after it was undone")
 		w.outcome(draw.inline(), s.CommittedStock(w.now))
+	case order.StepRefund:
+		item, _ := order.Flow.ItemOf(&s, step)
+		if lost {
+			w.facts.Stuck = &order.Stuck{Step: step, Item: item, Error: "no answer", Attempts: 1}
+			return
+		}
+		entries, err := order.Flow.Entries(saga.StepInput[order.State]{State: s, Item: item}, step, saga.Done(map[string]any{
+			"paymentId": "p1", "amount": s.Refunds[0].Amount, "currency": s.Order.Currency,
+		}), w.now)
+		require.NoError(w.t, err)
+		w.outcome(draw.inline(), entries...)
 	}
 }
 

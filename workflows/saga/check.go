@@ -39,6 +39,7 @@ func (f *Flow[S, P]) Check() error {
 		f.checkEvents(&c, row)
 		f.checkCalls(&c, row)
 		checkRow(&c, row)
+		checkParts(&c, row)
 		c.waits[row.Name] = true
 		c.awaits = c.awaits || row.Kind == Await
 		if c.pastPivot {
@@ -137,6 +138,7 @@ type tableChecker struct {
 	forwards  int
 	awaits    bool
 	strays    int
+	parts     int
 }
 
 // checkSlots: every key that a row may write is its own.

@@ -57,7 +57,8 @@ func (c *Collected[S, P]) Before(r Resume) {
 		c.Add(turnBackFact(c.flow.TurnBack.Signal, *r.Facts.TurnBack))
 	}
 	for _, late := range r.Late {
-		c.Add(Fact{Type: late.Type, ID: late.ID, Cause: late.EventID, Identity: late.Identity})
+		// It has no data: it says nothing about a part to a saga that is open.
+		c.Add(Fact{Type: late.Type, ID: late.ID, Cause: late.EventID, Identity: late.Identity, Unused: c.flow.hasParts(late.Type)})
 	}
 }
 
@@ -72,10 +73,11 @@ func (c *Collected[S, P]) Add(fact Fact) {
 			c.turn = &fact
 		}
 	case c.ended:
-		fact.Data = nil
+		fact.Data, fact.Unused = nil, false
 		c.every = append(c.every, fact)
-	default:
-		c.flow.merge(&c.facts, fact)
+	case fact.Unused || !c.flow.merge(&c.facts, fact):
+		fact.Data, fact.Unused = nil, true
+		c.every = append(c.every, fact)
 	}
 }
 

@@ -184,7 +184,7 @@ func (s Slot) until(wait time.Duration) time.Time {
 // wait: an Await row without outcome.
 func (n *next[S, P]) wait(row *Step[S, P]) Action {
 	rule := row.Wait
-	if f := n.facts.first(rule.On); f != nil {
+	if f := n.facts.first(rule.On); f != nil && row.Parts == nil {
 		return n.done(row, f)
 	}
 	began := n.k.Slot(n.flow.slotOf(rule.Since))
@@ -193,6 +193,8 @@ func (n *next[S, P]) wait(row *Step[S, P]) Action {
 	}
 	until := began.until(n.timing(rule.Deadline))
 	switch {
+	case row.Parts != nil:
+		return n.waitParts(row, until)
 	case n.k.Decision == GoForward:
 		for _, trouble := range rule.Trouble {
 			if n.facts.first([]string{trouble.On}) != nil {
@@ -211,6 +213,9 @@ func (n *next[S, P]) wait(row *Step[S, P]) Action {
 // forward: the pivot decided that the saga goes through. Nothing is compensated any more, but for a reversible step that is refused.
 func (n *next[S, P]) forward() Action {
 	past := n.flow.Endless
+	if a, ok := n.partEvent(); ok {
+		return a
+	}
 	for row := range n.flow.Applicable(n.s) {
 		switch {
 		case row.Kind == Pivot:
@@ -218,6 +223,8 @@ func (n *next[S, P]) forward() Action {
 		case !past:
 		case n.refused(row) && row.reversible(n.s):
 			return n.turn(SlotTurn, "", Ending{Outcome: Rejected, Reason: n.k.Slot(row.slot()).Reason})
+		case row.Parts != nil && n.lastPart(row) == nil && row.Parts.due(n.s):
+			return n.follow(row)
 		case n.settled(row.Name, false):
 		case n.refused(row):
 			return n.look(StuckCall{Step: row.Name, Error: row.RefusedError})
@@ -353,12 +360,17 @@ func (n *next[S, P]) tooLate() (Cancellation, bool) {
 // attends reports whether a person is being asked to act on exactly this.
 func (n *next[S, P]) attends(c StuckCall) bool {
 	a := n.k.Attention
-	return a.Open && a.Step == c.Step && a.Undo == c.Undo
+	return a.Open && a.Step == c.Step && a.Item == c.Item && a.Undo == c.Undo
 }
 
 // wentThrough reports whether what needed attention has gone through.
 func (n *next[S, P]) wentThrough(step string, undo bool) bool {
-	if row := n.flow.row(n.s, step); !undo && row != nil && row.Kind == Await && n.facts.first(row.Wait.On) != nil {
+	row := n.flow.row(n.s, step)
+	switch {
+	case undo || row == nil || row.Kind != Await:
+	case row.Parts != nil:
+		return n.partSettled(row)
+	case n.facts.first(row.Wait.On) != nil:
 		return true
 	}
 	return n.settled(step, undo)
@@ -374,9 +386,15 @@ func (n *next[S, P]) settled(step string, undo bool) bool {
 		return !open || n.attends(StuckCall{Step: step}) && item != n.k.AttentionItem
 	}
 	row := n.flow.row(n.s, step)
+	if parts := n.flow.partsRow(); row != nil && parts != nil && parts.Parts.follows(step) {
+		item, due := parts.Parts.Due(n.s)
+		return !due || n.k.Attention.Open && n.k.Attention.Step == step && item != n.k.Attention.Item
+	}
 	switch {
 	case row == nil:
 		return n.flow.stray(step) != nil && n.k.Has(step)
+	case row.Parts != nil && row.Parts.Over(n.s):
+		return true
 	case row.Kind == Compensable, row.Kind == Pivot:
 		return false
 	case row.Reversible != nil && n.k.Decision == GoBack:

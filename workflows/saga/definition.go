@@ -132,6 +132,9 @@ func (f *Flow[S, P]) calls(s *S) *Definition[StepInput[S], StepResult[S]] {
 			step.Do.Deadline = func(in StepInput[S]) time.Duration { return in.Settings.Of(row.Deadline) }
 		}
 		steps = append(steps, step)
+		if row.Parts != nil && row.Parts.Follow != nil {
+			steps = append(steps, Calls[StepInput[S], StepResult[S]]{Name: row.Parts.Follow.Name, Do: f.call(row.Parts.Follow, Do)})
+		}
 	}
 	return Define(f.Name, steps...)
 }
@@ -167,10 +170,10 @@ func (f *Flow[S, P]) ActivityOf(row *Step[S, P], kind ActionKind) string {
 // Activities are the registered names of the step functions.
 func (f *Flow[S, P]) Activities() []string {
 	var names []string
-	for i := range f.Steps {
+	for row := range f.Operated() {
 		for _, kind := range []ActionKind{Do, Lookup, Undo} {
-			if o := f.Steps[i].Operation(kind); o != nil && o.Run != nil {
-				names = append(names, f.ActivityOf(&f.Steps[i], kind))
+			if o := row.Operation(kind); o != nil && o.Run != nil {
+				names = append(names, f.ActivityOf(row, kind))
 			}
 		}
 	}

@@ -50,6 +50,8 @@ type CancellationRefusal struct {
 // Attention is the data of <flow>.needs_attention.
 type Attention struct {
 	Step string `json:"step"`
+	// Item is what of the step it is about, if not all of it: a part, or an item of the step that follows from decisions about parts.
+	Item string `json:"item,omitempty"`
 	// Undo reports that it is the step's compensation that is stuck.
 	Undo bool `json:"undo,omitempty"`
 	// Error is the last error, in words that are safe to show.
@@ -62,13 +64,13 @@ type Attention struct {
 
 // NewAttention makes the data of <flow>.needs_attention.
 func NewAttention(c StuckCall) Attention {
-	return Attention{Step: c.Step, Undo: c.Undo, Error: clean(c.Error), Attempts: c.Attempts, NextTry: timeText(c.NextTry)}
+	return Attention{Step: c.Step, Item: c.Item, Undo: c.Undo, Error: clean(c.Error), Attempts: c.Attempts, NextTry: timeText(c.NextTry)}
 }
 
 // Opened is what the record that carries the data makes of what was open before it.
 func (d Attention) Opened(before AttentionState, at time.Time) AttentionState {
 	return AttentionState{
-		Open: true, Step: d.Step, Undo: d.Undo, Count: before.Count + 1,
+		Open: true, Step: d.Step, Item: d.Item, Undo: d.Undo, Count: before.Count + 1,
 		Error: d.Error, Attempts: d.Attempts, NextTry: timeOf(d.NextTry), Since: at,
 	}
 }

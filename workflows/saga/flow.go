@@ -155,8 +155,9 @@ type Step[S, P any] struct {
 	UnknownText string
 	// Pending is what follows when the participant answers that it will notify.
 	Pending *PendingRule
-	// Wait is the rule of an Await row.
-	Wait *WaitRule
+	// Wait is the rule of an Await row, and Parts that of one after the pivot which may be fulfilled in parts.
+	Wait  *WaitRule
+	Parts *PartsRule[S, P]
 	// Status is the status of the saga after Done.
 	Status Status
 }
@@ -231,6 +232,10 @@ type Fact struct {
 	Cause string `json:"cause,omitempty"`
 	// Identity names the event by source, type, subject, ID and the content that is used.
 	Identity string `json:"identity,omitempty"`
+	// Part is what the event is about, in flows whose waits are fulfilled in parts: facts about different parts do not replace each other.
+	Part string `json:"part,omitempty"`
+	// Unused reports that the saga cannot use the event: it is recorded as a late one when the saga has ended.
+	Unused bool `json:"unused,omitempty"`
 	// Asked counts how often the participant was asked about a notification and did not know of it; NotBefore is when it is asked
 	// again.
 	Asked     int             `json:"asked,omitempty"`
@@ -273,7 +278,7 @@ type Answer struct {
 
 // Facts are what a run knows besides the log: what signals and Updates brought, and the results of its own attempts.
 type Facts struct {
-	// Heard has at most one fact of a type.
+	// Heard has at most one fact of a type, and of types about parts one of a type and part: see PartsRule.
 	Heard         []Fact         `json:"heard,omitempty"`
 	Cancellations []Cancellation `json:"cancellations,omitempty"`
 	Resolutions   []Resolution   `json:"resolutions,omitempty"`
@@ -387,11 +392,26 @@ func (f *Flow[S, P]) Applicable(s *S) iter.Seq[*Step[S, P]] {
 	}
 }
 
-// row returns the row of a name that applies to a saga; nil if there is none.
+// Operated yields every row, and the steps that follow from decisions about parts: all that may have operations.
+func (f *Flow[S, P]) Operated() iter.Seq[*Step[S, P]] {
+	return func(yield func(*Step[S, P]) bool) {
+		for i := range f.Steps {
+			row := &f.Steps[i]
+			if !yield(row) || row.Parts != nil && row.Parts.Follow != nil && !yield(row.Parts.Follow) {
+				return
+			}
+		}
+	}
+}
+
+// row returns the row of a name that applies to a saga, or the step that follows from decisions about its parts; nil if there is none.
 func (f *Flow[S, P]) row(s *S, name string) *Step[S, P] {
 	for row := range f.Applicable(s) {
-		if row.Name == name {
+		switch {
+		case row.Name == name:
 			return row
+		case row.Parts != nil && row.Parts.Follow != nil && row.Parts.Follow.Name == name:
+			return row.Parts.Follow
 		}
 	}
 	return nil

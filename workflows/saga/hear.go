@@ -88,6 +88,9 @@ func (f *Flow[S, P]) carried(id string, payload json.RawMessage) (fact Fact, err
 	}
 	fact.ID, fact.Cause = Tidy(SignalFact, fact.ID, fact.Cause)
 	fact.Asked, fact.NotBefore = 0, time.Time{}
+	if len(fact.Part) > maxFactType {
+		fact.Part = event.DerivedID("part", fact.Part)
+	}
 	if f.Cancels(fact) {
 		data, err := DataOf[cancellationData](&fact)
 		if err != nil {
@@ -144,21 +147,29 @@ func turnBackFact(signal string, e Ending) Fact {
 	return Fact{Type: signal, Data: raw}
 }
 
-// Hear takes in a fact: there is one of a type.
-func (f *Facts) Hear(fact Fact) { f.Heard = append(f.without(fact.Type), fact) }
+// Hear takes in a fact: there is one of a type and part.
+func (f *Facts) Hear(fact Fact) { f.Heard = append(f.without(fact), fact) }
 
-// merge takes in a fact that an event brought: a few cancellations, and one fact of each type to which a row listens.
-func (f *Flow[S, P]) merge(facts *Facts, fact Fact) {
+// merge takes in a fact that an event brought: a few cancellations, and one fact of each type to which a row listens; of types about parts
+// one of each part, as far as there is room. It reports whether there was.
+func (f *Flow[S, P]) merge(facts *Facts, fact Fact) (fits bool) {
 	if f.Cancels(fact) {
 		if len(facts.Cancellations) < MaxCancellations {
 			data, _ := DataOf[cancellationData](&fact)
 			facts.Cancellations = append(facts.Cancellations, Cancellation{ID: fact.ID, Cause: fact.Cause, Identity: fact.Identity, Reason: data.Reason})
 		}
-		return
+		return true
 	}
-	if f.listens(fact.Type) {
-		facts.Hear(fact)
+	if !f.listens(fact.Type) {
+		return true
 	}
+	if !f.hasParts(fact.Type) {
+		fact.Part = ""
+	} else if !facts.room(fact) {
+		return false
+	}
+	facts.Hear(fact)
+	return true
 }
 
 // listens reports whether a row listens to events of a type.
@@ -169,9 +180,9 @@ func (f *Flow[S, P]) listens(eventType string) bool {
 	})
 }
 
-// without returns the received facts without that of a type.
-func (f *Facts) without(eventType string) []Fact {
-	return slices.DeleteFunc(slices.Clone(f.Heard), func(h Fact) bool { return h.Type == eventType })
+// without returns the received facts without that of the same type about the same part.
+func (f *Facts) without(fact Fact) []Fact {
+	return slices.DeleteFunc(slices.Clone(f.Heard), func(h Fact) bool { return h.Type == fact.Type && h.Part == fact.Part })
 }
 
 // has reports whether a fact of the type was received.
@@ -322,6 +333,8 @@ func (r *run[S, P]) take(fact Fact) {
 		// An earlier refusal is the answer.
 		r.log.Info("cancellation refused", "stream", r.flow.StreamOf(r.in.ID), "request_id", fact.ID)
 	case !r.seen.add(fact.Identity):
+	case fact.Unused && !k.Ended:
+		r.unusable(fact)
 	default:
 		r.changes++
 		if k.Ended {
@@ -333,7 +346,10 @@ func (r *run[S, P]) take(fact Fact) {
 			// No participant is asked any more: the first one is recorded as late, and a signal that a person sends does not replace it.
 			return
 		}
-		r.flow.merge(&r.facts, fact)
+		if !r.flow.merge(&r.facts, fact) {
+			r.unusable(fact)
+		}
+		r.readParts()
 	}
 }
 

@@ -24,10 +24,13 @@ const (
 	Substitute ResolutionAction = "substitute"
 	// Compensate turns a saga back whose reversible step is stuck, when it is proven that the step was not done.
 	Compensate ResolutionAction = "compensate"
+	// Refund gives back what was paid for a part that does not arrive, and Resend has it sent again, in flows that have these decisions.
+	Refund ResolutionAction = "refund"
+	Resend ResolutionAction = "resend"
 )
 
 // ResolutionActions lists every decision.
-var ResolutionActions = []ResolutionAction{Retry, Skip, Substitute, Compensate}
+var ResolutionActions = []ResolutionAction{Retry, Skip, Substitute, Compensate, Refund, Resend}
 
 // MaxNote and MaxReference bound the texts of a resolution, in characters.
 const (
@@ -42,6 +45,7 @@ const MaxResolutions = 64
 type AttentionState struct {
 	Open bool   `json:"open"`
 	Step string `json:"step,omitempty"`
+	Item string `json:"item,omitempty"`
 	Undo bool   `json:"undo,omitempty"`
 	// Count is the number of the newest attention; they count from 1.
 	Count int `json:"count"`
@@ -54,11 +58,15 @@ type AttentionState struct {
 	Since time.Time `json:"since,omitzero"`
 	// Retries counts the retries by hand.
 	Retries int `json:"retries,omitempty"`
+	// Decided is what a person has decided about a part, and By is that person.
+	Decided ResolutionAction `json:"decided,omitempty"`
+	By      string           `json:"by,omitempty"`
 }
 
 // StuckCall is a call that must succeed and does not, or something else that an operator must act on.
 type StuckCall struct {
 	Step     string    `json:"step"`
+	Item     string    `json:"item,omitempty"`
 	Undo     bool      `json:"undo"`
 	Error    string    `json:"error"`
 	Attempts int       `json:"attempts"`
@@ -186,6 +194,8 @@ type ResolutionData struct {
 	// Attention is the number of the attention that was decided about.
 	Attention int    `json:"attention"`
 	Step      string `json:"step"`
+	// Item is what of the step it is about; see Attention.
+	Item string `json:"item,omitempty"`
 	// Undo reports that it is the step's compensation.
 	Undo   bool             `json:"undo,omitempty"`
 	Action ResolutionAction `json:"action"`
@@ -204,7 +214,7 @@ func (r Resolution) EventType(prefix string) string { return prefix + "." + reso
 // Data is the data of a decision about what is open, for all but Compensate.
 func (r Resolution) Data(open AttentionState) ResolutionData {
 	return ResolutionData{
-		RequestID: r.ID, Attention: open.Count, Step: open.Step, Undo: open.Undo, Action: r.Action,
+		RequestID: r.ID, Attention: open.Count, Step: open.Step, Item: open.Item, Undo: open.Undo, Action: r.Action,
 		By: r.By, Note: clean(r.Note), Reference: clean(r.Reference),
 	}
 }
@@ -242,6 +252,12 @@ func (f *Flow[S, P]) Situations() map[string][]ResolutionAction {
 			all[row.Wait.Stray.Situation] = findOut
 		case row.Kind == Await && past:
 			all[row.Wait.MissingText] = findOut
+			if row.Parts != nil {
+				all[row.Wait.MissingText] = row.Parts.decisions(nil)
+			}
+			if row.Parts != nil && row.Parts.Follow != nil {
+				all[row.Parts.Follow.stuckText()] = row.Parts.Follow.decisions()
+			}
 		case row.Kind == Forward && (row.Do != nil || f.Next != nil):
 			all[row.stuckText()] = row.decisions()
 			if row.Reversible != nil {
@@ -293,6 +309,8 @@ func (f *Flow[S, P]) Situation(s *S) (text string, allowed []ResolutionAction) {
 			return stray.Situation, findOut
 		}
 		return "", nil
+	case row.Parts != nil:
+		return row.Wait.MissingText, row.Parts.decisions(s)
 	case row.Kind == Await:
 		return row.Wait.MissingText, findOut
 	case n.refused(row) && row.reversible(s):
@@ -336,6 +354,9 @@ func (n *next[S, P]) resolve(r Resolution) Action {
 	a := n.k.Attention
 	row := n.flow.row(n.s, a.Step)
 	slot := a.Step
+	if row != nil && row.Parts != nil {
+		return n.resolvePart(row, r)
+	}
 	switch {
 	case r.Action == Compensate && n.facts.NotDone != r.ID:
 		return Action{Kind: Lookup, Step: a.Step}
@@ -348,7 +369,7 @@ func (n *next[S, P]) resolve(r Resolution) Action {
 	case row != nil && n.refused(row):
 		slot = row.slot() + slotSettled
 	case row != nil:
-		slot = row.slotAbout(n.k.AttentionItem)
+		slot = row.slotAbout(cmp.Or(n.k.AttentionItem, a.Item))
 	}
 	return n.record(slot, resolutionKind[r.Action], "", r.Data(a))
 }
@@ -361,7 +382,14 @@ func (n *next[S, P]) howResolved() string {
 	}
 	hand, byHand := n.k.Settled(a.Step, a.Undo)
 	how := "the step succeeded"
+	if a.Decided != "" {
+		hand, byHand = ByHand{Action: a.Decided, By: a.By}, true
+	}
 	switch row := n.flow.row(n.s, a.Step); {
+	case byHand && hand.Action == Refund:
+		how = "refunded"
+	case byHand && hand.Action == Resend:
+		how = "requested again"
 	case byHand && hand.Action == Skip:
 		how = "skipped by hand"
 	case byHand:

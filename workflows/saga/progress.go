@@ -74,7 +74,7 @@ func (f *Flow[S, P]) Progress(s *S) []StepProgress {
 
 // stepState is the state of a row. Awaited is the wait before the pivot that belongs to it, if there is one.
 func (n *next[S, P]) stepState(row, awaited *Step[S, P]) StepState {
-	done := n.k.Has(row.slot(), row.Done)
+	done := n.isThrough(row)
 	if row.Kind == Pivot {
 		done = n.k.Decision != ""
 	}

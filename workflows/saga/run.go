@@ -209,6 +209,7 @@ func (r *run[S, P]) fold(result StepResult[S]) {
 		r.again = r.flow.Bound(&state)
 	}
 	r.state, r.unlisted = state, result.Unlisted
+	r.readParts()
 }
 
 // Facts counts what signals have brought.
@@ -272,7 +273,7 @@ func (r *run[S, P]) Input(a Action, inline bool) StepInput[S] {
 	case a.Kind == Lookup && row.Pending != nil:
 		if f := r.facts.first(row.Pending.On); f != nil {
 			fact := *f
-			in.Fact, r.facts.Heard = &fact, r.facts.without(fact.Type)
+			in.Fact, r.facts.Heard = &fact, r.facts.without(fact)
 		}
 	case a.Kind == Do && r.facts.Later != nil && r.facts.Later.about(a):
 		in.Hint, in.Tries, in.Last = r.facts.Later.Hint, r.facts.Later.Tries, r.facts.Later.Over(workflow.Now(r.ctx), r.settings.Of(row.Deadline))
@@ -375,6 +376,9 @@ func (r *run[S, P]) Raise(s Stuck) {
 	}
 	r.facts.Stuck = &StuckCall{
 		Step: s.Step, Undo: s.Kind == Undo, Error: Describe(s.Cause), Attempts: s.Attempts, NextTry: s.NextTry,
+	}
+	if row := r.flow.partsRow(); row != nil && row.Parts.follows(s.Step) {
+		r.facts.Stuck.Item = s.Item
 	}
 }
 

@@ -85,6 +85,8 @@ type Saga struct {
 	// Attention is what a person was last asked to act on, AttentionItem what it was about, in flows with Next.
 	Attention     AttentionState `json:"attention,omitzero"`
 	AttentionItem string         `json:"attentionItem,omitempty"`
+	// PartsUntil is the end of a wait that is fulfilled in parts, when an event about a part has moved it.
+	PartsUntil time.Time `json:"partsUntil,omitzero"`
 }
 
 // Slot is an outcome in a stream: which event took the key, and when.
@@ -247,6 +249,9 @@ func mayHaveOutcome(data []byte) bool {
 // applySlot folds an event that takes a slot of the table, and returns the status that it makes.
 func (f *Flow[S, P]) applySlot(s *S, r event.Record) (Status, error) {
 	k := kitOf(s)
+	if f.ofPart(r) {
+		return "", event.DecodeInto(r.Event, k.heardOfPart)
+	}
 	row, ofRow := f.rowOf(r.Key)
 	if row == nil && !ofRow && r.Key != SlotAccept && r.Key != SlotDecide && r.Key != SlotTurn && r.Key != SlotEnd {
 		return "", nil
@@ -282,6 +287,8 @@ func (f *Flow[S, P]) rowOf(key string) (row *Step[S, P], known bool) {
 		switch {
 		case own && (rest == "" || rest == slotPending):
 			return row, true
+		case row.Parts != nil && row.Parts.Follow != nil && strings.HasPrefix(key, row.Parts.Follow.slot()+"/"):
+			return row.Parts.Follow, true
 		case own && rest == slotSettled, strings.HasPrefix(key, slotUndo) && key[len(slotUndo):] == row.Name:
 			return nil, true
 		case row.Wait != nil && row.Wait.Stray != nil && key == row.Wait.Stray.Step:
@@ -330,7 +337,12 @@ func (f *Flow[S, P]) applyKit(s *S, r event.Record, status Status) (Status, erro
 			}
 		})
 	case kindStepRetried, kindStepSkipped, kindStepSubstituted:
-		return status, event.DecodeInto(r.Event, func(d ResolutionData) { k.resolved(d, r.Time, f.Next == nil && f.hasStep(d.Step)) })
+		return status, event.DecodeInto(r.Event, func(d ResolutionData) {
+			if row := f.partsRow(); d.Action != Retry && row != nil && (d.Step == row.Name || row.Parts.follows(d.Step)) {
+				k.Attention.Decided, k.Attention.By = d.Action, d.By
+			}
+			k.resolved(d, r.Time, f.Next == nil && f.hasStep(d.Step) && !aboutPart(r.Key))
+		})
 	case kindAttentionResolved:
 		k.Attention.Open = false
 	}
@@ -359,7 +371,12 @@ func (f *Flow[S, P]) stray(step string) *Trouble {
 
 // hasStep reports whether a step is in the table, or is a name that the table gives to what strays.
 func (f *Flow[S, P]) hasStep(name string) bool {
-	return f.stray(name) != nil || slices.ContainsFunc(f.Steps, func(row Step[S, P]) bool { return row.Name == name })
+	for row := range f.Operated() {
+		if row.Name == name {
+			return true
+		}
+	}
+	return f.stray(name) != nil
 }
 
 // resolved folds a resolution. What settles something else than a step of the table is the flow's to remember.

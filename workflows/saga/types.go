@@ -37,7 +37,7 @@ var kitTypes = []struct {
 		{name: "reason", text: "The reason that the requester gave."}, {name: "detail", text: "Why it was refused, for people.", required: true},
 	}},
 	{kindNeedsAttention, "A step of the %s is stuck; an operator must act.", event.Published, []string{"error", "attempts", "nextTry"}, []field{
-		fieldStep, fieldUndo, {name: "error", text: "The last error, for people.", required: true},
+		fieldStep, fieldItem, fieldUndo, {name: "error", text: "The last error, for people.", required: true},
 		{name: "attempts", text: "Rounds of attempts so far.", kind: "integer", required: true},
 		{name: "nextTry", text: "Time of the next attempt, in UTC; omitted if there is none."},
 	}},
@@ -67,13 +67,14 @@ type field struct {
 var (
 	fieldOutcome   = field{name: "outcome", text: "The final status of the saga.", required: true}
 	fieldStep      = field{name: "step", text: "The step.", required: true}
+	fieldItem      = field{name: "item", text: "The part that it concerns, if it does not concern the whole step."}
 	fieldUndo      = field{name: "undo", text: "Whether it concerns the step's compensation.", kind: "boolean"}
 	endedFields    = []field{fieldOutcome, {name: "reason", text: "Why.", required: true}, {name: "detail", text: "Details, for people."}}
 	endingFields   = append(slices.Clone(endedFields), field{name: "by", text: "The operator who decided it, if known."}, field{name: "requestId", text: "The ID of the operator's decision, if there was one."}, field{name: "eventIdentity", text: "The identity of the event from the bus that caused this one, if any: a UUID derived from its source, type, subject, ID and content."})
 	decisionFields = []field{
 		{name: "requestId", text: "The ID of the decision.", required: true},
 		{name: "attention", text: "The number of the attention that the decision concerns.", kind: "integer", required: true},
-		fieldStep, fieldUndo, {name: "action", text: "The action.", required: true}, {name: "by", text: "The operator who decided, if known."},
+		fieldStep, fieldItem, fieldUndo, {name: "action", text: "The action.", required: true}, {name: "by", text: "The operator who decided, if known."},
 		{name: "note", text: "Why, for people."}, {name: "reference", text: "What was done instead, such as the number of a transfer."},
 	}
 )
@@ -118,6 +119,9 @@ func (f *Flow[S, P]) kitSchema(name, meaning string, data []field) ([]byte, erro
 	properties := object{f.subject(): object{"type": "string", "description": "The " + f.Name + "."}}
 	required, example := []string{f.subject()}, object{f.subject(): "42"}
 	for _, d := range data {
+		if d.name == fieldItem.name && f.partsRow() == nil {
+			continue
+		}
 		property := object{"type": "string", "description": d.text}
 		var value any = "…"
 		switch {

@@ -255,7 +255,7 @@ func (f *Flow[S, P]) endlessStatus(s *S, steps []StepView) (status Status, reaso
 // view is how far a row is.
 func (n *next[S, P]) view(row *Step[S, P], back bool) StepView {
 	step := StepView{Name: row.Name, Kind: row.Kind, State: ViewPending, EndedAt: n.k.Slot(row.slot()).At}
-	done := n.k.Has(row.slot(), row.Done)
+	done := n.isThrough(row)
 	if row.Kind == Pivot {
 		done = n.k.Decision == GoForward
 	}

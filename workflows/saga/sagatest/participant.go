@@ -57,7 +57,7 @@ func (w *world[S, P]) ask(a attempt[S], late bool) (saga.Outcome, bool) {
 }
 
 func (w *world[S, P]) do(row *saga.Step[S, P], in saga.StepInput[S], late bool) (saga.Outcome, bool) {
-	p := w.participants[row.Name]
+	p := w.participant(row.Name, in.Item)
 	settles := w.participants[w.start.Settles[row.Name]]
 	switch {
 	case settles != nil && settles.undone && p.effect != happened && late:

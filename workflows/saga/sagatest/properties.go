@@ -31,14 +31,14 @@ func (w *world[S, P]) judge(a saga.Action) {
 	}
 	switch a.Kind {
 	case saga.Do:
-		w.judgeDo(l, row)
+		w.judgeDo(l, row, a)
 	case saga.Undo:
 		w.judgeUndo(l, row)
 	}
 }
 
 // judgeDo: rows are attempted in their order, on their side of the pivot, and not after their outcome or their compensation.
-func (w *world[S, P]) judgeDo(l log, row *saga.Step[S, P]) {
+func (w *world[S, P]) judgeDo(l log, row *saga.Step[S, P], a saga.Action) {
 	want := saga.Decision("")
 	if row.Kind == saga.Forward {
 		want = saga.GoForward
@@ -46,7 +46,7 @@ func (w *world[S, P]) judgeDo(l log, row *saga.Step[S, P]) {
 	switch {
 	case w.decision(l) != want:
 		w.fail("%s is attempted although the saga has decided %q", row.Name, w.decision(l))
-	case l.has(slotOf(row)):
+	case l.has(slotOf(row)), a.Item != "" && l.has(slotOf(row)+"/"+a.Item):
 		w.fail("%s is attempted after its outcome", row.Name)
 	case l.has(saga.UndoSlot(row.Name)):
 		w.fail("%s is attempted after its compensation", row.Name)
@@ -94,6 +94,9 @@ func (w *world[S, P]) through(l log, row *saga.Step[S, P]) bool {
 		return l.has(slot)
 	case saga.Forward, saga.Await:
 		if w.decision(l) != "" && (w.byHand(l, slot) || w.byHand(l, slot+"/settled")) {
+			return true
+		}
+		if row.Parts != nil && w.decision(l) == saga.GoForward && row.Parts.Over(&w.run.state) {
 			return true
 		}
 	}

@@ -50,6 +50,9 @@ func (w *world[S, P]) perform(a saga.Action) {
 // fate draws the outcome of an attempt.
 func (w *world[S, P]) fate(a saga.Action) fate {
 	p := w.participants[a.Step]
+	if a.Item != "" {
+		p = w.participant(a.Step, a.Item)
+	}
 	switch {
 	case w.calm:
 		return answered
@@ -92,7 +95,7 @@ func (w *world[S, P]) interrupted(a saga.Action) bool {
 
 // input is what a call gets, and what a fact leaves.
 func (w *world[S, P]) input(a saga.Action) saga.StepInput[S] {
-	in := saga.StepInput[S]{State: w.run.state, Settings: w.settings, Now: w.now, Inline: w.draw("inline", 2) == 0}
+	in := saga.StepInput[S]{State: w.run.state, Settings: w.settings, Now: w.now, Inline: w.draw("inline", 2) == 0, Item: a.Item}
 	row, facts := w.row(a.Step), &w.run.facts
 	switch {
 	case a.Kind == saga.Lookup && row.Pending != nil:
@@ -221,7 +224,7 @@ func (w *world[S, P]) failed(at attempt[S]) {
 	case !decided:
 		w.run.rounds++
 		facts.Stuck = &saga.StuckCall{
-			Step: a.Step, Undo: a.Kind == saga.Undo, Error: "no answer", Attempts: w.run.rounds, NextTry: w.now.Add(time.Minute),
+			Step: a.Step, Undo: a.Kind == saga.Undo, Error: "no answer", Attempts: w.run.rounds, NextTry: w.now.Add(time.Minute), Item: a.Item,
 		}
 		if w.calm {
 			w.person(settling)

@@ -59,8 +59,7 @@ func newWorld[S, P any](t *rapid.T, table *saga.Flow[S, P], flow decider[S], sta
 		now: someTime, participants: make(map[string]*participant),
 		settings: saga.Settings{Waits: make(map[saga.Deadline]time.Duration), Attention: time.Minute},
 	}
-	for i := range table.Steps {
-		row := &table.Steps[i]
+	for row := range table.Operated() {
 		w.participants[row.Name] = &participant{said: make(map[string]any)}
 		for _, d := range deadlines(row) {
 			w.settings.Waits[d] = time.Hour
@@ -113,11 +112,25 @@ func (w *world[S, P]) rows() []*saga.Step[S, P] {
 // row returns the row of a name that applies; nil if there is none.
 func (w *world[S, P]) row(step string) *saga.Step[S, P] {
 	for row := range w.table.Applicable(&w.run.state) {
-		if row.Name == step {
+		switch {
+		case row.Name == step:
 			return row
+		case row.Parts != nil && row.Parts.Follow != nil && row.Parts.Follow.Name == step:
+			return row.Parts.Follow
 		}
 	}
 	return nil
+}
+
+// participant is what a call of a step is about: of a step that follows from decisions, there is one for each item.
+func (w *world[S, P]) participant(step, item string) *participant {
+	if item != "" {
+		step += "/" + item
+	}
+	if w.participants[step] == nil {
+		w.participants[step] = &participant{said: make(map[string]any)}
+	}
+	return w.participants[step]
 }
 
 // takeOver begins another run, which knows nothing but the log.
