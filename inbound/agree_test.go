@@ -156,7 +156,7 @@ func (w *previewWorld) agree(t *rapid.T, said inbound.Preview, e event.Event, er
 	switch said.Outcome {
 	case inbound.OutcomeNothing:
 		require.Empty(t, written, said.Sentence)
-		require.True(t, err == nil || strings.Contains(said.Sentence, "unless its content was another one") && fault.CodeOf(err) == fault.Conflict,
+		require.True(t, err == nil || strings.Contains(said.Sentence, "unless the content differs") && fault.CodeOf(err) == fault.Conflict,
 			"%s: %v", said.Sentence, err)
 	case inbound.OutcomeStart:
 		if starts = 1; e.Type == event.UserRegistered {

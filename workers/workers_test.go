@@ -92,7 +92,7 @@ func TestRegisteredNamesAreStable(t *testing.T) {
 		"late.Judge", "late.Open", "late.Record", "late.Refund",
 		"notice.Open", "notice.Record", "notice.Send",
 		"order.Late", "order.List", "order.Open", "order.Publish", "order.Reconcile", "order.Record", "order.Recover",
-		"payment.Authorize", "payment.Capture", "payment.Lookup", "payment.LookupCapture", "payment.Void",
+		"payment.Authorize", "payment.Capture", "payment.Lookup", "payment.LookupCapture", "payment.RefundParcel", "payment.Void",
 		"shortage.Ask",
 	}, r.activities)
 }

@@ -72,7 +72,7 @@ var deadPlants = []plant{
 		plant: func(w *world) { w.refused("letter-1", event.PaymentSucceeded, "done", fault.OrderUnknown) }},
 	{name: "a cancellation whose order was charged", kind: reconcile.CancellationUnanswered, subject: "done", why: serviceAlone,
 		plant: func(w *world) { w.before("done") }},
-	{name: "a replay that nobody asked for", kind: reconcile.StreamFold, subject: "dead-letter-1", audit: "letter letter-1 was replayed, and nobody has asked for it",
+	{name: "a replay without a request", kind: reconcile.StreamFold, subject: "dead-letter-1", audit: "letter letter-1 was replayed without a request",
 		plant: func(w *world) { w.letter("letter-1", event.DeadReceived, event.DeadReplayed) }},
 }
 

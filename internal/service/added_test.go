@@ -112,9 +112,9 @@ func TestRegisterComplains(t *testing.T) {
 			func(f *flow) {
 				f.Types[0].Name, f.Steps[0].Done = event.OrderAccepted, event.OrderAccepted
 				f.Schemas = withSchema(f.Schemas.(fstest.MapFS), event.OrderAccepted)
-			}, nil, []string{"the type order.accepted names order.accepted, as order.accepted does"},
+			}, nil, []string{"the name order.accepted of type order.accepted is already used by order.accepted"},
 		},
-		"an alias of an own event type": {func(f *flow) { f.Inbound[0].Aliases = []string{"OrderCreated"} }, nil, []string{"names OrderCreated, as order.created does"}},
+		"an alias of an own event type": {func(f *flow) { f.Inbound[0].Aliases = []string{"OrderCreated"} }, nil, []string{"the name OrderCreated of type parcel.wrong.requested is already used by order.created"}},
 		"no schemas":                    {func(f *flow) { f.Schemas = nil }, nil, []string{"there are no schemas", "parcel.wrong.accepted/1.json", "parcel.wrong.requested/1.json", "parcel.wrong.packed/1.json"}},
 		"a schema is missing": {
 			func(f *flow) { delete(f.Schemas.(fstest.MapFS), "parcel.wrong.packed/1.json") }, nil, []string{"there are no schemas parcel.wrong.packed/1.json"},
@@ -181,5 +181,5 @@ func TestRegisterComplainsOfFlowsThatAreInEachOthersWay(t *testing.T) {
 	second.Types[0].Name, second.Steps[0].Done = "parcel.c.packed", "parcel.c.packed"
 	second.Types[0].Meaning = "Another meaning."
 	withSchema(second.Schemas.(fstest.MapFS), "parcel.c.packed")
-	require.ErrorContains(t, Register([]Flow{first, second}), "the type parcel.c.packed names parcel.c.packed, as parcel.c.packed does")
+	require.ErrorContains(t, Register([]Flow{first, second}), "the name parcel.c.packed of type parcel.c.packed is already used by parcel.c.packed")
 }

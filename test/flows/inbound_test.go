@@ -203,7 +203,7 @@ func TestPreviewAgreesWithExecute(t *testing.T) {
 			case inbound.OutcomeWait:
 				require.ErrorIs(t, err, fault.OrderUnknown, saw)
 				require.Zero(t, grown("card-7"), saw)
-				require.Equal(t, strings.Contains(said.Sentence, "and be kept for it"), grown("card.early-7") == 1, saw)
+				require.Equal(t, strings.Contains(said.Sentence, "would be kept for it"), grown("card.early-7") == 1, saw)
 			case inbound.OutcomeAsk:
 				require.NoError(t, err, saw)
 				require.Equal(t, 1, w.temporal.signals, saw)
