@@ -128,7 +128,7 @@ func TestPublisherWithoutConfirmsIsStalled(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool { return p.Status().State == rabbitmq.StateStalled }, rabbitmqtest.Patience, 5*time.Millisecond, "%v", status(p))
 	require.ErrorIs(t, p.Ready(), fault.Unavailable)
-	require.Contains(t, p.Status().Remedy, "without a leader")
+	require.Contains(t, p.Status().Remedy, "have no leader")
 	require.GreaterOrEqual(t, counter(t, registry, "ordersaga_broker_unconfirmed_total", "exchange"), 3.0)
 	proxy.Thaw()
 	require.NoError(t, receive(t, published), "it went on trying")
