@@ -9,6 +9,10 @@
 // publishes, hands over to the next run and closes. Its activities are in the package activities; the step functions of the table, methods of
 // the flow's participants, run in them and return an Outcome, of which the kit makes the event.
 //
+// A wait after the pivot may be fulfilled in parts, such as the parcels of an order: its row has a PartsRule. Tell says what an event about
+// a part means to a saga; each is recorded in a slot of its own, and the wait is over with the last one, or when Over says so. A part that is
+// missing needs attention by itself, and Follow is the step that follows from a decision, such as a refund, with an item and a slot for each.
+//
 // The driver runs the step's activity: inside the workflow task first, then as a regular activity with durable retry, interrupted when a
 // fact makes the attempt pointless, given up after its deadline while it can still be compensated, tried until it succeeds when it must,
 // with a person asked to act when it does not.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -75,11 +76,13 @@ func typesOf[S, P any](flow *saga.Flow[S, P]) []string {
 	} {
 		types = append(types, prefixOf(flow)+"."+kind)
 	}
-	for i := range flow.Steps {
-		row := &flow.Steps[i]
+	for row := range flow.Operated() {
 		types = append(append(types, row.Done, row.Refused), row.Undone...)
 		if row.Pending != nil {
 			types = append(types, row.Pending.Event)
+		}
+		if row.Parts != nil {
+			types = slices.AppendSeq(types, maps.Values(row.Parts.Decisions))
 		}
 	}
 	return slices.DeleteFunc(types, func(t string) bool { return t == "" })

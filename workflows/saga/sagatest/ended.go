@@ -132,6 +132,7 @@ func (l *ledger[S, P]) check() error {
 		if forward {
 			l.require(l.through(row), "the saga is completed, and %s is not done", row.Name)
 			l.require(!l.log.has(saga.UndoSlot(row.Name)), "the saga is completed, and %s is compensated", row.Name)
+			l.checkParts(row)
 			continue
 		}
 		l.checkBack(row, through)
@@ -146,8 +147,26 @@ func (l *ledger[S, P]) through(row *saga.Step[S, P]) bool {
 	if row.Kind == saga.Pivot {
 		return l.log.has(slot)
 	}
+	if row.Parts != nil && row.Parts.Over(l.state) {
+		return true
+	}
 	byHand := l.byHand(slot) || l.byHand(slot+"/settled")
 	return l.log.has(slot, row.Done) || byHand && (row.Kind == saga.Forward || row.Kind == saga.Await)
+}
+
+// checkParts checks the parts of a completed saga: each was decided about, and what follows from the decisions is done.
+func (l *ledger[S, P]) checkParts(row *saga.Step[S, P]) {
+	if row.Parts == nil {
+		return
+	}
+	if part, text := row.Parts.Missing(l.state); !l.byHand(slotOf(row)) {
+		l.require(part == "", "the saga is completed, and no person has decided about %s: %s", part, text)
+	}
+	if row.Parts.Follow == nil {
+		return
+	}
+	item, due := row.Parts.Due(l.state)
+	l.require(!due, "the saga is completed, and %s of %s is not done", row.Parts.Follow.Name, item)
 }
 
 // byHand reports whether a person has settled what a slot is for.
@@ -194,6 +213,8 @@ func (l *ledger[S, P]) checkOrder(rows []*saga.Step[S, P]) {
 				l.require(!decided || row.Kind != saga.Compensable, "the outcome of %s is recorded after the pivot", row.Name)
 				l.require(decided || row.Kind != saga.Forward, "the outcome of %s is recorded before the pivot", row.Name)
 				newest = n
+			case row.Parts != nil && isOfPart(row, r.Key):
+				l.require(decided && !turned, "%s is recorded of a part, and the saga does not go forward", r.Type)
 			case r.Key == saga.UndoSlot(row.Name):
 				l.require(turned, "%s is compensated before the saga has turned back", row.Name)
 				l.require(n < oldest, "%s is compensated after an earlier row", row.Name)
@@ -201,6 +222,12 @@ func (l *ledger[S, P]) checkOrder(rows []*saga.Step[S, P]) {
 			}
 		}
 	}
+}
+
+// isOfPart reports whether a slot is that of an event about a part of a row, or of what follows from a decision about one.
+func isOfPart[S, P any](row *saga.Step[S, P], key string) bool {
+	follow := row.Parts.Follow
+	return strings.HasPrefix(key, row.Parts.Slot+"/") || follow != nil && strings.HasPrefix(key, slotOf(follow)+"/")
 }
 
 // line is something that happened.

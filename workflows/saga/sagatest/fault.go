@@ -1,7 +1,6 @@
 package sagatest
 
 import (
-	"slices"
 	"time"
 
 	"github.com/ordersaga/ordersaga/internal/fault"
@@ -52,13 +51,24 @@ func (p *plan[S, P]) besides(c cell) []saga.Status {
 	return nil
 }
 
-// rowOf is the row of a point; nil when it is of the kit.
+// rowOf is the row of a point, or the step that follows from decisions about parts; nil when it is of the kit.
 func (p *plan[S, P]) rowOf(at point) *saga.Step[S, P] {
-	n := slices.IndexFunc(p.Flow.Steps, func(row saga.Step[S, P]) bool { return row.Name == at.row })
-	if n < 0 {
-		return nil
+	for row := range p.Flow.Operated() {
+		if row.Name == at.row {
+			return row
+		}
 	}
-	return &p.Flow.Steps[n]
+	return nil
+}
+
+// parts is the row that is fulfilled in parts; nil if there is none.
+func (p *plan[S, P]) parts() *saga.Step[S, P] {
+	for i := range p.Flow.Steps {
+		if row := &p.Flow.Steps[i]; row.Parts != nil {
+			return row
+		}
+	}
+	return nil
 }
 
 // errAway is what a call fails with that may come through later.

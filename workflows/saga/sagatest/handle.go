@@ -21,7 +21,12 @@ func (e *execution[S, P]) table() saga.Flow[S, P] {
 	flow := *e.trial.plan.Flow
 	flow.Steps = slices.Clone(flow.Steps)
 	for i := range flow.Steps {
-		row := &flow.Steps[i]
+		if p := flow.Steps[i].Parts; p != nil && p.Follow != nil {
+			parts, follow := *p, *p.Follow
+			parts.Follow, flow.Steps[i].Parts = &follow, &parts
+		}
+	}
+	for row := range flow.Operated() {
 		for kind, o := range map[saga.ActionKind]**saga.Operation[S, P]{saga.Do: &row.Do, saga.Lookup: &row.Lookup, saga.Undo: &row.Undo} {
 			if *o == nil || (*o).Run == nil {
 				continue
@@ -62,7 +67,7 @@ func (t *trial[S, P]) pointsOf(ctx context.Context, entries []event.Entry) (step
 		step = &operation
 	}
 	for _, e := range entries {
-		if at := t.pointOf(e.Key); !ok || at.op == opRecord || at.op == rowTurn {
+		if at := t.plan.pointOf(e.Key); !ok || at.op == opRecord || at.op == rowTurn {
 			kit = append(kit, at)
 		}
 	}
@@ -70,7 +75,7 @@ func (t *trial[S, P]) pointsOf(ctx context.Context, entries []event.Entry) (step
 }
 
 // pointOf is the point at which the event of a slot is recorded.
-func (t *trial[S, P]) pointOf(key string) point {
+func (p *plan[S, P]) pointOf(key string) point {
 	switch {
 	case key == saga.SlotAccept:
 		return point{row: saga.SlotAccept, op: opOpen}
@@ -80,13 +85,18 @@ func (t *trial[S, P]) pointOf(key string) point {
 		return point{row: rowCancel, op: opRecord}
 	case key == saga.SlotEnd:
 		return point{row: saga.SlotEnd, op: opRecord}
+	case strings.HasPrefix(key, rowAttention+"/") && strings.HasSuffix(key, "/decided"):
+		return point{row: rowDecision, op: opRecord}
 	case strings.HasPrefix(key, rowAttention+"/"):
 		return point{row: rowAttention, op: opRecord}
 	}
-	for i := range t.plan.Flow.Steps {
-		row := &t.plan.Flow.Steps[i]
+	for row := range p.Flow.Operated() {
 		slot := slotOf(row)
 		switch {
+		case row.Parts != nil && strings.HasPrefix(key, row.Parts.Slot+"/"):
+			return point{row: strings.ReplaceAll(key, "/", " "), op: opRecord}
+		case row.Parts != nil && isOfPart(row, key):
+			return point{row: row.Parts.Follow.Name, op: string(saga.Do)}
 		case row.Kind == saga.Pivot && key == saga.SlotDecide, key == slot && row.Do == nil:
 			return point{row: row.Name, op: opRecord}
 		case key == slot, key == slot+"/pending":

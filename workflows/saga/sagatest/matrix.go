@@ -30,6 +30,8 @@ type Cells[S, P any] struct {
 	Unreached []string
 	// Once has each point struck on the first journey that comes by it, and not on the others; go test -short does it, too.
 	Once bool
+	// After is the row after which points are struck, where other cells strike those before; "" has all struck.
+	After string
 	// Late records late events, as the field of activities.Flow does; by default they are collected and nothing follows from them.
 	Late func(ctx context.Context, in saga.LateInput) (saga.LateResult, error)
 }
@@ -54,6 +56,8 @@ type Journey struct {
 	Data any
 	// Arrivals are the events from outside.
 	Arrivals []Arrival
+	// Decision is what a person decides about a part, once about each where it is allowed; default to skip.
+	Decision saga.ResolutionAction
 	// End is the final status of the saga; Reason is its reason, if it is checked.
 	End    saga.Status
 	Reason string
@@ -67,7 +71,9 @@ type Arrival struct {
 	// payload is a saga.Fact.
 	Signal  string
 	Payload any
-	// After is how long the saga has waited then; default a second.
+	// Since is the type of an event of the saga, such as a decision about a part, without which it does not come; "" for none.
+	Since string
+	// After is how long the saga has waited then; default a second. Several events about parts come in the order of After.
 	After time.Duration
 }
 
@@ -82,8 +88,8 @@ const (
 //
 //	journey/row/operation/mode/point/fault
 //
-// Operations are do, undo and lookup of the table, the records of the kit (the first event as accept/open, rows without Do, the pivot, the end)
-// and publishing. The mode says where the operation is struck: in the local activity inside the workflow task (inline), or in the regular
+// Operations are do, undo and lookup of the table, the records of the kit (the first event as accept/open, rows without Do, the pivot, events
+// about parts, decisions about parts as decision/record, the end) and publishing. The mode says where the operation is struck: in the local activity inside the workflow task (inline), or in the regular
 // activity that takes over (regular). The points are before the effect, after the effect and before its outcome is recorded (done), and
 // after the outcome is recorded and before the workflow learns of it (recorded). The faults:
 //
@@ -99,14 +105,15 @@ const (
 //
 // Journeys are run without a fault first; their points are the cells. From them follow others: a saga that completes is cancelled at the last
 // moment before the pivot, and what it waited for comes after that; the answers of a compensable step are lost until it is looked up; a
-// person compensates a saga whose reversible step is stuck. An operator decides a minute after attention is requested, when the fault is over: to retry, or to skip where
-// nothing is tried.
+// person compensates a saga whose reversible step is stuck. An operator decides a minute after attention is requested, when the fault is over: as the journey
+// says, to retry, or to skip where nothing is tried.
 //
 // These must hold for each cell:
 //
 //   - The saga ends, with the status of its journey. It may fail where a deadline is over, and be cancelled where a cancellation came.
 //   - The stream can be folded, no slot is taken twice, and nothing comes after the end. One pivot decides; outcomes are in the order of the
-//     rows, those of forward steps after the pivot. A completed saga has every row done and nothing compensated. A saga that turned back has
+//     rows, those of forward steps and of parts after the pivot. A completed saga has every row done, nothing left to do about a part, and
+//     nothing compensated. A saga that turned back has
 //     a reason, and has compensated what may have happened, newest first. No forward step is called before the pivot, and no compensation
 //     before the saga turns back.
 //   - Events of a flow that is in the event catalog fit their schemas. Every event is published, in the order of the stream but for

@@ -15,7 +15,7 @@ import (
 )
 
 // firstFailure runs the cells of a flow until one fails, and returns why it does; "" if none does.
-func firstFailure(t *testing.T, c Cells[stay, *house]) string {
+func firstFailure[S, P any](t *testing.T, c Cells[S, P]) string {
 	t.Helper()
 	p, err := newPlan(t, c)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
@@ -64,7 +65,7 @@ func (t *trial[S, P]) appended(e *execution[S, P]) {
 // expect has the events come for which a row waits.
 func (t *trial[S, P]) expect(e *execution[S, P], row string) {
 	for i, a := range t.arrivals {
-		if a.Row != row {
+		if a.Row != row || a.Since != "" && !t.has(a.Since) {
 			continue
 		}
 		expected := false
@@ -125,6 +126,19 @@ func (t *trial[S, P]) repeat() {
 	}
 }
 
+// has reports whether the stream has an event of a type.
+func (t *trial[S, P]) has(eventType string) bool {
+	return slices.ContainsFunc(t.records(), func(r event.Record) bool { return r.Type == eventType })
+}
+
+// decidedAbout reports whether a person has decided so about a part.
+func (t *trial[S, P]) decidedAbout(part string, action saga.ResolutionAction) bool {
+	return slices.ContainsFunc(t.records(), func(r event.Record) bool {
+		var d saga.ResolutionData
+		return r.Type == t.plan.decided(action) && json.Unmarshal(r.Data, &d) == nil && d.Item == part
+	})
+}
+
 // stray sends events to which no row listens, and those of the journey before the saga waits for them. A participant notifies only of
 // what it was asked.
 func (t *trial[S, P]) stray() {
@@ -133,7 +147,7 @@ func (t *trial[S, P]) stray() {
 	for i, a := range t.arrivals {
 		came := false
 		t.locked(func() { came = t.came[i] })
-		if row := t.plan.rowOf(point{row: a.Row}); !came && row.Kind == saga.Await {
+		if row := t.plan.rowOf(point{row: a.Row}); !came && row.Kind == saga.Await && (a.Since == "" || t.has(a.Since)) {
 			t.send(a)
 		}
 	}
@@ -181,7 +195,10 @@ func (t *trial[S, P]) decide(e *execution[S, P], attention int) {
 		return
 	}
 	action := saga.Skip
-	switch {
+	switch decision := t.cell.journey.Decision; {
+	case decision != "" && t.plan.parts() != nil && t.plan.parts().Name == k.Attention.Step &&
+		slices.Contains(allowed, decision) && !t.decidedAbout(k.Attention.Item, decision):
+		action = decision
 	case t.cell.scenario.stuck == k.Attention.Step && slices.Contains(allowed, saga.Compensate):
 		action = saga.Compensate
 	case slices.Contains(allowed, saga.Retry):

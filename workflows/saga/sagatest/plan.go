@@ -40,6 +40,7 @@ const (
 	rowTurn      = "turn"
 	rowCancel    = "cancel"
 	rowAttention = "attention"
+	rowDecision  = "decision"
 	rowEvents    = "events"
 )
 
@@ -176,9 +177,10 @@ func (p *plan[S, P]) add(t testing.TB, c cell, known []point) []point {
 	if c.err != nil {
 		return nil
 	}
-	for _, at := range trial.trace {
+	first := p.first(trial.trace)
+	for n, at := range trial.trace {
 		p.reached[at.row+"/"+at.op] = true
-		if slices.Contains(known, at) || (p.Once || testing.Short()) && p.struck[modal{c.mode, at}] {
+		if n < first || slices.Contains(known, at) || (p.Once || testing.Short()) && p.struck[modal{c.mode, at}] {
 			continue
 		}
 		p.struck[modal{c.mode, at}] = true
@@ -195,11 +197,32 @@ func (p *plan[S, P]) add(t testing.TB, c cell, known []point) []point {
 	return trial.trace
 }
 
+// first is the index of the first point that is struck.
+func (p *plan[S, P]) first(trace []point) int {
+	if p.After == "" {
+		return 0
+	}
+	first := len(trace)
+	for n, at := range trace {
+		if at.row == p.After {
+			first = n + 1
+		}
+	}
+	return first
+}
+
+// decided is the type of the event of a decision about a part.
+func (p *plan[S, P]) decided(action saga.ResolutionAction) string {
+	if row := p.parts(); row != nil && row.Parts.Decisions[action] != "" {
+		return row.Parts.Decisions[action]
+	}
+	return saga.Resolution{Action: action}.EventType(prefixOf(p.Flow))
+}
+
 // unreached reports the operations that no journey reaches.
 func (p *plan[S, P]) unreached() error {
 	var missing []error
-	for i := range p.Flow.Steps {
-		row := &p.Flow.Steps[i]
+	for row := range p.Flow.Operated() {
 		for _, kind := range []saga.ActionKind{saga.Do, saga.Lookup, saga.Undo} {
 			name := row.Name + "/" + string(kind)
 			if row.Operation(kind) != nil && !p.reached[name] && !slices.Contains(p.Unreached, name) {

@@ -70,8 +70,7 @@ func newTrial[S, P any](t testing.TB, p *plan[S, P], c cell) *trial[S, P] {
 		plan: p, cell: c, log: memlog.New(), world: p.NewWorld(t), operations: make(map[string]point),
 		arrivals: c.journey.Arrivals, comes: make(map[int]time.Time), came: make(map[int]bool), called: make(map[call]bool),
 	}
-	for i := range p.Flow.Steps {
-		row := &p.Flow.Steps[i]
+	for row := range p.Flow.Operated() {
 		for _, kind := range []saga.ActionKind{saga.Do, saga.Lookup, saga.Undo} {
 			if o := row.Operation(kind); o != nil && o.Run != nil {
 				trial.operations[p.Flow.ActivityOf(row, kind)] = point{row: row.Name, op: string(kind)}
