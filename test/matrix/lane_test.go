@@ -223,10 +223,15 @@ func (l *lane) thaw() {
 	}
 }
 
-// moved tells whoever waits that something has changed.
+// moved reports a change to those who wait for one.
 func (l *lane) moved() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.announce()
+}
+
+// announce is moved for those who hold the lock.
+func (l *lane) announce() {
 	close(l.changed)
 	l.changed = make(chan struct{})
 }

@@ -119,6 +119,7 @@ func (l *lane) spring(inc *incarnation, fits func(*trap) bool) *trap {
 	for _, t := range l.traps {
 		if !t.fired && fits(t) {
 			t.fired = true
+			l.announce() // nothing may be recorded after it
 			l.strikes.Add(1)
 			t.decided = l.state(t.orderID).Decision
 			return t
