@@ -140,7 +140,7 @@ func (o publishOutput) send(ctx context.Context, n *rabbitmq.OneShotPublisher, m
 	defer cancel()
 	err := n.Publish(ctx, m)
 	if errors.Is(err, fault.NotFound) {
-		return fmt.Errorf("%w: no queue is bound for it, and the event is lost", err)
+		return fmt.Errorf("%w; the event is lost", err)
 	}
 	return err
 }

@@ -4,11 +4,16 @@ import (
 	"context"
 	"strings"
 
+	"go.opentelemetry.io/otel/propagation"
 	oteltrace "go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/contrib/opentelemetry"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/workflow"
 )
+
+// headerKey is the header with the span of a sender. Histories have it: it is never renamed.
+const headerKey = "_tracer-data"
 
 // Interceptors have Temporal's SDK make spans: of starts, signals and Updates, of runs, and of the attempts of their activities, local ones
 // included. They add headers and change nothing else: histories replay with and without them. None when traces are not exported.
@@ -17,7 +22,7 @@ func (t *Tracing) Interceptors() ([]interceptor.ClientInterceptor, error) {
 		return nil, nil
 	}
 	spans, err := opentelemetry.NewTracingInterceptor(opentelemetry.TracerOptions{
-		Tracer: t.Tracer(), DisableQueryTracing: true, DisableBaggage: true, AllowInvalidParentSpans: true,
+		Tracer: t.Tracer(), HeaderKey: headerKey, DisableQueryTracing: true, DisableBaggage: true, AllowInvalidParentSpans: true,
 		SpanStarter: func(ctx context.Context, tracer oteltrace.Tracer, name string, opts ...oteltrace.SpanStartOption) oteltrace.Span {
 			if strings.HasPrefix(name, "RunWorkflow:") {
 				ctx = context.WithValue(ctx, runKey{}, name)
@@ -69,11 +74,30 @@ func (l *linkedRun) ExecuteUpdate(ctx workflow.Context, in *interceptor.UpdateIn
 	return l.Next.ExecuteUpdate(ctx, in)
 }
 
+// link joins the span of the run with that of a signal or Update. A run that was interrupted has lost its links: when it is replayed, it is
+// linked with the span of the sender, which the history has.
 func (l *linkedRun) link(ctx workflow.Context) {
-	span, ok := opentelemetry.SpanFromWorkflowContext(ctx)
-	if !ok || l.span == nil || workflow.IsReplaying(ctx) {
+	if l.span == nil {
 		return
 	}
-	l.span.AddLink(oteltrace.Link{SpanContext: span.SpanContext()})
-	span.AddLink(oteltrace.Link{SpanContext: l.span.SpanContext()})
+	if workflow.IsReplaying(ctx) {
+		if sender := senderOf(ctx); sender.IsValid() {
+			l.span.AddLink(oteltrace.Link{SpanContext: sender})
+		}
+		return
+	}
+	if span, ok := opentelemetry.SpanFromWorkflowContext(ctx); ok {
+		l.span.AddLink(oteltrace.Link{SpanContext: span.SpanContext()})
+		span.AddLink(oteltrace.Link{SpanContext: l.span.SpanContext()})
+	}
+}
+
+// senderOf is the span in the header of a signal or Update; invalid when there is none.
+func senderOf(ctx workflow.Context) oteltrace.SpanContext {
+	var carried propagation.MapCarrier
+	payload := interceptor.WorkflowHeader(ctx)[headerKey]
+	if payload == nil || converter.GetDefaultDataConverter().FromPayload(payload, &carried) != nil {
+		return oteltrace.SpanContext{}
+	}
+	return oteltrace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), carried))
 }

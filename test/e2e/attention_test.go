@@ -210,8 +210,8 @@ func TestAttentionIsResolved(t *testing.T) {
 	t.Run("a lost parcel", func(t *testing.T) {
 		item, err := s.client.AwaitStuck(s.ctx, lost, "deliver")
 		require.NoError(t, err)
-		require.Equal(t, []string{"skip", "substitute"}, item.Actions)
-		s.refused(lost, `allowed actions are skip and substitute, not "retry"`, harness.Decision{Action: "retry"})
+		require.Equal(t, []string{"skip", "substitute", "refund", "resend"}, item.Actions)
+		s.refused(lost, `allowed actions are skip, substitute, refund and resend, not "retry"`, harness.Decision{Action: "retry"})
 		out := s.printed("attention", "--json")
 		var lines []struct{ ID, Step string }
 		require.NoError(t, json.Unmarshal([]byte(out), &lines), out)

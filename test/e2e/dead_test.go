@@ -289,7 +289,7 @@ func TestMessageOverTheDeliveryLimitIsTriedOnce(t *testing.T) {
 	stock, err := s.client.Stock(s.ctx, sku)
 	require.NoError(t, err)
 	require.Equal(t, int64(6), stock.OnHand)
-	s.refusedReplay(l.ID, "handled already")
+	s.refusedReplay(l.ID, "already been handled")
 
 	// The next one ends the process while it is handled: its receipt never reaches the server.
 	s.service.Kill()

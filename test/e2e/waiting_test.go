@@ -32,7 +32,7 @@ func TestAnOrderThatWaitsIsHandledWhenTheServiceStarts(t *testing.T) {
 	s.start()
 	s.ends(id, "completed", "")
 	if time.Since(began) < 4*time.Minute { // otherwise its time may have been up
-		require.Eventually(t, func() bool { return strings.Contains(s.service.Log(), "waiting messages are handled again") }, patience, tick)
+		require.Eventually(t, func() bool { return strings.Contains(s.service.Log(), "waiting messages returned to their queue") }, patience, tick)
 	}
 	s.audit()
 }
