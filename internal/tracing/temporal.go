@@ -50,14 +50,18 @@ func (*links) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInb
 
 type linkedRun struct {
 	interceptor.WorkflowInboundInterceptorBase
-	// span is the run's; nil before it has begun.
-	span oteltrace.Span
+	// span is the run's; nil before it has begun. Early are the spans of what it was sent before that.
+	span  oteltrace.Span
+	early []oteltrace.SpanContext
 }
 
 // ExecuteWorkflow implements interceptor.WorkflowInboundInterceptor.
 func (l *linkedRun) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteWorkflowInput) (any, error) {
 	if span, ok := opentelemetry.SpanFromWorkflowContext(ctx); ok {
 		l.span = span
+		for _, sender := range l.early {
+			l.span.AddLink(oteltrace.Link{SpanContext: sender})
+		}
 	}
 	return l.Next.ExecuteWorkflow(ctx, in)
 }
@@ -77,17 +81,17 @@ func (l *linkedRun) ExecuteUpdate(ctx workflow.Context, in *interceptor.UpdateIn
 // link joins the span of the run with that of a signal or Update. A run that was interrupted has lost its links: when it is replayed, it is
 // linked with the span of the sender, which the history has.
 func (l *linkedRun) link(ctx workflow.Context) {
-	if l.span == nil {
-		return
+	span, began := opentelemetry.SpanFromWorkflowContext(ctx)
+	of := span.SpanContext()
+	if workflow.IsReplaying(ctx) || !began {
+		of = senderOf(ctx)
 	}
-	if workflow.IsReplaying(ctx) {
-		if sender := senderOf(ctx); sender.IsValid() {
-			l.span.AddLink(oteltrace.Link{SpanContext: sender})
-		}
-		return
-	}
-	if span, ok := opentelemetry.SpanFromWorkflowContext(ctx); ok {
-		l.span.AddLink(oteltrace.Link{SpanContext: span.SpanContext()})
+	switch {
+	case !of.IsValid():
+	case l.span == nil:
+		l.early = append(l.early, of)
+	default:
+		l.span.AddLink(oteltrace.Link{SpanContext: of})
 		span.AddLink(oteltrace.Link{SpanContext: l.span.SpanContext()})
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	enumspb "go.temporal.io/api/enums/v1"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/ordersaga/ordersaga/test/harness"
@@ -185,7 +186,24 @@ func TestLongWaitsAreLinked(t *testing.T) {
 	publish("placed-"+sku, "order.created", placedBy, o)
 	_, err := s.client.AwaitStatus(s.ctx, o.ID, "awaiting_shipment")
 	require.NoError(t, err)
-	// Another process goes on with the saga, from its history.
+	// Another process goes on with the saga, from its history. What is not in the history is no wait.
+	taskCompletedAfter := func(eventType enumspb.EventType) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			history := s.temporal.GetWorkflowHistory(s.ctx, "order-"+o.ID, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+			for found := false; history.HasNext(); {
+				e, err := history.Next()
+				if err != nil {
+					return false
+				}
+				if found = found || e.GetEventType() == eventType; found && e.GetEventType() == enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED {
+					return true
+				}
+			}
+			return false
+		}, patience, tick)
+	}
+	taskCompletedAfter(enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED)
 	first.Kill()
 	second := s.start(collected.env()...)
 	publish("shipped-"+sku, "shipment.dispatched", shippedBy, map[string]any{"orderId": o.ID, "carrier": "dhl"})
@@ -212,6 +230,7 @@ func TestLongWaitsAreLinked(t *testing.T) {
 			})
 	}, patience, tick, "the order's spans are %s", lazy(spans))
 	// A third one knows the signal from the history alone, and ends the run.
+	taskCompletedAfter(enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
 	second.Kill()
 	s.start(collected.env()...)
 	s.carrier("shipment.delivered", o.ID)
