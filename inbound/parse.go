@@ -237,7 +237,7 @@ func identifier(value any) string {
 	return remark(value, maxText-40) + " " + event.DerivedID("name", whole)
 }
 
-// shipmentLines reads the lines of an event about a parcel. What cannot be read fits no line, so that it never stands for all lines.
+// shipmentLines reads the lines of an event about a parcel. What cannot be read fits no line, so that it never means all lines.
 func shipmentLines(value any) []order.ShipmentLine {
 	list, ok := value.([]any)
 	switch {

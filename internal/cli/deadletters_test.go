@@ -18,7 +18,7 @@ func TestLetterFilter(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	f, err := (&letterFilter{}).filter(now)
 	require.NoError(t, err)
-	require.Equal(t, deadletter.Filter{Statuses: deadletter.Undecided, Limit: cursor.MaxLimit}, f, "what waits for somebody")
+	require.Equal(t, deadletter.Filter{Statuses: deadletter.Undecided, Limit: cursor.MaxLimit}, f, "undecided letters")
 	f, err = (&letterFilter{statuses: []string{"all"}}).filter(now)
 	require.NoError(t, err)
 	require.Empty(t, f.Statuses)

@@ -12,7 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-// TestRetryDoesNotRevertDecision that somebody has decided while it ran.
+// TestRetryDoesNotRevertDecision: an operator decided while the retry ran.
 func TestRetryDoesNotRevertDecision(t *testing.T) {
 	p := post(deadletter.ReasonDeliveryLimit, "x")
 	id := deadletter.New(p, now).ID

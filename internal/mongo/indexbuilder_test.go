@@ -127,7 +127,7 @@ func preparing(t *testing.T, s *indexed) (*logs, func() error) {
 	}
 }
 
-// TestStartUsesExistingIndexes: a server that lets nobody create indexes does not keep the service from starting.
+// TestStartUsesExistingIndexes: the service starts although the server refuses to create indexes.
 func TestStartUsesExistingIndexes(t *testing.T) {
 	for name, noList := range map[string]bool{"listed": false, "not listed": true} {
 		t.Run(name, func(t *testing.T) {

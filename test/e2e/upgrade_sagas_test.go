@@ -31,7 +31,7 @@ type recordedSaga struct {
 	// Path is the name of the path that it takes, State the state that it was recorded in.
 	Path  string `json:"path"`
 	State string `json:"state"`
-	// Open reports whether somebody has something left to do about it: the order, or what came after its end.
+	// Open reports whether an intervention is missing, for the order or for its late events.
 	Open bool `json:"open"`
 	// Then is what happens after the upgrade. First reports whether the first of it happens before any run was repaired.
 	Then  []reaction `json:"then,omitempty"`

@@ -31,7 +31,7 @@ type path struct {
 	script     []scene
 	status     string
 	reason     string
-	// overdue reports whether somebody is too late on it.
+	// overdue reports whether a deadline passes on it.
 	overdue bool
 	// timeline is what the order's events must be, without their prefixes being cut.
 	timeline []string

@@ -168,8 +168,8 @@ func (s *State) free() quantities {
 	return q
 }
 
-// unread is what is free, and what parcels hold that may hold less, as their events named no lines.
-func (s *State) unread() quantities {
+// unassigned is what is free, and the lines of parcels whose events named none: they may hold less.
+func (s *State) unassigned() quantities {
 	q := s.free()
 	for _, p := range s.Parcels {
 		if p.Rest && p.open() {

@@ -95,7 +95,7 @@ func (w *shipping) meaning(f saga.Fact) saga.PartMeaning {
 	}
 	for i := range order.Flow.Steps {
 		if p := order.Flow.Steps[i].Parts; p != nil {
-			return p.Tell(&w.s, &f).Meaning
+			return p.Interpret(&w.s, &f).Meaning
 		}
 	}
 	return saga.PartNothing

@@ -9,7 +9,7 @@
 // publishes, hands over to the next run and closes. Its activities are in the package activities; the step functions of the table, methods of
 // the flow's participants, run in them and return an Outcome, of which the kit makes the event.
 //
-// A wait after the pivot may be fulfilled in parts, such as the parcels of an order: its row has a PartsRule. Tell says what an event about
+// A wait after the pivot may be fulfilled in parts, such as the parcels of an order: its row has a PartsRule. Interpret says what an event about
 // a part means to a saga; each is recorded in a slot of its own, and the wait is over with the last one, or when Over says so. A part that is
 // missing needs attention by itself, and Follow is the step that follows from a decision, such as a refund, with an item and a slot for each.
 //

@@ -109,7 +109,7 @@ func mayHaveOutcome(data []byte) bool {
 func (f *Flow[S, P]) applySlot(s *S, r event.Record) (Status, error) {
 	k := kitOf(s)
 	if f.ofPart(r) {
-		return "", event.DecodeInto(r.Event, k.heardOfPart)
+		return "", event.DecodeInto(r.Event, k.applyPart)
 	}
 	row, ofRow := f.rowOf(r.Key)
 	if row == nil && !ofRow && r.Key != SlotAccept && r.Key != SlotDecide && r.Key != SlotTurn && r.Key != SlotEnd {

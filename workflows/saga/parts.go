@@ -12,15 +12,15 @@ import (
 // PartsRule is about a wait after the pivot that may be fulfilled in parts, such as the parcels of an order. A flow has one such wait.
 //
 // Events about parts come in any order, and before the saga waits for them. From the event of WaitRule.Since on, each is read as soon as the
-// saga has decided to go forward: Tell says what it says. Until then there is room for maxParts of them; what has no room, and what says
+// saga has decided to go forward: Interpret says what it means. Until then there is room for maxParts of them; what has no room, and what says
 // something that cannot be used, is kept as a late event.
 type PartsRule[S, P any] struct {
 	// Slot begins the slots of events about parts: <Slot>/<part>/<what>.
 	Slot string
 	// On are the types of events about parts, in the order in which what was heard is looked at.
 	On []string
-	// Tell says what an event about a part means to a saga. It is asked again after each event of the saga, until the answer is PartNothing.
-	Tell func(s *S, f *Fact) PartNews
+	// Interpret says what an event about a part means to a saga. It is called again after each event of the saga, until it returns PartNothing.
+	Interpret func(s *S, f *Fact) PartResult
 	// Over reports whether nothing is waited for any more, although the log does not have the outcome of the row.
 	Over func(s *S) bool
 	// Missing is the first part, as the log has it, about which a person must decide, and what is the matter with it; "" if there is none.
@@ -56,8 +56,8 @@ const (
 	PartUnusable
 )
 
-// PartNews is what an event about a part says to a saga.
-type PartNews struct {
+// PartResult is what an event about a part means to a saga, and the event to record.
+type PartResult struct {
 	Meaning PartMeaning
 	// Part and What make the slot of a PartEvent; Type is its type, and Data its data. Renews reports that the wait begins anew with it.
 	Part, What, Type string
@@ -169,8 +169,8 @@ type partData struct {
 	ExpiresAt     string `json:"expiresAt"`
 }
 
-// heardOfPart folds an event about a part.
-func (s *Saga) heardOfPart(d partData) {
+// applyPart folds an event about a part.
+func (s *Saga) applyPart(d partData) {
 	s.causedBy(d.EventIdentity)
 	if until := timeOf(d.ExpiresAt); until.After(s.PartsUntil) {
 		s.PartsUntil = until
@@ -191,7 +191,7 @@ func (r *run[S, P]) readParts() {
 		if !slices.Contains(row.Parts.On, fact.Type) {
 			return false
 		}
-		switch row.Parts.Tell(&r.state, &fact).Meaning {
+		switch row.Parts.Interpret(&r.state, &fact).Meaning {
 		case PartNothing:
 			return true
 		case PartUnusable:
@@ -222,14 +222,14 @@ func (r *run[S, P]) unusable(fact Fact) {
 	}
 }
 
-// told are the facts about parts in the order in which they are looked at.
-func (n *next[S, P]) told(row *Step[S, P], yield func(f *Fact, news PartNews) bool) {
+// partFacts yields the facts about parts in the order in which they are looked at.
+func (n *next[S, P]) partFacts(row *Step[S, P], yield func(f *Fact, result PartResult) bool) {
 	if !n.flow.readsParts(n.s, row) || n.k.Has(row.slot()) {
 		return
 	}
 	for _, t := range row.Parts.On {
 		for i := range n.facts.Heard {
-			if f := &n.facts.Heard[i]; f.Type == t && !yield(f, row.Parts.Tell(n.s, f)) {
+			if f := &n.facts.Heard[i]; f.Type == t && !yield(f, row.Parts.Interpret(n.s, f)) {
 				return
 			}
 		}
@@ -242,19 +242,19 @@ func (n *next[S, P]) partEvent() (a Action, ok bool) {
 	if row == nil {
 		return a, false
 	}
-	n.told(row, func(f *Fact, news PartNews) bool {
-		if news.Meaning != PartEvent {
+	n.partFacts(row, func(f *Fact, result PartResult) bool {
+		if result.Meaning != PartEvent {
 			return true
 		}
 		var extra identified
 		if f.Cause != "" {
 			extra.EventIdentity = f.Identity
 		}
-		if news.Renews {
+		if result.Renews {
 			extra.ExpiresAt = timeText(n.now.Add(n.timing(row.Wait.Deadline)))
 		}
-		slot := row.Parts.Slot + "/" + news.Part + "/" + news.What
-		a, ok = Action{Kind: Record, Entry: n.entry(slot, news.Type, f.Cause, news.Data, extra)}, true
+		slot := row.Parts.Slot + "/" + result.Part + "/" + result.What
+		a, ok = Action{Kind: Record, Entry: n.entry(slot, result.Type, f.Cause, result.Data, extra)}, true
 		return false
 	})
 	return a, ok
@@ -262,8 +262,8 @@ func (n *next[S, P]) partEvent() (a Action, ok bool) {
 
 // lastPart is the fact with which the wait is over; nil if there is none.
 func (n *next[S, P]) lastPart(row *Step[S, P]) (last *Fact) {
-	n.told(row, func(f *Fact, news PartNews) bool {
-		if news.Meaning == PartLast {
+	n.partFacts(row, func(f *Fact, result PartResult) bool {
+		if result.Meaning == PartLast {
 			last = f
 		}
 		return last == nil
@@ -283,8 +283,8 @@ func (n *next[S, P]) waitParts(row *Step[S, P], until time.Time) Action {
 		return n.look(StuckCall{Step: row.Name, Item: part, Error: text})
 	}
 	trouble := ""
-	n.told(row, func(f *Fact, news PartNews) bool {
-		if news.Meaning == PartTrouble {
+	n.partFacts(row, func(f *Fact, result PartResult) bool {
+		if result.Meaning == PartTrouble {
 			for _, t := range row.Wait.Trouble {
 				if t.On == f.Type {
 					trouble = t.Text
@@ -342,8 +342,8 @@ func (n *next[S, P]) resolvePart(row *Step[S, P], r Resolution) Action {
 		kind = r.EventType(n.flow.prefix())
 	} else if a.Item == "" {
 		// The log has no other event of what was heard.
-		n.told(row, func(f *Fact, news PartNews) bool {
-			if news.Meaning == PartTrouble && f.Cause != "" {
+		n.partFacts(row, func(f *Fact, result PartResult) bool {
+			if result.Meaning == PartTrouble && f.Cause != "" {
 				extra.EventIdentity = f.Identity
 			}
 			return extra.EventIdentity == ""
@@ -367,8 +367,8 @@ func checkParts[S, P any](c *tableChecker, row *Step[S, P]) {
 	c.require(row.Kind == Await && c.pastPivot, "only a wait after the pivot is fulfilled in parts")
 	c.require(p.Slot != "" && !strings.Contains(p.Slot, "/"), "the slot of parts is a name without a slash")
 	c.unique("slot", p.Slot)
-	c.require(len(p.On) > 0 && p.Tell != nil && p.Over != nil && p.Missing != nil && p.Settled != nil,
-		"parts have On, Tell, Over, Missing and Settled")
+	c.require(len(p.On) > 0 && p.Interpret != nil && p.Over != nil && p.Missing != nil && p.Settled != nil,
+		"parts have On, Interpret, Over, Missing and Settled")
 	for action := range p.Decisions {
 		c.require(action == Refund || action == Resend, "%q is no decision about a part", action)
 	}

@@ -34,20 +34,20 @@ type box struct {
 
 func loads() *saga.Flow[load, dock] {
 	step := &saga.Operation[load, dock]{Run: dock.step}
-	tell := func(s *load, f *saga.Fact) saga.PartNews {
+	tell := func(s *load, f *saga.Fact) saga.PartResult {
 		b, err := saga.DataOf[box](f)
-		news := saga.PartNews{Meaning: saga.PartEvent, Part: b.Box, What: "there", Type: "load.box_there", Data: b}
+		result := saga.PartResult{Meaning: saga.PartEvent, Part: b.Box, What: "there", Type: "load.box_there", Data: b}
 		switch {
 		case err != nil || b.Box == "bad":
-			return saga.PartNews{Meaning: saga.PartUnusable}
+			return saga.PartResult{Meaning: saga.PartUnusable}
 		case slices.Contains(s.There, b.Box), f.Type == "box.lost" && slices.Contains(s.Lost, b.Box):
-			return saga.PartNews{}
+			return saga.PartResult{}
 		case f.Type == "box.lost":
-			news.What, news.Type = "lost", "load.box_lost"
+			result.What, result.Type = "lost", "load.box_lost"
 		case len(s.There)+len(s.Paid)+1 >= s.Want:
-			news.Meaning = saga.PartLast
+			result.Meaning = saga.PartLast
 		}
-		return news
+		return result
 	}
 	remember := func(list *[]string) func(b box) {
 		return func(b box) { *list = append(slices.Clone(*list), b.Box) }
@@ -77,7 +77,7 @@ func loads() *saga.Flow[load, dock] {
 				Wait: &saga.WaitRule{On: []string{"box.there"}, For: "boxes", Since: "ask", Deadline: "D", Overdue: "late", MissingText: "boxes are missing",
 					Trouble: []saga.Trouble{{On: "box.lost", Text: "lost"}}},
 				Parts: &saga.PartsRule[load, dock]{
-					Slot: "box", On: []string{"box.there", "box.lost"}, Tell: tell,
+					Slot: "box", On: []string{"box.there", "box.lost"}, Interpret: tell,
 					Over: func(s *load) bool { return len(s.There)+len(s.Paid) >= s.Want },
 					Missing: func(s *load) (string, string) {
 						for _, b := range s.Lost {
@@ -219,7 +219,7 @@ func TestCheckOfParts(t *testing.T) {
 			f.Steps = append(f.Steps, again)
 		},
 		"only a wait after the pivot is fulfilled in parts": func(f *saga.Flow[load, dock]) { f.Steps[2].Parts = f.Steps[3].Parts },
-		"parts have On, Tell, Over, Missing and Settled":    func(f *saga.Flow[load, dock]) { f.Steps[3].Parts.Tell = nil },
+		"parts have On, Interpret, Over, Missing and Settled":    func(f *saga.Flow[load, dock]) { f.Steps[3].Parts.Interpret = nil },
 		`"skip" is no decision about a part`: func(f *saga.Flow[load, dock]) {
 			f.Steps[3].Parts.Decisions = map[saga.ResolutionAction]string{saga.Skip: "load.skipped"}
 		},

@@ -89,20 +89,20 @@ type box struct {
 }
 
 func loads() *saga.Flow[load, *till] {
-	tell := func(s *load, f *saga.Fact) saga.PartNews {
+	tell := func(s *load, f *saga.Fact) saga.PartResult {
 		b, err := saga.DataOf[box](f)
-		news := saga.PartNews{Meaning: saga.PartEvent, Part: b.Box, What: "there", Type: "load.box_there", Data: b}
+		result := saga.PartResult{Meaning: saga.PartEvent, Part: b.Box, What: "there", Type: "load.box_there", Data: b}
 		switch open := s.open(); {
 		case err != nil || !slices.Contains(s.Want, b.Box):
-			return saga.PartNews{Meaning: saga.PartUnusable}
+			return saga.PartResult{Meaning: saga.PartUnusable}
 		case !slices.Contains(open, b.Box), f.Type == "box.lost" && slices.Contains(s.Lost, b.Box):
-			return saga.PartNews{}
+			return saga.PartResult{}
 		case f.Type == "box.lost":
-			news.What, news.Type = "lost", "load.box_lost"
+			result.What, result.Type = "lost", "load.box_lost"
 		case len(open) == 1:
-			news.Meaning = saga.PartLast
+			result.Meaning = saga.PartLast
 		}
-		return news
+		return result
 	}
 	lost := func(s *load) (string, string) {
 		for _, b := range s.open() {
@@ -126,7 +126,7 @@ func loads() *saga.Flow[load, *till] {
 				Wait: &saga.WaitRule{On: []string{"box.there"}, For: "boxes", Since: "ask", Deadline: "BOXES", Overdue: "late", MissingText: "boxes are missing",
 					Trouble: []saga.Trouble{{On: "box.lost", Text: "lost"}}},
 				Parts: &saga.PartsRule[load, *till]{
-					Slot: "box", On: []string{"box.there", "box.lost"}, Tell: tell, Missing: lost,
+					Slot: "box", On: []string{"box.there", "box.lost"}, Interpret: tell, Missing: lost,
 					Over:      func(s *load) bool { return len(s.open()) == 0 },
 					Settled:   func(s *load, b string) bool { return !slices.Contains(s.open(), b) },
 					Decisions: map[saga.ResolutionAction]string{saga.Refund: "load.refund_requested"},
@@ -263,13 +263,13 @@ func TestMatrixNoticesAWrongRuleOfParts(t *testing.T) {
 			p.Over = func(s *load) bool { return len(s.There) > 0 }
 		}, want: "is missing"},
 		"the first part as the last one": {spoil: func(_ *saga.Flow[load, *till], p *saga.PartsRule[load, *till]) {
-			tell := p.Tell
-			p.Tell = func(s *load, f *saga.Fact) saga.PartNews {
-				news := tell(s, f)
-				if f.Type == "box.there" && news.Meaning == saga.PartEvent {
-					news.Meaning = saga.PartLast
+			tell := p.Interpret
+			p.Interpret = func(s *load, f *saga.Fact) saga.PartResult {
+				result := tell(s, f)
+				if f.Type == "box.there" && result.Meaning == saga.PartEvent {
+					result.Meaning = saga.PartLast
 				}
-				return news
+				return result
 			}
 		}, want: "is missing"},
 		"a decision that is not followed": {spoil: func(_ *saga.Flow[load, *till], p *saga.PartsRule[load, *till]) {
