@@ -218,8 +218,8 @@ func TestCheckOfParts(t *testing.T) {
 			again.Name = "again"
 			f.Steps = append(f.Steps, again)
 		},
-		"only a wait after the pivot is fulfilled in parts": func(f *saga.Flow[load, dock]) { f.Steps[2].Parts = f.Steps[3].Parts },
-		"parts have On, Interpret, Over, Missing and Settled":    func(f *saga.Flow[load, dock]) { f.Steps[3].Parts.Interpret = nil },
+		"only a wait after the pivot is fulfilled in parts":   func(f *saga.Flow[load, dock]) { f.Steps[2].Parts = f.Steps[3].Parts },
+		"parts have On, Interpret, Over, Missing and Settled": func(f *saga.Flow[load, dock]) { f.Steps[3].Parts.Interpret = nil },
 		`"skip" is no decision about a part`: func(f *saga.Flow[load, dock]) {
 			f.Steps[3].Parts.Decisions = map[saga.ResolutionAction]string{saga.Skip: "load.skipped"}
 		},
