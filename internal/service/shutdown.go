@@ -88,11 +88,7 @@ func (s *Service) leave() {
 	}
 	s.logger.LogAttrs(context.Background(), slog.LevelInfo, "stopping: not ready any more, requests are served", slog.Int64("delay_ms", s.cfg.ShutdownDelay.Milliseconds()))
 	s.api.Leave()
-	select {
-	case <-time.After(s.cfg.ShutdownDelay):
-	case <-s.http.failed:
-	case <-s.fatal:
-	}
+	<-time.After(s.cfg.ShutdownDelay)
 }
 
 // close drains and ends everything within SHUTDOWN_GRACE, in the order of dependence: first what lets work in.
