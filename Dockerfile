@@ -23,10 +23,10 @@ FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/ordersaga /ordersaga
 
-# Nobody: there is no user database here, so the number stands for itself.
+# A user without rights. The image has no user database, so the user is a number.
 USER 65532:65532
 
-# Loopback of a container reaches nobody. This is not loopback, so PAYMENT_GATEWAY must be named.
+# A container is not reached on its loopback address. Off loopback, PAYMENT_GATEWAY and API_AUTH must be set.
 ENV HTTP_ADDR=0.0.0.0:8080
 EXPOSE 8080
 

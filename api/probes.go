@@ -54,7 +54,7 @@ func (s *Server) readiness(ctx context.Context) (Readiness, int) {
 		}
 	}
 	r, status := ReadinessOf(checks)
-	if s.isDraining() {
+	if s.leaving.Load() {
 		r.Status, status = "draining", http.StatusServiceUnavailable
 	}
 	return r, status

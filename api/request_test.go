@@ -101,10 +101,14 @@ func TestReadiness(t *testing.T) {
 	require.JSONEq(t, `{"status":"ready","checks":[{"name":"mongodb","status":"ok"},
 		{"name":"temporal","status":"failing","detail":"A dependency does not respond"}]}`, a.body)
 	f.checks = f.checks[:1]
-	f.server.Drain()
+	require.Empty(t, a.header.Get("Connection"))
+	f.server.Leave()
 	a = f.do(http.MethodGet, "/readyz", "")
 	require.Equal(t, http.StatusServiceUnavailable, a.status)
 	require.Contains(t, a.body, "draining")
+	a = f.do(http.MethodPost, "/v1/orders", validOrder)
+	require.Equal(t, http.StatusAccepted, a.status, "requests are served until the server drains")
+	require.Equal(t, "close", a.header.Get("Connection"))
 	require.Equal(t, http.StatusOK, f.do(http.MethodGet, "/livez", "").status)
 }
 

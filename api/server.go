@@ -25,6 +25,9 @@ type Server struct {
 	// streams counts the event streams that are open.
 	streams atomic.Int64
 
+	// leaving is set by Leave and by Drain.
+	leaving atomic.Bool
+
 	// draining ends with Drain.
 	draining context.Context
 	drain    context.CancelFunc
@@ -66,6 +69,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent) // RFC 9110, 9.3.7: the server answers, no more
 		return
 	}
+	if s.leaving.Load() {
+		w.Header().Set(echo.HeaderConnection, "close")
+	}
 	r = withoutTrailingSlash(r)
 	if r.Method == http.MethodHead {
 		r = r.Clone(r.Context())
@@ -88,9 +94,16 @@ func withoutTrailingSlash(r *http.Request) *http.Request {
 	return r
 }
 
-// Drain makes /readyz answer 503, ends event streams, and answers requests that wait for an order's end with the
+// Leave makes /readyz answer 503, and closes each connection after its next answer, so that clients connect to other processes. Everything is
+// served as before. It returns at once.
+func (s *Server) Leave() { s.leaving.Store(true) }
+
+// Drain does what Leave does, ends event streams, and answers requests that wait for an order's end with the
 // order as it is. Everything else is served as before, until the HTTP server is shut down. It returns at once.
-func (s *Server) Drain() { s.drain() }
+func (s *Server) Drain() {
+	s.Leave()
+	s.drain()
+}
 
 func (s *Server) isDraining() bool { return s.draining.Err() != nil }
 

@@ -50,7 +50,7 @@ func root(version string) *cobra.Command {
 	} {
 		cmd.AddCommand(roleCommand(r.use, r.short, r.roles, version))
 	}
-	cmd.AddCommand(configCommand(), rebuildCommand(), reconcileCommand(), attentionCommand(), resolveCommand(), healthCommand())
+	cmd.AddCommand(configCommand(), migrateCommand(), rebuildCommand(), reconcileCommand(), attentionCommand(), resolveCommand(), healthCommand())
 	cmd.AddCommand(publishCommand(), tailCommand())
 	cmd.AddCommand(deadLettersCommand(), flowsCommand(), keysCommand())
 	return cmd

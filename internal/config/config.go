@@ -99,7 +99,9 @@ type Config struct {
 	WorkerQueues      []string
 	WorkerConcurrency int
 	WorkerCache       int
-	ShutdownGrace     time.Duration
+	// ShutdownDelay is 0 if a stopping process drains at once.
+	ShutdownDelay time.Duration
+	ShutdownGrace time.Duration
 
 	// TracesProtocol is the protocol of the collector of traces.
 	TracesProtocol string

@@ -43,6 +43,7 @@ func TestEmptyEnvironmentLoadsDefaults(t *testing.T) {
 	assert.Equal(t, config.GatewaySimulator, c.PaymentGateway)
 	assert.Equal(t, 10*time.Second, c.SimulatorOutage)
 	assert.Equal(t, 5*time.Minute, c.SignalParkMax)
+	assert.Zero(t, c.ShutdownDelay)
 	assert.Equal(t, 30*time.Second, c.ShutdownGrace)
 	assert.Equal(t, 64, c.ConsumerPrefetch)
 	assert.Equal(t, time.Hour, c.ReconcileEvery)
@@ -78,7 +79,7 @@ func TestValuesAreRead(t *testing.T) {
 		"AMQP_URL=amqps://u:p@broker/vhost", "EVENT_EXCHANGE=events", "BROKER_PREFIX=shop", "CONSUMER_PREFETCH=8",
 		"HTTP_ADDR=[::1]:9000", "TEMPORAL_UI_URL=https://temporal.example/",
 		"PAYMENT_PENDING_DEADLINE=1s", "SHIPMENT_DEADLINE=1d12h", "DELIVERY_DEADLINE=3d", "RESERVE_DEADLINE=4s",
-		"AUTHORIZE_DEADLINE=5s", "ATTENTION_AFTER=6s", "SIGNAL_PARK_MAX=7s", "SIMULATOR_OUTAGE=8s", "SHUTDOWN_GRACE=9s",
+		"AUTHORIZE_DEADLINE=5s", "ATTENTION_AFTER=6s", "SIGNAL_PARK_MAX=7s", "SIMULATOR_OUTAGE=8s", "SHUTDOWN_DELAY=10s", "SHUTDOWN_GRACE=9s",
 		"WORKER_QUEUES=payments, orders", "LOG_LEVEL=warn", "LOG_FORMAT=json", "TEMPORAL_NAMESPACE=shop",
 		"RECONCILE_EVERY=0", "RECONCILE_REPAIR=False",
 	})
@@ -93,6 +94,7 @@ func TestValuesAreRead(t *testing.T) {
 	assert.Equal(t, slog.LevelWarn, c.LogLevel)
 	assert.Equal(t, config.LogJSON, c.LogFormat)
 	assert.Equal(t, 8, c.ConsumerPrefetch)
+	assert.Equal(t, 10*time.Second, c.ShutdownDelay)
 	assert.Zero(t, c.ReconcileEvery)
 	assert.False(t, c.ReconcileRepair)
 	assert.Equal(t, "shop", c.TemporalNamespace)
@@ -134,6 +136,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		"DEAD_LETTER_MAX_REPLAYS":                {"0", "1001", "thrice"},
 		"RECONCILE_EVERY":                        {"-1h", "1", "500ms", "hourly"},
 		"RECONCILE_REPAIR":                       {"yes", "2"},
+		"SHUTDOWN_DELAY":                         {"-1s", "500ms", "soon"},
 		"SHUTDOWN_GRACE":                         {"0d"},
 		"WORKER_QUEUES":                          {"order", "orders,orders", "orders,", ","},
 		"LOG_LEVEL":                              {"trace", "info+2"},

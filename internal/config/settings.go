@@ -121,6 +121,8 @@ func table(c *Config) []Setting {
 			"Maximum number of concurrent workflow tasks, and of concurrent activities of each queue, in this process. Further tasks wait in Temporal."),
 		setting("WORKER_CACHE", "2000", count(&c.WorkerCache, "sagas", 0, 1000000),
 			"Number of running sagas in the workflow cache of this process. Other sagas are replayed from their history; 0 always replays, for tests."),
+		setting("SHUTDOWN_DELAY", "0", durationOrOff(&c.ShutdownDelay),
+			"How long a stopping process with the API serves requests after `/readyz` has begun to answer 503, so that load balancers stop sending new ones. SHUTDOWN_GRACE begins after it."),
 		setting("SHUTDOWN_GRACE", "30s", duration(&c.ShutdownGrace), "How long a stopping process may finish running work."),
 
 		setting("RECONCILE_EVERY", "1h", durationOrOff(&c.ReconcileEvery),

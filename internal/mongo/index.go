@@ -134,11 +134,18 @@ func (b *IndexBuilder) Prepare(ctx context.Context, background bool, wanted ...[
 	}
 	if background {
 		ctx, b.stop = context.WithCancel(context.WithoutCancel(ctx))
-		b.done.Go(func() {
-			for _, i := range others {
-				_ = b.create(ctx, i) // it fails only if the context has ended
-			}
-		})
+		b.done.Go(func() { _ = b.Build(ctx, others) }) // it fails only if the context has ended
+	}
+	return nil
+}
+
+// Build creates indexes and waits for them without a timeout. An index that is not unique and that the server refuses is logged. The error is
+// the context's.
+func (b *IndexBuilder) Build(ctx context.Context, wanted ...[]Index) error {
+	for _, i := range slices.Concat(wanted...) {
+		if err := b.create(ctx, i); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -159,6 +159,18 @@ func TestStartReportsMissingIndexes(t *testing.T) {
 	}, testenv.Timeout, 10*time.Millisecond)
 }
 
+// TestBuildWaitsForEveryIndex: also for those that a start creates in the background.
+func TestBuildWaitsForEveryIndex(t *testing.T) {
+	s := &indexed{create: func(string, bson.Raw) bson.D { return nil }}
+	db, err := Open(t.Context(), mongofake.Connect(t, s.handle), nil)
+	require.NoError(t, err)
+	b := NewIndexBuilder(slog.New(slog.DiscardHandler))
+	t.Cleanup(b.Close)
+	orders, log := NewOrders(db).Indexes(), NewLog(db, EventsCollection).Indexes()
+	require.NoError(t, b.Build(t.Context(), orders, log))
+	require.Len(t, s.created, len(orders)+len(log))
+}
+
 // TestIndexBuildHasNoTimeout: a build has no deadline, neither here nor at the server; one that nothing is written
 // without is waited for, the others are not.
 func TestIndexBuildHasNoTimeout(t *testing.T) {

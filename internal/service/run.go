@@ -115,6 +115,7 @@ func Run(ctx context.Context, r Roles, cfg config.Config, version string, flows 
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "ready", slog.String("http", s.http.url()))
 	select {
 	case <-ctx.Done():
+		s.leave()
 		s.logger.LogAttrs(ctx, slog.LevelInfo, "draining", slog.Int64("grace_ms", cfg.ShutdownGrace.Milliseconds()))
 		return nil
 	case err := <-s.http.failed:

@@ -81,6 +81,16 @@ func (s drainStep) run(ctx context.Context, deadline, end time.Time) error {
 	}
 }
 
+// leave serves the API for SHUTDOWN_DELAY while /readyz says that the process is stopping: a load balancer sends requests until it has noticed.
+func (s *Service) leave() {
+	if s.api == nil || s.cfg.ShutdownDelay == 0 {
+		return
+	}
+	s.logger.LogAttrs(context.Background(), slog.LevelInfo, "stopping: not ready any more, requests are served", slog.Int64("delay_ms", s.cfg.ShutdownDelay.Milliseconds()))
+	s.api.Leave()
+	<-time.After(s.cfg.ShutdownDelay)
+}
+
 // close drains and ends everything within SHUTDOWN_GRACE, in the order of dependence: first what lets work in.
 func (s *Service) close() {
 	ctx := context.Background()

@@ -64,7 +64,11 @@ func (s *stores) open(ctx context.Context, poll time.Duration, indexes bool, log
 	if s.ledger, err = inventory.New(inventory.Config{Log: s.log, Registry: mongo.NewSKUs(s.db), Logger: logger}); err != nil {
 		return err
 	}
-	return s.indexes.Prepare(ctx, indexes, s.raw.Indexes(), s.orders.Indexes(), s.sagas.Indexes(), s.letters.Indexes())
+	return s.indexes.Prepare(ctx, indexes, s.wantedIndexes()...)
+}
+
+func (s *stores) wantedIndexes() [][]mongo.Index {
+	return [][]mongo.Index{s.raw.Indexes(), s.orders.Indexes(), s.sagas.Indexes(), s.letters.Indexes()}
 }
 
 func (s *stores) close(ctx context.Context) {

@@ -18,7 +18,7 @@ func (s *stack) role(name string) *harness.Service {
 func (s *stack) startRole(o harness.Options) *harness.Service {
 	s.t.Helper()
 	o.Binary = binary
-	o.Env = []string{"MONGODB_DATABASE=" + s.database, "TEMPORAL_NAMESPACE=" + s.namespace, "LOG_FORMAT=json", "RECONCILE_EVERY=0"}
+	o.Env = append([]string{"MONGODB_DATABASE=" + s.database, "TEMPORAL_NAMESPACE=" + s.namespace, "LOG_FORMAT=json", "RECONCILE_EVERY=0"}, o.Env...)
 	service, err := harness.Start(s.ctx, o)
 	require.NoError(s.t, err)
 	s.t.Cleanup(service.Kill)
