@@ -59,8 +59,9 @@ type Recorder struct {
 	Metrics Metrics
 
 	sent versions
-	// counted has the streams whose beginning or end was counted.
-	counted versions
+	// counted has the streams whose beginning or end was counted. For sagas of endless flows, begun has the version at which they had something
+	// to do, since the time of that in milliseconds.
+	counted, begun, since versions
 }
 
 // Flow are the activities of a flow: those of the kit, and one for each step function of its table. All fields are mandatory, unless

@@ -13,9 +13,9 @@ import (
 
 // Metrics counts what the activities do. Its methods are called by any number of goroutines, and must not block.
 type Metrics interface {
-	// Started counts a saga whose first event was appended.
+	// Started counts a saga whose first event was appended, or of an endless flow one that has something to do.
 	Started(flow string)
-	// Ended counts a saga whose terminal event was appended.
+	// Ended counts a saga whose terminal event was appended, or of an endless flow one in which nothing is left to do.
 	Ended(flow string, status saga.Status, reason string, took time.Duration)
 	// Attempted counts an attempt of a step.
 	Attempted(a Attempt)
@@ -74,9 +74,37 @@ func (f *Flow[S, P]) started(stream string, first event.Entry, tail []event.Reco
 	}
 }
 
-// ended counts a saga if its terminal event was appended by this call.
-func (f *Flow[S, P]) ended(stream string, entries []event.Entry, tail []event.Record, s S) {
+// resumed counts a saga of an endless flow in which a run finds something to do. A run that takes over in this process is not counted again.
+func (f *Flow[S, P]) resumed(s S) {
+	k := f.Table.Kit(&s)
+	stream := f.Table.StreamOf(k.ID)
+	if f.Metrics == nil || !f.Table.Endless || !f.busy(&s) || f.begun.get(stream) > f.counted.get(stream) {
+		return
+	}
+	f.begun.put(stream, k.Head.Version)
+	f.since.put(stream, k.UpdatedAt.UnixMilli())
+	f.Metrics.Started(f.Table.Name)
+}
+
+// busy reports whether a saga of an endless flow has something to do.
+func (f *Flow[S, P]) busy(s *S) bool {
+	return f.Table.Kit(s).Opened() && f.Table.ViewOf(s).Status != saga.Completed
+}
+
+// ended counts a saga if its terminal event was appended by this call, or of an endless flow the last one that was to come.
+func (f *Flow[S, P]) ended(stream string, entries []event.Entry, tail []event.Record, before, s S) {
 	after := f.Table.Kit(&s)
+	if f.Table.Endless {
+		if last := entries[len(entries)-1]; f.busy(&before) && !f.busy(&s) && f.isNew(stream, last, tail) {
+			since := f.Table.Kit(&before).UpdatedAt // of a run that another process began
+			if ms := f.since.get(stream); ms > 0 {
+				since = time.UnixMilli(ms)
+			}
+			v := f.Table.ViewOf(&s)
+			f.Metrics.Ended(f.Table.Name, v.Status, v.Reason, max(last.Time.Sub(since), 0))
+		}
+		return
+	}
 	if !after.Ended {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 	"github.com/ordersaga/ordersaga/event"
 	"github.com/ordersaga/ordersaga/internal/fault"
+	"github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -75,6 +76,31 @@ func TestSagasAreCountedOnce(t *testing.T) {
 	_, err := orders.Record(t.Context(), in(s, order.Decisions(s, order.Facts{}, now.Add(time.Hour), order.DefaultTiming())...))
 	require.NoError(t, err)
 	require.Len(t, c.ended, 1)
+}
+
+// TestSagasWithoutAnEndAreCounted: such a saga starts when there is something to do, and ends when nothing is left.
+func TestSagasWithoutAnEndAreCounted(t *testing.T) {
+	w := paidLate(t)
+	c := &counted{}
+	w.recorder.Metrics = c
+	w.open()
+	w.open()
+	require.Equal(t, []string{"late-payment"}, c.started, "a run that takes over")
+	w.judge(1800)
+	w.open()
+	require.Empty(t, c.ended)
+	for range 2 {
+		_, err := w.do(latepayment.StepRefund)
+		require.NoError(t, err)
+	}
+	require.Equal(t, []ending{{"late-payment", saga.Completed, "cancelled", 0}}, c.ended)
+	w.open()
+	require.Len(t, c.started, 1, "nothing is left to do")
+	w.came("evt-2")
+	w.open()
+	require.Len(t, c.started, 2)
+	w.judge(0)
+	require.Len(t, c.ended, 2)
 }
 
 func TestAnEndThatIsNotAppendedIsNotCounted(t *testing.T) {

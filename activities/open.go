@@ -33,6 +33,7 @@ func (f *Flow[S, P]) Open(ctx context.Context, in saga.OpenInput) (saga.OpenResu
 func (f *Flow[S, P]) open(ctx context.Context, in saga.OpenInput) (result saga.StepResult[S], state S, err error) {
 	if in.Known || f.Table.Endless {
 		if result, state, err = f.load(ctx, in.ID, state); err != nil || f.Table.Kit(&state).Opened() {
+			f.resumed(state)
 			return result, state, err
 		}
 	}

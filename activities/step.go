@@ -145,7 +145,7 @@ func (f *Flow[S, P]) record(ctx context.Context, in saga.StepInput[S], entries [
 		return saga.StepResult[S]{}, err
 	}
 	if confirmed && f.Metrics != nil {
-		f.ended(stream, entries, tail, after)
+		f.ended(stream, entries, tail, in.State, after)
 	}
 	result.Unlisted, err = f.project(ctx, in.State, after)
 	return result, err

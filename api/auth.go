@@ -190,6 +190,16 @@ func forCustomer(c echo.Context, named string) (string, error) {
 	return "", fault.New(fault.CustomerNotAllowed, "the credentials are limited to the orders of another customer")
 }
 
+// ownID refuses an ID in a request of a caller that is limited to a customer, whether or not it is in use: the answer would tell which IDs
+// other customers' orders have. IDs from an Idempotency-Key are the caller's own. The error is Invalid.
+func ownID(c echo.Context, id string) error {
+	if id == "" || callerOf(c).CustomerID == "" {
+		return nil
+	}
+	return fault.NewInvalid("order", []fault.Field{fault.Fieldf("/id",
+		"cannot be chosen with credentials that are limited to one customer: leave it out and send an Idempotency-Key")})
+}
+
 // ownOrder hides an order from callers that are limited to another customer. The error is NotFound.
 func ownOrder(c echo.Context, state order.State, err error) (order.State, error) {
 	if limit := callerOf(c).CustomerID; err == nil && limit != "" && state.Order.CustomerID != limit {

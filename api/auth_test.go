@@ -313,6 +313,16 @@ func TestTokensOfACustomerSeeThatCustomersOrders(t *testing.T) {
 	require.Equal(t, "customer_not_allowed", a.problem(t).Code)
 	require.Empty(t, g.sagas.placed)
 	require.Equal(t, http.StatusAccepted, g.as("own", http.MethodPost, "/v1/orders", validOrder).status)
+	placed := len(g.sagas.placed)
+	var answers []string
+	for _, id := range []string{"o-1", "o-none"} {
+		a := g.as("foreign", http.MethodPost, "/v1/orders", `{"id":"`+id+`",`+strings.Replace(validOrder, "customer-7", "customer-8", 1)[1:], "Idempotency-Key", "k")
+		require.Equal(t, http.StatusUnprocessableEntity, a.status, id)
+		require.Equal(t, "/id", *a.problem(t).Errors[0].Pointer)
+		answers = append(answers, a.problem(t).Errors[0].Detail)
+	}
+	require.Equal(t, answers[0], answers[1], "whether an ID is in use is not said")
+	require.Len(t, g.sagas.placed, placed)
 
 	// Everything that is not about orders of one customer is out of reach, whatever the scopes.
 	for _, route := range g.server.RouterRoutes() {

@@ -26,6 +26,9 @@ func (s *Server) placeOrder(c echo.Context) error {
 	if _, err := forCustomer(c, o.CustomerID); err != nil {
 		return err
 	}
+	if err := ownID(c, o.ID); err != nil {
+		return err
+	}
 	ctx := c.Request().Context()
 	// An ID of the caller's says which order is meant, and a key beside it no more.
 	callerID := o.ID != ""

@@ -3,10 +3,14 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -22,7 +26,8 @@ import (
 //
 // net/http has no hook for them: it writes text to the connection. But it says when a connection waits for a request
 // (http.StateIdle), and the handler knows when a request has reached it. What is written between the two is net/http's own.
-// Connections with TLS cannot be wrapped in this way, because net/http must see a *tls.Conn.
+//
+// Connections with TLS are wrapped as well: net/http takes them for connections without it, and the first read makes the handshake.
 func ProblemListener(l net.Listener) net.Listener { return problemListener{l} }
 
 type problemListener struct{ net.Listener }
@@ -63,6 +68,29 @@ func handlerReached(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// methods are how records begin that are requests without TLS.
+var methods = []string{"GET /", "HEAD ", "POST ", "PUT /", "PATCH", "DELET", "OPTIO"}
+
+// Read implements net.Conn. A request without TLS to a port with TLS is answered without TLS; the server of net/http sees the end of the
+// connection.
+func (c *problemConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	var plain tls.RecordHeaderError
+	if !errors.As(err, &plain) || plain.Conn == nil || !slices.Contains(methods, string(plain.RecordHeader[:])) {
+		return n, err
+	}
+	answer, _ := rawProblem(fault.New(fault.Malformed, "the request came without TLS, which this port requires: use https://"), http.StatusBadRequest)
+	deadline := time.Now().Add(lingerTimeout)
+	if plain.Conn.SetDeadline(deadline) == nil {
+		_, _ = plain.Conn.Write(answer)
+		if half, ok := plain.Conn.(interface{ CloseWrite() error }); ok {
+			_ = half.CloseWrite()
+		}
+		_, _ = io.CopyN(io.Discard, plain.Conn, maxUnread)
+	}
+	return 0, io.EOF
 }
 
 // Write implements net.Conn. net/http writes each of its own errors at once.
@@ -116,6 +144,11 @@ func problemInstead(answer []byte) (problem []byte, ok bool) {
 		}
 		cause = fault.New(fault.Malformed, "%s", detail)
 	}
+	return rawProblem(cause, status)
+}
+
+// rawProblem is a whole answer with a problem, for a connection that is closed after it.
+func rawProblem(cause error, status int) (answer []byte, ok bool) {
 	p := problemOf(cause)
 	p.Status = status
 	p.CorrelationID = uuid.NewString()

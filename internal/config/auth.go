@@ -80,17 +80,8 @@ func rateLimit(field *RateLimit) kind {
 	})
 }
 
-// checkAuth requires what API_AUTH needs, and both files that TLS needs.
+// checkAuth requires what API_AUTH needs.
 func (l *loader) checkAuth() {
-	cert, key := l.config.HTTPTLSCertFile, l.config.HTTPTLSKeyFile
-	_, certSet := l.environment["HTTP_TLS_CERT_FILE"]
-	_, keySet := l.environment["HTTP_TLS_KEY_FILE"]
-	switch {
-	case cert != "" && !keySet:
-		l.problem("HTTP_TLS_KEY_FILE", "", "the key of HTTP_TLS_CERT_FILE")
-	case key != "" && !certSet:
-		l.problem("HTTP_TLS_CERT_FILE", "", "the certificate of HTTP_TLS_KEY_FILE")
-	}
 	if !l.config.Auth.OIDC {
 		return
 	}

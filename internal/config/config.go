@@ -57,9 +57,11 @@ var queues = []string{"orders", "payments", "notifications"}
 // Config is the validated configuration. Load returns it; the table in settings.go documents its fields.
 type Config struct {
 	MongoDBURI      Secret
+	MongoDBTLS      TLSFiles
 	MongoDBDatabase string
 
 	AMQPURL          Secret
+	AMQPTLS          TLSFiles
 	EventExchange    string
 	BrokerPrefix     string
 	ConsumerPrefetch int
@@ -77,9 +79,13 @@ type Config struct {
 	OIDCAudience      string
 	OIDCScopesClaim   string
 	OIDCCustomerClaim string
+	OIDCTLS           TLSFiles
 	RateLimit         RateLimit
 	// MetricsAddr is empty when /metrics is served on HTTPAddr.
 	MetricsAddr string
+	// MetricsTLSCertFile and MetricsTLSKeyFile are both empty when MetricsAddr is served without TLS.
+	MetricsTLSCertFile string
+	MetricsTLSKeyFile  string
 	// DebugAddr is empty if the profiler is off.
 	DebugAddr string
 
@@ -105,6 +111,8 @@ type Config struct {
 
 	// TracesProtocol is the protocol of the collector of traces.
 	TracesProtocol string
+	// TracesTLS is read by OpenTelemetry's SDK.
+	TracesTLS TLSFiles
 
 	// ReconcileEvery is 0 if there is no schedule.
 	ReconcileEvery  time.Duration
@@ -117,6 +125,7 @@ type Config struct {
 	SMTPURL               Secret
 	SMTPPassword          Secret
 	SMTPTLS               string
+	SMTPFiles             TLSFiles
 	SMTPTimeout           time.Duration
 	MailFrom              string
 

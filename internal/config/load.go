@@ -24,6 +24,7 @@ func Load(environ []string) (Config, error) {
 		}
 	}
 	l.checkAuth()
+	l.checkTLS()
 	l.checkGateway()
 	l.checkTemporal()
 	l.checkMail()

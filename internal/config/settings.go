@@ -44,7 +44,7 @@ func table(c *Config) []Setting {
 			"Origins whose web pages may call the API from a browser, such as https://shop.example.com. None by default."),
 		setting("HTTP_TLS_CERT_FILE", "", text(&c.HTTPTLSCertFile, readable),
 			"Certificate of the API in PEM, with its chain: turns TLS on. It is read again when the file changes."),
-		setting("HTTP_TLS_KEY_FILE", "", text(&c.HTTPTLSKeyFile, readable), "Key of the certificate, in PEM."),
+		setting("HTTP_TLS_KEY_FILE", "", text(&c.HTTPTLSKeyFile, readable), keyMeaning),
 		setting("API_AUTH", authNone, authModes(&c.Auth),
 			"How callers of the API are authenticated: keys (API keys), oidc (tokens of an OpenID Connect provider), or both. none requires that HTTP_ADDR is loopback; insecure is none on any address."),
 		setting("OIDC_ISSUER", "", issuer(&c.OIDCIssuer), "URL of the OpenID Connect provider, exactly as its tokens contain it. Required with oidc."),
@@ -52,10 +52,14 @@ func table(c *Config) []Setting {
 		setting("OIDC_SCOPES_CLAIM", "scope", text(&c.OIDCScopesClaim, trimmed), "Claim that contains the scopes of a token: a string with spaces between them, or an array."),
 		setting("OIDC_CUSTOMER_CLAIM", "", text(&c.OIDCCustomerClaim, trimmed),
 			"Claim that limits a token to the orders of one customer; its value is the customer ID. Tokens without the claim are not limited."),
+		setting("OIDC_TLS_CA_FILE", "", text(&c.OIDCTLS.CA, readable), caMeaning("OIDC_ISSUER")),
 		setting("RATE_LIMIT", "", rateLimit(&c.RateLimit),
 			"How many requests each caller may send to one process, such as 100/1s or 3000/1m. No limit by default."),
 		setting("METRICS_ADDR", "", text(&c.MetricsAddr, address),
 			"Address on which `/metrics` is served instead of HTTP_ADDR, without authentication."),
+		setting("METRICS_TLS_CERT_FILE", "", text(&c.MetricsTLSCertFile, readable),
+			"Certificate of METRICS_ADDR in PEM, with its chain: turns TLS on there. It is read again when the file changes."),
+		setting("METRICS_TLS_KEY_FILE", "", text(&c.MetricsTLSKeyFile, readable), keyMeaning),
 		setting("DEBUG_ADDR", "", text(&c.DebugAddr, address, onLoopback),
 			"Address of Go's profiler, on loopback only. Off by default."),
 
@@ -63,8 +67,15 @@ func table(c *Config) []Setting {
 			"The MongoDB deployment that holds the event log."),
 		setting("MONGODB_DATABASE", "ordersaga", text(&c.MongoDBDatabase, database), "The database of the event log and the read model."),
 
+		setting("MONGODB_TLS_CA_FILE", "", text(&c.MongoDBTLS.CA, readable), caMeaning("MONGODB_URI")+turnsOn),
+		setting("MONGODB_TLS_CERT_FILE", "", text(&c.MongoDBTLS.Cert, readable), clientMeaning("MongoDB")+turnsOn),
+		setting("MONGODB_TLS_KEY_FILE", "", text(&c.MongoDBTLS.Key, readable), keyMeaning),
+
 		setting("AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/", text(&c.AMQPURL, uriOf("amqp", "amqps")).secret(),
 			"The RabbitMQ broker, with its virtual host."),
+		setting("AMQP_TLS_CA_FILE", "", text(&c.AMQPTLS.CA, readable), caMeaning("AMQP_URL")+" For amqps:// only; cacertfile in the URL has precedence."),
+		setting("AMQP_TLS_CERT_FILE", "", text(&c.AMQPTLS.Cert, readable), clientMeaning("RabbitMQ")),
+		setting("AMQP_TLS_KEY_FILE", "", text(&c.AMQPTLS.Key, readable), keyMeaning),
 		setting("EVENT_EXCHANGE", "domain_events", text(&c.EventExchange, brokerName),
 			"The topic exchange that events are published to and read from."),
 		setting("BROKER_PREFIX", "ordersaga", text(&c.BrokerPrefix, brokerName),
@@ -141,6 +152,7 @@ func table(c *Config) []Setting {
 		setting("SMTP_PASSWORD", "", text(&c.SMTPPassword).secret(), "Password of the user in SMTP_URL, unless the URL contains it."),
 		setting("SMTP_TLS", "mandatory", text(&c.SMTPTLS, oneOf("mandatory", "opportunistic", "none")), // smtps is implicit TLS
 			"STARTTLS for smtp://: required, used if available, or not used. Without encryption a password is only sent to the same machine."),
+		setting("SMTP_TLS_CA_FILE", "", text(&c.SMTPFiles.CA, readable), caMeaning("SMTP_URL")),
 		setting("SMTP_TIMEOUT", "10s", smtpTimeout(&c.SMTPTimeout), "Time limit for sending one message; at most 25s."),
 		setting("MAIL_FROM", "", text(&c.MailFrom, mailAddress),
 			"Sender of e-mail, an address with or without a name. Required with NOTIFICATIONS=smtp."),
@@ -150,6 +162,9 @@ func table(c *Config) []Setting {
 			"URL of the OpenTelemetry collector that traces are sent to, such as http://localhost:4318. Without it there are no traces."),
 		setting("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", text(&c.TracesProtocol, oneOf("http/protobuf", "grpc")), "Protocol of the collector."),
 		setting("OTEL_EXPORTER_OTLP_HEADERS", "", unchecked("name=value, …").secret(), "Headers of what is sent to the collector."),
+		setting("OTEL_EXPORTER_OTLP_CERTIFICATE", "", text(&c.TracesTLS.CA, readable), caMeaning("the collector")),
+		setting("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "", text(&c.TracesTLS.Cert, readable), clientMeaning("the collector")),
+		setting("OTEL_EXPORTER_OTLP_CLIENT_KEY", "", text(&c.TracesTLS.Key, readable), keyMeaning),
 		setting("OTEL_SERVICE_NAME", "ordersaga", unchecked("name"), "Name of the service in traces."),
 		setting("OTEL_RESOURCE_ATTRIBUTES", "", unchecked("name=value, …"), "Further attributes of the service in traces."),
 		setting("OTEL_TRACES_SAMPLER", "parentbased_always_on", text(new(string), oneOf("always_on", "always_off", "traceidratio",
@@ -162,6 +177,20 @@ func table(c *Config) []Setting {
 		setting("LOG_FORMAT", string(LogAuto), text(&c.LogFormat, oneOf(string(LogAuto), string(LogJSON), string(LogText))),
 			"Format of log lines; auto is text on a terminal and JSON elsewhere."),
 	}
+}
+
+// Meanings of files for TLS.
+const (
+	keyMeaning = "Key of the certificate, in PEM."
+	turnsOn    = " Turns TLS on."
+)
+
+func caMeaning(server string) string {
+	return "Certificates of the authorities that may sign the certificate of " + server + ", in PEM. Those of the system by default."
+}
+
+func clientMeaning(server string) string {
+	return "The client's certificate for " + server + " in PEM, with its chain, for mutual TLS. It is read for every connection."
 }
 
 // fileSuffix is the suffix of a variable that names a file with a secret.

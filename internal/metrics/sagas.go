@@ -23,20 +23,20 @@ type Sagas struct {
 
 var _ activities.Metrics = (*Sagas)(nil)
 
-// NewSagas registers the metrics. Started are the flows whose first events are counted. It panics when
+// NewSagas registers the metrics. Started are the names of the flows. It panics when
 // they are registered already.
 func NewSagas(registry prometheus.Registerer, started ...string) *Sagas {
 	factory := promauto.With(registry)
 	s := &Sagas{
 		started: factory.NewCounterVec(prometheus.CounterOpts{
-			Name: "ordersaga_sagas_started_total", Help: "Sagas whose first event was appended, by flow.",
+			Name: "ordersaga_sagas_started_total", Help: "Sagas whose first event was appended, by flow; of an endless flow those that got something to do.",
 		}, []string{"flow"}),
 		ended: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "ordersaga_sagas_ended_total",
-			Help: "Sagas whose terminal event was appended, by flow, status and reason; the reason of a completed saga is empty.",
+			Help: "Sagas whose terminal event was appended, by flow, status and reason; of an endless flow those in which nothing was left to do.",
 		}, []string{"flow", "status", "reason"}),
 		duration: factory.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "ordersaga_saga_duration_seconds", Help: "Time from the first event of a saga to its terminal one, by flow and status.",
+			Name: "ordersaga_saga_duration_seconds", Help: "Time from the first event of a saga to its terminal one, by flow and status; of an endless flow from the event that gave it something to do.",
 			// To the longest wait for a delivery.
 			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21600, 86400, 604800, 2592000},
 		}, []string{"flow", "status"}),

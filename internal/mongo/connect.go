@@ -2,6 +2,7 @@ package mongo
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"time"
 
@@ -41,12 +42,26 @@ type DB struct {
 	Metrics *Metrics
 }
 
-// Connect returns a client that logs slow commands. Metrics may be nil. It does no I/O: the error is about the URI.
-func Connect(uri string, logger *slog.Logger, metrics *Metrics) (*driver.Client, error) {
+// Connect returns a client that logs slow commands. Encryption has certificate authorities and the client's certificate, besides those that the
+// URI names; not nil, it turns TLS on. Metrics may be nil. It does no I/O: the error is about the URI.
+func Connect(uri string, encryption *tls.Config, logger *slog.Logger, metrics *Metrics) (*driver.Client, error) {
 	// More connections would not be faster and would pass overload on to the server. The URI has precedence.
-	return driver.Connect(options.Client().SetMaxPoolSize(32).ApplyURI(uri).SetAppName("ordersaga").
+	o := options.Client().SetMaxPoolSize(32).ApplyURI(uri).SetAppName("ordersaga").
 		SetMonitor(monitors(slowCommands(logger), metrics.commands(), tracedCommands())).SetPoolMonitor(metrics.pool()).
-		SetServerSelectionTimeout(3 * time.Second).SetConnectTimeout(5 * time.Second))
+		SetServerSelectionTimeout(3 * time.Second).SetConnectTimeout(5 * time.Second)
+	if encryption != nil {
+		if o.TLSConfig == nil {
+			o.TLSConfig = new(tls.Config)
+		}
+		if o.TLSConfig.RootCAs == nil {
+			o.TLSConfig.RootCAs = encryption.RootCAs
+		}
+		if len(o.TLSConfig.Certificates) == 0 {
+			o.TLSConfig.GetClientCertificate = encryption.GetClientCertificate
+		}
+		o.TLSConfig.MinVersion = max(o.TLSConfig.MinVersion, encryption.MinVersion)
+	}
+	return driver.Connect(o)
 }
 
 // Open determines the kind of server. Read and write concerns of the database are ignored: stores set their own. Errors: Unavailable.

@@ -26,7 +26,7 @@ var quick = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 
 // NewMetrics registers the metrics. It panics when they are registered already.
 func NewMetrics(registry prometheus.Registerer) *Metrics {
 	factory := promauto.With(registry)
-	return &Metrics{
+	m := &Metrics{
 		appends: factory.NewHistogram(prometheus.HistogramOpts{
 			Name: "ordersaga_append_seconds", Buckets: quick,
 			Help: "Time that an append to the event log took, the wait for a shared round trip and repeats included.",
@@ -56,6 +56,10 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Name: "ordersaga_mongodb_pool_cleared_total", Help: "Times that the driver closed all connections of a pool: the server was lost.",
 		}),
 	}
+	for _, reason := range []string{monitor.ReasonTimedOut, monitor.ReasonConnectionErrored, monitor.ReasonPoolClosed} {
+		m.failed.WithLabelValues(reason) // a series that begins with a failure has no rate then
+	}
+	return m
 }
 
 // appended observes an append that began at began and ends now.

@@ -49,6 +49,8 @@ const (
 type Result struct {
 	Outcome Outcome
 	Code    string
+	// Err is why the certificate of the server was not accepted; nil in all other cases. It contains no personal data.
+	Err error
 }
 
 // Notifier sends messages to customers.

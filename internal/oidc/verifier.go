@@ -71,6 +71,12 @@ func (v *Verifier) Ready() error {
 	return v.failed
 }
 
+// Discover reads the provider's configuration, as the first token would. Errors: Unavailable.
+func (v *Verifier) Discover(ctx context.Context) error {
+	_, err := v.current(ctx)
+	return err
+}
+
 // Authenticate implements auth.Authenticator.
 func (v *Verifier) Authenticate(ctx context.Context, token string) (auth.Caller, error) {
 	verifier, err := v.current(ctx)

@@ -11,9 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"maps"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +24,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/auth"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/oidc"
+	"github.com/ordersaga/ordersaga/internal/oidc/providertest"
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
@@ -37,64 +36,26 @@ var now = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 // world is a provider, and a service that trusts it.
 type world struct {
 	*testing.T
-	url      string
-	keys     map[string]*ecdsa.PrivateKey
+	*providertest.Provider
 	verifier *oidc.Verifier
 
-	mu       sync.Mutex
-	at       time.Time
-	down     bool
-	requests int
-	provider *oidctest.Server
+	mu sync.Mutex
+	at time.Time
 }
 
 func newWorld(t *testing.T, change ...func(*oidc.Config)) *world {
 	t.Helper()
-	w := &world{T: t, at: now, keys: make(map[string]*ecdsa.PrivateKey)}
+	w := &world{T: t, Provider: providertest.Start(t, nil), at: now}
 	transport := &http.Transport{}
-	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		w.mu.Lock()
-		w.requests++
-		down, provider := w.down, w.provider
-		w.mu.Unlock()
-		if down {
-			rw.WriteHeader(http.StatusBadGateway)
-			return
-		}
-		provider.ServeHTTP(rw, r)
-	}))
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		server.Close()
-	})
-	w.url = server.URL
-	w.publish("k1")
+	t.Cleanup(transport.CloseIdleConnections)
 	c := oidc.Config{
-		Issuer: w.url, Audience: "ordersaga", ScopesClaim: "scope", CustomerClaim: "customer_id", Clock: w.now, Transport: transport,
+		Issuer: w.URL, Audience: providertest.Audience, ScopesClaim: "scope", CustomerClaim: "customer_id", Clock: w.now, Transport: transport,
 	}
 	for _, do := range change {
 		do(&c)
 	}
 	w.verifier = oidc.New(c)
 	return w
-}
-
-// publish has the provider sign with these keys, and no others.
-func (w *world) publish(names ...string) {
-	w.Helper()
-	provider := &oidctest.Server{Algorithms: []string{library.ES256}}
-	for _, name := range names {
-		if w.keys[name] == nil {
-			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-			require.NoError(w, err)
-			w.keys[name] = key
-		}
-		provider.PublicKeys = append(provider.PublicKeys, oidctest.PublicKey{PublicKey: w.keys[name].Public(), KeyID: name, Algorithm: library.ES256})
-	}
-	provider.SetIssuer(w.url)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.provider = provider
 }
 
 func (w *world) now() time.Time {
@@ -109,37 +70,11 @@ func (w *world) pass(d time.Duration) {
 	w.at = w.at.Add(d)
 }
 
-func (w *world) setDown(down bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.down = down
-}
-
-func (w *world) asked() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.requests
-}
-
 // claims are those of a valid token, changed; nil removes one.
-func (w *world) claims(change map[string]any) string {
-	w.Helper()
-	claims := map[string]any{
-		"iss": w.url, "aud": "ordersaga", "sub": "alice", "exp": w.now().Add(time.Hour).Unix(), "iat": w.now().Unix(),
-		"scope": "openid orders:read orders:write",
-	}
-	maps.Copy(claims, change)
-	maps.DeleteFunc(claims, func(_ string, value any) bool { return value == nil })
-	raw, err := json.Marshal(claims)
-	require.NoError(w, err)
-	return string(raw)
-}
+func (w *world) claims(change map[string]any) string { return w.Claims(w.now(), change) }
 
 // token signs a valid token with changed claims.
-func (w *world) token(key string, change map[string]any) string {
-	w.Helper()
-	return oidctest.SignIDToken(w.keys[key], key, library.ES256, w.claims(change))
-}
+func (w *world) token(key string, change map[string]any) string { return w.Token(key, w.now(), change) }
 
 func (w *world) code(token string) fault.Code {
 	_, err := w.verifier.Authenticate(w.Context(), token)
@@ -151,7 +86,7 @@ func TestTokenMakesTheCaller(t *testing.T) {
 	got, err := w.verifier.Authenticate(t.Context(), w.token("k1", nil))
 	require.NoError(t, err)
 	require.Equal(t, auth.Caller{
-		Namespace: w.url + "#alice", Actor: w.url + "#alice", Scopes: []auth.Scope{auth.OrdersRead, auth.OrdersWrite},
+		Namespace: w.URL + "#alice", Actor: w.URL + "#alice", Scopes: []auth.Scope{auth.OrdersRead, auth.OrdersWrite},
 		Expires: now.Add(time.Hour),
 	}, withUTC(got))
 	require.NoError(t, w.verifier.Ready())
@@ -207,7 +142,7 @@ func TestWrongTokensAreRefused(t *testing.T) {
 		"unknown key":              oidctest.SignIDToken(foreign, "k9", library.ES256, w.claims(nil)),
 		"embedded key":             encode([]byte(`{"alg":"ES256","jwk":{"kty":"EC"}}`)) + "." + parts[1] + "." + parts[2],
 		"wrong issuer":             w.token("k1", map[string]any{"iss": "https://other.example"}),
-		"issuer with a slash":      w.token("k1", map[string]any{"iss": w.url + "/"}),
+		"issuer with a slash":      w.token("k1", map[string]any{"iss": w.URL + "/"}),
 		"no issuer":                w.token("k1", map[string]any{"iss": nil}),
 		"wrong audience":           w.token("k1", map[string]any{"aud": "other"}),
 		"part of the audience":     w.token("k1", map[string]any{"aud": "ordersaga-staging"}),
@@ -219,7 +154,7 @@ func TestWrongTokensAreRefused(t *testing.T) {
 		"no subject":               w.token("k1", map[string]any{"sub": nil}),
 		"subject with a line end":  w.token("k1", map[string]any{"sub": "alice\nbob"}),
 		"long subject":             w.token("k1", map[string]any{"sub": strings.Repeat("x", 400)}),
-		"no object":                oidctest.SignIDToken(w.keys["k1"], "k1", library.ES256, `[]`),
+		"no object":                oidctest.SignIDToken(w.Keys["k1"], "k1", library.ES256, `[]`),
 		"JSON serialization":       `{"payload":"` + parts[1] + `","protected":"` + parts[0] + `","signature":"` + parts[2] + `x"}`,
 	} {
 		_, err := w.verifier.Authenticate(t.Context(), token)
@@ -236,7 +171,7 @@ func TestWrongTokensAreRefused(t *testing.T) {
 func (w *world) hmac() string {
 	encode := base64.RawURLEncoding.EncodeToString
 	signed := encode([]byte(`{"alg":"HS256","kid":"k1"}`)) + "." + encode([]byte(w.claims(nil)))
-	public, err := w.keys["k1"].PublicKey.Bytes()
+	public, err := w.Keys["k1"].PublicKey.Bytes()
 	require.NoError(w, err)
 	mac := hmac.New(sha256.New, public)
 	mac.Write([]byte(signed))
@@ -256,12 +191,12 @@ func TestKeysAreRotated(t *testing.T) {
 	w := newWorld(t)
 	old := w.token("k1", nil)
 	require.Empty(t, w.code(old))
-	w.publish("k1", "k2")
+	w.Publish("k1", "k2")
 	w.pass(time.Minute)
 	require.Empty(t, w.code(w.token("k2", nil)), "a new key is read when its first token comes")
 	require.Empty(t, w.code(old))
 
-	w.publish("k2")
+	w.Publish("k2")
 	w.pass(5 * time.Minute)
 	require.Equal(t, fault.Unauthenticated, w.code(old), "a key that was withdrawn")
 	require.Empty(t, w.code(w.token("k2", nil)))
@@ -274,31 +209,31 @@ func TestTokensWithUnknownKeysCostFewRequests(t *testing.T) {
 	var foreign crypto.Signer
 	foreign, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	before := w.asked()
+	before := w.Requests()
 	for range 100 {
 		require.Equal(t, fault.Unauthenticated, w.code(oidctest.SignIDToken(foreign, "k9", library.ES256, w.claims(nil))))
 	}
-	require.LessOrEqual(t, w.asked()-before, 1)
+	require.LessOrEqual(t, w.Requests()-before, 1)
 }
 
 func TestAProviderThatDoesNotAnswerSaysNothingAboutTokens(t *testing.T) {
 	w := newWorld(t)
-	w.setDown(true)
+	w.SetDown(true)
 	token := w.token("k1", map[string]any{"exp": now.Add(24 * time.Hour).Unix()})
 	require.Equal(t, fault.Unavailable, w.code(token))
 	require.ErrorIs(t, w.verifier.Ready(), fault.Unavailable)
-	w.setDown(false)
+	w.SetDown(false)
 	w.pass(time.Second)
 	require.Empty(t, w.code(token))
 
-	w.setDown(true)
+	w.SetDown(true)
 	w.pass(30 * time.Minute)
 	require.Empty(t, w.code(token), "its keys are still known")
-	w.publish("k1", "k2")
+	w.Publish("k1", "k2")
 	require.Equal(t, fault.Unauthenticated, w.code(w.token("k2", nil)), "a key that is not known yet")
 	w.pass(time.Hour)
 	require.Equal(t, fault.Unavailable, w.code(token), "its keys may have been withdrawn")
-	w.setDown(false)
+	w.SetDown(false)
 	w.pass(time.Second)
 	require.Empty(t, w.code(token))
 }
@@ -332,5 +267,5 @@ func TestCallersDoNotWaitForEachOther(t *testing.T) {
 		})
 	}
 	all.Wait()
-	require.LessOrEqual(t, w.asked(), 2)
+	require.LessOrEqual(t, w.Requests(), 2)
 }

@@ -2,6 +2,7 @@ package rabbitmq
 
 import (
 	"cmp"
+	"crypto/tls"
 	"log/slog"
 	"time"
 
@@ -12,9 +13,11 @@ import (
 
 // Config has the settings that publishers, consumers and listeners share.
 type Config struct {
-	// URL is amqp:// or amqps://, with user, password and virtual host. For amqps, cacertfile in the URL names the certificate
-	// authorities; default: those of the system. Required.
+	// URL is amqp:// or amqps://, with user, password and virtual host. Required.
 	URL string
+	// TLS returns the certificate authorities and the client's certificate for amqps, or nil; it is called for every connection. The files that
+	// the URL names (cacertfile, certfile and keyfile) have precedence. Default: the authorities of the system.
+	TLS func() (*tls.Config, error)
 	// Name is shown for the connection in the management UI. Default "ordersaga".
 	Name string
 	// Topology names exchanges and queues. Its zero value has the production names.

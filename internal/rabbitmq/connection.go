@@ -29,7 +29,7 @@ type connection struct {
 
 // dial connects once, until ctx ends. Errors: Unavailable; Invalid for the URL.
 func dial(ctx context.Context, cfg Config, role string) (*connection, error) {
-	plain, encryption, err := transport(cfg.URL)
+	plain, encryption, err := transport(cfg.URL, cfg.TLS)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (c *connection) close() {
 
 // transport returns the URL without encryption, and the TLS configuration for amqps; nil for amqp. TLS is set up outside the client,
 // because the header filter must see decrypted bytes.
-func transport(brokerURL string) (plain string, encryption *tls.Config, err error) {
+func transport(brokerURL string, base func() (*tls.Config, error)) (plain string, encryption *tls.Config, err error) {
 	uri, err := amqp.ParseURI(brokerURL)
 	u, parseErr := url.Parse(brokerURL)
 	if err != nil || parseErr != nil {
@@ -87,13 +87,23 @@ func transport(brokerURL string) (plain string, encryption *tls.Config, err erro
 		return brokerURL, nil, nil
 	}
 	u.Scheme, u.Host = "amqp", net.JoinHostPort(uri.Host, fmt.Sprint(uri.Port))
-	encryption, err = tlsOf(uri)
+	encryption, err = tlsOf(uri, base)
 	return u.String(), encryption, fault.Wrap(err, fault.Unavailable, "prepare TLS")
 }
 
-// tlsOf returns the TLS configuration from the parameters of the URL: cacertfile, certfile, keyfile and server_name_indication.
-func tlsOf(uri amqp.URI) (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cmp.Or(uri.ServerName, uri.Host)}
+// tlsOf returns the TLS configuration: base, which may be nil, and the parameters of the URL: cacertfile, certfile, keyfile and
+// server_name_indication.
+func tlsOf(uri amqp.URI, base func() (*tls.Config, error)) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if base != nil {
+		switch own, err := base(); {
+		case err != nil:
+			return nil, err
+		case own != nil:
+			config = own
+		}
+	}
+	config.ServerName = cmp.Or(uri.ServerName, uri.Host)
 	if uri.CACertFile != "" {
 		authorities, err := os.ReadFile(uri.CACertFile)
 		if err != nil {
@@ -109,7 +119,7 @@ func tlsOf(uri amqp.URI) (*tls.Config, error) {
 		if err != nil {
 			return nil, err
 		}
-		config.Certificates = []tls.Certificate{own}
+		config.Certificates, config.GetClientCertificate = []tls.Certificate{own}, nil
 	}
 	return config, nil
 }

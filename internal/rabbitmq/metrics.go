@@ -33,7 +33,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return factory.NewCounterVec(prometheus.CounterOpts{Name: prefix + name, Help: help}, labels)
 	}
-	return &Metrics{
+	m := &Metrics{
 		connected:  gauge("connected", "1 while the connection of the role is up, also when the broker blocks it."),
 		blocked:    gauge("blocked", "1 while the broker blocks the connection of the role: it is short of memory or disk."),
 		session:    gauge("session", "The number of the newest session of the role; each attempt to connect has one."),
@@ -62,6 +62,12 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"role"}),
 	}
+	// A series that begins with a failure has no rate then.
+	m.returned.WithLabelValues(toQueue)
+	for _, target := range []string{toExchange, toQueue} {
+		m.unconfirmed.WithLabelValues(target)
+	}
+	return m
 }
 
 // show sets the gauges of one connection.
@@ -75,5 +81,6 @@ func (m *Metrics) show(s Status) {
 	m.connected.WithLabelValues(s.Role).Set(one(s.State == StateConnected || s.State == StateBlocked))
 	m.blocked.WithLabelValues(s.Role).Set(one(s.State == StateBlocked))
 	m.session.WithLabelValues(s.Role).Set(float64(s.Session))
+	m.lost.WithLabelValues(s.Role) // from the start: a series that begins with a failure has no rate then
 	m.deviations.WithLabelValues(s.Role).Set(float64(len(s.Deviations)))
 }

@@ -26,7 +26,7 @@ func (s *Service) registerAttributes(ctx context.Context, patience time.Duration
 		return err
 	}
 	untilRegistered := func(ctx context.Context) error {
-		return await(ctx, s.logger, "temporal, for its search attributes", s.cfg.TemporalAddress, register)
+		return await(ctx, s.logger, dependency{"temporal, for its search attributes", s.cfg.TemporalAddress, "TEMPORAL_ADDRESS"}, register)
 	}
 	within, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

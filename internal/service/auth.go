@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -17,21 +18,38 @@ import (
 )
 
 // authenticator is how callers of the API are authenticated; nil when they are not.
-func (s *Service) authenticator() auth.Authenticator {
+func (s *Service) authenticator(ctx context.Context) (auth.Authenticator, error) {
 	if !s.cfg.Auth.Keys && !s.cfg.Auth.OIDC {
-		return nil
+		return nil, nil //nolint:nilnil // none is what no authentication means
 	}
 	var by auth.Combined
 	if s.cfg.Auth.Keys {
 		by.Keys = auth.NewKeyring(mongo.NewAPIKeys(s.stores.db), nil)
 	}
 	if s.cfg.Auth.OIDC {
-		s.oidc = oidc.New(oidc.Config{
+		c := oidc.Config{
 			Issuer: s.cfg.OIDCIssuer, Audience: s.cfg.OIDCAudience, ScopesClaim: s.cfg.OIDCScopesClaim, CustomerClaim: s.cfg.OIDCCustomerClaim,
-		})
+		}
+		switch encryption, err := s.cfg.OIDCTLS.Client(); {
+		case err != nil:
+			return nil, fmt.Errorf("OIDC_TLS_CA_FILE: %w", err)
+		case encryption != nil:
+			transport := http.DefaultTransport.(*http.Transport).Clone()
+			transport.TLSClientConfig = encryption
+			c.Transport = transport
+		}
+		s.oidc = oidc.New(c)
 		by.Tokens = s.oidc
+		s.retries.start(ctx, s.discover)
 	}
-	return by
+	return by, nil
+}
+
+// discover logs at the start when the OpenID Connect provider cannot be used: otherwise the first token would show it.
+func (s *Service) discover(ctx context.Context) {
+	if err := s.oidc.Discover(ctx); err != nil {
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "tokens cannot be verified yet", slog.String("settings", "OIDC_ISSUER, OIDC_TLS_CA_FILE"), slog.Any("error", err))
+	}
 }
 
 // oidcCheck looks at the OpenID Connect provider, for /readyz. It is optional: API keys, and what came before an outage, do without it.
@@ -59,6 +77,14 @@ func (s *Service) listenMetrics(ctx context.Context) (*http.Server, error) {
 	if s.cfg.MetricsAddr == "" {
 		return nil, nil //nolint:nilnil // none is what no address means
 	}
+	var encryption *certificate
+	if s.cfg.MetricsTLSCertFile != "" {
+		var err error
+		encryption, err = newCertificate("METRICS_TLS_CERT_FILE, METRICS_TLS_KEY_FILE", s.cfg.MetricsTLSCertFile, s.cfg.MetricsTLSKeyFile, s.logger)
+		if err != nil {
+			return nil, err
+		}
+	}
 	open, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.MetricsAddr)
 	if err != nil {
 		return nil, fmt.Errorf("METRICS_ADDR: %w", err)
@@ -69,8 +95,13 @@ func (s *Service) listenMetrics(ctx context.Context) (*http.Server, error) {
 		Handler: mux, ReadHeaderTimeout: api.ReadHeaderTimeout, ReadTimeout: metricsTimeout, WriteTimeout: metricsTimeout, IdleTimeout: api.IdleTimeout,
 		MaxHeaderBytes: api.MaxHeaderBytes,
 	}
+	at := "http://" + open.Addr().String() + "/metrics"
+	if encryption != nil {
+		at = "https://" + open.Addr().String() + "/metrics"
+		open = tls.NewListener(open, encryption.tlsConfig())
+	}
 	go func() { _ = server.Serve(open) }()
-	s.logger.LogAttrs(ctx, slog.LevelInfo, "metrics", slog.String("http", "http://"+open.Addr().String()+"/metrics"))
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "metrics", slog.String("http", at))
 	return server, nil
 }
 

@@ -46,14 +46,19 @@ func TestAnAPIThatIsOpenByMistakeDoesNotStart(t *testing.T) {
 }
 
 func TestCallersAreAuthenticatedAsConfigured(t *testing.T) {
-	require.Nil(t, configured(t).authenticator())
-	require.Nil(t, configured(t, "API_AUTH=insecure").authenticator())
-	s := configured(t, "API_AUTH=oidc", "OIDC_ISSUER=https://idp.example.com", "OIDC_AUDIENCE=ordersaga")
-	by := s.authenticator()
+	for _, open := range []string{"API_AUTH=none", "API_AUTH=insecure"} {
+		by, err := configured(t, open).authenticator(t.Context())
+		require.NoError(t, err)
+		require.Nil(t, by)
+	}
+	s := configured(t, "API_AUTH=oidc", "OIDC_ISSUER=https://127.0.0.1:1", "OIDC_AUDIENCE=ordersaga")
+	by, err := s.authenticator(t.Context())
+	require.NoError(t, err)
+	s.retries.stop()
 	require.IsType(t, &oidc.Verifier{}, by.(auth.Combined).Tokens)
-	_, err := by.Authenticate(t.Context(), "osk_x")
+	_, err = by.Authenticate(t.Context(), "osk_x")
 	require.ErrorIs(t, err, fault.Unauthenticated, "keys are not accepted")
-	require.NoError(t, s.oidcCheck().Err)
+	require.Error(t, s.oidcCheck().Err, "nothing listens there")
 	require.True(t, s.oidcCheck().Optional)
 }
 

@@ -31,7 +31,7 @@ func (s *Service) listen(ctx context.Context, handler http.Handler) (*listener, 
 	l := &listener{failed: make(chan error, 1)}
 	if s.cfg.HTTPTLSCertFile != "" {
 		var err error
-		if l.certificate, err = newCertificate(s.cfg.HTTPTLSCertFile, s.cfg.HTTPTLSKeyFile, s.logger); err != nil {
+		if l.certificate, err = newCertificate("HTTP_TLS_CERT_FILE, HTTP_TLS_KEY_FILE", s.cfg.HTTPTLSCertFile, s.cfg.HTTPTLSKeyFile, s.logger); err != nil {
 			return nil, err
 		}
 	}
@@ -47,9 +47,8 @@ func (s *Service) listen(ctx context.Context, handler http.Handler) (*listener, 
 	api.ConfigureServer(l.server)
 	if l.certificate != nil {
 		open = tls.NewListener(open, l.certificate.tlsConfig())
-	} else {
-		open = api.ProblemListener(open)
 	}
+	open = api.ProblemListener(open)
 	go func() {
 		if err := l.server.Serve(open); !errors.Is(err, http.ErrServerClosed) {
 			l.failed <- err
@@ -135,17 +134,21 @@ func (l *listener) shutdown(ctx context.Context) error {
 	return err
 }
 
-func (s *Service) startHTTP() (err error) {
+func (s *Service) startHTTP(ctx context.Context) error {
 	if !s.roles.API {
 		s.http.serve(s.probes(false, s.checks))
 		return nil
+	}
+	by, err := s.authenticator(ctx)
+	if err != nil {
+		return err
 	}
 	s.api, err = api.New(api.Config{
 		Sagas: s.sagas, Log: s.stores.log, Orders: listing{s.stores.orders, s.stores.sagas}, Stock: s.stores.ledger, Ready: s.checks,
 		DeadLetters: s.DeadLetters(), Flows: s.shownFlows(),
 		TemporalUIURL: s.cfg.TemporalUIURL, TemporalNamespace: s.cfg.TemporalNamespace,
 		Hosts: s.cfg.Hosts(), CORSOrigins: s.cfg.HTTPCORSOrigins,
-		Auth: s.authenticator(), RateLimit: api.RateLimit(s.cfg.RateLimit),
+		Auth: by, RateLimit: api.RateLimit(s.cfg.RateLimit),
 		Registry: s.registry, HideMetrics: s.cfg.MetricsAddr != "", Tracer: s.tracing.Tracer(), Logger: s.logger,
 	})
 	if err != nil {

@@ -4,15 +4,13 @@ import (
 	"time"
 
 	"github.com/ordersaga/ordersaga/internal/metrics"
-	"github.com/ordersaga/ordersaga/workflows/notification"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
 // registerMetrics registers the metrics of sagas.
 func (s *Service) registerMetrics() {
-	// The streams of the other flows of this service begin elsewhere.
-	started := []string{order.Flow.Name, notification.Flow.Name}
-	for _, f := range s.added {
+	var started []string
+	for _, f := range s.tables() {
 		started = append(started, f.Info().Name)
 	}
 	s.sagaMetrics, s.checkMetrics = metrics.NewSagas(s.registry, started...), metrics.NewReconcile(s.registry)

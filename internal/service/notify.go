@@ -1,6 +1,8 @@
 package service
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
 
 	"github.com/ordersaga/ordersaga/internal/config"
@@ -27,18 +29,42 @@ func newNotifier(c config.Config, logger *slog.Logger) (notify.Notifier, error) 
 	switch c.Notifications {
 	case config.NotificationsSMTP:
 		server := c.MailServer()
+		encryption, err := c.SMTPFiles.Client()
+		if err != nil {
+			return nil, fmt.Errorf("SMTP_TLS_CA_FILE: %w", err)
+		}
+		if encryption != nil {
+			encryption.ServerName = server.Host
+		}
 		policy := smtpmail.TLSPolicy(c.SMTPTLS)
 		if server.Implicit {
 			policy = smtpmail.Implicit
 		}
-		return smtpmail.New(smtpmail.Config{
+		n, err := smtpmail.New(smtpmail.Config{
 			Host: server.Host, Port: server.Port, User: server.User, Password: server.Password,
-			TLS: policy, From: c.MailFrom, Timeout: c.SMTPTimeout,
+			TLS: policy, TLSConfig: encryption, From: c.MailFrom, Timeout: c.SMTPTimeout,
 		})
+		return loggedNotifier{n, logger}, err
 	case config.NotificationsLog:
 		return logmail.New(logger), nil
 	}
 	return nil, nil //nolint:nilnil // none is what off means
+}
+
+// loggedNotifier logs why the certificate of the mail server was not accepted: the outcome of a message does not say it.
+type loggedNotifier struct {
+	notify.Notifier
+	logger *slog.Logger
+}
+
+// Send implements notify.Notifier.
+func (l loggedNotifier) Send(ctx context.Context, m notify.Message) notify.Result {
+	r := l.Notifier.Send(ctx, m)
+	if r.Err != nil {
+		l.logger.LogAttrs(ctx, slog.LevelError, "the certificate of the mail server is not accepted", slog.String("settings", "SMTP_URL, SMTP_TLS_CA_FILE"),
+			slog.Any("error", r.Err))
+	}
+	return r
 }
 
 func (s *Service) noticeParticipants() (*notification.Participants, error) {

@@ -101,7 +101,8 @@ func Run(ctx context.Context, r Roles, cfg config.Config, version string, flows 
 	if s.tracing, err = tracing.New(ctx, tracing.Config{
 		Protocol: cfg.TracesProtocol, Version: version,
 		OnError: func(err error) {
-			s.logger.LogAttrs(context.Background(), slog.LevelWarn, "traces not exported", slog.Any("error", err))
+			s.logger.LogAttrs(context.Background(), slog.LevelWarn, "traces not exported",
+				slog.String("settings", "OTEL_EXPORTER_OTLP_*"), slog.Any("error", err))
 		},
 	}); err != nil {
 		return err
@@ -165,7 +166,7 @@ func (s *Service) connect(ctx context.Context) (err error) {
 	}
 	// What is wrong with the connection to the broker may not go away by waiting: /readyz shows it from now on.
 	s.http.serve(s.probes(true, func(context.Context) []api.Check { return []api.Check{brokerCheck("rabbitmq", s.publisher)} }))
-	return await(ctx, s.logger, "rabbitmq", s.cfg.AMQPURL.Host(), func(context.Context) error { return s.publisher.Ready() })
+	return await(ctx, s.logger, dependency{"rabbitmq", s.cfg.AMQPURL.Host(), "AMQP_URL, AMQP_TLS_*"}, func(context.Context) error { return s.publisher.Ready() })
 }
 
 // connectTemporal connects to Temporal and makes its namespace ready for sagas.
@@ -187,7 +188,7 @@ func (s *Service) connectTemporal(ctx context.Context) error {
 	if s.temporal, err = client.NewLazyClient(options); err != nil {
 		return fmt.Errorf("temporal client: %w", err)
 	}
-	err = await(ctx, s.logger, "temporal", s.cfg.TemporalAddress, func(ctx context.Context) error {
+	err = await(ctx, s.logger, dependency{"temporal", s.cfg.TemporalAddress, "TEMPORAL_ADDRESS, TEMPORAL_TLS_*"}, func(ctx context.Context) error {
 		_, err := s.temporal.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{
 			Namespace: s.cfg.TemporalNamespace,
 		})
@@ -213,7 +214,7 @@ func newGateway(c config.Config, s *stores) (payment.Gateway, error) {
 
 // BrokerConfig is what every connection to the broker has in common.
 func BrokerConfig(c config.Config) rabbitmq.Config {
-	return rabbitmq.Config{URL: c.AMQPURL.Reveal(), Topology: rabbitmq.Topology{Exchange: c.EventExchange, Prefix: c.BrokerPrefix}}
+	return rabbitmq.Config{URL: c.AMQPURL.Reveal(), TLS: c.AMQPTLS.Client, Topology: rabbitmq.Topology{Exchange: c.EventExchange, Prefix: c.BrokerPrefix}}
 }
 
 // broker is what publisher and consumer have in common.
@@ -241,5 +242,5 @@ func (s *Service) start(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.startHTTP()
+	return s.startHTTP(ctx)
 }

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -35,12 +36,16 @@ type stores struct {
 // openStores connects, waits for the server, and for the indexes without which nothing can be written. The log polls for what other
 // processes append; 0 is the default. With indexes the other indexes are created while the process runs. Metrics may be nil.
 func openStores(ctx context.Context, c config.Config, poll time.Duration, indexes bool, logger *slog.Logger, m *mongo.Metrics) (*stores, error) {
-	client, err := mongo.Connect(c.MongoDBURI.Reveal(), logger, m)
+	encryption, err := c.MongoDBTLS.Client()
+	if err != nil {
+		return nil, fmt.Errorf("MONGODB_TLS_*: %w", err)
+	}
+	client, err := mongo.Connect(c.MongoDBURI.Reveal(), encryption, logger, m)
 	if err != nil {
 		return nil, err
 	}
 	s := &stores{indexes: mongo.NewIndexBuilder(logger)}
-	err = await(ctx, logger, "mongodb", c.MongoDBURI.Host(), func(ctx context.Context) (err error) {
+	err = await(ctx, logger, dependency{"mongodb", c.MongoDBURI.Host(), "MONGODB_URI, MONGODB_TLS_*"}, func(ctx context.Context) (err error) {
 		s.db, err = mongo.Open(ctx, client.Database(c.MongoDBDatabase), logger)
 		return err
 	})

@@ -17,9 +17,12 @@ const (
 	logAgain = 5 * time.Second
 )
 
+// dependency is a server that a process waits for. Settings are those that a failure may be due to.
+type dependency struct{ name, address, settings string }
+
 // await waits until a dependency answers, and logs what it waits for. The error is the context's: a service that is started
 // before its dependencies waits for them.
-func await(ctx context.Context, logger *slog.Logger, name, address string, probe func(context.Context) error) error {
+func await(ctx context.Context, logger *slog.Logger, d dependency, probe func(context.Context) error) error {
 	started := time.Now()
 	logged := started.Add(quietPeriod - logAgain)
 	for {
@@ -27,14 +30,14 @@ func await(ctx context.Context, logger *slog.Logger, name, address string, probe
 		err := probe(attempt)
 		cancel()
 		if err == nil {
-			logger.LogAttrs(ctx, slog.LevelInfo, "dependency is available", slog.String("dependency", name),
-				slog.String("address", address), slog.Int64("after_ms", time.Since(started).Milliseconds()))
+			logger.LogAttrs(ctx, slog.LevelInfo, "dependency is available", slog.String("dependency", d.name),
+				slog.String("address", d.address), slog.Int64("after_ms", time.Since(started).Milliseconds()))
 			return nil
 		}
 		if time.Since(logged) >= logAgain {
 			logged = time.Now()
-			logger.LogAttrs(ctx, slog.LevelWarn, "waiting for dependency", slog.String("dependency", name),
-				slog.String("address", address), slog.Any("error", err))
+			logger.LogAttrs(ctx, slog.LevelWarn, "waiting for dependency", slog.String("dependency", d.name),
+				slog.String("address", d.address), slog.String("settings", d.settings), slog.Any("error", err))
 		}
 		select {
 		case <-time.After(probePause):

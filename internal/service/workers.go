@@ -44,7 +44,7 @@ func (s *Service) startWorkers(ctx context.Context) (err error) {
 	}
 	if err = launch(ctx); unreachable(err) {
 		// Temporal answered a moment ago: it is waited for as at first.
-		err = await(ctx, s.logger, "temporal", s.cfg.TemporalAddress, launch)
+		err = await(ctx, s.logger, dependency{"temporal", s.cfg.TemporalAddress, "TEMPORAL_ADDRESS, TEMPORAL_TLS_*"}, launch)
 	}
 	if err != nil || !slices.Contains(s.cfg.WorkerQueues, saga.QueueOrders) {
 		return err
@@ -80,7 +80,7 @@ func (s *Service) scheduleReconcile(ctx context.Context) {
 	}
 	s.logger.LogAttrs(ctx, slog.LevelError, "reconcile schedule not created yet", slog.Any("error", err))
 	s.retries.start(ctx, func(ctx context.Context) {
-		_ = await(ctx, s.logger, "temporal, for the reconcile schedule", s.cfg.TemporalAddress, schedule)
+		_ = await(ctx, s.logger, dependency{"temporal, for the reconcile schedule", s.cfg.TemporalAddress, "TEMPORAL_ADDRESS"}, schedule)
 	})
 }
 

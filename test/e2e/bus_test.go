@@ -37,7 +37,7 @@ type readiness struct {
 func (s *stack) readyz(address string) readiness {
 	s.t.Helper()
 	var r readiness
-	response, err := harness.Client{URL: address}.Do(s.ctx, http.MethodGet, "/readyz", nil)
+	response, err := harness.Client{URL: address, HTTP: s.client.HTTP}.Do(s.ctx, http.MethodGet, "/readyz", nil)
 	require.NoError(s.t, err)
 	require.NoError(s.t, json.Unmarshal(response.Body, &r), "%s", response.Body)
 	return r

@@ -196,13 +196,18 @@ func (s *stack) leaveNothing() {
 // start runs the service and makes sure that it is gone when the test ends.
 func (s *stack) start(env ...string) *harness.Service {
 	s.t.Helper()
-	service, err := harness.Start(s.ctx, harness.Options{
-		// Tests share Temporal, and a check would take the sagas of the others for its own.
-		Binary: binary, Env: append([]string{"MONGODB_DATABASE=" + s.database, "LOG_LEVEL=info", "LOG_FORMAT=json", "RECONCILE_EVERY=0"}, env...),
-	})
+	return s.startWith(harness.Options{}, env...)
+}
+
+// startWith is start with options.
+func (s *stack) startWith(o harness.Options, env ...string) *harness.Service {
+	s.t.Helper()
+	// Tests share Temporal, and a check would take the sagas of the others for its own.
+	o.Binary, o.Env = binary, append([]string{"MONGODB_DATABASE=" + s.database, "LOG_LEVEL=info", "LOG_FORMAT=json", "RECONCILE_EVERY=0"}, env...)
+	service, err := harness.Start(s.ctx, o)
 	require.NoError(s.t, err)
 	s.mu.Lock()
-	s.service, s.client = service, harness.Client{URL: service.URL, Patient: true}
+	s.service, s.client = service, harness.Client{URL: service.URL, HTTP: o.HTTP, Patient: true}
 	close(s.changed)
 	s.changed = make(chan struct{})
 	s.mu.Unlock()

@@ -1,46 +1,73 @@
 package e2e
 
 import (
+	"maps"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.temporal.io/sdk/client"
 
 	"github.com/ordersaga/ordersaga/internal/metricsdoc"
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// afterFailures are metrics that have no series before something fails.
-var afterFailures = []string{
-	"ordersaga_broker_returned_total", "ordersaga_broker_sessions_lost_total", "ordersaga_broker_unconfirmed_total",
-	"ordersaga_mongodb_pool_checkout_failures_total",
-}
-
-// TestMetrics reads every metric of the documentation from a scrape, after an order that is completed, one that is compensated, one that is
-// stuck, a dead letter, and a check of what must hold.
+// TestMetrics reads every metric of the documentation from a scrape, after orders that are completed, compensated and stuck, a saga of every
+// other flow, a dead letter, and a check that finds a violation. Then a Prometheus that has scraped all this answers each query of the dashboards,
+// and evaluates the rules.
 func TestMetrics(t *testing.T) {
 	s := newStack(t)
-	s.ownNamespace("RECONCILE_EVERY=1h", earlyAttention)
+	s.ownNamespace("RECONCILE_EVERY=1h", "RECONCILE_REPAIR=false", "PAYMENT_PENDING_DEADLINE=1s", earlyAttention)
+	m := &mailed{stack: s}
+	m.listens()
+	p := startPrometheus(t, s.client.URL)
 	sku := s.sku(10)
-	require.Equal(t, "completed", s.place(harness.NewOrder(sku, 1, "tok_visa")).Status)
+	placed := s.place(harness.NewOrder(sku, 1, "tok_visa"))
+	require.Equal(t, "completed", placed.Status)
 	require.Equal(t, "rejected", s.place(harness.NewOrder(sku, 1, "tok_declined")).Status)
+	late := s.unpaid(sku, "tok_pending")
+	s.pays(late, "evt-"+late, 1)
+	s.awaitLate(late, "payment.refunded")
+	who := customer()
+	m.registers(who, "e-"+who, "ada@example.org", time.Now())
+	m.awaitEnds([]string{"notice-welcome-" + who}, "notice.sent")
+	// A count finds less than is reserved: a shortage.
+	shipped := harness.NewOrder(sku, 1, "tok_visa")
+	shipped.Fulfillment = "shipment"
+	waiting, err := s.client.Place(s.ctx, shipped, 0)
+	require.NoError(t, err)
+	_, err = s.client.AwaitStatus(s.ctx, waiting.ID, "awaiting_shipment")
+	require.NoError(t, err)
+	answer, err := s.client.Do(s.ctx, http.MethodPost, "/v1/stock/"+sku+"/counts", map[string]int{"counted": 0})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusCreated, answer.Status, "%s", answer.Body)
+	_, err = s.client.AwaitStatus(s.ctx, waiting.ID, "rejected")
+	require.NoError(t, err)
+	require.NoError(t, s.client.Receive(s.ctx, sku, 10))
 	stuck, err := s.client.Place(s.ctx, harness.NewOrder(sku, 1, "tok_capture_stuck"), 0)
 	require.NoError(t, err)
 	_, err = s.client.AwaitStuck(s.ctx, stuck.ID, "capture")
 	require.NoError(t, err)
 	require.NoError(t, s.bus.PublishRaw(s.ctx, harness.Exchange, "order.created", amqp.Publishing{MessageId: "broken", Body: []byte("{")}))
+	// The list says otherwise than the log.
+	_, err = s.db.Collection("orders").UpdateByID(s.ctx, placed.ID, bson.D{{Key: "$set", Value: bson.D{{Key: "status", Value: "failed"}}}})
+	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		return s.temporal.ScheduleClient().GetHandle(s.ctx, "ordersaga-reconcile").Trigger(s.ctx, client.ScheduleTriggerOptions{}) == nil
 	}, patience, tick)
 
 	want := map[string]float64{
-		`ordersaga_sagas_started_total{flow="order"}`:                                           3,
+		`ordersaga_sagas_started_total{flow="order"}`:                                           5,
 		`ordersaga_sagas_ended_total{flow="order",reason="",status="completed"}`:                1,
+		`ordersaga_sagas_ended_total{flow="order",reason="stock_lost",status="rejected"}`:       1,
+		`ordersaga_reconcile_violations{kind="list_different"}`:                                 1,
 		`ordersaga_sagas_ended_total{flow="order",reason="payment_declined",status="rejected"}`: 1,
 		`ordersaga_saga_duration_seconds_count{flow="order",status="completed"}`:                1,
 		`ordersaga_sagas_open{flow="order",status="needs_attention"}`:                           1,
@@ -55,6 +82,9 @@ func TestMetrics(t *testing.T) {
 		`ordersaga_publish_lag_seconds_count`, `ordersaga_append_seconds_count`, `ordersaga_append_batch_size_count`,
 		`ordersaga_reconcile_last_success_timestamp_seconds`,
 		`ordersaga_mongodb_command_seconds_count{command="insert",outcome="ok"}`, `ordersaga_mongodb_pool_connections`,
+	}
+	for flow, status := range map[string]string{"order": "completed", "late-payment": "completed", "onboarding": "completed", "notification": "completed"} {
+		atLeast = append(atLeast, `ordersaga_sagas_started_total{flow="`+flow+`"}`, `ordersaga_saga_duration_seconds_count{flow="`+flow+`",status="`+status+`"}`)
 	}
 	var values map[string]float64
 	var names map[string]bool
@@ -81,30 +111,31 @@ func TestMetrics(t *testing.T) {
 	for _, m := range documented {
 		known[m.Name] = true
 	}
-	for _, name := range afterFailures {
-		require.True(t, known[name], name)
-		delete(known, name)
-	}
 	for name := range known {
 		require.True(t, names[name], "the scrape has no %s", name)
 	}
 	for name := range names {
 		require.True(t, known[name] || !strings.HasPrefix(name, "ordersaga_"), "%s is not documented", name)
 	}
-	for _, name := range append(usedMetrics(t), "temporal_activity_schedule_to_start_latency_seconds", "go_goroutines") {
+	for _, name := range []string{"temporal_activity_schedule_to_start_latency_seconds", "go_goroutines"} {
 		require.True(t, names[name], "the scrape has no %s, but %v", name, names)
 	}
-}
-
-// usedMetrics are the metrics that dashboards and rules name, but those that have no series before something fails.
-func usedMetrics(t *testing.T) (names []string) {
-	t.Helper()
+	require.True(t, slices.ContainsFunc(slices.Collect(maps.Keys(values)), func(series string) bool {
+		return strings.HasPrefix(series, "temporal_workflow_completed_total{") && strings.Contains(series, `workflow_type="ShortageSaga"`)
+	}))
 	used, err := metricsdoc.Used(filepath.Join("..", ".."))
 	require.NoError(t, err)
 	for _, all := range used {
-		names = append(names, all...)
+		for _, name := range all {
+			require.True(t, names[name], "the scrape has no %s", name)
+		}
 	}
-	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(afterFailures, name) })
+
+	// What is counted after a scrape has a rate.
+	require.Equal(t, "completed", s.place(harness.NewOrder(sku, 1, "tok_visa")).Status)
+	require.Equal(t, "rejected", s.place(harness.NewOrder(sku, 1, "tok_declined")).Status)
+	p.answersDashboards(filepath.Join("..", "..", "deploy", "grafana"))
+	p.evaluatesRules()
 }
 
 // lazy is a text that is made when it is printed.

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"io"
@@ -22,16 +23,16 @@ import (
 	"github.com/ordersaga/ordersaga/test/harness"
 )
 
-// spans is a collector of traces, over HTTP. It keeps each span once, the last that was sent.
+// spans is a collector of traces, over HTTP or HTTPS. It keeps each span once, the last that was sent.
 type spans struct {
 	*httptest.Server
 	mu   sync.Mutex
 	byID map[string]*tracepb.Span
 }
 
-func newSpans(t *testing.T) *spans {
+func newSpans(t *testing.T, encryption *tls.Config) *spans {
 	s := &spans{byID: make(map[string]*tracepb.Span)}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		var request collector.ExportTraceServiceRequest
 		if err != nil || r.URL.Path != "/v1/traces" || proto.Unmarshal(body, &request) != nil {
@@ -49,6 +50,12 @@ func newSpans(t *testing.T) *spans {
 		}
 		w.Header().Set("Content-Type", "application/x-protobuf")
 	}))
+	if encryption != nil {
+		s.TLS = encryption
+		s.StartTLS()
+	} else {
+		s.Start()
+	}
 	t.Cleanup(s.Close)
 	return s
 }
@@ -113,7 +120,7 @@ func has(paths []string, names ...string) bool {
 // those who subscribe.
 func TestACompensatedOrderIsOneTrace(t *testing.T) {
 	s := newStack(t)
-	collected := newSpans(t)
+	collected := newSpans(t, nil)
 	service := s.start(collected.env()...)
 	sku := s.sku(10)
 	const traceID, caller = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -168,7 +175,7 @@ func TestACompensatedOrderIsOneTrace(t *testing.T) {
 // TestLongWaitsAreLinked: a signal that comes later, from another trace, is linked with the order's.
 func TestLongWaitsAreLinked(t *testing.T) {
 	s := newStack(t)
-	collected := newSpans(t)
+	collected := newSpans(t, nil)
 	first := s.start(collected.env()...)
 	sku := s.sku(10)
 	const placedBy, shippedBy = "4bf92f3577b34da6a3ce929d0e0e4736", "5bf92f3577b34da6a3ce929d0e0e4737"

@@ -23,6 +23,8 @@ import (
 type Service struct {
 	// URL is where its API listens.
 	URL string
+	// HTTP is the client of Options.
+	HTTP *http.Client
 
 	cmd  *exec.Cmd
 	done chan struct{}
@@ -40,6 +42,8 @@ type Options struct {
 	Env []string
 	// Addr is where the API listens; a free port of loopback by default.
 	Addr string
+	// HTTP is the client for an API that is served with TLS; nil without TLS.
+	HTTP *http.Client
 	// Output gets what the service writes; it is kept for Log in any case.
 	Output io.Writer
 	// NoWait tells Start not to wait until the service is ready.
@@ -61,7 +65,11 @@ func Start(ctx context.Context, o Options) (*Service, error) {
 	if o.Role == "" {
 		o.Role = "serve"
 	}
-	s := &Service{URL: "http://" + o.Addr, done: make(chan struct{}), log: &tail{also: o.Output}}
+	scheme := "http://"
+	if o.HTTP != nil {
+		scheme = "https://"
+	}
+	s := &Service{URL: scheme + o.Addr, HTTP: o.HTTP, done: make(chan struct{}), log: &tail{also: o.Output}}
 	s.cmd = exec.Command(o.Binary, o.Role)
 	s.cmd.Env = append(append(os.Environ(), "HTTP_ADDR="+o.Addr), o.Env...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
@@ -108,7 +116,11 @@ func (s *Service) Ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	response, err := http.DefaultClient.Do(request)
+	client := s.HTTP
+	if client == nil {
+		client = http.DefaultClient
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}

@@ -129,7 +129,12 @@ func (n *Notifier) Send(ctx context.Context, m notify.Message) notify.Result {
 	defer context.AfterFunc(ctx, dialed.close)()
 	session, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
-		return notify.Result{Outcome: notify.NotAccepted, Code: codeOf(err)}
+		r := notify.Result{Outcome: notify.NotAccepted, Code: codeOf(err)}
+		// Other errors may quote the server.
+		if wrong := new(tls.CertificateVerificationError); errors.As(err, &wrong) {
+			r.Err = wrong
+		}
+		return r
 	}
 	err = client.SendWithSMTPClient(session, msg)
 	if err == nil || msg.IsDelivered() {

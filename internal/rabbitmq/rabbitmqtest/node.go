@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os/exec"
@@ -79,6 +80,22 @@ func (n *Node) User(t testing.TB, name, password, configure, write, read string)
 	run(t, n.control, "add_user", name, password)
 	t.Cleanup(func() { run(t, n.control, "delete_user", name) })
 	run(t, n.control, "set_permissions", name, configure, write, read)
+}
+
+// TLSListener has the node accept encrypted connections, of clients with a certificate of the authority only, until the test ends, and returns
+// the port. The arguments are PEM files.
+func (n *Node) TLSListener(t testing.TB, ca, cert, key string) (port string) {
+	t.Helper()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	_, port, err = net.SplitHostPort(free.Addr().String())
+	require.NoError(t, err)
+	require.NoError(t, free.Close())
+	options := fmt.Sprintf("[{cacertfile, %q}, {certfile, %q}, {keyfile, %q}, {verify, verify_peer}, {fail_if_no_peer_cert, true}]", ca, cert, key)
+	listener := fmt.Sprintf(`{"127.0.0.1", %s}`, port)
+	n.Eval(t, "{ok, _} = application:ensure_all_started(ssl), ok = rabbit_networking:start_ssl_listener("+listener+", "+options+", 1).")
+	t.Cleanup(func() { n.Eval(t, "rabbit_networking:stop_tcp_listener("+listener+").") })
+	return port
 }
 
 // LoseDeadLetterWorkers stops the supervisor of the dead-letter workers, a state that RabbitMQ 3.10 can get into, until restart is called
