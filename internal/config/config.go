@@ -99,7 +99,9 @@ type Config struct {
 	WorkerQueues      []string
 	WorkerConcurrency int
 	WorkerCache       int
-	ShutdownGrace     time.Duration
+	// WorkerDeployment turns worker versioning on; WorkerBuildID is the version of the binary if it is empty.
+	WorkerDeployment, WorkerBuildID string
+	ShutdownGrace                   time.Duration
 
 	// TracesProtocol is the protocol of the collector of traces.
 	TracesProtocol string

@@ -121,6 +121,10 @@ func table(c *Config) []Setting {
 			"Maximum number of concurrent workflow tasks, and of concurrent activities of each queue, in this process. Further tasks wait in Temporal."),
 		setting("WORKER_CACHE", "2000", count(&c.WorkerCache, "sagas", 0, 1000000),
 			"Number of running sagas in the workflow cache of this process. Other sagas are replayed from their history; 0 always replays, for tests."),
+		setting("WORKER_DEPLOYMENT_NAME", "", text(&c.WorkerDeployment, deploymentName),
+			"Name of the Temporal Worker Deployment of this process: turns worker versioning on, and eager starts off. Off by default."),
+		setting("WORKER_BUILD_ID", "", text(&c.WorkerBuildID, trimmed),
+			"Build ID of this process in its Worker Deployment; the version of the binary by default. Two binaries must not have the same."),
 		setting("SHUTDOWN_GRACE", "30s", duration(&c.ShutdownGrace), "How long a stopping process may finish running work."),
 
 		setting("RECONCILE_EVERY", "1h", durationOrOff(&c.ReconcileEvery),
