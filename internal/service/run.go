@@ -178,7 +178,7 @@ func (s *Service) connectTemporal(ctx context.Context) error {
 	if err := s.dialTemporal(ctx, options); err != nil {
 		return err
 	}
-	return s.registerAttributes(ctx, attributesPatience)
+	return s.registerAttributes(ctx, attributesTimeout)
 }
 
 // temporalOptions are the options of the Temporal client.
