@@ -20,7 +20,7 @@ import (
 // service starts nothing eagerly with worker versioning. When this test fails, it may do so again.
 func TestEagerStartsIgnoreWorkerVersions(t *testing.T) {
 	address := testenv.Temporal(t)
-	ctx, cancel := context.WithTimeout(t.Context(), testenv.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testenv.Timeout)
 	defer cancel()
 	name := testenv.Unique("eager")
 	connect := func(build string) client.Client {
@@ -40,7 +40,7 @@ func TestEagerStartsIgnoreWorkerVersions(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := current.WorkerDeploymentClient().GetHandle(name).SetCurrentVersion(ctx, client.WorkerDeploymentSetCurrentVersionOptions{BuildID: "current"})
 		return err == nil
-	}, testenv.Patience, 100*time.Millisecond)
+	}, testenv.Timeout, 100*time.Millisecond)
 	next := connect("next")
 	ran := func(eager bool) string {
 		run, err := next.ExecuteWorkflow(ctx, client.StartWorkflowOptions{TaskQueue: name, EnableEagerStart: eager}, "nothing")
