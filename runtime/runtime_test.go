@@ -3,6 +3,7 @@ package runtime_test
 import (
 	"io"
 	"os"
+	"path/filepath"
 	"testing"
 	"testing/fstest"
 
@@ -84,4 +85,26 @@ func TestInvalidFlowsAreNamed(t *testing.T) {
 	code, _, complaints := run(t, []string{"flows", "nothing"}, hotel())
 	require.Equal(t, 1, code)
 	require.Contains(t, complaints, `flow "nothing" does not exist`)
+}
+
+// TestHistoriesOfAddedFlowsReplay: a gate before an upgrade covers the flows that a team has added.
+func TestHistoriesOfAddedFlowsReplay(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "history.json")
+	require.NoError(t, os.WriteFile(file, []byte(`{"events": [
+		{"eventId": 1, "eventType": "WorkflowExecutionStarted", "eventTime": "2026-01-01T00:00:00Z",
+			"workflowExecutionStartedEventAttributes": {"workflowType": {"name": "booking"}, "workflowId": "hotel-b1", "taskQueue": {"name": "orders"},
+			"input": {"payloads": [{"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": "eyJpZCI6ImIxIn0="}]}}},
+		{"eventId": 2, "eventType": "WorkflowTaskScheduled", "workflowTaskScheduledEventAttributes": {}},
+		{"eventId": 3, "eventType": "WorkflowTaskStarted", "workflowTaskStartedEventAttributes": {"scheduledEventId": 2}},
+		{"eventId": 4, "eventType": "WorkflowTaskCompleted", "workflowTaskCompletedEventAttributes": {"scheduledEventId": 2, "startedEventId": 3}},
+		{"eventId": 5, "eventType": "TimerStarted", "timerStartedEventAttributes": {"timerId": "5", "workflowTaskCompletedEventId": 4}}
+	]}`), 0o600))
+	code, out, _ := run(t, []string{"replay", "--json", file}, hotel())
+	require.Equal(t, 1, code)
+	require.Contains(t, out, `"flow": "booking",
+      "id": "b1"`)
+	require.Contains(t, out, `"event": 5`)
+	code, out, _ = run(t, []string{"replay", "--json", file})
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "this binary has no workflow")
 }

@@ -40,6 +40,9 @@ type Config struct {
 	Concurrency int
 	// Cache is the number of running workflows that the process caches. The SDK has one cache per process.
 	Cache int
+	// Deployment is the name of the Worker Deployment; empty without worker versioning. BuildID is the version of this process in it, and is
+	// required with Deployment.
+	Deployment, BuildID string
 	// Grace is how long running activities may take when the process stops.
 	Grace time.Duration
 	// OnFatal is called with the error that stopped a worker. It must not block. Optional.
@@ -64,6 +67,9 @@ func (c Config) Validate() error {
 	if len(c.Queues) == 0 {
 		fields = append(fields, fault.Fieldf("/queues", "must name at least one task queue"))
 	}
+	if c.Deployment != "" && c.BuildID == "" {
+		fields = append(fields, fault.Fieldf("/buildId", "is required with a deployment"))
+	}
 	for _, q := range c.Added {
 		if slices.Contains(Queues, q) || q == "" {
 			fields = append(fields, fault.Fieldf("/added", "%q is not a task queue of an added flow", q))
@@ -75,6 +81,19 @@ func (c Config) Validate() error {
 		}
 	}
 	return fault.NewInvalid("workers", fields)
+}
+
+// deployment turns worker versioning on. Runs move to the current version with their next workflow task: they replay on it, and no version must be
+// kept until its last saga has ended.
+func (c Config) deployment() worker.DeploymentOptions {
+	if c.Deployment == "" {
+		return worker.DeploymentOptions{}
+	}
+	return worker.DeploymentOptions{
+		UseVersioning:             true,
+		Version:                   worker.WorkerDeploymentVersion{DeploymentName: c.Deployment, BuildID: c.BuildID},
+		DefaultVersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,
+	}
 }
 
 // missing returns the workflow types of the registry that no flow has.
@@ -136,6 +155,7 @@ func New(c Config) (*Workers, error) {
 			DeadlockDetectionTimeout:               stuckAfter,
 			// Workflows run on the queue orders and on queues of added flows; workers of other queues poll only for activities.
 			DisableWorkflowWorker: !workflows,
+			DeploymentOptions:     c.deployment(),
 		})
 		if workflows {
 			RegisterWorkflows(one, c.Flows...)

@@ -52,6 +52,7 @@ func TestConfigReportsProblems(t *testing.T) {
 		"no queue":         {func(c *workers.Config) { c.Queues = nil }, []string{"/queues"}},
 		"an unknown queue": {func(c *workers.Config) { c.Queues = []string{"orders", "order"} }, []string{"/queues"}},
 		"a queue of ours":  {func(c *workers.Config) { c.Added = []string{"cards", "orders"} }, []string{"/added"}},
+		"no build ID":      {func(c *workers.Config) { c.Deployment = "shop" }, []string{"/buildId"}},
 		"nothing":          {func(c *workers.Config) { *c = workers.Config{} }, []string{"/client", "/flows", "/concurrency", "/queues"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -160,6 +160,8 @@ var rules = []rule{
 			"github.com/prometheus/client_golang",
 		},
 	},
+	// What it replays, its callers say.
+	mayImport{from: "internal/replay", exactly: true, local: []string{}, outside: []string{"go.temporal.io", "golang.org/x/sync"}},
 	mayImport{
 		from: "internal/metrics",
 		local: []string{
@@ -185,7 +187,7 @@ var rules = []rule{
 	mayImport{
 		from: "internal/cli",
 		local: []string{
-			"internal/service", "internal/config", "internal/auth", "internal/cursor", "internal/rabbitmq", "internal/wire", "internal/deadletter", "internal/reconcile",
+			"internal/service", "internal/config", "internal/replay", "internal/auth", "internal/cursor", "internal/rabbitmq", "internal/wire", "internal/deadletter", "internal/reconcile",
 			"internal/readmodel", "workflows", "workflows/saga", "workflows/order", "internal/fault", "api", "event", "inbound",
 		},
 		outside: []string{"github.com/spf13/cobra", "github.com/google/uuid"},

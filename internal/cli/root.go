@@ -14,18 +14,26 @@ import (
 	"github.com/ordersaga/ordersaga/internal/service"
 )
 
-// Run runs the command of os.Args, with the flows that a team has added, and returns the exit code: 0, 2 when the settings are invalid, and 1 for every other failure.
+// Run runs the command of os.Args, with the flows that a team has added, and returns the exit code: 0, 2 when the settings or the arguments of
+// replay are invalid, and 1 for every other failure.
 func Run(ctx context.Context, version string, flows ...service.Flow) int {
 	err := service.Register(flows)
 	if err == nil {
 		err = root(version).ExecuteContext(withFlows(ctx, flows))
 	}
-	if err == nil {
-		return 0
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "ordersaga:", err)
 	}
-	fmt.Fprintln(os.Stderr, "ordersaga:", err)
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
 	var invalid *config.Error
-	if errors.As(err, &invalid) {
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &invalid), errors.As(err, &usage):
 		return 2
 	}
 	return 1
@@ -52,7 +60,7 @@ func root(version string) *cobra.Command {
 	}
 	cmd.AddCommand(configCommand(), migrateCommand(), rebuildCommand(), reconcileCommand(), attentionCommand(), resolveCommand(), healthCommand())
 	cmd.AddCommand(publishCommand(), tailCommand())
-	cmd.AddCommand(deadLettersCommand(), flowsCommand(), keysCommand())
+	cmd.AddCommand(deadLettersCommand(), flowsCommand(), keysCommand(), replayCommand())
 	return cmd
 }
 

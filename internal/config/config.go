@@ -107,7 +107,9 @@ type Config struct {
 	WorkerCache       int
 	// ShutdownDelay is 0 if a stopping process drains at once.
 	ShutdownDelay time.Duration
-	ShutdownGrace time.Duration
+	// WorkerDeployment turns worker versioning on; WorkerBuildID is the version of the binary if it is empty.
+	WorkerDeployment, WorkerBuildID string
+	ShutdownGrace                   time.Duration
 
 	// TracesProtocol is the protocol of the collector of traces.
 	TracesProtocol string

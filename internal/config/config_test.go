@@ -116,6 +116,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		"MONGODB_URI":                            {"localhost:27017", "http://localhost", "mongodb://", "mongodb://u:p@/db", "mongodb://a b"},
 		"MONGODB_DATABASE":                       {"a b", "a.b", "a$b", strings.Repeat("x", 64)},
 		"AMQP_URL":                               {"127.0.0.1:5672", "mongodb://localhost", "amqp://", "amqp://u:p@"},
+		"WORKER_DEPLOYMENT_NAME":                 {"a b", "shop.eu", "shop:eu"},
 		"EVENT_EXCHANGE":                         {"amq.topic", "a b", strings.Repeat("x", 101)},
 		"BROKER_PREFIX":                          {"amq.x", "a/b"},
 		"CONSUMER_PREFETCH":                      {"0", "-1", "65536", "many", "1.5"},

@@ -109,6 +109,9 @@ var database = rule{"name", `a database name: at most 63 bytes, without spaces a
 
 var brokerNamePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$`)
 
+// deploymentName is the name of a Worker Deployment, which Temporal joins with a build ID by a period or a colon.
+var deploymentName = rule{"name", "a name without spaces, periods and colons", func(value string) bool { return !strings.ContainsAny(value, " .:") }}
+
 // brokerName is part of a name on the broker; names that begin with amq. are reserved.
 var brokerName = rule{
 	"name", "letters, digits, dots, dashes and underscores, at most 100, and not beginning with amq.",

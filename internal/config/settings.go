@@ -134,6 +134,10 @@ func table(c *Config) []Setting {
 			"Number of running sagas in the workflow cache of this process. Other sagas are replayed from their history; 0 always replays, for tests."),
 		setting("SHUTDOWN_DELAY", "0", durationOrOff(&c.ShutdownDelay),
 			"How long a stopping process with the API serves requests after `/readyz` has begun to answer 503, so that load balancers stop sending new ones. SHUTDOWN_GRACE begins after it."),
+		setting("WORKER_DEPLOYMENT_NAME", "", text(&c.WorkerDeployment, deploymentName),
+			"Name of the Temporal Worker Deployment of this process: turns worker versioning on, and eager starts off. Off by default."),
+		setting("WORKER_BUILD_ID", "", text(&c.WorkerBuildID, trimmed),
+			"Build ID of this process in its Worker Deployment; the version of the binary by default. Two binaries must not have the same."),
 		setting("SHUTDOWN_GRACE", "30s", duration(&c.ShutdownGrace), "How long a stopping process may finish running work."),
 
 		setting("RECONCILE_EVERY", "1h", durationOrOff(&c.ReconcileEvery),

@@ -38,6 +38,7 @@ type Flow interface {
 	saga.Definer
 	check() error
 	timing() saga.Timing
+	workflow() (name string, run any)
 	worker(s *Service, r *activities.Recorder, c flowSagas) (workers.Flow, error)
 	client(c sagaclient.Config, log activities.Log) flowSagas
 }
@@ -110,6 +111,9 @@ func (a Added[S, P]) timing() saga.Timing {
 	settings, _ := a.settings(0)
 	return settings.Of
 }
+
+// workflow is the workflow type and its function.
+func (a Added[S, P]) workflow() (name string, run any) { return a.WorkflowType(), a.Run }
 
 func (a Added[S, P]) worker(s *Service, r *activities.Recorder, c flowSagas) (workers.Flow, error) {
 	settings, err := a.settings(s.cfg.Timing.Attention)

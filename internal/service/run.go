@@ -37,6 +37,7 @@ type Roles struct{ API, Worker, Consumer bool }
 type Service struct {
 	cfg      config.Config
 	roles    Roles
+	version  string
 	logger   *slog.Logger
 	registry *prometheus.Registry
 	// tracing is nil when traces are not exported.
@@ -93,7 +94,7 @@ func Run(ctx context.Context, r Roles, cfg config.Config, version string, flows 
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	s := &Service{cfg: cfg, roles: r, added: flows, logger: NewLogger(cfg), registry: prometheus.NewRegistry(), fatal: make(chan error, 1)}
+	s := &Service{cfg: cfg, roles: r, version: version, added: flows, logger: NewLogger(cfg), registry: prometheus.NewRegistry(), fatal: make(chan error, 1)}
 	s.logger.LogAttrs(ctx, slog.LevelInfo, "starting ordersaga", slog.String("version", version), slog.Any("config", cfg))
 	s.warnOpen(ctx)
 	defer s.close()
@@ -153,7 +154,8 @@ func (s *Service) connect(ctx context.Context) (err error) {
 		return err
 	}
 	s.useSagas(sagaclient.Config{
-		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Eager: s.roles.Worker && s.roles.API, OnRefusal: metrics.NewCancellations(s.registry).Inc,
+		// An eager start runs in this process even if its version is not the current one of the Worker Deployment.
+		Temporal: s.temporal, Log: s.stores.log, Logger: s.logger, Eager: s.roles.Worker && s.roles.API && s.cfg.WorkerDeployment == "", OnRefusal: metrics.NewCancellations(s.registry).Inc,
 	})
 	s.busMetrics = rabbitmq.NewMetrics(s.registry)
 	if s.publisher, err = rabbitmq.NewPublisher(rabbitmq.PublisherConfig{Config: s.broker(), Headers: trace.Headers}); err != nil {
@@ -171,24 +173,41 @@ func (s *Service) connect(ctx context.Context) (err error) {
 
 // connectTemporal connects to Temporal and makes its namespace ready for sagas.
 func (s *Service) connectTemporal(ctx context.Context) error {
-	options, err := s.cfg.TemporalOptions()
+	options, err := s.temporalOptions()
 	if err != nil {
 		return err
+	}
+	if err := s.dialTemporal(ctx, options); err != nil {
+		return err
+	}
+	return s.registerAttributes(ctx, attributesTimeout)
+}
+
+// temporalOptions are the options of the Temporal client.
+func (s *Service) temporalOptions() (client.Options, error) {
+	options, err := s.cfg.TemporalOptions()
+	if err != nil {
+		return options, err
 	}
 	options.Logger = temporalLogger(s.logger)
 	if s.registry != nil {
 		if options.MetricsHandler, err = metrics.NewTemporal(s.registry); err != nil {
-			return err
+			return options, err
 		}
 	}
 	if options.Interceptors, err = s.tracing.Interceptors(); err != nil {
-		return err
+		return options, err
 	}
 	options.ContextPropagators = append(options.ContextPropagators, workflows.TraceParent{})
+	return options, nil
+}
+
+// dialTemporal waits for Temporal and its namespace.
+func (s *Service) dialTemporal(ctx context.Context, options client.Options) (err error) {
 	if s.temporal, err = client.NewLazyClient(options); err != nil {
 		return fmt.Errorf("temporal client: %w", err)
 	}
-	err = await(ctx, s.logger, dependency{"temporal", s.cfg.TemporalAddress, "TEMPORAL_ADDRESS, TEMPORAL_TLS_*"}, func(ctx context.Context) error {
+	return await(ctx, s.logger, dependency{"temporal", s.cfg.TemporalAddress, "TEMPORAL_ADDRESS, TEMPORAL_TLS_*"}, func(ctx context.Context) error {
 		_, err := s.temporal.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{
 			Namespace: s.cfg.TemporalNamespace,
 		})
@@ -197,10 +216,6 @@ func (s *Service) connectTemporal(ctx context.Context) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return s.registerAttributes(ctx, attributesTimeout)
 }
 
 func newGateway(c config.Config, s *stores) (payment.Gateway, error) {

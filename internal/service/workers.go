@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -26,6 +27,7 @@ func (s *Service) startWorkers(ctx context.Context) (err error) {
 	cfg := workers.Config{
 		Client: s.temporal, Queues: s.cfg.WorkerQueues, Added: s.ownQueues(), Grace: workerGrace(s.cfg.ShutdownGrace),
 		Concurrency: s.cfg.WorkerConcurrency, Cache: s.cfg.WorkerCache,
+		Deployment: s.cfg.WorkerDeployment, BuildID: cmp.Or(s.cfg.WorkerBuildID, s.version),
 		OnFatal: func(err error) {
 			select {
 			case s.fatal <- err:

@@ -51,6 +51,11 @@ func counted(step string, onHand int64) reaction {
 	return reaction{When: "needs_attention", Step: step, Count: &onHand}
 }
 
+// parcel is the data of an event about one of two units of an order.
+func parcel(id string) map[string]any {
+	return map[string]any{"parcelId": id, "lines": []map[string]any{{"line": 1, "quantity": 1}}}
+}
+
 var (
 	substituted = harness.Decision{Action: "substitute", Reference: "console-4711", Note: "done by hand"}
 	skipped     = harness.Decision{Action: "skip", Note: "we can do without"}
@@ -107,6 +112,13 @@ var upgradePaths = []upgradePath{
 			published("awaiting_shipment", "shipment.dispatched"),
 			{When: "shipped", Head: "inventory.committed", Publish: "shipment.lost"},
 			decided("deliver", skipped),
+		}},
+	{name: "two parcels", method: "tok_visa", shipment: true, status: "completed",
+		script: []reaction{
+			{When: "awaiting_shipment", Publish: "shipment.dispatched", Data: parcel("p-1")},
+			{When: "shipped", Head: "inventory.committed", Publish: "shipment.dispatched", Data: parcel("p-2")},
+			{When: "shipped", Head: "order.parcel_dispatched", Publish: "shipment.delivered", Data: map[string]any{"parcelId": "p-1"}},
+			{When: "shipped", Head: "order.parcel_delivered", Publish: "shipment.delivered", Data: map[string]any{"parcelId": "p-2"}},
 		}},
 	{name: "dispatched after the cancellation", method: "tok_void_stuck", shipment: true, status: "cancelled", reason: "requested", cutFrom: 1,
 		script: []reaction{
