@@ -18,7 +18,7 @@ INTEGRATION = $$(grep -rlE '$(SERVERS)' --include=*_test.go . | xargs -n 1 dirna
 # make test prints which sample of the matrix it runs; ORDERSAGA_SAMPLE=… repeats it.
 ORDERSAGA_SAMPLE := $(or $(ORDERSAGA_SAMPLE),$(shell date +%s))
 
-.PHONY: golden help run demo bench bench-growth build service devstack test test-unit test-integration test-restart test-matrix matrix mutants long test-e2e test-bench test-devstack upgrade check fix tools docs clean test-chart test-examples test-tutorial
+.PHONY: golden help run demo bench bench-growth build service devstack test test-unit test-integration test-restart test-matrix matrix mutants long fuzz hostile test-e2e test-bench test-devstack upgrade check fix tools docs clean test-chart test-examples test-tutorial
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -67,6 +67,15 @@ long: devstack ## 10,000 random sagas, 10,000 waiting ones, and thousands of can
 	  $(GO) test -timeout 90m -count=1 -v -run TestRandomSagas ./test/matrix
 	@$(BIN)/devstack exec -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
 	  $(GO) test -timeout 60m -count=1 -v -run 'TestParkedSagas|TestACrowd|TestCancellationsAtOnce|TestSignalsOutliveTheirRun' ./test/e2e
+
+fuzz: ## every fuzz test, one after the other: TIME=5m each
+	@grep -rln --include=*_test.go '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r package; do \
+	  for name in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' $$package/*_test.go); do \
+	    echo "$$package $$name"; $(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(or $(TIME),1m) $$package || exit 1; done; done
+
+hostile: devstack ## thousands of generated requests, valid and invalid, to every operation: REQUESTS=100000
+	@$(BIN)/devstack exec --only mongodb,rabbitmq,temporal -- env ORDERSAGA_HOSTILE_REQUESTS=$(or $(REQUESTS),100000) ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \
+	  $(GO) test -timeout 60m -count=1 -v -run 'TestHostileRequests$$' ./test/e2e
 
 upgrade: devstack ## sagas that an older version has begun are finished by this one: from their histories, and with an empty Temporal
 	@$(BIN)/devstack exec -- env ORDERSAGA_LONG=1 ORDERSAGA_REQUIRE_STACK=1 \

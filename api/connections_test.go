@@ -46,19 +46,20 @@ type piped struct {
 	t      *testing.T
 	server *http.Server
 	pipes  *pipes
+	// open has the connections that are open.
+	open sync.WaitGroup
 }
 
 func servePiped(t *testing.T, handler http.Handler) *piped {
 	s := &piped{t: t, server: &http.Server{Handler: handler}, pipes: &pipes{waiting: make(chan net.Conn), closed: make(chan struct{})}}
 	api.ConfigureServer(s.server)
-	var open sync.WaitGroup
 	report := s.server.ConnState
 	s.server.ConnState = func(c net.Conn, state http.ConnState) {
 		switch report(c, state); state {
 		case http.StateNew:
-			open.Add(1)
+			s.open.Add(1)
 		case http.StateClosed:
-			open.Done()
+			s.open.Done()
 		}
 	}
 	served := make(chan error, 1)
@@ -66,7 +67,7 @@ func servePiped(t *testing.T, handler http.Handler) *piped {
 	t.Cleanup(func() {
 		require.NoError(t, s.server.Close())
 		require.ErrorIs(t, <-served, http.ErrServerClosed)
-		open.Wait()
+		s.open.Wait()
 	})
 	return s
 }
@@ -370,4 +371,24 @@ func TestPreferWaitOutlivesTheDeadlineOfTheBody(t *testing.T) {
 		require.Equal(t, http.StatusAccepted, c.read().status)
 		require.Equal(t, time.Minute, time.Since(began))
 	})
+}
+
+// TestClientsThatDoNotReadHaveADeadline: an answer, and an event stream, whose client reads nothing more are given up.
+func TestClientsThatDoNotReadHaveADeadline(t *testing.T) {
+	for request, most := range map[string]time.Duration{
+		"GET /openapi.yaml HTTP/1.1\nHost: localhost\n\n":                                    2 * time.Minute,
+		"GET /v1/orders/o-1/events HTTP/1.1\nHost: localhost\nAccept: text/event-stream\n\n": time.Minute,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFixture(t)
+			f.append("o-1", timeline("o-1")[0])
+			s := servePiped(t, f.server)
+			began := time.Now()
+			c := s.send(request)
+			_, err := c.answer.ReadString('\n')
+			require.NoError(t, err)
+			s.open.Wait()
+			require.Less(t, time.Since(began), most, request)
+		})
+	}
 }

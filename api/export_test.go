@@ -32,3 +32,21 @@ var (
 	PreferredType = preferredType
 	SagaPath      = sagaPath
 )
+
+// BodyDecoders are the decoders of the bodies of POST, besides those of orders.
+var BodyDecoders = map[string]func(body []byte) error{
+	"reason":     decoderOf(decodeReason),
+	"resolution": decoderOf(decodeResolution),
+	"receipt":    decoderOf(decodeReceipt),
+	"adjustment": decoderOf(decodeAdjustment),
+	"count":      decoderOf(decodeCount),
+	"discard":    decoderOf(decodeDiscard),
+	"replay":     decoderOf(decodeReplay),
+}
+
+func decoderOf[T any](decode func(body []byte) (T, error)) func(body []byte) error {
+	return func(body []byte) error {
+		_, err := decode(body)
+		return err
+	}
+}

@@ -120,7 +120,10 @@ type Config struct {
 	ReconcileEvery  time.Duration
 	ReconcileRepair bool
 
-	DeadLetterMaxReplays  int
+	DeadLetterMaxReplays int
+	// DeadLetterRetention and DeadLetterOpenRetention are 0 for letters that are stored forever.
+	DeadLetterRetention, DeadLetterOpenRetention time.Duration
+
 	Notifications         string
 	NotificationTemplates string
 	NotificationWindow    time.Duration

@@ -49,6 +49,8 @@ func TestEmptyEnvironmentLoadsDefaults(t *testing.T) {
 	assert.Equal(t, time.Hour, c.ReconcileEvery)
 	assert.True(t, c.ReconcileRepair)
 	assert.Equal(t, 3, c.DeadLetterMaxReplays)
+	assert.Equal(t, 90*24*time.Hour, c.DeadLetterRetention)
+	assert.Zero(t, c.DeadLetterOpenRetention, "open dead letters are kept")
 	assert.Equal(t, "domain_events", c.EventExchange)
 	assert.Equal(t, "ordersaga", c.BrokerPrefix)
 	assert.Equal(t, slog.LevelInfo, c.LogLevel)

@@ -126,6 +126,10 @@ func table(c *Config) []Setting {
 
 		setting("DEAD_LETTER_MAX_REPLAYS", "3", count(&c.DeadLetterMaxReplays, "replays", 1, 1000),
 			"How often a message may be replayed before further replays must be forced."),
+		setting("DEAD_LETTER_RETENTION", "90d", durationOrOff(&c.DeadLetterRetention),
+			"How long a dead letter is stored after it was replayed, retried or discarded; 0 is forever. The decisions stay in the event log."),
+		setting("DEAD_LETTER_OPEN_RETENTION", "0", durationOrOff(&c.DeadLetterOpenRetention),
+			"How long after its failure a dead letter may be open before the service discards it, with an event and a log line; 0 is forever."),
 
 		setting("WORKER_QUEUES", strings.Join(queues, ","), listOf(&c.WorkerQueues, queues), "The task queues that this process works on."),
 		setting("WORKER_CONCURRENCY", "96", count(&c.WorkerConcurrency, "tasks", 2, 10000),

@@ -80,7 +80,7 @@ type Letter struct {
 	FailedAt  null.Time `json:"failedAt"`
 	KeptAt    null.Time `json:"keptAt"`
 	// KeptUntil is the time until which the cancellation of a letter is stored for an order that does not exist yet; zero for all
-	// other letters. Letters are never deleted.
+	// other letters. It does not bound the letter; see Retention.
 	KeptUntil     null.Time `json:"keptUntil,omitzero"`
 	CorrelationID string    `json:"correlationId"`
 

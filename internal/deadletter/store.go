@@ -27,6 +27,8 @@ type Store interface {
 	SaveBody(ctx context.Context, id string, body []byte) error
 	// LoadBody returns a replacement body. Errors: Unavailable, which matches fault.ErrMissing if it was not saved.
 	LoadBody(ctx context.Context, id, hash string) ([]byte, error)
+	// Delete deletes a letter with all its bodies. A letter that does not exist is no error. Errors: Unavailable; it may be repeated.
+	Delete(ctx context.Context, id string) error
 }
 
 // Log is the part of the event log that this package needs.

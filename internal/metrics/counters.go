@@ -13,6 +13,14 @@ func NewCancellations(registry prometheus.Registerer) prometheus.Counter {
 	})
 }
 
+// NewExpiredDeadLetters registers the counter of dead letters that were deleted, or discarded, because their time was over.
+func NewExpiredDeadLetters(registry prometheus.Registerer) *prometheus.CounterVec {
+	return promauto.With(registry).NewCounterVec(prometheus.CounterOpts{
+		Name: "ordersaga_dead_letters_expired_total",
+		Help: "Dead letters whose retention was over: deleted ones, for which a decision was made, and open ones that were discarded.",
+	}, []string{"outcome"})
+}
+
 // NewDeadLetters registers the counter of dead letters, by reason.
 func NewDeadLetters(registry prometheus.Registerer) *prometheus.CounterVec {
 	return promauto.With(registry).NewCounterVec(prometheus.CounterOpts{

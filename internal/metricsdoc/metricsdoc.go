@@ -60,6 +60,7 @@ func All() ([]Metric, error) {
 	metrics.NewBacklog(&c, metrics.BacklogConfig{})
 	metrics.NewCancellations(&c)
 	metrics.NewDeadLetters(&c)
+	metrics.NewExpiredDeadLetters(&c)
 	var all []Metric
 	for _, one := range c.collectors {
 		described, err := describe(one)

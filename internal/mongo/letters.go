@@ -28,7 +28,7 @@ const (
 //
 // A letter is one document with its body. A body over maxInline is split into parts, documents <id>/<n> of the same collection, which are
 // written before the letter: when the letter exists, it is complete. A corrected body for a replay is stored as <id>/<hash>/<n>. Documents
-// are inserted and never changed, except status and version of a letter, which repeat the event log for filtering.
+// are inserted and never changed, except status and version of a letter, which repeat the event log for filtering. Delete deletes all of them.
 type Letters struct {
 	letters collection
 	// listed is the collection for lists: letters, or the copies for FerretDB 1.
@@ -169,6 +169,29 @@ func (l *Letters) SaveBody(ctx context.Context, id string, body []byte) error {
 // LoadBody implements deadletter.Store.
 func (l *Letters) LoadBody(ctx context.Context, id, hash string) ([]byte, error) {
 	return l.parts(ctx, id+"/"+hash)
+}
+
+// Delete implements deadletter.Store. Parts are deleted before their letter: an interrupted deletion is repeated as long as the letter exists.
+func (l *Letters) Delete(ctx context.Context, id string) error {
+	if err := l.deleteParts(ctx, id); err != nil {
+		return err
+	}
+	if l.letters.db.Server == FerretDB1 {
+		if _, err := l.letters.remove(ctx, id, "delete dead letter %s", id); err != nil {
+			return err
+		}
+	}
+	_, err := l.listed.remove(ctx, id, "delete dead letter %s", id)
+	return err
+}
+
+// deleteParts deletes all documents whose _id begins with that of the letter and a slash.
+func (l *Letters) deleteParts(ctx context.Context, id string) error {
+	ctx, cancel := l.letters.withTimeout(ctx)
+	defer cancel()
+	const afterSlash = "0"
+	_, err := l.letters.DeleteMany(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: id + "/"}, {Key: "$lt", Value: id + afterSlash}}}})
+	return unavailable(ctx, err, "delete the parts of dead letter %s", id)
 }
 
 // List implements deadletter.Store.

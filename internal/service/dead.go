@@ -3,9 +3,12 @@ package service
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ordersaga/ordersaga/inbound"
 	"github.com/ordersaga/ordersaga/internal/config"
@@ -23,6 +26,9 @@ const (
 	receiverHandlers = 4
 	// receiverTimeout bounds storing one letter, including its automatic retry.
 	receiverTimeout = time.Minute
+	// expireEvery is the time between two deletions of expired letters, or less if the retention is shorter. expireTimeout bounds one.
+	expireEvery   = time.Hour
+	expireTimeout = 10 * time.Minute
 	// inboxTimeout bounds how long a replay waits for the connection to the broker.
 	inboxTimeout = 10 * time.Second
 )
@@ -40,7 +46,51 @@ func (s *Service) startReceiver(handle func(ctx context.Context, queue string, m
 			return receiver.Receive(ctx, rabbitmq.LetterOf(d.Message))
 		},
 	})
+	if err == nil {
+		s.startExpiry(receiver.Service)
+	}
 	return err
+}
+
+// startExpiry discards and deletes dead letters whose retention is over, now and then. Every consumer does it: a letter is deleted once.
+func (s *Service) startExpiry(letters *deadletter.Service) {
+	retention := deadletter.Retention{Decided: s.cfg.DeadLetterRetention, Open: s.cfg.DeadLetterOpenRetention}
+	every := expireEvery
+	for _, d := range []time.Duration{retention.Decided, retention.Open} {
+		if d > 0 {
+			every = min(every, d)
+		}
+	}
+	expired := metrics.NewExpiredDeadLetters(s.registry)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	s.stopExpiry = func() {
+		cancel()
+		running.Wait()
+	}
+	running.Go(func() {
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		for {
+			s.expire(ctx, letters, retention, expired)
+			select {
+			case <-ticker.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+func (s *Service) expire(ctx context.Context, letters *deadletter.Service, r deadletter.Retention, expired *prometheus.CounterVec) {
+	ctx, cancel := context.WithTimeout(ctx, expireTimeout)
+	defer cancel()
+	discarded, deleted, err := letters.Expire(ctx, r)
+	expired.WithLabelValues("discarded").Add(float64(discarded))
+	expired.WithLabelValues("deleted").Add(float64(deleted))
+	if err != nil && !errors.Is(err, context.Canceled) {
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "expired dead letters not deleted; the next attempt follows", slog.Any("error", err))
+	}
 }
 
 // inbox sends replayed letters back to their queues.

@@ -64,8 +64,10 @@ type Service struct {
 	letters, notices *rabbitmq.Consumer
 	// stopCompletions ends the listener to completions; nil where sagas run, or no client waits for them.
 	stopCompletions func()
-	api             *api.Server
-	http            *listener
+	// stopExpiry ends the deletion of dead letters; nil where none are consumed.
+	stopExpiry func()
+	api        *api.Server
+	http       *listener
 	// metrics serves METRICS_ADDR; nil when /metrics is served by http.
 	metrics *http.Server
 	// debug is Go's profiler; nil when it is off.

@@ -116,6 +116,7 @@ func (s *Service) drainSteps() []drainStep {
 	add("completion listener", intake, s.stopCompletions != nil, quick(s.stopCompletions))
 	add("consumer", intake, s.consumer != nil, func(ctx context.Context) error { return s.consumer.Stop(ctx) })
 	add("dead letters", intake, s.letters != nil, func(ctx context.Context) error { return s.letters.Stop(ctx) })
+	add("expiry of dead letters", intake, s.stopExpiry != nil, quick(s.stopExpiry))
 	add("notifications", intake, s.notices != nil, func(ctx context.Context) error { return s.notices.Stop(ctx) })
 	add("retries", intake, s.temporal != nil, quick(s.retries.stop))
 	add("workers", working, s.workers != nil, quick(func() { s.workers.Stop() }))

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/ordersaga/ordersaga/internal/cursor"
@@ -97,6 +99,15 @@ func (m *Memory) LoadBody(_ context.Context, id, hash string) ([]byte, error) {
 		return nil, fault.Missing("the replacement body of letter %s was not found", id)
 	}
 	return body, nil
+}
+
+// Delete implements deadletter.Store.
+func (m *Memory) Delete(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.letters, id)
+	maps.DeleteFunc(m.bodies, func(name string, _ []byte) bool { return strings.HasPrefix(name, id+"/") })
+	return nil
 }
 
 // matches reports whether a filter selects a letter, regardless of the cursor.

@@ -43,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) deadletter.Store) {
 	t.Run("marks", func(t *testing.T) { marks(t, open(t)) })
 	t.Run("lists", func(t *testing.T) { lists(t, open(t)) })
 	t.Run("replaced payloads", func(t *testing.T) { replaced(t, open(t)) })
+	t.Run("deletion", func(t *testing.T) { deletion(t, open(t)) })
 }
 
 func kept(t *testing.T, s deadletter.Store) {
@@ -219,4 +220,39 @@ func replaced(t *testing.T, s deadletter.Store) {
 	items, _, err := s.List(t.Context(), deadletter.Filter{})
 	require.NoError(t, err)
 	require.Len(t, items, 1)
+}
+
+func deletion(t *testing.T, s deadletter.Store) {
+	replacement := []byte("better")
+	var letters []deadletter.Letter
+	for n, body := range [][]byte{[]byte("x"), []byte("y"), bytes.Repeat([]byte("z"), 9<<20)} {
+		l := Letter(n, body)
+		_, err := s.Insert(t.Context(), l)
+		require.NoError(t, err)
+		require.NoError(t, s.SaveBody(t.Context(), l.ID, replacement))
+		letters = append(letters, l)
+	}
+	for _, l := range []deadletter.Letter{letters[0], letters[2]} {
+		for range 2 {
+			require.NoError(t, s.Delete(t.Context(), l.ID))
+			_, found, err := s.Get(t.Context(), l.ID)
+			require.NoError(t, err)
+			require.False(t, found)
+			_, err = s.LoadBody(t.Context(), l.ID, deadletter.HashOf(replacement))
+			require.ErrorIs(t, err, fault.ErrMissing)
+		}
+	}
+	items, _, err := s.List(t.Context(), deadletter.Filter{})
+	require.NoError(t, err)
+	require.Len(t, items, 1)
+	require.Equal(t, letters[1].ID, items[0].ID)
+	kept, err := s.LoadBody(t.Context(), letters[1].ID, deadletter.HashOf(replacement))
+	require.NoError(t, err)
+	require.Equal(t, replacement, kept)
+	inserted, err := s.Insert(t.Context(), letters[2])
+	require.NoError(t, err)
+	require.True(t, inserted, "a deleted letter can be stored again")
+	got, _, err := s.Get(t.Context(), letters[2].ID)
+	require.NoError(t, err)
+	require.Equal(t, letters[2].PayloadHash, deadletter.HashOf(got.Message.Body))
 }

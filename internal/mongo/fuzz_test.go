@@ -1,0 +1,30 @@
+package mongo
+
+import (
+	"reflect"
+	"testing"
+)
+
+// FuzzHeaders: stored headers of a dead letter are read or refused, and what is read survives being stored again.
+func FuzzHeaders(f *testing.F) {
+	for _, seed := range []string{
+		"", "null", "{}", `{"t":"table","v":[{"n":"eA==","h":{"t":"int32","v":1}}]}`, `{"t":"table","v":[{"n":"eA==","h":{"t":"list","v":[{"t":"float64","v":1}]}}]}`,
+		`{"t":"table","v":[{"n":"eA==","h":{"t":"int8","v":300}}]}`, `{"t":"seconds","v":1}`, `{"t":"table","v":[{"n":"eA==","h":{"t":"seconds","v":99999999999999}}]}`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, stored string) {
+		headers, err := decodeHeaders(stored)
+		if err != nil {
+			return
+		}
+		text := encodeHeaders(headers)
+		again, err := decodeHeaders(text)
+		if err != nil {
+			t.Fatalf("%q became %q: %v", stored, text, err)
+		}
+		if len(again) != len(headers) || encodeHeaders(again) == "" != (text == "") || len(headers) == 1 && !reflect.DeepEqual(tag(headers), tag(again)) {
+			t.Fatalf("%q became %v and then %v", stored, headers, again)
+		}
+	})
+}
