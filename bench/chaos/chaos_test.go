@@ -209,6 +209,15 @@ func TestLinks(t *testing.T) {
 	require.NoError(t, open.Close())
 }
 
+// TestFaultsAfterTheEndAreSkipped: a target that recovers slowly does not prolong the run.
+func TestFaultsAfterTheEndAreSkipped(t *testing.T) {
+	faults := plan(1, time.Minute, 10, 4)
+	i := &injector{}
+	require.NoError(t, i.run(t.Context(), time.Now().Add(-time.Hour), time.Now().Add(-time.Minute), faults))
+	require.Equal(t, len(faults), i.skipped)
+	require.Empty(t, i.struck)
+}
+
 // TestRecovery: only orders count that were accepted after the fault.
 func TestRecovery(t *testing.T) {
 	at := func(seconds int) time.Time { return time.Unix(int64(seconds), 0) }

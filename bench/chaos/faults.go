@@ -147,12 +147,14 @@ type injector struct {
 
 	mu     sync.Mutex
 	struck []Struck
-	lanes  map[string]*sync.Mutex
+	// skipped counts faults that could not begin in time, because their target had not recovered from others.
+	skipped int
+	lanes   map[string]*sync.Mutex
 }
 
-// run makes the faults happen, and returns when all are healed. Faults of one target wait for each other, faults of different
-// targets overlap.
-func (i *injector) run(ctx context.Context, began time.Time, faults []Fault) error {
+// run makes the faults happen, and returns when all are healed. Faults of one target wait for each other, those that would begin after
+// the end are skipped; faults of different targets overlap.
+func (i *injector) run(ctx context.Context, began, end time.Time, faults []Fault) error {
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	var wrong error
@@ -164,6 +166,12 @@ func (i *injector) run(ctx context.Context, began time.Time, faults []Fault) err
 		all.Go(func() {
 			lane.Lock()
 			defer lane.Unlock()
+			if time.Now().After(end) {
+				i.mu.Lock()
+				defer i.mu.Unlock()
+				i.skipped++
+				return
+			}
 			if err := i.strike(ctx, f); err != nil {
 				mu.Lock()
 				defer mu.Unlock()

@@ -35,6 +35,7 @@ type options struct {
 	orders    int
 	faults    int
 	clients   int
+	backlog   int
 	processes []string
 	heal      time.Duration
 	out       string
@@ -54,6 +55,7 @@ func parse(args []string, output io.Writer) (options, error) {
 	flags.IntVar(&o.orders, "orders", 0, "how many orders are placed, evenly over the duration; 0: as many as the clients can")
 	flags.IntVar(&o.faults, "faults", 0, "how many faults happen; 0: one every "+faultEvery.String())
 	flags.IntVar(&o.clients, "clients", 24, "how many clients place orders, half of them by event; each waits some seconds for the end of its order")
+	flags.IntVar(&o.backlog, "backlog", 400, "how many orders may be open; more are not placed")
 	flags.StringVar(&processes, "processes", "serve,api,worker,consumer", "the processes of the service, by role")
 	flags.DurationVar(&o.heal, "heal", 20*time.Minute, "how long orders may take to end after the last fault")
 	flags.StringVar(&o.out, "out", "bench/results", "folder for chaos.json, chaos.md and the logs of the processes")
@@ -70,15 +72,15 @@ func parse(args []string, output io.Writer) (options, error) {
 	if o.seed == 0 {
 		o.seed = uint64(time.Now().UnixNano())
 	}
-	if o.duration < time.Second || o.clients < 2 || o.orders < 0 || o.faults < 0 {
-		return o, errors.New("--duration must be at least 1s, --clients at least 2, --orders and --faults not negative")
+	if o.duration < time.Second || o.clients < 2 || o.backlog < 1 || o.orders < 0 || o.faults < 0 {
+		return o, errors.New("--duration must be at least 1s, --clients at least 2, --backlog at least 1, --orders and --faults not negative")
 	}
 	return o, nil
 }
 
 // String is the command that repeats the run.
 func (o options) String() string {
-	s := fmt.Sprintf("chaos -duration %s -seed %d -faults %d -clients %d -processes %s", o.duration, o.seed, o.faults, o.clients, strings.Join(o.processes, ","))
+	s := fmt.Sprintf("chaos -duration %s -seed %d -faults %d -clients %d -backlog %d -processes %s", o.duration, o.seed, o.faults, o.clients, o.backlog, strings.Join(o.processes, ","))
 	if o.orders > 0 {
 		s += fmt.Sprintf(" -orders %d", o.orders)
 	}

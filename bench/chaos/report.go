@@ -45,7 +45,9 @@ type Result struct {
 	// Exits counts processes of the service that ended by themselves and were started again.
 	Exits int `json:"exits"`
 
+	// Faults are those that happened; Skipped counts planned ones whose target had not recovered from others before the end.
 	Faults     []Struck   `json:"faults"`
+	Skipped    int        `json:"skippedFaults"`
 	Components []Recovery `json:"components"`
 	// Calm and Faulty are ended orders a second, before the first fault and while faults happened.
 	Calm   float64 `json:"ordersASecondWithoutFaults"`
@@ -95,7 +97,7 @@ func (r *run) summarize(log *audit.Report, e evidence) {
 	res.Violations.Wrong = append(res.Violations.Wrong, r.crashed()...)
 	times := endsOf(log)
 	res.Calm, res.Faulty = times.rate(res.calmFrom, res.calmTo), times.rate(res.faultsFrom, res.faultsTo)
-	res.Faults = r.injector.struck
+	res.Faults, res.Skipped = r.injector.struck, r.injector.skipped
 	slices.SortFunc(res.Faults, func(a, b Struck) int { return a.Began.Compare(b.Began) })
 	for i, f := range res.Faults {
 		res.Faults[i].Recovered = times.recovery(f.Healed)

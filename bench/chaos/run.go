@@ -234,13 +234,9 @@ func (r *run) load(ctx context.Context, faults []Fault) error {
 	r.result.faultsFrom, r.result.faultsTo = start.Add(calm), start.Add(end)
 	placing, stopPlacing := context.WithTimeout(ctx, r.duration)
 	defer stopPlacing()
-	var pace time.Duration
-	if r.orders > 0 {
-		pace = r.duration / time.Duration(r.orders+1)
-	}
 	var clients sync.WaitGroup
 	for n := range r.clients {
-		clients.Go(func() { r.shop.client(ctx, placing, n, r.orders, pace, start) })
+		clients.Go(func() { r.shop.client(ctx, placing, n, r.options, start) })
 	}
 	reporting, stopReporting := context.WithCancel(ctx)
 	var reporter sync.WaitGroup
@@ -249,7 +245,7 @@ func (r *run) load(ctx context.Context, faults []Fault) error {
 			r.progress()
 		}
 	})
-	err := r.injector.run(ctx, start, faults)
+	err := r.injector.run(ctx, start, r.result.faultsTo, faults)
 	clients.Wait()
 	stopReporting()
 	reporter.Wait()

@@ -194,14 +194,18 @@ func (s *shop) placeByEvent(ctx context.Context, p placement) error {
 }
 
 // client is one client of the closed loop, who places all orders over REST, or all by event: while the broker is away, orders over REST go on.
-func (s *shop) client(ctx, placing context.Context, client, orders int, pace time.Duration, began time.Time) {
+func (s *shop) client(ctx, placing context.Context, client int, o options, began time.Time) {
 	way := client % len(s.next)
 	for placing.Err() == nil {
+		if s.open() >= o.backlog {
+			_ = sleep(placing, retryPause)
+			continue
+		}
 		i := int(s.next[way].Add(1)-1)*len(s.next) + way
-		if orders > 0 && i >= orders {
+		if o.orders > 0 && i >= o.orders {
 			return
 		}
-		if pace > 0 && sleep(placing, time.Until(began.Add(time.Duration(i)*pace))) != nil {
+		if o.orders > 0 && sleep(placing, time.Until(began.Add(time.Duration(i)*o.duration/time.Duration(o.orders+1)))) != nil {
 			return
 		}
 		if i%restockEvery == restockEvery-1 {
@@ -212,6 +216,14 @@ func (s *shop) client(ctx, placing context.Context, client, orders int, pace tim
 			s.record.await(placing, id, endTimeout)
 		}
 	}
+}
+
+// open is how many orders have not ended, as far as the bus knows.
+func (s *shop) open() int {
+	ended, _, _ := s.record.counts()
+	s.ledger.mu.Lock()
+	defer s.ledger.mu.Unlock()
+	return len(s.ledger.accepted) - ended
 }
 
 // receive adds stock until that is acknowledged.
