@@ -218,6 +218,15 @@ func TestFaultsAfterTheEndAreSkipped(t *testing.T) {
 	require.Empty(t, i.struck)
 }
 
+// TestMarkdown: each end is a row, each component a row with its kinds of faults.
+func TestMarkdown(t *testing.T) {
+	r := &Result{Ends: map[string]int{"completed": 7, "failed": 1}, Components: []Recovery{{Component: temporal, Kinds: map[string]int{kill: 3}}}}
+	text, err := r.Markdown()
+	require.NoError(t, err)
+	require.Contains(t, text, "\n| ended as completed | 7 |\n| ended as failed | 1 |\n| REST requests")
+	require.Contains(t, text, "\n| temporal | 3 | 0 | 0 | 0 | 0 | 0 | 0.0 s | 0.0 s |\n")
+}
+
 // TestRecovery: only orders count that were accepted after the fault.
 func TestRecovery(t *testing.T) {
 	at := func(seconds int) time.Time { return time.Unix(int64(seconds), 0) }
