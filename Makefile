@@ -18,7 +18,7 @@ INTEGRATION = $$(grep -rlE '$(SERVERS)' --include=*_test.go . | xargs -n 1 dirna
 # make test prints which sample of the matrix it runs; ORDERSAGA_SAMPLE=… repeats it.
 ORDERSAGA_SAMPLE := $(or $(ORDERSAGA_SAMPLE),$(shell date +%s))
 
-.PHONY: golden help run demo bench bench-growth build service devstack test test-unit test-integration test-restart test-matrix matrix mutants long fuzz hostile test-e2e test-bench test-devstack upgrade check fix tools docs clean test-chart test-examples test-tutorial
+.PHONY: golden help run demo bench bench-growth chaos test-chaos FORCE build service devstack test test-unit test-integration test-restart test-matrix matrix mutants long fuzz hostile test-e2e test-bench test-devstack upgrade check fix tools docs clean test-chart test-examples test-tutorial
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -37,6 +37,15 @@ bench: service devstack ## measure floor, naive saga and ordersaga in one run; Q
 bench-growth: devstack ## what operations cost at 10 thousand, 100 thousand and 1 million events; name a server with DEVSTACK_EXTERNAL=mongodb MONGODB_URI=…
 	@CGO_ENABLED=0 $(GO) -C bench build -o ../$(BIN)/growth ./growth
 	@$(BIN)/devstack exec --only mongodb -- $(BIN)/growth $(ARGS)
+
+chaos: service devstack bin/chaos ## orders under load while processes, servers and connections fail, then the check; DURATION=5m SEED=1 ORDERS=…
+	@$(BIN)/devstack exec --only mongodb,rabbitmq,temporal -- $(BIN)/chaos -binary $(BIN)/ordersaga -duration $(or $(DURATION),5m) \
+	  $(if $(SEED),-seed $(SEED)) $(if $(ORDERS),-orders $(ORDERS)) $(ARGS)
+
+bin/chaos: FORCE
+	@CGO_ENABLED=0 $(GO) -C bench build -o ../$(BIN)/chaos ./chaos
+
+FORCE:
 
 build: ## bin/ordersaga, bin/demo and bin/devstack
 	@VERSION='$(VERSION)' devstack/build all
@@ -102,6 +111,10 @@ test-e2e:
 
 test-bench:
 	ORDERSAGA_REQUIRE_STACK=1 $(GO) -C bench test $(RACE) -timeout 30m ./...
+
+# A short run of make chaos with a fixed plan.
+test-chaos: bin/chaos
+	$(BIN)/chaos -binary $(BIN)/ordersaga -seed 1 -duration 40s -orders 150 -faults 8
 
 # A flow in a module of its own, as other teams write it: in virtual time, and as a binary on the stack.
 test-examples:
