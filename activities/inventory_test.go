@@ -63,7 +63,7 @@ func (s *stock) Commit(_ context.Context, orderID, sku string) error {
 // inventory is a world's, with a ledger that answers as it is told.
 func (w *world) inventory(s order.Stock) *orders { return w.orders(order.Participants{Stock: s}) }
 
-func TestReserveAsksForEveryLine(t *testing.T) {
+func TestReserveCallsStockForEveryLine(t *testing.T) {
 	w := newWorld(t)
 	s := w.accepted()
 	ledger := &stock{}
@@ -78,7 +78,7 @@ func TestReserveAsksForEveryLine(t *testing.T) {
 	}, items)
 }
 
-func TestReserveOfALineThatIsRefused(t *testing.T) {
+func TestReserveWithRefusedLine(t *testing.T) {
 	out := order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock, Available: 1}
 	unknown := order.Reservation{Effect: order.Refused, Reason: order.ReasonUnknownSKU}
 	for name, test := range map[string]struct {
@@ -141,7 +141,7 @@ func TestShortReservationRecordsNothing(t *testing.T) {
 }
 
 // A line that was not asked for may hold stock in the end: an attempt of before is perhaps still under way.
-func TestLineThatWasNotAskedForIsReleased(t *testing.T) {
+func TestUnorderedLineIsReleased(t *testing.T) {
 	w := newWorld(t)
 	ledger := &stock{answers: map[string]order.Reservation{
 		"tea": {}, "cup": {Effect: order.Refused, Reason: order.ReasonOutOfStock, Available: 1},
@@ -156,7 +156,7 @@ func TestLineThatWasNotAskedForIsReleased(t *testing.T) {
 	}}, rejection)
 }
 
-func TestReserveThatWasUndoneAdoptsTheLog(t *testing.T) {
+func TestReserveAfterUndoAdoptsTheLog(t *testing.T) {
 	undone := &stock{answers: map[string]order.Reservation{"cup": {Effect: order.Undone}}}
 	w := newWorld(t)
 	s := w.accepted()
@@ -179,7 +179,7 @@ func TestReserveThatWasUndoneAdoptsTheLog(t *testing.T) {
 }
 
 // What turns out to have happened is adopted; one line without an outcome, and nothing is.
-func TestFindAdoptsWhatHappened(t *testing.T) {
+func TestFindAdoptsRecordedResult(t *testing.T) {
 	done, out := order.Reservation{Effect: order.Done}, order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock}
 	for name, test := range map[string]struct {
 		tea, cup order.Reservation
@@ -220,7 +220,7 @@ func TestReleaseAndCommitTouchEveryLine(t *testing.T) {
 	require.ElementsMatch(t, []string{"commit tea of 42", "commit cup of 42"}, ledger.calls)
 }
 
-func TestALedgerThatFailsRecordsNothing(t *testing.T) {
+func TestFailedLedgerRecordsNothing(t *testing.T) {
 	type step = func(*orders, context.Context, stepInput) (stepResult, error)
 	for name, test := range map[string]struct {
 		state func(w *world) order.State
@@ -264,7 +264,7 @@ func (c *counter) Release(context.Context, string, string) error {
 	return nil
 }
 
-func TestLinesAreWorkedOnTogetherButNotAllAtOnce(t *testing.T) {
+func TestLinesAreHandledConcurrentlyWithALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		o := tea()

@@ -112,7 +112,7 @@ func (w *lateWorld) ask() []event.Entry {
 	return w.next(saga.Facts{Stuck: &order.Stuck{Step: latepayment.StepRefund, Error: "no answer"}})
 }
 
-func TestLateMoneyIsJudgedAndGivenBack(t *testing.T) {
+func TestLatePaymentIsRecordedAndRefunded(t *testing.T) {
 	w := paidLate(t)
 	w.judge(1800)
 	require.Equal(t, []string{"settle : true ", "look up"}, w.gateway.calls)
@@ -133,14 +133,14 @@ func TestLateMoneyIsJudgedAndGivenBack(t *testing.T) {
 	}
 }
 
-func TestALatePaymentThatBroughtNothing(t *testing.T) {
+func TestLatePaymentWithoutMoney(t *testing.T) {
 	w := paidLate(t)
 	w.judge(0)
 	require.False(t, w.in.State.Open())
 	require.Equal(t, int64(2), w.in.State.Head.Version)
 }
 
-func TestAnAnswerGoesAfterVerdictsThatComeMeanwhile(t *testing.T) {
+func TestAnswerIsAppendedAfterConcurrentLateRecords(t *testing.T) {
 	w := paidLate(t)
 	w.came("evt-2")
 	w.judge(1800)
@@ -149,7 +149,7 @@ func TestAnAnswerGoesAfterVerdictsThatComeMeanwhile(t *testing.T) {
 	require.Equal(t, int64(3), w.in.State.Head.Version)
 }
 
-func TestWhatAGatewayCannotSayIsTriedAgain(t *testing.T) {
+func TestUnknownGatewayStateIsRetried(t *testing.T) {
 	for _, code := range []fault.Code{fault.Unavailable, fault.OutcomeUnknown, fault.Invalid} {
 		w := paidLate(t)
 		w.gateway.err = fault.New(code, "as told")
@@ -177,7 +177,7 @@ func TestWhatAGatewayCannotSayIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestTheDeskShowsWhatCameLate(t *testing.T) {
+func TestLateEventsAreListedForAttention(t *testing.T) {
 	w := paidLate(t)
 	w.judge(1800)
 	w.desk.shown = nil
@@ -212,7 +212,7 @@ func TestTheDeskShowsWhatCameLate(t *testing.T) {
 	require.False(t, w.desk.shown[3].Attention.Open)
 }
 
-func TestWhatWasGivenBackByHandIsNotFoundAgain(t *testing.T) {
+func TestManualRefundIsNotRepeated(t *testing.T) {
 	w := paidLate(t)
 	w.judge(1800)
 	record := func(e []event.Entry) {

@@ -23,7 +23,7 @@ var late = saga.LateInput{
 	Events: []saga.LateEvent{{ID: "evt-1", EventID: "evt-1", Type: "shipment"}, {ID: "evt-2", EventID: "evt-2", Type: "payment"}},
 }
 
-func TestLateEventsGetAVerdictEach(t *testing.T) {
+func TestEachLateEventGetsARecord(t *testing.T) {
 	w := newWorld(t)
 	for range 2 {
 		_, err := w.outcomes.Late(t.Context(), late)
@@ -49,7 +49,7 @@ func TestLateEventsGetAVerdictEach(t *testing.T) {
 	}
 }
 
-func TestAVerdictStaysAsItWasWrittenFirst(t *testing.T) {
+func TestLateRecordIsWrittenOnce(t *testing.T) {
 	w := newWorld(t)
 	v := latepayment.LateRecord{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
 	require.NoError(t, latepayment.WriteLateRecord(t.Context(), w.log, v, "corr", now))
@@ -62,7 +62,7 @@ func TestAVerdictStaysAsItWasWrittenFirst(t *testing.T) {
 	require.Equal(t, before, after)
 }
 
-func TestVerdictErrorsKeepTheirCode(t *testing.T) {
+func TestLateRecordErrorsKeepTheirCode(t *testing.T) {
 	for _, code := range []fault.Code{fault.Unavailable, fault.Corrupt, fault.Invalid} {
 		w := newWorld(t)
 		w.log.appendErr = fault.New(code, "as told")
@@ -89,7 +89,7 @@ func (c *crowded) Append(ctx context.Context, stream string, head event.Head, en
 	return c.Log.Append(ctx, stream, head, entries)
 }
 
-func TestAVerdictGoesAfterAStreamThatGrows(t *testing.T) {
+func TestLateRecordIsAppendedToGrowingStream(t *testing.T) {
 	v := latepayment.LateRecord{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
 	w := newWorld(t)
 	log := &crowded{Log: w.log, grows: 9}
@@ -107,7 +107,7 @@ func TestAVerdictGoesAfterAStreamThatGrows(t *testing.T) {
 
 // Verdicts that are written at the same time share a round trip, each of them is written once, and what is there already
 // keeps none of the others out.
-func TestVerdictsAtOnce(t *testing.T) {
+func TestConcurrentLateRecords(t *testing.T) {
 	w := newWorld(t)
 	verdict := func(n int) latepayment.LateRecord {
 		id := "evt-" + strconv.Itoa(n)
@@ -137,7 +137,7 @@ func TestVerdictsAtOnce(t *testing.T) {
 }
 
 // The slot that another event has taken may stand before the head from which an append begins.
-func TestAVerdictFindsItsSlotTakenBeforeTheHead(t *testing.T) {
+func TestLateRecordFindsTakenSlot(t *testing.T) {
 	log := memlog.New()
 	first := latepayment.LateRecord{ID: "k-1", Identity: "i-1", OrderID: "42", EventID: "7", Type: event.ShipmentDispatched, Status: order.StatusFailed}
 	require.NoError(t, latepayment.WriteLateRecord(t.Context(), log, first, "corr", now))

@@ -77,7 +77,7 @@ func TestSagasAreCountedOnce(t *testing.T) {
 	require.Len(t, c.ended, 1)
 }
 
-func TestAnEndThatIsNotAppendedIsNotCounted(t *testing.T) {
+func TestUnrecordedEndIsNotCounted(t *testing.T) {
 	w, c, _ := counting(t)
 	s := w.captured()
 	s = w.write(s, s.CommittedStock(now))

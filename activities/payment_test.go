@@ -26,7 +26,7 @@ func requireData[T any](t *testing.T, want T, r event.Record) {
 	require.Equal(t, want, got)
 }
 
-func TestWhatAnAuthorizationComesTo(t *testing.T) {
+func TestAuthorizationOutcomes(t *testing.T) {
 	for name, test := range map[string]struct {
 		result payment.Result
 		check  func(t *testing.T, r event.Record)
@@ -72,7 +72,7 @@ func TestWhatAnAuthorizationComesTo(t *testing.T) {
 	}
 }
 
-func TestAnAuthorizationThatWasUndoneAdoptsTheLog(t *testing.T) {
+func TestAuthorizationAfterUndoAdoptsTheLog(t *testing.T) {
 	w := newWorld(t)
 	s := w.reserved()
 	g := &gateway{result: payment.Result{State: payment.Undone}}
@@ -87,7 +87,7 @@ func TestAnAuthorizationThatWasUndoneAdoptsTheLog(t *testing.T) {
 	require.Equal(t, []string{event.OrderCompensating, event.PaymentVoided}, types(result.Tail))
 }
 
-func TestStatesThatAnAuthorizationCannotComeTo(t *testing.T) {
+func TestImpossibleAuthorizationStates(t *testing.T) {
 	for _, state := range []payment.State{payment.Absent, payment.CaptureRefused, payment.Refunded, "", "sleeping"} {
 		w := newWorld(t)
 		s := w.reserved()
@@ -98,7 +98,7 @@ func TestStatesThatAnAuthorizationCannotComeTo(t *testing.T) {
 	}
 }
 
-func TestACapture(t *testing.T) {
+func TestCapture(t *testing.T) {
 	w := newWorld(t)
 	g := &gateway{result: payment.Result{State: payment.Captured}}
 	result, err := w.payment(g).Capture(t.Context(), in(w.settling()))
@@ -127,7 +127,7 @@ func TestACapture(t *testing.T) {
 	}
 }
 
-func TestAVoidIsRecordedWhateverStoodThere(t *testing.T) {
+func TestVoidIsRecordedForEveryPaymentState(t *testing.T) {
 	for _, state := range []payment.State{payment.Undone, payment.Refused} {
 		w := newWorld(t)
 		g := &gateway{result: payment.Result{State: state}}
@@ -138,7 +138,7 @@ func TestAVoidIsRecordedWhateverStoodThere(t *testing.T) {
 	}
 }
 
-func TestAGatewayThatFailsRecordsNothing(t *testing.T) {
+func TestFailedGatewayRecordsNothing(t *testing.T) {
 	type step = func(*orders, context.Context, stepInput) (stepResult, error)
 	for name, test := range map[string]struct {
 		state func(w *world) order.State
@@ -161,7 +161,7 @@ func TestAGatewayThatFailsRecordsNothing(t *testing.T) {
 	}
 }
 
-func TestALookupAdoptsWhatItFinds(t *testing.T) {
+func TestLookupAdoptsFoundState(t *testing.T) {
 	found := func(state payment.State) payment.Result {
 		return payment.Result{State: state, PaymentID: "p-1", Code: "no_funds"}
 	}
@@ -199,7 +199,7 @@ func TestALookupAdoptsWhatItFinds(t *testing.T) {
 	}
 }
 
-func TestAStateThatALookupCannotFind(t *testing.T) {
+func TestImpossibleLookupState(t *testing.T) {
 	w := newWorld(t)
 	s := w.pending()
 	_, err := w.payment(&gateway{result: payment.Result{State: "sleeping"}}).Lookup(t.Context(), hinted(s, order.PaymentHint{Cause: "evt-9"}))
@@ -214,7 +214,7 @@ func hinted(s order.State, h order.PaymentHint) stepInput {
 	return i
 }
 
-func TestAHintSettlesAndIsTheCause(t *testing.T) {
+func TestNotificationConfirmsPaymentAndIsTheCause(t *testing.T) {
 	for name, test := range map[string]struct {
 		hint    order.PaymentHint
 		result  payment.Result
@@ -248,7 +248,7 @@ func TestAHintSettlesAndIsTheCause(t *testing.T) {
 	}
 }
 
-func TestAHintIsNotBelieved(t *testing.T) {
+func TestNotificationIsVerified(t *testing.T) {
 	w := newWorld(t)
 	s := w.pending()
 	g := &gateway{result: payment.Result{State: payment.Pending, PaymentID: "p-1"}}
@@ -258,7 +258,7 @@ func TestAHintIsNotBelieved(t *testing.T) {
 	require.Empty(t, result.Tail)
 }
 
-func TestAHintThatFindsAPendingPaymentIsTheCause(t *testing.T) {
+func TestNotificationOfPendingPaymentIsTheCause(t *testing.T) {
 	w := newWorld(t)
 	g := &gateway{result: payment.Result{State: payment.Pending, PaymentID: "p-1"}}
 	result, err := w.payment(g).Lookup(t.Context(), hinted(w.reserved(), order.PaymentHint{ID: "h-1", Cause: "evt-9", Succeeded: true}))
@@ -270,7 +270,7 @@ func TestAHintThatFindsAPendingPaymentIsTheCause(t *testing.T) {
 	requireData(t, pending, result.Tail[0])
 }
 
-func TestALookupWithoutACauseFollowsTheLastEvent(t *testing.T) {
+func TestLookupWithoutCauseFollowsTheLastEvent(t *testing.T) {
 	w := newWorld(t)
 	s := w.pending()
 	authorized := &gateway{result: payment.Result{State: payment.Authorized, PaymentID: "p-1"}}
@@ -286,7 +286,7 @@ func TestALookupWithoutACauseFollowsTheLastEvent(t *testing.T) {
 	require.Equal(t, s.LastEventID, result.Tail[0].CausationID)
 }
 
-func TestASettlementThatFailsIsTold(t *testing.T) {
+func TestFailedNotificationLookupIsReported(t *testing.T) {
 	w := newWorld(t)
 	s := w.pending()
 	g := settler{gateway: &gateway{}, settleErr: fault.New(fault.Unavailable, "no ledger")}
@@ -296,7 +296,7 @@ func TestASettlementThatFailsIsTold(t *testing.T) {
 	require.Empty(t, w.behind(s))
 }
 
-func TestWhetherItWasCaptured(t *testing.T) {
+func TestCaptureIsDetected(t *testing.T) {
 	for name, test := range map[string]struct {
 		state payment.State
 		want  []string

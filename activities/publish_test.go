@@ -27,7 +27,7 @@ func unpublished(w *world) stepInput {
 	return input
 }
 
-func TestAStepPublishesMeanwhile(t *testing.T) {
+func TestStepPublishesConcurrently(t *testing.T) {
 	failure := fault.New(fault.Unavailable, "no broker")
 	for name, test := range map[string]struct {
 		confirmed int
@@ -51,7 +51,7 @@ func TestAStepPublishesMeanwhile(t *testing.T) {
 	}
 }
 
-func TestPublishedIsAVersionAndNoCount(t *testing.T) {
+func TestPublishedIsAVersion(t *testing.T) {
 	w := newWorld(t)
 	input := unpublished(w)
 	input.Unpublished = input.Unpublished[1:]
@@ -60,7 +60,7 @@ func TestPublishedIsAVersionAndNoCount(t *testing.T) {
 	require.EqualValues(t, 2, result.Published)
 }
 
-func TestNothingToPublishTroublesNobody(t *testing.T) {
+func TestPublishWithoutEvents(t *testing.T) {
 	w := newWorld(t)
 	w.bus.publish = func(context.Context, []event.Record) (int, error) { panic("there is nothing to publish") }
 	s := w.reserved()
@@ -69,7 +69,7 @@ func TestNothingToPublishTroublesNobody(t *testing.T) {
 	require.Zero(t, result.Published)
 }
 
-func TestAPublisherThatHangsIsCutOff(t *testing.T) {
+func TestHangingPublisherIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		input := unpublished(w)
@@ -98,7 +98,7 @@ func (slow) Commit(ctx context.Context, _, _ string) error {
 	}
 }
 
-func TestTheBudgetBeginsWhenTheWorkIsDone(t *testing.T) {
+func TestPublishTimeoutStartsAfterTheStep(t *testing.T) {
 	for name, test := range map[string]struct {
 		publishing, took time.Duration
 		published        int64
@@ -131,7 +131,7 @@ func TestTheBudgetBeginsWhenTheWorkIsDone(t *testing.T) {
 	}
 }
 
-func TestAStepThatFailsLeavesNoPublisherBehind(t *testing.T) {
+func TestFailedStepStopsItsPublisher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		input := unpublished(w)
@@ -149,7 +149,7 @@ func TestAStepThatFailsLeavesNoPublisherBehind(t *testing.T) {
 	})
 }
 
-func TestPublishSaysHowFarTheBrokerHasConfirmed(t *testing.T) {
+func TestPublishReturnsConfirmedVersion(t *testing.T) {
 	w := newWorld(t)
 	w.reserved()
 	records := w.behind(order.State{})
@@ -163,7 +163,7 @@ func TestPublishSaysHowFarTheBrokerHasConfirmed(t *testing.T) {
 	require.Zero(t, result.Published)
 }
 
-func TestPublishIsTriedAgainUntilAllIsConfirmed(t *testing.T) {
+func TestPublishIsRetriedUntilAllIsConfirmed(t *testing.T) {
 	w := newWorld(t)
 	w.reserved()
 	confirms := 1
@@ -217,7 +217,7 @@ func TestPublishReadsFromTheLogInPages(t *testing.T) {
 	}
 }
 
-func TestPublishSaysHowFarItHasComeFromTheLog(t *testing.T) {
+func TestPublishFromLogReturnsItsProgress(t *testing.T) {
 	w := newWorld(t)
 	w.long(350)
 	pages := 0

@@ -57,7 +57,7 @@ func TestDecisionsAreRecordedInlineOrAfterThePivotOnly(t *testing.T) {
 	}
 }
 
-func TestWhatARunHasDecidedIsRecordedOnce(t *testing.T) {
+func TestDecisionIsRecordedOnce(t *testing.T) {
 	w := newWorld(t)
 	s := w.accepted()
 	s = w.write(s, s.Reserved([]order.LineOutcome{{SKU: "tea", Reason: order.ReasonOutOfStock}}, now))
@@ -67,7 +67,7 @@ func TestWhatARunHasDecidedIsRecordedOnce(t *testing.T) {
 	require.Equal(t, []string{event.OrderRejected}, types(result.Tail), "nothing follows from the end")
 }
 
-func TestAStepThatIsRunAgainAnswersTheSame(t *testing.T) {
+func TestRepeatedStepReturnsTheSameAnswer(t *testing.T) {
 	w := newWorld(t)
 	s := w.reserved()
 	input := inline(s, s.Authorized("p-1", now))
@@ -86,7 +86,7 @@ func TestAStepThatIsRunAgainAnswersTheSame(t *testing.T) {
 	require.Equal(t, []string{event.PaymentAuthorized, event.OrderSettling, event.PaymentCaptured}, types(again.Tail))
 }
 
-func TestLosingARaceReturnsWhatStands(t *testing.T) {
+func TestLostRaceReturnsStoredRecords(t *testing.T) {
 	t.Run("the slot holds another outcome", func(t *testing.T) {
 		w := newWorld(t)
 		s := w.accepted()
@@ -108,14 +108,14 @@ func TestLosingARaceReturnsWhatStands(t *testing.T) {
 	})
 }
 
-func TestRecordNeedsSomethingToRecord(t *testing.T) {
+func TestRecordRefusesEmptyInput(t *testing.T) {
 	w := newWorld(t)
 	s := w.accepted()
 	_, err := w.outcomes.Record(t.Context(), in(s))
 	requireFault(t, fault.Invalid, err)
 }
 
-func TestASlotBeforeTheHeadIsABug(t *testing.T) {
+func TestSlotBeforeTheHeadIsABug(t *testing.T) {
 	w := newWorld(t)
 	s := w.reserved()
 	_, err := w.outcomes.Record(t.Context(), in(s, s.Reserved([]order.LineOutcome{{Reason: order.ReasonOutOfStock}}, now)))
@@ -124,7 +124,7 @@ func TestASlotBeforeTheHeadIsABug(t *testing.T) {
 	require.Empty(t, w.behind(s))
 }
 
-func TestDataThatCannotBeFoldedIsNotWritten(t *testing.T) {
+func TestUnfoldableDataIsNotWritten(t *testing.T) {
 	w := newWorld(t)
 	s := w.reserved()
 	e := s.Authorized("p-1", now)
@@ -145,7 +145,7 @@ func TestAppendErrorsKeepTheirCode(t *testing.T) {
 	}
 }
 
-func TestTheListFollowsStatusesThatLast(t *testing.T) {
+func TestListShowsLongStatuses(t *testing.T) {
 	w := newWorld(t)
 	s := w.accepted()
 	result, err := w.outcomes.Record(t.Context(), in(s, s.Reserved(held("tea", "cup"), now)))
@@ -161,7 +161,7 @@ func TestTheListFollowsStatusesThatLast(t *testing.T) {
 	require.EqualValues(t, 3, w.list.states[0].Head.Version)
 }
 
-func TestAListThatFailsStopsNoStep(t *testing.T) {
+func TestFailedListStopsNoStep(t *testing.T) {
 	t.Run("on the way", func(t *testing.T) {
 		w := newWorld(t)
 		s := w.reserved()
@@ -190,7 +190,7 @@ func TestAListThatFailsStopsNoStep(t *testing.T) {
 }
 
 // Who looks at the desk does not find there what is over.
-func TestWhatLeavesTheDeskIsListed(t *testing.T) {
+func TestResolvedAttentionIsListed(t *testing.T) {
 	w := newWorld(t)
 	s := w.decide(w.settling(), order.Facts{Stuck: &order.Stuck{Step: order.StepCapture, Error: "no answer"}})
 	require.Equal(t, order.StatusNeedsAttention, s.Status)

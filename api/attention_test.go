@@ -25,7 +25,7 @@ func (f *fixture) stuck(id string) {
 		saga.Object("orderId", id, saga.Attention{Step: order.StepCapture, Error: "no answer"})))
 }
 
-func TestDesk(t *testing.T) {
+func TestAttention(t *testing.T) {
 	f := newFixture(t, func(c *api.Config) {
 		none := &flowSagas{}
 		c.Flows = []api.Flow{{Definer: &order.Flow, Sagas: none}, {Definer: &latepayment.Flow, Sagas: none}}

@@ -71,7 +71,7 @@ func TestEventsBecomeSignalsWithDerivedIDs(t *testing.T) {
 	}
 }
 
-func TestStockReceivedIsBookedOnceAnEvent(t *testing.T) {
+func TestStockReceivedIsBookedOncePerEvent(t *testing.T) {
 	w := newWorld()
 	e := arrived(event.StockReceived, `{"sku":"tea","quantity":7,"dock":"north"}`)
 	e.Subject = "tea"
@@ -80,7 +80,7 @@ func TestStockReceivedIsBookedOnceAnEvent(t *testing.T) {
 	require.Empty(t, w.sagas.signals)
 }
 
-func TestIDsAreUniqueForTheirSourceOnly(t *testing.T) {
+func TestIDsAreUniquePerSource(t *testing.T) {
 	w := newWorld()
 	e := arrived(event.StockReceived, `{"sku":"tea","quantity":7}`)
 	require.NoError(t, w.executor.Handle(t.Context(), e))
@@ -92,7 +92,7 @@ func TestIDsAreUniqueForTheirSourceOnly(t *testing.T) {
 	require.NotEqual(t, w.stock.receipts[0].id, w.stock.receipts[2].id)
 }
 
-func TestAnEventWithoutCorrelationBeginsOne(t *testing.T) {
+func TestEventWithoutCorrelationStartsOne(t *testing.T) {
 	w := newWorld()
 	e := arrived(event.OrderCreated, placeable)
 	e.CorrelationID = ""

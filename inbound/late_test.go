@@ -26,7 +26,7 @@ func (closed) SignalWorkflow(context.Context, string, string, string, any) error
 	return serviceerror.NewNotFound("workflow execution already completed")
 }
 
-func TestALateEventGetsOneVerdict(t *testing.T) {
+func TestLateEventGetsOneRecord(t *testing.T) {
 	for _, eventType := range []string{
 		event.OrderCancellationRequested, event.PaymentSucceeded, event.PaymentFailed,
 		event.ShipmentDispatched, event.ShipmentDelivered, event.ShipmentLost,
@@ -60,7 +60,7 @@ func TestALateEventGetsOneVerdict(t *testing.T) {
 }
 
 // Money and goods are settled by a saga of their own; everything else needs no more than its verdict.
-func TestWhatFollowsFromALateEventIsSettled(t *testing.T) {
+func TestLateEventStartsSettlement(t *testing.T) {
 	for eventType, statuses := range map[string][]order.Status{
 		event.PaymentSucceeded:           {order.StatusFailed, order.StatusCompleted},
 		event.PaymentFailed:              nil,
@@ -83,7 +83,7 @@ func TestWhatFollowsFromALateEventIsSettled(t *testing.T) {
 }
 
 // Goods that an operator has handled are not asked about again when the carrier delivers them.
-func TestGoodsAreAskedAboutOnce(t *testing.T) {
+func TestLateGoodsNeedAttentionOnce(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusCancelled, HappenedAfterCancel: true}, Order: order.Order{ID: "42"}}}
 	require.NoError(t, w.executor.Handle(t.Context(), arrived(event.ShipmentDelivered, `{"orderId":"42"}`)))
@@ -91,7 +91,7 @@ func TestGoodsAreAskedAboutOnce(t *testing.T) {
 	require.Equal(t, []string{event.LateStream("42")}, w.log.Names(), "it has a verdict all the same")
 }
 
-func TestEachLateEventGetsAVerdictOfItsOwn(t *testing.T) {
+func TestEachLateEventGetsItsOwnRecord(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusCompleted}}}
 	for _, id := range []string{"evt-1", "evt-2", "evt-1", "evt-3"} {
@@ -108,7 +108,7 @@ func TestEachLateEventGetsAVerdictOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestADuplicateOfWhatEndedTheOrderIsNotLate(t *testing.T) {
+func TestDuplicateOfTerminalEventIsNotLate(t *testing.T) {
 	w := newWorld()
 	cancelled(t, w.log, "evt-1")
 	w.ended()
@@ -163,7 +163,7 @@ func (w *world) verdicts(t *testing.T) []event.Record {
 }
 
 // Many senders number their events by themselves, and some use the order id as the id of every event.
-func TestALatePaymentWithTheIDOfAnotherEventIsSettled(t *testing.T) {
+func TestLatePaymentWithReusedIDIsSettled(t *testing.T) {
 	for name, payment := range map[string]event.Event{
 		"another source": {ID: "cause", Source: "/psp", Type: event.PaymentSucceeded},
 		"the same one":   {ID: "cause", Source: "/shop", Type: event.PaymentSucceeded},
@@ -184,7 +184,7 @@ func TestALatePaymentWithTheIDOfAnotherEventIsSettled(t *testing.T) {
 }
 
 // The source and the id are the same, the events are not.
-func TestLateEventsOfOneIDGetAVerdictEach(t *testing.T) {
+func TestLateEventsWithOneIDGetARecordEach(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusRejected}, Order: order.Order{ID: "42"}}}
 	for range 2 {
@@ -205,7 +205,7 @@ func TestLateEventsOfOneIDGetAVerdictEach(t *testing.T) {
 }
 
 // Verdicts that were written before events had an identity in the log still say that their events came.
-func TestARedeliveryOfAnEventWithAnOlderVerdict(t *testing.T) {
+func TestRedeliveryOfEventWithOlderRecord(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusRejected}, Order: order.Order{ID: "42"}}}
 	older := verdicts.LateRecord{ID: derived, OrderID: "42", EventID: "evt-1", Type: event.ShipmentDispatched, Status: order.StatusRejected}
@@ -231,7 +231,7 @@ func (shut) Head(context.Context, string) (event.Record, bool, error) {
 	return event.Record{}, false, nil
 }
 
-func TestAVerdictThatCannotBeWrittenIsTriedAgain(t *testing.T) {
+func TestFailedLateRecordIsRetried(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusCompleted}}}
 	w.executor.Log = noLog{}

@@ -207,7 +207,7 @@ var (
 	lostOnce = []string{event.NoticeRequested, event.NoticeIntended, event.NoticeUnknown}
 )
 
-func TestACustomerIsWelcomedAndPublished(t *testing.T) {
+func TestCustomerIsWelcomedAndPublished(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.onboards(saga.Input{ID: "c-7"})
@@ -223,7 +223,7 @@ func TestACustomerIsWelcomedAndPublished(t *testing.T) {
 	require.NotContains(t, strings.Join(p.everything(), "\n"), "ada@example.com")
 }
 
-func TestABrokerThatIsAwayHoldsUpNoWelcome(t *testing.T) {
+func TestBrokerOutageDelaysNoWelcome(t *testing.T) {
 	p := newPeople(t)
 	p.bus.down = 9
 	p.registers("e1", "ada@example.com", p.env.Now())
@@ -245,7 +245,7 @@ func (p *people) everything() []string {
 	return all
 }
 
-func TestALaterProfileIsPublishedAndNobodyIsWelcomedAgain(t *testing.T) {
+func TestLaterProfileIsPublishedWithoutSecondWelcome(t *testing.T) {
 	p := newPeople(t)
 	at := p.env.Now()
 	p.registers("e1", "ada@example.com", at)
@@ -262,14 +262,14 @@ func TestALaterProfileIsPublishedAndNobodyIsWelcomedAgain(t *testing.T) {
 	require.Len(t, p.mailer.sent, 1)
 }
 
-func TestARunKnowsWhatAnEarlierOneHasPublished(t *testing.T) {
+func TestRunKnowsPublishedVersionOfEarlierRun(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.onboards(saga.Input{ID: "c-7", Resume: &saga.Resume{Published: 1}})
 	require.Equal(t, []string{event.CustomerOnboarded}, p.bus.types())
 }
 
-func TestNobodyIsWelcomedWhenNotificationsAreOff(t *testing.T) {
+func TestDisabledNotificationsSendNoWelcome(t *testing.T) {
 	p := newPeople(t)
 	p.mailer = nil
 	p.registers("e1", "ada@example.com", p.env.Now())
@@ -281,8 +281,8 @@ func TestNobodyIsWelcomedWhenNotificationsAreOff(t *testing.T) {
 // told is the message about an order that completed.
 var told = saga.Input{ID: "completed-42"}
 
-// TestAMessageAboutAnOrder says what the order's stream says.
-func TestAMessageAboutAnOrder(t *testing.T) {
+// TestMessageAboutAnOrder says what the order's stream says.
+func TestMessageAboutAnOrder(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.completes()
@@ -296,8 +296,8 @@ func TestAMessageAboutAnOrder(t *testing.T) {
 	require.Contains(t, m.Text, "Total: 9.00 EUR")
 }
 
-// TestWhatDidNotHappenIsNotTold: the bus is not believed.
-func TestWhatDidNotHappenIsNotTold(t *testing.T) {
+// TestUnconfirmedEventIsNotNotified: the bus is not believed.
+func TestUnconfirmedEventIsNotNotified(t *testing.T) {
 	for name, s := range map[string]notification.Subject{
 		"another end":   {Kind: notification.Cancelled, OrderID: "42"},
 		"another order": {Kind: notification.Completed, OrderID: "43"},
@@ -314,8 +314,8 @@ func TestWhatDidNotHappenIsNotTold(t *testing.T) {
 	}
 }
 
-// TestOldNewsIsNotTold: events of old orders may be published again.
-func TestOldNewsIsNotTold(t *testing.T) {
+// TestOldEventIsNotNotified: events of old orders may be published again.
+func TestOldEventIsNotNotified(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.completes()
@@ -359,8 +359,8 @@ func TestKillsAroundSending(t *testing.T) {
 	}
 }
 
-// TestARunThatFindsAnIntentDoesNotSend: the one before it was broken off, and nobody knows how far it came.
-func TestARunThatFindsAnIntentDoesNotSend(t *testing.T) {
+// TestRunWithRecordedIntentDoesNotSend: the one before it was broken off, and nobody knows how far it came.
+func TestRunWithRecordedIntentDoesNotSend(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.completes()
@@ -381,8 +381,8 @@ func TestARunThatFindsAnIntentDoesNotSend(t *testing.T) {
 	require.Empty(t, p.mailer.sent)
 }
 
-// TestAMailServerThatStaysAwayIsGivenUp at the deadline.
-func TestAMailServerThatStaysAwayIsGivenUp(t *testing.T) {
+// TestLongMailOutageGivesUp at the deadline.
+func TestLongMailOutageGivesUp(t *testing.T) {
 	p := newPeople(t)
 	p.mailer.fates = slices.Repeat([]string{"not_accepted"}, 100)
 	p.registers("e1", "ada@example.com", p.env.Now())
@@ -395,9 +395,9 @@ func TestAMailServerThatStaysAwayIsGivenUp(t *testing.T) {
 	require.Equal(t, saga.Result{ID: "welcome-c-7", Version: int64(len(types))}, result)
 }
 
-// TestAMessageThatNobodySentInTimeIsNotSent: what counts is the hour at which somebody can send, not the one at which the
+// TestOverdueMessageIsNotSent: what counts is the hour at which somebody can send, not the one at which the
 // saga asked for it.
-func TestAMessageThatNobodySentInTimeIsNotSent(t *testing.T) {
+func TestOverdueMessageIsNotSent(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.completes()
@@ -423,8 +423,8 @@ func TestAMessageThatNobodySentInTimeIsNotSent(t *testing.T) {
 	require.Empty(t, p.mailer.sent)
 }
 
-// TestALogThatIsAwayForAMomentCostsNoMessage: the intent is asked for again by the same attempt, before anything is sent.
-func TestALogThatIsAwayForAMomentCostsNoMessage(t *testing.T) {
+// TestShortLogOutageLosesNoMessage: the intent is asked for again by the same attempt, before anything is sent.
+func TestShortLogOutageLosesNoMessage(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.completes()
@@ -434,8 +434,8 @@ func TestALogThatIsAwayForAMomentCostsNoMessage(t *testing.T) {
 	require.Len(t, p.mailer.sent, 1)
 }
 
-// TestAnErasedCustomerIsNotTold.
-func TestAnErasedCustomerIsNotTold(t *testing.T) {
+// TestErasedCustomerIsNotNotified.
+func TestErasedCustomerIsNotNotified(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	require.NoError(t, p.keys.Erase(context.Background(), "c-7"))

@@ -169,7 +169,7 @@ func TestEveryStuckOrderIsResolvedInEveryAllowedWay(t *testing.T) {
 }
 
 // Whatever the run does at that moment, trying or pausing, the decision takes effect.
-func TestADecisionInterruptsTriesAndPauses(t *testing.T) {
+func TestDecisionInterruptsAttemptsAndPauses(t *testing.T) {
 	for _, inline := range []bool{true, false} {
 		// The pause after the first batch, the batch after it, and so on: the test environment gives a batch up after
 		// ten attempts.
@@ -188,7 +188,7 @@ func TestADecisionInterruptsTriesAndPauses(t *testing.T) {
 
 // A retry that fails leaves it open, and may be asked for again. It is tried for half a minute, and not again while this
 // test looks.
-func TestARetryThatFailsLeavesItOpen(t *testing.T) {
+func TestFailedRetryKeepsAttentionOpen(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"capture": forever}
 	var calls int
@@ -206,7 +206,7 @@ func TestARetryThatFailsLeavesItOpen(t *testing.T) {
 	require.True(t, second.Accepted)
 }
 
-func TestDecisionsThatDoNotFitAreRefusedAtOnce(t *testing.T) {
+func TestInvalidDecisionsAreRefused(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"capture": forever}
 	early := w.decide(10*time.Second, order.Resolution{ID: "d-0", Action: order.Retry})
@@ -222,7 +222,7 @@ func TestDecisionsThatDoNotFitAreRefusedAtOnce(t *testing.T) {
 }
 
 // Two operators: the second is told that it is over.
-func TestOfTwoDecisionsOneIsFollowed(t *testing.T) {
+func TestSecondDecisionIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"capture": forever}
 	first := w.decide(decideAt, order.Resolution{ID: "d-1", Action: order.Skip, Note: "paid in cash"})
@@ -237,7 +237,7 @@ func TestOfTwoDecisionsOneIsFollowed(t *testing.T) {
 }
 
 // The step goes through while the decision is on its way: the log has its success, and the decision stops to fit.
-func TestALateSuccessWinsAgainstASkip(t *testing.T) {
+func TestLateSuccessBeforeSkip(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"capture": forever}
 	verdict := &saga.ResolveAnswer{}
@@ -256,7 +256,7 @@ func TestALateSuccessWinsAgainstASkip(t *testing.T) {
 }
 
 // The skip was first: whatever the step still does, the log does not say that it did.
-func TestASkipWinsAgainstALateSuccess(t *testing.T) {
+func TestSkipBeforeLateSuccess(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"void": forever}
 	w.cancel(time.Minute)
@@ -272,7 +272,7 @@ func TestASkipWinsAgainstALateSuccess(t *testing.T) {
 	require.NotContains(t, w.timeline(), event.PaymentVoided)
 }
 
-func TestCompensateAsksTheGateway(t *testing.T) {
+func TestCompensateLooksUpThePayment(t *testing.T) {
 	t.Run("captured behind our back", func(t *testing.T) {
 		w := newWorld(t)
 		w.gateway.down, w.gateway.doThenFail = map[string]int{"capture": forever}, true
@@ -307,7 +307,7 @@ func TestCompensateAsksTheGateway(t *testing.T) {
 }
 
 // A decision that comes with the first task of a run waits until the run knows the order.
-func TestADecisionFindsTheStuckOrderOfAnEarlierRun(t *testing.T) {
+func TestDecisionOnAttentionOfEarlierRun(t *testing.T) {
 	w := newWorld(t)
 	o := tea(order.Immediate)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -325,7 +325,7 @@ func TestADecisionFindsTheStuckOrderOfAnEarlierRun(t *testing.T) {
 
 // The log knows of a decision, and the run does not: Temporal had failed the workflow task that followed it. What was done by hand is not
 // done again when the step is tried the next time.
-func TestADecisionThatTheRunHasForgottenIsFollowed(t *testing.T) {
+func TestForgottenDecisionIsFollowed(t *testing.T) {
 	for _, inline := range []bool{true, false} {
 		w := newWorld(t)
 		w.inlinePayment = inline
@@ -349,7 +349,7 @@ func TestADecisionThatTheRunHasForgottenIsFollowed(t *testing.T) {
 	}
 }
 
-func TestADecisionNeedsAnID(t *testing.T) {
+func TestDecisionNeedsAnID(t *testing.T) {
 	w := newWorld(t)
 	rejected := false
 	w.env.RegisterDelayedCallback(func() {
@@ -364,7 +364,7 @@ func TestADecisionNeedsAnID(t *testing.T) {
 }
 
 // Anyone may send an Update with Temporal's tools: one that is too large for the log, or for the input of the next run, is rejected.
-func TestADecisionThatIsTooLargeIsRejected(t *testing.T) {
+func TestTooLargeDecisionIsRejected(t *testing.T) {
 	large := strings.Repeat("x", 1<<20)
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"capture": forever}

@@ -100,9 +100,9 @@ func TestBadHistoriesDoNotReplay(t *testing.T) {
 	require.GreaterOrEqual(t, spoiled, 5, "enough histories have something to spoil")
 }
 
-// TestWhatFailsInlineIsTakenOverUnderItsName: in the history, where the Temporal Web UI reads, a step that failed inside
+// TestFailedLocalActivityKeepsItsName: in the history, where the Temporal Web UI reads, a step that failed inside
 // the workflow task is followed by a regular activity of the same type and summary, scheduled by that very task.
-func TestWhatFailsInlineIsTakenOverUnderItsName(t *testing.T) {
+func TestFailedLocalActivityKeepsItsName(t *testing.T) {
 	taken, through := 0, 0
 	for name, history := range histories(t) {
 		for n, e := range history.Events {

@@ -96,7 +96,7 @@ func (w *world) settling() order.State {
 
 // An order whose log has thousands of refusals, as older versions recorded them, goes on, and everything is published, a
 // broker outage in between or not.
-func TestALongLogIsNoPayload(t *testing.T) {
+func TestLongLogIsNotPassedAsPayload(t *testing.T) {
 	for _, down := range []int{0, 3} {
 		t.Run(fmt.Sprintf("the broker is away %d times", down), func(t *testing.T) {
 			w := newWorld(t)
@@ -113,7 +113,7 @@ func TestALongLogIsNoPayload(t *testing.T) {
 }
 
 // A run gets what its predecessor knew, whatever the number and the size of the signals.
-func TestAContinuedRunGetsABoundedInput(t *testing.T) {
+func TestContinuedRunGetsBoundedInput(t *testing.T) {
 	w := newWorld(t)
 	s := newScales()
 	w.env.SetDataConverter(s)
@@ -134,7 +134,7 @@ func TestAContinuedRunGetsABoundedInput(t *testing.T) {
 }
 
 // Thousands of late payments are settled one after the other, and no payload has all of them.
-func TestManyLatePaymentsAreNoPayload(t *testing.T) {
+func TestManyLatePaymentsAreNotPassedAsPayload(t *testing.T) {
 	w := newWorld(t)
 	s := newScales()
 	w.env.SetDataConverter(s)
@@ -161,7 +161,7 @@ func TestManyLatePaymentsAreNoPayload(t *testing.T) {
 
 // Events that come while an ended order cannot close, because the broker is away, get their verdicts, in bounded batches. Neither
 // they nor the broker keep the run from continuing as new.
-func TestLateEventsDoNotHoldUpARunThatCannotClose(t *testing.T) {
+func TestLateEventsAreHandledWhileRunCannotClose(t *testing.T) {
 	w := newWorld(t)
 	s := newScales()
 	w.env.SetDataConverter(s)
@@ -187,7 +187,7 @@ func TestLateEventsDoNotHoldUpARunThatCannotClose(t *testing.T) {
 
 // Signals that came when the order had ended, and that the run sees before it knows of the end, have a verdict each: facts
 // merge, and events that were accepted do not.
-func TestSignalsInTheTaskThatLearnsOfTheEndHaveAVerdictEach(t *testing.T) {
+func TestSignalsInTaskThatReadsTheEndGetRecords(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
 	var told []saga.Fact
@@ -217,7 +217,7 @@ func TestSignalsInTheTaskThatLearnsOfTheEndHaveAVerdictEach(t *testing.T) {
 
 // A run that takes over from one of an order that has ended is told of everything that one was told, cut. What had its effect, or
 // its verdict, gets none.
-func TestWhatAnEndedOrderWasToldIsRecognizedAlthoughItIsCut(t *testing.T) {
+func TestTruncatedSignalsOfEndedOrderAreRecognized(t *testing.T) {
 	first := newWorld(t)
 	first.gateway.answer = payment.Pending
 	cancel := order.Cancellation{ID: "c-1", Cause: "e-1", Reason: "changed my mind"}

@@ -17,7 +17,7 @@ import (
 
 // The capture times out and is stuck. The operator has the order undone; the gateway says that nothing was captured, and then
 // the capture happens. It is given back, and the order is undone.
-func TestACaptureThatHappensAfterCompensateIsRefunded(t *testing.T) {
+func TestCaptureAfterCompensateIsRefunded(t *testing.T) {
 	for mode, inline := range map[string]bool{"inline": true, "regular": false} {
 		t.Run(mode, func(t *testing.T) {
 			w := newWorld(t)
@@ -66,9 +66,9 @@ func (f *forgetful) Lookup(ctx context.Context, p payment.Payment) (payment.Resu
 	return result, err
 }
 
-// TestACaptureThatARepeatedLookupFindsIsAdopted: as above, but the answer to the look-up is lost, and the capture has happened when the
+// TestCaptureFoundByRepeatedLookupIsAdopted: as above, but the answer to the look-up is lost, and the capture has happened when the
 // gateway is asked again. The order has its money and completes, and the operator reads that nothing is stuck.
-func TestACaptureThatARepeatedLookupFindsIsAdopted(t *testing.T) {
+func TestCaptureFoundByRepeatedLookupIsAdopted(t *testing.T) {
 	for mode, inline := range map[string]bool{"inline": true, "regular": false} {
 		t.Run(mode, func(t *testing.T) {
 			w := newWorld(t)

@@ -78,7 +78,7 @@ func (w *world) lateStream() ([]string, latepayment.State) {
 	return types, s
 }
 
-func TestLateMoneyIsGivenBack(t *testing.T) {
+func TestLatePaymentIsRefunded(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
 	w.came("e1", event.PaymentSucceeded)
@@ -93,7 +93,7 @@ func TestLateMoneyIsGivenBack(t *testing.T) {
 	require.Equal(t, saga.Result{ID: "42", Status: order.StatusCancelled, Version: 3}, result)
 }
 
-func TestALatePaymentThatBroughtNothing(t *testing.T) {
+func TestLatePaymentWithoutMoney(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
 	w.gateway.asked = false
@@ -119,7 +119,7 @@ func TestSeveralLatePayments(t *testing.T) {
 	require.Len(t, w.gateway.refunds, 1)
 }
 
-func TestARunWithNothingToSettleCloses(t *testing.T) {
+func TestRunWithoutLatePaymentsCloses(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
 	w.came("e1", event.PaymentFailed)
@@ -128,7 +128,7 @@ func TestARunWithNothingToSettleCloses(t *testing.T) {
 	require.Equal(t, []string{event.EventLate}, types)
 }
 
-func TestALateRefundThatIsStuck(t *testing.T) {
+func TestStuckLateRefund(t *testing.T) {
 	asked := []string{event.EventLate, event.PaymentArrivedLate, event.OrderNeedsAttention}
 	for name, c := range map[string]struct {
 		decision order.Resolution
@@ -175,7 +175,7 @@ func TestALateRefundThatIsStuck(t *testing.T) {
 	}
 }
 
-func TestALateSagaRefusesWhatDoesNotFit(t *testing.T) {
+func TestLateSagaRefusesInvalidRequests(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
 	w.came("e1", event.ShipmentDispatched)
@@ -201,7 +201,7 @@ func TestALateSagaRefusesWhatDoesNotFit(t *testing.T) {
 	require.Equal(t, []string{"nothing", "dispatch", "nothing"}, slices.Compact(w.desk.shown))
 }
 
-func TestASignalBringsMore(t *testing.T) {
+func TestSignalAddsLatePayment(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
 	w.came("e1", event.ShipmentDispatched)
@@ -217,7 +217,7 @@ func TestASignalBringsMore(t *testing.T) {
 }
 
 // A signal in the moment in which a step gets stuck does not hide that.
-func TestASignalWhileItGetsStuck(t *testing.T) {
+func TestSignalDuringAttention(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
 	w.timing.Attention = time.Minute
@@ -234,7 +234,7 @@ func TestASignalWhileItGetsStuck(t *testing.T) {
 	require.NoError(t, w.settle())
 }
 
-func TestALateSagaContinuesAsNew(t *testing.T) {
+func TestLateSagaContinuesAsNew(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
 	w.came("e1", event.ShipmentDispatched)
@@ -256,7 +256,7 @@ func TestALateSagaContinuesAsNew(t *testing.T) {
 }
 
 // A run that goes on where another one asked somebody takes that back from its page, also when it has nothing to wait for.
-func TestAContinuedRunTakesBackWhatItsPageShows(t *testing.T) {
+func TestContinuedRunClearsListedAttention(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
 	w.came("e1", event.PaymentSucceeded)
@@ -284,7 +284,7 @@ func (w *world) undoes(after time.Duration) {
 }
 
 // A payer pays at the worst moment: the order is being undone, and cannot turn round any more.
-func TestAPaymentThatComesWhileItsOrderIsUndone(t *testing.T) {
+func TestPaymentDuringCompensation(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.answer = payment.Pending
 	w.undoes(time.Minute)
@@ -301,7 +301,7 @@ func TestAPaymentThatComesWhileItsOrderIsUndone(t *testing.T) {
 }
 
 // The order has ended, and its run is there because its events are not published.
-func TestAPaymentThatComesBehindTheEnd(t *testing.T) {
+func TestPaymentAfterTheEnd(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.answer = payment.Pending
 	w.bus.down = 60
@@ -317,7 +317,7 @@ func TestAPaymentThatComesBehindTheEnd(t *testing.T) {
 }
 
 // The hint that the gateway could not be asked about until nobody waited for the payer any more is about money.
-func TestAHintThatNobodyCouldAskAboutIsLate(t *testing.T) {
+func TestUnverifiedNotificationIsLate(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.answer = payment.Pending
 	w.timing.PaymentPending = 10 * time.Minute
@@ -353,7 +353,7 @@ func (i *intruder) Append(ctx context.Context, stream string, head event.Head, e
 }
 
 // What comes while the verdict on the goods is written finds the late saga at work already: it is told, not started again.
-func TestALateSagaThatIsThereIsTold(t *testing.T) {
+func TestExistingLateSagaIsSignalled(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.answer = payment.Pending
 	w.undoes(time.Minute)
@@ -404,7 +404,7 @@ func count(types []string, eventType string) int {
 
 // A workflow task that has given a verdict is discarded before it starts the saga, and runs again with the signal in view
 // from its beginning: now it looks like a fact that came in time. What the verdict began is done all the same.
-func TestAVerdictOfADiscardedTaskIsFollowed(t *testing.T) {
+func TestLateRecordOfDiscardedTaskIsFollowed(t *testing.T) {
 	w := newWorld(t)
 	verdict := latepayment.LateRecord{ID: "h-1", OrderID: "42", EventID: "e-1", Type: event.PaymentSucceeded, Status: order.StatusCompleted}
 	_, _, err := w.log.Append(t.Context(), event.LateStream("42"), event.Head{}, []event.Entry{verdict.Entry("corr", w.env.Now())})

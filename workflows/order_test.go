@@ -90,14 +90,14 @@ func TestDeadlinesUndoEverything(t *testing.T) {
 	})
 }
 
-func TestAnUnknownOutcomeIsLookedUpAndAdopted(t *testing.T) {
+func TestUnknownOutcomeIsLookedUpAndAdopted(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down, w.gateway.doThenFail = map[string]int{"authorize": -1}, true
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
 	require.Equal(t, happyImmediate, w.timeline())
 }
 
-func TestHints(t *testing.T) {
+func TestPaymentNotifications(t *testing.T) {
 	hint := func(w *world, succeeded bool) {
 		w.gateway.answer = payment.Pending
 		w.env.RegisterDelayedCallback(func() {
@@ -205,9 +205,9 @@ func (c *updateCallbacks) Accept()                        {}
 func (c *updateCallbacks) Reject(err error)               { c.reject(err) }
 func (c *updateCallbacks) Complete(result any, err error) { c.complete(result, err) }
 
-// TestTheLogDecides: an earlier attempt of the same run captured, and died before its workflow task completed.
+// TestLogDecides: an earlier attempt of the same run captured, and died before its workflow task completed.
 // The run that comes after it has a cancellation in view from its first moment on.
-func TestTheLogDecides(t *testing.T) {
+func TestLogDecides(t *testing.T) {
 	w := newWorld(t)
 	o := tea(order.Immediate)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -225,7 +225,7 @@ func TestTheLogDecides(t *testing.T) {
 	require.NotContains(t, w.stock.calls, "release")
 }
 
-func TestARunOnAnEndedStreamChangesNothing(t *testing.T) {
+func TestRunOnEndedStreamChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
 	again := newWorld(t)
@@ -236,7 +236,7 @@ func TestARunOnAnEndedStreamChangesNothing(t *testing.T) {
 	require.Len(t, append(again.gateway.calls, again.stock.calls...), before)
 }
 
-func TestARunLeavesAnotherOrderOfTheSameIDAlone(t *testing.T) {
+func TestRunKeepsOtherOrderWithSameID(t *testing.T) {
 	w := newWorld(t)
 	w.record(order.Accept(tea(order.Shipment), "corr", "cause", time.Now()))
 	result := w.run(tea(order.Immediate))
@@ -252,7 +252,7 @@ func TestPublishingNeverStopsAnOrder(t *testing.T) {
 	require.Equal(t, happyImmediate, w.bus.types(), "what was left behind is published before the run closes")
 }
 
-func TestStuckStepsRaiseAttentionAndGoOn(t *testing.T) {
+func TestStuckStepsRaiseAttentionAndContinue(t *testing.T) {
 	t.Run("an undo", func(t *testing.T) {
 		w := newWorld(t)
 		w.gateway.down = map[string]int{"void": 60}
@@ -300,7 +300,7 @@ func TestRefusals(t *testing.T) {
 }
 
 // The ledger has done what it was asked and never said so: that is found out, not undone.
-func TestAnUnknownReservationIsLookedUpAndAdopted(t *testing.T) {
+func TestUnknownReservationIsLookedUpAndAdopted(t *testing.T) {
 	w := newWorld(t)
 	w.stock.do = order.Done
 	w.stock.fail = slices.Repeat([]string{"reserve"}, 100)
@@ -311,7 +311,7 @@ func TestAnUnknownReservationIsLookedUpAndAdopted(t *testing.T) {
 
 // An input that this version does not understand, such as that of another one, fails the workflow task and never the workflow: nothing
 // is written to the stream of no order.
-func TestAnInputWithoutIDFailsTheTask(t *testing.T) {
+func TestInputWithoutIDFailsTheTask(t *testing.T) {
 	w := newWorld(t)
 	workers.RegisterWorkflows(w.env)
 	recorder := &activities.Recorder{Log: w.log, Publisher: w.bus, Clock: w.clock, Logger: slog.New(slog.DiscardHandler)}

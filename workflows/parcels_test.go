@@ -26,7 +26,7 @@ func (w *world) says(after time.Duration, kind order.ShipmentKind, id, parcel st
 func one() order.ShipmentLine { return order.ShipmentLine{Line: 1, Quantity: 1} }
 
 // The order has two pieces of tea. One parcel is lost, found to be refunded while the other one arrives, and delivered after all.
-func TestARefundAndADeliveryAtOnce(t *testing.T) {
+func TestConcurrentRefundAndDelivery(t *testing.T) {
 	for _, first := range []bool{true, false} {
 		w := newWorld(t)
 		w.says(time.Hour, order.ShipmentDispatched, "e1", "a", one())
@@ -71,7 +71,7 @@ func TestParcelsAcrossRuns(t *testing.T) {
 }
 
 // A thousand parcels at once: an order knows of so many, and the input of the next run stays small.
-func TestAThousandParcelsAtOnce(t *testing.T) {
+func TestThousandConcurrentParcels(t *testing.T) {
 	w := newWorld(t)
 	for n := range 500 { // the test environment has no room for all of them at once
 		w.says(time.Hour, order.ShipmentDispatched, fmt.Sprintf("e%d", n), fmt.Sprintf("e%d", n), one())

@@ -27,7 +27,7 @@ func (w *world) shows() *[]string {
 
 // What lasts only as long as a gateway takes to answer is not written. That somebody is asked to look is, and so is that
 // nobody is any more, whatever the order does then.
-func TestAttributesFollowWhatLasts(t *testing.T) {
+func TestAttributesShowLongStatuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare func(*world)
 		want    []string

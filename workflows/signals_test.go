@@ -38,7 +38,7 @@ func (w *world) start(o order.Order, g payment.Gateway, p activities.Publisher) 
 
 // What a signal carries ends up in events, and the log refuses some of it: the saga must not die of that, with
 // stock held and money set aside.
-func TestASignalThatTheLogRefusesDoesNotKillTheSaga(t *testing.T) {
+func TestRefusedSignalDoesNotFailTheSaga(t *testing.T) {
 	for name, signal := range map[string]func(w *world){
 		"the reason of a cancellation": func(w *world) {
 			w.env.SignalWorkflow(saga.SignalCancel, order.Cancellation{ID: "c1", Reason: "changed\x00my mind"})
@@ -62,7 +62,7 @@ func TestASignalThatTheLogRefusesDoesNotKillTheSaga(t *testing.T) {
 }
 
 // What the runs before were told is read page by page, and none of it is lost when the run continues as new meanwhile.
-func TestARunReadsWhatTheOnesBeforeWereTold(t *testing.T) {
+func TestRunReadsSignalsOfEarlierRuns(t *testing.T) {
 	pages := [][]saga.Fact{
 		{fact(t, order.SignalPayment, `{"id":"h-1","cause":"h-1"}`)}, {},
 		{fact(t, order.SignalShipment, `{"kind":"delivered","id":"d-1","cause":"e-1"}`)},
@@ -93,7 +93,7 @@ func requireTryAgain(t *testing.T, err error) {
 }
 
 // An Update does not keep a run from continuing as new: it is answered, or sent again.
-func TestAnUpdateDoesNotHoldUpContinueAsNew(t *testing.T) {
+func TestUpdateDoesNotBlockContinueAsNew(t *testing.T) {
 	w := newWorld(t)
 	answered := false
 	w.env.RegisterDelayedCallback(func() {
@@ -112,7 +112,7 @@ func TestAnUpdateDoesNotHoldUpContinueAsNew(t *testing.T) {
 }
 
 // A run that is due rejects new Updates while its attempt goes on: they leave nothing in its history, and are sent again.
-func TestARunThatIsDueTakesNoUpdates(t *testing.T) {
+func TestRunDueForContinueAsNewRejectsUpdates(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"capture": forever}
 	rejected := 0
@@ -160,7 +160,7 @@ func TestOnlyTheFirstRefusalIsAnEvent(t *testing.T) {
 }
 
 // What has its answer is not handed on: senders may be many, and a run may wait for months.
-func TestARunThatContinuesAsNewForgetsWhatItHasAnswered(t *testing.T) {
+func TestContinuedRunForgetsAnsweredRequests(t *testing.T) {
 	w := newWorld(t)
 	w.env.RegisterDelayedCallback(func() {
 		w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
@@ -210,7 +210,7 @@ func (g *deafGateway) Settle(ctx context.Context, p payment.Payment, ok bool, co
 }
 
 // A hint was taken from the bus and acknowledged: that the gateway is away for some minutes must not lose it.
-func TestAHintOutlastsAnOutageOfTheGateway(t *testing.T) {
+func TestNotificationSurvivesGatewayOutage(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.answer = payment.Pending
 	g := &deafGateway{gateway: w.gateway}
@@ -249,7 +249,7 @@ func TestRetriesOfAStepDoNotPublishAgain(t *testing.T) {
 }
 
 // Ids are unique for their source only: a payment provider and a warehouse may both count from one.
-func TestEventsOfDifferentSendersMayHaveTheSameID(t *testing.T) {
+func TestEventsOfDifferentSendersMayShareAnID(t *testing.T) {
 	w := newWorld(t)
 	w.env.RegisterDelayedCallback(func() {
 		w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{ID: "17", Succeeded: true})
@@ -269,7 +269,7 @@ func TestEventsOfDifferentSendersMayHaveTheSameID(t *testing.T) {
 }
 
 // A run that takes over from one that was broken off does what that one was told.
-func TestARunDoesWhatTheOneBeforeWasTold(t *testing.T) {
+func TestRunHandlesSignalsOfThePreviousRun(t *testing.T) {
 	for name, missed := range map[string]struct {
 		fact   saga.Fact
 		status order.Status
@@ -287,7 +287,7 @@ func TestARunDoesWhatTheOneBeforeWasTold(t *testing.T) {
 }
 
 // A sender that numbers its messages by order, or by nothing, uses one id for events that are not the same.
-func TestEventsOfOneSenderMayHaveTheSameID(t *testing.T) {
+func TestEventsOfOneSenderMayShareAnID(t *testing.T) {
 	w := newWorld(t)
 	parcel := func(after time.Duration, kind order.ShipmentKind) {
 		w.env.RegisterDelayedCallback(func() {
@@ -305,7 +305,7 @@ func TestEventsOfOneSenderMayHaveTheSameID(t *testing.T) {
 }
 
 // The same identity with other content is another fact about the order: the second notification has the gateway asked again.
-func TestAFactWithOtherContentIsAFurtherFact(t *testing.T) {
+func TestFactWithOtherContentIsASeparateFact(t *testing.T) {
 	for name, c := range map[string]struct {
 		second order.PaymentHint
 		asked  bool

@@ -30,7 +30,7 @@ var paidThenFailed = []saga.Fact{
 }
 
 // A word that the payer has paid is about money: nothing that is said after it takes its place.
-func TestAWordAboutMoneyIsNotReplaced(t *testing.T) {
+func TestPaymentNotificationIsNotReplaced(t *testing.T) {
 	paid := order.PaymentHint{ID: "p-1", Cause: "e-1", Succeeded: true}
 	failed := order.PaymentHint{ID: "p-2", Cause: "e-2"}
 	say := func(w *world, after time.Duration, h order.PaymentHint) {
@@ -79,7 +79,7 @@ func TestAWordAboutMoneyIsNotReplaced(t *testing.T) {
 }
 
 // What came first while everything is compensated is recorded as late, although a signal by hand comes after it.
-func TestANotificationDuringTheCompensationIsNotReplaced(t *testing.T) {
+func TestNotificationDuringCompensationIsNotReplaced(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.answer = payment.Pending
 	w.gateway.down = map[string]int{"void": 60}
@@ -94,7 +94,7 @@ func TestANotificationDuringTheCompensationIsNotReplaced(t *testing.T) {
 }
 
 // The delivery is known; the commit comes through after the deadline of the delivery.
-func TestNobodyIsAskedAboutAParcelThatHasArrived(t *testing.T) {
+func TestDeliveredParcelNeedsNoAttention(t *testing.T) {
 	w := newWorld(t)
 	w.timing.Delivery = 10 * time.Minute
 	w.gateway.down = map[string]int{"capture": 60}
@@ -114,7 +114,7 @@ func TestNobodyIsAskedAboutAParcelThatHasArrived(t *testing.T) {
 }
 
 // Anybody may send a signal with Temporal's tools: what cannot be written down as it is does not keep an order open.
-func TestASignalByHandDoesNotParkAnOrder(t *testing.T) {
+func TestInvalidManualSignalDoesNotParkTheOrder(t *testing.T) {
 	t.Run("with a cause that cannot be written", func(t *testing.T) {
 		w := newWorld(t)
 		w.env.RegisterDelayedCallback(func() {

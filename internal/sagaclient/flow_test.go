@@ -244,7 +244,7 @@ func TestAnyFlowIsResolved(t *testing.T) {
 	require.Len(t, c.temporal.updates, 1)
 }
 
-func TestAnyFlowTakesOverFromRunsThatWereBrokenOff(t *testing.T) {
+func TestAnyFlowTakesOverFromInterruptedRuns(t *testing.T) {
 	c := newCards(t)
 	c.open()
 	c.ranWith(c.input("5"), true)

@@ -66,7 +66,7 @@ func (w *world) left() latepayment.State {
 	return w.writeLate(s, latepayment.Flow.Decide(s, saga.Facts{}, now, nil).Entry)
 }
 
-func TestSettleLateStartsOrTellsASaga(t *testing.T) {
+func TestSettleLateStartsOrSignalsASaga(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.client.SettleLate(t.Context(), order.State{Saga: saga.Saga{ID: "42"}, Order: tea()}))
 	require.Len(t, w.temporal.settled, 1)
@@ -92,7 +92,7 @@ func TestResumeLateKnowsTheOrder(t *testing.T) {
 	require.Equal(t, fault.Unavailable, fault.CodeOf(w.client.ResumeLate(t.Context(), "42")))
 }
 
-func TestADecisionAboutWhatCameLateGoesToItsSaga(t *testing.T) {
+func TestDecisionOnLateEventGoesToItsSaga(t *testing.T) {
 	w := newWorld(t)
 	s := w.left()
 	w.temporal.running = true
@@ -113,7 +113,7 @@ func TestADecisionAboutWhatCameLateGoesToItsSaga(t *testing.T) {
 	require.Empty(t, w.temporal.starts, "the order's saga is over")
 }
 
-func TestADecisionStartsTheLateSagaThatIsGone(t *testing.T) {
+func TestDecisionRestartsLostLateSaga(t *testing.T) {
 	w := newWorld(t)
 	w.left()
 	w.temporal.verdicts = []any{serviceerror.NewAborted("its run closed"), saga.ResolveAnswer{Accepted: true}}
@@ -136,7 +136,7 @@ func TestADecisionStartsTheLateSagaThatIsGone(t *testing.T) {
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 }
 
-func TestADecisionThatIsOnRecordIsNotAskedAbout(t *testing.T) {
+func TestRecordedDecisionNeedsNoUpdate(t *testing.T) {
 	w := newWorld(t)
 	s := w.left()
 	d := said.Identified(event.LateStream("42"), s.Attention, "")
@@ -155,7 +155,7 @@ func TestADecisionThatIsOnRecordIsNotAskedAbout(t *testing.T) {
 
 // The same words may have been followed before the order ended. Who names the attention, or gives a key, asks about that;
 // who does not means what is open now.
-func TestTheSameWordsAboutAnOrderAndWhatCameLater(t *testing.T) {
+func TestEqualDecisionsOnOrderAndLateEventAreDistinct(t *testing.T) {
 	w := newWorld(t)
 	s := w.stuck(tea())
 	w.write(s, order.Decisions(s, order.Facts{Resolutions: []order.Resolution{decision}}, now, order.DefaultTiming())...)
@@ -178,7 +178,7 @@ func TestTheSameWordsAboutAnOrderAndWhatCameLater(t *testing.T) {
 	require.Equal(t, said.Identified(event.LateStream("42"), l.Attention, ""), about)
 }
 
-func TestALateStreamThatCannotBeReadIsNoAnswer(t *testing.T) {
+func TestUnreadableLateStreamIsAnError(t *testing.T) {
 	w := newWorld(t)
 	w.cancelled(tea(), "evt-7")
 	bad := event.New(event.LateStream("42"), "x", event.EventLate, "42", now, map[string]any{"type": 7})

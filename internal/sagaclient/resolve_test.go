@@ -19,7 +19,7 @@ var (
 	decision = said.Identified(event.OrderStream("42"), order.AttentionState{Count: 1}, "")
 )
 
-func TestResolveReturnsTheVerdict(t *testing.T) {
+func TestResolveReturnsTheAnswer(t *testing.T) {
 	for _, verdict := range []saga.ResolveAnswer{
 		{Accepted: true, Status: order.StatusCancelled},
 		{Status: order.StatusCompensating, Detail: "nothing is stuck: the order is compensating"},
@@ -39,7 +39,7 @@ func TestResolveReturnsTheVerdict(t *testing.T) {
 	}
 }
 
-func TestResolveOfAnOrderThatHasEndedTellsWhetherItWasFollowed(t *testing.T) {
+func TestResolveOfEndedOrderReportsRecordedDecision(t *testing.T) {
 	w := newWorld(t)
 	w.cancelled(tea(), "evt-7")
 	_, verdict, err := w.client.Resolve(t.Context(), "42", said, "")
@@ -55,13 +55,13 @@ func TestResolveOfAnOrderThatHasEndedTellsWhetherItWasFollowed(t *testing.T) {
 	require.Equal(t, saga.ResolveAnswer{Accepted: true, Status: order.StatusCancelled}, verdict)
 }
 
-func TestResolveOfAnOrderThatNobodyKnowsIsNotFound(t *testing.T) {
+func TestResolveOfUnknownOrderIsNotFound(t *testing.T) {
 	w := newWorld(t)
 	_, _, err := w.client.Resolve(t.Context(), "42", said, "")
 	require.Equal(t, fault.NotFound, fault.CodeOf(err))
 }
 
-func TestResolveOfAStuckOrderWithoutARunGetsOne(t *testing.T) {
+func TestResolveOfStuckOrderWithoutRunStartsOne(t *testing.T) {
 	w := newWorld(t)
 	w.stuck(tea())
 	w.ran(tea(), false)

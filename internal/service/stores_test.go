@@ -16,7 +16,7 @@ import (
 
 // What needs attention has two parts: the orders, and after them the other sagas. Whatever the size of its
 // pages, each is on exactly one.
-func TestAttentionIsPagedThroughBothParts(t *testing.T) {
+func TestAttentionPagesSpanBothLists(t *testing.T) {
 	db, err := mongo.Open(t.Context(), mongotest.Database(t), nil)
 	require.NoError(t, err)
 	db.Timeout = testenv.Timeout

@@ -67,7 +67,7 @@ func (a *authority) sign(serial int64, certFile, keyFile string) {
 	require.NoError(a, os.Chtimes(certFile, at, at))
 }
 
-func TestTheAPIIsServedWithTLS(t *testing.T) {
+func TestAPIIsServedWithTLS(t *testing.T) {
 	a := newAuthority(t)
 	folder := t.TempDir()
 	certFile, keyFile := filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")

@@ -127,7 +127,7 @@ var complaintMutants = []mutant{
 		},
 	},
 	{
-		name: "an undo is tried in a hot loop: dtm-labs/dtm#306", dir: "workflows", run: "TestAnUndoThatFailsIsNotTriedInAHotLoop",
+		name: "an undo is tried in a hot loop: dtm-labs/dtm#306", dir: "workflows", run: "TestFailedUndoIsNotRetriedInHotLoop",
 		edits: []edit{{
 			"workflows/saga/policy.go", "InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second",
 			"InitialInterval: time.Millisecond, BackoffCoefficient: 1",
@@ -159,7 +159,7 @@ var complaintMutants = []mutant{
 		}},
 	},
 	{
-		name: "a late void refunds a good capture: medusajs/medusa#15527", dir: "activities", run: "TestACaptureIsNotRefundedUnlessTheLogDecidedToUndo",
+		name: "a late void refunds a good capture: medusajs/medusa#15527", dir: "activities", run: "TestCaptureIsRefundedOnlyAfterRecordedDecision",
 		edits: []edit{{"workflows/order/steps.go", "	case newest.Decision != Back:\n", "	case false:\n"}},
 	},
 	{
@@ -171,7 +171,7 @@ var complaintMutants = []mutant{
 		}},
 	},
 	{
-		name: "a failed void counts as void: vendurehq/vendure#3152", dir: "activities", run: "TestAGatewayThatFailsRecordsNothing", always: true,
+		name: "a failed void counts as void: vendurehq/vendure#3152", dir: "activities", run: "TestFailedGatewayRecordsNothing", always: true,
 		edits: []edit{{
 			"workflows/order/steps.go", "	_, err := p.Gateway.Void(ctx, pay.Key(\"void\"), pay)\n",
 			"	_, _ = p.Gateway.Void(ctx, pay.Key(\"void\"), pay)\n	var err error\n",
@@ -205,7 +205,7 @@ var complaintMutants = []mutant{
 		},
 	},
 	{
-		name: "a webhook races the synchronous answer: vendurehq/vendure#3749", dir: "workflows", run: "TestHints/early",
+		name: "a webhook races the synchronous answer: vendurehq/vendure#3749", dir: "workflows", run: "TestPaymentNotifications/early",
 		edits: []edit{{
 			"workflows/saga/hear.go", "		if !r.flow.merge(&r.facts, fact) {\n			r.unusable(fact)\n		}\n",
 			"		if !r.flow.notifies(fact.Type) || r.flow.IsPending(&r.state, \"authorize\") {\n			r.flow.merge(&r.facts, fact)\n		}\n",

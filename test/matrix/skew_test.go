@@ -12,9 +12,9 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// TestClocksOfWorkersDoNotMatter: a worker whose clock is 45 minutes wrong neither ends a wait nor prolongs it, also when it is
+// TestWorkerClockSkewHasNoEffect: a worker whose clock is 45 minutes wrong neither ends a wait nor prolongs it, also when it is
 // replaced by one that is wrong in the other direction. All events are timed by Temporal's clock, which is this machine's.
-func TestClocksOfWorkersDoNotMatter(t *testing.T) {
+func TestWorkerClockSkewHasNoEffect(t *testing.T) {
 	lanes := newPool(t, 1, 1, 1000)
 	// No wait ends by itself while the test runs.
 	const wait = 20 * time.Minute

@@ -22,10 +22,10 @@ import (
 // golden is where the histories are written to, for `make golden`.
 var golden = flag.String("golden", "", "write the histories of sagas with regular activities to this folder")
 
-// TestTheRegularActivityTakesOverVisibly: whoever opens a saga in the Temporal Web UI sees that a step has failed inside
+// TestRegularActivityTakesOver: whoever opens a saga in the Temporal Web UI sees that a step has failed inside
 // the workflow task, under the step's name; the regular activity that has taken over, under the same name; and, while it
 // runs, which step is being retried.
-func TestTheRegularActivityTakesOverVisibly(t *testing.T) {
+func TestRegularActivityTakesOver(t *testing.T) {
 	lanes := newPool(t, 1, 1, 1000)
 	for name, c := range map[string]struct {
 		lane   *lane

@@ -11,7 +11,7 @@ import (
 )
 
 // The goods left although the order was being cancelled: that is for the attention desk, never for nobody.
-func TestADispatchAfterACancelNeedsAttention(t *testing.T) {
+func TestDispatchAfterCancelNeedsAttention(t *testing.T) {
 	w := newWorld(t, order.Shipment)
 	for w.state().ConfirmedAt.IsZero() {
 		w.act(happy{})
@@ -29,7 +29,7 @@ func TestADispatchAfterACancelNeedsAttention(t *testing.T) {
 }
 
 // What is known at the moment of the decision: the goods have left. Nothing can be undone then.
-func TestAKnownDispatchIsNotCancelled(t *testing.T) {
+func TestKnownDispatchIsNotCancelled(t *testing.T) {
 	w := newWorld(t, order.Shipment)
 	for w.state().ConfirmedAt.IsZero() {
 		w.act(happy{})
@@ -56,7 +56,7 @@ func TestDecisionsFitOneAppend(t *testing.T) {
 }
 
 // Half of the append stands in the log, and the run that knew of the dispatch is gone with its facts.
-func TestARecordedDispatchIsNotCancelled(t *testing.T) {
+func TestRecordedDispatchIsNotCancelled(t *testing.T) {
 	w := newWorld(t, order.Shipment)
 	for range 10 {
 		if w.act(happy{}).Kind == order.Wait {

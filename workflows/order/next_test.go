@@ -154,7 +154,7 @@ func TestTimelines(t *testing.T) {
 	}
 }
 
-func TestALateCancellationIsRefusedWithAnEvent(t *testing.T) {
+func TestLateCancellationIsRefusedWithAnEvent(t *testing.T) {
 	w := newWorld(t, order.Shipment)
 	w.hear(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
 	drive(w, happy{}, func(order.Action) {
@@ -190,7 +190,7 @@ func TestRefusalsOfOlderLogsFold(t *testing.T) {
 	}
 }
 
-func TestALostParcelNeedsAttentionAndMayStillArrive(t *testing.T) {
+func TestLostParcelNeedsAttentionAndMayArrive(t *testing.T) {
 	w := newWorld(t, order.Shipment)
 	w.hear(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
 	drive(w, happy{}, func(order.Action) {
@@ -205,7 +205,7 @@ func TestALostParcelNeedsAttentionAndMayStillArrive(t *testing.T) {
 	require.Contains(t, timeline(w), event.OrderAttentionResolved)
 }
 
-func TestFoldAtTellsHowItStood(t *testing.T) {
+func TestFoldAtReturnsPastState(t *testing.T) {
 	w := newWorld(t, order.Shipment)
 	start := w.now
 	w.now = w.now.Add(time.Second)

@@ -358,8 +358,8 @@ func TestParcelsInAnyOrder(t *testing.T) {
 	})
 }
 
-// TestAParcelOfEveryName: any name of 200 bytes is a parcel's, and has slots of its own.
-func TestAParcelOfEveryName(t *testing.T) {
+// TestParcelNames: any name of 200 bytes is a parcel's, and has slots of its own.
+func TestParcelNames(t *testing.T) {
 	for _, name := range []string{strings.Repeat("ü", 100), strings.Repeat("包", 66), "a/b", "a~2", "~", ".."} {
 		w := newShipping(t, twoLines...).hear(goes("x", line(1, 2)), goes(name, line(2, 1)), missed(name))
 		require.Equal(t, name, order.ParcelName(w.s.Attention.Item), "the attention names the parcel")

@@ -170,7 +170,7 @@ func TestInlineFirst(t *testing.T) {
 	require.Equal(t, []string{"do pack answered ok", "record", "do send answered ok", "close"}, p.told)
 }
 
-func TestWhatDoesNotComeThroughInlineBecomesDurable(t *testing.T) {
+func TestFailedLocalActivityBecomesRegular(t *testing.T) {
 	s, p := newStage(), &play{script: []saga.Action{doStep("pack")}}
 	s.errs["Pack"] = times(4, errAway)
 	require.NoError(t, s.run(t, p, false))
@@ -186,7 +186,7 @@ func TestRemoteCallsAreInlineWhenTheyAreFast(t *testing.T) {
 	}
 }
 
-func TestADeadlineGivesUpAndNeverSaysThatNothingHappened(t *testing.T) {
+func TestDeadlineGivesUpWithUnknownOutcome(t *testing.T) {
 	for name, err := range map[string]error{"unavailable": errAway, "for good": errNo} {
 		t.Run(name, func(t *testing.T) {
 			s, p := newStage(), &play{script: []saga.Action{doStep("pack"), {Kind: saga.Lookup, Step: "pack"}, {Kind: saga.Undo, Step: "pack"}}}
@@ -199,7 +199,7 @@ func TestADeadlineGivesUpAndNeverSaysThatNothingHappened(t *testing.T) {
 }
 
 // What must succeed is raised once, tried again slowly, and never given up.
-func TestWhatMustSucceedIsRaisedAndTriedAgain(t *testing.T) {
+func TestMandatoryActionRaisesAttentionAndIsRetried(t *testing.T) {
 	for _, a := range []saga.Action{{Kind: saga.Undo, Step: "pack"}, doStep("send")} {
 		s, p := newStage(), &play{script: []saga.Action{a}}
 		activity := map[string]string{"pack": "Unpack", "send": "Send"}[a.Step]
@@ -218,7 +218,7 @@ func TestWhatMustSucceedIsRaisedAndTriedAgain(t *testing.T) {
 }
 
 // A saga may be parked for months: what it tries, and what its history holds, is bounded.
-func TestAParkedSagaIsTriedLessAndLess(t *testing.T) {
+func TestPausesOfParkedSagaGrow(t *testing.T) {
 	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "pack"}}}
 	s.errs["Unpack"] = times(100_000, errNo)
 	const parked = 90 * 24 * time.Hour
@@ -236,7 +236,7 @@ func TestAParkedSagaIsTriedLessAndLess(t *testing.T) {
 	require.Less(t, last, saga.SlowestRetry*11/10+time.Second)
 }
 
-func TestAParkedSagaContinuesAsNew(t *testing.T) {
+func TestParkedSagaContinuesAsNew(t *testing.T) {
 	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "pack"}}}
 	s.errs["Unpack"] = times(100_000, errNo)
 	s.env.RegisterDelayedCallback(func() { s.env.SetContinueAsNewSuggested(true) }, 24*time.Hour)
@@ -244,7 +244,7 @@ func TestAParkedSagaContinuesAsNew(t *testing.T) {
 	require.NotContains(t, p.told, "close")
 }
 
-func TestPatienceBoundsTheFirstRound(t *testing.T) {
+func TestAttentionTimeoutBoundsTheFirstAttempts(t *testing.T) {
 	// The test environment gives up after ten attempts: within 42 s.
 	for patience, later := range map[time.Duration]time.Duration{12 * time.Second: 12 * time.Second, 40 * time.Second: saga.SlowBatch} {
 		testPatience(t, patience, later)
@@ -263,7 +263,7 @@ func testPatience(t *testing.T, patience, later time.Duration) {
 	require.InDelta(t, (saga.SlowRetry + later).Seconds(), second.Seconds(), 15)
 }
 
-func TestAFactInterruptsAnAttempt(t *testing.T) {
+func TestFactInterruptsAnAttempt(t *testing.T) {
 	s, p := newStage(), &play{script: []saga.Action{doStep("pack")}}
 	s.errs["Pack"] = times(1000, errAway)
 	s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow("word", "hello") }, time.Second)
@@ -276,7 +276,7 @@ func TestAFactInterruptsAnAttempt(t *testing.T) {
 }
 
 // Nobody waits for a pause when a fact came together with the failure.
-func TestAFactThatComesWithTheFailureComesFirst(t *testing.T) {
+func TestFactWithFailureIsHandledFirst(t *testing.T) {
 	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "pack"}}, overtaken: true}
 	s.errs["Unpack"] = []error{errNo}
 	before := s.env.Now()
@@ -285,7 +285,7 @@ func TestAFactThatComesWithTheFailureComesFirst(t *testing.T) {
 	require.Equal(t, before, s.env.Now())
 }
 
-func TestAFactEndsAWait(t *testing.T) {
+func TestFactEndsAWait(t *testing.T) {
 	s := newStage()
 	p := &play{script: []saga.Action{{Kind: saga.Wait, For: "the courier", Until: s.env.Now().Add(time.Hour)}}}
 	s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow("word", "stop") }, time.Minute)
@@ -295,7 +295,7 @@ func TestAFactEndsAWait(t *testing.T) {
 	require.Equal(t, time.Minute, s.env.Now().Sub(before))
 }
 
-func TestACancelledWorkflowGoesOn(t *testing.T) {
+func TestCancelledWorkflowContinues(t *testing.T) {
 	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "pack"}}}
 	s.errs["Unpack"] = times(10, errAway)
 	s.env.RegisterDelayedCallback(s.env.CancelWorkflow, time.Second)
@@ -303,7 +303,7 @@ func TestACancelledWorkflowGoesOn(t *testing.T) {
 	require.Contains(t, p.told, "undo pack answered ok")
 }
 
-func TestAnActionWithoutACallEndsTheRun(t *testing.T) {
+func TestActionWithoutACallEndsTheRun(t *testing.T) {
 	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "send"}}}
 	require.ErrorContains(t, s.run(t, p, false), `saga "parcel" has no operation for undo send`)
 }

@@ -62,7 +62,7 @@ func tickets() *saga.Flow[ticket, desk] {
 	}
 }
 
-func TestAStartIsReadAndKept(t *testing.T) {
+func TestStartIsReadAndStored(t *testing.T) {
 	f := tickets()
 	require.NoError(t, f.Check())
 	data, err := f.ReadStart("a/1", json.RawMessage(`{"show":"hamlet","count":2}`), "")
@@ -104,7 +104,7 @@ func TestAStartIsReadAndKept(t *testing.T) {
 	require.Equal(t, fault.Invalid, fault.CodeOf(err))
 }
 
-func TestAFactOfAnEventIsRead(t *testing.T) {
+func TestFactOfAnEventIsRead(t *testing.T) {
 	in := tickets().Inbound[2]
 	fact, err := in.ReadFact("7", "f-1", "e-1", json.RawMessage(`{"ticketId":"7","by":"ada","more":[1]}`))
 	require.NoError(t, err)
@@ -154,7 +154,7 @@ func TestCheckOfInbound(t *testing.T) {
 	}
 }
 
-func TestAViewShowsHowFarEachStepIs(t *testing.T) {
+func TestViewShowsProgressOfEachStep(t *testing.T) {
 	f := tickets()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var records []event.Record

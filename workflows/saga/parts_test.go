@@ -149,7 +149,7 @@ func (w *loading) types() (types []string) {
 	return types
 }
 
-func TestPartsInAnyOrderAndAgain(t *testing.T) {
+func TestPartsInAnyOrderWithDuplicates(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := rapid.IntRange(1, 6).Draw(t, "boxes")
 		w := newLoading(t, want)
@@ -179,7 +179,7 @@ func TestPartsInAnyOrderAndAgain(t *testing.T) {
 	})
 }
 
-func TestAPartIsRecordedAsSoonAsTheSagaGoesForward(t *testing.T) {
+func TestPartIsRecordedAfterThePivot(t *testing.T) {
 	w := newLoading(t, 3)
 	w.hear("box.there", "a", "e1")
 	w.hear("box.lost", "b", "e2")
@@ -196,7 +196,7 @@ func TestAPartIsRecordedAsSoonAsTheSagaGoesForward(t *testing.T) {
 	require.Equal(t, []string{"load.box_there", "load.attention_resolved", "load.arrived", "load.completed"}, w.types()[7:])
 }
 
-func TestASkippedPartLeavesTheOthersAwaited(t *testing.T) {
+func TestSkippedPartKeepsWaitingForOthers(t *testing.T) {
 	w := newLoading(t, 2)
 	w.hear("box.lost", "b", "e1")
 	w.run()

@@ -36,7 +36,7 @@ func TestHistories(t *testing.T) {
 	require.Contains(t, verdict(t, func(t testing.TB) { Histories(t, dir, cells.Flow) }), "is no history")
 }
 
-func TestHistoriesOfNothing(t *testing.T) {
+func TestHistoriesRefusesEmptyFolder(t *testing.T) {
 	dir := t.TempDir()
 	require.Contains(t, verdict(t, func(t testing.TB) { Histories(t, dir, stays()) }), "has no history of the workflow stay")
 }

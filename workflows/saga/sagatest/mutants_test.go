@@ -304,7 +304,7 @@ func TestModelNoticesAnotherOrder(t *testing.T) {
 	require.NotEmpty(t, verdict(t, func(t testing.TB) { model(t, bookings(), other, begin) }))
 }
 
-func TestModelPassesTheWrapperWithoutAMistake(t *testing.T) {
+func TestModelAcceptsCorrectWrapper(t *testing.T) {
 	table := bookings()
 	require.Empty(t, verdict(t, func(t testing.TB) { model(t, table, wrong{Flow: table}, begin) }))
 }
