@@ -98,5 +98,5 @@ func TestUnknownStepOfOrder(t *testing.T) {
 		requireFault(t, fault.Internal, err)
 		require.ErrorContains(t, err, "flow order has no operation "+string(kind)+" for step "+step)
 	}
-	require.Empty(t, w.behind(s))
+	require.Empty(t, w.recordsAfter(s))
 }

@@ -39,8 +39,8 @@ func (s *stock) Acquire(_ context.Context, r order.ReserveRequest) ([]order.Rese
 		if err := s.call(fmt.Sprintf("reserve %d", item.Quantity), r.OrderID, item.SKU); err != nil {
 			return nil, err
 		}
-		answer, told := s.answers[item.SKU]
-		if !told {
+		answer, found := s.answers[item.SKU]
+		if !found {
 			answer.Effect = order.Done
 		}
 		answers = append(answers, answer)
@@ -121,14 +121,14 @@ func TestShortReservationRecordsNothing(t *testing.T) {
 	s := w.accepted()
 	ledger := &stock{answers: map[string]order.Reservation{"cup": {Effect: order.Short}}}
 	input := inline(s)
-	input.Unpublished = w.behind(order.State{})
+	input.Unpublished = w.recordsAfter(order.State{})
 	result, err := w.inventory(ledger).Reserve(t.Context(), input)
 	require.NoError(t, err)
 	require.Equal(t, "cup", result.Later.Hint)
 	require.NotEmpty(t, result.Later.For, "people read what is waited for")
 	result.Later = nil
 	require.Equal(t, stepResult{Published: 1}, result)
-	require.Empty(t, w.behind(s))
+	require.Empty(t, w.recordsAfter(s))
 
 	input.Hint, input.Last = "cup", true
 	ledger.answers["cup"] = order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock}
@@ -164,14 +164,14 @@ func TestReserveAfterUndoAdoptsTheLog(t *testing.T) {
 	_, err := w.inventory(undone).Reserve(t.Context(), in(s))
 	requireFault(t, fault.Concurrency, err)
 	require.True(t, fault.Lookup(fault.Concurrency).Retryable, "who undoes it writes it down soon")
-	require.Empty(t, w.behind(s))
+	require.Empty(t, w.recordsAfter(s))
 
 	later := w.cancel(s)
 	w.write(later, later.Undone(order.StepReserve, now))
 	result, err := w.inventory(undone).Reserve(t.Context(), in(s))
 	require.NoError(t, err)
 	require.Equal(t, []string{event.OrderCompensating, event.InventoryReleased}, types(result.Tail))
-	require.Len(t, w.behind(s), 2, "nothing is written")
+	require.Len(t, w.recordsAfter(s), 2, "nothing is written")
 
 	w.log.readErr = fault.New(fault.Unavailable, "no log")
 	_, err = w.inventory(undone).Reserve(t.Context(), in(s))
@@ -199,7 +199,7 @@ func TestFindAdoptsRecordedResult(t *testing.T) {
 			require.NoError(t, err)
 			require.ElementsMatch(t, []string{"look up tea of 42", "look up cup of 42"}, ledger.calls)
 			require.Equal(t, test.want, types(result.Tail))
-			require.Len(t, w.behind(s), len(test.want))
+			require.Len(t, w.recordsAfter(s), len(test.want))
 		})
 	}
 }
@@ -234,10 +234,10 @@ func TestFailedLedgerRecordsNothing(t *testing.T) {
 			t.Run(name+" with "+string(code), func(t *testing.T) {
 				w := newWorld(t)
 				s := test.state(w)
-				ledger := &stock{errs: map[string]error{"cup": fault.New(code, "as told")}}
+				ledger := &stock{errs: map[string]error{"cup": fault.New(code, "injected")}}
 				_, err := test.step(w.inventory(ledger), t.Context(), in(s))
 				requireFault(t, code, err)
-				require.Empty(t, w.behind(s))
+				require.Empty(t, w.recordsAfter(s))
 			})
 		}
 	}

@@ -65,7 +65,7 @@ func TestLateRecordIsWrittenOnce(t *testing.T) {
 func TestLateRecordErrorsKeepTheirCode(t *testing.T) {
 	for _, code := range []fault.Code{fault.Unavailable, fault.Corrupt, fault.Invalid} {
 		w := newWorld(t)
-		w.log.appendErr = fault.New(code, "as told")
+		w.log.appendErr = fault.New(code, "injected")
 		_, err := w.outcomes.Late(t.Context(), late)
 		requireFault(t, code, err)
 	}
@@ -109,7 +109,7 @@ func TestLateRecordIsAppendedToGrowingStream(t *testing.T) {
 // keeps none of the others out.
 func TestConcurrentLateRecords(t *testing.T) {
 	w := newWorld(t)
-	verdict := func(n int) latepayment.LateRecord {
+	record := func(n int) latepayment.LateRecord {
 		id := "evt-" + strconv.Itoa(n)
 		return latepayment.LateRecord{ID: id, OrderID: "42", EventID: id, Type: "shipment", Status: order.StatusCompleted}
 	}
@@ -117,7 +117,7 @@ func TestConcurrentLateRecords(t *testing.T) {
 	for round := range 3 {
 		for n := range 200 {
 			all.Go(func() {
-				assert.NoError(t, latepayment.WriteLateRecord(t.Context(), w.log, verdict(n*(round+1)), "corr", now))
+				assert.NoError(t, latepayment.WriteLateRecord(t.Context(), w.log, record(n*(round+1)), "corr", now))
 			})
 		}
 	}
@@ -127,7 +127,7 @@ func TestConcurrentLateRecords(t *testing.T) {
 	want := make(map[string]bool)
 	for round := range 3 {
 		for n := range 200 {
-			want[verdict(n*(round+1)).ID] = true
+			want[record(n*(round+1)).ID] = true
 		}
 	}
 	require.Len(t, records, len(want))

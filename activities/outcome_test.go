@@ -111,6 +111,6 @@ func TestDecisionsDoNotChangeTheInput(t *testing.T) {
 	input := append(make([]event.Entry, 0, 8), s.CommittedStock(now))
 	_, err := w.outcomes.Record(t.Context(), inline(s, input...))
 	require.NoError(t, err)
-	require.Len(t, w.behind(s), 2)
+	require.Len(t, w.recordsAfter(s), 2)
 	require.Zero(t, input[:2][1])
 }

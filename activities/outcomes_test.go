@@ -53,7 +53,7 @@ func TestOpenWithOtherContentReturnsTheStoredOrder(t *testing.T) {
 	other.CustomerID = "c-8"
 	result, err := w.outcomes.Open(t.Context(), opening(other))
 	require.NoError(t, err)
-	require.Equal(t, w.behind(order.State{}), result.Tail)
+	require.Equal(t, w.recordsAfter(order.State{}), result.Tail)
 	state, err := order.Fold(result.Tail)
 	require.NoError(t, err)
 	require.Equal(t, s, state)
@@ -96,7 +96,7 @@ func TestListWritesTheState(t *testing.T) {
 func TestTemporalErrorKeepsCodeAndRetryability(t *testing.T) {
 	for _, code := range fault.Codes() {
 		w := newWorld(t)
-		w.list.err = fault.New(code, "as told")
+		w.list.err = fault.New(code, "injected")
 		_, err := w.outcomes.List(t.Context(), saga.ListInput[order.State]{State: w.accepted()})
 		requireFault(t, code, err)
 	}

@@ -78,7 +78,7 @@ func TestAuthorizationAfterUndoAdoptsTheLog(t *testing.T) {
 	g := &gateway{result: payment.Result{State: payment.Undone}}
 	_, err := w.payment(g).Authorize(t.Context(), in(s))
 	requireFault(t, fault.Concurrency, err)
-	require.Empty(t, w.behind(s))
+	require.Empty(t, w.recordsAfter(s))
 
 	later := w.cancel(s)
 	w.write(later, later.Undone(order.StepAuthorize, now))
@@ -94,7 +94,7 @@ func TestImpossibleAuthorizationStates(t *testing.T) {
 		_, err := w.payment(&gateway{result: payment.Result{State: state}}).Authorize(t.Context(), in(s))
 		requireFault(t, fault.Internal, err)
 		require.ErrorContains(t, err, "gateway fake")
-		require.Empty(t, w.behind(s))
+		require.Empty(t, w.recordsAfter(s))
 	}
 }
 
@@ -123,7 +123,7 @@ func TestCapture(t *testing.T) {
 		s := w.settling()
 		_, err = w.payment(&gateway{result: payment.Result{State: state}}).Capture(t.Context(), in(s))
 		requireFault(t, fault.Internal, err)
-		require.Empty(t, w.behind(s))
+		require.Empty(t, w.recordsAfter(s))
 	}
 }
 
@@ -153,9 +153,9 @@ func TestFailedGatewayRecordsNothing(t *testing.T) {
 			t.Run(name+" with "+string(code), func(t *testing.T) {
 				w := newWorld(t)
 				s := test.state(w)
-				_, err := test.step(w.payment(&gateway{err: fault.New(code, "as told")}), t.Context(), in(s))
+				_, err := test.step(w.payment(&gateway{err: fault.New(code, "injected")}), t.Context(), in(s))
 				requireFault(t, code, err)
-				require.Empty(t, w.behind(s))
+				require.Empty(t, w.recordsAfter(s))
 			})
 		}
 	}
@@ -187,7 +187,7 @@ func TestLookupAdoptsFoundState(t *testing.T) {
 			result, err := w.payment(&gateway{result: test.result}).Lookup(t.Context(), in(s))
 			require.NoError(t, err)
 			require.Equal(t, test.tail, types(result.Tail))
-			require.Equal(t, test.tail, types(w.behind(s)))
+			require.Equal(t, test.tail, types(w.recordsAfter(s)))
 			switch {
 			case len(test.tail) == 0 || test.result.State != payment.Refused:
 			case s.Payment == order.PaymentPending:
@@ -204,7 +204,7 @@ func TestImpossibleLookupState(t *testing.T) {
 	s := w.pending()
 	_, err := w.payment(&gateway{result: payment.Result{State: "sleeping"}}).Lookup(t.Context(), hinted(s, order.PaymentHint{Cause: "evt-9"}))
 	requireFault(t, fault.Internal, err)
-	require.Empty(t, w.behind(s))
+	require.Empty(t, w.recordsAfter(s))
 }
 
 // hinted is the input of a step with a word of the bus.
@@ -293,7 +293,7 @@ func TestFailedNotificationLookupIsReported(t *testing.T) {
 	_, err := w.payment(g).Lookup(t.Context(), hinted(s, order.PaymentHint{Succeeded: true}))
 	requireFault(t, fault.Unavailable, err)
 	require.NotContains(t, g.calls, "look up")
-	require.Empty(t, w.behind(s))
+	require.Empty(t, w.recordsAfter(s))
 }
 
 func TestCaptureIsDetected(t *testing.T) {
@@ -315,7 +315,7 @@ func TestCaptureIsDetected(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, []string{"look up"}, g.calls)
 			require.Equal(t, test.want, types(result.Tail))
-			require.Equal(t, test.want, types(w.behind(s)))
+			require.Equal(t, test.want, types(w.recordsAfter(s)))
 		})
 	}
 	w := newWorld(t)

@@ -22,7 +22,7 @@ const budget = 250 * time.Millisecond
 func unpublished(w *world) stepInput {
 	s := w.reserved()
 	input := in(s, s.Authorized("p-1", now))
-	input.Unpublished = w.behind(order.State{})
+	input.Unpublished = w.recordsAfter(order.State{})
 	require.Len(w.t, input.Unpublished, 2)
 	return input
 }
@@ -112,7 +112,7 @@ func TestPublishTimeoutStartsAfterTheStep(t *testing.T) {
 				w := newWorld(t)
 				s := w.captured()
 				input := in(s)
-				input.Unpublished = w.behind(order.State{})[:2]
+				input.Unpublished = w.recordsAfter(order.State{})[:2]
 				w.bus.publish = func(ctx context.Context, records []event.Record) (int, error) {
 					select {
 					case <-time.After(test.publishing):
@@ -152,7 +152,7 @@ func TestFailedStepStopsItsPublisher(t *testing.T) {
 func TestPublishReturnsConfirmedVersion(t *testing.T) {
 	w := newWorld(t)
 	w.reserved()
-	records := w.behind(order.State{})
+	records := w.recordsAfter(order.State{})
 	result, err := w.outcomes.Publish(t.Context(), saga.PublishInput{Records: records})
 	require.NoError(t, err)
 	require.EqualValues(t, 2, result.Published)
@@ -168,11 +168,11 @@ func TestPublishIsRetriedUntilAllIsConfirmed(t *testing.T) {
 	w.reserved()
 	confirms := 1
 	w.bus.publish = func(context.Context, []event.Record) (int, error) { return confirms, fault.New(fault.Invalid, "nack") }
-	result, err := w.outcomes.Publish(t.Context(), saga.PublishInput{Records: w.behind(order.State{})})
+	result, err := w.outcomes.Publish(t.Context(), saga.PublishInput{Records: w.recordsAfter(order.State{})})
 	require.NoError(t, err, "it has come further")
 	require.EqualValues(t, 1, result.Published)
 	confirms = 0
-	_, err = w.outcomes.Publish(t.Context(), saga.PublishInput{Records: w.behind(order.State{})})
+	_, err = w.outcomes.Publish(t.Context(), saga.PublishInput{Records: w.recordsAfter(order.State{})})
 	requireFault(t, fault.Unavailable, err)
 	require.ErrorContains(t, err, "0 of 2 confirmed")
 }

@@ -52,7 +52,7 @@ func TestDecisionsAreRecordedInlineOrAfterThePivotOnly(t *testing.T) {
 			result, err := w.outcomes.Record(t.Context(), test.in(s, test.outcome(s)))
 			require.NoError(t, err)
 			require.Equal(t, test.tail, types(result.Tail))
-			require.Equal(t, w.behind(s), result.Tail, "it answers what stands in the log")
+			require.Equal(t, w.recordsAfter(s), result.Tail, "it answers what stands in the log")
 		})
 	}
 }
@@ -76,7 +76,7 @@ func TestRepeatedStepReturnsTheSameAnswer(t *testing.T) {
 	again, err := w.outcomes.Record(t.Context(), input)
 	require.NoError(t, err)
 	require.Equal(t, first, again)
-	require.Len(t, w.behind(s), 2)
+	require.Len(t, w.recordsAfter(s), 2)
 
 	later, err := s.Fold(first.Tail)
 	require.NoError(t, err)
@@ -95,7 +95,7 @@ func TestLostRaceReturnsStoredRecords(t *testing.T) {
 		result, err := w.outcomes.Record(t.Context(), inline(s, refused))
 		require.NoError(t, err)
 		require.Equal(t, []string{event.InventoryReserved}, types(result.Tail))
-		require.Equal(t, w.behind(s), result.Tail)
+		require.Equal(t, w.recordsAfter(s), result.Tail)
 	})
 	t.Run("somebody decided meanwhile", func(t *testing.T) {
 		w := newWorld(t)
@@ -104,7 +104,7 @@ func TestLostRaceReturnsStoredRecords(t *testing.T) {
 		result, err := w.outcomes.Record(t.Context(), inline(s, s.Reserved(held("tea", "cup"), now)))
 		require.NoError(t, err)
 		require.Equal(t, []string{event.OrderCompensating}, types(result.Tail))
-		require.Len(t, w.behind(s), 1, "the outcome is decided upon again")
+		require.Len(t, w.recordsAfter(s), 1, "the outcome is decided upon again")
 	})
 }
 
@@ -121,7 +121,7 @@ func TestSlotBeforeTheHeadIsABug(t *testing.T) {
 	_, err := w.outcomes.Record(t.Context(), in(s, s.Reserved([]order.LineOutcome{{Reason: order.ReasonOutOfStock}}, now)))
 	requireFault(t, fault.Internal, err)
 	require.ErrorContains(t, err, "reserve")
-	require.Empty(t, w.behind(s))
+	require.Empty(t, w.recordsAfter(s))
 }
 
 func TestUnfoldableDataIsNotWritten(t *testing.T) {
@@ -131,14 +131,14 @@ func TestUnfoldableDataIsNotWritten(t *testing.T) {
 	e.Data = json.RawMessage(`{"paymentId":1}`)
 	_, err := w.outcomes.Record(t.Context(), in(s, e))
 	requireFault(t, fault.Malformed, err)
-	require.Empty(t, w.behind(s))
+	require.Empty(t, w.recordsAfter(s))
 }
 
 func TestAppendErrorsKeepTheirCode(t *testing.T) {
 	for _, code := range []fault.Code{fault.Unavailable, fault.Corrupt, fault.Invalid, fault.TooLarge} {
 		w := newWorld(t)
 		s := w.reserved()
-		w.log.appendErr = fault.New(code, "as told")
+		w.log.appendErr = fault.New(code, "injected")
 		_, err := w.outcomes.Record(t.Context(), in(s, s.Authorized("p-1", now)))
 		requireFault(t, code, err)
 		require.Empty(t, w.list.states)

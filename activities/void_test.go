@@ -132,7 +132,7 @@ func TestCaptureIsRefundedOnlyAfterRecordedDecision(t *testing.T) {
 	state.Decision, state.PaymentID = order.Back, ""
 	_, err := p.Void(t.Context(), in(state))
 	requireFault(t, fault.EffectSettled, err)
-	require.Empty(t, good.behind(state))
+	require.Empty(t, good.recordsAfter(state))
 
 	// Nor when the log that is read is behind what the run has read: there may be more.
 	p.logsTo(w)

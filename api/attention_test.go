@@ -34,7 +34,7 @@ func TestAttention(t *testing.T) {
 		return readmodel.Order{Order: order.Order{ID: id}, Flow: flow, Reason: reason, Status: order.StatusNeedsAttention,
 			Attention: &readmodel.Attention{AttentionState: a, Actions: actions}}
 	}
-	f.orders.desk = []readmodel.Order{
+	f.orders.attention = []readmodel.Order{
 		needs("o-2", "", "", order.AttentionState{
 			Open: true, Step: order.StepAuthorize, Undo: true, Count: 2, Error: "no answer", Attempts: 1,
 			NextTry: at.Add(time.Minute), Since: at,
@@ -50,9 +50,9 @@ func TestAttention(t *testing.T) {
 	a := f.do(http.MethodGet, "/v1/attention?limit=2&cursor=abc", "")
 	require.Equal(t, http.StatusOK, a.status)
 	require.Equal(t, readmodel.Filter{Limit: 2, Cursor: "abc"}, f.orders.filter)
-	golden(t, "desk.json", a.body)
+	golden(t, "attention.json", a.body)
 
-	f.orders.desk, f.orders.next = nil, ""
+	f.orders.attention, f.orders.next = nil, ""
 	require.JSONEq(t, `{"items":[],"nextCursor":null}`, f.do(http.MethodGet, "/v1/attention", "").body)
 	require.Equal(t, 50, f.orders.filter.Limit)
 	require.Equal(t, http.StatusUnprocessableEntity, f.do(http.MethodGet, "/v1/attention?status=shipped", "").status)

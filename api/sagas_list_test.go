@@ -177,6 +177,6 @@ func TestAttentionOfSagasOfOtherFlows(t *testing.T) {
 			Actions:        []saga.ResolutionAction{saga.Retry, saga.Skip},
 		}}
 	}
-	f.orders.desk = []readmodel.Order{needs("gift", "present-g-1"), needs("gone", "left.over-x-1")}
-	golden(t, "desk-sagas.json", f.do(http.MethodGet, "/v1/attention", "").body)
+	f.orders.attention = []readmodel.Order{needs("gift", "present-g-1"), needs("gone", "left.over-x-1")}
+	golden(t, "attention-sagas.json", f.do(http.MethodGet, "/v1/attention", "").body)
 }

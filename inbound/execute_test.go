@@ -142,7 +142,7 @@ func TestFaultsPassThrough(t *testing.T) {
 		} {
 			t.Run(string(code)+" for "+e.Type, func(t *testing.T) {
 				w := newWorld()
-				failure := fault.New(code, "as told")
+				failure := fault.New(code, "injected")
 				w.sagas.err, w.stock.err = failure, failure
 				require.Equal(t, code, fault.CodeOf(w.executor.Handle(t.Context(), e)))
 				require.NotContains(t, w.log.Names(), event.LateStream("42"), "nothing is known to be late")

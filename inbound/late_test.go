@@ -14,7 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
-	verdicts "github.com/ordersaga/ordersaga/workflows/latepayment"
+	lateRecords "github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -47,14 +47,14 @@ func TestLateEventGetsOneRecord(t *testing.T) {
 			require.Equal(t, "corr", r.CorrelationID)
 			require.Equal(t, "evt-1", r.CausationID)
 			require.Equal(t, now, r.Time)
-			verdict, err := event.Decode[verdicts.LateRecord](r.Event)
+			record, err := event.Decode[lateRecords.LateRecord](r.Event)
 			require.NoError(t, err)
-			require.NotEmpty(t, verdict.Detail)
-			require.NotEmpty(t, verdict.Identity)
-			verdict.Detail, verdict.Identity = "", ""
-			require.Equal(t, verdicts.LateRecord{
+			require.NotEmpty(t, record.Detail)
+			require.NotEmpty(t, record.Identity)
+			record.Detail, record.Identity = "", ""
+			require.Equal(t, lateRecords.LateRecord{
 				OrderID: "42", EventID: "evt-1", Type: eventType, Status: order.StatusRejected,
-			}, verdict)
+			}, record)
 		})
 	}
 }
@@ -131,7 +131,7 @@ func TestDuplicateOfTerminalEventIsNotLate(t *testing.T) {
 			for range 2 {
 				require.NoError(t, w.executor.Handle(t.Context(), other))
 			}
-			require.Len(t, w.verdicts(t), 1)
+			require.Len(t, w.lateRecords(t), 1)
 		})
 	}
 }
@@ -153,8 +153,8 @@ func (s settling) SettleLate(ctx context.Context, ended order.State) error {
 	return s.sagas.SettleLate(ctx, ended)
 }
 
-// verdicts reads the late stream of the order.
-func (w *world) verdicts(t *testing.T) []event.Record {
+// lateRecords reads the late stream of the order.
+func (w *world) lateRecords(t *testing.T) []event.Record {
 	t.Helper()
 	records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
 	require.NoError(t, err)
@@ -177,7 +177,7 @@ func TestLatePaymentWithReusedIDIsSettled(t *testing.T) {
 			for range 2 {
 				require.NoError(t, w.executor.Handle(t.Context(), payment))
 			}
-			require.Len(t, w.verdicts(t), 1)
+			require.Len(t, w.lateRecords(t), 1)
 			require.Equal(t, []string{"42", "42"}, w.sagas.settled)
 		})
 	}
@@ -195,10 +195,10 @@ func TestLateEventsWithOneIDGetARecordEach(t *testing.T) {
 		}
 	}
 	var types []string
-	for _, r := range w.verdicts(t) {
-		verdict, err := event.Decode[verdicts.LateRecord](r.Event)
+	for _, r := range w.lateRecords(t) {
+		record, err := event.Decode[lateRecords.LateRecord](r.Event)
 		require.NoError(t, err)
-		types = append(types, verdict.Type)
+		types = append(types, record.Type)
 	}
 	require.Equal(t, []string{event.ShipmentDispatched, event.ShipmentDelivered, event.PaymentSucceeded,
 		event.ShipmentDispatched, event.ShipmentDelivered}, types, "a payment has no content that is used")
@@ -208,16 +208,16 @@ func TestLateEventsWithOneIDGetARecordEach(t *testing.T) {
 func TestRedeliveryOfEventWithOlderRecord(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusRejected}, Order: order.Order{ID: "42"}}}
-	older := verdicts.LateRecord{ID: derived, OrderID: "42", EventID: "evt-1", Type: event.ShipmentDispatched, Status: order.StatusRejected}
+	older := lateRecords.LateRecord{ID: derived, OrderID: "42", EventID: "evt-1", Type: event.ShipmentDispatched, Status: order.StatusRejected}
 	_, _, err := w.log.Append(t.Context(), event.LateStream("42"), event.Head{}, []event.Entry{older.Entry("corr", now)})
 	require.NoError(t, err)
 
 	require.NoError(t, w.executor.Handle(t.Context(), arrived(event.ShipmentDispatched, `{"carrier":"DHL"}`)))
-	require.Len(t, w.verdicts(t), 1, "a redelivery")
+	require.Len(t, w.lateRecords(t), 1, "a redelivery")
 	for range 2 {
 		require.NoError(t, w.executor.Handle(t.Context(), arrived(event.ShipmentDelivered, `{"carrier":"DHL"}`)))
 	}
-	require.Len(t, w.verdicts(t), 2, "another event")
+	require.Len(t, w.lateRecords(t), 2, "another event")
 }
 
 // shut is a log that does not answer.

@@ -14,7 +14,7 @@ import (
 
 var early = order.Cancellation{ID: "c-1", Cause: "evt-1", Reason: "ordered twice"}
 
-// TestOrderCancelledBeforePlacement: nothing is taken from anybody.
+// TestOrderCancelledBeforePlacement: nothing is reserved or charged.
 func TestOrderCancelledBeforePlacement(t *testing.T) {
 	for _, f := range []order.Fulfillment{order.Immediate, order.Shipment} {
 		t.Run(string(f), func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestOrderCancelledBeforePlacement(t *testing.T) {
 	}
 }
 
-// TestStoredCancellationIsRedelivered: while the order is being cancelled, and behind its end.
+// TestStoredCancellationIsRedelivered: during the cancellation, and after its end.
 func TestStoredCancellationIsRedelivered(t *testing.T) {
 	w := newWorld(t)
 	w.callerID = true

@@ -24,11 +24,11 @@ func TestCaptureAfterCompensateIsRefunded(t *testing.T) {
 			w.inlinePayment = inline
 			gateway, err := simulator.New(simulator.Config{Log: w.log, Clock: w.env.Now})
 			require.NoError(t, err)
-			verdict := w.decide(7*time.Minute, order.Resolution{ID: "d-1", Action: order.Compensate, Note: "the customer would not wait"})
+			answer := w.decide(7*time.Minute, order.Resolution{ID: "d-1", Action: order.Compensate, Note: "the customer would not wait"})
 			o := tea(order.Immediate)
 			o.Payment.Method = "tok_capture_late"
 			require.NoError(t, w.start(o, gateway, w.bus))
-			require.True(t, verdict.Accepted, verdict.Detail)
+			require.True(t, answer.Accepted, answer.Detail)
 			require.Equal(t, []string{
 				event.OrderAccepted, event.InventoryReserved, event.PaymentAuthorized, event.OrderSettling, event.OrderNeedsAttention,
 				event.OrderCompensating, event.OrderAttentionResolved, event.PaymentCaptured, event.PaymentRefunded,
@@ -75,7 +75,7 @@ func TestCaptureFoundByRepeatedLookupIsAdopted(t *testing.T) {
 			w.inlinePayment = inline
 			gateway, err := simulator.New(simulator.Config{Log: w.log, Clock: w.env.Now})
 			require.NoError(t, err)
-			verdict := w.decide(7*time.Minute, order.Resolution{ID: "d-1", Action: order.Compensate, Note: "the customer would not wait"})
+			answer := w.decide(7*time.Minute, order.Resolution{ID: "d-1", Action: order.Compensate, Note: "the customer would not wait"})
 			o := tea(order.Immediate)
 			o.Payment.Method = "tok_capture_late"
 			require.NoError(t, w.start(o, &forgetful{Gateway: gateway}, w.bus))
@@ -83,7 +83,7 @@ func TestCaptureFoundByRepeatedLookupIsAdopted(t *testing.T) {
 				event.OrderAccepted, event.InventoryReserved, event.PaymentAuthorized, event.OrderSettling, event.OrderNeedsAttention,
 				event.PaymentCaptured, event.OrderAttentionResolved, event.InventoryCommitted, event.OrderCompleted,
 			}, w.timeline())
-			require.False(t, verdict.Accepted, "there is nothing left to decide")
+			require.False(t, answer.Accepted, "there is nothing left to decide")
 			require.Equal(t, "committed", w.stock.end)
 		})
 	}

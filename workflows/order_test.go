@@ -36,7 +36,7 @@ func TestShipmentOrderWaitsForTheWarehouseAndTheCarrier(t *testing.T) {
 	w := newWorld(t)
 	w.env.RegisterDelayedCallback(func() {
 		require.Equal(t, []string{"reserve"}, w.stock.calls)
-		require.Equal(t, []string{"authorize"}, w.gateway.calls, "nothing is captured before the goods are on their way")
+		require.Equal(t, []string{"authorize"}, w.gateway.calls, "nothing is captured before the goods are dispatched")
 		w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
 			Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1", Carrier: "dhl", TrackingNumber: "7"},
 		})
@@ -74,7 +74,7 @@ func TestDeadlinesUndoEverything(t *testing.T) {
 		w.gateway.answer = payment.Pending
 		result := w.run(tea(order.Immediate))
 		require.Equal(t, order.ReasonPaymentTimeout, result.Reason)
-		require.Contains(t, w.gateway.calls, "lookup", "the gateway is asked before it is given up")
+		require.Contains(t, w.gateway.calls, "lookup", "the payment is looked up before the step is given up")
 		require.Equal(t, payment.Undone, w.gateway.state)
 	})
 	t.Run("a step is unavailable", func(t *testing.T) {
@@ -137,7 +137,7 @@ func TestCancellation(t *testing.T) {
 		},
 		"Web UI": func(w *world) { w.env.CancelWorkflow() },
 		"Update": func(w *world) {
-			w.env.UpdateWorkflow(saga.UpdateCancel, "c1", w.verdict(true), order.Cancellation{ID: "c1"})
+			w.env.UpdateWorkflow(saga.UpdateCancel, "c1", w.answer(true), order.Cancellation{ID: "c1"})
 		},
 	}
 	for name, cancel := range ways {
@@ -158,7 +158,7 @@ func TestCancellation(t *testing.T) {
 			})
 		}, time.Hour)
 		w.env.RegisterDelayedCallback(func() {
-			w.env.UpdateWorkflow(saga.UpdateCancel, "c1", w.verdict(false), order.Cancellation{ID: "c1"})
+			w.env.UpdateWorkflow(saga.UpdateCancel, "c1", w.answer(false), order.Cancellation{ID: "c1"})
 		}, 2*time.Hour)
 		w.env.RegisterDelayedCallback(func() {
 			w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
@@ -180,8 +180,8 @@ func TestCancellation(t *testing.T) {
 	})
 }
 
-// verdict expects an answer to a cancellation.
-func (w *world) verdict(accepted bool) *updateCallbacks {
+// answer expects an answer to a cancellation.
+func (w *world) answer(accepted bool) *updateCallbacks {
 	return &updateCallbacks{
 		reject: func(err error) { w.t.Errorf("the Update is rejected: %v", err) },
 		complete: func(result any, err error) {
@@ -206,7 +206,7 @@ func (c *updateCallbacks) Reject(err error)               { c.reject(err) }
 func (c *updateCallbacks) Complete(result any, err error) { c.complete(result, err) }
 
 // TestLogDecides: an earlier attempt of the same run captured, and died before its workflow task completed.
-// The run that comes after it has a cancellation in view from its first moment on.
+// The next run has a cancellation from its start.
 func TestLogDecides(t *testing.T) {
 	w := newWorld(t)
 	o := tea(order.Immediate)
@@ -249,7 +249,7 @@ func TestPublishingNeverStopsAnOrder(t *testing.T) {
 	w := newWorld(t)
 	w.bus.down = 50
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
-	require.Equal(t, happyImmediate, w.bus.types(), "what was left behind is published before the run closes")
+	require.Equal(t, happyImmediate, w.bus.types(), "unpublished events are published before the run closes")
 }
 
 func TestStuckStepsRaiseAttentionAndContinue(t *testing.T) {
@@ -299,7 +299,7 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
-// The ledger has done what it was asked and never said so: that is found out, not undone.
+// The ledger has done its work without an answer: the saga looks it up and does not undo it.
 func TestUnknownReservationIsLookedUpAndAdopted(t *testing.T) {
 	w := newWorld(t)
 	w.stock.do = order.Done
@@ -309,8 +309,8 @@ func TestUnknownReservationIsLookedUpAndAdopted(t *testing.T) {
 	require.Contains(t, w.stock.calls, "lookup")
 }
 
-// An input that this version does not understand, such as that of another one, fails the workflow task and never the workflow: nothing
-// is written to the stream of no order.
+// An input that this version does not understand, such as that of another version, fails the workflow task and never the workflow:
+// nothing is written to a stream without an order.
 func TestInputWithoutIDFailsTheTask(t *testing.T) {
 	w := newWorld(t)
 	workers.RegisterWorkflows(w.env)
@@ -322,7 +322,7 @@ func TestInputWithoutIDFailsTheTask(t *testing.T) {
 	require.Empty(t, w.log.Names())
 }
 
-// The money of an order is not taken for another one.
+// A payment of one order is not used for another order.
 func TestDataOfAnotherOrderIsAConflict(t *testing.T) {
 	w := newWorld(t)
 	recorder := &activities.Recorder{Log: w.log, Publisher: w.bus, Clock: w.clock, Logger: slog.New(slog.DiscardHandler)}

@@ -31,13 +31,13 @@ func TestConcurrentRefundAndDelivery(t *testing.T) {
 		w := newWorld(t)
 		w.says(time.Hour, order.ShipmentDispatched, "e1", "a", one())
 		w.says(time.Hour, order.ShipmentLost, "e2", "b", one())
-		var verdict *saga.ResolveAnswer
+		var answer *saga.ResolveAnswer
 		if first {
-			verdict = w.decide(2*time.Hour, order.Resolution{ID: "d-1", Action: order.Refund})
+			answer = w.decide(2*time.Hour, order.Resolution{ID: "d-1", Action: order.Refund})
 		}
 		w.says(2*time.Hour, order.ShipmentDelivered, "e3", "b", one())
 		if !first {
-			verdict = w.decide(2*time.Hour, order.Resolution{ID: "d-1", Action: order.Refund})
+			answer = w.decide(2*time.Hour, order.Resolution{ID: "d-1", Action: order.Refund})
 		}
 		w.says(3*time.Hour, order.ShipmentDelivered, "e4", "a")
 		w.says(3*time.Hour, order.ShipmentDelivered, "e4", "a")
@@ -49,7 +49,7 @@ func TestConcurrentRefundAndDelivery(t *testing.T) {
 			}
 		}
 		require.LessOrEqual(t, refunded, 1)
-		require.Equal(t, verdict.Accepted, refunded == 1, "the money is given back if the decision was accepted: %v", w.timeline())
+		require.Equal(t, answer.Accepted, refunded == 1, "the money is given back if the decision was accepted: %v", w.timeline())
 	}
 }
 

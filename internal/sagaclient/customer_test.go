@@ -150,9 +150,9 @@ func TestMessageCannotBeCancelled(t *testing.T) {
 	s := notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}
 	_, _, err = log.Append(t.Context(), event.NoticeStream(s.ID()), event.Head{}, []event.Entry{s.Request("corr", "cause", now, now)})
 	require.NoError(t, err)
-	verdict, err := o.messages(log).Cancel(t.Context(), "welcome-c-7", saga.Cancellation{ID: "r-1"})
+	answer, err := o.messages(log).Cancel(t.Context(), "welcome-c-7", saga.Cancellation{ID: "r-1"})
 	require.NoError(t, err)
-	require.Equal(t, saga.CancelAnswer{Status: saga.Accepted, Detail: "sagas of the flow notification cannot be cancelled"}, verdict)
+	require.Equal(t, saga.CancelAnswer{Status: saga.Accepted, Detail: "sagas of the flow notification cannot be cancelled"}, answer)
 	_, resolved, err := o.messages(log).Resolve(t.Context(), "welcome-c-7", saga.Resolution{Action: saga.Retry}, "")
 	require.NoError(t, err)
 	require.False(t, resolved.Accepted)

@@ -255,10 +255,10 @@ func TestSagaOfAnyFlowIsResolved(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, saga.NeedsAttention, v.Status)
 	require.Contains(t, v.Actions, saga.Skip)
-	w.temporal.verdicts = []any{saga.ResolveAnswer{Accepted: true}}
-	_, verdict, err := w.client.Resolve(t.Context(), "7", saga.Resolution{Action: saga.Skip, Note: "paid"}, "key")
+	w.temporal.answers = []any{saga.ResolveAnswer{Accepted: true}}
+	_, answer, err := w.client.Resolve(t.Context(), "7", saga.Resolution{Action: saga.Skip, Note: "paid"}, "key")
 	require.NoError(t, err)
-	require.True(t, verdict.Accepted)
+	require.True(t, answer.Accepted)
 	require.NotEmpty(t, w.temporal.starts, "its run was gone")
 }
 

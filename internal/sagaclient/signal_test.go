@@ -127,16 +127,16 @@ func TestResume(t *testing.T) {
 var cancellation = order.Cancellation{ID: "c-1", Reason: "no tea"}
 
 func TestCancelReturnsTheAnswer(t *testing.T) {
-	for _, verdict := range []saga.CancelAnswer{
+	for _, answer := range []saga.CancelAnswer{
 		{Accepted: true, Status: order.StatusCompensating},
 		{Status: order.StatusShipped, Detail: "the goods have been dispatched"},
 	} {
 		w := newWorld(t)
 		w.ran(tea(), true)
-		w.temporal.verdicts = []any{verdict}
+		w.temporal.answers = []any{answer}
 		got, err := w.client.Cancel(t.Context(), "42", cancellation)
 		require.NoError(t, err)
-		require.Equal(t, verdict, got)
+		require.Equal(t, answer, got)
 		require.Equal(t, []client.UpdateWorkflowOptions{{
 			UpdateID: "c-1", WorkflowID: "order-42", UpdateName: "cancel", Args: []any{cancellation},
 			WaitForStage: client.WorkflowUpdateStageCompleted,
@@ -159,10 +159,10 @@ func TestAnswerFromLogNeedsNoUpdate(t *testing.T) {
 			require.False(t, s.Ended)
 			w.ran(tea(), true)
 			for range 3 {
-				verdict, err := w.client.Cancel(t.Context(), "42", cancellation)
+				answer, err := w.client.Cancel(t.Context(), "42", cancellation)
 				require.NoError(t, err)
-				require.Equal(t, order.Flow.CancelAnswer(&s), verdict)
-				require.Equal(t, c.accepted, verdict.Accepted)
+				require.Equal(t, order.Flow.CancelAnswer(&s), answer)
+				require.Equal(t, c.accepted, answer.Accepted)
 				late, err := w.client.Signal(t.Context(), "42", saga.SignalCancel, cancellation)
 				require.NoError(t, err)
 				require.Nil(t, late)
@@ -186,10 +186,10 @@ func TestRejectedUpdateIsResent(t *testing.T) {
 	w := newWorld(t)
 	w.open(tea())
 	w.ran(tea(), true)
-	w.temporal.verdicts = []any{again, again, again, again, again, saga.CancelAnswer{Accepted: true}}
-	verdict, err := w.client.Cancel(t.Context(), "42", cancellation)
+	w.temporal.answers = []any{again, again, again, again, again, saga.CancelAnswer{Accepted: true}}
+	answer, err := w.client.Cancel(t.Context(), "42", cancellation)
 	require.NoError(t, err)
-	require.True(t, verdict.Accepted)
+	require.True(t, answer.Accepted)
 	require.Len(t, w.temporal.updates, 6)
 	for _, u := range w.temporal.updates {
 		require.Equal(t, cancellation.ID, u.UpdateID)
@@ -199,16 +199,16 @@ func TestRejectedUpdateIsResent(t *testing.T) {
 func TestCancelOfEndedOrderReturnsItsStatus(t *testing.T) {
 	w := newWorld(t)
 	w.cancelled(tea(), "evt-7")
-	verdict, err := w.client.Cancel(t.Context(), "42", cancellation)
+	answer, err := w.client.Cancel(t.Context(), "42", cancellation)
 	require.NoError(t, err)
-	require.True(t, verdict.Accepted, "it is cancelled, whoever asked")
-	require.Equal(t, order.StatusCancelled, verdict.Status)
+	require.True(t, answer.Accepted, "it is cancelled, whoever asked")
+	require.Equal(t, order.StatusCancelled, answer.Status)
 
 	w = newWorld(t)
 	w.rejected(tea())
-	verdict, err = w.client.Cancel(t.Context(), "42", cancellation)
+	answer, err = w.client.Cancel(t.Context(), "42", cancellation)
 	require.NoError(t, err)
-	require.Equal(t, saga.CancelAnswer{Status: order.StatusRejected, Detail: "the order has ended: it is rejected"}, verdict)
+	require.Equal(t, saga.CancelAnswer{Status: order.StatusRejected, Detail: "the order has ended: it is rejected"}, answer)
 	require.Empty(t, w.temporal.starts)
 }
 
@@ -222,10 +222,10 @@ func TestCancelOfOpenOrderWithoutRunStartsOne(t *testing.T) {
 	w := newWorld(t)
 	w.open(tea())
 	w.ran(tea(), false)
-	w.temporal.verdicts = []any{saga.CancelAnswer{Accepted: true, Status: order.StatusCompensating}}
-	verdict, err := w.client.Cancel(t.Context(), "42", cancellation)
+	w.temporal.answers = []any{saga.CancelAnswer{Accepted: true, Status: order.StatusCompensating}}
+	answer, err := w.client.Cancel(t.Context(), "42", cancellation)
 	require.NoError(t, err)
-	require.True(t, verdict.Accepted)
+	require.True(t, answer.Accepted)
 	require.Len(t, w.temporal.starts, 1)
 	require.Len(t, w.temporal.updates, 2)
 	require.Equal(t, w.temporal.updates[0], w.temporal.updates[1], "the id makes it the same request")
@@ -242,10 +242,10 @@ func TestCancelIsRetriedWhenItsRunCloses(t *testing.T) {
 			w := newWorld(t)
 			w.open(tea())
 			w.ran(tea(), true)
-			w.temporal.verdicts = []any{thrown, saga.CancelAnswer{Accepted: true, Status: order.StatusCompensating}}
-			verdict, err := w.client.Cancel(t.Context(), "42", cancellation)
+			w.temporal.answers = []any{thrown, saga.CancelAnswer{Accepted: true, Status: order.StatusCompensating}}
+			answer, err := w.client.Cancel(t.Context(), "42", cancellation)
 			require.NoError(t, err)
-			require.True(t, verdict.Accepted)
+			require.True(t, answer.Accepted)
 		})
 	}
 }
@@ -265,7 +265,7 @@ func TestCancelIsUnavailable(t *testing.T) {
 		"when the Update fails otherwise": func(w *world) {
 			w.open(tea())
 			w.ran(tea(), true)
-			w.temporal.verdicts = []any{sdk.NewApplicationError("no", "other")}
+			w.temporal.answers = []any{sdk.NewApplicationError("no", "other")}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

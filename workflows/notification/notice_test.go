@@ -106,11 +106,11 @@ func TestMessageIsSentAtMostOnce(t *testing.T) {
 				require.Zero(t, taken, "it may have been taken already")
 				require.False(t, s.Open())
 				w.append(s, intent(s, "run "+strconv.Itoa(steps), w.at))
-				fate := rapid.SampledFrom([]notification.Outcome{notification.Sent, notification.Refused, notification.NotAccepted, notification.Unknown}).Draw(t, "fate")
-				if fate == notification.Sent || fate == notification.Unknown {
+				outcome := rapid.SampledFrom([]notification.Outcome{notification.Sent, notification.Refused, notification.NotAccepted, notification.Unknown}).Draw(t, "fate")
+				if outcome == notification.Sent || outcome == notification.Unknown {
 					taken++
 				}
-				facts.Answer = answer(w.state(), fate, w.at)
+				facts.Answer = answer(w.state(), outcome, w.at)
 			}
 			w.at = w.at.Add(time.Second)
 		}

@@ -19,7 +19,7 @@ func TestDispatchAfterCancelNeedsAttention(t *testing.T) {
 	w.facts.Cancellations = []order.Cancellation{{ID: "c1"}}
 	require.Equal(t, order.Record, w.act(happy{}).Kind)
 	require.Equal(t, order.Back, w.state().Decision)
-	w.hear(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
+	w.receive(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
 	for range 20 {
 		if kind := w.act(happy{}).Kind; kind == order.Close || kind == order.Wait {
 			break
@@ -34,7 +34,7 @@ func TestKnownDispatchIsNotCancelled(t *testing.T) {
 	for w.state().ConfirmedAt.IsZero() {
 		w.act(happy{})
 	}
-	w.hear(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
+	w.receive(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
 	w.facts.Cancellations = []order.Cancellation{{ID: "c1"}}
 	w.act(happy{})
 	require.Equal(t, order.Forward, w.state().Decision, "%v", timeline(w))
@@ -63,7 +63,7 @@ func TestRecordedDispatchIsNotCancelled(t *testing.T) {
 			break
 		}
 	}
-	w.hear(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "d", Cause: "d"}})
+	w.receive(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "d", Cause: "d"}})
 	entries := order.Decisions(w.state(), w.facts, w.now, w.timing)
 	require.Equal(t, event.OrderShipped, entries[0].Type)
 	w.append(entries[0])

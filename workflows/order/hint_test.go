@@ -40,7 +40,7 @@ func TestUnconfirmedNotificationIsLookedUpAgain(t *testing.T) {
 	w := pendingFor(t)
 	deadline := w.state().PaymentDeadline(w.timing)
 	next := func() order.Action { return order.Next(w.state(), w.facts, w.now, w.timing) }
-	w.hear(order.PaymentHint{ID: "h", Succeeded: true})
+	w.receive(order.PaymentHint{ID: "h", Succeeded: true})
 	asked := 0
 	for w.now.Before(deadline) {
 		a := next()
@@ -77,7 +77,7 @@ func TestLookupWithSeveralNotifications(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.facts = order.Facts{}
-			w.hear(c.came)
+			w.receive(c.came)
 			require.True(t, unconfirmed(c.asked, w.state()))
 			require.Equal(t, c.atOnce, next() == order.Lookup)
 			require.Equal(t, c.want, w.takeNotification().ID)
@@ -87,7 +87,7 @@ func TestLookupWithSeveralNotifications(t *testing.T) {
 		w.facts = order.Facts{}
 		require.True(t, unconfirmed(paid, w.state()))
 		require.Equal(t, order.Wait, next())
-		w.hear(order.PaymentHint{ID: "again", Succeeded: true})
+		w.receive(order.PaymentHint{ID: "again", Succeeded: true})
 		require.Equal(t, order.Lookup, next())
 		require.Zero(t, w.takeNotification().Asked)
 	})

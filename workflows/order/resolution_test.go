@@ -50,7 +50,7 @@ func (w *world) waiting() {
 }
 
 func dispatched(w *world) {
-	w.hear(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
+	w.receive(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
 }
 
 // cancelledAtTheWarehouse is cancelled while it waits for its dispatch.
@@ -84,13 +84,13 @@ var situations = map[order.AttentionKind]func(t *testing.T) *world{
 	},
 	order.DeliveryMissing: func(t *testing.T) *world {
 		w := newWorld(t, order.Shipment)
-		w.hear(order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: "e2"}})
+		w.receive(order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: "e2"}})
 		w.waiting()
 		return w
 	},
 	order.RefundStuck: func(t *testing.T) *world {
 		w := newWorld(t, order.Shipment)
-		w.hear(order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: "e2"}})
+		w.receive(order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: "e2"}})
 		w.waiting()
 		w.decide(order.Resolution{ID: "d-0", Action: order.Refund})
 		for order.Next(w.state(), w.facts, w.now, w.timing).Kind != order.Do {
@@ -156,7 +156,7 @@ func TestAttentionTable(t *testing.T) {
 				case order.Compensate:
 					require.Equal(t, []string{event.OrderCompensating, event.OrderAttentionResolved}, decided[:2])
 				}
-				w.hear(order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e9"}})
+				w.receive(order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e9"}})
 				drive(w, happy{}, func(order.Action) {
 					require.Equal(t, order.GoodsDispatchedAfterCancel, w.state().AttentionKind(), "nothing else waits any more")
 					require.True(t, w.decide(order.Resolution{ID: "d-2", Action: order.Substitute, Reference: "sent back"}))
