@@ -73,7 +73,7 @@ type temporal struct {
 	// shortages are the starts of shortage sagas, in words.
 	shortages []string
 	// updates are the options of all Updates; verdicts answer them, one each, and fail with an error.
-	updates  []client.UpdateWorkflowOptions
+	updates []client.UpdateWorkflowOptions
 	answers []any
 	// down tells which methods fail, and how.
 	down map[string]error

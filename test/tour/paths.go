@@ -39,7 +39,7 @@ type path struct {
 	repeated []string
 	// afterEnd is what happens when the order has ended, late what the events of that must be.
 	afterEnd []scene
-	late   []string
+	late     []string
 }
 
 // scene does something when the order has a status.
@@ -241,7 +241,7 @@ var paths = []path{
 		timeline: after("payment.pending", "order.compensating", "payment.voided", "inventory.released", "order.failed")},
 	{name: "paid too late", method: "tok_pending", stock: 10, overdue: true, status: "failed", reason: "payment_timeout",
 		timeline: after("payment.pending", "order.compensating", "payment.voided", "inventory.released", "order.failed"),
-		afterEnd:   []scene{publish("failed", "payment.succeeded", nil)},
+		afterEnd: []scene{publish("failed", "payment.succeeded", nil)},
 		late:     []string{"event.late", "payment.arrived_late", "payment.refunded"}},
 	{name: "paid too late, refund stuck", method: "tok_late_refund_stuck", stock: 10, overdue: true, status: "failed", reason: "payment_timeout",
 		timeline: after("payment.pending", "order.compensating", "payment.voided", "inventory.released", "order.failed"),
