@@ -165,7 +165,7 @@ fix: tools ## format, and write generated files
 golden: build ## record the golden histories again, after a change that running workflows may see
 	@$(BIN)/devstack exec -- $(BIN)/demo -binary $(BIN)/ordersaga record
 	@$(BIN)/devstack exec --only temporal -- env ORDERSAGA_REQUIRE_STACK=1 \
-	  $(GO) test -count=1 -run TestTheRegularActivityTakesOverVisibly ./test/matrix -golden $(CURDIR)/workflows/testdata/histories
+	  $(GO) test -count=1 -run TestRegularActivityTakesOver ./test/matrix -golden $(CURDIR)/workflows/testdata/histories
 
 docs: ## write the generated files: settings, flows, events, metrics, asyncapi.yaml
 	$(GO) run ./internal/metricsdoc/print > docs/reference/metrics.md

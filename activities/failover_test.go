@@ -38,9 +38,9 @@ func requireRetried(t *testing.T, err error) {
 	require.False(t, application.NonRetryable())
 }
 
-// TestMessagesSurviveAFailover: a message is requested although an ordinary read misses what it is about, and is not given up as
+// TestMessagesSurviveFailover: a message is requested although an ordinary read misses what it is about, and is not given up as
 // one to an erased customer when the customer's stream, or the order's, is missed.
-func TestMessagesSurviveAFailover(t *testing.T) {
+func TestMessagesSurviveFailover(t *testing.T) {
 	for _, hidden := range []string{stream, event.CustomerStream("c-7")} {
 		t.Run(hidden, func(t *testing.T) { testMessageSurvivesAFailover(t, hidden) })
 	}
@@ -78,8 +78,8 @@ func testMessageSurvivesAFailover(t *testing.T, hidden string) {
 	requireRetried(t, err)
 }
 
-// TestLateMoneyIsNotJudgedWithoutItsOrder: the saga runs for orders that have ended, so the stream is there.
-func TestLateMoneyIsNotJudgedWithoutItsOrder(t *testing.T) {
+// TestLatePaymentWaitsForItsOrder: the saga runs for orders that have ended, so the stream is there.
+func TestLatePaymentWaitsForItsOrder(t *testing.T) {
 	w := newWorld(t)
 	money := &activities.Flow[latepayment.State, *latepayment.Participants]{
 		Recorder: w.recorder, Table: &latepayment.Flow,

@@ -17,7 +17,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-func TestAFlowHasTheActivitiesOfItsTable(t *testing.T) {
+func TestFlowHasActivitiesOfItsTable(t *testing.T) {
 	w := newWorld(t)
 	var names []string
 	for row := range order.Flow.Operated() {
@@ -35,7 +35,7 @@ func TestAFlowHasTheActivitiesOfItsTable(t *testing.T) {
 }
 
 // A flow without a list, and of which no run takes over from another one.
-func TestWhatAFlowNeedNotHave(t *testing.T) {
+func TestOptionalPartsOfFlow(t *testing.T) {
 	w := newWorld(t)
 	o := w.orders(order.Participants{Stock: &stock{}})
 	o.Flow.List = nil
@@ -55,7 +55,7 @@ func TestWhatAFlowNeedNotHave(t *testing.T) {
 }
 
 // What comes after the end of a saga of a flow that does not say what follows is kept, each event once.
-func TestAFlowKeepsLateEvents(t *testing.T) {
+func TestFlowRecordsLateEvents(t *testing.T) {
 	w := newWorld(t)
 	o := w.orders(order.Participants{Stock: &stock{}})
 	o.Flow.Late = nil
@@ -90,7 +90,7 @@ func TestAFlowKeepsLateEvents(t *testing.T) {
 	require.Len(t, records, len(late.Events))
 }
 
-func TestAStepThatAnOrderDoesNotHave(t *testing.T) {
+func TestUnknownStepOfOrder(t *testing.T) {
 	w := newWorld(t)
 	s := w.settling()
 	for step, kind := range map[string]saga.ActionKind{order.StepShip: saga.Do, order.StepCommit: saga.Undo, "sleep": saga.Do} {
@@ -98,5 +98,5 @@ func TestAStepThatAnOrderDoesNotHave(t *testing.T) {
 		requireFault(t, fault.Internal, err)
 		require.ErrorContains(t, err, "flow order has no operation "+string(kind)+" for step "+step)
 	}
-	require.Empty(t, w.behind(s))
+	require.Empty(t, w.recordsAfter(s))
 }

@@ -39,8 +39,8 @@ func (s *stock) Acquire(_ context.Context, r order.ReserveRequest) ([]order.Rese
 		if err := s.call(fmt.Sprintf("reserve %d", item.Quantity), r.OrderID, item.SKU); err != nil {
 			return nil, err
 		}
-		answer, told := s.answers[item.SKU]
-		if !told {
+		answer, found := s.answers[item.SKU]
+		if !found {
 			answer.Effect = order.Done
 		}
 		answers = append(answers, answer)
@@ -63,7 +63,7 @@ func (s *stock) Commit(_ context.Context, orderID, sku string) error {
 // inventory is a world's, with a ledger that answers as it is told.
 func (w *world) inventory(s order.Stock) *orders { return w.orders(order.Participants{Stock: s}) }
 
-func TestReserveAsksForEveryLine(t *testing.T) {
+func TestReserveCallsStockForEveryLine(t *testing.T) {
 	w := newWorld(t)
 	s := w.accepted()
 	ledger := &stock{}
@@ -78,7 +78,7 @@ func TestReserveAsksForEveryLine(t *testing.T) {
 	}, items)
 }
 
-func TestReserveOfALineThatIsRefused(t *testing.T) {
+func TestReserveWithRefusedLine(t *testing.T) {
 	out := order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock, Available: 1}
 	unknown := order.Reservation{Effect: order.Refused, Reason: order.ReasonUnknownSKU}
 	for name, test := range map[string]struct {
@@ -121,14 +121,14 @@ func TestShortReservationRecordsNothing(t *testing.T) {
 	s := w.accepted()
 	ledger := &stock{answers: map[string]order.Reservation{"cup": {Effect: order.Short}}}
 	input := inline(s)
-	input.Unpublished = w.behind(order.State{})
+	input.Unpublished = w.recordsAfter(order.State{})
 	result, err := w.inventory(ledger).Reserve(t.Context(), input)
 	require.NoError(t, err)
 	require.Equal(t, "cup", result.Later.Hint)
 	require.NotEmpty(t, result.Later.For, "people read what is waited for")
 	result.Later = nil
 	require.Equal(t, stepResult{Published: 1}, result)
-	require.Empty(t, w.behind(s))
+	require.Empty(t, w.recordsAfter(s))
 
 	input.Hint, input.Last = "cup", true
 	ledger.answers["cup"] = order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock}
@@ -141,7 +141,7 @@ func TestShortReservationRecordsNothing(t *testing.T) {
 }
 
 // A line that was not asked for may hold stock in the end: an attempt of before is perhaps still under way.
-func TestLineThatWasNotAskedForIsReleased(t *testing.T) {
+func TestUnorderedLineIsReleased(t *testing.T) {
 	w := newWorld(t)
 	ledger := &stock{answers: map[string]order.Reservation{
 		"tea": {}, "cup": {Effect: order.Refused, Reason: order.ReasonOutOfStock, Available: 1},
@@ -156,7 +156,7 @@ func TestLineThatWasNotAskedForIsReleased(t *testing.T) {
 	}}, rejection)
 }
 
-func TestReserveThatWasUndoneAdoptsTheLog(t *testing.T) {
+func TestReserveAfterUndoAdoptsTheLog(t *testing.T) {
 	undone := &stock{answers: map[string]order.Reservation{"cup": {Effect: order.Undone}}}
 	w := newWorld(t)
 	s := w.accepted()
@@ -164,14 +164,14 @@ func TestReserveThatWasUndoneAdoptsTheLog(t *testing.T) {
 	_, err := w.inventory(undone).Reserve(t.Context(), in(s))
 	requireFault(t, fault.Concurrency, err)
 	require.True(t, fault.Lookup(fault.Concurrency).Retryable, "who undoes it writes it down soon")
-	require.Empty(t, w.behind(s))
+	require.Empty(t, w.recordsAfter(s))
 
 	later := w.cancel(s)
 	w.write(later, later.Undone(order.StepReserve, now))
 	result, err := w.inventory(undone).Reserve(t.Context(), in(s))
 	require.NoError(t, err)
 	require.Equal(t, []string{event.OrderCompensating, event.InventoryReleased}, types(result.Tail))
-	require.Len(t, w.behind(s), 2, "nothing is written")
+	require.Len(t, w.recordsAfter(s), 2, "nothing is written")
 
 	w.log.readErr = fault.New(fault.Unavailable, "no log")
 	_, err = w.inventory(undone).Reserve(t.Context(), in(s))
@@ -179,7 +179,7 @@ func TestReserveThatWasUndoneAdoptsTheLog(t *testing.T) {
 }
 
 // What turns out to have happened is adopted; one line without an outcome, and nothing is.
-func TestFindAdoptsWhatHappened(t *testing.T) {
+func TestFindAdoptsRecordedResult(t *testing.T) {
 	done, out := order.Reservation{Effect: order.Done}, order.Reservation{Effect: order.Refused, Reason: order.ReasonOutOfStock}
 	for name, test := range map[string]struct {
 		tea, cup order.Reservation
@@ -199,7 +199,7 @@ func TestFindAdoptsWhatHappened(t *testing.T) {
 			require.NoError(t, err)
 			require.ElementsMatch(t, []string{"look up tea of 42", "look up cup of 42"}, ledger.calls)
 			require.Equal(t, test.want, types(result.Tail))
-			require.Len(t, w.behind(s), len(test.want))
+			require.Len(t, w.recordsAfter(s), len(test.want))
 		})
 	}
 }
@@ -220,7 +220,7 @@ func TestReleaseAndCommitTouchEveryLine(t *testing.T) {
 	require.ElementsMatch(t, []string{"commit tea of 42", "commit cup of 42"}, ledger.calls)
 }
 
-func TestALedgerThatFailsRecordsNothing(t *testing.T) {
+func TestFailedLedgerRecordsNothing(t *testing.T) {
 	type step = func(*orders, context.Context, stepInput) (stepResult, error)
 	for name, test := range map[string]struct {
 		state func(w *world) order.State
@@ -234,10 +234,10 @@ func TestALedgerThatFailsRecordsNothing(t *testing.T) {
 			t.Run(name+" with "+string(code), func(t *testing.T) {
 				w := newWorld(t)
 				s := test.state(w)
-				ledger := &stock{errs: map[string]error{"cup": fault.New(code, "as told")}}
+				ledger := &stock{errs: map[string]error{"cup": fault.New(code, "injected")}}
 				_, err := test.step(w.inventory(ledger), t.Context(), in(s))
 				requireFault(t, code, err)
-				require.Empty(t, w.behind(s))
+				require.Empty(t, w.recordsAfter(s))
 			})
 		}
 	}
@@ -264,7 +264,7 @@ func (c *counter) Release(context.Context, string, string) error {
 	return nil
 }
 
-func TestLinesAreWorkedOnTogetherButNotAllAtOnce(t *testing.T) {
+func TestLinesAreHandledConcurrentlyWithALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		o := tea()

@@ -16,13 +16,13 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// lateDesk remembers what it is shown.
-type lateDesk struct {
+// attentionList remembers what it is shown.
+type attentionList struct {
 	err   error
 	shown []latepayment.State
 }
 
-func (d *lateDesk) Project(_ context.Context, s latepayment.State) error {
+func (d *attentionList) Project(_ context.Context, s latepayment.State) error {
 	d.shown = append(d.shown, s)
 	return d.err
 }
@@ -41,18 +41,18 @@ func (r *refunder) Refund(_ context.Context, key string, p payment.Payment, amou
 // lateWorld is the late saga's activities and what they reach.
 type lateWorld struct {
 	*world
-	gateway *refunder
-	desk    *lateDesk
-	money   *activities.Flow[latepayment.State, *latepayment.Participants]
-	in      saga.StepInput[latepayment.State]
+	gateway  *refunder
+	lateList *attentionList
+	money    *activities.Flow[latepayment.State, *latepayment.Participants]
+	in       saga.StepInput[latepayment.State]
 }
 
 // paidLate is an order that was undone and has ended, and a payment that came when it had.
 func paidLate(t *testing.T) *lateWorld {
 	t.Helper()
-	w := &lateWorld{world: newWorld(t), gateway: &refunder{settler: settler{gateway: &gateway{}}}, desk: &lateDesk{}}
+	w := &lateWorld{world: newWorld(t), gateway: &refunder{settler: settler{gateway: &gateway{}}}, lateList: &attentionList{}}
 	w.money = &activities.Flow[latepayment.State, *latepayment.Participants]{
-		Recorder: w.recorder, Table: &latepayment.Flow, Settings: saga.Settings{Attention: time.Minute}, List: w.desk,
+		Recorder: w.recorder, Table: &latepayment.Flow, Settings: saga.Settings{Attention: time.Minute}, List: w.lateList,
 		Participants: &latepayment.Participants{Gateway: w.gateway, Refunds: w.log, Payment: order.Reader{Log: w.log}.Payment},
 	}
 	require.NoError(t, w.money.Check())
@@ -112,7 +112,7 @@ func (w *lateWorld) ask() []event.Entry {
 	return w.next(saga.Facts{Stuck: &order.Stuck{Step: latepayment.StepRefund, Error: "no answer"}})
 }
 
-func TestLateMoneyIsJudgedAndGivenBack(t *testing.T) {
+func TestLatePaymentIsRecordedAndRefunded(t *testing.T) {
 	w := paidLate(t)
 	w.judge(1800)
 	require.Equal(t, []string{"settle : true ", "look up"}, w.gateway.calls)
@@ -128,19 +128,19 @@ func TestLateMoneyIsJudgedAndGivenBack(t *testing.T) {
 	require.Equal(t, out, again, "running it again changes nothing")
 	w.fold(out)
 	require.False(t, w.in.State.Open())
-	for _, s := range w.desk.shown {
+	for _, s := range w.lateList.shown {
 		require.Zero(t, s.Attention)
 	}
 }
 
-func TestALatePaymentThatBroughtNothing(t *testing.T) {
+func TestLatePaymentWithoutMoney(t *testing.T) {
 	w := paidLate(t)
 	w.judge(0)
 	require.False(t, w.in.State.Open())
 	require.Equal(t, int64(2), w.in.State.Head.Version)
 }
 
-func TestAnAnswerGoesAfterVerdictsThatComeMeanwhile(t *testing.T) {
+func TestAnswerIsAppendedAfterConcurrentLateRecords(t *testing.T) {
 	w := paidLate(t)
 	w.came("evt-2")
 	w.judge(1800)
@@ -149,70 +149,70 @@ func TestAnAnswerGoesAfterVerdictsThatComeMeanwhile(t *testing.T) {
 	require.Equal(t, int64(3), w.in.State.Head.Version)
 }
 
-func TestWhatAGatewayCannotSayIsTriedAgain(t *testing.T) {
+func TestUnknownGatewayStateIsRetried(t *testing.T) {
 	for _, code := range []fault.Code{fault.Unavailable, fault.OutcomeUnknown, fault.Invalid} {
 		w := paidLate(t)
-		w.gateway.err = fault.New(code, "as told")
+		w.gateway.err = fault.New(code, "injected")
 		_, err := w.do(latepayment.StepJudge)
 		requireFault(t, code, err)
-		w.gateway.settleErr = fault.New(code, "as told")
+		w.gateway.settleErr = fault.New(code, "injected")
 		_, err = w.do(latepayment.StepJudge)
 		requireFault(t, code, err)
 		w = paidLate(t)
 		w.judge(1800)
-		w.gateway.err = fault.New(code, "as told")
+		w.gateway.err = fault.New(code, "injected")
 		_, err = w.do(latepayment.StepRefund)
 		requireFault(t, code, err)
-		w.log.readErr = fault.New(code, "as told")
+		w.log.readErr = fault.New(code, "injected")
 		_, err = w.do(latepayment.StepRefund)
 		requireFault(t, code, err)
 		w = paidLate(t)
-		w.log.appendErr = fault.New(code, "as told")
+		w.log.appendErr = fault.New(code, "injected")
 		w.in.Entries = w.ask()
 		_, err = w.money.Record(t.Context(), w.in)
 		requireFault(t, code, err)
-		w.log.readErr = fault.New(code, "as told")
+		w.log.readErr = fault.New(code, "injected")
 		_, err = w.money.Open(t.Context(), saga.OpenInput{ID: "42"})
 		requireFault(t, code, err)
 	}
 }
 
-func TestTheDeskShowsWhatCameLate(t *testing.T) {
+func TestLateEventsAreListedForAttention(t *testing.T) {
 	w := paidLate(t)
 	w.judge(1800)
-	w.desk.shown = nil
+	w.lateList.shown = nil
 	w.in.Entries = w.ask()
-	w.desk.err = fault.New(fault.Unavailable, "no list")
+	w.lateList.err = fault.New(fault.Unavailable, "no list")
 	_, err := w.money.Record(t.Context(), w.in)
 	requireFault(t, fault.Unavailable, err)
 
 	// What is not shown is shown by the next attempt, and by the next run.
-	w.desk.err = nil
+	w.lateList.err = nil
 	out, err := w.money.Record(t.Context(), w.in)
 	require.NoError(t, err)
-	require.Len(t, w.desk.shown, 2)
-	require.Equal(t, w.desk.shown[0], w.desk.shown[1])
-	situation, _ := latepayment.Flow.AttentionKind(&w.desk.shown[1])
+	require.Len(t, w.lateList.shown, 2)
+	require.Equal(t, w.lateList.shown[0], w.lateList.shown[1])
+	situation, _ := latepayment.Flow.AttentionKind(&w.lateList.shown[1])
 	require.Equal(t, latepayment.RefundStuck, situation)
 	_, err = w.money.Open(t.Context(), saga.OpenInput{ID: "42"})
 	require.NoError(t, err)
-	require.Len(t, w.desk.shown, 3)
+	require.Len(t, w.lateList.shown, 3)
 
 	w.fold(out)
 	_, err = w.money.Record(t.Context(), w.in)
 	require.NoError(t, err)
 	refunded, err := w.do(latepayment.StepRefund)
 	require.NoError(t, err)
-	require.Len(t, w.desk.shown, 3, "nothing has changed for people")
+	require.Len(t, w.lateList.shown, 3, "nothing has changed for people")
 	w.fold(refunded)
 	w.in.Entries = w.next(saga.Facts{})
 	_, err = w.money.Record(t.Context(), w.in)
 	require.NoError(t, err)
-	require.Len(t, w.desk.shown, 4)
-	require.False(t, w.desk.shown[3].Attention.Open)
+	require.Len(t, w.lateList.shown, 4)
+	require.False(t, w.lateList.shown[3].Attention.Open)
 }
 
-func TestWhatWasGivenBackByHandIsNotFoundAgain(t *testing.T) {
+func TestManualRefundIsNotRepeated(t *testing.T) {
 	w := paidLate(t)
 	w.judge(1800)
 	record := func(e []event.Entry) {

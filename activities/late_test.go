@@ -23,7 +23,7 @@ var late = saga.LateInput{
 	Events: []saga.LateEvent{{ID: "evt-1", EventID: "evt-1", Type: "shipment"}, {ID: "evt-2", EventID: "evt-2", Type: "payment"}},
 }
 
-func TestLateEventsGetAVerdictEach(t *testing.T) {
+func TestEachLateEventGetsARecord(t *testing.T) {
 	w := newWorld(t)
 	for range 2 {
 		_, err := w.outcomes.Late(t.Context(), late)
@@ -49,7 +49,7 @@ func TestLateEventsGetAVerdictEach(t *testing.T) {
 	}
 }
 
-func TestAVerdictStaysAsItWasWrittenFirst(t *testing.T) {
+func TestLateRecordIsWrittenOnce(t *testing.T) {
 	w := newWorld(t)
 	v := latepayment.LateRecord{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
 	require.NoError(t, latepayment.WriteLateRecord(t.Context(), w.log, v, "corr", now))
@@ -62,10 +62,10 @@ func TestAVerdictStaysAsItWasWrittenFirst(t *testing.T) {
 	require.Equal(t, before, after)
 }
 
-func TestVerdictErrorsKeepTheirCode(t *testing.T) {
+func TestLateRecordErrorsKeepTheirCode(t *testing.T) {
 	for _, code := range []fault.Code{fault.Unavailable, fault.Corrupt, fault.Invalid} {
 		w := newWorld(t)
-		w.log.appendErr = fault.New(code, "as told")
+		w.log.appendErr = fault.New(code, "injected")
 		_, err := w.outcomes.Late(t.Context(), late)
 		requireFault(t, code, err)
 	}
@@ -89,7 +89,7 @@ func (c *crowded) Append(ctx context.Context, stream string, head event.Head, en
 	return c.Log.Append(ctx, stream, head, entries)
 }
 
-func TestAVerdictGoesAfterAStreamThatGrows(t *testing.T) {
+func TestLateRecordIsAppendedToGrowingStream(t *testing.T) {
 	v := latepayment.LateRecord{ID: "evt-1", OrderID: "42", EventID: "evt-1", Type: "shipment", Status: order.StatusCompleted}
 	w := newWorld(t)
 	log := &crowded{Log: w.log, grows: 9}
@@ -107,9 +107,9 @@ func TestAVerdictGoesAfterAStreamThatGrows(t *testing.T) {
 
 // Verdicts that are written at the same time share a round trip, each of them is written once, and what is there already
 // keeps none of the others out.
-func TestVerdictsAtOnce(t *testing.T) {
+func TestConcurrentLateRecords(t *testing.T) {
 	w := newWorld(t)
-	verdict := func(n int) latepayment.LateRecord {
+	record := func(n int) latepayment.LateRecord {
 		id := "evt-" + strconv.Itoa(n)
 		return latepayment.LateRecord{ID: id, OrderID: "42", EventID: id, Type: "shipment", Status: order.StatusCompleted}
 	}
@@ -117,7 +117,7 @@ func TestVerdictsAtOnce(t *testing.T) {
 	for round := range 3 {
 		for n := range 200 {
 			all.Go(func() {
-				assert.NoError(t, latepayment.WriteLateRecord(t.Context(), w.log, verdict(n*(round+1)), "corr", now))
+				assert.NoError(t, latepayment.WriteLateRecord(t.Context(), w.log, record(n*(round+1)), "corr", now))
 			})
 		}
 	}
@@ -127,7 +127,7 @@ func TestVerdictsAtOnce(t *testing.T) {
 	want := make(map[string]bool)
 	for round := range 3 {
 		for n := range 200 {
-			want[verdict(n*(round+1)).ID] = true
+			want[record(n*(round+1)).ID] = true
 		}
 	}
 	require.Len(t, records, len(want))
@@ -137,7 +137,7 @@ func TestVerdictsAtOnce(t *testing.T) {
 }
 
 // The slot that another event has taken may stand before the head from which an append begins.
-func TestAVerdictFindsItsSlotTakenBeforeTheHead(t *testing.T) {
+func TestLateRecordFindsTakenSlot(t *testing.T) {
 	log := memlog.New()
 	first := latepayment.LateRecord{ID: "k-1", Identity: "i-1", OrderID: "42", EventID: "7", Type: event.ShipmentDispatched, Status: order.StatusFailed}
 	require.NoError(t, latepayment.WriteLateRecord(t.Context(), log, first, "corr", now))

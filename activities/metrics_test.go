@@ -103,7 +103,7 @@ func TestSagasWithoutAnEndAreCounted(t *testing.T) {
 	require.Len(t, c.ended, 2)
 }
 
-func TestAnEndThatIsNotAppendedIsNotCounted(t *testing.T) {
+func TestUnrecordedEndIsNotCounted(t *testing.T) {
 	w, c, _ := counting(t)
 	s := w.captured()
 	s = w.write(s, s.CommittedStock(now))

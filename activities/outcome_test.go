@@ -50,7 +50,7 @@ func bookingFlow() *saga.Flow[booking, *bookings] {
 
 // A step that answers what its operation cannot come to would be attempted again at once, for ever; or it would record that what was
 // compensated has happened.
-func TestAnOutcomeThatAnOperationDoesNotHave(t *testing.T) {
+func TestUndeclaredOutcomeIsRefused(t *testing.T) {
 	w := newWorld(t)
 	participants := &bookings{}
 	f := &activities.Flow[booking, *bookings]{
@@ -98,19 +98,19 @@ func TestAnOutcomeThatAnOperationDoesNotHave(t *testing.T) {
 }
 
 // A deadline that no setting has would be over at once.
-func TestADeadlineHasASetting(t *testing.T) {
+func TestDeadlineHasASetting(t *testing.T) {
 	f := &activities.Flow[booking, *bookings]{Table: bookingFlow(), Participants: &bookings{}}
 	require.ErrorContains(t, f.Check(), "setting ROOM_DEADLINE is missing")
 	require.ErrorContains(t, f.Check(), "setting Attention is missing")
 }
 
 // Attempts of one step share its input: an attempt that has timed out may still read it.
-func TestDecisionsDoNotGrowIntoTheInput(t *testing.T) {
+func TestDecisionsDoNotChangeTheInput(t *testing.T) {
 	w := newWorld(t)
 	s := w.captured()
 	input := append(make([]event.Entry, 0, 8), s.CommittedStock(now))
 	_, err := w.outcomes.Record(t.Context(), inline(s, input...))
 	require.NoError(t, err)
-	require.Len(t, w.behind(s), 2)
+	require.Len(t, w.recordsAfter(s), 2)
 	require.Zero(t, input[:2][1])
 }

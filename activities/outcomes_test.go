@@ -37,7 +37,7 @@ func TestOpenAcceptsTheOrder(t *testing.T) {
 	require.Equal(t, tea(), state.Order)
 }
 
-func TestOpenOfAnOpenOrderReturnsItsWholeStream(t *testing.T) {
+func TestOpenOfOpenOrderReturnsItsStream(t *testing.T) {
 	w := newWorld(t)
 	w.pending()
 	result, err := w.outcomes.Open(t.Context(), open)
@@ -46,14 +46,14 @@ func TestOpenOfAnOpenOrderReturnsItsWholeStream(t *testing.T) {
 	require.Equal(t, "cause", result.Tail[0].CausationID, "the first writer wins")
 }
 
-func TestOpenOfAnOrderOfOtherContentReturnsWhatStands(t *testing.T) {
+func TestOpenWithOtherContentReturnsTheStoredOrder(t *testing.T) {
 	w := newWorld(t)
 	s := w.reserved()
 	other := tea()
 	other.CustomerID = "c-8"
 	result, err := w.outcomes.Open(t.Context(), opening(other))
 	require.NoError(t, err)
-	require.Equal(t, w.behind(order.State{}), result.Tail)
+	require.Equal(t, w.recordsAfter(order.State{}), result.Tail)
 	state, err := order.Fold(result.Tail)
 	require.NoError(t, err)
 	require.Equal(t, s, state)
@@ -93,16 +93,16 @@ func TestListWritesTheState(t *testing.T) {
 }
 
 // Every activity leaves through one door; this one lets every code through.
-func TestTemporalKeepsEveryCodeAndWhetherARetryHelps(t *testing.T) {
+func TestTemporalErrorKeepsCodeAndRetryability(t *testing.T) {
 	for _, code := range fault.Codes() {
 		w := newWorld(t)
-		w.list.err = fault.New(code, "as told")
+		w.list.err = fault.New(code, "injected")
 		_, err := w.outcomes.List(t.Context(), saga.ListInput[order.State]{State: w.accepted()})
 		requireFault(t, code, err)
 	}
 }
 
-func TestAnErrorWithoutACodeIsInternalAndTriedAgain(t *testing.T) {
+func TestErrorWithoutCodeIsInternalAndRetried(t *testing.T) {
 	w := newWorld(t)
 	w.list.err = errors.New("out of luck")
 	_, err := w.outcomes.List(t.Context(), saga.ListInput[order.State]{State: w.accepted()})
@@ -118,7 +118,7 @@ func (w *world) early(c order.Cancellation) {
 	require.True(w.t, kept && added)
 }
 
-func TestOpenReturnsTheCancellationsThatCameBefore(t *testing.T) {
+func TestOpenReturnsEarlyCancellations(t *testing.T) {
 	c := order.Cancellation{ID: "c-1", Cause: "evt-0", Reason: "ordered twice"}
 	byCaller := open
 	byCaller.CallerID = true

@@ -26,7 +26,7 @@ func requireData[T any](t *testing.T, want T, r event.Record) {
 	require.Equal(t, want, got)
 }
 
-func TestWhatAnAuthorizationComesTo(t *testing.T) {
+func TestAuthorizationOutcomes(t *testing.T) {
 	for name, test := range map[string]struct {
 		result payment.Result
 		check  func(t *testing.T, r event.Record)
@@ -72,13 +72,13 @@ func TestWhatAnAuthorizationComesTo(t *testing.T) {
 	}
 }
 
-func TestAnAuthorizationThatWasUndoneAdoptsTheLog(t *testing.T) {
+func TestAuthorizationAfterUndoAdoptsTheLog(t *testing.T) {
 	w := newWorld(t)
 	s := w.reserved()
 	g := &gateway{result: payment.Result{State: payment.Undone}}
 	_, err := w.payment(g).Authorize(t.Context(), in(s))
 	requireFault(t, fault.Concurrency, err)
-	require.Empty(t, w.behind(s))
+	require.Empty(t, w.recordsAfter(s))
 
 	later := w.cancel(s)
 	w.write(later, later.Undone(order.StepAuthorize, now))
@@ -87,18 +87,18 @@ func TestAnAuthorizationThatWasUndoneAdoptsTheLog(t *testing.T) {
 	require.Equal(t, []string{event.OrderCompensating, event.PaymentVoided}, types(result.Tail))
 }
 
-func TestStatesThatAnAuthorizationCannotComeTo(t *testing.T) {
+func TestImpossibleAuthorizationStates(t *testing.T) {
 	for _, state := range []payment.State{payment.Absent, payment.CaptureRefused, payment.Refunded, "", "sleeping"} {
 		w := newWorld(t)
 		s := w.reserved()
 		_, err := w.payment(&gateway{result: payment.Result{State: state}}).Authorize(t.Context(), in(s))
 		requireFault(t, fault.Internal, err)
 		require.ErrorContains(t, err, "gateway fake")
-		require.Empty(t, w.behind(s))
+		require.Empty(t, w.recordsAfter(s))
 	}
 }
 
-func TestACapture(t *testing.T) {
+func TestCapture(t *testing.T) {
 	w := newWorld(t)
 	g := &gateway{result: payment.Result{State: payment.Captured}}
 	result, err := w.payment(g).Capture(t.Context(), in(w.settling()))
@@ -123,11 +123,11 @@ func TestACapture(t *testing.T) {
 		s := w.settling()
 		_, err = w.payment(&gateway{result: payment.Result{State: state}}).Capture(t.Context(), in(s))
 		requireFault(t, fault.Internal, err)
-		require.Empty(t, w.behind(s))
+		require.Empty(t, w.recordsAfter(s))
 	}
 }
 
-func TestAVoidIsRecordedWhateverStoodThere(t *testing.T) {
+func TestVoidIsRecordedForEveryPaymentState(t *testing.T) {
 	for _, state := range []payment.State{payment.Undone, payment.Refused} {
 		w := newWorld(t)
 		g := &gateway{result: payment.Result{State: state}}
@@ -138,7 +138,7 @@ func TestAVoidIsRecordedWhateverStoodThere(t *testing.T) {
 	}
 }
 
-func TestAGatewayThatFailsRecordsNothing(t *testing.T) {
+func TestFailedGatewayRecordsNothing(t *testing.T) {
 	type step = func(*orders, context.Context, stepInput) (stepResult, error)
 	for name, test := range map[string]struct {
 		state func(w *world) order.State
@@ -153,15 +153,15 @@ func TestAGatewayThatFailsRecordsNothing(t *testing.T) {
 			t.Run(name+" with "+string(code), func(t *testing.T) {
 				w := newWorld(t)
 				s := test.state(w)
-				_, err := test.step(w.payment(&gateway{err: fault.New(code, "as told")}), t.Context(), in(s))
+				_, err := test.step(w.payment(&gateway{err: fault.New(code, "injected")}), t.Context(), in(s))
 				requireFault(t, code, err)
-				require.Empty(t, w.behind(s))
+				require.Empty(t, w.recordsAfter(s))
 			})
 		}
 	}
 }
 
-func TestALookupAdoptsWhatItFinds(t *testing.T) {
+func TestLookupAdoptsFoundState(t *testing.T) {
 	found := func(state payment.State) payment.Result {
 		return payment.Result{State: state, PaymentID: "p-1", Code: "no_funds"}
 	}
@@ -187,7 +187,7 @@ func TestALookupAdoptsWhatItFinds(t *testing.T) {
 			result, err := w.payment(&gateway{result: test.result}).Lookup(t.Context(), in(s))
 			require.NoError(t, err)
 			require.Equal(t, test.tail, types(result.Tail))
-			require.Equal(t, test.tail, types(w.behind(s)))
+			require.Equal(t, test.tail, types(w.recordsAfter(s)))
 			switch {
 			case len(test.tail) == 0 || test.result.State != payment.Refused:
 			case s.Payment == order.PaymentPending:
@@ -199,12 +199,12 @@ func TestALookupAdoptsWhatItFinds(t *testing.T) {
 	}
 }
 
-func TestAStateThatALookupCannotFind(t *testing.T) {
+func TestImpossibleLookupState(t *testing.T) {
 	w := newWorld(t)
 	s := w.pending()
 	_, err := w.payment(&gateway{result: payment.Result{State: "sleeping"}}).Lookup(t.Context(), hinted(s, order.PaymentHint{Cause: "evt-9"}))
 	requireFault(t, fault.Internal, err)
-	require.Empty(t, w.behind(s))
+	require.Empty(t, w.recordsAfter(s))
 }
 
 // hinted is the input of a step with a word of the bus.
@@ -214,7 +214,7 @@ func hinted(s order.State, h order.PaymentHint) stepInput {
 	return i
 }
 
-func TestAHintSettlesAndIsTheCause(t *testing.T) {
+func TestNotificationConfirmsPaymentAndIsTheCause(t *testing.T) {
 	for name, test := range map[string]struct {
 		hint    order.PaymentHint
 		result  payment.Result
@@ -248,7 +248,7 @@ func TestAHintSettlesAndIsTheCause(t *testing.T) {
 	}
 }
 
-func TestAHintIsNotBelieved(t *testing.T) {
+func TestNotificationIsVerified(t *testing.T) {
 	w := newWorld(t)
 	s := w.pending()
 	g := &gateway{result: payment.Result{State: payment.Pending, PaymentID: "p-1"}}
@@ -258,7 +258,7 @@ func TestAHintIsNotBelieved(t *testing.T) {
 	require.Empty(t, result.Tail)
 }
 
-func TestAHintThatFindsAPendingPaymentIsTheCause(t *testing.T) {
+func TestNotificationOfPendingPaymentIsTheCause(t *testing.T) {
 	w := newWorld(t)
 	g := &gateway{result: payment.Result{State: payment.Pending, PaymentID: "p-1"}}
 	result, err := w.payment(g).Lookup(t.Context(), hinted(w.reserved(), order.PaymentHint{ID: "h-1", Cause: "evt-9", Succeeded: true}))
@@ -270,7 +270,7 @@ func TestAHintThatFindsAPendingPaymentIsTheCause(t *testing.T) {
 	requireData(t, pending, result.Tail[0])
 }
 
-func TestALookupWithoutACauseFollowsTheLastEvent(t *testing.T) {
+func TestLookupWithoutCauseFollowsTheLastEvent(t *testing.T) {
 	w := newWorld(t)
 	s := w.pending()
 	authorized := &gateway{result: payment.Result{State: payment.Authorized, PaymentID: "p-1"}}
@@ -286,17 +286,17 @@ func TestALookupWithoutACauseFollowsTheLastEvent(t *testing.T) {
 	require.Equal(t, s.LastEventID, result.Tail[0].CausationID)
 }
 
-func TestASettlementThatFailsIsTold(t *testing.T) {
+func TestFailedNotificationLookupIsReported(t *testing.T) {
 	w := newWorld(t)
 	s := w.pending()
 	g := settler{gateway: &gateway{}, settleErr: fault.New(fault.Unavailable, "no ledger")}
 	_, err := w.payment(g).Lookup(t.Context(), hinted(s, order.PaymentHint{Succeeded: true}))
 	requireFault(t, fault.Unavailable, err)
 	require.NotContains(t, g.calls, "look up")
-	require.Empty(t, w.behind(s))
+	require.Empty(t, w.recordsAfter(s))
 }
 
-func TestWhetherItWasCaptured(t *testing.T) {
+func TestCaptureIsDetected(t *testing.T) {
 	for name, test := range map[string]struct {
 		state payment.State
 		want  []string
@@ -315,7 +315,7 @@ func TestWhetherItWasCaptured(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, []string{"look up"}, g.calls)
 			require.Equal(t, test.want, types(result.Tail))
-			require.Equal(t, test.want, types(w.behind(s)))
+			require.Equal(t, test.want, types(w.recordsAfter(s)))
 		})
 	}
 	w := newWorld(t)

@@ -22,12 +22,12 @@ const budget = 250 * time.Millisecond
 func unpublished(w *world) stepInput {
 	s := w.reserved()
 	input := in(s, s.Authorized("p-1", now))
-	input.Unpublished = w.behind(order.State{})
+	input.Unpublished = w.recordsAfter(order.State{})
 	require.Len(w.t, input.Unpublished, 2)
 	return input
 }
 
-func TestAStepPublishesMeanwhile(t *testing.T) {
+func TestStepPublishesConcurrently(t *testing.T) {
 	failure := fault.New(fault.Unavailable, "no broker")
 	for name, test := range map[string]struct {
 		confirmed int
@@ -51,7 +51,7 @@ func TestAStepPublishesMeanwhile(t *testing.T) {
 	}
 }
 
-func TestPublishedIsAVersionAndNoCount(t *testing.T) {
+func TestPublishedIsAVersion(t *testing.T) {
 	w := newWorld(t)
 	input := unpublished(w)
 	input.Unpublished = input.Unpublished[1:]
@@ -60,7 +60,7 @@ func TestPublishedIsAVersionAndNoCount(t *testing.T) {
 	require.EqualValues(t, 2, result.Published)
 }
 
-func TestNothingToPublishTroublesNobody(t *testing.T) {
+func TestPublishWithoutEvents(t *testing.T) {
 	w := newWorld(t)
 	w.bus.publish = func(context.Context, []event.Record) (int, error) { panic("there is nothing to publish") }
 	s := w.reserved()
@@ -69,7 +69,7 @@ func TestNothingToPublishTroublesNobody(t *testing.T) {
 	require.Zero(t, result.Published)
 }
 
-func TestAPublisherThatHangsIsCutOff(t *testing.T) {
+func TestHangingPublisherIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		input := unpublished(w)
@@ -98,7 +98,7 @@ func (slow) Commit(ctx context.Context, _, _ string) error {
 	}
 }
 
-func TestTheBudgetBeginsWhenTheWorkIsDone(t *testing.T) {
+func TestPublishTimeoutStartsAfterTheStep(t *testing.T) {
 	for name, test := range map[string]struct {
 		publishing, took time.Duration
 		published        int64
@@ -112,7 +112,7 @@ func TestTheBudgetBeginsWhenTheWorkIsDone(t *testing.T) {
 				w := newWorld(t)
 				s := w.captured()
 				input := in(s)
-				input.Unpublished = w.behind(order.State{})[:2]
+				input.Unpublished = w.recordsAfter(order.State{})[:2]
 				w.bus.publish = func(ctx context.Context, records []event.Record) (int, error) {
 					select {
 					case <-time.After(test.publishing):
@@ -131,7 +131,7 @@ func TestTheBudgetBeginsWhenTheWorkIsDone(t *testing.T) {
 	}
 }
 
-func TestAStepThatFailsLeavesNoPublisherBehind(t *testing.T) {
+func TestFailedStepStopsItsPublisher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		input := unpublished(w)
@@ -149,10 +149,10 @@ func TestAStepThatFailsLeavesNoPublisherBehind(t *testing.T) {
 	})
 }
 
-func TestPublishSaysHowFarTheBrokerHasConfirmed(t *testing.T) {
+func TestPublishReturnsConfirmedVersion(t *testing.T) {
 	w := newWorld(t)
 	w.reserved()
-	records := w.behind(order.State{})
+	records := w.recordsAfter(order.State{})
 	result, err := w.outcomes.Publish(t.Context(), saga.PublishInput{Records: records})
 	require.NoError(t, err)
 	require.EqualValues(t, 2, result.Published)
@@ -163,16 +163,16 @@ func TestPublishSaysHowFarTheBrokerHasConfirmed(t *testing.T) {
 	require.Zero(t, result.Published)
 }
 
-func TestPublishIsTriedAgainUntilAllIsConfirmed(t *testing.T) {
+func TestPublishIsRetriedUntilAllIsConfirmed(t *testing.T) {
 	w := newWorld(t)
 	w.reserved()
 	confirms := 1
 	w.bus.publish = func(context.Context, []event.Record) (int, error) { return confirms, fault.New(fault.Invalid, "nack") }
-	result, err := w.outcomes.Publish(t.Context(), saga.PublishInput{Records: w.behind(order.State{})})
+	result, err := w.outcomes.Publish(t.Context(), saga.PublishInput{Records: w.recordsAfter(order.State{})})
 	require.NoError(t, err, "it has come further")
 	require.EqualValues(t, 1, result.Published)
 	confirms = 0
-	_, err = w.outcomes.Publish(t.Context(), saga.PublishInput{Records: w.behind(order.State{})})
+	_, err = w.outcomes.Publish(t.Context(), saga.PublishInput{Records: w.recordsAfter(order.State{})})
 	requireFault(t, fault.Unavailable, err)
 	require.ErrorContains(t, err, "0 of 2 confirmed")
 }
@@ -217,7 +217,7 @@ func TestPublishReadsFromTheLogInPages(t *testing.T) {
 	}
 }
 
-func TestPublishSaysHowFarItHasComeFromTheLog(t *testing.T) {
+func TestPublishFromLogReturnsItsProgress(t *testing.T) {
 	w := newWorld(t)
 	w.long(350)
 	pages := 0

@@ -52,12 +52,12 @@ func TestDecisionsAreRecordedInlineOrAfterThePivotOnly(t *testing.T) {
 			result, err := w.outcomes.Record(t.Context(), test.in(s, test.outcome(s)))
 			require.NoError(t, err)
 			require.Equal(t, test.tail, types(result.Tail))
-			require.Equal(t, w.behind(s), result.Tail, "it answers what stands in the log")
+			require.Equal(t, w.recordsAfter(s), result.Tail, "it answers what stands in the log")
 		})
 	}
 }
 
-func TestWhatARunHasDecidedIsRecordedOnce(t *testing.T) {
+func TestDecisionIsRecordedOnce(t *testing.T) {
 	w := newWorld(t)
 	s := w.accepted()
 	s = w.write(s, s.Reserved([]order.LineOutcome{{SKU: "tea", Reason: order.ReasonOutOfStock}}, now))
@@ -67,7 +67,7 @@ func TestWhatARunHasDecidedIsRecordedOnce(t *testing.T) {
 	require.Equal(t, []string{event.OrderRejected}, types(result.Tail), "nothing follows from the end")
 }
 
-func TestAStepThatIsRunAgainAnswersTheSame(t *testing.T) {
+func TestRepeatedStepReturnsTheSameAnswer(t *testing.T) {
 	w := newWorld(t)
 	s := w.reserved()
 	input := inline(s, s.Authorized("p-1", now))
@@ -76,7 +76,7 @@ func TestAStepThatIsRunAgainAnswersTheSame(t *testing.T) {
 	again, err := w.outcomes.Record(t.Context(), input)
 	require.NoError(t, err)
 	require.Equal(t, first, again)
-	require.Len(t, w.behind(s), 2)
+	require.Len(t, w.recordsAfter(s), 2)
 
 	later, err := s.Fold(first.Tail)
 	require.NoError(t, err)
@@ -86,7 +86,7 @@ func TestAStepThatIsRunAgainAnswersTheSame(t *testing.T) {
 	require.Equal(t, []string{event.PaymentAuthorized, event.OrderSettling, event.PaymentCaptured}, types(again.Tail))
 }
 
-func TestLosingARaceReturnsWhatStands(t *testing.T) {
+func TestLostRaceReturnsStoredRecords(t *testing.T) {
 	t.Run("the slot holds another outcome", func(t *testing.T) {
 		w := newWorld(t)
 		s := w.accepted()
@@ -95,7 +95,7 @@ func TestLosingARaceReturnsWhatStands(t *testing.T) {
 		result, err := w.outcomes.Record(t.Context(), inline(s, refused))
 		require.NoError(t, err)
 		require.Equal(t, []string{event.InventoryReserved}, types(result.Tail))
-		require.Equal(t, w.behind(s), result.Tail)
+		require.Equal(t, w.recordsAfter(s), result.Tail)
 	})
 	t.Run("somebody decided meanwhile", func(t *testing.T) {
 		w := newWorld(t)
@@ -104,48 +104,48 @@ func TestLosingARaceReturnsWhatStands(t *testing.T) {
 		result, err := w.outcomes.Record(t.Context(), inline(s, s.Reserved(held("tea", "cup"), now)))
 		require.NoError(t, err)
 		require.Equal(t, []string{event.OrderCompensating}, types(result.Tail))
-		require.Len(t, w.behind(s), 1, "the outcome is decided upon again")
+		require.Len(t, w.recordsAfter(s), 1, "the outcome is decided upon again")
 	})
 }
 
-func TestRecordNeedsSomethingToRecord(t *testing.T) {
+func TestRecordRefusesEmptyInput(t *testing.T) {
 	w := newWorld(t)
 	s := w.accepted()
 	_, err := w.outcomes.Record(t.Context(), in(s))
 	requireFault(t, fault.Invalid, err)
 }
 
-func TestASlotBeforeTheHeadIsABug(t *testing.T) {
+func TestSlotBeforeTheHeadIsABug(t *testing.T) {
 	w := newWorld(t)
 	s := w.reserved()
 	_, err := w.outcomes.Record(t.Context(), in(s, s.Reserved([]order.LineOutcome{{Reason: order.ReasonOutOfStock}}, now)))
 	requireFault(t, fault.Internal, err)
 	require.ErrorContains(t, err, "reserve")
-	require.Empty(t, w.behind(s))
+	require.Empty(t, w.recordsAfter(s))
 }
 
-func TestDataThatCannotBeFoldedIsNotWritten(t *testing.T) {
+func TestUnfoldableDataIsNotWritten(t *testing.T) {
 	w := newWorld(t)
 	s := w.reserved()
 	e := s.Authorized("p-1", now)
 	e.Data = json.RawMessage(`{"paymentId":1}`)
 	_, err := w.outcomes.Record(t.Context(), in(s, e))
 	requireFault(t, fault.Malformed, err)
-	require.Empty(t, w.behind(s))
+	require.Empty(t, w.recordsAfter(s))
 }
 
 func TestAppendErrorsKeepTheirCode(t *testing.T) {
 	for _, code := range []fault.Code{fault.Unavailable, fault.Corrupt, fault.Invalid, fault.TooLarge} {
 		w := newWorld(t)
 		s := w.reserved()
-		w.log.appendErr = fault.New(code, "as told")
+		w.log.appendErr = fault.New(code, "injected")
 		_, err := w.outcomes.Record(t.Context(), in(s, s.Authorized("p-1", now)))
 		requireFault(t, code, err)
 		require.Empty(t, w.list.states)
 	}
 }
 
-func TestTheListFollowsStatusesThatLast(t *testing.T) {
+func TestListShowsLongStatuses(t *testing.T) {
 	w := newWorld(t)
 	s := w.accepted()
 	result, err := w.outcomes.Record(t.Context(), in(s, s.Reserved(held("tea", "cup"), now)))
@@ -161,7 +161,7 @@ func TestTheListFollowsStatusesThatLast(t *testing.T) {
 	require.EqualValues(t, 3, w.list.states[0].Head.Version)
 }
 
-func TestAListThatFailsStopsNoStep(t *testing.T) {
+func TestFailedListStopsNoStep(t *testing.T) {
 	t.Run("on the way", func(t *testing.T) {
 		w := newWorld(t)
 		s := w.reserved()
@@ -190,7 +190,7 @@ func TestAListThatFailsStopsNoStep(t *testing.T) {
 }
 
 // Who looks at the desk does not find there what is over.
-func TestWhatLeavesTheDeskIsListed(t *testing.T) {
+func TestResolvedAttentionIsListed(t *testing.T) {
 	w := newWorld(t)
 	s := w.decide(w.settling(), order.Facts{Stuck: &order.Stuck{Step: order.StepCapture, Error: "no answer"}})
 	require.Equal(t, order.StatusNeedsAttention, s.Status)

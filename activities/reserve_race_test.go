@@ -76,7 +76,7 @@ func race(t *testing.T, prepare func(s *shop) []*run, check func(t *testing.T, s
 }
 
 // Orders for the same SKUs, in opposite orders, take nothing from each other that neither can sell.
-func TestOrdersOfManyLinesDoNotStarveEachOther(t *testing.T) {
+func TestMultiLineOrdersDoNotStarveEachOther(t *testing.T) {
 	for _, lines := range []int{2, 20, 50, 100} {
 		t.Run(fmt.Sprintf("%d lines", lines), func(t *testing.T) {
 			race(t, func(s *shop) (runs []*run) {
@@ -99,7 +99,7 @@ func TestOrdersOfManyLinesDoNotStarveEachOther(t *testing.T) {
 
 // Orders that cannot be served do not take the others' goods: of the hot SKU there is one for each order that wants nothing
 // else. The sold-out one is gone, or waits for its payer.
-func TestOrdersForSoldOutGoodsDoNotTakeWhatOthersWant(t *testing.T) {
+func TestSoldOutOrdersHoldNoOtherStock(t *testing.T) {
 	for name, sku := range map[string]string{"after": "sold-out", "before": "a-sold-out"} {
 		for how, pending := range map[string]bool{"gone": false, "held": true} {
 			t.Run(name+", "+how, func(t *testing.T) {
@@ -127,7 +127,7 @@ func TestOrdersForSoldOutGoodsDoNotTakeWhatOthersWant(t *testing.T) {
 }
 
 // What declined orders held is sold to those that wait for it.
-func TestDeclinedOrdersLeaveTheirGoodsToThoseThatWait(t *testing.T) {
+func TestDeclinedOrdersReleaseStockForWaitingOrders(t *testing.T) {
 	race(t, func(s *shop) (runs []*run) {
 		s.stock("hot", 5)
 		for n := range 20 {

@@ -74,7 +74,7 @@ func confirmed(s *shop, n int) (runs []*run) {
 	return runs
 }
 
-func TestTheNewestHoldersAreAskedUntilNothingIsMissing(t *testing.T) {
+func TestNewestHoldersReleaseUntilNothingIsMissing(t *testing.T) {
 	s := newShop(t, func() time.Time { return now }, memlog.New())
 	defer s.close()
 	s.stock("tea", 6)
@@ -126,7 +126,7 @@ func TestTheNewestHoldersAreAskedUntilNothingIsMissing(t *testing.T) {
 }
 
 // Orders that go forward, and unknown ones, keep what they hold: then nothing is left to be asked.
-func TestOrdersThatCannotGiveWayAreNotAsked(t *testing.T) {
+func TestOrdersAfterThePivotKeepTheirStock(t *testing.T) {
 	s := newShop(t, func() time.Time { return now }, memlog.New())
 	defer s.close()
 	s.stock("tea", 2)

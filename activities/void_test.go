@@ -67,7 +67,7 @@ func keys(records []event.Record) []string {
 
 var refundedCharges = []string{event.ChargeAuthorized, event.ChargeCaptured, event.ChargeRefunded}
 
-func TestAVoidThatFindsACaptureRefundsIt(t *testing.T) {
+func TestVoidOfCapturedPaymentRefunds(t *testing.T) {
 	w, p, s := capturedLate(t)
 	result, err := p.Void(t.Context(), in(s))
 	require.NoError(t, err)
@@ -101,7 +101,7 @@ func TestAVoidThatFindsACaptureRefundsIt(t *testing.T) {
 }
 
 // The answers of the gateway's refund and of the appends are lost in turn: the money is given back once.
-func TestARefundWithoutAnAnswerIsMadeOnce(t *testing.T) {
+func TestRefundWithoutAnswerIsMadeOnce(t *testing.T) {
 	w, p, s := capturedLate(t)
 	lossy := &lossyGateway{Gateway: p.Participants.Gateway, lose: 2}
 	p.Participants.Gateway = lossy
@@ -124,7 +124,7 @@ func TestARefundWithoutAnAnswerIsMadeOnce(t *testing.T) {
 }
 
 // A compensation that comes late, from a run that is mistaken, does not touch a good capture.
-func TestACaptureIsNotRefundedUnlessTheLogDecidedToUndo(t *testing.T) {
+func TestCaptureIsRefundedOnlyAfterRecordedDecision(t *testing.T) {
 	w, p, s := capturedLate(t)
 	good := newWorld(t)
 	state := good.settling()
@@ -132,7 +132,7 @@ func TestACaptureIsNotRefundedUnlessTheLogDecidedToUndo(t *testing.T) {
 	state.Decision, state.PaymentID = order.Back, ""
 	_, err := p.Void(t.Context(), in(state))
 	requireFault(t, fault.EffectSettled, err)
-	require.Empty(t, good.behind(state))
+	require.Empty(t, good.recordsAfter(state))
 
 	// Nor when the log that is read is behind what the run has read: there may be more.
 	p.logsTo(w)
@@ -144,7 +144,7 @@ func TestACaptureIsNotRefundedUnlessTheLogDecidedToUndo(t *testing.T) {
 }
 
 // An operator has decided about the void while it was under way.
-func TestACaptureIsNotRefundedAfterASkip(t *testing.T) {
+func TestCaptureIsNotRefundedAfterSkip(t *testing.T) {
 	w, p, s := capturedLate(t)
 	asked := w.decide(s, order.Facts{Stuck: &order.Stuck{Step: order.StepAuthorize, Undo: true, Error: "captured", Attempts: 1}})
 	w.decide(asked, order.Facts{Resolutions: []order.Resolution{{ID: "d-2", Action: order.Skip, Note: "kept"}}})
@@ -155,7 +155,7 @@ func TestACaptureIsNotRefundedAfterASkip(t *testing.T) {
 }
 
 // The gateway refused the capture, and has captured all the same.
-func TestACaptureAfterItsRefusalIsRefunded(t *testing.T) {
+func TestCaptureAfterRefusalIsRefunded(t *testing.T) {
 	w, p, _ := capturedLate(t)
 	// The order's stream up to the pivot, and then a refusal.
 	other := newWorld(t)
@@ -172,7 +172,7 @@ func TestACaptureAfterItsRefusalIsRefunded(t *testing.T) {
 }
 
 // What is reserved for another refund is not given back by the undo.
-func TestAnUndoLeavesWhatIsReservedForOthers(t *testing.T) {
+func TestUndoKeepsReservationsOfOthers(t *testing.T) {
 	w, p, s := capturedLate(t)
 	_, err := refunds.Reserve(t.Context(), w.log, refunds.Claim{
 		Reference: "42", Key: "other", Source: refunds.Captured, Amount: 500, Limit: s.Order.TotalAmount, Currency: "EUR",
@@ -185,7 +185,7 @@ func TestAnUndoLeavesWhatIsReservedForOthers(t *testing.T) {
 	require.Equal(t, s.Order.TotalAmount-500, d.Amount)
 }
 
-func TestAVoidThatCannotLookUpRefundsNothing(t *testing.T) {
+func TestVoidWithoutLookupRefundsNothing(t *testing.T) {
 	for _, state := range []payment.State{payment.Authorized, payment.Undone, payment.Absent} {
 		w, p, s := capturedLate(t)
 		p.Participants.Gateway = &settledGateway{Gateway: p.Participants.Gateway, found: payment.Result{State: state}}

@@ -199,7 +199,7 @@ func types(records []event.Record) []string {
 }
 
 // behind returns what stands in the log behind a state.
-func (w *world) behind(s order.State) []event.Record {
+func (w *world) recordsAfter(s order.State) []event.Record {
 	w.t.Helper()
 	records, err := w.log.Log.Read(w.t.Context(), stream, s.Head.Version, 0)
 	require.NoError(w.t, err)

@@ -25,7 +25,7 @@ func (f *fixture) stuck(id string) {
 		saga.Object("orderId", id, saga.Attention{Step: order.StepCapture, Error: "no answer"})))
 }
 
-func TestDesk(t *testing.T) {
+func TestAttention(t *testing.T) {
 	f := newFixture(t, func(c *api.Config) {
 		none := &flowSagas{}
 		c.Flows = []api.Flow{{Definer: &order.Flow, Sagas: none}, {Definer: &latepayment.Flow, Sagas: none}}
@@ -34,7 +34,7 @@ func TestDesk(t *testing.T) {
 		return readmodel.Order{Order: order.Order{ID: id}, Flow: flow, Reason: reason, Status: order.StatusNeedsAttention,
 			Attention: &readmodel.Attention{AttentionState: a, Actions: actions}}
 	}
-	f.orders.desk = []readmodel.Order{
+	f.orders.attention = []readmodel.Order{
 		needs("o-2", "", "", order.AttentionState{
 			Open: true, Step: order.StepAuthorize, Undo: true, Count: 2, Error: "no answer", Attempts: 1,
 			NextTry: at.Add(time.Minute), Since: at,
@@ -50,9 +50,9 @@ func TestDesk(t *testing.T) {
 	a := f.do(http.MethodGet, "/v1/attention?limit=2&cursor=abc", "")
 	require.Equal(t, http.StatusOK, a.status)
 	require.Equal(t, readmodel.Filter{Limit: 2, Cursor: "abc"}, f.orders.filter)
-	golden(t, "desk.json", a.body)
+	golden(t, "attention.json", a.body)
 
-	f.orders.desk, f.orders.next = nil, ""
+	f.orders.attention, f.orders.next = nil, ""
 	require.JSONEq(t, `{"items":[],"nextCursor":null}`, f.do(http.MethodGet, "/v1/attention", "").body)
 	require.Equal(t, 50, f.orders.filter.Limit)
 	require.Equal(t, http.StatusUnprocessableEntity, f.do(http.MethodGet, "/v1/attention?status=shipped", "").status)

@@ -159,8 +159,8 @@ func walkRoutes(t *testing.T) {
 	require.Contains(t, g.output.String(), `"caller":"only-orders-read"`)
 }
 
-// TestOtherFormsOfAPathAreGuarded: what the router takes for the same route is guarded as that route is.
-func TestOtherFormsOfAPathAreGuarded(t *testing.T) {
+// TestPathVariantsNeedAuthentication: what the router takes for the same route is guarded as that route is.
+func TestPathVariantsNeedAuthentication(t *testing.T) {
 	g := newGuarded(t)
 	for _, target := range []string{
 		"/v1/orders", "/v1/orders/", "/v1/orders/x%2Fevents", "/v1/orders/x%2F..%2F..%2Flivez", "/v1/orders/..%2F..%2Flivez", "/v1/orders/livez",
@@ -187,7 +187,7 @@ func TestCredentialsAreCheckedBeforeTheBody(t *testing.T) {
 	require.Equal(t, `Bearer realm="ordersaga", error="invalid_token"`, a.header.Get("WWW-Authenticate"))
 }
 
-func TestAStoreThatDoesNotAnswerIsNot401(t *testing.T) {
+func TestUnavailableKeyStoreIsNot401(t *testing.T) {
 	g := newGuarded(t)
 	g.store.Break(errors.New("no server"))
 	a := g.as("osk_"+strings.Repeat("A", 43), http.MethodGet, "/v1/orders", "")
@@ -225,7 +225,7 @@ func TestIdempotencyKeysBelongToTheirCaller(t *testing.T) {
 	require.False(t, ids[before])
 }
 
-func TestTheCallerIsTheActor(t *testing.T) {
+func TestCallerIsTheActor(t *testing.T) {
 	dead := &letters{detail: letter(nil)}
 	g := newGuarded(t, func(c *api.Config) { c.DeadLetters = dead })
 	shop := g.key("ops")
@@ -280,7 +280,7 @@ func newOrderFlow(t *testing.T, g *guarded, key string) int {
 	return server.as(key, http.MethodPost, "/v1/sagas/order/o-1/cancellation", "").status
 }
 
-func TestTokensOfACustomerSeeThatCustomersOrders(t *testing.T) {
+func TestCustomerTokensSeeTheirOrdersOnly(t *testing.T) {
 	g := newGuarded(t)
 	for token, customer := range map[string]string{"own": "customer-7", "foreign": "customer-8"} {
 		g.tokens[token] = auth.Caller{Namespace: token, Actor: token, Scopes: auth.Scopes, CustomerID: customer}
@@ -335,7 +335,7 @@ func TestTokensOfACustomerSeeThatCustomersOrders(t *testing.T) {
 	}
 }
 
-func TestEachCallerHasItsRate(t *testing.T) {
+func TestRateLimitIsPerCaller(t *testing.T) {
 	now := at
 	g := newGuarded(t, func(c *api.Config) {
 		c.RateLimit = api.RateLimit{Requests: 3, Per: time.Minute}
@@ -366,7 +366,7 @@ func TestEachCallerHasItsRate(t *testing.T) {
 	require.Equal(t, http.StatusTooManyRequests, f.do(http.MethodGet, "/v1/orders", "").status, "without authentication all are one caller")
 }
 
-func TestTooManyRequestsAtOnceAreUnavailable(t *testing.T) {
+func TestTooManyConcurrentRequestsAreUnavailable(t *testing.T) {
 	g := newGuarded(t, func(c *api.Config) { c.MaxRequests = 1 })
 	key := g.key("shop")
 	entered, leave := make(chan struct{}), make(chan struct{})
@@ -387,7 +387,7 @@ func TestTooManyRequestsAtOnceAreUnavailable(t *testing.T) {
 	require.Equal(t, http.StatusOK, g.as(key, http.MethodGet, "/v1/orders", "").status)
 }
 
-func TestMetricsElsewhereAreNotServedHere(t *testing.T) {
+func TestMetricsOnOwnAddressAreNotServedByTheAPI(t *testing.T) {
 	f := newFixture(t, func(c *api.Config) { c.HideMetrics = true })
 	require.Equal(t, "not_found", f.do(http.MethodGet, "/metrics", "").problem(t).Code)
 }

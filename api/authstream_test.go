@@ -45,7 +45,7 @@ func TestStreamEndsWithItsCredentials(t *testing.T) {
 	}
 }
 
-func TestAnswerThatWaitsEndsWithItsCredentials(t *testing.T) {
+func TestWaitingRequestEndsWithItsCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGuarded(t)
 		key := g.key("shop")
@@ -57,7 +57,7 @@ func TestAnswerThatWaitsEndsWithItsCredentials(t *testing.T) {
 	})
 }
 
-func TestEachCallerHasItsStreams(t *testing.T) {
+func TestStreamLimitIsPerCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGuarded(t, func(c *api.Config) { c.MaxCallerStreams = 1 })
 		shop, other := g.key("shop"), g.key("other")
@@ -85,7 +85,7 @@ func TestEachCallerHasItsStreams(t *testing.T) {
 	})
 }
 
-func TestEachCallerWaitsForSoManyAnswers(t *testing.T) {
+func TestWaitLimitIsPerCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGuarded(t, func(c *api.Config) { c.MaxCallerWaits = 1 })
 		shop, other := g.key("shop"), g.key("other")

@@ -26,7 +26,7 @@ func (f *fixture) doChunked(target, body string, headers ...string) answer {
 	return answer{status: w.Code, header: w.Header(), body: w.Body.String()}
 }
 
-func TestAnEmptyBodyIsNoneHoweverItIsSent(t *testing.T) {
+func TestEmptyBodyIsNoBody(t *testing.T) {
 	f := newFixture(t)
 	cancelled := cancelling(f)
 	const path = "/v1/orders/o-1/cancellation"
@@ -69,7 +69,7 @@ func TestContentTypesOfJSON(t *testing.T) {
 	}
 }
 
-func TestContentEncodingIsRefusedByName(t *testing.T) {
+func TestUnsupportedContentEncodingIsRefused(t *testing.T) {
 	f := newFixture(t)
 	for _, coding := range []string{"gzip", "br", "identity, deflate"} {
 		a := f.do(http.MethodPost, "/v1/orders", validOrder, "Content-Encoding", coding)
@@ -83,7 +83,7 @@ func TestContentEncodingIsRefusedByName(t *testing.T) {
 	require.Empty(t, f.do(http.MethodPost, "/v1/orders", validOrder, "Content-Type", "text/html").header.Get("Accept-Encoding"))
 }
 
-func TestAByteOrderMarkIsPassedOver(t *testing.T) {
+func TestByteOrderMarkIsSkipped(t *testing.T) {
 	f := newFixture(t)
 	const mark = "\ufeff"
 	require.Equal(t, http.StatusAccepted, f.doChunked("/v1/orders", mark+validOrder, "Content-Type", "application/json").status)
@@ -94,7 +94,7 @@ func TestAByteOrderMarkIsPassedOver(t *testing.T) {
 	require.Equal(t, 1, *cancelled)
 }
 
-func TestATrailingSlashMeansNothing(t *testing.T) {
+func TestTrailingSlashIsIgnored(t *testing.T) {
 	f := newFixture(t)
 	f.append("o-1", timeline("o-1")...)
 	f.sagas.cancel = func(_ context.Context, id string, _ order.Cancellation) (saga.CancelAnswer, error) {

@@ -148,7 +148,7 @@ func TestMissingBodyIsAnsweredAndClosed(t *testing.T) {
 	}
 }
 
-func TestMissingBodyThatIsNeededHasADeadline(t *testing.T) {
+func TestMissingRequiredBodyHasADeadline(t *testing.T) {
 	for _, request := range []string{
 		"POST /v1/orders HTTP/1.1\nHost: localhost\nContent-Length: 10\nContent-Type: application/json\n\n{",
 		"POST /v1/orders HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked\nContent-Type: application/json\n\n1\n{\n",
@@ -200,7 +200,7 @@ func TestStoppingDoesNotWaitForClients(t *testing.T) {
 	}
 }
 
-func TestUnreadBodyThatComesLeavesTheConnectionUsable(t *testing.T) {
+func TestUnreadBodyLeavesTheConnectionUsable(t *testing.T) {
 	const next = "GET /v1/orders/o-9 HTTP/1.1\nHost: localhost\n\n"
 	for _, first := range []string{
 		"GET /livez HTTP/1.1\nHost: localhost\nContent-Length: 10\n\n0123456789",
@@ -218,7 +218,7 @@ func TestUnreadBodyThatComesLeavesTheConnectionUsable(t *testing.T) {
 	}
 }
 
-func TestARequestOutlivesTheDeadlineForReading(t *testing.T) {
+func TestRequestOutlivesTheReadDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
 		began := time.Now()
@@ -289,7 +289,7 @@ func TestErrorsOfTheHTTPServerAreProblems(t *testing.T) {
 }
 
 // What handlers answer is never taken for an answer of the server's own.
-func TestAnswersOfHandlersStayAsTheyAre(t *testing.T) {
+func TestHandlerResponsesAreNotChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := servePiped(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
@@ -311,7 +311,7 @@ func TestAnswersOfHandlersStayAsTheyAre(t *testing.T) {
 	})
 }
 
-func TestAProcessWithoutTheAPIAnswersProblems(t *testing.T) {
+func TestProcessWithoutAPIReturnsProblems(t *testing.T) {
 	readiness := api.Readiness{Status: "ready", Checks: []api.Check{{Name: "mongodb", Status: "ok"}}}
 	for _, starting := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

@@ -75,15 +75,15 @@ func letter(body []byte) deadletter.Letter {
 
 // deadFixture is a server over a desk.
 func deadFixture(t *testing.T) (*fixture, *letters) {
-	desk := &letters{detail: letter([]byte(`{"id":"evt-1","data":{"sku":"tea"}}`))}
-	return newFixture(t, func(c *api.Config) { c.DeadLetters = desk }), desk
+	deadLetters := &letters{detail: letter([]byte(`{"id":"evt-1","data":{"sku":"tea"}}`))}
+	return newFixture(t, func(c *api.Config) { c.DeadLetters = deadLetters }), deadLetters
 }
 
 func TestListDeadLetters(t *testing.T) {
-	f, desk := deadFixture(t)
+	f, deadLetters := deadFixture(t)
 	require.JSONEq(t, `{"items":[],"nextCursor":null}`, f.do(http.MethodGet, "/v1/dead-letters", "").body)
-	require.Equal(t, deadletter.Filter{Limit: 50}, desk.filter)
-	desk.items, desk.next = []deadletter.Letter{desk.detail}, "more"
+	require.Equal(t, deadletter.Filter{Limit: 50}, deadLetters.filter)
+	deadLetters.items, deadLetters.next = []deadletter.Letter{deadLetters.detail}, "more"
 	after := cursor.DeadLetters.Format(cursor.Position{Millis: 1, ID: "a"})
 	a := f.do(http.MethodGet, "/v1/dead-letters?reason=invalid,conflict&type=stock.received&status=open&status=replaying"+
 		"&failedFrom=2026-01-01T00:00:00Z&failedTo=2026-02-01T00:00:00Z&limit=2&cursor="+after, "")
@@ -92,55 +92,55 @@ func TestListDeadLetters(t *testing.T) {
 		Reasons: []fault.Code{fault.Invalid, fault.Conflict}, Types: []string{"stock.received"},
 		Statuses: []deadletter.Status{deadletter.StatusOpen, deadletter.StatusReplaying}, Limit: 2, Cursor: after,
 		From: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC),
-	}, desk.filter)
+	}, deadLetters.filter)
 	golden(t, "dead-letters.json", a.body)
 	for query, parameter := range map[string]string{
 		"status=lost": "status", "limit=0": "limit", "cursor=x": "cursor", "failedFrom=yesterday": "failedFrom", "reasons=invalid": "reasons",
 	} {
 		require.Equal(t, parameter, f.do(http.MethodGet, "/v1/dead-letters?"+query, "").problem(t).Errors[0].Parameter)
 	}
-	desk.err = fault.New(fault.Unavailable, "away")
+	deadLetters.err = fault.New(fault.Unavailable, "away")
 	require.Equal(t, http.StatusServiceUnavailable, f.do(http.MethodGet, "/v1/dead-letters", "").status)
 }
 
 func TestGetDeadLetter(t *testing.T) {
-	f, desk := deadFixture(t)
-	a := f.do(http.MethodGet, "/v1/dead-letters/"+desk.detail.ID, "")
+	f, deadLetters := deadFixture(t)
+	a := f.do(http.MethodGet, "/v1/dead-letters/"+deadLetters.detail.ID, "")
 	require.Equal(t, http.StatusOK, a.status, a.body)
-	require.Equal(t, desk.detail.ID, desk.id)
+	require.Equal(t, deadLetters.detail.ID, deadLetters.id)
 	golden(t, "dead-letter.json", a.body)
 
-	desk.detail = letter([]byte{0xff, 0})
+	deadLetters.detail = letter([]byte{0xff, 0})
 	require.Contains(t, f.do(http.MethodGet, "/v1/dead-letters/a", "").body, `"payload":"/wA=","payloadEncoding":"base64"`)
-	desk.detail = letter(make([]byte, 9<<20))
+	deadLetters.detail = letter(make([]byte, 9<<20))
 	require.Contains(t, f.do(http.MethodGet, "/v1/dead-letters/a", "").body, `"payload":null,"payloadEncoding":"omitted"`)
 	require.Equal(t, "not_found", f.do(http.MethodGet, "/v1/dead-letters/a%20b", "").problem(t).Code)
-	desk.err = fault.New(fault.NotFound, "dead letter a does not exist")
+	deadLetters.err = fault.New(fault.NotFound, "dead letter a does not exist")
 	require.Equal(t, http.StatusNotFound, f.do(http.MethodGet, "/v1/dead-letters/a", "").status)
 }
 
 func TestReplayDeadLetter(t *testing.T) {
-	f, desk := deadFixture(t)
-	path := "/v1/dead-letters/" + desk.detail.ID + "/replay"
+	f, deadLetters := deadFixture(t)
+	path := "/v1/dead-letters/" + deadLetters.detail.ID + "/replay"
 	require.Equal(t, http.StatusOK, f.do(http.MethodPost, path, "").status, "a body is not needed")
-	require.NotEmpty(t, desk.request.ID)
-	require.Nil(t, desk.request.Body)
+	require.NotEmpty(t, deadLetters.request.ID)
+	require.Nil(t, deadLetters.request.Body)
 
 	a := f.do(http.MethodPost, path, `{"by":"ada","note":"fixed","force":true,"body":{"id":"evt-1","data":{"quantity":12,"sku":"tea <&>"}}}`)
 	require.Equal(t, http.StatusOK, a.status, a.body)
-	require.JSONEq(t, `{"data":{"quantity":12,"sku":"tea <&>"},"id":"evt-1"}`, string(desk.request.Body))
-	require.Contains(t, string(desk.request.Body), "tea <&>", "as it was written")
-	require.True(t, desk.request.Force)
-	require.Equal(t, "ada: fixed", desk.request.By+": "+desk.request.Note)
+	require.JSONEq(t, `{"data":{"quantity":12,"sku":"tea <&>"},"id":"evt-1"}`, string(deadLetters.request.Body))
+	require.Contains(t, string(deadLetters.request.Body), "tea <&>", "as it was written")
+	require.True(t, deadLetters.request.Force)
+	require.Equal(t, "ada: fixed", deadLetters.request.By+": "+deadLetters.request.Note)
 	f.do(http.MethodPost, path, `{"body":"as it is"}`)
-	require.Equal(t, "as it is", string(desk.request.Body))
+	require.Equal(t, "as it is", string(deadLetters.request.Body))
 
 	f.do(http.MethodPost, path, "", "Idempotency-Key", "k-1")
-	first := desk.request.ID
+	first := deadLetters.request.ID
 	f.do(http.MethodPost, path, "", "Idempotency-Key", "k-1")
-	require.Equal(t, first, desk.request.ID)
+	require.Equal(t, first, deadLetters.request.ID)
 
-	done := len(desk.did)
+	done := len(deadLetters.did)
 	for body, pointer := range map[string]string{
 		`{"by":"a b"}`: "/by", `{"note":"` + strings.Repeat("x", 501) + `"}`: "/note", `{"force":"yes"}`: "/force",
 		`{"body":12}`: "/body", `{"payload":{}}`: "/payload", `{"note":7}`: "/note",
@@ -150,37 +150,37 @@ func TestReplayDeadLetter(t *testing.T) {
 		require.Equal(t, pointer, *p.Errors[0].Pointer, body)
 	}
 	require.Equal(t, "dryRun", f.do(http.MethodPost, path+"?dryRun=maybe", "").problem(t).Errors[0].Parameter)
-	require.Len(t, desk.did, done, "nothing was replayed")
-	desk.err = fault.New(fault.ResolutionRefused, "it has already been replayed")
+	require.Len(t, deadLetters.did, done, "nothing was replayed")
+	deadLetters.err = fault.New(fault.ResolutionRefused, "it has already been replayed")
 	p := f.do(http.MethodPost, path, "").problem(t)
 	require.Equal(t, []any{409, "resolution_refused", "it has already been replayed"}, []any{p.Status, p.Code, p.Detail})
 }
 
 func TestDryRun(t *testing.T) {
-	f, desk := deadFixture(t)
-	desk.run = deadletter.DryRun{Preview: deadletter.Preview{Outcome: "move", Sentence: "would move order o-1 from shipped to completed", OrderID: "o-1"}}
-	path := "/v1/dead-letters/" + desk.detail.ID + "/replay?dryRun=true"
-	require.JSONEq(t, `{"id":"`+desk.detail.ID+`","dryRun":true,"outcome":"move","would":"would move order o-1 from shipped to completed",
+	f, deadLetters := deadFixture(t)
+	deadLetters.run = deadletter.DryRun{Preview: deadletter.Preview{Outcome: "move", Sentence: "would move order o-1 from shipped to completed", OrderID: "o-1"}}
+	path := "/v1/dead-letters/" + deadLetters.detail.ID + "/replay?dryRun=true"
+	require.JSONEq(t, `{"id":"`+deadLetters.detail.ID+`","dryRun":true,"outcome":"move","would":"would move order o-1 from shipped to completed",
 		"orderId":"o-1","refusal":null}`, f.do(http.MethodPost, path, "").body)
-	desk.run = deadletter.DryRun{Preview: deadletter.Preview{Outcome: "book", Sentence: "would book 1 of tea"}, Refusal: "it has been discarded"}
-	require.JSONEq(t, `{"id":"`+desk.detail.ID+`","dryRun":true,"outcome":"book","would":"would book 1 of tea","orderId":null,
+	deadLetters.run = deadletter.DryRun{Preview: deadletter.Preview{Outcome: "book", Sentence: "would book 1 of tea"}, Refusal: "it has been discarded"}
+	require.JSONEq(t, `{"id":"`+deadLetters.detail.ID+`","dryRun":true,"outcome":"book","would":"would book 1 of tea","orderId":null,
 		"refusal":"it has been discarded"}`, f.do(http.MethodPost, path, `{"body":{}}`).body)
-	require.Equal(t, "{}", string(desk.request.Body))
-	require.Empty(t, desk.did)
+	require.Equal(t, "{}", string(deadLetters.request.Body))
+	require.Empty(t, deadLetters.did)
 }
 
 func TestDiscardDeadLetter(t *testing.T) {
-	f, desk := deadFixture(t)
-	path := "/v1/dead-letters/" + desk.detail.ID + "/discard"
+	f, deadLetters := deadFixture(t)
+	path := "/v1/dead-letters/" + deadLetters.detail.ID + "/discard"
 	for _, body := range []string{"", `{}`, `{"note":"  "}`} {
 		p := f.do(http.MethodPost, path, body).problem(t)
 		require.Equal(t, "invalid", p.Code)
 		require.Equal(t, "/note", *p.Errors[0].Pointer)
 	}
 	require.Equal(t, "/force", *f.do(http.MethodPost, path, `{"note":"no","force":true}`).problem(t).Errors[0].Pointer)
-	require.Empty(t, desk.did)
+	require.Empty(t, deadLetters.did)
 	require.Equal(t, http.StatusOK, f.do(http.MethodPost, path, `{"by":"ada","note":"sent again"}`).status)
-	require.Equal(t, []string{"discard"}, desk.did)
-	desk.err = fault.New(fault.ResolutionRefused, "it has already been discarded")
+	require.Equal(t, []string{"discard"}, deadLetters.did)
+	deadLetters.err = fault.New(fault.ResolutionRefused, "it has already been discarded")
 	require.Equal(t, http.StatusConflict, f.do(http.MethodPost, path, `{"note":"no"}`).status)
 }

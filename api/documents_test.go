@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestEveryAnswerSaysWhetherItMayBeCached(t *testing.T) {
+func TestEveryResponseHasCacheControl(t *testing.T) {
 	f := newFixture(t)
 	f.append("o-1", timeline("o-1")...)
 	for path, want := range map[string]string{

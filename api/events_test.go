@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/wire"
 )
 
-func TestEverySchemaIsServedWhereDataschemaSays(t *testing.T) {
+func TestEverySchemaIsServedAtItsDataschema(t *testing.T) {
 	f := newFixture(t)
 	for _, d := range []event.Direction{event.Inbound, event.Published, event.Ledger} {
 		for _, typ := range event.Types(d) {
@@ -27,7 +27,7 @@ func TestEverySchemaIsServedWhereDataschemaSays(t *testing.T) {
 	}
 }
 
-func TestNoOtherSchemaIsServed(t *testing.T) {
+func TestUnknownSchemaIsNotFound(t *testing.T) {
 	f := newFixture(t)
 	for _, path := range []string{
 		"/schemas/order.teleported/1", "/schemas/order.accepted/0", "/schemas/order.accepted/99", "/schemas/order.accepted/01",
@@ -39,7 +39,7 @@ func TestNoOtherSchemaIsServed(t *testing.T) {
 	}
 }
 
-func TestTheAsyncAPIDocumentIsServed(t *testing.T) {
+func TestAsyncAPIDocumentIsServed(t *testing.T) {
 	want, err := os.ReadFile("asyncapi.yaml")
 	require.NoError(t, err)
 	a := newFixture(t).do(http.MethodGet, "/asyncapi.yaml", "")

@@ -109,9 +109,9 @@ func (s *sagas) Find(_ context.Context, id string) (sagaclient.Found, error) {
 
 // list is a read model that remembers what it was asked.
 type list struct {
-	filter readmodel.Filter
-	states []order.State
-	desk   []readmodel.Order
+	filter    readmodel.Filter
+	states    []order.State
+	attention []readmodel.Order
 	// sagas are those of other flows, sagaFilter what they were asked for with.
 	sagas      []readmodel.Order
 	sagaFilter readmodel.Filter
@@ -121,7 +121,7 @@ type list struct {
 
 func (l *list) NeedsAttention(_ context.Context, cursor string, limit int) ([]readmodel.Order, string, error) {
 	l.filter = readmodel.Filter{Cursor: cursor, Limit: limit}
-	return l.desk, l.next, l.err
+	return l.attention, l.next, l.err
 }
 
 func (l *list) Sagas(_ context.Context, f readmodel.Filter) ([]readmodel.Order, string, error) {

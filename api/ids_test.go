@@ -23,7 +23,7 @@ func withID(id string) string { return `{"id":` + quoted(id) + `,` + validOrder[
 
 func quoted(text string) string { return `"` + strings.ReplaceAll(text, `"`, `\"`) + `"` }
 
-func TestOrdersHaveTheIDsOfTheirShops(t *testing.T) {
+func TestClientMayChooseOrderID(t *testing.T) {
 	f := newFixture(t)
 	for _, id := range shopIDs {
 		placed := f.do(http.MethodPost, "/v1/orders", withID(id))
@@ -67,7 +67,7 @@ func encodedWhole(id string) string {
 	return b.String()
 }
 
-func TestAnIDOfTheShopMakesARequestRepeatable(t *testing.T) {
+func TestClientOrderIDMakesRequestIdempotent(t *testing.T) {
 	f := newFixture(t)
 	const id = "gid://shopify/Order/1"
 	require.Empty(t, f.do(http.MethodPost, "/v1/orders", withID(id)).header.Get("Idempotent-Replayed"))
@@ -91,7 +91,7 @@ func TestAnIDOfTheShopMakesARequestRepeatable(t *testing.T) {
 	}
 }
 
-func TestStockHasTheSKUsOfItsShop(t *testing.T) {
+func TestClientMayChooseSKU(t *testing.T) {
 	f := newFixture(t)
 	for _, sku := range shopIDs {
 		path := "/v1/stock/" + url.PathEscape(sku)

@@ -86,7 +86,7 @@ func TestSpecificationHasEveryStatus(t *testing.T) {
 	require.Equal(t, order.Statuses, described)
 }
 
-func TestDocsShowEveryOperationAndNothingFromElsewhere(t *testing.T) {
+func TestDocsShowEveryOperationWithoutExternalResources(t *testing.T) {
 	f := newFixture(t)
 	page := f.do(http.MethodGet, "/docs", "")
 	require.Equal(t, http.StatusOK, page.status)
@@ -112,7 +112,7 @@ func TestProblemTypesLeadToDocs(t *testing.T) {
 }
 
 // What is refused before an operation sees the request is described with every one.
-func TestSpecificationHasTheRefusalsOfEveryOperation(t *testing.T) {
+func TestSpecificationHasErrorsOfEveryOperation(t *testing.T) {
 	doc, _ := specified()
 	for path, item := range doc.Paths.Map() {
 		if slices.Contains([]string{"/livez", "/readyz", "/metrics"}, path) {

@@ -42,7 +42,7 @@ func TestGetOrderBeforeItsFirstEvent(t *testing.T) {
 	}
 }
 
-func TestGetOrderAsItStood(t *testing.T) {
+func TestGetOrderAtTime(t *testing.T) {
 	f := newFixture(t)
 	f.append("o-1", timeline("o-1")...)
 	for when, want := range map[string]string{
@@ -65,7 +65,7 @@ func TestGetOrderAsItStood(t *testing.T) {
 }
 
 // The clock of the fixture's API is behind the one that timed the order.
-func TestGetOrderFromTheFutureOfTheClock(t *testing.T) {
+func TestGetOrderWithFutureTime(t *testing.T) {
 	for _, ahead := range []time.Duration{time.Millisecond, time.Minute, 45 * time.Minute} {
 		f := newFixture(t)
 		entries := timeline("o-1")

@@ -18,7 +18,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-func TestPlaceAnswersAccepted(t *testing.T) {
+func TestPlaceReturnsAccepted(t *testing.T) {
 	f := newFixture(t)
 	a := f.do(http.MethodPost, "/v1/orders", validOrder, "X-Correlation-Id", "correlation-1")
 	require.Equal(t, http.StatusAccepted, a.status)
@@ -63,7 +63,7 @@ func TestPlaceWithKeyIsOneOrder(t *testing.T) {
 	require.Len(t, f.sagas.placed, 2)
 }
 
-func TestPlaceSameKeyAtOnce(t *testing.T) {
+func TestConcurrentPlaceWithSameKey(t *testing.T) {
 	f := newFixture(t)
 	const clients = 20
 	answers := make([]answer, clients)
@@ -108,7 +108,7 @@ func TestPlaceWaitsForTheEnd(t *testing.T) {
 	})
 }
 
-func TestPlaceDoesNotWaitLonger(t *testing.T) {
+func TestPlaceWaitIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
 		f.sagas.started = func(p sagaclient.Placement) { f.append(p.Order.ID, timeline(p.Order.ID)[:3]...) }
@@ -121,7 +121,7 @@ func TestPlaceDoesNotWaitLonger(t *testing.T) {
 	})
 }
 
-func TestDrainEndsWaiting(t *testing.T) {
+func TestDrainEndsWaitingRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
 		time.AfterFunc(2*time.Second, f.server.Drain)

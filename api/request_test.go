@@ -64,7 +64,7 @@ func TestTraceParentIsCarried(t *testing.T) {
 	require.Equal(t, []string{parent, ""}, got)
 }
 
-func TestPanicsAreAnswered(t *testing.T) {
+func TestPanicReturnsInternalError(t *testing.T) {
 	f := newFixture(t)
 	f.sagas.started = func(sagaclient.Placement) { panic("secret state") }
 	a := f.do(http.MethodPost, "/v1/orders", validOrder)
@@ -74,7 +74,7 @@ func TestPanicsAreAnswered(t *testing.T) {
 	require.Contains(t, f.output.String(), "secret state")
 }
 
-func TestEveryCodeHasAnAnswer(t *testing.T) {
+func TestEveryCodeHasAResponse(t *testing.T) {
 	f := newFixture(t)
 	for _, code := range fault.Codes() {
 		f.orders.err = fmt.Errorf("outer: %w", &fault.Error{Code: code, Message: "safe words", Err: errors.New("secret words")})
@@ -176,7 +176,7 @@ func TestTooLargeBodies(t *testing.T) {
 	}
 }
 
-func TestTooLargeIsSaidBeforeItIsSent(t *testing.T) {
+func TestTooLargeBodyIsRefusedByContentLength(t *testing.T) {
 	f := newFixture(t)
 	server := f.listen()
 	dialer := net.Dialer{}
@@ -192,7 +192,7 @@ func TestTooLargeIsSaidBeforeItIsSent(t *testing.T) {
 	require.Equal(t, http.StatusRequestEntityTooLarge, response.StatusCode)
 }
 
-func TestCutOffBody(t *testing.T) {
+func TestTruncatedBody(t *testing.T) {
 	f := newFixture(t)
 	a := f.do(http.MethodPost, "/v1/orders", validOrder[:10])
 	require.Equal(t, http.StatusBadRequest, a.status)

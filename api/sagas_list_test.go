@@ -67,7 +67,7 @@ func walk(t *testing.T, f *fixture, path string, limit int) (ids []string) {
 	return nil
 }
 
-func TestSagasArePagedOverBothParts(t *testing.T) {
+func TestSagaPagesSpanBothLists(t *testing.T) {
 	f := newSagasFixture(t, withList(listed()))
 	for path, want := range map[string]string{
 		"/v1/sagas?":                                                    "o-4 o-3 o-2 o-1 g-4 g-3 x-1 g-2 g-1",
@@ -161,7 +161,7 @@ func manyStatuses(n int) string {
 	return strings.Join(names, ",")
 }
 
-func TestListOfSagasWithoutItsStore(t *testing.T) {
+func TestListOfSagasWithoutStore(t *testing.T) {
 	f := newSagasFixture(t)
 	f.orders.err = fault.New(fault.Unavailable, "no list")
 	for _, path := range []string{"/v1/sagas", "/v1/sagas?flow=gift"} {
@@ -177,6 +177,6 @@ func TestAttentionOfSagasOfOtherFlows(t *testing.T) {
 			Actions:        []saga.ResolutionAction{saga.Retry, saga.Skip},
 		}}
 	}
-	f.orders.desk = []readmodel.Order{needs("gift", "present-g-1"), needs("gone", "left.over-x-1")}
-	golden(t, "desk-sagas.json", f.do(http.MethodGet, "/v1/attention", "").body)
+	f.orders.attention = []readmodel.Order{needs("gift", "present-g-1"), needs("gone", "left.over-x-1")}
+	golden(t, "attention-sagas.json", f.do(http.MethodGet, "/v1/attention", "").body)
 }

@@ -225,7 +225,7 @@ func TestResolveSaga(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, f.do(http.MethodPost, "/v1/sagas/gift/g-1/resolutions", "").status)
 }
 
-func TestTheLineOfARequestNamesTheSaga(t *testing.T) {
+func TestRequestLogNamesTheSaga(t *testing.T) {
 	f := newSagasFixture(t)
 	f.give("g-1", giftEvents("g-1")...)
 	f.do(http.MethodGet, "/v1/sagas/gift/g-1", "")
@@ -235,7 +235,7 @@ func TestTheLineOfARequestNamesTheSaga(t *testing.T) {
 	require.Contains(t, f.output.String(), `"flow":"order","order_id":"o-1"`)
 }
 
-func TestFlowsOfTheConfigurationAreWhole(t *testing.T) {
+func TestIncompleteFlowsAreRefused(t *testing.T) {
 	f := newSagasFixture(t)
 	whole := api.Flow{Definer: f.flow, Sagas: f.gifts}
 	c := api.Config{Flows: []api.Flow{whole, {Definer: f.flow}, {Sagas: f.gifts}, whole}}

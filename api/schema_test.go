@@ -37,8 +37,8 @@ func compileRequest(t *testing.T, pointer string) *jsonschema.Schema {
 	return schema
 }
 
-// TestRequestSchemasSayWhatIsAccepted: a body that the schema of the specification takes is accepted, and no other one.
-func TestRequestSchemasSayWhatIsAccepted(t *testing.T) {
+// TestRequestSchemasMatchTheDecoder: a body that the schema of the specification takes is accepted, and no other one.
+func TestRequestSchemasMatchTheDecoder(t *testing.T) {
 	at := func(path string) string {
 		return "/paths/" + strings.ReplaceAll(path, "/", "~1") + "/post/requestBody/content/application~1json/schema"
 	}

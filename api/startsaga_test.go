@@ -104,7 +104,7 @@ func TestStartSagaAndWait(t *testing.T) {
 	require.Equal(t, "completed", a.sagaOf(t).Status)
 }
 
-func TestAWaitThatIsCutShort(t *testing.T) {
+func TestInterruptedWait(t *testing.T) {
 	for name, cut := range map[string]func(f *sagasFixture, gone context.CancelFunc){
 		"the server drains":  func(f *sagasFixture, _ context.CancelFunc) { f.server.Drain() },
 		"the client is gone": func(_ *sagasFixture, gone context.CancelFunc) { gone() },
@@ -200,7 +200,7 @@ func TestStartSagaRefusesBodies(t *testing.T) {
 }
 
 // What the flow reads is what was sent, digit by digit.
-func TestTheInputOfASagaIsPassedOnAsItIs(t *testing.T) {
+func TestSagaInputIsPassedUnchanged(t *testing.T) {
 	f := newSagasFixture(t)
 	f.do(http.MethodPost, "/v1/sagas/gift", `{"input": {"card": "ü\u00fc", "amount": 9007199254740991} }`)
 	require.Contains(t, string(f.gifts.requests[0].Body), `{"card": "ü\u00fc", "amount": 9007199254740991}`)

@@ -36,7 +36,7 @@ func TestStock(t *testing.T) {
 		f.do(http.MethodGet, "/v1/stock?limit=2&cursor=b", "").body)
 }
 
-func TestStockChangesOnceAKey(t *testing.T) {
+func TestStockChangesOncePerKey(t *testing.T) {
 	for _, what := range []string{"receipts", "adjustments"} {
 		f := newFixture(t)
 		path := "/v1/stock/coffee/" + what

@@ -167,7 +167,7 @@ func TestStreamFollowsToTheEnd(t *testing.T) {
 	s.expectEnd()
 }
 
-func TestStreamGoesOn(t *testing.T) {
+func TestStreamResumes(t *testing.T) {
 	f := newFixture(t)
 	server, entries := f.listen(), timeline("o-1")
 	f.append("o-1", entries...)
@@ -224,7 +224,7 @@ func TestStreamsAreBounded(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, subscribe(t, server, "/v1/orders/o-1/events").response.StatusCode)
 }
 
-func TestStreamOfAClientThatLeaves(t *testing.T) {
+func TestStreamEndsWhenClientDisconnects(t *testing.T) {
 	f := newFixture(t)
 	server := f.listen()
 	f.append("o-1", timeline("o-1")[0])
@@ -254,7 +254,7 @@ func TestHeadNeverStreams(t *testing.T) {
 	require.Equal(t, "application/json", response.Header.Get("Content-Type"))
 }
 
-func TestStreamOfABrokenStream(t *testing.T) {
+func TestStreamOfDamagedEvents(t *testing.T) {
 	f := newFixture(t)
 	server := f.listen()
 	id := "o-1"

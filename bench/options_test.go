@@ -29,7 +29,7 @@ func TestOptions(t *testing.T) {
 }
 
 // The command that a run prints repeats it.
-func TestOptionsReadWhatTheyPrint(t *testing.T) {
+func TestPrintedOptionsAreParsed(t *testing.T) {
 	o, err := parse([]string{"-quick", "-scenarios", "append,raw"}, io.Discard)
 	require.NoError(t, err)
 	again, err := parse([]string{
@@ -40,7 +40,7 @@ func TestOptionsReadWhatTheyPrint(t *testing.T) {
 	require.Equal(t, o.String(), again.String())
 }
 
-func TestOptionsThatAreWrong(t *testing.T) {
+func TestInvalidOptions(t *testing.T) {
 	for arg, complaint := range map[string]string{
 		"--scenarios=none":     `no scenario "none"`,
 		"--scenarios=":         "names none",

@@ -25,7 +25,7 @@ func profiler(t *testing.T, answer http.HandlerFunc) process {
 	return process{name: "serve-2", role: "serve", profiler: u.Host}
 }
 
-func TestProfilesAreOfTheFirstTimedRound(t *testing.T) {
+func TestFirstTimedRoundIsProfiled(t *testing.T) {
 	now := &round{runner: &runner{o: options{profile: "somewhere"}, paces: map[string]time.Duration{}}}
 	require.False(t, now.profiles(), "counting is not timed")
 	now.number = 1
@@ -37,7 +37,7 @@ func TestProfilesAreOfTheFirstTimedRound(t *testing.T) {
 }
 
 // A profile is as long as the scenario should take.
-func TestAProfileOfTheService(t *testing.T) {
+func TestProfileOfTheService(t *testing.T) {
 	folder := t.TempDir()
 	now := &round{runner: &runner{o: options{profile: folder}, paces: map[string]time.Duration{"rest": 30 * time.Millisecond}}, number: 1}
 	served := profiler(t, func(w http.ResponseWriter, r *http.Request) {
@@ -55,7 +55,7 @@ func TestAProfileOfTheService(t *testing.T) {
 	require.Equal(t, 60, (&profile{length: time.Hour}).seconds())
 }
 
-func TestAProfileThatFails(t *testing.T) {
+func TestFailedProfile(t *testing.T) {
 	refused := profiler(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 	p := &profile{folder: t.TempDir(), scenario: "rest", processes: []process{refused}}
 	p.start(t.Context())
@@ -74,7 +74,7 @@ func TestAProfileThatFails(t *testing.T) {
 	require.ErrorIs(t, p.failed, context.Canceled)
 }
 
-func TestAProfileOfThisProcess(t *testing.T) {
+func TestProfileOfThisProcess(t *testing.T) {
 	folder := t.TempDir()
 	p := &profile{folder: folder, scenario: "floor"}
 	p.start(t.Context())

@@ -13,7 +13,7 @@ import (
 	"github.com/ordersaga/ordersaga/bench/internal/shop"
 )
 
-func TestEveryScenarioHasWhatItNeeds(t *testing.T) {
+func TestScenariosAreComplete(t *testing.T) {
 	seen := map[string]bool{}
 	for _, s := range scenarios {
 		require.False(t, seen[s.name], "%s is there twice", s.name)
@@ -34,7 +34,7 @@ func TestEveryScenarioHasWhatItNeeds(t *testing.T) {
 }
 
 // The report says of each scenario how its orders are paid, whatever the environment says of the others.
-func TestHowOrdersArePaid(t *testing.T) {
+func TestPaymentModeOfScenarios(t *testing.T) {
 	ways := map[string]string{}
 	for _, s := range scenarios {
 		ways[s.name] = payment(s)
@@ -71,7 +71,7 @@ func TestRoundsRotate(t *testing.T) {
 	require.Greater(t, len(firsts), 8)
 }
 
-func TestTheSizeOfATurn(t *testing.T) {
+func TestTurnSize(t *testing.T) {
 	r := &runner{o: options{orders: 240, rounds: 5}, chosen: []scenario{{name: "a"}, {name: "b", share: 0.25}}}
 	require.Equal(t, 240, r.size(r.chosen[0], 1))
 	require.Equal(t, 60, r.size(r.chosen[1], 1))
@@ -81,7 +81,7 @@ func TestTheSizeOfATurn(t *testing.T) {
 	require.Equal(t, 1, r.size(r.chosen[1], 1))
 }
 
-func TestTheNaiveSagaGetsTheSameOrder(t *testing.T) {
+func TestNaiveSagaGetsTheSameOrder(t *testing.T) {
 	o := shop.Basket{Lines: 3, Declined: 1}.Orders(1, 7, "x")[0]
 	v := valueOf(o)
 	require.Equal(t, o.ID, v.ID)

@@ -8,7 +8,7 @@ import (
 )
 
 // The script for Temporal on PostgreSQL is for every shell. Without a command it says what it does, and does nothing.
-func TestTheScriptForPostgres(t *testing.T) {
+func TestPostgresScript(t *testing.T) {
 	text, err := exec.CommandContext(t.Context(), "sh", "-n", "temporal-postgres").CombinedOutput()
 	require.NoError(t, err, "%s", text)
 	text, err = exec.CommandContext(t.Context(), "./temporal-postgres").CombinedOutput()

@@ -200,7 +200,7 @@ setsid sh -c 'setsid sleep 1000 & exit 0'
 echo $$
 wait`
 
-func TestNothingSurvives(t *testing.T) {
+func TestNoProcessSurvives(t *testing.T) {
 	signals := []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL}
 	for _, target := range []string{"command", "devstack"} {
 		for _, sig := range signals {
@@ -273,7 +273,7 @@ func TestCommandDrains(t *testing.T) {
 	}
 }
 
-func TestCommandThatDoesNotEndIsKilled(t *testing.T) {
+func TestHangingCommandIsKilled(t *testing.T) {
 	t.Parallel()
 	d := startDevstack(t, "exec", "--only", "ui,temporal", "--drain", "50ms", "--", "sh", "-c", `trap "" TERM; echo up; while :; do sleep 1000; done`)
 	d.line()
@@ -299,7 +299,7 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-func TestComponentsAreActedUpon(t *testing.T) {
+func TestComponentsAreControlled(t *testing.T) {
 	t.Parallel()
 	d := startDevstack(t, "exec", "--only", "temporal,mongodb", "--", "sh", "-c",
 		`echo up; for c in temporal mongodb; do for a in kill kill start start stop start; do "$DEVSTACK_BIN" $a $c; done; done; "$DEVSTACK_BIN" stop ui || echo refused`)
@@ -320,7 +320,7 @@ func TestComponentsAreActedUpon(t *testing.T) {
 	d.assertNothingLeft()
 }
 
-func TestUnexpectedDeathIsToldAndTheCommandGoesOn(t *testing.T) {
+func TestUnexpectedExitIsReportedAndTheCommandContinues(t *testing.T) {
 	t.Parallel()
 	// The server is the process with its configuration on the command line.
 	d := startDevstack(t, "exec", "--only", "mongodb", "--", "sh", "-c",

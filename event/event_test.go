@@ -11,8 +11,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// TestDerivedIDsNeverChange: stored events and effects are found by them.
-func TestDerivedIDsNeverChange(t *testing.T) {
+// TestDerivedIDsAreStable: stored events and effects are found by them.
+func TestDerivedIDsAreStable(t *testing.T) {
 	require.Equal(t, "76d57f64-bdfe-59db-b826-191247b56c16", event.DerivedID("order-42", "accept"))
 	require.NotEqual(t, event.DerivedID("a", "bc"), event.DerivedID("ab", "c"), "parts do not run together")
 	require.NotEqual(t, event.DerivedID("a"), event.DerivedID("a", ""))
@@ -29,7 +29,7 @@ func TestNew(t *testing.T) {
 	require.Panics(t, func() { event.New("order-42", "x", event.OrderAccepted, "42", at, make(chan int)) })
 }
 
-func TestSameComparesDecisionOnly(t *testing.T) {
+func TestSameIgnoresMetadata(t *testing.T) {
 	entry := func(kind, key, data string) event.Entry {
 		return event.Entry{Key: key, Event: event.Event{ID: key, Type: kind, Data: json.RawMessage(data)}}
 	}
@@ -67,8 +67,8 @@ func TestDecodeNamesTheEvent(t *testing.T) {
 	require.ErrorContains(t, err, "e1")
 }
 
-// TestTheCatalog: names are unique, outbound names are never inbound ones (no echo), and everything is explained.
-func TestTheCatalog(t *testing.T) {
+// TestCatalog: names are unique, outbound names are never inbound ones (no echo), and everything is explained.
+func TestCatalog(t *testing.T) {
 	inbound := map[string]bool{}
 	for _, d := range []event.Direction{event.Inbound, event.Published, event.Ledger} {
 		require.NotEmpty(t, event.Types(d))

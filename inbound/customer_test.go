@@ -42,9 +42,9 @@ func (w *world) profile(t *testing.T, id string) onboarding.Profile {
 	return p
 }
 
-// TestARegistrationIsSealedAtTheDoor: what people say about themselves stands nowhere in the clear, neither in the log nor in
+// TestRegistrationIsEncryptedOnReceipt: what people say about themselves stands nowhere in the clear, neither in the log nor in
 // what is published.
-func TestARegistrationIsSealedAtTheDoor(t *testing.T) {
+func TestRegistrationIsEncryptedOnReceipt(t *testing.T) {
 	w := newWorld()
 	e, err := wire.Decode(wire.Message{Body: []byte(guides)})
 	require.NoError(t, err)
@@ -91,7 +91,7 @@ func TestARegistrationIsSealedAtTheDoor(t *testing.T) {
 	require.ErrorIs(t, err, fault.NotFound)
 }
 
-func TestTheCustomerIsNamedInSeveralPlaces(t *testing.T) {
+func TestCustomerIDIsReadFromEveryField(t *testing.T) {
 	for name, body := range map[string]string{
 		"subject":     `{"type":"user.registered","subject":"c-7","id":"e","data":{"email":"ada@example.com"}}`,
 		"aggregateId": guides,
@@ -108,8 +108,8 @@ func TestTheCustomerIsNamedInSeveralPlaces(t *testing.T) {
 	}
 }
 
-// TestAProfileThatCannotBeUsedIsNotQuoted in the error, which becomes part of a dead letter's headers and of logs.
-func TestAProfileThatCannotBeUsedIsNotQuoted(t *testing.T) {
+// TestInvalidProfileIsNotQuotedInErrors in the error, which becomes part of a dead letter's headers and of logs.
+func TestInvalidProfileIsNotQuotedInErrors(t *testing.T) {
 	for data, pointer := range map[string]string{
 		`{"username":"Ada"}`:                                                        "/data/email",
 		`{"email":"ada"}`:                                                           "/data/email",
@@ -141,7 +141,7 @@ func TestUnusualAddressesAreAccepted(t *testing.T) {
 	}
 }
 
-func TestAClockThatIsAheadDoesNotShutOutWhatComesAfter(t *testing.T) {
+func TestFutureProfileTimeDoesNotBlockLaterProfiles(t *testing.T) {
 	w := newWorld()
 	e := arrived(event.UserRegistered, `{"email":"ada@example.com"}`)
 	e.Time = now.AddDate(10, 0, 0)
@@ -152,30 +152,30 @@ func TestAClockThatIsAheadDoesNotShutOutWhatComesAfter(t *testing.T) {
 	require.Equal(t, now, s.Since)
 }
 
-// TestOnlyKnownCustomersAreTold, and what the event says of itself is not believed.
-func TestOnlyKnownCustomersAreTold(t *testing.T) {
+// TestOnlyKnownCustomersAreNotified, and what the event says of itself is not believed.
+func TestOnlyKnownCustomersAreNotified(t *testing.T) {
 	w := newWorld()
 	announcer := &inbound.Notifications{Log: w.log, Notify: w.sagas.Notify, Logger: slog.New(slog.DiscardHandler)}
 	e := arrived(event.OrderCancelled, `{"customerId":"somebody"}`)
 	require.NoError(t, announcer.Handle(t.Context(), e))
-	require.Empty(t, w.sagas.told, "the order is unknown")
+	require.Empty(t, w.sagas.notified, "the order is unknown")
 
 	cancelled(t, w.log, "evt-1")
 	require.NoError(t, announcer.Handle(t.Context(), e))
-	require.Empty(t, w.sagas.told, "the customer is unknown")
+	require.Empty(t, w.sagas.notified, "the customer is unknown")
 
 	registered := arrived(event.UserRegistered, `{"email":"ada@example.com"}`)
 	registered.Subject = "c-7"
 	require.NoError(t, w.executor.Handle(t.Context(), registered))
 	require.NoError(t, announcer.Handle(t.Context(), e))
-	require.Equal(t, []notification.Subject{{Kind: notification.Cancelled, OrderID: "42", CustomerID: "c-7"}}, w.sagas.told)
+	require.Equal(t, []notification.Subject{{Kind: notification.Cancelled, OrderID: "42", CustomerID: "c-7"}}, w.sagas.notified)
 
 	// A read after a failover may miss an order that is there.
 	forgetful := eventlogtest.NewLossyLog(w.log)
 	forgetful.Forget(event.OrderStream("42"), 0)
 	announcer.Log = forgetful
 	require.NoError(t, announcer.Handle(t.Context(), e))
-	require.Len(t, w.sagas.told, 2)
+	require.Len(t, w.sagas.notified, 2)
 
 	e.Type = event.OrderAccepted
 	require.ErrorIs(t, announcer.Handle(t.Context(), e), fault.UnknownType)

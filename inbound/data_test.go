@@ -55,7 +55,7 @@ func TestOrderCreatedIsStrict(t *testing.T) {
 	}
 }
 
-func TestDataThatIsNoJSONIsMalformed(t *testing.T) {
+func TestNonJSONDataIsMalformed(t *testing.T) {
 	for _, typ := range event.Types(event.Inbound) {
 		w := newWorld()
 		err := w.executor.Handle(t.Context(), arrived(typ.Name, `{"orderId":`))
@@ -64,7 +64,7 @@ func TestDataThatIsNoJSONIsMalformed(t *testing.T) {
 	}
 }
 
-func TestTheOrderIDKeepsTheRuleOfIDs(t *testing.T) {
+func TestOrderIDIsValidated(t *testing.T) {
 	for _, id := range []string{"", ".", "..", " a", "a\n", "\u202ea", "\xff", "\ufffd", strings.Repeat("4", 201), strings.Repeat("ü", 101)} {
 		for _, e := range []event.Event{
 			arrived(event.OrderCreated, placeable),
@@ -82,14 +82,14 @@ func TestTheOrderIDKeepsTheRuleOfIDs(t *testing.T) {
 	}
 }
 
-func TestASignalIsNotReadFromAFieldOfAnotherCase(t *testing.T) {
+func TestFieldNamesAreCaseSensitive(t *testing.T) {
 	w := newWorld()
 	require.NoError(t, w.executor.Handle(t.Context(), arrived(event.OrderCancellationRequested, `{"reason":"ordered twice","Reason":7,"REASON":"no"}`)))
 	require.Equal(t, "ordered twice", w.sagas.signals[0].payload.(order.Cancellation).Reason)
 }
 
-// TestAnErrorNamesSoManyFields: it travels in a header.
-func TestAnErrorNamesSoManyFields(t *testing.T) {
+// TestErrorNamesABoundedNumberOfFields: it travels in a header.
+func TestErrorNamesABoundedNumberOfFields(t *testing.T) {
 	lines := strings.TrimSuffix(strings.Repeat(`{"sku":"-"},`, 100), ",")
 	for _, data := range []string{`{"lines":[` + strings.ReplaceAll(lines, `"-"`, "1") + `]}`, `{"lines":[` + lines + `]}`} {
 		w := newWorld()
@@ -112,7 +112,7 @@ func TestReceiptsNameTheirFields(t *testing.T) {
 	w.untouched(t)
 }
 
-func TestSignalsPassOverUnknownFields(t *testing.T) {
+func TestSignalsIgnoreUnknownFields(t *testing.T) {
 	for _, typ := range event.Types(event.Inbound) {
 		if typ.Name == event.OrderCreated {
 			continue
@@ -161,8 +161,8 @@ func textIn(t *testing.T, payload any, field string) string {
 	return ""
 }
 
-// TestARemarkDoesNotDiscardItsFact: a text is cleaned, a number keeps its digits, and what is neither says nothing.
-func TestARemarkDoesNotDiscardItsFact(t *testing.T) {
+// TestInvalidOptionalFieldKeepsTheFact: a text is cleaned, a number keeps its digits, and what is neither says nothing.
+func TestInvalidOptionalFieldKeepsTheFact(t *testing.T) {
 	for eventType, fields := range factTexts {
 		for _, field := range fields {
 			for value, want := range map[string]string{
@@ -180,7 +180,7 @@ func TestARemarkDoesNotDiscardItsFact(t *testing.T) {
 	}
 }
 
-func TestALongRemarkIsCut(t *testing.T) {
+func TestLongOptionalTextIsTruncated(t *testing.T) {
 	for eventType, fields := range factTexts {
 		for _, field := range fields {
 			limit := 500
@@ -198,7 +198,7 @@ func TestALongRemarkIsCut(t *testing.T) {
 }
 
 // Fields that are not used may be anything.
-func TestUnusedFieldsOfAFactAreNotLookedAt(t *testing.T) {
+func TestUnusedFieldsOfFactAreIgnored(t *testing.T) {
 	for eventType := range factTexts {
 		for _, field := range []string{"orderId", "paymentId", "type", "lines", "depot"} {
 			for _, value := range []string{`[]`, `{"a":1}`, `7`, `"a\u0000"`, `1e400`} {

@@ -28,7 +28,7 @@ func (w *world) kept(t *testing.T) []order.Cancellation {
 	return kept
 }
 
-func TestACancellationOfAnUnknownOrderIsKept(t *testing.T) {
+func TestCancellationOfUnknownOrderIsStored(t *testing.T) {
 	w := newWorld()
 	w.sagas.err = fault.New(fault.OrderUnknown, "which order?")
 	e := arrived(event.OrderCancellationRequested, `{"orderId":"42","reason":"changed my\nmind"}`)
@@ -59,7 +59,7 @@ func (c *comes) Signal(_ context.Context, _, _ string, payload any) (*sagaclient
 	return nil, nil
 }
 
-func TestAnOrderThatComesMeanwhileIsSignalled(t *testing.T) {
+func TestConcurrentlyPlacedOrderIsSignalled(t *testing.T) {
 	w := newWorld()
 	c := &comes{sagas: w.sagas}
 	w.executor.Sagas = c
@@ -69,7 +69,7 @@ func TestAnOrderThatComesMeanwhileIsSignalled(t *testing.T) {
 	require.Len(t, w.kept(t), 1)
 }
 
-func TestSoManyCancellationsOfAnUnknownOrderAreKept(t *testing.T) {
+func TestStoredCancellationsAreBounded(t *testing.T) {
 	w := newWorld()
 	w.sagas.err = fault.New(fault.OrderUnknown, "which order?")
 	var wg sync.WaitGroup
@@ -90,7 +90,7 @@ func TestSoManyCancellationsOfAnUnknownOrderAreKept(t *testing.T) {
 	require.Len(t, w.kept(t), saga.MaxEarly)
 }
 
-func TestAnEventIsTriedAgainWhenItsCancellationCannotBeKept(t *testing.T) {
+func TestEventIsRetriedWhenCancellationCannotBeStored(t *testing.T) {
 	w := newWorld()
 	w.sagas.err = fault.New(fault.OrderUnknown, "which order?")
 	w.executor.Log = noLog{}

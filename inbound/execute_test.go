@@ -71,7 +71,7 @@ func TestEventsBecomeSignalsWithDerivedIDs(t *testing.T) {
 	}
 }
 
-func TestStockReceivedIsBookedOnceAnEvent(t *testing.T) {
+func TestStockReceivedIsBookedOncePerEvent(t *testing.T) {
 	w := newWorld()
 	e := arrived(event.StockReceived, `{"sku":"tea","quantity":7,"dock":"north"}`)
 	e.Subject = "tea"
@@ -80,7 +80,7 @@ func TestStockReceivedIsBookedOnceAnEvent(t *testing.T) {
 	require.Empty(t, w.sagas.signals)
 }
 
-func TestIDsAreUniqueForTheirSourceOnly(t *testing.T) {
+func TestIDsAreUniquePerSource(t *testing.T) {
 	w := newWorld()
 	e := arrived(event.StockReceived, `{"sku":"tea","quantity":7}`)
 	require.NoError(t, w.executor.Handle(t.Context(), e))
@@ -92,7 +92,7 @@ func TestIDsAreUniqueForTheirSourceOnly(t *testing.T) {
 	require.NotEqual(t, w.stock.receipts[0].id, w.stock.receipts[2].id)
 }
 
-func TestAnEventWithoutCorrelationBeginsOne(t *testing.T) {
+func TestEventWithoutCorrelationStartsOne(t *testing.T) {
 	w := newWorld()
 	e := arrived(event.OrderCreated, placeable)
 	e.CorrelationID = ""
@@ -142,7 +142,7 @@ func TestFaultsPassThrough(t *testing.T) {
 		} {
 			t.Run(string(code)+" for "+e.Type, func(t *testing.T) {
 				w := newWorld()
-				failure := fault.New(code, "as told")
+				failure := fault.New(code, "injected")
 				w.sagas.err, w.stock.err = failure, failure
 				require.Equal(t, code, fault.CodeOf(w.executor.Handle(t.Context(), e)))
 				require.NotContains(t, w.log.Names(), event.LateStream("42"), "nothing is known to be late")

@@ -14,7 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/event/eventtest"
 	"github.com/ordersaga/ordersaga/internal/fault"
 	"github.com/ordersaga/ordersaga/internal/sagaclient"
-	verdicts "github.com/ordersaga/ordersaga/workflows/latepayment"
+	lateRecords "github.com/ordersaga/ordersaga/workflows/latepayment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
@@ -26,7 +26,7 @@ func (closed) SignalWorkflow(context.Context, string, string, string, any) error
 	return serviceerror.NewNotFound("workflow execution already completed")
 }
 
-func TestALateEventGetsOneVerdict(t *testing.T) {
+func TestLateEventGetsOneRecord(t *testing.T) {
 	for _, eventType := range []string{
 		event.OrderCancellationRequested, event.PaymentSucceeded, event.PaymentFailed,
 		event.ShipmentDispatched, event.ShipmentDelivered, event.ShipmentLost,
@@ -47,20 +47,20 @@ func TestALateEventGetsOneVerdict(t *testing.T) {
 			require.Equal(t, "corr", r.CorrelationID)
 			require.Equal(t, "evt-1", r.CausationID)
 			require.Equal(t, now, r.Time)
-			verdict, err := event.Decode[verdicts.LateRecord](r.Event)
+			record, err := event.Decode[lateRecords.LateRecord](r.Event)
 			require.NoError(t, err)
-			require.NotEmpty(t, verdict.Detail)
-			require.NotEmpty(t, verdict.Identity)
-			verdict.Detail, verdict.Identity = "", ""
-			require.Equal(t, verdicts.LateRecord{
+			require.NotEmpty(t, record.Detail)
+			require.NotEmpty(t, record.Identity)
+			record.Detail, record.Identity = "", ""
+			require.Equal(t, lateRecords.LateRecord{
 				OrderID: "42", EventID: "evt-1", Type: eventType, Status: order.StatusRejected,
-			}, verdict)
+			}, record)
 		})
 	}
 }
 
 // Money and goods are settled by a saga of their own; everything else needs no more than its verdict.
-func TestWhatFollowsFromALateEventIsSettled(t *testing.T) {
+func TestLateEventStartsSettlement(t *testing.T) {
 	for eventType, statuses := range map[string][]order.Status{
 		event.PaymentSucceeded:           {order.StatusFailed, order.StatusCompleted},
 		event.PaymentFailed:              nil,
@@ -83,7 +83,7 @@ func TestWhatFollowsFromALateEventIsSettled(t *testing.T) {
 }
 
 // Goods that an operator has handled are not asked about again when the carrier delivers them.
-func TestGoodsAreAskedAboutOnce(t *testing.T) {
+func TestLateGoodsNeedAttentionOnce(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusCancelled, HappenedAfterCancel: true}, Order: order.Order{ID: "42"}}}
 	require.NoError(t, w.executor.Handle(t.Context(), arrived(event.ShipmentDelivered, `{"orderId":"42"}`)))
@@ -91,7 +91,7 @@ func TestGoodsAreAskedAboutOnce(t *testing.T) {
 	require.Equal(t, []string{event.LateStream("42")}, w.log.Names(), "it has a verdict all the same")
 }
 
-func TestEachLateEventGetsAVerdictOfItsOwn(t *testing.T) {
+func TestEachLateEventGetsItsOwnRecord(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusCompleted}}}
 	for _, id := range []string{"evt-1", "evt-2", "evt-1", "evt-3"} {
@@ -108,7 +108,7 @@ func TestEachLateEventGetsAVerdictOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestADuplicateOfWhatEndedTheOrderIsNotLate(t *testing.T) {
+func TestDuplicateOfTerminalEventIsNotLate(t *testing.T) {
 	w := newWorld()
 	cancelled(t, w.log, "evt-1")
 	w.ended()
@@ -131,7 +131,7 @@ func TestADuplicateOfWhatEndedTheOrderIsNotLate(t *testing.T) {
 			for range 2 {
 				require.NoError(t, w.executor.Handle(t.Context(), other))
 			}
-			require.Len(t, w.verdicts(t), 1)
+			require.Len(t, w.lateRecords(t), 1)
 		})
 	}
 }
@@ -153,8 +153,8 @@ func (s settling) SettleLate(ctx context.Context, ended order.State) error {
 	return s.sagas.SettleLate(ctx, ended)
 }
 
-// verdicts reads the late stream of the order.
-func (w *world) verdicts(t *testing.T) []event.Record {
+// lateRecords reads the late stream of the order.
+func (w *world) lateRecords(t *testing.T) []event.Record {
 	t.Helper()
 	records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
 	require.NoError(t, err)
@@ -163,7 +163,7 @@ func (w *world) verdicts(t *testing.T) []event.Record {
 }
 
 // Many senders number their events by themselves, and some use the order id as the id of every event.
-func TestALatePaymentWithTheIDOfAnotherEventIsSettled(t *testing.T) {
+func TestLatePaymentWithReusedIDIsSettled(t *testing.T) {
 	for name, payment := range map[string]event.Event{
 		"another source": {ID: "cause", Source: "/psp", Type: event.PaymentSucceeded},
 		"the same one":   {ID: "cause", Source: "/shop", Type: event.PaymentSucceeded},
@@ -177,14 +177,14 @@ func TestALatePaymentWithTheIDOfAnotherEventIsSettled(t *testing.T) {
 			for range 2 {
 				require.NoError(t, w.executor.Handle(t.Context(), payment))
 			}
-			require.Len(t, w.verdicts(t), 1)
+			require.Len(t, w.lateRecords(t), 1)
 			require.Equal(t, []string{"42", "42"}, w.sagas.settled)
 		})
 	}
 }
 
 // The source and the id are the same, the events are not.
-func TestLateEventsOfOneIDGetAVerdictEach(t *testing.T) {
+func TestLateEventsWithOneIDGetARecordEach(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusRejected}, Order: order.Order{ID: "42"}}}
 	for range 2 {
@@ -195,29 +195,29 @@ func TestLateEventsOfOneIDGetAVerdictEach(t *testing.T) {
 		}
 	}
 	var types []string
-	for _, r := range w.verdicts(t) {
-		verdict, err := event.Decode[verdicts.LateRecord](r.Event)
+	for _, r := range w.lateRecords(t) {
+		record, err := event.Decode[lateRecords.LateRecord](r.Event)
 		require.NoError(t, err)
-		types = append(types, verdict.Type)
+		types = append(types, record.Type)
 	}
 	require.Equal(t, []string{event.ShipmentDispatched, event.ShipmentDelivered, event.PaymentSucceeded,
 		event.ShipmentDispatched, event.ShipmentDelivered}, types, "a payment has no content that is used")
 }
 
 // Verdicts that were written before events had an identity in the log still say that their events came.
-func TestARedeliveryOfAnEventWithAnOlderVerdict(t *testing.T) {
+func TestRedeliveryOfEventWithOlderRecord(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusRejected}, Order: order.Order{ID: "42"}}}
-	older := verdicts.LateRecord{ID: derived, OrderID: "42", EventID: "evt-1", Type: event.ShipmentDispatched, Status: order.StatusRejected}
+	older := lateRecords.LateRecord{ID: derived, OrderID: "42", EventID: "evt-1", Type: event.ShipmentDispatched, Status: order.StatusRejected}
 	_, _, err := w.log.Append(t.Context(), event.LateStream("42"), event.Head{}, []event.Entry{older.Entry("corr", now)})
 	require.NoError(t, err)
 
 	require.NoError(t, w.executor.Handle(t.Context(), arrived(event.ShipmentDispatched, `{"carrier":"DHL"}`)))
-	require.Len(t, w.verdicts(t), 1, "a redelivery")
+	require.Len(t, w.lateRecords(t), 1, "a redelivery")
 	for range 2 {
 		require.NoError(t, w.executor.Handle(t.Context(), arrived(event.ShipmentDelivered, `{"carrier":"DHL"}`)))
 	}
-	require.Len(t, w.verdicts(t), 2, "another event")
+	require.Len(t, w.lateRecords(t), 2, "another event")
 }
 
 // shut is a log that does not answer.
@@ -231,7 +231,7 @@ func (shut) Head(context.Context, string) (event.Record, bool, error) {
 	return event.Record{}, false, nil
 }
 
-func TestAVerdictThatCannotBeWrittenIsTriedAgain(t *testing.T) {
+func TestFailedLateRecordIsRetried(t *testing.T) {
 	w := newWorld()
 	w.sagas.late = &sagaclient.Late{State: order.State{Saga: saga.Saga{Status: order.StatusCompleted}}}
 	w.executor.Log = noLog{}

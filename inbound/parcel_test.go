@@ -11,7 +11,7 @@ import (
 )
 
 // Lines of a parcel that cannot be read are no reason to lose its event. They fit no line, and never mean all lines.
-func TestTheLinesOfAParcel(t *testing.T) {
+func TestParcelLines(t *testing.T) {
 	bad := order.ShipmentLine{Line: -1, Quantity: -1}
 	for value, want := range map[string][]order.ShipmentLine{
 		`null`: nil, `[]`: nil, `"all"`: {bad}, `[7]`: {bad}, `[{}]`: {bad}, `{"line":1}`: {bad},
@@ -30,7 +30,7 @@ func TestTheLinesOfAParcel(t *testing.T) {
 	}
 }
 
-func TestTooManyLinesOfAParcel(t *testing.T) {
+func TestTooManyParcelLines(t *testing.T) {
 	var lines []string
 	for n := range 500 {
 		lines = append(lines, `{"sku":"s`+strings.Repeat("x", n)+`","quantity":1}`)
@@ -42,7 +42,7 @@ func TestTooManyLinesOfAParcel(t *testing.T) {
 	require.Equal(t, order.ShipmentLine{Line: -1, Quantity: -1}, signal.Lines[order.MaxShipmentLines-1], "what was cut off fits no line")
 }
 
-func TestLongNamesOfParcelsStayApart(t *testing.T) {
+func TestLongParcelNamesStayDistinct(t *testing.T) {
 	names := make(map[string]bool)
 	for _, end := range []string{"", "1", "2"} {
 		w := newWorld()

@@ -18,8 +18,8 @@ func sent(id, eventType, subject, data string) wire.Message {
 	return wire.Message{RoutingKey: eventType, Body: []byte(`{"id":"` + id + `","source":"/shop","type":"` + eventType + `","aggregateId":"` + subject + `","data":` + data + `}`)}
 }
 
-// TestWhatWouldComeOfARegistration: nothing is sealed and nothing written, and afterwards it happens as it was said.
-func TestWhatWouldComeOfARegistration(t *testing.T) {
+// TestPreviewOfRegistration: nothing is sealed and nothing written, and afterwards it happens as it was said.
+func TestPreviewOfRegistration(t *testing.T) {
 	w := newWorld()
 	preview := &inbound.Previewer{Log: w.log, Timing: order.DefaultTiming(), Clock: func() time.Time { return now }}
 	would := func(m wire.Message) string {
@@ -41,8 +41,8 @@ func TestWhatWouldComeOfARegistration(t *testing.T) {
 	require.NotContains(t, refused, "ada")
 }
 
-// TestWhatWouldComeOfAnAnnouncement of an order's event to its customer.
-func TestWhatWouldComeOfAnAnnouncement(t *testing.T) {
+// TestPreviewOfNotification of an order's event to its customer.
+func TestPreviewOfNotification(t *testing.T) {
 	w := newWorld()
 	preview := &inbound.Previewer{Log: w.log, Timing: order.DefaultTiming(), Clock: func() time.Time { return now }}
 	would := func(m wire.Message) inbound.Preview {

@@ -147,8 +147,8 @@ type did struct{ starts, signals, late, written int }
 
 const ref = `{"orderId":"42"}`
 
-// TestAPreviewIsWhatHandleDoes: the executor does what the preview said, and the preview does nothing.
-func TestAPreviewIsWhatHandleDoes(t *testing.T) {
+// TestPreviewMatchesHandle: the executor does what the preview said, and the preview does nothing.
+func TestPreviewMatchesHandle(t *testing.T) {
 	is := func(status order.Status) func(*previewWorld) {
 		return func(w *previewWorld) { w.open(status) }
 	}
@@ -250,7 +250,7 @@ func booked(quantity int64) func(*previewWorld) {
 	}
 }
 
-func TestAPreviewOfWhatCannotBeRead(t *testing.T) {
+func TestPreviewOfUnreadableMessage(t *testing.T) {
 	w := newPreviewWorld(t)
 	f, err := w.preview.Preview(t.Context(), wire.Message{Body: []byte("no")})
 	require.NoError(t, err)
@@ -268,7 +268,7 @@ func (brokenLog) Read(context.Context, string, int64, int) ([]event.Record, erro
 	return nil, fault.New(fault.Unavailable, "away")
 }
 
-func TestAPreviewWithoutALogIsNone(t *testing.T) {
+func TestPreviewWithoutLog(t *testing.T) {
 	p := &inbound.Previewer{Log: brokenLog{}, Clock: func() time.Time { return now }}
 	_, err := p.Preview(t.Context(), wire.Message{RoutingKey: "order.cancellation_requested", Body: []byte(ref)})
 	require.ErrorIs(t, err, fault.Unavailable)

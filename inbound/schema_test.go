@@ -23,9 +23,9 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// TestAnInboundSchemaSaysWhatIsAccepted: data that the schema takes is accepted, and no other, in a plain event whose
+// TestInboundSchemaMatchesTheParser: data that the schema takes is accepted, and no other, in a plain event whose
 // aggregateId is right. What differs, and why, is in beyondSchema.
-func TestAnInboundSchemaSaysWhatIsAccepted(t *testing.T) {
+func TestInboundSchemaMatchesTheParser(t *testing.T) {
 	for _, typ := range event.Types(event.Inbound) {
 		t.Run(typ.Name, func(t *testing.T) {
 			schema := eventtest.Schema(t, typ.Name, typ.Version)

@@ -40,8 +40,8 @@ type sagas struct {
 	late    *sagaclient.Late
 	// onboarded are the customers that were handed on, each with whether they were known.
 	onboarded []handedOn
-	// told are the messages that were started.
-	told []notification.Subject
+	// notified are the messages that were started.
+	notified []notification.Subject
 	// settled are the orders for which something late is settled.
 	settled []string
 	err     error
@@ -64,7 +64,7 @@ func (s *sagas) Onboard(_ context.Context, customerID string, known bool) error 
 }
 
 func (s *sagas) Notify(_ context.Context, n notification.Subject) error {
-	s.told = append(s.told, n)
+	s.notified = append(s.notified, n)
 	return s.err
 }
 

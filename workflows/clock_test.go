@@ -89,7 +89,7 @@ func (w *world) timeOf(eventType string) time.Time {
 }
 
 // requireOneClock: every event is timed in workflow time, which has only gone forward since the run began. A step adds the
-// time that it takes, which the test environment does not know: seconds on a machine that stands still, not the minutes by
+// time that it takes, which the test environment does not know: seconds on a suspended machine, not the minutes by
 // which the workers' clocks are wrong.
 func (w *world) requireOneClock() {
 	w.t.Helper()

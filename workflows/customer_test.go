@@ -30,36 +30,36 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// mailer is a notifier that does as it is told: one fate an attempt, accepted at last.
+// mailer is a notifier with a scripted outcome for each attempt; further attempts are accepted.
 type mailer struct {
-	mu    sync.Mutex
-	fates []string
-	sent  []notify.Message
+	mu       sync.Mutex
+	outcomes []string
+	sent     []notify.Message
 }
 
-// Fates besides notify's outcomes: the process dies before or after the message is sent.
+// Outcomes besides notify's: the process is killed before or after the message is sent.
 const (
-	diesBefore = "dies before"
-	diesAfter  = "dies after"
+	killBefore = "dies before"
+	killAfter  = "dies after"
 )
 
 func (m *mailer) Send(_ context.Context, message notify.Message) notify.Result {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	fate := string(notify.Accepted)
-	if len(m.fates) > 0 {
-		fate, m.fates = m.fates[0], m.fates[1:]
+	outcome := string(notify.Accepted)
+	if len(m.outcomes) > 0 {
+		outcome, m.outcomes = m.outcomes[0], m.outcomes[1:]
 	}
-	switch fate {
-	case diesBefore:
+	switch outcome {
+	case killBefore:
 		panic("killed")
-	case diesAfter, string(notify.Accepted), string(notify.Unknown):
+	case killAfter, string(notify.Accepted), string(notify.Unknown):
 		m.sent = append(m.sent, message)
 	}
-	if fate == diesAfter {
+	if outcome == killAfter {
 		panic("killed")
 	}
-	return notify.Result{Outcome: notify.Outcome(fate), Code: "250"}
+	return notify.Result{Outcome: notify.Outcome(outcome), Code: "250"}
 }
 
 // people is a world with customers.
@@ -68,13 +68,13 @@ type people struct {
 	keys   *sealedtest.Keys
 	box    *sealed.Box
 	mailer *mailer
-	// mu guards what follows.
+	// mu guards the following fields.
 	mu sync.Mutex
-	// broken makes so many appends of an event's type fail.
+	// broken is the number of failing appends for each event type.
 	broken map[string]int
-	// welcomes counts the welcomes that were asked for.
+	// welcomes counts the requested welcomes.
 	welcomes int
-	// loses is the type of an event that is written once without its writer being told.
+	// loses is the type of an event that is appended once although the append returns an error.
 	loses string
 }
 
@@ -88,7 +88,7 @@ func (p *people) Head(ctx context.Context, stream string) (event.Record, bool, e
 	return p.log.Head(ctx, stream)
 }
 
-// Append fails as often as it is told to, before anything is written.
+// Append fails as often as broken says, before anything is written.
 func (p *people) Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -110,7 +110,7 @@ func (p *people) Read(ctx context.Context, stream string, after int64, limit int
 	return p.log.Read(ctx, stream, after, limit)
 }
 
-// registers seals and writes down what a customer says.
+// registers encrypts and records a customer's profile.
 func (p *people) registers(id, email string, at time.Time) {
 	p.t.Helper()
 	raw, err := json.Marshal(onboarding.Profile{Email: email, Username: "Ada"})
@@ -146,7 +146,7 @@ func (p *people) execute(name string, in any) {
 	require.NoError(p.t, p.env.GetWorkflowError())
 }
 
-// onboards runs the saga of the customer, and then the message that it has started, if it did.
+// onboards runs the saga of the customer, and then the message saga that it has started, if any.
 func (p *people) onboards(in saga.Input) {
 	p.t.Helper()
 	p.execute(onboarding.Workflow, in)
@@ -207,7 +207,7 @@ var (
 	lostOnce = []string{event.NoticeRequested, event.NoticeIntended, event.NoticeUnknown}
 )
 
-func TestACustomerIsWelcomedAndPublished(t *testing.T) {
+func TestCustomerIsWelcomedAndPublished(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.onboards(saga.Input{ID: "c-7"})
@@ -223,7 +223,7 @@ func TestACustomerIsWelcomedAndPublished(t *testing.T) {
 	require.NotContains(t, strings.Join(p.everything(), "\n"), "ada@example.com")
 }
 
-func TestABrokerThatIsAwayHoldsUpNoWelcome(t *testing.T) {
+func TestBrokerOutageDelaysNoWelcome(t *testing.T) {
 	p := newPeople(t)
 	p.bus.down = 9
 	p.registers("e1", "ada@example.com", p.env.Now())
@@ -232,7 +232,7 @@ func TestABrokerThatIsAwayHoldsUpNoWelcome(t *testing.T) {
 	require.Equal(t, []string{event.CustomerRegistered, event.CustomerOnboarded}, p.bus.types())
 }
 
-// everything is what the log and the bus have got, as text.
+// everything is the content of the log and the bus as text.
 func (p *people) everything() []string {
 	var all []string
 	for _, name := range p.log.Names() {
@@ -245,7 +245,7 @@ func (p *people) everything() []string {
 	return all
 }
 
-func TestALaterProfileIsPublishedAndNobodyIsWelcomedAgain(t *testing.T) {
+func TestLaterProfileIsPublishedWithoutSecondWelcome(t *testing.T) {
 	p := newPeople(t)
 	at := p.env.Now()
 	p.registers("e1", "ada@example.com", at)
@@ -262,14 +262,14 @@ func TestALaterProfileIsPublishedAndNobodyIsWelcomedAgain(t *testing.T) {
 	require.Len(t, p.mailer.sent, 1)
 }
 
-func TestARunKnowsWhatAnEarlierOneHasPublished(t *testing.T) {
+func TestRunKnowsPublishedVersionOfEarlierRun(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.onboards(saga.Input{ID: "c-7", Resume: &saga.Resume{Published: 1}})
 	require.Equal(t, []string{event.CustomerOnboarded}, p.bus.types())
 }
 
-func TestNobodyIsWelcomedWhenNotificationsAreOff(t *testing.T) {
+func TestDisabledNotificationsSendNoWelcome(t *testing.T) {
 	p := newPeople(t)
 	p.mailer = nil
 	p.registers("e1", "ada@example.com", p.env.Now())
@@ -278,15 +278,15 @@ func TestNobodyIsWelcomedWhenNotificationsAreOff(t *testing.T) {
 	require.Empty(t, p.types("notice-welcome-c-7"))
 }
 
-// told is the message about an order that completed.
-var told = saga.Input{ID: "completed-42"}
+// orderMessage is the message about an order that completed.
+var orderMessage = saga.Input{ID: "completed-42"}
 
-// TestAMessageAboutAnOrder says what the order's stream says.
-func TestAMessageAboutAnOrder(t *testing.T) {
+// TestMessageAboutAnOrder: the message has the data of the order's stream.
+func TestMessageAboutAnOrder(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.completes()
-	p.execute(notification.Workflow, told)
+	p.execute(notification.Workflow, orderMessage)
 	require.Equal(t, sentOnce, p.types("notice-completed-42"))
 	require.Len(t, p.mailer.sent, 1)
 	m := p.mailer.sent[0]
@@ -296,12 +296,12 @@ func TestAMessageAboutAnOrder(t *testing.T) {
 	require.Contains(t, m.Text, "Total: 9.00 EUR")
 }
 
-// TestWhatDidNotHappenIsNotTold: the bus is not believed.
-func TestWhatDidNotHappenIsNotTold(t *testing.T) {
+// TestUnconfirmedEventIsNotNotified: an event on the bus counts only if it is in the log.
+func TestUnconfirmedEventIsNotNotified(t *testing.T) {
 	for name, s := range map[string]notification.Subject{
 		"another end":   {Kind: notification.Cancelled, OrderID: "42"},
 		"another order": {Kind: notification.Completed, OrderID: "43"},
-		"no customer":   {Kind: notification.Welcome, CustomerID: "nobody"},
+		"no customer":   {Kind: notification.Welcome, CustomerID: "unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPeople(t)
@@ -314,13 +314,13 @@ func TestWhatDidNotHappenIsNotTold(t *testing.T) {
 	}
 }
 
-// TestOldNewsIsNotTold: events of old orders may be published again.
-func TestOldNewsIsNotTold(t *testing.T) {
+// TestOldEventIsNotNotified: events of old orders may be published again.
+func TestOldEventIsNotNotified(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.completes()
 	p.env.SetStartTime(p.env.Now().Add(time.Hour))
-	p.execute(notification.Workflow, told)
+	p.execute(notification.Workflow, orderMessage)
 	require.Empty(t, p.types("notice-completed-42"))
 	require.Empty(t, p.mailer.sent)
 }
@@ -328,39 +328,39 @@ func TestOldNewsIsNotTold(t *testing.T) {
 // TestKillsAroundSending kills the process at each of the three points, and breaks the log at each.
 func TestKillsAroundSending(t *testing.T) {
 	for name, test := range map[string]struct {
-		fates  []string
-		broken map[string]int
-		want   []string
-		sent   int
+		outcomes []string
+		broken   map[string]int
+		want     []string
+		sent     int
 	}{
-		"the log is away before the intent":  {broken: map[string]int{event.NoticeIntended: 3}, want: sentOnce, sent: 1},
-		"a kill behind the intent":           {fates: []string{diesBefore}, want: lostOnce},
-		"a kill behind the sending":          {fates: []string{diesAfter}, want: lostOnce, sent: 1},
-		"the log is away behind the sending": {broken: map[string]int{event.NoticeSent: 9}, want: sentOnce, sent: 1},
-		"nobody knows":                       {fates: []string{"unknown"}, want: lostOnce, sent: 1},
-		"refused":                            {fates: []string{"refused"}, want: []string{event.NoticeRequested, event.NoticeIntended, event.NoticeRefused}},
-		"twice not accepted": {fates: []string{"not_accepted", "not_accepted"}, sent: 1, want: []string{
+		"the log is away before the intent":     {broken: map[string]int{event.NoticeIntended: 3}, want: sentOnce, sent: 1},
+		"a kill after the intent":               {outcomes: []string{killBefore}, want: lostOnce},
+		"a kill after the send":                 {outcomes: []string{killAfter}, want: lostOnce, sent: 1},
+		"the log is unavailable after the send": {broken: map[string]int{event.NoticeSent: 9}, want: sentOnce, sent: 1},
+		"unknown outcome":                       {outcomes: []string{"unknown"}, want: lostOnce, sent: 1},
+		"refused":                               {outcomes: []string{"refused"}, want: []string{event.NoticeRequested, event.NoticeIntended, event.NoticeRefused}},
+		"twice not accepted": {outcomes: []string{"not_accepted", "not_accepted"}, sent: 1, want: []string{
 			event.NoticeRequested, event.NoticeIntended, event.NoticeNotAccepted, event.NoticeIntended, event.NoticeNotAccepted,
 			event.NoticeIntended, event.NoticeSent,
 		}},
-		"not accepted, and then a kill": {fates: []string{"not_accepted", diesBefore}, want: []string{
+		"not accepted, and then a kill": {outcomes: []string{"not_accepted", killBefore}, want: []string{
 			event.NoticeRequested, event.NoticeIntended, event.NoticeNotAccepted, event.NoticeIntended, event.NoticeUnknown,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPeople(t)
-			p.mailer.fates, p.broken = test.fates, test.broken
+			p.mailer.outcomes, p.broken = test.outcomes, test.broken
 			p.registers("e1", "ada@example.com", p.env.Now())
 			p.completes()
-			p.execute(notification.Workflow, told)
+			p.execute(notification.Workflow, orderMessage)
 			require.Equal(t, test.want, p.types("notice-completed-42"))
 			require.Len(t, p.mailer.sent, test.sent)
 		})
 	}
 }
 
-// TestARunThatFindsAnIntentDoesNotSend: the one before it was broken off, and nobody knows how far it came.
-func TestARunThatFindsAnIntentDoesNotSend(t *testing.T) {
+// TestRunWithRecordedIntentDoesNotSend: the previous run was interrupted, and its progress is unknown.
+func TestRunWithRecordedIntentDoesNotSend(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.completes()
@@ -376,15 +376,15 @@ func TestARunThatFindsAnIntentDoesNotSend(t *testing.T) {
 		s, err = s.Fold(tail)
 		require.NoError(t, err)
 	}
-	p.execute(notification.Workflow, told)
+	p.execute(notification.Workflow, orderMessage)
 	require.Equal(t, lostOnce, p.types("notice-completed-42"))
 	require.Empty(t, p.mailer.sent)
 }
 
-// TestAMailServerThatStaysAwayIsGivenUp at the deadline.
-func TestAMailServerThatStaysAwayIsGivenUp(t *testing.T) {
+// TestLongMailOutageGivesUp at the deadline.
+func TestLongMailOutageGivesUp(t *testing.T) {
 	p := newPeople(t)
-	p.mailer.fates = slices.Repeat([]string{"not_accepted"}, 100)
+	p.mailer.outcomes = slices.Repeat([]string{"not_accepted"}, 100)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.execute(notification.Workflow, saga.Input{ID: "welcome-c-7"})
 	types := p.types("notice-welcome-c-7")
@@ -395,9 +395,9 @@ func TestAMailServerThatStaysAwayIsGivenUp(t *testing.T) {
 	require.Equal(t, saga.Result{ID: "welcome-c-7", Version: int64(len(types))}, result)
 }
 
-// TestAMessageThatNobodySentInTimeIsNotSent: what counts is the hour at which somebody can send, not the one at which the
-// saga asked for it.
-func TestAMessageThatNobodySentInTimeIsNotSent(t *testing.T) {
+// TestOverdueMessageIsNotSent: the time of the attempt counts, not the time at which the
+// saga scheduled it.
+func TestOverdueMessageIsNotSent(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.completes()
@@ -409,7 +409,7 @@ func TestAMessageThatNobodySentInTimeIsNotSent(t *testing.T) {
 	})
 	n := p.notices()
 	n.Clock = func() time.Time {
-		// The process stands still between the beginning of the attempt and the check.
+		// The process is suspended between the start of the attempt and the check.
 		if sending.Load() && asked.Swap(true) {
 			return p.env.Now().Add(2 * n.Participants.Window)
 		}
@@ -417,25 +417,25 @@ func TestAMessageThatNobodySentInTimeIsNotSent(t *testing.T) {
 	}
 	workers.RegisterWorkflows(p.env)
 	workers.RegisterActivities(p.env, p.customers(), n)
-	p.env.ExecuteWorkflow(notification.Workflow, told)
+	p.env.ExecuteWorkflow(notification.Workflow, orderMessage)
 	require.NoError(t, p.env.GetWorkflowError())
 	require.Equal(t, []string{event.NoticeRequested, event.NoticeGivenUp}, p.types("notice-completed-42"))
 	require.Empty(t, p.mailer.sent)
 }
 
-// TestALogThatIsAwayForAMomentCostsNoMessage: the intent is asked for again by the same attempt, before anything is sent.
-func TestALogThatIsAwayForAMomentCostsNoMessage(t *testing.T) {
+// TestShortLogOutageLosesNoMessage: the same attempt retries the append of the intent before it sends anything.
+func TestShortLogOutageLosesNoMessage(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	p.completes()
 	p.loses = event.NoticeIntended
-	p.execute(notification.Workflow, told)
+	p.execute(notification.Workflow, orderMessage)
 	require.Equal(t, sentOnce, p.types("notice-completed-42"))
 	require.Len(t, p.mailer.sent, 1)
 }
 
-// TestAnErasedCustomerIsNotTold.
-func TestAnErasedCustomerIsNotTold(t *testing.T) {
+// TestErasedCustomerIsNotNotified.
+func TestErasedCustomerIsNotNotified(t *testing.T) {
 	p := newPeople(t)
 	p.registers("e1", "ada@example.com", p.env.Now())
 	require.NoError(t, p.keys.Erase(context.Background(), "c-7"))

@@ -45,7 +45,7 @@ func (w *world) notify(after time.Duration, h order.PaymentHint) {
 }
 
 // The notification is earlier than what the gateway answers: it is asked again soon, and not when the wait is over.
-func TestNotificationBeforeTheGatewayKnows(t *testing.T) {
+func TestNotificationBeforeGatewayConfirms(t *testing.T) {
 	for name, c := range map[string]struct {
 		hint   order.PaymentHint
 		state  payment.State
@@ -95,7 +95,7 @@ func TestNotificationThatIsNeverConfirmed(t *testing.T) {
 }
 
 // Neither a cancellation nor a second notification waits for the pause before the gateway is asked again.
-func TestPauseBeforeTheGatewayIsAskedAgainIsInterrupted(t *testing.T) {
+func TestPauseBeforeNextLookupIsInterrupted(t *testing.T) {
 	first := order.PaymentHint{ID: "p-1", Cause: "e-1", Succeeded: true}
 	t.Run("by a cancellation", func(t *testing.T) {
 		w := newWorld(t)
@@ -123,7 +123,7 @@ func TestPauseBeforeTheGatewayIsAskedAgainIsInterrupted(t *testing.T) {
 }
 
 // Money that came after the end, of which the gateway does not know yet, is not written off.
-func TestLateMoneyThatTheGatewayDoesNotKnowYet(t *testing.T) {
+func TestLatePaymentUnknownToGateway(t *testing.T) {
 	settle := func(w *world) {
 		workers.RegisterActivities(w.env, w.orders(&activities.Recorder{}, w.gateway), w.lateMoney(provider{w.gateway}))
 		w.env.RegisterWorkflowWithOptions(latepayment.Flow.Run, workflow.RegisterOptions{Name: latepayment.Workflow})

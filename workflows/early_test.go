@@ -14,8 +14,8 @@ import (
 
 var early = order.Cancellation{ID: "c-1", Cause: "evt-1", Reason: "ordered twice"}
 
-// TestAnOrderThatWasCancelledBeforeItCame: nothing is taken from anybody.
-func TestAnOrderThatWasCancelledBeforeItCame(t *testing.T) {
+// TestOrderCancelledBeforePlacement: nothing is reserved or charged.
+func TestOrderCancelledBeforePlacement(t *testing.T) {
 	for _, f := range []order.Fulfillment{order.Immediate, order.Shipment} {
 		t.Run(string(f), func(t *testing.T) {
 			w := newWorld(t)
@@ -34,8 +34,8 @@ func TestAnOrderThatWasCancelledBeforeItCame(t *testing.T) {
 	}
 }
 
-// TestTheEventOfAKeptCancellationComesAgain: while the order is being cancelled, and behind its end.
-func TestTheEventOfAKeptCancellationComesAgain(t *testing.T) {
+// TestStoredCancellationIsRedelivered: during the cancellation, and after its end.
+func TestStoredCancellationIsRedelivered(t *testing.T) {
 	w := newWorld(t)
 	w.callerID = true
 	w.stock.fail = []string{"release", "release", "release", "release", "release"}
@@ -47,7 +47,7 @@ func TestTheEventOfAKeptCancellationComesAgain(t *testing.T) {
 }
 
 // An order with an id that was made for its request has no early cancellations.
-func TestAnOrderWithAFreshIDIsNotCancelledByOthers(t *testing.T) {
+func TestFreshOrderIgnoresEarlierCancellations(t *testing.T) {
 	w := newWorld(t)
 	_, _, err := activities.KeepEarly(t.Context(), w.log, &order.Flow, "42", early, "corr", w.env.Now())
 	require.NoError(t, err)

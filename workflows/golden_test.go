@@ -37,7 +37,7 @@ func histories(t *testing.T) map[string]*historypb.History {
 }
 
 func replay(history *historypb.History, interceptors ...interceptor.WorkerInterceptor) error {
-	// What the SDK takes for a deadlock may be a machine that stands still for a second.
+	// The SDK may report a deadlock if the machine is suspended for a second.
 	replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{
 		DisableDeadlockDetection: true, Interceptors: interceptors,
 	})
@@ -85,7 +85,7 @@ func TestBadHistoriesDoNotReplay(t *testing.T) {
 				continue
 			}
 			if a := e.GetActivityTaskScheduledEventAttributes(); a != nil {
-				a.ActivityType.Name = "somebody.Else"
+				a.ActivityType.Name = "other.Activity"
 			} else {
 				e.EventType = enumspb.EVENT_TYPE_MARKER_RECORDED
 				e.Attributes = &historypb.HistoryEvent_MarkerRecordedEventAttributes{
@@ -100,9 +100,9 @@ func TestBadHistoriesDoNotReplay(t *testing.T) {
 	require.GreaterOrEqual(t, spoiled, 5, "enough histories have something to spoil")
 }
 
-// TestWhatFailsInlineIsTakenOverUnderItsName: in the history, where the Temporal Web UI reads, a step that failed inside
+// TestFailedLocalActivityKeepsItsName: in the history, where the Temporal Web UI reads, a step that failed inside
 // the workflow task is followed by a regular activity of the same type and summary, scheduled by that very task.
-func TestWhatFailsInlineIsTakenOverUnderItsName(t *testing.T) {
+func TestFailedLocalActivityKeepsItsName(t *testing.T) {
 	taken, through := 0, 0
 	for name, history := range histories(t) {
 		for n, e := range history.Events {

@@ -21,10 +21,10 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// maxPayload is what no payload may exceed here, far below the 2 MiB at which Temporal fails a workflow task for ever.
+// maxPayload is the limit of payloads here, far below the 2 MiB at which Temporal fails workflow tasks permanently.
 const maxPayload = 300 << 10
 
-// scales are payloads on their way to Temporal; it notes the largest.
+// scales measures payloads to Temporal and keeps the largest size.
 type scales struct {
 	converter.DataConverter
 	mu      sync.Mutex
@@ -94,9 +94,9 @@ func (w *world) settling() order.State {
 	return w.record(order.Decisions(s, order.Facts{}, at, w.timing)...)
 }
 
-// An order whose log has thousands of refusals, as older versions recorded them, goes on, and everything is published, a
-// broker outage in between or not.
-func TestALongLogIsNoPayload(t *testing.T) {
+// An order with thousands of refusals in its log, as older versions recorded them, continues, and everything is published, with
+// and without a broker outage.
+func TestLongLogIsNotPassedAsPayload(t *testing.T) {
 	for _, down := range []int{0, 3} {
 		t.Run(fmt.Sprintf("the broker is away %d times", down), func(t *testing.T) {
 			w := newWorld(t)
@@ -112,8 +112,8 @@ func TestALongLogIsNoPayload(t *testing.T) {
 	}
 }
 
-// A run gets what its predecessor knew, whatever the number and the size of the signals.
-func TestAContinuedRunGetsABoundedInput(t *testing.T) {
+// A run gets the facts of its predecessor, for any number and size of signals.
+func TestContinuedRunGetsBoundedInput(t *testing.T) {
 	w := newWorld(t)
 	s := newScales()
 	w.env.SetDataConverter(s)
@@ -134,7 +134,7 @@ func TestAContinuedRunGetsABoundedInput(t *testing.T) {
 }
 
 // Thousands of late payments are settled one after the other, and no payload has all of them.
-func TestManyLatePaymentsAreNoPayload(t *testing.T) {
+func TestManyLatePaymentsAreNotPassedAsPayload(t *testing.T) {
 	w := newWorld(t)
 	s := newScales()
 	w.env.SetDataConverter(s)
@@ -159,9 +159,9 @@ func TestManyLatePaymentsAreNoPayload(t *testing.T) {
 	require.Less(t, s.largest, maxPayload, s.what)
 }
 
-// Events that come while an ended order cannot close, because the broker is away, get their verdicts, in bounded batches. Neither
-// they nor the broker keep the run from continuing as new.
-func TestLateEventsDoNotHoldUpARunThatCannotClose(t *testing.T) {
+// Events that come while an ended order cannot close, because the broker is unavailable, get their late records in bounded batches. Neither
+// they nor the broker prevent the run from continuing as new.
+func TestLateEventsAreHandledWhileRunCannotClose(t *testing.T) {
 	w := newWorld(t)
 	s := newScales()
 	w.env.SetDataConverter(s)
@@ -180,22 +180,22 @@ func TestLateEventsDoNotHoldUpARunThatCannotClose(t *testing.T) {
 	var next saga.Input
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
 	types, _ := w.lateStream()
-	// The last one may have come when the run was gone: its client sends it again.
-	require.GreaterOrEqual(t, len(types)+len(next.Resume.Late), n, "each has its verdict, or is handed on")
+	// The last one may have arrived after the end of the run: its client sends it again.
+	require.GreaterOrEqual(t, len(types)+len(next.Resume.Late), n, "each has a late record, or is passed to the next run")
 	require.Less(t, s.largest, maxPayload, s.what)
 }
 
-// Signals that came when the order had ended, and that the run sees before it knows of the end, have a verdict each: facts
-// merge, and events that were accepted do not.
-func TestSignalsInTheTaskThatLearnsOfTheEndHaveAVerdictEach(t *testing.T) {
+// Signals that arrive after the end of the order, and that the run sees before it reads the end, get a late record each: facts
+// are merged, accepted events are not.
+func TestSignalsInTaskThatReadsTheEndGetRecords(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
-	var told []saga.Fact
+	var pendingFacts []saga.Fact
 	for i := range 40 {
 		id := fmt.Sprintf("e%d", i)
-		told = append(told, fact(t, order.SignalPayment, fmt.Sprintf(`{"id":%q,"cause":%q}`, id, id)))
+		pendingFacts = append(pendingFacts, fact(t, order.SignalPayment, fmt.Sprintf(`{"id":%q,"cause":%q}`, id, id)))
 	}
-	w.told, w.resume = [][]saga.Fact{told}, &saga.Resume{Recover: &saga.RecoverCursor{Run: "r-1"}}
+	w.pendingFacts, w.resume = [][]saga.Fact{pendingFacts}, &saga.Resume{Recover: &saga.RecoverCursor{Run: "r-1"}}
 	w.run(tea(order.Immediate))
 	types, _ := w.lateStream()
 	require.Len(t, types, 40)
@@ -212,12 +212,12 @@ func TestSignalsInTheTaskThatLearnsOfTheEndHaveAVerdictEach(t *testing.T) {
 	require.NoError(t, w.start(tea(order.Immediate), w.gateway, w.bus))
 	require.True(t, w.record().Ended)
 	types, _ = w.lateStream()
-	require.GreaterOrEqual(t, len(types), 39, "but for the one that decided")
+	require.GreaterOrEqual(t, len(types), 39, "except for the deciding one")
 }
 
-// A run that takes over from one of an order that has ended is told of everything that one was told, cut. What had its effect, or
-// its verdict, gets none.
-func TestWhatAnEndedOrderWasToldIsRecognizedAlthoughItIsCut(t *testing.T) {
+// A run that takes over from a run of an ended order gets all its signals, truncated. Signals that had an effect or a late record
+// get no other record.
+func TestTruncatedSignalsOfEndedOrderAreRecognized(t *testing.T) {
 	first := newWorld(t)
 	first.gateway.answer = payment.Pending
 	cancel := order.Cancellation{ID: "c-1", Cause: "e-1", Reason: "changed my mind"}
@@ -234,7 +234,7 @@ func TestWhatAnEndedOrderWasToldIsRecognizedAlthoughItIsCut(t *testing.T) {
 	for range 2 {
 		next := newWorld(t)
 		next.log = first.log
-		next.told = [][]saga.Fact{{cut(cancel), cut(other)}}
+		next.pendingFacts = [][]saga.Fact{{cut(cancel), cut(other)}}
 		next.resume = &saga.Resume{Recover: &saga.RecoverCursor{Run: "r-1"}}
 		next.run(tea(order.Immediate))
 		require.Equal(t, []string{"event.late e-2"}, next.late())

@@ -28,8 +28,8 @@ func (g *timedGateway) Void(ctx context.Context, key string, p payment.Payment) 
 	return g.gateway.Void(ctx, key, p)
 }
 
-// An undo that fails is tried again more and more slowly, also after somebody was asked to look.
-func TestAnUndoThatFailsIsNotTriedInAHotLoop(t *testing.T) {
+// A failing undo is retried with growing pauses, also after attention was raised.
+func TestFailedUndoIsNotRetriedInHotLoop(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"void": 40}
 	w.env.RegisterDelayedCallback(func() { w.env.CancelWorkflow() }, time.Hour)

@@ -17,18 +17,18 @@ import (
 
 // The capture times out and is stuck. The operator has the order undone; the gateway says that nothing was captured, and then
 // the capture happens. It is given back, and the order is undone.
-func TestACaptureThatHappensAfterCompensateIsRefunded(t *testing.T) {
+func TestCaptureAfterCompensateIsRefunded(t *testing.T) {
 	for mode, inline := range map[string]bool{"inline": true, "regular": false} {
 		t.Run(mode, func(t *testing.T) {
 			w := newWorld(t)
 			w.inlinePayment = inline
 			gateway, err := simulator.New(simulator.Config{Log: w.log, Clock: w.env.Now})
 			require.NoError(t, err)
-			verdict := w.decide(7*time.Minute, order.Resolution{ID: "d-1", Action: order.Compensate, Note: "the customer would not wait"})
+			answer := w.decide(7*time.Minute, order.Resolution{ID: "d-1", Action: order.Compensate, Note: "the customer would not wait"})
 			o := tea(order.Immediate)
 			o.Payment.Method = "tok_capture_late"
 			require.NoError(t, w.start(o, gateway, w.bus))
-			require.True(t, verdict.Accepted, verdict.Detail)
+			require.True(t, answer.Accepted, answer.Detail)
 			require.Equal(t, []string{
 				event.OrderAccepted, event.InventoryReserved, event.PaymentAuthorized, event.OrderSettling, event.OrderNeedsAttention,
 				event.OrderCompensating, event.OrderAttentionResolved, event.PaymentCaptured, event.PaymentRefunded,
@@ -66,16 +66,16 @@ func (f *forgetful) Lookup(ctx context.Context, p payment.Payment) (payment.Resu
 	return result, err
 }
 
-// TestACaptureThatARepeatedLookupFindsIsAdopted: as above, but the answer to the look-up is lost, and the capture has happened when the
+// TestCaptureFoundByRepeatedLookupIsAdopted: as above, but the answer to the look-up is lost, and the capture has happened when the
 // gateway is asked again. The order has its money and completes, and the operator reads that nothing is stuck.
-func TestACaptureThatARepeatedLookupFindsIsAdopted(t *testing.T) {
+func TestCaptureFoundByRepeatedLookupIsAdopted(t *testing.T) {
 	for mode, inline := range map[string]bool{"inline": true, "regular": false} {
 		t.Run(mode, func(t *testing.T) {
 			w := newWorld(t)
 			w.inlinePayment = inline
 			gateway, err := simulator.New(simulator.Config{Log: w.log, Clock: w.env.Now})
 			require.NoError(t, err)
-			verdict := w.decide(7*time.Minute, order.Resolution{ID: "d-1", Action: order.Compensate, Note: "the customer would not wait"})
+			answer := w.decide(7*time.Minute, order.Resolution{ID: "d-1", Action: order.Compensate, Note: "the customer would not wait"})
 			o := tea(order.Immediate)
 			o.Payment.Method = "tok_capture_late"
 			require.NoError(t, w.start(o, &forgetful{Gateway: gateway}, w.bus))
@@ -83,7 +83,7 @@ func TestACaptureThatARepeatedLookupFindsIsAdopted(t *testing.T) {
 				event.OrderAccepted, event.InventoryReserved, event.PaymentAuthorized, event.OrderSettling, event.OrderNeedsAttention,
 				event.PaymentCaptured, event.OrderAttentionResolved, event.InventoryCommitted, event.OrderCompleted,
 			}, w.timeline())
-			require.False(t, verdict.Accepted, "there is nothing left to decide")
+			require.False(t, answer.Accepted, "there is nothing left to decide")
 			require.Equal(t, "committed", w.stock.end)
 		})
 	}

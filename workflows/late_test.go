@@ -36,13 +36,13 @@ func (w *world) unpaid() {
 	require.Equal(w.t, order.StatusCancelled, w.record(order.Decisions(s, facts, at, w.timing)...).Status)
 }
 
-// came writes the verdict on a late event.
+// came writes the record of a late event.
 func (w *world) came(id, eventType string) {
 	v := latepayment.LateRecord{ID: id, OrderID: "42", EventID: id, Type: eventType, Status: order.StatusCancelled}
 	require.NoError(w.t, latepayment.WriteLateRecord(context.Background(), w.log, v, "corr", w.env.Now()))
 }
 
-// more writes a verdict later, and tells the saga.
+// more writes a late record some time later, and signals the saga.
 func (w *world) more(after time.Duration, id, eventType string) {
 	w.env.RegisterDelayedCallback(func() {
 		w.came(id, eventType)
@@ -63,7 +63,7 @@ func (w *world) settle(expect ...func()) error {
 	return w.env.GetWorkflowError()
 }
 
-// lateStream is what came late: the types of the late stream's events, and its state.
+// lateStream returns the types of the late stream's events, and its state.
 func (w *world) lateStream() ([]string, latepayment.State) {
 	w.t.Helper()
 	records, err := w.log.Read(context.Background(), event.LateStream("42"), 0, 0)
@@ -78,7 +78,7 @@ func (w *world) lateStream() ([]string, latepayment.State) {
 	return types, s
 }
 
-func TestLateMoneyIsGivenBack(t *testing.T) {
+func TestLatePaymentIsRefunded(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
 	w.came("e1", event.PaymentSucceeded)
@@ -87,13 +87,13 @@ func TestLateMoneyIsGivenBack(t *testing.T) {
 	require.Equal(t, []string{event.EventLate, event.PaymentArrivedLate, event.PaymentRefunded}, types)
 	require.False(t, s.Open())
 	require.Equal(t, map[string]int64{"42/late/e1": 900}, w.gateway.refunds)
-	require.Subset(t, []string{"nothing"}, w.desk.shown, "it never needed attention")
+	require.Subset(t, []string{"nothing"}, w.lateList.shown, "it never needed attention")
 	var result saga.Result
 	require.NoError(t, w.env.GetWorkflowResult(&result))
 	require.Equal(t, saga.Result{ID: "42", Status: order.StatusCancelled, Version: 3}, result)
 }
 
-func TestALatePaymentThatBroughtNothing(t *testing.T) {
+func TestLatePaymentWithoutMoney(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
 	w.gateway.asked = false
@@ -119,7 +119,7 @@ func TestSeveralLatePayments(t *testing.T) {
 	require.Len(t, w.gateway.refunds, 1)
 }
 
-func TestARunWithNothingToSettleCloses(t *testing.T) {
+func TestRunWithoutLatePaymentsCloses(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
 	w.came("e1", event.PaymentFailed)
@@ -128,7 +128,7 @@ func TestARunWithNothingToSettleCloses(t *testing.T) {
 	require.Equal(t, []string{event.EventLate}, types)
 }
 
-func TestALateRefundThatIsStuck(t *testing.T) {
+func TestStuckLateRefund(t *testing.T) {
 	asked := []string{event.EventLate, event.PaymentArrivedLate, event.OrderNeedsAttention}
 	for name, c := range map[string]struct {
 		decision order.Resolution
@@ -147,19 +147,19 @@ func TestALateRefundThatIsStuck(t *testing.T) {
 			w := newWorld(t)
 			w.unpaid()
 			w.timing.Attention = time.Minute
-			w.desk.fail = 2
+			w.lateList.fail = 2
 			w.gateway.down = map[string]int{"refund": forever}
 			w.came("e1", event.PaymentSucceeded)
-			verdict := &saga.ResolveAnswer{}
+			answer := &saga.ResolveAnswer{}
 			w.env.RegisterDelayedCallback(func() {
 				types, s := w.lateStream()
-				require.Equal(t, asked, types, "somebody is asked after ATTENTION_AFTER")
+				require.Equal(t, asked, types, "attention is raised after ATTENTION_AFTER")
 				requireSituation(t, latepayment.RefundStuck, s)
 				if c.refunds > 0 {
 					w.gateway.mend()
 				}
 				if c.decision.ID != "" {
-					w.update(c.decision, verdict)
+					w.update(c.decision, answer)
 				}
 			}, 90*time.Second)
 			require.NoError(t, w.settle())
@@ -167,15 +167,15 @@ func TestALateRefundThatIsStuck(t *testing.T) {
 			require.Equal(t, append(asked[:3:3], c.then...), types)
 			require.False(t, s.Open())
 			require.Len(t, w.gateway.refunds, c.refunds)
-			require.Equal(t, []string{"refund", "nothing"}, w.desk.shown, "whatever it took")
+			require.Equal(t, []string{"refund", "nothing"}, w.lateList.shown, "attention is closed")
 			if c.decision.ID != "" {
-				require.Equal(t, saga.ResolveAnswer{Accepted: true, Status: order.StatusCancelled}, *verdict)
+				require.Equal(t, saga.ResolveAnswer{Accepted: true, Status: order.StatusCancelled}, *answer)
 			}
 		})
 	}
 }
 
-func TestALateSagaRefusesWhatDoesNotFit(t *testing.T) {
+func TestLateSagaRefusesInvalidRequests(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
 	w.came("e1", event.ShipmentDispatched)
@@ -198,17 +198,17 @@ func TestALateSagaRefusesWhatDoesNotFit(t *testing.T) {
 	types, s := w.lateStream()
 	require.Equal(t, []string{event.EventLate, event.OrderNeedsAttention, event.OrderStepSubstituted, event.OrderAttentionResolved}, types)
 	require.False(t, s.Open())
-	require.Equal(t, []string{"nothing", "dispatch", "nothing"}, slices.Compact(w.desk.shown))
+	require.Equal(t, []string{"nothing", "dispatch", "nothing"}, slices.Compact(w.lateList.shown))
 }
 
-func TestASignalBringsMore(t *testing.T) {
+func TestSignalAddsLatePayment(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
 	w.came("e1", event.ShipmentDispatched)
 	w.more(time.Hour, "e2", event.PaymentSucceeded)
-	verdict := w.decide(2*time.Hour, order.Resolution{ID: "d1", Action: order.Skip, Note: "gone"})
+	answer := w.decide(2*time.Hour, order.Resolution{ID: "d1", Action: order.Skip, Note: "gone"})
 	require.NoError(t, w.settle())
-	require.True(t, verdict.Accepted)
+	require.True(t, answer.Accepted)
 	types, _ := w.lateStream()
 	require.Equal(t, []string{
 		event.EventLate, event.OrderNeedsAttention, event.EventLate, event.PaymentArrivedLate, event.PaymentRefunded,
@@ -216,8 +216,8 @@ func TestASignalBringsMore(t *testing.T) {
 	}, types)
 }
 
-// A signal in the moment in which a step gets stuck does not hide that.
-func TestASignalWhileItGetsStuck(t *testing.T) {
+// A signal at the same time as a stuck step does not hide the attention.
+func TestSignalDuringAttention(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
 	w.timing.Attention = time.Minute
@@ -234,7 +234,7 @@ func TestASignalWhileItGetsStuck(t *testing.T) {
 	require.NoError(t, w.settle())
 }
 
-func TestALateSagaContinuesAsNew(t *testing.T) {
+func TestLateSagaContinuesAsNew(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
 	w.came("e1", event.ShipmentDispatched)
@@ -246,17 +246,17 @@ func TestALateSagaContinuesAsNew(t *testing.T) {
 	require.ErrorAs(t, w.settle(), &again)
 	require.Equal(t, latepayment.Workflow, again.WorkflowType.Name)
 
-	// The next run finds the desk as it was, and what it was asked about is decided.
+	// The next run finds the same list, and the open attention is resolved.
 	next := newWorld(t)
-	next.log, next.desk, next.gateway = w.log, w.desk, w.gateway
+	next.log, next.lateList, next.gateway = w.log, w.lateList, w.gateway
 	require.NoError(t, next.env.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(saga.NeedsAttentionAttribute.ValueSet(true))))
-	verdict := next.decide(time.Hour, order.Resolution{ID: "d1", Action: order.Skip, Note: "gone"})
+	answer := next.decide(time.Hour, order.Resolution{ID: "d1", Action: order.Skip, Note: "gone"})
 	require.NoError(t, next.settle())
-	require.True(t, verdict.Accepted)
+	require.True(t, answer.Accepted)
 }
 
-// A run that goes on where another one asked somebody takes that back from its page, also when it has nothing to wait for.
-func TestAContinuedRunTakesBackWhatItsPageShows(t *testing.T) {
+// A run that continues after another run raised attention clears the list entry, also if it has nothing to wait for.
+func TestContinuedRunClearsListedAttention(t *testing.T) {
 	w := newWorld(t)
 	w.unpaid()
 	w.came("e1", event.PaymentSucceeded)
@@ -270,21 +270,21 @@ func TestAContinuedRunTakesBackWhatItsPageShows(t *testing.T) {
 	}))
 	require.True(t, w.env.AssertExpectations(t))
 	require.Len(t, w.gateway.refunds, 1)
-	require.Equal(t, []string{"judge", "nothing"}, w.desk.shown, "the desk is told, whatever the run before had done")
+	require.Equal(t, []string{"judge", "nothing"}, w.lateList.shown, "the list is updated independent of the previous run")
 }
 
-// undoing is how long a release takes that fails ten times. It is long: when an activity is under way in real time, the
-// test environment does not wait longer for it than until the next thing is to happen.
+// undoing is the duration of a release that fails ten times. It is long: while an activity runs in real time, the
+// test environment skips time to the next event.
 const undoing = 30 * time.Second
 
-// undoes cancels the order, and has it take a while until it is undone.
+// undoes cancels the order and delays its compensation.
 func (w *world) undoes(after time.Duration) {
 	w.stock.fail = slices.Repeat([]string{"release"}, 10)
 	w.cancel(after)
 }
 
-// A payer pays at the worst moment: the order is being undone, and cannot turn round any more.
-func TestAPaymentThatComesWhileItsOrderIsUndone(t *testing.T) {
+// The payment arrives during the compensation: the order cannot go forward any more.
+func TestPaymentDuringCompensation(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.answer = payment.Pending
 	w.undoes(time.Minute)
@@ -300,8 +300,8 @@ func TestAPaymentThatComesWhileItsOrderIsUndone(t *testing.T) {
 	require.Len(t, w.gateway.refunds, 1)
 }
 
-// The order has ended, and its run is there because its events are not published.
-func TestAPaymentThatComesBehindTheEnd(t *testing.T) {
+// The order has ended, and its run is still open because its events are not published.
+func TestPaymentAfterTheEnd(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.answer = payment.Pending
 	w.bus.down = 60
@@ -316,12 +316,12 @@ func TestAPaymentThatComesBehindTheEnd(t *testing.T) {
 	require.False(t, s.Open())
 }
 
-// The hint that the gateway could not be asked about until nobody waited for the payer any more is about money.
-func TestAHintThatNobodyCouldAskAboutIsLate(t *testing.T) {
+// A notification that could not be verified before the wait for the payer ended is a late payment.
+func TestUnverifiedNotificationIsLate(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.answer = payment.Pending
 	w.timing.PaymentPending = 10 * time.Minute
-	g := &deafGateway{gateway: w.gateway}
+	g := &slowGateway{gateway: w.gateway}
 	g.deaf.Store(60)
 	w.env.RegisterDelayedCallback(func() {
 		w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{ID: "h1", Cause: "e1", Succeeded: true})
@@ -336,7 +336,7 @@ func TestAHintThatNobodyCouldAskAboutIsLate(t *testing.T) {
 	require.Len(t, w.gateway.refunds, 1)
 }
 
-// intruder tells the order's run of something while it writes a verdict.
+// intruder sends a signal to the order's run while it writes a late record.
 type intruder struct {
 	activities.Log
 	tell func()
@@ -352,8 +352,8 @@ func (i *intruder) Append(ctx context.Context, stream string, head event.Head, e
 	return next, tail, err
 }
 
-// What comes while the verdict on the goods is written finds the late saga at work already: it is told, not started again.
-func TestALateSagaThatIsThereIsTold(t *testing.T) {
+// A payment that arrives while the late record of the goods is written finds a running late saga: it is signalled, not started again.
+func TestExistingLateSagaIsSignalled(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.answer = payment.Pending
 	w.undoes(time.Minute)
@@ -365,19 +365,19 @@ func TestALateSagaThatIsThereIsTold(t *testing.T) {
 	log := &intruder{Log: w.log, tell: func() {
 		w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{ID: "h1", Cause: "e1", Succeeded: true})
 	}}
-	verdict := &saga.ResolveAnswer{}
+	answer := &saga.ResolveAnswer{}
 	w.env.RegisterDelayedCallback(func() {
 		d := order.Resolution{ID: "d1", Action: order.Skip, Note: "gone"}
 		require.NoError(t, w.env.UpdateWorkflowByID(latepayment.Flow.WorkflowID("42"), saga.UpdateResolve, d.ID, &updateCallbacks{
 			reject:   func(err error) { t.Errorf("the Update is rejected: %v", err) },
-			complete: func(result any, err error) { *verdict = result.(saga.ResolveAnswer) },
+			complete: func(result any, err error) { *answer = result.(saga.ResolveAnswer) },
 		}, d))
 	}, time.Hour)
 	require.NoError(t, w.startOn(log))
-	require.Nil(t, log.tell, "the payer paid while the first verdict was written")
+	require.Nil(t, log.tell, "the payment arrived while the first late record was written")
 	types, s := w.lateStream()
 	require.Equal(t, 2, count(types, event.EventLate))
-	require.True(t, verdict.Accepted)
+	require.True(t, answer.Accepted)
 	require.False(t, s.Open())
 	require.Len(t, w.gateway.refunds, 1)
 }
@@ -402,12 +402,12 @@ func count(types []string, eventType string) int {
 	return n
 }
 
-// A workflow task that has given a verdict is discarded before it starts the saga, and runs again with the signal in view
-// from its beginning: now it looks like a fact that came in time. What the verdict began is done all the same.
-func TestAVerdictOfADiscardedTaskIsFollowed(t *testing.T) {
+// A workflow task that has written a late record is discarded before it starts the saga. It is repeated with the signal
+// available from its start: the signal looks like a fact that came in time. The late record is handled nevertheless.
+func TestLateRecordOfDiscardedTaskIsFollowed(t *testing.T) {
 	w := newWorld(t)
-	verdict := latepayment.LateRecord{ID: "h-1", OrderID: "42", EventID: "e-1", Type: event.PaymentSucceeded, Status: order.StatusCompleted}
-	_, _, err := w.log.Append(t.Context(), event.LateStream("42"), event.Head{}, []event.Entry{verdict.Entry("corr", w.env.Now())})
+	answer := latepayment.LateRecord{ID: "h-1", OrderID: "42", EventID: "e-1", Type: event.PaymentSucceeded, Status: order.StatusCompleted}
+	_, _, err := w.log.Append(t.Context(), event.LateStream("42"), event.Head{}, []event.Entry{answer.Entry("corr", w.env.Now())})
 	require.NoError(t, err)
 	w.resume = &saga.Resume{Missed: []saga.Fact{fact(t, order.SignalPayment, `{"id":"h-1","cause":"e-1","succeeded":true}`)}}
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)

@@ -36,7 +36,7 @@ func TestShipmentOrderWaitsForTheWarehouseAndTheCarrier(t *testing.T) {
 	w := newWorld(t)
 	w.env.RegisterDelayedCallback(func() {
 		require.Equal(t, []string{"reserve"}, w.stock.calls)
-		require.Equal(t, []string{"authorize"}, w.gateway.calls, "nothing is captured before the goods are on their way")
+		require.Equal(t, []string{"authorize"}, w.gateway.calls, "nothing is captured before the goods are dispatched")
 		w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
 			Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1", Carrier: "dhl", TrackingNumber: "7"},
 		})
@@ -74,7 +74,7 @@ func TestDeadlinesUndoEverything(t *testing.T) {
 		w.gateway.answer = payment.Pending
 		result := w.run(tea(order.Immediate))
 		require.Equal(t, order.ReasonPaymentTimeout, result.Reason)
-		require.Contains(t, w.gateway.calls, "lookup", "the gateway is asked before it is given up")
+		require.Contains(t, w.gateway.calls, "lookup", "the payment is looked up before the step is given up")
 		require.Equal(t, payment.Undone, w.gateway.state)
 	})
 	t.Run("a step is unavailable", func(t *testing.T) {
@@ -90,14 +90,14 @@ func TestDeadlinesUndoEverything(t *testing.T) {
 	})
 }
 
-func TestAnUnknownOutcomeIsLookedUpAndAdopted(t *testing.T) {
+func TestUnknownOutcomeIsLookedUpAndAdopted(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down, w.gateway.doThenFail = map[string]int{"authorize": -1}, true
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
 	require.Equal(t, happyImmediate, w.timeline())
 }
 
-func TestHints(t *testing.T) {
+func TestPaymentNotifications(t *testing.T) {
 	hint := func(w *world, succeeded bool) {
 		w.gateway.answer = payment.Pending
 		w.env.RegisterDelayedCallback(func() {
@@ -137,7 +137,7 @@ func TestCancellation(t *testing.T) {
 		},
 		"Web UI": func(w *world) { w.env.CancelWorkflow() },
 		"Update": func(w *world) {
-			w.env.UpdateWorkflow(saga.UpdateCancel, "c1", w.verdict(true), order.Cancellation{ID: "c1"})
+			w.env.UpdateWorkflow(saga.UpdateCancel, "c1", w.answer(true), order.Cancellation{ID: "c1"})
 		},
 	}
 	for name, cancel := range ways {
@@ -158,7 +158,7 @@ func TestCancellation(t *testing.T) {
 			})
 		}, time.Hour)
 		w.env.RegisterDelayedCallback(func() {
-			w.env.UpdateWorkflow(saga.UpdateCancel, "c1", w.verdict(false), order.Cancellation{ID: "c1"})
+			w.env.UpdateWorkflow(saga.UpdateCancel, "c1", w.answer(false), order.Cancellation{ID: "c1"})
 		}, 2*time.Hour)
 		w.env.RegisterDelayedCallback(func() {
 			w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
@@ -180,8 +180,8 @@ func TestCancellation(t *testing.T) {
 	})
 }
 
-// verdict expects an answer to a cancellation.
-func (w *world) verdict(accepted bool) *updateCallbacks {
+// answer expects an answer to a cancellation.
+func (w *world) answer(accepted bool) *updateCallbacks {
 	return &updateCallbacks{
 		reject: func(err error) { w.t.Errorf("the Update is rejected: %v", err) },
 		complete: func(result any, err error) {
@@ -205,9 +205,9 @@ func (c *updateCallbacks) Accept()                        {}
 func (c *updateCallbacks) Reject(err error)               { c.reject(err) }
 func (c *updateCallbacks) Complete(result any, err error) { c.complete(result, err) }
 
-// TestTheLogDecides: an earlier attempt of the same run captured, and died before its workflow task completed.
-// The run that comes after it has a cancellation in view from its first moment on.
-func TestTheLogDecides(t *testing.T) {
+// TestLogDecides: an earlier attempt of the same run captured, and died before its workflow task completed.
+// The next run has a cancellation from its start.
+func TestLogDecides(t *testing.T) {
 	w := newWorld(t)
 	o := tea(order.Immediate)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -225,7 +225,7 @@ func TestTheLogDecides(t *testing.T) {
 	require.NotContains(t, w.stock.calls, "release")
 }
 
-func TestARunOnAnEndedStreamChangesNothing(t *testing.T) {
+func TestRunOnEndedStreamChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
 	again := newWorld(t)
@@ -236,7 +236,7 @@ func TestARunOnAnEndedStreamChangesNothing(t *testing.T) {
 	require.Len(t, append(again.gateway.calls, again.stock.calls...), before)
 }
 
-func TestARunLeavesAnotherOrderOfTheSameIDAlone(t *testing.T) {
+func TestRunKeepsOtherOrderWithSameID(t *testing.T) {
 	w := newWorld(t)
 	w.record(order.Accept(tea(order.Shipment), "corr", "cause", time.Now()))
 	result := w.run(tea(order.Immediate))
@@ -249,10 +249,10 @@ func TestPublishingNeverStopsAnOrder(t *testing.T) {
 	w := newWorld(t)
 	w.bus.down = 50
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
-	require.Equal(t, happyImmediate, w.bus.types(), "what was left behind is published before the run closes")
+	require.Equal(t, happyImmediate, w.bus.types(), "unpublished events are published before the run closes")
 }
 
-func TestStuckStepsRaiseAttentionAndGoOn(t *testing.T) {
+func TestStuckStepsRaiseAttentionAndContinue(t *testing.T) {
 	t.Run("an undo", func(t *testing.T) {
 		w := newWorld(t)
 		w.gateway.down = map[string]int{"void": 60}
@@ -299,8 +299,8 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
-// The ledger has done what it was asked and never said so: that is found out, not undone.
-func TestAnUnknownReservationIsLookedUpAndAdopted(t *testing.T) {
+// The ledger has done its work without an answer: the saga looks it up and does not undo it.
+func TestUnknownReservationIsLookedUpAndAdopted(t *testing.T) {
 	w := newWorld(t)
 	w.stock.do = order.Done
 	w.stock.fail = slices.Repeat([]string{"reserve"}, 100)
@@ -309,9 +309,9 @@ func TestAnUnknownReservationIsLookedUpAndAdopted(t *testing.T) {
 	require.Contains(t, w.stock.calls, "lookup")
 }
 
-// An input that this version does not understand, such as that of another one, fails the workflow task and never the workflow: nothing
-// is written to the stream of no order.
-func TestAnInputWithoutIDFailsTheTask(t *testing.T) {
+// An input that this version does not understand, such as that of another version, fails the workflow task and never the workflow:
+// nothing is written to a stream without an order.
+func TestInputWithoutIDFailsTheTask(t *testing.T) {
 	w := newWorld(t)
 	workers.RegisterWorkflows(w.env)
 	recorder := &activities.Recorder{Log: w.log, Publisher: w.bus, Clock: w.clock, Logger: slog.New(slog.DiscardHandler)}
@@ -322,7 +322,7 @@ func TestAnInputWithoutIDFailsTheTask(t *testing.T) {
 	require.Empty(t, w.log.Names())
 }
 
-// The money of an order is not taken for another one.
+// A payment of one order is not used for another order.
 func TestDataOfAnotherOrderIsAConflict(t *testing.T) {
 	w := newWorld(t)
 	recorder := &activities.Recorder{Log: w.log, Publisher: w.bus, Clock: w.clock, Logger: slog.New(slog.DiscardHandler)}

@@ -26,18 +26,18 @@ func (w *world) says(after time.Duration, kind order.ShipmentKind, id, parcel st
 func one() order.ShipmentLine { return order.ShipmentLine{Line: 1, Quantity: 1} }
 
 // The order has two pieces of tea. One parcel is lost, found to be refunded while the other one arrives, and delivered after all.
-func TestARefundAndADeliveryAtOnce(t *testing.T) {
+func TestConcurrentRefundAndDelivery(t *testing.T) {
 	for _, first := range []bool{true, false} {
 		w := newWorld(t)
 		w.says(time.Hour, order.ShipmentDispatched, "e1", "a", one())
 		w.says(time.Hour, order.ShipmentLost, "e2", "b", one())
-		var verdict *saga.ResolveAnswer
+		var answer *saga.ResolveAnswer
 		if first {
-			verdict = w.decide(2*time.Hour, order.Resolution{ID: "d-1", Action: order.Refund})
+			answer = w.decide(2*time.Hour, order.Resolution{ID: "d-1", Action: order.Refund})
 		}
 		w.says(2*time.Hour, order.ShipmentDelivered, "e3", "b", one())
 		if !first {
-			verdict = w.decide(2*time.Hour, order.Resolution{ID: "d-1", Action: order.Refund})
+			answer = w.decide(2*time.Hour, order.Resolution{ID: "d-1", Action: order.Refund})
 		}
 		w.says(3*time.Hour, order.ShipmentDelivered, "e4", "a")
 		w.says(3*time.Hour, order.ShipmentDelivered, "e4", "a")
@@ -49,7 +49,7 @@ func TestARefundAndADeliveryAtOnce(t *testing.T) {
 			}
 		}
 		require.LessOrEqual(t, refunded, 1)
-		require.Equal(t, verdict.Accepted, refunded == 1, "the money is given back if the decision was accepted: %v", w.timeline())
+		require.Equal(t, answer.Accepted, refunded == 1, "the money is given back if the decision was accepted: %v", w.timeline())
 	}
 }
 
@@ -71,7 +71,7 @@ func TestParcelsAcrossRuns(t *testing.T) {
 }
 
 // A thousand parcels at once: an order knows of so many, and the input of the next run stays small.
-func TestAThousandParcelsAtOnce(t *testing.T) {
+func TestThousandConcurrentParcels(t *testing.T) {
 	w := newWorld(t)
 	for n := range 500 { // the test environment has no room for all of them at once
 		w.says(time.Hour, order.ShipmentDispatched, fmt.Sprintf("e%d", n), fmt.Sprintf("e%d", n), one())

@@ -59,7 +59,7 @@ func reconcile(t *testing.T, i *inspector) (activities.ReconcileResult, *testsui
 	return result, env, err
 }
 
-func TestACheckAnswersWhatItFound(t *testing.T) {
+func TestCheckReturnsItsFindings(t *testing.T) {
 	i := &inspector{result: activities.ReconcileResult{
 		Violations: 2, Repaired: 1, Orders: 7, Findings: []activities.ReconcileFinding{
 			{Kind: "stock_balance", Subject: "tea", Detail: "a | b\nc", Repair: "recorded"},
@@ -74,7 +74,7 @@ func TestACheckAnswersWhatItFound(t *testing.T) {
 	require.Equal(t, []activities.ReconcileInput{{Repair: true, Since: 5}}, i.asked)
 }
 
-func TestACheckIsTriedAgainWhenAServerIsAway(t *testing.T) {
+func TestCheckIsRetriedDuringOutage(t *testing.T) {
 	i := &inspector{fails: []error{fault.New(fault.Unavailable, "no log"), fault.New(fault.Unavailable, "no log")}}
 	_, _, err := reconcile(t, i)
 	require.NoError(t, err)
@@ -91,8 +91,8 @@ func TestACheckIsTriedAgainWhenAServerIsAway(t *testing.T) {
 	require.Len(t, i.asked, 5)
 }
 
-// TestARunOfAnEndedOrderPublishesEverything is what an end that may not have been published is mended with.
-func TestARunOfAnEndedOrderPublishesEverything(t *testing.T) {
+// TestRunOfAnEndedOrderPublishesEverything is what an end that may not have been published is mended with.
+func TestRunOfAnEndedOrderPublishesEverything(t *testing.T) {
 	w := newWorld(t)
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
 	again := newWorld(t)

@@ -8,7 +8,7 @@ import (
 	"github.com/ordersaga/ordersaga/activities"
 )
 
-func TestWhatACheckFoundIsATable(t *testing.T) {
+func TestFindingsAreShownAsTable(t *testing.T) {
 	require.Equal(t, "**0 violations**, 0 of them repaired, 0 notes; 7 orders, 20 streams, 3 SKUs, 6 payments in 12 ms\n",
 		reconciled(activities.ReconcileResult{Orders: 7, Streams: 20, SKUs: 3, Payments: 6, TookMillis: 12}))
 	require.Equal(t, `**4 violations**, 1 of them repaired, 1 notes; 7 orders, 0 streams, 0 SKUs, 0 payments in 0 ms

@@ -74,13 +74,13 @@ func (o *spyOut) NewContinueAsNewError(ctx workflow.Context, fn any, args ...any
 
 // A worker that was away finds the dispatch of the goods and the end of the wait for it in one workflow task. The
 // dispatch came first: the order is not given up.
-func TestASignalInTheTaskOfATimerIsSeen(t *testing.T) {
+func TestSignalInTimerTaskIsHandled(t *testing.T) {
 	seen := replayDispatchAndTimer(t, false)
 	require.Equal(t, []string{event.OrderShipped, event.OrderSettling}, seen.recorded)
 }
 
 // The same when the run continues as new in that task: the fact goes with it.
-func TestASignalInTheTaskOfContinueAsNewIsNotLost(t *testing.T) {
+func TestSignalInContinueAsNewTaskIsNotLost(t *testing.T) {
 	seen := replayDispatchAndTimer(t, true)
 	if seen.resumed == nil {
 		// Also right: the run goes on first.

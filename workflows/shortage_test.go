@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-func TestShortOrderWaitsForStockThatOthersHoldForNow(t *testing.T) {
+func TestShortOrderWaitsForTemporarilyHeldStock(t *testing.T) {
 	w := newWorld(t)
 	began := w.env.Now()
 	w.stock.short = func(order.ReserveRequest) bool { return w.env.Now().Before(began.Add(time.Minute)) }
@@ -59,7 +59,7 @@ func TestShortOrderCanBeCancelled(t *testing.T) {
 }
 
 // A run that takes over finds the shortage itself and waits on; one that continues as new keeps its deadline.
-func TestAnotherRunGoesOnWaiting(t *testing.T) {
+func TestNextRunContinuesWaiting(t *testing.T) {
 	t.Run("taken over", func(t *testing.T) {
 		w := newWorld(t)
 		o := tea(order.Immediate)

@@ -25,9 +25,9 @@ func (w *world) shows() *[]string {
 	return shown
 }
 
-// What lasts only as long as a gateway takes to answer is not written. That somebody is asked to look is, and so is that
-// nobody is any more, whatever the order does then.
-func TestAttributesFollowWhatLasts(t *testing.T) {
+// A status that lasts only as long as a gateway call is not written. Raised attention is written, and so is its end,
+// independent of the order's next status.
+func TestAttributesShowLongStatuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare func(*world)
 		want    []string

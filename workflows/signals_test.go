@@ -24,7 +24,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// start runs the saga of o with a gateway and a publisher of the caller's, and returns its error.
+// start runs the saga of o with the caller's gateway and publisher, and returns its error.
 func (w *world) start(o order.Order, g payment.Gateway, p activities.Publisher) error {
 	recorder := &activities.Recorder{Log: w.log, Publisher: p, Clock: w.env.Now, Logger: slog.New(slog.DiscardHandler)}
 	workers.RegisterWorkflows(w.env)
@@ -36,9 +36,9 @@ func (w *world) start(o order.Order, g payment.Gateway, p activities.Publisher) 
 	return w.env.GetWorkflowError()
 }
 
-// What a signal carries ends up in events, and the log refuses some of it: the saga must not die of that, with
-// stock held and money set aside.
-func TestASignalThatTheLogRefusesDoesNotKillTheSaga(t *testing.T) {
+// Data of signals becomes part of events, and the log refuses some of it: the saga must not fail then, with
+// reserved stock and an authorized payment.
+func TestRefusedSignalDoesNotFailTheSaga(t *testing.T) {
 	for name, signal := range map[string]func(w *world){
 		"the reason of a cancellation": func(w *world) {
 			w.env.SignalWorkflow(saga.SignalCancel, order.Cancellation{ID: "c1", Reason: "changed\x00my mind"})
@@ -61,20 +61,20 @@ func TestASignalThatTheLogRefusesDoesNotKillTheSaga(t *testing.T) {
 	}
 }
 
-// What the runs before were told is read page by page, and none of it is lost when the run continues as new meanwhile.
-func TestARunReadsWhatTheOnesBeforeWereTold(t *testing.T) {
+// Signals of earlier runs are read page by page, and none is lost if the run continues as new between pages.
+func TestRunReadsSignalsOfEarlierRuns(t *testing.T) {
 	pages := [][]saga.Fact{
 		{fact(t, order.SignalPayment, `{"id":"h-1","cause":"h-1"}`)}, {},
 		{fact(t, order.SignalShipment, `{"kind":"delivered","id":"d-1","cause":"e-1"}`)},
 	}
 	resume := &saga.Resume{Recover: &saga.RecoverCursor{Run: "r-1"}}
 	w := newWorld(t)
-	w.told, w.resume = pages, resume
+	w.pendingFacts, w.resume = pages, resume
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Shipment)).Status)
 	require.NotContains(t, w.timeline(), "event.late")
 
 	w = newWorld(t)
-	w.told, w.resume = pages, &saga.Resume{Recover: resume.Recover, Facts: order.FactsOf("42", order.PaymentHint{ID: "h-0"})}
+	w.pendingFacts, w.resume = pages, &saga.Resume{Recover: resume.Recover, Facts: order.FactsOf("42", order.PaymentHint{ID: "h-0"})}
 	w.env.SetContinueAsNewSuggested(true)
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(t, w.start(tea(order.Shipment), w.gateway, w.bus), &again)
@@ -84,7 +84,7 @@ func TestARunReadsWhatTheOnesBeforeWereTold(t *testing.T) {
 	require.Equal(t, "h-0", next.Resume.Facts.Received[0].ID)
 }
 
-// requireTryAgain requires that an Update was rejected in the way after which its client reads the log and repeats it.
+// requireTryAgain requires that an Update was rejected with the error after which its client reads the log and retries.
 func requireTryAgain(t *testing.T, err error) {
 	t.Helper()
 	var failed *temporal.ApplicationError
@@ -92,8 +92,8 @@ func requireTryAgain(t *testing.T, err error) {
 	require.Equal(t, saga.TryAgain, failed.Type())
 }
 
-// An Update does not keep a run from continuing as new: it is answered, or sent again.
-func TestAnUpdateDoesNotHoldUpContinueAsNew(t *testing.T) {
+// An Update does not prevent a run from continuing as new: it is answered, or sent again.
+func TestUpdateDoesNotBlockContinueAsNew(t *testing.T) {
 	w := newWorld(t)
 	answered := false
 	w.env.RegisterDelayedCallback(func() {
@@ -111,8 +111,8 @@ func TestAnUpdateDoesNotHoldUpContinueAsNew(t *testing.T) {
 	}
 }
 
-// A run that is due rejects new Updates while its attempt goes on: they leave nothing in its history, and are sent again.
-func TestARunThatIsDueTakesNoUpdates(t *testing.T) {
+// A run that is due to continue as new rejects new Updates during its attempt: they add nothing to its history, and are sent again.
+func TestRunDueForContinueAsNewRejectsUpdates(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"capture": forever}
 	rejected := 0
@@ -131,7 +131,7 @@ func TestARunThatIsDueTakesNoUpdates(t *testing.T) {
 	require.Equal(t, 1, rejected)
 }
 
-// The first refusal is the answer to all cancellations, whichever way they come.
+// The first refusal is the answer to all cancellations, from the API and from the bus.
 func TestOnlyTheFirstRefusalIsAnEvent(t *testing.T) {
 	w := newWorld(t)
 	w.shipment(time.Hour, order.ShipmentDispatched)
@@ -144,9 +144,9 @@ func TestOnlyTheFirstRefusalIsAnEvent(t *testing.T) {
 					requireTryAgain(t, err)
 					require.True(t, w.record().AnswersCancellation())
 				},
-				complete: func(verdict any, err error) {
+				complete: func(answer any, err error) {
 					require.NoError(t, err)
-					require.False(t, verdict.(saga.CancelAnswer).Accepted)
+					require.False(t, answer.(saga.CancelAnswer).Accepted)
 				},
 			}, order.Cancellation{ID: "u" + id})
 		}, 2*time.Hour+time.Duration(n)*time.Second)
@@ -159,8 +159,8 @@ func TestOnlyTheFirstRefusalIsAnEvent(t *testing.T) {
 	}, w.timeline())
 }
 
-// What has its answer is not handed on: senders may be many, and a run may wait for months.
-func TestARunThatContinuesAsNewForgetsWhatItHasAnswered(t *testing.T) {
+// Answered requests are not passed on: there may be many senders, and a run may wait for months.
+func TestContinuedRunForgetsAnsweredRequests(t *testing.T) {
 	w := newWorld(t)
 	w.env.RegisterDelayedCallback(func() {
 		w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{
@@ -184,7 +184,7 @@ func TestARunThatContinuesAsNewForgetsWhatItHasAnswered(t *testing.T) {
 	require.Empty(t, next.Resume.Facts.Received, "the log has the dispatch")
 }
 
-// A crowd of cancellations that come too late is more than one append takes.
+// The number of late cancellations exceeds the limit of one append.
 func TestManyLateCancellations(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"capture": 20}
@@ -196,24 +196,24 @@ func TestManyLateCancellations(t *testing.T) {
 	require.NoError(t, w.start(tea(order.Immediate), w.gateway, w.bus))
 }
 
-// deafGateway does not answer for a while after it was asked to settle.
-type deafGateway struct {
+// slowGateway does not answer for a while after a settle call.
+type slowGateway struct {
 	*gateway
 	deaf atomic.Int64
 }
 
-func (g *deafGateway) Settle(ctx context.Context, p payment.Payment, ok bool, code string) error {
+func (g *slowGateway) Settle(ctx context.Context, p payment.Payment, ok bool, code string) error {
 	if g.deaf.Add(-1) >= 0 {
 		return fault.New(fault.Unavailable, "no line")
 	}
 	return g.gateway.Settle(ctx, p, ok, code)
 }
 
-// A hint was taken from the bus and acknowledged: that the gateway is away for some minutes must not lose it.
-func TestAHintOutlastsAnOutageOfTheGateway(t *testing.T) {
+// A payment notification was acknowledged on the bus: a gateway outage of some minutes must not lose it.
+func TestNotificationSurvivesGatewayOutage(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.answer = payment.Pending
-	g := &deafGateway{gateway: w.gateway}
+	g := &slowGateway{gateway: w.gateway}
 	g.deaf.Store(18)
 	w.env.RegisterDelayedCallback(func() {
 		w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{ID: "h1", Succeeded: true})
@@ -237,7 +237,7 @@ func (b *countingBus) Publish(_ context.Context, records []event.Record) (int, e
 	return len(records), nil
 }
 
-// What the broker has confirmed is not published again by each attempt of a step that is retried.
+// Confirmed events are not published again by each attempt of a retried step.
 func TestRetriesOfAStepDoNotPublishAgain(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"capture": 20}
@@ -248,8 +248,8 @@ func TestRetriesOfAStepDoNotPublishAgain(t *testing.T) {
 	}
 }
 
-// Ids are unique for their source only: a payment provider and a warehouse may both count from one.
-func TestEventsOfDifferentSendersMayHaveTheSameID(t *testing.T) {
+// Ids are unique for their source only: a payment provider and a warehouse may both number from one.
+func TestEventsOfDifferentSendersMayShareAnID(t *testing.T) {
 	w := newWorld(t)
 	w.env.RegisterDelayedCallback(func() {
 		w.env.SignalWorkflow(order.SignalPayment, order.PaymentHint{ID: "17", Succeeded: true})
@@ -268,8 +268,8 @@ func TestEventsOfDifferentSendersMayHaveTheSameID(t *testing.T) {
 	require.Equal(t, order.StatusCompleted, w.record().Status, "%v", w.timeline())
 }
 
-// A run that takes over from one that was broken off does what that one was told.
-func TestARunDoesWhatTheOneBeforeWasTold(t *testing.T) {
+// A run that takes over from an interrupted run handles its signals.
+func TestRunHandlesSignalsOfThePreviousRun(t *testing.T) {
 	for name, missed := range map[string]struct {
 		fact   saga.Fact
 		status order.Status
@@ -286,8 +286,8 @@ func TestARunDoesWhatTheOneBeforeWasTold(t *testing.T) {
 	}
 }
 
-// A sender that numbers its messages by order, or by nothing, uses one id for events that are not the same.
-func TestEventsOfOneSenderMayHaveTheSameID(t *testing.T) {
+// A sender may use the same id for different events, for example the order's id.
+func TestEventsOfOneSenderMayShareAnID(t *testing.T) {
 	w := newWorld(t)
 	parcel := func(after time.Duration, kind order.ShipmentKind) {
 		w.env.RegisterDelayedCallback(func() {
@@ -304,8 +304,8 @@ func TestEventsOfOneSenderMayHaveTheSameID(t *testing.T) {
 	require.NotContains(t, w.late(), "event.late 7")
 }
 
-// The same identity with other content is another fact about the order: the second notification has the gateway asked again.
-func TestAFactWithOtherContentIsAFurtherFact(t *testing.T) {
+// The same identity with other content is another fact about the order: the second notification causes another lookup.
+func TestFactWithOtherContentIsASeparateFact(t *testing.T) {
 	for name, c := range map[string]struct {
 		second order.PaymentHint
 		asked  bool
@@ -321,12 +321,12 @@ func TestAFactWithOtherContentIsAFurtherFact(t *testing.T) {
 				w.env.RegisterDelayedCallback(func() { w.env.SignalWorkflow(order.SignalPayment, h) }, after)
 			}
 			say(time.Minute, order.PaymentHint{ID: "7", Cause: "7", Code: "try_again"})
-			// The gateway does not confirm it and is asked again, after pauses of many seconds by now.
+			// The gateway does not confirm it and is called again, now with pauses of many seconds.
 			var before, after int64
-			w.env.RegisterDelayedCallback(func() { before = g.told.Load() }, 110*time.Second)
+			w.env.RegisterDelayedCallback(func() { before = g.pendingFacts.Load() }, 110*time.Second)
 			say(111*time.Second, c.second)
-			// The clock goes on while activities run. Without the second one the next time is after 123 seconds.
-			w.env.RegisterDelayedCallback(func() { after = g.told.Load() }, 120*time.Second)
+			// The clock advances while activities run. Without the second notification the next attempt is after 123 seconds.
+			w.env.RegisterDelayedCallback(func() { after = g.pendingFacts.Load() }, 120*time.Second)
 			w.env.RegisterDelayedCallback(w.env.CancelWorkflow, 20*time.Minute)
 			require.NoError(t, w.start(tea(order.Immediate), g, w.bus))
 			require.Positive(t, before)
@@ -338,10 +338,10 @@ func TestAFactWithOtherContentIsAFurtherFact(t *testing.T) {
 // countingGateway confirms no notification, and counts them.
 type countingGateway struct {
 	*gateway
-	told atomic.Int64
+	pendingFacts atomic.Int64
 }
 
 func (g *countingGateway) Settle(context.Context, payment.Payment, bool, string) error {
-	g.told.Add(1)
+	g.pendingFacts.Add(1)
 	return nil
 }

@@ -30,7 +30,7 @@ func (w *world) loses(after time.Duration) {
 	}
 }
 
-func TestOrderGivesWayWhenItsStockIsLost(t *testing.T) {
+func TestOrderIsRejectedWhenItsStockIsLost(t *testing.T) {
 	for name, test := range map[string]struct {
 		sends   order.Fulfillment
 		prepare func(w *world)
@@ -62,7 +62,7 @@ func TestOrderGivesWayWhenItsStockIsLost(t *testing.T) {
 }
 
 // An order whose goods are on their way keeps what it holds, and so does one that is decided.
-func TestOrderThatGoesForwardKeepsItsStock(t *testing.T) {
+func TestOrderAfterPivotKeepsItsStock(t *testing.T) {
 	w := newWorld(t)
 	w.env.RegisterDelayedCallback(func() {
 		w.env.SignalWorkflow(order.SignalShipment, order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
@@ -87,7 +87,7 @@ func TestOrderKeepsItsStockWhenNoSKUIsLost(t *testing.T) {
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Shipment)).Status)
 }
 
-func TestCommitBeyondWhatIsOnHandNeedsAttention(t *testing.T) {
+func TestCommitAboveStockNeedsAttention(t *testing.T) {
 	w := newWorld(t)
 	w.stock.lost = true
 	w.env.RegisterDelayedCallback(func() {
@@ -177,7 +177,7 @@ func (s *shelf) settle(t *testing.T) (shortage.Result, error) {
 	return result, err
 }
 
-func TestShortageSagaAsksUntilNothingIsMissing(t *testing.T) {
+func TestShortageSagaContinuesUntilNothingIsMissing(t *testing.T) {
 	s := newShelf(t, 100, 50)
 	s.takes, s.fails = time.Second, 5
 	result, err := s.settle(t)
@@ -188,7 +188,7 @@ func TestShortageSagaAsksUntilNothingIsMissing(t *testing.T) {
 	require.NotContains(t, s.asked, "o-50")
 }
 
-func TestShortageSagaEndsWhenNoOrderCanGiveWay(t *testing.T) {
+func TestShortageSagaEndsWhenNoOrderCanRelease(t *testing.T) {
 	s := newShelf(t, 2, 5)
 	result, err := s.settle(t)
 	require.NoError(t, err)
@@ -196,7 +196,7 @@ func TestShortageSagaEndsWhenNoOrderCanGiveWay(t *testing.T) {
 }
 
 // An order that does not decide, because its workflow fails, is asked less and less; a new count is looked at all the same.
-func TestShortageSagaIsPatient(t *testing.T) {
+func TestShortageSagaWaitsForOrders(t *testing.T) {
 	s := newShelf(t, 3, 1)
 	s.takes = 24 * time.Hour
 	s.env.RegisterDelayedCallback(func() {

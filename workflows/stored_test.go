@@ -22,7 +22,7 @@ func (a *acceptance) Accept() { *a.accepted = true }
 
 // Temporal forgets an Update whose workflow task fails, and what the task did remains. So nothing is done for an Update in the task that
 // accepts it.
-func TestNothingIsDoneForAnUpdateBeforeItIsStored(t *testing.T) {
+func TestUpdateIsStoredBeforeItsEffects(t *testing.T) {
 	for name, update := range map[string]any{
 		saga.UpdateCancel:  order.Cancellation{ID: "u-1"},
 		saga.UpdateResolve: decision(order.Skip),

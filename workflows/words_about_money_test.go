@@ -12,7 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// late lists the types and causes of what stands in the late stream.
+// late lists the types and causes of the late stream's events.
 func (w *world) late() []string {
 	records, err := w.log.Read(w.t.Context(), event.LateStream("42"), 0, 0)
 	require.NoError(w.t, err)
@@ -23,14 +23,14 @@ func (w *world) late() []string {
 	return types
 }
 
-// paidThenFailed are the signals of a run that was broken off: somebody paid, then somebody said that it had failed.
+// paidThenFailed are the signals of an interrupted run: a successful payment, then a failed one.
 var paidThenFailed = []saga.Fact{
 	order.PaymentHint{ID: "p-1", Cause: "e-1", Succeeded: true}.Fact("42"),
 	order.PaymentHint{ID: "p-2", Cause: "e-2"}.Fact("42"),
 }
 
-// A word that the payer has paid is about money: nothing that is said after it takes its place.
-func TestAWordAboutMoneyIsNotReplaced(t *testing.T) {
+// A notification of a successful payment is never replaced by a later notification.
+func TestPaymentNotificationIsNotReplaced(t *testing.T) {
 	paid := order.PaymentHint{ID: "p-1", Cause: "e-1", Succeeded: true}
 	failed := order.PaymentHint{ID: "p-2", Cause: "e-2"}
 	say := func(w *world, after time.Duration, h order.PaymentHint) {
@@ -57,7 +57,7 @@ func TestAWordAboutMoneyIsNotReplaced(t *testing.T) {
 	t.Run("while the gateway is asked in vain", func(t *testing.T) {
 		w := newWorld(t)
 		w.gateway.answer = payment.Pending
-		g := &deafGateway{gateway: w.gateway}
+		g := &slowGateway{gateway: w.gateway}
 		g.deaf.Store(1000)
 		say(w, time.Minute, paid)
 		say(w, 80*time.Second, failed)
@@ -65,10 +65,10 @@ func TestAWordAboutMoneyIsNotReplaced(t *testing.T) {
 		require.NoError(t, w.start(tea(order.Immediate), g, w.bus))
 		require.Contains(t, w.timeline(), event.PaymentAuthorized)
 	})
-	t.Run("when nobody could be asked in time", func(t *testing.T) {
+	t.Run("when the gateway could not be called in time", func(t *testing.T) {
 		w := newWorld(t)
 		w.gateway.answer = payment.Pending
-		g := &deafGateway{gateway: w.gateway}
+		g := &slowGateway{gateway: w.gateway}
 		g.deaf.Store(1000)
 		say(w, 29*time.Minute+30*time.Second, paid)
 		say(w, 30*time.Minute+10*time.Second, failed)
@@ -78,8 +78,8 @@ func TestAWordAboutMoneyIsNotReplaced(t *testing.T) {
 	})
 }
 
-// What came first while everything is compensated is recorded as late, although a signal by hand comes after it.
-func TestANotificationDuringTheCompensationIsNotReplaced(t *testing.T) {
+// The first notification during the compensation is recorded as late, although a manual signal follows it.
+func TestNotificationDuringCompensationIsNotReplaced(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.answer = payment.Pending
 	w.gateway.down = map[string]int{"void": 60}
@@ -93,8 +93,8 @@ func TestANotificationDuringTheCompensationIsNotReplaced(t *testing.T) {
 	require.Contains(t, w.late(), "event.late e-1")
 }
 
-// The delivery is known; the commit comes through after the deadline of the delivery.
-func TestNobodyIsAskedAboutAParcelThatHasArrived(t *testing.T) {
+// The delivery is known; the commit succeeds after the delivery deadline.
+func TestDeliveredParcelNeedsNoAttention(t *testing.T) {
 	w := newWorld(t)
 	w.timing.Delivery = 10 * time.Minute
 	w.gateway.down = map[string]int{"capture": 60}
@@ -113,8 +113,8 @@ func TestNobodyIsAskedAboutAParcelThatHasArrived(t *testing.T) {
 	require.Equal(t, 1, asked, "about the capture: %v", w.timeline())
 }
 
-// Anybody may send a signal with Temporal's tools: what cannot be written down as it is does not keep an order open.
-func TestASignalByHandDoesNotParkAnOrder(t *testing.T) {
+// Signals may be sent with Temporal's tools: a signal that cannot be recorded unchanged does not keep an order open.
+func TestInvalidManualSignalDoesNotParkTheOrder(t *testing.T) {
 	t.Run("with a cause that cannot be written", func(t *testing.T) {
 		w := newWorld(t)
 		w.env.RegisterDelayedCallback(func() {

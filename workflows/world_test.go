@@ -24,26 +24,26 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga/sagatest"
 )
 
-// world is a saga's surroundings in memory: a log, participants that do as they are told, a bus.
+// world is a saga's environment in memory: a log, scripted participants, a bus.
 type world struct {
-	t       *testing.T
-	env     *testsuite.TestWorkflowEnvironment
-	log     *memlog.Log
-	stock   *stock
-	gateway *gateway
-	bus     *bus
-	list    *list
-	desk    *lateDesk
-	timing  order.Timing
+	t        *testing.T
+	env      *testsuite.TestWorkflowEnvironment
+	log      *memlog.Log
+	stock    *stock
+	gateway  *gateway
+	bus      *bus
+	list     *list
+	lateList *attentionList
+	timing   order.Timing
 	// skew is by how much the workers' clocks differ from the workflow's.
 	skew time.Duration
 	// inlinePayment tells that the gateway is fast.
 	inlinePayment bool
-	// callerID reports that the order's id was chosen by somebody else.
+	// callerID reports whether the client chose the order's id.
 	callerID bool
-	// resume is what an earlier run hands on, told what is read of the runs that were broken off, page by page.
-	resume *saga.Resume
-	told   [][]saga.Fact
+	// resume is the input from an earlier run, pendingFacts are the pages of facts of interrupted runs.
+	resume       *saga.Resume
+	pendingFacts [][]saga.Fact
 }
 
 func newWorld(t *testing.T) *world {
@@ -51,7 +51,7 @@ func newWorld(t *testing.T) *world {
 	suite.SetLogger(quiet{})
 	w := &world{
 		t: t, env: suite.NewTestWorkflowEnvironment(), log: memlog.New(), stock: &stock{}, gateway: &gateway{},
-		bus: &bus{}, list: &list{}, desk: &lateDesk{}, timing: order.DefaultTiming(), inlinePayment: true,
+		bus: &bus{}, list: &list{}, lateList: &attentionList{}, timing: order.DefaultTiming(), inlinePayment: true,
 	}
 	w.env.SetStartTime(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 	sagatest.ExtendTimeouts(w.env)
@@ -109,8 +109,8 @@ func (w *world) clock() time.Time { return w.env.Now().Add(w.skew) }
 // Recover implements activities.Predecessors: the cursor counts pages.
 func (w *world) Recover(_ context.Context, in saga.RecoverInput) (saga.RecoverResult, error) {
 	n := int(in.Cursor.After)
-	result := saga.RecoverResult{Facts: w.told[n]}
-	if n+1 < len(w.told) {
+	result := saga.RecoverResult{Facts: w.pendingFacts[n]}
+	if n+1 < len(w.pendingFacts) {
 		result.Next = &saga.RecoverCursor{Runs: []string{"r-1"}, After: int64(n) + 1}
 	}
 	return result, nil
@@ -120,7 +120,7 @@ func (w *world) Recover(_ context.Context, in saga.RecoverInput) (saga.RecoverRe
 func (w *world) lateMoney(g payment.Gateway) *activities.Flow[latepayment.State, *latepayment.Participants] {
 	return &activities.Flow[latepayment.State, *latepayment.Participants]{
 		Recorder: &activities.Recorder{Log: w.log, Clock: w.clock, Logger: slog.New(slog.DiscardHandler)},
-		Table:    &latepayment.Flow, Settings: w.timing.Settings(w.inlinePayment), List: w.desk,
+		Table:    &latepayment.Flow, Settings: w.timing.Settings(w.inlinePayment), List: w.lateList,
 		Participants: &latepayment.Participants{Gateway: g, Refunds: w.log, Payment: order.Reader{Log: w.log}.Payment},
 	}
 }
@@ -261,7 +261,7 @@ func (s *stock) Commit(context.Context, string, string) error {
 	return nil
 }
 
-// gateway is a payment provider that does as it is told.
+// gateway is a scripted payment provider.
 type gateway struct {
 	mu sync.Mutex
 	// answer is what an authorization comes to; Authorized by default.
@@ -311,7 +311,7 @@ func (g *gateway) count() int {
 	return len(g.calls)
 }
 
-// captured has the payment be captured behind the saga's back.
+// captured captures the payment outside the saga.
 func (g *gateway) captured() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -451,14 +451,14 @@ func (l *list) Project(_ context.Context, s order.State) error {
 	return nil
 }
 
-// lateDesk is the list of what came late and needs somebody.
-type lateDesk struct {
+// attentionList is the list of late events that need attention.
+type attentionList struct {
 	mu    sync.Mutex
 	fail  int
 	shown []string
 }
 
-func (d *lateDesk) Project(_ context.Context, s latepayment.State) error {
+func (d *attentionList) Project(_ context.Context, s latepayment.State) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.fail > 0 {

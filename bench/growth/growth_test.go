@@ -55,8 +55,8 @@ func TestGrowth(t *testing.T) {
 	require.Contains(t, string(text), "seed 7")
 }
 
-// TestStreamsAreReal: what is filled in is what a saga writes.
-func TestStreamsAreReal(t *testing.T) {
+// TestGeneratedStreamsAreValid: what is filled in is what a saga writes.
+func TestGeneratedStreamsAreValid(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
 		waits  bool
@@ -106,7 +106,7 @@ func grown(times float64) *Result {
 	}
 }
 
-func TestTheVerdict(t *testing.T) {
+func TestResult(t *testing.T) {
 	require.NoError(t, grown(2.4).Verdict())
 	err := grown(2.6).Verdict()
 	require.ErrorContains(t, err, "read <all> (2.6 times)")
@@ -124,7 +124,7 @@ func TestTheVerdict(t *testing.T) {
 	require.Contains(t, page(notJudged), "Not judged")
 }
 
-func TestThePlotIsXML(t *testing.T) {
+func TestPlotIsXML(t *testing.T) {
 	svg, err := grown(2).SVG()
 	require.NoError(t, err)
 	require.NoError(t, xml.Unmarshal([]byte(svg), &struct{}{}))

@@ -38,7 +38,7 @@ func (b *bus) PublishRecords(_ context.Context, records []event.Record) (int, er
 }
 
 // Both sagas append and publish the events of ordersaga's saga, and leave stock and money as they must be.
-func TestItIsTheSameSaga(t *testing.T) {
+func TestNaiveSagaHasTheSameSteps(t *testing.T) {
 	paths := map[string]struct {
 		method string
 		events []string

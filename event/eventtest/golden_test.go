@@ -115,16 +115,16 @@ func checkStored(t *testing.T, r event.Record) {
 	newer.SchemaVersion = newest.SchemaVersion + 1
 	switch {
 	case strings.HasPrefix(r.Stream, event.OrderStream("")):
-		s, err := order.Fold(behind(t, event.OrderAccepted, r))
+		s, err := order.Fold(streamOf(t, event.OrderAccepted, r))
 		require.NoError(t, err)
 		require.Equal(t, r.HeadOf(), s.Head)
-		_, err = order.Fold(behind(t, event.OrderAccepted, newer))
+		_, err = order.Fold(streamOf(t, event.OrderAccepted, newer))
 		requireTooNew(t, err)
 	case strings.HasPrefix(r.Stream, event.LateStream("")):
-		s, err := latepayment.State{}.Fold(behind(t, event.EventLate, r))
+		s, err := latepayment.State{}.Fold(streamOf(t, event.EventLate, r))
 		require.NoError(t, err)
 		require.Equal(t, r.HeadOf(), s.Head)
-		_, err = latepayment.State{}.Fold(behind(t, event.EventLate, newer))
+		_, err = latepayment.State{}.Fold(streamOf(t, event.EventLate, newer))
 		requireTooNew(t, err)
 	case strings.HasPrefix(r.Stream, event.StockStream("")):
 		sameData[inventory.Movement](t, newest)
@@ -166,8 +166,8 @@ func sameDecision(t *testing.T, e event.Event) {
 	}
 }
 
-// behind is the stream of a record, which begins with the first type's golden event.
-func behind(t *testing.T, first string, r event.Record) []event.Record {
+// streamOf is the stream of a record, which begins with the first type's golden event.
+func streamOf(t *testing.T, first string, r event.Record) []event.Record {
 	if r.Type == first {
 		return []event.Record{r}
 	}

@@ -68,7 +68,7 @@ func TestKeyIsShownOnceAndStoredHashed(t *testing.T) {
 	require.NotContains(t, string(asJSON), records[0].Hash)
 }
 
-func TestKeyWorksAsSoonAsItIsMade(t *testing.T) {
+func TestNewKeyWorksAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		require.Empty(t, w.code(w.create("a")))
@@ -102,7 +102,7 @@ func TestRevocationIsEffectiveWithin30Seconds(t *testing.T) {
 	})
 }
 
-func TestRevocationIsEffectiveForACallerThatNeverPauses(t *testing.T) {
+func TestRevocationIsEffectiveForABusyCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		key := w.create("shop")
@@ -115,7 +115,7 @@ func TestRevocationIsEffectiveForACallerThatNeverPauses(t *testing.T) {
 	})
 }
 
-func TestNamesAreNeverUsedAgain(t *testing.T) {
+func TestNamesAreNeverReused(t *testing.T) {
 	w := newWorld(t)
 	w.create("shop")
 	_, _, err := w.admin.Create(t.Context(), "shop", "", read)
@@ -182,7 +182,7 @@ func TestExpiryDoesNotWaitForARead(t *testing.T) {
 	})
 }
 
-func TestAKeyMayKeepTheNamespaceOfAnonymousCallers(t *testing.T) {
+func TestKeyMayKeepAnonymousNamespace(t *testing.T) {
 	w := newWorld(t)
 	key, k, err := w.admin.Create(t.Context(), "shop", "anonymous", read)
 	require.NoError(t, err)
@@ -215,7 +215,7 @@ func TestInvalidKeysAreNotMade(t *testing.T) {
 	require.ErrorIs(t, err, fault.Invalid)
 }
 
-func TestAStoreThatDoesNotAnswerRefusesNobody(t *testing.T) {
+func TestUnavailableStoreRefusesNoKnownKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		known, other := w.create("known"), w.create("other")
@@ -270,7 +270,7 @@ func TestUnknownKeysCostFewReads(t *testing.T) {
 	})
 }
 
-func TestACallerThatLeavesWaitsForNothing(t *testing.T) {
+func TestCancelledCallerDoesNotWait(t *testing.T) {
 	w := newWorld(t)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -290,7 +290,7 @@ func TestScopesAreParsed(t *testing.T) {
 	}
 }
 
-func TestCredentialsOfAnotherKindAreRefused(t *testing.T) {
+func TestOtherCredentialTypesAreRefused(t *testing.T) {
 	w := newWorld(t)
 	key := w.create("shop")
 	for _, c := range []struct {

@@ -36,7 +36,7 @@ func asyncAPI(t *testing.T) any {
 	return document
 }
 
-func TestTheDocumentsAreUpToDate(t *testing.T) {
+func TestDocumentsAreUpToDate(t *testing.T) {
 	for file, write := range map[string]func() ([]byte, error){"docs/reference/events.md": catalogdoc.Markdown, "api/asyncapi.yaml": catalogdoc.AsyncAPI} {
 		want, err := write()
 		require.NoError(t, err)
@@ -49,8 +49,8 @@ func TestTheDocumentsAreUpToDate(t *testing.T) {
 	}
 }
 
-// TestTheAsyncAPIDocumentIsValid holds it to the official JSON Schema of the specification; see testdata/README.md.
-func TestTheAsyncAPIDocumentIsValid(t *testing.T) {
+// TestAsyncAPIDocumentIsValid holds it to the official JSON Schema of the specification; see testdata/README.md.
+func TestAsyncAPIDocumentIsValid(t *testing.T) {
 	file, err := os.Open("testdata/asyncapi-3.0.0.json.gz")
 	require.NoError(t, err)
 	defer file.Close()
@@ -72,8 +72,8 @@ func TestTheAsyncAPIDocumentIsValid(t *testing.T) {
 	require.Error(t, schema.Validate(document))
 }
 
-// TestEveryReferenceLeadsSomewhere: the schema of the specification does not look behind references.
-func TestEveryReferenceLeadsSomewhere(t *testing.T) {
+// TestEveryReferenceResolves: the schema of the specification does not look behind references.
+func TestEveryReferenceResolves(t *testing.T) {
 	document := asyncAPI(t)
 	count := 0
 	var walk func(value any)
@@ -179,7 +179,7 @@ func sent(t *testing.T, typ event.Type) map[string]any {
 	return body.(map[string]any)
 }
 
-func TestTheTablesHaveEveryTypeAndField(t *testing.T) {
+func TestTablesHaveEveryTypeAndField(t *testing.T) {
 	raw, err := catalogdoc.Markdown()
 	require.NoError(t, err)
 	page := string(raw)

@@ -41,7 +41,7 @@ func parsed(t *testing.T, value string) (d duration) {
 	return d
 }
 
-func TestReplayNeedsLettersToBeNamed(t *testing.T) {
+func TestReplayNeedsLetterIDs(t *testing.T) {
 	named, selected := []string{"a"}, &replayFlags{all: true}
 	require.NoError(t, (&replayFlags{}).check(named))
 	require.NoError(t, selected.check(nil))
@@ -54,7 +54,7 @@ func TestReplayNeedsLettersToBeNamed(t *testing.T) {
 	require.ErrorIs(t, (&replayFlags{request: deadletter.Request{By: "a b"}}).check(named), fault.Invalid)
 }
 
-func TestTheSummaryOfAReplay(t *testing.T) {
+func TestSummaryOfAReplay(t *testing.T) {
 	report := func(errs ...error) (string, error) {
 		var r replayReport
 		for _, err := range errs {
@@ -85,7 +85,7 @@ func TestTheSummaryOfAReplay(t *testing.T) {
 }
 
 // A payload never takes a terminal over.
-func TestAPayloadIsShownAsText(t *testing.T) {
+func TestPayloadIsShownAsText(t *testing.T) {
 	require.Equal(t, "{\n\t1}", payloadText([]byte("{\n\t1}")))
 	require.Equal(t, "\uFFFD[2J", payloadText([]byte("\x1b[2J")))
 	require.Contains(t, payloadText([]byte{0xff}), "1 bytes of binary data")

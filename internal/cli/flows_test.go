@@ -59,7 +59,7 @@ func TestFlowsCommandRefuses(t *testing.T) {
 }
 
 // The page of the documentation is what the command prints: make docs.
-func TestThePageOfFlowsIsUpToDate(t *testing.T) {
+func TestFlowsPageIsUpToDate(t *testing.T) {
 	want, err := os.ReadFile("../../docs/reference/flows.md")
 	require.NoError(t, err)
 	got, err := flowsOutput(t, "--markdown")
@@ -67,7 +67,7 @@ func TestThePageOfFlowsIsUpToDate(t *testing.T) {
 	require.Equal(t, string(want), got)
 }
 
-func TestFlowsOfATeam(t *testing.T) {
+func TestAddedFlowsAreListed(t *testing.T) {
 	infos := []saga.Info{
 		{Name: "first", Stream: "one", Workflow: "First", Steps: []saga.StepInfo{{Name: "decide", Kind: saga.Pivot}}},
 		{

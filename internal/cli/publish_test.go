@@ -24,7 +24,7 @@ func publishArgs(t *testing.T, stdin string, args ...string) error {
 	return cmd.ExecuteContext(t.Context())
 }
 
-func TestPublishRefusesWhatTheServiceWouldRefuse(t *testing.T) {
+func TestPublishValidatesLikeTheService(t *testing.T) {
 	const order = `{"orderId":"o-1","customerId":"c-1","currency":"EUR","lines":[{"sku":"tea","quantity":1,"unitAmount":450}],"payment":{"method":"tok_visa"}}`
 	good := filepath.Join(t.TempDir(), "order.json")
 	require.NoError(t, os.WriteFile(good, []byte(order), 0o600))
@@ -67,7 +67,7 @@ func TestPublishRefusesWhatTheServiceWouldRefuse(t *testing.T) {
 	}
 }
 
-func TestWhatAWholeEventSaysStays(t *testing.T) {
+func TestFullEventIsNotChanged(t *testing.T) {
 	in := publishInput{data: `{"specversion":"1.0","type":"stock.received","id":"r-1","source":"/wms","time":"2026-11-21T12:00:00Z","correlationid":"c-1","data":{"sku":"tea","quantity":1}}`}
 	list, err := in.read()
 	require.NoError(t, err)

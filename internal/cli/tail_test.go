@@ -58,7 +58,7 @@ func sequences(t require.TestingT, out *bytes.Buffer) []string {
 
 // Whatever is appended when, however late and often it is published, and however often the connection is lost: each
 // event is shown once and in order.
-func TestTheSeamBetweenLogAndBusHasNoGapAndNoDuplicate(t *testing.T) {
+func TestTailMergesLogAndBusWithoutGapOrDuplicate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := new(stream)
 		tail, out, _ := newTailer(s)
@@ -100,7 +100,7 @@ func TestTheSeamBetweenLogAndBusHasNoGapAndNoDuplicate(t *testing.T) {
 
 func sequenceOf(r event.Record) string { return tailEventOf(r.Event, r.Version).Sequence }
 
-func TestATailWithoutALogSaysWhatIsMissing(t *testing.T) {
+func TestTailWithoutLogReportsGaps(t *testing.T) {
 	s := new(stream)
 	tail, out, said := newTailer(nil)
 	for i := range 5 {
@@ -115,7 +115,7 @@ func TestATailWithoutALogSaysWhatIsMissing(t *testing.T) {
 	require.Equal(t, "events 4 to 4 are missing\n", said.String())
 }
 
-func TestATailEndsWhenTheLogCannotBeRead(t *testing.T) {
+func TestTailEndsWhenTheLogIsUnreadable(t *testing.T) {
 	tail, _, _ := newTailer(&stream{err: errors.New("gone")})
 	stopped := false
 	tail.stop = func() { stopped = true }
@@ -124,7 +124,7 @@ func TestATailEndsWhenTheLogCannotBeRead(t *testing.T) {
 	require.ErrorContains(t, tail.failed, "gone")
 }
 
-func TestWhatIsShown(t *testing.T) {
+func TestTailOutput(t *testing.T) {
 	out := new(bytes.Buffer)
 	s := newTailPrinter(out, false)
 	for _, m := range []wire.Message{

@@ -49,7 +49,7 @@ func TestOIDCNeedsAnIssuerAndAnAudience(t *testing.T) {
 	require.Len(t, problemsOf(t, "API_AUTH=oidc", "OIDC_ISSUER=ftp://x", "OIDC_AUDIENCE=a"), 1, "one complaint about one variable")
 }
 
-func TestTheAPIServesNobodyByMistake(t *testing.T) {
+func TestAPINeedsExplicitAuthMode(t *testing.T) {
 	for _, allowed := range [][]string{
 		{}, {"API_AUTH=none"}, {"API_AUTH=insecure"}, {"API_AUTH=keys"}, {"HTTP_ADDR=[::1]:8080"},
 		{"HTTP_ADDR=:8080", "API_AUTH=keys"}, {"HTTP_ADDR=0.0.0.0:8080", "API_AUTH=insecure"},

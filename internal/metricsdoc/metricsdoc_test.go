@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestThePageIsUpToDate(t *testing.T) {
+func TestPageIsUpToDate(t *testing.T) {
 	page, err := Markdown()
 	require.NoError(t, err)
 	stored, err := os.ReadFile("../../docs/reference/metrics.md")

@@ -15,7 +15,7 @@ func TestAPIKeysOnMongoDB(t *testing.T) {
 	authtest.Run(t, func(t *testing.T) auth.Store { return NewAPIKeys(connect(t)) })
 }
 
-func TestAPIKeysOfAServerThatDoesNotAnswerAreUnavailable(t *testing.T) {
+func TestAPIKeysAreUnavailableWithoutServer(t *testing.T) {
 	keys := NewAPIKeys(connect(t))
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()

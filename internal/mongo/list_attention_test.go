@@ -37,22 +37,22 @@ func TestAttentionIsListedAndRebuilt(t *testing.T) {
 	require.Nil(t, readmodel.FromState(fine).Attention)
 	require.NoError(t, s.Put(t.Context(), want))
 	require.NoError(t, s.Put(t.Context(), readmodel.FromState(fine)))
-	desk := readmodel.Filter{Statuses: []order.Status{order.StatusNeedsAttention}}
-	require.Equal(t, []readmodel.Order{want}, pages(t, s, desk))
+	needsAttention := readmodel.Filter{Statuses: []order.Status{order.StatusNeedsAttention}}
+	require.Equal(t, []readmodel.Order{want}, pages(t, s, needsAttention))
 
 	// A document that an older version wrote.
 	_, err := s.entries.UpdateOne(t.Context(), byID(want.ID), bson.D{{Key: "$unset", Value: bson.D{{Key: "attention", Value: ""}}}})
 	require.NoError(t, err)
-	require.Nil(t, pages(t, s, desk)[0].Attention)
+	require.Nil(t, pages(t, s, needsAttention)[0].Attention)
 	_, err = readmodel.Orders.Rebuild(t.Context(), s, log, nil)
 	require.NoError(t, err)
-	require.Equal(t, []readmodel.Order{want}, pages(t, s, desk))
+	require.Equal(t, []readmodel.Order{want}, pages(t, s, needsAttention))
 
 	facts := order.Facts{Resolutions: []order.Resolution{{ID: "d-1", Action: order.Skip, Note: "counted"}}}
 	stuck = appended(t, log, stuck, order.Decisions(stuck, facts, start, order.DefaultTiming())...)
 	require.NoError(t, s.Put(t.Context(), readmodel.FromState(stuck)))
 	requireStored(t, s, readmodel.FromState(stuck))
-	require.Empty(t, pages(t, s, desk))
+	require.Empty(t, pages(t, s, needsAttention))
 }
 
 // What is not tried again has no time for that.

@@ -103,9 +103,9 @@ func TestSagasOfOneFlowAreRebuilt(t *testing.T) {
 		require.NoError(t, s.Put(t.Context(), o))
 	}
 	require.NoError(t, s.Put(t.Context(), entryOfSaga("top-up", "card-ghost", 1, saga.Completed)))
-	behind := want(0)
-	behind.Version, behind.Status = 1, saga.Accepted
-	require.NoError(t, s.Put(t.Context(), behind))
+	older := want(0)
+	older.Version, older.Status = 1, saga.Accepted
+	require.NoError(t, s.Put(t.Context(), older))
 
 	rebuilt, err := readmodel.Of(testflow.Flow).Rebuild(t.Context(), s, log, nil)
 	require.NoError(t, err)

@@ -216,7 +216,7 @@ func TestTokensWithUnknownKeysCostFewRequests(t *testing.T) {
 	require.LessOrEqual(t, w.Requests()-before, 1)
 }
 
-func TestAProviderThatDoesNotAnswerSaysNothingAboutTokens(t *testing.T) {
+func TestUnavailableProviderIsNotARefusal(t *testing.T) {
 	w := newWorld(t)
 	w.SetDown(true)
 	token := w.token("k1", map[string]any{"exp": now.Add(24 * time.Hour).Unix()})
@@ -238,7 +238,7 @@ func TestAProviderThatDoesNotAnswerSaysNothingAboutTokens(t *testing.T) {
 	require.Empty(t, w.code(token))
 }
 
-func TestAnotherIssuerUnderTheAddressIsRefused(t *testing.T) {
+func TestOtherIssuerIsRefused(t *testing.T) {
 	w := newWorld(t, func(c *oidc.Config) { c.Issuer += "/" })
 	require.Equal(t, fault.Unavailable, w.code(w.token("k1", nil)))
 	var mismatch *library.IssuerMismatchError

@@ -10,7 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-func TestNothingIsFoundWhereEverythingHolds(t *testing.T) {
+func TestConsistentDataHasNoViolation(t *testing.T) {
 	w := newWorld(t)
 	statuses := map[string]order.Status{}
 	for id, e := range w.list {

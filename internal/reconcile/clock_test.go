@@ -10,7 +10,7 @@ import (
 )
 
 // A process whose clock is wrong takes no order for stalled, and none for younger than it is: workflow time counts.
-func TestTheClockOfTheProcessDoesNotMatter(t *testing.T) {
+func TestLocalClockDoesNotAffectResult(t *testing.T) {
 	for name, wrong := range map[string]time.Duration{"slow": -30 * 24 * time.Hour, "fast": 30 * 24 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

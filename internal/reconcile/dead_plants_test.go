@@ -76,8 +76,8 @@ var deadPlants = []plant{
 		plant: func(w *world) { w.letter("letter-1", event.DeadReceived, event.DeadReplayed) }},
 }
 
-// TestWhatIsAnsweredIsNotFound: the same letters and cancellations, about orders that are not known or have what they say.
-func TestWhatIsAnsweredIsNotFound(t *testing.T) {
+// TestAnsweredLettersAreNotReported: the same letters and cancellations, about orders that are not known or have what they say.
+func TestAnsweredLettersAreNotReported(t *testing.T) {
 	for name, plant := range map[string]func(w *world){
 		"an event that is no fact":            func(w *world) { w.refused("letter-1", event.OrderCreated, "done", fault.Conflict) },
 		"a fact about nobody's order":         func(w *world) { w.refused("letter-1", event.PaymentSucceeded, "ghost", fault.OrderUnknown) },

@@ -352,7 +352,7 @@ func (w *flowWorld) list3(stream string, version int) {
 	w.flow.list[stream] = readmodel.FromView(v, stream)
 }
 
-func TestEveryKindIsFoundOfAddedFlows(t *testing.T) {
+func TestEveryKindIsFoundForAddedFlows(t *testing.T) {
 	w := newFlowWorld(t)
 	require.Empty(t, w.check(reconcile.Options{}).Findings)
 	require.Zero(t, w.flow.gets, "the list is walked beside the log")
@@ -387,7 +387,7 @@ func TestEveryKindIsFoundOfAddedFlows(t *testing.T) {
 }
 
 // A run that publishes while the broker is away has not stalled, nor one that waits for a participant within the step's time.
-func TestRunsOfAddedFlowsThatAreAtWork(t *testing.T) {
+func TestActiveRunsOfAddedFlowsAreNotReported(t *testing.T) {
 	w := newFlowWorld(t)
 	w.flow.runs["done"] = reconcile.Run{Found: true, Running: true, StartedAt: now, Activities: 1}
 	w.flow.runs["new"] = reconcile.Run{Found: true, Running: true, StartedAt: now, TaskAttempts: 1, TaskSince: now}
@@ -399,7 +399,7 @@ func TestRunsOfAddedFlowsThatAreAtWork(t *testing.T) {
 	require.Empty(t, w.check(reconcile.Options{}).Findings)
 }
 
-func TestSinceSparesOldSagasOfAddedFlows(t *testing.T) {
+func TestSinceSkipsOldSagasOfAddedFlows(t *testing.T) {
 	w := newFlowWorld(t)
 	w.at = now.Add(2 * time.Hour)
 	w.flow.runs["done"] = reconcile.Run{Found: true, Status: "terminated"}
@@ -411,7 +411,7 @@ func TestSinceSparesOldSagasOfAddedFlows(t *testing.T) {
 }
 
 // A binary without the flow checks the chains of its streams, and leaves the rest alone.
-func TestABinaryWithoutTheFlowLeavesItsSagasAlone(t *testing.T) {
+func TestSagasOfUnregisteredFlowsAreIgnored(t *testing.T) {
 	w := newFlowWorld(t)
 	w.cut("payment.card-back", 1)
 	require.Empty(t, w.world.check(reconcile.Options{Repair: true}).Findings)

@@ -22,8 +22,8 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// TestWhatMendsItselfIsNotReported: between the two looks, orders go on.
-func TestWhatMendsItselfIsNotReported(t *testing.T) {
+// TestTransientViolationIsNotReported: between the two looks, orders go on.
+func TestTransientViolationIsNotReported(t *testing.T) {
 	meanwhile := map[string]struct{ plant, repair func(w *world) }{
 		"a run that started": {
 			func(w *world) { delete(w.runs, "open") },
@@ -59,7 +59,7 @@ func TestWhatMendsItselfIsNotReported(t *testing.T) {
 	}
 }
 
-func TestRepairDoesWhatItSaysAndNothingElse(t *testing.T) {
+func TestRepairMatchesItsReport(t *testing.T) {
 	w := newWorld(t)
 	w.runs["open"] = reconcile.Run{Found: true, Status: "terminated"}
 	w.runs["early"] = reconcile.Run{Found: true, Status: "failed"}
@@ -106,7 +106,7 @@ func TestRepairDoesWhatItSaysAndNothingElse(t *testing.T) {
 	require.Equal(t, 3, again.Left(), "they are violations until somebody mends them")
 }
 
-func TestARepairThatFailsLeavesTheViolation(t *testing.T) {
+func TestFailedRepairKeepsTheViolation(t *testing.T) {
 	w := newWorld(t)
 	w.damage("order-done", func(r []event.Record) []event.Record { r[1].Subject = "somebody"; return r })
 	w.log = sealed{w.store}
@@ -130,7 +130,7 @@ func (deaf) Lookup(context.Context, payment.Payment) (payment.Result, error) {
 	return payment.Result{}, fault.New(fault.Unavailable, "the gateway is away")
 }
 
-func TestNothingIsKnownWhenSomebodyDoesNotAnswer(t *testing.T) {
+func TestUnavailableServerFailsTheCheck(t *testing.T) {
 	w := newWorld(t)
 	w.gateway = deaf{w.gateway}
 	r, err := reconcile.New(w.config())
@@ -146,7 +146,7 @@ func TestNothingIsKnownWhenSomebodyDoesNotAnswer(t *testing.T) {
 	require.ErrorIs(t, err, fault.Invalid)
 }
 
-func TestOrdersThatEndedLongAgoAreSpared(t *testing.T) {
+func TestOldEndedOrdersAreSkipped(t *testing.T) {
 	w := newWorld(t)
 	w.runs["done"] = reconcile.Run{Found: true, Status: "terminated"}
 	w.cut("payment-back", 1)
@@ -168,7 +168,7 @@ func TestOrdersThatEndedLongAgoAreSpared(t *testing.T) {
 	require.Equal(t, []string{"authorization_stands", "end_unpublished", "stream_hash"}, kinds(o))
 }
 
-func TestWhatIsHeldIsBounded(t *testing.T) {
+func TestMemoryIsBounded(t *testing.T) {
 	w := newWorld(t)
 	for i := range reconcile.MaxFindings + 3 {
 		id := fmt.Sprintf("ghost-%06d", i)
@@ -180,8 +180,8 @@ func TestWhatIsHeldIsBounded(t *testing.T) {
 	require.Equal(t, reconcile.MaxFindings+3, report.Left())
 }
 
-// TestTheDocumentationHasTheTable of kinds, word for word.
-func TestTheDocumentationHasTheTable(t *testing.T) {
+// TestDocumentedTableIsUpToDate of kinds, word for word.
+func TestDocumentedTableIsUpToDate(t *testing.T) {
 	raw, err := os.ReadFile("../../docs/how-to/reconcile.md")
 	require.NoError(t, err)
 	named := map[reconcile.Kind]bool{}
@@ -197,7 +197,7 @@ func TestTheDocumentationHasTheTable(t *testing.T) {
 	}
 }
 
-func TestKindsThatAreSkippedAreNotReported(t *testing.T) {
+func TestSkippedKindsAreNotReported(t *testing.T) {
 	w := newWorld(t)
 	w.runs["early"] = reconcile.Run{Found: true, Completed: true, Status: "completed"}
 	delete(w.list, "poor")

@@ -72,7 +72,7 @@ func TestReservedAmountIsNotReservedAgain(t *testing.T) {
 func TestConcurrentReservationsStayBelowTheLimit(t *testing.T) {
 	for round := range 50 {
 		log := memlog.New()
-		stale := &staleLog{Log: log, behind: int64(round % 4)}
+		stale := &staleLog{Log: log, missing: int64(round % 4)}
 		var all sync.WaitGroup
 		got := make([]int64, 12)
 		for i := range got {
@@ -106,9 +106,9 @@ func TestConcurrentReservationsStayBelowTheLimit(t *testing.T) {
 // staleLog answers some reads without the newest records, as a server does that is behind.
 type staleLog struct {
 	*memlog.Log
-	behind int64
-	mu     sync.Mutex
-	reads  int
+	missing int64
+	mu      sync.Mutex
+	reads   int
 }
 
 func (l *staleLog) Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error) {
@@ -116,16 +116,16 @@ func (l *staleLog) Read(ctx context.Context, stream string, after int64, limit i
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.reads++; l.reads%2 == 1 {
-		records = records[:max(0, len(records)-int(l.behind))]
+		records = records[:max(0, len(records)-int(l.missing))]
 	}
 	return records, err
 }
 
 func TestUnavailableLedger(t *testing.T) {
 	for _, code := range []fault.Code{fault.Unavailable, fault.OutcomeUnknown, fault.Corrupt} {
-		_, err := refunds.Reserve(t.Context(), &brokenLog{read: fault.New(code, "as told")}, claim("a", 1), now)
+		_, err := refunds.Reserve(t.Context(), &brokenLog{read: fault.New(code, "injected")}, claim("a", 1), now)
 		require.ErrorIs(t, err, code)
-		_, err = refunds.Reserve(t.Context(), &brokenLog{append: fault.New(code, "as told")}, claim("a", 1), now)
+		_, err = refunds.Reserve(t.Context(), &brokenLog{append: fault.New(code, "injected")}, claim("a", 1), now)
 		require.ErrorIs(t, err, code)
 	}
 	_, err := refunds.Reserve(t.Context(), &brokenLog{append: fault.New(fault.Concurrency, "for ever")}, claim("a", 1), now)

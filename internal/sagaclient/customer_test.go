@@ -96,8 +96,8 @@ func (o *office) messages(log sagaclient.Log) *sagaclient.TableClient[notificati
 	return sagaclient.NewTableClient(c, &notification.Flow, nil, nil)
 }
 
-// TestACustomersNextRunKnowsWhatIsPublished, when the one before came to its end, and else nothing.
-func TestACustomersNextRunKnowsWhatIsPublished(t *testing.T) {
+// TestNextCustomerRunKnowsPublishedVersion, when the one before came to its end, and else nothing.
+func TestNextCustomerRunKnowsPublishedVersion(t *testing.T) {
 	for status, want := range map[enumspb.WorkflowExecutionStatus]int64{
 		enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED: 3, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED: 0,
 		enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING: 0, enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED: 0,
@@ -114,7 +114,7 @@ func TestACustomersNextRunKnowsWhatIsPublished(t *testing.T) {
 	require.ErrorIs(t, o.onboard(t, true), fault.Unavailable)
 }
 
-func TestAMessageIsStartedOnce(t *testing.T) {
+func TestMessageIsStartedOnce(t *testing.T) {
 	o, s := &office{}, notification.Subject{Kind: notification.Completed, OrderID: "42", CustomerID: "c-7"}
 	notify := func() error { return o.messages(memlog.New()).Wake(t.Context(), notification.About(s), true) }
 	require.NoError(t, notify())
@@ -127,7 +127,7 @@ func TestAMessageIsStartedOnce(t *testing.T) {
 	require.ErrorIs(t, notify(), fault.Unavailable)
 }
 
-func TestAMessageWhoseSagaIsGoneGetsAnother(t *testing.T) {
+func TestMessageWithLostSagaIsRestarted(t *testing.T) {
 	o, log := &office{}, memlog.New()
 	require.ErrorIs(t, o.messages(log).StartRun(t.Context(), "welcome-c-7"), fault.OrderUnknown)
 	s := notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}
@@ -139,7 +139,7 @@ func TestAMessageWhoseSagaIsGoneGetsAnother(t *testing.T) {
 }
 
 // Sagas without an end cannot be cancelled, and one that does not exist cannot be asked.
-func TestAMessageCannotBeCancelled(t *testing.T) {
+func TestMessageCannotBeCancelled(t *testing.T) {
 	o, log := &office{}, memlog.New()
 	_, err := o.messages(log).Cancel(t.Context(), "welcome-c-7", saga.Cancellation{ID: "r-1"})
 	require.ErrorIs(t, err, fault.NotFound)
@@ -150,9 +150,9 @@ func TestAMessageCannotBeCancelled(t *testing.T) {
 	s := notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"}
 	_, _, err = log.Append(t.Context(), event.NoticeStream(s.ID()), event.Head{}, []event.Entry{s.Request("corr", "cause", now, now)})
 	require.NoError(t, err)
-	verdict, err := o.messages(log).Cancel(t.Context(), "welcome-c-7", saga.Cancellation{ID: "r-1"})
+	answer, err := o.messages(log).Cancel(t.Context(), "welcome-c-7", saga.Cancellation{ID: "r-1"})
 	require.NoError(t, err)
-	require.Equal(t, saga.CancelAnswer{Status: saga.Accepted, Detail: "sagas of the flow notification cannot be cancelled"}, verdict)
+	require.Equal(t, saga.CancelAnswer{Status: saga.Accepted, Detail: "sagas of the flow notification cannot be cancelled"}, answer)
 	_, resolved, err := o.messages(log).Resolve(t.Context(), "welcome-c-7", saga.Resolution{Action: saga.Retry}, "")
 	require.NoError(t, err)
 	require.False(t, resolved.Accepted)

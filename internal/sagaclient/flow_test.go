@@ -193,10 +193,10 @@ func TestAnyFlowIsCancelled(t *testing.T) {
 
 	c.open()
 	c.ranWith(c.input("5"), true)
-	c.temporal.updates, c.temporal.verdicts = nil, []any{saga.CancelAnswer{Accepted: true, Status: saga.Compensating}}
-	verdict, err := c.client.Cancel(t.Context(), "7", cancellation)
+	c.temporal.updates, c.temporal.answers = nil, []any{saga.CancelAnswer{Accepted: true, Status: saga.Compensating}}
+	answer, err := c.client.Cancel(t.Context(), "7", cancellation)
 	require.NoError(t, err)
-	require.Equal(t, saga.CancelAnswer{Accepted: true, Status: saga.Compensating}, verdict)
+	require.Equal(t, saga.CancelAnswer{Accepted: true, Status: saga.Compensating}, answer)
 	want := []client.UpdateWorkflowOptions{{
 		UpdateID: "c-1", WorkflowID: "card-7", UpdateName: "cancel", Args: []any{cancellation},
 		WaitForStage: client.WorkflowUpdateStageCompleted,
@@ -206,9 +206,9 @@ func TestAnyFlowIsCancelled(t *testing.T) {
 	c.outcome("lock", "card.locked")
 	c.decide(saga.Facts{})
 	c.decide(saga.Facts{Cancellations: []saga.Cancellation{{ID: "c-0"}}})
-	verdict, err = c.client.Cancel(t.Context(), "7", cancellation)
+	answer, err = c.client.Cancel(t.Context(), "7", cancellation)
 	require.NoError(t, err)
-	require.Equal(t, saga.CancelAnswer{Status: c.state.Status, Detail: "the top-up is being settled"}, verdict)
+	require.Equal(t, saga.CancelAnswer{Status: c.state.Status, Detail: "the top-up is being settled"}, answer)
 	require.Equal(t, want, c.temporal.updates, "the log answers")
 }
 
@@ -220,31 +220,31 @@ func TestAnyFlowIsResolved(t *testing.T) {
 	c.decide(saga.Facts{Stuck: &saga.StuckCall{Step: "credit", Error: "no answer", Attempts: 1}})
 	require.True(t, c.state.Attention.Open)
 	c.ranWith(c.input("5"), true)
-	c.temporal.verdicts = []any{saga.ResolveAnswer{Accepted: true}}
+	c.temporal.answers = []any{saga.ResolveAnswer{Accepted: true}}
 	skip := saga.Resolution{Action: saga.Skip, Note: "paid out"}
-	about, verdict, err := c.client.Resolve(t.Context(), "7", skip, "")
+	about, answer, err := c.client.Resolve(t.Context(), "7", skip, "")
 	require.NoError(t, err)
-	require.True(t, verdict.Accepted)
+	require.True(t, answer.Accepted)
 	require.Equal(t, skip.Identified("card-7", c.state.Attention, ""), about)
 	require.Len(t, c.temporal.updates, 1)
 	require.Equal(t, "card-7", c.temporal.updates[0].WorkflowID)
 	require.Equal(t, []any{about}, c.temporal.updates[0].Args)
 
-	_, verdict, err = c.client.Resolve(t.Context(), "7", saga.Resolution{Action: saga.Compensate}, "")
+	_, answer, err = c.client.Resolve(t.Context(), "7", saga.Resolution{Action: saga.Compensate}, "")
 	require.NoError(t, err)
-	require.False(t, verdict.Accepted)
-	require.Equal(t, `the credit is stuck: allowed actions are retry, skip and substitute, not "compensate"`, verdict.Detail)
+	require.False(t, answer.Accepted)
+	require.Equal(t, `the credit is stuck: allowed actions are retry, skip and substitute, not "compensate"`, answer.Detail)
 
 	c.decide(saga.Facts{Resolutions: []saga.Resolution{about}})
 	require.True(t, c.state.Ended)
-	again, verdict, err := c.client.Resolve(t.Context(), "7", skip, "")
+	again, answer, err := c.client.Resolve(t.Context(), "7", skip, "")
 	require.NoError(t, err)
 	require.Equal(t, about, again)
-	require.Equal(t, saga.ResolveAnswer{Accepted: true, Status: saga.Completed}, verdict, "a saga that has ended answers by its log")
+	require.Equal(t, saga.ResolveAnswer{Accepted: true, Status: saga.Completed}, answer, "a saga that has ended answers by its log")
 	require.Len(t, c.temporal.updates, 1)
 }
 
-func TestAnyFlowTakesOverFromRunsThatWereBrokenOff(t *testing.T) {
+func TestAnyFlowTakesOverFromInterruptedRuns(t *testing.T) {
 	c := newCards(t)
 	c.open()
 	c.ranWith(c.input("5"), true)

@@ -14,7 +14,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-func TestAGateBoundsWhoIsInside(t *testing.T) {
+func TestGateLimitsConcurrency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g gate
 		var inside, most, waits atomic.Int64
@@ -44,7 +44,7 @@ func TestAGateBoundsWhoIsInside(t *testing.T) {
 	})
 }
 
-func TestWhoWaitsAtAGateLeavesWithItsContext(t *testing.T) {
+func TestWaitAtGateEndsWithItsContext(t *testing.T) {
 	var g gate
 	for range updatesAtOnce {
 		_, _, err := g.enter(t.Context(), "k")
@@ -60,7 +60,7 @@ func TestWhoWaitsAtAGateLeavesWithItsContext(t *testing.T) {
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 }
 
-func TestWhatWasLookedAtIsNotLookedAtAgainForAWhile(t *testing.T) {
+func TestRecentLookupIsNotRepeated(t *testing.T) {
 	var r recently
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	require.False(t, r.again("a", now))

@@ -19,8 +19,8 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// TestARequestForAnOrderOfAnEarlierVersion: earlier versions merged the lines of an order that they accepted, and took capital letters only.
-func TestARequestForAnOrderOfAnEarlierVersion(t *testing.T) {
+// TestRequestForOrderOfEarlierVersion: earlier versions merged the lines of an order that they accepted, and took capital letters only.
+func TestRequestForOrderOfEarlierVersion(t *testing.T) {
 	again := tea()
 	again.Currency = "eur"
 	again.Lines = []order.Line{{SKU: "tea", Quantity: 1, UnitAmount: 450}, {SKU: "tea", Quantity: 1, UnitAmount: 450}}
@@ -94,7 +94,7 @@ func TestOrdersAreFoundByTheirWorkflows(t *testing.T) {
 	require.Equal(t, ids, found)
 }
 
-func TestDetailsShowIDsAsTheyAre(t *testing.T) {
+func TestDetailsShowUnchangedIDs(t *testing.T) {
 	w := newWorld(t)
 	o := tea()
 	o.Lines[0].SKU, o.CustomerID = "a|b `c`", "auth0|5f"

@@ -41,7 +41,7 @@ var cancelRequested = &historypb.HistoryEvent{Attributes: &historypb.HistoryEven
 }}
 
 // Signals were acknowledged to their senders: a run that is broken off before it wrote them down hands them on.
-func TestARunTakesOverWhatTheOneBeforeWasTold(t *testing.T) {
+func TestNewRunTakesOverPendingSignals(t *testing.T) {
 	earlier := order.Cancellation{ID: "c-0", Reason: "from the run before"}
 	hint := order.PaymentHint{ID: "h-1", Succeeded: true}
 	lost := order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: "s-0"}}
@@ -219,7 +219,7 @@ func TestPredecessorsAreFollowed(t *testing.T) {
 	require.Len(t, result.Next.Runs, saga.MaxPredecessors-1)
 }
 
-func TestARunThatCannotBeReadIsNotTakenOverInTheDark(t *testing.T) {
+func TestUnreadableRunBlocksTakeover(t *testing.T) {
 	w := newWorld(t)
 	w.ran(tea(), false)
 	for _, cursor := range []saga.RecoverCursor{{Run: "r-1"}, {Runs: []string{"r-1"}}} {

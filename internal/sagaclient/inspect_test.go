@@ -55,7 +55,7 @@ func (d *described) client() *sagaclient.Client {
 	return sagaclient.New(sagaclient.Config{Temporal: d})
 }
 
-func TestInspectTellsOfTheNewestRun(t *testing.T) {
+func TestInspectReturnsTheNewestRun(t *testing.T) {
 	info := func(s enumspb.WorkflowExecutionStatus) *workflowpb.WorkflowExecutionInfo {
 		return &workflowpb.WorkflowExecutionInfo{Status: s, StartTime: timestamppb.New(now)}
 	}
@@ -131,7 +131,7 @@ func TestOrdersListsOrdersOnly(t *testing.T) {
 	require.ErrorIs(t, last, fault.Unavailable)
 }
 
-func TestRepublishStartsARunOfAnOrderThatHasEnded(t *testing.T) {
+func TestRepublishStartsARunOfAnEndedOrder(t *testing.T) {
 	w := newWorld(t)
 	require.ErrorIs(t, w.client.Republish(t.Context(), "42"), fault.NotFound)
 	w.open(tea())

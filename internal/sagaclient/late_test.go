@@ -66,7 +66,7 @@ func (w *world) left() latepayment.State {
 	return w.writeLate(s, latepayment.Flow.Decide(s, saga.Facts{}, now, nil).Entry)
 }
 
-func TestSettleLateStartsOrTellsASaga(t *testing.T) {
+func TestSettleLateStartsOrSignalsASaga(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.client.SettleLate(t.Context(), order.State{Saga: saga.Saga{ID: "42"}, Order: tea()}))
 	require.Len(t, w.temporal.settled, 1)
@@ -92,16 +92,16 @@ func TestResumeLateKnowsTheOrder(t *testing.T) {
 	require.Equal(t, fault.Unavailable, fault.CodeOf(w.client.ResumeLate(t.Context(), "42")))
 }
 
-func TestADecisionAboutWhatCameLateGoesToItsSaga(t *testing.T) {
+func TestDecisionOnLateEventGoesToItsSaga(t *testing.T) {
 	w := newWorld(t)
 	s := w.left()
 	w.temporal.running = true
 	want := said.Identified(event.LateStream("42"), s.Attention, "")
-	for _, verdict := range []saga.ResolveAnswer{{Accepted: true, Status: order.StatusCancelled}, {Detail: "somebody was faster"}} {
-		w.temporal.verdicts, w.temporal.updates = []any{verdict}, nil
+	for _, answer := range []saga.ResolveAnswer{{Accepted: true, Status: order.StatusCancelled}, {Detail: "somebody was faster"}} {
+		w.temporal.answers, w.temporal.updates = []any{answer}, nil
 		about, got, err := w.client.Resolve(t.Context(), "42", said, "")
 		require.NoError(t, err)
-		require.Equal(t, verdict, got)
+		require.Equal(t, answer, got)
 		require.Equal(t, want, about)
 		require.NotEqual(t, decision.ID, about.ID, "it is none about the order")
 		require.Equal(t, []client.UpdateWorkflowOptions{{
@@ -113,13 +113,13 @@ func TestADecisionAboutWhatCameLateGoesToItsSaga(t *testing.T) {
 	require.Empty(t, w.temporal.starts, "the order's saga is over")
 }
 
-func TestADecisionStartsTheLateSagaThatIsGone(t *testing.T) {
+func TestDecisionRestartsLostLateSaga(t *testing.T) {
 	w := newWorld(t)
 	w.left()
-	w.temporal.verdicts = []any{serviceerror.NewAborted("its run closed"), saga.ResolveAnswer{Accepted: true}}
-	_, verdict, err := w.client.Resolve(t.Context(), "42", said, "")
+	w.temporal.answers = []any{serviceerror.NewAborted("its run closed"), saga.ResolveAnswer{Accepted: true}}
+	_, answer, err := w.client.Resolve(t.Context(), "42", said, "")
 	require.NoError(t, err)
-	require.True(t, verdict.Accepted)
+	require.True(t, answer.Accepted)
 	require.Len(t, w.temporal.settled, 2)
 	require.Len(t, w.temporal.updates, 3)
 
@@ -136,49 +136,49 @@ func TestADecisionStartsTheLateSagaThatIsGone(t *testing.T) {
 	require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 }
 
-func TestADecisionThatIsOnRecordIsNotAskedAbout(t *testing.T) {
+func TestRecordedDecisionNeedsNoUpdate(t *testing.T) {
 	w := newWorld(t)
 	s := w.left()
 	d := said.Identified(event.LateStream("42"), s.Attention, "")
 	s = w.writeLate(s, latepayment.Flow.Decide(s, saga.Facts{Resolutions: []order.Resolution{d}}, now, nil).Entry)
 	w.writeLate(s, latepayment.Flow.Decide(s, saga.Facts{}, now, nil).Entry)
-	about, verdict, err := w.client.Resolve(t.Context(), "42", said, "")
+	about, answer, err := w.client.Resolve(t.Context(), "42", said, "")
 	require.NoError(t, err)
 	require.Equal(t, d, about)
-	require.Equal(t, saga.ResolveAnswer{Accepted: true, Status: order.StatusCancelled}, verdict)
+	require.Equal(t, saga.ResolveAnswer{Accepted: true, Status: order.StatusCancelled}, answer)
 
-	_, verdict, err = w.client.Resolve(t.Context(), "42", order.Resolution{Action: order.Skip, Note: "once more"}, "")
+	_, answer, err = w.client.Resolve(t.Context(), "42", order.Resolution{Action: order.Skip, Note: "once more"}, "")
 	require.NoError(t, err)
-	require.Equal(t, saga.ResolveAnswer{Status: order.StatusCancelled, Detail: "the order has ended: it is cancelled"}, verdict)
+	require.Equal(t, saga.ResolveAnswer{Status: order.StatusCancelled, Detail: "the order has ended: it is cancelled"}, answer)
 	require.Empty(t, w.temporal.updates)
 }
 
 // The same words may have been followed before the order ended. Who names the attention, or gives a key, asks about that;
 // who does not means what is open now.
-func TestTheSameWordsAboutAnOrderAndWhatCameLater(t *testing.T) {
+func TestEqualDecisionsOnOrderAndLateEventAreDistinct(t *testing.T) {
 	w := newWorld(t)
 	s := w.stuck(tea())
 	w.write(s, order.Decisions(s, order.Facts{Resolutions: []order.Resolution{decision}}, now, order.DefaultTiming())...)
 	again := said
 	again.Attention = 1
-	about, verdict, err := w.client.Resolve(t.Context(), "42", again, "")
+	about, answer, err := w.client.Resolve(t.Context(), "42", again, "")
 	require.NoError(t, err)
-	require.True(t, verdict.Accepted)
+	require.True(t, answer.Accepted)
 	require.Equal(t, decision, about)
 
 	l := w.came(latepayment.State{}, "g1", event.ShipmentDispatched, order.StatusCancelled)
 	l = w.writeLate(l, latepayment.Flow.Decide(l, saga.Facts{}, now, nil).Entry)
-	about, verdict, err = w.client.Resolve(t.Context(), "42", again, "")
+	about, answer, err = w.client.Resolve(t.Context(), "42", again, "")
 	require.NoError(t, err)
-	require.True(t, verdict.Accepted)
+	require.True(t, answer.Accepted)
 	require.Equal(t, decision, about)
-	w.temporal.running, w.temporal.verdicts = true, []any{saga.ResolveAnswer{Accepted: true}}
+	w.temporal.running, w.temporal.answers = true, []any{saga.ResolveAnswer{Accepted: true}}
 	about, _, err = w.client.Resolve(t.Context(), "42", said, "")
 	require.NoError(t, err)
 	require.Equal(t, said.Identified(event.LateStream("42"), l.Attention, ""), about)
 }
 
-func TestALateStreamThatCannotBeReadIsNoAnswer(t *testing.T) {
+func TestUnreadableLateStreamIsAnError(t *testing.T) {
 	w := newWorld(t)
 	w.cancelled(tea(), "evt-7")
 	bad := event.New(event.LateStream("42"), "x", event.EventLate, "42", now, map[string]any{"type": 7})

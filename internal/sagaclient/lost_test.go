@@ -30,7 +30,7 @@ func unheard(t *testing.T) (*world, []saga.Fact) {
 	return w, []saga.Fact{order.FactOf("42", cancel), order.FactOf("42", parcel), turnsBack}
 }
 
-func TestWhatNoRunTookOverIsToldAgain(t *testing.T) {
+func TestLostSignalsAreResent(t *testing.T) {
 	w, facts := unheard(t)
 	w.open(tea())
 	got, err := w.client.Lost(t.Context(), "42")
@@ -52,7 +52,7 @@ func TestWhatNoRunTookOverIsToldAgain(t *testing.T) {
 	require.ErrorIs(t, w.client.ResendSignals(t.Context(), "42"), fault.Unavailable)
 }
 
-func TestAnEndedOrderIsToldAgainByANewRun(t *testing.T) {
+func TestLostSignalsOfEndedOrderStartANewRun(t *testing.T) {
 	w, _ := unheard(t)
 	s := w.rejected(tea())
 	w.temporal.running, w.temporal.closed = false, true
@@ -68,7 +68,7 @@ func TestAnEndedOrderIsToldAgainByANewRun(t *testing.T) {
 	require.Equal(t, in, w.temporal.began(t))
 }
 
-func TestWhatARunIsToTakeOverIsNotLost(t *testing.T) {
+func TestSignalsPendingTakeoverAreNotLost(t *testing.T) {
 	w, _ := unheard(t)
 	w.open(tea())
 	w.temporal.histories["r-1"] = numbered(began(t, resuming(t, saga.Resume{Recover: &saga.RecoverCursor{Runs: []string{"deleted", "r-0"}}})))

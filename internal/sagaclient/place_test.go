@@ -25,7 +25,7 @@ func placement(o order.Order) sagaclient.Placement {
 	return sagaclient.Placement{Order: o, CorrelationID: "corr", CausationID: "evt-1"}
 }
 
-func TestANewOrderStartsItsSaga(t *testing.T) {
+func TestNewOrderStartsItsSaga(t *testing.T) {
 	for _, eager := range []bool{true, false} {
 		w := newWorld(t)
 		w.client = sagaclient.New(sagaclient.Config{
@@ -60,7 +60,7 @@ func TestANewOrderStartsItsSaga(t *testing.T) {
 	}
 }
 
-func TestTheSummaryCountsTheOtherLines(t *testing.T) {
+func TestSummaryCountsTheOtherLines(t *testing.T) {
 	w := newWorld(t)
 	o := tea()
 	o.Lines = append(o.Lines, order.Line{SKU: "cup", Quantity: 1, UnitAmount: 900}, order.Line{SKU: "pot", Quantity: 1})
@@ -70,7 +70,7 @@ func TestTheSummaryCountsTheOtherLines(t *testing.T) {
 	require.Equal(t, "2 × tea and 2 more, 1800 EUR (minor units), shipment", w.temporal.starts[0].StaticSummary)
 }
 
-func TestAFreshOrderIsStartedWithoutTheLog(t *testing.T) {
+func TestFreshOrderStartsWithoutTheLog(t *testing.T) {
 	w := newWorld(t)
 	w.log.down = true
 	p := placement(tea())
@@ -82,9 +82,9 @@ func TestAFreshOrderIsStartedWithoutTheLog(t *testing.T) {
 	require.Equal(t, rejectDuplicate, w.temporal.starts[0].WorkflowIDReusePolicy)
 }
 
-// TestAnUnknownCurrencyIsRefusedInNewOrdersOnly: an order that was placed with an earlier version, and a request for it that
+// TestUnknownCurrencyIsRefusedInNewOrdersOnly: an order that was placed with an earlier version, and a request for it that
 // comes again, are as good as ever.
-func TestAnUnknownCurrencyIsRefusedInNewOrdersOnly(t *testing.T) {
+func TestUnknownCurrencyIsRefusedInNewOrdersOnly(t *testing.T) {
 	o := tea()
 	o.Currency = "XYZ"
 	for name, prepare := range map[string]func(*world){
@@ -172,7 +172,7 @@ func TestPlaceAgain(t *testing.T) {
 	}
 }
 
-func TestAFreshIDThatIsTakenAfterAllIsCompared(t *testing.T) {
+func TestTakenFreshIDIsCompared(t *testing.T) {
 	w := newWorld(t)
 	w.ran(tea(), true)
 	p := placement(tea())
@@ -187,7 +187,7 @@ func TestAFreshIDThatIsTakenAfterAllIsCompared(t *testing.T) {
 	require.EqualError(t, err, "order 42 exists with different content")
 }
 
-func TestAnOrderThatEndedMeanwhileGetsNoNewRun(t *testing.T) {
+func TestConcurrentlyEndedOrderGetsNoNewRun(t *testing.T) {
 	w := newWorld(t)
 	w.rejected(tea())
 	w.ran(tea(), false)
@@ -223,7 +223,7 @@ func TestPlaceIsUnavailable(t *testing.T) {
 	}
 }
 
-func TestADamagedStreamIsCorrupt(t *testing.T) {
+func TestDamagedStreamIsCorrupt(t *testing.T) {
 	w := newWorld(t)
 	entry := order.Accept(tea(), "first", "cause", now)
 	entry.Data = []byte(`{"orderId":42}`)
@@ -234,7 +234,7 @@ func TestADamagedStreamIsCorrupt(t *testing.T) {
 	require.Empty(t, w.temporal.starts)
 }
 
-func TestFindTellsWhatTemporalKnows(t *testing.T) {
+func TestFindReturnsTemporalState(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.client.Find(t.Context(), "42")
 	require.Equal(t, fault.NotFound, fault.CodeOf(err))

@@ -92,7 +92,7 @@ func asked(t *testing.T, c order.Cancellation, accepted bool) []*historypb.Histo
 	}
 }
 
-func TestRerunBeginsWithWhatTemporalKnows(t *testing.T) {
+func TestRerunStartsFromTemporalHistory(t *testing.T) {
 	const (
 		running    = enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
 		completed  = enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
@@ -155,7 +155,7 @@ func TestRerunBeginsWithWhatTemporalKnows(t *testing.T) {
 	}
 }
 
-func TestRerunDoesNothingWhereTheLogKnows(t *testing.T) {
+func TestRerunKeepsLoggedOrders(t *testing.T) {
 	w, r := restored(t, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING)
 	w.open(tea())
 	require.NoError(t, w.client.Rerun(t.Context(), "42"))
@@ -170,7 +170,7 @@ func TestRerunDoesNothingWhereTheLogKnows(t *testing.T) {
 	require.NoError(t, w.client.Rerun(t.Context(), "42"))
 }
 
-func TestRerunSaysWhyItCannot(t *testing.T) {
+func TestRerunReportsTheReason(t *testing.T) {
 	w, _ := restored(t, enumspb.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED)
 	require.ErrorIs(t, w.client.Rerun(t.Context(), "42"), fault.OrderUnknown)
 	for _, method := range []string{"describe", "terminate", "history", "start"} {
@@ -185,7 +185,7 @@ func TestRerunSaysWhyItCannot(t *testing.T) {
 }
 
 // A log that was restored may have the beginning of an order whose run has completed.
-func TestResumeOfAnOrderThatHadEndedBeforeTheLogWasRestored(t *testing.T) {
+func TestResumeOfOrderThatEndedBeforeRestore(t *testing.T) {
 	parcel := signalled(t, order.SignalShipment, order.ShipmentSignal{Kind: order.ShipmentDispatched})
 	cancel := signalled(t, saga.SignalCancel, order.Cancellation{ID: "c-1"})
 	for status, want := range map[order.Status][]string{

@@ -59,7 +59,7 @@ func (w *table) runs(amount int64, running bool) {
 	w.ranWith(saga.Input{ID: "7", Data: data, CorrelationID: "first"}, running)
 }
 
-func TestASagaOfAnyFlowStarts(t *testing.T) {
+func TestSagaOfAnyFlowStarts(t *testing.T) {
 	w := newTable(t)
 	v, replayed, err := w.client.Start(t.Context(), request(5))
 	require.NoError(t, err)
@@ -92,7 +92,7 @@ func TestASagaOfAnyFlowStarts(t *testing.T) {
 	require.Zero(t, v.Version)
 }
 
-func TestAStartOfAnyFlowIsRead(t *testing.T) {
+func TestStartOfAnyFlowIsRead(t *testing.T) {
 	w := newTable(t)
 	for want, r := range map[string]sagaclient.Request{
 		"/data/topUpId": {ID: " a", Body: body(5), At: "/data"},
@@ -119,7 +119,7 @@ func TestAStartOfAnyFlowIsRead(t *testing.T) {
 	require.Zero(t, w.log.reads)
 }
 
-func TestAStartOfASagaThatIsThere(t *testing.T) {
+func TestStartOfExistingSaga(t *testing.T) {
 	for name, c := range map[string]struct {
 		amount  int64
 		running bool
@@ -166,7 +166,7 @@ func (w *table) starts(n int) {
 	require.Equal(w.t, "corr", w.temporal.began(w.t).CorrelationID, "the run goes on from the log")
 }
 
-func TestASagaOfAnyFlowIsTold(t *testing.T) {
+func TestSagaOfAnyFlowIsSignalled(t *testing.T) {
 	approval := sagaclient.Fact{Fact: saga.Fact{Type: testflow.Approved, ID: "f-1", Cause: "evt-2", Identity: "i-1", Data: json.RawMessage(`{"by":"Ada"}`)}, CorrelationID: "corr-2"}
 	cancel := sagaclient.Fact{Cancel: &saga.Cancellation{ID: "c-1", Cause: "evt-3", Reason: "no"}, CorrelationID: "corr-3"}
 
@@ -217,7 +217,7 @@ func TestASagaOfAnyFlowIsTold(t *testing.T) {
 }
 
 // Processes that keep late events and early cancellations at once keep each of them once.
-func TestSagasOfAnyFlowAreToldByManyAtOnce(t *testing.T) {
+func TestSagasOfAnyFlowReceiveConcurrentSignals(t *testing.T) {
 	w := newTable(t)
 	answers := make([]error, 4*saga.MaxEarly)
 	var all sync.WaitGroup
@@ -237,7 +237,7 @@ func TestSagasOfAnyFlowAreToldByManyAtOnce(t *testing.T) {
 	require.Len(t, kept, saga.MaxEarly)
 }
 
-func TestPeopleDecideAboutASagaOfAnyFlow(t *testing.T) {
+func TestSagaOfAnyFlowIsResolved(t *testing.T) {
 	w := newTable(t)
 	_, err := w.client.Cancel(t.Context(), "7", cancellation)
 	require.ErrorIs(t, err, fault.NotFound)
@@ -255,10 +255,10 @@ func TestPeopleDecideAboutASagaOfAnyFlow(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, saga.NeedsAttention, v.Status)
 	require.Contains(t, v.Actions, saga.Skip)
-	w.temporal.verdicts = []any{saga.ResolveAnswer{Accepted: true}}
-	_, verdict, err := w.client.Resolve(t.Context(), "7", saga.Resolution{Action: saga.Skip, Note: "paid"}, "key")
+	w.temporal.answers = []any{saga.ResolveAnswer{Accepted: true}}
+	_, answer, err := w.client.Resolve(t.Context(), "7", saga.Resolution{Action: saga.Skip, Note: "paid"}, "key")
 	require.NoError(t, err)
-	require.True(t, verdict.Accepted)
+	require.True(t, answer.Accepted)
 	require.NotEmpty(t, w.temporal.starts, "its run was gone")
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-func TestSettleShortageStartsOrTellsASaga(t *testing.T) {
+func TestSettleShortageStartsOrSignalsASaga(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.client.SettleShortage(t.Context(), "tea"))
 	require.Equal(t, []string{"shortage-tea shortage tea AllowDuplicate UseExisting"}, w.temporal.shortages)

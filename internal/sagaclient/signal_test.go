@@ -16,7 +16,7 @@ import (
 
 var hint = order.PaymentHint{ID: "h-1", Cause: "evt-1", Succeeded: true}
 
-func TestASignalReachesTheRun(t *testing.T) {
+func TestSignalReachesTheRun(t *testing.T) {
 	w := newWorld(t)
 	w.ran(tea(), true)
 	late, err := w.client.Signal(t.Context(), "42", order.SignalPayment, hint)
@@ -27,7 +27,7 @@ func TestASignalReachesTheRun(t *testing.T) {
 	require.Empty(t, w.temporal.starts)
 }
 
-func TestASignalToAnOrderThatNobodyKnows(t *testing.T) {
+func TestSignalToUnknownOrder(t *testing.T) {
 	w := newWorld(t)
 	late, err := w.client.Signal(t.Context(), "42", order.SignalPayment, hint)
 	require.Equal(t, fault.OrderUnknown, fault.CodeOf(err))
@@ -35,9 +35,9 @@ func TestASignalToAnOrderThatNobodyKnows(t *testing.T) {
 	require.Empty(t, w.temporal.starts)
 }
 
-// TestAnAcceptedOrderIsNotLost: its workflow was terminated before the first event was written, so Temporal alone
+// TestAcceptedOrderIsNotLost: its workflow was terminated before the first event was written, so Temporal alone
 // knows of it.
-func TestAnAcceptedOrderIsNotLost(t *testing.T) {
+func TestAcceptedOrderIsNotLost(t *testing.T) {
 	w := newWorld(t)
 	w.ran(tea(), false)
 	late, err := w.client.Signal(t.Context(), "42", order.SignalPayment, hint)
@@ -47,7 +47,7 @@ func TestAnAcceptedOrderIsNotLost(t *testing.T) {
 	require.Len(t, w.temporal.signals, 1, "and gets the signal")
 }
 
-func TestASignalToAnOrderThatHasEndedIsLate(t *testing.T) {
+func TestSignalToEndedOrderIsLate(t *testing.T) {
 	w := newWorld(t)
 	state := w.cancelled(tea(), "evt-7")
 	w.ran(tea(), false)
@@ -62,7 +62,7 @@ func TestASignalToAnOrderThatHasEndedIsLate(t *testing.T) {
 	require.Empty(t, w.temporal.signals)
 }
 
-func TestASignalToAnOpenOrderWithoutARunGetsOne(t *testing.T) {
+func TestSignalToOpenOrderWithoutRunStartsOne(t *testing.T) {
 	for name, deleted := range map[string]bool{"closed": false, "deleted": true} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -86,7 +86,7 @@ func TestASignalToAnOpenOrderWithoutARunGetsOne(t *testing.T) {
 	}
 }
 
-func TestASignalIsNotSentForEver(t *testing.T) {
+func TestSignalRetriesAreBounded(t *testing.T) {
 	w := newWorld(t)
 	w.open(tea())
 	w.temporal.brief = true
@@ -95,7 +95,7 @@ func TestASignalIsNotSentForEver(t *testing.T) {
 	require.Len(t, w.temporal.starts, 4)
 }
 
-func TestASignalIsUnavailable(t *testing.T) {
+func TestSignalIsUnavailable(t *testing.T) {
 	for name, spoil := range map[string]func(w *world){
 		"without Temporal":       func(w *world) { w.temporal.down["signal"] = errNoWay },
 		"without the log":        func(w *world) { w.log.down = true },
@@ -126,17 +126,17 @@ func TestResume(t *testing.T) {
 
 var cancellation = order.Cancellation{ID: "c-1", Reason: "no tea"}
 
-func TestCancelReturnsTheVerdict(t *testing.T) {
-	for _, verdict := range []saga.CancelAnswer{
+func TestCancelReturnsTheAnswer(t *testing.T) {
+	for _, answer := range []saga.CancelAnswer{
 		{Accepted: true, Status: order.StatusCompensating},
 		{Status: order.StatusShipped, Detail: "the goods have been dispatched"},
 	} {
 		w := newWorld(t)
 		w.ran(tea(), true)
-		w.temporal.verdicts = []any{verdict}
+		w.temporal.answers = []any{answer}
 		got, err := w.client.Cancel(t.Context(), "42", cancellation)
 		require.NoError(t, err)
-		require.Equal(t, verdict, got)
+		require.Equal(t, answer, got)
 		require.Equal(t, []client.UpdateWorkflowOptions{{
 			UpdateID: "c-1", WorkflowID: "order-42", UpdateName: "cancel", Args: []any{cancellation},
 			WaitForStage: client.WorkflowUpdateStageCompleted,
@@ -145,7 +145,7 @@ func TestCancelReturnsTheVerdict(t *testing.T) {
 }
 
 // What the log answers makes no Update, however often it is asked.
-func TestWhatTheLogAnswersIsNoUpdate(t *testing.T) {
+func TestAnswerFromLogNeedsNoUpdate(t *testing.T) {
 	for name, c := range map[string]struct {
 		stream   func(w *world) order.State
 		accepted bool
@@ -159,10 +159,10 @@ func TestWhatTheLogAnswersIsNoUpdate(t *testing.T) {
 			require.False(t, s.Ended)
 			w.ran(tea(), true)
 			for range 3 {
-				verdict, err := w.client.Cancel(t.Context(), "42", cancellation)
+				answer, err := w.client.Cancel(t.Context(), "42", cancellation)
 				require.NoError(t, err)
-				require.Equal(t, order.Flow.CancelAnswer(&s), verdict)
-				require.Equal(t, c.accepted, verdict.Accepted)
+				require.Equal(t, order.Flow.CancelAnswer(&s), answer)
+				require.Equal(t, c.accepted, answer.Accepted)
 				late, err := w.client.Signal(t.Context(), "42", saga.SignalCancel, cancellation)
 				require.NoError(t, err)
 				require.Nil(t, late)
@@ -181,57 +181,57 @@ func TestWhatTheLogAnswersIsNoUpdate(t *testing.T) {
 }
 
 // A run that is about to continue as new rejects Updates; the same one is sent again.
-func TestARejectedUpdateIsSentAgain(t *testing.T) {
+func TestRejectedUpdateIsResent(t *testing.T) {
 	again := sdk.NewApplicationError("again", saga.TryAgain)
 	w := newWorld(t)
 	w.open(tea())
 	w.ran(tea(), true)
-	w.temporal.verdicts = []any{again, again, again, again, again, saga.CancelAnswer{Accepted: true}}
-	verdict, err := w.client.Cancel(t.Context(), "42", cancellation)
+	w.temporal.answers = []any{again, again, again, again, again, saga.CancelAnswer{Accepted: true}}
+	answer, err := w.client.Cancel(t.Context(), "42", cancellation)
 	require.NoError(t, err)
-	require.True(t, verdict.Accepted)
+	require.True(t, answer.Accepted)
 	require.Len(t, w.temporal.updates, 6)
 	for _, u := range w.temporal.updates {
 		require.Equal(t, cancellation.ID, u.UpdateID)
 	}
 }
 
-func TestCancelOfAnOrderThatHasEndedTellsHow(t *testing.T) {
+func TestCancelOfEndedOrderReturnsItsStatus(t *testing.T) {
 	w := newWorld(t)
 	w.cancelled(tea(), "evt-7")
-	verdict, err := w.client.Cancel(t.Context(), "42", cancellation)
+	answer, err := w.client.Cancel(t.Context(), "42", cancellation)
 	require.NoError(t, err)
-	require.True(t, verdict.Accepted, "it is cancelled, whoever asked")
-	require.Equal(t, order.StatusCancelled, verdict.Status)
+	require.True(t, answer.Accepted, "it is cancelled, whoever asked")
+	require.Equal(t, order.StatusCancelled, answer.Status)
 
 	w = newWorld(t)
 	w.rejected(tea())
-	verdict, err = w.client.Cancel(t.Context(), "42", cancellation)
+	answer, err = w.client.Cancel(t.Context(), "42", cancellation)
 	require.NoError(t, err)
-	require.Equal(t, saga.CancelAnswer{Status: order.StatusRejected, Detail: "the order has ended: it is rejected"}, verdict)
+	require.Equal(t, saga.CancelAnswer{Status: order.StatusRejected, Detail: "the order has ended: it is rejected"}, answer)
 	require.Empty(t, w.temporal.starts)
 }
 
-func TestCancelOfAnOrderThatNobodyKnowsIsNotFound(t *testing.T) {
+func TestCancelOfUnknownOrderIsNotFound(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.client.Cancel(t.Context(), "42", cancellation)
 	require.Equal(t, fault.NotFound, fault.CodeOf(err))
 }
 
-func TestCancelOfAnOpenOrderWithoutARunGetsOne(t *testing.T) {
+func TestCancelOfOpenOrderWithoutRunStartsOne(t *testing.T) {
 	w := newWorld(t)
 	w.open(tea())
 	w.ran(tea(), false)
-	w.temporal.verdicts = []any{saga.CancelAnswer{Accepted: true, Status: order.StatusCompensating}}
-	verdict, err := w.client.Cancel(t.Context(), "42", cancellation)
+	w.temporal.answers = []any{saga.CancelAnswer{Accepted: true, Status: order.StatusCompensating}}
+	answer, err := w.client.Cancel(t.Context(), "42", cancellation)
 	require.NoError(t, err)
-	require.True(t, verdict.Accepted)
+	require.True(t, answer.Accepted)
 	require.Len(t, w.temporal.starts, 1)
 	require.Len(t, w.temporal.updates, 2)
 	require.Equal(t, w.temporal.updates[0], w.temporal.updates[1], "the id makes it the same request")
 }
 
-func TestCancelAsksAgainWhenItsRunClosedUnderIt(t *testing.T) {
+func TestCancelIsRetriedWhenItsRunCloses(t *testing.T) {
 	for name, thrown := range map[string]error{
 		"aborted":   serviceerror.NewAborted("the workflow task failed"),
 		"not ready": serviceerror.NewWorkflowNotReady("not ready"),
@@ -242,10 +242,10 @@ func TestCancelAsksAgainWhenItsRunClosedUnderIt(t *testing.T) {
 			w := newWorld(t)
 			w.open(tea())
 			w.ran(tea(), true)
-			w.temporal.verdicts = []any{thrown, saga.CancelAnswer{Accepted: true, Status: order.StatusCompensating}}
-			verdict, err := w.client.Cancel(t.Context(), "42", cancellation)
+			w.temporal.answers = []any{thrown, saga.CancelAnswer{Accepted: true, Status: order.StatusCompensating}}
+			answer, err := w.client.Cancel(t.Context(), "42", cancellation)
 			require.NoError(t, err)
-			require.True(t, verdict.Accepted)
+			require.True(t, answer.Accepted)
 		})
 	}
 }
@@ -265,7 +265,7 @@ func TestCancelIsUnavailable(t *testing.T) {
 		"when the Update fails otherwise": func(w *world) {
 			w.open(tea())
 			w.ran(tea(), true)
-			w.temporal.verdicts = []any{sdk.NewApplicationError("no", "other")}
+			w.temporal.answers = []any{sdk.NewApplicationError("no", "other")}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

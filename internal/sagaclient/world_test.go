@@ -73,8 +73,8 @@ type temporal struct {
 	// shortages are the starts of shortage sagas, in words.
 	shortages []string
 	// updates are the options of all Updates; verdicts answer them, one each, and fail with an error.
-	updates  []client.UpdateWorkflowOptions
-	verdicts []any
+	updates []client.UpdateWorkflowOptions
+	answers []any
 	// down tells which methods fail, and how.
 	down map[string]error
 	// brief tells that runs close as soon as they start.
@@ -162,8 +162,8 @@ func (s *temporal) UpdateWorkflow(_ context.Context, o client.UpdateWorkflowOpti
 	if !s.running {
 		return nil, serviceerror.NewNotFound("workflow not found")
 	}
-	h := handle{answer: s.verdicts[0]}
-	s.verdicts = s.verdicts[1:]
+	h := handle{answer: s.answers[0]}
+	s.answers = s.answers[1:]
 	return h, nil
 }
 

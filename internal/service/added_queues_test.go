@@ -21,7 +21,7 @@ func added(change func(f *saga.Flow[testflow.State, *testflow.Participants])) Fl
 
 type table = saga.Flow[testflow.State, *testflow.Participants]
 
-func TestWhatIsWrongWithAddedFlows(t *testing.T) {
+func TestInvalidAddedFlows(t *testing.T) {
 	fine := added(func(*table) {})
 	require.NoError(t, Register([]Flow{fine}))
 	require.NoError(t, Register([]Flow{fine}), "nothing changes")
@@ -38,7 +38,7 @@ func TestWhatIsWrongWithAddedFlows(t *testing.T) {
 	}
 }
 
-func TestTheWaitsOfAddedFlowsAreSettings(t *testing.T) {
+func TestWaitsOfAddedFlowsAreSettings(t *testing.T) {
 	f := added(func(*table) {})
 	require.Equal(t, 24*time.Hour, f.timing()("CARD_APPROVAL_DEADLINE"))
 	t.Setenv("CARD_APPROVAL_DEADLINE", "2d")

@@ -90,7 +90,7 @@ func TestRegisterAddsTheEventsOfAFlow(t *testing.T) {
 	require.Equal(t, 48*time.Hour, settings.Waits["PARCEL_PACK_DEADLINE"])
 }
 
-func TestRegisterComplains(t *testing.T) {
+func TestRegisterRefuses(t *testing.T) {
 	type flow = Added[parcel, *depot]
 	for name, c := range map[string]struct {
 		spoil func(f *flow)
@@ -163,7 +163,7 @@ func withSchema(files fstest.MapFS, name string) fstest.MapFS {
 	return files
 }
 
-func TestRegisterComplainsOfFlowsThatAreInEachOthersWay(t *testing.T) {
+func TestRegisterRefusesConflictingFlows(t *testing.T) {
 	for want, spoil := range map[string]func(f *Added[parcel, *depot]){
 		`flow "parcel-a-delivery": the name parcel-a-delivery is already used by flow parcel-a-delivery`: func(f *Added[parcel, *depot]) { f.Name = "parcel-a-delivery" },
 		"the stream parcel.a is already used by flow":                                                    func(f *Added[parcel, *depot]) { f.Stream = "parcel.a" },

@@ -24,7 +24,7 @@ func configured(t *testing.T, environ ...string) *Service {
 	return &Service{cfg: cfg, roles: Roles{API: true}, logger: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry()}
 }
 
-func TestAnOpenAPIIsWarnedOf(t *testing.T) {
+func TestOpenAPILogsAWarning(t *testing.T) {
 	for environ, warned := range map[string]bool{"HTTP_ADDR=:8080": true, "HTTP_ADDR=127.0.0.1:8080": false} {
 		var log bytes.Buffer
 		s := configured(t, environ, "API_AUTH=insecure")
@@ -38,7 +38,7 @@ func TestAnOpenAPIIsWarnedOf(t *testing.T) {
 	}
 }
 
-func TestAnAPIThatIsOpenByMistakeDoesNotStart(t *testing.T) {
+func TestUnintentionallyOpenAPIDoesNotStart(t *testing.T) {
 	s := configured(t, "HTTP_ADDR=:8080")
 	err := Run(t.Context(), Roles{API: true}, s.cfg, "test")
 	var invalid *config.Error
@@ -62,7 +62,7 @@ func TestCallersAreAuthenticatedAsConfigured(t *testing.T) {
 	require.True(t, s.oidcCheck().Optional)
 }
 
-func TestMetricsHaveAnAddressOfTheirOwn(t *testing.T) {
+func TestMetricsHaveTheirOwnAddress(t *testing.T) {
 	s := configured(t, "HTTP_ADDR=127.0.0.1:0", "METRICS_ADDR=127.0.0.1:0")
 	metrics, err := s.listenMetrics(t.Context())
 	require.NoError(t, err)

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheProfilerIsForThisMachine(t *testing.T) {
+func TestProfilerListensOnLoopback(t *testing.T) {
 	handler := fromHere(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
 	for host, want := range map[string]int{
 		"127.0.0.1:6060": 200, "localhost:6060": 200, "localhost": 200, "[::1]:6060": 200,
@@ -22,7 +22,7 @@ func TestTheProfilerIsForThisMachine(t *testing.T) {
 	}
 }
 
-func TestTheProfilerIsOffByDefault(t *testing.T) {
+func TestProfilerIsOffByDefault(t *testing.T) {
 	server, err := listenDebug(t.Context(), "")
 	require.NoError(t, err)
 	require.Nil(t, server)

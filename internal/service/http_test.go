@@ -34,7 +34,7 @@ func ask(t *testing.T, addr, request string) (*http.Response, string) {
 	return response, string(body)
 }
 
-func TestAStartingProcessAnswersProblems(t *testing.T) {
+func TestStartingProcessReturnsProblems(t *testing.T) {
 	s := &Service{logger: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry()}
 	s.cfg.HTTPAddr = "127.0.0.1:0"
 	l, err := s.listen(t.Context(), s.probes(true, func(context.Context) []api.Check { return nil }))

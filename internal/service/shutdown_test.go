@@ -15,8 +15,8 @@ func hang(ended <-chan struct{}) func(context.Context) error {
 	return func(context.Context) error { <-ended; return nil }
 }
 
-// TestAShutdownTakesItsGraceAtMost: whatever hangs, in whichever phase, and however many of its parts do.
-func TestAShutdownTakesItsGraceAtMost(t *testing.T) {
+// TestShutdownIsBounded: whatever hangs, in whichever phase, and however many of its parts do.
+func TestShutdownIsBounded(t *testing.T) {
 	for _, grace := range []time.Duration{time.Second, 9 * time.Second, 30 * time.Second, 10 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			ended := make(chan struct{})
@@ -35,8 +35,8 @@ func TestAShutdownTakesItsGraceAtMost(t *testing.T) {
 	}
 }
 
-// TestAShutdownWaitsForWhatEndsInTime, in its order, and gives each phase what the others leave.
-func TestAShutdownWaitsForWhatEndsInTime(t *testing.T) {
+// TestShutdownWaitsForRunningWork, in its order, and gives each phase what the others leave.
+func TestShutdownWaitsForRunningWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const grace = 30 * time.Second
 		var ended []string
@@ -67,7 +67,7 @@ func TestAShutdownWaitsForWhatEndsInTime(t *testing.T) {
 	})
 }
 
-func TestEveryPhaseHasTime(t *testing.T) {
+func TestEveryShutdownPhaseHasTime(t *testing.T) {
 	for _, grace := range []time.Duration{time.Second, 30 * time.Second, time.Hour} {
 		plan := planDrain(grace)
 		require.True(t, slices.IsSorted(plan[:]))

@@ -16,12 +16,12 @@ import (
 
 // What needs attention has two parts: the orders, and after them the other sagas. Whatever the size of its
 // pages, each is on exactly one.
-func TestAttentionIsPagedThroughBothParts(t *testing.T) {
+func TestAttentionPagesSpanBothLists(t *testing.T) {
 	db, err := mongo.Open(t.Context(), mongotest.Database(t), nil)
 	require.NoError(t, err)
 	db.Timeout = testenv.Timeout
 	orders, sagas := mongo.NewOrders(db), mongo.NewSagas(db)
-	desk := listing{orders, sagas}
+	list := listing{orders, sagas}
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var want []string
 	put := func(store *mongo.List, id string, n int) {
@@ -42,7 +42,7 @@ func TestAttentionIsPagedThroughBothParts(t *testing.T) {
 	for limit := 1; limit <= 10; limit++ {
 		var got []string
 		for cursor, pages := "", 0; ; pages++ {
-			items, next, err := desk.NeedsAttention(t.Context(), cursor, limit)
+			items, next, err := list.NeedsAttention(t.Context(), cursor, limit)
 			require.NoError(t, err)
 			require.LessOrEqual(t, len(items), limit)
 			require.Less(t, pages, 20)
@@ -55,8 +55,8 @@ func TestAttentionIsPagedThroughBothParts(t *testing.T) {
 		}
 		require.Equal(t, want, got, "pages of %d", limit)
 	}
-	_, _, err = desk.NeedsAttention(t.Context(), "saga.nonsense", 5)
+	_, _, err = list.NeedsAttention(t.Context(), "saga.nonsense", 5)
 	require.Error(t, err)
-	_, _, err = desk.NeedsAttention(t.Context(), "nonsense", 5)
+	_, _, err = list.NeedsAttention(t.Context(), "nonsense", 5)
 	require.Error(t, err)
 }

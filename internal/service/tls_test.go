@@ -20,7 +20,7 @@ import (
 	"github.com/ordersaga/ordersaga/internal/tlstest"
 )
 
-func TestTheAPIIsServedWithTLS(t *testing.T) {
+func TestAPIIsServedWithTLS(t *testing.T) {
 	a := tlstest.New(t)
 	// sign signs a certificate of this serial number, and returns its files, which are the same each time.
 	sign := func(serial int64) tlstest.Pair {

@@ -17,7 +17,7 @@ import (
 
 const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
-func TestSpansContinueTheTraceOfTheCaller(t *testing.T) {
+func TestSpansContinueTheCallersTrace(t *testing.T) {
 	exporter := tracetest.NewInMemoryExporter()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
 	ctx, outer := trace.Begin(t.Context(), provider.Tracer(trace.Scope), "outer", trace.Server, parent)
@@ -42,7 +42,7 @@ func TestSpansContinueTheTraceOfTheCaller(t *testing.T) {
 	require.NotEqual(t, parent, trace.Parent(trace.With(inside, parent)))
 }
 
-func TestWithoutATracerNothingIsRecorded(t *testing.T) {
+func TestNothingIsRecordedWithoutTracer(t *testing.T) {
 	ctx, span := trace.Begin(t.Context(), nil, "outer", trace.Server, parent)
 	require.False(t, span.Recorded())
 	require.Equal(t, parent, trace.Parent(ctx), "it is handed on as it is")
@@ -56,7 +56,7 @@ func TestWithoutATracerNothingIsRecorded(t *testing.T) {
 }
 
 // A span that is not recorded, by the sampler's or the caller's decision, has none inside it, and its caller hears the same.
-func TestASpanThatIsNotRecordedIsHandedOn(t *testing.T) {
+func TestUnrecordedSpanIsPropagated(t *testing.T) {
 	exporter := tracetest.NewInMemoryExporter()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
 	ctx, outer := trace.Begin(t.Context(), provider.Tracer(trace.Scope), "outer", trace.Server, strings.TrimSuffix(parent, "1")+"0")
@@ -68,7 +68,7 @@ func TestASpanThatIsNotRecordedIsHandedOn(t *testing.T) {
 	require.Empty(t, exporter.GetSpans())
 }
 
-func TestLogLinesSayWhatTheyAreAbout(t *testing.T) {
+func TestLogLinesHaveIDs(t *testing.T) {
 	var out bytes.Buffer
 	logger := slog.New(trace.Logged(slog.NewJSONHandler(&out, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -103,7 +103,7 @@ func BenchmarkStartOff(b *testing.B) {
 	}
 }
 
-func TestAPlaceForASpanCostsNothing(t *testing.T) {
+func TestDisabledSpanDoesNotAllocate(t *testing.T) {
 	ctx := trace.With(t.Context(), parent)
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		_, span := trace.Start(ctx, "step", trace.Client)

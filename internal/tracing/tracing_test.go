@@ -107,7 +107,7 @@ func TestSpansAreExportedOverGRPC(t *testing.T) {
 }
 
 // A run is one span, whichever process has it.
-func TestARunIsOneSpan(t *testing.T) {
+func TestRunIsOneSpan(t *testing.T) {
 	parent := oteltrace.NewSpanContext(oteltrace.SpanContextConfig{TraceID: oteltrace.TraceID{1}, SpanID: oteltrace.SpanID{2}, TraceFlags: oteltrace.FlagsSampled})
 	span := func(name string, parent oteltrace.SpanContext) oteltrace.SpanID {
 		ctx := oteltrace.ContextWithSpanContext(context.WithValue(t.Context(), runKey{}, name), parent)

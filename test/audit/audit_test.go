@@ -90,7 +90,7 @@ func examine(t *testing.T, order, stock, money []fact) *audit.Report {
 	return audit.Examine(all)
 }
 
-func TestWhatIsRightHasNoViolation(t *testing.T) {
+func TestCorrectDataHasNoViolation(t *testing.T) {
 	order, stock, money := shop(t)
 	report := examine(t, order, stock, money)
 	require.Empty(t, report.Violations)
@@ -120,7 +120,7 @@ func lost(t *testing.T, plant func(order, money, ledger []fact)) *audit.Report {
 	return audit.Examine(all)
 }
 
-func TestARefundOfGoodsThatWereLost(t *testing.T) {
+func TestRefundOfLostGoods(t *testing.T) {
 	require.Empty(t, lost(t, func(_, _, _ []fact) {}).Violations)
 	require.Contains(t, strings.Join(lost(t, func(_, money, _ []fact) { money[2].data["amount"] = 100 }).Violations, "; "), "was charged 400 instead of 300")
 	require.Contains(t, strings.Join(lost(t, func(_, _, ledger []fact) { ledger[0].data["amount"] = 100 }).Violations, "; "),
@@ -227,7 +227,7 @@ func TestOnlyRecordedResolutionsAreExceptions(t *testing.T) {
 	require.Contains(t, strings.Join(examine(t, order, stock, money).Violations, "; "), "was charged 300", "no decision makes half a capture right")
 }
 
-func TestAChainThatWasTouchedIsFound(t *testing.T) {
+func TestChangedChainIsFound(t *testing.T) {
 	order, _, _ := shop(t)
 	touches := map[string]struct {
 		touch func(d []audit.Document) []audit.Document

@@ -7,7 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-func TestDataIsHeldToItsSchema(t *testing.T) {
+func TestDataIsCheckedAgainstItsSchema(t *testing.T) {
 	ref := bson.D{{Key: "orderId", Value: "42"}}
 	for name, c := range map[string]struct {
 		document Document

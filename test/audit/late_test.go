@@ -31,7 +31,7 @@ func paidLate() (order, money, late []fact) {
 	return order, money, late
 }
 
-func TestWhatCameLate(t *testing.T) {
+func TestLateEvents(t *testing.T) {
 	skip := fact{"refund/e1", "order.step_skipped", map[string]any{"note": "kept"}}
 	goods := fact{"e2", "event.late", map[string]any{"type": "shipment.lost", "status": "failed"}}
 	for name, c := range map[string]struct {

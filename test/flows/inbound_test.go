@@ -24,7 +24,7 @@ const (
 
 var path = []string{"card.accepted", "card.locked", "card.authorized", "card.settling", "card.captured", "card.credited", "card.completed"}
 
-func TestAnEventStartsASagaOnce(t *testing.T) {
+func TestEventStartsASagaOnce(t *testing.T) {
 	w := newWorld(t)
 	for _, data := range []string{
 		small, small, `{"amount":5,"cardId":"c-1","topUpId":"7"}`, `{"topUpId":"7","cardId":"c-1","amount":5,"note":null}`,
@@ -44,7 +44,7 @@ func TestAnEventStartsASagaOnce(t *testing.T) {
 	require.Equal(t, path, w.types(t, "card-7"))
 }
 
-func TestTheSubjectOfAStart(t *testing.T) {
+func TestSubjectOfAStart(t *testing.T) {
 	start := func(e string) error {
 		w := newWorld(t)
 		err := w.handle(t.Context(), wire.Message{Body: []byte(e)})
@@ -60,7 +60,7 @@ func TestTheSubjectOfAStart(t *testing.T) {
 	require.ErrorIs(t, start(fmt.Sprintf(envelope, "7", `{"topUpId":" a","cardId":"c-1","amount":5}`)), fault.Invalid)
 }
 
-func TestWhatIsWrongWithAStart(t *testing.T) {
+func TestInvalidStarts(t *testing.T) {
 	for data, pointers := range map[string][]string{
 		`{"topUpId":"7"}`:                                                                       {"/data/amount", "/data/cardId"},
 		`{"topUpId":"7","cardId":7,"amount":"5"}`:                                               {"/data/amount", "/data/cardId"},
@@ -93,7 +93,7 @@ func TestWhatIsWrongWithAStart(t *testing.T) {
 	require.Contains(t, string(command.(inbound.StartSaga).Data), "9007199254740991")
 }
 
-func TestAFactThatIsTooLongIsRefused(t *testing.T) {
+func TestTooLongFactIsRefused(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.handle(t.Context(), message(t, "e-1", testflow.Requested, large)))
 	before := w.temporal.signals
@@ -103,7 +103,7 @@ func TestAFactThatIsTooLongIsRefused(t *testing.T) {
 	require.Equal(t, before, w.temporal.signals)
 }
 
-func TestAFactIsToldOnce(t *testing.T) {
+func TestFactIsSentOnce(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.handle(t.Context(), message(t, "e-1", testflow.Requested, large)))
 	require.Equal(t, path[:3], w.types(t, "card-7"))
@@ -125,14 +125,14 @@ func TestAFactIsToldOnce(t *testing.T) {
 }
 
 // Facts need no data: the envelope may say which saga they are about.
-func TestAFactWithoutData(t *testing.T) {
+func TestFactWithoutData(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.handle(t.Context(), message(t, "e-1", testflow.Requested, large)))
 	require.NoError(t, w.handle(t.Context(), wire.Message{Body: []byte(`{"specversion":"1.0","id":"e-2","source":"/s","type":"card.topup_approved","subject":"7"}`)}))
 	require.Contains(t, w.types(t, "card-7"), "card.approved")
 }
 
-func TestAFactWaitsForItsSaga(t *testing.T) {
+func TestFactWaitsForItsSaga(t *testing.T) {
 	w := newWorld(t)
 	require.ErrorIs(t, w.handle(t.Context(), message(t, "e-2", testflow.Approved, about)), fault.OrderUnknown)
 	require.Equal(t, fault.Park, fault.Lookup(fault.OrderUnknown).Disposition)
@@ -159,7 +159,7 @@ func TestEarlyCancellations(t *testing.T) {
 }
 
 // An open saga whose workflow is gone gets a new run when an event mentions it, which takes the event.
-func TestAnEventFindsASagaWithoutAWorkflow(t *testing.T) {
+func TestEventForSagaWithoutWorkflow(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.handle(t.Context(), message(t, "e-1", testflow.Requested, large)))
 	w.temporal.gone = true

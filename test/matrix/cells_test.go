@@ -12,25 +12,25 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// stage is one thing that a step does and records: what a fault can strike.
+// stage is one effect of a step with its record: a target for faults.
 type stage struct {
-	// name is the step's, and what about it.
+	// name is the step's name, with a suffix for the part of the step.
 	name string
 	// slot is where the outcome is recorded.
 	slot string
-	// effect is the call that does it; empty where recording is the doing.
+	// effect is the call that does it; empty if the record is the effect.
 	effect op
-	// open reports whether the step can still be undone when this happens.
+	// open reports whether the step can still be undone at this stage.
 	open bool
-	// along reports whether an attempt inside the workflow task records it along with the outcome before it. A regular
-	// activity leaves it to the run, which may have heard more.
+	// along reports whether an attempt inside the workflow task records it together with the previous outcome. A regular
+	// activity leaves it to the run, which may have received more facts.
 	along bool
-	// once reports that an attempt which finds it in the log does not do it again.
+	// once reports whether an attempt that finds it in the log does not repeat it.
 	once bool
 }
 
-// effects are the calls that the sagas' activities are about. Recording has no effect but itself. An activity that is not
-// here has no cells, which TestEveryStepHasCells notices.
+// effects are the calls that the sagas' activities make. Recording has no other effect. An activity that is missing
+// here has no cells, which TestEveryStepHasCells reports.
 var effects = map[string]op{
 	"inventory.Reserve": opReserve, "inventory.Release": opRelease, "inventory.Commit": opCommit,
 	"payment.Authorize": opAuthorize, "payment.Capture": opCapture, "payment.Void": opVoid,
@@ -79,7 +79,7 @@ func sequence(o order.Order) []sagaStep {
 func doing(s sagaStep) []stage {
 	did := stage{name: s.name, slot: s.slot, open: s.kind == saga.Compensable, effect: effects[s.do]}
 	if s.slot == order.SlotConfirm {
-		// What the warehouse answers is recorded under a slot of its own.
+		// The warehouse's answer is recorded in its own slot.
 		return []stage{did, {name: s.name + " ship", slot: order.SlotShip}}
 	}
 	return []stage{did}
@@ -95,11 +95,11 @@ func undoing(s sagaStep) []stage {
 // gatewayCalls are the effects that are regular activities where the gateway is slow.
 var gatewayCalls = []op{opAuthorize, opCapture, opVoid, opLookup, opRefund}
 
-// point is where a fault strikes, relative to a step's effect.
+// point is where a fault is injected, relative to a step's effect.
 type point string
 
 const (
-	// before the effect; where recording is the effect, before the append.
+	// before the effect; if recording is the effect, before the append.
 	before point = "before"
 	// done: after the effect, before the append of its outcome.
 	done point = "done"
@@ -107,7 +107,7 @@ const (
 	recorded point = "recorded"
 	// completed: after the append, when the workflow task or the activity is about to be completed.
 	completed point = "completed"
-	// taken: after the append and the completion of the regular activity, when the workflow task that takes in its answer
+	// taken: after the append and the completion of the regular activity, when the workflow task that handles its answer
 	// is about to be completed.
 	taken point = "taken"
 )
@@ -123,33 +123,35 @@ type journey struct {
 	lines []order.Line
 	// scarce reports whether a second line has too little stock.
 	scarce bool
-	script []scene
+	script []scriptEvent
 	stages []stage
 	// end is how it ends without cancellations and early events.
 	end order.Status
 }
 
 var (
-	dispatch = says(event.ShipmentDispatched, func(s order.State) bool { return !s.ConfirmedAt.IsZero() })
-	deliver  = says(event.ShipmentDelivered, settled)
-	pay      = says(event.PaymentSucceeded, func(s order.State) bool { return s.Payment == order.PaymentPending })
-	recall   = scene{
+	dispatch = publishWhen(event.ShipmentDispatched, func(s order.State) bool { return !s.ConfirmedAt.IsZero() })
+	deliver  = publishWhen(event.ShipmentDelivered, settled)
+	pay      = publishWhen(event.PaymentSucceeded, func(s order.State) bool { return s.Payment == order.PaymentPending })
+	recall   = scriptEvent{
 		when: func(s order.State) bool { return !s.ConfirmedAt.IsZero() },
-		do:   func(ctx context.Context, l *lane, orderID string) { l.cancel(ctx, orderID) },
+		do:   func(ctx context.Context, l *environment, orderID string) { l.cancel(ctx, orderID) },
 	}
 	// recallCaptured has the payment captured without the saga before the order is cancelled.
-	recallCaptured = scene{
+	recallCaptured = scriptEvent{
 		when: recall.when,
-		do: func(ctx context.Context, l *lane, orderID string) {
+		do: func(ctx context.Context, l *environment, orderID string) {
 			l.capture(ctx, orderID)
 			l.cancel(ctx, orderID)
 		},
 	}
 )
 
-// says is a scene with an event from outside.
-func says(eventType string, when func(order.State) bool) scene {
-	return scene{when, func(ctx context.Context, l *lane, orderID string) { l.say(ctx, eventType, l.unique("say"), orderID) }}
+// publishWhen is a scriptEvent that publishes an event.
+func publishWhen(eventType string, when func(order.State) bool) scriptEvent {
+	return scriptEvent{when, func(ctx context.Context, l *environment, orderID string) {
+		l.publish(ctx, eventType, l.unique("say"), orderID)
+	}}
 }
 
 // ordered is an order with two pieces at a price, as a journey has it; what is not stocked takes no stock.
@@ -157,7 +159,7 @@ func ordered(f order.Fulfillment, unitAmount int64, stocked bool) order.Order {
 	return order.Order{Fulfillment: f, Lines: []order.Line{{SKU: "tea", Quantity: 2, UnitAmount: unitAmount, Stocked: &stocked}}}.Normalize()
 }
 
-// goods are what most journeys are about; a gift costs nothing, and a service takes no stock.
+// goods are the order of most journeys; a gift costs nothing, and a service takes no stock.
 func goods(f order.Fulfillment) order.Order   { return ordered(f, 450, true) }
 func gift(f order.Fulfillment) order.Order    { return ordered(f, 0, true) }
 func service(f order.Fulfillment) order.Order { return ordered(f, 450, false) }
@@ -181,7 +183,7 @@ func backward(o order.Order) []stage {
 	return stages
 }
 
-// turn are the stages of an order that turns back: the decision, the undos, the end.
+// turn are the stages of an order that is compensated: the decision, the undos, the end.
 func turn(slot string, o order.Order) []stage {
 	stages := append([]stage{{name: "turn", slot: slot}}, backward(o)...)
 	return append(stages, stage{name: "end", slot: order.SlotEnd})
@@ -192,12 +194,12 @@ func only(stages []stage, slots ...string) []stage {
 	return slices.DeleteFunc(stages, func(s stage) bool { return !slices.Contains(slots, s.slot) })
 }
 
-// journeys are the sagas with every way back that has undos of its own.
+// journeys are the sagas with every way of compensation that has its own undos.
 func journeys() []journey {
 	return []journey{
 		{name: "immediate", fulfillment: order.Immediate, method: "tok_visa", stages: forward(goods(order.Immediate)), end: order.StatusCompleted},
 		{
-			name: "shipment", fulfillment: order.Shipment, method: "tok_visa", script: []scene{dispatch, deliver},
+			name: "shipment", fulfillment: order.Shipment, method: "tok_visa", script: []scriptEvent{dispatch, deliver},
 			stages: forward(goods(order.Shipment)), end: order.StatusCompleted,
 		},
 		{
@@ -206,16 +208,16 @@ func journeys() []journey {
 			end:    order.StatusRejected,
 		},
 		{
-			name: "recalled", fulfillment: order.Shipment, method: "tok_visa", script: []scene{recall},
+			name: "recalled", fulfillment: order.Shipment, method: "tok_visa", script: []scriptEvent{recall},
 			stages: turn(order.SlotDecide, goods(order.Shipment)), end: order.StatusCancelled,
 		},
 		{
-			name: "recalled, captured", fulfillment: order.Shipment, method: "tok_visa", script: []scene{recallCaptured},
+			name: "recalled, captured", fulfillment: order.Shipment, method: "tok_visa", script: []scriptEvent{recallCaptured},
 			stages: []stage{{name: "undo authorize", slot: order.UndoSlot(order.StepAuthorize), effect: opRefund, once: true}},
 			end:    order.StatusCancelled,
 		},
 		{
-			name: "pending", fulfillment: order.Immediate, method: "tok_pending", script: []scene{pay},
+			name: "pending", fulfillment: order.Immediate, method: "tok_pending", script: []scriptEvent{pay},
 			stages: []stage{
 				{name: "ask the payer", slot: order.SlotPending, effect: opAuthorize, open: true},
 				{name: "look up", slot: order.SlotAuthorize, effect: opLookup, open: true},
@@ -232,7 +234,7 @@ func journeys() []journey {
 			},
 			end: order.StatusRejected,
 		},
-		// Where steps do not apply, the ones beside them are struck: what decides follows something else.
+		// If steps do not apply, faults are injected into their neighbours in the sequence, where other code decides.
 		{
 			name: "gift", fulfillment: order.Immediate, lines: gift(order.Immediate).Lines,
 			stages: only(forward(gift(order.Immediate)), order.SlotDecide, order.SlotCommit), end: order.StatusCompleted,
@@ -242,7 +244,7 @@ func journeys() []journey {
 			stages: only(forward(service(order.Immediate)), order.SlotCapture, order.SlotEnd), end: order.StatusCompleted,
 		},
 		{
-			name: "service recalled", fulfillment: order.Shipment, method: "tok_visa", lines: service(order.Shipment).Lines, script: []scene{recall},
+			name: "service recalled", fulfillment: order.Shipment, method: "tok_visa", lines: service(order.Shipment).Lines, script: []scriptEvent{recall},
 			stages: only(turn(order.SlotDecide, service(order.Shipment)), order.UndoSlot(order.StepAuthorize), order.SlotEnd), end: order.StatusCancelled,
 		},
 	}
@@ -250,17 +252,17 @@ func journeys() []journey {
 
 // cell is one fault at one point of one stage of a journey.
 type cell struct {
-	journey journey
-	stage   stage
-	point   point
-	harm    harm
-	// mode is how its steps come through; fast reports whether the gateway may be called inside workflow tasks.
+	journey   journey
+	stage     stage
+	point     point
+	faultKind faultKind
+	// mode is how its steps succeed; fast reports whether the gateway may be called inside workflow tasks.
 	mode mode
 	fast bool
 }
 
 func (c cell) name() string {
-	return fmt.Sprintf("%s/%s/%s/%s", c.world(), c.stage.name, c.point, c.harm)
+	return fmt.Sprintf("%s/%s/%s/%s", c.world(), c.stage.name, c.point, c.faultKind)
 }
 
 // world is the cell's journey, and what differs from the usual on it.
@@ -274,7 +276,7 @@ func (c cell) world() string {
 	return c.journey.name
 }
 
-// regular reports whether what the cell strikes runs as a regular activity.
+// regular reports whether the target of the cell runs as a regular activity.
 func (c cell) regular() bool {
 	return c.mode != inline || !c.fast && slices.Contains(gatewayCalls, c.stage.effect)
 }
@@ -282,13 +284,13 @@ func (c cell) regular() bool {
 // impossible says why a cell cannot be, or "".
 func (c cell) impossible() string {
 	if c.point == done && c.stage.effect == "" {
-		return "the append is the effect: nothing lies between the two"
+		return "the append is the effect: there is no point between the two"
 	}
 	if c.point == taken && !c.regular() {
-		return "the workflow task that takes it in is the one in which it was done"
+		return "the same workflow task does it and handles its answer"
 	}
 	if c.mode == again && c.stage.along {
-		return "the local activity has recorded it, and no regular one does"
+		return "the local activity has recorded it, and no regular activity does"
 	}
 	if c.mode == again && c.stage.once {
 		return "the regular activity finds in the log that it was done"
@@ -296,14 +298,14 @@ func (c cell) impossible() string {
 	return ""
 }
 
-// detour makes what the cell strikes a regular activity.
+// detour makes the target of the cell a regular activity.
 func (c cell) detour() detour {
 	return detour{c.mode, []op{c.stage.effect, record(c.stage.slot)}}
 }
 
-// trap is where the cell's fault waits.
-func (c cell) trap(orderID string) *trap {
-	t := &trap{orderID: orderID, harm: c.harm, what: record(c.stage.slot)}
+// injection is the cell's fault with its point.
+func (c cell) injection(orderID string) *injection {
+	t := &injection{orderID: orderID, faultKind: c.faultKind, what: record(c.stage.slot)}
 	switch {
 	case c.point == before && c.stage.effect != "":
 		t.what = c.stage.effect
@@ -322,14 +324,14 @@ func (c cell) trap(orderID string) *trap {
 	return t
 }
 
-// cells generates the matrix. Where the gateway is slow only the stages that call it differ.
+// cells generates the matrix. With a slow gateway only the stages that call it differ.
 func cells() (possible, impossible []cell) {
 	for _, j := range journeys() {
 		for _, m := range modes {
 			for _, s := range j.stages {
-				possible, impossible = cell{journey: j, stage: s, mode: m, fast: true}.strikes(possible, impossible)
+				possible, impossible = cell{journey: j, stage: s, mode: m, fast: true}.addCells(possible, impossible)
 				if m == inline && slices.Contains(gatewayCalls, s.effect) {
-					possible, impossible = cell{journey: j, stage: s, mode: m}.strikes(possible, impossible)
+					possible, impossible = cell{journey: j, stage: s, mode: m}.addCells(possible, impossible)
 				}
 			}
 		}
@@ -337,16 +339,16 @@ func cells() (possible, impossible []cell) {
 	return possible, impossible
 }
 
-// meeting is a fault that meets a stage in a world, at whatever point; spot is a fault at a point of a stage, in whatever world.
+// meeting is a fault that meets a stage in a world, at any point; spot is a fault at a point of a stage, in any world.
 func (c cell) meeting() string {
-	return fmt.Sprintf("%s/%s/%s", c.world(), c.stage.name, c.harm)
+	return fmt.Sprintf("%s/%s/%s", c.world(), c.stage.name, c.faultKind)
 }
 
 func (c cell) spot() string {
-	return fmt.Sprintf("%s/%s/%s", c.stage.name, c.point, c.harm)
+	return fmt.Sprintf("%s/%s/%s", c.stage.name, c.point, c.faultKind)
 }
 
-// sample draws cells so that every fault strikes at every point of every stage in some world, and meets every stage in every
+// sample draws cells so that every fault is injected at every point of every stage in some world, and meets every stage in every
 // world at some point. Another seed draws other combinations of the two.
 func sample(all []cell, seed uint64) []cell {
 	meetings, spots, drawn := map[string]bool{}, map[string]bool{}, map[string]bool{}
@@ -357,7 +359,7 @@ func sample(all []cell, seed uint64) []cell {
 	rand.New(rand.NewPCG(seed, 1)).Shuffle(len(shuffled), func(i, j int) {
 		shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
 	})
-	// Cells that bring both come first: fewer of them will do.
+	// Cells that have both come first: fewer cells are needed.
 	for _, c := range shuffled {
 		if !meetings[c.meeting()] && !spots[c.spot()] {
 			draw(c)
@@ -371,14 +373,14 @@ func sample(all []cell, seed uint64) []cell {
 	return slices.DeleteFunc(slices.Clone(all), func(c cell) bool { return !drawn[c.name()] })
 }
 
-// strikes adds the cells of every point and fault.
-func (c cell) strikes(possible, impossible []cell) (more, never []cell) {
-	strikes := harms
+// addCells adds the cells of every point and fault.
+func (c cell) addCells(possible, impossible []cell) (more, never []cell) {
+	kinds := faultKinds
 	if c.stage.open {
-		strikes = slices.Concat(harms, overtaking)
+		kinds = slices.Concat(faultKinds, cancellingFaults)
 	}
 	for _, c.point = range points {
-		for _, c.harm = range strikes {
+		for _, c.faultKind = range kinds {
 			if c.impossible() == "" {
 				possible = append(possible, c)
 			} else {
@@ -389,7 +391,7 @@ func (c cell) strikes(possible, impossible []cell) (more, never []cell) {
 	return possible, impossible
 }
 
-// settled reports whether everything is done that comes before the delivery: of an order without stocked lines, or without a payment, less.
+// settled reports whether all steps before the delivery are done. An order without stocked lines or without a payment has fewer steps.
 func settled(s order.State) bool {
 	paid := s.Order.TotalAmount == 0 || s.Capture == order.CaptureDone
 	return s.Committed || len(s.Order.Items()) == 0 && paid && !s.ShippedAt.IsZero()

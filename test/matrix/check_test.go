@@ -13,8 +13,8 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// examine says what does not hold of orders that have the lane's SKUs of their names for themselves.
-func (l *lane) examine(orders []order.Order) []string {
+// violations returns what is wrong with orders that share no SKU with other orders.
+func (l *environment) violations(orders []order.Order) []string {
 	var documents []audit.Document
 	want := map[string]int64{}
 	for _, o := range orders {
@@ -36,11 +36,11 @@ func (l *lane) examine(orders []order.Order) []string {
 	wrong := report.Violations
 	for sku, quantity := range want {
 		if report.Committed[sku] != quantity {
-			wrong = append(wrong, fmt.Sprintf("%d of %s have left, and the completed orders are about %d", report.Committed[sku], sku, quantity))
+			wrong = append(wrong, fmt.Sprintf("%d of %s were dispatched, but the completed orders have %d", report.Committed[sku], sku, quantity))
 		}
 	}
 	for _, o := range orders {
-		wrong = append(wrong, l.examineOne(o, report)...)
+		wrong = append(wrong, l.violationsOf(o, report)...)
 	}
 	for _, o := range orders {
 		wrong = append(wrong, l.unanswered(o.ID)...)
@@ -52,8 +52,8 @@ func (l *lane) examine(orders []order.Order) []string {
 	return wrong
 }
 
-// examineOne says what does not hold of one order beyond what the audit finds in the documents.
-func (l *lane) examineOne(o order.Order, report *audit.Report) []string {
+// violationsOf returns what is wrong with one order apart from the audit's findings in the documents.
+func (l *environment) violationsOf(o order.Order, report *audit.Report) []string {
 	var wrong []string
 	complain := func(format string, args ...any) {
 		wrong = append(wrong, fmt.Sprintf("order %s ", o.ID)+fmt.Sprintf(format, args...))
@@ -74,7 +74,7 @@ func (l *lane) examineOne(o order.Order, report *audit.Report) []string {
 		for n, undo := range []string{event.OrderFulfillmentWithdrawn, event.PaymentVoided, event.InventoryReleased} {
 			if eventType == undo {
 				if n < last {
-					complain("was undone in another order than newest first: %v", report.Timeline(o.ID))
+					complain("was not compensated newest first: %v", report.Timeline(o.ID))
 				}
 				last = n
 			}
@@ -92,10 +92,10 @@ func (l *lane) examineOne(o order.Order, report *audit.Report) []string {
 	return wrong
 }
 
-// unanswered says what was told about an order and has no answer. A cancellation is answered by the order's being
-// cancelled, by the event that says why not, which answers all of them, or by its outcome as a late event. Goods that have left although the order
+// unanswered returns cancellations and dispatches of an order that have no answer. A cancellation is answered if the order
+// is cancelled, by the event with the refusal, which answers all of them, or by its record as a late event. Goods that have left although the order
 // is being compensated need attention, or came late.
-func (l *lane) unanswered(orderID string) []string {
+func (l *environment) unanswered(orderID string) []string {
 	l.mu.Lock()
 	cancels, dispatches := l.cancels[orderID], l.dispatches[orderID]
 	l.mu.Unlock()
@@ -112,19 +112,19 @@ func (l *lane) unanswered(orderID string) []string {
 			wrong = append(wrong, fmt.Sprintf("the cancellation %s has no answer: the order is %s", id, s.Status))
 		}
 	}
-	// A second dispatch of the same goods tells nothing new.
-	heard := s.Decision != order.Back || s.DispatchedAfterCancel() || len(dispatches) == 0
+	// A second dispatch of the same goods has no new information.
+	handled := s.Decision != order.Back || s.DispatchedAfterCancel() || len(dispatches) == 0
 	for _, id := range dispatches {
-		heard = heard || answers[id]
+		handled = handled || answers[id]
 	}
-	if !heard {
+	if !handled {
 		wrong = append(wrong, fmt.Sprintf("the dispatch of %s is lost: the order is %s", orderID, s.Status))
 	}
 	return wrong
 }
 
-// story is everything that the log has about an order, for failure messages.
-func (l *lane) story(o order.Order) string {
+// story lists all records of an order, for failure messages.
+func (l *environment) story(o order.Order) string {
 	streams := []string{event.OrderStream(o.ID), event.PaymentStream(o.ID), event.RefundsStream(o.ID), event.LateStream(o.ID)}
 	for _, line := range o.Lines {
 		streams = append(streams, event.StockStream(line.SKU))
@@ -139,7 +139,7 @@ func (l *lane) story(o order.Order) string {
 }
 
 // documents are the raw documents that a stream would be in the collection.
-func (l *lane) documents(stream string) []audit.Document {
+func (l *environment) documents(stream string) []audit.Document {
 	var documents []audit.Document
 	for _, r := range l.records(stream) {
 		data, _ := raw(r.Data).(bson.D)
@@ -153,7 +153,7 @@ func (l *lane) documents(stream string) []audit.Document {
 	return documents
 }
 
-// raw makes of JSON what a driver reads from the collection.
+// raw converts JSON to the values that a driver reads from the collection.
 func raw(data json.RawMessage) any {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(data, &fields) == nil && fields != nil {

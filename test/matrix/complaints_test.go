@@ -14,51 +14,51 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// What users of other orchestrators report, and what cannot happen here. Complaints that a test elsewhere answers are in
-// the table of complaintMutants, with the test's name.
+// Problems that users of other orchestrators report, and that cannot happen here. The table complaintMutants has the complaints
+// that other tests cover, with the test's name.
 func TestComplaints(t *testing.T) {
-	lanes := newPool(t, 1, 1, 1000)
-	l := <-lanes.fast
+	environments := newPool(t, 1, 1, 1000)
+	l := <-environments.fast
 	// conductor-oss/conductor#1169
 	t.Run("terminate skips compensation", func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		defer cancel()
 		o := l.tea(ctx, order.Shipment)
 		l.set(detour{mode: inline})
 		require.NoError(t, l.place(ctx, o))
 		l.until(t, o.ID, func(s order.State) bool { return !s.ConfirmedAt.IsZero() })
 		// The run ends in the middle of the undos: the payment is void, the stock is held.
-		l.set(detour{mode: inline}, &trap{orderID: o.ID, what: opRelease, harm: harmEnd})
+		l.set(detour{mode: inline}, &injection{orderID: o.ID, what: opRelease, faultKind: faultEnd})
 		l.cancel(ctx, o.ID)
 		l.until(t, o.ID, func(s order.State) bool { return s.Voided })
-		l.strikesAreOver(t)
-		// An event mentions the order.
+		l.awaitInjections(t)
+		// An event about the order arrives.
 		l.cancel(ctx, o.ID)
 		require.NoError(t, l.drive(ctx, o.ID, nil))
 		assert.Equal(t, order.StatusCancelled, l.state(o.ID).Status)
-		assert.Empty(t, l.examine([]order.Order{o}))
+		assert.Empty(t, l.violations([]order.Order{o}))
 	})
 	// MassTransit/MassTransit#573
 	t.Run("fast events are skipped", func(t *testing.T) {
-		// Where the gateway is slow the run sees the event before the order is confirmed.
-		l := <-lanes.slow
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		// With a slow gateway the run sees the event before the order is confirmed.
+		l := <-environments.slow
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		defer cancel()
 		o := l.tea(ctx, order.Shipment)
-		// The dispatch is told before the order's first event is recorded, and the delivery before the warehouse was asked.
+		// The dispatch event comes before the order's first event is recorded, and the delivery event before the warehouse is called.
 		l.set(
 			detour{mode: inline},
-			&trap{orderID: o.ID, what: record(order.SlotAccept), harm: harmSignal},
-			&trap{orderID: o.ID, what: record(order.SlotShip), after: true, harm: harmSignal},
+			&injection{orderID: o.ID, what: record(order.SlotAccept), faultKind: faultSignal},
+			&injection{orderID: o.ID, what: record(order.SlotShip), after: true, faultKind: faultSignal},
 		)
 		require.NoError(t, l.place(ctx, o))
-		require.NoError(t, l.drive(ctx, o.ID, nil), "it is not published again")
+		require.NoError(t, l.drive(ctx, o.ID, nil), "events are not published again")
 		assert.Equal(t, order.StatusCompleted, l.state(o.ID).Status)
-		assert.Empty(t, l.examine([]order.Order{o}))
+		assert.Empty(t, l.violations([]order.Order{o}))
 	})
 	// Particular/ServicePulse#2691
 	t.Run("no view of the remaining steps", func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		defer cancel()
 		o := l.tea(ctx, order.Shipment)
 		l.set(detour{mode: inline})
@@ -71,12 +71,12 @@ func TestComplaints(t *testing.T) {
 		for _, line := range []string{"✓ authorize: done", "▶ confirm: now", "○ capture: to do", "○ commit: to do", "○ deliver: to do"} {
 			assert.Contains(t, metadata.GetCurrentDetails(), line)
 		}
-		require.NoError(t, l.drive(ctx, o.ID, []scene{dispatch, deliver}))
+		require.NoError(t, l.drive(ctx, o.ID, []scriptEvent{dispatch, deliver}))
 	})
 }
 
-// tea is an order of a SKU that it has for itself.
-func (l *lane) tea(ctx context.Context, f order.Fulfillment) order.Order {
+// tea is an order with its own SKU.
+func (l *environment) tea(ctx context.Context, f order.Fulfillment) order.Order {
 	id := l.unique("c")
 	l.receive(ctx, "tea-"+id, 5)
 	return order.Order{
@@ -85,10 +85,10 @@ func (l *lane) tea(ctx context.Context, f order.Fulfillment) order.Order {
 	}.Normalize()
 }
 
-// until returns when the order is somewhere.
-func (l *lane) until(t *testing.T, orderID string, there func(order.State) bool) {
+// until returns when the order has reached a state.
+func (l *environment) until(t *testing.T, orderID string, there func(order.State) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	for {
 		l.mu.Lock()
@@ -100,21 +100,21 @@ func (l *lane) until(t *testing.T, orderID string, there func(order.State) bool)
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			require.FailNow(t, "the order does not get there")
+			require.FailNow(t, "the order does not reach the state")
 		}
 	}
 }
 
-// strikesAreOver returns when the lane's traps have struck.
-func (l *lane) strikesAreOver(t *testing.T) {
+// awaitInjections returns when all injections of the environment are done.
+func (l *environment) awaitInjections(t *testing.T) {
 	t.Helper()
 	l.until(t, "", func(order.State) bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		return !slices.ContainsFunc(l.traps, func(t *trap) bool { return !t.fired })
+		return !slices.ContainsFunc(l.injections, func(t *injection) bool { return !t.fired })
 	})
-	l.strikes.Wait()
-	require.Empty(t, l.take())
+	l.injecting.Wait()
+	require.Empty(t, l.takeErrors())
 }
 
 // complaintMutants are what the answers to the complaints hang on: without it, the test named must fail.
@@ -127,7 +127,7 @@ var complaintMutants = []mutant{
 		},
 	},
 	{
-		name: "an undo is tried in a hot loop: dtm-labs/dtm#306", dir: "workflows", run: "TestAnUndoThatFailsIsNotTriedInAHotLoop",
+		name: "an undo is tried in a hot loop: dtm-labs/dtm#306", dir: "workflows", run: "TestFailedUndoIsNotRetriedInHotLoop",
 		edits: []edit{{
 			"workflows/saga/policy.go", "InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second",
 			"InitialInterval: time.Millisecond, BackoffCoefficient: 1",
@@ -159,7 +159,7 @@ var complaintMutants = []mutant{
 		}},
 	},
 	{
-		name: "a late void refunds a good capture: medusajs/medusa#15527", dir: "activities", run: "TestACaptureIsNotRefundedUnlessTheLogDecidedToUndo",
+		name: "a late void refunds a good capture: medusajs/medusa#15527", dir: "activities", run: "TestCaptureIsRefundedOnlyAfterRecordedDecision",
 		edits: []edit{{"workflows/order/steps.go", "	case newest.Decision != Back:\n", "	case false:\n"}},
 	},
 	{
@@ -171,7 +171,7 @@ var complaintMutants = []mutant{
 		}},
 	},
 	{
-		name: "a failed void counts as void: vendurehq/vendure#3152", dir: "activities", run: "TestAGatewayThatFailsRecordsNothing", always: true,
+		name: "a failed void counts as void: vendurehq/vendure#3152", dir: "activities", run: "TestFailedGatewayRecordsNothing", always: true,
 		edits: []edit{{
 			"workflows/order/steps.go", "	_, err := p.Gateway.Void(ctx, pay.Key(\"void\"), pay)\n",
 			"	_, _ = p.Gateway.Void(ctx, pay.Key(\"void\"), pay)\n	var err error\n",
@@ -205,7 +205,7 @@ var complaintMutants = []mutant{
 		},
 	},
 	{
-		name: "a webhook races the synchronous answer: vendurehq/vendure#3749", dir: "workflows", run: "TestHints/early",
+		name: "a webhook races the synchronous answer: vendurehq/vendure#3749", dir: "workflows", run: "TestPaymentNotifications/early",
 		edits: []edit{{
 			"workflows/saga/hear.go", "		if !r.flow.merge(&r.facts, fact) {\n			r.unusable(fact)\n		}\n",
 			"		if !r.flow.notifies(fact.Type) || r.flow.IsPending(&r.state, \"authorize\") {\n			r.flow.merge(&r.facts, fact)\n		}\n",

@@ -12,7 +12,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// op names a call that has an effect outside: what it does, or the slot that it records.
+// op names a call with an external effect, or the slot that a call records.
 type op string
 
 // The effects of steps.
@@ -33,66 +33,66 @@ const (
 // record is the append of the event that takes slot in an order's stream.
 func record(slot string) op { return op("record " + slot) }
 
-// call makes a call of an incarnation, and strikes before and after it. Once a call has begun nothing cancels it: a
-// request that is on its way goes on when its sender has given up.
-func call[T any](ctx context.Context, inc *incarnation, orderID string, what op, do func() (T, error)) (T, error) {
+// call makes a call of a process, with fault injection before and after it. Nothing cancels a started call: a sent
+// request continues when its sender has given up.
+func call[T any](ctx context.Context, proc *process, orderID string, what op, do func() (T, error)) (T, error) {
 	var zero T
-	if err := inc.reach(ctx, orderID, what, false); err != nil {
+	if err := proc.reach(ctx, orderID, what, false); err != nil {
 		return zero, err
 	}
 	v, err := do()
 	if err != nil {
 		return v, err
 	}
-	if err := inc.reach(ctx, orderID, what, true); err != nil {
+	if err := proc.reach(ctx, orderID, what, true); err != nil {
 		return zero, err
 	}
 	return v, nil
 }
 
-// reach is where faults strike: right before or right after a call.
-func (inc *incarnation) reach(ctx context.Context, orderID string, what op, after bool) error {
-	if err := inc.pass(); err != nil {
+// reach injects faults right before or right after a call.
+func (proc *process) reach(ctx context.Context, orderID string, what op, after bool) error {
+	if err := proc.pass(); err != nil {
 		return err
 	}
 	if !after {
-		if err := inc.lane.delay(ctx, what); err != nil {
+		if err := proc.environment.delay(ctx, what); err != nil {
 			return err
 		}
 	}
-	if diverted, err := inc.divert(ctx, what); diverted {
+	if diverted, err := proc.divert(ctx, what); diverted {
 		return err
 	}
-	if err := inc.lane.strike(ctx, inc, orderID, what, after); err != nil {
+	if err := proc.environment.inject(ctx, proc, orderID, what, after); err != nil {
 		return err
 	}
-	return inc.pass()
+	return proc.pass()
 }
 
-// handleLog is an incarnation's handle to the event log.
-type handleLog struct{ inc *incarnation }
+// handleLog is a process's handle to the event log.
+type handleLog struct{ proc *process }
 
 func (h handleLog) Append(ctx context.Context, stream string, head event.Head, entries []event.Entry) (event.Head, []event.Record, error) {
-	log := h.inc.lane.log
+	log := h.proc.environment.log
 	orderID, ours := event.OrderIDOf(stream)
 	if !ours {
-		if err := h.inc.pass(); err != nil {
+		if err := h.proc.pass(); err != nil {
 			return event.Head{}, nil, err
 		}
 		return log.Append(context.WithoutCancel(ctx), stream, head, entries)
 	}
 	for _, e := range entries {
-		if err := h.inc.reach(ctx, orderID, record(e.Key), false); err != nil {
+		if err := h.proc.reach(ctx, orderID, record(e.Key), false); err != nil {
 			return event.Head{}, nil, err
 		}
 	}
 	next, tail, err := log.Append(context.WithoutCancel(ctx), stream, head, entries)
-	h.inc.lane.moved()
+	h.proc.environment.notify()
 	if err != nil {
 		return next, tail, err
 	}
 	for _, e := range entries {
-		if err := h.inc.reach(ctx, orderID, record(e.Key), true); err != nil {
+		if err := h.proc.reach(ctx, orderID, record(e.Key), true); err != nil {
 			return event.Head{}, nil, err
 		}
 	}
@@ -100,143 +100,143 @@ func (h handleLog) Append(ctx context.Context, stream string, head event.Head, e
 }
 
 func (h handleLog) Read(ctx context.Context, stream string, after int64, limit int) ([]event.Record, error) {
-	if err := h.inc.pass(); err != nil {
+	if err := h.proc.pass(); err != nil {
 		return nil, err
 	}
-	return h.inc.lane.log.Read(context.WithoutCancel(ctx), stream, after, limit)
+	return h.proc.environment.log.Read(context.WithoutCancel(ctx), stream, after, limit)
 }
 
 func (h handleLog) Head(ctx context.Context, stream string) (event.Record, bool, error) {
-	if err := h.inc.pass(); err != nil {
+	if err := h.proc.pass(); err != nil {
 		return event.Record{}, false, err
 	}
-	return h.inc.lane.log.Head(context.WithoutCancel(ctx), stream)
+	return h.proc.environment.log.Head(context.WithoutCancel(ctx), stream)
 }
 
 func (h handleLog) Find(ctx context.Context, stream, key string) (event.Record, bool, error) {
-	if err := h.inc.pass(); err != nil {
+	if err := h.proc.pass(); err != nil {
 		return event.Record{}, false, err
 	}
-	return h.inc.lane.log.Find(context.WithoutCancel(ctx), stream, key)
+	return h.proc.environment.log.Find(context.WithoutCancel(ctx), stream, key)
 }
 
 func (h handleLog) FindAll(ctx context.Context, stream string, keys []string) (map[string]event.Record, error) {
-	if err := h.inc.pass(); err != nil {
+	if err := h.proc.pass(); err != nil {
 		return nil, err
 	}
-	return h.inc.lane.log.FindAll(context.WithoutCancel(ctx), stream, keys)
+	return h.proc.environment.log.FindAll(context.WithoutCancel(ctx), stream, keys)
 }
 
-// handleStock is an incarnation's stock ledger.
-type handleStock struct{ inc *incarnation }
+// handleStock is a process's stock ledger.
+type handleStock struct{ proc *process }
 
 func (h handleStock) Acquire(ctx context.Context, r order.ReserveRequest) ([]order.Reservation, error) {
-	return call(ctx, h.inc, r.OrderID, opReserve, func() ([]order.Reservation, error) {
-		return h.inc.ledger.Acquire(context.WithoutCancel(ctx), r)
+	return call(ctx, h.proc, r.OrderID, opReserve, func() ([]order.Reservation, error) {
+		return h.proc.ledger.Acquire(context.WithoutCancel(ctx), r)
 	})
 }
 
 func (h handleStock) Lookup(ctx context.Context, orderID, sku string) (order.Reservation, error) {
-	return call(ctx, h.inc, orderID, opFind, func() (order.Reservation, error) {
-		return h.inc.ledger.Lookup(context.WithoutCancel(ctx), orderID, sku)
+	return call(ctx, h.proc, orderID, opFind, func() (order.Reservation, error) {
+		return h.proc.ledger.Lookup(context.WithoutCancel(ctx), orderID, sku)
 	})
 }
 
 func (h handleStock) Release(ctx context.Context, orderID, sku string) error {
-	_, err := call(ctx, h.inc, orderID, opRelease, func() (struct{}, error) {
-		return struct{}{}, h.inc.ledger.Release(context.WithoutCancel(ctx), orderID, sku)
+	_, err := call(ctx, h.proc, orderID, opRelease, func() (struct{}, error) {
+		return struct{}{}, h.proc.ledger.Release(context.WithoutCancel(ctx), orderID, sku)
 	})
 	return err
 }
 
 func (h handleStock) Commit(ctx context.Context, orderID, sku string) error {
-	_, err := call(ctx, h.inc, orderID, opCommit, func() (struct{}, error) {
-		return struct{}{}, h.inc.ledger.Commit(context.WithoutCancel(ctx), orderID, sku)
+	_, err := call(ctx, h.proc, orderID, opCommit, func() (struct{}, error) {
+		return struct{}{}, h.proc.ledger.Commit(context.WithoutCancel(ctx), orderID, sku)
 	})
 	return err
 }
 
-// handleGateway is an incarnation's simulator.
+// handleGateway is a process's simulator.
 type handleGateway struct {
-	inc *incarnation
+	proc *process
 	*simulator.Simulator
 }
 
 func (h handleGateway) Traits() payment.Traits {
 	traits := h.Simulator.Traits()
-	traits.Fast = h.inc.lane.fast
+	traits.Fast = h.proc.environment.fast
 	return traits
 }
 
 func (h handleGateway) Authorize(ctx context.Context, key string, p payment.Payment) (payment.Result, error) {
-	return call(ctx, h.inc, p.OrderID, opAuthorize, func() (payment.Result, error) {
+	return call(ctx, h.proc, p.OrderID, opAuthorize, func() (payment.Result, error) {
 		return h.Simulator.Authorize(context.WithoutCancel(ctx), key, p)
 	})
 }
 
 func (h handleGateway) Capture(ctx context.Context, key string, p payment.Payment) (payment.Result, error) {
-	return call(ctx, h.inc, p.OrderID, opCapture, func() (payment.Result, error) {
+	return call(ctx, h.proc, p.OrderID, opCapture, func() (payment.Result, error) {
 		return h.Simulator.Capture(context.WithoutCancel(ctx), key, p)
 	})
 }
 
 func (h handleGateway) Void(ctx context.Context, key string, p payment.Payment) (payment.Result, error) {
-	return call(ctx, h.inc, p.OrderID, opVoid, func() (payment.Result, error) {
+	return call(ctx, h.proc, p.OrderID, opVoid, func() (payment.Result, error) {
 		return h.Simulator.Void(context.WithoutCancel(ctx), key, p)
 	})
 }
 
 func (h handleGateway) Refund(ctx context.Context, key string, p payment.Payment, amount int64) (payment.Result, error) {
-	return call(ctx, h.inc, p.OrderID, opRefund, func() (payment.Result, error) {
+	return call(ctx, h.proc, p.OrderID, opRefund, func() (payment.Result, error) {
 		return h.Simulator.Refund(context.WithoutCancel(ctx), key, p, amount)
 	})
 }
 
 func (h handleGateway) Lookup(ctx context.Context, p payment.Payment) (payment.Result, error) {
-	return call(ctx, h.inc, p.OrderID, opLookup, func() (payment.Result, error) {
+	return call(ctx, h.proc, p.OrderID, opLookup, func() (payment.Result, error) {
 		return h.Simulator.Lookup(context.WithoutCancel(ctx), p)
 	})
 }
 
 func (h handleGateway) Settle(ctx context.Context, p payment.Payment, succeeded bool, code string) error {
-	if err := h.inc.pass(); err != nil {
+	if err := h.proc.pass(); err != nil {
 		return err
 	}
 	return h.Simulator.Settle(context.WithoutCancel(ctx), p, succeeded, code)
 }
 
-// handleBus is an incarnation's handle to the bus.
-type handleBus struct{ inc *incarnation }
+// handleBus is a process's handle to the bus.
+type handleBus struct{ proc *process }
 
 func (h handleBus) Publish(ctx context.Context, records []event.Record) (int, error) {
 	if len(records) == 0 {
 		return 0, nil
 	}
 	orderID, _ := event.OrderIDOf(records[0].Stream)
-	return call(ctx, h.inc, orderID, opPublish, func() (int, error) {
-		h.inc.lane.bus.publish(records)
-		h.inc.lane.moved()
+	return call(ctx, h.proc, orderID, opPublish, func() (int, error) {
+		h.proc.environment.bus.publish(records)
+		h.proc.environment.notify()
 		return len(records), nil
 	})
 }
 
-// handleList is an incarnation's handle to the read model.
-type handleList struct{ inc *incarnation }
+// handleList is a process's handle to the read model.
+type handleList struct{ proc *process }
 
 func (h handleList) Project(ctx context.Context, s order.State) error {
-	_, err := call(ctx, h.inc, s.Order.ID, opProject, func() (struct{}, error) {
-		h.inc.lane.list.project(s)
+	_, err := call(ctx, h.proc, s.Order.ID, opProject, func() (struct{}, error) {
+		h.proc.environment.list.project(s)
 		return struct{}{}, nil
 	})
 	return err
 }
 
-// handleLateList is an incarnation's handle to the list of what came late.
-type handleLateList struct{ inc *incarnation }
+// handleLateList is a process's handle to the list of late events.
+type handleLateList struct{ proc *process }
 
-func (h handleLateList) Project(context.Context, latepayment.State) error { return h.inc.pass() }
+func (h handleLateList) Project(context.Context, latepayment.State) error { return h.proc.pass() }
 
-// bus is the broker: it remembers how far each stream was published, and what came out of order.
+// bus is the broker: it remembers the published version of each stream, and events that were published out of order.
 type bus struct {
 	mu      sync.Mutex
 	newest  map[string]int64
@@ -256,14 +256,14 @@ func (b *bus) publish(records []event.Record) {
 	}
 }
 
-// of says how far an order's stream was published.
+// of returns the published version of an order's stream.
 func (b *bus) of(orderID string) int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.newest[event.OrderStream(orderID)]
 }
 
-// list is the read model: it never replaces a newer state by an older one.
+// list is the read model: it never replaces a newer state with an older one.
 type list struct {
 	mu     sync.Mutex
 	states map[string]order.State

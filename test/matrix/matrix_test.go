@@ -28,13 +28,13 @@ const (
 
 func TestEveryStepHasCells(t *testing.T) {
 	possible, impossible := cells()
-	t.Logf("%d cells, and %d that cannot be", len(possible), len(impossible))
+	t.Logf("%d cells, and %d impossible ones", len(possible), len(impossible))
 	assert.Equal(t, [2]int{wantCells, wantImpossible}, [2]int{len(possible), len(impossible)})
-	names, struck := map[string]bool{}, map[string]bool{}
+	names, hit := map[string]bool{}, map[string]bool{}
 	for _, c := range possible {
 		assert.False(t, names[c.name()], "two cells have the name %q", c.name())
 		names[c.name()] = true
-		struck[c.stage.slot] = true
+		hit[c.stage.slot] = true
 	}
 	for _, f := range []order.Fulfillment{order.Immediate, order.Shipment} {
 		for _, step := range sequence(goods(f)) {
@@ -42,7 +42,7 @@ func TestEveryStepHasCells(t *testing.T) {
 				require.Contains(t, effects, activity, "step %s has no cells", step.name)
 			}
 			for _, s := range slices.Concat(doing(step), undoing(step)) {
-				assert.True(t, struck[s.slot], "nothing strikes slot %s of step %s", s.slot, step.name)
+				assert.True(t, hit[s.slot], "no fault is injected at slot %s of step %s", s.slot, step.name)
 			}
 		}
 	}
@@ -74,21 +74,21 @@ func TestMatrix(t *testing.T) {
 	if !whole() {
 		possible = sample(all, seed(t, sampleVariable))
 	}
-	lanes := newPool(t, fastLanes, slowLanes, 1000)
+	environments := newPool(t, fastEnvironments, slowEnvironments, 1000)
 	began := time.Now()
 	var mu sync.Mutex
-	fired, slots := map[harm]int{}, map[string]bool{}
-	// The group returns when all its parallel cells have.
+	fired, slots := map[faultKind]int{}, map[string]bool{}
+	// The group returns after all its parallel cells.
 	t.Run("cell", func(t *testing.T) {
 		for _, c := range possible {
 			t.Run(c.name(), func(t *testing.T) {
 				t.Parallel()
-				l := <-lanes.of(c.fast)
-				defer func() { lanes.of(c.fast) <- l }()
+				l := <-environments.of(c.fast)
+				defer func() { environments.of(c.fast) <- l }()
 				seen := c.run(t, l)
 				mu.Lock()
 				defer mu.Unlock()
-				fired[c.harm]++
+				fired[c.faultKind]++
 				for _, slot := range seen {
 					slots[slot] = true
 				}
@@ -96,34 +96,34 @@ func TestMatrix(t *testing.T) {
 		}
 	})
 	t.Logf("%d of %d cells in %s: %v", len(possible), len(all), time.Since(began).Round(time.Second), fired)
-	struck := map[string]bool{}
+	hit := map[string]bool{}
 	for _, c := range possible {
-		struck[c.stage.slot] = true
+		hit[c.stage.slot] = true
 	}
 	for slot := range slots {
 		if !strings.HasPrefix(slot, "cancel/") && !strings.HasPrefix(slot, "attention/") {
-			assert.True(t, struck[slot], "the sagas write slot %s, and nothing strikes there", slot)
+			assert.True(t, hit[slot], "the sagas write slot %s, and no fault is injected there", slot)
 		}
 	}
 }
 
-// ordersACell bounds how many orders a cell takes until its fault has struck.
-const ordersACell = 10
+// ordersPerCell limits the number of orders that a cell runs until its fault is injected.
+const ordersPerCell = 10
 
 // run runs the cell and returns the slots that its order wrote.
-func (c cell) run(t *testing.T, l *lane) []string {
+func (c cell) run(t *testing.T, l *environment) []string {
 	for n := 1; ; n++ {
-		if slots, struck := c.runOrder(t, l, n == ordersACell); struck || t.Failed() {
+		if slots, hit := c.runOrder(t, l, n == ordersPerCell); hit || t.Failed() {
 			return slots
 		}
 	}
 }
 
-// runOrder runs the cell with an order, and reports whether the fault struck. It must in the last one, and in every other one unless a
-// busy machine has lost a workflow task. That starts over from the log: when a local activity has recorded everything by then, no regular
-// one follows, and the order may have ended when the fault is to be done.
-func (c cell) runOrder(t *testing.T, l *lane, last bool) (slots []string, struck bool) {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+// runOrder runs the cell with an order, and reports whether the fault was injected. It must be in the last order, and in every other one
+// unless a busy machine has lost a workflow task. The task is repeated from the log: if a local activity has recorded everything by then,
+// no regular activity follows, and the order may have ended before the fault.
+func (c cell) runOrder(t *testing.T, l *environment, last bool) (slots []string, hit bool) {
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	id := l.unique("o")
 	if c.journey.fulfillment == order.Shipment {
@@ -143,25 +143,25 @@ func (c cell) runOrder(t *testing.T, l *lane, last bool) (slots []string, struck
 		l.receive(ctx, "gold-"+id, 1)
 	}
 	o = o.Normalize()
-	planted := c.trap(id)
-	l.set(c.detour(), planted)
+	injected := c.injection(id)
+	l.set(c.detour(), injected)
 	require.NoError(t, l.place(ctx, o))
 	driven := l.drive(ctx, id, c.journey.script)
-	l.thaw()
+	l.resume()
 	settled := l.settled(ctx, id)
-	lost := l.take()
+	lost := l.takeErrors()
 
-	struck = planted.fired && !slices.ContainsFunc(lost, func(err error) bool { return errors.Is(err, errTooLate) })
+	hit = injected.fired && !slices.ContainsFunc(lost, func(err error) bool { return errors.Is(err, errTooLate) })
 	assert.NoError(t, driven)
 	assert.NoError(t, settled)
-	if struck || last || c.mode != again && !l.lostTask(ctx, t, id) {
-		assert.Empty(t, lost, "the fault could not be planted")
-		assert.True(t, planted.fired, "the fault did not strike at its point")
+	if hit || last || c.mode != again && !l.lostTask(ctx, t, id) {
+		assert.Empty(t, lost, "the injection failed")
+		assert.True(t, injected.fired, "the fault was not injected at its point")
 	}
-	assert.Empty(t, l.examine([]order.Order{o}))
-	if struck {
-		assert.Contains(t, c.ends(planted.decided), l.state(id).Status)
-		assert.Equal(t, c.regular(), planted.token != "", "a regular activity is struck, or a local one")
+	assert.Empty(t, l.violations([]order.Order{o}))
+	if hit {
+		assert.Contains(t, c.ends(injected.decided), l.state(id).Status)
+		assert.Equal(t, c.regular(), injected.token != "", "the fault was injected into the wrong kind of activity")
 	}
 	if t.Failed() {
 		t.Log(l.story(o))
@@ -169,29 +169,29 @@ func (c cell) runOrder(t *testing.T, l *lane, last bool) (slots []string, struck
 	for _, r := range l.records(event.OrderStream(id)) {
 		slots = append(slots, r.Key)
 	}
-	return slots, struck
+	return slots, hit
 }
 
 // lostTask reports whether a workflow task of an order's current run was lost.
-func (l *lane) lostTask(ctx context.Context, t *testing.T, orderID string) bool {
+func (l *environment) lostTask(ctx context.Context, t *testing.T, orderID string) bool {
 	t.Helper()
 	history := l.history(ctx, t, orderID)
 	return count(history, enumspb.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT)+count(history, enumspb.EVENT_TYPE_WORKFLOW_TASK_FAILED) > 0
 }
 
-// ends are the statuses that the order may end with, given what had been decided when the fault struck.
+// ends are the statuses that the order may end with, given the decision at the time of the fault.
 func (c cell) ends(decided order.Decision) []order.Status {
-	cancelling := c.harm == harmCancel || slices.Contains(overtaking, c.harm)
+	cancelling := c.faultKind == faultCancel || slices.Contains(cancellingFaults, c.faultKind)
 	switch {
-	case c.harm == harmSignal && strings.HasPrefix(c.journey.name, "recalled"):
-		// The goods are dispatched meanwhile.
+	case c.faultKind == faultSignal && strings.HasPrefix(c.journey.name, "recalled"):
+		// The goods are dispatched at the same time.
 		return []order.Status{order.StatusCancelled, order.StatusCompleted, order.StatusNeedsAttention}
 	case !cancelling || decided == order.Forward:
 		return []order.Status{c.journey.end}
 	case decided == order.Back:
 		return []order.Status{c.journey.end}
-	case c.stage.open && !c.goesOn() && (c.harm == harmKillCancel || c.harm == harmPauseCancel) && (c.point == before || c.point == done):
-		// Nothing has been recorded, and whoever goes on sees the cancellation first.
+	case c.stage.open && !c.continuesBeforeCancel() && (c.faultKind == faultKillCancel || c.faultKind == faultPauseCancel) && (c.point == before || c.point == done):
+		// Nothing has been recorded, and the next run sees the cancellation first.
 		return []order.Status{order.StatusCancelled}
 	}
 	ends := []order.Status{c.journey.end, order.StatusCancelled}
@@ -202,27 +202,27 @@ func (c cell) ends(decided order.Decision) []order.Status {
 	return ends
 }
 
-// goesOn reports whether the order may continue before the saga sees a cancellation: a local activity has recorded the
-// outcome, or a regular one is tried again and records without being interrupted, or is refused.
-func (c cell) goesOn() bool {
+// continuesBeforeCancel reports whether the order may continue before the saga sees a cancellation: a local activity has recorded the
+// outcome, or a regular one is retried and records without interruption, or is refused.
+func (c cell) continuesBeforeCancel() bool {
 	return c.mode == again || c.regular() && (c.stage.effect == "" || c.journey.scarce)
 }
 
-// set says what of the next orders comes through inside workflow tasks, and plants their traps.
-func (l *lane) set(d detour, traps ...*trap) {
+// set sets the detour and the injections of the next orders.
+func (l *environment) set(d detour, injections ...*injection) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.detour, l.traps = d, traps
+	l.detour, l.injections = d, injections
 }
 
-func (l *lane) detours() detour {
+func (l *environment) detours() detour {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.detour
 }
 
-// take returns what went wrong with the lane itself, and forgets it.
-func (l *lane) take() []error {
+// takeErrors returns and clears the errors of the environment itself.
+func (l *environment) takeErrors() []error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	broken := l.broken
@@ -231,7 +231,7 @@ func (l *lane) take() []error {
 }
 
 // capture captures the payment of an order at the gateway, without the saga.
-func (l *lane) capture(ctx context.Context, orderID string) {
+func (l *environment) capture(ctx context.Context, orderID string) {
 	l.mu.Lock()
 	o := l.placed[orderID]
 	l.mu.Unlock()
@@ -246,7 +246,7 @@ func (l *lane) capture(ctx context.Context, orderID string) {
 }
 
 // receive stocks a SKU.
-func (l *lane) receive(ctx context.Context, sku string, quantity int64) {
+func (l *environment) receive(ctx context.Context, sku string, quantity int64) {
 	if _, err := l.stock.Receive(ctx, sku, quantity, "r-1"); err != nil {
 		l.fail(fmt.Errorf("receive: %w", err))
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/ordersaga/ordersaga/internal/fault"
 )
 
-// mode is how a call comes through: inside the workflow task, or by the regular activity that takes over when the local
-// one has failed. The flows and the service know nothing of it: what fails are the calls of the local activity.
+// mode is how a call succeeds: inside the workflow task, or by the regular activity that takes over when the local
+// one has failed. The flows and the service do not know of it: only calls of the local activity fail.
 type mode string
 
 const (
@@ -20,16 +20,16 @@ const (
 	inline mode = "inline"
 	// regular: the local activity fails at the call, before it is made.
 	regular mode = "regular"
-	// again: the local activity does everything and its answer is lost; the regular one meets what was done.
+	// again: the local activity does everything and its answer is lost; the regular activity finds the result.
 	again mode = "regular, done before"
 )
 
 var modes = []mode{inline, regular, again}
 
-// detour is what does not come through in a local activity.
+// detour selects the calls that a regular activity must make.
 type detour struct {
 	mode mode
-	// calls are what it is about; nil is every call but those that no step hangs on.
+	// calls are the selected calls; nil is every call that a step depends on.
 	calls []op
 }
 
@@ -67,10 +67,10 @@ func visited(ctx context.Context, in *interceptor.ExecuteActivityInput, next int
 // local reports whether a call is that of a local activity.
 func local(ctx context.Context) bool { return ctx.Value(visitKey{}) != nil }
 
-// divert reports whether a call is a local activity's that no fault is to strike: that waits for the regular one. The error
+// divert reports whether a call is a local activity's that has no fault: the fault waits for the regular activity. The error
 // is what the call fails with.
-func (inc *incarnation) divert(ctx context.Context, what op) (bool, error) {
-	d := inc.lane.detours()
+func (proc *process) divert(ctx context.Context, what op) (bool, error) {
+	d := proc.environment.detours()
 	switch {
 	case !local(ctx) || !d.takes(what):
 		return false, nil

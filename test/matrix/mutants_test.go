@@ -17,27 +17,27 @@ import (
 	"github.com/ordersaga/ordersaga/internal/testenv"
 )
 
-// mutant is the service with a mistake in it, and the tests that must notice. The mistake is made in a copy of the
+// mutant is a version of the service with a mistake, and the tests that must fail. The mistake is made in a copy of the
 // source, with which the tests are compiled (go test -overlay): the service itself has no switches for it.
 type mutant struct {
 	name  string
 	edits []edit
 	// dir is the package of the tests, run the tests: a pattern as -run takes it.
 	dir, run string
-	// worlds are parts of the matrix of which each must turn red; none where any test will do.
+	// worlds are parts of the matrix of which each must fail; none if any failed test is enough.
 	worlds []string
-	// always says that `make test` compiles it, and not `make mutants` alone: one for each package of tests.
+	// always reports whether `make test` compiles it, and not only `make mutants`: one for each package of tests.
 	always bool
 }
 
-// edit replaces text in a file. The text must be there exactly once: a mutant that mutates nothing proves nothing.
+// edit replaces text in a file. The text must be there exactly once: a mutant without a change proves nothing.
 type edit struct{ file, from, to string }
 
-// bothModes are the parts in which a mistake about what is not recorded shows: where a local activity has recorded
-// everything, no regular one can miss it.
+// bothModes are the parts that find a mistake about unrecorded effects: if a local activity has recorded everything,
+// no regular activity can miss it.
 var bothModes = []string{"immediate", "immediate, regular"}
 
-// The mistakes that orchestrations of this kind are made with. Each must turn the matrix red.
+// Typical mistakes in orchestrators of this kind. The matrix must fail for each of them.
 var mutants = []mutant{
 	{
 		name: "an undo is owed only for what is recorded", dir: "test/matrix", always: true,
@@ -66,7 +66,7 @@ var mutants = []mutant{
 	},
 }
 
-func TestMutantsTurnTheMatrixRed(t *testing.T) {
+func TestMutantsFailTheMatrix(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles the tests anew for each mutant")
 	}
@@ -87,16 +87,16 @@ func runMutants(t *testing.T, list []mutant) {
 // failed finds the tests in the output of go test that failed and have no failed test below them.
 var failed = regexp.MustCompile(`(?m)^ *--- FAIL: (\S+)`)
 
-// mustBeNoticed compiles the mutant with the tests and wants one of them to fail.
+// mustBeNoticed compiles the mutant with the tests and requires one of them to fail.
 func (m mutant) mustBeNoticed(t *testing.T) {
 	began := time.Now()
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	require.NoError(t, err)
-	// A mistake shows without the race detector, and what is not mutated need not be compiled again: the binaries are built so, too.
+	// The race detector is not needed, and unchanged packages are not compiled again: the binaries are built without it, too.
 	command := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-timeout=15m", "-overlay="+m.overlay(t, root), "-run="+m.run, "-v", "./"+m.dir)
 	command.Dir, command.Env = root, append(command.Environ(), wholeMatrix+"=1", mutantVariable+"=1", "CGO_ENABLED=0")
 	output, err := command.CombinedOutput()
-	require.Error(t, err, "no test noticed it")
+	require.Error(t, err, "no test failed")
 
 	var red []string
 	for _, match := range failed.FindAllStringSubmatch(string(output), -1) {
@@ -104,16 +104,16 @@ func (m mutant) mustBeNoticed(t *testing.T) {
 			red = append(red, name)
 		}
 	}
-	assert.NotEmpty(t, red, "no test failed, and yet: %s", output)
+	assert.NotEmpty(t, red, "no test failed, but the command did: %s", output)
 	assert.NotContains(t, string(output), "panic: test timed out")
 	for _, world := range m.worlds {
 		part := "/cell/" + strings.ReplaceAll(world, " ", "_") + "/"
-		assert.True(t, slices.ContainsFunc(red, func(name string) bool { return strings.Contains(name, part) }), "no test noticed it in %s", world)
+		assert.True(t, slices.ContainsFunc(red, func(name string) bool { return strings.Contains(name, part) }), "no test failed in %s", world)
 	}
 	t.Logf("red after %s:\n  %s", time.Since(began).Round(time.Second), strings.Join(red, "\n  "))
 }
 
-// overlay writes the mutated files and what go test must know of them.
+// overlay writes the mutated files and their list for go test.
 func (m mutant) overlay(t *testing.T, root string) string {
 	t.Helper()
 	mutated := map[string]string{}

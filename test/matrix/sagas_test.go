@@ -18,10 +18,10 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// ordersAtOnce are the orders of a round: they share SKUs of which there is too little, and processes that are killed.
+// ordersAtOnce is the number of orders in a round: they share SKUs with too little stock, and processes that are killed.
 const ordersAtOnce = 5
 
-// rounds are how many rounds are run: 300 sagas, or 10,000 when there is time.
+// rounds are how many rounds are run: 300 sagas, or 10,000 in long runs.
 func rounds() int {
 	if long() {
 		return 10_000 / ordersAtOnce
@@ -29,7 +29,7 @@ func rounds() int {
 	return 300 / ordersAtOnce
 }
 
-// long reports whether there is time.
+// long reports whether this is a long run.
 func long() bool { return os.Getenv("ORDERSAGA_LONG") != "" }
 
 // whole reports whether every cell of the matrix is run.
@@ -37,7 +37,7 @@ func whole() bool { return long() || os.Getenv(wholeMatrix) != "" }
 
 const wholeMatrix = "ORDERSAGA_WHOLE_MATRIX"
 
-// seedVariable names the seed of random sagas; without it every run draws others. sampleVariable does so for the sample of cells.
+// seedVariable names the seed of random sagas; without it every run has new ones. sampleVariable is the seed of the sample of cells.
 const (
 	seedVariable   = "ORDERSAGA_SEED"
 	sampleVariable = "ORDERSAGA_SAMPLE"
@@ -56,28 +56,28 @@ func seed(t *testing.T, variable string) uint64 {
 	return number
 }
 
-// plan is a round: what is ordered, what is said, and what goes wrong.
+// plan is a round: its orders, events and faults.
 type plan struct {
-	seed   uint64
-	fast   bool
-	mode   mode
-	stock  map[string]int64
-	orders []order.Order
-	traps  []*trap
+	seed       uint64
+	fast       bool
+	mode       mode
+	stock      map[string]int64
+	orders     []order.Order
+	injections []*injection
 	// scripts are the events about each order while it is open, afterwards the events after its end.
-	scripts [][]scene
+	scripts [][]scriptEvent
 	after   [][]string
 	words   []string
 }
 
-// wordy prints the plan, so that a failure tells what was tried.
-func (p *plan) wordy() string { return strings.Join(p.words, "\n") }
+// text prints the plan, so that a failure can be repeated.
+func (p *plan) text() string { return strings.Join(p.words, "\n") }
 
 func (p *plan) note(format string, args ...any) {
 	p.words = append(p.words, fmt.Sprintf(format, args...))
 }
 
-// newPlan draws a plan. The prefix makes its names unique in a lane; nothing else depends on it.
+// newPlan draws a plan. The prefix makes its names unique in an environment; it has no other effect.
 func newPlan(seed uint64, prefix string) *plan {
 	random := rand.New(rand.NewPCG(seed, 1))
 	p := &plan{seed: seed, fast: random.IntN(3) > 0, stock: map[string]int64{}}
@@ -97,9 +97,9 @@ func newPlan(seed uint64, prefix string) *plan {
 		p.orders = append(p.orders, o)
 		p.note("  order %s: %s, %s, %v", o.ID, o.Fulfillment, o.Payment.Method, o.Lines)
 		for range 1 + random.IntN(4) {
-			t := drawTrap(random, o.ID)
-			p.traps = append(p.traps, t)
-			p.note("    %s: %s, after %t, %v", t.harm, t.what, t.after, t.wires)
+			t := drawInjection(random, o.ID)
+			p.injections = append(p.injections, t)
+			p.note("    %s: %s, after %t, %v", t.faultKind, t.what, t.after, t.wires)
 		}
 		p.scripts = append(p.scripts, p.drawScript(random, o))
 		p.after = append(p.after, p.drawAfter(random))
@@ -107,7 +107,7 @@ func newPlan(seed uint64, prefix string) *plan {
 	return p
 }
 
-// drawMode draws how every step of a round comes through: in one of four as a regular activity.
+// drawMode draws how every step of a round succeeds: in one of four rounds as a regular activity.
 func drawMode(random *rand.Rand) mode {
 	if random.IntN(4) > 0 {
 		return inline
@@ -115,7 +115,7 @@ func drawMode(random *rand.Rand) mode {
 	return modes[1+random.IntN(len(modes)-1)]
 }
 
-// methods are drawn by weight: each is there as often as it shall be.
+// methods are drawn by weight: repeated values are more frequent.
 var methods = []string{
 	"tok_visa", "tok_visa", "tok_visa", "tok_visa", "tok_timeout", "tok_timeout", "tok_pending", "tok_pending",
 	"tok_declined", "tok_capture_refused",
@@ -152,17 +152,17 @@ func drawOrder(random *rand.Rand, id string, skus []string) order.Order {
 	return o
 }
 
-// wild are the calls that are struck at random besides those of the matrix.
-var wild = []op{opReserve, opRelease, opCommit, opAuthorize, opCapture, opVoid, opLookup, opPublish, opProject}
+// randomCalls are further calls for random faults, in addition to those of the matrix.
+var randomCalls = []op{opReserve, opRelease, opCommit, opAuthorize, opCapture, opVoid, opLookup, opPublish, opProject}
 
-func drawTrap(random *rand.Rand, orderID string) *trap {
-	all := append([]harm(nil), harms...)
-	all = append(all, overtaking...)
-	// What only loses an answer is drawn more often: it costs nothing.
-	all = append(all, harmError, harmError, harmTimeout, harmTimeout, harmCancel, harmSignal)
-	t := &trap{orderID: orderID, harm: all[random.IntN(len(all))], after: random.IntN(2) == 0}
+func drawInjection(random *rand.Rand, orderID string) *injection {
+	all := append([]faultKind(nil), faultKinds...)
+	all = append(all, cancellingFaults...)
+	// Faults that only lose an answer are drawn more often: they are cheap.
+	all = append(all, faultError, faultError, faultTimeout, faultTimeout, faultCancel, faultSignal)
+	t := &injection{orderID: orderID, faultKind: all[random.IntN(len(all))], after: random.IntN(2) == 0}
 	if random.IntN(2) == 0 {
-		t.what = wild[random.IntN(len(wild))]
+		t.what = randomCalls[random.IntN(len(randomCalls))]
 	} else {
 		stages := append(forward(goods(order.Shipment)), turn(order.SlotTurn, goods(order.Shipment))...)
 		t.what = record(stages[random.IntN(len(stages))].slot)
@@ -174,9 +174,9 @@ func drawTrap(random *rand.Rand, orderID string) *trap {
 }
 
 // drawScript draws the events from outside. Each script leads the order to an end or to attention.
-func (p *plan) drawScript(random *rand.Rand, o order.Order) []scene {
-	var script []scene
-	add := func(what string, s scene) {
+func (p *plan) drawScript(random *rand.Rand, o order.Order) []scriptEvent {
+	var script []scriptEvent
+	add := func(what string, s scriptEvent) {
 		if random.IntN(4) == 0 {
 			what, s = what+" twice", twice(s)
 		}
@@ -185,14 +185,14 @@ func (p *plan) drawScript(random *rand.Rand, o order.Order) []scene {
 	}
 	opened := func(s order.State) bool { return s.Opened() }
 	if random.IntN(5) == 0 {
-		add("cancelled at once", scene{opened, cancelScene})
+		add("cancelled at once", scriptEvent{opened, cancelEvent})
 	}
 	if o.Payment.Method == "tok_pending" {
 		switch random.IntN(4) {
 		case 0:
-			add("the payment fails", says(event.PaymentFailed, func(s order.State) bool { return s.Payment == order.PaymentPending }))
+			add("the payment fails", publishWhen(event.PaymentFailed, func(s order.State) bool { return s.Payment == order.PaymentPending }))
 		case 1:
-			add("paid early", says(event.PaymentSucceeded, opened))
+			add("paid early", publishWhen(event.PaymentSucceeded, opened))
 			fallthrough
 		default:
 			add("paid", pay)
@@ -205,13 +205,13 @@ func (p *plan) drawScript(random *rand.Rand, o order.Order) []scene {
 	case 0:
 		add("cancelled before the dispatch", recall)
 	case 1:
-		add("dispatched early", says(event.ShipmentDispatched, opened))
+		add("dispatched early", publishWhen(event.ShipmentDispatched, opened))
 		fallthrough
 	default:
 		add("dispatched", dispatch)
 	}
 	if random.IntN(4) == 0 {
-		add("delivered early", says(event.ShipmentDelivered, func(s order.State) bool { return !s.ShippedAt.IsZero() }))
+		add("delivered early", publishWhen(event.ShipmentDelivered, func(s order.State) bool { return !s.ShippedAt.IsZero() }))
 	}
 	add("delivered", deliver)
 	return script
@@ -229,21 +229,21 @@ func (p *plan) drawAfter(random *rand.Rand) []string {
 	return late
 }
 
-func cancelScene(ctx context.Context, l *lane, orderID string) { l.cancel(ctx, orderID) }
+func cancelEvent(ctx context.Context, l *environment, orderID string) { l.cancel(ctx, orderID) }
 
-// twice says the same again, as a broker does that got no acknowledgement.
-func twice(s scene) scene {
-	return scene{s.when, func(ctx context.Context, l *lane, orderID string) {
+// twice publishes the event again, as a broker does without an acknowledgement.
+func twice(s scriptEvent) scriptEvent {
+	return scriptEvent{s.when, func(ctx context.Context, l *environment, orderID string) {
 		s.do(ctx, l, orderID)
-		l.again(ctx, orderID)
+		l.redeliver(ctx, orderID)
 	}}
 }
 
-// counts are what happened in all rounds.
+// counts are the results of all rounds.
 type counts struct {
 	mu    sync.Mutex
 	sagas int
-	fired map[harm]int
+	fired map[faultKind]int
 	ends  map[order.Status]int
 }
 
@@ -253,16 +253,16 @@ func TestRandomSagas(t *testing.T) {
 		last = 1
 	}
 	// Without a cache every workflow task replays its run from the beginning.
-	lanes := newPool(t, 14, 8, 0)
+	environments := newPool(t, 14, 8, 0)
 	began := time.Now()
-	all := &counts{fired: map[harm]int{}, ends: map[order.Status]int{}}
+	all := &counts{fired: map[faultKind]int{}, ends: map[order.Status]int{}}
 	t.Run("seed", func(t *testing.T) {
 		for n := range last {
 			t.Run(strconv.FormatUint(first+n, 10), func(t *testing.T) {
 				t.Parallel()
 				fast := newPlan(first+n, "").fast
-				l := <-lanes.of(fast)
-				defer func() { lanes.of(fast) <- l }()
+				l := <-environments.of(fast)
+				defer func() { environments.of(fast) <- l }()
 				newPlan(first+n, l.unique("r")).run(t, l, all)
 			})
 		}
@@ -271,13 +271,13 @@ func TestRandomSagas(t *testing.T) {
 }
 
 // run runs the round.
-func (p *plan) run(t *testing.T, l *lane, all *counts) {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+func (p *plan) run(t *testing.T, l *environment, all *counts) {
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	for sku, quantity := range p.stock {
 		l.receive(ctx, sku, quantity)
 	}
-	l.set(detour{mode: p.mode}, p.traps...)
+	l.set(detour{mode: p.mode}, p.injections...)
 	errs := make([]error, len(p.orders))
 	var driven sync.WaitGroup
 	for n, o := range p.orders {
@@ -288,7 +288,7 @@ func (p *plan) run(t *testing.T, l *lane, all *counts) {
 		})
 	}
 	driven.Wait()
-	l.thaw()
+	l.resume()
 	for n, o := range p.orders {
 		if !l.state(o.ID).Ended {
 			continue
@@ -298,21 +298,21 @@ func (p *plan) run(t *testing.T, l *lane, all *counts) {
 				l.cancel(ctx, o.ID)
 				continue
 			}
-			l.say(ctx, eventType, l.unique("late"), o.ID)
+			l.publish(ctx, eventType, l.unique("late"), o.ID)
 		}
-		// A run that was reset at its end is there once more, and hears it.
+		// A run that was reset at its end is running again, and receives it.
 		assert.NoError(t, l.closed(ctx, o.ID))
 		assert.NoError(t, l.settled(ctx, o.ID))
 	}
 	for n, o := range p.orders {
 		assert.NoError(t, errs[n], "order %s", o.ID)
 	}
-	for _, err := range l.take() {
-		assert.ErrorIs(t, err, errTooLate, "a fault could not be planted")
+	for _, err := range l.takeErrors() {
+		assert.ErrorIs(t, err, errTooLate, "an injection failed")
 	}
-	assert.Empty(t, l.examine(p.orders))
+	assert.Empty(t, l.violations(p.orders))
 	if t.Failed() {
-		t.Logf("run it again with %s=%d\n%s", seedVariable, p.seed, p.wordy())
+		t.Logf("run it again with %s=%d\n%s", seedVariable, p.seed, p.text())
 		for _, o := range p.orders {
 			t.Log(l.story(o))
 		}
@@ -323,9 +323,9 @@ func (p *plan) run(t *testing.T, l *lane, all *counts) {
 	for _, o := range p.orders {
 		all.ends[l.state(o.ID).Status]++
 	}
-	for _, t := range p.traps {
+	for _, t := range p.injections {
 		if t.fired {
-			all.fired[t.harm]++
+			all.fired[t.faultKind]++
 		}
 	}
 }

@@ -12,22 +12,22 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// TestClocksOfWorkersDoNotMatter: a worker whose clock is 45 minutes wrong neither ends a wait nor prolongs it, also when it is
-// replaced by one that is wrong in the other direction. All events are timed by Temporal's clock, which is this machine's.
-func TestClocksOfWorkersDoNotMatter(t *testing.T) {
-	lanes := newPool(t, 1, 1, 1000)
+// TestWorkerClockSkewHasNoEffect: a worker whose clock is 45 minutes wrong neither shortens nor extends a wait, also when it is
+// replaced by a worker with the opposite error. All events are timed by Temporal's clock, which is this machine's.
+func TestWorkerClockSkewHasNoEffect(t *testing.T) {
+	environments := newPool(t, 1, 1, 1000)
 	// No wait ends by itself while the test runs.
 	const wait = 20 * time.Minute
-	for _, l := range []*lane{<-lanes.fast, <-lanes.slow} {
+	for _, l := range []*environment{<-environments.fast, <-environments.slow} {
 		l.timing.PaymentPending, l.timing.Shipment, l.timing.Delivery = wait, wait, wait
 		// Runs take the settings of the process that opens them: this one has to be a new one.
 		old := l.current
 		l.replace(old, dead, func() {})
-		l.thaw()
+		l.resume()
 		for name, wrong := range map[string]time.Duration{"slow": -45 * time.Minute, "fast": 45 * time.Minute} {
 			for _, j := range []journey{
-				{name: "pending", fulfillment: order.Immediate, method: "tok_pending", script: []scene{pay}},
-				{name: "shipment", fulfillment: order.Shipment, method: "tok_visa", script: []scene{dispatch, deliver}},
+				{name: "pending", fulfillment: order.Immediate, method: "tok_pending", script: []scriptEvent{pay}},
+				{name: "shipment", fulfillment: order.Shipment, method: "tok_visa", script: []scriptEvent{dispatch, deliver}},
 			} {
 				kind := "slow gateway"
 				if l.fast {
@@ -39,9 +39,9 @@ func TestClocksOfWorkersDoNotMatter(t *testing.T) {
 	}
 }
 
-// runSkewed runs an order while clocks are wrong, and wrong in the other direction after the first event that begins a wait.
-func (l *lane) runSkewed(t *testing.T, j journey, wrong, wait time.Duration) {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+// runSkewed runs an order while clocks are wrong, and with the opposite error after the first event that starts a wait.
+func (l *environment) runSkewed(t *testing.T, j journey, wrong, wait time.Duration) {
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	id := l.unique("o")
 	o := order.Order{
@@ -54,16 +54,16 @@ func (l *lane) runSkewed(t *testing.T, j journey, wrong, wait time.Duration) {
 	defer l.skew.Store(0)
 	began := time.Now()
 	require.NoError(t, l.place(ctx, o))
-	flip := scene{j.script[0].when, func(ctx context.Context, l *lane, orderID string) {
+	flip := scriptEvent{j.script[0].when, func(ctx context.Context, l *environment, orderID string) {
 		l.skew.Store(-int64(wrong))
 		j.script[0].do(ctx, l, orderID)
 	}}
-	require.NoError(t, l.drive(ctx, id, append([]scene{flip}, j.script[1:]...)))
+	require.NoError(t, l.drive(ctx, id, append([]scriptEvent{flip}, j.script[1:]...)))
 	ended := time.Now()
 	assert.Equal(t, order.StatusCompleted, l.state(id).Status)
-	assert.Empty(t, l.examine([]order.Order{o}))
+	assert.Empty(t, l.violations([]order.Order{o}))
 
-	// The times of a stream have milliseconds, and a server on a busy machine tells the time of a task late.
+	// The times of a stream have milliseconds, and on a busy machine the time of a task may be late.
 	const slack = time.Minute
 	for _, r := range l.records(event.OrderStream(id)) {
 		assert.WithinRange(t, r.Time, began.Add(-slack), ended.Add(slack), "%s", r.Type)

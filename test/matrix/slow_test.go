@@ -15,58 +15,58 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// calm is the timeout of workflow tasks on which the budget of inline steps is put to the test: a half of what production
-// has, so that what fits here fits there.
-const calm = 5 * time.Second
+// slowTaskTimeout is the workflow task timeout of this test: half of the production value, so that steps that are fast enough
+// here are fast enough in production.
+const slowTaskTimeout = 5 * time.Second
 
-// TestSlowStoresTimeOutNoWorkflowTask: a step may take nearly all of its budget inside the workflow task, and each step
-// after it may do so too. The worker keeps the task, because it reports in before the task's time is over; what hangs is
-// given up within the budget.
+// TestSlowStoresTimeOutNoWorkflowTask: a step may take nearly all of its budget inside the workflow task, and so may each step
+// after it. The worker keeps the task, because it sends a heartbeat before the timeout; a hanging call is abandoned within
+// the budget.
 func TestSlowStoresTimeOutNoWorkflowTask(t *testing.T) {
-	lanes := newPool(t, 2, 0, 1000)
+	environments := newPool(t, 2, 0, 1000)
 	for name, c := range map[string]struct {
-		lane *lane
-		// drag is how the calls of local activities are slow; regular says whether regular ones must take over.
-		drag    func(context.Context) error
-		regular bool
+		environment *environment
+		// callDelay delays the calls of local activities; regular reports whether regular activities must take over.
+		callDelay func(context.Context) error
+		regular   bool
 	}{
-		"slow": {<-lanes.fast, func(ctx context.Context) error { return wait(ctx, calm/4) }, false},
-		"hung": {<-lanes.fast, func(ctx context.Context) error { return wait(ctx, patience) }, true},
+		"slow": {<-environments.fast, func(ctx context.Context) error { return wait(ctx, slowTaskTimeout/4) }, false},
+		"hung": {<-environments.fast, func(ctx context.Context) error { return wait(ctx, timeout) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c.lane.set(detour{mode: inline})
-			c.lane.slowDown(calm, func(ctx context.Context, what op) error {
-				if !local(ctx) || !slices.Contains(tardy, what) {
+			c.environment.set(detour{mode: inline})
+			c.environment.slowDown(slowTaskTimeout, func(ctx context.Context, what op) error {
+				if !local(ctx) || !slices.Contains(slowCalls, what) {
 					return nil
 				}
-				return c.drag(ctx)
+				return c.callDelay(ctx)
 			})
 			var wrong []string
-			for range undisturbed {
-				if wrong = c.lane.slowOrder(t, c.regular); len(wrong) == 0 {
+			for range maxSlowOrders {
+				if wrong = c.environment.slowOrder(t, c.regular); len(wrong) == 0 {
 					return
 				}
 				t.Log(wrong)
 			}
-			require.Empty(t, wrong, "none of the orders came through undisturbed")
+			require.Empty(t, wrong, "no order ran without a disturbance")
 		})
 	}
 }
 
-// undisturbed is how many orders may try: the machine may be suspended while one runs, and then steps do not fit.
-const undisturbed = 5
+// maxSlowOrders is the number of attempts: the machine may be suspended while an order runs, and then steps are too slow.
+const maxSlowOrders = 5
 
-// slowOrder runs an order whose steps are slow, and returns what is wrong with its history. Regular reports that regular activities must
-// take over.
-func (l *lane) slowOrder(t *testing.T, regular bool) (wrong []string) {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+// slowOrder runs an order with slow steps, and returns what is wrong with its history. Regular reports whether regular activities
+// must take over.
+func (l *environment) slowOrder(t *testing.T, regular bool) (wrong []string) {
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	o := l.tea(ctx, order.Immediate)
 	require.NoError(t, l.place(ctx, o))
 	require.NoError(t, l.drive(ctx, o.ID, nil))
 	require.Equal(t, order.StatusCompleted, l.state(o.ID).Status)
-	require.Empty(t, l.examine([]order.Order{o}))
+	require.Empty(t, l.violations([]order.Order{o}))
 
 	history := l.history(ctx, t, o.ID)
 	expect := func(ok bool, format string, args ...any) {
@@ -79,34 +79,34 @@ func (l *lane) slowOrder(t *testing.T, regular bool) (wrong []string) {
 	failed, over := takeOvers(t, history)
 	if !regular {
 		expect(len(over) == 0, "taken over by regular activities: %v", over)
-		expect(count(history, enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED) > 1, "together the steps took no longer than one task may")
+		expect(count(history, enumspb.EVENT_TYPE_WORKFLOW_TASK_COMPLETED) > 1, "all steps together fit into one workflow task")
 		return wrong
 	}
-	expect(len(failed) == len(tardy), "%v failed, not all that hang", failed)
+	expect(len(failed) == len(slowCalls), "%v failed, not all hanging calls", failed)
 	over = slices.DeleteFunc(over, func(name string) bool { return !slices.Contains(failed, name) })
 	expect(len(over) == len(failed), "%v failed, and %v were taken over", failed, over)
 	return wrong
 }
 
-// tardy are the calls that are slow: one in each step of an immediate order.
-var tardy = []op{record(order.SlotAccept), opReserve, opAuthorize, opCapture, opCommit}
+// slowCalls are the calls that are slow: one in each step of an immediate order.
+var slowCalls = []op{record(order.SlotAccept), opReserve, opAuthorize, opCapture, opCommit}
 
-// slowDown sets the timeout of the next sagas' workflow tasks, and what delays their calls.
-func (l *lane) slowDown(taskTimeout time.Duration, drag func(context.Context, op) error) {
+// slowDown sets the workflow task timeout and the call delay of the sagas that are started next.
+func (l *environment) slowDown(taskTimeout time.Duration, callDelay func(context.Context, op) error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.taskTimeout, l.drag = taskTimeout, drag
+	l.taskTimeout, l.callDelay = taskTimeout, callDelay
 }
 
-// delay delays a call, when the lane is slow.
-func (l *lane) delay(ctx context.Context, what op) error {
+// delay delays a call if the environment is slow.
+func (l *environment) delay(ctx context.Context, what op) error {
 	l.mu.Lock()
-	drag := l.drag
+	callDelay := l.callDelay
 	l.mu.Unlock()
-	if drag == nil {
+	if callDelay == nil {
 		return nil
 	}
-	return drag(ctx, what)
+	return callDelay(ctx, what)
 }
 
 // wait waits as long as a slow server does, or until its caller has given up.

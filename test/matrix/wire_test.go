@@ -22,15 +22,15 @@ const (
 	stickyTimeout       = 200 * time.Millisecond
 )
 
-// wire is every request of an incarnation to Temporal, retries one by one.
-func (inc *incarnation) wire(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+// wire is every request of a process to Temporal, including each retry.
+func (proc *process) wire(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
 	gone := status.Error(codes.Canceled, "the process is gone")
-	if inc.cut.Err() != nil {
+	if proc.connected.Err() != nil {
 		return gone
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(inc.cut, cancel)()
+	defer context.AfterFunc(proc.connected, cancel)()
 	send := func() error { return invoke(ctx, method, req, reply, conn, options...) }
 
 	orderID, what, token := "", wireTask, []byte(nil)
@@ -44,17 +44,17 @@ func (inc *incarnation) wire(ctx context.Context, method string, req, reply any,
 	if orderID == "" {
 		return send()
 	}
-	t := inc.lane.triggered(inc, orderID, what, token)
+	t := proc.environment.triggered(proc, orderID, what, token)
 	if t == nil {
 		return send()
 	}
-	err := t.harm.strike(inc.lane, inc, t)
+	err := t.faultKind.inject(proc.environment, proc, t)
 	switch {
-	case inc.hold(func() { _ = invoke(context.WithoutCancel(ctx), method, req, reply, conn, options...) }):
+	case proc.hold(func() { _ = invoke(context.WithoutCancel(ctx), method, req, reply, conn, options...) }):
 		return gone
-	case inc.cut.Err() != nil:
+	case proc.connected.Err() != nil:
 		return gone
-	case t.harm == harmTimeout:
+	case t.faultKind == faultTimeout:
 		_ = send()
 		return status.Error(codes.Unavailable, "the answer is lost")
 	case err != nil:
@@ -63,14 +63,14 @@ func (inc *incarnation) wire(ctx context.Context, method string, req, reply any,
 	return send()
 }
 
-// hold keeps a request for when the incarnation is thawed; it reports whether the incarnation is frozen.
-func (inc *incarnation) hold(packet func()) bool {
-	inc.mu.Lock()
-	defer inc.mu.Unlock()
-	if inc.state == frozen {
-		inc.packets = append(inc.packets, packet)
+// hold keeps a request until the process is resumed; it reports whether the process is paused.
+func (proc *process) hold(packet func()) bool {
+	proc.mu.Lock()
+	defer proc.mu.Unlock()
+	if proc.state == paused {
+		proc.pendingRequests = append(proc.pendingRequests, packet)
 	}
-	return inc.state == frozen
+	return proc.state == paused
 }
 
 // wireTask and wireActivity are the completions of workflow tasks and of regular activities.
@@ -102,7 +102,7 @@ func hurry(r *workflowservice.RespondWorkflowTaskCompletedRequest) {
 }
 
 // hurryStarts is for the client that starts workflows.
-func (l *lane) hurryStarts(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
+func (l *environment) hurryStarts(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption) error {
 	if r, ok := req.(*workflowservice.StartWorkflowExecutionRequest); ok {
 		l.mu.Lock()
 		r.WorkflowTaskTimeout = durationpb.New(l.taskTimeout)

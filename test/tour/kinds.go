@@ -60,7 +60,7 @@ var kinds = []path{
 		status: "cancelled", reason: "requested", script: []scene{cancel("awaiting_shipment", http.StatusOK)},
 		timeline: after("payment.authorized", "order.confirmed", "order.compensating", "order.fulfillment_withdrawn",
 			"payment.voided", "inventory.released", "order.cancelled"),
-		behind: []scene{
+		afterEnd: []scene{
 			publish("cancelled", "shipment.dispatched", map[string]any{"carrier": "dhl"}),
 			decideLate("dispatch", harness.Decision{Action: "skip", Note: "the customer keeps it"}),
 		},

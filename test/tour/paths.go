@@ -37,9 +37,9 @@ type path struct {
 	timeline []string
 	// repeated is the timeline instead, of a completed order, if a look-up was repeated because its answer was lost or late.
 	repeated []string
-	// behind is what happens when the order has ended, late what the events of that must be.
-	behind []scene
-	late   []string
+	// afterEnd is what happens when the order has ended, late what the events of that must be.
+	afterEnd []scene
+	late     []string
 }
 
 // scene does something when the order has a status.
@@ -241,11 +241,11 @@ var paths = []path{
 		timeline: after("payment.pending", "order.compensating", "payment.voided", "inventory.released", "order.failed")},
 	{name: "paid too late", method: "tok_pending", stock: 10, overdue: true, status: "failed", reason: "payment_timeout",
 		timeline: after("payment.pending", "order.compensating", "payment.voided", "inventory.released", "order.failed"),
-		behind:   []scene{publish("failed", "payment.succeeded", nil)},
+		afterEnd: []scene{publish("failed", "payment.succeeded", nil)},
 		late:     []string{"event.late", "payment.arrived_late", "payment.refunded"}},
 	{name: "paid too late, refund stuck", method: "tok_late_refund_stuck", stock: 10, overdue: true, status: "failed", reason: "payment_timeout",
 		timeline: after("payment.pending", "order.compensating", "payment.voided", "inventory.released", "order.failed"),
-		behind: []scene{
+		afterEnd: []scene{
 			publish("failed", "payment.succeeded", nil),
 			decideLate("refund", harness.Decision{Action: "substitute", Reference: "transfer 4711", Note: "given back by the bank"}),
 		},
@@ -269,7 +269,7 @@ var paths = []path{
 		script: []scene{cancel("awaiting_shipment", http.StatusOK)},
 		timeline: after("payment.authorized", "order.confirmed", "order.compensating", "order.fulfillment_withdrawn",
 			"payment.voided", "inventory.released", "order.cancelled"),
-		behind: []scene{
+		afterEnd: []scene{
 			publish("cancelled", "shipment.dispatched", map[string]any{"carrier": "dhl"}),
 			decideLate("dispatch", harness.Decision{Action: "skip", Note: "a gift"}),
 		},

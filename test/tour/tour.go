@@ -176,7 +176,7 @@ func (g *guide) run(ctx context.Context, p path) (harness.Resource, error) {
 		end.ID = placed.ID
 	}
 	if err == nil {
-		err = g.play(ctx, placed.ID, p.behind)
+		err = g.play(ctx, placed.ID, p.afterEnd)
 	}
 	return end, err
 }

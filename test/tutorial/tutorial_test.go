@@ -41,9 +41,9 @@ func page(t *testing.T) (root string, blocks []testdoc.Block) {
 // start is the command that starts the service on a stack of its own. The test has a stack already.
 const start = `"$ORDERSAGA/bin/devstack" up -- `
 
-// TestTheTutorial executes the blocks that are marked `sh run`. A json or text block after such a block shows its output;
+// TestTutorial executes the blocks that are marked `sh run`. A json or text block after such a block shows its output;
 // … leaves some of it out.
-func TestTheTutorial(t *testing.T) {
+func TestTutorial(t *testing.T) {
 	testenv.Temporal(t)
 	testenv.AMQP(t)
 	_, database := testenv.MongoDB(t)
@@ -107,8 +107,8 @@ var (
 	ended   = regexp.MustCompile(`"status":"(completed|rejected)"`)
 )
 
-// TestTheTutorialShowsTheExample: the Go code of the page is that of an example. Indentation and line breaks may differ, and … leaves code out.
-func TestTheTutorialShowsTheExample(t *testing.T) {
+// TestTutorialShowsTheExample: the Go code of the page is that of an example. Indentation and line breaks may differ, and … leaves code out.
+func TestTutorialShowsTheExample(t *testing.T) {
 	root, blocks := page(t)
 	var source string
 	for _, pattern := range []string{"*/*.go", "*/cmd/*/*.go"} {

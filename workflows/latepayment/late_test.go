@@ -18,7 +18,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-func TestWhatFollowsFromALateEvent(t *testing.T) {
+func TestConsequencesOfLateEvent(t *testing.T) {
 	for _, c := range []struct {
 		eventType     string
 		status        order.Status
@@ -48,7 +48,7 @@ func TestWhatFollowsFromALateEvent(t *testing.T) {
 	}
 }
 
-func TestMoneyIsLookedForAndGivenBack(t *testing.T) {
+func TestLatePaymentIsLookedUpAndRefunded(t *testing.T) {
 	w := newWorld(t)
 	w.paid()
 	require.Equal(t, latepayment.StepJudge, w.next().Step)
@@ -67,7 +67,7 @@ func TestMoneyIsLookedForAndGivenBack(t *testing.T) {
 	require.Zero(t, w.there())
 }
 
-func TestTheNextPaymentIsNotWhatSomebodyWasAskedAbout(t *testing.T) {
+func TestNextPaymentHasItsOwnAttention(t *testing.T) {
 	w := newWorld(t)
 	w.came(event.PaymentSucceeded, order.StatusFailed)
 	w.came(event.PaymentSucceeded, order.StatusFailed)
@@ -83,7 +83,7 @@ func TestTheNextPaymentIsNotWhatSomebodyWasAskedAbout(t *testing.T) {
 	require.Equal(t, latepayment.LookupStuck, w.state.Situation())
 }
 
-func TestWhatAnOperatorGaveBackIsNotGivenBackAgain(t *testing.T) {
+func TestManualRefundIsNotRepeated(t *testing.T) {
 	for name, c := range map[string]struct {
 		step     order.Step
 		decision order.Resolution
@@ -113,7 +113,7 @@ func TestWhatAnOperatorGaveBackIsNotGivenBackAgain(t *testing.T) {
 	}
 }
 
-func TestGoodsWaitForPeopleBehindMoney(t *testing.T) {
+func TestLateGoodsWaitForLatePayments(t *testing.T) {
 	w := newWorld(t)
 	w.came(event.ShipmentDispatched, order.StatusCancelled)
 	w.settle()
@@ -132,7 +132,7 @@ func TestGoodsWaitForPeopleBehindMoney(t *testing.T) {
 }
 
 // Every row of the table, what it allows and what it does not.
-func TestTheTableOfTheLateDesk(t *testing.T) {
+func TestLateAttentionTable(t *testing.T) {
 	situations := map[order.AttentionKind]func(w *world){
 		latepayment.LookupStuck: func(w *world) { w.paid(); w.stuck() },
 		latepayment.RefundStuck: func(w *world) { w.paid(); w.do(false); w.stuck() },
@@ -174,7 +174,7 @@ func TestTheTableOfTheLateDesk(t *testing.T) {
 }
 
 // The table of the desk in the documentation is the one in the code: the order's and that of what comes later.
-func TestTheDocumentedTableIsTheOne(t *testing.T) {
+func TestDocumentedTableIsUpToDate(t *testing.T) {
 	text, err := os.ReadFile("../../docs/how-to/needs-attention.md")
 	require.NoError(t, err)
 	rows := map[string]string{}
@@ -194,7 +194,7 @@ func TestTheDocumentedTableIsTheOne(t *testing.T) {
 	}
 }
 
-func TestFoldRefusesGapsAndNonsense(t *testing.T) {
+func TestFoldRefusesInvalidRecords(t *testing.T) {
 	w := newWorld(t)
 	w.paid()
 	records, err := w.log.Read(t.Context(), event.LateStream("42"), 0, 0)
@@ -213,7 +213,7 @@ func TestFoldRefusesGapsAndNonsense(t *testing.T) {
 
 // Whatever comes, fails and is decided: all money that came is given back or was handled by hand, none of it twice,
 // goods are handled by hand, and nothing stays open.
-func TestEverythingIsSettledOnce(t *testing.T) {
+func TestEveryLatePaymentIsSettledOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)
 		skippedLookup := false

@@ -71,9 +71,9 @@ func answer(s notification.State, o notification.Outcome, at time.Time) *saga.An
 	return &saga.Answer{After: s.Head.Version, Entry: entry}
 }
 
-// TestNothingIsSentTwiceKnowingly: runs are broken off wherever it hurts, and still nobody sends what somebody else was about
+// TestMessageIsSentAtMostOnce: runs are broken off wherever it hurts, and still nobody sends what somebody else was about
 // to send, and nobody sends after the message was taken, refused or lost.
-func TestNothingIsSentTwiceKnowingly(t *testing.T) {
+func TestMessageIsSentAtMostOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)
 		var facts saga.Facts
@@ -106,18 +106,18 @@ func TestNothingIsSentTwiceKnowingly(t *testing.T) {
 				require.Zero(t, taken, "it may have been taken already")
 				require.False(t, s.Open())
 				w.append(s, intent(s, "run "+strconv.Itoa(steps), w.at))
-				fate := rapid.SampledFrom([]notification.Outcome{notification.Sent, notification.Refused, notification.NotAccepted, notification.Unknown}).Draw(t, "fate")
-				if fate == notification.Sent || fate == notification.Unknown {
+				outcome := rapid.SampledFrom([]notification.Outcome{notification.Sent, notification.Refused, notification.NotAccepted, notification.Unknown}).Draw(t, "fate")
+				if outcome == notification.Sent || outcome == notification.Unknown {
 					taken++
 				}
-				facts.Answer = answer(w.state(), fate, w.at)
+				facts.Answer = answer(w.state(), outcome, w.at)
 			}
 			w.at = w.at.Add(time.Second)
 		}
 	})
 }
 
-func TestAnIntentWithoutAnOutcomeIsUnknown(t *testing.T) {
+func TestIntentWithoutOutcomeIsUnknown(t *testing.T) {
 	w := newWorld(t)
 	w.append(w.state(), intent(w.state(), "somebody", start))
 	a := next(w.state(), saga.Facts{}, start)
@@ -131,7 +131,7 @@ func TestAnIntentWithoutAnOutcomeIsUnknown(t *testing.T) {
 	require.Equal(t, event.NoticeSent, a.Entry.Type)
 }
 
-func TestWhatIsNotAcceptedIsTriedUntilTheDeadline(t *testing.T) {
+func TestUnacceptedMessageIsRetriedUntilDeadline(t *testing.T) {
 	w := newWorld(t)
 	var pauses []time.Duration
 	for {
@@ -162,7 +162,7 @@ func TestWhatIsNotAcceptedIsTriedUntilTheDeadline(t *testing.T) {
 	require.False(t, w.at.After(start.Add(time.Hour)))
 }
 
-func TestIdsSayWhatTheyAreAbout(t *testing.T) {
+func TestMessageIDsNameTheirSubject(t *testing.T) {
 	for _, s := range []notification.Subject{{Kind: notification.Welcome, CustomerID: "c-1"}, {Kind: notification.Failed, OrderID: "a-b.c"}} {
 		found, ok := notification.SubjectOf(s.ID())
 		require.True(t, ok)
@@ -174,7 +174,7 @@ func TestIdsSayWhatTheyAreAbout(t *testing.T) {
 	}
 }
 
-func TestEveryKindButTheWelcomeComesFromAnEvent(t *testing.T) {
+func TestEveryKindExceptWelcomeHasAnEvent(t *testing.T) {
 	kinds := []notification.Kind{notification.Welcome}
 	for _, name := range notification.EventTypes() {
 		kind, ok := notification.KindOf(name)
@@ -189,7 +189,7 @@ func TestEveryKindButTheWelcomeComesFromAnEvent(t *testing.T) {
 	require.False(t, ok)
 }
 
-func TestADamagedStreamIsNotFolded(t *testing.T) {
+func TestDamagedStreamIsNotFolded(t *testing.T) {
 	_, err := notification.State{}.Fold([]event.Record{{Version: 2}})
 	require.ErrorIs(t, err, fault.ErrMissing)
 	entry := subject.Request("", "", start, start)
@@ -198,7 +198,7 @@ func TestADamagedStreamIsNotFolded(t *testing.T) {
 	require.ErrorIs(t, err, fault.Malformed)
 }
 
-func TestHowAMessageIsShown(t *testing.T) {
+func TestMessageView(t *testing.T) {
 	about := notification.About(notification.Subject{Kind: notification.Welcome, CustomerID: "c-7"})
 	for outcome, want := range map[notification.Outcome]saga.View{
 		"":                       {Status: saga.Accepted, Steps: []saga.StepView{{State: saga.ViewPending}}},

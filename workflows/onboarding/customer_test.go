@@ -40,8 +40,8 @@ func fold(t require.TestingT, log *memlog.Log) (onboarding.State, []event.Record
 	return s, records
 }
 
-// TestTheNewestProfileCounts in whichever order events come, and however often.
-func TestTheNewestProfileCounts(t *testing.T) {
+// TestNewestProfileIsUsed in whichever order events come, and however often.
+func TestNewestProfileIsUsed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		log := memlog.New()
 		var newest onboarding.Registration
@@ -69,16 +69,16 @@ func TestTheNewestProfileCounts(t *testing.T) {
 	})
 }
 
-// TestSealedTextTakesNoPartInEquality: the same registration is sealed to another text each time.
-func TestSealedTextTakesNoPartInEquality(t *testing.T) {
+// TestEqualityIgnoresSealedText: the same registration is sealed to another text each time.
+func TestEqualityIgnoresSealedText(t *testing.T) {
 	one, two := onboarding.State{}.Registered(said("e", 1, 1), start), onboarding.State{}.Registered(said("e", 1, 2), start.Add(time.Second))
 	require.NotEqual(t, one.Data, two.Data)
 	require.True(t, event.Same(one, two))
 	require.False(t, event.Same(one, onboarding.State{}.Registered(said("e", 2, 1), start)))
 }
 
-// TestEveryRunComesToTheSameEnd: the first one welcomes, the others find that it is done.
-func TestEveryRunComesToTheSameEnd(t *testing.T) {
+// TestEveryRunReachesTheSameEnd: the first one welcomes, the others find that it is done.
+func TestEveryRunReachesTheSameEnd(t *testing.T) {
 	for _, welcomed := range []bool{true, false} {
 		log := memlog.New()
 		_, _, err := onboarding.Register(t.Context(), log, said("e1", 1, 1), start)
@@ -113,7 +113,7 @@ func TestEveryRunComesToTheSameEnd(t *testing.T) {
 	require.Equal(t, saga.Close, onboarding.Flow.Decide(onboarding.State{}, saga.Facts{}, start, saga.Settings{}.Of).Kind, "nobody has registered")
 }
 
-func TestADamagedStreamIsNotFolded(t *testing.T) {
+func TestDamagedStreamIsNotFolded(t *testing.T) {
 	_, err := onboarding.State{}.Fold([]event.Record{{Version: 2}})
 	require.ErrorIs(t, err, fault.ErrMissing)
 	entry := onboarding.State{}.Registered(said("e", 1, 1), start)

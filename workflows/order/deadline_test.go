@@ -25,7 +25,7 @@ func TestDeadlinesOfEventsWithoutExpiry(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, c.fulfillment)
 			if name == "delivery" {
-				w.hear(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "d"}})
+				w.receive(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "d"}})
 			}
 			var a order.Action
 			for a.Kind != order.Wait {

@@ -11,7 +11,7 @@ import (
 )
 
 // The goods left although the order was being cancelled: that is for the attention desk, never for nobody.
-func TestADispatchAfterACancelNeedsAttention(t *testing.T) {
+func TestDispatchAfterCancelNeedsAttention(t *testing.T) {
 	w := newWorld(t, order.Shipment)
 	for w.state().ConfirmedAt.IsZero() {
 		w.act(happy{})
@@ -19,7 +19,7 @@ func TestADispatchAfterACancelNeedsAttention(t *testing.T) {
 	w.facts.Cancellations = []order.Cancellation{{ID: "c1"}}
 	require.Equal(t, order.Record, w.act(happy{}).Kind)
 	require.Equal(t, order.Back, w.state().Decision)
-	w.hear(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
+	w.receive(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
 	for range 20 {
 		if kind := w.act(happy{}).Kind; kind == order.Close || kind == order.Wait {
 			break
@@ -29,12 +29,12 @@ func TestADispatchAfterACancelNeedsAttention(t *testing.T) {
 }
 
 // What is known at the moment of the decision: the goods have left. Nothing can be undone then.
-func TestAKnownDispatchIsNotCancelled(t *testing.T) {
+func TestKnownDispatchIsNotCancelled(t *testing.T) {
 	w := newWorld(t, order.Shipment)
 	for w.state().ConfirmedAt.IsZero() {
 		w.act(happy{})
 	}
-	w.hear(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
+	w.receive(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
 	w.facts.Cancellations = []order.Cancellation{{ID: "c1"}}
 	w.act(happy{})
 	require.Equal(t, order.Forward, w.state().Decision, "%v", timeline(w))
@@ -56,14 +56,14 @@ func TestDecisionsFitOneAppend(t *testing.T) {
 }
 
 // Half of the append stands in the log, and the run that knew of the dispatch is gone with its facts.
-func TestARecordedDispatchIsNotCancelled(t *testing.T) {
+func TestRecordedDispatchIsNotCancelled(t *testing.T) {
 	w := newWorld(t, order.Shipment)
 	for range 10 {
 		if w.act(happy{}).Kind == order.Wait {
 			break
 		}
 	}
-	w.hear(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "d", Cause: "d"}})
+	w.receive(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "d", Cause: "d"}})
 	entries := order.Decisions(w.state(), w.facts, w.now, w.timing)
 	require.Equal(t, event.OrderShipped, entries[0].Type)
 	w.append(entries[0])

@@ -16,7 +16,7 @@ func TestDraftBoundsItsLines(t *testing.T) {
 	require.Equal(t, fmt.Sprintf("%d lines", order.MaxLines), lines.Tag.Get("most"))
 }
 
-func TestUnreadLinesTakeNoPartInRulesAboutSeveralLines(t *testing.T) {
+func TestRulesAboutSeveralLinesIgnoreUnreadLines(t *testing.T) {
 	d := order.Draft{CustomerID: "c-7", Currency: "EUR", Payment: order.PaymentMethod{Method: "tok_visa"}, Lines: []order.Line{
 		{SKU: "tea", Quantity: 1, UnitAmount: 450}, {SKU: "tea", Quantity: order.MaxQuantity}, {SKU: "cup", Quantity: 1, UnitAmount: -900, Stocked: new(bool)},
 	}}

@@ -10,7 +10,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-func TestPausesBeforeTheGatewayIsAskedAgain(t *testing.T) {
+func TestPausesBetweenLookups(t *testing.T) {
 	total, before := time.Duration(0), time.Duration(0)
 	for asked := 1; asked <= 1000; asked++ {
 		pause := saga.AskAgainAfter(asked)
@@ -36,11 +36,11 @@ func pendingFor(t *testing.T) *world {
 	return w
 }
 
-func TestAnUnconfirmedNotificationIsAskedAboutAgain(t *testing.T) {
+func TestUnconfirmedNotificationIsLookedUpAgain(t *testing.T) {
 	w := pendingFor(t)
 	deadline := w.state().PaymentDeadline(w.timing)
 	next := func() order.Action { return order.Next(w.state(), w.facts, w.now, w.timing) }
-	w.hear(order.PaymentHint{ID: "h", Succeeded: true})
+	w.receive(order.PaymentHint{ID: "h", Succeeded: true})
 	asked := 0
 	for w.now.Before(deadline) {
 		a := next()
@@ -58,7 +58,7 @@ func TestAnUnconfirmedNotificationIsAskedAboutAgain(t *testing.T) {
 	require.Equal(t, order.Action{Kind: order.Lookup, Step: order.StepAuthorize}, next(), "it is asked a last time at the deadline")
 }
 
-func TestWhatIsAskedAboutWhenNotificationsMeet(t *testing.T) {
+func TestLookupWithSeveralNotifications(t *testing.T) {
 	paid, failed := order.PaymentHint{ID: "paid", Succeeded: true}, order.PaymentHint{ID: "failed"}
 	w := pendingFor(t)
 	unconfirmed := func(h order.PaymentHint, s order.State) bool {
@@ -77,7 +77,7 @@ func TestWhatIsAskedAboutWhenNotificationsMeet(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.facts = order.Facts{}
-			w.hear(c.came)
+			w.receive(c.came)
 			require.True(t, unconfirmed(c.asked, w.state()))
 			require.Equal(t, c.atOnce, next() == order.Lookup)
 			require.Equal(t, c.want, w.takeNotification().ID)
@@ -87,7 +87,7 @@ func TestWhatIsAskedAboutWhenNotificationsMeet(t *testing.T) {
 		w.facts = order.Facts{}
 		require.True(t, unconfirmed(paid, w.state()))
 		require.Equal(t, order.Wait, next())
-		w.hear(order.PaymentHint{ID: "again", Succeeded: true})
+		w.receive(order.PaymentHint{ID: "again", Succeeded: true})
 		require.Equal(t, order.Lookup, next())
 		require.Zero(t, w.takeNotification().Asked)
 	})

@@ -57,8 +57,8 @@ func timelineOf(t *testing.T, o order.Order) (types []string) {
 	return nil
 }
 
-// TestTheTimelineOfEachKind: the steps that do not apply leave no events.
-func TestTheTimelineOfEachKind(t *testing.T) {
+// TestTimelineOfEachKind: the steps that do not apply leave no events.
+func TestTimelineOfEachKind(t *testing.T) {
 	goods, fee := order.Line{SKU: "tea", Quantity: 2, UnitAmount: 450}, order.Line{SKU: "fee", Quantity: 1, UnitAmount: 300, Stocked: &no}
 	gift, free := order.Line{SKU: "gift", Quantity: 1}, order.Line{SKU: "download", Quantity: 1, Stocked: &no}
 	for name, c := range map[string]struct {

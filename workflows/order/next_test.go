@@ -80,10 +80,10 @@ func TestTimelines(t *testing.T) {
 			"inventory.committed", "order.completed"}},
 		{"shipment", order.Shipment, happy{}, nil, func(w *world) func(order.Action) {
 			return func(a order.Action) {
-				if !w.heard(event.ShipmentDispatched) {
-					w.hear(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1", Carrier: "dhl"}})
+				if !w.received(event.ShipmentDispatched) {
+					w.receive(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1", Carrier: "dhl"}})
 				} else {
-					w.hear(order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e2"}})
+					w.receive(order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e2"}})
 				}
 			}
 		}, order.StatusCompleted, "", []string{
@@ -91,7 +91,7 @@ func TestTimelines(t *testing.T) {
 			"order.settling", "payment.captured", "inventory.committed", "order.delivered", "order.completed"}},
 		{"delivered implies dispatched", order.Shipment, happy{}, nil, func(w *world) func(order.Action) {
 			return func(order.Action) {
-				w.hear(order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e2"}})
+				w.receive(order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e2"}})
 			}
 		}, order.StatusCompleted, "", []string{
 			"order.accepted", "inventory.reserved", "payment.authorized", "order.confirmed", "order.shipped",
@@ -123,11 +123,11 @@ func TestTimelines(t *testing.T) {
 			[]string{"order.accepted", "inventory.reserved", "payment.pending", "order.compensating", "payment.voided",
 				"inventory.released", "order.failed"}},
 		{"pending then paid", order.Immediate, script{pend: true}, nil, func(w *world) func(order.Action) {
-			return func(order.Action) { w.hear(order.PaymentHint{ID: "h", Succeeded: true}) }
+			return func(order.Action) { w.receive(order.PaymentHint{ID: "h", Succeeded: true}) }
 		}, order.StatusCompleted, "", []string{"order.accepted", "inventory.reserved", "payment.pending", "payment.authorized",
 			"order.settling", "payment.captured", "inventory.committed", "order.completed"}},
 		{"pending then failed", order.Immediate, script{pend: true}, nil, func(w *world) func(order.Action) {
-			return func(order.Action) { w.hear(order.PaymentHint{ID: "h"}) }
+			return func(order.Action) { w.receive(order.PaymentHint{ID: "h"}) }
 		}, order.StatusRejected, order.ReasonPaymentFailed, []string{"order.accepted", "inventory.reserved", "payment.pending",
 			"payment.declined", "order.compensating", "inventory.released", "order.rejected"}},
 		{"never dispatched", order.Shipment, happy{}, nil, overdue, order.StatusFailed, order.ReasonShipmentTimeout,
@@ -154,15 +154,15 @@ func TestTimelines(t *testing.T) {
 	}
 }
 
-func TestALateCancellationIsRefusedWithAnEvent(t *testing.T) {
+func TestLateCancellationIsRefusedWithAnEvent(t *testing.T) {
 	w := newWorld(t, order.Shipment)
-	w.hear(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
+	w.receive(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
 	drive(w, happy{}, func(order.Action) {
 		if len(w.facts.Cancellations) == 0 {
 			w.facts.Cancellations = []order.Cancellation{{ID: "c1", Reason: "too slow"}, {ID: "c2"}}
 			return
 		}
-		w.hear(order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e2"}})
+		w.receive(order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e2"}})
 	})
 	s := w.state()
 	require.Equal(t, order.StatusCompleted, s.Status)
@@ -190,22 +190,22 @@ func TestRefusalsOfOlderLogsFold(t *testing.T) {
 	}
 }
 
-func TestALostParcelNeedsAttentionAndMayStillArrive(t *testing.T) {
+func TestLostParcelNeedsAttentionAndMayArrive(t *testing.T) {
 	w := newWorld(t, order.Shipment)
-	w.hear(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
+	w.receive(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
 	drive(w, happy{}, func(order.Action) {
-		if !w.heard(event.ShipmentLost) {
-			w.hear(order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: "e2"}})
+		if !w.received(event.ShipmentLost) {
+			w.receive(order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: "e2"}})
 			return
 		}
 		require.Equal(t, order.StatusNeedsAttention, w.state().Status)
-		w.hear(order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e3"}})
+		w.receive(order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e3"}})
 	})
 	require.Equal(t, order.StatusCompleted, w.state().Status)
 	require.Contains(t, timeline(w), event.OrderAttentionResolved)
 }
 
-func TestFoldAtTellsHowItStood(t *testing.T) {
+func TestFoldAtReturnsPastState(t *testing.T) {
 	w := newWorld(t, order.Shipment)
 	start := w.now
 	w.now = w.now.Add(time.Second)

@@ -157,8 +157,8 @@ func (w *shipping) fact(e parcelEvent) saga.Fact {
 	return order.FactOf(w.o.ID, order.ShipmentSignal{Kind: e.kind, ShipmentFact: order.ShipmentFact{ID: id, Cause: id, ParcelID: e.parcel, Lines: e.lines}})
 }
 
-// hear has the order hear events, one after the other.
-func (w *shipping) hear(events ...parcelEvent) *shipping {
+// receive has the order hear events, one after the other.
+func (w *shipping) receive(events ...parcelEvent) *shipping {
 	for _, e := range events {
 		w.facts.AddFact(w.fact(e))
 		w.run()
@@ -199,80 +199,82 @@ func TestParcels(t *testing.T) {
 		do   func(w *shipping)
 		want []string
 	}{
-		"one parcel": {func(w *shipping) { w.hear(goes(""), arrives("")) }, []string{event.OrderDelivered, event.OrderCompleted}},
-		"one parcel with a name that the delivery does not have": {func(w *shipping) { w.hear(goes("a"), arrives("")) },
+		"one parcel": {func(w *shipping) { w.receive(goes(""), arrives("")) }, []string{event.OrderDelivered, event.OrderCompleted}},
+		"one parcel with a name that the delivery does not have": {func(w *shipping) { w.receive(goes("a"), arrives("")) },
 			[]string{event.OrderDelivered, event.OrderCompleted}},
-		"one parcel that is delivered under another name": {func(w *shipping) { w.hear(goes("a"), arrives("b")) },
+		"one parcel that is delivered under another name": {func(w *shipping) { w.receive(goes("a"), arrives("b")) },
 			[]string{event.OrderDelivered, event.OrderCompleted}},
 		"two in order": {func(w *shipping) {
-			w.hear(goes("a", line(1, 2)), goes("b", line(2, 1)), arrives("a"), arrives("b"))
+			w.receive(goes("a", line(1, 2)), goes("b", line(2, 1)), arrives("a"), arrives("b"))
 		}, []string{shippedP, deliveredP, event.OrderDelivered, event.OrderCompleted}},
 		"two in reverse": {func(w *shipping) {
-			w.hear(arrives("b", line(2, 1)), goes("b", line(2, 1)), arrives("a", sku("tea", 2)), goes("a", line(1, 2)))
+			w.receive(arrives("b", line(2, 1)), goes("b", line(2, 1)), arrives("a", sku("tea", 2)), goes("a", line(1, 2)))
 		}, []string{event.OrderDelivered, event.OrderCompleted}},
 		"the rest is in the second parcel": {func(w *shipping) {
-			w.hear(goes("a", line(1, 2)), goes("b"), arrives("b"), arrives("a"))
+			w.receive(goes("a", line(1, 2)), goes("b"), arrives("b"), arrives("a"))
 		}, []string{shippedP, deliveredP, event.OrderDelivered, event.OrderCompleted}},
 		"the rest is heard of first": {func(w *shipping) {
-			w.hear(goes("b"), goes("a", line(1, 2)), arrives("b"), arrives("a"))
+			w.receive(goes("b"), goes("a", line(1, 2)), arrives("b"), arrives("a"))
 		}, []string{shippedP, deliveredP, event.OrderDelivered, event.OrderCompleted}},
 		"the rest is never dispatched by name": {func(w *shipping) {
-			w.hear(goes("a", line(1, 2)), arrives("a"), arrives("b"))
+			w.receive(goes("a", line(1, 2)), arrives("a"), arrives("b"))
 		}, []string{deliveredP, event.OrderDelivered, event.OrderCompleted}},
 		"everything is delivered by an event without a name": {func(w *shipping) {
-			w.hear(goes("a", line(1, 2)), goes("b", line(2, 1)), arrives(""))
+			w.receive(goes("a", line(1, 2)), goes("b", line(2, 1)), arrives(""))
 		}, []string{shippedP, event.OrderDelivered, event.OrderCompleted}},
 		"parcels without names": {func(w *shipping) {
-			w.hear(goes("", line(1, 2)), goes("", line(2, 1)), arrives("", sku("pot", 1)), arrives("", line(1, 2)))
+			w.receive(goes("", line(1, 2)), goes("", line(2, 1)), arrives("", sku("pot", 1)), arrives("", line(1, 2)))
 		}, []string{shippedP, deliveredP, event.OrderDelivered, event.OrderCompleted}},
 		"a parcel that is not known, when everything is in others": {func(w *shipping) {
-			w.hear(goes("a", line(1, 2)), goes("b", line(2, 1)), arrives("c"), arrives("c", line(1, 2)))
+			w.receive(goes("a", line(1, 2)), goes("b", line(2, 1)), arrives("c"), arrives("c", line(1, 2)))
 		}, []string{shippedP, deliveredP}},
 		"the same events with other IDs": {func(w *shipping) {
-			w.hear(goes("a", line(1, 2)), goes("a", line(1, 2)), arrives("a"), arrives("a"), arrives("a", line(1, 2)))
+			w.receive(goes("a", line(1, 2)), goes("a", line(1, 2)), arrives("a"), arrives("a"), arrives("a", line(1, 2)))
 		}, []string{deliveredP}},
-		"a part of a parcel, twice": {func(w *shipping) { w.hear(goes("a"), arrives("a", line(1, 1)), arrives("a", line(1, 1))) },
+		"a part of a parcel, twice": {func(w *shipping) { w.receive(goes("a"), arrives("a", line(1, 1)), arrives("a", line(1, 1))) },
 			[]string{deliveredP}},
 		"a parcel in three parts": {func(w *shipping) {
-			w.hear(goes("a"), arrives("a", line(1, 1)), arrives("a", line(2, 1)), arrives("a"))
+			w.receive(goes("a"), arrives("a", line(1, 1)), arrives("a", line(2, 1)), arrives("a"))
 		}, []string{deliveredP, deliveredP, event.OrderDelivered, event.OrderCompleted}},
 		"too many": {func(w *shipping) {
-			w.hear(goes("a", line(1, 5)), arrives("a"), goes("b", line(1, 5)), arrives("b"))
+			w.receive(goes("a", line(1, 5)), arrives("a"), goes("b", line(1, 5)), arrives("b"))
 		}, []string{deliveredP, shippedP, deliveredP}},
 		"lines that are not known": {func(w *shipping) {
-			w.hear(goes("a", line(7, 1), sku("cup", 1)), arrives("a"), arrives("b", sku("cup", 3)))
+			w.receive(goes("a", line(7, 1), sku("cup", 1)), arrives("a"), arrives("b", sku("cup", 3)))
 		}, []string{deliveredP, deliveredP}},
-		"a lost one of one, skipped": {func(w *shipping) { w.hear(goes(""), missed("")).resolve(order.Skip) },
+		"a lost one of one, skipped": {func(w *shipping) { w.receive(goes(""), missed("")).resolve(order.Skip) },
 			[]string{asks, event.OrderStepSkipped, resolved, event.OrderCompleted}},
-		"a lost one of one, delivered": {func(w *shipping) { w.hear(goes(""), missed(""), arrives("")) },
+		"a lost one of one, delivered": {func(w *shipping) { w.receive(goes(""), missed(""), arrives("")) },
 			[]string{asks, resolved, event.OrderDelivered, event.OrderCompleted}},
-		"a lost one of one, refunded": {func(w *shipping) { w.hear(goes(""), missed("")).resolve(order.Refund) },
+		"a lost one of one, refunded": {func(w *shipping) { w.receive(goes(""), missed("")).resolve(order.Refund) },
 			[]string{asks, event.OrderRefundRequested, resolved, event.PaymentRefunded, event.OrderCompleted}},
 		"a lost one of one, sent again": {func(w *shipping) {
-			w.hear(goes("a"), missed("")).resolve(order.Resend).hear(missed(""), missed("a"), goes("b"), arrives("b"))
+			w.receive(goes("a"), missed("")).resolve(order.Resend).receive(missed(""), missed("a"), goes("b"), arrives("b"))
 		}, []string{asks, event.OrderResendRequested, resolved, shippedP, event.OrderDelivered, event.OrderCompleted}},
 		"a lost one of two, written off": {func(w *shipping) {
-			w.hear(goes("a", line(1, 2)), goes("b"), missed("b"), missed("b")).resolve(order.Skip).hear(arrives("b"), arrives("a"))
+			w.receive(goes("a", line(1, 2)), goes("b"), missed("b"), missed("b")).resolve(order.Skip).receive(arrives("b"), arrives("a"))
 		}, []string{shippedP, lostP, asks, event.OrderStepSkipped, resolved, event.OrderDelivered, event.OrderCompleted}},
 		"a lost one of two, refunded": {func(w *shipping) {
-			w.hear(goes("a", line(1, 2)), goes("b"), missed("b")).resolve(order.Refund).hear(arrives("b"), arrives("a"))
+			w.receive(goes("a", line(1, 2)), goes("b"), missed("b")).resolve(order.Refund).receive(arrives("b"), arrives("a"))
 		}, []string{shippedP, lostP, asks, event.OrderRefundRequested, resolved, event.PaymentRefunded, event.OrderDelivered, event.OrderCompleted}},
 		"a lost one of two, refunded last": {func(w *shipping) {
-			w.hear(goes("a", line(1, 2)), goes("b"), arrives("a"), missed("b")).resolve(order.Refund)
+			w.receive(goes("a", line(1, 2)), goes("b"), arrives("a"), missed("b")).resolve(order.Refund)
 		}, []string{shippedP, deliveredP, lostP, asks, event.OrderRefundRequested, resolved, event.PaymentRefunded, event.OrderCompleted}},
 		"a lost one of two, sent again": {func(w *shipping) {
-			w.hear(goes("a", line(1, 2)), goes("b"), missed("b")).resolve(order.Resend)
-			w.hear(arrives("a"), goes("b2"), arrives("b2"))
+			w.receive(goes("a", line(1, 2)), goes("b"), missed("b")).resolve(order.Resend)
+			w.receive(arrives("a"), goes("b2"), arrives("b2"))
 		}, []string{shippedP, lostP, asks, event.OrderResendRequested, resolved, deliveredP, shippedP, event.OrderDelivered, event.OrderCompleted}},
 		"sent again under the same name": {func(w *shipping) {
-			w.hear(goes("a", line(1, 2)), goes("b"), missed("b")).resolve(order.Resend)
-			w.hear(goes("b"), missed("b")).resolve(order.Resend).hear(goes("b"), arrives("b"), arrives("a"))
+			w.receive(goes("a", line(1, 2)), goes("b"), missed("b")).resolve(order.Resend)
+			w.receive(goes("b"), missed("b")).resolve(order.Resend).receive(goes("b"), arrives("b"), arrives("a"))
 		}, []string{shippedP, lostP, asks, event.OrderResendRequested, resolved, shippedP, lostP, asks, event.OrderResendRequested, resolved,
 			shippedP, deliveredP, event.OrderDelivered, event.OrderCompleted}},
-		"lost, then delivered": {func(w *shipping) { w.hear(goes("a", line(1, 2)), missed("a"), arrives("a"), missed("a"), arrives("b")) },
+		"lost, then delivered": {func(w *shipping) {
+			w.receive(goes("a", line(1, 2)), missed("a"), arrives("a"), missed("a"), arrives("b"))
+		},
 			[]string{lostP, asks, deliveredP, resolved, event.OrderDelivered, event.OrderCompleted}},
 		"both lost": {func(w *shipping) {
-			w.hear(goes("a", line(1, 2)), goes("b"), missed("b"), missed("a")).resolve(order.Refund).resolve(order.Refund)
+			w.receive(goes("a", line(1, 2)), goes("b"), missed("b"), missed("a")).resolve(order.Refund).resolve(order.Refund)
 		}, []string{shippedP, lostP, asks, lostP, event.OrderRefundRequested, resolved, event.PaymentRefunded, asks, event.OrderRefundRequested, resolved,
 			event.PaymentRefunded, event.OrderCompleted}},
 	} {
@@ -358,12 +360,12 @@ func TestParcelsInAnyOrder(t *testing.T) {
 	})
 }
 
-// TestAParcelOfEveryName: any name of 200 bytes is a parcel's, and has slots of its own.
-func TestAParcelOfEveryName(t *testing.T) {
+// TestParcelNames: any name of 200 bytes is a parcel's, and has slots of its own.
+func TestParcelNames(t *testing.T) {
 	for _, name := range []string{strings.Repeat("ü", 100), strings.Repeat("包", 66), "a/b", "a~2", "~", ".."} {
-		w := newShipping(t, twoLines...).hear(goes("x", line(1, 2)), goes(name, line(2, 1)), missed(name))
+		w := newShipping(t, twoLines...).receive(goes("x", line(1, 2)), goes(name, line(2, 1)), missed(name))
 		require.Equal(t, name, order.ParcelName(w.s.Attention.Item), "the attention names the parcel")
-		w.resolve(order.Refund).hear(arrives("x"))
+		w.resolve(order.Refund).receive(arrives("x"))
 		require.Equal(t, order.StatusCompleted, w.s.Status, name)
 	}
 }
@@ -372,7 +374,7 @@ func TestAParcelOfEveryName(t *testing.T) {
 func TestParcelsAreBounded(t *testing.T) {
 	w := newShipping(t, order.Line{SKU: "tea", Quantity: 1000, UnitAmount: 5})
 	for n := range 300 {
-		w.hear(goes(fmt.Sprintf("p%d", n), line(1, 1)), arrives(fmt.Sprintf("p%d", n)))
+		w.receive(goes(fmt.Sprintf("p%d", n), line(1, 1)), arrives(fmt.Sprintf("p%d", n)))
 	}
 	require.Len(t, w.s.Parcels, order.MaxParcels)
 	require.False(t, w.s.Ended)

@@ -50,7 +50,7 @@ func (w *world) waiting() {
 }
 
 func dispatched(w *world) {
-	w.hear(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
+	w.receive(order.ShipmentSignal{Kind: order.ShipmentDispatched, ShipmentFact: order.ShipmentFact{ID: "e1"}})
 }
 
 // cancelledAtTheWarehouse is cancelled while it waits for its dispatch.
@@ -84,13 +84,13 @@ var situations = map[order.AttentionKind]func(t *testing.T) *world{
 	},
 	order.DeliveryMissing: func(t *testing.T) *world {
 		w := newWorld(t, order.Shipment)
-		w.hear(order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: "e2"}})
+		w.receive(order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: "e2"}})
 		w.waiting()
 		return w
 	},
 	order.RefundStuck: func(t *testing.T) *world {
 		w := newWorld(t, order.Shipment)
-		w.hear(order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: "e2"}})
+		w.receive(order.ShipmentSignal{Kind: order.ShipmentLost, ShipmentFact: order.ShipmentFact{ID: "e2"}})
 		w.waiting()
 		w.decide(order.Resolution{ID: "d-0", Action: order.Refund})
 		for order.Next(w.state(), w.facts, w.now, w.timing).Kind != order.Do {
@@ -116,7 +116,7 @@ func complete(action order.ResolutionAction) order.Resolution {
 }
 
 // The table: every decision in every situation, allowed or refused, and what comes of it.
-func TestTheTableOfTheDesk(t *testing.T) {
+func TestAttentionTable(t *testing.T) {
 	require.Len(t, situations, len(order.Allowed))
 	for situation, make := range situations {
 		for _, action := range order.ResolutionActions {
@@ -156,7 +156,7 @@ func TestTheTableOfTheDesk(t *testing.T) {
 				case order.Compensate:
 					require.Equal(t, []string{event.OrderCompensating, event.OrderAttentionResolved}, decided[:2])
 				}
-				w.hear(order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e9"}})
+				w.receive(order.ShipmentSignal{Kind: order.ShipmentDelivered, ShipmentFact: order.ShipmentFact{ID: "e9"}})
 				drive(w, happy{}, func(order.Action) {
 					require.Equal(t, order.GoodsDispatchedAfterCancel, w.state().AttentionKind(), "nothing else waits any more")
 					require.True(t, w.decide(order.Resolution{ID: "d-2", Action: order.Substitute, Reference: "sent back"}))
@@ -168,7 +168,7 @@ func TestTheTableOfTheDesk(t *testing.T) {
 }
 
 // A decision takes the slot of its step: whichever comes second follows the first.
-func TestADecisionAndALateSuccessExcludeEachOther(t *testing.T) {
+func TestDecisionAndLateSuccessExcludeEachOther(t *testing.T) {
 	for situation, slot := range map[order.AttentionKind]string{
 		order.UndoStuck: "undo/authorize", order.CaptureStuck: "capture", order.ShippedCaptureStuck: "capture",
 		order.CommitStuck: "commit", order.DeliveryMissing: "deliver",
@@ -189,7 +189,7 @@ func TestADecisionAndALateSuccessExcludeEachOther(t *testing.T) {
 	require.False(t, w.state().Recorded(d.ID))
 }
 
-func TestWhyNotResolvable(t *testing.T) {
+func TestRejectResolution(t *testing.T) {
 	stuck := situations[order.CaptureStuck](t).state()
 	for name, c := range map[string]struct {
 		resolution order.Resolution
@@ -216,7 +216,7 @@ func TestWhyNotResolvable(t *testing.T) {
 }
 
 // Money that was taken is not given back by a decision that nothing was taken.
-func TestCompensateIsRefusedWhenTheMoneyWasTaken(t *testing.T) {
+func TestCompensateIsRefusedAfterCapture(t *testing.T) {
 	w := stuckAt(t, order.Immediate, order.StepCapture, false, nil)
 	w.money.settle, w.captured = "committed", true
 	d := complete(order.Compensate)
@@ -228,7 +228,7 @@ func TestCompensateIsRefusedWhenTheMoneyWasTaken(t *testing.T) {
 	w.check()
 }
 
-func TestCompensateSaysWhoAndWhy(t *testing.T) {
+func TestCompensateRecordsAuthorAndReason(t *testing.T) {
 	w := stuckAt(t, order.Immediate, order.StepCapture, false, nil)
 	d := complete(order.Compensate)
 	require.True(t, w.decide(d))
@@ -244,14 +244,14 @@ func TestCompensateSaysWhoAndWhy(t *testing.T) {
 }
 
 // The proof is asked for again when the run that had it is gone.
-func TestTheProofBelongsToItsDecision(t *testing.T) {
+func TestLookupBelongsToItsDecision(t *testing.T) {
 	w := stuckAt(t, order.Immediate, order.StepCapture, false, nil)
 	w.facts.NotDone = "another"
 	require.True(t, w.decide(complete(order.Compensate)))
 	require.Equal(t, order.Lookup, order.Next(w.state(), w.facts, w.now, w.timing).Kind)
 }
 
-func TestWhatTheDeskShows(t *testing.T) {
+func TestAttentionView(t *testing.T) {
 	w := newWorld(t, order.Immediate)
 	w.at(order.StepCapture, false)
 	next := w.now.Add(time.Minute)
@@ -269,7 +269,7 @@ func TestWhatTheDeskShows(t *testing.T) {
 	require.Equal(t, want, w.state().Attention)
 }
 
-func TestProgressTellsWhatWasSettledByHand(t *testing.T) {
+func TestProgressShowsInterventions(t *testing.T) {
 	for _, c := range []struct {
 		situation order.AttentionKind
 		action    order.ResolutionAction
@@ -293,7 +293,7 @@ func TestProgressTellsWhatWasSettledByHand(t *testing.T) {
 }
 
 // What was skipped was not taken; what was substituted was, elsewhere.
-func TestTheEndSaysWhatWasTaken(t *testing.T) {
+func TestTerminalEventHasTheCapturedAmount(t *testing.T) {
 	for action, amount := range map[order.ResolutionAction]int64{order.Skip: 0, order.Substitute: 3800} {
 		w := situations[order.CaptureStuck](t)
 		require.True(t, w.decide(complete(action)))
@@ -305,7 +305,7 @@ func TestTheEndSaysWhatWasTaken(t *testing.T) {
 	}
 }
 
-func TestTheSameDecisionIsOne(t *testing.T) {
+func TestEqualDecisionsAreOne(t *testing.T) {
 	w := situations[order.CaptureStuck](t)
 	s := w.state()
 	skip := order.Resolution{Action: order.Skip, Note: "paid in cash"}

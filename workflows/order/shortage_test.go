@@ -11,7 +11,7 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-func TestShortageWaitsLongerAndLongerUntilItsDeadline(t *testing.T) {
+func TestShortagePausesGrowUntilDeadline(t *testing.T) {
 	now, deadline := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), order.DefaultTiming().Reserve
 	short := saga.Later{Step: order.StepReserve, Hint: "tea"}
 	var w *saga.Later
@@ -51,7 +51,7 @@ func TestShortOrderWaits(t *testing.T) {
 	require.Equal(t, order.Record, order.Next(s, w.facts, w.now, w.timing).Kind)
 }
 
-func TestHoldsForNow(t *testing.T) {
+func TestTemporaryHolds(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for name, test := range map[string]struct {
 		state order.State

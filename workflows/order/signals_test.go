@@ -14,7 +14,7 @@ import (
 )
 
 // Anyone may send a signal with Temporal's tools: what becomes part of the log is made fit for it.
-func TestIDsAndCausesOfSignalsAreCleaned(t *testing.T) {
+func TestSignalIDsAndCausesAreCleaned(t *testing.T) {
 	bad := strings.Repeat("x", 300) + "\n"
 	for name, payload := range map[string]any{
 		saga.SignalCancel:    order.Cancellation{ID: bad, Cause: bad},
@@ -32,7 +32,7 @@ func TestIDsAndCausesOfSignalsAreCleaned(t *testing.T) {
 	}
 }
 
-func TestAShipmentSignalOfAnUnknownKindBringsNothing(t *testing.T) {
+func TestUnknownShipmentSignalIsIgnored(t *testing.T) {
 	unknown := order.ShipmentSignal{Kind: "unknown", ShipmentFact: order.ShipmentFact{ID: "s-1", Cause: "s-1"}}
 	require.Equal(t, order.Facts{}, order.FactsOf("42", unknown))
 	c := order.Flow.Collect("42", false)
@@ -41,7 +41,7 @@ func TestAShipmentSignalOfAnUnknownKindBringsNothing(t *testing.T) {
 }
 
 // What a signal without a payload says is the zero value of its payload, as for every receiver of the Temporal SDK.
-func TestASignalWithoutPayloadIsRead(t *testing.T) {
+func TestSignalWithoutPayloadIsRead(t *testing.T) {
 	for _, name := range []string{saga.SignalCancel, order.SignalPayment, order.SignalShipment} {
 		fact, known, err := order.Flow.FactOf("42", name, nil)
 		require.NoError(t, err, name)
@@ -52,7 +52,7 @@ func TestASignalWithoutPayloadIsRead(t *testing.T) {
 
 // Anyone may send what a run otherwise gets from an earlier one: it must neither outgrow a payload, nor end an order in a status that
 // is none.
-func TestAFactOfAnEarlierRunIsChecked(t *testing.T) {
+func TestFactOfAnEarlierRunIsChecked(t *testing.T) {
 	read := func(f saga.Fact) (saga.Fact, error) {
 		raw, err := json.Marshal(f)
 		require.NoError(t, err)

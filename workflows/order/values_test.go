@@ -130,7 +130,7 @@ func TestSameContent(t *testing.T) {
 	}
 }
 
-func TestOrdersOfEveryKindAreTaken(t *testing.T) {
+func TestOrdersOfEveryKindAreAccepted(t *testing.T) {
 	for name, c := range map[string]struct {
 		lines   []order.Line
 		payment string

@@ -82,11 +82,11 @@ func (w *world) state() order.State {
 	return s
 }
 
-// hear takes in a signal.
-func (w *world) hear(payload any) { w.facts.AddFact(order.FactOf("42", payload)) }
+// receive takes in a signal.
+func (w *world) receive(payload any) { w.facts.AddFact(order.FactOf("42", payload)) }
 
-// heard reports whether an event of the type was heard.
-func (w *world) heard(eventType string) bool {
+// received reports whether an event of the type was heard.
+func (w *world) received(eventType string) bool {
 	return slices.ContainsFunc(w.facts.Received, func(f saga.Fact) bool { return f.Type == eventType })
 }
 

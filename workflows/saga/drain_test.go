@@ -20,7 +20,7 @@ func (c *callbacks) Reject(err error)          { c.failed = err }
 func (c *callbacks) Complete(_ any, err error) { c.failed = err }
 
 // An Update that waits returns when its run is released, with the error after which its client sends it again.
-func TestAnUpdateThatWaitsIsReleased(t *testing.T) {
+func TestUpdateThatWaitsIsReleased(t *testing.T) {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quiet{})
 	env := suite.NewTestWorkflowEnvironment()
@@ -54,7 +54,7 @@ func TestAnUpdateThatWaitsIsReleased(t *testing.T) {
 }
 
 // Temporal refuses all Updates of a run after 2,000.
-func TestARunIsDueAfterManyUpdates(t *testing.T) {
+func TestRunContinuesAsNewAfterManyUpdates(t *testing.T) {
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
 	sagatest.ExtendTimeouts(env)

@@ -19,16 +19,16 @@ import (
 )
 
 var (
-	errAway = temporal.NewApplicationError("nobody is there", "away")
-	errNo   = temporal.NewNonRetryableApplicationError("never", "no", nil)
+	errUnavailable = temporal.NewApplicationError("nobody is there", "away")
+	errNo          = temporal.NewNonRetryableApplicationError("never", "no", nil)
 )
 
 // play is a flow that does what its script says, and writes down what the kit tells it.
 type play struct {
 	ctx    workflow.Context
 	script []saga.Action
-	// told is what the kit said, in its order.
-	told []string
+	// log is what the kit said, in its order.
+	log []string
 	// fast tells that remote calls may run inline; patience is how long before something is raised.
 	fast     bool
 	patience time.Duration
@@ -41,7 +41,7 @@ type play struct {
 	drain    saga.Drain
 }
 
-func (p *play) tell(words ...string) { p.told = append(p.told, strings.Join(words, " ")) }
+func (p *play) note(words ...string) { p.log = append(p.log, strings.Join(words, " ")) }
 
 func (p *play) DrainSignals() {
 	for {
@@ -66,7 +66,7 @@ func (p *play) Next(time.Time) saga.Action {
 }
 
 func (p *play) Record() error {
-	p.tell("record")
+	p.note("record")
 	if p.raised {
 		p.raised = false
 		return nil
@@ -89,27 +89,27 @@ func (p *play) Fast() bool             { return p.fast }
 func (p *play) Interrupts(saga.Action) bool { return p.stop }
 
 func (p *play) Fold(a saga.Action, _ input, out output) error {
-	p.tell(a.String(), "answered", out.Answer)
+	p.note(a.String(), "answered", out.Answer)
 	p.script = p.script[1:]
 	return nil
 }
 
 func (p *play) GiveUp(a saga.Action, _ input, cause error) {
-	p.tell("gave up", a.String(), saga.Describe(cause))
+	p.note("gave up", a.String(), saga.Describe(cause))
 	p.script = p.script[1:]
 }
 
 func (p *play) Raise(s saga.Stuck) {
-	p.tell("stuck", s.String(), saga.Describe(s.Cause))
+	p.note("stuck", s.String(), saga.Describe(s.Cause))
 	p.raised = s.Attempts == 1
 	p.raisedAt = append(p.raisedAt, workflow.Now(p.ctx))
 }
 func (p *play) Patience() time.Duration { return p.patience }
-func (p *play) Idle(note string)        { p.tell("idle:", note) }
+func (p *play) Idle(note string)        { p.note("idle:", note) }
 func (p *play) Drain() *saga.Drain      { return &p.drain }
 func (p *play) MayContinueAsNew() bool  { return true }
 func (p *play) ContinueAsNew() error    { return errors.New("a new run") }
-func (p *play) Close() error            { p.tell("close"); return nil }
+func (p *play) Close() error            { p.note("close"); return nil }
 
 // stage runs a play.
 type stage struct {
@@ -167,15 +167,15 @@ func TestInlineFirst(t *testing.T) {
 	s, p := newStage(), &play{script: []saga.Action{doStep("pack"), {Kind: saga.Record}, doStep("send")}}
 	require.NoError(t, s.run(t, p, false))
 	require.Equal(t, []string{"Pack inline", "Send inline"}, s.calls)
-	require.Equal(t, []string{"do pack answered ok", "record", "do send answered ok", "close"}, p.told)
+	require.Equal(t, []string{"do pack answered ok", "record", "do send answered ok", "close"}, p.log)
 }
 
-func TestWhatDoesNotComeThroughInlineBecomesDurable(t *testing.T) {
+func TestFailedLocalActivityBecomesRegular(t *testing.T) {
 	s, p := newStage(), &play{script: []saga.Action{doStep("pack")}}
-	s.errs["Pack"] = times(4, errAway)
+	s.errs["Pack"] = times(4, errUnavailable)
 	require.NoError(t, s.run(t, p, false))
 	require.Equal(t, []string{"Pack inline", "Pack inline", "Pack durable", "Pack durable", "Pack durable"}, s.calls)
-	require.Equal(t, []string{"idle: retrying: do Pack", "do pack answered ok", "close"}, p.told)
+	require.Equal(t, []string{"idle: retrying: do Pack", "do pack answered ok", "close"}, p.log)
 }
 
 func TestRemoteCallsAreInlineWhenTheyAreFast(t *testing.T) {
@@ -186,20 +186,20 @@ func TestRemoteCallsAreInlineWhenTheyAreFast(t *testing.T) {
 	}
 }
 
-func TestADeadlineGivesUpAndNeverSaysThatNothingHappened(t *testing.T) {
-	for name, err := range map[string]error{"unavailable": errAway, "for good": errNo} {
+func TestDeadlineGivesUpWithUnknownOutcome(t *testing.T) {
+	for name, err := range map[string]error{"unavailable": errUnavailable, "for good": errNo} {
 		t.Run(name, func(t *testing.T) {
 			s, p := newStage(), &play{script: []saga.Action{doStep("pack"), {Kind: saga.Lookup, Step: "pack"}, {Kind: saga.Undo, Step: "pack"}}}
 			s.errs["Pack"] = times(1000, err)
 			require.NoError(t, s.run(t, p, false))
-			require.Contains(t, p.told, "gave up do pack "+saga.Describe(err))
-			require.Equal(t, []string{"lookup pack answered ok", "undo pack answered ok", "close"}, p.told[len(p.told)-3:])
+			require.Contains(t, p.log, "gave up do pack "+saga.Describe(err))
+			require.Equal(t, []string{"lookup pack answered ok", "undo pack answered ok", "close"}, p.log[len(p.log)-3:])
 		})
 	}
 }
 
 // What must succeed is raised once, tried again slowly, and never given up.
-func TestWhatMustSucceedIsRaisedAndTriedAgain(t *testing.T) {
+func TestMandatoryActionRaisesAttentionAndIsRetried(t *testing.T) {
 	for _, a := range []saga.Action{{Kind: saga.Undo, Step: "pack"}, doStep("send")} {
 		s, p := newStage(), &play{script: []saga.Action{a}}
 		activity := map[string]string{"pack": "Unpack", "send": "Send"}[a.Step]
@@ -211,21 +211,21 @@ func TestWhatMustSucceedIsRaisedAndTriedAgain(t *testing.T) {
 			"stuck " + a.String() + " never", "idle: stuck: never",
 			"stuck " + a.String() + " never", "idle: stuck: never",
 			a.String() + " answered ok", "close",
-		}, p.told)
+		}, p.log)
 		require.GreaterOrEqual(t, s.env.Now().Sub(before), 3*saga.SlowRetry, "slowly")
 		require.Len(t, s.calls, 4, "not in a hot loop")
 	}
 }
 
 // A saga may be parked for months: what it tries, and what its history holds, is bounded.
-func TestAParkedSagaIsTriedLessAndLess(t *testing.T) {
+func TestPausesOfParkedSagaGrow(t *testing.T) {
 	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "pack"}}}
 	s.errs["Unpack"] = times(100_000, errNo)
 	const parked = 90 * 24 * time.Hour
 	s.env.RegisterDelayedCallback(func() { s.errs["Unpack"] = nil }, parked)
 	began := s.env.Now()
 	require.NoError(t, s.run(t, p, false))
-	require.Equal(t, "undo pack answered ok", p.told[len(p.told)-2])
+	require.Equal(t, "undo pack answered ok", p.log[len(p.log)-2])
 	require.WithinDuration(t, began.Add(parked), s.env.Now(), 2*saga.SlowestRetry)
 	require.Less(t, len(p.raisedAt), int(parked/saga.SlowestRetry)+10)
 	first, second := p.raisedAt[1].Sub(p.raisedAt[0]), p.raisedAt[2].Sub(p.raisedAt[1])
@@ -236,15 +236,15 @@ func TestAParkedSagaIsTriedLessAndLess(t *testing.T) {
 	require.Less(t, last, saga.SlowestRetry*11/10+time.Second)
 }
 
-func TestAParkedSagaContinuesAsNew(t *testing.T) {
+func TestParkedSagaContinuesAsNew(t *testing.T) {
 	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "pack"}}}
 	s.errs["Unpack"] = times(100_000, errNo)
 	s.env.RegisterDelayedCallback(func() { s.env.SetContinueAsNewSuggested(true) }, 24*time.Hour)
 	require.ErrorContains(t, s.run(t, p, false), "a new run")
-	require.NotContains(t, p.told, "close")
+	require.NotContains(t, p.log, "close")
 }
 
-func TestPatienceBoundsTheFirstRound(t *testing.T) {
+func TestAttentionTimeoutBoundsTheFirstAttempts(t *testing.T) {
 	// The test environment gives up after ten attempts: within 42 s.
 	for patience, later := range map[time.Duration]time.Duration{12 * time.Second: 12 * time.Second, 40 * time.Second: saga.SlowBatch} {
 		testPatience(t, patience, later)
@@ -253,57 +253,57 @@ func TestPatienceBoundsTheFirstRound(t *testing.T) {
 
 func testPatience(t *testing.T, patience, later time.Duration) {
 	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "pack"}}, patience: patience}
-	s.errs["Unpack"] = times(60, errAway)
+	s.errs["Unpack"] = times(60, errUnavailable)
 	began := s.env.Now()
 	require.NoError(t, s.run(t, p, false))
-	require.Equal(t, "undo pack answered ok", p.told[len(p.told)-2])
+	require.Equal(t, "undo pack answered ok", p.log[len(p.log)-2])
 	require.Greater(t, len(p.raisedAt), 1)
 	first, second := p.raisedAt[0].Sub(began), p.raisedAt[1].Sub(p.raisedAt[0])
 	require.InDelta(t, p.patience.Seconds(), first.Seconds(), 10)
 	require.InDelta(t, (saga.SlowRetry + later).Seconds(), second.Seconds(), 15)
 }
 
-func TestAFactInterruptsAnAttempt(t *testing.T) {
+func TestFactInterruptsAnAttempt(t *testing.T) {
 	s, p := newStage(), &play{script: []saga.Action{doStep("pack")}}
-	s.errs["Pack"] = times(1000, errAway)
+	s.errs["Pack"] = times(1000, errUnavailable)
 	s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow("word", "hello") }, time.Second)
 	s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow("word", "stop") }, 20*time.Second)
 	before := s.env.Now()
 	require.NoError(t, s.run(t, p, false))
-	require.Equal(t, "close", p.told[len(p.told)-1])
+	require.Equal(t, "close", p.log[len(p.log)-1])
 	require.Less(t, s.env.Now().Sub(before), time.Minute)
-	require.NotContains(t, strings.Join(p.told, "\n"), "gave up", "nobody was told what became of it")
+	require.NotContains(t, strings.Join(p.log, "\n"), "gave up", "nobody was told what became of it")
 }
 
 // Nobody waits for a pause when a fact came together with the failure.
-func TestAFactThatComesWithTheFailureComesFirst(t *testing.T) {
+func TestFactWithFailureIsHandledFirst(t *testing.T) {
 	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "pack"}}, overtaken: true}
 	s.errs["Unpack"] = []error{errNo}
 	before := s.env.Now()
 	require.NoError(t, s.run(t, p, false))
-	require.Equal(t, []string{"close"}, p.told)
+	require.Equal(t, []string{"close"}, p.log)
 	require.Equal(t, before, s.env.Now())
 }
 
-func TestAFactEndsAWait(t *testing.T) {
+func TestFactEndsAWait(t *testing.T) {
 	s := newStage()
 	p := &play{script: []saga.Action{{Kind: saga.Wait, For: "the courier", Until: s.env.Now().Add(time.Hour)}}}
 	s.env.RegisterDelayedCallback(func() { s.env.SignalWorkflow("word", "stop") }, time.Minute)
 	before := s.env.Now()
 	require.NoError(t, s.run(t, p, false))
-	require.Equal(t, []string{"idle: waiting for the courier", "close"}, p.told)
+	require.Equal(t, []string{"idle: waiting for the courier", "close"}, p.log)
 	require.Equal(t, time.Minute, s.env.Now().Sub(before))
 }
 
-func TestACancelledWorkflowGoesOn(t *testing.T) {
+func TestCancelledWorkflowContinues(t *testing.T) {
 	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "pack"}}}
-	s.errs["Unpack"] = times(10, errAway)
+	s.errs["Unpack"] = times(10, errUnavailable)
 	s.env.RegisterDelayedCallback(s.env.CancelWorkflow, time.Second)
 	require.NoError(t, s.run(t, p, false))
-	require.Contains(t, p.told, "undo pack answered ok")
+	require.Contains(t, p.log, "undo pack answered ok")
 }
 
-func TestAnActionWithoutACallEndsTheRun(t *testing.T) {
+func TestActionWithoutACallEndsTheRun(t *testing.T) {
 	s, p := newStage(), &play{script: []saga.Action{{Kind: saga.Undo, Step: "send"}}}
 	require.ErrorContains(t, s.run(t, p, false), `saga "parcel" has no operation for undo send`)
 }

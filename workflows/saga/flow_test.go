@@ -138,7 +138,7 @@ func TestDefinition(t *testing.T) { sagatest.Definition(t, ptr(topUps()), start)
 
 func TestModel(t *testing.T) { sagatest.Model(t, ptr(topUps()), start) }
 
-func TestTableDecidesTheWholeWay(t *testing.T) {
+func TestTableDeterminesEveryStep(t *testing.T) {
 	c := newCard(t, 500)
 	c.wants(saga.Do, "lock")
 	c.outcome("lock", "card.locked", nil)
@@ -160,7 +160,7 @@ func TestTableDecidesTheWholeWay(t *testing.T) {
 	require.Equal(t, "7", c.records[len(c.records)-1].Subject)
 }
 
-func TestRowThatDoesNotApplyIsPassedOver(t *testing.T) {
+func TestInapplicableRowIsSkipped(t *testing.T) {
 	c := newCard(t, 5)
 	c.outcome("lock", "card.locked", nil)
 	c.outcome("charge", "card.charged", nil)
@@ -220,7 +220,7 @@ func TestCompensationIsNewestFirst(t *testing.T) {
 	}
 }
 
-func TestApprovalInViewComesBeforeACancellation(t *testing.T) {
+func TestApprovalPrecedesCancellation(t *testing.T) {
 	c := newCard(t, 500)
 	c.outcome("lock", "card.locked", nil)
 	c.outcome("charge", "card.charged", nil)
@@ -245,7 +245,7 @@ func TestGivenUpStepIsLookedUpFirst(t *testing.T) {
 	c.wants(saga.Lookup, "charge")
 }
 
-func TestStuckStepWaitsForAPerson(t *testing.T) {
+func TestStuckStepNeedsAttention(t *testing.T) {
 	for name, c := range map[string]struct {
 		resolution saga.Resolution
 		event      string
@@ -294,7 +294,7 @@ func TestFoldDoesNotChangeTheOldState(t *testing.T) {
 	require.True(t, c.state().Has("lock", "card.locked"))
 }
 
-func TestCheckNamesWhatIsWrong(t *testing.T) {
+func TestCheckNamesEveryDefect(t *testing.T) {
 	require.NoError(t, ptr(topUps()).Check())
 	for want, spoil := range map[string]func(f *saga.Flow[topUp, till]){
 		"a flow must have a Name": func(f *saga.Flow[topUp, till]) { f.Name = "" },

@@ -31,11 +31,13 @@ type approval struct {
 	By string `json:"by,omitempty"`
 }
 
-type desk struct{}
+type participants struct{}
 
-func tickets() *saga.Flow[ticket, desk] {
-	call := &saga.Operation[ticket, desk]{Run: func(desk, context.Context, saga.Call[ticket]) (saga.Outcome, error) { return saga.Done(nil), nil }}
-	return &saga.Flow[ticket, desk]{
+func tickets() *saga.Flow[ticket, participants] {
+	call := &saga.Operation[ticket, participants]{Run: func(participants, context.Context, saga.Call[ticket]) (saga.Outcome, error) {
+		return saga.Done(nil), nil
+	}}
+	return &saga.Flow[ticket, participants]{
 		Name: "ticket", Stream: "ticket", Subject: "ticketId", Queue: "tickets",
 		Start: saga.StartWith(func(s *ticket) *seats { return &s.Order }, func(v *seats, p *saga.Problems) {
 			p.Require(v.Count > 0, "/count", "must be above zero")
@@ -51,7 +53,7 @@ func tickets() *saga.Flow[ticket, desk] {
 			"ticket.sent/1.json": {Data: []byte("{}")}, "ticket.accepted/1.json": {Data: []byte("{}")}, "ticket.wanted/1.json": {Data: []byte("{}")},
 			"ticket.not_wanted/1.json": {Data: []byte("{}")}, "ticket.allowed/1.json": {Data: []byte("{}")},
 		},
-		Steps: []saga.Step[ticket, desk]{
+		Steps: []saga.Step[ticket, participants]{
 			{Name: "hold", Kind: saga.Compensable, Do: call, Undo: call, Done: "ticket.held", Undone: []string{"ticket.freed"}, Deadline: "HOLD"},
 			{Name: "allow", Kind: saga.Await, When: func(s *ticket) bool { return s.Order.Count > 4 }, Done: "ticket.allowed_by", Wait: &saga.WaitRule{
 				On: []string{"ticket.allowed"}, For: "a manager", Since: "hold", Deadline: "ALLOW", Overdue: "not_allowed",
@@ -62,7 +64,7 @@ func tickets() *saga.Flow[ticket, desk] {
 	}
 }
 
-func TestAStartIsReadAndKept(t *testing.T) {
+func TestStartIsReadAndStored(t *testing.T) {
 	f := tickets()
 	require.NoError(t, f.Check())
 	data, err := f.ReadStart("a/1", json.RawMessage(`{"show":"hamlet","count":2}`), "")
@@ -104,7 +106,7 @@ func TestAStartIsReadAndKept(t *testing.T) {
 	require.Equal(t, fault.Invalid, fault.CodeOf(err))
 }
 
-func TestAFactOfAnEventIsRead(t *testing.T) {
+func TestFactOfAnEventIsRead(t *testing.T) {
 	in := tickets().Inbound[2]
 	fact, err := in.ReadFact("7", "f-1", "e-1", json.RawMessage(`{"ticketId":"7","by":"ada","more":[1]}`))
 	require.NoError(t, err)
@@ -139,14 +141,14 @@ func TestEveryEventOfAFlowHasASchema(t *testing.T) {
 }
 
 func TestCheckOfInbound(t *testing.T) {
-	for want, change := range map[string]func(f *saga.Flow[ticket, desk]){
-		`the event "ticket.wanted" starts sagas: the flow must have Start`: func(f *saga.Flow[ticket, desk]) { f.Start = nil },
-		`no step waits for the event "ticket.heard"`:                       func(f *saga.Flow[ticket, desk]) { f.Inbound[2].Name = "ticket.heard" },
-		`at most one event type may cancel, not 2`:                         func(f *saga.Flow[ticket, desk]) { f.Inbound[0].Role = saga.RoleCancel },
-		`the event "ticket.not_wanted" is used twice`:                      func(f *saga.Flow[ticket, desk]) { f.Inbound[0].Name = "ticket.not_wanted" },
-		`CancelRequested is "other", but the event that cancels is`:        func(f *saga.Flow[ticket, desk]) { f.CancelRequested = "other" },
-		`"sing" is not a role of an event`:                                 func(f *saga.Flow[ticket, desk]) { f.Inbound[0].Role = "sing" },
-		`the type "ticket.event_late" is reserved`:                         func(f *saga.Flow[ticket, desk]) { f.Steps[0].Done = "ticket.event_late" },
+	for want, change := range map[string]func(f *saga.Flow[ticket, participants]){
+		`the event "ticket.wanted" starts sagas: the flow must have Start`: func(f *saga.Flow[ticket, participants]) { f.Start = nil },
+		`no step waits for the event "ticket.heard"`:                       func(f *saga.Flow[ticket, participants]) { f.Inbound[2].Name = "ticket.heard" },
+		`at most one event type may cancel, not 2`:                         func(f *saga.Flow[ticket, participants]) { f.Inbound[0].Role = saga.RoleCancel },
+		`the event "ticket.not_wanted" is used twice`:                      func(f *saga.Flow[ticket, participants]) { f.Inbound[0].Name = "ticket.not_wanted" },
+		`CancelRequested is "other", but the event that cancels is`:        func(f *saga.Flow[ticket, participants]) { f.CancelRequested = "other" },
+		`"sing" is not a role of an event`:                                 func(f *saga.Flow[ticket, participants]) { f.Inbound[0].Role = "sing" },
+		`the type "ticket.event_late" is reserved`:                         func(f *saga.Flow[ticket, participants]) { f.Steps[0].Done = "ticket.event_late" },
 	} {
 		f := tickets()
 		change(f)
@@ -154,7 +156,7 @@ func TestCheckOfInbound(t *testing.T) {
 	}
 }
 
-func TestAViewShowsHowFarEachStepIs(t *testing.T) {
+func TestViewShowsProgressOfEachStep(t *testing.T) {
 	f := tickets()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var records []event.Record

@@ -138,7 +138,7 @@ func (w *loading) run() saga.Action {
 	}
 }
 
-func (w *loading) hear(eventType, name, id string) {
+func (w *loading) receive(eventType, name, id string) {
 	w.facts.AddFact(saga.Fact{Type: eventType, ID: id, Cause: id, Identity: event.DerivedID(id), Part: name, Data: []byte(fmt.Sprintf(`{"box":%q}`, name))})
 }
 
@@ -149,7 +149,7 @@ func (w *loading) types() (types []string) {
 	return types
 }
 
-func TestPartsInAnyOrderAndAgain(t *testing.T) {
+func TestPartsInAnyOrderWithDuplicates(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := rapid.IntRange(1, 6).Draw(t, "boxes")
 		w := newLoading(t, want)
@@ -158,9 +158,9 @@ func TestPartsInAnyOrderAndAgain(t *testing.T) {
 			name := fmt.Sprintf("b%d", rapid.IntRange(1, want).Draw(t, "box"))
 			if kind := rapid.SampledFrom([]string{"box.there", "box.lost"}).Draw(t, "type"); kind == "box.there" {
 				come[name] = true
-				w.hear(kind, name, fmt.Sprintf("e%d", n))
+				w.receive(kind, name, fmt.Sprintf("e%d", n))
 			} else {
-				w.hear(kind, name, fmt.Sprintf("e%d", n))
+				w.receive(kind, name, fmt.Sprintf("e%d", n))
 			}
 			if rapid.Bool().Draw(t, "run") {
 				w.run()
@@ -179,10 +179,10 @@ func TestPartsInAnyOrderAndAgain(t *testing.T) {
 	})
 }
 
-func TestAPartIsRecordedAsSoonAsTheSagaGoesForward(t *testing.T) {
+func TestPartIsRecordedAfterThePivot(t *testing.T) {
 	w := newLoading(t, 3)
-	w.hear("box.there", "a", "e1")
-	w.hear("box.lost", "b", "e2")
+	w.receive("box.there", "a", "e1")
+	w.receive("box.lost", "b", "e2")
 	require.Equal(t, saga.Wait, w.run().Kind)
 	require.Equal(t, []string{
 		"load.accepted", "load.asked", "load.settling", "load.box_there", "load.box_lost", "load.weighed", "load.needs_attention",
@@ -190,15 +190,15 @@ func TestAPartIsRecordedAsSoonAsTheSagaGoesForward(t *testing.T) {
 	require.Equal(t, "b", w.s.Attention.Item)
 	require.Equal(t, "e1", w.records[3].CausationID)
 	require.True(t, w.s.Caused(event.DerivedID("e1")))
-	w.hear("box.there", "b", "e3")
-	w.hear("box.there", "c", "e4")
+	w.receive("box.there", "b", "e3")
+	w.receive("box.there", "c", "e4")
 	w.run()
 	require.Equal(t, []string{"load.box_there", "load.attention_resolved", "load.arrived", "load.completed"}, w.types()[7:])
 }
 
-func TestASkippedPartLeavesTheOthersAwaited(t *testing.T) {
+func TestSkippedPartKeepsWaitingForOthers(t *testing.T) {
 	w := newLoading(t, 2)
-	w.hear("box.lost", "b", "e1")
+	w.receive("box.lost", "b", "e1")
 	w.run()
 	_, allowed := w.f.AttentionKind(&w.s)
 	require.Equal(t, []saga.ResolutionAction{saga.Skip, saga.Substitute}, allowed)

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-func TestTheClosedLoopKeepsItsClientsBusy(t *testing.T) {
+func TestClosedLoopKeepsClientsBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var now, most int
@@ -44,7 +44,7 @@ func TestTheClosedLoopKeepsItsClientsBusy(t *testing.T) {
 
 // A server that answers in 1 ms stalls once for a second. A hundred orders were due meanwhile: each of them waited.
 // A loop that measures from when it got to send would have seen one slow order.
-func TestTheOpenLoopCountsWhatWaitedBehindAStall(t *testing.T) {
+func TestOpenLoopCountsDelayAfterStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		timetable := make([]time.Duration, 200)
 		for i := range timetable {
@@ -72,7 +72,7 @@ func TestTheOpenLoopCountsWhatWaitedBehindAStall(t *testing.T) {
 	})
 }
 
-func TestTheOpenLoopDoesNotWaitForAnswers(t *testing.T) {
+func TestOpenLoopDoesNotWaitForAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		timetable := []time.Duration{0, 10 * time.Millisecond, 20 * time.Millisecond}
 		sample, err := load.Open(t.Context(), timetable, 100, func(context.Context, int) error {
@@ -85,7 +85,7 @@ func TestTheOpenLoopDoesNotWaitForAnswers(t *testing.T) {
 	})
 }
 
-func TestTheFirstErrorEndsALoop(t *testing.T) {
+func TestFirstErrorEndsLoop(t *testing.T) {
 	broken := errors.New("lost")
 	fail := func(ctx context.Context, i int) error {
 		if i == 3 {

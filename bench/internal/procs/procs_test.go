@@ -63,7 +63,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-func TestTheMachine(t *testing.T) {
+func TestMachineInfo(t *testing.T) {
 	m, ok := fake(t).Machine()
 	require.True(t, ok)
 	require.Equal(t, procs.Machine{Busy: 2600 * time.Millisecond, Total: 10 * time.Second}, m)
@@ -72,7 +72,7 @@ func TestTheMachine(t *testing.T) {
 }
 
 // Ten seconds of processor time, of which six were used, four of them by the watched processes.
-func TestWhatOthersUse(t *testing.T) {
+func TestUsageOfOtherProcesses(t *testing.T) {
 	used := func(cpu time.Duration) map[string]procs.Usage { return map[string]procs.Usage{"service": {CPU: cpu}} }
 	before := procs.Snapshot{Processes: used(time.Second), Machine: procs.Machine{Busy: 20 * time.Second, Total: 100 * time.Second}}
 	after := procs.Snapshot{Processes: used(5 * time.Second), Machine: procs.Machine{Busy: 26 * time.Second, Total: 110 * time.Second}}
@@ -80,7 +80,7 @@ func TestWhatOthersUse(t *testing.T) {
 	require.Zero(t, procs.Snapshot{Processes: used(5 * time.Second)}.Foreign(procs.Snapshot{Processes: used(0)}), "nothing is known")
 }
 
-func TestTheListenerOfAPort(t *testing.T) {
+func TestListenerOfPort(t *testing.T) {
 	r := fake(t)
 	pid, ok := r.Listener("127.0.0.1:7241")
 	require.True(t, ok)
@@ -93,7 +93,7 @@ func TestTheListenerOfAPort(t *testing.T) {
 
 // A server's database is found by what the server is connected to, and counts with all its processes: the live ones and those that
 // have ended. A server that talks to itself stores nowhere else.
-func TestTheStoreBehindAServer(t *testing.T) {
+func TestStoreOfServer(t *testing.T) {
 	r := fake(t)
 	require.Equal(t, map[int]string{50: "postgres"}, r.Behind(42))
 	require.Empty(t, r.Behind(7))
@@ -123,14 +123,14 @@ func TestProcessesOfOneName(t *testing.T) {
 	require.Zero(t, w.Now().Since(before)["service"], "what has gone takes nothing away")
 }
 
-func TestWithoutProcNothingIsKnown(t *testing.T) {
+func TestMissingProcFilesystem(t *testing.T) {
 	w := procs.NewWatch(procs.NewReader(filepath.Join(t.TempDir(), "missing")))
 	require.False(t, w.Server("mongodb", "127.0.0.1:27017"))
 	w.Processes("service", os.Getpid())
 	require.Empty(t, w.Now().Processes)
 }
 
-func TestAWatchOverThisProcess(t *testing.T) {
+func TestWatchOfThisProcess(t *testing.T) {
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
 		t.Skip("there is no /proc here")
 	}

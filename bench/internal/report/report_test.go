@@ -67,7 +67,7 @@ func example() *report.Report {
 	return r
 }
 
-func TestRatiosAreThoseOfTheRounds(t *testing.T) {
+func TestRatiosAreComputedPerRound(t *testing.T) {
 	r := example()
 	require.Equal(t, stats.Spread{Median: 1, Min: 1, Max: 1, Rounds: 3}, r.Scenarios[0].ToFloor)
 	require.Equal(t, stats.Spread{Median: 0.6, Min: 0.5, Max: 0.6, Rounds: 3}, r.Scenarios[3].ToFloor)
@@ -107,7 +107,7 @@ func TestAims(t *testing.T) {
 }
 
 // A CPU bound machine would do as many orders as its processors have time for.
-func TestTheFloorsShareOfTheCPU(t *testing.T) {
+func TestBaselineCPUShare(t *testing.T) {
 	r := example()
 	r.Scenarios[3].Rounds[0].CPU = map[string]float64{"bench": 0.5, "service": 2.5}
 	r.Scenarios[3].Rounds[1].CPU = map[string]float64{"service": 5}
@@ -117,7 +117,7 @@ func TestTheFloorsShareOfTheCPU(t *testing.T) {
 	require.Equal(t, stats.Spread{Median: 0.5, Min: 0.5, Max: 0.5, Rounds: 2}, r.Scenarios[3].CPUToFloor)
 }
 
-func TestAReportSaysWhenTheMachineWasNotAlone(t *testing.T) {
+func TestReportNamesOtherLoad(t *testing.T) {
 	r := example()
 	require.Len(t, r.Notes, 1)
 	for i := range r.Scenarios {
@@ -141,7 +141,7 @@ func TestGolden(t *testing.T) {
 	require.Equal(t, string(want), text, "write it anew with -update after a change that is meant")
 }
 
-func TestThePlotIsXML(t *testing.T) {
+func TestPlotIsXML(t *testing.T) {
 	svg, err := example().SVG()
 	require.NoError(t, err)
 	require.NoError(t, xml.Unmarshal([]byte(svg), &struct{}{}))
@@ -153,7 +153,7 @@ func TestThePlotIsXML(t *testing.T) {
 	require.NotContains(t, svg, "NaN")
 }
 
-func TestAReportIsData(t *testing.T) {
+func TestReportIsValidJSON(t *testing.T) {
 	raw, err := json.Marshal(example())
 	require.NoError(t, err)
 	var back report.Report

@@ -34,7 +34,7 @@ func TestCommandsPerOrder(t *testing.T) {
 	require.Nil(t, now.PerOrder(nil, 4))
 }
 
-func TestARunHasNamesOfItsOwn(t *testing.T) {
+func TestRunHasUniqueNames(t *testing.T) {
 	for _, name := range []string{"TEMPORAL_ADDRESS", "MONGODB_URI", "AMQP_URL"} {
 		t.Setenv(name, "")
 	}
@@ -58,7 +58,7 @@ func TestARunHasNamesOfItsOwn(t *testing.T) {
 }
 
 // A benchmark that loses or doubles an order fails.
-func TestTheVerdict(t *testing.T) {
+func TestResult(t *testing.T) {
 	orders := func(ends map[string]string) *audit.Report { return &audit.Report{Orders: ends} }
 	placed := map[string]string{"a": "order.completed", "b": "order.rejected"}
 	require.NoError(t, judge(orders(map[string]string{"a": "order.completed", "b": "order.rejected"}), placed))
@@ -77,7 +77,7 @@ func TestTheVerdict(t *testing.T) {
 	require.ErrorContains(t, judge(many, map[string]string{"x": "order.completed"}), "1 things do not hold")
 }
 
-func TestReconcileDecidesToo(t *testing.T) {
+func TestReconcileAffectsResult(t *testing.T) {
 	script := func(text string) string {
 		path := filepath.Join(t.TempDir(), "ordersaga")
 		require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700))
@@ -90,7 +90,7 @@ func TestReconcileDecidesToo(t *testing.T) {
 }
 
 // A substitute is never reported as MongoDB.
-func TestTheNameOfTheServer(t *testing.T) {
+func TestServerName(t *testing.T) {
 	var build buildInfo
 	var status serverStatus
 	build.Version = "8.0.4"

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-func TestTheSeedDecidesAboutEveryOrder(t *testing.T) {
+func TestSeedDeterminesEveryOrder(t *testing.T) {
 	b := Basket{Declined: 0.1, Lines: 20}
 	orders := b.Orders(1000, 7, "run-rest-1")
 	require.Equal(t, orders, b.Orders(1000, 7, "run-rest-1"))
@@ -49,7 +49,7 @@ func TestTheSeedDecidesAboutEveryOrder(t *testing.T) {
 }
 
 // Each process of the service that takes orders has its turn.
-func TestTheShopGoesFromDoorToDoor(t *testing.T) {
+func TestShopCompletesOrders(t *testing.T) {
 	s := &Shop{clients: []harness.Client{{URL: "a"}, {URL: "b"}, {URL: "c"}}}
 	turns := map[string]int{}
 	for range 9 {
@@ -58,7 +58,7 @@ func TestTheShopGoesFromDoorToDoor(t *testing.T) {
 	require.Equal(t, map[string]int{"a": 3, "b": 3, "c": 3}, turns)
 }
 
-func TestNewsMayPrecedeItsListener(t *testing.T) {
+func TestEventMayPrecedeItsWaiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNews()
 		n.tell("early", Completed, "e-1")
@@ -86,7 +86,7 @@ func TestNewsMayPrecedeItsListener(t *testing.T) {
 	})
 }
 
-func TestTheSameEventTwiceIsFineAndTwoEndsAreNot(t *testing.T) {
+func TestDuplicateEventIsAcceptedAndTwoEndsAreRefused(t *testing.T) {
 	n := newNews()
 	n.tell("a", Completed, "e-1")
 	n.tell("a", Completed, "e-1")
@@ -96,7 +96,7 @@ func TestTheSameEventTwiceIsFineAndTwoEndsAreNot(t *testing.T) {
 }
 
 // A POST waits for a minute at most. When the order takes longer, the bus tells its end.
-func TestAPostMayBeOverBeforeItsOrder(t *testing.T) {
+func TestOrderMayEndBeforeItsPostReturns(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		assert.Equal(t, "wait=60", r.Header.Get("Prefer"))
 		w.WriteHeader(http.StatusAccepted)

@@ -31,7 +31,7 @@ func TestPercentiles(t *testing.T) {
 }
 
 // What a percentile promises: at least that share is not above it, and with one sample less it would not be so.
-func TestAPercentileIsTheSmallestThatCovers(t *testing.T) {
+func TestPercentileIsSmallestCoveringValue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOfN(rapid.Int64Range(0, 50), 1, 60).Draw(t, "values")
 		q := rapid.Float64Range(0.001, 1).Draw(t, "q")
@@ -73,7 +73,7 @@ func TestRatiosArePairedByRound(t *testing.T) {
 	require.Zero(t, stats.Ratios(measured, map[int]float64{1: 0}).Rounds)
 }
 
-func TestTheTimetable(t *testing.T) {
+func TestSchedule(t *testing.T) {
 	times := stats.Timetable(5000, 100, 7)
 	require.True(t, slices.IsSorted(times))
 	require.InEpsilon(t, 50*time.Second, times[len(times)-1], 0.1, "5,000 orders at 100 a second take 50 s")

@@ -36,7 +36,7 @@ func TestCall(t *testing.T) {
 	}
 }
 
-func TestClosedServerIsGone(t *testing.T) {
+func TestClosedServerIsUnreachable(t *testing.T) {
 	server, err := Serve(t.TempDir(), func(context.Context, Request) Response { return Response{} })
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestClosedServerIsGone(t *testing.T) {
 	}
 }
 
-func TestLongPathsGetAFolderOfTheirOwn(t *testing.T) {
+func TestLongPathsGetAShortFolder(t *testing.T) {
 	t.Setenv("TMPDIR", "/tmp")
 	server, err := Serve(filepath.Join(t.TempDir(), strings.Repeat("x", pathLimit)), func(context.Context, Request) Response { return Response{} })
 	if err != nil {
@@ -88,7 +88,7 @@ func TestCloseEndsRunningRequests(t *testing.T) {
 	}
 }
 
-func TestCloseDoesNotWaitForTheSilent(t *testing.T) {
+func TestCloseDoesNotWaitForIdleConnections(t *testing.T) {
 	server, err := Serve(t.TempDir(), func(context.Context, Request) Response { return Response{} })
 	if err != nil {
 		t.Fatal(err)

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestLookUpsByIDUseAnIndex: the plan of the query that the server makes for {_id: …}, on a collection that it made.
-func TestLookUpsByIDUseAnIndex(t *testing.T) {
+// TestLookupsByIDUseAnIndex: the plan of the query that the server makes for {_id: …}, on a collection that it made.
+func TestLookupsByIDUseAnIndex(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "shop.sqlite")
 	db, err := sql.Open("sqlite", "file:"+path)
 	if err != nil {

@@ -57,7 +57,7 @@ func TestFromSkipsPortsInUse(t *testing.T) {
 	}
 }
 
-func TestTwoLaunchersNeverShareAPort(t *testing.T) {
+func TestLaunchersNeverShareAPort(t *testing.T) {
 	dir := t.TempDir()
 	first, second := open(t, dir), open(t, dir)
 	port, err := first.Any()

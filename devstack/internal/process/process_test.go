@@ -147,7 +147,7 @@ func TestSignalsReachTheProgramOrItsGroup(t *testing.T) {
 	}
 }
 
-func TestKillTakesDescendantsAlong(t *testing.T) {
+func TestKillEndsDescendants(t *testing.T) {
 	log, lines := output(t)
 	p := start(t, Spec{Args: []string{"sh", "-c", `setsid sh -c 'trap "" TERM; echo $$; sleep 1000; :' & wait`}, Foreign: true, Log: log})
 	grandchild := readPID(t, lines)
@@ -160,7 +160,7 @@ func TestKillTakesDescendantsAlong(t *testing.T) {
 	}
 }
 
-func TestProgramsEndTakesDescendantsAlong(t *testing.T) {
+func TestProgramExitEndsDescendants(t *testing.T) {
 	log, lines := output(t)
 	p := start(t, Spec{
 		Args:    []string{"sh", "-c", `trap 'exit 4' TERM; sh -c 'trap "" TERM; echo $$; sleep 1000; :' & wait`},
@@ -176,7 +176,7 @@ func TestProgramsEndTakesDescendantsAlong(t *testing.T) {
 	}
 }
 
-func TestEmbeddedServerEndsWithTheLifeline(t *testing.T) {
+func TestEmbeddedServerEndsWithItsParent(t *testing.T) {
 	log, lines := output(t)
 	p := start(t, Spec{Args: []string{os.Args[0], "embedded"}, Log: log})
 	if pid := readPID(t, lines); pid != p.PID() {
@@ -186,7 +186,7 @@ func TestEmbeddedServerEndsWithTheLifeline(t *testing.T) {
 	await(t, p)
 }
 
-func TestLaunchersDeathEndsEverything(t *testing.T) {
+func TestLauncherDeathEndsAllProcesses(t *testing.T) {
 	log, lines := output(t)
 	launcher := exec.Command(os.Args[0], "launcher", "sh", "-c", `echo $PPID; setsid sh -c 'echo $$; sleep 1000; :' & wait`)
 	launcher.Stdout = log

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestSweepFindsWhatAKilledKeeperLeft is the case that no pipe covers.
-func TestSweepFindsWhatAKilledKeeperLeft(t *testing.T) {
+// TestSweepFindsProcessesOfKilledSupervisor is the case that no pipe covers.
+func TestSweepFindsProcessesOfKilledSupervisor(t *testing.T) {
 	mark, orphan := orphaned(t)
 	Sweep(mark, patience)
 	if left := Marked(mark); len(left) != 0 {
@@ -18,8 +18,8 @@ func TestSweepFindsWhatAKilledKeeperLeft(t *testing.T) {
 	awaitGone(t, orphan)
 }
 
-// TestSweepKillsHoweverLateItIs: a launcher that was suspended has no time left.
-func TestSweepKillsHoweverLateItIs(t *testing.T) {
+// TestLateSweepKillsProcesses: a launcher that was suspended has no time left.
+func TestLateSweepKillsProcesses(t *testing.T) {
 	mark, orphan := orphaned(t)
 	Sweep(mark, 0)
 	awaitGone(t, orphan)

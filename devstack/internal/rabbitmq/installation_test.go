@@ -62,7 +62,7 @@ func TestLocateInARootFolder(t *testing.T) {
 }
 
 // The command sees the other system's files and the node's folder, and its mounts are gone with it.
-func TestACommandRunsInARootFolder(t *testing.T) {
+func TestCommandRunsInARootFolder(t *testing.T) {
 	if err := canEnterRoot(); err != nil {
 		t.Skip(err)
 	}

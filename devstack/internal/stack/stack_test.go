@@ -85,7 +85,7 @@ var (
 	context   = Context{Control: "/c", Executable: "/e", EmptyFile: "/empty", RabbitMQControl: "/ctl"}
 )
 
-func TestEnvironmentReplacesWhatWasThere(t *testing.T) {
+func TestEnvironmentReplacesExistingValues(t *testing.T) {
 	s, _ := Select("", "", lookup())
 	got := values(Environment([]string{
 		"PATH=/bin", "TEMPORAL_API_KEY=secret", "TEMPORAL_PROFILE=cloud", "TEMPORAL_TLS_SERVER_NAME=x",
@@ -109,7 +109,7 @@ func TestEnvironmentReplacesWhatWasThere(t *testing.T) {
 	}
 }
 
-func TestEnvironmentKeepsExternalServersAndForgetsAbsentOnes(t *testing.T) {
+func TestEnvironmentKeepsExternalAndRemovesAbsentServers(t *testing.T) {
 	s, err := Select("rabbitmq", "temporal", lookup("TEMPORAL_ADDRESS=t:1"))
 	if err != nil {
 		t.Fatal(err)

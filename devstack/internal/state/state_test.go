@@ -46,7 +46,7 @@ func TestFolderWithoutOwner(t *testing.T) {
 	}
 }
 
-func TestThrowawayFoldersDoNotPileUp(t *testing.T) {
+func TestTemporaryFoldersAreRemoved(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	abandoned, err := OpenThrowaway()
 	if err != nil {

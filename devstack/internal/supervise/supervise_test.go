@@ -156,7 +156,7 @@ func TestInterruptedStart(t *testing.T) {
 	}
 }
 
-func TestUnexpectedDeathIsTold(t *testing.T) {
+func TestUnexpectedExitIsReported(t *testing.T) {
 	f := supervisor(t, generous, map[string]string{"a": serving}, nil)
 	if err := f.StartAll(t.Context()); err != nil {
 		t.Fatal(err)
@@ -172,7 +172,7 @@ func TestUnexpectedDeathIsTold(t *testing.T) {
 	}
 }
 
-func TestStubbornComponentsAreKilled(t *testing.T) {
+func TestUnresponsiveComponentsAreKilled(t *testing.T) {
 	f := supervisor(t, generous, map[string]string{"a": stubborn}, func(c *Component) { c.StopLimit = 50 * time.Millisecond })
 	if err := f.StartAll(t.Context()); err != nil {
 		t.Fatal(err)

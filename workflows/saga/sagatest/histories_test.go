@@ -17,7 +17,7 @@ func TestHistories(t *testing.T) {
 	dir, wrong := t.TempDir(), t.TempDir()
 	cells := stayCells(nil)
 	Record(t, dir, cells)
-	require.Contains(t, verdict(t, func(t testing.TB) { Histories(t, dir, cells.Flow) }), "has no history of the workflow stay")
+	require.Contains(t, failureOf(t, func(t testing.TB) { Histories(t, dir, cells.Flow) }), "has no history of the workflow stay")
 
 	t.Setenv(recordVariable, "1")
 	Record(t, dir, cells)
@@ -28,15 +28,15 @@ func TestHistories(t *testing.T) {
 
 	other := stays()
 	other.Steps = append(other.Steps[:6:6], other.Steps[7:]...)
-	require.Contains(t, verdict(t, func(t testing.TB) { Histories(t, dir, other) }), "does not replay")
+	require.Contains(t, failureOf(t, func(t testing.TB) { Histories(t, dir, other) }), "does not replay")
 
 	cells.Journeys[0].End = saga.Rejected
-	require.Contains(t, verdict(t, func(t testing.TB) { Record(t, wrong, cells) }), "the saga is completed, and not rejected")
+	require.Contains(t, failureOf(t, func(t testing.TB) { Record(t, wrong, cells) }), "the saga is completed, and not rejected")
 	require.NoError(t, os.WriteFile(files[0], []byte("{"), 0o600))
-	require.Contains(t, verdict(t, func(t testing.TB) { Histories(t, dir, cells.Flow) }), "is no history")
+	require.Contains(t, failureOf(t, func(t testing.TB) { Histories(t, dir, cells.Flow) }), "is no history")
 }
 
-func TestHistoriesOfNothing(t *testing.T) {
+func TestHistoriesRefusesEmptyFolder(t *testing.T) {
 	dir := t.TempDir()
-	require.Contains(t, verdict(t, func(t testing.TB) { Histories(t, dir, stays()) }), "has no history of the workflow stay")
+	require.Contains(t, failureOf(t, func(t testing.TB) { Histories(t, dir, stays()) }), "has no history of the workflow stay")
 }

@@ -122,7 +122,7 @@ func TestMatrixNoticesAWrongFlow(t *testing.T) {
 	}
 }
 
-func TestMatrixSaysWhatIsMissing(t *testing.T) {
+func TestMatrixReportsMissingCells(t *testing.T) {
 	for want, spoil := range map[string]func(c *Cells[stay, *house]){
 		"has Flow, NewWorld and Journeys":  func(c *Cells[stay, *house]) { c.NewWorld = nil },
 		"a flow must have a Name":          func(c *Cells[stay, *house]) { c.Flow.Name = "" },
@@ -143,7 +143,7 @@ func TestMatrixSaysWhatIsMissing(t *testing.T) {
 }
 
 // A journey that goes another way without a fault is a cell that fails.
-func TestMatrixNoticesAWrongJourney(t *testing.T) {
+func TestMatrixNoticesWrongSequence(t *testing.T) {
 	for want, spoil := range map[string]func(c *Cells[stay, *house]){
 		"the saga is completed (), and not rejected":            func(c *Cells[stay, *house]) { c.Journeys[0].End = saga.Rejected },
 		`because of "declined", and not of "sold_out"`:          func(c *Cells[stay, *house]) { c.Journeys[2].Reason = "sold_out" },
@@ -157,7 +157,7 @@ func TestMatrixNoticesAWrongJourney(t *testing.T) {
 }
 
 // A cell that fails says what happened, and how it is run alone.
-func TestFailedCellSaysWhatHappened(t *testing.T) {
+func TestFailedCellReportsItsEvents(t *testing.T) {
 	cells := stayCells(func(h *house) { h.surprised = true })
 	why := firstFailure(t, cells)
 	for _, want := range []string{"FAULT: ", "after", "+ 1 accept: stay.accepted", "do of hold: Done"} {
@@ -226,7 +226,7 @@ func TestDrawsShareTheCells(t *testing.T) {
 }
 
 // A world in which time passes between two runs: what waited is overdue.
-func TestPauseGoesPastTheDeadline(t *testing.T) {
+func TestPauseExceedsTheDeadline(t *testing.T) {
 	p, err := newPlan(t, stayCells(nil))
 	require.NoError(t, err)
 	for _, c := range p.cells {
@@ -251,7 +251,7 @@ func TestFactsSurviveJSON(t *testing.T) {
 }
 
 // Each fault does what it says.
-func TestFaultsStrike(t *testing.T) {
+func TestFaultsAreInjected(t *testing.T) {
 	p, err := newPlan(t, stayCells(nil))
 	require.NoError(t, err)
 	type want struct {

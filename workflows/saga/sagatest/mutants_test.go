@@ -54,8 +54,8 @@ func (r *recorder) FailNow() {
 
 func (r *recorder) Failed() bool { return r.failed }
 
-// verdict runs a test that may fail, and returns why it did; "" if it passed.
-func verdict(t *testing.T, test func(t testing.TB)) string {
+// failureOf runs a test that may fail, and returns why it did; "" if it passed.
+func failureOf(t *testing.T, test func(t testing.TB)) string {
 	t.Helper()
 	for name, value := range map[string]string{"rapid.nofailfile": "true", "rapid.shrinktime": "0s"} {
 		before := flag.Lookup(name).Value.String()
@@ -103,7 +103,7 @@ func TestModelNoticesAWrongTable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := bookings()
 			spoil(f)
-			why := verdict(t, func(t testing.TB) { Model(t, f, begin) })
+			why := failureOf(t, func(t testing.TB) { Model(t, f, begin) })
 			require.NotEmpty(t, why, "the mutant survives")
 			t.Log(why)
 		})
@@ -282,7 +282,7 @@ func TestModelNoticesAWrongDecision(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			table := bookings()
 			mutant.Flow = table
-			why := verdict(t, func(t testing.TB) { model(t, table, mutant, begin) })
+			why := failureOf(t, func(t testing.TB) { model(t, table, mutant, begin) })
 			require.NotEmpty(t, why, "the mutant survives")
 			t.Log(why)
 		})
@@ -301,12 +301,12 @@ func noAttention(_ *booking, a saga.Action) saga.Action {
 func TestModelNoticesAnotherOrder(t *testing.T) {
 	other := bookings()
 	swap(other, hold, pay)
-	require.NotEmpty(t, verdict(t, func(t testing.TB) { model(t, bookings(), other, begin) }))
+	require.NotEmpty(t, failureOf(t, func(t testing.TB) { model(t, bookings(), other, begin) }))
 }
 
-func TestModelPassesTheWrapperWithoutAMistake(t *testing.T) {
+func TestModelAcceptsCorrectWrapper(t *testing.T) {
 	table := bookings()
-	require.Empty(t, verdict(t, func(t testing.TB) { model(t, table, wrong{Flow: table}, begin) }))
+	require.Empty(t, failureOf(t, func(t testing.TB) { model(t, table, wrong{Flow: table}, begin) }))
 }
 
 // Each of these mistakes in a definition is noticed.
@@ -346,7 +346,7 @@ func TestDefinitionNotices(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := bookings()
 			c.spoil(f)
-			why := verdict(t, func(t testing.TB) { Definition(t, f, begin) })
+			why := failureOf(t, func(t testing.TB) { Definition(t, f, begin) })
 			require.NotEmpty(t, why, "the mutant survives")
 			require.Contains(t, why, c.want)
 		})

@@ -32,27 +32,27 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
 
-// patience bounds everything that a cell waits for. It guards against hanging alone: a machine at a tenth of its speed is no failure.
-var patience = 10 * time.Minute
+// timeout limits every wait of a cell. It only detects hanging tests: a test on a slow machine does not fail.
+var timeout = 10 * time.Minute
 
-// mutantPatience is that of a service with a mistake in it, which may show by an order that does not end.
+// mutantTimeout is the timeout for a mutant of the service: an order may not end because of the mistake.
 const (
-	mutantPatience = 3 * time.Minute
+	mutantTimeout  = 3 * time.Minute
 	mutantVariable = "ORDERSAGA_MUTANT"
 )
 
 func init() {
 	if os.Getenv(mutantVariable) != "" {
-		patience = mutantPatience
+		timeout = mutantTimeout
 	}
 }
 
-// lane is a namespace of the Temporal server with everything that outlives a process of the service.
-type lane struct {
+// environment is a namespace of the Temporal server with everything that outlives a process of the service.
+type environment struct {
 	address, namespace string
 	// fast reports whether the gateway is called inside workflow tasks.
 	fast bool
-	// cache is how many workflows a process remembers.
+	// cache is the number of workflows that a process caches.
 	cache    int
 	timing   order.Timing
 	log      *memlog.Log
@@ -64,33 +64,33 @@ type lane struct {
 	executor *inbound.Executor
 	stock    *inventory.Ledger
 
-	mu      sync.Mutex
-	changed chan struct{}
-	current *incarnation
-	all     []*incarnation
-	traps   []*trap
-	detour  detour
-	// skew is by how much the clocks of processes are wrong, in nanoseconds.
+	mu         sync.Mutex
+	changed    chan struct{}
+	current    *process
+	all        []*process
+	injections []*injection
+	detour     detour
+	// skew is the error of the processes' clocks in nanoseconds.
 	skew atomic.Int64
-	// drag delays calls of activities; nil for none.
-	drag func(ctx context.Context, what op) error
-	// taskTimeout is that of the next sagas' workflow tasks.
+	// callDelay delays calls of activities; nil for none.
+	callDelay func(ctx context.Context, what op) error
+	// taskTimeout is the workflow task timeout of the sagas that are started next.
 	taskTimeout time.Duration
 	placed      map[string]order.Order
 	cancels     map[string][]string
 	// dispatches are the ids of events that say that an order's goods have left.
 	dispatches map[string][]string
-	// said is the last event about each order.
-	said   map[string]event.Event
-	serial int
-	broken []error
-	// births are incarnations that are being started, strikes are faults that are being done.
-	births, strikes sync.WaitGroup
+	// lastEvents has the last event about each order.
+	lastEvents map[string]event.Event
+	serial     int
+	broken     []error
+	// starting counts processes that are being started, injecting counts faults that are being injected.
+	starting, injecting sync.WaitGroup
 }
 
-// newLane makes a namespace and starts a first incarnation in it.
-func newLane(ctx context.Context, address string, fast bool, cache int) (*lane, error) {
-	l := &lane{
+// newEnvironment makes a namespace and starts a first process in it.
+func newEnvironment(ctx context.Context, address string, fast bool, cache int) (*environment, error) {
+	l := &environment{
 		address: address, namespace: testenv.Unique("matrix"), fast: fast, cache: cache,
 		timing: order.Timing{
 			PaymentPending: time.Minute, Shipment: time.Minute, Delivery: time.Minute,
@@ -100,14 +100,14 @@ func newLane(ctx context.Context, address string, fast bool, cache int) (*lane, 
 		log:         memlog.New(), registry: &inventory.MemoryRegistry{}, changed: make(chan struct{}),
 		bus: &bus{newest: map[string]int64{}}, list: &list{states: map[string]order.State{}},
 		placed: map[string]order.Order{}, cancels: map[string][]string{},
-		dispatches: map[string][]string{}, said: map[string]event.Event{},
+		dispatches: map[string][]string{}, lastEvents: map[string]event.Event{},
 	}
 	var err error
 	l.control, err = client.DialContext(ctx, client.Options{
 		HostPort: address, Namespace: l.namespace, Logger: quiet{},
 		ConnectionOptions: client.ConnectionOptions{
 			DialOptions:          []grpc.DialOption{grpc.WithChainUnaryInterceptor(l.hurryStarts)},
-			GetSystemInfoTimeout: patience,
+			GetSystemInfoTimeout: timeout,
 		},
 	})
 	if err != nil {
@@ -122,20 +122,20 @@ func newLane(ctx context.Context, address string, fast bool, cache int) (*lane, 
 	if err := l.register(ctx); err != nil {
 		return nil, err
 	}
-	l.current, err = incarnate(l)
-	l.all = []*incarnation{l.current}
+	l.current, err = startProcess(l)
+	l.all = []*process{l.current}
 	return l, err
 }
 
-// clock is what processes take for the time.
-func (l *lane) clock() time.Time { return time.Now().Add(time.Duration(l.skew.Load())) }
+// clock is the time as the processes see it.
+func (l *environment) clock() time.Time { return time.Now().Add(time.Duration(l.skew.Load())) }
 
 // register makes the namespace and returns when every part of the server knows it.
-func (l *lane) register(ctx context.Context) error {
+func (l *environment) register(ctx context.Context) error {
 	ticks := time.NewTicker(100 * time.Millisecond)
 	defer ticks.Stop()
 	for {
-		// A server takes a few new namespaces a second, and all lanes want theirs at once.
+		// A server takes a few new namespaces a second, and all environments want theirs at once.
 		_, err := l.control.WorkflowService().RegisterNamespace(ctx, &workflowservice.RegisterNamespaceRequest{
 			Namespace: l.namespace, WorkflowExecutionRetentionPeriod: durationpb.New(24 * time.Hour),
 		})
@@ -144,7 +144,7 @@ func (l *lane) register(ctx context.Context) error {
 			err = workers.RegisterSearchAttributes(ctx, l.control, l.namespace, false)
 		}
 		if err == nil {
-			// A start with search attributes is what must work.
+			// A start with search attributes must work.
 			if err = l.probe(ctx); err == nil {
 				return nil
 			}
@@ -158,7 +158,7 @@ func (l *lane) register(ctx context.Context) error {
 }
 
 // probe starts a workflow without a worker, and ends it.
-func (l *lane) probe(ctx context.Context) error {
+func (l *environment) probe(ctx context.Context) error {
 	o := order.Order{ID: "probe", CustomerID: "c-1", Currency: "EUR", Lines: []order.Line{{SKU: "probe", Quantity: 1, UnitAmount: 1}}}
 	_, err := l.sagas.Place(ctx, sagaclient.Placement{Order: o, Fresh: true})
 	if err != nil {
@@ -167,29 +167,29 @@ func (l *lane) probe(ctx context.Context) error {
 	return l.control.TerminateWorkflow(ctx, order.Flow.WorkflowID("probe"), "", "probe")
 }
 
-// close ends everything in the lane.
-func (l *lane) close() {
-	l.thaw()
+// close ends everything in the environment.
+func (l *environment) close() {
+	l.resume()
 	l.mu.Lock()
 	all := slices.Clone(l.all)
 	l.mu.Unlock()
-	for _, inc := range all {
-		inc.end(dead)
-		<-inc.buried
+	for _, proc := range all {
+		proc.end(dead)
+		<-proc.stopped
 	}
 	l.stock.Close()
 	l.control.Close()
 }
 
-// replace ends an incarnation and starts another one, which finds what was done between the two.
-func (l *lane) replace(inc *incarnation, how vitality, between func()) {
-	ended := inc.end(how)
+// replace ends a process, calls between, and starts another process.
+func (l *environment) replace(proc *process, how processState, between func()) {
+	ended := proc.end(how)
 	between()
 	if !ended {
 		return
 	}
-	l.births.Go(func() {
-		next, err := incarnate(l)
+	l.starting.Go(func() {
+		next, err := startProcess(l)
 		if err != nil {
 			l.fail(err)
 			return
@@ -200,59 +200,59 @@ func (l *lane) replace(inc *incarnation, how vitality, between func()) {
 	})
 }
 
-// thaw lets every paused incarnation go on, and returns when what was under way in them is over.
-func (l *lane) thaw() {
-	l.strikes.Wait()
-	l.births.Wait()
+// resume continues every paused process, and returns when their pending work has ended.
+func (l *environment) resume() {
+	l.injecting.Wait()
+	l.starting.Wait()
 	l.mu.Lock()
 	all, current := slices.Clone(l.all), l.current
-	l.all = []*incarnation{current}
+	l.all = []*process{current}
 	l.mu.Unlock()
-	for _, inc := range all {
-		inc.mu.Lock()
-		is := inc.state
-		inc.mu.Unlock()
-		if is == frozen {
-			inc.thaw()
+	for _, proc := range all {
+		proc.mu.Lock()
+		is := proc.state
+		proc.mu.Unlock()
+		if is == paused {
+			proc.resume()
 		}
 	}
-	for _, inc := range all {
-		if inc != current {
-			<-inc.buried
+	for _, proc := range all {
+		if proc != current {
+			<-proc.stopped
 		}
 	}
 }
 
-// moved reports a change to those who wait for one.
-func (l *lane) moved() {
+// notify wakes all waiters after a change.
+func (l *environment) notify() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.announce()
+	l.notifyLocked()
 }
 
-// announce is moved for those who hold the lock.
-func (l *lane) announce() {
+// notifyLocked is notify for callers that hold the lock.
+func (l *environment) notifyLocked() {
 	close(l.changed)
 	l.changed = make(chan struct{})
 }
 
-// fail keeps an error of the lane's own: the cell does not count then.
-func (l *lane) fail(err error) {
+// fail records an error of the environment itself: the result of the cell is not valid then.
+func (l *environment) fail(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.broken = append(l.broken, err)
 }
 
-// unique returns an id that the lane has not used.
-func (l *lane) unique(prefix string) string {
+// unique returns an id that the environment has not used.
+func (l *environment) unique(prefix string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.serial++
 	return fmt.Sprintf("%s-%d", prefix, l.serial)
 }
 
-// state is the order as the log tells it.
-func (l *lane) state(orderID string) order.State {
+// state is the order's state according to the log.
+func (l *environment) state(orderID string) order.State {
 	s, err := order.Fold(l.records(event.OrderStream(orderID)))
 	if err != nil {
 		panic(err)
@@ -260,7 +260,7 @@ func (l *lane) state(orderID string) order.State {
 	return s
 }
 
-func (l *lane) records(stream string) []event.Record {
+func (l *environment) records(stream string) []event.Record {
 	records, err := l.log.Read(context.Background(), stream, 0, 0)
 	if err != nil {
 		panic(err)
@@ -268,8 +268,8 @@ func (l *lane) records(stream string) []event.Record {
 	return records
 }
 
-// say handles an event about an order as the consumer does.
-func (l *lane) say(ctx context.Context, eventType, id, orderID string) {
+// publish handles an event about an order as the consumer does.
+func (l *environment) publish(ctx context.Context, eventType, id, orderID string) {
 	if eventType == event.ShipmentDispatched {
 		l.mu.Lock()
 		l.dispatches[orderID] = append(l.dispatches[orderID], id)
@@ -280,27 +280,27 @@ func (l *lane) say(ctx context.Context, eventType, id, orderID string) {
 		ID: id, Type: eventType, Source: "/shop", Subject: orderID, Time: time.Now(), SchemaVersion: 1, Data: data,
 	}
 	l.mu.Lock()
-	l.said[orderID] = e
+	l.lastEvents[orderID] = e
 	l.mu.Unlock()
 	l.handle(ctx, e)
 }
 
-// again says the last thing that was said about an order once more.
-func (l *lane) again(ctx context.Context, orderID string) {
+// redeliver handles the last event about an order again.
+func (l *environment) redeliver(ctx context.Context, orderID string) {
 	l.mu.Lock()
-	e := l.said[orderID]
+	e := l.lastEvents[orderID]
 	l.mu.Unlock()
 	l.handle(ctx, e)
 }
 
-func (l *lane) handle(ctx context.Context, e event.Event) {
-	if err := insist(ctx, func() error { return l.executor.Handle(ctx, e) }); err != nil {
-		l.fail(fmt.Errorf("say %s: %w", e.Type, err))
+func (l *environment) handle(ctx context.Context, e event.Event) {
+	if err := retryUnavailable(ctx, func() error { return l.executor.Handle(ctx, e) }); err != nil {
+		l.fail(fmt.Errorf("publish %s: %w", e.Type, err))
 	}
 }
 
-// insist does again what clients and consumers do again: a server that did not answer in time may have done it.
-func insist(ctx context.Context, do func() error) error {
+// retryUnavailable retries as clients and consumers do: a server that did not answer in time may have done its work.
+func retryUnavailable(ctx context.Context, do func() error) error {
 	ticks := time.NewTicker(50 * time.Millisecond)
 	defer ticks.Stop()
 	for {
@@ -317,19 +317,19 @@ func insist(ctx context.Context, do func() error) error {
 }
 
 // place places an order.
-func (l *lane) place(ctx context.Context, o order.Order) error {
+func (l *environment) place(ctx context.Context, o order.Order) error {
 	l.mu.Lock()
 	l.placed[o.ID] = o
 	l.mu.Unlock()
-	return insist(ctx, func() error {
+	return retryUnavailable(ctx, func() error {
 		_, err := l.sagas.Place(ctx, sagaclient.Placement{Order: o, CorrelationID: "corr", Fresh: true})
 		return err
 	})
 }
 
-// drive says what the order waits for, until it has ended and its run has closed, or until it needs attention.
-func (l *lane) drive(ctx context.Context, orderID string, script []scene) error {
-	told := map[int]bool{}
+// drive publishes the events that the order waits for, until it has ended and its run has closed, or until it needs attention.
+func (l *environment) drive(ctx context.Context, orderID string, script []scriptEvent) error {
+	sent := map[int]bool{}
 	for {
 		l.mu.Lock()
 		changed := l.changed
@@ -341,11 +341,11 @@ func (l *lane) drive(ctx context.Context, orderID string, script []scene) error 
 		case atAttention(s) && l.bus.of(orderID) == s.Head.Version && len(l.unanswered(orderID)) == 0:
 			return nil
 		}
-		for i, scene := range script {
-			// Nothing is told twice: a run that is terminated hands on what it was told.
-			if !told[i] && scene.when(s) {
-				told[i] = true
-				scene.do(ctx, l, orderID)
+		for i, scriptEvent := range script {
+			// Nothing is sent twice: a terminated run passes its signals to the next run.
+			if !sent[i] && scriptEvent.when(s) {
+				sent[i] = true
+				scriptEvent.do(ctx, l, orderID)
 			}
 		}
 		select {
@@ -362,7 +362,7 @@ func atAttention(s order.State) bool {
 }
 
 // settled returns when the late events of an order are handled, except for interventions.
-func (l *lane) settled(ctx context.Context, orderID string) error {
+func (l *environment) settled(ctx context.Context, orderID string) error {
 	ticks := time.NewTicker(20 * time.Millisecond)
 	defer ticks.Stop()
 	for {
@@ -374,14 +374,14 @@ func (l *lane) settled(ctx context.Context, orderID string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("what came late is not settled: %w", ctx.Err())
+			return fmt.Errorf("late events are not settled: %w", ctx.Err())
 		case <-ticks.C:
 		}
 	}
 }
 
 // closed returns when the order's current run has completed. Runs that were terminated or reset have successors.
-func (l *lane) closed(ctx context.Context, orderID string) error {
+func (l *environment) closed(ctx context.Context, orderID string) error {
 	ticks := time.NewTicker(20 * time.Millisecond)
 	defer ticks.Stop()
 	for {
@@ -398,44 +398,44 @@ func (l *lane) closed(ctx context.Context, orderID string) error {
 	}
 }
 
-// scene is an event or request from outside at a given point of the order.
-type scene struct {
+// scriptEvent is an event or request from outside at a given point of the order.
+type scriptEvent struct {
 	when func(order.State) bool
-	do   func(context.Context, *lane, string)
+	do   func(context.Context, *environment, string)
 }
 
-// pool hands out lanes.
-type pool struct{ fast, slow chan *lane }
+// pool hands out environments.
+type pool struct{ fast, slow chan *environment }
 
-// newPool starts lanes, for as long as the test runs.
+// newPool starts environments, for as long as the test runs.
 func newPool(t *testing.T, fast, slow, cache int) *pool {
 	t.Helper()
 	address := testenv.Temporal(t)
 	began := time.Now()
-	p := &pool{fast: make(chan *lane, fast), slow: make(chan *lane, slow)}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	p := &pool{fast: make(chan *environment, fast), slow: make(chan *environment, slow)}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	var all sync.WaitGroup
 	var mu sync.Mutex
-	var lanes []*lane
+	var environments []*environment
 	var failed []error
 	for i := range fast + slow {
 		all.Go(func() {
-			l, err := newLane(ctx, address, i < fast, cache)
+			l, err := newEnvironment(ctx, address, i < fast, cache)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
 				failed = append(failed, err)
 				return
 			}
-			lanes = append(lanes, l)
+			environments = append(environments, l)
 			p.of(i < fast) <- l
 		})
 	}
 	all.Wait()
 	t.Cleanup(func() {
 		var all sync.WaitGroup
-		for _, l := range lanes {
+		for _, l := range environments {
 			all.Go(l.close)
 		}
 		all.Wait()
@@ -443,11 +443,11 @@ func newPool(t *testing.T, fast, slow, cache int) *pool {
 	if len(failed) > 0 {
 		t.Fatal(errors.Join(failed...))
 	}
-	t.Logf("%d lanes were ready after %s", fast+slow, time.Since(began).Round(time.Millisecond))
+	t.Logf("%d environments were ready after %s", fast+slow, time.Since(began).Round(time.Millisecond))
 	return p
 }
 
-func (p *pool) of(fast bool) chan *lane {
+func (p *pool) of(fast bool) chan *environment {
 	if fast {
 		return p.fast
 	}

@@ -22,22 +22,21 @@ import (
 // golden is where the histories are written to, for `make golden`.
 var golden = flag.String("golden", "", "write the histories of sagas with regular activities to this folder")
 
-// TestTheRegularActivityTakesOverVisibly: whoever opens a saga in the Temporal Web UI sees that a step has failed inside
-// the workflow task, under the step's name; the regular activity that has taken over, under the same name; and, while it
-// runs, which step is being retried.
-func TestTheRegularActivityTakesOverVisibly(t *testing.T) {
-	lanes := newPool(t, 1, 1, 1000)
+// TestRegularActivityTakesOver: the Temporal Web UI shows the failed step inside the workflow task under the step's name,
+// the regular activity that has taken over under the same name, and which step is being retried while it runs.
+func TestRegularActivityTakesOver(t *testing.T) {
+	environments := newPool(t, 1, 1, 1000)
 	for name, c := range map[string]struct {
-		lane   *lane
-		mode   mode
-		script []scene
-		end    order.Status
-		// failed are the steps that have failed in a local activity, over those that a regular one did; told is what the
-		// details said meanwhile.
-		failed, over, told []string
+		environment *environment
+		mode        mode
+		script      []scriptEvent
+		end         order.Status
+		// failed are the steps that have failed in a local activity, over those that a regular activity did; details are the
+		// workflow's details during these activities.
+		failed, over, details []string
 	}{
 		"every step gone regular": {
-			<-lanes.fast, regular, []scene{dispatch, deliver}, order.StatusCompleted,
+			<-environments.fast, regular, []scriptEvent{dispatch, deliver}, order.StatusCompleted,
 			[]string{
 				"open the order's stream", "reserve every line", "authorize the payment", "record order.confirmed",
 				"record order.shipped, order.settling", "capture the payment", "commit the stock",
@@ -51,25 +50,25 @@ func TestTheRegularActivityTakesOverVisibly(t *testing.T) {
 			},
 		},
 		"gateway far away": {
-			<-lanes.slow, inline, []scene{recall}, order.StatusCancelled,
+			<-environments.slow, inline, []scriptEvent{recall}, order.StatusCancelled,
 			nil, []string{"authorize the payment", "undo: void the payment"},
 			[]string{"authorize the payment", "undo: void the payment"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := c.lane
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			l := c.environment
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			defer cancel()
 			o := l.tea(ctx, order.Shipment)
-			told := map[string]bool{}
-			l.set(detour{mode: c.mode}, l.listeners(t, o.ID, told)...)
+			details := map[string]bool{}
+			l.set(detour{mode: c.mode}, l.listeners(t, o.ID, details)...)
 			require.NoError(t, l.place(ctx, o))
 			require.NoError(t, l.drive(ctx, o.ID, c.script))
 			require.Equal(t, c.end, l.state(o.ID).Status)
-			require.Empty(t, l.take())
-			require.Empty(t, l.examine([]order.Order{o}))
-			for _, words := range c.told {
-				assert.True(t, told[words], "no summary is %q, there are %v", words, told)
+			require.Empty(t, l.takeErrors())
+			require.Empty(t, l.violations([]order.Order{o}))
+			for _, words := range c.details {
+				assert.True(t, details[words], "no summary is %q, there are %v", words, details)
 			}
 
 			history := l.history(ctx, t, o.ID)
@@ -84,15 +83,15 @@ func TestTheRegularActivityTakesOverVisibly(t *testing.T) {
 	}
 }
 
-// listeners note what the details of an order's saga say while each of its calls is made by a regular activity.
-func (l *lane) listeners(t *testing.T, orderID string, told map[string]bool) []*trap {
-	var traps []*trap
+// listeners record the details of an order's saga during each call of a regular activity.
+func (l *environment) listeners(t *testing.T, orderID string, details map[string]bool) []*injection {
+	var injections []*injection
 	listen := func(what op) {
-		traps = append(traps, &trap{orderID: orderID, what: what, meanwhile: func(ctx context.Context) {
+		injections = append(injections, &injection{orderID: orderID, what: what, meanwhile: func(ctx context.Context) {
 			answer, err := l.control.QueryWorkflow(ctx, order.Flow.WorkflowID(orderID), "", "__temporal_workflow_metadata")
 			var metadata sdk.WorkflowMetadata
 			if assert.NoError(t, err) && assert.NoError(t, answer.Get(&metadata)) {
-				told[note(metadata.GetCurrentDetails())] = true
+				details[note(metadata.GetCurrentDetails())] = true
 			}
 		}})
 	}
@@ -100,22 +99,22 @@ func (l *lane) listeners(t *testing.T, orderID string, told map[string]bool) []*
 		for _, s := range forward(goods(order.Shipment)) {
 			listen(record(s.slot))
 		}
-		return traps
+		return injections
 	}
 	listen(opAuthorize)
 	listen(opVoid)
-	return traps
+	return injections
 }
 
-// note is what the details say besides the status and the steps.
+// note is the text of the details without the status and the steps.
 func note(details string) string {
 	first, _, _ := strings.Cut(details, "\n")
 	_, words, _ := strings.Cut(first, ", ")
 	return words
 }
 
-// history is what the server has of an order's saga.
-func (l *lane) history(ctx context.Context, t *testing.T, orderID string) *historypb.History {
+// history is the Temporal history of an order's saga.
+func (l *environment) history(ctx context.Context, t *testing.T, orderID string) *historypb.History {
 	t.Helper()
 	history := &historypb.History{}
 	for events := l.control.GetWorkflowHistory(ctx, order.Flow.WorkflowID(orderID), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
@@ -126,14 +125,14 @@ func (l *lane) history(ctx context.Context, t *testing.T, orderID string) *histo
 	return history
 }
 
-// takeOvers returns the names of the local activities that failed, and those of the regular activities. What has failed
-// is taken over by the workflow task in which it did, under the same name.
+// takeOvers returns the names of the local activities that failed, and those of the regular activities. The workflow task with
+// the failure schedules the regular activity under the same name.
 func takeOvers(t *testing.T, history *historypb.History) (failed, over []string) {
 	t.Helper()
 	open, task := "", int64(0)
 	for _, e := range history.Events {
 		if marker := e.GetMarkerRecordedEventAttributes(); marker.GetFailure() != nil && summary(t, e) != "publish" {
-			require.Empty(t, open, "nothing has taken over")
+			require.Empty(t, open, "no regular activity has taken over")
 			open, task = summary(t, e), marker.GetWorkflowTaskCompletedEventId()
 			failed = append(failed, open)
 		}
@@ -148,7 +147,7 @@ func takeOvers(t *testing.T, history *historypb.History) (failed, over []string)
 			open = ""
 		}
 	}
-	require.Empty(t, open, "nothing has taken over")
+	require.Empty(t, open, "no regular activity has taken over")
 	return failed, over
 }
 

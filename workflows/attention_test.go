@@ -15,31 +15,31 @@ import (
 	"github.com/ordersaga/ordersaga/workflows/saga"
 )
 
-// forever is more often than any step is tried before the last decision of a test; it bounds a test that fails.
+// forever is more than the attempts of any step before the last decision of a test; it limits a failing test.
 const forever = 300
 
-// decide sends a decision at a time after the start. The verdict is there when the run has ended.
+// decide sends a decision some time after the start. The answer is available after the run.
 func (w *world) decide(after time.Duration, d order.Resolution) *saga.ResolveAnswer {
-	verdict := &saga.ResolveAnswer{}
-	w.env.RegisterDelayedCallback(func() { w.update(d, verdict) }, after)
-	return verdict
+	answer := &saga.ResolveAnswer{}
+	w.env.RegisterDelayedCallback(func() { w.update(d, answer) }, after)
+	return answer
 }
 
-// update sends a decision now. As sagaclient does, it answers from the log what the run rejects.
-func (w *world) update(d order.Resolution, verdict *saga.ResolveAnswer) {
+// update sends a decision now. Like sagaclient, it reads the answer from the log if the run rejects the Update.
+func (w *world) update(d order.Resolution, answer *saga.ResolveAnswer) {
 	w.env.UpdateWorkflow(saga.UpdateResolve, d.ID, &updateCallbacks{
 		reject: func(err error) {
 			requireTryAgain(w.t, err)
 			if s := w.record(); !s.Ended {
-				*verdict = order.Flow.ResolveAnswer(&s, d)
+				*answer = order.Flow.ResolveAnswer(&s, d)
 				return
 			}
 			_, s := w.lateStream()
-			*verdict = latepayment.Flow.ResolveAnswer(&s, d)
+			*answer = latepayment.Flow.ResolveAnswer(&s, d)
 		},
 		complete: func(result any, err error) {
 			require.NoError(w.t, err)
-			*verdict = result.(saga.ResolveAnswer)
+			*answer = result.(saga.ResolveAnswer)
 		},
 	}, d)
 }
@@ -72,7 +72,7 @@ func (w *world) find(eventType string) event.Record {
 	return event.Record{}
 }
 
-// stuck are the situations of the desk: how an order comes to be stuck there. Each is by decideAt.
+// stuck are the kinds of attention, with the events that cause them before decideAt.
 var stuck = map[order.AttentionKind]struct {
 	fulfillment order.Fulfillment
 	prepare     func(w *world)
@@ -102,14 +102,14 @@ var stuck = map[order.AttentionKind]struct {
 		w.decide(time.Minute+5*time.Second, order.Resolution{ID: "d-0", Action: order.Refund})
 	}},
 	order.GoodsDispatchedAfterCancel: {order.Shipment, func(w *world) {
-		// The void takes a while, and the goods leave meanwhile.
+		// The void takes a while, and the goods are dispatched during it.
 		w.gateway.down = map[string]int{"void": 10}
 		w.cancel(time.Minute)
 		w.shipment(time.Minute+5*time.Second, order.ShipmentDispatched)
 	}},
 }
 
-// decideAt is when every situation is there.
+// decideAt is a time at which every order needs attention.
 const decideAt = 7 * time.Minute
 
 func decision(action order.ResolutionAction) order.Resolution {
@@ -131,20 +131,20 @@ func TestEveryStuckOrderIsResolvedInEveryAllowedWay(t *testing.T) {
 					w.inlinePayment = inline
 					s.prepare(w)
 					var decided time.Time
-					verdict := &saga.ResolveAnswer{}
+					answer := &saga.ResolveAnswer{}
 					w.env.RegisterDelayedCallback(func() {
 						require.Equal(t, situation, w.record().AttentionKind())
 						decided = w.env.Now()
 						if action == order.Retry {
-							// What was down is there again.
+							// The failing service works again.
 							w.gateway.mend()
 							w.stock.mend()
 						}
-						w.update(decision(action), verdict)
+						w.update(decision(action), answer)
 					}, decideAt)
 					w.shipment(2*decideAt, order.ShipmentDelivered)
 					result := w.run(tea(s.fulfillment))
-					require.True(t, verdict.Accepted, verdict.Detail)
+					require.True(t, answer.Accepted, answer.Detail)
 					require.Equal(t, w.timeline(), w.bus.types())
 					e := w.find(types[action])
 					require.Less(t, e.Time.Sub(decided), 2*time.Second, "it takes effect at once")
@@ -168,27 +168,27 @@ func TestEveryStuckOrderIsResolvedInEveryAllowedWay(t *testing.T) {
 	}
 }
 
-// Whatever the run does at that moment, trying or pausing, the decision takes effect.
-func TestADecisionInterruptsTriesAndPauses(t *testing.T) {
+// The decision takes effect during attempts and during pauses.
+func TestDecisionInterruptsAttemptsAndPauses(t *testing.T) {
 	for _, inline := range []bool{true, false} {
-		// The pause after the first batch, the batch after it, and so on: the test environment gives a batch up after
+		// The pause after the first batch, the batch after it, and so on: the test environment ends a batch after
 		// ten attempts.
 		for after := 50 * time.Second; after < 290*time.Second; after += 7 * time.Second {
 			w := newWorld(t)
 			w.inlinePayment = inline
 			w.gateway.down = map[string]int{"capture": forever}
-			verdict := w.decide(after, decision(order.Skip))
+			answer := w.decide(after, decision(order.Skip))
 			require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
-			require.True(t, verdict.Accepted, "after %s: %s", after, verdict.Detail)
+			require.True(t, answer.Accepted, "after %s: %s", after, answer.Detail)
 			at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Add(after)
 			require.WithinDuration(t, at, w.find(event.OrderStepSkipped).Time, 2*time.Second)
 		}
 	}
 }
 
-// A retry that fails leaves it open, and may be asked for again. It is tried for half a minute, and not again while this
-// test looks.
-func TestARetryThatFailsLeavesItOpen(t *testing.T) {
+// After a failed retry attention stays open, and retry is allowed again. The retry lasts half a minute; no other attempt
+// follows during this test.
+func TestFailedRetryKeepsAttentionOpen(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"capture": forever}
 	var calls int
@@ -206,7 +206,7 @@ func TestARetryThatFailsLeavesItOpen(t *testing.T) {
 	require.True(t, second.Accepted)
 }
 
-func TestDecisionsThatDoNotFitAreRefusedAtOnce(t *testing.T) {
+func TestInvalidDecisionsAreRefused(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"capture": forever}
 	early := w.decide(10*time.Second, order.Resolution{ID: "d-0", Action: order.Retry})
@@ -221,8 +221,8 @@ func TestDecisionsThatDoNotFitAreRefusedAtOnce(t *testing.T) {
 	require.True(t, skip.Accepted)
 }
 
-// Two operators: the second is told that it is over.
-func TestOfTwoDecisionsOneIsFollowed(t *testing.T) {
+// Two operators: the second one is refused.
+func TestSecondDecisionIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"capture": forever}
 	first := w.decide(decideAt, order.Resolution{ID: "d-1", Action: order.Skip, Note: "paid in cash"})
@@ -230,41 +230,41 @@ func TestOfTwoDecisionsOneIsFollowed(t *testing.T) {
 	second := w.decide(decideAt, order.Resolution{ID: "d-2", Action: order.Substitute, Reference: "T-7"})
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
 	require.True(t, first.Accepted)
-	require.True(t, same.Accepted, "the same decision is one")
+	require.True(t, same.Accepted, "an equal decision is the same decision")
 	require.False(t, second.Accepted)
 	require.NotEmpty(t, second.Detail)
 	require.NotContains(t, w.timeline(), event.OrderStepSubstituted)
 }
 
-// The step goes through while the decision is on its way: the log has its success, and the decision stops to fit.
-func TestALateSuccessWinsAgainstASkip(t *testing.T) {
+// The step succeeds before the decision arrives: the log has its success, and the decision no longer applies.
+func TestLateSuccessBeforeSkip(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"capture": forever}
-	verdict := &saga.ResolveAnswer{}
+	answer := &saga.ResolveAnswer{}
 	w.env.RegisterDelayedCallback(func() {
-		// An attempt of another worker, of which this run has not heard.
+		// An attempt of another worker, unknown to this run.
 		s := w.record()
 		w.record(s.Captured("p-1", w.env.Now()))
 		w.gateway.captured()
-		w.update(decision(order.Skip), verdict)
+		w.update(decision(order.Skip), answer)
 	}, decideAt)
 	require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
-	require.False(t, verdict.Accepted)
-	require.Equal(t, "nothing is stuck: the order is settling", verdict.Detail)
+	require.False(t, answer.Accepted)
+	require.Equal(t, "nothing is stuck: the order is settling", answer.Detail)
 	require.NotContains(t, w.timeline(), event.OrderStepSkipped)
 	require.Contains(t, w.timeline(), event.PaymentCaptured)
 }
 
-// The skip was first: whatever the step still does, the log does not say that it did.
-func TestASkipWinsAgainstALateSuccess(t *testing.T) {
+// The skip was first: the log does not record a later success of the step.
+func TestSkipBeforeLateSuccess(t *testing.T) {
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"void": forever}
 	w.cancel(time.Minute)
-	verdict := w.decide(decideAt, decision(order.Skip))
+	answer := w.decide(decideAt, decision(order.Skip))
 	var s order.State
 	w.env.RegisterDelayedCallback(func() { s = w.record() }, decideAt-time.Second)
 	require.Equal(t, order.StatusCancelled, w.run(tea(order.Shipment)).Status)
-	require.True(t, verdict.Accepted)
+	require.True(t, answer.Accepted)
 	_, tail, err := w.log.Append(context.Background(), event.OrderStream("42"), s.Head, []event.Entry{s.Undone(order.StepAuthorize, w.env.Now())})
 	require.Error(t, err)
 	require.NotEmpty(t, tail)
@@ -272,14 +272,14 @@ func TestASkipWinsAgainstALateSuccess(t *testing.T) {
 	require.NotContains(t, w.timeline(), event.PaymentVoided)
 }
 
-func TestCompensateAsksTheGateway(t *testing.T) {
-	t.Run("captured behind our back", func(t *testing.T) {
+func TestCompensateLooksUpThePayment(t *testing.T) {
+	t.Run("captured outside the saga", func(t *testing.T) {
 		w := newWorld(t)
 		w.gateway.down, w.gateway.doThenFail = map[string]int{"capture": forever}, true
-		verdict := w.decide(decideAt, decision(order.Compensate))
+		answer := w.decide(decideAt, decision(order.Compensate))
 		require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
-		require.False(t, verdict.Accepted)
-		require.Equal(t, "nothing is stuck: the order is settling", verdict.Detail)
+		require.False(t, answer.Accepted)
+		require.Equal(t, "nothing is stuck: the order is settling", answer.Detail)
 		require.Equal(t, happyImmediate[:4], w.timeline()[:4])
 		require.Contains(t, w.timeline(), event.PaymentCaptured, "what was found is adopted")
 	})
@@ -298,16 +298,16 @@ func TestCompensateAsksTheGateway(t *testing.T) {
 			}, decideAt)
 			skip := decision(order.Skip)
 			skip.ID = "d-2"
-			verdict := w.decide(decideAt+time.Minute, skip)
+			answer := w.decide(decideAt+time.Minute, skip)
 			require.Equal(t, order.StatusCompleted, w.run(tea(order.Immediate)).Status)
 			require.WithinDuration(t, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Add(decideAt), answered, 10*time.Second)
-			require.True(t, verdict.Accepted, "another decision is heard")
+			require.True(t, answer.Accepted, "another decision is accepted")
 		}
 	})
 }
 
-// A decision that comes with the first task of a run waits until the run knows the order.
-func TestADecisionFindsTheStuckOrderOfAnEarlierRun(t *testing.T) {
+// A decision in the first task of a run waits until the run has read the order.
+func TestDecisionOnAttentionOfEarlierRun(t *testing.T) {
 	w := newWorld(t)
 	o := tea(order.Immediate)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -318,14 +318,14 @@ func TestADecisionFindsTheStuckOrderOfAnEarlierRun(t *testing.T) {
 	w.record(order.Decisions(s, order.Facts{Stuck: &order.Stuck{Step: order.StepCapture, Error: "down"}}, at, w.timing)...)
 	w.stock.do, w.gateway.state = order.Done, payment.Authorized
 	w.gateway.down = map[string]int{"capture": forever}
-	verdict := w.decide(0, decision(order.Skip))
+	answer := w.decide(0, decision(order.Skip))
 	require.Equal(t, order.StatusCompleted, w.run(o).Status)
-	require.True(t, verdict.Accepted, verdict.Detail)
+	require.True(t, answer.Accepted, answer.Detail)
 }
 
-// The log knows of a decision, and the run does not: Temporal had failed the workflow task that followed it. What was done by hand is not
-// done again when the step is tried the next time.
-func TestADecisionThatTheRunHasForgottenIsFollowed(t *testing.T) {
+// The log has a decision that the run does not have: Temporal had failed the workflow task after it. The next attempt does not repeat
+// the manual work.
+func TestForgottenDecisionIsFollowed(t *testing.T) {
 	for _, inline := range []bool{true, false} {
 		w := newWorld(t)
 		w.inlinePayment = inline
@@ -349,7 +349,7 @@ func TestADecisionThatTheRunHasForgottenIsFollowed(t *testing.T) {
 	}
 }
 
-func TestADecisionNeedsAnID(t *testing.T) {
+func TestDecisionNeedsAnID(t *testing.T) {
 	w := newWorld(t)
 	rejected := false
 	w.env.RegisterDelayedCallback(func() {
@@ -363,8 +363,8 @@ func TestADecisionNeedsAnID(t *testing.T) {
 	require.True(t, rejected)
 }
 
-// Anyone may send an Update with Temporal's tools: one that is too large for the log, or for the input of the next run, is rejected.
-func TestADecisionThatIsTooLargeIsRejected(t *testing.T) {
+// Updates may be sent with Temporal's tools: an Update that is too large for the log or for the input of the next run is rejected.
+func TestTooLargeDecisionIsRejected(t *testing.T) {
 	large := strings.Repeat("x", 1<<20)
 	w := newWorld(t)
 	w.gateway.down = map[string]int{"capture": forever}
