@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ordersaga/ordersaga/internal/keyset"
 	"github.com/ordersaga/ordersaga/payment"
 	"github.com/ordersaga/ordersaga/workflows/order"
 )
@@ -87,6 +88,8 @@ type Config struct {
 	TemporalNamespace   string
 	TemporalUIURL       string
 	TemporalCompression string
+	// PayloadKeys encrypt what Temporal stores.
+	PayloadKeys keyset.Set
 
 	PaymentGateway  string
 	SimulatorOutage time.Duration

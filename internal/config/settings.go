@@ -91,6 +91,8 @@ func table(c *Config) []Setting {
 			"Compression of calls to Temporal. gzip costs processor time on both sides, and is useful over slow networks."),
 		setting("TEMPORAL_UI_URL", "", webURL(&c.TemporalUIURL),
 			"URL of the Temporal Web UI, for links in API answers; without it there are none."),
+		setting("PAYLOAD_KEYS", "", keys(&c.PayloadKeys).secret(),
+			"Keys that encrypt what Temporal stores, one on each line: an ID and the base64 of 32 bytes. The first one encrypts, all decrypt. Nothing is encrypted by default, or when the first line is `plain`."),
 
 		setting("PAYMENT_GATEWAY", GatewaySimulator, text(&c.PaymentGateway, gateways),
 			"Payment gateway. It must be set explicitly if HTTP_ADDR is not loopback."),
