@@ -52,7 +52,7 @@ func root(version string) *cobra.Command {
 	}
 	cmd.AddCommand(configCommand(), rebuildCommand(), reconcileCommand(), attentionCommand(), resolveCommand(), healthCommand())
 	cmd.AddCommand(publishCommand(), tailCommand())
-	cmd.AddCommand(deadLettersCommand(), flowsCommand(), keysCommand())
+	cmd.AddCommand(deadLettersCommand(), flowsCommand(), keysCommand(), sealCommand())
 	return cmd
 }
 

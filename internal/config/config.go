@@ -90,6 +90,8 @@ type Config struct {
 	TemporalCompression string
 	// PayloadKeys encrypt what Temporal stores.
 	PayloadKeys keyset.Set
+	// SealMasterKeys wrap the keys of sealed data.
+	SealMasterKeys keyset.Set
 
 	PaymentGateway  string
 	SimulatorOutage time.Duration

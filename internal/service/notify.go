@@ -8,7 +8,6 @@ import (
 	"github.com/ordersaga/ordersaga/internal/notify/logmail"
 	"github.com/ordersaga/ordersaga/internal/notify/orders"
 	"github.com/ordersaga/ordersaga/internal/notify/smtpmail"
-	"github.com/ordersaga/ordersaga/internal/sealed"
 	"github.com/ordersaga/ordersaga/workflows/notification"
 )
 
@@ -43,7 +42,7 @@ func newNotifier(c config.Config, logger *slog.Logger) (notify.Notifier, error) 
 
 func (s *Service) noticeParticipants() (*notification.Participants, error) {
 	p := &notification.Participants{
-		Customers: s.stores.log, Orders: orders.Reader{Log: s.stores.log}, Profiles: sealed.NewBox(s.stores.keys),
+		Customers: s.stores.log, Orders: orders.Reader{Log: s.stores.log}, Profiles: s.stores.box,
 		Window: s.cfg.NotificationWindow, Logger: s.logger,
 	}
 	var err error
